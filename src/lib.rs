@@ -1,0 +1,15 @@
+//! pushbench answers one question with evidence: *should these events travel by webhook or by
+//! WebSocket?*
+//!
+//! Data walks one way: **scenario → plan → trials → records → comparison → report**. Each room below
+//! is one step of that walk; `ARCHITECTURE.md` says which may use which, and a test keeps it so.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "pushbench measures with timerfd, /proc and TCP_INFO, which only Linux has: build it on Linux"
+);
+
+pub mod error;
+pub mod scenario;
+pub mod suggest;
+pub mod units;

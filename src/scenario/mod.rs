@@ -1,0 +1,169 @@
+//! What is asked: flow, load, connections, payload, expectations and sweeps.
+//!
+//! A [`Scenario`] is always valid: it is made only by the parser in this room, which refuses bad input
+//! with file, line, column, value and remedy.
+
+use crate::units::nanos;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Which way the events go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flow {
+    /// The driver sends, the target acknowledges.
+    Ingest,
+}
+
+/// How the due instants are distributed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arrivals {
+    /// Equal gaps.
+    Constant,
+    /// Exponential gaps: events of many independent sources.
+    Poisson,
+    /// No schedule: each slot sends when its last answer came (closed loop).
+    Closed,
+}
+
+/// How long a connection lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lifetime {
+    /// Until somebody closes it.
+    Unlimited,
+    /// It is closed by the driver after this many events (at least 1).
+    Events(u64),
+}
+
+/// `[load]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Load {
+    /// Arrival process.
+    pub arrivals: Arrivals,
+    /// Events per second; `None` exactly when `arrivals` is closed.
+    pub rate: Option<f64>,
+    /// Events due before this are sent but not measured.
+    #[serde(with = "nanos")]
+    pub warmup: Duration,
+    /// The measured part of a trial, after the warm-up.
+    #[serde(with = "nanos")]
+    pub duration: Duration,
+    /// An event without an answer this long after it was due is timed out.
+    #[serde(with = "nanos")]
+    pub timeout: Duration,
+    /// Events that may wait for a connection before further ones fail.
+    pub backlog: usize,
+}
+
+/// `[connections]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Connections {
+    /// Connections opened before the first event.
+    pub count: usize,
+    /// Unanswered events a connection may carry; HTTP/1.1 holds one whatever is asked.
+    pub in_flight: usize,
+    /// Events a connection carries before the driver closes it.
+    pub lifetime: Lifetime,
+}
+
+/// `[payload]`: what one event looks like on the wire.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Payload {
+    /// A generated event of exactly this many bytes.
+    Bytes(usize),
+    /// The user's event (a JSON object); its `id` is replaced by the event's own.
+    File {
+        /// As the user wrote it.
+        path: String,
+        /// The object, without `id`, as compact JSON.
+        json: String,
+    },
+}
+
+/// Which of the two block designs a run uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DesignChoice {
+    /// Sliced for open loads that the pilot finds below saturation, else sequential.
+    Auto,
+    /// All arms alive, short slices alternate.
+    Sliced,
+    /// One arm alive at a time.
+    Sequential,
+}
+
+/// `[compare]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Compare {
+    /// Blocks to run.
+    pub blocks: usize,
+    /// Block design.
+    pub design: DesignChoice,
+    /// Length of a slice; `None` lets the pilot decide.
+    #[serde(with = "optional_nanos")]
+    pub slice: Option<Duration>,
+    /// Differences smaller than these are called too small to matter.
+    pub matters: Matters,
+}
+
+/// `compare.matters`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Matters {
+    /// For every latency metric, absolute.
+    #[serde(with = "nanos")]
+    pub latency: Duration,
+    /// For CPU per event, relative (0.05 is 5 %).
+    pub cpu: f64,
+    /// For throughput, relative.
+    pub throughput: f64,
+}
+
+/// One line of `[expect]`: the named figure of every arm must not exceed the limit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// A fate (`lost`, `failed`, `timed_out`) or a metric of the registry (`response.p99`).
+    pub what: String,
+    /// Upper limit (for `throughput`: lower), in the figure's own unit (events, ns, events/s).
+    pub limit: f64,
+}
+
+/// The scenario keys in force at one point of a sweep, for example `{"load.rate": 500}`.
+pub type Setting = BTreeMap<String, serde_json::Value>;
+
+/// A valid question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scenario {
+    /// Short name, used in the results directory.
+    pub name: String,
+    /// The question it answers, a sentence.
+    pub question: String,
+    /// Which way events go.
+    pub flow: Flow,
+    /// `[load]`
+    pub load: Load,
+    /// `[connections]`
+    pub connections: Connections,
+    /// `[payload]`
+    pub payload: Payload,
+    /// `[compare]`
+    pub compare: Compare,
+    /// `[expect]`
+    pub expect: Vec<Expectation>,
+}
+
+mod optional_nanos {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::time::Duration;
+
+    pub fn serialize<S: Serializer>(value: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
+        value.map(|d| d.as_nanos() as u64).serialize(s)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(d)?.map(Duration::from_nanos))
+    }
+}
