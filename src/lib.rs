@@ -9,7 +9,18 @@ compile_error!(
     "pushbench measures with timerfd, /proc and TCP_INFO, which only Linux has: build it on Linux"
 );
 
+pub mod cli;
+pub mod compare;
+pub mod drive;
 pub mod error;
+pub mod plan;
+pub mod record;
+pub mod report;
+pub mod run;
 pub mod scenario;
+pub mod schedule;
+pub mod stats;
 pub mod suggest;
+pub mod target;
+pub mod transport;
 pub mod units;

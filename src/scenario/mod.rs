@@ -3,6 +3,14 @@
 //! A [`Scenario`] is always valid: it is made only by the parser in this room, which refuses bad input
 //! with file, line, column, value and remedy.
 
+mod draft;
+pub mod keys;
+mod load;
+mod parse;
+pub mod payload;
+
+pub use load::{Override, Point, Question, load, shipped};
+
 use crate::units::nanos;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -167,3 +175,6 @@ mod optional_nanos {
         Ok(Option::<u64>::deserialize(d)?.map(Duration::from_nanos))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! `pushbench list`
+
+use super::print;
+use crate::error::{Error, Result};
+use crate::record::metrics::METRICS;
+use crate::scenario::{self, keys};
+use crate::suggest::did_you_mean;
+use crate::{report, target, transport};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// scenarios, targets, transports, formats, metrics or keys
+    what: String,
+}
+
+const KINDS: [&str; 6] = [
+    "scenarios",
+    "targets",
+    "transports",
+    "formats",
+    "metrics",
+    "keys",
+];
+
+pub fn run(args: &Args) -> Result<()> {
+    let rows: Vec<(String, String)> = match args.what.as_str() {
+        "scenarios" => scenarios()?,
+        "targets" => targets(),
+        "transports" => transport::ALL
+            .iter()
+            .map(|t| (t.name().into(), t.about().into()))
+            .collect(),
+        "formats" => report::ALL
+            .iter()
+            .map(|f| (f.name().into(), f.about().into()))
+            .collect(),
+        "metrics" => METRICS.iter().map(metric).collect(),
+        "keys" => keys::KEYS
+            .iter()
+            .map(|k| (k.path.into(), format!("{}: {}", k.takes, k.about)))
+            .collect(),
+        other => {
+            return Err(Error::usage(format!(
+                "there is no list of \"{other}\"{}; there are {}",
+                did_you_mean(other, KINDS),
+                KINDS.join(", ")
+            )));
+        }
+    };
+    let width = rows
+        .iter()
+        .map(|(name, _)| name.chars().count())
+        .max()
+        .unwrap_or(0);
+    let lines = rows
+        .iter()
+        .map(|(name, about)| format!("{name:<width$}  {about}\n"));
+    print(&lines.collect::<String>())
+}
+
+fn scenarios() -> Result<Vec<(String, String)>> {
+    scenario::shipped()
+        .map(|(name, _)| Ok((name.to_owned(), scenario::load(name, &[])?.question)))
+        .collect()
+}
+
+fn targets() -> Vec<(String, String)> {
+    target::manifest::names()
+        .into_iter()
+        .map(|(name, transports)| (name, transports.join(", ")))
+        .collect()
+}
+
+fn metric(m: &crate::record::metrics::Metric) -> (String, String) {
+    let better = if m.more_is_better {
+        "more is better"
+    } else {
+        "less is better"
+    };
+    (
+        m.name.into(),
+        format!("{} ({}, {better})", m.about, m.unit.name()),
+    )
+}

@@ -1,0 +1,110 @@
+//! The command line: one file a subcommand, thin.
+
+mod list;
+mod progress;
+mod report;
+mod run;
+mod selftest;
+mod serve;
+
+use crate::error::{Error, Result};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Should these events travel by webhook or by WebSocket? Measures both under the same schedule and
+/// says how sure it is.
+#[derive(Debug, Parser)]
+#[command(name = "pushbench", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a scenario and compare its arms (the default: `pushbench` alone is `pushbench run ingest`)
+    Run(run::Args),
+    /// Show a finished or interrupted run again, without measuring
+    Report(report::Args),
+    /// Start one of the built-in servers
+    Serve(serve::Args),
+    /// Check the instrument itself: a freeze, a known delay, an arm against itself, pacing
+    Selftest(selftest::Args),
+    /// List scenarios, targets, transports, formats, metrics or scenario keys
+    List(list::Args),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Usage errors end with 64; clap's own 2 means something else in the contract.
+const USAGE: u8 = 64;
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = crate::target::keeper::main_if_asked(&args) {
+        return code;
+    }
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _nowhere_to_say_it = e.print();
+            return ExitCode::from(if e.use_stderr() { USAGE } else { 0 });
+        }
+    };
+    let command = cli
+        .command
+        .unwrap_or_else(|| Command::Run(run::Args::default_run()));
+    match dispatch(command) {
+        Ok(code) => ExitCode::from(code),
+        Err(e) => {
+            eprintln!("pushbench: {e}");
+            e.exit_code()
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<u8> {
+    match command {
+        Command::Run(args) => run::run(&args),
+        Command::Report(args) => report::run(&args).map(|()| 0),
+        Command::Serve(args) => serve::run(&args).map(|()| 0),
+        Command::Selftest(args) => selftest::run(&args),
+        Command::List(args) => list::run(&args).map(|()| 0),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "pushbench", &mut text);
+            print(&String::from_utf8_lossy(&text)).map(|()| 0)
+        }
+    }
+}
+
+/// Prints to standard output; a reader that has gone (`| head`) is no error.
+fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::harness(format!(
+            "cannot write to standard output: {e}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The flag that Ctrl-C and SIGTERM set. A second one ends the process at once; children end with it
+/// because their keepers see it go.
+fn interrupt_flag() -> Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, flag.clone())
+            .and_then(|_| signal_hook::flag::register(signal, flag.clone()))
+            .map_err(|e| Error::harness(format!("cannot listen for signals: {e}")))?;
+    }
+    Ok(flag)
+}

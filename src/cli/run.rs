@@ -1,0 +1,208 @@
+//! `pushbench run`
+
+use super::progress::Show;
+use super::{interrupt_flag, print};
+use crate::compare::expect::Outcome;
+use crate::compare::{self, Report};
+use crate::drive::place::Placement;
+use crate::error::{Error, Result};
+use crate::record::store::{StoredRun, write_atomically};
+use crate::report::{Format, text};
+use crate::run::{self, Request, arms};
+use crate::scenario::{self, Override};
+use crate::target::manifest::BuiltinOptions;
+use std::path::{Path, PathBuf};
+
+/// Seed of runs that name none: a run is repeated by running it again.
+const SEED: u64 = 7;
+
+#[derive(Debug, Default, clap::Args)]
+pub struct Args {
+    /// A shipped scenario's name or a path to a .toml file
+    #[arg(default_value = "ingest")]
+    scenario: String,
+    /// What to measure, TRANSPORT@TARGET; repeat it, the first is the baseline
+    #[arg(long = "arm", value_name = "ARM")]
+    arms: Vec<String>,
+    /// Results directory [default: results/<UTC time>-<scenario>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Blocks to run (compare.blocks)
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    blocks: Option<String>,
+    /// Measured part of a trial (load.duration)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    duration: Option<String>,
+    /// Unmeasured part before it (load.warmup)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    warmup: Option<String>,
+    /// Events per second (load.rate)
+    #[arg(long, value_name = "R", allow_hyphen_values = true)]
+    rate: Option<String>,
+    /// Connections (connections.count)
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    connections: Option<String>,
+    /// Unanswered events a connection may carry (connections.in_flight)
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    in_flight: Option<String>,
+    /// Size of an event (payload.bytes)
+    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
+    payload: Option<String>,
+    /// Seed of schedules and orders
+    #[arg(long, value_name = "N", default_value_t = SEED)]
+    seed: u64,
+    /// Sets any scenario key; setting a swept key ends its sweep
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// CPUs of driver and targets, such as driver=1,target=0
+    #[arg(long, value_name = "LIST")]
+    cpus: Option<String>,
+    /// Allows a target on this host; only loopback is allowed otherwise
+    #[arg(long, value_name = "HOST")]
+    allow_host: Vec<String>,
+}
+
+impl Args {
+    /// What `pushbench` alone runs.
+    pub fn default_run() -> Args {
+        Args {
+            scenario: "ingest".to_owned(),
+            seed: SEED,
+            ..Args::default()
+        }
+    }
+
+    fn overrides(&self) -> Result<Vec<Override>> {
+        let mut overrides = Vec::new();
+        for text in &self.set {
+            let origin = format!("--set {text}");
+            let (key, value) = text.split_once('=').ok_or_else(|| {
+                Error::usage(format!(
+                    "{origin}: write KEY=VALUE, for example --set load.timeout=2s"
+                ))
+            })?;
+            overrides.push(Override {
+                key: key.trim().to_owned(),
+                value: value.to_owned(),
+                origin,
+            });
+        }
+        let named = [
+            ("--blocks", "compare.blocks", &self.blocks),
+            ("--duration", "load.duration", &self.duration),
+            ("--warmup", "load.warmup", &self.warmup),
+            ("--rate", "load.rate", &self.rate),
+            ("--connections", "connections.count", &self.connections),
+            ("--in-flight", "connections.in_flight", &self.in_flight),
+            ("--payload", "payload.bytes", &self.payload),
+        ];
+        for (option, key, value) in named {
+            if let Some(value) = value {
+                let origin = format!("{option} {value}");
+                overrides.push(Override {
+                    key: key.to_owned(),
+                    value: value.clone(),
+                    origin,
+                });
+            }
+        }
+        Ok(overrides)
+    }
+}
+
+/// Runs the scenario; the exit code of the contract.
+pub fn run(args: &Args) -> Result<u8> {
+    let question = scenario::load(&args.scenario, &args.overrides()?)?;
+    let placement = match &args.cpus {
+        Some(text) => Placement::parse(text)?,
+        None => Placement::automatic(),
+    };
+    let builtin = BuiltinOptions {
+        threads: placement.target.len(),
+        delay: None,
+        work: None,
+    };
+    let names: Vec<String> = match args.arms.is_empty() {
+        true => arms::DEFAULT.map(str::to_owned).to_vec(),
+        false => args.arms.clone(),
+    };
+    let arms = arms::find(&names, &builtin, &args.allow_host)?;
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| default_out(&question.name));
+    let interrupt = interrupt_flag()?;
+    let mut show = Show::new();
+    let request = Request {
+        question,
+        arms,
+        seed: args.seed,
+        placement,
+        out,
+        command: std::env::args().collect(),
+    };
+    show.say_placement(&request.placement);
+    run::prepare(&request, &interrupt, &mut show)?;
+    let ended = run::execute(&request, &interrupt, &mut show);
+    show.finish();
+    conclude(&request.out, ended)
+}
+
+fn default_out(scenario: &str) -> PathBuf {
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H%M%SZ");
+    Path::new("results").join(format!("{now}-{scenario}"))
+}
+
+/// Shows what was finished, whatever the end was, and finds the exit code.
+fn conclude(out: &Path, ended: Result<()>) -> Result<u8> {
+    let Ok(stored) = StoredRun::read(out) else {
+        return ended.map(|()| 0); // nothing was begun: the error says why
+    };
+    let report = compare::compare(&stored);
+    let markdown = Format::Markdown.render(&report);
+    let written = write_atomically(&out.join("report.md"), markdown.as_bytes());
+    if !stored.trials.is_empty() {
+        print(&format!("\n{}", text::render(&report)))?;
+        print(&next(out, &report))?;
+    }
+    ended?;
+    written?;
+    Ok(exit_code(&report))
+}
+
+fn next(out: &Path, report: &Report) -> String {
+    let dir = out.display();
+    let mut lines =
+        format!("\nResults                {dir}  (pushbench report {dir} --format json)\n");
+    if report.scenario == "ingest" {
+        lines.push_str("Highest rate?          pushbench run saturate\n");
+        lines.push_str("Python servers?        pushbench run ingest --arm webhook@flask --arm websocket@websockets --rate 300\n");
+    }
+    lines.push_str("Trust the instrument?  pushbench selftest\n");
+    lines
+}
+
+/// 3: an arm without a valid trial; 1: an expectation failed; 2: one cannot be judged.
+fn exit_code(report: &Report) -> u8 {
+    let points = &report.points;
+    if points
+        .iter()
+        .flat_map(|p| &p.arms)
+        .any(|a| a.trials == a.invalid)
+    {
+        return 3;
+    }
+    let outcomes = || {
+        points
+            .iter()
+            .flat_map(|p| &p.expectations)
+            .map(|e| e.outcome)
+    };
+    if outcomes().any(|o| o == Outcome::Failed) {
+        1
+    } else if outcomes().any(|o| o == Outcome::CannotTell) {
+        2
+    } else {
+        0
+    }
+}

@@ -1,0 +1,192 @@
+//! The figures of one arm, from the merged windows of its valid trials.
+
+use super::{ArmFigures, ArmLoad, Connections, Design, Events, Latency, Trials, Usage, Wire};
+use crate::record::fates::Fates;
+use crate::record::histogram::Hist;
+use crate::record::metrics::SAMPLES_BEYOND;
+use crate::record::store::{ArmHeader, PointHeader};
+use crate::record::trial::{Trial, TrialDesign};
+use crate::record::wire::Traffic;
+use crate::stats;
+use crate::transport::event::Template;
+use std::collections::BTreeMap;
+
+/// A percentile's samples must come from this many separate stalls (law 7).
+const FEWEST_STALLS: usize = 3;
+
+/// How the point was run.
+pub fn design(header: &PointHeader, trials: &Trials<'_>) -> Design {
+    let s = &header.scenario;
+    let (kind, slice_ns) = match trials.all.first().map(|t| t.design) {
+        Some(TrialDesign::Sliced { slice_ns }) => (Some("sliced"), Some(slice_ns)),
+        Some(TrialDesign::Sequential) => (Some("sequential"), None),
+        None => (None, None),
+    };
+    Design {
+        kind,
+        slice_ns,
+        rate: s.load.rate,
+        arrivals: s.load.arrivals,
+        payload_bytes: Template::new(&s.payload).len(),
+        blocks_planned: s.compare.blocks,
+        blocks_run: trials.blocks.len(),
+        blocks_valid: trials.valid.len(),
+    }
+}
+
+/// One arm's figures.
+pub fn arm(header: &ArmHeader, arm: usize, trials: &Trials<'_>, rate: Option<f64>) -> ArmFigures {
+    let mine: Vec<&Trial> = trials
+        .all
+        .iter()
+        .filter(|t| t.arm == arm)
+        .copied()
+        .collect();
+    let valid = trials.of_arm(arm);
+    let window_ns: u64 = valid.iter().map(|t| t.window_ns).sum();
+    let by_end: u64 = valid.iter().map(|t| t.acknowledged_by_end).sum();
+    let invalid = mine.iter().filter(|t| !t.is_valid()).count();
+    let overloaded = mine.iter().filter(|t| t.is_valid() && t.overloaded).count();
+    ArmFigures {
+        arm: header.label.clone(),
+        transport: header.transport.clone(),
+        target: header.target.clone(),
+        trials: mine.len(),
+        invalid,
+        // One bad block is a stall; most of them are the arm's own doing.
+        overloaded: overloaded * 2 > mine.len() - invalid,
+        offered_per_second: rate,
+        throughput_per_second: (window_ns > 0).then(|| by_end as f64 / (window_ns as f64 / 1e9)),
+        response_ns: latency(&valid, |t| &t.response, rate.is_some()),
+        service_ns: latency(&valid, |t| &t.service, rate.is_none()),
+        lag_ns: latency(&valid, |t| &t.lag, false),
+        hiccup_ns: latency(&valid, |t| &t.hiccup, false),
+        events: events(&valid),
+        connections: connections(&valid),
+        load: ArmLoad {
+            connections: header.connections as u64,
+            in_flight: header.in_flight,
+        },
+        target_usage: target_usage(&valid),
+        driver_usage: driver_usage(&valid),
+        wire: wire(&valid, trials.pilot.iter().find(|t| t.arm == arm).copied()),
+        faults: faults(&mine),
+    }
+}
+
+/// Merges the histograms of some trials.
+pub fn merged(trials: &[&Trial], of: impl Fn(&Trial) -> &Hist) -> Hist {
+    let mut sum = Hist::new();
+    trials.iter().for_each(|t| sum.merge(of(t)));
+    sum
+}
+
+/// `peaked`: the trials' peaks belong to this distribution, so its stalls can be counted.
+fn latency(trials: &[&Trial], of: impl Fn(&Trial) -> &Hist, peaked: bool) -> Latency {
+    let sum = merged(trials, of);
+    let percentile = |q: f64| {
+        let value = sum.quantile(q)?;
+        let beyond = (sum.count() as f64 * (1.0 - q)).floor() as u64;
+        let stalls = || {
+            trials
+                .iter()
+                .map(|t| t.peaks.stalls_above(value))
+                .sum::<usize>()
+        };
+        (beyond >= SAMPLES_BEYOND && (!peaked || stalls() >= FEWEST_STALLS)).then_some(value)
+    };
+    Latency {
+        count: sum.count(),
+        mean: sum.mean(),
+        p50: percentile(0.5),
+        p90: percentile(0.9),
+        p99: percentile(0.99),
+        p99_9: percentile(0.999),
+        max: sum.max(),
+    }
+}
+
+fn events(trials: &[&Trial]) -> Events {
+    let mut fates = Fates::default();
+    trials.iter().for_each(|t| fates.add(&t.events));
+    let sum = |of: fn(&Trial) -> Option<u64>| -> Option<u64> {
+        let each: Option<Vec<u64>> = trials.iter().map(|t| of(t)).collect();
+        each.filter(|e| !e.is_empty()).map(|e| e.iter().sum())
+    };
+    Events {
+        fates,
+        duplicated: sum(|t| t.duplicated),
+        reordered: sum(|t| t.reordered),
+        late: trials.iter().map(|t| t.late).sum(),
+        unsolicited: trials.iter().map(|t| t.unsolicited).sum(),
+    }
+}
+
+fn connections(trials: &[&Trial]) -> Connections {
+    let opened: u64 = trials.iter().map(|t| t.connections).sum();
+    let warm: u64 = trials.iter().map(|t| t.warm_connections).sum();
+    let sent: u64 = trials.iter().map(|t| t.sent).sum();
+    Connections {
+        opened,
+        per_event: per(opened.saturating_sub(warm), sent),
+    }
+}
+
+fn per(total: u64, events: u64) -> Option<f64> {
+    (events > 0).then(|| total as f64 / events as f64)
+}
+
+fn target_usage(trials: &[&Trial]) -> Usage {
+    let readings: Option<Vec<_>> = trials.iter().map(|t| t.target).collect();
+    let Some(readings) = readings.filter(|r| !r.is_empty()) else {
+        return Usage::default();
+    };
+    let acknowledged: u64 = trials.iter().map(|t| t.acknowledged_in_window).sum();
+    let cpu: u64 = readings.iter().map(|r| r.cpu_ns).sum();
+    let switches =
+        |r: &crate::record::trial::TargetUsage| r.voluntary_switches + r.involuntary_switches;
+    let steady: Vec<f64> = readings.iter().map(|r| r.end.rss_bytes as f64).collect();
+    Usage {
+        cpu_ns_per_event: per(cpu, acknowledged),
+        rss_peak_bytes: readings.iter().map(|r| r.end.rss_peak_bytes).max(),
+        rss_steady_bytes: stats::median(&steady).map(|m| m as u64),
+        threads: readings.iter().map(|r| r.end.threads).max(),
+        descriptors: readings.iter().map(|r| r.end.descriptors).max(),
+        context_switches_per_event: per(readings.iter().map(switches).sum(), acknowledged),
+        busy: None,
+    }
+}
+
+fn driver_usage(trials: &[&Trial]) -> Usage {
+    let acknowledged: u64 = trials.iter().map(|t| t.acknowledged_in_window).sum();
+    let busy: Vec<f64> = trials.iter().map(|t| t.driver.busy).collect();
+    Usage {
+        cpu_ns_per_event: per(trials.iter().map(|t| t.driver.cpu_ns).sum(), acknowledged),
+        rss_peak_bytes: trials.iter().filter_map(|t| t.driver.rss_peak_bytes).max(),
+        busy: stats::median(&busy),
+        ..Usage::default()
+    }
+}
+
+fn wire(trials: &[&Trial], pilot: Option<&Trial>) -> Wire {
+    let mut traffic = Traffic::default();
+    trials.iter().for_each(|t| traffic.add(&t.traffic));
+    let sent: u64 = trials.iter().map(|t| t.sent).sum();
+    let segments = pilot.filter(|p| p.max_segment.is_some() && p.is_valid());
+    Wire {
+        bytes_out_per_event: per(traffic.bytes_out, sent),
+        bytes_in_per_event: per(traffic.bytes_in, sent),
+        segments_per_event: segments
+            .and_then(|p| per(p.traffic.segments_out + p.traffic.segments_in, p.sent)),
+    }
+}
+
+fn faults(trials: &[&Trial]) -> Vec<(String, u64)> {
+    let mut sum: BTreeMap<&str, u64> = BTreeMap::new();
+    for (message, n) in trials.iter().flat_map(|t| &t.faults) {
+        *sum.entry(message).or_default() += n;
+    }
+    let mut faults: Vec<_> = sum.into_iter().map(|(m, n)| (m.to_owned(), n)).collect();
+    faults.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    faults
+}

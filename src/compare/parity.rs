@@ -1,0 +1,125 @@
+//! What the two sides have in common and what not, from the settings in force (law 6).
+
+use super::Trials;
+use crate::record::in_force::InForce;
+use crate::record::store::{ArmHeader, PointHeader};
+use serde::Serialize;
+
+/// How a property of an arm is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Known {
+    /// Read back or observed in the run.
+    Tested,
+    /// Said by the target's manifest or by the driver's own settings.
+    Declared,
+    /// Nobody has said or tested it.
+    Unknown,
+}
+
+/// A property of one arm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Property {
+    /// Its value, as text.
+    pub value: String,
+    /// How it is known.
+    pub known: Known,
+}
+
+/// One property over all arms.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// What it is.
+    pub property: &'static str,
+    /// One value an arm.
+    pub arms: Vec<Property>,
+    /// True when all are known and the same.
+    pub same: bool,
+}
+
+/// The parity table.
+#[derive(Debug, Clone, Serialize)]
+pub struct Parity {
+    /// Its rows.
+    pub rows: Vec<Row>,
+    /// The programs on the sides differ, so sentences name them and not the transports.
+    pub different_programs: bool,
+}
+
+/// Derives the table from the records.
+pub fn parity(header: &PointHeader, trials: &Trials<'_>) -> Parity {
+    let in_force: Vec<Option<InForce>> = (0..header.arms.len())
+        .map(|a| {
+            trials
+                .all
+                .iter()
+                .find(|t| t.arm == a)
+                .and_then(|t| t.in_force.clone())
+        })
+        .collect();
+    let said = |of: fn(&InForce) -> String| -> Vec<Property> {
+        let property = |s: &Option<InForce>| match s {
+            Some(s) => Property {
+                value: of(s),
+                known: Known::Tested,
+            },
+            None => Property {
+                value: "unknown".to_owned(),
+                known: Known::Unknown,
+            },
+        };
+        in_force.iter().map(property).collect()
+    };
+    let declared = |of: fn(&ArmHeader) -> String| -> Vec<Property> {
+        let property = |a: &ArmHeader| Property {
+            value: of(a),
+            known: Known::Declared,
+        };
+        header.arms.iter().map(property).collect()
+    };
+    let row = |property, arms: Vec<Property>| {
+        let known = arms.iter().all(|p| p.known != Known::Unknown);
+        let same = known && arms.windows(2).all(|w| w[0].value == w[1].value);
+        Row {
+            property,
+            arms,
+            same,
+        }
+    };
+    let rows = vec![
+        row("handler", said(|s| s.handler.clone())),
+        row("runtime", said(|s| s.runtime.clone())),
+        row("threads", said(|s| s.threads.to_string())),
+        row("NODELAY", said(|s| s.nodelay.to_string())),
+        row("backlog", said(|s| s.backlog.to_string())),
+        row("handler delay", said(|s| format!("{} ns", s.delay_ns))),
+        row("handler work", said(|s| format!("{} ns", s.work_ns))),
+        row("acknowledged by", declared(|a| a.matched.clone())),
+        row("connections", declared(|a| a.connections.to_string())),
+        row("in flight", declared(|a| a.in_flight.to_string())),
+        row("framing", declared(|a| a.framing.clone())),
+    ];
+    let first = header.arms.first().map(|a| &a.target);
+    let different_programs = header.arms.iter().any(|a| Some(&a.target) != first);
+    Parity {
+        rows,
+        different_programs,
+    }
+}
+
+impl Parity {
+    /// Names of the rows that agree, that differ, and that are not known.
+    pub fn names(&self) -> (Vec<&'static str>, Vec<&'static str>, Vec<&'static str>) {
+        let (mut same, mut differ, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+        for row in &self.rows {
+            if row.arms.iter().any(|p| p.known == Known::Unknown) {
+                unknown.push(row.property);
+            } else if row.same {
+                same.push(row.property);
+            } else {
+                differ.push(row.property);
+            }
+        }
+        (same, differ, unknown)
+    }
+}

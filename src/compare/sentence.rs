@@ -1,0 +1,201 @@
+//! What the intervals support, in words: never more (law 7), and of what was measured (law 8).
+
+use super::{ArmFigures, Comparison, Trials, Verdict};
+use crate::record::store::PointHeader;
+use crate::units;
+
+/// An overloaded arm is told to try this part of what it completed.
+const SAFE_SHARE: f64 = 0.7;
+
+/// The closing sentences: one for each other arm.
+pub fn closing(
+    header: &PointHeader,
+    arms: &[ArmFigures],
+    comparisons: &[Comparison],
+    trials: &Trials<'_>,
+) -> Vec<String> {
+    if trials.valid.is_empty() {
+        return vec![no_valid_block(arms, trials)];
+    }
+    let mut sentences = Vec::new();
+    let overloaded: Vec<&ArmFigures> = arms.iter().filter(|a| a.overloaded).collect();
+    if !overloaded.is_empty() {
+        sentences.push(overload(&overloaded));
+    }
+    for arm in arms.iter().skip(1) {
+        let mine: Vec<&Comparison> = comparisons
+            .iter()
+            .filter(|c| c.candidate == arm.arm)
+            .collect();
+        sentences.push(against(header, &arms[0].arm, &arm.arm, &mine));
+    }
+    if arms.len() == 1 {
+        sentences.push(format!(
+            "{} was measured alone: nothing is compared.",
+            arms[0].arm
+        ));
+    }
+    sentences
+}
+
+fn no_valid_block(arms: &[ArmFigures], trials: &Trials<'_>) -> String {
+    match arms.iter().find(|a| a.trials > 0 && a.invalid == a.trials) {
+        Some(arm) => format!("{} has no valid trial: nothing is compared.", arm.arm),
+        None if trials.all.is_empty() => "No trial was finished: nothing is compared.".to_owned(),
+        None => "No block is valid: nothing is compared.".to_owned(),
+    }
+}
+
+fn overload(arms: &[&ArmFigures]) -> String {
+    let names: Vec<&str> = arms.iter().map(|a| a.arm.as_str()).collect();
+    let lowest = arms
+        .iter()
+        .filter_map(|a| a.throughput_per_second)
+        .reduce(f64::min);
+    let offered = arms[0].offered_per_second.unwrap_or(0.0);
+    let advice = match lowest {
+        Some(t) if t * SAFE_SHARE >= 1.0 => {
+            format!(
+                "it completed {} of {offered}/s: try --rate {}",
+                units::rate(t),
+                try_rate(t)
+            )
+        }
+        _ => format!("it completed next to nothing of {offered}/s: try --rate 1"),
+    };
+    format!(
+        "{} overloaded, so latencies are not compared; {advice}.",
+        names.join(" and ")
+    )
+}
+
+/// A rate that a target completing `t` events a second should hold, in two digits.
+pub fn try_rate(t: f64) -> u64 {
+    let safe = (t * SAFE_SHARE).max(1.0);
+    let step = 10f64.powf(safe.log10().floor() - 1.0).max(1.0);
+    ((safe / step).floor() * step) as u64
+}
+
+fn against(header: &PointHeader, baseline: &str, arm: &str, mine: &[&Comparison]) -> String {
+    let find = |name: &str| mine.iter().find(|c| c.metric == name).copied();
+    let closed = header.scenario.load.rate.is_none();
+    let mut claims = Vec::new();
+    let mut unclear = Vec::new();
+    let headline = if closed {
+        "service.p50"
+    } else {
+        "response.p50"
+    };
+    let tail = if closed {
+        "service.p99"
+    } else {
+        "response.p99"
+    };
+    for (metric, what) in [(headline, "the median"), (tail, "p99")] {
+        match find(metric) {
+            Some(c) if c.verdict == Verdict::Overloaded => {}
+            Some(c) => note(&mut claims, &mut unclear, latency_claim(c, what), what),
+            None => {}
+        }
+    }
+    if let Some(c) = find("throughput") {
+        note(
+            &mut claims,
+            &mut unclear,
+            relative_claim(c, "events a second", "more", "fewer"),
+            "throughput",
+        );
+    }
+    if let Some(c) = find("target_usage.cpu_ns_per_event") {
+        let claim = relative_claim(c, "target CPU per event", "more", "less");
+        note(&mut claims, &mut unclear, claim, "target CPU");
+    }
+    let mut sentence = match claims.is_empty() {
+        true => format!("{arm} against {baseline}: no difference can be claimed"),
+        false => format!("{arm} {}", join(&claims)),
+    };
+    if !claims.is_empty() {
+        sentence.push_str(&format!(" (against {baseline})"));
+    }
+    if !unclear.is_empty() {
+        sentence.push_str(&format!("; cannot tell: {}", unclear.join(", ")));
+    }
+    sentence.push('.');
+    sentence
+}
+
+fn note(
+    claims: &mut Vec<String>,
+    unclear: &mut Vec<&'static str>,
+    claim: Option<String>,
+    what: &'static str,
+) {
+    match claim {
+        Some(claim) => claims.push(claim),
+        None => unclear.push(what),
+    }
+}
+
+fn latency_claim(c: &Comparison, what: &str) -> Option<String> {
+    let difference = c.difference?;
+    let small = if c.matters {
+        ""
+    } else {
+        ", too little to matter"
+    };
+    let by = units::nanos_text(difference.abs());
+    match c.verdict {
+        Verdict::Better => Some(format!("answers {by} sooner at {what}{small}")),
+        Verdict::Worse => Some(format!("answers {by} later at {what}{small}")),
+        Verdict::Equivalent => Some(format!("is equivalent at {what}")),
+        _ => None,
+    }
+}
+
+fn relative_claim(c: &Comparison, what: &str, more: &str, less: &str) -> Option<String> {
+    let ratio = c.ratio?;
+    let small = if c.matters {
+        ""
+    } else {
+        ", too little to matter"
+    };
+    let percent = (ratio - 1.0).abs() * 100.0;
+    let by = if ratio > 2.0 {
+        format!("{ratio:.1}× the")
+    } else {
+        format!("{percent:.0} % {}", if ratio > 1.0 { more } else { less })
+    };
+    let verb = if what.starts_with("events") {
+        "completes"
+    } else {
+        "uses"
+    };
+    match c.verdict {
+        Verdict::Better | Verdict::Worse => Some(format!("{verb} {by} {what}{small}")),
+        Verdict::Equivalent => Some(format!("is equivalent in {what}")),
+        _ => None,
+    }
+}
+
+fn join(claims: &[String]) -> String {
+    match claims {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_to_try_is_safe_and_round() {
+        assert_eq!(try_rate(980.0), 680);
+        assert_eq!(try_rate(12_345.0), 8_600);
+        assert_eq!(try_rate(1.2), 1);
+        for t in [1.0f64, 3.0, 17.0, 99.0, 1e5] {
+            assert!(try_rate(t) as f64 <= (t * SAFE_SHARE).max(1.0));
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Whether a point can be trusted: the trust line and the notes under it.
+
+use super::figures::merged;
+use super::{ArmFigures, FEWEST_BLOCKS, Trials, Validity};
+use crate::record::store::StoredRun;
+use crate::record::trial::Trial;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A driver thread busier than this was the limit of a closed loop.
+const DRIVER_BOUND: f64 = 0.90;
+/// Spill above this means that the slices did not keep the arms apart.
+const SPILL_SHARE: f64 = 0.05;
+/// Lag p99 above this share of the response p99 is worth a warning.
+const LAG_TAIL_SHARE: f64 = 0.5;
+
+/// The figures of the trust line.
+#[derive(Debug, Clone, Serialize)]
+pub struct Trust {
+    /// Valid blocks.
+    pub blocks_valid: usize,
+    /// Blocks run.
+    pub blocks_run: usize,
+    /// Median of the driver's lag over all arms, ns; `null` in a closed loop.
+    pub lag_p50_ns: Option<u64>,
+    /// Its 99th percentile.
+    pub lag_p99_ns: Option<u64>,
+    /// Median time from the poll's return to the read, ns.
+    pub reading_p50_ns: Option<u64>,
+    /// Events open when another arm's slice began, per event due.
+    pub spill: Option<f64>,
+    /// 99th percentile of the machine's stalls, ns.
+    pub hiccup_p99_ns: Option<u64>,
+    /// Share of wall time the hypervisor took, over the CPUs in use.
+    pub steal: Option<f64>,
+}
+
+/// True when the driver's busiest thread had no time left.
+pub fn is_driver_bound(arm: &ArmFigures) -> bool {
+    arm.driver_usage.busy.is_some_and(|b| b > DRIVER_BOUND)
+}
+
+/// The validity of one point.
+pub fn validity(
+    run: &StoredRun,
+    point: usize,
+    trials: &Trials<'_>,
+    arms: &[ArmFigures],
+) -> Validity {
+    let header = &run.header;
+    let cpus: usize = header
+        .placement
+        .values()
+        .flatten()
+        .collect::<std::collections::BTreeSet<_>>()
+        .len();
+    let trust = trust(trials, cpus);
+    let mut notes = Vec::new();
+    let planned = header.points[point].scenario.compare.blocks;
+    if !header.complete || run.cut {
+        notes.push(format!(
+            "the run is incomplete: {} of {planned} blocks were finished",
+            trials.blocks.len()
+        ));
+    }
+    if trials.valid.len() < FEWEST_BLOCKS {
+        notes.push(format!(
+            "{} valid blocks: no difference is claimed below {FEWEST_BLOCKS}",
+            trials.valid.len()
+        ));
+    }
+    notes.extend(voided(&trials.all));
+    for arm in arms {
+        notes.extend(about_arm(arm));
+    }
+    notes.extend(about_instrument(&trust));
+    let shared = header.placement.get("driver").is_some_and(|driver| {
+        header
+            .placement
+            .get("target")
+            .is_some_and(|t| driver.iter().any(|c| t.contains(c)))
+    });
+    if shared {
+        notes.push("driver and target shared a CPU: their times are mixed".to_owned());
+    }
+    let complete = header.complete && !run.cut;
+    let whole = trials.all.iter().all(|t| t.is_valid()) && !trials.valid.is_empty();
+    Validity {
+        ok: complete && whole,
+        notes,
+        trust,
+    }
+}
+
+fn trust(trials: &Trials<'_>, cpus: usize) -> Trust {
+    let valid: Vec<&Trial> = trials.valid.iter().flatten().copied().collect();
+    let lag = merged(&valid, |t| &t.lag);
+    let due: u64 = valid.iter().map(|t| t.events.due).sum();
+    let sliced = valid
+        .iter()
+        .any(|t| matches!(t.design, crate::record::trial::TrialDesign::Sliced { .. }));
+    let spill: u64 = valid.iter().map(|t| t.spill).sum();
+    // Arms of a sliced block saw the same steal: count the block once.
+    let wall: u64 = trials
+        .valid
+        .iter()
+        .map(|b| {
+            if sliced {
+                b[0].wall_ns
+            } else {
+                b.iter().map(|t| t.wall_ns).sum()
+            }
+        })
+        .sum();
+    let steal: u64 = trials
+        .valid
+        .iter()
+        .map(|b| {
+            if sliced {
+                b[0].steal_ns
+            } else {
+                b.iter().map(|t| t.steal_ns).sum()
+            }
+        })
+        .sum();
+    Trust {
+        blocks_valid: trials.valid.len(),
+        blocks_run: trials.blocks.len(),
+        lag_p50_ns: lag.quantile(0.5),
+        lag_p99_ns: lag.quantile(0.99),
+        reading_p50_ns: merged(&valid, |t| &t.reading).quantile(0.5),
+        spill: (sliced && due > 0).then(|| spill as f64 / due as f64),
+        hiccup_p99_ns: merged(&valid, |t| &t.hiccup).quantile(0.99),
+        steal: (wall > 0 && cpus > 0).then(|| steal as f64 / (wall as f64 * cpus as f64)),
+    }
+}
+
+/// Each reason once, with how often it struck which arm.
+fn voided(trials: &[&Trial]) -> Vec<String> {
+    let mut reasons: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for trial in trials {
+        for reason in &trial.invalid {
+            *reasons.entry((&trial.label, reason)).or_default() += 1;
+        }
+    }
+    let mut notes: Vec<String> = reasons
+        .into_iter()
+        .map(|((arm, reason), n)| format!("{arm}: {n} invalid: {reason}"))
+        .collect();
+    /// Enough to see what happens without burying the table.
+    const SHOWN: usize = 6;
+    if notes.len() > SHOWN {
+        let rest = notes.len() - SHOWN;
+        notes.truncate(SHOWN);
+        notes.push(format!("… and {rest} more reasons in trials.jsonl"));
+    }
+    notes
+}
+
+fn about_arm(arm: &ArmFigures) -> Vec<String> {
+    let mut notes = Vec::new();
+    let e = &arm.events.fates;
+    let missing = e.failed + e.timed_out + e.lost;
+    if missing > 0 && !arm.overloaded {
+        notes.push(format!(
+            "{}: {missing} events not acknowledged ({} failed, {} timed out, {} lost)",
+            arm.arm, e.failed, e.timed_out, e.lost
+        ));
+    }
+    if arm.events.unsolicited > 0 {
+        notes.push(format!(
+            "{}: {} messages answered no event",
+            arm.arm, arm.events.unsolicited
+        ));
+    }
+    if let Some((fault, n)) = arm.faults.first() {
+        notes.push(format!("{}: {n}× {fault}", arm.arm));
+    }
+    if is_driver_bound(arm) && arm.offered_per_second.is_none() {
+        notes.push(format!(
+            "{}: throughput is at least what is shown, driver-bound",
+            arm.arm
+        ));
+    }
+    if arm.trials > 0 && arm.target_usage.cpu_ns_per_event.is_none() {
+        notes.push(format!("{}: one process that pushbench did not start: its cost is unknown, and its blocks share it", arm.arm));
+    }
+    if let (Some(lag), Some(response)) = (arm.lag_ns.p99, arm.response_ns.p99)
+        && lag as f64 > response as f64 * LAG_TAIL_SHARE
+    {
+        notes.push(format!(
+            "{}: the driver's lag p99 is {} µs of a response p99 of {} µs",
+            arm.arm,
+            lag / 1000,
+            response / 1000
+        ));
+    }
+    notes
+}
+
+fn about_instrument(trust: &Trust) -> Option<String> {
+    let spill = trust.spill.filter(|s| *s > SPILL_SHARE)?;
+    Some(format!(
+        "{:.0} % of the events were still open when another arm's slice began: try --set compare.design=sequential",
+        spill * 100.0
+    ))
+}

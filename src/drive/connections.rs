@@ -1,0 +1,58 @@
+//! The life of one connection slot: it is warm before the first event, and a connection that ended
+//! is made anew when the next event needs it.
+
+use crate::record::fates::Failure;
+use crate::record::ledger::Ledger;
+use crate::transport::Client;
+use crate::transport::dial::Dial;
+use crate::transport::fault::Fault;
+use crate::transport::feed::Feed;
+use std::rc::Rc;
+
+/// Serves a slot until its feed ends.
+///
+/// Every transport reconnects by the same rule, when an event is there to be carried, so that a
+/// server that closes after each event pays for its connections in the response time.
+pub async fn keep<C: Client>(warm: C, dial: Rc<Dial>, feed: Feed, ledger: Rc<Ledger>) {
+    let mut connection = Some(warm);
+    loop {
+        let client = match connection.take() {
+            Some(client) => client,
+            None => {
+                let Some(ticket) = feed.next().await else {
+                    return;
+                };
+                match feed.while_open(&ticket, C::open(&dial)).await {
+                    Some(Ok(client)) => {
+                        feed.put_back(ticket);
+                        client
+                    }
+                    Some(Err(fault)) => {
+                        ledger.fail(&ticket, Failure::Refused, &fault.to_string());
+                        continue;
+                    }
+                    None => continue, // timed out while connecting
+                }
+            }
+        };
+        if let Err(fault) = client.carry(feed.again(), ledger.clone()).await {
+            ledger.fault(&fault.to_string());
+        }
+        if feed.ended() && ledger.open_count() == 0 {
+            return;
+        }
+    }
+}
+
+/// Opens the warm connections of an arm, a few at a time.
+pub async fn warm_up<C: Client>(count: usize, dial: &Dial) -> Result<Vec<C>, Fault> {
+    /// Below the accept backlog of any server, so that no SYN is dropped and retried a second later.
+    const AT_ONCE: usize = 64;
+    let mut open = Vec::with_capacity(count);
+    while open.len() < count {
+        let batch = AT_ONCE.min(count - open.len());
+        let opening = (0..batch).map(|_| C::open(dial));
+        open.extend(futures_util::future::try_join_all(opening).await?);
+    }
+    Ok(open)
+}

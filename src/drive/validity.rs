@@ -1,0 +1,64 @@
+//! When a trial may be averaged, and when its target could not keep up.
+
+use crate::record::trial::Trial;
+
+/// Median lag or late reading up to this is the instrument's own noise (law 2).
+const LAG_FLOOR_NS: u64 = 200_000;
+/// Above the floor, this part of the median response is allowed.
+const LAG_SHARE: f64 = 0.10;
+/// In open loop a driver busier than this cannot promise to be on time.
+pub const DRIVER_BUSY: f64 = 0.90;
+/// An arm that did not complete this part of what was offered, through its own doing, is overloaded.
+const COMPLETED_SHARE: f64 = 0.99;
+
+/// Why a trial is not valid; empty when it is. `died`: how its target ended, if it did.
+pub fn reasons(trial: &Trial, died: Option<&str>) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if let Some(how) = died {
+        reasons.push(format!("target {how}"));
+    }
+    for (name, fates) in [("measured", &trial.events), ("warm-up", &trial.warmup)] {
+        if !fates.sums_are_exact() {
+            reasons.push(format!(
+                "fates of the {name} events do not add up: {fates:?}"
+            ));
+        }
+    }
+    if trial.events.acknowledged == 0 {
+        reasons.push("no event was acknowledged".to_owned());
+    }
+    if trial.offered_per_second.is_none() {
+        return reasons; // a closed loop is allowed to be driver-bound: it says so instead
+    }
+    let response = trial.response.quantile(0.5).unwrap_or(0);
+    let budget = LAG_FLOOR_NS.max((response as f64 * LAG_SHARE) as u64);
+    for (name, hist) in [("lag", &trial.lag), ("late reading", &trial.reading)] {
+        let median = hist.quantile(0.5).unwrap_or(0);
+        if median > budget {
+            reasons.push(format!(
+                "driver too late: median {name} {} µs, allowed {} µs",
+                median / 1000,
+                budget / 1000
+            ));
+        }
+    }
+    if trial.driver.busy > DRIVER_BUSY {
+        reasons.push(format!(
+            "driver saturated: {:.0} % of its CPU",
+            trial.driver.busy * 100.0
+        ));
+    }
+    reasons
+}
+
+/// True when the target itself fell behind an open load: it completed under 99 % of what was offered
+/// in time, and events were queueing, timing out or turned away rather than merely in the air.
+pub fn is_overloaded(trial: &Trial) -> bool {
+    if trial.offered_per_second.is_none() || trial.events.due == 0 {
+        return false;
+    }
+    let e = &trial.events;
+    let unfinished = trial.open_at_end.max(e.due - e.acknowledged) as f64;
+    let behind = unfinished > e.due as f64 * (1.0 - COMPLETED_SHARE);
+    behind && (trial.open_at_end > trial.slots || e.timed_out > 0 || e.backlog_full > 0)
+}

@@ -1,0 +1,271 @@
+//! Scenario × arms → blocks of trials, and whose turn it is within a block. Pure and seeded.
+
+use crate::scenario::Load;
+use rand::seq::SliceRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use std::time::Duration;
+
+/// A slice is at least this many median service times long, so that few events cross its end.
+const SERVICES_PER_SLICE: u64 = 20;
+/// Shorter slices spend too much of themselves on their edges.
+const SHORTEST_SLICE_NS: u64 = 10_000_000;
+/// Longer slices no longer share the machine's stalls: better one arm after the other.
+const LONGEST_SLICE_NS: u64 = 250_000_000;
+
+/// One block: which order its arms stand in, and the seed of its schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// From 0.
+    pub index: usize,
+    /// Of the schedule, the same for every arm of the block.
+    pub seed: u64,
+    /// Arm indices in the order of their trials (sequential blocks).
+    pub order: Vec<usize>,
+}
+
+/// The first `count` blocks of a point. A longer plan begins with the shorter one.
+pub fn blocks(count: usize, arms: usize, seed: u64, point: usize) -> Vec<Block> {
+    let seed = mix(seed, 0x706f_696e, point as u64);
+    let rows = counterbalanced(count, arms, seed);
+    let block = |(index, order): (usize, Vec<u8>)| Block {
+        index,
+        seed: mix(seed, 0x626c_6f63, index as u64),
+        order: order.into_iter().map(usize::from).collect(),
+    };
+    rows.into_iter().enumerate().map(block).collect()
+}
+
+/// Derives a seed (SplitMix64's finaliser over the mixed words).
+fn mix(seed: u64, purpose: u64, index: u64) -> u64 {
+    let mut z = seed
+        ^ purpose.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        ^ index.wrapping_add(1).wrapping_mul(0xd1b5_4a32_d192_ed03);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Rows of arms in which every group of `arms` rows is a Latin square: each arm stands once in
+/// every place. For two arms that is AB BA or BA AB, by the seed.
+fn counterbalanced(rows: usize, arms: usize, seed: u64) -> Vec<Vec<u8>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut all = Vec::with_capacity(rows + arms);
+    while all.len() < rows && arms > 0 {
+        let mut first: Vec<u8> = (0..arms as u8).collect();
+        first.shuffle(&mut rng);
+        let mut shifts: Vec<usize> = (0..arms).collect();
+        shifts.shuffle(&mut rng);
+        // One more draw keeps the mirror of a square as likely as the square.
+        let mirrored: bool = rng.random();
+        for shift in shifts {
+            let mut row = first.clone();
+            row.rotate_left(shift);
+            if mirrored {
+                row.reverse();
+            }
+            all.push(row);
+        }
+    }
+    all.truncate(rows);
+    all
+}
+
+/// The length of a slice for arms of which the slowest has this median service time; `None` when
+/// the load is better run one arm after the other.
+pub fn slice_length(slowest_median_ns: u64, load: &Load) -> Option<Duration> {
+    let wanted = slowest_median_ns
+        .saturating_mul(SERVICES_PER_SLICE)
+        .max(SHORTEST_SLICE_NS);
+    let whole_ms = wanted.div_ceil(1_000_000) * 1_000_000;
+    let half = load.duration.as_nanos() as u64 / 2;
+    (whole_ms <= LONGEST_SLICE_NS.min(half)).then(|| Duration::from_nanos(whole_ms))
+}
+
+/// The load with warm-up and duration lengthened to whole slices, so that every arm's window holds
+/// the same slices.
+pub fn whole_slices(load: &Load, slice: Duration) -> Load {
+    let slice_ns = slice.as_nanos() as u64;
+    let round = |d: Duration| {
+        let slices = (d.as_nanos() as u64).div_ceil(slice_ns);
+        Duration::from_nanos(slices * slice_ns)
+    };
+    Load {
+        warmup: round(load.warmup),
+        duration: round(load.duration),
+        ..load.clone()
+    }
+}
+
+/// Whose turn it is in a block: every round gives each arm one slice, in counterbalanced order. An
+/// arm's own time runs only during its slices, so that every arm has the same due offsets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slices {
+    arms: u64,
+    slice_ns: u64,
+    length_ns: u64,
+    order: Vec<Vec<u8>>,
+    place: Vec<Vec<u8>>,
+}
+
+impl Slices {
+    /// `length_ns`: how much of its own time each arm gets.
+    pub fn new(arms: usize, slice_ns: u64, length_ns: u64, seed: u64) -> Slices {
+        let slice_ns = slice_ns.max(1);
+        let rounds = length_ns.div_ceil(slice_ns) as usize;
+        let order = counterbalanced(rounds, arms, mix(seed, 0x736c_6963, 0));
+        let places = |row: &Vec<u8>| {
+            let mut place = vec![0; arms];
+            row.iter()
+                .enumerate()
+                .for_each(|(i, arm)| place[usize::from(*arm)] = i as u8);
+            place
+        };
+        let place = order.iter().map(places).collect();
+        Slices {
+            arms: arms as u64,
+            slice_ns,
+            length_ns,
+            order,
+            place,
+        }
+    }
+
+    /// One arm alone: its time is the wall's.
+    pub fn alone(length_ns: u64) -> Slices {
+        Slices::new(1, length_ns, length_ns, 0)
+    }
+
+    /// Length of a slice.
+    pub fn slice_ns(&self) -> u64 {
+        self.slice_ns
+    }
+
+    /// Each arm's own time.
+    pub fn length_ns(&self) -> u64 {
+        self.length_ns
+    }
+
+    /// Rounds in which every arm has one slice.
+    pub fn rounds(&self) -> u64 {
+        self.order.len() as u64
+    }
+
+    /// The arms in a round, by turn.
+    pub fn order(&self, round: u64) -> &[u8] {
+        &self.order[round as usize]
+    }
+
+    /// Length of the block on the wall.
+    pub fn wall_length(&self) -> u64 {
+        self.rounds() * self.arms * self.slice_ns
+    }
+
+    /// Where an instant of an arm's own time lies on the wall, both from the block's start. The end
+    /// of the last slice has no successor to lie in and stays at its end.
+    pub fn wall(&self, arm: usize, at: u64) -> u64 {
+        let round = (at / self.slice_ns).min(self.rounds().saturating_sub(1));
+        let place = u64::from(self.place[round as usize][arm]);
+        (round * self.arms + place) * self.slice_ns + (at - round * self.slice_ns)
+    }
+
+    /// Whose slice an instant of the wall is, and in which round; `None` past the end.
+    pub fn arm_at(&self, wall: u64) -> Option<(usize, u64)> {
+        let slice = wall / self.slice_ns;
+        let round = slice / self.arms;
+        let row = self.order.get(round as usize)?;
+        Some((usize::from(row[(slice % self.arms) as usize]), round))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_arm_has_each_place_once_a_group(arms in 1..6usize, groups in 1..20usize, seed: u64) {
+            let rows = counterbalanced(arms * groups, arms, seed);
+            for group in rows.chunks(arms) {
+                for place in 0..arms {
+                    let mut there: Vec<u8> = group.iter().map(|r| r[place]).collect();
+                    there.sort_unstable();
+                    prop_assert_eq!(there, (0..arms as u8).collect::<Vec<_>>());
+                }
+            }
+        }
+
+        #[test]
+        fn a_longer_plan_begins_with_the_shorter(n in 0..20usize, more in 0..20usize, arms in 1..5usize, seed: u64) {
+            let long = blocks(n + more, arms, seed, 3);
+            prop_assert_eq!(&blocks(n, arms, seed, 3)[..], &long[..n]);
+        }
+
+        #[test]
+        fn own_time_and_wall_agree(arms in 1..5usize, slice in 1..1000u64, rounds in 1..40u64, seed: u64, at: u64) {
+            let s = Slices::new(arms, slice, slice * rounds, seed);
+            let at = at % s.length_ns();
+            let mut walls: Vec<u64> = (0..arms).map(|a| s.wall(a, at)).collect();
+            for (arm, wall) in walls.iter().enumerate() {
+                prop_assert_eq!(s.arm_at(*wall), Some((arm, at / slice)));
+                prop_assert_eq!(wall % slice, at % slice);
+                prop_assert!(*wall < s.wall_length());
+            }
+            walls.sort_unstable();
+            walls.dedup();
+            prop_assert_eq!(walls.len(), arms);
+            prop_assert_eq!(s.arm_at(s.wall_length()), None);
+        }
+    }
+
+    #[test]
+    fn both_orders_of_two_arms_come_first_about_equally_often() {
+        let first = (0..200)
+            .filter(|s| blocks(1, 2, *s, 0)[0].order == [0, 1])
+            .count();
+        assert!((60..=140).contains(&first), "{first}");
+    }
+
+    #[test]
+    fn blocks_have_seeds_of_their_own() {
+        let mut seeds: Vec<u64> = (0..3)
+            .flat_map(|point| blocks(50, 2, 9, point))
+            .map(|b| b.seed)
+            .collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        assert_eq!(seeds.len(), 150);
+    }
+
+    #[test]
+    fn alone_the_wall_is_ones_own_time() {
+        let s = Slices::alone(500);
+        assert_eq!(
+            (s.wall(0, 0), s.wall(0, 499), s.wall(0, 500)),
+            (0, 499, 500)
+        );
+        assert_eq!(s.wall_length(), 500);
+    }
+
+    #[test]
+    fn slices_hold_twenty_services_or_there_are_none() {
+        let load = Load {
+            arrivals: crate::scenario::Arrivals::Poisson,
+            rate: Some(1000.0),
+            warmup: Duration::from_millis(55),
+            duration: Duration::from_millis(1500),
+            timeout: Duration::from_secs(5),
+            backlog: 1,
+        };
+        let ms = |n| Some(Duration::from_millis(n));
+        assert_eq!(slice_length(100_000, &load), ms(10));
+        assert_eq!(slice_length(1_700_000, &load), ms(34));
+        assert_eq!(slice_length(12_600_000, &load), None);
+        let rounded = whole_slices(&load, Duration::from_millis(40));
+        assert_eq!(
+            (rounded.warmup.as_millis(), rounded.duration.as_millis()),
+            (80, 1520)
+        );
+    }
+}

@@ -1,0 +1,56 @@
+//! What a built-in server says of itself on its first line: the parity table is made of it.
+
+use serde::{Deserialize, Serialize};
+
+/// The settings in force, read back from the running server where the kernel can tell. Printed on
+/// the line that says it listens; the parity table is made of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InForce {
+    /// Which handler code runs.
+    pub handler: String,
+    /// Which runtime.
+    pub runtime: String,
+    /// Its threads.
+    pub threads: usize,
+    /// TCP_NODELAY of accepted connections, as the kernel reports it.
+    pub nodelay: bool,
+    /// Length of the accept queue.
+    pub backlog: u32,
+    /// Sleep per event, ns.
+    pub delay_ns: u64,
+    /// CPU burnt per event, ns.
+    pub work_ns: u64,
+}
+
+/// Text before the settings on a server's first line.
+pub const LISTENING: &str = "listening on ";
+
+impl InForce {
+    /// Finds the settings in what a server has printed.
+    pub fn read(output: &str) -> Option<InForce> {
+        let line = output.lines().find_map(|l| l.strip_prefix(LISTENING))?;
+        serde_json::from_str(&line[line.find('{')?..]).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_found_among_other_output() {
+        let settings = InForce {
+            handler: "h".into(),
+            runtime: "r".into(),
+            threads: 1,
+            nodelay: true,
+            backlog: 7,
+            delay_ns: 0,
+            work_ns: 5,
+        };
+        let json = serde_json::to_string(&settings).unwrap();
+        let output = format!("warning: x\n{LISTENING}127.0.0.1:1 {json}\nmore\n");
+        assert_eq!(InForce::read(&output), Some(settings));
+        assert_eq!(InForce::read("listening on 127.0.0.1:1\n"), None);
+    }
+}

@@ -1,0 +1,481 @@
+//! The ledger: the fate and the four instants of every event of one arm in one shard.
+//!
+//! It holds the open events only; a closed event becomes counts in histograms (law 12).
+
+use super::fates::{Failure, Fates};
+use super::histogram::Hist;
+use super::peaks::Peaks;
+use super::wire::Traffic;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Answers to events closed up to this many events ago are still told apart as duplicated or late.
+const REMEMBERED: usize = 1 << 16;
+/// Different fault messages kept, each with its count; enough to see what came back.
+const FAULT_KINDS: usize = 8;
+
+/// An event on its way: handed from the pacer through the feed to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket {
+    /// Position in this ledger, from 0, without gaps.
+    pub seq: u64,
+    /// Position in the whole schedule; the event's id is made of it.
+    pub index: u64,
+    /// Instant it was due ([`clock::now`] ns). In a closed loop, the instant a slot asked for it.
+    pub due: u64,
+}
+
+/// When an event was free to go, sent and done, and since when its task knew of the answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Instants {
+    /// The slot that carries it was released, connected and writable.
+    pub free: u64,
+    /// Before its first write.
+    pub sent: u64,
+    /// Its last read returned.
+    pub done: u64,
+    /// The reading task was woken (the poll had returned); at most `done`.
+    pub woken: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Sent,
+    Closed,
+}
+
+/// What became of an id that is no longer open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Past {
+    /// It was acknowledged before: a further answer is a duplicate.
+    Acknowledged,
+    /// It ended otherwise (timed out, failed): a further answer is late.
+    Ended,
+    /// Never sent, or too long ago to tell.
+    Unknown,
+}
+
+/// What a trial of one arm needs to know of its load.
+#[derive(Debug, Clone, Copy)]
+pub struct LedgerRules {
+    /// Origin of the trial's wall clock ([`clock::now`] ns).
+    pub origin: u64,
+    /// Time-out counted from `due`, ns.
+    pub timeout: u64,
+    /// First shard-wide index and step: this shard holds `shard`, `shard + of`, …
+    pub shard: u64,
+    /// Number of shards.
+    pub of: u64,
+    /// Length of the wall clock covered by [`Peaks`].
+    pub wall_length: u64,
+    /// No due instants: response and lag are not recorded.
+    pub closed_loop: bool,
+}
+
+/// The counts and histograms that a finished ledger leaves; merged over shards without loss.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Events due in the measured window.
+    pub measured: Fates,
+    /// Events due before it.
+    pub warmup: Fates,
+    /// `done − due`, ns. Empty in a closed loop.
+    pub response: Hist,
+    /// `done − due − lag`, ns: the response without the driver's own lateness.
+    pub unlagged: Hist,
+    /// `done − sent`, ns.
+    pub service: Hist,
+    /// `sent − max(due, free)`, ns. Empty in a closed loop.
+    pub lag: Hist,
+    /// From the wake of the reading task to `done`, ns.
+    pub reading: Hist,
+    /// Slowest response per stretch of the trial (service time in a closed loop).
+    pub peaks: Peaks,
+    /// Answers to events that had been acknowledged already; `None` when matched by order.
+    pub duplicated: Option<u64>,
+    /// Answers that overtook an older event of their connection; `None` when matched by order.
+    pub reordered: Option<u64>,
+    /// Answers to events that had timed out or failed before.
+    pub late: u64,
+    /// Messages that answer no event: unknown id, garbage, not asked for.
+    pub unsolicited: u64,
+    /// Events written, warm-up included.
+    pub sent: u64,
+    /// Acknowledgements read since measuring began, whenever their events were due.
+    pub acknowledged_in_window: u64,
+    /// Connections opened, the warm ones included.
+    pub connections: u64,
+    /// Measured events still open when the last slice ended.
+    pub open_at_end: u64,
+    /// Acknowledgements read between the start of measuring and the end of the last slice.
+    pub acknowledged_by_end: u64,
+    /// Measured events open when another arm's slice began, summed over slices.
+    pub spill: u64,
+    /// Longest queue of events waiting for a connection.
+    pub backlog_peak: u64,
+    /// Bytes and segments of all connections.
+    pub traffic: Traffic,
+    /// What went wrong, by message.
+    pub faults: BTreeMap<String, u64>,
+}
+
+struct Book {
+    rules: LedgerRules,
+    account: Account,
+    open: VecDeque<(Ticket, State, bool)>,
+    first: u64,
+    open_count: u64,
+    past: Vec<(u64, Past)>,
+    interval: Hist,
+    measuring: bool,
+    ended: bool,
+    expirations: u64,
+}
+
+/// The ledger of one arm in one shard. Shared by the pacer and the connections of one thread.
+pub struct Ledger(RefCell<Book>);
+
+impl Ledger {
+    /// An empty ledger. `tells_ids`: answers carry the event's id.
+    pub fn new(rules: LedgerRules, tells_ids: bool) -> Self {
+        let told = tells_ids.then_some(0);
+        let account = Account {
+            measured: Fates::default(),
+            warmup: Fates::default(),
+            response: Hist::new(),
+            unlagged: Hist::new(),
+            service: Hist::new(),
+            lag: Hist::new(),
+            reading: Hist::new(),
+            peaks: Peaks::new(rules.wall_length),
+            duplicated: told,
+            reordered: told,
+            late: 0,
+            unsolicited: 0,
+            sent: 0,
+            acknowledged_in_window: 0,
+            connections: 0,
+            open_at_end: 0,
+            acknowledged_by_end: 0,
+            spill: 0,
+            backlog_peak: 0,
+            traffic: Traffic::default(),
+            faults: BTreeMap::new(),
+        };
+        Ledger(RefCell::new(Book {
+            rules,
+            account,
+            open: VecDeque::with_capacity(1024),
+            first: 0,
+            open_count: 0,
+            past: vec![(u64::MAX, Past::Unknown); REMEMBERED],
+            interval: Hist::new(),
+            measuring: false,
+            ended: false,
+            expirations: 0,
+        }))
+    }
+
+    /// Sets the origin of the wall clock once every shard is ready.
+    pub fn begin(&self, origin: u64) {
+        self.0.borrow_mut().rules.origin = origin;
+    }
+
+    /// From now on acknowledgements count into the window.
+    pub fn start_measuring(&self) {
+        self.0.borrow_mut().measuring = true;
+    }
+
+    /// The last slice is over: whatever is open now was not completed in time.
+    pub fn end_of_schedule(&self) {
+        let mut book = self.0.borrow_mut();
+        book.ended = true;
+        book.account.open_at_end = book.open_measured();
+    }
+
+    /// Another arm's slice begins: events still open here spill into it.
+    pub fn end_of_slice(&self) {
+        let mut book = self.0.borrow_mut();
+        if book.open_count > 0 {
+            book.account.spill += book.open_measured();
+        }
+    }
+
+    /// An event's instant came.
+    pub fn open(&self, index: u64, due: u64, measured: bool) -> Ticket {
+        let mut book = self.0.borrow_mut();
+        let seq = book.first + book.open.len() as u64;
+        let ticket = Ticket { seq, index, due };
+        book.open.push_back((ticket, State::Waiting, measured));
+        book.open_count += 1;
+        book.fates(measured).due += 1;
+        ticket
+    }
+
+    /// True until the event has its fate.
+    pub fn is_open(&self, ticket: &Ticket) -> bool {
+        self.0.borrow().state(ticket.seq) != State::Closed
+    }
+
+    /// The event is about to be written.
+    pub fn sent(&self, ticket: &Ticket) {
+        let mut book = self.0.borrow_mut();
+        if let Some(entry) = book.entry(ticket.seq)
+            && entry.1 == State::Waiting
+        {
+            entry.1 = State::Sent;
+            book.account.sent += 1;
+        }
+    }
+
+    /// The event's acknowledgement was read.
+    pub fn acknowledge(&self, ticket: &Ticket, at: Instants) {
+        let mut book = self.0.borrow_mut();
+        if let Some(measured) = book.close(ticket, Past::Acknowledged) {
+            book.fates(measured).acknowledged += 1;
+            let in_window = u64::from(book.measuring);
+            book.account.acknowledged_in_window += in_window;
+            book.account.acknowledged_by_end += if book.ended { 0 } else { in_window };
+            if measured {
+                book.time(ticket, at);
+            }
+        }
+    }
+
+    /// The event failed.
+    pub fn fail(&self, ticket: &Ticket, why: Failure, message: &str) {
+        let mut book = self.0.borrow_mut();
+        if let Some(measured) = book.close(ticket, Past::Ended) {
+            book.fates(measured).fail(why);
+            book.fault(message);
+        }
+    }
+
+    /// The connection ended after the event was sent.
+    pub fn lose(&self, ticket: &Ticket) {
+        let mut book = self.0.borrow_mut();
+        if let Some(measured) = book.close(ticket, Past::Ended) {
+            book.fates(measured).lost += 1;
+        }
+    }
+
+    /// Times out every event due longer ago than the time-out; returns how many.
+    pub fn expire(&self, now: u64) -> usize {
+        let mut book = self.0.borrow_mut();
+        let mut expired = 0;
+        // Instants come in due order, so the expired ones stand at the front.
+        for i in 0..book.open.len() {
+            let (ticket, state, measured) = book.open[i];
+            if ticket.due + book.rules.timeout > now {
+                break;
+            }
+            if state == State::Closed {
+                continue;
+            }
+            expired += 1;
+            book.open[i].1 = State::Closed;
+            book.open_count -= 1;
+            book.remember(&ticket, Past::Ended);
+            let fates = book.fates(measured);
+            fates.timed_out += 1;
+            fates.never_sent += u64::from(state == State::Waiting);
+        }
+        book.trim();
+        book.expirations += u64::from(expired > 0);
+        expired
+    }
+
+    /// Changes whenever some event has timed out.
+    pub fn expirations(&self) -> u64 {
+        self.0.borrow().expirations
+    }
+
+    /// What became of the event with this index, which no connection is waiting for.
+    pub fn past(&self, index: u64) -> Past {
+        let book = self.0.borrow();
+        match book.past[book.slot(index)] {
+            (known, past) if known == index => past,
+            _ => Past::Unknown,
+        }
+    }
+
+    /// Counts an answer that no open event of its connection asked for.
+    pub fn stray(&self, index: Option<u64>) {
+        let past = index.map_or(Past::Unknown, |i| self.past(i));
+        let mut book = self.0.borrow_mut();
+        match past {
+            Past::Acknowledged => *book.account.duplicated.get_or_insert(0) += 1,
+            Past::Ended => book.account.late += 1,
+            Past::Unknown => book.account.unsolicited += 1,
+        }
+    }
+
+    /// Counts an answer that overtook an older one.
+    pub fn reordered(&self) {
+        *self.0.borrow_mut().account.reordered.get_or_insert(0) += 1;
+    }
+
+    /// Counts a connection that was opened.
+    pub fn connected(&self) {
+        self.0.borrow_mut().account.connections += 1;
+    }
+
+    /// Adds the bytes and segments of a connection that ended.
+    pub fn traffic(&self, traffic: Traffic) {
+        self.0.borrow_mut().account.traffic.add(&traffic);
+    }
+
+    /// Notes what went wrong without touching a fate.
+    pub fn fault(&self, message: &str) {
+        self.0.borrow_mut().fault(message);
+    }
+
+    /// Notes the length of the queue.
+    pub fn backlog(&self, waiting: usize) {
+        let mut book = self.0.borrow_mut();
+        book.account.backlog_peak = book.account.backlog_peak.max(waiting as u64);
+    }
+
+    /// Events without a fate.
+    pub fn open_count(&self) -> u64 {
+        self.0.borrow().open_count
+    }
+
+    /// Due instant of the oldest open event.
+    pub fn oldest_due(&self) -> Option<u64> {
+        let book = self.0.borrow();
+        book.open
+            .iter()
+            .find(|(_, state, _)| *state != State::Closed)
+            .map(|(t, _, _)| t.due)
+    }
+
+    /// Swaps the histogram of the current interval for an empty one.
+    pub fn swap_interval(&self, empty: Hist) -> Hist {
+        std::mem::replace(&mut self.0.borrow_mut().interval, empty)
+    }
+
+    /// What the ledger holds, once nothing is open any more.
+    pub fn account(&self) -> Account {
+        self.0.borrow().account.clone()
+    }
+}
+
+impl Book {
+    fn fates(&mut self, measured: bool) -> &mut Fates {
+        if measured {
+            &mut self.account.measured
+        } else {
+            &mut self.account.warmup
+        }
+    }
+
+    fn open_measured(&self) -> u64 {
+        let open =
+            |(_, state, measured): &&(Ticket, State, bool)| *measured && *state != State::Closed;
+        self.open.iter().filter(open).count() as u64
+    }
+
+    fn entry(&mut self, seq: u64) -> Option<&mut (Ticket, State, bool)> {
+        let at = seq.checked_sub(self.first)?;
+        self.open.get_mut(at as usize)
+    }
+
+    fn state(&self, seq: u64) -> State {
+        seq.checked_sub(self.first)
+            .and_then(|at| self.open.get(at as usize))
+            .map_or(State::Closed, |e| e.1)
+    }
+
+    /// Closes an open event and says whether it was measured; `None` when it had its fate already.
+    fn close(&mut self, ticket: &Ticket, past: Past) -> Option<bool> {
+        let entry = self.entry(ticket.seq)?;
+        if entry.1 == State::Closed {
+            return None;
+        }
+        entry.1 = State::Closed;
+        let measured = entry.2;
+        self.open_count -= 1;
+        self.remember(ticket, past);
+        self.trim();
+        Some(measured)
+    }
+
+    fn trim(&mut self) {
+        while matches!(self.open.front(), Some((_, State::Closed, _))) {
+            self.open.pop_front();
+            self.first += 1;
+        }
+    }
+
+    fn slot(&self, index: u64) -> usize {
+        (index.saturating_sub(self.rules.shard) / self.rules.of) as usize % REMEMBERED
+    }
+
+    fn remember(&mut self, ticket: &Ticket, past: Past) {
+        let slot = self.slot(ticket.index);
+        self.past[slot] = (ticket.index, past);
+    }
+
+    fn time(&mut self, ticket: &Ticket, at: Instants) {
+        let service = at.done.saturating_sub(at.sent);
+        let (a, closed) = (&mut self.account, self.rules.closed_loop);
+        a.service.record(service);
+        a.reading.record(at.done.saturating_sub(at.woken));
+        let headline = if closed {
+            service
+        } else {
+            let response = at.done.saturating_sub(ticket.due);
+            let lag = at.sent.saturating_sub(ticket.due.max(at.free));
+            a.response.record(response);
+            a.lag.record(lag);
+            a.unlagged.record(response.saturating_sub(lag));
+            response
+        };
+        a.peaks
+            .record(at.done.saturating_sub(self.rules.origin), headline);
+        self.interval.record(headline);
+    }
+
+    fn fault(&mut self, message: &str) {
+        let faults = &mut self.account.faults;
+        if let Some(n) = faults.get_mut(message) {
+            *n += 1;
+        } else if faults.len() < FAULT_KINDS {
+            faults.insert(message.to_owned(), 1);
+        } else {
+            *faults.entry("other faults".to_owned()).or_default() += 1;
+        }
+    }
+}
+
+impl Account {
+    /// Adds another shard of the same trial.
+    pub fn merge(&mut self, other: &Account) {
+        let both = |a: Option<u64>, b: Option<u64>| Some(a? + b?);
+        self.measured.add(&other.measured);
+        self.warmup.add(&other.warmup);
+        self.response.merge(&other.response);
+        self.unlagged.merge(&other.unlagged);
+        self.service.merge(&other.service);
+        self.lag.merge(&other.lag);
+        self.reading.merge(&other.reading);
+        self.peaks.merge(&other.peaks);
+        self.duplicated = both(self.duplicated, other.duplicated);
+        self.reordered = both(self.reordered, other.reordered);
+        self.late += other.late;
+        self.unsolicited += other.unsolicited;
+        self.sent += other.sent;
+        self.acknowledged_in_window += other.acknowledged_in_window;
+        self.connections += other.connections;
+        self.open_at_end += other.open_at_end;
+        self.acknowledged_by_end += other.acknowledged_by_end;
+        self.spill += other.spill;
+        self.backlog_peak += other.backlog_peak;
+        self.traffic.add(&other.traffic);
+        for (message, n) in &other.faults {
+            *self.faults.entry(message.clone()).or_default() += n;
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What was seen: histograms, the ledger of fates, resources, hiccups, and the results store.
+
+pub mod clock;
+pub mod fates;
+pub mod hiccup;
+pub mod histogram;
+pub mod in_force;
+pub mod ledger;
+pub mod metrics;
+pub mod peaks;
+pub mod store;
+pub mod trial;
+pub mod usage;
+pub mod wire;

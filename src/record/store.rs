@@ -1,0 +1,332 @@
+//! The results directory: `run.json` (what was asked and where), `trials.jsonl` (one complete record
+//! a line, written and flushed as soon as a trial ends), `*.hlog` (responses per second).
+
+use super::histogram::Hist;
+use super::trial::{Stage, Trial};
+use crate::error::{Error, Result};
+use crate::scenario::{Scenario, Setting};
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Version of `run.json`, `trials.jsonl` and the JSON report.
+pub const SCHEMA: u32 = 1;
+
+/// One arm as it was run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArmHeader {
+    /// `webhook@flask`, with `#2` when repeated.
+    pub label: String,
+    /// Its transport.
+    pub transport: String,
+    /// Its target.
+    pub target: String,
+    /// How it is started; `None` when it was already running.
+    pub command: Option<Vec<String>>,
+    /// How answers are matched: `id` or `order`.
+    pub matched: String,
+    /// What surrounds an event on the wire.
+    pub framing: String,
+    /// Unanswered events a connection of this arm carried.
+    pub in_flight: usize,
+    /// Connections.
+    pub connections: usize,
+}
+
+/// One point of a sweep.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PointHeader {
+    /// The swept keys and their values; empty without a sweep.
+    pub setting: Setting,
+    /// The scenario in force.
+    pub scenario: Scenario,
+    /// The arms, in the order given; the first is the baseline.
+    pub arms: Vec<ArmHeader>,
+}
+
+/// `run.json`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunHeader {
+    /// Version of this file.
+    pub schema: u32,
+    /// Version of pushbench that wrote it.
+    pub pushbench: String,
+    /// The command line.
+    pub command: Vec<String>,
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Its question.
+    pub question: String,
+    /// Seed of schedules and orders.
+    pub seed: u64,
+    /// When it began, UTC.
+    pub started: String,
+    /// When it ended; `None` while it runs or when it was cut short.
+    pub finished: Option<String>,
+    /// True once every planned trial was run.
+    pub complete: bool,
+    /// The points.
+    pub points: Vec<PointHeader>,
+    /// CPUs of driver and target.
+    pub placement: BTreeMap<String, Vec<usize>>,
+    /// The machine.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// A results directory being written.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    trials: File,
+    began: std::time::SystemTime,
+}
+
+/// A run read back.
+#[derive(Debug, Clone)]
+pub struct StoredRun {
+    /// `run.json`
+    pub header: RunHeader,
+    /// Every trial that was finished, in the order they ended.
+    pub trials: Vec<Trial>,
+    /// True when the last line of `trials.jsonl` was cut short.
+    pub cut: bool,
+}
+
+impl Store {
+    /// Makes the directory; it must not exist.
+    pub fn create(dir: &Path, header: &RunHeader) -> Result<Store> {
+        if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
+            fs::create_dir_all(parent).map_err(|e| cannot("make the directory", parent, &e))?;
+        }
+        fs::create_dir(dir).map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => Error::usage(format!(
+                "results directory {} exists already: finished runs are not overwritten; choose another with --out",
+                dir.display()
+            )),
+            _ => cannot("make the results directory", dir, &e),
+        })?;
+        let path = dir.join("trials.jsonl");
+        let trials = OpenOptions::new()
+            .create_new(true)
+            .append(true)
+            .open(&path)
+            .map_err(|e| cannot("write", &path, &e))?;
+        let store = Store {
+            dir: dir.to_owned(),
+            trials,
+            began: std::time::SystemTime::now(),
+        };
+        store.write_header(header)?;
+        Ok(store)
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Writes `run.json` as a whole, so that a reader never sees half of it.
+    pub fn write_header(&self, header: &RunHeader) -> Result<()> {
+        let text = serde_json::to_string_pretty(header)
+            .map_err(|e| Error::harness(format!("cannot write run.json: {e}")))?;
+        self.write_file("run.json", text.as_bytes())
+    }
+
+    /// Writes a file of the directory atomically.
+    pub fn write_file(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.dir.join(name);
+        write_atomically(&path, bytes)
+    }
+
+    /// Appends a finished trial and makes sure that it is on its way to the disk.
+    pub fn append(&mut self, trial: &Trial, intervals: &[(u64, Hist)]) -> Result<()> {
+        let path = self.dir.join("trials.jsonl");
+        let mut line = serde_json::to_vec(trial)
+            .map_err(|e| Error::harness(format!("cannot write a trial: {e}")))?;
+        line.push(b'\n');
+        self.trials
+            .write_all(&line)
+            .and_then(|()| self.trials.flush())
+            .map_err(|e| cannot("write", &path, &e))?;
+        if trial.stage == Stage::Block {
+            self.append_intervals(trial, intervals)?;
+        }
+        Ok(())
+    }
+
+    fn append_intervals(&self, trial: &Trial, intervals: &[(u64, Hist)]) -> Result<()> {
+        let path = self.dir.join(format!("{}.hlog", file_name(&trial.label)));
+        let file = OpenOptions::new().create(true).append(true).open(&path);
+        let mut file = file.map_err(|e| cannot("write", &path, &e))?;
+        let began: jiff::Timestamp = trial.started.parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let run = self
+            .began
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        let offset = Duration::try_from(began.as_duration())
+            .unwrap_or_default()
+            .saturating_sub(run);
+        let text = interval_lines(
+            intervals,
+            offset,
+            run,
+            file.metadata().is_ok_and(|m| m.len() == 0),
+        );
+        let text =
+            text.map_err(|e| Error::harness(format!("cannot write {}: {e}", path.display())))?;
+        file.write_all(&text)
+            .map_err(|e| cannot("write", &path, &e))
+    }
+}
+
+/// The lines of an interval log. `offset`: start of the trial after the start of the run, which is
+/// the log's base time; the heading is written once.
+fn interval_lines(
+    intervals: &[(u64, Hist)],
+    offset: Duration,
+    run: Duration,
+    heading: bool,
+) -> std::result::Result<Vec<u8>, String> {
+    let mut text = Vec::new();
+    let mut serializer = V2DeflateSerializer::new();
+    let mut builder = IntervalLogWriterBuilder::new();
+    builder
+        .add_comment("responses (service times in a closed loop) in ns, one line a second")
+        .with_start_time(std::time::UNIX_EPOCH + run)
+        .with_base_time(std::time::UNIX_EPOCH + run);
+    {
+        let mut log = builder
+            .begin_log_with(&mut text, &mut serializer)
+            .map_err(|e| e.to_string())?;
+        for (number, hist) in intervals {
+            let start = offset + Duration::from_secs(*number);
+            hist.log_interval(&mut log, start.as_secs_f64(), Duration::from_secs(1))?;
+        }
+    }
+    if heading {
+        return Ok(text);
+    }
+    let mut lines = Vec::new();
+    for line in text
+        .split_inclusive(|b| *b == b'\n')
+        .filter(|l| !l.starts_with(b"#"))
+    {
+        lines.extend_from_slice(line);
+    }
+    Ok(lines)
+}
+
+impl StoredRun {
+    /// Reads a results directory, whole or cut short.
+    pub fn read(dir: &Path) -> Result<StoredRun> {
+        let path = dir.join("run.json");
+        let text = fs::read_to_string(&path).map_err(|e| {
+            Error::usage(format!(
+                "{} is not a results directory ({}: {e}): give one that `pushbench run` has written, such as results/…-ingest",
+                dir.display(),
+                path.display()
+            ))
+        })?;
+        let header = read_header(&path, &text)?;
+        let (trials, cut) = read_trials(&dir.join("trials.jsonl"))?;
+        Ok(StoredRun {
+            header,
+            trials,
+            cut,
+        })
+    }
+}
+
+fn read_header(path: &Path, text: &str) -> Result<RunHeader> {
+    #[derive(Deserialize)]
+    struct Version {
+        schema: u32,
+    }
+    let damaged =
+        |e: serde_json::Error| Error::usage(format!("{} is damaged: {e}", path.display()));
+    let version: Version = serde_json::from_str(text).map_err(damaged)?;
+    if version.schema != SCHEMA {
+        return Err(Error::usage(format!(
+            "{} has schema {}, this pushbench reads schema {SCHEMA}: use the version that wrote it",
+            path.display(),
+            version.schema
+        )));
+    }
+    serde_json::from_str(text).map_err(damaged)
+}
+
+fn read_trials(path: &Path) -> Result<(Vec<Trial>, bool)> {
+    let file = File::open(path).map_err(|e| cannot("read", path, &e))?;
+    let mut reader = BufReader::new(file);
+    let mut trials = Vec::new();
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        let read = reader
+            .read_until(b'\n', &mut line)
+            .map_err(|e| cannot("read", path, &e))?;
+        if read == 0 {
+            break;
+        }
+        match serde_json::from_slice(&line) {
+            Ok(trial) => trials.push(trial),
+            // The run was killed while it wrote: everything before is whole.
+            Err(_) if line.last() != Some(&b'\n') => return Ok((trials, true)),
+            Err(e) => {
+                let place = format!("{}:{number}: damaged: {e}", path.display());
+                return Err(Error::usage(place));
+            }
+        }
+    }
+    Ok((trials, false))
+}
+
+/// Writes a file so that readers see the old one or the new one, never half.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let dir = match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    let write = || -> io::Result<()> {
+        let mut temporary = tempfile::NamedTempFile::new_in(dir)?;
+        temporary.write_all(bytes)?;
+        temporary.flush()?;
+        // Temporary files are private; results are for everybody who may see the directory.
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        temporary.as_file().set_permissions(mode)?;
+        temporary.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|e| cannot("write", path, &e))
+}
+
+/// A label as a file name.
+fn file_name(label: &str) -> String {
+    let safe = |c: char| {
+        if c.is_ascii_alphanumeric() || "@#-_.".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    label.chars().map(safe).collect()
+}
+
+fn cannot(what: &str, path: &Path, e: &io::Error) -> Error {
+    let remedy = match e.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "choose a directory you may write to with --out"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "make room or choose another disk with --out; trials finished before are kept"
+        }
+        io::ErrorKind::NotADirectory => "a part of that path is a file: choose another --out",
+        _ => "see --out",
+    };
+    Error::harness(format!("cannot {what} {}: {e}; {remedy}", path.display()))
+}

@@ -1,0 +1,156 @@
+//! One trial's complete record: one line of `trials.jsonl`.
+
+use super::fates::Fates;
+use super::histogram::Hist;
+use super::in_force::InForce;
+use super::peaks::Peaks;
+use super::usage::Reading;
+use super::wire::Traffic;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a trial was run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Before the blocks, with a realistic segment size: finds the slice length and the segments per
+    /// event. Its times are not compared.
+    Pilot,
+    /// Part of a block.
+    Block,
+}
+
+/// Which design the trial's block had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum TrialDesign {
+    /// Slices of this many ns, alternating with the other arms'.
+    Sliced {
+        /// Length of a slice.
+        slice_ns: u64,
+    },
+    /// Alone.
+    Sequential,
+}
+
+/// CPU of the driver's threads in the measured window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct DriverUsage {
+    /// Without the time spent spinning for a due instant, ns.
+    pub cpu_ns: u64,
+    /// Spent spinning, ns.
+    pub spin_ns: u64,
+    /// Busiest shard: `cpu_ns` over the wall time it had for this block, 0 to 1.
+    pub busy: f64,
+    /// Peak resident memory; unknown while arms share the driver (sliced).
+    pub rss_peak_bytes: Option<u64>,
+}
+
+/// What the target spent in the measured window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct TargetUsage {
+    /// CPU of the process tree, ns.
+    pub cpu_ns: u64,
+    /// Voluntary context switches.
+    pub voluntary_switches: u64,
+    /// Involuntary ones.
+    pub involuntary_switches: u64,
+    /// At the end of the window: memory, threads, descriptors, processes.
+    pub end: Reading,
+}
+
+/// The record of one arm in one block. Times are ns, counts are events unless named otherwise.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Trial {
+    /// Index of the sweep's point.
+    pub point: usize,
+    /// What it was run for.
+    pub stage: Stage,
+    /// Index of the block.
+    pub block: usize,
+    /// Index of the arm.
+    pub arm: usize,
+    /// The arm by name.
+    pub label: String,
+    /// Place within the block (sequential), from 0.
+    pub position: usize,
+    /// Block design.
+    pub design: TrialDesign,
+    /// When it began, UTC.
+    pub started: String,
+    /// Length of the measured window in the arm's own time, ns.
+    pub window_ns: u64,
+    /// Length of the measured window on the wall, ns.
+    pub wall_ns: u64,
+    /// Events per second that the schedule offers; `None` in a closed loop.
+    pub offered_per_second: Option<f64>,
+    /// Fates of the events due in the measured window.
+    pub events: Fates,
+    /// Fates of the warm-up's.
+    pub warmup: Fates,
+    /// Answers to already acknowledged events; `None` when answers carry no id.
+    pub duplicated: Option<u64>,
+    /// Answers that overtook an older event; `None` when answers carry no id.
+    pub reordered: Option<u64>,
+    /// Answers after the time-out.
+    pub late: u64,
+    /// Messages that answered nothing.
+    pub unsolicited: u64,
+    /// Events written, warm-up included.
+    pub sent: u64,
+    /// Acknowledgements read from the start of the window to the end of the drain.
+    pub acknowledged_in_window: u64,
+    /// Acknowledgements read from the start of the window to the end of the schedule.
+    pub acknowledged_by_end: u64,
+    /// Measured events open when the schedule ended.
+    pub open_at_end: u64,
+    /// Measured events open when another arm's slice began, summed.
+    pub spill: u64,
+    /// Longest queue.
+    pub backlog_peak: u64,
+    /// Connections opened, warm ones included.
+    pub connections: u64,
+    /// Connections opened before the first event.
+    pub warm_connections: u64,
+    /// Unanswered events all connections together could hold.
+    pub slots: u64,
+    /// `done − due`.
+    pub response: Hist,
+    /// `done − due − lag`.
+    pub unlagged: Hist,
+    /// `done − sent`.
+    pub service: Hist,
+    /// `sent − max(due, free)`.
+    pub lag: Hist,
+    /// From the reader's wake to `done`.
+    pub reading: Hist,
+    /// Lateness of the 1 kHz meter beside the driver.
+    pub hiccup: Hist,
+    /// Slowest response per stretch.
+    pub peaks: Peaks,
+    /// Bytes and segments, without the set-up of warm connections.
+    pub traffic: Traffic,
+    /// Cap of the segment size, where one was set.
+    pub max_segment: Option<u32>,
+    /// The target's; `None` when pushbench did not start it.
+    pub target: Option<TargetUsage>,
+    /// The driver's.
+    pub driver: DriverUsage,
+    /// Time the hypervisor took from the CPUs in use during the block, ns.
+    pub steal_ns: u64,
+    /// What a built-in server said of itself.
+    pub in_force: Option<InForce>,
+    /// What went wrong, by message.
+    pub faults: BTreeMap<String, u64>,
+    /// Why the trial is not valid; empty when it is.
+    pub invalid: Vec<String>,
+    /// True when the target itself could not keep up.
+    pub overloaded: bool,
+}
+
+impl Trial {
+    /// True when the trial may be averaged.
+    pub fn is_valid(&self) -> bool {
+        self.invalid.is_empty()
+    }
+}

@@ -1,0 +1,69 @@
+//! Bytes and segments on the wire, from the kernel's `TCP_INFO`.
+
+use serde::{Deserialize, Serialize};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// What the driver's ends of the connections have carried. Bytes are those inside TCP segments
+/// (HTTP heads, WebSocket frames, payload), without IP and TCP headers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Bytes sent to the target.
+    pub bytes_out: u64,
+    /// Bytes received from it.
+    pub bytes_in: u64,
+    /// TCP segments sent, acknowledgements included.
+    pub segments_out: u64,
+    /// TCP segments received, acknowledgements included.
+    pub segments_in: u64,
+}
+
+impl Traffic {
+    /// Adds another connection's.
+    pub fn add(&mut self, other: &Traffic) {
+        self.bytes_out += other.bytes_out;
+        self.bytes_in += other.bytes_in;
+        self.segments_out += other.segments_out;
+        self.segments_in += other.segments_in;
+    }
+
+    /// What came after an earlier reading of the same connection.
+    pub fn since(&self, earlier: &Traffic) -> Traffic {
+        Traffic {
+            bytes_out: self.bytes_out.saturating_sub(earlier.bytes_out),
+            bytes_in: self.bytes_in.saturating_sub(earlier.bytes_in),
+            segments_out: self.segments_out.saturating_sub(earlier.segments_out),
+            segments_in: self.segments_in.saturating_sub(earlier.segments_in),
+        }
+    }
+
+    /// Reads a TCP socket's counters; zero when the kernel does not tell.
+    pub fn of(socket: BorrowedFd<'_>) -> Traffic {
+        let Some(info) = tcp_info(socket) else {
+            return Traffic::default();
+        };
+        Traffic {
+            bytes_out: info.tcpi_bytes_sent.saturating_sub(info.tcpi_bytes_retrans),
+            bytes_in: info.tcpi_bytes_received,
+            segments_out: u64::from(info.tcpi_segs_out),
+            segments_in: u64::from(info.tcpi_segs_in),
+        }
+    }
+}
+
+fn tcp_info(socket: BorrowedFd<'_>) -> Option<libc::tcp_info> {
+    // SAFETY: tcp_info is plain old data, for which all zeroes is a valid value.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: the descriptor is open (borrowed), and the kernel writes at most `length` bytes into
+    // `info`, which is that long and lives through the call.
+    let code = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut length,
+        )
+    };
+    (code == 0).then_some(info)
+}

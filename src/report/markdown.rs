@@ -1,0 +1,96 @@
+//! The report for a pull request or a design document.
+
+use super::table;
+use crate::compare::{Point, Report};
+use std::fmt::Write as _;
+
+/// Renders the whole report.
+pub fn render(report: &Report) -> String {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "# {}\n\n{}\n",
+        escape(&report.scenario),
+        escape(&report.question)
+    );
+    if !report.complete {
+        out.push_str("**Incomplete: the run was cut short.**\n\n");
+    }
+    for point in &report.points {
+        section(&mut out, point);
+    }
+    let _ = writeln!(out, "Not tested here: {}.", table::NOT_TESTED);
+    out
+}
+
+fn section(out: &mut String, point: &Point) {
+    if !point.setting.is_empty() {
+        let _ = writeln!(out, "## {}\n", escape(&table::setting(point)));
+    }
+    let _ = writeln!(
+        out,
+        "{} · loopback, no TLS\n",
+        escape(&table::conditions(point))
+    );
+    for candidate in 1..point.arms.len().max(2) {
+        let shown: Vec<usize> = if point.arms.len() > 1 {
+            vec![0, candidate]
+        } else {
+            vec![0]
+        };
+        let mut line = "| |".to_owned();
+        let mut rule = "|---|".to_owned();
+        for arm in &shown {
+            let _ = write!(line, " {} |", escape(&point.arms[*arm].arm));
+            rule.push_str("---:|");
+        }
+        let _ = writeln!(out, "{line} difference [95 %] | |\n{rule}---|---|");
+        for row in table::rows(point, candidate) {
+            let _ = write!(out, "| {} |", row.name);
+            for arm in &shown {
+                let _ = write!(out, " {} |", escape(&row.arms[*arm]));
+            }
+            let _ = writeln!(
+                out,
+                " {} | {} |",
+                escape(&row.difference),
+                escape(&row.verdict)
+            );
+        }
+        out.push('\n');
+    }
+    for sentence in &point.sentences {
+        let _ = writeln!(out, "**{}**\n", escape(sentence));
+    }
+    let _ = writeln!(out, "- trust: {}", escape(&table::trust(point)));
+    for note in &point.validity.notes {
+        let _ = writeln!(out, "- note: {}", escape(note));
+    }
+    let _ = writeln!(out, "- parity: {}\n", escape(&table::parity(point)));
+}
+
+/// Text as text: whatever Markdown or HTML would read is escaped, line breaks become spaces.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            c if c.is_control() => out.push(' '),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '&' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_stay_text() {
+        assert_eq!(escape("<b>|x|`y`\n"), "\\<b\\>\\|x\\|\\`y\\` ");
+    }
+}

@@ -1,0 +1,238 @@
+//! The rows of a point's table as text cells: shared by the formats for people.
+
+use crate::compare::{ArmFigures, Comparison, Design, Point, Verdict};
+use crate::scenario::Arrivals;
+use crate::units;
+
+/// A row: its name, a cell per arm, and for two arms the difference and the verdict.
+pub struct Row {
+    /// What it shows.
+    pub name: &'static str,
+    /// One cell an arm.
+    pub arms: Vec<String>,
+    /// The comparison with the second arm, where there is one.
+    pub difference: String,
+    /// Its verdict in words.
+    pub verdict: String,
+}
+
+const NONE: &str = "–";
+
+/// The rows of a point, compared with arm `candidate`.
+pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
+    let closed = point.design.rate.is_none();
+    let mut rows = Vec::new();
+    let mut push = |name, metric: &str, cell: fn(&ArmFigures) -> String| {
+        let c = comparison(point, candidate, metric);
+        rows.push(Row {
+            name,
+            arms: point.arms.iter().map(cell).collect(),
+            difference: c.map(difference).unwrap_or_default(),
+            verdict: c.map(verdict).unwrap_or_default(),
+        });
+    };
+    if closed {
+        push("throughput", "throughput", |a| {
+            a.throughput_per_second.map_or(NONE.into(), units::rate)
+        });
+    } else {
+        push("response p50", "response.p50", |a| time(a.response_ns.p50));
+        push("response p99", "response.p99", |a| time(a.response_ns.p99));
+    }
+    push("service p50", "service.p50", |a| time(a.service_ns.p50));
+    if closed {
+        push("service p99", "service.p99", |a| time(a.service_ns.p99));
+    }
+    push("target CPU/event", "target_usage.cpu_ns_per_event", |a| {
+        cpu(a.target_usage.cpu_ns_per_event)
+    });
+    push("driver CPU/event", "driver_usage.cpu_ns_per_event", |a| {
+        cpu(a.driver_usage.cpu_ns_per_event)
+    });
+    push("together", "total_usage.cpu_ns_per_event", |a| {
+        let both = a
+            .target_usage
+            .cpu_ns_per_event
+            .zip(a.driver_usage.cpu_ns_per_event);
+        cpu(both.map(|(t, d)| t + d))
+    });
+    push("bytes/event out+in", "", |a| bytes_per_event(a));
+    push("target memory peak", "", |a| {
+        a.target_usage
+            .rss_peak_bytes
+            .map_or(NONE.into(), |b| units::bytes(b as f64))
+    });
+    push("connections opened", "", connections);
+    push("due / ack / lost", "", fates);
+    rows
+}
+
+fn comparison<'a>(point: &'a Point, candidate: usize, metric: &str) -> Option<&'a Comparison> {
+    let name = &point.arms.get(candidate)?.arm;
+    point
+        .comparisons
+        .iter()
+        .find(|c| &c.candidate == name && c.metric == metric)
+}
+
+fn time(ns: Option<u64>) -> String {
+    ns.map_or(NONE.into(), |v| units::nanos_text(v as f64))
+}
+
+fn cpu(ns: Option<f64>) -> String {
+    ns.map_or(NONE.into(), units::nanos_text)
+}
+
+fn bytes_per_event(a: &ArmFigures) -> String {
+    match (a.wire.bytes_out_per_event, a.wire.bytes_in_per_event) {
+        (Some(out), Some(back)) => format!("{out:.0} + {back:.0}"),
+        _ => NONE.into(),
+    }
+}
+
+fn connections(a: &ArmFigures) -> String {
+    let valid = (a.trials - a.invalid) as u64;
+    match a.connections.per_event {
+        Some(per_event) if per_event >= 0.005 => format!("{per_event:.2} per event"),
+        _ if valid > 0 => (a.connections.opened / valid).to_string(),
+        _ => NONE.into(),
+    }
+}
+
+fn fates(a: &ArmFigures) -> String {
+    let f = &a.events.fates;
+    let count = |n| units::count(n as f64);
+    let mut text = format!(
+        "{}/{}/{}",
+        count(f.due),
+        count(f.acknowledged),
+        count(f.lost)
+    );
+    if f.failed + f.timed_out > 0 {
+        text.push_str(&format!(
+            " +{} failed +{} timed out",
+            count(f.failed),
+            count(f.timed_out)
+        ));
+    }
+    text
+}
+
+/// `−21 µs [−25, −17]`, or the ratio where a difference has no scale of its own.
+pub fn difference(c: &Comparison) -> String {
+    let absolute = c.metric.contains("p50") || c.metric.contains("p9");
+    if absolute && let (Some(d), Some(ci)) = (c.difference, c.difference_ci95) {
+        return units::nanos_interval(d, ci);
+    }
+    match (c.ratio, c.ci95) {
+        (Some(r), Some([low, high])) => format!("×{r:.2} [{low:.2}, {high:.2}]"),
+        _ => NONE.into(),
+    }
+}
+
+/// The verdict in words; a star marks a difference too small to matter.
+pub fn verdict(c: &Comparison) -> String {
+    let star = if c.matters { "" } else { "*" };
+    match c.verdict {
+        Verdict::Better => format!("better{star}"),
+        Verdict::Worse => format!("worse{star}"),
+        Verdict::Equivalent => "equivalent".into(),
+        Verdict::Inconclusive => "cannot tell".into(),
+        Verdict::Overloaded => "overloaded".into(),
+        Verdict::Invalid => "invalid".into(),
+    }
+}
+
+/// `2000/s poisson · 512 B · 32 warm connections, 1 in flight · 12 sliced blocks`
+pub fn conditions(point: &Point) -> String {
+    let d = &point.design;
+    let arrivals = match (d.arrivals, d.rate) {
+        (Arrivals::Closed, _) => "closed loop".to_owned(),
+        (kind, rate) => {
+            let kind = if kind == Arrivals::Poisson {
+                "poisson"
+            } else {
+                "constant"
+            };
+            format!("{}/s {kind}", rate.unwrap_or(0.0))
+        }
+    };
+    let size = units::bytes(d.payload_bytes as f64);
+    format!("{arrivals} · {size} · {} · {}", slots(point), blocks(d))
+}
+
+fn slots(point: &Point) -> String {
+    let each = |a: &ArmFigures| {
+        format!(
+            "{} warm connections, {} in flight",
+            a.load.connections, a.load.in_flight
+        )
+    };
+    let first = point.arms.first().map(each).unwrap_or_default();
+    if point.arms.iter().all(|a| each(a) == first) {
+        return first;
+    }
+    let of_arm = |a: &ArmFigures| format!("{}: {}", a.arm, each(a));
+    point.arms.iter().map(of_arm).collect::<Vec<_>>().join("; ")
+}
+
+fn blocks(d: &Design) -> String {
+    let count = d.blocks_run;
+    match (d.kind, d.slice_ns) {
+        (Some(kind), Some(slice)) => {
+            format!(
+                "{count} {kind} blocks of {} slices",
+                units::nanos_text(slice as f64)
+            )
+        }
+        (Some(kind), None) => format!("{count} {kind} blocks"),
+        _ => "no block".to_owned(),
+    }
+}
+
+/// `blocks 12/12 valid · lag p50 4 µs · spill 0.3 % · machine stalls p99 0.8 ms`
+pub fn trust(point: &Point) -> String {
+    let t = &point.validity.trust;
+    let mut parts = vec![format!("blocks {}/{} valid", t.blocks_valid, t.blocks_run)];
+    let mut add = |what: &str, value: Option<String>| {
+        if let Some(value) = value {
+            parts.push(format!("{what} {value}"));
+        }
+    };
+    let time = |ns: Option<u64>| ns.map(|v| units::nanos_text(v as f64));
+    add("lag p50", time(t.lag_p50_ns));
+    add("late reading p50", time(t.reading_p50_ns));
+    add("spill", t.spill.map(|s| format!("{:.1} %", s * 100.0)));
+    add("machine stalls p99", time(t.hiccup_p99_ns));
+    add("steal", t.steal.map(|s| format!("{:.1} %", s * 100.0)));
+    parts.join(" · ")
+}
+
+/// `same handler, runtime, threads, NODELAY; differs: framing`
+pub fn parity(point: &Point) -> String {
+    let (same, differ, unknown) = point.parity.names();
+    let mut parts = Vec::new();
+    for (what, names) in [("same", same), ("differs:", differ), ("unknown:", unknown)] {
+        if !names.is_empty() {
+            parts.push(format!("{what} {}", names.join(", ")));
+        }
+    }
+    parts.join("; ")
+}
+
+/// What no figure of this version covers.
+pub const NOT_TESTED: &str = "TLS, network delay, proxies, retries, fan-out";
+
+/// How a setting of a sweep reads: `load.rate = 500`.
+pub fn setting(point: &Point) -> String {
+    let pair = |(key, value): (&String, &serde_json::Value)| match value {
+        serde_json::Value::String(text) => format!("{key} = {text}"),
+        value => format!("{key} = {value}"),
+    };
+    point
+        .setting
+        .iter()
+        .map(pair)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,72 @@
+//! Arms by name: `webhook@builtin`, `websocket@websockets`, repeated ones numbered.
+
+use crate::error::{Error, Result};
+use crate::suggest::did_you_mean;
+use crate::target::manifest::{self, BuiltinOptions, Manifest};
+use crate::transport::{ALL, Transport};
+
+/// The default arms: the question in its purest form.
+pub const DEFAULT: [&str; 2] = ["webhook@builtin", "websocket@builtin"];
+/// The target that this program itself is.
+pub const BUILTIN: &str = "builtin";
+
+/// One arm.
+#[derive(Debug, Clone)]
+pub struct Arm {
+    /// Its name in reports.
+    pub label: String,
+    /// How events travel.
+    pub transport: Transport,
+    /// The target's name.
+    pub target: String,
+    /// The program.
+    pub manifest: Manifest,
+}
+
+/// Finds the arms of these names. Nothing is started or set up.
+pub fn find(
+    names: &[String],
+    builtin: &BuiltinOptions,
+    allow_hosts: &[String],
+) -> Result<Vec<Arm>> {
+    let mut arms: Vec<Arm> = Vec::new();
+    for name in names {
+        let (transport, target) = split(name)?;
+        let manifest = match target {
+            BUILTIN => Manifest::builtin(transport.name(), builtin)?,
+            other => manifest::find(transport.name(), other, allow_hosts)?,
+        };
+        let repeats = arms
+            .iter()
+            .filter(|a| a.transport == transport && a.target == target)
+            .count();
+        let label = match repeats {
+            0 => name.clone(),
+            n => format!("{name}#{}", n + 1),
+        };
+        arms.push(Arm {
+            label,
+            transport,
+            target: target.to_owned(),
+            manifest,
+        });
+    }
+    Ok(arms)
+}
+
+fn split(name: &str) -> Result<(Transport, &str)> {
+    let transports = || ALL.map(Transport::name);
+    let Some((transport, target)) = name.split_once('@').filter(|(_, t)| !t.is_empty()) else {
+        return Err(Error::usage(format!(
+            "--arm {name}: an arm is TRANSPORT@TARGET, for example --arm webhook@builtin"
+        )));
+    };
+    let found = Transport::named(transport).ok_or_else(|| {
+        Error::usage(format!(
+            "--arm {name}: no transport is called {transport:?}{}; there are {}",
+            did_you_mean(transport, transports()),
+            transports().join(", ")
+        ))
+    })?;
+    Ok((found, target))
+}

@@ -1,0 +1,56 @@
+//! The machine a run was made on, for whoever reads it later.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+/// Names and values; what the machine does not tell is left out.
+pub fn describe() -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut add = |name: &str, value: Option<String>| {
+        if let Some(value) = value.filter(|v| !v.is_empty()) {
+            found.insert(name.to_owned(), value);
+        }
+    };
+    let read = |path: &str| fs::read_to_string(path).ok().map(|t| t.trim().to_owned());
+    let cpuinfo = read("/proc/cpuinfo").unwrap_or_default();
+    let field = |name: &str| {
+        let line = cpuinfo.lines().find(|l| l.starts_with(name))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    };
+    add("cpu", field("model name"));
+    add(
+        "cpus",
+        Some(crate::drive::place::allowed().len().to_string()),
+    );
+    let virtual_machine = field("flags").is_some_and(|f| f.split(' ').any(|w| w == "hypervisor"));
+    add("virtual machine", Some(virtual_machine.to_string()));
+    add("kernel", read("/proc/sys/kernel/osrelease"));
+    add(
+        "clock",
+        read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+    );
+    add(
+        "governor",
+        read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+    );
+    let memory = read("/proc/meminfo").unwrap_or_default();
+    add(
+        "memory",
+        memory
+            .lines()
+            .next()
+            .and_then(|l| Some(l.split_once(':')?.1.trim().to_owned())),
+    );
+    add(
+        "build",
+        Some(
+            if cfg!(debug_assertions) {
+                "debug"
+            } else {
+                "release"
+            }
+            .to_owned(),
+        ),
+    );
+    found
+}

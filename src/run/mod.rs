@@ -1,0 +1,200 @@
+//! A whole run: arms are found, every point of the scenario gets its pilot and its blocks, and each
+//! trial is on disk as soon as it ends.
+
+pub mod arms;
+pub mod environment;
+pub mod point;
+
+use crate::drive::block::{Bench, Watch};
+use crate::drive::limits;
+use crate::drive::place::Placement;
+use crate::error::{Error, Result};
+use crate::plan;
+use crate::record::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
+use crate::scenario::{Question, Scenario};
+use crate::target::manifest::Matching;
+use arms::Arm;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// What `pushbench run` was asked for.
+pub struct Request {
+    /// The scenario's points.
+    pub question: Question,
+    /// The arms; the first is the baseline.
+    pub arms: Vec<Arm>,
+    /// Seed of schedules and orders.
+    pub seed: u64,
+    /// CPUs.
+    pub placement: Placement,
+    /// Results directory.
+    pub out: PathBuf,
+    /// The command line, for the record.
+    pub command: Vec<String>,
+}
+
+/// Hears how a run goes.
+pub trait Progress: Watch {
+    /// The run begins; it should take about this long.
+    fn begin(&mut self, estimate: Duration);
+    /// The next thing being measured, in words.
+    fn stage(&mut self, what: &str);
+    /// Something worth a line.
+    fn say(&mut self, line: &str);
+    /// About this much more of the estimate is done.
+    fn advance(&mut self, by: Duration);
+}
+
+/// Runs everything. The results directory holds whatever was finished, also after an error.
+pub fn execute(
+    request: &Request,
+    interrupt: &AtomicBool,
+    progress: &mut dyn Progress,
+) -> Result<()> {
+    let limit = limits::raise_descriptors();
+    for point in &request.question.points {
+        let at_once = if point.scenario.load.rate.is_some() {
+            request.arms.len()
+        } else {
+            1
+        };
+        limits::check_descriptors(
+            limit,
+            largest_connections(request, &point.scenario),
+            at_once,
+        )?;
+    }
+    let mut header = header(request);
+    let mut store = Store::create(&request.out, &header)?;
+    let bench = Bench {
+        placement: &request.placement,
+        interrupt,
+    };
+    progress.begin(
+        request
+            .question
+            .points
+            .iter()
+            .map(|p| estimate(&p.scenario, request.arms.len()))
+            .sum(),
+    );
+    for (index, point) in request.question.points.iter().enumerate() {
+        point::run(
+            request,
+            index,
+            &point.scenario,
+            &bench,
+            &mut store,
+            progress,
+        )?;
+    }
+    header.complete = true;
+    header.finished = Some(jiff::Timestamp::now().to_string());
+    store.write_header(&header)
+}
+
+fn largest_connections(request: &Request, scenario: &Scenario) -> usize {
+    request
+        .arms
+        .iter()
+        .map(|a| slots(a, scenario).0)
+        .max()
+        .unwrap_or(0)
+}
+
+/// Connections and unanswered events each for an arm: where its protocol holds fewer in flight than
+/// asked, it gets as many more connections.
+pub fn slots(arm: &Arm, scenario: &Scenario) -> (usize, usize) {
+    let (count, asked) = (scenario.connections.count, scenario.connections.in_flight);
+    let in_flight = arm
+        .transport
+        .depth_limit()
+        .map_or(asked, |limit| asked.min(limit));
+    (count * asked / in_flight, in_flight)
+}
+
+/// How long a point will take if nothing goes wrong.
+fn estimate(scenario: &Scenario, arms: usize) -> Duration {
+    let load = &scenario.load;
+    let blocks = scenario.compare.blocks as u32 * arms as u32;
+    (load.warmup + load.duration) * blocks + point::PILOT * arms as u32
+}
+
+fn header(request: &Request) -> RunHeader {
+    let points = request.question.points.iter().map(|p| PointHeader {
+        setting: p.setting.clone(),
+        scenario: p.scenario.clone(),
+        arms: request
+            .arms
+            .iter()
+            .map(|a| arm_header(a, &p.scenario))
+            .collect(),
+    });
+    let placement = &request.placement;
+    RunHeader {
+        schema: SCHEMA,
+        pushbench: env!("CARGO_PKG_VERSION").to_owned(),
+        command: request.command.clone(),
+        scenario: request.question.name.clone(),
+        question: request.question.question.clone(),
+        seed: request.seed,
+        started: jiff::Timestamp::now().to_string(),
+        finished: None,
+        complete: false,
+        points: points.collect(),
+        placement: BTreeMap::from([
+            ("driver".to_owned(), placement.driver.clone()),
+            ("target".to_owned(), placement.target.clone()),
+        ]),
+        environment: environment::describe(),
+    }
+}
+
+fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
+    let (connections, in_flight) = slots(arm, scenario);
+    ArmHeader {
+        label: arm.label.clone(),
+        transport: arm.transport.name().to_owned(),
+        target: arm.target.clone(),
+        command: arm.manifest.command.clone(),
+        matched: match arm.manifest.matching {
+            Matching::Id => "id".to_owned(),
+            Matching::Order => "order".to_owned(),
+        },
+        framing: arm.transport.framing().to_owned(),
+        in_flight,
+        connections,
+    }
+}
+
+/// Gives up a point whose blocks cannot be had.
+fn give_up(label: &str, why: &str) -> Error {
+    Error::target(format!(
+        "{label}: {why}; the trials finished before are kept, see them with `pushbench report DIR`"
+    ))
+}
+
+/// The blocks of a point, and how many more may replace voided ones: half as many again.
+fn planned_blocks(
+    request: &Request,
+    scenario: &Scenario,
+    point: usize,
+) -> (usize, Vec<plan::Block>) {
+    let wanted = scenario.compare.blocks;
+    let most = wanted + wanted / 2;
+    (
+        wanted,
+        plan::blocks(most, request.arms.len(), request.seed, point),
+    )
+}
+
+/// Sets up what the targets need, once.
+pub fn prepare(
+    _request: &Request,
+    _interrupt: &AtomicBool,
+    _progress: &mut dyn Progress,
+) -> Result<()> {
+    Ok(())
+}

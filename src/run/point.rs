@@ -1,0 +1,294 @@
+//! One point: a pilot for each arm, then its blocks.
+
+use super::{Progress, Request, give_up, planned_blocks, slots};
+use crate::drive::block::{self, Bench, Finished, Member, Stretch};
+use crate::error::{Error, Result};
+use crate::plan::{self, Block, Slices};
+use crate::record::store::Store;
+use crate::record::trial::{Stage, Trial, TrialDesign};
+use crate::scenario::{DesignChoice, Load, Scenario};
+use crate::transport::event::Template;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Usual length of a pilot with its start, for the estimate.
+pub const PILOT: Duration = Duration::from_millis(500);
+/// Warm-up of a pilot.
+const PILOT_WARMUP: Duration = Duration::from_millis(150);
+/// Measured part of a pilot, unless the rate is low.
+const PILOT_LENGTH: Duration = Duration::from_millis(300);
+/// A pilot of a slow schedule lasts until about this many events are due …
+const PILOT_EVENTS: f64 = 60.0;
+/// … but no longer than this.
+const PILOT_LONGEST: Duration = Duration::from_secs(5);
+/// Segment size of an Ethernet path: loopback's own 64 KiB would hide how many packets a message is.
+const REALISTIC_SEGMENT: u32 = 1448;
+/// After this many blocks that all say the same, going on would not change the answer.
+const ENOUGH_BLOCKS: usize = 3;
+
+/// How the blocks of a point are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Design {
+    Sliced(Duration),
+    Sequential,
+}
+
+/// Runs one point.
+pub fn run(
+    request: &Request,
+    index: usize,
+    scenario: &Scenario,
+    bench: &Bench<'_>,
+    store: &mut Store,
+    progress: &mut dyn Progress,
+) -> Result<()> {
+    let maker = Maker {
+        request,
+        index,
+        scenario,
+        template: Template::new(&scenario.payload),
+    };
+    let mut pilots = Vec::new();
+    for arm in 0..request.arms.len() {
+        progress.stage(&format!("pilot of {}", request.arms[arm].label));
+        let finished = block::run(&maker.pilot(arm), bench, progress)?;
+        for f in finished {
+            store.append(&f.trial, &f.intervals)?;
+            pilots.push(f.trial);
+        }
+        progress.advance(PILOT);
+    }
+    check_pilots(&pilots)?;
+    let design = choose(scenario, &pilots, progress);
+    blocks(&maker, design, bench, store, progress)
+}
+
+/// A target that acknowledges nothing is not measured further.
+fn check_pilots(pilots: &[Trial]) -> Result<()> {
+    let silent =
+        |t: &&Trial| t.events.due > 0 && t.events.acknowledged + t.warmup.acknowledged == 0;
+    let Some(trial) = pilots.iter().find(silent) else {
+        return Ok(());
+    };
+    let came_back = match trial.faults.iter().max_by_key(|(_, n)| **n) {
+        Some((message, n)) => format!("{n}× {message}"),
+        None => "no answer came".to_owned(),
+    };
+    let died = trial.invalid.first().cloned().unwrap_or_default();
+    let died = if died.starts_with("target ") {
+        format!("; the {died}")
+    } else {
+        String::new()
+    };
+    Err(Error::target(format!(
+        "{}: not one of {} events was acknowledged: {came_back}{died}; check url, match and the program itself",
+        trial.label, trial.events.due
+    )))
+}
+
+fn choose(scenario: &Scenario, pilots: &[Trial], progress: &mut dyn Progress) -> Design {
+    let c = &scenario.compare;
+    if scenario.load.rate.is_none() || pilots.len() < 2 || c.design == DesignChoice::Sequential {
+        return Design::Sequential;
+    }
+    let slowest = pilots
+        .iter()
+        .filter_map(|t| t.service.quantile(0.5))
+        .max()
+        .unwrap_or(0);
+    let slice = c
+        .slice
+        .or_else(|| plan::slice_length(slowest, &scenario.load));
+    if c.design == DesignChoice::Sliced {
+        return Design::Sliced(slice.unwrap_or(Duration::from_millis(100)));
+    }
+    if let Some(t) = pilots.iter().find(|t| t.overloaded) {
+        progress.say(&format!(
+            "{} falls behind in its pilot: blocks are sequential",
+            t.label
+        ));
+        return Design::Sequential;
+    }
+    match slice {
+        Some(slice) => Design::Sliced(slice),
+        None => {
+            progress.say("services are too long for slices: blocks are sequential");
+            Design::Sequential
+        }
+    }
+}
+
+fn blocks(
+    maker: &Maker<'_>,
+    design: Design,
+    bench: &Bench<'_>,
+    store: &mut Store,
+    progress: &mut dyn Progress,
+) -> Result<()> {
+    let (wanted, plan) = planned_blocks(maker.request, maker.scenario, maker.index);
+    let mut run = Tally::default();
+    for b in &plan {
+        if run.valid >= wanted || run.blocks >= wanted && run.voided == 0 {
+            break;
+        }
+        progress.stage(&format!("block {}/{wanted}", (run.valid + 1).min(wanted)));
+        let mut trials = Vec::new();
+        for stretch in maker.block(b, design) {
+            let finished = match block::run(&stretch, bench, progress) {
+                Err(Error::Target(why)) if run.blocks > 0 => {
+                    run.failures += 1;
+                    progress.say(&format!("block {} is void: {why}", b.index));
+                    if run.failures >= ENOUGH_BLOCKS {
+                        return Err(Error::Target(why));
+                    }
+                    break;
+                }
+                other => other?,
+            };
+            progress.advance(
+                (stretch.load.warmup + stretch.load.duration) * stretch.members.len() as u32,
+            );
+            keep(store, &finished)?;
+            trials.extend(finished.into_iter().map(|f| f.trial));
+        }
+        run.count(&trials, maker.request.arms.len());
+        if let Some(stop) = run.verdict() {
+            return stop.map(|line| progress.say(&line));
+        }
+    }
+    Ok(())
+}
+
+fn keep(store: &mut Store, finished: &[Finished]) -> Result<()> {
+    finished
+        .iter()
+        .try_for_each(|f| store.append(&f.trial, &f.intervals))
+}
+
+/// How the blocks have gone so far.
+#[derive(Default)]
+struct Tally {
+    blocks: usize,
+    valid: usize,
+    voided: usize,
+    failures: usize,
+    overloaded: Vec<String>,
+    dead: Vec<(String, String)>,
+}
+
+impl Tally {
+    fn count(&mut self, trials: &[Trial], arms: usize) {
+        self.blocks += 1;
+        let whole = trials.len() == arms && trials.iter().all(Trial::is_valid);
+        self.valid += usize::from(whole);
+        self.voided += usize::from(!whole);
+        if let Some(t) = trials.iter().find(|t| t.is_valid() && t.overloaded) {
+            self.overloaded.push(t.label.clone());
+        }
+        for t in trials.iter().filter(|t| !t.is_valid()) {
+            if let Some(reason) = t
+                .invalid
+                .iter()
+                .find(|r| r.starts_with("target ") || r.starts_with("no event"))
+            {
+                self.dead.push((t.label.clone(), reason.clone()));
+            }
+        }
+    }
+
+    /// Whether the first blocks have already answered the question.
+    fn verdict(&self) -> Option<Result<String>> {
+        if self.blocks == ENOUGH_BLOCKS && self.overloaded.len() == ENOUGH_BLOCKS {
+            let label = &self.overloaded[0];
+            return Some(Ok(format!(
+                "{label} was overloaded in each of {ENOUGH_BLOCKS} blocks: stopping early"
+            )));
+        }
+        if self.valid == 0 && self.dead.len() >= ENOUGH_BLOCKS {
+            let (label, reason) = &self.dead[0];
+            return Some(Err(give_up(
+                label,
+                &format!("no valid trial in {} blocks: {reason}", self.blocks),
+            )));
+        }
+        None
+    }
+}
+
+/// Makes the stretches of one point.
+struct Maker<'a> {
+    request: &'a Request,
+    index: usize,
+    scenario: &'a Scenario,
+    template: Template,
+}
+
+impl Maker<'_> {
+    fn member(&self, arm: usize) -> Member {
+        let a = &self.request.arms[arm];
+        let (connections, in_flight) = slots(a, self.scenario);
+        Member {
+            arm,
+            label: a.label.clone(),
+            transport: a.transport,
+            manifest: a.manifest.clone(),
+            connections,
+            in_flight,
+        }
+    }
+
+    fn pilot(&self, arm: usize) -> Stretch {
+        let load = &self.scenario.load;
+        let until_events = load.rate.map_or(0.0, |r| PILOT_EVENTS / r);
+        let duration = PILOT_LENGTH
+            .max(Duration::from_secs_f64(until_events))
+            .min(PILOT_LONGEST);
+        let load = Load {
+            warmup: PILOT_WARMUP.min(load.warmup),
+            duration,
+            ..load.clone()
+        };
+        let mut stretch = self.alone(arm, load, self.request.seed);
+        stretch.max_segment = Some(REALISTIC_SEGMENT);
+        stretch.stage = Stage::Pilot;
+        stretch
+    }
+
+    fn alone(&self, arm: usize, load: Load, seed: u64) -> Stretch {
+        let length = (load.warmup + load.duration).as_nanos() as u64;
+        Stretch {
+            members: vec![self.member(arm)],
+            slices: Arc::new(Slices::alone(length)),
+            load,
+            seed,
+            template: self.template.clone(),
+            lifetime: self.scenario.connections.lifetime,
+            max_segment: None,
+            place: (self.index, 0, 0),
+            stage: Stage::Block,
+            design: TrialDesign::Sequential,
+            freeze: None,
+        }
+    }
+
+    fn block(&self, block: &Block, design: Design) -> Vec<Stretch> {
+        let Design::Sliced(slice) = design else {
+            let one = |(position, arm): (usize, &usize)| {
+                let mut stretch = self.alone(*arm, self.scenario.load.clone(), block.seed);
+                stretch.place = (self.index, block.index, position);
+                stretch
+            };
+            return block.order.iter().enumerate().map(one).collect();
+        };
+        let load = plan::whole_slices(&self.scenario.load, slice);
+        let length = (load.warmup + load.duration).as_nanos() as u64;
+        let slice_ns = slice.as_nanos() as u64;
+        let arms = self.request.arms.len();
+        let mut stretch = self.alone(0, load, block.seed);
+        stretch.members = (0..arms).map(|arm| self.member(arm)).collect();
+        stretch.slices = Arc::new(Slices::new(arms, slice_ns, length, block.seed));
+        stretch.place = (self.index, block.index, 0);
+        stretch.design = TrialDesign::Sliced { slice_ns };
+        vec![stretch]
+    }
+}

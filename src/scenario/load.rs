@@ -1,0 +1,273 @@
+//! From a name or a path and the overrides to valid scenarios, one for each point of the sweep.
+
+use super::draft::Draft;
+use super::keys::{self, Raw};
+use super::parse::{self, Entry, Origin};
+use super::{Arrivals, Scenario, Setting};
+use crate::error::{Error, Result};
+use crate::suggest::did_you_mean;
+use include_dir::{Dir, include_dir};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
+
+/// Larger sweeps take days; they are better split.
+const MOST_POINTS: usize = 100;
+
+/// A key set on the command line.
+#[derive(Debug, Clone)]
+pub struct Override {
+    /// `load.rate`
+    pub key: String,
+    /// As typed.
+    pub value: String,
+    /// The option it came from, for messages: `--rate 5`.
+    pub origin: String,
+}
+
+/// One point of a sweep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// The swept keys and their values.
+    pub setting: Setting,
+    /// The scenario in force.
+    pub scenario: Scenario,
+}
+
+/// A scenario with its sweep unrolled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// Its name.
+    pub name: String,
+    /// The question.
+    pub question: String,
+    /// At least one.
+    pub points: Vec<Point>,
+}
+
+/// The scenarios in the binary: name and text.
+pub fn shipped() -> impl Iterator<Item = (&'static str, &'static str)> {
+    SHIPPED.files().filter_map(|f| {
+        let name = f.path().file_name()?.to_str()?.strip_suffix(".toml")?;
+        Some((name, f.contents_utf8()?))
+    })
+}
+
+struct Source {
+    name: String,
+    file: String,
+    text: String,
+    folder: PathBuf,
+}
+
+fn find(name_or_path: &str) -> Result<Source> {
+    if let Some((name, text)) = shipped().find(|(name, _)| *name == name_or_path) {
+        return Ok(Source {
+            name: name.to_owned(),
+            file: format!("scenarios/{name}.toml"),
+            text: text.to_owned(),
+            folder: PathBuf::from("."),
+        });
+    }
+    let path = Path::new(name_or_path);
+    let is_path = name_or_path.contains('/') || name_or_path.ends_with(".toml") || path.is_file();
+    if !is_path {
+        let names: Vec<&str> = shipped().map(|(n, _)| n).collect();
+        return Err(Error::usage(format!(
+            "no scenario is called \"{name_or_path}\"{}; there are {}, or give a path to a .toml file",
+            did_you_mean(name_or_path, names.iter().copied()),
+            names.join(", ")
+        )));
+    }
+    let text = fs::read_to_string(path).map_err(|e| {
+        Error::usage(format!(
+            "cannot read the scenario {name_or_path}: {e}; see `pushbench list scenarios`"
+        ))
+    })?;
+    let name = path
+        .file_stem()
+        .and_then(|s| s.to_str())
+        .unwrap_or("scenario")
+        .to_owned();
+    let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+    Ok(Source {
+        name,
+        file: name_or_path.to_owned(),
+        text,
+        folder,
+    })
+}
+
+/// Loads a shipped scenario by name or any by path, with overrides applied.
+pub fn load(name_or_path: &str, overrides: &[Override]) -> Result<Question> {
+    let source = find(name_or_path)?;
+    let mut entries = parse::entries(&source.file, &source.text)?;
+    let mut draft = Draft::new(source.folder);
+    draft.name = source.name;
+    let mut axes = Vec::new();
+    apply_file(&mut draft, &mut entries, &mut axes)?;
+    for o in overrides {
+        apply_override(&mut draft, o, &mut axes)?;
+    }
+    let places: Vec<(String, Origin)> = entries
+        .iter()
+        .map(|e| (e.path.clone(), e.origin.clone()))
+        .chain(
+            overrides
+                .iter()
+                .map(|o| (o.key.clone(), Origin::option(&o.origin))),
+        )
+        .collect();
+    let whole = Origin::option(&source.file);
+    let points = unroll(&draft, &axes, &|key: &str| {
+        let latest = places.iter().rev().find(|(path, _)| path == key);
+        latest.map_or(whole.clone(), |(_, origin)| origin.clone())
+    })?;
+    Ok(Question {
+        name: draft.name,
+        question: draft.question,
+        points,
+    })
+}
+
+struct Axis {
+    key: &'static keys::Key,
+    values: Vec<Raw>,
+    origin: Origin,
+}
+
+fn apply_file(draft: &mut Draft, entries: &mut [Entry], axes: &mut Vec<Axis>) -> Result<()> {
+    for entry in entries.iter_mut() {
+        if let Some(key) = entry.path.strip_prefix("sweep.") {
+            entry.path = key.to_owned();
+            axes.push(axis(entry)?);
+        } else if entry.is_list {
+            return Err(entry.origin.error(format!(
+                "key \"{0}\": a list: write one value, or move it to [sweep] as \"{0}\" = […]",
+                entry.path
+            )));
+        } else {
+            apply(draft, &entry.path, &entry.values[0], &entry.origin)?;
+        }
+    }
+    Ok(())
+}
+
+fn axis(entry: &Entry) -> Result<Axis> {
+    let sweepable = || keys::KEYS.iter().filter(|k| k.sweepable).map(|k| k.path);
+    let error = |what: String| {
+        entry
+            .origin
+            .error(format!("sweep of \"{}\": {what}", entry.path))
+    };
+    let key = keys::named(&entry.path)
+        .filter(|k| k.sweepable)
+        .ok_or_else(|| {
+            let names: Vec<&str> = sweepable().collect();
+            error(format!(
+                "not a key that can be swept{}; there are {}",
+                did_you_mean(&entry.path, sweepable()),
+                names.join(", ")
+            ))
+        })?;
+    if !entry.is_list || entry.values.is_empty() {
+        return Err(error(
+            "write a list of at least one value, for example [500, 1000]".into(),
+        ));
+    }
+    Ok(Axis {
+        key,
+        values: entry.values.clone(),
+        origin: entry.origin.clone(),
+    })
+}
+
+fn apply(draft: &mut Draft, path: &str, value: &Raw, origin: &Origin) -> Result<()> {
+    let wrong =
+        |why: String| origin.error(format!("key \"{path}\": value {}: {why}", value.shown()));
+    if let Some(what) = path.strip_prefix("expect.") {
+        let names = keys::expect_names();
+        if !names.contains(&what) {
+            let hint = did_you_mean(what, names.iter().copied());
+            return Err(origin.error(format!(
+                "[expect] knows no \"{what}\"{hint}; there are {}",
+                names.join(", ")
+            )));
+        }
+        return keys::expect(draft, what, value).map_err(wrong);
+    }
+    let key = keys::named(path).ok_or_else(|| {
+        let hint = did_you_mean(path, keys::paths());
+        origin.error(format!(
+            "unknown key \"{path}\"{hint}; see `pushbench list keys`"
+        ))
+    })?;
+    (key.apply)(draft, value)
+        .map_err(|why| wrong(format!("{why} ({} takes {})", key.path, key.takes)))
+}
+
+fn apply_override(draft: &mut Draft, o: &Override, axes: &mut Vec<Axis>) -> Result<()> {
+    let origin = Origin::option(&o.origin);
+    let value = Raw::from_option(&o.value);
+    axes.retain(|a| a.key.path != o.key);
+    if o.key == "load.rate" && draft.arrivals == Arrivals::Closed {
+        return Err(origin.error("this scenario is a closed loop and has no rate: add --set load.arrivals=poisson before it"));
+    }
+    // One of the two kinds of payload replaces the other.
+    match o.key.as_str() {
+        "payload.bytes" => draft.file = None,
+        "payload.file" => {
+            draft.bytes = None;
+            draft.folder = PathBuf::from("."); // typed here, so it begins here
+        }
+        _ => {}
+    }
+    apply(draft, &o.key, &value, &origin)?;
+    if o.key == "load.arrivals" && draft.arrivals == Arrivals::Closed {
+        draft.rate = None;
+        axes.retain(|a| a.key.path != "load.rate");
+    }
+    Ok(())
+}
+
+fn unroll(draft: &Draft, axes: &[Axis], place: &dyn Fn(&str) -> Origin) -> Result<Vec<Point>> {
+    let total = axes
+        .iter()
+        .try_fold(1usize, |n, a| n.checked_mul(a.values.len()))
+        .unwrap_or(usize::MAX);
+    if total > MOST_POINTS
+        && let Some(last) = axes.last()
+    {
+        return Err(last.origin.error(format!(
+            "the sweep has {total} points: at most {MOST_POINTS}; split it"
+        )));
+    }
+    let mut points = Vec::new();
+    for number in 0..total {
+        let mut point = draft.clone();
+        let mut setting = Setting::new();
+        let mut rest = number;
+        // The last axis changes fastest.
+        for axis in axes.iter().rev() {
+            let value = &axis.values[rest % axis.values.len()];
+            rest /= axis.values.len();
+            apply(&mut point, axis.key.path, value, &axis.origin)?;
+            setting.insert(axis.key.path.to_owned(), json(value));
+        }
+        let scenario = point
+            .finish()
+            .map_err(|(key, why)| place(key).error(format!("key \"{key}\": {why}")))?;
+        points.push(Point { setting, scenario });
+    }
+    Ok(points)
+}
+
+fn json(value: &Raw) -> serde_json::Value {
+    match value {
+        Raw::Number(n) if n.fract() == 0.0 && n.abs() < 9e15 => serde_json::json!(*n as i64),
+        Raw::Number(n) => serde_json::json!(n),
+        Raw::Text(t) => serde_json::json!(t),
+        Raw::Other(what) => serde_json::json!(what),
+    }
+}

@@ -1,0 +1,131 @@
+//! Reads a scenario file into key–value pairs that know where they stand.
+
+use super::keys::Raw;
+use crate::error::{Error, Result};
+use std::fmt;
+use toml::de::{DeTable, DeValue};
+
+/// Where a value was written: `file:line:column`, or the option on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl Origin {
+    /// On the command line.
+    pub fn option(text: &str) -> Origin {
+        Origin(text.to_owned())
+    }
+
+    /// An error at this place.
+    pub fn error(&self, what: impl fmt::Display) -> Error {
+        Error::usage(format!("{}: {what}", self.0))
+    }
+}
+
+/// One value of a file: its dotted path, itself, and where it stands.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// `load.rate`
+    pub path: String,
+    /// The value; several in a sweep.
+    pub values: Vec<Raw>,
+    /// True for `[…]`.
+    pub is_list: bool,
+    /// Where.
+    pub origin: Origin,
+}
+
+/// Sections a scenario may have; a table elsewhere is an unknown key.
+const SECTIONS: [&str; 7] = [
+    "load",
+    "connections",
+    "payload",
+    "compare",
+    "compare.matters",
+    "expect",
+    "sweep",
+];
+
+/// Reads TOML text. `file` is its name in messages.
+pub fn entries(file: &str, text: &str) -> Result<Vec<Entry>> {
+    let place = |offset: usize| Origin(locate(file, text, offset));
+    let table = DeTable::parse(text).map_err(|e| {
+        let offset = e.span().map_or(0, |s| s.start);
+        place(offset).error(format!("not TOML: {}", e.message()))
+    })?;
+    let mut found = Vec::new();
+    collect(table.get_ref(), "", &place, &mut found)?;
+    Ok(found)
+}
+
+fn collect(
+    table: &DeTable<'_>,
+    prefix: &str,
+    place: &dyn Fn(usize) -> Origin,
+    found: &mut Vec<Entry>,
+) -> Result<()> {
+    for (key, value) in table {
+        let path = match prefix {
+            "" => key.get_ref().to_string(),
+            // The keys of a sweep are paths themselves: `"load.rate" = […]`.
+            _ => format!("{prefix}.{}", key.get_ref()),
+        };
+        let origin = place(key.span().start);
+        match value.get_ref() {
+            DeValue::Table(inner) if SECTIONS.contains(&path.as_str()) => {
+                collect(inner, &path, place, found)?;
+            }
+            // `expect.response.p99` and a sweep's dotted keys without quotes.
+            DeValue::Table(inner) if prefix == "expect" || prefix.starts_with("sweep") => {
+                collect(inner, &path, place, found)?;
+            }
+            DeValue::Table(_) => {
+                let hint = crate::suggest::did_you_mean(&path, SECTIONS);
+                return Err(origin.error(format!(
+                    "unknown section [{path}]{hint}: there are {}",
+                    SECTIONS.join(", ")
+                )));
+            }
+            DeValue::Array(items) => {
+                let values = items.iter().map(|v| raw(v.get_ref())).collect();
+                found.push(Entry {
+                    path,
+                    values,
+                    is_list: true,
+                    origin,
+                });
+            }
+            one => found.push(Entry {
+                path,
+                values: vec![raw(one)],
+                is_list: false,
+                origin,
+            }),
+        }
+    }
+    Ok(())
+}
+
+fn raw(value: &DeValue<'_>) -> Raw {
+    match value {
+        DeValue::String(s) => Raw::Text(s.to_string()),
+        DeValue::Integer(i) => i64::from_str_radix(i.as_str(), i.radix())
+            .map_or(Raw::Other("an integer out of range"), |n| {
+                Raw::Number(n as f64)
+            }),
+        DeValue::Float(f) => f
+            .as_str()
+            .parse()
+            .map_or(Raw::Other("a number out of range"), Raw::Number),
+        DeValue::Boolean(_) => Raw::Other("true or false"),
+        DeValue::Datetime(_) => Raw::Other("a date"),
+        DeValue::Array(_) => Raw::Other("a list"),
+        DeValue::Table(_) => Raw::Other("a table"),
+    }
+}
+
+fn locate(file: &str, text: &str, offset: usize) -> String {
+    let before = &text[..text.floor_char_boundary(offset)];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
+    format!("{file}:{line}:{column}")
+}

@@ -1,0 +1,50 @@
+//! The user's own event from a file.
+
+use std::fs;
+use std::path::Path;
+
+/// An event with an empty `data.pad`, the smallest one generated.
+pub const MIN_BYTES: usize =
+    r#"{"id":"0000000000000000","type":"pushbench.event","data":{"pad":""}}"#.len();
+/// Largest event: the frame limit of common WebSocket libraries.
+pub const MAX_BYTES: usize = 16 << 20;
+
+/// Reads the file: a JSON object with `type` and `data`, returned compact and without its `id`.
+pub fn read(path: &Path) -> Result<String, String> {
+    let size = fs::metadata(path)
+        .map_err(|e| format!("cannot read {}: {e}", path.display()))?
+        .len();
+    if size > MAX_BYTES as u64 {
+        return Err(format!(
+            "{} has {size} bytes: at most {MAX_BYTES} fit one event",
+            path.display()
+        ));
+    }
+    let text =
+        fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    let value: serde_json::Value =
+        serde_json::from_str(&text).map_err(|e| format!("{} is not JSON: {e}", path.display()))?;
+    let serde_json::Value::Object(mut event) = value else {
+        return Err(format!(
+            "{} is not a JSON object: write {{\"type\": …, \"data\": …}}",
+            path.display()
+        ));
+    };
+    event.remove("id");
+    if !event
+        .get("type")
+        .is_some_and(|t| t.as_str().is_some_and(|t| !t.is_empty()))
+    {
+        return Err(format!(
+            "{} has no \"type\": write {{\"type\": \"order.created\", \"data\": …}}",
+            path.display()
+        ));
+    }
+    if !event.contains_key("data") {
+        return Err(format!(
+            "{} has no \"data\": write {{\"type\": …, \"data\": {{…}}}}",
+            path.display()
+        ));
+    }
+    Ok(serde_json::Value::Object(event).to_string())
+}

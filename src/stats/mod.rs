@@ -1,0 +1,100 @@
+//! Statistics over blocks: pure functions of slices of numbers.
+
+pub mod queue;
+
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF as _, StudentsT};
+
+/// An estimate with its confidence interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Best guess.
+    pub estimate: f64,
+    /// Lower bound.
+    pub low: f64,
+    /// Upper bound.
+    pub high: f64,
+}
+
+impl Interval {
+    fn map(self, f: impl Fn(f64) -> f64) -> Interval {
+        Interval {
+            estimate: f(self.estimate),
+            low: f(self.low),
+            high: f(self.high),
+        }
+    }
+
+    /// True when both intervals share a value.
+    pub fn overlaps(&self, other: &Interval) -> bool {
+        self.low <= other.high && other.low <= self.high
+    }
+}
+
+/// Arithmetic mean; `None` of nothing.
+pub fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Sample standard deviation (n − 1); `None` below two values.
+pub fn std_dev(values: &[f64]) -> Option<f64> {
+    let m = mean(values).filter(|_| values.len() > 1)?;
+    let squares: f64 = values.iter().map(|v| (v - m).powi(2)).sum();
+    Some((squares / (values.len() - 1) as f64).sqrt())
+}
+
+/// Median; the mean of the middle two of an even number.
+pub fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(sorted[middle]),
+        _ => Some((sorted[middle - 1] + sorted[middle]) / 2.0),
+    }
+}
+
+/// Student-t interval of the mean. `None` below two values or when one is not finite.
+pub fn t_interval(values: &[f64], confidence: f64) -> Option<Interval> {
+    if values.iter().any(|v| !v.is_finite()) {
+        return None;
+    }
+    let (estimate, deviation) = (mean(values)?, std_dev(values)?);
+    let n = values.len() as f64;
+    let t = StudentsT::new(0.0, 1.0, n - 1.0)
+        .ok()?
+        .inverse_cdf(0.5 + confidence / 2.0);
+    let half = t * deviation / n.sqrt();
+    Some(Interval {
+        estimate,
+        low: estimate - half,
+        high: estimate + half,
+    })
+}
+
+/// Interval of the ratio candidate / baseline: Student-t on the per-block log ratios, so that a
+/// doubling and a halving weigh the same. `None` when a value is not positive.
+pub fn paired_ratio(baseline: &[f64], candidate: &[f64], confidence: f64) -> Option<Interval> {
+    if baseline.len() != candidate.len() || baseline.iter().chain(candidate).any(|v| *v <= 0.0) {
+        return None;
+    }
+    let logs: Vec<f64> = baseline
+        .iter()
+        .zip(candidate)
+        .map(|(b, c)| (c / b).ln())
+        .collect();
+    t_interval(&logs, confidence).map(|i| i.map(f64::exp))
+}
+
+/// Interval of the difference candidate − baseline over blocks.
+pub fn paired_difference(baseline: &[f64], candidate: &[f64], confidence: f64) -> Option<Interval> {
+    if baseline.len() != candidate.len() {
+        return None;
+    }
+    let differences: Vec<f64> = baseline.iter().zip(candidate).map(|(b, c)| c - b).collect();
+    t_interval(&differences, confidence)
+}
+
+#[cfg(test)]
+mod tests;

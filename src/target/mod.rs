@@ -1,0 +1,4 @@
+//! Programs under test.
+pub mod keeper;
+pub mod manifest;
+pub mod process;

@@ -1,0 +1,174 @@
+//! The event on the wire and its acknowledgement, the same bytes for every transport.
+
+use crate::scenario::Payload;
+use bytes::Bytes;
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// Digits of an event's id: fixed, so that every event of a scenario has the same length.
+const ID_DIGITS: usize = 16;
+const OPEN: &str = "{\"id\":\"";
+
+/// Makes the bytes of event `index` by writing its id into a prepared text.
+#[derive(Debug, Clone)]
+pub struct Template {
+    text: Vec<u8>,
+}
+
+impl Template {
+    /// Prepares the text of a scenario's events.
+    pub fn new(payload: &Payload) -> Template {
+        let head = format!("{OPEN}{:0ID_DIGITS$x}\"", 0);
+        let text = match payload {
+            Payload::Bytes(n) => {
+                let middle = ",\"type\":\"pushbench.event\",\"data\":{\"pad\":\"";
+                let tail = "\"}}";
+                let pad = n.saturating_sub(head.len() + middle.len() + tail.len());
+                format!("{head}{middle}{}{tail}", "x".repeat(pad))
+            }
+            Payload::File { json, .. } => match json.strip_prefix('{') {
+                Some("}") | None => format!("{head}}}"),
+                Some(rest) => format!("{head},{rest}"),
+            },
+        };
+        Template {
+            text: text.into_bytes(),
+        }
+    }
+
+    /// Length of every event in bytes.
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Never true; an event has at least its id.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Event `index` as a message of its own.
+    pub fn render(&self, index: u64) -> Vec<u8> {
+        let mut event = self.text.clone();
+        write_id(index, &mut event[OPEN.len()..OPEN.len() + ID_DIGITS]);
+        event
+    }
+
+    /// Appends event `index` to a buffer.
+    pub fn append(&self, index: u64, out: &mut Vec<u8>) {
+        let start = out.len() + OPEN.len();
+        out.extend_from_slice(&self.text);
+        write_id(index, &mut out[start..start + ID_DIGITS]);
+    }
+}
+
+fn write_id(index: u64, digits: &mut [u8]) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    for (i, digit) in digits.iter_mut().rev().enumerate() {
+        *digit = HEX[(index >> (4 * i)) as usize & 15];
+    }
+}
+
+/// What the built-in handler reads of an event; the data is checked to be JSON but not kept.
+#[derive(Debug, Deserialize)]
+pub struct Event<'a> {
+    /// Identifies the event in its acknowledgement.
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
+    /// What happened.
+    #[serde(borrow, rename = "type")]
+    pub kind: Cow<'a, str>,
+    /// Whatever belongs to it.
+    pub data: serde::de::IgnoredAny,
+}
+
+/// What an acknowledgement must carry where it is matched by id.
+#[derive(Debug, Deserialize)]
+struct Acknowledgement<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+}
+
+/// The acknowledgement of an event: `{"id":"…"}`.
+pub fn acknowledgement(id: &str) -> String {
+    let mut text = String::with_capacity(id.len() + 9);
+    text.push_str(OPEN);
+    text.push_str(id);
+    text.push_str("\"}");
+    text
+}
+
+/// The index of the event that an answer acknowledges; `None` when it names none of ours.
+pub fn acknowledged_index(answer: &[u8]) -> Option<u64> {
+    let ack: Acknowledgement<'_> = serde_json::from_slice(answer).ok()?;
+    if ack.id.len() != ID_DIGITS {
+        return None;
+    }
+    u64::from_str_radix(&ack.id, 16).ok()
+}
+
+/// How the answers of a target find their events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matched {
+    /// The first answer on a connection belongs to its oldest open event.
+    ByOrder,
+    /// The answer is JSON with the event's `id`.
+    ById,
+}
+
+/// Bytes that can be cloned for free: an event as an HTTP body.
+pub fn body(template: &Template, index: u64) -> Bytes {
+    Bytes::from(template.render(index))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_have_the_asked_length_and_their_own_id() {
+        for bytes in [80, 512, 65_536] {
+            let t = Template::new(&Payload::Bytes(bytes));
+            for index in [0, 1, 41, u64::MAX] {
+                let event = t.render(index);
+                assert_eq!(event.len(), bytes);
+                let read: Event<'_> = serde_json::from_slice(&event).unwrap();
+                assert_eq!(read.id, format!("{index:016x}"));
+                let mut appended = b"head".to_vec();
+                t.append(index, &mut appended);
+                assert_eq!(appended[4..], event[..]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_users_event_keeps_its_fields() {
+        let json = r#"{"type":"order","data":{"n":1}}"#.to_owned();
+        let t = Template::new(&Payload::File {
+            path: "e.json".into(),
+            json,
+        });
+        let event = t.render(7);
+        let value: serde_json::Value = serde_json::from_slice(&event).unwrap();
+        assert_eq!(value["id"], "0000000000000007");
+        assert_eq!(value["data"]["n"], 1);
+    }
+
+    #[test]
+    fn only_our_own_acknowledgements_are_read() {
+        let ack = acknowledgement("00000000000000ff");
+        assert_eq!(acknowledged_index(ack.as_bytes()), Some(255));
+        assert_eq!(
+            acknowledged_index(b"{\"id\": \"00000000000000ff\", \"ok\": true}"),
+            Some(255)
+        );
+        for garbage in [
+            "",
+            "ok",
+            "{\"id\":255}",
+            "{\"id\":\"ff\"}",
+            "{\"id\":\"zzzzzzzzzzzzzzzz\"}",
+        ] {
+            assert_eq!(acknowledged_index(garbage.as_bytes()), None, "{garbage}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Why a connection ended or could not be made.
+
+use std::fmt;
+
+/// A connection's end that was not asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// No connection: refused, unreachable, or the handshake was turned down.
+    Refused(String),
+    /// The target closed or reset it.
+    Closed(String),
+    /// The target broke the protocol.
+    Protocol(String),
+    /// The event it was busy with timed out, and its late answer could not be told apart.
+    TimedOut,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Refused(why) => write!(f, "no connection: {why}"),
+            Fault::Closed(why) => write!(f, "connection ended: {why}"),
+            Fault::Protocol(why) => write!(f, "protocol broken: {why}"),
+            Fault::TimedOut => f.write_str("connection given up after a time-out"),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl Fault {
+    /// From an error while connecting.
+    pub fn refused(e: impl fmt::Display) -> Fault {
+        Fault::Refused(e.to_string())
+    }
+
+    /// From an error on an open connection.
+    pub fn closed(e: impl fmt::Display) -> Fault {
+        Fault::Closed(e.to_string())
+    }
+
+    /// From something the protocol does not allow.
+    pub fn protocol(e: impl fmt::Display) -> Fault {
+        Fault::Protocol(e.to_string())
+    }
+}

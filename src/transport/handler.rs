@@ -1,0 +1,84 @@
+//! The one handler behind every built-in server: decode the event's JSON, check it, acknowledge it.
+
+use super::event::{Event, acknowledgement};
+use super::sleep::Timer;
+use crate::record::clock;
+use std::time::Duration;
+
+/// What the handler does beside its duty, to imitate a slower server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Handler {
+    /// Sleeps this long per event.
+    pub delay: Option<Duration>,
+    /// Burns CPU this long per event.
+    pub work: Option<Duration>,
+}
+
+/// A connection's own timer, made when the first event must be delayed. Events of one connection are
+/// handled one after the other on every transport.
+#[derive(Default)]
+pub struct Pause(Option<Timer>);
+
+impl Handler {
+    /// Handles one event: its acknowledgement, or why it is refused.
+    pub async fn handle(&self, pause: &mut Pause, event: &[u8]) -> Result<String, String> {
+        let event: Event<'_> =
+            serde_json::from_slice(event).map_err(|e| format!("not an event: {e}"))?;
+        if event.id.is_empty() || event.kind.is_empty() {
+            return Err("not an event: id and type must not be empty".to_owned());
+        }
+        if let Some(work) = self.work {
+            burn(work);
+        }
+        if let Some(delay) = self.delay {
+            let timer = match pause.0.take() {
+                Some(timer) => timer,
+                None => Timer::new().map_err(|e| format!("no timer: {e}"))?,
+            };
+            let until = clock::now() + delay.as_nanos() as u64;
+            timer.until(until).await.map_err(|e| e.to_string())?;
+            pause.0 = Some(timer);
+        }
+        Ok(acknowledgement(&event.id))
+    }
+}
+
+fn burn(work: Duration) {
+    let end = clock::now() + work.as_nanos() as u64;
+    while clock::now() < end {
+        std::hint::spin_loop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handle(event: &str) -> Result<String, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(Handler::default().handle(&mut Pause::default(), event.as_bytes()))
+    }
+
+    #[test]
+    fn an_event_is_acknowledged_by_its_id() {
+        let ack = handle(r#"{"id":"7","type":"t","data":{}}"#).unwrap();
+        assert_eq!(ack, r#"{"id":"7"}"#);
+    }
+
+    #[test]
+    fn what_is_no_event_is_refused() {
+        for bad in [
+            "",
+            "{}",
+            r#"{"id":"7","type":"t"}"#,
+            r#"{"id":"","type":"t","data":{}}"#,
+            r#"{"id":"7","type":"","data":{}}"#,
+            r#"{"id":7,"type":"t","data":{}}"#,
+            r#"{"id":"7","type":"t","data":{}"#,
+        ] {
+            assert!(handle(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! A TCP stream that knows when it was last read, and tells the ledger what it carried.
+
+use super::fault::Fault;
+use crate::record::clock;
+use crate::record::ledger::Ledger;
+use crate::record::wire::Traffic;
+use socket2::SockRef;
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// Instants of the last read, shared with whoever owns the stream by then.
+#[derive(Debug, Default)]
+pub struct Stamps {
+    read: Cell<u64>,
+    woken: Cell<u64>,
+}
+
+impl Stamps {
+    /// When the last read that brought bytes returned.
+    pub fn read(&self) -> u64 {
+        self.read.get()
+    }
+
+    /// When the task that did it was woken.
+    pub fn woken(&self) -> u64 {
+        self.woken.get()
+    }
+}
+
+/// The stream.
+pub struct Stamped {
+    tcp: TcpStream,
+    stamps: Rc<Stamps>,
+    ledger: Rc<Ledger>,
+    /// Traffic of the set-up of a connection that was warm before the first event.
+    setup: Cell<Traffic>,
+    accounted: Cell<bool>,
+}
+
+impl Stamped {
+    /// Connects with TCP_NODELAY; `max_segment` limits both directions' segments.
+    pub async fn connect(
+        address: SocketAddr,
+        max_segment: Option<u32>,
+        ledger: &Rc<Ledger>,
+    ) -> Result<Stamped, Fault> {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }
+        .map_err(Fault::refused)?;
+        socket.set_nodelay(true).map_err(Fault::refused)?;
+        if let Some(bytes) = max_segment {
+            // Set before the handshake it also caps what the other end sends.
+            SockRef::from(&socket)
+                .set_tcp_mss(bytes)
+                .map_err(Fault::refused)?;
+        }
+        let tcp = socket.connect(address).await.map_err(Fault::refused)?;
+        ledger.connected();
+        Ok(Stamped {
+            tcp,
+            stamps: Rc::default(),
+            ledger: ledger.clone(),
+            setup: Cell::default(),
+            accounted: Cell::default(),
+        })
+    }
+
+    /// The instants of its last read.
+    pub fn stamps(&self) -> Rc<Stamps> {
+        self.stamps.clone()
+    }
+
+    /// What was carried until now was set-up and is not charged to events.
+    pub fn set_up(&self) {
+        self.setup.set(Traffic::of(self.tcp.as_fd()));
+    }
+}
+
+impl Stamped {
+    /// Charges what was carried so far to the events; what comes later (a close frame) is not.
+    pub fn account(&self) {
+        if !self.accounted.replace(true) {
+            let carried = Traffic::of(self.tcp.as_fd()).since(&self.setup.get());
+            self.ledger.traffic(carried);
+        }
+    }
+}
+
+impl Drop for Stamped {
+    fn drop(&mut self) {
+        self.account();
+    }
+}
+
+impl AsyncRead for Stamped {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.tcp).poll_read(cx, buf);
+        if result.is_ready() && buf.filled().len() > before {
+            self.stamps.read.set(clock::now());
+            self.stamps.woken.set(clock::woken());
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Stamped {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,61 @@
+//! The sender's half: many unanswered events on one connection.
+
+use super::codec::Framed;
+use crate::record::ledger::Ledger;
+use crate::transport::Client;
+use crate::transport::dial::Dial;
+use crate::transport::event::Template;
+use crate::transport::fault::Fault;
+use crate::transport::feed::Feed;
+use crate::transport::io::{Stamped, Stamps};
+use crate::transport::pipeline::{self, Pipe};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+/// An open connection.
+pub struct Tcp {
+    dial: Dial,
+    framed: Framed<Stamped>,
+    stamps: Rc<Stamps>,
+}
+
+impl Client for Tcp {
+    async fn open(dial: &Dial) -> Result<Self, Fault> {
+        let io = Stamped::connect(dial.address.socket, dial.max_segment, &dial.ledger).await?;
+        if dial.warm {
+            io.set_up();
+        }
+        let stamps = io.stamps();
+        Ok(Tcp {
+            dial: dial.clone(),
+            framed: Framed::new(io),
+            stamps,
+        })
+    }
+
+    async fn carry(mut self, feed: Feed, _ledger: Rc<Ledger>) -> Result<(), Fault> {
+        pipeline::carry(&mut self.framed, &self.dial, self.stamps, &feed).await
+    }
+}
+
+impl Pipe for Framed<Stamped> {
+    fn poll_answers(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut answer: impl FnMut(&[u8]),
+    ) -> Poll<Result<(), Fault>> {
+        while let Some(message) = ready!(self.poll_message(cx)).map_err(Fault::closed)? {
+            answer(message);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn write(&mut self, template: &Template, index: u64) -> Result<(), Fault> {
+        self.queue(|out| template.append(index, out));
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        Framed::poll_flush(self, cx).map_err(Fault::closed)
+    }
+}

@@ -1,0 +1,215 @@
+//! The sender's half: one kept connection, one request at a time.
+
+use crate::record::clock;
+use crate::record::fates::Failure;
+use crate::record::ledger::{Instants, Ledger, Ticket};
+use crate::transport::Client;
+use crate::transport::dial::Dial;
+use crate::transport::event::{Matched, acknowledged_index, body};
+use crate::transport::fault::Fault;
+use crate::transport::feed::Feed;
+use crate::transport::io::{Stamped, Stamps};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{Connection, SendRequest, handshake};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, StatusCode, Uri, Version};
+use hyper_util::rt::TokioIo;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+/// Longest piece of a wrong answer that is kept to show what came back.
+const SHOWN_BYTES: usize = 120;
+
+/// An open connection to a webhook endpoint.
+pub struct Webhook {
+    dial: Dial,
+    sender: SendRequest<Full<Bytes>>,
+    connection: Connection<TokioIo<Stamped>, Full<Bytes>>,
+    stamps: Rc<Stamps>,
+}
+
+impl Client for Webhook {
+    async fn open(dial: &Dial) -> Result<Self, Fault> {
+        let io = Stamped::connect(dial.address.socket, dial.max_segment, &dial.ledger).await?;
+        if dial.warm {
+            io.set_up();
+        }
+        let stamps = io.stamps();
+        let (sender, connection) = handshake(TokioIo::new(io)).await.map_err(Fault::refused)?;
+        Ok(Webhook {
+            dial: dial.clone(),
+            sender,
+            connection,
+            stamps,
+        })
+    }
+
+    async fn carry(self, feed: Feed, ledger: Rc<Ledger>) -> Result<(), Fault> {
+        let Webhook {
+            dial,
+            mut sender,
+            connection,
+            stamps,
+        } = self;
+        let mut connection = pin!(connection);
+        let mut requests = pin!(send_all(&dial, &mut sender, &stamps, &feed, &ledger));
+        let mut ended = None;
+        // One task drives both halves. When the connection ends, the request in the air still
+        // gets its verdict from hyper before the slot is given up.
+        poll_fn(|cx| {
+            if ended.is_none()
+                && let Poll::Ready(end) = connection.as_mut().poll(cx)
+            {
+                ended = Some(end);
+            }
+            match requests.as_mut().poll(cx) {
+                Poll::Ready(done) => Poll::Ready(done),
+                Poll::Pending => {
+                    // The request just queued must reach the socket in this very poll.
+                    if ended.is_none()
+                        && let Poll::Ready(end) = connection.as_mut().poll(cx)
+                    {
+                        ended = Some(end);
+                        cx.waker().wake_by_ref();
+                    }
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}
+
+async fn send_all(
+    dial: &Dial,
+    sender: &mut SendRequest<Full<Bytes>>,
+    stamps: &Stamps,
+    feed: &Feed,
+    ledger: &Ledger,
+) -> Result<(), Fault> {
+    let request = Prototype::new(dial)?;
+    let mut free = clock::now();
+    let mut carried = 0;
+    while dial.left(carried) > 0 {
+        let Some(ticket) = next_while_connected(sender, feed).await else {
+            return Ok(());
+        };
+        let sent = clock::now();
+        ledger.sent(&ticket);
+        let exchange = exchange(sender, request.event(dial, ticket.index));
+        let answer = match feed.while_open(&ticket, exchange).await {
+            None => return Err(Fault::TimedOut),
+            // hyper hands an unwritten request back: the next connection carries the event.
+            Some(Err((e, Written::No))) => {
+                feed.put_back(ticket);
+                return Err(Fault::closed(e));
+            }
+            Some(Err((e, Written::Maybe))) => {
+                ledger.lose(&ticket);
+                return Err(Fault::closed(e));
+            }
+            Some(Ok(answer)) => answer,
+        };
+        carried += 1;
+        let at = Instants {
+            free,
+            sent,
+            done: stamps.read(),
+            woken: stamps.woken(),
+        };
+        settle(dial, ledger, &ticket, &answer, at);
+        free = at.done;
+    }
+    Ok(())
+}
+
+/// Waits for an event; `None` when no more will come or the idle connection ends. Then nothing is
+/// lost: the slot connects anew for the next event.
+async fn next_while_connected(
+    sender: &mut SendRequest<Full<Bytes>>,
+    feed: &Feed,
+) -> Option<Ticket> {
+    poll_fn(|cx| match sender.poll_ready(cx) {
+        Poll::Ready(Err(_closed)) => Poll::Ready(None),
+        Poll::Ready(Ok(())) => feed.poll_next(cx),
+        Poll::Pending => {
+            feed.watch(cx);
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// Whether a request that failed can have reached the target.
+enum Written {
+    No,
+    Maybe,
+}
+
+async fn exchange(
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, Bytes), (hyper::Error, Written)> {
+    let response = sender.try_send_request(request).await.map_err(|mut e| {
+        let written = e
+            .take_message()
+            .map_or(Written::Maybe, |_unsent| Written::No);
+        (e.into_error(), written)
+    })?;
+    let status = response.status();
+    // hyper keeps the connection only when the body was read to its end.
+    let body = response.into_body().collect().await;
+    let body = body.map_err(|e| (e, Written::Maybe))?.to_bytes();
+    Ok((status, body))
+}
+
+fn settle(
+    dial: &Dial,
+    ledger: &Ledger,
+    ticket: &Ticket,
+    (status, answer): &(StatusCode, Bytes),
+    at: Instants,
+) {
+    let acknowledged = status.is_success()
+        && match dial.matched {
+            Matched::ByOrder => true,
+            Matched::ById => acknowledged_index(answer) == Some(ticket.index),
+        };
+    if acknowledged {
+        ledger.acknowledge(ticket, at);
+    } else {
+        let shown = String::from_utf8_lossy(&answer[..answer.len().min(SHOWN_BYTES)]);
+        let message = format!("answered {status}: {}", shown.trim());
+        ledger.fail(ticket, Failure::WrongAnswer, &message);
+    }
+}
+
+/// The parts of a request that are the same for every event.
+struct Prototype {
+    uri: Uri,
+    host: HeaderValue,
+}
+
+impl Prototype {
+    fn new(dial: &Dial) -> Result<Prototype, Fault> {
+        Ok(Prototype {
+            uri: dial.address.path.parse().map_err(Fault::refused)?,
+            host: HeaderValue::from_str(&dial.address.authority).map_err(Fault::refused)?,
+        })
+    }
+
+    fn event(&self, dial: &Dial, index: u64) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body(&dial.template, index)));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.version_mut() = Version::HTTP_11;
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.host.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static("pushbench"));
+        request
+    }
+}

@@ -1,0 +1,12 @@
+//! An HTTP/1.1 POST per event; the answer's status, and its id where the target echoes one,
+//! acknowledge it.
+
+pub mod client;
+pub mod server;
+
+/// Name in arms and manifests.
+pub const NAME: &str = "webhook";
+/// What it is, in a line.
+pub const ABOUT: &str = "HTTP/1.1 POST per event over kept connections; one unanswered event each";
+/// What surrounds an event.
+pub const FRAMING: &str = "HTTP/1.1 request and response heads";
