@@ -74,9 +74,7 @@ fn counterbalanced(rows: usize, arms: usize, seed: u64) -> Vec<Vec<u8>> {
 /// The length of a slice for arms of which the slowest has this median service time; `None` when
 /// the load is better run one arm after the other.
 pub fn slice_length(slowest_median_ns: u64, load: &Load) -> Option<Duration> {
-    let wanted = slowest_median_ns
-        .saturating_mul(SERVICES_PER_SLICE)
-        .max(SHORTEST_SLICE_NS);
+    let wanted = slowest_median_ns.saturating_mul(SERVICES_PER_SLICE).max(SHORTEST_SLICE_NS);
     let whole_ms = wanted.div_ceil(1_000_000) * 1_000_000;
     let half = load.duration.as_nanos() as u64 / 2;
     (whole_ms <= LONGEST_SLICE_NS.min(half)).then(|| Duration::from_nanos(whole_ms))
@@ -90,11 +88,7 @@ pub fn whole_slices(load: &Load, slice: Duration) -> Load {
         let slices = (d.as_nanos() as u64).div_ceil(slice_ns);
         Duration::from_nanos(slices * slice_ns)
     };
-    Load {
-        warmup: round(load.warmup),
-        duration: round(load.duration),
-        ..load.clone()
-    }
+    Load { warmup: round(load.warmup), duration: round(load.duration), ..load.clone() }
 }
 
 /// Whose turn it is in a block: every round gives each arm one slice, in counterbalanced order. An
@@ -116,19 +110,11 @@ impl Slices {
         let order = counterbalanced(rounds, arms, mix(seed, 0x736c_6963, 0));
         let places = |row: &Vec<u8>| {
             let mut place = vec![0; arms];
-            row.iter()
-                .enumerate()
-                .for_each(|(i, arm)| place[usize::from(*arm)] = i as u8);
+            row.iter().enumerate().for_each(|(i, arm)| place[usize::from(*arm)] = i as u8);
             place
         };
         let place = order.iter().map(places).collect();
-        Slices {
-            arms: arms as u64,
-            slice_ns,
-            length_ns,
-            order,
-            place,
-        }
+        Slices { arms: arms as u64, slice_ns, length_ns, order, place }
     }
 
     /// One arm alone: its time is the wall's.
@@ -221,18 +207,14 @@ mod tests {
 
     #[test]
     fn both_orders_of_two_arms_come_first_about_equally_often() {
-        let first = (0..200)
-            .filter(|s| blocks(1, 2, *s, 0)[0].order == [0, 1])
-            .count();
+        let first = (0..200).filter(|s| blocks(1, 2, *s, 0)[0].order == [0, 1]).count();
         assert!((60..=140).contains(&first), "{first}");
     }
 
     #[test]
     fn blocks_have_seeds_of_their_own() {
-        let mut seeds: Vec<u64> = (0..3)
-            .flat_map(|point| blocks(50, 2, 9, point))
-            .map(|b| b.seed)
-            .collect();
+        let mut seeds: Vec<u64> =
+            (0..3).flat_map(|point| blocks(50, 2, 9, point)).map(|b| b.seed).collect();
         seeds.sort_unstable();
         seeds.dedup();
         assert_eq!(seeds.len(), 150);
@@ -241,10 +223,7 @@ mod tests {
     #[test]
     fn alone_the_wall_is_ones_own_time() {
         let s = Slices::alone(500);
-        assert_eq!(
-            (s.wall(0, 0), s.wall(0, 499), s.wall(0, 500)),
-            (0, 499, 500)
-        );
+        assert_eq!((s.wall(0, 0), s.wall(0, 499), s.wall(0, 500)), (0, 499, 500));
         assert_eq!(s.wall_length(), 500);
     }
 
@@ -263,9 +242,6 @@ mod tests {
         assert_eq!(slice_length(1_700_000, &load), ms(34));
         assert_eq!(slice_length(12_600_000, &load), None);
         let rounded = whole_slices(&load, Duration::from_millis(40));
-        assert_eq!(
-            (rounded.warmup.as_millis(), rounded.duration.as_millis()),
-            (80, 1520)
-        );
+        assert_eq!((rounded.warmup.as_millis(), rounded.duration.as_millis()), (80, 1520));
     }
 }

@@ -32,11 +32,7 @@ enum Gaps {
     /// Event k is due at k / rate, computed from k so that nothing drifts.
     Constant { period: f64 },
     /// Gaps are exponential; `at` is their sum in ns.
-    Poisson {
-        period: f64,
-        at: f64,
-        rng: Box<ChaCha8Rng>,
-    },
+    Poisson { period: f64, at: f64, rng: Box<ChaCha8Rng> },
 }
 
 impl Schedule {
@@ -46,20 +42,12 @@ impl Schedule {
         let gaps = match load.arrivals {
             Arrivals::Closed => return None,
             Arrivals::Constant => Gaps::Constant { period },
-            Arrivals::Poisson => Gaps::Poisson {
-                period,
-                at: 0.0,
-                rng: Box::new(ChaCha8Rng::seed_from_u64(seed)),
-            },
+            Arrivals::Poisson => {
+                Gaps::Poisson { period, at: 0.0, rng: Box::new(ChaCha8Rng::seed_from_u64(seed)) }
+            }
         };
         let end = (load.warmup + load.duration).as_nanos() as u64;
-        Some(Schedule {
-            gaps,
-            end,
-            next: 0,
-            shard: shard as u64,
-            of: of as u64,
-        })
+        Some(Schedule { gaps, end, next: 0, shard: shard as u64, of: of as u64 })
     }
 }
 
@@ -112,9 +100,7 @@ mod tests {
     }
 
     fn schedule(arrivals: Arrivals, rate: f64, seconds: f64, seed: u64) -> Vec<Due> {
-        Schedule::new(&load(arrivals, rate, seconds), seed, 0, 1)
-            .unwrap()
-            .collect()
+        Schedule::new(&load(arrivals, rate, seconds), seed, 0, 1).unwrap().collect()
     }
 
     fn open() -> impl Strategy<Value = Arrivals> {
@@ -173,9 +159,8 @@ mod tests {
                 .collect();
             u.sort_by(f64::total_cmp);
             let n = u.len();
-            let sum: f64 = (0..n)
-                .map(|i| (2 * i + 1) as f64 * (u[i].ln() + (1.0 - u[n - 1 - i]).ln()))
-                .sum();
+            let sum: f64 =
+                (0..n).map(|i| (2 * i + 1) as f64 * (u[i].ln() + (1.0 - u[n - 1 - i]).ln())).sum();
             let a2 = -(n as f64) - sum / n as f64;
             assert!(a2 < 3.857, "seed {seed}: A² = {a2}");
         }
@@ -186,8 +171,7 @@ mod tests {
         // 1000 windows of 10 expected events each: mean and variance of the counts are both 10.
         let s = schedule(Arrivals::Poisson, 1000.0, 10.0, 42);
         let mut counts = vec![0f64; 1000];
-        s.iter()
-            .for_each(|d| counts[(d.at / 10_000_000) as usize] += 1.0);
+        s.iter().for_each(|d| counts[(d.at / 10_000_000) as usize] += 1.0);
         let mean = counts.iter().sum::<f64>() / 1000.0;
         let variance = counts.iter().map(|c| (c - mean).powi(2)).sum::<f64>() / 999.0;
         assert!((mean - 10.0).abs() < 0.4, "{mean}");

@@ -6,15 +6,8 @@ use std::time::Duration;
 /// Longest duration taken: a typo such as `500h` for `500ms` should not start a run of weeks.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-const TIME_UNITS: [(&str, f64); 7] = [
-    ("ns", 1.0),
-    ("us", 1e3),
-    ("µs", 1e3),
-    ("ms", 1e6),
-    ("s", 1e9),
-    ("m", 60e9),
-    ("h", 3600e9),
-];
+const TIME_UNITS: [(&str, f64); 7] =
+    [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
 const SIZE_UNITS: [(&str, f64); 6] = [
     ("B", 1.0),
     ("kB", 1e3),
@@ -29,9 +22,8 @@ fn split(text: &str) -> Result<(f64, &str), String> {
     let text = text.trim();
     let digits = |c: char| c.is_ascii_digit() || "+-.".contains(c);
     let end = text.find(|c| !digits(c)).unwrap_or(text.len());
-    let number: f64 = text[..end]
-        .parse()
-        .map_err(|_| format!("\"{text}\" does not begin with a number"))?;
+    let number: f64 =
+        text[..end].parse().map_err(|_| format!("\"{text}\" does not begin with a number"))?;
     if !number.is_finite() || number < 0.0 {
         return Err(format!("\"{text}\" is negative or not finite"));
     }
@@ -39,21 +31,17 @@ fn split(text: &str) -> Result<(f64, &str), String> {
 }
 
 fn scale(unit: &str, units: &[(&str, f64)], whole: &str) -> Result<f64, String> {
-    units
-        .iter()
-        .find(|(name, _)| *name == unit)
-        .map(|(_, f)| *f)
-        .ok_or_else(|| {
-            let names: Vec<&str> = units.iter().map(|(n, _)| *n).collect();
-            let hint = did_you_mean(unit, names.iter().copied());
-            match unit {
-                "" => format!("\"{whole}\" has no unit: write one of {}", names.join(", ")),
-                _ => format!(
-                    "\"{whole}\" has the unknown unit \"{unit}\"{hint}: write one of {}",
-                    names.join(", ")
-                ),
-            }
-        })
+    units.iter().find(|(name, _)| *name == unit).map(|(_, f)| *f).ok_or_else(|| {
+        let names: Vec<&str> = units.iter().map(|(n, _)| *n).collect();
+        let hint = did_you_mean(unit, names.iter().copied());
+        match unit {
+            "" => format!("\"{whole}\" has no unit: write one of {}", names.join(", ")),
+            _ => format!(
+                "\"{whole}\" has the unknown unit \"{unit}\"{hint}: write one of {}",
+                names.join(", ")
+            ),
+        }
+    })
 }
 
 /// Reads `500ms`, `1.5s`, `80us`, `2m`. Zero is allowed; a unit is needed.
@@ -72,17 +60,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// Reads `512`, `64KiB`, `1.5MB`: whole bytes.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text)?;
-    let factor = if unit.is_empty() {
-        1.0
-    } else {
-        scale(unit, &SIZE_UNITS, text.trim())?
-    };
+    let factor = if unit.is_empty() { 1.0 } else { scale(unit, &SIZE_UNITS, text.trim())? };
     let bytes = number * factor;
     if bytes.fract() != 0.0 || bytes > 2f64.powi(50) {
-        return Err(format!(
-            "\"{}\" is not a whole number of bytes below 1 PiB",
-            text.trim()
-        ));
+        return Err(format!("\"{}\" is not a whole number of bytes below 1 PiB", text.trim()));
     }
     Ok(bytes as u64)
 }
@@ -91,10 +72,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 pub fn parse_percent(text: &str) -> Result<f64, String> {
     match split(text)? {
         (number, "%") => Ok(number / 100.0),
-        _ => Err(format!(
-            "\"{}\" is no percentage: write for example 5%",
-            text.trim()
-        )),
+        _ => Err(format!("\"{}\" is no percentage: write for example 5%", text.trim())),
     }
 }
 
@@ -110,11 +88,7 @@ fn digits(value: f64) -> String {
 }
 
 fn minus(value: f64, text: String) -> String {
-    if value < 0.0 {
-        format!("−{text}")
-    } else {
-        text
-    }
+    if value < 0.0 { format!("−{text}") } else { text }
 }
 
 /// Factor and name of the unit in which `ns` reads best.
@@ -130,35 +104,20 @@ fn time_unit(ns: f64) -> (f64, &'static str) {
 /// Nanoseconds in their best unit: `118 µs`, `−2.50 ms`, `0 ns`.
 pub fn nanos_text(ns: f64) -> String {
     let (factor, unit) = time_unit(ns);
-    let number = if factor == 1.0 {
-        format!("{:.0}", ns.abs())
-    } else {
-        digits(ns / factor)
-    };
+    let number = if factor == 1.0 { format!("{:.0}", ns.abs()) } else { digits(ns / factor) };
     minus(ns, format!("{number} {unit}"))
 }
 
 /// A difference and its interval in one unit: `−21.0 µs [−25.1, −17.2]`.
 pub fn nanos_interval(ns: f64, interval: [f64; 2]) -> String {
-    let widest = [ns, interval[0], interval[1]]
-        .into_iter()
-        .fold(0f64, |m, v| m.max(v.abs()));
+    let widest = [ns, interval[0], interval[1]].into_iter().fold(0f64, |m, v| m.max(v.abs()));
     let (factor, unit) = time_unit(widest);
     let number = |v: f64| {
-        let text = if factor == 1.0 {
-            format!("{:.0}", v.abs())
-        } else {
-            digits(v / factor)
-        };
+        let text = if factor == 1.0 { format!("{:.0}", v.abs()) } else { digits(v / factor) };
         let sign = if v < 0.0 { "−" } else { "+" };
         format!("{sign}{text}")
     };
-    format!(
-        "{} {unit} [{}, {}]",
-        number(ns),
-        number(interval[0]),
-        number(interval[1])
-    )
+    format!("{} {unit} [{}, {}]", number(ns), number(interval[0]), number(interval[1]))
 }
 
 /// Large counts shortened: `950`, `36.0k`, `1.20M`.
@@ -243,11 +202,7 @@ mod tests {
             let error = parse_duration(text).unwrap_err();
             assert!(error.contains(says), "{text}: {error}");
         }
-        assert!(
-            parse_duration("5mss")
-                .unwrap_err()
-                .contains("did you mean \"ms\"")
-        );
+        assert!(parse_duration("5mss").unwrap_err().contains("did you mean \"ms\""));
     }
 
     #[test]
@@ -275,10 +230,7 @@ mod tests {
         for (ns, text) in shown {
             assert_eq!(nanos_text(ns), text);
         }
-        assert_eq!(
-            nanos_interval(-21_000.0, [-25_000.0, 1_000.0]),
-            "−21.0 µs [−25.0, +1.00]"
-        );
+        assert_eq!(nanos_interval(-21_000.0, [-25_000.0, 1_000.0]), "−21.0 µs [−25.0, +1.00]");
         assert_eq!(count(36_000.0), "36.0k");
         assert_eq!(bytes(65_536.0), "64 KiB");
         assert_eq!(rate(2000.0), "2000/s");

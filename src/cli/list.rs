@@ -13,27 +13,16 @@ pub struct Args {
     what: String,
 }
 
-const KINDS: [&str; 6] = [
-    "scenarios",
-    "targets",
-    "transports",
-    "formats",
-    "metrics",
-    "keys",
-];
+const KINDS: [&str; 6] = ["scenarios", "targets", "transports", "formats", "metrics", "keys"];
 
 pub fn run(args: &Args) -> Result<()> {
     let rows: Vec<(String, String)> = match args.what.as_str() {
         "scenarios" => scenarios()?,
         "targets" => targets(),
-        "transports" => transport::ALL
-            .iter()
-            .map(|t| (t.name().into(), t.about().into()))
-            .collect(),
-        "formats" => report::ALL
-            .iter()
-            .map(|f| (f.name().into(), f.about().into()))
-            .collect(),
+        "transports" => {
+            transport::ALL.iter().map(|t| (t.name().into(), t.about().into())).collect()
+        }
+        "formats" => report::ALL.iter().map(|f| (f.name().into(), f.about().into())).collect(),
         "metrics" => METRICS.iter().map(metric).collect(),
         "keys" => keys::KEYS
             .iter()
@@ -47,14 +36,8 @@ pub fn run(args: &Args) -> Result<()> {
             )));
         }
     };
-    let width = rows
-        .iter()
-        .map(|(name, _)| name.chars().count())
-        .max()
-        .unwrap_or(0);
-    let lines = rows
-        .iter()
-        .map(|(name, about)| format!("{name:<width$}  {about}\n"));
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let lines = rows.iter().map(|(name, about)| format!("{name:<width$}  {about}\n"));
     print(&lines.collect::<String>())
 }
 
@@ -72,13 +55,6 @@ fn targets() -> Vec<(String, String)> {
 }
 
 fn metric(m: &crate::record::metrics::Metric) -> (String, String) {
-    let better = if m.more_is_better {
-        "more is better"
-    } else {
-        "less is better"
-    };
-    (
-        m.name.into(),
-        format!("{} ({}, {better})", m.about, m.unit.name()),
-    )
+    let better = if m.more_is_better { "more is better" } else { "less is better" };
+    (m.name.into(), format!("{} ({}, {better})", m.about, m.unit.name()))
 }

@@ -59,9 +59,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if e.use_stderr() { USAGE } else { 0 });
         }
     };
-    let command = cli
-        .command
-        .unwrap_or_else(|| Command::Run(run::Args::default_run()));
+    let command = cli.command.unwrap_or_else(|| Command::Run(run::Args::default_run()));
     match dispatch(command) {
         Ok(code) => ExitCode::from(code),
         Err(e) => {
@@ -90,9 +88,9 @@ fn dispatch(command: Command) -> Result<u8> {
 fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::harness(format!(
-            "cannot write to standard output: {e}"
-        ))),
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::harness(format!("cannot write to standard output: {e}")))
+        }
         _ => Ok(()),
     }
 }

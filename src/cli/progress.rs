@@ -36,14 +36,8 @@ impl Show {
     /// Says which CPUs are used.
     pub fn say_placement(&mut self, placement: &Placement) {
         let (driver, target) = (Cpus(&placement.driver), Cpus(&placement.target));
-        let shared = if placement.apart() {
-            ""
-        } else {
-            " (shared: their times are mixed)"
-        };
-        self.say(&format!(
-            "driver on CPU {driver}, target on CPU {target}{shared}"
-        ));
+        let shared = if placement.apart() { "" } else { " (shared: their times are mixed)" };
+        self.say(&format!("driver on CPU {driver}, target on CPU {target}{shared}"));
     }
 
     /// Takes the bar away.
@@ -57,10 +51,8 @@ impl Show {
 impl Watch for Show {
     fn interval(&mut self, _arm: usize, responses: &Hist) {
         if let (Some(bar), Some(p50)) = (&self.bar, responses.quantile(0.5)) {
-            let (rate, p50) = (
-                units::rate(responses.count() as f64),
-                units::nanos_text(p50 as f64),
-            );
+            let (rate, p50) =
+                (units::rate(responses.count() as f64), units::nanos_text(p50 as f64));
             bar.set_message(format!("{} · {rate} · p50 {p50}", self.stage));
         }
     }
@@ -96,10 +88,7 @@ impl Progress for Show {
             Some(bar) => bar.set_message(what.to_owned()),
             None => {
                 let left = self.total.saturating_sub(self.done).as_secs();
-                eprintln!(
-                    "[{:>4} s] {what}, about {left} s left",
-                    self.began.elapsed().as_secs()
-                );
+                eprintln!("[{:>4} s] {what}, about {left} s left", self.began.elapsed().as_secs());
             }
         }
     }

@@ -22,17 +22,14 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let names = || ALL.map(Format::name);
-    let format = ALL
-        .into_iter()
-        .find(|f| f.name() == args.format)
-        .ok_or_else(|| {
-            Error::usage(format!(
-                "--format {}: no such format{}; there are {}",
-                args.format,
-                did_you_mean(&args.format, names()),
-                names().join(", ")
-            ))
-        })?;
+    let format = ALL.into_iter().find(|f| f.name() == args.format).ok_or_else(|| {
+        Error::usage(format!(
+            "--format {}: no such format{}; there are {}",
+            args.format,
+            did_you_mean(&args.format, names()),
+            names().join(", ")
+        ))
+    })?;
     let text = format.render(&compare::compare(&StoredRun::read(&args.dir)?));
     match &args.output {
         Some(path) => write_atomically(path, text.as_bytes()),

@@ -65,11 +65,7 @@ pub struct Args {
 impl Args {
     /// What `pushbench` alone runs.
     pub fn default_run() -> Args {
-        Args {
-            scenario: "ingest".to_owned(),
-            seed: SEED,
-            ..Args::default()
-        }
+        Args { scenario: "ingest".to_owned(), seed: SEED, ..Args::default() }
     }
 
     fn overrides(&self) -> Result<Vec<Override>> {
@@ -99,11 +95,7 @@ impl Args {
         for (option, key, value) in named {
             if let Some(value) = value {
                 let origin = format!("{option} {value}");
-                overrides.push(Override {
-                    key: key.to_owned(),
-                    value: value.clone(),
-                    origin,
-                });
+                overrides.push(Override { key: key.to_owned(), value: value.clone(), origin });
             }
         }
         Ok(overrides)
@@ -117,20 +109,13 @@ pub fn run(args: &Args) -> Result<u8> {
         Some(text) => Placement::parse(text)?,
         None => Placement::automatic(),
     };
-    let builtin = BuiltinOptions {
-        threads: placement.target.len(),
-        delay: None,
-        work: None,
-    };
+    let builtin = BuiltinOptions { threads: placement.target.len(), delay: None, work: None };
     let names: Vec<String> = match args.arms.is_empty() {
         true => arms::DEFAULT.map(str::to_owned).to_vec(),
         false => args.arms.clone(),
     };
     let arms = arms::find(&names, &builtin, &args.allow_host)?;
-    let out = args
-        .out
-        .clone()
-        .unwrap_or_else(|| default_out(&question.name));
+    let out = args.out.clone().unwrap_or_else(|| default_out(&question.name));
     let interrupt = interrupt_flag()?;
     let mut show = Show::new();
     let request = Request {
@@ -185,19 +170,10 @@ fn next(out: &Path, report: &Report) -> String {
 /// 3: an arm without a valid trial; 1: an expectation failed; 2: one cannot be judged.
 fn exit_code(report: &Report) -> u8 {
     let points = &report.points;
-    if points
-        .iter()
-        .flat_map(|p| &p.arms)
-        .any(|a| a.trials == a.invalid)
-    {
+    if points.iter().flat_map(|p| &p.arms).any(|a| a.trials == a.invalid) {
         return 3;
     }
-    let outcomes = || {
-        points
-            .iter()
-            .flat_map(|p| &p.expectations)
-            .map(|e| e.outcome)
-    };
+    let outcomes = || points.iter().flat_map(|p| &p.expectations).map(|e| e.outcome);
     if outcomes().any(|o| o == Outcome::Failed) {
         1
     } else if outcomes().any(|o| o == Outcome::CannotTell) {

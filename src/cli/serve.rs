@@ -48,9 +48,6 @@ pub fn run(args: &Args) -> Result<()> {
         transport,
         listen,
         threads: usize::from(args.threads),
-        handler: Handler {
-            delay: args.delay,
-            work: args.work,
-        },
+        handler: Handler { delay: args.delay, work: args.work },
     })
 }

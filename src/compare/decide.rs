@@ -23,13 +23,7 @@ pub fn all(header: &PointHeader, arms: &[ArmFigures], trials: &Trials<'_>) -> Ve
     let mut comparisons = Vec::new();
     for candidate in 1..arms.len() {
         for metric in METRICS {
-            let pair = Pair {
-                metric,
-                header,
-                arms,
-                trials,
-                candidate,
-            };
+            let pair = Pair { metric, header, arms, trials, candidate };
             if pair.applies(closed) {
                 comparisons.push(pair.compare());
             }
@@ -58,16 +52,8 @@ impl Values {
         candidate: usize,
         value: fn(&Trial) -> Option<f64>,
     ) -> Option<Values> {
-        let side = |arm: usize| {
-            blocks
-                .iter()
-                .map(|b| value(b[arm]))
-                .collect::<Option<Vec<f64>>>()
-        };
-        Some(Values {
-            baseline: side(0)?,
-            candidate: side(candidate)?,
-        })
+        let side = |arm: usize| blocks.iter().map(|b| value(b[arm])).collect::<Option<Vec<f64>>>();
+        Some(Values { baseline: side(0)?, candidate: side(candidate)? })
     }
 
     fn ratio(&self, confidence: f64) -> Option<Interval> {
@@ -79,11 +65,7 @@ impl Values {
 fn direction(ratio: &Interval, more_is_better: bool) -> Option<Verdict> {
     match (ratio.low > 1.0, ratio.high < 1.0) {
         (false, false) => None,
-        (more, _) => Some(if more == more_is_better {
-            Verdict::Better
-        } else {
-            Verdict::Worse
-        }),
+        (more, _) => Some(if more == more_is_better { Verdict::Better } else { Verdict::Worse }),
     }
 }
 
@@ -132,10 +114,7 @@ impl Pair<'_> {
             return (Verdict::Invalid, Some("no valid block".to_owned()));
         }
         if latency && let Some(arm) = pair.iter().find(|a| a.overloaded) {
-            return (
-                Verdict::Overloaded,
-                Some(format!("{} fell behind", arm.arm)),
-            );
+            return (Verdict::Overloaded, Some(format!("{} fell behind", arm.arm)));
         }
         if let Some(why) = self.driver_bound() {
             return cannot(why);
@@ -174,13 +153,8 @@ impl Pair<'_> {
         if self.metric.family != Family::Throughput {
             return None;
         }
-        let bound = [0, self.candidate]
-            .into_iter()
-            .find(|a| is_driver_bound(&self.arms[*a]))?;
-        Some(format!(
-            "{}: at least this much, the driver was the limit",
-            self.arms[bound].arm
-        ))
+        let bound = [0, self.candidate].into_iter().find(|a| is_driver_bound(&self.arms[*a]))?;
+        Some(format!("{}: at least this much, the driver was the limit", self.arms[bound].arm))
     }
 
     /// Reasons not to claim a difference that the interval alone would support.
@@ -202,28 +176,18 @@ impl Pair<'_> {
             return Some("its sign depends on the voided blocks".to_owned());
         }
         let voided = |arm: usize| {
-            self.trials
-                .all
-                .iter()
-                .filter(|t| t.arm == arm && !t.is_valid())
-                .count() as i64
+            self.trials.all.iter().filter(|t| t.arm == arm && !t.is_valid()).count() as i64
         };
         // Each void is a coin toss between the arms unless it knows the arm.
         let (a, b) = (voided(0), voided(self.candidate));
         if (a - b).abs() > 2 && (a == 0 || b == 0 || a.max(b) > 3 * a.min(b)) {
-            return Some(format!(
-                "invalid trials strike one arm more ({a} against {b})"
-            ));
+            return Some(format!("invalid trials strike one arm more ({a} against {b})"));
         }
         None
     }
 
     fn matters(&self, ratio: Option<&Interval>, difference: Option<&Interval>) -> bool {
-        let Matters {
-            latency,
-            cpu,
-            throughput,
-        } = &self.header.scenario.compare.matters;
+        let Matters { latency, cpu, throughput } = &self.header.scenario.compare.matters;
         let relative =
             |limit: f64| ratio.is_none_or(|r| r.low < 1.0 / (1.0 + limit) || r.high > 1.0 + limit);
         match self.metric.family {

@@ -70,14 +70,9 @@ fn value(what: &str, arm: &ArmFigures, index: usize, trials: &Trials<'_>) -> Opt
     };
     // Fates count in every trial that can be counted; a voided one still lost what it lost.
     let fate = |of: fn(&crate::record::trial::Trial) -> Option<u64>| {
-        let mine: Option<Vec<u64>> = trials
-            .all
-            .iter()
-            .filter(|t| t.arm == index)
-            .map(|t| of(t))
-            .collect();
-        mine.filter(|m| !m.is_empty())
-            .map(|m| m.iter().sum::<u64>() as f64)
+        let mine: Option<Vec<u64>> =
+            trials.all.iter().filter(|t| t.arm == index).map(|t| of(t)).collect();
+        mine.filter(|m| !m.is_empty()).map(|m| m.iter().sum::<u64>() as f64)
     };
     match what {
         "lost" => fate(|t| Some(t.events.lost)),

@@ -36,12 +36,7 @@ pub fn design(header: &PointHeader, trials: &Trials<'_>) -> Design {
 
 /// One arm's figures.
 pub fn arm(header: &ArmHeader, arm: usize, trials: &Trials<'_>, rate: Option<f64>) -> ArmFigures {
-    let mine: Vec<&Trial> = trials
-        .all
-        .iter()
-        .filter(|t| t.arm == arm)
-        .copied()
-        .collect();
+    let mine: Vec<&Trial> = trials.all.iter().filter(|t| t.arm == arm).copied().collect();
     let valid = trials.of_arm(arm);
     let window_ns: u64 = valid.iter().map(|t| t.window_ns).sum();
     let by_end: u64 = valid.iter().map(|t| t.acknowledged_by_end).sum();
@@ -63,10 +58,7 @@ pub fn arm(header: &ArmHeader, arm: usize, trials: &Trials<'_>, rate: Option<f64
         hiccup_ns: latency(&valid, |t| &t.hiccup, false),
         events: events(&valid),
         connections: connections(&valid),
-        load: ArmLoad {
-            connections: header.connections as u64,
-            in_flight: header.in_flight,
-        },
+        load: ArmLoad { connections: header.connections as u64, in_flight: header.in_flight },
         target_usage: target_usage(&valid),
         driver_usage: driver_usage(&valid),
         wire: wire(&valid, trials.pilot.iter().find(|t| t.arm == arm).copied()),
@@ -87,12 +79,7 @@ fn latency(trials: &[&Trial], of: impl Fn(&Trial) -> &Hist, peaked: bool) -> Lat
     let percentile = |q: f64| {
         let value = sum.quantile(q)?;
         let beyond = (sum.count() as f64 * (1.0 - q)).floor() as u64;
-        let stalls = || {
-            trials
-                .iter()
-                .map(|t| t.peaks.stalls_above(value))
-                .sum::<usize>()
-        };
+        let stalls = || trials.iter().map(|t| t.peaks.stalls_above(value)).sum::<usize>();
         (beyond >= SAMPLES_BEYOND && (!peaked || stalls() >= FEWEST_STALLS)).then_some(value)
     };
     Latency {
@@ -126,10 +113,7 @@ fn connections(trials: &[&Trial]) -> Connections {
     let opened: u64 = trials.iter().map(|t| t.connections).sum();
     let warm: u64 = trials.iter().map(|t| t.warm_connections).sum();
     let sent: u64 = trials.iter().map(|t| t.sent).sum();
-    Connections {
-        opened,
-        per_event: per(opened.saturating_sub(warm), sent),
-    }
+    Connections { opened, per_event: per(opened.saturating_sub(warm), sent) }
 }
 
 fn per(total: u64, events: u64) -> Option<f64> {

@@ -262,9 +262,7 @@ pub struct Validity {
 
 /// Compares a stored run. The same records give the same report, digit for digit.
 pub fn compare(run: &StoredRun) -> Report {
-    let points = (0..run.header.points.len())
-        .map(|i| point(run, i))
-        .collect();
+    let points = (0..run.header.points.len()).map(|i| point(run, i)).collect();
     Report {
         schema: crate::record::store::SCHEMA,
         scenario: run.header.scenario.clone(),
@@ -297,20 +295,12 @@ impl<'a> Trials<'a> {
         let pilot = run.trials.iter().filter(mine(Stage::Pilot)).collect();
         let last = all.iter().map(|t| t.block + 1).max().unwrap_or(0);
         let block = |b| -> Option<Vec<&Trial>> {
-            (0..arms)
-                .map(|a| all.iter().find(|t| t.block == b && t.arm == a).copied())
-                .collect()
+            (0..arms).map(|a| all.iter().find(|t| t.block == b && t.arm == a).copied()).collect()
         };
         let blocks: Vec<Vec<&Trial>> = (0..last).filter_map(block).collect();
         let whole = |b: &&Vec<&Trial>| b.iter().all(|t| t.is_valid());
         let valid = blocks.iter().filter(whole).cloned().collect();
-        Trials {
-            arms,
-            all,
-            pilot,
-            blocks,
-            valid,
-        }
+        Trials { arms, all, pilot, blocks, valid }
     }
 
     /// The valid trials of an arm. Blocks are voided whole, so it has as many as every other.

@@ -49,42 +49,23 @@ pub struct Parity {
 /// Derives the table from the records.
 pub fn parity(header: &PointHeader, trials: &Trials<'_>) -> Parity {
     let in_force: Vec<Option<InForce>> = (0..header.arms.len())
-        .map(|a| {
-            trials
-                .all
-                .iter()
-                .find(|t| t.arm == a)
-                .and_then(|t| t.in_force.clone())
-        })
+        .map(|a| trials.all.iter().find(|t| t.arm == a).and_then(|t| t.in_force.clone()))
         .collect();
     let said = |of: fn(&InForce) -> String| -> Vec<Property> {
         let property = |s: &Option<InForce>| match s {
-            Some(s) => Property {
-                value: of(s),
-                known: Known::Tested,
-            },
-            None => Property {
-                value: "unknown".to_owned(),
-                known: Known::Unknown,
-            },
+            Some(s) => Property { value: of(s), known: Known::Tested },
+            None => Property { value: "unknown".to_owned(), known: Known::Unknown },
         };
         in_force.iter().map(property).collect()
     };
     let declared = |of: fn(&ArmHeader) -> String| -> Vec<Property> {
-        let property = |a: &ArmHeader| Property {
-            value: of(a),
-            known: Known::Declared,
-        };
+        let property = |a: &ArmHeader| Property { value: of(a), known: Known::Declared };
         header.arms.iter().map(property).collect()
     };
     let row = |property, arms: Vec<Property>| {
         let known = arms.iter().all(|p| p.known != Known::Unknown);
         let same = known && arms.windows(2).all(|w| w[0].value == w[1].value);
-        Row {
-            property,
-            arms,
-            same,
-        }
+        Row { property, arms, same }
     };
     let rows = vec![
         row("handler", said(|s| s.handler.clone())),
@@ -101,10 +82,7 @@ pub fn parity(header: &PointHeader, trials: &Trials<'_>) -> Parity {
     ];
     let first = header.arms.first().map(|a| &a.target);
     let different_programs = header.arms.iter().any(|a| Some(&a.target) != first);
-    Parity {
-        rows,
-        different_programs,
-    }
+    Parity { rows, different_programs }
 }
 
 impl Parity {

@@ -23,17 +23,12 @@ pub fn closing(
         sentences.push(overload(&overloaded));
     }
     for arm in arms.iter().skip(1) {
-        let mine: Vec<&Comparison> = comparisons
-            .iter()
-            .filter(|c| c.candidate == arm.arm)
-            .collect();
+        let mine: Vec<&Comparison> =
+            comparisons.iter().filter(|c| c.candidate == arm.arm).collect();
         sentences.push(against(header, &arms[0].arm, &arm.arm, &mine));
     }
     if arms.len() == 1 {
-        sentences.push(format!(
-            "{} was measured alone: nothing is compared.",
-            arms[0].arm
-        ));
+        sentences.push(format!("{} was measured alone: nothing is compared.", arms[0].arm));
     }
     sentences
 }
@@ -48,25 +43,15 @@ fn no_valid_block(arms: &[ArmFigures], trials: &Trials<'_>) -> String {
 
 fn overload(arms: &[&ArmFigures]) -> String {
     let names: Vec<&str> = arms.iter().map(|a| a.arm.as_str()).collect();
-    let lowest = arms
-        .iter()
-        .filter_map(|a| a.throughput_per_second)
-        .reduce(f64::min);
+    let lowest = arms.iter().filter_map(|a| a.throughput_per_second).reduce(f64::min);
     let offered = arms[0].offered_per_second.unwrap_or(0.0);
     let advice = match lowest {
         Some(t) if t * SAFE_SHARE >= 1.0 => {
-            format!(
-                "it completed {} of {offered}/s: try --rate {}",
-                units::rate(t),
-                try_rate(t)
-            )
+            format!("it completed {} of {offered}/s: try --rate {}", units::rate(t), try_rate(t))
         }
         _ => format!("it completed next to nothing of {offered}/s: try --rate 1"),
     };
-    format!(
-        "{} overloaded, so latencies are not compared; {advice}.",
-        names.join(" and ")
-    )
+    format!("{} overloaded, so latencies are not compared; {advice}.", names.join(" and "))
 }
 
 /// A rate that a target completing `t` events a second should hold, in two digits.
@@ -81,16 +66,8 @@ fn against(header: &PointHeader, baseline: &str, arm: &str, mine: &[&Comparison]
     let closed = header.scenario.load.rate.is_none();
     let mut claims = Vec::new();
     let mut unclear = Vec::new();
-    let headline = if closed {
-        "service.p50"
-    } else {
-        "response.p50"
-    };
-    let tail = if closed {
-        "service.p99"
-    } else {
-        "response.p99"
-    };
+    let headline = if closed { "service.p50" } else { "response.p50" };
+    let tail = if closed { "service.p99" } else { "response.p99" };
     for (metric, what) in [(headline, "the median"), (tail, "p99")] {
         match find(metric) {
             Some(c) if c.verdict == Verdict::Overloaded => {}
@@ -138,11 +115,7 @@ fn note(
 
 fn latency_claim(c: &Comparison, what: &str) -> Option<String> {
     let difference = c.difference?;
-    let small = if c.matters {
-        ""
-    } else {
-        ", too little to matter"
-    };
+    let small = if c.matters { "" } else { ", too little to matter" };
     let by = units::nanos_text(difference.abs());
     match c.verdict {
         Verdict::Better => Some(format!("answers {by} sooner at {what}{small}")),
@@ -154,22 +127,14 @@ fn latency_claim(c: &Comparison, what: &str) -> Option<String> {
 
 fn relative_claim(c: &Comparison, what: &str, more: &str, less: &str) -> Option<String> {
     let ratio = c.ratio?;
-    let small = if c.matters {
-        ""
-    } else {
-        ", too little to matter"
-    };
+    let small = if c.matters { "" } else { ", too little to matter" };
     let percent = (ratio - 1.0).abs() * 100.0;
     let by = if ratio > 2.0 {
         format!("{ratio:.1}× the")
     } else {
         format!("{percent:.0} % {}", if ratio > 1.0 { more } else { less })
     };
-    let verb = if what.starts_with("events") {
-        "completes"
-    } else {
-        "uses"
-    };
+    let verb = if what.starts_with("events") { "completes" } else { "uses" };
     match c.verdict {
         Verdict::Better | Verdict::Worse => Some(format!("{verb} {by} {what}{small}")),
         Verdict::Equivalent => Some(format!("is equivalent in {what}")),

@@ -48,12 +48,8 @@ pub fn validity(
     arms: &[ArmFigures],
 ) -> Validity {
     let header = &run.header;
-    let cpus: usize = header
-        .placement
-        .values()
-        .flatten()
-        .collect::<std::collections::BTreeSet<_>>()
-        .len();
+    let cpus: usize =
+        header.placement.values().flatten().collect::<std::collections::BTreeSet<_>>().len();
     let trust = trust(trials, cpus);
     let mut notes = Vec::new();
     let planned = header.points[point].scenario.compare.blocks;
@@ -75,53 +71,33 @@ pub fn validity(
     }
     notes.extend(about_instrument(&trust));
     let shared = header.placement.get("driver").is_some_and(|driver| {
-        header
-            .placement
-            .get("target")
-            .is_some_and(|t| driver.iter().any(|c| t.contains(c)))
+        header.placement.get("target").is_some_and(|t| driver.iter().any(|c| t.contains(c)))
     });
     if shared {
         notes.push("driver and target shared a CPU: their times are mixed".to_owned());
     }
     let complete = header.complete && !run.cut;
     let whole = trials.all.iter().all(|t| t.is_valid()) && !trials.valid.is_empty();
-    Validity {
-        ok: complete && whole,
-        notes,
-        trust,
-    }
+    Validity { ok: complete && whole, notes, trust }
 }
 
 fn trust(trials: &Trials<'_>, cpus: usize) -> Trust {
     let valid: Vec<&Trial> = trials.valid.iter().flatten().copied().collect();
     let lag = merged(&valid, |t| &t.lag);
     let due: u64 = valid.iter().map(|t| t.events.due).sum();
-    let sliced = valid
-        .iter()
-        .any(|t| matches!(t.design, crate::record::trial::TrialDesign::Sliced { .. }));
+    let sliced =
+        valid.iter().any(|t| matches!(t.design, crate::record::trial::TrialDesign::Sliced { .. }));
     let spill: u64 = valid.iter().map(|t| t.spill).sum();
     // Arms of a sliced block saw the same steal: count the block once.
     let wall: u64 = trials
         .valid
         .iter()
-        .map(|b| {
-            if sliced {
-                b[0].wall_ns
-            } else {
-                b.iter().map(|t| t.wall_ns).sum()
-            }
-        })
+        .map(|b| if sliced { b[0].wall_ns } else { b.iter().map(|t| t.wall_ns).sum() })
         .sum();
     let steal: u64 = trials
         .valid
         .iter()
-        .map(|b| {
-            if sliced {
-                b[0].steal_ns
-            } else {
-                b.iter().map(|t| t.steal_ns).sum()
-            }
-        })
+        .map(|b| if sliced { b[0].steal_ns } else { b.iter().map(|t| t.steal_ns).sum() })
         .sum();
     Trust {
         blocks_valid: trials.valid.len(),
@@ -168,19 +144,13 @@ fn about_arm(arm: &ArmFigures) -> Vec<String> {
         ));
     }
     if arm.events.unsolicited > 0 {
-        notes.push(format!(
-            "{}: {} messages answered no event",
-            arm.arm, arm.events.unsolicited
-        ));
+        notes.push(format!("{}: {} messages answered no event", arm.arm, arm.events.unsolicited));
     }
     if let Some((fault, n)) = arm.faults.first() {
         notes.push(format!("{}: {n}× {fault}", arm.arm));
     }
     if is_driver_bound(arm) && arm.offered_per_second.is_none() {
-        notes.push(format!(
-            "{}: throughput is at least what is shown, driver-bound",
-            arm.arm
-        ));
+        notes.push(format!("{}: throughput is at least what is shown, driver-bound", arm.arm));
     }
     if arm.trials > 0 && arm.target_usage.cpu_ns_per_event.is_none() {
         notes.push(format!("{}: one process that pushbench did not start: its cost is unknown, and its blocks share it", arm.arm));

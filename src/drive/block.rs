@@ -164,21 +164,10 @@ struct Seen {
 impl Driving {
     fn begin(stretch: &Stretch, bench: &Bench<'_>, targets: Vec<Running>) -> Result<Driving> {
         let (sender, news) = channel();
-        let (stop, origin) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::new(AtomicU64::new(0)),
-        );
-        let smallest = stretch
-            .members
-            .iter()
-            .map(|m| m.connections)
-            .min()
-            .unwrap_or(1);
+        let (stop, origin) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let smallest = stretch.members.iter().map(|m| m.connections).min().unwrap_or(1);
         let shards = bench.placement.driver.len().clamp(1, smallest.max(1));
-        let in_force = targets
-            .iter()
-            .map(|t| InForce::read(&t.output_tail()))
-            .collect();
+        let in_force = targets.iter().map(|t| InForce::read(&t.output_tail())).collect();
         let mut threads = Vec::new();
         for shard in 0..shards {
             let job = job_of(stretch, &targets, shard, shards)?;
@@ -219,10 +208,7 @@ impl Driving {
         self.wait_until_warm(stretch, bench)?;
         let origin = clock::now() + RUN_UP_NS;
         let warmup = stretch.load.warmup.as_nanos() as u64;
-        let from = stretch
-            .slices
-            .wall(0, warmup)
-            .min(stretch.slices.wall_length());
+        let from = stretch.slices.wall(0, warmup).min(stretch.slices.wall_length());
         usage::reset_own_peak();
         let steal = usage::steal(&self.cpus);
         let cpus = bench.placement.driver[..1].to_vec();
@@ -322,10 +308,7 @@ impl Driving {
     fn cannot_connect(&mut self, stretch: &Stretch, arm: usize, why: &str) -> Error {
         let member = &stretch.members[arm];
         let target = &mut self.targets[arm];
-        let ended = target
-            .exited()
-            .map(|how| format!("; the target {how}"))
-            .unwrap_or_default();
+        let ended = target.exited().map(|how| format!("; the target {how}")).unwrap_or_default();
         let tail = target.output_tail();
         let tail = match tail.trim() {
             "" => String::new(),
@@ -352,10 +335,7 @@ impl Driving {
         let cpu_first = |t: &Running| {
             let pids = t.pids();
             let cpu_ns = usage::tree_cpu(&pids);
-            usage::Reading {
-                cpu_ns,
-                ..usage::read_tree(&pids)
-            }
+            usage::Reading { cpu_ns, ..usage::read_tree(&pids) }
         };
         self.targets.iter().map(cpu_first).collect()
     }
@@ -385,10 +365,7 @@ impl Driving {
                 .map_err(|_| Error::harness("a driver thread panicked: please report it"))?;
         }
         let failed = |e| Error::harness(format!("the driver failed: {e}"));
-        self.outcomes
-            .drain(..)
-            .collect::<std::io::Result<_>>()
-            .map_err(failed)
+        self.outcomes.drain(..).collect::<std::io::Result<_>>().map_err(failed)
     }
 
     fn records(
@@ -513,9 +490,7 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
 fn difference(before: usage::Reading, after: usage::Reading) -> TargetUsage {
     TargetUsage {
         cpu_ns: after.cpu_ns.saturating_sub(before.cpu_ns),
-        voluntary_switches: after
-            .voluntary_switches
-            .saturating_sub(before.voluntary_switches),
+        voluntary_switches: after.voluntary_switches.saturating_sub(before.voluntary_switches),
         involuntary_switches: after
             .involuntary_switches
             .saturating_sub(before.involuntary_switches),
@@ -553,10 +528,7 @@ impl Agenda {
     }
 
     fn wait(&self) -> Duration {
-        let next = self
-            .0
-            .last()
-            .map_or(u64::MAX, |(at, _)| at.saturating_sub(clock::now()));
+        let next = self.0.last().map_or(u64::MAX, |(at, _)| at.saturating_sub(clock::now()));
         TICK.min(Duration::from_nanos(next))
     }
 }

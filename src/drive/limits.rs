@@ -10,10 +10,7 @@ const BESIDE: u64 = 64;
 pub fn raise_descriptors() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let hard = limit.maximum.unwrap_or(u64::MAX);
-    let raised = Rlimit {
-        current: Some(hard),
-        maximum: limit.maximum,
-    };
+    let raised = Rlimit { current: Some(hard), maximum: limit.maximum };
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => hard,
         Err(_) => limit.current.unwrap_or(hard),

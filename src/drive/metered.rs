@@ -24,8 +24,7 @@ impl Wake for Stamp {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let _first_wake_stays =
-            self.woken
-                .compare_exchange(0, clock::now(), Ordering::Relaxed, Ordering::Relaxed);
+            self.woken.compare_exchange(0, clock::now(), Ordering::Relaxed, Ordering::Relaxed);
         self.task.wake();
     }
 }
@@ -42,12 +41,7 @@ impl<F: Future> Metered<F> {
     /// Wraps `work`; `worked` is set whenever it runs.
     pub fn new(work: F, worked: Rc<Cell<bool>>) -> Self {
         let stamp = Arc::new(Stamp::default());
-        Metered {
-            work: Box::pin(work),
-            waker: Waker::from(stamp.clone()),
-            stamp,
-            worked,
-        }
+        Metered { work: Box::pin(work), waker: Waker::from(stamp.clone()), stamp, worked }
     }
 }
 

@@ -21,11 +21,7 @@ pub struct Pacer {
 impl Pacer {
     /// `worked` is set by every other task when it runs, so that spinning is told apart from work.
     pub fn new(worked: Rc<Cell<bool>>) -> io::Result<Pacer> {
-        Ok(Pacer {
-            timer: Timer::new()?,
-            worked,
-            spun: 0,
-        })
+        Ok(Pacer { timer: Timer::new()?, worked, spun: 0 })
     }
 
     /// Returns at the instant or as soon after it as the machine allows.

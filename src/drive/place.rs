@@ -38,17 +38,11 @@ impl Placement {
 
     fn of(cpus: &[usize]) -> Placement {
         if cpus.len() < 2 {
-            return Placement {
-                driver: cpus.to_vec(),
-                target: cpus.to_vec(),
-            };
+            return Placement { driver: cpus.to_vec(), target: cpus.to_vec() };
         }
         let drivers = (cpus.len() / 2).min(MOST_DRIVER_CPUS);
         let (target, driver) = cpus.split_at(cpus.len() - drivers);
-        Placement {
-            driver: driver.to_vec(),
-            target: target.to_vec(),
-        }
+        Placement { driver: driver.to_vec(), target: target.to_vec() }
     }
 
     /// Reads `driver=1,target=0`; a side may be a list `0-2+5`.
@@ -60,9 +54,8 @@ impl Placement {
         };
         let (mut driver, mut target) = (None, None);
         for part in text.split(',') {
-            let (side, list) = part
-                .split_once('=')
-                .ok_or_else(|| bad(format!("\"{part}\" has no \"=\"")))?;
+            let (side, list) =
+                part.split_once('=').ok_or_else(|| bad(format!("\"{part}\" has no \"=\"")))?;
             let cpus =
                 list_of(list).ok_or_else(|| bad(format!("\"{list}\" is no list of CPUs")))?;
             let slot = match side.trim() {
@@ -118,11 +111,7 @@ impl fmt::Display for Cpus<'_> {
         let mut rest = self.0;
         let mut first = true;
         while let Some(&low) = rest.first() {
-            let run = rest
-                .iter()
-                .enumerate()
-                .take_while(|(i, c)| **c == low + i)
-                .count();
+            let run = rest.iter().enumerate().take_while(|(i, c)| **c == low + i).count();
             if !std::mem::take(&mut first) {
                 f.write_str("+")?;
             }
@@ -164,13 +153,9 @@ mod tests {
 
     #[test]
     fn a_bad_placement_says_what_to_write() {
-        for bad in [
-            "1",
-            "driver=1",
-            "driver=x,target=0",
-            "driver=0,target=99999",
-            "server=1,target=0",
-        ] {
+        for bad in
+            ["1", "driver=1", "driver=x,target=0", "driver=0,target=99999", "server=1,target=0"]
+        {
             let error = Placement::parse(bad).unwrap_err().to_string();
             assert!(error.contains("driver=1,target=0"), "{error}");
         }

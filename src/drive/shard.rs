@@ -168,15 +168,7 @@ async fn pace(job: &BlockJob, signals: &Signals) -> io::Result<Vec<ArmOutcome>> 
         }
     }
     let _block_gone = signals.news.send(News::Warm(Ok(())));
-    let mut turn = Turn {
-        job,
-        signals,
-        pacer,
-        arms,
-        origin: 0,
-        next_housekeeping: 0,
-        interval: 0,
-    };
+    let mut turn = Turn { job, signals, pacer, arms, origin: 0, next_housekeeping: 0, interval: 0 };
     if turn.wait_for_origin().await? {
         turn.all_slices().await?;
         turn.drain().await?;
@@ -202,11 +194,7 @@ async fn connect(
         closed_loop,
     };
     let ledger = Rc::new(Ledger::new(rules, arm.matched == Matched::ById));
-    let source = if closed_loop {
-        Source::Closed { shard, of }
-    } else {
-        Source::Open
-    };
+    let source = if closed_loop { Source::Closed { shard, of } } else { Source::Open };
     let spout = Spout::new(ledger.clone(), source, arm.connections, job.load.backlog);
     let dial = Dial {
         address: arm.address.clone(),
@@ -218,12 +206,7 @@ async fn connect(
         ledger: ledger.clone(),
         warm: true,
     };
-    let slots = Slots {
-        dial,
-        spout: &spout,
-        count: arm.connections,
-        worked,
-    };
+    let slots = Slots { dial, spout: &spout, count: arm.connections, worked };
     let tasks = match arm.transport {
         Transport::Webhook => slots.start::<Webhook>().await,
         Transport::Websocket => slots.start::<Websocket>().await,
@@ -232,14 +215,7 @@ async fn connect(
     .map_err(|fault| fault.to_string())?;
     let schedule = Schedule::new(&job.load, job.seed, shard as usize, of as usize);
     let schedule = schedule.map(Iterator::peekable);
-    Ok(Arm {
-        ledger,
-        spout,
-        schedule,
-        tasks,
-        cpu_ns: 0,
-        spin_ns: 0,
-    })
+    Ok(Arm { ledger, spout, schedule, tasks, cpu_ns: 0, spin_ns: 0 })
 }
 
 struct Slots<'a> {
@@ -252,10 +228,7 @@ struct Slots<'a> {
 impl Slots<'_> {
     async fn start<C: Client>(self) -> Result<Vec<JoinHandle<()>>, crate::transport::fault::Fault> {
         let warm = warm_up::<C>(self.count, &self.dial).await?;
-        let again = Rc::new(Dial {
-            warm: false,
-            ..self.dial
-        });
+        let again = Rc::new(Dial { warm: false, ..self.dial });
         let start = |(slot, client)| {
             let feed = self.spout.feed(slot);
             let slot = keep::<C>(client, again.clone(), feed, again.ledger.clone());
@@ -316,8 +289,7 @@ impl Turn<'_> {
                     measuring = true;
                 }
                 self.events(arm, end).await?;
-                self.until(self.origin + slices.wall(arm, begin) + (end - begin))
-                    .await?;
+                self.until(self.origin + slices.wall(arm, begin) + (end - begin)).await?;
                 self.end_slice(arm, measuring.then_some(spent.0));
                 if self.stopping() {
                     return Ok(());
@@ -356,9 +328,7 @@ impl Turn<'_> {
     /// Waits for an instant, doing the housekeeping on the way.
     async fn until(&mut self, instant: u64) -> io::Result<()> {
         while self.next_housekeeping < instant && !self.stopping() {
-            self.pacer
-                .until(self.next_housekeeping.max(clock::now()))
-                .await?;
+            self.pacer.until(self.next_housekeeping.max(clock::now())).await?;
             self.housekeeping();
         }
         if self.stopping() {
@@ -387,11 +357,7 @@ impl Turn<'_> {
             let hist = arm.ledger.swap_interval(Hist::new());
             if !hist.is_empty() {
                 let number = self.interval;
-                let _block_gone = self.signals.news.send(News::Interval {
-                    arm: i,
-                    number,
-                    hist,
-                });
+                let _block_gone = self.signals.news.send(News::Interval { arm: i, number, hist });
             }
         }
     }

@@ -19,9 +19,7 @@ pub fn reasons(trial: &Trial, died: Option<&str>) -> Vec<String> {
     }
     for (name, fates) in [("measured", &trial.events), ("warm-up", &trial.warmup)] {
         if !fates.sums_are_exact() {
-            reasons.push(format!(
-                "fates of the {name} events do not add up: {fates:?}"
-            ));
+            reasons.push(format!("fates of the {name} events do not add up: {fates:?}"));
         }
     }
     if trial.events.acknowledged == 0 {
@@ -43,10 +41,7 @@ pub fn reasons(trial: &Trial, died: Option<&str>) -> Vec<String> {
         }
     }
     if trial.driver.busy > DRIVER_BUSY {
-        reasons.push(format!(
-            "driver saturated: {:.0} % of its CPU",
-            trial.driver.busy * 100.0
-        ));
+        reasons.push(format!("driver saturated: {:.0} % of its CPU", trial.driver.busy * 100.0));
     }
     reasons
 }

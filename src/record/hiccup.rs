@@ -34,12 +34,10 @@ impl Hiccups {
     ) -> std::io::Result<Hiccups> {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = stop.clone();
-        let thread = std::thread::Builder::new()
-            .name("hiccups".to_owned())
-            .spawn(move || {
-                prepare();
-                measure(&span, &seen)
-            })?;
+        let thread = std::thread::Builder::new().name("hiccups".to_owned()).spawn(move || {
+            prepare();
+            measure(&span, &seen)
+        })?;
         Ok(Hiccups { stop, thread })
     }
 

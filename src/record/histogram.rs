@@ -40,9 +40,7 @@ impl Hist {
 
     /// Adds every value of another histogram, without loss.
     pub fn merge(&mut self, other: &Hist) {
-        self.0
-            .add(&other.0)
-            .expect("all histograms have the same bounds");
+        self.0.add(&other.0).expect("all histograms have the same bounds");
     }
 
     /// Forgets every value but keeps the memory.
@@ -87,9 +85,7 @@ impl Hist {
 
     /// The values and their counts, smallest first.
     pub fn values(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.0
-            .iter_recorded()
-            .map(|v| (v.value_iterated_to(), v.count_at_value()))
+        self.0.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value()))
     }
 
     fn encode(&self) -> String {
@@ -102,9 +98,8 @@ impl Hist {
 
     fn decode(text: &str) -> Result<Self, String> {
         let bytes = BASE64.decode(text).map_err(|e| e.to_string())?;
-        let read: Histogram<u64> = HdrReader::new()
-            .deserialize(&mut bytes.as_slice())
-            .map_err(|e| e.to_string())?;
+        let read: Histogram<u64> =
+            HdrReader::new().deserialize(&mut bytes.as_slice()).map_err(|e| e.to_string())?;
         let mut hist = Hist::new();
         hist.0.add(&read).map_err(|e| e.to_string())?;
         Ok(hist)
@@ -118,8 +113,7 @@ impl Hist {
         length: std::time::Duration,
     ) -> Result<(), String> {
         let start = std::time::Duration::from_secs_f64(start_s.max(0.0));
-        log.write_histogram(&self.0, start, length, None)
-            .map_err(|e| format!("{e:?}"))
+        log.write_histogram(&self.0, start, length, None).map_err(|e| format!("{e:?}"))
     }
 }
 

@@ -345,10 +345,7 @@ impl Ledger {
     /// Due instant of the oldest open event.
     pub fn oldest_due(&self) -> Option<u64> {
         let book = self.0.borrow();
-        book.open
-            .iter()
-            .find(|(_, state, _)| *state != State::Closed)
-            .map(|(t, _, _)| t.due)
+        book.open.iter().find(|(_, state, _)| *state != State::Closed).map(|(t, _, _)| t.due)
     }
 
     /// Swaps the histogram of the current interval for an empty one.
@@ -364,11 +361,7 @@ impl Ledger {
 
 impl Book {
     fn fates(&mut self, measured: bool) -> &mut Fates {
-        if measured {
-            &mut self.account.measured
-        } else {
-            &mut self.account.warmup
-        }
+        if measured { &mut self.account.measured } else { &mut self.account.warmup }
     }
 
     fn open_measured(&self) -> u64 {
@@ -433,8 +426,7 @@ impl Book {
             a.unlagged.record(response.saturating_sub(lag));
             response
         };
-        a.peaks
-            .record(at.done.saturating_sub(self.rules.origin), headline);
+        a.peaks.record(at.done.saturating_sub(self.rules.origin), headline);
         self.interval.record(headline);
     }
 

@@ -109,14 +109,7 @@ macro_rules! latency {
         }
     };
     (response $name:literal, $q:expr, $tail:expr, $about:literal) => {
-        latency!(
-            $name,
-            response,
-            $q,
-            $tail,
-            Some(|t| supported_quantile(&t.unlagged, $q)),
-            $about
-        )
+        latency!($name, response, $q, $tail, Some(|t| supported_quantile(&t.unlagged, $q)), $about)
     };
     (service $name:literal, $q:expr, $tail:expr, $about:literal) => {
         latency!($name, service, $q, $tail, None, $about)

@@ -21,10 +21,7 @@ impl Peaks {
     /// Bins for a trial of this length; later answers count into the last one.
     pub fn new(length_ns: u64) -> Self {
         let bin_ns = (length_ns / MOST_BINS).max(SHORTEST_BIN_NS);
-        Peaks {
-            bin_ns,
-            max_ns: vec![0; (length_ns / bin_ns + 1) as usize],
-        }
+        Peaks { bin_ns, max_ns: vec![0; (length_ns / bin_ns + 1) as usize] }
     }
 
     /// Notes a response that ended `at` ns after the trial began.

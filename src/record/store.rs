@@ -116,11 +116,7 @@ impl Store {
             .append(true)
             .open(&path)
             .map_err(|e| cannot("write", &path, &e))?;
-        let store = Store {
-            dir: dir.to_owned(),
-            trials,
-            began: std::time::SystemTime::now(),
-        };
+        let store = Store { dir: dir.to_owned(), trials, began: std::time::SystemTime::now() };
         store.write_header(header)?;
         Ok(store)
     }
@@ -164,23 +160,14 @@ impl Store {
         let file = OpenOptions::new().create(true).append(true).open(&path);
         let mut file = file.map_err(|e| cannot("write", &path, &e))?;
         let began: jiff::Timestamp = trial.started.parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        let run = self
-            .began
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
-        let offset = Duration::try_from(began.as_duration())
-            .unwrap_or_default()
-            .saturating_sub(run);
-        let text = interval_lines(
-            intervals,
-            offset,
-            run,
-            file.metadata().is_ok_and(|m| m.len() == 0),
-        );
+        let run = self.began.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let offset =
+            Duration::try_from(began.as_duration()).unwrap_or_default().saturating_sub(run);
+        let text =
+            interval_lines(intervals, offset, run, file.metadata().is_ok_and(|m| m.len() == 0));
         let text =
             text.map_err(|e| Error::harness(format!("cannot write {}: {e}", path.display())))?;
-        file.write_all(&text)
-            .map_err(|e| cannot("write", &path, &e))
+        file.write_all(&text).map_err(|e| cannot("write", &path, &e))
     }
 }
 
@@ -200,9 +187,8 @@ fn interval_lines(
         .with_start_time(std::time::UNIX_EPOCH + run)
         .with_base_time(std::time::UNIX_EPOCH + run);
     {
-        let mut log = builder
-            .begin_log_with(&mut text, &mut serializer)
-            .map_err(|e| e.to_string())?;
+        let mut log =
+            builder.begin_log_with(&mut text, &mut serializer).map_err(|e| e.to_string())?;
         for (number, hist) in intervals {
             let start = offset + Duration::from_secs(*number);
             hist.log_interval(&mut log, start.as_secs_f64(), Duration::from_secs(1))?;
@@ -212,10 +198,7 @@ fn interval_lines(
         return Ok(text);
     }
     let mut lines = Vec::new();
-    for line in text
-        .split_inclusive(|b| *b == b'\n')
-        .filter(|l| !l.starts_with(b"#"))
-    {
+    for line in text.split_inclusive(|b| *b == b'\n').filter(|l| !l.starts_with(b"#")) {
         lines.extend_from_slice(line);
     }
     Ok(lines)
@@ -234,11 +217,7 @@ impl StoredRun {
         })?;
         let header = read_header(&path, &text)?;
         let (trials, cut) = read_trials(&dir.join("trials.jsonl"))?;
-        Ok(StoredRun {
-            header,
-            trials,
-            cut,
-        })
+        Ok(StoredRun { header, trials, cut })
     }
 }
 
@@ -267,9 +246,7 @@ fn read_trials(path: &Path) -> Result<(Vec<Trial>, bool)> {
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        let read = reader
-            .read_until(b'\n', &mut line)
-            .map_err(|e| cannot("read", path, &e))?;
+        let read = reader.read_until(b'\n', &mut line).map_err(|e| cannot("read", path, &e))?;
         if read == 0 {
             break;
         }
@@ -308,11 +285,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 /// A label as a file name.
 fn file_name(label: &str) -> String {
     let safe = |c: char| {
-        if c.is_ascii_alphanumeric() || "@#-_.".contains(c) {
-            c
-        } else {
-            '_'
-        }
+        if c.is_ascii_alphanumeric() || "@#-_.".contains(c) { c } else { '_' }
     };
     label.chars().map(safe).collect()
 }

@@ -76,11 +76,7 @@ fn switches(pid: u32) -> (u64, u64) {
             continue;
         };
         for line in status.lines() {
-            let value = || {
-                line.rsplit(char::is_whitespace)
-                    .next()
-                    .and_then(|v| v.parse().ok())
-            };
+            let value = || line.rsplit(char::is_whitespace).next().and_then(|v| v.parse().ok());
             if line.starts_with("voluntary_ctxt_switches") {
                 sum.0 += value().unwrap_or(0);
             } else if line.starts_with("nonvoluntary_ctxt_switches") {
@@ -98,10 +94,7 @@ fn process_cpu(pid: u32) -> Option<u64> {
     if unsafe { libc::clock_getcpuclockid(pid as libc::pid_t, &raw mut clock) } != 0 {
         return None;
     }
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` lives through the call, which only writes into it.
     let code = unsafe { libc::clock_gettime(clock, &raw mut time) };
     (code == 0).then_some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
@@ -121,15 +114,10 @@ pub fn steal(cpus: &[usize]) -> u64 {
     let mut ticks = 0;
     for line in stat.lines() {
         let mut words = line.split_whitespace();
-        let cpu = words
-            .next()
-            .and_then(|w| w.strip_prefix("cpu")?.parse::<usize>().ok());
+        let cpu = words.next().and_then(|w| w.strip_prefix("cpu")?.parse::<usize>().ok());
         if cpu.is_some_and(|c| cpus.contains(&c)) {
             // user nice system idle iowait irq softirq steal
-            ticks += words
-                .nth(7)
-                .and_then(|w| w.parse::<u64>().ok())
-                .unwrap_or(0);
+            ticks += words.nth(7).and_then(|w| w.parse::<u64>().ok()).unwrap_or(0);
         }
     }
     ticks * 1_000_000_000 / rustix::param::clock_ticks_per_second()

@@ -7,12 +7,7 @@ use std::fmt::Write as _;
 /// Renders the whole report.
 pub fn render(report: &Report) -> String {
     let mut out = String::new();
-    let _ = writeln!(
-        out,
-        "# {}\n\n{}\n",
-        escape(&report.scenario),
-        escape(&report.question)
-    );
+    let _ = writeln!(out, "# {}\n\n{}\n", escape(&report.scenario), escape(&report.question));
     if !report.complete {
         out.push_str("**Incomplete: the run was cut short.**\n\n");
     }
@@ -27,17 +22,9 @@ fn section(out: &mut String, point: &Point) {
     if !point.setting.is_empty() {
         let _ = writeln!(out, "## {}\n", escape(&table::setting(point)));
     }
-    let _ = writeln!(
-        out,
-        "{} · loopback, no TLS\n",
-        escape(&table::conditions(point))
-    );
+    let _ = writeln!(out, "{} · loopback, no TLS\n", escape(&table::conditions(point)));
     for candidate in 1..point.arms.len().max(2) {
-        let shown: Vec<usize> = if point.arms.len() > 1 {
-            vec![0, candidate]
-        } else {
-            vec![0]
-        };
+        let shown: Vec<usize> = if point.arms.len() > 1 { vec![0, candidate] } else { vec![0] };
         let mut line = "| |".to_owned();
         let mut rule = "|---|".to_owned();
         for arm in &shown {
@@ -50,12 +37,7 @@ fn section(out: &mut String, point: &Point) {
             for arm in &shown {
                 let _ = write!(out, " {} |", escape(&row.arms[*arm]));
             }
-            let _ = writeln!(
-                out,
-                " {} | {} |",
-                escape(&row.difference),
-                escape(&row.verdict)
-            );
+            let _ = writeln!(out, " {} | {} |", escape(&row.difference), escape(&row.verdict));
         }
         out.push('\n');
     }

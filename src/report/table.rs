@@ -50,17 +50,12 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
         cpu(a.driver_usage.cpu_ns_per_event)
     });
     push("together", "total_usage.cpu_ns_per_event", |a| {
-        let both = a
-            .target_usage
-            .cpu_ns_per_event
-            .zip(a.driver_usage.cpu_ns_per_event);
+        let both = a.target_usage.cpu_ns_per_event.zip(a.driver_usage.cpu_ns_per_event);
         cpu(both.map(|(t, d)| t + d))
     });
     push("bytes/event out+in", "", |a| bytes_per_event(a));
     push("target memory peak", "", |a| {
-        a.target_usage
-            .rss_peak_bytes
-            .map_or(NONE.into(), |b| units::bytes(b as f64))
+        a.target_usage.rss_peak_bytes.map_or(NONE.into(), |b| units::bytes(b as f64))
     });
     push("connections opened", "", connections);
     push("due / ack / lost", "", fates);
@@ -69,10 +64,7 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
 
 fn comparison<'a>(point: &'a Point, candidate: usize, metric: &str) -> Option<&'a Comparison> {
     let name = &point.arms.get(candidate)?.arm;
-    point
-        .comparisons
-        .iter()
-        .find(|c| &c.candidate == name && c.metric == metric)
+    point.comparisons.iter().find(|c| &c.candidate == name && c.metric == metric)
 }
 
 fn time(ns: Option<u64>) -> String {
@@ -102,18 +94,9 @@ fn connections(a: &ArmFigures) -> String {
 fn fates(a: &ArmFigures) -> String {
     let f = &a.events.fates;
     let count = |n| units::count(n as f64);
-    let mut text = format!(
-        "{}/{}/{}",
-        count(f.due),
-        count(f.acknowledged),
-        count(f.lost)
-    );
+    let mut text = format!("{}/{}/{}", count(f.due), count(f.acknowledged), count(f.lost));
     if f.failed + f.timed_out > 0 {
-        text.push_str(&format!(
-            " +{} failed +{} timed out",
-            count(f.failed),
-            count(f.timed_out)
-        ));
+        text.push_str(&format!(" +{} failed +{} timed out", count(f.failed), count(f.timed_out)));
     }
     text
 }
@@ -149,11 +132,7 @@ pub fn conditions(point: &Point) -> String {
     let arrivals = match (d.arrivals, d.rate) {
         (Arrivals::Closed, _) => "closed loop".to_owned(),
         (kind, rate) => {
-            let kind = if kind == Arrivals::Poisson {
-                "poisson"
-            } else {
-                "constant"
-            };
+            let kind = if kind == Arrivals::Poisson { "poisson" } else { "constant" };
             format!("{}/s {kind}", rate.unwrap_or(0.0))
         }
     };
@@ -163,10 +142,7 @@ pub fn conditions(point: &Point) -> String {
 
 fn slots(point: &Point) -> String {
     let each = |a: &ArmFigures| {
-        format!(
-            "{} warm connections, {} in flight",
-            a.load.connections, a.load.in_flight
-        )
+        format!("{} warm connections, {} in flight", a.load.connections, a.load.in_flight)
     };
     let first = point.arms.first().map(each).unwrap_or_default();
     if point.arms.iter().all(|a| each(a) == first) {
@@ -180,10 +156,7 @@ fn blocks(d: &Design) -> String {
     let count = d.blocks_run;
     match (d.kind, d.slice_ns) {
         (Some(kind), Some(slice)) => {
-            format!(
-                "{count} {kind} blocks of {} slices",
-                units::nanos_text(slice as f64)
-            )
+            format!("{count} {kind} blocks of {} slices", units::nanos_text(slice as f64))
         }
         (Some(kind), None) => format!("{count} {kind} blocks"),
         _ => "no block".to_owned(),
@@ -229,10 +202,5 @@ pub fn setting(point: &Point) -> String {
         serde_json::Value::String(text) => format!("{key} = {text}"),
         value => format!("{key} = {value}"),
     };
-    point
-        .setting
-        .iter()
-        .map(pair)
-        .collect::<Vec<_>>()
-        .join(", ")
+    point.setting.iter().map(pair).collect::<Vec<_>>().join(", ")
 }

@@ -11,10 +11,7 @@ pub fn render(report: &Report) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{}: {}", report.scenario, clean(&report.question));
     if !report.complete {
-        let _ = writeln!(
-            out,
-            "INCOMPLETE: the run was cut short; what was finished is below"
-        );
+        let _ = writeln!(out, "INCOMPLETE: the run was cut short; what was finished is below");
     }
     for point in &report.points {
         out.push_str(&self::point(point));
@@ -47,17 +44,9 @@ fn point(point: &Point) -> String {
         let _ = writeln!(out, "        ! {}", clean(note));
     }
     let _ = writeln!(out, "parity  {}\n", table::parity(point));
-    for e in point
-        .expectations
-        .iter()
-        .filter(|e| e.outcome != Outcome::Met)
-    {
+    for e in point.expectations.iter().filter(|e| e.outcome != Outcome::Met) {
         let value = e.value.map_or("not measured".to_owned(), |v| v.to_string());
-        let what = if e.outcome == Outcome::Failed {
-            "FAILED"
-        } else {
-            "cannot be judged"
-        };
+        let what = if e.outcome == Outcome::Failed { "FAILED" } else { "cannot be judged" };
         let _ = writeln!(
             out,
             "expect  {} of {}: {value}, limit {}: {what}",
@@ -102,12 +91,7 @@ fn cells(row: &Row, shown: &[usize]) -> Vec<String> {
 /// First and last columns to the left, figures to the right.
 fn align(grid: &[Vec<String>]) -> String {
     let columns = grid.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |c: usize| {
-        grid.iter()
-            .filter_map(|r| r.get(c))
-            .map(|s| s.chars().count())
-            .max()
-    };
+    let width = |c: usize| grid.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0)).collect();
     let mut out = String::new();
     for row in grid {
@@ -145,31 +129,12 @@ fn sweep(report: &Report) -> String {
             grid.push(vec![
                 table::setting(point),
                 clean(&arm.arm),
-                if arm.overloaded {
-                    "–".into()
-                } else {
-                    time(arm.response_ns.p50)
-                },
-                if arm.overloaded {
-                    "–".into()
-                } else {
-                    time(arm.response_ns.p99)
-                },
-                if arm.overloaded {
-                    "–".into()
-                } else {
-                    time(arm.service_ns.p50)
-                },
-                arm.throughput_per_second
-                    .map_or("–".into(), |v| format!("{v:.0}")),
-                arm.target_usage
-                    .cpu_ns_per_event
-                    .map_or("–".into(), units::nanos_text),
-                if arm.overloaded {
-                    "overloaded".into()
-                } else {
-                    String::new()
-                },
+                if arm.overloaded { "–".into() } else { time(arm.response_ns.p50) },
+                if arm.overloaded { "–".into() } else { time(arm.response_ns.p99) },
+                if arm.overloaded { "–".into() } else { time(arm.service_ns.p50) },
+                arm.throughput_per_second.map_or("–".into(), |v| format!("{v:.0}")),
+                arm.target_usage.cpu_ns_per_event.map_or("–".into(), units::nanos_text),
+                if arm.overloaded { "overloaded".into() } else { String::new() },
             ]);
         }
     }
@@ -179,11 +144,7 @@ fn sweep(report: &Report) -> String {
 /// Text from targets and files, without control characters that a terminal would obey.
 pub fn clean(text: &str) -> String {
     let harmless = |c: char| {
-        if c.is_control() && c != '\n' {
-            '\u{fffd}'
-        } else {
-            c
-        }
+        if c.is_control() && c != '\n' { '\u{fffd}' } else { c }
     };
     text.chars().map(harmless).collect()
 }

@@ -36,20 +36,13 @@ pub fn find(
             BUILTIN => Manifest::builtin(transport.name(), builtin)?,
             other => manifest::find(transport.name(), other, allow_hosts)?,
         };
-        let repeats = arms
-            .iter()
-            .filter(|a| a.transport == transport && a.target == target)
-            .count();
+        let repeats =
+            arms.iter().filter(|a| a.transport == transport && a.target == target).count();
         let label = match repeats {
             0 => name.clone(),
             n => format!("{name}#{}", n + 1),
         };
-        arms.push(Arm {
-            label,
-            transport,
-            target: target.to_owned(),
-            manifest,
-        });
+        arms.push(Arm { label, transport, target: target.to_owned(), manifest });
     }
     Ok(arms)
 }

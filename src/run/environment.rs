@@ -18,39 +18,14 @@ pub fn describe() -> BTreeMap<String, String> {
         Some(line.split_once(':')?.1.trim().to_owned())
     };
     add("cpu", field("model name"));
-    add(
-        "cpus",
-        Some(crate::drive::place::allowed().len().to_string()),
-    );
+    add("cpus", Some(crate::drive::place::allowed().len().to_string()));
     let virtual_machine = field("flags").is_some_and(|f| f.split(' ').any(|w| w == "hypervisor"));
     add("virtual machine", Some(virtual_machine.to_string()));
     add("kernel", read("/proc/sys/kernel/osrelease"));
-    add(
-        "clock",
-        read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
-    );
-    add(
-        "governor",
-        read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-    );
+    add("clock", read("/sys/devices/system/clocksource/clocksource0/current_clocksource"));
+    add("governor", read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"));
     let memory = read("/proc/meminfo").unwrap_or_default();
-    add(
-        "memory",
-        memory
-            .lines()
-            .next()
-            .and_then(|l| Some(l.split_once(':')?.1.trim().to_owned())),
-    );
-    add(
-        "build",
-        Some(
-            if cfg!(debug_assertions) {
-                "debug"
-            } else {
-                "release"
-            }
-            .to_owned(),
-        ),
-    );
+    add("memory", memory.lines().next().and_then(|l| Some(l.split_once(':')?.1.trim().to_owned())));
+    add("build", Some(if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned()));
     found
 }

@@ -55,40 +55,17 @@ pub fn execute(
 ) -> Result<()> {
     let limit = limits::raise_descriptors();
     for point in &request.question.points {
-        let at_once = if point.scenario.load.rate.is_some() {
-            request.arms.len()
-        } else {
-            1
-        };
-        limits::check_descriptors(
-            limit,
-            largest_connections(request, &point.scenario),
-            at_once,
-        )?;
+        let at_once = if point.scenario.load.rate.is_some() { request.arms.len() } else { 1 };
+        limits::check_descriptors(limit, largest_connections(request, &point.scenario), at_once)?;
     }
     let mut header = header(request);
     let mut store = Store::create(&request.out, &header)?;
-    let bench = Bench {
-        placement: &request.placement,
-        interrupt,
-    };
+    let bench = Bench { placement: &request.placement, interrupt };
     progress.begin(
-        request
-            .question
-            .points
-            .iter()
-            .map(|p| estimate(&p.scenario, request.arms.len()))
-            .sum(),
+        request.question.points.iter().map(|p| estimate(&p.scenario, request.arms.len())).sum(),
     );
     for (index, point) in request.question.points.iter().enumerate() {
-        point::run(
-            request,
-            index,
-            &point.scenario,
-            &bench,
-            &mut store,
-            progress,
-        )?;
+        point::run(request, index, &point.scenario, &bench, &mut store, progress)?;
     }
     header.complete = true;
     header.finished = Some(jiff::Timestamp::now().to_string());
@@ -96,22 +73,14 @@ pub fn execute(
 }
 
 fn largest_connections(request: &Request, scenario: &Scenario) -> usize {
-    request
-        .arms
-        .iter()
-        .map(|a| slots(a, scenario).0)
-        .max()
-        .unwrap_or(0)
+    request.arms.iter().map(|a| slots(a, scenario).0).max().unwrap_or(0)
 }
 
 /// Connections and unanswered events each for an arm: where its protocol holds fewer in flight than
 /// asked, it gets as many more connections.
 pub fn slots(arm: &Arm, scenario: &Scenario) -> (usize, usize) {
     let (count, asked) = (scenario.connections.count, scenario.connections.in_flight);
-    let in_flight = arm
-        .transport
-        .depth_limit()
-        .map_or(asked, |limit| asked.min(limit));
+    let in_flight = arm.transport.depth_limit().map_or(asked, |limit| asked.min(limit));
     (count * asked / in_flight, in_flight)
 }
 
@@ -126,11 +95,7 @@ fn header(request: &Request) -> RunHeader {
     let points = request.question.points.iter().map(|p| PointHeader {
         setting: p.setting.clone(),
         scenario: p.scenario.clone(),
-        arms: request
-            .arms
-            .iter()
-            .map(|a| arm_header(a, &p.scenario))
-            .collect(),
+        arms: request.arms.iter().map(|a| arm_header(a, &p.scenario)).collect(),
     });
     let placement = &request.placement;
     RunHeader {
@@ -184,10 +149,7 @@ fn planned_blocks(
 ) -> (usize, Vec<plan::Block>) {
     let wanted = scenario.compare.blocks;
     let most = wanted + wanted / 2;
-    (
-        wanted,
-        plan::blocks(most, request.arms.len(), request.seed, point),
-    )
+    (wanted, plan::blocks(most, request.arms.len(), request.seed, point))
 }
 
 /// Sets up what the targets need, once.

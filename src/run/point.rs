@@ -42,12 +42,7 @@ pub fn run(
     store: &mut Store,
     progress: &mut dyn Progress,
 ) -> Result<()> {
-    let maker = Maker {
-        request,
-        index,
-        scenario,
-        template: Template::new(&scenario.payload),
-    };
+    let maker = Maker { request, index, scenario, template: Template::new(&scenario.payload) };
     let mut pilots = Vec::new();
     for arm in 0..request.arms.len() {
         progress.stage(&format!("pilot of {}", request.arms[arm].label));
@@ -75,11 +70,7 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
         None => "no answer came".to_owned(),
     };
     let died = trial.invalid.first().cloned().unwrap_or_default();
-    let died = if died.starts_with("target ") {
-        format!("; the {died}")
-    } else {
-        String::new()
-    };
+    let died = if died.starts_with("target ") { format!("; the {died}") } else { String::new() };
     Err(Error::target(format!(
         "{}: not one of {} events was acknowledged: {came_back}{died}; check url, match and the program itself",
         trial.label, trial.events.due
@@ -91,22 +82,13 @@ fn choose(scenario: &Scenario, pilots: &[Trial], progress: &mut dyn Progress) ->
     if scenario.load.rate.is_none() || pilots.len() < 2 || c.design == DesignChoice::Sequential {
         return Design::Sequential;
     }
-    let slowest = pilots
-        .iter()
-        .filter_map(|t| t.service.quantile(0.5))
-        .max()
-        .unwrap_or(0);
-    let slice = c
-        .slice
-        .or_else(|| plan::slice_length(slowest, &scenario.load));
+    let slowest = pilots.iter().filter_map(|t| t.service.quantile(0.5)).max().unwrap_or(0);
+    let slice = c.slice.or_else(|| plan::slice_length(slowest, &scenario.load));
     if c.design == DesignChoice::Sliced {
         return Design::Sliced(slice.unwrap_or(Duration::from_millis(100)));
     }
     if let Some(t) = pilots.iter().find(|t| t.overloaded) {
-        progress.say(&format!(
-            "{} falls behind in its pilot: blocks are sequential",
-            t.label
-        ));
+        progress.say(&format!("{} falls behind in its pilot: blocks are sequential", t.label));
         return Design::Sequential;
     }
     match slice {
@@ -160,9 +142,7 @@ fn blocks(
 }
 
 fn keep(store: &mut Store, finished: &[Finished]) -> Result<()> {
-    finished
-        .iter()
-        .try_for_each(|f| store.append(&f.trial, &f.intervals))
+    finished.iter().try_for_each(|f| store.append(&f.trial, &f.intervals))
 }
 
 /// How the blocks have gone so far.
@@ -186,10 +166,8 @@ impl Tally {
             self.overloaded.push(t.label.clone());
         }
         for t in trials.iter().filter(|t| !t.is_valid()) {
-            if let Some(reason) = t
-                .invalid
-                .iter()
-                .find(|r| r.starts_with("target ") || r.starts_with("no event"))
+            if let Some(reason) =
+                t.invalid.iter().find(|r| r.starts_with("target ") || r.starts_with("no event"))
             {
                 self.dead.push((t.label.clone(), reason.clone()));
             }
@@ -240,14 +218,8 @@ impl Maker<'_> {
     fn pilot(&self, arm: usize) -> Stretch {
         let load = &self.scenario.load;
         let until_events = load.rate.map_or(0.0, |r| PILOT_EVENTS / r);
-        let duration = PILOT_LENGTH
-            .max(Duration::from_secs_f64(until_events))
-            .min(PILOT_LONGEST);
-        let load = Load {
-            warmup: PILOT_WARMUP.min(load.warmup),
-            duration,
-            ..load.clone()
-        };
+        let duration = PILOT_LENGTH.max(Duration::from_secs_f64(until_events)).min(PILOT_LONGEST);
+        let load = Load { warmup: PILOT_WARMUP.min(load.warmup), duration, ..load.clone() };
         let mut stretch = self.alone(arm, load, self.request.seed);
         stretch.max_segment = Some(REALISTIC_SEGMENT);
         stretch.stage = Stage::Pilot;

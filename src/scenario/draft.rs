@@ -57,11 +57,7 @@ impl Draft {
             blocks: 12,
             design: DesignChoice::Auto,
             slice: None,
-            matters: Matters {
-                latency: Duration::from_millis(1),
-                cpu: 0.05,
-                throughput: 0.05,
-            },
+            matters: Matters { latency: Duration::from_millis(1), cpu: 0.05, throughput: 0.05 },
             expect: Vec::new(),
             folder,
         }
@@ -128,10 +124,9 @@ impl Draft {
                 "sliced: a closed loop runs sequentially; write auto".into(),
             )),
             (Arrivals::Closed, None) => Ok(()),
-            (_, None) => Err((
-                "load.rate",
-                "missing: write the events per second, for example 2000".into(),
-            )),
+            (_, None) => {
+                Err(("load.rate", "missing: write the events per second, for example 2000".into()))
+            }
             (_, Some(rate)) => {
                 let seconds = self.duration.as_secs_f64();
                 let events = rate * (seconds + self.warmup.as_secs_f64());

@@ -73,43 +73,25 @@ pub struct Key {
 
 macro_rules! key {
     ($path:literal, $takes:literal, $about:literal, $sweep:literal, $apply:expr) => {
-        Key {
-            path: $path,
-            takes: $takes,
-            about: $about,
-            sweepable: $sweep,
-            apply: $apply,
-        }
+        Key { path: $path, takes: $takes, about: $about, sweepable: $sweep, apply: $apply }
     };
 }
 
 /// Every key, `expect.*` apart.
 pub static KEYS: &[Key] = &[
-    key!(
-        "name",
-        "text",
-        "short name; it stands in the results directory",
-        false,
-        |d, v| {
-            let name = v.text()?;
-            let safe = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-            if name.is_empty() || name.len() > 64 || !name.chars().all(safe) {
-                return Err("write up to 64 letters, digits, - and _".into());
-            }
-            d.name = name;
-            Ok(())
+    key!("name", "text", "short name; it stands in the results directory", false, |d, v| {
+        let name = v.text()?;
+        let safe = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if name.is_empty() || name.len() > 64 || !name.chars().all(safe) {
+            return Err("write up to 64 letters, digits, - and _".into());
         }
-    ),
-    key!(
-        "question",
-        "text",
-        "the question the scenario answers",
-        false,
-        |d, v| {
-            d.question = v.text()?;
-            Ok(())
-        }
-    ),
+        d.name = name;
+        Ok(())
+    }),
+    key!("question", "text", "the question the scenario answers", false, |d, v| {
+        d.question = v.text()?;
+        Ok(())
+    }),
     key!("flow", "ingest", "which way events go", false, |d, v| {
         d.flow = one_of(v, &[("ingest", Flow::Ingest)])?;
         Ok(())
@@ -129,20 +111,14 @@ pub static KEYS: &[Key] = &[
             Ok(())
         }
     ),
-    key!(
-        "load.rate",
-        "events per second",
-        "rate of an open load",
-        true,
-        |d, v| {
-            let rate = v.number()?;
-            if rate <= 0.0 || rate > 5e6 {
-                return Err("write events per second, more than 0 and at most 5000000".into());
-            }
-            d.rate = Some(rate);
-            Ok(())
+    key!("load.rate", "events per second", "rate of an open load", true, |d, v| {
+        let rate = v.number()?;
+        if rate <= 0.0 || rate > 5e6 {
+            return Err("write events per second, more than 0 and at most 5000000".into());
         }
-    ),
+        d.rate = Some(rate);
+        Ok(())
+    }),
     key!(
         "load.warmup",
         "a duration such as 500ms",
@@ -153,16 +129,10 @@ pub static KEYS: &[Key] = &[
             Ok(())
         }
     ),
-    key!(
-        "load.duration",
-        "a duration such as 1500ms",
-        "measured part of a trial",
-        true,
-        |d, v| {
-            d.duration = duration(v, false)?;
-            Ok(())
-        }
-    ),
+    key!("load.duration", "a duration such as 1500ms", "measured part of a trial", true, |d, v| {
+        d.duration = duration(v, false)?;
+        Ok(())
+    }),
     key!(
         "load.timeout",
         "a duration such as 5s",
@@ -247,16 +217,10 @@ pub static KEYS: &[Key] = &[
             Ok(())
         }
     ),
-    key!(
-        "compare.blocks",
-        "a number",
-        "blocks to run",
-        false,
-        |d, v| {
-            d.blocks = whole(v, 10_000)?;
-            Ok(())
-        }
-    ),
+    key!("compare.blocks", "a number", "blocks to run", false, |d, v| {
+        d.blocks = whole(v, 10_000)?;
+        Ok(())
+    }),
     key!(
         "compare.design",
         "auto, sliced or sequential",
@@ -272,22 +236,16 @@ pub static KEYS: &[Key] = &[
             Ok(())
         }
     ),
-    key!(
-        "compare.slice",
-        "\"auto\" or a duration",
-        "length of a slice",
-        false,
-        |d, v| {
-            d.slice = match v {
-                Raw::Text(t) if t == "auto" => None,
-                other => Some(duration(other, false)?),
-            };
-            if d.slice.is_some_and(|s| s.as_micros() < 1000) {
-                return Err("write at least 1ms".into());
-            }
-            Ok(())
+    key!("compare.slice", "\"auto\" or a duration", "length of a slice", false, |d, v| {
+        d.slice = match v {
+            Raw::Text(t) if t == "auto" => None,
+            other => Some(duration(other, false)?),
+        };
+        if d.slice.is_some_and(|s| s.as_micros() < 1000) {
+            return Err("write at least 1ms".into());
         }
-    ),
+        Ok(())
+    }),
     key!(
         "compare.matters.latency",
         "a duration such as 1ms",
@@ -346,10 +304,7 @@ pub fn expect(draft: &mut Draft, what: &str, raw: &Raw) -> Result<(), String> {
         false => raw.number()?,
     };
     draft.expect.retain(|e| e.what != what);
-    draft.expect.push(Expectation {
-        what: what.to_owned(),
-        limit,
-    });
+    draft.expect.push(Expectation { what: what.to_owned(), limit });
     Ok(())
 }
 
@@ -366,16 +321,8 @@ pub fn paths() -> impl Iterator<Item = &'static str> {
 fn one_of<T: Copy>(raw: &Raw, kinds: &[(&str, T)]) -> Result<T, String> {
     let text = raw.text()?;
     let names = || kinds.iter().map(|(n, _)| *n);
-    kinds
-        .iter()
-        .find(|(n, _)| *n == text)
-        .map(|(_, v)| *v)
-        .ok_or_else(|| {
-            let all: Vec<&str> = names().collect();
-            format!(
-                "write {}{}",
-                all.join(" or "),
-                crate::suggest::did_you_mean(&text, names())
-            )
-        })
+    kinds.iter().find(|(n, _)| *n == text).map(|(_, v)| *v).ok_or_else(|| {
+        let all: Vec<&str> = names().collect();
+        format!("write {}{}", all.join(" or "), crate::suggest::did_you_mean(&text, names()))
+    })
 }

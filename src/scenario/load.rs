@@ -85,18 +85,9 @@ fn find(name_or_path: &str) -> Result<Source> {
             "cannot read the scenario {name_or_path}: {e}; see `pushbench list scenarios`"
         ))
     })?;
-    let name = path
-        .file_stem()
-        .and_then(|s| s.to_str())
-        .unwrap_or("scenario")
-        .to_owned();
+    let name = path.file_stem().and_then(|s| s.to_str()).unwrap_or("scenario").to_owned();
     let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
-    Ok(Source {
-        name,
-        file: name_or_path.to_owned(),
-        text,
-        folder,
-    })
+    Ok(Source { name, file: name_or_path.to_owned(), text, folder })
 }
 
 /// Loads a shipped scenario by name or any by path, with overrides applied.
@@ -113,22 +104,14 @@ pub fn load(name_or_path: &str, overrides: &[Override]) -> Result<Question> {
     let places: Vec<(String, Origin)> = entries
         .iter()
         .map(|e| (e.path.clone(), e.origin.clone()))
-        .chain(
-            overrides
-                .iter()
-                .map(|o| (o.key.clone(), Origin::option(&o.origin))),
-        )
+        .chain(overrides.iter().map(|o| (o.key.clone(), Origin::option(&o.origin))))
         .collect();
     let whole = Origin::option(&source.file);
     let points = unroll(&draft, &axes, &|key: &str| {
         let latest = places.iter().rev().find(|(path, _)| path == key);
         latest.map_or(whole.clone(), |(_, origin)| origin.clone())
     })?;
-    Ok(Question {
-        name: draft.name,
-        question: draft.question,
-        points,
-    })
+    Ok(Question { name: draft.name, question: draft.question, points })
 }
 
 struct Axis {
@@ -156,31 +139,19 @@ fn apply_file(draft: &mut Draft, entries: &mut [Entry], axes: &mut Vec<Axis>) ->
 
 fn axis(entry: &Entry) -> Result<Axis> {
     let sweepable = || keys::KEYS.iter().filter(|k| k.sweepable).map(|k| k.path);
-    let error = |what: String| {
-        entry
-            .origin
-            .error(format!("sweep of \"{}\": {what}", entry.path))
-    };
-    let key = keys::named(&entry.path)
-        .filter(|k| k.sweepable)
-        .ok_or_else(|| {
-            let names: Vec<&str> = sweepable().collect();
-            error(format!(
-                "not a key that can be swept{}; there are {}",
-                did_you_mean(&entry.path, sweepable()),
-                names.join(", ")
-            ))
-        })?;
+    let error = |what: String| entry.origin.error(format!("sweep of \"{}\": {what}", entry.path));
+    let key = keys::named(&entry.path).filter(|k| k.sweepable).ok_or_else(|| {
+        let names: Vec<&str> = sweepable().collect();
+        error(format!(
+            "not a key that can be swept{}; there are {}",
+            did_you_mean(&entry.path, sweepable()),
+            names.join(", ")
+        ))
+    })?;
     if !entry.is_list || entry.values.is_empty() {
-        return Err(error(
-            "write a list of at least one value, for example [500, 1000]".into(),
-        ));
+        return Err(error("write a list of at least one value, for example [500, 1000]".into()));
     }
-    Ok(Axis {
-        key,
-        values: entry.values.clone(),
-        origin: entry.origin.clone(),
-    })
+    Ok(Axis { key, values: entry.values.clone(), origin: entry.origin.clone() })
 }
 
 fn apply(draft: &mut Draft, path: &str, value: &Raw, origin: &Origin) -> Result<()> {
@@ -199,9 +170,7 @@ fn apply(draft: &mut Draft, path: &str, value: &Raw, origin: &Origin) -> Result<
     }
     let key = keys::named(path).ok_or_else(|| {
         let hint = did_you_mean(path, keys::paths());
-        origin.error(format!(
-            "unknown key \"{path}\"{hint}; see `pushbench list keys`"
-        ))
+        origin.error(format!("unknown key \"{path}\"{hint}; see `pushbench list keys`"))
     })?;
     (key.apply)(draft, value)
         .map_err(|why| wrong(format!("{why} ({} takes {})", key.path, key.takes)))
@@ -232,16 +201,14 @@ fn apply_override(draft: &mut Draft, o: &Override, axes: &mut Vec<Axis>) -> Resu
 }
 
 fn unroll(draft: &Draft, axes: &[Axis], place: &dyn Fn(&str) -> Origin) -> Result<Vec<Point>> {
-    let total = axes
-        .iter()
-        .try_fold(1usize, |n, a| n.checked_mul(a.values.len()))
-        .unwrap_or(usize::MAX);
+    let total =
+        axes.iter().try_fold(1usize, |n, a| n.checked_mul(a.values.len())).unwrap_or(usize::MAX);
     if total > MOST_POINTS
         && let Some(last) = axes.last()
     {
-        return Err(last.origin.error(format!(
-            "the sweep has {total} points: at most {MOST_POINTS}; split it"
-        )));
+        return Err(last
+            .origin
+            .error(format!("the sweep has {total} points: at most {MOST_POINTS}; split it")));
     }
     let mut points = Vec::new();
     for number in 0..total {

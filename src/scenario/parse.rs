@@ -35,15 +35,8 @@ pub struct Entry {
 }
 
 /// Sections a scenario may have; a table elsewhere is an unknown key.
-const SECTIONS: [&str; 7] = [
-    "load",
-    "connections",
-    "payload",
-    "compare",
-    "compare.matters",
-    "expect",
-    "sweep",
-];
+const SECTIONS: [&str; 7] =
+    ["load", "connections", "payload", "compare", "compare.matters", "expect", "sweep"];
 
 /// Reads TOML text. `file` is its name in messages.
 pub fn entries(file: &str, text: &str) -> Result<Vec<Entry>> {
@@ -87,19 +80,9 @@ fn collect(
             }
             DeValue::Array(items) => {
                 let values = items.iter().map(|v| raw(v.get_ref())).collect();
-                found.push(Entry {
-                    path,
-                    values,
-                    is_list: true,
-                    origin,
-                });
+                found.push(Entry { path, values, is_list: true, origin });
             }
-            one => found.push(Entry {
-                path,
-                values: vec![raw(one)],
-                is_list: false,
-                origin,
-            }),
+            one => found.push(Entry { path, values: vec![raw(one)], is_list: false, origin }),
         }
     }
     Ok(())
@@ -109,13 +92,10 @@ fn raw(value: &DeValue<'_>) -> Raw {
     match value {
         DeValue::String(s) => Raw::Text(s.to_string()),
         DeValue::Integer(i) => i64::from_str_radix(i.as_str(), i.radix())
-            .map_or(Raw::Other("an integer out of range"), |n| {
-                Raw::Number(n as f64)
-            }),
-        DeValue::Float(f) => f
-            .as_str()
-            .parse()
-            .map_or(Raw::Other("a number out of range"), Raw::Number),
+            .map_or(Raw::Other("an integer out of range"), |n| Raw::Number(n as f64)),
+        DeValue::Float(f) => {
+            f.as_str().parse().map_or(Raw::Other("a number out of range"), Raw::Number)
+        }
         DeValue::Boolean(_) => Raw::Other("true or false"),
         DeValue::Datetime(_) => Raw::Other("a date"),
         DeValue::Array(_) => Raw::Other("a list"),

@@ -11,9 +11,8 @@ pub const MAX_BYTES: usize = 16 << 20;
 
 /// Reads the file: a JSON object with `type` and `data`, returned compact and without its `id`.
 pub fn read(path: &Path) -> Result<String, String> {
-    let size = fs::metadata(path)
-        .map_err(|e| format!("cannot read {}: {e}", path.display()))?
-        .len();
+    let size =
+        fs::metadata(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?.len();
     if size > MAX_BYTES as u64 {
         return Err(format!(
             "{} has {size} bytes: at most {MAX_BYTES} fit one event",
@@ -31,10 +30,7 @@ pub fn read(path: &Path) -> Result<String, String> {
         ));
     };
     event.remove("id");
-    if !event
-        .get("type")
-        .is_some_and(|t| t.as_str().is_some_and(|t| !t.is_empty()))
-    {
+    if !event.get("type").is_some_and(|t| t.as_str().is_some_and(|t| !t.is_empty())) {
         return Err(format!(
             "{} has no \"type\": write {{\"type\": \"order.created\", \"data\": …}}",
             path.display()

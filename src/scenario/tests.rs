@@ -3,11 +3,7 @@ use proptest::prelude::*;
 use std::io::Write as _;
 
 fn over(key: &str, value: &str) -> Override {
-    Override {
-        key: key.into(),
-        value: value.into(),
-        origin: format!("--set {key}={value}"),
-    }
+    Override { key: key.into(), value: value.into(), origin: format!("--set {key}={value}") }
 }
 
 fn load_text(text: &str) -> crate::error::Result<Question> {
@@ -30,11 +26,8 @@ fn every_shipped_scenario_is_valid_and_opens_with_its_question() {
         let q = load(name, &[]).unwrap();
         assert_eq!(q.name, name);
         assert!(q.question.ends_with('?'), "{name}");
-        let comment: String = text
-            .lines()
-            .map_while(|l| l.strip_prefix("# "))
-            .collect::<Vec<_>>()
-            .join(" ");
+        let comment: String =
+            text.lines().map_while(|l| l.strip_prefix("# ")).collect::<Vec<_>>().join(" ");
         assert_eq!(comment, q.question, "{name}");
         names += 1;
     }
@@ -58,11 +51,7 @@ fn ingest_is_what_the_documentation_says() {
 #[test]
 fn a_sweep_unrolls_and_an_override_ends_it() {
     let q = load("rate-sweep", &[]).unwrap();
-    let rates: Vec<_> = q
-        .points
-        .iter()
-        .map(|p| p.setting["load.rate"].as_i64().unwrap())
-        .collect();
+    let rates: Vec<_> = q.points.iter().map(|p| p.setting["load.rate"].as_i64().unwrap()).collect();
     assert_eq!(rates, [500, 1000, 2000, 4000]);
     let q = load("rate-sweep", &[over("load.rate", "700")]).unwrap();
     assert_eq!(q.points.len(), 1);
@@ -86,34 +75,18 @@ fn overrides_may_be_quoted_or_not() {
     }
     let closed = load("ingest", &[over("load.arrivals", "closed")]).unwrap();
     assert_eq!(closed.points[0].scenario.load.rate, None);
-    let e = load("saturate", &[over("load.rate", "5")])
-        .unwrap_err()
-        .to_string();
-    assert!(
-        e.contains("--set load.rate=5") && e.contains("load.arrivals=poisson"),
-        "{e}"
-    );
+    let e = load("saturate", &[over("load.rate", "5")]).unwrap_err().to_string();
+    assert!(e.contains("--set load.rate=5") && e.contains("load.arrivals=poisson"), "{e}");
 }
 
 #[test]
 fn unknown_names_are_told_the_nearest() {
     let e = load("ingset", &[]).unwrap_err().to_string();
-    assert!(
-        e.contains("did you mean \"ingest\"") && e.contains("saturate"),
-        "{e}"
-    );
-    let e = load("ingest", &[over("load.rat", "5")])
-        .unwrap_err()
-        .to_string();
-    assert!(
-        e.contains("--set load.rat=5") && e.contains("did you mean \"load.rate\""),
-        "{e}"
-    );
+    assert!(e.contains("did you mean \"ingest\"") && e.contains("saturate"), "{e}");
+    let e = load("ingest", &[over("load.rat", "5")]).unwrap_err().to_string();
+    assert!(e.contains("--set load.rat=5") && e.contains("did you mean \"load.rate\""), "{e}");
     let e = load("no/such.toml", &[]).unwrap_err().to_string();
-    assert!(
-        e.contains("no/such.toml") && e.contains("No such file"),
-        "{e}"
-    );
+    assert!(e.contains("no/such.toml") && e.contains("No such file"), "{e}");
 }
 
 /// Text, place, and what the message must say.
@@ -125,83 +98,23 @@ const REFUSED: [(&str, &str, &str); 26] = [
     ("[load]\nrate = 1e300\n", ":2:1", "at most 5000000"),
     ("[load]\nrate = \"fast\"\n", ":2:1", "bare number"),
     ("[load]\nrate = [1, 2]\n", ":2:1", "[sweep]"),
-    (
-        "[load]\nrate = 100\nduration = \"5sec\"\n",
-        ":3:1",
-        "unknown unit \"sec\"",
-    ),
+    ("[load]\nrate = 100\nduration = \"5sec\"\n", ":3:1", "unknown unit \"sec\""),
     ("[load]\nrate = 100\nduration = 5\n", ":3:1", "no unit"),
-    (
-        "[load]\nrate = 100\nduration = \"0s\"\n",
-        ":3:1",
-        "more than zero",
-    ),
-    (
-        "[load]\nrate = 0.1\nduration = \"1s\"\n",
-        ":2:1",
-        "no event",
-    ),
-    (
-        "[load]\nrate = 5000000\nduration = \"1h\"\n",
-        ":2:1",
-        "at most 1e9",
-    ),
-    (
-        "[load]\narrivals = \"closed\"\nrate = 5\n",
-        ":3:1",
-        "closed loop has no rate",
-    ),
-    (
-        "[load]\narrivals = \"poison\"\nrate = 5\n",
-        ":2:1",
-        "did you mean \"poisson\"",
-    ),
+    ("[load]\nrate = 100\nduration = \"0s\"\n", ":3:1", "more than zero"),
+    ("[load]\nrate = 0.1\nduration = \"1s\"\n", ":2:1", "no event"),
+    ("[load]\nrate = 5000000\nduration = \"1h\"\n", ":2:1", "at most 1e9"),
+    ("[load]\narrivals = \"closed\"\nrate = 5\n", ":3:1", "closed loop has no rate"),
+    ("[load]\narrivals = \"poison\"\nrate = 5\n", ":2:1", "did you mean \"poisson\""),
     ("[load]\nwarmup = \"1s\"\n", "", "load.rate"),
-    (
-        "[load]\nrate = 5\n[conections]\ncount = 1\n",
-        ":3:2",
-        "did you mean \"connections\"",
-    ),
-    (
-        "[load]\nrate = 5\n[connections]\ncount = 0\n",
-        ":4:1",
-        "from 1",
-    ),
-    (
-        "[load]\nrate = 5\n[connections]\ncount = 1.5\n",
-        ":4:1",
-        "whole number",
-    ),
-    (
-        "[load]\nrate = 5\n[connections]\nlifetime = 0\n",
-        ":4:1",
-        "unlimited",
-    ),
-    (
-        "[load]\nrate = 5\n[payload]\nbytes = 10\n",
-        ":4:1",
-        "write 68 to",
-    ),
-    (
-        "[load]\nrate = 5\n[payload]\nfile = \"gone.json\"\n",
-        ":4:1",
-        "gone.json",
-    ),
-    (
-        "[load]\nrate = 5\n[expect]\nlosst = 0\n",
-        ":4:1",
-        "did you mean \"lost\"",
-    ),
-    (
-        "[load]\nrate = 5\n[sweep]\n\"load.rate\" = []\n",
-        ":4:1",
-        "at least one value",
-    ),
-    (
-        "[load]\nrate = 5\n[sweep]\n\"load.arrivals\" = [\"poisson\"]\n",
-        ":4:1",
-        "cannot be swept",
-    ),
+    ("[load]\nrate = 5\n[conections]\ncount = 1\n", ":3:2", "did you mean \"connections\""),
+    ("[load]\nrate = 5\n[connections]\ncount = 0\n", ":4:1", "from 1"),
+    ("[load]\nrate = 5\n[connections]\ncount = 1.5\n", ":4:1", "whole number"),
+    ("[load]\nrate = 5\n[connections]\nlifetime = 0\n", ":4:1", "unlimited"),
+    ("[load]\nrate = 5\n[payload]\nbytes = 10\n", ":4:1", "write 68 to"),
+    ("[load]\nrate = 5\n[payload]\nfile = \"gone.json\"\n", ":4:1", "gone.json"),
+    ("[load]\nrate = 5\n[expect]\nlosst = 0\n", ":4:1", "did you mean \"lost\""),
+    ("[load]\nrate = 5\n[sweep]\n\"load.rate\" = []\n", ":4:1", "at least one value"),
+    ("[load]\nrate = 5\n[sweep]\n\"load.arrivals\" = [\"poisson\"]\n", ":4:1", "cannot be swept"),
     ("[load]\nrate = = 5\n", ":2:", "not TOML"),
     ("[load]\nrate = true\n", ":2:1", "bare number"),
 ];
@@ -217,13 +130,8 @@ fn bad_scenarios_are_refused_with_place_and_remedy() {
 
 #[test]
 fn a_sweep_too_large_is_refused() {
-    let many = (1..=101)
-        .map(|i| i.to_string())
-        .collect::<Vec<_>>()
-        .join(", ");
-    let e = refusal(&format!(
-        "[load]\nrate = 5\n[sweep]\n\"load.rate\" = [{many}]\n"
-    ));
+    let many = (1..=101).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
+    let e = refusal(&format!("[load]\nrate = 5\n[sweep]\n\"load.rate\" = [{many}]\n"));
     assert!(e.contains("101 points") && e.contains(":4:1"), "{e}");
 }
 
@@ -253,10 +161,7 @@ fn a_payload_file_must_be_an_event() {
 fn scenarios_survive_storage() {
     for point in load("rate-sweep", &[]).unwrap().points {
         let text = serde_json::to_string(&point.scenario).unwrap();
-        assert_eq!(
-            serde_json::from_str::<Scenario>(&text).unwrap(),
-            point.scenario
-        );
+        assert_eq!(serde_json::from_str::<Scenario>(&text).unwrap(), point.scenario);
     }
 }
 

@@ -18,11 +18,7 @@ pub struct Interval {
 
 impl Interval {
     fn map(self, f: impl Fn(f64) -> f64) -> Interval {
-        Interval {
-            estimate: f(self.estimate),
-            low: f(self.low),
-            high: f(self.high),
-        }
+        Interval { estimate: f(self.estimate), low: f(self.low), high: f(self.high) }
     }
 
     /// True when both intervals share a value.
@@ -62,15 +58,9 @@ pub fn t_interval(values: &[f64], confidence: f64) -> Option<Interval> {
     }
     let (estimate, deviation) = (mean(values)?, std_dev(values)?);
     let n = values.len() as f64;
-    let t = StudentsT::new(0.0, 1.0, n - 1.0)
-        .ok()?
-        .inverse_cdf(0.5 + confidence / 2.0);
+    let t = StudentsT::new(0.0, 1.0, n - 1.0).ok()?.inverse_cdf(0.5 + confidence / 2.0);
     let half = t * deviation / n.sqrt();
-    Some(Interval {
-        estimate,
-        low: estimate - half,
-        high: estimate + half,
-    })
+    Some(Interval { estimate, low: estimate - half, high: estimate + half })
 }
 
 /// Interval of the ratio candidate / baseline: Student-t on the per-block log ratios, so that a
@@ -79,11 +69,7 @@ pub fn paired_ratio(baseline: &[f64], candidate: &[f64], confidence: f64) -> Opt
     if baseline.len() != candidate.len() || baseline.iter().chain(candidate).any(|v| *v <= 0.0) {
         return None;
     }
-    let logs: Vec<f64> = baseline
-        .iter()
-        .zip(candidate)
-        .map(|(b, c)| (c / b).ln())
-        .collect();
+    let logs: Vec<f64> = baseline.iter().zip(candidate).map(|(b, c)| (c / b).ln()).collect();
     t_interval(&logs, confidence).map(|i| i.map(f64::exp))
 }
 

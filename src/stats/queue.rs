@@ -31,11 +31,7 @@ pub fn responses(due: &[u64], stop: &Stop) -> Vec<u64> {
         };
         let caught = due < stop.until && undisturbed > stop.from;
         let queued = last_done > due && last_done > stop.until;
-        let done = if caught || queued {
-            done.max(last_done + stop.drain_gap_ns)
-        } else {
-            done
-        };
+        let done = if caught || queued { done.max(last_done + stop.drain_gap_ns) } else { done };
         last_done = last_done.max(done);
         responses.push(done - due);
     }
@@ -46,12 +42,7 @@ pub fn responses(due: &[u64], stop: &Stop) -> Vec<u64> {
 mod tests {
     use super::*;
 
-    const STOP: Stop = Stop {
-        from: 1_000,
-        until: 2_000,
-        service_ns: 10,
-        drain_gap_ns: 5,
-    };
+    const STOP: Stop = Stop { from: 1_000, until: 2_000, service_ns: 10, drain_gap_ns: 5 };
 
     #[test]
     fn events_outside_the_stop_take_their_service_time() {

@@ -6,20 +6,11 @@ use rand_distr::{Distribution as _, Exp1, StandardNormal};
 /// NIST/SEMATECH e-Handbook, table 1.3.6.7.2: upper 2.5 % points of Student's t.
 #[test]
 fn half_widths_match_the_published_t_table() {
-    for (n, t) in [
-        (2usize, 12.706),
-        (3, 4.303),
-        (8, 2.365),
-        (12, 2.201),
-        (31, 2.042),
-    ] {
+    for (n, t) in [(2usize, 12.706), (3, 4.303), (8, 2.365), (12, 2.201), (31, 2.042)] {
         let values: Vec<f64> = (0..n).map(|i| i as f64).collect();
         let i = t_interval(&values, 0.95).unwrap();
         let expected = t * std_dev(&values).unwrap() / (n as f64).sqrt();
-        assert!(
-            ((i.high - i.estimate) / expected - 1.0).abs() < 5e-4,
-            "n = {n}"
-        );
+        assert!(((i.high - i.estimate) / expected - 1.0).abs() < 5e-4, "n = {n}");
     }
 }
 
@@ -35,10 +26,7 @@ fn too_little_or_senseless_data_has_no_interval() {
 #[test]
 fn a_ratio_inverts_with_its_arms() {
     let (a, b) = ([1.0, 2.0, 3.0, 5.0], [2.0, 3.5, 6.5, 9.0]);
-    let (ab, ba) = (
-        paired_ratio(&a, &b, 0.95).unwrap(),
-        paired_ratio(&b, &a, 0.95).unwrap(),
-    );
+    let (ab, ba) = (paired_ratio(&a, &b, 0.95).unwrap(), paired_ratio(&b, &a, 0.95).unwrap());
     assert!((ab.estimate * ba.estimate - 1.0).abs() < 1e-12);
     assert!((ab.low * ba.high - 1.0).abs() < 1e-12);
 }
@@ -57,9 +45,7 @@ fn coverage(noise: impl Fn(&mut ChaCha8Rng) -> f64, truth: f64) -> f64 {
     let mut covered = 0;
     for _ in 0..RUNS {
         let baseline: Vec<f64> = (0..12).map(|_| 100.0 * noise(&mut rng).exp()).collect();
-        let candidate: Vec<f64> = (0..12)
-            .map(|_| 100.0 * truth * noise(&mut rng).exp())
-            .collect();
+        let candidate: Vec<f64> = (0..12).map(|_| 100.0 * truth * noise(&mut rng).exp()).collect();
         let i = paired_ratio(&baseline, &candidate, 0.95).unwrap();
         covered += usize::from(i.low <= truth && truth <= i.high);
     }

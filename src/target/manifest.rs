@@ -19,11 +19,7 @@ pub struct Manifest {
 }
 impl Manifest {
     pub fn builtin(t: &str, o: &BuiltinOptions) -> Result<Manifest> {
-        let exe = std::env::current_exe()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned();
+        let exe = std::env::current_exe().unwrap().to_str().unwrap().to_owned();
         let mut c = vec![
             exe,
             "serve".into(),
@@ -47,11 +43,7 @@ impl Manifest {
             _ => "tcp://127.0.0.1:{port}",
         }
         .to_owned();
-        Ok(Manifest {
-            command: Some(c),
-            url,
-            matching: Matching::Id,
-        })
+        Ok(Manifest { command: Some(c), url, matching: Matching::Id })
     }
 }
 pub fn find(_t: &str, _n: &str, _a: &[String]) -> Result<Manifest> {

@@ -17,11 +17,8 @@ pub struct Launch<'a> {
 pub fn start_all(l: &[Launch]) -> Result<Vec<Running>> {
     Ok(l.iter()
         .map(|l| {
-            let port = std::net::TcpListener::bind("127.0.0.1:0")
-                .unwrap()
-                .local_addr()
-                .unwrap()
-                .port();
+            let port =
+                std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let f = |s: &String| s.replace("{port}", &port.to_string());
             let c: Vec<String> = l.manifest.command.as_ref().unwrap().iter().map(f).collect();
             let mut child = std::process::Command::new("taskset")
@@ -32,15 +29,8 @@ pub fn start_all(l: &[Launch]) -> Result<Vec<Running>> {
                 .spawn()
                 .unwrap();
             let mut line = String::new();
-            std::io::BufReader::new(child.stdout.take().unwrap())
-                .read_line(&mut line)
-                .unwrap();
-            Running {
-                child,
-                url: f(&l.manifest.url),
-                line,
-                port,
-            }
+            std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            Running { child, url: f(&l.manifest.url), line, port }
         })
         .collect())
 }

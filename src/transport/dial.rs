@@ -54,10 +54,6 @@ impl Address {
         let uri: hyper::Uri = url.parse().map_err(|e| format!("not a URL: {e}"))?;
         let authority = uri.authority().ok_or("it has no host")?.to_string();
         let path = uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
-        Ok(Address {
-            socket,
-            authority,
-            path,
-        })
+        Ok(Address { socket, authority, path })
     }
 }

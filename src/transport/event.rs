@@ -31,9 +31,7 @@ impl Template {
                 Some(rest) => format!("{head},{rest}"),
             },
         };
-        Template {
-            text: text.into_bytes(),
-        }
+        Template { text: text.into_bytes() }
     }
 
     /// Length of every event in bytes.
@@ -143,10 +141,7 @@ mod tests {
     #[test]
     fn a_users_event_keeps_its_fields() {
         let json = r#"{"type":"order","data":{"n":1}}"#.to_owned();
-        let t = Template::new(&Payload::File {
-            path: "e.json".into(),
-            json,
-        });
+        let t = Template::new(&Payload::File { path: "e.json".into(), json });
         let event = t.render(7);
         let value: serde_json::Value = serde_json::from_slice(&event).unwrap();
         assert_eq!(value["id"], "0000000000000007");
@@ -157,17 +152,10 @@ mod tests {
     fn only_our_own_acknowledgements_are_read() {
         let ack = acknowledgement("00000000000000ff");
         assert_eq!(acknowledged_index(ack.as_bytes()), Some(255));
-        assert_eq!(
-            acknowledged_index(b"{\"id\": \"00000000000000ff\", \"ok\": true}"),
-            Some(255)
-        );
-        for garbage in [
-            "",
-            "ok",
-            "{\"id\":255}",
-            "{\"id\":\"ff\"}",
-            "{\"id\":\"zzzzzzzzzzzzzzzz\"}",
-        ] {
+        assert_eq!(acknowledged_index(b"{\"id\": \"00000000000000ff\", \"ok\": true}"), Some(255));
+        for garbage in
+            ["", "ok", "{\"id\":255}", "{\"id\":\"ff\"}", "{\"id\":\"zzzzzzzzzzzzzzzz\"}"]
+        {
             assert_eq!(acknowledged_index(garbage.as_bytes()), None, "{garbage}");
         }
     }

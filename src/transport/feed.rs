@@ -78,11 +78,7 @@ impl Spout {
 
     /// The handle of connection `slot`.
     pub fn feed(&self, slot: usize) -> Feed {
-        Feed {
-            inner: self.0.clone(),
-            slot,
-            held: Cell::new(None),
-        }
+        Feed { inner: self.0.clone(), slot, held: Cell::new(None) }
     }
 
     /// An event is due.
@@ -220,11 +216,7 @@ impl Feed {
 
     /// Passes the slot on to a new connection: a second handle, with any event that was put back.
     pub fn again(&self) -> Feed {
-        Feed {
-            inner: self.inner.clone(),
-            slot: self.slot,
-            held: Cell::new(self.held.take()),
-        }
+        Feed { inner: self.inner.clone(), slot: self.slot, held: Cell::new(self.held.take()) }
     }
 
     /// True when nothing more will come.

@@ -55,9 +55,7 @@ mod tests {
     use super::*;
 
     fn handle(event: &str) -> Result<String, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(Handler::default().handle(&mut Pause::default(), event.as_bytes()))
     }
 

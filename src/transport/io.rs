@@ -59,9 +59,7 @@ impl Stamped {
         socket.set_nodelay(true).map_err(Fault::refused)?;
         if let Some(bytes) = max_segment {
             // Set before the handshake it also caps what the other end sends.
-            SockRef::from(&socket)
-                .set_tcp_mss(bytes)
-                .map_err(Fault::refused)?;
+            SockRef::from(&socket).set_tcp_mss(bytes).map_err(Fault::refused)?;
         }
         let tcp = socket.connect(address).await.map_err(Fault::refused)?;
         ledger.connected();

@@ -34,14 +34,8 @@ pub async fn carry(
     stamps: Rc<Stamps>,
     feed: &Feed,
 ) -> Result<(), Fault> {
-    let mut carrier = Carrier {
-        window: Window::new(dial),
-        pipe,
-        dial,
-        stamps,
-        unflushed: false,
-        blocked: false,
-    };
+    let mut carrier =
+        Carrier { window: Window::new(dial), pipe, dial, stamps, unflushed: false, blocked: false };
     poll_fn(|cx| carrier.poll(feed, cx)).await
 }
 
@@ -58,11 +52,7 @@ impl<P: Pipe> Carrier<'_, P> {
     fn poll(&mut self, feed: &Feed, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         feed.watch(cx);
         let (window, stamps) = (&mut self.window, &self.stamps);
-        if self
-            .pipe
-            .poll_answers(cx, |answer| window.answer(answer, stamps))?
-            .is_ready()
-        {
+        if self.pipe.poll_answers(cx, |answer| window.answer(answer, stamps))?.is_ready() {
             return Poll::Ready(match self.window.is_empty() {
                 true => Ok(()),
                 false => Err(Fault::Closed("closed by the target".to_owned())),

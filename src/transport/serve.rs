@@ -90,12 +90,7 @@ fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
         work_ns: nanos(options.handler.work),
     };
     let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "{LISTENING}{} {}",
-        listener.local_addr()?,
-        serde_json::to_string(&in_force)?
-    )?;
+    writeln!(out, "{LISTENING}{} {}", listener.local_addr()?, serde_json::to_string(&in_force)?)?;
     out.flush()
 }
 

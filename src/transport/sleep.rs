@@ -28,14 +28,8 @@ impl Timer {
             tv_sec: (instant / 1_000_000_000) as i64,
             tv_nsec: (instant % 1_000_000_000) as _,
         };
-        let never = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        let spec = Itimerspec {
-            it_interval: never,
-            it_value: value,
-        };
+        let never = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let spec = Itimerspec { it_interval: never, it_value: value };
         timerfd_settime(self.0.get_ref(), TimerfdTimerFlags::ABSTIME, &spec)?;
         Ok(())
     }

@@ -75,11 +75,7 @@ impl Window {
         let free = self.free.pop_front().unwrap_or(self.writable);
         self.left -= 1;
         self.ledger.sent(&ticket);
-        self.flying.push_back(Flying {
-            ticket,
-            free: free.max(self.writable),
-            sent: clock::now(),
-        });
+        self.flying.push_back(Flying { ticket, free: free.max(self.writable), sent: clock::now() });
         Poll::Ready(Some(ticket))
     }
 

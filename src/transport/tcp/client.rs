@@ -26,11 +26,7 @@ impl Client for Tcp {
             io.set_up();
         }
         let stamps = io.stamps();
-        Ok(Tcp {
-            dial: dial.clone(),
-            framed: Framed::new(io),
-            stamps,
-        })
+        Ok(Tcp { dial: dial.clone(), framed: Framed::new(io), stamps })
     }
 
     async fn carry(mut self, feed: Feed, _ledger: Rc<Ledger>) -> Result<(), Fault> {

@@ -108,9 +108,7 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     fn run<T>(work: impl Future<Output = T>) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(work)
     }
 
@@ -158,10 +156,7 @@ mod tests {
             let (mut a, b) = tokio::io::duplex(64);
             let mut b = Framed::new(b);
             a.write_all(b"HTTP/1.1 400 Bad Request\r\n").await.unwrap();
-            assert_eq!(
-                next(&mut b).await.unwrap_err().kind(),
-                io::ErrorKind::InvalidData
-            );
+            assert_eq!(next(&mut b).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
         });
     }
 }

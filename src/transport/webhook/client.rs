@@ -39,21 +39,11 @@ impl Client for Webhook {
         }
         let stamps = io.stamps();
         let (sender, connection) = handshake(TokioIo::new(io)).await.map_err(Fault::refused)?;
-        Ok(Webhook {
-            dial: dial.clone(),
-            sender,
-            connection,
-            stamps,
-        })
+        Ok(Webhook { dial: dial.clone(), sender, connection, stamps })
     }
 
     async fn carry(self, feed: Feed, ledger: Rc<Ledger>) -> Result<(), Fault> {
-        let Webhook {
-            dial,
-            mut sender,
-            connection,
-            stamps,
-        } = self;
+        let Webhook { dial, mut sender, connection, stamps } = self;
         let mut connection = pin!(connection);
         let mut requests = pin!(send_all(&dial, &mut sender, &stamps, &feed, &ledger));
         let mut ended = None;
@@ -114,12 +104,7 @@ async fn send_all(
             Some(Ok(answer)) => answer,
         };
         carried += 1;
-        let at = Instants {
-            free,
-            sent,
-            done: stamps.read(),
-            woken: stamps.woken(),
-        };
+        let at = Instants { free, sent, done: stamps.read(), woken: stamps.woken() };
         settle(dial, ledger, &ticket, &answer, at);
         free = at.done;
     }
@@ -154,9 +139,7 @@ async fn exchange(
     request: Request<Full<Bytes>>,
 ) -> Result<(StatusCode, Bytes), (hyper::Error, Written)> {
     let response = sender.try_send_request(request).await.map_err(|mut e| {
-        let written = e
-            .take_message()
-            .map_or(Written::Maybe, |_unsent| Written::No);
+        let written = e.take_message().map_or(Written::Maybe, |_unsent| Written::No);
         (e.into_error(), written)
     })?;
     let status = response.status();

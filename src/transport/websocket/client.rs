@@ -35,11 +35,7 @@ impl Client for Websocket {
         if dial.warm {
             socket.get_ref().set_up();
         }
-        Ok(Websocket {
-            dial: dial.clone(),
-            socket,
-            stamps,
-        })
+        Ok(Websocket { dial: dial.clone(), socket, stamps })
     }
 
     async fn carry(mut self, feed: Feed, _ledger: Rc<Ledger>) -> Result<(), Fault> {

@@ -18,7 +18,5 @@ const BUFFER_BYTES: usize = 8 * 1024;
 
 /// The same buffers at both ends.
 fn config() -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(BUFFER_BYTES)
-        .write_buffer_size(BUFFER_BYTES)
+    WebSocketConfig::default().read_buffer_size(BUFFER_BYTES).write_buffer_size(BUFFER_BYTES)
 }
