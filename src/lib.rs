@@ -11,8 +11,10 @@ compile_error!(
 
 pub mod cli;
 pub mod compare;
+pub mod cpus;
 pub mod drive;
 pub mod error;
+pub mod origin;
 pub mod plan;
 pub mod record;
 pub mod report;

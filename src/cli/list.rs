@@ -18,7 +18,7 @@ const KINDS: [&str; 6] = ["scenarios", "targets", "transports", "formats", "metr
 pub fn run(args: &Args) -> Result<()> {
     let rows: Vec<(String, String)> = match args.what.as_str() {
         "scenarios" => scenarios()?,
-        "targets" => targets(),
+        "targets" => targets()?,
         "transports" => {
             transport::ALL.iter().map(|t| (t.name().into(), t.about().into())).collect()
         }
@@ -47,11 +47,9 @@ fn scenarios() -> Result<Vec<(String, String)>> {
         .collect()
 }
 
-fn targets() -> Vec<(String, String)> {
-    target::manifest::names()
-        .into_iter()
-        .map(|(name, transports)| (name, transports.join(", ")))
-        .collect()
+fn targets() -> Result<Vec<(String, String)>> {
+    let row = |(name, transports): (String, Vec<String>)| (name, transports.join(", "));
+    Ok(target::manifest::names()?.into_iter().map(row).collect())
 }
 
 fn metric(m: &crate::record::metrics::Metric) -> (String, String) {

@@ -1,8 +1,8 @@
 //! How a run shows that it goes on: a bar on a terminal, plain lines elsewhere. All on standard
 //! error, so that standard output holds the report alone.
 
+use crate::cpus::{Cpus, Placement};
 use crate::drive::block::Watch;
-use crate::drive::place::{Cpus, Placement};
 use crate::record::histogram::Hist;
 use crate::run::Progress;
 use crate::units;

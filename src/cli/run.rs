@@ -4,7 +4,7 @@ use super::progress::Show;
 use super::{interrupt_flag, print};
 use crate::compare::expect::Outcome;
 use crate::compare::{self, Report};
-use crate::drive::place::Placement;
+use crate::cpus::Placement;
 use crate::error::{Error, Result};
 use crate::record::store::{StoredRun, write_atomically};
 use crate::report::{Format, text};

@@ -111,9 +111,8 @@ fn events(trials: &[&Trial]) -> Events {
 
 fn connections(trials: &[&Trial]) -> Connections {
     let opened: u64 = trials.iter().map(|t| t.connections).sum();
-    let warm: u64 = trials.iter().map(|t| t.warm_connections).sum();
     let sent: u64 = trials.iter().map(|t| t.sent).sum();
-    Connections { opened, per_event: per(opened.saturating_sub(warm), sent) }
+    Connections { opened, per_event: per(opened, sent) }
 }
 
 fn per(total: u64, events: u64) -> Option<f64> {

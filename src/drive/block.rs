@@ -1,9 +1,9 @@
 //! A stretch of driving: the arms that live together (all of a sliced block, one of a sequential
 //! one), from fresh target processes to finished records.
 
-use super::place::{self, Placement};
 use super::shard::{self, ArmJob, ArmOutcome, BlockJob, News, Signals};
 use super::validity;
+use crate::cpus::{self, Placement};
 use crate::error::{Error, Result};
 use crate::plan::Slices;
 use crate::record::clock;
@@ -211,14 +211,14 @@ impl Driving {
         let from = stretch.slices.wall(0, warmup).min(stretch.slices.wall_length());
         usage::reset_own_peak();
         let steal = usage::steal(&self.cpus);
-        let cpus = bench.placement.driver[..1].to_vec();
+        let first = bench.placement.driver[..1].to_vec();
         let slices = stretch.slices.clone();
         let span = Span {
             from: origin + from,
             owner: move |at| slices.arm_at(at - origin).map(|(arm, _round)| arm),
             arms: stretch.members.len(),
         };
-        let hiccups = Hiccups::start(span, move || place::pin(&cpus))
+        let hiccups = Hiccups::start(span, move || cpus::pin(&first))
             .map_err(|e| Error::harness(format!("cannot start the hiccup meter: {e}")))?;
         self.origin.store(origin, Ordering::Release);
 
@@ -404,7 +404,7 @@ impl Driving {
         let shares_wall = stretch.members.len() as u64;
         let mut driver = DriverUsage::default();
         for part in &parts {
-            driver.cpu_ns += part.cpu_ns;
+            driver.cpu_ns += part.cpu_ns + part.drain_ns;
             driver.spin_ns += part.spin_ns;
             driver.busy = driver.busy.max(part.cpu_ns as f64 / window_ns as f64);
         }

@@ -5,6 +5,5 @@ pub mod connections;
 pub mod limits;
 pub mod metered;
 pub mod pacer;
-pub mod place;
 pub mod shard;
 pub mod validity;

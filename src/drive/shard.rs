@@ -4,7 +4,7 @@
 use super::connections::{keep, warm_up};
 use super::metered::Metered;
 use super::pacer::Pacer;
-use super::place;
+use crate::cpus;
 use crate::plan::Slices;
 use crate::record::clock;
 use crate::record::histogram::Hist;
@@ -111,6 +111,8 @@ pub struct ArmOutcome {
     pub cpu_ns: u64,
     /// Spun in them, ns.
     pub spin_ns: u64,
+    /// CPU of the drain after them, ns; only of an arm that is alone on its cores.
+    pub drain_ns: u64,
 }
 
 struct Arm {
@@ -120,11 +122,12 @@ struct Arm {
     tasks: Vec<JoinHandle<()>>,
     cpu_ns: u64,
     spin_ns: u64,
+    drain_ns: u64,
 }
 
 /// Runs the shard on the calling thread and sends [`News::Done`] at the end.
 pub fn run(job: &BlockJob, signals: &Signals) {
-    place::pin(&signals.cpus);
+    cpus::pin(&signals.cpus);
     let done = drive(job, signals);
     let _block_gone = signals.news.send(News::Done(done));
 }
@@ -215,7 +218,7 @@ async fn connect(
     .map_err(|fault| fault.to_string())?;
     let schedule = Schedule::new(&job.load, job.seed, shard as usize, of as usize);
     let schedule = schedule.map(Iterator::peekable);
-    Ok(Arm { ledger, spout, schedule, tasks, cpu_ns: 0, spin_ns: 0 })
+    Ok(Arm { ledger, spout, schedule, tasks, cpu_ns: 0, spin_ns: 0, drain_ns: 0 })
 }
 
 struct Slots<'a> {
@@ -377,7 +380,7 @@ impl Turn<'_> {
         }
         // Draining is work for the events already charged; alone on its cores it has one owner.
         if let [only] = &mut self.arms[..] {
-            only.cpu_ns += clock::thread_cpu().saturating_sub(cpu);
+            only.drain_ns = clock::thread_cpu().saturating_sub(cpu);
         }
         self.close_interval();
         Ok(())
@@ -397,6 +400,7 @@ impl Turn<'_> {
                 account: arm.ledger.account(),
                 cpu_ns: arm.cpu_ns,
                 spin_ns: arm.spin_ns,
+                drain_ns: arm.drain_ns,
             });
         }
         Ok(outcomes)

@@ -2,13 +2,11 @@
 
 use crate::error::{Error, Result};
 use crate::suggest::did_you_mean;
-use crate::target::manifest::{self, BuiltinOptions, Manifest};
+use crate::target::manifest::{self, BUILTIN, BuiltinOptions, Manifest};
 use crate::transport::{ALL, Transport};
 
 /// The default arms: the question in its purest form.
 pub const DEFAULT: [&str; 2] = ["webhook@builtin", "websocket@builtin"];
-/// The target that this program itself is.
-pub const BUILTIN: &str = "builtin";
 
 /// One arm.
 #[derive(Debug, Clone)]
@@ -33,7 +31,7 @@ pub fn find(
     for name in names {
         let (transport, target) = split(name)?;
         let manifest = match target {
-            BUILTIN => Manifest::builtin(transport.name(), builtin)?,
+            BUILTIN => Manifest::builtin(transport.name(), builtin),
             other => manifest::find(transport.name(), other, allow_hosts)?,
         };
         let repeats =

@@ -5,14 +5,15 @@ pub mod arms;
 pub mod environment;
 pub mod point;
 
+use crate::cpus::Placement;
 use crate::drive::block::{Bench, Watch};
 use crate::drive::limits;
-use crate::drive::place::Placement;
 use crate::error::{Error, Result};
 use crate::plan;
 use crate::record::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
 use crate::scenario::{Question, Scenario};
 use crate::target::manifest::Matching;
+use crate::target::setup;
 use arms::Arm;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -154,9 +155,12 @@ fn planned_blocks(
 
 /// Sets up what the targets need, once.
 pub fn prepare(
-    _request: &Request,
-    _interrupt: &AtomicBool,
-    _progress: &mut dyn Progress,
+    request: &Request,
+    interrupt: &AtomicBool,
+    progress: &mut dyn Progress,
 ) -> Result<()> {
+    for arm in &request.arms {
+        setup::ensure(&arm.manifest, interrupt, &mut |line| progress.say(line))?;
+    }
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use super::draft::Draft;
 use super::keys::{self, Raw};
-use super::parse::{self, Entry, Origin};
+use super::parse::{self, Entry};
 use super::{Arrivals, Scenario, Setting};
 use crate::error::{Error, Result};
+use crate::origin::Origin;
 use crate::suggest::did_you_mean;
 use include_dir::{Dir, include_dir};
 use std::fs;
@@ -104,9 +105,9 @@ pub fn load(name_or_path: &str, overrides: &[Override]) -> Result<Question> {
     let places: Vec<(String, Origin)> = entries
         .iter()
         .map(|e| (e.path.clone(), e.origin.clone()))
-        .chain(overrides.iter().map(|o| (o.key.clone(), Origin::option(&o.origin))))
+        .chain(overrides.iter().map(|o| (o.key.clone(), Origin::named(&o.origin))))
         .collect();
-    let whole = Origin::option(&source.file);
+    let whole = Origin::named(&source.file);
     let points = unroll(&draft, &axes, &|key: &str| {
         let latest = places.iter().rev().find(|(path, _)| path == key);
         latest.map_or(whole.clone(), |(_, origin)| origin.clone())
@@ -177,7 +178,7 @@ fn apply(draft: &mut Draft, path: &str, value: &Raw, origin: &Origin) -> Result<
 }
 
 fn apply_override(draft: &mut Draft, o: &Override, axes: &mut Vec<Axis>) -> Result<()> {
-    let origin = Origin::option(&o.origin);
+    let origin = Origin::named(&o.origin);
     let value = Raw::from_option(&o.value);
     axes.retain(|a| a.key.path != o.key);
     if o.key == "load.rate" && draft.arrivals == Arrivals::Closed {

@@ -1,25 +1,9 @@
 //! Reads a scenario file into key–value pairs that know where they stand.
 
 use super::keys::Raw;
-use crate::error::{Error, Result};
-use std::fmt;
+use crate::error::Result;
+use crate::origin::{Origin, kind, read_toml};
 use toml::de::{DeTable, DeValue};
-
-/// Where a value was written: `file:line:column`, or the option on the command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin(String);
-
-impl Origin {
-    /// On the command line.
-    pub fn option(text: &str) -> Origin {
-        Origin(text.to_owned())
-    }
-
-    /// An error at this place.
-    pub fn error(&self, what: impl fmt::Display) -> Error {
-        Error::usage(format!("{}: {what}", self.0))
-    }
-}
 
 /// One value of a file: its dotted path, itself, and where it stands.
 #[derive(Debug, Clone)]
@@ -40,13 +24,10 @@ const SECTIONS: [&str; 7] =
 
 /// Reads TOML text. `file` is its name in messages.
 pub fn entries(file: &str, text: &str) -> Result<Vec<Entry>> {
-    let place = |offset: usize| Origin(locate(file, text, offset));
-    let table = DeTable::parse(text).map_err(|e| {
-        let offset = e.span().map_or(0, |s| s.start);
-        place(offset).error(format!("not TOML: {}", e.message()))
-    })?;
+    let place = |offset: usize| Origin::at(file, text, offset);
+    let table = read_toml(file, text)?;
     let mut found = Vec::new();
-    collect(table.get_ref(), "", &place, &mut found)?;
+    collect(&table, "", &place, &mut found)?;
     Ok(found)
 }
 
@@ -96,16 +77,6 @@ fn raw(value: &DeValue<'_>) -> Raw {
         DeValue::Float(f) => {
             f.as_str().parse().map_or(Raw::Other("a number out of range"), Raw::Number)
         }
-        DeValue::Boolean(_) => Raw::Other("true or false"),
-        DeValue::Datetime(_) => Raw::Other("a date"),
-        DeValue::Array(_) => Raw::Other("a list"),
-        DeValue::Table(_) => Raw::Other("a table"),
+        other => Raw::Other(kind(other)),
     }
-}
-
-fn locate(file: &str, text: &str, offset: usize) -> String {
-    let before = &text[..text.floor_char_boundary(offset)];
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
-    format!("{file}:{line}:{column}")
 }

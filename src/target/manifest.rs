@@ -1,54 +1,202 @@
-//! placeholder
-use crate::error::Result;
+//! What a target is: read from the shipped `targets/` (embedded in the binary) or from the user's
+//! `pushbench.toml`.
+
+use super::address::{Endpoint, scheme_of};
+use super::described::{self, Described, Targets};
+use crate::error::{Error, Result};
+use crate::suggest::did_you_mean;
+use crate::transport::ALL;
+use include_dir::Dir;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// The file in the working directory that describes a user's own targets.
+pub const OWN_FILE: &str = "pushbench.toml";
+/// The target that this program itself is.
+pub const BUILTIN: &str = "builtin";
+/// The first word of a command that starts this very program.
+pub(super) const SELF: &str = "pushbench";
+
+/// How answers find their events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Matching {
+    /// The n-th answer of a connection belongs to its n-th event.
     Order,
+    /// The answer carries the event's id.
     Id,
 }
-pub struct BuiltinOptions {
-    pub threads: usize,
-    pub delay: Option<Duration>,
-    pub work: Option<Duration>,
+
+/// When a started target is ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ready {
+    /// It accepts connections.
+    Tcp,
+    /// A GET of this path is answered with 2xx.
+    Http(String),
+    /// It has printed this text.
+    Line(String),
 }
+
+/// The files of a target.
+#[derive(Debug, Clone)]
+pub(super) enum Files {
+    /// The program is this one.
+    None,
+    /// Shipped in the binary, unpacked into the cache.
+    Shipped(&'static Dir<'static>),
+    /// The user's, in this folder.
+    Own(PathBuf),
+}
+
+/// One transport of one target.
 #[derive(Debug, Clone)]
 pub struct Manifest {
+    /// The target's name.
+    pub name: String,
+    /// Program and arguments, `{port}` not yet filled in; none for a server that is already running.
     pub command: Option<Vec<String>>,
+    /// Where it takes events, `{port}` not yet filled in.
     pub url: String,
+    /// How answers find their events.
     pub matching: Matching,
+    /// When it is ready.
+    pub ready: Ready,
+    /// How long that may take.
+    pub ready_timeout: Duration,
+    /// Commands that prepare it, once.
+    pub setup: Vec<String>,
+    /// Added to the environment.
+    pub env: Vec<(String, String)>,
+    /// Working directory, relative to the target's files.
+    pub cwd: Option<String>,
+    pub(super) files: Files,
 }
+
+/// How the built-in servers are started.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BuiltinOptions {
+    /// Runtime threads.
+    pub threads: usize,
+    /// Sleep per event.
+    pub delay: Option<Duration>,
+    /// CPU burnt per event.
+    pub work: Option<Duration>,
+}
+
 impl Manifest {
-    pub fn builtin(t: &str, o: &BuiltinOptions) -> Result<Manifest> {
-        let exe = std::env::current_exe().unwrap().to_str().unwrap().to_owned();
-        let mut c = vec![
-            exe,
-            "serve".into(),
-            t.into(),
-            "--listen".into(),
-            "127.0.0.1:{port}".into(),
-            "--threads".into(),
-            o.threads.to_string(),
-        ];
-        if let Some(d) = o.delay {
-            c.push("--delay".into());
-            c.push(format!("{}ns", d.as_nanos()));
+    /// This program's own server of a transport.
+    pub fn builtin(transport: &str, options: &BuiltinOptions) -> Manifest {
+        let mut command: Vec<String> =
+            [SELF, "serve", transport, "--listen", "127.0.0.1:{port}", "--threads"]
+                .map(str::to_owned)
+                .to_vec();
+        command.push(options.threads.max(1).to_string());
+        for (option, time) in [("--delay", options.delay), ("--work", options.work)] {
+            if let Some(time) = time {
+                command.extend([option.to_owned(), format!("{}ns", time.as_nanos())]);
+            }
         }
-        if let Some(d) = o.work {
-            c.push("--work".into());
-            c.push(format!("{}ns", d.as_nanos()));
+        let path = if transport == "webhook" { "/webhook" } else { "/" };
+        Manifest {
+            name: BUILTIN.to_owned(),
+            command: Some(command),
+            url: format!("{}://127.0.0.1:{{port}}{path}", scheme_of(transport)),
+            matching: Matching::Id,
+            ready: Ready::Line(crate::record::in_force::LISTENING.to_owned()),
+            ready_timeout: Duration::from_secs(10),
+            setup: Vec::new(),
+            env: Vec::new(),
+            cwd: None,
+            files: Files::None,
         }
-        let url = match t {
-            "webhook" => "http://127.0.0.1:{port}/webhook",
-            "websocket" => "ws://127.0.0.1:{port}/",
-            _ => "tcp://127.0.0.1:{port}",
-        }
-        .to_owned();
-        Ok(Manifest { command: Some(c), url, matching: Matching::Id })
+    }
+
+    /// What a person calls it in a message.
+    pub(super) fn command_line(&self) -> String {
+        self.command.as_ref().map_or(self.url.clone(), |words| shell_words::join(words))
     }
 }
-pub fn find(_t: &str, _n: &str, _a: &[String]) -> Result<Manifest> {
-    Err(crate::error::Error::usage("no"))
+
+/// Finds the target `name` and what it serves over `transport`. A user's own target of that name goes
+/// before a shipped one. A host other than loopback must be among `allow_hosts`.
+pub fn find(transport: &str, name: &str, allow_hosts: &[String]) -> Result<Manifest> {
+    let own = described::own(Path::new("."))?;
+    let (mut serves, files) = match own.get(name) {
+        Some(serves) => (serves.clone(), Files::Own(std::env::current_dir().unwrap_or_default())),
+        None => match described::shipped(name)? {
+            Some((serves, dir)) => (serves, Files::Shipped(dir)),
+            None => return Err(unknown(transport, name, &own)),
+        },
+    };
+    let Some(d) = serves.remove(transport) else {
+        let others: Vec<&str> = serves.keys().map(String::as_str).collect();
+        return Err(Error::usage(format!(
+            "--arm {transport}@{name}: {name} does not serve {transport}; it serves {}",
+            others.join(", ")
+        )));
+    };
+    check(&d, transport, allow_hosts)?;
+    Ok(Manifest {
+        name: name.to_owned(),
+        command: d.command,
+        url: d.url,
+        matching: d.matching,
+        ready: d.ready,
+        ready_timeout: d.ready_timeout,
+        setup: d.setup,
+        env: d.env,
+        cwd: d.cwd,
+        files,
+    })
 }
-pub fn names() -> Vec<(String, Vec<String>)> {
-    vec![]
+
+/// The names of all targets and the transports each serves.
+pub fn names() -> Result<Vec<(String, Vec<String>)>> {
+    let mut names = BTreeMap::new();
+    for name in described::shipped_names() {
+        if let Some((serves, _)) = described::shipped(name)? {
+            names.insert(name.to_owned(), serves.into_keys().collect());
+        }
+    }
+    names.insert(BUILTIN.to_owned(), ALL.map(|t| t.name().to_owned()).to_vec());
+    for (name, serves) in described::own(Path::new("."))? {
+        names.insert(name, serves.into_keys().collect());
+    }
+    Ok(names.into_iter().collect())
+}
+
+fn unknown(transport: &str, name: &str, own: &Targets) -> Error {
+    let mut known: Vec<&str> = described::shipped_names().chain([BUILTIN]).collect();
+    known.extend(own.keys().map(String::as_str));
+    Error::usage(format!(
+        "--arm {transport}@{name}: no target is called \"{name}\"{}; there are {}; your own server is \
+         described in {OWN_FILE} in the working directory",
+        did_you_mean(name, known.iter().copied()),
+        known.join(", ")
+    ))
+}
+
+fn check(d: &Described, transport: &str, allow_hosts: &[String]) -> Result<()> {
+    let at = &d.url_origin;
+    // Any port will do: it is the rest that is looked at.
+    let endpoint = Endpoint::parse(&d.url.replace("{port}", "1"))
+        .map_err(|why| at.error(format!("url \"{}\": {why}", d.url)))?;
+    let scheme = scheme_of(transport);
+    if endpoint.scheme != scheme {
+        return Err(at.error(format!(
+            "url \"{}\": a {transport} target is reached by {scheme}://, not {}://",
+            d.url, endpoint.scheme
+        )));
+    }
+    if !endpoint.is_loopback()
+        && !allow_hosts.iter().any(|h| h.eq_ignore_ascii_case(&endpoint.host))
+    {
+        return Err(at.error(format!(
+            "url \"{}\": {1} is not this machine; events are sent to another host only when it is \
+             named: add --allow-host {1} if it is yours to load",
+            d.url, endpoint.host
+        )));
+    }
+    Ok(())
 }

@@ -1,4 +1,39 @@
-//! Programs under test.
+//! Programs under test: what they serve, how they are set up, started, watched and ended.
+//!
+//! The walk of one target: [`manifest::find`] reads what it is, [`setup::ensure`] prepares it once in
+//! the user's cache directory, [`process::start_all`] runs it under a [`keeper`] and waits until it
+//! is ready. The keeper is a small process of its own, so that nothing outlives pushbench, however
+//! pushbench ends.
+
+mod address;
+mod described;
+mod keep;
 pub mod keeper;
 pub mod manifest;
+mod output;
+mod port;
 pub mod process;
+mod ready;
+pub mod setup;
+
+mod tree;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
+/// Names the pushbench binary, for programs that use this library: keepers and built-in servers are
+/// started from it. Only the first call counts.
+pub fn set_program(path: PathBuf) {
+    let _already_named = PROGRAM.set(path);
+}
+
+/// The pushbench binary: the one running, unless another was named.
+fn program() -> &'static PathBuf {
+    PROGRAM.get_or_init(|| match std::env::current_exe() {
+        Ok(path) if path.exists() => path,
+        // The file was replaced while it runs; the kernel still has the old one.
+        _ => PathBuf::from("/proc/self/exe"),
+    })
+}

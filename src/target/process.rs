@@ -1,78 +1,258 @@
-//! placeholder
-use super::manifest::Manifest;
-use crate::error::Result;
-use std::io::BufRead;
-use std::sync::atomic::AtomicBool;
-pub struct Running {
-    child: std::process::Child,
-    url: String,
-    line: String,
-    port: u16,
-}
+//! A target as a running program: started on a free port, ready, watched, stopped.
+
+use super::address::Endpoint;
+use super::keep::{Kept, Order};
+use super::manifest::{Manifest, Ready, SELF};
+use super::{port, program, ready, setup};
+use crate::error::{Error, Result};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Another program may take the port between our look and the target's start.
+const ATTEMPTS: usize = 3;
+/// Pause between two looks whether a target is ready.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// What to start and where.
 pub struct Launch<'a> {
+    /// The target.
     pub manifest: &'a Manifest,
+    /// Its CPUs.
     pub cpus: &'a [usize],
+    /// Set when the user wants to stop.
     pub interrupt: &'a AtomicBool,
 }
-pub fn start_all(l: &[Launch]) -> Result<Vec<Running>> {
-    Ok(l.iter()
-        .map(|l| {
-            let port =
-                std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let f = |s: &String| s.replace("{port}", &port.to_string());
-            let c: Vec<String> = l.manifest.command.as_ref().unwrap().iter().map(f).collect();
-            let mut child = std::process::Command::new("taskset")
-                .arg("-c")
-                .arg(l.cpus[0].to_string())
-                .args(&c)
-                .stdout(std::process::Stdio::piped())
-                .spawn()
-                .unwrap();
-            let mut line = String::new();
-            std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-            Running { child, url: f(&l.manifest.url), line, port }
-        })
-        .collect())
+
+/// A target that takes events. Dropping it ends its whole process tree.
+pub struct Running {
+    /// None when the server was already running and is not ours.
+    kept: Option<Kept>,
+    url: String,
+    address: SocketAddr,
 }
+
+/// Starts targets and waits until all are ready. When one fails, none is left running.
+pub fn start_all(launches: &[Launch<'_>]) -> Result<Vec<Running>> {
+    // All begin before the first is waited for: a slow start is paid once.
+    let mut starting = launches.iter().map(Starting::begin).collect::<Result<Vec<_>>>()?;
+    for one in &mut starting {
+        one.wait()?;
+    }
+    Ok(starting.into_iter().map(|one| one.running).collect())
+}
+
+struct Starting<'a> {
+    launch: &'a Launch<'a>,
+    running: Running,
+    began: Instant,
+    attempt: usize,
+}
+
+impl<'a> Starting<'a> {
+    fn begin(launch: &'a Launch<'a>) -> Result<Starting<'a>> {
+        let running = start(launch)?;
+        Ok(Starting { launch, running, began: Instant::now(), attempt: 1 })
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        let manifest = self.launch.manifest;
+        loop {
+            if self.launch.interrupt.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            let Some(kept) = &mut self.running.kept else { return Ok(()) };
+            match kept.ended() {
+                Some(Err(why)) => return Err(cannot_execute(manifest, &why)),
+                Some(Ok(how)) => self.again(&how)?,
+                None if ready::is_ready(&manifest.ready, self.running.address, kept.output()) => {
+                    return Ok(());
+                }
+                None if self.began.elapsed() > manifest.ready_timeout => {
+                    return Err(never_ready(manifest, &self.running));
+                }
+                None => std::thread::sleep(LOOK_AGAIN),
+            }
+        }
+    }
+
+    /// It ended before it was ready: once more if its port was taken meanwhile.
+    fn again(&mut self, how: &str) -> Result<()> {
+        let manifest = self.launch.manifest;
+        let tail = self.running.kept.as_ref().map(Kept::last_words).unwrap_or_default();
+        let taken = tail.to_lowercase().contains("in use") || tail.contains("EADDRINUSE");
+        if taken && manifest.url.contains("{port}") && self.attempt < ATTEMPTS {
+            self.attempt += 1;
+            self.running = start(self.launch)?;
+            self.began = Instant::now();
+            return Ok(());
+        }
+        Err(Error::target(format!(
+            "target {} {how} before it was ready{}\ntry it by hand: {}",
+            manifest.name,
+            said(&tail),
+            by_hand(manifest)
+        )))
+    }
+}
+
+fn start(launch: &Launch<'_>) -> Result<Running> {
+    let manifest = launch.manifest;
+    let fixed = !manifest.url.contains("{port}");
+    let port = match fixed {
+        true => 0,
+        false => port::free().ok_or_else(|| {
+            Error::harness("no free TCP port from 10000 upwards: end programs that hold them")
+        })?,
+    };
+    let fill = |text: &String| text.replace("{port}", &port.to_string());
+    let url = fill(&manifest.url);
+    let unusable =
+        |why: String| Error::target(format!("target {}: url {url}: {why}", manifest.name));
+    let endpoint = Endpoint::parse(&url).map_err(unusable)?;
+    let addresses = endpoint.addresses().map_err(|e| {
+        unusable(format!("cannot find host {}: {e}; check the name", endpoint.host))
+    })?;
+    let Some(words) = &manifest.command else {
+        return running_already(url.clone(), &addresses).map_err(unusable);
+    };
+    if fixed && !port::is_free(endpoint.port) {
+        return Err(unusable(format!(
+            "port {} is in use, so the target cannot listen there: end the program that holds it, or \
+             write {{port}} in command and url",
+            endpoint.port
+        )));
+    }
+    let mut words: Vec<String> = words.iter().map(fill).collect();
+    if words[0] == SELF {
+        words[0] = program().to_string_lossy().into_owned();
+    }
+    let folder = setup::folder(manifest)?;
+    let order = Order {
+        words: &words,
+        cpus: launch.cpus,
+        folder: folder.as_deref(),
+        env: &manifest.env,
+        wanted: match &manifest.ready {
+            Ready::Line(text) => Some(text),
+            _ => None,
+        },
+    };
+    let kept = Kept::start(&order).map_err(|e| {
+        let place = folder.as_ref().map_or(String::new(), |f| format!(" in {}", f.display()));
+        Error::harness(format!("cannot start a process for target {}{place}: {e}", manifest.name))
+    })?;
+    Ok(Running { kept: Some(kept), url, address: addresses[0] })
+}
+
+/// A server that is not ours must answer at once.
+fn running_already(url: String, addresses: &[SocketAddr]) -> std::result::Result<Running, String> {
+    let connects =
+        |a: &&SocketAddr| std::net::TcpStream::connect_timeout(a, Duration::from_secs(5)).is_ok();
+    match addresses.iter().find(connects) {
+        Some(address) => Ok(Running { kept: None, url, address: *address }),
+        None => Err("nothing accepts connections there: start the server first".to_owned()),
+    }
+}
+
+fn cannot_execute(manifest: &Manifest, why: &str) -> Error {
+    let program = manifest.command.as_ref().and_then(|c| c.first()).map_or("", String::as_str);
+    Error::target(format!(
+        "target {}: cannot execute \"{program}\": {why}; check its command: {}",
+        manifest.name,
+        by_hand(manifest)
+    ))
+}
+
+fn never_ready(manifest: &Manifest, running: &Running) -> Error {
+    let waited_for = match &manifest.ready {
+        Ready::Tcp => format!("nothing accepts connections at {}", running.address),
+        Ready::Http(path) => format!("GET {path} at {} is not answered with 2xx", running.address),
+        Ready::Line(text) => format!("it did not print \"{text}\""),
+    };
+    Error::target(format!(
+        "target {} was not ready after {}: {waited_for}{}\ncheck ready and {{port}} in its \
+         description, or raise ready_timeout",
+        manifest.name,
+        crate::units::nanos_text(manifest.ready_timeout.as_nanos() as f64),
+        said(&running.output_tail())
+    ))
+}
+
+fn said(tail: &str) -> String {
+    match tail.trim() {
+        "" => "; it printed nothing".to_owned(),
+        tail => format!("; its last lines:\n  {}", tail.replace('\n', "\n  ")),
+    }
+}
+
+/// What a person types to see the trouble.
+fn by_hand(manifest: &Manifest) -> String {
+    let line = manifest.command_line().replace("'{port}'", "8080").replace("{port}", "8080");
+    match setup::folder(manifest) {
+        Ok(Some(folder)) => format!("cd {} && {line}", folder.display()),
+        _ => line,
+    }
+}
+
 impl Running {
+    /// Where events go.
     pub fn url(&self) -> &str {
         &self.url
     }
-    pub fn address(&self) -> std::net::SocketAddr {
-        ([127, 0, 0, 1], self.port).into()
+
+    /// The socket address behind the url.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
+
+    /// Its processes; none when it is not ours.
     pub fn pids(&self) -> Vec<u32> {
-        vec![self.child.id()]
+        self.kept.as_ref().map(Kept::pids).unwrap_or_default()
     }
+
+    /// True when we started it.
     pub fn is_ours(&self) -> bool {
-        true
+        self.kept.is_some()
     }
+
+    /// How it ended, with its last lines, if it did.
     pub fn exited(&mut self) -> Option<String> {
-        self.child.try_wait().unwrap().map(|s| s.to_string())
+        let kept = self.kept.as_mut()?;
+        let how = kept.ended()?.unwrap_or_else(|why| format!("could not be executed: {why}"));
+        Some(format!("{how}{}", said(&kept.last_words())))
     }
+
+    /// The last lines it printed.
     pub fn output_tail(&self) -> String {
-        self.line.clone()
+        self.kept.as_ref().map(|k| k.output().tail()).unwrap_or_default()
     }
-    pub fn freeze(&self) -> std::io::Result<()> {
-        std::process::Command::new("kill")
-            .args(["-STOP", &self.child.id().to_string()])
-            .status()
-            .map(drop)
+
+    /// Stops all of its processes where they are (SIGSTOP).
+    pub fn freeze(&self) -> io::Result<()> {
+        self.signal(Signal::STOP)
     }
-    pub fn thaw(&self) -> std::io::Result<()> {
-        std::process::Command::new("kill")
-            .args(["-CONT", &self.child.id().to_string()])
-            .status()
-            .map(drop)
+
+    /// Lets them go on (SIGCONT).
+    pub fn thaw(&self) -> io::Result<()> {
+        self.signal(Signal::CONT)
     }
-    pub fn stop(mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        let pids = self.pids();
+        for pid in pids.iter().filter_map(|pid| Pid::from_raw(*pid as i32)) {
+            match kill_process(pid, signal) {
+                Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
-}
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+
+    /// Ends its process tree and waits until it is gone.
+    pub fn stop(self) {
+        drop(self);
     }
 }

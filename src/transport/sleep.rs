@@ -18,7 +18,9 @@ impl Timer {
     pub fn new() -> io::Result<Timer> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        Ok(Timer(AsyncFd::new(fd)?))
+        // SAFETY: the timer owns its descriptor, which stays open and the same until it is dropped.
+        let registered = unsafe { AsyncFd::register(fd) };
+        Ok(Timer(registered.map_err(io::Error::from)?))
     }
 
     /// Arms it for an instant of the monotonic clock in ns; one in the past fires at once.

@@ -16,9 +16,9 @@ use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode, Uri, Version};
 use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 /// Longest piece of a wrong answer that is kept to show what came back.
 const SHOWN_BYTES: usize = 120;
@@ -44,33 +44,36 @@ impl Client for Webhook {
 
     async fn carry(self, feed: Feed, ledger: Rc<Ledger>) -> Result<(), Fault> {
         let Webhook { dial, mut sender, connection, stamps } = self;
-        let mut connection = pin!(connection);
+        let mut connection = pin!(Some(connection));
         let mut requests = pin!(send_all(&dial, &mut sender, &stamps, &feed, &ledger));
-        let mut ended = None;
-        // One task drives both halves. When the connection ends, the request in the air still
-        // gets its verdict from hyper before the slot is given up.
+        // One task drives both halves. When the connection ends it is dropped at once: only then
+        // does the sender learn of it, and the request in the air gets its verdict from hyper.
         poll_fn(|cx| {
-            if ended.is_none()
-                && let Poll::Ready(end) = connection.as_mut().poll(cx)
-            {
-                ended = Some(end);
-            }
-            match requests.as_mut().poll(cx) {
-                Poll::Ready(done) => Poll::Ready(done),
-                Poll::Pending => {
-                    // The request just queued must reach the socket in this very poll.
-                    if ended.is_none()
-                        && let Poll::Ready(end) = connection.as_mut().poll(cx)
-                    {
-                        ended = Some(end);
-                        cx.waker().wake_by_ref();
-                    }
-                    Poll::Pending
+            let mut ended = drive(connection.as_mut(), cx);
+            loop {
+                if let Poll::Ready(done) = requests.as_mut().poll(cx) {
+                    return Poll::Ready(done);
+                }
+                // The request just queued must reach the socket in this very poll.
+                let was_open = !ended;
+                ended = drive(connection.as_mut(), cx);
+                if !(was_open && ended) {
+                    return Poll::Pending;
                 }
             }
         })
         .await
     }
+}
+
+/// Drives an open connection; true once it has ended and was dropped.
+fn drive<C: Future>(mut connection: Pin<&mut Option<C>>, cx: &mut Context<'_>) -> bool {
+    let Some(open) = connection.as_mut().as_pin_mut() else { return true };
+    let ended = open.poll(cx).is_ready();
+    if ended {
+        connection.set(None);
+    }
+    ended
 }
 
 async fn send_all(

@@ -1,0 +1,62 @@
+//! Where a value was written, for error messages.
+
+use crate::error::{Error, Result};
+use std::fmt;
+use toml::de::{DeTable, DeValue};
+
+/// `file:line:column`, or the option on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl Origin {
+    /// On the command line, or a file as a whole.
+    pub fn named(text: &str) -> Origin {
+        Origin(text.to_owned())
+    }
+
+    /// The character at `offset` bytes into a file's text; lines and columns count from 1.
+    pub fn at(file: &str, text: &str, offset: usize) -> Origin {
+        let before = &text[..text.floor_char_boundary(offset)];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
+        Origin(format!("{file}:{line}:{column}"))
+    }
+
+    /// A usage error at this place.
+    pub fn error(&self, what: impl fmt::Display) -> Error {
+        Error::usage(format!("{}: {what}", self.0))
+    }
+}
+
+/// Reads TOML whose keys and values know where they stand; what is no TOML is refused with its place.
+pub fn read_toml<'a>(file: &str, text: &'a str) -> Result<DeTable<'a>> {
+    let table = DeTable::parse(text).map_err(|e| {
+        let offset = e.span().map_or(0, |s| s.start);
+        Origin::at(file, text, offset).error(format!("not TOML: {}", e.message()))
+    })?;
+    Ok(table.into_inner())
+}
+
+/// What kind of value this is, in words.
+pub fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_count_lines_and_characters_from_one() {
+        let text = "a = 1\nö = = 2\n";
+        let error = read_toml("x.toml", text).unwrap_err().to_string();
+        assert!(error.starts_with("x.toml:2:5: not TOML"), "{error}");
+    }
+}

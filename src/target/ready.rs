@@ -1,0 +1,31 @@
+//! Whether a target that was started takes events yet.
+
+use super::manifest::Ready;
+use super::output::Output;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// A server on this machine that does not accept within this is not ready.
+const CONNECT: Duration = Duration::from_millis(200);
+/// A health check may do some work before it answers.
+const ANSWER: Duration = Duration::from_secs(2);
+
+pub(super) fn is_ready(ready: &Ready, address: SocketAddr, output: &Output) -> bool {
+    match ready {
+        Ready::Line(_) => output.seen(),
+        Ready::Tcp => TcpStream::connect_timeout(&address, CONNECT).is_ok(),
+        Ready::Http(path) => answers(address, path).unwrap_or(false),
+    }
+}
+
+/// One GET; every 2xx is healthy.
+fn answers(address: SocketAddr, path: &str) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect_timeout(&address, CONNECT)?;
+    stream.set_read_timeout(Some(ANSWER))?;
+    stream.set_write_timeout(Some(ANSWER))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut status = [0; 10];
+    stream.read_exact(&mut status)?;
+    Ok(status.starts_with(b"HTTP/1.") && status[8..] == *b" 2")
+}

@@ -1,0 +1,229 @@
+//! Prepares targets that need it, once: shipped ones in the user's cache directory.
+
+use super::keep::{Kept, Order};
+use super::manifest::{Files, Manifest};
+use crate::error::{Error, Result};
+use include_dir::Dir;
+use std::fs::{self, File, TryLockError};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Pause between two looks at a command or a lock.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Programs that set-ups start, and the packages of Debian and Ubuntu that hold them.
+const PACKAGES: [(&str, &str); 5] = [
+    ("python3", "python3 python3-venv"),
+    ("pip", "python3-pip"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+    ("cargo", "cargo"),
+];
+
+/// The folder a target runs in; none for this program's own servers. Nothing is created.
+pub(super) fn folder(manifest: &Manifest) -> Result<Option<PathBuf>> {
+    let base = match &manifest.files {
+        Files::None => return Ok(None),
+        Files::Own(folder) => folder.clone(),
+        Files::Shipped(dir) => cache()?.join(name_of(manifest, |hash| hash_files(dir, hash))),
+    };
+    Ok(Some(manifest.cwd.as_ref().map_or(base.clone(), |cwd| base.join(cwd))))
+}
+
+/// Prepares the target if that was not done yet. `say` hears what is done.
+///
+/// Two runs at once wait for one another. What was begun and not finished is begun anew.
+pub fn ensure(
+    manifest: &Manifest,
+    interrupt: &AtomicBool,
+    say: &mut dyn FnMut(&str),
+) -> Result<()> {
+    let key = match &manifest.files {
+        Files::None => return Ok(()),
+        Files::Own(_) if manifest.setup.is_empty() => return Ok(()),
+        Files::Own(folder) => name_of(manifest, |hash| folder.hash(hash)),
+        Files::Shipped(dir) => name_of(manifest, |hash| hash_files(dir, hash)),
+    };
+    let cache = cache()?;
+    let unusable = |e: io::Error| {
+        Error::harness(format!(
+            "cannot use the cache directory {}: {e}; name another in XDG_CACHE_HOME",
+            cache.display()
+        ))
+    };
+    fs::create_dir_all(&cache).map_err(unusable)?;
+    let done = cache.join(format!("{key}.complete"));
+    let lock = File::create(cache.join(format!("{key}.lock"))).map_err(unusable)?;
+    wait_for(&lock, interrupt, &mut || {
+        say(&format!("{} is being set up by another run", manifest.name))
+    })?;
+    let folder = folder(manifest)?.unwrap_or_default();
+    if done.exists() && works(manifest, &folder) {
+        return Ok(());
+    }
+    if let Files::Shipped(dir) = &manifest.files {
+        let _not_there = fs::remove_file(&done);
+        unpack(dir, &cache.join(&key)).map_err(unusable)?;
+    }
+    for command in &manifest.setup {
+        say(&format!("setting up {} (once): {command}", manifest.name));
+        run(manifest, command, &folder, interrupt)?;
+    }
+    fs::write(&done, "").map_err(unusable)
+}
+
+fn cache() -> Result<PathBuf> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+    cache.map(|c| c.join("pushbench").join("targets")).ok_or_else(|| {
+        Error::harness(
+            "there is no HOME to keep set-up targets in: set XDG_CACHE_HOME to a directory",
+        )
+    })
+}
+
+/// Changed files or commands are another target.
+fn name_of(manifest: &Manifest, more: impl FnOnce(&mut DefaultHasher)) -> String {
+    let mut hash = DefaultHasher::new();
+    manifest.setup.hash(&mut hash);
+    more(&mut hash);
+    format!("{}-{:016x}", manifest.name, hash.finish())
+}
+
+fn hash_files(dir: &Dir<'_>, hash: &mut DefaultHasher) {
+    for file in dir.files() {
+        file.path().hash(hash);
+        file.contents().hash(hash);
+    }
+    dir.dirs().for_each(|sub| hash_files(sub, hash));
+}
+
+/// A virtual environment breaks when the Python it was made with is gone.
+fn works(manifest: &Manifest, folder: &Path) -> bool {
+    let program = manifest.command.as_ref().and_then(|c| c.first());
+    program.is_none_or(|p| !p.contains('/') || folder.join(p).exists())
+}
+
+fn unpack(dir: &Dir<'_>, to: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(to) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => fs::create_dir_all(to)?,
+    }
+    let base = dir.path();
+    let mut folders = vec![dir];
+    while let Some(dir) = folders.pop() {
+        for file in dir.files() {
+            let path = to.join(file.path().strip_prefix(base).unwrap_or(file.path()));
+            fs::create_dir_all(path.parent().unwrap_or(to))?;
+            fs::write(path, file.contents())?;
+        }
+        folders.extend(dir.dirs());
+    }
+    Ok(())
+}
+
+fn wait_for(lock: &File, interrupt: &AtomicBool, waiting: &mut dyn FnMut()) -> Result<()> {
+    let mut said = false;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => {
+                if !std::mem::replace(&mut said, true) {
+                    waiting();
+                }
+                pause(interrupt)?;
+            }
+            Err(TryLockError::Error(e)) => {
+                return Err(Error::harness(format!("cannot lock the cache directory: {e}")));
+            }
+        }
+    }
+}
+
+fn pause(interrupt: &AtomicBool) -> Result<()> {
+    if interrupt.load(Ordering::Relaxed) {
+        return Err(Error::Interrupted);
+    }
+    std::thread::sleep(LOOK_AGAIN);
+    Ok(())
+}
+
+fn run(manifest: &Manifest, command: &str, folder: &Path, interrupt: &AtomicBool) -> Result<()> {
+    let name = &manifest.name;
+    let words = shell_words::split(command).unwrap_or_default();
+    let Some(program) = words.first() else { return Ok(()) };
+    if !program.contains('/') && !on_path(program) {
+        return Err(Error::target(format!(
+            "setting up {name} needs {program}, which is not installed{}",
+            package(program)
+        )));
+    }
+    let order =
+        Order { words: &words, cpus: &[], folder: Some(folder), env: &manifest.env, wanted: None };
+    let mut kept = Kept::start(&order)
+        .map_err(|e| Error::harness(format!("setting up {name} in {}: {e}", folder.display())))?;
+    let how = loop {
+        match kept.ended() {
+            Some(Ok(how)) if how == "exited with code 0" => return Ok(()),
+            Some(Ok(how)) => break format!("\"{command}\" {how}"),
+            Some(Err(why)) => break format!("cannot execute \"{program}\": {why}"),
+            None => pause(interrupt)?,
+        }
+    };
+    let tail = kept.last_words();
+    Err(Error::target(format!(
+        "setting up {name} failed: {how}{}\n  {}\ntry it by hand: cd {} && {command}",
+        remedy(&tail),
+        tail.replace('\n', "\n  "),
+        folder.display()
+    )))
+}
+
+/// Known causes and what to do about them.
+fn remedy(tail: &str) -> &'static str {
+    let has = |text: &str| tail.contains(text);
+    if has("ensurepip is not") || has("No module named venv") || has("No module named ensurepip") {
+        "; Python's venv module is missing: install it (Debian, Ubuntu: sudo apt install python3-venv)"
+    } else if has("NewConnectionError") || has("Temporary failure in name resolution") {
+        "; the package index cannot be reached: check the network, or name a mirror in PIP_INDEX_URL"
+    } else if has("No space left") {
+        "; the disk is full"
+    } else {
+        ""
+    }
+}
+
+fn package(program: &str) -> String {
+    PACKAGES.iter().find(|(name, _)| *name == program).map_or(String::new(), |(_, package)| {
+        format!(": install it (Debian, Ubuntu: sudo apt install {package})")
+    })
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_causes_have_a_remedy() {
+        for (text, wanted) in [
+            (
+                "The virtual environment was not created successfully because ensurepip is not\navailable.",
+                "python3-venv",
+            ),
+            ("/usr/bin/python3: No module named venv", "python3-venv"),
+            ("Temporary failure in name resolution", "PIP_INDEX_URL"),
+        ] {
+            assert!(remedy(text).contains(wanted), "{text}");
+        }
+        assert_eq!(remedy("SyntaxError"), "");
+        assert!(package("python3").contains("apt install python3 "));
+    }
+}
