@@ -21,6 +21,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod schedule;
+pub mod selftest;
 pub mod stats;
 pub mod suggest;
 pub mod target;

@@ -81,6 +81,7 @@ impl Pair<'_> {
 
     fn compare(&self) -> Comparison {
         let values = Values::of(&self.trials.valid, self.candidate, self.metric.value);
+        let values = values.filter(|_| !self.falls_behind());
         let ratio = values.as_ref().and_then(|v| v.ratio(CONFIDENCE));
         let difference = values
             .as_ref()
@@ -109,11 +110,12 @@ impl Pair<'_> {
     ) -> (Verdict, Option<String>) {
         let cannot = |why: String| (Verdict::Inconclusive, Some(why));
         let pair = [&self.arms[0], &self.arms[self.candidate]];
-        let latency = matches!(self.metric.family, Family::Latency { .. });
         if self.trials.valid.is_empty() {
             return (Verdict::Invalid, Some("no valid block".to_owned()));
         }
-        if latency && let Some(arm) = pair.iter().find(|a| a.overloaded) {
+        if self.falls_behind()
+            && let Some(arm) = pair.iter().find(|a| a.overloaded)
+        {
             return (Verdict::Overloaded, Some(format!("{} fell behind", arm.arm)));
         }
         if let Some(why) = self.driver_bound() {
@@ -146,6 +148,13 @@ impl Pair<'_> {
         values
             .ratio(EQUIVALENCE_CONFIDENCE)
             .is_some_and(|r| r.low > 1.0 / (1.0 + region) && r.high < 1.0 + region)
+    }
+
+    /// Law 7: the latency of an arm that falls behind is the length of the trial, and no property of
+    /// the arm: it is not put beside another.
+    fn falls_behind(&self) -> bool {
+        let latency = matches!(self.metric.family, Family::Latency { .. });
+        latency && (self.arms[0].overloaded || self.arms[self.candidate].overloaded)
     }
 
     /// Law 10: with the driver at its limit a throughput is only a lower bound.

@@ -161,7 +161,7 @@ pub struct Events {
 pub struct Connections {
     /// All that were opened.
     pub opened: u64,
-    /// Per event sent, the warm ones apart.
+    /// Per event sent, the warm ones included.
     pub per_event: Option<f64>,
 }
 

@@ -115,7 +115,7 @@ fn note(
 
 fn latency_claim(c: &Comparison, what: &str) -> Option<String> {
     let difference = c.difference?;
-    let small = if c.matters { "" } else { ", too little to matter" };
+    let small = if c.matters { "" } else { " (too little to matter)" };
     let by = units::nanos_text(difference.abs());
     match c.verdict {
         Verdict::Better => Some(format!("answers {by} sooner at {what}{small}")),
@@ -127,7 +127,7 @@ fn latency_claim(c: &Comparison, what: &str) -> Option<String> {
 
 fn relative_claim(c: &Comparison, what: &str, more: &str, less: &str) -> Option<String> {
     let ratio = c.ratio?;
-    let small = if c.matters { "" } else { ", too little to matter" };
+    let small = if c.matters { "" } else { " (too little to matter)" };
     let percent = (ratio - 1.0).abs() * 100.0;
     let by = if ratio > 2.0 {
         format!("{ratio:.1}× the")

@@ -82,10 +82,14 @@ fn bytes_per_event(a: &ArmFigures) -> String {
     }
 }
 
+/// From here on connections are a cost of each event; below, a number of the trial.
+const SOME_PER_EVENT: f64 = 0.1;
+
+/// Per event where events pay for them, else per trial.
 fn connections(a: &ArmFigures) -> String {
     let valid = (a.trials - a.invalid) as u64;
     match a.connections.per_event {
-        Some(per_event) if per_event >= 0.005 => format!("{per_event:.2} per event"),
+        Some(per_event) if per_event >= SOME_PER_EVENT => format!("{per_event:.2} per event"),
         _ if valid > 0 => (a.connections.opened / valid).to_string(),
         _ => NONE.into(),
     }

@@ -1,6 +1,6 @@
 //! Our side of a [`keeper`](super::keeper): starts a command under one and hears how it goes.
 
-use super::keeper::{ENDED, FAILED, STARTED, SUBCOMMAND};
+use super::keeper::{ENDED, FAILED, SUBCOMMAND};
 use super::output::Output;
 use super::program;
 use super::tree::descendants;
@@ -60,11 +60,6 @@ impl Kept {
     /// The processes of the tree, the keeper excluded.
     pub fn pids(&self) -> Vec<u32> {
         descendants(self.keeper.id())
-    }
-
-    /// The command's own process, once it is started.
-    pub fn pid(&self) -> Option<u32> {
-        self.news.tail().lines().find_map(|line| line.strip_prefix(STARTED)?.parse().ok())
     }
 
     /// How it ended, if it did: `exited with code 1`; or why it could not be executed.

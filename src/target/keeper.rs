@@ -23,8 +23,6 @@ use std::time::{Duration, Instant};
 
 /// The hidden subcommand.
 pub(super) const SUBCOMMAND: &str = "__keep";
-/// First word of the line that names the target's process id.
-pub(super) const STARTED: &str = "started ";
 /// First word of the line that says why the target could not be executed.
 pub(super) const FAILED: &str = "failed ";
 /// First word of the line that says how the target ended.
@@ -75,7 +73,6 @@ fn keep(args: &[OsString]) -> io::Result<()> {
             return Ok(());
         }
     };
-    say(&format!("{STARTED}{}", child.as_raw_nonzero()));
     watch(child, &wake)?;
     end_tree();
     Ok(())

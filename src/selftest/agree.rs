@@ -1,0 +1,108 @@
+//! An arm against itself, and one design of blocks against the other.
+
+use super::{Lab, Line, load};
+use crate::error::Result;
+use crate::record::metrics;
+use crate::record::trial::Trial;
+use crate::scenario::Arrivals;
+use crate::stats::{Interval, paired_ratio};
+use crate::transport::Transport;
+use std::time::Duration;
+
+pub const ABOUT: &str = "an arm against itself differs by nothing, and sliced blocks give the ratio that sequential ones give";
+
+const RATE: f64 = 2_000.0;
+const SLICE: Duration = Duration::from_millis(10);
+const WARMUP_MS: u64 = 100;
+const MEASURED_MS: u64 = 400;
+const SLICED_BLOCKS: usize = 10;
+const SEQUENTIAL_BLOCKS: usize = 8;
+/// Fewer valid blocks say nothing (law 4 allows 8, two may be voided here).
+const FEWEST: usize = 6;
+/// At 95 % one honest self-test in five would cry wolf over its metrics.
+const CONFIDENCE: f64 = 0.999;
+const METRICS: [&str; 3] = ["response.p50", "service.p50", "target_usage.cpu_ns_per_event"];
+
+pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
+    let sliced = sliced(lab)?;
+    let sequential = sequential(lab)?;
+    let mut lines = Vec::new();
+    for name in METRICS {
+        let null = interval(&sliced, 1, 2, name);
+        lines.push(Line {
+            what: format!("websocket against itself: {name}"),
+            measured: shown(null.as_ref()),
+            theory: "×1 within the 99.9 % interval".to_owned(),
+            ok: null.is_some_and(|i| i.low <= 1.0 && 1.0 <= i.high),
+        });
+    }
+    for name in METRICS {
+        let (one, other) = (interval(&sliced, 0, 1, name), interval(&sequential, 0, 1, name));
+        lines.push(Line {
+            what: format!("websocket against webhook, sliced: {name}"),
+            measured: shown(one.as_ref()),
+            theory: format!("sequential {}", shown(other.as_ref())),
+            ok: one.zip(other).is_some_and(|(a, b)| a.overlaps(&b)),
+        });
+    }
+    Ok(lines)
+}
+
+/// Blocks of webhook, websocket and websocket again.
+fn sliced(lab: &Lab<'_>) -> Result<Vec<Vec<Trial>>> {
+    let arms = [Transport::Webhook, Transport::Websocket, Transport::Websocket];
+    let mut blocks = Vec::new();
+    for block in 0..SLICED_BLOCKS {
+        let members = arms.iter().enumerate().map(|(i, t)| lab.member(i, *t, None)).collect();
+        let lab = Lab { seed: lab.seed + block as u64, ..*lab };
+        let load = load(Arrivals::Poisson, Some(RATE), WARMUP_MS, MEASURED_MS);
+        blocks.push(lab.measure(&lab.stretch(members, load, Some(SLICE)))?);
+    }
+    Ok(blocks)
+}
+
+/// Blocks of webhook and websocket, one alive at a time, in alternating order.
+fn sequential(lab: &Lab<'_>) -> Result<Vec<Vec<Trial>>> {
+    let mut blocks = Vec::new();
+    for block in 0..SEQUENTIAL_BLOCKS {
+        let lab = Lab { seed: lab.seed + block as u64, ..*lab };
+        let mut arms = [Transport::Webhook, Transport::Websocket];
+        if block % 2 == 1 {
+            arms.reverse();
+        }
+        let mut trials = Vec::new();
+        for transport in arms {
+            let load = load(Arrivals::Poisson, Some(RATE), WARMUP_MS, MEASURED_MS);
+            let arm = usize::from(transport == Transport::Websocket);
+            let member = lab.member(arm, transport, None);
+            trials.push(lab.measure_one(&lab.stretch(vec![member], load, None))?);
+        }
+        trials.sort_by_key(|t| t.arm);
+        blocks.push(trials);
+    }
+    Ok(blocks)
+}
+
+/// The interval of a metric's ratio over the blocks whose every trial is valid.
+fn interval(
+    blocks: &[Vec<Trial>],
+    baseline: usize,
+    candidate: usize,
+    name: &str,
+) -> Option<Interval> {
+    let metric = metrics::named(name)?;
+    let valid: Vec<&Vec<Trial>> = blocks.iter().filter(|b| b.iter().all(Trial::is_valid)).collect();
+    if valid.len() < FEWEST {
+        return None;
+    }
+    let side =
+        |arm: usize| valid.iter().map(|b| (metric.value)(&b[arm])).collect::<Option<Vec<f64>>>();
+    paired_ratio(&side(baseline)?, &side(candidate)?, CONFIDENCE)
+}
+
+fn shown(interval: Option<&Interval>) -> String {
+    match interval {
+        Some(i) => format!("×{:.3} [{:.3}, {:.3}]", i.estimate, i.low, i.high),
+        None => "too few valid blocks".to_owned(),
+    }
+}

@@ -1,0 +1,166 @@
+//! A target stopped for a second: who waited how long is known in advance.
+
+use super::{Lab, Line, load, unusable};
+use crate::drive::block::Freeze;
+use crate::error::Result;
+use crate::record::histogram::Hist;
+use crate::record::trial::Trial;
+use crate::scenario::{Arrivals, Load};
+use crate::schedule::Schedule;
+use crate::stats::queue::{Stop, responses};
+use crate::transport::Transport;
+
+pub const ABOUT: &str = "a target stopped for 1 s of 5 s at a constant rate: events due meanwhile wait for its end, \
+     and the response says so, though hardly a service time does";
+
+/// Later than any answer of a target that runs, on a machine that stalls.
+const LATE_NS: u64 = 10_000_000;
+/// At most this part of what the target can do, so that nothing but the stop queues.
+const SHARE_OF_CAPACITY: f64 = 0.02;
+/// More events would not sharpen the figure.
+const HIGHEST_RATE: f64 = 200.0;
+const WARMUP_MS: u64 = 300;
+const MEASURED_MS: u64 = 5_000;
+/// The stop begins this long after the warm-up.
+const STOP_AFTER_NS: u64 = 2_000_000_000;
+const STOP_NS: u64 = 1_000_000_000;
+/// Largest gap between measured and computed distribution: a stall of the machine of 100 ms makes
+/// 2 % of 5 s late that theory has in time.
+const ALLOWED_GAP: f64 = 0.03;
+
+pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for transport in [Transport::Webhook, Transport::Websocket] {
+        lines.extend(freeze(lab, transport)?);
+    }
+    Ok(lines)
+}
+
+fn freeze(lab: &Lab<'_>, transport: Transport) -> Result<Vec<Line>> {
+    let name = transport.name();
+    let closed = load(Arrivals::Closed, None, 50, 250);
+    let flat_out =
+        lab.measure_one(&lab.stretch(vec![lab.member(0, transport, None)], closed, None))?;
+    let capacity = flat_out.events.acknowledged as f64 / (flat_out.window_ns as f64 / 1e9);
+    if capacity < 100.0 {
+        let few = format!("{capacity:.0} events/s");
+        let theory = "at least 100/s".to_owned();
+        return Ok(vec![Line {
+            what: format!("{name}: capacity"),
+            measured: few,
+            theory,
+            ok: false,
+        }]);
+    }
+    let rate = (capacity * SHARE_OF_CAPACITY).min(HIGHEST_RATE).floor();
+    let load = load(Arrivals::Constant, Some(rate), WARMUP_MS, MEASURED_MS);
+    let warmup = load.warmup.as_nanos() as u64;
+    let from = warmup + STOP_AFTER_NS;
+    let mut stretch = lab.stretch(vec![lab.member(0, transport, None)], load.clone(), None);
+    stretch.freeze = Some(Freeze { at: from, length: STOP_NS });
+    let trial = lab.measure_one(&stretch)?;
+    if let Some(line) = unusable(name, &trial) {
+        return Ok(vec![line]);
+    }
+    let stop = Stop {
+        from,
+        until: from + STOP_NS,
+        service_ns: trial.service.quantile(0.5).unwrap_or(0),
+        drain_gap_ns: (1e9 / capacity) as u64,
+    };
+    Ok(compare(name, &trial, &computed(&load, lab.seed, &stop), trial.slots))
+}
+
+/// The responses that theory gives the measured events, ascending.
+fn computed(load: &Load, seed: u64, stop: &Stop) -> Vec<u64> {
+    let warmup = load.warmup.as_nanos() as u64;
+    let due: Vec<u64> =
+        Schedule::new(load, seed, 0, 1).into_iter().flatten().map(|d| d.at).collect();
+    let all = responses(&due, stop);
+    let measured = due.iter().zip(all).filter(|(due, _)| **due >= warmup);
+    let mut measured: Vec<u64> = measured.map(|(_, response)| response).collect();
+    measured.sort_unstable();
+    measured
+}
+
+fn compare(name: &str, trial: &Trial, theory: &[u64], slots: u64) -> Vec<Line> {
+    let n = theory.len() as f64;
+    let late = theory.iter().filter(|r| **r > LATE_NS).count() as f64;
+    let (share, expected) = (late_share(&trial.response), late / n);
+    let gap = largest_gap(&trial.response, theory);
+    let quantile = |q: f64| theory[((n * q) as usize).min(theory.len() - 1)];
+    let ms = |ns: u64| format!("{:.0} ms", ns as f64 / 1e6);
+    // Only the events that were being served, one a connection, have a long service time.
+    let hidden = late.min(slots as f64) / n;
+    let service = late_share(&trial.service);
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    vec![
+        Line {
+            what: format!("{name}: responses over 10 ms"),
+            measured: percent(share),
+            theory: format!("{} ± {}", percent(expected), percent(ALLOWED_GAP)),
+            ok: (share - expected).abs() <= ALLOWED_GAP,
+        },
+        Line {
+            what: format!("{name}: response p90, max"),
+            measured: format!(
+                "{}, {}",
+                ms(trial.response.quantile(0.9).unwrap_or(0)),
+                ms(trial.response.max().unwrap_or(0))
+            ),
+            theory: format!("{}, {}", ms(quantile(0.9)), ms(quantile(1.0))),
+            ok: true,
+        },
+        Line {
+            what: format!("{name}: distance of the distributions"),
+            measured: percent(gap),
+            theory: format!("0 + {}", percent(ALLOWED_GAP)),
+            ok: gap <= ALLOWED_GAP,
+        },
+        Line {
+            what: format!("{name}: service times over 10 ms"),
+            measured: percent(service),
+            theory: format!("{}: most of the wait is hidden", percent(hidden)),
+            ok: service < expected / 2.0 && (service - hidden).abs() <= ALLOWED_GAP,
+        },
+        Line {
+            what: format!("{name}: events lost, failed or timed out"),
+            measured: (trial.events.due - trial.events.acknowledged).to_string(),
+            theory: "0".to_owned(),
+            ok: trial.events.due == trial.events.acknowledged
+                && trial.events.due == theory.len() as u64,
+        },
+    ]
+}
+
+fn late_share(hist: &Hist) -> f64 {
+    hist.count_above(LATE_NS) as f64 / hist.count().max(1) as f64
+}
+
+/// The largest distance between the two distribution functions among late events (Kolmogorov and
+/// Smirnov's statistic, cut where ordinary answers are).
+fn largest_gap(measured: &Hist, theory: &[u64]) -> f64 {
+    let (n, m) = (theory.len() as f64, measured.count().max(1) as f64);
+    let late = theory.iter().enumerate().filter(|(_, r)| **r > LATE_NS);
+    let gap = |(i, response): (usize, &u64)| {
+        let beyond = n - 1.0 - i as f64;
+        (measured.count_above(*response) as f64 / m - beyond / n).abs()
+    };
+    late.map(gap).fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gap_is_none_for_the_same_and_large_for_others() {
+        let theory: Vec<u64> = (1..=1000).map(|i| i * 1_000_000).collect();
+        let mut same = Hist::new();
+        theory.iter().for_each(|r| same.record(*r));
+        assert!(largest_gap(&same, &theory) < 0.005);
+        let mut hidden = Hist::new();
+        theory.iter().for_each(|r| hidden.record((*r).min(5_000_000)));
+        assert!(largest_gap(&hidden, &theory) > 0.9);
+    }
+}

@@ -1,0 +1,156 @@
+//! The instrument proves itself (law 9): each check does something known to a target and shows what
+//! was measured beside what theory says.
+
+mod agree;
+mod delay;
+mod freeze;
+mod pacing;
+
+use crate::cpus::Placement;
+use crate::drive::block::{self, Bench, Member, Stretch, Watch};
+use crate::error::{Error, Result};
+use crate::plan::Slices;
+use crate::record::histogram::Hist;
+use crate::record::trial::{Stage, Trial, TrialDesign};
+use crate::scenario::{Arrivals, Lifetime, Load, Payload};
+use crate::target::manifest::{BUILTIN, BuiltinOptions, Manifest};
+use crate::transport::Transport;
+use crate::transport::event::Template;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Size of the events of every check: that of the default scenario.
+const EVENT_BYTES: usize = 512;
+/// Connections of every check.
+const CONNECTIONS: usize = 32;
+
+/// One figure beside its theory.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// What was looked at.
+    pub what: String,
+    /// What was measured.
+    pub measured: String,
+    /// What theory says, with the deviation that is allowed.
+    pub theory: String,
+    /// Whether they agree.
+    pub ok: bool,
+}
+
+/// A check.
+#[derive(Clone, Copy)]
+pub struct Check {
+    /// Its name for `--only`.
+    pub name: &'static str,
+    /// What it does and expects.
+    pub about: &'static str,
+    run: fn(&Lab<'_>) -> Result<Vec<Line>>,
+}
+
+/// All checks.
+pub const CHECKS: [Check; 4] = [
+    Check { name: "freeze", about: freeze::ABOUT, run: freeze::run },
+    Check { name: "delay", about: delay::ABOUT, run: delay::run },
+    Check { name: "agree", about: agree::ABOUT, run: agree::run },
+    Check { name: "pacing", about: pacing::ABOUT, run: pacing::run },
+];
+
+impl Check {
+    /// Runs it. An error means that it could not be run, not that it failed.
+    pub fn run(&self, lab: &Lab<'_>) -> Result<Vec<Line>> {
+        (self.run)(lab)
+    }
+}
+
+/// Where the checks are run.
+pub struct Lab<'a> {
+    /// Which CPUs.
+    pub placement: &'a Placement,
+    /// Set when the user wants to stop.
+    pub interrupt: &'a AtomicBool,
+    /// Seed of the schedules.
+    pub seed: u64,
+}
+
+struct Unwatched;
+
+impl Watch for Unwatched {
+    fn interval(&mut self, _arm: usize, _responses: &Hist) {}
+    fn tick(&mut self) {}
+}
+
+impl Lab<'_> {
+    fn member(&self, arm: usize, transport: Transport, delay: Option<Duration>) -> Member {
+        let threads = self.placement.target.len();
+        let options = BuiltinOptions { threads, delay, work: None };
+        Member {
+            arm,
+            label: format!("{}@{BUILTIN}", transport.name()),
+            transport,
+            manifest: Manifest::builtin(transport.name(), &options),
+            connections: CONNECTIONS,
+            in_flight: 1,
+        }
+    }
+
+    /// A stretch of one arm after its warm-up, or of several in slices.
+    fn stretch(&self, members: Vec<Member>, load: Load, slice: Option<Duration>) -> Stretch {
+        let length = (load.warmup + load.duration).as_nanos() as u64;
+        let (slices, design) = match slice {
+            None => (Slices::alone(length), TrialDesign::Sequential),
+            Some(slice) => {
+                let slice_ns = slice.as_nanos() as u64;
+                let slices = Slices::new(members.len(), slice_ns, length, self.seed);
+                (slices, TrialDesign::Sliced { slice_ns })
+            }
+        };
+        Stretch {
+            members,
+            load,
+            slices: Arc::new(slices),
+            seed: self.seed,
+            template: Template::new(&Payload::Bytes(EVENT_BYTES)),
+            lifetime: Lifetime::Unlimited,
+            max_segment: None,
+            place: (0, 0, 0),
+            stage: Stage::Block,
+            design,
+            freeze: None,
+        }
+    }
+
+    fn measure(&self, stretch: &Stretch) -> Result<Vec<Trial>> {
+        let bench = Bench { placement: self.placement, interrupt: self.interrupt };
+        let finished = block::run(stretch, &bench, &mut Unwatched)?;
+        Ok(finished.into_iter().map(|f| f.trial).collect())
+    }
+
+    /// The only trial of a stretch of one arm.
+    fn measure_one(&self, stretch: &Stretch) -> Result<Trial> {
+        let mut trials = self.measure(stretch)?;
+        trials.pop().ok_or_else(|| Error::harness("a stretch left no record: please report it"))
+    }
+}
+
+fn load(arrivals: Arrivals, rate: Option<f64>, warmup_ms: u64, duration_ms: u64) -> Load {
+    Load {
+        arrivals,
+        rate,
+        warmup: Duration::from_millis(warmup_ms),
+        duration: Duration::from_millis(duration_ms),
+        timeout: Duration::from_secs(10),
+        backlog: 100_000,
+    }
+}
+
+/// A line that says that a trial cannot be used, if it cannot.
+fn unusable(what: &str, trial: &Trial) -> Option<Line> {
+    let reason = trial.invalid.first()?;
+    Some(Line {
+        what: what.to_owned(),
+        measured: reason.clone(),
+        theory: "a valid trial".to_owned(),
+        ok: false,
+    })
+}
