@@ -27,7 +27,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a scenario and compare its arms (the default: `pushbench` alone is `pushbench run ingest`)
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// Show a finished or interrupted run again, without measuring
     Report(report::Args),
     /// Start one of the built-in servers
@@ -59,7 +59,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if e.use_stderr() { USAGE } else { 0 });
         }
     };
-    let command = cli.command.unwrap_or_else(|| Command::Run(run::Args::default_run()));
+    let command = cli.command.unwrap_or_else(|| Command::Run(Box::new(run::Args::default_run())));
     match dispatch(command) {
         Ok(code) => ExitCode::from(code),
         Err(e) => {

@@ -6,7 +6,7 @@ use crate::compare::expect::Outcome;
 use crate::compare::{self, Report};
 use crate::cpus::Placement;
 use crate::error::{Error, Result};
-use crate::record::store::{StoredRun, write_atomically};
+use crate::record::store::{Store, StoredRun, write_atomically};
 use crate::report::{Format, text};
 use crate::run::{self, Request, arms};
 use crate::scenario::{self, Override};
@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
     payload: Option<String>,
     /// Seed of schedules and orders
-    #[arg(long, value_name = "N", default_value_t = SEED)]
+    #[arg(long, value_name = "N", default_value_t = SEED, allow_hyphen_values = true)]
     seed: u64,
     /// Sets any scenario key; setting a swept key ends its sweep
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -135,7 +135,10 @@ pub fn run(args: &Args) -> Result<u8> {
 
 fn default_out(scenario: &str) -> PathBuf {
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H%M%SZ");
-    Path::new("results").join(format!("{now}-{scenario}"))
+    let first = Path::new("results").join(format!("{now}-{scenario}"));
+    // Two runs may begin in the same second.
+    let next = |n: u32| Path::new("results").join(format!("{now}-{scenario}-{n}"));
+    std::iter::once(first).chain((2..).map(next)).find(|path| !path.exists()).unwrap_or_default()
 }
 
 /// Shows what was finished, whatever the end was, and finds the exit code.
@@ -143,13 +146,15 @@ fn conclude(out: &Path, ended: Result<()>) -> Result<u8> {
     let Ok(stored) = StoredRun::read(out) else {
         return ended.map(|()| 0); // nothing was begun: the error says why
     };
+    if stored.trials.is_empty() && ended.is_err() {
+        Store::discard(out);
+        return ended.map(|()| 0);
+    }
     let report = compare::compare(&stored);
     let markdown = Format::Markdown.render(&report);
     let written = write_atomically(&out.join("report.md"), markdown.as_bytes());
-    if !stored.trials.is_empty() {
-        print(&format!("\n{}", text::render(&report)))?;
-        print(&next(out, &report))?;
-    }
+    print(&format!("\n{}", text::render(&report)))?;
+    print(&next(out, &report))?;
     ended?;
     written?;
     Ok(exit_code(&report))

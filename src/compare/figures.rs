@@ -4,19 +4,22 @@ use super::{ArmFigures, ArmLoad, Connections, Design, Events, Latency, Trials, U
 use crate::record::fates::Fates;
 use crate::record::histogram::Hist;
 use crate::record::metrics::SAMPLES_BEYOND;
-use crate::record::store::{ArmHeader, PointHeader};
+use crate::record::store::{ArmHeader, RunHeader};
 use crate::record::trial::{Trial, TrialDesign};
 use crate::record::wire::Traffic;
 use crate::stats;
 use crate::transport::event::Template;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A percentile's samples must come from this many separate stalls (law 7).
 const FEWEST_STALLS: usize = 3;
 
 /// How the point was run.
-pub fn design(header: &PointHeader, trials: &Trials<'_>) -> Design {
+pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
+    let header = &run.points[point];
     let s = &header.scenario;
+    let hosts: BTreeSet<&String> = header.arms.iter().map(|a| &a.host).collect();
+    let cpus = |side: &str| run.placement.get(side).cloned().unwrap_or_default();
     let (kind, slice_ns) = match trials.all.first().map(|t| t.design) {
         Some(TrialDesign::Sliced { slice_ns }) => (Some("sliced"), Some(slice_ns)),
         Some(TrialDesign::Sequential) => (Some("sequential"), None),
@@ -28,6 +31,9 @@ pub fn design(header: &PointHeader, trials: &Trials<'_>) -> Design {
         rate: s.load.rate,
         arrivals: s.load.arrivals,
         payload_bytes: Template::new(&s.payload).len(),
+        hosts: hosts.into_iter().cloned().collect(),
+        driver_cpus: cpus("driver"),
+        target_cpus: cpus("target"),
         blocks_planned: s.compare.blocks,
         blocks_run: trials.blocks.len(),
         blocks_valid: trials.valid.len(),

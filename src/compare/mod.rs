@@ -68,6 +68,12 @@ pub struct Design {
     pub arrivals: crate::scenario::Arrivals,
     /// Bytes of an event.
     pub payload_bytes: usize,
+    /// The hosts that events went to, `loopback` for the driver's own machine.
+    pub hosts: Vec<String>,
+    /// The driver's CPUs.
+    pub driver_cpus: Vec<usize>,
+    /// The targets' CPUs.
+    pub target_cpus: Vec<usize>,
     /// Blocks asked for.
     pub blocks_planned: usize,
     /// Blocks of which every arm has a record.
@@ -321,7 +327,7 @@ fn point(run: &StoredRun, index: usize) -> Point {
     let sentences = sentence::closing(header, &arms, &comparisons, &trials);
     Point {
         setting: header.setting.clone(),
-        design: figures::design(header, &trials),
+        design: figures::design(&run.header, index, &trials),
         parity: parity::parity(header, &trials),
         arms,
         comparisons,

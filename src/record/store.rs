@@ -28,6 +28,8 @@ pub struct ArmHeader {
     pub target: String,
     /// How it is started; `None` when it was already running.
     pub command: Option<Vec<String>>,
+    /// The host its events go to, `loopback` for this machine.
+    pub host: String,
     /// How answers are matched: `id` or `order`.
     pub matched: String,
     /// What surrounds an event on the wire.
@@ -119,6 +121,14 @@ impl Store {
         let store = Store { dir: dir.to_owned(), trials, began: std::time::SystemTime::now() };
         store.write_header(header)?;
         Ok(store)
+    }
+
+    /// Takes away a directory in which nothing was finished; whatever else is in it stays.
+    pub fn discard(dir: &Path) {
+        for name in ["run.json", "trials.jsonl"] {
+            let _not_there = fs::remove_file(dir.join(name));
+        }
+        let _not_empty = fs::remove_dir(dir);
     }
 
     /// Where it is.

@@ -22,7 +22,12 @@ fn section(out: &mut String, point: &Point) {
     if !point.setting.is_empty() {
         let _ = writeln!(out, "## {}\n", escape(&table::setting(point)));
     }
-    let _ = writeln!(out, "{} · loopback, no TLS\n", escape(&table::conditions(point)));
+    let _ = writeln!(
+        out,
+        "{}  \n{}\n",
+        escape(&table::conditions(point)),
+        escape(&table::place(point))
+    );
     for candidate in 1..point.arms.len().max(2) {
         let shown: Vec<usize> = if point.arms.len() > 1 { vec![0, candidate] } else { vec![0] };
         let mut line = "| |".to_owned();

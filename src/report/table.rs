@@ -1,6 +1,7 @@
 //! The rows of a point's table as text cells: shared by the formats for people.
 
 use crate::compare::{ArmFigures, Comparison, Design, Point, Verdict};
+use crate::cpus::Cpus;
 use crate::scenario::Arrivals;
 use crate::units;
 
@@ -53,7 +54,7 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
         let both = a.target_usage.cpu_ns_per_event.zip(a.driver_usage.cpu_ns_per_event);
         cpu(both.map(|(t, d)| t + d))
     });
-    push("bytes/event out+in", "", |a| bytes_per_event(a));
+    push("bytes/event out+in", "", bytes_per_event);
     push("target memory peak", "", |a| {
         a.target_usage.rss_peak_bytes.map_or(NONE.into(), |b| units::bytes(b as f64))
     });
@@ -142,6 +143,13 @@ pub fn conditions(point: &Point) -> String {
     };
     let size = units::bytes(d.payload_bytes as f64);
     format!("{arrivals} · {size} · {} · {}", slots(point), blocks(d))
+}
+
+/// `loopback, no TLS · driver on CPU 1, target on CPU 0`
+pub fn place(point: &Point) -> String {
+    let d = &point.design;
+    let (driver, target) = (Cpus(&d.driver_cpus), Cpus(&d.target_cpus));
+    format!("{}, no TLS · driver on CPU {driver}, target on CPU {target}", d.hosts.join(" and "))
 }
 
 fn slots(point: &Point) -> String {

@@ -29,7 +29,7 @@ fn point(point: &Point) -> String {
         let _ = writeln!(out, "\n— {} —", table::setting(point));
     }
     let _ = writeln!(out, "{}", table::conditions(point));
-    let _ = writeln!(out, "loopback, no TLS\n");
+    let _ = writeln!(out, "{}\n", clean(&table::place(point)));
     for candidate in 1..point.arms.len().max(2) {
         out.push_str(&comparison_table(point, candidate));
     }

@@ -125,6 +125,7 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
         transport: arm.transport.name().to_owned(),
         target: arm.target.clone(),
         command: arm.manifest.command.clone(),
+        host: arm.manifest.host(),
         matched: match arm.manifest.matching {
             Matching::Id => "id".to_owned(),
             Matching::Order => "order".to_owned(),

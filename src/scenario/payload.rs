@@ -30,7 +30,7 @@ pub fn read(path: &Path) -> Result<String, String> {
         ));
     };
     event.remove("id");
-    if !event.get("type").is_some_and(|t| t.as_str().is_some_and(|t| !t.is_empty())) {
+    if event.get("type").is_none_or(|t| t.as_str().is_none_or(|t| t.is_empty())) {
         return Err(format!(
             "{} has no \"type\": write {{\"type\": \"order.created\", \"data\": …}}",
             path.display()

@@ -112,9 +112,18 @@ impl Manifest {
         }
     }
 
+    /// The host its events go to, `loopback` for this machine.
+    pub fn host(&self) -> String {
+        match Endpoint::parse(&self.url.replace("{port}", "1")) {
+            Ok(endpoint) if endpoint.is_loopback() => "loopback".to_owned(),
+            Ok(endpoint) => endpoint.host,
+            Err(_) => self.url.clone(),
+        }
+    }
+
     /// What a person calls it in a message.
     pub(super) fn command_line(&self) -> String {
-        self.command.as_ref().map_or(self.url.clone(), |words| shell_words::join(words))
+        self.command.as_ref().map_or(self.url.clone(), shell_words::join)
     }
 }
 

@@ -1,0 +1,151 @@
+//! A working directory in which the real binary is run as a user would.
+#![allow(dead_code)] // every test program uses its own part
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// The binary under test.
+pub const PUSHBENCH: &str = env!("CARGO_BIN_EXE_pushbench");
+/// Only a broken machine makes a condition take this long.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The variable by which all processes of a bench are found.
+const MARK: &str = "PUSHBENCH_TEST_MARK";
+
+/// An empty working directory of its own.
+pub struct Bench {
+    dir: tempfile::TempDir,
+    mark: String,
+}
+
+/// How a command ended.
+pub struct Ended {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Bench {
+    pub fn new() -> Bench {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let dir = tempfile::tempdir().unwrap();
+        Bench { dir, mark: format!("{}-{number}", std::process::id()) }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    pub fn executable(&self, name: &str, text: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.write(name, text);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// A command whose descendants can be found by their environment.
+    pub fn command(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new(program.as_ref());
+        command.current_dir(self.dir.path()).env(MARK, &self.mark).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub fn pushbench(&self, args: &[&str]) -> Command {
+        let mut command = self.command(PUSHBENCH);
+        command.args(args);
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ended {
+        ended(self.pushbench(args).output().unwrap())
+    }
+
+    /// Runs it through a shell, so that its limits can be set: `ulimit -n 100; exec "$0" "$@"`.
+    pub fn run_limited(&self, script: &str, args: &[&str]) -> Ended {
+        let mut command = self.command("/bin/sh");
+        command.args(["-c", &format!("{script}; exec \"$0\" \"$@\""), PUSHBENCH]).args(args);
+        ended(command.output().unwrap())
+    }
+
+    /// The processes that belong to this bench.
+    pub fn processes(&self) -> Vec<u32> {
+        let wanted = format!("{MARK}={}", self.mark);
+        let numbers = std::fs::read_dir("/proc").unwrap().flatten();
+        let pids = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let ours = |pid: &u32| {
+            let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environ.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+        };
+        pids.filter(ours).collect()
+    }
+
+    /// Whatever was started must be gone, at the latest soon.
+    pub fn nothing_left(&self) {
+        eventually("every process to end", || self.processes().is_empty());
+    }
+}
+
+pub fn ended(output: Output) -> Ended {
+    Ended {
+        code: output.status.code(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Waits for a condition.
+pub fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub fn signal(child: &Child, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(child.id() as i32).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+impl Ended {
+    /// Asserts the exit code and that the message holds every one of these.
+    #[track_caller]
+    pub fn fails(&self, code: i32, texts: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
+        for text in texts {
+            assert!(self.err.contains(text), "no {text:?} in:\n{}", self.err);
+        }
+        assert!(!self.err.contains("panicked"), "{}", self.err);
+    }
+
+    #[track_caller]
+    pub fn succeeds(&self) {
+        assert_eq!(self.code, Some(0), "{}\n{}", self.out, self.err);
+    }
+}
+
+/// Options of a run that is as short as it can be.
+pub const SHORT: [&str; 8] =
+    ["--blocks", "2", "--duration", "300ms", "--warmup", "100ms", "--rate", "300"];
+
+/// `run`, the given options, and those of a short run.
+pub fn short<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    ["run"].iter().chain(args).chain(&SHORT).copied().collect()
+}
+
+/// The JSON report of a results directory.
+pub fn json(bench: &Bench, dir: &str) -> serde_json::Value {
+    let ended = bench.run(&["report", dir, "--format", "json"]);
+    ended.succeeds();
+    serde_json::from_str(&ended.out).unwrap()
+}
