@@ -23,6 +23,7 @@ pub mod scenario;
 pub mod schedule;
 pub mod selftest;
 pub mod stats;
+pub mod store;
 pub mod suggest;
 pub mod target;
 pub mod transport;

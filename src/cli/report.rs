@@ -3,8 +3,8 @@
 use super::print;
 use crate::compare;
 use crate::error::{Error, Result};
-use crate::record::store::{StoredRun, write_atomically};
 use crate::report::{ALL, Format};
+use crate::store::{StoredRun, write_atomically};
 use crate::suggest::did_you_mean;
 use std::path::PathBuf;
 

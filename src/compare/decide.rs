@@ -3,10 +3,10 @@
 use super::trust::is_driver_bound;
 use super::{ArmFigures, Comparison, FEWEST_BLOCKS, Trials, Verdict};
 use crate::record::metrics::{Family, METRICS, Metric};
-use crate::record::store::PointHeader;
 use crate::record::trial::Trial;
 use crate::scenario::Matters;
 use crate::stats::{self, Interval};
+use crate::store::PointHeader;
 
 /// Confidence of the published intervals.
 const CONFIDENCE: f64 = 0.95;

@@ -4,10 +4,10 @@ use super::{ArmFigures, ArmLoad, Connections, Design, Events, Latency, Trials, U
 use crate::record::fates::Fates;
 use crate::record::histogram::Hist;
 use crate::record::metrics::SAMPLES_BEYOND;
-use crate::record::store::{ArmHeader, RunHeader};
 use crate::record::trial::{Trial, TrialDesign};
 use crate::record::wire::Traffic;
 use crate::stats;
+use crate::store::{ArmHeader, RunHeader};
 use crate::transport::event::Template;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -9,9 +9,9 @@ pub mod sentence;
 pub mod trust;
 
 use crate::record::fates::Fates;
-use crate::record::store::StoredRun;
 use crate::record::trial::{Stage, Trial};
 use crate::scenario::Setting;
+use crate::store::StoredRun;
 use serde::Serialize;
 
 /// Blocks without which no difference is claimed (law 4).
@@ -270,7 +270,7 @@ pub struct Validity {
 pub fn compare(run: &StoredRun) -> Report {
     let points = (0..run.header.points.len()).map(|i| point(run, i)).collect();
     Report {
-        schema: crate::record::store::SCHEMA,
+        schema: crate::store::SCHEMA,
         scenario: run.header.scenario.clone(),
         question: run.header.question.clone(),
         seed: run.header.seed,

@@ -2,7 +2,7 @@
 
 use super::Trials;
 use crate::record::in_force::InForce;
-use crate::record::store::{ArmHeader, PointHeader};
+use crate::store::{ArmHeader, PointHeader};
 use serde::Serialize;
 
 /// How a property of an arm is known.

@@ -1,7 +1,7 @@
 //! What the intervals support, in words: never more (law 7), and of what was measured (law 8).
 
 use super::{ArmFigures, Comparison, Trials, Verdict};
-use crate::record::store::PointHeader;
+use crate::store::PointHeader;
 use crate::units;
 
 /// An overloaded arm is told to try this part of what it completed.

@@ -2,8 +2,8 @@
 
 use super::figures::merged;
 use super::{ArmFigures, FEWEST_BLOCKS, Trials, Validity};
-use crate::record::store::StoredRun;
 use crate::record::trial::Trial;
+use crate::store::StoredRun;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

@@ -8,7 +8,6 @@ pub mod in_force;
 pub mod ledger;
 pub mod metrics;
 pub mod peaks;
-pub mod store;
 pub mod trial;
 pub mod usage;
 pub mod wire;

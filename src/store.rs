@@ -1,9 +1,9 @@
 //! The results directory: `run.json` (what was asked and where), `trials.jsonl` (one complete record
 //! a line, written and flushed as soon as a trial ends), `*.hlog` (responses per second).
 
-use super::histogram::Hist;
-use super::trial::{Stage, Trial};
 use crate::error::{Error, Result};
+use crate::record::histogram::Hist;
+use crate::record::trial::{Stage, Trial};
 use crate::scenario::{Scenario, Setting};
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
