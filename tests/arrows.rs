@@ -60,7 +60,7 @@ fn files(room: &str) -> Vec<PathBuf> {
 /// The code of a file without its comments and its unit tests, which may use anything.
 fn code(file: &Path) -> String {
     let text = std::fs::read_to_string(file).unwrap();
-    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned();
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned();
     let code = |line: &str| line.split("//").next().unwrap_or_default().to_owned();
     text.lines().map(code).collect::<Vec<_>>().join("\n")
 }

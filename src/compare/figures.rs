@@ -118,7 +118,8 @@ fn events(trials: &[&Trial]) -> Events {
 fn connections(trials: &[&Trial]) -> Connections {
     let opened: u64 = trials.iter().map(|t| t.connections).sum();
     let sent: u64 = trials.iter().map(|t| t.sent).sum();
-    Connections { opened, per_event: per(opened, sent) }
+    let per_trial = per(opened, trials.len() as u64);
+    Connections { opened, per_trial, per_event: per(opened, sent) }
 }
 
 fn per(total: u64, events: u64) -> Option<f64> {

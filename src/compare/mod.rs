@@ -5,7 +5,11 @@ pub mod decide;
 pub mod expect;
 pub mod figures;
 pub mod parity;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod sentence;
+#[cfg(test)]
+mod tests;
 pub mod trust;
 
 use crate::record::fates::Fates;
@@ -167,6 +171,8 @@ pub struct Events {
 pub struct Connections {
     /// All that were opened.
     pub opened: u64,
+    /// Mean over trials, the warm ones included.
+    pub per_trial: Option<f64>,
     /// Per event sent, the warm ones included.
     pub per_event: Option<f64>,
 }

@@ -51,3 +51,6 @@ impl Format {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,10 +88,9 @@ const SOME_PER_EVENT: f64 = 0.1;
 
 /// Per event where events pay for them, else per trial.
 fn connections(a: &ArmFigures) -> String {
-    let valid = (a.trials - a.invalid) as u64;
-    match a.connections.per_event {
-        Some(per_event) if per_event >= SOME_PER_EVENT => format!("{per_event:.2} per event"),
-        _ if valid > 0 => (a.connections.opened / valid).to_string(),
+    match (a.connections.per_event, a.connections.per_trial) {
+        (Some(per_event), _) if per_event >= SOME_PER_EVENT => format!("{per_event:.2} per event"),
+        (_, Some(per_trial)) => format!("{per_trial:.0}"),
         _ => NONE.into(),
     }
 }

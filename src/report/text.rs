@@ -37,9 +37,9 @@ fn point(point: &Point) -> String {
         !c.matters && matches!(c.verdict, Verdict::Better | Verdict::Worse)
     };
     if point.comparisons.iter().any(starred) {
-        out.push_str("* too small to matter (compare.matters)\n");
+        out.push_str("* too small to matter (compare.matters)\n\n");
     }
-    let _ = writeln!(out, "\ntrust   {}", table::trust(point));
+    let _ = writeln!(out, "trust   {}", table::trust(point));
     for note in &point.validity.notes {
         let _ = writeln!(out, "        ! {}", clean(note));
     }

@@ -76,8 +76,9 @@ mod tests {
 
     #[test]
     fn finds_grandchildren_both_ways() {
+        // A background job of a shell has no standard input of its own.
         let mut shell = Command::new("sh")
-            .args(["-c", "sh -c 'echo $$; read x; :' & wait"])
+            .args(["-c", "exec 3<&0; sh -c 'echo $$; read x <&3; :' & wait"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -90,8 +91,9 @@ mod tests {
         let (found, scanned) = (descendants(me), scan(me));
         drop(shell.stdin.take());
         shell.wait().unwrap();
-        for list in [found, scanned] {
-            assert!(list.contains(&shell.id()) && list.contains(&grandchild), "{list:?}");
+        for (way, list) in [("walked", found), ("scanned", scanned)] {
+            let both = list.contains(&shell.id()) && list.contains(&grandchild);
+            assert!(both, "{way}: {list:?}, wanted {} and {grandchild}", shell.id());
         }
     }
 }

@@ -1,0 +1,81 @@
+use super::{ALL, Format};
+use crate::compare::{self, sample};
+use crate::store::StoredRun;
+
+fn cut_short() -> StoredRun {
+    let mut run = sample::ratios(0.8, 0.5);
+    run.trials.truncate(5);
+    run.header.complete = false;
+    run
+}
+
+/// Names that a hostile target or file could bring.
+fn hostile() -> StoredRun {
+    let mut run = sample::ratios(0.8, 0.5);
+    run.header.question = "What <script>alert(1)</script> does | this \u{1b}[31mdo?".to_owned();
+    let label = "webhook@<b>&`x`\u{7}".to_owned();
+    run.header.points[0].arms[0].label.clone_from(&label);
+    for trial in run.trials.iter_mut().filter(|t| t.arm == 0) {
+        trial.label.clone_from(&label);
+        trial.faults.insert("answered <img src=x>\n\u{1b}]0;title\u{7}".to_owned(), 3);
+    }
+    run
+}
+
+/// JSON a line a value, floats to nine digits: the last ones are the platform's libm.
+fn rounded(json: &str) -> String {
+    fn round(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Number(n) if n.is_f64() => {
+                let digits = format!("{:.8e}", n.as_f64().unwrap());
+                *value = digits.parse::<f64>().unwrap().into();
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(round),
+            serde_json::Value::Object(fields) => fields.values_mut().for_each(round),
+            _ => {}
+        }
+    }
+    let mut value: serde_json::Value = serde_json::from_str(json).unwrap();
+    round(&mut value);
+    serde_json::to_string_pretty(&value).unwrap()
+}
+
+#[test]
+fn a_run_as_people_see_it() {
+    let report = compare::compare(&sample::ratios(0.8, 0.5));
+    insta::assert_snapshot!("text", Format::Text.render(&report));
+    insta::assert_snapshot!("markdown", Format::Markdown.render(&report));
+    insta::assert_snapshot!("json", rounded(&Format::Json.render(&report)));
+}
+
+#[test]
+fn a_run_cut_short_says_so() {
+    let report = compare::compare(&cut_short());
+    insta::assert_snapshot!("text_cut_short", Format::Text.render(&report));
+}
+
+#[test]
+fn nothing_from_a_target_is_obeyed() {
+    let report = compare::compare(&hostile());
+    for format in [Format::Text, Format::Markdown] {
+        let text = format.render(&report);
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'), "{text:?}");
+    }
+    let markdown = Format::Markdown.render(&report);
+    assert!(!markdown.contains("<script") && !markdown.contains("<img"), "{markdown}");
+}
+
+#[test]
+fn every_format_renders_every_run() {
+    let mut empty = cut_short();
+    empty.trials.clear();
+    let mut alone = sample::ratios(1.0, 1.0);
+    alone.header.points[0].arms.truncate(1);
+    alone.trials.retain(|t| t.arm == 0);
+    for run in [cut_short(), empty, alone, hostile()] {
+        let report = compare::compare(&run);
+        for format in ALL {
+            assert!(!format.render(&report).trim().is_empty(), "{}", format.name());
+        }
+    }
+}
