@@ -83,14 +83,13 @@ fn bytes_per_event(a: &ArmFigures) -> String {
     }
 }
 
-/// From here on connections are a cost of each event; below, a number of the trial.
-const SOME_PER_EVENT: f64 = 0.1;
-
 /// Per event where events pay for them, else per trial.
 fn connections(a: &ArmFigures) -> String {
+    // Some reconnects are an accident, as many as there were connections are a habit.
+    let habit = 2.0 * a.load.connections as f64;
     match (a.connections.per_event, a.connections.per_trial) {
-        (Some(per_event), _) if per_event >= SOME_PER_EVENT => format!("{per_event:.2} per event"),
-        (_, Some(per_trial)) => format!("{per_trial:.0}"),
+        (Some(per_event), Some(opened)) if opened >= habit => format!("{per_event:.2} per event"),
+        (_, Some(opened)) => format!("{opened:.0}"),
         _ => NONE.into(),
     }
 }
