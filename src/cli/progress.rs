@@ -2,7 +2,7 @@
 //! error, so that standard output holds the report alone.
 
 use crate::cpus::{Cpus, Placement};
-use crate::drive::block::Watch;
+use crate::drive::stretch::Watch;
 use crate::record::histogram::Hist;
 use crate::run::Progress;
 use crate::units;

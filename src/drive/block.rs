@@ -1,23 +1,20 @@
-//! A stretch of driving: the arms that live together (all of a sliced block, one of a sequential
-//! one), from fresh target processes to finished records.
+//! A stretch of driving, from fresh target processes to finished records.
 
+use super::agenda::{Agenda, Mark, TICK};
+use super::assemble::{self, Seen};
 use super::shard::{self, ArmJob, ArmOutcome, BlockJob, News, Signals};
-use super::validity;
-use crate::cpus::{self, Placement};
+use super::stretch::{Bench, Finished, Stretch, Watch};
+use crate::cpus;
 use crate::error::{Error, Result};
-use crate::plan::Slices;
 use crate::record::clock;
 use crate::record::hiccup::{Hiccups, Span};
 use crate::record::histogram::Hist;
 use crate::record::in_force::InForce;
-use crate::record::trial::{DriverUsage, Stage, TargetUsage, Trial, TrialDesign};
 use crate::record::usage;
-use crate::scenario::{Lifetime, Load};
-use crate::target::manifest::Manifest;
+use crate::target::manifest::Matching;
 use crate::target::process::{Launch, Running, start_all};
-use crate::transport::Transport;
 use crate::transport::dial::Address;
-use crate::transport::event::{Matched, Template};
+use crate::transport::event::Matched;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -26,87 +23,8 @@ use std::time::Duration;
 
 /// Between the last connection and the first event, so that every thread stands ready.
 const RUN_UP_NS: u64 = 5_000_000;
-/// The block looks after its targets and the user's wish to stop this often.
-const TICK: Duration = Duration::from_millis(50);
 /// Connections to a target that is ready must be open after this.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
-
-/// One arm of a stretch.
-#[derive(Debug, Clone)]
-pub struct Member {
-    /// Its index in the run.
-    pub arm: usize,
-    /// Its name, `webhook@builtin`.
-    pub label: String,
-    /// How events travel.
-    pub transport: Transport,
-    /// The program.
-    pub manifest: Manifest,
-    /// Connections over all shards.
-    pub connections: usize,
-    /// Unanswered events each.
-    pub in_flight: usize,
-}
-
-/// A pause of the target, for the self-test: the process tree is stopped and continued.
-#[derive(Debug, Clone, Copy)]
-pub struct Freeze {
-    /// When it stops, ns after the origin.
-    pub at: u64,
-    /// For how long, ns.
-    pub length: u64,
-}
-
-/// What is driven together.
-#[derive(Debug, Clone)]
-pub struct Stretch {
-    /// The arms alive together.
-    pub members: Vec<Member>,
-    /// The load, warm-up and duration rounded to slices.
-    pub load: Load,
-    /// Whose turn it is.
-    pub slices: Arc<Slices>,
-    /// Seed of the schedule.
-    pub seed: u64,
-    /// Makes the events.
-    pub template: Template,
-    /// Events a connection carries.
-    pub lifetime: Lifetime,
-    /// Cap of the segment size.
-    pub max_segment: Option<u32>,
-    /// Point of the sweep, block and place in it.
-    pub place: (usize, usize, usize),
-    /// What for.
-    pub stage: Stage,
-    /// The block's design.
-    pub design: TrialDesign,
-    /// A pause to inject.
-    pub freeze: Option<Freeze>,
-}
-
-/// A finished trial and its time line.
-pub struct Finished {
-    /// The record.
-    pub trial: Trial,
-    /// Responses per second of the wall clock, by the second's number.
-    pub intervals: Vec<(u64, Hist)>,
-}
-
-/// Hears how it goes while it runs.
-pub trait Watch {
-    /// An interval of an arm (its index in the run) ended.
-    fn interval(&mut self, arm: usize, responses: &Hist);
-    /// Some time has passed.
-    fn tick(&mut self);
-}
-
-/// Where a run happens.
-pub struct Bench<'a> {
-    /// Which CPUs.
-    pub placement: &'a Placement,
-    /// Set when the user wants to stop.
-    pub interrupt: &'a AtomicBool,
-}
 
 /// Drives a stretch to its records. An error means that nothing could be measured.
 pub fn run(stretch: &Stretch, bench: &Bench<'_>, watch: &mut dyn Watch) -> Result<Vec<Finished>> {
@@ -120,12 +38,14 @@ pub fn run(stretch: &Stretch, bench: &Bench<'_>, watch: &mut dyn Watch) -> Resul
         })
         .collect();
     let targets = start_all(&launches)?;
-    let started = jiff::Timestamp::now().to_string();
     let mut driving = Driving::begin(stretch, bench, targets)?;
     let seen = driving.follow(stretch, bench, watch);
     let outcomes = driving.end();
     let targets = std::mem::take(&mut driving.targets);
-    let records = seen.and_then(|seen| Ok(driving.records(stretch, &started, seen, outcomes?)));
+    let records = seen.and_then(|mut seen| {
+        seen.intervals = std::mem::take(&mut driving.intervals);
+        Ok(assemble::records(stretch, seen, outcomes?))
+    });
     stop_all(targets);
     records
 }
@@ -147,18 +67,9 @@ struct Driving {
     threads: Vec<JoinHandle<()>>,
     intervals: Vec<Vec<(u64, Hist)>>,
     outcomes: Vec<std::io::Result<Vec<ArmOutcome>>>,
+    started: String,
     in_force: Vec<Option<InForce>>,
     cpus: Vec<usize>,
-    sliced: bool,
-}
-
-/// What the block saw beside the shards.
-struct Seen {
-    usage: Vec<Option<TargetUsage>>,
-    hiccups: Vec<Hist>,
-    steal_ns: u64,
-    died: Vec<Option<String>>,
-    driver_rss_peak: u64,
 }
 
 impl Driving {
@@ -192,9 +103,9 @@ impl Driving {
             threads,
             intervals: vec![Vec::new(); stretch.members.len()],
             outcomes: Vec::new(),
+            started: jiff::Timestamp::now().to_string(),
             in_force,
             cpus: bench.placement.all(),
-            sliced: stretch.members.len() > 1,
         })
     }
 
@@ -267,10 +178,13 @@ impl Driving {
         }
         let started = |t: &Running| !t.pids().is_empty() || t.is_ours();
         Ok(Seen {
+            started: std::mem::take(&mut self.started),
+            in_force: std::mem::take(&mut self.in_force),
+            intervals: Vec::new(), // the last of them are still on their way
             usage: (0..self.targets.len())
                 .map(|i| {
                     let before = before.as_ref().map_or(Default::default(), |b| b[i]);
-                    started(&self.targets[i]).then(|| difference(before, after[i]))
+                    started(&self.targets[i]).then(|| assemble::difference(before, after[i]))
                 })
                 .collect(),
             hiccups: hiccups.finish(),
@@ -367,96 +281,6 @@ impl Driving {
         let failed = |e| Error::harness(format!("the driver failed: {e}"));
         self.outcomes.drain(..).collect::<std::io::Result<_>>().map_err(failed)
     }
-
-    fn records(
-        &mut self,
-        stretch: &Stretch,
-        started: &str,
-        seen: Seen,
-        shards: Vec<Vec<ArmOutcome>>,
-    ) -> Vec<Finished> {
-        let mut shards: Vec<_> = shards.into_iter().map(Vec::into_iter).collect();
-        let mut finished = Vec::new();
-        for (i, member) in stretch.members.iter().enumerate() {
-            let parts: Vec<ArmOutcome> = shards.iter_mut().filter_map(Iterator::next).collect();
-            let mut trial = self.record(stretch, i, member, parts);
-            trial.started = started.to_owned();
-            trial.target = seen.usage[i];
-            trial.hiccup = seen.hiccups.get(i).cloned().unwrap_or_default();
-            trial.steal_ns = seen.steal_ns;
-            trial.driver.rss_peak_bytes = (!self.sliced).then_some(seen.driver_rss_peak);
-            trial.invalid = validity::reasons(&trial, seen.died[i].as_deref());
-            trial.overloaded = seen.died[i].is_none() && validity::is_overloaded(&trial);
-            let intervals = std::mem::take(&mut self.intervals[i]);
-            finished.push(Finished { trial, intervals });
-        }
-        finished
-    }
-
-    fn record(
-        &self,
-        stretch: &Stretch,
-        i: usize,
-        member: &Member,
-        parts: Vec<ArmOutcome>,
-    ) -> Trial {
-        let window_ns = stretch.load.duration.as_nanos() as u64;
-        let shares_wall = stretch.members.len() as u64;
-        let mut driver = DriverUsage::default();
-        for part in &parts {
-            driver.cpu_ns += part.cpu_ns + part.drain_ns;
-            driver.spin_ns += part.spin_ns;
-            driver.busy = driver.busy.max(part.cpu_ns as f64 / window_ns as f64);
-        }
-        let mut accounts = parts.into_iter().map(|p| p.account);
-        let mut a = accounts.next().expect("every shard reports every arm");
-        accounts.for_each(|other| a.merge(&other));
-        let (point, block, position) = stretch.place;
-        Trial {
-            point,
-            stage: stretch.stage,
-            block,
-            arm: member.arm,
-            label: member.label.clone(),
-            position,
-            design: stretch.design,
-            started: String::new(),
-            window_ns,
-            wall_ns: window_ns * shares_wall,
-            offered_per_second: stretch.load.rate,
-            events: a.measured,
-            warmup: a.warmup,
-            duplicated: a.duplicated,
-            reordered: a.reordered,
-            late: a.late,
-            unsolicited: a.unsolicited,
-            sent: a.sent,
-            acknowledged_in_window: a.acknowledged_in_window,
-            acknowledged_by_end: a.acknowledged_by_end,
-            open_at_end: a.open_at_end,
-            spill: a.spill,
-            backlog_peak: a.backlog_peak,
-            connections: a.connections,
-            warm_connections: member.connections as u64,
-            slots: (member.connections * member.in_flight) as u64,
-            response: a.response,
-            unlagged: a.unlagged,
-            service: a.service,
-            lag: a.lag,
-            reading: a.reading,
-            hiccup: Hist::new(),
-            peaks: a.peaks,
-            traffic: a.traffic,
-            max_segment: stretch.max_segment,
-            target: None,
-            driver,
-            steal_ns: 0,
-            in_force: self.in_force[i].clone(),
-            faults: a.faults,
-            invalid: Vec::new(),
-            overloaded: false,
-        }
-    }
 }
 
 fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Result<BlockJob> {
@@ -469,8 +293,8 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
                 Error::usage(format!("{}: url {}: {why}", member.label, target.url()))
             })?,
             matched: match member.manifest.matching {
-                crate::target::manifest::Matching::Order => Matched::ByOrder,
-                crate::target::manifest::Matching::Id => Matched::ById,
+                Matching::Order => Matched::ByOrder,
+                Matching::Id => Matched::ById,
             },
             connections: member.connections / of + extra,
             in_flight: member.in_flight,
@@ -485,50 +309,4 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
         max_segment: stretch.max_segment,
         arms,
     })
-}
-
-fn difference(before: usage::Reading, after: usage::Reading) -> TargetUsage {
-    TargetUsage {
-        cpu_ns: after.cpu_ns.saturating_sub(before.cpu_ns),
-        voluntary_switches: after.voluntary_switches.saturating_sub(before.voluntary_switches),
-        involuntary_switches: after
-            .involuntary_switches
-            .saturating_sub(before.involuntary_switches),
-        end: after,
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Mark {
-    Measure,
-    Freeze,
-    Thaw,
-}
-
-/// What the block must do at which instant.
-struct Agenda(Vec<(u64, Mark)>);
-
-impl Agenda {
-    fn new(origin: u64, from: u64, freeze: Option<Freeze>) -> Agenda {
-        let mut marks = vec![(origin + from, Mark::Measure)];
-        if let Some(freeze) = freeze {
-            marks.push((origin + freeze.at, Mark::Freeze));
-            marks.push((origin + freeze.at + freeze.length, Mark::Thaw));
-        }
-        marks.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-        Agenda(marks)
-    }
-
-    fn due(&mut self) -> Option<Mark> {
-        let (at, mark) = *self.0.last()?;
-        (at <= clock::now()).then(|| {
-            self.0.pop();
-            mark
-        })
-    }
-
-    fn wait(&self) -> Duration {
-        let next = self.0.last().map_or(u64::MAX, |(at, _)| at.saturating_sub(clock::now()));
-        TICK.min(Duration::from_nanos(next))
-    }
 }

@@ -1,9 +1,13 @@
 //! Sends on schedule and records: pacer, workers, the life of one trial. Never inside a target.
 
+mod agenda;
+mod assemble;
 pub mod block;
 pub mod connections;
 pub mod limits;
 pub mod metered;
 pub mod pacer;
 pub mod shard;
+pub mod stretch;
+mod turns;
 pub mod validity;

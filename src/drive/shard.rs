@@ -4,13 +4,14 @@
 use super::connections::{keep, warm_up};
 use super::metered::Metered;
 use super::pacer::Pacer;
+use super::turns::{Arm, Turns};
 use crate::cpus;
 use crate::plan::Slices;
-use crate::record::clock;
+use crate::record::account::Account;
 use crate::record::histogram::Hist;
-use crate::record::ledger::{Account, Ledger, LedgerRules};
+use crate::record::ledger::{Ledger, LedgerRules};
 use crate::scenario::{Arrivals, Lifetime, Load};
-use crate::schedule::{Due, Schedule};
+use crate::schedule::Schedule;
 use crate::transport::dial::{Address, Dial};
 use crate::transport::event::{Matched, Template};
 use crate::transport::feed::{Source, Spout};
@@ -20,22 +21,14 @@ use crate::transport::websocket::client::Websocket;
 use crate::transport::{Client, Transport};
 use std::cell::Cell;
 use std::io;
-use std::iter::Peekable;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
 
 /// Ready tasks run between two looks at the sockets: few, so that nothing is read late.
 const EVENT_INTERVAL: u32 = 4;
-/// Time-outs, intervals and the wish to stop are looked after this often, ns.
-const HOUSEKEEPING_NS: u64 = 25_000_000;
-/// While draining, how often to look whether everything has its fate, ns.
-const DRAIN_STEP_NS: u64 = 200_000;
-/// Length of an interval of the time line, ns.
-pub const INTERVAL_NS: u64 = 1_000_000_000;
-
 /// What a shard must know of one arm.
 #[derive(Debug, Clone)]
 pub struct ArmJob {
@@ -115,16 +108,6 @@ pub struct ArmOutcome {
     pub drain_ns: u64,
 }
 
-struct Arm {
-    ledger: Rc<Ledger>,
-    spout: Spout,
-    schedule: Option<Peekable<Schedule>>,
-    tasks: Vec<JoinHandle<()>>,
-    cpu_ns: u64,
-    spin_ns: u64,
-    drain_ns: u64,
-}
-
 /// Runs the shard on the calling thread and sends [`News::Done`] at the end.
 pub fn run(job: &BlockJob, signals: &Signals) {
     cpus::pin(&signals.cpus);
@@ -171,13 +154,13 @@ async fn pace(job: &BlockJob, signals: &Signals) -> io::Result<Vec<ArmOutcome>> 
         }
     }
     let _block_gone = signals.news.send(News::Warm(Ok(())));
-    let mut turn = Turn { job, signals, pacer, arms, origin: 0, next_housekeeping: 0, interval: 0 };
-    if turn.wait_for_origin().await? {
-        turn.all_slices().await?;
-        turn.drain().await?;
+    let mut turns = Turns::new(job, signals, pacer, arms);
+    if turns.wait_for_origin().await? {
+        turns.all_slices().await?;
+        turns.drain().await?;
     }
     let _block_gone = signals.news.send(News::Drained);
-    turn.finish().await
+    turns.finish().await
 }
 
 async fn connect(
@@ -217,8 +200,7 @@ async fn connect(
     }
     .map_err(|fault| fault.to_string())?;
     let schedule = Schedule::new(&job.load, job.seed, shard as usize, of as usize);
-    let schedule = schedule.map(Iterator::peekable);
-    Ok(Arm { ledger, spout, schedule, tasks, cpu_ns: 0, spin_ns: 0, drain_ns: 0 })
+    Ok(Arm::new(ledger, spout, schedule, tasks))
 }
 
 struct Slots<'a> {
@@ -238,187 +220,5 @@ impl Slots<'_> {
             tokio::task::spawn_local(Metered::new(slot, self.worked.clone()))
         };
         Ok(warm.into_iter().enumerate().map(start).collect())
-    }
-}
-
-struct Turn<'a> {
-    job: &'a BlockJob,
-    signals: &'a Signals,
-    pacer: Pacer,
-    arms: Vec<Arm>,
-    origin: u64,
-    next_housekeeping: u64,
-    interval: u64,
-}
-
-impl Turn<'_> {
-    fn stopping(&self) -> bool {
-        self.signals.stop.load(Ordering::Relaxed)
-    }
-
-    /// False when the block was called off.
-    async fn wait_for_origin(&mut self) -> io::Result<bool> {
-        loop {
-            if self.stopping() {
-                return Ok(false);
-            }
-            self.origin = self.signals.origin.load(Ordering::Acquire);
-            if self.origin != 0 {
-                self.arms.iter().for_each(|a| a.ledger.begin(self.origin));
-                return Ok(true);
-            }
-            self.pacer.roughly(clock::now() + 1_000_000).await?;
-        }
-    }
-
-    async fn all_slices(&mut self) -> io::Result<()> {
-        let slices = self.job.slices.clone();
-        let warmup = self.job.load.warmup.as_nanos() as u64;
-        let slice = slices.slice_ns();
-        for round in 0..slices.rounds() {
-            for &arm in slices.order(round) {
-                let arm = usize::from(arm);
-                let begin = round * slice;
-                self.until(self.origin + slices.wall(arm, begin)).await?;
-                let mut measuring = begin >= warmup;
-                self.arms[arm].begin_slice(measuring);
-                let spent = (clock::thread_cpu(), self.pacer.take_spun());
-                let end = (begin + slice).min(slices.length_ns());
-                if begin < warmup && warmup < end {
-                    // Alone on its cores an arm has one slice: the window opens within it.
-                    self.events(arm, warmup).await?;
-                    self.until(self.origin + slices.wall(arm, warmup)).await?;
-                    self.arms[arm].begin_slice(true);
-                    measuring = true;
-                }
-                self.events(arm, end).await?;
-                self.until(self.origin + slices.wall(arm, begin) + (end - begin)).await?;
-                self.end_slice(arm, measuring.then_some(spent.0));
-                if self.stopping() {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Feeds the arm's events due before `end` of its own time, each at its instant.
-    async fn events(&mut self, arm: usize, end: u64) -> io::Result<()> {
-        let warmup = self.job.load.warmup.as_nanos() as u64;
-        while let Some(Due { index, at }) = self.arms[arm].next_before(end) {
-            let due = self.origin + self.job.slices.wall(arm, at);
-            self.until(due).await?;
-            if self.stopping() {
-                return Ok(());
-            }
-            self.arms[arm].spout.put(index, due, at >= warmup);
-        }
-        Ok(())
-    }
-
-    fn end_slice(&mut self, arm: usize, measured_from: Option<u64>) {
-        let spun = self.pacer.take_spun();
-        let arm = &mut self.arms[arm];
-        arm.spout.run(false);
-        arm.ledger.end_of_slice();
-        if let Some(cpu) = measured_from {
-            let cpu = clock::thread_cpu().saturating_sub(cpu);
-            arm.cpu_ns += cpu.saturating_sub(spun);
-            arm.spin_ns += spun;
-        }
-    }
-
-    /// Waits for an instant, doing the housekeeping on the way.
-    async fn until(&mut self, instant: u64) -> io::Result<()> {
-        while self.next_housekeeping < instant && !self.stopping() {
-            self.pacer.until(self.next_housekeeping.max(clock::now())).await?;
-            self.housekeeping();
-        }
-        if self.stopping() {
-            return Ok(());
-        }
-        self.pacer.until(instant).await
-    }
-
-    fn housekeeping(&mut self) {
-        let now = clock::now();
-        self.next_housekeeping = now + HOUSEKEEPING_NS;
-        for arm in &self.arms {
-            if arm.ledger.expire(now) > 0 {
-                arm.spout.wake_all();
-            }
-        }
-        let passed = now.saturating_sub(self.origin) / INTERVAL_NS;
-        if passed > self.interval {
-            self.close_interval();
-            self.interval = passed;
-        }
-    }
-
-    fn close_interval(&self) {
-        for (i, arm) in self.arms.iter().enumerate() {
-            let hist = arm.ledger.swap_interval(Hist::new());
-            if !hist.is_empty() {
-                let number = self.interval;
-                let _block_gone = self.signals.news.send(News::Interval { arm: i, number, hist });
-            }
-        }
-    }
-
-    /// Waits until every event has its fate, at the latest when the youngest has timed out.
-    async fn drain(&mut self) -> io::Result<()> {
-        for arm in &self.arms {
-            arm.ledger.end_of_schedule();
-            arm.spout.end();
-        }
-        let cpu = clock::thread_cpu();
-        while self.arms.iter().any(|a| a.ledger.open_count() > 0) && !self.stopping() {
-            self.pacer.roughly(clock::now() + DRAIN_STEP_NS).await?;
-            if clock::now() >= self.next_housekeeping {
-                self.housekeeping();
-            }
-        }
-        // Draining is work for the events already charged; alone on its cores it has one owner.
-        if let [only] = &mut self.arms[..] {
-            only.drain_ns = clock::thread_cpu().saturating_sub(cpu);
-        }
-        self.close_interval();
-        Ok(())
-    }
-
-    async fn finish(self) -> io::Result<Vec<ArmOutcome>> {
-        let mut outcomes = Vec::new();
-        for arm in self.arms {
-            // What was called off before its answer came is timed out, not lost.
-            arm.ledger.expire(u64::MAX);
-            arm.spout.end();
-            arm.tasks.iter().for_each(JoinHandle::abort);
-            for task in arm.tasks {
-                let _aborted = task.await;
-            }
-            outcomes.push(ArmOutcome {
-                account: arm.ledger.account(),
-                cpu_ns: arm.cpu_ns,
-                spin_ns: arm.spin_ns,
-                drain_ns: arm.drain_ns,
-            });
-        }
-        Ok(outcomes)
-    }
-}
-
-impl Arm {
-    fn begin_slice(&mut self, measuring: bool) {
-        if measuring {
-            self.ledger.start_measuring();
-            self.spout.measure();
-        }
-        if self.schedule.is_none() {
-            self.spout.run(true);
-        }
-    }
-
-    fn next_before(&mut self, end: u64) -> Option<Due> {
-        self.schedule.as_mut()?.next_if(|due| due.at < end)
     }
 }

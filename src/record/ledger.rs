@@ -2,17 +2,15 @@
 //!
 //! It holds the open events only; a closed event becomes counts in histograms (law 12).
 
+use super::account::Account;
 use super::fates::{Failure, Fates};
 use super::histogram::Hist;
-use super::peaks::Peaks;
 use super::wire::Traffic;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Answers to events closed up to this many events ago are still told apart as duplicated or late.
 const REMEMBERED: usize = 1 << 16;
-/// Different fault messages kept, each with its count; enough to see what came back.
-const FAULT_KINDS: usize = 8;
 
 /// An event on its way: handed from the pacer through the feed to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,53 +71,6 @@ pub struct LedgerRules {
     pub closed_loop: bool,
 }
 
-/// The counts and histograms that a finished ledger leaves; merged over shards without loss.
-#[derive(Debug, Clone)]
-pub struct Account {
-    /// Events due in the measured window.
-    pub measured: Fates,
-    /// Events due before it.
-    pub warmup: Fates,
-    /// `done − due`, ns. Empty in a closed loop.
-    pub response: Hist,
-    /// `done − due − lag`, ns: the response without the driver's own lateness.
-    pub unlagged: Hist,
-    /// `done − sent`, ns.
-    pub service: Hist,
-    /// `sent − max(due, free)`, ns. Empty in a closed loop.
-    pub lag: Hist,
-    /// From the wake of the reading task to `done`, ns.
-    pub reading: Hist,
-    /// Slowest response per stretch of the trial (service time in a closed loop).
-    pub peaks: Peaks,
-    /// Answers to events that had been acknowledged already; `None` when matched by order.
-    pub duplicated: Option<u64>,
-    /// Answers that overtook an older event of their connection; `None` when matched by order.
-    pub reordered: Option<u64>,
-    /// Answers to events that had timed out or failed before.
-    pub late: u64,
-    /// Messages that answer no event: unknown id, garbage, not asked for.
-    pub unsolicited: u64,
-    /// Events written, warm-up included.
-    pub sent: u64,
-    /// Acknowledgements read since measuring began, whenever their events were due.
-    pub acknowledged_in_window: u64,
-    /// Connections opened, the warm ones included.
-    pub connections: u64,
-    /// Measured events still open when the last slice ended.
-    pub open_at_end: u64,
-    /// Acknowledgements read between the start of measuring and the end of the last slice.
-    pub acknowledged_by_end: u64,
-    /// Measured events open when another arm's slice began, summed over slices.
-    pub spill: u64,
-    /// Longest queue of events waiting for a connection.
-    pub backlog_peak: u64,
-    /// Bytes and segments of all connections.
-    pub traffic: Traffic,
-    /// What went wrong, by message.
-    pub faults: BTreeMap<String, u64>,
-}
-
 struct Book {
     rules: LedgerRules,
     account: Account,
@@ -139,30 +90,7 @@ pub struct Ledger(RefCell<Book>);
 impl Ledger {
     /// An empty ledger. `tells_ids`: answers carry the event's id.
     pub fn new(rules: LedgerRules, tells_ids: bool) -> Self {
-        let told = tells_ids.then_some(0);
-        let account = Account {
-            measured: Fates::default(),
-            warmup: Fates::default(),
-            response: Hist::new(),
-            unlagged: Hist::new(),
-            service: Hist::new(),
-            lag: Hist::new(),
-            reading: Hist::new(),
-            peaks: Peaks::new(rules.wall_length),
-            duplicated: told,
-            reordered: told,
-            late: 0,
-            unsolicited: 0,
-            sent: 0,
-            acknowledged_in_window: 0,
-            connections: 0,
-            open_at_end: 0,
-            acknowledged_by_end: 0,
-            spill: 0,
-            backlog_peak: 0,
-            traffic: Traffic::default(),
-            faults: BTreeMap::new(),
-        };
+        let account = Account::new(tells_ids, rules.wall_length);
         Ledger(RefCell::new(Book {
             rules,
             account,
@@ -248,7 +176,7 @@ impl Ledger {
         let mut book = self.0.borrow_mut();
         if let Some(measured) = book.close(ticket, Past::Ended) {
             book.fates(measured).fail(why);
-            book.fault(message);
+            book.account.fault(message);
         }
     }
 
@@ -328,7 +256,7 @@ impl Ledger {
 
     /// Notes what went wrong without touching a fate.
     pub fn fault(&self, message: &str) {
-        self.0.borrow_mut().fault(message);
+        self.0.borrow_mut().account.fault(message);
     }
 
     /// Notes the length of the queue.
@@ -428,46 +356,5 @@ impl Book {
         };
         a.peaks.record(at.done.saturating_sub(self.rules.origin), headline);
         self.interval.record(headline);
-    }
-
-    fn fault(&mut self, message: &str) {
-        let faults = &mut self.account.faults;
-        if let Some(n) = faults.get_mut(message) {
-            *n += 1;
-        } else if faults.len() < FAULT_KINDS {
-            faults.insert(message.to_owned(), 1);
-        } else {
-            *faults.entry("other faults".to_owned()).or_default() += 1;
-        }
-    }
-}
-
-impl Account {
-    /// Adds another shard of the same trial.
-    pub fn merge(&mut self, other: &Account) {
-        let both = |a: Option<u64>, b: Option<u64>| Some(a? + b?);
-        self.measured.add(&other.measured);
-        self.warmup.add(&other.warmup);
-        self.response.merge(&other.response);
-        self.unlagged.merge(&other.unlagged);
-        self.service.merge(&other.service);
-        self.lag.merge(&other.lag);
-        self.reading.merge(&other.reading);
-        self.peaks.merge(&other.peaks);
-        self.duplicated = both(self.duplicated, other.duplicated);
-        self.reordered = both(self.reordered, other.reordered);
-        self.late += other.late;
-        self.unsolicited += other.unsolicited;
-        self.sent += other.sent;
-        self.acknowledged_in_window += other.acknowledged_in_window;
-        self.connections += other.connections;
-        self.open_at_end += other.open_at_end;
-        self.acknowledged_by_end += other.acknowledged_by_end;
-        self.spill += other.spill;
-        self.backlog_peak += other.backlog_peak;
-        self.traffic.add(&other.traffic);
-        for (message, n) in &other.faults {
-            *self.faults.entry(message.clone()).or_default() += n;
-        }
     }
 }

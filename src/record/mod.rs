@@ -1,5 +1,6 @@
 //! What was seen: histograms, the ledger of fates, resources, hiccups, and the results store.
 
+pub mod account;
 pub mod clock;
 pub mod fates;
 pub mod hiccup;

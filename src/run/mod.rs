@@ -6,8 +6,8 @@ pub mod environment;
 pub mod point;
 
 use crate::cpus::Placement;
-use crate::drive::block::{Bench, Watch};
 use crate::drive::limits;
+use crate::drive::stretch::{Bench, Watch};
 use crate::error::{Error, Result};
 use crate::plan;
 use crate::scenario::{Question, Scenario};

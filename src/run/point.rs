@@ -1,7 +1,8 @@
 //! One point: a pilot for each arm, then its blocks.
 
 use super::{Progress, Request, give_up, planned_blocks, slots};
-use crate::drive::block::{self, Bench, Finished, Member, Stretch};
+use crate::drive::block;
+use crate::drive::stretch::{Bench, Finished, Member, Stretch};
 use crate::error::{Error, Result};
 use crate::plan::{self, Block, Slices};
 use crate::record::trial::{Stage, Trial, TrialDesign};

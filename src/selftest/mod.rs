@@ -7,7 +7,8 @@ mod freeze;
 mod pacing;
 
 use crate::cpus::Placement;
-use crate::drive::block::{self, Bench, Member, Stretch, Watch};
+use crate::drive::block;
+use crate::drive::stretch::{Bench, Member, Stretch, Watch};
 use crate::error::{Error, Result};
 use crate::plan::Slices;
 use crate::record::histogram::Hist;

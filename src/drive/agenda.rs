@@ -1,0 +1,43 @@
+//! What a block must do at which instant.
+
+use super::stretch::Freeze;
+use crate::record::clock;
+use std::time::Duration;
+
+/// The block looks after its targets and the user's wish to stop this often.
+pub(super) const TICK: Duration = Duration::from_millis(50);
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Mark {
+    Measure,
+    Freeze,
+    Thaw,
+}
+
+/// What the block must do at which instant.
+pub(super) struct Agenda(Vec<(u64, Mark)>);
+
+impl Agenda {
+    pub fn new(origin: u64, from: u64, freeze: Option<Freeze>) -> Agenda {
+        let mut marks = vec![(origin + from, Mark::Measure)];
+        if let Some(freeze) = freeze {
+            marks.push((origin + freeze.at, Mark::Freeze));
+            marks.push((origin + freeze.at + freeze.length, Mark::Thaw));
+        }
+        marks.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        Agenda(marks)
+    }
+
+    pub fn due(&mut self) -> Option<Mark> {
+        let (at, mark) = *self.0.last()?;
+        (at <= clock::now()).then(|| {
+            self.0.pop();
+            mark
+        })
+    }
+
+    pub fn wait(&self) -> Duration {
+        let next = self.0.last().map_or(u64::MAX, |(at, _)| at.saturating_sub(clock::now()));
+        TICK.min(Duration::from_nanos(next))
+    }
+}

@@ -1,0 +1,126 @@
+//! From what the shards and the block have seen to the record of each arm.
+
+use super::shard::ArmOutcome;
+use super::stretch::{Finished, Member, Stretch};
+use super::validity;
+use crate::record::histogram::Hist;
+use crate::record::in_force::InForce;
+use crate::record::trial::{DriverUsage, TargetUsage, Trial};
+use crate::record::usage;
+
+/// What the block saw beside the shards; one entry an arm where there are several.
+pub(super) struct Seen {
+    /// When the targets were ready, UTC.
+    pub started: String,
+    /// What the targets spent; `None` for one that is not ours.
+    pub usage: Vec<Option<TargetUsage>>,
+    /// The machine's stalls.
+    pub hiccups: Vec<Hist>,
+    /// Time the hypervisor took.
+    pub steal_ns: u64,
+    /// How targets ended that should not have.
+    pub died: Vec<Option<String>>,
+    /// Peak memory of this process.
+    pub driver_rss_peak: u64,
+    /// What built-in servers said of themselves.
+    pub in_force: Vec<Option<InForce>>,
+    /// Responses by second.
+    pub intervals: Vec<Vec<(u64, Hist)>>,
+}
+
+/// What a target spent between two readings.
+pub(super) fn difference(before: usage::Reading, after: usage::Reading) -> TargetUsage {
+    TargetUsage {
+        cpu_ns: after.cpu_ns.saturating_sub(before.cpu_ns),
+        voluntary_switches: after.voluntary_switches.saturating_sub(before.voluntary_switches),
+        involuntary_switches: after
+            .involuntary_switches
+            .saturating_sub(before.involuntary_switches),
+        end: after,
+    }
+}
+
+/// The records of a stretch's arms. `shards`: what each shard leaves of each arm.
+pub(super) fn records(
+    stretch: &Stretch,
+    mut seen: Seen,
+    shards: Vec<Vec<ArmOutcome>>,
+) -> Vec<Finished> {
+    let mut shards: Vec<_> = shards.into_iter().map(Vec::into_iter).collect();
+    let mut finished = Vec::new();
+    for (i, member) in stretch.members.iter().enumerate() {
+        let parts: Vec<ArmOutcome> = shards.iter_mut().filter_map(Iterator::next).collect();
+        let mut trial = record(stretch, member, parts);
+        trial.started.clone_from(&seen.started);
+        trial.in_force = seen.in_force[i].take();
+        trial.target = seen.usage[i];
+        trial.hiccup = seen.hiccups.get(i).cloned().unwrap_or_default();
+        trial.steal_ns = seen.steal_ns;
+        trial.driver.rss_peak_bytes = (stretch.members.len() == 1).then_some(seen.driver_rss_peak);
+        trial.invalid = validity::reasons(&trial, seen.died[i].as_deref());
+        trial.overloaded = seen.died[i].is_none() && validity::is_overloaded(&trial);
+        let intervals = std::mem::take(&mut seen.intervals[i]);
+        finished.push(Finished { trial, intervals });
+    }
+    finished
+}
+
+/// The part of a record that the shards and the plan know.
+fn record(stretch: &Stretch, member: &Member, parts: Vec<ArmOutcome>) -> Trial {
+    let window_ns = stretch.load.duration.as_nanos() as u64;
+    let shares_wall = stretch.members.len() as u64;
+    let mut driver = DriverUsage::default();
+    for part in &parts {
+        driver.cpu_ns += part.cpu_ns + part.drain_ns;
+        driver.spin_ns += part.spin_ns;
+        driver.busy = driver.busy.max(part.cpu_ns as f64 / window_ns as f64);
+    }
+    let mut accounts = parts.into_iter().map(|p| p.account);
+    let mut a = accounts.next().expect("every shard reports every arm");
+    accounts.for_each(|other| a.merge(&other));
+    let (point, block, position) = stretch.place;
+    Trial {
+        point,
+        stage: stretch.stage,
+        block,
+        arm: member.arm,
+        label: member.label.clone(),
+        position,
+        design: stretch.design,
+        started: String::new(),
+        window_ns,
+        wall_ns: window_ns * shares_wall,
+        offered_per_second: stretch.load.rate,
+        events: a.measured,
+        warmup: a.warmup,
+        duplicated: a.duplicated,
+        reordered: a.reordered,
+        late: a.late,
+        unsolicited: a.unsolicited,
+        sent: a.sent,
+        acknowledged_in_window: a.acknowledged_in_window,
+        acknowledged_by_end: a.acknowledged_by_end,
+        open_at_end: a.open_at_end,
+        spill: a.spill,
+        backlog_peak: a.backlog_peak,
+        connections: a.connections,
+        warm_connections: member.connections as u64,
+        slots: (member.connections * member.in_flight) as u64,
+        response: a.response,
+        unlagged: a.unlagged,
+        service: a.service,
+        lag: a.lag,
+        reading: a.reading,
+        hiccup: Hist::new(),
+        peaks: a.peaks,
+        traffic: a.traffic,
+        max_segment: stretch.max_segment,
+        target: None,
+        driver,
+        steal_ns: 0,
+        in_force: None,
+        faults: a.faults,
+        invalid: Vec::new(),
+        overloaded: false,
+    }
+}

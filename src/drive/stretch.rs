@@ -1,0 +1,90 @@
+//! What is driven together: the arms that live at the same time (all of a sliced block, one of a
+//! sequential one).
+
+use crate::cpus::Placement;
+use crate::plan::Slices;
+use crate::record::histogram::Hist;
+use crate::record::trial::{Stage, Trial, TrialDesign};
+use crate::scenario::{Lifetime, Load};
+use crate::target::manifest::Manifest;
+use crate::transport::Transport;
+use crate::transport::event::Template;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// One arm of a stretch.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its index in the run.
+    pub arm: usize,
+    /// Its name, `webhook@builtin`.
+    pub label: String,
+    /// How events travel.
+    pub transport: Transport,
+    /// The program.
+    pub manifest: Manifest,
+    /// Connections over all shards.
+    pub connections: usize,
+    /// Unanswered events each.
+    pub in_flight: usize,
+}
+
+/// A pause of the target, for the self-test: the process tree is stopped and continued.
+#[derive(Debug, Clone, Copy)]
+pub struct Freeze {
+    /// When it stops, ns after the origin.
+    pub at: u64,
+    /// For how long, ns.
+    pub length: u64,
+}
+
+/// What is driven together.
+#[derive(Debug, Clone)]
+pub struct Stretch {
+    /// The arms alive together.
+    pub members: Vec<Member>,
+    /// The load, warm-up and duration rounded to slices.
+    pub load: Load,
+    /// Whose turn it is.
+    pub slices: Arc<Slices>,
+    /// Seed of the schedule.
+    pub seed: u64,
+    /// Makes the events.
+    pub template: Template,
+    /// Events a connection carries.
+    pub lifetime: Lifetime,
+    /// Cap of the segment size.
+    pub max_segment: Option<u32>,
+    /// Point of the sweep, block and place in it.
+    pub place: (usize, usize, usize),
+    /// What for.
+    pub stage: Stage,
+    /// The block's design.
+    pub design: TrialDesign,
+    /// A pause to inject.
+    pub freeze: Option<Freeze>,
+}
+
+/// A finished trial and its time line.
+pub struct Finished {
+    /// The record.
+    pub trial: Trial,
+    /// Responses per second of the wall clock, by the second's number.
+    pub intervals: Vec<(u64, Hist)>,
+}
+
+/// Hears how it goes while it runs.
+pub trait Watch {
+    /// An interval of an arm (its index in the run) ended.
+    fn interval(&mut self, arm: usize, responses: &Hist);
+    /// Some time has passed.
+    fn tick(&mut self);
+}
+
+/// Where a run happens.
+pub struct Bench<'a> {
+    /// Which CPUs.
+    pub placement: &'a Placement,
+    /// Set when the user wants to stop.
+    pub interrupt: &'a AtomicBool,
+}
