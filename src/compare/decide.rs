@@ -86,7 +86,7 @@ impl Pair<'_> {
         let difference = values
             .as_ref()
             .and_then(|v| stats::paired_difference(&v.baseline, &v.candidate, CONFIDENCE));
-        let (verdict, why) = self.verdict(values.as_ref(), ratio.as_ref());
+        let (verdict, why) = self.verdict(values.as_ref(), ratio.as_ref(), difference.as_ref());
         let bounds = |i: &Interval| [i.low, i.high];
         Comparison {
             metric: self.metric.name,
@@ -107,6 +107,7 @@ impl Pair<'_> {
         &self,
         values: Option<&Values>,
         ratio: Option<&Interval>,
+        difference: Option<&Interval>,
     ) -> (Verdict, Option<String>) {
         let cannot = |why: String| (Verdict::Inconclusive, Some(why));
         let pair = [&self.arms[0], &self.arms[self.candidate]];
@@ -134,6 +135,10 @@ impl Pair<'_> {
         let Some(direction) = direction(ratio, self.metric.more_is_better) else {
             return (Verdict::Inconclusive, None);
         };
+        // A reader sees both intervals: what only one of them supports is not claimed.
+        if difference.is_none_or(|d| d.low <= 0.0 && d.high >= 0.0) {
+            return cannot("the ratio supports a difference, the difference itself does not".into());
+        }
         match self.doubt(ratio, direction) {
             Some(why) => cannot(why),
             None => (direction, None),

@@ -102,6 +102,21 @@ fn a_difference_made_by_the_driver_is_not_claimed() {
 }
 
 #[test]
+fn what_only_the_ratio_supports_is_not_claimed() {
+    // A tenth less in every quiet block, and a loud one whose difference drowns it.
+    let block = |n: u64| match n {
+        0 => [Block::of(50_000_000, 40_000), Block::of(49_000_000, 40_000)],
+        n => [Block::of(100_000 + n, 40_000), Block::of(90_000, 40_000)],
+    };
+    let run = sample::run(&(0..12).map(block).collect::<Vec<_>>());
+    let c = of(&run, "service.p50");
+    let ([_, ratio_high], [_, difference_high]) = (c.ci95.unwrap(), c.difference_ci95.unwrap());
+    assert!(ratio_high < 1.0 && difference_high > 0.0, "{c:?}");
+    assert_eq!(c.verdict, Verdict::Inconclusive);
+    assert!(c.why.unwrap().contains("difference itself"));
+}
+
+#[test]
 fn an_overloaded_arm_is_told_a_rate_and_has_no_latency_compared() {
     let mut run = ratios(0.5, 0.5);
     run.trials.iter_mut().filter(|t| t.arm == 0).for_each(|t| {
