@@ -137,7 +137,9 @@ impl Pair<'_> {
         };
         // A reader sees both intervals: what only one of them supports is not claimed.
         if difference.is_none_or(|d| d.low <= 0.0 && d.high >= 0.0) {
-            return cannot("the ratio supports a difference, the difference itself does not".into());
+            return cannot(
+                "the ratio supports a difference, the difference itself does not".into(),
+            );
         }
         match self.doubt(ratio, direction) {
             Some(why) => cannot(why),
