@@ -150,7 +150,7 @@ impl Store {
     }
 
     /// Appends a finished trial and makes sure that it is on its way to the disk.
-    pub fn append(&mut self, trial: &Trial, intervals: &[(u64, Hist)]) -> Result<()> {
+    pub fn append(&mut self, trial: &Trial, seconds: &[(u64, Hist)]) -> Result<()> {
         let path = self.dir.join("trials.jsonl");
         let mut line = serde_json::to_vec(trial)
             .map_err(|e| Error::harness(format!("cannot write a trial: {e}")))?;
@@ -160,12 +160,12 @@ impl Store {
             .and_then(|()| self.trials.flush())
             .map_err(|e| cannot("write", &path, &e))?;
         if trial.stage == Stage::Block {
-            self.append_intervals(trial, intervals)?;
+            self.append_seconds(trial, seconds)?;
         }
         Ok(())
     }
 
-    fn append_intervals(&self, trial: &Trial, intervals: &[(u64, Hist)]) -> Result<()> {
+    fn append_seconds(&self, trial: &Trial, seconds: &[(u64, Hist)]) -> Result<()> {
         let path = self.dir.join(format!("{}.hlog", file_name(&trial.label)));
         let file = OpenOptions::new().create(true).append(true).open(&path);
         let mut file = file.map_err(|e| cannot("write", &path, &e))?;
@@ -174,7 +174,7 @@ impl Store {
         let offset =
             Duration::try_from(began.as_duration()).unwrap_or_default().saturating_sub(run);
         let text =
-            interval_lines(intervals, offset, run, file.metadata().is_ok_and(|m| m.len() == 0));
+            interval_lines(seconds, offset, run, file.metadata().is_ok_and(|m| m.len() == 0));
         let text =
             text.map_err(|e| Error::harness(format!("cannot write {}: {e}", path.display())))?;
         file.write_all(&text).map_err(|e| cannot("write", &path, &e))

@@ -4,6 +4,7 @@
 use crate::cpus::{Cpus, Placement};
 use crate::drive::stretch::Watch;
 use crate::record::histogram::Hist;
+use crate::record::metrics::supported_quantile;
 use crate::run::Progress;
 use crate::units;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,6 +19,22 @@ pub struct Show {
     total: Duration,
     stage: String,
     began: Instant,
+    live: Vec<Live>,
+}
+
+/// The responses of one arm since its point began.
+struct Live {
+    label: String,
+    responses: Hist,
+}
+
+impl Live {
+    /// `webhook@builtin 118 µs / 0.94 ms`: median and p99, each once enough samples support it.
+    fn shown(&self) -> Option<String> {
+        let quantile = |q| supported_quantile(&self.responses, q).map(units::nanos_text);
+        let p99 = quantile(0.99).map_or(String::new(), |p99| format!(" / {p99}"));
+        Some(format!("{} {}{p99}", self.label, quantile(0.5)?))
+    }
 }
 
 impl Show {
@@ -30,6 +47,15 @@ impl Show {
             total: Duration::ZERO,
             stage: String::new(),
             began: Instant::now(),
+            live: Vec::new(),
+        }
+    }
+
+    /// ` · p50 / p99: webhook@builtin 118 µs / 0.94 ms, …`; empty while nothing is known.
+    fn live(&self) -> String {
+        match self.live.iter().filter_map(Live::shown).collect::<Vec<_>>() {
+            shown if shown.is_empty() => String::new(),
+            shown => format!(" · p50 / p99: {}", shown.join(", ")),
         }
     }
 
@@ -49,11 +75,13 @@ impl Show {
 }
 
 impl Watch for Show {
-    fn interval(&mut self, _arm: usize, responses: &Hist) {
-        if let (Some(bar), Some(p50)) = (&self.bar, responses.quantile(0.5)) {
-            let (rate, p50) =
-                (units::rate(responses.count() as f64), units::nanos_text(p50 as f64));
-            bar.set_message(format!("{} · {rate} · p50 {p50}", self.stage));
+    fn second(&mut self, arm: usize, responses: &Hist) {
+        if let Some(live) = self.live.get_mut(arm) {
+            live.responses.merge(responses);
+        }
+        if let Some(bar) = &self.bar {
+            let rate = units::rate(responses.count() as f64);
+            bar.set_message(format!("{} · {rate}{}", self.stage, self.live()));
         }
     }
 
@@ -82,13 +110,20 @@ impl Progress for Show {
         }
     }
 
+    fn point(&mut self, labels: &[String]) {
+        let live = |label: &String| Live { label: label.clone(), responses: Hist::new() };
+        self.live = labels.iter().map(live).collect();
+    }
+
     fn stage(&mut self, what: &str) {
         self.stage = what.to_owned();
+        let live = self.live();
         match &self.bar {
-            Some(bar) => bar.set_message(what.to_owned()),
+            Some(bar) => bar.set_message(format!("{what}{live}")),
             None => {
                 let left = self.total.saturating_sub(self.done).as_secs();
-                eprintln!("[{:>4} s] {what}, about {left} s left", self.began.elapsed().as_secs());
+                let passed = self.began.elapsed().as_secs();
+                eprintln!("[{passed:>4} s] {what}, about {left} s left{live}");
             }
         }
     }

@@ -3,6 +3,7 @@
 use crate::record::fates::Fates;
 use crate::record::histogram::Hist;
 use crate::record::in_force::InForce;
+use crate::record::interval::Interval;
 use crate::record::peaks::Peaks;
 use crate::record::trial::{DriverUsage, Stage, TargetUsage, Trial, TrialDesign};
 use crate::record::usage::Reading;
@@ -136,16 +137,31 @@ fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
         open_at_end: 0,
         spill: 9,
         backlog_peak: 3,
+        drained_ns: Vec::new(),
         connections: 32,
+        connect: Hist::new(),
         warm_connections: 32,
         slots: 32,
         response,
         unlagged,
+        halves: [service.clone(), service.clone()],
         service,
+        split: None,
+        strata: Vec::new(),
         lag: lag.clone(),
         reading: lag,
         hiccup,
         peaks,
+        time_line: vec![Interval {
+            second: 0,
+            due: EVENTS,
+            acknowledged: EVENTS,
+            p50: Some(block.service),
+            p99: None,
+            max: Some(block.service * 11),
+            backlog_peak: 3,
+            driver_rss_bytes: 8 << 20,
+        }],
         traffic: Traffic {
             bytes_out: EVENTS * 637,
             bytes_in: EVENTS * 133,

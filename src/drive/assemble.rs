@@ -1,12 +1,15 @@
 //! From what the shards and the block have seen to the record of each arm.
 
 use super::shard::ArmOutcome;
+use super::bursts;
 use super::stretch::{Finished, Member, Stretch};
+use super::timeline::TimeLine;
 use super::validity;
 use crate::record::histogram::Hist;
 use crate::record::in_force::InForce;
 use crate::record::trial::{DriverUsage, TargetUsage, Trial};
 use crate::record::usage;
+use crate::schedule;
 
 /// What the block saw beside the shards; one entry an arm where there are several.
 pub(super) struct Seen {
@@ -24,8 +27,8 @@ pub(super) struct Seen {
     pub driver_rss_peak: u64,
     /// What built-in servers said of themselves.
     pub in_force: Vec<Option<InForce>>,
-    /// Responses by second.
-    pub intervals: Vec<Vec<(u64, Hist)>>,
+    /// What each second brought.
+    pub time_lines: Vec<TimeLine>,
 }
 
 /// What a target spent between two readings.
@@ -59,8 +62,9 @@ pub(super) fn records(
         trial.driver.rss_peak_bytes = (stretch.members.len() == 1).then_some(seen.driver_rss_peak);
         trial.invalid = validity::reasons(&trial, seen.died[i].as_deref());
         trial.overloaded = seen.died[i].is_none() && validity::is_overloaded(&trial);
-        let intervals = std::mem::take(&mut seen.intervals[i]);
-        finished.push(Finished { trial, intervals });
+        let time_line = std::mem::take(&mut seen.time_lines[i]);
+        trial.time_line = time_line.intervals();
+        finished.push(Finished { trial, seconds: time_line.into_seconds() });
     }
     finished
 }
@@ -75,6 +79,7 @@ fn record(stretch: &Stretch, member: &Member, parts: Vec<ArmOutcome>) -> Trial {
         driver.spin_ns += part.spin_ns;
         driver.busy = driver.busy.max(part.cpu_ns as f64 / window_ns as f64);
     }
+    let drained_ns = bursts::merge(parts.iter().map(|p| p.drained_ns.clone()));
     let mut accounts = parts.into_iter().map(|p| p.account);
     let mut a = accounts.next().expect("every shard reports every arm");
     accounts.for_each(|other| a.merge(&other));
@@ -90,7 +95,7 @@ fn record(stretch: &Stretch, member: &Member, parts: Vec<ArmOutcome>) -> Trial {
         started: String::new(),
         window_ns,
         wall_ns: window_ns * shares_wall,
-        offered_per_second: stretch.load.rate,
+        offered_per_second: schedule::offered(&stretch.load),
         events: a.measured,
         warmup: a.warmup,
         duplicated: a.duplicated,
@@ -103,16 +108,22 @@ fn record(stretch: &Stretch, member: &Member, parts: Vec<ArmOutcome>) -> Trial {
         open_at_end: a.open_at_end,
         spill: a.spill,
         backlog_peak: a.backlog_peak,
+        drained_ns,
         connections: a.connections,
+        connect: a.connect,
         warm_connections: member.connections as u64,
         slots: (member.connections * member.in_flight) as u64,
         response: a.response,
         unlagged: a.unlagged,
         service: a.service,
+        halves: a.halves,
+        split: stretch.split.clone(),
+        strata: a.strata,
         lag: a.lag,
         reading: a.reading,
         hiccup: Hist::new(),
         peaks: a.peaks,
+        time_line: Vec::new(),
         traffic: a.traffic,
         max_segment: stretch.max_segment,
         target: None,

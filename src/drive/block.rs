@@ -4,11 +4,11 @@ use super::agenda::{Agenda, Mark, TICK};
 use super::assemble::{self, Seen};
 use super::shard::{self, ArmJob, ArmOutcome, BlockJob, News, Signals};
 use super::stretch::{Bench, Finished, Stretch, Watch};
+use super::timeline::TimeLine;
 use crate::cpus;
 use crate::error::{Error, Result};
 use crate::record::clock;
 use crate::record::hiccup::{Hiccups, Span};
-use crate::record::histogram::Hist;
 use crate::record::in_force::InForce;
 use crate::record::usage;
 use crate::target::manifest::Matching;
@@ -43,7 +43,7 @@ pub fn run(stretch: &Stretch, bench: &Bench<'_>, watch: &mut dyn Watch) -> Resul
     let outcomes = driving.end();
     let targets = std::mem::take(&mut driving.targets);
     let records = seen.and_then(|mut seen| {
-        seen.intervals = std::mem::take(&mut driving.intervals);
+        seen.time_lines = std::mem::take(&mut driving.time_lines);
         Ok(assemble::records(stretch, seen, outcomes?))
     });
     stop_all(targets);
@@ -65,7 +65,7 @@ struct Driving {
     origin: Arc<AtomicU64>,
     news: Receiver<News>,
     threads: Vec<JoinHandle<()>>,
-    intervals: Vec<Vec<(u64, Hist)>>,
+    time_lines: Vec<TimeLine>,
     outcomes: Vec<std::io::Result<Vec<ArmOutcome>>>,
     started: String,
     in_force: Vec<Option<InForce>>,
@@ -101,7 +101,7 @@ impl Driving {
             origin,
             news,
             threads,
-            intervals: vec![Vec::new(); stretch.members.len()],
+            time_lines: stretch.members.iter().map(|_| TimeLine::default()).collect(),
             outcomes: Vec::new(),
             started: jiff::Timestamp::now().to_string(),
             in_force,
@@ -146,9 +146,9 @@ impl Driving {
                 None => {}
             }
             match self.news.recv_timeout(agenda.wait()) {
-                Ok(News::Interval { arm, number, hist }) => {
-                    watch.interval(stretch.members[arm].arm, &hist);
-                    self.add_interval(arm, number, hist);
+                Ok(News::Interval { arm, second, seen }) => {
+                    watch.second(stretch.members[arm].arm, &seen.responses);
+                    self.time_lines[arm].add(second, seen, usage::own_rss());
                 }
                 Ok(News::Drained) => waiting -= 1,
                 Ok(News::Done(outcome)) => {
@@ -180,7 +180,7 @@ impl Driving {
         Ok(Seen {
             started: std::mem::take(&mut self.started),
             in_force: std::mem::take(&mut self.in_force),
-            intervals: Vec::new(), // the last of them are still on their way
+            time_lines: Vec::new(), // the last of their seconds are still on their way
             usage: (0..self.targets.len())
                 .map(|i| {
                     let before = before.as_ref().map_or(Default::default(), |b| b[i]);
@@ -237,14 +237,6 @@ impl Driving {
         ))
     }
 
-    fn add_interval(&mut self, arm: usize, number: u64, hist: Hist) {
-        let intervals = &mut self.intervals[arm];
-        match intervals.iter_mut().find(|(n, _)| *n == number) {
-            Some((_, sum)) => sum.merge(&hist),
-            None => intervals.push((number, hist)),
-        }
-    }
-
     fn read_targets(&self) -> Vec<usage::Reading> {
         let cpu_first = |t: &Running| {
             let pids = t.pids();
@@ -268,7 +260,9 @@ impl Driving {
         while self.outcomes.len() < self.threads.len() {
             match self.news.recv() {
                 Ok(News::Done(outcome)) => self.outcomes.push(outcome),
-                Ok(News::Interval { arm, number, hist }) => self.add_interval(arm, number, hist),
+                Ok(News::Interval { arm, second, seen }) => {
+                    self.time_lines[arm].add(second, seen, usage::own_rss());
+                }
                 Ok(_) => {}
                 Err(_) => break,
             }
@@ -307,6 +301,7 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
         template: stretch.template.clone(),
         lifetime: stretch.lifetime,
         max_segment: stretch.max_segment,
+        split: stretch.split.clone(),
         arms,
     })
 }

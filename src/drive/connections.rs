@@ -1,6 +1,7 @@
 //! The life of one connection slot: it is warm before the first event, and a connection that ended
 //! is made anew when the next event needs it.
 
+use crate::record::clock;
 use crate::record::fates::Failure;
 use crate::record::ledger::Ledger;
 use crate::transport::Client;
@@ -22,8 +23,10 @@ pub async fn keep<C: Client>(warm: C, dial: Rc<Dial>, feed: Feed, ledger: Rc<Led
                 let Some(ticket) = feed.next().await else {
                     return;
                 };
+                let begun = clock::now();
                 match feed.while_open(&ticket, C::open(&dial)).await {
                     Some(Ok(client)) => {
+                        ledger.reconnected(clock::now() - begun);
                         feed.put_back(ticket);
                         client
                     }

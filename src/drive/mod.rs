@@ -3,11 +3,13 @@
 mod agenda;
 mod assemble;
 pub mod block;
+mod bursts;
 pub mod connections;
 pub mod limits;
 pub mod metered;
 pub mod pacer;
 pub mod shard;
 pub mod stretch;
+mod timeline;
 mod turns;
 pub mod validity;

@@ -8,8 +8,9 @@ use super::turns::{Arm, Turns};
 use crate::cpus;
 use crate::plan::Slices;
 use crate::record::account::Account;
-use crate::record::histogram::Hist;
+use crate::record::interval::Seen;
 use crate::record::ledger::{Ledger, LedgerRules};
+use crate::record::strata::Split;
 use crate::scenario::{Arrivals, Lifetime, Load};
 use crate::schedule::Schedule;
 use crate::transport::dial::{Address, Dial};
@@ -59,6 +60,8 @@ pub struct BlockJob {
     pub lifetime: Lifetime,
     /// Cap of the segment size.
     pub max_segment: Option<u32>,
+    /// How measured events are told apart.
+    pub split: Option<Split>,
     /// The arms.
     pub arms: Vec<ArmJob>,
 }
@@ -81,14 +84,14 @@ pub struct Signals {
 pub enum News {
     /// Every connection is warm, or an arm's target did not let us connect.
     Warm(Result<(), (usize, String)>),
-    /// An interval of one arm ended: its responses.
+    /// A second of one arm ended.
     Interval {
         /// The arm.
         arm: usize,
         /// Its number, from 0.
-        number: u64,
-        /// Its responses.
-        hist: Hist,
+        second: u64,
+        /// What it brought.
+        seen: Seen,
     },
     /// Every event has its fate; connections still stand.
     Drained,
@@ -106,6 +109,8 @@ pub struct ArmOutcome {
     pub spin_ns: u64,
     /// CPU of the drain after them, ns; only of an arm that is alone on its cores.
     pub drain_ns: u64,
+    /// For each burst the time until its queue was gone, ns.
+    pub drained_ns: Vec<Option<u64>>,
 }
 
 /// Runs the shard on the calling thread and sends [`News::Done`] at the end.
@@ -177,6 +182,9 @@ async fn connect(
         shard,
         of,
         wall_length: job.slices.wall_length(),
+        warmup: job.load.warmup.as_nanos() as u64,
+        window: job.load.duration.as_nanos() as u64,
+        split: job.split.clone(),
         closed_loop,
     };
     let ledger = Rc::new(Ledger::new(rules, arm.matched == Matched::ById));
@@ -200,7 +208,7 @@ async fn connect(
     }
     .map_err(|fault| fault.to_string())?;
     let schedule = Schedule::new(&job.load, job.seed, shard as usize, of as usize);
-    Ok(Arm::new(ledger, spout, schedule, tasks))
+    Ok(Arm::new(ledger, spout, (&job.load, schedule), tasks))
 }
 
 struct Slots<'a> {

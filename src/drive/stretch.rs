@@ -4,6 +4,7 @@
 use crate::cpus::Placement;
 use crate::plan::Slices;
 use crate::record::histogram::Hist;
+use crate::record::strata::Split;
 use crate::record::trial::{Stage, Trial, TrialDesign};
 use crate::scenario::{Lifetime, Load};
 use crate::target::manifest::Manifest;
@@ -57,6 +58,8 @@ pub struct Stretch {
     pub max_segment: Option<u32>,
     /// Point of the sweep, block and place in it.
     pub place: (usize, usize, usize),
+    /// How measured events are told apart.
+    pub split: Option<Split>,
     /// What for.
     pub stage: Stage,
     /// The block's design.
@@ -69,14 +72,14 @@ pub struct Stretch {
 pub struct Finished {
     /// The record.
     pub trial: Trial,
-    /// Responses per second of the wall clock, by the second's number.
-    pub intervals: Vec<(u64, Hist)>,
+    /// Responses in each second of the wall clock, by its number.
+    pub seconds: Vec<(u64, Hist)>,
 }
 
 /// Hears how it goes while it runs.
 pub trait Watch {
-    /// An interval of an arm (its index in the run) ended.
-    fn interval(&mut self, arm: usize, responses: &Hist);
+    /// A second of an arm (its index in the run) ended.
+    fn second(&mut self, arm: usize, responses: &Hist);
     /// Some time has passed.
     fn tick(&mut self);
 }

@@ -1,12 +1,13 @@
 //! The arms of a shard take turns: each is fed its events at their instants during its slices.
 
+use super::bursts::Bursts;
 use super::pacer::Pacer;
 use super::shard::{ArmOutcome, BlockJob, News, Signals};
 use crate::record::clock;
-use crate::record::histogram::Hist;
 use crate::record::ledger::Ledger;
-use crate::schedule::{Due, Schedule};
+use crate::schedule::{Due, Schedule, burst_ends};
 use crate::transport::feed::Spout;
+use crate::scenario::Load;
 use std::io;
 use std::iter::Peekable;
 use std::rc::Rc;
@@ -26,6 +27,7 @@ pub(super) struct Arm {
     pub spout: Spout,
     pub schedule: Option<Peekable<Schedule>>,
     pub tasks: Vec<JoinHandle<()>>,
+    bursts: Bursts,
     cpu_ns: u64,
     spin_ns: u64,
     drain_ns: u64,
@@ -35,17 +37,18 @@ impl Arm {
     pub fn new(
         ledger: Rc<Ledger>,
         spout: Spout,
-        schedule: Option<Schedule>,
+        load: (&Load, Option<Schedule>),
         tasks: Vec<JoinHandle<()>>,
     ) -> Arm {
+        let (load, schedule) = load;
         let schedule = schedule.map(Iterator::peekable);
-        Arm { ledger, spout, schedule, tasks, cpu_ns: 0, spin_ns: 0, drain_ns: 0 }
+        let bursts = Bursts::new(burst_ends(load));
+        Arm { ledger, spout, schedule, tasks, bursts, cpu_ns: 0, spin_ns: 0, drain_ns: 0 }
     }
 
     fn begin_slice(&mut self, measuring: bool) {
         if measuring {
             self.ledger.start_measuring();
-            self.spout.measure();
         }
         if self.schedule.is_none() {
             self.spout.run(true);
@@ -125,14 +128,15 @@ impl<'a> Turns<'a> {
 
     /// Feeds the arm's events due before `end` of its own time, each at its instant.
     async fn events(&mut self, arm: usize, end: u64) -> io::Result<()> {
-        let warmup = self.job.load.warmup.as_nanos() as u64;
         while let Some(Due { index, at }) = self.arms[arm].next_before(end) {
             let due = self.origin + self.job.slices.wall(arm, at);
             self.until(due).await?;
             if self.stopping() {
                 return Ok(());
             }
-            self.arms[arm].spout.put(index, due, at >= warmup);
+            let arm = &mut self.arms[arm];
+            let alone = arm.spout.put(index, due, at);
+            arm.bursts.note(at, alone);
         }
         Ok(())
     }
@@ -178,10 +182,10 @@ impl<'a> Turns<'a> {
 
     fn close_interval(&self) {
         for (i, arm) in self.arms.iter().enumerate() {
-            let hist = arm.ledger.swap_interval(Hist::new());
-            if !hist.is_empty() {
-                let number = self.interval;
-                let _block_gone = self.signals.news.send(News::Interval { arm: i, number, hist });
+            let seen = arm.ledger.take_interval();
+            if !seen.is_empty() {
+                let second = self.interval;
+                let _block_gone = self.signals.news.send(News::Interval { arm: i, second, seen });
             }
         }
     }
@@ -219,6 +223,7 @@ impl<'a> Turns<'a> {
             }
             outcomes.push(ArmOutcome {
                 account: arm.ledger.account(),
+                drained_ns: arm.bursts.finish(),
                 cpu_ns: arm.cpu_ns,
                 spin_ns: arm.spin_ns,
                 drain_ns: arm.drain_ns,

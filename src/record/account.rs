@@ -3,6 +3,7 @@
 use super::fates::Fates;
 use super::histogram::Hist;
 use super::peaks::Peaks;
+use super::strata::{Split, Stratum};
 use super::wire::Traffic;
 use std::collections::BTreeMap;
 
@@ -22,6 +23,10 @@ pub struct Account {
     pub unlagged: Hist,
     /// `done − sent`, ns.
     pub service: Hist,
+    /// Service times of the events due in the first and in the second half of the measured window.
+    pub halves: [Hist; 2],
+    /// Times told apart by the scenario's split.
+    pub strata: Vec<Stratum>,
     /// `sent − max(due, free)`, ns. Empty in a closed loop.
     pub lag: Hist,
     /// From the wake of the reading task to `done`, ns.
@@ -42,6 +47,8 @@ pub struct Account {
     pub acknowledged_in_window: u64,
     /// Connections opened, the warm ones included.
     pub connections: u64,
+    /// What it took to make a connection anew, handshake included, ns.
+    pub connect: Hist,
     /// Measured events still open when the last slice ended.
     pub open_at_end: u64,
     /// Acknowledgements read between the start of measuring and the end of the last slice.
@@ -58,7 +65,7 @@ pub struct Account {
 
 impl Account {
     /// Nothing yet. `tells_ids`: answers carry the event's id; `wall_length`: what the peaks cover, ns.
-    pub(super) fn new(tells_ids: bool, wall_length: u64) -> Account {
+    pub(super) fn new(tells_ids: bool, wall_length: u64, split: Option<&Split>) -> Account {
         let told = tells_ids.then_some(0);
         Account {
             measured: Fates::default(),
@@ -66,6 +73,8 @@ impl Account {
             response: Hist::new(),
             unlagged: Hist::new(),
             service: Hist::new(),
+            halves: [Hist::new(), Hist::new()],
+            strata: Stratum::all_of(split),
             lag: Hist::new(),
             reading: Hist::new(),
             peaks: Peaks::new(wall_length),
@@ -76,6 +85,7 @@ impl Account {
             sent: 0,
             acknowledged_in_window: 0,
             connections: 0,
+            connect: Hist::new(),
             open_at_end: 0,
             acknowledged_by_end: 0,
             spill: 0,
@@ -105,6 +115,8 @@ impl Account {
         self.response.merge(&other.response);
         self.unlagged.merge(&other.unlagged);
         self.service.merge(&other.service);
+        self.halves.iter_mut().zip(&other.halves).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.strata.iter_mut().zip(&other.strata).for_each(|(mine, theirs)| mine.merge(theirs));
         self.lag.merge(&other.lag);
         self.reading.merge(&other.reading);
         self.peaks.merge(&other.peaks);
@@ -115,6 +127,7 @@ impl Account {
         self.sent += other.sent;
         self.acknowledged_in_window += other.acknowledged_in_window;
         self.connections += other.connections;
+        self.connect.merge(&other.connect);
         self.open_at_end += other.open_at_end;
         self.acknowledged_by_end += other.acknowledged_by_end;
         self.spill += other.spill;

@@ -4,7 +4,8 @@
 
 use super::account::Account;
 use super::fates::{Failure, Fates};
-use super::histogram::Hist;
+use super::interval::Seen;
+use super::strata::Split;
 use super::wire::Traffic;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -34,6 +35,8 @@ pub struct Instants {
     pub done: u64,
     /// The reading task was woken (the poll had returned); at most `done`.
     pub woken: u64,
+    /// The event's number on its connection, from 1.
+    pub nth: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +57,17 @@ pub enum Past {
     Unknown,
 }
 
-/// What a trial of one arm needs to know of its load.
+/// An open event.
 #[derive(Debug, Clone, Copy)]
+struct Entry {
+    ticket: Ticket,
+    state: State,
+    /// Instant due after the measured window began, in the arm's own time; `None` in the warm-up.
+    after: Option<u64>,
+}
+
+/// What a trial of one arm needs to know of its load.
+#[derive(Debug, Clone)]
 pub struct LedgerRules {
     /// Origin of the trial's wall clock ([`clock::now`] ns).
     pub origin: u64,
@@ -65,8 +77,14 @@ pub struct LedgerRules {
     pub shard: u64,
     /// Number of shards.
     pub of: u64,
-    /// Length of the wall clock covered by [`Peaks`].
+    /// Length of the wall clock covered by [`Peaks`](super::peaks::Peaks).
     pub wall_length: u64,
+    /// Length of the warm-up in the arm's own time, ns: events due in it are not measured.
+    pub warmup: u64,
+    /// Length of the measured window, ns.
+    pub window: u64,
+    /// How measured events are told apart.
+    pub split: Option<Split>,
     /// No due instants: response and lag are not recorded.
     pub closed_loop: bool,
 }
@@ -74,11 +92,11 @@ pub struct LedgerRules {
 struct Book {
     rules: LedgerRules,
     account: Account,
-    open: VecDeque<(Ticket, State, bool)>,
+    open: VecDeque<Entry>,
     first: u64,
     open_count: u64,
     past: Vec<(u64, Past)>,
-    interval: Hist,
+    interval: Seen,
     measuring: bool,
     ended: bool,
     expirations: u64,
@@ -90,7 +108,7 @@ pub struct Ledger(RefCell<Book>);
 impl Ledger {
     /// An empty ledger. `tells_ids`: answers carry the event's id.
     pub fn new(rules: LedgerRules, tells_ids: bool) -> Self {
-        let account = Account::new(tells_ids, rules.wall_length);
+        let account = Account::new(tells_ids, rules.wall_length, rules.split.as_ref());
         Ledger(RefCell::new(Book {
             rules,
             account,
@@ -98,7 +116,7 @@ impl Ledger {
             first: 0,
             open_count: 0,
             past: vec![(u64::MAX, Past::Unknown); REMEMBERED],
-            interval: Hist::new(),
+            interval: Seen::default(),
             measuring: false,
             ended: false,
             expirations: 0,
@@ -130,14 +148,18 @@ impl Ledger {
         }
     }
 
-    /// An event's instant came.
-    pub fn open(&self, index: u64, due: u64, measured: bool) -> Ticket {
+    /// An event's instant came. `at`: the same instant in the arm's own time, which in a closed loop
+    /// is the wall's.
+    pub fn open(&self, index: u64, due: u64, at: Option<u64>) -> Ticket {
         let mut book = self.0.borrow_mut();
         let seq = book.first + book.open.len() as u64;
         let ticket = Ticket { seq, index, due };
-        book.open.push_back((ticket, State::Waiting, measured));
+        let at = at.unwrap_or_else(|| due.saturating_sub(book.rules.origin));
+        let after = at.checked_sub(book.rules.warmup);
+        book.open.push_back(Entry { ticket, state: State::Waiting, after });
         book.open_count += 1;
-        book.fates(measured).due += 1;
+        book.fates(after).due += 1;
+        book.interval.due += 1;
         ticket
     }
 
@@ -150,9 +172,9 @@ impl Ledger {
     pub fn sent(&self, ticket: &Ticket) {
         let mut book = self.0.borrow_mut();
         if let Some(entry) = book.entry(ticket.seq)
-            && entry.1 == State::Waiting
+            && entry.state == State::Waiting
         {
-            entry.1 = State::Sent;
+            entry.state = State::Sent;
             book.account.sent += 1;
         }
     }
@@ -160,13 +182,13 @@ impl Ledger {
     /// The event's acknowledgement was read.
     pub fn acknowledge(&self, ticket: &Ticket, at: Instants) {
         let mut book = self.0.borrow_mut();
-        if let Some(measured) = book.close(ticket, Past::Acknowledged) {
-            book.fates(measured).acknowledged += 1;
+        if let Some(after) = book.close(ticket, Past::Acknowledged) {
+            book.fates(after).acknowledged += 1;
             let in_window = u64::from(book.measuring);
             book.account.acknowledged_in_window += in_window;
             book.account.acknowledged_by_end += if book.ended { 0 } else { in_window };
-            if measured {
-                book.time(ticket, at);
+            if let Some(after) = after {
+                book.time(ticket, after, at);
             }
         }
     }
@@ -174,8 +196,8 @@ impl Ledger {
     /// The event failed.
     pub fn fail(&self, ticket: &Ticket, why: Failure, message: &str) {
         let mut book = self.0.borrow_mut();
-        if let Some(measured) = book.close(ticket, Past::Ended) {
-            book.fates(measured).fail(why);
+        if let Some(after) = book.close(ticket, Past::Ended) {
+            book.fates(after).fail(why);
             book.account.fault(message);
         }
     }
@@ -183,8 +205,8 @@ impl Ledger {
     /// The connection ended after the event was sent.
     pub fn lose(&self, ticket: &Ticket) {
         let mut book = self.0.borrow_mut();
-        if let Some(measured) = book.close(ticket, Past::Ended) {
-            book.fates(measured).lost += 1;
+        if let Some(after) = book.close(ticket, Past::Ended) {
+            book.fates(after).lost += 1;
         }
     }
 
@@ -194,7 +216,7 @@ impl Ledger {
         let mut expired = 0;
         // Instants come in due order, so the expired ones stand at the front.
         for i in 0..book.open.len() {
-            let (ticket, state, measured) = book.open[i];
+            let Entry { ticket, state, after } = book.open[i];
             if ticket.due + book.rules.timeout > now {
                 break;
             }
@@ -202,10 +224,10 @@ impl Ledger {
                 continue;
             }
             expired += 1;
-            book.open[i].1 = State::Closed;
+            book.open[i].state = State::Closed;
             book.open_count -= 1;
             book.remember(&ticket, Past::Ended);
-            let fates = book.fates(measured);
+            let fates = book.fates(after);
             fates.timed_out += 1;
             fates.never_sent += u64::from(state == State::Waiting);
         }
@@ -249,6 +271,11 @@ impl Ledger {
         self.0.borrow_mut().account.connections += 1;
     }
 
+    /// Notes what it took to make a connection anew, handshake included, ns.
+    pub fn reconnected(&self, took: u64) {
+        self.0.borrow_mut().account.connect.record(took);
+    }
+
     /// Adds the bytes and segments of a connection that ended.
     pub fn traffic(&self, traffic: Traffic) {
         self.0.borrow_mut().account.traffic.add(&traffic);
@@ -263,6 +290,7 @@ impl Ledger {
     pub fn backlog(&self, waiting: usize) {
         let mut book = self.0.borrow_mut();
         book.account.backlog_peak = book.account.backlog_peak.max(waiting as u64);
+        book.interval.backlog_peak = book.interval.backlog_peak.max(waiting as u64);
     }
 
     /// Events without a fate.
@@ -273,12 +301,12 @@ impl Ledger {
     /// Due instant of the oldest open event.
     pub fn oldest_due(&self) -> Option<u64> {
         let book = self.0.borrow();
-        book.open.iter().find(|(_, state, _)| *state != State::Closed).map(|(t, _, _)| t.due)
+        book.open.iter().find(|e| e.state != State::Closed).map(|e| e.ticket.due)
     }
 
-    /// Swaps the histogram of the current interval for an empty one.
-    pub fn swap_interval(&self, empty: Hist) -> Hist {
-        std::mem::replace(&mut self.0.borrow_mut().interval, empty)
+    /// Takes what the current interval has seen and begins the next one.
+    pub fn take_interval(&self) -> Seen {
+        std::mem::take(&mut self.0.borrow_mut().interval)
     }
 
     /// What the ledger holds, once nothing is open any more.
@@ -288,17 +316,20 @@ impl Ledger {
 }
 
 impl Book {
-    fn fates(&mut self, measured: bool) -> &mut Fates {
-        if measured { &mut self.account.measured } else { &mut self.account.warmup }
+    /// The fates an event belongs to, by its place in the window.
+    fn fates(&mut self, after: Option<u64>) -> &mut Fates {
+        match after {
+            Some(_) => &mut self.account.measured,
+            None => &mut self.account.warmup,
+        }
     }
 
     fn open_measured(&self) -> u64 {
-        let open =
-            |(_, state, measured): &&(Ticket, State, bool)| *measured && *state != State::Closed;
+        let open = |e: &&Entry| e.after.is_some() && e.state != State::Closed;
         self.open.iter().filter(open).count() as u64
     }
 
-    fn entry(&mut self, seq: u64) -> Option<&mut (Ticket, State, bool)> {
+    fn entry(&mut self, seq: u64) -> Option<&mut Entry> {
         let at = seq.checked_sub(self.first)?;
         self.open.get_mut(at as usize)
     }
@@ -306,25 +337,25 @@ impl Book {
     fn state(&self, seq: u64) -> State {
         seq.checked_sub(self.first)
             .and_then(|at| self.open.get(at as usize))
-            .map_or(State::Closed, |e| e.1)
+            .map_or(State::Closed, |e| e.state)
     }
 
-    /// Closes an open event and says whether it was measured; `None` when it had its fate already.
-    fn close(&mut self, ticket: &Ticket, past: Past) -> Option<bool> {
+    /// Closes an open event and gives its place in the window; `None` when it had its fate already.
+    fn close(&mut self, ticket: &Ticket, past: Past) -> Option<Option<u64>> {
         let entry = self.entry(ticket.seq)?;
-        if entry.1 == State::Closed {
+        if entry.state == State::Closed {
             return None;
         }
-        entry.1 = State::Closed;
-        let measured = entry.2;
+        entry.state = State::Closed;
+        let after = entry.after;
         self.open_count -= 1;
         self.remember(ticket, past);
         self.trim();
-        Some(measured)
+        Some(after)
     }
 
     fn trim(&mut self) {
-        while matches!(self.open.front(), Some((_, State::Closed, _))) {
+        while self.open.front().is_some_and(|e| e.state == State::Closed) {
             self.open.pop_front();
             self.first += 1;
         }
@@ -339,10 +370,12 @@ impl Book {
         self.past[slot] = (ticket.index, past);
     }
 
-    fn time(&mut self, ticket: &Ticket, at: Instants) {
+    /// `after`: when it was due after the measured window began.
+    fn time(&mut self, ticket: &Ticket, after: u64, at: Instants) {
         let service = at.done.saturating_sub(at.sent);
         let (a, closed) = (&mut self.account, self.rules.closed_loop);
         a.service.record(service);
+        a.halves[usize::from(after * 2 >= self.rules.window)].record(service);
         a.reading.record(at.done.saturating_sub(at.woken));
         let headline = if closed {
             service
@@ -354,7 +387,14 @@ impl Book {
             a.unlagged.record(response.saturating_sub(lag));
             response
         };
+        if let Some(split) = &self.rules.split {
+            let stratum = &mut a.strata[split.index(after, at.nth)];
+            stratum.service.record(service);
+            if !closed {
+                stratum.response.record(headline);
+            }
+        }
         a.peaks.record(at.done.saturating_sub(self.rules.origin), headline);
-        self.interval.record(headline);
+        self.interval.responses.record(headline);
     }
 }

@@ -3,7 +3,9 @@
 use super::fates::Fates;
 use super::histogram::Hist;
 use super::in_force::InForce;
+use super::interval::Interval;
 use super::peaks::Peaks;
+use super::strata::{Split, Stratum};
 use super::usage::Reading;
 use super::wire::Traffic;
 use serde::{Deserialize, Serialize};
@@ -106,10 +108,15 @@ pub struct Trial {
     pub open_at_end: u64,
     /// Measured events open when another arm's slice began, summed.
     pub spill: u64,
-    /// Longest queue.
+    /// Longest queue of events waiting for a connection, summed over shards.
     pub backlog_peak: u64,
+    /// For each burst of the load the time from its end to the first event that found no queue, ns;
+    /// `None` when the queue outlived the window or the next burst.
+    pub drained_ns: Vec<Option<u64>>,
     /// Connections opened, warm ones included.
     pub connections: u64,
+    /// What it took to make a connection anew for an event, handshake included.
+    pub connect: Hist,
     /// Connections opened before the first event.
     pub warm_connections: u64,
     /// Unanswered events all connections together could hold.
@@ -120,6 +127,12 @@ pub struct Trial {
     pub unlagged: Hist,
     /// `done − sent`.
     pub service: Hist,
+    /// Service times of the first and of the second half of the measured window, by due instant.
+    pub halves: [Hist; 2],
+    /// How measured events are told apart, where they are.
+    pub split: Option<Split>,
+    /// The times of each of its strata.
+    pub strata: Vec<Stratum>,
     /// `sent − max(due, free)`.
     pub lag: Hist,
     /// From the reader's wake to `done`.
@@ -128,6 +141,8 @@ pub struct Trial {
     pub hiccup: Hist,
     /// Slowest response per stretch.
     pub peaks: Peaks,
+    /// Each second of the wall clock, warm-up included.
+    pub time_line: Vec<Interval>,
     /// Bytes and segments, without the set-up of warm connections.
     pub traffic: Traffic,
     /// Cap of the segment size, where one was set.

@@ -45,13 +45,22 @@ pub fn tree_cpu(pids: &[u32]) -> u64 {
     pids.iter().filter_map(|pid| process_cpu(*pid)).sum()
 }
 
+/// Resident memory of this process now, bytes; 0 when the kernel does not tell.
+pub fn own_rss() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    field(&status, "VmRSS") * 1024
+}
+
+/// A number of `/proc/PID/status`; 0 where there is none.
+fn field(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|l| l.strip_prefix(name));
+    let word = line.and_then(|l| l.trim_start_matches(':').split_whitespace().next());
+    word.and_then(|w| w.parse().ok()).unwrap_or(0)
+}
+
 fn read_process(pid: u32) -> Option<Reading> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let field = |name: &str| -> u64 {
-        let line = status.lines().find_map(|l| l.strip_prefix(name));
-        let word = line.and_then(|l| l.trim_start_matches(':').split_whitespace().next());
-        word.and_then(|w| w.parse().ok()).unwrap_or(0)
-    };
+    let field = |name: &str| field(&status, name);
     let (voluntary_switches, involuntary_switches) = switches(pid);
     Some(Reading {
         cpu_ns: process_cpu(pid)?,

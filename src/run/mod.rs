@@ -40,6 +40,8 @@ pub struct Request {
 pub trait Progress: Watch {
     /// The run begins; it should take about this long.
     fn begin(&mut self, estimate: Duration);
+    /// The next point of the sweep begins, of these arms.
+    fn point(&mut self, labels: &[String]);
     /// The next thing being measured, in words.
     fn stage(&mut self, what: &str);
     /// Something worth a line.
@@ -65,7 +67,9 @@ pub fn execute(
     progress.begin(
         request.question.points.iter().map(|p| estimate(&p.scenario, request.arms.len())).sum(),
     );
+    let labels: Vec<String> = request.arms.iter().map(|a| a.label.clone()).collect();
     for (index, point) in request.question.points.iter().enumerate() {
+        progress.point(&labels);
         point::run(request, index, &point.scenario, &bench, &mut store, progress)?;
     }
     header.complete = true;

@@ -6,7 +6,7 @@ use crate::drive::stretch::{Bench, Finished, Member, Stretch};
 use crate::error::{Error, Result};
 use crate::plan::{self, Block, Slices};
 use crate::record::trial::{Stage, Trial, TrialDesign};
-use crate::scenario::{DesignChoice, Load, Scenario};
+use crate::scenario::{Arrivals, DesignChoice, Load, Scenario, split};
 use crate::store::Store;
 use crate::transport::event::Template;
 use std::sync::Arc;
@@ -24,6 +24,9 @@ const PILOT_EVENTS: f64 = 60.0;
 const PILOT_LONGEST: Duration = Duration::from_secs(5);
 /// Segment size of an Ethernet path: loopback's own 64 KiB would hide how many packets a message is.
 const REALISTIC_SEGMENT: u32 = 1448;
+/// A target busier than this part of one core is run alone. A server of several threads may have
+/// more to give, but what can keep up in slices alone must not be taken to keep up for good.
+const BUSY_PILOT: f64 = 0.7;
 /// After this many blocks that all say the same, going on would not change the answer.
 const ENOUGH_BLOCKS: usize = 3;
 
@@ -49,7 +52,7 @@ pub fn run(
         progress.stage(&format!("pilot of {}", request.arms[arm].label));
         let finished = block::run(&maker.pilot(arm), bench, progress)?;
         for f in finished {
-            store.append(&f.trial, &f.intervals)?;
+            store.append(&f.trial, &f.seconds)?;
             pilots.push(f.trial);
         }
         progress.advance(PILOT);
@@ -80,7 +83,12 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
 
 fn choose(scenario: &Scenario, pilots: &[Trial], progress: &mut dyn Progress) -> Design {
     let c = &scenario.compare;
-    if scenario.load.rate.is_none() || pilots.len() < 2 || c.design == DesignChoice::Sequential {
+    let closed = scenario.load.rate.is_none();
+    // Slices would cut a ramp or a burst into pieces and let a queue drain in between.
+    if closed || !scenario.load.arrivals.is_steady() {
+        return Design::Sequential;
+    }
+    if pilots.len() < 2 || c.design == DesignChoice::Sequential {
         return Design::Sequential;
     }
     let slowest = pilots.iter().filter_map(|t| t.service.quantile(0.5)).max().unwrap_or(0);
@@ -92,6 +100,14 @@ fn choose(scenario: &Scenario, pilots: &[Trial], progress: &mut dyn Progress) ->
         progress.say(&format!("{} falls behind in its pilot: blocks are sequential", t.label));
         return Design::Sequential;
     }
+    if let Some((t, busy)) = pilots.iter().find_map(near_saturation) {
+        progress.say(&format!(
+            "{} used {:.0} % of a core in its pilot: blocks are sequential",
+            t.label,
+            busy * 100.0
+        ));
+        return Design::Sequential;
+    }
     match slice {
         Some(slice) => Design::Sliced(slice),
         None => {
@@ -99,6 +115,13 @@ fn choose(scenario: &Scenario, pilots: &[Trial], progress: &mut dyn Progress) ->
             Design::Sequential
         }
     }
+}
+
+/// A target that is nearly busy all the time, and how busy. Between its slices it would work off
+/// what a steady load lets pile up, and an overload would not be seen.
+fn near_saturation(pilot: &Trial) -> Option<(&Trial, f64)> {
+    let busy = pilot.target?.cpu_ns as f64 / pilot.window_ns as f64;
+    (busy > BUSY_PILOT).then_some((pilot, busy))
 }
 
 fn blocks(
@@ -143,7 +166,7 @@ fn blocks(
 }
 
 fn keep(store: &mut Store, finished: &[Finished]) -> Result<()> {
-    finished.iter().try_for_each(|f| store.append(&f.trial, &f.intervals))
+    finished.iter().try_for_each(|f| store.append(&f.trial, &f.seconds))
 }
 
 /// How the blocks have gone so far.
@@ -220,10 +243,14 @@ impl Maker<'_> {
         let load = &self.scenario.load;
         let until_events = load.rate.map_or(0.0, |r| PILOT_EVENTS / r);
         let duration = PILOT_LENGTH.max(Duration::from_secs_f64(until_events)).min(PILOT_LONGEST);
-        let load = Load { warmup: PILOT_WARMUP.min(load.warmup), duration, ..load.clone() };
+        // What a ramp or bursts do later is the blocks' affair.
+        let arrivals = if load.arrivals.is_steady() { load.arrivals } else { Arrivals::Poisson };
+        let warmup = PILOT_WARMUP.min(load.warmup);
+        let load = Load { arrivals, warmup, duration, ..load.clone() };
         let mut stretch = self.alone(arm, load, self.request.seed);
         stretch.max_segment = Some(REALISTIC_SEGMENT);
         stretch.stage = Stage::Pilot;
+        stretch.split = None;
         stretch
     }
 
@@ -238,6 +265,7 @@ impl Maker<'_> {
             lifetime: self.scenario.connections.lifetime,
             max_segment: None,
             place: (self.index, 0, 0),
+            split: split::of(self.scenario),
             stage: Stage::Block,
             design: TrialDesign::Sequential,
             freeze: None,

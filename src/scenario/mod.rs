@@ -8,6 +8,7 @@ pub mod keys;
 mod load;
 mod parse;
 pub mod payload;
+pub mod split;
 
 pub use load::{Override, Point, Question, load, shipped};
 
@@ -25,15 +26,49 @@ pub enum Flow {
 }
 
 /// How the due instants are distributed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arrivals {
     /// Equal gaps.
     Constant,
     /// Exponential gaps: events of many independent sources.
     Poisson,
+    /// Poisson with a rate that changes linearly over the measured window, from `load.rate` on.
+    Ramp {
+        /// Events per second at the end of the window.
+        to: f64,
+    },
+    /// Poisson at `load.rate` with bursts.
+    Burst(Burst),
     /// No schedule: each slot sends when its last answer came (closed loop).
     Closed,
+}
+
+/// Bursts: in every cycle of the measured window a quiet part, the burst, and as long a quiet part.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Burst {
+    /// The rate within a burst, in multiples of `load.rate`.
+    pub factor: f64,
+    /// Length of a burst.
+    #[serde(with = "nanos")]
+    pub length: Duration,
+    /// Length of a cycle, from one burst's begin to the next one's.
+    #[serde(with = "nanos")]
+    pub every: Duration,
+}
+
+impl Burst {
+    /// The quiet part before a cycle's burst; the one after it is as long.
+    pub fn quiet(&self) -> Duration {
+        (self.every - self.length) / 2
+    }
+}
+
+impl Arrivals {
+    /// The rate is the same all along, so that one half of the window is like the other.
+    pub fn is_steady(&self) -> bool {
+        !matches!(self, Arrivals::Ramp { .. } | Arrivals::Burst(_))
+    }
 }
 
 /// How long a connection lives.

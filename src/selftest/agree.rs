@@ -16,7 +16,10 @@ const SLICE: Duration = Duration::from_millis(10);
 const WARMUP_MS: u64 = 100;
 const MEASURED_MS: u64 = 400;
 const SLICED_BLOCKS: usize = 10;
-const SEQUENTIAL_BLOCKS: usize = 8;
+const SEQUENTIAL_BLOCKS: usize = 10;
+/// A slice begins with colder caches than a trial that has its core for itself, and a larger program
+/// pays more for it: that much the designs may differ beside their noise.
+const DESIGN_EFFECT: f64 = 1.05;
 /// Fewer valid blocks say nothing (law 4 allows 8, two may be voided here).
 const FEWEST: usize = 6;
 /// At 95 % one honest self-test in five would cry wolf over its metrics.
@@ -41,11 +44,16 @@ pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
         lines.push(Line {
             what: format!("websocket against webhook, sliced: {name}"),
             measured: shown(one.as_ref()),
-            theory: format!("sequential {}", shown(other.as_ref())),
-            ok: one.zip(other).is_some_and(|(a, b)| a.overlaps(&b)),
+            theory: format!("sequential {}, and 5 % for caches", shown(other.as_ref())),
+            ok: one.zip(other).is_some_and(|(a, b)| agree(&a, &b)),
         });
     }
     Ok(lines)
+}
+
+fn agree(sliced: &Interval, sequential: &Interval) -> bool {
+    let [low, high] = [sliced.low / DESIGN_EFFECT, sliced.high * DESIGN_EFFECT];
+    Interval { low, high, ..*sliced }.overlaps(sequential)
 }
 
 /// Blocks of webhook, websocket and websocket again.

@@ -77,7 +77,7 @@ pub struct Lab<'a> {
 struct Unwatched;
 
 impl Watch for Unwatched {
-    fn interval(&mut self, _arm: usize, _responses: &Hist) {}
+    fn second(&mut self, _arm: usize, _responses: &Hist) {}
     fn tick(&mut self) {}
 }
 
@@ -115,6 +115,7 @@ impl Lab<'_> {
             lifetime: Lifetime::Unlimited,
             max_segment: None,
             place: (0, 0, 0),
+            split: None,
             stage: Stage::Block,
             design,
             freeze: None,

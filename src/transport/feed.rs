@@ -38,7 +38,6 @@ struct Inner {
     queue: RefCell<Queue>,
     next: Cell<u64>,
     running: Cell<bool>,
-    measured: Cell<bool>,
     ended: Cell<bool>,
 }
 
@@ -71,7 +70,6 @@ impl Spout {
             }),
             next: Cell::new(first),
             running: Cell::new(matches!(source, Source::Open)),
-            measured: Cell::new(false),
             ended: Cell::new(false),
         }))
     }
@@ -81,10 +79,10 @@ impl Spout {
         Feed { inner: self.0.clone(), slot, held: Cell::new(None) }
     }
 
-    /// An event is due.
-    pub fn put(&self, index: u64, due: u64, measured: bool) {
+    /// An event is due, `at` in the arm's own time. True when no other was waiting for a connection.
+    pub fn put(&self, index: u64, due: u64, at: u64) -> bool {
         let ledger = &self.0.ledger;
-        let ticket = ledger.open(index, due, measured);
+        let ticket = ledger.open(index, due, Some(at));
         let mut queue = self.0.queue.borrow_mut();
         if queue.waiting.len() >= self.0.backlog {
             drop(queue);
@@ -93,11 +91,12 @@ impl Spout {
                 Failure::Backlog,
                 "backlog full: raise load.backlog or lower the rate",
             );
-            return;
+            return false;
         }
         queue.waiting.push_back(ticket);
         ledger.backlog(queue.waiting.len());
         queue.wake_one();
+        queue.waiting.len() == 1
     }
 
     /// Lets a closed loop take events, or stops it (between its slices).
@@ -106,11 +105,6 @@ impl Spout {
         if running {
             self.wake_all();
         }
-    }
-
-    /// In a closed loop: events taken from now on are measured.
-    pub fn measure(&self) {
-        self.0.measured.set(true);
     }
 
     /// Nothing more will come: connections end when their events are done.
@@ -200,8 +194,7 @@ impl Feed {
         }
         let index = self.inner.next.get();
         self.inner.next.set(index + of);
-        let measured = self.inner.measured.get();
-        Poll::Ready(Some(self.inner.ledger.open(index, clock::now(), measured)))
+        Poll::Ready(Some(self.inner.ledger.open(index, clock::now(), None)))
     }
 
     /// Waits for the next event.

@@ -16,6 +16,7 @@ struct Flying {
     ticket: Ticket,
     free: u64,
     sent: u64,
+    nth: u64,
 }
 
 /// A connection's window.
@@ -27,6 +28,7 @@ pub struct Window {
     free: VecDeque<u64>,
     /// Since when the socket takes bytes.
     writable: u64,
+    carried: u64,
     left: u64,
     expirations: u64,
 }
@@ -41,6 +43,7 @@ impl Window {
             flying: VecDeque::with_capacity(dial.in_flight),
             free: std::iter::repeat_n(now, dial.in_flight).collect(),
             writable: now,
+            carried: 0,
             left: dial.left(0),
             expirations: dial.ledger.expirations(),
         }
@@ -74,8 +77,14 @@ impl Window {
         };
         let free = self.free.pop_front().unwrap_or(self.writable);
         self.left -= 1;
+        self.carried += 1;
         self.ledger.sent(&ticket);
-        self.flying.push_back(Flying { ticket, free: free.max(self.writable), sent: clock::now() });
+        self.flying.push_back(Flying {
+            ticket,
+            free: free.max(self.writable),
+            sent: clock::now(),
+            nth: self.carried,
+        });
         Poll::Ready(Some(ticket))
     }
 
@@ -107,6 +116,7 @@ impl Window {
             sent: flying.sent,
             done: stamps.read(),
             woken: stamps.woken(),
+            nth: flying.nth,
         };
         self.ledger.acknowledge(&flying.ticket, instants);
         self.free.push_back(stamps.read());

@@ -107,7 +107,8 @@ async fn send_all(
             Some(Ok(answer)) => answer,
         };
         carried += 1;
-        let at = Instants { free, sent, done: stamps.read(), woken: stamps.woken() };
+        let (done, woken) = (stamps.read(), stamps.woken());
+        let at = Instants { free, sent, done, woken, nth: carried };
         settle(dial, ledger, &ticket, &answer, at);
         free = at.done;
     }
