@@ -49,7 +49,8 @@ fn files(room: &str) -> Vec<PathBuf> {
             match entry.path() {
                 path if path.is_dir() => folders.push(path),
                 // Unit tests and their samples may use anything.
-                path if path.ends_with("tests.rs") || path.ends_with("sample.rs") => {}
+                path if path.to_string_lossy().ends_with("tests.rs")
+                    || path.ends_with("sample.rs") => {}
                 path if path.extension().is_some_and(|e| e == "rs") => found.push(path),
                 _ => {}
             }

@@ -1,13 +1,16 @@
 //! The figures of one arm, from the merged windows of its valid trials.
 
-use super::{ArmFigures, ArmLoad, Connections, Design, Events, Latency, Trials, Usage, Wire};
+use super::types::{
+    ArmFigures, ArmLoad, Backlog, Connections, Design, Events, Latency, Second, Usage, Wire,
+};
+use super::{Trials, steady, strata};
 use crate::record::fates::Fates;
 use crate::record::histogram::Hist;
 use crate::record::metrics::SAMPLES_BEYOND;
 use crate::record::trial::{Trial, TrialDesign};
 use crate::record::wire::Traffic;
 use crate::stats;
-use crate::store::{ArmHeader, RunHeader};
+use crate::store::{PointHeader, RunHeader};
 use crate::transport::event::Template;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,12 +44,15 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
 }
 
 /// One arm's figures.
-pub fn arm(header: &ArmHeader, arm: usize, trials: &Trials<'_>, rate: Option<f64>) -> ArmFigures {
+pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
+    let (header, scenario) = (&point.arms[arm], &point.scenario);
+    let rate = scenario.load.rate;
     let mine: Vec<&Trial> = trials.all.iter().filter(|t| t.arm == arm).copied().collect();
     let valid = trials.of_arm(arm);
     let window_ns: u64 = valid.iter().map(|t| t.window_ns).sum();
     let by_end: u64 = valid.iter().map(|t| t.acknowledged_by_end).sum();
     let invalid = mine.iter().filter(|t| !t.is_valid()).count();
+    let told_apart = strata::strata(scenario, &valid);
     let overloaded = mine.iter().filter(|t| t.is_valid() && t.overloaded).count();
     ArmFigures {
         arm: header.label.clone(),
@@ -56,7 +62,7 @@ pub fn arm(header: &ArmHeader, arm: usize, trials: &Trials<'_>, rate: Option<f64
         invalid,
         // One bad block is a stall; most of them are the arm's own doing.
         overloaded: overloaded * 2 > mine.len() - invalid,
-        offered_per_second: rate,
+        offered_per_second: mine.first().map_or(rate, |t| t.offered_per_second),
         throughput_per_second: (window_ns > 0).then(|| by_end as f64 / (window_ns as f64 / 1e9)),
         response_ns: latency(&valid, |t| &t.response, rate.is_some()),
         service_ns: latency(&valid, |t| &t.service, rate.is_none()),
@@ -64,11 +70,37 @@ pub fn arm(header: &ArmHeader, arm: usize, trials: &Trials<'_>, rate: Option<f64
         hiccup_ns: latency(&valid, |t| &t.hiccup, false),
         events: events(&valid),
         connections: connections(&valid),
+        backlog: backlog(&valid),
         load: ArmLoad { connections: header.connections as u64, in_flight: header.in_flight },
         target_usage: target_usage(&valid),
         driver_usage: driver_usage(&valid),
         wire: wire(&valid, trials.pilot.iter().find(|t| t.arm == arm).copied()),
         faults: faults(&mine),
+        steady: steady::steady(scenario, &valid),
+        knee_per_second: strata::knee(scenario, &told_apart),
+        strata: told_apart,
+        first_over_last: strata::first_over_last(&valid),
+        time_line: time_line(&valid),
+    }
+}
+
+fn time_line(trials: &[&Trial]) -> Vec<Second> {
+    let seconds = |t: &&Trial| {
+        let block = t.block;
+        t.time_line.clone().into_iter().map(move |interval| Second { block, interval })
+    };
+    trials.iter().flat_map(seconds).collect()
+}
+
+fn backlog(trials: &[&Trial]) -> Backlog {
+    let drains: Vec<Option<u64>> = trials.iter().flat_map(|t| t.drained_ns.clone()).collect();
+    let mut drained: Vec<u64> = drains.iter().map(|d| d.unwrap_or(u64::MAX)).collect();
+    drained.sort_unstable();
+    Backlog {
+        peak: trials.iter().map(|t| t.backlog_peak).max(),
+        bursts: drains.len() as u64,
+        undrained: drains.iter().filter(|d| d.is_none()).count() as u64,
+        drain_ns: drained.get(drained.len() / 2).copied().filter(|ns| *ns < u64::MAX),
     }
 }
 
@@ -80,7 +112,7 @@ pub fn merged(trials: &[&Trial], of: impl Fn(&Trial) -> &Hist) -> Hist {
 }
 
 /// `peaked`: the trials' peaks belong to this distribution, so its stalls can be counted.
-fn latency(trials: &[&Trial], of: impl Fn(&Trial) -> &Hist, peaked: bool) -> Latency {
+pub(super) fn latency(trials: &[&Trial], of: impl Fn(&Trial) -> &Hist, peaked: bool) -> Latency {
     let sum = merged(trials, of);
     let percentile = |q: f64| {
         let value = sum.quantile(q)?;
@@ -119,7 +151,13 @@ fn connections(trials: &[&Trial]) -> Connections {
     let opened: u64 = trials.iter().map(|t| t.connections).sum();
     let sent: u64 = trials.iter().map(|t| t.sent).sum();
     let per_trial = per(opened, trials.len() as u64);
-    Connections { opened, per_trial, per_event: per(opened, sent) }
+    Connections {
+        opened,
+        per_trial,
+        per_event: per(opened, sent),
+        reconnects: trials.iter().map(|t| t.connect.count()).sum(),
+        connect_ns: latency(trials, |t| &t.connect, false),
+    }
 }
 
 fn per(total: u64, events: u64) -> Option<f64> {

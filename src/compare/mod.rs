@@ -4,273 +4,27 @@
 pub mod decide;
 pub mod expect;
 pub mod figures;
+mod findings;
 pub mod parity;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod sentence;
+mod steady;
+mod strata;
+#[cfg(test)]
+mod strata_tests;
 #[cfg(test)]
 mod tests;
 pub mod trust;
+mod types;
 
-use crate::record::fates::Fates;
+pub use types::*;
+
 use crate::record::trial::{Stage, Trial};
-use crate::scenario::Setting;
 use crate::store::StoredRun;
-use serde::Serialize;
 
 /// Blocks without which no difference is claimed (law 4).
 pub const FEWEST_BLOCKS: usize = 8;
-
-/// A run, compared. Serialised it is the JSON report, schema 1.
-#[derive(Debug, Clone, Serialize)]
-pub struct Report {
-    /// Version of this structure.
-    pub schema: u32,
-    /// The scenario's name.
-    pub scenario: String,
-    /// Its question.
-    pub question: String,
-    /// Seed of the run.
-    pub seed: u64,
-    /// False when the run was cut short.
-    pub complete: bool,
-    /// One for each setting of the sweep; one without a sweep.
-    pub points: Vec<Point>,
-}
-
-/// One setting, compared.
-#[derive(Debug, Clone, Serialize)]
-pub struct Point {
-    /// The swept keys; empty without a sweep.
-    pub setting: Setting,
-    /// What was asked and how it was run, for the heading.
-    pub design: Design,
-    /// The arms; the first is the baseline.
-    pub arms: Vec<ArmFigures>,
-    /// Every judged metric of every other arm against the baseline.
-    pub comparisons: Vec<Comparison>,
-    /// Whether the point can be trusted.
-    pub validity: Validity,
-    /// What the two sides have in common and what not.
-    pub parity: parity::Parity,
-    /// What the intervals support, in words.
-    pub sentences: Vec<String>,
-    /// The lines of `[expect]`.
-    pub expectations: Vec<expect::Expected>,
-}
-
-/// How a point was run.
-#[derive(Debug, Clone, Serialize)]
-pub struct Design {
-    /// `sliced`, `sequential`, or `null` when no block was run.
-    pub kind: Option<&'static str>,
-    /// Length of a slice, ns.
-    pub slice_ns: Option<u64>,
-    /// Events per second, `null` in a closed loop.
-    pub rate: Option<f64>,
-    /// Arrival process.
-    pub arrivals: crate::scenario::Arrivals,
-    /// Bytes of an event.
-    pub payload_bytes: usize,
-    /// The hosts that events went to, `loopback` for the driver's own machine.
-    pub hosts: Vec<String>,
-    /// The driver's CPUs.
-    pub driver_cpus: Vec<usize>,
-    /// The targets' CPUs.
-    pub target_cpus: Vec<usize>,
-    /// Blocks asked for.
-    pub blocks_planned: usize,
-    /// Blocks of which every arm has a record.
-    pub blocks_run: usize,
-    /// Blocks that are averaged.
-    pub blocks_valid: usize,
-}
-
-/// Figures from the merged measured windows of an arm's valid trials. What could not be measured is
-/// `null`.
-#[derive(Debug, Clone, Serialize)]
-pub struct ArmFigures {
-    /// `webhook@builtin`
-    pub arm: String,
-    /// Its transport.
-    pub transport: String,
-    /// Its target.
-    pub target: String,
-    /// All trials of the blocks, valid or not.
-    pub trials: usize,
-    /// Of these, not valid.
-    pub invalid: usize,
-    /// It fell behind what was offered.
-    pub overloaded: bool,
-    /// The schedule's rate.
-    pub offered_per_second: Option<f64>,
-    /// Acknowledged events per second of the arm's own time.
-    pub throughput_per_second: Option<f64>,
-    /// Due to done.
-    pub response_ns: Latency,
-    /// Sent to done.
-    pub service_ns: Latency,
-    /// The driver's own lateness.
-    pub lag_ns: Latency,
-    /// The machine's stalls beside the driver.
-    pub hiccup_ns: Latency,
-    /// Fates.
-    pub events: Events,
-    /// Connections.
-    pub connections: Connections,
-    /// Connections each trial opened before its first event, and unanswered events each may carry.
-    pub load: ArmLoad,
-    /// The target's cost.
-    pub target_usage: Usage,
-    /// The driver's cost.
-    pub driver_usage: Usage,
-    /// Bytes and segments.
-    pub wire: Wire,
-    /// What went wrong, most frequent first.
-    pub faults: Vec<(String, u64)>,
-}
-
-/// A distribution's figures in ns; a percentile that too few samples or too few separate stalls
-/// support is `null`.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Latency {
-    /// Values recorded.
-    pub count: u64,
-    /// Mean.
-    pub mean: Option<f64>,
-    /// Median.
-    pub p50: Option<u64>,
-    /// 90th percentile.
-    pub p90: Option<u64>,
-    /// 99th percentile.
-    pub p99: Option<u64>,
-    /// 99.9th percentile.
-    pub p99_9: Option<u64>,
-    /// Largest.
-    pub max: Option<u64>,
-}
-
-/// Fates of the measured events, summed over valid trials.
-#[derive(Debug, Clone, Serialize)]
-pub struct Events {
-    /// The exact sums.
-    #[serde(flatten)]
-    pub fates: Fates,
-    /// Second answers; `null` when answers carry no id.
-    pub duplicated: Option<u64>,
-    /// Overtaking answers; `null` when answers carry no id.
-    pub reordered: Option<u64>,
-    /// Answers after the time-out.
-    pub late: u64,
-    /// Messages that answered nothing.
-    pub unsolicited: u64,
-}
-
-/// Connections over valid trials.
-#[derive(Debug, Clone, Serialize)]
-pub struct Connections {
-    /// All that were opened.
-    pub opened: u64,
-    /// Mean over trials, the warm ones included.
-    pub per_trial: Option<f64>,
-    /// Per event sent, the warm ones included.
-    pub per_event: Option<f64>,
-}
-
-/// What an arm was given.
-#[derive(Debug, Clone, Serialize)]
-pub struct ArmLoad {
-    /// Warm connections a trial.
-    pub connections: u64,
-    /// Unanswered events a connection may carry.
-    pub in_flight: usize,
-}
-
-/// CPU and memory of one side.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Usage {
-    /// CPU per acknowledged event, ns.
-    pub cpu_ns_per_event: Option<f64>,
-    /// Largest resident memory of any trial.
-    pub rss_peak_bytes: Option<u64>,
-    /// Median over trials of the resident memory at the end of the window.
-    pub rss_steady_bytes: Option<u64>,
-    /// Largest number of threads at the end of a window.
-    pub threads: Option<u64>,
-    /// Largest number of open descriptors at the end of a window.
-    pub descriptors: Option<u64>,
-    /// Voluntary and involuntary context switches per acknowledged event.
-    pub context_switches_per_event: Option<f64>,
-    /// Busiest shard's share of its CPU (driver only), median over trials.
-    pub busy: Option<f64>,
-}
-
-/// Bytes inside TCP per event sent; segments from the pilot with a realistic segment size.
-#[derive(Debug, Clone, Serialize)]
-pub struct Wire {
-    /// To the target.
-    pub bytes_out_per_event: Option<f64>,
-    /// From it.
-    pub bytes_in_per_event: Option<f64>,
-    /// Both ways, acknowledgements included.
-    pub segments_per_event: Option<f64>,
-}
-
-/// What a comparison comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// The candidate is better.
-    Better,
-    /// The candidate is worse.
-    Worse,
-    /// The difference lies inside the region of equivalence.
-    Equivalent,
-    /// It cannot be told.
-    Inconclusive,
-    /// An arm fell behind; latencies are not compared.
-    Overloaded,
-    /// Without valid trials there is nothing to compare.
-    Invalid,
-}
-
-/// One metric of one arm against the baseline.
-#[derive(Debug, Clone, Serialize)]
-pub struct Comparison {
-    /// Name in the registry.
-    pub metric: &'static str,
-    /// First arm.
-    pub baseline: String,
-    /// Other arm.
-    pub candidate: String,
-    /// Mean ratio over blocks (geometric).
-    pub ratio: Option<f64>,
-    /// Its 95 % interval.
-    pub ci95: Option<[f64; 2]>,
-    /// Mean difference over blocks, in `unit`.
-    pub difference: Option<f64>,
-    /// Its 95 % interval.
-    pub difference_ci95: Option<[f64; 2]>,
-    /// Unit of the difference.
-    pub unit: &'static str,
-    /// What it comes to.
-    pub verdict: Verdict,
-    /// False when the whole interval lies inside what the scenario says does not matter.
-    pub matters: bool,
-    /// Why the verdict is what it is, where that needs saying.
-    pub why: Option<String>,
-}
-
-/// Whether a point can be trusted.
-#[derive(Debug, Clone, Serialize)]
-pub struct Validity {
-    /// Every trial valid, every arm complete.
-    pub ok: bool,
-    /// What to know before believing it.
-    pub notes: Vec<String>,
-    /// The figures of the trust line.
-    pub trust: trust::Trust,
-}
 
 /// Compares a stored run. The same records give the same report, digit for digit.
 pub fn compare(run: &StoredRun) -> Report {
@@ -324,9 +78,8 @@ impl<'a> Trials<'a> {
 fn point(run: &StoredRun, index: usize) -> Point {
     let header = &run.header.points[index];
     let trials = Trials::of(run, index);
-    let arms: Vec<ArmFigures> = (0..trials.arms)
-        .map(|a| figures::arm(&header.arms[a], a, &trials, header.scenario.load.rate))
-        .collect();
+    let arms: Vec<ArmFigures> =
+        (0..trials.arms).map(|a| figures::arm(header, a, &trials)).collect();
     let comparisons = decide::all(header, &arms, &trials);
     let validity = trust::validity(run, index, &trials, &arms);
     let expectations = expect::judge(&header.scenario.expect, &arms, &trials);

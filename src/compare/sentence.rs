@@ -1,6 +1,7 @@
 //! What the intervals support, in words: never more (law 7), and of what was measured (law 8).
 
-use super::{ArmFigures, Comparison, Trials, Verdict};
+use super::{ArmFigures, Comparison, Trials, Verdict, findings};
+use crate::scenario::Arrivals;
 use crate::store::PointHeader;
 use crate::units;
 
@@ -19,9 +20,16 @@ pub fn closing(
     }
     let mut sentences = Vec::new();
     let overloaded: Vec<&ArmFigures> = arms.iter().filter(|a| a.overloaded).collect();
+    let ramp = matches!(header.scenario.load.arrivals, Arrivals::Ramp { .. });
     if !overloaded.is_empty() {
-        sentences.push(overload(&overloaded));
+        sentences.push(match ramp {
+            false => overload(&overloaded),
+            true => {
+                "The ramp goes past what an arm can do: latencies are compared by step only.".into()
+            }
+        });
     }
+    sentences.extend(findings::of_arms(&header.scenario, arms));
     for arm in arms.iter().skip(1) {
         let mine: Vec<&Comparison> =
             comparisons.iter().filter(|c| c.candidate == arm.arm).collect();

@@ -1,9 +1,11 @@
 //! Whether a point can be trusted: the trust line and the notes under it.
 
 use super::figures::merged;
-use super::{ArmFigures, FEWEST_BLOCKS, Trials, Validity};
+use super::{ArmFigures, FEWEST_BLOCKS, Steady, Trials, Validity, steady};
 use crate::record::trial::Trial;
+use crate::scenario::Scenario;
 use crate::store::StoredRun;
+use crate::units;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -68,6 +70,8 @@ pub fn validity(
     notes.extend(voided(&trials.all));
     for arm in arms {
         notes.extend(about_arm(arm));
+        notes.extend(about_load(&header.points[point].scenario, arm));
+        notes.extend(arm.steady.as_ref().and_then(|s| about_halves(&arm.arm, s)));
     }
     notes.extend(about_instrument(&trust));
     let shared = header.placement.get("driver").is_some_and(|driver| {
@@ -166,6 +170,40 @@ fn about_arm(arm: &ArmFigures) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// Where the load was carried otherwise than the scenario says, or not at all.
+fn about_load(scenario: &Scenario, arm: &ArmFigures) -> Vec<String> {
+    let mut notes = Vec::new();
+    let (wanted, in_flight) = (scenario.connections.count, scenario.connections.in_flight);
+    if arm.load.in_flight < in_flight {
+        notes.push(format!(
+            "{}: its protocol holds {} unanswered event a connection: {} connections instead of {wanted} with {in_flight} in flight",
+            arm.arm, arm.load.in_flight, arm.load.connections
+        ));
+    }
+    let full = arm.events.fates.backlog_full;
+    if full > 0 {
+        notes.push(format!(
+            "{}: {full} events failed because {} were waiting already (load.backlog)",
+            arm.arm, scenario.load.backlog
+        ));
+    }
+    notes
+}
+
+fn about_halves(arm: &str, halves: &Steady) -> Option<String> {
+    let time = |ns: Option<u64>| ns.map_or("?".into(), |ns| units::nanos_text(ns as f64));
+    let (first, second) = (time(halves.first_half_p50_ns), time(halves.second_half_p50_ns));
+    if let Some(warmup) = halves.warmup_to_try_ns {
+        return Some(format!(
+            "{arm}: the warm-up was too short: service p50 {first} in the first half of the window, {second} in the second: try --warmup {}ms",
+            warmup / 1_000_000
+        ));
+    }
+    steady::slows_down(halves).then(|| {
+        format!("{arm}: slows down while it runs: service p50 {first} in the first half of the window, {second} in the second")
+    })
 }
 
 fn about_instrument(trust: &Trust) -> Option<String> {

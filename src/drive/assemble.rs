@@ -1,7 +1,7 @@
 //! From what the shards and the block have seen to the record of each arm.
 
-use super::shard::ArmOutcome;
 use super::bursts;
+use super::shard::ArmOutcome;
 use super::stretch::{Finished, Member, Stretch};
 use super::timeline::TimeLine;
 use super::validity;

@@ -46,6 +46,17 @@ fn section(out: &mut String, point: &Point) {
         }
         out.push('\n');
     }
+    let strata = table::strata(point);
+    for (i, row) in strata.iter().enumerate() {
+        let cells: Vec<String> = row.iter().map(|cell| escape(cell)).collect();
+        let _ = writeln!(out, "| {} |", cells.join(" | "));
+        if i == 0 {
+            let _ = writeln!(out, "|---|{}", "---:|".repeat(row.len() - 1));
+        }
+    }
+    if !strata.is_empty() {
+        out.push('\n');
+    }
     for sentence in &point.sentences {
         let _ = writeln!(out, "**{}**\n", escape(sentence));
     }

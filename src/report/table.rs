@@ -59,6 +59,22 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
         a.target_usage.rss_peak_bytes.map_or(NONE.into(), |b| units::bytes(b as f64))
     });
     push("connections opened", "", connections);
+    let arms = &point.arms;
+    if arms.iter().any(|a| a.connections.reconnects > 0) {
+        push("made anew, each in p50", "", reconnects);
+    }
+    let queued = |a: &ArmFigures| {
+        let slots = a.load.connections * a.load.in_flight as u64;
+        a.backlog.bursts > 0 || a.backlog.peak.is_some_and(|peak| peak > slots)
+    };
+    if arms.iter().any(queued) {
+        push("backlog peak", "", |a| {
+            a.backlog.peak.map_or(NONE.into(), |p| units::count(p as f64))
+        });
+    }
+    if arms.iter().any(|a| a.backlog.bursts > 0) {
+        push("time to drain a burst", "", |a| time(a.backlog.drain_ns));
+    }
     push("due / ack / lost", "", fates);
     rows
 }
@@ -92,6 +108,37 @@ fn connections(a: &ArmFigures) -> String {
         (_, Some(opened)) => format!("{opened:.0}"),
         _ => NONE.into(),
     }
+}
+
+fn reconnects(a: &ArmFigures) -> String {
+    match (a.connections.reconnects, a.connections.connect_ns.p50) {
+        (0, _) => "0".to_owned(),
+        (n, p50) => format!("{} · {}", units::count(n as f64), time(p50)),
+    }
+}
+
+/// The events told apart: a heading, and a row each with a cell an arm; empty where they are not.
+pub fn strata(point: &Point) -> Vec<Vec<String>> {
+    let Some(first) = point.arms.iter().find(|a| !a.strata.is_empty()) else {
+        return Vec::new();
+    };
+    let closed = point.design.rate.is_none();
+    let what = if closed { "service p50 / p99" } else { "response p50 / p99" };
+    let mut grid = vec![vec![what.to_owned()]];
+    grid[0].extend(point.arms.iter().map(|a| a.arm.clone()));
+    for (i, stratum) in first.strata.iter().enumerate() {
+        let cell = |a: &ArmFigures| match a.strata.get(i) {
+            None => NONE.to_owned(),
+            Some(s) => {
+                let l = if closed { &s.service_ns } else { &s.response_ns };
+                format!("{} / {}", time(l.p50), time(l.p99))
+            }
+        };
+        let mut row = vec![stratum.name.clone()];
+        row.extend(point.arms.iter().map(cell));
+        grid.push(row);
+    }
+    grid
 }
 
 fn fates(a: &ArmFigures) -> String {
@@ -135,12 +182,24 @@ pub fn conditions(point: &Point) -> String {
     let arrivals = match (d.arrivals, d.rate) {
         (Arrivals::Closed, _) => "closed loop".to_owned(),
         (kind, rate) => {
-            let kind = if kind == Arrivals::Poisson { "poisson" } else { "constant" };
-            format!("{}/s {kind}", rate.unwrap_or(0.0))
+            format!("{}/s {}", rate.unwrap_or(0.0), arrivals(kind))
         }
     };
     let size = units::bytes(d.payload_bytes as f64);
     format!("{arrivals} · {size} · {} · {}", slots(point), blocks(d))
+}
+
+fn arrivals(kind: Arrivals) -> String {
+    match kind {
+        Arrivals::Constant => "constant".to_owned(),
+        Arrivals::Poisson => "poisson".to_owned(),
+        Arrivals::Closed => "closed".to_owned(),
+        Arrivals::Ramp { to } => format!("rising to {to}/s"),
+        Arrivals::Burst(b) => {
+            let time = |d: std::time::Duration| units::nanos_text(d.as_nanos() as f64);
+            format!("with bursts of ×{} for {} every {}", b.factor, time(b.length), time(b.every))
+        }
+    }
 }
 
 /// `loopback, no TLS · driver on CPU 1, target on CPU 0`

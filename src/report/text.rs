@@ -33,6 +33,12 @@ fn point(point: &Point) -> String {
     for candidate in 1..point.arms.len().max(2) {
         out.push_str(&comparison_table(point, candidate));
     }
+    let mut strata = table::strata(point);
+    if !strata.is_empty() {
+        strata.iter_mut().flatten().for_each(|cell| *cell = clean(cell));
+        out.push_str(&align(&strata, 0));
+        out.push('\n');
+    }
     let starred = |c: &crate::compare::Comparison| {
         !c.matters && matches!(c.verdict, Verdict::Better | Verdict::Worse)
     };
@@ -74,7 +80,8 @@ fn comparison_table(point: &Point, candidate: usize) -> String {
     }
     let mut grid = vec![head];
     grid.extend(rows.iter().map(|r| cells(r, &shown)));
-    let mut out = align(&grid);
+    let words = if shown.len() > 1 { 2 } else { 0 };
+    let mut out = align(&grid, words);
     out.push('\n');
     out
 }
@@ -88,8 +95,8 @@ fn cells(row: &Row, shown: &[usize]) -> Vec<String> {
     cells
 }
 
-/// First and last columns to the left, figures to the right.
-fn align(grid: &[Vec<String>]) -> String {
+/// The first column and the last `words` ones to the left, figures to the right.
+fn align(grid: &[Vec<String>], words: usize) -> String {
     let columns = grid.iter().map(Vec::len).max().unwrap_or(0);
     let width = |c: usize| grid.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0)).collect();
@@ -98,7 +105,7 @@ fn align(grid: &[Vec<String>]) -> String {
         let mut line = String::new();
         for (c, cell) in row.iter().enumerate() {
             let w = widths[c];
-            let left = c == 0 || (columns > 3 && c >= columns - 2);
+            let left = c == 0 || c + words >= columns;
             let gap = if c == 0 { "" } else { "   " };
             let _ = match left {
                 true => write!(line, "{gap}{cell:<w$}"),
@@ -138,7 +145,7 @@ fn sweep(report: &Report) -> String {
             ]);
         }
     }
-    format!("\n{}\n", align(&grid))
+    format!("\n{}\n", align(&grid, 1))
 }
 
 /// Text from targets and files, without control characters that a terminal would obey.

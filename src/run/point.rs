@@ -132,7 +132,7 @@ fn blocks(
     progress: &mut dyn Progress,
 ) -> Result<()> {
     let (wanted, plan) = planned_blocks(maker.request, maker.scenario, maker.index);
-    let mut run = Tally::default();
+    let mut run = Tally { meant: !maker.scenario.load.arrivals.is_steady(), ..Tally::default() };
     for b in &plan {
         if run.valid >= wanted || run.blocks >= wanted && run.voided == 0 {
             break;
@@ -172,6 +172,8 @@ fn keep(store: &mut Store, finished: &[Finished]) -> Result<()> {
 /// How the blocks have gone so far.
 #[derive(Default)]
 struct Tally {
+    /// A ramp or bursts are meant to overload an arm for a while.
+    meant: bool,
     blocks: usize,
     valid: usize,
     voided: usize,
@@ -200,7 +202,8 @@ impl Tally {
 
     /// Whether the first blocks have already answered the question.
     fn verdict(&self) -> Option<Result<String>> {
-        if self.blocks == ENOUGH_BLOCKS && self.overloaded.len() == ENOUGH_BLOCKS {
+        let overloaded = self.overloaded.len() == ENOUGH_BLOCKS && !self.meant;
+        if self.blocks == ENOUGH_BLOCKS && overloaded {
             let label = &self.overloaded[0];
             return Some(Ok(format!(
                 "{label} was overloaded in each of {ENOUGH_BLOCKS} blocks: stopping early"

@@ -29,8 +29,9 @@ pub fn of(scenario: &Scenario) -> Option<Split> {
 
 /// The first event, those up to the tenth, up to the hundredth …, and the last one by itself.
 fn uses(lifetime: u64) -> Vec<u64> {
-    let mut bounds: Vec<u64> =
-        std::iter::successors(Some(1u64), |n| n.checked_mul(10)).take_while(|n| *n < lifetime).collect();
+    let mut bounds: Vec<u64> = std::iter::successors(Some(1u64), |n| n.checked_mul(10))
+        .take_while(|n| *n < lifetime)
+        .collect();
     if lifetime - 1 > bounds[bounds.len() - 1] {
         bounds.push(lifetime - 1);
     }
@@ -72,7 +73,11 @@ fn use_names(bounds: &[u64]) -> Vec<String> {
     let mut low = 1;
     let mut names = Vec::new();
     for &bound in bounds {
-        names.push(if low == bound { format!("event {low}") } else { format!("events {low}–{bound}") });
+        names.push(if low == bound {
+            format!("event {low}")
+        } else {
+            format!("events {low}–{bound}")
+        });
         low = bound + 1;
     }
     names.push(format!("event {low}"));

@@ -28,7 +28,11 @@ fn open() -> impl Strategy<Value = Arrivals> {
         Just(Arrivals::Constant),
         Just(Arrivals::Poisson),
         (1.0..5e4f64).prop_map(|to| Arrivals::Ramp { to }),
-        (0.1..20f64, 1..40u64, 1..200u64).prop_map(|(f, length, more)| burst(f, length, length + more)),
+        (0.1..20f64, 1..40u64, 1..200u64).prop_map(|(f, length, more)| burst(
+            f,
+            length,
+            length + more
+        )),
     ]
 }
 
@@ -171,7 +175,8 @@ fn the_offered_rate_is_the_mean_of_the_window() {
 
 #[test]
 fn bursts_end_in_the_middle_of_their_cycles() {
-    let l = Load { warmup: Duration::from_millis(500), ..load(burst(10.0, 1_000, 3_000), 100.0, 7.0) };
+    let l =
+        Load { warmup: Duration::from_millis(500), ..load(burst(10.0, 1_000, 3_000), 100.0, 7.0) };
     assert_eq!(burst_ends(&l), [2_500_000_000, 5_500_000_000]);
     assert!(burst_ends(&load(Arrivals::Poisson, 100.0, 7.0)).is_empty());
 }

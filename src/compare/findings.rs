@@ -1,0 +1,53 @@
+//! What a ramp, bursts or short connections were run to find out, in words.
+
+use super::ArmFigures;
+use crate::scenario::{Arrivals, Scenario};
+use crate::units;
+
+/// One sentence an arm, where the scenario asks for more than a comparison.
+pub fn of_arms(scenario: &Scenario, arms: &[ArmFigures]) -> Vec<String> {
+    let of_arm = |arm: &ArmFigures| match scenario.load.arrivals {
+        Arrivals::Ramp { to } => Some(knee(arm, to)),
+        Arrivals::Burst(_) => drain(arm),
+        _ => first_event(arm),
+    };
+    arms.iter().filter(|a| a.trials > a.invalid).filter_map(of_arm).collect()
+}
+
+fn knee(arm: &ArmFigures, to: f64) -> String {
+    let name = &arm.arm;
+    match arm.knee_per_second {
+        Some(knee) if knee >= to => {
+            format!("{name} kept up to the end of the ramp, {}.", units::rate(to))
+        }
+        Some(knee) => format!("{name} kept up to about {}.", units::rate(knee)),
+        None => {
+            format!("{name} did not keep up with the first step of the ramp: try a lower --rate.")
+        }
+    }
+}
+
+fn drain(arm: &ArmFigures) -> Option<String> {
+    let b = &arm.backlog;
+    let name = &arm.arm;
+    let peak = b.peak.filter(|_| b.bursts > 0)?;
+    Some(match b.drain_ns {
+        Some(ns) => format!(
+            "{name}: at most {peak} events waited; {} after a burst nothing waited any more (median of {}).",
+            units::nanos_text(ns as f64),
+            b.bursts
+        ),
+        None => format!(
+            "{name}: at most {peak} events waited; the queue outlived {} of {} bursts' quiet time.",
+            b.undrained, b.bursts
+        ),
+    })
+}
+
+fn first_event(arm: &ArmFigures) -> Option<String> {
+    let r = arm.first_over_last.as_ref()?;
+    Some(format!(
+        "{}: the first event of a connection takes ×{:.2} [{:.2}, {:.2}] the time of its last one.",
+        arm.arm, r.ratio, r.ci95[0], r.ci95[1]
+    ))
+}
