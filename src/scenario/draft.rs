@@ -1,9 +1,8 @@
 //! A scenario while its keys are being applied, and the checks that make it one.
 
-use super::keys::Raw;
 use super::{
     Arrivals, Compare, Connections, DesignChoice, Expectation, Flow, Lifetime, Load, Matters,
-    Payload, Scenario,
+    Payload, Scenario, payload,
 };
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,9 +24,12 @@ pub struct Draft {
     pub backlog: usize,
     pub count: usize,
     pub in_flight: usize,
-    pub lifetime: Lifetime,
+    /// Unlimited when `None`.
+    pub lifetime: Option<usize>,
     pub bytes: Option<usize>,
-    pub file: Option<(String, String)>,
+    pub file: Option<String>,
+    /// What `file` holds, once it was read.
+    pub json: String,
     pub blocks: usize,
     pub design: DesignChoice,
     pub slice: Option<Duration>,
@@ -51,9 +53,10 @@ impl Draft {
             backlog: 20_000,
             count: 32,
             in_flight: 1,
-            lifetime: Lifetime::Unlimited,
+            lifetime: None,
             bytes: None,
             file: None,
+            json: String::new(),
             blocks: 12,
             design: DesignChoice::Auto,
             slice: None,
@@ -61,6 +64,15 @@ impl Draft {
             expect: Vec::new(),
             folder,
         }
+    }
+
+    /// Reads the payload's file, if there is one.
+    pub fn read_file(&mut self) -> Result<(), (&'static str, String)> {
+        if let Some(path) = &self.file {
+            let read = payload::read(&self.folder.join(path));
+            self.json = read.map_err(|why| ("payload.file", why))?;
+        }
+        Ok(())
     }
 
     /// The scenario, or the key that is wrong and why.
@@ -73,7 +85,7 @@ impl Draft {
                     "payload.bytes is given, too: keep one of them".into(),
                 ));
             }
-            (_, Some((path, json))) => Payload::File { path, json },
+            (_, Some(path)) => Payload::File { path, json: self.json },
             (bytes, None) => Payload::Bytes(bytes.unwrap_or(512)),
         };
         Ok(Scenario {
@@ -91,7 +103,7 @@ impl Draft {
             connections: Connections {
                 count: self.count,
                 in_flight: self.in_flight,
-                lifetime: self.lifetime,
+                lifetime: self.lifetime.map_or(Lifetime::Unlimited, |n| Lifetime::Events(n as u64)),
             },
             payload,
             compare: Compare {
@@ -146,22 +158,4 @@ impl Draft {
             }
         }
     }
-}
-
-/// A value where a count of at least 1 is meant.
-pub fn whole(raw: &Raw, most: usize) -> Result<usize, String> {
-    let number = raw.number()?;
-    if number.fract() != 0.0 || number < 1.0 || number > most as f64 {
-        return Err(format!("write a whole number from 1 to {most}"));
-    }
-    Ok(number as usize)
-}
-
-/// A duration; zero only where it makes sense.
-pub fn duration(raw: &Raw, zero: bool) -> Result<Duration, String> {
-    let d = crate::units::parse_duration(&raw.text()?)?;
-    if d.is_zero() && !zero {
-        return Err("write more than zero, for example 500ms".into());
-    }
-    Ok(d)
 }

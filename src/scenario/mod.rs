@@ -4,10 +4,15 @@
 //! with file, line, column, value and remedy.
 
 mod draft;
+pub mod expect;
 pub mod keys;
+mod kind;
 mod load;
 mod parse;
+mod pattern;
 pub mod payload;
+mod raw;
+pub mod schema;
 
 pub use load::{Override, Point, Question, load, shipped};
 
