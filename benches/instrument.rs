@@ -5,6 +5,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use pushbench::record::clock;
 use pushbench::record::histogram::Hist;
 use pushbench::record::ledger::{Instants, Ledger, LedgerRules};
+use pushbench::record::strata::Split;
 use pushbench::scenario::{Arrivals, Lifetime, Load, Payload};
 use pushbench::schedule::Schedule;
 use pushbench::transport::dial::{Address, Dial};
@@ -50,6 +51,10 @@ fn ledger(closed_loop: bool) -> Rc<Ledger> {
         shard: 0,
         of: 1,
         wall_length: 10_000_000_000,
+        warmup: 0,
+        window: 10_000_000_000,
+        // The dearest case: events are told apart, too.
+        split: Some(Split::Use { bounds: vec![1, 10, 99] }),
         closed_loop,
     };
     Rc::new(Ledger::new(rules, true))
@@ -69,10 +74,15 @@ fn recorder(c: &mut Criterion) {
     let (mut index, mut at) = (0, clock::now());
     group.bench_function("event in the ledger", |b| {
         b.iter(|| {
-            let ticket = ledger.open(index, at, true);
+            let ticket = ledger.open(index, at, Some(index));
             ledger.sent(&ticket);
-            let instants =
-                Instants { free: at, sent: at + 1_000, done: at + 90_000, woken: at + 89_000 };
+            let instants = Instants {
+                free: at,
+                sent: at + 1_000,
+                done: at + 90_000,
+                woken: at + 89_000,
+                nth: 100,
+            };
             ledger.acknowledge(&ticket, instants);
             index += 1;
             at += 1_000;
@@ -139,7 +149,7 @@ where
     client.carry(spout.feed(0), ledger.clone()).await.expect("every event is answered");
     let took = began.elapsed();
     server.abort();
-    assert_eq!(ledger.account().warmup.acknowledged, events, "the bench must do what it says");
+    assert_eq!(ledger.account().measured.acknowledged, events, "the bench must do what it says");
     took
 }
 

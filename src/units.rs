@@ -4,11 +4,13 @@ use crate::suggest::did_you_mean;
 use std::time::Duration;
 
 /// Longest duration taken: a typo such as `500h` for `500ms` should not start a run of weeks.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-const TIME_UNITS: [(&str, f64); 7] =
+/// Units of time and their nanoseconds.
+pub const TIME_UNITS: [(&str, f64); 7] =
     [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
-const SIZE_UNITS: [(&str, f64); 6] = [
+/// Units of size and their bytes.
+pub const SIZE_UNITS: [(&str, f64); 6] = [
     ("B", 1.0),
     ("kB", 1e3),
     ("MB", 1e6),
@@ -62,10 +64,12 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text)?;
     let factor = if unit.is_empty() { 1.0 } else { scale(unit, &SIZE_UNITS, text.trim())? };
     let bytes = number * factor;
-    if bytes.fract() != 0.0 || bytes > 2f64.powi(50) {
+    // 2.3MB is 2299999.9999999995 in floating point, and whole bytes all the same.
+    let whole = (bytes - bytes.round()).abs() <= bytes * 1e-12;
+    if !whole || bytes > 2f64.powi(50) {
         return Err(format!("\"{}\" is not a whole number of bytes below 1 PiB", text.trim()));
     }
-    Ok(bytes as u64)
+    Ok(bytes.round() as u64)
 }
 
 /// Reads `5%` as 0.05.
@@ -210,6 +214,7 @@ mod tests {
         assert_eq!(parse_size("512"), Ok(512));
         assert_eq!(parse_size("64KiB"), Ok(65_536));
         assert_eq!(parse_size("1.5kB"), Ok(1_500));
+        assert_eq!(parse_size("2.3MB"), Ok(2_300_000));
         for bad in ["1.5", "-1", "KiB", "1 Gib", "9999999GiB"] {
             assert!(parse_size(bad).is_err(), "{bad}");
         }

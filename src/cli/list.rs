@@ -9,11 +9,12 @@ use crate::{report, target, transport};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// scenarios, targets, transports, formats, metrics or keys
+    /// scenarios, targets, transports, formats, metrics, keys, or schema (of scenario files)
     what: String,
 }
 
-const KINDS: [&str; 6] = ["scenarios", "targets", "transports", "formats", "metrics", "keys"];
+const KINDS: [&str; 7] =
+    ["scenarios", "targets", "transports", "formats", "metrics", "keys", "schema"];
 
 pub fn run(args: &Args) -> Result<()> {
     let rows: Vec<(String, String)> = match args.what.as_str() {
@@ -26,8 +27,9 @@ pub fn run(args: &Args) -> Result<()> {
         "metrics" => METRICS.iter().map(metric).collect(),
         "keys" => keys::KEYS
             .iter()
-            .map(|k| (k.path.into(), format!("{}: {}", k.takes, k.about)))
+            .map(|k| (k.path.into(), format!("{}: {}", k.takes(), k.about)))
             .collect(),
+        "schema" => return print(&format!("{:#}\n", scenario::schema::schema())),
         other => {
             return Err(Error::usage(format!(
                 "there is no list of \"{other}\"{}; there are {}",

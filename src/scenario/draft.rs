@@ -1,9 +1,9 @@
 //! A scenario while its keys are being applied, and the checks that make it one.
 
-use super::keys::Raw;
+use super::shape::{Process, Shape};
 use super::{
-    Arrivals, Compare, Connections, DesignChoice, Expectation, Flow, Lifetime, Load, Matters,
-    Payload, Scenario,
+    Compare, Connections, DesignChoice, Expectation, Flow, Lifetime, Load, Matters, Payload,
+    Scenario, payload,
 };
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,7 +17,8 @@ pub struct Draft {
     pub name: String,
     pub question: String,
     pub flow: Flow,
-    pub arrivals: Arrivals,
+    pub arrivals: Process,
+    pub shape: Shape,
     pub rate: Option<f64>,
     pub warmup: Duration,
     pub duration: Duration,
@@ -25,9 +26,12 @@ pub struct Draft {
     pub backlog: usize,
     pub count: usize,
     pub in_flight: usize,
-    pub lifetime: Lifetime,
+    /// Unlimited when `None`.
+    pub lifetime: Option<usize>,
     pub bytes: Option<usize>,
-    pub file: Option<(String, String)>,
+    pub file: Option<String>,
+    /// What `file` holds, once it was read.
+    pub json: String,
     pub blocks: usize,
     pub design: DesignChoice,
     pub slice: Option<Duration>,
@@ -43,7 +47,8 @@ impl Draft {
             name: String::new(),
             question: String::new(),
             flow: Flow::Ingest,
-            arrivals: Arrivals::Poisson,
+            arrivals: Process::Poisson,
+            shape: Shape::default(),
             rate: None,
             warmup: Duration::from_millis(500),
             duration: Duration::from_millis(1500),
@@ -51,9 +56,10 @@ impl Draft {
             backlog: 20_000,
             count: 32,
             in_flight: 1,
-            lifetime: Lifetime::Unlimited,
+            lifetime: None,
             bytes: None,
             file: None,
+            json: String::new(),
             blocks: 12,
             design: DesignChoice::Auto,
             slice: None,
@@ -63,9 +69,19 @@ impl Draft {
         }
     }
 
+    /// Reads the payload's file, if there is one.
+    pub fn read_file(&mut self) -> Result<(), (&'static str, String)> {
+        if let Some(path) = &self.file {
+            let read = payload::read(&self.folder.join(path));
+            self.json = read.map_err(|why| ("payload.file", why))?;
+        }
+        Ok(())
+    }
+
     /// The scenario, or the key that is wrong and why.
     pub fn finish(self) -> Result<Scenario, (&'static str, String)> {
         self.check_load()?;
+        let arrivals = self.shape.arrivals(self.arrivals, self.duration)?;
         let payload = match (self.bytes, self.file) {
             (Some(_), Some(_)) => {
                 return Err((
@@ -73,7 +89,7 @@ impl Draft {
                     "payload.bytes is given, too: keep one of them".into(),
                 ));
             }
-            (_, Some((path, json))) => Payload::File { path, json },
+            (_, Some(path)) => Payload::File { path, json: self.json },
             (bytes, None) => Payload::Bytes(bytes.unwrap_or(512)),
         };
         Ok(Scenario {
@@ -81,7 +97,7 @@ impl Draft {
             question: self.question,
             flow: self.flow,
             load: Load {
-                arrivals: self.arrivals,
+                arrivals,
                 rate: self.rate,
                 warmup: self.warmup,
                 duration: self.duration,
@@ -91,7 +107,7 @@ impl Draft {
             connections: Connections {
                 count: self.count,
                 in_flight: self.in_flight,
-                lifetime: self.lifetime,
+                lifetime: self.lifetime.map_or(Lifetime::Unlimited, |n| Lifetime::Events(n as u64)),
             },
             payload,
             compare: Compare {
@@ -113,20 +129,24 @@ impl Draft {
             ));
         }
         match (self.arrivals, self.rate) {
-            (Arrivals::Closed, Some(rate)) => Err((
+            (Process::Closed, Some(rate)) => Err((
                 "load.rate",
                 format!(
                     "{rate}: a closed loop has no rate; leave it out, or set load.arrivals to poisson"
                 ),
             )),
-            (Arrivals::Closed, None) if self.design == DesignChoice::Sliced => Err((
+            (Process::Closed, None) if self.design == DesignChoice::Sliced => Err((
                 "compare.design",
                 "sliced: a closed loop runs sequentially; write auto".into(),
             )),
-            (Arrivals::Closed, None) => Ok(()),
+            (Process::Closed, None) => Ok(()),
             (_, None) => {
                 Err(("load.rate", "missing: write the events per second, for example 2000".into()))
             }
+            (Process::Ramp | Process::Burst, _) if self.design == DesignChoice::Sliced => Err((
+                "compare.design",
+                "sliced: slices would cut a ramp or a burst into pieces; write auto".into(),
+            )),
             (_, Some(rate)) => {
                 let seconds = self.duration.as_secs_f64();
                 let events = rate * (seconds + self.warmup.as_secs_f64());
@@ -146,22 +166,4 @@ impl Draft {
             }
         }
     }
-}
-
-/// A value where a count of at least 1 is meant.
-pub fn whole(raw: &Raw, most: usize) -> Result<usize, String> {
-    let number = raw.number()?;
-    if number.fract() != 0.0 || number < 1.0 || number > most as f64 {
-        return Err(format!("write a whole number from 1 to {most}"));
-    }
-    Ok(number as usize)
-}
-
-/// A duration; zero only where it makes sense.
-pub fn duration(raw: &Raw, zero: bool) -> Result<Duration, String> {
-    let d = crate::units::parse_duration(&raw.text()?)?;
-    if d.is_zero() && !zero {
-        return Err("write more than zero, for example 500ms".into());
-    }
-    Ok(d)
 }

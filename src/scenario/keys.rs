@@ -1,312 +1,237 @@
 //! The registry of scenario keys: the one place that knows what a key takes. Files, `--set`, the named
-//! options and sweeps all go through it.
+//! options, sweeps and the schema all go through it. A newcomer adds one entry.
 
-use super::draft::{Draft, duration, whole};
-use super::{Arrivals, DesignChoice, Expectation, Flow, Lifetime, payload};
-use crate::record::metrics;
-use crate::units;
-
-/// A value as written, whether in TOML or on the command line.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Raw {
-    /// A bare number.
-    Number(f64),
-    /// Text, quoted or not.
-    Text(String),
-    /// Anything else, by what it is called.
-    Other(&'static str),
-}
-
-impl Raw {
-    /// From the command line: a number if it reads as one.
-    pub fn from_option(text: &str) -> Raw {
-        let bare = text.trim();
-        let unquoted = bare.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
-        match (unquoted, bare.parse::<f64>()) {
-            (Some(text), _) => Raw::Text(text.to_owned()),
-            (None, Ok(n)) => Raw::Number(n),
-            (None, Err(_)) => Raw::Text(bare.to_owned()),
-        }
-    }
-
-    /// As a finite number that is not negative.
-    pub fn number(&self) -> Result<f64, String> {
-        match self {
-            Raw::Number(n) if n.is_finite() && *n >= 0.0 => Ok(*n),
-            Raw::Number(_) => Err("write a number that is neither negative nor infinite".into()),
-            _ => Err("write a bare number".into()),
-        }
-    }
-
-    /// As text; numbers become their text.
-    pub fn text(&self) -> Result<String, String> {
-        match self {
-            Raw::Text(t) => Ok(t.clone()),
-            Raw::Number(n) => Ok(n.to_string()),
-            Raw::Other(what) => Err(format!("this is {what}: write text or a number")),
-        }
-    }
-
-    /// As it is shown in messages.
-    pub fn shown(&self) -> String {
-        match self {
-            Raw::Text(t) => format!("\"{t}\""),
-            Raw::Number(n) => n.to_string(),
-            Raw::Other(what) => (*what).to_owned(),
-        }
-    }
-}
+use super::draft::Draft;
+use super::kind::{Count, Kind, Length, Name, Number, OneOf, Optional, Or, Percent, Size, Text};
+use super::raw::Raw;
+use super::shape::Process;
+use super::{DesignChoice, Flow, payload};
+use serde_json::Value as Json;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// One key.
 pub struct Key {
     /// `load.rate`
     pub path: &'static str,
-    /// What it takes, for messages and the schema.
-    pub takes: &'static str,
     /// What it is.
     pub about: &'static str,
     /// May stand in `[sweep]`.
     pub sweepable: bool,
-    /// Applies a value.
-    pub apply: fn(&mut Draft, &Raw) -> Result<(), String>,
+    setting: &'static dyn Setting,
 }
 
+impl Key {
+    /// What it takes, in words.
+    pub fn takes(&self) -> String {
+        self.setting.takes()
+    }
+
+    /// Reads a value into its place, or says what is wrong with it.
+    pub fn apply(&self, draft: &mut Draft, raw: &Raw) -> Result<(), String> {
+        self.setting.apply(draft, raw)
+    }
+
+    /// The JSON Schema of its values.
+    pub fn schema(&self) -> Json {
+        self.setting.schema()
+    }
+
+    /// What holds when it is left out, as it would stand in a file.
+    pub fn default(&self) -> Option<Json> {
+        self.setting.written(&mut Draft::new(PathBuf::new()))
+    }
+}
+
+/// A kind of value and its place in a draft.
+struct Field<K: Kind> {
+    kind: K,
+    place: fn(&mut Draft) -> &mut K::Value,
+}
+
+/// A [`Field`] of any kind.
+trait Setting: Sync {
+    fn takes(&self) -> String;
+    fn apply(&self, draft: &mut Draft, raw: &Raw) -> Result<(), String>;
+    fn schema(&self) -> Json;
+    fn written(&self, draft: &mut Draft) -> Option<Json>;
+}
+
+impl<K: Kind> Setting for Field<K> {
+    fn takes(&self) -> String {
+        self.kind.takes()
+    }
+
+    fn apply(&self, draft: &mut Draft, raw: &Raw) -> Result<(), String> {
+        *(self.place)(draft) = self.kind.read(raw)?;
+        Ok(())
+    }
+
+    fn schema(&self) -> Json {
+        self.kind.schema()
+    }
+
+    fn written(&self, draft: &mut Draft) -> Option<Json> {
+        self.kind.written((self.place)(draft))
+    }
+}
+
+/// `fixed` keys have one value, `swept` ones may stand in `[sweep]`, too.
 macro_rules! key {
-    ($path:literal, $takes:literal, $about:literal, $sweep:literal, $apply:expr) => {
-        Key { path: $path, takes: $takes, about: $about, sweepable: $sweep, apply: $apply }
+    (fixed $($entry:tt)*) => { key!(false, $($entry)*) };
+    (swept $($entry:tt)*) => { key!(true, $($entry)*) };
+    ($sweepable:literal, $path:literal, $about:literal, $kind:expr, $place:expr) => {
+        Key {
+            path: $path,
+            about: $about,
+            sweepable: $sweepable,
+            setting: &Field { kind: $kind, place: $place },
+        }
     };
 }
+
+/// More events a second than any schedule in whole nanoseconds can keep apart on one machine.
+const RATE: Optional<Number> =
+    Optional(Number { unit: "events per second", zero: false, most: 5e6 });
+/// A duration that may be zero.
+const ANY_LENGTH: Length = Length(Duration::ZERO);
+/// A duration that may not.
+const SOME_LENGTH: Length = Length(Duration::from_nanos(1));
+/// Below this a slice holds hardly an event.
+const SLICE_LENGTH: Length = Length(Duration::from_millis(1));
 
 /// Every key, `expect.*` apart.
 pub static KEYS: &[Key] = &[
-    key!("name", "text", "short name; it stands in the results directory", false, |d, v| {
-        let name = v.text()?;
-        let safe = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if name.is_empty() || name.len() > 64 || !name.chars().all(safe) {
-            return Err("write up to 64 letters, digits, - and _".into());
-        }
-        d.name = name;
-        Ok(())
-    }),
-    key!("question", "text", "the question the scenario answers", false, |d, v| {
-        d.question = v.text()?;
-        Ok(())
-    }),
-    key!("flow", "ingest", "which way events go", false, |d, v| {
-        d.flow = one_of(v, &[("ingest", Flow::Ingest)])?;
-        Ok(())
-    }),
+    key!(fixed "name", "short name; it stands in the results directory", Name(64), |d| &mut d.name),
+    key!(fixed "question", "the question the scenario answers", Text, |d| &mut d.question),
+    key!(fixed "flow", "which way events go", OneOf(&[("ingest", Flow::Ingest)]), |d| &mut d.flow),
     key!(
-        "load.arrivals",
-        "constant, poisson or closed",
+        fixed "load.arrivals",
         "how due instants are distributed",
-        false,
-        |d, v| {
-            let kinds = [
-                ("constant", Arrivals::Constant),
-                ("poisson", Arrivals::Poisson),
-                ("closed", Arrivals::Closed),
-            ];
-            d.arrivals = one_of(v, &kinds)?;
-            Ok(())
-        }
+        OneOf(&[
+            ("constant", Process::Constant),
+            ("poisson", Process::Poisson),
+            ("ramp", Process::Ramp),
+            ("burst", Process::Burst),
+            ("closed", Process::Closed),
+        ]),
+        |d| &mut d.arrivals
     ),
-    key!("load.rate", "events per second", "rate of an open load", true, |d, v| {
-        let rate = v.number()?;
-        if rate <= 0.0 || rate > 5e6 {
-            return Err("write events per second, more than 0 and at most 5000000".into());
-        }
-        d.rate = Some(rate);
-        Ok(())
-    }),
     key!(
-        "load.warmup",
-        "a duration such as 500ms",
+        swept "load.rate",
+        "rate of an open load",
+        RATE,
+        |d| &mut d.rate
+    ),
+    key!(
+        swept "load.ramp_to",
+        "rate at the end of a ramp, which begins with load.rate",
+        RATE,
+        |d| &mut d.shape.ramp_to
+    ),
+    key!(
+        swept "load.burst_factor",
+        "rate within a burst",
+        Optional(Number { unit: "multiples of load.rate", zero: false, most: 1e3 }),
+        |d| &mut d.shape.factor
+    ),
+    key!(
+        swept "load.burst_length",
+        "length of a burst",
+        Optional(SOME_LENGTH),
+        |d| &mut d.shape.length
+    ),
+    key!(
+        swept "load.burst_every",
+        "from one burst's begin to the next one's",
+        Optional(SOME_LENGTH),
+        |d| &mut d.shape.every
+    ),
+    key!(
+        swept "load.warmup",
         "events due before it are sent but not measured",
-        true,
-        |d, v| {
-            d.warmup = duration(v, true)?;
-            Ok(())
-        }
+        ANY_LENGTH,
+        |d| &mut d.warmup
     ),
-    key!("load.duration", "a duration such as 1500ms", "measured part of a trial", true, |d, v| {
-        d.duration = duration(v, false)?;
-        Ok(())
-    }),
+    key!(swept "load.duration", "measured part of a trial", SOME_LENGTH, |d| &mut d.duration),
     key!(
-        "load.timeout",
-        "a duration such as 5s",
+        swept "load.timeout",
         "an event unanswered this long after it was due is timed out",
-        true,
-        |d, v| {
-            d.timeout = duration(v, false)?;
-            Ok(())
-        }
+        SOME_LENGTH,
+        |d| &mut d.timeout
     ),
     key!(
-        "load.backlog",
-        "a number of events",
+        swept "load.backlog",
         "events that may wait for a connection; further ones fail",
-        true,
-        |d, v| {
-            d.backlog = whole(v, 100_000_000)?;
-            Ok(())
-        }
+        Count(100_000_000),
+        |d| &mut d.backlog
     ),
     key!(
-        "connections.count",
-        "a number",
+        swept "connections.count",
         "connections opened before the first event",
-        true,
-        |d, v| {
-            d.count = whole(v, 1_000_000)?;
-            Ok(())
-        }
+        Count(1_000_000),
+        |d| &mut d.count
     ),
     key!(
-        "connections.in_flight",
-        "a number",
+        swept "connections.in_flight",
         "unanswered events a connection may carry",
-        true,
-        |d, v| {
-            d.in_flight = whole(v, 65_536)?;
-            Ok(())
-        }
+        Count(65_536),
+        |d| &mut d.in_flight
     ),
     key!(
-        "connections.lifetime",
-        "\"unlimited\" or a number of events",
+        swept "connections.lifetime",
         "events a connection carries before it is closed",
-        true,
-        |d, v| {
-            d.lifetime = match v {
-                Raw::Text(t) if t == "unlimited" => Lifetime::Unlimited,
-                other => Lifetime::Events(
-                    whole(other, usize::MAX >> 12).map_err(|e| format!("{e}, or \"unlimited\""))?
-                        as u64,
-                ),
-            };
-            Ok(())
-        }
+        Or("unlimited", Count(1_000_000_000)),
+        |d| &mut d.lifetime
     ),
     key!(
-        "payload.bytes",
-        "a size such as 512 or 64KiB",
-        "size of a generated event",
-        true,
-        |d, v| {
-            let bytes = units::parse_size(&v.text()?)?;
-            let (least, most) = (payload::MIN_BYTES as u64, payload::MAX_BYTES as u64);
-            if !(least..=most).contains(&bytes) {
-                return Err(format!(
-                    "write {least} to {most} bytes: an event without data has {least}"
-                ));
-            }
-            d.bytes = Some(bytes as usize);
-            Ok(())
-        }
+        swept "payload.bytes",
+        "size of a generated event; the smallest has no data",
+        Optional(Size { least: payload::MIN_BYTES, most: payload::MAX_BYTES }),
+        |d| &mut d.bytes
     ),
     key!(
-        "payload.file",
-        "a path",
-        "a JSON object sent as the event; its id is replaced",
-        false,
-        |d, v| {
-            let path = v.text()?;
-            d.file = Some((path.clone(), payload::read(&d.folder.join(&path))?));
-            Ok(())
-        }
+        fixed "payload.file",
+        "path of a JSON object sent as the event; its id is replaced",
+        Optional(Text),
+        |d| &mut d.file
     ),
-    key!("compare.blocks", "a number", "blocks to run", false, |d, v| {
-        d.blocks = whole(v, 10_000)?;
-        Ok(())
-    }),
+    key!(fixed "compare.blocks", "blocks to run", Count(10_000), |d| &mut d.blocks),
     key!(
-        "compare.design",
-        "auto, sliced or sequential",
+        fixed "compare.design",
         "how the arms of a block alternate",
-        false,
-        |d, v| {
-            let kinds = [
-                ("auto", DesignChoice::Auto),
-                ("sliced", DesignChoice::Sliced),
-                ("sequential", DesignChoice::Sequential),
-            ];
-            d.design = one_of(v, &kinds)?;
-            Ok(())
-        }
+        OneOf(&[
+            ("auto", DesignChoice::Auto),
+            ("sliced", DesignChoice::Sliced),
+            ("sequential", DesignChoice::Sequential),
+        ]),
+        |d| &mut d.design
     ),
-    key!("compare.slice", "\"auto\" or a duration", "length of a slice", false, |d, v| {
-        d.slice = match v {
-            Raw::Text(t) if t == "auto" => None,
-            other => Some(duration(other, false)?),
-        };
-        if d.slice.is_some_and(|s| s.as_micros() < 1000) {
-            return Err("write at least 1ms".into());
-        }
-        Ok(())
-    }),
     key!(
-        "compare.matters.latency",
-        "a duration such as 1ms",
+        fixed "compare.slice",
+        "length of a slice",
+        Or("auto", SLICE_LENGTH),
+        |d| &mut d.slice
+    ),
+    key!(
+        fixed "compare.matters.latency",
         "smaller latency differences do not matter",
-        false,
-        |d, v| {
-            d.matters.latency = duration(v, true)?;
-            Ok(())
-        }
+        ANY_LENGTH,
+        |d| &mut d.matters.latency
     ),
     key!(
-        "compare.matters.cpu",
-        "a percentage such as 5%",
+        fixed "compare.matters.cpu",
         "smaller CPU differences do not matter",
-        false,
-        |d, v| {
-            d.matters.cpu = units::parse_percent(&v.text()?)?;
-            Ok(())
-        }
+        Percent(100),
+        |d| &mut d.matters.cpu
     ),
     key!(
-        "compare.matters.throughput",
-        "a percentage such as 5%",
+        fixed "compare.matters.throughput",
         "smaller throughput differences do not matter",
-        false,
-        |d, v| {
-            d.matters.throughput = units::parse_percent(&v.text()?)?;
-            Ok(())
-        }
+        Percent(100),
+        |d| &mut d.matters.throughput
     ),
 ];
-
-/// Figures that `[expect]` may limit beside the metrics: fates that are counted.
-const EXPECTED_FATES: [&str; 5] = ["lost", "failed", "timed_out", "duplicated", "reordered"];
-
-/// Every name that may stand in `[expect]`.
-pub fn expect_names() -> Vec<&'static str> {
-    let expected = |m: &&metrics::Metric| {
-        let name = m.name;
-        name.starts_with("response.")
-            || name.starts_with("service.")
-            || name == "throughput"
-            || name == "target_usage.cpu_ns_per_event"
-    };
-    EXPECTED_FATES
-        .into_iter()
-        .chain(metrics::METRICS.iter().filter(expected).map(|m| m.name))
-        .collect()
-}
-
-/// Adds a line of `[expect]`.
-pub fn expect(draft: &mut Draft, what: &str, raw: &Raw) -> Result<(), String> {
-    let is_time = what.contains('.');
-    let limit = match is_time {
-        true => duration(raw, true)?.as_nanos() as f64,
-        false => raw.number()?,
-    };
-    draft.expect.retain(|e| e.what != what);
-    draft.expect.push(Expectation { what: what.to_owned(), limit });
-    Ok(())
-}
 
 /// The key of that path.
 pub fn named(path: &str) -> Option<&'static Key> {
@@ -316,13 +241,4 @@ pub fn named(path: &str) -> Option<&'static Key> {
 /// All paths, for suggestions.
 pub fn paths() -> impl Iterator<Item = &'static str> {
     KEYS.iter().map(|k| k.path)
-}
-
-fn one_of<T: Copy>(raw: &Raw, kinds: &[(&str, T)]) -> Result<T, String> {
-    let text = raw.text()?;
-    let names = || kinds.iter().map(|(n, _)| *n);
-    kinds.iter().find(|(n, _)| *n == text).map(|(_, v)| *v).ok_or_else(|| {
-        let all: Vec<&str> = names().collect();
-        format!("write {}{}", all.join(" or "), crate::suggest::did_you_mean(&text, names()))
-    })
 }

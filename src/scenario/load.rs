@@ -1,9 +1,12 @@
 //! From a name or a path and the overrides to valid scenarios, one for each point of the sweep.
 
 use super::draft::Draft;
-use super::keys::{self, Raw};
+use super::expect;
+use super::keys;
 use super::parse::{self, Entry};
-use super::{Arrivals, Scenario, Setting};
+use super::raw::Raw;
+use super::shape::Process;
+use super::{Scenario, Setting};
 use crate::error::{Error, Result};
 use crate::origin::Origin;
 use crate::suggest::did_you_mean;
@@ -14,7 +17,7 @@ use std::path::{Path, PathBuf};
 static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
 
 /// Larger sweeps take days; they are better split.
-const MOST_POINTS: usize = 100;
+pub const MOST_POINTS: usize = 100;
 
 /// A key set on the command line.
 #[derive(Debug, Clone)]
@@ -108,10 +111,13 @@ pub fn load(name_or_path: &str, overrides: &[Override]) -> Result<Question> {
         .chain(overrides.iter().map(|o| (o.key.clone(), Origin::named(&o.origin))))
         .collect();
     let whole = Origin::named(&source.file);
-    let points = unroll(&draft, &axes, &|key: &str| {
+    let wrong = |(key, why): (&str, String)| {
         let latest = places.iter().rev().find(|(path, _)| path == key);
-        latest.map_or(whole.clone(), |(_, origin)| origin.clone())
-    })?;
+        let origin = latest.map_or(&whole, |(_, origin)| origin);
+        origin.error(format!("key \"{key}\": {why}"))
+    };
+    draft.read_file().map_err(wrong)?;
+    let points = unroll(&draft, &axes, &wrong)?;
     Ok(Question { name: draft.name, question: draft.question, points })
 }
 
@@ -159,29 +165,32 @@ fn apply(draft: &mut Draft, path: &str, value: &Raw, origin: &Origin) -> Result<
     let wrong =
         |why: String| origin.error(format!("key \"{path}\": value {}: {why}", value.shown()));
     if let Some(what) = path.strip_prefix("expect.") {
-        let names = keys::expect_names();
-        if !names.contains(&what) {
+        let figures = expect::figures();
+        let figure = figures.iter().find(|f| f.name == what).ok_or_else(|| {
+            let names: Vec<&str> = figures.iter().map(|f| f.name).collect();
             let hint = did_you_mean(what, names.iter().copied());
-            return Err(origin.error(format!(
+            origin.error(format!(
                 "[expect] knows no \"{what}\"{hint}; there are {}",
                 names.join(", ")
-            )));
-        }
-        return keys::expect(draft, what, value).map_err(wrong);
+            ))
+        })?;
+        return figure.apply(draft, value).map_err(wrong);
     }
     let key = keys::named(path).ok_or_else(|| {
         let hint = did_you_mean(path, keys::paths());
         origin.error(format!("unknown key \"{path}\"{hint}; see `pushbench list keys`"))
     })?;
-    (key.apply)(draft, value)
-        .map_err(|why| wrong(format!("{why} ({} takes {})", key.path, key.takes)))
+    key.apply(draft, value).map_err(|why| match key.takes() {
+        takes if why.contains(&takes) => wrong(why),
+        takes => wrong(format!("{why} ({path} takes {takes})")),
+    })
 }
 
 fn apply_override(draft: &mut Draft, o: &Override, axes: &mut Vec<Axis>) -> Result<()> {
     let origin = Origin::named(&o.origin);
     let value = Raw::from_option(&o.value);
     axes.retain(|a| a.key.path != o.key);
-    if o.key == "load.rate" && draft.arrivals == Arrivals::Closed {
+    if o.key == "load.rate" && draft.arrivals == Process::Closed {
         return Err(origin.error("this scenario is a closed loop and has no rate: add --set load.arrivals=poisson before it"));
     }
     // One of the two kinds of payload replaces the other.
@@ -193,15 +202,25 @@ fn apply_override(draft: &mut Draft, o: &Override, axes: &mut Vec<Axis>) -> Resu
         }
         _ => {}
     }
+    if o.key == "load.arrivals" {
+        draft.shape.forget();
+        axes.retain(|a| {
+            !a.key.path.starts_with("load.ramp_") && !a.key.path.starts_with("load.burst_")
+        });
+    }
     apply(draft, &o.key, &value, &origin)?;
-    if o.key == "load.arrivals" && draft.arrivals == Arrivals::Closed {
+    if o.key == "load.arrivals" && draft.arrivals == Process::Closed {
         draft.rate = None;
         axes.retain(|a| a.key.path != "load.rate");
     }
     Ok(())
 }
 
-fn unroll(draft: &Draft, axes: &[Axis], place: &dyn Fn(&str) -> Origin) -> Result<Vec<Point>> {
+fn unroll(
+    draft: &Draft,
+    axes: &[Axis],
+    wrong: &dyn Fn((&str, String)) -> Error,
+) -> Result<Vec<Point>> {
     let total =
         axes.iter().try_fold(1usize, |n, a| n.checked_mul(a.values.len())).unwrap_or(usize::MAX);
     if total > MOST_POINTS
@@ -221,21 +240,10 @@ fn unroll(draft: &Draft, axes: &[Axis], place: &dyn Fn(&str) -> Origin) -> Resul
             let value = &axis.values[rest % axis.values.len()];
             rest /= axis.values.len();
             apply(&mut point, axis.key.path, value, &axis.origin)?;
-            setting.insert(axis.key.path.to_owned(), json(value));
+            setting.insert(axis.key.path.to_owned(), value.json());
         }
-        let scenario = point
-            .finish()
-            .map_err(|(key, why)| place(key).error(format!("key \"{key}\": {why}")))?;
+        let scenario = point.finish().map_err(wrong)?;
         points.push(Point { setting, scenario });
     }
     Ok(points)
-}
-
-fn json(value: &Raw) -> serde_json::Value {
-    match value {
-        Raw::Number(n) if n.fract() == 0.0 && n.abs() < 9e15 => serde_json::json!(*n as i64),
-        Raw::Number(n) => serde_json::json!(n),
-        Raw::Text(t) => serde_json::json!(t),
-        Raw::Other(what) => serde_json::json!(what),
-    }
 }

@@ -4,10 +4,16 @@
 //! with file, line, column, value and remedy.
 
 mod draft;
+pub mod expect;
 pub mod keys;
+mod kind;
 mod load;
 mod parse;
+mod pattern;
 pub mod payload;
+mod raw;
+pub mod schema;
+mod shape;
 pub mod split;
 
 pub use load::{Override, Point, Question, load, shipped};

@@ -1,6 +1,6 @@
 //! Reads a scenario file into key–value pairs that know where they stand.
 
-use super::keys::Raw;
+use super::raw::Raw;
 use crate::error::Result;
 use crate::origin::{Origin, kind, read_toml};
 use toml::de::{DeTable, DeValue};

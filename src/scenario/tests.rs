@@ -110,7 +110,7 @@ const REFUSED: [(&str, &str, &str); 26] = [
     ("[load]\nrate = 5\n[connections]\ncount = 0\n", ":4:1", "from 1"),
     ("[load]\nrate = 5\n[connections]\ncount = 1.5\n", ":4:1", "whole number"),
     ("[load]\nrate = 5\n[connections]\nlifetime = 0\n", ":4:1", "unlimited"),
-    ("[load]\nrate = 5\n[payload]\nbytes = 10\n", ":4:1", "write 68 to"),
+    ("[load]\nrate = 5\n[payload]\nbytes = 10\n", ":4:1", "from 68 to"),
     ("[load]\nrate = 5\n[payload]\nfile = \"gone.json\"\n", ":4:1", "gone.json"),
     ("[load]\nrate = 5\n[expect]\nlosst = 0\n", ":4:1", "did you mean \"lost\""),
     ("[load]\nrate = 5\n[sweep]\n\"load.rate\" = []\n", ":4:1", "at least one value"),
@@ -163,6 +163,26 @@ fn scenarios_survive_storage() {
         let text = serde_json::to_string(&point.scenario).unwrap();
         assert_eq!(serde_json::from_str::<Scenario>(&text).unwrap(), point.scenario);
     }
+}
+
+fn taken<K: kind::Kind>(kind: K, pattern: String) {
+    let any = proptest::string::string_regex(&pattern).unwrap();
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(3000));
+    let reads = |text: String| {
+        let read = kind.read(&raw::Raw::Text(text.clone()));
+        prop_assert!(read.is_ok(), "{text}: {:?}", read.err());
+        Ok(())
+    };
+    runner.run(&any, reads).unwrap();
+}
+
+#[test]
+fn what_a_pattern_accepts_is_read() {
+    taken(kind::Length(Duration::ZERO), pattern::duration());
+    for most in [payload::MAX_BYTES, 999, 1024, 2_500_000] {
+        taken(kind::Size { least: 0, most }, pattern::size(most as u64));
+    }
+    taken(kind::Percent(100), pattern::percent(100));
 }
 
 proptest! {

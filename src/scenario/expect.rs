@@ -1,0 +1,71 @@
+//! `[expect]`: which figures may be limited, and what their limits are written as.
+
+use super::Expectation;
+use super::draft::Draft;
+use super::kind::{Kind as _, Length, Number};
+use super::raw::Raw;
+use crate::record::metrics::{self, Unit};
+use serde_json::Value as Json;
+use std::time::Duration;
+
+/// Figures that may be limited beside the metrics: fates that are counted.
+const FATES: [(&str, &str); 5] = [
+    ("lost", "events whose connection ended after they were sent"),
+    ("failed", "events answered wrongly, refused, or beyond the backlog"),
+    ("timed_out", "events without an answer within load.timeout"),
+    ("duplicated", "answers to events that had been answered"),
+    ("reordered", "answers that overtook an older event's"),
+];
+
+const TIME: Length = Length(Duration::ZERO);
+
+/// A figure that may be limited.
+pub struct Figure {
+    /// `response.p99`
+    pub name: &'static str,
+    /// What it is.
+    pub about: &'static str,
+    unit: Unit,
+}
+
+/// Every figure that may stand in `[expect]`.
+pub fn figures() -> Vec<Figure> {
+    let fates = FATES.into_iter().map(|(name, about)| Figure { name, about, unit: Unit::Count });
+    let expected = |m: &&metrics::Metric| {
+        let name = m.name;
+        name.starts_with("response.")
+            || name.starts_with("service.")
+            || name == "throughput"
+            || name == "target_usage.cpu_ns_per_event"
+    };
+    let metrics = metrics::METRICS.iter().filter(expected);
+    fates.chain(metrics.map(|m| Figure { name: m.name, about: m.about, unit: m.unit })).collect()
+}
+
+impl Figure {
+    fn number(&self) -> Number {
+        let unit = if self.unit == Unit::Count { "a number of events" } else { self.unit.name() };
+        Number { unit, zero: true, most: f64::INFINITY }
+    }
+
+    /// What its limit takes, in words.
+    pub fn takes(&self) -> String {
+        if self.unit == Unit::Nanoseconds { TIME.takes() } else { self.number().takes() }
+    }
+
+    /// The JSON Schema of its limit.
+    pub fn schema(&self) -> Json {
+        if self.unit == Unit::Nanoseconds { TIME.schema() } else { self.number().schema() }
+    }
+
+    /// Adds its limit to a draft.
+    pub fn apply(&self, draft: &mut Draft, raw: &Raw) -> Result<(), String> {
+        let limit = match self.unit {
+            Unit::Nanoseconds => TIME.read(raw)?.as_nanos() as f64,
+            _ => self.number().read(raw)?,
+        };
+        draft.expect.retain(|e| e.what != self.name);
+        draft.expect.push(Expectation { what: self.name.to_owned(), limit });
+        Ok(())
+    }
+}
