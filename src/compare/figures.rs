@@ -52,7 +52,6 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
     let window_ns: u64 = valid.iter().map(|t| t.window_ns).sum();
     let by_end: u64 = valid.iter().map(|t| t.acknowledged_by_end).sum();
     let invalid = mine.iter().filter(|t| !t.is_valid()).count();
-    let told_apart = strata::strata(scenario, &valid);
     let overloaded = mine.iter().filter(|t| t.is_valid() && t.overloaded).count();
     ArmFigures {
         arm: header.label.clone(),
@@ -77,8 +76,8 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
         wire: wire(&valid, trials.pilot.iter().find(|t| t.arm == arm).copied()),
         faults: faults(&mine),
         steady: steady::steady(scenario, &valid),
-        knee_per_second: strata::knee(scenario, &told_apart),
-        strata: told_apart,
+        knee_per_second: strata::knee(scenario, &valid),
+        strata: strata::strata(scenario, &valid),
         first_over_last: strata::first_over_last(&valid),
         time_line: time_line(&valid),
     }

@@ -7,23 +7,17 @@ use crate::units;
 /// One sentence an arm, where the scenario asks for more than a comparison.
 pub fn of_arms(scenario: &Scenario, arms: &[ArmFigures]) -> Vec<String> {
     let of_arm = |arm: &ArmFigures| match scenario.load.arrivals {
-        Arrivals::Ramp { to } => Some(knee(arm, to)),
+        Arrivals::Ramp { to } => arm.knee_per_second.map(|knee| kept_up(&arm.arm, knee, to)),
         Arrivals::Burst(_) => drain(arm),
         _ => first_event(arm),
     };
     arms.iter().filter(|a| a.trials > a.invalid).filter_map(of_arm).collect()
 }
 
-fn knee(arm: &ArmFigures, to: f64) -> String {
-    let name = &arm.arm;
-    match arm.knee_per_second {
-        Some(knee) if knee >= to => {
-            format!("{name} kept up to the end of the ramp, {}.", units::rate(to))
-        }
-        Some(knee) => format!("{name} kept up to about {}.", units::rate(knee)),
-        None => {
-            format!("{name} did not keep up with the first step of the ramp: try a lower --rate.")
-        }
+fn kept_up(arm: &str, knee: f64, to: f64) -> String {
+    match knee >= to {
+        true => format!("{arm} kept up to the end of the ramp, {}.", units::rate(to)),
+        false => format!("{arm} kept up to about {}.", units::rate(knee)),
     }
 }
 

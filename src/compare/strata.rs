@@ -3,14 +3,14 @@
 use super::figures::latency;
 use super::types::{Ratio, Stratum};
 use crate::record::metrics::supported_quantile;
-use crate::record::strata::Split;
+use crate::record::strata::{Split, Stratum as TrialStratum};
 use crate::record::trial::Trial;
 use crate::scenario::{Scenario, split};
-use crate::stats::paired_ratio;
+use crate::stats::{median, paired_ratio};
 
 /// Past the knee a queue grows without end and the response with it; up to nine tenths of what one
 /// connection can carry its median stays below this many times that of an idle one.
-const KNEE: u64 = 10;
+const KNEE: f64 = 10.0;
 /// Confidence of the ratio.
 const CONFIDENCE: f64 = 0.95;
 
@@ -28,14 +28,20 @@ pub fn strata(scenario: &Scenario, trials: &[&Trial]) -> Vec<Stratum> {
     names.into_iter().enumerate().map(stratum).collect()
 }
 
-/// The end of the last step before the first one whose median response is out of all proportion to
-/// the first step's.
-pub fn knee(scenario: &Scenario, strata: &[Stratum]) -> Option<f64> {
+/// Up to which rate an arm kept up on a ramp, the median over its valid trials. In each it is the end
+/// of the last step whose median response is in proportion to the fastest step's: a stall of the
+/// machine on the way is not the knee.
+pub fn knee(scenario: &Scenario, trials: &[&Trial]) -> Option<f64> {
     let steps = split::ramp_steps(scenario);
-    let idle = strata.first()?.response_ns.p50?;
-    let kept_up = |s: &&Stratum| s.response_ns.p50.is_some_and(|p50| p50 <= KNEE * idle);
-    let good = strata.iter().take_while(kept_up).count();
-    good.checked_sub(1).and_then(|last| steps.get(last)).map(|(_, rate)| *rate)
+    let of_trial = |t: &&Trial| -> Option<f64> {
+        let p50 = |s: &TrialStratum| supported_quantile(&s.response, 0.5);
+        let medians: Vec<Option<f64>> = t.strata.iter().map(p50).collect();
+        let idle = medians.iter().flatten().copied().reduce(f64::min)?;
+        let last = medians.iter().rposition(|m| m.is_some_and(|m| m <= KNEE * idle))?;
+        steps.get(last).map(|(_, rate)| *rate)
+    };
+    let knees: Vec<f64> = trials.iter().filter_map(of_trial).collect();
+    median(&knees)
 }
 
 /// The median response of a connection's first event over that of its last one, over blocks.

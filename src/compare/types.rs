@@ -122,8 +122,8 @@ pub struct ArmFigures {
     /// By age of the connection: the median response of first events over that of last ones, over
     /// blocks; `null` where events are not told apart so.
     pub first_over_last: Option<Ratio>,
-    /// On a ramp: the highest rate up to which the arm kept up, events per second; `null` without a
-    /// ramp, and when even its first step was too much.
+    /// On a ramp: the rate up to which the arm kept up, events per second, the median over blocks;
+    /// `null` without a ramp.
     pub knee_per_second: Option<f64>,
     /// Every second of every valid trial.
     pub time_line: Vec<Second>,
