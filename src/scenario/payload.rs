@@ -1,11 +1,18 @@
-//! The user's own event from a file.
+//! What an event is made of: the text of a generated one, and the user's own from a file.
 
 use std::fs;
 use std::path::Path;
 
+/// Every event begins with its id.
+pub const OPEN: &str = r#"{"id":""#;
+/// Digits of an id: fixed, so that every event of a scenario has the same length.
+pub const ID_DIGITS: usize = 16;
+/// A generated event from its id to its padding.
+pub const MIDDLE: &str = r#"","type":"event","data":{"pad":""#;
+/// What follows the padding.
+pub const CLOSE: &str = r#""}}"#;
 /// An event with an empty `data.pad`, the smallest one generated.
-pub const MIN_BYTES: usize =
-    r#"{"id":"0000000000000000","type":"pushbench.event","data":{"pad":""}}"#.len();
+pub const MIN_BYTES: usize = OPEN.len() + ID_DIGITS + MIDDLE.len() + CLOSE.len();
 /// Largest event: the frame limit of common WebSocket libraries.
 pub const MAX_BYTES: usize = 16 << 20;
 

@@ -110,7 +110,7 @@ const REFUSED: [(&str, &str, &str); 26] = [
     ("[load]\nrate = 5\n[connections]\ncount = 0\n", ":4:1", "from 1"),
     ("[load]\nrate = 5\n[connections]\ncount = 1.5\n", ":4:1", "whole number"),
     ("[load]\nrate = 5\n[connections]\nlifetime = 0\n", ":4:1", "unlimited"),
-    ("[load]\nrate = 5\n[payload]\nbytes = 10\n", ":4:1", "from 68 to"),
+    ("[load]\nrate = 5\n[payload]\nbytes = 10\n", ":4:1", "from 58 to"),
     ("[load]\nrate = 5\n[payload]\nfile = \"gone.json\"\n", ":4:1", "gone.json"),
     ("[load]\nrate = 5\n[expect]\nlosst = 0\n", ":4:1", "did you mean \"lost\""),
     ("[load]\nrate = 5\n[sweep]\n\"load.rate\" = []\n", ":4:1", "at least one value"),
@@ -155,6 +155,12 @@ fn a_payload_file_must_be_an_event() {
     assert!(
         matches!(&q.points[0].scenario.payload, Payload::File { json, .. } if json == r#"{"data":{},"type":"t"}"#)
     );
+}
+
+#[test]
+fn an_event_may_be_64_bytes_small() {
+    let q = load("ingest", &[over("payload.bytes", "64")]).unwrap();
+    assert_eq!(q.points[0].scenario.payload, Payload::Bytes(64));
 }
 
 #[test]
