@@ -2,7 +2,7 @@
 
 use crate::scenario::Payload;
 use crate::scenario::payload::{CLOSE, ID_DIGITS, MIDDLE, MIN_BYTES, OPEN};
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -46,10 +46,11 @@ impl Template {
     }
 
     /// Appends event `index` to a buffer.
-    pub fn append(&self, index: u64, out: &mut Vec<u8>) {
-        let start = out.len() + OPEN.len();
-        out.extend_from_slice(&self.text);
-        write_id(index, &mut out[start..start + ID_DIGITS]);
+    pub fn append(&self, index: u64, out: &mut (impl BufMut + AsMut<[u8]>)) {
+        out.put_slice(&self.text);
+        let event = out.as_mut();
+        let start = event.len() - self.text.len() + OPEN.len();
+        write_id(index, &mut event[start..start + ID_DIGITS]);
     }
 }
 
