@@ -8,6 +8,12 @@ use toml::de::{DeTable, DeValue};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin(String);
 
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl Origin {
     /// On the command line, or a file as a whole.
     pub fn named(text: &str) -> Origin {
@@ -24,7 +30,7 @@ impl Origin {
 
     /// A usage error at this place.
     pub fn error(&self, what: impl fmt::Display) -> Error {
-        Error::usage(format!("{}: {what}", self.0))
+        Error::usage(format!("{self}: {what}"))
     }
 }
 

@@ -41,6 +41,8 @@ fn senseless_numbers_are_refused() {
         ("--rate", "NaN"),
         ("--rate", "inf"),
         ("--rate", "1e30"),
+        ("--rate", "1e-300"),
+        ("--rate", "5000001"),
         ("--rate", "many"),
         ("--connections", "0"),
         ("--connections", "-1"),
@@ -53,6 +55,7 @@ fn senseless_numbers_are_refused() {
         ("--payload", "-1"),
         ("--payload", "1TB"),
         ("--duration", "0s"),
+        ("--duration", "99ms"),
         ("--duration", "-1s"),
         ("--duration", "9999999999h"),
         ("--warmup", "-1ms"),
@@ -94,6 +97,48 @@ fn a_bad_file_is_refused_with_line_and_column() {
         "[target.mine.webhook]\nurl = \"ws://127.0.0.1:1/\"\nmatch = \"id\"\n",
     );
     bench.run(&["run", "--arm", "webhook@mine"]).fails(USAGE, &["pushbench.toml:2:7", "http://"]);
+}
+
+#[test]
+fn a_payload_file_that_cannot_be_sent_is_refused() {
+    let bench = Bench::new();
+    bench.write("s.toml", "[load]\nrate = 100\n[payload]\nfile = \"event.json\"\n");
+    for (text, says) in [("", "is empty"), ("{\"type\": ", "is not JSON"), ("[]", "JSON object")] {
+        bench.write("event.json", text);
+        bench.run(&["run", "s.toml"]).fails(USAGE, &["s.toml:4:1", "event.json", says]);
+    }
+    // A gigabyte of nothing: no block of it is ever written or read.
+    let file = std::fs::File::create(bench.path("event.json")).unwrap();
+    file.set_len(1 << 30).unwrap();
+    bench.run(&["run", "s.toml"]).fails(USAGE, &["s.toml:4:1", "1073741824", "at most 16777216"]);
+    bench
+        .run(&["run", "--set", "payload.file=/dev/zero"])
+        .fails(USAGE, &["--set payload.file=/dev/zero", "not a file"]);
+    assert!(!bench.path("results").exists(), "something was begun");
+}
+
+#[test]
+fn keys_that_do_not_go_together_are_refused() {
+    let bench = Bench::new();
+    let begin = "[load]\narrivals = \"closed\"\n";
+    bench.write("event.json", "{\"type\": \"t\", \"data\": 1}");
+    for (text, says) in [
+        ("rate = 5\n", &["s.toml:3:1", "load.rate", "s.toml:2:1"][..]),
+        ("[compare]\ndesign = \"sliced\"\n", &["s.toml:4:1", "write auto", "s.toml:2:1"]),
+        (
+            "[payload]\nbytes = 64\nfile = \"event.json\"\n",
+            &["s.toml:5:1", "keep one of them", "s.toml:4:1"],
+        ),
+        ("[sweep]\n\"connections.count\" = []\n", &["s.toml:4:1", "at least one value"]),
+        ("[sweep]\n\"connections.count\" = [1, \"x\"]\n", &["s.toml:4:27", "bare number"]),
+        ("[sweep]\nflow = [\"ingest\"]\n", &["s.toml:4:1", "it takes ingest"]),
+    ] {
+        bench.write("s.toml", &format!("{begin}{text}"));
+        bench.run(&["run", "s.toml"]).fails(USAGE, says);
+    }
+    let many = ["run", "--in-flight", "65536", "--connections", "100"];
+    bench.run(&many).fails(USAGE, &["--in-flight 65536", "1 GiB", "at most 20971"]);
+    assert!(!bench.path("results").exists(), "something was begun");
 }
 
 #[test]

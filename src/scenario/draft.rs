@@ -5,11 +5,42 @@ use super::{
     Compare, Connections, DesignChoice, Expectation, Flow, Lifetime, Load, Matters, Payload,
     Scenario, payload,
 };
+use crate::units;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// More events in a trial than this would take days to send.
 const MOST_EVENTS: f64 = 1e9;
+
+/// Bytes of a generated event when nothing is said.
+const DEFAULT_BYTES: usize = 512;
+
+/// Events that may be unanswered in all: each has an entry in its connection's window.
+const MOST_OPEN: usize = 1 << 22;
+
+/// Bytes of events that may be unanswered in all: they may wait in buffers at both ends.
+const MOST_OPEN_BYTES: usize = 1 << 30;
+
+/// What is wrong with keys that are valid by themselves.
+#[derive(Debug)]
+pub struct Wrong {
+    /// The key to change.
+    pub key: &'static str,
+    /// Why, and to what.
+    pub why: String,
+    /// The key that it contradicts.
+    pub against: Option<&'static str>,
+}
+
+impl Wrong {
+    pub fn new(key: &'static str, why: impl Into<String>) -> Wrong {
+        Wrong { key, why: why.into(), against: None }
+    }
+
+    pub fn against(self, key: &'static str) -> Wrong {
+        Wrong { against: Some(key), ..self }
+    }
+}
 
 /// Everything a scenario may say; unset keys have their defaults at the end.
 #[derive(Debug, Clone)]
@@ -70,27 +101,26 @@ impl Draft {
     }
 
     /// Reads the payload's file, if there is one.
-    pub fn read_file(&mut self) -> Result<(), (&'static str, String)> {
+    pub fn read_file(&mut self) -> Result<(), Wrong> {
         if let Some(path) = &self.file {
             let read = payload::read(&self.folder.join(path));
-            self.json = read.map_err(|why| ("payload.file", why))?;
+            self.json = read.map_err(|why| Wrong::new("payload.file", why))?;
         }
         Ok(())
     }
 
     /// The scenario, or the key that is wrong and why.
-    pub fn finish(self) -> Result<Scenario, (&'static str, String)> {
+    pub fn finish(self) -> Result<Scenario, Wrong> {
         self.check_load()?;
+        self.check_memory()?;
         let arrivals = self.shape.arrivals(self.arrivals, self.duration)?;
         let payload = match (self.bytes, self.file) {
             (Some(_), Some(_)) => {
-                return Err((
-                    "payload.file",
-                    "payload.bytes is given, too: keep one of them".into(),
-                ));
+                let why = "payload.bytes is given, too: keep one of them";
+                return Err(Wrong::new("payload.file", why).against("payload.bytes"));
             }
             (_, Some(path)) => Payload::File { path, json: self.json },
-            (bytes, None) => Payload::Bytes(bytes.unwrap_or(512)),
+            (bytes, None) => Payload::Bytes(bytes.unwrap_or(DEFAULT_BYTES)),
         };
         Ok(Scenario {
             name: self.name,
@@ -120,50 +150,63 @@ impl Draft {
         })
     }
 
-    fn check_load(&self) -> Result<(), (&'static str, String)> {
-        if self.count.saturating_mul(self.in_flight) > 1 << 22 {
-            let n = self.count.saturating_mul(self.in_flight);
-            return Err((
-                "connections.in_flight",
-                format!("{n} events in flight in all: at most 4194304 fit"),
+    fn check_load(&self) -> Result<(), Wrong> {
+        let closed = self.arrivals == Process::Closed;
+        let whole = match self.arrivals {
+            Process::Closed => Some("a closed loop runs sequentially"),
+            Process::Ramp | Process::Burst => {
+                Some("slices would cut a ramp or a burst into pieces")
+            }
+            Process::Constant | Process::Poisson => None,
+        };
+        if let (Some(why), DesignChoice::Sliced) = (whole, self.design) {
+            let why = format!("sliced: {why}; write auto");
+            return Err(Wrong::new("compare.design", why).against("load.arrivals"));
+        }
+        let wrong = |why: String| Err(Wrong::new("load.rate", why));
+        match self.rate {
+            Some(rate) if closed => wrong(format!(
+                "{rate}: a closed loop has no rate; leave it out, or set load.arrivals to poisson"
+            ))
+            .map_err(|e| e.against("load.arrivals")),
+            None if closed => Ok(()),
+            None => wrong("missing: write the events per second, for example 2000".into()),
+            Some(rate) => self.check_rate(rate).or_else(wrong),
+        }
+    }
+
+    fn check_rate(&self, rate: f64) -> Result<(), String> {
+        let seconds = self.duration.as_secs_f64();
+        if rate * seconds < 1.0 {
+            return Err(format!(
+                "{rate}: no event falls into {seconds} s: raise load.rate or load.duration"
             ));
         }
-        match (self.arrivals, self.rate) {
-            (Process::Closed, Some(rate)) => Err((
-                "load.rate",
-                format!(
-                    "{rate}: a closed loop has no rate; leave it out, or set load.arrivals to poisson"
-                ),
-            )),
-            (Process::Closed, None) if self.design == DesignChoice::Sliced => Err((
-                "compare.design",
-                "sliced: a closed loop runs sequentially; write auto".into(),
-            )),
-            (Process::Closed, None) => Ok(()),
-            (_, None) => {
-                Err(("load.rate", "missing: write the events per second, for example 2000".into()))
-            }
-            (Process::Ramp | Process::Burst, _) if self.design == DesignChoice::Sliced => Err((
-                "compare.design",
-                "sliced: slices would cut a ramp or a burst into pieces; write auto".into(),
-            )),
-            (_, Some(rate)) => {
-                let seconds = self.duration.as_secs_f64();
-                let events = rate * (seconds + self.warmup.as_secs_f64());
-                if rate * seconds < 1.0 {
-                    let why = format!(
-                        "{rate}: no event falls into {seconds} s: raise load.rate or load.duration"
-                    );
-                    return Err(("load.rate", why));
-                }
-                if events > MOST_EVENTS {
-                    return Err((
-                        "load.rate",
-                        format!("{rate}: {events:.0} events a trial: at most 1e9 are possible"),
-                    ));
-                }
-                Ok(())
-            }
+        let events = rate.max(self.shape.peak(rate)) * (seconds + self.warmup.as_secs_f64());
+        if events > MOST_EVENTS {
+            return Err(format!("{rate}: {events:.0} events a trial: at most 1e9 are possible"));
         }
+        Ok(())
+    }
+
+    /// What may be unanswered at the same time must fit into memory.
+    fn check_memory(&self) -> Result<(), Wrong> {
+        let bytes = match &self.file {
+            Some(_) => payload::OPEN.len() + payload::ID_DIGITS + self.json.len(),
+            None => self.bytes.unwrap_or(DEFAULT_BYTES),
+        };
+        let fit = MOST_OPEN.min(MOST_OPEN_BYTES / bytes);
+        let open = self.count.saturating_mul(self.in_flight);
+        if open <= fit {
+            return Ok(());
+        }
+        let many = format!("{open} events of {bytes} bytes may be unanswered at the same time");
+        let (key, remedy) = match fit / self.count {
+            0 => ("connections.count", format!("write at most {fit}, with 1 in flight")),
+            each => ("connections.in_flight", format!("write at most {each}")),
+        };
+        let (size, most) =
+            (units::bytes((open * bytes) as f64), units::bytes(MOST_OPEN_BYTES as f64));
+        Err(Wrong::new(key, format!("{many}, {size}; {most} and {MOST_OPEN} events fit: {remedy}")))
     }
 }

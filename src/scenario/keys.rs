@@ -97,6 +97,8 @@ const RATE: Optional<Number> =
 const ANY_LENGTH: Length = Length(Duration::ZERO);
 /// A duration that may not.
 const SOME_LENGTH: Length = Length(Duration::from_nanos(1));
+/// A measured window shorter than this holds no interval worth a line.
+const WINDOW_LENGTH: Length = Length(Duration::from_millis(100));
 /// Below this a slice holds hardly an event.
 const SLICE_LENGTH: Length = Length(Duration::from_millis(1));
 
@@ -153,7 +155,7 @@ pub static KEYS: &[Key] = &[
         ANY_LENGTH,
         |d| &mut d.warmup
     ),
-    key!(swept "load.duration", "measured part of a trial", SOME_LENGTH, |d| &mut d.duration),
+    key!(swept "load.duration", "measured part of a trial", WINDOW_LENGTH, |d| &mut d.duration),
     key!(
         swept "load.timeout",
         "an event unanswered this long after it was due is timed out",

@@ -1,6 +1,6 @@
 //! From a name or a path and the overrides to valid scenarios, one for each point of the sweep.
 
-use super::draft::Draft;
+use super::draft::{Draft, Wrong};
 use super::expect;
 use super::keys;
 use super::parse::{self, Entry};
@@ -110,20 +110,35 @@ pub fn load(name_or_path: &str, overrides: &[Override]) -> Result<Question> {
         .map(|e| (e.path.clone(), e.origin.clone()))
         .chain(overrides.iter().map(|o| (o.key.clone(), Origin::named(&o.origin))))
         .collect();
-    let whole = Origin::named(&source.file);
-    let wrong = |(key, why): (&str, String)| {
-        let latest = places.iter().rev().find(|(path, _)| path == key);
-        let origin = latest.map_or(&whole, |(_, origin)| origin);
-        origin.error(format!("key \"{key}\": {why}"))
-    };
-    draft.read_file().map_err(wrong)?;
-    let points = unroll(&draft, &axes, &wrong)?;
+    let places = Places { all: places, file: Origin::named(&source.file) };
+    draft.read_file().map_err(|wrong| places.error(&wrong))?;
+    let points = unroll(&draft, &axes, &places)?;
     Ok(Question { name: draft.name, question: draft.question, points })
+}
+
+/// Where each key was set, in the order in which they were applied.
+#[derive(Clone)]
+struct Places {
+    all: Vec<(String, Origin)>,
+    file: Origin,
+}
+
+impl Places {
+    fn find(&self, key: &str) -> Option<&Origin> {
+        self.all.iter().rev().find(|(path, _)| path == key).map(|(_, origin)| origin)
+    }
+
+    fn error(&self, wrong: &Wrong) -> Error {
+        let Wrong { key, why, against } = wrong;
+        let other = against.and_then(|key| Some(format!(" ({key}: {})", self.find(key)?)));
+        let origin = self.find(key).unwrap_or(&self.file);
+        origin.error(format!("key \"{key}\": {why}{}", other.unwrap_or_default()))
+    }
 }
 
 struct Axis {
     key: &'static keys::Key,
-    values: Vec<Raw>,
+    values: Vec<(Raw, Origin)>,
     origin: Origin,
 }
 
@@ -138,7 +153,9 @@ fn apply_file(draft: &mut Draft, entries: &mut [Entry], axes: &mut Vec<Axis>) ->
                 entry.path
             )));
         } else {
-            apply(draft, &entry.path, &entry.values[0], &entry.origin)?;
+            for (value, origin) in &entry.values {
+                apply(draft, &entry.path, value, origin)?;
+            }
         }
     }
     Ok(())
@@ -147,13 +164,14 @@ fn apply_file(draft: &mut Draft, entries: &mut [Entry], axes: &mut Vec<Axis>) ->
 fn axis(entry: &Entry) -> Result<Axis> {
     let sweepable = || keys::KEYS.iter().filter(|k| k.sweepable).map(|k| k.path);
     let error = |what: String| entry.origin.error(format!("sweep of \"{}\": {what}", entry.path));
-    let key = keys::named(&entry.path).filter(|k| k.sweepable).ok_or_else(|| {
+    let known = keys::named(&entry.path);
+    let key = known.filter(|k| k.sweepable).ok_or_else(|| {
         let names: Vec<&str> = sweepable().collect();
-        error(format!(
-            "not a key that can be swept{}; there are {}",
-            did_you_mean(&entry.path, sweepable()),
-            names.join(", ")
-        ))
+        let what = match known {
+            Some(key) => format!(", it takes {}", key.takes()),
+            None => did_you_mean(&entry.path, sweepable()),
+        };
+        error(format!("not a key that can be swept{what}; there are {}", names.join(", ")))
     })?;
     if !entry.is_list || entry.values.is_empty() {
         return Err(error("write a list of at least one value, for example [500, 1000]".into()));
@@ -216,11 +234,7 @@ fn apply_override(draft: &mut Draft, o: &Override, axes: &mut Vec<Axis>) -> Resu
     Ok(())
 }
 
-fn unroll(
-    draft: &Draft,
-    axes: &[Axis],
-    wrong: &dyn Fn((&str, String)) -> Error,
-) -> Result<Vec<Point>> {
+fn unroll(draft: &Draft, axes: &[Axis], places: &Places) -> Result<Vec<Point>> {
     let total =
         axes.iter().try_fold(1usize, |n, a| n.checked_mul(a.values.len())).unwrap_or(usize::MAX);
     if total > MOST_POINTS
@@ -230,20 +244,22 @@ fn unroll(
             .origin
             .error(format!("the sweep has {total} points: at most {MOST_POINTS}; split it")));
     }
-    let mut points = Vec::new();
-    for number in 0..total {
-        let mut point = draft.clone();
-        let mut setting = Setting::new();
-        let mut rest = number;
-        // The last axis changes fastest.
-        for axis in axes.iter().rev() {
-            let value = &axis.values[rest % axis.values.len()];
-            rest /= axis.values.len();
-            apply(&mut point, axis.key.path, value, &axis.origin)?;
-            setting.insert(axis.key.path.to_owned(), value.json());
-        }
-        let scenario = point.finish().map_err(wrong)?;
-        points.push(Point { setting, scenario });
+    (0..total).map(|number| point(draft, axes, places, number)).collect()
+}
+
+/// Point `number` of the sweep; the last axis changes fastest.
+fn point(draft: &Draft, axes: &[Axis], places: &Places, number: usize) -> Result<Point> {
+    let mut draft = draft.clone();
+    let mut places = places.clone();
+    let mut setting = Setting::new();
+    let mut rest = number;
+    for axis in axes.iter().rev() {
+        let (value, origin) = &axis.values[rest % axis.values.len()];
+        rest /= axis.values.len();
+        apply(&mut draft, axis.key.path, value, origin)?;
+        places.all.push((axis.key.path.to_owned(), origin.clone()));
+        setting.insert(axis.key.path.to_owned(), value.json());
     }
-    Ok(points)
+    let scenario = draft.finish().map_err(|wrong| places.error(&wrong))?;
+    Ok(Point { setting, scenario })
 }

@@ -3,6 +3,7 @@
 use super::raw::Raw;
 use crate::error::Result;
 use crate::origin::{Origin, kind, read_toml};
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// One value of a file: its dotted path, itself, and where it stands.
@@ -10,11 +11,11 @@ use toml::de::{DeTable, DeValue};
 pub struct Entry {
     /// `load.rate`
     pub path: String,
-    /// The value; several in a sweep.
-    pub values: Vec<Raw>,
+    /// The value; several in a sweep, each with its own place.
+    pub values: Vec<(Raw, Origin)>,
     /// True for `[…]`.
     pub is_list: bool,
-    /// Where.
+    /// Where its key stands.
     pub origin: Origin,
 }
 
@@ -60,10 +61,14 @@ fn collect(
                 )));
             }
             DeValue::Array(items) => {
-                let values = items.iter().map(|v| raw(v.get_ref())).collect();
+                let own = |v: &Spanned<DeValue<'_>>| (raw(v.get_ref()), place(v.span().start));
+                let values = items.iter().map(own).collect();
                 found.push(Entry { path, values, is_list: true, origin });
             }
-            one => found.push(Entry { path, values: vec![raw(one)], is_list: false, origin }),
+            one => {
+                let values = vec![(raw(one), origin.clone())];
+                found.push(Entry { path, values, is_list: false, origin });
+            }
         }
     }
     Ok(())

@@ -1,28 +1,33 @@
-//! The user's own event from a file.
+//! What an event is made of: the text of a generated one, and the user's own from a file.
 
 use std::fs;
 use std::path::Path;
 
+/// Every event begins with its id.
+pub const OPEN: &str = r#"{"id":""#;
+/// Digits of an id: fixed, so that every event of a scenario has the same length.
+pub const ID_DIGITS: usize = 16;
+/// A generated event from its id to its padding.
+pub const MIDDLE: &str = r#"","type":"event","data":{"pad":""#;
+/// What follows the padding.
+pub const CLOSE: &str = r#""}}"#;
 /// An event with an empty `data.pad`, the smallest one generated.
-pub const MIN_BYTES: usize =
-    r#"{"id":"0000000000000000","type":"pushbench.event","data":{"pad":""}}"#.len();
+pub const MIN_BYTES: usize = OPEN.len() + ID_DIGITS + MIDDLE.len() + CLOSE.len();
 /// Largest event: the frame limit of common WebSocket libraries.
 pub const MAX_BYTES: usize = 16 << 20;
 
 /// Reads the file: a JSON object with `type` and `data`, returned compact and without its `id`.
 pub fn read(path: &Path) -> Result<String, String> {
-    let size =
-        fs::metadata(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?.len();
-    if size > MAX_BYTES as u64 {
+    let text = read_text(path)?;
+    if text.trim().is_empty() {
         return Err(format!(
-            "{} has {size} bytes: at most {MAX_BYTES} fit one event",
+            "{} is empty: write {{\"type\": \"order.created\", \"data\": …}}",
             path.display()
         ));
     }
-    let text =
-        fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-    let value: serde_json::Value =
-        serde_json::from_str(&text).map_err(|e| format!("{} is not JSON: {e}", path.display()))?;
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|e| {
+        format!("{} is not JSON: {e}; write {{\"type\": …, \"data\": …}}", path.display())
+    })?;
     let serde_json::Value::Object(mut event) = value else {
         return Err(format!(
             "{} is not a JSON object: write {{\"type\": …, \"data\": …}}",
@@ -43,4 +48,20 @@ pub fn read(path: &Path) -> Result<String, String> {
         ));
     }
     Ok(serde_json::Value::Object(event).to_string())
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let cannot = |e| format!("cannot read {}: {e}", path.display());
+    let about = fs::metadata(path).map_err(cannot)?;
+    if !about.is_file() {
+        return Err(format!("{} is not a file: give the path of a JSON file", path.display()));
+    }
+    if about.len() > MAX_BYTES as u64 {
+        return Err(format!(
+            "{} has {} bytes: at most {MAX_BYTES} fit one event",
+            path.display(),
+            about.len()
+        ));
+    }
+    fs::read_to_string(path).map_err(cannot)
 }

@@ -1,5 +1,6 @@
 //! The shape of a load while its keys are being applied: the arrival process and what belongs to it.
 
+use super::draft::Wrong;
 use super::{Arrivals, Burst};
 use std::time::Duration;
 
@@ -31,27 +32,28 @@ pub struct Shape {
 
 impl Shape {
     /// The arrivals of a process over a window, or the key that is wrong and why.
-    pub fn arrivals(
-        &self,
-        process: Process,
-        window: Duration,
-    ) -> Result<Arrivals, (&'static str, String)> {
+    pub fn arrivals(&self, process: Process, window: Duration) -> Result<Arrivals, Wrong> {
         self.belongs(process)?;
         Ok(match process {
             Process::Constant => Arrivals::Constant,
             Process::Poisson => Arrivals::Poisson,
             Process::Closed => Arrivals::Closed,
             Process::Ramp => {
-                let missing = || {
-                    ("load.ramp_to", "missing: write the rate at the end, for example 5000".into())
-                };
+                let why = "missing: write the rate at the end, for example 5000";
+                let missing = || Wrong::new("load.ramp_to", why);
                 Arrivals::Ramp { to: self.ramp_to.ok_or_else(missing)? }
             }
             Process::Burst => Arrivals::Burst(self.burst(window)?),
         })
     }
 
-    fn belongs(&self, process: Process) -> Result<(), (&'static str, String)> {
+    /// The highest rate of a load that begins with `rate`.
+    pub fn peak(&self, rate: f64) -> f64 {
+        let ramp = self.ramp_to.unwrap_or(rate);
+        ramp.max(rate * self.factor.unwrap_or(1.0))
+    }
+
+    fn belongs(&self, process: Process) -> Result<(), Wrong> {
         let given = [
             ("load.ramp_to", self.ramp_to.is_some(), Process::Ramp, "ramp"),
             ("load.burst_factor", self.factor.is_some(), Process::Burst, "burst"),
@@ -63,21 +65,21 @@ impl Shape {
             Some((key, _, _, name)) => {
                 let why =
                     format!("it belongs to load.arrivals = \"{name}\": leave out one of the two");
-                Err((key, why))
+                Err(Wrong::new(key, why).against("load.arrivals"))
             }
         }
     }
 
-    fn burst(&self, window: Duration) -> Result<Burst, (&'static str, String)> {
+    fn burst(&self, window: Duration) -> Result<Burst, Wrong> {
         let factor = self.factor.unwrap_or(FACTOR);
         let (length, every) = (self.length.unwrap_or(LENGTH), self.every.unwrap_or(EVERY));
         if length >= every {
             let why = format!("{length:?}: a burst must be shorter than its cycle of {every:?}");
-            return Err(("load.burst_length", why));
+            return Err(Wrong::new("load.burst_length", why).against("load.burst_every"));
         }
         if every > window {
             let why = format!("{every:?}: no whole cycle fits into load.duration, {window:?}");
-            return Err(("load.burst_every", why));
+            return Err(Wrong::new("load.burst_every", why).against("load.duration"));
         }
         Ok(Burst { factor, length, every })
     }

@@ -90,7 +90,7 @@ fn unknown_names_are_told_the_nearest() {
 }
 
 /// Text, place, and what the message must say.
-const REFUSED: [(&str, &str, &str); 26] = [
+const REFUSED: [(&str, &str, &str); 36] = [
     ("[load]\nrate = -5\n", ":2:1", "negative"),
     ("[load]\nrate = 0\n", ":2:1", "more than 0"),
     ("[load]\nrate = nan\n", ":2:1", "infinite"),
@@ -100,8 +100,12 @@ const REFUSED: [(&str, &str, &str); 26] = [
     ("[load]\nrate = [1, 2]\n", ":2:1", "[sweep]"),
     ("[load]\nrate = 100\nduration = \"5sec\"\n", ":3:1", "unknown unit \"sec\""),
     ("[load]\nrate = 100\nduration = 5\n", ":3:1", "no unit"),
-    ("[load]\nrate = 100\nduration = \"0s\"\n", ":3:1", "more than zero"),
+    ("[load]\nrate = 100\nduration = \"0s\"\n", ":3:1", "at least 100ms"),
+    ("[load]\nrate = 100\nduration = \"99ms\"\n", ":3:1", "at least 100ms"),
     ("[load]\nrate = 0.1\nduration = \"1s\"\n", ":2:1", "no event"),
+    ("[load]\nrate = 1e-300\n", ":2:1", "no event"),
+    ("[load]\nrate = 5000001\n", ":2:1", "at most 5000000"),
+    ("[load]\nrate = 5\nduration = \"199ms\"\n", ":2:1", "no event falls into 0.199 s"),
     ("[load]\nrate = 5000000\nduration = \"1h\"\n", ":2:1", "at most 1e9"),
     ("[load]\narrivals = \"closed\"\nrate = 5\n", ":3:1", "closed loop has no rate"),
     ("[load]\narrivals = \"poison\"\nrate = 5\n", ":2:1", "did you mean \"poisson\""),
@@ -110,10 +114,16 @@ const REFUSED: [(&str, &str, &str); 26] = [
     ("[load]\nrate = 5\n[connections]\ncount = 0\n", ":4:1", "from 1"),
     ("[load]\nrate = 5\n[connections]\ncount = 1.5\n", ":4:1", "whole number"),
     ("[load]\nrate = 5\n[connections]\nlifetime = 0\n", ":4:1", "unlimited"),
-    ("[load]\nrate = 5\n[payload]\nbytes = 10\n", ":4:1", "from 68 to"),
+    ("[load]\nrate = 5\n[payload]\nbytes = 10\n", ":4:1", "from 58 to"),
     ("[load]\nrate = 5\n[payload]\nfile = \"gone.json\"\n", ":4:1", "gone.json"),
     ("[load]\nrate = 5\n[expect]\nlosst = 0\n", ":4:1", "did you mean \"lost\""),
     ("[load]\nrate = 5\n[sweep]\n\"load.rate\" = []\n", ":4:1", "at least one value"),
+    ("[load]\nrate = 5\n[sweep]\n\"load.rate\" = [5, \"fast\"]\n", ":4:19", "bare number"),
+    ("[load]\nrate = 5\n[sweep]\n\"load.rate\" = [5, 0]\n", ":4:19", "more than 0"),
+    ("[load]\nrate = 5\n[sweep]\n\"load.rate\" = [5, 0.1]\n", ":4:19", "no event"),
+    ("[load]\nrate = 5\n[sweep]\n\"load.rate\" = [[5], 6]\n", ":4:16", "bare number"),
+    ("[load]\nrate = 5\n[sweep]\n\"load.arrivals\" = [5]\n", ":4:1", "it takes constant, poisson"),
+    ("[load]\nrate = 5\n[connections]\nin_flight = 65537\n", ":4:1", "from 1 to 65536"),
     ("[load]\nrate = 5\n[sweep]\n\"load.arrivals\" = [\"poisson\"]\n", ":4:1", "cannot be swept"),
     ("[load]\nrate = = 5\n", ":2:", "not TOML"),
     ("[load]\nrate = true\n", ":2:1", "bare number"),
@@ -129,10 +139,48 @@ fn bad_scenarios_are_refused_with_place_and_remedy() {
 }
 
 #[test]
+fn keys_that_contradict_each_other_are_both_named() {
+    for (text, places) in [
+        ("[load]\narrivals = \"closed\"\nrate = 5\n", [":3:1: key \"load.rate\"", ":2:1)"]),
+        (
+            "[load]\narrivals = \"closed\"\n[compare]\ndesign = \"sliced\"\n",
+            [":4:1: key \"compare.design\"", ":2:1)"],
+        ),
+        (
+            "[load]\narrivals = \"closed\"\n[sweep]\n\"load.rate\" = [5, 6]\n",
+            [":4:16: key \"load.rate\"", ":2:1)"],
+        ),
+    ] {
+        let e = refusal(text);
+        assert!(places.iter().all(|place| e.contains(place)), "{text}\n{e}");
+    }
+}
+
+#[test]
+fn events_in_the_air_must_fit_into_memory() {
+    let air = |count, in_flight, bytes: &str| {
+        let all = [("count", count), ("in_flight", in_flight)];
+        let mut set = all.map(|(key, n)| over(&format!("connections.{key}"), n)).to_vec();
+        set.push(over("payload.bytes", bytes));
+        load("ingest", &set).map_err(|e| e.to_string())
+    };
+    let e = air("100", "65536", "512").unwrap_err();
+    assert!(e.contains("connections.in_flight=65536") && e.contains("write at most 20971"), "{e}");
+    assert!(air("100", "20971", "512").is_ok());
+    let e = air("1000", "5000", "64").unwrap_err();
+    assert!(e.contains("write at most 4194") && air("1000", "4194", "64").is_ok(), "{e}");
+    let e = air("100", "1", "16MiB").unwrap_err();
+    assert!(e.contains("connections.count=100") && e.contains("write at most 64"), "{e}");
+    assert!(air("64", "1", "16MiB").is_ok());
+}
+
+#[test]
 fn a_sweep_too_large_is_refused() {
-    let many = (1..=101).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
-    let e = refusal(&format!("[load]\nrate = 5\n[sweep]\n\"load.rate\" = [{many}]\n"));
-    assert!(e.contains("101 points") && e.contains(":4:1"), "{e}");
+    for n in [101, 10_000] {
+        let many = (1..=n).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
+        let e = refusal(&format!("[load]\nrate = 5\n[sweep]\n\"load.rate\" = [{many}]\n"));
+        assert!(e.contains(&format!("{n} points: at most 100")) && e.contains(":4:1"), "{e}");
+    }
 }
 
 #[test]
@@ -141,7 +189,9 @@ fn a_payload_file_must_be_an_event() {
     let path = dir.path().join("e.json");
     let load_it = || load("ingest", &[over("payload.file", path.to_str().unwrap())]);
     for (text, says) in [
-        ("", "not JSON"),
+        ("", "is empty"),
+        (" \n", "is empty"),
+        ("{\"type\": t}", "not JSON"),
         ("[1]", "not a JSON object"),
         ("{\"data\": 1}", "no \"type\""),
         ("{\"type\": \"t\"}", "no \"data\""),
@@ -155,6 +205,12 @@ fn a_payload_file_must_be_an_event() {
     assert!(
         matches!(&q.points[0].scenario.payload, Payload::File { json, .. } if json == r#"{"data":{},"type":"t"}"#)
     );
+}
+
+#[test]
+fn an_event_may_be_64_bytes_small() {
+    let q = load("ingest", &[over("payload.bytes", "64")]).unwrap();
+    assert_eq!(q.points[0].scenario.payload, Payload::Bytes(64));
 }
 
 #[test]
@@ -197,5 +253,41 @@ proptest! {
         let _ = load("ingest", &[over(&key, &value)]);
         let _ = load("ingest", &[over("load.rate", &value)]);
         let _ = load("ingest", &[over("load.duration", &value)]);
+    }
+}
+
+#[test]
+fn keys_of_another_arrival_process_are_refused() {
+    for (text, place, says) in [
+        ("[load]\nrate = 5\nramp_to = 9\n", ":3:1", "load.arrivals = \"ramp\""),
+        (
+            "[load]\nrate = 5\narrivals = \"ramp\"\nburst_factor = 3\nramp_to = 9\n",
+            ":4:1",
+            "\"burst\"",
+        ),
+        ("[load]\nrate = 5\narrivals = \"ramp\"\n", "load.ramp_to", "missing"),
+        ("[load]\nrate = 5\narrivals = \"burst\"\n", "load.burst_every", "no whole cycle"),
+        (
+            "[load]\nrate = 5\nduration = \"9s\"\narrivals = \"burst\"\nburst_length = \"4s\"\n",
+            ":5:1",
+            "shorter than its cycle",
+        ),
+        (
+            "[load]\nrate = 5\nduration = \"9s\"\narrivals = \"burst\"\n[compare]\ndesign = \"sliced\"\n",
+            ":6:1",
+            "cut a ramp or a burst",
+        ),
+        ("[load]\nrate = 5\narrivals = \"ramp\"\nramp_to = 0\n", ":4:1", "more than 0"),
+    ] {
+        let e = refusal(text);
+        assert!(e.contains(place) && e.contains(says), "{text}\n{e}");
+    }
+}
+
+#[test]
+fn other_arrivals_on_the_command_line_leave_the_files_shape_behind() {
+    for (scenario, arrivals) in [("ramp", "poisson"), ("burst", "constant"), ("burst", "closed")] {
+        let question = load(scenario, &[over("load.arrivals", arrivals)]).unwrap();
+        assert!(question.points[0].scenario.load.arrivals.is_steady(), "{scenario}");
     }
 }

@@ -1,13 +1,10 @@
 //! The event on the wire and its acknowledgement, the same bytes for every transport.
 
 use crate::scenario::Payload;
-use bytes::Bytes;
+use crate::scenario::payload::{CLOSE, ID_DIGITS, MIDDLE, MIN_BYTES, OPEN};
+use bytes::{BufMut, Bytes};
 use serde::Deserialize;
 use std::borrow::Cow;
-
-/// Digits of an event's id: fixed, so that every event of a scenario has the same length.
-const ID_DIGITS: usize = 16;
-const OPEN: &str = "{\"id\":\"";
 
 /// Makes the bytes of event `index` by writing its id into a prepared text.
 #[derive(Debug, Clone)]
@@ -18,17 +15,14 @@ pub struct Template {
 impl Template {
     /// Prepares the text of a scenario's events.
     pub fn new(payload: &Payload) -> Template {
-        let head = format!("{OPEN}{:0ID_DIGITS$x}\"", 0);
+        let head = format!("{OPEN}{:0ID_DIGITS$x}", 0);
         let text = match payload {
             Payload::Bytes(n) => {
-                let middle = ",\"type\":\"pushbench.event\",\"data\":{\"pad\":\"";
-                let tail = "\"}}";
-                let pad = n.saturating_sub(head.len() + middle.len() + tail.len());
-                format!("{head}{middle}{}{tail}", "x".repeat(pad))
+                format!("{head}{MIDDLE}{}{CLOSE}", "x".repeat(n.saturating_sub(MIN_BYTES)))
             }
             Payload::File { json, .. } => match json.strip_prefix('{') {
-                Some("}") | None => format!("{head}}}"),
-                Some(rest) => format!("{head},{rest}"),
+                Some("}") | None => format!("{head}\"}}"),
+                Some(rest) => format!("{head}\",{rest}"),
             },
         };
         Template { text: text.into_bytes() }
@@ -52,10 +46,11 @@ impl Template {
     }
 
     /// Appends event `index` to a buffer.
-    pub fn append(&self, index: u64, out: &mut Vec<u8>) {
-        let start = out.len() + OPEN.len();
-        out.extend_from_slice(&self.text);
-        write_id(index, &mut out[start..start + ID_DIGITS]);
+    pub fn append(&self, index: u64, out: &mut (impl BufMut + AsMut<[u8]>)) {
+        out.put_slice(&self.text);
+        let event = out.as_mut();
+        let start = event.len() - self.text.len() + OPEN.len();
+        write_id(index, &mut event[start..start + ID_DIGITS]);
     }
 }
 
@@ -124,7 +119,7 @@ mod tests {
 
     #[test]
     fn events_have_the_asked_length_and_their_own_id() {
-        for bytes in [80, 512, 65_536] {
+        for bytes in [MIN_BYTES, 64, 512, 65_536] {
             let t = Template::new(&Payload::Bytes(bytes));
             for index in [0, 1, 41, u64::MAX] {
                 let event = t.render(index);

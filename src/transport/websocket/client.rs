@@ -10,19 +10,30 @@ use crate::transport::fault::Fault;
 use crate::transport::feed::Feed;
 use crate::transport::io::{Stamped, Stamps};
 use crate::transport::pipeline::{self, Pipe};
+use bytes::BytesMut;
 use futures_util::{Sink, Stream as _};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 /// An open WebSocket.
 pub struct Websocket {
     dial: Dial,
-    socket: WebSocketStream<Stamped>,
+    messages: Messages,
     stamps: Rc<Stamps>,
+}
+
+/// A socket and the buffer in which its events are made.
+struct Messages {
+    socket: WebSocketStream<Stamped>,
+    /// tungstenite takes an event as shared bytes, copies them masked into its own buffer and drops
+    /// them at once, so that this memory is free again for the next event.
+    event: BytesMut,
 }
 
 impl Client for Websocket {
@@ -35,28 +46,30 @@ impl Client for Websocket {
         if dial.warm {
             socket.get_ref().set_up();
         }
-        Ok(Websocket { dial: dial.clone(), socket, stamps })
+        let event = BytesMut::with_capacity(dial.template.len());
+        Ok(Websocket { dial: dial.clone(), messages: Messages { socket, event }, stamps })
     }
 
     async fn carry(mut self, feed: Feed, _ledger: Rc<Ledger>) -> Result<(), Fault> {
-        let result = pipeline::carry(&mut self.socket, &self.dial, self.stamps, &feed).await;
+        let result = pipeline::carry(&mut self.messages, &self.dial, self.stamps, &feed).await;
         if result.is_ok() {
-            self.socket.get_ref().account();
+            let mut socket = self.messages.socket;
+            socket.get_ref().account();
             // A polite end: the close frame goes out if the socket takes it at once.
-            let close = poll_fn(|cx| Poll::Ready(Pin::new(&mut self.socket).poll_close(cx)));
+            let close = poll_fn(|cx| Poll::Ready(Pin::new(&mut socket).poll_close(cx)));
             let _not_measured = close.await;
         }
         result
     }
 }
 
-impl Pipe for WebSocketStream<Stamped> {
+impl Pipe for Messages {
     fn poll_answers(
         &mut self,
         cx: &mut Context<'_>,
         mut answer: impl FnMut(&[u8]),
     ) -> Poll<Result<(), Fault>> {
-        while let Some(message) = ready!(Pin::new(&mut *self).poll_next(cx)) {
+        while let Some(message) = ready!(Pin::new(&mut self.socket).poll_next(cx)) {
             match message.map_err(fault)? {
                 Message::Text(text) => answer(text.as_bytes()),
                 Message::Binary(bytes) => answer(&bytes),
@@ -68,8 +81,11 @@ impl Pipe for WebSocketStream<Stamped> {
     }
 
     fn write(&mut self, template: &Template, index: u64) -> Result<(), Fault> {
-        let text = Utf8Bytes::try_from(template.render(index)).map_err(Fault::protocol)?;
-        match Pin::new(self).start_send(Message::Text(text)) {
+        template.append(index, &mut self.event);
+        let event = self.event.split().freeze();
+        // A template is text already: as a whole frame it is not checked again for each event.
+        let frame = Frame::message(event, OpCode::Data(Data::Text), true);
+        match Pin::new(&mut self.socket).start_send(Message::Frame(frame)) {
             // A full socket is no fault: the rest is written when it drains.
             Err(WsError::Io(e)) if e.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
             other => other.map_err(fault),
@@ -77,7 +93,7 @@ impl Pipe for WebSocketStream<Stamped> {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        Sink::poll_flush(Pin::new(self), cx).map_err(fault)
+        Sink::poll_flush(Pin::new(&mut self.socket), cx).map_err(fault)
     }
 }
 

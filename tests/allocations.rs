@@ -1,0 +1,195 @@
+//! What the driver allocates per event: nothing over `tcp` and `websocket`, a known number over
+//! `webhook`, where hyper makes a request and a response of its own for each event.
+//!
+//! Only the driver's thread is counted; the server runs on another one.
+
+use pushbench::drive::metered::Metered;
+use pushbench::drive::pacer::Pacer;
+use pushbench::record::clock;
+use pushbench::record::ledger::{Ledger, LedgerRules};
+use pushbench::record::strata::Split;
+use pushbench::scenario::{Lifetime, Payload};
+use pushbench::transport::dial::{Address, Dial};
+use pushbench::transport::event::{Matched, Template};
+use pushbench::transport::feed::{Source, Spout};
+use pushbench::transport::handler::Handler;
+use pushbench::transport::tcp::client::Tcp;
+use pushbench::transport::webhook::client::Webhook;
+use pushbench::transport::websocket::client::Websocket;
+use pushbench::transport::{Client, tcp, webhook, websocket};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use tokio::net::{TcpListener, TcpStream};
+
+/// Events of the short and the long trial: what both allocate alike is set-up.
+const FEW: u64 = 2_000;
+const MANY: u64 = 20_000;
+/// Allocations per event that are none: a buffer that still grows now and then.
+const NONE: f64 = 0.001;
+/// hyper 1.12 allocates 9 times per event, and the event's body is another allocation.
+const WEBHOOK_MOST: f64 = 15.0;
+const IN_FLIGHT: usize = 8;
+
+struct Counting;
+
+thread_local! {
+    static COUNTED: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+fn count() {
+    // Memory is also allocated while a thread's locals are gone.
+    let _ending = COUNTED.try_with(|n| n.set(n.get().map(|n| n + 1)));
+}
+
+// SAFETY: everything is passed on to the system's allocator; counting does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as the caller promised.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as the caller promised.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as the caller promised.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promised.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Serves on a thread of its own until the test program ends.
+fn server<S>(serve: fn(TcpStream) -> S) -> SocketAddr
+where
+    S: Future<Output = ()> + 'static,
+{
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_io().build_local(Default::default()).unwrap();
+        runtime.block_on(async move {
+            let listener = TcpListener::from_std(listener).unwrap();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                tokio::task::spawn_local(serve(stream));
+            }
+        });
+    });
+    address
+}
+
+/// How many times memory is allocated while `events` are carried over a warm connection.
+async fn trial<C: Client>(address: SocketAddr, source: Source, events: u64) -> u64 {
+    let rules = LedgerRules {
+        origin: clock::now(),
+        timeout: 60_000_000_000,
+        shard: 0,
+        of: 1,
+        wall_length: 60_000_000_000,
+        warmup: 0,
+        window: 60_000_000_000,
+        split: Some(Split::Use { bounds: vec![1, 10] }),
+        closed_loop: source != Source::Open,
+    };
+    let ledger = Rc::new(Ledger::new(rules, true));
+    let (authority, path) = (address.to_string(), webhook::server::PATH.into());
+    let dial = Dial {
+        address: Address { socket: address, authority, path },
+        matched: Matched::ById,
+        template: Rc::new(Template::new(&Payload::Bytes(512))),
+        in_flight: IN_FLIGHT,
+        lifetime: Lifetime::Events(events),
+        max_segment: None,
+        ledger: ledger.clone(),
+        warm: true,
+    };
+    let client = C::open(&dial).await.unwrap();
+    let spout = Spout::new(ledger.clone(), source, 1, 1_000);
+    let worked = Rc::new(Cell::new(false));
+    let mut pacer = Pacer::new(worked.clone()).unwrap();
+    COUNTED.set(Some(0));
+    let carried = Metered::new(client.carry(spout.feed(0), ledger.clone()), worked);
+    let carried = tokio::task::spawn_local(carried);
+    match source {
+        Source::Open => put(&spout, &ledger, &mut pacer, events).await,
+        Source::Closed { .. } => spout.run(true),
+    }
+    carried.await.unwrap().unwrap();
+    let counted = COUNTED.take().unwrap();
+    assert_eq!(ledger.account().measured.acknowledged, events);
+    counted
+}
+
+/// Events due a few microseconds apart, some of them while others are still open.
+async fn put(spout: &Spout, ledger: &Ledger, pacer: &mut Pacer, events: u64) {
+    let begun = clock::now();
+    for index in 0..events {
+        let due = clock::now() + 5_000;
+        pacer.until(due).await.unwrap();
+        spout.put(index, due, due.saturating_sub(begun));
+        while ledger.open_count() >= IN_FLIGHT as u64 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Allocations per event: what a long trial has more than a short one.
+fn per_event<C: Client>(address: SocketAddr, source: Source) -> f64 {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_io().build_local(Default::default()).unwrap();
+    runtime.block_on(async {
+        let _warm_up = trial::<C>(address, source, FEW).await;
+        let few = trial::<C>(address, source, FEW).await;
+        let many = trial::<C>(address, source, MANY).await;
+        println!("{}: {few} and {many}", std::any::type_name::<C>());
+        many.saturating_sub(few) as f64 / (MANY - FEW) as f64
+    })
+}
+
+const LOADS: [Source; 2] = [Source::Open, Source::Closed { shard: 0, of: 1 }];
+
+#[test]
+fn tcp_allocates_nothing_per_event() {
+    let address = server(|stream| tcp::server::serve(Handler::default(), stream));
+    for source in LOADS {
+        let per_event = per_event::<Tcp>(address, source);
+        assert!(per_event < NONE, "{per_event} allocations per event, {source:?}");
+    }
+}
+
+#[test]
+fn websocket_allocates_nothing_per_event() {
+    let address = server(|stream| websocket::server::serve(Handler::default(), stream));
+    for source in LOADS {
+        let per_event = per_event::<Websocket>(address, source);
+        assert!(per_event < NONE, "{per_event} allocations per event, {source:?}");
+    }
+}
+
+#[test]
+fn webhook_allocates_what_hyper_does() {
+    let address = server(|stream| webhook::server::serve(Handler::default(), stream));
+    for source in LOADS {
+        let per_event = per_event::<Webhook>(address, source);
+        println!("webhook: {per_event} allocations per event, {source:?}");
+        assert!(per_event < WEBHOOK_MOST, "{per_event} allocations per event, {source:?}");
+        assert!(per_event > 1.0, "hyper allocates nothing any more: say so in ARCHITECTURE.md");
+    }
+}
