@@ -15,6 +15,8 @@ use std::time::Duration;
 #[derive(PartialEq, Eq)]
 enum Then {
     GoOn,
+    /// Nothing that follows could be understood.
+    FallSilent,
     Close,
     Reset,
 }
@@ -46,6 +48,7 @@ pub(super) fn serve<W: Wire>(stream: TcpStream, number: u64, site: &Site) -> io:
         wire.socket().write_all(&bytes)?;
         match then {
             Then::GoOn => {}
+            Then::FallSilent => return read_out(&mut wire),
             Then::Close => return close(&mut wire),
             Then::Reset => return SockRef::from(&*wire.socket()).set_linger(Some(Duration::ZERO)),
         }
@@ -94,8 +97,8 @@ fn odd<W: Wire>(site: &Site, index: u64, held: &mut Vec<u8>) -> (Vec<u8>, Then) 
             Vec::new()
         }
         Deed::Garbage => W::message("what?"),
-        Deed::Nonsense => W::NONSENSE.to_vec(),
-        Deed::Absurd => W::ABSURD.to_vec(),
+        Deed::Nonsense => return (W::NONSENSE.to_vec(), Then::FallSilent),
+        Deed::Absurd => return (W::ABSURD.to_vec(), Then::FallSilent),
         Deed::WrongId => W::message(&acknowledgement(&id_of(u64::MAX))),
         Deed::Status(status) => W::with_status(status, &text),
         Deed::Half => return (half(), Then::Close),
@@ -115,6 +118,11 @@ fn odd<W: Wire>(site: &Site, index: u64, held: &mut Vec<u8>) -> (Vec<u8>, Then) 
 /// Ends the connection in order: a close with bytes unread would reset it.
 fn close<W: Wire>(wire: &mut W) -> io::Result<()> {
     wire.socket().shutdown(Shutdown::Write)?;
+    read_out(wire)
+}
+
+/// Reads until the peer has closed, and does nothing about it.
+fn read_out<W: Wire>(wire: &mut W) -> io::Result<()> {
     io::copy(wire.socket(), &mut io::sink()).map(drop)
 }
 
