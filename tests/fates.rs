@@ -165,6 +165,9 @@ impl Cell {
             assert_eq!(counted.fates.acknowledged, tally.answered, "{seen}");
         }
         assert_eq!(trial.connections, tally.connections - PROBES, "{seen}");
+        let broken = trial.faults.keys().all(|fault| fault.starts_with("protocol broken"));
+        let breaks = matches!(self.case.deed, Deed::Nonsense | Deed::Absurd);
+        assert!(broken || !breaks, "{seen}");
         if self.connections == 1 {
             assert_eq!(trial.connections, self.connections_opened(due), "{seen}");
         }
