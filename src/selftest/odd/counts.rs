@@ -121,7 +121,7 @@ impl Case {
 impl fmt::Display for Counts {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let f = &self.fates;
-        write!(out, "{} due: {} ack", f.due, f.acknowledged)?;
+        write!(out, "{} due, {} sent: {} ack", f.due, self.sent, f.acknowledged)?;
         for (n, what) in [
             (f.wrong_answer, "wrong"),
             (f.refused, "refused"),
@@ -132,6 +132,7 @@ impl fmt::Display for Counts {
             (self.reordered.unwrap_or(0), "reordered"),
             (self.late, "late"),
             (self.unsolicited, "unsolicited"),
+            (self.faults, "faults"),
         ] {
             if n > 0 {
                 write!(out, ", {n} {what}")?;

@@ -120,7 +120,10 @@ async fn send_all(
             Some(Err((e, written))) => {
                 match written {
                     // hyper hands it back: the next connection carries the event.
-                    Written::No => feed.put_back(ticket),
+                    Written::No => {
+                        ledger.unsent(&ticket);
+                        feed.put_back(ticket);
+                    }
                     Written::Maybe => ledger.lose(&ticket),
                 }
                 return Err((fault(&e), written));
