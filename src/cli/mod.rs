@@ -32,7 +32,7 @@ enum Command {
     Report(report::Args),
     /// Start one of the built-in servers
     Serve(serve::Args),
-    /// Check the instrument itself: a freeze, a known delay, an arm against itself, pacing
+    /// Check the instrument itself: a freeze, a known delay, an arm against itself, pacing, fates
     Selftest(selftest::Args),
     /// List scenarios, targets, transports, formats, metrics or scenario keys
     List(list::Args),
@@ -49,7 +49,8 @@ const USAGE: u8 = 64;
 /// The whole program.
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
-    if let Some(code) = crate::target::keeper::main_if_asked(&args) {
+    let hidden = [crate::target::keeper::main_if_asked, crate::selftest::odd::main_if_asked];
+    if let Some(code) = hidden.iter().find_map(|main| main(&args)) {
         return code;
     }
     let cli = match Cli::try_parse_from(&args) {

@@ -203,6 +203,8 @@ impl<'a> Turns<'a> {
                 self.housekeeping();
             }
         }
+        // The connections whose events were the last to time out note what it cost them.
+        tokio::task::yield_now().await;
         // Draining is work for the events already charged; alone on its cores it has one owner.
         if let [only] = &mut self.arms[..] {
             only.drain_ns = clock::thread_cpu().saturating_sub(cpu);

@@ -179,6 +179,17 @@ impl Ledger {
         }
     }
 
+    /// The event was not written after all.
+    pub fn unsent(&self, ticket: &Ticket) {
+        let mut book = self.0.borrow_mut();
+        if let Some(entry) = book.entry(ticket.seq)
+            && entry.state == State::Sent
+        {
+            entry.state = State::Waiting;
+            book.account.sent -= 1;
+        }
+    }
+
     /// The event's acknowledgement was read.
     pub fn acknowledge(&self, ticket: &Ticket, at: Instants) {
         let mut book = self.0.borrow_mut();

@@ -3,7 +3,9 @@
 
 mod agree;
 mod delay;
+mod fates;
 mod freeze;
+pub mod odd;
 mod pacing;
 
 use crate::cpus::Placement;
@@ -50,11 +52,12 @@ pub struct Check {
 }
 
 /// All checks.
-pub const CHECKS: [Check; 4] = [
+pub const CHECKS: [Check; 5] = [
     Check { name: "freeze", about: freeze::ABOUT, run: freeze::run },
     Check { name: "delay", about: delay::ABOUT, run: delay::run },
     Check { name: "agree", about: agree::ABOUT, run: agree::run },
     Check { name: "pacing", about: pacing::ABOUT, run: pacing::run },
+    Check { name: "fates", about: fates::ABOUT, run: fates::run },
 ];
 
 impl Check {

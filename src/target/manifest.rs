@@ -87,23 +87,39 @@ pub struct BuiltinOptions {
 impl Manifest {
     /// This program's own server of a transport.
     pub fn builtin(transport: &str, options: &BuiltinOptions) -> Manifest {
-        let mut command: Vec<String> =
-            [SELF, "serve", transport, "--listen", "127.0.0.1:{port}", "--threads"]
+        let mut words: Vec<String> =
+            ["serve", transport, "--listen", "127.0.0.1:{port}", "--threads"]
                 .map(str::to_owned)
                 .to_vec();
-        command.push(options.threads.max(1).to_string());
+        words.push(options.threads.max(1).to_string());
         for (option, time) in [("--delay", options.delay), ("--work", options.work)] {
             if let Some(time) = time {
-                command.extend([option.to_owned(), format!("{}ns", time.as_nanos())]);
+                words.extend([option.to_owned(), format!("{}ns", time.as_nanos())]);
             }
         }
+        Manifest::this_program(BUILTIN, transport, words)
+    }
+
+    /// This program started with other words, which makes it a server that acknowledges by id and
+    /// says that it listens.
+    pub fn this_program(name: &str, transport: &str, words: Vec<String>) -> Manifest {
         let path = if transport == "webhook" { "/webhook" } else { "/" };
+        let url = format!("{}://127.0.0.1:{{port}}{path}", scheme_of(transport));
         Manifest {
-            name: BUILTIN.to_owned(),
-            command: Some(command),
-            url: format!("{}://127.0.0.1:{{port}}{path}", scheme_of(transport)),
-            matching: Matching::Id,
+            command: Some([vec![SELF.to_owned()], words].concat()),
             ready: Ready::Line(crate::record::in_force::LISTENING.to_owned()),
+            ..Manifest::running(name, &url, Matching::Id)
+        }
+    }
+
+    /// A server that is already running.
+    pub fn running(name: &str, url: &str, matching: Matching) -> Manifest {
+        Manifest {
+            name: name.to_owned(),
+            command: None,
+            url: url.to_owned(),
+            matching,
+            ready: Ready::Tcp,
             ready_timeout: Duration::from_secs(10),
             setup: Vec::new(),
             env: Vec::new(),

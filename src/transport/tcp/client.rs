@@ -9,6 +9,7 @@ use crate::transport::fault::Fault;
 use crate::transport::feed::Feed;
 use crate::transport::io::{Stamped, Stamps};
 use crate::transport::pipeline::{self, Pipe};
+use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
@@ -40,7 +41,7 @@ impl Pipe for Framed<Stamped> {
         cx: &mut Context<'_>,
         mut answer: impl FnMut(&[u8]),
     ) -> Poll<Result<(), Fault>> {
-        while let Some(message) = ready!(self.poll_message(cx)).map_err(Fault::closed)? {
+        while let Some(message) = ready!(self.poll_message(cx)).map_err(fault)? {
             answer(message);
         }
         Poll::Ready(Ok(()))
@@ -53,5 +54,12 @@ impl Pipe for Framed<Stamped> {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         Framed::poll_flush(self, cx).map_err(Fault::closed)
+    }
+}
+
+fn fault(e: io::Error) -> Fault {
+    match e.kind() {
+        io::ErrorKind::InvalidData => Fault::protocol(e),
+        _ => Fault::closed(e),
     }
 }

@@ -1,5 +1,6 @@
 //! The sender's half: one kept connection, one request at a time.
 
+use super::unasked;
 use crate::record::clock;
 use crate::record::fates::Failure;
 use crate::record::ledger::{Instants, Ledger, Ticket};
@@ -44,36 +45,57 @@ impl Client for Webhook {
 
     async fn carry(self, feed: Feed, ledger: Rc<Ledger>) -> Result<(), Fault> {
         let Webhook { dial, mut sender, connection, stamps } = self;
-        let mut connection = pin!(Some(connection));
+        let mut line = Line { open: Some(connection), unread: Bytes::new() };
         let mut requests = pin!(send_all(&dial, &mut sender, &stamps, &feed, &ledger));
         // One task drives both halves. When the connection ends it is dropped at once: only then
         // does the sender learn of it, and the request in the air gets its verdict from hyper.
-        poll_fn(|cx| {
-            let mut ended = drive(connection.as_mut(), cx);
+        let done = poll_fn(|cx| {
+            let mut ended = line.drive(cx);
             loop {
                 if let Poll::Ready(done) = requests.as_mut().poll(cx) {
                     return Poll::Ready(done);
                 }
                 // The request just queued must reach the socket in this very poll.
                 let was_open = !ended;
-                ended = drive(connection.as_mut(), cx);
+                ended = line.drive(cx);
                 if !(was_open && ended) {
                     return Poll::Pending;
                 }
             }
         })
-        .await
+        .await;
+        // What is left after a request that failed belongs to its answer.
+        if !matches!(done, Err((_, Written::Maybe))) {
+            unasked::count(&line.end(), dial.matched, &ledger);
+        }
+        done.map_err(|(fault, _)| fault)
     }
 }
 
-/// Drives an open connection; true once it has ended and was dropped.
-fn drive<C: Future>(mut connection: Pin<&mut Option<C>>, cx: &mut Context<'_>) -> bool {
-    let Some(open) = connection.as_mut().as_pin_mut() else { return true };
-    let ended = open.poll(cx).is_ready();
-    if ended {
-        connection.set(None);
+/// A connection while it is open, and then the bytes it brought that answer no request.
+struct Line {
+    open: Option<Connection<TokioIo<Stamped>, Full<Bytes>>>,
+    unread: Bytes,
+}
+
+impl Line {
+    /// Drives the open connection; true once it has ended and was dropped.
+    fn drive(&mut self, cx: &mut Context<'_>) -> bool {
+        let ended = self.open.as_mut().is_none_or(|open| Pin::new(open).poll(cx).is_ready());
+        if ended {
+            self.end();
+        }
+        ended
     }
-    ended
+
+    /// Ends the connection. hyper ends it itself when bytes come that no request asked for, and says
+    /// nothing to the sender: they are in its buffer.
+    fn end(&mut self) -> Bytes {
+        if let Some(open) = self.open.take() {
+            self.unread = open.into_parts().read_buf;
+        }
+        self.unread.clone()
+    }
 }
 
 async fn send_all(
@@ -82,8 +104,8 @@ async fn send_all(
     stamps: &Stamps,
     feed: &Feed,
     ledger: &Ledger,
-) -> Result<(), Fault> {
-    let request = Prototype::new(dial)?;
+) -> Result<(), (Fault, Written)> {
+    let request = Prototype::new(dial).map_err(|fault| (fault, Written::No))?;
     let mut free = clock::now();
     let mut carried = 0;
     while dial.left(carried) > 0 {
@@ -94,15 +116,17 @@ async fn send_all(
         ledger.sent(&ticket);
         let exchange = exchange(sender, request.event(dial, ticket.index));
         let answer = match feed.while_open(&ticket, exchange).await {
-            None => return Err(Fault::TimedOut),
-            // hyper hands an unwritten request back: the next connection carries the event.
-            Some(Err((e, Written::No))) => {
-                feed.put_back(ticket);
-                return Err(Fault::closed(e));
-            }
-            Some(Err((e, Written::Maybe))) => {
-                ledger.lose(&ticket);
-                return Err(Fault::closed(e));
+            None => return Err((Fault::TimedOut, Written::Maybe)),
+            Some(Err((e, written))) => {
+                match written {
+                    // hyper hands it back: the next connection carries the event.
+                    Written::No => {
+                        ledger.unsent(&ticket);
+                        feed.put_back(ticket);
+                    }
+                    Written::Maybe => ledger.lose(&ticket),
+                }
+                return Err((fault(&e), written));
             }
             Some(Ok(answer)) => answer,
         };
@@ -136,6 +160,10 @@ async fn next_while_connected(
 enum Written {
     No,
     Maybe,
+}
+
+fn fault(e: &hyper::Error) -> Fault {
+    if e.is_parse() { Fault::protocol(e) } else { Fault::closed(e) }
 }
 
 async fn exchange(

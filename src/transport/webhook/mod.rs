@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod server;
+mod unasked;
 
 /// Name in arms and manifests.
 pub const NAME: &str = "webhook";

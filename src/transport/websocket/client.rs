@@ -73,7 +73,9 @@ impl Pipe for Messages {
             match message.map_err(fault)? {
                 Message::Text(text) => answer(text.as_bytes()),
                 Message::Binary(bytes) => answer(&bytes),
-                // tungstenite answers pings itself and reports the end after a close frame.
+                // What would be sent now is not read any more: the connection has ended.
+                Message::Close(_) => return Poll::Ready(Ok(())),
+                // tungstenite answers pings itself.
                 _ => {}
             }
         }

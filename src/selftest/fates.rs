@@ -1,0 +1,62 @@
+//! Targets that misbehave: every event has the fate that theory gives it, and no other.
+
+use super::odd::counts::{Case, Counts};
+use super::odd::{self, Tally, deed::Deed};
+use super::{Lab, Line, load};
+use crate::drive::stretch::Member;
+use crate::error::Result;
+use crate::record::trial::Trial;
+use crate::scenario::Arrivals;
+use crate::target::manifest::{Manifest, Matching};
+use crate::transport;
+use std::time::Duration;
+
+pub const ABOUT: &str = "targets that answer nothing, twice, with a wrong id, or close amid an answer, \
+     each at every fifth event: the record's counts are exactly those";
+
+const DEEDS: [Deed; 4] = [Deed::Silence, Deed::Twice, Deed::WrongId, Deed::Half];
+/// Slow enough that an event whose connection is not stuck never waits.
+const RATE: f64 = 200.0;
+const WARMUP_MS: u64 = 50;
+const MEASURED_MS: u64 = 150;
+/// A stall of the machine this long would time out events that the target answers.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// The transports take turns, so that they wait for their time-outs together.
+const SLICE: Duration = Duration::from_millis(10);
+
+pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for deed in DEEDS {
+        let arms = transport::ALL.iter().enumerate();
+        let members = arms.map(|(i, _)| member(lab, i, deed)).collect();
+        let mut load = load(Arrivals::Constant, Some(RATE), WARMUP_MS, MEASURED_MS);
+        load.timeout = TIMEOUT;
+        let events = RATE as u64 * (WARMUP_MS + MEASURED_MS) / 1_000;
+        let trials = lab.measure(&lab.stretch(members, load, Some(SLICE)))?;
+        lines.extend(trials.iter().map(|trial| line(deed, events, trial)));
+    }
+    Ok(lines)
+}
+
+fn member(lab: &Lab<'_>, arm: usize, deed: Deed) -> Member {
+    let transport = transport::ALL[arm];
+    let words = [odd::SUBCOMMAND, transport.name(), deed.name(), "127.0.0.1:{port}"];
+    let words = words.map(str::to_owned).to_vec();
+    Member {
+        label: format!("{}@{}", transport.name(), deed.name()),
+        manifest: Manifest::this_program(deed.name(), transport.name(), words),
+        ..lab.member(arm, transport, None)
+    }
+}
+
+fn line(deed: Deed, events: u64, trial: &Trial) -> Line {
+    let transport = transport::ALL[trial.arm];
+    let case = Case { deed, transport, matching: Matching::Id };
+    let (counted, theory) = (Counts::of(trial), case.theory(events, &Tally::default()));
+    Line {
+        what: format!("{}: the target {}", transport.name(), deed.about()),
+        measured: counted.to_string(),
+        theory: theory.to_string(),
+        ok: counted == theory,
+    }
+}

@@ -1,0 +1,135 @@
+//! Servers that misbehave, one for each transport, on plain blocking sockets and threads: nothing of
+//! the driver's own code serves them, and each keeps an exact tally of what it did.
+//!
+//! In a test [`Odd::start`] runs one beside the driver; the self-test starts one as a process of its
+//! own through the hidden subcommand `pushbench __odd TRANSPORT DEED ADDR`.
+
+mod conduct;
+pub mod counts;
+pub mod deed;
+mod site;
+mod tcp;
+mod webhook;
+mod websocket;
+mod wire;
+
+pub use site::Tally;
+
+use crate::record::in_force::LISTENING;
+use crate::transport::Transport;
+use deed::Deed;
+use site::Site;
+use socket2::{Domain, Socket, Type};
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// The hidden subcommand.
+pub(super) const SUBCOMMAND: &str = "__odd";
+/// A connection from here is the call to end, not a peer's.
+const CALLER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 99);
+
+/// A misbehaving server inside this process.
+pub struct Odd {
+    transport: Transport,
+    address: SocketAddr,
+    site: Arc<Site>,
+    accepting: JoinHandle<()>,
+}
+
+impl Odd {
+    /// Starts one on a free port of this machine.
+    pub fn start(transport: Transport, deed: Deed) -> io::Result<Odd> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let site = Arc::new(Site::new(deed));
+        let here = site.clone();
+        let accepting = std::thread::spawn(move || accept(&listener, transport, &here));
+        Ok(Odd { transport, address, site, accepting })
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Where it takes events.
+    pub fn url(&self) -> String {
+        let (scheme, path) = match self.transport {
+            Transport::Webhook => ("http", "/webhook"),
+            Transport::Websocket => ("ws", "/"),
+            Transport::Tcp => ("tcp", "/"),
+        };
+        format!("{scheme}://{}{path}", self.address)
+    }
+
+    /// What it has done so far.
+    pub fn tally(&self) -> Tally {
+        self.site.tally(|t| *t)
+    }
+
+    /// Waits until every connection has ended, ends it, and says what it did. Connections end when
+    /// their peers close them.
+    pub fn finish(self) -> io::Result<Tally> {
+        // Connections are accepted in the order in which they were made: this one is the last.
+        let call = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        call.bind(&SocketAddr::from((CALLER, 0)).into())?;
+        call.connect(&self.address.into())?;
+        self.accepting.join().map_err(|_| io::Error::other("the misbehaving server panicked"))?;
+        Ok(self.site.tally(|t| *t))
+    }
+}
+
+/// Serves every connection on a thread of its own, and returns when all have ended.
+fn accept(listener: &TcpListener, transport: Transport, site: &Site) {
+    std::thread::scope(|scope| {
+        loop {
+            let Ok((stream, from)) = listener.accept() else { continue };
+            if from.ip() == IpAddr::V4(CALLER) {
+                site.end();
+                return;
+            }
+            let number = site.tally(|t| {
+                t.connections += 1;
+                t.connections - 1
+            });
+            scope.spawn(move || {
+                // Peers close as they like: how a connection ends is the driver's affair.
+                let _ended = match transport {
+                    Transport::Webhook => conduct::serve::<webhook::Webhook>(stream, number, site),
+                    Transport::Websocket => {
+                        conduct::serve::<websocket::Websocket>(stream, number, site)
+                    }
+                    Transport::Tcp => conduct::serve::<tcp::Tcp>(stream, number, site),
+                };
+            });
+        }
+    });
+}
+
+/// Runs as a misbehaving server if the command line says so: `pushbench __odd TRANSPORT DEED ADDR`.
+pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
+    if args.get(1)? != SUBCOMMAND {
+        return None;
+    }
+    let words: Vec<&str> = args[2..].iter().filter_map(|a| a.to_str()).collect();
+    let Err(error) = run(&words);
+    eprintln!("the misbehaving server failed: {error}");
+    Some(ExitCode::FAILURE)
+}
+
+fn run(words: &[&str]) -> io::Result<std::convert::Infallible> {
+    let wrong = || io::Error::other("it takes TRANSPORT DEED ADDR");
+    let [transport, deed, address] = words else { return Err(wrong()) };
+    let transport = Transport::named(transport).ok_or_else(wrong)?;
+    let deed = Deed::named(deed).ok_or_else(wrong)?;
+    let listener = TcpListener::bind(address)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{LISTENING}{}", listener.local_addr()?)?;
+    out.flush()?;
+    accept(&listener, transport, &Site::new(deed));
+    Err(io::Error::other("it was called to end"))
+}
