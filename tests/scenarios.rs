@@ -7,7 +7,8 @@ use serde_json::Value;
 
 const ARMS: [&str; 6] =
     ["--arm", "webhook@builtin", "--arm", "websocket@builtin", "--arm", "tcp@builtin"];
-const BRIEF: [&str; 4] = ["--blocks", "1", "--warmup", "100ms"];
+/// A machine that stalls may void a block, and then another takes its place.
+const BRIEF: [&str; 4] = ["--blocks", "2", "--warmup", "100ms"];
 
 /// Runs a scenario briefly; every event must be acknowledged. Gives what was printed and the report.
 fn brief(bench: &Bench, scenario: &str, more: &[&str]) -> (String, Value) {
@@ -99,12 +100,13 @@ fn connection_sweep_opens_them_all() {
         pushbench::scenario::shipped().find(|(n, _)| *n == "connection-sweep").unwrap().1;
     bench.write("connection-sweep.toml", &scenario.replace("1000, 4000]", "300]"));
     assert!(scenario.contains("1000, 4000]"), "{scenario}");
-    let args = ["run", "connection-sweep.toml", "--out", "r", "--duration", "200ms"];
-    let ended = bench.run(&[&args[..], &ARMS, &BRIEF].concat());
+    let args = ["run", "connection-sweep.toml", "--out", "r"];
+    let more = ["--duration", "200ms", "--rate", "300"];
+    let ended = bench.run(&[&args[..], &more, &ARMS, &BRIEF].concat());
     ended.succeeds();
     shows_axis(&ended.out, "connections.count", &["1", "10", "100", "300"]);
     for arm in arms(&json(&bench, "r")["points"][3]) {
-        assert_eq!(arm["connections"]["opened"], 300, "{arm}");
+        assert_eq!(arm["connections"]["per_trial"], 300.0, "{arm}");
         assert_eq!(arm["events"]["acknowledged"], arm["events"]["due"]);
     }
 }
@@ -118,10 +120,11 @@ fn short_lived_connections_pay_for_their_handshakes() {
     assert!(out.contains("made anew"), "{out}");
     for arm in arms(&report["points"][0]) {
         // The 32 warm ones carry an event each; every other event needs a connection of its own.
-        let (opened, per_event) = (&arm["connections"]["opened"], &arm["connections"]["per_event"]);
-        assert_eq!(per_event.as_f64(), Some(1.0), "{opened} {arm}");
-        let reconnects = arm["connections"]["reconnects"].as_u64().unwrap();
-        assert_eq!(Some(reconnects + 32), opened.as_u64());
+        let c = &arm["connections"];
+        assert_eq!(c["per_event"], 1.0, "{arm}");
+        let warm = c["opened"].as_f64().unwrap() / c["per_trial"].as_f64().unwrap() * 32.0;
+        let opened = c["reconnects"].as_f64().unwrap() + warm;
+        assert_eq!(c["opened"].as_f64(), Some(opened), "{arm}");
         assert!(arm["connections"]["connect_ns"]["p50"].as_u64() > Some(0), "{arm}");
     }
     for arm in arms(&report["points"][3]) {
@@ -132,16 +135,19 @@ fn short_lived_connections_pay_for_their_handshakes() {
 #[test]
 fn cold_start_tells_first_events_from_later_ones() {
     let bench = Bench::new();
-    let (out, report) = brief(&bench, "cold-start", &["--rate", "1000", "--duration", "3s"]);
+    let (out, report) = brief(&bench, "cold-start", &["--rate", "1000", "--duration", "1s"]);
     assert!(out.contains("event 100"), "{out}");
     for arm in arms(&report["points"][0]) {
         let strata = arm["strata"].as_array().unwrap();
         let counts: Vec<u64> =
             strata.iter().map(|s| s["response_ns"]["count"].as_u64().unwrap()).collect();
         assert_eq!(counts.iter().sum::<u64>(), arm["events"]["due"].as_u64().unwrap());
-        // One in a hundred is the first of its connection, one the last.
-        assert!((20..=40).contains(&counts[0]) && (20..=40).contains(&counts[3]), "{counts:?}");
-        assert!(counts[2] > 2000, "{counts:?}");
+        // One in a hundred is the first of its connection, one the last; each of the 8 connections
+        // may be anywhere in its life when the window opens and closes.
+        let [first, _, _, last] = counts[..] else { panic!("{counts:?}") };
+        let events = counts.iter().sum::<u64>();
+        let near = |n: u64| n.abs_diff(events / 100) <= 16;
+        assert!(near(first) && near(last) && first > 0, "{counts:?}");
     }
 }
 
@@ -156,13 +162,16 @@ fn burst_shows_what_waited_and_when_it_was_over() {
     }
     for arm in arms(&report["points"][0]) {
         let backlog = &arm["backlog"];
-        assert_eq!(backlog["bursts"], 1);
+        assert_eq!(
+            backlog["bursts"],
+            arm["trials"].as_u64().unwrap() - arm["invalid"].as_u64().unwrap()
+        );
         // A machine that stalls in the quiet time after the burst may not let it drain; that is said.
         assert_eq!(backlog["drain_ns"].is_u64(), backlog["undrained"] == 0, "{backlog}");
         let counts = arm["strata"].as_array().unwrap();
         let count = |i: usize| counts[i]["response_ns"]["count"].as_f64().unwrap();
-        // 70 events on either side, 600 in the burst; Poisson spreads them by less than 6 sigma.
-        assert!((count(1) - 600.0).abs() < 150.0 && (count(0) - 70.0).abs() < 50.0, "{arm}");
+        // Of a cycle's events 600 are due in the burst and 70 on either side of it.
+        assert!(count(1) > 5.0 * count(0) && count(1) > 5.0 * count(2), "{arm}");
     }
 }
 
