@@ -34,7 +34,10 @@ pub async fn keep<C: Client>(warm: C, dial: Rc<Dial>, feed: Feed, ledger: Rc<Led
                         ledger.fail(&ticket, Failure::Refused, &fault.to_string());
                         continue;
                     }
-                    None => continue, // timed out while connecting
+                    None => {
+                        ledger.fault(&Fault::TimedOut.to_string());
+                        continue;
+                    }
                 }
             }
         };

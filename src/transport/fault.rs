@@ -11,7 +11,8 @@ pub enum Fault {
     Closed(String),
     /// The target broke the protocol.
     Protocol(String),
-    /// The event it was busy with timed out, and its late answer could not be told apart.
+    /// The event it was busy with timed out, and its late answer could not be told apart; or the event
+    /// it was opened for did before it was open.
     TimedOut,
 }
 

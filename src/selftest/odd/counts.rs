@@ -57,8 +57,8 @@ pub struct Case {
 
 impl Case {
     /// What the record must say after `due` events with the indices from 0, where a connection that
-    /// ends carries no more than one open event. The deeds that strike connections have one
-    /// connection: of two events ([`Deed::HangUp`]), of one ([`Deed::TurnDown`]). Only
+    /// ends carries no more than one open event. [`Deed::HangUp`] has one connection, of two events;
+    /// [`Deed::TurnDown`] and [`Deed::Stall`] have connections of one event each. Only
     /// [`Deed::Late`], [`Deed::Deaf`] and [`Deed::Stuck`] need the server's tally.
     pub fn theory(&self, due: u64, tally: &Tally) -> Counts {
         let struck = (0..due).filter(|i| self.deed.strikes(*i)).count() as u64;
@@ -95,6 +95,10 @@ impl Case {
             // Of five events two connections carry two each, and the third is closed at its first.
             Deed::HangUp => c.fates.lost = due / 5,
             Deed::TurnDown => c.fates.refused = due / 5,
+            Deed::Stall => {
+                c.fates.timed_out = due / 5;
+                c.fates.never_sent = due / 5;
+            }
             Deed::Chatter => c.unsolicited = struck * UNASKED,
         }
         self.add_up(due, &mut c);
@@ -108,7 +112,11 @@ impl Case {
         f.failed = f.wrong_answer + f.refused + f.backlog_full;
         f.acknowledged = due - f.failed - f.timed_out - f.lost;
         c.sent = due - f.refused - f.backlog_full - f.never_sent;
-        let given_up = if self.gives_up() { f.timed_out - f.never_sent } else { 0 };
+        let given_up = match self.gives_up() {
+            true => f.timed_out,
+            // Only a connection that was not open yet is given up.
+            false => f.never_sent,
+        };
         c.faults = f.failed + f.lost + given_up;
     }
 

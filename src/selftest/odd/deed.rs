@@ -38,6 +38,8 @@ pub enum Deed {
     Status(u16),
     /// WebSocket: turns some handshakes down.
     TurnDown,
+    /// WebSocket: accepts some connections and never shakes hands.
+    Stall,
     /// Sends [`UNASKED`] messages nobody asked for in the same write as the answer.
     Chatter,
     /// Closes politely after each answer, in the same write where the protocol has a word for it.
@@ -48,7 +50,7 @@ pub enum Deed {
 pub const UNASKED: u64 = 2;
 
 /// Every deed by the name it has on the command line, and what it is in a few words.
-pub const ALL: [(&str, Deed, &str); 20] = [
+pub const ALL: [(&str, Deed, &str); 21] = [
     ("honest", Deed::Honest, "answers properly"),
     ("silence", Deed::Silence, "answers nothing"),
     ("garbage", Deed::Garbage, "answers with garbage"),
@@ -67,6 +69,7 @@ pub const ALL: [(&str, Deed, &str); 20] = [
     ("status-404", Deed::Status(404), "answers 404"),
     ("status-503", Deed::Status(503), "answers 503"),
     ("turn-down", Deed::TurnDown, "turns handshakes down"),
+    ("stall", Deed::Stall, "leaves handshakes unanswered"),
     ("chatter", Deed::Chatter, "sends what nobody asked for"),
     ("farewell", Deed::Farewell, "closes after each answer"),
 ];
@@ -95,7 +98,7 @@ impl Deed {
     pub fn applies(self, transport: Transport) -> bool {
         match self {
             Deed::Status(_) => transport == Transport::Webhook,
-            Deed::TurnDown => transport == Transport::Websocket,
+            Deed::TurnDown | Deed::Stall => transport == Transport::Websocket,
             // An HTTP/1.1 connection has one event in the air.
             Deed::Swap => transport != Transport::Webhook,
             // A bare socket has no word for it, and a close of its own would race the next event.
@@ -107,7 +110,8 @@ impl Deed {
     /// Whether the event with this index is struck.
     pub fn strikes(self, index: u64) -> bool {
         match self {
-            Deed::Honest | Deed::Deaf | Deed::Stuck | Deed::HangUp | Deed::TurnDown => false,
+            Deed::Honest | Deed::Deaf | Deed::Stuck | Deed::HangUp => false,
+            Deed::TurnDown | Deed::Stall => false,
             Deed::Farewell => true,
             _ => index % 5 == 2,
         }
@@ -123,8 +127,8 @@ impl Deed {
         self == Deed::HangUp && connection % 3 == 2
     }
 
-    /// Whether it turns this handshake down, from 0.
-    pub(super) fn turns_down(self, handshake: u64) -> bool {
-        self == Deed::TurnDown && handshake % 5 == 4
+    /// Whether it does not shake hands when asked for the handshake with this number, from 0.
+    pub(super) fn spoils(self, handshake: u64) -> bool {
+        matches!(self, Deed::TurnDown | Deed::Stall) && handshake % 5 == 4
     }
 }

@@ -11,8 +11,8 @@ pub struct Tally {
     pub connections: u64,
     /// WebSocket handshakes asked for.
     pub handshakes: u64,
-    /// Of them, turned down.
-    pub turned_down: u64,
+    /// Of them, turned down or never answered.
+    pub spoilt: u64,
     /// Connections on which an event came.
     pub used: u64,
     /// Of them, closed when it came.

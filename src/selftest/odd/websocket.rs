@@ -1,6 +1,6 @@
 //! WebSocket: tungstenite shakes hands and reads, answers are written as bytes.
 
-use super::deed::UNASKED;
+use super::deed::{Deed, UNASKED};
 use super::site::Site;
 use super::wire::Wire;
 use std::io;
@@ -21,8 +21,21 @@ impl Wire for Websocket {
     /// A text frame of 2^62 bytes.
     const ABSURD: &'static [u8] = &[0x81, 127, 0x40, 0, 0, 0, 0, 0, 0, 0];
 
-    fn open(stream: TcpStream, site: &Site) -> io::Result<Option<Websocket>> {
-        Ok(accept_hdr(stream, Door(site)).ok().map(Websocket))
+    fn open(mut stream: TcpStream, site: &Site) -> io::Result<Option<Websocket>> {
+        if stream.peek(&mut [0])? == 0 {
+            return Ok(None); // it only asked whether anybody is here
+        }
+        let spoilt = site.tally(|t| {
+            let spoilt = site.deed.spoils(t.handshakes);
+            t.handshakes += 1;
+            t.spoilt += u64::from(spoilt);
+            spoilt
+        });
+        if spoilt && site.deed == Deed::Stall {
+            io::copy(&mut stream, &mut io::sink())?;
+            return Ok(None);
+        }
+        Ok(accept_hdr(stream, Door { open: !spoilt }).ok().map(Websocket))
     }
 
     fn event(&mut self) -> io::Result<Option<Vec<u8>>> {
@@ -62,18 +75,14 @@ fn bytes(frame: Frame) -> Vec<u8> {
     bytes
 }
 
-/// Where handshakes are counted and some turned down.
-struct Door<'a>(&'a Site);
+/// Shakes hands, or turns the handshake down.
+struct Door {
+    open: bool,
+}
 
-impl Callback for Door<'_> {
+impl Callback for Door {
     fn on_request(self, _: &Request, response: Response) -> Result<Response, ErrorResponse> {
-        let refused = self.0.tally(|t| {
-            let refused = self.0.deed.turns_down(t.handshakes);
-            t.handshakes += 1;
-            t.turned_down += u64::from(refused);
-            refused
-        });
-        if !refused {
+        if self.open {
             return Ok(response);
         }
         let mut response = ErrorResponse::new(Some("not now".to_owned()));
