@@ -143,7 +143,9 @@ fn a_full_disk_keeps_the_finished_trials() {
 /// Starts a long run and waits until it has finished a block.
 fn started(bench: &Bench) -> Child {
     let args = ["run", "--out", "r", "--blocks", "500", "--duration", "300ms", "--warmup", "100ms"];
-    let child = bench.pushbench(&[&args[..], &["--rate", "300"]].concat()).spawn().unwrap();
+    // Sliced whatever the machine does meanwhile, so that both targets of a block live together.
+    let more = ["--rate", "300", "--set", "compare.design=sliced"];
+    let child = bench.pushbench(&[&args[..], &more].concat()).spawn().unwrap();
     eventually("the first block", || {
         let Ok(file) = std::fs::File::open(bench.path("r/trials.jsonl")) else { return false };
         std::io::BufReader::new(file).lines().count() >= 4

@@ -1,0 +1,77 @@
+//! What recording costs per event.
+
+use crate::{dial, ledger};
+use criterion::measurement::WallTime;
+use criterion::{BatchSize, BenchmarkGroup, Criterion};
+use pushbench::record::clock;
+use pushbench::record::histogram::Hist;
+use pushbench::record::ledger::Instants;
+use pushbench::scenario::Lifetime;
+use pushbench::transport::event::acknowledgement;
+use pushbench::transport::feed::{Source, Spout};
+use pushbench::transport::io::Stamps;
+use pushbench::transport::window::Window;
+use std::hint::black_box;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::task::{Context, Poll, Waker};
+
+pub fn recorder(c: &mut Criterion) {
+    let mut group = c.benchmark_group("recorder");
+    let mut hist = Hist::new();
+    let mut value = 100_000;
+    group.bench_function("histogram", |b| {
+        b.iter(|| {
+            value = value * 5 % 1_000_003 + 1;
+            hist.record(black_box(value));
+        });
+    });
+    let ledger = ledger(false);
+    let (mut index, mut at) = (0, clock::now());
+    group.bench_function("event in the ledger", |b| {
+        b.iter(|| {
+            let ticket = ledger.open(index, at, Some(index));
+            ledger.sent(&ticket);
+            let instants = Instants {
+                free: at,
+                sent: at + 1_000,
+                done: at + 90_000,
+                woken: at + 89_000,
+                nth: 100,
+            };
+            ledger.acknowledge(&ticket, instants);
+            index += 1;
+            at += 1_000;
+        });
+    });
+    event_through_window(&mut group);
+    group.bench_function("clock", |b| b.iter(clock::now));
+    group.finish();
+}
+
+/// All that happens to an event beside its bytes: put into the feed, taken, stamped, its answer read
+/// and matched, its fate and times written down.
+fn event_through_window(group: &mut BenchmarkGroup<'_, WallTime>) {
+    let ledger = ledger(false);
+    let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+    let spout = Spout::new(ledger.clone(), Source::Open, 1, 1);
+    let feed = spout.feed(0);
+    let mut window = Window::new(&dial(&ledger, nowhere, Lifetime::Unlimited));
+    let (stamps, cx) = (Stamps::default(), Context::from_waker(Waker::noop()));
+    let mut index = 0u64;
+    group.bench_function("event through feed, window and ledger", |b| {
+        b.iter_batched_ref(
+            || {
+                index += 1;
+                (index, acknowledgement(&format!("{index:016x}")))
+            },
+            |(index, answer)| {
+                spout.put(*index, clock::now(), *index);
+                let taken = window.take(&feed, &cx);
+                assert!(matches!(taken, Poll::Ready(Some(_))), "the event must be there");
+                window.answer(answer.as_bytes(), &stamps);
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    assert_eq!(ledger.open_count(), 0, "the bench must do what it says");
+}
