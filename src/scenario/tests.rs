@@ -103,7 +103,7 @@ const REFUSED: [(&str, &str, &str); 36] = [
     ("[load]\nrate = 100\nduration = \"0s\"\n", ":3:1", "at least 100ms"),
     ("[load]\nrate = 100\nduration = \"99ms\"\n", ":3:1", "at least 100ms"),
     ("[load]\nrate = 0.1\nduration = \"1s\"\n", ":2:1", "no event"),
-    ("[load]\nrate = 1e-300\n", ":2:1", "no event"),
+    ("[load]\nrate = 1e-300\n", ":2:1", "1e-300: no event"),
     ("[load]\nrate = 5000001\n", ":2:1", "at most 5000000"),
     ("[load]\nrate = 5\nduration = \"199ms\"\n", ":2:1", "no event falls into 0.199 s"),
     ("[load]\nrate = 5000000\nduration = \"1h\"\n", ":2:1", "at most 1e9"),
