@@ -164,6 +164,11 @@ impl Draft {
             let why = format!("sliced: {why}; write auto");
             return Err(Wrong::new("compare.design", why).against("load.arrivals"));
         }
+        if self.slice.is_some() && (whole.is_some() || self.design == DesignChoice::Sequential) {
+            let other = if whole.is_some() { "load.arrivals" } else { "compare.design" };
+            let why = "blocks that run sequentially have no slices: leave it out";
+            return Err(Wrong::new("compare.slice", why).against(other));
+        }
         let wrong = |why: String| Err(Wrong::new("load.rate", why));
         match self.rate {
             Some(rate) if closed => wrong(format!(

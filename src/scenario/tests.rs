@@ -278,6 +278,12 @@ fn keys_of_another_arrival_process_are_refused() {
             "cut a ramp or a burst",
         ),
         ("[load]\nrate = 5\narrivals = \"ramp\"\nramp_to = 0\n", ":4:1", "more than 0"),
+        (
+            "[load]\nrate = 5\n[compare]\nslice = \"9ms\"\ndesign = \"sequential\"\n",
+            ":4:1",
+            "have no slices",
+        ),
+        ("[load]\narrivals = \"closed\"\n[compare]\nslice = \"9ms\"\n", ":4:1", "have no slices"),
     ] {
         let e = refusal(text);
         assert!(e.contains(place) && e.contains(says), "{text}\n{e}");
