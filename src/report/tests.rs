@@ -61,9 +61,9 @@ fn programs_are_shown_with_what_they_ask_of_their_writers() {
     });
     let shown = text(&run);
     for row in [
-        "lines of code                        –                  42",
-        "packages direct / all                –               2 / 9",
-        "duties in the code                   –        backpressure",
+        "lines of code                         –                  42",
+        "packages direct / all                 –               2 / 9",
+        "duties in the code                    –        backpressure",
     ] {
         assert!(shown.contains(row), "no {row:?} in:\n{shown}");
     }

@@ -1,4 +1,4 @@
-"""Both ways in one process: `python app.py PORT`."""
+# Both ways in one process: `python app.py PORT`.
 
 import sys
 

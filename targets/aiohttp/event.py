@@ -1,10 +1,10 @@
-"""What an event is, whichever way it came."""
+# What an event is, whichever way it came.
 
 import json
 
 
+# The acknowledgement of an event; ValueError where it is none.
 def acknowledge(text):
-    """The acknowledgement of an event; ValueError where it is none."""
     try:
         event = json.loads(text)
     except RecursionError:

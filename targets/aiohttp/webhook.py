@@ -1,4 +1,4 @@
-"""Takes events by POST."""
+# Takes events by POST.
 
 from aiohttp import web
 

@@ -1,4 +1,4 @@
-"""Takes events as messages."""
+# Takes events as messages.
 
 from aiohttp import WSMsgType, web
 

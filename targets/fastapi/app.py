@@ -1,4 +1,4 @@
-"""Both ways in one process: `python app.py PORT`."""
+# Both ways in one process: `python app.py PORT`.
 
 import sys
 
@@ -18,7 +18,7 @@ if __name__ == "__main__":
         host="127.0.0.1",
         port=int(sys.argv[1]),
         http="httptools",
-        ws="websockets",
+        ws="websockets-sansio",
         ws_max_size=32 * 1024 * 1024,
         ws_per_message_deflate=False,
         timeout_keep_alive=75,

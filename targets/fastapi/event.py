@@ -1,4 +1,4 @@
-"""What an event is, whichever way it came."""
+# What an event is, whichever way it came.
 
 from typing import Annotated, Any
 

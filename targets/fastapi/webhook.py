@@ -1,4 +1,4 @@
-"""Takes events by POST."""
+# Takes events by POST.
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError

@@ -1,4 +1,4 @@
-"""Takes events as messages."""
+# Takes events as messages.
 
 from fastapi import FastAPI, WebSocket
 from pydantic import ValidationError

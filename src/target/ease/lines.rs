@@ -3,7 +3,8 @@
 use rayon::ThreadPoolBuilder;
 use tokei::{Config, LanguageType};
 
-/// Lines of a file without blank ones, comments and doc strings; `None` for an unknown language.
+/// Lines of a file without blank ones, comments and doc strings of several lines; `None` for an
+/// unknown language.
 pub(super) fn of_code(path: &str, text: &str) -> Option<usize> {
     let (_, ending) = path.rsplit_once('.')?;
     let language = LanguageType::from_file_extension(&ending.to_lowercase())?;
@@ -19,7 +20,7 @@ mod tests {
 
     #[test]
     fn blank_lines_comments_and_doc_strings_are_no_code() {
-        let python = "\"\"\"What it does.\"\"\"\n\nimport json  # why\n\n# how\nprint(json)\n";
+        let python = "\"\"\"What\nit does.\n\"\"\"\n\nimport json  # why\n\n# how\nprint(json)\n";
         assert_eq!(of_code("a.py", python), Some(2));
         let rust = "//! What it does.\n\n/// How.\nfn main() {\n    // nothing\n}\n";
         assert_eq!(of_code("src/main.rs", rust), Some(2));
