@@ -105,7 +105,7 @@ fn targets(needs: &[&[&str]], named: &str, arms: &[&str]) {
     let works = |words: &&[&str]| {
         Command::new(words[0]).args(&words[1..]).output().is_ok_and(|o| o.status.success())
     };
-    if !needs.iter().all(|words| works(words)) {
+    if !needs.iter().all(works) {
         let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
         assert!(!ci, "missing: {named}");
         eprintln!("skipped, missing: {named}");

@@ -8,6 +8,7 @@ use std::io;
 
 type Read<'a> = &'a dyn Fn(&str) -> io::Result<String>;
 type Counted<T> = Result<T, String>;
+type Parse = fn(&str, Read<'_>) -> Counted<Lock>;
 
 /// The packages of the first lockfile there is; `None` without one. `only`: the direct ones to
 /// start from.
@@ -15,7 +16,7 @@ pub(super) fn dependencies(
     only: Option<&[String]>,
     read: Read<'_>,
 ) -> Counted<Option<Dependencies>> {
-    let kinds: [(&str, fn(&str, Read<'_>) -> Counted<Lock>); 3] = [
+    let kinds: [(&str, Parse); 3] = [
         ("package-lock.json", |text, _| npm(text)),
         ("Cargo.lock", cargo),
         ("requirements.txt", |text, read| Ok(pip(text, read))),
