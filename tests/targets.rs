@@ -32,6 +32,8 @@ const NO_EVENTS: [&str; 9] = [
     r#"{"id":7,"type":"t","data":{}}"#,
 ];
 const REFUSED_BY_ALL: usize = 3;
+/// The largest event of a scenario.
+const LARGEST: usize = 16 << 20;
 
 /// One after the other: the machine has few cores, and a set-up takes them all.
 static TURN: Mutex<()> = Mutex::new(());
@@ -156,10 +158,12 @@ fn webhook(arm: &str, manifest: &Manifest, running: &Running) {
         let answer = post(running, event);
         assert!(answer.starts_with("HTTP/1.1 400 "), "{arm}: {event}: {answer}");
     }
-    let answer = post(running, EVENT);
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{arm}: {answer}");
-    let body = answer.split("\r\n\r\n").nth(1).unwrap();
-    assert_eq!(is_acknowledged(body), by_id, "{arm}: {body}");
+    for event in [EVENT, &large()] {
+        let answer = post(running, event);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{arm}: {answer}");
+        let body = answer.split("\r\n\r\n").nth(1).unwrap();
+        assert_eq!(is_acknowledged(body), by_id, "{arm}: {body}");
+    }
 }
 
 fn post(running: &Running, event: &str) -> String {
@@ -189,10 +193,17 @@ fn websocket(arm: &str, running: &Running) {
             let value: serde_json::Value = serde_json::from_str(&answer).unwrap();
             assert!(value["error"].is_string(), "{arm}: {event}: {answer}");
         }
-        socket.send(Message::text(EVENT)).await.unwrap();
-        let answer = socket.next().await.unwrap().unwrap().into_text().unwrap();
-        assert!(is_acknowledged(&answer), "{arm}: {answer}");
+        for event in [EVENT.to_owned(), large()] {
+            socket.send(Message::text(event)).await.unwrap();
+            let answer = socket.next().await.unwrap().unwrap().into_text().unwrap();
+            assert!(is_acknowledged(&answer), "{arm}: {answer}");
+        }
     });
+}
+
+fn large() -> String {
+    let padding = "x".repeat(LARGEST - EVENT.len() + "null".len() - "\"\"".len());
+    EVENT.replace("null", &format!("\"{padding}\""))
 }
 
 fn is_acknowledged(answer: &str) -> bool {

@@ -76,7 +76,8 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
         push("time to drain a burst", "", |a| time(a.backlog.drain_ns));
     }
     push("due / ack / lost", "", fates);
-    if arms.iter().any(|a| a.ease.is_some()) {
+    let shown = [arms.first(), arms.get(candidate)];
+    if shown.iter().flatten().any(|a| a.ease.is_some()) {
         push("lines of code", "", lines_of_code);
         push("packages direct / all", "", packages);
         push("duties in the code", "", duties);

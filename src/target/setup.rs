@@ -184,13 +184,17 @@ fn run(manifest: &Manifest, command: &str, folder: &Path, interrupt: &AtomicBool
 }
 
 /// What failed set-ups print, and what to do about it; the first that fits is said.
-const CAUSES: [(&[&str], &str); 9] = [
+const CAUSES: [(&[&str], &str); 10] = [
     (
         &["ensurepip is not", "No module named venv", "No module named ensurepip"],
         "Python's venv module is missing: install it (Debian, Ubuntu: sudo apt install python3-venv)",
     ),
     (
-        &["NewConnectionError", "Temporary failure in name resolution"],
+        &["require a different python version"],
+        "a pinned package is not for this Python: make python3 another version of it, 3.11 or later",
+    ),
+    (
+        &["NewConnectionError", "Temporary failure in name resolution", "from versions: none"],
         "the package index cannot be reached: check the network, or name a mirror in PIP_INDEX_URL",
     ),
     (
@@ -208,7 +212,7 @@ const CAUSES: [(&[&str], &str); 9] = [
         "Node.js or npm is too old: install Node.js 20 or later, which brings its npm",
     ),
     (
-        &["Could not resolve host", "spurious network error", "download of config.json failed"],
+        &["Could not resolve host", "download of config.json failed", "offline mode"],
         "the registry of crates cannot be reached: check the network, or name a mirror in Cargo's \
          configuration",
     ),
@@ -254,6 +258,7 @@ mod tests {
             ),
             ("/usr/bin/python3: No module named venv", "python3-venv"),
             ("Temporary failure in name resolution", "PIP_INDEX_URL"),
+            ("(from versions: none)\nERROR: No matching distribution found", "PIP_INDEX_URL"),
             ("ERROR: No matching distribution found for aiohttp==3.0", "3.11 or later"),
             ("npm error code EAI_AGAIN\nnpm error syscall getaddrinfo", "NPM_CONFIG_REGISTRY"),
             ("npm warn EBADENGINE Unsupported engine", "Node.js 20"),
