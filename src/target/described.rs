@@ -1,6 +1,7 @@
 //! Reads the files that describe targets: `[webhook]` in a shipped `target.toml`,
 //! `[target.NAME.webhook]` in a user's `pushbench.toml`.
 
+use super::ease::{self, Declared};
 use super::manifest::{BUILTIN, Matching, OWN_FILE, Ready};
 use crate::error::{Error, Result};
 use crate::origin::{Origin, kind, read_toml};
@@ -23,8 +24,19 @@ pub(super) type Targets = BTreeMap<String, Serves>;
 /// How long a target may take to get ready: a cold Python with many imports takes seconds.
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
-const KEYS: [&str; 8] =
-    ["command", "url", "ready", "ready_timeout", "match", "setup", "env", "cwd"];
+const KEYS: [&str; 11] = [
+    "command",
+    "url",
+    "ready",
+    "ready_timeout",
+    "match",
+    "setup",
+    "env",
+    "cwd",
+    "code",
+    "packages",
+    "duties",
+];
 
 /// What such a table says, checked key by key.
 #[derive(Debug, Clone)]
@@ -38,6 +50,7 @@ pub(super) struct Described {
     pub setup: Vec<String>,
     pub env: Vec<(String, String)>,
     pub cwd: Option<String>,
+    pub ease: Declared,
 }
 
 /// The names of the targets in the binary: every folder of `targets/`.
@@ -134,6 +147,7 @@ fn read(
         setup: Vec::new(),
         env: Vec::new(),
         cwd: None,
+        ease: Declared::default(),
     };
     let mut matched = false;
     for (key, value) in table {
@@ -163,6 +177,9 @@ fn read(
             "setup" => found.setup = texts(value, "setup", &at)?,
             "env" => found.env = env(value, &at)?,
             "cwd" => found.cwd = Some(text(value, "cwd", &at)?),
+            "code" => found.ease.code = Some((texts(value, "code", &at)?, at)),
+            "packages" => found.ease.packages = Some((texts(value, "packages", &at)?, at)),
+            "duties" => found.ease.duties = Some(ease::duties(value, &at)?),
             other => {
                 return Err(place(key.span().start).error(format!(
                     "[{name}] knows no key \"{other}\"{}; there are {}",
