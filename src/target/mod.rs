@@ -9,6 +9,7 @@ mod address;
 mod described;
 mod keep;
 pub mod keeper;
+mod listening;
 pub mod manifest;
 mod output;
 mod port;
