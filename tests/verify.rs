@@ -7,7 +7,7 @@ mod desk;
 #[path = "verify/server.rs"]
 mod server;
 
-use common::{Bench, short};
+use common::{Bench, ended, eventually, short, signal};
 use desk::{FAILED, expect, refused, running, started, value, verify, webhook};
 use pushbench::selftest::odd::Odd;
 use pushbench::selftest::odd::deed::Deed;
@@ -139,6 +139,20 @@ fn a_second_answer_is_no_exactly_once() {
         expect(&found, "exactly-once", "no", "16 of 16, 3 twice");
         assert!(found["trouble"][0].is_null(), "{found}");
     }
+}
+
+#[test]
+fn what_nobody_asked_for_is_counted() {
+    let bench = Bench::new();
+    let odd = Odd::start(Transport::Websocket, Deed::Chatter).unwrap();
+    running(&bench, "websocket", &odd.url(), "id");
+    let (found, ended) = verify(&bench, "websocket@t");
+    ended.succeeds();
+    expect(&found, "exactly-once", "yes", "16 of 16, 6 unasked");
+    running(&bench, "websocket", &odd.url(), "order");
+    let (found, ended) = verify(&bench, "websocket@t");
+    assert_eq!(ended.code, Some(FAILED), "{}{}", ended.out, ended.err);
+    expect(&found, "exactly-once", "no", "unasked");
 }
 
 #[test]
@@ -294,4 +308,20 @@ fn a_run_keeps_what_it_has_found_for_the_parity_table() {
     assert_eq!(row("order")["arms"][0]["known"], "unknown");
     assert_eq!(row("order")["arms"][1]["value"], "in order");
     bench.nothing_left();
+}
+
+#[test]
+fn ctrl_c_ends_a_verification() {
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    let bench = Bench::new();
+    let port = serve(|mut stream| {
+        stream.read_exact(&mut [0; 4])?;
+        ASKED.store(true, Ordering::Relaxed);
+        std::io::copy(&mut stream, &mut std::io::sink()).map(drop)
+    });
+    webhook(&bench, port);
+    let child = bench.pushbench(&["verify", "--arm", "webhook@t"]).spawn().unwrap();
+    eventually("the first event", || ASKED.load(Ordering::Relaxed));
+    signal(&child, rustix::process::Signal::INT);
+    ended(child.wait_with_output().unwrap()).fails(130, &["interrupted"]);
 }

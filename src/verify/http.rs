@@ -25,8 +25,8 @@ pub(super) struct Response {
 }
 
 /// A socket and what was read of it too early.
-pub(super) struct Inbox {
-    pub tap: Tap,
+pub(super) struct Inbox<'a> {
+    pub tap: Tap<'a>,
     left: Vec<u8>,
 }
 
@@ -40,8 +40,8 @@ struct Head {
     length: Option<usize>,
 }
 
-impl Inbox {
-    pub fn new(tap: Tap) -> Inbox {
+impl<'a> Inbox<'a> {
+    pub fn new(tap: Tap<'a>) -> Self {
         Inbox { tap, left: Vec::new() }
     }
 
@@ -175,7 +175,10 @@ mod tests {
     use super::*;
     use std::io::Write as _;
     use std::net::TcpListener;
+    use std::sync::atomic::AtomicBool;
     use std::time::Duration;
+
+    static NEVER: AtomicBool = AtomicBool::new(false);
 
     /// What is read of a peer that sends these bytes, one by one, and closes.
     fn read(bytes: &'static [u8]) -> Vec<Result<Response, Trouble>> {
@@ -186,7 +189,7 @@ mod tests {
             stream.set_nodelay(true).unwrap();
             bytes.iter().for_each(|byte| stream.write_all(&[*byte]).unwrap());
         });
-        let mut inbox = Inbox::new(Tap::connect(address).unwrap());
+        let mut inbox = Inbox::new(Tap::connect(address, &NEVER).unwrap());
         inbox.tap.may_take(Duration::from_secs(60));
         let found = [inbox.response(), inbox.response()].into();
         server.join().unwrap();

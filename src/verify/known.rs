@@ -53,7 +53,7 @@ pub(super) struct Seen {
 }
 
 /// Sends the events and listens.
-pub(super) fn ask<T: Talk>(peer: &Peer<'_>, plan: &Plan) -> Seen {
+pub(super) fn ask<'a, T: Talk<'a>>(peer: &Peer<'a>, plan: &Plan) -> Seen {
     let mut seen = Seen::default();
     let mut line: Option<T> = None;
     let began = Instant::now();
@@ -75,9 +75,9 @@ pub(super) fn ask<T: Talk>(peer: &Peer<'_>, plan: &Plan) -> Seen {
 
 impl Seen {
     /// Sends events together and waits for what they get.
-    fn exchange<T: Talk>(
+    fn exchange<'a, T: Talk<'a>>(
         &mut self,
-        peer: &Peer<'_>,
+        peer: &Peer<'a>,
         line: &mut Option<T>,
         events: &[(u64, Vec<u8>)],
         patience: Duration,
@@ -96,9 +96,9 @@ impl Seen {
 
     /// The same over the connection there is, or a new one. Trouble comes with the number of answers
     /// before it.
-    fn over<T: Talk>(
+    fn over<'a, T: Talk<'a>>(
         &mut self,
-        peer: &Peer<'_>,
+        peer: &Peer<'a>,
         line: &mut Option<T>,
         events: &[(u64, Vec<u8>)],
         patience: Duration,
@@ -131,7 +131,12 @@ impl Seen {
     }
 
     /// Finds the event that an answer belongs to; false when it had its answer before.
-    fn take<T: Talk>(&mut self, peer: &Peer<'_>, answer: Answer, open: &mut Vec<u64>) -> bool {
+    fn take<'a, T: Talk<'a>>(
+        &mut self,
+        peer: &Peer<'a>,
+        answer: Answer,
+        open: &mut Vec<u64>,
+    ) -> bool {
         let named = acknowledged_index(&answer.body);
         let place = match (peer.matching, named) {
             _ if answer.refuses() => None,
@@ -166,7 +171,7 @@ impl Seen {
     }
 
     /// Whatever else comes on an idle connection.
-    fn extras<T: Talk>(&mut self, peer: &Peer<'_>, line: &mut T, quiet: Duration) {
+    fn extras<'a, T: Talk<'a>>(&mut self, peer: &Peer<'a>, line: &mut T, quiet: Duration) {
         for _ in 0..MOST_EXTRAS {
             let Ok(answer) = line.answer(quiet) else { return };
             let named = acknowledged_index(&answer.body);
@@ -200,7 +205,9 @@ impl Seen {
                 parts.push(format!("{n} {what}"));
             }
         }
-        let exact = done == sent && parts.len() == 1;
+        // Where answers carry an id, what nobody asked for is taken for nothing else.
+        let stray = matching == Matching::Order && self.unasked > 0;
+        let exact = done == sent && self.twice == 0 && !stray;
         if let Some(instead) = &self.instead {
             parts.push(instead.to_string());
         } else if exact && matching == Matching::Order {

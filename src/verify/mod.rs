@@ -126,7 +126,7 @@ fn form(peer: &Peer<'_>, plan: &Plan) -> Form {
 }
 
 /// What is unusual or broken, the same for every transport.
-fn odd<T: Talk>(peer: &Peer<'_>, seen: &Seen) -> Vec<Finding> {
+fn odd<'a, T: Talk<'a>>(peer: &Peer<'a>, seen: &Seen) -> Vec<Finding> {
     vec![
         probes::malformed::<T>(peer, seen.usual.as_deref()),
         probes::abrupt_close::<T>(peer),
@@ -145,9 +145,10 @@ fn each(
     let launches: Vec<Launch<'_>> =
         subjects.iter().map(|s| Launch { manifest: s.manifest, cpus, interrupt }).collect();
     let mut targets = start_all(&launches)?;
-    let mut look_at = |(subject, target)| match bench.interrupt.load(Ordering::Relaxed) {
-        true => Err(Error::Interrupted),
-        false => one(subject, target, bench, &look),
+    let mut look_at = |(subject, target)| {
+        let found = one(subject, target, bench, &look);
+        // What was found while the user wanted to stop is half of it.
+        if bench.interrupt.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { found }
     };
     let all = subjects.iter().zip(&mut targets).map(&mut look_at).collect();
     stop_all(targets);
@@ -164,7 +165,8 @@ fn one(
     let address = Address::parse(&url, target.address())
         .map_err(|why| Error::usage(format!("{}: url {url}: {why}", subject.label)))?;
     let matching = subject.manifest.matching;
-    let peer = Peer::new(subject.transport, (address, &url), matching, bench.template);
+    let peer =
+        Peer::new(subject.transport, (address, &url), matching, bench.template, bench.interrupt);
     let mut form = look(&peer);
     form.list.extend(in_force(target));
     form.list.sort_by_key(|f| f.aspect);

@@ -5,22 +5,30 @@ use super::trouble::Trouble;
 use crate::record::findings::{Aspect, Finding};
 use crate::target::manifest::Matching;
 use crate::transport::event::acknowledged_index;
+use std::time::Duration;
 
 /// No JSON, and nothing that could be taken for an id.
 const MALFORMED: &[u8] = b"{\"this is no event";
+/// How long an answer is waited for behind a message that may have been a greeting.
+const GREETING: Duration = Duration::from_secs(1);
 /// Size of a large event.
 const LARGE_BYTES: usize = 1 << 20;
 
 /// One event in a way of its own.
-fn single<T: Talk>(
-    peer: &Peer<'_>,
+fn single<'a, T: Talk<'a>>(
+    peer: &Peer<'a>,
     cut: Cut,
     dress: impl Fn(Vec<u8>) -> Vec<u8>,
 ) -> Result<(u64, Answer), Trouble> {
     let (index, event) = peer.event();
     let mut line = T::open(peer)?;
     line.send(&dress(event), cut)?;
-    Ok((index, line.answer(peer.patience())?))
+    let mut answer = line.answer(peer.patience())?;
+    // A message that names no event may be a greeting: the next one is the answer.
+    if T::DEEP && peer.matching == Matching::Id && !peer.acknowledges(&answer, index) {
+        answer = line.answer(GREETING).unwrap_or(answer);
+    }
+    Ok((index, answer))
 }
 
 fn taken(peer: &Peer<'_>, aspect: Aspect, got: Result<(u64, Answer), Trouble>) -> Finding {
@@ -34,12 +42,12 @@ fn taken(peer: &Peer<'_>, aspect: Aspect, got: Result<(u64, Answer), Trouble>) -
 }
 
 /// An event in several frames, or in several segments.
-pub(super) fn in_pieces<T: Talk>(peer: &Peer<'_>) -> Finding {
+pub(super) fn in_pieces<'a, T: Talk<'a>>(peer: &Peer<'a>) -> Finding {
     taken(peer, Aspect::InPieces, single::<T>(peer, Cut::Pieces, |event| event))
 }
 
 /// An event of 1 MiB: blanks are as good JSON as anything, whatever the event is.
-pub(super) fn large<T: Talk>(peer: &Peer<'_>) -> Finding {
+pub(super) fn large<'a, T: Talk<'a>>(peer: &Peer<'a>) -> Finding {
     let padded = |mut event: Vec<u8>| {
         let end = event.len().saturating_sub(1);
         let blanks = LARGE_BYTES.saturating_sub(event.len());
@@ -50,7 +58,7 @@ pub(super) fn large<T: Talk>(peer: &Peer<'_>) -> Finding {
 }
 
 /// A peer that vanishes amid an event, and then another one that does not.
-pub(super) fn abrupt_close<T: Talk>(peer: &Peer<'_>) -> Finding {
+pub(super) fn abrupt_close<'a, T: Talk<'a>>(peer: &Peer<'a>) -> Finding {
     let vanished = T::open(peer).map(|line| line.break_off(&peer.event().1));
     let next = vanished.and_then(|()| single::<T>(peer, Cut::Whole, |event| event));
     match taken(peer, Aspect::AbruptClose, next) {
@@ -63,7 +71,7 @@ pub(super) fn abrupt_close<T: Talk>(peer: &Peer<'_>) -> Finding {
 
 /// What is no event, and an event behind it on the same connection. `usual` is what an
 /// acknowledgement of this target looks like.
-pub(super) fn malformed<T: Talk>(peer: &Peer<'_>, usual: Option<&[u8]>) -> Finding {
+pub(super) fn malformed<'a, T: Talk<'a>>(peer: &Peer<'a>, usual: Option<&[u8]>) -> Finding {
     match garbage::<T>(peer, usual) {
         Ok(finding) => finding,
         Err(Trouble::Closed(Some(said))) => {
@@ -76,7 +84,7 @@ pub(super) fn malformed<T: Talk>(peer: &Peer<'_>, usual: Option<&[u8]>) -> Findi
     }
 }
 
-fn garbage<T: Talk>(peer: &Peer<'_>, usual: Option<&[u8]>) -> Result<Finding, Trouble> {
+fn garbage<'a, T: Talk<'a>>(peer: &Peer<'a>, usual: Option<&[u8]>) -> Result<Finding, Trouble> {
     let tested = |value: &str| Finding::tested(Aspect::Malformed, value);
     let (index, event) = peer.event();
     let mut line = T::open(peer)?;

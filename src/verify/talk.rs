@@ -6,6 +6,7 @@ use crate::transport::Transport;
 use crate::transport::dial::Address;
 use crate::transport::event::{Template, acknowledged_index};
 use std::cell::Cell;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Ids of probes begin here ("verify" in ASCII), so that a target that remembers ids does not take an
@@ -25,6 +26,7 @@ pub(super) struct Peer<'a> {
     pub url: &'a str,
     pub matching: Matching,
     pub template: &'a Template,
+    pub interrupt: &'a AtomicBool,
     patience: Cell<Duration>,
     next: Cell<u64>,
 }
@@ -35,9 +37,19 @@ impl<'a> Peer<'a> {
         (address, url): (Address, &'a str),
         matching: Matching,
         template: &'a Template,
+        interrupt: &'a AtomicBool,
     ) -> Peer<'a> {
         let next = Cell::new(FIRST_INDEX);
-        Peer { transport, address, url, matching, template, patience: Cell::new(PATIENCE), next }
+        Peer {
+            transport,
+            address,
+            url,
+            matching,
+            template,
+            interrupt,
+            patience: Cell::new(PATIENCE),
+            next,
+        }
     }
 
     /// How long a handshake, a write, or the answer to a single message may take.
@@ -112,12 +124,12 @@ pub(super) fn pieces(message: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The sender's end of one connection, on a blocking socket.
-pub(super) trait Talk: Sized {
+pub(super) trait Talk<'a>: Sized {
     /// Whether it can carry several unanswered messages.
     const DEEP: bool;
 
     /// Connects and shakes hands.
-    fn open(peer: &Peer<'_>) -> Result<Self, Trouble>;
+    fn open(peer: &Peer<'a>) -> Result<Self, Trouble>;
 
     /// Writes a message. That the peer has gone is heard when its answer is awaited.
     fn send(&mut self, message: &[u8], cut: Cut) -> Result<(), Trouble>;

@@ -5,28 +5,32 @@ use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Bytes kept of what came first: a status line and the beginning of a body.
 const FIRST_BYTES: usize = 1024;
 /// A target that is ready accepts at once; a machine that stalls takes longer.
 const CONNECT: Duration = Duration::from_secs(5);
+/// Between two looks whether the user wants to stop.
+const LOOK_UP: Duration = Duration::from_millis(100);
 
 /// What came first, also for whoever has lost the socket to a protocol library.
 pub(super) type FirstBytes = Rc<RefCell<Vec<u8>>>;
 
-pub(super) struct Tap {
+pub(super) struct Tap<'a> {
+    interrupt: &'a AtomicBool,
     stream: TcpStream,
     first: FirstBytes,
     until: Instant,
 }
 
-impl Tap {
-    pub fn connect(address: SocketAddr) -> Result<Tap, Trouble> {
+impl<'a> Tap<'a> {
+    pub fn connect(address: SocketAddr, interrupt: &'a AtomicBool) -> Result<Self, Trouble> {
         let refused = |e: io::Error| Trouble::Refused(format!("{address}: {e}"));
         let stream = TcpStream::connect_timeout(&address, CONNECT).map_err(refused)?;
         stream.set_nodelay(true).map_err(refused)?;
-        Ok(Tap { stream, first: FirstBytes::default(), until: Instant::now() + CONNECT })
+        Ok(Tap { interrupt, stream, first: FirstBytes::default(), until: Instant::now() + CONNECT })
     }
 
     /// What follows may take this long altogether.
@@ -44,16 +48,30 @@ impl Tap {
         let _already_gone = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
 
-    fn left(&self) -> io::Result<Option<Duration>> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+    /// Tries again and again for as long as it may take and nobody wants to stop.
+    fn patiently(
+        &self,
+        mut attempt: impl FnMut(Duration) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        loop {
+            let left = self.until.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.interrupt.load(Ordering::Relaxed) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            match attempt(left.min(LOOK_UP)) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                other => return other,
+            }
+        }
     }
 }
 
-impl Read for Tap {
+impl Read for Tap<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(self.left()?)?;
-        let n = self.stream.read(buffer)?;
+        let n = self.patiently(|at_most| {
+            self.stream.set_read_timeout(Some(at_most))?;
+            (&self.stream).read(buffer)
+        })?;
         let mut first = self.first.borrow_mut();
         let room = FIRST_BYTES.saturating_sub(first.len());
         first.extend_from_slice(&buffer[..n.min(room)]);
@@ -61,10 +79,12 @@ impl Read for Tap {
     }
 }
 
-impl Write for Tap {
+impl Write for Tap<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(self.left()?)?;
-        self.stream.write(bytes)
+        self.patiently(|at_most| {
+            self.stream.set_write_timeout(Some(at_most))?;
+            (&self.stream).write(bytes)
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -9,16 +9,19 @@ use std::time::Duration;
 /// Longest answer that is taken; a longer length is no length.
 const LONGEST: usize = 64 << 20;
 
-pub(super) struct Tcp {
-    tap: Tap,
+pub(super) struct Tcp<'a> {
+    tap: Tap<'a>,
     patience: Duration,
 }
 
-impl Talk for Tcp {
+impl<'a> Talk<'a> for Tcp<'a> {
     const DEEP: bool = true;
 
-    fn open(peer: &Peer<'_>) -> Result<Tcp, Trouble> {
-        Ok(Tcp { tap: Tap::connect(peer.address.socket)?, patience: peer.patience() })
+    fn open(peer: &Peer<'a>) -> Result<Self, Trouble> {
+        Ok(Tcp {
+            tap: Tap::connect(peer.address.socket, peer.interrupt)?,
+            patience: peer.patience(),
+        })
     }
 
     fn send(&mut self, message: &[u8], cut: Cut) -> Result<(), Trouble> {

@@ -13,8 +13,8 @@ use std::time::Duration;
 /// 10.1.1, asks it not to wait for ever).
 const CONTINUE: Duration = Duration::from_secs(1);
 
-pub(super) struct Webhook {
-    inbox: Inbox,
+pub(super) struct Webhook<'a> {
+    inbox: Inbox<'a>,
     /// The part of the head that every request has.
     head: String,
     patience: Duration,
@@ -31,12 +31,12 @@ fn head(peer: &Peer<'_>) -> String {
     )
 }
 
-impl Talk for Webhook {
+impl<'a> Talk<'a> for Webhook<'a> {
     const DEEP: bool = false;
 
-    fn open(peer: &Peer<'_>) -> Result<Webhook, Trouble> {
+    fn open(peer: &Peer<'a>) -> Result<Self, Trouble> {
         Ok(Webhook {
-            inbox: Inbox::new(Tap::connect(peer.address.socket)?),
+            inbox: Inbox::new(Tap::connect(peer.address.socket, peer.interrupt)?),
             head: head(peer),
             patience: peer.patience(),
             closed: false,
@@ -79,7 +79,7 @@ impl Talk for Webhook {
     }
 }
 
-impl Webhook {
+impl Webhook<'_> {
     fn write<'a>(&mut self, parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(), Trouble> {
         self.inbox.tap.may_take(self.patience);
         for (i, part) in parts.into_iter().enumerate() {

@@ -20,8 +20,8 @@ const PING: &[u8] = b"pushbench";
 /// A masked text frame that announces 100 bytes and brings a few.
 const BEGUN: &[u8] = &[0x81, 0x80 | 100, 0, 0, 0, 0, b'{', b'"', b'i', b'd', b'"'];
 
-pub(super) struct Websocket {
-    socket: WebSocket<Tap>,
+pub(super) struct Websocket<'a> {
+    socket: WebSocket<Tap<'a>>,
     patience: Duration,
     closed: bool,
 }
@@ -32,11 +32,11 @@ fn request(peer: &Peer<'_>) -> Result<Request, Trouble> {
     url.into_client_request().map_err(|e| Trouble::Refused(e.to_string()))
 }
 
-impl Talk for Websocket {
+impl<'a> Talk<'a> for Websocket<'a> {
     const DEEP: bool = true;
 
-    fn open(peer: &Peer<'_>) -> Result<Websocket, Trouble> {
-        let mut tap = Tap::connect(peer.address.socket)?;
+    fn open(peer: &Peer<'a>) -> Result<Self, Trouble> {
+        let mut tap = Tap::connect(peer.address.socket, peer.interrupt)?;
         tap.may_take(peer.patience());
         let first = tap.first();
         match client(request(peer)?, tap) {
@@ -96,7 +96,7 @@ impl Talk for Websocket {
     }
 }
 
-impl Websocket {
+impl Websocket<'_> {
     /// The next message of any kind; a close frame is trouble.
     fn next(&mut self) -> Result<Message, Trouble> {
         let trouble = match self.socket.read() {
