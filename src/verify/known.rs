@@ -4,7 +4,6 @@ use super::talk::{Answer, Cut, Peer, Talk};
 use super::trouble::Trouble;
 use crate::record::findings::{Aspect, Finding, YES};
 use crate::target::manifest::Matching;
-use crate::transport::event::acknowledged_index;
 use std::time::{Duration, Instant};
 
 /// A target that answers on and on is not listened to for ever.
@@ -137,7 +136,7 @@ impl Seen {
         answer: Answer,
         open: &mut Vec<u64>,
     ) -> bool {
-        let named = acknowledged_index(&answer.body);
+        let named = peer.named(&answer);
         let place = match (peer.matching, named) {
             _ if answer.refuses() => None,
             (Matching::Id, named) => open.iter().position(|index| Some(*index) == named),
@@ -174,7 +173,7 @@ impl Seen {
     fn extras<'a, T: Talk<'a>>(&mut self, peer: &Peer<'a>, line: &mut T, quiet: Duration) {
         for _ in 0..MOST_EXTRAS {
             let Ok(answer) = line.answer(quiet) else { return };
-            let named = acknowledged_index(&answer.body);
+            let named = peer.named(&answer);
             match peer.matching {
                 Matching::Id if named.is_some_and(|n| self.acknowledged.contains(&n)) => {
                     self.twice += 1;

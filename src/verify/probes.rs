@@ -4,7 +4,6 @@ use super::talk::{Answer, Cut, Peer, Talk};
 use super::trouble::Trouble;
 use crate::record::findings::{Aspect, Finding};
 use crate::target::manifest::Matching;
-use crate::transport::event::acknowledged_index;
 use std::time::Duration;
 
 /// No JSON, and nothing that could be taken for an id.
@@ -93,7 +92,7 @@ fn garbage<'a, T: Talk<'a>>(peer: &Peer<'a>, usual: Option<&[u8]>) -> Result<Fin
         line.send(&event, Cut::Whole)?;
     }
     let answer = line.answer(peer.patience())?;
-    let names_the_event = acknowledged_index(&answer.body) == Some(index);
+    let names_the_event = peer.named(&answer) == Some(index);
     if T::DEEP && names_the_event && peer.matching == Matching::Id {
         return Ok(tested("ignored"));
     }

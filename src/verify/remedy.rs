@@ -6,7 +6,6 @@ use super::trouble::Trouble;
 use super::websocket::Websocket;
 use crate::target::manifest::Matching;
 use crate::transport::Transport;
-use crate::transport::event::acknowledged_index;
 
 /// What to do about an arm that acknowledges nothing.
 pub(super) fn remedy(peer: &Peer<'_>, instead: &Instead) -> String {
@@ -24,7 +23,7 @@ fn of_answer(peer: &Peer<'_>, answer: &Answer) -> String {
         return of_status(peer, line, &String::from_utf8_lossy(&answer.body));
     }
     if peer.matching == Matching::Id {
-        return match acknowledged_index(&answer.body) {
+        return match peer.named(answer) {
             None => "its answers carry no `id`: write match = \"order\", or answer {\"id\": …}",
             Some(_) => "its answers carry other ids than its events: echo the event's `id`",
         }

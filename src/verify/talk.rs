@@ -69,12 +69,17 @@ impl<'a> Peer<'a> {
         (index, self.template.render(index))
     }
 
+    /// The event that an answer names, if it names one.
+    pub fn named(&self, answer: &Answer) -> Option<u64> {
+        acknowledged_index(&answer.body)
+    }
+
     /// Whether the answer to an event acknowledges it.
     pub fn acknowledges(&self, answer: &Answer, index: u64) -> bool {
         !answer.refuses()
             && match self.matching {
                 Matching::Order => true,
-                Matching::Id => acknowledged_index(&answer.body) == Some(index),
+                Matching::Id => self.named(answer) == Some(index),
             }
     }
 }
