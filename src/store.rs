@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::record::ease::Ease;
+use crate::record::findings::Findings;
 use crate::record::histogram::Hist;
 use crate::record::trial::{Stage, Trial};
 use crate::scenario::{Scenario, Setting};
@@ -78,6 +79,10 @@ pub struct RunHeader {
     pub complete: bool,
     /// The points.
     pub points: Vec<PointHeader>,
+    /// What the quick form of `verify` found out about each arm before the pilots; empty in runs of
+    /// versions that had none.
+    #[serde(default)]
+    pub findings: Vec<Findings>,
     /// CPUs of driver and target.
     pub placement: BTreeMap<String, Vec<usize>>,
     /// The machine.

@@ -12,7 +12,7 @@ use crate::record::hiccup::{Hiccups, Span};
 use crate::record::in_force::InForce;
 use crate::record::usage;
 use crate::target::manifest::Matching;
-use crate::target::process::{Launch, Running, start_all};
+use crate::target::process::{Launch, Running, start_all, stop_all};
 use crate::transport::dial::Address;
 use crate::transport::event::Matched;
 use std::sync::Arc;
@@ -48,15 +48,6 @@ pub fn run(stretch: &Stretch, bench: &Bench<'_>, watch: &mut dyn Watch) -> Resul
     });
     stop_all(targets);
     records
-}
-
-fn stop_all(targets: Vec<Running>) {
-    // At once: each may take its grace period.
-    std::thread::scope(|scope| {
-        for target in targets {
-            scope.spawn(move || target.stop());
-        }
-    });
 }
 
 struct Driving {

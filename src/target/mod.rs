@@ -10,6 +10,7 @@ mod described;
 pub mod ease;
 mod keep;
 pub mod keeper;
+mod listening;
 pub mod manifest;
 mod output;
 mod port;

@@ -3,7 +3,7 @@
 use super::address::Endpoint;
 use super::keep::{Kept, Order};
 use super::manifest::{Manifest, Ready, SELF};
-use super::{port, program, ready, setup};
+use super::{listening, port, program, ready, setup};
 use crate::error::{Error, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
@@ -42,6 +42,15 @@ pub fn start_all(launches: &[Launch<'_>]) -> Result<Vec<Running>> {
         one.wait()?;
     }
     Ok(starting.into_iter().map(|one| one.running).collect())
+}
+
+/// Ends targets at once: each may take its grace period.
+pub fn stop_all(targets: Vec<Running>) {
+    std::thread::scope(|scope| {
+        for target in targets {
+            scope.spawn(move || target.stop());
+        }
+    });
 }
 
 struct Starting<'a> {
@@ -173,10 +182,13 @@ fn never_ready(manifest: &Manifest, running: &Running) -> Error {
         Ready::Line(text) => format!("it did not print \"{text}\""),
     };
     Error::target(format!(
-        "target {} was not ready after {}: {waited_for}{}\ncheck ready and {{port}} in its \
+        "target {} was not ready after {}: {waited_for}{}{}\ncheck ready and {{port}} in its \
          description, or raise ready_timeout",
         manifest.name,
         crate::units::nanos_text(manifest.ready_timeout.as_nanos() as f64),
+        running
+            .elsewhere()
+            .map_or(String::new(), |place| format!("; it listens on {place} instead")),
         said(&running.output_tail())
     ))
 }
@@ -206,6 +218,17 @@ impl Running {
     /// The socket address behind the url.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its processes listen, when that is not where they were asked to.
+    pub fn elsewhere(&self) -> Option<String> {
+        let listening = listening::addresses(&self.pids());
+        let asked = |l: &SocketAddr| {
+            let everywhere = SocketAddr::new(l.ip(), self.address.port());
+            *l == self.address || l.ip().is_unspecified() && *l == everywhere
+        };
+        let places: Vec<String> = listening.iter().map(SocketAddr::to_string).collect();
+        (!listening.iter().any(asked) && !places.is_empty()).then(|| places.join(" and "))
     }
 
     /// Its processes; none when it is not ours.
