@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, thin.
 
+mod init;
 mod list;
 mod progress;
 mod report;
@@ -30,6 +31,8 @@ enum Command {
     Run(Box<run::Args>),
     /// Show a finished or interrupted run again, without measuring
     Report(report::Args),
+    /// Write a pushbench.toml that describes your own server; it works as it is
+    Init,
     /// Start one of the built-in servers
     Serve(serve::Args),
     /// Check the instrument itself: a freeze, a known delay, an arm against itself, pacing, fates
@@ -74,6 +77,7 @@ fn dispatch(command: Command) -> Result<u8> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::run(&args).map(|()| 0),
+        Command::Init => init::run().map(|()| 0),
         Command::Serve(args) => serve::run(&args).map(|()| 0),
         Command::Selftest(args) => selftest::run(&args),
         Command::List(args) => list::run(&args).map(|()| 0),
