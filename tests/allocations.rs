@@ -113,6 +113,7 @@ async fn trial<C: Client>(address: SocketAddr, source: Source, events: u64) -> u
     let dial = Dial {
         address: Address { socket: address, authority, path },
         matched: Matched::ById,
+        terms: Rc::default(),
         template: Rc::new(Template::new(&Payload::Bytes(512))),
         in_flight: IN_FLIGHT,
         lifetime: Lifetime::Events(events),

@@ -67,7 +67,7 @@ pub fn parity(header: &PointHeader, trials: &Trials<'_>) -> Parity {
         let same = known && arms.windows(2).all(|w| w[0].value == w[1].value);
         Row { property, arms, same }
     };
-    let rows = vec![
+    let mut rows = vec![
         row("handler", said(|s| s.handler.clone())),
         row("runtime", said(|s| s.runtime.clone())),
         row("threads", said(|s| s.threads.to_string())),
@@ -80,6 +80,14 @@ pub fn parity(header: &PointHeader, trials: &Trials<'_>) -> Parity {
         row("in flight", declared(|a| a.in_flight.to_string())),
         row("framing", declared(|a| a.framing.clone())),
     ];
+    // The usual request adds nothing, which is not worth a row.
+    if header.arms.iter().any(|a| !a.headers.is_empty()) {
+        let names = |a: &ArmHeader| match a.headers.is_empty() {
+            true => "none".to_owned(),
+            false => a.headers.join(", "),
+        };
+        rows.push(row("headers", declared(names)));
+    }
     let first = header.arms.first().map(|a| &a.target);
     let different_programs = header.arms.iter().any(|a| Some(&a.target) != first);
     Parity { rows, different_programs }

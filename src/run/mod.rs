@@ -12,8 +12,9 @@ use crate::error::{Error, Result};
 use crate::plan;
 use crate::scenario::{Question, Scenario};
 use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
-use crate::target::manifest::Matching;
 use crate::target::setup;
+use crate::transport::Transport;
+use crate::transport::event::Matched;
 use arms::Arm;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -130,14 +131,24 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
         target: arm.target.clone(),
         command: arm.manifest.command.clone(),
         host: arm.manifest.host(),
-        matched: match arm.manifest.matching {
-            Matching::Id => "id".to_owned(),
-            Matching::Order => "order".to_owned(),
+        matched: match arm.manifest.matched() {
+            Matched::ByOrder => "order".to_owned(),
+            Matched::ById => "id".to_owned(),
+            Matched::ByIdAt(pointer) => format!("id:{pointer}"),
         },
+        method: (arm.transport == Transport::Webhook)
+            .then(|| arm.manifest.terms.method.to_string()),
+        headers: arm.manifest.terms.header_names(),
+        subprotocol: subprotocol(arm),
         framing: arm.transport.framing().to_owned(),
         in_flight,
         connections,
     }
+}
+
+fn subprotocol(arm: &Arm) -> Option<String> {
+    let asked = arm.manifest.terms.subprotocol.as_ref()?;
+    asked.to_str().ok().map(str::to_owned)
 }
 
 /// Gives up a point whose blocks cannot be had.

@@ -9,14 +9,17 @@ mod address;
 mod described;
 mod keep;
 pub mod keeper;
+mod listening;
 pub mod manifest;
 mod output;
 mod port;
 pub mod process;
 mod ready;
 pub mod setup;
-
+mod tls;
 mod tree;
+mod values;
+mod wants;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

@@ -40,6 +40,16 @@ impl Fault {
         Fault::Closed(e.to_string())
     }
 
+    /// The same, with what is known besides.
+    pub fn with(self, more: &str) -> Fault {
+        match self {
+            Fault::Refused(why) => Fault::Refused(why + more),
+            Fault::Closed(why) => Fault::Closed(why + more),
+            Fault::Protocol(why) => Fault::Protocol(why + more),
+            Fault::TimedOut => Fault::TimedOut,
+        }
+    }
+
     /// From something the protocol does not allow.
     pub fn protocol(e: impl fmt::Display) -> Fault {
         Fault::Protocol(e.to_string())
