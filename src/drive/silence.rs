@@ -5,17 +5,18 @@ use super::stretch::{Finished, Member};
 use crate::error::Error;
 use crate::target::process::Running;
 use crate::transport::came_back::TLS;
+use crate::transport::fault::ENDED;
 
 /// Adds to the faults of silent targets what a look at them tells.
 pub(super) fn explain(finished: &mut [Finished], targets: &[Running]) {
     for (f, target) in finished.iter_mut().zip(targets) {
         let trial = &mut f.trial;
         let silent = trial.events.acknowledged + trial.warmup.acknowledged == 0;
-        if !silent || trial.faults.is_empty() {
+        // A server that closes without a word may have wanted TLS; one that says nothing did not.
+        if !silent || !trial.faults.keys().any(|fault| fault.starts_with(ENDED)) {
             continue;
         }
-        let known = trial.faults.keys().any(|fault| fault.contains(TLS));
-        let more = if known { String::new() } else { hint(target) };
+        let more = hint(target);
         let faults = std::mem::take(&mut trial.faults);
         trial.faults = faults.into_iter().map(|(fault, n)| (fault + &more, n)).collect();
     }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// How the message of a [`Fault::Closed`] begins.
+pub const ENDED: &str = "connection ended";
+
 /// A connection's end that was not asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
@@ -20,7 +23,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Refused(why) => write!(f, "no connection: {why}"),
-            Fault::Closed(why) => write!(f, "connection ended: {why}"),
+            Fault::Closed(why) => write!(f, "{ENDED}: {why}"),
             Fault::Protocol(why) => write!(f, "protocol broken: {why}"),
             Fault::TimedOut => f.write_str("connection given up after a time-out"),
         }
