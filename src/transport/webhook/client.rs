@@ -13,7 +13,7 @@ use crate::transport::{Client, came_back};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{Connection, SendRequest, handshake};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode, Uri, Version};
 use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
@@ -224,6 +224,8 @@ impl Prototype {
         for (name, value) in &dial.terms.headers {
             headers.insert(name, value.clone());
         }
+        // Every event has the same length; hyper would write it anew and let the map grow for it.
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(dial.template.len()));
         let uri = dial.address.path.parse().map_err(Fault::refused)?;
         Ok(Prototype { method: dial.terms.method.clone(), uri, headers })
     }
