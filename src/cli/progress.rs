@@ -17,7 +17,6 @@ pub struct Show {
     terminal: bool,
     done: Duration,
     total: Duration,
-    stage: String,
     began: Instant,
     live: Vec<Live>,
 }
@@ -26,14 +25,23 @@ pub struct Show {
 struct Live {
     label: String,
     responses: Hist,
+    /// Responses in the second before the last one, and in the last one, which a trial's end may cut.
+    rates: [u64; 2],
 }
 
 impl Live {
-    /// `webhook@builtin 118 µs / 0.94 ms`: median and p99, each once enough samples support it.
+    fn second(&mut self, responses: &Hist) {
+        self.responses.merge(responses);
+        self.rates = [self.rates[1], responses.count()];
+    }
+
+    /// `webhook@builtin 2000/s 118 µs / 0.94 ms`: rate, median and p99, the latter two once enough
+    /// samples support them.
     fn shown(&self) -> Option<String> {
         let quantile = |q| supported_quantile(&self.responses, q).map(units::nanos_text);
+        let rate = units::rate(self.rates[0].max(self.rates[1]) as f64);
         let p99 = quantile(0.99).map_or(String::new(), |p99| format!(" / {p99}"));
-        Some(format!("{} {}{p99}", self.label, quantile(0.5)?))
+        Some(format!("{} {rate} {}{p99}", self.label, quantile(0.5)?))
     }
 }
 
@@ -45,18 +53,14 @@ impl Show {
             terminal: std::io::stderr().is_terminal(),
             done: Duration::ZERO,
             total: Duration::ZERO,
-            stage: String::new(),
             began: Instant::now(),
             live: Vec::new(),
         }
     }
 
-    /// ` · p50 / p99: webhook@builtin 118 µs / 0.94 ms, …`; empty while nothing is known.
+    /// Rate, p50 and p99 of every arm; empty while nothing is known.
     fn live(&self) -> String {
-        match self.live.iter().filter_map(Live::shown).collect::<Vec<_>>() {
-            shown if shown.is_empty() => String::new(),
-            shown => format!(" · p50 / p99: {}", shown.join(", ")),
-        }
+        self.live.iter().filter_map(Live::shown).collect::<Vec<_>>().join(" · ")
     }
 
     /// Says which CPUs are used.
@@ -77,11 +81,10 @@ impl Show {
 impl Watch for Show {
     fn second(&mut self, arm: usize, responses: &Hist) {
         if let Some(live) = self.live.get_mut(arm) {
-            live.responses.merge(responses);
+            live.second(responses);
         }
         if let Some(bar) = &self.bar {
-            let rate = units::rate(responses.count() as f64);
-            bar.set_message(format!("{} · {rate}{}", self.stage, self.live()));
+            bar.set_message(self.live());
         }
     }
 
@@ -97,9 +100,10 @@ impl Progress for Show {
         self.total = estimate;
         self.began = Instant::now();
         if self.terminal {
-            let style =
-                ProgressStyle::with_template("{bar:30} {percent:>3} % · {eta} left · {wide_msg}")
-                    .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style = ProgressStyle::with_template(
+                "{bar:30} {percent:>3} % · {eta} left · {prefix}\n{wide_msg}",
+            )
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
             let bar = ProgressBar::with_draw_target(
                 Some(estimate.as_millis() as u64),
                 ProgressDrawTarget::stderr_with_hz(4),
@@ -111,18 +115,19 @@ impl Progress for Show {
     }
 
     fn point(&mut self, labels: &[String]) {
-        let live = |label: &String| Live { label: label.clone(), responses: Hist::new() };
+        let live =
+            |label: &String| Live { label: label.clone(), responses: Hist::new(), rates: [0; 2] };
         self.live = labels.iter().map(live).collect();
     }
 
     fn stage(&mut self, what: &str) {
-        self.stage = what.to_owned();
-        let live = self.live();
         match &self.bar {
-            Some(bar) => bar.set_message(format!("{what}{live}")),
+            Some(bar) => bar.set_prefix(what.to_owned()),
             None => {
                 let left = self.total.saturating_sub(self.done).as_secs();
                 let passed = self.began.elapsed().as_secs();
+                let live = Some(self.live()).filter(|live| !live.is_empty());
+                let live = live.map_or(String::new(), |live| format!(" · {live}"));
                 eprintln!("[{passed:>4} s] {what}, about {left} s left{live}");
             }
         }

@@ -24,7 +24,7 @@ pub struct Args {
     /// What to measure, TRANSPORT@TARGET; repeat it, the first is the baseline
     #[arg(long = "arm", value_name = "ARM")]
     arms: Vec<String>,
-    /// Results directory [default: results/<UTC time>-<scenario>]
+    /// Results directory [default: results/TIME-SCENARIO, the time in UTC]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Blocks to run (compare.blocks)

@@ -1,5 +1,6 @@
 //! Whether the warm-up was long enough: the first half of the measured window against the second.
 
+use super::FEWEST_BLOCKS;
 use super::figures::merged;
 use super::types::{Ratio, Steady};
 use crate::record::metrics::supported_quantile;
@@ -28,6 +29,7 @@ pub fn steady(scenario: &Scenario, trials: &[&Trial]) -> Option<Steady> {
     };
     let ratio = of_trials(0)
         .zip(of_trials(1))
+        .filter(|(first, _)| first.len() >= FEWEST_BLOCKS)
         .and_then(|(first, second)| paired_ratio(&first, &second, CONFIDENCE));
     let too_short = ratio.is_some_and(|r| r.high < 1.0 / ALIKE);
     Some(Steady {

@@ -1,5 +1,6 @@
 //! Events told apart: figures of each stratum, the knee of a ramp, first events against last ones.
 
+use super::FEWEST_BLOCKS;
 use super::figures::latency;
 use super::types::{Ratio, Stratum};
 use crate::record::metrics::supported_quantile;
@@ -44,10 +45,11 @@ pub fn knee(scenario: &Scenario, trials: &[&Trial]) -> Option<f64> {
     median(&knees)
 }
 
-/// The median response of a connection's first event over that of its last one, over blocks.
+/// The median response of a connection's first event over that of its last one, over blocks; `None`
+/// of too few.
 pub fn first_over_last(trials: &[&Trial]) -> Option<Ratio> {
     let by_use = |t: &&Trial| matches!(t.split, Some(Split::Use { .. }));
-    if trials.is_empty() || !trials.iter().all(by_use) {
+    if trials.len() < FEWEST_BLOCKS || !trials.iter().all(by_use) {
         return None;
     }
     let side = |last: bool| -> Option<Vec<f64>> {

@@ -210,7 +210,7 @@ pub struct Steady {
     pub first_half_p50_ns: Option<u64>,
     /// Of the second half, ns.
     pub second_half_p50_ns: Option<u64>,
-    /// The second over the first, over blocks.
+    /// The second over the first, over blocks; `null` of too few.
     pub second_over_first: Option<Ratio>,
     /// When the first half was slower beyond doubt: the warm-up to try, ns.
     pub warmup_to_try_ns: Option<u64>,

@@ -2,7 +2,7 @@
 
 use super::table::{self, Row};
 use crate::compare::expect::Outcome;
-use crate::compare::{Point, Report, Verdict};
+use crate::compare::{ArmFigures, Point, Report, Verdict};
 use crate::units;
 use std::fmt::Write as _;
 
@@ -119,33 +119,33 @@ fn align(grid: &[Vec<String>], words: usize) -> String {
 
 /// One line a point and arm: how the axis changes the figures.
 fn sweep(report: &Report) -> String {
-    let time = |v: Option<u64>| v.map_or("–".to_owned(), |v| units::nanos_text(v as f64));
-    let head = [
-        "setting",
-        "arm",
-        "response p50",
-        "p99",
-        "service p50",
-        "events/s",
-        "target CPU/event",
-        "",
-    ];
+    // A closed loop has no response; its axis changes the service time and the throughput.
+    let closed = report.points.iter().all(|p| p.design.rate.is_none());
+    let latency = if closed { "service p50" } else { "response p50" };
+    let head = ["setting", "arm", latency, "p99", "events/s", "target CPU/event", ""];
     let mut grid = vec![head.map(str::to_owned).to_vec()];
     for point in &report.points {
-        for arm in &point.arms {
-            grid.push(vec![
-                table::setting(point),
-                clean(&arm.arm),
-                if arm.overloaded { "–".into() } else { time(arm.response_ns.p50) },
-                if arm.overloaded { "–".into() } else { time(arm.response_ns.p99) },
-                if arm.overloaded { "–".into() } else { time(arm.service_ns.p50) },
-                arm.throughput_per_second.map_or("–".into(), |v| format!("{v:.0}")),
-                arm.target_usage.cpu_ns_per_event.map_or("–".into(), units::nanos_text),
-                if arm.overloaded { "overloaded".into() } else { String::new() },
-            ]);
-        }
+        grid.extend(point.arms.iter().map(|arm| sweep_row(&table::setting(point), arm, closed)));
     }
     format!("\n{}\n", align(&grid, 1))
+}
+
+fn sweep_row(setting: &str, arm: &ArmFigures, closed: bool) -> Vec<String> {
+    let none = || "–".to_owned();
+    let time = |v: Option<u64>| match v {
+        Some(ns) if !arm.overloaded => units::nanos_text(ns as f64),
+        _ => none(),
+    };
+    let latency = if closed { &arm.service_ns } else { &arm.response_ns };
+    vec![
+        setting.to_owned(),
+        clean(&arm.arm),
+        time(latency.p50),
+        time(latency.p99),
+        arm.throughput_per_second.map_or_else(none, |v| format!("{v:.0}")),
+        arm.target_usage.cpu_ns_per_event.map_or_else(none, units::nanos_text),
+        if arm.overloaded { "overloaded".into() } else { String::new() },
+    ]
 }
 
 /// Text from targets and files, without control characters that a terminal would obey.

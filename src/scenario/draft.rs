@@ -1,5 +1,6 @@
 //! A scenario while its keys are being applied, and the checks that make it one.
 
+use super::raw::plain;
 use super::shape::{Process, Shape};
 use super::{
     Compare, Connections, DesignChoice, Expectation, Flow, Lifetime, Load, Matters, Payload,
@@ -163,6 +164,11 @@ impl Draft {
             let why = format!("sliced: {why}; write auto");
             return Err(Wrong::new("compare.design", why).against("load.arrivals"));
         }
+        if self.slice.is_some() && (whole.is_some() || self.design == DesignChoice::Sequential) {
+            let other = if whole.is_some() { "load.arrivals" } else { "compare.design" };
+            let why = "blocks that run sequentially have no slices: leave it out";
+            return Err(Wrong::new("compare.slice", why).against(other));
+        }
         let wrong = |why: String| Err(Wrong::new("load.rate", why));
         match self.rate {
             Some(rate) if closed => wrong(format!(
@@ -176,15 +182,15 @@ impl Draft {
     }
 
     fn check_rate(&self, rate: f64) -> Result<(), String> {
-        let seconds = self.duration.as_secs_f64();
+        let (seconds, shown) = (self.duration.as_secs_f64(), plain(rate));
         if rate * seconds < 1.0 {
             return Err(format!(
-                "{rate}: no event falls into {seconds} s: raise load.rate or load.duration"
+                "{shown}: no event falls into {seconds} s: raise load.rate or load.duration"
             ));
         }
         let events = rate.max(self.shape.peak(rate)) * (seconds + self.warmup.as_secs_f64());
         if events > MOST_EVENTS {
-            return Err(format!("{rate}: {events:.0} events a trial: at most 1e9 are possible"));
+            return Err(format!("{shown}: {events:.0} events a trial: at most 1e9 are possible"));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! limits it checks, and its JSON Schema.
 
 use super::pattern;
-use super::raw::Raw;
+use super::raw::{Raw, plain};
 use crate::suggest::did_you_mean;
 use crate::units;
 use serde_json::{Value as Json, json};
@@ -114,7 +114,7 @@ impl Kind for Number {
     fn takes(&self) -> String {
         let least = if self.zero { "0 or more" } else { "more than 0" };
         match self.most.is_finite() {
-            true => format!("{}, {least} and at most {}", self.unit, self.most),
+            true => format!("{}, {least} and at most {}", self.unit, plain(self.most)),
             false => format!("{}, {least}", self.unit),
         }
     }
@@ -259,7 +259,10 @@ impl<K: Kind> Kind for Or<K> {
     fn read(&self, raw: &Raw) -> Result<Self::Value, String> {
         match raw {
             Raw::Text(word) if word == self.0 => Ok(None),
-            other => self.1.read(other).map(Some).map_err(|e| format!("{e}, or \"{}\"", self.0)),
+            other => self.1.read(other).map(Some).map_err(|why| match why == self.1.refused() {
+                true => self.refused(),
+                false => format!("{why}, or \"{}\"", self.0),
+            }),
         }
     }
     fn written(&self, value: &Self::Value) -> Option<Json> {

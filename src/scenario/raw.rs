@@ -45,7 +45,7 @@ impl Raw {
     pub fn shown(&self) -> String {
         match self {
             Raw::Text(t) => format!("\"{t}\""),
-            Raw::Number(n) => n.to_string(),
+            Raw::Number(n) => plain(*n),
             Raw::Other(what) => (*what).to_owned(),
         }
     }
@@ -59,4 +59,10 @@ impl Raw {
             Raw::Other(what) => serde_json::json!(what),
         }
     }
+}
+
+/// A number as people write it: `2000`, `0.5`, `1e-300`.
+pub fn plain(number: f64) -> String {
+    let text = format!("{number:?}");
+    text.strip_suffix(".0").unwrap_or(&text).to_owned()
 }

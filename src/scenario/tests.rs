@@ -103,7 +103,7 @@ const REFUSED: [(&str, &str, &str); 36] = [
     ("[load]\nrate = 100\nduration = \"0s\"\n", ":3:1", "at least 100ms"),
     ("[load]\nrate = 100\nduration = \"99ms\"\n", ":3:1", "at least 100ms"),
     ("[load]\nrate = 0.1\nduration = \"1s\"\n", ":2:1", "no event"),
-    ("[load]\nrate = 1e-300\n", ":2:1", "no event"),
+    ("[load]\nrate = 1e-300\n", ":2:1", "1e-300: no event"),
     ("[load]\nrate = 5000001\n", ":2:1", "at most 5000000"),
     ("[load]\nrate = 5\nduration = \"199ms\"\n", ":2:1", "no event falls into 0.199 s"),
     ("[load]\nrate = 5000000\nduration = \"1h\"\n", ":2:1", "at most 1e9"),
@@ -278,6 +278,12 @@ fn keys_of_another_arrival_process_are_refused() {
             "cut a ramp or a burst",
         ),
         ("[load]\nrate = 5\narrivals = \"ramp\"\nramp_to = 0\n", ":4:1", "more than 0"),
+        (
+            "[load]\nrate = 5\n[compare]\nslice = \"9ms\"\ndesign = \"sequential\"\n",
+            ":4:1",
+            "have no slices",
+        ),
+        ("[load]\narrivals = \"closed\"\n[compare]\nslice = \"9ms\"\n", ":4:1", "have no slices"),
     ] {
         let e = refusal(text);
         assert!(e.contains(place) && e.contains(says), "{text}\n{e}");

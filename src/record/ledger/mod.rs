@@ -2,16 +2,15 @@
 //!
 //! It holds the open events only; a closed event becomes counts in histograms (law 12).
 
+mod book;
+
 use super::account::Account;
-use super::fates::{Failure, Fates};
+use super::fates::Failure;
 use super::interval::Seen;
 use super::strata::Split;
 use super::wire::Traffic;
+use book::{Book, Entry, State};
 use std::cell::RefCell;
-use std::collections::VecDeque;
-
-/// Answers to events closed up to this many events ago are still told apart as duplicated or late.
-const REMEMBERED: usize = 1 << 16;
 
 /// An event on its way: handed from the pacer through the feed to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +19,7 @@ pub struct Ticket {
     pub seq: u64,
     /// Position in the whole schedule; the event's id is made of it.
     pub index: u64,
-    /// Instant it was due ([`clock::now`] ns). In a closed loop, the instant a slot asked for it.
+    /// Instant it was due ([`clock::now`](super::clock::now) ns). In a closed loop, the instant a slot asked for it.
     pub due: u64,
 }
 
@@ -39,13 +38,6 @@ pub struct Instants {
     pub nth: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Waiting,
-    Sent,
-    Closed,
-}
-
 /// What became of an id that is no longer open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Past {
@@ -57,19 +49,10 @@ pub enum Past {
     Unknown,
 }
 
-/// An open event.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    ticket: Ticket,
-    state: State,
-    /// Instant due after the measured window began, in the arm's own time; `None` in the warm-up.
-    after: Option<u64>,
-}
-
 /// What a trial of one arm needs to know of its load.
 #[derive(Debug, Clone)]
 pub struct LedgerRules {
-    /// Origin of the trial's wall clock ([`clock::now`] ns).
+    /// Origin of the trial's wall clock ([`clock::now`](super::clock::now) ns).
     pub origin: u64,
     /// Time-out counted from `due`, ns.
     pub timeout: u64,
@@ -89,38 +72,13 @@ pub struct LedgerRules {
     pub closed_loop: bool,
 }
 
-struct Book {
-    rules: LedgerRules,
-    account: Account,
-    open: VecDeque<Entry>,
-    first: u64,
-    open_count: u64,
-    past: Vec<(u64, Past)>,
-    interval: Seen,
-    measuring: bool,
-    ended: bool,
-    expirations: u64,
-}
-
 /// The ledger of one arm in one shard. Shared by the pacer and the connections of one thread.
 pub struct Ledger(RefCell<Book>);
 
 impl Ledger {
     /// An empty ledger. `tells_ids`: answers carry the event's id.
     pub fn new(rules: LedgerRules, tells_ids: bool) -> Self {
-        let account = Account::new(tells_ids, rules.wall_length, rules.split.as_ref());
-        Ledger(RefCell::new(Book {
-            rules,
-            account,
-            open: VecDeque::with_capacity(1024),
-            first: 0,
-            open_count: 0,
-            past: vec![(u64::MAX, Past::Unknown); REMEMBERED],
-            interval: Seen::default(),
-            measuring: false,
-            ended: false,
-            expirations: 0,
-        }))
+        Ledger(RefCell::new(Book::new(rules, tells_ids)))
     }
 
     /// Sets the origin of the wall clock once every shard is ready.
@@ -323,89 +281,5 @@ impl Ledger {
     /// What the ledger holds, once nothing is open any more.
     pub fn account(&self) -> Account {
         self.0.borrow().account.clone()
-    }
-}
-
-impl Book {
-    /// The fates an event belongs to, by its place in the window.
-    fn fates(&mut self, after: Option<u64>) -> &mut Fates {
-        match after {
-            Some(_) => &mut self.account.measured,
-            None => &mut self.account.warmup,
-        }
-    }
-
-    fn open_measured(&self) -> u64 {
-        let open = |e: &&Entry| e.after.is_some() && e.state != State::Closed;
-        self.open.iter().filter(open).count() as u64
-    }
-
-    fn entry(&mut self, seq: u64) -> Option<&mut Entry> {
-        let at = seq.checked_sub(self.first)?;
-        self.open.get_mut(at as usize)
-    }
-
-    fn state(&self, seq: u64) -> State {
-        seq.checked_sub(self.first)
-            .and_then(|at| self.open.get(at as usize))
-            .map_or(State::Closed, |e| e.state)
-    }
-
-    /// Closes an open event and gives its place in the window; `None` when it had its fate already.
-    fn close(&mut self, ticket: &Ticket, past: Past) -> Option<Option<u64>> {
-        let entry = self.entry(ticket.seq)?;
-        if entry.state == State::Closed {
-            return None;
-        }
-        entry.state = State::Closed;
-        let after = entry.after;
-        self.open_count -= 1;
-        self.remember(ticket, past);
-        self.trim();
-        Some(after)
-    }
-
-    fn trim(&mut self) {
-        while self.open.front().is_some_and(|e| e.state == State::Closed) {
-            self.open.pop_front();
-            self.first += 1;
-        }
-    }
-
-    fn slot(&self, index: u64) -> usize {
-        (index.saturating_sub(self.rules.shard) / self.rules.of) as usize % REMEMBERED
-    }
-
-    fn remember(&mut self, ticket: &Ticket, past: Past) {
-        let slot = self.slot(ticket.index);
-        self.past[slot] = (ticket.index, past);
-    }
-
-    /// `after`: when it was due after the measured window began.
-    fn time(&mut self, ticket: &Ticket, after: u64, at: Instants) {
-        let service = at.done.saturating_sub(at.sent);
-        let (a, closed) = (&mut self.account, self.rules.closed_loop);
-        a.service.record(service);
-        a.halves[usize::from(after * 2 >= self.rules.window)].record(service);
-        a.reading.record(at.done.saturating_sub(at.woken));
-        let headline = if closed {
-            service
-        } else {
-            let response = at.done.saturating_sub(ticket.due);
-            let lag = at.sent.saturating_sub(ticket.due.max(at.free));
-            a.response.record(response);
-            a.lag.record(lag);
-            a.unlagged.record(response.saturating_sub(lag));
-            response
-        };
-        if let Some(split) = &self.rules.split {
-            let stratum = &mut a.strata[split.index(after, at.nth)];
-            stratum.service.record(service);
-            if !closed {
-                stratum.response.record(headline);
-            }
-        }
-        a.peaks.record(at.done.saturating_sub(self.rules.origin), headline);
-        self.interval.responses.record(headline);
     }
 }

@@ -1,0 +1,140 @@
+//! What a ledger holds: the open events, and the account of the closed ones.
+
+use super::{Instants, LedgerRules, Past, Ticket};
+use crate::record::account::Account;
+use crate::record::fates::Fates;
+use crate::record::interval::Seen;
+use std::collections::VecDeque;
+
+/// Answers to events closed up to this many events ago are still told apart as duplicated or late.
+const REMEMBERED: usize = 1 << 16;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Waiting,
+    Sent,
+    Closed,
+}
+
+/// An open event.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    pub ticket: Ticket,
+    pub state: State,
+    /// Instant due after the measured window began, in the arm's own time; `None` in the warm-up.
+    pub after: Option<u64>,
+}
+
+/// The open events of one arm in one shard, oldest first.
+pub(super) struct Book {
+    pub rules: LedgerRules,
+    pub account: Account,
+    pub open: VecDeque<Entry>,
+    pub first: u64,
+    pub open_count: u64,
+    pub past: Vec<(u64, Past)>,
+    pub interval: Seen,
+    pub measuring: bool,
+    pub ended: bool,
+    pub expirations: u64,
+}
+
+impl Book {
+    pub fn new(rules: LedgerRules, tells_ids: bool) -> Book {
+        let account = Account::new(tells_ids, rules.wall_length, rules.split.as_ref());
+        Book {
+            rules,
+            account,
+            open: VecDeque::with_capacity(1024),
+            first: 0,
+            open_count: 0,
+            past: vec![(u64::MAX, Past::Unknown); REMEMBERED],
+            interval: Seen::default(),
+            measuring: false,
+            ended: false,
+            expirations: 0,
+        }
+    }
+
+    /// The fates an event belongs to, by its place in the window.
+    pub fn fates(&mut self, after: Option<u64>) -> &mut Fates {
+        match after {
+            Some(_) => &mut self.account.measured,
+            None => &mut self.account.warmup,
+        }
+    }
+
+    pub fn open_measured(&self) -> u64 {
+        let open = |e: &&Entry| e.after.is_some() && e.state != State::Closed;
+        self.open.iter().filter(open).count() as u64
+    }
+
+    pub fn entry(&mut self, seq: u64) -> Option<&mut Entry> {
+        let at = seq.checked_sub(self.first)?;
+        self.open.get_mut(at as usize)
+    }
+
+    pub fn state(&self, seq: u64) -> State {
+        seq.checked_sub(self.first)
+            .and_then(|at| self.open.get(at as usize))
+            .map_or(State::Closed, |e| e.state)
+    }
+
+    /// Closes an open event and gives its place in the window; `None` when it had its fate already.
+    pub fn close(&mut self, ticket: &Ticket, past: Past) -> Option<Option<u64>> {
+        let entry = self.entry(ticket.seq)?;
+        if entry.state == State::Closed {
+            return None;
+        }
+        entry.state = State::Closed;
+        let after = entry.after;
+        self.open_count -= 1;
+        self.remember(ticket, past);
+        self.trim();
+        Some(after)
+    }
+
+    pub fn trim(&mut self) {
+        while self.open.front().is_some_and(|e| e.state == State::Closed) {
+            self.open.pop_front();
+            self.first += 1;
+        }
+    }
+
+    pub fn slot(&self, index: u64) -> usize {
+        (index.saturating_sub(self.rules.shard) / self.rules.of) as usize % REMEMBERED
+    }
+
+    pub fn remember(&mut self, ticket: &Ticket, past: Past) {
+        let slot = self.slot(ticket.index);
+        self.past[slot] = (ticket.index, past);
+    }
+
+    /// `after`: when it was due after the measured window began.
+    pub fn time(&mut self, ticket: &Ticket, after: u64, at: Instants) {
+        let service = at.done.saturating_sub(at.sent);
+        let (a, closed) = (&mut self.account, self.rules.closed_loop);
+        a.service.record(service);
+        a.halves[usize::from(after * 2 >= self.rules.window)].record(service);
+        a.reading.record(at.done.saturating_sub(at.woken));
+        let headline = if closed {
+            service
+        } else {
+            let response = at.done.saturating_sub(ticket.due);
+            let lag = at.sent.saturating_sub(ticket.due.max(at.free));
+            a.response.record(response);
+            a.lag.record(lag);
+            a.unlagged.record(response.saturating_sub(lag));
+            response
+        };
+        if let Some(split) = &self.rules.split {
+            let stratum = &mut a.strata[split.index(after, at.nth)];
+            stratum.service.record(service);
+            if !closed {
+                stratum.response.record(headline);
+            }
+        }
+        a.peaks.record(at.done.saturating_sub(self.rules.origin), headline);
+        self.interval.responses.record(headline);
+    }
+}
