@@ -28,3 +28,4 @@ pub mod suggest;
 pub mod target;
 pub mod transport;
 pub mod units;
+pub mod verify;

@@ -2,6 +2,7 @@
 //! a line, written and flushed as soon as a trial ends), `*.hlog` (responses per second).
 
 use crate::error::{Error, Result};
+use crate::record::findings::Findings;
 use crate::record::histogram::Hist;
 use crate::record::trial::{Stage, Trial};
 use crate::scenario::{Scenario, Setting};
@@ -83,6 +84,10 @@ pub struct RunHeader {
     pub complete: bool,
     /// The points.
     pub points: Vec<PointHeader>,
+    /// What the quick form of `verify` found out about each arm before the pilots; empty in runs of
+    /// versions that had none.
+    #[serde(default)]
+    pub findings: Vec<Findings>,
     /// CPUs of driver and target.
     pub placement: BTreeMap<String, Vec<usize>>,
     /// The machine.

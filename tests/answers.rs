@@ -56,7 +56,7 @@ fn missing_credentials_are_asked_for() {
     let asks = |_: &[u8]| response("401 Unauthorized\r\nWWW-Authenticate: Bearer realm=x", "who?");
     let wanted = ["401", "who?", "www-authenticate: Bearer realm=x", "headers = { Authorization"];
     says("webhook", server(asks), &wanted);
-    says("websocket", server(asks), &wanted);
+    says("websocket", server(asks), &["401", "who?", "headers = { Authorization"]);
 }
 
 #[test]
@@ -95,8 +95,8 @@ fn tls_on_a_plain_address_is_recognised() {
         _ => Vec::new(),
     };
     for transport in ["webhook", "websocket"] {
-        says(transport, server(alert), &["a TLS alert", remedy]);
-        says(transport, server(told), &["answered 400", remedy]);
+        says(transport, server(alert), &["it speaks TLS", remedy]);
+        says(transport, server(told), &["400 Bad Request", remedy]);
         says(transport, server(silent), &["connection", remedy]);
     }
 }
@@ -104,14 +104,14 @@ fn tls_on_a_plain_address_is_recognised() {
 #[test]
 fn other_protocols_are_shown() {
     let ssh = |_: &[u8]| b"SSH-2.0-OpenSSH_9.6\r\n".to_vec();
-    says("webhook", server(ssh), &["protocol broken", "instead came \"SSH-2.0-OpenSSH_9.6\""]);
-    says("websocket", server(ssh), &["instead came \"SSH-2.0-OpenSSH_9.6\""]);
+    says("webhook", server(ssh), &["SSH-2.0-OpenSSH_9.6", "is served by webhook"]);
+    says("websocket", server(ssh), &["SSH-2.0-OpenSSH_9.6", "is served by websocket"]);
 }
 
 #[test]
 fn a_server_of_one_transport_only() {
     let page = |_: &[u8]| response("200 OK", "<h1>welcome</h1>");
-    says("websocket", server(page), &["answered 200 OK: <h1>", "it serves no WebSocket there"]);
+    says("websocket", server(page), &["200 OK: welcome", "does not shake hands for a WebSocket"]);
 
     let bench = Bench::new();
     let text = format!(
@@ -121,7 +121,7 @@ fn a_server_of_one_transport_only() {
     bench.write("pushbench.toml", &text);
     bench
         .run(&short(&["--arm", "websocket@t"]))
-        .fails(FAILED, &["answered 404", "it serves no WebSocket there: check the path of url"]);
+        .fails(FAILED, &["404 Not Found", "no WebSocket is at", "correct the path in url"]);
     bench.run(&["run", "--arm", "webhook@t"]).fails(64, &["does not serve webhook", "websocket"]);
     bench.nothing_left();
 }
@@ -134,7 +134,7 @@ fn messages_without_an_id_are_not_called_silence() {
     let bench = Bench::new();
     bench.write("pushbench.toml", &text);
     let args = ["--arm", "tcp@t", "--connections", "2", "--set", "load.timeout=500ms"];
-    bench.run(&short(&args)).fails(FAILED, &["came back", "none with the id", "match"]);
+    bench.run(&short(&args)).fails(FAILED, &["answered `ok`", "match = \"order\""]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LEAVES: [&str; 5] = ["cpus", "error", "origin", "suggest", "units"];
 
 /// A room and the rooms it may use beside itself and the leaves. `cli` is over everything.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("cpus", &[]),
     ("record", &[]),
     ("scenario", &["record"]),
@@ -19,8 +19,9 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("target", &["record", "transport"]),
     ("drive", &["transport", "target", "schedule", "record", "plan", "scenario"]),
     ("compare", &["stats", "store", "record", "scenario", "transport"]),
-    ("report", &["compare", "scenario"]),
-    ("run", &["drive", "plan", "record", "scenario", "store", "target", "transport"]),
+    ("report", &["compare", "record", "scenario"]),
+    ("verify", &["record", "target", "transport"]),
+    ("run", &["drive", "plan", "record", "scenario", "store", "target", "transport", "verify"]),
 ];
 /// The self-test is a user of the instrument, as `run` is.
 const SELFTEST: &[&str] =

@@ -288,7 +288,7 @@ fn a_handshake_with_a_secret_and_a_subprotocol() {
 
     let args = short(&["--arm", "websocket@mine", "--out", "s", "--connections", "4"]);
     lines("v1.events", asked, "");
-    bench.run(&args).fails(3, &["answered 401", "who are you?", "headers = { Authorization"]);
+    bench.run(&args).fails(3, &["401 Unauthorized", "who are you?", "headers = { Authorization"]);
     lines("", asked, secret);
     bench.run(&args).fails(3, &["without a subprotocol", "v1.events", "leave subprotocol out"]);
     bench.nothing_left();

@@ -58,6 +58,18 @@ fn flask_and_websockets_lose_nothing_and_flask_pays_for_connections() {
     assert!((0.9..1.6).contains(&per_event(0)), "{}", per_event(0));
     assert_eq!(arms[1]["connections"]["opened"], 64);
 
+    // What a first look finds out about them.
+    let verified = run(&["verify", "flask", "websockets", "--format", "json"]);
+    verified.succeeds();
+    let found: serde_json::Value = serde_json::from_str(&verified.out).unwrap();
+    let rows = found["rows"].as_array().unwrap();
+    let row = |aspect: &str| rows.iter().find(|r| r["aspect"] == aspect).unwrap();
+    assert_eq!(row("keep-alive")["differs"], true);
+    assert_eq!(row("keep-alive")["arms"][0]["value"], "one event each");
+    assert_eq!(row("malformed")["arms"][0]["value"], "refused and closed");
+    assert_eq!(row("malformed")["arms"][1]["value"], "refused and closed");
+    assert_eq!(row("order")["arms"][0]["known"], "unknown");
+
     // The second time nothing is set up.
     let again = run(&[&args[..], &more[..8], &["--out", "again"]].concat());
     again.succeeds();

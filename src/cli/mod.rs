@@ -7,6 +7,7 @@ mod report;
 mod run;
 mod selftest;
 mod serve;
+mod verify;
 
 use crate::error::{Error, Result};
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -35,6 +36,8 @@ enum Command {
     Init,
     /// Start one of the built-in servers
     Serve(serve::Args),
+    /// Ask a target what it does with events: known ones, broken ones, large ones
+    Verify(verify::Args),
     /// Check the instrument itself: a freeze, a known delay, an arm against itself, pacing, fates
     Selftest(selftest::Args),
     /// List scenarios, targets, transports, formats, metrics or scenario keys
@@ -79,6 +82,7 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Report(args) => report::run(&args).map(|()| 0),
         Command::Init => init::run().map(|()| 0),
         Command::Serve(args) => serve::run(&args).map(|()| 0),
+        Command::Verify(args) => verify::run(&args),
         Command::Selftest(args) => selftest::run(&args),
         Command::List(args) => list::run(&args).map(|()| 0),
         Command::Completions { shell } => {

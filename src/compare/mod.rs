@@ -17,6 +17,7 @@ mod strata_tests;
 mod tests;
 pub mod trust;
 mod types;
+pub mod verified;
 
 pub use types::*;
 
@@ -87,7 +88,7 @@ fn point(run: &StoredRun, index: usize) -> Point {
     Point {
         setting: header.setting.clone(),
         design: figures::design(&run.header, index, &trials),
-        parity: parity::parity(header, &trials),
+        parity: parity::parity(header, &run.header.findings, &trials),
         arms,
         comparisons,
         validity,

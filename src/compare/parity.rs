@@ -1,21 +1,15 @@
 //! What the two sides have in common and what not, from the settings in force (law 6).
 
 use super::Trials;
+use crate::record::findings::{Aspect, Findings};
 use crate::record::in_force::InForce;
 use crate::store::{ArmHeader, PointHeader};
 use serde::Serialize;
 
-/// How a property of an arm is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Known {
-    /// Read back or observed in the run.
-    Tested,
-    /// Said by the target's manifest or by the driver's own settings.
-    Declared,
-    /// Nobody has said or tested it.
-    Unknown,
-}
+pub use crate::record::findings::Known;
+
+/// What the findings say about every transport alike.
+const FOUND: [Aspect; 3] = [Aspect::ExactlyOnce, Aspect::Order, Aspect::KeepAlive];
 
 /// A property of one arm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,8 +40,8 @@ pub struct Parity {
     pub different_programs: bool,
 }
 
-/// Derives the table from the records.
-pub fn parity(header: &PointHeader, trials: &Trials<'_>) -> Parity {
+/// Derives the table from the records. `findings` has one entry an arm, or none at all.
+pub fn parity(header: &PointHeader, findings: &[Findings], trials: &Trials<'_>) -> Parity {
     let in_force: Vec<Option<InForce>> = (0..header.arms.len())
         .map(|a| trials.all.iter().find(|t| t.arm == a).and_then(|t| t.in_force.clone()))
         .collect();
@@ -67,6 +61,10 @@ pub fn parity(header: &PointHeader, trials: &Trials<'_>) -> Parity {
         let same = known && arms.windows(2).all(|w| w[0].value == w[1].value);
         Row { property, arms, same }
     };
+    let acknowledged_by = match findings.is_empty() {
+        true => declared(|a| a.matched.clone()),
+        false => found(Aspect::AcknowledgedBy, header, findings),
+    };
     let mut rows = vec![
         row("handler", said(|s| s.handler.clone())),
         row("runtime", said(|s| s.runtime.clone())),
@@ -75,7 +73,7 @@ pub fn parity(header: &PointHeader, trials: &Trials<'_>) -> Parity {
         row("backlog", said(|s| s.backlog.to_string())),
         row("handler delay", said(|s| format!("{} ns", s.delay_ns))),
         row("handler work", said(|s| format!("{} ns", s.work_ns))),
-        row("acknowledged by", declared(|a| a.matched.clone())),
+        row("acknowledged by", acknowledged_by),
         row("connections", declared(|a| a.connections.to_string())),
         row("in flight", declared(|a| a.in_flight.to_string())),
         row("framing", declared(|a| a.framing.clone())),
@@ -88,9 +86,24 @@ pub fn parity(header: &PointHeader, trials: &Trials<'_>) -> Parity {
         };
         rows.push(row("headers", declared(names)));
     }
+    if !findings.is_empty() {
+        rows.extend(FOUND.map(|aspect| row(aspect.name(), found(aspect, header, findings))));
+    }
     let first = header.arms.first().map(|a| &a.target);
     let different_programs = header.arms.iter().any(|a| Some(&a.target) != first);
     Parity { rows, different_programs }
+}
+
+/// What was found out about each arm.
+fn found(aspect: Aspect, header: &PointHeader, findings: &[Findings]) -> Vec<Property> {
+    let of_arm = |arm: &ArmHeader| {
+        let finding = findings.iter().find(|f| f.arm == arm.label).and_then(|f| f.of(aspect));
+        match finding {
+            Some(f) => Property { value: f.value.clone(), known: f.known },
+            None => Property { value: "unknown".to_owned(), known: Known::Unknown },
+        }
+    };
+    header.arms.iter().map(of_arm).collect()
 }
 
 impl Parity {

@@ -92,6 +92,7 @@ fn header(blocks: usize) -> RunHeader {
             scenario,
             arms: vec![arm("webhook", "HTTP/1.1"), arm("websocket", "WebSocket frames")],
         }],
+        findings: Vec::new(),
         placement: BTreeMap::from([("driver".to_owned(), vec![1]), ("target".to_owned(), vec![0])]),
         environment: BTreeMap::new(),
     }

@@ -12,7 +12,7 @@ use crate::record::clock;
 use crate::record::hiccup::{Hiccups, Span};
 use crate::record::in_force::InForce;
 use crate::record::usage;
-use crate::target::process::{Launch, Running, start_all};
+use crate::target::process::{Launch, Running, start_all, stop_all};
 use crate::transport::dial::Address;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -50,15 +50,6 @@ pub fn run(stretch: &Stretch, bench: &Bench<'_>, watch: &mut dyn Watch) -> Resul
     }
     stop_all(targets);
     records
-}
-
-fn stop_all(targets: Vec<Running>) {
-    // At once: each may take its grace period.
-    std::thread::scope(|scope| {
-        for target in targets {
-            scope.spawn(move || target.stop());
-        }
-    });
 }
 
 struct Driving {

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod clock;
 pub mod fates;
+pub mod findings;
 pub mod hiccup;
 pub mod histogram;
 pub mod in_force;

@@ -96,7 +96,7 @@ fn cells(row: &Row, shown: &[usize]) -> Vec<String> {
 }
 
 /// The first column and the last `words` ones to the left, figures to the right.
-fn align(grid: &[Vec<String>], words: usize) -> String {
+pub(super) fn align(grid: &[Vec<String>], words: usize) -> String {
     let columns = grid.iter().map(Vec::len).max().unwrap_or(0);
     let width = |c: usize| grid.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0)).collect();

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::suggest::did_you_mean;
 use crate::target::manifest::{self, BUILTIN, BuiltinOptions, Manifest};
 use crate::transport::{ALL, Transport};
+use crate::verify::Subject;
 
 /// The default arms: the question in its purest form.
 pub const DEFAULT: [&str; 2] = ["webhook@builtin", "websocket@builtin"];
@@ -19,6 +20,13 @@ pub struct Arm {
     pub target: String,
     /// The program.
     pub manifest: Manifest,
+}
+
+impl Arm {
+    /// The arm as `verify` looks at it.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject { label: &self.label, transport: self.transport, manifest: &self.manifest }
+    }
 }
 
 /// Finds the arms of these names. Nothing is started or set up.

@@ -10,11 +10,13 @@ use crate::drive::limits;
 use crate::drive::stretch::{Bench, Watch};
 use crate::error::{Error, Result};
 use crate::plan;
+use crate::record::findings::Findings;
 use crate::scenario::{Question, Scenario};
 use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
 use crate::target::setup;
 use crate::transport::Transport;
-use crate::transport::event::Matched;
+use crate::transport::event::{Matched, Template};
+use crate::verify;
 use arms::Arm;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -68,6 +70,9 @@ pub fn execute(
     progress.begin(
         request.question.points.iter().map(|p| estimate(&p.scenario, request.arms.len())).sum(),
     );
+    progress.stage("a first look at every arm");
+    header.findings = first_look(request, interrupt)?;
+    store.write_header(&header)?;
     let labels: Vec<String> = request.arms.iter().map(|a| a.label.clone()).collect();
     for (index, point) in request.question.points.iter().enumerate() {
         progress.point(&labels);
@@ -115,6 +120,7 @@ fn header(request: &Request) -> RunHeader {
         finished: None,
         complete: false,
         points: points.collect(),
+        findings: Vec::new(),
         placement: BTreeMap::from([
             ("driver".to_owned(), placement.driver.clone()),
             ("target".to_owned(), placement.target.clone()),
@@ -149,6 +155,17 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
 fn subprotocol(arm: &Arm) -> Option<String> {
     let asked = arm.manifest.terms.subprotocol.as_ref()?;
     asked.to_str().ok().map(str::to_owned)
+}
+
+/// What each arm does with a few of the first point's events. A target that acknowledges none of them
+/// is not measured.
+fn first_look(request: &Request, interrupt: &AtomicBool) -> Result<Vec<Findings>> {
+    let Some(point) = request.question.points.first() else { return Ok(Vec::new()) };
+    let subjects: Vec<verify::Subject<'_>> = request.arms.iter().map(Arm::subject).collect();
+    let template = Template::new(&point.scenario.payload);
+    let cpus = &request.placement.target;
+    let bench = verify::Bench { cpus, interrupt, template: &template };
+    verify::quick(&subjects, &bench, point.scenario.load.timeout)
 }
 
 /// Gives up a point whose blocks cannot be had.

@@ -63,7 +63,8 @@ pub fn run(
     blocks(&maker, design, bench, store, progress)
 }
 
-/// A target that acknowledges nothing is not measured further.
+/// A target that has acknowledged a few events at the head of the run and now acknowledges nothing:
+/// the events of this point or their rate are beyond it.
 fn check_pilots(pilots: &[Trial]) -> Result<()> {
     let silent =
         |t: &&Trial| t.events.due > 0 && t.events.acknowledged + t.warmup.acknowledged == 0;
@@ -81,8 +82,9 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
     let died = trial.invalid.first().cloned().unwrap_or_default();
     let died = if died.starts_with("target ") { format!("; the {died}") } else { String::new() };
     Err(Error::target(format!(
-        "{}: not one of {} events was acknowledged: {came_back}{died}; check url, match and the program itself",
-        trial.label, trial.events.due
+        "{}: not one of {} events was acknowledged: {came_back}{died}; it acknowledged single events before the pilot: try a lower --rate, fewer --connections or a smaller --payload, \
+         and `pushbench verify --arm {}`",
+        trial.label, trial.events.due, trial.label
     )))
 }
 

@@ -44,6 +44,15 @@ pub fn start_all(launches: &[Launch<'_>]) -> Result<Vec<Running>> {
     Ok(starting.into_iter().map(|one| one.running).collect())
 }
 
+/// Ends targets at once: each may take its grace period.
+pub fn stop_all(targets: Vec<Running>) {
+    std::thread::scope(|scope| {
+        for target in targets {
+            scope.spawn(move || target.stop());
+        }
+    });
+}
+
 struct Starting<'a> {
     launch: &'a Launch<'a>,
     running: Running,
@@ -173,34 +182,28 @@ fn cannot_execute(manifest: &Manifest, why: &str) -> Error {
 
 fn never_ready(manifest: &Manifest, running: &Running) -> Error {
     let waited_for = match &manifest.ready {
-        Ready::Tcp => {
-            format!("nothing accepts connections at {}{}", running.address, elsewhere(running))
-        }
-        Ready::Http(path) => format!(
-            "GET {path} at {} is not answered with 2xx{}",
-            running.address,
-            elsewhere(running)
-        ),
+        Ready::Tcp => format!("nothing accepts connections at {}", running.address),
+        Ready::Http(path) => format!("GET {path} at {} is not answered with 2xx", running.address),
         Ready::Line(text) => format!("it did not print \"{text}\""),
     };
     Error::target(format!(
-        "target {} was not ready after {}: {waited_for}{}\ncheck ready and {{port}} in its \
+        "target {} was not ready after {}: {waited_for}{}{}\ncheck ready and {{port}} in its \
          description, or raise ready_timeout",
         manifest.name,
         crate::units::nanos_text(manifest.ready_timeout.as_nanos() as f64),
+        instead(running),
         said(&running.output_tail())
     ))
 }
 
-/// Where the target listens, if it can be told.
-fn elsewhere(running: &Running) -> String {
-    match listening::addresses(&running.pids()) {
-        None => String::new(),
-        Some(found) if found.is_empty() => "; its processes listen on no port at all".to_owned(),
-        Some(found) => {
-            let found: Vec<String> = found.iter().map(SocketAddr::to_string).collect();
-            format!("; its processes listen on {}", found.join(", "))
+/// Where it listens when that is not where it was asked to.
+fn instead(running: &Running) -> String {
+    match running.elsewhere() {
+        Some(place) => format!("; it listens on {place} instead"),
+        None if listening::addresses(&running.pids()).is_empty() => {
+            "; it listens on no port at all".to_owned()
         }
+        None => String::new(),
     }
 }
 
@@ -234,6 +237,17 @@ impl Running {
     /// The socket address behind the url.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its processes listen, when that is not where they were asked to.
+    pub fn elsewhere(&self) -> Option<String> {
+        let listening = listening::addresses(&self.pids());
+        let asked = |l: &SocketAddr| {
+            let everywhere = SocketAddr::new(l.ip(), self.address.port());
+            *l == self.address || l.ip().is_unspecified() && *l == everywhere
+        };
+        let places: Vec<String> = listening.iter().map(SocketAddr::to_string).collect();
+        (!listening.iter().any(asked) && !places.is_empty()).then(|| places.join(" and "))
     }
 
     /// Its processes; none when it is not ours.

@@ -12,8 +12,8 @@ const SHOWN_BYTES: usize = 120;
 /// Longest piece of an answer that is looked at.
 const READ_BYTES: usize = 16 * 1024;
 /// What to do about a server that wants TLS.
-pub const TLS: &str = "it speaks TLS there, which pushbench does not yet: let it serve plain http or ws on \
-                       another port and write that one in url";
+pub const TLS: &str = "it speaks TLS there, which pushbench does not yet: let it serve plain http or ws, too, \
+                       and write its plain port in url";
 /// What servers of TLS say when they are spoken to without: nginx, Go, Apache, Tomcat.
 const TLS_WANTED: [&str; 4] = [
     "plain HTTP request was sent to HTTPS port",
@@ -34,16 +34,24 @@ pub struct Response<'a> {
 }
 
 /// Says that a webhook's response does not acknowledge event `index`, and why that may be:
-/// `answered 404 Not Found: no such page; check the path of url`.
+/// `answered 404 Not Found: no such page; correct the path in url`.
 pub fn to_event(response: &Response<'_>, terms: &Terms, index: u64) -> String {
-    let what_to_do = match response.status.as_u16() {
+    // The same for every event, so that the record counts them together.
+    let body = beginning(response.body).replace(&id_of(index), "<id>");
+    let what_to_do = event_remedy(response, terms, index);
+    Response { body: body.as_bytes(), ..*response }.told(terms, &what_to_do)
+}
+
+/// What to do about a response that does not acknowledge event `index`; empty when it is not known.
+pub fn event_remedy(response: &Response<'_>, terms: &Terms, index: u64) -> String {
+    match response.status.as_u16() {
         _ if wants_tls(response.body) => TLS.to_owned(),
         200..=299 => about_id(response.body, terms, index),
         400..=426 if wants_websocket(response) => {
-            "it serves WebSocket there: check the path of url".to_owned()
+            "it serves WebSocket there: correct the path in url".to_owned()
         }
         405 => format!(
-            "it does not take {}{}: set method, or check the path of url",
+            "it does not take {}{}: set method, or correct the path in url",
             terms.method,
             response.said(ALLOW)
         ),
@@ -56,22 +64,23 @@ pub fn to_event(response: &Response<'_>, terms: &Terms, index: u64) -> String {
             "it limits the rate: lift that limit for the measurement, or lower --rate".to_owned()
         }
         _ => response.usual_remedy(),
-    };
-    // The same for every event, so that the record counts them together.
-    let body = beginning(response.body).replace(&id_of(index), "<id>");
-    Response { body: body.as_bytes(), ..*response }.told(terms, &what_to_do)
+    }
 }
 
 /// Says that a response turned a WebSocket handshake down, and why that may be.
 pub fn to_handshake(response: &Response<'_>, terms: &Terms) -> String {
-    let what_to_do = match response.status.as_u16() {
+    response.told(terms, &handshake_remedy(response))
+}
+
+/// What to do about a response that turned a WebSocket handshake down; empty when it is not known.
+pub fn handshake_remedy(response: &Response<'_>) -> String {
+    match response.status.as_u16() {
         _ if wants_tls(response.body) => TLS.to_owned(),
         200..=299 | 400 | 404 | 405 | 426 | 501 => {
-            "it serves no WebSocket there: check the path of url and the program".to_owned()
+            "it serves no WebSocket there: correct the path in url and the program".to_owned()
         }
         _ => response.usual_remedy(),
-    };
-    response.told(terms, &what_to_do)
+    }
 }
 
 /// What bytes look like that are no answer of the protocol; nothing when there are none.
@@ -106,7 +115,7 @@ impl Response<'_> {
                  {{ Authorization = \"Bearer …\" }}",
                 self.said(WWW_AUTHENTICATE)
             ),
-            404 | 410 => "check the path of url".to_owned(),
+            404 | 410 => "correct the path in url".to_owned(),
             300..=399 => format!("it points elsewhere{}: write that in url", self.said(LOCATION)),
             _ => String::new(),
         }
@@ -156,15 +165,19 @@ fn id_of(index: u64) -> String {
 
 /// An answer of 2xx lacks the id: perhaps it is elsewhere, perhaps there is none.
 pub fn about_id(answer: &[u8], terms: &Terms, index: u64) -> String {
-    let id = id_of(index);
-    let value: Option<Value> = serde_json::from_slice(answer).ok();
-    match value.and_then(|value| pointer_to(&value, &id)) {
+    match pointer_in(answer, index) {
         Some(pointer) => format!("the event's id is at {pointer}: write match = \"id:{pointer}\""),
         None => format!(
             "the event's id is not at {} of the answer: write match = \"order\" if it is nowhere",
             terms.id_at.as_deref().unwrap_or("/id")
         ),
     }
+}
+
+/// Where in an answer the id of event `index` stands.
+pub fn pointer_in(answer: &[u8], index: u64) -> Option<String> {
+    let value: Value = serde_json::from_slice(answer).ok()?;
+    pointer_to(&value, &id_of(index))
 }
 
 /// Where in a value a text stands.

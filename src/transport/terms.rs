@@ -43,6 +43,14 @@ impl Terms {
         }
         hidden
     }
+
+    /// The same with bytes, which stay as they are where there is nothing to hide.
+    pub fn hide_in(&self, bytes: Vec<u8>) -> Vec<u8> {
+        match self.headers.is_empty() {
+            true => bytes,
+            false => self.hide(&String::from_utf8_lossy(&bytes)).into_bytes(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ impl Client for Websocket {
     async fn open(dial: &Dial) -> Result<Self, Fault> {
         let io = Stamped::connect(dial.address.socket, dial.max_segment, &dial.ledger).await?;
         let stamps = io.stamps();
-        let request = handshake::request(dial)?;
+        let request = handshake::request(&dial.address, &dial.terms)?;
         stamps.listen();
         let shaken = tokio_tungstenite::client_async_with_config(request, io, Some(config())).await;
         let heard = stamps.heard();

@@ -1,7 +1,7 @@
 //! The opening handshake: the request, and what is wrong when it fails.
 
 use crate::transport::came_back::{self, Response};
-use crate::transport::dial::Dial;
+use crate::transport::dial::Address;
 use crate::transport::fault::Fault;
 use crate::transport::terms::Terms;
 use hyper::Request;
@@ -11,21 +11,21 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::{ProtocolError, SubProtocolError};
 
 /// The request with the target's headers and subprotocol.
-pub(super) fn request(dial: &Dial) -> Result<Request<()>, Fault> {
-    let url = format!("ws://{}{}", dial.address.authority, dial.address.path);
+pub fn request(address: &Address, terms: &Terms) -> Result<Request<()>, Fault> {
+    let url = format!("ws://{}{}", address.authority, address.path);
     let mut request = url.into_client_request().map_err(Fault::refused)?;
     let headers = request.headers_mut();
-    for (name, value) in &dial.terms.headers {
+    for (name, value) in &terms.headers {
         headers.insert(name, value.clone());
     }
-    if let Some(subprotocol) = &dial.terms.subprotocol {
+    if let Some(subprotocol) = &terms.subprotocol {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol.clone());
     }
     Ok(request)
 }
 
 /// Why there is no WebSocket; `heard` is what came back.
-pub(super) fn fault(error: &WsError, heard: &[u8], terms: &Terms) -> Fault {
+pub fn fault(error: &WsError, heard: &[u8], terms: &Terms) -> Fault {
     match error {
         WsError::Http(response) => {
             let (status, headers) = (response.status(), response.headers());

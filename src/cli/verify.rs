@@ -1,0 +1,116 @@
+//! `pushbench verify`
+
+use super::{interrupt_flag, print};
+use crate::compare::verified::verified;
+use crate::cpus::Placement;
+use crate::error::{Error, Result};
+use crate::report::findings;
+use crate::run::arms;
+use crate::scenario::{self, Override};
+use crate::suggest::did_you_mean;
+use crate::target::manifest::{self, BuiltinOptions};
+use crate::target::setup;
+use crate::transport::event::Template;
+use crate::verify::{Bench, Subject, full};
+
+const FORMATS: [&str; 2] = ["text", "json"];
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Targets by name, every transport that each serves; or arms
+    targets: Vec<String>,
+    /// What to look at, TRANSPORT@TARGET; may be repeated
+    #[arg(long = "arm", value_name = "ARM")]
+    arms: Vec<String>,
+    /// A JSON file whose event is sent instead of a generated one (payload.file)
+    #[arg(long, value_name = "FILE")]
+    event: Option<String>,
+    /// text or json
+    #[arg(long, default_value = "text")]
+    format: String,
+    /// CPUs of driver and targets, such as driver=1,target=0
+    #[arg(long, value_name = "LIST")]
+    cpus: Option<String>,
+    /// Allows a target on this host; only loopback is allowed otherwise
+    #[arg(long, value_name = "HOST")]
+    allow_host: Vec<String>,
+}
+
+/// 0 when every arm acknowledges the known events exactly once, whatever else differs; else 3.
+pub fn run(args: &Args) -> Result<u8> {
+    if !FORMATS.contains(&args.format.as_str()) {
+        return Err(Error::usage(format!(
+            "--format {}: no such format{}; there are {}",
+            args.format,
+            did_you_mean(&args.format, FORMATS),
+            FORMATS.join(", ")
+        )));
+    }
+    let placement = match &args.cpus {
+        Some(text) => Placement::parse(text)?,
+        None => Placement::automatic(),
+    };
+    let builtin = BuiltinOptions { threads: placement.target.len(), delay: None, work: None };
+    let template = template(args.event.as_deref())?;
+    let arms = arms::find(&names(args)?, &builtin, &args.allow_host)?;
+    let interrupt = interrupt_flag()?;
+    for arm in &arms {
+        let say = &mut |line: &str| eprintln!("{}", crate::report::text::clean(line));
+        setup::ensure(&arm.manifest, &interrupt, say)?;
+    }
+    let bench = Bench { cpus: &placement.target, interrupt: &interrupt, template: &template };
+    let subjects: Vec<Subject<'_>> = arms.iter().map(arms::Arm::subject).collect();
+    let all = verified(&full(&subjects, &bench)?);
+    print(&match args.format.as_str() {
+        "json" => findings::json(&all),
+        _ => findings::text(&all),
+    })?;
+    Ok(if all.exactly_once.iter().all(|exact| *exact) { 0 } else { 3 })
+}
+
+/// Makes the events of the scenario `ingest`, or the user's own.
+fn template(file: Option<&str>) -> Result<Template> {
+    let own = file.map(|path| Override {
+        key: "payload.file".to_owned(),
+        value: path.to_owned(),
+        origin: format!("--event {path}"),
+    });
+    let overrides: Vec<Override> = own.into_iter().collect();
+    let question = scenario::load("ingest", &overrides)?;
+    let payload = question.points.first().map(|p| Template::new(&p.scenario.payload));
+    payload.ok_or_else(|| Error::harness("the scenario ingest has no point: please report it"))
+}
+
+/// The arms asked for; those of a run when none are.
+fn names(args: &Args) -> Result<Vec<String>> {
+    let mut names = args.arms.clone();
+    if !args.targets.is_empty() {
+        let known = manifest::names()?;
+        for target in &args.targets {
+            match target.contains('@') {
+                true => names.push(target.clone()),
+                false => names.extend(of_target(target, &known)?),
+            }
+        }
+    }
+    if names.is_empty() {
+        names.extend(arms::DEFAULT.map(str::to_owned));
+    }
+    Ok(names)
+}
+
+/// An arm for each transport that the target serves.
+fn of_target(target: &str, known: &[(String, Vec<String>)]) -> Result<Vec<String>> {
+    let names = || known.iter().map(|(name, _)| name.as_str());
+    let found = known.iter().find(|(name, _)| name == target);
+    let Some((_, transports)) = found else {
+        return Err(Error::usage(format!(
+            "no target is called \"{target}\"{}; there are {}; your own server is \
+             described in {} in the working directory",
+            did_you_mean(target, names()),
+            names().collect::<Vec<_>>().join(", "),
+            manifest::OWN_FILE
+        )));
+    };
+    Ok(transports.iter().map(|transport| format!("{transport}@{target}")).collect())
+}

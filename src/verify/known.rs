@@ -1,0 +1,272 @@
+//! A known set of well-formed events: each must be acknowledged once, in order.
+
+use super::talk::{Answer, Cut, Peer, Talk};
+use super::trouble::Trouble;
+use crate::record::findings::{Aspect, Finding, YES};
+use crate::target::manifest::Matching;
+use std::time::{Duration, Instant};
+
+/// A target that answers on and on is not listened to for ever.
+const MOST_EXTRAS: usize = 100;
+
+/// How many events are sent, and how much time that may take.
+pub(super) struct Plan {
+    pub events: usize,
+    /// No further event is sent after this.
+    pub budget: Duration,
+    /// How long an answer may take.
+    pub patience: Duration,
+    /// How long further answers are waited for behind the last one.
+    pub quiet: Duration,
+}
+
+/// What an event got instead of an acknowledgement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Instead {
+    Answer(Answer),
+    Trouble(Trouble),
+}
+
+/// What became of the events.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub sent: usize,
+    pub acknowledged: Vec<u64>,
+    /// Answers to events that were acknowledged before.
+    pub twice: usize,
+    /// Messages that answer nothing.
+    pub unasked: usize,
+    /// Answers that came before an older event's.
+    pub overtook: usize,
+    /// Acknowledgements that carry their event's id.
+    pub with_id: usize,
+    pub connections: usize,
+    /// Connections that ended behind an answer without a word.
+    pub dropped: usize,
+    /// Answers came by HTTP/1.0.
+    pub old: bool,
+    /// An acknowledgement, to know one by its looks.
+    pub usual: Option<Vec<u8>>,
+    /// What the first event without an acknowledgement got.
+    pub instead: Option<Instead>,
+}
+
+/// Sends the events and listens.
+pub(super) fn ask<'a, T: Talk<'a>>(peer: &Peer<'a>, plan: &Plan) -> Seen {
+    let mut seen = Seen::default();
+    let mut line: Option<T> = None;
+    let began = Instant::now();
+    while seen.sent < plan.events && (seen.sent == 0 || began.elapsed() < plan.budget) {
+        // The first alone: what it gets is its own.
+        let count = if T::DEEP && seen.sent > 0 { plan.events - seen.sent } else { 1 };
+        let events: Vec<(u64, Vec<u8>)> = (0..count).map(|_| peer.event()).collect();
+        seen.sent += count;
+        if let Err(trouble) = seen.exchange(peer, &mut line, &events, plan.patience) {
+            line = None;
+            seen.instead.get_or_insert(Instead::Trouble(trouble));
+        }
+    }
+    if let Some(line) = line.as_mut().filter(|l| l.is_open()) {
+        seen.extras(peer, line, plan.quiet);
+    }
+    seen
+}
+
+impl Seen {
+    /// Sends events together and waits for what they get.
+    fn exchange<'a, T: Talk<'a>>(
+        &mut self,
+        peer: &Peer<'a>,
+        line: &mut Option<T>,
+        events: &[(u64, Vec<u8>)],
+        patience: Duration,
+    ) -> Result<(), Trouble> {
+        let used = line.as_ref().is_some_and(Talk::is_open);
+        match self.over(peer, line, events, patience) {
+            // It closed behind its last answer, and did not say so: that is its right.
+            Err((trouble, 0)) if used && trouble.ends() => {
+                self.dropped += 1;
+                *line = None;
+                self.over(peer, line, events, patience).map_err(|(trouble, _)| trouble)
+            }
+            other => other.map_err(|(trouble, _)| trouble),
+        }
+    }
+
+    /// The same over the connection there is, or a new one. Trouble comes with the number of answers
+    /// before it.
+    fn over<'a, T: Talk<'a>>(
+        &mut self,
+        peer: &Peer<'a>,
+        line: &mut Option<T>,
+        events: &[(u64, Vec<u8>)],
+        patience: Duration,
+    ) -> Result<(), (Trouble, usize)> {
+        if line.as_ref().is_none_or(|l| !l.is_open()) {
+            // The old one is closed before the new one is made.
+            *line = None;
+            *line = Some(T::open(peer).map_err(|t| (t, 0))?);
+            self.connections += 1;
+        }
+        let Some(line) = line else { return Ok(()) };
+        for (_, event) in events {
+            line.send(event, Cut::Whole).map_err(|t| (t, 0))?;
+        }
+        let mut open: Vec<u64> = events.iter().map(|(index, _)| *index).collect();
+        let mut answers = 0;
+        let began = Instant::now();
+        while !open.is_empty() {
+            let answer = line.answer(patience).map_err(|t| (t, answers))?;
+            self.old |= line.old();
+            peer.learn(began.elapsed() / events.len() as u32);
+            answers += usize::from(self.take::<T>(peer, answer, &mut open));
+            // As many answers as events and none that names one: no more will come.
+            let none_fits = answers >= events.len() && open.len() == events.len();
+            if none_fits || answers > events.len() + MOST_EXTRAS {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the event that an answer belongs to; false when it had its answer before.
+    fn take<'a, T: Talk<'a>>(
+        &mut self,
+        peer: &Peer<'a>,
+        answer: Answer,
+        open: &mut Vec<u64>,
+    ) -> bool {
+        let named = peer.named(&answer.body);
+        let place = match (peer.matching, named) {
+            _ if answer.refuses() => None,
+            (Matching::Id, named) => open.iter().position(|index| Some(*index) == named),
+            (Matching::Order, _) => Some(0),
+        };
+        match (place, named) {
+            (Some(place), _) => {
+                let index = open.remove(place);
+                self.with_id += usize::from(named == Some(index));
+                // By order an answer may still name another event.
+                let other = named.is_some_and(|n| n > index);
+                self.overtook += usize::from(place > 0 || other);
+                self.acknowledged.push(index);
+                self.usual.get_or_insert(answer.body);
+            }
+            (None, Some(named)) if self.acknowledged.contains(&named) && !answer.refuses() => {
+                self.twice += 1;
+                return false;
+            }
+            (None, _) => {
+                // A response answers its request, whatever it holds.
+                if T::DEEP {
+                    self.unasked += 1;
+                } else {
+                    open.remove(0);
+                }
+                self.instead.get_or_insert(Instead::Answer(answer));
+            }
+        }
+        true
+    }
+
+    /// Whatever else comes on an idle connection.
+    fn extras<'a, T: Talk<'a>>(&mut self, peer: &Peer<'a>, line: &mut T, quiet: Duration) {
+        for _ in 0..MOST_EXTRAS {
+            let Ok(answer) = line.answer(quiet) else { return };
+            let named = peer.named(&answer.body);
+            match peer.matching {
+                Matching::Id if named.is_some_and(|n| self.acknowledged.contains(&n)) => {
+                    self.twice += 1;
+                }
+                _ => self.unasked += 1,
+            }
+        }
+    }
+
+    /// Whether every answer names its event.
+    fn carries_ids(&self) -> bool {
+        !self.acknowledged.is_empty() && self.with_id + self.overtook >= self.acknowledged.len()
+    }
+
+    /// What this says about the target.
+    pub fn findings(&self, matching: Matching, deep: bool) -> Vec<Finding> {
+        let mut found = vec![self.exactly_once(matching), self.order(matching)];
+        found.push(self.acknowledged_by(matching));
+        found.push(self.keep_alive(deep));
+        found
+    }
+
+    fn exactly_once(&self, matching: Matching) -> Finding {
+        let (done, sent) = (self.acknowledged.len(), self.sent);
+        let mut parts = vec![format!("{done} of {sent}")];
+        for (n, what) in [(self.twice, "twice"), (self.unasked, "unasked")] {
+            if n > 0 {
+                parts.push(format!("{n} {what}"));
+            }
+        }
+        // Where answers carry an id, what nobody asked for is taken for nothing else.
+        let stray = matching == Matching::Order && self.unasked > 0;
+        let exact = done == sent && self.twice == 0 && !stray;
+        if let Some(instead) = &self.instead {
+            parts.push(instead.to_string());
+        } else if exact && matching == Matching::Order {
+            parts.push("by order".to_owned());
+        }
+        Finding::tested(Aspect::ExactlyOnce, if exact { YES } else { "no" }).with(parts.join(", "))
+    }
+
+    fn order(&self, matching: Matching) -> Finding {
+        match self.overtook {
+            _ if self.acknowledged.is_empty() => {
+                Finding::unknown(Aspect::Order, "nothing was acknowledged")
+            }
+            0 if matching == Matching::Id || self.carries_ids() => {
+                Finding::tested(Aspect::Order, "in order")
+            }
+            0 => Finding::unknown(Aspect::Order, "answers carry no id"),
+            n => Finding::tested(Aspect::Order, "out of order").with(format!("{n} overtook")),
+        }
+    }
+
+    fn acknowledged_by(&self, matching: Matching) -> Finding {
+        match matching {
+            Matching::Id if self.acknowledged.is_empty() => {
+                Finding::declared(Aspect::AcknowledgedBy, "id")
+            }
+            Matching::Id => Finding::tested(Aspect::AcknowledgedBy, "id"),
+            Matching::Order if self.carries_ids() => {
+                Finding::declared(Aspect::AcknowledgedBy, "order")
+                    .with("answers carry the id: match = \"id\" would show more")
+            }
+            Matching::Order => Finding::declared(Aspect::AcknowledgedBy, "order"),
+        }
+    }
+
+    fn keep_alive(&self, deep: bool) -> Finding {
+        let (done, connections) = (self.acknowledged.len(), self.connections);
+        let version = if self.old { "HTTP/1.0" } else { "" };
+        if done < 2 {
+            return Finding::unknown(Aspect::KeepAlive, "fewer than two events were acknowledged");
+        }
+        if connections == 1 {
+            return Finding::tested(Aspect::KeepAlive, "kept");
+        }
+        let kept =
+            if deep || connections < done { "closed now and then" } else { "one event each" };
+        let how = match (self.dropped, version) {
+            (0, "") => format!("{connections} connections for {done} events"),
+            (0, version) => version.to_owned(),
+            (n, _) => format!("{n} times without a word"),
+        };
+        Finding::tested(Aspect::KeepAlive, kept).with(how)
+    }
+}
+
+impl std::fmt::Display for Instead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Instead::Answer(answer) => f.write_str(&answer.shown()),
+            Instead::Trouble(trouble) => trouble.fmt(f),
+        }
+    }
+}

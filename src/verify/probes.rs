@@ -1,0 +1,119 @@
+//! What every transport can be asked beside well-formed events.
+
+use super::talk::{Answer, Cut, Peer, Talk};
+use super::trouble::Trouble;
+use crate::record::findings::{Aspect, Finding};
+use crate::target::manifest::Matching;
+use std::time::Duration;
+
+/// No JSON, and nothing that could be taken for an id.
+const MALFORMED: &[u8] = b"{\"this is no event";
+/// How long an answer is waited for behind a message that may have been a greeting.
+const GREETING: Duration = Duration::from_secs(1);
+/// Size of a large event.
+const LARGE_BYTES: usize = 1 << 20;
+
+/// One event in a way of its own.
+fn single<'a, T: Talk<'a>>(
+    peer: &Peer<'a>,
+    cut: Cut,
+    dress: impl Fn(Vec<u8>) -> Vec<u8>,
+) -> Result<(u64, Answer), Trouble> {
+    let (index, event) = peer.event();
+    let mut line = T::open(peer)?;
+    line.send(&dress(event), cut)?;
+    let mut answer = line.answer(peer.patience())?;
+    // A message that names no event may be a greeting: the next one is the answer.
+    if T::DEEP && peer.matching == Matching::Id && !peer.acknowledges(&answer, index) {
+        answer = line.answer(GREETING).unwrap_or(answer);
+    }
+    Ok((index, answer))
+}
+
+fn taken(peer: &Peer<'_>, aspect: Aspect, got: Result<(u64, Answer), Trouble>) -> Finding {
+    match got {
+        Ok((index, answer)) if peer.acknowledges(&answer, index) => {
+            Finding::tested(aspect, "taken")
+        }
+        Ok((_, answer)) => Finding::tested(aspect, "refused").with(answer.shown()),
+        Err(trouble) => Finding::tested(aspect, "fails").with(trouble.to_string()),
+    }
+}
+
+/// An event in several frames, or in several segments.
+pub(super) fn in_pieces<'a, T: Talk<'a>>(peer: &Peer<'a>) -> Finding {
+    taken(peer, Aspect::InPieces, single::<T>(peer, Cut::Pieces, |event| event))
+}
+
+/// An event of 1 MiB: blanks are as good JSON as anything, whatever the event is.
+pub(super) fn large<'a, T: Talk<'a>>(peer: &Peer<'a>) -> Finding {
+    let padded = |mut event: Vec<u8>| {
+        let end = event.len().saturating_sub(1);
+        let blanks = LARGE_BYTES.saturating_sub(event.len());
+        event.splice(end..end, std::iter::repeat_n(b' ', blanks));
+        event
+    };
+    taken(peer, Aspect::Large, single::<T>(peer, Cut::Whole, padded))
+}
+
+/// A peer that vanishes amid an event, and then another one that does not.
+pub(super) fn abrupt_close<'a, T: Talk<'a>>(peer: &Peer<'a>) -> Finding {
+    let vanished = T::open(peer).map(|line| line.break_off(&peer.event().1));
+    let next = vanished.and_then(|()| single::<T>(peer, Cut::Whole, |event| event));
+    match taken(peer, Aspect::AbruptClose, next) {
+        served if served.value == "taken" => Finding::tested(Aspect::AbruptClose, "goes on"),
+        Finding { detail, .. } => {
+            Finding::tested(Aspect::AbruptClose, "fails").with(detail.unwrap_or_default())
+        }
+    }
+}
+
+/// What is no event, and an event behind it on the same connection. `usual` is what an
+/// acknowledgement of this target looks like.
+pub(super) fn malformed<'a, T: Talk<'a>>(peer: &Peer<'a>, usual: Option<&[u8]>) -> Finding {
+    match garbage::<T>(peer, usual) {
+        Ok(finding) => finding,
+        Err(Trouble::Closed(Some(said))) => {
+            Finding::tested(Aspect::Malformed, "refused and closed").with(said)
+        }
+        Err(trouble) if trouble.ends() => {
+            Finding::tested(Aspect::Malformed, "closed").with(trouble.to_string())
+        }
+        Err(trouble) => Finding::tested(Aspect::Malformed, "fails").with(trouble.to_string()),
+    }
+}
+
+fn garbage<'a, T: Talk<'a>>(peer: &Peer<'a>, usual: Option<&[u8]>) -> Result<Finding, Trouble> {
+    let tested = |value: &str| Finding::tested(Aspect::Malformed, value);
+    let (index, event) = peer.event();
+    let mut line = T::open(peer)?;
+    line.send(MALFORMED, Cut::Whole)?;
+    if T::DEEP {
+        line.send(&event, Cut::Whole)?;
+    }
+    let answer = line.answer(peer.patience())?;
+    let names_the_event = peer.named(&answer.body) == Some(index);
+    if T::DEEP && names_the_event && peer.matching == Matching::Id {
+        return Ok(tested("ignored"));
+    }
+    if !T::DEEP && line.is_open() {
+        line.send(&event, Cut::Whole)?;
+    }
+    // What becomes of the event behind it.
+    let next = if line.is_open() { line.answer(peer.patience()) } else { Err(Trouble::Reset) };
+    let closed = next.as_ref().is_err_and(Trouble::ends);
+    let looks_usual = usual == Some(&answer.body);
+    Ok(match &answer.status {
+        Some(_) if !answer.refuses() => acknowledges(tested, &answer),
+        None if looks_usual && next.is_ok() => acknowledges(tested, &answer),
+        // One answer for two messages by order: the event's, as far as can be told.
+        None if looks_usual && !closed => tested("ignored").with("one answer for two messages"),
+        _ if closed => tested("refused and closed").with(answer.shown()),
+        _ => tested("refused").with(answer.shown()),
+    })
+}
+
+fn acknowledges(tested: impl Fn(&str) -> Finding, answer: &Answer) -> Finding {
+    let shown = answer.shown();
+    tested("acknowledged").with(format!("{shown}; it acknowledges what it cannot have read"))
+}

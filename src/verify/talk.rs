@@ -1,0 +1,172 @@
+//! What the probes must know of a transport: how to say something and how to hear the answer.
+
+use super::trouble::{Trouble, shown};
+use crate::target::manifest::{Manifest, Matching};
+use crate::transport::Transport;
+use crate::transport::dial::Address;
+use crate::transport::event::{Matched, Template};
+use crate::transport::terms::Terms;
+use hyper::header::HeaderMap;
+use std::cell::Cell;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Ids of probes begin here ("verify" in ASCII), so that a target that remembers ids does not take an
+/// event of the run for a repeated one.
+const FIRST_INDEX: u64 = 0x7665_7269_6679_0000;
+
+/// An answer that takes longer does not come: a stalling machine is faster.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A target that takes its time may take so many times as long for what is unusual.
+const SLOWER: u32 = 3;
+
+/// A target as the probes see it.
+pub(super) struct Peer<'a> {
+    pub transport: Transport,
+    pub address: Address,
+    pub url: &'a str,
+    pub matching: Matching,
+    pub terms: &'a Terms,
+    pub template: &'a Template,
+    pub interrupt: &'a AtomicBool,
+    /// Where an answer names its event, also where that is not relied upon.
+    named_at: Matched,
+    patience: Cell<Duration>,
+    next: Cell<u64>,
+}
+
+impl<'a> Peer<'a> {
+    pub fn new(
+        transport: Transport,
+        (address, url): (Address, &'a str),
+        manifest: &'a Manifest,
+        template: &'a Template,
+        interrupt: &'a AtomicBool,
+    ) -> Peer<'a> {
+        let next = Cell::new(FIRST_INDEX);
+        Peer {
+            transport,
+            address,
+            url,
+            matching: manifest.matching,
+            terms: &manifest.terms,
+            named_at: match &manifest.terms.id_at {
+                None => Matched::ById,
+                Some(pointer) => Matched::ByIdAt(pointer.as_str().into()),
+            },
+            template,
+            interrupt,
+            patience: Cell::new(PATIENCE),
+            next,
+        }
+    }
+
+    /// How long a handshake, a write, or the answer to a single message may take.
+    pub fn patience(&self) -> Duration {
+        self.patience.get()
+    }
+
+    /// An answer took this long: others may take some times as long.
+    pub fn learn(&self, took: Duration) {
+        self.patience.set(self.patience.get().max(took * SLOWER));
+    }
+
+    /// A new event: its index and its bytes.
+    pub fn event(&self) -> (u64, Vec<u8>) {
+        let index = self.next.get();
+        self.next.set(index + 1);
+        (index, self.template.render(index))
+    }
+
+    /// The event that an answer names.
+    pub fn named(&self, answer: &[u8]) -> Option<u64> {
+        self.named_at.index(answer)
+    }
+
+    /// Every event so far.
+    pub fn indices(&self) -> std::ops::Range<u64> {
+        FIRST_INDEX..self.next.get()
+    }
+
+    /// Whether the answer to an event acknowledges it.
+    pub fn acknowledges(&self, answer: &Answer, index: u64) -> bool {
+        !answer.refuses()
+            && match self.matching {
+                Matching::Order => true,
+                Matching::Id => self.named(&answer.body) == Some(index),
+            }
+    }
+}
+
+/// Something that came back as the protocol has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// HTTP: status code and line.
+    pub status: Option<(u16, String)>,
+    /// Those of HTTP.
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// By its status: a message without one may mean anything.
+    pub fn refuses(&self) -> bool {
+        self.status.as_ref().is_some_and(|(code, _)| !(200..300).contains(code))
+    }
+
+    /// What came back, for a person.
+    pub fn shown(&self) -> String {
+        let body = shown(&self.body);
+        match &self.status {
+            Some((_, line)) if body.is_empty() => format!("answered {line}"),
+            Some((_, line)) => format!("answered {line}: {body}"),
+            None => format!("answered `{body}`"),
+        }
+    }
+}
+
+/// How a message is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// At once.
+    Whole,
+    /// In several frames or segments, with pauses.
+    Pieces,
+}
+
+/// Between two pieces, so that each travels alone.
+pub(super) const BETWEEN_PIECES: Duration = Duration::from_millis(5);
+/// Pieces of a message.
+pub(super) const PIECES: usize = 4;
+
+/// Cuts a message into its pieces.
+pub(super) fn pieces(message: &[u8]) -> impl Iterator<Item = &[u8]> {
+    message.chunks(message.len().div_ceil(PIECES).max(1))
+}
+
+/// The sender's end of one connection, on a blocking socket.
+pub(super) trait Talk<'a>: Sized {
+    /// Whether it can carry several unanswered messages.
+    const DEEP: bool;
+
+    /// Connects and shakes hands.
+    fn open(peer: &Peer<'a>) -> Result<Self, Trouble>;
+
+    /// Writes a message. That the peer has gone is heard when its answer is awaited.
+    fn send(&mut self, message: &[u8], cut: Cut) -> Result<(), Trouble>;
+
+    /// The next answer.
+    fn answer(&mut self, patience: Duration) -> Result<Answer, Trouble>;
+
+    /// False once the peer has said that it takes no more.
+    fn is_open(&self) -> bool;
+
+    /// Writes the beginning of a message and vanishes.
+    fn break_off(self, message: &[u8]);
+
+    /// Whether the last answer came by HTTP/1.0.
+    fn old(&self) -> bool {
+        false
+    }
+}

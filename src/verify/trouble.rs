@@ -1,0 +1,123 @@
+//! What comes back instead of an answer.
+
+use std::fmt;
+use std::io;
+
+/// Longest piece of a target's text that is shown.
+const SHOWN_CHARS: usize = 120;
+
+/// No answer, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// No connection came about.
+    Refused(String),
+    /// Nothing came in the time it was given.
+    Silent,
+    /// The connection was closed; with what a close frame said.
+    Closed(Option<String>),
+    /// The connection was reset.
+    Reset,
+    /// The beginning of TLS.
+    Tls,
+    /// HTTP where something else was expected: status line and the beginning of the body.
+    Http(String, String),
+    /// Bytes of no protocol that was expected.
+    Alien(String),
+}
+
+impl Trouble {
+    /// From an error on an open connection.
+    pub fn of(e: &io::Error) -> Trouble {
+        match e.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Trouble::Silent,
+            io::ErrorKind::UnexpectedEof => Trouble::Closed(None),
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Trouble::Reset,
+            _ => Trouble::Alien(e.to_string()),
+        }
+    }
+
+    /// From the first bytes of a peer that speaks something else.
+    pub fn alien(first: &[u8]) -> Trouble {
+        // A TLS record: an alert or a handshake, version 3, or the first byte of it.
+        if matches!(first, [0x15 | 0x16] | [0x15 | 0x16, 0x03, ..]) {
+            return Trouble::Tls;
+        }
+        if !first.starts_with(b"HTTP/") {
+            return Trouble::Alien(format!("answered `{}`", shown(first)));
+        }
+        let text = String::from_utf8_lossy(first);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let line = head.lines().next().unwrap_or_default();
+        let status = line.split_once(' ').map_or(line, |(_version, status)| status);
+        Trouble::Http(status.trim().to_owned(), shown(body.as_bytes()))
+    }
+
+    /// Whether the connection ended.
+    pub fn ends(&self) -> bool {
+        matches!(self, Trouble::Closed(_) | Trouble::Reset)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Refused(why) => write!(f, "no connection to {why}"),
+            Trouble::Silent => f.write_str("no answer came"),
+            Trouble::Closed(None) => f.write_str("the connection was closed"),
+            Trouble::Closed(Some(said)) => write!(f, "the connection was closed: {said}"),
+            Trouble::Reset => f.write_str("the connection was reset"),
+            Trouble::Tls => f.write_str("it speaks TLS"),
+            Trouble::Http(status, body) if body.is_empty() => {
+                write!(f, "answered by HTTP {status}")
+            }
+            Trouble::Http(status, body) => write!(f, "answered by HTTP {status}: {body}"),
+            Trouble::Alien(what) => f.write_str(what),
+        }
+    }
+}
+
+/// The beginning of a target's text in one harmless line.
+pub(super) fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_CHARS * 4)]);
+    let text = without_tags(&text);
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    let line = words.filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+/// What a page of HTML says.
+fn without_tags(text: &str) -> String {
+    if !text.trim_start().starts_with('<') {
+        return text.to_owned();
+    }
+    let after_tag = |part: &str| part.split_once('>').map_or("", |(_tag, rest)| rest).to_owned();
+    text.split('<').map(after_tag).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_protocols_are_told_by_their_first_bytes() {
+        assert_eq!(Trouble::alien(&[0x15, 3, 3, 0, 2, 2, 70]), Trouble::Tls);
+        let http = Trouble::alien(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\nno\n\x1bsuch page");
+        assert_eq!(http, Trouble::Http("404 Not Found".into(), "no such page".into()));
+        assert_eq!(Trouble::alien(b"SSH-2.0-x\r\n"), Trouble::Alien("answered `SSH-2.0-x`".into()));
+    }
+
+    #[test]
+    fn a_page_is_shown_without_its_tags() {
+        let page = b"<!doctype html>\n<title>400 Bad Request</title><p>It is < not so.</p>";
+        assert_eq!(shown(page), "400 Bad Request It is");
+        assert_eq!(shown(b"1 < 2 > 0"), "1 < 2 > 0");
+    }
+
+    #[test]
+    fn a_long_text_is_cut() {
+        assert_eq!(shown("ö".repeat(500).as_bytes()).chars().count(), SHOWN_CHARS + 1);
+    }
+}

@@ -1,0 +1,181 @@
+//! WebSocket on tungstenite in blocking mode, and what only a WebSocket can be asked.
+
+use super::talk::{Answer, BETWEEN_PIECES, Cut, Peer, Talk, pieces};
+use super::tap::Tap;
+use super::tcp::gone_is_heard_later;
+use super::trouble::{Trouble, shown};
+use crate::record::findings::{Aspect, Finding};
+use crate::transport::websocket::handshake;
+use hyper::header::HeaderMap;
+use std::io::Write as _;
+use std::time::Duration;
+use tokio_tungstenite::tungstenite::client::client;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::handshake::HandshakeError;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
+use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
+
+/// What a ping carries and its pong must.
+const PING: &[u8] = b"pushbench";
+/// A masked text frame that announces 100 bytes and brings a few.
+const BEGUN: &[u8] = &[0x81, 0x80 | 100, 0, 0, 0, 0, b'{', b'"', b'i', b'd', b'"'];
+
+pub(super) struct Websocket<'a> {
+    socket: WebSocket<Tap<'a>>,
+    patience: Duration,
+    closed: bool,
+}
+
+/// The handshake's request, the same for every probe.
+fn request(peer: &Peer<'_>) -> Result<Request, Trouble> {
+    handshake::request(&peer.address, peer.terms).map_err(|e| Trouble::Refused(e.to_string()))
+}
+
+impl<'a> Talk<'a> for Websocket<'a> {
+    const DEEP: bool = true;
+
+    fn open(peer: &Peer<'a>) -> Result<Self, Trouble> {
+        let mut tap = Tap::connect(peer.address.socket, peer.interrupt)?;
+        tap.may_take(peer.patience());
+        let first = tap.first();
+        match client(request(peer)?, tap) {
+            Ok((socket, _response)) => {
+                Ok(Websocket { socket, patience: peer.patience(), closed: false })
+            }
+            Err(HandshakeError::Interrupted(_)) => Err(Trouble::Silent),
+            Err(HandshakeError::Failure(e)) => Err(not_shaken(peer, &e, first.take())),
+        }
+    }
+
+    fn send(&mut self, message: &[u8], cut: Cut) -> Result<(), Trouble> {
+        self.socket.get_mut().may_take(self.patience);
+        let pieces: Vec<&[u8]> = match cut {
+            Cut::Whole => vec![message],
+            Cut::Pieces => pieces(message).collect(),
+        };
+        for (i, piece) in pieces.iter().enumerate() {
+            let kind = if i == 0 { Data::Text } else { Data::Continue };
+            let last = i + 1 == pieces.len();
+            let frame = Frame::message(piece.to_vec(), OpCode::Data(kind), last);
+            match self.socket.send(Message::Frame(frame)) {
+                Err(Error::Io(e)) => return gone_is_heard_later(Err(e)),
+                // A close frame that was read already is heard with the next answer.
+                Err(Error::ConnectionClosed | Error::AlreadyClosed | Error::Protocol(_)) => {
+                    return Ok(());
+                }
+                Err(e) => return Err(Trouble::Alien(e.to_string())),
+                Ok(()) if last => {}
+                Ok(()) => std::thread::sleep(BETWEEN_PIECES),
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, patience: Duration) -> Result<Answer, Trouble> {
+        self.socket.get_mut().may_take(patience);
+        loop {
+            let body = match self.next()? {
+                Message::Text(text) => text.as_bytes().to_vec(),
+                Message::Binary(bytes) => bytes.to_vec(),
+                _ => continue,
+            };
+            return Ok(Answer { status: None, headers: HeaderMap::new(), body });
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        !self.closed
+    }
+
+    fn break_off(mut self, _message: &[u8]) {
+        let tap = self.socket.get_mut();
+        tap.may_take(self.patience);
+        let _vanishes_anyway = tap.write_all(BEGUN);
+        tap.reset_when_dropped();
+    }
+}
+
+impl Websocket<'_> {
+    /// The next message of any kind; a close frame is trouble.
+    fn next(&mut self) -> Result<Message, Trouble> {
+        let trouble = match self.socket.read() {
+            Ok(Message::Close(frame)) => Trouble::Closed(Some(said(frame.as_ref()))),
+            Ok(message) => return Ok(message),
+            Err(Error::Io(e)) => Trouble::of(&e),
+            Err(Error::ConnectionClosed | Error::AlreadyClosed) => Trouble::Closed(None),
+            Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
+                Trouble::Closed(None)
+            }
+            Err(e) => Trouble::Alien(e.to_string()),
+        };
+        self.closed |= trouble != Trouble::Silent;
+        Err(trouble)
+    }
+}
+
+/// A ping on an open connection, and its pong.
+pub(super) fn ping(peer: &Peer<'_>) -> Finding {
+    let ask = || -> Result<(), Trouble> {
+        let mut talk = Websocket::open(peer)?;
+        talk.socket.get_mut().may_take(peer.patience());
+        let sent = talk.socket.send(Message::Ping(PING.into()));
+        sent.map_err(|e| Trouble::Alien(e.to_string()))?;
+        loop {
+            match talk.next()? {
+                Message::Pong(payload) if &payload[..] == PING => return Ok(()),
+                Message::Pong(payload) => {
+                    return Err(Trouble::Alien(format!("the pong carries `{}`", shown(&payload))));
+                }
+                _ => {}
+            }
+        }
+    };
+    match ask() {
+        Ok(()) => Finding::tested(Aspect::Ping, "answered"),
+        Err(trouble) => Finding::tested(Aspect::Ping, "not answered").with(trouble.to_string()),
+    }
+}
+
+/// A close frame on an open connection, and the one that must come back.
+pub(super) fn close(peer: &Peer<'_>) -> Finding {
+    let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+    let ask = || -> Result<(), Trouble> {
+        let mut talk = Websocket::open(peer)?;
+        talk.socket.get_mut().may_take(peer.patience());
+        talk.socket.close(Some(frame)).map_err(|e| Trouble::Alien(e.to_string()))?;
+        loop {
+            talk.next()?;
+        }
+    };
+    match ask() {
+        Err(Trouble::Closed(Some(said))) => {
+            Finding::tested(Aspect::CloseHandshake, "completed").with(said)
+        }
+        Err(trouble) => {
+            Finding::tested(Aspect::CloseHandshake, "not completed").with(trouble.to_string())
+        }
+        Ok(()) => Finding::unknown(Aspect::CloseHandshake, "the connection went on"),
+    }
+}
+
+/// Why a handshake came to nothing, by what came back where that says more than the library.
+fn not_shaken(peer: &Peer<'_>, e: &Error, first: Vec<u8>) -> Trouble {
+    match e {
+        Error::Io(e) if first.is_empty() => Trouble::of(e),
+        _ if first.is_empty() => Trouble::Closed(None),
+        _ if first.starts_with(b"HTTP/1.1 101") => {
+            Trouble::Alien(handshake::fault(e, &first, peer.terms).to_string())
+        }
+        _ => Trouble::alien(&peer.terms.hide_in(first)),
+    }
+}
+
+fn said(frame: Option<&CloseFrame>) -> String {
+    match frame {
+        None => "no code".to_owned(),
+        Some(f) if f.reason.is_empty() => format!("code {}", u16::from(f.code)),
+        Some(f) => format!("code {}: {}", u16::from(f.code), shown(f.reason.as_bytes())),
+    }
+}
