@@ -2,6 +2,7 @@
 //! a line, written and flushed as soon as a trial ends), `*.hlog` (responses per second).
 
 use crate::error::{Error, Result};
+use crate::record::ease::Ease;
 use crate::record::findings::Findings;
 use crate::record::histogram::Hist;
 use crate::record::trial::{Stage, Trial};
@@ -48,6 +49,9 @@ pub struct ArmHeader {
     pub in_flight: usize,
     /// Connections.
     pub connections: usize,
+    /// How easy its program is to write, as far as it is known.
+    #[serde(default)]
+    pub ease: Option<Ease>,
 }
 
 /// One point of a sweep.

@@ -22,6 +22,7 @@ fn unknown_names_are_told_the_nearest_known_one() {
         (&["report", ".", "--format", "jsn"], &["did you mean \"json\""]),
         (&["serve", "websockt"], &["did you mean \"websocket\""]),
         (&["list", "scenaros"], &["did you mean \"scenarios\""]),
+        (&["list", "scenarios", "--ease"], &["list targets --ease"]),
         (&["selftest", "--only", "freez"], &["did you mean \"freeze\""]),
         (&["rum"], &["run"]),
         (&["run", "--blocs", "3"], &["--blocks"]),
@@ -92,6 +93,15 @@ fn a_bad_file_is_refused_with_line_and_column() {
     bench
         .run(&["run", "--arm", "webhook@mine"])
         .fails(USAGE, &["pushbench.toml:1:14", "webhok", "did you mean \"webhook\""]);
+    let mine = "[target.mine.webhook]\nurl = \"http://127.0.0.1:1/\"\nmatch = \"id\"\n";
+    for (line, says) in [
+        ("duties = [\"retyr\"]", "did you mean \"retry\""),
+        ("duties = \"retry\"", "write a list"),
+        ("code = [\"gone.js\"]", "cannot read gone.js"),
+    ] {
+        bench.write("pushbench.toml", &format!("{mine}{line}\n"));
+        bench.run(&["run", "--arm", "webhook@mine"]).fails(USAGE, &["pushbench.toml:4:", says]);
+    }
     bench.write(
         "pushbench.toml",
         "[target.mine.webhook]\nurl = \"ws://127.0.0.1:1/\"\nmatch = \"id\"\n",

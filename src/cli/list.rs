@@ -11,12 +11,21 @@ use crate::{report, target, transport};
 pub struct Args {
     /// scenarios, targets, transports, formats, metrics, keys, or schema (of scenario files)
     what: String,
+    /// With targets: how much each is to write and to keep
+    #[arg(long)]
+    ease: bool,
 }
 
 const KINDS: [&str; 7] =
     ["scenarios", "targets", "transports", "formats", "metrics", "keys", "schema"];
 
 pub fn run(args: &Args) -> Result<()> {
+    if args.ease {
+        return match args.what.as_str() {
+            "targets" => print(&ease()?),
+            _ => Err(Error::usage("--ease is about targets: pushbench list targets --ease")),
+        };
+    }
     let rows: Vec<(String, String)> = match args.what.as_str() {
         "scenarios" => scenarios()?,
         "targets" => targets()?,
@@ -52,6 +61,30 @@ fn scenarios() -> Result<Vec<(String, String)>> {
 fn targets() -> Result<Vec<(String, String)>> {
     let row = |(name, transports): (String, Vec<String>)| (name, transports.join(", "));
     Ok(target::manifest::names()?.into_iter().map(row).collect())
+}
+
+fn ease() -> Result<String> {
+    let head = ["target", "transport", "lines of code", "packages direct", "all", "duties"];
+    let mut grid = vec![head.map(str::to_owned).to_vec()];
+    let number = |n: Option<usize>| n.map_or("–".to_owned(), |n| n.to_string());
+    for row in target::ease::all()? {
+        let ease = row.ease.as_ref();
+        let packages = ease.and_then(|e| e.dependencies);
+        let duties = match ease.and_then(|e| e.duties.as_deref()) {
+            None => "–".to_owned(),
+            Some([]) => "none".to_owned(),
+            Some(duties) => duties.iter().map(|d| d.name()).collect::<Vec<_>>().join(", "),
+        };
+        grid.push(vec![
+            report::text::clean(&row.target),
+            row.transport,
+            number(ease.and_then(|e| e.lines_of_code)),
+            number(packages.and_then(|p| p.direct)),
+            number(packages.map(|p| p.all)),
+            duties,
+        ]);
+    }
+    Ok(report::text::align(&grid, 2, 1))
 }
 
 fn metric(m: &crate::record::metrics::Metric) -> (String, String) {

@@ -76,6 +76,7 @@ fn header(blocks: usize) -> RunHeader {
         framing: framing.to_owned(),
         in_flight: 1,
         connections: 32,
+        ease: None,
     };
     RunHeader {
         schema: SCHEMA,

@@ -1,6 +1,7 @@
 //! The report as a structure: what every format renders.
 
 use super::{expect, parity, trust};
+use crate::record::ease::Ease;
 use crate::record::fates::Fates;
 use crate::record::interval::Interval;
 use crate::scenario::Setting;
@@ -127,6 +128,8 @@ pub struct ArmFigures {
     pub knee_per_second: Option<f64>,
     /// Every second of every valid trial.
     pub time_line: Vec<Second>,
+    /// How easy its program is to write; `null` for the built-in servers.
+    pub ease: Option<Ease>,
 }
 
 /// A distribution's figures in ns; a percentile that too few samples or too few separate stalls

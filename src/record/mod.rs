@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod clock;
+pub mod ease;
 pub mod fates;
 pub mod findings;
 pub mod hiccup;

@@ -17,7 +17,7 @@ pub fn text(v: &Verified) -> String {
     grid.extend(v.rows.iter().map(|row| cells(row, &mut notes)));
     // Every column to the left: these are words.
     let columns = v.arms.len() + 2;
-    let mut out = align(&grid, columns);
+    let mut out = align(&grid, 1, columns);
     if !notes.is_empty() {
         out.push('\n');
     }

@@ -76,6 +76,12 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
         push("time to drain a burst", "", |a| time(a.backlog.drain_ns));
     }
     push("due / ack / lost", "", fates);
+    let shown = [arms.first(), arms.get(candidate)];
+    if shown.iter().flatten().any(|a| a.ease.is_some()) {
+        push("lines of code", "", lines_of_code);
+        push("packages direct / all", "", packages);
+        push("duties in the code", "", duties);
+    }
     rows
 }
 
@@ -139,6 +145,24 @@ pub fn strata(point: &Point) -> Vec<Vec<String>> {
         grid.push(row);
     }
     grid
+}
+
+fn lines_of_code(a: &ArmFigures) -> String {
+    a.ease.as_ref().and_then(|e| e.lines_of_code).map_or(NONE.into(), |n| n.to_string())
+}
+
+fn packages(a: &ArmFigures) -> String {
+    let Some(counted) = a.ease.as_ref().and_then(|e| e.dependencies) else { return NONE.into() };
+    let direct = counted.direct.map_or(NONE.into(), |n| n.to_string());
+    format!("{direct} / {}", counted.all)
+}
+
+fn duties(a: &ArmFigures) -> String {
+    match a.ease.as_ref().and_then(|e| e.duties.as_deref()) {
+        None => NONE.into(),
+        Some([]) => "none".into(),
+        Some(duties) => duties.iter().map(|d| d.name()).collect::<Vec<_>>().join(", "),
+    }
 }
 
 fn fates(a: &ArmFigures) -> String {

@@ -1,5 +1,6 @@
 use super::{ALL, Format};
 use crate::compare::{self, sample};
+use crate::record::ease::{Dependencies, Duty, Ease};
 use crate::store::StoredRun;
 
 fn cut_short() -> StoredRun {
@@ -46,6 +47,31 @@ fn a_run_as_people_see_it() {
     insta::assert_snapshot!("text", Format::Text.render(&report));
     insta::assert_snapshot!("markdown", Format::Markdown.render(&report));
     insta::assert_snapshot!("json", rounded(&Format::Json.render(&report)));
+}
+
+#[test]
+fn programs_are_shown_with_what_they_ask_of_their_writers() {
+    let mut run = sample::ratios(0.8, 0.5);
+    let text = |run: &StoredRun| Format::Text.render(&compare::compare(run));
+    assert!(!text(&run).contains("lines of code"), "nothing is known of built-in servers");
+    run.header.points[0].arms[1].ease = Some(Ease {
+        lines_of_code: Some(42),
+        dependencies: Some(Dependencies { direct: Some(2), all: 9 }),
+        duties: Some(vec![Duty::Backpressure]),
+    });
+    let shown = text(&run);
+    for row in [
+        "lines of code                         –                  42",
+        "packages direct / all                 –               2 / 9",
+        "duties in the code                    –        backpressure",
+    ] {
+        assert!(shown.contains(row), "no {row:?} in:\n{shown}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&Format::Json.render(&compare::compare(&run))).unwrap();
+    let ease = |arm: usize| &json["points"][0]["arms"][arm]["ease"];
+    assert!(ease(0).is_null());
+    assert_eq!(ease(1)["dependencies"]["all"], 9);
 }
 
 #[test]

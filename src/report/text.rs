@@ -36,7 +36,7 @@ fn point(point: &Point) -> String {
     let mut strata = table::strata(point);
     if !strata.is_empty() {
         strata.iter_mut().flatten().for_each(|cell| *cell = clean(cell));
-        out.push_str(&align(&strata, 0));
+        out.push_str(&align(&strata, 1, 0));
         out.push('\n');
     }
     let starred = |c: &crate::compare::Comparison| {
@@ -81,7 +81,7 @@ fn comparison_table(point: &Point, candidate: usize) -> String {
     let mut grid = vec![head];
     grid.extend(rows.iter().map(|r| cells(r, &shown)));
     let words = if shown.len() > 1 { 2 } else { 0 };
-    let mut out = align(&grid, words);
+    let mut out = align(&grid, 1, words);
     out.push('\n');
     out
 }
@@ -95,8 +95,8 @@ fn cells(row: &Row, shown: &[usize]) -> Vec<String> {
     cells
 }
 
-/// The first column and the last `words` ones to the left, figures to the right.
-pub(super) fn align(grid: &[Vec<String>], words: usize) -> String {
+/// The first `names` columns and the last `words` ones to the left, figures to the right.
+pub(crate) fn align(grid: &[Vec<String>], names: usize, words: usize) -> String {
     let columns = grid.iter().map(Vec::len).max().unwrap_or(0);
     let width = |c: usize| grid.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0)).collect();
@@ -105,7 +105,7 @@ pub(super) fn align(grid: &[Vec<String>], words: usize) -> String {
         let mut line = String::new();
         for (c, cell) in row.iter().enumerate() {
             let w = widths[c];
-            let left = c == 0 || c + words >= columns;
+            let left = c < names || c + words >= columns;
             let gap = if c == 0 { "" } else { "   " };
             let _ = match left {
                 true => write!(line, "{gap}{cell:<w$}"),
@@ -127,7 +127,7 @@ fn sweep(report: &Report) -> String {
     for point in &report.points {
         grid.extend(point.arms.iter().map(|arm| sweep_row(&table::setting(point), arm, closed)));
     }
-    format!("\n{}\n", align(&grid, 1))
+    format!("\n{}\n", align(&grid, 1, 1))
 }
 
 fn sweep_row(setting: &str, arm: &ArmFigures, closed: bool) -> Vec<String> {

@@ -149,6 +149,7 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
         framing: arm.transport.framing().to_owned(),
         in_flight,
         connections,
+        ease: arm.manifest.ease.clone(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reads the files that describe targets: `[webhook]` in a shipped `target.toml`,
 //! `[target.NAME.webhook]` in a user's `pushbench.toml`.
 
+use super::ease::{self, Declared};
 use super::manifest::{BUILTIN, Matching, OWN_FILE, PORT, Ready};
 use super::values::{self, text};
 use super::wants;
@@ -26,7 +27,7 @@ pub(super) type Targets = BTreeMap<String, Serves>;
 /// How long a target may take to get ready: a cold Python with many imports takes seconds.
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 14] = [
     "command",
     "url",
     "match",
@@ -38,6 +39,9 @@ const KEYS: [&str; 11] = [
     "setup",
     "env",
     "cwd",
+    "code",
+    "packages",
+    "duties",
 ];
 
 /// What such a table says, checked key by key.
@@ -53,6 +57,7 @@ pub(super) struct Described {
     pub setup: Vec<String>,
     pub env: Vec<(String, String)>,
     pub cwd: Option<String>,
+    pub ease: Declared,
 }
 
 /// The names of the targets in the binary: every folder of `targets/`.
@@ -185,6 +190,9 @@ impl Reading<'_> {
             "setup" => d.setup = values::texts(value, "setup", &at)?,
             "env" => d.env = values::env(value, &at)?,
             "cwd" => d.cwd = Some(text(value, "cwd", &at)?),
+            "code" => d.ease.code = Some((values::texts(value, "code", &at)?, at)),
+            "packages" => d.ease.packages = Some((values::texts(value, "packages", &at)?, at)),
+            "duties" => d.ease.duties = Some(ease::duties(value, &at)?),
             _ => return Ok(false),
         }
         Ok(true)
@@ -241,6 +249,7 @@ impl Described {
             setup: Vec::new(),
             env: Vec::new(),
             cwd: None,
+            ease: Declared::default(),
         }
     }
 }

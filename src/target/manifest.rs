@@ -3,7 +3,9 @@
 
 use super::address::{Endpoint, scheme_of};
 use super::described::{self, Described, Targets};
+use super::ease;
 use crate::error::{Error, Result};
+use crate::record::ease::Ease;
 use crate::suggest::did_you_mean;
 use crate::transport::ALL;
 use crate::transport::event::Matched;
@@ -76,6 +78,8 @@ pub struct Manifest {
     pub env: Vec<(String, String)>,
     /// Working directory, relative to the target's files.
     pub cwd: Option<String>,
+    /// How easy it is to write, as far as it is known.
+    pub ease: Option<Ease>,
     pub(super) files: Files,
 }
 
@@ -131,6 +135,7 @@ impl Manifest {
             setup: Vec::new(),
             env: Vec::new(),
             cwd: None,
+            ease: None,
             files: Files::None,
         }
     }
@@ -178,6 +183,7 @@ pub fn find(transport: &str, name: &str, allow_hosts: &[String]) -> Result<Manif
         )));
     };
     check(&d, transport, allow_hosts)?;
+    let ease = ease::measure(&d.ease, &files, d.cwd.as_deref())?;
     Ok(Manifest {
         name: name.to_owned(),
         command: d.command,
@@ -189,6 +195,7 @@ pub fn find(transport: &str, name: &str, allow_hosts: &[String]) -> Result<Manif
         setup: d.setup,
         env: d.env,
         cwd: d.cwd,
+        ease,
         files,
     })
 }

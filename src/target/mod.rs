@@ -7,6 +7,7 @@
 
 mod address;
 mod described;
+pub mod ease;
 mod keep;
 pub mod keeper;
 mod listening;
@@ -25,11 +26,18 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+static CACHE: OnceLock<PathBuf> = OnceLock::new();
 
 /// Names the pushbench binary, for programs that use this library: keepers and built-in servers are
 /// started from it. Only the first call counts.
 pub fn set_program(path: PathBuf) {
     let _already_named = PROGRAM.set(path);
+}
+
+/// Names the folder to cache in, for programs that use this library: it stands for XDG_CACHE_HOME.
+/// Only the first call counts.
+pub fn set_cache(path: PathBuf) {
+    let _already_named = CACHE.set(path);
 }
 
 /// The pushbench binary: the one running, unless another was named.

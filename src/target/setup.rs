@@ -77,7 +77,8 @@ pub fn ensure(
 
 fn cache() -> Result<PathBuf> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
-    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+    let named = || super::CACHE.get().cloned().or_else(|| absolute("XDG_CACHE_HOME"));
+    let cache = named().or_else(|| Some(absolute("HOME")?.join(".cache")));
     cache.map(|c| c.join("pushbench").join("targets")).ok_or_else(|| {
         Error::harness(
             "there is no HOME to keep set-up targets in: set XDG_CACHE_HOME to a directory",
@@ -101,10 +102,10 @@ fn hash_files(dir: &Dir<'_>, hash: &mut DefaultHasher) {
     dir.dirs().for_each(|sub| hash_files(sub, hash));
 }
 
-/// A virtual environment breaks when the Python it was made with is gone.
+/// A virtual environment breaks when the Python it was made with is gone, and caches are cleaned.
 fn works(manifest: &Manifest, folder: &Path) -> bool {
     let program = manifest.command.as_ref().and_then(|c| c.first());
-    program.is_none_or(|p| !p.contains('/') || folder.join(p).exists())
+    folder.is_dir() && program.is_none_or(|p| !p.contains('/') || folder.join(p).exists())
 }
 
 fn unpack(dir: &Dir<'_>, to: &Path) -> io::Result<()> {
@@ -182,18 +183,54 @@ fn run(manifest: &Manifest, command: &str, folder: &Path, interrupt: &AtomicBool
     )))
 }
 
+/// What failed set-ups print, and what to do about it; the first that fits is said.
+const CAUSES: [(&[&str], &str); 10] = [
+    (
+        &["ensurepip is not", "No module named venv", "No module named ensurepip"],
+        "Python's venv module is missing: install it (Debian, Ubuntu: sudo apt install python3-venv)",
+    ),
+    (
+        &["require a different python version"],
+        "a pinned package is not for this Python: make python3 another version of it, 3.11 or later",
+    ),
+    (
+        &["NewConnectionError", "Temporary failure in name resolution", "from versions: none"],
+        "the package index cannot be reached: check the network, or name a mirror in PIP_INDEX_URL",
+    ),
+    (
+        &["No matching distribution found", "Failed building wheel", "Failed to build"],
+        "a pinned package is not to be had for this Python: make python3 another version of it, \
+         3.11 or later",
+    ),
+    (
+        &["EAI_AGAIN", "ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT", "ERR_SOCKET_TIMEOUT"],
+        "npm's registry cannot be reached: check the network, or name a mirror in \
+         NPM_CONFIG_REGISTRY",
+    ),
+    (
+        &["EBADENGINE", "lockfileVersion"],
+        "Node.js or npm is too old: install Node.js 20 or later, which brings its npm",
+    ),
+    (
+        &["Could not resolve host", "download of config.json failed", "offline mode"],
+        "the registry of crates cannot be reached: check the network, or name a mirror in Cargo's \
+         configuration",
+    ),
+    (
+        &["requires rustc", "edition2024", "lock file version"],
+        "Rust is too old: install the current one (rustup update stable)",
+    ),
+    (
+        &["linker `cc` not found"],
+        "a C linker is missing: install it (Debian, Ubuntu: sudo apt install gcc libc6-dev)",
+    ),
+    (&["No space left", "ENOSPC"], "the disk is full"),
+];
+
 /// Known causes and what to do about them.
-fn remedy(tail: &str) -> &'static str {
-    let has = |text: &str| tail.contains(text);
-    if has("ensurepip is not") || has("No module named venv") || has("No module named ensurepip") {
-        "; Python's venv module is missing: install it (Debian, Ubuntu: sudo apt install python3-venv)"
-    } else if has("NewConnectionError") || has("Temporary failure in name resolution") {
-        "; the package index cannot be reached: check the network, or name a mirror in PIP_INDEX_URL"
-    } else if has("No space left") {
-        "; the disk is full"
-    } else {
-        ""
-    }
+fn remedy(tail: &str) -> String {
+    let known = |(texts, _): &&(&[&str], &str)| texts.iter().any(|text| tail.contains(text));
+    CAUSES.iter().find(known).map_or(String::new(), |(_, remedy)| format!("; {remedy}"))
 }
 
 fn package(program: &str) -> String {
@@ -209,6 +246,7 @@ fn on_path(program: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::described::{shipped, shipped_names};
     use super::*;
 
     #[test]
@@ -220,10 +258,29 @@ mod tests {
             ),
             ("/usr/bin/python3: No module named venv", "python3-venv"),
             ("Temporary failure in name resolution", "PIP_INDEX_URL"),
+            ("(from versions: none)\nERROR: No matching distribution found", "PIP_INDEX_URL"),
+            ("ERROR: No matching distribution found for aiohttp==3.0", "3.11 or later"),
+            ("npm error code EAI_AGAIN\nnpm error syscall getaddrinfo", "NPM_CONFIG_REGISTRY"),
+            ("npm warn EBADENGINE Unsupported engine", "Node.js 20"),
+            ("Caused by: Could not resolve host: example.invalid", "Cargo's configuration"),
+            ("error: package `a v1.0.0` cannot be built because it requires rustc 1.99", "rustup"),
+            ("error: linker `cc` not found", "gcc"),
         ] {
             assert!(remedy(text).contains(wanted), "{text}");
         }
         assert_eq!(remedy("SyntaxError"), "");
         assert!(package("python3").contains("apt install python3 "));
+    }
+
+    #[test]
+    fn nothing_that_a_set_up_makes_is_embedded() {
+        let made = ["node_modules", "target", ".venv", "__pycache__"];
+        let mut folders: Vec<&Dir<'_>> =
+            shipped_names().filter_map(|name| shipped(name).unwrap().map(|(_, dir)| dir)).collect();
+        while let Some(folder) = folders.pop() {
+            let name = folder.path().file_name().unwrap().to_str().unwrap();
+            assert!(!made.contains(&name), "remove targets/{}", folder.path().display());
+            folders.extend(folder.dirs());
+        }
     }
 }
