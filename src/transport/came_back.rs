@@ -218,7 +218,7 @@ mod tests {
         for (status, header, body, wanted) in [
             (401, Some((WWW_AUTHENTICATE, "Bearer")), "", "www-authenticate: Bearer"),
             (403, None, "no", "Forbidden: no; it wants"),
-            (404, None, "nothing here", "nothing here; check the path"),
+            (404, None, "nothing here", "nothing here; correct the path"),
             (405, Some((ALLOW, "PUT")), "", "POST (allow: PUT): set method"),
             (308, Some((LOCATION, "/v2")), "", "(location: /v2)"),
             (400, None, "The plain HTTP request was sent to HTTPS port", "speaks TLS"),
