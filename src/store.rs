@@ -32,8 +32,17 @@ pub struct ArmHeader {
     pub command: Option<Vec<String>>,
     /// The host its events go to, `loopback` for this machine.
     pub host: String,
-    /// How answers are matched: `id` or `order`.
+    /// How answers are matched: `id`, `id:` and a JSON pointer, or `order`.
     pub matched: String,
+    /// Method of its requests; `None` where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Names of the headers added to its requests or handshakes; their values may be secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<String>,
+    /// The subprotocol its handshakes agreed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subprotocol: Option<String>,
     /// What surrounds an event on the wire.
     pub framing: String,
     /// Unanswered events a connection of this arm carried.

@@ -110,6 +110,76 @@ fn a_bad_file_is_refused_with_line_and_column() {
 }
 
 #[test]
+fn keys_of_targets_are_checked_where_they_stand() {
+    let bench = Bench::new();
+    let begin = "[target.t.webhook]\nurl = \"http://127.0.0.1:1/\"\n";
+    let matched = "match = \"id\"\n";
+    for (line, says) in [
+        ("method = \"GET\"", &[":4:10", "\"GET\"", "POST, PUT or PATCH"][..]),
+        ("method = \"post\"", &[":4:10", "did you mean \"POST\""]),
+        ("metod = \"PUT\"", &[":4:1", "did you mean \"method\""]),
+        ("subprotocol = \"x\"", &[":4:1", "only a WebSocket"]),
+        ("headers = \"X: 1\"", &[":4:11", "{ Name = \"value\" }"]),
+        ("headers = { X = 1 }", &[":4:13", "headers.X", "text in quotes"]),
+        ("headers = { Content-Length = \"3\" }", &[":4:13", "Content-Length", "its length"]),
+        ("headers = { Host = \"x\" }", &[":4:13", "follows from url"]),
+        ("headers = { connection = \"close\" }", &[":4:13", "connections.lifetime"]),
+        ("headers = { Sec-WebSocket-Key = \"x\" }", &[":4:13", "handshake"]),
+        ("headers = { Sec-WebSocket-Protocol = \"x\" }", &[":4:13", "subprotocol = "]),
+        ("headers = { \"X Y\" = \"x\" }", &[":4:13", "\"X Y\"", "hyphens"]),
+        ("headers = { X-A = \"1\", x-a = \"2\" }", &["x-a", "written twice"]),
+        ("headers = { X = \"s3cret\\nX: 1\" }", &[":4:13", "line break"]),
+    ] {
+        bench.write("pushbench.toml", &format!("{begin}{matched}{line}\n"));
+        let ended = bench.run(&["run", "--arm", "webhook@t"]);
+        ended.fails(USAGE, says);
+        assert!(!ended.err.contains("s3cret"), "{}", ended.err);
+    }
+    for (matching, says) in [
+        ("ordr", &["did you mean \"order\""][..]),
+        ("id:event_id", &["JSON pointer", "/data/event_id"]),
+        ("id:/a~b", &["JSON pointer", "~0"]),
+        ("id:", &["JSON pointer"]),
+    ] {
+        bench.write("pushbench.toml", &format!("{begin}match = \"{matching}\"\n"));
+        bench
+            .run(&["run", "--arm", "webhook@t"])
+            .fails(USAGE, &[&[":3:9", matching][..], says].concat());
+    }
+    let websocket = "[target.t.websocket]\nurl = \"ws://127.0.0.1:1/\"\nmatch = \"id\"\n";
+    for (line, says) in [
+        ("method = \"PUT\"", &[":4:1", "only a webhook"][..]),
+        ("subprotocol = \"a, b\"", &[":4:15", "a single name"]),
+    ] {
+        bench.write("pushbench.toml", &format!("{websocket}{line}\n"));
+        bench.run(&["run", "--arm", "websocket@t"]).fails(USAGE, says);
+    }
+}
+
+#[test]
+fn a_port_that_is_told_to_one_side_only_is_refused() {
+    let bench = Bench::new();
+    for (command, port, says) in [
+        ("server", "{port}", &[":3:7", "nothing tells the program", "env = { PORT"][..]),
+        ("server --port {port}", "8080", &[":3:7", "127.0.0.1:8080", "write {port} there, too"]),
+    ] {
+        bench.write(
+            "pushbench.toml",
+            &format!(
+                "[target.t.webhook]\ncommand = \"{command}\"\nurl = \"http://127.0.0.1:{port}/\"\n\
+                 match = \"order\"\n"
+            ),
+        );
+        bench.run(&["run", "--arm", "webhook@t"]).fails(USAGE, says);
+    }
+    bench.write(
+        "pushbench.toml",
+        "[target.t.webhook]\nurl = \"https://127.0.0.1:1/\"\nmatch = \"id\"\n",
+    );
+    bench.run(&["run", "--arm", "webhook@t"]).fails(USAGE, &[":2:7", "TLS is not supported yet"]);
+}
+
+#[test]
 fn a_payload_file_that_cannot_be_sent_is_refused() {
     let bench = Bench::new();
     bench.write("s.toml", "[load]\nrate = 100\n[payload]\nfile = \"event.json\"\n");

@@ -13,7 +13,7 @@ const FAILED: i32 = 3;
 /// Describes a webhook target `t` by its command.
 fn target(bench: &Bench, command: &str, more: &str) {
     let text = format!(
-        "[target.t.webhook]\ncommand = {command:?}\nurl = \"http://127.0.0.1:{{port}}/webhook\"\nmatch = \"id\"\n{more}\n"
+        "[target.t.webhook]\ncommand = {command:?}\nurl = \"http://127.0.0.1:{{port}}/webhook\"\nmatch = \"id\"\nenv = {{ PORT = \"{{port}}\" }}\n{more}\n"
     );
     bench.write("pushbench.toml", &text);
 }
@@ -68,8 +68,63 @@ fn a_target_that_answers_nothing_is_shown_what_came_back() {
     target(&bench, &server, "");
     let wrong = std::fs::read_to_string(bench.path("pushbench.toml")).unwrap();
     bench.write("pushbench.toml", &wrong.replace("/webhook\"", "/wrong\""));
-    bench.run(&short(&["--arm", "webhook@t"])).fails(FAILED, &["not one of", "answered 404"]);
+    bench.run(&short(&["--arm", "webhook@t"])).fails(
+        FAILED,
+        &["answered 404", "events are taken at /webhook", "correct the path in url"],
+    );
     bench.nothing_left();
+}
+
+#[test]
+fn a_target_that_listens_elsewhere() {
+    let bench = Bench::new();
+    let soon = "ready_timeout = \"500ms\"";
+    target(&bench, &format!("{PUSHBENCH} serve webhook --listen 127.0.0.1:0"), soon);
+    bench.run(&["run", "--arm", "webhook@t"]).fails(
+        FAILED,
+        &["nothing accepts connections at 127.0.0.1:", "it listens on 127.0.0.1:", "{port}"],
+    );
+    target(&bench, "sleep 60", soon);
+    bench.run(&["run", "--arm", "webhook@t"]).fails(FAILED, &["it listens on no port at all"]);
+    bench.nothing_left();
+}
+
+#[test]
+fn a_target_that_goes_into_the_background() {
+    let bench = Bench::new();
+    target(
+        &bench,
+        &format!("sh -c '{PUSHBENCH} serve webhook --listen 127.0.0.1:0 & sleep 0.2'"),
+        "",
+    );
+    bench
+        .run(&["run", "--arm", "webhook@t"])
+        .fails(FAILED, &["exited with code 0 before it was ready", "in the foreground"]);
+    bench.nothing_left();
+}
+
+#[test]
+fn a_target_that_prints_a_lot_and_ignores_sigterm() {
+    let bench = Bench::new();
+    // One line of 20 MB, then as many empty ones, before it serves and while it does.
+    let print = "head -c 20000000 /dev/zero | tr \"\\0\"";
+    let server = format!("{PUSHBENCH} serve webhook --listen 127.0.0.1:{{port}}");
+    let talk = format!("{print} x; {print} \"\\n\" >&2");
+    target(&bench, &format!("sh -c 'trap \"\" TERM; {talk}; ({talk}) & exec {server}'"), "");
+    bench.run(&short(&["--arm", "webhook@t", "--arm", "webhook@builtin"])).succeeds();
+    bench.nothing_left();
+}
+
+#[test]
+fn set_up_commands_are_shown_before_they_run() {
+    let bench = Bench::new();
+    let more = "setup = [\"touch first\", \"sh -c 'test -e first && exit 5'\"]";
+    target(&bench, "sleep 60", more);
+    let mut command = bench.pushbench(&["run", "--arm", "webhook@t"]);
+    let ended = ended(command.env("XDG_CACHE_HOME", bench.path("cache")).output().unwrap());
+    ended.fails(FAILED, &["setting up t (once): touch first", "exited with code 5", "by hand"]);
+    let at = |text: &str| ended.err.find(text).unwrap();
+    assert!(at("(once): sh -c 'test -e first && exit 5'") < at("exited with code 5"));
 }
 
 #[test]

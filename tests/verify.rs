@@ -242,12 +242,13 @@ fn one_transport_under_the_name_of_another() {
 fn another_port_than_asked_is_named() {
     let bench = Bench::new();
     let (anywhere, url) = ("webhook --listen 127.0.0.1:0", "http://127.0.0.1:{port}/webhook");
-    started(&bench, "webhook", anywhere, url, "ready_timeout = \"1s\"");
+    let told = "env = { PORT = \"{port}\" }";
+    started(&bench, "webhook", anywhere, url, &format!("{told}\nready_timeout = \"1s\""));
     bench
         .run(&["verify", "--arm", "webhook@t"])
         .fails(FAILED, &["not ready", "it listens on 127.0.0.1:", "instead"]);
     // It says that it is ready, and is not there.
-    started(&bench, "webhook", anywhere, url, "ready = \"line:listening\"");
+    started(&bench, "webhook", anywhere, url, &format!("{told}\nready = \"line:listening\""));
     refused(&bench, "webhook@t", &["refused", "it listens on 127.0.0.1:", "{port} in its command"]);
     bench.nothing_left();
 }

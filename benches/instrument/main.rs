@@ -67,6 +67,7 @@ fn dial(ledger: &Rc<Ledger>, socket: SocketAddr, lifetime: Lifetime) -> Dial {
     Dial {
         address: Address { socket, authority, path },
         matched: Matched::ById,
+        terms: Rc::default(),
         template: Rc::new(Template::new(&Payload::Bytes(EVENT_BYTES))),
         in_flight: 1,
         lifetime,

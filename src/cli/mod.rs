@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, thin.
 
+mod init;
 mod list;
 mod progress;
 mod report;
@@ -31,6 +32,8 @@ enum Command {
     Run(Box<run::Args>),
     /// Show a finished or interrupted run again, without measuring
     Report(report::Args),
+    /// Write a pushbench.toml that describes your own server; it works as it is
+    Init,
     /// Start one of the built-in servers
     Serve(serve::Args),
     /// Ask a target what it does with events: known ones, broken ones, large ones
@@ -77,6 +80,7 @@ fn dispatch(command: Command) -> Result<u8> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::run(&args).map(|()| 0),
+        Command::Init => init::run().map(|()| 0),
         Command::Serve(args) => serve::run(&args).map(|()| 0),
         Command::Verify(args) => verify::run(&args),
         Command::Selftest(args) => selftest::run(&args),

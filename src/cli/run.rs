@@ -10,7 +10,7 @@ use crate::report::{Format, text};
 use crate::run::{self, Request, arms};
 use crate::scenario::{self, Override};
 use crate::store::{Store, StoredRun, write_atomically};
-use crate::target::manifest::BuiltinOptions;
+use crate::target::manifest::{BuiltinOptions, OWN_FILE};
 use std::path::{Path, PathBuf};
 
 /// Seed of runs that name none: a run is repeated by running it again.
@@ -170,7 +170,18 @@ fn next(out: &Path, report: &Report) -> String {
         lines.push_str("Python servers?        pushbench run ingest --arm webhook@flask --arm websocket@websockets --rate 300\n");
     }
     lines.push_str("Trust the instrument?  pushbench selftest\n");
+    if report.scenario == "ingest" {
+        lines.push_str(own_server());
+    }
     lines
+}
+
+/// `init` overwrites nothing, so it is of no use where the file stands already.
+fn own_server() -> &'static str {
+    match Path::new(OWN_FILE).exists() {
+        true => "Your own server?       described in pushbench.toml: pushbench list targets\n",
+        false => "Your own server?       pushbench init\n",
+    }
 }
 
 /// 3: an arm without a valid trial; 1: an expectation failed; 2: one cannot be judged.

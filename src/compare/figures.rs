@@ -4,6 +4,7 @@ use super::types::{
     ArmFigures, ArmLoad, Backlog, Connections, Design, Events, Latency, Second, Usage, Wire,
 };
 use super::{Trials, steady, strata};
+use crate::record::account::OTHER_FAULTS;
 use crate::record::fates::Fates;
 use crate::record::histogram::Hist;
 use crate::record::metrics::SAMPLES_BEYOND;
@@ -215,6 +216,10 @@ fn faults(trials: &[&Trial]) -> Vec<(String, u64)> {
         *sum.entry(message).or_default() += n;
     }
     let mut faults: Vec<_> = sum.into_iter().map(|(m, n)| (m.to_owned(), n)).collect();
-    faults.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    // What all others are called says nothing, however many they are.
+    let unnamed = |message: &str| message == OTHER_FAULTS;
+    faults.sort_by(|a, b| {
+        unnamed(&a.0).cmp(&unnamed(&b.0)).then(b.1.cmp(&a.1)).then_with(|| a.0.cmp(&b.0))
+    });
     faults
 }

@@ -78,6 +78,14 @@ pub fn parity(header: &PointHeader, findings: &[Findings], trials: &Trials<'_>) 
         row("in flight", declared(|a| a.in_flight.to_string())),
         row("framing", declared(|a| a.framing.clone())),
     ];
+    // The usual request adds nothing, which is not worth a row.
+    if header.arms.iter().any(|a| !a.headers.is_empty()) {
+        let names = |a: &ArmHeader| match a.headers.is_empty() {
+            true => "none".to_owned(),
+            false => a.headers.join(", "),
+        };
+        rows.push(row("headers", declared(names)));
+    }
     if !findings.is_empty() {
         rows.extend(FOUND.map(|aspect| row(aspect.name(), found(aspect, header, findings))));
     }

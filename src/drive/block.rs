@@ -3,6 +3,7 @@
 use super::agenda::{Agenda, Mark, TICK};
 use super::assemble::{self, Seen};
 use super::shard::{self, ArmJob, ArmOutcome, BlockJob, News, Signals};
+use super::silence;
 use super::stretch::{Bench, Finished, Stretch, Watch};
 use super::timeline::TimeLine;
 use crate::cpus;
@@ -11,10 +12,8 @@ use crate::record::clock;
 use crate::record::hiccup::{Hiccups, Span};
 use crate::record::in_force::InForce;
 use crate::record::usage;
-use crate::target::manifest::Matching;
 use crate::target::process::{Launch, Running, start_all, stop_all};
 use crate::transport::dial::Address;
-use crate::transport::event::Matched;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -42,10 +41,13 @@ pub fn run(stretch: &Stretch, bench: &Bench<'_>, watch: &mut dyn Watch) -> Resul
     let seen = driving.follow(stretch, bench, watch);
     let outcomes = driving.end();
     let targets = std::mem::take(&mut driving.targets);
-    let records = seen.and_then(|mut seen| {
+    let mut records = seen.and_then(|mut seen| {
         seen.time_lines = std::mem::take(&mut driving.time_lines);
         Ok(assemble::records(stretch, seen, outcomes?))
     });
+    if let Ok(finished) = &mut records {
+        silence::explain(finished, &targets);
+    }
     stop_all(targets);
     records
 }
@@ -195,7 +197,11 @@ impl Driving {
             match self.news.recv_timeout(TICK) {
                 Ok(News::Warm(Ok(()))) => warm += 1,
                 Ok(News::Warm(Err((arm, why)))) => {
-                    return Err(self.cannot_connect(stretch, arm, &why));
+                    return Err(silence::cannot_connect(
+                        &stretch.members[arm],
+                        &mut self.targets[arm],
+                        &why,
+                    ));
                 }
                 Ok(News::Done(Err(e))) => {
                     return Err(Error::harness(format!("the driver failed: {e}")));
@@ -204,28 +210,14 @@ impl Driving {
             }
             if clock::now() > limit {
                 let why = format!("not all connections open after {CONNECT_LIMIT:?}");
-                return Err(self.cannot_connect(stretch, 0, &why));
+                return Err(silence::cannot_connect(
+                    &stretch.members[0],
+                    &mut self.targets[0],
+                    &why,
+                ));
             }
         }
         Ok(())
-    }
-
-    fn cannot_connect(&mut self, stretch: &Stretch, arm: usize, why: &str) -> Error {
-        let member = &stretch.members[arm];
-        let target = &mut self.targets[arm];
-        let ended = target.exited().map(|how| format!("; the target {how}")).unwrap_or_default();
-        let tail = target.output_tail();
-        let tail = match tail.trim() {
-            "" => String::new(),
-            tail => format!("\nits last output:\n{tail}"),
-        };
-        Error::target(format!(
-            "{}: cannot open {} connections to {}: {why}{ended}; check that it serves {} there{tail}",
-            member.label,
-            member.connections,
-            target.url(),
-            member.transport.name(),
-        ))
     }
 
     fn read_targets(&self) -> Vec<usage::Reading> {
@@ -277,10 +269,8 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
             address: Address::parse(target.url(), target.address()).map_err(|why| {
                 Error::usage(format!("{}: url {}: {why}", member.label, target.url()))
             })?,
-            matched: match member.manifest.matching {
-                Matching::Order => Matched::ByOrder,
-                Matching::Id => Matched::ById,
-            },
+            matched: member.manifest.matched(),
+            terms: member.manifest.terms.clone(),
             connections: member.connections / of + extra,
             in_flight: member.in_flight,
         });

@@ -9,6 +9,7 @@ pub mod limits;
 pub mod metered;
 pub mod pacer;
 pub mod shard;
+mod silence;
 pub mod stretch;
 mod timeline;
 mod turns;

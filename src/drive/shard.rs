@@ -17,6 +17,7 @@ use crate::transport::dial::{Address, Dial};
 use crate::transport::event::{Matched, Template};
 use crate::transport::feed::{Source, Spout};
 use crate::transport::tcp::client::Tcp;
+use crate::transport::terms::Terms;
 use crate::transport::webhook::client::Webhook;
 use crate::transport::websocket::client::Websocket;
 use crate::transport::{Client, Transport};
@@ -39,6 +40,8 @@ pub struct ArmJob {
     pub address: Address,
     /// How answers are matched.
     pub matched: Matched,
+    /// What it wants of requests and handshakes.
+    pub terms: Terms,
     /// Connections of this shard.
     pub connections: usize,
     /// Unanswered events each may carry.
@@ -187,12 +190,13 @@ async fn connect(
         split: job.split.clone(),
         closed_loop,
     };
-    let ledger = Rc::new(Ledger::new(rules, arm.matched == Matched::ById));
+    let ledger = Rc::new(Ledger::new(rules, arm.matched.tells_ids()));
     let source = if closed_loop { Source::Closed { shard, of } } else { Source::Open };
     let spout = Spout::new(ledger.clone(), source, arm.connections, job.load.backlog);
     let dial = Dial {
         address: arm.address.clone(),
-        matched: arm.matched,
+        matched: arm.matched.clone(),
+        terms: Rc::new(arm.terms.clone()),
         template: Rc::new(job.template.clone()),
         in_flight: arm.in_flight,
         lifetime: job.lifetime,

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 
 /// Different fault messages kept, each with its count; enough to see what came back.
 const FAULT_KINDS: usize = 8;
+/// All further ones.
+pub const OTHER_FAULTS: &str = "other faults";
 
 /// The counts and histograms that a finished ledger leaves; merged over shards without loss.
 #[derive(Debug, Clone)]
@@ -103,7 +105,7 @@ impl Account {
         } else if faults.len() < FAULT_KINDS {
             faults.insert(message.to_owned(), 1);
         } else {
-            *faults.entry("other faults".to_owned()).or_default() += 1;
+            *faults.entry(OTHER_FAULTS.to_owned()).or_default() += 1;
         }
     }
 

@@ -13,9 +13,9 @@ use crate::plan;
 use crate::record::findings::Findings;
 use crate::scenario::{Question, Scenario};
 use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
-use crate::target::manifest::Matching;
 use crate::target::setup;
-use crate::transport::event::Template;
+use crate::transport::Transport;
+use crate::transport::event::{Matched, Template};
 use crate::verify;
 use arms::Arm;
 use std::collections::BTreeMap;
@@ -137,15 +137,25 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
         target: arm.target.clone(),
         command: arm.manifest.command.clone(),
         host: arm.manifest.host(),
-        matched: match arm.manifest.matching {
-            Matching::Id => "id".to_owned(),
-            Matching::Order => "order".to_owned(),
+        matched: match arm.manifest.matched() {
+            Matched::ByOrder => "order".to_owned(),
+            Matched::ById => "id".to_owned(),
+            Matched::ByIdAt(pointer) => format!("id:{pointer}"),
         },
+        method: (arm.transport == Transport::Webhook)
+            .then(|| arm.manifest.terms.method.to_string()),
+        headers: arm.manifest.terms.header_names(),
+        subprotocol: subprotocol(arm),
         framing: arm.transport.framing().to_owned(),
         in_flight,
         connections,
         ease: arm.manifest.ease.clone(),
     }
+}
+
+fn subprotocol(arm: &Arm) -> Option<String> {
+    let asked = arm.manifest.terms.subprotocol.as_ref()?;
+    asked.to_str().ok().map(str::to_owned)
 }
 
 /// What each arm does with a few of the first point's events. A target that acknowledges none of them

@@ -5,6 +5,7 @@ use crate::drive::block;
 use crate::drive::stretch::{Bench, Finished, Member, Stretch};
 use crate::error::{Error, Result};
 use crate::plan::{self, Block, Slices};
+use crate::record::account::OTHER_FAULTS;
 use crate::record::trial::{Stage, Trial, TrialDesign};
 use crate::scenario::{Arrivals, DesignChoice, Load, Scenario, split};
 use crate::store::Store;
@@ -70,8 +71,12 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
     let Some(trial) = pilots.iter().find(silent) else {
         return Ok(());
     };
-    let came_back = match trial.faults.iter().max_by_key(|(_, n)| **n) {
+    let told = trial.faults.iter().filter(|(message, _)| *message != OTHER_FAULTS);
+    let came_back = match told.max_by_key(|(_, n)| **n) {
         Some((message, n)) => format!("{n}× {message}"),
+        None if trial.unsolicited > 0 => {
+            format!("{} messages came back, none with the id of an event", trial.unsolicited)
+        }
         None => "no answer came".to_owned(),
     };
     let died = trial.invalid.first().cloned().unwrap_or_default();

@@ -2,10 +2,13 @@
 //! `[target.NAME.webhook]` in a user's `pushbench.toml`.
 
 use super::ease::{self, Declared};
-use super::manifest::{BUILTIN, Matching, OWN_FILE, Ready};
+use super::manifest::{BUILTIN, Matching, OWN_FILE, PORT, Ready};
+use super::values::{self, text};
+use super::wants;
 use crate::error::{Error, Result};
 use crate::origin::{Origin, kind, read_toml};
 use crate::suggest::did_you_mean;
+use crate::transport::terms::Terms;
 use crate::transport::{ALL, Transport};
 use crate::units;
 use include_dir::{Dir, include_dir};
@@ -24,12 +27,15 @@ pub(super) type Targets = BTreeMap<String, Serves>;
 /// How long a target may take to get ready: a cold Python with many imports takes seconds.
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 14] = [
     "command",
     "url",
+    "match",
+    "method",
+    "headers",
+    "subprotocol",
     "ready",
     "ready_timeout",
-    "match",
     "setup",
     "env",
     "cwd",
@@ -47,6 +53,7 @@ pub(super) struct Described {
     pub ready: Ready,
     pub ready_timeout: Duration,
     pub matching: Matching,
+    pub terms: Terms,
     pub setup: Vec<String>,
     pub env: Vec<(String, String)>,
     pub cwd: Option<String>,
@@ -125,146 +132,124 @@ fn transports(
                 names.map(|n| format!("[{prefix}{n}]")).join(", ")
             )));
         };
-        found.insert(name.to_owned(), read(inner, &format!("{prefix}{name}"), &at, place)?);
+        let reading =
+            Reading { transport: name, name: format!("{prefix}{name}"), origin: at, place };
+        found.insert(name.to_owned(), reading.read(inner)?);
     }
     Ok(found)
 }
 
-/// Reads the table at `origin`, named `name` in messages.
-fn read(
-    table: &DeTable<'_>,
-    name: &str,
-    origin: &Origin,
-    place: &dyn Fn(usize) -> Origin,
-) -> Result<Described> {
-    let mut found = Described {
-        command: None,
-        url: String::new(),
-        url_origin: origin.clone(),
-        ready: Ready::Tcp,
-        ready_timeout: READY_TIMEOUT,
-        matching: Matching::Order,
-        setup: Vec::new(),
-        env: Vec::new(),
-        cwd: None,
-        ease: Declared::default(),
-    };
-    let mut matched = false;
-    for (key, value) in table {
-        let at = place(value.span().start);
-        let value = value.get_ref();
-        match key.get_ref().as_ref() {
-            "command" => found.command = Some(command(value, &at)?),
-            "url" => (found.url, found.url_origin) = (text(value, "url", &at)?, at),
-            "ready" => found.ready = ready(&text(value, "ready", &at)?, &at)?,
-            "ready_timeout" => {
-                let text = text(value, "ready_timeout", &at)?;
-                found.ready_timeout = units::parse_duration(&text)
-                    .map_err(|e| at.error(format!("ready_timeout: {e}")))?;
+/// A table that is being read: its transport, its name in messages, and where it stands.
+struct Reading<'a> {
+    transport: &'a str,
+    name: String,
+    origin: Origin,
+    place: &'a dyn Fn(usize) -> Origin,
+}
+
+impl Reading<'_> {
+    fn read(&self, table: &DeTable<'_>) -> Result<Described> {
+        let mut found = Described::new(&self.origin);
+        let mut matched = false;
+        for (key, value) in table {
+            let name = key.get_ref().as_ref();
+            if let Some(why) = wants::out_of_place(name, self.transport) {
+                let at = (self.place)(key.span().start);
+                return Err(at.error(format!("[{}] {name}: {why}", self.name)));
             }
-            "match" => {
-                matched = true;
-                found.matching = match text(value, "match", &at)?.as_str() {
-                    "id" => Matching::Id,
-                    "order" => Matching::Order,
-                    other => {
-                        return Err(
-                            at.error(format!("match: \"{other}\": write \"id\" or \"order\""))
-                        );
-                    }
-                }
-            }
-            "setup" => found.setup = texts(value, "setup", &at)?,
-            "env" => found.env = env(value, &at)?,
-            "cwd" => found.cwd = Some(text(value, "cwd", &at)?),
-            "code" => found.ease.code = Some((texts(value, "code", &at)?, at)),
-            "packages" => found.ease.packages = Some((texts(value, "packages", &at)?, at)),
-            "duties" => found.ease.duties = Some(ease::duties(value, &at)?),
-            other => {
-                return Err(place(key.span().start).error(format!(
-                    "[{name}] knows no key \"{other}\"{}; there are {}",
-                    did_you_mean(other, KEYS),
+            matched |= name == "match";
+            let at = (self.place)(value.span().start);
+            if !self.take(&mut found, name, value.get_ref(), at)? {
+                return Err((self.place)(key.span().start).error(format!(
+                    "[{}] knows no key \"{name}\"{}; there are {}",
+                    self.name,
+                    did_you_mean(name, KEYS),
                     KEYS.join(", ")
                 )));
             }
         }
+        self.check(&found, matched)?;
+        Ok(found)
     }
-    if found.url.is_empty() {
-        let hint = "url = \"http://127.0.0.1:{port}/webhook\"";
-        return Err(origin.error(format!("[{name}] has no url: add for example {hint}")));
-    }
-    if !matched {
-        return Err(origin.error(format!(
-            "[{name}] has no match: add match = \"id\" if the answer carries the event's id, else \
-             match = \"order\""
-        )));
-    }
-    let commands = found.command.is_some();
-    if !commands && found.url.contains("{port}") {
-        return Err(found.url_origin.error(
-            "url has {port}, but there is no command to give a port to: add command = […], or write \
-             the port of the running server",
-        ));
-    }
-    Ok(found)
-}
 
-fn text(value: &DeValue<'_>, key: &str, at: &Origin) -> Result<String> {
-    match value {
-        DeValue::String(s) => Ok(s.to_string()),
-        other => Err(at.error(format!("{key}: this is {}: write text in quotes", kind(other)))),
-    }
-}
-
-fn texts(value: &DeValue<'_>, key: &str, at: &Origin) -> Result<Vec<String>> {
-    let DeValue::Array(items) = value else {
-        return Err(at.error(format!(
-            "{key}: this is {}: write a list of texts, for example [\"a\", \"b\"]",
-            kind(value)
-        )));
-    };
-    items.iter().map(|item| text(item.get_ref(), key, at)).collect()
-}
-
-/// A list of words, or one text that is split as a shell would.
-fn command(value: &DeValue<'_>, at: &Origin) -> Result<Vec<String>> {
-    let words = match value {
-        DeValue::String(line) => {
-            shell_words::split(line).map_err(|e| at.error(format!("command: {e}")))?
-        }
-        _ => texts(value, "command", at)?,
-    };
-    if words.first().is_none_or(String::is_empty) {
-        return Err(at.error("command: it is empty: write the program and its arguments"));
-    }
-    if words.iter().any(|word| word.contains('\0')) {
-        return Err(at.error("command: it holds a NUL character"));
-    }
-    Ok(words)
-}
-
-fn ready(text: &str, at: &Origin) -> Result<Ready> {
-    match text.split_once(':') {
-        None if text == "tcp" => Ok(Ready::Tcp),
-        Some(("http", path)) if path.starts_with('/') => Ok(Ready::Http(path.to_owned())),
-        Some(("line", wanted)) if !wanted.is_empty() => Ok(Ready::Line(wanted.to_owned())),
-        _ => Err(at.error(format!(
-            "ready: \"{text}\": write \"tcp\", \"http:/health\" or \"line:READY\""
-        ))),
-    }
-}
-
-fn env(value: &DeValue<'_>, at: &Origin) -> Result<Vec<(String, String)>> {
-    let DeValue::Table(table) = value else {
-        return Err(at.error(format!("env: this is {}: write {{ NAME = \"value\" }}", kind(value))));
-    };
-    let pair =
-        |(name, value): (&toml::Spanned<toml::de::DeString<'_>>, &toml::Spanned<DeValue<'_>>)| {
-            let name = name.get_ref();
-            if name.is_empty() || name.contains(['=', '\0']) {
-                return Err(at.error(format!("env: \"{name}\" is no name of a variable")));
+    /// Reads one value; false when the key is not known.
+    fn take(&self, d: &mut Described, key: &str, value: &DeValue<'_>, at: Origin) -> Result<bool> {
+        match key {
+            "command" => d.command = Some(values::command(value, &at)?),
+            "url" => (d.url, d.url_origin) = (text(value, "url", &at)?, at),
+            "ready" => d.ready = values::ready(&text(value, "ready", &at)?, &at)?,
+            "ready_timeout" => {
+                let text = text(value, "ready_timeout", &at)?;
+                d.ready_timeout = units::parse_duration(&text)
+                    .map_err(|e| at.error(format!("ready_timeout: {e}")))?;
             }
-            Ok((name.to_string(), text(value.get_ref(), "env", at)?))
+            "match" => (d.matching, d.terms.id_at) = wants::matching(value, &at)?,
+            "method" => d.terms.method = wants::method(value, &at)?,
+            "headers" => d.terms.headers = wants::headers(value, &at, self.place)?,
+            "subprotocol" => d.terms.subprotocol = Some(wants::subprotocol(value, &at)?),
+            "setup" => d.setup = values::texts(value, "setup", &at)?,
+            "env" => d.env = values::env(value, &at)?,
+            "cwd" => d.cwd = Some(text(value, "cwd", &at)?),
+            "code" => d.ease.code = Some((values::texts(value, "code", &at)?, at)),
+            "packages" => d.ease.packages = Some((values::texts(value, "packages", &at)?, at)),
+            "duties" => d.ease.duties = Some(ease::duties(value, &at)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn check(&self, found: &Described, matched: bool) -> Result<()> {
+        if found.url.is_empty() {
+            let hint = "url = \"http://127.0.0.1:{port}/webhook\"";
+            return Err(self
+                .origin
+                .error(format!("[{}] has no url: add for example {hint}", self.name)));
+        }
+        if !matched {
+            return Err(self.origin.error(format!(
+                "[{}] has no match: add match = \"id\" if the answer carries the event's id, else \
+                 match = \"order\"",
+                self.name
+            )));
+        }
+        let Some(command) = &found.command else {
+            return match found.url.contains(PORT) {
+                true => Err(found.url_origin.error(
+                    "url has {port}, but there is no command to give a port to: add command = […], \
+                     or write the port of the running server",
+                )),
+                false => Ok(()),
+            };
         };
-    table.iter().map(pair).collect()
+        let told = found.env.iter().map(|(_, value)| value).chain(command);
+        match (found.url.contains(PORT), told.into_iter().any(|text| text.contains(PORT))) {
+            (true, false) => Err(found.url_origin.error(
+                "url has {port}, but nothing tells the program which port that is: write {port} in \
+                 command or in env = { PORT = \"{port}\" }, or in url the port it always takes",
+            )),
+            (false, true) => Err(found.url_origin.error(format!(
+                "command or env has {{port}}, url \"{}\" has not: write {{port}} there, too",
+                found.url
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Described {
+    fn new(origin: &Origin) -> Described {
+        Described {
+            command: None,
+            url: String::new(),
+            url_origin: origin.clone(),
+            ready: Ready::Tcp,
+            ready_timeout: READY_TIMEOUT,
+            matching: Matching::Order,
+            terms: Terms::default(),
+            setup: Vec::new(),
+            env: Vec::new(),
+            cwd: None,
+            ease: Declared::default(),
+        }
+    }
 }

@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 use crate::record::ease::Ease;
 use crate::suggest::did_you_mean;
 use crate::transport::ALL;
+use crate::transport::event::Matched;
+use crate::transport::terms::Terms;
 use include_dir::Dir;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,8 @@ pub const OWN_FILE: &str = "pushbench.toml";
 pub const BUILTIN: &str = "builtin";
 /// The first word of a command that starts this very program.
 pub(super) const SELF: &str = "pushbench";
+/// Stands for the port a target is given.
+pub(super) const PORT: &str = "{port}";
 
 /// How answers find their events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +66,8 @@ pub struct Manifest {
     pub url: String,
     /// How answers find their events.
     pub matching: Matching,
+    /// What it wants of requests and handshakes.
+    pub terms: Terms,
     /// When it is ready.
     pub ready: Ready,
     /// How long that may take.
@@ -123,6 +129,7 @@ impl Manifest {
             command: None,
             url: url.to_owned(),
             matching,
+            terms: Terms::default(),
             ready: Ready::Tcp,
             ready_timeout: Duration::from_secs(10),
             setup: Vec::new(),
@@ -130,6 +137,15 @@ impl Manifest {
             cwd: None,
             ease: None,
             files: Files::None,
+        }
+    }
+
+    /// How the driver finds the event of an answer.
+    pub fn matched(&self) -> Matched {
+        match (self.matching, &self.terms.id_at) {
+            (Matching::Order, _) => Matched::ByOrder,
+            (Matching::Id, None) => Matched::ById,
+            (Matching::Id, Some(pointer)) => Matched::ByIdAt(pointer.as_str().into()),
         }
     }
 
@@ -173,6 +189,7 @@ pub fn find(transport: &str, name: &str, allow_hosts: &[String]) -> Result<Manif
         command: d.command,
         url: d.url,
         matching: d.matching,
+        terms: d.terms,
         ready: d.ready,
         ready_timeout: d.ready_timeout,
         setup: d.setup,

@@ -17,8 +17,10 @@ mod port;
 pub mod process;
 mod ready;
 pub mod setup;
-
+mod tls;
 mod tree;
+mod values;
+mod wants;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

@@ -2,8 +2,8 @@
 
 use super::address::Endpoint;
 use super::keep::{Kept, Order};
-use super::manifest::{Manifest, Ready, SELF};
-use super::{listening, port, program, ready, setup};
+use super::manifest::{Manifest, PORT, Ready, SELF};
+use super::{listening, port, program, ready, setup, tls};
 use crate::error::{Error, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
@@ -92,14 +92,18 @@ impl<'a> Starting<'a> {
         let manifest = self.launch.manifest;
         let tail = self.running.kept.as_ref().map(Kept::last_words).unwrap_or_default();
         let taken = tail.to_lowercase().contains("in use") || tail.contains("EADDRINUSE");
-        if taken && manifest.url.contains("{port}") && self.attempt < ATTEMPTS {
+        if taken && manifest.url.contains(PORT) && self.attempt < ATTEMPTS {
             self.attempt += 1;
             self.running = start(self.launch)?;
             self.began = Instant::now();
             return Ok(());
         }
+        let background = match how.ends_with("code 0") {
+            true => " (it has to stay in the foreground for as long as it serves)",
+            false => "",
+        };
         Err(Error::target(format!(
-            "target {} {how} before it was ready{}\ntry it by hand: {}",
+            "target {} {how} before it was ready{background}{}\ntry it by hand: {}",
             manifest.name,
             said(&tail),
             by_hand(manifest)
@@ -109,14 +113,14 @@ impl<'a> Starting<'a> {
 
 fn start(launch: &Launch<'_>) -> Result<Running> {
     let manifest = launch.manifest;
-    let fixed = !manifest.url.contains("{port}");
+    let fixed = !manifest.url.contains(PORT);
     let port = match fixed {
         true => 0,
         false => port::free().ok_or_else(|| {
             Error::harness("no free TCP port from 10000 upwards: end programs that hold them")
         })?,
     };
-    let fill = |text: &String| text.replace("{port}", &port.to_string());
+    let fill = |text: &String| text.replace(PORT, &port.to_string());
     let url = fill(&manifest.url);
     let unusable =
         |why: String| Error::target(format!("target {}: url {url}: {why}", manifest.name));
@@ -138,12 +142,13 @@ fn start(launch: &Launch<'_>) -> Result<Running> {
     if words[0] == SELF {
         words[0] = program().to_string_lossy().into_owned();
     }
+    let env: Vec<_> = manifest.env.iter().map(|(n, value)| (n.clone(), fill(value))).collect();
     let folder = setup::folder(manifest)?;
     let order = Order {
         words: &words,
         cpus: launch.cpus,
         folder: folder.as_deref(),
-        env: &manifest.env,
+        env: &env,
         wanted: match &manifest.ready {
             Ready::Line(text) => Some(text),
             _ => None,
@@ -186,11 +191,20 @@ fn never_ready(manifest: &Manifest, running: &Running) -> Error {
          description, or raise ready_timeout",
         manifest.name,
         crate::units::nanos_text(manifest.ready_timeout.as_nanos() as f64),
-        running
-            .elsewhere()
-            .map_or(String::new(), |place| format!("; it listens on {place} instead")),
+        instead(running),
         said(&running.output_tail())
     ))
+}
+
+/// Where it listens when that is not where it was asked to.
+fn instead(running: &Running) -> String {
+    match running.elsewhere() {
+        Some(place) => format!("; it listens on {place} instead"),
+        None if listening::addresses(&running.pids()).is_empty() => {
+            "; it listens on no port at all".to_owned()
+        }
+        None => String::new(),
+    }
 }
 
 fn said(tail: &str) -> String {
@@ -202,7 +216,12 @@ fn said(tail: &str) -> String {
 
 /// What a person types to see the trouble.
 fn by_hand(manifest: &Manifest) -> String {
-    let line = manifest.command_line().replace("'{port}'", "8080").replace("{port}", "8080");
+    let line = manifest.command_line().replace("'{port}'", "8080").replace(PORT, "8080");
+    // Other variables may be secrets.
+    let told = manifest.env.iter().filter(|(_, value)| value.contains(PORT));
+    let env: Vec<String> =
+        told.map(|(name, value)| format!("{name}={} ", value.replace(PORT, "8080"))).collect();
+    let line = format!("{}{line}", env.concat());
     match setup::folder(manifest) {
         Ok(Some(folder)) => format!("cd {} && {line}", folder.display()),
         _ => line,
@@ -251,6 +270,11 @@ impl Running {
     /// The last lines it printed.
     pub fn output_tail(&self) -> String {
         self.kept.as_ref().map(|k| k.output().tail()).unwrap_or_default()
+    }
+
+    /// Whether it speaks TLS; for one that has answered nothing sensible.
+    pub fn speaks_tls(&self) -> bool {
+        tls::speaks(self.address)
     }
 
     /// Stops all of its processes where they are (SIGSTOP).

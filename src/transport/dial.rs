@@ -1,6 +1,7 @@
 //! What a connection must know of its arm.
 
 use super::event::{Matched, Template};
+use super::terms::Terms;
 use crate::record::ledger::Ledger;
 use crate::scenario::Lifetime;
 use std::net::SocketAddr;
@@ -24,6 +25,8 @@ pub struct Dial {
     pub address: Address,
     /// How answers find their events.
     pub matched: Matched,
+    /// What it wants of requests and handshakes.
+    pub terms: Rc<Terms>,
     /// Makes the events.
     pub template: Rc<Template>,
     /// Most unanswered events a connection carries.

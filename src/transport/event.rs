@@ -5,6 +5,7 @@ use crate::scenario::payload::{CLOSE, ID_DIGITS, MIDDLE, MIN_BYTES, OPEN};
 use bytes::{BufMut, Bytes};
 use serde::Deserialize;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Makes the bytes of event `index` by writing its id into a prepared text.
 #[derive(Debug, Clone)]
@@ -93,19 +94,44 @@ pub fn acknowledgement(id: &str) -> String {
 /// The index of the event that an answer acknowledges; `None` when it names none of ours.
 pub fn acknowledged_index(answer: &[u8]) -> Option<u64> {
     let ack: Acknowledgement<'_> = serde_json::from_slice(answer).ok()?;
-    if ack.id.len() != ID_DIGITS {
+    index_of(&ack.id)
+}
+
+fn index_of(id: &str) -> Option<u64> {
+    if id.len() != ID_DIGITS {
         return None;
     }
-    u64::from_str_radix(&ack.id, 16).ok()
+    u64::from_str_radix(id, 16).ok()
 }
 
 /// How the answers of a target find their events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Matched {
     /// The first answer on a connection belongs to its oldest open event.
     ByOrder,
     /// The answer is JSON with the event's `id`.
     ById,
+    /// The answer is JSON with the event's id where this pointer (RFC 6901) leads.
+    ByIdAt(Arc<str>),
+}
+
+impl Matched {
+    /// Answers carry the event's id.
+    pub fn tells_ids(&self) -> bool {
+        *self != Matched::ByOrder
+    }
+
+    /// The index of the event that an answer names; none where answers carry no id.
+    pub fn index(&self, answer: &[u8]) -> Option<u64> {
+        match self {
+            Matched::ByOrder => None,
+            Matched::ById => acknowledged_index(answer),
+            Matched::ByIdAt(pointer) => {
+                let answer: serde_json::Value = serde_json::from_slice(answer).ok()?;
+                index_of(answer.pointer(pointer)?.as_str()?)
+            }
+        }
+    }
 }
 
 /// Bytes that can be cloned for free: an event as an HTTP body.
@@ -153,5 +179,17 @@ mod tests {
         {
             assert_eq!(acknowledged_index(garbage.as_bytes()), None, "{garbage}");
         }
+    }
+
+    #[test]
+    fn an_id_is_found_where_the_pointer_leads() {
+        let at = |pointer: &str| Matched::ByIdAt(pointer.into());
+        let answer = br#"{"id":"no","data":[{"event/id":"00000000000000ff"}],"ok":255}"#;
+        assert_eq!(at("/data/0/event~1id").index(answer), Some(255));
+        for pointer in ["/id", "/data/1/event~1id", "/data", "/ok", "/nowhere"] {
+            assert_eq!(at(pointer).index(answer), None, "{pointer}");
+        }
+        assert_eq!(at("/data").index(b"ok"), None);
+        assert_eq!(Matched::ByOrder.index(acknowledgement("00000000000000ff").as_bytes()), None);
     }
 }

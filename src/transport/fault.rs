@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// How the message of a [`Fault::Closed`] begins.
+pub const ENDED: &str = "connection ended";
+
 /// A connection's end that was not asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
@@ -20,7 +23,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Refused(why) => write!(f, "no connection: {why}"),
-            Fault::Closed(why) => write!(f, "connection ended: {why}"),
+            Fault::Closed(why) => write!(f, "{ENDED}: {why}"),
             Fault::Protocol(why) => write!(f, "protocol broken: {why}"),
             Fault::TimedOut => f.write_str("connection given up after a time-out"),
         }
@@ -38,6 +41,16 @@ impl Fault {
     /// From an error on an open connection.
     pub fn closed(e: impl fmt::Display) -> Fault {
         Fault::Closed(e.to_string())
+    }
+
+    /// The same, with what is known besides.
+    pub fn with(self, more: &str) -> Fault {
+        match self {
+            Fault::Refused(why) => Fault::Refused(why + more),
+            Fault::Closed(why) => Fault::Closed(why + more),
+            Fault::Protocol(why) => Fault::Protocol(why + more),
+            Fault::TimedOut => Fault::TimedOut,
+        }
     }
 
     /// From something the protocol does not allow.

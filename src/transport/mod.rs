@@ -3,6 +3,7 @@
 //! A client half in one idea: *a connection carries events from a feed until it ends, and tells the
 //! ledger when each was sent and done* ([`Client`]).
 
+pub mod came_back;
 pub mod dial;
 pub mod event;
 pub mod fault;
@@ -13,6 +14,7 @@ pub mod pipeline;
 pub mod serve;
 pub mod sleep;
 pub mod tcp;
+pub mod terms;
 pub mod webhook;
 pub mod websocket;
 pub mod window;

@@ -2,7 +2,7 @@
 //! answer belongs to which event.
 
 use super::dial::Dial;
-use super::event::{Matched, acknowledged_index};
+use super::event::Matched;
 use super::fault::Fault;
 use super::feed::Feed;
 use super::io::Stamps;
@@ -39,7 +39,7 @@ impl Window {
         let now = clock::now();
         Window {
             ledger: dial.ledger.clone(),
-            matched: dial.matched,
+            matched: dial.matched.clone(),
             flying: VecDeque::with_capacity(dial.in_flight),
             free: std::iter::repeat_n(now, dial.in_flight).collect(),
             writable: now,
@@ -90,10 +90,10 @@ impl Window {
 
     /// An answer was read.
     pub fn answer(&mut self, answer: &[u8], stamps: &Stamps) {
-        let at = match self.matched {
+        let at = match &self.matched {
             Matched::ByOrder => (!self.flying.is_empty()).then_some(0),
-            Matched::ById => {
-                let index = acknowledged_index(answer);
+            by_id => {
+                let index = by_id.index(answer);
                 let at = index.and_then(|i| self.flying.iter().position(|f| f.ticket.index == i));
                 if at.is_none() {
                     self.ledger.stray(index);

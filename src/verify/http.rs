@@ -2,6 +2,7 @@
 
 use super::tap::Tap;
 use super::trouble::Trouble;
+use hyper::header::{HeaderMap, HeaderName};
 use std::io::Read as _;
 
 /// Longest head and longest body that are read.
@@ -17,6 +18,7 @@ pub(super) struct Response {
     pub code: u16,
     /// `404 Not Found`
     pub line: String,
+    pub headers: HeaderMap,
     pub body: Vec<u8>,
     /// The connection ends with it.
     pub last: bool,
@@ -34,6 +36,7 @@ pub(super) struct Inbox<'a> {
 struct Head {
     code: u16,
     line: String,
+    headers: HeaderMap,
     old: bool,
     closes: bool,
     chunked: bool,
@@ -58,7 +61,8 @@ impl<'a> Inbox<'a> {
                 self.rest()?
             }
         };
-        Ok(Response { code: head.code, line: head.line, body, last, old: head.old })
+        let Head { code, line, headers, old, .. } = head;
+        Ok(Response { code, line, headers, body, last, old })
     }
 
     fn head(&mut self) -> Result<Head, Trouble> {
@@ -151,8 +155,13 @@ impl Head {
         let code = line.get(..3)?.parse().ok()?;
         let old = version == "HTTP/1.0";
         let line = line.trim().to_owned();
-        let mut head = Head { code, line, old, closes: old, chunked: false, length: None };
+        let headers = HeaderMap::new();
+        let mut head = Head { code, line, headers, old, closes: old, chunked: false, length: None };
         for (name, value) in lines.filter_map(|l| l.split_once(':')) {
+            if let (Ok(name), Ok(value)) = (name.trim().parse::<HeaderName>(), value.trim().parse())
+            {
+                head.headers.append(name, value);
+            }
             let (name, value) = (name.to_ascii_lowercase(), value.trim().to_ascii_lowercase());
             match name.as_str() {
                 "content-length" => head.length = Some(value.parse().ok()?),
@@ -191,13 +200,16 @@ mod tests {
         });
         let mut inbox = Inbox::new(Tap::connect(address, &NEVER).unwrap());
         inbox.tap.may_take(Duration::from_secs(60));
-        let found = [inbox.response(), inbox.response()].into();
+        // What a head says is seen in what was made of it.
+        let bare = |r: Response| Response { headers: HeaderMap::new(), ..r };
+        let found = [inbox.response().map(bare), inbox.response().map(bare)].into();
         server.join().unwrap();
         found
     }
 
     fn ok(code: u16, line: &str, body: &[u8], last: bool) -> Result<Response, Trouble> {
-        Ok(Response { code, line: line.into(), body: body.into(), last, old: false })
+        let headers = HeaderMap::new();
+        Ok(Response { code, line: line.into(), headers, body: body.into(), last, old: false })
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl Seen {
         answer: Answer,
         open: &mut Vec<u64>,
     ) -> bool {
-        let named = peer.named(&answer);
+        let named = peer.named(&answer.body);
         let place = match (peer.matching, named) {
             _ if answer.refuses() => None,
             (Matching::Id, named) => open.iter().position(|index| Some(*index) == named),
@@ -173,7 +173,7 @@ impl Seen {
     fn extras<'a, T: Talk<'a>>(&mut self, peer: &Peer<'a>, line: &mut T, quiet: Duration) {
         for _ in 0..MOST_EXTRAS {
             let Ok(answer) = line.answer(quiet) else { return };
-            let named = peer.named(&answer);
+            let named = peer.named(&answer.body);
             match peer.matching {
                 Matching::Id if named.is_some_and(|n| self.acknowledged.contains(&n)) => {
                     self.twice += 1;

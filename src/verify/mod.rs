@@ -22,9 +22,10 @@ use crate::record::in_force::InForce;
 use crate::target::manifest::Manifest;
 use crate::target::process::{Launch, Running, start_all, stop_all};
 use crate::transport::Transport;
+use crate::transport::came_back::TLS;
 use crate::transport::dial::Address;
 use crate::transport::event::Template;
-use known::{Plan, Seen};
+use known::{Instead, Plan, Seen};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use talk::{Peer, Talk};
@@ -164,9 +165,13 @@ fn one(
     let url = target.url().to_owned();
     let address = Address::parse(&url, target.address())
         .map_err(|why| Error::usage(format!("{}: url {url}: {why}", subject.label)))?;
-    let matching = subject.manifest.matching;
-    let peer =
-        Peer::new(subject.transport, (address, &url), matching, bench.template, bench.interrupt);
+    let peer = Peer::new(
+        subject.transport,
+        (address, &url),
+        subject.manifest,
+        bench.template,
+        bench.interrupt,
+    );
     let mut form = look(&peer);
     form.list.extend(in_force(target));
     form.list.sort_by_key(|f| f.aspect);
@@ -222,6 +227,10 @@ fn trouble(
     };
     Some(format!(
         "{label}: {events}: {instead}{elsewhere}{ended}; {}{printed}",
-        remedy::remedy(peer, instead)
+        match instead {
+            // Many servers of TLS close without a word when they are spoken to without.
+            Instead::Trouble(trouble) if trouble.ends() && target.speaks_tls() => TLS.to_owned(),
+            _ => remedy::remedy(peer, instead),
+        }
     ))
 }

@@ -92,7 +92,7 @@ fn garbage<'a, T: Talk<'a>>(peer: &Peer<'a>, usual: Option<&[u8]>) -> Result<Fin
         line.send(&event, Cut::Whole)?;
     }
     let answer = line.answer(peer.patience())?;
-    let names_the_event = peer.named(&answer) == Some(index);
+    let names_the_event = peer.named(&answer.body) == Some(index);
     if T::DEEP && names_the_event && peer.matching == Matching::Id {
         return Ok(tested("ignored"));
     }

@@ -6,6 +6,9 @@ use super::trouble::Trouble;
 use super::websocket::Websocket;
 use crate::target::manifest::Matching;
 use crate::transport::Transport;
+use crate::transport::came_back::{self, Response};
+use hyper::StatusCode;
+use hyper::header::HeaderMap;
 
 /// What to do about an arm that acknowledges nothing.
 pub(super) fn remedy(peer: &Peer<'_>, instead: &Instead) -> String {
@@ -17,37 +20,36 @@ pub(super) fn remedy(peer: &Peer<'_>, instead: &Instead) -> String {
 }
 
 fn of_answer(peer: &Peer<'_>, answer: &Answer) -> String {
-    if let Some((_, line)) = &answer.status
+    if let Some((code, _)) = &answer.status
         && answer.refuses()
     {
-        return of_status(peer, line, &String::from_utf8_lossy(&answer.body));
+        return of_status(peer, *code, answer);
     }
     if peer.matching == Matching::Id {
-        return match peer.named(answer) {
-            None => "its answers carry no `id`: write match = \"order\", or answer {\"id\": …}",
-            Some(_) => "its answers carry other ids than its events: echo the event's `id`",
-        }
-        .to_owned();
+        return match peer.named(&answer.body) {
+            None => about_id(peer, &answer.body),
+            Some(_) => "its answers carry other ids than its events: echo the event's `id`".into(),
+        };
     }
     by_hand(peer)
 }
 
-fn of_status(peer: &Peer<'_>, line: &str, body: &str) -> String {
-    let code = line.get(..3).unwrap_or_default();
-    let url = peer.url;
-    if code == "400" && body.to_lowercase().contains("https") {
-        return tls();
-    }
+/// Perhaps the id of one of the events is elsewhere in the answer.
+fn about_id(peer: &Peer<'_>, answer: &[u8]) -> String {
+    let told = peer.indices().find(|index| came_back::pointer_in(answer, *index).is_some());
+    came_back::about_id(answer, peer.terms, told.unwrap_or_default())
+}
+
+fn of_status(peer: &Peer<'_>, code: u16, answer: &Answer) -> String {
+    let Ok(status) = StatusCode::from_u16(code) else { return by_hand(peer) };
+    let response = Response { status, headers: &answer.headers, body: &answer.body };
     match code {
-        "404" => format!("nothing takes events at {url}: correct the path in url"),
-        "405" | "501" => format!("{url} takes no POST: correct the path in url"),
-        "301" | "302" | "307" | "308" => {
-            format!("{url} points elsewhere: write the address it points to as url")
-        }
-        "401" | "403" => format!("it wants to know who asks; {}", by_hand(peer)),
-        "426" => is_websocket(peer),
-        "413" => "the event is too large for it: try --payload 64, or raise its limit".to_owned(),
-        _ => by_hand(peer),
+        426 => is_websocket(peer),
+        404 => format!("nothing takes events at {}: correct the path in url", peer.url),
+        _ => match came_back::event_remedy(&response, peer.terms, 0) {
+            remedy if remedy.is_empty() => by_hand(peer),
+            remedy => remedy,
+        },
     }
 }
 
@@ -55,6 +57,12 @@ fn of_status(peer: &Peer<'_>, line: &str, body: &str) -> String {
 fn of_http(peer: &Peer<'_>, status: &str, body: &str) -> String {
     if status.starts_with("400") && body.to_lowercase().contains("https") {
         return tls();
+    }
+    if let Some(code @ (401 | 403 | 407)) = status.get(..3).and_then(|code| code.parse().ok()) {
+        let status = StatusCode::from_u16(code).unwrap_or_default();
+        let headers = HeaderMap::new();
+        let response = Response { status, headers: &headers, body: body.as_bytes() };
+        return came_back::handshake_remedy(&response);
     }
     let http = "describe it as [target.NAME.webhook] with an http:// url";
     match peer.transport {
@@ -96,7 +104,7 @@ fn is_websocket(peer: &Peer<'_>) -> String {
 }
 
 fn tls() -> String {
-    "TLS is not supported yet: write the address of its plain port as url".to_owned()
+    came_back::TLS.to_owned()
 }
 
 /// The same event, sent without pushbench.

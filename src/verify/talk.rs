@@ -1,10 +1,12 @@
 //! What the probes must know of a transport: how to say something and how to hear the answer.
 
 use super::trouble::{Trouble, shown};
-use crate::target::manifest::Matching;
+use crate::target::manifest::{Manifest, Matching};
 use crate::transport::Transport;
 use crate::transport::dial::Address;
-use crate::transport::event::{Template, acknowledged_index};
+use crate::transport::event::{Matched, Template};
+use crate::transport::terms::Terms;
+use hyper::header::HeaderMap;
 use std::cell::Cell;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -25,8 +27,11 @@ pub(super) struct Peer<'a> {
     pub address: Address,
     pub url: &'a str,
     pub matching: Matching,
+    pub terms: &'a Terms,
     pub template: &'a Template,
     pub interrupt: &'a AtomicBool,
+    /// Where an answer names its event, also where that is not relied upon.
+    named_at: Matched,
     patience: Cell<Duration>,
     next: Cell<u64>,
 }
@@ -35,7 +40,7 @@ impl<'a> Peer<'a> {
     pub fn new(
         transport: Transport,
         (address, url): (Address, &'a str),
-        matching: Matching,
+        manifest: &'a Manifest,
         template: &'a Template,
         interrupt: &'a AtomicBool,
     ) -> Peer<'a> {
@@ -44,7 +49,12 @@ impl<'a> Peer<'a> {
             transport,
             address,
             url,
-            matching,
+            matching: manifest.matching,
+            terms: &manifest.terms,
+            named_at: match &manifest.terms.id_at {
+                None => Matched::ById,
+                Some(pointer) => Matched::ByIdAt(pointer.as_str().into()),
+            },
             template,
             interrupt,
             patience: Cell::new(PATIENCE),
@@ -69,9 +79,14 @@ impl<'a> Peer<'a> {
         (index, self.template.render(index))
     }
 
-    /// The event that an answer names, if it names one.
-    pub fn named(&self, answer: &Answer) -> Option<u64> {
-        acknowledged_index(&answer.body)
+    /// The event that an answer names.
+    pub fn named(&self, answer: &[u8]) -> Option<u64> {
+        self.named_at.index(answer)
+    }
+
+    /// Every event so far.
+    pub fn indices(&self) -> std::ops::Range<u64> {
+        FIRST_INDEX..self.next.get()
     }
 
     /// Whether the answer to an event acknowledges it.
@@ -79,7 +94,7 @@ impl<'a> Peer<'a> {
         !answer.refuses()
             && match self.matching {
                 Matching::Order => true,
-                Matching::Id => self.named(answer) == Some(index),
+                Matching::Id => self.named(&answer.body) == Some(index),
             }
     }
 }
@@ -89,6 +104,8 @@ impl<'a> Peer<'a> {
 pub(super) struct Answer {
     /// HTTP: status code and line.
     pub status: Option<(u16, String)>,
+    /// Those of HTTP.
+    pub headers: HeaderMap,
     pub body: Vec<u8>,
 }
 

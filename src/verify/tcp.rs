@@ -3,6 +3,7 @@
 use super::talk::{Answer, BETWEEN_PIECES, Cut, Peer, Talk};
 use super::tap::Tap;
 use super::trouble::Trouble;
+use hyper::header::HeaderMap;
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
@@ -54,7 +55,7 @@ impl<'a> Talk<'a> for Tcp<'a> {
         }
         let mut body = vec![0; length];
         self.tap.read_exact(&mut body).map_err(|e| Trouble::of(&e))?;
-        Ok(Answer { status: None, body })
+        Ok(Answer { status: None, headers: HeaderMap::new(), body })
     }
 
     fn is_open(&self) -> bool {

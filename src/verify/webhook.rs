@@ -6,6 +6,8 @@ use super::tap::Tap;
 use super::tcp::gone_is_heard_later;
 use super::trouble::Trouble;
 use crate::record::findings::{Aspect, Finding};
+use crate::transport::terms::Terms;
+use hyper::header::{CONTENT_TYPE, USER_AGENT};
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ pub(super) struct Webhook<'a> {
     inbox: Inbox<'a>,
     /// The part of the head that every request has.
     head: String,
+    terms: &'a Terms,
     patience: Duration,
     closed: bool,
     /// The last response was HTTP/1.0.
@@ -25,10 +28,17 @@ pub(super) struct Webhook<'a> {
 
 /// The head of a request up to what its body asks for, the same for every probe.
 fn head(peer: &Peer<'_>) -> String {
-    format!(
-        "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nUser-Agent: pushbench\r\n",
-        peer.address.path, peer.address.authority
-    )
+    let (method, terms) = (&peer.terms.method, peer.terms);
+    let mut head =
+        format!("{method} {} HTTP/1.1\r\nHost: {}\r\n", peer.address.path, peer.address.authority);
+    let usual = [(CONTENT_TYPE, "application/json"), (USER_AGENT, "pushbench")];
+    for (name, value) in usual.iter().filter(|(name, _)| !terms.headers.contains_key(name)) {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    for (name, value) in &terms.headers {
+        head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap_or_default()));
+    }
+    head
 }
 
 impl<'a> Talk<'a> for Webhook<'a> {
@@ -38,6 +48,7 @@ impl<'a> Talk<'a> for Webhook<'a> {
         Ok(Webhook {
             inbox: Inbox::new(Tap::connect(peer.address.socket, peer.interrupt)?),
             head: head(peer),
+            terms: peer.terms,
             patience: peer.patience(),
             closed: false,
             old: false,
@@ -58,7 +69,8 @@ impl<'a> Talk<'a> for Webhook<'a> {
             let response = self.response()?;
             if !(100..200).contains(&response.code) {
                 let status = Some((response.code, response.line));
-                return Ok(Answer { status, body: response.body });
+                let body = self.terms.hide_in(response.body);
+                return Ok(Answer { status, headers: response.headers, body });
             }
         }
     }
@@ -117,7 +129,10 @@ pub(super) fn expect(peer: &Peer<'_>) -> Finding {
             Ok(response) if response.code == 100 => true,
             Ok(response) => {
                 let status = Some((response.code, response.line));
-                return Ok((false, Answer { status, body: response.body }));
+                return Ok((
+                    false,
+                    Answer { status, headers: response.headers, body: response.body },
+                ));
             }
             Err(Trouble::Silent) => false,
             Err(trouble) => return Err(trouble),

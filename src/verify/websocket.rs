@@ -5,9 +5,11 @@ use super::tap::Tap;
 use super::tcp::gone_is_heard_later;
 use super::trouble::{Trouble, shown};
 use crate::record::findings::{Aspect, Finding};
+use crate::transport::websocket::handshake;
+use hyper::header::HeaderMap;
 use std::io::Write as _;
 use std::time::Duration;
-use tokio_tungstenite::tungstenite::client::{IntoClientRequest as _, client};
+use tokio_tungstenite::tungstenite::client::client;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::HandshakeError;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
@@ -28,8 +30,7 @@ pub(super) struct Websocket<'a> {
 
 /// The handshake's request, the same for every probe.
 fn request(peer: &Peer<'_>) -> Result<Request, Trouble> {
-    let url = format!("ws://{}{}", peer.address.authority, peer.address.path);
-    url.into_client_request().map_err(|e| Trouble::Refused(e.to_string()))
+    handshake::request(&peer.address, peer.terms).map_err(|e| Trouble::Refused(e.to_string()))
 }
 
 impl<'a> Talk<'a> for Websocket<'a> {
@@ -44,7 +45,7 @@ impl<'a> Talk<'a> for Websocket<'a> {
                 Ok(Websocket { socket, patience: peer.patience(), closed: false })
             }
             Err(HandshakeError::Interrupted(_)) => Err(Trouble::Silent),
-            Err(HandshakeError::Failure(e)) => Err(not_shaken(&e, &first.borrow())),
+            Err(HandshakeError::Failure(e)) => Err(not_shaken(peer, &e, first.take())),
         }
     }
 
@@ -80,7 +81,7 @@ impl<'a> Talk<'a> for Websocket<'a> {
                 Message::Binary(bytes) => bytes.to_vec(),
                 _ => continue,
             };
-            return Ok(Answer { status: None, body });
+            return Ok(Answer { status: None, headers: HeaderMap::new(), body });
         }
     }
 
@@ -160,12 +161,14 @@ pub(super) fn close(peer: &Peer<'_>) -> Finding {
 }
 
 /// Why a handshake came to nothing, by what came back where that says more than the library.
-fn not_shaken(e: &Error, first: &[u8]) -> Trouble {
+fn not_shaken(peer: &Peer<'_>, e: &Error, first: Vec<u8>) -> Trouble {
     match e {
         Error::Io(e) if first.is_empty() => Trouble::of(e),
         _ if first.is_empty() => Trouble::Closed(None),
-        _ if first.starts_with(b"HTTP/1.1 101") => Trouble::Alien(format!("handshake: {e}")),
-        _ => Trouble::alien(first),
+        _ if first.starts_with(b"HTTP/1.1 101") => {
+            Trouble::Alien(handshake::fault(e, &first, peer.terms).to_string())
+        }
+        _ => Trouble::alien(&peer.terms.hide_in(first)),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Messages with their length before them, four bytes in network order, in reused buffers.
 
+use crate::transport::came_back;
+use crate::transport::terms::Terms;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -57,7 +59,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
         };
         let length = u32::from_be_bytes(*length) as usize;
         if length > LONGEST {
-            let message = format!("a message of {length} bytes was announced");
+            let instead = came_back::instead(unread, &Terms::default());
+            let message = format!("a message of {length} bytes was announced{instead}");
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
         let start = self.taken + 4;

@@ -4,25 +4,22 @@ use super::unasked;
 use crate::record::clock;
 use crate::record::fates::Failure;
 use crate::record::ledger::{Instants, Ledger, Ticket};
-use crate::transport::Client;
 use crate::transport::dial::Dial;
-use crate::transport::event::{Matched, acknowledged_index, body};
+use crate::transport::event::{Matched, body};
 use crate::transport::fault::Fault;
 use crate::transport::feed::Feed;
 use crate::transport::io::{Stamped, Stamps};
+use crate::transport::{Client, came_back};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{Connection, SendRequest, handshake};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode, Uri, Version};
 use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
-
-/// Longest piece of a wrong answer that is kept to show what came back.
-const SHOWN_BYTES: usize = 120;
 
 /// An open connection to a webhook endpoint.
 pub struct Webhook {
@@ -64,11 +61,18 @@ impl Client for Webhook {
             }
         })
         .await;
-        // What is left after a request that failed belongs to its answer.
-        if !matches!(done, Err((_, Written::Maybe))) {
-            unasked::count(&line.end(), dial.matched, &ledger);
+        let left = line.end();
+        match done {
+            // What is left after a request that failed belongs to its answer.
+            Err((fault @ Fault::Protocol(_), Written::Maybe)) => {
+                Err(fault.with(&came_back::instead(&left, &dial.terms)))
+            }
+            Err((fault, Written::Maybe)) => Err(fault),
+            done => {
+                unasked::count(&left, &dial.matched, &ledger);
+                done.map_err(|(fault, _)| fault)
+            }
         }
-        done.map_err(|(fault, _)| fault)
     }
 }
 
@@ -169,62 +173,69 @@ fn fault(e: &hyper::Error) -> Fault {
 async fn exchange(
     sender: &mut SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
-) -> Result<(StatusCode, Bytes), (hyper::Error, Written)> {
+) -> Result<Answer, (hyper::Error, Written)> {
     let response = sender.try_send_request(request).await.map_err(|mut e| {
         let written = e.take_message().map_or(Written::Maybe, |_unsent| Written::No);
         (e.into_error(), written)
     })?;
-    let status = response.status();
+    let (head, body) = response.into_parts();
     // hyper keeps the connection only when the body was read to its end.
-    let body = response.into_body().collect().await;
-    let body = body.map_err(|e| (e, Written::Maybe))?.to_bytes();
-    Ok((status, body))
+    let body = body.collect().await.map_err(|e| (e, Written::Maybe))?.to_bytes();
+    Ok(Answer { status: head.status, headers: head.headers, body })
 }
 
-fn settle(
-    dial: &Dial,
-    ledger: &Ledger,
-    ticket: &Ticket,
-    (status, answer): &(StatusCode, Bytes),
-    at: Instants,
-) {
-    let acknowledged = status.is_success()
-        && match dial.matched {
+/// A whole response.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+fn settle(dial: &Dial, ledger: &Ledger, ticket: &Ticket, answer: &Answer, at: Instants) {
+    let acknowledged = answer.status.is_success()
+        && match &dial.matched {
             Matched::ByOrder => true,
-            Matched::ById => acknowledged_index(answer) == Some(ticket.index),
+            by_id => by_id.index(&answer.body) == Some(ticket.index),
         };
     if acknowledged {
         ledger.acknowledge(ticket, at);
     } else {
-        let shown = String::from_utf8_lossy(&answer[..answer.len().min(SHOWN_BYTES)]);
-        let message = format!("answered {status}: {}", shown.trim());
+        let Answer { status, headers, body } = answer;
+        let response = came_back::Response { status: *status, headers, body };
+        let message = came_back::to_event(&response, &dial.terms, ticket.index);
         ledger.fail(ticket, Failure::WrongAnswer, &message);
     }
 }
 
 /// The parts of a request that are the same for every event.
 struct Prototype {
+    method: Method,
     uri: Uri,
-    host: HeaderValue,
+    headers: HeaderMap,
 }
 
 impl Prototype {
     fn new(dial: &Dial) -> Result<Prototype, Fault> {
-        Ok(Prototype {
-            uri: dial.address.path.parse().map_err(Fault::refused)?,
-            host: HeaderValue::from_str(&dial.address.authority).map_err(Fault::refused)?,
-        })
+        let host = HeaderValue::from_str(&dial.address.authority).map_err(Fault::refused)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, host);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static("pushbench"));
+        for (name, value) in &dial.terms.headers {
+            headers.insert(name, value.clone());
+        }
+        // Every event has the same length; hyper would write it anew and let the map grow for it.
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(dial.template.len()));
+        let uri = dial.address.path.parse().map_err(Fault::refused)?;
+        Ok(Prototype { method: dial.terms.method.clone(), uri, headers })
     }
 
     fn event(&self, dial: &Dial, index: u64) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body(&dial.template, index)));
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.version_mut() = Version::HTTP_11;
-        let headers = request.headers_mut();
-        headers.insert(HOST, self.host.clone());
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(USER_AGENT, HeaderValue::from_static("pushbench"));
+        *request.headers_mut() = self.headers.clone();
         request
     }
 }

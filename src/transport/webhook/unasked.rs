@@ -1,19 +1,15 @@
 //! Bytes behind an answer that no request asked for: further responses.
 
 use crate::record::ledger::Ledger;
-use crate::transport::event::{Matched, acknowledged_index};
+use crate::transport::event::Matched;
 
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// Counts the responses in what was left on a connection; bytes that are no response count as one.
-pub(super) fn count(mut left: &[u8], matched: Matched, ledger: &Ledger) {
+pub(super) fn count(mut left: &[u8], matched: &Matched, ledger: &Ledger) {
     while !left.is_empty() {
         let (body, rest) = response(left).unwrap_or((left, &[]));
-        let index = match matched {
-            Matched::ByOrder => None,
-            Matched::ById => acknowledged_index(body),
-        };
-        ledger.stray(index);
+        ledger.stray(matched.index(body));
         left = rest;
     }
 }

@@ -1,7 +1,7 @@
 //! The sender's half: many unanswered events on one connection; what is ready is written together
 //! and flushed once.
 
-use super::config;
+use super::{config, handshake};
 use crate::record::ledger::Ledger;
 use crate::transport::Client;
 use crate::transport::dial::Dial;
@@ -40,9 +40,11 @@ impl Client for Websocket {
     async fn open(dial: &Dial) -> Result<Self, Fault> {
         let io = Stamped::connect(dial.address.socket, dial.max_segment, &dial.ledger).await?;
         let stamps = io.stamps();
-        let url = format!("ws://{}{}", dial.address.authority, dial.address.path);
-        let shaken = tokio_tungstenite::client_async_with_config(url, io, Some(config())).await;
-        let (socket, _response) = shaken.map_err(Fault::refused)?;
+        let request = handshake::request(&dial.address, &dial.terms)?;
+        stamps.listen();
+        let shaken = tokio_tungstenite::client_async_with_config(request, io, Some(config())).await;
+        let heard = stamps.heard();
+        let (socket, _response) = shaken.map_err(|e| handshake::fault(&e, &heard, &dial.terms))?;
         if dial.warm {
             socket.get_ref().set_up();
         }

@@ -1,6 +1,7 @@
 //! One connection kept open, a text message per event; a message back acknowledges it.
 
 pub mod client;
+pub mod handshake;
 pub mod server;
 
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;

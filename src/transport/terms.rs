@@ -1,0 +1,70 @@
+//! A target's terms: what it wants of requests and handshakes beside the event itself, and where its
+//! answers carry the event's id.
+
+use hyper::Method;
+use hyper::header::{HeaderMap, HeaderValue};
+
+/// Shorter words of a header's value are no secret, and common in what servers answer.
+const SECRET_BYTES: usize = 6;
+
+/// The same for every event of an arm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// Of webhook requests.
+    pub method: Method,
+    /// Added to webhook requests and WebSocket handshakes. Marked as sensitive: values are shown nowhere.
+    pub headers: HeaderMap,
+    /// What the WebSocket handshake must agree on.
+    pub subprotocol: Option<HeaderValue>,
+    /// JSON pointer (RFC 6901) to the event's id in an answer; `/id` where none is given.
+    pub id_at: Option<String>,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Terms { method: Method::POST, headers: HeaderMap::new(), subprotocol: None, id_at: None }
+    }
+}
+
+impl Terms {
+    /// The names of its headers, for the record: values may be secrets.
+    pub fn header_names(&self) -> Vec<String> {
+        self.headers.keys().map(ToString::to_string).collect()
+    }
+
+    /// The text without the values of its headers, which a server may send back.
+    pub fn hide(&self, text: &str) -> String {
+        let mut hidden = text.to_owned();
+        for value in self.headers.values().filter_map(|value| value.to_str().ok()) {
+            let secrets = std::iter::once(value).chain(value.split_ascii_whitespace());
+            for secret in secrets.filter(|s| s.len() >= SECRET_BYTES) {
+                hidden = hidden.replace(secret, "[hidden]");
+            }
+        }
+        hidden
+    }
+
+    /// The same with bytes, which stay as they are where there is nothing to hide.
+    pub fn hide_in(&self, bytes: Vec<u8>) -> Vec<u8> {
+        match self.headers.is_empty() {
+            true => bytes,
+            false => self.hide(&String::from_utf8_lossy(&bytes)).into_bytes(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::AUTHORIZATION;
+
+    #[test]
+    fn values_of_headers_are_hidden() {
+        let mut terms = Terms::default();
+        terms.headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer abc123def"));
+        let shown =
+            terms.hide("{\"authorization\": \"Bearer abc123def\", \"token\": \"abc123def\"}");
+        assert_eq!(shown, "{\"authorization\": \"[hidden]\", \"token\": \"[hidden]\"}");
+        assert_eq!(terms.header_names(), ["authorization"]);
+    }
+}
