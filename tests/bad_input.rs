@@ -20,6 +20,8 @@ fn unknown_names_are_told_the_nearest_known_one() {
         (&["run", "--duration", "5 parsecs"], &["--duration 5 parsecs", "ms"]),
         (&["report", "nowhere"], &["nowhere", "not a results directory"]),
         (&["report", ".", "--format", "jsn"], &["did you mean \"json\""]),
+        (&["report", ".", "--sort", "troughput"], &["did you mean \"throughput\""]),
+        (&["run", "--sort", "response.p5"], &["did you mean \"response.p50\""]),
         (&["serve", "websockt"], &["did you mean \"websocket\""]),
         (&["list", "scenaros"], &["did you mean \"scenarios\""]),
         (&["list", "scenarios", "--ease"], &["list targets --ease"]),

@@ -19,7 +19,12 @@ pub struct Show {
     total: Duration,
     began: Instant,
     live: Vec<Live>,
+    /// The arm that was heard last.
+    latest: usize,
 }
+
+/// More arms than this do not fit on a line: then the one that runs is shown.
+const FIT: usize = 3;
 
 /// The responses of one arm since its point began.
 struct Live {
@@ -55,12 +60,17 @@ impl Show {
             total: Duration::ZERO,
             began: Instant::now(),
             live: Vec::new(),
+            latest: 0,
         }
     }
 
     /// Rate, p50 and p99 of every arm; empty while nothing is known.
     fn live(&self) -> String {
-        self.live.iter().filter_map(Live::shown).collect::<Vec<_>>().join(" · ")
+        let shown = match self.live.len() {
+            n if n > FIT => &self.live[self.latest..=self.latest],
+            _ => &self.live[..],
+        };
+        shown.iter().filter_map(Live::shown).collect::<Vec<_>>().join(" · ")
     }
 
     /// Says which CPUs are used.
@@ -82,6 +92,7 @@ impl Watch for Show {
     fn second(&mut self, arm: usize, responses: &Hist) {
         if let Some(live) = self.live.get_mut(arm) {
             live.second(responses);
+            self.latest = arm;
         }
         if let Some(bar) = &self.bar {
             bar.set_message(self.live());
@@ -118,6 +129,7 @@ impl Progress for Show {
         let live =
             |label: &String| Live { label: label.clone(), responses: Hist::new(), rates: [0; 2] };
         self.live = labels.iter().map(live).collect();
+        self.latest = 0;
     }
 
     fn stage(&mut self, what: &str) {

@@ -1,8 +1,9 @@
 //! `pushbench report`
 
 use super::print;
-use crate::compare;
+use crate::compare::{self, ranking};
 use crate::error::{Error, Result};
+use crate::record::metrics::{self, METRICS, Metric};
 use crate::report::{ALL, Format};
 use crate::store::{StoredRun, write_atomically};
 use crate::suggest::did_you_mean;
@@ -15,9 +16,23 @@ pub struct Args {
     /// text, json or markdown
     #[arg(long, default_value = "text")]
     format: String,
+    /// Sorts tables of more than three arms by this metric
+    #[arg(long, value_name = "METRIC")]
+    sort: Option<String>,
     /// Writes to a file instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+}
+
+/// The metric of `--sort`.
+pub fn sorted_by(name: Option<&str>) -> Result<Option<&'static Metric>> {
+    let Some(name) = name else { return Ok(None) };
+    let known = || METRICS.iter().map(|m| m.name);
+    let unknown = || {
+        let hint = did_you_mean(name, known());
+        Error::usage(format!("--sort {name}: no such metric{hint}; see `pushbench list metrics`"))
+    };
+    metrics::named(name).ok_or_else(unknown).map(Some)
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -30,7 +45,10 @@ pub fn run(args: &Args) -> Result<()> {
             names().join(", ")
         ))
     })?;
-    let text = format.render(&compare::compare(&StoredRun::read(&args.dir)?));
+    let sort = sorted_by(args.sort.as_deref())?;
+    let mut report = compare::compare(&StoredRun::read(&args.dir)?);
+    ranking::sort(&mut report, sort);
+    let text = format.render(&report);
     match &args.output {
         Some(path) => write_atomically(path, text.as_bytes()),
         None => print(&text),

@@ -3,9 +3,10 @@
 use super::progress::Show;
 use super::{interrupt_flag, print};
 use crate::compare::expect::Outcome;
-use crate::compare::{self, Report};
+use crate::compare::{self, Report, ranking};
 use crate::cpus::Placement;
 use crate::error::{Error, Result};
+use crate::record::metrics::Metric;
 use crate::report::{Format, text};
 use crate::run::{self, Request, arms};
 use crate::scenario::{self, Override};
@@ -54,6 +55,9 @@ pub struct Args {
     /// Sets any scenario key; setting a swept key ends its sweep
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Sorts the table of more than three arms by this metric
+    #[arg(long, value_name = "METRIC")]
+    sort: Option<String>,
     /// CPUs of driver and targets, such as driver=1,target=0
     #[arg(long, value_name = "LIST")]
     cpus: Option<String>,
@@ -104,6 +108,7 @@ impl Args {
 
 /// Runs the scenario; the exit code of the contract.
 pub fn run(args: &Args) -> Result<u8> {
+    let sort = super::report::sorted_by(args.sort.as_deref())?;
     let question = scenario::load(&args.scenario, &args.overrides()?)?;
     let placement = match &args.cpus {
         Some(text) => Placement::parse(text)?,
@@ -131,7 +136,7 @@ pub fn run(args: &Args) -> Result<u8> {
     run::prepare(&request, &interrupt, &mut show)?;
     let ended = run::execute(&request, &interrupt, &mut show);
     show.finish();
-    conclude(&request.out, ended)
+    conclude(&request.out, ended, sort)
 }
 
 fn default_out(scenario: &str) -> PathBuf {
@@ -143,7 +148,7 @@ fn default_out(scenario: &str) -> PathBuf {
 }
 
 /// Shows what was finished, whatever the end was, and finds the exit code.
-fn conclude(out: &Path, ended: Result<()>) -> Result<u8> {
+fn conclude(out: &Path, ended: Result<()>, sort: Option<&'static Metric>) -> Result<u8> {
     let Ok(stored) = StoredRun::read(out) else {
         return ended.map(|()| 0); // nothing was begun: the error says why
     };
@@ -151,7 +156,8 @@ fn conclude(out: &Path, ended: Result<()>) -> Result<u8> {
         Store::discard(out);
         return ended.map(|()| 0);
     }
-    let report = compare::compare(&stored);
+    let mut report = compare::compare(&stored);
+    ranking::sort(&mut report, sort);
     let markdown = Format::Markdown.render(&report);
     let written = write_atomically(&out.join("report.md"), markdown.as_bytes());
     print(&format!("\n{}", text::render(&report)))?;

@@ -58,16 +58,6 @@ pub fn judge(expect: &[Expectation], arms: &[ArmFigures], trials: &Trials<'_>) -
 }
 
 fn value(what: &str, arm: &ArmFigures, index: usize, trials: &Trials<'_>) -> Option<f64> {
-    let latency = |l: &super::Latency, name: &str| {
-        match name {
-            "p50" => l.p50,
-            "p90" => l.p90,
-            "p99" => l.p99,
-            "p99_9" => l.p99_9,
-            _ => None,
-        }
-        .map(|v| v as f64)
-    };
     // Fates count in every trial that can be counted; a voided one still lost what it lost.
     let fate = |of: fn(&crate::record::trial::Trial) -> Option<u64>| {
         let mine: Option<Vec<u64>> =
@@ -80,12 +70,6 @@ fn value(what: &str, arm: &ArmFigures, index: usize, trials: &Trials<'_>) -> Opt
         "timed_out" => fate(|t| Some(t.events.timed_out)),
         "duplicated" => fate(|t| t.duplicated),
         "reordered" => fate(|t| t.reordered),
-        "throughput" => arm.throughput_per_second,
-        "target_usage.cpu_ns_per_event" => arm.target_usage.cpu_ns_per_event,
-        _ => match what.split_once('.') {
-            Some(("response", p)) => latency(&arm.response_ns, p),
-            Some(("service", p)) => latency(&arm.service_ns, p),
-            _ => None,
-        },
+        metric => arm.figure(metric),
     }
 }

@@ -6,6 +6,7 @@ pub mod expect;
 pub mod figures;
 mod findings;
 pub mod parity;
+pub mod ranking;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod sentence;
@@ -30,14 +31,16 @@ pub const FEWEST_BLOCKS: usize = 8;
 /// Compares a stored run. The same records give the same report, digit for digit.
 pub fn compare(run: &StoredRun) -> Report {
     let points = (0..run.header.points.len()).map(|i| point(run, i)).collect();
-    Report {
+    let mut report = Report {
         schema: crate::store::SCHEMA,
         scenario: run.header.scenario.clone(),
         question: run.header.question.clone(),
         seed: run.header.seed,
         complete: run.header.complete && !run.cut,
         points,
-    }
+    };
+    ranking::sort(&mut report, None);
+    report
 }
 
 /// The trials of one point, sorted out.
@@ -94,5 +97,7 @@ fn point(run: &StoredRun, index: usize) -> Point {
         validity,
         sentences,
         expectations,
+        order: Vec::new(),
+        sorted_by: "",
     }
 }

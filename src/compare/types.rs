@@ -43,6 +43,12 @@ pub struct Point {
     pub sentences: Vec<String>,
     /// The lines of `[expect]`.
     pub expectations: Vec<expect::Expected>,
+    /// Indices of the arms, the best first, for tables of many arms; the JSON keeps the order given.
+    #[serde(skip)]
+    pub order: Vec<usize>,
+    /// The metric that `order` goes by.
+    #[serde(skip)]
+    pub sorted_by: &'static str,
 }
 
 /// How a point was run.

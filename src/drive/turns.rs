@@ -106,7 +106,7 @@ impl<'a> Turns<'a> {
                 self.until(self.origin + slices.wall(arm, begin)).await?;
                 let mut measuring = begin >= warmup;
                 self.arms[arm].begin_slice(measuring);
-                let spent = (clock::thread_cpu(), self.pacer.take_spun());
+                let mut spent = self.spent_from_now();
                 let end = (begin + slice).min(slices.length_ns());
                 if begin < warmup && warmup < end {
                     // Alone on its cores an arm has one slice: the window opens within it.
@@ -114,16 +114,24 @@ impl<'a> Turns<'a> {
                     self.until(self.origin + slices.wall(arm, warmup)).await?;
                     self.arms[arm].begin_slice(true);
                     measuring = true;
+                    // What the warm-up cost is not charged to the measured events.
+                    spent = self.spent_from_now();
                 }
                 self.events(arm, end).await?;
                 self.until(self.origin + slices.wall(arm, begin) + (end - begin)).await?;
-                self.end_slice(arm, measuring.then_some(spent.0));
+                self.end_slice(arm, measuring.then_some(spent));
                 if self.stopping() {
                     return Ok(());
                 }
             }
         }
         Ok(())
+    }
+
+    /// The thread's CPU time now; spinning counts anew from here.
+    fn spent_from_now(&mut self) -> u64 {
+        self.pacer.take_spun();
+        clock::thread_cpu()
     }
 
     /// Feeds the arm's events due before `end` of its own time, each at its instant.

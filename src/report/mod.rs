@@ -3,6 +3,7 @@
 pub mod findings;
 pub mod json;
 pub mod markdown;
+mod overview;
 pub mod table;
 pub mod text;
 

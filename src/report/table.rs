@@ -17,7 +17,7 @@ pub struct Row {
     pub verdict: String,
 }
 
-const NONE: &str = "–";
+pub(super) const NONE: &str = "–";
 
 /// The rows of a point, compared with arm `candidate`.
 pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
@@ -85,16 +85,20 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     rows
 }
 
-fn comparison<'a>(point: &'a Point, candidate: usize, metric: &str) -> Option<&'a Comparison> {
+pub(super) fn comparison<'a>(
+    point: &'a Point,
+    candidate: usize,
+    metric: &str,
+) -> Option<&'a Comparison> {
     let name = &point.arms.get(candidate)?.arm;
     point.comparisons.iter().find(|c| &c.candidate == name && c.metric == metric)
 }
 
-fn time(ns: Option<u64>) -> String {
+pub(super) fn time(ns: Option<u64>) -> String {
     ns.map_or(NONE.into(), |v| units::nanos_text(v as f64))
 }
 
-fn cpu(ns: Option<f64>) -> String {
+pub(super) fn cpu(ns: Option<f64>) -> String {
     ns.map_or(NONE.into(), units::nanos_text)
 }
 
@@ -106,7 +110,7 @@ fn bytes_per_event(a: &ArmFigures) -> String {
 }
 
 /// Per event where events pay for them, else per trial.
-fn connections(a: &ArmFigures) -> String {
+pub(super) fn connections(a: &ArmFigures) -> String {
     // Some reconnects are an accident, as many as there were connections are a habit.
     let habit = 2.0 * a.load.connections as f64;
     match (a.connections.per_event, a.connections.per_trial) {

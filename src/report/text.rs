@@ -1,5 +1,6 @@
 //! The report as on the terminal.
 
+use super::overview;
 use super::table::{self, Row};
 use crate::compare::expect::Outcome;
 use crate::compare::{ArmFigures, Point, Report, Verdict};
@@ -30,8 +31,14 @@ fn point(point: &Point) -> String {
     }
     let _ = writeln!(out, "{}", table::conditions(point));
     let _ = writeln!(out, "{}\n", clean(&table::place(point)));
-    for candidate in 1..point.arms.len().max(2) {
-        out.push_str(&comparison_table(point, candidate));
+    if point.arms.len() > overview::FEW {
+        let mut grid = overview::grid(point);
+        grid.iter_mut().flatten().for_each(|cell| *cell = clean(cell));
+        let _ = writeln!(out, "{}", align(&grid, 1, 2));
+    } else {
+        for candidate in 1..point.arms.len().max(2) {
+            out.push_str(&comparison_table(point, candidate));
+        }
     }
     let mut strata = table::strata(point);
     if !strata.is_empty() {

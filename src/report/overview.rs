@@ -1,0 +1,61 @@
+//! Many arms in one table, a line each: side by side they would not fit, two by two nobody would see
+//! the whole.
+
+use super::table::{self, NONE, cpu, time};
+use crate::compare::{ArmFigures, Point};
+use crate::units;
+
+/// So many arms still stand side by side.
+pub const FEW: usize = 3;
+
+/// A heading and a line an arm, the best first, with its difference from the baseline.
+pub fn grid(point: &Point) -> Vec<Vec<String>> {
+    let closed = point.design.rate.is_none();
+    let latency = if closed { "service" } else { "response" };
+    let baseline = point.arms.first().map_or("", |a| a.arm.as_str());
+    let head = [
+        format!("by {}", point.sorted_by),
+        format!("{latency} p50"),
+        "p99".to_owned(),
+        "events/s".to_owned(),
+        "target CPU/event".to_owned(),
+        "driver busy".to_owned(),
+        "memory peak".to_owned(),
+        "connections".to_owned(),
+        "lost".to_owned(),
+        format!("against {baseline} [95 %]"),
+        String::new(),
+    ];
+    let mut grid = vec![head.to_vec()];
+    grid.extend(point.order.iter().map(|arm| line(point, *arm, closed)));
+    grid
+}
+
+fn line(point: &Point, arm: usize, closed: bool) -> Vec<String> {
+    let a = &point.arms[arm];
+    let latency = if closed { &a.service_ns } else { &a.response_ns };
+    let shown = |ns: Option<u64>| if a.overloaded { NONE.to_owned() } else { time(ns) };
+    let c = table::comparison(point, arm, point.sorted_by);
+    vec![
+        a.arm.clone(),
+        shown(latency.p50),
+        shown(latency.p99),
+        a.throughput_per_second.map_or(NONE.into(), units::count),
+        cpu(a.target_usage.cpu_ns_per_event),
+        busy(a),
+        a.target_usage.rss_peak_bytes.map_or(NONE.into(), |b| units::bytes(b as f64)),
+        table::connections(a),
+        units::count(a.events.fates.lost as f64),
+        match c {
+            Some(c) => table::difference(c),
+            None if arm == 0 => "the baseline".into(),
+            None => String::new(),
+        },
+        c.map(table::verdict).unwrap_or_default(),
+    ]
+}
+
+/// The share of its core that the driver needed, time spent spinning apart.
+fn busy(a: &ArmFigures) -> String {
+    a.driver_usage.busy.map_or(NONE.into(), |b| format!("{:.0} %", b * 100.0))
+}
