@@ -38,7 +38,11 @@ fn load(arrivals: Arrivals) -> Load {
 
 fn schedule(c: &mut Criterion) {
     let mut group = c.benchmark_group("schedule");
-    for (name, arrivals) in [("constant", Arrivals::Constant), ("poisson", Arrivals::Poisson)] {
+    for (name, arrivals) in [
+        ("constant", Arrivals::Constant),
+        ("poisson", Arrivals::Poisson),
+        ("ramp", Arrivals::Ramp { to: 20_000.0 }),
+    ] {
         let mut due = Schedule::new(&load(arrivals), 7, 0, 1).expect("an open load has a schedule");
         group.bench_function(name, |b| b.iter(|| due.next()));
     }
