@@ -21,6 +21,10 @@ fn unknown_names_are_told_the_nearest_known_one() {
         (&["report", "nowhere"], &["nowhere", "not a results directory"]),
         (&["report", ".", "--format", "jsn"], &["did you mean \"json\""]),
         (&["report", ".", "--sort", "troughput"], &["did you mean \"throughput\""]),
+        (
+            &["report", ".", "--sort", "throughput", "--format", "json"],
+            &["--sort", "--format text"],
+        ),
         (&["run", "--sort", "response.p5"], &["did you mean \"response.p50\""]),
         (&["serve", "websockt"], &["did you mean \"websocket\""]),
         (&["list", "scenaros"], &["did you mean \"scenarios\""]),

@@ -40,7 +40,7 @@ enum Command {
     Verify(verify::Args),
     /// Check the instrument itself: a freeze, a known delay, an arm against itself, pacing, fates
     Selftest(selftest::Args),
-    /// List scenarios, targets, transports, formats, metrics or scenario keys
+    /// List scenarios, targets, transports, formats, metrics, scenario keys, or their schema
     List(list::Args),
     /// Print completions for a shell
     Completions {

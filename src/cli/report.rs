@@ -46,6 +46,11 @@ pub fn run(args: &Args) -> Result<()> {
         ))
     })?;
     let sort = sorted_by(args.sort.as_deref())?;
+    if sort.is_some() && format == Format::Json {
+        return Err(Error::usage(
+            "--sort is about tables: the JSON keeps the order of the arms; leave out --sort, or write --format text",
+        ));
+    }
     let mut report = compare::compare(&StoredRun::read(&args.dir)?);
     ranking::sort(&mut report, sort);
     let text = format.render(&report);

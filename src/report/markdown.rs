@@ -1,6 +1,6 @@
 //! The report for a pull request or a design document.
 
-use super::table;
+use super::{overview, table};
 use crate::compare::{Point, Report};
 use std::fmt::Write as _;
 
@@ -28,35 +28,12 @@ fn section(out: &mut String, point: &Point) {
         escape(&table::conditions(point)),
         escape(&table::place(point))
     );
-    for candidate in 1..point.arms.len().max(2) {
-        let shown: Vec<usize> = if point.arms.len() > 1 { vec![0, candidate] } else { vec![0] };
-        let mut line = "| |".to_owned();
-        let mut rule = "|---|".to_owned();
-        for arm in &shown {
-            let _ = write!(line, " {} |", escape(&point.arms[*arm].arm));
-            rule.push_str("---:|");
-        }
-        let _ = writeln!(out, "{line} difference [95 %] | |\n{rule}---|---|");
-        for row in table::rows(point, candidate) {
-            let _ = write!(out, "| {} |", row.name);
-            for arm in &shown {
-                let _ = write!(out, " {} |", escape(&row.arms[*arm]));
-            }
-            let _ = writeln!(out, " {} | {} |", escape(&row.difference), escape(&row.verdict));
-        }
-        out.push('\n');
+    if point.arms.len() > overview::FEW {
+        grid(out, &overview::grid(point));
+    } else {
+        (1..point.arms.len().max(2)).for_each(|candidate| comparison(out, point, candidate));
     }
-    let strata = table::strata(point);
-    for (i, row) in strata.iter().enumerate() {
-        let cells: Vec<String> = row.iter().map(|cell| escape(cell)).collect();
-        let _ = writeln!(out, "| {} |", cells.join(" | "));
-        if i == 0 {
-            let _ = writeln!(out, "|---|{}", "---:|".repeat(row.len() - 1));
-        }
-    }
-    if !strata.is_empty() {
-        out.push('\n');
-    }
+    grid(out, &table::strata(point));
     for sentence in &point.sentences {
         let _ = writeln!(out, "**{}**\n", escape(sentence));
     }
@@ -65,6 +42,40 @@ fn section(out: &mut String, point: &Point) {
         let _ = writeln!(out, "- note: {}", escape(note));
     }
     let _ = writeln!(out, "- parity: {}\n", escape(&table::parity(point)));
+}
+
+/// The first arm and another one side by side.
+fn comparison(out: &mut String, point: &Point, candidate: usize) {
+    let shown: Vec<usize> = if point.arms.len() > 1 { vec![0, candidate] } else { vec![0] };
+    let mut line = "| |".to_owned();
+    let mut rule = "|---|".to_owned();
+    for arm in &shown {
+        let _ = write!(line, " {} |", escape(&point.arms[*arm].arm));
+        rule.push_str("---:|");
+    }
+    let _ = writeln!(out, "{line} difference [95 %] | |\n{rule}---|---|");
+    for row in table::rows(point, candidate) {
+        let _ = write!(out, "| {} |", row.name);
+        for arm in &shown {
+            let _ = write!(out, " {} |", escape(&row.arms[*arm]));
+        }
+        let _ = writeln!(out, " {} | {} |", escape(&row.difference), escape(&row.verdict));
+    }
+    out.push('\n');
+}
+
+/// A heading and its rows; nothing for an empty grid.
+fn grid(out: &mut String, rows: &[Vec<String>]) {
+    for (i, row) in rows.iter().enumerate() {
+        let cells: Vec<String> = row.iter().map(|cell| escape(cell)).collect();
+        let _ = writeln!(out, "| {} |", cells.join(" | "));
+        if i == 0 {
+            let _ = writeln!(out, "|---|{}", "---:|".repeat(row.len() - 1));
+        }
+    }
+    if !rows.is_empty() {
+        out.push('\n');
+    }
 }
 
 /// Text as text: whatever Markdown or HTML would read is escaped, line breaks become spaces.
