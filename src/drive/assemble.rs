@@ -130,6 +130,7 @@ fn record(stretch: &Stretch, member: &Member, parts: Vec<ArmOutcome>) -> Trial {
         driver,
         steal_ns: 0,
         in_force: None,
+        fanout: None,
         faults: a.faults,
         invalid: Vec::new(),
         overloaded: false,

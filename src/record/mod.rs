@@ -3,6 +3,7 @@
 pub mod account;
 pub mod clock;
 pub mod ease;
+pub mod fanout;
 pub mod fates;
 pub mod findings;
 pub mod hiccup;

@@ -3,13 +3,16 @@
 //! It holds the open events only; a closed event becomes counts in histograms (law 12).
 
 mod book;
+mod spread;
 
 use super::account::Account;
+use super::clock;
 use super::fates::Failure;
 use super::interval::Seen;
 use super::strata::Split;
 use super::wire::Traffic;
 use book::{Book, Entry, State};
+use spread::Spreads;
 use std::cell::RefCell;
 
 /// An event on its way: handed from the pacer through the feed to a connection.
@@ -81,6 +84,13 @@ impl Ledger {
         Ledger(RefCell::new(Book::new(rules, tells_ids)))
     }
 
+    /// The same for a fan-out: every event is also due at each of these subscribers.
+    pub fn fanning_out(self, subscribers: usize) -> Self {
+        let mut book = self.0.into_inner();
+        book.spreads = Some(Spreads::new(subscribers, book.rules.timeout));
+        Ledger(RefCell::new(book))
+    }
+
     /// Sets the origin of the wall clock once every shard is ready.
     pub fn begin(&self, origin: u64) {
         self.0.borrow_mut().rules.origin = origin;
@@ -96,6 +106,9 @@ impl Ledger {
         let mut book = self.0.borrow_mut();
         book.ended = true;
         book.account.open_at_end = book.open_measured();
+        if let Some(spreads) = &mut book.spreads {
+            spreads.account.open_at_end = spreads.open_measured();
+        }
     }
 
     /// Another arm's slice begins: events still open here spill into it.
@@ -103,6 +116,9 @@ impl Ledger {
         let mut book = self.0.borrow_mut();
         if book.open_count > 0 {
             book.account.spill += book.open_measured();
+        }
+        if let Some(spreads) = &mut book.spreads {
+            spreads.account.spill += spreads.open_measured();
         }
     }
 
@@ -118,6 +134,9 @@ impl Ledger {
         book.open_count += 1;
         book.fates(after).due += 1;
         book.interval.due += 1;
+        if let Some(spreads) = &mut book.spreads {
+            spreads.begin(due, after);
+        }
         ticket
     }
 
@@ -134,6 +153,9 @@ impl Ledger {
         {
             entry.state = State::Sent;
             book.account.sent += 1;
+            if let Some(spreads) = &mut book.spreads {
+                spreads.sent(ticket.seq, clock::now());
+            }
         }
     }
 
@@ -168,6 +190,9 @@ impl Ledger {
         if let Some(after) = book.close(ticket, Past::Ended) {
             book.fates(after).fail(why);
             book.account.fault(message);
+            if let Some(spreads) = &mut book.spreads {
+                spreads.unpublished(ticket.seq);
+            }
         }
     }
 
@@ -202,6 +227,9 @@ impl Ledger {
         }
         book.trim();
         book.expirations += u64::from(expired > 0);
+        if let Some(spreads) = &mut book.spreads {
+            spreads.expire(now);
+        }
         expired
     }
 
@@ -227,6 +255,40 @@ impl Ledger {
             Past::Acknowledged => *book.account.duplicated.get_or_insert(0) += 1,
             Past::Ended => book.account.late += 1,
             Past::Unknown => book.account.unsolicited += 1,
+        }
+    }
+
+    /// A subscriber has read the event of this index, or something that is none. `done`: its last read
+    /// returned; `woken`: the reading task was.
+    pub fn receive(&self, subscriber: usize, index: Option<u64>, done: u64, woken: u64) {
+        self.0.borrow_mut().receive(subscriber, index, done, woken);
+    }
+
+    /// A subscriber's connection has ended.
+    pub fn gone(&self, subscriber: usize) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.gone(subscriber);
+        }
+    }
+
+    /// A subscriber that had gone is subscribed again.
+    pub fn back(&self, subscriber: usize) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.back(subscriber);
+        }
+    }
+
+    /// Counts a connection that carries deliveries.
+    pub fn delivery_connected(&self) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.account.connections += 1;
+        }
+    }
+
+    /// Adds the bytes and segments of such a connection when it ends.
+    pub fn delivery_traffic(&self, traffic: Traffic) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.account.traffic.add(&traffic);
         }
     }
 
@@ -262,9 +324,10 @@ impl Ledger {
         book.interval.backlog_peak = book.interval.backlog_peak.max(waiting as u64);
     }
 
-    /// Events without a fate.
+    /// Events and deliveries without a fate.
     pub fn open_count(&self) -> u64 {
-        self.0.borrow().open_count
+        let book = self.0.borrow();
+        book.open_count + book.spreads.as_ref().map_or(0, |s| s.open)
     }
 
     /// Due instant of the oldest open event.
@@ -280,6 +343,8 @@ impl Ledger {
 
     /// What the ledger holds, once nothing is open any more.
     pub fn account(&self) -> Account {
-        self.0.borrow().account.clone()
+        let book = self.0.borrow();
+        let deliveries = book.spreads.as_ref().map(|s| s.account.clone());
+        Account { deliveries, ..book.account.clone() }
     }
 }
