@@ -9,9 +9,10 @@ use crate::error::{Error, Result};
 use crate::record::metrics::Metric;
 use crate::report::{Format, text};
 use crate::run::{self, Request, arms};
-use crate::scenario::{self, Override};
+use crate::scenario::{self, Override, Question};
 use crate::store::{Store, StoredRun, write_atomically};
 use crate::target::manifest::{BuiltinOptions, OWN_FILE};
+use crate::target::publisher::{PublishOptions, new_token};
 use std::path::{Path, PathBuf};
 
 /// Seed of runs that name none: a run is repeated by running it again.
@@ -46,6 +47,9 @@ pub struct Args {
     /// Unanswered events a connection may carry (connections.in_flight)
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     in_flight: Option<String>,
+    /// Subscribers of a fan-out (subscribers.count)
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    subscribers: Option<String>,
     /// Size of an event (payload.bytes)
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
     payload: Option<String>,
@@ -94,6 +98,7 @@ impl Args {
             ("--rate", "load.rate", &self.rate),
             ("--connections", "connections.count", &self.connections),
             ("--in-flight", "connections.in_flight", &self.in_flight),
+            ("--subscribers", "subscribers.count", &self.subscribers),
             ("--payload", "payload.bytes", &self.payload),
         ];
         for (option, key, value) in named {
@@ -114,7 +119,7 @@ pub fn run(args: &Args) -> Result<u8> {
         Some(text) => Placement::parse(text)?,
         None => Placement::automatic(),
     };
-    let builtin = BuiltinOptions { threads: placement.target.len(), delay: None, work: None };
+    let builtin = builtin(&question, &placement)?;
     let names: Vec<String> = match args.arms.is_empty() {
         true => arms::DEFAULT.map(str::to_owned).to_vec(),
         false => args.arms.clone(),
@@ -137,6 +142,18 @@ pub fn run(args: &Args) -> Result<u8> {
     let ended = run::execute(&request, &interrupt, &mut show);
     show.finish();
     conclude(&request.out, ended, sort)
+}
+
+/// How built-in servers are started for a scenario.
+fn builtin(question: &Question, placement: &Placement) -> Result<BuiltinOptions> {
+    let scenario = question.points.first().map(|p| &p.scenario);
+    let publish = scenario.and_then(|s| {
+        let acknowledged = s.subscribers.as_ref()?.acknowledged;
+        let types = vec![s.payload.kind()];
+        Some(new_token().map(|token| PublishOptions { types, acknowledged, token }))
+    });
+    let threads = placement.target.len();
+    Ok(BuiltinOptions { threads, delay: None, work: None, publish: publish.transpose()? })
 }
 
 fn default_out(scenario: &str) -> PathBuf {

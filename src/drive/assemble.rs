@@ -5,6 +5,7 @@ use super::shard::ArmOutcome;
 use super::stretch::{Finished, Member, Stretch};
 use super::timeline::TimeLine;
 use super::validity;
+use crate::record::fanout::{Fanout, Growth, PublisherStatus};
 use crate::record::histogram::Hist;
 use crate::record::in_force::InForce;
 use crate::record::trial::{DriverUsage, TargetUsage, Trial};
@@ -27,8 +28,23 @@ pub(super) struct Seen {
     pub driver_rss_peak: u64,
     /// What built-in servers said of themselves.
     pub in_force: Vec<Option<InForce>>,
+    /// What was asked of a fan-out at its end; `None` of another flow.
+    pub fanout: Vec<Option<SeenFanout>>,
     /// What each second brought.
     pub time_lines: Vec<TimeLine>,
+}
+
+/// What a fan-out's targets and the machine tell at its end.
+#[derive(Clone)]
+pub(super) struct SeenFanout {
+    /// Subscribers acknowledge.
+    pub acknowledged: bool,
+    /// Memory of the target before the first subscriber and with all.
+    pub target_memory: Option<Growth>,
+    /// The driver's.
+    pub driver_memory: Option<Growth>,
+    /// The publisher's own account.
+    pub publisher: Option<PublisherStatus>,
 }
 
 /// What a target spent between two readings.
@@ -53,7 +69,17 @@ pub(super) fn records(
     let mut finished = Vec::new();
     for (i, member) in stretch.members.iter().enumerate() {
         let parts: Vec<ArmOutcome> = shards.iter_mut().filter_map(Iterator::next).collect();
+        let deliveries = parts.first().and_then(|p| p.account.deliveries.clone());
+        let subscribed_in_ns = parts.first().map_or(0, |p| p.subscribed_in_ns);
         let mut trial = record(stretch, member, parts);
+        trial.fanout = deliveries.zip(seen.fanout[i].take()).map(|(deliveries, seen)| Fanout {
+            deliveries,
+            acknowledged: seen.acknowledged,
+            subscribed_in_ns,
+            target_memory: seen.target_memory,
+            driver_memory: seen.driver_memory,
+            publisher: seen.publisher,
+        });
         trial.started.clone_from(&seen.started);
         trial.in_force = seen.in_force[i].take();
         trial.target = seen.usage[i];

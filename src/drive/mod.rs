@@ -11,6 +11,8 @@ pub mod pacer;
 pub mod shard;
 mod silence;
 pub mod stretch;
+pub mod subscribers;
+mod tasks;
 mod timeline;
 mod turns;
 pub mod validity;

@@ -3,6 +3,7 @@
 use super::bursts::Bursts;
 use super::pacer::Pacer;
 use super::shard::{ArmOutcome, BlockJob, News, Signals};
+use super::tasks::Tasks;
 use crate::record::clock;
 use crate::record::ledger::Ledger;
 use crate::scenario::Load;
@@ -12,7 +13,6 @@ use std::io;
 use std::iter::Peekable;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use tokio::task::JoinHandle;
 
 /// Time-outs, intervals and the wish to stop are looked after this often, ns.
 const HOUSEKEEPING_NS: u64 = 25_000_000;
@@ -26,7 +26,9 @@ pub(super) struct Arm {
     pub ledger: Rc<Ledger>,
     pub spout: Spout,
     pub schedule: Option<Peekable<Schedule>>,
-    pub tasks: Vec<JoinHandle<()>>,
+    pub tasks: Tasks,
+    /// What it took to subscribe all subscribers, ns.
+    pub subscribed_in_ns: u64,
     bursts: Bursts,
     cpu_ns: u64,
     spin_ns: u64,
@@ -38,12 +40,22 @@ impl Arm {
         ledger: Rc<Ledger>,
         spout: Spout,
         load: (&Load, Option<Schedule>),
-        tasks: Vec<JoinHandle<()>>,
+        tasks: Tasks,
     ) -> Arm {
         let (load, schedule) = load;
         let schedule = schedule.map(Iterator::peekable);
         let bursts = Bursts::new(burst_ends(load));
-        Arm { ledger, spout, schedule, tasks, bursts, cpu_ns: 0, spin_ns: 0, drain_ns: 0 }
+        Arm {
+            ledger,
+            spout,
+            schedule,
+            tasks,
+            subscribed_in_ns: 0,
+            bursts,
+            cpu_ns: 0,
+            spin_ns: 0,
+            drain_ns: 0,
+        }
     }
 
     fn begin_slice(&mut self, measuring: bool) {
@@ -221,18 +233,24 @@ impl<'a> Turns<'a> {
         Ok(())
     }
 
+    /// Targets are asked what they have while everything stands.
+    pub async fn wait_for_end(&self) -> io::Result<()> {
+        while !self.stopping() {
+            self.pacer.roughly(clock::now() + 1_000_000).await?;
+        }
+        Ok(())
+    }
+
     pub async fn finish(self) -> io::Result<Vec<ArmOutcome>> {
         let mut outcomes = Vec::new();
         for arm in self.arms {
             // What was called off before its answer came is timed out, not lost.
             arm.ledger.expire(u64::MAX);
             arm.spout.end();
-            arm.tasks.iter().for_each(JoinHandle::abort);
-            for task in arm.tasks {
-                let _aborted = task.await;
-            }
+            arm.tasks.end().await;
             outcomes.push(ArmOutcome {
                 account: arm.ledger.account(),
+                subscribed_in_ns: arm.subscribed_in_ns,
                 drained_ns: arm.bursts.finish(),
                 cpu_ns: arm.cpu_ns,
                 spin_ns: arm.spin_ns,

@@ -23,9 +23,14 @@ pub struct Arm {
 }
 
 impl Arm {
+    /// How events travel from the driver: to a publisher by POST, whatever it delivers by.
+    pub fn carrier(&self) -> Transport {
+        if self.manifest.publisher.is_some() { Transport::Webhook } else { self.transport }
+    }
+
     /// The arm as `verify` looks at it.
     pub fn subject(&self) -> Subject<'_> {
-        Subject { label: &self.label, transport: self.transport, manifest: &self.manifest }
+        Subject { label: &self.label, transport: self.carrier(), manifest: &self.manifest }
     }
 }
 
@@ -40,6 +45,7 @@ pub fn find(
         let (transport, target) = split(name)?;
         let manifest = match target {
             BUILTIN => Manifest::builtin(transport.name(), builtin),
+            other if builtin.publish.is_some() => return Err(cannot_publish(name, other)),
             other => manifest::find(transport.name(), other, allow_hosts)?,
         };
         let repeats =
@@ -51,6 +57,13 @@ pub fn find(
         arms.push(Arm { label, transport, target: target.to_owned(), manifest });
     }
     Ok(arms)
+}
+
+fn cannot_publish(name: &str, target: &str) -> Error {
+    Error::usage(format!(
+        "--arm {name}: a fan-out needs a target that publishes, and {target} does not: write {}@{BUILTIN}",
+        name.split('@').next().unwrap_or_default()
+    ))
 }
 
 fn split(name: &str) -> Result<(Transport, &str)> {

@@ -91,7 +91,7 @@ fn largest_connections(request: &Request, scenario: &Scenario) -> usize {
 /// asked, it gets as many more connections.
 pub fn slots(arm: &Arm, scenario: &Scenario) -> (usize, usize) {
     let (count, asked) = (scenario.connections.count, scenario.connections.in_flight);
-    let in_flight = arm.transport.depth_limit().map_or(asked, |limit| asked.min(limit));
+    let in_flight = arm.carrier().depth_limit().map_or(asked, |limit| asked.min(limit));
     (count * asked / in_flight, in_flight)
 }
 
@@ -142,7 +142,7 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
             Matched::ById => "id".to_owned(),
             Matched::ByIdAt(pointer) => format!("id:{pointer}"),
         },
-        method: (arm.transport == Transport::Webhook)
+        method: (arm.carrier() == Transport::Webhook)
             .then(|| arm.manifest.terms.method.to_string()),
         headers: arm.manifest.terms.header_names(),
         subprotocol: subprotocol(arm),

@@ -98,7 +98,12 @@ fn choose(scenario: &Scenario, pilots: &[Trial], progress: &mut dyn Progress) ->
     if pilots.len() < 2 || c.design == DesignChoice::Sequential {
         return Design::Sequential;
     }
-    let slowest = pilots.iter().filter_map(|t| t.service.quantile(0.5)).max().unwrap_or(0);
+    // An event of a fan-out is over when the last subscriber has it.
+    let service = |t: &Trial| match &t.fanout {
+        Some(fanout) => fanout.deliveries.last.quantile(0.5),
+        None => t.service.quantile(0.5),
+    };
+    let slowest = pilots.iter().filter_map(service).max().unwrap_or(0);
     let slice = c.slice.or_else(|| plan::slice_length(slowest, &scenario.load));
     if c.design == DesignChoice::Sliced {
         return Design::Sliced(slice.unwrap_or(Duration::from_millis(100)));
@@ -246,6 +251,7 @@ impl Maker<'_> {
             manifest: a.manifest.clone(),
             connections,
             in_flight,
+            subscribers: self.scenario.subscribers.clone(),
         }
     }
 

@@ -4,7 +4,7 @@ use super::raw::plain;
 use super::shape::{Process, Shape};
 use super::{
     Compare, Connections, DesignChoice, Expectation, Flow, Lifetime, Load, Matters, Payload,
-    Scenario, payload,
+    Scenario, Subscribers, payload,
 };
 use crate::units;
 use std::path::PathBuf;
@@ -64,6 +64,8 @@ pub struct Draft {
     pub file: Option<String>,
     /// What `file` holds, once it was read.
     pub json: String,
+    pub subscribers: usize,
+    pub acknowledged: bool,
     pub blocks: usize,
     pub design: DesignChoice,
     pub slice: Option<Duration>,
@@ -92,6 +94,8 @@ impl Draft {
             bytes: None,
             file: None,
             json: String::new(),
+            subscribers: 100,
+            acknowledged: true,
             blocks: 12,
             design: DesignChoice::Auto,
             slice: None,
@@ -141,6 +145,10 @@ impl Draft {
                 lifetime: self.lifetime.map_or(Lifetime::Unlimited, |n| Lifetime::Events(n as u64)),
             },
             payload,
+            subscribers: (self.flow == Flow::Fanout).then_some(Subscribers {
+                count: self.subscribers,
+                acknowledged: self.acknowledged,
+            }),
             compare: Compare {
                 blocks: self.blocks,
                 design: self.design,
@@ -168,6 +176,11 @@ impl Draft {
             let other = if whole.is_some() { "load.arrivals" } else { "compare.design" };
             let why = "blocks that run sequentially have no slices: leave it out";
             return Err(Wrong::new("compare.slice", why).against(other));
+        }
+        if closed && self.flow == Flow::Fanout {
+            let why =
+                "closed: a fan-out needs due instants, which a closed loop has not: write poisson";
+            return Err(Wrong::new("load.arrivals", why).against("flow"));
         }
         let wrong = |why: String| Err(Wrong::new("load.rate", why));
         match self.rate {

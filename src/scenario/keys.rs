@@ -2,7 +2,9 @@
 //! options, sweeps and the schema all go through it. A newcomer adds one entry.
 
 use super::draft::Draft;
-use super::kind::{Count, Kind, Length, Name, Number, OneOf, Optional, Or, Percent, Size, Text};
+use super::kind::{
+    Count, Kind, Length, Name, Number, OneOf, Optional, Or, Percent, Size, Switch, Text,
+};
 use super::raw::Raw;
 use super::shape::Process;
 use super::{DesignChoice, Flow, payload};
@@ -106,7 +108,7 @@ const SLICE_LENGTH: Length = Length(Duration::from_millis(1));
 pub static KEYS: &[Key] = &[
     key!(fixed "name", "short name; it stands in the results directory", Name(64), |d| &mut d.name),
     key!(fixed "question", "the question the scenario answers", Text, |d| &mut d.question),
-    key!(fixed "flow", "which way events go", OneOf(&[("ingest", Flow::Ingest)]), |d| &mut d.flow),
+    key!(fixed "flow", "which way events go", OneOf(&[("ingest", Flow::Ingest), ("fanout", Flow::Fanout)]), |d| &mut d.flow),
     key!(
         fixed "load.arrivals",
         "how due instants are distributed",
@@ -197,6 +199,18 @@ pub static KEYS: &[Key] = &[
         "path of a JSON object sent as the event; its id is replaced",
         Optional(Text),
         |d| &mut d.file
+    ),
+    key!(
+        swept "subscribers.count",
+        "in a fan-out: subscribers that every event is delivered to",
+        Count(1_000_000),
+        |d| &mut d.subscribers
+    ),
+    key!(
+        fixed "delivery.acknowledged",
+        "in a fan-out: each subscriber acknowledges every event and the publisher records it",
+        Switch,
+        |d| &mut d.acknowledged
     ),
     key!(fixed "compare.blocks", "blocks to run", Count(10_000), |d| &mut d.blocks),
     key!(

@@ -15,6 +15,7 @@ pub mod manifest;
 mod output;
 mod port;
 pub mod process;
+pub mod publisher;
 mod ready;
 pub mod setup;
 mod tls;

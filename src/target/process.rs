@@ -31,6 +31,7 @@ pub struct Running {
     /// None when the server was already running and is not ours.
     kept: Option<Kept>,
     url: String,
+    port: u16,
     address: SocketAddr,
 }
 
@@ -158,7 +159,7 @@ fn start(launch: &Launch<'_>) -> Result<Running> {
         let place = folder.as_ref().map_or(String::new(), |f| format!(" in {}", f.display()));
         Error::harness(format!("cannot start a process for target {}{place}: {e}", manifest.name))
     })?;
-    Ok(Running { kept: Some(kept), url, address: addresses[0] })
+    Ok(Running { kept: Some(kept), url, port, address: addresses[0] })
 }
 
 /// A server that is not ours must answer at once.
@@ -166,7 +167,7 @@ fn running_already(url: String, addresses: &[SocketAddr]) -> std::result::Result
     let connects =
         |a: &&SocketAddr| std::net::TcpStream::connect_timeout(a, Duration::from_secs(5)).is_ok();
     match addresses.iter().find(connects) {
-        Some(address) => Ok(Running { kept: None, url, address: *address }),
+        Some(address) => Ok(Running { kept: None, url, port: 0, address: *address }),
         None => Err("nothing accepts connections there: start the server first".to_owned()),
     }
 }
@@ -232,6 +233,11 @@ impl Running {
     /// Where events go.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Another text of its description, with its port filled in.
+    pub fn filled(&self, text: &str) -> String {
+        text.replace(PORT, &self.port.to_string())
     }
 
     /// The socket address behind the url.

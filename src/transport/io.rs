@@ -7,7 +7,7 @@ use crate::record::wire::Traffic;
 use socket2::SockRef;
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -61,6 +61,8 @@ pub struct Stamped {
     tcp: TcpStream,
     stamps: Rc<Stamps>,
     ledger: Rc<Ledger>,
+    /// A subscriber's: what it carries are deliveries.
+    delivers: bool,
     /// Traffic of the set-up of a connection that was warm before the first event.
     setup: Cell<Traffic>,
     accounted: Cell<bool>,
@@ -73,25 +75,38 @@ impl Stamped {
         max_segment: Option<u32>,
         ledger: &Rc<Ledger>,
     ) -> Result<Stamped, Fault> {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4(),
-            SocketAddr::V6(_) => TcpSocket::new_v6(),
-        }
-        .map_err(Fault::refused)?;
-        socket.set_nodelay(true).map_err(Fault::refused)?;
-        if let Some(bytes) = max_segment {
-            // Set before the handshake it also caps what the other end sends.
-            SockRef::from(&socket).set_tcp_mss(bytes).map_err(Fault::refused)?;
-        }
-        let tcp = socket.connect(address).await.map_err(Fault::refused)?;
+        let tcp = connected(address, None, max_segment).await?;
         ledger.connected();
-        Ok(Stamped {
+        Ok(Stamped::over(tcp, ledger, false))
+    }
+
+    /// The same for a subscriber, from a source address of its own.
+    pub async fn connect_from(
+        source: IpAddr,
+        address: SocketAddr,
+        max_segment: Option<u32>,
+        ledger: &Rc<Ledger>,
+    ) -> Result<Stamped, Fault> {
+        let tcp = connected(address, Some(source), max_segment).await?;
+        ledger.delivery_connected();
+        Ok(Stamped::over(tcp, ledger, true))
+    }
+
+    /// A connection that a subscriber has accepted.
+    pub fn accepted(tcp: TcpStream, ledger: &Rc<Ledger>) -> Stamped {
+        ledger.delivery_connected();
+        Stamped::over(tcp, ledger, true)
+    }
+
+    fn over(tcp: TcpStream, ledger: &Rc<Ledger>, delivers: bool) -> Stamped {
+        Stamped {
             tcp,
             stamps: Rc::default(),
             ledger: ledger.clone(),
+            delivers,
             setup: Cell::default(),
             accounted: Cell::default(),
-        })
+        }
     }
 
     /// The instants of its last read.
@@ -105,12 +120,37 @@ impl Stamped {
     }
 }
 
+/// A connection with TCP_NODELAY. A cap of the segment size set before the handshake limits what the
+/// other end sends, too.
+async fn connected(
+    address: SocketAddr,
+    source: Option<IpAddr>,
+    max_segment: Option<u32>,
+) -> Result<TcpStream, Fault> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }
+    .map_err(Fault::refused)?;
+    socket.set_nodelay(true).map_err(Fault::refused)?;
+    if let Some(bytes) = max_segment {
+        SockRef::from(&socket).set_tcp_mss(bytes).map_err(Fault::refused)?;
+    }
+    if let Some(source) = source {
+        socket.bind(SocketAddr::new(source, 0)).map_err(Fault::refused)?;
+    }
+    socket.connect(address).await.map_err(Fault::refused)
+}
+
 impl Stamped {
     /// Charges what was carried so far to the events; what comes later (a close frame) is not.
     pub fn account(&self) {
         if !self.accounted.replace(true) {
             let carried = Traffic::of(self.tcp.as_fd()).since(&self.setup.get());
-            self.ledger.traffic(carried);
+            match self.delivers {
+                true => self.ledger.delivery_traffic(carried),
+                false => self.ledger.traffic(carried),
+            }
         }
     }
 }

@@ -264,6 +264,12 @@ impl Ledger {
         self.0.borrow_mut().receive(subscriber, index, done, woken);
     }
 
+    /// Events are due at a subscriber of that number.
+    pub fn has_subscriber(&self, number: usize) -> bool {
+        let book = self.0.borrow();
+        book.spreads.as_ref().is_some_and(|s| (number as u64) < s.account.subscribers)
+    }
+
     /// A subscriber's connection has ended.
     pub fn gone(&self, subscriber: usize) {
         if let Some(spreads) = &mut self.0.borrow_mut().spreads {

@@ -76,7 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
     }
 
     /// Queues a message whose bytes `fill` appends.
-    pub fn queue(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
+    pub fn queue_with(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
         let head = self.write.len();
         self.write.extend_from_slice(&[0; 4]);
         fill(&mut self.write);
@@ -85,7 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
     }
 
     /// Writes what is queued.
-    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.write.len() {
             let rest = &self.write[self.written..];
             let n = ready!(Pin::new(&mut self.socket).poll_write(cx, rest))?;
@@ -101,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
 
     /// Waits until everything queued is written.
     pub async fn flush(&mut self) -> io::Result<()> {
-        poll_fn(|cx| self.poll_flush(cx)).await
+        poll_fn(|cx| self.poll_written(cx)).await
     }
 }
 
@@ -128,7 +128,7 @@ mod tests {
             let expected = sent.clone();
             let write = async move {
                 for m in &sent {
-                    a.queue(|out| out.extend_from_slice(m));
+                    a.queue_with(|out| out.extend_from_slice(m));
                 }
                 a.flush().await.unwrap();
             };
