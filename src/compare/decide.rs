@@ -2,7 +2,7 @@
 
 use super::trust::is_driver_bound;
 use super::{ArmFigures, Comparison, FEWEST_BLOCKS, Trials, Verdict};
-use crate::record::metrics::{Family, METRICS, Metric};
+use crate::record::metrics::{Family, METRICS, Metric, Subject};
 use crate::record::trial::Trial;
 use crate::scenario::Matters;
 use crate::stats::{self, Interval};
@@ -71,10 +71,17 @@ fn direction(ratio: &Interval, more_is_better: bool) -> Option<Verdict> {
 
 impl Pair<'_> {
     fn applies(&self, closed: bool) -> bool {
+        let subject = match self.header.scenario.subscribers {
+            Some(_) => Subject::Delivery,
+            None => Subject::Event,
+        };
+        if self.metric.subject != subject {
+            return false;
+        }
         match self.metric.family {
             Family::Latency { .. } => !(closed && self.metric.name.starts_with("response")),
             Family::Throughput => closed,
-            Family::Cpu => true,
+            Family::Cpu | Family::Memory => true,
             Family::Told => false,
         }
     }
@@ -211,7 +218,7 @@ impl Pair<'_> {
                 let limit = latency.as_nanos() as f64;
                 difference.is_none_or(|d| d.low < -limit || d.high > limit)
             }
-            Family::Cpu | Family::Told => relative(*cpu),
+            Family::Cpu | Family::Memory | Family::Told => relative(*cpu),
             Family::Throughput => relative(*throughput),
         }
     }

@@ -3,7 +3,7 @@
 use super::types::{
     ArmFigures, ArmLoad, Backlog, Connections, Design, Events, Latency, Second, Usage, Wire,
 };
-use super::{Trials, steady, strata};
+use super::{Trials, fanout, steady, strata};
 use crate::record::account::OTHER_FAULTS;
 use crate::record::fates::Fates;
 use crate::record::histogram::Hist;
@@ -35,6 +35,7 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
         rate: s.load.rate,
         arrivals: s.load.arrivals,
         payload_bytes: Template::new(&s.payload).len(),
+        subscribers: s.subscribers.clone(),
         hosts: hosts.into_iter().cloned().collect(),
         driver_cpus: cpus("driver"),
         target_cpus: cpus("target"),
@@ -52,6 +53,8 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
     let valid = trials.of_arm(arm);
     let window_ns: u64 = valid.iter().map(|t| t.window_ns).sum();
     let by_end: u64 = valid.iter().map(|t| t.acknowledged_by_end).sum();
+    let fans_out = scenario.subscribers.is_some();
+    let pilot = trials.pilot.iter().find(|t| t.arm == arm).copied();
     let invalid = mine.iter().filter(|t| !t.is_valid()).count();
     let overloaded = mine.iter().filter(|t| t.is_valid() && t.overloaded).count();
     ArmFigures {
@@ -64,7 +67,8 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
         overloaded: overloaded * 2 > mine.len() - invalid,
         offered_per_second: mine.first().map_or(rate, |t| t.offered_per_second),
         throughput_per_second: (window_ns > 0).then(|| by_end as f64 / (window_ns as f64 / 1e9)),
-        response_ns: latency(&valid, |t| &t.response, rate.is_some()),
+        // In a fan-out the peaks are the deliveries'.
+        response_ns: latency(&valid, |t| &t.response, rate.is_some() && !fans_out),
         service_ns: latency(&valid, |t| &t.service, rate.is_none()),
         lag_ns: latency(&valid, |t| &t.lag, false),
         hiccup_ns: latency(&valid, |t| &t.hiccup, false),
@@ -74,7 +78,8 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
         load: ArmLoad { connections: header.connections as u64, in_flight: header.in_flight },
         target_usage: target_usage(&valid),
         driver_usage: driver_usage(&valid),
-        wire: wire(&valid, trials.pilot.iter().find(|t| t.arm == arm).copied()),
+        wire: wire(&valid, pilot),
+        fanout: fanout::figures(&valid, pilot),
         faults: faults(&mine),
         steady: steady::steady(scenario, &valid),
         knee_per_second: strata::knee(scenario, &valid),
@@ -114,7 +119,11 @@ pub fn merged(trials: &[&Trial], of: impl Fn(&Trial) -> &Hist) -> Hist {
 
 /// `peaked`: the trials' peaks belong to this distribution, so its stalls can be counted.
 pub(super) fn latency(trials: &[&Trial], of: impl Fn(&Trial) -> &Hist, peaked: bool) -> Latency {
-    let sum = merged(trials, of);
+    distribution(&merged(trials, of), trials, peaked)
+}
+
+/// The same of a distribution that is merged already.
+pub(super) fn distribution(sum: &Hist, trials: &[&Trial], peaked: bool) -> Latency {
     let percentile = |q: f64| {
         let value = sum.quantile(q)?;
         let beyond = (sum.count() as f64 * (1.0 - q)).floor() as u64;
@@ -161,7 +170,8 @@ fn connections(trials: &[&Trial]) -> Connections {
     }
 }
 
-fn per(total: u64, events: u64) -> Option<f64> {
+/// A total by each of so many.
+pub(super) fn per(total: u64, events: u64) -> Option<f64> {
     (events > 0).then(|| total as f64 / events as f64)
 }
 

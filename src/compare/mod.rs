@@ -3,6 +3,7 @@
 
 pub mod decide;
 pub mod expect;
+pub mod fanout;
 pub mod figures;
 mod findings;
 pub mod parity;

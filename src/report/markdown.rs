@@ -14,7 +14,7 @@ pub fn render(report: &Report) -> String {
     for point in &report.points {
         section(&mut out, point);
     }
-    let _ = writeln!(out, "Not tested here: {}.", table::NOT_TESTED);
+    let _ = writeln!(out, "Not tested here: {}.", table::not_tested(report));
     out
 }
 

@@ -1,6 +1,7 @@
 //! Many arms in one table, a line each: side by side they would not fit, two by two nobody would see
 //! the whole.
 
+use super::fanout;
 use super::table::{self, NONE, cpu, time};
 use crate::compare::{ArmFigures, Point};
 use crate::units;
@@ -10,6 +11,9 @@ pub const FEW: usize = 3;
 
 /// A heading and a line an arm, the best first, with its difference from the baseline.
 pub fn grid(point: &Point) -> Vec<Vec<String>> {
+    if point.design.subscribers.is_some() {
+        return of_fanout(point);
+    }
     let closed = point.design.rate.is_none();
     let latency = if closed { "service" } else { "response" };
     let baseline = point.arms.first().map_or("", |a| a.arm.as_str());
@@ -31,11 +35,38 @@ pub fn grid(point: &Point) -> Vec<Vec<String>> {
     grid
 }
 
+/// The same for deliveries.
+fn of_fanout(point: &Point) -> Vec<Vec<String>> {
+    let baseline = point.arms.first().map_or("", |a| a.arm.as_str());
+    let around = |first: String, middle: Vec<String>, last: [String; 2]| {
+        [vec![first], middle, last.to_vec()].concat()
+    };
+    let head = fanout::OVERVIEW.map(str::to_owned).to_vec();
+    let against = [format!("against {baseline} [95 %]"), String::new()];
+    let mut grid = vec![around(format!("by {}", point.sorted_by), head, against)];
+    grid.extend(point.order.iter().map(|&arm| {
+        let a = &point.arms[arm];
+        around(a.arm.clone(), fanout::overview(a).to_vec(), difference(point, arm))
+    }));
+    grid
+}
+
+/// The difference from the baseline and its verdict.
+fn difference(point: &Point, arm: usize) -> [String; 2] {
+    let c = table::comparison(point, arm, point.sorted_by);
+    let text = match c {
+        Some(c) => table::difference(c),
+        None if arm == 0 => "the baseline".into(),
+        None => String::new(),
+    };
+    [text, c.map(table::verdict).unwrap_or_default()]
+}
+
 fn line(point: &Point, arm: usize, closed: bool) -> Vec<String> {
     let a = &point.arms[arm];
     let latency = if closed { &a.service_ns } else { &a.response_ns };
     let shown = |ns: Option<u64>| if a.overloaded { NONE.to_owned() } else { time(ns) };
-    let c = table::comparison(point, arm, point.sorted_by);
+    let [difference, verdict] = difference(point, arm);
     vec![
         a.arm.clone(),
         shown(latency.p50),
@@ -46,12 +77,8 @@ fn line(point: &Point, arm: usize, closed: bool) -> Vec<String> {
         a.target_usage.rss_peak_bytes.map_or(NONE.into(), |b| units::bytes(b as f64)),
         table::connections(a),
         units::count(a.events.fates.lost as f64),
-        match c {
-            Some(c) => table::difference(c),
-            None if arm == 0 => "the baseline".into(),
-            None => String::new(),
-        },
-        c.map(table::verdict).unwrap_or_default(),
+        difference,
+        verdict,
     ]
 }
 

@@ -20,7 +20,7 @@ pub fn render(report: &Report) -> String {
     if report.points.len() > 1 {
         out.push_str(&sweep(report));
     }
-    let _ = writeln!(out, "Not tested here: {}.", table::NOT_TESTED);
+    let _ = writeln!(out, "Not tested here: {}.", table::not_tested(report));
     out
 }
 

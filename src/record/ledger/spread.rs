@@ -313,7 +313,9 @@ mod tests {
         s.begin(2 * MS, Some(1));
         s.back(0);
         s.begin(3 * MS, Some(2));
-        (0..4).for_each(|event| drop(s.received(1, Some(event), 4 * MS)));
+        for event in 0..4 {
+            s.received(1, Some(event), 4 * MS);
+        }
         s.received(0, Some(1), 4 * MS);
         s.received(0, Some(3), 4 * MS);
         exact(&s);

@@ -1,0 +1,172 @@
+//! The figures of a fan-out: what came to subscribers, and what a delivery and a subscriber cost.
+
+use super::ArmFigures;
+use super::figures::{distribution, per};
+use super::types::{Delivered, DeliveryWire, FanoutFigures};
+use crate::record::fanout::{Deliveries, DeliveryFates, Fanout, PublisherStatus};
+use crate::record::histogram::Hist;
+use crate::record::metrics;
+use crate::record::trial::Trial;
+use crate::record::wire::Traffic;
+use crate::stats;
+use crate::units;
+
+/// The figures of an arm's valid trials; `None` in another flow. `pilot`: the arm's, for segments.
+pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures> {
+    let all: Option<Vec<&Fanout>> = trials.iter().map(|t| t.fanout.as_ref()).collect();
+    let all = all.filter(|all| !all.is_empty())?;
+    let first = all[0];
+    let hist = |pick: fn(&Deliveries) -> &Hist, peaked| {
+        let mut merged = Hist::new();
+        all.iter().for_each(|f| merged.merge(pick(&f.deliveries)));
+        distribution(&merged, trials, peaked)
+    };
+    let sum = |pick: fn(&Deliveries) -> u64| all.iter().map(|f| pick(&f.deliveries)).sum::<u64>();
+    let mut fates = DeliveryFates::default();
+    all.iter().for_each(|f| fates.add(&f.deliveries.measured));
+    let in_window = sum(|d| d.read_in_window);
+    let window_ns: u64 = trials.iter().map(|t| t.window_ns).sum();
+    let median = |value: fn(&Trial) -> Option<f64>| {
+        let each: Vec<f64> = trials.iter().filter_map(|t| value(t)).collect();
+        stats::median(&each)
+    };
+    let target_cpu: Option<u64> = trials.iter().map(|t| Some(t.target?.cpu_ns)).sum();
+    Some(FanoutFigures {
+        subscribers: first.deliveries.subscribers,
+        acknowledged: first.acknowledged,
+        delivery_ns: hist(|d| &d.delivery, true),
+        last_ns: hist(|d| &d.last, false),
+        skew_ns: hist(|d| &d.skew, false),
+        deliveries: Delivered {
+            fates,
+            duplicated: sum(|d| d.duplicated),
+            reordered: sum(|d| d.reordered),
+            late: sum(|d| d.late),
+            unsolicited: sum(|d| d.unsolicited),
+        },
+        reach: fates.reach(),
+        events: sum(|d| d.events),
+        complete: sum(|d| d.complete),
+        deliveries_per_second: (window_ns > 0)
+            .then(|| sum(|d| d.read_by_end) as f64 / (window_ns as f64 / 1e9)),
+        target_cpu_ns_per_delivery: target_cpu.and_then(|cpu| per(cpu, in_window)),
+        driver_cpu_ns_per_delivery: per(trials.iter().map(|t| t.driver.cpu_ns).sum(), in_window),
+        wire: wire(&all, pilot),
+        target_bytes_per_subscriber: median(metrics::target_memory),
+        driver_bytes_per_subscriber: median(metrics::driver_memory),
+        subscribe_ns_each: median(|t| {
+            let f = t.fanout.as_ref()?;
+            per(f.subscribed_in_ns, f.deliveries.subscribers)
+        }),
+        connections: sum(|d| d.connections),
+        publisher: publisher(&all),
+    })
+}
+
+fn wire(all: &[&Fanout], pilot: Option<&Trial>) -> DeliveryWire {
+    let mut traffic = Traffic::default();
+    all.iter().for_each(|f| traffic.add(&f.deliveries.traffic));
+    let read = all.iter().map(|f| f.deliveries.read).sum();
+    let realistic = pilot.filter(|p| p.max_segment.is_some() && p.is_valid());
+    let segments = realistic.and_then(|p| p.fanout.as_ref()).and_then(|f| {
+        let t = &f.deliveries.traffic;
+        per(t.segments_out + t.segments_in, f.deliveries.read)
+    });
+    DeliveryWire {
+        bytes_in_per_delivery: per(traffic.bytes_in, read),
+        bytes_out_per_delivery: per(traffic.bytes_out, read),
+        segments_per_delivery: segments,
+    }
+}
+
+/// The sum over trials; `None` when one of them did not tell.
+fn publisher(all: &[&Fanout]) -> Option<PublisherStatus> {
+    let each: Vec<PublisherStatus> = all.iter().map(|f| f.publisher).collect::<Option<_>>()?;
+    each.into_iter().reduce(|a, b| PublisherStatus {
+        subscribers: a.subscribers.max(b.subscribers),
+        published: a.published + b.published,
+        complete: a.complete + b.complete,
+        queued: a.queued + b.queued,
+        overflowed: a.overflowed + b.overflowed,
+        acknowledged: a.acknowledged + b.acknowledged,
+        written: a.written + b.written,
+        failed: a.failed + b.failed,
+        redirected: a.redirected + b.redirected,
+        refused: a.refused + b.refused,
+        timed_out: a.timed_out + b.timed_out,
+        lost: a.lost + b.lost,
+        open: a.open + b.open,
+        stray: a.stray + b.stray,
+        least_acknowledged: a.least_acknowledged.min(b.least_acknowledged),
+        most_acknowledged: a.most_acknowledged.max(b.most_acknowledged),
+    })
+}
+
+/// What to know of an arm's deliveries before believing its figures. `trials`: the valid ones.
+pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<String> {
+    let Some(f) = &arm.fanout else { return Vec::new() };
+    let mut notes = Vec::new();
+    let mut note = |text: String| notes.push(format!("{}: {text}", arm.arm));
+    let fates = &f.deliveries.fates;
+    let missing = fates.due - fates.received;
+    if missing > 0 {
+        note(format!(
+            "{missing} deliveries did not arrive ({} failed, {} timed out, {} lost)",
+            fates.failed, fates.timed_out, fates.lost
+        ));
+    }
+    let Some(told) = &f.publisher else {
+        note("the publisher did not tell what it has counted".to_owned());
+        return notes;
+    };
+    if told.overflowed > 0 {
+        note(format!(
+            "{} deliveries were turned away because the subscriber's queue was full",
+            told.overflowed
+        ));
+    }
+    let read: u64 =
+        trials.iter().filter_map(|t| t.fanout.as_ref()).map(|f| f.deliveries.read).sum();
+    if f.acknowledged && told.acknowledged != read {
+        note(format!(
+            "the publisher recorded {} acknowledgements of the {read} deliveries that were read",
+            told.acknowledged
+        ));
+    }
+    if !told.sums_are_exact() {
+        note(format!("the publisher's own counts do not add up: {told:?}"));
+    }
+    notes
+}
+
+impl FanoutFigures {
+    /// The arm's figure of a metric.
+    pub fn figure(&self, metric: &str) -> Option<f64> {
+        match metric {
+            "reach" => self.reach,
+            "deliveries_per_second" => self.deliveries_per_second,
+            "target_usage.cpu_ns_per_delivery" => self.target_cpu_ns_per_delivery,
+            "driver_usage.cpu_ns_per_delivery" => self.driver_cpu_ns_per_delivery,
+            "total_usage.cpu_ns_per_delivery" => {
+                Some(self.target_cpu_ns_per_delivery? + self.driver_cpu_ns_per_delivery?)
+            }
+            "target_usage.bytes_per_subscriber" => self.target_bytes_per_subscriber,
+            "driver_usage.bytes_per_subscriber" => self.driver_bytes_per_subscriber,
+            "wire.bytes_per_delivery" => {
+                Some(self.wire.bytes_in_per_delivery? + self.wire.bytes_out_per_delivery?)
+            }
+            _ => match metric.split_once('.')? {
+                ("delivery", p) => self.delivery_ns.percentile(p),
+                ("last", p) => self.last_ns.percentile(p),
+                ("skew", p) => self.skew_ns.percentile(p),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// `200 subscribers, acknowledged by id`
+pub fn asked(subscribers: &crate::scenario::Subscribers) -> String {
+    let how = if subscribers.acknowledged { "acknowledged by id" } else { "not acknowledged" };
+    format!("{} subscribers, {how}", units::count(subscribers.count as f64))
+}
