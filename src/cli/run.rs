@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::record::metrics::Metric;
 use crate::report::{Format, text};
 use crate::run::{self, Request, arms};
-use crate::scenario::{self, Override, Question};
+use crate::scenario::{self, Flow, Override, Question};
 use crate::store::{Store, StoredRun, write_atomically};
 use crate::target::manifest::{BuiltinOptions, OWN_FILE};
 use crate::target::publisher::{PublishOptions, new_token};
@@ -121,7 +121,7 @@ pub fn run(args: &Args) -> Result<u8> {
     };
     let builtin = builtin(&question, &placement)?;
     let names: Vec<String> = match args.arms.is_empty() {
-        true => arms::DEFAULT.map(str::to_owned).to_vec(),
+        true => default_arms(&question),
         false => args.arms.clone(),
     };
     let arms = arms::find(&names, &builtin, &args.allow_host)?;
@@ -144,13 +144,24 @@ pub fn run(args: &Args) -> Result<u8> {
     conclude(&request.out, ended, sort)
 }
 
+fn default_arms(question: &Question) -> Vec<String> {
+    let flow = question.points.first().map_or(Flow::Ingest, |p| p.scenario.flow);
+    arms::default_of(flow).iter().map(|arm| (*arm).to_owned()).collect()
+}
+
 /// How built-in servers are started for a scenario.
 fn builtin(question: &Question, placement: &Placement) -> Result<BuiltinOptions> {
     let scenario = question.points.first().map(|p| &p.scenario);
     let publish = scenario.and_then(|s| {
-        let acknowledged = s.subscribers.as_ref()?.acknowledged;
+        let asked = s.subscribers.as_ref()?;
         let types = vec![s.payload.kind()];
-        Some(new_token().map(|token| PublishOptions { types, acknowledged, token }))
+        Some(new_token().map(|token| PublishOptions {
+            types,
+            acknowledged: asked.acknowledged,
+            ping: asked.ping,
+            keep_alive: true,
+            token,
+        }))
     });
     let threads = placement.target.len();
     Ok(BuiltinOptions { threads, delay: None, work: None, publish: publish.transpose()? })

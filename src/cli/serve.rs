@@ -50,6 +50,18 @@ pub struct Args {
     /// From the write of a delivery to its acknowledgement
     #[arg(long, value_name = "TIME", requires = "publisher", value_parser = units::parse_duration)]
     timeout: Option<Duration>,
+    /// How often each WebSocket subscriber is pinged, at least 1s
+    #[arg(long, value_name = "TIME", requires = "publisher", value_parser = ping)]
+    ping: Option<Duration>,
+    /// Closes a webhook's connection after each delivery
+    #[arg(long, requires = "publisher")]
+    close: bool,
+}
+
+fn ping(text: &str) -> std::result::Result<Duration, String> {
+    let every = units::parse_duration(text)?;
+    let fits = every >= Duration::from_secs(1);
+    fits.then_some(every).ok_or_else(|| "write a duration of at least 1s".into())
 }
 
 fn at_least_one(text: &str) -> std::result::Result<usize, String> {
@@ -99,6 +111,8 @@ fn publisher(args: &Args, transport: Transport) -> Result<(publisher::Options, S
     options.acknowledged = !args.unacknowledged;
     options.queue = args.queue;
     options.concurrency = args.concurrency;
+    options.ping = args.ping;
+    options.keep_alive = !args.close;
     options.timeout = args.timeout.unwrap_or(options.timeout);
     Ok((options, token))
 }

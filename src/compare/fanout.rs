@@ -99,6 +99,8 @@ fn publisher(all: &[&Fanout]) -> Option<PublisherStatus> {
         stray: a.stray + b.stray,
         least_acknowledged: a.least_acknowledged.min(b.least_acknowledged),
         most_acknowledged: a.most_acknowledged.max(b.most_acknowledged),
+        pings: a.pings + b.pings,
+        pongs: a.pongs + b.pongs,
     })
 }
 

@@ -2,6 +2,8 @@
 
 use super::agenda::{Agenda, Mark, TICK};
 use super::assemble::{self, Seen, SeenFanout};
+use super::memory::Memory;
+use super::quiet;
 use super::shard::{self, ArmJob, ArmOutcome, BlockJob, News, Signals};
 use super::silence;
 use super::stretch::{Bench, Finished, Member, Stretch, Watch};
@@ -10,7 +12,6 @@ use super::timeline::TimeLine;
 use crate::cpus;
 use crate::error::{Error, Result};
 use crate::record::clock;
-use crate::record::fanout::Growth;
 use crate::record::hiccup::{Hiccups, Span};
 use crate::record::in_force::InForce;
 use crate::record::usage;
@@ -55,21 +56,6 @@ pub fn run(stretch: &Stretch, bench: &Bench<'_>, watch: &mut dyn Watch) -> Resul
     records
 }
 
-/// Memory of each target and of the driver, bytes.
-struct Memory {
-    targets: Vec<u64>,
-    driver: u64,
-}
-
-impl Memory {
-    fn read(targets: &[Running]) -> Memory {
-        Memory {
-            targets: targets.iter().map(|t| usage::tree_pss(&t.pids())).collect(),
-            driver: usage::tree_pss(&[std::process::id()]),
-        }
-    }
-}
-
 struct Driving {
     targets: Vec<Running>,
     stop: Arc<AtomicBool>,
@@ -83,6 +69,8 @@ struct Driving {
     cpus: Vec<usize>,
     /// Before the first subscriber.
     memory: Memory,
+    /// At the end of the quiet stretch of an idle flow: memory, and the targets' CPU.
+    quiet: Option<(Memory, Vec<u64>)>,
 }
 
 impl Driving {
@@ -125,6 +113,7 @@ impl Driving {
             in_force,
             cpus: bench.placement.all(),
             memory,
+            quiet: None,
         })
     }
 
@@ -152,7 +141,7 @@ impl Driving {
             .map_err(|e| Error::harness(format!("cannot start the hiccup meter: {e}")))?;
         self.origin.store(origin, Ordering::Release);
 
-        let mut agenda = Agenda::new(origin, from, stretch.freeze);
+        let mut agenda = Agenda::new(origin, from, quiet::end(stretch), stretch.freeze);
         let mut before = None;
         let mut died = vec![None; self.targets.len()];
         let mut waiting = self.threads.len();
@@ -160,6 +149,10 @@ impl Driving {
         while waiting > 0 {
             match agenda.due() {
                 Some(Mark::Measure) => before = Some(self.read_targets()),
+                Some(Mark::Quiet) => {
+                    let cpu = self.targets.iter().map(|t| usage::tree_cpu(&t.pids())).collect();
+                    self.quiet = Some((Memory::read(&self.targets), cpu));
+                }
                 Some(Mark::Freeze) => self.each_target(Running::freeze)?,
                 Some(Mark::Thaw) => self.each_target(Running::thaw)?,
                 None => {}
@@ -210,7 +203,7 @@ impl Driving {
             steal_ns: usage::steal(&self.cpus).saturating_sub(steal),
             died,
             driver_rss_peak: usage::read_tree(&[std::process::id()]).rss_peak_bytes,
-            fanout: self.fanout(stretch),
+            fanout: self.fanout(stretch, before.as_deref()),
         })
     }
 
@@ -247,23 +240,29 @@ impl Driving {
         Ok(())
     }
 
-    /// What a fan-out is asked while targets and subscribers still stand.
-    fn fanout(&self, stretch: &Stretch) -> Vec<Option<SeenFanout>> {
+    /// What a fan-out is asked while targets and subscribers still stand. `before`: the targets when
+    /// measuring began.
+    fn fanout(
+        &mut self,
+        stretch: &Stretch,
+        before: Option<&[usage::Reading]>,
+    ) -> Vec<Option<SeenFanout>> {
         if stretch.members.iter().all(|m| m.subscribers.is_none()) {
             return vec![None; stretch.members.len()];
         }
-        let after = Memory::read(&self.targets);
+        let (after, quiet_cpu) = match self.quiet.take() {
+            Some((memory, cpu)) => (memory, Some(cpu)),
+            None => (Memory::read(&self.targets), None),
+        };
+        let alone = stretch.members.len() == 1;
         let seen = |(i, member): (usize, &Member)| {
             let subscribers = member.subscribers.as_ref()?;
             let (target, publisher) = (&self.targets[i], member.manifest.publisher.as_ref());
-            let growth = |before, after| Growth { before, after };
-            let alone = stretch.members.len() == 1;
+            let spent = |cpu: &Vec<u64>| Some(cpu[i].saturating_sub(before?[i].cpu_ns));
             Some(SeenFanout {
                 acknowledged: subscribers.acknowledged,
-                target_memory: target
-                    .is_ours()
-                    .then(|| growth(self.memory.targets[i], after.targets[i])),
-                driver_memory: alone.then(|| growth(self.memory.driver, after.driver)),
+                memory: self.memory.growth(&after, i, target, alone),
+                quiet_cpu_ns: quiet_cpu.as_ref().and_then(spent).filter(|_| target.is_ours()),
                 publisher: publisher.and_then(|p| publisher::status(target, p)),
             })
         };
@@ -332,6 +331,7 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
         lifetime: stretch.lifetime,
         max_segment: stretch.max_segment,
         split: stretch.split.clone(),
+        quiet_end: quiet::end(stretch),
         arms,
     })
 }

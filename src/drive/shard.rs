@@ -9,6 +9,7 @@ use super::turns::{Arm, Turns};
 use crate::cpus;
 use crate::plan::Slices;
 use crate::record::account::Account;
+use crate::record::fanout::Quiet;
 use crate::record::interval::Seen;
 use crate::record::ledger::{Ledger, LedgerRules};
 use crate::record::strata::Split;
@@ -68,6 +69,8 @@ pub struct BlockJob {
     pub max_segment: Option<u32>,
     /// How measured events are told apart.
     pub split: Option<Split>,
+    /// Where the quiet stretch after the warm-up ends, ns of the arm's own time.
+    pub quiet_end: Option<u64>,
     /// The arms.
     pub arms: Vec<ArmJob>,
 }
@@ -117,6 +120,8 @@ pub struct ArmOutcome {
     pub drain_ns: u64,
     /// What it took to subscribe all subscribers, ns.
     pub subscribed_in_ns: u64,
+    /// What lay between two events of an idle flow.
+    pub quiet: Option<Quiet>,
     /// For each burst the time until its queue was gone, ns.
     pub drained_ns: Vec<Option<u64>>,
 }

@@ -75,6 +75,8 @@ pub struct Stretch {
     pub design: TrialDesign,
     /// A pause to inject.
     pub freeze: Option<Freeze>,
+    /// What lies between two events is measured, one arm alone.
+    pub idle: bool,
 }
 
 /// A finished trial and its time line.

@@ -2,9 +2,11 @@
 
 use super::bursts::Bursts;
 use super::pacer::Pacer;
+use super::quiet;
 use super::shard::{ArmOutcome, BlockJob, News, Signals};
 use super::tasks::Tasks;
 use crate::record::clock;
+use crate::record::fanout::Quiet;
 use crate::record::ledger::Ledger;
 use crate::scenario::Load;
 use crate::schedule::{Due, Schedule, burst_ends};
@@ -29,6 +31,7 @@ pub(super) struct Arm {
     pub tasks: Tasks,
     /// What it took to subscribe all subscribers, ns.
     pub subscribed_in_ns: u64,
+    quiet: Option<Quiet>,
     bursts: Bursts,
     cpu_ns: u64,
     spin_ns: u64,
@@ -51,6 +54,7 @@ impl Arm {
             schedule,
             tasks,
             subscribed_in_ns: 0,
+            quiet: None,
             bursts,
             cpu_ns: 0,
             spin_ns: 0,
@@ -128,6 +132,7 @@ impl<'a> Turns<'a> {
                     measuring = true;
                     // What the warm-up cost is not charged to the measured events.
                     spent = self.spent_from_now();
+                    self.quiet(arm).await?;
                 }
                 self.events(arm, end).await?;
                 self.until(self.origin + slices.wall(arm, begin) + (end - begin)).await?;
@@ -158,6 +163,19 @@ impl<'a> Turns<'a> {
             let alone = arm.spout.put(index, due, at);
             arm.bursts.note(at, alone);
         }
+        Ok(())
+    }
+
+    /// In an idle flow: sees what happens while no event is due.
+    async fn quiet(&mut self, arm: usize) -> io::Result<()> {
+        let Some(end) = self.job.quiet_end else { return Ok(()) };
+        let end = self.origin + self.job.slices.wall(arm, end);
+        let begin = quiet::Begin::now(&self.arms[arm].ledger);
+        while clock::now() < end && !self.stopping() {
+            self.pacer.roughly(end.min(clock::now() + quiet::STEP_NS)).await?;
+            self.housekeeping();
+        }
+        self.arms[arm].quiet = Some(begin.until_now(&self.arms[arm].ledger));
         Ok(())
     }
 
@@ -251,6 +269,7 @@ impl<'a> Turns<'a> {
             outcomes.push(ArmOutcome {
                 account: arm.ledger.account(),
                 subscribed_in_ns: arm.subscribed_in_ns,
+                quiet: arm.quiet,
                 drained_ns: arm.bursts.finish(),
                 cpu_ns: arm.cpu_ns,
                 spin_ns: arm.spin_ns,

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::plan::{self, Block, Slices};
 use crate::record::account::OTHER_FAULTS;
 use crate::record::trial::{Stage, Trial, TrialDesign};
-use crate::scenario::{Arrivals, DesignChoice, Load, Scenario, split};
+use crate::scenario::{Arrivals, DesignChoice, Flow, Load, Scenario, split};
 use crate::store::Store;
 use crate::transport::event::Template;
 use std::sync::Arc;
@@ -49,7 +49,9 @@ pub fn run(
 ) -> Result<()> {
     let maker = Maker { request, index, scenario, template: Template::new(&scenario.payload) };
     let mut pilots = Vec::new();
-    for arm in 0..request.arms.len() {
+    // An idle flow has nothing that a pilot could find out.
+    let piloted = if scenario.flow == Flow::Idle { 0 } else { request.arms.len() };
+    for arm in 0..piloted {
         progress.stage(&format!("pilot of {}", request.arms[arm].label));
         let finished = block::run(&maker.pilot(arm), bench, progress)?;
         for f in finished {
@@ -285,6 +287,7 @@ impl Maker<'_> {
             stage: Stage::Block,
             design: TrialDesign::Sequential,
             freeze: None,
+            idle: self.scenario.flow == Flow::Idle,
         }
     }
 

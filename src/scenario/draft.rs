@@ -22,6 +22,9 @@ const MOST_OPEN: usize = 1 << 22;
 /// Bytes of events that may be unanswered in all: they may wait in buffers at both ends.
 const MOST_OPEN_BYTES: usize = 1 << 30;
 
+/// Less than this between two events of an idle flow tells nothing of idleness.
+const SHORTEST_QUIET: Duration = Duration::from_secs(1);
+
 /// What is wrong with keys that are valid by themselves.
 #[derive(Debug)]
 pub struct Wrong {
@@ -66,6 +69,7 @@ pub struct Draft {
     pub json: String,
     pub subscribers: usize,
     pub acknowledged: bool,
+    pub ping: Option<Duration>,
     pub blocks: usize,
     pub design: DesignChoice,
     pub slice: Option<Duration>,
@@ -96,6 +100,7 @@ impl Draft {
             json: String::new(),
             subscribers: 100,
             acknowledged: true,
+            ping: None,
             blocks: 12,
             design: DesignChoice::Auto,
             slice: None,
@@ -118,6 +123,7 @@ impl Draft {
     pub fn finish(self) -> Result<Scenario, Wrong> {
         self.check_load()?;
         self.check_memory()?;
+        self.check_quiet()?;
         let arrivals = self.shape.arrivals(self.arrivals, self.duration)?;
         let payload = match (self.bytes, self.file) {
             (Some(_), Some(_)) => {
@@ -145,9 +151,10 @@ impl Draft {
                 lifetime: self.lifetime.map_or(Lifetime::Unlimited, |n| Lifetime::Events(n as u64)),
             },
             payload,
-            subscribers: (self.flow == Flow::Fanout).then_some(Subscribers {
+            subscribers: self.flow.publishes().then_some(Subscribers {
                 count: self.subscribers,
                 acknowledged: self.acknowledged,
+                ping: self.ping,
             }),
             compare: Compare {
                 blocks: self.blocks,
@@ -177,9 +184,9 @@ impl Draft {
             let why = "blocks that run sequentially have no slices: leave it out";
             return Err(Wrong::new("compare.slice", why).against(other));
         }
-        if closed && self.flow == Flow::Fanout {
+        if closed && self.flow.publishes() {
             let why =
-                "closed: a fan-out needs due instants, which a closed loop has not: write poisson";
+                "closed: publishing needs due instants, which a closed loop has not: write poisson";
             return Err(Wrong::new("load.arrivals", why).against("flow"));
         }
         let wrong = |why: String| Err(Wrong::new("load.rate", why));
@@ -196,7 +203,8 @@ impl Draft {
 
     fn check_rate(&self, rate: f64) -> Result<(), String> {
         let (seconds, shown) = (self.duration.as_secs_f64(), plain(rate));
-        if rate * seconds < 1.0 {
+        // Of an idle flow it is not the number of events that counts.
+        if rate * seconds < 1.0 && self.flow != Flow::Idle {
             return Err(format!(
                 "{shown}: no event falls into {seconds} s: raise load.rate or load.duration"
             ));
@@ -204,6 +212,34 @@ impl Draft {
         let events = rate.max(self.shape.peak(rate)) * (seconds + self.warmup.as_secs_f64());
         if events > MOST_EVENTS {
             return Err(format!("{shown}: {events:.0} events a trial: at most 1e9 are possible"));
+        }
+        Ok(())
+    }
+
+    /// An idle flow measures what lies between two events, so it must be known where they are.
+    fn check_quiet(&self) -> Result<(), Wrong> {
+        let (Flow::Idle, Some(rate)) = (self.flow, self.rate) else { return Ok(()) };
+        if self.arrivals != Process::Constant {
+            let why = "an idle flow measures the time between two events: write constant";
+            return Err(Wrong::new("load.arrivals", why).against("flow"));
+        }
+        if self.design == DesignChoice::Sliced {
+            let why = "sliced: what holding subscribers costs is measured one arm at a time; write sequential";
+            return Err(Wrong::new("compare.design", why).against("flow"));
+        }
+        // Of the first event after the warm-up, which ends the quiet stretch.
+        let warmup = self.warmup.as_secs_f64();
+        let next = (warmup * rate).ceil() / rate;
+        if next - warmup < SHORTEST_QUIET.as_secs_f64()
+            || next >= warmup + self.duration.as_secs_f64()
+        {
+            let why = format!(
+                "{}: an idle flow has its first event at the head of the warm-up, and a measured one at \
+                 least {SHORTEST_QUIET:?} after the warm-up: with load.warmup 2s and load.duration 4s \
+                 write 0.25",
+                plain(rate)
+            );
+            return Err(Wrong::new("load.rate", why).against("flow"));
         }
         Ok(())
     }

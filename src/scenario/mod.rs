@@ -31,6 +31,15 @@ pub enum Flow {
     Ingest,
     /// The driver publishes, the target delivers each event to every subscriber.
     Fanout,
+    /// The same with hardly an event: what holding subscribers costs.
+    Idle,
+}
+
+impl Flow {
+    /// The target publishes to subscribers.
+    pub fn publishes(self) -> bool {
+        matches!(self, Flow::Fanout | Flow::Idle)
+    }
 }
 
 /// How the due instants are distributed.
@@ -148,13 +157,16 @@ impl Payload {
     }
 }
 
-/// `[subscribers]` and `[delivery]`: who gets the events of a fan-out.
+/// `[subscribers]` and `[delivery]`: who gets the events that a target publishes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscribers {
     /// How many there are.
     pub count: usize,
     /// Each acknowledges every event by its id, and the publisher records it.
     pub acknowledged: bool,
+    /// A WebSocket's publisher pings each subscriber this often.
+    #[serde(default, with = "optional_nanos", skip_serializing_if = "Option::is_none")]
+    pub ping: Option<Duration>,
 }
 
 /// Which of the two block designs a run uses.

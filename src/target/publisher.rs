@@ -1,6 +1,6 @@
 //! Targets that publish: what the driver must know of one beside where events go, and what one tells.
 
-use super::manifest::{BUILTIN, BuiltinOptions, Manifest, Matching, PORT};
+use super::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, Matching, PORT};
 use super::process::Running;
 use crate::error::{Error, Result};
 use crate::record::fanout::PublisherStatus;
@@ -36,6 +36,10 @@ pub struct PublishOptions {
     pub types: Vec<String>,
     /// Subscribers acknowledge.
     pub acknowledged: bool,
+    /// How often WebSocket subscribers are pinged.
+    pub ping: Option<Duration>,
+    /// Webhook connections are kept.
+    pub keep_alive: bool,
     /// The run's token.
     pub token: String,
 }
@@ -62,8 +66,13 @@ impl Manifest {
                 .to_vec();
         words.extend([threads, "--types".to_owned(), publish.types.join(",")]);
         words.extend((!publish.acknowledged).then(|| "--unacknowledged".to_owned()));
+        words.extend((!publish.keep_alive).then(|| "--close".to_owned()));
+        if let Some(every) = publish.ping {
+            words.extend(["--ping".to_owned(), format!("{}ns", every.as_nanos())]);
+        }
         let scheme = super::address::scheme_of(transport);
-        let mut manifest = Manifest::this_program(BUILTIN, transport, words);
+        let name = if publish.keep_alive { BUILTIN } else { BUILTIN_CLOSE };
+        let mut manifest = Manifest::this_program(name, transport, words);
         manifest.url = format!("http://127.0.0.1:{PORT}{PUBLISH}");
         manifest.matching = Matching::Id;
         manifest.env.push((TOKEN_VARIABLE.to_owned(), publish.token.clone()));

@@ -4,17 +4,30 @@ use bytes::Bytes;
 use std::io;
 use std::task::{Context, Poll};
 
+/// What has come.
+pub enum Heard<'a> {
+    /// A message.
+    Message(&'a [u8]),
+    /// The other end asks whether this one is there; the transport answers by itself.
+    Ping,
+    /// The answer to a ping.
+    Pong,
+}
+
 /// A connection that frames messages.
 pub trait Messages {
-    /// Hands every message that has come to `each`; ready when the connection has ended.
+    /// Hands everything that has come to `each`; ready when the connection has ended.
     fn poll_messages(
         &mut self,
         cx: &mut Context<'_>,
-        each: impl FnMut(&[u8]),
+        each: impl FnMut(Heard<'_>),
     ) -> Poll<io::Result<()>>;
 
     /// Queues a message.
     fn queue(&mut self, message: Bytes) -> io::Result<()>;
+
+    /// Queues a ping; false where the transport has none.
+    fn queue_ping(&mut self) -> io::Result<bool>;
 
     /// Writes what is queued.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;

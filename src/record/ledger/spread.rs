@@ -50,6 +50,8 @@ pub(super) struct Spreads {
     absent: BTreeSet<u32>,
     /// Deliveries without a fate.
     pub open: u64,
+    /// What their connections have seen.
+    pub held: super::Held,
 }
 
 impl Spreads {
@@ -66,6 +68,7 @@ impl Spreads {
             youngest: vec![0; subscribers],
             absent: BTreeSet::new(),
             open: 0,
+            held: super::Held::default(),
         }
     }
 

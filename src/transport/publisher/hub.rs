@@ -38,6 +38,8 @@ struct Tally {
     queued: AtomicU64,
     overflowed: AtomicU64,
     stray: AtomicU64,
+    pings: AtomicU64,
+    pongs: AtomicU64,
     fates: [AtomicU64; 7],
 }
 
@@ -145,6 +147,11 @@ impl Hub {
 
     /// Gives up what was written and not acknowledged in time.
     pub fn sweep(&self) {
+        // With thousands of subscribers and hardly an event, looking at each would be most of the work.
+        let settled: u64 = self.tally.fates.iter().map(|n| n.load(Ordering::Relaxed)).sum();
+        if settled == self.tally.queued.load(Ordering::Relaxed) {
+            return;
+        }
         let all: Vec<Arc<Outbox>> = self.subscribers().values().cloned().collect();
         for event in all.iter().flat_map(|outbox| outbox.overdue(self.options.timeout)) {
             self.settle(&event, Fate::TimedOut);
@@ -172,6 +179,8 @@ impl Hub {
             lost: fate(Fate::Lost),
             open: subscribers.values().map(|o| o.open() as u64).sum(),
             stray: read(&self.tally.stray),
+            pings: read(&self.tally.pings),
+            pongs: read(&self.tally.pongs),
             least_acknowledged: each().min().unwrap_or(0),
             most_acknowledged: each().max().unwrap_or(0),
         }
@@ -191,6 +200,16 @@ impl Subscription {
                 false
             }
         }
+    }
+
+    /// A ping was queued.
+    pub fn pinged(&self) {
+        add(&self.hub.tally.pings, 1);
+    }
+
+    /// One was answered.
+    pub fn ponged(&self) {
+        add(&self.hub.tally.pongs, 1);
     }
 
     /// Whose subscription it is.

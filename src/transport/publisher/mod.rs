@@ -8,6 +8,7 @@
 pub mod desk;
 pub mod hub;
 pub mod outbox;
+mod pings;
 pub mod stream;
 
 use super::{Transport, tcp, webhook, websocket};
@@ -56,6 +57,11 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// From the write of a delivery to its acknowledgement.
     pub timeout: Duration,
+    /// How often each subscriber is pinged, where the transport has pings. One that has not answered
+    /// by the next ping is gone.
+    pub ping: Option<Duration>,
+    /// Webhook connections are kept for the next delivery.
+    pub keep_alive: bool,
 }
 
 impl Options {
@@ -69,6 +75,8 @@ impl Options {
             concurrency: CONCURRENCY,
             connect_timeout: CONNECT_TIMEOUT,
             timeout: TIMEOUT,
+            ping: None,
+            keep_alive: true,
         }
     }
 
@@ -78,8 +86,10 @@ impl Options {
             if self.acknowledged { "acknowledged by id" } else { "not acknowledged" };
         format!(
             "built-in publisher: JSON check, a queue of {} events a subscriber that turns away what is \
-             too much, deliveries {acknowledged}",
-            self.queue
+             too much, deliveries {acknowledged}{}{}",
+            self.queue,
+            self.ping.map_or(String::new(), |p| format!(", a ping each {p:?}")),
+            if self.keep_alive { "" } else { ", a connection for each" }
         )
     }
 

@@ -2,16 +2,19 @@
 //! flushed once, acknowledgements are read as they come. The same for every such transport.
 
 use super::hub::{Fate, Subscription};
+use super::pings::{Pings, Turn};
 use crate::transport::event::acknowledged_id;
-use crate::transport::messages::Messages;
+use crate::transport::messages::{Heard, Messages};
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
 
 /// Delivers until the subscriber's connection ends.
 pub async fn deliver(messages: impl Messages, subscription: Subscription) {
-    let acknowledged = subscription.hub().options.acknowledged;
-    let mut line = Line { messages, subscription, acknowledged, unflushed: false };
+    let options = &subscription.hub().options;
+    let (acknowledged, number) = (options.acknowledged, subscription.number());
+    let pings = options.ping.map(|every| Pings::new(every, number));
+    let mut line = Line { messages, subscription, acknowledged, pings, unflushed: false };
     let _ended = poll_fn(|cx| line.poll(cx)).await;
 }
 
@@ -19,18 +22,26 @@ struct Line<M> {
     messages: M,
     subscription: Subscription,
     acknowledged: bool,
+    pings: Option<Pings>,
     unflushed: bool,
 }
 
 impl<M: Messages> Line<M> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let subscription = &self.subscription;
-        let heard = self.messages.poll_messages(cx, |message| {
-            // What acknowledges nothing is counted there.
-            subscription
-                .settle(acknowledged_id(message).as_deref().unwrap_or(""), Fate::Acknowledged);
+        let (subscription, pings) = (&self.subscription, &mut self.pings);
+        let heard = self.messages.poll_messages(cx, |heard| match heard {
+            Heard::Message(message) => {
+                // What acknowledges nothing is counted there.
+                let id = acknowledged_id(message);
+                subscription.settle(id.as_deref().unwrap_or(""), Fate::Acknowledged);
+            }
+            Heard::Pong => {
+                subscription.ponged();
+                pings.iter_mut().for_each(Pings::answered);
+            }
+            Heard::Ping => {}
         })?;
-        if heard.is_ready() {
+        if heard.is_ready() || self.ping(cx)?.is_ready() {
             return Poll::Ready(Ok(()));
         }
         loop {
@@ -51,5 +62,20 @@ impl<M: Messages> Line<M> {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Queues a ping when its time has come; ready when the subscriber is gone.
+    fn ping(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(Poll::Ready(turn)) = self.pings.as_mut().map(|pings| pings.poll(cx)) {
+            match turn {
+                Turn::Gone => return Poll::Ready(Ok(())),
+                Turn::Ping if self.messages.queue_ping()? => {
+                    self.unflushed = true;
+                    self.subscription.pinged();
+                }
+                Turn::Ping => self.pings = None,
+            }
+        }
+        Poll::Pending
     }
 }

@@ -6,7 +6,7 @@ use crate::scenario::payload::ID_DIGITS;
 use crate::transport::event::acknowledgement;
 use crate::transport::fault::Fault;
 use crate::transport::io::Stamps;
-use crate::transport::messages::Messages;
+use crate::transport::messages::{Heard, Messages};
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
@@ -21,10 +21,14 @@ pub async fn receive(
     let mut answers = Vec::new();
     let mut unflushed = false;
     poll_fn(|cx| {
-        let heard = messages.poll_messages(cx, |message| {
-            let index = call.matched.index(message);
-            call.ledger.receive(number, index, stamps.read(), stamps.woken());
-            answers.extend(index.filter(|_| call.acknowledged));
+        let heard = messages.poll_messages(cx, |heard| match heard {
+            Heard::Message(message) => {
+                let index = call.matched.index(message);
+                call.ledger.receive(number, index, stamps.read(), stamps.woken());
+                answers.extend(index.filter(|_| call.acknowledged));
+            }
+            Heard::Ping => call.ledger.pinged(),
+            Heard::Pong => {}
         })?;
         for index in answers.drain(..) {
             messages.queue(acknowledgement(&format!("{index:0ID_DIGITS$x}")).into())?;
