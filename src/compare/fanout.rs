@@ -1,9 +1,9 @@
 //! The figures of a fan-out: what came to subscribers, and what a delivery and a subscriber cost.
 
-use super::ArmFigures;
 use super::figures::{distribution, merged, per};
 use super::types::{Delivered, DeliveryWire, FanoutFigures};
-use crate::record::fanout::{Deliveries, DeliveryFates, Fanout, PublisherStatus};
+use super::{ArmFigures, idle};
+use crate::record::fanout::{Deliveries, DeliveryFates, Fanout, KernelScope, PublisherStatus};
 use crate::record::histogram::Hist;
 use crate::record::metrics;
 use crate::record::trial::Trial;
@@ -57,6 +57,9 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
         wire: wire(&all, pilot),
         target_bytes_per_subscriber: median(metrics::target_memory),
         driver_bytes_per_subscriber: median(metrics::driver_memory),
+        kernel_bytes_per_subscriber: median(metrics::kernel_memory),
+        kernel_scope: idle::kernel_scope(&all),
+        idle: idle::figures(&all),
         subscribe_ns_each: median(|t| {
             let f = t.fanout.as_ref()?;
             per(f.subscribed_in_ns, f.deliveries.subscribers)
@@ -170,6 +173,21 @@ impl FanoutFigures {
             }
             "target_usage.bytes_per_subscriber" => self.target_bytes_per_subscriber,
             "driver_usage.bytes_per_subscriber" => self.driver_bytes_per_subscriber,
+            "target_usage.kernel_bytes_per_subscriber" => {
+                let own = self.kernel_scope == Some(KernelScope::Target);
+                self.kernel_bytes_per_subscriber.filter(|_| own)
+            }
+            "target_usage.cpu_ns_per_subscriber_minute" => {
+                self.idle.as_ref()?.target_cpu_ns_per_subscriber_minute
+            }
+            "driver_usage.cpu_ns_per_subscriber_minute" => {
+                self.idle.as_ref()?.driver_cpu_ns_per_subscriber_minute
+            }
+            "wire.bytes_per_subscriber_minute" => {
+                let idle = self.idle.as_ref()?;
+                let to = idle.bytes_in_per_subscriber_minute?;
+                Some(to + idle.bytes_out_per_subscriber_minute?)
+            }
             "wire.bytes_per_delivery" => {
                 Some(self.wire.bytes_in_per_delivery? + self.wire.bytes_out_per_delivery?)
             }
@@ -186,5 +204,9 @@ impl FanoutFigures {
 /// `200 subscribers, acknowledged by id`
 pub fn asked(subscribers: &crate::scenario::Subscribers) -> String {
     let how = if subscribers.acknowledged { "acknowledged by id" } else { "not acknowledged" };
-    format!("{} subscribers, {how}", units::count(subscribers.count as f64))
+    let nanos = |d: std::time::Duration| units::nanos_text(d.as_nanos() as f64);
+    let pinged = subscribers
+        .ping
+        .map_or(String::new(), |every| format!(", WebSockets pinged every {}", nanos(every)));
+    format!("{} subscribers, {how}{pinged}", units::count(subscribers.count as f64))
 }

@@ -6,6 +6,7 @@ pub mod expect;
 pub mod fanout;
 pub mod figures;
 mod findings;
+pub mod idle;
 pub mod parity;
 pub mod ranking;
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use super::{expect, parity, trust};
 use crate::record::ease::Ease;
-use crate::record::fanout::{DeliveryFates, PublisherStatus};
+use crate::record::fanout::{DeliveryFates, KernelScope, PublisherStatus};
 use crate::record::fates::Fates;
 use crate::record::interval::Interval;
-use crate::scenario::{Setting, Subscribers};
+use crate::scenario::{Flow, Setting, Subscribers};
 use serde::Serialize;
 
 /// A run, compared. Serialised it is the JSON report, schema 1.
@@ -55,6 +55,8 @@ pub struct Point {
 /// How a point was run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Design {
+    /// Which way events went.
+    pub flow: Flow,
     /// `sliced`, `sequential`, or `null` when no block was run.
     pub kind: Option<&'static str>,
     /// Length of a slice, ns.
@@ -324,12 +326,37 @@ pub struct FanoutFigures {
     pub target_bytes_per_subscriber: Option<f64>,
     /// The driver's, where an arm had it for itself.
     pub driver_bytes_per_subscriber: Option<f64>,
+    /// What kernel memory grew by for a subscriber, median over trials; `kernel_scope` says whose.
+    pub kernel_bytes_per_subscriber: Option<f64>,
+    /// The target's own, or the whole machine's, which has both ends.
+    pub kernel_scope: Option<KernelScope>,
     /// What subscribing took, by subscriber, median over trials.
     pub subscribe_ns_each: Option<f64>,
     /// Connections that carried deliveries.
     pub connections: u64,
+    /// What holding subscribers cost while nothing was published; `null` in a fan-out.
+    pub idle: Option<IdleFigures>,
     /// The publisher's own account, summed; `null` when it did not tell.
     pub publisher: Option<PublisherStatus>,
+}
+
+/// What lay between two events of an idle flow, over valid trials.
+#[derive(Debug, Clone, Serialize)]
+pub struct IdleFigures {
+    /// Quiet stretches, summed.
+    pub quiet_ns: u64,
+    /// CPU of the target's process tree.
+    pub target_cpu_ns_per_subscriber_minute: Option<f64>,
+    /// CPU of the driver.
+    pub driver_cpu_ns_per_subscriber_minute: Option<f64>,
+    /// Bytes inside TCP to a subscriber, pings included.
+    pub bytes_in_per_subscriber_minute: Option<f64>,
+    /// Bytes from it.
+    pub bytes_out_per_subscriber_minute: Option<f64>,
+    /// Pings that came to a subscriber.
+    pub pings_per_subscriber_minute: Option<f64>,
+    /// Connections open at the end of the stretch, by subscriber.
+    pub connections_per_subscriber: Option<f64>,
 }
 
 /// Fates of the measured deliveries, and what else came to subscribers.

@@ -32,9 +32,10 @@ impl Memory {
     pub fn growth(&self, after: &Memory, i: usize, target: &Running, alone: bool) -> SeenMemory {
         let grown = |before, after| Growth { before, after };
         let (kernel, kernel_why) = match (&self.kernels[i], &after.kernels[i]) {
-            (Ok(before), Ok(after)) => {
-                (Some(KernelMemory { of: KernelScope::Target, growth: grown(*before, *after) }), None)
-            }
+            (Ok(before), Ok(after)) => (
+                Some(KernelMemory { of: KernelScope::Target, growth: grown(*before, *after) }),
+                None,
+            ),
             (Err(why), _) | (_, Err(why)) => {
                 let both = self.machine.zip(after.machine).filter(|_| alone);
                 let growth = both.map(|(before, after)| grown(before, after));

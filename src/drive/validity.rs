@@ -36,6 +36,12 @@ pub fn reasons(trial: &Trial, died: Option<&str>) -> Vec<String> {
         if deliveries.measured.received == 0 {
             reasons.push("no event was delivered".to_owned());
         }
+        if let Some(quiet) = fanout.quiet.filter(|q| q.unsettled > 0) {
+            reasons.push(format!(
+                "not quiet: {} deliveries of the warm-up were on their way when it ended; raise load.warmup",
+                quiet.unsettled
+            ));
+        }
     }
     if trial.events.acknowledged == 0 {
         reasons.push("no event was acknowledged".to_owned());

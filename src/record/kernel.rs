@@ -62,7 +62,8 @@ mod tests {
         assert_eq!(of_stat("anon 4096\nkernel 1\n"), None);
         assert_eq!(slabs("MemTotal: 5 kB\nSUnreclaim:      12 kB\n"), Some(12_288));
         let page = rustix::param::page_size() as u64;
-        let sockstat = "sockets: used 9\nTCP: inuse 3 orphan 0 tw 5 alloc 3 mem 7\nUDP: inuse 0 mem 1\n";
+        let sockstat =
+            "sockets: used 9\nTCP: inuse 3 orphan 0 tw 5 alloc 3 mem 7\nUDP: inuse 0 mem 1\n";
         assert_eq!(buffers(sockstat), Some(7 * page));
         assert!(of_machine().is_some_and(|bytes| bytes > 0));
         assert!(available().is_some_and(|bytes| bytes > 0));

@@ -39,7 +39,7 @@ pub(super) const LINES: [Line; 16] = [
     }),
 ];
 
-fn of(arm: &ArmFigures, cell: impl Fn(&FanoutFigures) -> String) -> String {
+pub(super) fn of(arm: &ArmFigures, cell: impl Fn(&FanoutFigures) -> String) -> String {
     arm.fanout.as_ref().map_or(NONE.into(), cell)
 }
 
@@ -47,7 +47,7 @@ fn number(value: Option<f64>) -> String {
     value.map_or(NONE.into(), units::count)
 }
 
-fn size(value: Option<f64>) -> String {
+pub(super) fn size(value: Option<f64>) -> String {
     value.map_or(NONE.into(), units::bytes)
 }
 
@@ -58,7 +58,7 @@ fn bytes(f: &FanoutFigures) -> String {
     }
 }
 
-fn fates(f: &FanoutFigures) -> String {
+pub(super) fn fates(f: &FanoutFigures) -> String {
     let d = &f.deliveries.fates;
     let count = |n| units::count(n as f64);
     let mut text = format!("{}/{}/{}", count(d.due), count(d.received), count(d.lost));

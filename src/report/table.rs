@@ -1,9 +1,9 @@
 //! The rows of a point's table as text cells: shared by the formats for people.
 
-use super::fanout;
+use super::{fanout, idle};
 use crate::compare::{ArmFigures, Comparison, Design, Point, Report, Verdict};
 use crate::cpus::Cpus;
-use crate::scenario::Arrivals;
+use crate::scenario::{Arrivals, Flow};
 use crate::units;
 
 /// A row: its name, a cell per arm, and for two arms the difference and the verdict.
@@ -23,7 +23,11 @@ pub(super) const NONE: &str = "–";
 /// The rows of a point, compared with arm `candidate`.
 pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     let closed = point.design.rate.is_none();
-    let fans_out = point.design.subscribers.is_some();
+    let lines: &[fanout::Line] = match point.design.flow {
+        Flow::Ingest => &[],
+        Flow::Fanout => &fanout::LINES,
+        Flow::Idle => &idle::LINES,
+    };
     let mut rows = Vec::new();
     let mut push = |name, metric: &str, cell: fn(&ArmFigures) -> String| {
         let c = comparison(point, candidate, metric);
@@ -34,8 +38,8 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
             verdict: c.map(verdict).unwrap_or_default(),
         });
     };
-    if fans_out {
-        fanout::LINES.iter().for_each(|(name, metric, cell)| push(name, metric, *cell));
+    if point.design.flow.publishes() {
+        lines.iter().for_each(|(name, metric, cell)| push(name, metric, *cell));
         return rows;
     }
     if closed {

@@ -1,8 +1,8 @@
 //! Arms by name: `webhook@builtin`, `websocket@websockets`, repeated ones numbered.
 
 use crate::error::{Error, Result};
-use crate::suggest::did_you_mean;
 use crate::scenario::Flow;
+use crate::suggest::did_you_mean;
 use crate::target::manifest::{self, BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest};
 use crate::transport::{ALL, Transport};
 use crate::verify::Subject;
