@@ -52,8 +52,8 @@ pub(super) struct SeenFanout {
 pub(super) struct SeenMemory {
     /// The target's.
     pub target: Option<Growth>,
-    /// The driver's.
-    pub driver: Option<Growth>,
+    /// The driver's with all of them, where no other arm shares it, bytes.
+    pub driver: Option<u64>,
     /// The kernel's.
     pub kernel: Option<KernelMemory>,
     /// Why it is not the target's own.
@@ -85,13 +85,14 @@ pub(super) fn records(
         let deliveries = parts.first().and_then(|p| p.account.deliveries.clone());
         let subscribed_in_ns = parts.first().map_or(0, |p| p.subscribed_in_ns);
         let quiet = parts.first().and_then(|p| p.quiet);
+        let before = parts.first().map_or(0, |p| p.memory_before);
         let mut trial = record(stretch, member, parts);
         trial.fanout = deliveries.zip(seen.fanout[i].take()).map(|(deliveries, seen)| Fanout {
             deliveries,
             acknowledged: seen.acknowledged,
             subscribed_in_ns,
             target_memory: seen.memory.target,
-            driver_memory: seen.memory.driver,
+            driver_memory: seen.memory.driver.map(|after| Growth { before, after }),
             kernel_memory: seen.memory.kernel,
             kernel_memory_why: seen.memory.kernel_why,
             quiet: quiet.map(|q| Quiet { target_cpu_ns: seen.quiet_cpu_ns, ..q }),

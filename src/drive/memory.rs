@@ -45,7 +45,7 @@ impl Memory {
         };
         SeenMemory {
             target: target.is_ours().then(|| grown(self.targets[i], after.targets[i])),
-            driver: alone.then(|| grown(self.driver, after.driver)),
+            driver: alone.then_some(after.driver),
             kernel,
             kernel_why,
         }

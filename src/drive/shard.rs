@@ -13,6 +13,7 @@ use crate::record::fanout::Quiet;
 use crate::record::interval::Seen;
 use crate::record::ledger::{Ledger, LedgerRules};
 use crate::record::strata::Split;
+use crate::record::usage;
 use crate::scenario::{Arrivals, Lifetime, Load};
 use crate::schedule::Schedule;
 use crate::transport::dial::{Address, Dial};
@@ -120,6 +121,8 @@ pub struct ArmOutcome {
     pub drain_ns: u64,
     /// What it took to subscribe all subscribers, ns.
     pub subscribed_in_ns: u64,
+    /// Memory of this process before the first subscriber, bytes.
+    pub memory_before: u64,
     /// What lay between two events of an idle flow.
     pub quiet: Option<Quiet>,
     /// For each burst the time until its queue was gone, ns.
@@ -207,9 +210,12 @@ async fn connect(
         None => ledger,
     });
     let tasks = Tasks::new(worked);
-    let mut subscribed_in_ns = 0;
+    let (mut subscribed_in_ns, mut memory_before) = (0, 0);
     if let Some(job_of) = &arm.subscribers {
         let call = job_of.call(&arm.terms, job.max_segment, &ledger, &tasks);
+        // What a trial of any size takes, histograms above all, is no subscriber's.
+        usage::give_back();
+        memory_before = usage::tree_pss(&[std::process::id()]);
         subscribed_in_ns = job_of.start(&call, &tasks).await.map_err(|fault| fault.to_string())?;
     }
     let source = if closed_loop { Source::Closed { shard, of } } else { Source::Open };
@@ -235,6 +241,7 @@ async fn connect(
     let schedule = Schedule::new(&job.load, job.seed, shard as usize, of as usize);
     let mut arm = Arm::new(ledger, spout, (&job.load, schedule), tasks);
     arm.subscribed_in_ns = subscribed_in_ns;
+    arm.memory_before = memory_before;
     Ok(arm)
 }
 

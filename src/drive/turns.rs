@@ -31,6 +31,8 @@ pub(super) struct Arm {
     pub tasks: Tasks,
     /// What it took to subscribe all subscribers, ns.
     pub subscribed_in_ns: u64,
+    /// Memory of this process before the first of them, bytes.
+    pub memory_before: u64,
     quiet: Option<Quiet>,
     bursts: Bursts,
     cpu_ns: u64,
@@ -54,6 +56,7 @@ impl Arm {
             schedule,
             tasks,
             subscribed_in_ns: 0,
+            memory_before: 0,
             quiet: None,
             bursts,
             cpu_ns: 0,
@@ -269,6 +272,7 @@ impl<'a> Turns<'a> {
             outcomes.push(ArmOutcome {
                 account: arm.ledger.account(),
                 subscribed_in_ns: arm.subscribed_in_ns,
+                memory_before: arm.memory_before,
                 quiet: arm.quiet,
                 drained_ns: arm.bursts.finish(),
                 cpu_ns: arm.cpu_ns,

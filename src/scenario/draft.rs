@@ -16,6 +16,9 @@ const MOST_EVENTS: f64 = 1e9;
 /// Bytes of a generated event when nothing is said.
 const DEFAULT_BYTES: usize = 512;
 
+/// Subscribers of a fan-out when nothing is said.
+const DEFAULT_SUBSCRIBERS: usize = 100;
+
 /// Events that may be unanswered in all: each has an entry in its connection's window.
 const MOST_OPEN: usize = 1 << 22;
 
@@ -67,9 +70,9 @@ pub struct Draft {
     pub file: Option<String>,
     /// What `file` holds, once it was read.
     pub json: String,
-    pub subscribers: usize,
-    pub acknowledged: bool,
-    pub ping: Option<Duration>,
+    pub subscribers: Option<usize>,
+    pub acknowledged: Option<bool>,
+    pub ping: Option<Option<Duration>>,
     pub blocks: usize,
     pub design: DesignChoice,
     pub slice: Option<Duration>,
@@ -98,8 +101,8 @@ impl Draft {
             bytes: None,
             file: None,
             json: String::new(),
-            subscribers: 100,
-            acknowledged: true,
+            subscribers: None,
+            acknowledged: None,
             ping: None,
             blocks: 12,
             design: DesignChoice::Auto,
@@ -122,6 +125,7 @@ impl Draft {
     /// The scenario, or the key that is wrong and why.
     pub fn finish(self) -> Result<Scenario, Wrong> {
         self.check_load()?;
+        self.check_subscribers()?;
         self.check_memory()?;
         self.check_quiet()?;
         let arrivals = self.shape.arrivals(self.arrivals, self.duration)?;
@@ -152,9 +156,9 @@ impl Draft {
             },
             payload,
             subscribers: self.flow.publishes().then_some(Subscribers {
-                count: self.subscribers,
-                acknowledged: self.acknowledged,
-                ping: self.ping,
+                count: self.subscribers.unwrap_or(DEFAULT_SUBSCRIBERS),
+                acknowledged: self.acknowledged.unwrap_or(true),
+                ping: self.ping.flatten(),
             }),
             compare: Compare {
                 blocks: self.blocks,
@@ -198,6 +202,22 @@ impl Draft {
             None if closed => Ok(()),
             None => wrong("missing: write the events per second, for example 2000".into()),
             Some(rate) => self.check_rate(rate).or_else(wrong),
+        }
+    }
+
+    /// Keys that would be without effect are refused.
+    fn check_subscribers(&self) -> Result<(), Wrong> {
+        let given = [
+            ("subscribers.count", self.subscribers.is_some()),
+            ("delivery.acknowledged", self.acknowledged.is_some()),
+            ("delivery.ping", self.ping.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given && !self.flow.publishes()) {
+            None => Ok(()),
+            Some((key, _)) => {
+                let why = "it belongs to flow = \"fanout\" or \"idle\", see `pushbench run fanout`: leave it out";
+                Err(Wrong::new(key, why).against("flow"))
+            }
         }
     }
 

@@ -209,20 +209,20 @@ pub static KEYS: &[Key] = &[
     ),
     key!(
         swept "subscribers.count",
-        "in a fan-out: subscribers that every event is delivered to",
-        Count(1_000_000),
+        "in a fan-out: subscribers that every event is delivered to; 100 when left out",
+        Optional(Count(1_000_000)),
         |d| &mut d.subscribers
     ),
     key!(
         fixed "delivery.acknowledged",
-        "in a fan-out: each subscriber acknowledges every event and the publisher records it",
-        Switch,
+        "in a fan-out: each subscriber acknowledges every event and the publisher records it; true when left out",
+        Optional(Switch),
         |d| &mut d.acknowledged
     ),
     key!(
         fixed "delivery.ping",
-        "how often a WebSocket's publisher pings each subscriber, which has to answer before the next",
-        Or("none", PING_LENGTH),
+        "how often a WebSocket's publisher pings each subscriber, which has to answer before the next; none when left out",
+        Optional(Or("none", PING_LENGTH)),
         |d| &mut d.ping
     ),
     key!(fixed "compare.blocks", "blocks to run", Count(10_000), |d| &mut d.blocks),

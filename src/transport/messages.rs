@@ -26,8 +26,11 @@ pub trait Messages {
     /// Queues a message.
     fn queue(&mut self, message: Bytes) -> io::Result<()>;
 
-    /// Queues a ping; false where the transport has none.
-    fn queue_ping(&mut self) -> io::Result<bool>;
+    /// Whether the transport has pings.
+    const PINGS: bool;
+
+    /// Queues a ping; nothing where there are none.
+    fn queue_ping(&mut self) -> io::Result<()>;
 
     /// Writes what is queued.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;

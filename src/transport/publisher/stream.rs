@@ -10,10 +10,10 @@ use std::io;
 use std::task::{Context, Poll};
 
 /// Delivers until the subscriber's connection ends.
-pub async fn deliver(messages: impl Messages, subscription: Subscription) {
+pub async fn deliver<M: Messages>(messages: M, subscription: Subscription) {
     let options = &subscription.hub().options;
     let (acknowledged, number) = (options.acknowledged, subscription.number());
-    let pings = options.ping.map(|every| Pings::new(every, number));
+    let pings = options.ping.filter(|_| M::PINGS).map(|every| Pings::new(every, number));
     let mut line = Line { messages, subscription, acknowledged, pings, unflushed: false };
     let _ended = poll_fn(|cx| line.poll(cx)).await;
 }
@@ -67,14 +67,12 @@ impl<M: Messages> Line<M> {
     /// Queues a ping when its time has come; ready when the subscriber is gone.
     fn ping(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(Poll::Ready(turn)) = self.pings.as_mut().map(|pings| pings.poll(cx)) {
-            match turn {
-                Turn::Gone => return Poll::Ready(Ok(())),
-                Turn::Ping if self.messages.queue_ping()? => {
-                    self.unflushed = true;
-                    self.subscription.pinged();
-                }
-                Turn::Ping => self.pings = None,
+            if turn == Turn::Gone {
+                return Poll::Ready(Ok(()));
             }
+            self.messages.queue_ping()?;
+            self.unflushed = true;
+            self.subscription.pinged();
         }
         Poll::Pending
     }

@@ -24,8 +24,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Messages for Framed<S> {
         Ok(())
     }
 
-    fn queue_ping(&mut self) -> io::Result<bool> {
-        Ok(false)
+    const PINGS: bool = false;
+
+    fn queue_ping(&mut self) -> io::Result<()> {
+        Ok(())
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

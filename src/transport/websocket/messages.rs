@@ -51,8 +51,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Messages for WebSocketStream<S> {
         send(self, Message::Frame(frame))
     }
 
-    fn queue_ping(&mut self) -> io::Result<bool> {
-        send(self, Message::Ping(Bytes::new())).map(|()| true)
+    const PINGS: bool = true;
+
+    fn queue_ping(&mut self) -> io::Result<()> {
+        send(self, Message::Ping(Bytes::new()))
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
