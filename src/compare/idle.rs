@@ -1,9 +1,28 @@
 //! What holding subscribers costs while nothing is published.
 
 use super::ArmFigures;
-use super::types::IdleFigures;
 use crate::record::fanout::{Fanout, KernelScope, Quiet};
 use crate::record::trial::Trial;
+use serde::Serialize;
+
+/// What lay between two events of an idle flow, over valid trials.
+#[derive(Debug, Clone, Serialize)]
+pub struct IdleFigures {
+    /// Quiet stretches, summed.
+    pub quiet_ns: u64,
+    /// CPU of the target's process tree.
+    pub target_cpu_ns_per_subscriber_minute: Option<f64>,
+    /// CPU of the driver.
+    pub driver_cpu_ns_per_subscriber_minute: Option<f64>,
+    /// Bytes inside TCP to a subscriber, pings included.
+    pub bytes_in_per_subscriber_minute: Option<f64>,
+    /// Bytes from it.
+    pub bytes_out_per_subscriber_minute: Option<f64>,
+    /// Pings that came to a subscriber.
+    pub pings_per_subscriber_minute: Option<f64>,
+    /// Connections open at the end of the stretch, by subscriber.
+    pub connections_per_subscriber: Option<f64>,
+}
 
 /// Nanoseconds of a minute.
 const MINUTE: f64 = 60e9;

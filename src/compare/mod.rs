@@ -22,6 +22,8 @@ pub mod trust;
 mod types;
 pub mod verified;
 
+pub use fanout::FanoutFigures;
+pub use idle::IdleFigures;
 pub use types::*;
 
 use crate::record::trial::{Stage, Trial};

@@ -1,13 +1,13 @@
 //! A stretch of driving, from fresh target processes to finished records.
 
 use super::agenda::{Agenda, Mark, TICK};
-use super::assemble::{self, Seen, SeenFanout};
+use super::assemble::{self, Seen};
+use super::fanout::{self, Asked};
 use super::memory::Memory;
 use super::quiet;
 use super::shard::{self, ArmJob, ArmOutcome, BlockJob, News, Signals};
 use super::silence;
 use super::stretch::{Bench, Finished, Member, Stretch, Watch};
-use super::subscribers::SubscribersJob;
 use super::timeline::TimeLine;
 use crate::cpus;
 use crate::error::{Error, Result};
@@ -16,7 +16,6 @@ use crate::record::hiccup::{Hiccups, Span};
 use crate::record::in_force::InForce;
 use crate::record::usage;
 use crate::target::process::{Launch, Running, start_all, stop_all};
-use crate::target::publisher;
 use crate::transport::dial::Address;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -69,8 +68,6 @@ struct Driving {
     cpus: Vec<usize>,
     /// Before the first subscriber.
     memory: Memory,
-    /// At the end of the quiet stretch of an idle flow: memory, and the targets' CPU.
-    quiet: Option<(Memory, Vec<u64>)>,
 }
 
 impl Driving {
@@ -83,7 +80,6 @@ impl Driving {
         if stretch.members.iter().any(|m| m.subscribers.is_some()) {
             shards = 1;
         }
-        usage::give_back();
         let memory = Memory::read(&targets);
         let in_force = targets.iter().map(|t| InForce::read(&t.output_tail())).collect();
         let mut threads = Vec::new();
@@ -114,7 +110,6 @@ impl Driving {
             in_force,
             cpus: bench.placement.all(),
             memory,
-            quiet: None,
         })
     }
 
@@ -143,7 +138,8 @@ impl Driving {
         self.origin.store(origin, Ordering::Release);
 
         let mut agenda = Agenda::new(origin, from, quiet::end(stretch), stretch.freeze);
-        let mut before = None;
+        let mut before: Option<Vec<usage::Reading>> = None;
+        let mut quiet = None;
         let mut died = vec![None; self.targets.len()];
         let mut waiting = self.threads.len();
         let mut interrupted = false;
@@ -151,8 +147,8 @@ impl Driving {
             match agenda.due() {
                 Some(Mark::Measure) => before = Some(self.read_targets()),
                 Some(Mark::Quiet) => {
-                    let cpu = self.targets.iter().map(|t| usage::tree_cpu(&t.pids())).collect();
-                    self.quiet = Some((Memory::read(&self.targets), cpu));
+                    let cpu = self.spent_since(before.as_deref());
+                    quiet = Some((Memory::read(&self.targets), cpu));
                 }
                 Some(Mark::Freeze) => self.each_target(Running::freeze)?,
                 Some(Mark::Thaw) => self.each_target(Running::thaw)?,
@@ -186,6 +182,7 @@ impl Driving {
             }
         }
         let after = self.read_targets();
+        let asked = Asked { memory: &self.memory, quiet };
         if interrupted {
             return Err(Error::Interrupted);
         }
@@ -204,7 +201,7 @@ impl Driving {
             steal_ns: usage::steal(&self.cpus).saturating_sub(steal),
             died,
             driver_rss_peak: usage::read_tree(&[std::process::id()]).rss_peak_bytes,
-            fanout: self.fanout(stretch, before.as_deref()),
+            fanout: fanout::ask(stretch, &self.targets, &asked),
         })
     }
 
@@ -241,33 +238,11 @@ impl Driving {
         Ok(())
     }
 
-    /// What a fan-out is asked while targets and subscribers still stand. `before`: the targets when
-    /// measuring began.
-    fn fanout(
-        &mut self,
-        stretch: &Stretch,
-        before: Option<&[usage::Reading]>,
-    ) -> Vec<Option<SeenFanout>> {
-        if stretch.members.iter().all(|m| m.subscribers.is_none()) {
-            return vec![None; stretch.members.len()];
-        }
-        let (after, quiet_cpu) = match self.quiet.take() {
-            Some((memory, cpu)) => (memory, Some(cpu)),
-            None => (Memory::read(&self.targets), None),
-        };
-        let alone = stretch.members.len() == 1;
-        let seen = |(i, member): (usize, &Member)| {
-            let subscribers = member.subscribers.as_ref()?;
-            let (target, publisher) = (&self.targets[i], member.manifest.publisher.as_ref());
-            let spent = |cpu: &Vec<u64>| Some(cpu[i].saturating_sub(before?[i].cpu_ns));
-            Some(SeenFanout {
-                acknowledged: subscribers.acknowledged,
-                memory: self.memory.growth(&after, i, target, alone),
-                quiet_cpu_ns: quiet_cpu.as_ref().and_then(spent).filter(|_| target.is_ours()),
-                publisher: publisher.and_then(|p| publisher::status(target, p)),
-            })
-        };
-        stretch.members.iter().enumerate().map(seen).collect()
+    /// CPU of each target since an earlier reading, ns.
+    fn spent_since(&self, before: Option<&[usage::Reading]>) -> Vec<u64> {
+        let earlier = |i: usize| before.map_or(0, |readings| readings[i].cpu_ns);
+        let now = self.targets.iter().map(|t| usage::tree_cpu(&t.pids()));
+        now.enumerate().map(|(i, cpu)| cpu.saturating_sub(earlier(i))).collect()
     }
 
     fn read_targets(&self) -> Vec<usage::Reading> {
@@ -317,7 +292,7 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
         arms.push(ArmJob {
             transport: member.carrier(),
             address: address(member, target, target.url())?,
-            subscribers: subscribers(member, target)?,
+            subscribers: fanout::subscribers(member, target)?,
             matched: member.manifest.matched(),
             terms: member.manifest.terms.clone(),
             connections: member.connections / of + extra,
@@ -337,20 +312,8 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
     })
 }
 
-fn address(member: &Member, target: &Running, url: &str) -> Result<Address> {
+/// An address of a target, as one of its URLs has it.
+pub(super) fn address(member: &Member, target: &Running, url: &str) -> Result<Address> {
     Address::parse(url, target.address())
         .map_err(|why| Error::usage(format!("{}: url {url}: {why}", member.label)))
-}
-
-fn subscribers(member: &Member, target: &Running) -> Result<Option<SubscribersJob>> {
-    let (Some(asked), Some(publisher)) = (&member.subscribers, &member.manifest.publisher) else {
-        return Ok(None);
-    };
-    Ok(Some(SubscribersJob {
-        transport: member.transport,
-        address: address(member, target, &target.filled(&publisher.subscribe))?,
-        count: asked.count,
-        acknowledged: asked.acknowledged,
-        token: publisher.token.clone(),
-    }))
 }
