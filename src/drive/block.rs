@@ -138,8 +138,8 @@ impl Driving {
         self.origin.store(origin, Ordering::Release);
 
         let mut agenda = Agenda::new(origin, from, quiet::end(stretch), stretch.freeze);
-        let mut before: Option<Vec<usage::Reading>> = None;
-        let mut quiet = None;
+        let mut before = None;
+        let (mut quiet_from, mut quiet) = (None::<Vec<u64>>, None);
         let mut died = vec![None; self.targets.len()];
         let mut waiting = self.threads.len();
         let mut interrupted = false;
@@ -147,8 +147,8 @@ impl Driving {
             match agenda.due() {
                 Some(Mark::Measure) => before = Some(self.read_targets()),
                 Some(Mark::Quiet) => {
-                    let cpu = self.spent_since(before.as_deref());
-                    quiet = Some((Memory::read(&self.targets), cpu));
+                    let cpu = quiet_from.take().map(|from| self.spent_since(&from));
+                    quiet = cpu.map(|cpu| (Memory::read(&self.targets), cpu));
                 }
                 Some(Mark::Freeze) => self.each_target(Running::freeze)?,
                 Some(Mark::Thaw) => self.each_target(Running::thaw)?,
@@ -159,6 +159,7 @@ impl Driving {
                     watch.second(stretch.members[arm].arm, &seen.responses);
                     self.time_lines[arm].add(second, seen, usage::own_rss());
                 }
+                Ok(News::Quiet) => quiet_from = Some(self.cpu()),
                 Ok(News::Drained) => waiting -= 1,
                 Ok(News::Done(outcome)) => {
                     let failed = outcome.is_err();
@@ -238,11 +239,14 @@ impl Driving {
         Ok(())
     }
 
+    /// CPU of each target until now, ns.
+    fn cpu(&self) -> Vec<u64> {
+        self.targets.iter().map(|t| usage::tree_cpu(&t.pids())).collect()
+    }
+
     /// CPU of each target since an earlier reading, ns.
-    fn spent_since(&self, before: Option<&[usage::Reading]>) -> Vec<u64> {
-        let earlier = |i: usize| before.map_or(0, |readings| readings[i].cpu_ns);
-        let now = self.targets.iter().map(|t| usage::tree_cpu(&t.pids()));
-        now.enumerate().map(|(i, cpu)| cpu.saturating_sub(earlier(i))).collect()
+    fn spent_since(&self, earlier: &[u64]) -> Vec<u64> {
+        self.cpu().iter().zip(earlier).map(|(now, then)| now.saturating_sub(*then)).collect()
     }
 
     fn read_targets(&self) -> Vec<usage::Reading> {

@@ -13,7 +13,7 @@ use crate::target::publisher;
 pub(super) struct Asked<'a> {
     /// Memory before the first subscriber.
     pub memory: &'a Memory,
-    /// At the end of the quiet stretch of an idle flow: memory, and CPU of each target since measuring
+    /// At the end of the quiet stretch of an idle flow: memory, and CPU of each target since it
     /// began.
     pub quiet: Option<(Memory, Vec<u64>)>,
 }

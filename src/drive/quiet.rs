@@ -1,4 +1,5 @@
-//! The quiet stretch of an idle flow: from the end of the warm-up to just before the next event.
+//! The quiet stretch of an idle flow: from when the warm-up has ended and all its deliveries have arrived
+//! to just before the next event.
 
 use super::stretch::Stretch;
 use crate::record::clock;
@@ -8,6 +9,10 @@ use crate::schedule;
 
 /// The stretch ends this long before the event, so that memory is read before anything moves.
 const BEFORE_THE_EVENT_NS: u64 = 100_000_000;
+/// A shorter stretch tells nothing, ns.
+pub(super) const SHORTEST_NS: u64 = 500_000_000;
+/// How often to look whether the warm-up's deliveries have arrived, ns.
+pub(super) const LOOK_NS: u64 = 5_000_000;
 /// Nothing is timed while it is quiet: time-outs are looked after this often, ns.
 pub(super) const STEP_NS: u64 = 500_000_000;
 

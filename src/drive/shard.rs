@@ -103,6 +103,8 @@ pub enum News {
         /// What it brought.
         seen: Seen,
     },
+    /// The quiet stretch of an idle flow begins.
+    Quiet,
     /// Every event has its fate; connections stand until the block says stop.
     Drained,
     /// The shard is done.

@@ -173,6 +173,14 @@ impl<'a> Turns<'a> {
     async fn quiet(&mut self, arm: usize) -> io::Result<()> {
         let Some(end) = self.job.quiet_end else { return Ok(()) };
         let end = self.origin + self.job.slices.wall(arm, end);
+        let latest = end.saturating_sub(quiet::SHORTEST_NS);
+        while self.arms[arm].ledger.held().unsettled > 0
+            && clock::now() < latest
+            && !self.stopping()
+        {
+            self.pacer.roughly(clock::now() + quiet::LOOK_NS).await?;
+        }
+        let _block_gone = self.signals.news.send(News::Quiet);
         let begin = quiet::Begin::now(&self.arms[arm].ledger);
         while clock::now() < end && !self.stopping() {
             self.pacer.roughly(end.min(clock::now() + quiet::STEP_NS)).await?;

@@ -38,7 +38,8 @@ pub fn reasons(trial: &Trial, died: Option<&str>) -> Vec<String> {
         }
         if let Some(quiet) = fanout.quiet.filter(|q| q.unsettled > 0) {
             reasons.push(format!(
-                "not quiet: {} deliveries of the warm-up were on their way when it ended; raise load.warmup",
+                "not quiet: {} deliveries of the warm-up were still on their way shortly before the next event; \
+                 lower load.rate",
                 quiet.unsettled
             ));
         }
