@@ -206,7 +206,7 @@ fn fanout_reaches_everybody() {
 #[test]
 fn idle_shows_what_holding_costs() {
     let bench = Bench::new();
-    let few = ["--set", "subscribers.count=20", "--warmup", "500ms", "--rate", "0.5"];
+    let few = ["--set", "subscribers.count=20", "--rate", "0.5"];
     let (out, report) = brief(&bench, "idle", &[&few[..], &["--duration", "2s"]].concat());
     assert!(out.contains("target CPU/subscriber·min"), "{out}");
     for arm in arms(&report["points"][0]) {
