@@ -148,9 +148,17 @@ pub fn run(args: &Args) -> Result<u8> {
 fn builtin(question: &Question, placement: &Placement) -> Result<BuiltinOptions> {
     let scenario = question.points.first().map(|p| &p.scenario);
     let publish = scenario.and_then(|s| {
-        let acknowledged = s.subscribers.as_ref()?.acknowledged;
-        let types = vec![s.payload.kind()];
-        Some(new_token().map(|token| PublishOptions { types, acknowledged, token }))
+        let subscribers = s.subscribers.as_ref()?;
+        let asked = &subscribers.publisher;
+        Some(new_token().map(|token| PublishOptions {
+            types: subscribers.types(s.payload.kind()),
+            acknowledged: subscribers.acknowledged,
+            token,
+            queue: asked.queue,
+            timeout: asked.timeout,
+            keep_alive: asked.keep_alive,
+            ping: asked.ping,
+        }))
     });
     let threads = placement.target.len();
     Ok(BuiltinOptions { threads, delay: None, work: None, publish: publish.transpose()? })

@@ -50,6 +50,19 @@ pub struct Args {
     /// From the write of a delivery to its acknowledgement
     #[arg(long, value_name = "TIME", requires = "publisher", value_parser = units::parse_duration)]
     timeout: Option<Duration>,
+    /// Close a webhook's kept connection after it was idle for so long
+    #[arg(long, value_name = "TIME", requires = "publisher", value_parser = units::parse_duration)]
+    keep_alive: Option<Duration>,
+    /// Ping WebSocket subscribers each time so long has passed
+    #[arg(long, value_name = "TIME", requires = "publisher", value_parser = a_while)]
+    ping: Option<Duration>,
+}
+
+fn a_while(text: &str) -> std::result::Result<Duration, String> {
+    match units::parse_duration(text)? {
+        time if time < Duration::from_millis(1) => Err("write at least 1ms".into()),
+        time => Ok(time),
+    }
 }
 
 fn at_least_one(text: &str) -> std::result::Result<usize, String> {
@@ -100,5 +113,7 @@ fn publisher(args: &Args, transport: Transport) -> Result<(publisher::Options, S
     options.queue = args.queue;
     options.concurrency = args.concurrency;
     options.timeout = args.timeout.unwrap_or(options.timeout);
+    options.keep_alive = args.keep_alive;
+    options.ping = args.ping;
     Ok((options, token))
 }

@@ -82,24 +82,7 @@ fn wire(all: &[&Fanout], pilot: Option<&Trial>) -> DeliveryWire {
 /// The sum over trials; `None` when one of them did not tell.
 fn publisher(all: &[&Fanout]) -> Option<PublisherStatus> {
     let each: Vec<PublisherStatus> = all.iter().map(|f| f.publisher).collect::<Option<_>>()?;
-    each.into_iter().reduce(|a, b| PublisherStatus {
-        subscribers: a.subscribers.max(b.subscribers),
-        published: a.published + b.published,
-        complete: a.complete + b.complete,
-        queued: a.queued + b.queued,
-        overflowed: a.overflowed + b.overflowed,
-        acknowledged: a.acknowledged + b.acknowledged,
-        written: a.written + b.written,
-        failed: a.failed + b.failed,
-        redirected: a.redirected + b.redirected,
-        refused: a.refused + b.refused,
-        timed_out: a.timed_out + b.timed_out,
-        lost: a.lost + b.lost,
-        open: a.open + b.open,
-        stray: a.stray + b.stray,
-        least_acknowledged: a.least_acknowledged.min(b.least_acknowledged),
-        most_acknowledged: a.most_acknowledged.max(b.most_acknowledged),
-    })
+    each.into_iter().reduce(PublisherStatus::and)
 }
 
 /// What to know of an arm's deliveries before believing its figures. `trials`: the valid ones.

@@ -317,7 +317,7 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
         arms.push(ArmJob {
             transport: member.carrier(),
             address: address(member, target, target.url())?,
-            subscribers: subscribers(member, target)?,
+            subscribers: subscribers(stretch, member, target)?,
             matched: member.manifest.matched(),
             terms: member.manifest.terms.clone(),
             connections: member.connections / of + extra,
@@ -341,15 +341,20 @@ fn address(member: &Member, target: &Running, url: &str) -> Result<Address> {
         .map_err(|why| Error::usage(format!("{}: url {url}: {why}", member.label)))
 }
 
-fn subscribers(member: &Member, target: &Running) -> Result<Option<SubscribersJob>> {
+fn subscribers(
+    stretch: &Stretch,
+    member: &Member,
+    target: &Running,
+) -> Result<Option<SubscribersJob>> {
     let (Some(asked), Some(publisher)) = (&member.subscribers, &member.manifest.publisher) else {
         return Ok(None);
     };
     Ok(Some(SubscribersJob {
         transport: member.transport,
         address: address(member, target, &target.filled(&publisher.subscribe))?,
-        count: asked.count,
-        acknowledged: asked.acknowledged,
+        asked: asked.clone(),
+        seed: stretch.seed,
+        length: stretch.slices.wall_length(),
         token: publisher.token.clone(),
     }))
 }

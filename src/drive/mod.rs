@@ -2,6 +2,7 @@
 
 mod agenda;
 mod assemble;
+mod attendance;
 pub mod block;
 mod bursts;
 pub mod connections;

@@ -13,6 +13,7 @@ use std::io;
 use std::iter::Peekable;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use tokio::sync::watch;
 
 /// Time-outs, intervals and the wish to stop are looked after this often, ns.
 const HOUSEKEEPING_NS: u64 = 25_000_000;
@@ -29,6 +30,8 @@ pub(super) struct Arm {
     pub tasks: Tasks,
     /// What it took to subscribe all subscribers, ns.
     pub subscribed_in_ns: u64,
+    /// Tells subscribers the origin.
+    begins: watch::Sender<u64>,
     bursts: Bursts,
     cpu_ns: u64,
     spin_ns: u64,
@@ -41,6 +44,7 @@ impl Arm {
         spout: Spout,
         load: (&Load, Option<Schedule>),
         tasks: Tasks,
+        begins: watch::Sender<u64>,
     ) -> Arm {
         let (load, schedule) = load;
         let schedule = schedule.map(Iterator::peekable);
@@ -51,6 +55,7 @@ impl Arm {
             schedule,
             tasks,
             subscribed_in_ns: 0,
+            begins,
             bursts,
             cpu_ns: 0,
             spin_ns: 0,
@@ -100,7 +105,10 @@ impl<'a> Turns<'a> {
             }
             self.origin = self.signals.origin.load(Ordering::Acquire);
             if self.origin != 0 {
-                self.arms.iter().for_each(|a| a.ledger.begin(self.origin));
+                for arm in &self.arms {
+                    arm.ledger.begin(self.origin);
+                    arm.begins.send_replace(self.origin);
+                }
                 return Ok(true);
             }
             self.pacer.roughly(clock::now() + 1_000_000).await?;

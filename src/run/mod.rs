@@ -163,7 +163,7 @@ fn subprotocol(arm: &Arm) -> Option<String> {
 fn first_look(request: &Request, interrupt: &AtomicBool) -> Result<Vec<Findings>> {
     let Some(point) = request.question.points.first() else { return Ok(Vec::new()) };
     let subjects: Vec<verify::Subject<'_>> = request.arms.iter().map(Arm::subject).collect();
-    let template = Template::new(&point.scenario.payload);
+    let template = Template::of(&point.scenario);
     let cpus = &request.placement.target;
     let bench = verify::Bench { cpus, interrupt, template: &template };
     verify::quick(&subjects, &bench, point.scenario.load.timeout)

@@ -47,7 +47,7 @@ pub fn run(
     store: &mut Store,
     progress: &mut dyn Progress,
 ) -> Result<()> {
-    let maker = Maker { request, index, scenario, template: Template::new(&scenario.payload) };
+    let maker = Maker { request, index, scenario, template: Template::of(scenario) };
     let mut pilots = Vec::new();
     for arm in 0..request.arms.len() {
         progress.stage(&format!("pilot of {}", request.arms[arm].label));
@@ -92,7 +92,7 @@ fn choose(scenario: &Scenario, pilots: &[Trial], progress: &mut dyn Progress) ->
     let c = &scenario.compare;
     let closed = scenario.load.rate.is_none();
     // Slices would cut a ramp or a burst into pieces and let a queue drain in between.
-    if closed || !scenario.load.arrivals.is_steady() {
+    if closed || !scenario.load.arrivals.is_steady() || scenario.lives_by_the_wall().is_some() {
         return Design::Sequential;
     }
     if pilots.len() < 2 || c.design == DesignChoice::Sequential {

@@ -64,8 +64,8 @@ pub struct Draft {
     pub file: Option<String>,
     /// What `file` holds, once it was read.
     pub json: String,
-    pub subscribers: usize,
-    pub acknowledged: bool,
+    pub subscribers: Subscribers,
+    pub restart_after: Option<Duration>,
     pub blocks: usize,
     pub design: DesignChoice,
     pub slice: Option<Duration>,
@@ -94,8 +94,8 @@ impl Draft {
             bytes: None,
             file: None,
             json: String::new(),
-            subscribers: 100,
-            acknowledged: true,
+            subscribers: Subscribers::default(),
+            restart_after: None,
             blocks: 12,
             design: DesignChoice::Auto,
             slice: None,
@@ -118,6 +118,8 @@ impl Draft {
     pub fn finish(self) -> Result<Scenario, Wrong> {
         self.check_load()?;
         self.check_memory()?;
+        self.check_wall()?;
+        self.subscribers.check(self.flow, self.file.is_some(), self.bytes)?;
         let arrivals = self.shape.arrivals(self.arrivals, self.duration)?;
         let payload = match (self.bytes, self.file) {
             (Some(_), Some(_)) => {
@@ -145,10 +147,8 @@ impl Draft {
                 lifetime: self.lifetime.map_or(Lifetime::Unlimited, |n| Lifetime::Events(n as u64)),
             },
             payload,
-            subscribers: (self.flow == Flow::Fanout).then_some(Subscribers {
-                count: self.subscribers,
-                acknowledged: self.acknowledged,
-            }),
+            subscribers: (self.flow == Flow::Fanout).then_some(self.subscribers),
+            restart_after: self.restart_after,
             compare: Compare {
                 blocks: self.blocks,
                 design: self.design,
@@ -206,6 +206,32 @@ impl Draft {
             return Err(format!("{shown}: {events:.0} events a trial: at most 1e9 are possible"));
         }
         Ok(())
+    }
+
+    /// What goes by the clock on the wall happens within the window, and not in slices.
+    fn check_wall(&self) -> Result<(), Wrong> {
+        let restarts = self.restart_after.map(|_| "faults.restart_after");
+        if let Some(after) = self.restart_after.filter(|after| *after >= self.duration) {
+            let why = format!(
+                "{}: the measured window is over by then: write less than load.duration",
+                units::nanos_text(after.as_nanos() as f64)
+            );
+            return Err(Wrong::new("faults.restart_after", why).against("load.duration"));
+        }
+        match restarts.or_else(|| self.subscribers.lives_by_the_wall()) {
+            Some(key) if self.design == DesignChoice::Sliced => {
+                let why = format!(
+                    "sliced: {key} goes by the clock on the wall, slices do not; write auto"
+                );
+                Err(Wrong::new("compare.design", why).against(key))
+            }
+            Some(key) if self.slice.is_some() => {
+                let why =
+                    format!("{key} goes by the clock on the wall, slices do not: leave it out");
+                Err(Wrong::new("compare.slice", why).against(key))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What may be unanswered at the same time must fit into memory.

@@ -38,6 +38,14 @@ pub struct PublishOptions {
     pub acknowledged: bool,
     /// The run's token.
     pub token: String,
+    /// Unsettled events a subscriber may have; its own default where there is none, here and below.
+    pub queue: Option<usize>,
+    /// From the write of a delivery to its acknowledgement.
+    pub timeout: Option<Duration>,
+    /// How long a webhook's idle connection is kept.
+    pub keep_alive: Option<Duration>,
+    /// Between two pings.
+    pub ping: Option<Duration>,
 }
 
 /// A token that nobody can guess.
@@ -62,6 +70,17 @@ impl Manifest {
                 .to_vec();
         words.extend([threads, "--types".to_owned(), publish.types.join(",")]);
         words.extend((!publish.acknowledged).then(|| "--unacknowledged".to_owned()));
+        words.extend(publish.queue.into_iter().flat_map(|n| ["--queue".to_owned(), n.to_string()]));
+        let times = [
+            ("--timeout", publish.timeout),
+            ("--keep-alive", publish.keep_alive),
+            ("--ping", publish.ping),
+        ];
+        for (option, time) in times {
+            if let Some(time) = time {
+                words.extend([option.to_owned(), format!("{}ns", time.as_nanos())]);
+            }
+        }
         let scheme = super::address::scheme_of(transport);
         let mut manifest = Manifest::this_program(BUILTIN, transport, words);
         manifest.url = format!("http://127.0.0.1:{PORT}{PUBLISH}");

@@ -18,4 +18,10 @@ pub trait Messages {
 
     /// Writes what is queued.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Queues a ping, which the other end answers by itself; false where the protocol has none.
+    fn ping(&mut self) -> io::Result<bool>;
+
+    /// Tells the other end that nothing more will be written, after what is queued.
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }

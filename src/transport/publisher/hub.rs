@@ -5,7 +5,7 @@ use super::outbox::{Outbox, Publication};
 use crate::record::fanout::PublisherStatus;
 use crate::transport::event::Event;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -39,6 +39,50 @@ struct Tally {
     overflowed: AtomicU64,
     stray: AtomicU64,
     fates: [AtomicU64; 7],
+    longest_queue: AtomicU64,
+    pings: AtomicU64,
+    idle_closed: AtomicU64,
+}
+
+/// Who is subscribed, by number; beside it who wants events of a type only, so that an event for one
+/// of thousands need not ask them all.
+#[derive(Default)]
+struct Register {
+    all: BTreeMap<u64, Arc<Outbox>>,
+    every_type: BTreeMap<u64, Arc<Outbox>>,
+    by_type: HashMap<String, BTreeMap<u64, Arc<Outbox>>>,
+}
+
+impl Register {
+    fn enter(&mut self, number: u64, outbox: &Arc<Outbox>) {
+        self.all.insert(number, outbox.clone());
+        for kind in outbox.types() {
+            self.by_type.entry(kind.clone()).or_default().insert(number, outbox.clone());
+        }
+        if outbox.types().is_empty() {
+            self.every_type.insert(number, outbox.clone());
+        }
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Arc<Outbox>> {
+        let outbox = self.all.remove(&number)?;
+        self.every_type.remove(&number);
+        for kind in outbox.types() {
+            if let Some(theirs) = self.by_type.get_mut(kind) {
+                theirs.remove(&number);
+                if theirs.is_empty() {
+                    self.by_type.remove(kind);
+                }
+            }
+        }
+        Some(outbox)
+    }
+
+    fn wanting(&self, kind: &str) -> impl Iterator<Item = &Arc<Outbox>> {
+        self.every_type
+            .values()
+            .chain(self.by_type.get(kind).into_iter().flat_map(BTreeMap::values))
+    }
 }
 
 /// What all connections of a publisher share.
@@ -48,7 +92,7 @@ pub struct Hub {
     /// Bounds the webhook deliveries under way.
     pub under_way: Semaphore,
     token: String,
-    subscribers: Mutex<BTreeMap<u64, Arc<Outbox>>>,
+    register: Mutex<Register>,
     next: AtomicU64,
     tally: Tally,
 }
@@ -64,6 +108,14 @@ fn add(counter: &AtomicU64, n: u64) {
     counter.fetch_add(n, Ordering::Relaxed);
 }
 
+/// Whether a type is this one, or one of those that `order.*` stands for.
+fn is_of(kind: &str, known: &str) -> bool {
+    match known.strip_suffix('*') {
+        Some(begin) => kind.starts_with(begin),
+        None => kind == known,
+    }
+}
+
 impl Hub {
     /// Nobody is subscribed yet.
     pub fn new(options: Options, token: String) -> Hub {
@@ -71,14 +123,14 @@ impl Hub {
             under_way: Semaphore::new(options.concurrency),
             options,
             token,
-            subscribers: Mutex::default(),
+            register: Mutex::default(),
             next: AtomicU64::new(0),
             tally: Tally::default(),
         }
     }
 
-    fn subscribers(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Outbox>>> {
-        self.subscribers.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn register(&self) -> MutexGuard<'_, Register> {
+        self.register.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Whether somebody knows the token; it takes as long for a wrong one as for the right one.
@@ -89,15 +141,34 @@ impl Hub {
 
     /// The first of these types that this publisher does not know.
     pub fn unknown<'a>(&self, types: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-        types.into_iter().find(|t| !self.options.types.iter().any(|known| known == t))
+        types.into_iter().find(|t| !self.options.types.iter().any(|known| is_of(t, known)))
     }
 
     /// Somebody subscribes to these types, to all of them where there are none.
     pub fn enter(self: &Arc<Hub>, types: Vec<String>) -> Subscription {
         let outbox = Arc::new(Outbox::new(types, self.options.queue));
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.subscribers().insert(number, outbox.clone());
+        self.register().enter(number, &outbox);
         Subscription { hub: self.clone(), number, outbox }
+    }
+
+    /// Ends a subscription once what is being delivered is; false when there is none of that number.
+    pub fn leave(&self, number: u64) -> bool {
+        let outbox = self.register().remove(number);
+        outbox.is_some_and(|outbox| {
+            outbox.close();
+            true
+        })
+    }
+
+    /// Counts a ping.
+    pub fn pinged(&self) {
+        add(&self.tally.pings, 1);
+    }
+
+    /// Counts a kept connection that was closed because it was idle.
+    pub fn closed_idle(&self) {
+        add(&self.tally.idle_closed, 1);
     }
 
     /// Queues an event for everybody who wants it, and tells for how many.
@@ -109,12 +180,13 @@ impl Hub {
             unsettled: AtomicUsize::new(1),
             failed: AtomicBool::new(false),
         });
-        let (mut queued, mut overflowed) = (0, 0);
-        for outbox in self.subscribers().values().filter(|o| o.wants(&event.kind)) {
+        let (mut queued, mut overflowed, mut longest) = (0, 0, 0);
+        for outbox in self.register().wanting(&event.kind) {
             // Counted before it can be settled.
             event.unsettled.fetch_add(1, Ordering::Relaxed);
-            if outbox.put(&event) {
+            if let Some(open) = outbox.put(&event) {
                 queued += 1;
+                longest = longest.max(open);
             } else {
                 event.unsettled.fetch_sub(1, Ordering::Relaxed);
                 event.failed.store(true, Ordering::Relaxed);
@@ -124,6 +196,7 @@ impl Hub {
         add(&self.tally.published, 1);
         add(&self.tally.queued, queued);
         add(&self.tally.overflowed, overflowed);
+        self.tally.longest_queue.fetch_max(longest as u64, Ordering::Relaxed);
         self.settled_one(&event);
         queued as usize
     }
@@ -145,7 +218,7 @@ impl Hub {
 
     /// Gives up what was written and not acknowledged in time.
     pub fn sweep(&self) {
-        let all: Vec<Arc<Outbox>> = self.subscribers().values().cloned().collect();
+        let all: Vec<Arc<Outbox>> = self.register().all.values().cloned().collect();
         for event in all.iter().flat_map(|outbox| outbox.overdue(self.options.timeout)) {
             self.settle(&event, Fate::TimedOut);
         }
@@ -153,7 +226,8 @@ impl Hub {
 
     /// What was counted until now.
     pub fn status(&self) -> PublisherStatus {
-        let subscribers = self.subscribers();
+        let register = self.register();
+        let subscribers = &register.all;
         let each = || subscribers.values().map(|o| o.acknowledged());
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let fate = |fate: Fate| read(&self.tally.fates[fate as usize]);
@@ -172,6 +246,9 @@ impl Hub {
             lost: fate(Fate::Lost),
             open: subscribers.values().map(|o| o.open() as u64).sum(),
             stray: read(&self.tally.stray),
+            longest_queue: read(&self.tally.longest_queue),
+            pings: read(&self.tally.pings),
+            idle_closed: read(&self.tally.idle_closed),
             least_acknowledged: each().min().unwrap_or(0),
             most_acknowledged: each().max().unwrap_or(0),
         }
@@ -213,7 +290,7 @@ impl Deref for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.hub.subscribers().remove(&self.number);
+        self.hub.register().remove(self.number);
         for event in self.outbox.end() {
             self.hub.settle(&event, Fate::Lost);
         }
@@ -273,6 +350,29 @@ mod tests {
         assert!(!some.settle("b", Fate::Acknowledged), "once only");
         let s = hub.status();
         assert_eq!((s.complete, s.acknowledged, s.stray, s.open), (2, 3, 1, 0));
+    }
+
+    #[test]
+    fn who_leaves_gets_what_is_being_delivered_and_nothing_more() {
+        let hub = hub(8);
+        let one = hub.enter(vec!["event".into()]);
+        (publish(&hub, "a", "event"), publish(&hub, "b", "event"));
+        assert_eq!(next(&one).as_deref(), Some("a"));
+        assert!(hub.leave(one.number()) && !hub.leave(one.number()));
+        assert_eq!(publish(&hub, "c", "event"), 0);
+        assert!(one.settle("a", Fate::Acknowledged));
+        assert!(matches!(one.take(), Some(None)), "it has ended");
+        drop(one);
+        let s = hub.status();
+        assert_eq!((s.acknowledged, s.lost, s.open, s.longest_queue), (1, 1, 0, 2));
+        assert!(s.sums_are_exact());
+        assert!(hub.register().by_type.is_empty());
+    }
+
+    #[test]
+    fn a_type_may_stand_for_all_that_begin_so() {
+        assert!(is_of("peer-17", "peer-*") && is_of("peer-", "peer-*") && is_of("a", "a"));
+        assert!(!is_of("pee", "peer-*") && !is_of("peer-17", "peer-") && !is_of("ab", "a"));
     }
 
     #[test]

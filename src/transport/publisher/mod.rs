@@ -11,6 +11,7 @@ pub mod outbox;
 pub mod stream;
 
 use super::{Transport, tcp, webhook, websocket};
+use crate::units;
 use desk::Answer;
 use hub::Hub;
 use hyper::Request;
@@ -56,6 +57,11 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// From the write of a delivery to its acknowledgement.
     pub timeout: Duration,
+    /// A webhook's kept connection is closed after it was idle for so long; `None` when it is kept for
+    /// as long as the subscriber keeps it.
+    pub keep_alive: Option<Duration>,
+    /// Between two pings on a connection that a subscriber holds open and whose protocol has pings.
+    pub ping: Option<Duration>,
 }
 
 impl Options {
@@ -69,6 +75,8 @@ impl Options {
             concurrency: CONCURRENCY,
             connect_timeout: CONNECT_TIMEOUT,
             timeout: TIMEOUT,
+            keep_alive: None,
+            ping: None,
         }
     }
 
@@ -76,10 +84,20 @@ impl Options {
     pub fn told(&self) -> String {
         let acknowledged =
             if self.acknowledged { "acknowledged by id" } else { "not acknowledged" };
+        let after = |what: &str, time: Option<Duration>| match time {
+            Some(time) => format!(", {what} {}", units::nanos_text(time.as_nanos() as f64)),
+            None => String::new(),
+        };
+        let kept = match self.transport {
+            Transport::Webhook => after("idle connections are closed after", self.keep_alive),
+            Transport::Websocket => after("pings every", self.ping),
+            Transport::Tcp => String::new(),
+        };
         format!(
             "built-in publisher: JSON check, a queue of {} events a subscriber that turns away what is \
-             too much, deliveries {acknowledged}",
-            self.queue
+             too much, deliveries {acknowledged}, given up after {}{kept}",
+            self.queue,
+            units::nanos_text(self.timeout.as_nanos() as f64)
         )
     }
 

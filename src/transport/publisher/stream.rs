@@ -7,12 +7,29 @@ use crate::transport::messages::Messages;
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 /// Delivers until the subscriber's connection ends.
 pub async fn deliver(messages: impl Messages, subscription: Subscription) {
-    let acknowledged = subscription.hub().options.acknowledged;
-    let mut line = Line { messages, subscription, acknowledged, unflushed: false };
+    let options = &subscription.hub().options;
+    let acknowledged = options.acknowledged;
+    let pings = options.ping.map(|every| pings(every, subscription.number()));
+    let mut line = Line { messages, subscription, acknowledged, unflushed: false, pings };
     let _ended = poll_fn(|cx| line.poll(cx)).await;
+}
+
+/// A share of a period that differs as much as can be between one number and the next ones: a large
+/// part of the golden ratio's, by which they never fall together.
+const SPREAD: f64 = 0.618_033_988_749_895;
+
+/// When a subscriber is pinged: they subscribe together, and are not pinged together, as it would be
+/// after a while.
+fn pings(every: Duration, number: u64) -> Interval {
+    let first = every.mul_f64((number as f64 * SPREAD).fract());
+    let mut pings = interval_at(Instant::now() + first, every);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pings
 }
 
 struct Line<M> {
@@ -20,6 +37,7 @@ struct Line<M> {
     subscription: Subscription,
     acknowledged: bool,
     unflushed: bool,
+    pings: Option<Interval>,
 }
 
 impl<M: Messages> Line<M> {
@@ -32,6 +50,12 @@ impl<M: Messages> Line<M> {
         })?;
         if heard.is_ready() {
             return Poll::Ready(Ok(()));
+        }
+        while self.pings.as_mut().is_some_and(|pings| pings.poll_tick(cx).is_ready()) {
+            if self.messages.ping()? {
+                self.subscription.hub().pinged();
+                self.unflushed = true;
+            }
         }
         loop {
             // Events behind an unfinished write stay in the queue, where they are bounded.

@@ -17,10 +17,10 @@ use serde::Deserialize;
 use serde_json::json;
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// A subscription is an address and a few names.
 const LONGEST_SUBSCRIPTION: usize = 16 * 1024;
@@ -119,16 +119,21 @@ async fn deliver(subscription: Subscription, destination: Destination) {
 }
 
 /// The next event; meanwhile the kept connection is watched, so that one that the subscriber closes
-/// costs no event.
+/// costs no event, and closed when it is idle for too long.
 async fn next(subscription: &Subscription, line: &mut Option<Line>) -> Option<Arc<Publication>> {
+    let hub = subscription.hub();
+    let limit = hub.options.keep_alive.filter(|_| line.is_some());
+    let mut idle = pin!(limit.map(sleep));
     poll_fn(|cx| {
         if line.as_mut().is_some_and(|open| open.drive(cx)) {
             *line = None;
         }
-        match subscription.poll_next(cx) {
-            Poll::Ready(next) => Poll::Ready(next),
-            Poll::Pending => Poll::Pending,
+        if line.is_some() && idle.as_mut().as_pin_mut().is_some_and(|idle| idle.poll(cx).is_ready())
+        {
+            *line = None;
+            hub.closed_idle();
         }
+        subscription.poll_next(cx)
     })
     .await
 }
