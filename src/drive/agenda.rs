@@ -1,6 +1,6 @@
 //! What a block must do at which instant.
 
-use super::stretch::Freeze;
+use super::stretch::Stretch;
 use crate::record::clock;
 use std::time::Duration;
 
@@ -12,18 +12,23 @@ pub(super) enum Mark {
     Measure,
     Freeze,
     Thaw,
+    Restart,
 }
 
 /// What the block must do at which instant.
 pub(super) struct Agenda(Vec<(u64, Mark)>);
 
 impl Agenda {
-    pub fn new(origin: u64, from: u64, freeze: Option<Freeze>) -> Agenda {
-        let mut marks = vec![(origin + from, Mark::Measure)];
-        if let Some(freeze) = freeze {
+    /// `from`: when the measured window begins, after the origin.
+    pub fn new(origin: u64, from: u64, stretch: &Stretch) -> Agenda {
+        let mut marks = Vec::new();
+        if let Some(freeze) = stretch.freeze {
             marks.push((origin + freeze.at, Mark::Freeze));
             marks.push((origin + freeze.at + freeze.length, Mark::Thaw));
         }
+        marks.extend(stretch.restart_after.map(|after| (origin + from + after, Mark::Restart)));
+        // The last of those at the same instant comes first.
+        marks.push((origin + from, Mark::Measure));
         marks.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
         Agenda(marks)
     }

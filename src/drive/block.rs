@@ -2,6 +2,7 @@
 
 use super::agenda::{Agenda, Mark, TICK};
 use super::assemble::{self, Seen, SeenFanout};
+use super::lives::{self, Lives, launch};
 use super::shard::{self, ArmJob, ArmOutcome, BlockJob, News, Signals};
 use super::silence;
 use super::stretch::{Bench, Finished, Member, Stretch, Watch};
@@ -30,15 +31,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 
 /// Drives a stretch to its records. An error means that nothing could be measured.
 pub fn run(stretch: &Stretch, bench: &Bench<'_>, watch: &mut dyn Watch) -> Result<Vec<Finished>> {
-    let launches: Vec<Launch<'_>> = stretch
-        .members
-        .iter()
-        .map(|m| Launch {
-            manifest: &m.manifest,
-            cpus: &bench.placement.target,
-            interrupt: bench.interrupt,
-        })
-        .collect();
+    let launches: Vec<Launch<'_>> = stretch.members.iter().map(|m| launch(m, bench)).collect();
     let targets = start_all(&launches)?;
     let mut driving = Driving::begin(stretch, bench, targets)?;
     let seen = driving.follow(stretch, bench, watch);
@@ -83,6 +76,7 @@ struct Driving {
     cpus: Vec<usize>,
     /// Before the first subscriber.
     memory: Memory,
+    lives: Lives,
 }
 
 impl Driving {
@@ -126,6 +120,7 @@ impl Driving {
             in_force,
             cpus: bench.placement.all(),
             memory,
+            lives: Lives::of(stretch.members.len()),
         })
     }
 
@@ -153,14 +148,14 @@ impl Driving {
             .map_err(|e| Error::harness(format!("cannot start the hiccup meter: {e}")))?;
         self.origin.store(origin, Ordering::Release);
 
-        let mut agenda = Agenda::new(origin, from, stretch.freeze);
-        let mut before = None;
+        let mut agenda = Agenda::new(origin, from, stretch);
         let mut died = vec![None; self.targets.len()];
         let mut waiting = self.threads.len();
         let mut interrupted = false;
         while waiting > 0 {
             match agenda.due() {
-                Some(Mark::Measure) => before = Some(self.read_targets()),
+                Some(Mark::Measure) => self.lives.measure(&self.targets),
+                Some(Mark::Restart) => self.lives.restart(&mut self.targets, stretch, bench)?,
                 Some(Mark::Freeze) => self.each_target(Running::freeze)?,
                 Some(Mark::Thaw) => self.each_target(Running::thaw)?,
                 None => {}
@@ -192,7 +187,7 @@ impl Driving {
                 self.stop.store(true, Ordering::Relaxed);
             }
         }
-        let after = self.read_targets();
+        let after: Vec<usage::Reading> = self.targets.iter().map(lives::read).collect();
         if interrupted {
             return Err(Error::Interrupted);
         }
@@ -202,11 +197,9 @@ impl Driving {
             in_force: std::mem::take(&mut self.in_force),
             time_lines: Vec::new(), // the last of their seconds are still on their way
             usage: (0..self.targets.len())
-                .map(|i| {
-                    let before = before.as_ref().map_or(Default::default(), |b| b[i]);
-                    started(&self.targets[i]).then(|| assemble::difference(before, after[i]))
-                })
+                .map(|i| started(&self.targets[i]).then(|| self.lives.spent(i, after[i])))
                 .collect(),
+            down_ns: self.lives.down_ns(),
             hiccups: hiccups.finish(),
             steal_ns: usage::steal(&self.cpus).saturating_sub(steal),
             died,
@@ -265,19 +258,13 @@ impl Driving {
                     .is_ours()
                     .then(|| growth(self.memory.targets[i], after.targets[i])),
                 driver_memory: alone.then(|| growth(self.memory.driver, after.driver)),
-                publisher: publisher.and_then(|p| publisher::status(target, p)),
+                publisher: publisher.and_then(|p| {
+                    let now = publisher::status(target, p)?;
+                    Some(self.lives.publisher(i).map_or(now, |earlier| earlier.and(now)))
+                }),
             })
         };
         stretch.members.iter().enumerate().map(seen).collect()
-    }
-
-    fn read_targets(&self) -> Vec<usage::Reading> {
-        let cpu_first = |t: &Running| {
-            let pids = t.pids();
-            let cpu_ns = usage::tree_cpu(&pids);
-            usage::Reading { cpu_ns, ..usage::read_tree(&pids) }
-        };
-        self.targets.iter().map(cpu_first).collect()
     }
 
     fn each_target(&self, act: impl Fn(&Running) -> std::io::Result<()>) -> Result<()> {

@@ -7,6 +7,7 @@ pub mod block;
 mod bursts;
 pub mod connections;
 pub mod limits;
+mod lives;
 pub mod metered;
 pub mod pacer;
 pub mod shard;

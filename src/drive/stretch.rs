@@ -75,6 +75,8 @@ pub struct Stretch {
     pub design: TrialDesign,
     /// A pause to inject.
     pub freeze: Option<Freeze>,
+    /// When the targets are ended and started anew, ns after the measured window began.
+    pub restart_after: Option<u64>,
 }
 
 /// A finished trial and its time line.

@@ -61,6 +61,7 @@ pub fn execute(
 ) -> Result<()> {
     let limit = limits::raise_descriptors();
     for point in &request.question.points {
+        check_restart(request, &point.scenario)?;
         let at_once = if point.scenario.load.rate.is_some() { request.arms.len() } else { 1 };
         limits::check_descriptors(limit, largest_connections(request, &point.scenario), at_once)?;
     }
@@ -81,6 +82,19 @@ pub fn execute(
     header.complete = true;
     header.finished = Some(jiff::Timestamp::now().to_string());
     store.write_header(&header)
+}
+
+/// Only what we start can be ended and started anew.
+fn check_restart(request: &Request, scenario: &Scenario) -> Result<()> {
+    let foreign = request.arms.iter().find(|arm| arm.manifest.command.is_none());
+    match (scenario.restart_after, foreign) {
+        (Some(_), Some(arm)) => Err(Error::usage(format!(
+            "--arm {}: faults.restart_after ends the target and starts it anew, but this one was not started \
+             by pushbench: give it a command, or leave faults.restart_after out",
+            arm.label
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn largest_connections(request: &Request, scenario: &Scenario) -> usize {

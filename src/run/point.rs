@@ -267,6 +267,7 @@ impl Maker<'_> {
         stretch.max_segment = Some(REALISTIC_SEGMENT);
         stretch.stage = Stage::Pilot;
         stretch.split = None;
+        stretch.restart_after = None;
         stretch
     }
 
@@ -285,6 +286,7 @@ impl Maker<'_> {
             stage: Stage::Block,
             design: TrialDesign::Sequential,
             freeze: None,
+            restart_after: self.scenario.restart_after.map(|after| after.as_nanos() as u64),
         }
     }
 

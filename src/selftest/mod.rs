@@ -123,6 +123,7 @@ impl Lab<'_> {
             stage: Stage::Block,
             design,
             freeze: None,
+            restart_after: None,
         }
     }
 

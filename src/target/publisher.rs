@@ -119,6 +119,11 @@ pub fn status(target: &Running, publisher: &Publisher) -> Option<PublisherStatus
     Some(status)
 }
 
+/// The same at once, whatever is still open.
+pub fn status_now(target: &Running, publisher: &Publisher) -> Option<PublisherStatus> {
+    ask(target, publisher.status.as_ref()?, &publisher.token)
+}
+
 fn ask(target: &Running, path: &str, token: &str) -> Option<PublisherStatus> {
     let mut stream = TcpStream::connect_timeout(&target.address(), ANSWER).ok()?;
     stream.set_read_timeout(Some(ANSWER)).ok()?;

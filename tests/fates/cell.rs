@@ -123,6 +123,7 @@ impl Cell {
             stage: Stage::Block,
             design: TrialDesign::Sequential,
             freeze: None,
+            restart_after: None,
         }
     }
 
