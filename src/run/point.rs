@@ -2,6 +2,7 @@
 
 use super::{Progress, Request, give_up, planned_blocks, slots};
 use crate::drive::block;
+use crate::drive::limits::{Machine, raise_descriptors};
 use crate::drive::stretch::{Bench, Finished, Member, Stretch};
 use crate::error::{Error, Result};
 use crate::plan::{self, Block, Slices};
@@ -107,6 +108,14 @@ fn choose(scenario: &Scenario, pilots: &[Trial], progress: &mut dyn Progress) ->
     let slice = c.slice.or_else(|| plan::slice_length(slowest, &scenario.load));
     if c.design == DesignChoice::Sliced {
         return Design::Sliced(slice.unwrap_or(Duration::from_millis(100)));
+    }
+    if let Some(s) = &scenario.subscribers {
+        let machine = Machine::read(raise_descriptors());
+        let (fit, short) = machine.subscribers(scenario.connections.count, pilots.len());
+        if s.count as u64 > fit {
+            progress.say(&format!("too few {short} for all arms at once: blocks are sequential"));
+            return Design::Sequential;
+        }
     }
     if let Some(t) = pilots.iter().find(|t| t.overloaded) {
         progress.say(&format!("{} falls behind in its pilot: blocks are sequential", t.label));

@@ -64,7 +64,10 @@ pub struct Draft {
     pub file: Option<String>,
     /// What `file` holds, once it was read.
     pub json: String,
-    pub subscribers: Subscribers,
+    pub subscribers: Option<usize>,
+    pub acknowledged: Option<bool>,
+    /// What else there is to say about subscribers.
+    pub fanout: Subscribers,
     pub restart_after: Option<Duration>,
     pub blocks: usize,
     pub design: DesignChoice,
@@ -94,7 +97,9 @@ impl Draft {
             bytes: None,
             file: None,
             json: String::new(),
-            subscribers: Subscribers::default(),
+            subscribers: None,
+            acknowledged: None,
+            fanout: Subscribers::default(),
             restart_after: None,
             blocks: 12,
             design: DesignChoice::Auto,
@@ -117,9 +122,16 @@ impl Draft {
     /// The scenario, or the key that is wrong and why.
     pub fn finish(self) -> Result<Scenario, Wrong> {
         self.check_load()?;
+        self.check_subscribers()?;
         self.check_memory()?;
         self.check_wall()?;
-        self.subscribers.check(self.flow, self.file.is_some(), self.bytes)?;
+        let fanout = Subscribers {
+            count: self.subscribers.unwrap_or(self.fanout.count),
+            acknowledged: self.acknowledged.unwrap_or(self.fanout.acknowledged),
+            ..self.fanout.clone()
+        };
+        fanout.check(self.file.is_some(), self.bytes)?;
+        let fanout = (self.flow == Flow::Fanout).then_some(fanout);
         let arrivals = self.shape.arrivals(self.arrivals, self.duration)?;
         let payload = match (self.bytes, self.file) {
             (Some(_), Some(_)) => {
@@ -147,7 +159,7 @@ impl Draft {
                 lifetime: self.lifetime.map_or(Lifetime::Unlimited, |n| Lifetime::Events(n as u64)),
             },
             payload,
-            subscribers: (self.flow == Flow::Fanout).then_some(self.subscribers),
+            subscribers: fanout,
             restart_after: self.restart_after,
             compare: Compare {
                 blocks: self.blocks,
@@ -194,6 +206,23 @@ impl Draft {
         }
     }
 
+    /// Keys that would be without effect are refused.
+    fn check_subscribers(&self) -> Result<(), Wrong> {
+        let given = [
+            ("subscribers.count", self.subscribers.is_some()),
+            ("delivery.acknowledged", self.acknowledged.is_some()),
+        ];
+        let given = given.into_iter().find_map(|(key, given)| given.then_some(key));
+        match given.or_else(|| self.fanout.given()).filter(|_| self.flow != Flow::Fanout) {
+            None => Ok(()),
+            Some(key) => {
+                let why =
+                    "it belongs to flow = \"fanout\", see `pushbench run fanout`: leave it out";
+                Err(Wrong::new(key, why).against("flow"))
+            }
+        }
+    }
+
     fn check_rate(&self, rate: f64) -> Result<(), String> {
         let (seconds, shown) = (self.duration.as_secs_f64(), plain(rate));
         if rate * seconds < 1.0 {
@@ -218,7 +247,7 @@ impl Draft {
             );
             return Err(Wrong::new("faults.restart_after", why).against("load.duration"));
         }
-        match restarts.or_else(|| self.subscribers.lives_by_the_wall()) {
+        match restarts.or_else(|| self.fanout.lives_by_the_wall()) {
             Some(key) if self.design == DesignChoice::Sliced => {
                 let why = format!(
                     "sliced: {key} goes by the clock on the wall, slices do not; write auto"

@@ -2,7 +2,7 @@
 //! built-in publisher delivers to them.
 
 use super::draft::Wrong;
-use super::{Flow, optional_nanos, payload};
+use super::{optional_nanos, payload};
 use crate::record::fanout::Audience;
 use crate::units::nanos;
 use serde::{Deserialize, Serialize};
@@ -119,15 +119,21 @@ impl Subscribers {
         .find_map(|(key, set)| set.then_some(key))
     }
 
+    /// A key of it that was given beside the number and the acknowledgement, if any was.
+    pub(super) fn given(&self) -> Option<&'static str> {
+        [
+            ("delivery.to", self.to != Recipients::All),
+            ("delivery.queue", self.publisher.queue.is_some()),
+            ("delivery.timeout", self.publisher.timeout.is_some()),
+            ("subscribers.backoff", self.backoff.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(key, given)| given.then_some(key))
+        .or_else(|| self.lives_by_the_wall())
+    }
+
     /// `bytes`: of an event, where they are given; `file`: it is read from one.
-    pub(super) fn check(&self, flow: Flow, file: bool, bytes: Option<usize>) -> Result<(), Wrong> {
-        if flow != Flow::Fanout {
-            let set = self.lives_by_the_wall();
-            let set = set.or((self.to == Recipients::One).then_some("delivery.to"));
-            let set = set.or(self.backoff.map(|_| "subscribers.backoff"));
-            let why = "only a fan-out has subscribers: leave it out, or write flow = \"fanout\"";
-            return set.map_or(Ok(()), |key| Err(Wrong::new(key, why).against("flow")));
-        }
+    pub(super) fn check(&self, file: bool, bytes: Option<usize>) -> Result<(), Wrong> {
         let unhealthy = self.slow + self.stuck;
         if unhealthy >= self.count {
             let key = if self.stuck > 0 { "subscribers.stuck" } else { "subscribers.slow" };

@@ -204,81 +204,81 @@ pub static KEYS: &[Key] = &[
     ),
     key!(
         swept "subscribers.count",
-        "in a fan-out: subscribers that every event is delivered to",
-        Count(1_000_000),
-        |d| &mut d.subscribers.count
+        "in a fan-out: subscribers that every event is delivered to; 100 when left out",
+        Optional(Count(1_000_000)),
+        |d| &mut d.subscribers
     ),
     key!(
         fixed "delivery.acknowledged",
-        "in a fan-out: each subscriber acknowledges every event and the publisher records it",
-        Switch,
-        |d| &mut d.subscribers.acknowledged
+        "in a fan-out: each subscriber acknowledges every event and the publisher records it; true when left out",
+        Optional(Switch),
+        |d| &mut d.acknowledged
     ),
     key!(
         fixed "delivery.to",
         "in a fan-out: who gets an event, all subscribers or one, each in its turn",
         OneOf(&[("all", Recipients::All), ("one", Recipients::One)]),
-        |d| &mut d.subscribers.to
+        |d| &mut d.fanout.to
     ),
     key!(
         fixed "delivery.queue",
         "unsettled events a subscriber may have at the built-in publisher, which turns further ones away for it",
         Optional(Count(1_000_000)),
-        |d| &mut d.subscribers.publisher.queue
+        |d| &mut d.fanout.publisher.queue
     ),
     key!(
         fixed "delivery.timeout",
         "the built-in publisher gives a delivery up that is not acknowledged so long after its write",
         Optional(PUBLISHER_LENGTH),
-        |d| &mut d.subscribers.publisher.timeout
+        |d| &mut d.fanout.publisher.timeout
     ),
     key!(
         fixed "delivery.keep_alive",
         "a webhook's kept connection is closed by the built-in publisher when it was idle for so long",
         Optional(PUBLISHER_LENGTH),
-        |d| &mut d.subscribers.publisher.keep_alive
+        |d| &mut d.fanout.publisher.keep_alive
     ),
     key!(
         fixed "delivery.ping",
         "the built-in publisher pings a WebSocket subscriber each time so long has passed",
         Optional(PUBLISHER_LENGTH),
-        |d| &mut d.subscribers.publisher.ping
+        |d| &mut d.fanout.publisher.ping
     ),
     key!(
         swept "subscribers.slow",
         "of the subscribers, slow ones",
         UpTo(1_000_000),
-        |d| &mut d.subscribers.slow
+        |d| &mut d.fanout.slow
     ),
     key!(
         swept "subscribers.slow_by",
         "what a slow subscriber takes for an event before it acknowledges it and takes up the next one",
         SOME_LENGTH,
-        |d| &mut d.subscribers.slow_by
+        |d| &mut d.fanout.slow_by
     ),
     key!(
         swept "subscribers.stuck",
         "of the subscribers, those that accept and never read nor answer",
         UpTo(1_000_000),
-        |d| &mut d.subscribers.stuck
+        |d| &mut d.fanout.stuck
     ),
     key!(
         swept "subscribers.stay",
         "subscribers come and go: mean time until one leaves (exponential, seeded)",
         Optional(PUBLISHER_LENGTH),
-        |d| &mut d.subscribers.stay
+        |d| &mut d.fanout.stay
     ),
     key!(
         swept "subscribers.away",
         "how long a subscriber that has left stays away",
         ANY_LENGTH,
-        |d| &mut d.subscribers.away
+        |d| &mut d.fanout.away
     ),
     key!(
         swept "subscribers.backoff",
         "a subscriber that was cut off subscribes again after up to so long, doubled at each failed attempt (seeded)",
         Optional(SOME_LENGTH),
-        |d| &mut d.subscribers.backoff
+        |d| &mut d.fanout.backoff
     ),
     key!(
         fixed "faults.restart_after",
