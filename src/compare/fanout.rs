@@ -1,13 +1,14 @@
 //! The figures of a fan-out: what came to subscribers, and what a delivery and a subscriber cost.
 
-use super::ArmFigures;
 use super::figures::{distribution, merged, per};
 use super::types::{Delivered, DeliveryWire, FanoutFigures};
+use super::{ArmFigures, conduct};
 use crate::record::fanout::{Deliveries, DeliveryFates, Fanout, PublisherStatus};
 use crate::record::histogram::Hist;
 use crate::record::metrics;
 use crate::record::trial::Trial;
 use crate::record::wire::Traffic;
+use crate::scenario::{Recipients, Subscribers};
 use crate::stats;
 use crate::units;
 
@@ -46,6 +47,7 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
             reordered: sum(|d| d.reordered),
             late: sum(|d| d.late),
             unsolicited: sum(|d| d.unsolicited),
+            undue: sum(|d| d.undue),
         },
         reach: fates.reach(),
         events: sum(|d| d.events),
@@ -63,6 +65,9 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
         }),
         connections: sum(|d| d.connections),
         publisher: publisher(&all),
+        apart: conduct::apart(trials, &all),
+        turnover: conduct::turnover(trials, &all),
+        upkeep: conduct::upkeep(trials),
     })
 }
 
@@ -124,11 +129,15 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<String> {
             told.overflowed
         ));
     }
-    let read: u64 =
-        trials.iter().filter_map(|t| t.fanout.as_ref()).map(|f| f.deliveries.read).sum();
+    let read = |f: &Fanout| f.deliveries.read + f.deliveries.undue;
+    let read: u64 = trials.iter().filter_map(|t| t.fanout.as_ref()).map(read).sum();
     if f.acknowledged && told.acknowledged != read {
+        let down = match f.upkeep.down_ns {
+            Some(_) => "; what it counts between our last question and its end goes with it",
+            None => "",
+        };
         note(format!(
-            "the publisher recorded {} acknowledgements of the {read} deliveries that were read",
+            "the publisher recorded {} acknowledgements of the {read} deliveries that were read{down}",
             told.acknowledged
         ));
     }
@@ -143,6 +152,8 @@ impl FanoutFigures {
     pub fn figure(&self, metric: &str) -> Option<f64> {
         match metric {
             "reach" => self.reach,
+            "recovery" => self.turnover.as_ref()?.recovery_ns.mean,
+            "target_usage.descriptors" => self.upkeep.descriptors,
             "deliveries_per_second" => self.deliveries_per_second,
             "target_usage.cpu_ns_per_delivery" => self.target_cpu_ns_per_delivery,
             "driver_usage.cpu_ns_per_delivery" => self.driver_cpu_ns_per_delivery,
@@ -158,6 +169,8 @@ impl FanoutFigures {
                 ("delivery", p) => self.delivery_ns.percentile(p),
                 ("last", p) => self.last_ns.percentile(p),
                 ("skew", p) => self.skew_ns.percentile(p),
+                ("subscribing", p) => self.turnover.as_ref()?.subscribing_ns.percentile(p),
+                ("first_event", p) => self.turnover.as_ref()?.first_event_ns.percentile(p),
                 _ => None,
             },
         }
@@ -165,7 +178,22 @@ impl FanoutFigures {
 }
 
 /// `200 subscribers, acknowledged by id`
-pub fn asked(subscribers: &crate::scenario::Subscribers) -> String {
+pub fn asked(subscribers: &Subscribers) -> String {
     let how = if subscribers.acknowledged { "acknowledged by id" } else { "not acknowledged" };
-    format!("{} subscribers, {how}", units::count(subscribers.count as f64))
+    let mut text = format!("{} subscribers, {how}", units::count(subscribers.count as f64));
+    let time = |time: std::time::Duration| units::nanos_text(time.as_nanos() as f64);
+    if subscribers.to == Recipients::One {
+        text.push_str(", each event for one");
+    }
+    if subscribers.slow > 0 {
+        text.push_str(&format!(", {} slow by {}", subscribers.slow, time(subscribers.slow_by)));
+    }
+    if subscribers.stuck > 0 {
+        text.push_str(&format!(", {} stuck", subscribers.stuck));
+    }
+    if let Some(stay) = subscribers.stay {
+        let away = time(subscribers.away);
+        text.push_str(&format!(", who stay for {} and are away for {away}", time(stay)));
+    }
+    text
 }

@@ -1,5 +1,6 @@
 //! The report as a structure: what every format renders.
 
+use super::conduct::{ApartFigures, TurnoverFigures, Upkeep};
 use super::{expect, parity, trust};
 use crate::record::ease::Ease;
 use crate::record::fanout::{DeliveryFates, PublisherStatus};
@@ -330,6 +331,12 @@ pub struct FanoutFigures {
     pub connections: u64,
     /// The publisher's own account, summed; `null` when it did not tell.
     pub publisher: Option<PublisherStatus>,
+    /// Slow and stuck subscribers; all other figures are the healthy ones'.
+    pub apart: Vec<ApartFigures>,
+    /// Who came and went; `null` where nobody did.
+    pub turnover: Option<TurnoverFigures>,
+    /// What the publisher kept.
+    pub upkeep: Upkeep,
 }
 
 /// Fates of the measured deliveries, and what else came to subscribers.
@@ -346,6 +353,8 @@ pub struct Delivered {
     pub late: u64,
     /// Messages that are no event of the trial.
     pub unsolicited: u64,
+    /// Events read where they were not due: of another's type, or published while one came or left.
+    pub undue: u64,
 }
 
 /// Bytes inside TCP per delivery read, and segments from the pilot with a realistic segment size.

@@ -162,6 +162,18 @@ impl Default for Turnover {
 }
 
 impl Turnover {
+    /// Adds another trial's.
+    pub fn and(mut self, other: Turnover) -> Turnover {
+        self.left += other.left;
+        self.cut_off += other.cut_off;
+        self.came += other.came;
+        self.refused += other.refused;
+        self.subscribing.merge(&other.subscribing);
+        self.first_event.merge(&other.first_event);
+        self.recovery.merge(&other.recovery);
+        self
+    }
+
     /// Nobody came or went.
     pub fn is_empty(&self) -> bool {
         self.left + self.cut_off + self.came + self.refused == 0

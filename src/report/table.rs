@@ -3,7 +3,7 @@
 use super::fanout;
 use crate::compare::{ArmFigures, Comparison, Design, Point, Report, Verdict};
 use crate::cpus::Cpus;
-use crate::scenario::Arrivals;
+use crate::scenario::{Arrivals, Recipients};
 use crate::units;
 
 /// A row: its name, a cell per arm, and for two arms the difference and the verdict.
@@ -23,7 +23,6 @@ pub(super) const NONE: &str = "–";
 /// The rows of a point, compared with arm `candidate`.
 pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     let closed = point.design.rate.is_none();
-    let fans_out = point.design.subscribers.is_some();
     let mut rows = Vec::new();
     let mut push = |name, metric: &str, cell: fn(&ArmFigures) -> String| {
         let c = comparison(point, candidate, metric);
@@ -34,8 +33,16 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
             verdict: c.map(verdict).unwrap_or_default(),
         });
     };
-    if fans_out {
-        fanout::LINES.iter().for_each(|(name, metric, cell)| push(name, metric, *cell));
+    if let Some(subscribers) = &point.design.subscribers {
+        let one = subscribers.to == Recipients::One;
+        let lines = fanout::LINES.iter().filter(|(_, metric, _)| !(one && fanout::of_many(metric)));
+        lines.for_each(|(name, metric, cell)| push(name, metric, *cell));
+        for (name, metric, arms) in fanout::further(&point.arms) {
+            let c = comparison(point, candidate, metric);
+            let (difference, verdict) =
+                (c.map(difference).unwrap_or_default(), c.map(verdict).unwrap_or_default());
+            rows.push(Row { name, arms, difference, verdict });
+        }
         return rows;
     }
     if closed {
@@ -305,9 +312,14 @@ const NEVER_TESTED: &str = "TLS, network delay, proxies, retries";
 
 /// What no figure of this report covers.
 pub fn not_tested(report: &Report) -> String {
-    let fans_out = report.points.iter().any(|p| p.design.subscribers.is_some());
-    let others = if fans_out { "subscribers that come and go" } else { "fan-out" };
-    format!("{NEVER_TESTED}, {others}")
+    let asked = || report.points.iter().filter_map(|p| p.design.subscribers.as_ref());
+    let moved = asked().any(|s| s.stay.is_some() || s.backoff.is_some());
+    let others = match asked().next() {
+        None => ", fan-out",
+        Some(_) if moved => "",
+        Some(_) => ", subscribers that come and go",
+    };
+    format!("{NEVER_TESTED}{others}")
 }
 
 /// How a setting of a sweep reads: `load.rate = 500`.
