@@ -4,17 +4,16 @@
 
 mod bits;
 mod book;
+mod fanout;
 mod spread;
 
 use super::account::Account;
 use super::clock;
-use super::fanout::Audience;
 use super::fates::Failure;
 use super::interval::Seen;
 use super::strata::Split;
 use super::wire::Traffic;
 use book::{Book, Entry, State};
-use spread::Spreads;
 use std::cell::RefCell;
 
 /// An event on its way: handed from the pacer through the feed to a connection.
@@ -84,13 +83,6 @@ impl Ledger {
     /// An empty ledger. `tells_ids`: answers carry the event's id.
     pub fn new(rules: LedgerRules, tells_ids: bool) -> Self {
         Ledger(RefCell::new(Book::new(rules, tells_ids)))
-    }
-
-    /// The same for a fan-out: every event is also due at these subscribers.
-    pub fn fanning_out(self, audience: Audience) -> Self {
-        let mut book = self.0.into_inner();
-        book.spreads = Some(Spreads::new(audience, book.rules.timeout));
-        Ledger(RefCell::new(book))
     }
 
     /// Sets the origin of the wall clock once every shard is ready.
@@ -257,65 +249,6 @@ impl Ledger {
             Past::Acknowledged => *book.account.duplicated.get_or_insert(0) += 1,
             Past::Ended => book.account.late += 1,
             Past::Unknown => book.account.unsolicited += 1,
-        }
-    }
-
-    /// A subscriber has read the event of this index, or something that is none. `done`: its last read
-    /// returned; `woken`: the reading task was.
-    pub fn receive(&self, subscriber: usize, index: Option<u64>, done: u64, woken: u64) {
-        self.0.borrow_mut().receive(subscriber, index, done, woken);
-    }
-
-    /// Events are due at a subscriber of that number.
-    pub fn has_subscriber(&self, number: usize) -> bool {
-        let book = self.0.borrow();
-        book.spreads.as_ref().is_some_and(|s| (number as u64) < s.account.subscribers)
-    }
-
-    /// A subscription was cut off by the other end.
-    pub fn cut_off(&self, subscriber: usize) {
-        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
-            spreads.cut_off(subscriber, clock::now());
-        }
-    }
-
-    /// A subscriber begins to leave.
-    pub fn leaving(&self, subscriber: usize) {
-        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
-            spreads.leaving(subscriber, clock::now());
-        }
-    }
-
-    /// A subscriber that was away is subscribed again; it had asked for it at `asked`.
-    pub fn came(&self, subscriber: usize, asked: u64) {
-        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
-            spreads.came(subscriber, asked, clock::now());
-        }
-    }
-
-    /// An attempt to subscribe again has failed.
-    pub fn turned_down(&self) {
-        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
-            spreads.turned_down();
-        }
-    }
-
-    /// Something due at a subscriber has no fate yet.
-    pub fn awaits(&self, subscriber: usize) -> bool {
-        self.0.borrow().spreads.as_ref().is_some_and(|s| s.awaits(subscriber))
-    }
-
-    /// Counts a connection that carries deliveries.
-    pub fn delivery_connected(&self) {
-        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
-            spreads.account.connections += 1;
-        }
-    }
-
-    /// Adds the bytes and segments of such a connection when it ends.
-    pub fn delivery_traffic(&self, traffic: Traffic) {
-        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
-            spreads.account.traffic.add(&traffic);
         }
     }
 

@@ -385,4 +385,5 @@ impl Spreads {
 }
 
 #[cfg(test)]
+#[path = "spread_tests.rs"]
 mod tests;

@@ -1,0 +1,76 @@
+//! What the ledger of a fan-out hears of subscribers.
+
+use super::Ledger;
+use super::spread::Spreads;
+use crate::record::clock;
+use crate::record::fanout::Audience;
+use crate::record::wire::Traffic;
+use std::cell::RefCell;
+
+impl Ledger {
+    /// The same for a fan-out: every event is also due at these subscribers.
+    pub fn fanning_out(self, audience: Audience) -> Self {
+        let mut book = self.0.into_inner();
+        book.spreads = Some(Spreads::new(audience, book.rules.timeout));
+        Ledger(RefCell::new(book))
+    }
+
+    /// A subscriber has read the event of this index, or something that is none. `done`: its last read
+    /// returned; `woken`: the reading task was.
+    pub fn receive(&self, subscriber: usize, index: Option<u64>, done: u64, woken: u64) {
+        self.0.borrow_mut().receive(subscriber, index, done, woken);
+    }
+
+    /// Events are due at a subscriber of that number.
+    pub fn has_subscriber(&self, number: usize) -> bool {
+        let book = self.0.borrow();
+        book.spreads.as_ref().is_some_and(|s| (number as u64) < s.account.subscribers)
+    }
+
+    /// A subscription was cut off by the other end.
+    pub fn cut_off(&self, subscriber: usize) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.cut_off(subscriber, clock::now());
+        }
+    }
+
+    /// A subscriber begins to leave.
+    pub fn leaving(&self, subscriber: usize) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.leaving(subscriber, clock::now());
+        }
+    }
+
+    /// A subscriber that was away is subscribed again; it had asked for it at `asked`.
+    pub fn came(&self, subscriber: usize, asked: u64) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.came(subscriber, asked, clock::now());
+        }
+    }
+
+    /// An attempt to subscribe again has failed.
+    pub fn turned_down(&self) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.turned_down();
+        }
+    }
+
+    /// Something due at a subscriber has no fate yet.
+    pub fn awaits(&self, subscriber: usize) -> bool {
+        self.0.borrow().spreads.as_ref().is_some_and(|s| s.awaits(subscriber))
+    }
+
+    /// Counts a connection that carries deliveries.
+    pub fn delivery_connected(&self) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.account.connections += 1;
+        }
+    }
+
+    /// Adds the bytes and segments of such a connection when it ends.
+    pub fn delivery_traffic(&self, traffic: Traffic) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.account.traffic.add(&traffic);
+        }
+    }
+}
