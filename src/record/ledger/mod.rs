@@ -5,6 +5,7 @@
 mod bits;
 mod book;
 mod fanout;
+mod presence;
 mod spread;
 
 use super::account::Account;
