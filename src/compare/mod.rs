@@ -1,7 +1,8 @@
 //! What the records say: figures of each arm, differences with their uncertainty, verdicts. Pure, and
 //! the only place that decides; reports render what stands here.
 
-pub mod decide;
+pub mod conduct;
+mod decide;
 pub mod expect;
 pub mod fanout;
 pub mod figures;

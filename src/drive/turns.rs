@@ -15,6 +15,7 @@ use std::io;
 use std::iter::Peekable;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use tokio::sync::watch;
 
 /// Time-outs, intervals and the wish to stop are looked after this often, ns.
 const HOUSEKEEPING_NS: u64 = 25_000_000;
@@ -34,6 +35,8 @@ pub(super) struct Arm {
     /// Memory of this process before the first of them, bytes.
     pub memory_before: u64,
     quiet: Option<Quiet>,
+    /// Tells subscribers the origin.
+    begins: watch::Sender<u64>,
     bursts: Bursts,
     cpu_ns: u64,
     spin_ns: u64,
@@ -46,6 +49,7 @@ impl Arm {
         spout: Spout,
         load: (&Load, Option<Schedule>),
         tasks: Tasks,
+        begins: watch::Sender<u64>,
     ) -> Arm {
         let (load, schedule) = load;
         let schedule = schedule.map(Iterator::peekable);
@@ -58,6 +62,7 @@ impl Arm {
             subscribed_in_ns: 0,
             memory_before: 0,
             quiet: None,
+            begins,
             bursts,
             cpu_ns: 0,
             spin_ns: 0,
@@ -107,7 +112,10 @@ impl<'a> Turns<'a> {
             }
             self.origin = self.signals.origin.load(Ordering::Acquire);
             if self.origin != 0 {
-                self.arms.iter().for_each(|a| a.ledger.begin(self.origin));
+                for arm in &self.arms {
+                    arm.ledger.begin(self.origin);
+                    arm.begins.send_replace(self.origin);
+                }
                 return Ok(true);
             }
             self.pacer.roughly(clock::now() + 1_000_000).await?;

@@ -48,7 +48,7 @@ pub fn run(
     store: &mut Store,
     progress: &mut dyn Progress,
 ) -> Result<()> {
-    let maker = Maker { request, index, scenario, template: Template::new(&scenario.payload) };
+    let maker = Maker { request, index, scenario, template: Template::of(scenario) };
     let mut pilots = Vec::new();
     // An idle flow has nothing that a pilot could find out.
     let piloted = if scenario.flow == Flow::Idle { 0 } else { request.arms.len() };
@@ -95,7 +95,7 @@ fn choose(scenario: &Scenario, pilots: &[Trial], progress: &mut dyn Progress) ->
     let c = &scenario.compare;
     let closed = scenario.load.rate.is_none();
     // Slices would cut a ramp or a burst into pieces and let a queue drain in between.
-    if closed || !scenario.load.arrivals.is_steady() {
+    if closed || !scenario.load.arrivals.is_steady() || scenario.lives_by_the_wall().is_some() {
         return Design::Sequential;
     }
     if pilots.len() < 2 || c.design == DesignChoice::Sequential {
@@ -278,6 +278,7 @@ impl Maker<'_> {
         stretch.max_segment = Some(REALISTIC_SEGMENT);
         stretch.stage = Stage::Pilot;
         stretch.split = None;
+        stretch.restart_after = None;
         stretch
     }
 
@@ -297,6 +298,7 @@ impl Maker<'_> {
             design: TrialDesign::Sequential,
             freeze: None,
             idle: self.scenario.flow == Flow::Idle,
+            restart_after: self.scenario.restart_after.map(|after| after.as_nanos() as u64),
         }
     }
 

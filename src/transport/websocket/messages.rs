@@ -47,25 +47,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Messages for WebSocketStream<S> {
 
     fn queue(&mut self, message: Bytes) -> io::Result<()> {
         // An event is text already: as a whole frame it is not checked again for each subscriber.
-        let frame = Frame::message(message, OpCode::Data(Data::Text), true);
-        send(self, Message::Frame(frame))
+        queued(self, Message::Frame(Frame::message(message, OpCode::Data(Data::Text), true)))
     }
 
     const PINGS: bool = true;
 
     fn queue_ping(&mut self) -> io::Result<()> {
-        send(self, Message::Ping(Bytes::new()))
+        queued(self, Message::Ping(Bytes::new()))
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Sink::poll_flush(Pin::new(self), cx).map_err(error)
     }
+
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Sink::poll_close(Pin::new(self), cx).map_err(error)
+    }
 }
 
-fn send<S>(socket: &mut WebSocketStream<S>, message: Message) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+fn queued<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut WebSocketStream<S>,
+    message: Message,
+) -> io::Result<()> {
     match Pin::new(socket).start_send(message) {
         // A full socket is no fault: the rest is written when it drains.
         Err(WsError::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => Ok(()),
