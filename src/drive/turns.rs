@@ -21,6 +21,8 @@ use tokio::sync::watch;
 const HOUSEKEEPING_NS: u64 = 25_000_000;
 /// While draining, how often to look whether everything has its fate, ns.
 const DRAIN_STEP_NS: u64 = 200_000;
+/// … and at the longest, when nothing comes any more.
+const LONGEST_DRAIN_STEP_NS: u64 = 5_000_000;
 /// Length of an interval of the time line, ns.
 pub const INTERVAL_NS: u64 = 1_000_000_000;
 
@@ -254,8 +256,14 @@ impl<'a> Turns<'a> {
             arm.spout.end();
         }
         let cpu = clock::thread_cpu();
-        while self.arms.iter().any(|a| a.ledger.open_count() > 0) && !self.stopping() {
-            self.pacer.roughly(clock::now() + DRAIN_STEP_NS).await?;
+        let open = |arms: &[Arm]| arms.iter().map(|a| a.ledger.open_count()).sum::<u64>();
+        let (mut before, mut step) = (open(&self.arms), DRAIN_STEP_NS);
+        while before > 0 && !self.stopping() {
+            self.pacer.roughly(clock::now() + step).await?;
+            let now = open(&self.arms);
+            // What only waits for its time-out, as at a stuck subscriber, is not looked at all the time.
+            step = if now < before { DRAIN_STEP_NS } else { (step * 2).min(LONGEST_DRAIN_STEP_NS) };
+            before = now;
             if clock::now() >= self.next_housekeeping {
                 self.housekeeping();
             }

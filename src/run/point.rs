@@ -103,7 +103,10 @@ fn choose(scenario: &Scenario, pilots: &[Trial], progress: &mut dyn Progress) ->
     }
     // An event of a fan-out is over when the last subscriber has it.
     let service = |t: &Trial| match &t.fanout {
-        Some(fanout) => fanout.deliveries.last.quantile(0.5),
+        Some(fanout) => {
+            let deliveries = &fanout.deliveries;
+            deliveries.last.quantile(0.5).or_else(|| deliveries.delivery.quantile(0.5))
+        }
         None => t.service.quantile(0.5),
     };
     let slowest = pilots.iter().filter_map(service).max().unwrap_or(0);

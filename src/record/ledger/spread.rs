@@ -325,7 +325,10 @@ impl Spreads {
         if spread.after.is_some() && spread.healthy > 0 {
             self.account.events += 1;
             self.account.complete += u64::from(whole);
-            self.account.last.record(if whole { last.saturating_sub(due) } else { timeout });
+            // Of one recipient there is no last one.
+            if !alone {
+                self.account.last.record(if whole { last.saturating_sub(due) } else { timeout });
+            }
             if whole && !alone {
                 self.account.skew.record(last.saturating_sub(first).max(1));
             }
