@@ -7,6 +7,7 @@ pub mod expect;
 pub mod fanout;
 pub mod figures;
 mod findings;
+pub mod idle;
 pub mod parity;
 pub mod ranking;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod types;
 pub mod verified;
 
 pub use fanout::FanoutFigures;
+pub use idle::IdleFigures;
 pub use types::*;
 
 use crate::record::trial::{Stage, Trial};

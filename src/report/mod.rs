@@ -2,6 +2,7 @@
 
 mod fanout;
 pub mod findings;
+mod idle;
 pub mod json;
 pub mod markdown;
 mod overview;

@@ -1,9 +1,10 @@
 //! The report as on the terminal.
 
-use super::overview;
 use super::table::{self, Row};
+use super::{idle, overview};
 use crate::compare::expect::Outcome;
 use crate::compare::{ArmFigures, Point, Report, Verdict};
+use crate::scenario::Flow;
 use crate::units;
 use std::fmt::Write as _;
 
@@ -126,6 +127,9 @@ pub(crate) fn align(grid: &[Vec<String>], names: usize, words: usize) -> String 
 
 /// One line a point and arm: how the axis changes the figures.
 fn sweep(report: &Report) -> String {
+    if report.points.iter().all(|p| p.design.flow == Flow::Idle) {
+        return idle_sweep(report);
+    }
     // A closed loop has no response; its axis changes the service time and the throughput.
     let closed = report.points.iter().all(|p| p.design.rate.is_none());
     let fans_out = report.points.iter().any(|p| p.design.subscribers.is_some());
@@ -141,6 +145,20 @@ fn sweep(report: &Report) -> String {
         grid.extend(point.arms.iter().map(|arm| sweep_row(&table::setting(point), arm, closed)));
     }
     format!("\n{}\n", align(&grid, 1, 1))
+}
+
+/// The same for an idle flow.
+fn idle_sweep(report: &Report) -> String {
+    let head = ["setting", "arm"].iter().chain(&idle::OVERVIEW);
+    let mut grid = vec![head.map(|name| (*name).to_owned()).collect::<Vec<_>>()];
+    for point in &report.points {
+        let line = |arm: &ArmFigures| {
+            let cells = idle::overview(arm).to_vec();
+            [vec![table::setting(point), clean(&arm.arm)], cells].concat()
+        };
+        grid.extend(point.arms.iter().map(line));
+    }
+    format!("\n{}\n", align(&grid, 2, 0))
 }
 
 fn sweep_row(setting: &str, arm: &ArmFigures, closed: bool) -> Vec<String> {

@@ -124,6 +124,7 @@ impl Lab<'_> {
             design,
             freeze: None,
             restart_after: None,
+            idle: false,
         }
     }
 

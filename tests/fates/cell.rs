@@ -124,6 +124,7 @@ impl Cell {
             design: TrialDesign::Sequential,
             freeze: None,
             restart_after: None,
+            idle: false,
         }
     }
 

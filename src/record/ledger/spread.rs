@@ -92,6 +92,8 @@ pub(super) struct Spreads {
     pub(super) newcomers: BTreeMap<u32, u64>,
     /// Deliveries without a fate.
     pub open: u64,
+    /// What their connections have seen.
+    pub held: super::Held,
 }
 
 impl Spreads {
@@ -112,6 +114,7 @@ impl Spreads {
             cut_off_at: 0,
             newcomers: BTreeMap::new(),
             open: 0,
+            held: super::Held::default(),
             audience,
         }
     }
