@@ -148,9 +148,15 @@ pub fn run(args: &Args) -> Result<u8> {
 fn builtin(question: &Question, placement: &Placement) -> Result<BuiltinOptions> {
     let scenario = question.points.first().map(|p| &p.scenario);
     let publish = scenario.and_then(|s| {
-        let acknowledged = s.subscribers.as_ref()?.acknowledged;
+        let subscribers = s.subscribers.clone()?;
         let types = vec![s.payload.kind()];
-        Some(new_token().map(|token| PublishOptions { types, acknowledged, token }))
+        Some(new_token().map(|token| PublishOptions {
+            types,
+            acknowledged: subscribers.acknowledged,
+            poll_interval: subscribers.poll_interval,
+            long_poll_hold: subscribers.long_poll_hold,
+            token,
+        }))
     });
     let threads = placement.target.len();
     Ok(BuiltinOptions { threads, delay: None, work: None, publish: publish.transpose()? })

@@ -97,6 +97,8 @@ fn publisher(all: &[&Fanout]) -> Option<PublisherStatus> {
         lost: a.lost + b.lost,
         open: a.open + b.open,
         stray: a.stray + b.stray,
+        requests: a.requests + b.requests,
+        empty: a.empty + b.empty,
         least_acknowledged: a.least_acknowledged.min(b.least_acknowledged),
         most_acknowledged: a.most_acknowledged.max(b.most_acknowledged),
     })

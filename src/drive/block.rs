@@ -264,7 +264,7 @@ impl Driving {
                     .is_ours()
                     .then(|| growth(self.memory.targets[i], after.targets[i])),
                 driver_memory: alone.then(|| growth(self.memory.driver, after.driver)),
-                publisher: publisher.and_then(|p| publisher::status(target, p)),
+                publisher: publisher.and_then(|p| publisher::status(target, p, member.rests())),
             })
         };
         stretch.members.iter().enumerate().map(seen).collect()
@@ -315,7 +315,7 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
     for (member, target) in stretch.members.iter().zip(targets) {
         let extra = usize::from(shard < member.connections % of);
         arms.push(ArmJob {
-            transport: member.carrier(),
+            carrier: member.carrier(),
             address: address(member, target, target.url())?,
             subscribers: subscribers(member, target)?,
             matched: member.manifest.matched(),
@@ -350,6 +350,8 @@ fn subscribers(member: &Member, target: &Running) -> Result<Option<SubscribersJo
         address: address(member, target, &target.filled(&publisher.subscribe))?,
         count: asked.count,
         acknowledged: asked.acknowledged,
+        poll_interval: asked.poll_interval,
+        rests: member.rests(),
         token: publisher.token.clone(),
     }))
 }

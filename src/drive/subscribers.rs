@@ -8,8 +8,9 @@ use crate::transport::event::Matched;
 use crate::transport::fault::Fault;
 use crate::transport::subscriber::{Call, Subscriber};
 use crate::transport::terms::Terms;
-use crate::transport::{tcp, webhook, websocket};
+use crate::transport::{long_poll, poll, sse, tcp, webhook, websocket};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Below the accept backlog of any server, so that no SYN is dropped and retried a second later.
 const AT_ONCE: usize = 64;
@@ -25,6 +26,10 @@ pub struct SubscribersJob {
     pub count: usize,
     /// They acknowledge.
     pub acknowledged: bool,
+    /// Who polls does it this often.
+    pub poll_interval: Duration,
+    /// How long a delivery waits at most by design.
+    pub rests: Duration,
     /// The run's token.
     pub token: String,
 }
@@ -45,6 +50,8 @@ impl SubscribersJob {
             token: self.token.clone(),
             matched: Matched::ById,
             acknowledged: self.acknowledged,
+            count: self.count,
+            poll_interval: self.poll_interval,
             max_segment,
             ledger: ledger.clone(),
             spawn: Rc::new(move |work| tasks.spawn(work)),
@@ -59,6 +66,9 @@ impl SubscribersJob {
             Transport::Webhook => self.all::<webhook::subscriber::Hook>(call, tasks).await,
             Transport::Websocket => self.all::<websocket::subscriber::Socket>(call, tasks).await,
             Transport::Tcp => self.all::<tcp::subscriber::Socket>(call, tasks).await,
+            Transport::Sse => self.all::<sse::subscriber::Stream>(call, tasks).await,
+            Transport::LongPoll => self.all::<long_poll::subscriber::Held>(call, tasks).await,
+            Transport::Poll => self.all::<poll::subscriber::Poller>(call, tasks).await,
         }?;
         Ok(clock::now() - begun)
     }

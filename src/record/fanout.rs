@@ -77,6 +77,12 @@ pub struct Deliveries {
     pub late: u64,
     /// Messages to subscribers that are no event of the trial.
     pub unsolicited: u64,
+    /// Requests that subscribers have made since measuring began, for events or to acknowledge them.
+    #[serde(default)]
+    pub requests: u64,
+    /// Of these, the ones that asked for events and got none.
+    #[serde(default)]
+    pub empty: u64,
     /// First deliveries read, warm-up and late ones included.
     pub read: u64,
     /// First deliveries read since measuring began.
@@ -85,6 +91,10 @@ pub struct Deliveries {
     pub read_by_end: u64,
     /// Measured deliveries open when the schedule ended.
     pub open_at_end: u64,
+    /// Of these, the ones of events that were due longer ago than a delivery waits by design (the interval
+    /// of a poll, else not at all).
+    #[serde(default)]
+    pub behind_at_end: u64,
     /// Measured deliveries open when another arm's slice began, summed over slices.
     pub spill: u64,
     /// Connections that carried deliveries.
@@ -110,10 +120,13 @@ impl Deliveries {
             reordered: 0,
             late: 0,
             unsolicited: 0,
+            requests: 0,
+            empty: 0,
             read: 0,
             read_in_window: 0,
             read_by_end: 0,
             open_at_end: 0,
+            behind_at_end: 0,
             spill: 0,
             connections: 0,
             traffic: Traffic::default(),
@@ -154,6 +167,10 @@ pub struct PublisherStatus {
     pub open: u64,
     /// Acknowledgements of nothing that was open.
     pub stray: u64,
+    /// Requests of subscribers, for events or to acknowledge them.
+    pub requests: u64,
+    /// Of these, the ones that asked for events and got none.
+    pub empty: u64,
     /// Fewest acknowledgements of a subscriber.
     pub least_acknowledged: u64,
     /// Most acknowledgements of a subscriber.

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::suggest::did_you_mean;
 use crate::target::manifest::{self, BUILTIN, BuiltinOptions, Manifest};
-use crate::transport::{ALL, Transport};
+use crate::transport::{ALL, CARRIERS, Carrier, Transport};
 use crate::verify::Subject;
 
 /// The default arms: the question in its purest form.
@@ -24,13 +24,13 @@ pub struct Arm {
 
 impl Arm {
     /// How events travel from the driver: to a publisher by POST, whatever it delivers by.
-    pub fn carrier(&self) -> Transport {
-        if self.manifest.publisher.is_some() { Transport::Webhook } else { self.transport }
+    pub fn carrier(&self) -> Carrier {
+        self.transport.carrier_to(self.manifest.publisher.is_some())
     }
 
     /// The arm as `verify` looks at it.
     pub fn subject(&self) -> Subject<'_> {
-        Subject { label: &self.label, transport: self.carrier(), manifest: &self.manifest }
+        Subject { label: &self.label, carrier: self.carrier(), manifest: &self.manifest }
     }
 }
 
@@ -43,6 +43,9 @@ pub fn find(
     let mut arms: Vec<Arm> = Vec::new();
     for name in names {
         let (transport, target) = split(name)?;
+        if builtin.publish.is_none() && transport.carrier().is_none() {
+            return Err(takes_nothing(name, transport));
+        }
         let manifest = match target {
             BUILTIN => Manifest::builtin(transport.name(), builtin),
             other if builtin.publish.is_some() => return Err(cannot_publish(name, other)),
@@ -57,6 +60,17 @@ pub fn find(
         arms.push(Arm { label, transport, target: target.to_owned(), manifest });
     }
     Ok(arms)
+}
+
+fn takes_nothing(name: &str, transport: Transport) -> Error {
+    let target = name.split_once('@').map_or(BUILTIN, |(_, target)| target);
+    let carriers = CARRIERS.map(|carrier| format!("--arm {}@{target}", carrier.name()));
+    Error::usage(format!(
+        "--arm {name}: {} brings events to subscribers, no target is sent any by it: write pushbench run \
+         fanout --arm {name}, or {}",
+        transport.name(),
+        carriers.join(", ")
+    ))
 }
 
 fn cannot_publish(name: &str, target: &str) -> Error {

@@ -14,7 +14,7 @@ use crate::record::findings::Findings;
 use crate::scenario::{Question, Scenario};
 use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
 use crate::target::setup;
-use crate::transport::Transport;
+use crate::transport::{Carrier, Transport};
 use crate::transport::event::{Matched, Template};
 use crate::verify;
 use arms::Arm;
@@ -64,6 +64,7 @@ pub fn execute(
         let at_once = if point.scenario.load.rate.is_some() { request.arms.len() } else { 1 };
         limits::check_descriptors(limit, largest_connections(request, &point.scenario), at_once)?;
     }
+    check_polling(request)?;
     let mut header = header(request);
     let mut store = Store::create(&request.out, &header)?;
     let bench = Bench { placement: &request.placement, interrupt };
@@ -81,6 +82,26 @@ pub fn execute(
     header.complete = true;
     header.finished = Some(jiff::Timestamp::now().to_string());
     store.write_header(&header)
+}
+
+/// A subscriber that polls less often than events time out would miss them by design.
+fn check_polling(request: &Request) -> Result<()> {
+    let Some(arm) = request.arms.iter().find(|a| a.transport == Transport::Poll) else {
+        return Ok(());
+    };
+    for point in &request.question.points {
+        let Some(subscribers) = &point.scenario.subscribers else { continue };
+        let (interval, timeout) = (subscribers.poll_interval, point.scenario.load.timeout);
+        if interval >= timeout {
+            return Err(Error::usage(format!(
+                "{}: delivery.poll_interval is {interval:?}, and events time out after load.timeout, \
+                 {timeout:?}: write for example --set delivery.poll_interval={:?}, or raise load.timeout",
+                arm.label,
+                timeout / 5
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn largest_connections(request: &Request, scenario: &Scenario) -> usize {
@@ -142,7 +163,7 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
             Matched::ById => "id".to_owned(),
             Matched::ByIdAt(pointer) => format!("id:{pointer}"),
         },
-        method: (arm.carrier() == Transport::Webhook)
+        method: (arm.carrier() == Carrier::Webhook)
             .then(|| arm.manifest.terms.method.to_string()),
         headers: arm.manifest.terms.header_names(),
         subprotocol: subprotocol(arm),

@@ -66,6 +66,8 @@ pub struct Draft {
     pub json: String,
     pub subscribers: usize,
     pub acknowledged: bool,
+    pub poll_interval: Duration,
+    pub long_poll_hold: Duration,
     pub blocks: usize,
     pub design: DesignChoice,
     pub slice: Option<Duration>,
@@ -96,6 +98,8 @@ impl Draft {
             json: String::new(),
             subscribers: 100,
             acknowledged: true,
+            poll_interval: Duration::from_secs(1),
+            long_poll_hold: Duration::from_secs(25),
             blocks: 12,
             design: DesignChoice::Auto,
             slice: None,
@@ -148,6 +152,8 @@ impl Draft {
             subscribers: (self.flow == Flow::Fanout).then_some(Subscribers {
                 count: self.subscribers,
                 acknowledged: self.acknowledged,
+                poll_interval: self.poll_interval,
+                long_poll_hold: self.long_poll_hold,
             }),
             compare: Compare {
                 blocks: self.blocks,

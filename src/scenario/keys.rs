@@ -104,6 +104,9 @@ const WINDOW_LENGTH: Length = Length(Duration::from_millis(100));
 /// Below this a slice holds hardly an event.
 const SLICE_LENGTH: Length = Length(Duration::from_millis(1));
 
+/// Who asks more often than this asks all the time.
+const POLL_INTERVAL: Length = Length(Duration::from_millis(1));
+
 /// Every key, `expect.*` apart.
 pub static KEYS: &[Key] = &[
     key!(fixed "name", "short name; it stands in the results directory", Name(64), |d| &mut d.name),
@@ -211,6 +214,18 @@ pub static KEYS: &[Key] = &[
         "in a fan-out: each subscriber acknowledges every event and the publisher records it",
         Switch,
         |d| &mut d.acknowledged
+    ),
+    key!(
+        swept "delivery.poll_interval",
+        "in a fan-out over poll: from one request of a subscriber to its next one; shorter than load.timeout",
+        POLL_INTERVAL,
+        |d| &mut d.poll_interval
+    ),
+    key!(
+        fixed "delivery.long_poll_hold",
+        "in a fan-out over long-poll: how long a request is held while there is no event",
+        POLL_INTERVAL,
+        |d| &mut d.long_poll_hold
     ),
     key!(fixed "compare.blocks", "blocks to run", Count(10_000), |d| &mut d.blocks),
     key!(

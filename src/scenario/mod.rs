@@ -33,6 +33,19 @@ pub enum Flow {
     Fanout,
 }
 
+impl Flow {
+    /// Every flow there is.
+    pub const ALL: [Flow; 2] = [Flow::Ingest, Flow::Fanout];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Flow::Ingest => "ingest",
+            Flow::Fanout => "fanout",
+        }
+    }
+}
+
 /// How the due instants are distributed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -155,6 +168,12 @@ pub struct Subscribers {
     pub count: usize,
     /// Each acknowledges every event by its id, and the publisher records it.
     pub acknowledged: bool,
+    /// Who polls does it this often.
+    #[serde(with = "nanos")]
+    pub poll_interval: Duration,
+    /// A long-poll's request is held for so long while there is no event.
+    #[serde(with = "nanos")]
+    pub long_poll_hold: Duration,
 }
 
 /// Which of the two block designs a run uses.

@@ -4,19 +4,21 @@ use super::manifest::{BUILTIN, BuiltinOptions, Manifest, Matching, PORT};
 use super::process::Running;
 use crate::error::{Error, Result};
 use crate::record::fanout::PublisherStatus;
-use crate::transport::publisher::{PUBLISH, STATUS, SUBSCRIBE, TOKEN_VARIABLE};
+use crate::transport::Transport;
+use crate::transport::publisher::{self, PUBLISH, STATUS, SUBSCRIBE, TOKEN_VARIABLE};
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A publisher that is not frozen answers within this.
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// Pause between two looks at a publisher that still waits for acknowledgements …
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
-/// … and how many looks; what is open then has not been acknowledged.
-const LOOKS: usize = 20;
+/// … and for how long, beyond what an acknowledgement takes by design; what is open then has not been
+/// acknowledged.
+const LOOKING: Duration = Duration::from_millis(100);
 
 /// The publishing side of a target; its `url` takes the application's events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +38,27 @@ pub struct PublishOptions {
     pub types: Vec<String>,
     /// Subscribers acknowledge.
     pub acknowledged: bool,
+    /// Who polls does it this often.
+    pub poll_interval: Duration,
+    /// A long-poll's request is held for so long.
+    pub long_poll_hold: Duration,
     /// The run's token.
     pub token: String,
+}
+
+impl PublishOptions {
+    /// The options of a transport whose subscribers ask.
+    fn pace(&self, transport: &str) -> Vec<String> {
+        let (option, length) = match Transport::named(transport) {
+            // What came by one request is acknowledged by the next one.
+            Some(Transport::Poll) => {
+                ("--timeout", publisher::Options::new(Transport::Poll).timeout + self.poll_interval)
+            }
+            Some(Transport::LongPoll) => ("--hold", self.long_poll_hold),
+            _ => return Vec::new(),
+        };
+        vec![option.to_owned(), format!("{}ns", length.as_nanos())]
+    }
 }
 
 /// A token that nobody can guess.
@@ -62,6 +83,7 @@ impl Manifest {
                 .to_vec();
         words.extend([threads, "--types".to_owned(), publish.types.join(",")]);
         words.extend((!publish.acknowledged).then(|| "--unacknowledged".to_owned()));
+        words.extend(publish.pace(transport));
         let scheme = super::address::scheme_of(transport);
         let mut manifest = Manifest::this_program(BUILTIN, transport, words);
         manifest.url = format!("http://127.0.0.1:{PORT}{PUBLISH}");
@@ -86,14 +108,16 @@ impl Manifest {
 }
 
 /// Asks a publisher what it has counted, once the last acknowledgements have reached it; `None` when it
-/// does not tell.
-pub fn status(target: &Running, publisher: &Publisher) -> Option<PublisherStatus> {
+/// does not tell. `by_design`: how long a subscriber may wait before it acknowledges.
+pub fn status(
+    target: &Running,
+    publisher: &Publisher,
+    by_design: Duration,
+) -> Option<PublisherStatus> {
     let path = publisher.status.as_ref()?;
     let mut status = ask(target, path, &publisher.token)?;
-    for _ in 0..LOOKS {
-        if status.open == 0 {
-            break;
-        }
+    let begun = Instant::now();
+    while status.open > 0 && begun.elapsed() < by_design + LOOKING {
         std::thread::sleep(LOOK_AGAIN);
         status = ask(target, path, &publisher.token)?;
     }

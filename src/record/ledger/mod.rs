@@ -14,6 +14,7 @@ use super::wire::Traffic;
 use book::{Book, Entry, State};
 use spread::Spreads;
 use std::cell::RefCell;
+use std::time::Duration;
 
 /// An event on its way: handed from the pacer through the feed to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,10 +85,12 @@ impl Ledger {
         Ledger(RefCell::new(Book::new(rules, tells_ids)))
     }
 
-    /// The same for a fan-out: every event is also due at each of these subscribers.
-    pub fn fanning_out(self, subscribers: usize) -> Self {
+    /// The same for a fan-out: every event is also due at each of these subscribers. `rests`: how long a
+    /// delivery waits at most by design.
+    pub fn fanning_out(self, subscribers: usize, rests: Duration) -> Self {
         let mut book = self.0.into_inner();
-        book.spreads = Some(Spreads::new(subscribers, book.rules.timeout));
+        let rests = rests.as_nanos() as u64;
+        book.spreads = Some(Spreads::new(subscribers, book.rules.timeout, rests));
         Ledger(RefCell::new(book))
     }
 
@@ -107,7 +110,7 @@ impl Ledger {
         book.ended = true;
         book.account.open_at_end = book.open_measured();
         if let Some(spreads) = &mut book.spreads {
-            spreads.account.open_at_end = spreads.open_measured();
+            spreads.end(clock::now());
         }
     }
 
@@ -262,6 +265,17 @@ impl Ledger {
     /// returned; `woken`: the reading task was.
     pub fn receive(&self, subscriber: usize, index: Option<u64>, done: u64, woken: u64) {
         self.0.borrow_mut().receive(subscriber, index, done, woken);
+    }
+
+    /// A subscriber has made a request, for events or to acknowledge them. `empty`: it asked for events
+    /// and got none.
+    pub fn asked(&self, empty: bool) {
+        let mut book = self.0.borrow_mut();
+        let measuring = u64::from(book.measuring);
+        if let Some(spreads) = &mut book.spreads {
+            spreads.account.requests += measuring;
+            spreads.account.empty += measuring * u64::from(empty);
+        }
     }
 
     /// Events are due at a subscriber of that number.

@@ -39,6 +39,8 @@ pub(super) struct Spreads {
     pub account: Deliveries,
     subscribers: usize,
     timeout: u64,
+    /// How long a delivery waits at most by design, ns.
+    rests: u64,
     /// Event `first + i` stands at `i`; closed ones stay for a while.
     events: VecDeque<Spread>,
     first: u64,
@@ -53,12 +55,13 @@ pub(super) struct Spreads {
 }
 
 impl Spreads {
-    pub fn new(subscribers: usize, timeout: u64) -> Spreads {
+    pub fn new(subscribers: usize, timeout: u64, rests: u64) -> Spreads {
         let each = subscribers.div_ceil(8) + size_of::<Spread>();
         Spreads {
             account: Deliveries::new(subscribers),
             subscribers,
             timeout,
+            rests,
             events: VecDeque::new(),
             first: 0,
             oldest_open: 0,
@@ -205,11 +208,21 @@ impl Spreads {
         }
     }
 
+    /// The schedule ends: whatever is open now was not delivered in time.
+    pub fn end(&mut self, now: u64) {
+        self.account.open_at_end = self.open_measured();
+        self.account.behind_at_end = self.open_of_due_by(now.saturating_sub(self.rests));
+    }
+
     /// Deliveries of measured events without a fate.
     pub fn open_measured(&self) -> u64 {
+        self.open_of_due_by(u64::MAX)
+    }
+
+    fn open_of_due_by(&self, instant: u64) -> u64 {
         let from = self.oldest_open.saturating_sub(self.first) as usize;
-        let measured = self.events.iter().skip(from).filter(|s| s.after.is_some());
-        measured.map(|s| s.open as u64).sum()
+        let events = self.events.iter().skip(from).take_while(|s| s.due <= instant);
+        events.filter(|s| s.after.is_some()).map(|s| s.open as u64).sum()
     }
 
     fn close(&mut self, event: u64) {
@@ -247,7 +260,7 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     fn spreads(subscribers: usize) -> Spreads {
-        Spreads::new(subscribers, 100 * MS)
+        Spreads::new(subscribers, 100 * MS, 0)
     }
 
     fn exact(s: &Spreads) {
@@ -300,6 +313,16 @@ mod tests {
         s.received(2, Some(2), 200 * MS);
         assert_eq!((s.account.late, s.account.duplicated, s.account.reordered), (1, 2, 2));
         exact(&s);
+    }
+
+    #[test]
+    fn what_waits_by_design_is_not_behind() {
+        let mut s = Spreads::new(3, 100 * MS, 10 * MS);
+        (0..4).for_each(|n| s.begin(n * 5 * MS, Some(n)));
+        s.received(0, Some(0), 6 * MS);
+        s.end(16 * MS);
+        let a = &s.account;
+        assert_eq!((a.open_at_end, a.behind_at_end), (11, 5), "those due until 6 ms are");
     }
 
     #[test]

@@ -5,12 +5,13 @@
 //! subscribers and events have in common is the [`Hub`](hub::Hub)'s; the [`desk`] answers requests.
 //! `targets/PROTOCOL.md` writes the protocol down.
 
+mod asked;
 pub mod desk;
 pub mod hub;
 pub mod outbox;
 pub mod stream;
 
-use super::{Transport, tcp, webhook, websocket};
+use super::{Transport, sse, tcp, webhook, websocket};
 use desk::Answer;
 use hub::Hub;
 use hyper::Request;
@@ -27,16 +28,26 @@ pub const PUBLISH: &str = "/publish";
 pub const SUBSCRIBE: &str = "/subscribe";
 /// Path that tells what was counted.
 pub const STATUS: &str = "/status";
+/// Path of the events of a subscriber that asks for them; its number follows.
+pub const EVENTS: &str = "/events/";
+/// Path that takes the acknowledgements of a subscriber; its number follows.
+pub const ACKNOWLEDGE: &str = "/ack/";
 
 /// Events that may wait for a subscriber or for its acknowledgement, when nothing is said.
 pub const QUEUE: usize = 1024;
 /// Webhook deliveries under way at the same time, when nothing is said: enough to keep a core busy,
 /// few enough that a thousand answers do not all wait for each other.
 pub const CONCURRENCY: usize = 256;
+/// A subscription is an address, or none, and a few names.
+pub const LONGEST_SUBSCRIPTION: usize = 16 * 1024;
 /// A subscriber on a machine that stalls accepts within this.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A delivery without an acknowledgement for this long is given up.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A request for events is held for so long, when nothing is said: below the 30 s and more after which
+/// proxies and clients give one up.
+pub const HOLD: Duration = Duration::from_secs(25);
 
 /// How a publisher delivers.
 #[derive(Debug, Clone)]
@@ -56,6 +67,8 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// From the write of a delivery to its acknowledgement.
     pub timeout: Duration,
+    /// A long-poll's request is held for so long while there is no event.
+    pub hold: Duration,
 }
 
 impl Options {
@@ -69,6 +82,7 @@ impl Options {
             concurrency: CONCURRENCY,
             connect_timeout: CONNECT_TIMEOUT,
             timeout: TIMEOUT,
+            hold: HOLD,
         }
     }
 
@@ -95,6 +109,8 @@ async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
         Transport::Webhook => webhook::publisher::subscribe(hub, request).await,
         Transport::Websocket => websocket::publisher::subscribe(hub, request).await,
         Transport::Tcp => tcp::publisher::subscribe(),
+        Transport::Sse => sse::publisher::subscribe(hub, &request),
+        Transport::LongPoll | Transport::Poll => asked::subscribe(hub, request).await,
     }
 }
 
@@ -102,6 +118,6 @@ async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
 async fn raw(hub: &Arc<Hub>, stream: TcpStream) -> Option<TcpStream> {
     match hub.options.transport {
         Transport::Tcp => tcp::publisher::raw(hub, stream).await,
-        Transport::Webhook | Transport::Websocket => Some(stream),
+        _ => Some(stream),
     }
 }

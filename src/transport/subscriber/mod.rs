@@ -3,6 +3,8 @@
 //! A subscriber half in one idea: *a subscriber subscribes, receives until its connection ends, and tells
 //! the ledger which event it has read* ([`Subscriber`]). Acknowledging is a part of receiving.
 
+pub mod asking;
+pub mod requests;
 pub mod stream;
 
 use super::dial::Address;
@@ -13,6 +15,7 @@ use crate::record::ledger::Ledger;
 use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Starts a task beside the subscribers, such as a connection that a listener has accepted; it ends
 /// with the trial.
@@ -30,6 +33,10 @@ pub struct Call {
     pub matched: Matched,
     /// Each event is acknowledged by its id.
     pub acknowledged: bool,
+    /// How many subscribers there are.
+    pub count: usize,
+    /// Who polls does it this often.
+    pub poll_interval: Duration,
     /// Cap of the TCP segment size.
     pub max_segment: Option<u32>,
     /// Where deliveries and traffic go.

@@ -5,7 +5,8 @@
 //! sent twice behind our back, as hyper-util's pooled client does when a kept connection turns out to
 //! be closed.
 
-use super::line::{Ended, Line};
+use crate::transport::line::{Ended, Line};
+use crate::transport::publisher::LONGEST_SUBSCRIPTION;
 use crate::transport::publisher::desk::{Answer, text, told, unknown_type, whole};
 use crate::transport::publisher::hub::{Fate, Hub, Subscription};
 use crate::transport::publisher::outbox::Publication;
@@ -21,9 +22,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-
-/// A subscription is an address and a few names.
-const LONGEST_SUBSCRIPTION: usize = 16 * 1024;
 
 #[derive(Deserialize)]
 struct Wanted {
@@ -106,7 +104,7 @@ impl Destination {
 
 async fn deliver(subscription: Subscription, destination: Destination) {
     let hub = subscription.hub().clone();
-    let mut line: Option<Line> = None;
+    let mut line: Option<Line<TcpStream>> = None;
     while let Some(event) = next(&subscription, &mut line).await {
         let Ok(_under_way) = hub.under_way.acquire().await else { return };
         let post = timeout(hub.options.timeout, post(&hub, &destination, &mut line, &event));
@@ -120,7 +118,7 @@ async fn deliver(subscription: Subscription, destination: Destination) {
 
 /// The next event; meanwhile the kept connection is watched, so that one that the subscriber closes
 /// costs no event.
-async fn next(subscription: &Subscription, line: &mut Option<Line>) -> Option<Arc<Publication>> {
+async fn next(subscription: &Subscription, line: &mut Option<Line<TcpStream>>) -> Option<Arc<Publication>> {
     poll_fn(|cx| {
         if line.as_mut().is_some_and(|open| open.drive(cx)) {
             *line = None;
@@ -137,7 +135,7 @@ async fn next(subscription: &Subscription, line: &mut Option<Line>) -> Option<Ar
 async fn post(
     hub: &Hub,
     destination: &Destination,
-    line: &mut Option<Line>,
+    line: &mut Option<Line<TcpStream>>,
     event: &Publication,
 ) -> Fate {
     let open = match line {
@@ -150,12 +148,12 @@ async fn post(
     match open.exchange(destination.request(event)).await {
         Ok((status, _)) if status.is_success() => Fate::Acknowledged,
         Ok((status, _)) if status.is_redirection() => Fate::Redirected,
-        Ok(_) | Err(Ended::Endless) => Fate::Failed,
+        Ok(_) | Err(Ended::Endless(_)) => Fate::Failed,
         Err(Ended::Connection(_)) => Fate::Lost,
     }
 }
 
-async fn open(destination: &Destination) -> Option<Line> {
+async fn open(destination: &Destination) -> Option<Line<TcpStream>> {
     let stream = TcpStream::connect(destination.address).await.ok()?;
     stream.set_nodelay(true).ok()?;
     Line::new(stream).await.ok()

@@ -3,7 +3,7 @@
 //! Every subscriber is a host of its own out of 127.0.0.0/8, so that the publisher needs a connection
 //! for each as it would in earnest. The path says which one it is.
 
-use super::line::Line;
+use crate::transport::line::Line;
 use crate::record::clock;
 use crate::transport::fault::Fault;
 use crate::transport::io::{Stamped, Stamps};
@@ -38,7 +38,7 @@ pub struct Desk {
     port: u16,
     /// Every subscriber has a host of its own.
     own_hosts: bool,
-    registrar: Mutex<Line>,
+    registrar: Mutex<Line<TcpStream>>,
 }
 
 impl Subscriber for Hook {
