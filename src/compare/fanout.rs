@@ -1,7 +1,7 @@
 //! The figures of a fan-out: what came to subscribers, and what a delivery and a subscriber cost.
 
 use super::ArmFigures;
-use super::figures::{distribution, per};
+use super::figures::{distribution, merged, per};
 use super::types::{Delivered, DeliveryWire, FanoutFigures};
 use crate::record::fanout::{Deliveries, DeliveryFates, Fanout, PublisherStatus};
 use crate::record::histogram::Hist;
@@ -10,6 +10,9 @@ use crate::record::trial::Trial;
 use crate::record::wire::Traffic;
 use crate::stats;
 use crate::units;
+
+/// Late reading above this share of the delivery median is worth a warning.
+const LATE_SHARE: f64 = 0.25;
 
 /// The figures of an arm's valid trials; `None` in another flow. `pilot`: the arm's, for segments.
 pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures> {
@@ -104,11 +107,24 @@ fn publisher(all: &[&Fanout]) -> Option<PublisherStatus> {
     })
 }
 
+fn late_reading(trials: &[&Trial]) -> Option<u64> {
+    merged(trials, |t| &t.reading).quantile(0.5)
+}
+
 /// What to know of an arm's deliveries before believing its figures. `trials`: the valid ones.
 pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<String> {
     let Some(f) = &arm.fanout else { return Vec::new() };
     let mut notes = Vec::new();
     let mut note = |text: String| notes.push(format!("{}: {text}", arm.arm));
+    if let (Some(late), Some(delivery)) = (late_reading(trials), f.delivery_ns.p50)
+        && late as f64 > delivery as f64 * LATE_SHARE
+    {
+        note(format!(
+            "half of the deliveries were read {} or more after they could be, so their acknowledgements \
+             went out as late: one CPU plays all subscribers",
+            units::nanos_text(late as f64)
+        ));
+    }
     let fates = &f.deliveries.fates;
     let missing = fates.due - fates.received;
     if missing > 0 {

@@ -37,7 +37,11 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
         payload_bytes: Template::new(&s.payload).len(),
         subscribers: s.subscribers.clone(),
         hosts: hosts.into_iter().cloned().collect(),
-        driver_cpus: cpus("driver"),
+        driver_cpus: match &s.subscribers {
+            // One shard plays all subscribers.
+            Some(_) => cpus("driver").into_iter().take(1).collect(),
+            None => cpus("driver"),
+        },
         target_cpus: cpus("target"),
         blocks_planned: s.compare.blocks,
         blocks_run: trials.blocks.len(),

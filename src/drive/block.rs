@@ -95,6 +95,7 @@ impl Driving {
         if stretch.members.iter().any(|m| m.subscribers.is_some()) {
             shards = 1;
         }
+        usage::give_back();
         let memory = Memory::read(&targets);
         let in_force = targets.iter().map(|t| InForce::read(&t.output_tail())).collect();
         let mut threads = Vec::new();

@@ -46,7 +46,9 @@ pub fn reasons(trial: &Trial, died: Option<&str>) -> Vec<String> {
     let headline = trial.fanout.as_ref().map_or(&trial.response, |f| &f.deliveries.delivery);
     let response = headline.quantile(0.5).unwrap_or(0);
     let budget = LAG_FLOOR_NS.max((response as f64 * LAG_SHARE) as u64);
-    for (name, hist) in [("lag", &trial.lag), ("late reading", &trial.reading)] {
+    // A delivery ends when the poll returns, so late reading is not in it.
+    let late = trial.fanout.is_none().then_some(("late reading", &trial.reading));
+    for (name, hist) in [("lag", &trial.lag)].into_iter().chain(late) {
         let median = hist.quantile(0.5).unwrap_or(0);
         if median > budget {
             reasons.push(format!(

@@ -56,7 +56,7 @@ pub struct Deliveries {
     pub measured: DeliveryFates,
     /// Deliveries of the warm-up's events.
     pub warmup: DeliveryFates,
-    /// From the event's due instant to the read that brought it to a subscriber.
+    /// From the event's due instant to the poll that told that a subscriber can read it.
     pub delivery: Hist,
     /// The same from the instant the driver wrote the event to the publisher.
     pub unlagged: Hist,

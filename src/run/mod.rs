@@ -11,7 +11,7 @@ use crate::drive::stretch::{Bench, Watch};
 use crate::error::{Error, Result};
 use crate::plan;
 use crate::record::findings::Findings;
-use crate::scenario::{Question, Scenario};
+use crate::scenario::{DesignChoice, Question, Scenario};
 use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
 use crate::target::setup;
 use crate::transport::{Carrier, Transport};
@@ -61,6 +61,10 @@ pub fn execute(
 ) -> Result<()> {
     let limit = limits::raise_descriptors();
     for point in &request.question.points {
+        if point.scenario.subscribers.is_some() {
+            check_subscribers(request, &point.scenario, limit)?;
+            continue;
+        }
         let at_once = if point.scenario.load.rate.is_some() { request.arms.len() } else { 1 };
         limits::check_descriptors(limit, largest_connections(request, &point.scenario), at_once)?;
     }
@@ -102,6 +106,23 @@ fn check_polling(request: &Request) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Subscribers of every arm at once are needed in slices only; where they do not fit, `point` runs one
+/// arm after the other unless it was asked not to.
+fn check_subscribers(request: &Request, scenario: &Scenario, limit: u64) -> Result<()> {
+    let sliced = scenario.compare.design == DesignChoice::Sliced;
+    let at_once = if sliced { request.arms.len() } else { 1 };
+    let count = scenario.subscribers.as_ref().map_or(0, |s| s.count);
+    let connections = largest_connections(request, scenario);
+    let each = connections_each(request, scenario);
+    limits::Machine::read(limit).check_subscribers(count, connections, at_once, each)
+}
+
+/// Connections that a subscriber of the hungriest arm holds.
+fn connections_each(request: &Request, scenario: &Scenario) -> usize {
+    let acknowledged = scenario.subscribers.as_ref().is_some_and(|s| s.acknowledged);
+    request.arms.iter().map(|a| a.transport.connections_each(acknowledged)).max().unwrap_or(1)
 }
 
 fn largest_connections(request: &Request, scenario: &Scenario) -> usize {

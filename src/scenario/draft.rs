@@ -16,6 +16,16 @@ const MOST_EVENTS: f64 = 1e9;
 /// Bytes of a generated event when nothing is said.
 const DEFAULT_BYTES: usize = 512;
 
+/// Subscribers of a fan-out when nothing is said.
+const DEFAULT_SUBSCRIBERS: usize = 100;
+
+/// From one poll of a subscriber to its next one when nothing is said.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A long-poll is held this long when nothing is said: below the 30 s and more after which proxies and
+/// clients give a request up.
+const LONG_POLL_HOLD: Duration = Duration::from_secs(25);
+
 /// Events that may be unanswered in all: each has an entry in its connection's window.
 const MOST_OPEN: usize = 1 << 22;
 
@@ -64,10 +74,10 @@ pub struct Draft {
     pub file: Option<String>,
     /// What `file` holds, once it was read.
     pub json: String,
-    pub subscribers: usize,
-    pub acknowledged: bool,
-    pub poll_interval: Duration,
-    pub long_poll_hold: Duration,
+    pub subscribers: Option<usize>,
+    pub acknowledged: Option<bool>,
+    pub poll_interval: Option<Duration>,
+    pub long_poll_hold: Option<Duration>,
     pub blocks: usize,
     pub design: DesignChoice,
     pub slice: Option<Duration>,
@@ -96,10 +106,10 @@ impl Draft {
             bytes: None,
             file: None,
             json: String::new(),
-            subscribers: 100,
-            acknowledged: true,
-            poll_interval: Duration::from_secs(1),
-            long_poll_hold: Duration::from_secs(25),
+            subscribers: None,
+            acknowledged: None,
+            poll_interval: None,
+            long_poll_hold: None,
             blocks: 12,
             design: DesignChoice::Auto,
             slice: None,
@@ -121,6 +131,7 @@ impl Draft {
     /// The scenario, or the key that is wrong and why.
     pub fn finish(self) -> Result<Scenario, Wrong> {
         self.check_load()?;
+        self.check_subscribers()?;
         self.check_memory()?;
         let arrivals = self.shape.arrivals(self.arrivals, self.duration)?;
         let payload = match (self.bytes, self.file) {
@@ -150,10 +161,10 @@ impl Draft {
             },
             payload,
             subscribers: (self.flow == Flow::Fanout).then_some(Subscribers {
-                count: self.subscribers,
-                acknowledged: self.acknowledged,
-                poll_interval: self.poll_interval,
-                long_poll_hold: self.long_poll_hold,
+                count: self.subscribers.unwrap_or(DEFAULT_SUBSCRIBERS),
+                acknowledged: self.acknowledged.unwrap_or(true),
+                poll_interval: self.poll_interval.unwrap_or(POLL_INTERVAL),
+                long_poll_hold: self.long_poll_hold.unwrap_or(LONG_POLL_HOLD),
             }),
             compare: Compare {
                 blocks: self.blocks,
@@ -197,6 +208,24 @@ impl Draft {
             None if closed => Ok(()),
             None => wrong("missing: write the events per second, for example 2000".into()),
             Some(rate) => self.check_rate(rate).or_else(wrong),
+        }
+    }
+
+    /// Keys that would be without effect are refused.
+    fn check_subscribers(&self) -> Result<(), Wrong> {
+        let given = [
+            ("subscribers.count", self.subscribers.is_some()),
+            ("delivery.acknowledged", self.acknowledged.is_some()),
+            ("delivery.poll_interval", self.poll_interval.is_some()),
+            ("delivery.long_poll_hold", self.long_poll_hold.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given && self.flow != Flow::Fanout) {
+            None => Ok(()),
+            Some((key, _)) => {
+                let why =
+                    "it belongs to flow = \"fanout\", see `pushbench run fanout`: leave it out";
+                Err(Wrong::new(key, why).against("flow"))
+            }
         }
     }
 

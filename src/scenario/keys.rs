@@ -205,26 +205,26 @@ pub static KEYS: &[Key] = &[
     ),
     key!(
         swept "subscribers.count",
-        "in a fan-out: subscribers that every event is delivered to",
-        Count(1_000_000),
+        "in a fan-out: subscribers that every event is delivered to; 100 when left out",
+        Optional(Count(1_000_000)),
         |d| &mut d.subscribers
     ),
     key!(
         fixed "delivery.acknowledged",
-        "in a fan-out: each subscriber acknowledges every event and the publisher records it",
-        Switch,
+        "in a fan-out: each subscriber acknowledges every event and the publisher records it; true when left out",
+        Optional(Switch),
         |d| &mut d.acknowledged
     ),
     key!(
         swept "delivery.poll_interval",
-        "in a fan-out over poll: from one request of a subscriber to its next one; shorter than load.timeout",
-        POLL_INTERVAL,
+        "in a fan-out over poll: from one request of a subscriber to its next one, shorter than load.timeout; 1s when left out",
+        Optional(POLL_INTERVAL),
         |d| &mut d.poll_interval
     ),
     key!(
         fixed "delivery.long_poll_hold",
-        "in a fan-out over long-poll: how long a request is held while there is no event",
-        POLL_INTERVAL,
+        "in a fan-out over long-poll: how long a request is held while there is no event; 25s when left out",
+        Optional(POLL_INTERVAL),
         |d| &mut d.long_poll_hold
     ),
     key!(fixed "compare.blocks", "blocks to run", Count(10_000), |d| &mut d.blocks),

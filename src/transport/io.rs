@@ -8,7 +8,7 @@ use socket2::SockRef;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -156,9 +156,27 @@ async fn connected(
         SockRef::from(&socket).set_tcp_mss(bytes).map_err(Fault::refused)?;
     }
     if let Some(source) = source {
+        late_port(&socket);
         socket.bind(SocketAddr::new(source, 0)).map_err(Fault::refused)?;
     }
     socket.connect(address).await.map_err(Fault::refused)
+}
+
+/// Lets the kernel choose the port when it knows the destination: chosen by `bind` it must be free for
+/// every destination, and looking for one takes milliseconds once thousands are in use.
+fn late_port(socket: &TcpSocket) {
+    let on: libc::c_int = 1;
+    // SAFETY: the descriptor is open (borrowed), and the kernel reads an int of that length, which
+    // lives through the call.
+    let _slower_without = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
 }
 
 impl Stamped {

@@ -148,12 +148,16 @@ impl Book {
     }
 
     /// A subscriber has read an event, or something that is none.
+    ///
+    /// The delivery ended when the poll returned that said there was something to read: a thousand
+    /// subscribers share a CPU here and each waits for its turn, in earnest each has its own. The poll
+    /// comes round every few tasks, however many are waiting.
     pub fn receive(&mut self, subscriber: usize, index: Option<u64>, done: u64, woken: u64) {
         let (shard, of) = (self.rules.shard, self.rules.of);
         let seq = index.and_then(|i| i.checked_sub(shard)).filter(|i| i % of == 0).map(|i| i / of);
         let Some(spreads) = &mut self.spreads else { return };
         let before = spreads.account.read;
-        let arrival = spreads.received(subscriber, seq, done);
+        let arrival = spreads.received(subscriber, seq, woken.min(done));
         if self.measuring {
             let read = spreads.account.read - before;
             spreads.account.read_in_window += read;
@@ -161,7 +165,7 @@ impl Book {
         }
         if let Some(arrival) = arrival.filter(|a| a.measured) {
             self.account.reading.record(done.saturating_sub(woken));
-            self.account.peaks.record(done.saturating_sub(self.rules.origin), arrival.took);
+            self.account.peaks.record(woken.saturating_sub(self.rules.origin), arrival.took);
             self.interval.responses.record(arrival.took);
         }
     }

@@ -24,13 +24,7 @@ pub struct Framed<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
     pub fn new(socket: S) -> Self {
-        Framed {
-            socket,
-            read: Vec::with_capacity(READ_BYTES),
-            taken: 0,
-            write: Vec::with_capacity(READ_BYTES),
-            written: 0,
-        }
+        Framed { socket, read: Vec::new(), taken: 0, write: Vec::new(), written: 0 }
     }
 
     /// The next message; `None` at an orderly end between messages.
