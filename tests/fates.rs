@@ -12,7 +12,7 @@ use pushbench::selftest::odd::Odd;
 use pushbench::selftest::odd::counts::Counts;
 use pushbench::selftest::odd::deed::{self, Deed};
 use pushbench::target::manifest::Matching;
-use pushbench::transport::{Carrier, CARRIERS};
+use pushbench::transport::{CARRIERS, Carrier};
 use serde_json::Value;
 
 /// Every deed that applies, in both loops.

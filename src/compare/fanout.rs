@@ -2,7 +2,7 @@
 
 use super::ArmFigures;
 use super::figures::{distribution, merged, per};
-use super::types::{Delivered, DeliveryWire, FanoutFigures};
+use super::types::{Delivered, DeliveryWire, FanoutFigures, RequestFigures};
 use crate::record::fanout::{Deliveries, DeliveryFates, Fanout, PublisherStatus};
 use crate::record::histogram::Hist;
 use crate::record::metrics;
@@ -55,6 +55,7 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
         target_cpu_ns_per_delivery: target_cpu.and_then(|cpu| per(cpu, in_window)),
         driver_cpu_ns_per_delivery: per(trials.iter().map(|t| t.driver.cpu_ns).sum(), in_window),
         wire: wire(&all, pilot),
+        requests: requests(sum(|d| d.requests), sum(|d| d.empty), in_window),
         target_bytes_per_subscriber: median(metrics::target_memory),
         driver_bytes_per_subscriber: median(metrics::driver_memory),
         subscribe_ns_each: median(|t| {
@@ -64,6 +65,11 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
         connections: sum(|d| d.connections),
         publisher: publisher(&all),
     })
+}
+
+fn requests(count: u64, empty: u64, deliveries: u64) -> Option<RequestFigures> {
+    let empty = per(empty, count)?;
+    Some(RequestFigures { count, per_delivery: per(count, deliveries), empty })
 }
 
 fn wire(all: &[&Fanout], pilot: Option<&Trial>) -> DeliveryWire {
@@ -170,6 +176,7 @@ impl FanoutFigures {
             }
             "target_usage.bytes_per_subscriber" => self.target_bytes_per_subscriber,
             "driver_usage.bytes_per_subscriber" => self.driver_bytes_per_subscriber,
+            "wire.requests_per_delivery" => self.requests.as_ref()?.per_delivery,
             "wire.bytes_per_delivery" => {
                 Some(self.wire.bytes_in_per_delivery? + self.wire.bytes_out_per_delivery?)
             }

@@ -320,6 +320,8 @@ pub struct FanoutFigures {
     pub driver_cpu_ns_per_delivery: Option<f64>,
     /// Bytes and segments of the subscribers' connections.
     pub wire: DeliveryWire,
+    /// What subscribers asked; `null` where they make no requests.
+    pub requests: Option<RequestFigures>,
     /// What the target's memory grew by for a subscriber, median over trials.
     pub target_bytes_per_subscriber: Option<f64>,
     /// The driver's, where an arm had it for itself.
@@ -330,6 +332,17 @@ pub struct FanoutFigures {
     pub connections: u64,
     /// The publisher's own account, summed; `null` when it did not tell.
     pub publisher: Option<PublisherStatus>,
+}
+
+/// Requests of subscribers since measuring began, for events or to acknowledge them.
+#[derive(Debug, Clone, Serialize)]
+pub struct RequestFigures {
+    /// All of them.
+    pub count: u64,
+    /// Per delivery read.
+    pub per_delivery: Option<f64>,
+    /// The part that asked for events and got none.
+    pub empty: f64,
 }
 
 /// Fates of the measured deliveries, and what else came to subscribers.

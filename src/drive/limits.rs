@@ -70,12 +70,7 @@ impl Machine {
 
     /// How many subscribers each of `arms` arms may have at the same time, beside its connections for
     /// publishing, and what is short beyond that. `each`: connections of a subscriber.
-    pub fn subscribers(
-        &self,
-        connections: usize,
-        arms: usize,
-        each: usize,
-    ) -> (u64, &'static str) {
+    pub fn subscribers(&self, connections: usize, arms: usize, each: usize) -> (u64, &'static str) {
         let (arms, each) = (arms.max(1) as u64, each.max(1) as u64);
         let fit = |n: u64| n.saturating_sub(connections as u64) / each;
         let descriptors = self.descriptors.saturating_sub(BESIDE) / arms;

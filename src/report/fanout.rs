@@ -39,6 +39,21 @@ pub(super) const LINES: [Line; 16] = [
     }),
 ];
 
+/// The rows of a table with an arm whose subscribers make requests.
+pub(super) const ASKING: [Line; 1] =
+    [("requests/delivery (empty)", "wire.requests_per_delivery", |a| of(a, requests))];
+
+/// Whether subscribers of one of these make requests.
+pub(super) fn asks(arms: &[ArmFigures]) -> bool {
+    arms.iter().any(|a| a.fanout.as_ref().is_some_and(|f| f.requests.is_some()))
+}
+
+/// `10.2 (90 %)`: of so many requests a delivery this part brought nothing.
+pub(super) fn requests(f: &FanoutFigures) -> String {
+    let shown = f.requests.as_ref().and_then(|r| Some((r.per_delivery?, r.empty)));
+    shown.map_or(NONE.into(), |(n, empty)| format!("{n:.2} ({:.0} %)", empty * 100.0))
+}
+
 fn of(arm: &ArmFigures, cell: impl Fn(&FanoutFigures) -> String) -> String {
     arm.fanout.as_ref().map_or(NONE.into(), cell)
 }

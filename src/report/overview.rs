@@ -41,12 +41,16 @@ fn of_fanout(point: &Point) -> Vec<Vec<String>> {
     let around = |first: String, middle: Vec<String>, last: [String; 2]| {
         [vec![first], middle, last.to_vec()].concat()
     };
-    let head = fanout::OVERVIEW.map(str::to_owned).to_vec();
+    let asks = fanout::asks(&point.arms);
+    let mut head = fanout::OVERVIEW.map(str::to_owned).to_vec();
+    head.extend(asks.then(|| "requests/delivery (empty)".to_owned()));
     let against = [format!("against {baseline} [95 %]"), String::new()];
     let mut grid = vec![around(format!("by {}", point.sorted_by), head, against)];
     grid.extend(point.order.iter().map(|&arm| {
         let a = &point.arms[arm];
-        around(a.arm.clone(), fanout::overview(a).to_vec(), difference(point, arm))
+        let mut cells = fanout::overview(a).to_vec();
+        cells.extend(asks.then(|| a.fanout.as_ref().map_or(NONE.into(), fanout::requests)));
+        around(a.arm.clone(), cells, difference(point, arm))
     }));
     grid
 }

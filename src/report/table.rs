@@ -35,7 +35,9 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
         });
     };
     if fans_out {
-        fanout::LINES.iter().for_each(|(name, metric, cell)| push(name, metric, *cell));
+        let asking = if fanout::asks(&point.arms) { &fanout::ASKING[..] } else { &[] };
+        let lines = fanout::LINES.iter().chain(asking);
+        lines.for_each(|(name, metric, cell)| push(name, metric, *cell));
         return rows;
     }
     if closed {

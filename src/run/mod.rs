@@ -14,8 +14,8 @@ use crate::record::findings::Findings;
 use crate::scenario::{DesignChoice, Question, Scenario};
 use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
 use crate::target::setup;
-use crate::transport::{Carrier, Transport};
 use crate::transport::event::{Matched, Template};
+use crate::transport::{Carrier, Transport};
 use crate::verify;
 use arms::Arm;
 use std::collections::BTreeMap;
@@ -184,11 +184,15 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
             Matched::ById => "id".to_owned(),
             Matched::ByIdAt(pointer) => format!("id:{pointer}"),
         },
-        method: (arm.carrier() == Carrier::Webhook)
-            .then(|| arm.manifest.terms.method.to_string()),
+        method: (arm.carrier() == Carrier::Webhook).then(|| arm.manifest.terms.method.to_string()),
         headers: arm.manifest.terms.header_names(),
         subprotocol: subprotocol(arm),
         framing: arm.transport.framing().to_owned(),
+        acknowledgement: scenario
+            .subscribers
+            .as_ref()
+            .filter(|s| s.acknowledged)
+            .map(|_| arm.transport.acknowledgement().to_owned()),
         in_flight,
         connections,
         ease: arm.manifest.ease.clone(),

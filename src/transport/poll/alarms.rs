@@ -86,8 +86,9 @@ mod tests {
 
     #[test]
     fn everybody_is_woken_in_the_order_of_their_instants_and_none_before() {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_io().build_local(Default::default());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build_local(Default::default());
         runtime.unwrap().block_on(async {
             let alarms = Rc::new(Alarms::new().unwrap());
             let woken = Rc::new(RefCell::new(Vec::new()));

@@ -46,7 +46,10 @@ pub(super) async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Ans
     let subscription = hub.enter(wanted.types);
     let number = subscription.number();
     tokio::spawn(keep(subscription));
-    told(StatusCode::CREATED, &json!({ "subscriber": number, "events": format!("{EVENTS}{number}") }))
+    told(
+        StatusCode::CREATED,
+        &json!({ "subscriber": number, "events": format!("{EVENTS}{number}") }),
+    )
 }
 
 /// Nothing but its requests shows that a subscriber is there. One that makes none for this long is gone:

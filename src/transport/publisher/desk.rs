@@ -2,9 +2,9 @@
 
 use super::hub::Hub;
 use super::{ACKNOWLEDGE, EVENTS, PUBLISH, STATUS, SUBSCRIBE, asked};
-use crate::transport::{Transport, sse};
 use crate::scenario::payload::MAX_BYTES;
 use crate::transport::event::Event;
+use crate::transport::{Transport, sse};
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};

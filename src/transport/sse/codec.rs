@@ -171,7 +171,10 @@ mod tests {
         vec![
             ("data: a\n\n", vec![event("", "a", "")]),
             ("data: a\ndata:b\ndata:  c\n\n", vec![event("", "a\nb\n c", "")]),
-            ("id: 7\r\ndata: a\r\n\r\ndata: b\r\n\r\n", vec![event("", "a", "7"), event("", "b", "7")]),
+            (
+                "id: 7\r\ndata: a\r\n\r\ndata: b\r\n\r\n",
+                vec![event("", "a", "7"), event("", "b", "7")],
+            ),
             ("data: a\r\rdata: b\r\r", vec![event("", "a", ""), event("", "b", "")]),
             (": heartbeat\n\n:\n\ndata: a\n: within\n\n", vec![event("", "a", "")]),
             ("event: x\ndata: a\n\ndata: b\n\n", vec![event("x", "a", ""), event("", "b", "")]),

@@ -8,8 +8,7 @@ pub mod subscriber;
 /// Name in arms and manifests.
 pub const NAME: &str = "sse";
 /// What it is, in a line.
-pub const ABOUT: &str =
-    "server-sent events in an HTTP response that stays open; acknowledged by POST on a second connection";
+pub const ABOUT: &str = "server-sent events in an HTTP response that stays open; acknowledged by POST on a second connection";
 /// What surrounds an event.
 pub const FRAMING: &str = "lines id: and data: in a chunk of an HTTP/1.1 response";
 /// How a subscriber acknowledges a delivery: what has come meanwhile goes with it.

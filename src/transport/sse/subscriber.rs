@@ -81,10 +81,7 @@ impl Subscriber for Stream {
 }
 
 /// The body of an answer that is a stream of events.
-async fn streaming(
-    answer: Response<Incoming>,
-    requests: &mut Requests,
-) -> Result<Incoming, Fault> {
+async fn streaming(answer: Response<Incoming>, requests: &mut Requests) -> Result<Incoming, Fault> {
     let (head, body) = answer.into_parts();
     let content = head.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if head.status == StatusCode::OK && content.starts_with(CONTENT) {
@@ -93,7 +90,9 @@ async fn streaming(
     let (status, said) = (head.status, requests.rest(body).await);
     let said = String::from_utf8_lossy(&said);
     Err(Fault::Refused(match status.is_success() {
-        true => format!("subscribing was answered with {content:?}, {CONTENT} was expected: {said}"),
+        true => {
+            format!("subscribing was answered with {content:?}, {CONTENT} was expected: {said}")
+        }
         false => format!("subscribing was answered {status}: {said}"),
     }))
 }
@@ -161,8 +160,7 @@ impl Acknowledging {
             indices.append(&mut come.indices.borrow_mut());
             let ids: Vec<String> = indices.iter().map(|i| format!("{i:0ID_DIGITS$x}")).collect();
             let body = serde_json::to_vec(&ids).map_err(Fault::protocol)?;
-            let (status, said) =
-                self.requests.ask(&Asked::post(self.path.clone(), body)).await?;
+            let (status, said) = self.requests.ask(&Asked::post(self.path.clone(), body)).await?;
             call.ledger.asked(false);
             if !status.is_success() {
                 let said = String::from_utf8_lossy(&said);

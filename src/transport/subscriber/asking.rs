@@ -55,7 +55,9 @@ impl Asking {
                 .map_err(|e| Fault::protocol(format!("the answer is no array of events: {e}")))?,
             _ => {
                 let said = String::from_utf8_lossy(&body);
-                return Err(Fault::closed(format!("asking for events was answered {status}: {said}")));
+                return Err(Fault::closed(format!(
+                    "asking for events was answered {status}: {said}"
+                )));
             }
         };
         let stamps = self.requests.stamps();

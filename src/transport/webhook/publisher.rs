@@ -118,7 +118,10 @@ async fn deliver(subscription: Subscription, destination: Destination) {
 
 /// The next event; meanwhile the kept connection is watched, so that one that the subscriber closes
 /// costs no event.
-async fn next(subscription: &Subscription, line: &mut Option<Line<TcpStream>>) -> Option<Arc<Publication>> {
+async fn next(
+    subscription: &Subscription,
+    line: &mut Option<Line<TcpStream>>,
+) -> Option<Arc<Publication>> {
     poll_fn(|cx| {
         if line.as_mut().is_some_and(|open| open.drive(cx)) {
             *line = None;

@@ -3,10 +3,10 @@
 //! Every subscriber is a host of its own out of 127.0.0.0/8, so that the publisher needs a connection
 //! for each as it would in earnest. The path says which one it is.
 
-use crate::transport::line::Line;
 use crate::record::clock;
 use crate::transport::fault::Fault;
 use crate::transport::io::{Stamped, Stamps};
+use crate::transport::line::Line;
 use crate::transport::sleep::Timer;
 use crate::transport::subscriber::{Call, Subscriber, host};
 use bytes::Bytes;
