@@ -48,6 +48,7 @@ fn no_scenario_is_left_out_here() {
         "burst",
         "cold-start",
         "connection-sweep",
+        "fanout",
         "in-flight-sweep",
         "ingest",
         "payload-sweep",
@@ -187,5 +188,16 @@ fn ramp_has_steps_and_a_knee() {
         assert_eq!(arm["strata"].as_array().unwrap().len(), 10);
         assert!(arm["knee_per_second"].as_f64() >= Some(300.0), "{arm}");
         assert_eq!(arm["offered_per_second"], 700.0);
+    }
+}
+
+#[test]
+fn fanout_reaches_everybody() {
+    let bench = Bench::new();
+    let few = ["--subscribers", "10", "--duration", "500ms"];
+    let (out, report) = brief(&bench, "fanout", &few);
+    assert!(out.contains("10 subscribers, acknowledged by id"), "{out}");
+    for arm in arms(&report["points"][0]) {
+        assert_eq!(arm["fanout"]["reach"], 1.0, "{arm}");
     }
 }

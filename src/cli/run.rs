@@ -196,6 +196,7 @@ fn next(out: &Path, report: &Report) -> String {
         format!("\nResults                {dir}  (pushbench report {dir} --format json)\n");
     if report.scenario == "ingest" {
         lines.push_str("Highest rate?          pushbench run saturate\n");
+        lines.push_str("Sending to customers?  pushbench run fanout\n");
         lines.push_str("Python servers?        pushbench run ingest --arm webhook@flask --arm websocket@websockets --rate 300\n");
     }
     lines.push_str("Trust the instrument?  pushbench selftest\n");

@@ -1,8 +1,7 @@
 //! The figures of a fan-out: what came to subscribers, and what a delivery and a subscriber cost.
 
-use super::ArmFigures;
 use super::figures::{distribution, merged, per};
-use super::types::{Delivered, DeliveryWire, FanoutFigures, RequestFigures};
+use super::{ArmFigures, Latency};
 use crate::record::fanout::{Deliveries, DeliveryFates, Fanout, PublisherStatus};
 use crate::record::histogram::Hist;
 use crate::record::metrics;
@@ -10,6 +9,88 @@ use crate::record::trial::Trial;
 use crate::record::wire::Traffic;
 use crate::stats;
 use crate::units;
+use serde::Serialize;
+
+/// What came to subscribers, from the merged measured windows of valid trials.
+#[derive(Debug, Clone, Serialize)]
+pub struct FanoutFigures {
+    /// Subscribers a trial.
+    pub subscribers: u64,
+    /// Each acknowledged every event.
+    pub acknowledged: bool,
+    /// From due to the read at each subscriber.
+    pub delivery_ns: Latency,
+    /// From due to the last subscriber's read; an event that did not reach all counts with the time-out.
+    pub last_ns: Latency,
+    /// From the first subscriber's read to the last one's.
+    pub skew_ns: Latency,
+    /// Fates of the measured deliveries.
+    pub deliveries: Delivered,
+    /// Deliveries received, of those due.
+    pub reach: Option<f64>,
+    /// Measured events.
+    pub events: u64,
+    /// Of these, the ones that reached every subscriber.
+    pub complete: u64,
+    /// Deliveries read per second of the arm's own time.
+    pub deliveries_per_second: Option<f64>,
+    /// CPU of the target's process tree per delivery read in the window.
+    pub target_cpu_ns_per_delivery: Option<f64>,
+    /// CPU of the driver, publishing included.
+    pub driver_cpu_ns_per_delivery: Option<f64>,
+    /// Bytes and segments of the subscribers' connections.
+    pub wire: DeliveryWire,
+    /// What subscribers asked; `null` where they make no requests.
+    pub requests: Option<RequestFigures>,
+    /// What the target's memory grew by for a subscriber, median over trials.
+    pub target_bytes_per_subscriber: Option<f64>,
+    /// The driver's, where an arm had it for itself.
+    pub driver_bytes_per_subscriber: Option<f64>,
+    /// What subscribing took, by subscriber, median over trials.
+    pub subscribe_ns_each: Option<f64>,
+    /// Connections that carried deliveries.
+    pub connections: u64,
+    /// The publisher's own account, summed; `null` when it did not tell.
+    pub publisher: Option<PublisherStatus>,
+}
+
+/// Requests of subscribers since measuring began, for events or to acknowledge them.
+#[derive(Debug, Clone, Serialize)]
+pub struct RequestFigures {
+    /// All of them.
+    pub count: u64,
+    /// Per delivery read.
+    pub per_delivery: Option<f64>,
+    /// The part that asked for events and got none.
+    pub empty: f64,
+}
+
+/// Fates of the measured deliveries, and what else came to subscribers.
+#[derive(Debug, Clone, Serialize)]
+pub struct Delivered {
+    /// The exact sums.
+    #[serde(flatten)]
+    pub fates: DeliveryFates,
+    /// Events that a subscriber got again.
+    pub duplicated: u64,
+    /// Events that came behind a younger one.
+    pub reordered: u64,
+    /// Deliveries after they had another fate.
+    pub late: u64,
+    /// Messages that are no event of the trial.
+    pub unsolicited: u64,
+}
+
+/// Bytes inside TCP per delivery read, and segments from the pilot with a realistic segment size.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeliveryWire {
+    /// To the subscriber.
+    pub bytes_in_per_delivery: Option<f64>,
+    /// From it.
+    pub bytes_out_per_delivery: Option<f64>,
+    /// Both ways, acknowledgements included.
+    pub segments_per_delivery: Option<f64>,
+}
 
 /// Late reading above this share of the delivery median is worth a warning.
 const LATE_SHARE: f64 = 0.25;

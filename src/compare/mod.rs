@@ -21,6 +21,7 @@ pub mod trust;
 mod types;
 pub mod verified;
 
+pub use fanout::FanoutFigures;
 pub use types::*;
 
 use crate::record::trial::{Stage, Trial};

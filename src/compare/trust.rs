@@ -161,7 +161,7 @@ fn about_arm(arm: &ArmFigures) -> Vec<String> {
     if is_driver_bound(arm) && arm.offered_per_second.is_none() {
         notes.push(format!("{}: throughput is at least what is shown, driver-bound", arm.arm));
     }
-    if arm.trials > arm.invalid && arm.target_usage.cpu_ns_per_event.is_none() {
+    if arm.events.fates.due > 0 && arm.target_usage.cpu_ns_per_event.is_none() {
         notes.push(format!("{}: one process that pushbench did not start: its cost is unknown, and its blocks share it", arm.arm));
     }
     let headline = arm.fanout.as_ref().map_or(&arm.response_ns, |f| &f.delivery_ns);

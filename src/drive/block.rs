@@ -1,21 +1,19 @@
 //! A stretch of driving, from fresh target processes to finished records.
 
 use super::agenda::{Agenda, Mark, TICK};
-use super::assemble::{self, Seen, SeenFanout};
+use super::assemble::{self, Seen};
+use super::fanout::{self, Memory};
 use super::shard::{self, ArmJob, ArmOutcome, BlockJob, News, Signals};
 use super::silence;
 use super::stretch::{Bench, Finished, Member, Stretch, Watch};
-use super::subscribers::SubscribersJob;
 use super::timeline::TimeLine;
 use crate::cpus;
 use crate::error::{Error, Result};
 use crate::record::clock;
-use crate::record::fanout::Growth;
 use crate::record::hiccup::{Hiccups, Span};
 use crate::record::in_force::InForce;
 use crate::record::usage;
 use crate::target::process::{Launch, Running, start_all, stop_all};
-use crate::target::publisher;
 use crate::transport::dial::Address;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -55,21 +53,6 @@ pub fn run(stretch: &Stretch, bench: &Bench<'_>, watch: &mut dyn Watch) -> Resul
     records
 }
 
-/// Memory of each target and of the driver, bytes.
-struct Memory {
-    targets: Vec<u64>,
-    driver: u64,
-}
-
-impl Memory {
-    fn read(targets: &[Running]) -> Memory {
-        Memory {
-            targets: targets.iter().map(|t| usage::tree_pss(&t.pids())).collect(),
-            driver: usage::tree_pss(&[std::process::id()]),
-        }
-    }
-}
-
 struct Driving {
     targets: Vec<Running>,
     stop: Arc<AtomicBool>,
@@ -95,8 +78,7 @@ impl Driving {
         if stretch.members.iter().any(|m| m.subscribers.is_some()) {
             shards = 1;
         }
-        usage::give_back();
-        let memory = Memory::read(&targets);
+        let memory = Memory::before(&targets);
         let in_force = targets.iter().map(|t| InForce::read(&t.output_tail())).collect();
         let mut threads = Vec::new();
         for shard in 0..shards {
@@ -211,7 +193,7 @@ impl Driving {
             steal_ns: usage::steal(&self.cpus).saturating_sub(steal),
             died,
             driver_rss_peak: usage::read_tree(&[std::process::id()]).rss_peak_bytes,
-            fanout: self.fanout(stretch),
+            fanout: fanout::ask(stretch, &self.targets, &self.memory),
         })
     }
 
@@ -246,29 +228,6 @@ impl Driving {
             }
         }
         Ok(())
-    }
-
-    /// What a fan-out is asked while targets and subscribers still stand.
-    fn fanout(&self, stretch: &Stretch) -> Vec<Option<SeenFanout>> {
-        if stretch.members.iter().all(|m| m.subscribers.is_none()) {
-            return vec![None; stretch.members.len()];
-        }
-        let after = Memory::read(&self.targets);
-        let seen = |(i, member): (usize, &Member)| {
-            let subscribers = member.subscribers.as_ref()?;
-            let (target, publisher) = (&self.targets[i], member.manifest.publisher.as_ref());
-            let growth = |before, after| Growth { before, after };
-            let alone = stretch.members.len() == 1;
-            Some(SeenFanout {
-                acknowledged: subscribers.acknowledged,
-                target_memory: target
-                    .is_ours()
-                    .then(|| growth(self.memory.targets[i], after.targets[i])),
-                driver_memory: alone.then(|| growth(self.memory.driver, after.driver)),
-                publisher: publisher.and_then(|p| publisher::status(target, p, member.rests())),
-            })
-        };
-        stretch.members.iter().enumerate().map(seen).collect()
     }
 
     fn read_targets(&self) -> Vec<usage::Reading> {
@@ -318,7 +277,7 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
         arms.push(ArmJob {
             carrier: member.carrier(),
             address: address(member, target, target.url())?,
-            subscribers: subscribers(member, target)?,
+            subscribers: fanout::subscribers(member, target)?,
             matched: member.manifest.matched(),
             terms: member.manifest.terms.clone(),
             connections: member.connections / of + extra,
@@ -337,22 +296,8 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
     })
 }
 
-fn address(member: &Member, target: &Running, url: &str) -> Result<Address> {
+/// An address of a target, as one of its URLs has it.
+pub(super) fn address(member: &Member, target: &Running, url: &str) -> Result<Address> {
     Address::parse(url, target.address())
         .map_err(|why| Error::usage(format!("{}: url {url}: {why}", member.label)))
-}
-
-fn subscribers(member: &Member, target: &Running) -> Result<Option<SubscribersJob>> {
-    let (Some(asked), Some(publisher)) = (&member.subscribers, &member.manifest.publisher) else {
-        return Ok(None);
-    };
-    Ok(Some(SubscribersJob {
-        transport: member.transport,
-        address: address(member, target, &target.filled(&publisher.subscribe))?,
-        count: asked.count,
-        acknowledged: asked.acknowledged,
-        poll_interval: asked.poll_interval,
-        rests: member.rests(),
-        token: publisher.token.clone(),
-    }))
 }

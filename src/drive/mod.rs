@@ -5,6 +5,7 @@ mod assemble;
 pub mod block;
 mod bursts;
 pub mod connections;
+mod fanout;
 pub mod limits;
 pub mod metered;
 pub mod pacer;
