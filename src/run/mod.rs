@@ -15,6 +15,7 @@ use crate::scenario::{DesignChoice, Question, Scenario};
 use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
 use crate::target::setup;
 use crate::transport::event::{Matched, Template};
+use crate::transport::publisher::QUEUE;
 use crate::transport::{Carrier, Transport};
 use crate::verify;
 use arms::Arm;
@@ -88,7 +89,7 @@ pub fn execute(
     store.write_header(&header)
 }
 
-/// A subscriber that polls less often than events time out would miss them by design.
+/// A subscriber that polls too seldom would miss events by design: they time out, or find its queue full.
 fn check_polling(request: &Request) -> Result<()> {
     let Some(arm) = request.arms.iter().find(|a| a.transport == Transport::Poll) else {
         return Ok(());
@@ -102,6 +103,18 @@ fn check_polling(request: &Request) -> Result<()> {
                  {timeout:?}: write for example --set delivery.poll_interval={:?}, or raise load.timeout",
                 arm.label,
                 timeout / 5
+            )));
+        }
+        // What was answered stays until the next request acknowledges it.
+        let rate = point.scenario.load.rate.unwrap_or_default();
+        let queued = rate * 2.0 * interval.as_secs_f64();
+        if queued > QUEUE as f64 {
+            return Err(Error::usage(format!(
+                "{}: at {rate} events per second and a delivery.poll_interval of {interval:?} {queued:.0} events \
+                 wait for each subscriber or for its acknowledgement, and its queue holds {QUEUE}: write for example \
+                 --set delivery.poll_interval={}ms, or a lower --rate",
+                arm.label,
+                (QUEUE as f64 / 4.0 / rate * 1e3).floor().max(1.0)
             )));
         }
     }

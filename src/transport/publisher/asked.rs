@@ -145,7 +145,9 @@ fn unescaped(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::publisher::Options;
     use serde_json::Value;
+    use std::task::{Context, Poll, Waker};
 
     #[test]
     fn events_become_an_array_as_they_are() {
@@ -159,6 +161,35 @@ mod tests {
         assert_eq!(two, "[{ \"id\":\"a\"\n},{\"id\":\"b\"}]");
         let read: Vec<Value> = serde_json::from_slice(&two).unwrap();
         assert_eq!(read.len(), 2);
+    }
+
+    #[test]
+    fn an_answer_holds_what_fits_and_one_event_at_least() {
+        let hub = Arc::new(Hub::new(Options::new(Transport::Poll), String::new()));
+        let subscription = hub.enter(Vec::new());
+        for (id, size) in [("a", 600), ("b", 300), ("c", 300), ("d", 5000), ("e", 1)] {
+            let body = format!(r#"{{"id":"{id}","type":"event","data":{{}}}}{}"#, " ".repeat(size));
+            let event = serde_json::from_str(&body).unwrap();
+            assert_eq!(hub.publish(&event, Bytes::from(body.clone())), 1);
+        }
+        let cx = Context::from_waker(Waker::noop());
+        let brought = |number| match subscription.poll_events(&cx, number, 1000) {
+            Poll::Ready(Asked::Events(events)) => {
+                events.iter().map(|event| event.id.as_str()).collect::<String>()
+            }
+            Poll::Ready(Asked::Again) => "again".to_owned(),
+            Poll::Ready(Asked::Ended) => "ended".to_owned(),
+            Poll::Pending => String::new(),
+        };
+        let mut answers = Vec::new();
+        for last in ["", "a", "c", "d"] {
+            hub.settle_up_to(&subscription, last);
+            answers.push(brought(subscription.ask()));
+        }
+        assert_eq!(answers, ["ab", "bc", "d", "e"], "b was not acknowledged by a");
+        let older = subscription.ask();
+        subscription.ask();
+        assert_eq!(brought(older), "again");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::transport::line::{Ended, Line};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -30,7 +30,7 @@ pub struct Asked {
     /// JSON, or nothing.
     pub body: Bytes,
     /// A further header.
-    pub header: Option<(hyper::header::HeaderName, HeaderValue)>,
+    pub header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Asked {
@@ -140,9 +140,6 @@ impl Requests {
         headers.extend(self.call.terms.headers.clone());
         headers.insert(HOST, own);
         headers.extend(asked.header.clone());
-        if asked.method == Method::GET {
-            headers.remove(CONTENT_LENGTH);
-        }
         Ok(request)
     }
 }
