@@ -303,6 +303,8 @@ impl Asking<'_> {
     }
 
     fn ask(&self, query: &str) -> (u16, String) {
+        // Where it asks has a query of its own.
+        let query = query.replace('?', "&");
         self.0.ask_with("GET", &format!("{}{query}", self.1), TOKEN, "", "")
     }
 
@@ -313,6 +315,25 @@ impl Asking<'_> {
         let events: Vec<Value> = serde_json::from_str(&body).unwrap();
         events.iter().map(|e| e["id"].as_str().unwrap().to_owned()).collect()
     }
+}
+
+#[test]
+fn who_leaves_acknowledges_and_an_earlier_process_is_not_spoken_of() {
+    let bench = Bench::new();
+    let publisher = Publisher::start(&bench, &["poll"]);
+    let asking = Asking::subscribe(&publisher);
+    publisher.publish("a");
+    publisher.publish("b");
+    assert_eq!(asking.ids(""), ["a", "b"]);
+    let path = asking.1.split('?').next().unwrap();
+    let ask = |method: &str, path: &str| publisher.ask(method, path, TOKEN, "").0;
+    for method in ["GET", "DELETE"] {
+        assert_eq!(ask(method, &format!("{path}?life=0&after=a")), 404, "{method}");
+    }
+    publisher.reaches(&[("subscribers", 1), ("acknowledged", 0), ("open", 2)]);
+    assert_eq!(ask("DELETE", &format!("{}&after=b", asking.1)), 204);
+    publisher.reaches(&[("subscribers", 0), ("acknowledged", 2), ("lost", 0)]);
+    assert_eq!(ask("DELETE", &asking.1), 404);
 }
 
 #[test]
