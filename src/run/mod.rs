@@ -11,7 +11,7 @@ use crate::drive::stretch::{Bench, Watch};
 use crate::error::{Error, Result};
 use crate::plan;
 use crate::record::findings::Findings;
-use crate::scenario::{DesignChoice, Question, Scenario};
+use crate::scenario::{DesignChoice, Question, Scenario, Subscribers};
 use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
 use crate::target::setup;
 use crate::transport::Transport;
@@ -108,7 +108,10 @@ fn check_subscribers(request: &Request, scenario: &Scenario, limit: u64) -> Resu
     let at_once = if sliced { request.arms.len() } else { 1 };
     let count = scenario.subscribers.as_ref().map_or(0, |s| s.count);
     let connections = largest_connections(request, scenario);
-    limits::Machine::read(limit).check_subscribers(count, connections, at_once)
+    // One that may have to come back has a timer beside its connection.
+    let moves = |s: &Subscribers| s.stay.is_some() || s.backoff.is_some();
+    let each = if scenario.subscribers.as_ref().is_some_and(moves) { 2 } else { 1 };
+    limits::Machine::read(limit / each).check_subscribers(count, connections, at_once)
 }
 
 fn largest_connections(request: &Request, scenario: &Scenario) -> usize {

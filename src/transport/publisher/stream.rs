@@ -72,11 +72,11 @@ impl<M: Messages> Line<M> {
         }
     }
 
-    /// Queues a ping when its time has come; ready when the subscriber is gone.
+    /// Queues a ping when its time has come; an error when the subscriber is gone.
     fn ping(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(Poll::Ready(turn)) = self.pings.as_mut().map(|pings| pings.poll(cx)) {
             if turn == Turn::Gone {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             self.messages.queue_ping()?;
             self.unflushed = true;
