@@ -38,12 +38,7 @@ fn trials(bench: &Bench, scenario: &str, more: &[&str]) -> Vec<(Trial, Fanout)> 
 
 /// Runs it on these arms and gives the records of its last block. What is counted must be exact
 /// however late a machine under load is, so invalid trials count as well.
-fn trials_of(
-    arms: &[&str],
-    bench: &Bench,
-    scenario: &str,
-    more: &[&str],
-) -> Vec<(Trial, Fanout)> {
+fn trials_of(arms: &[&str], bench: &Bench, scenario: &str, more: &[&str]) -> Vec<(Trial, Fanout)> {
     let ended = bench.run(&[&["run", scenario, "--out", "r"][..], arms, more].concat());
     assert!(matches!(ended.code, Some(0..=3)), "{}{}", ended.out, ended.err);
     let stored = StoredRun::read(&bench.path("r")).unwrap();

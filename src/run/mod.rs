@@ -11,7 +11,7 @@ use crate::drive::stretch::{Bench, Watch};
 use crate::error::{Error, Result};
 use crate::plan;
 use crate::record::findings::Findings;
-use crate::scenario::{DesignChoice, Question, Recipients, Scenario};
+use crate::scenario::{DesignChoice, Question, Recipients, Scenario, Subscribers};
 use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
 use crate::target::setup;
 use crate::transport::event::{Matched, Template};
@@ -148,7 +148,11 @@ fn check_subscribers(request: &Request, scenario: &Scenario, limit: u64) -> Resu
     let count = scenario.subscribers.as_ref().map_or(0, |s| s.count);
     let connections = largest_connections(request, scenario);
     let each = connections_each(request, scenario);
-    limits::Machine::read(limit).check_subscribers(count, connections, at_once, each)
+    // One that may have to come back has a timer beside its connections.
+    let moves = |s: &Subscribers| s.stay.is_some() || s.backoff.is_some();
+    let timers = usize::from(scenario.subscribers.as_ref().is_some_and(moves));
+    let left = limit * each as u64 / (each + timers) as u64;
+    limits::Machine::read(left).check_subscribers(count, connections, at_once, each)
 }
 
 /// Connections that a subscriber of the hungriest arm holds.
