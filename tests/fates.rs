@@ -4,6 +4,8 @@
 #[path = "fates/cell.rs"]
 mod cell;
 mod common;
+#[path = "fates/publishing.rs"]
+mod publishing;
 
 use cell::{Cell, PROBES, check_all};
 use common::Bench;
