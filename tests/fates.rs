@@ -199,3 +199,12 @@ fn the_self_test_of_fates_passes() {
     assert_eq!(ended.out.matches(" ok\n").count(), 12, "{}", ended.out);
     bench.nothing_left();
 }
+
+#[test]
+fn the_self_test_of_deliveries_passes() {
+    let bench = Bench::new();
+    let ended = bench.run(&["selftest", "--only", "deliveries"]);
+    ended.succeeds();
+    assert_eq!(ended.out.matches(" ok\n").count(), 9, "{}", ended.out);
+    bench.nothing_left();
+}

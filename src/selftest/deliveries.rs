@@ -68,19 +68,14 @@ fn line(mischief: Mischief, trial: &Trial, tally: Option<Tally>) -> Line {
     let told = tally.map(|t| Counts::told(&t, SUBSCRIBERS));
     let theory = mischief.theory(events, SUBSCRIBERS, true);
     let (counted, expected) = (Counts::of(trial), Counts::told(&theory, SUBSCRIBERS));
-    let shown = |counts: &Option<Counts>| {
-        counts.as_ref().map_or("nothing".to_owned(), Counts::to_string)
-    };
+    let shown =
+        |counts: &Option<Counts>| counts.as_ref().map_or("nothing".to_owned(), Counts::to_string);
     let own = match &told {
         told if told.as_ref() == Some(&expected) => String::new(),
         told => format!("; the publisher tells {}", shown(told)),
     };
     Line {
-        what: format!(
-            "{}: the publisher {}",
-            transport::ALL[trial.arm].name(),
-            mischief.about()
-        ),
+        what: format!("{}: the publisher {}", transport::ALL[trial.arm].name(), mischief.about()),
         measured: shown(&counted),
         theory: format!("{expected}{own}"),
         ok: counted.as_ref() == Some(&expected) && tally == Some(theory),

@@ -2,6 +2,7 @@
 //! the mischief asks for and what the publisher has tallied.
 
 use crate::cell::{TIMEOUT, check_each, drive};
+use pushbench::drive::stretch::{Member, Stretch};
 use pushbench::plan::Slices;
 use pushbench::record::fanout::Fanout;
 use pushbench::record::trial::{Stage, Trial, TrialDesign};
@@ -9,10 +10,9 @@ use pushbench::scenario::{Arrivals, Lifetime, Load, Payload, Subscribers};
 use pushbench::selftest::odd::publisher::counts::Counts;
 use pushbench::selftest::odd::publisher::mischief::{self, Mischief};
 use pushbench::selftest::odd::publisher::{Conduct, OddPublisher, Tally};
-use pushbench::drive::stretch::{Member, Stretch};
 use pushbench::target::manifest::Manifest;
-use pushbench::transport::event::Template;
 use pushbench::transport::Transport;
+use pushbench::transport::event::Template;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,7 +101,11 @@ impl Cell {
         let (trial, tally) = self.run(cpu);
         let seen = format!("{self:?}\n{tally:?}\n{:?}", trial.faults);
         let counted = Counts::of(&trial).unwrap();
-        assert_eq!(tally, self.mischief.theory(self.events(), SUBSCRIBERS, self.answers()), "{seen}");
+        assert_eq!(
+            tally,
+            self.mischief.theory(self.events(), SUBSCRIBERS, self.answers()),
+            "{seen}"
+        );
         assert_eq!(counted, Counts::told(&tally, SUBSCRIBERS), "{seen}");
         assert!(counted.fates.sums_are_exact() && trial.events.sums_are_exact(), "{seen}");
         let struck = tally.struck + tally.turned_away;

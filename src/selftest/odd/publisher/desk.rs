@@ -68,7 +68,9 @@ fn publish(request: &Message, site: &Site) -> Vec<u8> {
         return response(400, "", "an event without an id of ours");
     };
     match site.publish(Event { index, text }) {
-        Some(queued) => response(202, "", &json!({ "id": id_of(index), "queued": queued }).to_string()),
+        Some(queued) => {
+            response(202, "", &json!({ "id": id_of(index), "queued": queued }).to_string())
+        }
         None => response(503, "", "not now"),
     }
 }

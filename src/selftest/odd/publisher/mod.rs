@@ -59,7 +59,9 @@ impl OddPublisher {
     /// their peers close them.
     pub fn finish(self) -> io::Result<Tally> {
         call_to_end(self.address)?;
-        self.accepting.join().map_err(|_| io::Error::other("the misbehaving publisher panicked"))?;
+        self.accepting
+            .join()
+            .map_err(|_| io::Error::other("the misbehaving publisher panicked"))?;
         Ok(self.site.tally(|t| *t))
     }
 }
