@@ -50,8 +50,7 @@ fn deaf(e: io::Error) -> Error {
 
 fn member(lab: &Lab<'_>, arm: usize, mischief: Mischief, ear: &Ear) -> Result<Member> {
     let transport = transport::ALL[arm];
-    let conduct =
-        Conduct { transport, mischief, acknowledged: true, token: new_token()?, tell: None };
+    let conduct = Conduct { transport, mischief, acknowledged: true, token: new_token()? };
     let subscribers = Subscribers { count: SUBSCRIBERS as usize, acknowledged: true };
     Ok(Member {
         label: format!("{}@{}", transport.name(), mischief.name()),

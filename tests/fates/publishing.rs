@@ -85,7 +85,6 @@ impl Cell {
             mischief: self.mischief,
             acknowledged: self.acknowledged,
             token: "a-token".to_owned(),
-            tell: None,
         })
         .unwrap();
         let trial = drive(&self.stretch(publisher.manifest()), 1, cpu);

@@ -39,7 +39,7 @@ impl OddPublisher {
     pub fn start(conduct: Conduct) -> io::Result<OddPublisher> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let site = Arc::new(Site::new(conduct));
+        let site = Arc::new(Site::new(conduct, None));
         let here = site.clone();
         let accepting = std::thread::spawn(move || accept(&listener, &here));
         Ok(OddPublisher { address, site, accepting })
@@ -125,8 +125,8 @@ pub(super) fn run(words: &[&str]) -> io::Result<Infallible> {
         mischief: Mischief::named(mischief).ok_or_else(wrong)?,
         acknowledged: !rest.contains(&UNACKNOWLEDGED),
         token: std::env::var(TOKEN_VARIABLE).map_err(io::Error::other)?,
-        tell: Some(tell.parse().map_err(io::Error::other)?),
     };
-    accept(&listen(address)?, &Site::new(conduct));
+    let tell = tell.parse().map_err(io::Error::other)?;
+    accept(&listen(address)?, &Site::new(conduct, Some(tell)));
     Err(io::Error::other("it was called to end"))
 }

@@ -72,13 +72,13 @@ pub struct Conduct {
     pub acknowledged: bool,
     /// What every request must carry.
     pub token: String,
-    /// Who is told the tally, as JSON on a connection, whenever somebody asks for the status.
-    pub tell: Option<SocketAddr>,
 }
 
 /// A running publisher, seen from its connections.
 pub(super) struct Site {
     pub conduct: Conduct,
+    /// Who is told the tally, as JSON on a connection, whenever somebody asks for the status.
+    tell: Option<SocketAddr>,
     tally: Mutex<Tally>,
     subscribers: Mutex<Subscribers>,
 }
@@ -90,8 +90,8 @@ struct Subscribers {
 }
 
 impl Site {
-    pub fn new(conduct: Conduct) -> Site {
-        Site { conduct, tally: Mutex::default(), subscribers: Mutex::default() }
+    pub fn new(conduct: Conduct, tell: Option<SocketAddr>) -> Site {
+        Site { conduct, tell, tally: Mutex::default(), subscribers: Mutex::default() }
     }
 
     /// Changes or reads the tally.
@@ -146,7 +146,7 @@ impl Site {
 
     /// Tells the tally to whom it concerns.
     pub fn tell(&self, tally: &Tally) -> io::Result<()> {
-        let Some(address) = self.conduct.tell else { return Ok(()) };
+        let Some(address) = self.tell else { return Ok(()) };
         TcpStream::connect(address)?.write_all(&serde_json::to_vec(tally)?)
     }
 
