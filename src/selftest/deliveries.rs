@@ -64,19 +64,19 @@ fn member(lab: &Lab<'_>, arm: usize, mischief: Mischief, ear: &Ear) -> Result<Me
 
 fn line(mischief: Mischief, trial: &Trial, tally: Option<Tally>) -> Line {
     let events = RATE as u64 * (WARMUP_MS + MEASURED_MS) / 1_000;
-    let told = tally.map(|t| Counts::told(&t, SUBSCRIBERS));
     let theory = mischief.theory(events, SUBSCRIBERS, true);
     let (counted, expected) = (Counts::of(trial), Counts::told(&theory, SUBSCRIBERS));
-    let shown =
-        |counts: &Option<Counts>| counts.as_ref().map_or("nothing".to_owned(), Counts::to_string);
-    let own = match &told {
-        told if told.as_ref() == Some(&expected) => String::new(),
-        told => format!("; the publisher tells {}", shown(told)),
+    let did = tally == Some(theory);
+    let own = match tally {
+        _ if did => String::new(),
+        Some(tally) => format!(", but the publisher tells {tally:?}"),
+        None => ", but the publisher has not told".to_owned(),
     };
+    let name = transport::ALL[trial.arm].name();
     Line {
-        what: format!("{}: the publisher {}", transport::ALL[trial.arm].name(), mischief.about()),
-        measured: shown(&counted),
+        what: format!("{name}: the publisher {}", mischief.about()),
+        measured: counted.as_ref().map_or("no fan-out".to_owned(), Counts::to_string),
         theory: format!("{expected}{own}"),
-        ok: counted.as_ref() == Some(&expected) && tally == Some(theory),
+        ok: did && counted.is_some_and(|c| c == expected),
     }
 }
