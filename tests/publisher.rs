@@ -1,59 +1,17 @@
 //! The built-in publisher against subscribers and publishers of every kind, on plain sockets.
 
 mod common;
+#[path = "publisher/lab.rs"]
+mod lab;
+#[path = "publisher/subscribers.rs"]
+mod subscribers;
 
 use common::publisher::{PATIENCE, Publisher, TOKEN};
 use common::{Bench, eventually};
+use lab::{Endpoint, OK, Then};
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// A webhook endpoint that answers every request with these bytes, and counts requests.
-fn endpoint(host: &str, answer: &'static str) -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind((host, 0)).unwrap();
-    let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counted = asked.clone();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let counted = counted.clone();
-            std::thread::spawn(move || serve(stream, answer, &counted));
-        }
-    });
-    (url, asked)
-}
-
-fn serve(stream: TcpStream, answer: &str, asked: &AtomicUsize) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut stream = stream;
-    loop {
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).unwrap_or(0) == 0 {
-                return;
-            }
-            let line = line.trim().to_lowercase();
-            if let Some(n) = line.strip_prefix("content-length:") {
-                length = n.trim().parse().unwrap();
-            }
-            if line.is_empty() {
-                break;
-            }
-        }
-        if reader.read_exact(&mut vec![0; length]).is_err() {
-            return;
-        }
-        asked.fetch_add(1, Ordering::SeqCst);
-        if stream.write_all(answer.as_bytes()).is_err() {
-            return;
-        }
-    }
-}
-
-const OK: &str = "HTTP/1.1 204 No Content\r\n\r\n";
 
 #[test]
 fn who_has_no_token_or_no_event_is_turned_away() {
@@ -105,44 +63,6 @@ fn what_is_too_large_is_refused_before_it_is_read() {
     let (status, _) = publisher.ask_with("POST", "/publish", TOKEN, head, &(chunk + "0\r\n\r\n"));
     assert!(matches!(status, 413 | 0), "{status}: the connection may be reset before it is read");
     assert_eq!(publisher.status()["published"], 0);
-}
-
-#[test]
-fn each_answer_of_a_subscriber_is_a_fate_and_nothing_is_sent_twice() {
-    let bench = Bench::new();
-    let publisher = Publisher::start(&bench, &["webhook", "--timeout", "300ms"]);
-    let fine = endpoint("127.0.0.2", OK);
-    let (away, not_asked) = endpoint("127.0.0.3", OK);
-    let redirect =
-        format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {away}\r\nContent-Length: 0\r\n\r\n");
-    let odd = [
-        endpoint(
-            "127.0.0.4",
-            "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\noops",
-        ),
-        endpoint("127.0.0.5", "HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"),
-        endpoint("127.0.0.6", redirect.leak()),
-        endpoint("127.0.0.7", ""),
-        endpoint("127.0.0.8", "nonsense\r\n\r\n"),
-    ];
-    publisher.subscribe(&fine.0);
-    odd.iter().for_each(|(url, _)| publisher.subscribe(url));
-    // Nobody listens there any more.
-    let port = TcpListener::bind("127.0.0.9:0").unwrap().local_addr().unwrap().port();
-    publisher.subscribe(&format!("http://127.0.0.9:{port}/"));
-    for id in ["a", "b", "c"] {
-        assert_eq!(publisher.publish(id), 7);
-    }
-    let told = publisher.reaches(&[("open", 0)]);
-    let n = |name: &str| told[name].as_u64().unwrap();
-    assert_eq!((n("queued"), n("acknowledged"), n("complete")), (21, 3, 0), "{told}");
-    assert_eq!((n("failed"), n("redirected"), n("refused")), (12, 3, 3), "{told}");
-    assert_eq!((n("timed_out"), n("lost")), (3, 3), "{told}");
-    assert_eq!((n("least_acknowledged"), n("most_acknowledged")), (0, 3), "{told}");
-    // No retry, no redirect followed.
-    assert_eq!(fine.1.load(Ordering::SeqCst), 3);
-    assert!(odd.iter().all(|(_, asked)| asked.load(Ordering::SeqCst) == 3));
-    assert_eq!(not_asked.load(Ordering::SeqCst), 0);
 }
 
 /// A subscriber of the tcp transport on a blocking socket.
@@ -303,8 +223,8 @@ fn without_kept_connections_each_delivery_has_its_own() {
 fn who_has_left_is_not_delivered_to() {
     let bench = Bench::new();
     let publisher = Publisher::start(&bench, &["webhook"]);
-    let (url, asked) = endpoint("127.0.0.2", OK);
-    publisher.subscribe(&url);
+    let hook = Endpoint::start("127.0.0.2", OK, Then::GoOn);
+    publisher.subscribe(&hook.url);
     assert_eq!(publisher.publish("a"), 1);
     publisher.reaches(&[("acknowledged", 1)]);
     for (method, path, token, status) in [
@@ -319,38 +239,38 @@ fn who_has_left_is_not_delivered_to() {
     }
     assert_eq!(publisher.publish("b"), 0);
     publisher.reaches(&[("subscribers", 0), ("queued", 1), ("open", 0)]);
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(hook.asked(), 1);
 }
 
 #[test]
 fn an_idle_connection_is_closed_and_the_next_event_makes_another() {
     let bench = Bench::new();
     let publisher = Publisher::start(&bench, &["webhook", "--keep-alive", "50ms"]);
-    let (url, asked) = endpoint("127.0.0.2", OK);
-    publisher.subscribe(&url);
+    let hook = Endpoint::start("127.0.0.2", OK, Then::GoOn);
+    publisher.subscribe(&hook.url);
     for (id, closed) in [("a", 1), ("b", 2)] {
         assert_eq!(publisher.publish(id), 1);
         publisher.reaches(&[("acknowledged", closed), ("idle_closed", closed)]);
     }
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    assert_eq!(hook.asked(), 2);
 }
 
 #[test]
 fn events_of_a_type_go_to_those_who_asked_for_it() {
     let bench = Bench::new();
     let publisher = Publisher::start(&bench, &["webhook", "--types", "peer-*,event"]);
-    let (one, asked) = endpoint("127.0.0.2", OK);
-    let (all, all_asked) = endpoint("127.0.0.3", OK);
-    let wanted = json!({ "url": one, "types": ["peer-1"] }).to_string();
+    let one = Endpoint::start("127.0.0.2", OK, Then::GoOn);
+    let all = Endpoint::start("127.0.0.3", OK, Then::GoOn);
+    let wanted = json!({ "url": one.url, "types": ["peer-1"] }).to_string();
     assert_eq!(publisher.ask("POST", "/subscribe", TOKEN, &wanted).0, 201);
-    let unknown = json!({ "url": one, "types": ["pear-1"] }).to_string();
+    let unknown = json!({ "url": one.url, "types": ["pear-1"] }).to_string();
     assert_eq!(publisher.ask("POST", "/subscribe", TOKEN, &unknown).0, 422);
-    publisher.subscribe(&all);
+    publisher.subscribe(&all.url);
     for (kind, queued) in [("peer-1", 2), ("peer-2", 1), ("event", 1)] {
         let event = json!({ "id": kind, "type": kind, "data": {} }).to_string();
         let (_, body) = publisher.ask("POST", "/publish", TOKEN, &event);
         assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["queued"], queued, "{kind}");
     }
     publisher.reaches(&[("acknowledged", 4), ("open", 0)]);
-    assert_eq!((asked.load(Ordering::SeqCst), all_asked.load(Ordering::SeqCst)), (1, 3));
+    assert_eq!((one.asked(), all.asked()), (1, 3));
 }
