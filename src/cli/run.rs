@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::record::metrics::Metric;
 use crate::report::{Format, text};
 use crate::run::{self, Request, arms};
-use crate::scenario::{self, Override, Question};
+use crate::scenario::{self, Override, Question, Subscribers};
 use crate::store::{Store, StoredRun, write_atomically};
 use crate::target::manifest::{BuiltinOptions, OWN_FILE};
 use crate::target::publisher::{PublishOptions, new_token};
@@ -148,9 +148,9 @@ pub fn run(args: &Args) -> Result<u8> {
 fn builtin(question: &Question, placement: &Placement) -> Result<BuiltinOptions> {
     let scenario = question.points.first().map(|p| &p.scenario);
     let publish = scenario.and_then(|s| {
-        let acknowledged = s.subscribers.as_ref()?.acknowledged;
-        let types = vec![s.payload.kind()];
-        Some(new_token().map(|token| PublishOptions { types, acknowledged, token }))
+        let Subscribers { count, acknowledged } = *s.subscribers.as_ref()?;
+        let (types, subscribers) = (vec![s.payload.kind()], count);
+        Some(new_token().map(|token| PublishOptions { types, acknowledged, token, subscribers }))
     });
     let threads = placement.target.len();
     Ok(BuiltinOptions { threads, delay: None, work: None, publish: publish.transpose()? })

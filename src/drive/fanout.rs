@@ -8,7 +8,8 @@ use crate::error::Result;
 use crate::record::fanout::Growth;
 use crate::record::usage;
 use crate::target::process::Running;
-use crate::target::publisher;
+use crate::target::publisher::{self, Subscribe};
+use crate::transport::subscriber::Asking;
 
 /// Memory of each target and of the driver, bytes.
 pub(super) struct Memory {
@@ -43,14 +44,14 @@ pub(super) fn ask(
     let after = Memory::read(targets);
     let seen = |(i, member): (usize, &Member)| {
         let subscribers = member.subscribers.as_ref()?;
-        let (target, publisher) = (&targets[i], member.manifest.publisher.as_ref());
+        let target = &targets[i];
         let growth = |before, after| Growth { before, after };
         let alone = stretch.members.len() == 1;
         Some(SeenFanout {
             acknowledged: subscribers.acknowledged,
             target_memory: target.is_ours().then(|| growth(before.targets[i], after.targets[i])),
             driver_memory: alone.then(|| growth(before.driver, after.driver)),
-            publisher: publisher.and_then(|p| publisher::status(target, p)),
+            publisher: publisher::status(target, &member.manifest),
         })
     };
     stretch.members.iter().enumerate().map(seen).collect()
@@ -61,11 +62,25 @@ pub(super) fn subscribers(member: &Member, target: &Running) -> Result<Option<Su
     let (Some(asked), Some(publisher)) = (&member.subscribers, &member.manifest.publisher) else {
         return Ok(None);
     };
+    let (address, asking) = match (&publisher.subscribe, target.told_port()) {
+        (Subscribe::At(url, method, body), _) => {
+            let url = target.filled(url);
+            let socket = publisher::subscribe_address(target, &url)?;
+            let asking = Asking::Request { method: method.clone(), body: body.clone() };
+            (address(member, socket, &url)?, asking)
+        }
+        (Subscribe::Told, port) => {
+            (address(member, target.address(), target.url())?, Asking::Told(port))
+        }
+    };
     Ok(Some(SubscribersJob {
         transport: member.transport,
-        address: address(member, target, &target.filled(&publisher.subscribe))?,
+        address,
+        asking,
         count: asked.count,
         acknowledged: asked.acknowledged,
+        acknowledgement: publisher.acknowledgement.clone(),
+        matched: publisher.matched.clone(),
         token: publisher.token.clone(),
     }))
 }

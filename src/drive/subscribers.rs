@@ -6,8 +6,9 @@ use crate::transport::Transport;
 use crate::transport::dial::Address;
 use crate::transport::event::Matched;
 use crate::transport::fault::Fault;
-use crate::transport::subscriber::{Call, Subscriber};
+use crate::transport::subscriber::{Asking, Call, Subscriber};
 use crate::transport::terms::Terms;
+use crate::transport::wording::Wording;
 use crate::transport::{tcp, webhook, websocket};
 use std::rc::Rc;
 
@@ -23,8 +24,14 @@ pub struct SubscribersJob {
     pub address: Address,
     /// How many there are.
     pub count: usize,
+    /// How they ask for their events.
+    pub asking: Asking,
     /// They acknowledge.
     pub acknowledged: bool,
+    /// In these words, where the publisher has its own.
+    pub acknowledgement: Option<Wording>,
+    /// Where an event carries its id.
+    pub matched: Matched,
     /// The run's token.
     pub token: String,
 }
@@ -43,8 +50,11 @@ impl SubscribersJob {
             subscribe: self.address.clone(),
             terms: terms.clone(),
             token: self.token.clone(),
-            matched: Matched::ById,
+            matched: self.matched.clone(),
             acknowledged: self.acknowledged,
+            acknowledgement: self.acknowledgement.clone(),
+            count: self.count,
+            asking: self.asking.clone(),
             max_segment,
             ledger: ledger.clone(),
             spawn: Rc::new(move |work| tasks.spawn(work)),

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::suggest::did_you_mean;
 use crate::target::manifest::{self, BUILTIN, BuiltinOptions, Manifest};
+use crate::target::publisher;
 use crate::transport::{ALL, Transport};
 use crate::verify::Subject;
 
@@ -45,7 +46,9 @@ pub fn find(
         let (transport, target) = split(name)?;
         let manifest = match target {
             BUILTIN => Manifest::builtin(transport.name(), builtin),
-            other if builtin.publish.is_some() => return Err(cannot_publish(name, other)),
+            other if let Some(publish) = &builtin.publish => {
+                publisher::find(transport.name(), other, allow_hosts, publish)?
+            }
             other => manifest::find(transport.name(), other, allow_hosts)?,
         };
         let repeats =
@@ -57,13 +60,6 @@ pub fn find(
         arms.push(Arm { label, transport, target: target.to_owned(), manifest });
     }
     Ok(arms)
-}
-
-fn cannot_publish(name: &str, target: &str) -> Error {
-    Error::usage(format!(
-        "--arm {name}: a fan-out needs a target that publishes, and {target} does not: write {}@{BUILTIN}",
-        name.split('@').next().unwrap_or_default()
-    ))
 }
 
 fn split(name: &str) -> Result<(Transport, &str)> {

@@ -3,7 +3,7 @@
 use super::address::Endpoint;
 use super::keep::{Kept, Order};
 use super::manifest::{Manifest, PORT, Ready, SELF};
-use super::{listening, port, program, ready, setup, tls};
+use super::{listening, port, program, ready, setup, tls, told};
 use crate::error::{Error, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
@@ -33,6 +33,8 @@ pub struct Running {
     url: String,
     port: u16,
     address: SocketAddr,
+    /// Where its subscribers will listen, when it was told at its start; else 0.
+    told_port: u16,
 }
 
 /// Starts targets and waits until all are ready. When one fails, none is left running.
@@ -117,11 +119,10 @@ fn start(launch: &Launch<'_>) -> Result<Running> {
     let fixed = !manifest.url.contains(PORT);
     let port = match fixed {
         true => 0,
-        false => port::free().ok_or_else(|| {
-            Error::harness("no free TCP port from 10000 upwards: end programs that hold them")
-        })?,
+        false => port::free_or_error()?,
     };
-    let fill = |text: &String| text.replace(PORT, &port.to_string());
+    let told = told::of(manifest)?;
+    let fill = |text: &String| told.filled(&text.replace(PORT, &port.to_string()));
     let url = fill(&manifest.url);
     let unusable =
         |why: String| Error::target(format!("target {}: url {url}: {why}", manifest.name));
@@ -144,6 +145,7 @@ fn start(launch: &Launch<'_>) -> Result<Running> {
         words[0] = program().to_string_lossy().into_owned();
     }
     let env: Vec<_> = manifest.env.iter().map(|(n, value)| (n.clone(), fill(value))).collect();
+    told.fits(manifest, &words, &env)?;
     let folder = setup::folder(manifest)?;
     let order = Order {
         words: &words,
@@ -159,7 +161,7 @@ fn start(launch: &Launch<'_>) -> Result<Running> {
         let place = folder.as_ref().map_or(String::new(), |f| format!(" in {}", f.display()));
         Error::harness(format!("cannot start a process for target {}{place}: {e}", manifest.name))
     })?;
-    Ok(Running { kept: Some(kept), url, port, address: addresses[0] })
+    Ok(Running { kept: Some(kept), url, port, address: addresses[0], told_port: told.port })
 }
 
 /// A server that is not ours must answer at once.
@@ -167,7 +169,7 @@ fn running_already(url: String, addresses: &[SocketAddr]) -> std::result::Result
     let connects =
         |a: &&SocketAddr| std::net::TcpStream::connect_timeout(a, Duration::from_secs(5)).is_ok();
     match addresses.iter().find(connects) {
-        Some(address) => Ok(Running { kept: None, url, port: 0, address: *address }),
+        Some(address) => Ok(Running { kept: None, url, port: 0, address: *address, told_port: 0 }),
         None => Err("nothing accepts connections there: start the server first".to_owned()),
     }
 }
@@ -238,6 +240,11 @@ impl Running {
     /// Another text of its description, with its port filled in.
     pub fn filled(&self, text: &str) -> String {
         text.replace(PORT, &self.port.to_string())
+    }
+
+    /// The port at which it expects its subscribers, if it was told their addresses.
+    pub fn told_port(&self) -> u16 {
+        self.told_port
     }
 
     /// The socket address behind the url.

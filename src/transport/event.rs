@@ -1,5 +1,6 @@
 //! The event on the wire and its acknowledgement, the same bytes for every transport.
 
+use super::wording::{EVENT, Piece, Wording};
 use crate::scenario::Payload;
 use crate::scenario::payload::{CLOSE, ID_DIGITS, MIDDLE, MIN_BYTES, OPEN};
 use bytes::{BufMut, Bytes};
@@ -11,6 +12,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Template {
     text: Vec<u8>,
+    /// Where in it the id stands.
+    ids: Vec<usize>,
 }
 
 impl Template {
@@ -26,7 +29,27 @@ impl Template {
                 Some(rest) => format!("{head}\",{rest}"),
             },
         };
-        Template { text: text.into_bytes() }
+        Template { text: text.into_bytes(), ids: vec![OPEN.len()] }
+    }
+
+    /// The same events in somebody's own words.
+    pub fn within(&self, wording: &Wording) -> Template {
+        let mut wrapped = Template { text: Vec::new(), ids: Vec::new() };
+        for piece in wording.pieces() {
+            let at = wrapped.text.len();
+            match piece {
+                Piece::Text(text) => wrapped.text.extend_from_slice(text.as_bytes()),
+                Piece::Place(EVENT) => {
+                    wrapped.ids.extend(self.ids.iter().map(|id| at + id));
+                    wrapped.text.extend_from_slice(&self.text);
+                }
+                Piece::Place(_) => {
+                    wrapped.ids.push(at);
+                    wrapped.text.extend([b'0'; ID_DIGITS]);
+                }
+            }
+        }
+        wrapped
     }
 
     /// Length of every event in bytes.
@@ -42,7 +65,7 @@ impl Template {
     /// Event `index` as a message of its own.
     pub fn render(&self, index: u64) -> Vec<u8> {
         let mut event = self.text.clone();
-        write_id(index, &mut event[OPEN.len()..OPEN.len() + ID_DIGITS]);
+        self.name(index, &mut event);
         event
     }
 
@@ -50,8 +73,14 @@ impl Template {
     pub fn append(&self, index: u64, out: &mut (impl BufMut + AsMut<[u8]>)) {
         out.put_slice(&self.text);
         let event = out.as_mut();
-        let start = event.len() - self.text.len() + OPEN.len();
-        write_id(index, &mut event[start..start + ID_DIGITS]);
+        let start = event.len() - self.text.len();
+        self.name(index, &mut event[start..]);
+    }
+
+    fn name(&self, index: u64, event: &mut [u8]) {
+        for at in &self.ids {
+            write_id(index, &mut event[*at..*at + ID_DIGITS]);
+        }
     }
 }
 
@@ -162,6 +191,23 @@ mod tests {
                 t.append(index, &mut appended);
                 assert_eq!(appended[4..], event[..]);
             }
+        }
+    }
+
+    #[test]
+    fn events_are_wrapped_in_somebodys_own_words() {
+        let bare = Template::new(&Payload::Bytes(64));
+        let wording = Wording::parse(r#"{"key":"{id}","payload":{event}}"#, &[EVENT, "id"]).unwrap();
+        let t = bare.within(&wording);
+        for index in [0, 255, u64::MAX] {
+            let event = t.render(index);
+            let value: serde_json::Value = serde_json::from_slice(&event).unwrap();
+            assert_eq!(value["key"], format!("{index:016x}"));
+            assert_eq!(value["payload"].to_string().len(), 64);
+            assert_eq!(value["payload"]["id"], value["key"]);
+            let mut appended = b"head".to_vec();
+            t.append(index, &mut appended);
+            assert_eq!((&appended[4..], event.len()), (&event[..], t.len()));
         }
     }
 

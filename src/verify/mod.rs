@@ -165,11 +165,12 @@ fn one(
     let url = target.url().to_owned();
     let address = Address::parse(&url, target.address())
         .map_err(|why| Error::usage(format!("{}: url {url}: {why}", subject.label)))?;
+    let template = subject.manifest.worded(bench.template);
     let peer = Peer::new(
         subject.transport,
         (address, &url),
         subject.manifest,
-        bench.template,
+        &template,
         bench.interrupt,
     );
     let mut form = look(&peer);

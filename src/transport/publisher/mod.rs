@@ -21,6 +21,10 @@ use tokio::net::TcpStream;
 
 /// The variable that holds the token of a run.
 pub const TOKEN_VARIABLE: &str = "PUSHBENCH_TOKEN";
+/// The variable that holds the types of events that are published, with commas between them.
+pub const TYPES_VARIABLE: &str = "PUSHBENCH_TYPES";
+/// The variable that says whether subscribers acknowledge, `true` or `false`.
+pub const ACKNOWLEDGED_VARIABLE: &str = "PUSHBENCH_ACKNOWLEDGED";
 /// Path that takes events.
 pub const PUBLISH: &str = "/publish";
 /// Path that takes subscriptions.

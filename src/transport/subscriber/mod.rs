@@ -6,10 +6,13 @@
 pub mod stream;
 
 use super::dial::Address;
-use super::event::Matched;
+use super::event::{Matched, acknowledgement};
 use super::fault::Fault;
 use super::terms::Terms;
+use super::wording::Wording;
 use crate::record::ledger::Ledger;
+use crate::scenario::payload::ID_DIGITS;
+use hyper::Method;
 use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -30,12 +33,43 @@ pub struct Call {
     pub matched: Matched,
     /// Each event is acknowledged by its id.
     pub acknowledged: bool,
+    /// An acknowledgement in the publisher's own words; `{"id": …}` where there are none.
+    pub acknowledgement: Option<Wording>,
+    /// How many subscribers there are.
+    pub count: usize,
+    /// How they ask for their events, where they do not connect themselves.
+    pub asking: Asking,
     /// Cap of the TCP segment size.
     pub max_segment: Option<u32>,
     /// Where deliveries and traffic go.
     pub ledger: Rc<Ledger>,
     /// For further tasks.
     pub spawn: Spawn,
+}
+
+impl Call {
+    /// What acknowledges event `index`.
+    pub fn acknowledge(&self, index: u64) -> String {
+        let id = format!("{index:0ID_DIGITS$x}");
+        match &self.acknowledgement {
+            Some(own) => own.filled(|_| id.clone()),
+            None => acknowledgement(&id),
+        }
+    }
+}
+
+/// How the addresses of subscribers reach the publisher.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asking {
+    /// By a request.
+    Request {
+        /// Its method.
+        method: Method,
+        /// Its body; `{"url": …}` where nothing else is said.
+        body: Option<Wording>,
+    },
+    /// It was told when it was started: subscribers are expected at this port.
+    Told(u16),
 }
 
 /// One subscriber of a transport. Chosen once a trial; nothing is boxed per event.

@@ -2,8 +2,6 @@
 //! flushed once. The same for every such transport.
 
 use super::Call;
-use crate::scenario::payload::ID_DIGITS;
-use crate::transport::event::acknowledgement;
 use crate::transport::fault::Fault;
 use crate::transport::io::Stamps;
 use crate::transport::messages::Messages;
@@ -27,7 +25,7 @@ pub async fn receive(
             answers.extend(index.filter(|_| call.acknowledged));
         })?;
         for index in answers.drain(..) {
-            messages.queue(acknowledgement(&format!("{index:0ID_DIGITS$x}")).into())?;
+            messages.queue(call.acknowledge(index).into())?;
             unflushed = true;
         }
         if unflushed {
