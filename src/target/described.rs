@@ -2,8 +2,8 @@
 //! `[target.NAME.webhook]` in a user's `pushbench.toml`.
 
 use super::ease::{self, Declared};
-use super::mapped::{self, Publishing};
 use super::manifest::{BUILTIN, Matching, OWN_FILE, PORT, Ready};
+use super::mapped::{self, Publishing};
 use super::values::{self, text};
 use super::wants;
 use crate::error::{Error, Result};

@@ -145,19 +145,10 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// `"URL"` or `{ url = …, method = …, body = … }`.
-    fn request(
-        &self,
-        value: &DeValue<'_>,
-        keys: &[&str],
-        places: &[&'static str],
-    ) -> Result<Own> {
+    fn request(&self, value: &DeValue<'_>, keys: &[&str], places: &[&'static str]) -> Result<Own> {
         let key = self.key;
-        let mut own = Own {
-            url: String::new(),
-            origin: self.at.clone(),
-            method: Method::POST,
-            body: None,
-        };
+        let mut own =
+            Own { url: String::new(), origin: self.at.clone(), method: Method::POST, body: None };
         let table = match value {
             DeValue::String(url) => {
                 own.url = url.to_string();
@@ -183,7 +174,9 @@ impl Reading<'_> {
                 return Err(at.error(format!("{key} knows no key \"{name}\"{near}: {why}")));
             }
             match name {
-                "url" => (own.url, own.origin) = (text(value.get_ref(), inner.key, &at)?, at.clone()),
+                "url" => {
+                    (own.url, own.origin) = (text(value.get_ref(), inner.key, &at)?, at.clone())
+                }
                 "method" => own.method = wants::method(value.get_ref(), &at)?,
                 _ => own.body = Some(inner.wording(value.get_ref(), places)?),
             }

@@ -43,14 +43,16 @@ impl Told {
         words: &[String],
         env: &[(String, String)],
     ) -> Result<()> {
-        let variables = env.iter().map(|(name, value)| name.len() + 1 + value.len());
-        let longest = words.iter().map(String::len).chain(variables).max().unwrap_or(0);
-        if longest < LONGEST || self.urls.is_empty() {
+        let variables = env.iter().map(|(name, value)| format!("{name}={value}"));
+        let all = words.iter().cloned().chain(variables);
+        let longest = all.max_by_key(String::len).unwrap_or_default();
+        if longest.len() < LONGEST || self.urls.is_empty() {
             return Ok(());
         }
         let count = self.urls.split(',').count();
-        let room = LONGEST.saturating_sub(longest - self.urls.len() + 1);
-        let most = room / (self.urls.len() / count + 2);
+        let rest = longest.replace(&self.urls, "").len();
+        // The first addresses are the shortest ones, so this many fit.
+        let most = count * LONGEST.saturating_sub(rest + 1) / (longest.len() - rest).max(1);
         Err(Error::usage(format!(
             "target {}: the addresses of {count} subscribers are too long to hand over at its start: \
              lower to --subscribers {most}, or let them subscribe one by one",

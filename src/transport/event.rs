@@ -197,7 +197,8 @@ mod tests {
     #[test]
     fn events_are_wrapped_in_somebodys_own_words() {
         let bare = Template::new(&Payload::Bytes(64));
-        let wording = Wording::parse(r#"{"key":"{id}","payload":{event}}"#, &[EVENT, "id"]).unwrap();
+        let wording =
+            Wording::parse(r#"{"key":"{id}","payload":{event}}"#, &[EVENT, "id"]).unwrap();
         let t = bare.within(&wording);
         for index in [0, 255, u64::MAX] {
             let event = t.render(index);

@@ -90,7 +90,8 @@ mod tests {
 
     #[test]
     fn places_are_told_from_json() {
-        let wording = Wording::parse(r#"{"a": {}, "b": [{event}], "c": {"{id}": 1}}"#, &[EVENT, ID]);
+        let wording =
+            Wording::parse(r#"{"a": {}, "b": [{event}], "c": {"{id}": 1}}"#, &[EVENT, ID]);
         let wording = wording.unwrap();
         assert!(wording.has(EVENT) && wording.has(ID) && !wording.has(SUBSCRIBER_URL));
         let filled = wording.filled(str::to_uppercase);

@@ -166,13 +166,8 @@ fn one(
     let address = Address::parse(&url, target.address())
         .map_err(|why| Error::usage(format!("{}: url {url}: {why}", subject.label)))?;
     let template = subject.manifest.worded(bench.template);
-    let peer = Peer::new(
-        subject.transport,
-        (address, &url),
-        subject.manifest,
-        &template,
-        bench.interrupt,
-    );
+    let peer =
+        Peer::new(subject.transport, (address, &url), subject.manifest, &template, bench.interrupt);
     let mut form = look(&peer);
     form.list.extend(in_force(target));
     form.list.sort_by_key(|f| f.aspect);

@@ -5,10 +5,10 @@
 
 use super::line::Line;
 use crate::record::clock;
+use crate::transport::came_back;
 use crate::transport::fault::Fault;
 use crate::transport::io::{Stamped, Stamps};
 use crate::transport::sleep::Timer;
-use crate::transport::came_back;
 use crate::transport::subscriber::{Asking, Call, Subscriber, host};
 use crate::transport::wording::SUBSCRIBER_URLS;
 use bytes::Bytes;
@@ -118,7 +118,12 @@ impl Subscriber for Hook {
 }
 
 /// A request to subscribe; any 2xx grants it.
-async fn register(call: &Call, line: &mut Line, method: &Method, body: String) -> Result<(), Fault> {
+async fn register(
+    call: &Call,
+    line: &mut Line,
+    method: &Method,
+    body: String,
+) -> Result<(), Fault> {
     let mut request = Request::new(Full::new(Bytes::from(body)));
     *request.method_mut() = method.clone();
     *request.uri_mut() = call.subscribe.path.parse().map_err(Fault::refused)?;
