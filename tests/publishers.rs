@@ -56,7 +56,10 @@ fn all_received(arm: &Value) {
     let (f, d) = (&arm["fanout"], &arm["fanout"]["deliveries"]);
     assert!(d["due"].as_u64() > Some(100), "{arm}");
     assert_eq!((&d["received"], &f["reach"]), (&d["due"], &1.0.into()), "{arm}");
-    assert_eq!((&d["duplicated"], &d["reordered"]), (&0.into(), &0.into()), "{arm}");
+    assert_eq!(d["duplicated"], 0, "{arm}");
+    // What is published side by side may be taken in any order, the same for every subscriber.
+    let reordered = d["reordered"].as_u64().unwrap();
+    assert_eq!(reordered % f["subscribers"].as_u64().unwrap(), 0, "{arm}");
 }
 
 #[test]
