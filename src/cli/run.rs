@@ -166,6 +166,7 @@ fn builtin(question: &Question, placement: &Placement) -> Result<BuiltinOptions>
             timeout: asked.timeout,
             keep: asked.keep_alive.map_or(Keep::Always, Keep::For),
             ping: asked.ping,
+            subscribers: subscribers.count,
         }))
     });
     let threads = placement.target.len();

@@ -18,6 +18,7 @@ use crate::record::in_force::InForce;
 use crate::record::usage;
 use crate::target::process::{Launch, Running, start_all, stop_all};
 use crate::transport::dial::Address;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -279,10 +280,11 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
         let extra = usize::from(shard < member.connections % of);
         arms.push(ArmJob {
             carrier: member.carrier(),
-            address: address(member, target, target.url())?,
+            address: address(member, target.address(), target.url())?,
             subscribers: fanout::subscribers(stretch, member, target)?,
             matched: member.manifest.matched(),
             terms: member.manifest.terms.clone(),
+            template: member.manifest.worded(&stretch.template),
             connections: member.connections / of + extra,
             in_flight: member.in_flight,
         });
@@ -291,7 +293,6 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
         load: stretch.load.clone(),
         seed: stretch.seed,
         slices: stretch.slices.clone(),
-        template: stretch.template.clone(),
         lifetime: stretch.lifetime,
         max_segment: stretch.max_segment,
         split: stretch.split.clone(),
@@ -300,8 +301,8 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
     })
 }
 
-/// An address of a target, as one of its URLs has it.
-pub(super) fn address(member: &Member, target: &Running, url: &str) -> Result<Address> {
-    Address::parse(url, target.address())
+/// An address of a target, as one of its URLs has it, which leads to this socket.
+pub(super) fn address(member: &Member, socket: SocketAddr, url: &str) -> Result<Address> {
+    Address::parse(url, socket)
         .map_err(|why| Error::usage(format!("{}: url {url}: {why}", member.label)))
 }

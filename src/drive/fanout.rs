@@ -8,7 +8,8 @@ use super::stretch::{Member, Stretch};
 use super::subscribers::SubscribersJob;
 use crate::error::Result;
 use crate::target::process::Running;
-use crate::target::publisher;
+use crate::target::publisher::{self, Subscribe};
+use crate::transport::subscriber::Registration;
 
 /// What a block has kept for the end.
 pub(super) struct Asked<'a> {
@@ -35,16 +36,15 @@ pub(super) fn ask(
     let alone = stretch.members.len() == 1;
     let seen = |(i, member): (usize, &Member)| {
         let subscribers = member.subscribers.as_ref()?;
-        let (target, publisher) = (&targets[i], member.manifest.publisher.as_ref());
+        let target = &targets[i];
         let spent = asked.quiet.as_ref().filter(|_| target.is_ours());
+        let told = publisher::status(target, &member.manifest, member.rests());
         Some(SeenFanout {
             acknowledged: subscribers.acknowledged,
             memory: asked.memory.growth(after?, i, target, alone),
             quiet_cpu_ns: spent.map(|(_, cpu)| cpu[i]),
-            publisher: publisher.and_then(|p| {
-                let now = publisher::status(target, p, member.rests())?;
-                Some(asked.lives.publisher(i).map_or(now, |earlier| earlier.and(now)))
-            }),
+            publisher: told
+                .map(|now| asked.lives.publisher(i).map_or(now, |earlier| earlier.and(now))),
         })
     };
     stretch.members.iter().enumerate().map(seen).collect()
@@ -59,13 +59,28 @@ pub(super) fn subscribers(
     let (Some(asked), Some(publisher)) = (&member.subscribers, &member.manifest.publisher) else {
         return Ok(None);
     };
+    let (address, registration) = match (&publisher.subscribe, target.told_port()) {
+        (Subscribe::At(url, method, body), _) => {
+            let url = target.filled(url);
+            let socket = publisher::subscribe_address(target, &url)?;
+            let registration = Registration::Request { method: method.clone(), body: body.clone() };
+            (address(member, socket, &url)?, registration)
+        }
+        (Subscribe::Told, port) => {
+            (address(member, target.address(), target.url())?, Registration::Told(port))
+        }
+    };
     Ok(Some(SubscribersJob {
         transport: member.transport,
-        address: address(member, target, &target.filled(&publisher.subscribe))?,
+        address,
+        registration,
         asked: asked.clone(),
+        acknowledgement: publisher.acknowledgement.clone(),
+        matched: publisher.matched.clone(),
         seed: stretch.seed,
         length: stretch.slices.wall_length(),
         rests: member.rests(),
+        restarts: stretch.restart_after.is_some(),
         token: publisher.token.clone(),
     }))
 }

@@ -65,8 +65,7 @@ impl Lives {
         bench: &Bench<'_>,
     ) -> Result<()> {
         for (i, (member, target)) in stretch.members.iter().zip(targets).enumerate() {
-            let publisher = member.manifest.publisher.as_ref();
-            let publisher = publisher.and_then(|p| publisher::status_now(target, p));
+            let publisher = publisher::status_now(target, &member.manifest);
             let spent = self.spent(i, read(target));
             let ended = clock::now();
             restart(target, &launch(member, bench))?;

@@ -46,6 +46,8 @@ pub struct ArmJob {
     pub matched: Matched,
     /// What it wants of requests and handshakes.
     pub terms: Terms,
+    /// Makes the events.
+    pub template: Template,
     /// Connections of this shard.
     pub connections: usize,
     /// Unanswered events each may carry.
@@ -63,8 +65,6 @@ pub struct BlockJob {
     pub seed: u64,
     /// Whose turn it is.
     pub slices: Arc<Slices>,
-    /// Makes the events.
-    pub template: Template,
     /// Events a connection carries.
     pub lifetime: Lifetime,
     /// Cap of the segment size.
@@ -229,7 +229,7 @@ async fn connect(
         address: arm.address.clone(),
         matched: arm.matched.clone(),
         terms: Rc::new(arm.terms.clone()),
-        template: Rc::new(job.template.clone()),
+        template: Rc::new(arm.template.clone()),
         in_flight: arm.in_flight,
         lifetime: job.lifetime,
         max_segment: job.max_segment,

@@ -9,8 +9,9 @@ use crate::transport::Transport;
 use crate::transport::dial::Address;
 use crate::transport::event::Matched;
 use crate::transport::fault::Fault;
-use crate::transport::subscriber::{Call, Subscriber};
+use crate::transport::subscriber::{Call, Registration, Subscriber};
 use crate::transport::terms::Terms;
+use crate::transport::wording::Wording;
 use crate::transport::{long_poll, poll, sse, tcp, webhook, websocket};
 use std::rc::Rc;
 use std::time::Duration;
@@ -26,14 +27,22 @@ pub struct SubscribersJob {
     pub transport: Transport,
     /// Where they subscribe.
     pub address: Address,
+    /// How their addresses reach the publisher.
+    pub registration: Registration,
     /// How many there are and how they behave.
     pub asked: Subscribers,
+    /// They acknowledge in these words, where the publisher has its own.
+    pub acknowledgement: Option<Wording>,
+    /// Where an event carries its id.
+    pub matched: Matched,
     /// Of their plans: the block's.
     pub seed: u64,
     /// Nobody leaves later, ns after the origin.
     pub length: u64,
     /// How long a delivery waits at most by design.
     pub rests: Duration,
+    /// The publisher is ended and started anew.
+    pub restarts: bool,
     /// The run's token.
     pub token: String,
 }
@@ -52,8 +61,11 @@ impl SubscribersJob {
             subscribe: self.address.clone(),
             terms: terms.clone(),
             token: self.token.clone(),
-            matched: Matched::ById,
+            matched: self.matched.clone(),
             asked: self.asked.clone(),
+            acknowledgement: self.acknowledgement.clone(),
+            registration: self.registration.clone(),
+            restarts: self.restarts,
             max_segment,
             ledger: ledger.clone(),
             spawn: Rc::new(move |work| tasks.spawn(work)),

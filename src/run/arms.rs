@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::scenario::Flow;
 use crate::suggest::did_you_mean;
 use crate::target::manifest::{self, BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest};
+use crate::target::publisher;
 use crate::transport::publisher::Keep;
 use crate::transport::{ALL, CARRIERS, Carrier, Transport};
 use crate::verify::Subject;
@@ -58,7 +59,9 @@ pub fn find(
         let manifest = match target {
             BUILTIN => Manifest::builtin(transport.name(), builtin),
             BUILTIN_CLOSE => closing(name, transport, builtin)?,
-            other if builtin.publish.is_some() => return Err(cannot_publish(name, other)),
+            other if let Some(publish) = &builtin.publish => {
+                publisher::find(transport.name(), other, allow_hosts, publish)?
+            }
             other => manifest::find(transport.name(), other, allow_hosts)?,
         };
         let repeats =
@@ -105,14 +108,6 @@ fn takes_nothing(name: &str, transport: Transport) -> Error {
         carriers.join(", ")
     ))
 }
-
-fn cannot_publish(name: &str, target: &str) -> Error {
-    Error::usage(format!(
-        "--arm {name}: a fan-out needs a target that publishes, and {target} does not: write {}@{BUILTIN}",
-        name.split('@').next().unwrap_or_default()
-    ))
-}
-
 fn split(name: &str) -> Result<(Transport, &str)> {
     let transports = || ALL.map(Transport::name);
     let Some((transport, target)) = name.split_once('@').filter(|(_, t)| !t.is_empty()) else {

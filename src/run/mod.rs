@@ -13,6 +13,7 @@ use crate::plan;
 use crate::record::findings::Findings;
 use crate::scenario::{DesignChoice, Question, Recipients, Scenario, Subscribers};
 use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
+use crate::target::manifest::{BUILTIN, BUILTIN_CLOSE};
 use crate::target::setup;
 use crate::transport::event::{Matched, Template};
 use crate::transport::publisher::QUEUE;
@@ -63,6 +64,7 @@ pub fn execute(
     let limit = limits::raise_descriptors();
     for point in &request.question.points {
         check_restart(request, &point.scenario)?;
+        check_publishers(request, &point.scenario)?;
         if point.scenario.subscribers.is_some() {
             check_subscribers(request, &point.scenario, limit)?;
             continue;
@@ -101,6 +103,30 @@ fn check_restart(request: &Request, scenario: &Scenario) -> Result<()> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// What only the built-in publisher is known to do.
+fn check_publishers(request: &Request, scenario: &Scenario) -> Result<()> {
+    let Some(subscribers) = &scenario.subscribers else { return Ok(()) };
+    let foreign = |arm: &&Arm| ![BUILTIN, BUILTIN_CLOSE].contains(&arm.target.as_str());
+    for arm in request.arms.iter().filter(foreign) {
+        let (key, why) = match arm.transport {
+            _ if subscribers.to == Recipients::One => {
+                ("delivery.to", "events for one subscriber have a type of its own")
+            }
+            Transport::Webhook if subscribers.stay.is_some() => {
+                ("subscribers.stay", "a webhook's subscribers leave by DELETE")
+            }
+            _ => continue,
+        };
+        return Err(Error::usage(format!(
+            "--arm {}: {key} is for the built-in publisher: {why}, which others do not know: leave {key} \
+             out, or write --arm {}@{BUILTIN}",
+            arm.label,
+            arm.transport.name()
+        )));
+    }
+    Ok(())
 }
 
 /// A subscriber that polls too seldom would miss events by design: they time out, or find its queue full.

@@ -265,11 +265,17 @@ impl Maker<'_> {
     fn member(&self, arm: usize) -> Member {
         let a = &self.request.arms[arm];
         let (connections, in_flight) = slots(a, self.scenario);
+        let mut manifest = a.manifest.clone();
+        if let (Some(publisher), Some(asked)) =
+            (&mut manifest.publisher, &self.scenario.subscribers)
+        {
+            publisher.subscribers = asked.count;
+        }
         Member {
             arm,
             label: a.label.clone(),
             transport: a.transport,
-            manifest: a.manifest.clone(),
+            manifest,
             connections,
             in_flight,
             subscribers: self.scenario.subscribers.clone(),

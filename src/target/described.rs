@@ -3,6 +3,7 @@
 
 use super::ease::{self, Declared};
 use super::manifest::{BUILTIN, BUILTIN_CLOSE, Matching, OWN_FILE, PORT, Ready};
+use super::mapped::{self, Publishing};
 use super::values::{self, text};
 use super::wants;
 use crate::error::{Error, Result};
@@ -27,7 +28,7 @@ pub(super) type Targets = BTreeMap<String, Serves>;
 /// How long a target may take to get ready: a cold Python with many imports takes seconds.
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 19] = [
     "command",
     "url",
     "match",
@@ -42,6 +43,11 @@ const KEYS: [&str; 14] = [
     "code",
     "packages",
     "duties",
+    "publish",
+    "subscribe",
+    "status",
+    "id",
+    "acknowledge",
 ];
 
 /// What such a table says, checked key by key.
@@ -58,6 +64,7 @@ pub(super) struct Described {
     pub env: Vec<(String, String)>,
     pub cwd: Option<String>,
     pub ease: Declared,
+    pub publishing: Publishing,
 }
 
 /// The names of the targets in the binary: every folder of `targets/`.
@@ -153,7 +160,9 @@ impl Reading<'_> {
         let mut matched = false;
         for (key, value) in table {
             let name = key.get_ref().as_ref();
-            if let Some(why) = wants::out_of_place(name, self.transport) {
+            let why = wants::out_of_place(name, self.transport)
+                .or_else(|| mapped::out_of_place(name, self.transport));
+            if let Some(why) = why {
                 let at = (self.place)(key.span().start);
                 return Err(at.error(format!("[{}] {name}: {why}", self.name)));
             }
@@ -193,17 +202,21 @@ impl Reading<'_> {
             "code" => d.ease.code = Some((values::texts(value, "code", &at)?, at)),
             "packages" => d.ease.packages = Some((values::texts(value, "packages", &at)?, at)),
             "duties" => d.ease.duties = Some(ease::duties(value, &at)?),
-            _ => return Ok(false),
+            _ => {
+                return d.publishing.take((key, self.transport), value, &at, self.place);
+            }
         }
         Ok(true)
     }
 
     fn check(&self, found: &Described, matched: bool) -> Result<()> {
-        if found.url.is_empty() {
+        if found.url.is_empty() && found.publishing.publish.is_none() {
             let hint = "url = \"http://127.0.0.1:{port}/webhook\"";
-            return Err(self
-                .origin
-                .error(format!("[{}] has no url: add for example {hint}", self.name)));
+            return Err(self.origin.error(format!(
+                "[{}] has no url: add for example {hint}, or publish and subscribe for a target that \
+                 publishes",
+                self.name
+            )));
         }
         if !matched {
             return Err(self.origin.error(format!(
@@ -212,31 +225,49 @@ impl Reading<'_> {
                 self.name
             )));
         }
-        let Some(command) = &found.command else {
-            return match found.url.contains(PORT) {
-                true => Err(found.url_origin.error(
-                    "url has {port}, but there is no command to give a port to: add command = […], \
-                     or write the port of the running server",
-                )),
-                false => Ok(()),
-            };
-        };
-        let told = found.env.iter().map(|(_, value)| value).chain(command);
-        match (found.url.contains(PORT), told.into_iter().any(|text| text.contains(PORT))) {
-            (true, false) => Err(found.url_origin.error(
-                "url has {port}, but nothing tells the program which port that is: write {port} in \
-                 command or in env = { PORT = \"{port}\" }, or in url the port it always takes",
-            )),
-            (false, true) => Err(found.url_origin.error(format!(
-                "command or env has {{port}}, url \"{}\" has not: write {{port}} there, too",
-                found.url
-            ))),
-            _ => Ok(()),
-        }
+        let told: Vec<&str> = found.told().collect();
+        found.publishing.check(&self.name, self.transport, &told, &self.origin)?;
+        found.urls().try_for_each(|url| port_is_passed_on(url, found.command.is_some(), &told))
+    }
+}
+
+/// `{port}` stands in an address and in what the program is told, or in none of them.
+fn port_is_passed_on(
+    (key, url, at): (&str, &str, &Origin),
+    started: bool,
+    told: &[&str],
+) -> Result<()> {
+    match (url.contains(PORT), told.iter().any(|text| text.contains(PORT))) {
+        (true, _) if !started => Err(at.error(format!(
+            "{key} has {{port}}, but there is no command to give a port to: add command = […], or \
+             write the port of the running server"
+        ))),
+        (true, false) => Err(at.error(format!(
+            "{key} has {{port}}, but nothing tells the program which port that is: write {{port}} in \
+             command or in env = {{ PORT = \"{{port}}\" }}, or in {key} the port it always takes"
+        ))),
+        // Subscribers may be served on another port, one that is always the same.
+        (false, true) if key != "subscribe" => Err(at.error(format!(
+            "command or env has {{port}}, {key} \"{url}\" has not: write {{port}} there, too"
+        ))),
+        _ => Ok(()),
     }
 }
 
 impl Described {
+    /// What the program is told when it is started.
+    fn told(&self) -> impl Iterator<Item = &str> {
+        let env = self.env.iter().map(|(_, value)| value.as_str());
+        env.chain(self.command.iter().flatten().map(String::as_str))
+    }
+
+    /// Its addresses, with their keys and where they were written.
+    fn urls(&self) -> impl Iterator<Item = (&'static str, &str, &Origin)> {
+        let own = (!self.url.is_empty()).then_some(("url", self.url.as_str(), &self.url_origin));
+        let requests = self.publishing.requests();
+        own.into_iter().chain(requests.map(|(key, own)| (key, own.url.as_str(), &own.origin)))
+    }
+
     fn new(origin: &Origin) -> Described {
         Described {
             command: None,
@@ -250,6 +281,7 @@ impl Described {
             env: Vec::new(),
             cwd: None,
             ease: Declared::default(),
+            publishing: Publishing::default(),
         }
     }
 }

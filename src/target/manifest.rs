@@ -6,6 +6,7 @@ use super::described::{self, Described, Targets};
 use super::ease;
 use super::publisher::{PublishOptions, Publisher};
 use crate::error::{Error, Result};
+use crate::origin::Origin;
 use crate::record::ease::Ease;
 use crate::suggest::did_you_mean;
 use crate::transport::ALL;
@@ -178,6 +179,19 @@ impl Manifest {
 /// Finds the target `name` and what it serves over `transport`. A user's own target of that name goes
 /// before a shipped one. A host other than loopback must be among `allow_hosts`.
 pub fn find(transport: &str, name: &str, allow_hosts: &[String]) -> Result<Manifest> {
+    let found = described(transport, name)?;
+    if found.0.url.is_empty() {
+        return Err(Error::usage(format!(
+            "--arm {transport}@{name}: {name} publishes and takes no events: it is measured by \
+             pushbench run fanout --arm {transport}@{name}"
+        )));
+    }
+    check_url(("url", &found.0.url, &found.0.url_origin), scheme_of(transport), allow_hosts)?;
+    manifest(name, found)
+}
+
+/// Reads what the target `name` serves over `transport`, and where its files are.
+pub(super) fn described(transport: &str, name: &str) -> Result<(Described, Files)> {
     let own = described::own(Path::new("."))?;
     let (mut serves, files) = match own.get(name) {
         Some(serves) => (serves.clone(), Files::Own(std::env::current_dir().unwrap_or_default())),
@@ -193,7 +207,11 @@ pub fn find(transport: &str, name: &str, allow_hosts: &[String]) -> Result<Manif
             others.join(", ")
         )));
     };
-    check(&d, transport, allow_hosts)?;
+    Ok((d, files))
+}
+
+/// The target as it is described.
+pub(super) fn manifest(name: &str, (d, files): (Described, Files)) -> Result<Manifest> {
     let ease = ease::measure(&d.ease, &files, d.cwd.as_deref())?;
     Ok(Manifest {
         name: name.to_owned(),
@@ -238,26 +256,29 @@ fn unknown(transport: &str, name: &str, own: &Targets) -> Error {
     ))
 }
 
-fn check(d: &Described, transport: &str, allow_hosts: &[String]) -> Result<()> {
-    let at = &d.url_origin;
+/// An address must have this scheme, and lead to this machine or a host that was named.
+pub(super) fn check_url(
+    (key, url, at): (&str, &str, &Origin),
+    scheme: &str,
+    allow_hosts: &[String],
+) -> Result<Endpoint> {
     // Any port will do: it is the rest that is looked at.
-    let endpoint = Endpoint::parse(&d.url.replace("{port}", "1"))
-        .map_err(|why| at.error(format!("url \"{}\": {why}", d.url)))?;
-    let scheme = scheme_of(transport);
+    let endpoint = Endpoint::parse(&url.replace(PORT, "1"))
+        .map_err(|why| at.error(format!("{key} \"{url}\": {why}")))?;
     if endpoint.scheme != scheme {
         return Err(at.error(format!(
-            "url \"{}\": a {transport} target is reached by {scheme}://, not {}://",
-            d.url, endpoint.scheme
+            "{key} \"{url}\": it is reached by {scheme}://, not {}://",
+            endpoint.scheme
         )));
     }
     if !endpoint.is_loopback()
         && !allow_hosts.iter().any(|h| h.eq_ignore_ascii_case(&endpoint.host))
     {
         return Err(at.error(format!(
-            "url \"{}\": {1} is not this machine; events are sent to another host only when it is \
-             named: add --allow-host {1} if it is yours to load",
-            d.url, endpoint.host
+            "{key} \"{url}\": {host} is not this machine; events are sent to another host only when it \
+             is named: add --allow-host {host} if it is yours to load",
+            host = endpoint.host
         )));
     }
-    Ok(())
+    Ok(endpoint)
 }

@@ -1,5 +1,6 @@
 //! Free ports for targets.
 
+use crate::error::{Error, Result};
 use socket2::{Domain, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
@@ -21,6 +22,13 @@ pub(super) fn free() -> Option<u16> {
     (0..count)
         .map(|_| range.start + (next.fetch_add(1, Ordering::Relaxed) % count) as u16)
         .find(|port| is_free(*port))
+}
+
+/// The same with words for the user.
+pub(super) fn free_or_error() -> Result<u16> {
+    free().ok_or_else(|| {
+        Error::harness("no free TCP port from 10000 upwards: end programs that hold them")
+    })
 }
 
 /// Binding every IPv4 address, without SO_REUSEADDR, fails for any listener and for a port that still

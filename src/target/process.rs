@@ -3,7 +3,7 @@
 use super::address::Endpoint;
 use super::keep::{Kept, Order};
 use super::manifest::{Manifest, PORT, Ready, SELF};
-use super::{listening, port, program, ready, setup, tls};
+use super::{listening, port, program, ready, setup, tls, told};
 use crate::error::{Error, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
@@ -34,6 +34,8 @@ pub struct Running {
     url: String,
     port: u16,
     address: SocketAddr,
+    /// Where its subscribers will listen, when it was told at its start; else 0.
+    told_port: u16,
 }
 
 /// Starts targets and waits until all are ready. When one fails, none is left running.
@@ -46,12 +48,13 @@ pub fn start_all(launches: &[Launch<'_>]) -> Result<Vec<Running>> {
     Ok(starting.into_iter().map(|one| one.running).collect())
 }
 
-/// Ends a target and starts it anew on the port it had; back when it is ready.
+/// Ends a target and starts it anew on the port it had, for the subscribers it had; back when it is
+/// ready.
 pub fn restart(target: &mut Running, launch: &Launch<'_>) -> Result<()> {
     drop(target.kept.take());
-    let port = Some(target.port);
-    let running = start(launch, port)?;
-    let mut starting = Starting { launch, running, began: Instant::now(), attempt: 1, port };
+    let ports = Some(Ports { own: target.port, told: target.told_port });
+    let running = start(launch, ports)?;
+    let mut starting = Starting { launch, running, began: Instant::now(), attempt: 1, ports };
     starting.wait()?;
     *target = starting.running;
     Ok(())
@@ -71,14 +74,14 @@ struct Starting<'a> {
     running: Running,
     began: Instant,
     attempt: usize,
-    /// The port it must have; any where there is none.
-    port: Option<u16>,
+    /// The ports it must have; any where there are none.
+    ports: Option<Ports>,
 }
 
 impl<'a> Starting<'a> {
     fn begin(launch: &'a Launch<'a>) -> Result<Starting<'a>> {
         let running = start(launch, None)?;
-        Ok(Starting { launch, running, began: Instant::now(), attempt: 1, port: None })
+        Ok(Starting { launch, running, began: Instant::now(), attempt: 1, ports: None })
     }
 
     fn wait(&mut self) -> Result<()> {
@@ -109,7 +112,7 @@ impl<'a> Starting<'a> {
         let taken = tail.to_lowercase().contains("in use") || tail.contains("EADDRINUSE");
         if taken && manifest.url.contains(PORT) && self.attempt < ATTEMPTS {
             self.attempt += 1;
-            self.running = start(self.launch, self.port)?;
+            self.running = start(self.launch, self.ports)?;
             self.began = Instant::now();
             return Ok(());
         }
@@ -126,17 +129,24 @@ impl<'a> Starting<'a> {
     }
 }
 
-fn start(launch: &Launch<'_>, again: Option<u16>) -> Result<Running> {
+/// The ports of a target that is started anew.
+#[derive(Clone, Copy)]
+struct Ports {
+    own: u16,
+    /// Where its subscribers listen.
+    told: u16,
+}
+
+fn start(launch: &Launch<'_>, again: Option<Ports>) -> Result<Running> {
     let manifest = launch.manifest;
     let fixed = !manifest.url.contains(PORT);
     let port = match again {
-        Some(port) => port,
+        Some(ports) => ports.own,
         None if fixed => 0,
-        None => port::free().ok_or_else(|| {
-            Error::harness("no free TCP port from 10000 upwards: end programs that hold them")
-        })?,
+        None => port::free_or_error()?,
     };
-    let fill = |text: &String| text.replace(PORT, &port.to_string());
+    let told = told::of(manifest, again.map(|ports| ports.told))?;
+    let fill = |text: &String| told.filled(&text.replace(PORT, &port.to_string()));
     let url = fill(&manifest.url);
     let unusable =
         |why: String| Error::target(format!("target {}: url {url}: {why}", manifest.name));
@@ -159,6 +169,7 @@ fn start(launch: &Launch<'_>, again: Option<u16>) -> Result<Running> {
         words[0] = program().to_string_lossy().into_owned();
     }
     let env: Vec<_> = manifest.env.iter().map(|(n, value)| (n.clone(), fill(value))).collect();
+    told.fits(manifest, &words, &env)?;
     let folder = setup::folder(manifest)?;
     let order = Order {
         words: &words,
@@ -175,7 +186,7 @@ fn start(launch: &Launch<'_>, again: Option<u16>) -> Result<Running> {
         let place = folder.as_ref().map_or(String::new(), |f| format!(" in {}", f.display()));
         Error::harness(format!("cannot start a process for target {}{place}: {e}", manifest.name))
     })?;
-    Ok(Running { kept: Some(kept), url, port, address: addresses[0] })
+    Ok(Running { kept: Some(kept), url, port, address: addresses[0], told_port: told.port })
 }
 
 /// A server that is not ours must answer at once.
@@ -183,7 +194,7 @@ fn running_already(url: String, addresses: &[SocketAddr]) -> std::result::Result
     let connects =
         |a: &&SocketAddr| std::net::TcpStream::connect_timeout(a, Duration::from_secs(5)).is_ok();
     match addresses.iter().find(connects) {
-        Some(address) => Ok(Running { kept: None, url, port: 0, address: *address }),
+        Some(address) => Ok(Running { kept: None, url, port: 0, address: *address, told_port: 0 }),
         None => Err("nothing accepts connections there: start the server first".to_owned()),
     }
 }
@@ -254,6 +265,11 @@ impl Running {
     /// Another text of its description, with its port filled in.
     pub fn filled(&self, text: &str) -> String {
         text.replace(PORT, &self.port.to_string())
+    }
+
+    /// The port at which it expects its subscribers, if it was told their addresses.
+    pub fn told_port(&self) -> u16 {
+        self.told_port
     }
 
     /// The socket address behind the url.

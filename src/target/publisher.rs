@@ -1,18 +1,28 @@
 //! Targets that publish: what the driver must know of one beside where events go, and what one tells.
 
-use super::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, Matching, PORT};
+use super::address::{Endpoint, scheme_of};
+use super::manifest::{self, BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, Matching, PORT};
+use super::mapped::Own;
 use super::process::Running;
 use crate::error::{Error, Result};
 use crate::record::fanout::PublisherStatus;
-use crate::transport::Transport;
-use crate::transport::publisher::{self, Keep, PUBLISH, STATUS, SUBSCRIBE, TOKEN_VARIABLE};
+use crate::transport::event::{Matched, Template};
+use crate::transport::publisher::{
+    self, ACKNOWLEDGED_VARIABLE, Keep, PUBLISH, STATUS, SUBSCRIBE, TOKEN_VARIABLE, TYPES_VARIABLE,
+};
+use crate::transport::wording::Wording;
+use crate::transport::{Transport, webhook};
+use hyper::Method;
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// A publisher that is not frozen answers within this.
 const ANSWER: Duration = Duration::from_secs(5);
+
+/// It has a handful of numbers to tell.
+const LONGEST_STATUS: u64 = 64 * 1024;
 
 /// Pause between two looks at a publisher that still waits for acknowledgements …
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -23,15 +33,33 @@ const LOOKING: Duration = Duration::from_millis(100);
 /// The publishing side of a target; its `url` takes the application's events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publisher {
-    /// Where subscribers subscribe, `{port}` not yet filled in.
-    pub subscribe: String,
+    /// How subscribers get its events.
+    pub subscribe: Subscribe,
+    /// How many there will be, for one that is told when it is started.
+    pub subscribers: usize,
+    /// What an event is published in; itself where nothing is said.
+    pub body: Option<Wording>,
+    /// Where a delivered event carries its id.
+    pub matched: Matched,
+    /// What a subscriber acknowledges with; `{"id": …}` where nothing is said.
+    pub acknowledgement: Option<Wording>,
     /// Path that tells a [`PublisherStatus`], where there is one.
     pub status: Option<String>,
     /// The run's token.
     pub token: String,
 }
 
-/// What the built-in publisher is to do.
+/// How subscribers get its events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subscribe {
+    /// They ask for them there, `{port}` not yet filled in: by connecting, or by a request of this
+    /// method and body.
+    At(String, Method, Option<Wording>),
+    /// It is told their addresses when it is started.
+    Told,
+}
+
+/// What a publisher is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishOptions {
     /// Types of events.
@@ -52,6 +80,8 @@ pub struct PublishOptions {
     pub keep: Keep,
     /// Between two pings.
     pub ping: Option<Duration>,
+    /// How many subscribers there will be.
+    pub subscribers: usize,
 }
 
 impl PublishOptions {
@@ -67,6 +97,7 @@ impl PublishOptions {
             timeout: None,
             keep: Keep::Always,
             ping: None,
+            subscribers: 0,
         }
     }
 
@@ -131,21 +162,51 @@ impl Manifest {
 
     /// The same program as a publisher that speaks `targets/PROTOCOL.md` at `at`, an address and its port.
     pub fn publishing(mut self, transport: &str, at: &str, token: &str) -> Manifest {
-        let scheme = super::address::scheme_of(transport);
+        let scheme = scheme_of(transport);
         self.url = format!("http://{at}{PUBLISH}");
         self.matching = Matching::Id;
         self.env.push((TOKEN_VARIABLE.to_owned(), token.to_owned()));
         self.admit(token);
+        let subscribe = format!("{scheme}://{at}{SUBSCRIBE}");
         self.publisher = Some(Publisher {
-            subscribe: format!("{scheme}://{at}{SUBSCRIBE}"),
+            subscribe: Subscribe::At(subscribe, Method::POST, None),
+            subscribers: 0,
+            body: None,
+            matched: Matched::ById,
+            acknowledgement: None,
             status: Some(STATUS.to_owned()),
             token: token.to_owned(),
         });
         self
     }
 
-    /// Adds the token to whatever is asked of the target.
+    /// The events as they are sent to it.
+    pub fn worded(&self, template: &Template) -> Template {
+        match self.publisher.as_ref().and_then(|p| p.body.as_ref()) {
+            Some(body) => template.within(body),
+            None => template.clone(),
+        }
+    }
+
+    /// Tells a program by its environment what the built-in publisher is told by options; what its
+    /// description sets stays.
+    fn tell(&mut self, options: &PublishOptions) {
+        for (name, value) in [
+            (TOKEN_VARIABLE, options.token.clone()),
+            (TYPES_VARIABLE, options.types.join(",")),
+            (ACKNOWLEDGED_VARIABLE, options.acknowledged.to_string()),
+        ] {
+            if !self.env.iter().any(|(own, _)| own == name) {
+                self.env.push((name.to_owned(), value));
+            }
+        }
+    }
+
+    /// Adds the token to whatever is asked of the target, unless its description has its own.
     fn admit(&mut self, token: &str) {
+        if self.terms.headers.contains_key(AUTHORIZATION) {
+            return;
+        }
         if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {token}")) {
             value.set_sensitive(true);
             self.terms.headers.insert(AUTHORIZATION, value);
@@ -153,41 +214,123 @@ impl Manifest {
     }
 }
 
+/// Finds the target `name` as one that publishes over `transport`.
+pub fn find(
+    transport: &str,
+    name: &str,
+    allow_hosts: &[String],
+    options: &PublishOptions,
+) -> Result<Manifest> {
+    let (described, files) = manifest::described(transport, name)?;
+    let publishing = described.publishing.clone();
+    let Some(publish) = publishing.publish else {
+        return Err(Error::usage(format!(
+            "--arm {transport}@{name}: a fan-out needs a target that publishes, and {name} does not: \
+             add publish and subscribe to its description (targets/PROTOCOL.md), or write \
+             {transport}@{BUILTIN}"
+        )));
+    };
+    let at = ("publish", publish.url.as_str(), &publish.origin);
+    let endpoint = manifest::check_url(at, "http", allow_hosts)?;
+    if transport == webhook::NAME {
+        reaches_subscribers(&publish, endpoint.is_loopback(), described.command.is_some())?;
+    }
+    let subscribe = match publishing.subscribe {
+        Some(own) => {
+            let at = ("subscribe", own.url.as_str(), &own.origin);
+            manifest::check_url(at, scheme_of(transport), allow_hosts)?;
+            Subscribe::At(own.url, own.method, own.body)
+        }
+        None => Subscribe::Told,
+    };
+    let mut manifest = manifest::manifest(name, (described, files))?;
+    manifest.url = publish.url;
+    manifest.terms.method = publish.method;
+    manifest.admit(&options.token);
+    manifest.tell(options);
+    manifest.publisher = Some(Publisher {
+        subscribe,
+        subscribers: options.subscribers,
+        body: publish.body,
+        matched: publishing.id_at.map_or(Matched::ById, |at| Matched::ByIdAt(at.into())),
+        acknowledgement: publishing.acknowledgement,
+        status: publishing.status,
+        token: options.token.clone(),
+    });
+    Ok(manifest)
+}
+
+/// Subscribers of a webhook are hosts of this machine, and gone after each block.
+fn reaches_subscribers(publish: &Own, loopback: bool, started: bool) -> Result<()> {
+    let (at, url) = (&publish.origin, &publish.url);
+    if !loopback {
+        return Err(at.error(format!(
+            "publish \"{url}\": its subscribers are addresses of this machine, 127.1.0.1 and further, \
+             which another host does not reach: start the publisher here"
+        )));
+    }
+    if !started {
+        return Err(at.error(format!(
+            "publish \"{url}\": a webhook publisher that is running already would keep the \
+             subscribers of each block, which are gone: add the command that starts it"
+        )));
+    }
+    Ok(())
+}
+
 /// Asks a publisher what it has counted, once the last acknowledgements have reached it; `None` when it
 /// does not tell. `by_design`: how long a subscriber may wait before it acknowledges.
 pub fn status(
     target: &Running,
-    publisher: &Publisher,
+    manifest: &Manifest,
     by_design: Duration,
 ) -> Option<PublisherStatus> {
-    let path = publisher.status.as_ref()?;
-    let mut status = ask(target, path, &publisher.token)?;
+    let (path, authorization) = asking(manifest)?;
+    let mut status = ask(target, path, authorization)?;
     let begun = Instant::now();
     while status.open > 0 && begun.elapsed() < by_design + LOOKING {
         std::thread::sleep(LOOK_AGAIN);
-        status = ask(target, path, &publisher.token)?;
+        status = ask(target, path, authorization)?;
     }
     Some(status)
 }
 
 /// The same at once, whatever is still open.
-pub fn status_now(target: &Running, publisher: &Publisher) -> Option<PublisherStatus> {
-    ask(target, publisher.status.as_ref()?, &publisher.token)
+pub fn status_now(target: &Running, manifest: &Manifest) -> Option<PublisherStatus> {
+    let (path, authorization) = asking(manifest)?;
+    ask(target, path, authorization)
 }
 
-fn ask(target: &Running, path: &str, token: &str) -> Option<PublisherStatus> {
+/// Where a publisher is asked for its status, and as whom.
+fn asking(manifest: &Manifest) -> Option<(&str, &str)> {
+    let path = manifest.publisher.as_ref()?.status.as_ref()?;
+    Some((path, manifest.terms.headers.get(AUTHORIZATION)?.to_str().ok()?))
+}
+
+fn ask(target: &Running, path: &str, authorization: &str) -> Option<PublisherStatus> {
     let mut stream = TcpStream::connect_timeout(&target.address(), ANSWER).ok()?;
     stream.set_read_timeout(Some(ANSWER)).ok()?;
     stream.set_write_timeout(Some(ANSWER)).ok()?;
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+        "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: {authorization}\r\nConnection: close\r\n\r\n",
         target.address(),
-        token
     )
     .ok()?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
+    stream.take(LONGEST_STATUS).read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
     head.starts_with("HTTP/1.1 200").then(|| serde_json::from_str(body).ok())?
+}
+
+/// Where subscribers connect: mostly where events are published, too.
+pub fn subscribe_address(target: &Running, url: &str) -> Result<SocketAddr> {
+    let unusable = |why: String| Error::target(format!("subscribe {url}: {why}"));
+    let there = Endpoint::parse(url).map_err(unusable)?;
+    let here = Endpoint::parse(target.url()).map_err(unusable)?;
+    if (&there.host, there.port) == (&here.host, here.port) {
+        return Ok(target.address());
+    }
+    let found = there.addresses().map_err(|e| unusable(e.to_string()))?;
+    found.first().copied().ok_or_else(|| unusable("it has no address".to_owned()))
 }

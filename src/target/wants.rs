@@ -144,7 +144,7 @@ pub(super) fn matching(value: &DeValue<'_>, at: &Origin) -> Result<(Matching, Op
 }
 
 /// RFC 6901, the whole document excluded.
-fn is_pointer(text: &str) -> bool {
+pub(super) fn is_pointer(text: &str) -> bool {
     text.starts_with('/') && text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']))
 }
 

@@ -1,5 +1,6 @@
 //! The event on the wire and its acknowledgement, the same bytes for every transport.
 
+use super::wording::{EVENT, Piece, Wording};
 use crate::record::fanout::Audience;
 use crate::scenario::payload::{self, CLOSE, ID_DIGITS, KIND, OPEN, PAD, PEER_DIGITS, TYPE};
 use crate::scenario::{Payload, Scenario, Subscribers};
@@ -12,8 +13,13 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Template {
     text: Vec<u8>,
-    /// Each event is for one of so many subscribers, whose number is a part of its type.
-    peers: Option<usize>,
+    /// Where in it the id stands.
+    ids: Vec<usize>,
+    /// Where the number of the subscriber stands that an event is for, a part of its type; nowhere
+    /// where events are for all.
+    peers: Vec<usize>,
+    /// How many subscribers there are, where each event is for one.
+    subscribers: usize,
 }
 
 /// Where the number of a subscriber begins in an event for it.
@@ -30,19 +36,45 @@ impl Template {
                 Some(rest) => format!("{head}\",{rest}"),
             },
         };
-        Template { text: text.into_bytes(), peers: None }
+        Template::of_text(text)
+    }
+
+    fn of_text(text: String) -> Template {
+        let (text, ids) = (text.into_bytes(), vec![OPEN.len()]);
+        Template { text, ids, peers: Vec::new(), subscribers: 0 }
     }
 
     /// Prepares the text of a scenario's events, which may be for one subscriber each.
     pub fn of(scenario: &Scenario) -> Template {
         let audience = scenario.subscribers.as_ref().map(Subscribers::audience);
         match (audience.filter(|a| a.one_each), &scenario.payload) {
-            (Some(audience), Payload::Bytes(n)) => {
-                let text = generated(*n, &payload::peer(0)).into_bytes();
-                Template { text, peers: Some(audience.subscribers) }
+            (Some(Audience { subscribers, .. }), Payload::Bytes(n)) => {
+                let all = Template::of_text(generated(*n, &payload::peer(0)));
+                Template { peers: vec![PEER_AT], subscribers, ..all }
             }
             (_, payload) => Template::new(payload),
         }
+    }
+
+    /// The same events in somebody's own words.
+    pub fn within(&self, wording: &Wording) -> Template {
+        let mut wrapped = Template { text: Vec::new(), ids: Vec::new(), peers: Vec::new(), ..*self };
+        for piece in wording.pieces() {
+            let at = wrapped.text.len();
+            match piece {
+                Piece::Text(text) => wrapped.text.extend_from_slice(text.as_bytes()),
+                Piece::Place(EVENT) => {
+                    wrapped.ids.extend(self.ids.iter().map(|id| at + id));
+                    wrapped.peers.extend(self.peers.iter().map(|peer| at + peer));
+                    wrapped.text.extend_from_slice(&self.text);
+                }
+                Piece::Place(_) => {
+                    wrapped.ids.push(at);
+                    wrapped.text.extend([b'0'; ID_DIGITS]);
+                }
+            }
+        }
+        wrapped
     }
 
     /// Length of every event in bytes.
@@ -72,10 +104,12 @@ impl Template {
 
     /// Writes an event's id, and whom it is for.
     fn address(&self, index: u64, event: &mut [u8]) {
-        write_id(index, &mut event[OPEN.len()..OPEN.len() + ID_DIGITS]);
-        if let Some(subscribers) = self.peers {
-            let recipient = Audience::all(subscribers).recipient(index);
-            let digits = event[PEER_AT..PEER_AT + PEER_DIGITS].iter_mut().rev();
+        for at in &self.ids {
+            write_id(index, &mut event[*at..*at + ID_DIGITS]);
+        }
+        for at in &self.peers {
+            let recipient = Audience::all(self.subscribers).recipient(index);
+            let digits = event[*at..*at + PEER_DIGITS].iter_mut().rev();
             digits.fold(recipient, |rest, digit| {
                 *digit = b'0' + (rest % 10) as u8;
                 rest / 10
@@ -199,6 +233,24 @@ mod tests {
                 t.append(index, &mut appended);
                 assert_eq!(appended[4..], event[..]);
             }
+        }
+    }
+
+    #[test]
+    fn events_are_wrapped_in_somebodys_own_words() {
+        let bare = Template::new(&Payload::Bytes(64));
+        let wording =
+            Wording::parse(r#"{"key":"{id}","payload":{event}}"#, &[EVENT, "id"]).unwrap();
+        let t = bare.within(&wording);
+        for index in [0, 255, u64::MAX] {
+            let event = t.render(index);
+            let value: serde_json::Value = serde_json::from_slice(&event).unwrap();
+            assert_eq!(value["key"], format!("{index:016x}"));
+            assert_eq!(value["payload"].to_string().len(), 64);
+            assert_eq!(value["payload"]["id"], value["key"]);
+            let mut appended = b"head".to_vec();
+            t.append(index, &mut appended);
+            assert_eq!((&appended[4..], event.len()), (&event[..], t.len()));
         }
     }
 

@@ -26,6 +26,7 @@ pub mod terms;
 pub mod webhook;
 pub mod websocket;
 pub mod window;
+pub mod wording;
 
 use crate::record::ledger::Ledger;
 use crate::scenario::Flow;

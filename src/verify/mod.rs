@@ -165,13 +165,9 @@ fn one(
     let url = target.url().to_owned();
     let address = Address::parse(&url, target.address())
         .map_err(|why| Error::usage(format!("{}: url {url}: {why}", subject.label)))?;
-    let peer = Peer::new(
-        subject.carrier,
-        (address, &url),
-        subject.manifest,
-        bench.template,
-        bench.interrupt,
-    );
+    let template = subject.manifest.worded(bench.template);
+    let peer =
+        Peer::new(subject.carrier, (address, &url), subject.manifest, &template, bench.interrupt);
     let mut form = look(&peer);
     form.list.extend(in_force(target));
     form.list.sort_by_key(|f| f.aspect);

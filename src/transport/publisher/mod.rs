@@ -2,7 +2,7 @@
 //!
 //! The mirror of the client half: there a connection carries events out of a feed, here *a subscriber's
 //! connection delivers events out of its [`Outbox`](outbox::Outbox)*, whatever the transport. What
-//! subscribers and events have in common is the [`Hub`](hub::Hub)'s; the [`desk`] answers requests.
+//! subscribers and events have in common is the [`Hub`]'s; the [`desk`] answers requests.
 //! `targets/PROTOCOL.md` writes the protocol down.
 
 mod asked;
@@ -25,6 +25,10 @@ use tokio::net::TcpStream;
 
 /// The variable that holds the token of a run.
 pub const TOKEN_VARIABLE: &str = "PUSHBENCH_TOKEN";
+/// The variable that holds the types of events that are published, with commas between them.
+pub const TYPES_VARIABLE: &str = "PUSHBENCH_TYPES";
+/// The variable that says whether subscribers acknowledge, `true` or `false`.
+pub const ACKNOWLEDGED_VARIABLE: &str = "PUSHBENCH_ACKNOWLEDGED";
 /// Path that takes events.
 pub const PUBLISH: &str = "/publish";
 /// Path that takes subscriptions.

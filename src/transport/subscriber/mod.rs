@@ -9,12 +9,15 @@ pub mod requests;
 pub mod stream;
 
 use super::dial::Address;
-use super::event::Matched;
+use super::event::{Matched, acknowledgement};
 use super::fault::Fault;
 use super::terms::Terms;
+use super::wording::Wording;
 use crate::record::fanout::Conduct;
 use crate::record::ledger::Ledger;
 use crate::scenario::Subscribers;
+use crate::scenario::payload::ID_DIGITS;
+use hyper::Method;
 use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -35,6 +38,12 @@ pub struct Call {
     pub matched: Matched,
     /// How many there are, what they want, how they behave.
     pub asked: Subscribers,
+    /// An acknowledgement in the publisher's own words; `{"id": …}` where there are none.
+    pub acknowledgement: Option<Wording>,
+    /// How their addresses reach the publisher, where they do not connect themselves.
+    pub registration: Registration,
+    /// The publisher is ended and started anew.
+    pub restarts: bool,
     /// Cap of the TCP segment size.
     pub max_segment: Option<u32>,
     /// Where deliveries and traffic go.
@@ -64,8 +73,30 @@ impl Call {
     pub fn slow_by(&self) -> u64 {
         self.asked.slow_by.as_nanos() as u64
     }
+
+    /// What acknowledges event `index`.
+    pub fn acknowledge(&self, index: u64) -> String {
+        let id = format!("{index:0ID_DIGITS$x}");
+        match &self.acknowledgement {
+            Some(own) => own.filled(|_| id.clone()),
+            None => acknowledgement(&id),
+        }
+    }
 }
 
+/// How the addresses of subscribers reach the publisher.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Registration {
+    /// By a request.
+    Request {
+        /// Its method.
+        method: Method,
+        /// Its body; `{"url": …}` where nothing else is said.
+        body: Option<Wording>,
+    },
+    /// It was told when it was started: subscribers are expected at this port.
+    Told(u16),
+}
 /// One subscriber of a transport. Chosen once a trial; nothing is boxed per event.
 pub trait Subscriber: Sized + 'static {
     /// What the subscribers of an arm have in common, such as the listener behind their addresses.

@@ -4,8 +4,6 @@
 use super::Call;
 use crate::record::clock;
 use crate::record::fanout::Conduct;
-use crate::scenario::payload::ID_DIGITS;
-use crate::transport::event::acknowledgement;
 use crate::transport::fault::Fault;
 use crate::transport::io::Stamps;
 use crate::transport::messages::{Heard, Messages};
@@ -107,7 +105,7 @@ impl<M: Messages> Inbox<M> {
 
     fn answer(&mut self, index: u64) -> io::Result<()> {
         self.unflushed = true;
-        self.messages.queue(acknowledgement(&format!("{index:0ID_DIGITS$x}")).into())
+        self.messages.queue(self.call.acknowledge(index).into())
     }
 
     /// Says that it leaves, after what it has acknowledged, and waits until the publisher knows.

@@ -5,19 +5,22 @@
 
 use crate::record::clock;
 use crate::record::fanout::Conduct;
+use crate::transport::came_back;
 use crate::transport::fault::Fault;
 use crate::transport::io::{Stamped, Stamps};
 use crate::transport::line::Line;
 use crate::transport::sleep::Timer;
-use crate::transport::subscriber::{Call, Subscriber, host};
+use crate::transport::subscriber::{Call, Registration, Subscriber, host};
+use crate::transport::wording::SUBSCRIBER_URLS;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::convert::Infallible;
 use std::future::pending;
@@ -37,20 +40,47 @@ const ACCEPT_PAUSE_NS: u64 = 10_000_000;
 pub struct Hook {
     call: Rc<Call>,
     desk: Rc<Desk>,
-    /// Its number at the publisher.
-    name: u64,
-    publisher: watch::Receiver<()>,
+    /// Its number at the publisher, where that tells one.
+    name: Option<u64>,
+    /// Ends with the publisher, where that is started anew.
+    publisher: Option<watch::Receiver<()>>,
 }
 
 /// The listener behind all subscribers, and the connections on which they register.
 pub struct Desk {
-    port: u16,
-    /// Every subscriber has a host of its own.
-    own_hosts: bool,
+    addresses: Addresses,
     registrar: Mutex<Registrar>,
 }
 
-/// Where subscribers register, one after the other.
+/// The addresses of subscribers, all served by one listener.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    port: u16,
+    /// Every subscriber has a host of its own.
+    own_hosts: bool,
+}
+
+impl Addresses {
+    /// Those behind a listener at this port, as this machine allows.
+    pub fn at(port: u16) -> Addresses {
+        let own_hosts = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))
+            .is_ok_and(|socket| to_loopback(&socket));
+        Addresses { port, own_hosts }
+    }
+
+    /// Where subscriber `number` is.
+    pub fn url(&self, number: usize) -> String {
+        let host = if self.own_hosts { host(number) } else { Ipv4Addr::LOCALHOST };
+        format!("http://{host}:{}/{number}", self.port)
+    }
+
+    /// Where the first `count` subscribers are.
+    pub fn urls(&self, count: usize) -> Vec<String> {
+        (0..count).map(|number| self.url(number)).collect()
+    }
+}
+
+/// Where subscribers register, one after the other or all at once.
 #[derive(Default)]
 struct Registrar {
     line: Option<Line<TcpStream>>,
@@ -58,6 +88,8 @@ struct Registrar {
     /// to the publisher on which nothing is asked, in place of whatever tells a subscriber in earnest
     /// that it must register again.
     publisher: Option<watch::Receiver<()>>,
+    /// One request has registered them all.
+    all: bool,
 }
 
 #[derive(Deserialize)]
@@ -69,36 +101,41 @@ impl Subscriber for Hook {
     type Common = Rc<Desk>;
 
     async fn prepare(call: &Rc<Call>) -> Result<Rc<Desk>, Fault> {
-        let (listener, own_hosts) = listen(call.max_segment).map_err(Fault::refused)?;
-        if !own_hosts {
+        let port = match call.registration {
+            Registration::Told(port) => port,
+            Registration::Request { .. } => 0,
+        };
+        let (listener, addresses) = listen(port, call.max_segment).map_err(Fault::refused)?;
+        if !addresses.own_hosts {
             call.ledger
                 .fault("subscribers share the host 127.0.0.1: SO_BINDTODEVICE is not allowed");
         }
-        let port = listener.local_addr().map_err(Fault::refused)?.port();
         (call.spawn)(Box::pin(accept(listener, call.clone())));
-        Ok(Rc::new(Desk { port, own_hosts, registrar: Mutex::default() }))
+        Ok(Rc::new(Desk { addresses, registrar: Mutex::default() }))
     }
 
     async fn subscribe(call: &Rc<Call>, desk: &Rc<Desk>, number: usize) -> Result<Self, Fault> {
-        let host = if desk.own_hosts { host(number) } else { Ipv4Addr::LOCALHOST };
-        let url = format!("http://{host}:{}/{number}", desk.port);
-        let body = serde_json::json!({ "url": url, "types": call.asked.wanted(number) });
         let mut registrar = desk.registrar.lock().await;
-        let publisher = registrar.publisher(call).await?;
-        let path = &call.subscribe.path;
-        let answer = registrar.ask(call, Method::POST, path, body.to_string()).await?;
-        let registered: Registered = serde_json::from_slice(&answer)
-            .map_err(|e| Fault::Refused(format!("the answer names no subscriber: {e}")))?;
-        Ok(Hook { call: call.clone(), desk: desk.clone(), name: registered.subscriber, publisher })
+        let publisher = match call.restarts {
+            true => Some(registrar.publisher(call).await?),
+            false => None,
+        };
+        let name = registrar.register(call, &desk.addresses, number).await?;
+        Ok(Hook { call: call.clone(), desk: desk.clone(), name, publisher })
     }
 
     async fn receive(&mut self) -> Result<(), Fault> {
-        while self.publisher.changed().await.is_ok() {}
+        let Some(publisher) = &mut self.publisher else { return pending().await };
+        while publisher.changed().await.is_ok() {}
         Err(Fault::closed("the publisher has gone, and the registration with it"))
     }
 
     async fn leave(self) -> Result<(), Fault> {
-        let path = format!("{}/{}", self.call.subscribe.path, self.name);
+        let Some(name) = self.name else {
+            let why = "the publisher has not told under which number it is to be unsubscribed";
+            return Err(Fault::Refused(why.to_owned()));
+        };
+        let path = format!("{}/{name}", self.call.subscribe.path);
         let mut registrar = self.desk.registrar.lock().await;
         registrar.ask(&self.call, Method::DELETE, &path, String::new()).await.map(drop)
     }
@@ -117,7 +154,35 @@ impl Registrar {
             drop(there);
         }));
         self.publisher = Some(publisher.clone());
+        // It knows nobody yet.
+        self.all = false;
         Ok(publisher)
+    }
+
+    /// Registers a subscriber, unless the publisher knows it already; gives its number there.
+    async fn register(
+        &mut self,
+        call: &Rc<Call>,
+        addresses: &Addresses,
+        number: usize,
+    ) -> Result<Option<u64>, Fault> {
+        let Registration::Request { method, body } = &call.registration else { return Ok(None) };
+        let all = body.as_ref().is_some_and(|body| body.has(SUBSCRIBER_URLS));
+        if all && self.all {
+            return Ok(None);
+        }
+        let url = addresses.url(number);
+        let body = match body {
+            Some(own) if all => {
+                let urls = json!(addresses.urls(call.asked.count)).to_string();
+                own.filled(|_| urls.clone())
+            }
+            Some(own) => own.filled(|_| url.clone()),
+            None => wanted(&url, &call.asked.wanted(number)).to_string(),
+        };
+        let answer = self.ask(call, method.clone(), &call.subscribe.path, body).await?;
+        self.all = all;
+        Ok(serde_json::from_slice(&answer).ok().map(|told: Registered| told.subscriber))
     }
 
     /// One request and the body of its answer, which must be 2xx.
@@ -131,9 +196,14 @@ impl Registrar {
         let mut request = Request::new(Full::new(Bytes::from(body)));
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().map_err(Fault::refused)?;
-        let own = HeaderValue::from_str(&call.subscribe.authority).map_err(Fault::refused)?;
-        request.headers_mut().extend(call.terms.headers.clone());
-        request.headers_mut().insert(HOST, own);
+        let host = HeaderValue::from_str(&call.subscribe.authority).map_err(Fault::refused)?;
+        let headers = request.headers_mut();
+        headers.insert(HOST, host);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static("pushbench"));
+        for (name, value) in &call.terms.headers {
+            headers.insert(name, value.clone());
+        }
         // Taken out: a connection that fails, or that is given up amid an answer, is not used again.
         let mut line = match self.line.take() {
             Some(line) => line,
@@ -147,10 +217,18 @@ impl Registrar {
         match status.is_success() {
             true => Ok(body),
             false => {
-                let said = String::from_utf8_lossy(&body);
+                let said = came_back::shown(&body, &call.terms);
                 Err(Fault::Refused(format!("subscribing was answered {status}: {said}")))
             }
         }
+    }
+}
+
+/// A subscription in the words of `targets/PROTOCOL.md`; without types it is to all.
+fn wanted(url: &str, types: &[String]) -> Value {
+    match types {
+        [] => json!({ "url": url }),
+        types => json!({ "url": url, "types": types }),
     }
 }
 
@@ -160,21 +238,28 @@ async fn connect(call: &Call) -> Result<TcpStream, Fault> {
     Ok(stream)
 }
 
-/// One descriptor for every address of the loopback network, and true; where the kernel does not let
-/// us bind it to the device, it listens on 127.0.0.1 alone: on all addresses it would be open to others.
-fn listen(max_segment: Option<u32>) -> io::Result<(TcpListener, bool)> {
+/// Binds it to the loopback device, if the kernel lets us.
+fn to_loopback(socket: &Socket) -> bool {
+    socket.bind_device(Some(b"lo")).is_ok()
+}
+
+/// One descriptor for every address of the loopback network; where the kernel does not let us bind it
+/// to the device, it listens on 127.0.0.1 alone: on all addresses it would be open to others.
+fn listen(port: u16, max_segment: Option<u32>) -> io::Result<(TcpListener, Addresses)> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
-    let everywhere = socket.bind_device(Some(b"lo")).is_ok();
-    let ip = if everywhere { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+    let own_hosts = to_loopback(&socket);
+    let ip = if own_hosts { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
     // Linux hands these down to every accepted connection.
     socket.set_tcp_nodelay(true)?;
     if let Some(bytes) = max_segment {
         socket.set_tcp_mss(bytes)?;
     }
-    socket.bind(&SockAddr::from(SocketAddr::from((ip, 0))))?;
+    socket.bind(&SockAddr::from(SocketAddr::from((ip, port))))?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
-    Ok((TcpListener::from_std(socket.into())?, everywhere))
+    let listener = TcpListener::from_std(socket.into())?;
+    let port = listener.local_addr()?.port();
+    Ok((listener, Addresses { port, own_hosts }))
 }
 
 async fn accept(listener: TcpListener, call: Rc<Call>) {
