@@ -109,12 +109,7 @@ fn shipped(name: &str) {
 
 /// Who has no token or no event is turned away, and so is an address elsewhere.
 fn turns_away(transport: &str, name: &str) {
-    let options = PublishOptions {
-        types: vec!["event".into(), "order".into()],
-        acknowledged: true,
-        token: TOKEN.into(),
-        subscribers: 0,
-    };
+    let options = PublishOptions::new(vec!["event".into(), "order".into()], TOKEN.into());
     let manifest = publisher::find(transport, name, &[], &options).unwrap();
     let interrupt = AtomicBool::new(false);
     let launch = Launch { manifest: &manifest, cpus: &[], interrupt: &interrupt };

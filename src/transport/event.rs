@@ -58,7 +58,8 @@ impl Template {
 
     /// The same events in somebody's own words.
     pub fn within(&self, wording: &Wording) -> Template {
-        let mut wrapped = Template { text: Vec::new(), ids: Vec::new(), peers: Vec::new(), ..*self };
+        let mut wrapped =
+            Template { text: Vec::new(), ids: Vec::new(), peers: Vec::new(), ..*self };
         for piece in wording.pieces() {
             let at = wrapped.text.len();
             match piece {
