@@ -121,7 +121,7 @@ pub fn run(args: &Args) -> Result<u8> {
     };
     let builtin = builtin(&question, &placement)?;
     let names: Vec<String> = match args.arms.is_empty() {
-        true => arms::DEFAULT.map(str::to_owned).to_vec(),
+        true => arms::default(&builtin),
         false => args.arms.clone(),
     };
     let arms = arms::find(&names, &builtin, &args.allow_host)?;
@@ -161,7 +161,14 @@ fn builtin(question: &Question, placement: &Placement) -> Result<BuiltinOptions>
         }))
     });
     let threads = placement.target.len();
-    Ok(BuiltinOptions { threads, delay: None, work: None, publish: publish.transpose()? })
+    let asks = scenario.and_then(|s| s.questions.as_ref());
+    Ok(BuiltinOptions {
+        threads,
+        delay: asks.map(|q| q.takes).filter(|takes| !takes.is_zero()),
+        work: None,
+        answer: asks.map(|q| q.answer_bytes),
+        publish: publish.transpose()?,
+    })
 }
 
 fn default_out(scenario: &str) -> PathBuf {

@@ -3,6 +3,7 @@
 
 pub mod conduct;
 mod decide;
+pub mod duplex;
 pub mod expect;
 pub mod fanout;
 pub mod figures;
@@ -22,6 +23,7 @@ pub mod trust;
 mod types;
 pub mod verified;
 
+pub use duplex::CallbackFigures;
 pub use fanout::FanoutFigures;
 pub use types::*;
 

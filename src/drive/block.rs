@@ -266,6 +266,7 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
             terms: member.manifest.terms.clone(),
             connections: member.connections / of + extra,
             in_flight: member.in_flight,
+            called_back: member.called_back,
         });
     }
     Ok(BlockJob {

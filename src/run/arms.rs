@@ -8,6 +8,16 @@ use crate::verify::Subject;
 
 /// The default arms: the question in its purest form.
 pub const DEFAULT: [&str; 2] = ["webhook@builtin", "websocket@builtin"];
+/// Those of a duplex: an answer by webhook comes back in two ways.
+const DUPLEX: [&str; 3] = ["webhook@builtin", "webhook+callback@builtin", "websocket@builtin"];
+/// What an arm's transport is followed by when answers come back by a callback.
+const CALLBACK: &str = "+callback";
+
+/// The arms of a run that names none.
+pub fn default(builtin: &BuiltinOptions) -> Vec<String> {
+    let names = if builtin.answer.is_some() { &DUPLEX[..] } else { &DEFAULT };
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
 
 /// One arm.
 #[derive(Debug, Clone)]
@@ -20,6 +30,8 @@ pub struct Arm {
     pub target: String,
     /// The program.
     pub manifest: Manifest,
+    /// Its answers come back by a callback.
+    pub called_back: bool,
 }
 
 impl Arm {
@@ -42,21 +54,62 @@ pub fn find(
 ) -> Result<Vec<Arm>> {
     let mut arms: Vec<Arm> = Vec::new();
     for name in names {
-        let (transport, target) = split(name)?;
+        let (plain, called_back) = without_variant(name);
+        let (transport, target) = split(&plain)?;
         let manifest = match target {
             BUILTIN => Manifest::builtin(transport.name(), builtin),
             other if builtin.publish.is_some() => return Err(cannot_publish(name, other)),
             other => manifest::find(transport.name(), other, allow_hosts)?,
         };
-        let repeats =
-            arms.iter().filter(|a| a.transport == transport && a.target == target).count();
+        if called_back {
+            check_callback(name, transport, &manifest, builtin)?;
+        }
+        let same = |a: &&Arm| {
+            a.transport == transport && a.target == target && a.called_back == called_back
+        };
+        let repeats = arms.iter().filter(same).count();
         let label = match repeats {
             0 => name.clone(),
             n => format!("{name}#{}", n + 1),
         };
-        arms.push(Arm { label, transport, target: target.to_owned(), manifest });
+        arms.push(Arm { label, transport, target: target.to_owned(), manifest, called_back });
     }
     Ok(arms)
+}
+
+/// The name of the arm without its variant, and whether its answers come back by a callback.
+fn without_variant(name: &str) -> (String, bool) {
+    let variant = name.split_once('@').and_then(|(transport, target)| {
+        Some(format!("{}@{target}", transport.strip_suffix(CALLBACK)?))
+    });
+    let called_back = variant.is_some();
+    (variant.unwrap_or_else(|| name.to_owned()), called_back)
+}
+
+/// A callback is a webhook, it answers a question, and its answer names it.
+fn check_callback(
+    name: &str,
+    transport: Transport,
+    manifest: &Manifest,
+    builtin: &BuiltinOptions,
+) -> Result<()> {
+    let target = &manifest.name;
+    let why = if transport != Transport::Webhook {
+        format!("a callback is a webhook: write --arm webhook{CALLBACK}@{target}")
+    } else if builtin.answer.is_none() {
+        format!(
+            "a callback answers a question, and this scenario asks none: write pushbench run duplex, or \
+             --arm webhook@{target}"
+        )
+    } else if !manifest.matched().tells_ids() {
+        format!(
+            "only the id binds an answer to its question, and those of {target} are matched by order: write \
+             match = \"id\" in its description if they carry the id, or --arm webhook@{target}"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::usage(format!("--arm {name}: {why}")))
 }
 
 fn cannot_publish(name: &str, target: &str) -> Error {

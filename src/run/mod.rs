@@ -16,6 +16,7 @@ use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
 use crate::target::setup;
 use crate::transport::Transport;
 use crate::transport::event::{Matched, Template};
+use crate::transport::webhook::callback::CALLBACK_URL;
 use crate::verify;
 use arms::Arm;
 use std::collections::BTreeMap;
@@ -172,13 +173,23 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
         },
         method: (arm.carrier() == Transport::Webhook)
             .then(|| arm.manifest.terms.method.to_string()),
-        headers: arm.manifest.terms.header_names(),
+        headers: header_names(arm),
         subprotocol: subprotocol(arm),
-        framing: arm.transport.framing().to_owned(),
+        framing: match arm.called_back {
+            true => format!("{}, twice", arm.transport.framing()),
+            false => arm.transport.framing().to_owned(),
+        },
         in_flight,
         connections,
         ease: arm.manifest.ease.clone(),
     }
+}
+
+/// What requests of an arm have beside the usual headers.
+fn header_names(arm: &Arm) -> Vec<String> {
+    let mut names = arm.manifest.terms.header_names();
+    names.extend(arm.called_back.then(|| CALLBACK_URL.to_owned()));
+    names
 }
 
 fn subprotocol(arm: &Arm) -> Option<String> {

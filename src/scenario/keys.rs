@@ -110,7 +110,7 @@ const SLICE_LENGTH: Length = Length(Duration::from_millis(1));
 pub static KEYS: &[Key] = &[
     key!(fixed "name", "short name; it stands in the results directory", Name(64), |d| &mut d.name),
     key!(fixed "question", "the question the scenario answers", Text, |d| &mut d.question),
-    key!(fixed "flow", "which way events go", OneOf(&[("ingest", Flow::Ingest), ("fanout", Flow::Fanout)]), |d| &mut d.flow),
+    key!(fixed "flow", "which way events go", OneOf(&[("ingest", Flow::Ingest), ("fanout", Flow::Fanout), ("duplex", Flow::Duplex)]), |d| &mut d.flow),
     key!(
         fixed "load.arrivals",
         "how due instants are distributed",
@@ -279,6 +279,18 @@ pub static KEYS: &[Key] = &[
         "a subscriber that was cut off subscribes again after up to so long, doubled at each failed attempt (seeded)",
         Optional(SOME_LENGTH),
         |d| &mut d.fanout.backoff
+    ),
+    key!(
+        fixed "duplex.answer_bytes",
+        "in a duplex: size of the built-in server's answer",
+        Size { least: payload::LEAST_ANSWER, most: payload::MAX_BYTES },
+        |d| &mut d.questions.answer_bytes
+    ),
+    key!(
+        fixed "duplex.takes",
+        "in a duplex: how long the built-in server takes to have an answer",
+        ANY_LENGTH,
+        |d| &mut d.questions.takes
     ),
     key!(
         fixed "faults.restart_after",

@@ -4,6 +4,7 @@
 //! with file, line, column, value and remedy.
 
 mod draft;
+mod duplex;
 pub mod expect;
 mod fanout;
 pub mod keys;
@@ -17,6 +18,7 @@ pub mod schema;
 mod shape;
 pub mod split;
 
+pub use duplex::Questions;
 pub use fanout::{Delivering, Recipients, Subscribers};
 pub use load::{Override, Point, Question, load, shipped};
 
@@ -33,6 +35,8 @@ pub enum Flow {
     Ingest,
     /// The driver publishes, the target delivers each event to every subscriber.
     Fanout,
+    /// The driver asks, the target answers.
+    Duplex,
 }
 
 /// How the due instants are distributed.
@@ -218,6 +222,9 @@ pub struct Scenario {
     /// Who gets the events; `None` where the target takes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscribers: Option<Subscribers>,
+    /// `[duplex]`: how questions are answered; `None` where events are acknowledged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub questions: Option<Questions>,
     /// `[faults]`: each target is ended and started anew this long after the measured window began.
     #[serde(default, with = "optional_nanos", skip_serializing_if = "Option::is_none")]
     pub restart_after: Option<Duration>,

@@ -22,6 +22,12 @@ pub const CLOSE: &str = r#""}}"#;
 /// An event with an empty `data.pad`, the smallest one generated.
 pub const MIN_BYTES: usize =
     OPEN.len() + ID_DIGITS + TYPE.len() + KIND.len() + PAD.len() + CLOSE.len();
+/// From the id to the padding of an answer.
+pub const ANSWER: &str = r#"","answer":""#;
+/// What follows that padding.
+pub const ANSWER_END: &str = r#""}"#;
+/// An answer to one of our own events with an empty `answer`, the smallest one.
+pub const LEAST_ANSWER: usize = OPEN.len() + ID_DIGITS + ANSWER.len() + ANSWER_END.len();
 /// Largest event: the frame limit of common WebSocket libraries.
 pub const MAX_BYTES: usize = 16 << 20;
 

@@ -1,7 +1,9 @@
 //! The event on the wire and its acknowledgement, the same bytes for every transport.
 
 use crate::record::fanout::Audience;
-use crate::scenario::payload::{self, CLOSE, ID_DIGITS, KIND, OPEN, PAD, PEER_DIGITS, TYPE};
+use crate::scenario::payload::{
+    self, ANSWER, ANSWER_END, CLOSE, ID_DIGITS, KIND, OPEN, PAD, PEER_DIGITS, TYPE,
+};
 use crate::scenario::{Payload, Scenario, Subscribers};
 use bytes::{BufMut, Bytes};
 use serde::Deserialize;
@@ -124,6 +126,18 @@ pub fn acknowledgement(id: &str) -> String {
     text.push_str(OPEN);
     text.push_str(id);
     text.push_str("\"}");
+    text
+}
+
+/// The answer to a question: `{"id":"…","answer":"…"}` of that many bytes, or as many as the id takes.
+pub fn answer(id: &str, bytes: usize) -> String {
+    let frame = OPEN.len() + id.len() + ANSWER.len() + ANSWER_END.len();
+    let mut text = String::with_capacity(bytes.max(frame));
+    text.push_str(OPEN);
+    text.push_str(id);
+    text.push_str(ANSWER);
+    text.push_str(&"x".repeat(bytes.saturating_sub(frame)));
+    text.push_str(ANSWER_END);
     text
 }
 

@@ -2,6 +2,7 @@
 
 use super::handler::Handler;
 use super::publisher::{self, desk, hub::Hub};
+use super::webhook::answering::Answering;
 use super::{Transport, tcp, webhook, websocket};
 use crate::error::{Error, Result};
 use crate::record::in_force::{InForce, LISTENING};
@@ -38,6 +39,8 @@ pub struct ServeOptions {
 #[derive(Clone)]
 enum Service {
     Take(Transport, Handler),
+    /// Questions by POST, whose answers may be wanted elsewhere.
+    Answer(Handler, Arc<Answering>),
     Publish(Arc<Hub>),
 }
 
@@ -91,7 +94,10 @@ fn listen(address: SocketAddr) -> Result<TcpListener> {
 fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
     let handler = match &options.publisher {
         Some((publisher, _)) => publisher.told(),
-        None => "built-in JSON check, acknowledges by id".to_owned(),
+        None => match options.handler.answer {
+            None => "built-in JSON check, acknowledges by id".to_owned(),
+            Some(bytes) => format!("built-in JSON check, answers by id with {bytes} bytes"),
+        },
     };
     let nanos = |d: Option<Duration>| d.map_or(0, |d| d.as_nanos() as u64);
     let in_force = InForce {
@@ -114,7 +120,10 @@ fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
 
 async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
     let service = match &options.publisher {
-        None => Service::Take(options.transport, options.handler),
+        None => match (options.transport, options.handler.answer) {
+            (Transport::Webhook, Some(_)) => Service::Answer(options.handler, Arc::default()),
+            (transport, _) => Service::Take(transport, options.handler),
+        },
         Some((publisher, token)) => {
             let hub = Arc::new(Hub::new(publisher.clone(), token.clone()));
             if !publisher.times_out_itself() {
@@ -139,7 +148,8 @@ async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
 /// A connection that ends badly is the client's affair; the server goes on.
 async fn connection(service: Service, stream: TcpStream) {
     match service {
-        Service::Take(Transport::Webhook, h) => webhook::server::serve(h, stream).await,
+        Service::Take(Transport::Webhook, h) => webhook::server::serve(h, None, stream).await,
+        Service::Answer(h, to) => webhook::server::serve(h, Some(to), stream).await,
         Service::Take(Transport::Websocket, h) => websocket::server::serve(h, stream).await,
         Service::Take(Transport::Tcp, h) => tcp::server::serve(h, stream).await,
         Service::Publish(hub) => desk::serve(hub, stream).await,
