@@ -66,7 +66,7 @@ async fn stays<S: Subscriber>(first: S, seat: &Seat<S>, plan: &mut Plan) -> io::
                 ledger.cut_off(number);
                 drop(subscriber);
                 let (Some(timer), Some(pauses)) = (timer, &mut plan.pauses) else { return Ok(()) };
-                timer.until(clock::now() + pauses.next()).await?;
+                timer.until(clock::now() + pauses.draw()).await?;
                 subscriber = again(seat, Some(pauses), timer).await?;
             }
             (Ended::Leaves, Some(timer)) => {
@@ -151,7 +151,7 @@ async fn again<S: Subscriber>(
                 let Some(pauses) = &mut pauses else {
                     return Err(io::Error::other(format!("subscribing again: {fault}")));
                 };
-                timer.until(clock::now() + pauses.next()).await?;
+                timer.until(clock::now() + pauses.draw()).await?;
             }
         }
     }

@@ -65,7 +65,7 @@ impl Pauses {
     }
 
     /// The next pause, ns.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         let limit = self.first.saturating_mul(1 << self.attempt.min(DOUBLINGS));
         self.attempt += 1;
         self.rng.random_range(0..=limit)
@@ -106,15 +106,15 @@ mod tests {
     #[test]
     fn pauses_are_spread_and_double_up_to_a_bound() {
         let of = |number| Pauses::new(7, number, Duration::from_millis(50));
-        let firsts: Vec<u64> = (0..1000).map(|n| of(n).next()).collect();
+        let firsts: Vec<u64> = (0..1000).map(|n| of(n).draw()).collect();
         let mean = firsts.iter().sum::<u64>() / 1000;
         assert!(firsts.iter().all(|p| *p <= 50 * MS) && mean.abs_diff(25 * MS) < 2 * MS, "{mean}");
         let mut one = of(1);
-        let later: Vec<u64> = (0..200).map(|_| one.next()).collect();
+        let later: Vec<u64> = (0..200).map(|_| one.draw()).collect();
         assert!(
             later.iter().all(|p| *p <= 64 * 50 * MS) && later.iter().any(|p| *p > 16 * 50 * MS)
         );
         one.reset();
-        assert!(one.next() <= 50 * MS);
+        assert!(one.draw() <= 50 * MS);
     }
 }

@@ -6,6 +6,7 @@ mod bits;
 mod book;
 mod callbacks;
 mod fanout;
+mod presence;
 mod spread;
 
 use super::account::Account;

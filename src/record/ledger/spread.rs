@@ -5,7 +5,7 @@
 //! counts as there: what it misses until it is back has failed.
 
 use super::bits::Bits;
-use crate::record::fanout::{Audience, CONDUCTS, Conduct, Deliveries, DeliveryFates, Turnover};
+use crate::record::fanout::{Audience, CONDUCTS, Conduct, Deliveries, DeliveryFates};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
@@ -71,7 +71,7 @@ pub(super) struct Arrival {
 /// The deliveries of one arm.
 pub(super) struct Spreads {
     pub account: Deliveries,
-    audience: Audience,
+    pub(super) audience: Audience,
     timeout: u64,
     /// Event `first + i` stands at `i`; closed ones stay for a while.
     events: VecDeque<Spread>,
@@ -82,14 +82,14 @@ pub(super) struct Spreads {
     /// For each subscriber one more than its youngest event.
     youngest: Vec<u64>,
     /// Subscribers that events come due at, and how many there are of each conduct.
-    present: Rc<Bits>,
-    here: [u64; CONDUCTS.len()],
+    pub(super) present: Rc<Bits>,
+    pub(super) here: [u64; CONDUCTS.len()],
     /// Of these, the ones whose subscription was cut off.
-    absent: BTreeSet<u32>,
+    pub(super) absent: BTreeSet<u32>,
     /// When the first of them was cut off.
-    cut_off_at: u64,
+    pub(super) cut_off_at: u64,
     /// Those that wait for their first event, and when they asked for it.
-    newcomers: BTreeMap<u32, u64>,
+    pub(super) newcomers: BTreeMap<u32, u64>,
     /// Deliveries without a fate.
     pub open: u64,
 }
@@ -262,16 +262,8 @@ impl Spreads {
         Some(Arrival { took, measured: measured && healthy })
     }
 
-    /// A subscription was cut off: what is open at it is lost, what comes due until it is back fails.
-    pub fn cut_off(&mut self, subscriber: usize, now: u64) {
-        self.newcomers.remove(&(subscriber as u32));
-        // One that is leaving only loses what is on its way.
-        if self.present.has(subscriber) && self.absent.insert(subscriber as u32) {
-            if self.absent.len() == 1 {
-                self.cut_off_at = now;
-            }
-            self.turnover().cut_off += 1;
-        }
+    /// What is open at a subscriber is lost.
+    pub fn lose(&mut self, subscriber: usize) {
         let conduct = self.audience.conduct(subscriber);
         for event in self.oldest_open..self.first + self.events.len() as u64 {
             let Some(spread) = self.at(event).filter(|s| s.awaits(subscriber)) else { continue };
@@ -284,48 +276,6 @@ impl Spreads {
                 self.close(event);
             }
         }
-    }
-
-    /// A subscriber begins to leave: events due from now on are not due at it.
-    pub fn leaving(&mut self, subscriber: usize, now: u64) {
-        if !self.present.has(subscriber) {
-            return;
-        }
-        Rc::make_mut(&mut self.present).clear(subscriber);
-        self.here[self.audience.conduct(subscriber) as usize] -= 1;
-        self.turnover().left += 1;
-        self.newcomers.remove(&(subscriber as u32));
-        self.there_again(subscriber, now);
-    }
-
-    /// A subscriber's subscription was confirmed `now`: events due from now on are due at it. It had
-    /// asked for it at `asked`.
-    pub fn came(&mut self, subscriber: usize, asked: u64, now: u64) {
-        if !self.present.has(subscriber) {
-            Rc::make_mut(&mut self.present).set(subscriber);
-            self.here[self.audience.conduct(subscriber) as usize] += 1;
-        }
-        let turnover = self.turnover();
-        turnover.came += 1;
-        turnover.subscribing.record(now.saturating_sub(asked));
-        self.newcomers.insert(subscriber as u32, asked);
-        self.there_again(subscriber, now);
-    }
-
-    fn there_again(&mut self, subscriber: usize, now: u64) {
-        if self.absent.remove(&(subscriber as u32)) && self.absent.is_empty() {
-            let took = now.saturating_sub(self.cut_off_at);
-            self.turnover().recovery.record(took);
-        }
-    }
-
-    /// An attempt to subscribe has failed.
-    pub fn turned_down(&mut self) {
-        self.turnover().refused += 1;
-    }
-
-    fn turnover(&mut self) -> &mut Turnover {
-        self.account.turnover.get_or_insert_default()
     }
 
     /// Something due at a subscriber has no fate yet.

@@ -8,6 +8,7 @@
 pub mod desk;
 pub mod hub;
 pub mod outbox;
+mod register;
 pub mod stream;
 
 use super::{Transport, tcp, webhook, websocket};

@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 /// Delivers until the subscriber's connection ends.
 pub async fn deliver(messages: impl Messages, subscription: Subscription) {
@@ -16,7 +16,14 @@ pub async fn deliver(messages: impl Messages, subscription: Subscription) {
     let acknowledged = options.acknowledged;
     let pings = options.ping.map(|every| pings(every, subscription.number()));
     let mut line = Line { messages, subscription, acknowledged, unflushed: false, pings };
-    let _ended = poll_fn(|cx| line.poll(cx)).await;
+    let ended = poll_fn(|cx| line.poll(cx)).await;
+    let Line { mut messages, subscription, .. } = line;
+    let patience = subscription.hub().options.timeout;
+    drop(subscription);
+    // One that leaves in good order waits for our goodbye; one that does not read it is not waited for.
+    if ended.is_ok() {
+        let _gone = timeout(patience, poll_fn(|cx| messages.poll_finish(cx))).await;
+    }
 }
 
 /// A share of a period that differs as much as can be between one number and the next ones: a large
