@@ -203,6 +203,24 @@ pub static KEYS: &[Key] = &[
         |d| &mut d.file
     ),
     key!(
+        swept "payload.types",
+        "in a fan-out: types of generated events, each event of the next one",
+        Optional(Count(100)),
+        |d| &mut d.fanout.types
+    ),
+    key!(
+        swept "subscribers.wants",
+        "of payload.types, those that a subscriber wants, from its own number on; all when left out",
+        Optional(Count(100)),
+        |d| &mut d.fanout.wants
+    ),
+    key!(
+        swept "delivery.filter",
+        "the publisher filters by type; when false subscribers ask for every type, and what they do not want comes, too",
+        Switch,
+        |d| &mut d.fanout.filter
+    ),
+    key!(
         swept "subscribers.count",
         "in a fan-out: subscribers that every event is delivered to; 100 when left out",
         Optional(Count(1_000_000)),

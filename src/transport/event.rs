@@ -1,25 +1,36 @@
 //! The event on the wire and its acknowledgement, the same bytes for every transport.
 
-use crate::record::fanout::Audience;
 use crate::scenario::payload::{
-    self, ANSWER, ANSWER_END, CLOSE, ID_DIGITS, KIND, OPEN, PAD, PEER_DIGITS, TYPE,
+    self, ANSWER, ANSWER_END, CLOSE, ID_DIGITS, KIND, OPEN, PAD, PEER, PEER_DIGITS, TYPE,
 };
 use crate::scenario::{Payload, Scenario, Subscribers};
 use bytes::{BufMut, Bytes};
 use serde::Deserialize;
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Makes the bytes of event `index` by writing its id into a prepared text.
 #[derive(Debug, Clone)]
 pub struct Template {
     text: Vec<u8>,
-    /// Each event is for one of so many subscribers, whose number is a part of its type.
-    peers: Option<usize>,
+    numbered: Option<Numbered>,
 }
 
-/// Where the number of a subscriber begins in an event for it.
-const PEER_AT: usize = OPEN.len() + ID_DIGITS + TYPE.len() + payload::PEER.len();
+/// A number in the type of each event: its index modulo something.
+#[derive(Debug, Clone)]
+struct Numbered {
+    digits: Range<usize>,
+    modulo: usize,
+}
+
+impl Numbered {
+    /// Behind these words of the type.
+    fn behind(words: &str, digits: usize, modulo: usize) -> Numbered {
+        let begin = OPEN.len() + ID_DIGITS + TYPE.len() + words.len();
+        Numbered { digits: begin..begin + digits, modulo }
+    }
+}
 
 impl Template {
     /// Prepares the text of a scenario's events.
@@ -32,16 +43,28 @@ impl Template {
                 Some(rest) => format!("{head}\",{rest}"),
             },
         };
-        Template { text: text.into_bytes(), peers: None }
+        Template { text: text.into_bytes(), numbered: None }
     }
 
-    /// Prepares the text of a scenario's events, which may be for one subscriber each.
+    /// Prepares the text of a scenario's events, which may be for one subscriber each, or of types that
+    /// take turns.
     pub fn of(scenario: &Scenario) -> Template {
         let audience = scenario.subscribers.as_ref().map(Subscribers::audience);
-        match (audience.filter(|a| a.one_each), &scenario.payload) {
-            (Some(audience), Payload::Bytes(n)) => {
-                let text = generated(*n, &payload::peer(0)).into_bytes();
-                Template { text, peers: Some(audience.subscribers) }
+        let numbered = audience.and_then(|audience| match audience.mix {
+            _ if audience.one_each => Some((
+                payload::peer(0),
+                Numbered::behind(PEER, PEER_DIGITS, audience.subscribers.max(1)),
+            )),
+            Some(mix) => Some((
+                payload::kind(0),
+                Numbered::behind(payload::KINDS, payload::KIND_DIGITS, mix.types),
+            )),
+            None => None,
+        });
+        match (numbered, &scenario.payload) {
+            (Some((kind, numbered)), Payload::Bytes(n)) => {
+                let text = generated(*n, &kind).into_bytes();
+                Template { text, numbered: Some(numbered) }
             }
             (_, payload) => Template::new(payload),
         }
@@ -72,13 +95,12 @@ impl Template {
         self.address(index, &mut event[start..]);
     }
 
-    /// Writes an event's id, and whom it is for.
+    /// Writes an event's id, and the number in its type.
     fn address(&self, index: u64, event: &mut [u8]) {
         write_id(index, &mut event[OPEN.len()..OPEN.len() + ID_DIGITS]);
-        if let Some(subscribers) = self.peers {
-            let recipient = Audience::all(subscribers).recipient(index);
-            let digits = event[PEER_AT..PEER_AT + PEER_DIGITS].iter_mut().rev();
-            digits.fold(recipient, |rest, digit| {
+        if let Some(Numbered { digits, modulo }) = &self.numbered {
+            let digits = event[digits.clone()].iter_mut().rev();
+            digits.fold(index % *modulo as u64, |rest, digit| {
                 *digit = b'0' + (rest % 10) as u8;
                 rest / 10
             });
@@ -214,6 +236,31 @@ mod tests {
                 assert_eq!(appended[4..], event[..]);
             }
         }
+    }
+
+    #[test]
+    fn types_take_turns_and_leave_the_length_alone() {
+        let scenario = crate::scenario::load("filter", &[]).unwrap().points.remove(0).scenario;
+        let template = Template::of(&scenario);
+        for (index, kind) in [(0, "event-00"), (3, "event-03"), (4, "event-00"), (41, "event-01")] {
+            let event = template.render(index);
+            assert_eq!(event.len(), 512);
+            let event: Event<'_> = serde_json::from_slice(&event).unwrap();
+            assert_eq!((&*event.kind, &*event.id), (kind, &*format!("{index:016x}")));
+        }
+    }
+
+    #[test]
+    fn an_answer_has_the_asked_length_and_its_questions_id() {
+        for bytes in [payload::LEAST_ANSWER, 64, 512, 65_536] {
+            let text = answer("00000000000000ff", bytes);
+            assert_eq!((text.len(), acknowledged_index(text.as_bytes())), (bytes, Some(255)));
+        }
+        // The id is whole, however long it is.
+        let id = "q".repeat(100);
+        let text = answer(&id, 64);
+        assert_eq!(acknowledged_id(text.as_bytes()).as_deref(), Some(&*id));
+        let _json: serde_json::Value = serde_json::from_str(&text).unwrap();
     }
 
     #[test]

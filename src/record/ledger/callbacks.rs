@@ -150,6 +150,8 @@ mod tests {
         let ticket = ledger.open(0, 0, Some(0));
         ledger.answered(Some(0), MS, MS);
         assert!(ledger.is_open(&ticket));
-        assert_eq!(account(&ledger).unsolicited, 1);
+        ledger.expire(u64::MAX);
+        let a = account(&ledger);
+        assert_eq!((a.unsolicited, a.measured.timed_out, a.measured.never_sent), (1, 1, 1));
     }
 }
