@@ -16,7 +16,7 @@ fn alone() -> MutexGuard<'static, ()> {
 
 const TYPED: &str = "name = \"mine\"\nquestion = \"?\"\nflow = \"fanout\"\n[load]\narrivals = \"constant\"\n\
      rate = 40\nwarmup = \"200ms\"\nduration = \"1s\"\n[payload]\ntypes = 4\n[connections]\ncount = 2\n\
-     [subscribers]\ncount = 10\nwants = 1\n[compare]\nblocks = 1\n[sweep]\n\
+     [subscribers]\ncount = 10\nwants = 1\n[compare]\nblocks = 1\ndesign = \"sequential\"\n[sweep]\n\
      \"delivery.filter\" = [true, false]\n";
 
 fn count(value: &Value, name: &str) -> u64 {

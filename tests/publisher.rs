@@ -378,3 +378,76 @@ fn events_of_a_type_go_to_those_who_asked_for_it() {
     publisher.reaches(&[("acknowledged", 4), ("open", 0)]);
     assert_eq!((asked.load(Ordering::SeqCst), all_asked.load(Ordering::SeqCst)), (1, 3));
 }
+
+/// Opens a WebSocket by hand; what comes on it is neither read nor answered by a library.
+fn open_websocket(publisher: &Publisher) -> TcpStream {
+    let mut stream = TcpStream::connect(publisher.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = "Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+    let request = format!("GET /subscribe HTTP/1.1\r\n{head}Authorization: Bearer {TOKEN}\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        answer.push(byte[0]);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
+    stream
+}
+
+#[test]
+fn who_answers_pings_stays_and_who_does_not_is_gone() {
+    const PING: [u8; 2] = [0x89, 0];
+    const PONG: [u8; 6] = [0x8a, 0x80, 1, 2, 3, 4];
+    let bench = Bench::new();
+    let publisher = Publisher::start(&bench, &["websocket", "--ping", "1s"]);
+    let (mut alive, mut mute) = (open_websocket(&publisher), open_websocket(&publisher));
+    publisher.reaches(&[("subscribers", 2)]);
+    let answering = std::thread::spawn(move || {
+        for _ in 0..4 {
+            let mut frame = [0; 2];
+            alive.read_exact(&mut frame).unwrap();
+            assert_eq!(frame, PING);
+            alive.write_all(&PONG).unwrap();
+        }
+        alive
+    });
+    let mut frame = [0; 2];
+    mute.read_exact(&mut frame).unwrap();
+    assert_eq!(frame, PING);
+    let mut rest = Vec::new();
+    let _reset = mute.read_to_end(&mut rest);
+    assert!(rest.is_empty(), "it is closed, not pinged again: {rest:?}");
+    let _alive = answering.join().unwrap();
+    let told = publisher.reaches(&[("subscribers", 1), ("pongs", 4)]);
+    assert!(told["pings"].as_u64() >= Some(5), "{told}");
+}
+
+#[test]
+fn without_kept_connections_each_delivery_has_its_own() {
+    let bench = Bench::new();
+    let publisher = Publisher::start(&bench, &["webhook", "--close"]);
+    let listener = TcpListener::bind("127.0.0.2:0").unwrap();
+    publisher.subscribe(&format!("http://{}/hook", listener.local_addr().unwrap()));
+    for id in ["a", "b", "c"] {
+        publisher.publish(id);
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\"event\"}") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            request.push(byte[0]);
+        }
+        let request = String::from_utf8(request).unwrap().to_lowercase();
+        assert!(request.contains("connection: close\r\n"), "{request}");
+        // It does not wait for us to close.
+        stream.write_all(OK.as_bytes()).unwrap();
+        let mut rest = Vec::new();
+        let _reset = stream.read_to_end(&mut rest);
+        assert!(rest.is_empty(), "{rest:?}");
+    }
+    publisher.reaches(&[("acknowledged", 3), ("open", 0)]);
+}

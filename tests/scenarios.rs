@@ -50,6 +50,7 @@ fn no_scenario_is_left_out_here() {
         "cold-start",
         "connection-sweep",
         "fanout",
+        "idle",
         "in-flight-sweep",
         "ingest",
         "payload-sweep",
@@ -202,5 +203,17 @@ fn fanout_reaches_everybody() {
     assert!(out.contains("10 subscribers, acknowledged by id"), "{out}");
     for arm in arms(&report["points"][0]) {
         assert_eq!(arm["fanout"]["reach"], 1.0, "{arm}");
+    }
+}
+
+#[test]
+fn idle_shows_what_holding_costs() {
+    let bench = Bench::new();
+    let few = ["--set", "subscribers.count=20", "--rate", "0.5"];
+    let (out, report) = brief(&bench, "idle", &[&few[..], &["--duration", "2s"]].concat());
+    assert!(out.contains("target CPU/subscriber·min"), "{out}");
+    for arm in arms(&report["points"][0]) {
+        assert_eq!(arm["fanout"]["reach"], 1.0, "{arm}");
+        assert_eq!(arm["fanout"]["idle"]["connections_per_subscriber"], 1.0, "{arm}");
     }
 }

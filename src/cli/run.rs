@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::record::metrics::Metric;
 use crate::report::{Format, text};
 use crate::run::{self, Request, arms};
-use crate::scenario::{self, Override, Question};
+use crate::scenario::{self, Flow, Override, Question};
 use crate::store::{Store, StoredRun, write_atomically};
 use crate::target::manifest::{BuiltinOptions, OWN_FILE};
 use crate::target::publisher::{PublishOptions, new_token};
@@ -121,7 +121,7 @@ pub fn run(args: &Args) -> Result<u8> {
     };
     let builtin = builtin(&question, &placement)?;
     let names: Vec<String> = match args.arms.is_empty() {
-        true => arms::default(&builtin),
+        true => default_arms(&question),
         false => args.arms.clone(),
     };
     let arms = arms::find(&names, &builtin, &args.allow_host)?;
@@ -144,6 +144,11 @@ pub fn run(args: &Args) -> Result<u8> {
     conclude(&request.out, ended, sort)
 }
 
+fn default_arms(question: &Question) -> Vec<String> {
+    let flow = question.points.first().map_or(Flow::Ingest, |p| p.scenario.flow);
+    arms::default_of(flow).iter().map(|arm| (*arm).to_owned()).collect()
+}
+
 /// How built-in servers are started for a scenario.
 fn builtin(question: &Question, placement: &Placement) -> Result<BuiltinOptions> {
     let scenario = question.points.first().map(|p| &p.scenario);
@@ -156,8 +161,9 @@ fn builtin(question: &Question, placement: &Placement) -> Result<BuiltinOptions>
             token,
             queue: asked.queue,
             timeout: asked.timeout,
-            keep_alive: asked.keep_alive,
-            ping: asked.ping,
+            ping: subscribers.ping,
+            keep_alive: true,
+            idle_limit: asked.keep_alive,
         }))
     });
     let threads = placement.target.len();

@@ -55,19 +55,21 @@ pub struct Args {
     /// From the write of a delivery to its acknowledgement
     #[arg(long, value_name = "TIME", requires = "publisher", value_parser = units::parse_duration)]
     timeout: Option<Duration>,
-    /// Close a webhook's kept connection after it was idle for so long
-    #[arg(long, value_name = "TIME", requires = "publisher", value_parser = units::parse_duration)]
+    /// Closes a webhook's kept connection after it was idle for so long
+    #[arg(long, value_name = "TIME", requires = "publisher", conflicts_with = "close", value_parser = units::parse_duration)]
     keep_alive: Option<Duration>,
-    /// Ping WebSocket subscribers each time so long has passed
-    #[arg(long, value_name = "TIME", requires = "publisher", value_parser = a_while)]
+    /// How often each WebSocket subscriber is pinged, at least 1s
+    #[arg(long, value_name = "TIME", requires = "publisher", value_parser = ping)]
     ping: Option<Duration>,
+    /// Closes a webhook's connection after each delivery
+    #[arg(long, requires = "publisher")]
+    close: bool,
 }
 
-fn a_while(text: &str) -> std::result::Result<Duration, String> {
-    match units::parse_duration(text)? {
-        time if time < Duration::from_millis(1) => Err("write at least 1ms".into()),
-        time => Ok(time),
-    }
+fn ping(text: &str) -> std::result::Result<Duration, String> {
+    let every = units::parse_duration(text)?;
+    let fits = every >= Duration::from_secs(1);
+    fits.then_some(every).ok_or_else(|| "write a duration of at least 1s".into())
 }
 
 fn an_answer(text: &str) -> std::result::Result<usize, String> {
@@ -122,8 +124,9 @@ fn publisher(args: &Args, transport: Transport) -> Result<(publisher::Options, S
     options.acknowledged = !args.unacknowledged;
     options.queue = args.queue;
     options.concurrency = args.concurrency;
-    options.timeout = args.timeout.unwrap_or(options.timeout);
-    options.keep_alive = args.keep_alive;
     options.ping = args.ping;
+    options.keep_alive = !args.close;
+    options.timeout = args.timeout.unwrap_or(options.timeout);
+    options.idle_limit = args.keep_alive;
     Ok((options, token))
 }

@@ -4,7 +4,7 @@ use super::trust::is_driver_bound;
 use super::{ArmFigures, Comparison, FEWEST_BLOCKS, Trials, Verdict};
 use crate::record::metrics::{Family, METRICS, Metric, Subject};
 use crate::record::trial::Trial;
-use crate::scenario::Matters;
+use crate::scenario::{Flow, Matters};
 use crate::stats::{self, Interval};
 use crate::store::PointHeader;
 
@@ -71,11 +71,12 @@ fn direction(ratio: &Interval, more_is_better: bool) -> Option<Verdict> {
 
 impl Pair<'_> {
     fn applies(&self, closed: bool) -> bool {
-        let subject = match self.header.scenario.subscribers {
-            Some(_) => Subject::Delivery,
-            None => Subject::Event,
+        let told = match self.header.scenario.flow {
+            Flow::Ingest | Flow::Duplex => [Subject::Event].as_slice(),
+            Flow::Fanout => &[Subject::Delivery, Subject::Subscriber],
+            Flow::Idle => &[Subject::Quiet, Subject::Subscriber],
         };
-        if self.metric.subject != subject {
+        if !told.contains(&self.metric.subject) {
             return false;
         }
         match self.metric.family {

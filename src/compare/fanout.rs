@@ -2,8 +2,9 @@
 
 use super::conduct::{self, ApartFigures, TurnoverFigures, Upkeep};
 use super::figures::{distribution, merged, per};
+use super::idle::{self, IdleFigures};
 use super::{ArmFigures, Latency};
-use crate::record::fanout::{Deliveries, DeliveryFates, Fanout, PublisherStatus};
+use crate::record::fanout::{Deliveries, DeliveryFates, Fanout, KernelScope, PublisherStatus};
 use crate::record::histogram::Hist;
 use crate::record::metrics;
 use crate::record::trial::Trial;
@@ -46,10 +47,16 @@ pub struct FanoutFigures {
     pub target_bytes_per_subscriber: Option<f64>,
     /// The driver's, where an arm had it for itself.
     pub driver_bytes_per_subscriber: Option<f64>,
+    /// What kernel memory grew by for a subscriber, median over trials; `kernel_scope` says whose.
+    pub kernel_bytes_per_subscriber: Option<f64>,
+    /// The target's own, or the whole machine's, which has both ends.
+    pub kernel_scope: Option<KernelScope>,
     /// What subscribing took, by subscriber, median over trials.
     pub subscribe_ns_each: Option<f64>,
     /// Connections that carried deliveries.
     pub connections: u64,
+    /// What holding subscribers cost while nothing was published; `null` in a fan-out.
+    pub idle: Option<IdleFigures>,
     /// The publisher's own account, summed; `null` when it did not tell.
     pub publisher: Option<PublisherStatus>,
     /// Slow and stuck subscribers; all other figures are the healthy ones'.
@@ -139,6 +146,9 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
         wire: wire(&all, pilot),
         target_bytes_per_subscriber: median(metrics::target_memory),
         driver_bytes_per_subscriber: median(metrics::driver_memory),
+        kernel_bytes_per_subscriber: median(metrics::kernel_memory),
+        kernel_scope: idle::kernel_scope(&all),
+        idle: idle::figures(&all),
         subscribe_ns_each: median(|t| {
             let f = t.fanout.as_ref()?;
             per(f.subscribed_in_ns, f.deliveries.subscribers)
@@ -245,6 +255,21 @@ impl FanoutFigures {
             }
             "target_usage.bytes_per_subscriber" => self.target_bytes_per_subscriber,
             "driver_usage.bytes_per_subscriber" => self.driver_bytes_per_subscriber,
+            "target_usage.kernel_bytes_per_subscriber" => {
+                let own = self.kernel_scope == Some(KernelScope::Target);
+                self.kernel_bytes_per_subscriber.filter(|_| own)
+            }
+            "target_usage.cpu_ns_per_subscriber_minute" => {
+                self.idle.as_ref()?.target_cpu_ns_per_subscriber_minute
+            }
+            "driver_usage.cpu_ns_per_subscriber_minute" => {
+                self.idle.as_ref()?.driver_cpu_ns_per_subscriber_minute
+            }
+            "wire.bytes_per_subscriber_minute" => {
+                let idle = self.idle.as_ref()?;
+                let to = idle.bytes_in_per_subscriber_minute?;
+                Some(to + idle.bytes_out_per_subscriber_minute?)
+            }
             "wire.bytes_per_delivery" => {
                 Some(self.wire.bytes_in_per_delivery? + self.wire.bytes_out_per_delivery?)
             }
@@ -282,6 +307,9 @@ pub fn asked(subscribers: &Subscribers) -> String {
     if let Some(stay) = subscribers.stay {
         let away = time(subscribers.away);
         text.push_str(&format!(", who stay for {} and are away for {away}", time(stay)));
+    }
+    if let Some(every) = subscribers.ping {
+        text.push_str(&format!(", WebSockets pinged every {}", time(every)));
     }
     text
 }

@@ -32,6 +32,7 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
     Design {
         kind,
         slice_ns,
+        flow: s.flow,
         rate: s.load.rate,
         arrivals: s.load.arrivals,
         payload_bytes: Template::of(s).len(),

@@ -8,6 +8,7 @@ pub mod expect;
 pub mod fanout;
 pub mod figures;
 mod findings;
+pub mod idle;
 pub mod parity;
 pub mod ranking;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub mod verified;
 
 pub use duplex::CallbackFigures;
 pub use fanout::FanoutFigures;
+pub use idle::IdleFigures;
 pub use types::*;
 
 use crate::record::trial::{Stage, Trial};

@@ -2,13 +2,15 @@
 
 use super::{ArmFigures, Latency, Point, Report};
 use crate::record::metrics::{Family, METRICS, Metric};
+use crate::scenario::Flow;
 
 /// The metric that many arms are sorted by when none is asked for.
 fn headline(point: &Point) -> &'static str {
-    match (&point.design.subscribers, point.design.rate) {
-        (Some(_), _) => "delivery.p50",
-        (None, None) => "throughput",
-        (None, Some(_)) => "response.p50",
+    match (point.design.flow, point.design.rate) {
+        (Flow::Fanout, _) => "delivery.p50",
+        (Flow::Idle, _) => "target_usage.bytes_per_subscriber",
+        (Flow::Ingest | Flow::Duplex, None) => "throughput",
+        (Flow::Ingest | Flow::Duplex, Some(_)) => "response.p50",
     }
 }
 

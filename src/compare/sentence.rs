@@ -107,6 +107,7 @@ fn against(header: &PointHeader, baseline: &str, arm: &str, mine: &[&Comparison]
     for (metric, what) in [
         ("target_usage.cpu_ns_per_delivery", "target CPU per delivery"),
         ("target_usage.bytes_per_subscriber", "target memory per subscriber"),
+        ("target_usage.cpu_ns_per_subscriber_minute", "target CPU per idle subscriber"),
     ] {
         if let Some(c) = find(metric) {
             note(&mut claims, &mut unclear, relative_claim(c, what, "more", "less"), what);

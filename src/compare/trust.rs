@@ -1,7 +1,7 @@
 //! Whether a point can be trusted: the trust line and the notes under it.
 
 use super::figures::merged;
-use super::{ArmFigures, FEWEST_BLOCKS, Steady, Trials, Validity, fanout, steady};
+use super::{ArmFigures, FEWEST_BLOCKS, Steady, Trials, Validity, fanout, idle, steady};
 use crate::record::trial::Trial;
 use crate::scenario::Scenario;
 use crate::store::StoredRun;
@@ -182,7 +182,9 @@ fn about_arm(arm: &ArmFigures) -> Vec<String> {
 fn about_deliveries(arm: &ArmFigures, trials: &Trials<'_>) -> Vec<String> {
     let mine: Vec<&Trial> =
         trials.valid.iter().flatten().copied().filter(|t| t.label == arm.arm).collect();
-    fanout::notes(arm, &mine)
+    let mut notes = fanout::notes(arm, &mine);
+    notes.extend(idle::notes(arm, &mine));
+    notes
 }
 
 /// Where the load was carried otherwise than the scenario says, or not at all.

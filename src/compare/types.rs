@@ -6,7 +6,7 @@ use super::{expect, parity, trust};
 use crate::record::ease::Ease;
 use crate::record::fates::Fates;
 use crate::record::interval::Interval;
-use crate::scenario::{Questions, Setting, Subscribers};
+use crate::scenario::{Flow, Questions, Setting, Subscribers};
 use serde::Serialize;
 
 /// A run, compared. Serialised it is the JSON report, schema 1.
@@ -56,6 +56,8 @@ pub struct Point {
 /// How a point was run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Design {
+    /// Which way events went.
+    pub flow: Flow,
     /// `sliced`, `sequential`, or `null` when no block was run.
     pub kind: Option<&'static str>,
     /// Length of a slice, ns.

@@ -10,6 +10,8 @@ pub(super) const TICK: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Mark {
     Measure,
+    /// The quiet stretch of an idle flow ends.
+    Quiet,
     Freeze,
     Thaw,
     Restart,
@@ -19,9 +21,10 @@ pub(super) enum Mark {
 pub(super) struct Agenda(Vec<(u64, Mark)>);
 
 impl Agenda {
-    /// `from`: when the measured window begins, after the origin.
-    pub fn new(origin: u64, from: u64, stretch: &Stretch) -> Agenda {
+    /// `from`: when the measured window begins, after the origin; `quiet`: when a quiet stretch ends.
+    pub fn new(origin: u64, from: u64, quiet: Option<u64>, stretch: &Stretch) -> Agenda {
         let mut marks = Vec::new();
+        marks.extend(quiet.map(|end| (origin + end, Mark::Quiet)));
         if let Some(freeze) = stretch.freeze {
             marks.push((origin + freeze.at, Mark::Freeze));
             marks.push((origin + freeze.at + freeze.length, Mark::Thaw));

@@ -5,7 +5,7 @@ use super::shard::ArmOutcome;
 use super::stretch::{Finished, Member, Stretch};
 use super::timeline::TimeLine;
 use super::validity;
-use crate::record::fanout::{Fanout, Growth, PublisherStatus};
+use crate::record::fanout::{Fanout, Growth, KernelMemory, PublisherStatus, Quiet};
 use crate::record::histogram::Hist;
 use crate::record::in_force::InForce;
 use crate::record::trial::{DriverUsage, TargetUsage, Trial};
@@ -41,12 +41,25 @@ pub(super) struct Seen {
 pub(super) struct SeenFanout {
     /// Subscribers acknowledge.
     pub acknowledged: bool,
-    /// Memory of the target before the first subscriber and with all.
-    pub target_memory: Option<Growth>,
-    /// The driver's.
-    pub driver_memory: Option<Growth>,
+    /// What memory grew by.
+    pub memory: SeenMemory,
+    /// CPU of the target in the quiet stretch.
+    pub quiet_cpu_ns: Option<u64>,
     /// The publisher's own account.
     pub publisher: Option<PublisherStatus>,
+}
+
+/// Memory before the first subscriber and with all.
+#[derive(Clone)]
+pub(super) struct SeenMemory {
+    /// The target's.
+    pub target: Option<Growth>,
+    /// The driver's with all of them, where no other arm shares it, bytes.
+    pub driver: Option<u64>,
+    /// The kernel's.
+    pub kernel: Option<KernelMemory>,
+    /// Why it is not the target's own.
+    pub kernel_why: Option<String>,
 }
 
 /// What a target spent between two readings.
@@ -73,13 +86,18 @@ pub(super) fn records(
         let parts: Vec<ArmOutcome> = shards.iter_mut().filter_map(Iterator::next).collect();
         let deliveries = parts.first().and_then(|p| p.account.deliveries.clone());
         let subscribed_in_ns = parts.first().map_or(0, |p| p.subscribed_in_ns);
+        let quiet = parts.first().and_then(|p| p.quiet);
+        let before = parts.first().map_or(0, |p| p.memory_before);
         let mut trial = record(stretch, member, parts);
         trial.fanout = deliveries.zip(seen.fanout[i].take()).map(|(deliveries, seen)| Fanout {
             deliveries,
             acknowledged: seen.acknowledged,
             subscribed_in_ns,
-            target_memory: seen.target_memory,
-            driver_memory: seen.driver_memory,
+            target_memory: seen.memory.target,
+            driver_memory: seen.memory.driver.map(|after| Growth { before, after }),
+            kernel_memory: seen.memory.kernel,
+            kernel_memory_why: seen.memory.kernel_why,
+            quiet: quiet.map(|q| Quiet { target_cpu_ns: seen.quiet_cpu_ns, ..q }),
             publisher: seen.publisher,
         });
         trial.started.clone_from(&seen.started);

@@ -2,8 +2,10 @@
 
 use super::agenda::{Agenda, Mark, TICK};
 use super::assemble::{self, Seen};
-use super::fanout::{self, Memory};
+use super::fanout::{self, Asked};
 use super::lives::{self, Lives, launch};
+use super::memory::Memory;
+use super::quiet;
 use super::shard::{self, ArmJob, ArmOutcome, BlockJob, News, Signals};
 use super::silence;
 use super::stretch::{Bench, Finished, Member, Stretch, Watch};
@@ -72,7 +74,7 @@ impl Driving {
         if stretch.members.iter().any(|m| m.subscribers.is_some()) {
             shards = 1;
         }
-        let memory = Memory::before(&targets);
+        let memory = Memory::read(&targets);
         let in_force = targets.iter().map(|t| InForce::read(&t.output_tail())).collect();
         let mut threads = Vec::new();
         for shard in 0..shards {
@@ -130,7 +132,8 @@ impl Driving {
             .map_err(|e| Error::harness(format!("cannot start the hiccup meter: {e}")))?;
         self.origin.store(origin, Ordering::Release);
 
-        let mut agenda = Agenda::new(origin, from, stretch);
+        let mut agenda = Agenda::new(origin, from, quiet::end(stretch), stretch);
+        let (mut quiet_from, mut quiet) = (None::<Vec<u64>>, None);
         let mut died = vec![None; self.targets.len()];
         let mut waiting = self.threads.len();
         let mut interrupted = false;
@@ -138,6 +141,10 @@ impl Driving {
             match agenda.due() {
                 Some(Mark::Measure) => self.lives.measure(&self.targets),
                 Some(Mark::Restart) => self.lives.restart(&mut self.targets, stretch, bench)?,
+                Some(Mark::Quiet) => {
+                    let cpu = quiet_from.take().map(|from| self.spent_since(&from));
+                    quiet = cpu.map(|cpu| (Memory::read(&self.targets), cpu));
+                }
                 Some(Mark::Freeze) => self.each_target(Running::freeze)?,
                 Some(Mark::Thaw) => self.each_target(Running::thaw)?,
                 None => {}
@@ -147,6 +154,7 @@ impl Driving {
                     watch.second(stretch.members[arm].arm, &seen.responses);
                     self.time_lines[arm].add(second, seen, usage::own_rss());
                 }
+                Ok(News::Quiet) => quiet_from = Some(self.cpu()),
                 Ok(News::Drained) => waiting -= 1,
                 Ok(News::Done(outcome)) => {
                     let failed = outcome.is_err();
@@ -170,6 +178,7 @@ impl Driving {
             }
         }
         let after: Vec<usage::Reading> = self.targets.iter().map(lives::read).collect();
+        let asked = Asked { memory: &self.memory, quiet, lives: &self.lives };
         if interrupted {
             return Err(Error::Interrupted);
         }
@@ -186,7 +195,7 @@ impl Driving {
             steal_ns: usage::steal(&self.cpus).saturating_sub(steal),
             died,
             driver_rss_peak: usage::read_tree(&[std::process::id()]).rss_peak_bytes,
-            fanout: fanout::ask(stretch, &self.targets, &self.memory, &self.lives),
+            fanout: fanout::ask(stretch, &self.targets, &asked),
         })
     }
 
@@ -221,6 +230,16 @@ impl Driving {
             }
         }
         Ok(())
+    }
+
+    /// CPU of each target until now, ns.
+    fn cpu(&self) -> Vec<u64> {
+        self.targets.iter().map(|t| usage::tree_cpu(&t.pids())).collect()
+    }
+
+    /// CPU of each target since an earlier reading, ns.
+    fn spent_since(&self, earlier: &[u64]) -> Vec<u64> {
+        self.cpu().iter().zip(earlier).map(|(now, then)| now.saturating_sub(*then)).collect()
     }
 
     fn each_target(&self, act: impl Fn(&Running) -> std::io::Result<()>) -> Result<()> {
@@ -277,6 +296,7 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
         lifetime: stretch.lifetime,
         max_segment: stretch.max_segment,
         split: stretch.split.clone(),
+        quiet_end: quiet::end(stretch),
         arms,
     })
 }

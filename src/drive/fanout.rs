@@ -3,58 +3,47 @@
 use super::assemble::SeenFanout;
 use super::block::address;
 use super::lives::Lives;
+use super::memory::Memory;
 use super::stretch::{Member, Stretch};
 use super::subscribers::SubscribersJob;
 use crate::error::Result;
-use crate::record::fanout::Growth;
-use crate::record::usage;
 use crate::target::process::Running;
 use crate::target::publisher;
 
-/// Memory of each target and of the driver, bytes.
-pub(super) struct Memory {
-    targets: Vec<u64>,
-    driver: u64,
-}
-
-impl Memory {
-    /// Before the first subscriber.
-    pub fn before(targets: &[Running]) -> Memory {
-        usage::give_back();
-        Memory::read(targets)
-    }
-
-    fn read(targets: &[Running]) -> Memory {
-        Memory {
-            targets: targets.iter().map(|t| usage::tree_pss(&t.pids())).collect(),
-            driver: usage::tree_pss(&[std::process::id()]),
-        }
-    }
+/// What a block has kept for the end.
+pub(super) struct Asked<'a> {
+    /// Memory before the first subscriber.
+    pub memory: &'a Memory,
+    /// At the end of the quiet stretch of an idle flow: memory, and CPU of each target since it
+    /// began.
+    pub quiet: Option<(Memory, Vec<u64>)>,
+    /// What was known of targets that have been started anew.
+    pub lives: &'a Lives,
 }
 
 /// What a fan-out is asked while targets and subscribers still stand.
 pub(super) fn ask(
     stretch: &Stretch,
     targets: &[Running],
-    before: &Memory,
-    lives: &Lives,
+    asked: &Asked<'_>,
 ) -> Vec<Option<SeenFanout>> {
     if stretch.members.iter().all(|m| m.subscribers.is_none()) {
         return vec![None; stretch.members.len()];
     }
-    let after = Memory::read(targets);
+    let now = asked.quiet.is_none().then(|| Memory::read(targets));
+    let after = asked.quiet.as_ref().map(|(memory, _)| memory).or(now.as_ref());
+    let alone = stretch.members.len() == 1;
     let seen = |(i, member): (usize, &Member)| {
         let subscribers = member.subscribers.as_ref()?;
         let (target, publisher) = (&targets[i], member.manifest.publisher.as_ref());
-        let growth = |before, after| Growth { before, after };
-        let alone = stretch.members.len() == 1;
+        let spent = asked.quiet.as_ref().filter(|_| target.is_ours());
         Some(SeenFanout {
             acknowledged: subscribers.acknowledged,
-            target_memory: target.is_ours().then(|| growth(before.targets[i], after.targets[i])),
-            driver_memory: alone.then(|| growth(before.driver, after.driver)),
+            memory: asked.memory.growth(after?, i, target, alone),
+            quiet_cpu_ns: spent.map(|(_, cpu)| cpu[i]),
             publisher: publisher.and_then(|p| {
                 let now = publisher::status(target, p)?;
-                Some(lives.publisher(i).map_or(now, |earlier| earlier.and(now)))
+                Some(asked.lives.publisher(i).map_or(now, |earlier| earlier.and(now)))
             }),
         })
     };

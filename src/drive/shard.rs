@@ -9,9 +9,11 @@ use super::turns::{Arm, Turns};
 use crate::cpus;
 use crate::plan::Slices;
 use crate::record::account::Account;
+use crate::record::fanout::Quiet;
 use crate::record::interval::Seen;
 use crate::record::ledger::{Ledger, LedgerRules};
 use crate::record::strata::Split;
+use crate::record::usage;
 use crate::scenario::{Arrivals, Lifetime, Load};
 use crate::schedule::Schedule;
 use crate::transport::dial::{Address, Dial};
@@ -74,6 +76,8 @@ pub struct BlockJob {
     pub max_segment: Option<u32>,
     /// How measured events are told apart.
     pub split: Option<Split>,
+    /// Where the quiet stretch after the warm-up ends, ns of the arm's own time.
+    pub quiet_end: Option<u64>,
     /// The arms.
     pub arms: Vec<ArmJob>,
 }
@@ -105,6 +109,8 @@ pub enum News {
         /// What it brought.
         seen: Seen,
     },
+    /// The quiet stretch of an idle flow begins.
+    Quiet,
     /// Every event has its fate; connections stand until the block says stop.
     Drained,
     /// The shard is done.
@@ -123,6 +129,10 @@ pub struct ArmOutcome {
     pub drain_ns: u64,
     /// What it took to subscribe all subscribers, ns.
     pub subscribed_in_ns: u64,
+    /// Memory of this process before the first subscriber, bytes.
+    pub memory_before: u64,
+    /// What lay between two events of an idle flow.
+    pub quiet: Option<Quiet>,
     /// For each burst the time until its queue was gone, ns.
     pub drained_ns: Vec<Option<u64>>,
 }
@@ -214,9 +224,12 @@ async fn connect(
         false => arm.terms.clone(),
     });
     let (begins, origin) = watch::channel(0);
-    let mut subscribed_in_ns = 0;
+    let (mut subscribed_in_ns, mut memory_before) = (0, 0);
     if let Some(job_of) = &arm.subscribers {
         let call = job_of.call(&arm.terms, job.max_segment, &ledger, &tasks);
+        // What a trial of any size takes, histograms above all, is no subscriber's.
+        usage::give_back();
+        memory_before = usage::tree_pss(&[std::process::id()]);
         let started = job_of.start(&call, &tasks, &origin).await;
         subscribed_in_ns = started.map_err(|fault| fault.to_string())?;
     }
@@ -244,6 +257,7 @@ async fn connect(
     let schedule = Schedule::new(&job.load, job.seed, shard as usize, of as usize);
     let mut arm = Arm::new(ledger, spout, (&job.load, schedule), tasks, begins);
     arm.subscribed_in_ns = subscribed_in_ns;
+    arm.memory_before = memory_before;
     Ok(arm)
 }
 

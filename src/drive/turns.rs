@@ -2,9 +2,11 @@
 
 use super::bursts::Bursts;
 use super::pacer::Pacer;
+use super::quiet;
 use super::shard::{ArmOutcome, BlockJob, News, Signals};
 use super::tasks::Tasks;
 use crate::record::clock;
+use crate::record::fanout::Quiet;
 use crate::record::ledger::Ledger;
 use crate::scenario::Load;
 use crate::schedule::{Due, Schedule, burst_ends};
@@ -19,6 +21,8 @@ use tokio::sync::watch;
 const HOUSEKEEPING_NS: u64 = 25_000_000;
 /// While draining, how often to look whether everything has its fate, ns.
 const DRAIN_STEP_NS: u64 = 200_000;
+/// … and at the longest, when nothing comes any more.
+const LONGEST_DRAIN_STEP_NS: u64 = 5_000_000;
 /// Length of an interval of the time line, ns.
 pub const INTERVAL_NS: u64 = 1_000_000_000;
 
@@ -32,6 +36,9 @@ pub(super) struct Arm {
     pub subscribed_in_ns: u64,
     /// Tells subscribers the origin.
     begins: watch::Sender<u64>,
+    /// Memory of this process before the first of them, bytes.
+    pub memory_before: u64,
+    quiet: Option<Quiet>,
     bursts: Bursts,
     cpu_ns: u64,
     spin_ns: u64,
@@ -56,6 +63,8 @@ impl Arm {
             tasks,
             subscribed_in_ns: 0,
             begins,
+            memory_before: 0,
+            quiet: None,
             bursts,
             cpu_ns: 0,
             spin_ns: 0,
@@ -136,6 +145,7 @@ impl<'a> Turns<'a> {
                     measuring = true;
                     // What the warm-up cost is not charged to the measured events.
                     spent = self.spent_from_now();
+                    self.quiet(arm).await?;
                 }
                 self.events(arm, end).await?;
                 self.until(self.origin + slices.wall(arm, begin) + (end - begin)).await?;
@@ -166,6 +176,27 @@ impl<'a> Turns<'a> {
             let alone = arm.spout.put(index, due, at);
             arm.bursts.note(at, alone);
         }
+        Ok(())
+    }
+
+    /// In an idle flow: sees what happens while no event is due.
+    async fn quiet(&mut self, arm: usize) -> io::Result<()> {
+        let Some(end) = self.job.quiet_end else { return Ok(()) };
+        let end = self.origin + self.job.slices.wall(arm, end);
+        let latest = end.saturating_sub(quiet::SHORTEST_NS);
+        while self.arms[arm].ledger.held().unsettled > 0
+            && clock::now() < latest
+            && !self.stopping()
+        {
+            self.pacer.roughly(clock::now() + quiet::LOOK_NS).await?;
+        }
+        let _block_gone = self.signals.news.send(News::Quiet);
+        let begin = quiet::Begin::now(&self.arms[arm].ledger);
+        while clock::now() < end && !self.stopping() {
+            self.pacer.roughly(end.min(clock::now() + quiet::STEP_NS)).await?;
+            self.housekeeping();
+        }
+        self.arms[arm].quiet = Some(begin.until_now(&self.arms[arm].ledger));
         Ok(())
     }
 
@@ -225,8 +256,14 @@ impl<'a> Turns<'a> {
             arm.spout.end();
         }
         let cpu = clock::thread_cpu();
-        while self.arms.iter().any(|a| a.ledger.open_count() > 0) && !self.stopping() {
-            self.pacer.roughly(clock::now() + DRAIN_STEP_NS).await?;
+        let open = |arms: &[Arm]| arms.iter().map(|a| a.ledger.open_count()).sum::<u64>();
+        let (mut before, mut step) = (open(&self.arms), DRAIN_STEP_NS);
+        while before > 0 && !self.stopping() {
+            self.pacer.roughly(clock::now() + step).await?;
+            let now = open(&self.arms);
+            // What only waits for its time-out, as at a stuck subscriber, is not looked at all the time.
+            step = if now < before { DRAIN_STEP_NS } else { (step * 2).min(LONGEST_DRAIN_STEP_NS) };
+            before = now;
             if clock::now() >= self.next_housekeeping {
                 self.housekeeping();
             }
@@ -259,6 +296,8 @@ impl<'a> Turns<'a> {
             outcomes.push(ArmOutcome {
                 account: arm.ledger.account(),
                 subscribed_in_ns: arm.subscribed_in_ns,
+                memory_before: arm.memory_before,
+                quiet: arm.quiet,
                 drained_ns: arm.bursts.finish(),
                 cpu_ns: arm.cpu_ns,
                 spin_ns: arm.spin_ns,

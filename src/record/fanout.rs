@@ -266,6 +266,9 @@ pub struct Deliveries {
     pub apart: Vec<Apart>,
     /// Who came and went; `None` where nobody did.
     pub turnover: Option<Turnover>,
+    /// Pings that came to subscribers.
+    #[serde(default)]
+    pub pings: u64,
 }
 
 impl Deliveries {
@@ -304,6 +307,7 @@ impl Deliveries {
             traffic: Traffic::default(),
             apart: CONDUCTS[1..].iter().map(apart).filter(some).collect(),
             turnover: None,
+            pings: 0,
         }
     }
 
@@ -363,14 +367,16 @@ pub struct PublisherStatus {
     pub stray: u64,
     /// Most deliveries of one subscriber that were open at a time.
     pub longest_queue: u64,
-    /// Pings sent to subscribers.
-    pub pings: u64,
     /// Kept connections that the publisher closed because nothing had gone over them for a while.
     pub idle_closed: u64,
     /// Fewest acknowledgements of a subscriber.
     pub least_acknowledged: u64,
     /// Most acknowledgements of a subscriber.
     pub most_acknowledged: u64,
+    /// Pings sent.
+    pub pings: u64,
+    /// Pings answered.
+    pub pongs: u64,
 }
 
 impl PublisherStatus {
@@ -393,6 +399,7 @@ impl PublisherStatus {
             stray: self.stray + other.stray,
             longest_queue: self.longest_queue.max(other.longest_queue),
             pings: self.pings + other.pings,
+            pongs: self.pongs + other.pongs,
             idle_closed: self.idle_closed + other.idle_closed,
             least_acknowledged: self.least_acknowledged.min(other.least_acknowledged),
             most_acknowledged: self.most_acknowledged.max(other.most_acknowledged),
@@ -409,6 +416,46 @@ impl PublisherStatus {
                 + self.lost
                 + self.open
     }
+}
+
+/// What lay between two events of an idle flow: nothing is published, everybody is subscribed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quiet {
+    /// Its length, ns.
+    pub ns: u64,
+    /// CPU of the target's process tree; `None` when it is not ours.
+    pub target_cpu_ns: Option<u64>,
+    /// CPU of the driver, without spinning, ns.
+    pub driver_cpu_ns: u64,
+    /// Bytes inside TCP that came to subscribers.
+    pub bytes_in: u64,
+    /// Bytes that they sent.
+    pub bytes_out: u64,
+    /// Pings that came to them; each was answered by the time the next one came.
+    pub pings: u64,
+    /// Connections that were open at its end.
+    pub connections: u64,
+    /// Deliveries of the event before it that were still on their way when it began.
+    pub unsettled: u64,
+}
+
+/// Kernel memory before the first subscriber and with all: sockets, their descriptors and buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelMemory {
+    /// Whose it is.
+    pub of: KernelScope,
+    /// Bytes.
+    pub growth: Growth,
+}
+
+/// Whose kernel memory was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KernelScope {
+    /// The target's alone, in a memory cgroup of its own.
+    Target,
+    /// The whole machine's: both ends of the connections and whatever else happened.
+    Machine,
 }
 
 /// Memory before the first subscriber and at the end of the window, bytes (PSS, which counts shared
@@ -442,6 +489,15 @@ pub struct Fanout {
     pub target_memory: Option<Growth>,
     /// Memory of the driver; `None` where arms share it.
     pub driver_memory: Option<Growth>,
+    /// Of the kernel; `None` when it cannot be read.
+    #[serde(default)]
+    pub kernel_memory: Option<KernelMemory>,
+    /// Why it is not the target's own, or not there at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_memory_why: Option<String>,
+    /// The time between two events; `None` in other flows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<Quiet>,
     /// The publisher's own account at the end; `None` when it did not tell.
     pub publisher: Option<PublisherStatus>,
 }

@@ -1,6 +1,7 @@
 //! The registry of metrics: name, unit, which way is better, where it comes from. Tables, `[expect]`,
 //! verdicts and the JSON all read it. A newcomer adds one entry.
 
+use super::fanout::{KernelScope, Quiet};
 use super::histogram::Hist;
 use super::trial::Trial;
 
@@ -57,6 +58,10 @@ pub enum Subject {
     Event,
     /// Deliveries to subscribers.
     Delivery,
+    /// Subscribers, whether or not anything is delivered.
+    Subscriber,
+    /// Subscribers while nothing is published.
+    Quiet,
 }
 
 /// One metric.
@@ -132,6 +137,25 @@ pub fn target_memory(t: &Trial) -> Option<f64> {
 pub fn driver_memory(t: &Trial) -> Option<f64> {
     let f = t.fanout.as_ref()?;
     f.driver_memory?.each(f.deliveries.subscribers)
+}
+
+/// What kernel memory grew by for a subscriber, bytes, whoever it belongs to.
+pub fn kernel_memory(t: &Trial) -> Option<f64> {
+    let f = t.fanout.as_ref()?;
+    f.kernel_memory?.growth.each(f.deliveries.subscribers)
+}
+
+fn own_kernel_memory(t: &Trial) -> Option<f64> {
+    let own = t.fanout.as_ref()?.kernel_memory?.of == KernelScope::Target;
+    kernel_memory(t).filter(|_| own)
+}
+
+/// A total of the quiet stretch by subscriber and minute.
+fn quiet(t: &Trial, of: fn(&Quiet) -> Option<u64>) -> Option<f64> {
+    let f = t.fanout.as_ref()?;
+    let q = f.quiet.as_ref()?;
+    let minutes = f.deliveries.subscribers as f64 * q.ns as f64 / 60e9;
+    (minutes > 0.0).then_some(of(q)? as f64 / minutes)
 }
 
 macro_rules! latency {
@@ -335,7 +359,7 @@ pub static METRICS: &[Metric] = &[
         name: "target_usage.bytes_per_subscriber",
         unit: Unit::Bytes,
         more_is_better: false,
-        subject: Subject::Delivery,
+        subject: Subject::Subscriber,
         family: Family::Memory,
         about: "what the target's memory grew by for each subscriber",
         value: target_memory,
@@ -345,10 +369,50 @@ pub static METRICS: &[Metric] = &[
         name: "driver_usage.bytes_per_subscriber",
         unit: Unit::Bytes,
         more_is_better: false,
-        subject: Subject::Delivery,
+        subject: Subject::Subscriber,
         family: Family::Told,
         about: "what the driver's memory grew by for each subscriber",
         value: driver_memory,
+        without_lag: None,
+    },
+    Metric {
+        name: "target_usage.kernel_bytes_per_subscriber",
+        unit: Unit::Bytes,
+        more_is_better: false,
+        subject: Subject::Subscriber,
+        family: Family::Memory,
+        about: "what the kernel's memory for the target grew by for each subscriber; not known without a memory cgroup",
+        value: own_kernel_memory,
+        without_lag: None,
+    },
+    Metric {
+        name: "target_usage.cpu_ns_per_subscriber_minute",
+        unit: Unit::Nanoseconds,
+        more_is_better: false,
+        subject: Subject::Quiet,
+        family: Family::Cpu,
+        about: "CPU of the target's process tree to hold a subscriber for a minute",
+        value: |t| quiet(t, |q| q.target_cpu_ns),
+        without_lag: None,
+    },
+    Metric {
+        name: "driver_usage.cpu_ns_per_subscriber_minute",
+        unit: Unit::Nanoseconds,
+        more_is_better: false,
+        subject: Subject::Quiet,
+        family: Family::Cpu,
+        about: "CPU of the driver to be a subscriber for a minute",
+        value: |t| quiet(t, |q| Some(q.driver_cpu_ns)),
+        without_lag: None,
+    },
+    Metric {
+        name: "wire.bytes_per_subscriber_minute",
+        unit: Unit::Bytes,
+        more_is_better: false,
+        subject: Subject::Quiet,
+        family: Family::Told,
+        about: "bytes inside TCP for a subscriber that gets nothing, pings included, both ways",
+        value: |t| quiet(t, |q| Some(q.bytes_in + q.bytes_out)),
         without_lag: None,
     },
     Metric {

@@ -11,6 +11,7 @@ pub mod hiccup;
 pub mod histogram;
 pub mod in_force;
 pub mod interval;
+pub mod kernel;
 pub mod ledger;
 pub mod metrics;
 pub mod peaks;

@@ -138,7 +138,7 @@ pub(super) fn further(arms: &[ArmFigures]) -> Vec<(&'static str, &'static str, V
     FURTHER.iter().filter_map(row).collect()
 }
 
-fn of(arm: &ArmFigures, cell: impl Fn(&FanoutFigures) -> String) -> String {
+pub(super) fn of(arm: &ArmFigures, cell: impl Fn(&FanoutFigures) -> String) -> String {
     arm.fanout.as_ref().map_or(NONE.into(), cell)
 }
 
@@ -146,7 +146,7 @@ fn number(value: Option<f64>) -> String {
     value.map_or(NONE.into(), units::count)
 }
 
-fn size(value: Option<f64>) -> String {
+pub(super) fn size(value: Option<f64>) -> String {
     value.map_or(NONE.into(), units::bytes)
 }
 
@@ -157,7 +157,7 @@ fn bytes(f: &FanoutFigures) -> String {
     }
 }
 
-fn fates(f: &FanoutFigures) -> String {
+pub(super) fn fates(f: &FanoutFigures) -> String {
     sums(&f.deliveries.fates)
 }
 

@@ -3,6 +3,7 @@
 mod duplex;
 mod fanout;
 pub mod findings;
+mod idle;
 pub mod json;
 pub mod markdown;
 mod overview;

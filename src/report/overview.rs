@@ -1,9 +1,10 @@
 //! Many arms in one table, a line each: side by side they would not fit, two by two nobody would see
 //! the whole.
 
-use super::fanout;
 use super::table::{self, NONE, cpu, time};
+use super::{fanout, idle};
 use crate::compare::{ArmFigures, Point};
+use crate::scenario::Flow;
 use crate::units;
 
 /// So many arms still stand side by side.
@@ -11,8 +12,14 @@ pub const FEW: usize = 3;
 
 /// A heading and a line an arm, the best first, with its difference from the baseline.
 pub fn grid(point: &Point) -> Vec<Vec<String>> {
-    if point.design.subscribers.is_some() {
-        return of_fanout(point);
+    match point.design.flow {
+        Flow::Ingest | Flow::Duplex => {}
+        Flow::Fanout => {
+            return of_subscribers(point, &fanout::OVERVIEW, |a| fanout::overview(a).to_vec());
+        }
+        Flow::Idle => {
+            return of_subscribers(point, &idle::OVERVIEW, |a| idle::overview(a).to_vec());
+        }
     }
     let closed = point.design.rate.is_none();
     let latency = if closed { "service" } else { "response" };
@@ -35,18 +42,22 @@ pub fn grid(point: &Point) -> Vec<Vec<String>> {
     grid
 }
 
-/// The same for deliveries.
-fn of_fanout(point: &Point) -> Vec<Vec<String>> {
+/// The same for flows with subscribers.
+fn of_subscribers(
+    point: &Point,
+    head: &[&str],
+    cells: impl Fn(&ArmFigures) -> Vec<String>,
+) -> Vec<Vec<String>> {
     let baseline = point.arms.first().map_or("", |a| a.arm.as_str());
     let around = |first: String, middle: Vec<String>, last: [String; 2]| {
         [vec![first], middle, last.to_vec()].concat()
     };
-    let head = fanout::OVERVIEW.map(str::to_owned).to_vec();
+    let head = head.iter().map(|name| (*name).to_owned()).collect();
     let against = [format!("against {baseline} [95 %]"), String::new()];
     let mut grid = vec![around(format!("by {}", point.sorted_by), head, against)];
     grid.extend(point.order.iter().map(|&arm| {
         let a = &point.arms[arm];
-        around(a.arm.clone(), fanout::overview(a).to_vec(), difference(point, arm))
+        around(a.arm.clone(), cells(a), difference(point, arm))
     }));
     grid
 }

@@ -1,9 +1,9 @@
 //! The rows of a point's table as text cells: shared by the formats for people.
 
-use super::{duplex, fanout};
+use super::{duplex, fanout, idle};
 use crate::compare::{ArmFigures, Comparison, Design, Point, Report, Verdict};
 use crate::cpus::Cpus;
-use crate::scenario::{Arrivals, Recipients};
+use crate::scenario::{Arrivals, Flow, Recipients, Subscribers};
 use crate::units;
 
 /// A row: its name, a cell per arm, and for two arms the difference and the verdict.
@@ -23,6 +23,11 @@ pub(super) const NONE: &str = "–";
 /// The rows of a point, compared with arm `candidate`.
 pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     let closed = point.design.rate.is_none();
+    let lines: &[fanout::Line] = match point.design.flow {
+        Flow::Ingest | Flow::Duplex => &[],
+        Flow::Fanout => &fanout::LINES,
+        Flow::Idle => &idle::LINES,
+    };
     let mut rows = Vec::new();
     let mut push = |name, metric: &str, cell: fn(&ArmFigures) -> String| {
         let c = comparison(point, candidate, metric);
@@ -33,9 +38,10 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
             verdict: c.map(verdict).unwrap_or_default(),
         });
     };
-    if let Some(subscribers) = &point.design.subscribers {
-        let one = subscribers.to == Recipients::One;
-        let lines = fanout::LINES.iter().filter(|(_, metric, _)| !(one && fanout::of_many(metric)));
+    if point.design.flow.publishes() {
+        let one = |s: &Subscribers| s.to == Recipients::One;
+        let one = point.design.subscribers.as_ref().is_some_and(one);
+        let lines = lines.iter().filter(|(_, metric, _)| !(one && fanout::of_many(metric)));
         lines.for_each(|(name, metric, cell)| push(name, metric, *cell));
         for (name, metric, arms) in fanout::further(&point.arms) {
             let c = comparison(point, candidate, metric);
@@ -45,7 +51,7 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
         }
         return rows;
     }
-    if point.design.questions.is_some() {
+    if point.design.flow == Flow::Duplex {
         let shown: Vec<&ArmFigures> =
             [point.arms.first(), point.arms.get(candidate)].into_iter().flatten().collect();
         duplex::lines(&shown).for_each(|(name, metric, cell)| push(name, metric, *cell));

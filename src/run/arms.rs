@@ -1,22 +1,29 @@
 //! Arms by name: `webhook@builtin`, `websocket@websockets`, repeated ones numbered.
 
 use crate::error::{Error, Result};
+use crate::scenario::Flow;
 use crate::suggest::did_you_mean;
-use crate::target::manifest::{self, BUILTIN, BuiltinOptions, Manifest};
+use crate::target::manifest::{self, BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest};
 use crate::transport::{ALL, Transport};
 use crate::verify::Subject;
 
 /// The default arms: the question in its purest form.
 pub const DEFAULT: [&str; 2] = ["webhook@builtin", "websocket@builtin"];
+/// Those of an idle flow: a kept connection costs something, none at all costs the next delivery.
+const DEFAULT_IDLE: [&str; 3] = ["webhook@builtin", "webhook@builtin-close", "websocket@builtin"];
 /// Those of a duplex: an answer by webhook comes back in two ways.
-const DUPLEX: [&str; 3] = ["webhook@builtin", "webhook+callback@builtin", "websocket@builtin"];
+const DEFAULT_DUPLEX: [&str; 3] =
+    ["webhook@builtin", "webhook+callback@builtin", "websocket@builtin"];
 /// What an arm's transport is followed by when answers come back by a callback.
 const CALLBACK: &str = "+callback";
 
-/// The arms of a run that names none.
-pub fn default(builtin: &BuiltinOptions) -> Vec<String> {
-    let names = if builtin.answer.is_some() { &DUPLEX[..] } else { &DEFAULT };
-    names.iter().map(|name| (*name).to_owned()).collect()
+/// The default arms of a flow.
+pub fn default_of(flow: Flow) -> &'static [&'static str] {
+    match flow {
+        Flow::Idle => &DEFAULT_IDLE,
+        Flow::Duplex => &DEFAULT_DUPLEX,
+        Flow::Ingest | Flow::Fanout => &DEFAULT,
+    }
 }
 
 /// One arm.
@@ -58,6 +65,7 @@ pub fn find(
         let (transport, target) = split(&plain)?;
         let manifest = match target {
             BUILTIN => Manifest::builtin(transport.name(), builtin),
+            BUILTIN_CLOSE => closing(name, transport, builtin)?,
             other if builtin.publish.is_some() => return Err(cannot_publish(name, other)),
             other => manifest::find(transport.name(), other, allow_hosts)?,
         };
@@ -110,6 +118,29 @@ fn check_callback(
         return Ok(());
     };
     Err(Error::usage(format!("--arm {name}: {why}")))
+}
+
+/// The publisher without kept connections.
+fn closing(name: &str, transport: Transport, builtin: &BuiltinOptions) -> Result<Manifest> {
+    let mut options = builtin.clone();
+    match &mut options.publish {
+        Some(publish) if transport == Transport::Webhook => publish.keep_alive = false,
+        Some(_) => {
+            return Err(Error::usage(format!(
+                "--arm {name}: {BUILTIN_CLOSE} closes a webhook's connection after each delivery; write \
+                 webhook@{BUILTIN_CLOSE}, or {}@{BUILTIN}",
+                transport.name()
+            )));
+        }
+        None => {
+            return Err(Error::usage(format!(
+                "--arm {name}: {BUILTIN_CLOSE} is a publisher, for the scenarios fanout and idle; write \
+                 {}@{BUILTIN}",
+                transport.name()
+            )));
+        }
+    }
+    Ok(Manifest::builtin(transport.name(), &options))
 }
 
 fn cannot_publish(name: &str, target: &str) -> Error {

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::plan::{self, Block, Slices};
 use crate::record::account::OTHER_FAULTS;
 use crate::record::trial::{Stage, Trial, TrialDesign};
-use crate::scenario::{Arrivals, DesignChoice, Load, Scenario, split};
+use crate::scenario::{Arrivals, DesignChoice, Flow, Load, Scenario, split};
 use crate::store::Store;
 use crate::transport::event::Template;
 use std::sync::Arc;
@@ -50,7 +50,9 @@ pub fn run(
 ) -> Result<()> {
     let maker = Maker { request, index, scenario, template: Template::of(scenario) };
     let mut pilots = Vec::new();
-    for arm in 0..request.arms.len() {
+    // An idle flow has nothing that a pilot could find out.
+    let piloted = if scenario.flow == Flow::Idle { 0 } else { request.arms.len() };
+    for arm in 0..piloted {
         progress.stage(&format!("pilot of {}", request.arms[arm].label));
         let finished = block::run(&maker.pilot(arm), bench, progress)?;
         for f in finished {
@@ -105,7 +107,10 @@ fn choose(scenario: &Scenario, pilots: &[Trial], progress: &mut dyn Progress) ->
     }
     // An event of a fan-out is over when the last subscriber has it.
     let service = |t: &Trial| match &t.fanout {
-        Some(fanout) => fanout.deliveries.last.quantile(0.5),
+        Some(fanout) => {
+            let deliveries = &fanout.deliveries;
+            deliveries.last.quantile(0.5).or_else(|| deliveries.delivery.quantile(0.5))
+        }
         None => t.service.quantile(0.5),
     };
     let slowest = pilots.iter().filter_map(service).max().unwrap_or(0);
@@ -301,6 +306,7 @@ impl Maker<'_> {
             design: TrialDesign::Sequential,
             freeze: None,
             restart_after: self.scenario.restart_after.map(|after| after.as_nanos() as u64),
+            idle: self.scenario.flow == Flow::Idle,
         }
     }
 

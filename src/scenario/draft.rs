@@ -22,6 +22,9 @@ const MOST_OPEN: usize = 1 << 22;
 /// Bytes of events that may be unanswered in all: they may wait in buffers at both ends.
 const MOST_OPEN_BYTES: usize = 1 << 30;
 
+/// Less than this between two events of an idle flow tells nothing of idleness.
+const SHORTEST_QUIET: Duration = Duration::from_secs(1);
+
 /// What is wrong with keys that are valid by themselves.
 #[derive(Debug)]
 pub struct Wrong {
@@ -66,6 +69,7 @@ pub struct Draft {
     pub json: String,
     pub subscribers: Option<usize>,
     pub acknowledged: Option<bool>,
+    pub ping: Option<Option<Duration>>,
     /// What else there is to say about subscribers.
     pub fanout: Subscribers,
     pub questions: Questions,
@@ -100,6 +104,7 @@ impl Draft {
             json: String::new(),
             subscribers: None,
             acknowledged: None,
+            ping: None,
             fanout: Subscribers::default(),
             questions: Questions::default(),
             restart_after: None,
@@ -127,14 +132,15 @@ impl Draft {
         self.check_subscribers()?;
         self.check_questions()?;
         self.check_memory()?;
-        self.check_wall()?;
+        self.check_quiet()?;
         let fanout = Subscribers {
             count: self.subscribers.unwrap_or(self.fanout.count),
             acknowledged: self.acknowledged.unwrap_or(self.fanout.acknowledged),
+            ping: self.ping.flatten(),
             ..self.fanout.clone()
         };
+        self.check_wall(&fanout)?;
         fanout.check(self.file.is_some(), self.bytes)?;
-        let fanout = (self.flow == Flow::Fanout).then_some(fanout);
         let questions = (self.flow == Flow::Duplex).then_some(self.questions);
         let arrivals = self.shape.arrivals(self.arrivals, self.duration)?;
         let payload = match (self.bytes, self.file) {
@@ -163,7 +169,7 @@ impl Draft {
                 lifetime: self.lifetime.map_or(Lifetime::Unlimited, |n| Lifetime::Events(n as u64)),
             },
             payload,
-            subscribers: fanout,
+            subscribers: self.flow.publishes().then_some(fanout),
             questions,
             restart_after: self.restart_after,
             compare: Compare {
@@ -200,7 +206,7 @@ impl Draft {
                     "closed: a slot would ask again before a callback has answered it: write poisson"
                 }
                 _ => {
-                    "closed: a fan-out needs due instants, which a closed loop has not: write poisson"
+                    "closed: publishing needs due instants, which a closed loop has not: write poisson"
                 }
             };
             return Err(Wrong::new("load.arrivals", why).against("flow"));
@@ -222,13 +228,13 @@ impl Draft {
         let given = [
             ("subscribers.count", self.subscribers.is_some()),
             ("delivery.acknowledged", self.acknowledged.is_some()),
+            ("delivery.ping", self.ping.is_some()),
         ];
         let given = given.into_iter().find_map(|(key, given)| given.then_some(key));
-        match given.or_else(|| self.fanout.given()).filter(|_| self.flow != Flow::Fanout) {
+        match given.or_else(|| self.fanout.given()).filter(|_| !self.flow.publishes()) {
             None => Ok(()),
             Some(key) => {
-                let why =
-                    "it belongs to flow = \"fanout\", see `pushbench run fanout`: leave it out";
+                let why = "it belongs to flow = \"fanout\" or \"idle\", see `pushbench run fanout`: leave it out";
                 Err(Wrong::new(key, why).against("flow"))
             }
         }
@@ -251,7 +257,8 @@ impl Draft {
 
     fn check_rate(&self, rate: f64) -> Result<(), String> {
         let (seconds, shown) = (self.duration.as_secs_f64(), plain(rate));
-        if rate * seconds < 1.0 {
+        // Of an idle flow it is not the number of events that counts.
+        if rate * seconds < 1.0 && self.flow != Flow::Idle {
             return Err(format!(
                 "{shown}: no event falls into {seconds} s: raise load.rate or load.duration"
             ));
@@ -264,7 +271,7 @@ impl Draft {
     }
 
     /// What goes by the clock on the wall happens within the window, and not in slices.
-    fn check_wall(&self) -> Result<(), Wrong> {
+    fn check_wall(&self, fanout: &Subscribers) -> Result<(), Wrong> {
         let restarts = self.restart_after.map(|_| "faults.restart_after");
         if let Some(after) = self.restart_after.filter(|after| *after >= self.duration) {
             let why = format!(
@@ -273,7 +280,7 @@ impl Draft {
             );
             return Err(Wrong::new("faults.restart_after", why).against("load.duration"));
         }
-        match restarts.or_else(|| self.fanout.lives_by_the_wall()) {
+        match restarts.or_else(|| fanout.lives_by_the_wall()) {
             Some(key) if self.design == DesignChoice::Sliced => {
                 let why = format!(
                     "sliced: {key} goes by the clock on the wall, slices do not; write auto"
@@ -287,6 +294,34 @@ impl Draft {
             }
             _ => Ok(()),
         }
+    }
+
+    /// An idle flow measures what lies between two events, so it must be known where they are.
+    fn check_quiet(&self) -> Result<(), Wrong> {
+        let (Flow::Idle, Some(rate)) = (self.flow, self.rate) else { return Ok(()) };
+        if self.arrivals != Process::Constant {
+            let why = "an idle flow measures the time between two events: write constant";
+            return Err(Wrong::new("load.arrivals", why).against("flow"));
+        }
+        if self.design == DesignChoice::Sliced {
+            let why = "sliced: what holding subscribers costs is measured one arm at a time; write sequential";
+            return Err(Wrong::new("compare.design", why).against("flow"));
+        }
+        // Of the first event after the warm-up, which ends the quiet stretch.
+        let warmup = self.warmup.as_secs_f64();
+        let next = (warmup * rate).ceil() / rate;
+        if next - warmup < SHORTEST_QUIET.as_secs_f64()
+            || next >= warmup + self.duration.as_secs_f64()
+        {
+            let why = format!(
+                "{}: an idle flow has its first event at the head of the warm-up, and a measured one at \
+                 least {SHORTEST_QUIET:?} after the warm-up: with load.warmup 2s and load.duration 4s \
+                 write 0.25",
+                plain(rate)
+            );
+            return Err(Wrong::new("load.rate", why).against("flow"));
+        }
+        Ok(())
     }
 
     /// What may be unanswered at the same time must fit into memory.

@@ -40,7 +40,7 @@ pub fn figures() -> Vec<Figure> {
             || name.starts_with("service.")
             || name == "throughput"
             || name == "target_usage.cpu_ns_per_event"
-            || m.subject == metrics::Subject::Delivery
+            || m.subject != metrics::Subject::Event
     };
     let metrics = metrics::METRICS.iter().filter(expected);
     fates.chain(metrics.map(|m| Figure { name: m.name, about: m.about, unit: m.unit })).collect()

@@ -15,6 +15,9 @@ pub struct Subscribers {
     pub count: usize,
     /// Each acknowledges every event by its id, and the publisher records it.
     pub acknowledged: bool,
+    /// A WebSocket's publisher pings each subscriber this often.
+    #[serde(default, with = "optional_nanos", skip_serializing_if = "Option::is_none")]
+    pub ping: Option<Duration>,
     /// Who gets an event.
     pub to: Recipients,
     /// Types of events, each event of the next one; `None` when there is one.
@@ -72,9 +75,6 @@ pub struct Delivering {
     /// A webhook's kept connection is closed after it was idle for so long.
     #[serde(with = "optional_nanos")]
     pub keep_alive: Option<Duration>,
-    /// Between two pings to a subscriber that holds a connection.
-    #[serde(with = "optional_nanos")]
-    pub ping: Option<Duration>,
 }
 
 impl Default for Subscribers {
@@ -82,6 +82,7 @@ impl Default for Subscribers {
         Subscribers {
             count: 100,
             acknowledged: true,
+            ping: None,
             to: Recipients::All,
             types: None,
             wants: None,
@@ -134,13 +135,12 @@ impl Subscribers {
 
     /// Something of it goes by the clock on the wall, so that its trials cannot be cut into slices.
     pub(super) fn lives_by_the_wall(&self) -> Option<&'static str> {
-        let publisher = &self.publisher;
         [
             ("subscribers.stay", self.stay.is_some()),
             ("subscribers.slow", self.slow > 0),
             ("subscribers.stuck", self.stuck > 0),
-            ("delivery.keep_alive", publisher.keep_alive.is_some()),
-            ("delivery.ping", publisher.ping.is_some()),
+            ("delivery.keep_alive", self.publisher.keep_alive.is_some()),
+            ("delivery.ping", self.ping.is_some()),
         ]
         .into_iter()
         .find_map(|(key, set)| set.then_some(key))

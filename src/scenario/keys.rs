@@ -103,6 +103,8 @@ const SOME_LENGTH: Length = Length(Duration::from_nanos(1));
 const PUBLISHER_LENGTH: Length = Length(Duration::from_millis(1));
 /// A measured window shorter than this holds no interval worth a line.
 const WINDOW_LENGTH: Length = Length(Duration::from_millis(100));
+/// Pings closer than this would take a machine's stall for a dead subscriber.
+const PING_LENGTH: Length = Length(Duration::from_secs(1));
 /// Below this a slice holds hardly an event.
 const SLICE_LENGTH: Length = Length(Duration::from_millis(1));
 
@@ -110,7 +112,17 @@ const SLICE_LENGTH: Length = Length(Duration::from_millis(1));
 pub static KEYS: &[Key] = &[
     key!(fixed "name", "short name; it stands in the results directory", Name(64), |d| &mut d.name),
     key!(fixed "question", "the question the scenario answers", Text, |d| &mut d.question),
-    key!(fixed "flow", "which way events go", OneOf(&[("ingest", Flow::Ingest), ("fanout", Flow::Fanout), ("duplex", Flow::Duplex)]), |d| &mut d.flow),
+    key!(
+        fixed "flow",
+        "which way events go",
+        OneOf(&[
+            ("ingest", Flow::Ingest),
+            ("fanout", Flow::Fanout),
+            ("idle", Flow::Idle),
+            ("duplex", Flow::Duplex),
+        ]),
+        |d| &mut d.flow
+    ),
     key!(
         fixed "load.arrivals",
         "how due instants are distributed",
@@ -258,9 +270,9 @@ pub static KEYS: &[Key] = &[
     ),
     key!(
         fixed "delivery.ping",
-        "the built-in publisher pings a WebSocket subscriber each time so long has passed",
-        Optional(PUBLISHER_LENGTH),
-        |d| &mut d.fanout.publisher.ping
+        "how often a WebSocket's publisher pings each subscriber, which has to answer before the next; none when left out",
+        Optional(Or("none", PING_LENGTH)),
+        |d| &mut d.ping
     ),
     key!(
         swept "subscribers.slow",

@@ -35,8 +35,17 @@ pub enum Flow {
     Ingest,
     /// The driver publishes, the target delivers each event to every subscriber.
     Fanout,
+    /// The same with hardly an event: what holding subscribers costs.
+    Idle,
     /// The driver asks, the target answers.
     Duplex,
+}
+
+impl Flow {
+    /// The target publishes to subscribers.
+    pub fn publishes(self) -> bool {
+        matches!(self, Flow::Fanout | Flow::Idle)
+    }
 }
 
 /// How the due instants are distributed.

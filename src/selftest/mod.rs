@@ -125,6 +125,7 @@ impl Lab<'_> {
             design,
             freeze: None,
             restart_after: None,
+            idle: false,
         }
     }
 

@@ -20,6 +20,8 @@ use std::time::Duration;
 pub const OWN_FILE: &str = "pushbench.toml";
 /// The target that this program itself is.
 pub const BUILTIN: &str = "builtin";
+/// The same as a publisher that keeps no webhook connection from one delivery to the next.
+pub const BUILTIN_CLOSE: &str = "builtin-close";
 /// The first word of a command that starts this very program.
 pub(super) const SELF: &str = "pushbench";
 /// Stands for the port a target is given.

@@ -6,6 +6,7 @@
 //! pushbench ends.
 
 mod address;
+mod cage;
 mod described;
 pub mod ease;
 mod keep;

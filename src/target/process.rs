@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -164,6 +165,7 @@ fn start(launch: &Launch<'_>, again: Option<u16>) -> Result<Running> {
         cpus: launch.cpus,
         folder: folder.as_deref(),
         env: &env,
+        caged: manifest.publisher.is_some(),
         wanted: match &manifest.ready {
             Ready::Line(text) => Some(text),
             _ => None,
@@ -273,6 +275,12 @@ impl Running {
     /// Its processes; none when it is not ours.
     pub fn pids(&self) -> Vec<u32> {
         self.kept.as_ref().map(Kept::pids).unwrap_or_default()
+    }
+
+    /// The directory of its memory cgroup, or why it has none.
+    pub fn cage(&self) -> std::result::Result<PathBuf, String> {
+        let kept = self.kept.as_ref().ok_or("it was running already")?;
+        kept.cage()
     }
 
     /// True when we started it.

@@ -1,6 +1,6 @@
 //! Targets that publish: what the driver must know of one beside where events go, and what one tells.
 
-use super::manifest::{BUILTIN, BuiltinOptions, Manifest, Matching, PORT};
+use super::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, Matching, PORT};
 use super::process::Running;
 use crate::error::{Error, Result};
 use crate::record::fanout::PublisherStatus;
@@ -36,16 +36,18 @@ pub struct PublishOptions {
     pub types: Vec<String>,
     /// Subscribers acknowledge.
     pub acknowledged: bool,
+    /// How often WebSocket subscribers are pinged.
+    pub ping: Option<Duration>,
+    /// Webhook connections are kept.
+    pub keep_alive: bool,
     /// The run's token.
     pub token: String,
     /// Unsettled events a subscriber may have; its own default where there is none, here and below.
     pub queue: Option<usize>,
     /// From the write of a delivery to its acknowledgement.
     pub timeout: Option<Duration>,
-    /// How long a webhook's idle connection is kept.
-    pub keep_alive: Option<Duration>,
-    /// Between two pings.
-    pub ping: Option<Duration>,
+    /// How long a webhook's connection is kept when it is idle.
+    pub idle_limit: Option<Duration>,
 }
 
 /// A token that nobody can guess.
@@ -70,10 +72,13 @@ impl Manifest {
                 .to_vec();
         words.extend([threads, "--types".to_owned(), publish.types.join(",")]);
         words.extend((!publish.acknowledged).then(|| "--unacknowledged".to_owned()));
+        words.extend((!publish.keep_alive).then(|| "--close".to_owned()));
         words.extend(publish.queue.into_iter().flat_map(|n| ["--queue".to_owned(), n.to_string()]));
+        // There is nothing to keep where each connection is closed.
+        let idle_limit = publish.idle_limit.filter(|_| publish.keep_alive);
         let times = [
             ("--timeout", publish.timeout),
-            ("--keep-alive", publish.keep_alive),
+            ("--keep-alive", idle_limit),
             ("--ping", publish.ping),
         ];
         for (option, time) in times {
@@ -82,7 +87,8 @@ impl Manifest {
             }
         }
         let scheme = super::address::scheme_of(transport);
-        let mut manifest = Manifest::this_program(BUILTIN, transport, words);
+        let name = if publish.keep_alive { BUILTIN } else { BUILTIN_CLOSE };
+        let mut manifest = Manifest::this_program(name, transport, words);
         manifest.url = format!("http://127.0.0.1:{PORT}{PUBLISH}");
         manifest.matching = Matching::Id;
         manifest.env.push((TOKEN_VARIABLE.to_owned(), publish.token.clone()));

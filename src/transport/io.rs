@@ -190,9 +190,20 @@ impl Stamped {
     }
 }
 
+impl Stamped {
+    fn wrote(&self, result: &Poll<io::Result<usize>>) {
+        if let (Carries::Deliveries, Poll::Ready(Ok(bytes))) = (self.carries, result) {
+            self.ledger.delivery_carried(0, *bytes);
+        }
+    }
+}
+
 impl Drop for Stamped {
     fn drop(&mut self) {
         self.account();
+        if self.carries == Carries::Deliveries {
+            self.ledger.delivery_closed();
+        }
     }
 }
 
@@ -205,6 +216,9 @@ impl AsyncRead for Stamped {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.tcp).poll_read(cx, buf);
         if result.is_ready() && buf.filled().len() > before {
+            if self.carries == Carries::Deliveries {
+                self.ledger.delivery_carried(buf.filled().len() - before, 0);
+            }
             self.stamps.read.set(clock::now());
             self.stamps.woken.set(clock::woken());
             if self.stamps.listening.get() {
@@ -221,7 +235,9 @@ impl AsyncWrite for Stamped {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(cx, buf)
+        let result = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        self.wrote(&result);
+        result
     }
 
     fn poll_write_vectored(
@@ -229,7 +245,9 @@ impl AsyncWrite for Stamped {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
+        let result = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        self.wrote(&result);
+        result
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -4,23 +4,36 @@ use bytes::Bytes;
 use std::io;
 use std::task::{Context, Poll};
 
+/// What has come.
+pub enum Heard<'a> {
+    /// A message.
+    Message(&'a [u8]),
+    /// The other end asks whether this one is there; the transport answers by itself.
+    Ping,
+    /// The answer to a ping.
+    Pong,
+}
+
 /// A connection that frames messages.
 pub trait Messages {
-    /// Hands every message that has come to `each`; ready when the connection has ended.
+    /// Hands everything that has come to `each`; ready when the connection has ended.
     fn poll_messages(
         &mut self,
         cx: &mut Context<'_>,
-        each: impl FnMut(&[u8]),
+        each: impl FnMut(Heard<'_>),
     ) -> Poll<io::Result<()>>;
 
     /// Queues a message.
     fn queue(&mut self, message: Bytes) -> io::Result<()>;
 
+    /// Whether the transport has pings.
+    const PINGS: bool;
+
+    /// Queues a ping; nothing where there are none.
+    fn queue_ping(&mut self) -> io::Result<()>;
+
     /// Writes what is queued.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
-
-    /// Queues a ping, which the other end answers by itself; false where the protocol has none.
-    fn ping(&mut self) -> io::Result<bool>;
 
     /// Tells the other end that nothing more will be written, after what is queued.
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;

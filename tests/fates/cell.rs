@@ -125,6 +125,7 @@ impl Cell {
             design: TrialDesign::Sequential,
             freeze: None,
             restart_after: None,
+            idle: false,
         }
     }
 

@@ -7,6 +7,21 @@ use crate::record::fanout::Audience;
 use crate::record::wire::Traffic;
 use std::cell::RefCell;
 
+/// What the subscribers' connections have seen until some instant.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Held {
+    /// Open now.
+    pub connections: u64,
+    /// Bytes read, set-up included.
+    pub bytes_in: u64,
+    /// Bytes written.
+    pub bytes_out: u64,
+    /// Pings read.
+    pub pings: u64,
+    /// Deliveries without a fate.
+    pub unsettled: u64,
+}
+
 impl Ledger {
     /// The same for a fan-out: every event is also due at these subscribers.
     pub fn fanning_out(self, audience: Audience) -> Self {
@@ -64,7 +79,40 @@ impl Ledger {
     pub fn delivery_connected(&self) {
         if let Some(spreads) = &mut self.0.borrow_mut().spreads {
             spreads.account.connections += 1;
+            spreads.held.connections += 1;
         }
+    }
+
+    /// Such a connection is closed.
+    pub fn delivery_closed(&self) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.held.connections -= 1;
+        }
+    }
+
+    /// Such a connection has carried bytes.
+    pub fn delivery_carried(&self, bytes_in: usize, bytes_out: usize) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.held.bytes_in += bytes_in as u64;
+            spreads.held.bytes_out += bytes_out as u64;
+        }
+    }
+
+    /// A ping came to a subscriber.
+    pub fn pinged(&self) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.account.pings += 1;
+        }
+    }
+
+    /// What subscribers' connections have seen until now.
+    pub fn held(&self) -> Held {
+        let book = self.0.borrow();
+        book.spreads.as_ref().map_or_else(Held::default, |s| Held {
+            pings: s.account.pings,
+            unsettled: s.open,
+            ..s.held
+        })
     }
 
     /// Adds the bytes and segments of such a connection when it ends.

@@ -9,6 +9,8 @@ mod fanout;
 mod presence;
 mod spread;
 
+pub use fanout::Held;
+
 use super::account::Account;
 use super::clock;
 use super::fates::Failure;

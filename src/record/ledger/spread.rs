@@ -103,6 +103,8 @@ pub(super) struct Spreads {
     pub(super) newcomers: BTreeMap<u32, u64>,
     /// Deliveries without a fate.
     pub open: u64,
+    /// What their connections have seen.
+    pub held: super::Held,
 }
 
 impl Spreads {
@@ -123,6 +125,7 @@ impl Spreads {
             cut_off_at: 0,
             newcomers: BTreeMap::new(),
             open: 0,
+            held: super::Held::default(),
             audience,
         };
         (0..n).for_each(|subscriber| spreads.count_here(subscriber, |n| *n += 1));
@@ -355,7 +358,10 @@ impl Spreads {
         if spread.after.is_some() && spread.healthy > 0 {
             self.account.events += 1;
             self.account.complete += u64::from(whole);
-            self.account.last.record(if whole { last.saturating_sub(due) } else { timeout });
+            // Of one recipient there is no last one.
+            if !alone {
+                self.account.last.record(if whole { last.saturating_sub(due) } else { timeout });
+            }
             if whole && !alone {
                 self.account.skew.record(last.saturating_sub(first).max(1));
             }

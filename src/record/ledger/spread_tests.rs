@@ -236,5 +236,5 @@ fn an_event_for_one_is_due_there_only() {
     exact(&s);
     let a = &s.account;
     assert_eq!((a.measured.due, a.measured.received, a.undue, s.open), (3, 3, 1, 0));
-    assert_eq!((a.events, a.complete, a.skew.count()), (3, 3, 0));
+    assert_eq!((a.events, a.complete, a.skew.count(), a.last.count()), (3, 3, 0, 0));
 }

@@ -38,9 +38,10 @@ struct Tally {
     queued: AtomicU64,
     overflowed: AtomicU64,
     stray: AtomicU64,
+    pings: AtomicU64,
+    pongs: AtomicU64,
     fates: [AtomicU64; 7],
     longest_queue: AtomicU64,
-    pings: AtomicU64,
     idle_closed: AtomicU64,
 }
 
@@ -112,11 +113,6 @@ impl Hub {
         })
     }
 
-    /// Counts a ping.
-    pub fn pinged(&self) {
-        add(&self.tally.pings, 1);
-    }
-
     /// Counts a kept connection that was closed because it was idle.
     pub fn closed_idle(&self) {
         add(&self.tally.idle_closed, 1);
@@ -169,6 +165,11 @@ impl Hub {
 
     /// Gives up what was written and not acknowledged in time.
     pub fn sweep(&self) {
+        // With thousands of subscribers and hardly an event, looking at each would be most of the work.
+        let settled: u64 = self.tally.fates.iter().map(|n| n.load(Ordering::Relaxed)).sum();
+        if settled == self.tally.queued.load(Ordering::Relaxed) {
+            return;
+        }
         let all: Vec<Arc<Outbox>> = self.register().all().values().cloned().collect();
         for event in all.iter().flat_map(|outbox| outbox.overdue(self.options.timeout)) {
             self.settle(&event, Fate::TimedOut);
@@ -199,6 +200,7 @@ impl Hub {
             stray: read(&self.tally.stray),
             longest_queue: read(&self.tally.longest_queue),
             pings: read(&self.tally.pings),
+            pongs: read(&self.tally.pongs),
             idle_closed: read(&self.tally.idle_closed),
             least_acknowledged: each().min().unwrap_or(0),
             most_acknowledged: each().max().unwrap_or(0),
@@ -219,6 +221,16 @@ impl Subscription {
                 false
             }
         }
+    }
+
+    /// A ping was queued.
+    pub fn pinged(&self) {
+        add(&self.hub.tally.pings, 1);
+    }
+
+    /// One was answered.
+    pub fn ponged(&self) {
+        add(&self.hub.tally.pongs, 1);
     }
 
     /// Whose subscription it is.

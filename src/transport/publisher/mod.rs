@@ -8,6 +8,7 @@
 pub mod desk;
 pub mod hub;
 pub mod outbox;
+mod pings;
 mod register;
 pub mod stream;
 
@@ -58,11 +59,13 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// From the write of a delivery to its acknowledgement.
     pub timeout: Duration,
-    /// A webhook's kept connection is closed after it was idle for so long; `None` when it is kept for
-    /// as long as the subscriber keeps it.
-    pub keep_alive: Option<Duration>,
-    /// Between two pings on a connection that a subscriber holds open and whose protocol has pings.
+    /// How often each subscriber is pinged, where the transport has pings. One that has not answered
+    /// by the next ping is gone.
     pub ping: Option<Duration>,
+    /// Webhook connections are kept for the next delivery …
+    pub keep_alive: bool,
+    /// … until they were idle for so long; `None` when as long as the subscriber keeps them.
+    pub idle_limit: Option<Duration>,
 }
 
 impl Options {
@@ -76,8 +79,9 @@ impl Options {
             concurrency: CONCURRENCY,
             connect_timeout: CONNECT_TIMEOUT,
             timeout: TIMEOUT,
-            keep_alive: None,
             ping: None,
+            keep_alive: true,
+            idle_limit: None,
         }
     }
 
@@ -90,8 +94,9 @@ impl Options {
             None => String::new(),
         };
         let kept = match self.transport {
-            Transport::Webhook => after("idle connections are closed after", self.keep_alive),
-            Transport::Websocket => after("pings every", self.ping),
+            Transport::Webhook if !self.keep_alive => ", a connection for each".to_owned(),
+            Transport::Webhook => after("idle connections are closed after", self.idle_limit),
+            Transport::Websocket => after("a ping each", self.ping),
             Transport::Tcp => String::new(),
         };
         format!(

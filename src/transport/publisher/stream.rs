@@ -2,20 +2,20 @@
 //! flushed once, acknowledgements are read as they come. The same for every such transport.
 
 use super::hub::{Fate, Subscription};
+use super::pings::{Pings, Turn};
 use crate::transport::event::acknowledged_id;
-use crate::transport::messages::Messages;
+use crate::transport::messages::{Heard, Messages};
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
-use std::time::Duration;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+use tokio::time::timeout;
 
 /// Delivers until the subscriber's connection ends.
-pub async fn deliver(messages: impl Messages, subscription: Subscription) {
+pub async fn deliver<M: Messages>(messages: M, subscription: Subscription) {
     let options = &subscription.hub().options;
-    let acknowledged = options.acknowledged;
-    let pings = options.ping.map(|every| pings(every, subscription.number()));
-    let mut line = Line { messages, subscription, acknowledged, unflushed: false, pings };
+    let (acknowledged, number) = (options.acknowledged, subscription.number());
+    let pings = options.ping.filter(|_| M::PINGS).map(|every| Pings::new(every, number));
+    let mut line = Line { messages, subscription, acknowledged, pings, unflushed: false };
     let ended = poll_fn(|cx| line.poll(cx)).await;
     let Line { mut messages, subscription, .. } = line;
     let patience = subscription.hub().options.timeout;
@@ -26,43 +26,31 @@ pub async fn deliver(messages: impl Messages, subscription: Subscription) {
     }
 }
 
-/// A share of a period that differs as much as can be between one number and the next ones: a large
-/// part of the golden ratio's, by which they never fall together.
-const SPREAD: f64 = 0.618_033_988_749_895;
-
-/// When a subscriber is pinged: they subscribe together, and are not pinged together, as it would be
-/// after a while.
-fn pings(every: Duration, number: u64) -> Interval {
-    let first = every.mul_f64((number as f64 * SPREAD).fract());
-    let mut pings = interval_at(Instant::now() + first, every);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    pings
-}
-
 struct Line<M> {
     messages: M,
     subscription: Subscription,
     acknowledged: bool,
+    pings: Option<Pings>,
     unflushed: bool,
-    pings: Option<Interval>,
 }
 
 impl<M: Messages> Line<M> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let subscription = &self.subscription;
-        let heard = self.messages.poll_messages(cx, |message| {
-            // What acknowledges nothing is counted there.
-            subscription
-                .settle(acknowledged_id(message).as_deref().unwrap_or(""), Fate::Acknowledged);
-        })?;
-        if heard.is_ready() {
-            return Poll::Ready(Ok(()));
-        }
-        while self.pings.as_mut().is_some_and(|pings| pings.poll_tick(cx).is_ready()) {
-            if self.messages.ping()? {
-                self.subscription.hub().pinged();
-                self.unflushed = true;
+        let (subscription, pings) = (&self.subscription, &mut self.pings);
+        let heard = self.messages.poll_messages(cx, |heard| match heard {
+            Heard::Message(message) => {
+                // What acknowledges nothing is counted there.
+                let id = acknowledged_id(message);
+                subscription.settle(id.as_deref().unwrap_or(""), Fate::Acknowledged);
             }
+            Heard::Pong => {
+                subscription.ponged();
+                pings.iter_mut().for_each(Pings::answered);
+            }
+            Heard::Ping => {}
+        })?;
+        if heard.is_ready() || self.ping(cx)?.is_ready() {
+            return Poll::Ready(Ok(()));
         }
         loop {
             // Events behind an unfinished write stay in the queue, where they are bounded.
@@ -82,5 +70,18 @@ impl<M: Messages> Line<M> {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Queues a ping when its time has come; ready when the subscriber is gone.
+    fn ping(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(Poll::Ready(turn)) = self.pings.as_mut().map(|pings| pings.poll(cx)) {
+            if turn == Turn::Gone {
+                return Poll::Ready(Ok(()));
+            }
+            self.messages.queue_ping()?;
+            self.unflushed = true;
+            self.subscription.pinged();
+        }
+        Poll::Pending
     }
 }

@@ -8,7 +8,7 @@ use crate::scenario::payload::ID_DIGITS;
 use crate::transport::event::acknowledgement;
 use crate::transport::fault::Fault;
 use crate::transport::io::Stamps;
-use crate::transport::messages::Messages;
+use crate::transport::messages::{Heard, Messages};
 use crate::transport::sleep::Timer;
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
@@ -49,10 +49,14 @@ impl<M: Messages> Inbox<M> {
     fn poll_healthy(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut answers = Vec::new();
         let (call, stamps, number) = (&self.call, &self.stamps, self.number);
-        let heard = self.messages.poll_messages(cx, |message| {
-            let index = call.matched.index(message);
-            call.ledger.receive(number, index, stamps.read(), stamps.woken());
-            answers.extend(index.filter(|_| call.asked.acknowledged));
+        let heard = self.messages.poll_messages(cx, |heard| match heard {
+            Heard::Message(message) => {
+                let index = call.matched.index(message);
+                call.ledger.receive(number, index, stamps.read(), stamps.woken());
+                answers.extend(index.filter(|_| call.asked.acknowledged));
+            }
+            Heard::Ping => call.ledger.pinged(),
+            Heard::Pong => {}
         })?;
         answers.into_iter().try_for_each(|index| self.answer(index))?;
         if self.unflushed {
@@ -90,8 +94,10 @@ impl<M: Messages> Inbox<M> {
     /// connection has ended.
     fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let (call, unhandled) = (&self.call, &mut self.unhandled);
-        let heard = self.messages.poll_messages(cx, |message| {
-            unhandled.push_back(call.matched.index(message));
+        let heard = self.messages.poll_messages(cx, |heard| match heard {
+            Heard::Message(message) => unhandled.push_back(call.matched.index(message)),
+            Heard::Ping => call.ledger.pinged(),
+            Heard::Pong => {}
         })?;
         match self.unhandled.is_empty() {
             true => heard.map(|()| Ok(true)),
@@ -115,9 +121,11 @@ impl<M: Messages> Inbox<M> {
             }
             // What still comes was published before the publisher knew; nobody waits for it.
             let (call, stamps, number) = (&self.call, &self.stamps, self.number);
-            self.messages.poll_messages(cx, |message| {
-                let index = call.matched.index(message);
-                call.ledger.receive(number, index, stamps.read(), stamps.woken());
+            self.messages.poll_messages(cx, |heard| {
+                if let Heard::Message(message) = heard {
+                    let index = call.matched.index(message);
+                    call.ledger.receive(number, index, stamps.read(), stamps.woken());
+                }
             })
         });
         left.await.map_err(fault)

@@ -1,7 +1,7 @@
 //! Messages both ways, at either end.
 
 use super::codec::Framed;
-use crate::transport::messages::Messages;
+use crate::transport::messages::{Heard, Messages};
 use bytes::Bytes;
 use std::io;
 use std::pin::Pin;
@@ -12,10 +12,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Messages for Framed<S> {
     fn poll_messages(
         &mut self,
         cx: &mut Context<'_>,
-        mut each: impl FnMut(&[u8]),
+        mut each: impl FnMut(Heard<'_>),
     ) -> Poll<io::Result<()>> {
         while let Some(message) = ready!(self.poll_message(cx))? {
-            each(message);
+            each(Heard::Message(message));
         }
         Poll::Ready(Ok(()))
     }
@@ -25,12 +25,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Messages for Framed<S> {
         Ok(())
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_written(cx)
+    const PINGS: bool = false;
+
+    fn queue_ping(&mut self) -> io::Result<()> {
+        Ok(())
     }
 
-    fn ping(&mut self) -> io::Result<bool> {
-        Ok(false)
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_written(cx)
     }
 
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -12,7 +12,7 @@ use crate::transport::publisher::outbox::Publication;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::json;
@@ -50,7 +50,10 @@ pub async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
         return unknown_type(hub, unknown);
     }
     match Destination::parse(&wanted.url) {
-        Ok(destination) => {
+        Ok(mut destination) => {
+            if !hub.options.keep_alive {
+                destination.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             let subscription = hub.enter(wanted.types);
             let number = subscription.number();
             tokio::spawn(deliver(subscription, destination));
@@ -119,7 +122,8 @@ async fn deliver(subscription: Subscription, destination: Destination) {
         let Ok(_under_way) = hub.under_way.acquire().await else { return };
         let post = timeout(hub.options.timeout, post(&hub, &destination, &mut line, &event));
         let fate = post.await.unwrap_or(Fate::TimedOut);
-        if !matches!(fate, Fate::Acknowledged | Fate::Failed | Fate::Redirected) {
+        let usable = matches!(fate, Fate::Acknowledged | Fate::Failed | Fate::Redirected);
+        if !usable || !hub.options.keep_alive {
             line = None;
         }
         subscription.settle(&event.id, fate);
@@ -130,7 +134,7 @@ async fn deliver(subscription: Subscription, destination: Destination) {
 /// costs no event, and closed when it is idle for too long.
 async fn next(subscription: &Subscription, line: &mut Option<Line>) -> Option<Arc<Publication>> {
     let hub = subscription.hub();
-    let limit = hub.options.keep_alive.filter(|_| line.is_some());
+    let limit = hub.options.idle_limit.filter(|_| line.is_some());
     let mut idle = pin!(limit.map(sleep));
     poll_fn(|cx| {
         if line.as_mut().is_some_and(|open| open.drive(cx)) {
