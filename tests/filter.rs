@@ -45,6 +45,7 @@ fn what_is_due_is_the_same_whoever_filters() {
             assert_eq!(n("due"), n("received"), "{d}");
             assert_eq!((n("duplicated"), n("reordered"), n("undue")), (0, 0, 0), "{d}");
             due.entry(arm["arm"].to_string()).or_insert_with(Vec::new).push(n("due"));
+            assert_eq!(n("read") + n("unwanted"), count(&f["publisher"], "acknowledged"), "{f}");
             // Of ten subscribers three want the first type, three the second, two each of the others.
             let published = count(&f["publisher"], "published");
             let wanted = published * 10 / 4;

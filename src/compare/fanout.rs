@@ -83,7 +83,9 @@ pub struct Delivered {
     pub unsolicited: u64,
     /// Events read where they were not due: another's, or published while one came or left.
     pub undue: u64,
-    /// Events read of a type that the subscriber does not want; `null` where types are not told apart.
+    /// First deliveries read, warm-up and late ones included.
+    pub read: u64,
+    /// Events read, in the warm-up as well, of a type that the subscriber does not want; `null` where types are not told apart.
     pub unwanted: Option<u64>,
 }
 
@@ -134,6 +136,7 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
             late: sum(|d| d.late),
             unsolicited: sum(|d| d.unsolicited),
             undue: sum(|d| d.undue),
+            read: sum(|d| d.read),
             unwanted: all.iter().map(|f| f.deliveries.unwanted).sum(),
         },
         reach: fates.reach(),

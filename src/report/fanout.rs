@@ -48,7 +48,7 @@ pub(super) type Further = (&'static str, &'static str, fn(&FanoutFigures) -> Opt
 pub(super) const FURTHER: [Further; 17] = [
     ("unwanted, of all read", "", |f| {
         let (d, unwanted) = (&f.deliveries, f.deliveries.unwanted?);
-        let read = d.fates.received + unwanted;
+        let read = d.read + unwanted;
         Some(format!("{} / {}", units::count(unwanted as f64), units::count(read as f64)))
     }),
     ("slow: delivery p50", "", |f| apart(f, Conduct::Slow, |a| time(a.delivery_ns.p50))),
