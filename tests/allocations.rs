@@ -119,6 +119,7 @@ async fn trial<C: Client>(address: SocketAddr, source: Source, events: u64) -> u
         lifetime: Lifetime::Events(events),
         max_segment: None,
         ledger: ledger.clone(),
+        called_back: false,
         warm: true,
     };
     let client = C::open(&dial).await.unwrap();
@@ -186,7 +187,7 @@ fn websocket_allocates_nothing_per_event() {
 
 #[test]
 fn webhook_allocates_what_hyper_does() {
-    let address = server(|stream| webhook::server::serve(Handler::default(), stream));
+    let address = server(|stream| webhook::server::serve(Handler::default(), None, stream));
     for source in LOADS {
         let per_event = per_event::<Webhook>(address, source);
         println!("webhook: {per_event} allocations per event, {source:?}");

@@ -49,7 +49,9 @@ fn no_scenario_is_left_out_here() {
         "churn",
         "cold-start",
         "connection-sweep",
+        "duplex",
         "fanout",
+        "filter",
         "idle",
         "in-flight-sweep",
         "ingest",
@@ -203,6 +205,30 @@ fn fanout_reaches_everybody() {
     assert!(out.contains("10 subscribers, acknowledged by id"), "{out}");
     for arm in arms(&report["points"][0]) {
         assert_eq!(arm["fanout"]["reach"], 1.0, "{arm}");
+    }
+}
+
+#[test]
+fn duplex_answers_every_question() {
+    let bench = Bench::new();
+    let (out, report) = brief(&bench, "duplex", &["--rate", "200", "--duration", "300ms"]);
+    assert!(out.contains("answers of 512 B"), "{out}");
+    for arm in arms(&report["points"][0]) {
+        assert!(arm["wire"]["bytes_in_per_event"].as_f64() > Some(512.0), "{arm}");
+    }
+}
+
+#[test]
+fn filter_delivers_what_is_wanted_and_counts_what_is_not() {
+    let bench = Bench::new();
+    let few = ["--subscribers", "12", "--duration", "500ms"];
+    let (out, report) = brief(&bench, "filter", &few);
+    assert!(out.contains("filtered by the publisher") && out.contains("not filtered"), "{out}");
+    for (point, filtered) in [(0, true), (1, false)] {
+        for arm in arms(&report["points"][point]) {
+            assert_eq!(arm["fanout"]["reach"], 1.0, "{arm}");
+            assert_eq!(arm["fanout"]["deliveries"]["unwanted"] == 0, filtered, "{arm}");
+        }
     }
 }
 

@@ -77,6 +77,7 @@ fn dial(ledger: &Rc<Ledger>, socket: SocketAddr, lifetime: Lifetime) -> Dial {
         lifetime,
         max_segment: None,
         ledger: ledger.clone(),
+        called_back: false,
         warm: true,
     }
 }

@@ -57,7 +57,7 @@ pub fn round_trip(c: &mut Criterion) {
     });
     group.bench_function("webhook", |b| {
         b.iter_custom(|n| {
-            let serve = |s| webhook::server::serve(handler, s);
+            let serve = |s| webhook::server::serve(handler, None, s);
             runtime().block_on(round_trips::<Webhook, _>(n, serve))
         });
     });

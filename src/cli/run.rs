@@ -170,7 +170,14 @@ fn builtin(question: &Question, placement: &Placement) -> Result<BuiltinOptions>
         }))
     });
     let threads = placement.target.len();
-    Ok(BuiltinOptions { threads, delay: None, work: None, publish: publish.transpose()? })
+    let asks = scenario.and_then(|s| s.questions.as_ref());
+    Ok(BuiltinOptions {
+        threads,
+        delay: asks.map(|q| q.takes).filter(|takes| !takes.is_zero()),
+        work: None,
+        answer: asks.map(|q| q.answer_bytes),
+        publish: publish.transpose()?,
+    })
 }
 
 fn default_out(scenario: &str) -> PathBuf {

@@ -1,6 +1,7 @@
 //! `pushbench serve`
 
 use crate::error::{Error, Result};
+use crate::scenario::payload::{LEAST_ANSWER, MAX_BYTES};
 use crate::suggest::did_you_mean;
 use crate::transport::handler::Handler;
 use crate::transport::publisher::{self, Keep, TOKEN_VARIABLE};
@@ -23,6 +24,10 @@ pub struct Args {
     /// Burns CPU this long per event
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     work: Option<Duration>,
+    /// Answer questions with so many bytes instead of acknowledging events; a webhook's question whose
+    /// header callback-url names an address of this machine is answered there
+    #[arg(long, value_name = "BYTES", conflicts_with = "publisher", value_parser = an_answer)]
+    duplex: Option<usize>,
     /// Runtime threads
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
@@ -70,6 +75,11 @@ fn ping(text: &str) -> std::result::Result<Duration, String> {
     fits.then_some(every).ok_or_else(|| "write a duration of at least 1s".into())
 }
 
+fn an_answer(text: &str) -> std::result::Result<usize, String> {
+    let bytes = text.parse().ok().filter(|n| (LEAST_ANSWER..=MAX_BYTES).contains(n));
+    bytes.ok_or_else(|| format!("write a number of bytes from {LEAST_ANSWER} to {MAX_BYTES}"))
+}
+
 fn at_least_one(text: &str) -> std::result::Result<usize, String> {
     text.parse()
         .ok()
@@ -96,7 +106,7 @@ pub fn run(args: &Args) -> Result<()> {
     let work = match (args.publisher, transport.carrier()) {
         (true, _) => publisher(args, transport)?,
         (false, Some(carrier)) => {
-            Work::Take(carrier, Handler { delay: args.delay, work: args.work })
+            Work::Take(carrier, Handler { delay: args.delay, work: args.work, answer: args.duplex })
         }
         (false, None) => return Err(takes_nothing(transport)),
     };

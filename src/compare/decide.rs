@@ -72,7 +72,7 @@ fn direction(ratio: &Interval, more_is_better: bool) -> Option<Verdict> {
 impl Pair<'_> {
     fn applies(&self, closed: bool) -> bool {
         let told = match self.header.scenario.flow {
-            Flow::Ingest => [Subject::Event].as_slice(),
+            Flow::Ingest | Flow::Duplex => [Subject::Event].as_slice(),
             Flow::Fanout => &[Subject::Delivery, Subject::Subscriber],
             Flow::Idle => &[Subject::Quiet, Subject::Subscriber],
         };

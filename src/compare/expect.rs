@@ -72,6 +72,8 @@ fn value(what: &str, arm: &ArmFigures, index: usize, trials: &Trials<'_>) -> Opt
         "timed_out" => fate(|t| Some(t.events.timed_out + deliveries(t, |d| d.measured.timed_out))),
         "duplicated" => fate(|t| Some(t.duplicated? + deliveries(t, |d| d.duplicated))),
         "reordered" => fate(|t| Some(t.reordered? + deliveries(t, |d| d.reordered))),
+        "unsolicited" => fate(|t| Some(t.unsolicited + deliveries(t, |d| d.unsolicited))),
+        "unwanted" => fate(|t| t.fanout.as_ref()?.deliveries.unwanted),
         "overflowed" => fate(|t| Some(t.fanout.as_ref()?.publisher?.overflowed)),
         metric => arm.figure(metric),
     }

@@ -94,8 +94,12 @@ pub struct Delivered {
     pub late: u64,
     /// Messages that are no event of the trial.
     pub unsolicited: u64,
-    /// Events read where they were not due: of another's type, or published while one came or left.
+    /// Events read where they were not due: another's, or published while one came or left.
     pub undue: u64,
+    /// First deliveries read, warm-up and late ones included.
+    pub read: u64,
+    /// Events read, in the warm-up as well, of a type that the subscriber does not want; `null` where types are not told apart.
+    pub unwanted: Option<u64>,
 }
 
 /// Bytes inside TCP per delivery read, and segments from the pilot with a realistic segment size.
@@ -145,6 +149,8 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
             late: sum(|d| d.late),
             unsolicited: sum(|d| d.unsolicited),
             undue: sum(|d| d.undue),
+            read: sum(|d| d.read),
+            unwanted: all.iter().map(|f| f.deliveries.unwanted).sum(),
         },
         reach: fates.reach(),
         events: sum(|d| d.events),
@@ -235,7 +241,10 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<String> {
             told.overflowed
         ));
     }
-    let read = |f: &Fanout| f.deliveries.read + f.deliveries.undue;
+    let read = |f: &Fanout| {
+        let d = &f.deliveries;
+        d.read + d.undue + d.unwanted.unwrap_or(0)
+    };
     let read: u64 = trials.iter().filter_map(|t| t.fanout.as_ref()).map(read).sum();
     if f.acknowledged && told.acknowledged != read {
         let down = match f.upkeep.down_ns {
@@ -306,6 +315,11 @@ pub fn asked(subscribers: &Subscribers) -> String {
     let time = |time: std::time::Duration| units::nanos_text(time.as_nanos() as f64);
     if subscribers.to == Recipients::One {
         text.push_str(", each event for one");
+    }
+    if let Some(types) = subscribers.types {
+        let wants = subscribers.wants.unwrap_or(types);
+        let by = if subscribers.filter { "filtered by the publisher" } else { "not filtered" };
+        text.push_str(&format!(", each wants {wants} of {types} types, {by}"));
     }
     if let Some(every) = subscribers.publisher.ping {
         text.push_str(&format!(", WebSockets pinged every {}", time(every)));

@@ -3,7 +3,7 @@
 use super::types::{
     ArmFigures, ArmLoad, Backlog, Connections, Design, Events, Latency, Second, Usage, Wire,
 };
-use super::{Trials, fanout, steady, strata};
+use super::{Trials, duplex, fanout, steady, strata};
 use crate::record::account::OTHER_FAULTS;
 use crate::record::fates::Fates;
 use crate::record::histogram::Hist;
@@ -37,6 +37,7 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
         arrivals: s.load.arrivals,
         payload_bytes: Template::of(s).len(),
         subscribers: s.subscribers.clone(),
+        questions: s.questions.clone(),
         hosts: hosts.into_iter().cloned().collect(),
         driver_cpus: match &s.subscribers {
             // One shard plays all subscribers.
@@ -85,6 +86,7 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
         driver_usage: driver_usage(&valid),
         wire: wire(&valid, pilot),
         fanout: fanout::figures(&valid, pilot),
+        callbacks: duplex::figures(&valid),
         faults: faults(&mine),
         steady: steady::steady(scenario, &valid),
         knee_per_second: strata::knee(scenario, &valid),

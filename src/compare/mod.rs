@@ -3,6 +3,7 @@
 
 pub mod conduct;
 mod decide;
+pub mod duplex;
 pub mod expect;
 pub mod fanout;
 pub mod figures;
@@ -23,6 +24,7 @@ pub mod trust;
 mod types;
 pub mod verified;
 
+pub use duplex::CallbackFigures;
 pub use fanout::FanoutFigures;
 pub use idle::IdleFigures;
 pub use types::*;

@@ -9,8 +9,8 @@ fn headline(point: &Point) -> &'static str {
     match (point.design.flow, point.design.rate) {
         (Flow::Fanout, _) => "delivery.p50",
         (Flow::Idle, _) => "target_usage.bytes_per_subscriber",
-        (Flow::Ingest, None) => "throughput",
-        (Flow::Ingest, Some(_)) => "response.p50",
+        (Flow::Ingest | Flow::Duplex, None) => "throughput",
+        (Flow::Ingest | Flow::Duplex, Some(_)) => "response.p50",
     }
 }
 

@@ -1,11 +1,12 @@
 //! The report as a structure: what every format renders.
 
+use super::duplex::CallbackFigures;
 use super::fanout::FanoutFigures;
 use super::{expect, parity, trust};
 use crate::record::ease::Ease;
 use crate::record::fates::Fates;
 use crate::record::interval::Interval;
-use crate::scenario::{Flow, Setting, Subscribers};
+use crate::scenario::{Flow, Questions, Setting, Subscribers};
 use serde::Serialize;
 
 /// A run, compared. Serialised it is the JSON report, schema 1.
@@ -70,6 +71,9 @@ pub struct Design {
     /// Who gets the events of a fan-out; left out in other flows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subscribers: Option<Subscribers>,
+    /// How questions were answered; left out in other flows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub questions: Option<Questions>,
     /// The hosts that events went to, `loopback` for the driver's own machine.
     pub hosts: Vec<String>,
     /// The driver's CPUs.
@@ -128,6 +132,9 @@ pub struct ArmFigures {
     pub wire: Wire,
     /// What came to subscribers; `null` in other flows.
     pub fanout: Option<FanoutFigures>,
+    /// Answers that came by a callback; left out where they came in another way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callbacks: Option<CallbackFigures>,
     /// What went wrong, most frequent first.
     pub faults: Vec<(String, u64)>,
     /// The first against the second half of the measured window; `null` where the load itself changes.

@@ -178,6 +178,7 @@ fn record(stretch: &Stretch, member: &Member, parts: Vec<ArmOutcome>) -> Trial {
         steal_ns: 0,
         in_force: None,
         fanout: None,
+        callbacks: a.callbacks,
         down_ns: None,
         faults: a.faults,
         invalid: Vec::new(),

@@ -287,6 +287,7 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
             template: member.manifest.worded(&stretch.template),
             connections: member.connections / of + extra,
             in_flight: member.in_flight,
+            called_back: member.called_back,
         });
     }
     Ok(BlockJob {

@@ -20,11 +20,14 @@ use crate::transport::dial::{Address, Dial};
 use crate::transport::event::{Matched, Template};
 use crate::transport::fault::Fault;
 use crate::transport::feed::{Source, Spout};
+use crate::transport::subscriber::Spawn;
 use crate::transport::tcp::client::Tcp;
 use crate::transport::terms::Terms;
+use crate::transport::webhook::callback::{CALLBACK_URL, Callback};
 use crate::transport::webhook::client::Webhook;
 use crate::transport::websocket::client::Websocket;
 use crate::transport::{Carrier, Client};
+use hyper::header::HeaderValue;
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
@@ -54,6 +57,8 @@ pub struct ArmJob {
     pub in_flight: usize,
     /// Who gets the events that the target publishes.
     pub subscribers: Option<SubscribersJob>,
+    /// Its answers come back by a callback.
+    pub called_back: bool,
 }
 
 /// What all shards of a block share.
@@ -210,9 +215,14 @@ async fn connect(
     let ledger = Ledger::new(rules, arm.matched.tells_ids());
     let ledger = Rc::new(match &arm.subscribers {
         Some(subscribers) => ledger.fanning_out(subscribers.asked.audience(), subscribers.rests),
+        None if arm.called_back => ledger.called_back(),
         None => ledger,
     });
     let tasks = Tasks::new(worked);
+    let terms = Rc::new(match arm.called_back {
+        true => called_back(arm, job.max_segment, &ledger, &tasks)?,
+        false => arm.terms.clone(),
+    });
     let (begins, origin) = watch::channel(0);
     let (mut subscribed_in_ns, mut memory_before) = (0, 0);
     if let Some(job_of) = &arm.subscribers {
@@ -228,12 +238,13 @@ async fn connect(
     let dial = Dial {
         address: arm.address.clone(),
         matched: arm.matched.clone(),
-        terms: Rc::new(arm.terms.clone()),
+        terms,
         template: Rc::new(arm.template.clone()),
         in_flight: arm.in_flight,
         lifetime: job.lifetime,
         max_segment: job.max_segment,
         ledger: ledger.clone(),
+        called_back: arm.called_back,
         warm: true,
     };
     let slots = Slots { dial, spout: &spout, count: arm.connections, tasks: &tasks };
@@ -248,6 +259,23 @@ async fn connect(
     arm.subscribed_in_ns = subscribed_in_ns;
     arm.memory_before = memory_before;
     Ok(arm)
+}
+
+/// Listens for the answers of this shard's questions; the terms of questions that say where.
+fn called_back(
+    arm: &ArmJob,
+    max_segment: Option<u32>,
+    ledger: &Rc<Ledger>,
+    tasks: &Tasks,
+) -> Result<Terms, String> {
+    let (matched, tasks) = (arm.matched.clone(), tasks.clone());
+    let spawn: Spawn = Rc::new(move |work| tasks.spawn(work));
+    let url = Callback { matched, ledger: ledger.clone(), spawn }.listen(max_segment);
+    let url = url.map_err(|e| format!("no address for answers: {e}"))?;
+    let mut terms = arm.terms.clone();
+    let url = HeaderValue::from_str(&url).map_err(|e| format!("{url}: {e}"))?;
+    terms.headers.insert(CALLBACK_URL, url);
+    Ok(terms)
 }
 
 struct Slots<'a> {

@@ -31,6 +31,8 @@ pub struct Member {
     pub in_flight: usize,
     /// Who gets the events that the target publishes; `None` when it takes them.
     pub subscribers: Option<Subscribers>,
+    /// Its answers come back by a callback.
+    pub called_back: bool,
 }
 
 impl Member {

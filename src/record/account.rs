@@ -1,5 +1,6 @@
 //! What a ledger adds up: counts and histograms of one arm in one shard, merged over shards.
 
+use super::callbacks::Callbacks;
 use super::fanout::Deliveries;
 use super::fates::Fates;
 use super::histogram::Hist;
@@ -66,6 +67,8 @@ pub struct Account {
     pub faults: BTreeMap<String, u64>,
     /// What subscribers saw, in a fan-out. It is not merged: one shard has all of them.
     pub deliveries: Option<Deliveries>,
+    /// What was seen of answers that come by a callback, where they do.
+    pub callbacks: Option<Callbacks>,
 }
 
 impl Account {
@@ -98,6 +101,7 @@ impl Account {
             traffic: Traffic::default(),
             faults: BTreeMap::new(),
             deliveries: None,
+            callbacks: None,
         }
     }
 
@@ -139,6 +143,9 @@ impl Account {
         self.spill += other.spill;
         self.backlog_peak += other.backlog_peak;
         self.traffic.add(&other.traffic);
+        if let (Some(mine), Some(theirs)) = (&mut self.callbacks, &other.callbacks) {
+            mine.merge(theirs);
+        }
         for (message, n) in &other.faults {
             *self.faults.entry(message.clone()).or_default() += n;
         }

@@ -42,6 +42,37 @@ pub struct Audience {
     pub stuck: usize,
     /// Each event goes to one of them, in turn, not to all.
     pub one_each: bool,
+    /// Which types of events there are, where they are told apart.
+    pub mix: Option<Mix>,
+}
+
+/// Types of events: each event is of the next one, and each subscriber wants so many of them, from its
+/// own number on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mix {
+    /// How many there are, at least 1.
+    pub types: usize,
+    /// How many of them a subscriber wants, at most all.
+    pub wants: usize,
+}
+
+impl Mix {
+    /// The type of event `index`, from 0.
+    pub fn kind(&self, index: u64) -> usize {
+        (index % self.types as u64) as usize
+    }
+
+    /// The types that a subscriber wants.
+    pub fn wanted(&self, subscriber: usize) -> impl Iterator<Item = usize> + use<> {
+        let types = self.types;
+        (0..self.wants).map(move |n| (subscriber + n) % types)
+    }
+
+    /// A subscriber wants events of that type.
+    pub fn wants(&self, subscriber: usize, kind: usize) -> bool {
+        let behind = (kind + self.types - subscriber % self.types) % self.types;
+        behind < self.wants
+    }
 }
 
 impl Audience {
@@ -211,8 +242,8 @@ pub struct Deliveries {
     pub late: u64,
     /// Messages to subscribers that are no event of the trial.
     pub unsolicited: u64,
-    /// Events read by a subscriber at which they were not due: of another's type, or published while
-    /// it came or left.
+    /// Events read by a subscriber at which they were not due: another's, or published while it came or
+    /// left.
     pub undue: u64,
     /// Requests that subscribers have made since measuring began, for events or to acknowledge them.
     #[serde(default)]
@@ -220,6 +251,9 @@ pub struct Deliveries {
     /// Of these, the ones that asked for events and got none.
     #[serde(default)]
     pub empty: u64,
+    /// Events read of a type that the subscriber does not want; `None` where types are not told apart.
+    #[serde(default)]
+    pub unwanted: Option<u64>,
     /// First deliveries read, warm-up and late ones included.
     pub read: u64,
     /// First deliveries read since measuring began.
@@ -275,6 +309,7 @@ impl Deliveries {
             undue: 0,
             requests: 0,
             empty: 0,
+            unwanted: audience.mix.map(|_| 0),
             read: 0,
             read_in_window: 0,
             read_by_end: 0,

@@ -1,6 +1,7 @@
 //! What was seen: histograms, the ledger of fates, resources, hiccups, and the results store.
 
 pub mod account;
+pub mod callbacks;
 pub mod clock;
 pub mod ease;
 pub mod fanout;

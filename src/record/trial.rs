@@ -1,5 +1,6 @@
 //! One trial's complete record: one line of `trials.jsonl`.
 
+use super::callbacks::Callbacks;
 use super::fanout::Fanout;
 use super::fates::Fates;
 use super::histogram::Hist;
@@ -172,6 +173,9 @@ pub struct Trial {
     /// What came to subscribers; `None` in other flows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fanout: Option<Fanout>,
+    /// What was seen of answers that come by a callback, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callbacks: Option<Callbacks>,
     /// How long the target was down when it was ended and started anew; `None` when it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub down_ns: Option<u64>,

@@ -48,8 +48,13 @@ pub(super) type Further = (&'static str, &'static str, fn(&FanoutFigures) -> Opt
 pub(super) const REQUESTS: &str = "requests/delivery (empty)";
 
 /// The rows below [`LINES`].
-pub(super) const FURTHER: [Further; 17] = [
+pub(super) const FURTHER: [Further; 18] = [
     (REQUESTS, "wire.requests_per_delivery", requests),
+    ("unwanted, of all read", "", |f| {
+        let (d, unwanted) = (&f.deliveries, f.deliveries.unwanted?);
+        let read = d.read + unwanted;
+        Some(format!("{} / {}", units::count(unwanted as f64), units::count(read as f64)))
+    }),
     ("slow: delivery p50", "", |f| apart(f, Conduct::Slow, |a| time(a.delivery_ns.p50))),
     ("slow: due / received / lost", "", |f| apart(f, Conduct::Slow, |a| sums(&a.deliveries))),
     ("stuck: due / received / lost", "", |f| apart(f, Conduct::Stuck, |a| sums(&a.deliveries))),

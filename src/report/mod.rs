@@ -1,5 +1,6 @@
 //! Renders what `compare` has decided. One file a format; nothing is computed here.
 
+mod duplex;
 mod fanout;
 pub mod findings;
 mod idle;

@@ -13,7 +13,7 @@ pub const FEW: usize = 3;
 /// A heading and a line an arm, the best first, with its difference from the baseline.
 pub fn grid(point: &Point) -> Vec<Vec<String>> {
     match point.design.flow {
-        Flow::Ingest => {}
+        Flow::Ingest | Flow::Duplex => {}
         Flow::Fanout => {
             return of_subscribers(point, &fanout::OVERVIEW, |a| fanout::overview(a).to_vec());
         }

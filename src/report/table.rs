@@ -1,6 +1,6 @@
 //! The rows of a point's table as text cells: shared by the formats for people.
 
-use super::{fanout, idle};
+use super::{duplex, fanout, idle};
 use crate::compare::{ArmFigures, Comparison, Design, Point, Report, Verdict};
 use crate::cpus::Cpus;
 use crate::scenario::{Arrivals, Flow, Recipients};
@@ -24,7 +24,7 @@ pub(super) const NONE: &str = "–";
 pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     let closed = point.design.rate.is_none();
     let lines: &[fanout::Line] = match point.design.flow {
-        Flow::Ingest => &[],
+        Flow::Ingest | Flow::Duplex => &[],
         Flow::Fanout => &fanout::LINES,
         Flow::Idle => &idle::LINES,
     };
@@ -50,6 +50,12 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
         }
         return rows;
     }
+    if point.design.flow == Flow::Duplex {
+        let shown: Vec<&ArmFigures> =
+            [point.arms.first(), point.arms.get(candidate)].into_iter().flatten().collect();
+        duplex::lines(&shown).for_each(|(name, metric, cell)| push(name, metric, *cell));
+        return rows;
+    }
     if closed {
         push("throughput", "throughput", |a| {
             a.throughput_per_second.map_or(NONE.into(), units::rate)
@@ -68,10 +74,7 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     push("driver CPU/event", "driver_usage.cpu_ns_per_event", |a| {
         cpu(a.driver_usage.cpu_ns_per_event)
     });
-    push("together", "total_usage.cpu_ns_per_event", |a| {
-        let both = a.target_usage.cpu_ns_per_event.zip(a.driver_usage.cpu_ns_per_event);
-        cpu(both.map(|(t, d)| t + d))
-    });
+    push("together", "total_usage.cpu_ns_per_event", together);
     push("bytes/event out+in", "", bytes_per_event);
     push("target memory peak", "", |a| {
         a.target_usage.rss_peak_bytes.map_or(NONE.into(), |b| units::bytes(b as f64))
@@ -120,7 +123,12 @@ pub(super) fn cpu(ns: Option<f64>) -> String {
     ns.map_or(NONE.into(), units::nanos_text)
 }
 
-fn bytes_per_event(a: &ArmFigures) -> String {
+pub(super) fn together(a: &ArmFigures) -> String {
+    let both = a.target_usage.cpu_ns_per_event.zip(a.driver_usage.cpu_ns_per_event);
+    cpu(both.map(|(t, d)| t + d))
+}
+
+pub(super) fn bytes_per_event(a: &ArmFigures) -> String {
     match (a.wire.bytes_out_per_event, a.wire.bytes_in_per_event) {
         (Some(out), Some(back)) => format!("{out:.0} + {back:.0}"),
         _ => NONE.into(),
@@ -187,7 +195,7 @@ fn duties(a: &ArmFigures) -> String {
     }
 }
 
-fn fates(a: &ArmFigures) -> String {
+pub(super) fn fates(a: &ArmFigures) -> String {
     let f = &a.events.fates;
     let count = |n| units::count(n as f64);
     let mut text = format!("{}/{}/{}", count(f.due), count(f.acknowledged), count(f.lost));
@@ -232,9 +240,12 @@ pub fn conditions(point: &Point) -> String {
         }
     };
     let size = units::bytes(d.payload_bytes as f64);
-    let whom = match &d.subscribers {
-        Some(subscribers) => crate::compare::fanout::asked(subscribers),
-        None => slots(point),
+    let whom = match (&d.subscribers, &d.questions) {
+        (Some(subscribers), _) => crate::compare::fanout::asked(subscribers),
+        (_, Some(questions)) => {
+            format!("{} · {}", crate::compare::duplex::asked(questions), slots(point))
+        }
+        _ => slots(point),
     };
     format!("{arrivals} · {size} · {whom} · {}", blocks(d))
 }

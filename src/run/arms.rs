@@ -13,10 +13,19 @@ use crate::verify::Subject;
 pub const DEFAULT: [&str; 2] = ["webhook@builtin", "websocket@builtin"];
 /// Those of an idle flow: a kept connection costs something, none at all costs the next delivery.
 const DEFAULT_IDLE: [&str; 3] = ["webhook@builtin", "webhook@builtin-close", "websocket@builtin"];
+/// Those of a duplex: an answer by webhook comes back in two ways.
+const DEFAULT_DUPLEX: [&str; 3] =
+    ["webhook@builtin", "webhook+callback@builtin", "websocket@builtin"];
+/// What an arm's transport is followed by when answers come back by a callback.
+const CALLBACK: &str = "+callback";
 
 /// The default arms of a flow.
 pub fn default_of(flow: Flow) -> &'static [&'static str] {
-    if flow == Flow::Idle { &DEFAULT_IDLE } else { &DEFAULT }
+    match flow {
+        Flow::Idle => &DEFAULT_IDLE,
+        Flow::Duplex => &DEFAULT_DUPLEX,
+        Flow::Ingest | Flow::Fanout => &DEFAULT,
+    }
 }
 
 /// One arm.
@@ -30,6 +39,8 @@ pub struct Arm {
     pub target: String,
     /// The program.
     pub manifest: Manifest,
+    /// Its answers come back by a callback.
+    pub called_back: bool,
 }
 
 impl Arm {
@@ -52,7 +63,8 @@ pub fn find(
 ) -> Result<Vec<Arm>> {
     let mut arms: Vec<Arm> = Vec::new();
     for name in names {
-        let (transport, target) = split(name)?;
+        let (plain, called_back) = without_variant(name);
+        let (transport, target) = split(&plain)?;
         if builtin.publish.is_none() && transport.carrier().is_none() {
             return Err(takes_nothing(name, transport));
         }
@@ -64,15 +76,55 @@ pub fn find(
             }
             other => manifest::find(transport.name(), other, allow_hosts)?,
         };
-        let repeats =
-            arms.iter().filter(|a| a.transport == transport && a.target == target).count();
+        if called_back {
+            check_callback(name, transport, &manifest, builtin)?;
+        }
+        let same = |a: &&Arm| {
+            a.transport == transport && a.target == target && a.called_back == called_back
+        };
+        let repeats = arms.iter().filter(same).count();
         let label = match repeats {
             0 => name.clone(),
             n => format!("{name}#{}", n + 1),
         };
-        arms.push(Arm { label, transport, target: target.to_owned(), manifest });
+        arms.push(Arm { label, transport, target: target.to_owned(), manifest, called_back });
     }
     Ok(arms)
+}
+
+/// The name of the arm without its variant, and whether its answers come back by a callback.
+fn without_variant(name: &str) -> (String, bool) {
+    let variant = name.split_once('@').and_then(|(transport, target)| {
+        Some(format!("{}@{target}", transport.strip_suffix(CALLBACK)?))
+    });
+    let called_back = variant.is_some();
+    (variant.unwrap_or_else(|| name.to_owned()), called_back)
+}
+
+/// A callback is a webhook, it answers a question, and its answer names it.
+fn check_callback(
+    name: &str,
+    transport: Transport,
+    manifest: &Manifest,
+    builtin: &BuiltinOptions,
+) -> Result<()> {
+    let target = &manifest.name;
+    let why = if transport != Transport::Webhook {
+        format!("a callback is a webhook: write --arm webhook{CALLBACK}@{target}")
+    } else if builtin.answer.is_none() {
+        format!(
+            "a callback answers a question, and this scenario asks none: write pushbench run duplex, or \
+             --arm webhook@{target}"
+        )
+    } else if !manifest.matched().tells_ids() {
+        format!(
+            "only the id binds an answer to its question, and those of {target} are matched by order: write \
+             match = \"id\" in its description if they carry the id, or --arm webhook@{target}"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::usage(format!("--arm {name}: {why}")))
 }
 
 /// The publisher without kept connections.

@@ -17,6 +17,7 @@ use crate::target::manifest::{BUILTIN, BUILTIN_CLOSE};
 use crate::target::setup;
 use crate::transport::event::{Matched, Template};
 use crate::transport::publisher::QUEUE;
+use crate::transport::webhook::callback::CALLBACK_URL;
 use crate::transport::{Carrier, Transport};
 use crate::verify;
 use arms::Arm;
@@ -113,6 +114,9 @@ fn check_publishers(request: &Request, scenario: &Scenario) -> Result<()> {
         let (key, why) = match arm.transport {
             _ if subscribers.to == Recipients::One => {
                 ("delivery.to", "events for one subscriber have a type of its own")
+            }
+            _ if subscribers.types.is_some() => {
+                ("payload.types", "there are types of the run's own")
             }
             Transport::Webhook if subscribers.stay.is_some() => {
                 ("subscribers.stay", "a webhook's subscribers leave by DELETE")
@@ -247,9 +251,12 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
             Matched::ByIdAt(pointer) => format!("id:{pointer}"),
         },
         method: (arm.carrier() == Carrier::Webhook).then(|| arm.manifest.terms.method.to_string()),
-        headers: arm.manifest.terms.header_names(),
+        headers: header_names(arm),
         subprotocol: subprotocol(arm),
-        framing: arm.transport.framing().to_owned(),
+        framing: match arm.called_back {
+            true => format!("{}, twice", arm.transport.framing()),
+            false => arm.transport.framing().to_owned(),
+        },
         acknowledgement: scenario
             .subscribers
             .as_ref()
@@ -259,6 +266,13 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
         connections,
         ease: arm.manifest.ease.clone(),
     }
+}
+
+/// What requests of an arm have beside the usual headers.
+fn header_names(arm: &Arm) -> Vec<String> {
+    let mut names = arm.manifest.terms.header_names();
+    names.extend(arm.called_back.then(|| CALLBACK_URL.to_owned()));
+    names
 }
 
 fn subprotocol(arm: &Arm) -> Option<String> {

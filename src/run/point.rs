@@ -81,6 +81,10 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
         None if trial.unsolicited > 0 => {
             format!("{} messages came back, none with the id of an event", trial.unsolicited)
         }
+        None if trial.callbacks.as_ref().is_some_and(|c| !c.accepted.is_empty()) => {
+            "questions were accepted, but no answer came to the address that the header callback-url names"
+                .to_owned()
+        }
         None => "no answer came".to_owned(),
     };
     let died = trial.invalid.first().cloned().unwrap_or_default();
@@ -279,6 +283,7 @@ impl Maker<'_> {
             connections,
             in_flight,
             subscribers: self.scenario.subscribers.clone(),
+            called_back: a.called_back,
         }
     }
 

@@ -4,7 +4,7 @@ use super::raw::plain;
 use super::shape::{Process, Shape};
 use super::{
     Compare, Connections, DesignChoice, Expectation, Flow, Lifetime, Load, Matters, Payload,
-    Scenario, Subscribers, payload,
+    Questions, Scenario, Subscribers, payload,
 };
 use crate::units;
 use std::path::PathBuf;
@@ -73,6 +73,7 @@ pub struct Draft {
     pub long_poll_hold: Option<Duration>,
     /// What else there is to say about subscribers.
     pub fanout: Subscribers,
+    pub questions: Questions,
     pub restart_after: Option<Duration>,
     pub blocks: usize,
     pub design: DesignChoice,
@@ -107,6 +108,7 @@ impl Draft {
             poll_interval: None,
             long_poll_hold: None,
             fanout: Subscribers::default(),
+            questions: Questions::default(),
             restart_after: None,
             blocks: 12,
             design: DesignChoice::Auto,
@@ -130,6 +132,7 @@ impl Draft {
     pub fn finish(self) -> Result<Scenario, Wrong> {
         self.check_load()?;
         self.check_subscribers()?;
+        self.check_questions()?;
         self.check_memory()?;
         self.check_quiet()?;
         self.check_wall()?;
@@ -142,6 +145,7 @@ impl Draft {
         };
         fanout.check(self.file.is_some(), self.bytes)?;
         let fanout = self.flow.publishes().then_some(fanout);
+        let questions = (self.flow == Flow::Duplex).then_some(self.questions);
         let arrivals = self.shape.arrivals(self.arrivals, self.duration)?;
         let payload = match (self.bytes, self.file) {
             (Some(_), Some(_)) => {
@@ -170,6 +174,7 @@ impl Draft {
             },
             payload,
             subscribers: fanout,
+            questions,
             restart_after: self.restart_after,
             compare: Compare {
                 blocks: self.blocks,
@@ -199,9 +204,15 @@ impl Draft {
             let why = "blocks that run sequentially have no slices: leave it out";
             return Err(Wrong::new("compare.slice", why).against(other));
         }
-        if closed && self.flow.publishes() {
-            let why =
-                "closed: publishing needs due instants, which a closed loop has not: write poisson";
+        if closed && self.flow != Flow::Ingest {
+            let why = match self.flow {
+                Flow::Duplex => {
+                    "closed: a slot would ask again before a callback has answered it: write poisson"
+                }
+                _ => {
+                    "closed: publishing needs due instants, which a closed loop has not: write poisson"
+                }
+            };
             return Err(Wrong::new("load.arrivals", why).against("flow"));
         }
         let wrong = |why: String| Err(Wrong::new("load.rate", why));
@@ -229,6 +240,21 @@ impl Draft {
             None => Ok(()),
             Some(key) => {
                 let why = "it belongs to flow = \"fanout\" or \"idle\", see `pushbench run fanout`: leave it out";
+                Err(Wrong::new(key, why).against("flow"))
+            }
+        }
+    }
+
+    /// The same for `[duplex]`.
+    fn check_questions(&self) -> Result<(), Wrong> {
+        if self.flow == Flow::Duplex {
+            return self.questions.check(self.timeout);
+        }
+        match self.questions.given() {
+            None => Ok(()),
+            Some(key) => {
+                let why =
+                    "it belongs to flow = \"duplex\", see `pushbench run duplex`: leave it out";
                 Err(Wrong::new(key, why).against("flow"))
             }
         }

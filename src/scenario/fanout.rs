@@ -3,7 +3,7 @@
 
 use super::draft::Wrong;
 use super::{optional_nanos, payload};
-use crate::record::fanout::Audience;
+use crate::record::fanout::{Audience, Mix};
 use crate::units::nanos;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -17,6 +17,15 @@ pub struct Subscribers {
     pub acknowledged: bool,
     /// Who gets an event.
     pub to: Recipients,
+    /// Types of events, each event of the next one; `None` when there is one.
+    #[serde(default)]
+    pub types: Option<usize>,
+    /// How many of them a subscriber wants; all when `None`.
+    #[serde(default)]
+    pub wants: Option<usize>,
+    /// The publisher filters by type: a subscriber asks for what it wants, else for everything.
+    #[serde(default = "filtered")]
+    pub filter: bool,
     /// Of `count`, those that take `slow_by` for each event.
     pub slow: usize,
     /// What a slow one takes for an event before it acknowledges it and takes up the next one.
@@ -42,6 +51,10 @@ pub struct Subscribers {
     pub long_poll_hold: Duration,
     /// How the built-in publisher delivers.
     pub publisher: Delivering,
+}
+
+fn filtered() -> bool {
+    true
 }
 
 /// Who gets an event.
@@ -76,6 +89,9 @@ impl Default for Subscribers {
             count: 100,
             acknowledged: true,
             to: Recipients::All,
+            types: None,
+            wants: None,
+            filter: filtered(),
             slow: 0,
             slow_by: Duration::from_millis(50),
             stuck: 0,
@@ -94,23 +110,34 @@ impl Subscribers {
     /// Who is to get the events.
     pub fn audience(&self) -> Audience {
         let one_each = self.to == Recipients::One;
-        Audience { subscribers: self.count, slow: self.slow, stuck: self.stuck, one_each }
+        let (subscribers, mix) = (self.count, self.mix());
+        Audience { subscribers, slow: self.slow, stuck: self.stuck, one_each, mix }
+    }
+
+    /// The types and who wants them, where there are several.
+    fn mix(&self) -> Option<Mix> {
+        let types = self.types?;
+        Some(Mix { types, wants: self.wants.unwrap_or(types) })
     }
 
     /// Types of events there are, where events of this type are published; `peer-*` stands for all
     /// that begin so.
     pub fn types(&self, kind: String) -> Vec<String> {
-        match self.to {
-            Recipients::All => vec![kind],
-            Recipients::One => vec![format!("{}*", payload::PEER)],
+        match (self.to, self.types) {
+            (Recipients::One, _) => vec![format!("{}*", payload::PEER)],
+            (Recipients::All, Some(_)) => vec![format!("{}*", payload::KINDS)],
+            (Recipients::All, None) => vec![kind],
         }
     }
 
     /// The types that a subscriber asks for; none means all.
     pub fn wanted(&self, number: usize) -> Vec<String> {
-        match self.to {
-            Recipients::All => Vec::new(),
-            Recipients::One => vec![payload::peer(number)],
+        match (self.to, self.mix()) {
+            (Recipients::One, _) => vec![payload::peer(number)],
+            (Recipients::All, Some(mix)) if self.filter => {
+                mix.wanted(number).map(payload::kind).collect()
+            }
+            (Recipients::All, _) => Vec::new(),
         }
     }
 
@@ -142,6 +169,9 @@ impl Subscribers {
     pub(super) fn given(&self) -> Option<&'static str> {
         [
             ("delivery.to", self.to != Recipients::All),
+            ("payload.types", self.types.is_some()),
+            ("subscribers.wants", self.wants.is_some()),
+            ("delivery.filter", !self.filter),
             ("delivery.queue", self.publisher.queue.is_some()),
             ("delivery.timeout", self.publisher.timeout.is_some()),
             ("subscribers.backoff", self.backoff.is_some()),
@@ -163,6 +193,7 @@ impl Subscribers {
             );
             return Err(Wrong::new(key, why).against("subscribers.count"));
         }
+        self.check_types(file, bytes)?;
         if self.to == Recipients::One && file {
             let why = "events for one subscriber have its name for their type, a file has its own: write payload.bytes";
             return Err(Wrong::new("payload.file", why).against("delivery.to"));
@@ -175,5 +206,40 @@ impl Subscribers {
             return Err(Wrong::new("payload.bytes", why).against("delivery.to"));
         }
         Ok(())
+    }
+
+    /// What there is to say about types needs several of them, and events that can be given one.
+    fn check_types(&self, file: bool, bytes: Option<usize>) -> Result<(), Wrong> {
+        let Some(types) = self.types else {
+            let needs =
+                [("subscribers.wants", self.wants.is_some()), ("delivery.filter", !self.filter)];
+            return match needs.into_iter().find(|(_, given)| *given) {
+                Some((key, _)) => {
+                    let why = "there is one type of events: add payload.types, or leave it out";
+                    Err(Wrong::new(key, why))
+                }
+                None => Ok(()),
+            };
+        };
+        if let Some(wants) = self.wants.filter(|wants| *wants > types) {
+            let why = format!("{wants}: there are {types} types: write at most {types}");
+            return Err(Wrong::new("subscribers.wants", why).against("payload.types"));
+        }
+        if self.to == Recipients::One {
+            let why = "events for one subscriber have its name for their type: leave it out";
+            return Err(Wrong::new("payload.types", why).against("delivery.to"));
+        }
+        if file {
+            let why = "a file has a type of its own: write payload.bytes, or leave it out";
+            return Err(Wrong::new("payload.types", why).against("payload.file"));
+        }
+        let least = payload::MIN_BYTES - payload::KIND.len() + payload::kind(0).len();
+        match bytes.filter(|bytes| *bytes < least) {
+            Some(bytes) => {
+                let why = format!("{bytes}: the type has a number: write {least} or more");
+                Err(Wrong::new("payload.bytes", why).against("payload.types"))
+            }
+            None => Ok(()),
+        }
     }
 }

@@ -118,7 +118,12 @@ pub static KEYS: &[Key] = &[
     key!(
         fixed "flow",
         "which way events go",
-        OneOf(&[("ingest", Flow::Ingest), ("fanout", Flow::Fanout), ("idle", Flow::Idle)]),
+        OneOf(&[
+            ("ingest", Flow::Ingest),
+            ("fanout", Flow::Fanout),
+            ("idle", Flow::Idle),
+            ("duplex", Flow::Duplex),
+        ]),
         |d| &mut d.flow
     ),
     key!(
@@ -213,6 +218,24 @@ pub static KEYS: &[Key] = &[
         |d| &mut d.file
     ),
     key!(
+        swept "payload.types",
+        "in a fan-out: types of generated events, each event of the next one",
+        Optional(Count(100)),
+        |d| &mut d.fanout.types
+    ),
+    key!(
+        swept "subscribers.wants",
+        "of payload.types, those that a subscriber wants, from its own number on; all when left out",
+        Optional(Count(100)),
+        |d| &mut d.fanout.wants
+    ),
+    key!(
+        swept "delivery.filter",
+        "the publisher filters by type; when false subscribers ask for every type, and what they do not want comes, too",
+        Switch,
+        |d| &mut d.fanout.filter
+    ),
+    key!(
         swept "subscribers.count",
         "in a fan-out: subscribers that every event is delivered to; 100 when left out",
         Optional(Count(1_000_000)),
@@ -289,6 +312,18 @@ pub static KEYS: &[Key] = &[
         "a subscriber that was cut off subscribes again after up to so long, doubled at each failed attempt (seeded)",
         Optional(SOME_LENGTH),
         |d| &mut d.fanout.backoff
+    ),
+    key!(
+        fixed "duplex.answer_bytes",
+        "in a duplex: size of the built-in server's answer",
+        Size { least: payload::LEAST_ANSWER, most: payload::MAX_BYTES },
+        |d| &mut d.questions.answer_bytes
+    ),
+    key!(
+        fixed "duplex.takes",
+        "in a duplex: how long the built-in server takes to have an answer",
+        ANY_LENGTH,
+        |d| &mut d.questions.takes
     ),
     key!(
         fixed "faults.restart_after",

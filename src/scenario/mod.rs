@@ -4,6 +4,7 @@
 //! with file, line, column, value and remedy.
 
 mod draft;
+mod duplex;
 pub mod expect;
 mod fanout;
 pub mod keys;
@@ -17,6 +18,7 @@ pub mod schema;
 mod shape;
 pub mod split;
 
+pub use duplex::Questions;
 pub use fanout::{Delivering, Recipients, Subscribers};
 pub use load::{Override, Point, Question, load, shipped};
 
@@ -35,6 +37,8 @@ pub enum Flow {
     Fanout,
     /// The same with hardly an event: what holding subscribers costs.
     Idle,
+    /// The driver asks, the target answers.
+    Duplex,
 }
 
 impl Flow {
@@ -44,7 +48,7 @@ impl Flow {
     }
 
     /// Every flow there is.
-    pub const ALL: [Flow; 3] = [Flow::Ingest, Flow::Fanout, Flow::Idle];
+    pub const ALL: [Flow; 4] = [Flow::Ingest, Flow::Fanout, Flow::Idle, Flow::Duplex];
 
     /// As it is written.
     pub fn name(self) -> &'static str {
@@ -52,6 +56,7 @@ impl Flow {
             Flow::Ingest => "ingest",
             Flow::Fanout => "fanout",
             Flow::Idle => "idle",
+            Flow::Duplex => "duplex",
         }
     }
 }
@@ -239,6 +244,9 @@ pub struct Scenario {
     /// Who gets the events; `None` where the target takes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscribers: Option<Subscribers>,
+    /// `[duplex]`: how questions are answered; `None` where events are acknowledged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub questions: Option<Questions>,
     /// `[faults]`: each target is ended and started anew this long after the measured window began.
     #[serde(default, with = "optional_nanos", skip_serializing_if = "Option::is_none")]
     pub restart_after: Option<Duration>,

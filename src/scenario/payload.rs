@@ -22,8 +22,23 @@ pub const CLOSE: &str = r#""}}"#;
 /// An event with an empty `data.pad`, the smallest one generated.
 pub const MIN_BYTES: usize =
     OPEN.len() + ID_DIGITS + TYPE.len() + KIND.len() + PAD.len() + CLOSE.len();
+/// Where there are several types, each is this and its number.
+pub const KINDS: &str = "event-";
+/// Digits of that number.
+pub const KIND_DIGITS: usize = 2;
+/// From the id to the padding of an answer.
+pub const ANSWER: &str = r#"","answer":""#;
+/// What follows that padding.
+pub const ANSWER_END: &str = r#""}"#;
+/// An answer to one of our own events with an empty `answer`, the smallest one.
+pub const LEAST_ANSWER: usize = OPEN.len() + ID_DIGITS + ANSWER.len() + ANSWER_END.len();
 /// Largest event: the frame limit of common WebSocket libraries.
 pub const MAX_BYTES: usize = 16 << 20;
+
+/// The type of that number, where there are several.
+pub fn kind(number: usize) -> String {
+    format!("{KINDS}{number:0KIND_DIGITS$}")
+}
 
 /// The type of the events for one subscriber.
 pub fn peer(number: usize) -> String {

@@ -98,6 +98,7 @@ impl Lab<'_> {
             connections: CONNECTIONS,
             in_flight: 1,
             subscribers: None,
+            called_back: false,
         }
     }
 

@@ -98,6 +98,8 @@ pub struct BuiltinOptions {
     pub delay: Option<Duration>,
     /// CPU burnt per event.
     pub work: Option<Duration>,
+    /// They answer questions with so many bytes instead of acknowledging events.
+    pub answer: Option<usize>,
     /// They publish to subscribers instead of taking events.
     pub publish: Option<PublishOptions>,
 }
@@ -113,6 +115,9 @@ impl Manifest {
                 .map(str::to_owned)
                 .to_vec();
         words.push(options.threads.max(1).to_string());
+        words.extend(
+            options.answer.into_iter().flat_map(|n| ["--duplex".to_owned(), n.to_string()]),
+        );
         for (option, time) in [("--delay", options.delay), ("--work", options.work)] {
             if let Some(time) = time {
                 words.extend([option.to_owned(), format!("{}ns", time.as_nanos())]);

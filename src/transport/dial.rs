@@ -37,6 +37,8 @@ pub struct Dial {
     pub max_segment: Option<u32>,
     /// Where fates and traffic go.
     pub ledger: Rc<Ledger>,
+    /// Answers come back by a callback: what an event is answered with only says that it is accepted.
+    pub called_back: bool,
     /// This connection is opened before the first event: its set-up is not charged to events.
     pub warm: bool,
 }

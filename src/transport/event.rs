@@ -1,8 +1,9 @@
 //! The event on the wire and its acknowledgement, the same bytes for every transport.
 
 use super::wording::{EVENT, Piece, Wording};
-use crate::record::fanout::Audience;
-use crate::scenario::payload::{self, CLOSE, ID_DIGITS, KIND, OPEN, PAD, PEER_DIGITS, TYPE};
+use crate::scenario::payload::{
+    self, ANSWER, ANSWER_END, CLOSE, ID_DIGITS, KIND, OPEN, PAD, PEER, PEER_DIGITS, TYPE,
+};
 use crate::scenario::{Payload, Scenario, Subscribers};
 use bytes::{BufMut, Bytes};
 use serde::Deserialize;
@@ -15,15 +16,25 @@ pub struct Template {
     text: Vec<u8>,
     /// Where in it the id stands.
     ids: Vec<usize>,
-    /// Where the number of the subscriber stands that an event is for, a part of its type; nowhere
-    /// where events are for all.
-    peers: Vec<usize>,
-    /// How many subscribers there are, where each event is for one.
-    subscribers: usize,
+    numbered: Option<Numbered>,
 }
 
-/// Where the number of a subscriber begins in an event for it.
-const PEER_AT: usize = OPEN.len() + ID_DIGITS + TYPE.len() + payload::PEER.len();
+/// A number in the type of each event: its index modulo something.
+#[derive(Debug, Clone)]
+struct Numbered {
+    /// Where in the text it stands.
+    places: Vec<usize>,
+    digits: usize,
+    modulo: usize,
+}
+
+impl Numbered {
+    /// Behind these words of the type.
+    fn behind(words: &str, digits: usize, modulo: usize) -> Numbered {
+        let begin = OPEN.len() + ID_DIGITS + TYPE.len() + words.len();
+        Numbered { places: vec![begin], digits, modulo }
+    }
+}
 
 impl Template {
     /// Prepares the text of a scenario's events.
@@ -36,21 +47,28 @@ impl Template {
                 Some(rest) => format!("{head}\",{rest}"),
             },
         };
-        Template::of_text(text)
+        Template { text: text.into_bytes(), ids: vec![OPEN.len()], numbered: None }
     }
 
-    fn of_text(text: String) -> Template {
-        let (text, ids) = (text.into_bytes(), vec![OPEN.len()]);
-        Template { text, ids, peers: Vec::new(), subscribers: 0 }
-    }
-
-    /// Prepares the text of a scenario's events, which may be for one subscriber each.
+    /// Prepares the text of a scenario's events, which may be for one subscriber each, or of types that
+    /// take turns.
     pub fn of(scenario: &Scenario) -> Template {
         let audience = scenario.subscribers.as_ref().map(Subscribers::audience);
-        match (audience.filter(|a| a.one_each), &scenario.payload) {
-            (Some(Audience { subscribers, .. }), Payload::Bytes(n)) => {
-                let all = Template::of_text(generated(*n, &payload::peer(0)));
-                Template { peers: vec![PEER_AT], subscribers, ..all }
+        let numbered = audience.and_then(|audience| match audience.mix {
+            _ if audience.one_each => Some((
+                payload::peer(0),
+                Numbered::behind(PEER, PEER_DIGITS, audience.subscribers.max(1)),
+            )),
+            Some(mix) => Some((
+                payload::kind(0),
+                Numbered::behind(payload::KINDS, payload::KIND_DIGITS, mix.types),
+            )),
+            None => None,
+        });
+        match (numbered, &scenario.payload) {
+            (Some((kind, numbered)), Payload::Bytes(n)) => {
+                let text = generated(*n, &kind).into_bytes();
+                Template { text, ids: vec![OPEN.len()], numbered: Some(numbered) }
             }
             (_, payload) => Template::new(payload),
         }
@@ -58,15 +76,16 @@ impl Template {
 
     /// The same events in somebody's own words.
     pub fn within(&self, wording: &Wording) -> Template {
-        let mut wrapped =
-            Template { text: Vec::new(), ids: Vec::new(), peers: Vec::new(), ..*self };
+        let mut wrapped = Template { text: Vec::new(), ids: Vec::new(), numbered: None };
+        let mut places = Vec::new();
         for piece in wording.pieces() {
             let at = wrapped.text.len();
             match piece {
                 Piece::Text(text) => wrapped.text.extend_from_slice(text.as_bytes()),
                 Piece::Place(EVENT) => {
                     wrapped.ids.extend(self.ids.iter().map(|id| at + id));
-                    wrapped.peers.extend(self.peers.iter().map(|peer| at + peer));
+                    let numbers = self.numbered.iter().flat_map(|numbered| &numbered.places);
+                    places.extend(numbers.map(|number| at + number));
                     wrapped.text.extend_from_slice(&self.text);
                 }
                 Piece::Place(_) => {
@@ -75,6 +94,7 @@ impl Template {
                 }
             }
         }
+        wrapped.numbered = self.numbered.clone().map(|numbered| Numbered { places, ..numbered });
         wrapped
     }
 
@@ -103,15 +123,15 @@ impl Template {
         self.address(index, &mut event[start..]);
     }
 
-    /// Writes an event's id, and whom it is for.
+    /// Writes an event's id, and the number in its type.
     fn address(&self, index: u64, event: &mut [u8]) {
         for at in &self.ids {
             write_id(index, &mut event[*at..*at + ID_DIGITS]);
         }
-        for at in &self.peers {
-            let recipient = Audience::all(self.subscribers).recipient(index);
-            let digits = event[*at..*at + PEER_DIGITS].iter_mut().rev();
-            digits.fold(recipient, |rest, digit| {
+        let Some(Numbered { places, digits, modulo }) = &self.numbered else { return };
+        for at in places {
+            let digits = event[*at..*at + digits].iter_mut().rev();
+            digits.fold(index % *modulo as u64, |rest, digit| {
                 *digit = b'0' + (rest % 10) as u8;
                 rest / 10
             });
@@ -159,6 +179,18 @@ pub fn acknowledgement(id: &str) -> String {
     text.push_str(OPEN);
     text.push_str(id);
     text.push_str("\"}");
+    text
+}
+
+/// The answer to a question: `{"id":"…","answer":"…"}` of that many bytes, or as many as the id takes.
+pub fn answer(id: &str, bytes: usize) -> String {
+    let frame = OPEN.len() + id.len() + ANSWER.len() + ANSWER_END.len();
+    let mut text = String::with_capacity(bytes.max(frame));
+    text.push_str(OPEN);
+    text.push_str(id);
+    text.push_str(ANSWER);
+    text.push_str(&"x".repeat(bytes.saturating_sub(frame)));
+    text.push_str(ANSWER_END);
     text
 }
 
@@ -253,6 +285,43 @@ mod tests {
             t.append(index, &mut appended);
             assert_eq!((&appended[4..], event.len()), (&event[..], t.len()));
         }
+    }
+
+    #[test]
+    fn the_type_is_numbered_in_somebodys_own_words_too() {
+        let scenario = crate::scenario::load("filter", &[]).unwrap().points.remove(0).scenario;
+        let wording = Wording::parse(r#"{"first":{event},"again":{event}}"#, &[EVENT]).unwrap();
+        let template = Template::of(&scenario).within(&wording);
+        for (index, kind) in [(0, "event-00"), (3, "event-03"), (41, "event-01")] {
+            let value: serde_json::Value = serde_json::from_slice(&template.render(index)).unwrap();
+            assert_eq!((&value["first"], &value["first"]["type"]), (&value["again"], &kind.into()));
+            assert_eq!(value["first"]["id"], format!("{index:016x}"));
+        }
+    }
+
+    #[test]
+    fn types_take_turns_and_leave_the_length_alone() {
+        let scenario = crate::scenario::load("filter", &[]).unwrap().points.remove(0).scenario;
+        let template = Template::of(&scenario);
+        for (index, kind) in [(0, "event-00"), (3, "event-03"), (4, "event-00"), (41, "event-01")] {
+            let event = template.render(index);
+            assert_eq!(event.len(), 512);
+            let event: Event<'_> = serde_json::from_slice(&event).unwrap();
+            assert_eq!((&*event.kind, &*event.id), (kind, &*format!("{index:016x}")));
+        }
+    }
+
+    #[test]
+    fn an_answer_has_the_asked_length_and_its_questions_id() {
+        for bytes in [payload::LEAST_ANSWER, 64, 512, 65_536] {
+            let text = answer("00000000000000ff", bytes);
+            assert_eq!((text.len(), acknowledged_index(text.as_bytes())), (bytes, Some(255)));
+        }
+        // The id is whole, however long it is.
+        let id = "q".repeat(100);
+        let text = answer(&id, 64);
+        assert_eq!(acknowledged_id(text.as_bytes()).as_deref(), Some(&*id));
+        let _json: serde_json::Value = serde_json::from_str(&text).unwrap();
     }
 
     #[test]

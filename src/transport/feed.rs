@@ -219,12 +219,22 @@ impl Feed {
 
     /// Waits for `work`, but no longer than the event is open; `None` when it timed out first.
     pub async fn while_open<F: Future>(&self, ticket: &Ticket, work: F) -> Option<F::Output> {
+        self.while_true(|| self.inner.ledger.is_open(ticket), work).await
+    }
+
+    /// Waits for `work`, but no longer than `waits` holds, which is looked at whenever some event has
+    /// timed out.
+    pub async fn while_true<F: Future>(
+        &self,
+        waits: impl Fn() -> bool,
+        work: F,
+    ) -> Option<F::Output> {
         let mut work = std::pin::pin!(work);
         poll_fn(|cx| {
             if let Poll::Ready(out) = work.as_mut().poll(cx) {
                 return Poll::Ready(Some(out));
             }
-            if !self.inner.ledger.is_open(ticket) {
+            if !waits() {
                 return Poll::Ready(None);
             }
             self.watch(cx);

@@ -1,6 +1,7 @@
-//! The one handler behind every built-in server: decode the event's JSON, check it, acknowledge it.
+//! The one handler behind every built-in server: decode the event's JSON, check it, acknowledge
+//! it or answer it.
 
-use super::event::{Event, acknowledgement};
+use super::event::{Event, acknowledgement, answer};
 use super::sleep::Timer;
 use crate::record::clock;
 use std::time::Duration;
@@ -12,6 +13,8 @@ pub struct Handler {
     pub delay: Option<Duration>,
     /// Burns CPU this long per event.
     pub work: Option<Duration>,
+    /// Answers questions with so many bytes instead of acknowledging events.
+    pub answer: Option<usize>,
 }
 
 /// A connection's own timer, made when the first event must be delayed. Events of one connection are
@@ -20,13 +23,24 @@ pub struct Handler {
 pub struct Pause(Option<Timer>);
 
 impl Handler {
-    /// Handles one event: its acknowledgement, or why it is refused.
+    /// Handles one event: its acknowledgement or its answer, or why it is refused.
     pub async fn handle(&self, pause: &mut Pause, event: &[u8]) -> Result<String, String> {
+        let event = self.check(event)?;
+        self.answer(pause, &event.id).await
+    }
+
+    /// The first half: the event, or why it is refused.
+    pub fn check<'a>(&self, event: &'a [u8]) -> Result<Event<'a>, String> {
         let event: Event<'_> =
             serde_json::from_slice(event).map_err(|e| format!("not an event: {e}"))?;
         if event.id.is_empty() || event.kind.is_empty() {
             return Err("not an event: id and type must not be empty".to_owned());
         }
+        Ok(event)
+    }
+
+    /// The second half: what goes back for the event of that id.
+    pub async fn answer(&self, pause: &mut Pause, id: &str) -> Result<String, String> {
         if let Some(work) = self.work {
             burn(work);
         }
@@ -39,7 +53,10 @@ impl Handler {
             timer.until(until).await.map_err(|e| e.to_string())?;
             pause.0 = Some(timer);
         }
-        Ok(acknowledgement(&event.id))
+        Ok(match self.answer {
+            Some(bytes) => answer(id, bytes),
+            None => acknowledgement(id),
+        })
     }
 }
 

@@ -56,13 +56,23 @@ impl Stamps {
     }
 }
 
+/// What a stream is for, hence where its traffic is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carries {
+    /// Events to the target, and their answers.
+    Events,
+    /// Deliveries to a subscriber.
+    Deliveries,
+    /// Answers from the target, by callback.
+    Answers,
+}
+
 /// The stream.
 pub struct Stamped {
     tcp: TcpStream,
     stamps: Rc<Stamps>,
     ledger: Rc<Ledger>,
-    /// A subscriber's: what it carries are deliveries.
-    delivers: bool,
+    carries: Carries,
     /// Traffic of the set-up of a connection that was warm before the first event.
     setup: Rc<Cell<Traffic>>,
     accounted: Cell<bool>,
@@ -77,7 +87,7 @@ impl Stamped {
     ) -> Result<Stamped, Fault> {
         let tcp = connected(address, None, max_segment).await?;
         ledger.connected();
-        Ok(Stamped::over(tcp, ledger, false))
+        Ok(Stamped::over(tcp, ledger, Carries::Events))
     }
 
     /// The same for a subscriber, from a source address of its own.
@@ -89,21 +99,27 @@ impl Stamped {
     ) -> Result<Stamped, Fault> {
         let tcp = connected(address, Some(source), max_segment).await?;
         ledger.delivery_connected();
-        Ok(Stamped::over(tcp, ledger, true))
+        Ok(Stamped::over(tcp, ledger, Carries::Deliveries))
     }
 
     /// A connection that a subscriber has accepted.
     pub fn accepted(tcp: TcpStream, ledger: &Rc<Ledger>) -> Stamped {
         ledger.delivery_connected();
-        Stamped::over(tcp, ledger, true)
+        Stamped::over(tcp, ledger, Carries::Deliveries)
     }
 
-    fn over(tcp: TcpStream, ledger: &Rc<Ledger>, delivers: bool) -> Stamped {
+    /// A connection that was accepted for answers.
+    pub fn called_back(tcp: TcpStream, ledger: &Rc<Ledger>) -> Stamped {
+        ledger.callback_connected();
+        Stamped::over(tcp, ledger, Carries::Answers)
+    }
+
+    fn over(tcp: TcpStream, ledger: &Rc<Ledger>, carries: Carries) -> Stamped {
         Stamped {
             tcp,
             stamps: Rc::default(),
             ledger: ledger.clone(),
-            delivers,
+            carries,
             setup: Rc::default(),
             accounted: Cell::default(),
         }
@@ -184,9 +200,10 @@ impl Stamped {
     pub fn account(&self) {
         if !self.accounted.replace(true) {
             let carried = Traffic::of(self.tcp.as_fd()).since(&self.setup.get());
-            match self.delivers {
-                true => self.ledger.delivery_traffic(carried),
-                false => self.ledger.traffic(carried),
+            match self.carries {
+                Carries::Events => self.ledger.traffic(carried),
+                Carries::Deliveries => self.ledger.delivery_traffic(carried),
+                Carries::Answers => self.ledger.callback_traffic(carried),
             }
         }
     }
@@ -194,7 +211,7 @@ impl Stamped {
 
 impl Stamped {
     fn wrote(&self, result: &Poll<io::Result<usize>>) {
-        if let (true, Poll::Ready(Ok(bytes))) = (self.delivers, result) {
+        if let (Carries::Deliveries, Poll::Ready(Ok(bytes))) = (self.carries, result) {
             self.ledger.delivery_carried(0, *bytes);
         }
     }
@@ -203,7 +220,7 @@ impl Stamped {
 impl Drop for Stamped {
     fn drop(&mut self) {
         self.account();
-        if self.delivers {
+        if self.carries == Carries::Deliveries {
             self.ledger.delivery_closed();
         }
     }
@@ -218,7 +235,7 @@ impl AsyncRead for Stamped {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.tcp).poll_read(cx, buf);
         if result.is_ready() && buf.filled().len() > before {
-            if self.delivers {
+            if self.carries == Carries::Deliveries {
                 self.ledger.delivery_carried(buf.filled().len() - before, 0);
             }
             self.stamps.read.set(clock::now());

@@ -158,7 +158,7 @@ impl Transport {
     /// Whether it serves a flow.
     pub fn serves(self, flow: Flow) -> bool {
         match flow {
-            Flow::Ingest => self.carrier().is_some(),
+            Flow::Ingest | Flow::Duplex => self.carrier().is_some(),
             Flow::Fanout | Flow::Idle => true,
         }
     }

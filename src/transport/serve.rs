@@ -2,6 +2,7 @@
 
 use super::handler::Handler;
 use super::publisher::{self, desk, hub::Hub};
+use super::webhook::answering::Answering;
 use super::{Carrier, tcp, webhook, websocket};
 use crate::error::{Error, Result};
 use crate::record::in_force::{InForce, LISTENING};
@@ -43,6 +44,8 @@ pub enum Work {
 #[derive(Clone)]
 enum Service {
     Take(Carrier, Handler),
+    /// Questions by POST, whose answers may be wanted elsewhere.
+    Answer(Handler, Arc<Answering>),
     Publish(Arc<Hub>),
 }
 
@@ -93,10 +96,18 @@ fn listen(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
+/// What is done with events, in words.
+fn taking(handler: &Handler) -> String {
+    match handler.answer {
+        None => "built-in JSON check, acknowledges by id".to_owned(),
+        Some(bytes) => format!("built-in JSON check, answers by id with {bytes} bytes"),
+    }
+}
+
 fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
     let (told, handler) = match &options.work {
         Work::Publish(publisher, _) => (publisher.told(), Handler::default()),
-        Work::Take(_, handler) => ("built-in JSON check, acknowledges by id".to_owned(), *handler),
+        Work::Take(_, handler) => (taking(handler), *handler),
     };
     let nanos = |d: Option<Duration>| d.map_or(0, |d| d.as_nanos() as u64);
     let in_force = InForce {
@@ -119,6 +130,9 @@ fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
 
 async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
     let service = match &options.work {
+        Work::Take(Carrier::Webhook, handler) if handler.answer.is_some() => {
+            Service::Answer(*handler, Arc::default())
+        }
         Work::Take(carrier, handler) => Service::Take(*carrier, *handler),
         Work::Publish(publisher, token) => {
             let hub = Arc::new(Hub::new(publisher.clone(), token.clone()));
@@ -144,7 +158,8 @@ async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
 /// A connection that ends badly is the client's affair; the server goes on.
 async fn connection(service: Service, stream: TcpStream) {
     match service {
-        Service::Take(Carrier::Webhook, h) => webhook::server::serve(h, stream).await,
+        Service::Take(Carrier::Webhook, h) => webhook::server::serve(h, None, stream).await,
+        Service::Answer(h, to) => webhook::server::serve(h, Some(to), stream).await,
         Service::Take(Carrier::Websocket, h) => websocket::server::serve(h, stream).await,
         Service::Take(Carrier::Tcp, h) => tcp::server::serve(h, stream).await,
         Service::Publish(hub) => desk::serve(hub, stream).await,

@@ -111,6 +111,7 @@ impl Cell {
                 connections: self.connections,
                 in_flight: self.in_flight,
                 subscribers: None,
+                called_back: false,
             }],
             slices: Arc::new(Slices::alone((warmup + self.duration).as_nanos() as u64)),
             load,

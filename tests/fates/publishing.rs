@@ -67,6 +67,7 @@ impl Cell {
                 connections: 1,
                 in_flight: 1,
                 subscribers: Some(subscribers),
+                called_back: false,
             }],
             slices: Arc::new(Slices::alone((load.warmup + load.duration).as_nanos() as u64)),
             load,

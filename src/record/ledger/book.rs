@@ -1,7 +1,7 @@
 //! What a ledger holds: the open events, and the account of the closed ones.
 
 use super::spread::Spreads;
-use super::{Instants, LedgerRules, Past, Ticket};
+use super::{Asked, Instants, LedgerRules, Past, Ticket};
 use crate::record::account::Account;
 use crate::record::fates::Fates;
 use crate::record::interval::Seen;
@@ -24,6 +24,8 @@ pub(super) struct Entry {
     pub state: State,
     /// Instant due after the measured window began, in the arm's own time; `None` in the warm-up.
     pub after: Option<u64>,
+    /// How it went out, where its answer comes another way.
+    pub asked: Option<Asked>,
 }
 
 /// The open events of one arm in one shard, oldest first.
@@ -76,6 +78,13 @@ impl Book {
     pub fn entry(&mut self, seq: u64) -> Option<&mut Entry> {
         let at = seq.checked_sub(self.first)?;
         self.open.get_mut(at as usize)
+    }
+
+    /// The place of the event with that index; `None` when it is another shard's.
+    pub fn seq(&self, index: u64) -> Option<u64> {
+        let LedgerRules { shard, of, .. } = self.rules;
+        let behind = index.checked_sub(shard)?;
+        (behind % of == 0).then(|| behind / of)
     }
 
     pub fn state(&self, seq: u64) -> State {
@@ -153,8 +162,7 @@ impl Book {
     /// subscribers share a CPU here and each waits for its turn, in earnest each has its own. The poll
     /// comes round every few tasks, however many are waiting.
     pub fn receive(&mut self, subscriber: usize, index: Option<u64>, done: u64, woken: u64) {
-        let (shard, of) = (self.rules.shard, self.rules.of);
-        let seq = index.and_then(|i| i.checked_sub(shard)).filter(|i| i % of == 0).map(|i| i / of);
+        let seq = index.and_then(|index| self.seq(index));
         let Some(spreads) = &mut self.spreads else { return };
         let before = spreads.account.read;
         let arrival = spreads.received(subscriber, seq, woken.min(done));

@@ -41,7 +41,7 @@ impl Ledger {
 
     /// A subscriber has made a request, for events or to acknowledge them. `empty`: it asked for events
     /// and got none.
-    pub fn asked(&self, empty: bool) {
+    pub fn requested(&self, empty: bool) {
         let mut book = self.0.borrow_mut();
         let measuring = u64::from(book.measuring);
         if let Some(spreads) = &mut book.spreads {

@@ -4,6 +4,7 @@
 
 mod bits;
 mod book;
+mod callbacks;
 mod fanout;
 mod presence;
 mod spread;
@@ -42,6 +43,17 @@ pub struct Instants {
     /// The reading task was woken (the poll had returned); at most `done`.
     pub woken: u64,
     /// The event's number on its connection, from 1.
+    pub nth: u64,
+}
+
+/// How a question went out whose answer comes another way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// As in [`Instants`].
+    pub free: u64,
+    /// As in [`Instants`].
+    pub sent: u64,
+    /// As in [`Instants`].
     pub nth: u64,
 }
 
@@ -127,7 +139,7 @@ impl Ledger {
         let ticket = Ticket { seq, index, due };
         let at = at.unwrap_or_else(|| due.saturating_sub(book.rules.origin));
         let after = at.checked_sub(book.rules.warmup);
-        book.open.push_back(Entry { ticket, state: State::Waiting, after });
+        book.open.push_back(Entry { ticket, state: State::Waiting, after, asked: None });
         book.open_count += 1;
         book.fates(after).due += 1;
         book.interval.due += 1;
@@ -207,7 +219,7 @@ impl Ledger {
         let mut expired = 0;
         // Instants come in due order, so the expired ones stand at the front.
         for i in 0..book.open.len() {
-            let Entry { ticket, state, after } = book.open[i];
+            let Entry { ticket, state, after, .. } = book.open[i];
             if ticket.due + book.rules.timeout > now {
                 break;
             }

@@ -24,7 +24,7 @@ impl Spreads {
             return;
         }
         Rc::make_mut(&mut self.present).clear(subscriber);
-        self.here[self.audience.conduct(subscriber) as usize] -= 1;
+        self.count_here(subscriber, |n| *n -= 1);
         self.turnover().left += 1;
         self.newcomers.remove(&(subscriber as u32));
         self.there_again(subscriber, now);
@@ -35,7 +35,7 @@ impl Spreads {
     pub fn came(&mut self, subscriber: usize, asked: u64, now: u64) {
         if !self.present.has(subscriber) {
             Rc::make_mut(&mut self.present).set(subscriber);
-            self.here[self.audience.conduct(subscriber) as usize] += 1;
+            self.count_here(subscriber, |n| *n += 1);
         }
         let turnover = self.turnover();
         turnover.came += 1;

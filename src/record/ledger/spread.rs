@@ -5,7 +5,7 @@
 //! counts as there: what it misses until it is back has failed.
 
 use super::bits::Bits;
-use crate::record::fanout::{Audience, CONDUCTS, Conduct, Deliveries, DeliveryFates};
+use crate::record::fanout::{Audience, CONDUCTS, Conduct, Deliveries, DeliveryFates, Mix};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
@@ -18,6 +18,8 @@ const REMEMBERED_EVENTS: usize = 256;
 enum Owed {
     /// Everybody who was there, a set shared by events until somebody comes or goes.
     Those(Rc<Bits>),
+    /// Of these, the ones who want its type.
+    Wanting(Rc<Bits>, Mix, usize),
     /// One subscriber, if it was there.
     One(Option<usize>),
 }
@@ -46,8 +48,16 @@ struct Spread {
 impl Spread {
     fn is_due_at(&self, subscriber: usize) -> bool {
         match &self.owed {
-            Owed::Those(bits) => bits.has(subscriber),
+            Owed::Those(there) => there.has(subscriber),
+            Owed::Wanting(there, ..) => there.has(subscriber) && self.is_wanted_by(subscriber),
             Owed::One(one) => *one == Some(subscriber),
+        }
+    }
+
+    fn is_wanted_by(&self, subscriber: usize) -> bool {
+        match &self.owed {
+            Owed::Wanting(_, mix, kind) => mix.wants(subscriber, *kind),
+            Owed::Those(_) | Owed::One(_) => true,
         }
     }
 
@@ -83,9 +93,10 @@ pub(super) struct Spreads {
     remembered: usize,
     /// For each subscriber one more than its youngest event.
     youngest: Vec<u64>,
-    /// Subscribers that events come due at, and how many there are of each conduct.
+    /// Subscribers that events come due at …
     pub(super) present: Rc<Bits>,
-    pub(super) here: [u64; CONDUCTS.len()],
+    /// … and how many of each conduct there are for each type of events.
+    pub(super) here: Vec<[u64; CONDUCTS.len()]>,
     /// Of these, the ones whose subscription was cut off.
     pub(super) absent: BTreeSet<u32>,
     /// When the first of them was cut off.
@@ -101,7 +112,7 @@ pub(super) struct Spreads {
 impl Spreads {
     pub fn new(audience: Audience, timeout: u64, rests: u64) -> Spreads {
         let n = audience.subscribers;
-        Spreads {
+        let mut spreads = Spreads {
             account: Deliveries::new(&audience),
             timeout,
             rests,
@@ -112,13 +123,24 @@ impl Spreads {
                 .max(REMEMBERED_EVENTS),
             youngest: vec![0; n],
             present: Rc::new(Bits::all(n)),
-            here: CONDUCTS.map(|conduct| audience.numbers(conduct).len() as u64),
+            here: vec![[0; CONDUCTS.len()]; audience.mix.map_or(1, |mix| mix.types)],
             absent: BTreeSet::new(),
             cut_off_at: 0,
             newcomers: BTreeMap::new(),
             open: 0,
             held: super::Held::default(),
             audience,
+        };
+        (0..n).for_each(|subscriber| spreads.count_here(subscriber, |n| *n += 1));
+        spreads
+    }
+
+    /// Counts a subscriber in or out, for each type that it wants.
+    pub(super) fn count_here(&mut self, subscriber: usize, count: impl Fn(&mut u64)) {
+        let conduct = self.audience.conduct(subscriber) as usize;
+        match self.audience.mix {
+            None => count(&mut self.here[0][conduct]),
+            Some(mix) => mix.wanted(subscriber).for_each(|k| count(&mut self.here[k][conduct])),
         }
     }
 
@@ -167,7 +189,14 @@ impl Spreads {
     /// Whom an event that comes due now is due at, and how many of each conduct they are.
     fn whom(&self, index: u64) -> (Owed, [u64; CONDUCTS.len()]) {
         if !self.audience.one_each {
-            return (Owed::Those(self.present.clone()), self.here);
+            let there = self.present.clone();
+            return match self.audience.mix {
+                None => (Owed::Those(there), self.here[0]),
+                Some(mix) => {
+                    let kind = mix.kind(index);
+                    (Owed::Wanting(there, mix, kind), self.here[kind])
+                }
+            };
         }
         let one = self.audience.recipient(index);
         let one = self.present.has(one).then_some(one);
@@ -217,7 +246,11 @@ impl Spreads {
             return None;
         };
         if !spread.is_due_at(subscriber) {
-            self.account.undue += 1;
+            let wanted = spread.is_wanted_by(subscriber);
+            match &mut self.account.unwanted {
+                Some(unwanted) if !wanted => *unwanted += 1,
+                _ => self.account.undue += 1,
+            }
             return None;
         }
         if spread.has.has(subscriber) {

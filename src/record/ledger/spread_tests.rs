@@ -192,6 +192,49 @@ fn all_are_there_again_when_the_last_one_is() {
 }
 
 #[test]
+fn an_event_is_due_at_those_who_want_its_type() {
+    let mix = Some(Mix { types: 3, wants: 2 });
+    let mut s = Spreads::new(Audience { mix, stuck: 1, ..Audience::all(4) }, 100 * MS, 0);
+    // Types 0, 1, 2, 0, 1, 2; subscriber n wants the types n and n + 1, the first one takes nothing.
+    (0..3).for_each(|n| s.begin(n, n * MS, Some(n)));
+    s.cut_off(2, 3 * MS);
+    s.begin(3, 3 * MS, Some(3));
+    s.leaving(1, 4 * MS);
+    (4..6).for_each(|n| s.begin(n, n * MS, Some(n)));
+    for event in 0..6 {
+        // Nothing is filtered: every event comes to everybody.
+        for subscriber in 1..4 {
+            s.received(subscriber, Some(event), 9 * MS);
+        }
+    }
+    s.expire(200 * MS);
+    exact(&s);
+    let a = &s.account;
+    // Healthy, by event: 2 and 3; 1 and 3; 1 and 2; 2 and 3; 3 (1 has left); 2 (the same).
+    assert_eq!((a.measured.due, a.measured.received), (10, 6));
+    // Subscriber 2 was cut off with the events 0 and 2 open, and failed for 3 and 5.
+    assert_eq!((a.measured.lost, a.measured.unsubscribed, a.late), (2, 2, 4));
+    assert_eq!((a.apart[0].measured.due, a.apart[0].measured.timed_out), (4, 4));
+    // One event in three is not wanted by each; what 1 wanted and missed as it left is something else.
+    assert_eq!((a.unwanted, a.undue, a.duplicated, s.open), (Some(6), 2, 0, 0));
+}
+
+#[test]
+fn who_wants_what_agrees_from_both_sides() {
+    for (types, wants) in [(1, 1), (4, 1), (4, 3), (4, 4), (7, 2)] {
+        let mix = Mix { types, wants };
+        for subscriber in 0..20 {
+            let wanted: BTreeSet<usize> = mix.wanted(subscriber).collect();
+            assert_eq!(wanted.len(), wants);
+            for index in 0..20 {
+                let kind = mix.kind(index);
+                assert_eq!(mix.wants(subscriber, kind), wanted.contains(&kind));
+            }
+        }
+    }
+}
+
+#[test]
 fn an_event_for_one_is_due_there_only() {
     let audience = Audience { one_each: true, ..Audience::all(3) };
     let mut s = Spreads::new(audience, 100 * MS, 0);

@@ -220,7 +220,7 @@ impl Acknowledging {
             let ids: Vec<String> = indices.iter().map(|i| format!("{i:0ID_DIGITS$x}")).collect();
             let body = serde_json::to_vec(&ids).map_err(Fault::protocol)?;
             let (status, said) = self.requests.ask(&Asked::post(self.path.clone(), body)).await?;
-            call.ledger.asked(false);
+            call.ledger.requested(false);
             come.under_way.set(false);
             if !status.is_success() {
                 let said = String::from_utf8_lossy(&said);

@@ -88,7 +88,7 @@ impl Asking {
             }
         };
         let (stamps, seat) = (self.requests.stamps(), &self.seat);
-        seat.call.ledger.asked(events.is_empty());
+        seat.call.ledger.requested(events.is_empty());
         for event in &events {
             let index = seat.call.matched.index(event.get().as_bytes());
             match seat.call.conduct(seat.number) {

@@ -3,7 +3,7 @@
 use super::unasked;
 use crate::record::clock;
 use crate::record::fates::Failure;
-use crate::record::ledger::{Instants, Ledger, Ticket};
+use crate::record::ledger::{Asked, Instants, Ledger, Ticket};
 use crate::transport::dial::Dial;
 use crate::transport::event::{Matched, body};
 use crate::transport::fault::Fault;
@@ -118,8 +118,14 @@ async fn send_all(
         };
         let sent = clock::now();
         ledger.sent(&ticket);
+        let asked = Asked { free, sent, nth: carried + 1 };
+        let measured = dial.called_back && ledger.asked(&ticket, asked);
         let exchange = exchange(sender, request.event(dial, ticket.index));
-        let answer = match feed.while_open(&ticket, exchange).await {
+        // The answer may overtake the word that the question was accepted, which is still to come then.
+        let waits = || {
+            ledger.is_open(&ticket) || dial.called_back && ledger.is_in_time(&ticket, clock::now())
+        };
+        let answer = match feed.while_true(waits, exchange).await {
             None => return Err((Fault::TimedOut, Written::Maybe)),
             Some(Err((e, written))) => {
                 match written {
@@ -137,7 +143,12 @@ async fn send_all(
         carried += 1;
         let (done, woken) = (stamps.read(), stamps.woken());
         let at = Instants { free, sent, done, woken, nth: carried };
-        settle(dial, ledger, &ticket, &answer, at);
+        match dial.called_back {
+            false => settle(dial, ledger, &ticket, &answer, at),
+            true if !answer.status.is_success() => refused(dial, ledger, &ticket, &answer),
+            true if measured => ledger.accepted(&ticket, done),
+            true => {}
+        }
         free = at.done;
     }
     Ok(())
@@ -200,11 +211,15 @@ fn settle(dial: &Dial, ledger: &Ledger, ticket: &Ticket, answer: &Answer, at: In
     if acknowledged {
         ledger.acknowledge(ticket, at);
     } else {
-        let Answer { status, headers, body } = answer;
-        let response = came_back::Response { status: *status, headers, body };
-        let message = came_back::to_event(&response, &dial.terms, ticket.index);
-        ledger.fail(ticket, Failure::WrongAnswer, &message);
+        refused(dial, ledger, ticket, answer);
     }
+}
+
+fn refused(dial: &Dial, ledger: &Ledger, ticket: &Ticket, answer: &Answer) {
+    let Answer { status, headers, body } = answer;
+    let response = came_back::Response { status: *status, headers, body };
+    let message = came_back::to_event(&response, &dial.terms, ticket.index);
+    ledger.fail(ticket, Failure::WrongAnswer, &message);
 }
 
 /// The parts of a request that are the same for every event.

@@ -1,6 +1,8 @@
 //! An HTTP/1.1 POST per event; the answer's status, and its id where the target echoes one,
 //! acknowledge it.
 
+pub mod answering;
+pub mod callback;
 pub mod client;
 pub mod publisher;
 pub mod server;

@@ -10,6 +10,7 @@ use crate::transport::publisher::desk::{Answer, text, told, unknown_type, whole}
 use crate::transport::publisher::hub::{Fate, Hub, Subscription};
 use crate::transport::publisher::outbox::Publication;
 use crate::transport::publisher::{Keep, LONGEST_SUBSCRIPTION};
+use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
@@ -60,15 +61,16 @@ pub async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
     }
 }
 
-/// Where a subscriber's events go.
-struct Destination {
+/// An address of this machine that something is POSTed to.
+pub(super) struct Destination {
     address: SocketAddr,
     uri: Uri,
     headers: HeaderMap,
 }
 
 impl Destination {
-    fn parse(url: &str) -> Result<Destination, (StatusCode, String)> {
+    /// Takes an address apart, or says what is wrong with it.
+    pub(super) fn parse(url: &str) -> Result<Destination, (StatusCode, String)> {
         let bad = |why: &str| (StatusCode::BAD_REQUEST, why.to_owned());
         let uri: Uri = url.parse().map_err(|_| bad("not a URL"))?;
         if uri.scheme_str() != Some("http") {
@@ -96,8 +98,14 @@ impl Destination {
         Ok(Destination { address, uri: path, headers })
     }
 
-    fn request(&self, event: &Publication) -> Request<Full<bytes::Bytes>> {
-        let mut request = Request::new(Full::new(event.body.clone()));
+    /// Where to connect.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A POST of this body.
+    pub(super) fn request(&self, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
@@ -160,7 +168,7 @@ async fn post(
             Ok(None) | Err(_) => return Fate::Refused,
         },
     };
-    match open.exchange(destination.request(event)).await {
+    match open.exchange(destination.request(event.body.clone())).await {
         Ok((status, _)) if status.is_success() => Fate::Acknowledged,
         Ok((status, _)) if status.is_redirection() => Fate::Redirected,
         Ok(_) | Err(Ended::Endless(_)) => Fate::Failed,

@@ -1,0 +1,102 @@
+//! The driver's address for answers that come back as a webhook of their own: what was asked on one
+//! connection is answered on another, and only the id in the answer binds the two.
+
+use crate::record::ledger::Ledger;
+use crate::scenario::payload::MAX_BYTES;
+use crate::transport::event::Matched;
+use crate::transport::io::{Stamped, Stamps};
+use crate::transport::subscriber::Spawn;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::io;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use tokio::net::{TcpListener, TcpSocket};
+
+/// The header of a question that says where its answer is to be POSTed.
+pub const CALLBACK_URL: &str = "callback-url";
+/// Path that takes answers.
+const PATH: &str = "/answer";
+/// Connections that may wait to be accepted: a target may open one for every answer.
+const BACKLOG: u32 = 4096;
+
+/// Where the answers of one arm in one shard come in.
+#[derive(Clone)]
+pub struct Callback {
+    /// Where an answer carries the id of its question.
+    pub matched: Matched,
+    /// Where it is told.
+    pub ledger: Rc<Ledger>,
+    /// For the listener and its connections.
+    pub spawn: Spawn,
+}
+
+impl Callback {
+    /// Listens on an address of this machine, and gives its URL.
+    pub fn listen(self, max_segment: Option<u32>) -> io::Result<String> {
+        let socket = TcpSocket::new_v4()?;
+        // Linux hands these down to every accepted connection.
+        socket.set_nodelay(true)?;
+        if let Some(bytes) = max_segment {
+            socket2::SockRef::from(&socket).set_tcp_mss(bytes)?;
+        }
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let listener = socket.listen(BACKLOG)?;
+        let url = format!("http://{}{PATH}", listener.local_addr()?);
+        (self.spawn.clone())(Box::pin(self.accept(listener)));
+        Ok(url)
+    }
+
+    async fn accept(self, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let io = Stamped::called_back(stream, &self.ledger);
+                    (self.spawn)(Box::pin(self.clone().serve(io)));
+                }
+                Err(e) => {
+                    self.ledger.fault(&format!("an answer's connection cannot be accepted: {e}"));
+                    // Whoever holds the descriptors that are missing may run and end.
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    async fn serve(self, io: Stamped) {
+        let stamps = io.stamps();
+        let service = service_fn(move |request| {
+            let (callback, stamps) = (self.clone(), stamps.clone());
+            async move { Ok::<_, Infallible>(callback.take(&stamps, request).await) }
+        });
+        let _ended = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(io), service)
+            .await;
+    }
+
+    /// Whatever is POSTed here is an answer, its fate is the ledger's affair.
+    async fn take(&self, stamps: &Stamps, request: Request<Incoming>) -> Response<Empty<Bytes>> {
+        let mut response = Response::new(Empty::new());
+        *response.status_mut() = match (request.method(), request.uri().path()) {
+            (&Method::POST, PATH) => match Limited::new(request, MAX_BYTES).collect().await {
+                Ok(body) => {
+                    let index = self.matched.index(&body.to_bytes());
+                    self.ledger.answered(index, stamps.read(), stamps.woken());
+                    StatusCode::NO_CONTENT
+                }
+                Err(e) => {
+                    self.ledger.fault(&format!("an answer was cut short or is too long: {e}"));
+                    StatusCode::BAD_REQUEST
+                }
+            },
+            (_, PATH) => StatusCode::METHOD_NOT_ALLOWED,
+            _ => StatusCode::NOT_FOUND,
+        };
+        response
+    }
+}
