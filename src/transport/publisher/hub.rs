@@ -108,11 +108,8 @@ impl Hub {
 
     /// Ends a subscription once what is being delivered is; false when there is none of that number.
     pub fn leave(&self, number: u64) -> bool {
-        let outbox = self.register().remove(number);
-        outbox.is_some_and(|outbox| {
-            outbox.close();
-            true
-        })
+        let outbox = self.register().take_back(number);
+        outbox.is_some_and(|outbox| outbox.close())
     }
 
     /// Counts a kept connection that was closed because it was idle.
@@ -352,7 +349,9 @@ mod tests {
         assert_eq!(next(&one).as_deref(), Some("a"));
         assert!(hub.leave(one.number()) && !hub.leave(one.number()));
         assert_eq!(publish(&hub, "c", "event"), 0);
-        assert!(one.settle("a", Fate::Acknowledged));
+        let s = hub.status();
+        assert_eq!((s.open, s.subscribers), (2, 1), "what is under way counts to its end");
+        assert!(one.settle("a", Fate::Acknowledged) && s.sums_are_exact());
         assert!(matches!(one.take(), Some(None)), "it has ended");
         drop(one);
         let s = hub.status();

@@ -101,10 +101,12 @@ impl Outbox {
         Some(open + 1)
     }
 
-    /// Nothing more is taken out; what is being delivered is delivered to its end.
-    pub(super) fn close(&self) {
-        self.state().ended = true;
+    /// Nothing more is taken out; what is being delivered is delivered to its end. False when it had
+    /// ended already.
+    pub(super) fn close(&self) -> bool {
+        let had_ended = std::mem::replace(&mut self.state().ended, true);
         self.task.wake();
+        !had_ended
     }
 
     /// The next event, which is written at once; `None` when the subscription has ended.

@@ -24,8 +24,16 @@ impl Register {
         }
     }
 
-    pub fn remove(&mut self, number: u64) -> Option<Arc<Outbox>> {
-        let outbox = self.all.remove(&number)?;
+    /// Gone for good.
+    pub fn remove(&mut self, number: u64) {
+        self.take_back(number);
+        self.all.remove(&number);
+    }
+
+    /// Wants nothing more; what is under way to it still counts. `None` when there is none of that
+    /// number.
+    pub fn take_back(&mut self, number: u64) -> Option<Arc<Outbox>> {
+        let outbox = self.all.get(&number)?.clone();
         self.every_type.remove(&number);
         for kind in outbox.types() {
             if let Some(theirs) = self.by_type.get_mut(kind) {
