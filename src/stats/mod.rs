@@ -1,6 +1,17 @@
 //! Statistics over blocks: pure functions of slices of numbers.
 
+mod binomial;
+mod bootstrap;
+mod holm;
+mod hypothesis;
+mod power;
 pub mod queue;
+
+pub use binomial::exact_binomial;
+pub use bootstrap::bootstrap;
+pub use holm::{holm, holm_confidences};
+pub use hypothesis::{MOST_FLIPPED, fewest_flipped, sign_flip, t_test, t_test_at_most};
+pub use power::{MOST_BLOCKS, blocks_needed, deviation_at_most, effect_found, power};
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
@@ -17,8 +28,14 @@ pub struct Interval {
 }
 
 impl Interval {
-    fn map(self, f: impl Fn(f64) -> f64) -> Interval {
+    /// The same interval on another scale; `f` must rise.
+    pub fn map(self, f: impl Fn(f64) -> f64) -> Interval {
         Interval { estimate: f(self.estimate), low: f(self.low), high: f(self.high) }
+    }
+
+    /// True when the value lies inside, its ends included.
+    pub fn holds(&self, value: f64) -> bool {
+        self.low <= value && value <= self.high
     }
 
     /// True when both intervals share a value.
