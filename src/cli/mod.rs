@@ -1,8 +1,10 @@
 //! The command line: one file a subcommand, thin.
 
+mod gate;
 mod init;
 mod list;
 mod progress;
+mod qualify;
 mod report;
 mod run;
 mod selftest;
@@ -32,6 +34,10 @@ enum Command {
     Run(Box<run::Args>),
     /// Show a finished or interrupted run again, without measuring
     Report(report::Args),
+    /// Is a candidate slower than its base? For CI: exit 0 passes, 1 a regression, 2 cannot tell
+    Gate(Box<gate::Args>),
+    /// Find out how often the gate is right on this machine
+    Qualify(Box<qualify::Args>),
     /// Write a pushbench.toml that describes your own server; it works as it is
     Init,
     /// Start one of the built-in servers
@@ -80,6 +86,8 @@ fn dispatch(command: Command) -> Result<u8> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::run(&args).map(|()| 0),
+        Command::Gate(args) => gate::run(&args),
+        Command::Qualify(args) => qualify::run(&args),
         Command::Init => init::run().map(|()| 0),
         Command::Serve(args) => serve::run(&args).map(|()| 0),
         Command::Verify(args) => verify::run(&args),

@@ -109,6 +109,7 @@ impl Watch for Show {
 impl Progress for Show {
     fn begin(&mut self, estimate: Duration) {
         self.total = estimate;
+        self.done = Duration::ZERO;
         self.began = Instant::now();
         if self.terminal {
             let style = ProgressStyle::with_template(

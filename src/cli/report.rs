@@ -36,6 +36,12 @@ pub fn sorted_by(name: Option<&str>) -> Result<Option<&'static Metric>> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    if crate::gate::record::is_gate(&args.dir) {
+        return super::gate::report(&args.dir, &args.format, args.output.as_deref());
+    }
+    if crate::gate::qualify::is_qualification(&args.dir) {
+        return super::qualify::report(&args.dir, &args.format, args.output.as_deref());
+    }
     let names = || ALL.map(Format::name);
     let format = ALL.into_iter().find(|f| f.name() == args.format).ok_or_else(|| {
         Error::usage(format!(

@@ -15,7 +15,7 @@ use crate::target::manifest::{BuiltinOptions, OWN_FILE};
 use std::path::{Path, PathBuf};
 
 /// Seed of runs that name none: a run is repeated by running it again.
-const SEED: u64 = 7;
+pub(super) const SEED: u64 = 7;
 
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
@@ -73,20 +73,7 @@ impl Args {
     }
 
     fn overrides(&self) -> Result<Vec<Override>> {
-        let mut overrides = Vec::new();
-        for text in &self.set {
-            let origin = format!("--set {text}");
-            let (key, value) = text.split_once('=').ok_or_else(|| {
-                Error::usage(format!(
-                    "{origin}: write KEY=VALUE, for example --set load.timeout=2s"
-                ))
-            })?;
-            overrides.push(Override {
-                key: key.trim().to_owned(),
-                value: value.to_owned(),
-                origin,
-            });
-        }
+        let mut overrides = Overrides { set: &self.set }.parsed()?;
         let named = [
             ("--blocks", "compare.blocks", &self.blocks),
             ("--duration", "load.duration", &self.duration),
@@ -106,6 +93,32 @@ impl Args {
     }
 }
 
+/// The values of `--set`.
+pub(super) struct Overrides<'a> {
+    pub(super) set: &'a [String],
+}
+
+impl Overrides<'_> {
+    /// Each as KEY=VALUE.
+    pub(super) fn parsed(&self) -> Result<Vec<Override>> {
+        let one = |text: &String| {
+            let origin = format!("--set {text}");
+            let (key, value) = text.split_once('=').ok_or_else(|| {
+                Error::usage(format!(
+                    "{origin}: write KEY=VALUE, for example --set load.timeout=2s"
+                ))
+            })?;
+            Ok(Override { key: key.trim().to_owned(), value: value.to_owned(), origin })
+        };
+        self.set.iter().map(one).collect()
+    }
+}
+
+/// The command line for the record. Where the program lies is nobody's business who reads it.
+pub(super) fn command_line() -> Vec<String> {
+    std::iter::once("pushbench".to_owned()).chain(std::env::args().skip(1)).collect()
+}
+
 /// Runs the scenario; the exit code of the contract.
 pub fn run(args: &Args) -> Result<u8> {
     let sort = super::report::sorted_by(args.sort.as_deref())?;
@@ -123,15 +136,8 @@ pub fn run(args: &Args) -> Result<u8> {
     let out = args.out.clone().unwrap_or_else(|| default_out(&question.name));
     let interrupt = interrupt_flag()?;
     let mut show = Show::new();
-    let request = Request {
-        question,
-        arms,
-        seed: args.seed,
-        placement,
-        out,
-        // Where the program lies is nobody's business who reads the record.
-        command: std::iter::once("pushbench".to_owned()).chain(std::env::args().skip(1)).collect(),
-    };
+    let request =
+        Request { question, arms, seed: args.seed, placement, out, command: command_line() };
     show.say_placement(&request.placement);
     run::prepare(&request, &interrupt, &mut show)?;
     let ended = run::execute(&request, &interrupt, &mut show);
@@ -139,7 +145,7 @@ pub fn run(args: &Args) -> Result<u8> {
     conclude(&request.out, ended, sort)
 }
 
-fn default_out(scenario: &str) -> PathBuf {
+pub(super) fn default_out(scenario: &str) -> PathBuf {
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H%M%SZ");
     let first = Path::new("results").join(format!("{now}-{scenario}"));
     // Two runs may begin in the same second.

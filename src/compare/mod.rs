@@ -5,6 +5,7 @@ pub mod decide;
 pub mod expect;
 pub mod figures;
 mod findings;
+pub mod gate;
 pub mod machine;
 pub mod parity;
 pub mod ranking;

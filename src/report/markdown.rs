@@ -65,7 +65,7 @@ fn comparison(out: &mut String, point: &Point, candidate: usize) {
 }
 
 /// A heading and its rows; nothing for an empty grid.
-fn grid(out: &mut String, rows: &[Vec<String>]) {
+pub(super) fn grid(out: &mut String, rows: &[Vec<String>]) {
     for (i, row) in rows.iter().enumerate() {
         let cells: Vec<String> = row.iter().map(|cell| escape(cell)).collect();
         let _ = writeln!(out, "| {} |", cells.join(" | "));
@@ -79,7 +79,7 @@ fn grid(out: &mut String, rows: &[Vec<String>]) {
 }
 
 /// Text as text: whatever Markdown or HTML would read is escaped, line breaks become spaces.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -1,9 +1,11 @@
 //! Renders what `compare` has decided. One file a format; nothing is computed here.
 
 pub mod findings;
+pub mod gate;
 pub mod json;
 pub mod markdown;
 mod overview;
+pub mod qualification;
 pub mod table;
 pub mod text;
 

@@ -2,6 +2,8 @@
 
 mod binomial;
 mod bootstrap;
+pub mod counts;
+pub mod effect;
 mod holm;
 mod hypothesis;
 mod power;
