@@ -58,11 +58,12 @@ pub fn run(args: &Args) -> Result<u8> {
         blocks: args.what.blocks,
         gates: args.gates,
         injected: args.injected,
-        seed: args.what.seed,
+        seed: args.what.seed(),
         placement,
         out,
         command: super::run::command_line(),
     };
+    let older = read_nulls(args.nulls.exists().then_some(args.nulls.as_path()))?;
     let interrupt = interrupt_flag()?;
     let mut show = Show::new();
     show.say_placement(&request.placement);
@@ -74,7 +75,6 @@ pub fn run(args: &Args) -> Result<u8> {
         eprintln!("{e}; go on with the same command and --out {}", request.out.display());
     }
     let (header, trials) = ended?;
-    let older = read_nulls(args.nulls.exists().then_some(args.nulls.as_path()))?;
     older.store(qualify::entries(&header, &trials, &environment::describe()), &args.nulls)?;
     let text = qualification::render(&header, &trials);
     write_atomically(&request.out.join("report.md"), text.as_bytes())?;

@@ -99,7 +99,7 @@ fn header(blocks: usize) -> RunHeader {
     }
 }
 
-fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
+pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
     let mut hists = [Hist::new(), Hist::new(), Hist::new(), Hist::new()];
     let [response, unlagged, service, lag] = &mut hists;
     let mut peaks = Peaks::new(3_000_000_000);

@@ -12,6 +12,7 @@ pub mod waivers;
 use crate::compare::gate::{self as verdict, Gate, Settings};
 use crate::cpus::Placement;
 use crate::error::{Error, Result};
+use crate::record::trial::Stage;
 use crate::run::{self, Progress, arms::Arm};
 use crate::scenario::Question;
 use crate::store::StoredRun;
@@ -66,7 +67,7 @@ pub fn execute(
     let mut stages: Vec<Gate> = Vec::new();
     for stage in [1, 2] {
         progress.say(&stage_line(request, stage));
-        let run = run_stage(request, stage, interrupt, progress)?;
+        let run = measure(&part(request, stage), interrupt, progress)?;
         stages.push(verdict::judge(&run, verdict::CANDIDATE, &request.settings, stage));
         if !stages[stage - 1].wants_more() {
             break;
@@ -83,29 +84,24 @@ fn stage_line(request: &Request, stage: usize) -> String {
     }
 }
 
-fn run_stage(
-    request: &Request,
-    stage: usize,
-    interrupt: &AtomicBool,
-    progress: &mut dyn Progress,
-) -> Result<StoredRun> {
+/// A stage as a run of its own, with a seed of its own.
+fn part(request: &Request, stage: usize) -> run::Request {
     let mut question = request.question.clone();
     for point in &mut question.points {
         point.scenario.compare.blocks = blocks(request.blocks, stage);
     }
-    let part = run::Request {
+    run::Request {
         question,
         arms: request.arms.clone(),
         seed: request.seed.wrapping_add(stage as u64 - 1),
         placement: request.placement.clone(),
         out: record::stage_dir(&request.out, stage),
         command: request.command.clone(),
-    };
-    measure(&part, interrupt, progress)
+    }
 }
 
-/// Runs one stretch of blocks and reads it back. A target that ended by itself ends the gate: half a
-/// comparison is none.
+/// Runs one stretch of blocks and reads it back. A target that ended by itself, or acknowledged nothing,
+/// ends the gate: half a comparison is none.
 pub fn measure(
     part: &run::Request,
     interrupt: &AtomicBool,
@@ -113,16 +109,26 @@ pub fn measure(
 ) -> Result<StoredRun> {
     run::execute(part, interrupt, progress)?;
     let run = StoredRun::read(&part.out)?;
-    match crashed(&run) {
+    match failed(&run) {
         Some(why) => Err(Error::target(format!("{why}; {}", kept(&part.out)))),
         None => Ok(run),
     }
 }
 
-fn crashed(run: &StoredRun) -> Option<String> {
+/// A target that failed, and how.
+fn failed(run: &StoredRun) -> Option<String> {
     run.trials.iter().find_map(|t| {
-        let reason = t.invalid.iter().find(|r| r.starts_with("target "))?;
-        Some(format!("{}: block {}: the {reason}", t.label, t.block + 1))
+        let place = match t.stage {
+            Stage::Pilot => "its pilot".to_owned(),
+            Stage::Block => format!("block {}", t.block + 1),
+        };
+        let silent = t.events.due > 0 && t.events.acknowledged == 0;
+        let how = match t.invalid.iter().find(|r| r.starts_with("target ")) {
+            Some(reason) => format!("the {reason}"),
+            None if silent => format!("not one of {} events was acknowledged", t.events.due),
+            None => return None,
+        };
+        Some(format!("{}: {place}: {how}", t.label))
     })
 }
 

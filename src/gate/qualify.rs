@@ -24,6 +24,8 @@ use std::time::Duration;
 
 /// Its file.
 const FILE: &str = "qualify.json";
+/// The run that finds the base's service time.
+const CALIBRATION: &str = "calibration";
 /// Version of the file.
 const SCHEMA: u32 = 1;
 /// Trials from which the base's service time is read.
@@ -108,7 +110,7 @@ fn read_header(dir: &Path) -> Result<Option<Header>> {
     let path = dir.join(FILE);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && !dir.exists() => return Ok(None),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && is_not_begun(dir) => return Ok(None),
         Err(e) => {
             return Err(Error::usage(format!(
                 "--out {}: it exists and is no qualification to go on with ({FILE}: {e}); choose another",
@@ -122,6 +124,12 @@ fn read_header(dir: &Path) -> Result<Option<Header>> {
         true => Ok(Some(header)),
         false => Err(damaged(format!("schema {}, expected {SCHEMA}", header.schema))),
     }
+}
+
+/// Nothing is there, or no more than a calibration that was cut short.
+fn is_not_begun(dir: &Path) -> bool {
+    let Ok(mut entries) = std::fs::read_dir(dir) else { return !dir.exists() };
+    entries.all(|e| e.is_ok_and(|e| e.file_name() == CALIBRATION))
 }
 
 /// The same question must be asked again: gates of different ones do not add up.
@@ -164,10 +172,9 @@ fn begin(request: &Request, interrupt: &AtomicBool, progress: &mut dyn Progress)
         Error::harness(format!("cannot make {}: {e}; see --out", request.out.display()))
     };
     std::fs::create_dir_all(&request.out).map_err(cannot)?;
-    let out = tempfile::tempdir_in(&request.out).map_err(cannot)?;
     let arms = vec![arm(request, BASE, None)];
-    let part = part(request, arms, CALIBRATION_BLOCKS, 0, out.path().join("run"));
-    let run = measure(&part, interrupt, progress)?;
+    let part = part(request, arms, CALIBRATION_BLOCKS, 0, request.out.join(CALIBRATION));
+    let run = finish(&part, interrupt, progress)?;
     let service =
         |t: &crate::record::trial::Trial| metrics::named("service.p50").and_then(|m| (m.value)(t));
     let each: Vec<f64> = run.trials.iter().filter(|t| t.is_valid()).filter_map(service).collect();
@@ -229,11 +236,27 @@ fn part(
 
 /// A finished stage; `None` when it is not there or was cut short.
 fn finished(dir: &Path) -> Result<Option<StoredRun>> {
-    if !dir.is_dir() {
+    if !dir.join("run.json").is_file() {
         return Ok(None);
     }
     let run = StoredRun::read(dir)?;
     Ok((run.header.complete && !run.cut).then_some(run))
+}
+
+/// A stage that is there already, or is run now in the place of one that was cut short.
+fn finish(
+    part: &run::Request,
+    interrupt: &AtomicBool,
+    progress: &mut dyn Progress,
+) -> Result<StoredRun> {
+    if let Some(run) = finished(&part.out)? {
+        return Ok(run);
+    }
+    if part.out.is_dir() {
+        std::fs::remove_dir_all(&part.out)
+            .map_err(|e| Error::harness(format!("cannot remove {}: {e}", part.out.display())))?;
+    }
+    measure(part, interrupt, progress)
 }
 
 fn one(
@@ -247,20 +270,9 @@ fn one(
     loop {
         let stage = stages.len() + 1;
         let dir = stage_dir(&request.out, gate, stage);
-        let run = match finished(&dir)? {
-            Some(run) => run,
-            None => {
-                if dir.is_dir() {
-                    std::fs::remove_dir_all(&dir).map_err(|e| {
-                        Error::harness(format!("cannot remove {}: {e}", dir.display()))
-                    })?;
-                }
-                let blocks = blocks(header.blocks, stage);
-                let arms = arms(request, header, gate);
-                measure(&part(request, arms, blocks, 2 * gate + stage, dir), interrupt, progress)?
-            }
-        };
-        stages.push(run);
+        let arms = arms(request, header, gate);
+        let part = part(request, arms, blocks(header.blocks, stage), 2 * gate + stage, dir);
+        stages.push(finish(&part, interrupt, progress)?);
         let trials = judged(header, gate, &stages);
         if stages.len() == 2 || !trials.iter().any(|t| t.open) {
             return Ok(trials);

@@ -27,10 +27,10 @@ pub struct GateHeader {
     pub candidate: String,
     /// What is judged, and how strictly.
     pub settings: Settings,
-    /// The stored run that the candidate is held against, and its arm; `None` when the base was
-    /// measured beside the candidate.
+    /// The arm of a stored run that the candidate is held against, which is copied into the gate's
+    /// directory; `None` when the base was measured beside the candidate.
     #[serde(default)]
-    pub against: Option<(PathBuf, String)>,
+    pub against: Option<String>,
 }
 
 impl GateHeader {
@@ -46,6 +46,30 @@ impl GateHeader {
             against: None,
         }
     }
+}
+
+/// Where the copy of a stored run lies: the verdict must not hang on a directory elsewhere.
+fn against_dir(dir: &Path) -> PathBuf {
+    dir.join("against")
+}
+
+/// Copies the stored run that a candidate is held against.
+pub fn keep_against(dir: &Path, stored: &Path) -> Result<()> {
+    let to = against_dir(dir);
+    let cannot = |e: std::io::Error| {
+        Error::harness(format!("cannot copy {}: {e}; see --out", stored.display()))
+    };
+    std::fs::create_dir(&to).map_err(cannot)?;
+    for file in ["run.json", "trials.jsonl"] {
+        std::fs::copy(stored.join(file), to.join(file)).map_err(cannot)?;
+    }
+    Ok(())
+}
+
+/// The last stage of a gate that has a finished one.
+pub fn last_stage(dir: &Path) -> PathBuf {
+    let stages = (1..).map(|stage| stage_dir(dir, stage)).take_while(|part| part.is_dir());
+    stages.last().unwrap_or_else(|| stage_dir(dir, 1))
 }
 
 /// A stage's results directory.
@@ -102,7 +126,7 @@ pub fn read(dir: &Path) -> Result<(GateHeader, Vec<Gate>)> {
         let run = StoredRun::read(&part)?;
         stages.push(match &header.against {
             None => verdict::judge(&run, verdict::CANDIDATE, &header.settings, stage),
-            Some((stored, arm)) => held_against(stored, arm, &run, &header.settings)?,
+            Some(arm) => held_against(dir, arm, &run, &header.settings)?,
         });
     }
     match stages.is_empty() {
@@ -111,14 +135,9 @@ pub fn read(dir: &Path) -> Result<(GateHeader, Vec<Gate>)> {
     }
 }
 
-/// The verdict on a run beside a stored one.
-pub fn held_against(
-    stored: &Path,
-    arm: &str,
-    run: &StoredRun,
-    settings: &Settings,
-) -> Result<Gate> {
-    let old = StoredRun::read(stored)?;
+/// The verdict on a run beside the stored one that the gate's directory keeps.
+pub fn held_against(dir: &Path, arm: &str, run: &StoredRun, settings: &Settings) -> Result<Gate> {
+    let old = StoredRun::read(&against_dir(dir))?;
     let differs = machine::differences(&old.header, &run.header);
     let differs = differs.iter().map(ToString::to_string).collect();
     Ok(verdict::judge_against(&old, arm, run, settings, differs))

@@ -53,6 +53,11 @@ pub fn arm(part: &str, transport: Transport, mut manifest: Manifest) -> Arm {
     }
 }
 
+/// Whether a side is the name of a target and not a command.
+pub fn is_name(text: &str) -> bool {
+    !text.contains(char::is_whitespace) && !text.contains(['{', '/'])
+}
+
 /// The program of one side. `option` names it in messages.
 pub fn one(
     option: &str,
@@ -60,8 +65,7 @@ pub fn one(
     transport: Transport,
     common: &Common<'_>,
 ) -> Result<Manifest> {
-    let is_name = !text.contains(char::is_whitespace) && !text.contains(['{', '/']);
-    if is_name {
+    if is_name(text) {
         return match text {
             BUILTIN => Ok(Manifest::builtin(transport.name(), &common.builtin)),
             name => manifest::find(transport.name(), name, common.allow_hosts)

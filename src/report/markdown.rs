@@ -81,21 +81,39 @@ pub(super) fn grid(out: &mut String, rows: &[Vec<String>]) {
 /// Text as text: whatever Markdown or HTML would read is escaped, line breaks become spaces.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut all = text.chars();
+    while let Some(c) = all.next() {
+        let rest = all.as_str();
         match c {
             c if c.is_control() => out.push(' '),
             // As entities: whoever renders Markdown may let HTML through.
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' => {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' => {
                 out.push('\\');
                 out.push(c);
+            }
+            // GitHub makes links of bare addresses.
+            ':' if rest.starts_with("//") => out.push_str("\\:"),
+            '.' if out.ends_with("www") => out.push_str("\\."),
+            // ... and of addresses of mail, even of escaped ones: a character of no width parts them.
+            '@' if rest.split(char::is_whitespace).next().is_some_and(|w| w.contains('.')) => {
+                out.push_str("@\u{200b}");
             }
             c => out.push(c),
         }
     }
     out
+}
+
+/// Text in which nothing is obeyed and nobody is mentioned: commands.
+pub(super) fn code(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    // One blank each is taken away again; without them a backtick at an end would join the fence.
+    format!("{fence} {text} {fence}")
 }
 
 #[cfg(test)]
@@ -105,5 +123,8 @@ mod tests {
     #[test]
     fn hostile_names_stay_text() {
         assert_eq!(escape("<b>|x|`y`\n"), "&lt;b&gt;\\|x\\|\\`y\\` ");
+        assert_eq!(escape("http://x www.x ~y~"), "http\\://x www\\.x \\~y\\~");
+        assert_eq!(escape("webhook@x webhook@x.y"), "webhook@x webhook@\u{200b}x.y");
+        assert_eq!(code("a`` `b\n"), "``` a`` `b  ```");
     }
 }

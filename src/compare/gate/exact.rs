@@ -49,7 +49,7 @@ fn keeping_up(pairs: &Pairs<'_>) -> Exact {
         let behind = trials.iter().filter(|t| t.overloaded).count();
         (!trials.is_empty()).then(|| behind as f64 / trials.len() as f64)
     };
-    let what = "blocks overloaded";
+    let what = "share of blocks overloaded";
     let (base, candidate) = (overloaded(&pairs.base), overloaded(&pairs.candidate));
     let (outcome, why) = match (base, candidate) {
         (false, true) => (Outcome::Regression, Some("the base keeps up, the candidate does not")),

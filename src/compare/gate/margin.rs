@@ -18,8 +18,12 @@ const FENCE: f64 = 3.0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "from")]
 pub enum MarginSource {
-    /// No nulls are stored for this kind of machine.
-    Default,
+    /// Too few nulls are stored for this kind of machine, or none.
+    Default {
+        /// How many.
+        #[serde(default)]
+        nulls: usize,
+    },
     /// As many stored nulls of this kind of machine.
     Nulls {
         /// How many.
@@ -45,7 +49,7 @@ impl Margin {
     pub fn of(metric: &str, nulls: &[f64]) -> Margin {
         let metric = metric.to_owned();
         if nulls.len() < FEWEST_NULLS {
-            let source = MarginSource::Default;
+            let source = MarginSource::Default { nulls: nulls.len() };
             return Margin { metric, share: DEFAULT, source, qualified: true };
         }
         let mut sizes: Vec<f64> = nulls.iter().map(|log| log.abs().exp_m1()).collect();
@@ -56,10 +60,14 @@ impl Margin {
         Margin { metric, share, source, qualified: share <= LARGEST }
     }
 
-    /// Said which: `5 %`, `2.0 % (30 nulls)`.
+    /// Said which: `5 %`, `5 % (3 nulls are too few)`, `2.0 % (30 nulls)`.
     pub fn text(&self) -> String {
         match self.source {
-            MarginSource::Default => format!("{:.0} %", self.share * 100.0),
+            MarginSource::Default { nulls: 0 } => format!("{:.0} %", self.share * 100.0),
+            MarginSource::Default { nulls } => {
+                let are = if nulls == 1 { "null is" } else { "nulls are" };
+                format!("{:.0} % ({nulls} {are} too few)", self.share * 100.0)
+            }
             MarginSource::Nulls { count } => {
                 format!("{:.1} % ({count} nulls)", self.share * 100.0)
             }
@@ -97,6 +105,8 @@ mod tests {
         assert!(usual.share > SMALLEST && usual.qualified, "{usual:?}");
         assert!(!Margin::of("service.p99", &of(0.2)).qualified);
         let few = Margin::of("service.p50", &[0.5; FEWEST_NULLS - 1]);
-        assert_eq!((few.share, few.qualified, few.source), (DEFAULT, true, MarginSource::Default));
+        assert_eq!((few.share, few.qualified), (DEFAULT, true));
+        assert_eq!(few.text(), "5 % (19 nulls are too few)");
+        assert_eq!(Margin::of("service.p50", &[]).text(), "5 %");
     }
 }

@@ -6,21 +6,28 @@
 //! passes when the upper bound lies below; between the two it cannot be told.
 
 mod draft;
+mod evidence;
 mod exact;
 mod judge;
 pub mod margin;
 mod pairs;
 pub mod qualification;
 mod ratio;
+#[cfg(test)]
+pub(crate) mod sample;
 mod sentence;
 #[cfg(test)]
+mod simulation_tests;
+#[cfg(test)]
 mod tests;
+mod values;
 pub mod waiver;
 
 pub use draft::applies;
 pub use judge::{judge, judge_against, place};
 pub use margin::{Margin, MarginSource};
-pub use waiver::Waiver;
+pub use sentence::{change, percent, value};
+pub use waiver::{State, Waiver};
 
 use super::{FEWEST_BLOCKS, Ratio};
 use crate::scenario::Setting;
@@ -57,6 +64,14 @@ pub struct Settings {
     pub waivers: Vec<Waiver>,
     /// The day of the gate, UTC, `2026-01-31`: waivers expire by it.
     pub today: String,
+}
+
+impl Settings {
+    /// The waiver in force for a metric.
+    pub fn waiver(&self, scenario: &str, metric: &str) -> Option<&Waiver> {
+        let concerns = |w: &&Waiver| w.scenario == scenario && w.metric == metric;
+        self.waivers.iter().filter(concerns).find(|w| !w.expired(&self.today))
+    }
 }
 
 /// What a line or a whole gate comes to.
@@ -110,18 +125,35 @@ pub struct Line {
     pub adjusted_low: Option<f64>,
     /// One-sided upper bound, which lies below the margin when the line passes.
     pub upper: Option<f64>,
-    /// Lower bound of the difference, in `unit`.
-    pub difference_low: Option<f64>,
+    /// One-sided bounds of the difference, in `unit`; `null` for a ratio of transports.
+    pub difference: Option<[f64; 2]>,
     /// The base once more over the base, 95 % interval; `null` where there is none.
     pub null: Option<Ratio>,
     /// What is allowed.
     pub margin: Margin,
+    /// A waiver allows it.
+    pub waived: bool,
     /// Blocks that went into it.
     pub blocks: usize,
     /// What it comes to.
     pub outcome: Outcome,
     /// Why, where that needs saying.
     pub why: Option<String>,
+}
+
+impl Line {
+    /// What is allowed, as a ratio.
+    pub fn limit(&self) -> f64 {
+        1.0 + self.margin.share
+    }
+
+    /// What is allowed and why, in words.
+    pub fn allowed(&self) -> String {
+        match self.waived {
+            true => format!("{:.0} % (waiver)", self.margin.share * 100.0),
+            false => self.margin.text(),
+        }
+    }
 }
 
 /// Something counted, which decides without statistics.
@@ -151,10 +183,8 @@ pub struct WaiverUse {
     /// As written.
     #[serde(flatten)]
     pub waiver: Waiver,
-    /// Its day is over: the gate fails until it is removed or renewed.
-    pub expired: bool,
-    /// A line that would have failed passes because of it.
-    pub used: bool,
+    /// What it came to.
+    pub state: State,
 }
 
 /// The verdict of one stage.
@@ -178,11 +208,15 @@ pub struct Gate {
     pub lines: Vec<Line>,
     /// Counts.
     pub exact: Vec<Exact>,
+    /// Arms and points that one side lacks: the gate fails.
+    pub missing: Vec<String>,
     /// Waivers of this scenario.
     pub waivers: Vec<WaiverUse>,
-    /// Arms, points or blocks that are missing, and what else to know before believing it.
+    /// What keeps the gate from passing beside its lines.
+    pub open: Vec<String>,
+    /// What else to know before believing it.
     pub notes: Vec<String>,
-    /// What differs from the machine of the stored run, when there is one: then nothing fails.
+    /// What differs from the stored run beside the candidate, when there is one: then nothing fails.
     pub advisory: Option<Vec<String>>,
 }
 
@@ -199,9 +233,16 @@ impl Gate {
     /// Whether a longer stage on fresh data may change the verdict. What is counted does not change,
     /// and neither does an expired waiver.
     pub fn wants_more(&self) -> bool {
-        let open = |l: &Line| matches!(l.outcome, Outcome::Regression | Outcome::CannotTell);
         let decided = self.exact.iter().any(|e| e.outcome == Outcome::Regression)
-            || self.waivers.iter().any(|w| w.expired);
-        !decided && (self.lines.iter().any(open) || self.verdict == Outcome::CannotTell)
+            || !self.missing.is_empty()
+            || self.waivers.iter().any(|w| w.state == State::Expired);
+        let open = |o: Outcome| matches!(o, Outcome::Regression | Outcome::CannotTell);
+        !decided && self.outcomes().any(open)
+    }
+
+    /// Of every line and every count.
+    pub(super) fn outcomes(&self) -> impl Iterator<Item = Outcome> + '_ {
+        let exact = self.exact.iter().map(|e| e.outcome);
+        self.lines.iter().map(|l| l.outcome).chain(exact)
     }
 }

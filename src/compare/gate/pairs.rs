@@ -2,27 +2,37 @@
 
 use super::super::Trials;
 use super::{BASE, NULL};
-use crate::record::metrics::Metric;
-use crate::record::trial::Trial;
+use crate::record::trial::{Stage, Trial, TrialDesign};
 use crate::scenario::{Scenario, Setting};
-use crate::stats::effect::Effect;
 use crate::store::{PointHeader, StoredRun};
 
-/// The valid trials of an arm.
-type Side<'a> = Vec<&'a Trial>;
+/// The trials of an arm, one for each block.
+pub type Side<'a> = Vec<&'a Trial>;
 
 /// One transport at one point.
 pub struct Pairs<'a> {
     pub setting: Setting,
     pub scenario: &'a Scenario,
     pub transport: String,
+    /// Valid trials.
     pub base: Side<'a>,
     pub candidate: Side<'a>,
     /// Two sides of the same program, block by block.
     pub null: Option<(Side<'a>, Side<'a>)>,
     /// Whether base and candidate stand in the same blocks.
     pub paired: bool,
+    /// Both sides again, with the blocks that were voided.
+    pub with_voided: (Side<'a>, Side<'a>),
+    /// Invalid trials of base and candidate.
+    pub invalid: [usize; 2],
     pub blocks_run: usize,
+}
+
+impl Pairs<'_> {
+    /// Valid blocks that both sides have.
+    pub fn blocks(&self) -> usize {
+        self.base.len().min(self.candidate.len())
+    }
 }
 
 /// Everything to be judged, and what is missing.
@@ -43,15 +53,17 @@ pub fn within<'a>(run: &'a StoredRun, candidate: &str) -> Found<'a> {
                 found.missing.push(format!("{transport}@{BASE} or {transport}@{candidate}"));
                 continue;
             };
-            let side = |arm: usize| trials.of_arm(arm);
+            let valid = |arm: usize| trials.of_arm(arm);
             found.pairs.push(Pairs {
                 setting: point.setting.clone(),
                 scenario: &point.scenario,
-                base: side(base),
-                candidate: side(tried),
-                null: arm(NULL).map(|null| (side(base), side(null))),
+                base: valid(base),
+                candidate: valid(tried),
+                null: arm(NULL).map(|null| (valid(base), valid(null))),
                 transport,
                 paired: true,
+                with_voided: (whole(&trials, base), whole(&trials, tried)),
+                invalid: [invalid(&trials, base), invalid(&trials, tried)],
                 blocks_run: trials.blocks.len(),
             });
         }
@@ -89,6 +101,8 @@ pub fn against<'a>(stored: &'a StoredRun, arm: &str, now: &'a StoredRun) -> Foun
             null: Some((trials.of_arm(tried), trials.of_arm(again))),
             transport,
             paired: false,
+            with_voided: (whole(&old_trials, base), whole(&trials, tried)),
+            invalid: [invalid(&old_trials, base), invalid(&trials, tried)],
             blocks_run: trials.blocks.len(),
         });
     }
@@ -120,48 +134,40 @@ fn position(point: &PointHeader, transport: &str, target: &str) -> Option<usize>
     point.arms.iter().position(|a| a.transport == transport && a.target == target)
 }
 
-/// A metric's values on both sides.
-pub struct Values {
-    pub base: Vec<f64>,
-    pub candidate: Vec<f64>,
-    pub paired: bool,
+/// The trials of an arm in all blocks, valid or not.
+fn whole<'a>(trials: &Trials<'a>, arm: usize) -> Side<'a> {
+    trials.blocks.iter().map(|b| b[arm]).collect()
 }
 
-impl Values {
-    /// `None` when a trial has no value.
-    pub fn of(
-        base: &[&Trial],
-        candidate: &[&Trial],
-        paired: bool,
-        value: fn(&Trial) -> Option<f64>,
-    ) -> Option<Values> {
-        let side = |trials: &[&Trial]| trials.iter().map(|t| value(t)).collect::<Option<Vec<_>>>();
-        Some(Values { base: side(base)?, candidate: side(candidate)?, paired })
-    }
+fn invalid(trials: &Trials<'_>, arm: usize) -> usize {
+    trials.all.iter().filter(|t| t.arm == arm && !t.is_valid()).count()
+}
 
-    /// The log of the slow-down, in the metric's own direction.
-    pub fn slow_down(&self, metric: &Metric) -> Option<Effect> {
-        let sign = if metric.more_is_better { -1.0 } else { 1.0 };
-        let logs = |side: &[f64]| side.iter().map(|v| sign * v.ln()).collect::<Vec<f64>>();
-        self.effect(&logs(&self.base), &logs(&self.candidate))
-    }
-
-    /// By how much the candidate is worse, in the metric's unit.
-    pub fn difference(&self, metric: &Metric) -> Option<Effect> {
-        let sign = if metric.more_is_better { -1.0 } else { 1.0 };
-        let signed = |side: &[f64]| side.iter().map(|v| sign * v).collect::<Vec<f64>>();
-        self.effect(&signed(&self.base), &signed(&self.candidate))
-    }
-
-    fn effect(&self, base: &[f64], candidate: &[f64]) -> Option<Effect> {
-        match self.paired {
-            true => Effect::paired(&minus(candidate, base)?),
-            false => Effect::unpaired(base, candidate),
+/// In what the blocks of a stored run and of this one differ. A program that shares its CPU with others,
+/// slice by slice, finds the caches colder than one that has it for itself.
+pub fn designs_differ(stored: &StoredRun, now: &StoredRun) -> Vec<String> {
+    let design = |run: &StoredRun, point: &PointHeader, index: usize| {
+        let first = run.trials.iter().find(|t| t.point == index && t.stage == Stage::Block);
+        match first.map(|t| t.design) {
+            Some(TrialDesign::Sliced { slice_ns }) => format!(
+                "{} arms in turn in slices of {}",
+                point.arms.len(),
+                crate::units::nanos_text(slice_ns as f64)
+            ),
+            Some(TrialDesign::Sequential) => "one arm at a time".to_owned(),
+            None => "no block".to_owned(),
+        }
+    };
+    let mut found = Vec::new();
+    for (index, point) in now.header.points.iter().enumerate() {
+        let old = stored.header.points.iter().position(|p| p.setting == point.setting);
+        let Some(old) = old else { continue };
+        let was = design(stored, &stored.header.points[old], old);
+        let is = design(now, point, index);
+        let line = format!("blocks: {was}, then {is}");
+        if was != is && !found.contains(&line) {
+            found.push(line);
         }
     }
-}
-
-/// Element by element.
-pub fn minus(these: &[f64], those: &[f64]) -> Option<Vec<f64>> {
-    (these.len() == those.len()).then(|| these.iter().zip(those).map(|(a, b)| a - b).collect())
+    found
 }

@@ -1,40 +1,51 @@
 //! The verdict in words: never more than the intervals support.
 
 use super::judge::place;
+use super::waiver::State;
 use super::{Exact, Gate, Line, Outcome};
-use crate::units;
 
-/// The closing sentence of a gate; `missing`: arms and points that one side lacks.
-pub fn closing(gate: &Gate, missing: &[String]) -> String {
+/// So many findings are listed, the others counted: a sentence over a sweep must stay one.
+const LISTED: usize = 6;
+
+/// The closing sentence of a gate.
+pub fn closing(gate: &Gate) -> String {
     let mut said = match gate.verdict {
-        Outcome::Regression => regression(gate, missing),
-        Outcome::CannotTell | Outcome::NotQualified => cannot_tell(gate),
+        Outcome::Regression => format!("FAILED: {}.", listed(&regressions(gate))),
+        Outcome::CannotTell | Outcome::NotQualified => {
+            format!("CANNOT TELL: {}.", listed(&reasons(gate)))
+        }
         Outcome::Passed | Outcome::Waived => passed(gate),
     };
     if let Some(differs) = &gate.advisory {
         said.push_str(&format!(
-            " This is advice, not a verdict: the stored run was made elsewhere ({}).",
-            differs.join("; ")
+            " This is advice, not a verdict: the stored run is not of the same kind ({}).",
+            listed(differs)
         ));
     }
     said
 }
 
-fn regression(gate: &Gate, missing: &[String]) -> String {
-    let mut all: Vec<String> = Vec::new();
-    let failed = |o: Outcome| o == Outcome::Regression;
-    all.extend(gate.exact.iter().filter(|e| failed(e.outcome)).map(counted));
-    all.extend(gate.lines.iter().filter(|l| failed(l.outcome)).map(slower));
-    if !missing.is_empty() {
-        all.push(format!("not on both sides: {}", missing.join("; ")));
+fn listed(all: &[String]) -> String {
+    match all.len() {
+        n if n > LISTED => format!("{}; and {} more", all[..LISTED].join("; "), n - LISTED),
+        _ => all.join("; "),
     }
-    all.extend(gate.waivers.iter().filter(|w| w.expired).map(|w| {
+}
+
+/// Everything that fails, what is counted first.
+fn regressions(gate: &Gate) -> Vec<String> {
+    let failed = |o: Outcome| o == Outcome::Regression;
+    let mut all: Vec<String> =
+        gate.exact.iter().filter(|e| failed(e.outcome)).map(counted).collect();
+    all.extend(gate.lines.iter().filter(|l| failed(l.outcome)).map(slower));
+    all.extend(gate.missing.iter().map(|m| format!("not on both sides: {m}")));
+    all.extend(gate.waivers.iter().filter(|w| w.state == State::Expired).map(|w| {
         format!(
             "the waiver of {} expired on {}: remove it or renew it",
             w.waiver.metric, w.waiver.expires
         )
     }));
-    format!("FAILED: {}.", all.join("; "))
+    all
 }
 
 fn slower(line: &Line) -> String {
@@ -47,12 +58,11 @@ fn slower(line: &Line) -> String {
         line.metric,
         place(&line.transport, &line.setting),
         line.adjusted_low.map_or("?".to_owned(), percent),
-        line.margin.text()
+        line.allowed()
     )
 }
 
 fn counted(exact: &Exact) -> String {
-    let value = |v: Option<f64>| v.map_or("unknown".to_owned(), units::count);
     format!(
         "{} of {}: {} instead of {}",
         exact.what,
@@ -62,60 +72,92 @@ fn counted(exact: &Exact) -> String {
     )
 }
 
-fn cannot_tell(gate: &Gate) -> String {
-    let mut reasons: Vec<String> = Vec::new();
+/// Something counted, to its last digit where it is whole.
+pub fn value(v: Option<f64>) -> String {
+    match v {
+        None => "–".to_owned(),
+        Some(v) if v.fract() == 0.0 => format!("{v:.0}"),
+        Some(v) if v < 1.0 => format!("{v:.4}"),
+        Some(v) => format!("{v:.1}"),
+    }
+}
+
+/// Everything that keeps the gate from passing or failing.
+fn reasons(gate: &Gate) -> Vec<String> {
     let open = |o: Outcome| o == Outcome::CannotTell;
+    let mut all = regressions(gate);
     for e in gate.exact.iter().filter(|e| open(e.outcome)) {
         let why = e.why.as_deref().unwrap_or("not counted");
-        reasons.push(format!("{} of {}: {why}", e.what, place(&e.transport, &e.setting)));
+        all.push(format!("{} of {}: {why}", e.what, place(&e.transport, &e.setting)));
     }
     for l in gate.lines.iter().filter(|l| open(l.outcome)) {
         let why = l.why.as_deref().unwrap_or("the interval is too wide");
-        reasons.push(format!("{} of {}: {why}", l.metric, place(&l.transport, &l.setting)));
+        all.push(format!("{} of {}: {why}", l.metric, place(&l.transport, &l.setting)));
     }
+    all.extend(gate.open.iter().cloned());
     if gate.lines.iter().all(|l| l.outcome == Outcome::NotQualified) {
-        reasons.push("no metric that was asked for can be judged here".to_owned());
+        all.push("no metric that was asked for can be judged here".to_owned());
     }
-    if reasons.is_empty() {
-        reasons.push("a slow-down beside a machine that is not the same".to_owned());
-    }
-    format!("CANNOT TELL: {}.", reasons.join("; "))
+    all
 }
 
 fn passed(gate: &Gate) -> String {
-    let judged: Vec<&Line> = gate.lines.iter().filter(|l| l.outcome == Outcome::Passed).collect();
-    let mut metrics: Vec<&str> = judged.iter().map(|l| l.metric).collect();
-    metrics.dedup();
-    metrics.sort_unstable();
-    metrics.dedup();
-    let largest = judged.iter().map(|l| l.margin.share).fold(0.0, f64::max);
-    let mut said = match metrics.is_empty() {
-        true => "PASSED: no more failures, connections or bytes".to_owned(),
-        false => format!(
-            "PASSED: no slow-down beyond {:.0} % in {}; no more failures, connections or bytes",
-            largest * 100.0,
-            metrics.join(", ")
-        ),
-    };
-    let waived: Vec<&str> =
-        gate.lines.iter().filter(|l| l.outcome == Outcome::Waived).map(|l| l.metric).collect();
-    if !waived.is_empty() {
-        said.push_str(&format!("; slower, and waived: {}", waived.join(", ")));
+    let mut claims = Vec::new();
+    let within = |l: &Line| l.outcome == Outcome::Passed && l.upper.is_some_and(|u| u < l.limit());
+    let largest =
+        gate.lines.iter().filter(|l| within(l)).map(|l| l.margin.share).fold(0.0, f64::max);
+    if let Some(names) = named(gate, within) {
+        claims.push(format!("no slow-down beyond {:.1} % in {names}", largest * 100.0));
     }
-    let skipped: Vec<&str> = gate
-        .lines
-        .iter()
-        .filter(|l| l.outcome == Outcome::NotQualified)
-        .map(|l| l.metric)
-        .collect();
-    if !skipped.is_empty() {
-        said.push_str(&format!("; not judged on this kind of machine: {}", skipped.join(", ")));
+    if let Some(names) = named(gate, |l| l.outcome == Outcome::Passed && !within(l)) {
+        claims.push(format!("no slow-down by as much time as counts in {names}"));
     }
-    said.push('.');
-    said
+    claims.push(counts(gate));
+    if let Some(names) = named(gate, |l| l.outcome == Outcome::Waived) {
+        claims.push(format!("only because of a waiver: {names}"));
+    }
+    if let Some(names) = named(gate, |l| l.outcome == Outcome::NotQualified) {
+        claims.push(format!("not judged on this kind of machine: {names}"));
+    }
+    format!("PASSED: {}.", claims.join("; "))
 }
 
-/// A ratio as a change: `+7.2 %`.
+/// What is counted may be a little more where chance or replaced connections explain it.
+fn counts(gate: &Gate) -> String {
+    let more = |e: &Exact| e.candidate > e.base && e.base.is_some();
+    match gate.exact.iter().any(more) {
+        false => "no more failures, connections or bytes".to_owned(),
+        true => "failures, connections and bytes within what chance and 1 % allow".to_owned(),
+    }
+}
+
+/// The metrics of some lines, each once; with its place where other lines of it are not among them.
+fn named(gate: &Gate, among: impl Fn(&Line) -> bool) -> Option<String> {
+    let mut names: Vec<String> = Vec::new();
+    for line in gate.lines.iter().filter(|l| among(l)) {
+        let whole = gate.lines.iter().filter(|l| l.metric == line.metric).all(&among);
+        let name = match whole {
+            true => line.metric.to_owned(),
+            false => format!("{} of {}", line.metric, place(&line.transport, &line.setting)),
+        };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let more = names.len().saturating_sub(LISTED);
+    names.truncate(LISTED);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!names.is_empty()).then(|| names.join(", ") + &rest)
+}
+
+/// A ratio as a change in per cent: `+7.2`.
+pub fn change(ratio: f64) -> String {
+    let percent = (ratio - 1.0) * 100.0;
+    let sign = if percent < 0.0 { "−" } else { "+" };
+    format!("{sign}{:.1}", percent.abs())
+}
+
+/// The same with its unit: `+7.2 %`.
 pub fn percent(ratio: f64) -> String {
-    format!("{:+.1} %", (ratio - 1.0) * 100.0)
+    format!("{} %", change(ratio))
 }

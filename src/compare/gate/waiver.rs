@@ -1,5 +1,6 @@
 //! Slow-downs that are meant: each with a ceiling, a day on which it expires, and a reason.
 
+use super::{Line, Outcome};
 use serde::{Deserialize, Serialize};
 
 /// One entry of `waivers.toml`.
@@ -17,8 +18,40 @@ pub struct Waiver {
     pub reason: String,
 }
 
+/// What a waiver came to in a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Its day is over: the gate fails until it is removed or renewed.
+    Expired,
+    /// The slow-down is larger than it allows.
+    Exceeded,
+    /// Whether the slow-down is smaller than it allows cannot be told.
+    Open,
+    /// A line passes only because of it.
+    InUse,
+    /// Every line would have passed without it.
+    NotNeeded,
+    /// Nothing of its metric is judged.
+    Unjudged,
+}
+
+impl State {
+    /// As people read it.
+    pub fn text(self) -> &'static str {
+        match self {
+            State::Expired => "EXPIRED waiver",
+            State::Exceeded => "waiver exceeded",
+            State::Open => "waiver, and cannot tell",
+            State::InUse => "waiver in use",
+            State::NotNeeded => "waiver not needed",
+            State::Unjudged => "waiver of what is not judged",
+        }
+    }
+}
+
 impl Waiver {
-    /// ISO days compare as text does.
+    /// Whether its last day was before this one. ISO days compare as text does.
     pub fn expired(&self, today: &str) -> bool {
         self.expires.as_str() < today
     }
@@ -32,5 +65,20 @@ impl Waiver {
             self.expires,
             self.reason
         )
+    }
+
+    pub(super) fn state(&self, today: &str, lines: &[Line]) -> State {
+        if self.expired(today) {
+            return State::Expired;
+        }
+        let mine = || lines.iter().filter(|l| l.metric == self.metric).map(|l| l.outcome);
+        let order = [
+            (Outcome::Regression, State::Exceeded),
+            (Outcome::CannotTell, State::Open),
+            (Outcome::Waived, State::InUse),
+            (Outcome::Passed, State::NotNeeded),
+        ];
+        let worst = order.into_iter().find(|(outcome, _)| mine().any(|o| o == *outcome));
+        worst.map_or(State::Unjudged, |(_, state)| state)
     }
 }

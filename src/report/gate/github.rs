@@ -3,20 +3,24 @@
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>
 
 use super::{Told, markdown};
-use crate::compare::gate::Outcome;
+use crate::compare::gate::{Gate, Outcome};
 
 /// A step's summary may hold 1 MiB; what a step wrote before shares it.
 pub const LIMIT: usize = 1024 * 1024 / 2;
 
+/// Tables as short as this are not cut before others are.
+const FEW: usize = 100;
+
 /// The summary, with fewer rows where all of them would not fit.
 pub fn summary(told: &Told<'_>) -> String {
-    let mut most = usize::MAX;
+    let longest = |g: &Gate| g.lines.len().max(g.exact.len()).max(g.missing.len());
+    let mut most = told.last().map_or(0, longest).max(FEW);
     loop {
         let text = markdown(told, most);
         if text.len() <= LIMIT || most == 0 {
             return text;
         }
-        most = most.min(2 * told.last().map_or(0, |g| g.lines.len().max(g.exact.len()))) / 2;
+        most /= 2;
     }
 }
 

@@ -3,7 +3,7 @@
 pub mod github;
 mod rows;
 
-use super::markdown::{escape, grid};
+use super::markdown::{code, escape, grid};
 use super::text::{align, clean};
 use crate::compare::gate::Gate;
 use serde::Serialize;
@@ -76,9 +76,9 @@ fn text(told: &Told<'_>) -> String {
             grid.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
         if grid.len() > 1 { format!("{}\n", align(&grid, 1, words)) } else { String::new() }
     };
-    out.push_str(&table(rows::lines(gate, usize::MAX), 2));
+    out.push_str(&table(rows::lines(gate), 2));
     out.push_str(&table(rows::exact(gate, false), 2));
-    for line in rows::remarks(gate) {
+    for line in rows::remarks(gate, usize::MAX) {
         let _ = writeln!(out, "! {}", clean(&line));
     }
     let _ = writeln!(out, "{}", clean(&gate.sentence));
@@ -94,30 +94,31 @@ fn markdown(told: &Told<'_>, most: usize) -> String {
     let _ = writeln!(
         out,
         "- base: {}\n- candidate: {}\n- {}\n",
-        escape(told.base),
-        escape(told.candidate),
+        code(told.base),
+        code(told.candidate),
         escape(&rows::stages(told.stages))
     );
-    let lines = rows::lines(gate, most);
-    if lines.len() > 1 {
-        grid(&mut out, &lines);
-    }
-    if gate.lines.len() > most {
-        let _ = writeln!(out, "{} more lines are not shown.\n", gate.lines.len() - most);
-    }
-    let mut exact = rows::exact(gate, true);
-    let left = exact.len().saturating_sub(most.saturating_add(1));
-    exact.truncate(most.saturating_add(1));
-    if exact.len() > 1 {
-        grid(&mut out, &exact);
-    }
-    if left > 0 {
-        let _ = writeln!(out, "{left} more counts are not shown.\n");
-    }
-    for line in rows::remarks(gate) {
+    table(&mut out, rows::lines(gate), most, "lines");
+    table(&mut out, rows::exact(gate, true), most, "counts");
+    for line in rows::remarks(gate, most) {
         let _ = writeln!(out, "- {}", escape(&line));
     }
     out
+}
+
+/// A heading with at most so many rows, and how many more there are.
+fn table(out: &mut String, mut rows: Vec<Vec<String>>, most: usize, what: &str) {
+    let all = rows.len() - 1;
+    if all == 0 {
+        return;
+    }
+    if most > 0 {
+        rows.truncate(most.saturating_add(1));
+        grid(out, &rows);
+    }
+    if all > most {
+        let _ = writeln!(out, "{} more {what} are not shown.\n", all - most);
+    }
 }
 
 #[cfg(test)]

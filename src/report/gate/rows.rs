@@ -1,7 +1,7 @@
 //! The rows of a gate's tables, shared by every format for people.
 
 use crate::compare::Ratio;
-use crate::compare::gate::{Exact, Gate, Line, Outcome, place};
+use crate::compare::gate::{self as verdict, Exact, Gate, Line, Outcome, place};
 use crate::units;
 
 /// How the stages went, in a line.
@@ -18,14 +18,14 @@ pub fn stages(stages: &[Gate]) -> String {
     stages.iter().map(one).collect::<Vec<_>>().join(" · ")
 }
 
-/// Judged lines under a heading, the worst first; at most so many.
-pub fn lines(gate: &Gate, most: usize) -> Vec<Vec<String>> {
+/// Judged lines under a heading, the worst first.
+pub fn lines(gate: &Gate) -> Vec<Vec<String>> {
     let head =
         ["", "base", "candidate", "slow-down [95 %]", "at least", "null [95 %]", "margin", "", ""];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     let mut sorted: Vec<&Line> = gate.lines.iter().collect();
     sorted.sort_by_key(|l| rank(l.outcome));
-    rows.extend(sorted.into_iter().take(most).map(line));
+    rows.extend(sorted.into_iter().map(line));
     rows
 }
 
@@ -47,6 +47,7 @@ fn line(line: &Line) -> Vec<String> {
         (Some(v), _) => units::count(v),
         (None, _) => none(),
     };
+    let change = verdict::change;
     let ratio = |r: &Option<Ratio>| match r {
         Some(r) => {
             format!("{} % [{}, {}]", change(r.ratio), change(r.ci95[0]), change(r.ci95[1]))
@@ -58,19 +59,12 @@ fn line(line: &Line) -> Vec<String> {
         value(line.base),
         value(line.candidate),
         ratio(&line.slow_down),
-        line.adjusted_low.map_or_else(none, |low| format!("{} %", change(low))),
+        line.adjusted_low.map_or_else(none, verdict::percent),
         ratio(&line.null),
-        line.margin.text(),
+        line.allowed(),
         line.outcome.name().to_owned(),
         line.why.clone().unwrap_or_default(),
     ]
-}
-
-/// A ratio as a change in per cent: `+7.2`.
-fn change(ratio: f64) -> String {
-    let percent = (ratio - 1.0) * 100.0;
-    let sign = if percent < 0.0 { "−" } else { "+" };
-    format!("{sign}{:.1}", percent.abs())
 }
 
 /// Counts under a heading. `changed`: only those that are not the same, to save space.
@@ -86,34 +80,27 @@ pub fn exact(gate: &Gate, changed: bool) -> Vec<Vec<String>> {
 }
 
 fn count(e: &Exact) -> Vec<String> {
-    let value = |v: Option<f64>| match v {
-        None => "–".to_owned(),
-        Some(v) if v.fract() == 0.0 => units::count(v),
-        Some(v) if v < 1.0 => format!("{v:.4}"),
-        Some(v) => format!("{v:.1}"),
-    };
     vec![
         format!("{} {}", place(&e.transport, &e.setting), e.what),
-        value(e.base),
-        value(e.candidate),
-        value(e.null),
+        verdict::value(e.base),
+        verdict::value(e.candidate),
+        verdict::value(e.null),
         e.outcome.name().to_owned(),
         e.why.clone().unwrap_or_default(),
     ]
 }
 
-/// Waivers, always, and what else to know.
-pub fn remarks(gate: &Gate) -> Vec<String> {
-    let waiver = |w: &crate::compare::gate::WaiverUse| {
-        let state = match (w.expired, w.used) {
-            (true, _) => "EXPIRED waiver",
-            (false, true) => "waiver in use",
-            (false, false) => "waiver not needed",
-        };
-        format!("{state}: {}", w.waiver.text())
-    };
+/// Waivers, always, and what else to know; at most so many.
+pub fn remarks(gate: &Gate, most: usize) -> Vec<String> {
+    let waiver = |w: &verdict::WaiverUse| format!("{}: {}", w.state.text(), w.waiver.text());
     let mut all: Vec<String> = gate.waivers.iter().map(waiver).collect();
-    all.extend(gate.notes.iter().cloned());
-    all.extend(gate.advisory.iter().flatten().map(|d| format!("not the same machine: {d}")));
+    all.extend(gate.missing.iter().map(|m| format!("missing: {m}")));
+    all.extend(gate.open.iter().chain(&gate.notes).cloned());
+    all.extend(gate.advisory.iter().flatten().map(|d| format!("not as in the stored run: {d}")));
+    if all.len() > most {
+        let left = all.len() - most;
+        all.truncate(most);
+        all.push(format!("{left} more remarks are not shown"));
+    }
     all
 }
