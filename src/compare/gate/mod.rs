@@ -17,6 +17,8 @@ mod ratio;
 pub(crate) mod sample;
 mod sentence;
 #[cfg(test)]
+mod sentence_tests;
+#[cfg(test)]
 mod simulation_tests;
 #[cfg(test)]
 mod tests;

@@ -40,7 +40,8 @@ fn equal_builds_pass_and_faster_ones_do() {
 #[test]
 fn a_slow_down_fails_and_names_metric_ratio_interval_and_margin() {
     let gate = recipe(1.25).gate();
-    let texts = ["FAILED: service.p50 of webhook is +25.", " %, +25.", "5 % is allowed", "at least +2"];
+    let texts =
+        ["FAILED: service.p50 of webhook is +25.", " %, +25.", "5 % is allowed", "at least +2"];
     is(&gate, Outcome::Regression, &texts);
     assert_eq!((gate.exit_code(), gate.wants_more()), (1, true));
     let service = line(&gate, "service.p50");
@@ -94,9 +95,9 @@ fn voided_blocks_are_told_and_those_that_know_the_side_leave_it_open() {
 
 #[test]
 fn a_slow_down_of_less_time_than_counts_passes_and_is_not_called_small_in_per_cent() {
-    let gate = Recipe { service: 2_000.0, ..recipe(1.2) }.gate();
+    let gate = Recipe { service: 1_200.0, ..recipe(1.2) }.gate();
     is(&gate, Outcome::Passed, &["no slow-down by as much time as counts in service.p50"]);
-    assert!(!gate.sentence.contains("beyond"), "{}", gate.sentence);
+    assert!(!gate.sentence.contains("% in service.p50"), "{}", gate.sentence);
     let service = line(&gate, "service.p50");
     assert_eq!(service.why.as_deref(), Some("less than 500 ns"));
     assert!(service.upper.unwrap() > service.limit());
@@ -109,7 +110,8 @@ fn a_slow_down_of_less_time_than_counts_passes_and_is_not_called_small_in_per_ce
 fn what_only_the_drivers_lag_carries_does_not_fail() {
     let mut run = recipe(1.0).run();
     for t in run.trials.iter_mut().filter(|t| t.arm == 1) {
-        let late = Block { lag: 40_000, ..Block::of(100_000, 40_000) };
+        let took = t.service.quantile(0.5).unwrap();
+        let late = Block { lag: 40_000, ..Block::of(took, 40_000) };
         let slow = crate::compare::sample::trial(&t.label, t.arm, t.block, &late);
         (t.response, t.lag) = (slow.response, slow.lag);
     }
@@ -270,7 +272,10 @@ fn an_overloaded_candidate_fails_and_an_overloaded_base_tells_nothing() {
         let why = ["the base falls behind: try a lower rate"];
         let cpu = line(&gate, "target_usage.cpu_ns_per_event").outcome;
         assert_eq!(cpu, Outcome::Regression, "CPU an event is what it is");
-        assert_eq!(count(&gate, "share of blocks overloaded").why.as_deref().unwrap()[..35], why[0][..35]);
+        assert_eq!(
+            count(&gate, "share of blocks overloaded").why.as_deref().unwrap()[..35],
+            why[0][..35]
+        );
         assert!(!gate.sentence.contains("service.p50 of"), "{}", gate.sentence);
     }
     is(&behind(&[0, 1, 2], 1.0), Outcome::CannotTell, &["try a lower rate"]);
@@ -314,7 +319,7 @@ fn an_arm_or_a_point_that_one_side_lacks_fails() {
     let stored = recipe(1.0).run();
     let mut more = stored.clone();
     let mut point = more.header.points[0].clone();
-    point.setting.insert("load.rate".to_owned(), toml::Value::Integer(500).into());
+    point.setting.insert("load.rate".to_owned(), 500.into());
     more.header.points.push(point);
     let against = |old: &StoredRun, new: &StoredRun| {
         judge_against(old, "webhook@base", new, &settings(), Vec::new())
