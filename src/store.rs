@@ -5,10 +5,9 @@ use crate::error::{Error, Result};
 use crate::record::ease::Ease;
 use crate::record::findings::Findings;
 use crate::record::histogram::Hist;
+use crate::record::interval_log::{self, Logged};
 use crate::record::trial::{Stage, Trial};
 use crate::scenario::{Scenario, Setting};
-use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -187,49 +186,35 @@ impl Store {
         let path = self.dir.join(format!("{}.hlog", file_name(&trial.label)));
         let file = OpenOptions::new().create(true).append(true).open(&path);
         let mut file = file.map_err(|e| cannot("write", &path, &e))?;
-        let began: jiff::Timestamp = trial.started.parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let run = self.began.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let offset =
-            Duration::try_from(began.as_duration()).unwrap_or_default().saturating_sub(run);
-        let text =
-            interval_lines(seconds, offset, run, file.metadata().is_ok_and(|m| m.len() == 0));
+        let heading = file.metadata().is_ok_and(|m| m.len() == 0);
+        let text = second_lines(seconds, trial.began(), run, heading);
         let text =
             text.map_err(|e| Error::harness(format!("cannot write {}: {e}", path.display())))?;
         file.write_all(&text).map_err(|e| cannot("write", &path, &e))
     }
 }
 
-/// The lines of an interval log. `offset`: start of the trial after the start of the run, which is
-/// the log's base time; the heading is written once.
-fn interval_lines(
-    intervals: &[(u64, Hist)],
-    offset: Duration,
+/// The lines of an interval log, which counts from the start of the run; the heading is written once.
+fn second_lines(
+    seconds: &[(u64, Hist)],
+    trial: Duration,
     run: Duration,
     heading: bool,
 ) -> std::result::Result<Vec<u8>, String> {
-    let mut text = Vec::new();
-    let mut serializer = V2DeflateSerializer::new();
-    let mut builder = IntervalLogWriterBuilder::new();
-    builder
-        .add_comment("responses (service times in a closed loop) in ns, one line a second")
-        .with_start_time(std::time::UNIX_EPOCH + run)
-        .with_base_time(std::time::UNIX_EPOCH + run);
-    {
-        let mut log =
-            builder.begin_log_with(&mut text, &mut serializer).map_err(|e| e.to_string())?;
-        for (number, hist) in intervals {
-            let start = offset + Duration::from_secs(*number);
-            hist.log_interval(&mut log, start.as_secs_f64(), Duration::from_secs(1))?;
-        }
-    }
+    let logged = |(number, hist): &(u64, Hist)| Logged {
+        start: trial + Duration::from_secs(*number),
+        length: Duration::from_secs(1),
+        hist: hist.clone(),
+    };
+    let lines: Vec<Logged> = seconds.iter().map(logged).collect();
+    let comment = "responses (service times in a closed loop) in ns, one line a second";
+    let text = interval_log::write(run, comment, lines.iter().map(|l| (None, l)))?;
     if heading {
         return Ok(text);
     }
-    let mut lines = Vec::new();
-    for line in text.split_inclusive(|b| *b == b'\n').filter(|l| !l.starts_with(b"#")) {
-        lines.extend_from_slice(line);
-    }
-    Ok(lines)
+    let lines = text.split_inclusive(|b| *b == b'\n').filter(|l| !l.starts_with(b"#"));
+    Ok(lines.collect::<Vec<_>>().concat())
 }
 
 impl StoredRun {
@@ -246,6 +231,16 @@ impl StoredRun {
         let header = read_header(&path, &text)?;
         let (trials, cut) = read_trials(&dir.join("trials.jsonl"))?;
         Ok(StoredRun { header, trials, cut })
+    }
+
+    /// The seconds of each arm by its label, as far as their files are there and whole.
+    pub fn read_seconds(&self, dir: &Path) -> BTreeMap<String, Vec<Logged>> {
+        let labels = self.header.points.iter().flat_map(|p| &p.arms).map(|a| &a.label);
+        let read = |label: &String| {
+            let text = fs::read(dir.join(format!("{}.hlog", file_name(label)))).ok()?;
+            Some((label.clone(), interval_log::read(&text)))
+        };
+        labels.filter_map(read).collect()
     }
 }
 

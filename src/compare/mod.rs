@@ -1,7 +1,9 @@
 //! What the records say: figures of each arm, differences with their uncertainty, verdicts. Pure, and
 //! the only place that decides; reports render what stands here.
 
+pub mod blocks;
 pub mod decide;
+pub mod evidence;
 pub mod expect;
 pub mod figures;
 mod findings;
