@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, thin.
 
+mod formats;
 mod init;
 mod list;
 mod progress;
@@ -10,6 +11,7 @@ mod serve;
 mod verify;
 
 use crate::error::{Error, Result};
+use crate::report::layout::Look;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -90,6 +92,16 @@ fn dispatch(command: Command) -> Result<u8> {
             clap_complete::generate(shell, &mut Cli::command(), "pushbench", &mut text);
             print(&String::from_utf8_lossy(&text)).map(|()| 0)
         }
+    }
+}
+
+/// How standard output shows a report: colours on a terminal that is not told otherwise (`NO_COLOR`,
+/// `CLICOLOR`, `TERM=dumb`), or where `CLICOLOR_FORCE` wants them; as wide as the terminal.
+fn look() -> Look {
+    let out = io::stdout();
+    Look {
+        colour: anstream::AutoStream::choice(&out) != anstream::ColorChoice::Never,
+        width: terminal_size::terminal_size_of(&out).map(|(width, _)| width.0.into()),
     }
 }
 

@@ -1,26 +1,27 @@
 //! `pushbench report`
 
-use super::print;
-use crate::compare::{self, ranking};
+use super::{formats, look, print};
+use crate::compare::evidence::{Evidence, evidence};
+use crate::compare::{self, Report, ranking};
 use crate::error::{Error, Result};
 use crate::record::metrics::{self, METRICS, Metric};
-use crate::report::{ALL, Format};
+use crate::report::{File, Format, Output, table, text};
 use crate::store::{StoredRun, write_atomically};
 use crate::suggest::did_you_mean;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A results directory
     dir: PathBuf,
-    /// text, json or markdown
-    #[arg(long, default_value = "text")]
-    format: String,
+    /// One of `pushbench list formats`
+    #[arg(long, default_value = "text", value_parser = formats::Formats, hide_possible_values = true)]
+    format: Format,
     /// Sorts tables of more than three arms by this metric
     #[arg(long, value_name = "METRIC")]
     sort: Option<String>,
-    /// Writes to a file instead of standard output
-    #[arg(long, value_name = "FILE")]
+    /// Writes to a file instead of standard output; to a directory where a format has several files
+    #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
 }
 
@@ -36,26 +37,81 @@ pub fn sorted_by(name: Option<&str>) -> Result<Option<&'static Metric>> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let names = || ALL.map(Format::name);
-    let format = ALL.into_iter().find(|f| f.name() == args.format).ok_or_else(|| {
-        Error::usage(format!(
-            "--format {}: no such format{}; there are {}",
-            args.format,
-            did_you_mean(&args.format, names()),
-            names().join(", ")
-        ))
-    })?;
     let sort = sorted_by(args.sort.as_deref())?;
-    if sort.is_some() && format == Format::Json {
+    let tables = [Format::Text, Format::Markdown, Format::Junit];
+    if sort.is_some() && !tables.contains(&args.format) {
+        return Err(Error::usage(format!(
+            "--sort is about tables: {} keeps the order of the arms; leave out --sort, or write --format text",
+            args.format.name()
+        )));
+    }
+    // Before anything is read: it may take a while.
+    where_to(args)?;
+    let stored = StoredRun::read(&args.dir)?;
+    let mut report = compare::compare(&stored);
+    ranking::sort(&mut report, sort);
+    if let (Format::Text, None) = (args.format, &args.output) {
+        return print(&text::render(&report, look()));
+    }
+    let evidence = evidence(&stored, &report, &stored.read_seconds(&args.dir));
+    say_what_is_missing(args.format, &report, &evidence);
+    match (args.format.render(&report, &evidence), &args.output) {
+        (Output::One(text), None) => print(&text),
+        (Output::One(text), Some(path)) => write_atomically(path, text.as_bytes()),
+        (Output::Several(files), Some(dir)) => write_all(dir, &files),
+        (Output::Several(_), None) => Err(needs_a_directory(args)),
+    }
+}
+
+/// Refuses a format of several files without a directory, and a file without a name.
+fn where_to(args: &Args) -> Result<()> {
+    match (&args.output, args.format.file_name()) {
+        (None, None) => Err(needs_a_directory(args)),
+        (Some(path), Some(name)) if path.is_dir() => Err(Error::usage(format!(
+            "--output {}: that is a directory, and {} is one file: write --output {}",
+            path.display(),
+            args.format.name(),
+            path.join(name).display()
+        ))),
+        (Some(path), None) if path.is_file() => Err(Error::usage(format!(
+            "--output {}: that is a file, and {} has several: name a directory",
+            path.display(),
+            args.format.name()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn needs_a_directory(args: &Args) -> Error {
+    let (dir, format) = (args.dir.display(), args.format.name());
+    Error::usage(format!(
+        "--format {format} has several files: say where they shall go, for example\n  pushbench report {dir} --format {format} --output {format}"
+    ))
+}
+
+/// Files of other tools have no place for it, or nobody looks there.
+fn say_what_is_missing(format: Format, report: &Report, evidence: &Evidence<'_>) {
+    if !report.complete && format != Format::Text {
+        eprintln!("{}", table::INCOMPLETE);
+    }
+    let trackers = [Format::GithubAction, Format::Bencher, Format::Gobench];
+    let arms = || evidence.points.iter().flat_map(|p| &p.arms);
+    if trackers.contains(&format) && arms().all(|a| a.over_blocks.is_empty()) {
+        eprintln!("no block is valid, so there is no figure to keep: see `pushbench report DIR`");
+    }
+}
+
+fn write_all(dir: &Path, files: &[File]) -> Result<()> {
+    if files.is_empty() {
         return Err(Error::usage(
-            "--sort is about tables: the JSON keeps the order of the arms; leave out --sort, or write --format text",
+            "no block is valid, so there is no distribution to write: see `pushbench report DIR`",
         ));
     }
-    let mut report = compare::compare(&StoredRun::read(&args.dir)?);
-    ranking::sort(&mut report, sort);
-    let text = format.render(&report);
-    match &args.output {
-        Some(path) => write_atomically(path, text.as_bytes()),
-        None => print(&text),
-    }
+    std::fs::create_dir_all(dir).map_err(|e| {
+        Error::harness(format!(
+            "cannot make the directory {}: {e}; choose another --output",
+            dir.display()
+        ))
+    })?;
+    files.iter().try_for_each(|file| write_atomically(&dir.join(&file.name), &file.bytes))
 }

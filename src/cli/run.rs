@@ -1,13 +1,14 @@
 //! `pushbench run`
 
 use super::progress::Show;
-use super::{interrupt_flag, print};
+use super::{interrupt_flag, look, print};
+use crate::compare::evidence::evidence;
 use crate::compare::expect::Outcome;
 use crate::compare::{self, Report, ranking};
 use crate::cpus::Placement;
 use crate::error::{Error, Result};
 use crate::record::metrics::Metric;
-use crate::report::{Format, text};
+use crate::report::{markdown, text};
 use crate::run::{self, Request, arms};
 use crate::scenario::{self, Override};
 use crate::store::{Store, StoredRun, write_atomically};
@@ -158,9 +159,10 @@ fn conclude(out: &Path, ended: Result<()>, sort: Option<&'static Metric>) -> Res
     }
     let mut report = compare::compare(&stored);
     ranking::sort(&mut report, sort);
-    let markdown = Format::Markdown.render(&report);
+    let evidence = evidence(&stored, &report, &stored.read_seconds(out));
+    let markdown = markdown::render(&report, &evidence);
     let written = write_atomically(&out.join("report.md"), markdown.as_bytes());
-    print(&format!("\n{}", text::render(&report)))?;
+    print(&format!("\n{}", text::render(&report, look())))?;
     print(&next(out, &report))?;
     ended?;
     written?;

@@ -32,6 +32,8 @@ pub struct Evidence<'a> {
 pub struct PointEvidence<'a> {
     /// Every trial, pilots and voided ones included, in the order they ended.
     pub trials: Vec<&'a Trial>,
+    /// From the first trial's begin to the last one's end.
+    pub took: Duration,
     /// The arms, in the report's order.
     pub arms: Vec<ArmEvidence>,
 }
@@ -97,10 +99,8 @@ pub fn evidence<'a>(
                 service,
             }
         };
-        PointEvidence {
-            arms: (0..trials.arms).map(arm).collect(),
-            trials: run.trials.iter().filter(|t| t.point == index).collect(),
-        }
+        let mine: Vec<&Trial> = run.trials.iter().filter(|t| t.point == index).collect();
+        PointEvidence { arms: (0..trials.arms).map(arm).collect(), took: took(&mine), trials: mine }
     };
     Evidence {
         command: &header.command,
@@ -109,6 +109,12 @@ pub fn evidence<'a>(
         machine: machine::fingerprint(header),
         points: report.points.iter().enumerate().map(point).collect(),
     }
+}
+
+fn took(trials: &[&Trial]) -> Duration {
+    let begin = trials.iter().map(|t| t.began()).min().unwrap_or_default();
+    let end = trials.iter().map(|t| t.began() + Duration::from_nanos(t.wall_ns)).max();
+    end.unwrap_or_default().saturating_sub(begin)
 }
 
 /// A trial as one interval.

@@ -1,6 +1,6 @@
 //! The rows of a point's table as text cells: shared by the formats for people.
 
-use crate::compare::{ArmFigures, Comparison, Design, Point, Verdict};
+use crate::compare::{ArmFigures, Comparison, Design, Point, Report, Verdict};
 use crate::cpus::Cpus;
 use crate::scenario::Arrivals;
 use crate::units;
@@ -288,6 +288,16 @@ pub fn parity(point: &Point) -> String {
         }
     }
     parts.join("; ")
+}
+
+/// What stands on top of a run that was cut short.
+pub const INCOMPLETE: &str = "INCOMPLETE: the run was cut short; what was finished is below";
+
+/// An arm as other tools know it from run to run: `ingest load.rate = 500 webhook@builtin`.
+pub fn benchmark(report: &Report, point: &Point, arm: &str) -> String {
+    let setting = setting(point);
+    let gap = if setting.is_empty() { "" } else { " " };
+    format!("{} {setting}{gap}{arm}", report.scenario)
 }
 
 /// What no figure of this version covers.

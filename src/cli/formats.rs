@@ -1,0 +1,37 @@
+//! `--format`: names of formats with what each is, for completions and for those who mistype one.
+
+use crate::report::{ALL, Format};
+use crate::suggest::did_you_mean;
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::error::{Error, ErrorKind};
+use std::ffi::OsStr;
+
+/// Reads the name of a format.
+#[derive(Debug, Clone, Copy)]
+pub struct Formats;
+
+impl TypedValueParser for Formats {
+    type Value = Format;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Format, Error> {
+        let name = value.to_string_lossy();
+        ALL.into_iter().find(|f| f.name() == name).ok_or_else(|| {
+            let names = || ALL.map(Format::name);
+            let said = format!(
+                "--format {name}: no such format{}; there are {}\n",
+                did_you_mean(&name, names()),
+                names().join(", ")
+            );
+            Error::raw(ErrorKind::InvalidValue, said).with_cmd(command)
+        })
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(ALL.into_iter().map(|f| PossibleValue::new(f.name()).help(f.about()))))
+    }
+}
