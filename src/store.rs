@@ -248,13 +248,16 @@ fn read_header(path: &Path, text: &str) -> Result<RunHeader> {
     #[derive(Deserialize)]
     struct Version {
         schema: u32,
+        pushbench: Option<String>,
     }
     let damaged =
         |e: serde_json::Error| Error::usage(format!("{} is damaged: {e}", path.display()));
     let version: Version = serde_json::from_str(text).map_err(damaged)?;
     if version.schema != SCHEMA {
+        let own = env!("CARGO_PKG_VERSION");
+        let by = version.pushbench.unwrap_or_else(|| "an unknown version".to_owned());
         return Err(Error::usage(format!(
-            "{} has schema {}, this pushbench reads schema {SCHEMA}: use the version that wrote it",
+            "{} has schema {}, written by pushbench {by}; this is pushbench {own}, which reads schema {SCHEMA}: use the version that wrote it",
             path.display(),
             version.schema
         )));

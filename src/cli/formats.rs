@@ -6,9 +6,16 @@ use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::{Error, ErrorKind};
 use std::ffi::OsStr;
 
-/// Reads the name of a format.
+/// Reads the name of one of these formats.
 #[derive(Debug, Clone, Copy)]
-pub struct Formats;
+pub struct Formats(pub &'static [Format]);
+
+impl Formats {
+    /// Every format there is.
+    pub const ALL: Formats = Formats(&ALL);
+    /// Those of two runs side by side.
+    pub const OF_RUNS: Formats = Formats(&[Format::Text, Format::Json, Format::Markdown]);
+}
 
 impl TypedValueParser for Formats {
     type Value = Format;
@@ -20,18 +27,18 @@ impl TypedValueParser for Formats {
         value: &OsStr,
     ) -> Result<Format, Error> {
         let name = value.to_string_lossy();
-        ALL.into_iter().find(|f| f.name() == name).ok_or_else(|| {
-            let names = || ALL.map(Format::name);
+        self.0.iter().copied().find(|f| f.name() == name).ok_or_else(|| {
+            let names = || self.0.iter().map(|f| f.name());
             let said = format!(
                 "--format {name}: no such format{}; there are {}\n",
                 did_you_mean(&name, names()),
-                names().join(", ")
+                names().collect::<Vec<_>>().join(", ")
             );
             Error::raw(ErrorKind::InvalidValue, said).with_cmd(command)
         })
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(ALL.into_iter().map(|f| PossibleValue::new(f.name()).help(f.about()))))
+        Some(Box::new(self.0.iter().map(|f| PossibleValue::new(f.name()).help(f.about()))))
     }
 }

@@ -1,10 +1,12 @@
 //! The command line: one file a subcommand, thin.
 
+mod compare;
 mod formats;
 mod init;
 mod list;
 mod progress;
 mod report;
+mod reproduce;
 mod run;
 mod selftest;
 mod serve;
@@ -34,6 +36,10 @@ enum Command {
     Run(Box<run::Args>),
     /// Show a finished or interrupted run again, without measuring
     Report(report::Args),
+    /// Put two stored runs side by side, and say first whether they may be compared
+    Compare(compare::Args),
+    /// Run a stored run's plan again here, and show both, figure by figure
+    Reproduce(reproduce::Args),
     /// Write a pushbench.toml that describes your own server; it works as it is
     Init,
     /// Start one of the built-in servers
@@ -82,6 +88,8 @@ fn dispatch(command: Command) -> Result<u8> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::run(&args).map(|()| 0),
+        Command::Compare(args) => compare::run(&args).map(|()| 0),
+        Command::Reproduce(args) => reproduce::run(&args),
         Command::Init => init::run().map(|()| 0),
         Command::Serve(args) => serve::run(&args).map(|()| 0),
         Command::Verify(args) => verify::run(&args),

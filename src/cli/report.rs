@@ -1,6 +1,7 @@
 //! `pushbench report`
 
-use super::{formats, look, print};
+use super::formats::Formats;
+use super::{look, print};
 use crate::compare::evidence::{Evidence, evidence};
 use crate::compare::{self, Report, ranking};
 use crate::error::{Error, Result};
@@ -15,7 +16,7 @@ pub struct Args {
     /// A results directory
     dir: PathBuf,
     /// One of `pushbench list formats`
-    #[arg(long, default_value = "text", value_parser = formats::Formats, hide_possible_values = true)]
+    #[arg(long, default_value = "text", value_parser = Formats::ALL, hide_possible_values = true)]
     format: Format,
     /// Sorts tables of more than three arms by this metric
     #[arg(long, value_name = "METRIC")]

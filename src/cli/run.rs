@@ -140,7 +140,8 @@ pub fn run(args: &Args) -> Result<u8> {
     conclude(&request.out, ended, sort)
 }
 
-fn default_out(scenario: &str) -> PathBuf {
+/// A new directory in `results/`, named by the time.
+pub(super) fn default_out(scenario: &str) -> PathBuf {
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H%M%SZ");
     let first = Path::new("results").join(format!("{now}-{scenario}"));
     // Two runs may begin in the same second.
@@ -193,7 +194,7 @@ fn own_server() -> &'static str {
 }
 
 /// 3: an arm without a valid trial; 1: an expectation failed; 2: one cannot be judged.
-fn exit_code(report: &Report) -> u8 {
+pub(super) fn exit_code(report: &Report) -> u8 {
     let points = &report.points;
     if points.iter().flat_map(|p| &p.arms).any(|a| a.trials == a.invalid) {
         return 3;

@@ -10,6 +10,7 @@ mod findings;
 pub mod machine;
 pub mod parity;
 pub mod ranking;
+pub mod runs;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod sentence;

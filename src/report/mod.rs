@@ -13,6 +13,7 @@ pub mod junit;
 pub mod layout;
 pub mod markdown;
 mod overview;
+pub mod runs;
 pub mod table;
 pub mod text;
 

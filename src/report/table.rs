@@ -2,7 +2,7 @@
 
 use crate::compare::{ArmFigures, Comparison, Design, Point, Report, Verdict};
 use crate::cpus::Cpus;
-use crate::scenario::Arrivals;
+use crate::scenario::{Arrivals, Setting};
 use crate::units;
 
 /// A row: its name, a cell per arm, and for two arms the difference and the verdict.
@@ -305,9 +305,14 @@ pub const NOT_TESTED: &str = "TLS, network delay, proxies, retries, fan-out";
 
 /// How a setting of a sweep reads: `load.rate = 500`.
 pub fn setting(point: &Point) -> String {
+    keys(&point.setting)
+}
+
+/// The same of keys alone.
+pub fn keys(setting: &Setting) -> String {
     let pair = |(key, value): (&String, &serde_json::Value)| match value {
         serde_json::Value::String(text) => format!("{key} = {text}"),
         value => format!("{key} = {value}"),
     };
-    point.setting.iter().map(pair).collect::<Vec<_>>().join(", ")
+    setting.iter().map(pair).collect::<Vec<_>>().join(", ")
 }
