@@ -1,9 +1,9 @@
 //! `pushbench reproduce`: what a sceptic does.
 
 use super::compare::{Shape, name};
+use super::interrupt_flag;
 use super::progress::Show;
 use super::run::{default_out, exit_code};
-use super::interrupt_flag;
 use crate::compare;
 use crate::compare::runs::side_by_side;
 use crate::cpus::Placement;

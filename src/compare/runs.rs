@@ -164,8 +164,11 @@ fn differences(a: &RunHeader, b: &RunHeader) -> Vec<Difference> {
 }
 
 fn settings(run: &RunHeader) -> String {
-    let each = |p: &PointHeader| serde_json::to_string(&p.setting).unwrap_or_default();
-    run.points.iter().filter(|p| !p.setting.is_empty()).map(each).collect::<Vec<_>>().join(" ")
+    let each = |p: &PointHeader| match p.setting.is_empty() {
+        true => NONE.to_owned(),
+        false => serde_json::to_string(&p.setting).unwrap_or_default(),
+    };
+    run.points.iter().map(each).collect::<Vec<_>>().join(" ")
 }
 
 fn labels(point: &PointHeader) -> String {

@@ -65,7 +65,9 @@ pub fn json(runs: &Runs) -> String {
 fn head(which: &str, run: &Run) -> Vec<String> {
     let cut = if run.complete { "" } else { ", INCOMPLETE" };
     let what = format!("{}, pushbench {}{cut}", run.scenario, run.pushbench);
-    [which, &run.dir, &what, &run.started].map(line).to_vec()
+    // Nobody reads its nanoseconds.
+    let began = run.started.split('.').next().unwrap_or_default();
+    [which, &run.dir, &what, began.trim_end_matches('Z')].map(line).to_vec()
 }
 
 fn verdict(runs: &Runs) -> String {
@@ -116,12 +118,16 @@ fn valued(figure: &Figure, value: Option<Value>) -> String {
 }
 
 fn summary(runs: &Runs) -> String {
-    match runs.within() {
-        (_, 0) => {
-            "No figure can be held against the other run: neither has an arm, a setting and two valid blocks in common with it.".to_owned()
-        }
-        (within, told) => format!(
-            "{within} of {told} figures of the second run lie within the first one's 95 % intervals; of two runs that differ by chance alone about five in six do. Runs made at different times share no moods of the machine: ratios repeat better than times, and no verdict is given."
-        ),
+    let (within, told) = runs.within();
+    if told == 0 {
+        return "No figure can be held against the other run: they have none in common that two valid blocks support.".to_owned();
     }
+    let mut said = format!(
+        "{within} of {told} figures of the second run lie within the first one's 95 % intervals"
+    );
+    if runs.comparable {
+        said.push_str("; of two runs that differ by chance alone about five in six do. Runs made at different times share no moods of the machine: ratios repeat better than times, and no verdict is given");
+    }
+    said.push('.');
+    said
 }
