@@ -253,10 +253,9 @@ fn gobench_keeps_to_the_documented_format() {
                 continue;
             } else if line.starts_with("Unit ") {
                 assert_eq!(fields[1..], ["events/s", "better=higher"]);
-            } else if line.starts_with("Benchmark") {
+            } else if let Some(name) = line.strip_prefix("Benchmark") {
                 results += 1;
-                let after = line["Benchmark".len()..].chars().next().unwrap();
-                assert!(!after.is_lowercase(), "{line}");
+                assert!(!name.starts_with(char::is_lowercase), "{line}");
                 assert!(fields.len() >= 4 && fields.len().is_multiple_of(2), "{line}");
                 assert!(
                     fields[0].contains("/arm=") && fields[1].parse::<u64>().unwrap() > 0,

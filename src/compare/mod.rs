@@ -22,6 +22,7 @@ mod strata_tests;
 mod tests;
 pub mod trust;
 mod types;
+mod unlike;
 pub mod verified;
 
 pub use types::*;

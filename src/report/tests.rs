@@ -35,7 +35,7 @@ pub(super) fn cut_short() -> StoredRun {
 /// Twelve blocks in which either arm is ahead in turn.
 fn inconclusive() -> StoredRun {
     let block = |n: u64| {
-        let (a, b) = if n % 2 == 0 { (100_000, 150_000) } else { (150_000, 100_000) };
+        let (a, b) = if n.is_multiple_of(2) { (100_000, 150_000) } else { (150_000, 100_000) };
         [Block::of(a, a / 2), Block::of(b, b / 2)]
     };
     sample::run(&(0..12).map(block).collect::<Vec<_>>())
