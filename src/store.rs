@@ -205,7 +205,7 @@ fn second_lines(
     let logged = |(number, hist): &(u64, Hist)| Logged {
         start: trial + Duration::from_secs(*number),
         length: Duration::from_secs(1),
-        hist: hist.clone(),
+        hist: hist.compact(),
     };
     let lines: Vec<Logged> = seconds.iter().map(logged).collect();
     let comment = "responses (service times in a closed loop) in ns, one line a second";
@@ -319,13 +319,15 @@ fn file_name(label: &str) -> String {
 fn cannot(what: &str, path: &Path, e: &io::Error) -> Error {
     let remedy = match e.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "choose a directory you may write to with --out"
+            "choose a place you may write to with --out or --output"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            "make room or choose another disk with --out; trials finished before are kept"
+            "make room or choose another disk with --out or --output; trials finished before are kept"
         }
-        io::ErrorKind::NotADirectory => "a part of that path is a file: choose another --out",
-        _ => "see --out",
+        io::ErrorKind::NotADirectory => {
+            "a part of that path is a file: choose another --out or --output"
+        }
+        _ => "see --out or --output",
     };
     Error::harness(format!("cannot {what} {}: {e}; {remedy}", path.display()))
 }

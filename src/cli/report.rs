@@ -9,6 +9,7 @@ use crate::record::metrics::{self, METRICS, Metric};
 use crate::report::{File, Format, Output, table, text};
 use crate::store::{StoredRun, write_atomically};
 use crate::suggest::did_you_mean;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
@@ -54,7 +55,11 @@ pub fn run(args: &Args) -> Result<()> {
     if let (Format::Text, None) = (args.format, &args.output) {
         return print(&text::render(&report, look()));
     }
-    let evidence = evidence(&stored, &report, &stored.read_seconds(&args.dir));
+    let seconds = match args.format {
+        Format::Hlog => stored.read_seconds(&args.dir),
+        _ => BTreeMap::new(), // no other format shows them
+    };
+    let evidence = evidence(&stored, &report, &seconds);
     say_what_is_missing(args.format, &report, &evidence);
     match (args.format.render(&report, &evidence), &args.output) {
         (Output::One(text), None) => print(&text),

@@ -121,7 +121,7 @@ fn took(trials: &[&Trial]) -> Duration {
 fn whole(trial: &Trial) -> Logged {
     let hist = if trial.response.is_empty() { &trial.service } else { &trial.response };
     let (start, length) = (trial.began(), Duration::from_nanos(trial.wall_ns));
-    Logged { start, length, hist: hist.clone() }
+    Logged { start, length, hist: hist.compact() }
 }
 
 /// The seconds of an arm's valid trials at one point; `None` unless they are all there. An arm has
@@ -145,7 +145,7 @@ fn of_trials(
     };
     let found: Vec<Logged> = seconds.iter().filter(of_trial).cloned().collect();
     let mut sum = Hist::new();
-    found.iter().for_each(|l| sum.merge(&l.hist));
+    found.iter().for_each(|l| sum.merge(&l.hist.unpack()));
     (sum == recorded.hist && !found.is_empty()).then_some(found)
 }
 
@@ -177,7 +177,7 @@ mod tests {
         let arm = &found.points[0].arms[1];
         assert!(arm.by_second && arm.log.len() == 11);
         let mut sum = Hist::new();
-        arm.log.iter().for_each(|l| sum.merge(&l.hist));
+        arm.log.iter().for_each(|l| sum.merge(&l.hist.unpack()));
         assert_eq!(sum, arm.response.hist);
         assert_eq!(arm.log.iter().filter(|l| l.length == Duration::from_secs(1)).count(), 11);
         // What is not whole is not used.

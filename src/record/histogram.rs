@@ -18,7 +18,7 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 pub struct Hist(Histogram<u64>);
 
 /// A histogram in its HDR V2 encoding: a kilobyte or two instead of 270.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Compact(Vec<u8>);
 
 impl Compact {
