@@ -26,13 +26,6 @@ pub struct OverBlocks {
     pub ci95: Option<[f64; 2]>,
 }
 
-impl OverBlocks {
-    /// Whether a value lies within the interval; `None` without one.
-    pub fn holds(&self, value: f64) -> Option<bool> {
-        self.ci95.map(|[low, high]| (low..=high).contains(&value))
-    }
-}
-
 /// Every metric that each valid block of the arm supports. The latency of an arm that fell behind is
 /// the length of the trial and no property of the arm: it is left out.
 pub fn over_blocks(figures: &ArmFigures, arm: usize, trials: &Trials<'_>) -> Vec<OverBlocks> {

@@ -199,7 +199,6 @@ mod tests {
         let p50 = arm.over_blocks.iter().find(|o| o.metric == "response.p50").unwrap();
         let [low, high] = p50.ci95.unwrap();
         assert!(low < p50.estimate && p50.estimate < high && p50.blocks == 12, "{p50:?}");
-        assert_eq!((p50.holds(p50.estimate), p50.holds(high * 1.01)), (Some(true), Some(false)));
         let shown = report.points[0].arms[0].response_ns.p50.unwrap() as f64;
         assert!((p50.estimate / shown - 1.0).abs() < 0.1, "{} beside {shown}", p50.estimate);
         assert!(arm.over_blocks.iter().all(|o| o.metric != "response.p99_9"), "3 samples beyond");

@@ -7,24 +7,26 @@ use crate::record::ease::{Dependencies, Duty, Ease};
 use crate::store::StoredRun;
 use std::collections::BTreeMap;
 
-/// A format's files by name; one of its own is called by its usual name.
-pub(super) fn rendered(format: Format, run: &StoredRun) -> Vec<(String, String)> {
+/// The files of some formats by name; one of its own is called by its usual name.
+fn files(formats: &[Format], run: &StoredRun) -> Vec<(Format, Vec<(String, String)>)> {
     let report = compare::compare(run);
-    match format.render(&report, &evidence(run, &report, &BTreeMap::new())) {
+    let evidence = evidence(run, &report, &BTreeMap::new());
+    let of = |format: Format| match format.render(&report, &evidence) {
         Output::One(text) => vec![(format.file_name().unwrap().to_owned(), text)],
         Output::Several(files) => {
             let text = |bytes| String::from_utf8(bytes).unwrap();
             files.into_iter().map(|f| (f.name, text(f.bytes))).collect()
         }
-    }
+    };
+    formats.iter().map(|format| (*format, of(*format))).collect()
 }
 
 /// The text of a format of one file.
-pub(super) fn one(format: Format, run: &StoredRun) -> String {
-    rendered(format, run).remove(0).1
+fn one(format: Format, run: &StoredRun) -> String {
+    files(&[format], run).remove(0).1.remove(0).1
 }
 
-pub(super) fn cut_short() -> StoredRun {
+fn cut_short() -> StoredRun {
     let mut run = sample::ratios(0.8, 0.5);
     run.trials.truncate(5);
     run.header.complete = false;
@@ -57,7 +59,7 @@ fn invalid() -> StoredRun {
     run
 }
 
-pub(super) fn sweep() -> StoredRun {
+fn sweep() -> StoredRun {
     let mut run = sample::ratios(0.8, 0.5);
     let faster = sample::ratios(0.4, 0.5);
     let mut second = faster.header.points[0].clone();
@@ -73,8 +75,8 @@ pub(super) fn sweep() -> StoredRun {
     run
 }
 
-/// The runs that every format is shown with.
-pub(super) fn runs() -> Vec<(&'static str, StoredRun)> {
+/// The runs that every format is shown with. One of each flow: fan-out joins when it is there.
+fn runs() -> Vec<(&'static str, StoredRun)> {
     vec![
         ("normal", sample::ratios(0.8, 0.5)),
         ("inconclusive", inconclusive()),
@@ -86,7 +88,7 @@ pub(super) fn runs() -> Vec<(&'static str, StoredRun)> {
 }
 
 /// Names that a hostile target or file could bring.
-pub(super) fn hostile() -> StoredRun {
+fn hostile() -> StoredRun {
     let mut run = sample::ratios(0.8, 0.5);
     run.header.scenario = "=cmd|' /C calc'!A1".to_owned();
     run.header.question =
@@ -125,9 +127,13 @@ fn rounded(json: &str) -> String {
 #[test]
 fn runs_as_people_and_programs_see_them() {
     for (name, run) in runs() {
-        insta::assert_snapshot!(format!("text_{name}"), one(Format::Text, &run));
-        insta::assert_snapshot!(format!("markdown_{name}"), one(Format::Markdown, &run));
-        insta::assert_snapshot!(format!("json_{name}"), rounded(&one(Format::Json, &run)));
+        for (format, files) in files(&[Format::Text, Format::Markdown, Format::Json], &run) {
+            let text = match format {
+                Format::Json => rounded(&files[0].1),
+                _ => files[0].1.clone(),
+            };
+            insta::assert_snapshot!(format!("{}_{name}", format.name()), text);
+        }
     }
 }
 
@@ -176,12 +182,12 @@ fn programs_are_shown_with_what_they_ask_of_their_writers() {
 
 #[test]
 fn a_run_cut_short_says_so() {
-    for format in ALL {
+    for (format, files) in files(&ALL, &cut_short()) {
         // JSON says it in a field, and Bencher's has no room for it: there the command says it.
         if matches!(format, Format::Json | Format::Bencher | Format::Csv) {
             continue;
         }
-        for (name, text) in rendered(format, &cut_short()) {
+        for (name, text) in files {
             let empty = name == "bigger-is-better.json" && text.trim() == "[]";
             assert!(empty || text.contains("INCOMPLETE"), "{name}: {text}");
         }
@@ -200,8 +206,8 @@ fn obeyed(c: char) -> bool {
 
 #[test]
 fn nothing_from_a_target_is_obeyed() {
-    for format in ALL {
-        for (name, text) in rendered(format, &hostile()) {
+    for (format, files) in files(&ALL, &hostile()) {
+        for (name, text) in files {
             assert!(!name.contains(obeyed) && !name.contains('/'), "{name:?}");
             // JSON's own escapes are text to whoever reads them.
             if format != Format::Json {
@@ -223,8 +229,7 @@ fn every_format_renders_every_run() {
     let mut all = runs();
     all.extend([("empty", empty), ("alone", alone), ("hostile", hostile())]);
     for (name, run) in all {
-        for format in ALL {
-            let files = rendered(format, &run);
+        for (format, files) in files(&ALL, &run) {
             // Of what has no valid block there is no distribution.
             let nothing = format == Format::Hgrm && ["empty", "invalid"].contains(&name);
             assert_eq!(files.is_empty(), nothing, "{} of {name}", format.name());
