@@ -1,7 +1,9 @@
 //! What the records say: figures of each arm, differences with their uncertainty, verdicts. Pure, and
 //! the only place that decides; reports render what stands here.
 
+pub mod blocks;
 pub mod decide;
+pub mod evidence;
 pub mod expect;
 pub mod figures;
 mod findings;
@@ -9,6 +11,7 @@ pub mod gate;
 pub mod machine;
 pub mod parity;
 pub mod ranking;
+pub mod runs;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod sentence;
@@ -20,6 +23,7 @@ mod strata_tests;
 mod tests;
 pub mod trust;
 mod types;
+mod unlike;
 pub mod verified;
 
 pub use types::*;

@@ -55,6 +55,11 @@ pub fn validity(
     let trust = trust(trials, cpus);
     let mut notes = Vec::new();
     let planned = header.points[point].scenario.compare.blocks;
+    if run.cut {
+        notes.push(
+            "trials.jsonl ends in the middle of a line: what stands before it was read".to_owned(),
+        );
+    }
     if !header.complete || run.cut {
         notes.push(format!(
             "the run is incomplete: {} of {planned} blocks were finished",
@@ -156,7 +161,7 @@ fn about_arm(arm: &ArmFigures) -> Vec<String> {
     if is_driver_bound(arm) && arm.offered_per_second.is_none() {
         notes.push(format!("{}: throughput is at least what is shown, driver-bound", arm.arm));
     }
-    if arm.trials > arm.invalid && arm.target_usage.cpu_ns_per_event.is_none() {
+    if arm.service_ns.count > 0 && arm.target_usage.cpu_ns_per_event.is_none() {
         notes.push(format!("{}: one process that pushbench did not start: its cost is unknown, and its blocks share it", arm.arm));
     }
     if let (Some(lag), Some(response)) = (arm.lag_ns.p99, arm.response_ns.p99)

@@ -9,6 +9,7 @@ pub mod hiccup;
 pub mod histogram;
 pub mod in_force;
 pub mod interval;
+pub mod interval_log;
 pub mod ledger;
 pub mod metrics;
 pub mod peaks;

@@ -1,8 +1,8 @@
 //! The rows of a point's table as text cells: shared by the formats for people.
 
-use crate::compare::{ArmFigures, Comparison, Design, Point, Verdict};
+use crate::compare::{ArmFigures, Comparison, Design, Point, Report, Verdict};
 use crate::cpus::Cpus;
-use crate::scenario::Arrivals;
+use crate::scenario::{Arrivals, Setting};
 use crate::units;
 
 /// A row: its name, a cell per arm, and for two arms the difference and the verdict.
@@ -290,14 +290,29 @@ pub fn parity(point: &Point) -> String {
     parts.join("; ")
 }
 
+/// What stands on top of a run that was cut short.
+pub const INCOMPLETE: &str = "INCOMPLETE: the run was cut short; what was finished is below";
+
+/// An arm as other tools know it from run to run: `ingest load.rate = 500 webhook@builtin`.
+pub fn benchmark(report: &Report, point: &Point, arm: &str) -> String {
+    let setting = setting(point);
+    let gap = if setting.is_empty() { "" } else { " " };
+    format!("{} {setting}{gap}{arm}", report.scenario)
+}
+
 /// What no figure of this version covers.
 pub const NOT_TESTED: &str = "TLS, network delay, proxies, retries, fan-out";
 
 /// How a setting of a sweep reads: `load.rate = 500`.
 pub fn setting(point: &Point) -> String {
+    keys(&point.setting)
+}
+
+/// The same of keys alone.
+pub fn keys(setting: &Setting) -> String {
     let pair = |(key, value): (&String, &serde_json::Value)| match value {
         serde_json::Value::String(text) => format!("{key} = {text}"),
         value => format!("{key} = {value}"),
     };
-    point.setting.iter().map(pair).collect::<Vec<_>>().join(", ")
+    setting.iter().map(pair).collect::<Vec<_>>().join(", ")
 }
