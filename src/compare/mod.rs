@@ -1,10 +1,14 @@
 //! What the records say: figures of each arm, differences with their uncertainty, verdicts. Pure, and
 //! the only place that decides; reports render what stands here.
 
+mod arm;
 pub mod decide;
 pub mod expect;
 pub mod figures;
 mod findings;
+pub mod judge;
+#[cfg(test)]
+mod judge_tests;
 pub mod parity;
 pub mod ranking;
 #[cfg(test)]
@@ -20,6 +24,7 @@ pub mod trust;
 mod types;
 pub mod verified;
 
+pub use arm::*;
 pub use types::*;
 
 use crate::record::trial::{Stage, Trial};
@@ -85,7 +90,7 @@ fn point(run: &StoredRun, index: usize) -> Point {
     let arms: Vec<ArmFigures> =
         (0..trials.arms).map(|a| figures::arm(header, a, &trials)).collect();
     let comparisons = decide::all(header, &arms, &trials);
-    let validity = trust::validity(run, index, &trials, &arms);
+    let validity = trust::validity(run, index, &trials, &arms, &comparisons);
     let expectations = expect::judge(&header.scenario.expect, &arms, &trials);
     let sentences = sentence::closing(header, &arms, &comparisons, &trials);
     Point {

@@ -63,6 +63,17 @@ pub struct Metric {
     pub without_lag: Option<fn(&Trial) -> Option<f64>>,
 }
 
+/// A p99.9 is judged from this many events a trial on: a hundred samples beyond it. Fewer say more of
+/// the stalls they met than of the arm.
+const EVENTS_OF_A_FAR_TAIL: u64 = 100_000;
+
+impl Metric {
+    /// Events that each trial must have before this metric is judged.
+    pub fn events_to_judge(&self) -> u64 {
+        if self.name.ends_with("p99_9") { EVENTS_OF_A_FAR_TAIL } else { 0 }
+    }
+}
+
 /// A percentile needs this many samples beyond it (law 7).
 pub const SAMPLES_BEYOND: u64 = 10;
 

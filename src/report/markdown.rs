@@ -33,6 +33,9 @@ fn section(out: &mut String, point: &Point) {
     } else {
         (1..point.arms.len().max(2)).for_each(|candidate| comparison(out, point, candidate));
     }
+    for why in table::withheld(point) {
+        let _ = writeln!(out, "† {}\n", escape(&why));
+    }
     grid(out, &table::strata(point));
     for sentence in &point.sentences {
         let _ = writeln!(out, "**{}**\n", escape(sentence));

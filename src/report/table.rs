@@ -191,13 +191,31 @@ pub fn difference(c: &Comparison) -> String {
     }
 }
 
-/// The verdict in words; a star marks a difference too small to matter.
+/// Which differences are withheld: a line for each arm and reason.
+pub fn withheld(point: &Point) -> Vec<String> {
+    let mut reasons: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+    for c in &point.comparisons {
+        let Some(why) = c.withheld() else { continue };
+        match reasons.iter_mut().find(|(arm, said, _)| (*arm, *said) == (&c.candidate, why)) {
+            Some((_, _, metrics)) => metrics.push(c.metric),
+            None => reasons.push((&c.candidate, why, vec![c.metric])),
+        }
+    }
+    let line = |(arm, why, metrics): (&str, &str, Vec<&str>)| {
+        format!("{why}: {} of {arm}", metrics.join(", "))
+    };
+    reasons.into_iter().map(line).collect()
+}
+
+/// The verdict in words; a star marks a difference too small to matter, a dagger one
+/// that is withheld.
 pub fn verdict(c: &Comparison) -> String {
     let star = if c.matters { "" } else { "*" };
     match c.verdict {
         Verdict::Better => format!("better{star}"),
         Verdict::Worse => format!("worse{star}"),
         Verdict::Equivalent => "equivalent".into(),
+        Verdict::Inconclusive if c.withheld().is_some() => "cannot tell†".into(),
         Verdict::Inconclusive => "cannot tell".into(),
         Verdict::Overloaded => "overloaded".into(),
         Verdict::Invalid => "invalid".into(),

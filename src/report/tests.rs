@@ -75,6 +75,20 @@ fn programs_are_shown_with_what_they_ask_of_their_writers() {
 }
 
 #[test]
+fn a_difference_that_is_not_claimed_says_why() {
+    // Seven blocks are too few for any claim, however clear their intervals are.
+    let mut run = sample::ratios(0.8, 0.5);
+    run.trials.retain(|t| t.block < 7);
+    let report = compare::compare(&run);
+    let text = Format::Text.render(&report);
+    assert!(text.contains("cannot tell†"), "{text}");
+    let why = "† 7 valid blocks, 8 are needed: response.p50, response.p90, ";
+    assert_eq!(text.matches(why).count(), 1, "once for all metrics\n{text}");
+    assert!(text.contains("of websocket@builtin\n"), "{text}");
+    assert!(Format::Markdown.render(&report).contains("† 7 valid blocks"), "{text}");
+}
+
+#[test]
 fn a_run_cut_short_says_so() {
     let report = compare::compare(&cut_short());
     insta::assert_snapshot!("text_cut_short", Format::Text.render(&report));

@@ -52,6 +52,13 @@ fn point(point: &Point) -> String {
     if point.comparisons.iter().any(starred) {
         out.push_str("* too small to matter (compare.matters)\n\n");
     }
+    let withheld = table::withheld(point);
+    for why in &withheld {
+        let _ = writeln!(out, "† {}", clean(why));
+    }
+    if !withheld.is_empty() {
+        out.push('\n');
+    }
     let _ = writeln!(out, "trust   {}", table::trust(point));
     for note in &point.validity.notes {
         let _ = writeln!(out, "        ! {}", clean(note));
