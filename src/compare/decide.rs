@@ -24,12 +24,25 @@ pub fn region(metric: &Metric) -> f64 {
     }
 }
 
+/// Whether a metric is judged under such a load: a closed loop has no response, an open one completes
+/// what its schedule says.
+pub fn is_judged(metric: &Metric, closed: bool) -> bool {
+    match metric.family {
+        Family::Latency { .. } => !(closed && metric.name.starts_with("response")),
+        Family::Throughput => closed,
+        Family::Cpu => true,
+        Family::Told => false,
+    }
+}
+
 /// Every judged metric of every other arm against the first.
 pub fn all(header: &PointHeader, arms: &[ArmFigures], trials: &Trials<'_>) -> Vec<Comparison> {
+    let closed = header.scenario.load.rate.is_none();
     (1..arms.len())
         .flat_map(|candidate| {
+            let judged = METRICS.iter().filter(|m| is_judged(m, closed));
             let pair = |metric| Pair { metric, header, arms, trials, candidate };
-            against_baseline(METRICS.iter().map(pair).filter(Pair::applies).collect())
+            against_baseline(judged.map(pair).collect())
         })
         .collect()
 }
@@ -124,17 +137,6 @@ struct Pair<'a> {
 }
 
 impl Pair<'_> {
-    /// A closed loop has no response; an open one completes what its schedule says.
-    fn applies(&self) -> bool {
-        let closed = self.header.scenario.load.rate.is_none();
-        match self.metric.family {
-            Family::Latency { .. } => !(closed && self.metric.name.starts_with("response")),
-            Family::Throughput => closed,
-            Family::Cpu => true,
-            Family::Told => false,
-        }
-    }
-
     /// The values of some blocks; `None` when one is missing.
     fn values(&self, blocks: &[Vec<&Trial>], value: fn(&Trial) -> Option<f64>) -> Option<Values> {
         let side = |arm: usize| blocks.iter().map(|b| value(b[arm])).collect::<Option<Vec<f64>>>();

@@ -39,7 +39,8 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
         hosts: hosts.into_iter().cloned().collect(),
         driver_cpus: cpus("driver"),
         target_cpus: cpus("target"),
-        blocks_planned: s.compare.blocks,
+        blocks_planned: header.blocks_planned(),
+        sizing: header.sizing.clone(),
         blocks_run: trials.blocks.len(),
         blocks_valid: trials.valid.len(),
     }

@@ -14,6 +14,7 @@ pub mod ranking;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod sentence;
+pub mod sizing;
 mod steady;
 mod strata;
 #[cfg(test)]

@@ -56,7 +56,7 @@ pub fn validity(
         header.placement.values().flatten().collect::<std::collections::BTreeSet<_>>().len();
     let trust = trust(trials, cpus);
     let mut notes = Vec::new();
-    let planned = header.points[point].scenario.compare.blocks;
+    let planned = header.points[point].blocks_planned();
     if !header.complete || run.cut {
         notes.push(format!(
             "the run is incomplete: {} of {planned} blocks were finished",

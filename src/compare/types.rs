@@ -1,6 +1,7 @@
 //! The report as a structure: what every format renders.
 
 use super::{ArmFigures, expect, parity, trust};
+use crate::record::sizing::Sizing;
 use crate::scenario::Setting;
 use serde::Serialize;
 
@@ -69,6 +70,8 @@ pub struct Design {
     pub target_cpus: Vec<usize>,
     /// Blocks asked for.
     pub blocks_planned: usize,
+    /// How that number was found, where the scenario leaves it to the run.
+    pub sizing: Option<Sizing>,
     /// Blocks of which every arm has a record.
     pub blocks_run: usize,
     /// Blocks that are averaged.

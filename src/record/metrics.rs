@@ -183,6 +183,11 @@ pub static METRICS: &[Metric] = &[
     },
 ];
 
+/// The metrics whose differences the number of blocks is planned for: medians, throughput and the
+/// target's CPU. Tails vary too much from block to block for any number that somebody would wait for.
+pub const PLANNED: [&str; 4] =
+    ["response.p50", "service.p50", "throughput", "target_usage.cpu_ns_per_event"];
+
 /// The metric of that name.
 pub fn named(name: &str) -> Option<&'static Metric> {
     METRICS.iter().find(|m| m.name == name)

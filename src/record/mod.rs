@@ -12,6 +12,7 @@ pub mod interval;
 pub mod ledger;
 pub mod metrics;
 pub mod peaks;
+pub mod sizing;
 pub mod strata;
 pub mod trial;
 pub mod usage;
