@@ -109,17 +109,17 @@ impl Question<'_> {
         if self.is_equivalent() {
             return (Verdict::Equivalent, None);
         }
-        let own = self.values.ratio(CONFIDENCE).filter(|r| !r.holds(1.0));
-        let why = match direction(adjusted, self.more_is_better) {
-            Some(claimed) => match self.unsupported() {
-                None => return (claimed, None),
-                why => why,
-            },
-            None => own.map(|_| {
+        let Some(claimed) = direction(adjusted, self.more_is_better) else {
+            let own = self.values.ratio(CONFIDENCE).filter(|r| !r.holds(1.0));
+            let why = own.map(|_| {
                 format!("its own interval excludes 1, but {judged} metrics are judged together (adjusted p {p:.2})")
-            }),
+            });
+            return (Verdict::Inconclusive, why);
         };
-        (Verdict::Inconclusive, why)
+        match self.unsupported() {
+            None => (claimed, None),
+            why => (Verdict::Inconclusive, why),
+        }
     }
 
     fn is_equivalent(&self) -> bool {

@@ -38,11 +38,15 @@ impl Pilot {
 
     /// Takes in a valid block: a trial of every arm, in any order.
     pub fn add(&mut self, block: &[Trial]) {
+        let of = |arm| block.iter().find(|t| t.arm == arm);
+        self.add_values(|metric, arm| (metric.value)(of(arm)?));
+    }
+
+    /// Takes in a block by the values of its metrics and arms.
+    pub(super) fn add_values(&mut self, value: impl Fn(&Metric, usize) -> Option<f64>) {
         for series in &mut self.metrics {
-            for trial in block {
-                if let Some(values) = series.values.get_mut(trial.arm) {
-                    values.push((series.metric.value)(trial));
-                }
+            for (arm, values) in series.values.iter_mut().enumerate() {
+                values.push(value(series.metric, arm));
             }
         }
     }

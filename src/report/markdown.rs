@@ -1,6 +1,6 @@
 //! The report for a pull request or a design document.
 
-use super::{overview, table};
+use super::{certainty, overview, table};
 use crate::compare::{Point, Report};
 use std::fmt::Write as _;
 
@@ -33,7 +33,7 @@ fn section(out: &mut String, point: &Point) {
     } else {
         (1..point.arms.len().max(2)).for_each(|candidate| comparison(out, point, candidate));
     }
-    for why in table::withheld(point) {
+    for why in certainty::withheld(point) {
         let _ = writeln!(out, "† {}\n", escape(&why));
     }
     grid(out, &table::strata(point));

@@ -1,5 +1,6 @@
 //! Renders what `compare` has decided. One file a format; nothing is computed here.
 
+mod certainty;
 pub mod findings;
 pub mod json;
 pub mod markdown;

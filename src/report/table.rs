@@ -1,5 +1,6 @@
 //! The rows of a point's table as text cells: shared by the formats for people.
 
+use super::certainty;
 use crate::compare::{ArmFigures, Comparison, Design, Point, Verdict};
 use crate::cpus::Cpus;
 use crate::scenario::Arrivals;
@@ -81,6 +82,9 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
         push("lines of code", "", lines_of_code);
         push("packages direct / all", "", packages);
         push("duties in the code", "", duties);
+    }
+    if let [alone] = &arms[..] {
+        rows.iter_mut().for_each(|row| certainty::add_interval(row, alone));
     }
     rows
 }
@@ -189,22 +193,6 @@ pub fn difference(c: &Comparison) -> String {
         (Some(r), Some([low, high])) => format!("×{r:.2} [{low:.2}, {high:.2}]"),
         _ => NONE.into(),
     }
-}
-
-/// Which differences are withheld: a line for each arm and reason.
-pub fn withheld(point: &Point) -> Vec<String> {
-    let mut reasons: Vec<(&str, &str, Vec<&str>)> = Vec::new();
-    for c in &point.comparisons {
-        let Some(why) = c.withheld() else { continue };
-        match reasons.iter_mut().find(|(arm, said, _)| (*arm, *said) == (&c.candidate, why)) {
-            Some((_, _, metrics)) => metrics.push(c.metric),
-            None => reasons.push((&c.candidate, why, vec![c.metric])),
-        }
-    }
-    let line = |(arm, why, metrics): (&str, &str, Vec<&str>)| {
-        format!("{why}: {} of {arm}", metrics.join(", "))
-    };
-    reasons.into_iter().map(line).collect()
 }
 
 /// The verdict in words; a star marks a difference too small to matter, a dagger one

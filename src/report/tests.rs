@@ -89,6 +89,15 @@ fn a_difference_that_is_not_claimed_says_why() {
 }
 
 #[test]
+fn an_arm_alone_shows_how_certain_its_percentiles_are() {
+    let mut run = sample::ratios(1.0, 1.0);
+    run.header.points[0].arms.truncate(1);
+    run.trials.retain(|t| t.arm == 0);
+    let text = Format::Text.render(&compare::compare(&run));
+    assert!(text.contains("service p50             118 µs [109, 127]\n"), "{text}");
+}
+
+#[test]
 fn a_run_cut_short_says_so() {
     let report = compare::compare(&cut_short());
     insta::assert_snapshot!("text_cut_short", Format::Text.render(&report));

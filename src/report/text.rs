@@ -1,5 +1,6 @@
 //! The report as on the terminal.
 
+use super::certainty;
 use super::overview;
 use super::table::{self, Row};
 use crate::compare::expect::Outcome;
@@ -52,7 +53,7 @@ fn point(point: &Point) -> String {
     if point.comparisons.iter().any(starred) {
         out.push_str("* too small to matter (compare.matters)\n\n");
     }
-    let withheld = table::withheld(point);
+    let withheld = certainty::withheld(point);
     for why in &withheld {
         let _ = writeln!(out, "† {}", clean(why));
     }
