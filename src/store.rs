@@ -6,8 +6,9 @@ use crate::record::ease::Ease;
 use crate::record::findings::Findings;
 use crate::record::histogram::Hist;
 use crate::record::interval_log::{self, Logged};
+use crate::record::sizing::{PILOT_BLOCKS, Sizing};
 use crate::record::trial::{Stage, Trial};
-use crate::scenario::{Scenario, Setting};
+use crate::scenario::{Blocks, Scenario, Setting};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -62,6 +63,20 @@ pub struct PointHeader {
     pub scenario: Scenario,
     /// The arms, in the order given; the first is the baseline.
     pub arms: Vec<ArmHeader>,
+    /// How many blocks were found to be needed, where the scenario leaves it to the run; `None` before
+    /// the first blocks have shown it.
+    #[serde(default)]
+    pub sizing: Option<Sizing>,
+}
+
+impl PointHeader {
+    /// Valid blocks to have in the end, as far as it is known.
+    pub fn blocks_planned(&self) -> usize {
+        match self.scenario.compare.blocks {
+            Blocks::Fixed(n) => n,
+            Blocks::Auto { .. } => self.sizing.as_ref().map_or(PILOT_BLOCKS, |s| s.blocks),
+        }
+    }
 }
 
 /// `run.json`

@@ -30,7 +30,7 @@ pub struct Args {
     /// Results directory [default: results/TIME-SCENARIO, the time in UTC]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Blocks to run (compare.blocks)
+    /// Blocks to run, or auto (compare.blocks)
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     blocks: Option<String>,
     /// Measured part of a trial (load.duration)

@@ -216,7 +216,7 @@ mod tests {
         let first = sample::ratios(0.8, 0.5);
         let mut second = first.clone();
         second.header.seed = 8;
-        second.header.points[0].scenario.compare.blocks = 24;
+        second.header.points[0].scenario.compare.blocks = crate::scenario::Blocks::Fixed(24);
         let runs = side_by_side(("a", &first), ("b", &second));
         assert_eq!(names(&runs), ["seed", "compare.blocks"]);
         assert!(runs.comparable);

@@ -13,6 +13,7 @@ pub mod interval_log;
 pub mod ledger;
 pub mod metrics;
 pub mod peaks;
+pub mod sizing;
 pub mod strata;
 pub mod trial;
 pub mod usage;

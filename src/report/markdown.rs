@@ -2,7 +2,7 @@
 //! trust it; what only some want to know is folded.
 
 use super::text::line;
-use super::{overview, table, text};
+use super::{certainty, overview, table, text};
 use crate::compare::evidence::Evidence;
 use crate::compare::expect::Outcome;
 use crate::compare::machine::NOT_RECORDED;
@@ -45,6 +45,9 @@ fn section(out: &mut String, point: &Point) {
         |c: &Comparison| !c.matters && matches!(c.verdict, Verdict::Better | Verdict::Worse);
     if point.comparisons.iter().any(starred) {
         out.push_str("\\* too small to matter (`compare.matters`)\n\n");
+    }
+    for why in certainty::withheld(point) {
+        let _ = writeln!(out, "† {}\n", escape(&why));
     }
     grid(out, &table::strata(point), 1);
     for e in point.expectations.iter().filter(|e| e.outcome != Outcome::Met) {

@@ -1,6 +1,7 @@
 //! Renders what `compare` has decided. One file a format; nothing is computed here.
 
 pub mod bencher;
+mod certainty;
 pub mod csv;
 mod file_names;
 pub mod findings;

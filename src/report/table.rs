@@ -1,5 +1,6 @@
 //! The rows of a point's table as text cells: shared by the formats for people.
 
+use super::certainty;
 use crate::compare::{ArmFigures, Comparison, Design, Point, Report, Verdict};
 use crate::cpus::Cpus;
 use crate::scenario::{Arrivals, Setting};
@@ -81,6 +82,9 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
         push("lines of code", "", lines_of_code);
         push("packages direct / all", "", packages);
         push("duties in the code", "", duties);
+    }
+    if let [alone] = &arms[..] {
+        rows.iter_mut().for_each(|row| certainty::add_interval(row, alone));
     }
     rows
 }
@@ -191,13 +195,15 @@ pub fn difference(c: &Comparison) -> String {
     }
 }
 
-/// The verdict in words; a star marks a difference too small to matter.
+/// The verdict in words; a star marks a difference too small to matter, a dagger one
+/// that is withheld.
 pub fn verdict(c: &Comparison) -> String {
     let star = if c.matters { "" } else { "*" };
     match c.verdict {
         Verdict::Better => format!("better{star}"),
         Verdict::Worse => format!("worse{star}"),
         Verdict::Equivalent => "equivalent".into(),
+        Verdict::Inconclusive if c.withheld().is_some() => "cannot tell†".into(),
         Verdict::Inconclusive => "cannot tell".into(),
         Verdict::Overloaded => "overloaded".into(),
         Verdict::Invalid => "invalid".into(),

@@ -181,6 +181,28 @@ fn programs_are_shown_with_what_they_ask_of_their_writers() {
 }
 
 #[test]
+fn a_difference_that_is_not_claimed_says_why() {
+    // Seven blocks are too few for any claim, however clear their intervals are.
+    let mut run = sample::ratios(0.8, 0.5);
+    run.trials.retain(|t| t.block < 7);
+    let text = one(Format::Text, &run);
+    assert!(text.contains("cannot tell†"), "{text}");
+    let why = "† 7 valid blocks, 8 are needed: response.p50, response.p90, ";
+    assert_eq!(text.matches(why).count(), 1, "once for all metrics\n{text}");
+    assert!(text.contains("of websocket@builtin\n"), "{text}");
+    assert!(one(Format::Markdown, &run).contains("† 7 valid blocks"), "{text}");
+}
+
+#[test]
+fn an_arm_alone_shows_how_certain_its_percentiles_are() {
+    let mut run = sample::ratios(1.0, 1.0);
+    run.header.points[0].arms.truncate(1);
+    run.trials.retain(|t| t.arm == 0);
+    let text = one(Format::Text, &run);
+    assert!(text.contains("service p50             118 µs [109, 127]\n"), "{text}");
+}
+
+#[test]
 fn a_run_cut_short_says_so() {
     for (format, files) in files(&ALL, &cut_short()) {
         // JSON says it in a field, and Bencher's has no room for it: there the command says it.

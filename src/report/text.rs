@@ -1,5 +1,6 @@
 //! The report as on the terminal.
 
+use super::certainty;
 use super::layout::{self, ALARM, BOLD, CAUTION};
 use super::overview;
 use super::table::{self, Row};
@@ -56,6 +57,13 @@ pub fn point(point: &Point, look: Look) -> String {
         |c: &Comparison| !c.matters && matches!(c.verdict, Verdict::Better | Verdict::Worse);
     if point.comparisons.iter().any(starred) {
         out.push_str("* too small to matter (compare.matters)\n\n");
+    }
+    let withheld = certainty::withheld(point);
+    for why in &withheld {
+        let _ = writeln!(out, "† {}", clean(why));
+    }
+    if !withheld.is_empty() {
+        out.push('\n');
     }
     below(&mut out, point, look);
     out
