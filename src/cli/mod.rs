@@ -2,6 +2,7 @@
 
 mod init;
 mod list;
+mod page;
 mod progress;
 mod report;
 mod run;

@@ -1,13 +1,13 @@
 //! `pushbench run`
 
 use super::progress::Show;
-use super::{interrupt_flag, print};
+use super::{interrupt_flag, page, print};
 use crate::compare::expect::Outcome;
 use crate::compare::{self, Report, ranking};
 use crate::cpus::Placement;
 use crate::error::{Error, Result};
 use crate::record::metrics::Metric;
-use crate::report::{Format, text};
+use crate::report::{html, markdown, text};
 use crate::run::{self, Request, arms};
 use crate::scenario::{self, Override};
 use crate::store::{Store, StoredRun, write_atomically};
@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 /// Seed of runs that name none: a run is repeated by running it again.
 const SEED: u64 = 7;
+/// The page that every run ends with.
+const PAGE: &str = "report.html";
 
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
@@ -158,8 +160,7 @@ fn conclude(out: &Path, ended: Result<()>, sort: Option<&'static Metric>) -> Res
     }
     let mut report = compare::compare(&stored);
     ranking::sort(&mut report, sort);
-    let markdown = Format::Markdown.render(&report);
-    let written = write_atomically(&out.join("report.md"), markdown.as_bytes());
+    let written = write_reports(out, &stored, &report);
     print(&format!("\n{}", text::render(&report)))?;
     print(&next(out, &report))?;
     ended?;
@@ -167,10 +168,17 @@ fn conclude(out: &Path, ended: Result<()>, sort: Option<&'static Metric>) -> Res
     Ok(exit_code(&report))
 }
 
+fn write_reports(out: &Path, stored: &StoredRun, report: &Report) -> Result<()> {
+    write_atomically(&out.join("report.md"), markdown::render(report).as_bytes())?;
+    let source = page::source(out, stored, report.clone(), Some(out));
+    write_atomically(&out.join(PAGE), html::render(&[source]).as_bytes())
+}
+
 fn next(out: &Path, report: &Report) -> String {
     let dir = out.display();
-    let mut lines =
-        format!("\nResults                {dir}  (pushbench report {dir} --format json)\n");
+    let mut lines = format!(
+        "\nReport                 {dir}/{PAGE}\nResults                {dir}  (pushbench report {dir} --format json)\n"
+    );
     if report.scenario == "ingest" {
         lines.push_str("Highest rate?          pushbench run saturate\n");
         lines.push_str("Python servers?        pushbench run ingest --arm webhook@flask --arm websocket@websockets --rate 300\n");

@@ -17,6 +17,14 @@ const EQUIVALENT: f64 = 0.05;
 /// The same for tails, which no machine repeats better.
 const EQUIVALENT_TAIL: f64 = 0.10;
 
+/// Closer to 1 than this a ratio of such a metric is called equivalent.
+pub fn region(family: Family) -> f64 {
+    match family {
+        Family::Latency { tail: true } => EQUIVALENT_TAIL,
+        _ => EQUIVALENT,
+    }
+}
+
 /// Every judged metric of every other arm against the first.
 pub fn all(header: &PointHeader, arms: &[ArmFigures], trials: &Trials<'_>) -> Vec<Comparison> {
     let closed = header.scenario.load.rate.is_none();
@@ -148,10 +156,7 @@ impl Pair<'_> {
     }
 
     fn is_equivalent(&self, values: &Values) -> bool {
-        let region = match self.metric.family {
-            Family::Latency { tail: true } => EQUIVALENT_TAIL,
-            _ => EQUIVALENT,
-        };
+        let region = region(self.metric.family);
         values
             .ratio(EQUIVALENCE_CONFIDENCE)
             .is_some_and(|r| r.low > 1.0 / (1.0 + region) && r.high < 1.0 + region)

@@ -5,6 +5,7 @@ pub mod decide;
 pub mod expect;
 pub mod figures;
 mod findings;
+pub mod page;
 pub mod parity;
 pub mod ranking;
 #[cfg(test)]

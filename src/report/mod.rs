@@ -1,11 +1,14 @@
 //! Renders what `compare` has decided. One file a format; nothing is computed here.
 
+pub mod chart;
 pub mod findings;
+pub mod html;
 pub mod json;
 pub mod markdown;
 mod overview;
 pub mod table;
 pub mod text;
+pub mod visible;
 
 use crate::compare::Report;
 
@@ -18,10 +21,15 @@ pub enum Format {
     Json,
     /// For a pull request or a design document.
     Markdown,
+    /// A page of one file.
+    Html,
+    /// One of the page's charts.
+    Svg,
 }
 
 /// Every format there is.
-pub const ALL: [Format; 3] = [Format::Text, Format::Json, Format::Markdown];
+pub const ALL: [Format; 5] =
+    [Format::Text, Format::Json, Format::Markdown, Format::Html, Format::Svg];
 
 impl Format {
     /// Its name for `--format`.
@@ -30,6 +38,8 @@ impl Format {
             Format::Text => "text",
             Format::Json => "json",
             Format::Markdown => "markdown",
+            Format::Html => "html",
+            Format::Svg => "svg",
         }
     }
 
@@ -41,15 +51,21 @@ impl Format {
             }
             Format::Json => "every figure, schema 1; the same bytes for the same records",
             Format::Markdown => "the same table for a pull request or a design document",
+            Format::Html => {
+                "report.html: verdict, charts and record in one file, of one run or of several"
+            }
+            Format::Svg => "one chart of the page (--chart NAME)",
         }
     }
 
-    /// Renders a report.
-    pub fn render(self, report: &Report) -> String {
+    /// Renders a report; `None` where it takes what stands behind the report, too: [`html::render`],
+    /// [`chart::all`].
+    pub fn render(self, report: &Report) -> Option<String> {
         match self {
-            Format::Text => text::render(report),
-            Format::Json => json::render(report),
-            Format::Markdown => markdown::render(report),
+            Format::Text => Some(text::render(report)),
+            Format::Json => Some(json::render(report)),
+            Format::Markdown => Some(markdown::render(report)),
+            Format::Html | Format::Svg => None,
         }
     }
 }

@@ -1,0 +1,241 @@
+//! The first screen: the question, the verdict, the figures side by side, and whether to believe them.
+
+use super::frame::{heading, scrolled, table};
+use super::{Run, day, validity};
+use crate::compare::{Comparison, Point, Verdict};
+use crate::report::chart::forest;
+use crate::report::{overview, table as cells};
+use maud::{Markup, html};
+
+/// What the tiles at the top show, the first that apply.
+const TILES: [&str; 6] = [
+    "throughput",
+    "response.p50",
+    "response.p99",
+    "service.p50",
+    "service.p99",
+    "target_usage.cpu_ns_per_event",
+];
+
+/// The question and under what conditions it was asked.
+pub(super) fn header(run: &Run<'_>) -> Markup {
+    let (report, facts) = (&run.page.report, &run.page.facts);
+    let first = report.points.first();
+    html! {
+        header {
+            p.eyebrow { "pushbench · " bdi { (report.scenario) } " · " time datetime=(facts.started) { (day(&facts.started)) } }
+            (heading(run.level, None, &html! { bdi { (report.question) } }))
+            @if !report.complete {
+                p.alert role="note" { strong { "Incomplete: " } "the run was cut short. What was finished is below; " (finished(run)) }
+            }
+            @if let Some(point) = first {
+                p.conditions {
+                    @if report.points.len() > 1 { (report.points.len()) " settings, the first: " }
+                    bdi { (cells::conditions(point)) } br; bdi { (cells::place(point)) }
+                }
+            }
+        }
+    }
+}
+
+fn finished(run: &Run<'_>) -> String {
+    let points = &run.page.report.points;
+    let sum = |of: fn(&Point) -> usize| points.iter().map(of).sum::<usize>();
+    let (have, planned) = (sum(|p| p.design.blocks_run), sum(|p| p.design.blocks_planned));
+    format!("{have} of {planned} blocks.")
+}
+
+/// The sentences that stand at the very top.
+pub(super) fn headlines(run: &Run<'_>) -> Vec<String> {
+    match &run.page.sweep {
+        Some(sweep) => sweep.groups.iter().flat_map(|g| g.sentences.clone()).collect(),
+        None => run.page.report.points.iter().flat_map(|p| p.sentences.clone()).collect(),
+    }
+}
+
+/// Verdict, tiles, tables, trust, what was not tested, how to run it again.
+pub(super) fn verdict(run: &Run<'_>) -> Markup {
+    let points = &run.page.report.points;
+    html! {
+        div.claims { @for line in headlines(run) { p.claim { bdi { (line) } } } }
+        @match points.as_slice() {
+            [point] => { (tiles(point)) (side_by_side(run, point)) }
+            many => {
+                (matrix(many))
+                @for point in many {
+                    details.point {
+                        summary { bdi { (cells::setting(point)) } }
+                        @for line in &point.sentences { p { bdi { (line) } } }
+                        (side_by_side(run, point))
+                    }
+                }
+            }
+        }
+        (validity::panel(run))
+        div.two {
+            section.card aria-label="Not tested" {
+                (heading(run.level + 2, None, &html! { "Not tested here" }))
+                ul.plain { @for what in cells::NOT_TESTED.split(", ") { li { (what) } } }
+                p.soft { "Events crossed " bdi { (hosts(points)) } ": what a real network adds is not in these figures." }
+            }
+            section.card aria-label="Repeat" {
+                (heading(run.level + 2, None, &html! { "Run it again" }))
+                (command(run, "The same again, on this machine", &run.page.facts.repeat))
+                (command(run, "These figures again, from the records", &format!("pushbench report {}", shell_words::quote(&run.source.dir))))
+            }
+        }
+    }
+}
+
+fn hosts(points: &[Point]) -> String {
+    let hosts = points.first().map(|p| p.design.hosts.clone()).unwrap_or_default();
+    hosts.join(" and ")
+}
+
+fn command(_run: &Run<'_>, what: &str, text: &str) -> Markup {
+    html! {
+        p.label { (what) }
+        div.command { code tabindex="0" { (text) } button type="button" data-copy hidden { "Copy" } }
+    }
+}
+
+/// A tile a headline metric of the second arm; of several candidates the table tells.
+fn tiles(point: &Point) -> Markup {
+    if point.arms.len() != 2 {
+        return html! {};
+    }
+    let of = |metric: &&str| point.comparisons.iter().find(|c| c.metric == *metric);
+    let found: Vec<&Comparison> = TILES.iter().filter_map(of).take(4).collect();
+    html! {
+        div.tiles {
+            @for c in found {
+                div.tile.(class(c.verdict)) {
+                    p.what { (forest::metric_name(c.metric)) }
+                    p.word { (forest::words(c)) }
+                    p.figure { bdi { (cells::difference(c)) } }
+                    @if let Some(why) = &c.why { p.why { bdi { (why) } } }
+                }
+            }
+        }
+        p.soft.under {
+            bdi { (point.arms[1].arm) } " against " bdi { (point.arms[0].arm) } ", differences with their 95 % intervals."
+            @if point.comparisons.iter().any(|c| !c.matters) { " * too small to matter by this scenario (compare.matters)." }
+        }
+    }
+}
+
+fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Better => "better",
+        Verdict::Worse => "worse",
+        Verdict::Equivalent => "alike",
+        _ => "open",
+    }
+}
+
+/// The table of the terminal: two arms beside each other, or a line an arm.
+fn side_by_side(run: &Run<'_>, point: &Point) -> Markup {
+    let name = match point.setting.is_empty() {
+        true => "Side by side".to_owned(),
+        false => format!("Side by side at {}", cells::setting(point)),
+    };
+    html! {
+        @if point.arms.len() > overview::FEW {
+            (table(&name, &overview::grid(point)))
+        } @else {
+            @for candidate in 1..point.arms.len().max(2) { (pair(&name, point, candidate)) }
+        }
+        (expectations(run, point))
+    }
+}
+
+fn pair(name: &str, point: &Point, candidate: usize) -> Markup {
+    let shown: Vec<usize> = if point.arms.len() > 1 { vec![0, candidate] } else { vec![0] };
+    let verdict = |c: &str| match c.trim_end_matches('*') {
+        "better" => "better",
+        "worse" => "worse",
+        _ => "",
+    };
+    scrolled(
+        name,
+        &html! {
+            table.pair {
+                caption.hidden { (name) }
+                thead {
+                    tr {
+                        td {}
+                        @for arm in &shown { th scope="col" { bdi { (point.arms[*arm].arm) } } }
+                        @if shown.len() > 1 { th scope="col" { "difference [95 %]" } th scope="col" { "verdict" } }
+                    }
+                }
+                tbody {
+                    @for row in cells::rows(point, candidate) {
+                        tr {
+                            th scope="row" { (row.name) }
+                            @for arm in &shown { td { bdi { (row.arms[*arm]) } } }
+                            @if shown.len() > 1 {
+                                td { bdi { (row.difference) } }
+                                td.word.(verdict(&row.verdict)) { (row.verdict) }
+                            }
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
+
+/// The lines of `[expect]` that did not hold, and how many did.
+fn expectations(run: &Run<'_>, point: &Point) -> Markup {
+    use crate::compare::expect::Outcome;
+    if point.expectations.is_empty() {
+        return html! {};
+    }
+    let count = |o: Outcome| point.expectations.iter().filter(|e| e.outcome == o).count();
+    let grid: Vec<Vec<String>> =
+        std::iter::once(["expected", "arm", "measured", "limit", ""].map(str::to_owned).to_vec())
+            .chain(point.expectations.iter().filter(|e| e.outcome != Outcome::Met).map(|e| {
+                let word = if e.outcome == Outcome::Failed { "failed" } else { "cannot be judged" };
+                let value = e.value.map_or("not measured".to_owned(), |v| v.to_string());
+                vec![e.what.clone(), e.arm.clone(), value, e.limit.to_string(), word.to_owned()]
+            }))
+            .collect();
+    html! {
+        p { "Expected by the scenario: " (count(Outcome::Met)) " lines met, " (count(Outcome::Failed)) " failed, " (count(Outcome::CannotTell)) " cannot be judged." }
+        @if grid.len() > 1 { (table(&run.id("expectations"), &grid)) }
+    }
+}
+
+/// A sweep: what each setting's verdicts are, a line a setting and candidate.
+fn matrix(points: &[Point]) -> Markup {
+    let Some(first) = points.first() else { return html! {} };
+    let asked = |m: &&&str| first.comparisons.iter().any(|c| c.metric == **m);
+    let closed = points.iter().all(|p| p.design.rate.is_none());
+    let fits = |m: &&&str| closed || !m.starts_with("service");
+    let metrics: Vec<&str> = TILES.iter().filter(asked).filter(fits).copied().collect();
+    scrolled(
+        "Verdicts by setting",
+        &html! {
+            table.matrix {
+                caption.hidden { "Verdicts by setting" }
+                thead { tr { th scope="col" { "setting" } th scope="col" { "candidate" } @for m in &metrics { th scope="col" { (forest::metric_name(m)) } } } }
+                tbody {
+                    @for point in points {
+                        @for arm in point.arms.iter().skip(1) {
+                            tr {
+                                th scope="row" { bdi { (cells::setting(point)) } }
+                                td { bdi { (arm.arm) } }
+                                @for metric in &metrics {
+                                    @match point.comparisons.iter().find(|c| c.metric == *metric && c.candidate == arm.arm) {
+                                        Some(c) => td.word.(class(c.verdict)) { (forest::words(c)) br; span.soft { bdi { (cells::difference(c)) } } },
+                                        None => td {},
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
