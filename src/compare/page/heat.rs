@@ -5,6 +5,7 @@ use super::time::TimeLine;
 use crate::record::histogram::Hist;
 use crate::record::trial::{Stage, Trial};
 use crate::store::StoredRun;
+use std::collections::BTreeMap;
 
 /// Columns of the map; longer runs have wider ones.
 const MOST_COLUMNS: usize = 96;
@@ -43,52 +44,52 @@ pub struct Heat {
     pub cells: Vec<Cell>,
 }
 
+/// An arm's events by column and by the row on the grid of all latencies.
+type Counts = Vec<BTreeMap<i64, u64>>;
+
 /// The maps of a point's arms, all of the same extent; none without logs that fit the records.
 pub fn heat(run: &StoredRun, point: usize, time: &TimeLine, logs: &[ArmLog]) -> Vec<Heat> {
     let column_s = (time.seconds / MOST_COLUMNS as f64).ceil().max(1.0);
     let columns = (time.seconds / column_s).ceil() as usize;
-    let maps: Vec<(usize, Vec<Hist>)> = (0..run.header.points[point].arms.len())
+    let maps: Vec<(usize, Counts)> = (0..run.header.points[point].arms.len())
         .filter_map(|arm| {
-            let mut map = vec![Hist::new(); columns];
+            let mut counts: Counts = vec![BTreeMap::new(); columns];
             for (at, hist) in seconds(run, point, arm, time, logs)? {
-                if let Some(column) = map.get_mut((at / column_s) as usize) {
-                    column.merge(hist);
+                if let Some(column) = counts.get_mut((at / column_s) as usize) {
+                    hist.values().for_each(|(ns, n)| *column.entry(row(ns)).or_default() += n);
                 }
             }
-            Some((arm, map))
+            Some((arm, counts))
         })
         .collect();
-    let all = || maps.iter().flat_map(|(_, map)| map);
-    let (Some(least), Some(most)) =
-        (all().filter_map(Hist::min).min(), all().filter_map(Hist::max).max())
-    else {
+    let rows = || maps.iter().flat_map(|(_, counts)| counts).flat_map(|column| column.keys());
+    let (Some(lowest), Some(highest)) = (rows().min().copied(), rows().max().copied()) else {
         return Vec::new();
     };
-    let row = |ns: u64| (ns.max(1) as f64).log10() * ROWS_A_DECADE;
-    let lowest = row(least).floor();
-    let rows = (row(most).floor() - lowest) as usize + 1;
-    let cell = |ns| ((row(ns) - lowest) as usize).min(rows - 1);
-    let map = |(arm, map): (usize, Vec<Hist>)| Heat {
-        arm,
+    let map = |(arm, counts): &(usize, Counts)| Heat {
+        arm: *arm,
         column_s,
         columns,
-        lowest_ns: 10f64.powf(lowest / ROWS_A_DECADE),
+        lowest_ns: 10f64.powf(lowest as f64 / ROWS_A_DECADE),
         row_ratio: 10f64.powf(1.0 / ROWS_A_DECADE),
-        rows,
-        cells: map.iter().enumerate().flat_map(|(c, hist)| cells(c, hist, rows, cell)).collect(),
+        rows: (highest - lowest) as usize + 1,
+        cells: counts.iter().enumerate().flat_map(|(c, rows)| cells(c, rows, lowest)).collect(),
     };
-    maps.into_iter().map(map).collect()
+    maps.iter().map(map).collect()
 }
 
-fn cells(column: usize, hist: &Hist, rows: usize, row: impl Fn(u64) -> usize) -> Vec<Cell> {
-    let mut counts = vec![0u64; rows];
-    hist.values().for_each(|(ns, n)| counts[row(ns)] += n);
-    let level = |n: u64| {
-        let share = n as f64 / hist.count() as f64;
-        LEVELS.iter().rposition(|from| share >= *from).unwrap_or(0)
-    };
-    let some = counts.into_iter().enumerate().filter(|(_, n)| *n > 0);
-    some.map(|(row, n)| Cell { column, row, level: level(n) }).collect()
+/// The row that a latency belongs to.
+fn row(ns: u64) -> i64 {
+    ((ns.max(1) as f64).log10() * ROWS_A_DECADE).floor() as i64
+}
+
+fn cells(column: usize, rows: &BTreeMap<i64, u64>, lowest: i64) -> impl Iterator<Item = Cell> {
+    let all: u64 = rows.values().sum();
+    rows.iter().map(move |(row, n)| {
+        let share = *n as f64 / all as f64;
+        let level = LEVELS.iter().rposition(|from| share >= *from).unwrap_or(0);
+        Cell { column, row: (row - lowest) as usize, level }
+    })
 }
 
 /// An arm's logged seconds with the instants of the point's time at which they began. A log has a line

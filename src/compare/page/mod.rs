@@ -8,7 +8,7 @@ pub mod pairs;
 pub mod spectrum;
 pub mod sweep;
 pub mod time;
-mod words;
+pub mod words;
 
 use super::{ArmFigures, Report, Trials};
 use crate::record::histogram::Hist;

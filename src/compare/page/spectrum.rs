@@ -8,6 +8,8 @@ use crate::record::metrics::SAMPLES_BEYOND;
 use crate::record::trial::Trial;
 use crate::stats;
 
+/// Where a curve begins: the very fastest events would stretch the axis and tell nothing.
+pub const FIRST: f64 = 0.1;
 /// Points of a curve for each nine: a curve of straight pieces still looks round.
 const STEPS_A_NINE: f64 = 20.0;
 /// Percentiles that are marked and named.
@@ -25,7 +27,7 @@ const CONFIDENCE: f64 = 0.95;
 /// A percentile.
 #[derive(Debug, Clone, PartialEq)]
 pub struct At {
-    /// −log₁₀(1 − q): 0 is the smallest value, 1 is p90, 2 is p99.
+    /// −log₁₀(1 − q): 1 is p90, 2 is p99.
     pub nines: f64,
     /// `p99`, where it has a name.
     pub name: Option<&'static str>,
@@ -38,7 +40,7 @@ pub struct At {
 /// The percentiles of one arm; empty without valid trials, or where it fell behind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spectrum {
-    /// From the smallest value outwards, cut where too few samples or separate stalls lie beyond.
+    /// From p10 outwards, cut where too few samples or separate stalls lie beyond.
     pub points: Vec<At>,
     /// Samples of all valid blocks.
     pub count: u64,
@@ -76,9 +78,10 @@ pub(super) fn times(trial: &Trial, closed: bool) -> &Hist {
 fn grid(count: u64) -> Vec<(f64, f64, Option<&'static str>)> {
     let beyond = |q: f64| (count as f64 * (1.0 - q)).floor() as u64;
     let last = (count as f64 / SAMPLES_BEYOND as f64).log10().max(0.0);
-    let steps = (last * STEPS_A_NINE).floor() as usize;
+    let first = -(1.0 - FIRST).log10();
+    let steps = ((last - first) * STEPS_A_NINE).floor().max(0.0) as usize;
     let mut grid: Vec<(f64, f64, Option<&'static str>)> = (0..=steps)
-        .map(|step| step as f64 / STEPS_A_NINE)
+        .map(|step| first + step as f64 / STEPS_A_NINE)
         .map(|nines| (1.0 - 10f64.powf(-nines), nines, None))
         .collect();
     for (q, name) in NAMED {

@@ -55,8 +55,8 @@ pub struct Group {
     pub curves: Vec<Curve>,
     /// Between which places an arm stopped keeping up.
     pub knees: Vec<Knee>,
-    /// What the verdicts along the axis come to, a sentence a candidate and metric.
-    pub sentences: Vec<String>,
+    /// What the verdicts along the axis come to, one a candidate.
+    pub told: Vec<words::Told>,
 }
 
 /// Where an arm stops keeping up with what is offered.
@@ -188,11 +188,9 @@ impl Line<'_> {
         });
         let curves = curves.collect();
         let knees = if key == "load.rate" { self.knees(arms.len()) } else { Vec::new() };
-        let sentences = words::sentences(
-            key,
-            &self.points.iter().map(|p| &self.report.points[*p]).collect::<Vec<_>>(),
-        );
-        Group { setting, arms, curves, knees, sentences }
+        let points: Vec<&Point> = (0..self.points.len()).map(|p| self.point(p)).collect();
+        let told = words::told(key, &points);
+        Group { setting, arms, curves, knees, told }
     }
 
     fn marks(&self, metric: &Metric, arm: usize, trials: &[Trials<'_>]) -> Vec<Mark> {

@@ -17,19 +17,20 @@ const ROW: f64 = 24.0;
 /// Where the drawing begins, right of the rows' names.
 const LEFT: f64 = 176.0;
 /// Room for ratio and verdict.
-const WORDS: f64 = 142.0;
+const WORDS: f64 = 164.0;
 /// Letters of a row's name that fit.
 const NAME: usize = 21;
 /// Ratios beyond this are at the edge, with an arrow.
-const WIDEST: f64 = 50.0;
+const WIDEST: f64 = 500.0;
 /// The axis is at least this wide, so that small differences look small.
 const NARROWEST: f64 = 1.25;
 /// Ticks of an axis, from the narrow to the wide.
-const TICKS: [(f64, &[f64]); 4] = [
+const TICKS: [(f64, &[f64]); 5] = [
     (1.6, &[0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5]),
     (4.0, &[0.25, 0.33, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0]),
     (12.0, &[0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]),
-    (f64::INFINITY, &[0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0]),
+    (40.0, &[0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 10.0, 20.0, 50.0]),
+    (f64::INFINITY, &[0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0]),
 ];
 
 /// A row of the plot.
@@ -163,8 +164,8 @@ fn chart(name: &str, what: &str, rows: &[Row<'_>], baseline: &str) -> Option<Cha
     let mut plot = Plot::with_left(height, LEFT, &legend);
     plot.x.1 = WIDTH - WORDS;
     let x = axis(rows, plot.x);
-    let half = x.domain.1;
-    let ticks = TICKS.iter().find(|(widest, _)| half <= *widest).map_or(TICKS[3].1, |t| t.1);
+    let half = x.domain.1.max(1.0 / x.domain.0);
+    let ticks = TICKS.iter().find(|(widest, _)| half <= *widest).map_or(TICKS[4].1, |t| t.1);
     let within = |t: &&f64| **t >= x.domain.0 && **t <= x.domain.1;
     let marks: Vec<(f64, String)> =
         ticks.iter().filter(within).map(|t| (x.place(*t), format!("×{}", short(*t)))).collect();

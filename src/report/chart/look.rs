@@ -1,6 +1,6 @@
 //! How an arm looks: one colour a transport everywhere, and never by colour alone.
 
-use super::svg::num;
+use super::svg::{num, through};
 use crate::compare::ArmFigures;
 
 /// The transports that have a colour of their own; others share one.
@@ -9,6 +9,29 @@ const COLOURS: [&str; 6] = ["webhook", "websocket", "tcp", "sse", "long-poll", "
 const DASHES: usize = 6;
 /// Half the size of a mark.
 const HALF: f64 = 4.0;
+
+/// The corners of all marks but the circle.
+const OUTLINES: [&[(f64, f64)]; 6] = [
+    &[(-3.5, -3.5), (3.5, -3.5), (3.5, 3.5), (-3.5, 3.5)],
+    &[(0.0, -5.0), (4.5, 3.5), (-4.5, 3.5)],
+    &[(0.0, -5.0), (5.0, 0.0), (0.0, 5.0), (-5.0, 0.0)],
+    &[
+        (-4.5, -1.5),
+        (-1.5, -1.5),
+        (-1.5, -4.5),
+        (1.5, -4.5),
+        (1.5, -1.5),
+        (4.5, -1.5),
+        (4.5, 1.5),
+        (1.5, 1.5),
+        (1.5, 4.5),
+        (-1.5, 4.5),
+        (-1.5, 1.5),
+        (-4.5, 1.5),
+    ],
+    &[(-4.5, -2.0), (4.5, -2.0), (4.5, 2.0), (-4.5, 2.0)],
+    &[(0.0, 5.0), (4.5, -3.5), (-4.5, -3.5)],
+];
 
 /// One arm's looks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,24 +77,22 @@ impl Look {
         format!("l {} d{}", self.classes(), self.dash)
     }
 
-    /// The outline of its mark: circle, square, triangle, diamond, cross, bar, star.
-    pub fn shape(&self, (x, y): (f64, f64)) -> String {
-        let at = |dx: f64, dy: f64| format!("{} {}", num(x + dx), num(y + dy));
-        let h = HALF;
-        match self.shape {
-            0 => format!(
-                "M{}a{h} {h} 0 1 0 {} 0a{h} {h} 0 1 0 -{} 0z",
-                at(-h, 0.0),
-                2.0 * h,
-                2.0 * h
-            ),
-            1 => format!("M{}h{s}v{s}h-{s}z", at(-3.5, -3.5), s = 7),
-            2 => format!("M{}L{}L{}z", at(0.0, -5.0), at(4.5, 3.5), at(-4.5, 3.5)),
-            3 => format!("M{}L{}L{}L{}z", at(0.0, -5.0), at(5.0, 0.0), at(0.0, 5.0), at(-5.0, 0.0)),
-            4 => format!("M{}h3v-3h2v3h3v2h-3v3h-2v-3h-3z", at(-4.0, -1.0)),
-            5 => format!("M{}h9v4h-9z", at(-4.5, -2.0)),
-            _ => format!("M{}L{}L{}z", at(0.0, 5.0), at(4.5, -3.5), at(-4.5, -3.5)),
+    /// The outline of its mark, so many times as large as usual: circle, square, triangle, diamond,
+    /// cross, bar, and a triangle upside down.
+    pub fn shape(&self, (x, y): (f64, f64), size: f64) -> String {
+        if self.shape == 0 {
+            let r = num(HALF * size);
+            let across = num(2.0 * HALF * size);
+            let left = num(x - HALF * size);
+            return format!(
+                "M{left} {}a{r} {r} 0 1 0 {across} 0a{r} {r} 0 1 0 -{across} 0z",
+                num(y)
+            );
         }
+        let corners = OUTLINES[(self.shape - 1).min(OUTLINES.len() - 1)];
+        let corner = |(dx, dy): &(f64, f64)| (x + dx * size, y + dy * size);
+        let corners: Vec<(f64, f64)> = corners.iter().map(corner).collect();
+        format!("{}z", through(&corners))
     }
 }
 

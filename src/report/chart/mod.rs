@@ -76,6 +76,11 @@ impl Chart {
         Chart { table, ..self }
     }
 
+    /// Twice as high as wide ones are, so that two may stand beside it.
+    pub fn is_tall(&self) -> bool {
+        self.size.1 > self.size.0 * 0.8
+    }
+
     /// As part of a page, whose style it has.
     pub fn inline(&self) -> String {
         self.element("", "")

@@ -46,8 +46,11 @@ fn draw(metric: &str, all: &[(&Pairs, &Comparison, &Look)], baseline: &str) -> C
     let last = blocks().map(|b| b.block).max().unwrap_or(0) as f64;
     let x = Scale::of(Spread::Linear, (-0.5, last + 0.5), plot.x);
     let ratios = blocks().map(|b| b.ratio);
-    let low = ratios.clone().fold(1.0 / NARROWEST, f64::min) * 0.98;
-    let high = ratios.fold(NARROWEST, f64::max) * 1.02;
+    let low = ratios.clone().fold(1.0 / NARROWEST, f64::min);
+    let high = ratios.fold(NARROWEST, f64::max);
+    // Marks at the edge are seen whole.
+    let room = (high / low).powf(0.06);
+    let (low, high) = (low / room, high * room);
     let y = Scale::of(Spread::Log, (low, high), plot.y);
     let name = format!("{} ÷ {}", metric_name(metric), shorten(&visible(baseline), 30));
     plot.y_axis(&Axis { scale: y, name: &name, tick: |v| format!("×{}", short(v)), ticks: 4 });

@@ -16,11 +16,13 @@ const BELOW: f64 = 46.0;
 /// A line of the legend.
 const LEGEND_LINE: f64 = 20.0;
 /// About the width of a letter, at the size used on phones.
-pub const LETTER: f64 = 8.4;
+pub const LETTER: f64 = 9.0;
 /// Longest name in a legend.
 const NAME: usize = 34;
-/// Arrows tell a reader which way is better.
+/// Above a drawing, for the name of its vertical axis.
 const ABOVE: f64 = 26.0;
+/// Between two drawings over the same axis.
+const GAP: f64 = 6.0;
 
 /// An axis and what it is called.
 pub struct Axis<'a> {
@@ -64,6 +66,14 @@ impl Plot {
             svg.end();
         }
         Plot { svg, x: (left, WIDTH - RIGHT), y: (top + height, top) }
+    }
+
+    /// Room of this height below what was drawn so far, for another vertical axis over the same
+    /// horizontal one.
+    pub fn next_panel(&mut self, height: f64) {
+        let top = self.y.0 + GAP + ABOVE;
+        self.y = (top + height, top);
+        self.svg.height = top + height + BELOW;
     }
 
     /// Draws the vertical axis: grid lines, ticks, its name above.

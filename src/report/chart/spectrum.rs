@@ -5,15 +5,14 @@ use super::plot::{Axis, Plot};
 use super::scale::{Kind as Spread, Scale, time_tick};
 use super::{Chart, Kind};
 use crate::compare::page::Page;
-use crate::compare::page::spectrum::{At, Spectrum};
+use crate::compare::page::spectrum::{At, FIRST, Spectrum};
 use crate::report::table::{NONE, time};
 use crate::units;
 
 /// Height of the drawing.
 const HEIGHT: f64 = 270.0;
-/// Beyond this nothing is drawn: no run has so many samples.
-const NAMES: [(f64, &str); 7] = [
-    (0.0, "0"),
+/// The named percentiles of the axis and the table.
+const NAMES: [(f64, &str); 6] = [
     (std::f64::consts::LOG10_2, "p50"),
     (1.0, "p90"),
     (2.0, "p99"),
@@ -36,8 +35,7 @@ pub fn of_point(page: &Page, index: usize) -> Option<Chart> {
     let mut plot = Plot::new(HEIGHT, &legend);
     let all = || drawn.iter().flat_map(|(_, s)| &s.points);
     let last = all().map(|p| p.nines).fold(1.0, f64::max);
-    let x = Scale::of(Spread::Linear, (0.0, last), plot.x);
-    // The smallest value of all would stretch the axis for a curve that nobody looks at there.
+    let x = Scale::of(Spread::Linear, (-(1.0 - FIRST).log10(), last), plot.x);
     let bands = all().filter_map(|p| p.band).flatten();
     let y = Scale::log(all().map(|p| p.ns as f64).chain(bands), plot.y);
     let closed = point.design.rate.is_none();
@@ -54,7 +52,7 @@ pub fn of_point(page: &Page, index: usize) -> Option<Chart> {
     }
     let what = if closed { "service times" } else { "responses" };
     let about = format!(
-        "Line: the {what} of all valid blocks together. Band: the 95 % interval of a single block's percentile, as far as each block supports it. A curve ends where fewer than 10 samples, or fewer than 3 separate stalls, lie beyond."
+        "Line: the {what} of all valid blocks together, from p10 on. Band: the mean of the blocks' own percentiles with its 95 % interval, as far as each block supports it; the line leaves it where a few blocks hold most of the tail. A curve ends where fewer than 10 samples, or fewer than 3 separate stalls, lie beyond."
     );
     let title = format!("How long events take, out to the tail: {name} by percentile");
     Some(Chart::of("spectrum", Kind::Spectrum, title, about, plot).with(table(&drawn)))
@@ -93,9 +91,9 @@ fn band(p: &At) -> String {
 
 fn table(drawn: &[(&Look, &Spectrum)]) -> Vec<Vec<String>> {
     let mut head = vec!["percentile".to_owned()];
-    head.extend(drawn.iter().map(|(look, _)| format!("{} [95 % of a block's own]", look.name)));
+    head.extend(drawn.iter().map(|(look, _)| format!("{} [95 % of the blocks' own]", look.name)));
     let mut grid = vec![head];
-    for (_, name) in &NAMES[1..] {
+    for (_, name) in &NAMES {
         let of = |s: &Spectrum| s.points.iter().find(|p| p.name == Some(name)).cloned();
         if drawn.iter().any(|(_, s)| of(s).is_some()) {
             let cell = |s: &Spectrum| {

@@ -121,8 +121,19 @@ impl Svg {
             self.out,
             "<path class=\"m {}\" d=\"{}\"{}/>",
             look.classes(),
-            look.shape(at),
+            look.shape(at, 1.0),
             said(tip)
+        );
+    }
+
+    /// The mark of an arm where there are many.
+    pub fn small_mark(&mut self, look: &Look, at: (f64, f64), tip: &str) {
+        let _ = write!(
+            self.out,
+            "<path class=\"m {}\" d=\"{}\"{}/>",
+            look.classes(),
+            look.shape(at, 0.7),
+            said(Some(tip))
         );
     }
 

@@ -143,7 +143,7 @@ impl Lane<'_> {
     }
 
     fn about(&self, curve: &Curve) -> String {
-        let mut about = "Bars are 95 % intervals of a block's own value.".to_owned();
+        let mut about = "Bars are 95 % intervals over blocks.".to_owned();
         let fell = curve.arms.iter().flatten().any(|m| *m == Mark::Overloaded);
         if fell {
             about.push_str(

@@ -1,7 +1,7 @@
 //! Charts as figures of the page: heading, drawing, how it is read, and the same as a table.
 
 use super::Run;
-use super::frame::{heading, table};
+use super::frame::{heading, table, unbroken};
 use crate::report::chart::{Chart, Kind};
 use crate::report::table as cells;
 use maud::{Markup, PreEscaped, html};
@@ -41,10 +41,10 @@ fn grid(run: &Run<'_>, charts: &[&Chart]) -> Markup {
 
 fn figure(run: &Run<'_>, chart: &Chart) -> Markup {
     html! {
-        figure id=(run.id(&chart.name)) {
+        figure.tall[chart.is_tall()] id=(run.id(&chart.name)) {
             figcaption { (heading(run.level + 2, None, &html! { bdi { (chart.title) } })) }
             (PreEscaped(chart.inline()))
-            p.about { bdi { (chart.about) } }
+            p.about { bdi { (unbroken(&chart.about)) } }
             @if !chart.table.is_empty() {
                 details.data { summary { "As a table" span.hidden { ": " (chart.title) } } (table(&chart.title, &chart.table)) }
             }

@@ -59,7 +59,7 @@ impl Frame<'_> {
                         @for (id, name) in sections {
                             @if id != "sweep" || run.has_sweep() { a href={ "#" (id) } { (name) } }
                         }
-                        (arms(run))
+                        @if !run.has_many_arms() { (arms(run)) }
                     }
                     runs => {
                         a href="#index" { "Index" }
@@ -95,13 +95,33 @@ pub(super) fn heading(level: u8, id: Option<&str>, content: &Markup) -> Markup {
     }
 }
 
+/// Tables of more columns than this have smaller letters.
+const WIDE: usize = 7;
+
+/// Figures keep their units when a line ends.
+pub(super) fn unbroken(text: &str) -> String {
+    let units = ["%", "ns", "µs", "ms", "s"];
+    let mut out = String::with_capacity(text.len());
+    for (i, word) in text.split(' ').enumerate() {
+        let bare = word.trim_end_matches([',', '.', ';', ')', ':']);
+        let after_figure = out.ends_with(|c: char| c.is_ascii_digit());
+        match i {
+            0 => {}
+            _ if after_figure && units.contains(&bare) => out.push('\u{a0}'),
+            _ => out.push(' '),
+        }
+        out.push_str(word);
+    }
+    out
+}
+
 /// A table that scrolls on a narrow screen: a heading and rows; first cells name their rows.
 pub(super) fn table(caption: &str, grid: &[Vec<String>]) -> Markup {
     let Some((head, rows)) = grid.split_first() else { return html! {} };
     scrolled(
         caption,
         &html! {
-            table {
+            table.wide[head.len() > WIDE] {
                 caption.hidden { (caption) }
                 thead { tr { @for cell in head { @if cell.is_empty() { td {} } @else { th scope="col" { bdi { (cell) } } } } } }
                 tbody {

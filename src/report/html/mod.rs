@@ -6,9 +6,11 @@ mod figures;
 mod frame;
 mod record;
 mod summary;
+mod sweep;
 mod validity;
 
 use super::chart::{self, Chart, Kind};
+use super::overview;
 use super::visible::visible;
 use crate::compare::page::Page;
 use frame::{Frame, heading};
@@ -43,7 +45,12 @@ struct Run<'a> {
     prefix: String,
     /// Level of the run's own heading.
     level: u8,
+    /// The sections of [`HALVES`] have a chart each and stand beside each other.
+    halves: bool,
 }
+
+/// Sections that fit beside each other where each has one chart.
+const HALVES: [&str; 2] = ["ratios", "percentiles"];
 
 /// The page of one run, or of several with an index.
 pub fn render(sources: &[Source]) -> String {
@@ -57,12 +64,10 @@ pub fn render(sources: &[Source]) -> String {
     let runs: Vec<Run<'_>> = sources
         .iter()
         .zip(shared)
-        .map(|(source, (charts, prefix, level))| Run {
-            source,
-            page: &source.page,
-            charts,
-            prefix,
-            level,
+        .map(|(source, (charts, prefix, level))| {
+            let single = |kind| charts.iter().filter(|c| c.kind == kind).count() == 1;
+            let halves = single(Kind::Forest) && single(Kind::Spectrum);
+            Run { source, page: &source.page, charts, prefix, level, halves }
         })
         .collect();
     let title = match runs.as_slice() {
@@ -90,7 +95,7 @@ fn index(runs: &[Run<'_>]) -> Markup {
                         " " span.soft { (day(&run.page.facts.started)) }
                         @if !report.complete { " " strong.bad { "incomplete" } }
                         p { bdi { (report.question) } }
-                        @for line in summary::headlines(run).iter().take(2) { p.claim { bdi { (line) } } }
+                        (summary::claims(run))
                     }
                 }
             }
@@ -104,6 +109,11 @@ fn day(instant: &str) -> &str {
 }
 
 impl Run<'_> {
+    /// More than the bar at the top has room for.
+    fn has_many_arms(&self) -> bool {
+        self.page.report.points.first().is_some_and(|p| p.arms.len() > overview::FEW)
+    }
+
     fn has_sweep(&self) -> bool {
         self.charts.iter().any(|c| c.kind == Kind::Sweep) || figures::strata(self).is_some()
     }
@@ -116,7 +126,7 @@ impl Run<'_> {
         html! {
             article id=(self.id("top")) {
                 (summary::header(self))
-                @if self.level > 1 { (frame::arms(self)) }
+                @if self.level > 1 || self.has_many_arms() { (frame::arms(self)) }
                 (self.section("verdict", "Verdict", &summary::verdict(self)))
                 (self.charts_of("ratios", "Ratios", Kind::Forest))
                 (self.charts_of("percentiles", "Percentiles", Kind::Spectrum))
@@ -130,8 +140,9 @@ impl Run<'_> {
     }
 
     fn section(&self, name: &str, title: &str, body: &Markup) -> Markup {
+        let half = self.halves && HALVES.contains(&name);
         html! {
-            section id=(self.id(name)) {
+            section.half[half] id=(self.id(name)) {
                 (heading(self.level + 1, None, &html! { (title) }))
                 (body)
             }

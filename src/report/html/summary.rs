@@ -1,14 +1,16 @@
 //! The first screen: the question, the verdict, the figures side by side, and whether to believe them.
 
-use super::frame::{heading, scrolled, table};
-use super::{Run, day, validity};
-use crate::compare::{Comparison, Point, Verdict};
+use super::frame::{heading, scrolled, table, unbroken};
+use super::{Run, day, sweep, validity};
+use crate::compare::page::words;
+use crate::compare::{ArmFigures, Comparison, Point, Verdict};
 use crate::report::chart::forest;
 use crate::report::{overview, table as cells};
+use crate::units;
 use maud::{Markup, html};
 
 /// What the tiles at the top show, the first that apply.
-const TILES: [&str; 6] = [
+pub(super) const TILES: [&str; 6] = [
     "throughput",
     "response.p50",
     "response.p99",
@@ -45,23 +47,61 @@ fn finished(run: &Run<'_>) -> String {
     format!("{have} of {planned} blocks.")
 }
 
-/// The sentences that stand at the very top.
-pub(super) fn headlines(run: &Run<'_>) -> Vec<String> {
-    match &run.page.sweep {
-        Some(sweep) => sweep.groups.iter().flat_map(|g| g.sentences.clone()).collect(),
-        None => run.page.report.points.iter().flat_map(|p| p.sentences.clone()).collect(),
+/// What stands at the very top: the sentences of a comparison, of many arms the first and the last, of a
+/// sweep where which is better.
+pub(super) fn claims(run: &Run<'_>) -> Markup {
+    let claim = |text: &str| html! { p.claim { bdi { (unbroken(text)) } } };
+    html! {
+        div.claims {
+            @match (&run.page.sweep, run.page.report.points.as_slice()) {
+                (Some(sweep), _) => @for told in sweep.groups.iter().flat_map(|g| &g.told) {
+                    (claim(&told.title))
+                    ul.told { @for (what, where_) in &told.lines { li { strong { (what) } ": " bdi { (where_) } } } }
+                },
+                (None, [point]) if run.has_many_arms() => {
+                    @if let Some(text) = first_and_last(point) { (claim(&text)) }
+                    details { summary { "Each in words" } @for line in &point.sentences { p { bdi { (unbroken(line)) } } } }
+                }
+                (None, points) => @for line in points.iter().flat_map(|p| &p.sentences) { (claim(line)) },
+            }
+        }
     }
+}
+
+fn first_and_last(point: &Point) -> Option<String> {
+    let [first, last] = words::first_and_last(point)?.map(|arm| &point.arms[arm]);
+    let written = |a: &ArmFigures| {
+        let value = a.figure(point.sorted_by).unwrap_or(0.0);
+        match point.sorted_by {
+            "throughput" => units::rate(value),
+            m if m.ends_with("bytes") => units::bytes(value),
+            _ => units::nanos_text(value),
+        }
+    };
+    Some(format!(
+        "By {} {} comes first of {} arms with {}, {} last with {}.",
+        forest::metric_name(point.sorted_by),
+        first.arm,
+        point.arms.len(),
+        written(first),
+        last.arm,
+        written(last)
+    ))
 }
 
 /// Verdict, tiles, tables, trust, what was not tested, how to run it again.
 pub(super) fn verdict(run: &Run<'_>) -> Markup {
     let points = &run.page.report.points;
     html! {
-        div.claims { @for line in headlines(run) { p.claim { bdi { (line) } } } }
+        (claims(run))
         @match points.as_slice() {
-            [point] => { (tiles(point)) (side_by_side(run, point)) }
+            [point] if point.arms.len() <= overview::FEW => {
+                (tiles(point))
+                div.beside { div { (side_by_side(run, point)) (limits(run)) } (validity::panel(run)) }
+            }
+            [point] => { (side_by_side(run, point)) (validity::panel(run)) (limits(run)) }
             many => {
-                (matrix(many))
+                (sweep::matrix(many))
                 @for point in many {
                     details.point {
                         summary { bdi { (cells::setting(point)) } }
@@ -69,19 +109,26 @@ pub(super) fn verdict(run: &Run<'_>) -> Markup {
                         (side_by_side(run, point))
                     }
                 }
+                (validity::panel(run))
+                (limits(run))
             }
         }
-        (validity::panel(run))
+    }
+}
+
+/// What no figure covers, and how to come by the same ones.
+fn limits(run: &Run<'_>) -> Markup {
+    html! {
         div.two {
             section.card aria-label="Not tested" {
                 (heading(run.level + 2, None, &html! { "Not tested here" }))
                 ul.plain { @for what in cells::NOT_TESTED.split(", ") { li { (what) } } }
-                p.soft { "Events crossed " bdi { (hosts(points)) } ": what a real network adds is not in these figures." }
+                p.soft { "Events went over " bdi { (hosts(&run.page.report.points)) } ": what a real network adds is not in these figures." }
             }
             section.card aria-label="Repeat" {
                 (heading(run.level + 2, None, &html! { "Run it again" }))
-                (command(run, "The same again, on this machine", &run.page.facts.repeat))
-                (command(run, "These figures again, from the records", &format!("pushbench report {}", shell_words::quote(&run.source.dir))))
+                (command("The same again, on this machine", &run.page.facts.repeat))
+                (command("These figures again, from the records", &format!("pushbench report {}", shell_words::quote(&run.source.dir))))
             }
         }
     }
@@ -92,7 +139,7 @@ fn hosts(points: &[Point]) -> String {
     hosts.join(" and ")
 }
 
-fn command(_run: &Run<'_>, what: &str, text: &str) -> Markup {
+fn command(what: &str, text: &str) -> Markup {
     html! {
         p.label { (what) }
         div.command { code tabindex="0" { (text) } button type="button" data-copy hidden { "Copy" } }
@@ -104,8 +151,10 @@ fn tiles(point: &Point) -> Markup {
     if point.arms.len() != 2 {
         return html! {};
     }
+    let closed = point.design.rate.is_none();
     let of = |metric: &&str| point.comparisons.iter().find(|c| c.metric == *metric);
-    let found: Vec<&Comparison> = TILES.iter().filter_map(of).take(4).collect();
+    let fits = |metric: &&&str| closed || !metric.starts_with("service");
+    let found: Vec<&Comparison> = TILES.iter().filter(fits).filter_map(of).collect();
     html! {
         div.tiles {
             @for c in found {
@@ -124,7 +173,7 @@ fn tiles(point: &Point) -> Markup {
     }
 }
 
-fn class(verdict: Verdict) -> &'static str {
+pub(super) fn class(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Better => "better",
         Verdict::Worse => "worse",
@@ -204,38 +253,4 @@ fn expectations(run: &Run<'_>, point: &Point) -> Markup {
         p { "Expected by the scenario: " (count(Outcome::Met)) " lines met, " (count(Outcome::Failed)) " failed, " (count(Outcome::CannotTell)) " cannot be judged." }
         @if grid.len() > 1 { (table(&run.id("expectations"), &grid)) }
     }
-}
-
-/// A sweep: what each setting's verdicts are, a line a setting and candidate.
-fn matrix(points: &[Point]) -> Markup {
-    let Some(first) = points.first() else { return html! {} };
-    let asked = |m: &&&str| first.comparisons.iter().any(|c| c.metric == **m);
-    let closed = points.iter().all(|p| p.design.rate.is_none());
-    let fits = |m: &&&str| closed || !m.starts_with("service");
-    let metrics: Vec<&str> = TILES.iter().filter(asked).filter(fits).copied().collect();
-    scrolled(
-        "Verdicts by setting",
-        &html! {
-            table.matrix {
-                caption.hidden { "Verdicts by setting" }
-                thead { tr { th scope="col" { "setting" } th scope="col" { "candidate" } @for m in &metrics { th scope="col" { (forest::metric_name(m)) } } } }
-                tbody {
-                    @for point in points {
-                        @for arm in point.arms.iter().skip(1) {
-                            tr {
-                                th scope="row" { bdi { (cells::setting(point)) } }
-                                td { bdi { (arm.arm) } }
-                                @for metric in &metrics {
-                                    @match point.comparisons.iter().find(|c| c.metric == *metric && c.candidate == arm.arm) {
-                                        Some(c) => td.word.(class(c.verdict)) { (forest::words(c)) br; span.soft { bdi { (cells::difference(c)) } } },
-                                        None => td {},
-                                    }
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        },
-    )
 }

@@ -16,20 +16,39 @@ pub(super) fn panel(run: &Run<'_>) -> Markup {
         section.card.validity.well[all_well].ill[!all_well] aria-label="Validity" {
             (heading(run.level + 2, None, &html! { "Can it be trusted?" }))
             p.word { @if all_well { "✓ Every trial is valid." } @else { "⚠ Read these notes first." } }
-            @for (point, evidence) in points.iter().zip(&run.page.evidence) {
-                @if points.len() > 1 {
-                    details open[!point.validity.notes.is_empty()] {
-                        summary { bdi { (cells::setting(point)) } ": " (blocks_word(point)) }
-                        (of_point(point, &evidence.blocks))
-                    }
-                } @else { (of_point(point, &evidence.blocks)) }
-            }
+            @if points.len() > 1 { (of_sweep(run)) }
+            @else { @for (point, evidence) in points.iter().zip(&run.page.evidence) { (of_point(point, &evidence.blocks)) } }
         }
     }
 }
 
-fn blocks_word(point: &Point) -> String {
-    format!("{} of {} blocks valid", point.design.blocks_valid, point.design.blocks_run)
+/// A line a setting, and the notes of those that have some.
+fn of_sweep(run: &Run<'_>) -> Markup {
+    let points = &run.page.report.points;
+    let head = meters(&points[0].validity).map(|(what, ..)| what.to_owned());
+    let head = std::iter::once("setting".to_owned()).chain(head).collect();
+    let row = |p: &Point| {
+        let values = meters(&p.validity).map(|(_, value, _)| value);
+        std::iter::once(cells::setting(p)).chain(values).collect()
+    };
+    let grid: Vec<Vec<String>> = std::iter::once(head).chain(points.iter().map(row)).collect();
+    let voided: Vec<Vec<String>> = points
+        .iter()
+        .zip(&run.page.evidence)
+        .flat_map(|(p, e)| {
+            voided(&e.blocks).into_iter().map(|row| [vec![cells::setting(p)], row].concat())
+        })
+        .collect();
+    html! {
+        (table("Validity by setting", &grid))
+        @for point in points {
+            @if !point.validity.notes.is_empty() {
+                p { bdi { (cells::setting(point)) } }
+                ul.notes { @for note in &point.validity.notes { li { bdi { (note) } } } }
+            }
+        }
+        @if !voided.is_empty() { (voided_table(&["setting", "block", "why", "longest stall", "steal"], voided)) }
+    }
 }
 
 fn of_point(point: &Point, blocks: &[Block]) -> Markup {
@@ -38,14 +57,13 @@ fn of_point(point: &Point, blocks: &[Block]) -> Markup {
             ul.notes { @for note in &point.validity.notes { li { bdi { (note) } } } }
         }
         (squares(blocks))
-        (meters(&point.validity))
-        @let voided: Vec<&Block> = blocks.iter().filter(|b| !b.void.is_empty()).collect();
-        @if !voided.is_empty() {
-            details.data {
-                summary { "What was voided, and why" }
-                (table("Voided blocks", &voided_table(&voided)))
+        dl.meters {
+            @for (what, value, meaning) in meters(&point.validity) {
+                div { dt { (what) } dd { (value) } dd.soft { (meaning) } }
             }
         }
+        @let voided = voided(blocks);
+        @if !voided.is_empty() { (voided_table(&["block", "why", "longest stall", "steal"], voided)) }
     }
 }
 
@@ -67,17 +85,15 @@ fn squares(blocks: &[Block]) -> Markup {
     }
 }
 
-fn meters(validity: &Validity) -> Markup {
+/// What each figure of trust is, its value, and what it is held against.
+fn meters(validity: &Validity) -> [(&'static str, String, &'static str); 7] {
     let t = &validity.trust;
     let time = |ns: Option<u64>| ns.map_or(cells::NONE.to_owned(), |v| units::nanos_text(v as f64));
     let share =
         |s: Option<f64>| s.map_or(cells::NONE.to_owned(), |s| format!("{:.1} %", s * 100.0));
-    let all = [
-        (
-            "blocks valid",
-            format!("{} of {}", t.blocks_valid, t.blocks_run),
-            "at least 8 are needed to claim anything",
-        ),
+    let blocks = format!("{} of {}", t.blocks_valid, t.blocks_run);
+    [
+        ("blocks valid", blocks, "at least 8 are needed to claim anything"),
         (
             "driver's lag, p50",
             time(t.lag_p50_ns),
@@ -92,19 +108,11 @@ fn meters(validity: &Validity) -> Markup {
             "a meter beside the driver, once a millisecond",
         ),
         ("steal", share(t.steal), "CPU time the hypervisor took"),
-    ];
-    html! {
-        dl.meters {
-            @for (what, value, meaning) in all {
-                div { dt { (what) } dd { (value) } dd.soft { (meaning) } }
-            }
-        }
-    }
+    ]
 }
 
-fn voided_table(voided: &[&Block]) -> Vec<Vec<String>> {
-    let head = ["block", "why", "longest stall", "steal"].map(str::to_owned).to_vec();
-    let row = |b: &&Block| {
+fn voided(blocks: &[Block]) -> Vec<Vec<String>> {
+    let row = |b: &Block| {
         vec![
             (b.index + 1).to_string(),
             b.void.join("; "),
@@ -112,5 +120,16 @@ fn voided_table(voided: &[&Block]) -> Vec<Vec<String>> {
             units::nanos_text(b.steal_ns as f64),
         ]
     };
-    std::iter::once(head).chain(voided.iter().map(row)).collect()
+    blocks.iter().filter(|b| !b.void.is_empty()).map(row).collect()
+}
+
+fn voided_table(head: &[&str], rows: Vec<Vec<String>>) -> Markup {
+    let head = head.iter().map(|cell| (*cell).to_owned()).collect();
+    let grid: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
+    html! {
+        details.data open {
+            summary { "What was voided, and why" }
+            (table("Voided blocks", &grid))
+        }
+    }
 }
