@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(again(&["pushbench"]), "pushbench run ingest --seed 7");
         assert_eq!(
             again(&["pushbench", "run", "x y.toml", "--out", "r", "--seed=9"]),
-            "pushbench run 'x y.toml' --seed=9"
+            "pushbench run 'x y.toml' '--seed=9'"
         );
         assert_eq!(again(&["pushbench", "run", "--out=r"]), "pushbench run --seed 7");
     }

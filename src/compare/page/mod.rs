@@ -87,3 +87,6 @@ fn evidence(run: &StoredRun, report: &Report, index: usize, logs: &[ArmLog]) -> 
 fn memory_per_connection(arm: &ArmFigures) -> Option<u64> {
     arm.target_usage.rss_steady_bytes?.checked_div(arm.load.connections)
 }
+
+#[cfg(test)]
+mod tests;

@@ -141,3 +141,6 @@ pub fn all(page: &Page) -> Vec<Chart> {
     }
     charts
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,7 @@ fn grid(run: &Run<'_>, charts: &[&Chart]) -> Markup {
 
 fn figure(run: &Run<'_>, chart: &Chart) -> Markup {
     html! {
-        figure.tall[chart.is_tall()] id=(run.id(&chart.name)) {
+        figure.tall[chart.is_tall()] id={ (run.id("figure-")) (chart.name) } {
             figcaption { (heading(run.level + 2, None, &html! { bdi { (chart.title) } })) }
             (PreEscaped(chart.inline()))
             p.about { bdi { (unbroken(&chart.about)) } }

@@ -173,3 +173,6 @@ impl Run<'_> {
         self.section(name, title, &body)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use super::frame::{heading, scrolled, table, unbroken};
 use super::{Run, day, sweep, validity};
 use crate::compare::page::words;
+use crate::compare::trust::is_driver_bound;
 use crate::compare::{ArmFigures, Comparison, Point, Verdict};
 use crate::report::chart::forest;
 use crate::report::{overview, table as cells};
@@ -73,6 +74,7 @@ fn first_and_last(point: &Point) -> Option<String> {
     let written = |a: &ArmFigures| {
         let value = a.figure(point.sorted_by).unwrap_or(0.0);
         match point.sorted_by {
+            "throughput" if is_driver_bound(a) => format!("at least {}", units::rate(value)),
             "throughput" => units::rate(value),
             m if m.ends_with("bytes") => units::bytes(value),
             _ => units::nanos_text(value),
