@@ -11,7 +11,7 @@ use crate::stats;
 /// Where a curve begins: the very fastest events would stretch the axis and tell nothing.
 pub const FIRST: f64 = 0.1;
 /// Points of a curve for each nine: a curve of straight pieces still looks round.
-const STEPS_A_NINE: f64 = 20.0;
+const STEPS_A_NINE: f64 = 14.0;
 /// Percentiles that are marked and named.
 const NAMED: [(f64, &str); 6] = [
     (0.5, "p50"),

@@ -101,15 +101,15 @@ impl Bars<'_> {
 
     fn bar(&self, plot: &mut Plot, look: &Look, parts: &[Option<f64>; 2], x: Scale, y: f64) {
         let svg = &mut plot.svg;
-        svg.begin(&format!("a{}", look.arm));
+        svg.begin(&look.classes());
         let name = shorten(&visible(&look.name), NAME);
         svg.text("t", (LEFT - 10.0, y + 14.0), Anchor::End, &name);
         let mut from = 0.0;
         for ((part, what), class) in parts.iter().zip(self.parts).zip(["bar", "bar pale"]) {
             let Some(value) = part else { continue };
-            let tip = format!("{} {what}: {}", look.name, (self.text)(*value));
+            let tip = format!("{what} {}", (self.text)(*value));
             let across = (x.place(from), x.place(from + value));
-            svg.rect(&format!("{class} {}", look.classes()), across, (y, y + 20.0), Some(&tip));
+            svg.rect(class, across, (y, y + 20.0), Some(&tip));
             from += value;
         }
         let shown: Vec<String> =

@@ -209,12 +209,12 @@ fn axis(rows: &[Row<'_>], range: (f64, f64)) -> Scale {
 fn draw(plot: &mut Plot, row: &Row<'_>, x: Scale, y: f64) {
     let c = row.comparison;
     let svg = &mut plot.svg;
-    svg.begin(&format!("a{}", row.look.arm));
+    svg.begin(&row.look.classes());
     let name = if row.judged.null { format!("{} (null)", row.name) } else { row.name.clone() };
     svg.text("t", (LEFT - 10.0, y + 4.5), Anchor::End, &name);
     if let (Some(ratio), Some([low, high])) = (c.ratio, c.ci95) {
         let (left, right) = (x.place(low), x.place(high));
-        svg.line(&format!("ci {}", row.look.classes()), (left, y), (right, y));
+        svg.line("ci", (left, y), (right, y));
         for (edge, beyond, point) in
             [(left, low < x.domain.0, -1.0), (right, high > x.domain.1, 1.0)]
         {
@@ -226,16 +226,12 @@ fn draw(plot: &mut Plot, row: &Row<'_>, x: Scale, y: f64) {
                         num(y),
                         num(-7.0 * point)
                     );
-                    svg.path(&format!("m {}", row.look.classes()), &d);
+                    svg.path("m", &d);
                 }
-                false => svg.line(
-                    &format!("ci {}", row.look.classes()),
-                    (edge, y - 4.0),
-                    (edge, y + 4.0),
-                ),
+                false => svg.line("ci", (edge, y - 4.0), (edge, y + 4.0)),
             }
         }
-        let tip = format!("{}: {} · {}", row.name, table::difference(c), words(c));
+        let tip = format!("{} · {}", table::difference(c), words(c));
         svg.mark(row.look, (x.place(ratio), y), Some(&tip));
         let class = match c.verdict {
             Verdict::Better => "v better",

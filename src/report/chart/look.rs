@@ -72,9 +72,9 @@ impl Look {
         format!("c-{}", self.colour)
     }
 
-    /// Classes of its lines.
+    /// Classes of its lines, within a group of [`Look::classes`].
     pub fn line(&self) -> String {
-        format!("l {} d{}", self.classes(), self.dash)
+        format!("l d{}", self.dash)
     }
 
     /// The outline of its mark, so many times as large as usual: circle, square, triangle, diamond,

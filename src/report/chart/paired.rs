@@ -78,25 +78,27 @@ fn series(
     x: Scale,
     y: Scale,
 ) {
+    plot.svg.begin(&look.classes());
     if let (Some(ratio), Some([low, high])) = (comparison.ratio, comparison.ci95) {
         let edges = (y.place(low), y.place(high));
-        plot.svg.rect(&format!("b {}", look.classes()), plot.x, edges, None);
+        plot.svg.rect("b", plot.x, edges, None);
         let mean = y.place(ratio);
         plot.svg.line(&look.line(), (plot.x.0, mean), (plot.x.1, mean));
     }
     for Pair { block, ratio, valid } in &pairs.blocks {
         let at = (x.place(*block as f64), y.place(*ratio));
         let what = if *valid { "" } else { ", voided" };
-        let tip = format!("{} block {}: ×{}{what}", look.name, block + 1, short(*ratio));
+        let tip = format!("block {}: ×{}{what}", block + 1, short(*ratio));
         match valid {
             true => plot.svg.mark(look, at, Some(&tip)),
             false => {
                 let d = format!("M{} {}l8 8m-8 0l8 -8", num(at.0 - 4.0), num(at.1 - 4.0));
-                plot.svg.path(&format!("void a{}", look.arm), &d);
-                plot.svg.hint(look, at, &tip);
+                plot.svg.path("void", &d);
+                plot.svg.hint(at, &tip);
             }
         }
     }
+    plot.svg.end();
 }
 
 fn table(all: &[(&Pairs, &Comparison, &Look)]) -> Vec<Vec<String>> {

@@ -59,7 +59,7 @@ impl Plot {
         let mut svg = Svg::new(WIDTH, top + height + BELOW);
         for (look, (x, line)) in legend.iter().zip(places) {
             let y = 12.0 + line as f64 * LEGEND_LINE;
-            svg.begin(&format!("legend a{}", look.arm));
+            svg.begin(&look.classes());
             svg.line(&look.line(), (x, y), (x + 26.0, y));
             svg.mark(look, (x + 13.0, y), None);
             svg.text("t", (x + 32.0, y + 4.5), Anchor::Start, &label(look));

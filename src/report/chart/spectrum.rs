@@ -64,23 +64,25 @@ fn curve(plot: &mut Plot, look: &Look, points: &[At], x: Scale, y: Scale) {
     let edge = |side: usize| -> Vec<(f64, f64)> {
         banded.iter().map(|(p, band)| (x.place(p.nines), y.place(band[side]))).collect()
     };
-    plot.svg.band(&format!("b {}", look.classes()), &edge(1), &edge(0));
+    plot.svg.begin(&look.classes());
+    plot.svg.band("b", &edge(1), &edge(0));
     let line: Vec<(f64, f64)> = points.iter().map(at).collect();
     plot.svg.polyline(&look.line(), &line);
     for p in points {
         match p.name {
-            Some(name) => plot.svg.mark(look, at(p), Some(&tip(look, name, p))),
+            Some(name) => plot.svg.mark(look, at(p), Some(&tip(name, p))),
             None => {
                 let percent = 100.0 * (1.0 - 10f64.powf(-p.nines));
                 let decimals = p.nines.floor().max(1.0) as usize;
-                plot.svg.hint(look, at(p), &tip(look, &format!("p{percent:.decimals$}"), p));
+                plot.svg.hint(at(p), &tip(&format!("p{percent:.decimals$}"), p));
             }
         }
     }
+    plot.svg.end();
 }
 
-fn tip(look: &Look, name: &str, p: &At) -> String {
-    format!("{} {name}: {}{}", look.name, units::nanos_text(p.ns as f64), band(p))
+fn tip(name: &str, p: &At) -> String {
+    format!("{name} {}{}", units::nanos_text(p.ns as f64), band(p))
 }
 
 fn band(p: &At) -> String {

@@ -14,6 +14,9 @@ pub struct Svg {
     pub height: f64,
 }
 
+/// Size of marks where there are many.
+const SMALL: f64 = 0.7;
+
 /// On which side of its place a text lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anchor {
@@ -85,7 +88,7 @@ impl Svg {
         }
     }
 
-    /// A rectangle; `tip` is what hovering says.
+    /// A rectangle; `tip` is what hovering says, after the name of the arm whose group it is in.
     pub fn rect(&mut self, class: &str, x: (f64, f64), y: (f64, f64), tip: Option<&str>) {
         let (left, top) = (x.0.min(x.1), y.0.min(y.1));
         let _ = write!(
@@ -115,38 +118,25 @@ impl Svg {
         );
     }
 
-    /// The mark of an arm.
+    /// The mark of an arm, within a group of its classes.
     pub fn mark(&mut self, look: &Look, at: (f64, f64), tip: Option<&str>) {
-        let _ = write!(
-            self.out,
-            "<path class=\"m {}\" d=\"{}\"{}/>",
-            look.classes(),
-            look.shape(at, 1.0),
-            said(tip)
-        );
+        self.sized_mark(look, at, 1.0, tip);
     }
 
     /// The mark of an arm where there are many.
     pub fn small_mark(&mut self, look: &Look, at: (f64, f64), tip: &str) {
-        let _ = write!(
-            self.out,
-            "<path class=\"m {}\" d=\"{}\"{}/>",
-            look.classes(),
-            look.shape(at, 0.7),
-            said(Some(tip))
-        );
+        self.sized_mark(look, at, SMALL, Some(tip));
+    }
+
+    fn sized_mark(&mut self, look: &Look, at: (f64, f64), size: f64, tip: Option<&str>) {
+        let shape = look.shape(at, size);
+        let _ = write!(self.out, "<path class=\"m\" d=\"{shape}\"{}/>", said(tip));
     }
 
     /// A place that says something when it is hovered over, and shows nothing.
-    pub fn hint(&mut self, look: &Look, at: (f64, f64), tip: &str) {
-        let _ = write!(
-            self.out,
-            "<path class=\"h {}\" d=\"M{} {}h0\"{}/>",
-            look.classes(),
-            num(at.0),
-            num(at.1),
-            said(Some(tip))
-        );
+    pub fn hint(&mut self, at: (f64, f64), tip: &str) {
+        let (x, y) = (num(at.0), num(at.1));
+        let _ = write!(self.out, "<path class=\"h\" d=\"M{x} {y}h0\"{}/>", said(Some(tip)));
     }
 }
 

@@ -37,8 +37,11 @@ struct Lane<'a> {
     number: usize,
 }
 
+/// Writes a figure.
+type Written = fn(f64) -> String;
+
 /// How a figure of a metric is written, on an axis and in words.
-fn writer(metric: &str) -> (fn(f64) -> String, fn(f64) -> String) {
+fn writer(metric: &str) -> (Written, Written) {
     match metric {
         "throughput" => (rate_tick, units::rate),
         m if m.ends_with("bytes") => (bytes_tick, units::bytes),
@@ -113,13 +116,13 @@ impl Lane<'_> {
         };
         let look = &self.looks[knee.arm];
         let tip = format!(
-            "{} keeps up with {} and no longer with {}",
-            look.name,
+            "keeps up with {} and no longer with {}",
             units::rate(knee.from),
             units::rate(knee.to)
         );
-        let class = format!("knee {}", look.classes());
-        plot.svg.rect(&class, (from, to), plot.y, Some(&tip));
+        plot.svg.begin(&look.classes());
+        plot.svg.rect("knee", (from, to), plot.y, Some(&tip));
+        plot.svg.end();
     }
 
     fn crossing(&self, plot: &mut Plot, crossing: &Crossing, places: &[f64]) {
@@ -200,6 +203,7 @@ impl Lane<'_> {
 /// An arm's line: broken where nothing may be drawn.
 fn series(plot: &mut Plot, look: &Look, marks: &[Mark], metric: &str, places: &[f64], y: Scale) {
     let (_, written) = writer(metric);
+    plot.svg.begin(&look.classes());
     let mut run: Vec<(f64, f64)> = Vec::new();
     for (mark, x) in marks.iter().zip(places) {
         match mark {
@@ -215,21 +219,20 @@ fn series(plot: &mut Plot, look: &Look, marks: &[Mark], metric: &str, places: &[
         match mark {
             Mark::Figure { value, interval } => {
                 if let Some([low, high]) = interval {
-                    let class = format!("ci {}", look.classes());
-                    plot.svg.line(&class, (*x, y.place(*low)), (*x, y.place(*high)));
+                    plot.svg.line("ci", (*x, y.place(*low)), (*x, y.place(*high)));
                 }
-                let tip = format!("{}: {}", look.name, written(*value));
-                plot.svg.mark(look, (*x, y.place(*value)), Some(&tip));
+                plot.svg.mark(look, (*x, y.place(*value)), Some(&written(*value)));
             }
             Mark::Overloaded => {
                 let at = (*x + 5.0 * look.arm as f64, plot.y.1 + 12.0);
                 let d = format!("M{} {}l7 7m-7 0l7 -7", num(at.0 - 3.5), num(at.1 - 3.5));
-                plot.svg.path(&format!("l {}", look.classes()), &d);
-                plot.svg.hint(look, at, &format!("{}: overloaded, not compared", look.name));
+                plot.svg.path("l", &d);
+                plot.svg.hint(at, "overloaded, not compared");
             }
             Mark::Nothing => {}
         }
     }
+    plot.svg.end();
 }
 
 /// The steps of a ramp: p50 and p99 against the rate, the knee as a band.
@@ -245,13 +248,15 @@ pub fn of_ramp(page: &Page, index: usize) -> Option<Chart> {
     let x = Scale::of(Spread::Linear, ends, plot.x);
     for knee in &ramp.knees {
         let look = &looks[knee.arm];
-        let tip = format!("{} kept up to about {}", look.name, units::rate(knee.from));
-        let class = format!("knee {}", look.classes());
-        plot.svg.rect(&class, (x.place(knee.from), x.place(knee.to)), plot.y, Some(&tip));
+        let tip = format!("kept up to about {}", units::rate(knee.from));
+        plot.svg.begin(&look.classes());
+        plot.svg.rect("knee", (x.place(knee.from), x.place(knee.to)), plot.y, Some(&tip));
+        plot.svg.end();
     }
     plot.y_axis(&Axis { scale: y, name: "response p50 and p99", tick: time_tick, ticks: 6 });
     plot.x_axis(&Axis { scale: x, name: "offered load", tick: rate_tick, ticks: 6 });
     for (look, arm) in looks.iter().zip(&point.arms) {
+        plot.svg.begin(&look.classes());
         for p99 in [false, true] {
             let points: Vec<(f64, u64)> = ramp
                 .steps
@@ -268,10 +273,11 @@ pub fn of_ramp(page: &Page, index: usize) -> Option<Chart> {
             for (at, (rate, ns)) in line.iter().zip(&points) {
                 let which = if p99 { "p99" } else { "p50" };
                 let shown = units::nanos_text(*ns as f64);
-                let tip = format!("{} {which} at {}: {shown}", look.name, units::rate(*rate));
+                let tip = format!("{which} at {}: {shown}", units::rate(*rate));
                 plot.svg.mark(look, *at, Some(&tip));
             }
         }
+        plot.svg.end();
     }
     let about = "Each step of the ramp by the rate in its middle; p50 below, p99 above. The shaded band of an arm is the step in which it stopped keeping up: beyond it the response is the length of a queue.";
     let title = format!(

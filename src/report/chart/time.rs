@@ -86,13 +86,17 @@ impl Scene<'_> {
         let x = self.stripes(plot);
         let name = if self.closed { "service p50 and p99" } else { "response p50 and p99" };
         plot.y_axis(&Axis { scale: y, name, tick: time_tick, ticks: 5 });
-        for span in &self.line.spans {
-            for (arm, p99) in &span.arms {
-                let Some(p99) = p99 else { continue };
-                let at = y.place(*p99 as f64);
-                let class = format!("wide {}", self.looks[*arm].classes());
-                plot.svg.line(&class, (x.place(span.from) + 1.0, at), (x.place(span.to) - 1.0, at));
+        for look in self.looks {
+            plot.svg.begin(&look.classes());
+            for span in &self.line.spans {
+                let mine = span.arms.iter().find(|(arm, _)| *arm == look.arm);
+                if let Some(p99) = mine.and_then(|(_, p99)| *p99) {
+                    let at = y.place(p99 as f64);
+                    let ends = (x.place(span.from) + 1.0, x.place(span.to) - 1.0);
+                    plot.svg.line("wide", (ends.0, at), (ends.1, at));
+                }
             }
+            plot.svg.end();
         }
         let ns = |ns: Option<u64>| ns.map(|ns| ns as f64);
         self.series(plot, (x, y), |t| ns(t.p50), " p50", units::nanos_text);
@@ -112,15 +116,17 @@ impl Scene<'_> {
         for (look, ticks) in self.looks.iter().zip(&self.line.arms).rev() {
             let points: Vec<(&Tick, f64)> =
                 ticks.iter().filter_map(|t| Some((t, of(t)?))).collect();
+            plot.svg.begin(&look.classes());
             for run in points.chunk_by(|a, b| b.0.at - a.0.at < 1.5) {
                 let line: Vec<(f64, f64)> =
                     run.iter().map(|(t, v)| (x.place(t.at + 0.5), y.place(*v))).collect();
                 plot.svg.polyline(&look.line(), &line);
             }
             for (t, v) in &points {
-                let tip = format!("{}{what}, {}: {}", look.name, clock(t.at), written(*v));
+                let tip = format!("{}{what} {}", clock(t.at), written(*v));
                 plot.svg.small_mark(look, (x.place(t.at + 0.5), y.place(*v)), &tip);
             }
+            plot.svg.end();
         }
     }
 

@@ -25,6 +25,14 @@
     const inner = Math.hypot((box.left + box.right) / 2 - x, (box.top + box.bottom) / 2 - y);
     return Math.hypot(dx, dy) + inner / 1e4;
   }
+  // The arm that a mark belongs to, by its group's class.
+  function owner(mark) {
+    const group = mark.closest('g[class^="c-"]');
+    const arm = group && [...group.classList].find(name => /^a\d+$/.test(name));
+    const of = arm && mark.closest('article').id;
+    const name = arm && document.querySelector(`.arms[data-of="${of}"] [data-arm="${arm}"]`);
+    return name ? name.textContent + ': ' : '';
+  }
   function show(svg, event) {
     let best = null, least = REACH;
     for (const mark of svg.querySelectorAll('[data-tip]')) {
@@ -37,7 +45,7 @@
     if (!best) return;
     lit = best;
     best.classList.add('on');
-    tip.textContent = best.dataset.tip;
+    tip.textContent = owner(best) + best.dataset.tip;
     tip.hidden = false;
     const width = tip.offsetWidth, room = document.documentElement.clientWidth;
     tip.style.left = Math.max(4, Math.min(event.clientX + 14, room - width - 4)) + 'px';
