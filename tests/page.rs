@@ -24,7 +24,7 @@ fn pages_are_small_whole_and_lead_to_their_records() {
         ("readme-ingest", 500_000),
         ("connections-4000", 500_000),
         ("steady-memory", 500_000),
-        // Four settings each: a fifth of what twenty may have.
+        // Four settings each: a fifth of what twenty may have, which is 2 MB.
         ("in-flight-sweep", 400_000),
         ("short-lived-connections", 400_000),
         ("all-targets", 2_000_000),
@@ -49,7 +49,7 @@ fn the_same_records_give_the_same_page() {
     let bench = Bench::new();
     let page = || bench.run(&["report", &dir("readme-ingest"), "--format", "html"]).out;
     let first = page();
-    assert!(first.contains("websocket@builtin answers 5.88 µs sooner"));
+    assert!(first.contains("websocket@builtin answers 5.88\u{a0}µs sooner"));
     assert_eq!(first, page());
 }
 

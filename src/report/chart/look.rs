@@ -10,9 +10,10 @@ const DASHES: usize = 6;
 /// Half the size of a mark.
 const HALF: f64 = 4.0;
 
-/// The corners of all marks but the circle.
-const OUTLINES: [&[(f64, f64)]; 6] = [
-    &[(-3.5, -3.5), (3.5, -3.5), (3.5, 3.5), (-3.5, 3.5)],
+/// Side of a square mark.
+const SIDE: f64 = 7.0;
+/// The corners of all marks but the circle and the square, which are shorter to write.
+const OUTLINES: [&[(f64, f64)]; 5] = [
     &[(0.0, -5.0), (4.5, 3.5), (-4.5, 3.5)],
     &[(0.0, -5.0), (5.0, 0.0), (0.0, 5.0), (-5.0, 0.0)],
     &[
@@ -89,7 +90,12 @@ impl Look {
                 num(y)
             );
         }
-        let corners = OUTLINES[(self.shape - 1).min(OUTLINES.len() - 1)];
+        if self.shape == 1 {
+            let side = num(SIDE * size);
+            let corner = |v: f64| num(v - SIDE * size / 2.0);
+            return format!("M{} {}h{side}v{side}h-{side}z", corner(x), corner(y));
+        }
+        let corners = OUTLINES[(self.shape - 2).min(OUTLINES.len() - 1)];
         let corner = |(dx, dy): &(f64, f64)| (x + dx * size, y + dy * size);
         let corners: Vec<(f64, f64)> = corners.iter().map(corner).collect();
         format!("{}z", through(&corners))

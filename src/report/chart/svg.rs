@@ -77,7 +77,9 @@ impl Svg {
 
     /// A line through all of these.
     pub fn polyline(&mut self, class: &str, points: &[(f64, f64)]) {
-        self.path(class, &through(points));
+        if points.len() > 1 {
+            self.path(class, &through(points));
+        }
     }
 
     /// The area between two lines with the same places.

@@ -199,7 +199,10 @@ fn range(rates: &[f64]) -> String {
     let low = rates.iter().copied().reduce(f64::min);
     let high = rates.iter().copied().reduce(f64::max);
     match (low, high) {
-        (Some(low), Some(high)) => format!("{} to {}", units::count(low), units::count(high)),
+        (Some(low), Some(high)) if low < high => {
+            format!("{} to {}", units::count(low), units::count(high))
+        }
+        (Some(only), _) => units::count(only),
         _ => table::NONE.to_owned(),
     }
 }

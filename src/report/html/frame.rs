@@ -123,12 +123,12 @@ pub(super) fn table(caption: &str, grid: &[Vec<String>]) -> Markup {
         &html! {
             table.wide[head.len() > WIDE] {
                 caption.hidden { (caption) }
-                thead { tr { @for cell in head { @if cell.is_empty() { td {} } @else { th scope="col" { bdi { (cell) } } } } } }
+                thead { tr { @for cell in head { @if cell.is_empty() { td {} } @else { th scope="col" { (isolated(cell)) } } } } }
                 tbody {
                     @for row in rows {
                         tr {
                             @for (i, cell) in row.iter().enumerate() {
-                                @if i == 0 { th scope="row" { bdi { (cell) } } } @else { td { bdi { (cell) } } }
+                                @if i == 0 { th scope="row" { (isolated(cell)) } } @else { td { (isolated(cell)) } }
                             }
                         }
                     }
@@ -136,6 +136,12 @@ pub(super) fn table(caption: &str, grid: &[Vec<String>]) -> Markup {
             }
         },
     )
+}
+
+/// Text that could be written from right to left keeps its order to itself.
+fn isolated(text: &str) -> Markup {
+    let may_turn = text.chars().any(|c| c >= '\u{590}' && c.is_alphabetic());
+    html! { @if may_turn { bdi { (text) } } @else { (text) } }
 }
 
 /// What is wider than a phone scrolls by itself, by keyboard as well.
