@@ -176,7 +176,7 @@ fn pointing_shows_values_and_buttons_hide_arms() {
     page.point(2.0, 2.0);
     assert_eq!(page.eval(tip), Value::Null, "and no longer than it is pointed at");
 
-    let visible = "[0, 1].map(arm => [...document.querySelectorAll(`#figure-spectrum .a${arm} path`)].some(part => part.checkVisibility()))";
+    let visible = "[0, 1].map(arm => [...document.querySelectorAll(`#figure-spectrum .a${arm} path`)].some(part => part.getBoundingClientRect().width > 0))";
     assert_eq!(page.eval(visible), serde_json::json!([true, true]));
     page.eval("document.querySelector('.arms button[data-arm=a0]').click()");
     assert_eq!(page.eval(visible), serde_json::json!([false, true]));
