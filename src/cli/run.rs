@@ -1,14 +1,14 @@
 //! `pushbench run`
 
 use super::progress::Show;
-use super::{interrupt_flag, look, print};
+use super::{interrupt_flag, look, page, print};
 use crate::compare::evidence::evidence;
 use crate::compare::expect::Outcome;
 use crate::compare::{self, Report, ranking};
 use crate::cpus::Placement;
 use crate::error::{Error, Result};
 use crate::record::metrics::Metric;
-use crate::report::{markdown, text};
+use crate::report::{html, markdown, text};
 use crate::run::{self, Request, arms};
 use crate::scenario::{self, Override};
 use crate::store::{Store, StoredRun, write_atomically};
@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 /// Seed of runs that name none: a run is repeated by running it again.
 pub(super) const SEED: u64 = 7;
+/// The page that every run ends with.
+const PAGE: &str = "report.html";
 
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
@@ -167,9 +169,7 @@ fn conclude(out: &Path, ended: Result<()>, sort: Option<&'static Metric>) -> Res
     }
     let mut report = compare::compare(&stored);
     ranking::sort(&mut report, sort);
-    let evidence = evidence(&stored, &report, &BTreeMap::new());
-    let markdown = markdown::render(&report, &evidence);
-    let written = write_atomically(&out.join("report.md"), markdown.as_bytes());
+    let written = write_reports(out, &stored, &report);
     print(&format!("\n{}", text::render(&report, look())))?;
     print(&next(out, &report))?;
     ended?;
@@ -177,10 +177,18 @@ fn conclude(out: &Path, ended: Result<()>, sort: Option<&'static Metric>) -> Res
     Ok(exit_code(&report))
 }
 
+fn write_reports(out: &Path, stored: &StoredRun, report: &Report) -> Result<()> {
+    let evidence = evidence(stored, report, &BTreeMap::new());
+    write_atomically(&out.join("report.md"), markdown::render(report, &evidence).as_bytes())?;
+    let source = page::source(out, stored, report.clone(), Some(out));
+    write_atomically(&out.join(PAGE), html::render(&[source]).as_bytes())
+}
+
 fn next(out: &Path, report: &Report) -> String {
     let dir = out.display();
-    let mut lines =
-        format!("\nResults                {dir}  (pushbench report {dir} --format json)\n");
+    let mut lines = format!(
+        "\nReport                 {dir}/{PAGE}\nResults                {dir}  (pushbench report {dir} --format json)\n"
+    );
     if report.scenario == "ingest" {
         lines.push_str("Highest rate?          pushbench run saturate\n");
         lines.push_str("Python servers?        pushbench run ingest --arm webhook@flask --arm websocket@websockets --rate 300\n");

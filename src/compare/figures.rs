@@ -17,7 +17,7 @@ use crate::transport::event::Template;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A percentile's samples must come from this many separate stalls (law 7).
-const FEWEST_STALLS: usize = 3;
+pub(super) const FEWEST_STALLS: usize = 3;
 
 /// How the point was run.
 pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {

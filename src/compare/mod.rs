@@ -13,6 +13,7 @@ pub mod judge;
 #[cfg(test)]
 mod judge_tests;
 pub mod machine;
+pub mod page;
 pub mod parity;
 pub mod ranking;
 pub mod runs;

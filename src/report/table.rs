@@ -155,17 +155,17 @@ pub fn strata(point: &Point) -> Vec<Vec<String>> {
     grid
 }
 
-fn lines_of_code(a: &ArmFigures) -> String {
+pub(super) fn lines_of_code(a: &ArmFigures) -> String {
     a.ease.as_ref().and_then(|e| e.lines_of_code).map_or(NONE.into(), |n| n.to_string())
 }
 
-fn packages(a: &ArmFigures) -> String {
+pub(super) fn packages(a: &ArmFigures) -> String {
     let Some(counted) = a.ease.as_ref().and_then(|e| e.dependencies) else { return NONE.into() };
     let direct = counted.direct.map_or(NONE.into(), |n| n.to_string());
     format!("{direct} / {}", counted.all)
 }
 
-fn duties(a: &ArmFigures) -> String {
+pub(super) fn duties(a: &ArmFigures) -> String {
     match a.ease.as_ref().and_then(|e| e.duties.as_deref()) {
         None => NONE.into(),
         Some([]) => "none".into(),
