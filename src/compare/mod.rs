@@ -6,9 +6,11 @@ pub mod blocks;
 pub mod decide;
 pub mod evidence;
 pub mod expect;
+pub mod fanout;
 pub mod figures;
 mod findings;
 pub mod gate;
+pub mod idle;
 pub mod judge;
 #[cfg(test)]
 mod judge_tests;
@@ -33,6 +35,8 @@ mod unlike;
 pub mod verified;
 
 pub use arm::*;
+pub use fanout::FanoutFigures;
+pub use idle::IdleFigures;
 pub use types::*;
 
 use crate::record::trial::{Stage, Trial};

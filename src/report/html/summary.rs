@@ -124,7 +124,7 @@ fn limits(run: &Run<'_>) -> Markup {
         div.two {
             section.card aria-label="Not tested" {
                 (heading(run.level + 2, None, &html! { "Not tested here" }))
-                ul.plain { @for what in cells::NOT_TESTED.split(", ") { li { (what) } } }
+                ul.plain { @for what in cells::not_tested(&run.page.report).split(", ") { li { (what) } } }
                 p.soft { "Events went over " bdi { (hosts(&run.page.report.points)) } ": what a real network adds is not in these figures." }
             }
             section.card aria-label="Repeat" {
