@@ -14,6 +14,8 @@ pub mod ranking;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod sentence;
+#[cfg(test)]
+mod simulation_tests;
 pub mod sizing;
 mod steady;
 mod strata;
