@@ -22,6 +22,8 @@ pub mod runs;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod sentence;
+#[cfg(test)]
+mod simulation_tests;
 pub mod sizing;
 mod steady;
 mod strata;
