@@ -159,13 +159,17 @@ pub(super) fn escape(text: &str) -> String {
             ':' if rest.starts_with("//") => out.push_str("\\:"),
             '.' if out.ends_with("www") => out.push_str("\\."),
             // ... and of addresses of mail, even of escaped ones: a character of no width parts them.
-            '@' if rest.split(char::is_whitespace).next().is_some_and(|w| w.contains('.')) => {
-                out.push_str("@\u{200b}");
-            }
+            '@' if is_mail(rest) => out.push_str("@\u{200b}"),
             c => out.push(c),
         }
     }
     out
+}
+
+/// Whether what stands behind an `@` reads as a host: a dot amid its first word.
+fn is_mail(rest: &str) -> bool {
+    let word = rest.split(char::is_whitespace).next().unwrap_or_default();
+    word.split('.').skip(1).any(|part| part.starts_with(|c: char| c.is_alphanumeric()))
 }
 
 /// Text in which nothing is obeyed and nobody is mentioned: commands.

@@ -61,7 +61,7 @@ pub fn point(point: &Point, look: Look) -> String {
     }
     let withheld = certainty::withheld(point);
     for why in &withheld {
-        let _ = writeln!(out, "† {}", clean(why));
+        out.push_str(&look.wrap(&format!("† {}", line(why)), 2));
     }
     if !withheld.is_empty() {
         out.push('\n');

@@ -71,7 +71,9 @@ impl Scale {
             Kind::Log if decades < 0.7 => linear_ticks(low, high, about),
             Kind::Log => {
                 let every = (decades / about as f64).ceil().max(1.0) as usize;
-                log_ticks(low, high, decades <= FEW_DECADES, every)
+                let ticks = log_ticks(low, high, decades <= FEW_DECADES, every);
+                // Few decades at a wide step may hold one tick, from which no scale can be read.
+                if ticks.len() < 2 { log_ticks(low, high, false, 1) } else { ticks }
             }
             Kind::Linear => linear_ticks(low, high, about),
         }
