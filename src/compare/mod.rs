@@ -12,6 +12,8 @@ pub mod ranking;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod sentence;
+#[cfg(test)]
+mod sentence_tests;
 mod steady;
 mod strata;
 #[cfg(test)]

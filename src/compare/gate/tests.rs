@@ -41,7 +41,7 @@ fn equal_builds_pass_and_faster_ones_do() {
 fn a_slow_down_fails_and_names_metric_ratio_interval_and_margin() {
     let gate = recipe(1.25).gate();
     let texts =
-        ["FAILED: service.p50 of webhook is +25.", " %, +25.", "5 % is allowed", "at least +2"];
+        ["FAILED: service.p50 of webhook is worse by +25.0 % [+24.", ", by +24.", "5 % is allowed"];
     is(&gate, Outcome::Regression, &texts);
     assert_eq!((gate.exit_code(), gate.wants_more()), (1, true));
     let service = line(&gate, "service.p50");
@@ -299,7 +299,7 @@ fn a_closed_loop_judges_service_and_throughput_and_no_response() {
     let closed = judged(&run);
     assert_eq!(names(&closed), ["service.p50", "throughput"]);
     // A quarter fewer is a third more time: worse, in the metric's own direction.
-    is(&closed, Outcome::Regression, &["throughput of webhook is +33.3 %"]);
+    is(&closed, Outcome::Regression, &["throughput of webhook is worse by +33.3 %"]);
 }
 
 #[test]
@@ -352,7 +352,7 @@ fn the_ratio_between_two_transports_is_judged_where_it_is_asked_for() {
     let ask = |ratio| judge(&run, CANDIDATE, &Settings { ratio, ..settings() }, 2);
     assert!(ask(false).lines.iter().all(|l| !l.transport.contains(':')));
     let gate = ask(true);
-    is(&gate, Outcome::Regression, &["service.p50 of websocket:webhook is +3"]);
+    is(&gate, Outcome::Regression, &["service.p50 of websocket:webhook is worse by +3"]);
     let ratio: Vec<_> = gate.lines.iter().filter(|l| l.transport == "websocket:webhook").collect();
     assert_eq!(ratio.len(), 3);
     assert!(ratio.iter().all(|l| l.difference.is_none() && l.outcome == Outcome::Regression));
