@@ -21,7 +21,20 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("compare", &["stats", "store", "record", "scenario", "transport"]),
     ("report", &["compare", "record", "scenario"]),
     ("verify", &["record", "target", "transport"]),
-    ("run", &["drive", "plan", "record", "scenario", "store", "target", "transport", "verify"]),
+    (
+        "run",
+        &[
+            "compare",
+            "drive",
+            "plan",
+            "record",
+            "scenario",
+            "store",
+            "target",
+            "transport",
+            "verify",
+        ],
+    ),
 ];
 /// The self-test is a user of the instrument, as `run` is.
 const SELFTEST: &[&str] =

@@ -126,6 +126,13 @@ impl Progress for Show {
         }
     }
 
+    fn extend(&mut self, by: Duration) {
+        self.total += by;
+        if let Some(bar) = &self.bar {
+            bar.set_length(self.total.as_millis() as u64);
+        }
+    }
+
     fn point(&mut self, labels: &[String]) {
         let live =
             |label: &String| Live { label: label.clone(), responses: Hist::new(), rates: [0; 2] };

@@ -1,17 +1,19 @@
 //! `pushbench run`
 
 use super::progress::Show;
-use super::{interrupt_flag, print};
+use super::{interrupt_flag, look, print};
+use crate::compare::evidence::evidence;
 use crate::compare::expect::Outcome;
 use crate::compare::{self, Report, ranking};
 use crate::cpus::Placement;
 use crate::error::{Error, Result};
 use crate::record::metrics::Metric;
-use crate::report::{Format, text};
+use crate::report::{markdown, text};
 use crate::run::{self, Request, arms};
 use crate::scenario::{self, Override};
 use crate::store::{Store, StoredRun, write_atomically};
 use crate::target::manifest::{BuiltinOptions, OWN_FILE};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Seed of runs that name none: a run is repeated by running it again.
@@ -28,7 +30,7 @@ pub struct Args {
     /// Results directory [default: results/TIME-SCENARIO, the time in UTC]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Blocks to run (compare.blocks)
+    /// Blocks to run, or auto (compare.blocks)
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     blocks: Option<String>,
     /// Measured part of a trial (load.duration)
@@ -145,6 +147,7 @@ pub fn run(args: &Args) -> Result<u8> {
     conclude(&request.out, ended, sort)
 }
 
+/// A new directory in `results/`, named by the time.
 pub(super) fn default_out(scenario: &str) -> PathBuf {
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H%M%SZ");
     let first = Path::new("results").join(format!("{now}-{scenario}"));
@@ -164,9 +167,10 @@ fn conclude(out: &Path, ended: Result<()>, sort: Option<&'static Metric>) -> Res
     }
     let mut report = compare::compare(&stored);
     ranking::sort(&mut report, sort);
-    let markdown = Format::Markdown.render(&report);
+    let evidence = evidence(&stored, &report, &BTreeMap::new());
+    let markdown = markdown::render(&report, &evidence);
     let written = write_atomically(&out.join("report.md"), markdown.as_bytes());
-    print(&format!("\n{}", text::render(&report)))?;
+    print(&format!("\n{}", text::render(&report, look())))?;
     print(&next(out, &report))?;
     ended?;
     written?;
@@ -197,7 +201,7 @@ fn own_server() -> &'static str {
 }
 
 /// 3: an arm without a valid trial; 1: an expectation failed; 2: one cannot be judged.
-fn exit_code(report: &Report) -> u8 {
+pub(super) fn exit_code(report: &Report) -> u8 {
     let points = &report.points;
     if points.iter().flat_map(|p| &p.arms).any(|a| a.trials == a.invalid) {
         return 3;

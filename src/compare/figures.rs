@@ -1,13 +1,14 @@
 //! The figures of one arm, from the merged windows of its valid trials.
 
-use super::types::{
+use super::judge::CONFIDENCE;
+use super::{
     ArmFigures, ArmLoad, Backlog, Connections, Design, Events, Latency, Second, Usage, Wire,
 };
-use super::{Trials, steady, strata};
+use super::{FEWEST_BLOCKS, Percentiles, Trials, steady, strata};
 use crate::record::account::OTHER_FAULTS;
 use crate::record::fates::Fates;
 use crate::record::histogram::Hist;
-use crate::record::metrics::SAMPLES_BEYOND;
+use crate::record::metrics::{SAMPLES_BEYOND, supported_quantile};
 use crate::record::trial::{Trial, TrialDesign};
 use crate::record::wire::Traffic;
 use crate::stats;
@@ -38,7 +39,8 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
         hosts: hosts.into_iter().cloned().collect(),
         driver_cpus: cpus("driver"),
         target_cpus: cpus("target"),
-        blocks_planned: s.compare.blocks,
+        blocks_planned: header.blocks_planned(),
+        sizing: header.sizing.clone(),
         blocks_run: trials.blocks.len(),
         blocks_valid: trials.valid.len(),
     }
@@ -114,22 +116,40 @@ pub fn merged(trials: &[&Trial], of: impl Fn(&Trial) -> &Hist) -> Hist {
 
 /// `peaked`: the trials' peaks belong to this distribution, so its stalls can be counted.
 pub(super) fn latency(trials: &[&Trial], of: impl Fn(&Trial) -> &Hist, peaked: bool) -> Latency {
-    let sum = merged(trials, of);
+    let sum = merged(trials, &of);
     let percentile = |q: f64| {
         let value = sum.quantile(q)?;
         let beyond = (sum.count() as f64 * (1.0 - q)).floor() as u64;
         let stalls = || trials.iter().map(|t| t.peaks.stalls_above(value)).sum::<usize>();
         (beyond >= SAMPLES_BEYOND && (!peaked || stalls() >= FEWEST_STALLS)).then_some(value)
     };
+    let (p50, p90, p99, p99_9) =
+        (percentile(0.5), percentile(0.9), percentile(0.99), percentile(0.999));
+    let interval = |q: f64, shown: Option<u64>| shown.and_then(|_| over_blocks(trials, &of, q));
     Latency {
         count: sum.count(),
         mean: sum.mean(),
-        p50: percentile(0.5),
-        p90: percentile(0.9),
-        p99: percentile(0.99),
-        p99_9: percentile(0.999),
+        p50,
+        p90,
+        p99,
+        p99_9,
         max: sum.max(),
+        intervals: Percentiles {
+            p50: interval(0.5, p50),
+            p90: interval(0.9, p90),
+            p99: interval(0.99, p99),
+            p99_9: interval(0.999, p99_9),
+        },
     }
+}
+
+/// The interval of a block's percentile: as the blocks are the replicates, so they are here.
+fn over_blocks(trials: &[&Trial], of: impl Fn(&Trial) -> &Hist, q: f64) -> Option<[f64; 2]> {
+    let log = |t: &&Trial| supported_quantile(of(t), q).filter(|v| *v > 0.0).map(f64::ln);
+    let logs: Vec<f64> = trials.iter().map(log).collect::<Option<_>>()?;
+    let interval = stats::t_interval(&logs, CONFIDENCE).filter(|_| logs.len() >= FEWEST_BLOCKS)?;
+    let interval = interval.map(f64::exp);
+    Some([interval.low, interval.high])
 }
 
 fn events(trials: &[&Trial]) -> Events {

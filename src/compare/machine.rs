@@ -10,7 +10,7 @@ const MACHINE: [&str; 8] =
 /// A kernel reserves a little more or less of the same memory each time it starts.
 const SAME_MEMORY: f64 = 0.02;
 /// What a run does not tell.
-const NOT_RECORDED: &str = "not recorded";
+pub const NOT_RECORDED: &str = "not recorded";
 
 /// One thing that two runs do not have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,19 +1,27 @@
 //! What the records say: figures of each arm, differences with their uncertainty, verdicts. Pure, and
 //! the only place that decides; reports render what stands here.
 
+mod arm;
+pub mod blocks;
 pub mod decide;
+pub mod evidence;
 pub mod expect;
 pub mod figures;
 mod findings;
 pub mod gate;
+pub mod judge;
+#[cfg(test)]
+mod judge_tests;
 pub mod machine;
 pub mod parity;
 pub mod ranking;
+pub mod runs;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod sentence;
 #[cfg(test)]
 mod sentence_tests;
+pub mod sizing;
 mod steady;
 mod strata;
 #[cfg(test)]
@@ -22,8 +30,10 @@ mod strata_tests;
 mod tests;
 pub mod trust;
 mod types;
+mod unlike;
 pub mod verified;
 
+pub use arm::*;
 pub use types::*;
 
 use crate::record::trial::{Stage, Trial};
@@ -89,7 +99,7 @@ fn point(run: &StoredRun, index: usize) -> Point {
     let arms: Vec<ArmFigures> =
         (0..trials.arms).map(|a| figures::arm(header, a, &trials)).collect();
     let comparisons = decide::all(header, &arms, &trials);
-    let validity = trust::validity(run, index, &trials, &arms);
+    let validity = trust::validity(run, index, &trials, &arms, &comparisons);
     let expectations = expect::judge(&header.scenario.expect, &arms, &trials);
     let sentences = sentence::closing(header, &arms, &comparisons, &trials);
     Point {

@@ -62,7 +62,7 @@ pub fn ratios(service: f64, cpu: f64) -> StoredRun {
 
 fn header(blocks: usize) -> RunHeader {
     let mut scenario = scenario::load("ingest", &[]).unwrap().points.remove(0).scenario;
-    scenario.compare.blocks = blocks;
+    scenario.compare.blocks = scenario::Blocks::Fixed(blocks);
     let arm = |transport: &str, framing: &str| ArmHeader {
         label: format!("{transport}@builtin"),
         transport: transport.to_owned(),
@@ -92,6 +92,7 @@ fn header(blocks: usize) -> RunHeader {
             setting: BTreeMap::new(),
             scenario,
             arms: vec![arm("webhook", "HTTP/1.1"), arm("websocket", "WebSocket frames")],
+            sizing: None,
         }],
         findings: Vec::new(),
         placement: BTreeMap::from([("driver".to_owned(), vec![1]), ("target".to_owned(), vec![0])]),

@@ -14,7 +14,7 @@ use crate::cpus::Placement;
 use crate::error::{Error, Result};
 use crate::record::trial::Stage;
 use crate::run::{self, Progress, arms::Arm};
-use crate::scenario::Question;
+use crate::scenario::{Blocks, Question};
 use crate::store::StoredRun;
 use record::GateHeader;
 use std::path::{Path, PathBuf};
@@ -88,7 +88,7 @@ fn stage_line(request: &Request, stage: usize) -> String {
 fn part(request: &Request, stage: usize) -> run::Request {
     let mut question = request.question.clone();
     for point in &mut question.points {
-        point.scenario.compare.blocks = blocks(request.blocks, stage);
+        point.scenario.compare.blocks = Blocks::Fixed(blocks(request.blocks, stage));
     }
     run::Request {
         question,

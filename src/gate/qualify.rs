@@ -13,7 +13,7 @@ use crate::cpus::Placement;
 use crate::error::{Error, Result};
 use crate::record::metrics;
 use crate::run::{self, Progress, arms::Arm};
-use crate::scenario::Question;
+use crate::scenario::{Blocks, Question};
 use crate::stats;
 use crate::store::{StoredRun, write_atomically};
 use crate::target::manifest::{BuiltinOptions, Manifest};
@@ -222,7 +222,7 @@ fn part(
 ) -> run::Request {
     let mut question = request.question.clone();
     for point in &mut question.points {
-        point.scenario.compare.blocks = blocks;
+        point.scenario.compare.blocks = Blocks::Fixed(blocks);
     }
     run::Request {
         question,

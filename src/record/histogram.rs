@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer as HdrReader, Serializer as _};
-use hdrhistogram::serialization::{V2DeflateSerializer, V2Serializer, interval_log};
+use hdrhistogram::serialization::{V2DeflateSerializer, V2Serializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Longest value told apart; longer ones are recorded as this.
@@ -18,7 +18,7 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 pub struct Hist(Histogram<u64>);
 
 /// A histogram in its HDR V2 encoding: a kilobyte or two instead of 270.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Compact(Vec<u8>);
 
 impl Compact {
@@ -99,6 +99,20 @@ impl Hist {
         self.0.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value()))
     }
 
+    /// Standard deviation in ns.
+    pub fn std_dev(&self) -> Option<f64> {
+        (!self.is_empty()).then(|| self.0.stdev())
+    }
+
+    /// Values at quantiles that come closer to 1 in `ticks` steps a halving: value, quantile, values
+    /// up to there. The last quantile is 1.
+    pub fn spectrum(&self, ticks: u32) -> impl Iterator<Item = (u64, f64, u64)> + '_ {
+        self.0.iter_quantiles(ticks).scan(0, |sum, v| {
+            *sum += v.count_since_last_iteration();
+            Some((v.value_iterated_to(), v.quantile_iterated_to(), *sum))
+        })
+    }
+
     fn encode(&self) -> String {
         let mut bytes = Vec::new();
         V2DeflateSerializer::new()
@@ -116,7 +130,7 @@ impl Hist {
         Compact(bytes)
     }
 
-    fn decode(text: &str) -> Result<Self, String> {
+    pub(super) fn decode(text: &str) -> Result<Self, String> {
         Hist::read(&BASE64.decode(text).map_err(|e| e.to_string())?)
     }
 
@@ -129,15 +143,9 @@ impl Hist {
         Ok(hist)
     }
 
-    /// Appends this histogram as one interval of an `.hlog` file; `tag` has no spaces or commas.
-    pub fn log_interval<W: std::io::Write>(
-        &self,
-        log: &mut interval_log::IntervalLogWriter<'_, '_, W, V2DeflateSerializer>,
-        start_s: f64,
-        length: std::time::Duration,
-    ) -> Result<(), String> {
-        let start = std::time::Duration::from_secs_f64(start_s.max(0.0));
-        log.write_histogram(&self.0, start, length, None).map_err(|e| format!("{e:?}"))
+    /// Hands the library's histogram to a writer of logs.
+    pub(super) fn log<T>(&self, write: impl FnOnce(&Histogram<u64>) -> T) -> T {
+        write(&self.0)
     }
 }
 

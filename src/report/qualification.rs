@@ -31,7 +31,7 @@ pub fn render(header: &Header, trials: &[Tried]) -> String {
             format!("{} to {}", percent(r.ci95[0]), percent(r.ci95[1])),
         ]
     }));
-    grid(&mut out, &rows);
+    grid(&mut out, &rows, 1);
     out.push_str("Intervals are exact binomial ones: so few gates allow no narrower claim.\n\n");
     let metrics: Vec<&str> = header.settings.margins.iter().map(|m| m.metric.as_str()).collect();
     let mut rows =
@@ -50,7 +50,7 @@ pub fn render(header: &Header, trials: &[Tried]) -> String {
         }));
         row
     }));
-    grid(&mut out, &rows);
+    grid(&mut out, &rows, 3);
     out
 }
 

@@ -82,14 +82,18 @@ pub fn t_interval(values: &[f64], confidence: f64) -> Option<Interval> {
     Some(Interval { estimate, low: estimate - half, high: estimate + half })
 }
 
-/// Interval of the ratio candidate / baseline: Student-t on the per-block log ratios, so that a
-/// doubling and a halving weigh the same. `None` when a value is not positive.
-pub fn paired_ratio(baseline: &[f64], candidate: &[f64], confidence: f64) -> Option<Interval> {
+/// The log ratio candidate / baseline of each block. `None` when a value is not positive.
+pub fn log_ratios(baseline: &[f64], candidate: &[f64]) -> Option<Vec<f64>> {
     if baseline.len() != candidate.len() || baseline.iter().chain(candidate).any(|v| *v <= 0.0) {
         return None;
     }
-    let logs: Vec<f64> = baseline.iter().zip(candidate).map(|(b, c)| (c / b).ln()).collect();
-    t_interval(&logs, confidence).map(|i| i.map(f64::exp))
+    Some(baseline.iter().zip(candidate).map(|(b, c)| (c / b).ln()).collect())
+}
+
+/// Interval of the ratio candidate / baseline: Student-t on the per-block log ratios, so that a
+/// doubling and a halving weigh the same. `None` when a value is not positive.
+pub fn paired_ratio(baseline: &[f64], candidate: &[f64], confidence: f64) -> Option<Interval> {
+    t_interval(&log_ratios(baseline, candidate)?, confidence).map(|i| i.map(f64::exp))
 }
 
 /// Interval of the difference candidate − baseline over blocks.

@@ -300,6 +300,21 @@ fn a_closed_loop_judges_service_and_throughput_and_no_response() {
     assert_eq!(names(&closed), ["service.p50", "throughput"]);
     // A quarter fewer is a third more time: worse, in the metric's own direction.
     is(&closed, Outcome::Regression, &["throughput of webhook is worse by +33.3 %"]);
+    run.trials.iter_mut().for_each(|t| t.driver.busy = 0.97);
+    is(&judged(&run), Outcome::CannotTell, &["throughput of webhook: the driver was the limit"]);
+}
+
+#[test]
+fn a_far_tail_needs_many_events() {
+    let margins = vec![Margin::of("response.p99_9", &[])];
+    let mut run = recipe(1.5).run();
+    for t in &mut run.trials {
+        // As many events as a p99.9 has samples for, and no more.
+        (0..20_000).for_each(|n| t.response.record(100_000 + n));
+        (0..20_000).for_each(|n| t.unlagged.record(100_000 + n));
+    }
+    let gate = judge(&run, CANDIDATE, &Settings { margins, ..settings() }, 2);
+    is(&gate, Outcome::CannotTell, &["100000 are needed to judge it"]);
 }
 
 #[test]

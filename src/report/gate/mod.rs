@@ -37,6 +37,11 @@ pub enum Format {
 pub const ALL: [Format; 4] = [Format::Text, Format::Json, Format::Markdown, Format::Github];
 
 impl Format {
+    /// The format of that name.
+    pub fn named(name: &str) -> Option<Format> {
+        ALL.into_iter().find(|f| f.name() == name)
+    }
+
     /// Its name for `--format`.
     pub fn name(self) -> &'static str {
         match self {
@@ -114,7 +119,7 @@ fn table(out: &mut String, mut rows: Vec<Vec<String>>, most: usize, what: &str) 
     }
     if most > 0 {
         rows.truncate(most.saturating_add(1));
-        grid(out, &rows);
+        grid(out, &rows, 1);
     }
     if all > most {
         let _ = writeln!(out, "{} more {what} are not shown.\n", all - most);
