@@ -279,6 +279,14 @@ fn an_overloaded_candidate_fails_and_an_overloaded_base_tells_nothing() {
         assert!(!gate.sentence.contains("service.p50 of"), "{}", gate.sentence);
     }
     is(&behind(&[0, 1, 2], 1.0), Outcome::CannotTell, &["try a lower rate"]);
+    assert!(candidate.wants_more(), "a busy machine may have done it");
+    // A machine that is busy with something else: 7 of 12 against 5 of 12 is nobody's doing.
+    let mut run = recipe(1.0).run();
+    for t in &mut run.trials {
+        t.overloaded = t.block < [5, 7, 4][t.arm];
+    }
+    let busy = judge(&run, CANDIDATE, &settings(), 2);
+    is(&busy, Outcome::CannotTell, &["falls behind, too, now and then"]);
 }
 
 #[test]
