@@ -1,6 +1,8 @@
 //! The results directory: `run.json` (what was asked and where), `trials.jsonl` (one complete record
 //! a line, written and flushed as soon as a trial ends), `*.hlog` (responses per second).
 
+pub mod intervals;
+
 use crate::error::{Error, Result};
 use crate::record::ease::Ease;
 use crate::record::findings::Findings;

@@ -32,6 +32,12 @@ fn unknown_names_are_told_the_nearest_known_one() {
         (&["selftest", "--only", "freez"], &["did you mean \"freeze\""]),
         (&["rum"], &["run"]),
         (&["run", "--blocs", "3"], &["--blocks"]),
+        (&["run", "--subscribers", "5"], &["--subscribers 5", "pushbench run fanout"]),
+        (&["run", "fanout", "--arm", "webhook@flask"], &["flask does not", "webhook@builtin"]),
+        (&["run", "fanout", "--set", "delivery.acknowledged=perhaps"], &["true or false"]),
+        (&["run", "fanout", "--set", "load.arrivals=closed"], &["closed loop", "poisson"]),
+        (&["serve", "webhook", "--publisher"], &["PUSHBENCH_TOKEN=", "--publisher"]),
+        (&["serve", "webhook", "--queue", "3"], &["--publisher"]),
     ] {
         bench.run(args).fails(USAGE, texts);
     }
@@ -218,6 +224,7 @@ fn keys_that_do_not_go_together_are_refused() {
         ("[sweep]\n\"connections.count\" = []\n", &["s.toml:4:1", "at least one value"]),
         ("[sweep]\n\"connections.count\" = [1, \"x\"]\n", &["s.toml:4:27", "bare number"]),
         ("[sweep]\nflow = [\"ingest\"]\n", &["s.toml:4:1", "it takes ingest"]),
+        ("[subscribers]\ncount = 5\n", &["s.toml:4:1", "flow = \"fanout\""]),
     ] {
         bench.write("s.toml", &format!("{begin}{text}"));
         bench.run(&["run", "s.toml"]).fails(USAGE, says);

@@ -48,6 +48,8 @@ fn no_scenario_is_left_out_here() {
         "burst",
         "cold-start",
         "connection-sweep",
+        "fanout",
+        "idle",
         "in-flight-sweep",
         "ingest",
         "payload-sweep",
@@ -187,5 +189,28 @@ fn ramp_has_steps_and_a_knee() {
         assert_eq!(arm["strata"].as_array().unwrap().len(), 10);
         assert!(arm["knee_per_second"].as_f64() >= Some(300.0), "{arm}");
         assert_eq!(arm["offered_per_second"], 700.0);
+    }
+}
+
+#[test]
+fn fanout_reaches_everybody() {
+    let bench = Bench::new();
+    let few = ["--subscribers", "10", "--duration", "500ms"];
+    let (out, report) = brief(&bench, "fanout", &few);
+    assert!(out.contains("10 subscribers, acknowledged by id"), "{out}");
+    for arm in arms(&report["points"][0]) {
+        assert_eq!(arm["fanout"]["reach"], 1.0, "{arm}");
+    }
+}
+
+#[test]
+fn idle_shows_what_holding_costs() {
+    let bench = Bench::new();
+    let few = ["--set", "subscribers.count=20", "--rate", "0.5"];
+    let (out, report) = brief(&bench, "idle", &[&few[..], &["--duration", "2s"]].concat());
+    assert!(out.contains("target CPU/subscriber·min"), "{out}");
+    for arm in arms(&report["points"][0]) {
+        assert_eq!(arm["fanout"]["reach"], 1.0, "{arm}");
+        assert_eq!(arm["fanout"]["idle"]["connections_per_subscriber"], 1.0, "{arm}");
     }
 }

@@ -5,6 +5,7 @@ mod formats;
 mod gate;
 mod init;
 mod list;
+mod page;
 mod progress;
 mod qualify;
 mod report;

@@ -36,9 +36,11 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<u8> {
     let stored = StoredRun::read(&args.dir)?;
     let placement = placement(args, &stored.header)?;
+    let question = question(&args.dir, &stored.header)?;
+    let builtin = super::run::builtin(&question, &placement)?;
     let request = Request {
-        question: question(&args.dir, &stored.header)?,
-        arms: arms(args, &stored.header, &placement)?,
+        question,
+        arms: arms(args, &stored.header, &builtin)?,
         seed: stored.header.seed,
         placement,
         out: args.out.clone().unwrap_or_else(|| default_out(&stored.header.scenario)),
@@ -102,16 +104,15 @@ fn placement(args: &Args, header: &RunHeader) -> Result<Placement> {
 }
 
 /// The stored run's arms as they are found here.
-fn arms(args: &Args, header: &RunHeader, placement: &Placement) -> Result<Vec<Arm>> {
-    let builtin = BuiltinOptions { threads: placement.target.len(), delay: None, work: None };
+fn arms(args: &Args, header: &RunHeader, builtin: &BuiltinOptions) -> Result<Vec<Arm>> {
     let told = header.points.first().map(|p| &p.arms[..]).unwrap_or_default();
     let names: Vec<String> = told.iter().map(|a| format!("{}@{}", a.transport, a.target)).collect();
     for (name, arm) in names.iter().zip(told) {
         // One by one, so that the message can say what the stored run did.
-        arms::find(std::slice::from_ref(name), &builtin, &args.allow_host)
+        arms::find(std::slice::from_ref(name), builtin, &args.allow_host)
             .map_err(|e| cannot(&args.dir, arm, &e))?;
     }
-    arms::find(&names, &builtin, &args.allow_host)
+    arms::find(&names, builtin, &args.allow_host)
 }
 
 fn cannot(dir: &Path, arm: &ArmHeader, e: &Error) -> Error {

@@ -1,23 +1,26 @@
 //! `pushbench run`
 
 use super::progress::Show;
-use super::{interrupt_flag, look, print};
+use super::{interrupt_flag, look, page, print};
 use crate::compare::evidence::evidence;
 use crate::compare::expect::Outcome;
 use crate::compare::{self, Report, ranking};
 use crate::cpus::Placement;
 use crate::error::{Error, Result};
 use crate::record::metrics::Metric;
-use crate::report::{markdown, text};
+use crate::report::{html, markdown, text};
 use crate::run::{self, Request, arms};
-use crate::scenario::{self, Override};
+use crate::scenario::{self, Flow, Override, Question};
 use crate::store::{Store, StoredRun, write_atomically};
 use crate::target::manifest::{BuiltinOptions, OWN_FILE};
+use crate::target::publisher::{PublishOptions, new_token};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Seed of runs that name none: a run is repeated by running it again.
 pub(super) const SEED: u64 = 7;
+/// The page that every run ends with.
+const PAGE: &str = "report.html";
 
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
@@ -48,6 +51,9 @@ pub struct Args {
     /// Unanswered events a connection may carry (connections.in_flight)
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     in_flight: Option<String>,
+    /// Subscribers of a fan-out (subscribers.count)
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    subscribers: Option<String>,
     /// Size of an event (payload.bytes)
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
     payload: Option<String>,
@@ -83,6 +89,7 @@ impl Args {
             ("--rate", "load.rate", &self.rate),
             ("--connections", "connections.count", &self.connections),
             ("--in-flight", "connections.in_flight", &self.in_flight),
+            ("--subscribers", "subscribers.count", &self.subscribers),
             ("--payload", "payload.bytes", &self.payload),
         ];
         for (option, key, value) in named {
@@ -129,9 +136,9 @@ pub fn run(args: &Args) -> Result<u8> {
         Some(text) => Placement::parse(text)?,
         None => Placement::automatic(),
     };
-    let builtin = BuiltinOptions { threads: placement.target.len(), delay: None, work: None };
+    let builtin = builtin(&question, &placement)?;
     let names: Vec<String> = match args.arms.is_empty() {
-        true => arms::DEFAULT.map(str::to_owned).to_vec(),
+        true => default_arms(&question),
         false => args.arms.clone(),
     };
     let arms = arms::find(&names, &builtin, &args.allow_host)?;
@@ -145,6 +152,29 @@ pub fn run(args: &Args) -> Result<u8> {
     let ended = run::execute(&request, &interrupt, &mut show);
     show.finish();
     conclude(&request.out, ended, sort)
+}
+
+fn default_arms(question: &Question) -> Vec<String> {
+    let flow = question.points.first().map_or(Flow::Ingest, |p| p.scenario.flow);
+    arms::default_of(flow).iter().map(|arm| (*arm).to_owned()).collect()
+}
+
+/// How built-in servers are started for a scenario.
+pub(super) fn builtin(question: &Question, placement: &Placement) -> Result<BuiltinOptions> {
+    let scenario = question.points.first().map(|p| &p.scenario);
+    let publish = scenario.and_then(|s| {
+        let asked = s.subscribers.as_ref()?;
+        let types = vec![s.payload.kind()];
+        Some(new_token().map(|token| PublishOptions {
+            types,
+            acknowledged: asked.acknowledged,
+            ping: asked.ping,
+            keep_alive: true,
+            token,
+        }))
+    });
+    let threads = placement.target.len();
+    Ok(BuiltinOptions { threads, delay: None, work: None, publish: publish.transpose()? })
 }
 
 /// A new directory in `results/`, named by the time.
@@ -167,9 +197,7 @@ fn conclude(out: &Path, ended: Result<()>, sort: Option<&'static Metric>) -> Res
     }
     let mut report = compare::compare(&stored);
     ranking::sort(&mut report, sort);
-    let evidence = evidence(&stored, &report, &BTreeMap::new());
-    let markdown = markdown::render(&report, &evidence);
-    let written = write_atomically(&out.join("report.md"), markdown.as_bytes());
+    let written = write_reports(out, &stored, &report);
     print(&format!("\n{}", text::render(&report, look())))?;
     print(&next(out, &report))?;
     ended?;
@@ -177,12 +205,21 @@ fn conclude(out: &Path, ended: Result<()>, sort: Option<&'static Metric>) -> Res
     Ok(exit_code(&report))
 }
 
+fn write_reports(out: &Path, stored: &StoredRun, report: &Report) -> Result<()> {
+    let evidence = evidence(stored, report, &BTreeMap::new());
+    write_atomically(&out.join("report.md"), markdown::render(report, &evidence).as_bytes())?;
+    let source = page::source(out, stored, report.clone(), Some(out));
+    write_atomically(&out.join(PAGE), html::render(&[source]).as_bytes())
+}
+
 fn next(out: &Path, report: &Report) -> String {
     let dir = out.display();
-    let mut lines =
-        format!("\nResults                {dir}  (pushbench report {dir} --format json)\n");
+    let mut lines = format!(
+        "\nReport                 {dir}/{PAGE}\nResults                {dir}  (pushbench report {dir} --format json)\n"
+    );
     if report.scenario == "ingest" {
         lines.push_str("Highest rate?          pushbench run saturate\n");
+        lines.push_str("Sending to customers?  pushbench run fanout\n");
         lines.push_str("Python servers?        pushbench run ingest --arm webhook@flask --arm websocket@websockets --rate 300\n");
     }
     lines.push_str("Trust the instrument?  pushbench selftest\n");

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::suggest::did_you_mean;
 use crate::transport::handler::Handler;
+use crate::transport::publisher::{self, TOKEN_VARIABLE};
 use crate::transport::serve::{ServeOptions, serve};
 use crate::transport::{ALL, Transport};
 use crate::units;
@@ -25,6 +26,49 @@ pub struct Args {
     /// Runtime threads
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
+    /// Publish to subscribers instead of taking events; the token is read from PUSHBENCH_TOKEN
+    #[arg(long, conflicts_with_all = ["delay", "work"])]
+    publisher: bool,
+    /// Types of events that are published, separated by commas
+    #[arg(
+        long,
+        value_name = "LIST",
+        default_value = "event",
+        requires = "publisher",
+        value_delimiter = ','
+    )]
+    types: Vec<String>,
+    /// Subscribers do not acknowledge (a webhook always does)
+    #[arg(long, requires = "publisher")]
+    unacknowledged: bool,
+    /// Unsettled events a subscriber may have; further ones are turned away and counted
+    #[arg(long, value_name = "N", default_value_t = publisher::QUEUE, requires = "publisher", value_parser = at_least_one)]
+    queue: usize,
+    /// Webhook deliveries under way at the same time
+    #[arg(long, value_name = "N", default_value_t = publisher::CONCURRENCY, requires = "publisher", value_parser = at_least_one)]
+    concurrency: usize,
+    /// From the write of a delivery to its acknowledgement
+    #[arg(long, value_name = "TIME", requires = "publisher", value_parser = units::parse_duration)]
+    timeout: Option<Duration>,
+    /// How often each WebSocket subscriber is pinged, at least 1s
+    #[arg(long, value_name = "TIME", requires = "publisher", value_parser = ping)]
+    ping: Option<Duration>,
+    /// Closes a webhook's connection after each delivery
+    #[arg(long, requires = "publisher")]
+    close: bool,
+}
+
+fn ping(text: &str) -> std::result::Result<Duration, String> {
+    let every = units::parse_duration(text)?;
+    let fits = every >= Duration::from_secs(1);
+    fits.then_some(every).ok_or_else(|| "write a duration of at least 1s".into())
+}
+
+fn at_least_one(text: &str) -> std::result::Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|n| (1..=1_000_000).contains(n))
+        .ok_or_else(|| "write a whole number from 1 to 1000000".into())
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -49,5 +93,26 @@ pub fn run(args: &Args) -> Result<()> {
         listen,
         threads: usize::from(args.threads),
         handler: Handler { delay: args.delay, work: args.work },
+        publisher: args.publisher.then(|| publisher(args, transport)).transpose()?,
     })
+}
+
+fn publisher(args: &Args, transport: Transport) -> Result<(publisher::Options, String)> {
+    let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty());
+    let token = token.ok_or_else(|| {
+        Error::usage(format!(
+            "a publisher needs a token, which whoever publishes or subscribes must know: write for \
+             example {TOKEN_VARIABLE}=$(openssl rand -hex 16) pushbench serve {} --publisher",
+            args.transport
+        ))
+    })?;
+    let mut options = publisher::Options::new(transport);
+    options.types.clone_from(&args.types);
+    options.acknowledged = !args.unacknowledged;
+    options.queue = args.queue;
+    options.concurrency = args.concurrency;
+    options.ping = args.ping;
+    options.keep_alive = !args.close;
+    options.timeout = args.timeout.unwrap_or(options.timeout);
+    Ok((options, token))
 }

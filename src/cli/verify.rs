@@ -50,7 +50,8 @@ pub fn run(args: &Args) -> Result<u8> {
         Some(text) => Placement::parse(text)?,
         None => Placement::automatic(),
     };
-    let builtin = BuiltinOptions { threads: placement.target.len(), delay: None, work: None };
+    let threads = placement.target.len();
+    let builtin = BuiltinOptions { threads, ..BuiltinOptions::default() };
     let template = template(args.event.as_deref())?;
     let arms = arms::find(&names(args)?, &builtin, &args.allow_host)?;
     let interrupt = interrupt_flag()?;

@@ -1,5 +1,6 @@
 //! One arm's figures as a structure.
 
+use super::fanout::FanoutFigures;
 use crate::record::ease::Ease;
 use crate::record::fates::Fates;
 use crate::record::interval::Interval;
@@ -47,6 +48,8 @@ pub struct ArmFigures {
     pub driver_usage: Usage,
     /// Bytes and segments.
     pub wire: Wire,
+    /// What came to subscribers; `null` in other flows.
+    pub fanout: Option<FanoutFigures>,
     /// What went wrong, most frequent first.
     pub faults: Vec<(String, u64)>,
     /// The first against the second half of the measured window; `null` where the load itself changes.

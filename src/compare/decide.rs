@@ -4,9 +4,9 @@
 use super::judge::{self, Answer, CONFIDENCE, Question, Values, direction};
 use super::trust::{is_driver_bound, voids_know_the_arm};
 use super::{ArmFigures, Comparison, CrossChecks, FEWEST_BLOCKS, Trials, Verdict};
-use crate::record::metrics::{Family, METRICS, Metric};
+use crate::record::metrics::{Family, METRICS, Metric, Subject};
 use crate::record::trial::Trial;
-use crate::scenario::Matters;
+use crate::scenario::{Flow, Matters, Scenario};
 use crate::stats::Interval;
 use crate::store::PointHeader;
 use crate::units;
@@ -24,23 +24,29 @@ pub fn region(metric: &Metric) -> f64 {
     }
 }
 
-/// Whether a metric is judged under such a load: a closed loop has no response, an open one completes
-/// what its schedule says.
-pub fn is_judged(metric: &Metric, closed: bool) -> bool {
-    match metric.family {
-        Family::Latency { .. } => !(closed && metric.name.starts_with("response")),
-        Family::Throughput => closed,
-        Family::Cpu => true,
-        Family::Told => false,
-    }
+/// Whether a metric is judged in such a scenario: it must be of what its flow is about; a closed loop has
+/// no response, an open one completes what its schedule says.
+pub fn is_judged(metric: &Metric, scenario: &Scenario) -> bool {
+    let about = match scenario.flow {
+        Flow::Ingest => [Subject::Event].as_slice(),
+        Flow::Fanout => &[Subject::Delivery, Subject::Subscriber],
+        Flow::Idle => &[Subject::Quiet, Subject::Subscriber],
+    };
+    let closed = scenario.load.rate.is_none();
+    about.contains(&metric.subject)
+        && match metric.family {
+            Family::Latency { .. } => !(closed && metric.name.starts_with("response")),
+            Family::Throughput => closed,
+            Family::Cpu | Family::Memory => true,
+            Family::Told => false,
+        }
 }
 
 /// Every judged metric of every other arm against the first.
 pub fn all(header: &PointHeader, arms: &[ArmFigures], trials: &Trials<'_>) -> Vec<Comparison> {
-    let closed = header.scenario.load.rate.is_none();
     (1..arms.len())
         .flat_map(|candidate| {
-            let judged = METRICS.iter().filter(|m| is_judged(m, closed));
+            let judged = METRICS.iter().filter(|m| is_judged(m, &header.scenario));
             let pair = |metric| Pair { metric, header, arms, trials, candidate };
             against_baseline(judged.map(pair).collect())
         })
@@ -241,7 +247,7 @@ impl Pair<'_> {
                 let limit = latency.as_nanos() as f64;
                 difference.is_none_or(|d| d.low < -limit || d.high > limit)
             }
-            Family::Cpu | Family::Told => relative(*cpu),
+            Family::Cpu | Family::Memory | Family::Told => relative(*cpu),
             Family::Throughput => relative(*throughput),
         }
     }

@@ -1,7 +1,9 @@
 //! The lines of `[expect]`: each arm's figure against its limit.
 
 use super::{ArmFigures, Trials};
+use crate::record::fanout::Deliveries;
 use crate::record::metrics;
+use crate::record::trial::Trial;
 use crate::scenario::Expectation;
 use serde::Serialize;
 
@@ -59,17 +61,23 @@ pub fn judge(expect: &[Expectation], arms: &[ArmFigures], trials: &Trials<'_>) -
 
 fn value(what: &str, arm: &ArmFigures, index: usize, trials: &Trials<'_>) -> Option<f64> {
     // Fates count in every trial that can be counted; a voided one still lost what it lost.
-    let fate = |of: fn(&crate::record::trial::Trial) -> Option<u64>| {
+    let fate = |of: fn(&Trial) -> Option<u64>| {
         let mine: Option<Vec<u64>> =
             trials.all.iter().filter(|t| t.arm == index).map(|t| of(t)).collect();
         mine.filter(|m| !m.is_empty()).map(|m| m.iter().sum::<u64>() as f64)
     };
     match what {
-        "lost" => fate(|t| Some(t.events.lost)),
-        "failed" => fate(|t| Some(t.events.failed)),
-        "timed_out" => fate(|t| Some(t.events.timed_out)),
-        "duplicated" => fate(|t| t.duplicated),
-        "reordered" => fate(|t| t.reordered),
+        "lost" => fate(|t| Some(t.events.lost + deliveries(t, |d| d.measured.lost))),
+        "failed" => fate(|t| Some(t.events.failed + deliveries(t, |d| d.measured.failed))),
+        "timed_out" => fate(|t| Some(t.events.timed_out + deliveries(t, |d| d.measured.timed_out))),
+        "duplicated" => fate(|t| Some(t.duplicated? + deliveries(t, |d| d.duplicated))),
+        "reordered" => fate(|t| Some(t.reordered? + deliveries(t, |d| d.reordered))),
+        "overflowed" => fate(|t| Some(t.fanout.as_ref()?.publisher?.overflowed)),
         metric => arm.figure(metric),
     }
+}
+
+/// A count of a fan-out's deliveries; none in another flow.
+fn deliveries(trial: &Trial, of: fn(&Deliveries) -> u64) -> u64 {
+    trial.fanout.as_ref().map_or(0, |f| of(&f.deliveries))
 }

@@ -4,7 +4,7 @@ use super::judge::CONFIDENCE;
 use super::{
     ArmFigures, ArmLoad, Backlog, Connections, Design, Events, Latency, Second, Usage, Wire,
 };
-use super::{FEWEST_BLOCKS, Percentiles, Trials, steady, strata};
+use super::{FEWEST_BLOCKS, Percentiles, Trials, fanout, steady, strata};
 use crate::record::account::OTHER_FAULTS;
 use crate::record::fates::Fates;
 use crate::record::histogram::Hist;
@@ -17,7 +17,7 @@ use crate::transport::event::Template;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A percentile's samples must come from this many separate stalls (law 7).
-const FEWEST_STALLS: usize = 3;
+pub(super) const FEWEST_STALLS: usize = 3;
 
 /// How the point was run.
 pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
@@ -33,11 +33,17 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
     Design {
         kind,
         slice_ns,
+        flow: s.flow,
         rate: s.load.rate,
         arrivals: s.load.arrivals,
         payload_bytes: Template::new(&s.payload).len(),
+        subscribers: s.subscribers.clone(),
         hosts: hosts.into_iter().cloned().collect(),
-        driver_cpus: cpus("driver"),
+        driver_cpus: match &s.subscribers {
+            // One shard plays all subscribers.
+            Some(_) => cpus("driver").into_iter().take(1).collect(),
+            None => cpus("driver"),
+        },
         target_cpus: cpus("target"),
         blocks_planned: header.blocks_planned(),
         sizing: header.sizing.clone(),
@@ -54,6 +60,8 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
     let valid = trials.of_arm(arm);
     let window_ns: u64 = valid.iter().map(|t| t.window_ns).sum();
     let by_end: u64 = valid.iter().map(|t| t.acknowledged_by_end).sum();
+    let fans_out = scenario.subscribers.is_some();
+    let pilot = trials.pilot.iter().find(|t| t.arm == arm).copied();
     let invalid = mine.iter().filter(|t| !t.is_valid()).count();
     let overloaded = mine.iter().filter(|t| t.is_valid() && t.overloaded).count();
     ArmFigures {
@@ -66,7 +74,8 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
         overloaded: overloaded * 2 > mine.len() - invalid,
         offered_per_second: mine.first().map_or(rate, |t| t.offered_per_second),
         throughput_per_second: (window_ns > 0).then(|| by_end as f64 / (window_ns as f64 / 1e9)),
-        response_ns: latency(&valid, |t| &t.response, rate.is_some()),
+        // In a fan-out the peaks are the deliveries'.
+        response_ns: latency(&valid, |t| &t.response, rate.is_some() && !fans_out),
         service_ns: latency(&valid, |t| &t.service, rate.is_none()),
         lag_ns: latency(&valid, |t| &t.lag, false),
         hiccup_ns: latency(&valid, |t| &t.hiccup, false),
@@ -76,7 +85,8 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
         load: ArmLoad { connections: header.connections as u64, in_flight: header.in_flight },
         target_usage: target_usage(&valid),
         driver_usage: driver_usage(&valid),
-        wire: wire(&valid, trials.pilot.iter().find(|t| t.arm == arm).copied()),
+        wire: wire(&valid, pilot),
+        fanout: fanout::figures(&valid, pilot),
         faults: faults(&mine),
         steady: steady::steady(scenario, &valid),
         knee_per_second: strata::knee(scenario, &valid),
@@ -116,7 +126,17 @@ pub fn merged(trials: &[&Trial], of: impl Fn(&Trial) -> &Hist) -> Hist {
 
 /// `peaked`: the trials' peaks belong to this distribution, so its stalls can be counted.
 pub(super) fn latency(trials: &[&Trial], of: impl Fn(&Trial) -> &Hist, peaked: bool) -> Latency {
-    let sum = merged(trials, &of);
+    let hists: Vec<Option<&Hist>> = trials.iter().map(|t| Some(of(t))).collect();
+    distribution(&merged(trials, &of), trials, peaked, |q| over_blocks(&hists, q))
+}
+
+/// The same of a distribution that is merged already; `interval`: that of a percentile over blocks.
+pub(super) fn distribution(
+    sum: &Hist,
+    trials: &[&Trial],
+    peaked: bool,
+    interval: impl Fn(f64) -> Option<[f64; 2]>,
+) -> Latency {
     let percentile = |q: f64| {
         let value = sum.quantile(q)?;
         let beyond = (sum.count() as f64 * (1.0 - q)).floor() as u64;
@@ -125,7 +145,7 @@ pub(super) fn latency(trials: &[&Trial], of: impl Fn(&Trial) -> &Hist, peaked: b
     };
     let (p50, p90, p99, p99_9) =
         (percentile(0.5), percentile(0.9), percentile(0.99), percentile(0.999));
-    let interval = |q: f64, shown: Option<u64>| shown.and_then(|_| over_blocks(trials, &of, q));
+    let interval = |q: f64, shown: Option<u64>| shown.and_then(|_| interval(q));
     Latency {
         count: sum.count(),
         mean: sum.mean(),
@@ -144,9 +164,9 @@ pub(super) fn latency(trials: &[&Trial], of: impl Fn(&Trial) -> &Hist, peaked: b
 }
 
 /// The interval of a block's percentile: as the blocks are the replicates, so they are here.
-fn over_blocks(trials: &[&Trial], of: impl Fn(&Trial) -> &Hist, q: f64) -> Option<[f64; 2]> {
-    let log = |t: &&Trial| supported_quantile(of(t), q).filter(|v| *v > 0.0).map(f64::ln);
-    let logs: Vec<f64> = trials.iter().map(log).collect::<Option<_>>()?;
+pub(super) fn over_blocks(hists: &[Option<&Hist>], q: f64) -> Option<[f64; 2]> {
+    let log = |h: &Option<&Hist>| supported_quantile((*h)?, q).filter(|v| *v > 0.0).map(f64::ln);
+    let logs: Vec<f64> = hists.iter().map(log).collect::<Option<_>>()?;
     let interval = stats::t_interval(&logs, CONFIDENCE).filter(|_| logs.len() >= FEWEST_BLOCKS)?;
     let interval = interval.map(f64::exp);
     Some([interval.low, interval.high])
@@ -181,7 +201,8 @@ fn connections(trials: &[&Trial]) -> Connections {
     }
 }
 
-fn per(total: u64, events: u64) -> Option<f64> {
+/// A total by each of so many.
+pub(super) fn per(total: u64, events: u64) -> Option<f64> {
     (events > 0).then(|| total as f64 / events as f64)
 }
 

@@ -6,13 +6,16 @@ pub mod blocks;
 pub mod decide;
 pub mod evidence;
 pub mod expect;
+pub mod fanout;
 pub mod figures;
 mod findings;
 pub mod gate;
+pub mod idle;
 pub mod judge;
 #[cfg(test)]
 mod judge_tests;
 pub mod machine;
+pub mod page;
 pub mod parity;
 pub mod ranking;
 pub mod runs;
@@ -21,6 +24,8 @@ pub(crate) mod sample;
 pub mod sentence;
 #[cfg(test)]
 mod sentence_tests;
+#[cfg(test)]
+mod simulation_tests;
 pub mod sizing;
 mod steady;
 mod strata;
@@ -34,6 +39,8 @@ mod unlike;
 pub mod verified;
 
 pub use arm::*;
+pub use fanout::FanoutFigures;
+pub use idle::IdleFigures;
 pub use types::*;
 
 use crate::record::trial::{Stage, Trial};

@@ -1,11 +1,17 @@
 //! The arms of a point in the order of a metric.
 
 use super::{ArmFigures, Latency, Point, Report};
-use crate::record::metrics::{METRICS, Metric};
+use crate::record::metrics::{Family, METRICS, Metric};
+use crate::scenario::Flow;
 
 /// The metric that many arms are sorted by when none is asked for.
 fn headline(point: &Point) -> &'static str {
-    if point.design.rate.is_none() { "throughput" } else { "response.p50" }
+    match (point.design.flow, point.design.rate) {
+        (Flow::Fanout, _) => "delivery.p50",
+        (Flow::Idle, _) => "target_usage.bytes_per_subscriber",
+        (Flow::Ingest, None) => "throughput",
+        (Flow::Ingest, Some(_)) => "response.p50",
+    }
 }
 
 impl ArmFigures {
@@ -19,17 +25,17 @@ impl ArmFigures {
                 Some(self.target_usage.cpu_ns_per_event? + self.driver_usage.cpu_ns_per_event?)
             }
             "target_usage.rss_peak_bytes" => self.target_usage.rss_peak_bytes.map(|b| b as f64),
-            _ => match metric.split_once('.')? {
-                ("response", p) => self.response_ns.percentile(p),
-                ("service", p) => self.service_ns.percentile(p),
-                _ => None,
+            _ => match metric.split_once('.') {
+                Some(("response", p)) => self.response_ns.percentile(p),
+                Some(("service", p)) => self.service_ns.percentile(p),
+                _ => self.fanout.as_ref()?.figure(metric),
             },
         }
     }
 }
 
 impl Latency {
-    fn percentile(&self, name: &str) -> Option<f64> {
+    pub(super) fn percentile(&self, name: &str) -> Option<f64> {
         let value = match name {
             "p50" => self.p50,
             "p90" => self.p90,
@@ -47,7 +53,7 @@ pub fn sort(report: &mut Report, metric: Option<&'static Metric>) {
     for point in &mut report.points {
         let name = metric.map_or(headline(point), |m| m.name);
         let Some(metric) = METRICS.iter().find(|m| m.name == name) else { continue };
-        let latency = name.starts_with("response") || name.starts_with("service");
+        let latency = matches!(metric.family, Family::Latency { .. });
         let key = |arm: &usize| {
             let a = &point.arms[*arm];
             let figure = a.figure(name).filter(|_| !(latency && a.overloaded));
@@ -65,12 +71,12 @@ mod tests {
     use super::*;
     use crate::compare::compare;
     use crate::compare::sample::ratios;
-    use crate::record::metrics;
+    use crate::record::metrics::{self, Subject};
 
     #[test]
     fn every_metric_has_a_figure_and_sorts_its_own_way() {
         let mut report = compare(&ratios(0.8, 2.0));
-        for metric in METRICS {
+        for metric in METRICS.iter().filter(|m| m.subject == Subject::Event) {
             let known = report.points[0].arms[0].figure(metric.name);
             // 3,000 events a trial are too few for nothing but the far tail of a merged run.
             assert!(known.is_some() || metric.name.ends_with("p99_9"), "{}", metric.name);

@@ -202,6 +202,7 @@ pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
             delay_ns: 0,
             work_ns: 0,
         }),
+        fanout: None,
         faults: BTreeMap::new(),
         invalid: Vec::new(),
         overloaded: false,

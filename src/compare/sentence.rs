@@ -74,12 +74,21 @@ fn against(header: &PointHeader, baseline: &str, arm: &str, mine: &[&Comparison]
     let closed = header.scenario.load.rate.is_none();
     let mut claims = Vec::new();
     let mut unclear = Vec::new();
-    let headline = if closed { "service.p50" } else { "response.p50" };
-    let tail = if closed { "service.p99" } else { "response.p99" };
-    for (metric, what) in [(headline, "the median"), (tail, "p99")] {
+    let fans_out = header.scenario.subscribers.is_some();
+    let latencies: &[(&str, &str)] = match (fans_out, closed) {
+        (true, _) => &[
+            ("delivery.p50", "the median"),
+            ("delivery.p99", "p99"),
+            ("last.p50", "the last subscriber's median"),
+        ],
+        (false, true) => &[("service.p50", "the median"), ("service.p99", "p99")],
+        (false, false) => &[("response.p50", "the median"), ("response.p99", "p99")],
+    };
+    let verb = if fans_out { "delivers" } else { "answers" };
+    for (metric, what) in latencies {
         match find(metric) {
             Some(c) if c.verdict == Verdict::Overloaded => {}
-            Some(c) => note(&mut claims, &mut unclear, latency_claim(c, what), what),
+            Some(c) => note(&mut claims, &mut unclear, latency_claim(c, verb, what), what),
             None => {}
         }
     }
@@ -94,6 +103,15 @@ fn against(header: &PointHeader, baseline: &str, arm: &str, mine: &[&Comparison]
     if let Some(c) = find("target_usage.cpu_ns_per_event") {
         let claim = relative_claim(c, "target CPU per event", "more", "less");
         note(&mut claims, &mut unclear, claim, "target CPU");
+    }
+    for (metric, what) in [
+        ("target_usage.cpu_ns_per_delivery", "target CPU per delivery"),
+        ("target_usage.bytes_per_subscriber", "target memory per subscriber"),
+        ("target_usage.cpu_ns_per_subscriber_minute", "target CPU per idle subscriber"),
+    ] {
+        if let Some(c) = find(metric) {
+            note(&mut claims, &mut unclear, relative_claim(c, what, "more", "less"), what);
+        }
     }
     let mut sentence = match claims.is_empty() {
         true => format!("{arm} against {baseline}: no difference can be claimed"),
@@ -121,13 +139,13 @@ fn note(
     }
 }
 
-fn latency_claim(c: &Comparison, what: &str) -> Option<String> {
+fn latency_claim(c: &Comparison, verb: &str, what: &str) -> Option<String> {
     let difference = c.difference?;
     let small = if c.matters { "" } else { " (too little to matter)" };
     let by = units::nanos_text(difference.abs());
     match c.verdict {
-        Verdict::Better => Some(format!("answers {by} sooner at {what}{small}")),
-        Verdict::Worse => Some(format!("answers {by} later at {what}{small}")),
+        Verdict::Better => Some(format!("{verb} {by} sooner at {what}{small}")),
+        Verdict::Worse => Some(format!("{verb} {by} later at {what}{small}")),
         Verdict::Equivalent => Some(format!("is equivalent at {what}")),
         _ => None,
     }

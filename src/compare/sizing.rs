@@ -30,9 +30,8 @@ struct Series {
 impl Pilot {
     /// For a point of these arms; the first is the baseline.
     pub fn new(scenario: &Scenario, arms: &[String]) -> Pilot {
-        let closed = scenario.load.rate.is_none();
         let series = |metric| Series { metric, values: vec![Vec::new(); arms.len()] };
-        let judged = METRICS.iter().filter(|m| decide::is_judged(m, closed));
+        let judged = METRICS.iter().filter(|m| decide::is_judged(m, scenario));
         Pilot { arms: arms.to_vec(), metrics: judged.map(series).collect() }
     }
 

@@ -1,7 +1,9 @@
 //! Whether a point can be trusted: the trust line and the notes under it.
 
 use super::figures::merged;
-use super::{ArmFigures, Comparison, FEWEST_BLOCKS, Steady, Trials, Validity, decide, steady};
+use super::{
+    ArmFigures, Comparison, FEWEST_BLOCKS, Steady, Trials, Validity, decide, fanout, idle, steady,
+};
 use crate::record::metrics;
 use crate::record::trial::Trial;
 use crate::scenario::Scenario;
@@ -83,6 +85,7 @@ pub fn validity(
     notes.extend(voided(&trials.all));
     for arm in arms {
         notes.extend(about_arm(arm));
+        notes.extend(about_deliveries(arm, trials));
         notes.extend(about_load(&header.points[point].scenario, arm));
         notes.extend(arm.steady.as_ref().and_then(|s| about_halves(&arm.arm, s)));
     }
@@ -102,10 +105,14 @@ pub fn validity(
 fn trust(trials: &Trials<'_>, cpus: usize) -> Trust {
     let valid: Vec<&Trial> = trials.valid.iter().flatten().copied().collect();
     let lag = merged(&valid, |t| &t.lag);
-    let due: u64 = valid.iter().map(|t| t.events.due).sum();
+    let headline = |t: &Trial| match &t.fanout {
+        Some(f) => (f.deliveries.measured.due, f.deliveries.spill),
+        None => (t.events.due, t.spill),
+    };
+    let due: u64 = valid.iter().map(|t| headline(t).0).sum();
     let sliced =
         valid.iter().any(|t| matches!(t.design, crate::record::trial::TrialDesign::Sliced { .. }));
-    let spill: u64 = valid.iter().map(|t| t.spill).sum();
+    let spill: u64 = valid.iter().map(|t| headline(t).1).sum();
     // Arms of a sliced block saw the same steal: count the block once.
     let wall: u64 = trials
         .valid
@@ -170,19 +177,29 @@ fn about_arm(arm: &ArmFigures) -> Vec<String> {
     if is_driver_bound(arm) && arm.offered_per_second.is_none() {
         notes.push(format!("{}: throughput is at least what is shown, driver-bound", arm.arm));
     }
-    if arm.service_ns.count > 0 && arm.target_usage.cpu_ns_per_event.is_none() {
+    if arm.events.fates.due > 0 && arm.target_usage.cpu_ns_per_event.is_none() {
         notes.push(format!("{}: one process that pushbench did not start: its cost is unknown, and its blocks share it", arm.arm));
     }
-    if let (Some(lag), Some(response)) = (arm.lag_ns.p99, arm.response_ns.p99)
+    let headline = arm.fanout.as_ref().map_or(&arm.response_ns, |f| &f.delivery_ns);
+    if let (Some(lag), Some(response)) = (arm.lag_ns.p99, headline.p99)
         && lag as f64 > response as f64 * LAG_TAIL_SHARE
     {
         notes.push(format!(
-            "{}: the driver's lag p99 is {} µs of a response p99 of {} µs",
+            "{}: the driver's lag p99 is {} µs of a {} p99 of {} µs",
             arm.arm,
             lag / 1000,
+            if arm.fanout.is_some() { "delivery" } else { "response" },
             response / 1000
         ));
     }
+    notes
+}
+
+fn about_deliveries(arm: &ArmFigures, trials: &Trials<'_>) -> Vec<String> {
+    let mine: Vec<&Trial> =
+        trials.valid.iter().flatten().copied().filter(|t| t.label == arm.arm).collect();
+    let mut notes = fanout::notes(arm, &mine);
+    notes.extend(idle::notes(arm, &mine));
     notes
 }
 

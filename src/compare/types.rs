@@ -2,7 +2,7 @@
 
 use super::{ArmFigures, expect, parity, trust};
 use crate::record::sizing::Sizing;
-use crate::scenario::Setting;
+use crate::scenario::{Flow, Setting, Subscribers};
 use serde::Serialize;
 
 /// A run, compared. Serialised it is the JSON report, schema 1.
@@ -52,6 +52,8 @@ pub struct Point {
 /// How a point was run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Design {
+    /// Which way events went.
+    pub flow: Flow,
     /// `sliced`, `sequential`, or `null` when no block was run.
     pub kind: Option<&'static str>,
     /// Length of a slice, ns.
@@ -62,6 +64,9 @@ pub struct Design {
     pub arrivals: crate::scenario::Arrivals,
     /// Bytes of an event.
     pub payload_bytes: usize,
+    /// Who gets the events of a fan-out; left out in other flows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subscribers: Option<Subscribers>,
     /// The hosts that events went to, `loopback` for the driver's own machine.
     pub hosts: Vec<String>,
     /// The driver's CPUs.

@@ -10,6 +10,8 @@ pub(super) const TICK: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Mark {
     Measure,
+    /// The quiet stretch of an idle flow ends.
+    Quiet,
     Freeze,
     Thaw,
 }
@@ -18,8 +20,9 @@ pub(super) enum Mark {
 pub(super) struct Agenda(Vec<(u64, Mark)>);
 
 impl Agenda {
-    pub fn new(origin: u64, from: u64, freeze: Option<Freeze>) -> Agenda {
+    pub fn new(origin: u64, from: u64, quiet: Option<u64>, freeze: Option<Freeze>) -> Agenda {
         let mut marks = vec![(origin + from, Mark::Measure)];
+        marks.extend(quiet.map(|end| (origin + end, Mark::Quiet)));
         if let Some(freeze) = freeze {
             marks.push((origin + freeze.at, Mark::Freeze));
             marks.push((origin + freeze.at + freeze.length, Mark::Thaw));

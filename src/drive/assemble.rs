@@ -5,6 +5,7 @@ use super::shard::ArmOutcome;
 use super::stretch::{Finished, Member, Stretch};
 use super::timeline::TimeLine;
 use super::validity;
+use crate::record::fanout::{Fanout, Growth, KernelMemory, PublisherStatus, Quiet};
 use crate::record::histogram::Hist;
 use crate::record::in_force::InForce;
 use crate::record::trial::{DriverUsage, TargetUsage, Trial};
@@ -27,8 +28,36 @@ pub(super) struct Seen {
     pub driver_rss_peak: u64,
     /// What built-in servers said of themselves.
     pub in_force: Vec<Option<InForce>>,
+    /// What was asked of a fan-out at its end; `None` of another flow.
+    pub fanout: Vec<Option<SeenFanout>>,
     /// What each second brought.
     pub time_lines: Vec<TimeLine>,
+}
+
+/// What a fan-out's targets and the machine tell at its end.
+#[derive(Clone)]
+pub(super) struct SeenFanout {
+    /// Subscribers acknowledge.
+    pub acknowledged: bool,
+    /// What memory grew by.
+    pub memory: SeenMemory,
+    /// CPU of the target in the quiet stretch.
+    pub quiet_cpu_ns: Option<u64>,
+    /// The publisher's own account.
+    pub publisher: Option<PublisherStatus>,
+}
+
+/// Memory before the first subscriber and with all.
+#[derive(Clone)]
+pub(super) struct SeenMemory {
+    /// The target's.
+    pub target: Option<Growth>,
+    /// The driver's with all of them, where no other arm shares it, bytes.
+    pub driver: Option<u64>,
+    /// The kernel's.
+    pub kernel: Option<KernelMemory>,
+    /// Why it is not the target's own.
+    pub kernel_why: Option<String>,
 }
 
 /// What a target spent between two readings.
@@ -53,7 +82,22 @@ pub(super) fn records(
     let mut finished = Vec::new();
     for (i, member) in stretch.members.iter().enumerate() {
         let parts: Vec<ArmOutcome> = shards.iter_mut().filter_map(Iterator::next).collect();
+        let deliveries = parts.first().and_then(|p| p.account.deliveries.clone());
+        let subscribed_in_ns = parts.first().map_or(0, |p| p.subscribed_in_ns);
+        let quiet = parts.first().and_then(|p| p.quiet);
+        let before = parts.first().map_or(0, |p| p.memory_before);
         let mut trial = record(stretch, member, parts);
+        trial.fanout = deliveries.zip(seen.fanout[i].take()).map(|(deliveries, seen)| Fanout {
+            deliveries,
+            acknowledged: seen.acknowledged,
+            subscribed_in_ns,
+            target_memory: seen.memory.target,
+            driver_memory: seen.memory.driver.map(|after| Growth { before, after }),
+            kernel_memory: seen.memory.kernel,
+            kernel_memory_why: seen.memory.kernel_why,
+            quiet: quiet.map(|q| Quiet { target_cpu_ns: seen.quiet_cpu_ns, ..q }),
+            publisher: seen.publisher,
+        });
         trial.started.clone_from(&seen.started);
         trial.in_force = seen.in_force[i].take();
         trial.target = seen.usage[i];
@@ -130,6 +174,7 @@ fn record(stretch: &Stretch, member: &Member, parts: Vec<ArmOutcome>) -> Trial {
         driver,
         steal_ns: 0,
         in_force: None,
+        fanout: None,
         faults: a.faults,
         invalid: Vec::new(),
         overloaded: false,

@@ -2,9 +2,12 @@
 
 use super::agenda::{Agenda, Mark, TICK};
 use super::assemble::{self, Seen};
+use super::fanout::{self, Asked};
+use super::memory::Memory;
+use super::quiet;
 use super::shard::{self, ArmJob, ArmOutcome, BlockJob, News, Signals};
 use super::silence;
-use super::stretch::{Bench, Finished, Stretch, Watch};
+use super::stretch::{Bench, Finished, Member, Stretch, Watch};
 use super::timeline::TimeLine;
 use crate::cpus;
 use crate::error::{Error, Result};
@@ -63,6 +66,8 @@ struct Driving {
     started: String,
     in_force: Vec<Option<InForce>>,
     cpus: Vec<usize>,
+    /// Before the first subscriber.
+    memory: Memory,
 }
 
 impl Driving {
@@ -70,7 +75,12 @@ impl Driving {
         let (sender, news) = channel();
         let (stop, origin) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let smallest = stretch.members.iter().map(|m| m.connections).min().unwrap_or(1);
-        let shards = bench.placement.driver.len().clamp(1, smallest.max(1));
+        let mut shards = bench.placement.driver.len().clamp(1, smallest.max(1));
+        // Every subscriber gets every event: one shard sees when the last one has it.
+        if stretch.members.iter().any(|m| m.subscribers.is_some()) {
+            shards = 1;
+        }
+        let memory = Memory::read(&targets);
         let in_force = targets.iter().map(|t| InForce::read(&t.output_tail())).collect();
         let mut threads = Vec::new();
         for shard in 0..shards {
@@ -99,6 +109,7 @@ impl Driving {
             started: jiff::Timestamp::now().to_string(),
             in_force,
             cpus: bench.placement.all(),
+            memory,
         })
     }
 
@@ -126,14 +137,19 @@ impl Driving {
             .map_err(|e| Error::harness(format!("cannot start the hiccup meter: {e}")))?;
         self.origin.store(origin, Ordering::Release);
 
-        let mut agenda = Agenda::new(origin, from, stretch.freeze);
+        let mut agenda = Agenda::new(origin, from, quiet::end(stretch), stretch.freeze);
         let mut before = None;
+        let (mut quiet_from, mut quiet) = (None::<Vec<u64>>, None);
         let mut died = vec![None; self.targets.len()];
         let mut waiting = self.threads.len();
         let mut interrupted = false;
         while waiting > 0 {
             match agenda.due() {
                 Some(Mark::Measure) => before = Some(self.read_targets()),
+                Some(Mark::Quiet) => {
+                    let cpu = quiet_from.take().map(|from| self.spent_since(&from));
+                    quiet = cpu.map(|cpu| (Memory::read(&self.targets), cpu));
+                }
                 Some(Mark::Freeze) => self.each_target(Running::freeze)?,
                 Some(Mark::Thaw) => self.each_target(Running::thaw)?,
                 None => {}
@@ -143,6 +159,7 @@ impl Driving {
                     watch.second(stretch.members[arm].arm, &seen.responses);
                     self.time_lines[arm].add(second, seen, usage::own_rss());
                 }
+                Ok(News::Quiet) => quiet_from = Some(self.cpu()),
                 Ok(News::Drained) => waiting -= 1,
                 Ok(News::Done(outcome)) => {
                     let failed = outcome.is_err();
@@ -166,6 +183,7 @@ impl Driving {
             }
         }
         let after = self.read_targets();
+        let asked = Asked { memory: &self.memory, quiet };
         if interrupted {
             return Err(Error::Interrupted);
         }
@@ -184,6 +202,7 @@ impl Driving {
             steal_ns: usage::steal(&self.cpus).saturating_sub(steal),
             died,
             driver_rss_peak: usage::read_tree(&[std::process::id()]).rss_peak_bytes,
+            fanout: fanout::ask(stretch, &self.targets, &asked),
         })
     }
 
@@ -218,6 +237,16 @@ impl Driving {
             }
         }
         Ok(())
+    }
+
+    /// CPU of each target until now, ns.
+    fn cpu(&self) -> Vec<u64> {
+        self.targets.iter().map(|t| usage::tree_cpu(&t.pids())).collect()
+    }
+
+    /// CPU of each target since an earlier reading, ns.
+    fn spent_since(&self, earlier: &[u64]) -> Vec<u64> {
+        self.cpu().iter().zip(earlier).map(|(now, then)| now.saturating_sub(*then)).collect()
     }
 
     fn read_targets(&self) -> Vec<usage::Reading> {
@@ -265,10 +294,9 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
     for (member, target) in stretch.members.iter().zip(targets) {
         let extra = usize::from(shard < member.connections % of);
         arms.push(ArmJob {
-            transport: member.transport,
-            address: Address::parse(target.url(), target.address()).map_err(|why| {
-                Error::usage(format!("{}: url {}: {why}", member.label, target.url()))
-            })?,
+            transport: member.carrier(),
+            address: address(member, target, target.url())?,
+            subscribers: fanout::subscribers(member, target)?,
             matched: member.manifest.matched(),
             terms: member.manifest.terms.clone(),
             connections: member.connections / of + extra,
@@ -283,6 +311,13 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
         lifetime: stretch.lifetime,
         max_segment: stretch.max_segment,
         split: stretch.split.clone(),
+        quiet_end: quiet::end(stretch),
         arms,
     })
+}
+
+/// An address of a target, as one of its URLs has it.
+pub(super) fn address(member: &Member, target: &Running, url: &str) -> Result<Address> {
+    Address::parse(url, target.address())
+        .map_err(|why| Error::usage(format!("{}: url {url}: {why}", member.label)))
 }

@@ -2,19 +2,23 @@
 //! the block, and the pacer that feeds them by turns.
 
 use super::connections::{keep, warm_up};
-use super::metered::Metered;
 use super::pacer::Pacer;
+use super::subscribers::SubscribersJob;
+use super::tasks::Tasks;
 use super::turns::{Arm, Turns};
 use crate::cpus;
 use crate::plan::Slices;
 use crate::record::account::Account;
+use crate::record::fanout::Quiet;
 use crate::record::interval::Seen;
 use crate::record::ledger::{Ledger, LedgerRules};
 use crate::record::strata::Split;
+use crate::record::usage;
 use crate::scenario::{Arrivals, Lifetime, Load};
 use crate::schedule::Schedule;
 use crate::transport::dial::{Address, Dial};
 use crate::transport::event::{Matched, Template};
+use crate::transport::fault::Fault;
 use crate::transport::feed::{Source, Spout};
 use crate::transport::tcp::client::Tcp;
 use crate::transport::terms::Terms;
@@ -27,14 +31,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::Sender;
-use tokio::task::JoinHandle;
 
 /// Ready tasks run between two looks at the sockets: few, so that nothing is read late.
 const EVENT_INTERVAL: u32 = 4;
 /// What a shard must know of one arm.
 #[derive(Debug, Clone)]
 pub struct ArmJob {
-    /// How events travel.
+    /// How events travel from the driver.
     pub transport: Transport,
     /// Where to.
     pub address: Address,
@@ -46,6 +49,8 @@ pub struct ArmJob {
     pub connections: usize,
     /// Unanswered events each may carry.
     pub in_flight: usize,
+    /// Who gets the events that the target publishes.
+    pub subscribers: Option<SubscribersJob>,
 }
 
 /// What all shards of a block share.
@@ -65,6 +70,8 @@ pub struct BlockJob {
     pub max_segment: Option<u32>,
     /// How measured events are told apart.
     pub split: Option<Split>,
+    /// Where the quiet stretch after the warm-up ends, ns of the arm's own time.
+    pub quiet_end: Option<u64>,
     /// The arms.
     pub arms: Vec<ArmJob>,
 }
@@ -96,7 +103,9 @@ pub enum News {
         /// What it brought.
         seen: Seen,
     },
-    /// Every event has its fate; connections still stand.
+    /// The quiet stretch of an idle flow begins.
+    Quiet,
+    /// Every event has its fate; connections stand until the block says stop.
     Drained,
     /// The shard is done.
     Done(io::Result<Vec<ArmOutcome>>),
@@ -112,6 +121,12 @@ pub struct ArmOutcome {
     pub spin_ns: u64,
     /// CPU of the drain after them, ns; only of an arm that is alone on its cores.
     pub drain_ns: u64,
+    /// What it took to subscribe all subscribers, ns.
+    pub subscribed_in_ns: u64,
+    /// Memory of this process before the first subscriber, bytes.
+    pub memory_before: u64,
+    /// What lay between two events of an idle flow.
+    pub quiet: Option<Quiet>,
     /// For each burst the time until its queue was gone, ns.
     pub drained_ns: Vec<Option<u64>>,
 }
@@ -168,6 +183,7 @@ async fn pace(job: &BlockJob, signals: &Signals) -> io::Result<Vec<ArmOutcome>> 
         turns.drain().await?;
     }
     let _block_gone = signals.news.send(News::Drained);
+    turns.wait_for_end().await?;
     turns.finish().await
 }
 
@@ -190,7 +206,20 @@ async fn connect(
         split: job.split.clone(),
         closed_loop,
     };
-    let ledger = Rc::new(Ledger::new(rules, arm.matched.tells_ids()));
+    let ledger = Ledger::new(rules, arm.matched.tells_ids());
+    let ledger = Rc::new(match &arm.subscribers {
+        Some(subscribers) => ledger.fanning_out(subscribers.count),
+        None => ledger,
+    });
+    let tasks = Tasks::new(worked);
+    let (mut subscribed_in_ns, mut memory_before) = (0, 0);
+    if let Some(job_of) = &arm.subscribers {
+        let call = job_of.call(&arm.terms, job.max_segment, &ledger, &tasks);
+        // What a trial of any size takes, histograms above all, is no subscriber's.
+        usage::give_back();
+        memory_before = usage::tree_pss(&[std::process::id()]);
+        subscribed_in_ns = job_of.start(&call, &tasks).await.map_err(|fault| fault.to_string())?;
+    }
     let source = if closed_loop { Source::Closed { shard, of } } else { Source::Open };
     let spout = Spout::new(ledger.clone(), source, arm.connections, job.load.backlog);
     let dial = Dial {
@@ -204,33 +233,35 @@ async fn connect(
         ledger: ledger.clone(),
         warm: true,
     };
-    let slots = Slots { dial, spout: &spout, count: arm.connections, worked };
-    let tasks = match arm.transport {
+    let slots = Slots { dial, spout: &spout, count: arm.connections, tasks: &tasks };
+    match arm.transport {
         Transport::Webhook => slots.start::<Webhook>().await,
         Transport::Websocket => slots.start::<Websocket>().await,
         Transport::Tcp => slots.start::<Tcp>().await,
     }
     .map_err(|fault| fault.to_string())?;
     let schedule = Schedule::new(&job.load, job.seed, shard as usize, of as usize);
-    Ok(Arm::new(ledger, spout, (&job.load, schedule), tasks))
+    let mut arm = Arm::new(ledger, spout, (&job.load, schedule), tasks);
+    arm.subscribed_in_ns = subscribed_in_ns;
+    arm.memory_before = memory_before;
+    Ok(arm)
 }
 
 struct Slots<'a> {
     dial: Dial,
     spout: &'a Spout,
     count: usize,
-    worked: &'a Rc<Cell<bool>>,
+    tasks: &'a Tasks,
 }
 
 impl Slots<'_> {
-    async fn start<C: Client>(self) -> Result<Vec<JoinHandle<()>>, crate::transport::fault::Fault> {
+    async fn start<C: Client>(self) -> Result<(), Fault> {
         let warm = warm_up::<C>(self.count, &self.dial).await?;
         let again = Rc::new(Dial { warm: false, ..self.dial });
-        let start = |(slot, client)| {
+        for (slot, client) in warm.into_iter().enumerate() {
             let feed = self.spout.feed(slot);
-            let slot = keep::<C>(client, again.clone(), feed, again.ledger.clone());
-            tokio::task::spawn_local(Metered::new(slot, self.worked.clone()))
-        };
-        Ok(warm.into_iter().enumerate().map(start).collect())
+            self.tasks.spawn(keep::<C>(client, again.clone(), feed, again.ledger.clone()));
+        }
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use crate::plan::Slices;
 use crate::record::histogram::Hist;
 use crate::record::strata::Split;
 use crate::record::trial::{Stage, Trial, TrialDesign};
-use crate::scenario::{Lifetime, Load};
+use crate::scenario::{Lifetime, Load, Subscribers};
 use crate::target::manifest::Manifest;
 use crate::transport::Transport;
 use crate::transport::event::Template;
@@ -28,6 +28,15 @@ pub struct Member {
     pub connections: usize,
     /// Unanswered events each.
     pub in_flight: usize,
+    /// Who gets the events that the target publishes; `None` when it takes them.
+    pub subscribers: Option<Subscribers>,
+}
+
+impl Member {
+    /// How events travel from the driver: to a publisher by POST, whatever it delivers by.
+    pub fn carrier(&self) -> Transport {
+        if self.subscribers.is_some() { Transport::Webhook } else { self.transport }
+    }
 }
 
 /// A pause of the target, for the self-test: the process tree is stopped and continued.
@@ -66,6 +75,8 @@ pub struct Stretch {
     pub design: TrialDesign,
     /// A pause to inject.
     pub freeze: Option<Freeze>,
+    /// What lies between two events is measured, one arm alone.
+    pub idle: bool,
 }
 
 /// A finished trial and its time line.

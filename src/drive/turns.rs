@@ -2,8 +2,11 @@
 
 use super::bursts::Bursts;
 use super::pacer::Pacer;
+use super::quiet;
 use super::shard::{ArmOutcome, BlockJob, News, Signals};
+use super::tasks::Tasks;
 use crate::record::clock;
+use crate::record::fanout::Quiet;
 use crate::record::ledger::Ledger;
 use crate::scenario::Load;
 use crate::schedule::{Due, Schedule, burst_ends};
@@ -12,7 +15,6 @@ use std::io;
 use std::iter::Peekable;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use tokio::task::JoinHandle;
 
 /// Time-outs, intervals and the wish to stop are looked after this often, ns.
 const HOUSEKEEPING_NS: u64 = 25_000_000;
@@ -26,7 +28,12 @@ pub(super) struct Arm {
     pub ledger: Rc<Ledger>,
     pub spout: Spout,
     pub schedule: Option<Peekable<Schedule>>,
-    pub tasks: Vec<JoinHandle<()>>,
+    pub tasks: Tasks,
+    /// What it took to subscribe all subscribers, ns.
+    pub subscribed_in_ns: u64,
+    /// Memory of this process before the first of them, bytes.
+    pub memory_before: u64,
+    quiet: Option<Quiet>,
     bursts: Bursts,
     cpu_ns: u64,
     spin_ns: u64,
@@ -38,12 +45,24 @@ impl Arm {
         ledger: Rc<Ledger>,
         spout: Spout,
         load: (&Load, Option<Schedule>),
-        tasks: Vec<JoinHandle<()>>,
+        tasks: Tasks,
     ) -> Arm {
         let (load, schedule) = load;
         let schedule = schedule.map(Iterator::peekable);
         let bursts = Bursts::new(burst_ends(load));
-        Arm { ledger, spout, schedule, tasks, bursts, cpu_ns: 0, spin_ns: 0, drain_ns: 0 }
+        Arm {
+            ledger,
+            spout,
+            schedule,
+            tasks,
+            subscribed_in_ns: 0,
+            memory_before: 0,
+            quiet: None,
+            bursts,
+            cpu_ns: 0,
+            spin_ns: 0,
+            drain_ns: 0,
+        }
     }
 
     fn begin_slice(&mut self, measuring: bool) {
@@ -116,6 +135,7 @@ impl<'a> Turns<'a> {
                     measuring = true;
                     // What the warm-up cost is not charged to the measured events.
                     spent = self.spent_from_now();
+                    self.quiet(arm).await?;
                 }
                 self.events(arm, end).await?;
                 self.until(self.origin + slices.wall(arm, begin) + (end - begin)).await?;
@@ -146,6 +166,27 @@ impl<'a> Turns<'a> {
             let alone = arm.spout.put(index, due, at);
             arm.bursts.note(at, alone);
         }
+        Ok(())
+    }
+
+    /// In an idle flow: sees what happens while no event is due.
+    async fn quiet(&mut self, arm: usize) -> io::Result<()> {
+        let Some(end) = self.job.quiet_end else { return Ok(()) };
+        let end = self.origin + self.job.slices.wall(arm, end);
+        let latest = end.saturating_sub(quiet::SHORTEST_NS);
+        while self.arms[arm].ledger.held().unsettled > 0
+            && clock::now() < latest
+            && !self.stopping()
+        {
+            self.pacer.roughly(clock::now() + quiet::LOOK_NS).await?;
+        }
+        let _block_gone = self.signals.news.send(News::Quiet);
+        let begin = quiet::Begin::now(&self.arms[arm].ledger);
+        while clock::now() < end && !self.stopping() {
+            self.pacer.roughly(end.min(clock::now() + quiet::STEP_NS)).await?;
+            self.housekeeping();
+        }
+        self.arms[arm].quiet = Some(begin.until_now(&self.arms[arm].ledger));
         Ok(())
     }
 
@@ -221,18 +262,26 @@ impl<'a> Turns<'a> {
         Ok(())
     }
 
+    /// Targets are asked what they have while everything stands.
+    pub async fn wait_for_end(&self) -> io::Result<()> {
+        while !self.stopping() {
+            self.pacer.roughly(clock::now() + 1_000_000).await?;
+        }
+        Ok(())
+    }
+
     pub async fn finish(self) -> io::Result<Vec<ArmOutcome>> {
         let mut outcomes = Vec::new();
         for arm in self.arms {
             // What was called off before its answer came is timed out, not lost.
             arm.ledger.expire(u64::MAX);
             arm.spout.end();
-            arm.tasks.iter().for_each(JoinHandle::abort);
-            for task in arm.tasks {
-                let _aborted = task.await;
-            }
+            arm.tasks.end().await;
             outcomes.push(ArmOutcome {
                 account: arm.ledger.account(),
+                subscribed_in_ns: arm.subscribed_in_ns,
+                memory_before: arm.memory_before,
+                quiet: arm.quiet,
                 drained_ns: arm.bursts.finish(),
                 cpu_ns: arm.cpu_ns,
                 spin_ns: arm.spin_ns,

@@ -192,7 +192,8 @@ fn begin(request: &Request, interrupt: &AtomicBool, progress: &mut dyn Progress)
 }
 
 fn arm(request: &Request, name: &str, work: Option<Duration>) -> Arm {
-    let builtin = BuiltinOptions { threads: request.placement.target.len(), delay: None, work };
+    let builtin =
+        BuiltinOptions { threads: request.placement.target.len(), work, ..Default::default() };
     let manifest = Manifest::builtin(request.transport.name(), &builtin);
     sides::arm(name, request.transport, manifest)
 }

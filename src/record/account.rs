@@ -1,5 +1,6 @@
 //! What a ledger adds up: counts and histograms of one arm in one shard, merged over shards.
 
+use super::fanout::Deliveries;
 use super::fates::Fates;
 use super::histogram::Hist;
 use super::peaks::Peaks;
@@ -63,6 +64,8 @@ pub struct Account {
     pub traffic: Traffic,
     /// What went wrong, by message.
     pub faults: BTreeMap<String, u64>,
+    /// What subscribers saw, in a fan-out. It is not merged: one shard has all of them.
+    pub deliveries: Option<Deliveries>,
 }
 
 impl Account {
@@ -94,6 +97,7 @@ impl Account {
             backlog_peak: 0,
             traffic: Traffic::default(),
             faults: BTreeMap::new(),
+            deliveries: None,
         }
     }
 

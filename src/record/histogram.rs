@@ -89,6 +89,21 @@ impl Hist {
         (!self.is_empty()).then(|| self.0.value_at_quantile(q))
     }
 
+    /// The values at rising quantiles of 0 to 1, in ns, in one pass; as [`Hist::quantile`] gives them.
+    /// Empty of nothing.
+    pub fn quantiles(&self, rising: &[f64]) -> Vec<u64> {
+        let total = self.count() as f64;
+        let mut wanted = rising.iter().map(|q| ((q * total).ceil() as u64).max(1)).peekable();
+        let (mut seen, mut found) = (0, Vec::with_capacity(rising.len()));
+        for (value, count) in self.values() {
+            seen += count;
+            while wanted.next_if(|rank| *rank <= seen).is_some() {
+                found.push(value);
+            }
+        }
+        found
+    }
+
     /// How many values are above `ns` (beyond its equivalent range).
     pub fn count_above(&self, ns: u64) -> u64 {
         self.count() - self.0.count_between(0, ns)
@@ -130,7 +145,8 @@ impl Hist {
         Compact(bytes)
     }
 
-    pub(super) fn decode(text: &str) -> Result<Self, String> {
+    /// Reads the base64 of either encoding, as records and interval logs hold it.
+    pub fn of_text(text: &str) -> Result<Self, String> {
         Hist::read(&BASE64.decode(text).map_err(|e| e.to_string())?)
     }
 
@@ -158,7 +174,7 @@ impl Serialize for Hist {
 impl<'de> Deserialize<'de> for Hist {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
-        Hist::decode(&text).map_err(serde::de::Error::custom)
+        Hist::of_text(&text).map_err(serde::de::Error::custom)
     }
 }
 
@@ -205,6 +221,16 @@ mod tests {
         }
         assert_eq!(h.count_above(20), 2);
         assert_eq!(h.count_above(40), 0);
+    }
+
+    #[test]
+    fn one_pass_finds_the_same_quantiles() {
+        let mut h = Hist::new();
+        (1..5_000u64).for_each(|i| h.record(i * i * 31));
+        let rising = [0.0, 0.1, 0.5, 0.9, 0.99, 0.999, 1.0];
+        let one_by_one: Vec<u64> = rising.iter().filter_map(|q| h.quantile(*q)).collect();
+        assert_eq!(h.quantiles(&rising), one_by_one);
+        assert!(Hist::new().quantiles(&rising).is_empty());
     }
 
     #[test]

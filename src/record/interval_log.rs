@@ -62,7 +62,7 @@ pub fn read(text: &[u8]) -> Vec<Logged> {
             LogEntry::BaseTime(time) => base = time,
             LogEntry::StartTime(_) => {}
             LogEntry::Interval(line) => {
-                let Ok(hist) = Hist::decode(line.encoded_histogram()) else { break };
+                let Ok(hist) = Hist::of_text(line.encoded_histogram()) else { break };
                 let start = base + line.start_timestamp();
                 lines.push(Logged { start, length: line.duration(), hist: hist.compact() });
             }

@@ -1,6 +1,7 @@
 //! The registry of metrics: name, unit, which way is better, where it comes from. Tables, `[expect]`,
 //! verdicts and the JSON all read it. A newcomer adds one entry.
 
+use super::fanout::{KernelScope, Quiet};
 use super::histogram::Hist;
 use super::trial::Trial;
 
@@ -13,6 +14,8 @@ pub enum Unit {
     PerSecond,
     /// Bytes.
     Bytes,
+    /// A part of a whole, 0 to 1.
+    Share,
     /// A plain number.
     Count,
 }
@@ -24,6 +27,7 @@ impl Unit {
             Unit::Nanoseconds => "ns",
             Unit::PerSecond => "events/s",
             Unit::Bytes => "bytes",
+            Unit::Share => "share",
             Unit::Count => "count",
         }
     }
@@ -41,8 +45,23 @@ pub enum Family {
     Cpu,
     /// Completed events per second; judged under closed load only.
     Throughput,
+    /// Memory per subscriber.
+    Memory,
     /// Told, not judged.
     Told,
+}
+
+/// What a metric is about, hence the flows in which there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// Events that the target takes.
+    Event,
+    /// Deliveries to subscribers.
+    Delivery,
+    /// Subscribers, whether or not anything is delivered.
+    Subscriber,
+    /// Subscribers while nothing is published.
+    Quiet,
 }
 
 /// One metric.
@@ -53,6 +72,8 @@ pub struct Metric {
     pub unit: Unit,
     /// Whether more is better.
     pub more_is_better: bool,
+    /// What it is about.
+    pub subject: Subject,
     /// How it is decided.
     pub family: Family,
     /// What it is.
@@ -107,16 +128,76 @@ pub fn throughput(t: &Trial) -> Option<f64> {
     (t.window_ns > 0).then(|| t.acknowledged_by_end as f64 / (t.window_ns as f64 / 1e9))
 }
 
+/// CPU of the target's process tree per delivery read, ns.
+pub fn target_cpu_per_delivery(t: &Trial) -> Option<f64> {
+    per_event(t.target?.cpu_ns, t.fanout.as_ref()?.deliveries.read_in_window)
+}
+
+/// CPU of the driver per delivery read, ns.
+pub fn driver_cpu_per_delivery(t: &Trial) -> Option<f64> {
+    per_event(t.driver.cpu_ns, t.fanout.as_ref()?.deliveries.read_in_window)
+}
+
+/// What the target's memory grew by for a subscriber, bytes.
+pub fn target_memory(t: &Trial) -> Option<f64> {
+    let f = t.fanout.as_ref()?;
+    f.target_memory?.each(f.deliveries.subscribers)
+}
+
+/// What the driver's memory grew by for a subscriber, bytes.
+pub fn driver_memory(t: &Trial) -> Option<f64> {
+    let f = t.fanout.as_ref()?;
+    f.driver_memory?.each(f.deliveries.subscribers)
+}
+
+/// What kernel memory grew by for a subscriber, bytes, whoever it belongs to.
+pub fn kernel_memory(t: &Trial) -> Option<f64> {
+    let f = t.fanout.as_ref()?;
+    f.kernel_memory?.growth.each(f.deliveries.subscribers)
+}
+
+fn own_kernel_memory(t: &Trial) -> Option<f64> {
+    let own = t.fanout.as_ref()?.kernel_memory?.of == KernelScope::Target;
+    kernel_memory(t).filter(|_| own)
+}
+
+/// A total of the quiet stretch by subscriber and minute.
+fn quiet(t: &Trial, of: fn(&Quiet) -> Option<u64>) -> Option<f64> {
+    let f = t.fanout.as_ref()?;
+    let q = f.quiet.as_ref()?;
+    let minutes = f.deliveries.subscribers as f64 * q.ns as f64 / 60e9;
+    (minutes > 0.0).then_some(of(q)? as f64 / minutes)
+}
+
 macro_rules! latency {
     ($name:literal, $hist:ident, $q:expr, $tail:expr, $without:expr, $about:literal) => {
         Metric {
             name: $name,
             unit: Unit::Nanoseconds,
             more_is_better: false,
+            subject: Subject::Event,
             family: Family::Latency { tail: $tail },
             about: $about,
             value: |t| supported_quantile(&t.$hist, $q),
             without_lag: $without,
+        }
+    };
+    (delivery $name:literal, $q:expr, $tail:expr, $about:literal) => {
+        Metric {
+            without_lag: Some(|t| supported_quantile(&t.fanout.as_ref()?.deliveries.unlagged, $q)),
+            ..latency!(fanout $name, delivery, $q, $tail, $about)
+        }
+    };
+    (fanout $name:literal, $hist:ident, $q:expr, $tail:expr, $about:literal) => {
+        Metric {
+            name: $name,
+            unit: Unit::Nanoseconds,
+            more_is_better: false,
+            subject: Subject::Delivery,
+            family: Family::Latency { tail: $tail },
+            about: $about,
+            value: |t| supported_quantile(&t.fanout.as_ref()?.deliveries.$hist, $q),
+            without_lag: None,
         }
     };
     (response $name:literal, $q:expr, $tail:expr, $about:literal) => {
@@ -140,6 +221,7 @@ pub static METRICS: &[Metric] = &[
         name: "throughput",
         unit: Unit::PerSecond,
         more_is_better: true,
+        subject: Subject::Event,
         family: Family::Throughput,
         about: "acknowledged events per second; judged under closed load only",
         value: throughput,
@@ -149,6 +231,7 @@ pub static METRICS: &[Metric] = &[
         name: "target_usage.cpu_ns_per_event",
         unit: Unit::Nanoseconds,
         more_is_better: false,
+        subject: Subject::Event,
         family: Family::Cpu,
         about: "CPU of the target's process tree per event",
         value: target_cpu,
@@ -158,6 +241,7 @@ pub static METRICS: &[Metric] = &[
         name: "driver_usage.cpu_ns_per_event",
         unit: Unit::Nanoseconds,
         more_is_better: false,
+        subject: Subject::Event,
         family: Family::Cpu,
         about: "CPU of the driver per event, without spinning for due instants",
         value: driver_cpu,
@@ -167,6 +251,7 @@ pub static METRICS: &[Metric] = &[
         name: "total_usage.cpu_ns_per_event",
         unit: Unit::Nanoseconds,
         more_is_better: false,
+        subject: Subject::Event,
         family: Family::Cpu,
         about: "CPU of target and driver together per event",
         value: total_cpu,
@@ -176,9 +261,143 @@ pub static METRICS: &[Metric] = &[
         name: "target_usage.rss_peak_bytes",
         unit: Unit::Bytes,
         more_is_better: false,
+        subject: Subject::Event,
         family: Family::Told,
         about: "largest resident memory of the target's process tree",
         value: |t| Some(t.target?.end.rss_peak_bytes as f64).filter(|v| *v > 0.0),
+        without_lag: None,
+    },
+    latency!(delivery "delivery.p50", 0.5, false, "due to read by a subscriber, median"),
+    latency!(delivery "delivery.p90", 0.9, false, "due to read by a subscriber, 90th percentile"),
+    latency!(delivery "delivery.p99", 0.99, true, "due to read by a subscriber, 99th percentile"),
+    latency!(delivery "delivery.p99_9", 0.999, true, "due to read by a subscriber, 99.9th percentile"),
+    latency!(fanout "last.p50", last, 0.5, false, "due to read by the last subscriber, median"),
+    latency!(fanout "last.p90", last, 0.9, false, "due to read by the last subscriber, 90th percentile"),
+    latency!(fanout "last.p99", last, 0.99, true, "due to read by the last subscriber, 99th percentile"),
+    latency!(fanout "skew.p50", skew, 0.5, false, "from the first subscriber's read to the last one's, median"),
+    Metric {
+        name: "deliveries_per_second",
+        unit: Unit::PerSecond,
+        more_is_better: true,
+        subject: Subject::Delivery,
+        family: Family::Told,
+        about: "deliveries read per second",
+        value: |t| {
+            Some(t.fanout.as_ref()?.deliveries.read_by_end as f64 / (t.window_ns as f64 / 1e9))
+        },
+        without_lag: None,
+    },
+    Metric {
+        name: "reach",
+        unit: Unit::Share,
+        more_is_better: true,
+        subject: Subject::Delivery,
+        family: Family::Told,
+        about: "deliveries received, of those due",
+        value: |t| t.fanout.as_ref()?.deliveries.measured.reach(),
+        without_lag: None,
+    },
+    Metric {
+        name: "target_usage.cpu_ns_per_delivery",
+        unit: Unit::Nanoseconds,
+        more_is_better: false,
+        subject: Subject::Delivery,
+        family: Family::Cpu,
+        about: "CPU of the target's process tree per delivery",
+        value: target_cpu_per_delivery,
+        without_lag: None,
+    },
+    Metric {
+        name: "driver_usage.cpu_ns_per_delivery",
+        unit: Unit::Nanoseconds,
+        more_is_better: false,
+        subject: Subject::Delivery,
+        family: Family::Cpu,
+        about: "CPU of the driver per delivery, publishing included",
+        value: driver_cpu_per_delivery,
+        without_lag: None,
+    },
+    Metric {
+        name: "total_usage.cpu_ns_per_delivery",
+        unit: Unit::Nanoseconds,
+        more_is_better: false,
+        subject: Subject::Delivery,
+        family: Family::Cpu,
+        about: "CPU of target and driver together per delivery",
+        value: |t| Some(target_cpu_per_delivery(t)? + driver_cpu_per_delivery(t)?),
+        without_lag: None,
+    },
+    Metric {
+        name: "target_usage.bytes_per_subscriber",
+        unit: Unit::Bytes,
+        more_is_better: false,
+        subject: Subject::Subscriber,
+        family: Family::Memory,
+        about: "what the target's memory grew by for each subscriber",
+        value: target_memory,
+        without_lag: None,
+    },
+    Metric {
+        name: "driver_usage.bytes_per_subscriber",
+        unit: Unit::Bytes,
+        more_is_better: false,
+        subject: Subject::Subscriber,
+        family: Family::Told,
+        about: "what the driver's memory grew by for each subscriber",
+        value: driver_memory,
+        without_lag: None,
+    },
+    Metric {
+        name: "target_usage.kernel_bytes_per_subscriber",
+        unit: Unit::Bytes,
+        more_is_better: false,
+        subject: Subject::Subscriber,
+        family: Family::Memory,
+        about: "what the kernel's memory for the target grew by for each subscriber; not known without a memory cgroup",
+        value: own_kernel_memory,
+        without_lag: None,
+    },
+    Metric {
+        name: "target_usage.cpu_ns_per_subscriber_minute",
+        unit: Unit::Nanoseconds,
+        more_is_better: false,
+        subject: Subject::Quiet,
+        family: Family::Cpu,
+        about: "CPU of the target's process tree to hold a subscriber for a minute",
+        value: |t| quiet(t, |q| q.target_cpu_ns),
+        without_lag: None,
+    },
+    Metric {
+        name: "driver_usage.cpu_ns_per_subscriber_minute",
+        unit: Unit::Nanoseconds,
+        more_is_better: false,
+        subject: Subject::Quiet,
+        family: Family::Cpu,
+        about: "CPU of the driver to be a subscriber for a minute",
+        value: |t| quiet(t, |q| Some(q.driver_cpu_ns)),
+        without_lag: None,
+    },
+    Metric {
+        name: "wire.bytes_per_subscriber_minute",
+        unit: Unit::Bytes,
+        more_is_better: false,
+        subject: Subject::Quiet,
+        family: Family::Told,
+        about: "bytes inside TCP for a subscriber that gets nothing, pings included, both ways",
+        value: |t| quiet(t, |q| Some(q.bytes_in + q.bytes_out)),
+        without_lag: None,
+    },
+    Metric {
+        name: "wire.bytes_per_delivery",
+        unit: Unit::Bytes,
+        more_is_better: false,
+        subject: Subject::Delivery,
+        family: Family::Told,
+        about: "bytes inside TCP per delivery, both ways",
+        value: |t| {
+            let d = &t.fanout.as_ref()?.deliveries;
+            per_event(d.traffic.bytes_in + d.traffic.bytes_out, d.read)
+        },
         without_lag: None,
     },
 ];

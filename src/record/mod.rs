@@ -3,6 +3,7 @@
 pub mod account;
 pub mod clock;
 pub mod ease;
+pub mod fanout;
 pub mod fates;
 pub mod findings;
 pub mod hiccup;
@@ -10,6 +11,7 @@ pub mod histogram;
 pub mod in_force;
 pub mod interval;
 pub mod interval_log;
+pub mod kernel;
 pub mod ledger;
 pub mod metrics;
 pub mod peaks;

@@ -1,5 +1,6 @@
 //! One trial's complete record: one line of `trials.jsonl`.
 
+use super::fanout::Fanout;
 use super::fates::Fates;
 use super::histogram::Hist;
 use super::in_force::InForce;
@@ -156,6 +157,9 @@ pub struct Trial {
     pub steal_ns: u64,
     /// What a built-in server said of itself.
     pub in_force: Option<InForce>,
+    /// What came to subscribers; `None` in other flows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fanout: Option<Fanout>,
     /// What went wrong, by message.
     pub faults: BTreeMap<String, u64>,
     /// Why the trial is not valid; empty when it is.

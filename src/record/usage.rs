@@ -51,6 +51,26 @@ pub fn own_rss() -> u64 {
     field(&status, "VmRSS") * 1024
 }
 
+/// Memory of a process tree, bytes: its own pages and its part of shared ones (PSS). 0 when the
+/// kernel does not tell.
+pub fn tree_pss(pids: &[u32]) -> u64 {
+    let one = |pid: &u32| {
+        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+        field(&rollup, "Pss") * 1024
+    };
+    pids.iter().map(one).sum()
+}
+
+/// Gives memory back to the kernel that this process has freed, so that what comes next is not served
+/// from it unseen.
+pub fn give_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: glibc's own function, callable at any time from any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// A number of `/proc/PID/status`; 0 where there is none.
 fn field(status: &str, name: &str) -> u64 {
     let line = status.lines().find_map(|l| l.strip_prefix(name));

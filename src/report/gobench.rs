@@ -82,6 +82,6 @@ fn unit(metric: &Metric) -> String {
         Unit::Nanoseconds => format!("{what}-ns/op"),
         Unit::Bytes => format!("{what}-B"),
         Unit::PerSecond => "events/s".to_owned(),
-        Unit::Count => what,
+        Unit::Count | Unit::Share => what,
     }
 }

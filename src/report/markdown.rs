@@ -25,7 +25,7 @@ pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
             }
         }
     }
-    let _ = writeln!(out, "Not tested here: {}.\n", table::NOT_TESTED);
+    let _ = writeln!(out, "Not tested here: {}.\n", table::not_tested(report));
     fold(&mut out, "Machine, seed and command", |out| machine(out, report, evidence));
     out
 }

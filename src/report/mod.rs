@@ -2,7 +2,9 @@
 
 pub mod bencher;
 mod certainty;
+pub mod chart;
 pub mod csv;
+mod fanout;
 mod file_names;
 pub mod findings;
 pub mod gate;
@@ -10,6 +12,8 @@ pub mod github_action;
 pub mod gobench;
 pub mod hgrm;
 pub mod hlog;
+pub mod html;
+mod idle;
 pub mod json;
 pub mod junit;
 pub mod layout;
@@ -19,6 +23,7 @@ pub mod qualification;
 pub mod runs;
 pub mod table;
 pub mod text;
+pub mod visible;
 
 use crate::compare::Report;
 use crate::compare::evidence::Evidence;
@@ -32,6 +37,10 @@ pub enum Format {
     Json,
     /// For a pull request or a design document.
     Markdown,
+    /// A page of one file.
+    Html,
+    /// One of the page's charts.
+    Svg,
     /// A row a trial and arm.
     Csv,
     /// Percentile distributions of HdrHistogram.
@@ -49,10 +58,12 @@ pub enum Format {
 }
 
 /// Every format there is.
-pub const ALL: [Format; 10] = [
+pub const ALL: [Format; 12] = [
     Format::Text,
     Format::Json,
     Format::Markdown,
+    Format::Html,
+    Format::Svg,
     Format::Csv,
     Format::Hgrm,
     Format::Hlog,
@@ -87,6 +98,8 @@ impl Format {
             Format::Text => "text",
             Format::Json => "json",
             Format::Markdown => "markdown",
+            Format::Html => "html",
+            Format::Svg => "svg",
             Format::Csv => "csv",
             Format::Hgrm => "hgrm",
             Format::Hlog => "hlog",
@@ -105,6 +118,10 @@ impl Format {
             }
             Format::Json => "every figure, schema 1; the same bytes for the same records",
             Format::Markdown => "verdict and table for a pull request or a design document",
+            Format::Html => {
+                "report.html: verdict, charts and record in one file, of one run or of several"
+            }
+            Format::Svg => "one chart of the page (--chart NAME)",
             Format::Csv => "a row a trial and arm with all its figures, units in the header",
             Format::Hgrm => {
                 "percentile distributions for HdrHistogram's plotter, in µs (a directory)"
@@ -127,6 +144,8 @@ impl Format {
             Format::Text => Some("report.txt"),
             Format::Json => Some("report.json"),
             Format::Markdown => Some("report.md"),
+            Format::Html => Some("report.html"),
+            Format::Svg => Some("chart.svg"),
             Format::Csv => Some("trials.csv"),
             Format::Junit => Some("junit.xml"),
             Format::Bencher => Some("bencher.json"),
@@ -135,9 +154,10 @@ impl Format {
         }
     }
 
-    /// Renders a run.
-    pub fn render(self, report: &Report, evidence: &Evidence<'_>) -> Output {
-        match self {
+    /// Renders a run; `None` where it takes more than this: [`html::render`], [`chart::all`].
+    pub fn render(self, report: &Report, evidence: &Evidence<'_>) -> Option<Output> {
+        Some(match self {
+            Format::Html | Format::Svg => return None,
             Format::Text => Output::One(text::render(report, text::Look::PLAIN)),
             Format::Json => Output::One(json::render(report)),
             Format::Markdown => Output::One(markdown::render(report, evidence)),
@@ -148,7 +168,7 @@ impl Format {
             Format::GithubAction => Output::Several(github_action::files(report, evidence)),
             Format::Bencher => Output::One(bencher::render(report, evidence)),
             Format::Gobench => Output::One(gobench::render(report, evidence)),
-        }
+        })
     }
 }
 

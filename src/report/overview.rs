@@ -2,7 +2,9 @@
 //! the whole.
 
 use super::table::{self, NONE, cpu, time};
+use super::{fanout, idle};
 use crate::compare::{ArmFigures, Point};
+use crate::scenario::Flow;
 use crate::units;
 
 /// So many arms still stand side by side.
@@ -10,6 +12,15 @@ pub const FEW: usize = 3;
 
 /// A heading and a line an arm, the best first, with its difference from the baseline.
 pub fn grid(point: &Point) -> Vec<Vec<String>> {
+    match point.design.flow {
+        Flow::Ingest => {}
+        Flow::Fanout => {
+            return of_subscribers(point, &fanout::OVERVIEW, |a| fanout::overview(a).to_vec());
+        }
+        Flow::Idle => {
+            return of_subscribers(point, &idle::OVERVIEW, |a| idle::overview(a).to_vec());
+        }
+    }
     let closed = point.design.rate.is_none();
     let latency = if closed { "service" } else { "response" };
     let baseline = point.arms.first().map_or("", |a| a.arm.as_str());
@@ -31,11 +42,42 @@ pub fn grid(point: &Point) -> Vec<Vec<String>> {
     grid
 }
 
+/// The same for flows with subscribers.
+fn of_subscribers(
+    point: &Point,
+    head: &[&str],
+    cells: impl Fn(&ArmFigures) -> Vec<String>,
+) -> Vec<Vec<String>> {
+    let baseline = point.arms.first().map_or("", |a| a.arm.as_str());
+    let around = |first: String, middle: Vec<String>, last: [String; 2]| {
+        [vec![first], middle, last.to_vec()].concat()
+    };
+    let head = head.iter().map(|name| (*name).to_owned()).collect();
+    let against = [format!("against {baseline} [95 %]"), String::new()];
+    let mut grid = vec![around(format!("by {}", point.sorted_by), head, against)];
+    grid.extend(point.order.iter().map(|&arm| {
+        let a = &point.arms[arm];
+        around(a.arm.clone(), cells(a), difference(point, arm))
+    }));
+    grid
+}
+
+/// The difference from the baseline and its verdict.
+fn difference(point: &Point, arm: usize) -> [String; 2] {
+    let c = table::comparison(point, arm, point.sorted_by);
+    let text = match c {
+        Some(c) => table::difference(c),
+        None if arm == 0 => "the baseline".into(),
+        None => String::new(),
+    };
+    [text, c.map(table::verdict).unwrap_or_default()]
+}
+
 fn line(point: &Point, arm: usize, closed: bool) -> Vec<String> {
     let a = &point.arms[arm];
     let latency = if closed { &a.service_ns } else { &a.response_ns };
     let shown = |ns: Option<u64>| if a.overloaded { NONE.to_owned() } else { time(ns) };
-    let c = table::comparison(point, arm, point.sorted_by);
+    let [difference, verdict] = difference(point, arm);
     vec![
         a.arm.clone(),
         shown(latency.p50),
@@ -46,12 +88,8 @@ fn line(point: &Point, arm: usize, closed: bool) -> Vec<String> {
         a.target_usage.rss_peak_bytes.map_or(NONE.into(), |b| units::bytes(b as f64)),
         table::connections(a),
         units::count(a.events.fates.lost as f64),
-        match c {
-            Some(c) => table::difference(c),
-            None if arm == 0 => "the baseline".into(),
-            None => String::new(),
-        },
-        c.map(table::verdict).unwrap_or_default(),
+        difference,
+        verdict,
     ]
 }
 

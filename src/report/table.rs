@@ -1,9 +1,9 @@
 //! The rows of a point's table as text cells: shared by the formats for people.
 
-use super::certainty;
+use super::{certainty, fanout, idle};
 use crate::compare::{ArmFigures, Comparison, Design, Point, Report, Verdict};
 use crate::cpus::Cpus;
-use crate::scenario::{Arrivals, Setting};
+use crate::scenario::{Arrivals, Flow, Setting};
 use crate::units;
 
 /// A row: its name, a cell per arm, and for two arms the difference and the verdict.
@@ -23,6 +23,11 @@ pub(super) const NONE: &str = "–";
 /// The rows of a point, compared with arm `candidate`.
 pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     let closed = point.design.rate.is_none();
+    let lines: &[fanout::Line] = match point.design.flow {
+        Flow::Ingest => &[],
+        Flow::Fanout => &fanout::LINES,
+        Flow::Idle => &idle::LINES,
+    };
     let mut rows = Vec::new();
     let mut push = |name, metric: &str, cell: fn(&ArmFigures) -> String| {
         let c = comparison(point, candidate, metric);
@@ -33,6 +38,10 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
             verdict: c.map(verdict).unwrap_or_default(),
         });
     };
+    if point.design.flow.publishes() {
+        lines.iter().for_each(|(name, metric, cell)| push(name, metric, *cell));
+        return rows;
+    }
     if closed {
         push("throughput", "throughput", |a| {
             a.throughput_per_second.map_or(NONE.into(), units::rate)
@@ -155,17 +164,17 @@ pub fn strata(point: &Point) -> Vec<Vec<String>> {
     grid
 }
 
-fn lines_of_code(a: &ArmFigures) -> String {
+pub(super) fn lines_of_code(a: &ArmFigures) -> String {
     a.ease.as_ref().and_then(|e| e.lines_of_code).map_or(NONE.into(), |n| n.to_string())
 }
 
-fn packages(a: &ArmFigures) -> String {
+pub(super) fn packages(a: &ArmFigures) -> String {
     let Some(counted) = a.ease.as_ref().and_then(|e| e.dependencies) else { return NONE.into() };
     let direct = counted.direct.map_or(NONE.into(), |n| n.to_string());
     format!("{direct} / {}", counted.all)
 }
 
-fn duties(a: &ArmFigures) -> String {
+pub(super) fn duties(a: &ArmFigures) -> String {
     match a.ease.as_ref().and_then(|e| e.duties.as_deref()) {
         None => NONE.into(),
         Some([]) => "none".into(),
@@ -220,7 +229,11 @@ pub fn conditions(point: &Point) -> String {
         }
     };
     let size = units::bytes(d.payload_bytes as f64);
-    format!("{arrivals} · {size} · {} · {}", slots(point), blocks(d))
+    let whom = match &d.subscribers {
+        Some(subscribers) => crate::compare::fanout::asked(subscribers),
+        None => slots(point),
+    };
+    format!("{arrivals} · {size} · {whom} · {}", blocks(d))
 }
 
 fn arrivals(kind: Arrivals) -> String {
@@ -307,7 +320,14 @@ pub fn benchmark(report: &Report, point: &Point, arm: &str) -> String {
 }
 
 /// What no figure of this version covers.
-pub const NOT_TESTED: &str = "TLS, network delay, proxies, retries, fan-out";
+const NEVER_TESTED: &str = "TLS, network delay, proxies, retries";
+
+/// What no figure of this report covers.
+pub fn not_tested(report: &Report) -> String {
+    let fans_out = report.points.iter().any(|p| p.design.subscribers.is_some());
+    let others = if fans_out { "subscribers that come and go" } else { "fan-out" };
+    format!("{NEVER_TESTED}, {others}")
+}
 
 /// How a setting of a sweep reads: `load.rate = 500`.
 pub fn setting(point: &Point) -> String {

@@ -2,10 +2,11 @@
 
 use super::certainty;
 use super::layout::{self, ALARM, BOLD, CAUTION};
-use super::overview;
 use super::table::{self, Row};
+use super::{idle, overview};
 use crate::compare::expect::Outcome;
 use crate::compare::{ArmFigures, Comparison, Point, Report, Verdict};
+use crate::scenario::Flow;
 use crate::units;
 use std::fmt::Write as _;
 
@@ -25,7 +26,7 @@ pub fn render(report: &Report, look: Look) -> String {
     if report.points.len() > 1 {
         out.push_str(&sweep(report, look));
     }
-    out.push_str(&look.wrap(&format!("Not tested here: {}.", table::NOT_TESTED), 2));
+    out.push_str(&look.wrap(&format!("Not tested here: {}.", table::not_tested(report)), 2));
     out
 }
 
@@ -132,6 +133,9 @@ fn sweep(report: &Report, look: Look) -> String {
 
 /// One line a point and arm: how the axis changes the figures.
 pub(super) fn sweep_grid(report: &Report) -> Vec<Vec<String>> {
+    if report.points.iter().all(|p| p.design.flow == Flow::Idle) {
+        return idle_sweep(report);
+    }
     // A closed loop has no response; its axis changes the service time and the throughput.
     let closed = report.points.iter().all(|p| p.design.rate.is_none());
     let latency = if closed { "service p50" } else { "response p50" };
@@ -139,6 +143,20 @@ pub(super) fn sweep_grid(report: &Report) -> Vec<Vec<String>> {
     let mut grid = vec![head.map(str::to_owned).to_vec()];
     for point in &report.points {
         grid.extend(point.arms.iter().map(|arm| sweep_row(&table::setting(point), arm, closed)));
+    }
+    grid
+}
+
+/// The same for an idle flow.
+fn idle_sweep(report: &Report) -> Vec<Vec<String>> {
+    let head = ["setting", "arm"].iter().chain(&idle::OVERVIEW);
+    let mut grid = vec![head.map(|name| (*name).to_owned()).collect::<Vec<_>>()];
+    for point in &report.points {
+        let line = |arm: &ArmFigures| {
+            let cells = idle::overview(arm).to_vec();
+            [vec![table::setting(point), clean(&arm.arm)], cells].concat()
+        };
+        grid.extend(point.arms.iter().map(line));
     }
     grid
 }

@@ -1,13 +1,21 @@
 //! Arms by name: `webhook@builtin`, `websocket@websockets`, repeated ones numbered.
 
 use crate::error::{Error, Result};
+use crate::scenario::Flow;
 use crate::suggest::did_you_mean;
-use crate::target::manifest::{self, BUILTIN, BuiltinOptions, Manifest};
+use crate::target::manifest::{self, BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest};
 use crate::transport::{ALL, Transport};
 use crate::verify::Subject;
 
 /// The default arms: the question in its purest form.
 pub const DEFAULT: [&str; 2] = ["webhook@builtin", "websocket@builtin"];
+/// Those of an idle flow: a kept connection costs something, none at all costs the next delivery.
+const DEFAULT_IDLE: [&str; 3] = ["webhook@builtin", "webhook@builtin-close", "websocket@builtin"];
+
+/// The default arms of a flow.
+pub fn default_of(flow: Flow) -> &'static [&'static str] {
+    if flow == Flow::Idle { &DEFAULT_IDLE } else { &DEFAULT }
+}
 
 /// One arm.
 #[derive(Debug, Clone)]
@@ -23,9 +31,14 @@ pub struct Arm {
 }
 
 impl Arm {
+    /// How events travel from the driver: to a publisher by POST, whatever it delivers by.
+    pub fn carrier(&self) -> Transport {
+        if self.manifest.publisher.is_some() { Transport::Webhook } else { self.transport }
+    }
+
     /// The arm as `verify` looks at it.
     pub fn subject(&self) -> Subject<'_> {
-        Subject { label: &self.label, transport: self.transport, manifest: &self.manifest }
+        Subject { label: &self.label, transport: self.carrier(), manifest: &self.manifest }
     }
 }
 
@@ -40,6 +53,8 @@ pub fn find(
         let (transport, target) = split(name)?;
         let manifest = match target {
             BUILTIN => Manifest::builtin(transport.name(), builtin),
+            BUILTIN_CLOSE => closing(name, transport, builtin)?,
+            other if builtin.publish.is_some() => return Err(cannot_publish(name, other)),
             other => manifest::find(transport.name(), other, allow_hosts)?,
         };
         let repeats =
@@ -51,6 +66,36 @@ pub fn find(
         arms.push(Arm { label, transport, target: target.to_owned(), manifest });
     }
     Ok(arms)
+}
+
+/// The publisher without kept connections.
+fn closing(name: &str, transport: Transport, builtin: &BuiltinOptions) -> Result<Manifest> {
+    let mut options = builtin.clone();
+    match &mut options.publish {
+        Some(publish) if transport == Transport::Webhook => publish.keep_alive = false,
+        Some(_) => {
+            return Err(Error::usage(format!(
+                "--arm {name}: {BUILTIN_CLOSE} closes a webhook's connection after each delivery; write \
+                 webhook@{BUILTIN_CLOSE}, or {}@{BUILTIN}",
+                transport.name()
+            )));
+        }
+        None => {
+            return Err(Error::usage(format!(
+                "--arm {name}: {BUILTIN_CLOSE} is a publisher, for the scenarios fanout and idle; write \
+                 {}@{BUILTIN}",
+                transport.name()
+            )));
+        }
+    }
+    Ok(Manifest::builtin(transport.name(), &options))
+}
+
+fn cannot_publish(name: &str, target: &str) -> Error {
+    Error::usage(format!(
+        "--arm {name}: a fan-out needs a target that publishes, and {target} does not: write {}@{BUILTIN}",
+        name.split('@').next().unwrap_or_default()
+    ))
 }
 
 fn split(name: &str) -> Result<(Transport, &str)> {

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::plan;
 use crate::record::findings::Findings;
 use crate::record::sizing::{MOST_BLOCKS, PILOT_BLOCKS, Sizing};
-use crate::scenario::{Blocks, Question, Scenario};
+use crate::scenario::{Blocks, DesignChoice, Question, Scenario};
 use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
 use crate::target::setup;
 use crate::transport::Transport;
@@ -66,6 +66,10 @@ pub fn execute(
 ) -> Result<()> {
     let limit = limits::raise_descriptors();
     for point in &request.question.points {
+        if point.scenario.subscribers.is_some() {
+            check_subscribers(request, &point.scenario, limit)?;
+            continue;
+        }
         let at_once = if point.scenario.load.rate.is_some() { request.arms.len() } else { 1 };
         limits::check_descriptors(limit, largest_connections(request, &point.scenario), at_once)?;
     }
@@ -103,6 +107,16 @@ impl Book<'_> {
     }
 }
 
+/// Subscribers of every arm at once are needed in slices only; where they do not fit, `point` runs one
+/// arm after the other unless it was asked not to.
+fn check_subscribers(request: &Request, scenario: &Scenario, limit: u64) -> Result<()> {
+    let sliced = scenario.compare.design == DesignChoice::Sliced;
+    let at_once = if sliced { request.arms.len() } else { 1 };
+    let count = scenario.subscribers.as_ref().map_or(0, |s| s.count);
+    let connections = largest_connections(request, scenario);
+    limits::Machine::read(limit).check_subscribers(count, connections, at_once)
+}
+
 fn largest_connections(request: &Request, scenario: &Scenario) -> usize {
     request.arms.iter().map(|a| slots(a, scenario).0).max().unwrap_or(0)
 }
@@ -111,7 +125,7 @@ fn largest_connections(request: &Request, scenario: &Scenario) -> usize {
 /// asked, it gets as many more connections.
 pub fn slots(arm: &Arm, scenario: &Scenario) -> (usize, usize) {
     let (count, asked) = (scenario.connections.count, scenario.connections.in_flight);
-    let in_flight = arm.transport.depth_limit().map_or(asked, |limit| asked.min(limit));
+    let in_flight = arm.carrier().depth_limit().map_or(asked, |limit| asked.min(limit));
     (count * asked / in_flight, in_flight)
 }
 
@@ -174,7 +188,7 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
             Matched::ById => "id".to_owned(),
             Matched::ByIdAt(pointer) => format!("id:{pointer}"),
         },
-        method: (arm.transport == Transport::Webhook)
+        method: (arm.carrier() == Transport::Webhook)
             .then(|| arm.manifest.terms.method.to_string()),
         headers: arm.manifest.terms.header_names(),
         subprotocol: subprotocol(arm),

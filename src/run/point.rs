@@ -4,12 +4,13 @@ use super::sizing::{First, said};
 use super::tally::{ENOUGH_BLOCKS, Tally};
 use super::{Book, Progress, Request, first_planned, of_blocks, slots, with_replacements};
 use crate::drive::block;
+use crate::drive::limits::{Machine, raise_descriptors};
 use crate::drive::stretch::{Bench, Finished, Member, Stretch};
 use crate::error::{Error, Result};
 use crate::plan::{self, Block, Slices};
 use crate::record::account::OTHER_FAULTS;
 use crate::record::trial::{Stage, Trial, TrialDesign};
-use crate::scenario::{Arrivals, DesignChoice, Load, Scenario, split};
+use crate::scenario::{Arrivals, DesignChoice, Flow, Load, Scenario, split};
 use crate::store::Store;
 use crate::transport::event::Template;
 use std::sync::Arc;
@@ -49,7 +50,9 @@ pub fn run(
 ) -> Result<()> {
     let maker = Maker { request, index, scenario, template: Template::new(&scenario.payload) };
     let mut pilots = Vec::new();
-    for arm in 0..request.arms.len() {
+    // An idle flow has nothing that a pilot could find out.
+    let piloted = if scenario.flow == Flow::Idle { 0 } else { request.arms.len() };
+    for arm in 0..piloted {
         progress.stage(&format!("pilot of {}", request.arms[arm].label));
         let finished = block::run(&maker.pilot(arm), bench, progress)?;
         for f in finished {
@@ -98,10 +101,23 @@ fn choose(scenario: &Scenario, pilots: &[Trial], progress: &mut dyn Progress) ->
     if pilots.len() < 2 || c.design == DesignChoice::Sequential {
         return Design::Sequential;
     }
-    let slowest = pilots.iter().filter_map(|t| t.service.quantile(0.5)).max().unwrap_or(0);
+    // An event of a fan-out is over when the last subscriber has it.
+    let service = |t: &Trial| match &t.fanout {
+        Some(fanout) => fanout.deliveries.last.quantile(0.5),
+        None => t.service.quantile(0.5),
+    };
+    let slowest = pilots.iter().filter_map(service).max().unwrap_or(0);
     let slice = c.slice.or_else(|| plan::slice_length(slowest, &scenario.load));
     if c.design == DesignChoice::Sliced {
         return Design::Sliced(slice.unwrap_or(Duration::from_millis(100)));
+    }
+    if let Some(s) = &scenario.subscribers {
+        let machine = Machine::read(raise_descriptors());
+        let (fit, short) = machine.subscribers(scenario.connections.count, pilots.len());
+        if s.count as u64 > fit {
+            progress.say(&format!("too few {short} for all arms at once: blocks are sequential"));
+            return Design::Sequential;
+        }
     }
     if let Some(t) = pilots.iter().find(|t| t.overloaded) {
         progress.say(&format!("{} falls behind in its pilot: blocks are sequential", t.label));
@@ -204,6 +220,7 @@ impl Maker<'_> {
             manifest: a.manifest.clone(),
             connections,
             in_flight,
+            subscribers: self.scenario.subscribers.clone(),
         }
     }
 
@@ -237,6 +254,7 @@ impl Maker<'_> {
             stage: Stage::Block,
             design: TrialDesign::Sequential,
             freeze: None,
+            idle: self.scenario.flow == Flow::Idle,
         }
     }
 

@@ -4,7 +4,7 @@ use super::raw::plain;
 use super::shape::{Process, Shape};
 use super::{
     Blocks, Compare, Connections, DesignChoice, Expectation, Flow, Lifetime, Load, Matters,
-    Payload, Scenario, payload,
+    Payload, Scenario, Subscribers, payload,
 };
 use crate::units;
 use std::path::PathBuf;
@@ -22,11 +22,17 @@ const PRECISION: f64 = 0.10;
 /// The smallest one that may be looked for.
 const FINEST: f64 = 0.01;
 
+/// Subscribers of a fan-out when nothing is said.
+const DEFAULT_SUBSCRIBERS: usize = 100;
+
 /// Events that may be unanswered in all: each has an entry in its connection's window.
 const MOST_OPEN: usize = 1 << 22;
 
 /// Bytes of events that may be unanswered in all: they may wait in buffers at both ends.
 const MOST_OPEN_BYTES: usize = 1 << 30;
+
+/// Less than this between two events of an idle flow tells nothing of idleness.
+const SHORTEST_QUIET: Duration = Duration::from_secs(1);
 
 /// What is wrong with keys that are valid by themselves.
 #[derive(Debug)]
@@ -70,6 +76,9 @@ pub struct Draft {
     pub file: Option<String>,
     /// What `file` holds, once it was read.
     pub json: String,
+    pub subscribers: Option<usize>,
+    pub acknowledged: Option<bool>,
+    pub ping: Option<Option<Duration>>,
     /// Found by the run when `None`.
     pub blocks: Option<usize>,
     pub precision: Option<f64>,
@@ -100,6 +109,9 @@ impl Draft {
             bytes: None,
             file: None,
             json: String::new(),
+            subscribers: None,
+            acknowledged: None,
+            ping: None,
             blocks: Some(12),
             precision: None,
             design: DesignChoice::Auto,
@@ -122,7 +134,9 @@ impl Draft {
     /// The scenario, or the key that is wrong and why.
     pub fn finish(self) -> Result<Scenario, Wrong> {
         self.check_load()?;
+        self.check_subscribers()?;
         self.check_memory()?;
+        self.check_quiet()?;
         let arrivals = self.shape.arrivals(self.arrivals, self.duration)?;
         let blocks = self.blocks()?;
         let payload = match (self.bytes, self.file) {
@@ -151,6 +165,11 @@ impl Draft {
                 lifetime: self.lifetime.map_or(Lifetime::Unlimited, |n| Lifetime::Events(n as u64)),
             },
             payload,
+            subscribers: self.flow.publishes().then_some(Subscribers {
+                count: self.subscribers.unwrap_or(DEFAULT_SUBSCRIBERS),
+                acknowledged: self.acknowledged.unwrap_or(true),
+                ping: self.ping.flatten(),
+            }),
             compare: Compare {
                 blocks,
                 design: self.design,
@@ -199,6 +218,11 @@ impl Draft {
             let why = "blocks that run sequentially have no slices: leave it out";
             return Err(Wrong::new("compare.slice", why).against(other));
         }
+        if closed && self.flow.publishes() {
+            let why =
+                "closed: publishing needs due instants, which a closed loop has not: write poisson";
+            return Err(Wrong::new("load.arrivals", why).against("flow"));
+        }
         let wrong = |why: String| Err(Wrong::new("load.rate", why));
         match self.rate {
             Some(rate) if closed => wrong(format!(
@@ -211,9 +235,26 @@ impl Draft {
         }
     }
 
+    /// Keys that would be without effect are refused.
+    fn check_subscribers(&self) -> Result<(), Wrong> {
+        let given = [
+            ("subscribers.count", self.subscribers.is_some()),
+            ("delivery.acknowledged", self.acknowledged.is_some()),
+            ("delivery.ping", self.ping.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given && !self.flow.publishes()) {
+            None => Ok(()),
+            Some((key, _)) => {
+                let why = "it belongs to flow = \"fanout\" or \"idle\", see `pushbench run fanout`: leave it out";
+                Err(Wrong::new(key, why).against("flow"))
+            }
+        }
+    }
+
     fn check_rate(&self, rate: f64) -> Result<(), String> {
         let (seconds, shown) = (self.duration.as_secs_f64(), plain(rate));
-        if rate * seconds < 1.0 {
+        // Of an idle flow it is not the number of events that counts.
+        if rate * seconds < 1.0 && self.flow != Flow::Idle {
             return Err(format!(
                 "{shown}: no event falls into {seconds} s: raise load.rate or load.duration"
             ));
@@ -221,6 +262,34 @@ impl Draft {
         let events = rate.max(self.shape.peak(rate)) * (seconds + self.warmup.as_secs_f64());
         if events > MOST_EVENTS {
             return Err(format!("{shown}: {events:.0} events a trial: at most 1e9 are possible"));
+        }
+        Ok(())
+    }
+
+    /// An idle flow measures what lies between two events, so it must be known where they are.
+    fn check_quiet(&self) -> Result<(), Wrong> {
+        let (Flow::Idle, Some(rate)) = (self.flow, self.rate) else { return Ok(()) };
+        if self.arrivals != Process::Constant {
+            let why = "an idle flow measures the time between two events: write constant";
+            return Err(Wrong::new("load.arrivals", why).against("flow"));
+        }
+        if self.design == DesignChoice::Sliced {
+            let why = "sliced: what holding subscribers costs is measured one arm at a time; write sequential";
+            return Err(Wrong::new("compare.design", why).against("flow"));
+        }
+        // Of the first event after the warm-up, which ends the quiet stretch.
+        let warmup = self.warmup.as_secs_f64();
+        let next = (warmup * rate).ceil() / rate;
+        if next - warmup < SHORTEST_QUIET.as_secs_f64()
+            || next >= warmup + self.duration.as_secs_f64()
+        {
+            let why = format!(
+                "{}: an idle flow has its first event at the head of the warm-up, and a measured one at \
+                 least {SHORTEST_QUIET:?} after the warm-up: with load.warmup 2s and load.duration 4s \
+                 write 0.25",
+                plain(rate)
+            );
+            return Err(Wrong::new("load.rate", why).against("flow"));
         }
         Ok(())
     }

@@ -9,12 +9,13 @@ use serde_json::Value as Json;
 use std::time::Duration;
 
 /// Figures that may be limited beside the metrics: fates that are counted.
-const FATES: [(&str, &str); 5] = [
-    ("lost", "events whose connection ended after they were sent"),
-    ("failed", "events answered wrongly, refused, or beyond the backlog"),
-    ("timed_out", "events without an answer within load.timeout"),
-    ("duplicated", "answers to events that had been answered"),
-    ("reordered", "answers that overtook an older event's"),
+const FATES: [(&str, &str); 6] = [
+    ("lost", "events, in a fan-out deliveries too, whose connection ended after they were sent"),
+    ("failed", "events answered wrongly, refused, or beyond the backlog, and their deliveries"),
+    ("timed_out", "events without an answer within load.timeout, deliveries that did not arrive"),
+    ("duplicated", "answers to events that had been answered, deliveries that came twice"),
+    ("reordered", "answers, or deliveries, that overtook an older event's"),
+    ("overflowed", "in a fan-out: deliveries turned away because a subscriber's queue was full"),
 ];
 
 const TIME: Length = Length(Duration::ZERO);
@@ -37,6 +38,7 @@ pub fn figures() -> Vec<Figure> {
             || name.starts_with("service.")
             || name == "throughput"
             || name == "target_usage.cpu_ns_per_event"
+            || m.subject != metrics::Subject::Event
     };
     let metrics = metrics::METRICS.iter().filter(expected);
     fates.chain(metrics.map(|m| Figure { name: m.name, about: m.about, unit: m.unit })).collect()
@@ -44,8 +46,12 @@ pub fn figures() -> Vec<Figure> {
 
 impl Figure {
     fn number(&self) -> Number {
-        let unit = if self.unit == Unit::Count { "a number of events" } else { self.unit.name() };
-        Number { unit, zero: true, most: f64::INFINITY }
+        let (unit, most) = match self.unit {
+            Unit::Count => ("a number of events", f64::INFINITY),
+            Unit::Share => ("a part of all", 1.0),
+            other => (other.name(), f64::INFINITY),
+        };
+        Number { unit, zero: true, most }
     }
 
     /// What its limit takes, in words.

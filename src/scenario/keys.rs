@@ -2,7 +2,9 @@
 //! options, sweeps and the schema all go through it. A newcomer adds one entry.
 
 use super::draft::Draft;
-use super::kind::{Count, Kind, Length, Name, Number, OneOf, Optional, Or, Percent, Size, Text};
+use super::kind::{
+    Count, Kind, Length, Name, Number, OneOf, Optional, Or, Percent, Size, Switch, Text,
+};
 use super::raw::Raw;
 use super::shape::Process;
 use super::{DesignChoice, Flow, payload};
@@ -99,6 +101,8 @@ const ANY_LENGTH: Length = Length(Duration::ZERO);
 const SOME_LENGTH: Length = Length(Duration::from_nanos(1));
 /// A measured window shorter than this holds no interval worth a line.
 const WINDOW_LENGTH: Length = Length(Duration::from_millis(100));
+/// Pings closer than this would take a machine's stall for a dead subscriber.
+const PING_LENGTH: Length = Length(Duration::from_secs(1));
 /// Below this a slice holds hardly an event.
 const SLICE_LENGTH: Length = Length(Duration::from_millis(1));
 
@@ -106,7 +110,12 @@ const SLICE_LENGTH: Length = Length(Duration::from_millis(1));
 pub static KEYS: &[Key] = &[
     key!(fixed "name", "short name; it stands in the results directory", Name(64), |d| &mut d.name),
     key!(fixed "question", "the question the scenario answers", Text, |d| &mut d.question),
-    key!(fixed "flow", "which way events go", OneOf(&[("ingest", Flow::Ingest)]), |d| &mut d.flow),
+    key!(
+        fixed "flow",
+        "which way events go",
+        OneOf(&[("ingest", Flow::Ingest), ("fanout", Flow::Fanout), ("idle", Flow::Idle)]),
+        |d| &mut d.flow
+    ),
     key!(
         fixed "load.arrivals",
         "how due instants are distributed",
@@ -197,6 +206,24 @@ pub static KEYS: &[Key] = &[
         "path of a JSON object sent as the event; its id is replaced",
         Optional(Text),
         |d| &mut d.file
+    ),
+    key!(
+        swept "subscribers.count",
+        "in a fan-out: subscribers that every event is delivered to; 100 when left out",
+        Optional(Count(1_000_000)),
+        |d| &mut d.subscribers
+    ),
+    key!(
+        fixed "delivery.acknowledged",
+        "in a fan-out: each subscriber acknowledges every event and the publisher records it; true when left out",
+        Optional(Switch),
+        |d| &mut d.acknowledged
+    ),
+    key!(
+        fixed "delivery.ping",
+        "how often a WebSocket's publisher pings each subscriber, which has to answer before the next; none when left out",
+        Optional(Or("none", PING_LENGTH)),
+        |d| &mut d.ping
     ),
     key!(
         fixed "compare.blocks",

@@ -99,6 +99,30 @@ impl<T: Copy + PartialEq + Sync> Kind for OneOf<T> {
     }
 }
 
+/// Yes or no.
+pub struct Switch;
+
+impl Kind for Switch {
+    type Value = bool;
+    fn takes(&self) -> String {
+        "true or false".into()
+    }
+    fn read(&self, raw: &Raw) -> Result<bool, String> {
+        match raw {
+            Raw::Switch(on) => Ok(*on),
+            // From the command line, where nothing is quoted.
+            Raw::Text(word) => word.parse().map_err(|_| self.refused()),
+            _ => Err(self.refused()),
+        }
+    }
+    fn written(&self, value: &bool) -> Option<Json> {
+        Some(json!(value))
+    }
+    fn schema(&self) -> Json {
+        json!({ "enum": [true, false, "true", "false"] })
+    }
+}
+
 /// A number, not negative.
 pub struct Number {
     /// What is counted.

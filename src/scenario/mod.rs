@@ -29,6 +29,17 @@ use std::time::Duration;
 pub enum Flow {
     /// The driver sends, the target acknowledges.
     Ingest,
+    /// The driver publishes, the target delivers each event to every subscriber.
+    Fanout,
+    /// The same with hardly an event: what holding subscribers costs.
+    Idle,
+}
+
+impl Flow {
+    /// The target publishes to subscribers.
+    pub fn publishes(self) -> bool {
+        matches!(self, Flow::Fanout | Flow::Idle)
+    }
 }
 
 /// How the due instants are distributed.
@@ -133,6 +144,31 @@ pub enum Payload {
     },
 }
 
+impl Payload {
+    /// The type of its events.
+    pub fn kind(&self) -> String {
+        match self {
+            Payload::Bytes(_) => payload::KIND.to_owned(),
+            Payload::File { json, .. } => {
+                let event: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
+                event["type"].as_str().unwrap_or(payload::KIND).to_owned()
+            }
+        }
+    }
+}
+
+/// `[subscribers]` and `[delivery]`: who gets the events that a target publishes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscribers {
+    /// How many there are.
+    pub count: usize,
+    /// Each acknowledges every event by its id, and the publisher records it.
+    pub acknowledged: bool,
+    /// A WebSocket's publisher pings each subscriber this often.
+    #[serde(default, with = "optional_nanos", skip_serializing_if = "Option::is_none")]
+    pub ping: Option<Duration>,
+}
+
 /// Which of the two block designs a run uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -211,6 +247,9 @@ pub struct Scenario {
     pub connections: Connections,
     /// `[payload]`
     pub payload: Payload,
+    /// Who gets the events; `None` where the target takes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscribers: Option<Subscribers>,
     /// `[compare]`
     pub compare: Compare,
     /// `[expect]`

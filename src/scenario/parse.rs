@@ -20,8 +20,17 @@ pub struct Entry {
 }
 
 /// Sections a scenario may have; a table elsewhere is an unknown key.
-const SECTIONS: [&str; 7] =
-    ["load", "connections", "payload", "compare", "compare.matters", "expect", "sweep"];
+const SECTIONS: [&str; 9] = [
+    "load",
+    "connections",
+    "payload",
+    "subscribers",
+    "delivery",
+    "compare",
+    "compare.matters",
+    "expect",
+    "sweep",
+];
 
 /// Reads TOML text. `file` is its name in messages.
 pub fn entries(file: &str, text: &str) -> Result<Vec<Entry>> {
@@ -82,6 +91,7 @@ fn raw(value: &DeValue<'_>) -> Raw {
         DeValue::Float(f) => {
             f.as_str().parse().map_or(Raw::Other("a number out of range"), Raw::Number)
         }
+        DeValue::Boolean(on) => Raw::Switch(*on),
         other => Raw::Other(kind(other)),
     }
 }

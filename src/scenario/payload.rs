@@ -7,6 +7,8 @@ use std::path::Path;
 pub const OPEN: &str = r#"{"id":""#;
 /// Digits of an id: fixed, so that every event of a scenario has the same length.
 pub const ID_DIGITS: usize = 16;
+/// The type of a generated event.
+pub const KIND: &str = "event";
 /// A generated event from its id to its padding.
 pub const MIDDLE: &str = r#"","type":"event","data":{"pad":""#;
 /// What follows the padding.

@@ -7,6 +7,8 @@ pub enum Raw {
     Number(f64),
     /// Text, quoted or not.
     Text(String),
+    /// A bare `true` or `false`.
+    Switch(bool),
     /// Anything else, by what it is called.
     Other(&'static str),
 }
@@ -37,6 +39,7 @@ impl Raw {
         match self {
             Raw::Text(t) => Ok(t.clone()),
             Raw::Number(n) => Ok(n.to_string()),
+            Raw::Switch(_) => Err("this is a boolean: write text or a number".into()),
             Raw::Other(what) => Err(format!("this is {what}: write text or a number")),
         }
     }
@@ -46,6 +49,7 @@ impl Raw {
         match self {
             Raw::Text(t) => format!("\"{t}\""),
             Raw::Number(n) => plain(*n),
+            Raw::Switch(on) => on.to_string(),
             Raw::Other(what) => (*what).to_owned(),
         }
     }
@@ -56,6 +60,7 @@ impl Raw {
             Raw::Number(n) if n.fract() == 0.0 && n.abs() < 9e15 => serde_json::json!(*n as i64),
             Raw::Number(n) => serde_json::json!(n),
             Raw::Text(t) => serde_json::json!(t),
+            Raw::Switch(on) => serde_json::json!(on),
             Raw::Other(what) => serde_json::json!(what),
         }
     }

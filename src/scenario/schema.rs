@@ -45,6 +45,8 @@ fn about_section(name: &str) -> &'static str {
         "load" => "When events are due",
         "connections" => "How many connections carry them",
         "payload" => "What an event looks like",
+        "subscribers" => "Who gets the events of a fan-out",
+        "delivery" => "How they get them",
         "compare" => "How the arms are compared",
         "matters" => "Smaller differences than these do not matter",
         _ => "",

@@ -70,6 +70,12 @@ pub fn offered(load: &Load) -> Option<f64> {
     }
 }
 
+/// The instant of the first event after the warm-up, ns of the arm's own time; `None` without one.
+pub fn first_measured(load: &Load, seed: u64) -> Option<u64> {
+    let warmup = load.warmup.as_nanos() as u64;
+    Schedule::new(load, seed, 0, 1)?.map(|due| due.at).find(|at| *at >= warmup)
+}
+
 /// The ends of a load's bursts in ns of the arm's own time, earliest first; none without bursts.
 pub fn burst_ends(load: &Load) -> Vec<u64> {
     let Arrivals::Burst(burst) = load.arrivals else { return Vec::new() };

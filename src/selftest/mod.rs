@@ -87,7 +87,7 @@ impl Watch for Unwatched {
 impl Lab<'_> {
     fn member(&self, arm: usize, transport: Transport, delay: Option<Duration>) -> Member {
         let threads = self.placement.target.len();
-        let options = BuiltinOptions { threads, delay, work: None };
+        let options = BuiltinOptions { threads, delay, ..BuiltinOptions::default() };
         Member {
             arm,
             label: format!("{}@{BUILTIN}", transport.name()),
@@ -95,6 +95,7 @@ impl Lab<'_> {
             manifest: Manifest::builtin(transport.name(), &options),
             connections: CONNECTIONS,
             in_flight: 1,
+            subscribers: None,
         }
     }
 
@@ -122,6 +123,7 @@ impl Lab<'_> {
             stage: Stage::Block,
             design,
             freeze: None,
+            idle: false,
         }
     }
 

@@ -2,7 +2,7 @@
 //! `[target.NAME.webhook]` in a user's `pushbench.toml`.
 
 use super::ease::{self, Declared};
-use super::manifest::{BUILTIN, Matching, OWN_FILE, PORT, Ready};
+use super::manifest::{BUILTIN, BUILTIN_CLOSE, Matching, OWN_FILE, PORT, Ready};
 use super::values::{self, text};
 use super::wants;
 use crate::error::{Error, Result};
@@ -99,7 +99,7 @@ pub(super) fn own(folder: &Path) -> Result<Targets> {
             let name = name.get_ref().as_ref();
             let odd =
                 name.contains(|c: char| c.is_control() || c.is_whitespace() || "@#".contains(c));
-            if name.is_empty() || name == BUILTIN || odd {
+            if name.is_empty() || name == BUILTIN || name == BUILTIN_CLOSE || odd {
                 return Err(at.error(format!("a target cannot be called \"{name}\": rename it")));
             }
             let DeValue::Table(table) = value.get_ref() else {

@@ -1,13 +1,13 @@
 //! Our side of a [`keeper`](super::keeper): starts a command under one and hears how it goes.
 
-use super::keeper::{ENDED, FAILED, SUBCOMMAND};
+use super::keeper::{CAGED, ENDED, FAILED, SUBCOMMAND, UNCAGED};
 use super::output::Output;
 use super::program;
 use super::tree::descendants;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ pub(super) struct Order<'a> {
     pub cpus: &'a [usize],
     pub folder: Option<&'a Path>,
     pub env: &'a [(String, String)],
+    /// It gets a memory cgroup of its own, where the machine allows.
+    pub caged: bool,
     /// Text in its output to look out for.
     pub wanted: Option<&'a str>,
 }
@@ -42,7 +44,7 @@ impl Kept {
         let cpus: Vec<String> = order.cpus.iter().map(usize::to_string).collect();
         let mut command = Command::new(program());
         command.arg0("pushbench").arg(SUBCOMMAND).arg(OsStr::new(&cpus.join(",")));
-        command.args(order.words);
+        command.arg(if order.caged { CAGED } else { UNCAGED }).args(order.words);
         command.envs(order.env.iter().map(|(name, value)| (name, value)));
         if let Some(folder) = order.folder {
             command.current_dir(folder);
@@ -76,6 +78,19 @@ impl Kept {
         let status = self.keeper.try_wait().ok()??;
         self.news.wait_for_end(LAST_WORDS);
         told(&self.news).or_else(|| Some(Ok(format!("lost its keeper ({status})"))))
+    }
+
+    /// The directory of its memory cgroup, or why there is none.
+    pub fn cage(&self) -> Result<PathBuf, String> {
+        let news = self.news.tail();
+        let word = |wanted: &str| {
+            news.lines().find_map(|l| l.strip_prefix(wanted)?.strip_prefix(' ')).map(str::to_owned)
+        };
+        match (word(CAGED), word(UNCAGED)) {
+            (Some(dir), _) => Ok(dir.into()),
+            (None, Some(why)) => Err(why),
+            (None, None) => Err("it was started without a memory cgroup".to_owned()),
+        }
     }
 
     pub fn output(&self) -> &Output {

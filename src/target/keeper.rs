@@ -6,6 +6,7 @@
 //! starts further processes cannot leave any behind. What happens is told on standard output, a line
 //! each; the target's own output goes to standard error.
 
+use super::cage::Cage;
 use super::tree::descendants;
 use crate::cpus;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -14,6 +15,7 @@ use rustix::process::{
     set_child_subreaper, set_parent_process_death_signal, wait,
 };
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
@@ -23,6 +25,10 @@ use std::time::{Duration, Instant};
 
 /// The hidden subcommand.
 pub(super) const SUBCOMMAND: &str = "__keep";
+/// Asks for a memory cgroup of the target's own, and begins the line that tells its directory.
+pub(super) const CAGED: &str = "caged";
+/// Asks for none, and begins the line that says why there is none.
+pub(super) const UNCAGED: &str = "uncaged";
 /// First word of the line that says why the target could not be executed.
 pub(super) const FAILED: &str = "failed ";
 /// First word of the line that says how the target ended.
@@ -36,7 +42,7 @@ const LAST_CALL: Duration = Duration::from_secs(2);
 /// Pause between two looks at a tree that is ending.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
-/// Runs as a keeper if the command line says so: `pushbench __keep CPUS COMMAND…`.
+/// Runs as a keeper if the command line says so: `pushbench __keep CPUS CAGED COMMAND…`.
 pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {
         return None;
@@ -57,8 +63,8 @@ fn say(line: &str) {
 }
 
 fn keep(args: &[OsString]) -> io::Result<()> {
-    let [cpus, program, rest @ ..] = args else {
-        return Err(io::Error::other("it takes CPUS COMMAND…"));
+    let [cpus, caged, program, rest @ ..] = args else {
+        return Err(io::Error::other("it takes CPUS CAGED COMMAND…"));
     };
     let (wake, alarm) = UnixStream::pair()?;
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
@@ -66,7 +72,10 @@ fn keep(args: &[OsString]) -> io::Result<()> {
     }
     set_child_subreaper(Some(getpid()))?;
     pin(&cpus.to_string_lossy());
-    let child = match start(program, rest) {
+    // Outlives the tree: it is removed when the last process has left it.
+    let cage = if caged == CAGED { cage() } else { None };
+    let door = cage.as_ref().and_then(|cage| cage.door().ok());
+    let child = match start(program, rest, door) {
         Ok(pid) => pid,
         Err(error) => {
             say(&format!("{FAILED}{error}"));
@@ -78,6 +87,19 @@ fn keep(args: &[OsString]) -> io::Result<()> {
     Ok(())
 }
 
+fn cage() -> Option<Cage> {
+    match Cage::make() {
+        Ok(cage) => {
+            say(&format!("{CAGED} {}", cage.dir().display()));
+            Some(cage)
+        }
+        Err(why) => {
+            say(&format!("{UNCAGED} {why}"));
+            None
+        }
+    }
+}
+
 fn pin(cpus: &str) {
     let cpus: Vec<usize> = cpus.split(',').filter_map(|c| c.parse().ok()).collect();
     if !cpus.is_empty() {
@@ -85,7 +107,7 @@ fn pin(cpus: &str) {
     }
 }
 
-fn start(program: &OsString, args: &[OsString]) -> io::Result<Pid> {
+fn start(program: &OsString, args: &[OsString], door: Option<File>) -> io::Result<Pid> {
     let keeper = getpid();
     let mut command = Command::new(program);
     command
@@ -100,6 +122,9 @@ fn start(program: &OsString, args: &[OsString]) -> io::Result<Pid> {
             set_parent_process_death_signal(Some(Signal::KILL))?;
             if getppid() != Some(keeper) {
                 return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            if let Some(door) = &door {
+                rustix::io::write(door, b"0")?;
             }
             Ok(())
         });

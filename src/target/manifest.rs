@@ -4,6 +4,7 @@
 use super::address::{Endpoint, scheme_of};
 use super::described::{self, Described, Targets};
 use super::ease;
+use super::publisher::{PublishOptions, Publisher};
 use crate::error::{Error, Result};
 use crate::record::ease::Ease;
 use crate::suggest::did_you_mean;
@@ -19,6 +20,8 @@ use std::time::Duration;
 pub const OWN_FILE: &str = "pushbench.toml";
 /// The target that this program itself is.
 pub const BUILTIN: &str = "builtin";
+/// The same as a publisher that keeps no webhook connection from one delivery to the next.
+pub const BUILTIN_CLOSE: &str = "builtin-close";
 /// The first word of a command that starts this very program.
 pub(super) const SELF: &str = "pushbench";
 /// Stands for the port a target is given, in commands and URLs.
@@ -80,11 +83,13 @@ pub struct Manifest {
     pub cwd: Option<String>,
     /// How easy it is to write, as far as it is known.
     pub ease: Option<Ease>,
+    /// It delivers what comes to `url` to subscribers; `None` for one that takes events.
+    pub publisher: Option<Publisher>,
     pub(super) files: Files,
 }
 
 /// How the built-in servers are started.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct BuiltinOptions {
     /// Runtime threads.
     pub threads: usize,
@@ -92,11 +97,16 @@ pub struct BuiltinOptions {
     pub delay: Option<Duration>,
     /// CPU burnt per event.
     pub work: Option<Duration>,
+    /// They publish to subscribers instead of taking events.
+    pub publish: Option<PublishOptions>,
 }
 
 impl Manifest {
     /// This program's own server of a transport.
     pub fn builtin(transport: &str, options: &BuiltinOptions) -> Manifest {
+        if let Some(publish) = &options.publish {
+            return Manifest::publisher(transport, options, publish);
+        }
         let mut words: Vec<String> =
             ["serve", transport, "--listen", "127.0.0.1:{port}", "--threads"]
                 .map(str::to_owned)
@@ -148,6 +158,7 @@ impl Manifest {
             env: Vec::new(),
             cwd: None,
             ease: None,
+            publisher: None,
             files: Files::None,
         }
     }
@@ -208,6 +219,7 @@ pub fn find(transport: &str, name: &str, allow_hosts: &[String]) -> Result<Manif
         env: d.env,
         cwd: d.cwd,
         ease,
+        publisher: None,
         files,
     })
 }

@@ -6,6 +6,7 @@
 //! pushbench ends.
 
 mod address;
+mod cage;
 mod described;
 pub mod ease;
 mod keep;
@@ -15,6 +16,7 @@ pub mod manifest;
 mod output;
 mod port;
 pub mod process;
+pub mod publisher;
 mod ready;
 pub mod setup;
 mod tls;

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,7 @@ pub struct Running {
     /// None when the server was already running and is not ours.
     kept: Option<Kept>,
     url: String,
+    port: u16,
     address: SocketAddr,
 }
 
@@ -149,6 +151,7 @@ fn start(launch: &Launch<'_>) -> Result<Running> {
         cpus: launch.cpus,
         folder: folder.as_deref(),
         env: &env,
+        caged: manifest.publisher.is_some(),
         wanted: match &manifest.ready {
             Ready::Line(text) => Some(text),
             _ => None,
@@ -158,7 +161,7 @@ fn start(launch: &Launch<'_>) -> Result<Running> {
         let place = folder.as_ref().map_or(String::new(), |f| format!(" in {}", f.display()));
         Error::harness(format!("cannot start a process for target {}{place}: {e}", manifest.name))
     })?;
-    Ok(Running { kept: Some(kept), url, address: addresses[0] })
+    Ok(Running { kept: Some(kept), url, port, address: addresses[0] })
 }
 
 /// A server that is not ours must answer at once.
@@ -166,7 +169,7 @@ fn running_already(url: String, addresses: &[SocketAddr]) -> std::result::Result
     let connects =
         |a: &&SocketAddr| std::net::TcpStream::connect_timeout(a, Duration::from_secs(5)).is_ok();
     match addresses.iter().find(connects) {
-        Some(address) => Ok(Running { kept: None, url, address: *address }),
+        Some(address) => Ok(Running { kept: None, url, port: 0, address: *address }),
         None => Err("nothing accepts connections there: start the server first".to_owned()),
     }
 }
@@ -234,6 +237,11 @@ impl Running {
         &self.url
     }
 
+    /// Another text of its description, with its port filled in.
+    pub fn filled(&self, text: &str) -> String {
+        text.replace(PORT, &self.port.to_string())
+    }
+
     /// The socket address behind the url.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -253,6 +261,12 @@ impl Running {
     /// Its processes; none when it is not ours.
     pub fn pids(&self) -> Vec<u32> {
         self.kept.as_ref().map(Kept::pids).unwrap_or_default()
+    }
+
+    /// The directory of its memory cgroup, or why it has none.
+    pub fn cage(&self) -> std::result::Result<PathBuf, String> {
+        let kept = self.kept.as_ref().ok_or("it was running already")?;
+        kept.cage()
     }
 
     /// True when we started it.

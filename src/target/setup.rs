@@ -162,8 +162,14 @@ fn run(manifest: &Manifest, command: &str, folder: &Path, interrupt: &AtomicBool
             package(program)
         )));
     }
-    let order =
-        Order { words: &words, cpus: &[], folder: Some(folder), env: &manifest.env, wanted: None };
+    let order = Order {
+        words: &words,
+        cpus: &[],
+        folder: Some(folder),
+        env: &manifest.env,
+        caged: false,
+        wanted: None,
+    };
     let mut kept = Kept::start(&order)
         .map_err(|e| Error::harness(format!("setting up {name} in {}: {e}", folder.display())))?;
     let how = loop {

@@ -97,6 +97,12 @@ pub fn acknowledged_index(answer: &[u8]) -> Option<u64> {
     index_of(&ack.id)
 }
 
+/// The id in an acknowledgement, or in an event, whatever else it holds.
+pub fn acknowledged_id(answer: &[u8]) -> Option<Cow<'_, str>> {
+    let ack: Acknowledgement<'_> = serde_json::from_slice(answer).ok()?;
+    Some(ack.id)
+}
+
 fn index_of(id: &str) -> Option<u64> {
     if id.len() != ID_DIGITS {
         return None;

@@ -7,8 +7,8 @@ use crate::record::wire::Traffic;
 use socket2::SockRef;
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -61,6 +61,8 @@ pub struct Stamped {
     tcp: TcpStream,
     stamps: Rc<Stamps>,
     ledger: Rc<Ledger>,
+    /// A subscriber's: what it carries are deliveries.
+    delivers: bool,
     /// Traffic of the set-up of a connection that was warm before the first event.
     setup: Cell<Traffic>,
     accounted: Cell<bool>,
@@ -73,25 +75,38 @@ impl Stamped {
         max_segment: Option<u32>,
         ledger: &Rc<Ledger>,
     ) -> Result<Stamped, Fault> {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4(),
-            SocketAddr::V6(_) => TcpSocket::new_v6(),
-        }
-        .map_err(Fault::refused)?;
-        socket.set_nodelay(true).map_err(Fault::refused)?;
-        if let Some(bytes) = max_segment {
-            // Set before the handshake it also caps what the other end sends.
-            SockRef::from(&socket).set_tcp_mss(bytes).map_err(Fault::refused)?;
-        }
-        let tcp = socket.connect(address).await.map_err(Fault::refused)?;
+        let tcp = connected(address, None, max_segment).await?;
         ledger.connected();
-        Ok(Stamped {
+        Ok(Stamped::over(tcp, ledger, false))
+    }
+
+    /// The same for a subscriber, from a source address of its own.
+    pub async fn connect_from(
+        source: IpAddr,
+        address: SocketAddr,
+        max_segment: Option<u32>,
+        ledger: &Rc<Ledger>,
+    ) -> Result<Stamped, Fault> {
+        let tcp = connected(address, Some(source), max_segment).await?;
+        ledger.delivery_connected();
+        Ok(Stamped::over(tcp, ledger, true))
+    }
+
+    /// A connection that a subscriber has accepted.
+    pub fn accepted(tcp: TcpStream, ledger: &Rc<Ledger>) -> Stamped {
+        ledger.delivery_connected();
+        Stamped::over(tcp, ledger, true)
+    }
+
+    fn over(tcp: TcpStream, ledger: &Rc<Ledger>, delivers: bool) -> Stamped {
+        Stamped {
             tcp,
             stamps: Rc::default(),
             ledger: ledger.clone(),
+            delivers,
             setup: Cell::default(),
             accounted: Cell::default(),
-        })
+        }
     }
 
     /// The instants of its last read.
@@ -105,12 +120,63 @@ impl Stamped {
     }
 }
 
+/// A connection with TCP_NODELAY. A cap of the segment size set before the handshake limits what the
+/// other end sends, too.
+async fn connected(
+    address: SocketAddr,
+    source: Option<IpAddr>,
+    max_segment: Option<u32>,
+) -> Result<TcpStream, Fault> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }
+    .map_err(Fault::refused)?;
+    socket.set_nodelay(true).map_err(Fault::refused)?;
+    if let Some(bytes) = max_segment {
+        SockRef::from(&socket).set_tcp_mss(bytes).map_err(Fault::refused)?;
+    }
+    if let Some(source) = source {
+        late_port(&socket);
+        socket.bind(SocketAddr::new(source, 0)).map_err(Fault::refused)?;
+    }
+    socket.connect(address).await.map_err(Fault::refused)
+}
+
+/// Lets the kernel choose the port when it knows the destination: chosen by `bind` it must be free for
+/// every destination, and looking for one takes milliseconds once thousands are in use.
+fn late_port(socket: &TcpSocket) {
+    let on: libc::c_int = 1;
+    // SAFETY: the descriptor is open (borrowed), and the kernel reads an int of that length, which
+    // lives through the call.
+    let _slower_without = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+}
+
 impl Stamped {
     /// Charges what was carried so far to the events; what comes later (a close frame) is not.
     pub fn account(&self) {
         if !self.accounted.replace(true) {
             let carried = Traffic::of(self.tcp.as_fd()).since(&self.setup.get());
-            self.ledger.traffic(carried);
+            match self.delivers {
+                true => self.ledger.delivery_traffic(carried),
+                false => self.ledger.traffic(carried),
+            }
+        }
+    }
+}
+
+impl Stamped {
+    fn wrote(&self, result: &Poll<io::Result<usize>>) {
+        if let (true, Poll::Ready(Ok(bytes))) = (self.delivers, result) {
+            self.ledger.delivery_carried(0, *bytes);
         }
     }
 }
@@ -118,6 +184,9 @@ impl Stamped {
 impl Drop for Stamped {
     fn drop(&mut self) {
         self.account();
+        if self.delivers {
+            self.ledger.delivery_closed();
+        }
     }
 }
 
@@ -130,6 +199,9 @@ impl AsyncRead for Stamped {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.tcp).poll_read(cx, buf);
         if result.is_ready() && buf.filled().len() > before {
+            if self.delivers {
+                self.ledger.delivery_carried(buf.filled().len() - before, 0);
+            }
             self.stamps.read.set(clock::now());
             self.stamps.woken.set(clock::woken());
             if self.stamps.listening.get() {
@@ -146,7 +218,9 @@ impl AsyncWrite for Stamped {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(cx, buf)
+        let result = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        self.wrote(&result);
+        result
     }
 
     fn poll_write_vectored(
@@ -154,7 +228,9 @@ impl AsyncWrite for Stamped {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
+        let result = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        self.wrote(&result);
+        result
     }
 
     fn is_write_vectored(&self) -> bool {

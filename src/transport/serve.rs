@@ -1,11 +1,13 @@
 //! What the built-in servers share: runtime, listener, accept loop, and the settings in force.
 
 use super::handler::Handler;
+use super::publisher::{self, desk, hub::Hub};
 use super::{Transport, tcp, webhook, websocket};
 use crate::error::{Error, Result};
 use crate::record::in_force::{InForce, LISTENING};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -14,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 const BACKLOG: u32 = 4096;
 /// How long to wait before accepting again after an error such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+/// How often a publisher looks for deliveries that were not acknowledged in time.
+const SWEEP: Duration = Duration::from_millis(250);
 
 /// What `pushbench serve` was asked for.
 #[derive(Debug, Clone)]
@@ -26,6 +30,15 @@ pub struct ServeOptions {
     pub threads: usize,
     /// What the handler does.
     pub handler: Handler,
+    /// It publishes to subscribers instead of taking events, for those who know the token.
+    pub publisher: Option<(publisher::Options, String)>,
+}
+
+/// What is done with a connection.
+#[derive(Clone)]
+enum Service {
+    Take(Transport, Handler),
+    Publish(Arc<Hub>),
 }
 
 /// Serves until the process ends.
@@ -39,6 +52,7 @@ pub fn serve(options: &ServeOptions) -> Result<()> {
     };
     let runtime = builder
         .enable_io()
+        .enable_time()
         .build()
         .map_err(|e| Error::harness(format!("cannot start the server's runtime: {e}")))?;
     runtime.block_on(async {
@@ -75,9 +89,13 @@ fn listen(address: SocketAddr) -> Result<TcpListener> {
 }
 
 fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
+    let handler = match &options.publisher {
+        Some((publisher, _)) => publisher.told(),
+        None => "built-in JSON check, acknowledges by id".to_owned(),
+    };
     let nanos = |d: Option<Duration>| d.map_or(0, |d| d.as_nanos() as u64);
     let in_force = InForce {
-        handler: "built-in JSON check, acknowledges by id".to_owned(),
+        handler,
         runtime: if options.threads == 1 {
             "tokio current-thread".to_owned()
         } else {
@@ -95,12 +113,20 @@ fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
 }
 
 async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
-    let handler = options.handler;
-    let transport = options.transport;
+    let service = match &options.publisher {
+        None => Service::Take(options.transport, options.handler),
+        Some((publisher, token)) => {
+            let hub = Arc::new(Hub::new(publisher.clone(), token.clone()));
+            if !publisher.times_out_itself() {
+                tokio::spawn(sweep(hub.clone()));
+            }
+            Service::Publish(hub)
+        }
+    };
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(connection(transport, handler, stream));
+                tokio::spawn(connection(service.clone(), stream));
             }
             Err(e) => {
                 eprintln!("cannot accept a connection: {e}");
@@ -111,10 +137,20 @@ async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
 }
 
 /// A connection that ends badly is the client's affair; the server goes on.
-async fn connection(transport: Transport, handler: Handler, stream: TcpStream) {
-    match transport {
-        Transport::Webhook => webhook::server::serve(handler, stream).await,
-        Transport::Websocket => websocket::server::serve(handler, stream).await,
-        Transport::Tcp => tcp::server::serve(handler, stream).await,
+async fn connection(service: Service, stream: TcpStream) {
+    match service {
+        Service::Take(Transport::Webhook, h) => webhook::server::serve(h, stream).await,
+        Service::Take(Transport::Websocket, h) => websocket::server::serve(h, stream).await,
+        Service::Take(Transport::Tcp, h) => tcp::server::serve(h, stream).await,
+        Service::Publish(hub) => desk::serve(hub, stream).await,
+    }
+}
+
+/// Gives up deliveries that are not acknowledged in time.
+async fn sweep(hub: Arc<Hub>) {
+    let mut interval = tokio::time::interval(SWEEP);
+    loop {
+        interval.tick().await;
+        hub.sweep();
     }
 }

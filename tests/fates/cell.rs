@@ -110,6 +110,7 @@ impl Cell {
                 manifest: Manifest::running("odd", url, self.case.matching),
                 connections: self.connections,
                 in_flight: self.in_flight,
+                subscribers: None,
             }],
             slices: Arc::new(Slices::alone((warmup + self.duration).as_nanos() as u64)),
             load,
@@ -122,6 +123,7 @@ impl Cell {
             stage: Stage::Block,
             design: TrialDesign::Sequential,
             freeze: None,
+            idle: false,
         }
     }
 

@@ -119,7 +119,7 @@ fn common<'a>(args: &'a Args, placement: &Placement) -> Result<sides::Common<'a>
             )));
         }
     }
-    let builtin = BuiltinOptions { threads: placement.target.len(), delay: None, work: None };
+    let builtin = BuiltinOptions { threads: placement.target.len(), ..BuiltinOptions::default() };
     Ok(sides::Common {
         path: args.path.as_deref(),
         matching,

@@ -1,13 +1,14 @@
 //! What is sent, what is judged: the options that `gate` and `qualify` have in common.
 
 use super::super::run::{Overrides, SEED};
-use crate::compare::gate::{FEWEST, JUDGED, Settings, applies};
+use crate::compare::decide::is_judged;
+use crate::compare::gate::{FEWEST, JUDGED, Settings};
 use crate::cpus::Placement;
 use crate::error::{Error, Result};
 use crate::gate::{self, nulls, nulls::Nulls};
 use crate::record::metrics::{self, METRICS};
 use crate::run::environment;
-use crate::scenario::{self, Question};
+use crate::scenario::{self, Flow, Question};
 use crate::suggest::did_you_mean;
 use crate::transport::{self, Transport};
 use std::path::PathBuf;
@@ -65,7 +66,13 @@ impl What {
             self.scenario.as_deref().unwrap_or("gate"),
             &Overrides { set: &self.set }.parsed()?,
         )?;
-        Ok(question)
+        match question.points.iter().any(|p| p.scenario.flow != Flow::Ingest) {
+            true => Err(Error::usage(format!(
+                "--scenario {}: a gate is about servers that take events; choose a scenario whose flow is ingest",
+                question.name
+            ))),
+            false => Ok(question),
+        }
     }
 
     pub(in crate::cli) fn seed(&self) -> u64 {
@@ -100,7 +107,7 @@ impl What {
                 ))
             })?;
             let usual = self.judge == JUDGED;
-            let fits = question.points.iter().any(|p| applies(metric, &p.scenario));
+            let fits = question.points.iter().any(|p| is_judged(metric, &p.scenario));
             if !fits && !usual {
                 return Err(Error::usage(format!(
                     "--judge {name}: {}; choose others of `pushbench list metrics`",

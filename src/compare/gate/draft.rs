@@ -4,8 +4,8 @@ use super::evidence::Evidence;
 use super::waiver::Waiver;
 use super::{ALPHA, BETA, Line, Margin, Outcome, Settings};
 use crate::compare::Ratio;
-use crate::record::metrics::{Family, Metric, Unit};
-use crate::scenario::{Scenario, Setting};
+use crate::record::metrics::{Metric, Unit};
+use crate::scenario::Setting;
 use crate::stats::Interval;
 use crate::units;
 
@@ -137,18 +137,6 @@ impl Draft {
             }
             Some(_) => None,
         }
-    }
-}
-
-/// Whether a metric can be judged under this load: a closed one has no due instants to respond to, an
-/// open one fixes the throughput.
-pub fn applies(metric: &Metric, scenario: &Scenario) -> bool {
-    let closed = scenario.load.rate.is_none();
-    match metric.family {
-        Family::Latency { .. } => !(closed && metric.name.starts_with("response")),
-        Family::Throughput => closed,
-        Family::Cpu => true,
-        Family::Told => false,
     }
 }
 

@@ -1,12 +1,13 @@
 //! From pairs of trials to lines, from lines to a verdict.
 
-use super::draft::{Draft, Subject, applies};
+use super::draft::{Draft, Subject};
 use super::evidence::Evidence;
 use super::pairs::{self, Found, Pairs, setting_text};
 use super::waiver::State;
 use super::{
     ALPHA, Exact, Gate, Line, Outcome, SCHEMA, Settings, WaiverUse, exact, ratio, sentence,
 };
+use crate::compare::decide::is_judged;
 use crate::record::metrics;
 use crate::scenario::Setting;
 use crate::stats;
@@ -104,7 +105,7 @@ fn of_pair(pair: &Pairs<'_>, settings: &Settings) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for margin in &settings.margins {
         let metric = metrics::named(&margin.metric);
-        let Some(metric) = metric.filter(|m| applies(m, pair.scenario)) else { continue };
+        let Some(metric) = metric.filter(|m| is_judged(m, pair.scenario)) else { continue };
         let subject = Subject {
             setting: pair.setting.clone(),
             transport: pair.transport.clone(),

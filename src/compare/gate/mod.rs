@@ -25,7 +25,6 @@ mod tests;
 mod values;
 pub mod waiver;
 
-pub use draft::applies;
 pub use judge::{judge, judge_against, place};
 pub use margin::{Margin, MarginSource};
 pub use sentence::{change, percent, value};

@@ -1,10 +1,11 @@
 //! The ratio between two transports: whether one has become slower beside the other.
 
 use super::Settings;
-use super::draft::{Draft, Subject, applies};
+use super::draft::{Draft, Subject};
 use super::evidence::{Evidence, fallen_behind};
 use super::pairs::Pairs;
 use super::values::{Source, Values, minus, worse};
+use crate::compare::decide::is_judged;
 use crate::record::metrics::{self, Metric};
 use crate::record::trial::Trial;
 use crate::stats::effect::Effect;
@@ -17,7 +18,7 @@ pub fn all(all: &[Pairs<'_>], settings: &Settings) -> Vec<Draft> {
         for second in all[at + 1..].iter().filter(same) {
             for margin in &settings.margins {
                 let Some(metric) = metrics::named(&margin.metric) else { continue };
-                if applies(metric, first.scenario) {
+                if is_judged(metric, first.scenario) {
                     let subject = Subject {
                         setting: second.setting.clone(),
                         transport: format!("{}:{}", second.transport, first.transport),

@@ -416,6 +416,15 @@ fn beside_a_stored_run_only_the_same_machine_fails() {
 }
 
 #[test]
+fn beside_a_stored_run_the_candidates_own_failures_excuse_nothing() {
+    let stored = recipe(1.0).run();
+    let mut now = recipe(1.0).run();
+    now.trials.iter_mut().filter(|t| t.arm > 0).for_each(|t| t.events.lost = 1);
+    let gate = judge_against(&stored, "webhook@base", &now, &settings(), Vec::new());
+    is(&gate, Outcome::Regression, &["lost of webhook: 12 instead of 0"]);
+}
+
+#[test]
 fn blocks_of_another_kind_make_a_stored_run_advice() {
     let stored = recipe(1.0).run();
     let mut now = recipe(2.0).run();

@@ -1,5 +1,6 @@
 //! What a ledger holds: the open events, and the account of the closed ones.
 
+use super::spread::Spreads;
 use super::{Instants, LedgerRules, Past, Ticket};
 use crate::record::account::Account;
 use crate::record::fates::Fates;
@@ -37,6 +38,8 @@ pub(super) struct Book {
     pub measuring: bool,
     pub ended: bool,
     pub expirations: u64,
+    /// In a fan-out: what became of the events at their subscribers.
+    pub spreads: Option<Spreads>,
 }
 
 impl Book {
@@ -53,6 +56,7 @@ impl Book {
             measuring: false,
             ended: false,
             expirations: 0,
+            spreads: None,
         }
     }
 
@@ -116,7 +120,9 @@ impl Book {
         let (a, closed) = (&mut self.account, self.rules.closed_loop);
         a.service.record(service);
         a.halves[usize::from(after * 2 >= self.rules.window)].record(service);
-        a.reading.record(at.done.saturating_sub(at.woken));
+        if self.spreads.is_none() {
+            a.reading.record(at.done.saturating_sub(at.woken));
+        }
         let headline = if closed {
             service
         } else {
@@ -134,7 +140,33 @@ impl Book {
                 stratum.response.record(headline);
             }
         }
-        a.peaks.record(at.done.saturating_sub(self.rules.origin), headline);
-        self.interval.responses.record(headline);
+        // In a fan-out the headline is the delivery, not the publisher's answer.
+        if self.spreads.is_none() {
+            a.peaks.record(at.done.saturating_sub(self.rules.origin), headline);
+            self.interval.responses.record(headline);
+        }
+    }
+
+    /// A subscriber has read an event, or something that is none.
+    ///
+    /// The delivery ended when the poll returned that said there was something to read: a thousand
+    /// subscribers share a CPU here and each waits for its turn, in earnest each has its own. The poll
+    /// comes round every few tasks, however many are waiting.
+    pub fn receive(&mut self, subscriber: usize, index: Option<u64>, done: u64, woken: u64) {
+        let (shard, of) = (self.rules.shard, self.rules.of);
+        let seq = index.and_then(|i| i.checked_sub(shard)).filter(|i| i % of == 0).map(|i| i / of);
+        let Some(spreads) = &mut self.spreads else { return };
+        let before = spreads.account.read;
+        let arrival = spreads.received(subscriber, seq, woken.min(done));
+        if self.measuring {
+            let read = spreads.account.read - before;
+            spreads.account.read_in_window += read;
+            spreads.account.read_by_end += if self.ended { 0 } else { read };
+        }
+        if let Some(arrival) = arrival.filter(|a| a.measured) {
+            self.account.reading.record(done.saturating_sub(woken));
+            self.account.peaks.record(woken.saturating_sub(self.rules.origin), arrival.took);
+            self.interval.responses.record(arrival.took);
+        }
     }
 }

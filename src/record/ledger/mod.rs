@@ -3,8 +3,13 @@
 //! It holds the open events only; a closed event becomes counts in histograms (law 12).
 
 mod book;
+mod fanout;
+mod spread;
+
+pub use fanout::Held;
 
 use super::account::Account;
+use super::clock;
 use super::fates::Failure;
 use super::interval::Seen;
 use super::strata::Split;
@@ -96,6 +101,9 @@ impl Ledger {
         let mut book = self.0.borrow_mut();
         book.ended = true;
         book.account.open_at_end = book.open_measured();
+        if let Some(spreads) = &mut book.spreads {
+            spreads.account.open_at_end = spreads.open_measured();
+        }
     }
 
     /// Another arm's slice begins: events still open here spill into it.
@@ -103,6 +111,9 @@ impl Ledger {
         let mut book = self.0.borrow_mut();
         if book.open_count > 0 {
             book.account.spill += book.open_measured();
+        }
+        if let Some(spreads) = &mut book.spreads {
+            spreads.account.spill += spreads.open_measured();
         }
     }
 
@@ -118,6 +129,9 @@ impl Ledger {
         book.open_count += 1;
         book.fates(after).due += 1;
         book.interval.due += 1;
+        if let Some(spreads) = &mut book.spreads {
+            spreads.begin(due, after);
+        }
         ticket
     }
 
@@ -134,6 +148,9 @@ impl Ledger {
         {
             entry.state = State::Sent;
             book.account.sent += 1;
+            if let Some(spreads) = &mut book.spreads {
+                spreads.sent(ticket.seq, clock::now());
+            }
         }
     }
 
@@ -168,6 +185,9 @@ impl Ledger {
         if let Some(after) = book.close(ticket, Past::Ended) {
             book.fates(after).fail(why);
             book.account.fault(message);
+            if let Some(spreads) = &mut book.spreads {
+                spreads.unpublished(ticket.seq);
+            }
         }
     }
 
@@ -202,6 +222,9 @@ impl Ledger {
         }
         book.trim();
         book.expirations += u64::from(expired > 0);
+        if let Some(spreads) = &mut book.spreads {
+            spreads.expire(now);
+        }
         expired
     }
 
@@ -262,9 +285,10 @@ impl Ledger {
         book.interval.backlog_peak = book.interval.backlog_peak.max(waiting as u64);
     }
 
-    /// Events without a fate.
+    /// Events and deliveries without a fate.
     pub fn open_count(&self) -> u64 {
-        self.0.borrow().open_count
+        let book = self.0.borrow();
+        book.open_count + book.spreads.as_ref().map_or(0, |s| s.open)
     }
 
     /// Due instant of the oldest open event.
@@ -280,6 +304,8 @@ impl Ledger {
 
     /// What the ledger holds, once nothing is open any more.
     pub fn account(&self) -> Account {
-        self.0.borrow().account.clone()
+        let book = self.0.borrow();
+        let deliveries = book.spreads.as_ref().map(|s| s.account.clone());
+        Account { deliveries, ..book.account.clone() }
     }
 }

@@ -48,12 +48,12 @@ impl Pipe for Framed<Stamped> {
     }
 
     fn write(&mut self, template: &Template, index: u64) -> Result<(), Fault> {
-        self.queue(|out| template.append(index, out));
+        self.queue_with(|out| template.append(index, out));
         Ok(())
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        Framed::poll_flush(self, cx).map_err(Fault::closed)
+        self.poll_written(cx).map_err(Fault::closed)
     }
 }
 

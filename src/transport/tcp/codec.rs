@@ -24,13 +24,7 @@ pub struct Framed<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
     pub fn new(socket: S) -> Self {
-        Framed {
-            socket,
-            read: Vec::with_capacity(READ_BYTES),
-            taken: 0,
-            write: Vec::with_capacity(READ_BYTES),
-            written: 0,
-        }
+        Framed { socket, read: Vec::new(), taken: 0, write: Vec::new(), written: 0 }
     }
 
     /// The next message; `None` at an orderly end between messages.
@@ -76,7 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
     }
 
     /// Queues a message whose bytes `fill` appends.
-    pub fn queue(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
+    pub fn queue_with(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
         let head = self.write.len();
         self.write.extend_from_slice(&[0; 4]);
         fill(&mut self.write);
@@ -85,7 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
     }
 
     /// Writes what is queued.
-    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.write.len() {
             let rest = &self.write[self.written..];
             let n = ready!(Pin::new(&mut self.socket).poll_write(cx, rest))?;
@@ -101,7 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
 
     /// Waits until everything queued is written.
     pub async fn flush(&mut self) -> io::Result<()> {
-        poll_fn(|cx| self.poll_flush(cx)).await
+        poll_fn(|cx| self.poll_written(cx)).await
     }
 }
 
@@ -128,7 +122,7 @@ mod tests {
             let expected = sent.clone();
             let write = async move {
                 for m in &sent {
-                    a.queue(|out| out.extend_from_slice(m));
+                    a.queue_with(|out| out.extend_from_slice(m));
                 }
                 a.flush().await.unwrap();
             };

@@ -2,7 +2,10 @@
 
 pub mod client;
 mod codec;
+mod messages;
+pub mod publisher;
 pub mod server;
+pub mod subscriber;
 
 /// Name in arms and manifests.
 pub const NAME: &str = "tcp";

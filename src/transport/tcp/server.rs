@@ -25,7 +25,7 @@ pub async fn serve(handler: Handler, stream: TcpStream) {
         }
         let answer = handler.handle(&mut pause, &event).await;
         let text = answer.unwrap_or_else(|why| serde_json::json!({ "error": why }).to_string());
-        framed.queue(|out| out.extend_from_slice(text.as_bytes()));
+        framed.queue_with(|out| out.extend_from_slice(text.as_bytes()));
         if framed.flush().await.is_err() {
             return;
         }

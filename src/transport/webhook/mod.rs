@@ -2,7 +2,10 @@
 //! acknowledge it.
 
 pub mod client;
+mod line;
+pub mod publisher;
 pub mod server;
+pub mod subscriber;
 mod unasked;
 
 /// Name in arms and manifests.

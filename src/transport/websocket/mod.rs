@@ -2,7 +2,10 @@
 
 pub mod client;
 pub mod handshake;
+mod messages;
+pub mod publisher;
 pub mod server;
+pub mod subscriber;
 
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 

@@ -1,0 +1,288 @@
+//! The figures of a fan-out: what came to subscribers, and what a delivery and a subscriber cost.
+
+use super::figures::{distribution, merged, over_blocks, per};
+use super::idle::{self, IdleFigures};
+use super::{ArmFigures, Latency};
+use crate::record::fanout::{Deliveries, DeliveryFates, Fanout, KernelScope, PublisherStatus};
+use crate::record::histogram::Hist;
+use crate::record::metrics;
+use crate::record::trial::Trial;
+use crate::record::wire::Traffic;
+use crate::stats;
+use crate::units;
+use serde::Serialize;
+
+/// What came to subscribers, from the merged measured windows of valid trials.
+#[derive(Debug, Clone, Serialize)]
+pub struct FanoutFigures {
+    /// Subscribers a trial.
+    pub subscribers: u64,
+    /// Each acknowledged every event.
+    pub acknowledged: bool,
+    /// From due to the read at each subscriber.
+    pub delivery_ns: Latency,
+    /// From due to the last subscriber's read; an event that did not reach all counts with the time-out.
+    pub last_ns: Latency,
+    /// From the first subscriber's read to the last one's.
+    pub skew_ns: Latency,
+    /// Fates of the measured deliveries.
+    pub deliveries: Delivered,
+    /// Deliveries received, of those due.
+    pub reach: Option<f64>,
+    /// Measured events.
+    pub events: u64,
+    /// Of these, the ones that reached every subscriber.
+    pub complete: u64,
+    /// Deliveries read per second of the arm's own time.
+    pub deliveries_per_second: Option<f64>,
+    /// CPU of the target's process tree per delivery read in the window.
+    pub target_cpu_ns_per_delivery: Option<f64>,
+    /// CPU of the driver, publishing included.
+    pub driver_cpu_ns_per_delivery: Option<f64>,
+    /// Bytes and segments of the subscribers' connections.
+    pub wire: DeliveryWire,
+    /// What the target's memory grew by for a subscriber, median over trials.
+    pub target_bytes_per_subscriber: Option<f64>,
+    /// The driver's, where an arm had it for itself.
+    pub driver_bytes_per_subscriber: Option<f64>,
+    /// What kernel memory grew by for a subscriber, median over trials; `kernel_scope` says whose.
+    pub kernel_bytes_per_subscriber: Option<f64>,
+    /// The target's own, or the whole machine's, which has both ends.
+    pub kernel_scope: Option<KernelScope>,
+    /// What subscribing took, by subscriber, median over trials.
+    pub subscribe_ns_each: Option<f64>,
+    /// Connections that carried deliveries.
+    pub connections: u64,
+    /// What holding subscribers cost while nothing was published; `null` in a fan-out.
+    pub idle: Option<IdleFigures>,
+    /// The publisher's own account, summed; `null` when it did not tell.
+    pub publisher: Option<PublisherStatus>,
+}
+
+/// Fates of the measured deliveries, and what else came to subscribers.
+#[derive(Debug, Clone, Serialize)]
+pub struct Delivered {
+    /// The exact sums.
+    #[serde(flatten)]
+    pub fates: DeliveryFates,
+    /// Events that a subscriber got again.
+    pub duplicated: u64,
+    /// Events that came behind a younger one.
+    pub reordered: u64,
+    /// Deliveries after they had another fate.
+    pub late: u64,
+    /// Messages that are no event of the trial.
+    pub unsolicited: u64,
+}
+
+/// Bytes inside TCP per delivery read, and segments from the pilot with a realistic segment size.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeliveryWire {
+    /// To the subscriber.
+    pub bytes_in_per_delivery: Option<f64>,
+    /// From it.
+    pub bytes_out_per_delivery: Option<f64>,
+    /// Both ways, acknowledgements included.
+    pub segments_per_delivery: Option<f64>,
+}
+
+/// Late reading above this share of the delivery median is worth a warning.
+const LATE_SHARE: f64 = 0.25;
+
+/// The figures of an arm's valid trials; `None` in another flow. `pilot`: the arm's, for segments.
+pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures> {
+    let all: Option<Vec<&Fanout>> = trials.iter().map(|t| t.fanout.as_ref()).collect();
+    let all = all.filter(|all| !all.is_empty())?;
+    let first = all[0];
+    let hist = |pick: fn(&Deliveries) -> &Hist, peaked| {
+        let mut merged = Hist::new();
+        all.iter().for_each(|f| merged.merge(pick(&f.deliveries)));
+        let hists: Vec<Option<&Hist>> = all.iter().map(|f| Some(pick(&f.deliveries))).collect();
+        distribution(&merged, trials, peaked, |q| over_blocks(&hists, q))
+    };
+    let sum = |pick: fn(&Deliveries) -> u64| all.iter().map(|f| pick(&f.deliveries)).sum::<u64>();
+    let mut fates = DeliveryFates::default();
+    all.iter().for_each(|f| fates.add(&f.deliveries.measured));
+    let in_window = sum(|d| d.read_in_window);
+    let window_ns: u64 = trials.iter().map(|t| t.window_ns).sum();
+    let median = |value: fn(&Trial) -> Option<f64>| {
+        let each: Vec<f64> = trials.iter().filter_map(|t| value(t)).collect();
+        stats::median(&each)
+    };
+    let target_cpu: Option<u64> = trials.iter().map(|t| Some(t.target?.cpu_ns)).sum();
+    Some(FanoutFigures {
+        subscribers: first.deliveries.subscribers,
+        acknowledged: first.acknowledged,
+        delivery_ns: hist(|d| &d.delivery, true),
+        last_ns: hist(|d| &d.last, false),
+        skew_ns: hist(|d| &d.skew, false),
+        deliveries: Delivered {
+            fates,
+            duplicated: sum(|d| d.duplicated),
+            reordered: sum(|d| d.reordered),
+            late: sum(|d| d.late),
+            unsolicited: sum(|d| d.unsolicited),
+        },
+        reach: fates.reach(),
+        events: sum(|d| d.events),
+        complete: sum(|d| d.complete),
+        deliveries_per_second: (window_ns > 0)
+            .then(|| sum(|d| d.read_by_end) as f64 / (window_ns as f64 / 1e9)),
+        target_cpu_ns_per_delivery: target_cpu.and_then(|cpu| per(cpu, in_window)),
+        driver_cpu_ns_per_delivery: per(trials.iter().map(|t| t.driver.cpu_ns).sum(), in_window),
+        wire: wire(&all, pilot),
+        target_bytes_per_subscriber: median(metrics::target_memory),
+        driver_bytes_per_subscriber: median(metrics::driver_memory),
+        kernel_bytes_per_subscriber: median(metrics::kernel_memory),
+        kernel_scope: idle::kernel_scope(&all),
+        idle: idle::figures(&all),
+        subscribe_ns_each: median(|t| {
+            let f = t.fanout.as_ref()?;
+            per(f.subscribed_in_ns, f.deliveries.subscribers)
+        }),
+        connections: sum(|d| d.connections),
+        publisher: publisher(&all),
+    })
+}
+
+fn wire(all: &[&Fanout], pilot: Option<&Trial>) -> DeliveryWire {
+    let mut traffic = Traffic::default();
+    all.iter().for_each(|f| traffic.add(&f.deliveries.traffic));
+    let read = all.iter().map(|f| f.deliveries.read).sum();
+    let realistic = pilot.filter(|p| p.max_segment.is_some() && p.is_valid());
+    let segments = realistic.and_then(|p| p.fanout.as_ref()).and_then(|f| {
+        let t = &f.deliveries.traffic;
+        per(t.segments_out + t.segments_in, f.deliveries.read)
+    });
+    DeliveryWire {
+        bytes_in_per_delivery: per(traffic.bytes_in, read),
+        bytes_out_per_delivery: per(traffic.bytes_out, read),
+        segments_per_delivery: segments,
+    }
+}
+
+/// The sum over trials; `None` when one of them did not tell.
+fn publisher(all: &[&Fanout]) -> Option<PublisherStatus> {
+    let each: Vec<PublisherStatus> = all.iter().map(|f| f.publisher).collect::<Option<_>>()?;
+    each.into_iter().reduce(|a, b| PublisherStatus {
+        subscribers: a.subscribers.max(b.subscribers),
+        published: a.published + b.published,
+        complete: a.complete + b.complete,
+        queued: a.queued + b.queued,
+        overflowed: a.overflowed + b.overflowed,
+        acknowledged: a.acknowledged + b.acknowledged,
+        written: a.written + b.written,
+        failed: a.failed + b.failed,
+        redirected: a.redirected + b.redirected,
+        refused: a.refused + b.refused,
+        timed_out: a.timed_out + b.timed_out,
+        lost: a.lost + b.lost,
+        open: a.open + b.open,
+        stray: a.stray + b.stray,
+        least_acknowledged: a.least_acknowledged.min(b.least_acknowledged),
+        most_acknowledged: a.most_acknowledged.max(b.most_acknowledged),
+        pings: a.pings + b.pings,
+        pongs: a.pongs + b.pongs,
+    })
+}
+
+fn late_reading(trials: &[&Trial]) -> Option<u64> {
+    merged(trials, |t| &t.reading).quantile(0.5)
+}
+
+/// What to know of an arm's deliveries before believing its figures. `trials`: the valid ones.
+pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<String> {
+    let Some(f) = &arm.fanout else { return Vec::new() };
+    let mut notes = Vec::new();
+    let mut note = |text: String| notes.push(format!("{}: {text}", arm.arm));
+    if let (Some(late), Some(delivery)) = (late_reading(trials), f.delivery_ns.p50)
+        && late as f64 > delivery as f64 * LATE_SHARE
+    {
+        note(format!(
+            "half of the deliveries were read {} or more after they could be, so their acknowledgements \
+             went out as late: one CPU plays all subscribers",
+            units::nanos_text(late as f64)
+        ));
+    }
+    let fates = &f.deliveries.fates;
+    let missing = fates.due - fates.received;
+    if missing > 0 {
+        note(format!(
+            "{missing} deliveries did not arrive ({} failed, {} timed out, {} lost)",
+            fates.failed, fates.timed_out, fates.lost
+        ));
+    }
+    let Some(told) = &f.publisher else {
+        note("the publisher did not tell what it has counted".to_owned());
+        return notes;
+    };
+    if told.overflowed > 0 {
+        note(format!(
+            "{} deliveries were turned away because the subscriber's queue was full",
+            told.overflowed
+        ));
+    }
+    let read: u64 =
+        trials.iter().filter_map(|t| t.fanout.as_ref()).map(|f| f.deliveries.read).sum();
+    if f.acknowledged && told.acknowledged != read {
+        note(format!(
+            "the publisher recorded {} acknowledgements of the {read} deliveries that were read",
+            told.acknowledged
+        ));
+    }
+    if !told.sums_are_exact() {
+        note(format!("the publisher's own counts do not add up: {told:?}"));
+    }
+    notes
+}
+
+impl FanoutFigures {
+    /// The arm's figure of a metric.
+    pub fn figure(&self, metric: &str) -> Option<f64> {
+        match metric {
+            "reach" => self.reach,
+            "deliveries_per_second" => self.deliveries_per_second,
+            "target_usage.cpu_ns_per_delivery" => self.target_cpu_ns_per_delivery,
+            "driver_usage.cpu_ns_per_delivery" => self.driver_cpu_ns_per_delivery,
+            "total_usage.cpu_ns_per_delivery" => {
+                Some(self.target_cpu_ns_per_delivery? + self.driver_cpu_ns_per_delivery?)
+            }
+            "target_usage.bytes_per_subscriber" => self.target_bytes_per_subscriber,
+            "driver_usage.bytes_per_subscriber" => self.driver_bytes_per_subscriber,
+            "target_usage.kernel_bytes_per_subscriber" => {
+                let own = self.kernel_scope == Some(KernelScope::Target);
+                self.kernel_bytes_per_subscriber.filter(|_| own)
+            }
+            "target_usage.cpu_ns_per_subscriber_minute" => {
+                self.idle.as_ref()?.target_cpu_ns_per_subscriber_minute
+            }
+            "driver_usage.cpu_ns_per_subscriber_minute" => {
+                self.idle.as_ref()?.driver_cpu_ns_per_subscriber_minute
+            }
+            "wire.bytes_per_subscriber_minute" => {
+                let idle = self.idle.as_ref()?;
+                let to = idle.bytes_in_per_subscriber_minute?;
+                Some(to + idle.bytes_out_per_subscriber_minute?)
+            }
+            "wire.bytes_per_delivery" => {
+                Some(self.wire.bytes_in_per_delivery? + self.wire.bytes_out_per_delivery?)
+            }
+            _ => match metric.split_once('.')? {
+                ("delivery", p) => self.delivery_ns.percentile(p),
+                ("last", p) => self.last_ns.percentile(p),
+                ("skew", p) => self.skew_ns.percentile(p),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// `200 subscribers, acknowledged by id`
+pub fn asked(subscribers: &crate::scenario::Subscribers) -> String {
+    let how = if subscribers.acknowledged { "acknowledged by id" } else { "not acknowledged" };
+    let nanos = |d: std::time::Duration| units::nanos_text(d.as_nanos() as f64);
+    let pinged = subscribers
+        .ping
+        .map_or(String::new(), |every| format!(", WebSockets pinged every {}", nanos(every)));
+    format!("{} subscribers, {how}{pinged}", units::count(subscribers.count as f64))
+}

@@ -1,0 +1,103 @@
+//! What the ledger of a fan-out hears of subscribers.
+
+use super::Ledger;
+use super::spread::Spreads;
+use crate::record::wire::Traffic;
+use std::cell::RefCell;
+
+/// What the subscribers' connections have seen until some instant.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Held {
+    /// Open now.
+    pub connections: u64,
+    /// Bytes read, set-up included.
+    pub bytes_in: u64,
+    /// Bytes written.
+    pub bytes_out: u64,
+    /// Pings read.
+    pub pings: u64,
+    /// Deliveries without a fate.
+    pub unsettled: u64,
+}
+
+impl Ledger {
+    /// The same for a fan-out: every event is also due at each of these subscribers.
+    pub fn fanning_out(self, subscribers: usize) -> Self {
+        let mut book = self.0.into_inner();
+        book.spreads = Some(Spreads::new(subscribers, book.rules.timeout));
+        Ledger(RefCell::new(book))
+    }
+
+    /// A subscriber has read the event of this index, or something that is none. `done`: its last read
+    /// returned; `woken`: the reading task was.
+    pub fn receive(&self, subscriber: usize, index: Option<u64>, done: u64, woken: u64) {
+        self.0.borrow_mut().receive(subscriber, index, done, woken);
+    }
+
+    /// Events are due at a subscriber of that number.
+    pub fn has_subscriber(&self, number: usize) -> bool {
+        let book = self.0.borrow();
+        book.spreads.as_ref().is_some_and(|s| (number as u64) < s.account.subscribers)
+    }
+
+    /// A subscriber's connection has ended.
+    pub fn gone(&self, subscriber: usize) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.gone(subscriber);
+        }
+    }
+
+    /// A subscriber that had gone is subscribed again.
+    pub fn back(&self, subscriber: usize) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.back(subscriber);
+        }
+    }
+
+    /// Counts a connection that carries deliveries.
+    pub fn delivery_connected(&self) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.account.connections += 1;
+            spreads.held.connections += 1;
+        }
+    }
+
+    /// Such a connection is closed.
+    pub fn delivery_closed(&self) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.held.connections -= 1;
+        }
+    }
+
+    /// Such a connection has carried bytes.
+    pub fn delivery_carried(&self, bytes_in: usize, bytes_out: usize) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.held.bytes_in += bytes_in as u64;
+            spreads.held.bytes_out += bytes_out as u64;
+        }
+    }
+
+    /// A ping came to a subscriber.
+    pub fn pinged(&self) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.account.pings += 1;
+        }
+    }
+
+    /// What subscribers' connections have seen until now.
+    pub fn held(&self) -> Held {
+        let book = self.0.borrow();
+        book.spreads.as_ref().map_or_else(Held::default, |s| Held {
+            pings: s.account.pings,
+            unsettled: s.open,
+            ..s.held
+        })
+    }
+
+    /// Adds the bytes and segments of such a connection when it ends.
+    pub fn delivery_traffic(&self, traffic: Traffic) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.account.traffic.add(&traffic);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Targets that publish: what the driver must know of one beside where events go, and what one tells.
+
+use super::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, Matching, PORT};
+use super::process::Running;
+use crate::error::{Error, Result};
+use crate::record::fanout::PublisherStatus;
+use crate::transport::publisher::{PUBLISH, STATUS, SUBSCRIBE, TOKEN_VARIABLE};
+use hyper::header::{AUTHORIZATION, HeaderValue};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// A publisher that is not frozen answers within this.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Pause between two looks at a publisher that still waits for acknowledgements …
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// … and how many looks; what is open then has not been acknowledged.
+const LOOKS: usize = 20;
+
+/// The publishing side of a target; its `url` takes the application's events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publisher {
+    /// Where subscribers subscribe, `{port}` not yet filled in.
+    pub subscribe: String,
+    /// Path that tells a [`PublisherStatus`], where there is one.
+    pub status: Option<String>,
+    /// The run's token.
+    pub token: String,
+}
+
+/// What the built-in publisher is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishOptions {
+    /// Types of events.
+    pub types: Vec<String>,
+    /// Subscribers acknowledge.
+    pub acknowledged: bool,
+    /// How often WebSocket subscribers are pinged.
+    pub ping: Option<Duration>,
+    /// Webhook connections are kept.
+    pub keep_alive: bool,
+    /// The run's token.
+    pub token: String,
+}
+
+/// A token that nobody can guess.
+pub fn new_token() -> Result<String> {
+    let mut bytes = [0; 16];
+    let read = std::fs::File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut bytes));
+    read.map_err(|e| Error::harness(format!("cannot make a token from /dev/urandom: {e}")))?;
+    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+impl Manifest {
+    /// This program's own publisher over a transport.
+    pub fn publisher(
+        transport: &str,
+        options: &BuiltinOptions,
+        publish: &PublishOptions,
+    ) -> Manifest {
+        let threads = options.threads.max(1).to_string();
+        let mut words: Vec<String> =
+            ["serve", transport, "--publisher", "--listen", "127.0.0.1:{port}", "--threads"]
+                .map(str::to_owned)
+                .to_vec();
+        words.extend([threads, "--types".to_owned(), publish.types.join(",")]);
+        words.extend((!publish.acknowledged).then(|| "--unacknowledged".to_owned()));
+        words.extend((!publish.keep_alive).then(|| "--close".to_owned()));
+        if let Some(every) = publish.ping {
+            words.extend(["--ping".to_owned(), format!("{}ns", every.as_nanos())]);
+        }
+        let scheme = super::address::scheme_of(transport);
+        let name = if publish.keep_alive { BUILTIN } else { BUILTIN_CLOSE };
+        let mut manifest = Manifest::this_program(name, transport, words);
+        manifest.url = format!("http://127.0.0.1:{PORT}{PUBLISH}");
+        manifest.matching = Matching::Id;
+        manifest.env.push((TOKEN_VARIABLE.to_owned(), publish.token.clone()));
+        manifest.admit(&publish.token);
+        manifest.publisher = Some(Publisher {
+            subscribe: format!("{scheme}://127.0.0.1:{PORT}{SUBSCRIBE}"),
+            status: Some(STATUS.to_owned()),
+            token: publish.token.clone(),
+        });
+        manifest
+    }
+
+    /// Adds the token to whatever is asked of the target.
+    fn admit(&mut self, token: &str) {
+        if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {token}")) {
+            value.set_sensitive(true);
+            self.terms.headers.insert(AUTHORIZATION, value);
+        }
+    }
+}
+
+/// Asks a publisher what it has counted, once the last acknowledgements have reached it; `None` when it
+/// does not tell.
+pub fn status(target: &Running, publisher: &Publisher) -> Option<PublisherStatus> {
+    let path = publisher.status.as_ref()?;
+    let mut status = ask(target, path, &publisher.token)?;
+    for _ in 0..LOOKS {
+        if status.open == 0 {
+            break;
+        }
+        std::thread::sleep(LOOK_AGAIN);
+        status = ask(target, path, &publisher.token)?;
+    }
+    Some(status)
+}
+
+fn ask(target: &Running, path: &str, token: &str) -> Option<PublisherStatus> {
+    let mut stream = TcpStream::connect_timeout(&target.address(), ANSWER).ok()?;
+    stream.set_read_timeout(Some(ANSWER)).ok()?;
+    stream.set_write_timeout(Some(ANSWER)).ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+        target.address(),
+        token
+    )
+    .ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    head.starts_with("HTTP/1.1 200").then(|| serde_json::from_str(body).ok())?
+}

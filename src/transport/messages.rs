@@ -1,0 +1,37 @@
+//! Messages both ways on a connection that frames them, seen from either end.
+
+use bytes::Bytes;
+use std::io;
+use std::task::{Context, Poll};
+
+/// What has come.
+pub enum Heard<'a> {
+    /// A message.
+    Message(&'a [u8]),
+    /// The other end asks whether this one is there; the transport answers by itself.
+    Ping,
+    /// The answer to a ping.
+    Pong,
+}
+
+/// A connection that frames messages.
+pub trait Messages {
+    /// Hands everything that has come to `each`; ready when the connection has ended.
+    fn poll_messages(
+        &mut self,
+        cx: &mut Context<'_>,
+        each: impl FnMut(Heard<'_>),
+    ) -> Poll<io::Result<()>>;
+
+    /// Queues a message.
+    fn queue(&mut self, message: Bytes) -> io::Result<()>;
+
+    /// Whether the transport has pings.
+    const PINGS: bool;
+
+    /// Queues a ping; nothing where there are none.
+    fn queue_ping(&mut self) -> io::Result<()>;
+
+    /// Writes what is queued.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}

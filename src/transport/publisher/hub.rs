@@ -1,0 +1,322 @@
+//! Who is subscribed, and what became of every delivery.
+
+use super::Options;
+use super::outbox::{Outbox, Publication};
+use crate::record::fanout::PublisherStatus;
+use crate::transport::event::Event;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::sync::Semaphore;
+
+/// What became of a delivery that was queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The subscriber acknowledged it.
+    Acknowledged,
+    /// Written; no acknowledgement is asked for.
+    Written,
+    /// Answered otherwise.
+    Failed,
+    /// Answered with a redirect, which is not followed.
+    Redirected,
+    /// No connection could be made for it.
+    Refused,
+    /// Not acknowledged in time.
+    TimedOut,
+    /// The subscriber's connection ended first.
+    Lost,
+}
+
+/// Counts, each in one place.
+#[derive(Default)]
+struct Tally {
+    published: AtomicU64,
+    complete: AtomicU64,
+    queued: AtomicU64,
+    overflowed: AtomicU64,
+    stray: AtomicU64,
+    pings: AtomicU64,
+    pongs: AtomicU64,
+    fates: [AtomicU64; 7],
+}
+
+/// What all connections of a publisher share.
+pub struct Hub {
+    /// How it delivers.
+    pub options: Options,
+    /// Bounds the webhook deliveries under way.
+    pub under_way: Semaphore,
+    token: String,
+    subscribers: Mutex<BTreeMap<u64, Arc<Outbox>>>,
+    next: AtomicU64,
+    tally: Tally,
+}
+
+/// A subscription; dropping it ends it, and what it has not delivered is lost.
+pub struct Subscription {
+    hub: Arc<Hub>,
+    number: u64,
+    outbox: Arc<Outbox>,
+}
+
+fn add(counter: &AtomicU64, n: u64) {
+    counter.fetch_add(n, Ordering::Relaxed);
+}
+
+impl Hub {
+    /// Nobody is subscribed yet.
+    pub fn new(options: Options, token: String) -> Hub {
+        Hub {
+            under_way: Semaphore::new(options.concurrency),
+            options,
+            token,
+            subscribers: Mutex::default(),
+            next: AtomicU64::new(0),
+            tally: Tally::default(),
+        }
+    }
+
+    fn subscribers(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Outbox>>> {
+        self.subscribers.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Whether somebody knows the token; it takes as long for a wrong one as for the right one.
+    pub fn admits(&self, token: &str) -> bool {
+        let differ = token.bytes().zip(self.token.bytes()).fold(0, |d, (a, b)| d | (a ^ b));
+        token.len() == self.token.len() && differ == 0
+    }
+
+    /// The first of these types that this publisher does not know.
+    pub fn unknown<'a>(&self, types: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+        types.into_iter().find(|t| !self.options.types.iter().any(|known| known == t))
+    }
+
+    /// Somebody subscribes to these types, to all of them where there are none.
+    pub fn enter(self: &Arc<Hub>, types: Vec<String>) -> Subscription {
+        let outbox = Arc::new(Outbox::new(types, self.options.queue));
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.subscribers().insert(number, outbox.clone());
+        Subscription { hub: self.clone(), number, outbox }
+    }
+
+    /// Queues an event for everybody who wants it, and tells for how many.
+    pub fn publish(&self, event: &Event<'_>, body: Bytes) -> usize {
+        let event = Arc::new(Publication {
+            id: event.id.clone().into_owned(),
+            kind: event.kind.clone().into_owned(),
+            body,
+            unsettled: AtomicUsize::new(1),
+            failed: AtomicBool::new(false),
+        });
+        let (mut queued, mut overflowed) = (0, 0);
+        for outbox in self.subscribers().values().filter(|o| o.wants(&event.kind)) {
+            // Counted before it can be settled.
+            event.unsettled.fetch_add(1, Ordering::Relaxed);
+            if outbox.put(&event) {
+                queued += 1;
+            } else {
+                event.unsettled.fetch_sub(1, Ordering::Relaxed);
+                event.failed.store(true, Ordering::Relaxed);
+                overflowed += 1;
+            }
+        }
+        add(&self.tally.published, 1);
+        add(&self.tally.queued, queued);
+        add(&self.tally.overflowed, overflowed);
+        self.settled_one(&event);
+        queued as usize
+    }
+
+    fn settled_one(&self, event: &Publication) {
+        let last = event.unsettled.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last && !event.failed.load(Ordering::Relaxed) {
+            add(&self.tally.complete, 1);
+        }
+    }
+
+    fn settle(&self, event: &Publication, fate: Fate) {
+        add(&self.tally.fates[fate as usize], 1);
+        if !matches!(fate, Fate::Acknowledged | Fate::Written) {
+            event.failed.store(true, Ordering::Relaxed);
+        }
+        self.settled_one(event);
+    }
+
+    /// Gives up what was written and not acknowledged in time.
+    pub fn sweep(&self) {
+        // With thousands of subscribers and hardly an event, looking at each would be most of the work.
+        let settled: u64 = self.tally.fates.iter().map(|n| n.load(Ordering::Relaxed)).sum();
+        if settled == self.tally.queued.load(Ordering::Relaxed) {
+            return;
+        }
+        let all: Vec<Arc<Outbox>> = self.subscribers().values().cloned().collect();
+        for event in all.iter().flat_map(|outbox| outbox.overdue(self.options.timeout)) {
+            self.settle(&event, Fate::TimedOut);
+        }
+    }
+
+    /// What was counted until now.
+    pub fn status(&self) -> PublisherStatus {
+        let subscribers = self.subscribers();
+        let each = || subscribers.values().map(|o| o.acknowledged());
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let fate = |fate: Fate| read(&self.tally.fates[fate as usize]);
+        PublisherStatus {
+            subscribers: subscribers.len() as u64,
+            published: read(&self.tally.published),
+            complete: read(&self.tally.complete),
+            queued: read(&self.tally.queued),
+            overflowed: read(&self.tally.overflowed),
+            acknowledged: fate(Fate::Acknowledged),
+            written: fate(Fate::Written),
+            failed: fate(Fate::Failed) + fate(Fate::Redirected) + fate(Fate::Refused),
+            redirected: fate(Fate::Redirected),
+            refused: fate(Fate::Refused),
+            timed_out: fate(Fate::TimedOut),
+            lost: fate(Fate::Lost),
+            open: subscribers.values().map(|o| o.open() as u64).sum(),
+            stray: read(&self.tally.stray),
+            pings: read(&self.tally.pings),
+            pongs: read(&self.tally.pongs),
+            least_acknowledged: each().min().unwrap_or(0),
+            most_acknowledged: each().max().unwrap_or(0),
+        }
+    }
+}
+
+impl Subscription {
+    /// The written event of that id has its fate. False when none of that id was open.
+    pub fn settle(&self, id: &str, fate: Fate) -> bool {
+        match self.outbox.settled(id, fate == Fate::Acknowledged) {
+            Some(event) => {
+                self.hub.settle(&event, fate);
+                true
+            }
+            None => {
+                add(&self.hub.tally.stray, 1);
+                false
+            }
+        }
+    }
+
+    /// A ping was queued.
+    pub fn pinged(&self) {
+        add(&self.hub.tally.pings, 1);
+    }
+
+    /// One was answered.
+    pub fn ponged(&self) {
+        add(&self.hub.tally.pongs, 1);
+    }
+
+    /// Whose subscription it is.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Its number, from 0.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl Deref for Subscription {
+    type Target = Outbox;
+    fn deref(&self) -> &Outbox {
+        &self.outbox
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.hub.subscribers().remove(&self.number);
+        for event in self.outbox.end() {
+            self.hub.settle(&event, Fate::Lost);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::Transport;
+
+    fn hub(queue: usize) -> Arc<Hub> {
+        let options = Options { queue, ..Options::new(Transport::Websocket) };
+        Arc::new(Hub::new(options, "secret".into()))
+    }
+
+    fn publish(hub: &Hub, id: &str, kind: &str) -> usize {
+        let text = format!(r#"{{"id":"{id}","type":"{kind}","data":{{}}}}"#);
+        hub.publish(&serde_json::from_str(&text).unwrap(), Bytes::from(text.clone()))
+    }
+
+    fn next(subscription: &Subscription) -> Option<String> {
+        subscription.take().flatten().map(|event| event.id.clone())
+    }
+
+    #[test]
+    fn a_full_queue_turns_events_away_from_its_own_subscriber_only() {
+        let hub = hub(2);
+        let (slow, quick) = (hub.enter(Vec::new()), hub.enter(Vec::new()));
+        for (id, queued) in [("a", 2), ("b", 2), ("c", 1), ("d", 1)] {
+            assert_eq!(publish(&hub, id, "event"), queued);
+            assert_eq!(next(&quick).as_deref(), Some(id));
+            assert!(quick.settle(id, Fate::Acknowledged));
+        }
+        // What is written but not acknowledged takes room, too.
+        assert_eq!(next(&slow).as_deref(), Some("a"));
+        assert_eq!(publish(&hub, "e", "event"), 1);
+        let s = hub.status();
+        assert_eq!((s.published, s.queued, s.overflowed, s.acknowledged), (5, 7, 3, 4));
+        assert_eq!((s.open, s.complete, s.least_acknowledged, s.most_acknowledged), (3, 0, 0, 4));
+        assert!(s.sums_are_exact(), "{s:?}");
+        drop(slow);
+        let s = hub.status();
+        assert_eq!((s.lost, s.open, s.subscribers), (2, 1, 1));
+        assert!(s.sums_are_exact(), "{s:?}");
+    }
+
+    #[test]
+    fn only_wanted_types_are_delivered() {
+        let hub = hub(8);
+        let (all, some) = (hub.enter(Vec::new()), hub.enter(vec!["order".into()]));
+        assert_eq!((publish(&hub, "a", "event"), publish(&hub, "b", "order")), (1, 2));
+        assert_eq!(next(&some).as_deref(), Some("b"));
+        assert!(all.take().is_some() && all.take().is_some());
+        assert!(all.settle("b", Fate::Acknowledged) && all.settle("a", Fate::Acknowledged));
+        assert!(some.settle("b", Fate::Acknowledged));
+        assert!(!some.settle("b", Fate::Acknowledged), "once only");
+        let s = hub.status();
+        assert_eq!((s.complete, s.acknowledged, s.stray, s.open), (2, 3, 1, 0));
+    }
+
+    #[test]
+    fn what_is_not_acknowledged_in_time_is_given_up() {
+        let hub = hub(8);
+        let mut options = hub.options.clone();
+        options.timeout = std::time::Duration::ZERO;
+        let hub = Arc::new(Hub::new(options, String::new()));
+        let one = hub.enter(Vec::new());
+        publish(&hub, "a", "event");
+        publish(&hub, "b", "event");
+        assert_eq!(next(&one).as_deref(), Some("a"));
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        hub.sweep();
+        let s = hub.status();
+        assert_eq!((s.timed_out, s.open), (1, 1), "what was not written has not timed out");
+        assert!(s.sums_are_exact());
+    }
+
+    #[test]
+    fn the_token_is_compared_whole() {
+        let hub = hub(1);
+        assert!(hub.admits("secret"));
+        for wrong in ["", "secre", "secret1", "Secret"] {
+            assert!(!hub.admits(wrong), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The publisher: an application's event comes in by `POST /publish` and goes to every subscriber.
+//!
+//! The mirror of the client half: there a connection carries events out of a feed, here *a subscriber's
+//! connection delivers events out of its [`Outbox`](outbox::Outbox)*, whatever the transport. What
+//! subscribers and events have in common is the [`Hub`](hub::Hub)'s; the [`desk`] answers requests.
+//! `targets/PROTOCOL.md` writes the protocol down.
+
+pub mod desk;
+pub mod hub;
+pub mod outbox;
+mod pings;
+pub mod stream;
+
+use super::{Transport, tcp, webhook, websocket};
+use desk::Answer;
+use hub::Hub;
+use hyper::Request;
+use hyper::body::Incoming;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// The variable that holds the token of a run.
+pub const TOKEN_VARIABLE: &str = "PUSHBENCH_TOKEN";
+/// Path that takes events.
+pub const PUBLISH: &str = "/publish";
+/// Path that takes subscriptions.
+pub const SUBSCRIBE: &str = "/subscribe";
+/// Path that tells what was counted.
+pub const STATUS: &str = "/status";
+
+/// Events that may wait for a subscriber or for its acknowledgement, when nothing is said.
+pub const QUEUE: usize = 1024;
+/// Webhook deliveries under way at the same time, when nothing is said: enough to keep a core busy,
+/// few enough that a thousand answers do not all wait for each other.
+pub const CONCURRENCY: usize = 256;
+/// A subscriber on a machine that stalls accepts within this.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A delivery without an acknowledgement for this long is given up.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a publisher delivers.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How events reach subscribers.
+    pub transport: Transport,
+    /// Types of events it knows.
+    pub types: Vec<String>,
+    /// Subscribers acknowledge each event; a webhook always does.
+    pub acknowledged: bool,
+    /// Unsettled events a subscriber may have. Further ones are turned away for this subscriber and
+    /// counted: a slow subscriber costs its own events, never another's, and never the memory.
+    pub queue: usize,
+    /// Webhook deliveries under way at the same time.
+    pub concurrency: usize,
+    /// For a webhook's connection.
+    pub connect_timeout: Duration,
+    /// From the write of a delivery to its acknowledgement.
+    pub timeout: Duration,
+    /// How often each subscriber is pinged, where the transport has pings. One that has not answered
+    /// by the next ping is gone.
+    pub ping: Option<Duration>,
+    /// Webhook connections are kept for the next delivery.
+    pub keep_alive: bool,
+}
+
+impl Options {
+    /// The usual ones.
+    pub fn new(transport: Transport) -> Options {
+        Options {
+            transport,
+            types: vec!["event".to_owned()],
+            acknowledged: true,
+            queue: QUEUE,
+            concurrency: CONCURRENCY,
+            connect_timeout: CONNECT_TIMEOUT,
+            timeout: TIMEOUT,
+            ping: None,
+            keep_alive: true,
+        }
+    }
+
+    /// What it does, the same words for every transport where they do the same.
+    pub fn told(&self) -> String {
+        let acknowledged =
+            if self.acknowledged { "acknowledged by id" } else { "not acknowledged" };
+        format!(
+            "built-in publisher: JSON check, a queue of {} events a subscriber that turns away what is \
+             too much, deliveries {acknowledged}{}{}",
+            self.queue,
+            self.ping.map_or(String::new(), |p| format!(", a ping each {p:?}")),
+            if self.keep_alive { "" } else { ", a connection for each" }
+        )
+    }
+
+    /// Deliveries of this transport time out by themselves.
+    pub fn times_out_itself(&self) -> bool {
+        self.transport == Transport::Webhook
+    }
+}
+
+/// A request to subscribe. A transport registers its publisher's half here …
+async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
+    match hub.options.transport {
+        Transport::Webhook => webhook::publisher::subscribe(hub, request).await,
+        Transport::Websocket => websocket::publisher::subscribe(hub, request).await,
+        Transport::Tcp => tcp::publisher::subscribe(),
+    }
+}
+
+/// … and, where subscribers do not speak HTTP, here. Gives back a connection that does.
+async fn raw(hub: &Arc<Hub>, stream: TcpStream) -> Option<TcpStream> {
+    match hub.options.transport {
+        Transport::Tcp => tcp::publisher::raw(hub, stream).await,
+        Transport::Webhook | Transport::Websocket => Some(stream),
+    }
+}

@@ -1,0 +1,131 @@
+//! What one subscriber has yet to get, and what it has yet to acknowledge.
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// An event on its way to subscribers: serialised once, shared by all of them.
+pub struct Publication {
+    /// Its id.
+    pub id: String,
+    /// Its type.
+    pub kind: String,
+    /// The event as it came.
+    pub body: Bytes,
+    /// Deliveries without a fate, and one more while it is being queued.
+    pub(super) unsettled: AtomicUsize,
+    /// One of its deliveries has ended otherwise than acknowledged.
+    pub(super) failed: AtomicBool,
+}
+
+/// One subscriber's queue. The hub puts events in, the subscriber's task takes them out, and each stays
+/// counted until it is settled.
+pub struct Outbox {
+    /// Types it wants; all where there are none.
+    types: Vec<String>,
+    capacity: usize,
+    state: Mutex<State>,
+    task: AtomicWaker,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Arc<Publication>>,
+    /// Written, oldest first, and when.
+    written: VecDeque<(Arc<Publication>, Instant)>,
+    acknowledged: u64,
+    ended: bool,
+}
+
+impl Outbox {
+    pub(super) fn new(types: Vec<String>, capacity: usize) -> Outbox {
+        Outbox { types, capacity, state: Mutex::default(), task: AtomicWaker::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(super) fn wants(&self, kind: &str) -> bool {
+        self.types.is_empty() || self.types.iter().any(|t| t == kind)
+    }
+
+    /// Queues an event; false when there is no room for it.
+    pub(super) fn put(&self, event: &Arc<Publication>) -> bool {
+        let mut state = self.state();
+        if state.ended || state.waiting.len() + state.written.len() >= self.capacity {
+            return false;
+        }
+        state.waiting.push_back(event.clone());
+        drop(state);
+        self.task.wake();
+        true
+    }
+
+    /// The next event, which is written at once; `None` when the subscription has ended.
+    pub fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Arc<Publication>>> {
+        if let Some(next) = self.take() {
+            return Poll::Ready(next);
+        }
+        self.task.register(cx.waker());
+        // What came between the look and the registration has woken nobody.
+        self.take().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    pub(super) fn take(&self) -> Option<Option<Arc<Publication>>> {
+        let mut state = self.state();
+        if state.ended {
+            return Some(None);
+        }
+        let event = state.waiting.pop_front()?;
+        state.written.push_back((event.clone(), Instant::now()));
+        Some(Some(event))
+    }
+
+    /// Waits for the next event.
+    pub async fn next(&self) -> Option<Arc<Publication>> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The written event of that id, which is settled now. Acknowledgements mostly come in order.
+    pub(super) fn settled(&self, id: &str, acknowledged: bool) -> Option<Arc<Publication>> {
+        let mut state = self.state();
+        let at = state.written.iter().position(|(event, _)| event.id == id)?;
+        state.acknowledged += u64::from(acknowledged);
+        state.written.remove(at).map(|(event, _)| event)
+    }
+
+    /// The written events that have waited for their acknowledgement for longer than this.
+    pub(super) fn overdue(&self, timeout: Duration) -> Vec<Arc<Publication>> {
+        let mut state = self.state();
+        let now = Instant::now();
+        let late = |(_, at): &&(Arc<Publication>, Instant)| now.duration_since(*at) > timeout;
+        let n = state.written.iter().take_while(late).count();
+        state.written.drain(..n).map(|(event, _)| event).collect()
+    }
+
+    /// Ends it, and gives back everything that has not been settled.
+    pub(super) fn end(&self) -> Vec<Arc<Publication>> {
+        let mut state = self.state();
+        state.ended = true;
+        let state = &mut *state;
+        let written = state.written.drain(..).map(|(event, _)| event);
+        let left = written.chain(state.waiting.drain(..)).collect();
+        self.task.wake();
+        left
+    }
+
+    pub(super) fn open(&self) -> usize {
+        let state = self.state();
+        state.waiting.len() + state.written.len()
+    }
+
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.state().acknowledged
+    }
+}

@@ -1,0 +1,79 @@
+//! Delivering on a connection that a subscriber holds open: what is ready is written together and
+//! flushed once, acknowledgements are read as they come. The same for every such transport.
+
+use super::hub::{Fate, Subscription};
+use super::pings::{Pings, Turn};
+use crate::transport::event::acknowledged_id;
+use crate::transport::messages::{Heard, Messages};
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll};
+
+/// Delivers until the subscriber's connection ends.
+pub async fn deliver<M: Messages>(messages: M, subscription: Subscription) {
+    let options = &subscription.hub().options;
+    let (acknowledged, number) = (options.acknowledged, subscription.number());
+    let pings = options.ping.filter(|_| M::PINGS).map(|every| Pings::new(every, number));
+    let mut line = Line { messages, subscription, acknowledged, pings, unflushed: false };
+    let _ended = poll_fn(|cx| line.poll(cx)).await;
+}
+
+struct Line<M> {
+    messages: M,
+    subscription: Subscription,
+    acknowledged: bool,
+    pings: Option<Pings>,
+    unflushed: bool,
+}
+
+impl<M: Messages> Line<M> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (subscription, pings) = (&self.subscription, &mut self.pings);
+        let heard = self.messages.poll_messages(cx, |heard| match heard {
+            Heard::Message(message) => {
+                // What acknowledges nothing is counted there.
+                let id = acknowledged_id(message);
+                subscription.settle(id.as_deref().unwrap_or(""), Fate::Acknowledged);
+            }
+            Heard::Pong => {
+                subscription.ponged();
+                pings.iter_mut().for_each(Pings::answered);
+            }
+            Heard::Ping => {}
+        })?;
+        if heard.is_ready() || self.ping(cx)?.is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            // Events behind an unfinished write stay in the queue, where they are bounded.
+            if self.unflushed && self.messages.poll_flush(cx)?.is_pending() {
+                return Poll::Pending;
+            }
+            self.unflushed = false;
+            while let Poll::Ready(next) = self.subscription.poll_next(cx) {
+                let Some(event) = next else { return Poll::Ready(Ok(())) };
+                self.messages.queue(event.body.clone())?;
+                self.unflushed = true;
+                if !self.acknowledged {
+                    self.subscription.settle(&event.id, Fate::Written);
+                }
+            }
+            if !self.unflushed {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Queues a ping when its time has come; ready when the subscriber is gone.
+    fn ping(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(Poll::Ready(turn)) = self.pings.as_mut().map(|pings| pings.poll(cx)) {
+            if turn == Turn::Gone {
+                return Poll::Ready(Ok(()));
+            }
+            self.messages.queue_ping()?;
+            self.unflushed = true;
+            self.subscription.pinged();
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,87 @@
+//! The driver's subscribers: each receives events and tells the ledger when each was read.
+//!
+//! A subscriber half in one idea: *a subscriber subscribes, receives until its connection ends, and tells
+//! the ledger which event it has read* ([`Subscriber`]). Acknowledging is a part of receiving.
+
+pub mod stream;
+
+use super::dial::Address;
+use super::event::Matched;
+use super::fault::Fault;
+use super::terms::Terms;
+use crate::record::ledger::Ledger;
+use std::net::Ipv4Addr;
+use std::pin::Pin;
+use std::rc::Rc;
+
+/// Starts a task beside the subscribers, such as a connection that a listener has accepted; it ends
+/// with the trial.
+pub type Spawn = Rc<dyn Fn(Pin<Box<dyn Future<Output = ()>>>)>;
+
+/// Everything the subscribers of one arm need to know.
+pub struct Call {
+    /// Where to subscribe.
+    pub subscribe: Address,
+    /// What the publisher wants of that request, the token among it.
+    pub terms: Terms,
+    /// The run's token by itself, for what has no headers.
+    pub token: String,
+    /// Where an event carries its id.
+    pub matched: Matched,
+    /// Each event is acknowledged by its id.
+    pub acknowledged: bool,
+    /// Cap of the TCP segment size.
+    pub max_segment: Option<u32>,
+    /// Where deliveries and traffic go.
+    pub ledger: Rc<Ledger>,
+    /// For further tasks.
+    pub spawn: Spawn,
+}
+
+/// One subscriber of a transport. Chosen once a trial; nothing is boxed per event.
+pub trait Subscriber: Sized + 'static {
+    /// What the subscribers of an arm have in common, such as the listener behind their addresses.
+    type Common: 'static;
+
+    /// Makes what they have in common, before the first one.
+    fn prepare(call: &Rc<Call>) -> impl Future<Output = Result<Self::Common, Fault>>;
+
+    /// Subscribes as number `number`: from now on every event is due here.
+    fn subscribe(
+        call: &Rc<Call>,
+        common: &Self::Common,
+        number: usize,
+    ) -> impl Future<Output = Result<Self, Fault>>;
+
+    /// Receives until the subscription ends.
+    fn receive(self) -> impl Future<Output = Result<(), Fault>> + 'static;
+}
+
+/// Connections from one source address to one destination: the usual range of ports has 28,000.
+pub const CONNECTIONS_PER_SOURCE: usize = 10_000;
+
+/// The source address of subscriber `number`, where it connects itself: 127.0.1.1, 127.0.1.2 …
+pub fn source(number: usize) -> Ipv4Addr {
+    Ipv4Addr::from(0x7f00_0101 + (number / CONNECTIONS_PER_SOURCE) as u32)
+}
+
+/// The host of subscriber `number`, where it is connected to: 127.1.0.1, 127.1.0.2 … each its own.
+pub fn host(number: usize) -> Ipv4Addr {
+    Ipv4Addr::from(0x7f01_0001 + number as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subscribers_are_spread_over_the_loopback_network() {
+        assert_eq!((source(0), source(9_999)), (Ipv4Addr::new(127, 0, 1, 1), source(0)));
+        assert_eq!(source(10_000), Ipv4Addr::new(127, 0, 1, 2));
+        assert_eq!(
+            (host(0), host(255)),
+            (Ipv4Addr::new(127, 1, 0, 1), Ipv4Addr::new(127, 1, 1, 0))
+        );
+        assert!(host(1_000_000).is_loopback() && source(1_000_000).is_loopback());
+    }
+}
