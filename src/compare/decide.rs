@@ -2,7 +2,7 @@
 //! a claim.
 
 use super::judge::{self, Answer, CONFIDENCE, Question, Values, direction};
-use super::trust::is_driver_bound;
+use super::trust::{is_driver_bound, voids_know_the_arm};
 use super::{ArmFigures, Comparison, CrossChecks, FEWEST_BLOCKS, Trials, Verdict};
 use crate::record::metrics::{Family, METRICS, Metric, Subject};
 use crate::record::trial::Trial;
@@ -229,12 +229,10 @@ impl Pair<'_> {
         {
             return Some("its sign depends on the voided blocks".to_owned());
         }
-        let voided = |arm: usize| {
-            self.trials.all.iter().filter(|t| t.arm == arm && !t.is_valid()).count() as i64
-        };
-        // Each void is a coin toss between the arms unless it knows the arm.
+        let voided =
+            |arm: usize| self.trials.all.iter().filter(|t| t.arm == arm && !t.is_valid()).count();
         let (a, b) = (voided(0), voided(self.candidate));
-        if (a - b).abs() > 2 && (a == 0 || b == 0 || a.max(b) > 3 * a.min(b)) {
+        if voids_know_the_arm(a, b) {
             return Some(format!("invalid trials strike one arm more ({a} against {b})"));
         }
         None

@@ -23,6 +23,8 @@ pub mod runs;
 pub(crate) mod sample;
 pub mod sentence;
 #[cfg(test)]
+mod sentence_tests;
+#[cfg(test)]
 mod simulation_tests;
 pub mod sizing;
 mod steady;

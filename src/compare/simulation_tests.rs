@@ -100,8 +100,8 @@ impl Noise {
 }
 
 fn judged() -> Vec<&'static Metric> {
-    let scenario = crate::scenario::load("ingest", &[]).unwrap().points.remove(0).scenario;
-    METRICS.iter().filter(|m| is_judged(m, &scenario)).collect()
+    let question = crate::scenario::load("ingest", &[]).unwrap();
+    METRICS.iter().filter(|m| is_judged(m, &question.points[0].scenario)).collect()
 }
 
 fn verdicts(metrics: &[&Metric], values: &[Values]) -> Vec<Verdict> {

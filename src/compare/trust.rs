@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// A driver thread busier than this was the limit of a closed loop.
-const DRIVER_BOUND: f64 = 0.90;
+pub(super) const DRIVER_BOUND: f64 = 0.90;
 /// Spill above this means that the slices did not keep the arms apart.
 const SPILL_SHARE: f64 = 0.05;
 /// Lag p99 above this share of the response p99 is worth a warning.
@@ -43,6 +43,12 @@ pub struct Trust {
 /// True when the driver's busiest thread had no time left.
 pub fn is_driver_bound(arm: &ArmFigures) -> bool {
     arm.driver_usage.busy.is_some_and(|b| b > DRIVER_BOUND)
+}
+
+/// Whether invalid trials strike one of two arms more: each is a coin toss between them unless it knows
+/// the arm.
+pub(super) fn voids_know_the_arm(a: usize, b: usize) -> bool {
+    a.abs_diff(b) > 2 && a.max(b) > 3 * a.min(b)
 }
 
 /// The validity of one point.

@@ -159,17 +159,20 @@ pub(super) fn escape(text: &str) -> String {
             ':' if rest.starts_with("//") => out.push_str("\\:"),
             '.' if out.ends_with("www") => out.push_str("\\."),
             // ... and of addresses of mail, even of escaped ones: a character of no width parts them.
-            '@' if is_mail(rest) => out.push_str("@\u{200b}"),
+            '@' if is_domain(rest) => {
+                out.push_str("@\u{200b}");
+            }
             c => out.push(c),
         }
     }
     out
 }
 
-/// Whether what stands behind an `@` reads as a host: a dot amid its first word.
-fn is_mail(rest: &str) -> bool {
-    let word = rest.split(char::is_whitespace).next().unwrap_or_default();
-    word.split('.').skip(1).any(|part| part.starts_with(|c: char| c.is_alphanumeric()))
+/// Whether a text begins like the domain of an address.
+fn is_domain(text: &str) -> bool {
+    let part = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    let end = text.find(|c| !part(c)).unwrap_or(text.len());
+    text[..end].trim_end_matches('.').contains('.')
 }
 
 /// Text in which nothing is obeyed and nobody is mentioned: commands.
@@ -189,7 +192,7 @@ mod tests {
     fn hostile_names_stay_text() {
         assert_eq!(escape("<b>|x|`y`\n"), "&lt;b&gt;\\|x\\|\\`y\\` ");
         assert_eq!(escape("http://x www.x ~y~"), "http\\://x www\\.x \\~y\\~");
-        assert_eq!(escape("webhook@x webhook@x.y"), "webhook@x webhook@\u{200b}x.y");
+        assert_eq!(escape("webhook@x. webhook@x.y"), "webhook@x. webhook@\u{200b}x.y");
         assert_eq!(code("a`` `b\n"), "``` a`` `b  ```");
         for (text, shown) in [("- a", "\\- a"), ("12. a", "12\\. a"), ("2000/s", "2000/s")] {
             assert_eq!(paragraph(text), shown);

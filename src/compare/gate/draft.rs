@@ -12,6 +12,9 @@ use crate::units;
 /// Confidence of the published intervals, and of the null's.
 const CONFIDENCE: f64 = 0.95;
 
+/// Why no time decides when the null is wide or shifted.
+pub const NOT_CLEAN: &str = "the null is not clean";
+
 /// What a line is about.
 pub struct Subject<'a> {
     pub setting: Setting,
@@ -129,9 +132,9 @@ impl Draft {
     fn null_is_not_clean(&self) -> Option<&'static str> {
         match self.evidence.null.and_then(|n| n.interval(CONFIDENCE)) {
             None => Some("there is no null in this job"),
-            Some(null) if null.low < -self.own_margin || null.high > self.own_margin => Some(
-                "the null is not clean: the same program against itself reaches beyond the margin",
-            ),
+            Some(null) if null.low < -self.own_margin || null.high > self.own_margin => {
+                Some(NOT_CLEAN)
+            }
             Some(_) => None,
         }
     }

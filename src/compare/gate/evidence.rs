@@ -3,12 +3,10 @@
 use super::pairs::{Pairs, Side};
 use super::values::{Source, Values, middle};
 use super::{FEWEST, exact};
+use crate::compare::trust::{DRIVER_BOUND, voids_know_the_arm};
 use crate::record::metrics::{Family, Metric};
+use crate::stats;
 use crate::stats::effect::Effect;
-
-/// Invalid trials are dealt out by chance unless they know the side: from this many more on one of
-/// them (and three times as many) they do.
-const MORE_VOIDS: usize = 3;
 
 /// Effects are logs of slow-downs, where nothing else is said.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +40,8 @@ impl Evidence {
         evidence.blocks = pair.blocks();
         evidence.doubt = fallen_behind(pair, metric)
             .or_else(|| evidence.too_little(metric))
+            .or_else(|| too_few_events(pair, metric))
+            .or_else(|| driver_bound(pair, metric))
             .or_else(|| voids(pair, metric, evidence.slow_down.as_ref()));
         evidence
     }
@@ -90,11 +90,27 @@ pub fn fallen_behind(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
         .then(|| "an arm fell behind: its latency is the length of the trial".to_owned())
 }
 
+/// A far tail of few events says more of the stalls they met than of the program.
+fn too_few_events(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
+    let needed = metric.events_to_judge();
+    let both = pair.base.iter().chain(&pair.candidate);
+    let fewest = both.map(|t| t.events.acknowledged).min().filter(|n| *n < needed)?;
+    Some(format!("{fewest} events in a trial, {needed} are needed to judge it"))
+}
+
+/// Law 10: with the driver at its limit a throughput is only a lower bound.
+fn driver_bound(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
+    let busy =
+        |side: &Side<'_>| stats::median(&side.iter().map(|t| t.driver.busy).collect::<Vec<f64>>());
+    let bound = |side| busy(side).is_some_and(|busy| busy > DRIVER_BOUND);
+    (metric.family == Family::Throughput && (bound(&pair.base) || bound(&pair.candidate)))
+        .then(|| "the driver was the limit: at least this much".to_owned())
+}
+
 /// Voided blocks are kept out of the average, but they must not have decided anything.
 fn voids(pair: &Pairs<'_>, metric: &Metric, found: Option<&Effect>) -> Option<String> {
     let [base, candidate] = pair.invalid;
-    let (few, many) = (base.min(candidate), base.max(candidate));
-    if many - few >= MORE_VOIDS && many > 3 * few {
+    if voids_know_the_arm(base, candidate) {
         return Some(format!(
             "invalid trials strike one side more ({base} of the base, {candidate} of the candidate)"
         ));

@@ -232,9 +232,10 @@ impl Gate {
     }
 
     /// Whether a longer stage on fresh data may change the verdict. What is counted does not change,
-    /// and neither does an expired waiver.
+    /// keeping up with the load apart, and neither does an expired waiver.
     pub fn wants_more(&self) -> bool {
-        let decided = self.exact.iter().any(|e| e.outcome == Outcome::Regression)
+        let counted = |e: &Exact| e.outcome == Outcome::Regression && e.what != exact::KEEPING_UP;
+        let decided = self.exact.iter().any(counted)
             || !self.missing.is_empty()
             || self.waivers.iter().any(|w| w.state == State::Expired);
         let open = |o: Outcome| matches!(o, Outcome::Regression | Outcome::CannotTell);

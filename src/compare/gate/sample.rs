@@ -83,3 +83,19 @@ pub fn settings() -> Settings {
         today: "2026-06-01".to_owned(),
     }
 }
+
+/// The same at so many points of a sweep.
+pub fn sweep(gate: &Gate, points: usize) -> Gate {
+    let mut all = gate.clone();
+    (all.lines, all.exact) = (Vec::new(), Vec::new());
+    for point in 0..points {
+        let setting =
+            crate::scenario::Setting::from([("load.rate".to_owned(), (100 * point).into())]);
+        let line = |l: &super::Line| super::Line { setting: setting.clone(), ..l.clone() };
+        all.lines.extend(gate.lines.iter().map(line));
+        let exact = |e: &super::Exact| super::Exact { setting: setting.clone(), ..e.clone() };
+        all.exact.extend(gate.exact.iter().map(exact));
+    }
+    all.sentence = super::sentence::closing(&all);
+    all
+}

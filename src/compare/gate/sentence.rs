@@ -1,11 +1,14 @@
 //! The verdict in words: never more than the intervals support.
 
+use super::draft::NOT_CLEAN;
 use super::judge::place;
 use super::waiver::State;
 use super::{Exact, Gate, Line, Outcome};
 
 /// So many findings are listed, the others counted: a sentence over a sweep must stay one.
 const LISTED: usize = 6;
+/// Where a line does not say why it cannot be told.
+const TOO_WIDE: &str = "the interval is too wide";
 
 /// The closing sentence of a gate.
 pub fn closing(gate: &Gate) -> String {
@@ -16,6 +19,9 @@ pub fn closing(gate: &Gate) -> String {
         }
         Outcome::Passed | Outcome::Waived => passed(gate),
     };
+    if gate.verdict == Outcome::CannotTell && said.contains(NOT_CLEAN) {
+        said.push_str(" The null is one program measured twice in the same blocks: while it differs from itself by more than the margin, this machine cannot tell.");
+    }
     if let Some(differs) = &gate.advisory {
         said.push_str(&format!(
             " This is advice, not a verdict: the stored run is not of the same kind ({}).",
@@ -50,11 +56,11 @@ fn regressions(gate: &Gate) -> Vec<String> {
 
 fn slower(line: &Line) -> String {
     let (by, interval) = match &line.slow_down {
-        Some(s) => (percent(s.ratio), format!(" [{}, {}]", percent(s.ci95[0]), percent(s.ci95[1]))),
+        Some(s) => (percent(s.ratio), format!(" [{}, {}]", change(s.ci95[0]), change(s.ci95[1]))),
         None => ("?".to_owned(), String::new()),
     };
     format!(
-        "{} of {} is {by}{interval} worse; with all that was judged in mind at least {}, and {} is allowed",
+        "{} of {} is worse by {by}{interval}, by {} at least (Holm-adjusted), where {} is allowed",
         line.metric,
         place(&line.transport, &line.setting),
         line.adjusted_low.map_or("?".to_owned(), percent),
@@ -90,15 +96,28 @@ fn reasons(gate: &Gate) -> Vec<String> {
         let why = e.why.as_deref().unwrap_or("not counted");
         all.push(format!("{} of {}: {why}", e.what, place(&e.transport, &e.setting)));
     }
-    for l in gate.lines.iter().filter(|l| open(l.outcome)) {
-        let why = l.why.as_deref().unwrap_or("the interval is too wide");
-        all.push(format!("{} of {}: {why}", l.metric, place(&l.transport, &l.setting)));
-    }
+    all.extend(left_open(gate));
     all.extend(gate.open.iter().cloned());
     if gate.lines.iter().all(|l| l.outcome == Outcome::NotQualified) {
         all.push("no metric that was asked for can be judged here".to_owned());
     }
     all
+}
+
+/// Lines that cannot be told, those of a place with the same reason together.
+fn left_open(gate: &Gate) -> Vec<String> {
+    let mut groups: Vec<(String, &str, Vec<&str>)> = Vec::new();
+    for l in gate.lines.iter().filter(|l| l.outcome == Outcome::CannotTell) {
+        let (place, why) = (place(&l.transport, &l.setting), l.why.as_deref().unwrap_or(TOO_WIDE));
+        match groups.iter_mut().find(|(p, w, _)| *p == place && *w == why) {
+            Some((_, _, metrics)) => metrics.push(l.metric),
+            None => groups.push((place, why, vec![l.metric])),
+        }
+    }
+    let text = |(place, why, metrics): (String, &str, Vec<&str>)| {
+        format!("{} of {place}: {why}", metrics.join(", "))
+    };
+    groups.into_iter().map(text).collect()
 }
 
 fn passed(gate: &Gate) -> String {
@@ -152,9 +171,9 @@ fn named(gate: &Gate, among: impl Fn(&Line) -> bool) -> Option<String> {
 
 /// A ratio as a change in per cent: `+7.2`.
 pub fn change(ratio: f64) -> String {
-    let percent = (ratio - 1.0) * 100.0;
-    let sign = if percent < 0.0 { "−" } else { "+" };
-    format!("{sign}{:.1}", percent.abs())
+    let tenths = ((ratio - 1.0) * 1000.0).round();
+    let sign = if tenths < 0.0 { "−" } else { "+" };
+    format!("{sign}{:.1}", tenths.abs() / 10.0)
 }
 
 /// The same with its unit: `+7.2 %`.

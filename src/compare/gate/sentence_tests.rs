@@ -93,7 +93,7 @@ fn gate(lines: Vec<Line>, exact: Vec<Exact>, advisory: Option<Vec<String>>) -> G
 
 /// The names in the claim that begins like this, and what stands between.
 fn claim<'a>(said: &'a str, begins: &str) -> Option<(&'a str, Vec<&'a str>)> {
-    let said = said.split(" This is advice").next()?;
+    let said = said.split(" This is advice").next()?.split(" The null is").next()?;
     let rest = &said[said.find(begins)? + begins.len()..];
     let rest = rest.split(';').next()?.trim_end_matches('.');
     let (between, names) = rest.split_once(" in ").or(rest.split_once(": "))?;
@@ -129,7 +129,7 @@ fn claims_hold(gate: &Gate) {
         assert!(gate.exact.iter().all(|e| e.candidate <= e.base), "{said}");
     }
     for line in &gate.lines {
-        let slower = said.contains(&format!("{} of webhook is +", line.metric));
+        let slower = said.contains(&format!("{} of webhook is worse by +", line.metric));
         let certain = line.adjusted_low.is_some_and(|low| low > line.limit())
             && line.difference.is_some_and(|d| d[0] > 500.0);
         assert!(!slower || certain && clean(line), "{said}\n{line:?}");
