@@ -111,6 +111,9 @@ fn what_makes_no_quiet_stretch_is_refused() {
         (&["--set", "load.arrivals=poisson"], &["constant"]),
         (&["--set", "compare.design=sliced"], &["sequential"]),
         (&["--set", "delivery.ping=10ms"], &["delivery.ping", "at least 1s"]),
+        (&["--set", "subscribers.stuck=1"], &["subscribers.stuck", "leave it out"]),
+        (&["--set", "subscribers.stay=1s"], &["subscribers.stay", "leave it out"]),
+        (&["--set", "faults.restart_after=1s"], &["faults.restart_after", "leave it out"]),
         (&["--arm", "websocket@builtin-close"], &["webhook@builtin-close", "websocket@builtin"]),
     ] {
         bench.run(&[&["run", "idle", "--out", "r"], args].concat()).fails(64, texts);

@@ -395,3 +395,59 @@ fn without_kept_connections_each_delivery_has_its_own() {
     }
     publisher.reaches(&[("acknowledged", 3), ("open", 0)]);
 }
+
+#[test]
+fn who_has_left_is_not_delivered_to() {
+    let bench = Bench::new();
+    let publisher = Publisher::start(&bench, &["webhook"]);
+    let (url, asked) = endpoint("127.0.0.2", OK);
+    publisher.subscribe(&url);
+    assert_eq!(publisher.publish("a"), 1);
+    publisher.reaches(&[("acknowledged", 1)]);
+    for (method, path, token, status) in [
+        ("DELETE", "/subscribe/0", "another", 401),
+        ("POST", "/subscribe/0", TOKEN, 405),
+        ("DELETE", "/subscribe/1", TOKEN, 404),
+        ("DELETE", "/subscribe/none", TOKEN, 404),
+        ("DELETE", "/subscribe/0", TOKEN, 204),
+        ("DELETE", "/subscribe/0", TOKEN, 404),
+    ] {
+        assert_eq!(publisher.ask(method, path, token, "").0, status, "{method} {path}");
+    }
+    assert_eq!(publisher.publish("b"), 0);
+    publisher.reaches(&[("subscribers", 0), ("queued", 1), ("open", 0)]);
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn an_idle_connection_is_closed_and_the_next_event_makes_another() {
+    let bench = Bench::new();
+    let publisher = Publisher::start(&bench, &["webhook", "--keep-alive", "50ms"]);
+    let (url, asked) = endpoint("127.0.0.2", OK);
+    publisher.subscribe(&url);
+    for (id, closed) in [("a", 1), ("b", 2)] {
+        assert_eq!(publisher.publish(id), 1);
+        publisher.reaches(&[("acknowledged", closed), ("idle_closed", closed)]);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn events_of_a_type_go_to_those_who_asked_for_it() {
+    let bench = Bench::new();
+    let publisher = Publisher::start(&bench, &["webhook", "--types", "peer-*,event"]);
+    let (one, asked) = endpoint("127.0.0.2", OK);
+    let (all, all_asked) = endpoint("127.0.0.3", OK);
+    let wanted = json!({ "url": one, "types": ["peer-1"] }).to_string();
+    assert_eq!(publisher.ask("POST", "/subscribe", TOKEN, &wanted).0, 201);
+    let unknown = json!({ "url": one, "types": ["pear-1"] }).to_string();
+    assert_eq!(publisher.ask("POST", "/subscribe", TOKEN, &unknown).0, 422);
+    publisher.subscribe(&all);
+    for (kind, queued) in [("peer-1", 2), ("peer-2", 1), ("event", 1)] {
+        let event = json!({ "id": kind, "type": kind, "data": {} }).to_string();
+        let (_, body) = publisher.ask("POST", "/publish", TOKEN, &event);
+        assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["queued"], queued, "{kind}");
+    }
+    publisher.reaches(&[("acknowledged", 4), ("open", 0)]);
+    assert_eq!((asked.load(Ordering::SeqCst), all_asked.load(Ordering::SeqCst)), (1, 3));
+}

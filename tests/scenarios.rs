@@ -46,6 +46,7 @@ fn no_scenario_is_left_out_here() {
     shipped.sort_unstable();
     let here = [
         "burst",
+        "churn",
         "cold-start",
         "connection-sweep",
         "fanout",
@@ -57,6 +58,8 @@ fn no_scenario_is_left_out_here() {
         "rate-sweep",
         "saturate",
         "short-lived-connections",
+        "slow-subscriber",
+        "sparse",
     ];
     assert_eq!(shipped, here);
 }

@@ -14,6 +14,7 @@ use crate::scenario::{self, Flow, Override, Question};
 use crate::store::{Store, StoredRun, write_atomically};
 use crate::target::manifest::{BuiltinOptions, OWN_FILE};
 use crate::target::publisher::{PublishOptions, new_token};
+use crate::transport::publisher::Keep;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -163,14 +164,16 @@ fn default_arms(question: &Question) -> Vec<String> {
 pub(super) fn builtin(question: &Question, placement: &Placement) -> Result<BuiltinOptions> {
     let scenario = question.points.first().map(|p| &p.scenario);
     let publish = scenario.and_then(|s| {
-        let asked = s.subscribers.as_ref()?;
-        let types = vec![s.payload.kind()];
+        let subscribers = s.subscribers.as_ref()?;
+        let asked = &subscribers.publisher;
         Some(new_token().map(|token| PublishOptions {
-            types,
-            acknowledged: asked.acknowledged,
-            ping: asked.ping,
-            keep_alive: true,
+            types: subscribers.types(s.payload.kind()),
+            acknowledged: subscribers.acknowledged,
             token,
+            queue: asked.queue,
+            timeout: asked.timeout,
+            keep: asked.keep_alive.map_or(Keep::Always, Keep::For),
+            ping: asked.ping,
         }))
     });
     let threads = placement.target.len();

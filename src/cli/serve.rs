@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::suggest::did_you_mean;
 use crate::transport::handler::Handler;
-use crate::transport::publisher::{self, TOKEN_VARIABLE};
+use crate::transport::publisher::{self, Keep, TOKEN_VARIABLE};
 use crate::transport::serve::{ServeOptions, serve};
 use crate::transport::{ALL, Transport};
 use crate::units;
@@ -50,12 +50,15 @@ pub struct Args {
     /// From the write of a delivery to its acknowledgement
     #[arg(long, value_name = "TIME", requires = "publisher", value_parser = units::parse_duration)]
     timeout: Option<Duration>,
-    /// How often each WebSocket subscriber is pinged, at least 1s
+    /// Close a webhook's kept connection after it was idle for so long
+    #[arg(long, value_name = "TIME", requires = "publisher", value_parser = units::parse_duration)]
+    keep_alive: Option<Duration>,
+    /// Close a webhook's connection after each delivery
+    #[arg(long, requires = "publisher", conflicts_with = "keep_alive")]
+    close: bool,
+    /// How often each WebSocket subscriber is pinged, at least 1s; one that does not answer is cut off
     #[arg(long, value_name = "TIME", requires = "publisher", value_parser = ping)]
     ping: Option<Duration>,
-    /// Closes a webhook's connection after each delivery
-    #[arg(long, requires = "publisher")]
-    close: bool,
 }
 
 fn ping(text: &str) -> std::result::Result<Duration, String> {
@@ -111,8 +114,11 @@ fn publisher(args: &Args, transport: Transport) -> Result<(publisher::Options, S
     options.acknowledged = !args.unacknowledged;
     options.queue = args.queue;
     options.concurrency = args.concurrency;
-    options.ping = args.ping;
-    options.keep_alive = !args.close;
     options.timeout = args.timeout.unwrap_or(options.timeout);
+    options.keep = match args.close {
+        true => Keep::Never,
+        false => args.keep_alive.map_or(Keep::Always, Keep::For),
+    };
+    options.ping = args.ping;
     Ok((options, token))
 }

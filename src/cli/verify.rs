@@ -78,7 +78,7 @@ fn template(file: Option<&str>) -> Result<Template> {
     });
     let overrides: Vec<Override> = own.into_iter().collect();
     let question = scenario::load("ingest", &overrides)?;
-    let payload = question.points.first().map(|p| Template::new(&p.scenario.payload));
+    let payload = question.points.first().map(|p| Template::of(&p.scenario));
     payload.ok_or_else(|| Error::harness("the scenario ingest has no point: please report it"))
 }
 

@@ -1,5 +1,6 @@
 //! The figures of a fan-out: what came to subscribers, and what a delivery and a subscriber cost.
 
+use super::conduct::{self, ApartFigures, TurnoverFigures, Upkeep};
 use super::figures::{distribution, merged, over_blocks, per};
 use super::idle::{self, IdleFigures};
 use super::{ArmFigures, Latency};
@@ -8,6 +9,7 @@ use crate::record::histogram::Hist;
 use crate::record::metrics;
 use crate::record::trial::Trial;
 use crate::record::wire::Traffic;
+use crate::scenario::{Recipients, Subscribers};
 use crate::stats;
 use crate::units;
 use serde::Serialize;
@@ -57,6 +59,12 @@ pub struct FanoutFigures {
     pub idle: Option<IdleFigures>,
     /// The publisher's own account, summed; `null` when it did not tell.
     pub publisher: Option<PublisherStatus>,
+    /// Slow and stuck subscribers; all other figures are the healthy ones'.
+    pub apart: Vec<ApartFigures>,
+    /// Who came and went; `null` where nobody did.
+    pub turnover: Option<TurnoverFigures>,
+    /// What the publisher kept.
+    pub upkeep: Upkeep,
 }
 
 /// Fates of the measured deliveries, and what else came to subscribers.
@@ -73,6 +81,8 @@ pub struct Delivered {
     pub late: u64,
     /// Messages that are no event of the trial.
     pub unsolicited: u64,
+    /// Events read where they were not due: of another's type, or published while one came or left.
+    pub undue: u64,
 }
 
 /// Bytes inside TCP per delivery read, and segments from the pilot with a realistic segment size.
@@ -122,6 +132,7 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
             reordered: sum(|d| d.reordered),
             late: sum(|d| d.late),
             unsolicited: sum(|d| d.unsolicited),
+            undue: sum(|d| d.undue),
         },
         reach: fates.reach(),
         events: sum(|d| d.events),
@@ -142,6 +153,9 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
         }),
         connections: sum(|d| d.connections),
         publisher: publisher(&all),
+        apart: conduct::apart(trials, &all),
+        turnover: conduct::turnover(trials, &all),
+        upkeep: conduct::upkeep(trials),
     })
 }
 
@@ -164,26 +178,7 @@ fn wire(all: &[&Fanout], pilot: Option<&Trial>) -> DeliveryWire {
 /// The sum over trials; `None` when one of them did not tell.
 fn publisher(all: &[&Fanout]) -> Option<PublisherStatus> {
     let each: Vec<PublisherStatus> = all.iter().map(|f| f.publisher).collect::<Option<_>>()?;
-    each.into_iter().reduce(|a, b| PublisherStatus {
-        subscribers: a.subscribers.max(b.subscribers),
-        published: a.published + b.published,
-        complete: a.complete + b.complete,
-        queued: a.queued + b.queued,
-        overflowed: a.overflowed + b.overflowed,
-        acknowledged: a.acknowledged + b.acknowledged,
-        written: a.written + b.written,
-        failed: a.failed + b.failed,
-        redirected: a.redirected + b.redirected,
-        refused: a.refused + b.refused,
-        timed_out: a.timed_out + b.timed_out,
-        lost: a.lost + b.lost,
-        open: a.open + b.open,
-        stray: a.stray + b.stray,
-        least_acknowledged: a.least_acknowledged.min(b.least_acknowledged),
-        most_acknowledged: a.most_acknowledged.max(b.most_acknowledged),
-        pings: a.pings + b.pings,
-        pongs: a.pongs + b.pongs,
-    })
+    each.into_iter().reduce(PublisherStatus::and)
 }
 
 fn late_reading(trials: &[&Trial]) -> Option<u64> {
@@ -222,11 +217,15 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<String> {
             told.overflowed
         ));
     }
-    let read: u64 =
-        trials.iter().filter_map(|t| t.fanout.as_ref()).map(|f| f.deliveries.read).sum();
+    let read = |f: &Fanout| f.deliveries.read + f.deliveries.undue;
+    let read: u64 = trials.iter().filter_map(|t| t.fanout.as_ref()).map(read).sum();
     if f.acknowledged && told.acknowledged != read {
+        let down = match f.upkeep.down_ns {
+            Some(_) => "; what it counts between our last question and its end goes with it",
+            None => "",
+        };
         note(format!(
-            "the publisher recorded {} acknowledgements of the {read} deliveries that were read",
+            "the publisher recorded {} acknowledgements of the {read} deliveries that were read{down}",
             told.acknowledged
         ));
     }
@@ -241,6 +240,8 @@ impl FanoutFigures {
     pub fn figure(&self, metric: &str) -> Option<f64> {
         match metric {
             "reach" => self.reach,
+            "recovery" => self.turnover.as_ref()?.recovery_ns.mean,
+            "target_usage.descriptors" => self.upkeep.descriptors,
             "deliveries_per_second" => self.deliveries_per_second,
             "target_usage.cpu_ns_per_delivery" => self.target_cpu_ns_per_delivery,
             "driver_usage.cpu_ns_per_delivery" => self.driver_cpu_ns_per_delivery,
@@ -271,6 +272,8 @@ impl FanoutFigures {
                 ("delivery", p) => self.delivery_ns.percentile(p),
                 ("last", p) => self.last_ns.percentile(p),
                 ("skew", p) => self.skew_ns.percentile(p),
+                ("subscribing", p) => self.turnover.as_ref()?.subscribing_ns.percentile(p),
+                ("first_event", p) => self.turnover.as_ref()?.first_event_ns.percentile(p),
                 _ => None,
             },
         }
@@ -278,11 +281,25 @@ impl FanoutFigures {
 }
 
 /// `200 subscribers, acknowledged by id`
-pub fn asked(subscribers: &crate::scenario::Subscribers) -> String {
+pub fn asked(subscribers: &Subscribers) -> String {
     let how = if subscribers.acknowledged { "acknowledged by id" } else { "not acknowledged" };
-    let nanos = |d: std::time::Duration| units::nanos_text(d.as_nanos() as f64);
-    let pinged = subscribers
-        .ping
-        .map_or(String::new(), |every| format!(", WebSockets pinged every {}", nanos(every)));
-    format!("{} subscribers, {how}{pinged}", units::count(subscribers.count as f64))
+    let mut text = format!("{} subscribers, {how}", units::count(subscribers.count as f64));
+    let time = |time: std::time::Duration| units::nanos_text(time.as_nanos() as f64);
+    if subscribers.to == Recipients::One {
+        text.push_str(", each event for one");
+    }
+    if let Some(every) = subscribers.publisher.ping {
+        text.push_str(&format!(", WebSockets pinged every {}", time(every)));
+    }
+    if subscribers.slow > 0 {
+        text.push_str(&format!(", {} slow by {}", subscribers.slow, time(subscribers.slow_by)));
+    }
+    if subscribers.stuck > 0 {
+        text.push_str(&format!(", {} stuck", subscribers.stuck));
+    }
+    if let Some(stay) = subscribers.stay {
+        let away = time(subscribers.away);
+        text.push_str(&format!(", who stay for {} and are away for {away}", time(stay)));
+    }
+    text
 }

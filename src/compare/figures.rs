@@ -36,7 +36,7 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
         flow: s.flow,
         rate: s.load.rate,
         arrivals: s.load.arrivals,
-        payload_bytes: Template::new(&s.payload).len(),
+        payload_bytes: Template::of(s).len(),
         subscribers: s.subscribers.clone(),
         hosts: hosts.into_iter().cloned().collect(),
         driver_cpus: match &s.subscribers {

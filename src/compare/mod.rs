@@ -3,6 +3,7 @@
 
 mod arm;
 pub mod blocks;
+pub mod conduct;
 pub mod decide;
 pub mod evidence;
 pub mod expect;

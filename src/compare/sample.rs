@@ -203,6 +203,7 @@ pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
             work_ns: 0,
         }),
         fanout: None,
+        down_ns: None,
         faults: BTreeMap::new(),
         invalid: Vec::new(),
         overloaded: false,

@@ -1,6 +1,6 @@
 //! What a block must do at which instant.
 
-use super::stretch::Freeze;
+use super::stretch::Stretch;
 use crate::record::clock;
 use std::time::Duration;
 
@@ -14,19 +14,25 @@ pub(super) enum Mark {
     Quiet,
     Freeze,
     Thaw,
+    Restart,
 }
 
 /// What the block must do at which instant.
 pub(super) struct Agenda(Vec<(u64, Mark)>);
 
 impl Agenda {
-    pub fn new(origin: u64, from: u64, quiet: Option<u64>, freeze: Option<Freeze>) -> Agenda {
-        let mut marks = vec![(origin + from, Mark::Measure)];
+    /// `from`: when the measured window begins, `quiet`: when the quiet stretch of an idle flow ends,
+    /// both after the origin.
+    pub fn new(origin: u64, from: u64, quiet: Option<u64>, stretch: &Stretch) -> Agenda {
+        let mut marks = Vec::new();
         marks.extend(quiet.map(|end| (origin + end, Mark::Quiet)));
-        if let Some(freeze) = freeze {
+        if let Some(freeze) = stretch.freeze {
             marks.push((origin + freeze.at, Mark::Freeze));
             marks.push((origin + freeze.at + freeze.length, Mark::Thaw));
         }
+        marks.extend(stretch.restart_after.map(|after| (origin + from + after, Mark::Restart)));
+        // The last of those at the same instant comes first.
+        marks.push((origin + from, Mark::Measure));
         marks.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
         Agenda(marks)
     }

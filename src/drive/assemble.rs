@@ -18,6 +18,8 @@ pub(super) struct Seen {
     pub started: String,
     /// What the targets spent; `None` for one that is not ours.
     pub usage: Vec<Option<TargetUsage>>,
+    /// How long each was down when it was started anew; `None` where it was not.
+    pub down_ns: Vec<Option<u64>>,
     /// The machine's stalls.
     pub hiccups: Vec<Hist>,
     /// Time the hypervisor took.
@@ -101,6 +103,7 @@ pub(super) fn records(
         trial.started.clone_from(&seen.started);
         trial.in_force = seen.in_force[i].take();
         trial.target = seen.usage[i];
+        trial.down_ns = seen.down_ns[i];
         trial.hiccup = seen.hiccups.get(i).cloned().unwrap_or_default();
         trial.steal_ns = seen.steal_ns;
         trial.driver.rss_peak_bytes = (stretch.members.len() == 1).then_some(seen.driver_rss_peak);
@@ -175,6 +178,7 @@ fn record(stretch: &Stretch, member: &Member, parts: Vec<ArmOutcome>) -> Trial {
         steal_ns: 0,
         in_force: None,
         fanout: None,
+        down_ns: None,
         faults: a.faults,
         invalid: Vec::new(),
         overloaded: false,

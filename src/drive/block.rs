@@ -3,6 +3,7 @@
 use super::agenda::{Agenda, Mark, TICK};
 use super::assemble::{self, Seen};
 use super::fanout::{self, Asked};
+use super::lives::{self, Lives, launch};
 use super::memory::Memory;
 use super::quiet;
 use super::shard::{self, ArmJob, ArmOutcome, BlockJob, News, Signals};
@@ -30,15 +31,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 
 /// Drives a stretch to its records. An error means that nothing could be measured.
 pub fn run(stretch: &Stretch, bench: &Bench<'_>, watch: &mut dyn Watch) -> Result<Vec<Finished>> {
-    let launches: Vec<Launch<'_>> = stretch
-        .members
-        .iter()
-        .map(|m| Launch {
-            manifest: &m.manifest,
-            cpus: &bench.placement.target,
-            interrupt: bench.interrupt,
-        })
-        .collect();
+    let launches: Vec<Launch<'_>> = stretch.members.iter().map(|m| launch(m, bench)).collect();
     let targets = start_all(&launches)?;
     let mut driving = Driving::begin(stretch, bench, targets)?;
     let seen = driving.follow(stretch, bench, watch);
@@ -68,6 +61,7 @@ struct Driving {
     cpus: Vec<usize>,
     /// Before the first subscriber.
     memory: Memory,
+    lives: Lives,
 }
 
 impl Driving {
@@ -110,6 +104,7 @@ impl Driving {
             in_force,
             cpus: bench.placement.all(),
             memory,
+            lives: Lives::of(stretch.members.len()),
         })
     }
 
@@ -137,19 +132,19 @@ impl Driving {
             .map_err(|e| Error::harness(format!("cannot start the hiccup meter: {e}")))?;
         self.origin.store(origin, Ordering::Release);
 
-        let mut agenda = Agenda::new(origin, from, quiet::end(stretch), stretch.freeze);
-        let mut before = None;
+        let mut agenda = Agenda::new(origin, from, quiet::end(stretch), stretch);
         let (mut quiet_from, mut quiet) = (None::<Vec<u64>>, None);
         let mut died = vec![None; self.targets.len()];
         let mut waiting = self.threads.len();
         let mut interrupted = false;
         while waiting > 0 {
             match agenda.due() {
-                Some(Mark::Measure) => before = Some(self.read_targets()),
+                Some(Mark::Measure) => self.lives.measure(&self.targets),
                 Some(Mark::Quiet) => {
                     let cpu = quiet_from.take().map(|from| self.spent_since(&from));
                     quiet = cpu.map(|cpu| (Memory::read(&self.targets), cpu));
                 }
+                Some(Mark::Restart) => self.lives.restart(&mut self.targets, stretch, bench)?,
                 Some(Mark::Freeze) => self.each_target(Running::freeze)?,
                 Some(Mark::Thaw) => self.each_target(Running::thaw)?,
                 None => {}
@@ -182,8 +177,8 @@ impl Driving {
                 self.stop.store(true, Ordering::Relaxed);
             }
         }
-        let after = self.read_targets();
-        let asked = Asked { memory: &self.memory, quiet };
+        let after: Vec<usage::Reading> = self.targets.iter().map(lives::read).collect();
+        let asked = Asked { memory: &self.memory, quiet, lives: &self.lives };
         if interrupted {
             return Err(Error::Interrupted);
         }
@@ -193,11 +188,9 @@ impl Driving {
             in_force: std::mem::take(&mut self.in_force),
             time_lines: Vec::new(), // the last of their seconds are still on their way
             usage: (0..self.targets.len())
-                .map(|i| {
-                    let before = before.as_ref().map_or(Default::default(), |b| b[i]);
-                    started(&self.targets[i]).then(|| assemble::difference(before, after[i]))
-                })
+                .map(|i| started(&self.targets[i]).then(|| self.lives.spent(i, after[i])))
                 .collect(),
+            down_ns: self.lives.down_ns(),
             hiccups: hiccups.finish(),
             steal_ns: usage::steal(&self.cpus).saturating_sub(steal),
             died,
@@ -249,15 +242,6 @@ impl Driving {
         self.cpu().iter().zip(earlier).map(|(now, then)| now.saturating_sub(*then)).collect()
     }
 
-    fn read_targets(&self) -> Vec<usage::Reading> {
-        let cpu_first = |t: &Running| {
-            let pids = t.pids();
-            let cpu_ns = usage::tree_cpu(&pids);
-            usage::Reading { cpu_ns, ..usage::read_tree(&pids) }
-        };
-        self.targets.iter().map(cpu_first).collect()
-    }
-
     fn each_target(&self, act: impl Fn(&Running) -> std::io::Result<()>) -> Result<()> {
         for target in &self.targets {
             act(target)
@@ -296,7 +280,7 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
         arms.push(ArmJob {
             transport: member.carrier(),
             address: address(member, target, target.url())?,
-            subscribers: fanout::subscribers(member, target)?,
+            subscribers: fanout::subscribers(stretch, member, target)?,
             matched: member.manifest.matched(),
             terms: member.manifest.terms.clone(),
             connections: member.connections / of + extra,

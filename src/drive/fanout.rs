@@ -2,6 +2,7 @@
 
 use super::assemble::SeenFanout;
 use super::block::address;
+use super::lives::Lives;
 use super::memory::Memory;
 use super::stretch::{Member, Stretch};
 use super::subscribers::SubscribersJob;
@@ -16,6 +17,8 @@ pub(super) struct Asked<'a> {
     /// At the end of the quiet stretch of an idle flow: memory, and CPU of each target since it
     /// began.
     pub quiet: Option<(Memory, Vec<u64>)>,
+    /// What publishers had told before they were started anew.
+    pub lives: &'a Lives,
 }
 
 /// What a fan-out is asked while targets and subscribers still stand.
@@ -38,22 +41,30 @@ pub(super) fn ask(
             acknowledged: subscribers.acknowledged,
             memory: asked.memory.growth(after?, i, target, alone),
             quiet_cpu_ns: spent.map(|(_, cpu)| cpu[i]),
-            publisher: publisher.and_then(|p| publisher::status(target, p)),
+            publisher: publisher.and_then(|p| {
+                let now = publisher::status(target, p)?;
+                Some(asked.lives.publisher(i).map_or(now, |earlier| earlier.and(now)))
+            }),
         })
     };
     stretch.members.iter().enumerate().map(seen).collect()
 }
 
 /// The subscribers of an arm that publishes.
-pub(super) fn subscribers(member: &Member, target: &Running) -> Result<Option<SubscribersJob>> {
+pub(super) fn subscribers(
+    stretch: &Stretch,
+    member: &Member,
+    target: &Running,
+) -> Result<Option<SubscribersJob>> {
     let (Some(asked), Some(publisher)) = (&member.subscribers, &member.manifest.publisher) else {
         return Ok(None);
     };
     Ok(Some(SubscribersJob {
         transport: member.transport,
         address: address(member, target, &target.filled(&publisher.subscribe))?,
-        count: asked.count,
-        acknowledged: asked.acknowledged,
+        asked: asked.clone(),
+        seed: stretch.seed,
+        length: stretch.slices.wall_length(),
         token: publisher.token.clone(),
     }))
 }

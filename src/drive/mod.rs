@@ -2,11 +2,13 @@
 
 mod agenda;
 mod assemble;
+mod attendance;
 pub mod block;
 mod bursts;
 pub mod connections;
 mod fanout;
 pub mod limits;
+mod lives;
 mod memory;
 pub mod metered;
 pub mod pacer;

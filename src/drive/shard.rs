@@ -31,6 +31,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::Sender;
+use tokio::sync::watch;
 
 /// Ready tasks run between two looks at the sockets: few, so that nothing is read late.
 const EVENT_INTERVAL: u32 = 4;
@@ -208,17 +209,19 @@ async fn connect(
     };
     let ledger = Ledger::new(rules, arm.matched.tells_ids());
     let ledger = Rc::new(match &arm.subscribers {
-        Some(subscribers) => ledger.fanning_out(subscribers.count),
+        Some(subscribers) => ledger.fanning_out(subscribers.asked.audience()),
         None => ledger,
     });
     let tasks = Tasks::new(worked);
+    let (begins, origin) = watch::channel(0);
     let (mut subscribed_in_ns, mut memory_before) = (0, 0);
     if let Some(job_of) = &arm.subscribers {
         let call = job_of.call(&arm.terms, job.max_segment, &ledger, &tasks);
         // What a trial of any size takes, histograms above all, is no subscriber's.
         usage::give_back();
         memory_before = usage::tree_pss(&[std::process::id()]);
-        subscribed_in_ns = job_of.start(&call, &tasks).await.map_err(|fault| fault.to_string())?;
+        let started = job_of.start(&call, &tasks, &origin).await;
+        subscribed_in_ns = started.map_err(|fault| fault.to_string())?;
     }
     let source = if closed_loop { Source::Closed { shard, of } } else { Source::Open };
     let spout = Spout::new(ledger.clone(), source, arm.connections, job.load.backlog);
@@ -241,7 +244,7 @@ async fn connect(
     }
     .map_err(|fault| fault.to_string())?;
     let schedule = Schedule::new(&job.load, job.seed, shard as usize, of as usize);
-    let mut arm = Arm::new(ledger, spout, (&job.load, schedule), tasks);
+    let mut arm = Arm::new(ledger, spout, (&job.load, schedule), tasks, begins);
     arm.subscribed_in_ns = subscribed_in_ns;
     arm.memory_before = memory_before;
     Ok(arm)

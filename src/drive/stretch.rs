@@ -77,6 +77,8 @@ pub struct Stretch {
     pub freeze: Option<Freeze>,
     /// What lies between two events is measured, one arm alone.
     pub idle: bool,
+    /// When the targets are ended and started anew, ns after the measured window began.
+    pub restart_after: Option<u64>,
 }
 
 /// A finished trial and its time line.

@@ -1,7 +1,10 @@
 //! The subscribers of an arm: all subscribed before the first event, each a task of its own.
 
+use super::attendance::{Plan, Seat, attend};
 use super::tasks::Tasks;
 use crate::record::clock;
+use crate::scenario::Subscribers;
+use crate::schedule::turnover::{Leaves, Pauses};
 use crate::transport::Transport;
 use crate::transport::dial::Address;
 use crate::transport::event::Matched;
@@ -10,6 +13,7 @@ use crate::transport::subscriber::{Call, Subscriber};
 use crate::transport::terms::Terms;
 use crate::transport::{tcp, webhook, websocket};
 use std::rc::Rc;
+use tokio::sync::watch;
 
 /// Below the accept backlog of any server, so that no SYN is dropped and retried a second later.
 const AT_ONCE: usize = 64;
@@ -21,10 +25,12 @@ pub struct SubscribersJob {
     pub transport: Transport,
     /// Where they subscribe.
     pub address: Address,
-    /// How many there are.
-    pub count: usize,
-    /// They acknowledge.
-    pub acknowledged: bool,
+    /// How many there are and how they behave.
+    pub asked: Subscribers,
+    /// Of their plans: the block's.
+    pub seed: u64,
+    /// Nobody leaves later, ns after the origin.
+    pub length: u64,
     /// The run's token.
     pub token: String,
 }
@@ -44,43 +50,63 @@ impl SubscribersJob {
             terms: terms.clone(),
             token: self.token.clone(),
             matched: Matched::ById,
-            acknowledged: self.acknowledged,
+            asked: self.asked.clone(),
             max_segment,
             ledger: ledger.clone(),
             spawn: Rc::new(move |work| tasks.spawn(work)),
         })
     }
 
-    /// Subscribes all and starts them; gives how long it took, ns. A transport registers its
-    /// subscriber's half here.
-    pub(super) async fn start(&self, call: &Rc<Call>, tasks: &Tasks) -> Result<u64, Fault> {
+    /// Subscribes all and starts them; gives how long it took, ns. `origin` tells when the trial begins.
+    /// A transport registers its subscriber's half here.
+    pub(super) async fn start(
+        &self,
+        call: &Rc<Call>,
+        tasks: &Tasks,
+        origin: &watch::Receiver<u64>,
+    ) -> Result<u64, Fault> {
         let begun = clock::now();
+        let start = Start { job: self, call, tasks, origin };
         match self.transport {
-            Transport::Webhook => self.all::<webhook::subscriber::Hook>(call, tasks).await,
-            Transport::Websocket => self.all::<websocket::subscriber::Socket>(call, tasks).await,
-            Transport::Tcp => self.all::<tcp::subscriber::Socket>(call, tasks).await,
+            Transport::Webhook => start.all::<webhook::subscriber::Hook>().await,
+            Transport::Websocket => start.all::<websocket::subscriber::Socket>().await,
+            Transport::Tcp => start.all::<tcp::subscriber::Socket>().await,
         }?;
         Ok(clock::now() - begun)
     }
 
-    async fn all<S: Subscriber>(&self, call: &Rc<Call>, tasks: &Tasks) -> Result<(), Fault> {
+    fn plan(&self, number: usize, origin: &watch::Receiver<u64>) -> Plan {
+        let Subscribers { stay, away, backoff, .. } = self.asked;
+        Plan {
+            leaves: stay.map(|stay| Leaves::new(self.seed, number, stay, away, self.length)),
+            away: away.as_nanos() as u64,
+            pauses: backoff.map(|first| Pauses::new(self.seed, number, first)),
+            origin: origin.clone(),
+        }
+    }
+}
+
+struct Start<'a> {
+    job: &'a SubscribersJob,
+    call: &'a Rc<Call>,
+    tasks: &'a Tasks,
+    origin: &'a watch::Receiver<u64>,
+}
+
+impl Start<'_> {
+    async fn all<S: Subscriber>(&self) -> Result<(), Fault> {
+        let (call, count) = (self.call, self.job.asked.count);
         let common = S::prepare(call).await?;
-        for first in (0..self.count).step_by(AT_ONCE) {
-            let numbers = first..self.count.min(first + AT_ONCE);
+        for first in (0..count).step_by(AT_ONCE) {
+            let numbers = first..count.min(first + AT_ONCE);
             let subscribing = numbers.clone().map(|number| S::subscribe(call, &common, number));
             let subscribed = futures_util::future::try_join_all(subscribing).await?;
             for (number, subscriber) in numbers.zip(subscribed) {
-                tasks.spawn(keep(subscriber, call.clone(), number));
+                let seat = Seat { call: call.clone(), common: common.clone(), number };
+                let plan = self.job.plan(number, self.origin);
+                self.tasks.spawn(attend(subscriber, seat, plan));
             }
         }
         Ok(())
     }
-}
-
-/// A subscriber until its subscription ends. It does not subscribe again: what it misses is told.
-async fn keep<S: Subscriber>(subscriber: S, call: Rc<Call>, number: usize) {
-    if let Err(fault) = subscriber.receive().await {
-        call.ledger.fault(&format!("subscriber: {fault}"));
-    }
-    call.ledger.gone(number);
 }

@@ -15,11 +15,14 @@ use std::io;
 use std::iter::Peekable;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use tokio::sync::watch;
 
 /// Time-outs, intervals and the wish to stop are looked after this often, ns.
 const HOUSEKEEPING_NS: u64 = 25_000_000;
 /// While draining, how often to look whether everything has its fate, ns.
 const DRAIN_STEP_NS: u64 = 200_000;
+/// … and at the longest, when nothing comes any more.
+const LONGEST_DRAIN_STEP_NS: u64 = 5_000_000;
 /// Length of an interval of the time line, ns.
 pub const INTERVAL_NS: u64 = 1_000_000_000;
 
@@ -34,6 +37,8 @@ pub(super) struct Arm {
     /// Memory of this process before the first of them, bytes.
     pub memory_before: u64,
     quiet: Option<Quiet>,
+    /// Tells subscribers the origin.
+    begins: watch::Sender<u64>,
     bursts: Bursts,
     cpu_ns: u64,
     spin_ns: u64,
@@ -46,6 +51,7 @@ impl Arm {
         spout: Spout,
         load: (&Load, Option<Schedule>),
         tasks: Tasks,
+        begins: watch::Sender<u64>,
     ) -> Arm {
         let (load, schedule) = load;
         let schedule = schedule.map(Iterator::peekable);
@@ -58,6 +64,7 @@ impl Arm {
             subscribed_in_ns: 0,
             memory_before: 0,
             quiet: None,
+            begins,
             bursts,
             cpu_ns: 0,
             spin_ns: 0,
@@ -107,7 +114,10 @@ impl<'a> Turns<'a> {
             }
             self.origin = self.signals.origin.load(Ordering::Acquire);
             if self.origin != 0 {
-                self.arms.iter().for_each(|a| a.ledger.begin(self.origin));
+                for arm in &self.arms {
+                    arm.ledger.begin(self.origin);
+                    arm.begins.send_replace(self.origin);
+                }
                 return Ok(true);
             }
             self.pacer.roughly(clock::now() + 1_000_000).await?;
@@ -246,8 +256,14 @@ impl<'a> Turns<'a> {
             arm.spout.end();
         }
         let cpu = clock::thread_cpu();
-        while self.arms.iter().any(|a| a.ledger.open_count() > 0) && !self.stopping() {
-            self.pacer.roughly(clock::now() + DRAIN_STEP_NS).await?;
+        let open = |arms: &[Arm]| arms.iter().map(|a| a.ledger.open_count()).sum::<u64>();
+        let (mut before, mut step) = (open(&self.arms), DRAIN_STEP_NS);
+        while before > 0 && !self.stopping() {
+            self.pacer.roughly(clock::now() + step).await?;
+            let now = open(&self.arms);
+            // What only waits for its time-out, as at a stuck subscriber, is not looked at all the time.
+            step = if now < before { DRAIN_STEP_NS } else { (step * 2).min(LONGEST_DRAIN_STEP_NS) };
+            before = now;
             if clock::now() >= self.next_housekeeping {
                 self.housekeeping();
             }

@@ -28,7 +28,7 @@ pub fn reasons(trial: &Trial, died: Option<&str>) -> Vec<String> {
     }
     if let Some(fanout) = &trial.fanout {
         let deliveries = &fanout.deliveries;
-        for (name, fates) in [("measured", &deliveries.measured), ("warm-up", &deliveries.warmup)] {
+        for (name, fates) in deliveries.all_fates() {
             if !fates.sums_are_exact() {
                 reasons.push(format!("fates of the {name} deliveries do not add up: {fates:?}"));
             }

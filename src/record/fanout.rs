@@ -3,11 +3,84 @@
 use super::histogram::Hist;
 use super::wire::Traffic;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// How a subscriber behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Conduct {
+    /// Takes each event as soon as it can.
+    Healthy,
+    /// Takes a while for each event, one after the other, before it acknowledges it.
+    Slow,
+    /// Subscribes, accepts, and takes no event.
+    Stuck,
+}
+
+/// Every conduct; each stands at its own number.
+pub const CONDUCTS: [Conduct; 3] = [Conduct::Healthy, Conduct::Slow, Conduct::Stuck];
+
+impl Conduct {
+    /// As it stands in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Conduct::Healthy => "healthy",
+            Conduct::Slow => "slow",
+            Conduct::Stuck => "stuck",
+        }
+    }
+}
+
+/// Who is to get the events of a fan-out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Audience {
+    /// Subscribers in all.
+    pub subscribers: usize,
+    /// Of these, slow ones.
+    pub slow: usize,
+    /// Of these, stuck ones.
+    pub stuck: usize,
+    /// Each event goes to one of them, in turn, not to all.
+    pub one_each: bool,
+}
+
+impl Audience {
+    /// All of them healthy, each event for all.
+    pub fn all(subscribers: usize) -> Audience {
+        Audience { subscribers, ..Audience::default() }
+    }
+
+    /// The numbers of those who behave so. The healthy ones come last: who holds up a publisher that
+    /// serves its subscribers in turn is served before them, where it harms them most.
+    pub fn numbers(&self, conduct: Conduct) -> Range<usize> {
+        let unhealthy = self.slow + self.stuck;
+        match conduct {
+            Conduct::Slow => 0..self.slow,
+            Conduct::Stuck => self.slow..unhealthy,
+            Conduct::Healthy => unhealthy..self.subscribers,
+        }
+    }
+
+    /// How a subscriber behaves.
+    pub fn conduct(&self, number: usize) -> Conduct {
+        match number {
+            n if n < self.slow => Conduct::Slow,
+            n if n < self.slow + self.stuck => Conduct::Stuck,
+            _ => Conduct::Healthy,
+        }
+    }
+
+    /// The one subscriber that event `index` is for, where each goes to one.
+    pub fn recipient(&self, index: u64) -> usize {
+        (index % self.subscribers.max(1) as u64) as usize
+    }
+}
 
 /// Counts of deliveries; the sum of the last four is `due`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryFates {
-    /// Events due times subscribers.
+    /// For each event, the subscribers that were subscribed when it came due, or would have been if
+    /// their subscription had not been cut off.
     pub due: u64,
     /// Read by the subscriber within the time-out.
     pub received: u64,
@@ -47,10 +120,71 @@ impl DeliveryFates {
     }
 }
 
-/// What the subscribers of one arm saw, as counts and histograms. Times are ns.
+/// What came to the subscribers that do not behave like the healthy ones.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Apart {
+    /// How they behave.
+    pub conduct: Conduct,
+    /// How many they are.
+    pub subscribers: u64,
+    /// Their deliveries of the events due in the measured window.
+    pub measured: DeliveryFates,
+    /// And of the warm-up's.
+    pub warmup: DeliveryFates,
+    /// From the event's due instant to the instant it was taken up.
+    pub delivery: Hist,
+}
+
+/// Subscribers that came and went, and what it took. Times are ns.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Turnover {
+    /// Times a subscriber left of its own will.
+    pub left: u64,
+    /// Times a subscription was cut off by the other end.
+    pub cut_off: u64,
+    /// Times a subscriber was there again, for whichever reason it had been away.
+    pub came: u64,
+    /// Attempts to subscribe that failed, each followed by another one.
+    pub refused: u64,
+    /// From an attempt's begin to the confirmed subscription.
+    pub subscribing: Hist,
+    /// From the same begin to the first event that was due there and read.
+    pub first_event: Hist,
+    /// From the first subscription cut off to the instant at which all were there again.
+    pub recovery: Hist,
+}
+
+impl Default for Turnover {
+    fn default() -> Turnover {
+        let (subscribing, first_event, recovery) = (Hist::new(), Hist::new(), Hist::new());
+        Turnover { left: 0, cut_off: 0, came: 0, refused: 0, subscribing, first_event, recovery }
+    }
+}
+
+impl Turnover {
+    /// Adds another trial's.
+    pub fn and(mut self, other: Turnover) -> Turnover {
+        self.left += other.left;
+        self.cut_off += other.cut_off;
+        self.came += other.came;
+        self.refused += other.refused;
+        self.subscribing.merge(&other.subscribing);
+        self.first_event.merge(&other.first_event);
+        self.recovery.merge(&other.recovery);
+        self
+    }
+
+    /// Nobody came or went.
+    pub fn is_empty(&self) -> bool {
+        self.left + self.cut_off + self.came + self.refused == 0
+    }
+}
+
+/// What the subscribers of one arm saw, as counts and histograms. Times are ns. Where nothing else is
+/// said it is the healthy ones' alone.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Deliveries {
-    /// Subscribers that every event was due at.
+    /// Subscribers in all.
     pub subscribers: u64,
     /// Deliveries of the events due in the measured window.
     pub measured: DeliveryFates,
@@ -77,6 +211,9 @@ pub struct Deliveries {
     pub late: u64,
     /// Messages to subscribers that are no event of the trial.
     pub unsolicited: u64,
+    /// Events read by a subscriber at which they were not due: of another's type, or published while
+    /// it came or left.
+    pub undue: u64,
     /// First deliveries read, warm-up and late ones included.
     pub read: u64,
     /// First deliveries read since measuring began.
@@ -94,13 +231,25 @@ pub struct Deliveries {
     /// Pings that came to subscribers.
     #[serde(default)]
     pub pings: u64,
+    /// The others' deliveries; none where all are healthy.
+    pub apart: Vec<Apart>,
+    /// Who came and went; `None` where nobody did.
+    pub turnover: Option<Turnover>,
 }
 
 impl Deliveries {
     /// Nothing yet.
-    pub fn new(subscribers: usize) -> Deliveries {
+    pub fn new(audience: &Audience) -> Deliveries {
+        let apart = |conduct: &Conduct| Apart {
+            conduct: *conduct,
+            subscribers: audience.numbers(*conduct).len() as u64,
+            measured: DeliveryFates::default(),
+            warmup: DeliveryFates::default(),
+            delivery: Hist::new(),
+        };
+        let some = |a: &Apart| a.subscribers > 0;
         Deliveries {
-            subscribers: subscribers as u64,
+            subscribers: audience.subscribers as u64,
             measured: DeliveryFates::default(),
             warmup: DeliveryFates::default(),
             delivery: Hist::new(),
@@ -113,6 +262,7 @@ impl Deliveries {
             reordered: 0,
             late: 0,
             unsolicited: 0,
+            undue: 0,
             read: 0,
             read_in_window: 0,
             read_by_end: 0,
@@ -121,7 +271,29 @@ impl Deliveries {
             connections: 0,
             traffic: Traffic::default(),
             pings: 0,
+            apart: CONDUCTS[1..].iter().map(apart).filter(some).collect(),
+            turnover: None,
         }
+    }
+
+    /// The fates of those who behave so, of the measured window or the warm-up.
+    pub fn fates(&mut self, conduct: Conduct, measured: bool) -> &mut DeliveryFates {
+        let (window, warmup) = match self.apart.iter_mut().find(|a| a.conduct == conduct) {
+            Some(apart) => (&mut apart.measured, &mut apart.warmup),
+            None => (&mut self.measured, &mut self.warmup),
+        };
+        if measured { window } else { warmup }
+    }
+
+    /// The sums of all subscribers, by name.
+    pub fn all_fates(&self) -> impl Iterator<Item = (String, &DeliveryFates)> {
+        let healthy =
+            [("measured".to_owned(), &self.measured), ("warm-up".to_owned(), &self.warmup)];
+        let apart = self.apart.iter().flat_map(|a| {
+            let name = a.conduct.name();
+            [(format!("measured {name}"), &a.measured), (format!("warm-up {name}"), &a.warmup)]
+        });
+        healthy.into_iter().chain(apart)
     }
 }
 
@@ -158,6 +330,10 @@ pub struct PublisherStatus {
     pub open: u64,
     /// Acknowledgements of nothing that was open.
     pub stray: u64,
+    /// Most deliveries of one subscriber that were open at a time.
+    pub longest_queue: u64,
+    /// Kept connections that the publisher closed because nothing had gone over them for a while.
+    pub idle_closed: u64,
     /// Fewest acknowledgements of a subscriber.
     pub least_acknowledged: u64,
     /// Most acknowledgements of a subscriber.
@@ -169,6 +345,32 @@ pub struct PublisherStatus {
 }
 
 impl PublisherStatus {
+    /// Adds up what two trials' publishers have counted, or two lives of one.
+    pub fn and(self, other: PublisherStatus) -> PublisherStatus {
+        PublisherStatus {
+            subscribers: self.subscribers.max(other.subscribers),
+            published: self.published + other.published,
+            complete: self.complete + other.complete,
+            queued: self.queued + other.queued,
+            overflowed: self.overflowed + other.overflowed,
+            acknowledged: self.acknowledged + other.acknowledged,
+            written: self.written + other.written,
+            failed: self.failed + other.failed,
+            redirected: self.redirected + other.redirected,
+            refused: self.refused + other.refused,
+            timed_out: self.timed_out + other.timed_out,
+            lost: self.lost + other.lost,
+            open: self.open + other.open,
+            stray: self.stray + other.stray,
+            longest_queue: self.longest_queue.max(other.longest_queue),
+            pings: self.pings + other.pings,
+            pongs: self.pongs + other.pongs,
+            idle_closed: self.idle_closed + other.idle_closed,
+            least_acknowledged: self.least_acknowledged.min(other.least_acknowledged),
+            most_acknowledged: self.most_acknowledged.max(other.most_acknowledged),
+        }
+    }
+
     /// Every delivery that was queued has one fate or none yet.
     pub fn sums_are_exact(&self) -> bool {
         self.queued

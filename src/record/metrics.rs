@@ -188,6 +188,21 @@ macro_rules! latency {
             ..latency!(fanout $name, delivery, $q, $tail, $about)
         }
     };
+    (turnover $name:literal, $hist:ident, $q:expr, $about:literal) => {
+        Metric {
+            name: $name,
+            unit: Unit::Nanoseconds,
+            more_is_better: false,
+            subject: Subject::Delivery,
+            family: Family::Latency { tail: false },
+            about: $about,
+            value: |t| {
+                let turnover = t.fanout.as_ref()?.deliveries.turnover.as_ref()?;
+                supported_quantile(&turnover.$hist, $q)
+            },
+            without_lag: None,
+        }
+    };
     (fanout $name:literal, $hist:ident, $q:expr, $tail:expr, $about:literal) => {
         Metric {
             name: $name,
@@ -275,6 +290,30 @@ pub static METRICS: &[Metric] = &[
     latency!(fanout "last.p90", last, 0.9, false, "due to read by the last subscriber, 90th percentile"),
     latency!(fanout "last.p99", last, 0.99, true, "due to read by the last subscriber, 99th percentile"),
     latency!(fanout "skew.p50", skew, 0.5, false, "from the first subscriber's read to the last one's, median"),
+    latency!(turnover "subscribing.p50", subscribing, 0.5, "a subscriber that comes again: asking to confirmed, median"),
+    latency!(turnover "subscribing.p90", subscribing, 0.9, "a subscriber that comes again: asking to confirmed, 90th percentile"),
+    latency!(turnover "first_event.p50", first_event, 0.5, "a subscriber that comes again: asking to its first event, median"),
+    latency!(turnover "first_event.p90", first_event, 0.9, "a subscriber that comes again: asking to its first event, 90th percentile"),
+    Metric {
+        name: "recovery",
+        unit: Unit::Nanoseconds,
+        more_is_better: false,
+        subject: Subject::Delivery,
+        family: Family::Latency { tail: false },
+        about: "from the first subscription that was cut off until all are there again, mean",
+        value: |t| t.fanout.as_ref()?.deliveries.turnover.as_ref()?.recovery.mean(),
+        without_lag: None,
+    },
+    Metric {
+        name: "target_usage.descriptors",
+        unit: Unit::Count,
+        more_is_better: false,
+        subject: Subject::Delivery,
+        family: Family::Told,
+        about: "descriptors of the target's process tree at the end",
+        value: |t| Some(t.target?.end.descriptors as f64).filter(|n| *n > 0.0),
+        without_lag: None,
+    },
     Metric {
         name: "deliveries_per_second",
         unit: Unit::PerSecond,

@@ -63,6 +63,19 @@ pub struct TargetUsage {
     pub end: Reading,
 }
 
+impl TargetUsage {
+    /// Adds what the same target spends in its next life.
+    pub fn and(self, next: TargetUsage) -> TargetUsage {
+        let rss_peak_bytes = self.end.rss_peak_bytes.max(next.end.rss_peak_bytes);
+        TargetUsage {
+            cpu_ns: self.cpu_ns + next.cpu_ns,
+            voluntary_switches: self.voluntary_switches + next.voluntary_switches,
+            involuntary_switches: self.involuntary_switches + next.involuntary_switches,
+            end: Reading { rss_peak_bytes, ..next.end },
+        }
+    }
+}
+
 /// The record of one arm in one block. Times are ns, counts are events unless named otherwise.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Trial {
@@ -160,6 +173,9 @@ pub struct Trial {
     /// What came to subscribers; `None` in other flows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fanout: Option<Fanout>,
+    /// How long the target was down when it was ended and started anew; `None` when it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down_ns: Option<u64>,
     /// What went wrong, by message.
     pub faults: BTreeMap<String, u64>,
     /// Why the trial is not valid; empty when it is.

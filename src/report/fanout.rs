@@ -1,7 +1,9 @@
 //! The rows of a fan-out's table.
 
 use super::table::{NONE, cpu, time};
+use crate::compare::conduct::ApartFigures;
 use crate::compare::{ArmFigures, FanoutFigures};
+use crate::record::fanout::{Conduct, DeliveryFates, PublisherStatus};
 use crate::units;
 
 /// What is shown, the metric it is compared by, and the cell of an arm.
@@ -39,6 +41,98 @@ pub(super) const LINES: [Line; 16] = [
     }),
 ];
 
+/// A row for what not every fan-out has: shown where an arm has something to show.
+pub(super) type Further = (&'static str, &'static str, fn(&FanoutFigures) -> Option<String>);
+
+/// The rows below [`LINES`].
+pub(super) const FURTHER: [Further; 16] = [
+    ("slow: delivery p50", "", |f| apart(f, Conduct::Slow, |a| time(a.delivery_ns.p50))),
+    ("slow: due / received / lost", "", |f| apart(f, Conduct::Slow, |a| sums(&a.deliveries))),
+    ("stuck: due / received / lost", "", |f| apart(f, Conduct::Stuck, |a| sums(&a.deliveries))),
+    ("longest queue", "", |f| {
+        f.apart.first()?;
+        Some(units::count(f.publisher?.longest_queue as f64))
+    }),
+    ("turned away / given up", "", |f| {
+        f.apart.first()?;
+        let told = f.publisher?;
+        Some(format!(
+            "{} / {}",
+            units::count(told.overflowed as f64),
+            units::count(told.timed_out as f64)
+        ))
+    }),
+    ("target memory grew by", "", |f| {
+        f.apart.first()?;
+        f.upkeep.grew_bytes.map(units::bytes)
+    }),
+    ("left / cut off / came", "", |f| {
+        let t = f.turnover.as_ref()?;
+        let count = |n: u64| units::count(n as f64);
+        Some(format!("{} / {} / {}", count(t.left), count(t.cut_off), count(t.came)))
+    }),
+    ("attempts refused", "", |f| Some(units::count(f.turnover.as_ref()?.refused as f64))),
+    ("subscribing again p50", "subscribing.p50", |f| {
+        Some(time(f.turnover.as_ref()?.subscribing_ns.p50))
+    }),
+    ("subscribing again p90", "subscribing.p90", |f| {
+        Some(time(f.turnover.as_ref()?.subscribing_ns.p90))
+    }),
+    ("to the first event p50", "first_event.p50", |f| {
+        Some(time(f.turnover.as_ref()?.first_event_ns.p50))
+    }),
+    ("target down", "", |f| Some(units::nanos_text(f.upkeep.down_ns?))),
+    ("until all were back", "recovery", |f| {
+        Some(units::nanos_text(f.turnover.as_ref()?.recovery_ns.mean?))
+    }),
+    ("read while coming or going", "", |f| {
+        f.turnover.as_ref()?;
+        Some(units::count(f.deliveries.undue as f64))
+    }),
+    ("target descriptors", "target_usage.descriptors", |f| {
+        upkeep(f)?;
+        f.upkeep.descriptors.map(units::count)
+    }),
+    ("pings / idle closed", "", |f| {
+        let told = upkeep(f)?;
+        Some(format!(
+            "{} / {}",
+            units::count(told.pings as f64),
+            units::count(told.idle_closed as f64)
+        ))
+    }),
+];
+
+/// What the publisher has told, where it looks after idle connections.
+fn upkeep(f: &FanoutFigures) -> Option<PublisherStatus> {
+    f.publisher.filter(|told| told.pings + told.idle_closed > 0)
+}
+
+fn apart(
+    f: &FanoutFigures,
+    conduct: Conduct,
+    cell: impl Fn(&ApartFigures) -> String,
+) -> Option<String> {
+    f.apart.iter().find(|a| a.conduct == conduct).map(cell)
+}
+
+/// Rows that say nothing where each event goes to one subscriber.
+pub(super) fn of_many(metric: &str) -> bool {
+    metric.starts_with("last.") || metric.starts_with("skew.")
+}
+
+/// The further rows of a point, with the cells of its arms.
+pub(super) fn further(arms: &[ArmFigures]) -> Vec<(&'static str, &'static str, Vec<String>)> {
+    let row = |(name, metric, cell): &Further| {
+        let cells: Vec<Option<String>> =
+            arms.iter().map(|a| a.fanout.as_ref().and_then(cell)).collect();
+        let shown = |cell: Option<String>| cell.unwrap_or_else(|| NONE.to_owned());
+        let any = cells.iter().any(Option::is_some);
+        any.then(|| (*name, *metric, cells.into_iter().map(shown).collect()))
+    };
+    FURTHER.iter().filter_map(row).collect()
+}
+
 pub(super) fn of(arm: &ArmFigures, cell: impl Fn(&FanoutFigures) -> String) -> String {
     arm.fanout.as_ref().map_or(NONE.into(), cell)
 }
@@ -59,7 +153,10 @@ fn bytes(f: &FanoutFigures) -> String {
 }
 
 pub(super) fn fates(f: &FanoutFigures) -> String {
-    let d = &f.deliveries.fates;
+    sums(&f.deliveries.fates)
+}
+
+fn sums(d: &DeliveryFates) -> String {
     let count = |n| units::count(n as f64);
     let mut text = format!("{}/{}/{}", count(d.due), count(d.received), count(d.lost));
     if d.failed + d.timed_out > 0 {

@@ -3,7 +3,7 @@
 use super::{certainty, fanout, idle};
 use crate::compare::{ArmFigures, Comparison, Design, Point, Report, Verdict};
 use crate::cpus::Cpus;
-use crate::scenario::{Arrivals, Flow, Setting};
+use crate::scenario::{Arrivals, Flow, Recipients, Setting};
 use crate::units;
 
 /// A row: its name, a cell per arm, and for two arms the difference and the verdict.
@@ -38,8 +38,16 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
             verdict: c.map(verdict).unwrap_or_default(),
         });
     };
-    if point.design.flow.publishes() {
-        lines.iter().for_each(|(name, metric, cell)| push(name, metric, *cell));
+    if let Some(subscribers) = &point.design.subscribers {
+        let one = subscribers.to == Recipients::One;
+        let lines = lines.iter().filter(|(_, metric, _)| !(one && fanout::of_many(metric)));
+        lines.for_each(|(name, metric, cell)| push(name, metric, *cell));
+        for (name, metric, arms) in fanout::further(&point.arms) {
+            let c = comparison(point, candidate, metric);
+            let (difference, verdict) =
+                (c.map(difference).unwrap_or_default(), c.map(verdict).unwrap_or_default());
+            rows.push(Row { name, arms, difference, verdict });
+        }
         return rows;
     }
     if closed {
@@ -324,9 +332,14 @@ const NEVER_TESTED: &str = "TLS, network delay, proxies, retries";
 
 /// What no figure of this report covers.
 pub fn not_tested(report: &Report) -> String {
-    let fans_out = report.points.iter().any(|p| p.design.subscribers.is_some());
-    let others = if fans_out { "subscribers that come and go" } else { "fan-out" };
-    format!("{NEVER_TESTED}, {others}")
+    let asked = || report.points.iter().filter_map(|p| p.design.subscribers.as_ref());
+    let moved = asked().any(|s| s.stay.is_some() || s.backoff.is_some());
+    let others = match asked().next() {
+        None => ", fan-out",
+        Some(_) if moved => "",
+        Some(_) => ", subscribers that come and go",
+    };
+    format!("{NEVER_TESTED}{others}")
 }
 
 /// How a setting of a sweep reads: `load.rate = 500`.

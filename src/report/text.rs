@@ -138,8 +138,14 @@ pub(super) fn sweep_grid(report: &Report) -> Vec<Vec<String>> {
     }
     // A closed loop has no response; its axis changes the service time and the throughput.
     let closed = report.points.iter().all(|p| p.design.rate.is_none());
-    let latency = if closed { "service p50" } else { "response p50" };
-    let head = ["setting", "arm", latency, "p99", "events/s", "target CPU/event", ""];
+    let fans_out = report.points.iter().any(|p| p.design.subscribers.is_some());
+    let head = match (closed, fans_out) {
+        (_, true) => {
+            ["setting", "arm", "delivery p50", "p99", "deliveries/s", "target CPU/delivery", ""]
+        }
+        (true, _) => ["setting", "arm", "service p50", "p99", "events/s", "target CPU/event", ""],
+        (false, _) => ["setting", "arm", "response p50", "p99", "events/s", "target CPU/event", ""],
+    };
     let mut grid = vec![head.map(str::to_owned).to_vec()];
     for point in &report.points {
         grid.extend(point.arms.iter().map(|arm| sweep_row(&table::setting(point), arm, closed)));
@@ -167,14 +173,20 @@ fn sweep_row(setting: &str, arm: &ArmFigures, closed: bool) -> Vec<String> {
         Some(ns) if !arm.overloaded => units::nanos_text(ns as f64),
         _ => none(),
     };
-    let latency = if closed { &arm.service_ns } else { &arm.response_ns };
+    let (latency, rate, cpu) = match &arm.fanout {
+        Some(f) => (&f.delivery_ns, f.deliveries_per_second, f.target_cpu_ns_per_delivery),
+        None => {
+            let latency = if closed { &arm.service_ns } else { &arm.response_ns };
+            (latency, arm.throughput_per_second, arm.target_usage.cpu_ns_per_event)
+        }
+    };
     vec![
         setting.to_owned(),
         arm.arm.clone(),
         time(latency.p50),
         time(latency.p99),
-        arm.throughput_per_second.map_or_else(none, |v| format!("{v:.0}")),
-        arm.target_usage.cpu_ns_per_event.map_or_else(none, units::nanos_text),
+        rate.map_or_else(none, |v| format!("{v:.0}")),
+        cpu.map_or_else(none, units::nanos_text),
         if arm.overloaded { "overloaded".into() } else { String::new() },
     ]
 }

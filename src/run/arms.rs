@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::scenario::Flow;
 use crate::suggest::did_you_mean;
 use crate::target::manifest::{self, BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest};
+use crate::transport::publisher::Keep;
 use crate::transport::{ALL, Transport};
 use crate::verify::Subject;
 
@@ -72,7 +73,7 @@ pub fn find(
 fn closing(name: &str, transport: Transport, builtin: &BuiltinOptions) -> Result<Manifest> {
     let mut options = builtin.clone();
     match &mut options.publish {
-        Some(publish) if transport == Transport::Webhook => publish.keep_alive = false,
+        Some(publish) if transport == Transport::Webhook => publish.keep = Keep::Never,
         Some(_) => {
             return Err(Error::usage(format!(
                 "--arm {name}: {BUILTIN_CLOSE} closes a webhook's connection after each delivery; write \

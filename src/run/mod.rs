@@ -66,6 +66,7 @@ pub fn execute(
 ) -> Result<()> {
     let limit = limits::raise_descriptors();
     for point in &request.question.points {
+        check_restart(request, &point.scenario)?;
         if point.scenario.subscribers.is_some() {
             check_subscribers(request, &point.scenario, limit)?;
             continue;
@@ -91,6 +92,19 @@ pub fn execute(
     header.complete = true;
     header.finished = Some(jiff::Timestamp::now().to_string());
     store.write_header(&header)
+}
+
+/// Only what we start can be ended and started anew.
+fn check_restart(request: &Request, scenario: &Scenario) -> Result<()> {
+    let foreign = request.arms.iter().find(|arm| arm.manifest.command.is_none());
+    match (scenario.restart_after, foreign) {
+        (Some(_), Some(arm)) => Err(Error::usage(format!(
+            "--arm {}: faults.restart_after ends the target and starts it anew, but this one was not started \
+             by pushbench: give it a command, or leave faults.restart_after out",
+            arm.label
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Where a run is written down.
@@ -209,7 +223,7 @@ fn subprotocol(arm: &Arm) -> Option<String> {
 fn first_look(request: &Request, interrupt: &AtomicBool) -> Result<Vec<Findings>> {
     let Some(point) = request.question.points.first() else { return Ok(Vec::new()) };
     let subjects: Vec<verify::Subject<'_>> = request.arms.iter().map(Arm::subject).collect();
-    let template = Template::new(&point.scenario.payload);
+    let template = Template::of(&point.scenario);
     let cpus = &request.placement.target;
     let bench = verify::Bench { cpus, interrupt, template: &template };
     verify::quick(&subjects, &bench, point.scenario.load.timeout)

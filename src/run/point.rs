@@ -48,7 +48,7 @@ pub fn run(
     book: &mut Book<'_>,
     progress: &mut dyn Progress,
 ) -> Result<()> {
-    let maker = Maker { request, index, scenario, template: Template::new(&scenario.payload) };
+    let maker = Maker { request, index, scenario, template: Template::of(scenario) };
     let mut pilots = Vec::new();
     // An idle flow has nothing that a pilot could find out.
     let piloted = if scenario.flow == Flow::Idle { 0 } else { request.arms.len() };
@@ -95,7 +95,7 @@ fn choose(scenario: &Scenario, pilots: &[Trial], progress: &mut dyn Progress) ->
     let c = &scenario.compare;
     let closed = scenario.load.rate.is_none();
     // Slices would cut a ramp or a burst into pieces and let a queue drain in between.
-    if closed || !scenario.load.arrivals.is_steady() {
+    if closed || !scenario.load.arrivals.is_steady() || scenario.lives_by_the_wall().is_some() {
         return Design::Sequential;
     }
     if pilots.len() < 2 || c.design == DesignChoice::Sequential {
@@ -103,7 +103,10 @@ fn choose(scenario: &Scenario, pilots: &[Trial], progress: &mut dyn Progress) ->
     }
     // An event of a fan-out is over when the last subscriber has it.
     let service = |t: &Trial| match &t.fanout {
-        Some(fanout) => fanout.deliveries.last.quantile(0.5),
+        Some(fanout) => {
+            let deliveries = &fanout.deliveries;
+            deliveries.last.quantile(0.5).or_else(|| deliveries.delivery.quantile(0.5))
+        }
         None => t.service.quantile(0.5),
     };
     let slowest = pilots.iter().filter_map(service).max().unwrap_or(0);
@@ -236,6 +239,7 @@ impl Maker<'_> {
         stretch.max_segment = Some(REALISTIC_SEGMENT);
         stretch.stage = Stage::Pilot;
         stretch.split = None;
+        stretch.restart_after = None;
         stretch
     }
 
@@ -255,6 +259,7 @@ impl Maker<'_> {
             design: TrialDesign::Sequential,
             freeze: None,
             idle: self.scenario.flow == Flow::Idle,
+            restart_after: self.scenario.restart_after.map(|after| after.as_nanos() as u64),
         }
     }
 

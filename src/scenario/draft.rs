@@ -22,9 +22,6 @@ const PRECISION: f64 = 0.10;
 /// The smallest one that may be looked for.
 const FINEST: f64 = 0.01;
 
-/// Subscribers of a fan-out when nothing is said.
-const DEFAULT_SUBSCRIBERS: usize = 100;
-
 /// Events that may be unanswered in all: each has an entry in its connection's window.
 const MOST_OPEN: usize = 1 << 22;
 
@@ -78,7 +75,9 @@ pub struct Draft {
     pub json: String,
     pub subscribers: Option<usize>,
     pub acknowledged: Option<bool>,
-    pub ping: Option<Option<Duration>>,
+    /// What else there is to say about subscribers.
+    pub fanout: Subscribers,
+    pub restart_after: Option<Duration>,
     /// Found by the run when `None`.
     pub blocks: Option<usize>,
     pub precision: Option<f64>,
@@ -111,7 +110,8 @@ impl Draft {
             json: String::new(),
             subscribers: None,
             acknowledged: None,
-            ping: None,
+            fanout: Subscribers::default(),
+            restart_after: None,
             blocks: Some(12),
             precision: None,
             design: DesignChoice::Auto,
@@ -137,6 +137,14 @@ impl Draft {
         self.check_subscribers()?;
         self.check_memory()?;
         self.check_quiet()?;
+        self.check_wall()?;
+        let fanout = Subscribers {
+            count: self.subscribers.unwrap_or(self.fanout.count),
+            acknowledged: self.acknowledged.unwrap_or(self.fanout.acknowledged),
+            ..self.fanout.clone()
+        };
+        fanout.check(self.file.is_some(), self.bytes)?;
+        let fanout = self.flow.publishes().then_some(fanout);
         let arrivals = self.shape.arrivals(self.arrivals, self.duration)?;
         let blocks = self.blocks()?;
         let payload = match (self.bytes, self.file) {
@@ -165,11 +173,8 @@ impl Draft {
                 lifetime: self.lifetime.map_or(Lifetime::Unlimited, |n| Lifetime::Events(n as u64)),
             },
             payload,
-            subscribers: self.flow.publishes().then_some(Subscribers {
-                count: self.subscribers.unwrap_or(DEFAULT_SUBSCRIBERS),
-                acknowledged: self.acknowledged.unwrap_or(true),
-                ping: self.ping.flatten(),
-            }),
+            subscribers: fanout,
+            restart_after: self.restart_after,
             compare: Compare {
                 blocks,
                 design: self.design,
@@ -240,11 +245,11 @@ impl Draft {
         let given = [
             ("subscribers.count", self.subscribers.is_some()),
             ("delivery.acknowledged", self.acknowledged.is_some()),
-            ("delivery.ping", self.ping.is_some()),
         ];
-        match given.into_iter().find(|(_, given)| *given && !self.flow.publishes()) {
+        let given = given.into_iter().find_map(|(key, given)| given.then_some(key));
+        match given.or_else(|| self.fanout.given()).filter(|_| !self.flow.publishes()) {
             None => Ok(()),
-            Some((key, _)) => {
+            Some(key) => {
                 let why = "it belongs to flow = \"fanout\" or \"idle\", see `pushbench run fanout`: leave it out";
                 Err(Wrong::new(key, why).against("flow"))
             }
@@ -277,6 +282,11 @@ impl Draft {
             let why = "sliced: what holding subscribers costs is measured one arm at a time; write sequential";
             return Err(Wrong::new("compare.design", why).against("flow"));
         }
+        let restarts = self.restart_after.map(|_| "faults.restart_after");
+        if let Some(key) = restarts.or_else(|| self.fanout.unsteady()) {
+            let why = "an idle flow measures what it costs to hold subscribers that stay and answer: leave it out";
+            return Err(Wrong::new(key, why).against("flow"));
+        }
         // Of the first event after the warm-up, which ends the quiet stretch.
         let warmup = self.warmup.as_secs_f64();
         let next = (warmup * rate).ceil() / rate;
@@ -292,6 +302,32 @@ impl Draft {
             return Err(Wrong::new("load.rate", why).against("flow"));
         }
         Ok(())
+    }
+
+    /// What goes by the clock on the wall happens within the window, and not in slices.
+    fn check_wall(&self) -> Result<(), Wrong> {
+        let restarts = self.restart_after.map(|_| "faults.restart_after");
+        if let Some(after) = self.restart_after.filter(|after| *after >= self.duration) {
+            let why = format!(
+                "{}: the measured window is over by then: write less than load.duration",
+                units::nanos_text(after.as_nanos() as f64)
+            );
+            return Err(Wrong::new("faults.restart_after", why).against("load.duration"));
+        }
+        match restarts.or_else(|| self.fanout.lives_by_the_wall()) {
+            Some(key) if self.design == DesignChoice::Sliced => {
+                let why = format!(
+                    "sliced: {key} goes by the clock on the wall, slices do not; write auto"
+                );
+                Err(Wrong::new("compare.design", why).against(key))
+            }
+            Some(key) if self.slice.is_some() => {
+                let why =
+                    format!("{key} goes by the clock on the wall, slices do not: leave it out");
+                Err(Wrong::new("compare.slice", why).against(key))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What may be unanswered at the same time must fit into memory.

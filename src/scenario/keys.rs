@@ -3,11 +3,11 @@
 
 use super::draft::Draft;
 use super::kind::{
-    Count, Kind, Length, Name, Number, OneOf, Optional, Or, Percent, Size, Switch, Text,
+    Count, Kind, Length, Name, Number, OneOf, Optional, Or, Percent, Size, Switch, Text, UpTo,
 };
 use super::raw::Raw;
 use super::shape::Process;
-use super::{DesignChoice, Flow, payload};
+use super::{DesignChoice, Flow, Recipients, payload};
 use serde_json::Value as Json;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -99,6 +99,8 @@ const RATE: Optional<Number> =
 const ANY_LENGTH: Length = Length(Duration::ZERO);
 /// A duration that may not.
 const SOME_LENGTH: Length = Length(Duration::from_nanos(1));
+/// Timers of servers have a grid of 1 ms.
+const PUBLISHER_LENGTH: Length = Length(Duration::from_millis(1));
 /// A measured window shorter than this holds no interval worth a line.
 const WINDOW_LENGTH: Length = Length(Duration::from_millis(100));
 /// Pings closer than this would take a machine's stall for a dead subscriber.
@@ -221,9 +223,75 @@ pub static KEYS: &[Key] = &[
     ),
     key!(
         fixed "delivery.ping",
-        "how often a WebSocket's publisher pings each subscriber, which has to answer before the next; none when left out",
-        Optional(Or("none", PING_LENGTH)),
-        |d| &mut d.ping
+        "how often the built-in publisher pings a WebSocket subscriber, which has to answer before the next; none when left out",
+        Or("none", PING_LENGTH),
+        |d| &mut d.fanout.publisher.ping
+    ),
+    key!(
+        fixed "delivery.to",
+        "in a fan-out: who gets an event, all subscribers or one, each in its turn",
+        OneOf(&[("all", Recipients::All), ("one", Recipients::One)]),
+        |d| &mut d.fanout.to
+    ),
+    key!(
+        fixed "delivery.queue",
+        "unsettled events a subscriber may have at the built-in publisher, which turns further ones away for it",
+        Optional(Count(1_000_000)),
+        |d| &mut d.fanout.publisher.queue
+    ),
+    key!(
+        fixed "delivery.timeout",
+        "the built-in publisher gives a delivery up that is not acknowledged so long after its write",
+        Optional(PUBLISHER_LENGTH),
+        |d| &mut d.fanout.publisher.timeout
+    ),
+    key!(
+        fixed "delivery.keep_alive",
+        "a webhook's kept connection is closed by the built-in publisher when it was idle for so long",
+        Optional(PUBLISHER_LENGTH),
+        |d| &mut d.fanout.publisher.keep_alive
+    ),
+    key!(
+        swept "subscribers.slow",
+        "of the subscribers, slow ones",
+        UpTo(1_000_000),
+        |d| &mut d.fanout.slow
+    ),
+    key!(
+        swept "subscribers.slow_by",
+        "what a slow subscriber takes for an event before it acknowledges it and takes up the next one",
+        SOME_LENGTH,
+        |d| &mut d.fanout.slow_by
+    ),
+    key!(
+        swept "subscribers.stuck",
+        "of the subscribers, those that accept and never read nor answer",
+        UpTo(1_000_000),
+        |d| &mut d.fanout.stuck
+    ),
+    key!(
+        swept "subscribers.stay",
+        "subscribers come and go: mean time until one leaves (exponential, seeded)",
+        Optional(PUBLISHER_LENGTH),
+        |d| &mut d.fanout.stay
+    ),
+    key!(
+        swept "subscribers.away",
+        "how long a subscriber that has left stays away",
+        ANY_LENGTH,
+        |d| &mut d.fanout.away
+    ),
+    key!(
+        swept "subscribers.backoff",
+        "a subscriber that was cut off subscribes again after up to so long, doubled at each failed attempt (seeded)",
+        Optional(SOME_LENGTH),
+        |d| &mut d.fanout.backoff
+    ),
+    key!(
+        fixed "faults.restart_after",
+        "each target is ended and started anew on its port so long after the measured window began",
+        Optional(ANY_LENGTH),
+        |d| &mut d.restart_after
     ),
     key!(
         fixed "compare.blocks",

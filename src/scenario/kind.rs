@@ -181,6 +181,27 @@ impl Kind for Count {
     }
 }
 
+/// A whole number from 0 to this.
+pub struct UpTo(pub usize);
+
+impl Kind for UpTo {
+    type Value = usize;
+    fn takes(&self) -> String {
+        format!("a whole number from 0 to {}", self.0)
+    }
+    fn read(&self, raw: &Raw) -> Result<usize, String> {
+        let number = raw.number()?;
+        let fits = number.fract() == 0.0 && (0.0..=self.0 as f64).contains(&number);
+        if fits { Ok(number as usize) } else { Err(self.refused()) }
+    }
+    fn written(&self, value: &usize) -> Option<Json> {
+        Some(json!(value))
+    }
+    fn schema(&self) -> Json {
+        json!({ "type": "integer", "minimum": 0, "maximum": self.0 })
+    }
+}
+
 /// A duration of at least this.
 pub struct Length(pub Duration);
 

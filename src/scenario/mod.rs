@@ -5,6 +5,7 @@
 
 mod draft;
 pub mod expect;
+mod fanout;
 pub mod keys;
 mod kind;
 mod load;
@@ -16,6 +17,7 @@ pub mod schema;
 mod shape;
 pub mod split;
 
+pub use fanout::{Delivering, Recipients, Subscribers};
 pub use load::{Override, Point, Question, load, shipped};
 
 use crate::units::nanos;
@@ -157,18 +159,6 @@ impl Payload {
     }
 }
 
-/// `[subscribers]` and `[delivery]`: who gets the events that a target publishes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Subscribers {
-    /// How many there are.
-    pub count: usize,
-    /// Each acknowledges every event by its id, and the publisher records it.
-    pub acknowledged: bool,
-    /// A WebSocket's publisher pings each subscriber this often.
-    #[serde(default, with = "optional_nanos", skip_serializing_if = "Option::is_none")]
-    pub ping: Option<Duration>,
-}
-
 /// Which of the two block designs a run uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -250,10 +240,22 @@ pub struct Scenario {
     /// Who gets the events; `None` where the target takes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscribers: Option<Subscribers>,
+    /// `[faults]`: each target is ended and started anew this long after the measured window began.
+    #[serde(default, with = "optional_nanos", skip_serializing_if = "Option::is_none")]
+    pub restart_after: Option<Duration>,
     /// `[compare]`
     pub compare: Compare,
     /// `[expect]`
     pub expect: Vec<Expectation>,
+}
+
+impl Scenario {
+    /// Something of it goes by the clock on the wall, so that its trials cannot be cut into slices:
+    /// the key that says so.
+    pub fn lives_by_the_wall(&self) -> Option<&'static str> {
+        let restarts = self.restart_after.map(|_| "faults.restart_after");
+        restarts.or_else(|| self.subscribers.as_ref()?.lives_by_the_wall())
+    }
 }
 
 mod optional_nanos {

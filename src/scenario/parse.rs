@@ -20,12 +20,13 @@ pub struct Entry {
 }
 
 /// Sections a scenario may have; a table elsewhere is an unknown key.
-const SECTIONS: [&str; 9] = [
+const SECTIONS: [&str; 10] = [
     "load",
     "connections",
     "payload",
     "subscribers",
     "delivery",
+    "faults",
     "compare",
     "compare.matters",
     "expect",

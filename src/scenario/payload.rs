@@ -9,14 +9,26 @@ pub const OPEN: &str = r#"{"id":""#;
 pub const ID_DIGITS: usize = 16;
 /// The type of a generated event.
 pub const KIND: &str = "event";
-/// A generated event from its id to its padding.
-pub const MIDDLE: &str = r#"","type":"event","data":{"pad":""#;
+/// From the id to the type.
+pub const TYPE: &str = r#"","type":""#;
+/// From the type to the padding.
+pub const PAD: &str = r#"","data":{"pad":""#;
+/// The type of an event for one subscriber is this and the subscriber's number.
+pub const PEER: &str = "peer-";
+/// Digits of that number: fixed, so that every event of a scenario has the same length.
+pub const PEER_DIGITS: usize = 7;
 /// What follows the padding.
 pub const CLOSE: &str = r#""}}"#;
 /// An event with an empty `data.pad`, the smallest one generated.
-pub const MIN_BYTES: usize = OPEN.len() + ID_DIGITS + MIDDLE.len() + CLOSE.len();
+pub const MIN_BYTES: usize =
+    OPEN.len() + ID_DIGITS + TYPE.len() + KIND.len() + PAD.len() + CLOSE.len();
 /// Largest event: the frame limit of common WebSocket libraries.
 pub const MAX_BYTES: usize = 16 << 20;
+
+/// The type of the events for one subscriber.
+pub fn peer(number: usize) -> String {
+    format!("{PEER}{number:0PEER_DIGITS$}")
+}
 
 /// Reads the file: a JSON object with `type` and `data`, returned compact and without its `id`.
 pub fn read(path: &Path) -> Result<String, String> {

@@ -47,6 +47,7 @@ fn about_section(name: &str) -> &'static str {
         "payload" => "What an event looks like",
         "subscribers" => "Who gets the events of a fan-out",
         "delivery" => "How they get them",
+        "faults" => "What happens to the targets",
         "compare" => "How the arms are compared",
         "matters" => "Smaller differences than these do not matter",
         _ => "",

@@ -1,6 +1,7 @@
 //! When each event is due: a pure function of load, seed and shard.
 
 mod intensity;
+pub mod turnover;
 
 use crate::scenario::{Arrivals, Load};
 use intensity::Intensity;

@@ -124,6 +124,7 @@ impl Lab<'_> {
             design,
             freeze: None,
             idle: false,
+            restart_after: None,
         }
     }
 

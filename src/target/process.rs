@@ -46,6 +46,17 @@ pub fn start_all(launches: &[Launch<'_>]) -> Result<Vec<Running>> {
     Ok(starting.into_iter().map(|one| one.running).collect())
 }
 
+/// Ends a target and starts it anew on the port it had; back when it is ready.
+pub fn restart(target: &mut Running, launch: &Launch<'_>) -> Result<()> {
+    drop(target.kept.take());
+    let port = Some(target.port);
+    let running = start(launch, port)?;
+    let mut starting = Starting { launch, running, began: Instant::now(), attempt: 1, port };
+    starting.wait()?;
+    *target = starting.running;
+    Ok(())
+}
+
 /// Ends targets at once: each may take its grace period.
 pub fn stop_all(targets: Vec<Running>) {
     std::thread::scope(|scope| {
@@ -60,12 +71,14 @@ struct Starting<'a> {
     running: Running,
     began: Instant,
     attempt: usize,
+    /// The port it must have; any where there is none.
+    port: Option<u16>,
 }
 
 impl<'a> Starting<'a> {
     fn begin(launch: &'a Launch<'a>) -> Result<Starting<'a>> {
-        let running = start(launch)?;
-        Ok(Starting { launch, running, began: Instant::now(), attempt: 1 })
+        let running = start(launch, None)?;
+        Ok(Starting { launch, running, began: Instant::now(), attempt: 1, port: None })
     }
 
     fn wait(&mut self) -> Result<()> {
@@ -96,7 +109,7 @@ impl<'a> Starting<'a> {
         let taken = tail.to_lowercase().contains("in use") || tail.contains("EADDRINUSE");
         if taken && manifest.url.contains(PORT) && self.attempt < ATTEMPTS {
             self.attempt += 1;
-            self.running = start(self.launch)?;
+            self.running = start(self.launch, self.port)?;
             self.began = Instant::now();
             return Ok(());
         }
@@ -113,12 +126,13 @@ impl<'a> Starting<'a> {
     }
 }
 
-fn start(launch: &Launch<'_>) -> Result<Running> {
+fn start(launch: &Launch<'_>, again: Option<u16>) -> Result<Running> {
     let manifest = launch.manifest;
     let fixed = !manifest.url.contains(PORT);
-    let port = match fixed {
-        true => 0,
-        false => port::free().ok_or_else(|| {
+    let port = match again {
+        Some(port) => port,
+        None if fixed => 0,
+        None => port::free().ok_or_else(|| {
             Error::harness("no free TCP port from 10000 upwards: end programs that hold them")
         })?,
     };
@@ -133,7 +147,7 @@ fn start(launch: &Launch<'_>) -> Result<Running> {
     let Some(words) = &manifest.command else {
         return running_already(url.clone(), &addresses).map_err(unusable);
     };
-    if fixed && !port::is_free(endpoint.port) {
+    if fixed && again.is_none() && !port::is_free(endpoint.port) {
         return Err(unusable(format!(
             "port {} is in use, so the target cannot listen there: end the program that holds it, or \
              write {{port}} in command and url",

@@ -4,7 +4,7 @@ use super::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, Matching
 use super::process::Running;
 use crate::error::{Error, Result};
 use crate::record::fanout::PublisherStatus;
-use crate::transport::publisher::{PUBLISH, STATUS, SUBSCRIBE, TOKEN_VARIABLE};
+use crate::transport::publisher::{Keep, PUBLISH, STATUS, SUBSCRIBE, TOKEN_VARIABLE};
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -36,12 +36,16 @@ pub struct PublishOptions {
     pub types: Vec<String>,
     /// Subscribers acknowledge.
     pub acknowledged: bool,
-    /// How often WebSocket subscribers are pinged.
-    pub ping: Option<Duration>,
-    /// Webhook connections are kept.
-    pub keep_alive: bool,
     /// The run's token.
     pub token: String,
+    /// Unsettled events a subscriber may have; its own default where there is none, here and below.
+    pub queue: Option<usize>,
+    /// From the write of a delivery to its acknowledgement.
+    pub timeout: Option<Duration>,
+    /// What becomes of a webhook's connection after a delivery.
+    pub keep: Keep,
+    /// Between two pings.
+    pub ping: Option<Duration>,
 }
 
 /// A token that nobody can guess.
@@ -66,12 +70,24 @@ impl Manifest {
                 .to_vec();
         words.extend([threads, "--types".to_owned(), publish.types.join(",")]);
         words.extend((!publish.acknowledged).then(|| "--unacknowledged".to_owned()));
-        words.extend((!publish.keep_alive).then(|| "--close".to_owned()));
-        if let Some(every) = publish.ping {
-            words.extend(["--ping".to_owned(), format!("{}ns", every.as_nanos())]);
+        words.extend(publish.queue.into_iter().flat_map(|n| ["--queue".to_owned(), n.to_string()]));
+        words.extend((publish.keep == Keep::Never).then(|| "--close".to_owned()));
+        let keep_alive = match publish.keep {
+            Keep::For(time) => Some(time),
+            Keep::Always | Keep::Never => None,
+        };
+        let times = [
+            ("--timeout", publish.timeout),
+            ("--keep-alive", keep_alive),
+            ("--ping", publish.ping),
+        ];
+        for (option, time) in times {
+            if let Some(time) = time {
+                words.extend([option.to_owned(), format!("{}ns", time.as_nanos())]);
+            }
         }
         let scheme = super::address::scheme_of(transport);
-        let name = if publish.keep_alive { BUILTIN } else { BUILTIN_CLOSE };
+        let name = if publish.keep == Keep::Never { BUILTIN_CLOSE } else { BUILTIN };
         let mut manifest = Manifest::this_program(name, transport, words);
         manifest.url = format!("http://127.0.0.1:{PORT}{PUBLISH}");
         manifest.matching = Matching::Id;
@@ -107,6 +123,11 @@ pub fn status(target: &Running, publisher: &Publisher) -> Option<PublisherStatus
         status = ask(target, path, &publisher.token)?;
     }
     Some(status)
+}
+
+/// The same at once, whatever is still open.
+pub fn status_now(target: &Running, publisher: &Publisher) -> Option<PublisherStatus> {
+    ask(target, publisher.status.as_ref()?, &publisher.token)
 }
 
 fn ask(target: &Running, path: &str, token: &str) -> Option<PublisherStatus> {

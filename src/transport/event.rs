@@ -1,7 +1,8 @@
 //! The event on the wire and its acknowledgement, the same bytes for every transport.
 
-use crate::scenario::Payload;
-use crate::scenario::payload::{CLOSE, ID_DIGITS, MIDDLE, MIN_BYTES, OPEN};
+use crate::record::fanout::Audience;
+use crate::scenario::payload::{self, CLOSE, ID_DIGITS, KIND, OPEN, PAD, PEER_DIGITS, TYPE};
+use crate::scenario::{Payload, Scenario, Subscribers};
 use bytes::{BufMut, Bytes};
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -11,22 +12,37 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Template {
     text: Vec<u8>,
+    /// Each event is for one of so many subscribers, whose number is a part of its type.
+    peers: Option<usize>,
 }
+
+/// Where the number of a subscriber begins in an event for it.
+const PEER_AT: usize = OPEN.len() + ID_DIGITS + TYPE.len() + payload::PEER.len();
 
 impl Template {
     /// Prepares the text of a scenario's events.
     pub fn new(payload: &Payload) -> Template {
         let head = format!("{OPEN}{:0ID_DIGITS$x}", 0);
         let text = match payload {
-            Payload::Bytes(n) => {
-                format!("{head}{MIDDLE}{}{CLOSE}", "x".repeat(n.saturating_sub(MIN_BYTES)))
-            }
+            Payload::Bytes(n) => generated(*n, KIND),
             Payload::File { json, .. } => match json.strip_prefix('{') {
                 Some("}") | None => format!("{head}\"}}"),
                 Some(rest) => format!("{head}\",{rest}"),
             },
         };
-        Template { text: text.into_bytes() }
+        Template { text: text.into_bytes(), peers: None }
+    }
+
+    /// Prepares the text of a scenario's events, which may be for one subscriber each.
+    pub fn of(scenario: &Scenario) -> Template {
+        let audience = scenario.subscribers.as_ref().map(Subscribers::audience);
+        match (audience.filter(|a| a.one_each), &scenario.payload) {
+            (Some(audience), Payload::Bytes(n)) => {
+                let text = generated(*n, &payload::peer(0)).into_bytes();
+                Template { text, peers: Some(audience.subscribers) }
+            }
+            (_, payload) => Template::new(payload),
+        }
     }
 
     /// Length of every event in bytes.
@@ -42,7 +58,7 @@ impl Template {
     /// Event `index` as a message of its own.
     pub fn render(&self, index: u64) -> Vec<u8> {
         let mut event = self.text.clone();
-        write_id(index, &mut event[OPEN.len()..OPEN.len() + ID_DIGITS]);
+        self.address(index, &mut event);
         event
     }
 
@@ -50,9 +66,29 @@ impl Template {
     pub fn append(&self, index: u64, out: &mut (impl BufMut + AsMut<[u8]>)) {
         out.put_slice(&self.text);
         let event = out.as_mut();
-        let start = event.len() - self.text.len() + OPEN.len();
-        write_id(index, &mut event[start..start + ID_DIGITS]);
+        let start = event.len() - self.text.len();
+        self.address(index, &mut event[start..]);
     }
+
+    /// Writes an event's id, and whom it is for.
+    fn address(&self, index: u64, event: &mut [u8]) {
+        write_id(index, &mut event[OPEN.len()..OPEN.len() + ID_DIGITS]);
+        if let Some(subscribers) = self.peers {
+            let recipient = Audience::all(subscribers).recipient(index);
+            let digits = event[PEER_AT..PEER_AT + PEER_DIGITS].iter_mut().rev();
+            digits.fold(recipient, |rest, digit| {
+                *digit = b'0' + (rest % 10) as u8;
+                rest / 10
+            });
+        }
+    }
+}
+
+/// A generated event of that length and type; its id is zero.
+fn generated(bytes: usize, kind: &str) -> String {
+    let head = format!("{OPEN}{:0ID_DIGITS$x}{TYPE}{kind}{PAD}", 0);
+    let pad = "x".repeat(bytes.saturating_sub(head.len() + CLOSE.len()));
+    format!("{head}{pad}{CLOSE}")
 }
 
 fn write_id(index: u64, digits: &mut [u8]) {
@@ -148,6 +184,7 @@ pub fn body(template: &Template, index: u64) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::payload::MIN_BYTES;
 
     #[test]
     fn events_have_the_asked_length_and_their_own_id() {

@@ -124,6 +124,7 @@ impl Cell {
             design: TrialDesign::Sequential,
             freeze: None,
             idle: false,
+            restart_after: None,
         }
     }
 

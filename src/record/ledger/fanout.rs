@@ -2,6 +2,8 @@
 
 use super::Ledger;
 use super::spread::Spreads;
+use crate::record::clock;
+use crate::record::fanout::Audience;
 use crate::record::wire::Traffic;
 use std::cell::RefCell;
 
@@ -21,10 +23,10 @@ pub struct Held {
 }
 
 impl Ledger {
-    /// The same for a fan-out: every event is also due at each of these subscribers.
-    pub fn fanning_out(self, subscribers: usize) -> Self {
+    /// The same for a fan-out: every event is also due at these subscribers.
+    pub fn fanning_out(self, audience: Audience) -> Self {
         let mut book = self.0.into_inner();
-        book.spreads = Some(Spreads::new(subscribers, book.rules.timeout));
+        book.spreads = Some(Spreads::new(audience, book.rules.timeout));
         Ledger(RefCell::new(book))
     }
 
@@ -40,18 +42,37 @@ impl Ledger {
         book.spreads.as_ref().is_some_and(|s| (number as u64) < s.account.subscribers)
     }
 
-    /// A subscriber's connection has ended.
-    pub fn gone(&self, subscriber: usize) {
+    /// A subscription was cut off by the other end.
+    pub fn cut_off(&self, subscriber: usize) {
         if let Some(spreads) = &mut self.0.borrow_mut().spreads {
-            spreads.gone(subscriber);
+            spreads.cut_off(subscriber, clock::now());
         }
     }
 
-    /// A subscriber that had gone is subscribed again.
-    pub fn back(&self, subscriber: usize) {
+    /// A subscriber begins to leave.
+    pub fn leaving(&self, subscriber: usize) {
         if let Some(spreads) = &mut self.0.borrow_mut().spreads {
-            spreads.back(subscriber);
+            spreads.leaving(subscriber, clock::now());
         }
+    }
+
+    /// A subscriber that was away is subscribed again; it had asked for it at `asked`.
+    pub fn came(&self, subscriber: usize, asked: u64) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.came(subscriber, asked, clock::now());
+        }
+    }
+
+    /// An attempt to subscribe again has failed.
+    pub fn turned_down(&self) {
+        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
+            spreads.turned_down();
+        }
+    }
+
+    /// Something due at a subscriber has no fate yet.
+    pub fn awaits(&self, subscriber: usize) -> bool {
+        self.0.borrow().spreads.as_ref().is_some_and(|s| s.awaits(subscriber))
     }
 
     /// Counts a connection that carries deliveries.

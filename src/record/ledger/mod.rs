@@ -2,8 +2,10 @@
 //!
 //! It holds the open events only; a closed event becomes counts in histograms (law 12).
 
+mod bits;
 mod book;
 mod fanout;
+mod presence;
 mod spread;
 
 pub use fanout::Held;
@@ -130,7 +132,7 @@ impl Ledger {
         book.fates(after).due += 1;
         book.interval.due += 1;
         if let Some(spreads) = &mut book.spreads {
-            spreads.begin(due, after);
+            spreads.begin(index, due, after);
         }
         ticket
     }

@@ -1,43 +1,77 @@
 //! Which subscribers an event has reached: exact for every event and subscriber, in bounded memory.
+//!
+//! An event is due at every subscriber that was there when it came due: its subscription had been
+//! confirmed before, and it had not begun to leave. One whose subscription was cut off by the other end
+//! counts as there: what it misses until it is back has failed.
 
-use crate::record::fanout::{Deliveries, DeliveryFates};
-use std::collections::{BTreeSet, VecDeque};
+use super::bits::Bits;
+use crate::record::fanout::{Audience, CONDUCTS, Conduct, Deliveries, DeliveryFates};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 
 /// Bits of closed events that are kept so that a second delivery is told from a first one.
 const REMEMBERED_BYTES: usize = 16 << 20;
 /// But always this many events.
 const REMEMBERED_EVENTS: usize = 256;
 
-/// One event on its way to all subscribers.
+/// Whom an event is due at.
+enum Owed {
+    /// Everybody who was there, a set shared by events until somebody comes or goes.
+    Those(Rc<Bits>),
+    /// One subscriber, if it was there.
+    One(Option<usize>),
+}
+
+/// One event on its way to its subscribers.
 struct Spread {
     due: u64,
     /// Due after the measured window began; `None` in the warm-up.
     after: Option<u64>,
     /// When the driver wrote it to the publisher.
     sent: Option<u64>,
+    owed: Owed,
     /// Subscribers that have it.
-    has: Box<[u64]>,
+    has: Bits,
     /// Subscribers whose delivery has another fate, while the event is open.
     fated: BTreeSet<u32>,
     /// Deliveries without a fate; 0 once the event is closed.
     open: usize,
+    /// Healthy subscribers it is due at, and those that got it in time, the first and the last when.
+    healthy: usize,
     got: usize,
     first: u64,
     last: u64,
+}
+
+impl Spread {
+    fn is_due_at(&self, subscriber: usize) -> bool {
+        match &self.owed {
+            Owed::Those(bits) => bits.has(subscriber),
+            Owed::One(one) => *one == Some(subscriber),
+        }
+    }
+
+    /// Its delivery to a subscriber has no fate yet.
+    fn awaits(&self, subscriber: usize) -> bool {
+        self.open > 0
+            && self.is_due_at(subscriber)
+            && !self.has.has(subscriber)
+            && !self.fated.contains(&(subscriber as u32))
+    }
 }
 
 /// A delivery in time.
 pub(super) struct Arrival {
     /// From due to read.
     pub took: u64,
-    /// The event was due in the measured window.
+    /// The event was due in the measured window, and the subscriber is a healthy one.
     pub measured: bool,
 }
 
 /// The deliveries of one arm.
 pub(super) struct Spreads {
     pub account: Deliveries,
-    subscribers: usize,
+    pub(super) audience: Audience,
     timeout: u64,
     /// Event `first + i` stands at `i`; closed ones stay for a while.
     events: VecDeque<Spread>,
@@ -47,7 +81,15 @@ pub(super) struct Spreads {
     remembered: usize,
     /// For each subscriber one more than its youngest event.
     youngest: Vec<u64>,
-    absent: BTreeSet<u32>,
+    /// Subscribers that events come due at, and how many there are of each conduct.
+    pub(super) present: Rc<Bits>,
+    pub(super) here: [u64; CONDUCTS.len()],
+    /// Of these, the ones whose subscription was cut off.
+    pub(super) absent: BTreeSet<u32>,
+    /// When the first of them was cut off.
+    pub(super) cut_off_at: u64,
+    /// Those that wait for their first event, and when they asked for it.
+    pub(super) newcomers: BTreeMap<u32, u64>,
     /// Deliveries without a fate.
     pub open: u64,
     /// What their connections have seen.
@@ -55,48 +97,79 @@ pub(super) struct Spreads {
 }
 
 impl Spreads {
-    pub fn new(subscribers: usize, timeout: u64) -> Spreads {
-        let each = subscribers.div_ceil(8) + size_of::<Spread>();
+    pub fn new(audience: Audience, timeout: u64) -> Spreads {
+        let n = audience.subscribers;
         Spreads {
-            account: Deliveries::new(subscribers),
-            subscribers,
+            account: Deliveries::new(&audience),
             timeout,
             events: VecDeque::new(),
             first: 0,
             oldest_open: 0,
-            remembered: (REMEMBERED_BYTES / each).max(REMEMBERED_EVENTS),
-            youngest: vec![0; subscribers],
+            remembered: (REMEMBERED_BYTES / (n.div_ceil(8) + size_of::<Spread>()))
+                .max(REMEMBERED_EVENTS),
+            youngest: vec![0; n],
+            present: Rc::new(Bits::all(n)),
+            here: CONDUCTS.map(|conduct| audience.numbers(conduct).len() as u64),
             absent: BTreeSet::new(),
+            cut_off_at: 0,
+            newcomers: BTreeMap::new(),
             open: 0,
             held: super::Held::default(),
+            audience,
         }
     }
 
-    /// An event's instant came; events are numbered without gaps.
-    pub fn begin(&mut self, due: u64, after: Option<u64>) {
-        self.fates(after).due += self.subscribers as u64;
-        self.fates(after).failed += self.absent.len() as u64;
-        self.fates(after).unsubscribed += self.absent.len() as u64;
-        let open = self.subscribers - self.absent.len();
-        self.open += open as u64;
-        self.events.push_back(Spread {
+    /// An event's instant came; events are numbered without gaps. `index`: its place in the schedule.
+    pub fn begin(&mut self, index: u64, due: u64, after: Option<u64>) {
+        let (owed, here) = self.whom(index);
+        let mut spread = Spread {
             due,
             after,
             sent: None,
-            has: vec![0; self.subscribers.div_ceil(64)].into(),
-            fated: self.absent.clone(),
-            open,
+            owed,
+            has: Bits::none(self.audience.subscribers),
+            fated: BTreeSet::new(),
+            open: here.iter().sum::<u64>() as usize,
+            healthy: here[Conduct::Healthy as usize] as usize,
             got: 0,
             first: u64::MAX,
             last: 0,
-        });
-        if open == 0 {
+        };
+        for (conduct, here) in CONDUCTS.into_iter().zip(here) {
+            self.account.fates(conduct, after.is_some()).due += here;
+        }
+        for &cut_off in &self.absent {
+            if !spread.is_due_at(cut_off as usize) {
+                continue;
+            }
+            let conduct = self.audience.conduct(cut_off as usize);
+            let fates = self.account.fates(conduct, after.is_some());
+            fates.failed += 1;
+            fates.unsubscribed += 1;
+            spread.fated.insert(cut_off);
+        }
+        spread.open -= spread.fated.len();
+        self.open += spread.open as u64;
+        let closed = spread.open == 0;
+        self.events.push_back(spread);
+        if closed {
             self.close(self.first + self.events.len() as u64 - 1);
         }
         while self.events.len() > self.remembered && self.first < self.oldest_open {
             self.events.pop_front();
             self.first += 1;
         }
+    }
+
+    /// Whom an event that comes due now is due at, and how many of each conduct they are.
+    fn whom(&self, index: u64) -> (Owed, [u64; CONDUCTS.len()]) {
+        if !self.audience.one_each {
+            return (Owed::Those(self.present.clone()), self.here);
+        }
+        let one = self.audience.recipient(index);
+        let one = self.present.has(one).then_some(one);
+        let conduct = one.map(|one| self.audience.conduct(one));
+        (Owed::One(one), CONDUCTS.map(|c| u64::from(Some(c) == conduct)))
     }
 
     /// The driver writes it to the publisher.
@@ -108,15 +181,30 @@ impl Spreads {
 
     /// The publisher has not taken the event: what is open of it fails.
     pub fn unpublished(&mut self, event: u64) {
-        let Some(open) = self.at(event).map(|s| std::mem::take(&mut s.open)) else { return };
-        if open > 0 {
-            let after = self.at(event).and_then(|s| s.after);
-            let fates = self.fates(after);
-            fates.failed += open as u64;
-            fates.unpublished += open as u64;
-            self.open -= open as u64;
-            self.close(event);
+        self.end_open(event, |fates, n| {
+            fates.failed += n;
+            fates.unpublished += n;
+        });
+    }
+
+    /// Gives what is open of an event its fate.
+    fn end_open(&mut self, event: u64, fate: impl Fn(&mut DeliveryFates, u64)) {
+        let Some(spread) = event.checked_sub(self.first).and_then(|i| self.events.get(i as usize))
+        else {
+            return;
+        };
+        if spread.open == 0 {
+            return;
         }
+        let (open, measured) = (self.open_of(spread), spread.after.is_some());
+        for (conduct, n) in CONDUCTS.into_iter().zip(open) {
+            fate(self.account.fates(conduct, measured), n);
+            self.open -= n;
+        }
+        if let Some(spread) = self.at(event) {
+            spread.open = 0;
+        }
+        self.close(event);
     }
 
     /// A subscriber has read an event, or something that is none (`None`).
@@ -125,69 +213,78 @@ impl Spreads {
             self.account.unsolicited += 1;
             return None;
         };
-        let bit = 1u64 << (subscriber % 64);
-        let word = &mut spread.has[subscriber / 64];
-        if *word & bit != 0 {
+        if !spread.is_due_at(subscriber) {
+            self.account.undue += 1;
+            return None;
+        }
+        if spread.has.has(subscriber) {
             self.account.duplicated += 1;
             return None;
         }
-        *word |= bit;
-        let late = spread.open == 0 || spread.fated.contains(&(subscriber as u32));
+        let late = !spread.awaits(subscriber);
+        spread.has.set(subscriber);
         let event = event.unwrap_or_default();
         self.account.read += 1;
         self.account.reordered += u64::from(self.youngest[subscriber] > event + 1);
         self.youngest[subscriber] = self.youngest[subscriber].max(event + 1);
+        if let Some(asked) = self.newcomers.remove(&(subscriber as u32)) {
+            self.turnover().first_event.record(at.saturating_sub(asked));
+        }
         if late {
             self.account.late += 1;
             return None;
         }
-        self.arrived(event, at)
+        self.arrived(subscriber, event, at)
     }
 
-    fn arrived(&mut self, event: u64, at: u64) -> Option<Arrival> {
+    fn arrived(&mut self, subscriber: usize, event: u64, at: u64) -> Option<Arrival> {
+        let conduct = self.audience.conduct(subscriber);
+        let healthy = conduct == Conduct::Healthy;
         let spread = self.at(event)?;
         spread.open -= 1;
-        spread.got += 1;
-        spread.first = spread.first.min(at);
-        spread.last = spread.last.max(at);
-        let (after, done, due, sent) = (spread.after, spread.open == 0, spread.due, spread.sent);
-        let took = at.saturating_sub(due);
+        if healthy {
+            spread.got += 1;
+            spread.first = spread.first.min(at);
+            spread.last = spread.last.max(at);
+        }
+        let (measured, done) = (spread.after.is_some(), spread.open == 0);
+        let (took, sent) = (at.saturating_sub(spread.due), spread.sent.unwrap_or(spread.due));
         self.open -= 1;
-        self.fates(after).received += 1;
-        if after.is_some() {
+        self.account.fates(conduct, measured).received += 1;
+        if measured && healthy {
             self.account.delivery.record(took);
-            self.account.unlagged.record(at.saturating_sub(sent.unwrap_or(due)));
+            self.account.unlagged.record(at.saturating_sub(sent));
+        } else if measured
+            && let Some(apart) = self.account.apart.iter_mut().find(|a| a.conduct == conduct)
+        {
+            apart.delivery.record(took);
         }
         if done {
             self.close(event);
         }
-        Some(Arrival { took, measured: after.is_some() })
+        Some(Arrival { took, measured: measured && healthy })
     }
 
-    /// A subscriber is no longer there: what is open at it is lost, what comes due later fails.
-    pub fn gone(&mut self, subscriber: usize) {
-        if !self.absent.insert(subscriber as u32) {
-            return;
-        }
+    /// What is open at a subscriber is lost.
+    pub fn lose(&mut self, subscriber: usize) {
+        let conduct = self.audience.conduct(subscriber);
         for event in self.oldest_open..self.first + self.events.len() as u64 {
-            let Some(spread) = self.at(event) else { continue };
-            let has = spread.has[subscriber / 64] & 1 << (subscriber % 64) != 0;
-            if spread.open == 0 || has || !spread.fated.insert(subscriber as u32) {
-                continue;
-            }
+            let Some(spread) = self.at(event).filter(|s| s.awaits(subscriber)) else { continue };
+            spread.fated.insert(subscriber as u32);
             spread.open -= 1;
-            let (after, done) = (spread.after, spread.open == 0);
+            let (measured, done) = (spread.after.is_some(), spread.open == 0);
             self.open -= 1;
-            self.fates(after).lost += 1;
+            self.account.fates(conduct, measured).lost += 1;
             if done {
                 self.close(event);
             }
         }
     }
 
-    /// A subscriber is there again: events due from now on are due at it.
-    pub fn back(&mut self, subscriber: usize) {
-        self.absent.remove(&(subscriber as u32));
+    /// Something due at a subscriber has no fate yet.
+    pub fn awaits(&self, subscriber: usize) -> bool {
+        let from = self.oldest_open.saturating_sub(self.first) as usize;
+        self.events.iter().skip(from).any(|spread| spread.awaits(subscriber))
     }
 
     /// Times out what is open of events due longer ago than the time-out.
@@ -196,36 +293,43 @@ impl Spreads {
             if spread.open > 0 && spread.due.saturating_add(self.timeout) > now {
                 return;
             }
+            self.end_open(self.oldest_open, |fates, n| fates.timed_out += n);
             self.oldest_open += 1;
-            let event = self.oldest_open - 1;
-            let Some(spread) = self.at(event) else { return };
-            let (open, after) = (std::mem::take(&mut spread.open), spread.after);
-            if open > 0 {
-                self.fates(after).timed_out += open as u64;
-                self.open -= open as u64;
-                self.close(event);
-            }
         }
     }
 
-    /// Deliveries of measured events without a fate.
+    /// Deliveries of measured events to healthy subscribers without a fate.
     pub fn open_measured(&self) -> u64 {
         let from = self.oldest_open.saturating_sub(self.first) as usize;
         let measured = self.events.iter().skip(from).filter(|s| s.after.is_some());
-        measured.map(|s| s.open as u64).sum()
+        measured.map(|s| self.open_of(s)[Conduct::Healthy as usize]).sum()
+    }
+
+    /// What is open of an event at those of each conduct.
+    fn open_of(&self, spread: &Spread) -> [u64; CONDUCTS.len()] {
+        let mut open = [spread.open as u64, 0, 0];
+        for conduct in [Conduct::Slow, Conduct::Stuck] {
+            let theirs = self.audience.numbers(conduct).filter(|s| spread.awaits(*s)).count();
+            open[conduct as usize] = theirs as u64;
+            open[Conduct::Healthy as usize] -= theirs as u64;
+        }
+        open
     }
 
     fn close(&mut self, event: u64) {
-        let (all, timeout) = (self.subscribers, self.timeout);
+        let (timeout, alone) = (self.timeout, self.audience.one_each);
         let Some(spread) = self.at(event) else { return };
         spread.fated = BTreeSet::new();
-        let (whole, due) = (spread.got == all, spread.due);
-        let (first, last, measured) = (spread.first, spread.last, spread.after.is_some());
-        if measured {
+        let (whole, due) = (spread.got == spread.healthy, spread.due);
+        let (first, last) = (spread.first, spread.last);
+        if spread.after.is_some() && spread.healthy > 0 {
             self.account.events += 1;
             self.account.complete += u64::from(whole);
-            self.account.last.record(if whole { last.saturating_sub(due) } else { timeout });
-            if whole {
+            // Of one recipient there is no last one.
+            if !alone {
+                self.account.last.record(if whole { last.saturating_sub(due) } else { timeout });
+            }
+            if whole && !alone {
                 self.account.skew.record(last.saturating_sub(first).max(1));
             }
         }
@@ -233,13 +337,6 @@ impl Spreads {
 
     fn at(&mut self, event: u64) -> Option<&mut Spread> {
         self.events.get_mut(event.checked_sub(self.first)? as usize)
-    }
-
-    fn fates(&mut self, after: Option<u64>) -> &mut DeliveryFates {
-        match after {
-            Some(_) => &mut self.account.measured,
-            None => &mut self.account.warmup,
-        }
     }
 }
 

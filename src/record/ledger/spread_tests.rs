@@ -1,22 +1,21 @@
-//! Deliveries dropped, doubled, swapped and late: each seen exactly.
-
 use super::*;
 
 const MS: u64 = 1_000_000;
 
 fn spreads(subscribers: usize) -> Spreads {
-    Spreads::new(subscribers, 100 * MS)
+    Spreads::new(Audience::all(subscribers), 100 * MS)
 }
 
 fn exact(s: &Spreads) {
-    assert!(s.account.measured.sums_are_exact(), "{:?}", s.account.measured);
-    assert!(s.account.warmup.sums_are_exact(), "{:?}", s.account.warmup);
+    for (name, fates) in s.account.all_fates() {
+        assert!(fates.sums_are_exact(), "{name}: {fates:?}");
+    }
 }
 
 #[test]
 fn each_subscriber_of_each_event_has_one_fate() {
     let mut s = spreads(70);
-    s.begin(0, Some(0));
+    s.begin(0, 0, Some(0));
     s.sent(0, 2 * MS);
     for subscriber in 0..70 {
         let at = 10 * MS + subscriber as u64 * MS / 10;
@@ -38,7 +37,7 @@ fn each_subscriber_of_each_event_has_one_fate() {
 #[test]
 fn a_dropped_a_doubled_and_a_swapped_delivery_are_each_seen_once() {
     let mut s = spreads(3);
-    (0..4).for_each(|n| s.begin(n * MS, Some(n)));
+    (0..4).for_each(|n| s.begin(n, n * MS, Some(n)));
     let order = [[0, 1, 2, 3], [0, 2, 1, 3], [0, 1, 1, 3]];
     for (subscriber, events) in order.iter().enumerate() {
         for event in events {
@@ -61,16 +60,16 @@ fn a_dropped_a_doubled_and_a_swapped_delivery_are_each_seen_once() {
 }
 
 #[test]
-fn who_leaves_loses_what_is_open_and_fails_what_comes() {
+fn who_is_cut_off_loses_what_is_open_and_fails_what_comes() {
     let mut s = spreads(2);
-    s.begin(0, None);
-    s.begin(MS, Some(0));
+    s.begin(0, 0, None);
+    s.begin(1, MS, Some(0));
     s.received(0, Some(0), 2 * MS);
-    s.gone(0);
-    s.gone(0);
-    s.begin(2 * MS, Some(1));
-    s.back(0);
-    s.begin(3 * MS, Some(2));
+    s.cut_off(0, 2 * MS);
+    s.cut_off(0, 2 * MS);
+    s.begin(2, 2 * MS, Some(1));
+    s.came(0, 2 * MS, 3 * MS);
+    s.begin(3, 3 * MS, Some(2));
     for event in 0..4 {
         s.received(1, Some(event), 4 * MS);
     }
@@ -86,7 +85,7 @@ fn who_leaves_loses_what_is_open_and_fails_what_comes() {
 #[test]
 fn an_event_that_was_not_taken_fails_everywhere() {
     let mut s = spreads(5);
-    s.begin(0, Some(0));
+    s.begin(0, 0, Some(0));
     s.received(4, Some(0), MS);
     s.unpublished(0);
     s.unpublished(0);
@@ -100,18 +99,99 @@ fn an_event_that_was_not_taken_fails_everywhere() {
 fn closed_events_are_forgotten_in_the_end_and_open_ones_never() {
     let mut s = spreads(1);
     s.remembered = 4;
-    s.begin(0, Some(0));
+    s.begin(0, 0, Some(0));
     for event in 1..10 {
-        s.begin(MS, Some(event));
+        s.begin(event, MS, Some(event));
         s.received(0, Some(event), 2 * MS);
     }
     assert_eq!(s.events.len(), 10, "the oldest is open");
     s.received(0, Some(0), 3 * MS);
     s.expire(4 * MS);
-    s.begin(4 * MS, Some(10));
+    s.begin(10, 4 * MS, Some(10));
     assert_eq!(s.events.len(), 4);
     s.received(0, Some(2), 5 * MS);
     assert_eq!((s.account.unsolicited, s.account.duplicated), (1, 0));
     s.expire(u64::MAX);
     exact(&s);
+}
+
+#[test]
+fn the_unhealthy_are_counted_apart() {
+    let audience = Audience { slow: 1, stuck: 2, ..Audience::all(6) };
+    let mut s = Spreads::new(audience, 100 * MS);
+    s.begin(0, 0, Some(0));
+    for healthy in 3..6 {
+        assert!(s.received(healthy, Some(0), MS).unwrap().measured);
+    }
+    assert!(!s.received(0, Some(0), 50 * MS).unwrap().measured);
+    assert_eq!((s.open, s.open_measured()), (2, 0), "the stuck ones are nobody's spill");
+    s.begin(1, MS, Some(MS));
+    s.unpublished(1);
+    s.expire(100 * MS);
+    exact(&s);
+    let a = &s.account;
+    assert_eq!((a.measured.due, a.measured.received, a.measured.unpublished), (6, 3, 3));
+    let (slow, stuck) = (&a.apart[0], &a.apart[1]);
+    assert_eq!((slow.measured.due, slow.measured.received, slow.delivery.count()), (2, 1, 1));
+    assert_eq!((stuck.measured.due, stuck.measured.timed_out, stuck.subscribers), (4, 2, 2));
+    // The event was whole when the last healthy one had it, whatever the others do.
+    assert_eq!((a.complete, a.delivery.count(), a.last.count()), (1, 3, 2));
+    assert!(a.last.quantile(0.01).unwrap() < 2 * MS && s.open == 0);
+}
+
+#[test]
+fn an_event_is_due_at_those_who_were_there_when_it_came_due() {
+    let mut s = spreads(3);
+    s.begin(0, 0, Some(0));
+    s.leaving(1, MS);
+    s.leaving(1, MS);
+    assert!(s.awaits(1), "it takes what is on its way to it before it goes");
+    s.begin(1, 2 * MS, Some(2));
+    s.received(1, Some(0), 3 * MS);
+    // Published while it was leaving: read, and not due.
+    assert!(s.received(1, Some(1), 3 * MS).is_none() && !s.awaits(1));
+    s.came(1, 4 * MS, 6 * MS);
+    s.begin(2, 7 * MS, Some(7));
+    for (subscriber, event) in [(0, 0), (2, 0), (0, 1), (2, 1), (0, 2), (1, 2), (2, 2)] {
+        s.received(subscriber, Some(event), 9 * MS);
+    }
+    exact(&s);
+    let a = &s.account;
+    assert_eq!((a.measured.due, a.measured.received, a.complete, s.open), (8, 8, 3, 0));
+    let t = a.turnover.as_ref().unwrap();
+    assert_eq!((t.left, t.came, t.cut_off, a.undue, a.duplicated), (1, 1, 0, 1, 0));
+    assert_eq!(t.subscribing.max().unwrap() / MS, 2);
+    assert_eq!((t.first_event.count(), t.first_event.max().unwrap() / MS), (1, 5));
+    assert!(t.recovery.is_empty());
+}
+
+#[test]
+fn all_are_there_again_when_the_last_one_is() {
+    let mut s = spreads(3);
+    (0..3).for_each(|n| s.cut_off(n, 10 * MS + n as u64));
+    s.begin(0, 11 * MS, Some(0));
+    s.came(2, 12 * MS, 13 * MS);
+    s.leaving(1, 14 * MS);
+    s.turned_down();
+    s.came(0, 15 * MS, 20 * MS);
+    exact(&s);
+    assert_eq!((s.account.measured.due, s.account.measured.unsubscribed), (3, 3));
+    let t = s.account.turnover.as_ref().unwrap();
+    assert_eq!((t.cut_off, t.came, t.left, t.refused), (3, 2, 1, 1));
+    assert_eq!((t.recovery.count(), t.recovery.max().unwrap() / MS), (1, 10));
+}
+
+#[test]
+fn an_event_for_one_is_due_there_only() {
+    let audience = Audience { one_each: true, ..Audience::all(3) };
+    let mut s = Spreads::new(audience, 100 * MS);
+    s.leaving(2, 0);
+    (0..4).for_each(|n| s.begin(n, n * MS, Some(n)));
+    for (subscriber, event) in [(0, 0), (1, 1), (0, 1), (0, 3)] {
+        s.received(subscriber, Some(event), 5 * MS);
+    }
+    exact(&s);
+    let a = &s.account;
+    assert_eq!((a.measured.due, a.measured.received, a.undue, s.open), (3, 3, 1, 0));
+    assert_eq!((a.events, a.complete, a.skew.count(), a.last.count()), (3, 3, 0, 0));
 }

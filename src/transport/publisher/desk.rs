@@ -35,18 +35,33 @@ pub async fn serve(hub: Arc<Hub>, stream: TcpStream) {
 
 async fn answer(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
     let path = request.uri().path();
-    if ![PUBLISH, SUBSCRIBE, STATUS].contains(&path) {
+    let leaving = path.strip_prefix(SUBSCRIBE).and_then(|rest| rest.strip_prefix('/'));
+    if ![PUBLISH, SUBSCRIBE, STATUS].contains(&path) && leaving.is_none() {
         let known = format!("there are {PUBLISH}, {SUBSCRIBE} and {STATUS}");
         return text(StatusCode::NOT_FOUND, known);
     }
     if !bearer(&request).is_some_and(|token| hub.admits(token)) {
         return text(StatusCode::UNAUTHORIZED, "Authorization: Bearer and the run's token");
     }
+    if let Some(number) = leaving {
+        return leave(hub, request.method(), number);
+    }
     match (request.method(), path) {
         (&Method::POST, PUBLISH) => publish(hub, request).await,
         (_, SUBSCRIBE) => super::subscribe(hub, request).await,
         (&Method::GET, STATUS) => told(StatusCode::OK, &json!(hub.status())),
         _ => text(StatusCode::METHOD_NOT_ALLOWED, "POST events, GET the status"),
+    }
+}
+
+/// `DELETE /subscribe/NUMBER`
+fn leave(hub: &Hub, method: &Method, number: &str) -> Answer {
+    if method != Method::DELETE {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "a subscription is ended by DELETE");
+    }
+    match number.parse().is_ok_and(|number| hub.leave(number)) {
+        true => text(StatusCode::NO_CONTENT, ""),
+        false => text(StatusCode::NOT_FOUND, format!("there is no subscriber {number:?}")),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::Options;
 use super::outbox::{Outbox, Publication};
+use super::register::{Register, is_of};
 use crate::record::fanout::PublisherStatus;
 use crate::transport::event::Event;
 use bytes::Bytes;
-use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -38,9 +38,11 @@ struct Tally {
     queued: AtomicU64,
     overflowed: AtomicU64,
     stray: AtomicU64,
+    fates: [AtomicU64; 7],
+    longest_queue: AtomicU64,
     pings: AtomicU64,
     pongs: AtomicU64,
-    fates: [AtomicU64; 7],
+    idle_closed: AtomicU64,
 }
 
 /// What all connections of a publisher share.
@@ -50,7 +52,7 @@ pub struct Hub {
     /// Bounds the webhook deliveries under way.
     pub under_way: Semaphore,
     token: String,
-    subscribers: Mutex<BTreeMap<u64, Arc<Outbox>>>,
+    register: Mutex<Register>,
     next: AtomicU64,
     tally: Tally,
 }
@@ -73,14 +75,14 @@ impl Hub {
             under_way: Semaphore::new(options.concurrency),
             options,
             token,
-            subscribers: Mutex::default(),
+            register: Mutex::default(),
             next: AtomicU64::new(0),
             tally: Tally::default(),
         }
     }
 
-    fn subscribers(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Outbox>>> {
-        self.subscribers.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn register(&self) -> MutexGuard<'_, Register> {
+        self.register.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Whether somebody knows the token; it takes as long for a wrong one as for the right one.
@@ -91,15 +93,29 @@ impl Hub {
 
     /// The first of these types that this publisher does not know.
     pub fn unknown<'a>(&self, types: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-        types.into_iter().find(|t| !self.options.types.iter().any(|known| known == t))
+        types.into_iter().find(|t| !self.options.types.iter().any(|known| is_of(t, known)))
     }
 
     /// Somebody subscribes to these types, to all of them where there are none.
     pub fn enter(self: &Arc<Hub>, types: Vec<String>) -> Subscription {
         let outbox = Arc::new(Outbox::new(types, self.options.queue));
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.subscribers().insert(number, outbox.clone());
+        self.register().enter(number, &outbox);
         Subscription { hub: self.clone(), number, outbox }
+    }
+
+    /// Ends a subscription once what is being delivered is; false when there is none of that number.
+    pub fn leave(&self, number: u64) -> bool {
+        let outbox = self.register().remove(number);
+        outbox.is_some_and(|outbox| {
+            outbox.close();
+            true
+        })
+    }
+
+    /// Counts a kept connection that was closed because it was idle.
+    pub fn closed_idle(&self) {
+        add(&self.tally.idle_closed, 1);
     }
 
     /// Queues an event for everybody who wants it, and tells for how many.
@@ -111,12 +127,13 @@ impl Hub {
             unsettled: AtomicUsize::new(1),
             failed: AtomicBool::new(false),
         });
-        let (mut queued, mut overflowed) = (0, 0);
-        for outbox in self.subscribers().values().filter(|o| o.wants(&event.kind)) {
+        let (mut queued, mut overflowed, mut longest) = (0, 0, 0);
+        for outbox in self.register().wanting(&event.kind) {
             // Counted before it can be settled.
             event.unsettled.fetch_add(1, Ordering::Relaxed);
-            if outbox.put(&event) {
+            if let Some(open) = outbox.put(&event) {
                 queued += 1;
+                longest = longest.max(open);
             } else {
                 event.unsettled.fetch_sub(1, Ordering::Relaxed);
                 event.failed.store(true, Ordering::Relaxed);
@@ -126,6 +143,7 @@ impl Hub {
         add(&self.tally.published, 1);
         add(&self.tally.queued, queued);
         add(&self.tally.overflowed, overflowed);
+        self.tally.longest_queue.fetch_max(longest as u64, Ordering::Relaxed);
         self.settled_one(&event);
         queued as usize
     }
@@ -152,7 +170,7 @@ impl Hub {
         if settled == self.tally.queued.load(Ordering::Relaxed) {
             return;
         }
-        let all: Vec<Arc<Outbox>> = self.subscribers().values().cloned().collect();
+        let all: Vec<Arc<Outbox>> = self.register().all().values().cloned().collect();
         for event in all.iter().flat_map(|outbox| outbox.overdue(self.options.timeout)) {
             self.settle(&event, Fate::TimedOut);
         }
@@ -160,7 +178,8 @@ impl Hub {
 
     /// What was counted until now.
     pub fn status(&self) -> PublisherStatus {
-        let subscribers = self.subscribers();
+        let register = self.register();
+        let subscribers = register.all();
         let each = || subscribers.values().map(|o| o.acknowledged());
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let fate = |fate: Fate| read(&self.tally.fates[fate as usize]);
@@ -179,8 +198,10 @@ impl Hub {
             lost: fate(Fate::Lost),
             open: subscribers.values().map(|o| o.open() as u64).sum(),
             stray: read(&self.tally.stray),
+            longest_queue: read(&self.tally.longest_queue),
             pings: read(&self.tally.pings),
             pongs: read(&self.tally.pongs),
+            idle_closed: read(&self.tally.idle_closed),
             least_acknowledged: each().min().unwrap_or(0),
             most_acknowledged: each().max().unwrap_or(0),
         }
@@ -232,7 +253,7 @@ impl Deref for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.hub.subscribers().remove(&self.number);
+        self.hub.register().remove(self.number);
         for event in self.outbox.end() {
             self.hub.settle(&event, Fate::Lost);
         }
@@ -292,6 +313,23 @@ mod tests {
         assert!(!some.settle("b", Fate::Acknowledged), "once only");
         let s = hub.status();
         assert_eq!((s.complete, s.acknowledged, s.stray, s.open), (2, 3, 1, 0));
+    }
+
+    #[test]
+    fn who_leaves_gets_what_is_being_delivered_and_nothing_more() {
+        let hub = hub(8);
+        let one = hub.enter(vec!["event".into()]);
+        assert_eq!((publish(&hub, "a", "event"), publish(&hub, "b", "event")), (1, 1));
+        assert_eq!(next(&one).as_deref(), Some("a"));
+        assert!(hub.leave(one.number()) && !hub.leave(one.number()));
+        assert_eq!(publish(&hub, "c", "event"), 0);
+        assert!(one.settle("a", Fate::Acknowledged));
+        assert!(matches!(one.take(), Some(None)), "it has ended");
+        drop(one);
+        let s = hub.status();
+        assert_eq!((s.acknowledged, s.lost, s.open, s.longest_queue), (1, 1, 0, 2));
+        assert!(s.sums_are_exact());
+        assert!(hub.register().is_empty());
     }
 
     #[test]

@@ -9,9 +9,11 @@ pub mod desk;
 pub mod hub;
 pub mod outbox;
 mod pings;
+mod register;
 pub mod stream;
 
 use super::{Transport, tcp, webhook, websocket};
+use crate::units;
 use desk::Answer;
 use hub::Hub;
 use hyper::Request;
@@ -39,6 +41,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A delivery without an acknowledgement for this long is given up.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What becomes of a webhook's connection after a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// It is kept for as long as the subscriber keeps it.
+    Always,
+    /// It is kept, and closed after it was idle for so long.
+    For(Duration),
+    /// It is closed.
+    Never,
+}
+
 /// How a publisher delivers.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -57,11 +70,11 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// From the write of a delivery to its acknowledgement.
     pub timeout: Duration,
-    /// How often each subscriber is pinged, where the transport has pings. One that has not answered
-    /// by the next ping is gone.
+    /// What becomes of a webhook's connection after a delivery.
+    pub keep: Keep,
+    /// How often each subscriber that holds a connection is pinged, where the protocol has pings. One
+    /// that has not answered by the next ping is gone.
     pub ping: Option<Duration>,
-    /// Webhook connections are kept for the next delivery.
-    pub keep_alive: bool,
 }
 
 impl Options {
@@ -75,8 +88,8 @@ impl Options {
             concurrency: CONCURRENCY,
             connect_timeout: CONNECT_TIMEOUT,
             timeout: TIMEOUT,
+            keep: Keep::Always,
             ping: None,
-            keep_alive: true,
         }
     }
 
@@ -84,12 +97,24 @@ impl Options {
     pub fn told(&self) -> String {
         let acknowledged =
             if self.acknowledged { "acknowledged by id" } else { "not acknowledged" };
+        let after = |what: &str, time: Option<Duration>| match time {
+            Some(time) => format!(", {what} {}", units::nanos_text(time.as_nanos() as f64)),
+            None => String::new(),
+        };
+        let kept = match self.transport {
+            Transport::Webhook => match self.keep {
+                Keep::Always => String::new(),
+                Keep::For(time) => after("idle connections are closed after", Some(time)),
+                Keep::Never => ", a connection for each".to_owned(),
+            },
+            Transport::Websocket => after("pings every", self.ping),
+            Transport::Tcp => String::new(),
+        };
         format!(
             "built-in publisher: JSON check, a queue of {} events a subscriber that turns away what is \
-             too much, deliveries {acknowledged}{}{}",
+             too much, deliveries {acknowledged}, given up after {}{kept}",
             self.queue,
-            self.ping.map_or(String::new(), |p| format!(", a ping each {p:?}")),
-            if self.keep_alive { "" } else { ", a connection for each" }
+            units::nanos_text(self.timeout.as_nanos() as f64)
         )
     }
 

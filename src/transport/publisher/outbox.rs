@@ -51,20 +51,28 @@ impl Outbox {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    pub(super) fn wants(&self, kind: &str) -> bool {
-        self.types.is_empty() || self.types.iter().any(|t| t == kind)
+    /// Types it wants; all where there are none.
+    pub(super) fn types(&self) -> &[String] {
+        &self.types
     }
 
-    /// Queues an event; false when there is no room for it.
-    pub(super) fn put(&self, event: &Arc<Publication>) -> bool {
+    /// Queues an event and tells how many are unsettled then; `None` when there is no room for it.
+    pub(super) fn put(&self, event: &Arc<Publication>) -> Option<usize> {
         let mut state = self.state();
-        if state.ended || state.waiting.len() + state.written.len() >= self.capacity {
-            return false;
+        let open = state.waiting.len() + state.written.len();
+        if state.ended || open >= self.capacity {
+            return None;
         }
         state.waiting.push_back(event.clone());
         drop(state);
         self.task.wake();
-        true
+        Some(open + 1)
+    }
+
+    /// Nothing more is taken out; what is being delivered is delivered to its end.
+    pub(super) fn close(&self) {
+        self.state().ended = true;
+        self.task.wake();
     }
 
     /// The next event, which is written at once; `None` when the subscription has ended.

@@ -8,6 +8,7 @@ use crate::transport::messages::{Heard, Messages};
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
+use tokio::time::timeout;
 
 /// Delivers until the subscriber's connection ends.
 pub async fn deliver<M: Messages>(messages: M, subscription: Subscription) {
@@ -15,7 +16,14 @@ pub async fn deliver<M: Messages>(messages: M, subscription: Subscription) {
     let (acknowledged, number) = (options.acknowledged, subscription.number());
     let pings = options.ping.filter(|_| M::PINGS).map(|every| Pings::new(every, number));
     let mut line = Line { messages, subscription, acknowledged, pings, unflushed: false };
-    let _ended = poll_fn(|cx| line.poll(cx)).await;
+    let ended = poll_fn(|cx| line.poll(cx)).await;
+    let Line { mut messages, subscription, .. } = line;
+    let patience = subscription.hub().options.timeout;
+    drop(subscription);
+    // One that leaves in good order waits for our goodbye; one that does not read it is not waited for.
+    if ended.is_ok() {
+        let _gone = timeout(patience, poll_fn(|cx| messages.poll_finish(cx))).await;
+    }
 }
 
 struct Line<M> {
@@ -41,9 +49,10 @@ impl<M: Messages> Line<M> {
             }
             Heard::Ping => {}
         })?;
-        if heard.is_ready() || self.ping(cx)?.is_ready() {
+        if heard.is_ready() {
             return Poll::Ready(Ok(()));
         }
+        self.ping(cx)?;
         loop {
             // Events behind an unfinished write stay in the queue, where they are bounded.
             if self.unflushed && self.messages.poll_flush(cx)?.is_pending() {
@@ -64,16 +73,16 @@ impl<M: Messages> Line<M> {
         }
     }
 
-    /// Queues a ping when its time has come; ready when the subscriber is gone.
-    fn ping(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Queues a ping when its time has come; an error when the subscriber is gone.
+    fn ping(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         while let Some(Poll::Ready(turn)) = self.pings.as_mut().map(|pings| pings.poll(cx)) {
             if turn == Turn::Gone {
-                return Poll::Ready(Ok(()));
+                return Err(io::ErrorKind::TimedOut.into());
             }
             self.messages.queue_ping()?;
             self.unflushed = true;
             self.subscription.pinged();
         }
-        Poll::Pending
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The driver's subscribers: each receives events and tells the ledger when each was read.
 //!
-//! A subscriber half in one idea: *a subscriber subscribes, receives until its connection ends, and tells
-//! the ledger which event it has read* ([`Subscriber`]). Acknowledging is a part of receiving.
+//! A subscriber half in one idea: *a subscriber subscribes, receives until it leaves or is cut off, and
+//! tells the ledger which event it has read* ([`Subscriber`]). Acknowledging is a part of receiving.
 
 pub mod stream;
 
@@ -9,7 +9,9 @@ use super::dial::Address;
 use super::event::Matched;
 use super::fault::Fault;
 use super::terms::Terms;
+use crate::record::fanout::Conduct;
 use crate::record::ledger::Ledger;
+use crate::scenario::Subscribers;
 use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -28,8 +30,8 @@ pub struct Call {
     pub token: String,
     /// Where an event carries its id.
     pub matched: Matched,
-    /// Each event is acknowledged by its id.
-    pub acknowledged: bool,
+    /// How many there are, what they want, how they behave.
+    pub asked: Subscribers,
     /// Cap of the TCP segment size.
     pub max_segment: Option<u32>,
     /// Where deliveries and traffic go.
@@ -38,23 +40,38 @@ pub struct Call {
     pub spawn: Spawn,
 }
 
+impl Call {
+    /// How a subscriber behaves.
+    pub fn conduct(&self, number: usize) -> Conduct {
+        self.asked.audience().conduct(number)
+    }
+
+    /// What a slow subscriber takes for an event, ns.
+    pub fn slow_by(&self) -> u64 {
+        self.asked.slow_by.as_nanos() as u64
+    }
+}
+
 /// One subscriber of a transport. Chosen once a trial; nothing is boxed per event.
 pub trait Subscriber: Sized + 'static {
     /// What the subscribers of an arm have in common, such as the listener behind their addresses.
-    type Common: 'static;
+    type Common: Clone + 'static;
 
     /// Makes what they have in common, before the first one.
     fn prepare(call: &Rc<Call>) -> impl Future<Output = Result<Self::Common, Fault>>;
 
-    /// Subscribes as number `number`: from now on every event is due here.
+    /// Subscribes as number `number`: when this returns, the publisher has confirmed it.
     fn subscribe(
         call: &Rc<Call>,
         common: &Self::Common,
         number: usize,
     ) -> impl Future<Output = Result<Self, Fault>>;
 
-    /// Receives until the subscription ends.
-    fn receive(self) -> impl Future<Output = Result<(), Fault>> + 'static;
+    /// Receives until the publisher ends the subscription.
+    fn receive(&mut self) -> impl Future<Output = Result<(), Fault>>;
+
+    /// Ends the subscription; when this returns, the publisher knows.
+    fn leave(self) -> impl Future<Output = Result<(), Fault>>;
 }
 
 /// Connections from one source address to one destination: the usual range of ports has 28,000.

@@ -4,6 +4,7 @@ use super::codec::Framed;
 use crate::transport::messages::{Heard, Messages};
 use bytes::Bytes;
 use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -32,5 +33,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Messages for Framed<S> {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_written(cx)
+    }
+
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_written(cx))?;
+        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }

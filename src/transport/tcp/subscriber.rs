@@ -3,18 +3,14 @@
 use super::codec::Framed;
 use super::publisher::Hello;
 use crate::transport::fault::Fault;
-use crate::transport::io::{Stamped, Stamps};
-use crate::transport::subscriber::{Call, Subscriber, source, stream};
+use crate::transport::io::Stamped;
+use crate::transport::subscriber::stream::Inbox;
+use crate::transport::subscriber::{Call, Subscriber, source};
 use std::future::poll_fn;
 use std::rc::Rc;
 
 /// A subscriber with its open connection.
-pub struct Socket {
-    call: Rc<Call>,
-    number: usize,
-    framed: Framed<Stamped>,
-    stamps: Rc<Stamps>,
-}
+pub struct Socket(Inbox<Framed<Stamped>>);
 
 impl Subscriber for Socket {
     type Common = ();
@@ -28,7 +24,7 @@ impl Subscriber for Socket {
         let io = Stamped::connect_from(from, to, call.max_segment, &call.ledger).await?;
         let stamps = io.stamps();
         let mut framed = Framed::new(io);
-        let hello = Hello { token: call.token.clone(), types: Vec::new() };
+        let hello = Hello { token: call.token.clone(), types: call.asked.wanted(number) };
         let hello = serde_json::to_vec(&hello).map_err(Fault::refused)?;
         framed.queue_with(|out| out.extend_from_slice(&hello));
         framed.flush().await.map_err(Fault::refused)?;
@@ -39,10 +35,14 @@ impl Subscriber for Socket {
             None => return Err(Fault::Refused("closed instead of a welcome".to_owned())),
         }
         framed.socket.set_up();
-        Ok(Socket { call: call.clone(), number, framed, stamps })
+        Ok(Socket(Inbox::new(framed, call.clone(), number, stamps)))
     }
 
-    async fn receive(self) -> Result<(), Fault> {
-        stream::receive(self.framed, self.call, self.number, self.stamps).await
+    async fn receive(&mut self) -> Result<(), Fault> {
+        self.0.receive().await
+    }
+
+    async fn leave(self) -> Result<(), Fault> {
+        self.0.leave().await
     }
 }

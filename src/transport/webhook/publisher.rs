@@ -6,6 +6,7 @@
 //! be closed.
 
 use super::line::{Ended, Line};
+use crate::transport::publisher::Keep;
 use crate::transport::publisher::desk::{Answer, text, told, unknown_type, whole};
 use crate::transport::publisher::hub::{Fate, Hub, Subscription};
 use crate::transport::publisher::outbox::Publication;
@@ -17,10 +18,10 @@ use serde::Deserialize;
 use serde_json::json;
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// A subscription is an address and a few names.
 const LONGEST_SUBSCRIPTION: usize = 16 * 1024;
@@ -50,7 +51,7 @@ pub async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
     }
     match Destination::parse(&wanted.url) {
         Ok(mut destination) => {
-            if !hub.options.keep_alive {
+            if hub.options.keep == Keep::Never {
                 destination.headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             let subscription = hub.enter(wanted.types);
@@ -115,7 +116,7 @@ async fn deliver(subscription: Subscription, destination: Destination) {
         let post = timeout(hub.options.timeout, post(&hub, &destination, &mut line, &event));
         let fate = post.await.unwrap_or(Fate::TimedOut);
         let usable = matches!(fate, Fate::Acknowledged | Fate::Failed | Fate::Redirected);
-        if !usable || !hub.options.keep_alive {
+        if !usable || hub.options.keep == Keep::Never {
             line = None;
         }
         subscription.settle(&event.id, fate);
@@ -123,16 +124,24 @@ async fn deliver(subscription: Subscription, destination: Destination) {
 }
 
 /// The next event; meanwhile the kept connection is watched, so that one that the subscriber closes
-/// costs no event.
+/// costs no event, and closed when it is idle for too long.
 async fn next(subscription: &Subscription, line: &mut Option<Line>) -> Option<Arc<Publication>> {
+    let hub = subscription.hub();
+    let limit = match hub.options.keep {
+        Keep::For(limit) if line.is_some() => Some(limit),
+        _ => None,
+    };
+    let mut idle = pin!(limit.map(sleep));
     poll_fn(|cx| {
         if line.as_mut().is_some_and(|open| open.drive(cx)) {
             *line = None;
         }
-        match subscription.poll_next(cx) {
-            Poll::Ready(next) => Poll::Ready(next),
-            Poll::Pending => Poll::Pending,
+        if line.is_some() && idle.as_mut().as_pin_mut().is_some_and(|idle| idle.poll(cx).is_ready())
+        {
+            *line = None;
+            hub.closed_idle();
         }
+        subscription.poll_next(cx)
     })
     .await
 }

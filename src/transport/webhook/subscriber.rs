@@ -5,6 +5,7 @@
 
 use super::line::Line;
 use crate::record::clock;
+use crate::record::fanout::Conduct;
 use crate::transport::fault::Fault;
 use crate::transport::io::{Stamped, Stamps};
 use crate::transport::sleep::Timer;
@@ -16,14 +17,16 @@ use hyper::header::{HOST, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::Deserialize;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 /// Connections that may wait to be accepted: a publisher opens one to every subscriber at once.
 const BACKLOG: i32 = 4096;
@@ -31,20 +34,41 @@ const BACKLOG: i32 = 4096;
 const ACCEPT_PAUSE_NS: u64 = 10_000_000;
 
 /// A registered subscriber; its events come in through the listener.
-pub struct Hook;
+pub struct Hook {
+    call: Rc<Call>,
+    desk: Rc<Desk>,
+    /// Its number at the publisher.
+    name: u64,
+    publisher: watch::Receiver<()>,
+}
 
-/// The listener behind all subscribers, and the connection on which they register.
+/// The listener behind all subscribers, and the connections on which they register.
 pub struct Desk {
     port: u16,
     /// Every subscriber has a host of its own.
     own_hosts: bool,
-    registrar: Mutex<Line>,
+    registrar: Mutex<Registrar>,
+}
+
+/// Where subscribers register, one after the other.
+#[derive(Default)]
+struct Registrar {
+    line: Option<Line>,
+    /// Ends with the publisher. A webhook's subscriber has no connection that would: it is a second one
+    /// to the publisher on which nothing is asked, in place of whatever tells a subscriber in earnest
+    /// that it must register again.
+    publisher: Option<watch::Receiver<()>>,
+}
+
+#[derive(Deserialize)]
+struct Registered {
+    subscriber: u64,
 }
 
 impl Subscriber for Hook {
-    type Common = Desk;
+    type Common = Rc<Desk>;
 
-    async fn prepare(call: &Rc<Call>) -> Result<Desk, Fault> {
+    async fn prepare(call: &Rc<Call>) -> Result<Rc<Desk>, Fault> {
         let (listener, own_hosts) = listen(call.max_segment).map_err(Fault::refused)?;
         if !own_hosts {
             call.ledger
@@ -52,36 +76,88 @@ impl Subscriber for Hook {
         }
         let port = listener.local_addr().map_err(Fault::refused)?.port();
         (call.spawn)(Box::pin(accept(listener, call.clone())));
-        let stream = TcpStream::connect(call.subscribe.socket).await.map_err(Fault::refused)?;
-        stream.set_nodelay(true).map_err(Fault::refused)?;
-        let registrar = Mutex::new(Line::new(stream).await.map_err(Fault::refused)?);
-        Ok(Desk { port, own_hosts, registrar })
+        Ok(Rc::new(Desk { port, own_hosts, registrar: Mutex::default() }))
     }
 
-    async fn subscribe(call: &Rc<Call>, desk: &Desk, number: usize) -> Result<Self, Fault> {
+    async fn subscribe(call: &Rc<Call>, desk: &Rc<Desk>, number: usize) -> Result<Self, Fault> {
         let host = if desk.own_hosts { host(number) } else { Ipv4Addr::LOCALHOST };
         let url = format!("http://{host}:{}/{number}", desk.port);
-        let body = serde_json::json!({ "url": url }).to_string();
+        let body = serde_json::json!({ "url": url, "types": call.asked.wanted(number) });
+        let mut registrar = desk.registrar.lock().await;
+        let publisher = registrar.publisher(call).await?;
+        let path = &call.subscribe.path;
+        let answer = registrar.ask(call, Method::POST, path, body.to_string()).await?;
+        let registered: Registered = serde_json::from_slice(&answer)
+            .map_err(|e| Fault::Refused(format!("the answer names no subscriber: {e}")))?;
+        Ok(Hook { call: call.clone(), desk: desk.clone(), name: registered.subscriber, publisher })
+    }
+
+    async fn receive(&mut self) -> Result<(), Fault> {
+        while self.publisher.changed().await.is_ok() {}
+        Err(Fault::closed("the publisher has gone, and the registration with it"))
+    }
+
+    async fn leave(self) -> Result<(), Fault> {
+        let path = format!("{}/{}", self.call.subscribe.path, self.name);
+        let mut registrar = self.desk.registrar.lock().await;
+        registrar.ask(&self.call, Method::DELETE, &path, String::new()).await.map(drop)
+    }
+}
+
+impl Registrar {
+    /// What ends with the publisher.
+    async fn publisher(&mut self, call: &Rc<Call>) -> Result<watch::Receiver<()>, Fault> {
+        if let Some(publisher) = self.publisher.as_ref().filter(|p| p.has_changed().is_ok()) {
+            return Ok(publisher.clone());
+        }
+        let mut stream = connect(call).await?;
+        let (there, publisher) = watch::channel(());
+        (call.spawn)(Box::pin(async move {
+            let _ended = stream.read(&mut [0]).await;
+            drop(there);
+        }));
+        self.publisher = Some(publisher.clone());
+        Ok(publisher)
+    }
+
+    /// One request and the body of its answer, which must be 2xx.
+    async fn ask(
+        &mut self,
+        call: &Rc<Call>,
+        method: Method,
+        path: &str,
+        body: String,
+    ) -> Result<Bytes, Fault> {
         let mut request = Request::new(Full::new(Bytes::from(body)));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = call.subscribe.path.parse().map_err(Fault::refused)?;
+        *request.method_mut() = method;
+        *request.uri_mut() = path.parse().map_err(Fault::refused)?;
         let own = HeaderValue::from_str(&call.subscribe.authority).map_err(Fault::refused)?;
         request.headers_mut().extend(call.terms.headers.clone());
         request.headers_mut().insert(HOST, own);
-        let answer = desk.registrar.lock().await.exchange(request).await;
-        match answer {
-            Ok((status, _)) if status.is_success() => Ok(Hook),
-            Ok((status, body)) => {
+        // Taken out: a connection that fails, or that is given up amid an answer, is not used again.
+        let mut line = match self.line.take() {
+            Some(line) => line,
+            None => Line::new(connect(call).await?).await.map_err(Fault::refused)?,
+        };
+        let (status, body) = line
+            .exchange(request)
+            .await
+            .map_err(|e| Fault::Refused(format!("subscribing: {e}")))?;
+        self.line = Some(line);
+        match status.is_success() {
+            true => Ok(body),
+            false => {
                 let said = String::from_utf8_lossy(&body);
                 Err(Fault::Refused(format!("subscribing was answered {status}: {said}")))
             }
-            Err(e) => Err(Fault::Refused(format!("subscribing: {e}"))),
         }
     }
+}
 
-    async fn receive(self) -> Result<(), Fault> {
-        pending().await
-    }
+async fn connect(call: &Call) -> Result<TcpStream, Fault> {
+    let stream = TcpStream::connect(call.subscribe.socket).await.map_err(Fault::refused)?;
+    stream.set_nodelay(true).map_err(Fault::refused)?;
+    Ok(stream)
 }
 
 /// One descriptor for every address of the loopback network, and true; where the kernel does not let
@@ -110,11 +186,16 @@ async fn accept(listener: TcpListener, call: Rc<Call>) {
             }
             Err(e) => {
                 call.ledger.fault(&format!("a subscriber cannot accept: {e}"));
-                let Ok(timer) = Timer::new() else { return };
-                let _rested = timer.until(clock::now() + ACCEPT_PAUSE_NS).await;
+                if rest(ACCEPT_PAUSE_NS).await.is_err() {
+                    return;
+                }
             }
         }
     }
+}
+
+async fn rest(ns: u64) -> io::Result<()> {
+    Timer::new()?.until(clock::now() + ns).await
 }
 
 async fn serve(io: Stamped, call: Rc<Call>) {
@@ -133,9 +214,18 @@ async fn take(call: &Call, stamps: &Stamps, request: Request<Incoming>) -> Respo
     let number: Option<usize> = request.uri().path().strip_prefix('/').and_then(|n| n.parse().ok());
     *response.status_mut() = match (number, request.into_body().collect().await) {
         (Some(number), Ok(body)) if call.ledger.has_subscriber(number) => {
+            let conduct = call.conduct(number);
+            if conduct == Conduct::Stuck {
+                pending::<()>().await;
+            }
             let index = call.matched.index(&body.to_bytes());
             call.ledger.receive(number, index, stamps.read(), stamps.woken());
-            StatusCode::NO_CONTENT
+            match conduct {
+                Conduct::Slow if rest(call.slow_by()).await.is_err() => {
+                    StatusCode::INTERNAL_SERVER_ERROR
+                }
+                _ => StatusCode::NO_CONTENT,
+            }
         }
         (_, Ok(_)) => StatusCode::NOT_FOUND,
         (_, Err(_)) => StatusCode::BAD_REQUEST,

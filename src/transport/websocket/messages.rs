@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
@@ -47,25 +48,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Messages for WebSocketStream<S> {
 
     fn queue(&mut self, message: Bytes) -> io::Result<()> {
         // An event is text already: as a whole frame it is not checked again for each subscriber.
-        let frame = Frame::message(message, OpCode::Data(Data::Text), true);
-        send(self, Message::Frame(frame))
+        queued(self, Message::Frame(Frame::message(message, OpCode::Data(Data::Text), true)))
     }
 
     const PINGS: bool = true;
 
     fn queue_ping(&mut self) -> io::Result<()> {
-        send(self, Message::Ping(Bytes::new()))
+        queued(self, Message::Ping(Bytes::new()))
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Sink::poll_flush(Pin::new(self), cx).map_err(error)
     }
+
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Sink::poll_close(Pin::new(self), cx).map_err(error)
+    }
 }
 
-fn send<S>(socket: &mut WebSocketStream<S>, message: Message) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+fn queued<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut WebSocketStream<S>,
+    message: Message,
+) -> io::Result<()> {
     match Pin::new(socket).start_send(message) {
         // A full socket is no fault: the rest is written when it drains.
         Err(WsError::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => Ok(()),
@@ -76,7 +80,11 @@ where
 fn error(e: WsError) -> io::Error {
     match e {
         WsError::Io(e) => e,
-        WsError::ConnectionClosed | WsError::AlreadyClosed => io::ErrorKind::ConnectionReset.into(),
+        WsError::ConnectionClosed
+        | WsError::AlreadyClosed
+        | WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+            io::ErrorKind::ConnectionReset.into()
+        }
         e => io::Error::new(io::ErrorKind::InvalidData, e),
     }
 }

@@ -3,18 +3,14 @@
 use super::handshake;
 use super::messages::small;
 use crate::transport::fault::Fault;
-use crate::transport::io::{Stamped, Stamps};
-use crate::transport::subscriber::{Call, Subscriber, source, stream};
+use crate::transport::io::Stamped;
+use crate::transport::subscriber::stream::Inbox;
+use crate::transport::subscriber::{Call, Subscriber, source};
 use std::rc::Rc;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// A subscriber with its open connection.
-pub struct Socket {
-    call: Rc<Call>,
-    number: usize,
-    socket: WebSocketStream<Stamped>,
-    stamps: Rc<Stamps>,
-}
+pub struct Socket(Inbox<WebSocketStream<Stamped>>);
 
 impl Subscriber for Socket {
     type Common = ();
@@ -27,16 +23,26 @@ impl Subscriber for Socket {
         let (from, to) = (source(number).into(), call.subscribe.socket);
         let io = Stamped::connect_from(from, to, call.max_segment, &call.ledger).await?;
         let stamps = io.stamps();
-        let request = handshake::request(&call.subscribe, &call.terms)?;
+        let mut address = call.subscribe.clone();
+        let types = call.asked.wanted(number);
+        if !types.is_empty() {
+            let separator = if address.path.contains('?') { '&' } else { '?' };
+            address.path.push_str(&format!("{separator}types={}", types.join(",")));
+        }
+        let request = handshake::request(&address, &call.terms)?;
         stamps.listen();
         let shaken = client_async_with_config(request, io, Some(small())).await;
         let heard = stamps.heard();
         let (socket, _response) = shaken.map_err(|e| handshake::fault(&e, &heard, &call.terms))?;
         socket.get_ref().set_up();
-        Ok(Socket { call: call.clone(), number, socket, stamps })
+        Ok(Socket(Inbox::new(socket, call.clone(), number, stamps)))
     }
 
-    async fn receive(self) -> Result<(), Fault> {
-        stream::receive(self.socket, self.call, self.number, self.stamps).await
+    async fn receive(&mut self) -> Result<(), Fault> {
+        self.0.receive().await
+    }
+
+    async fn leave(self) -> Result<(), Fault> {
+        self.0.leave().await
     }
 }
