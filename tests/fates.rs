@@ -4,6 +4,8 @@
 #[path = "fates/cell.rs"]
 mod cell;
 mod common;
+#[path = "fates/publishing.rs"]
+mod publishing;
 
 use cell::{Cell, PROBES, check_all};
 use common::Bench;
@@ -195,5 +197,14 @@ fn the_self_test_of_fates_passes() {
     let ended = bench.run(&["selftest", "--only", "fates"]);
     ended.succeeds();
     assert_eq!(ended.out.matches(" ok\n").count(), 12, "{}", ended.out);
+    bench.nothing_left();
+}
+
+#[test]
+fn the_self_test_of_deliveries_passes() {
+    let bench = Bench::new();
+    let ended = bench.run(&["selftest", "--only", "deliveries"]);
+    ended.succeeds();
+    assert_eq!(ended.out.matches(" ok\n").count(), 9, "{}", ended.out);
     bench.nothing_left();
 }

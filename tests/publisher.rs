@@ -1,156 +1,16 @@
 //! The built-in publisher against subscribers and publishers of every kind, on plain sockets.
 
 mod common;
+#[path = "publisher/lab.rs"]
+mod lab;
+#[path = "publisher/subscribers.rs"]
+mod subscribers;
 
 use common::{Bench, eventually};
+use lab::{Endpoint, OK, PATIENCE, Publisher, TOKEN, Then};
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Child;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-
-const TOKEN: &str = "a-token";
-/// Only a broken machine makes an answer take this long.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-struct Publisher {
-    child: Mutex<Child>,
-    address: SocketAddr,
-    /// A publisher whose output nobody reads would stop at a full pipe.
-    _output: BufReader<std::process::ChildStdout>,
-}
-
-impl Publisher {
-    fn start(bench: &Bench, args: &[&str]) -> Publisher {
-        let all = [&["serve"], args, &["--publisher", "--listen", "127.0.0.1:0"]].concat();
-        let mut command = bench.pushbench(&all);
-        let mut child = command.env("PUSHBENCH_TOKEN", TOKEN).spawn().unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        output.read_line(&mut line).unwrap();
-        let address = line.strip_prefix("listening on ").and_then(|l| l.split(' ').next());
-        let address = address.unwrap_or_else(|| panic!("{line:?}")).parse().unwrap();
-        Publisher { child: Mutex::new(child), address, _output: output }
-    }
-
-    fn ask(&self, method: &str, path: &str, token: &str, body: &str) -> (u16, String) {
-        let length = body.len();
-        self.ask_with(method, path, token, &format!("Content-Length: {length}\r\n"), body)
-    }
-
-    fn ask_with(
-        &self,
-        method: &str,
-        path: &str,
-        token: &str,
-        head: &str,
-        body: &str,
-    ) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let admitted = match token {
-            "" => String::new(),
-            token => format!("Authorization: Bearer {token}\r\n"),
-        };
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{admitted}{head}\r\n"
-        );
-        stream.write_all((head + body).as_bytes()).unwrap();
-        let mut answer = String::new();
-        // A refusal may come before the whole request was read, then the connection is reset.
-        let _reset = stream.read_to_string(&mut answer);
-        let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
-        (status, answer.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned()))
-    }
-
-    fn publish(&self, id: &str) -> u64 {
-        let event = json!({ "id": id, "type": "event", "data": {} }).to_string();
-        let (status, body) = self.ask("POST", "/publish", TOKEN, &event);
-        assert_eq!(status, 202, "{body}");
-        serde_json::from_str::<Value>(&body).unwrap()["queued"].as_u64().unwrap()
-    }
-
-    fn subscribe(&self, url: &str) {
-        let (status, body) =
-            self.ask("POST", "/subscribe", TOKEN, &json!({ "url": url }).to_string());
-        assert_eq!(status, 201, "{body}");
-    }
-
-    fn status(&self) -> Value {
-        let (status, body) = self.ask("GET", "/status", TOKEN, "");
-        assert_eq!(status, 200);
-        let told: Value = serde_json::from_str(&body).unwrap();
-        let n = |name: &str| told[name].as_u64().unwrap();
-        let fates = n("acknowledged") + n("written") + n("failed") + n("timed_out") + n("lost");
-        assert_eq!(n("queued"), fates + n("open"), "{told}");
-        told
-    }
-
-    /// Waits until these counts are reached.
-    fn reaches(&self, counts: &[(&str, u64)]) -> Value {
-        eventually(&format!("{counts:?}"), || {
-            let told = self.status();
-            counts.iter().all(|(name, n)| told[*name] == *n)
-        });
-        self.status()
-    }
-}
-
-impl Drop for Publisher {
-    fn drop(&mut self) {
-        let child = self.child.get_mut().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-}
-
-/// A webhook endpoint that answers every request with these bytes, and counts requests.
-fn endpoint(host: &str, answer: &'static str) -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind((host, 0)).unwrap();
-    let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counted = asked.clone();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let counted = counted.clone();
-            std::thread::spawn(move || serve(stream, answer, &counted));
-        }
-    });
-    (url, asked)
-}
-
-fn serve(stream: TcpStream, answer: &str, asked: &AtomicUsize) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut stream = stream;
-    loop {
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).unwrap_or(0) == 0 {
-                return;
-            }
-            let line = line.trim().to_lowercase();
-            if let Some(n) = line.strip_prefix("content-length:") {
-                length = n.trim().parse().unwrap();
-            }
-            if line.is_empty() {
-                break;
-            }
-        }
-        if reader.read_exact(&mut vec![0; length]).is_err() {
-            return;
-        }
-        asked.fetch_add(1, Ordering::SeqCst);
-        if stream.write_all(answer.as_bytes()).is_err() {
-            return;
-        }
-    }
-}
-
-const OK: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 
 #[test]
 fn who_has_no_token_or_no_event_is_turned_away() {
@@ -202,44 +62,6 @@ fn what_is_too_large_is_refused_before_it_is_read() {
     let (status, _) = publisher.ask_with("POST", "/publish", TOKEN, head, &(chunk + "0\r\n\r\n"));
     assert!(matches!(status, 413 | 0), "{status}: the connection may be reset before it is read");
     assert_eq!(publisher.status()["published"], 0);
-}
-
-#[test]
-fn each_answer_of_a_subscriber_is_a_fate_and_nothing_is_sent_twice() {
-    let bench = Bench::new();
-    let publisher = Publisher::start(&bench, &["webhook", "--timeout", "300ms"]);
-    let fine = endpoint("127.0.0.2", OK);
-    let (away, not_asked) = endpoint("127.0.0.3", OK);
-    let redirect =
-        format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {away}\r\nContent-Length: 0\r\n\r\n");
-    let odd = [
-        endpoint(
-            "127.0.0.4",
-            "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\noops",
-        ),
-        endpoint("127.0.0.5", "HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"),
-        endpoint("127.0.0.6", redirect.leak()),
-        endpoint("127.0.0.7", ""),
-        endpoint("127.0.0.8", "nonsense\r\n\r\n"),
-    ];
-    publisher.subscribe(&fine.0);
-    odd.iter().for_each(|(url, _)| publisher.subscribe(url));
-    // Nobody listens there any more.
-    let port = TcpListener::bind("127.0.0.9:0").unwrap().local_addr().unwrap().port();
-    publisher.subscribe(&format!("http://127.0.0.9:{port}/"));
-    for id in ["a", "b", "c"] {
-        assert_eq!(publisher.publish(id), 7);
-    }
-    let told = publisher.reaches(&[("open", 0)]);
-    let n = |name: &str| told[name].as_u64().unwrap();
-    assert_eq!((n("queued"), n("acknowledged"), n("complete")), (21, 3, 0), "{told}");
-    assert_eq!((n("failed"), n("redirected"), n("refused")), (12, 3, 3), "{told}");
-    assert_eq!((n("timed_out"), n("lost")), (3, 3), "{told}");
-    assert_eq!((n("least_acknowledged"), n("most_acknowledged")), (0, 3), "{told}");
-    // No retry, no redirect followed.
-    assert_eq!(fine.1.load(Ordering::SeqCst), 3);
-    assert!(odd.iter().all(|(_, asked)| asked.load(Ordering::SeqCst) == 3));
-    assert_eq!(not_asked.load(Ordering::SeqCst), 0);
 }
 
 /// A subscriber of the tcp transport on a blocking socket.
@@ -400,7 +222,8 @@ fn without_kept_connections_each_delivery_has_its_own() {
 fn who_has_left_is_not_delivered_to() {
     let bench = Bench::new();
     let publisher = Publisher::start(&bench, &["webhook"]);
-    let (url, asked) = endpoint("127.0.0.2", OK);
+    let asked = Endpoint::start("127.0.0.2", OK, Then::GoOn);
+    let url = asked.url.clone();
     publisher.subscribe(&url);
     assert_eq!(publisher.publish("a"), 1);
     publisher.reaches(&[("acknowledged", 1)]);
@@ -416,28 +239,31 @@ fn who_has_left_is_not_delivered_to() {
     }
     assert_eq!(publisher.publish("b"), 0);
     publisher.reaches(&[("subscribers", 0), ("queued", 1), ("open", 0)]);
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(asked.asked(), 1);
 }
 
 #[test]
 fn an_idle_connection_is_closed_and_the_next_event_makes_another() {
     let bench = Bench::new();
     let publisher = Publisher::start(&bench, &["webhook", "--keep-alive", "50ms"]);
-    let (url, asked) = endpoint("127.0.0.2", OK);
+    let asked = Endpoint::start("127.0.0.2", OK, Then::GoOn);
+    let url = asked.url.clone();
     publisher.subscribe(&url);
     for (id, closed) in [("a", 1), ("b", 2)] {
         assert_eq!(publisher.publish(id), 1);
         publisher.reaches(&[("acknowledged", closed), ("idle_closed", closed)]);
     }
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    assert_eq!(asked.asked(), 2);
 }
 
 #[test]
 fn events_of_a_type_go_to_those_who_asked_for_it() {
     let bench = Bench::new();
     let publisher = Publisher::start(&bench, &["webhook", "--types", "peer-*,event"]);
-    let (one, asked) = endpoint("127.0.0.2", OK);
-    let (all, all_asked) = endpoint("127.0.0.3", OK);
+    let asked = Endpoint::start("127.0.0.2", OK, Then::GoOn);
+    let one = asked.url.clone();
+    let all_asked = Endpoint::start("127.0.0.3", OK, Then::GoOn);
+    let all = all_asked.url.clone();
     let wanted = json!({ "url": one, "types": ["peer-1"] }).to_string();
     assert_eq!(publisher.ask("POST", "/subscribe", TOKEN, &wanted).0, 201);
     let unknown = json!({ "url": one, "types": ["pear-1"] }).to_string();
@@ -449,5 +275,5 @@ fn events_of_a_type_go_to_those_who_asked_for_it() {
         assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["queued"], queued, "{kind}");
     }
     publisher.reaches(&[("acknowledged", 4), ("open", 0)]);
-    assert_eq!((asked.load(Ordering::SeqCst), all_asked.load(Ordering::SeqCst)), (1, 3));
+    assert_eq!((asked.asked(), all_asked.asked()), (1, 3));
 }

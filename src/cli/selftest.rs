@@ -8,7 +8,7 @@ use crate::suggest::did_you_mean;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Runs this check alone: freeze, delay, agree, pacing or fates; may be repeated
+    /// Runs this check alone: freeze, delay, agree, pacing, fates or deliveries; may be repeated
     #[arg(long, value_name = "CHECK")]
     only: Vec<String>,
     /// CPUs of driver and targets, such as driver=1,target=0

@@ -3,6 +3,7 @@
 
 mod agree;
 mod delay;
+mod deliveries;
 mod fates;
 mod freeze;
 pub mod odd;
@@ -52,12 +53,13 @@ pub struct Check {
 }
 
 /// All checks.
-pub const CHECKS: [Check; 5] = [
+pub const CHECKS: [Check; 6] = [
     Check { name: "freeze", about: freeze::ABOUT, run: freeze::run },
     Check { name: "delay", about: delay::ABOUT, run: delay::run },
     Check { name: "agree", about: agree::ABOUT, run: agree::run },
     Check { name: "pacing", about: pacing::ABOUT, run: pacing::run },
     Check { name: "fates", about: fates::ABOUT, run: fates::run },
+    Check { name: "deliveries", about: deliveries::ABOUT, run: deliveries::run },
 ];
 
 impl Check {

@@ -86,19 +86,24 @@ impl Manifest {
                 words.extend([option.to_owned(), format!("{}ns", time.as_nanos())]);
             }
         }
-        let scheme = super::address::scheme_of(transport);
         let name = if publish.keep == Keep::Never { BUILTIN_CLOSE } else { BUILTIN };
-        let mut manifest = Manifest::this_program(name, transport, words);
-        manifest.url = format!("http://127.0.0.1:{PORT}{PUBLISH}");
-        manifest.matching = Matching::Id;
-        manifest.env.push((TOKEN_VARIABLE.to_owned(), publish.token.clone()));
-        manifest.admit(&publish.token);
-        manifest.publisher = Some(Publisher {
-            subscribe: format!("{scheme}://127.0.0.1:{PORT}{SUBSCRIBE}"),
+        let program = Manifest::this_program(name, transport, words);
+        program.publishing(transport, &format!("127.0.0.1:{PORT}"), &publish.token)
+    }
+
+    /// The same program as a publisher that speaks `targets/PROTOCOL.md` at `at`, an address and its port.
+    pub fn publishing(mut self, transport: &str, at: &str, token: &str) -> Manifest {
+        let scheme = super::address::scheme_of(transport);
+        self.url = format!("http://{at}{PUBLISH}");
+        self.matching = Matching::Id;
+        self.env.push((TOKEN_VARIABLE.to_owned(), token.to_owned()));
+        self.admit(token);
+        self.publisher = Some(Publisher {
+            subscribe: format!("{scheme}://{at}{SUBSCRIBE}"),
             status: Some(STATUS.to_owned()),
-            token: publish.token.clone(),
+            token: token.to_owned(),
         });
-        manifest
+        self
     }
 
     /// Adds the token to whatever is asked of the target.

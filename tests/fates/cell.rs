@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// An honest answer takes this long only on a machine that stands still.
-const TIMEOUT: Duration = Duration::from_millis(1_500);
+pub const TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Longer than the time-out, so that something follows it.
 const BEYOND: Duration = Duration::from_millis(1_900);
 /// The server is asked once whether it is there, before the driver connects.
@@ -135,20 +135,9 @@ impl Cell {
 
     /// Drives it against its server: the record and what the server did.
     pub fn run(&self, cpu: usize) -> (Trial, Tally) {
-        struct Unwatched;
-        impl Watch for Unwatched {
-            fn second(&mut self, _arm: usize, _responses: &Hist) {}
-            fn tick(&mut self) {}
-        }
         let server = Odd::start(self.case.transport, self.case.deed).unwrap();
-        let cpus = Placement::automatic().all();
-        let driver = (0..self.shards).map(|shard| cpus[(cpu + shard) % cpus.len()]).collect();
-        let placement = Placement { driver, target: cpus };
-        let interrupt = AtomicBool::new(false);
-        let bench = Bench { placement: &placement, interrupt: &interrupt };
-        let stretch = self.stretch(&server.url());
-        let mut finished = block::run(&stretch, &bench, &mut Unwatched).unwrap();
-        (finished.pop().unwrap().trial, server.finish().unwrap())
+        let trial = drive(&self.stretch(&server.url()), self.shards, cpu);
+        (trial, server.finish().unwrap())
     }
 
     /// Compares every count with theory, and with the server's own.
@@ -205,14 +194,35 @@ impl Cell {
     }
 }
 
-/// Checks all cells, several at the same time, and names those that fail.
+/// Drives a stretch of one arm, from this CPU on.
+pub fn drive(stretch: &Stretch, shards: usize, cpu: usize) -> Trial {
+    struct Unwatched;
+    impl Watch for Unwatched {
+        fn second(&mut self, _arm: usize, _responses: &Hist) {}
+        fn tick(&mut self) {}
+    }
+    let cpus = Placement::automatic().all();
+    let driver = (0..shards).map(|shard| cpus[(cpu + shard) % cpus.len()]).collect();
+    let placement = Placement { driver, target: cpus };
+    let interrupt = AtomicBool::new(false);
+    let bench = Bench { placement: &placement, interrupt: &interrupt };
+    let mut finished = block::run(stretch, &bench, &mut Unwatched).unwrap();
+    finished.pop().unwrap().trial
+}
+
+/// Checks all cells, and names those that fail.
 pub fn check_all(cells: &[Cell]) {
+    check_each(cells, Cell::check);
+}
+
+/// Checks cells of any kind, several at the same time.
+pub fn check_each<C: Sync>(cells: &[C], check: impl Fn(&C, usize) + Sync) {
     let next = AtomicUsize::new(0);
     let failed = AtomicUsize::new(0);
     let work = || {
         while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
             let cpu = next.load(Ordering::Relaxed);
-            if catch_unwind(AssertUnwindSafe(|| cell.check(cpu))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| check(cell, cpu))).is_err() {
                 failed.fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -1,5 +1,5 @@
-//! Servers that misbehave, one for each transport, on plain blocking sockets and threads: nothing of
-//! the driver's own code serves them, and each keeps an exact tally of what it did.
+//! Servers and [publishers](publisher) that misbehave, for each transport, on plain blocking sockets and
+//! threads: nothing of the driver's own code serves them, and each keeps an exact tally of what it did.
 //!
 //! In a test [`Odd::start`] runs one beside the driver; the self-test starts one as a process of its
 //! own through the hidden subcommand `pushbench __odd TRANSPORT DEED ADDR`.
@@ -7,6 +7,8 @@
 mod conduct;
 pub mod counts;
 pub mod deed;
+mod http;
+pub mod publisher;
 mod site;
 mod tcp;
 mod webhook;
@@ -22,7 +24,7 @@ use site::Site;
 use socket2::{Domain, Socket, Type};
 use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -74,10 +76,7 @@ impl Odd {
     /// Waits until every connection has ended, ends it, and says what it did. Connections end when
     /// their peers close them.
     pub fn finish(self) -> io::Result<Tally> {
-        // Connections are accepted in the order in which they were made: this one is the last.
-        let call = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        call.bind(&SocketAddr::from((CALLER, 0)).into())?;
-        call.connect(&self.address.into())?;
+        call_to_end(self.address)?;
         self.accepting.join().map_err(|_| io::Error::other("the misbehaving server panicked"))?;
         Ok(self.site.tally(|t| *t))
     }
@@ -86,12 +85,7 @@ impl Odd {
 /// Serves every connection on a thread of its own, and returns when all have ended.
 fn accept(listener: &TcpListener, transport: Transport, site: &Site) {
     std::thread::scope(|scope| {
-        loop {
-            let Ok((stream, from)) = listener.accept() else { continue };
-            if from.ip() == IpAddr::V4(CALLER) {
-                site.end();
-                return;
-            }
+        until_called(listener, |stream| {
             let number = site.tally(|t| {
                 t.connections += 1;
                 t.connections - 1
@@ -106,17 +100,40 @@ fn accept(listener: &TcpListener, transport: Transport, site: &Site) {
                     Transport::Tcp => conduct::serve::<tcp::Tcp>(stream, number, site),
                 };
             });
-        }
+        });
+        site.end();
     });
 }
 
-/// Runs as a misbehaving server if the command line says so: `pushbench __odd TRANSPORT DEED ADDR`.
+/// Accepts connections until the one that calls to end.
+fn until_called(listener: &TcpListener, mut each: impl FnMut(TcpStream)) {
+    loop {
+        match listener.accept() {
+            Ok((_, from)) if from.ip() == IpAddr::V4(CALLER) => return,
+            Ok((stream, _)) => each(stream),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Connections are accepted in the order in which they were made: this one is the last.
+fn call_to_end(address: SocketAddr) -> io::Result<()> {
+    let call = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    call.bind(&SocketAddr::from((CALLER, 0)).into())?;
+    call.connect(&address.into())
+}
+
+/// Runs as a misbehaving server if the command line says so: `pushbench __odd TRANSPORT DEED ADDR`, or
+/// `pushbench __odd publisher TRANSPORT MISCHIEF ADDR TELL`.
 pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {
         return None;
     }
     let words: Vec<&str> = args[2..].iter().filter_map(|a| a.to_str()).collect();
-    let Err(error) = run(&words);
+    let Err(error) = match &words[..] {
+        [publisher::WORD, rest @ ..] => publisher::run(rest),
+        words => run(words),
+    };
     eprintln!("the misbehaving server failed: {error}");
     Some(ExitCode::FAILURE)
 }
@@ -126,10 +143,16 @@ fn run(words: &[&str]) -> io::Result<std::convert::Infallible> {
     let [transport, deed, address] = words else { return Err(wrong()) };
     let transport = Transport::named(transport).ok_or_else(wrong)?;
     let deed = Deed::named(deed).ok_or_else(wrong)?;
+    let listener = listen(address)?;
+    accept(&listener, transport, &Site::new(deed));
+    Err(io::Error::other("it was called to end"))
+}
+
+/// Listens as a process of its own, and says so.
+fn listen(address: &str) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
     let mut out = io::stdout().lock();
     writeln!(out, "{LISTENING}{}", listener.local_addr()?)?;
     out.flush()?;
-    accept(&listener, transport, &Site::new(deed));
-    Err(io::Error::other("it was called to end"))
+    Ok(listener)
 }

@@ -8,13 +8,19 @@ use std::net::TcpStream;
 
 pub(super) struct Tcp(TcpStream);
 
+impl Tcp {
+    pub fn new(stream: TcpStream) -> Tcp {
+        Tcp(stream)
+    }
+}
+
 impl Wire for Tcp {
     /// Four bytes that announce 1.2 GB.
     const NONSENSE: &'static [u8] = b"HTTP/1.1 200 OK\r\n\r\n";
     const ABSURD: &'static [u8] = &[0xff; 4];
 
     fn open(stream: TcpStream, _site: &Site) -> io::Result<Option<Tcp>> {
-        Ok(Some(Tcp(stream)))
+        Ok(Some(Tcp::new(stream)))
     }
 
     fn event(&mut self) -> io::Result<Option<Vec<u8>>> {

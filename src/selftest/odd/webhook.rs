@@ -1,9 +1,10 @@
-//! HTTP/1.1, parsed by hand: it has to be broken by hand as well.
+//! A webhook's endpoint.
 
 use super::deed::UNASKED;
+use super::http::{Message, response};
 use super::site::Site;
 use super::wire::Wire;
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io::{self, BufReader};
 use std::net::TcpStream;
 
 pub(super) struct Webhook(BufReader<TcpStream>);
@@ -19,22 +20,7 @@ impl Wire for Webhook {
     }
 
     fn event(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            if self.0.read_line(&mut line)? == 0 {
-                return Ok(None);
-            }
-            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().map_err(io::Error::other)?;
-            }
-            if line == "\r\n" {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        self.0.read_exact(&mut body)?;
-        Ok(Some(body))
+        Ok(Message::read(&mut self.0)?.map(|request| request.body))
     }
 
     fn socket(&mut self) -> &mut TcpStream {
@@ -58,9 +44,4 @@ impl Wire for Webhook {
         let unasked = Self::message("{\"news\":true}").repeat(UNASKED as usize);
         [answer, &unasked].concat()
     }
-}
-
-fn response(status: u16, header: &str, text: &str) -> Vec<u8> {
-    let length = text.len();
-    format!("HTTP/1.1 {status} Odd\r\nContent-Length: {length}\r\n{header}\r\n{text}").into_bytes()
 }

@@ -9,11 +9,19 @@ use tokio_tungstenite::tungstenite::handshake::server::{
     Callback, ErrorResponse, Request, Response,
 };
 use tokio_tungstenite::tungstenite::http::StatusCode;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, accept_hdr};
 
 pub(super) struct Websocket(WebSocket<TcpStream>);
+
+impl Websocket {
+    /// Behind a handshake that somebody else has shaken; `read` came with it.
+    pub fn shaken(stream: TcpStream, read: Vec<u8>) -> Websocket {
+        Websocket(WebSocket::from_partially_read(stream, read, Role::Server, None))
+    }
+}
 
 impl Wire for Websocket {
     /// Reserved bits, reserved opcode.
