@@ -47,6 +47,9 @@ pub struct ArmHeader {
     pub subprotocol: Option<String>,
     /// What surrounds an event on the wire.
     pub framing: String,
+    /// How a subscriber acknowledges a delivery; `None` where none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledgement: Option<String>,
     /// Unanswered events a connection of this arm carried.
     pub in_flight: usize,
     /// Connections.

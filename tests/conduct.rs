@@ -19,10 +19,27 @@ fn alone() -> MutexGuard<'static, ()> {
 const ALL: [&str; 6] =
     ["--arm", "webhook@builtin", "--arm", "websocket@builtin", "--arm", "tcp@builtin"];
 
-/// Runs it on every transport and gives the records of its last block. What is counted must be exact
-/// however late a machine under load is, so invalid trials count as well.
+/// What brings events without being sent any, polled often.
+const BASELINES: [&str; 8] = [
+    "--arm",
+    "sse@builtin",
+    "--arm",
+    "long-poll@builtin",
+    "--arm",
+    "poll@builtin",
+    "--set",
+    "delivery.poll_interval=20ms",
+];
+
+/// Runs it on the transports that are compared.
 fn trials(bench: &Bench, scenario: &str, more: &[&str]) -> Vec<(Trial, Fanout)> {
-    let ended = bench.run(&[&["run", scenario, "--out", "r"][..], &ALL, more].concat());
+    trials_of(&ALL, bench, scenario, more)
+}
+
+/// Runs it on these arms and gives the records of its last block. What is counted must be exact
+/// however late a machine under load is, so invalid trials count as well.
+fn trials_of(arms: &[&str], bench: &Bench, scenario: &str, more: &[&str]) -> Vec<(Trial, Fanout)> {
+    let ended = bench.run(&[&["run", scenario, "--out", "r"][..], arms, more].concat());
     assert!(matches!(ended.code, Some(0..=3)), "{}{}", ended.out, ended.err);
     let stored = StoredRun::read(&bench.path("r")).unwrap();
     let mut last: Vec<Trial> = stored.trials.into_iter().rev().take(3).collect();
@@ -235,4 +252,60 @@ fn what_cannot_be_is_refused_before_anything_starts() {
     let args = ["run", "ingest", "--set", "faults.restart_after=1s", "--arm", "webhook@mine"];
     bench.run(&args).fails(64, &["webhook@mine", "faults.restart_after", "command"]);
     assert!(!bench.path("r").exists(), "something was begun");
+}
+
+#[test]
+fn over_the_baselines_slow_and_stuck_ones_have_their_own_fates_too() {
+    let _turn = alone();
+    let bench = Bench::new();
+    let subscribers = "count = 8\nslow = 1\nslow_by = \"5ms\"\nstuck = 1";
+    let mine = scenario(&bench, subscribers, "[delivery]\nqueue = 16\ntimeout = \"300ms\"");
+    for (trial, f) in trials_of(&BASELINES, &bench, &mine, &[]) {
+        let (d, events) = (&f.deliveries, trial.events.due);
+        assert_eq!((d.measured.due, d.measured.received), (events * 6, events * 6), "{d:?}");
+        let [slow, stuck] = &d.apart[..] else { panic!("{d:?}") };
+        assert_eq!((slow.measured.due, slow.measured.received), (events, events), "{slow:?}");
+        assert_eq!((stuck.measured.due, stuck.measured.timed_out), (events, events), "{stuck:?}");
+        let p = f.publisher.unwrap();
+        assert_eq!(p.queued + p.overflowed, p.published * 8, "{p:?}");
+        assert!(p.overflowed + p.timed_out > 0 && p.longest_queue <= 16, "{p:?}");
+        assert!(p.least_acknowledged == 0 && p.acknowledged <= p.published * 7, "{p:?}");
+        assert_eq!((d.duplicated, d.reordered, p.stray), (0, 0, 0), "{d:?}");
+    }
+}
+
+#[test]
+fn over_the_baselines_who_comes_and_goes_misses_nothing_either() {
+    let _turn = alone();
+    let bench = Bench::new();
+    let subscribers = "count = 20\nstay = \"300ms\"\naway = \"50ms\"";
+    let mine = scenario(&bench, subscribers, "");
+    for (trial, f) in trials_of(&BASELINES, &bench, &mine, &["--rate", "20"]) {
+        let (d, t) = (&f.deliveries, f.deliveries.turnover.as_ref().unwrap());
+        assert_eq!(d.measured.due, d.measured.received, "{:?}: {:?}", d.measured, trial.faults);
+        assert_eq!((d.duplicated, d.reordered, d.late), (0, 0, 0), "{d:?}");
+        assert!(t.left > 20 && t.came <= t.left && t.left - t.came <= 20, "{t:?}");
+        assert_eq!((t.cut_off, t.refused), (0, 0), "{t:?}");
+        assert!(trial.faults.is_empty(), "{:?}", trial.faults);
+        // Leaving acknowledges what has come; what was read at an answer's end may not be.
+        let (p, due) = (f.publisher.unwrap(), d.read);
+        assert!(p.acknowledged >= due && p.acknowledged <= due + d.undue, "{p:?} {d:?}");
+    }
+}
+
+#[test]
+fn over_the_baselines_everybody_comes_back_after_a_restart_as_themselves() {
+    let _turn = alone();
+    let bench = Bench::new();
+    let rest = "[delivery]\nto = \"one\"\n[faults]\nrestart_after = \"300ms\"";
+    let mine = scenario(&bench, "count = 10\nbackoff = \"50ms\"", rest);
+    for (trial, f) in trials_of(&BASELINES, &bench, &mine, &[]) {
+        let (d, t) = (&f.deliveries, f.deliveries.turnover.as_ref().unwrap());
+        assert_eq!((t.cut_off, t.came, t.left, t.recovery.count()), (10, 10, 0, 1), "{t:?}");
+        assert!(trial.down_ns > Some(0), "{trial:?}");
+        // Nobody has read under another one's number.
+        assert_eq!((d.undue, d.unsolicited, d.duplicated, d.reordered), (0, 0, 0, 0), "{d:?}");
+        assert!(d.measured.received > 0, "{:?}", d.measured);
+        assert_eq!(f.publisher.unwrap().subscribers, 10);
+    }
 }

@@ -14,14 +14,14 @@ use pushbench::selftest::odd::Odd;
 use pushbench::selftest::odd::counts::Counts;
 use pushbench::selftest::odd::deed::{self, Deed};
 use pushbench::target::manifest::Matching;
-use pushbench::transport::{self, Transport};
+use pushbench::transport::{CARRIERS, Carrier};
 use serde_json::Value;
 
 /// Every deed that applies, in both loops.
-fn matrix(transport: Transport, matching: Matching, deeds: &[Deed]) {
-    let deeds = deeds.iter().filter(|deed| deed.applies(transport));
+fn matrix(carrier: Carrier, matching: Matching, deeds: &[Deed]) {
+    let deeds = deeds.iter().filter(|deed| deed.applies(carrier));
     let both =
-        |deed: &Deed| [false, true].map(|closed| Cell::new(*deed, transport, matching, closed));
+        |deed: &Deed| [false, true].map(|closed| Cell::new(*deed, carrier, matching, closed));
     check_all(&deeds.flat_map(both).collect::<Vec<_>>());
 }
 
@@ -32,17 +32,17 @@ fn every_deed() -> Vec<Deed> {
 
 #[test]
 fn every_deed_to_a_webhook() {
-    matrix(Transport::Webhook, Matching::Id, &every_deed());
+    matrix(Carrier::Webhook, Matching::Id, &every_deed());
 }
 
 #[test]
 fn every_deed_to_a_websocket() {
-    matrix(Transport::Websocket, Matching::Id, &every_deed());
+    matrix(Carrier::Websocket, Matching::Id, &every_deed());
 }
 
 #[test]
 fn every_deed_to_a_bare_socket() {
-    matrix(Transport::Tcp, Matching::Id, &every_deed());
+    matrix(Carrier::Tcp, Matching::Id, &every_deed());
 }
 
 #[test]
@@ -57,17 +57,17 @@ fn answers_without_an_id_are_matched_by_order() {
         Deed::Chatter,
         Deed::Status(503),
     ];
-    for transport in transport::ALL {
-        matrix(transport, Matching::Order, &deeds);
+    for carrier in CARRIERS {
+        matrix(carrier, Matching::Order, &deeds);
     }
 }
 
 #[test]
 fn events_are_told_apart_over_shards() {
-    let cells = transport::ALL.map(|transport| Cell {
+    let cells = CARRIERS.map(|carrier| Cell {
         connections: 2,
         shards: 2,
-        ..Cell::new(Deed::Twice, transport, Matching::Id, false)
+        ..Cell::new(Deed::Twice, carrier, Matching::Id, false)
     });
     check_all(&cells);
 }
@@ -76,11 +76,11 @@ fn events_are_told_apart_over_shards() {
 /// and not answered before.
 #[test]
 fn a_broken_connection_loses_all_it_carries() {
-    for transport in [Transport::Websocket, Transport::Tcp] {
+    for carrier in [Carrier::Websocket, Carrier::Tcp] {
         for deed in [Deed::Nonsense, Deed::Half, Deed::Reset] {
-            let one = Cell::new(deed, transport, Matching::Id, true);
+            let one = Cell::new(deed, carrier, Matching::Id, true);
             let (trial, tally) = Cell { in_flight: 4, ..one }.run(0);
-            let seen = format!("{transport:?} {deed:?} {tally:?} {:?}", trial.faults);
+            let seen = format!("{carrier:?} {deed:?} {tally:?} {:?}", trial.faults);
             let c = Counts::of(&trial);
             let due = c.fates.due;
             assert!(trial.warmup.sums_are_exact() && trial.events.sums_are_exact(), "{seen}");
@@ -104,8 +104,8 @@ fn a_broken_connection_loses_all_it_carries() {
 /// More events than a stuck target takes: one is in the air, the backlog holds three, the rest fail.
 #[test]
 fn a_full_backlog_turns_events_away() {
-    for transport in transport::ALL {
-        let one = Cell::new(Deed::Stuck, transport, Matching::Id, false);
+    for carrier in CARRIERS {
+        let one = Cell::new(Deed::Stuck, carrier, Matching::Id, false);
         // More than the kernel's buffers hold, so that the connection stays blocked.
         let cell = Cell { connections: 1, backlog: 3, bytes: 16 << 20, ..one };
         let (trial, tally) = cell.run(0);
@@ -158,7 +158,7 @@ fn an_event_handed_back_was_not_sent() {
 #[test]
 fn a_run_against_a_misbehaving_server_says_what_became_of_its_events() {
     let deed = Deed::WrongId;
-    let server = Odd::start(Transport::Webhook, deed).unwrap();
+    let server = Odd::start(Carrier::Webhook, deed).unwrap();
     let bench = Bench::new();
     let url = server.url();
     bench.write(

@@ -11,7 +11,7 @@ use common::{Bench, ended, eventually, short, signal};
 use desk::{FAILED, expect, refused, running, started, value, verify, webhook};
 use pushbench::selftest::odd::Odd;
 use pushbench::selftest::odd::deed::Deed;
-use pushbench::transport::Transport;
+use pushbench::transport::Carrier;
 use serde_json::Value;
 use server::{http, response, serve, unfragmented};
 use std::io::{Read as _, Write as _};
@@ -131,10 +131,10 @@ fn answers_without_an_id_where_ids_are_declared() {
 #[test]
 fn a_second_answer_is_no_exactly_once() {
     let bench = Bench::new();
-    for transport in [Transport::Webhook, Transport::Websocket, Transport::Tcp] {
-        let odd = Odd::start(transport, Deed::Twice).unwrap();
-        running(&bench, transport.name(), &odd.url(), "id");
-        let (found, ended) = verify(&bench, &format!("{}@t", transport.name()));
+    for carrier in [Carrier::Webhook, Carrier::Websocket, Carrier::Tcp] {
+        let odd = Odd::start(carrier, Deed::Twice).unwrap();
+        running(&bench, carrier.name(), &odd.url(), "id");
+        let (found, ended) = verify(&bench, &format!("{}@t", carrier.name()));
         assert_eq!(ended.code, Some(FAILED), "{}{}", ended.out, ended.err);
         expect(&found, "exactly-once", "no", "16 of 16, 3 twice");
         assert!(found["trouble"][0].is_null(), "{found}");
@@ -144,7 +144,7 @@ fn a_second_answer_is_no_exactly_once() {
 #[test]
 fn what_nobody_asked_for_is_counted() {
     let bench = Bench::new();
-    let odd = Odd::start(Transport::Websocket, Deed::Chatter).unwrap();
+    let odd = Odd::start(Carrier::Websocket, Deed::Chatter).unwrap();
     running(&bench, "websocket", &odd.url(), "id");
     let (found, ended) = verify(&bench, "websocket@t");
     ended.succeeds();
@@ -158,10 +158,10 @@ fn what_nobody_asked_for_is_counted() {
 #[test]
 fn a_wrong_order_is_seen_by_id_and_no_failure() {
     let bench = Bench::new();
-    for transport in [Transport::Websocket, Transport::Tcp] {
-        let odd = Odd::start(transport, Deed::Swap).unwrap();
-        running(&bench, transport.name(), &odd.url(), "id");
-        let (found, ended) = verify(&bench, &format!("{}@t", transport.name()));
+    for carrier in [Carrier::Websocket, Carrier::Tcp] {
+        let odd = Odd::start(carrier, Deed::Swap).unwrap();
+        running(&bench, carrier.name(), &odd.url(), "id");
+        let (found, ended) = verify(&bench, &format!("{}@t", carrier.name()));
         assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
         expect(&found, "order", "out of order", "3 overtook");
         expect(&found, "exactly-once", "yes", "");

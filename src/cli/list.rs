@@ -3,9 +3,10 @@
 use super::print;
 use crate::error::{Error, Result};
 use crate::record::metrics::METRICS;
-use crate::scenario::{self, keys};
+use crate::scenario::{self, Flow, keys};
 use crate::suggest::did_you_mean;
-use crate::{report, target, transport};
+use crate::transport::{self, Transport};
+use crate::{report, target};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -30,7 +31,7 @@ pub fn run(args: &Args) -> Result<()> {
         "scenarios" => scenarios()?,
         "targets" => targets()?,
         "transports" => {
-            transport::ALL.iter().map(|t| (t.name().into(), t.about().into())).collect()
+            transport::ALL.iter().map(|t| (t.name().into(), transport_row(*t))).collect()
         }
         "formats" => report::ALL.iter().map(|f| (f.name().into(), f.about().into())).collect(),
         "metrics" => METRICS.iter().map(metric).collect(),
@@ -50,6 +51,12 @@ pub fn run(args: &Args) -> Result<()> {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let lines = rows.iter().map(|(name, about)| format!("{name:<width$}  {about}\n"));
     print(&lines.collect::<String>())
+}
+
+/// Which flows it serves, and what it is.
+fn transport_row(transport: Transport) -> String {
+    let flows = Flow::ALL.into_iter().filter(|flow| transport.serves(*flow)).map(Flow::name);
+    format!("{}: {}", flows.collect::<Vec<_>>().join(", "), transport.about())
 }
 
 fn scenarios() -> Result<Vec<(String, String)>> {

@@ -169,6 +169,8 @@ pub(super) fn builtin(question: &Question, placement: &Placement) -> Result<Buil
         Some(new_token().map(|token| PublishOptions {
             types: subscribers.types(s.payload.kind()),
             acknowledged: subscribers.acknowledged,
+            poll_interval: subscribers.poll_interval,
+            long_poll_hold: subscribers.long_poll_hold,
             token,
             queue: asked.queue,
             timeout: asked.timeout,

@@ -4,15 +4,15 @@ use crate::error::{Error, Result};
 use crate::suggest::did_you_mean;
 use crate::transport::handler::Handler;
 use crate::transport::publisher::{self, Keep, TOKEN_VARIABLE};
-use crate::transport::serve::{ServeOptions, serve};
-use crate::transport::{ALL, Transport};
+use crate::transport::serve::{ServeOptions, Work, serve};
+use crate::transport::{ALL, CARRIERS, Carrier, Transport};
 use crate::units;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// webhook, websocket or tcp
+    /// webhook, websocket or tcp; with --publisher sse, long-poll or poll, too
     transport: String,
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
@@ -50,6 +50,9 @@ pub struct Args {
     /// From the write of a delivery to its acknowledgement
     #[arg(long, value_name = "TIME", requires = "publisher", value_parser = units::parse_duration)]
     timeout: Option<Duration>,
+    /// How long a long-poll's request is held while there is no event
+    #[arg(long, value_name = "TIME", requires = "publisher", value_parser = units::parse_duration)]
+    hold: Option<Duration>,
     /// Close a webhook's kept connection after it was idle for so long
     #[arg(long, value_name = "TIME", requires = "publisher", value_parser = units::parse_duration)]
     keep_alive: Option<Duration>,
@@ -90,17 +93,27 @@ pub fn run(args: &Args) -> Result<()> {
             args.listen
         ))
     })?;
+    let work = match (args.publisher, transport.carrier()) {
+        (true, _) => publisher(args, transport)?,
+        (false, Some(carrier)) => {
+            Work::Take(carrier, Handler { delay: args.delay, work: args.work })
+        }
+        (false, None) => return Err(takes_nothing(transport)),
+    };
     crate::drive::limits::raise_descriptors();
-    serve(&ServeOptions {
-        transport,
-        listen,
-        threads: usize::from(args.threads),
-        handler: Handler { delay: args.delay, work: args.work },
-        publisher: args.publisher.then(|| publisher(args, transport)).transpose()?,
-    })
+    serve(&ServeOptions { listen, threads: usize::from(args.threads), work })
 }
 
-fn publisher(args: &Args, transport: Transport) -> Result<(publisher::Options, String)> {
+fn takes_nothing(transport: Transport) -> Error {
+    let name = transport.name();
+    Error::usage(format!(
+        "{name} brings events to subscribers and takes none: write {TOKEN_VARIABLE}=$(openssl rand -hex \
+         16) pushbench serve {name} --publisher, or serve {}",
+        CARRIERS.map(Carrier::name).join(", ")
+    ))
+}
+
+fn publisher(args: &Args, transport: Transport) -> Result<Work> {
     let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty());
     let token = token.ok_or_else(|| {
         Error::usage(format!(
@@ -120,5 +133,6 @@ fn publisher(args: &Args, transport: Transport) -> Result<(publisher::Options, S
         false => args.keep_alive.map_or(Keep::Always, Keep::For),
     };
     options.ping = args.ping;
-    Ok((options, token))
+    options.hold = args.hold.unwrap_or(options.hold);
+    Ok(Work::Publish(options, token))
 }

@@ -10,6 +10,7 @@ use crate::scenario::{self, Override};
 use crate::suggest::did_you_mean;
 use crate::target::manifest::{self, BuiltinOptions};
 use crate::target::setup;
+use crate::transport::Carrier;
 use crate::transport::event::Template;
 use crate::verify::{Bench, Subject, full};
 
@@ -113,5 +114,7 @@ fn of_target(target: &str, known: &[(String, Vec<String>)]) -> Result<Vec<String
             manifest::OWN_FILE
         )));
     };
-    Ok(transports.iter().map(|transport| format!("{transport}@{target}")).collect())
+    // What only brings events to subscribers cannot be asked anything.
+    let takes = |transport: &&String| Carrier::named(transport).is_some();
+    Ok(transports.iter().filter(takes).map(|t| format!("{t}@{target}")).collect())
 }

@@ -43,6 +43,8 @@ pub struct FanoutFigures {
     pub driver_cpu_ns_per_delivery: Option<f64>,
     /// Bytes and segments of the subscribers' connections.
     pub wire: DeliveryWire,
+    /// What subscribers asked; `null` where they make no requests.
+    pub requests: Option<RequestFigures>,
     /// What the target's memory grew by for a subscriber, median over trials.
     pub target_bytes_per_subscriber: Option<f64>,
     /// The driver's, where an arm had it for itself.
@@ -65,6 +67,17 @@ pub struct FanoutFigures {
     pub turnover: Option<TurnoverFigures>,
     /// What the publisher kept.
     pub upkeep: Upkeep,
+}
+
+/// Requests of subscribers since measuring began, for events or to acknowledge them.
+#[derive(Debug, Clone, Serialize)]
+pub struct RequestFigures {
+    /// All of them.
+    pub count: u64,
+    /// Per delivery read.
+    pub per_delivery: Option<f64>,
+    /// The part that asked for events and got none.
+    pub empty: f64,
 }
 
 /// Fates of the measured deliveries, and what else came to subscribers.
@@ -142,6 +155,7 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
         target_cpu_ns_per_delivery: target_cpu.and_then(|cpu| per(cpu, in_window)),
         driver_cpu_ns_per_delivery: per(trials.iter().map(|t| t.driver.cpu_ns).sum(), in_window),
         wire: wire(&all, pilot),
+        requests: requests(sum(|d| d.requests), sum(|d| d.empty), in_window),
         target_bytes_per_subscriber: median(metrics::target_memory),
         driver_bytes_per_subscriber: median(metrics::driver_memory),
         kernel_bytes_per_subscriber: median(metrics::kernel_memory),
@@ -157,6 +171,11 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
         turnover: conduct::turnover(trials, &all),
         upkeep: conduct::upkeep(trials),
     })
+}
+
+fn requests(count: u64, empty: u64, deliveries: u64) -> Option<RequestFigures> {
+    let empty = per(empty, count)?;
+    Some(RequestFigures { count, per_delivery: per(count, deliveries), empty })
 }
 
 fn wire(all: &[&Fanout], pilot: Option<&Trial>) -> DeliveryWire {
@@ -265,6 +284,7 @@ impl FanoutFigures {
                 let to = idle.bytes_in_per_subscriber_minute?;
                 Some(to + idle.bytes_out_per_subscriber_minute?)
             }
+            "wire.requests_per_delivery" => self.requests.as_ref()?.per_delivery,
             "wire.bytes_per_delivery" => {
                 Some(self.wire.bytes_in_per_delivery? + self.wire.bytes_out_per_delivery?)
             }

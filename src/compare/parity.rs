@@ -78,6 +78,10 @@ pub fn parity(header: &PointHeader, findings: &[Findings], trials: &Trials<'_>) 
         row("in flight", declared(|a| a.in_flight.to_string())),
         row("framing", declared(|a| a.framing.clone())),
     ];
+    if header.arms.iter().any(|a| a.acknowledgement.is_some()) {
+        let how = |a: &ArmHeader| a.acknowledgement.clone().unwrap_or_else(|| "not at all".into());
+        rows.push(row("deliveries acknowledged by", declared(how)));
+    }
     // The usual request adds nothing, which is not worth a row.
     if header.arms.iter().any(|a| !a.headers.is_empty()) {
         let names = |a: &ArmHeader| match a.headers.is_empty() {

@@ -74,6 +74,7 @@ fn header(blocks: usize) -> RunHeader {
         headers: Vec::new(),
         subprotocol: None,
         framing: framing.to_owned(),
+        acknowledgement: None,
         in_flight: 1,
         connections: 32,
         ease: None,

@@ -278,7 +278,7 @@ fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Re
     for (member, target) in stretch.members.iter().zip(targets) {
         let extra = usize::from(shard < member.connections % of);
         arms.push(ArmJob {
-            transport: member.carrier(),
+            carrier: member.carrier(),
             address: address(member, target, target.url())?,
             subscribers: fanout::subscribers(stretch, member, target)?,
             matched: member.manifest.matched(),

@@ -42,7 +42,7 @@ pub(super) fn ask(
             memory: asked.memory.growth(after?, i, target, alone),
             quiet_cpu_ns: spent.map(|(_, cpu)| cpu[i]),
             publisher: publisher.and_then(|p| {
-                let now = publisher::status(target, p)?;
+                let now = publisher::status(target, p, member.rests())?;
                 Some(asked.lives.publisher(i).map_or(now, |earlier| earlier.and(now)))
             }),
         })
@@ -65,6 +65,7 @@ pub(super) fn subscribers(
         asked: asked.clone(),
         seed: stretch.seed,
         length: stretch.slices.wall_length(),
+        rests: member.rests(),
         token: publisher.token.clone(),
     }))
 }

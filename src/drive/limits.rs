@@ -69,22 +69,29 @@ impl Machine {
     }
 
     /// How many subscribers each of `arms` arms may have at the same time, beside its connections for
-    /// publishing, and what is short beyond that.
-    pub fn subscribers(&self, connections: usize, arms: usize) -> (u64, &'static str) {
-        let arms = arms.max(1) as u64;
+    /// publishing, and what is short beyond that. `each`: connections of a subscriber.
+    pub fn subscribers(&self, connections: usize, arms: usize, each: usize) -> (u64, &'static str) {
+        let (arms, each) = (arms.max(1) as u64, each.max(1) as u64);
+        let fit = |n: u64| n.saturating_sub(connections as u64) / each;
         let descriptors = self.descriptors.saturating_sub(BESIDE) / arms;
-        let descriptors = (descriptors.saturating_sub(connections as u64), "file descriptors");
-        let memory = self.memory.map(|bytes| (bytes / SUBSCRIBER_BYTES / arms, "memory"));
+        let descriptors = (fit(descriptors), "file descriptors");
+        let memory = self.memory.map(|bytes| (bytes / SUBSCRIBER_BYTES / arms / each, "memory"));
         // Sources have ports to spare by design; only a tiny range is short of them.
-        let short = self.ports.filter(|n| *n < CONNECTIONS_PER_SOURCE as u64);
-        let ports = short.map(|n| (n.saturating_sub(connections as u64), "local ports"));
+        let short = self.ports.filter(|n| *n < CONNECTIONS_PER_SOURCE as u64 * each);
+        let ports = short.map(|n| (fit(n), "local ports"));
         let all = [Some(descriptors), memory, ports];
         all.into_iter().flatten().min_by_key(|(n, _)| *n).unwrap_or(descriptors)
     }
 
     /// Refuses more subscribers than fit.
-    pub fn check_subscribers(&self, asked: usize, connections: usize, arms: usize) -> Result<()> {
-        let (fit, short) = self.subscribers(connections, arms);
+    pub fn check_subscribers(
+        &self,
+        asked: usize,
+        connections: usize,
+        arms: usize,
+        each: usize,
+    ) -> Result<()> {
+        let (fit, short) = self.subscribers(connections, arms, each);
         if asked as u64 <= fit {
             return Ok(());
         }
@@ -116,14 +123,15 @@ mod tests {
             (Machine { memory: None, ports: None, ..plenty }, 19_926, "file descriptors"),
         ];
         for (machine, fit, short) in tight {
-            assert!(machine.check_subscribers(fit, 10, 1).is_ok(), "{short}");
-            let error = machine.check_subscribers(fit + 1, 10, 1).unwrap_err().to_string();
+            assert!(machine.check_subscribers(fit, 10, 1, 1).is_ok(), "{short}");
+            let error = machine.check_subscribers(fit + 1, 10, 1, 1).unwrap_err().to_string();
             assert!(
                 error.contains(short) && error.contains(&format!("--subscribers {fit}")),
                 "{error}"
             );
         }
-        assert_eq!(plenty.subscribers(10, 2).0, 9_958);
+        assert_eq!(plenty.subscribers(10, 2, 1).0, 9_958);
+        assert_eq!(plenty.subscribers(10, 1, 2), (9_963, "file descriptors"));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::transport::tcp::client::Tcp;
 use crate::transport::terms::Terms;
 use crate::transport::webhook::client::Webhook;
 use crate::transport::websocket::client::Websocket;
-use crate::transport::{Client, Transport};
+use crate::transport::{Carrier, Client};
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
@@ -39,7 +39,7 @@ const EVENT_INTERVAL: u32 = 4;
 #[derive(Debug, Clone)]
 pub struct ArmJob {
     /// How events travel from the driver.
-    pub transport: Transport,
+    pub carrier: Carrier,
     /// Where to.
     pub address: Address,
     /// How answers are matched.
@@ -209,7 +209,7 @@ async fn connect(
     };
     let ledger = Ledger::new(rules, arm.matched.tells_ids());
     let ledger = Rc::new(match &arm.subscribers {
-        Some(subscribers) => ledger.fanning_out(subscribers.asked.audience()),
+        Some(subscribers) => ledger.fanning_out(subscribers.asked.audience(), subscribers.rests),
         None => ledger,
     });
     let tasks = Tasks::new(worked);
@@ -237,10 +237,10 @@ async fn connect(
         warm: true,
     };
     let slots = Slots { dial, spout: &spout, count: arm.connections, tasks: &tasks };
-    match arm.transport {
-        Transport::Webhook => slots.start::<Webhook>().await,
-        Transport::Websocket => slots.start::<Websocket>().await,
-        Transport::Tcp => slots.start::<Tcp>().await,
+    match arm.carrier {
+        Carrier::Webhook => slots.start::<Webhook>().await,
+        Carrier::Websocket => slots.start::<Websocket>().await,
+        Carrier::Tcp => slots.start::<Tcp>().await,
     }
     .map_err(|fault| fault.to_string())?;
     let schedule = Schedule::new(&job.load, job.seed, shard as usize, of as usize);

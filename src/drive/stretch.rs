@@ -8,10 +8,11 @@ use crate::record::strata::Split;
 use crate::record::trial::{Stage, Trial, TrialDesign};
 use crate::scenario::{Lifetime, Load, Subscribers};
 use crate::target::manifest::Manifest;
-use crate::transport::Transport;
 use crate::transport::event::Template;
+use crate::transport::{Carrier, Transport};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// One arm of a stretch.
 #[derive(Debug, Clone)]
@@ -34,8 +35,16 @@ pub struct Member {
 
 impl Member {
     /// How events travel from the driver: to a publisher by POST, whatever it delivers by.
-    pub fn carrier(&self) -> Transport {
-        if self.subscribers.is_some() { Transport::Webhook } else { self.transport }
+    pub fn carrier(&self) -> Carrier {
+        self.transport.carrier_to(self.subscribers.is_some())
+    }
+
+    /// How long a delivery waits at most by design, and then its acknowledgement once more.
+    pub fn rests(&self) -> Duration {
+        match (&self.subscribers, self.transport) {
+            (Some(subscribers), Transport::Poll) => subscribers.poll_interval,
+            _ => Duration::ZERO,
+        }
     }
 }
 

@@ -11,8 +11,9 @@ use crate::transport::event::Matched;
 use crate::transport::fault::Fault;
 use crate::transport::subscriber::{Call, Subscriber};
 use crate::transport::terms::Terms;
-use crate::transport::{tcp, webhook, websocket};
+use crate::transport::{long_poll, poll, sse, tcp, webhook, websocket};
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Below the accept backlog of any server, so that no SYN is dropped and retried a second later.
@@ -31,6 +32,8 @@ pub struct SubscribersJob {
     pub seed: u64,
     /// Nobody leaves later, ns after the origin.
     pub length: u64,
+    /// How long a delivery waits at most by design.
+    pub rests: Duration,
     /// The run's token.
     pub token: String,
 }
@@ -71,6 +74,9 @@ impl SubscribersJob {
             Transport::Webhook => start.all::<webhook::subscriber::Hook>().await,
             Transport::Websocket => start.all::<websocket::subscriber::Socket>().await,
             Transport::Tcp => start.all::<tcp::subscriber::Socket>().await,
+            Transport::Sse => start.all::<sse::subscriber::Stream>().await,
+            Transport::LongPoll => start.all::<long_poll::subscriber::Held>().await,
+            Transport::Poll => start.all::<poll::subscriber::Poller>().await,
         }?;
         Ok(clock::now() - begun)
     }

@@ -93,7 +93,7 @@ pub fn is_overloaded(trial: &Trial) -> bool {
 /// The same for deliveries: behind are those of more than a few events, not of the youngest ones only.
 fn fans_out_behind(d: &Deliveries) -> bool {
     let fates = &d.measured;
-    let unfinished = d.open_at_end.max(fates.due - fates.received) as f64;
+    let unfinished = d.behind_at_end.max(fates.due - fates.received) as f64;
     let behind = unfinished > fates.due as f64 * (1.0 - COMPLETED_SHARE);
-    behind && (d.open_at_end > d.subscribers * EVENTS_IN_THE_AIR || fates.timed_out > 0)
+    behind && (d.behind_at_end > d.subscribers * EVENTS_IN_THE_AIR || fates.timed_out > 0)
 }

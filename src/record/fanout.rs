@@ -214,6 +214,12 @@ pub struct Deliveries {
     /// Events read by a subscriber at which they were not due: of another's type, or published while
     /// it came or left.
     pub undue: u64,
+    /// Requests that subscribers have made since measuring began, for events or to acknowledge them.
+    #[serde(default)]
+    pub requests: u64,
+    /// Of these, the ones that asked for events and got none.
+    #[serde(default)]
+    pub empty: u64,
     /// First deliveries read, warm-up and late ones included.
     pub read: u64,
     /// First deliveries read since measuring began.
@@ -222,6 +228,10 @@ pub struct Deliveries {
     pub read_by_end: u64,
     /// Measured deliveries open when the schedule ended.
     pub open_at_end: u64,
+    /// Of these, the ones of events that were due longer ago than a delivery waits by design (the interval
+    /// of a poll, else not at all).
+    #[serde(default)]
+    pub behind_at_end: u64,
     /// Measured deliveries open when another arm's slice began, summed over slices.
     pub spill: u64,
     /// Connections that carried deliveries.
@@ -263,10 +273,13 @@ impl Deliveries {
             late: 0,
             unsolicited: 0,
             undue: 0,
+            requests: 0,
+            empty: 0,
             read: 0,
             read_in_window: 0,
             read_by_end: 0,
             open_at_end: 0,
+            behind_at_end: 0,
             spill: 0,
             connections: 0,
             traffic: Traffic::default(),
@@ -334,6 +347,10 @@ pub struct PublisherStatus {
     pub longest_queue: u64,
     /// Kept connections that the publisher closed because nothing had gone over them for a while.
     pub idle_closed: u64,
+    /// Requests of subscribers, for events or to acknowledge them.
+    pub requests: u64,
+    /// Of these, the ones that asked for events and got none.
+    pub empty: u64,
     /// Fewest acknowledgements of a subscriber.
     pub least_acknowledged: u64,
     /// Most acknowledgements of a subscriber.
@@ -362,6 +379,8 @@ impl PublisherStatus {
             lost: self.lost + other.lost,
             open: self.open + other.open,
             stray: self.stray + other.stray,
+            requests: self.requests + other.requests,
+            empty: self.empty + other.empty,
             longest_queue: self.longest_queue.max(other.longest_queue),
             pings: self.pings + other.pings,
             pongs: self.pongs + other.pongs,

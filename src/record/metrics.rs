@@ -118,6 +118,12 @@ pub fn driver_cpu(t: &Trial) -> Option<f64> {
     per_event(t.driver.cpu_ns, t.acknowledged_in_window)
 }
 
+/// Requests that subscribers made per delivery read; `None` where none of them makes any.
+pub fn requests_per_delivery(t: &Trial) -> Option<f64> {
+    let d = &t.fanout.as_ref()?.deliveries;
+    per_event(d.requests, d.read_in_window).filter(|_| d.requests > 0)
+}
+
 /// Both, because loopback bills much of the receiver's network work to the sender.
 pub fn total_cpu(t: &Trial) -> Option<f64> {
     Some(target_cpu(t)? + driver_cpu(t)?)
@@ -424,6 +430,16 @@ pub static METRICS: &[Metric] = &[
         family: Family::Told,
         about: "bytes inside TCP for a subscriber that gets nothing, pings included, both ways",
         value: |t| quiet(t, |q| Some(q.bytes_in + q.bytes_out)),
+        without_lag: None,
+    },
+    Metric {
+        name: "wire.requests_per_delivery",
+        unit: Unit::Count,
+        more_is_better: false,
+        subject: Subject::Delivery,
+        family: Family::Told,
+        about: "requests of subscribers per delivery, for events or to acknowledge them",
+        value: requests_per_delivery,
         without_lag: None,
     },
     Metric {

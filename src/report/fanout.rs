@@ -44,8 +44,12 @@ pub(super) const LINES: [Line; 16] = [
 /// A row for what not every fan-out has: shown where an arm has something to show.
 pub(super) type Further = (&'static str, &'static str, fn(&FanoutFigures) -> Option<String>);
 
+/// Of transports whose subscribers make requests.
+pub(super) const REQUESTS: &str = "requests/delivery (empty)";
+
 /// The rows below [`LINES`].
-pub(super) const FURTHER: [Further; 16] = [
+pub(super) const FURTHER: [Further; 17] = [
+    (REQUESTS, "wire.requests_per_delivery", requests),
     ("slow: delivery p50", "", |f| apart(f, Conduct::Slow, |a| time(a.delivery_ns.p50))),
     ("slow: due / received / lost", "", |f| apart(f, Conduct::Slow, |a| sums(&a.deliveries))),
     ("stuck: due / received / lost", "", |f| apart(f, Conduct::Stuck, |a| sums(&a.deliveries))),
@@ -131,6 +135,12 @@ pub(super) fn further(arms: &[ArmFigures]) -> Vec<(&'static str, &'static str, V
         any.then(|| (*name, *metric, cells.into_iter().map(shown).collect()))
     };
     FURTHER.iter().filter_map(row).collect()
+}
+
+/// `10.2 (90 %)`: of so many requests a delivery this part brought nothing.
+pub(super) fn requests(f: &FanoutFigures) -> Option<String> {
+    let requests = f.requests.as_ref()?;
+    Some(format!("{:.2} ({:.0} %)", requests.per_delivery?, requests.empty * 100.0))
 }
 
 pub(super) fn of(arm: &ArmFigures, cell: impl Fn(&FanoutFigures) -> String) -> String {

@@ -52,14 +52,23 @@ fn of_subscribers(
     let around = |first: String, middle: Vec<String>, last: [String; 2]| {
         [vec![first], middle, last.to_vec()].concat()
     };
-    let head = head.iter().map(|name| (*name).to_owned()).collect();
+    let asks = point.arms.iter().any(|a| asked(a).is_some());
+    let mut head: Vec<String> = head.iter().map(|name| (*name).to_owned()).collect();
+    head.extend(asks.then(|| fanout::REQUESTS.to_owned()));
     let against = [format!("against {baseline} [95 %]"), String::new()];
     let mut grid = vec![around(format!("by {}", point.sorted_by), head, against)];
     grid.extend(point.order.iter().map(|&arm| {
         let a = &point.arms[arm];
-        around(a.arm.clone(), cells(a), difference(point, arm))
+        let mut cells = cells(a);
+        cells.extend(asks.then(|| asked(a).unwrap_or_else(|| NONE.into())));
+        around(a.arm.clone(), cells, difference(point, arm))
     }));
     grid
+}
+
+/// What its subscribers ask, where they ask.
+fn asked(arm: &ArmFigures) -> Option<String> {
+    arm.fanout.as_ref().and_then(fanout::requests)
 }
 
 /// The difference from the baseline and its verdict.

@@ -5,7 +5,7 @@ use crate::scenario::Flow;
 use crate::suggest::did_you_mean;
 use crate::target::manifest::{self, BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest};
 use crate::transport::publisher::Keep;
-use crate::transport::{ALL, Transport};
+use crate::transport::{ALL, CARRIERS, Carrier, Transport};
 use crate::verify::Subject;
 
 /// The default arms: the question in its purest form.
@@ -33,13 +33,13 @@ pub struct Arm {
 
 impl Arm {
     /// How events travel from the driver: to a publisher by POST, whatever it delivers by.
-    pub fn carrier(&self) -> Transport {
-        if self.manifest.publisher.is_some() { Transport::Webhook } else { self.transport }
+    pub fn carrier(&self) -> Carrier {
+        self.transport.carrier_to(self.manifest.publisher.is_some())
     }
 
     /// The arm as `verify` looks at it.
     pub fn subject(&self) -> Subject<'_> {
-        Subject { label: &self.label, transport: self.carrier(), manifest: &self.manifest }
+        Subject { label: &self.label, carrier: self.carrier(), manifest: &self.manifest }
     }
 }
 
@@ -52,6 +52,9 @@ pub fn find(
     let mut arms: Vec<Arm> = Vec::new();
     for name in names {
         let (transport, target) = split(name)?;
+        if builtin.publish.is_none() && transport.carrier().is_none() {
+            return Err(takes_nothing(name, transport));
+        }
         let manifest = match target {
             BUILTIN => Manifest::builtin(transport.name(), builtin),
             BUILTIN_CLOSE => closing(name, transport, builtin)?,
@@ -90,6 +93,17 @@ fn closing(name: &str, transport: Transport, builtin: &BuiltinOptions) -> Result
         }
     }
     Ok(Manifest::builtin(transport.name(), &options))
+}
+
+fn takes_nothing(name: &str, transport: Transport) -> Error {
+    let target = name.split_once('@').map_or(BUILTIN, |(_, target)| target);
+    let carriers = CARRIERS.map(|carrier| format!("--arm {}@{target}", carrier.name()));
+    Error::usage(format!(
+        "--arm {name}: {} brings events to subscribers, no target is sent any by it: write pushbench run \
+         fanout --arm {name}, or {}",
+        transport.name(),
+        carriers.join(", ")
+    ))
 }
 
 fn cannot_publish(name: &str, target: &str) -> Error {

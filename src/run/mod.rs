@@ -14,11 +14,12 @@ use crate::error::{Error, Result};
 use crate::plan;
 use crate::record::findings::Findings;
 use crate::record::sizing::{MOST_BLOCKS, PILOT_BLOCKS, Sizing};
-use crate::scenario::{Blocks, DesignChoice, Question, Scenario};
+use crate::scenario::{Blocks, DesignChoice, Question, Recipients, Scenario};
 use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
 use crate::target::setup;
-use crate::transport::Transport;
 use crate::transport::event::{Matched, Template};
+use crate::transport::publisher::QUEUE;
+use crate::transport::{Carrier, Transport};
 use crate::verify;
 use arms::Arm;
 use std::collections::BTreeMap;
@@ -74,6 +75,7 @@ pub fn execute(
         let at_once = if point.scenario.load.rate.is_some() { request.arms.len() } else { 1 };
         limits::check_descriptors(limit, largest_connections(request, &point.scenario), at_once)?;
     }
+    check_polling(request)?;
     let mut header = header(request);
     let mut store = Store::create(&request.out, &header)?;
     let bench = Bench { placement: &request.placement, interrupt };
@@ -107,6 +109,43 @@ fn check_restart(request: &Request, scenario: &Scenario) -> Result<()> {
     }
 }
 
+/// A subscriber that polls too seldom would miss events by design: they time out, or find its queue full.
+fn check_polling(request: &Request) -> Result<()> {
+    let Some(arm) = request.arms.iter().find(|a| a.transport == Transport::Poll) else {
+        return Ok(());
+    };
+    for point in &request.question.points {
+        let Some(subscribers) = &point.scenario.subscribers else { continue };
+        let (interval, timeout) = (subscribers.poll_interval, point.scenario.load.timeout);
+        if interval >= timeout {
+            return Err(Error::usage(format!(
+                "{}: delivery.poll_interval is {interval:?}, and events time out after load.timeout, \
+                 {timeout:?}: write for example --set delivery.poll_interval={:?}, or raise load.timeout",
+                arm.label,
+                timeout / 5
+            )));
+        }
+        // What was answered stays until the next request acknowledges it.
+        let rate = point.scenario.load.rate.unwrap_or_default();
+        let each = match subscribers.to {
+            Recipients::All => rate,
+            Recipients::One => rate / subscribers.count as f64,
+        };
+        let queue = subscribers.publisher.queue.unwrap_or(QUEUE);
+        let queued = each * 2.0 * interval.as_secs_f64();
+        if queued > queue as f64 {
+            return Err(Error::usage(format!(
+                "{}: at {rate} events per second and a delivery.poll_interval of {interval:?} {queued:.0} events \
+                 wait for each subscriber or for its acknowledgement, and its queue holds {queue}: write for example \
+                 --set delivery.poll_interval={}ms, or a lower --rate",
+                arm.label,
+                (queue as f64 / 4.0 / each * 1e3).floor().max(1.0)
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Where a run is written down.
 pub struct Book<'a> {
     header: &'a mut RunHeader,
@@ -128,7 +167,14 @@ fn check_subscribers(request: &Request, scenario: &Scenario, limit: u64) -> Resu
     let at_once = if sliced { request.arms.len() } else { 1 };
     let count = scenario.subscribers.as_ref().map_or(0, |s| s.count);
     let connections = largest_connections(request, scenario);
-    limits::Machine::read(limit).check_subscribers(count, connections, at_once)
+    let each = connections_each(request, scenario);
+    limits::Machine::read(limit).check_subscribers(count, connections, at_once, each)
+}
+
+/// Connections that a subscriber of the hungriest arm holds.
+fn connections_each(request: &Request, scenario: &Scenario) -> usize {
+    let acknowledged = scenario.subscribers.as_ref().is_some_and(|s| s.acknowledged);
+    request.arms.iter().map(|a| a.transport.connections_each(acknowledged)).max().unwrap_or(1)
 }
 
 fn largest_connections(request: &Request, scenario: &Scenario) -> usize {
@@ -202,11 +248,15 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
             Matched::ById => "id".to_owned(),
             Matched::ByIdAt(pointer) => format!("id:{pointer}"),
         },
-        method: (arm.carrier() == Transport::Webhook)
-            .then(|| arm.manifest.terms.method.to_string()),
+        method: (arm.carrier() == Carrier::Webhook).then(|| arm.manifest.terms.method.to_string()),
         headers: arm.manifest.terms.header_names(),
         subprotocol: subprotocol(arm),
         framing: arm.transport.framing().to_owned(),
+        acknowledgement: scenario
+            .subscribers
+            .as_ref()
+            .filter(|s| s.acknowledged)
+            .map(|_| arm.transport.acknowledgement().to_owned()),
         in_flight,
         connections,
         ease: arm.manifest.ease.clone(),

@@ -2,7 +2,9 @@
 
 use super::sizing::{First, said};
 use super::tally::{ENOUGH_BLOCKS, Tally};
-use super::{Book, Progress, Request, first_planned, of_blocks, slots, with_replacements};
+use super::{
+    Book, Progress, Request, connections_each, first_planned, of_blocks, slots, with_replacements,
+};
 use crate::drive::block;
 use crate::drive::limits::{Machine, raise_descriptors};
 use crate::drive::stretch::{Bench, Finished, Member, Stretch};
@@ -62,7 +64,8 @@ pub fn run(
         progress.advance(PILOT);
     }
     check_pilots(&pilots)?;
-    let design = choose(scenario, &pilots, progress);
+    let each = connections_each(request, scenario);
+    let design = choose(scenario, &pilots, each, progress);
     blocks(&maker, design, bench, book, progress)
 }
 
@@ -91,7 +94,13 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
     )))
 }
 
-fn choose(scenario: &Scenario, pilots: &[Trial], progress: &mut dyn Progress) -> Design {
+/// `each`: connections that a subscriber holds.
+fn choose(
+    scenario: &Scenario,
+    pilots: &[Trial],
+    each: usize,
+    progress: &mut dyn Progress,
+) -> Design {
     let c = &scenario.compare;
     let closed = scenario.load.rate.is_none();
     // Slices would cut a ramp or a burst into pieces and let a queue drain in between.
@@ -116,7 +125,7 @@ fn choose(scenario: &Scenario, pilots: &[Trial], progress: &mut dyn Progress) ->
     }
     if let Some(s) = &scenario.subscribers {
         let machine = Machine::read(raise_descriptors());
-        let (fit, short) = machine.subscribers(scenario.connections.count, pilots.len());
+        let (fit, short) = machine.subscribers(scenario.connections.count, pilots.len(), each);
         if s.count as u64 > fit {
             progress.say(&format!("too few {short} for all arms at once: blocks are sequential"));
             return Design::Sequential;

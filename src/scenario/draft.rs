@@ -75,6 +75,8 @@ pub struct Draft {
     pub json: String,
     pub subscribers: Option<usize>,
     pub acknowledged: Option<bool>,
+    pub poll_interval: Option<Duration>,
+    pub long_poll_hold: Option<Duration>,
     /// What else there is to say about subscribers.
     pub fanout: Subscribers,
     pub restart_after: Option<Duration>,
@@ -110,6 +112,8 @@ impl Draft {
             json: String::new(),
             subscribers: None,
             acknowledged: None,
+            poll_interval: None,
+            long_poll_hold: None,
             fanout: Subscribers::default(),
             restart_after: None,
             blocks: Some(12),
@@ -141,6 +145,8 @@ impl Draft {
         let fanout = Subscribers {
             count: self.subscribers.unwrap_or(self.fanout.count),
             acknowledged: self.acknowledged.unwrap_or(self.fanout.acknowledged),
+            poll_interval: self.poll_interval.unwrap_or(self.fanout.poll_interval),
+            long_poll_hold: self.long_poll_hold.unwrap_or(self.fanout.long_poll_hold),
             ..self.fanout.clone()
         };
         fanout.check(self.file.is_some(), self.bytes)?;
@@ -245,6 +251,8 @@ impl Draft {
         let given = [
             ("subscribers.count", self.subscribers.is_some()),
             ("delivery.acknowledged", self.acknowledged.is_some()),
+            ("delivery.poll_interval", self.poll_interval.is_some()),
+            ("delivery.long_poll_hold", self.long_poll_hold.is_some()),
         ];
         let given = given.into_iter().find_map(|(key, given)| given.then_some(key));
         match given.or_else(|| self.fanout.given()).filter(|_| !self.flow.publishes()) {

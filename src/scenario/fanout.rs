@@ -34,6 +34,12 @@ pub struct Subscribers {
     /// subscription off; `None` when it is not tried.
     #[serde(with = "optional_nanos")]
     pub backoff: Option<Duration>,
+    /// Who polls does it this often.
+    #[serde(with = "nanos")]
+    pub poll_interval: Duration,
+    /// A long-poll's request is held for so long while there is no event.
+    #[serde(with = "nanos")]
+    pub long_poll_hold: Duration,
     /// How the built-in publisher delivers.
     pub publisher: Delivering,
 }
@@ -76,6 +82,9 @@ impl Default for Subscribers {
             stay: None,
             away: Duration::from_millis(500),
             backoff: None,
+            poll_interval: Duration::from_secs(1),
+            // Below the 30 s and more after which proxies and clients give a request up.
+            long_poll_hold: Duration::from_secs(25),
             publisher: Delivering::default(),
         }
     }

@@ -108,6 +108,9 @@ const PING_LENGTH: Length = Length(Duration::from_secs(1));
 /// Below this a slice holds hardly an event.
 const SLICE_LENGTH: Length = Length(Duration::from_millis(1));
 
+/// Who asks more often than this asks all the time.
+const POLL_INTERVAL: Length = Length(Duration::from_millis(1));
+
 /// Every key, `expect.*` apart.
 pub static KEYS: &[Key] = &[
     key!(fixed "name", "short name; it stands in the results directory", Name(64), |d| &mut d.name),
@@ -292,6 +295,18 @@ pub static KEYS: &[Key] = &[
         "each target is ended and started anew on its port so long after the measured window began",
         Optional(ANY_LENGTH),
         |d| &mut d.restart_after
+    ),
+    key!(
+        swept "delivery.poll_interval",
+        "in a fan-out over poll: from one request of a subscriber to its next one, shorter than load.timeout; 1s when left out",
+        Optional(POLL_INTERVAL),
+        |d| &mut d.poll_interval
+    ),
+    key!(
+        fixed "delivery.long_poll_hold",
+        "in a fan-out over long-poll: how long a request is held while there is no event; 25s when left out",
+        Optional(POLL_INTERVAL),
+        |d| &mut d.long_poll_hold
     ),
     key!(
         fixed "compare.blocks",

@@ -42,6 +42,18 @@ impl Flow {
     pub fn publishes(self) -> bool {
         matches!(self, Flow::Fanout | Flow::Idle)
     }
+
+    /// Every flow there is.
+    pub const ALL: [Flow; 3] = [Flow::Ingest, Flow::Fanout, Flow::Idle];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Flow::Ingest => "ingest",
+            Flow::Fanout => "fanout",
+            Flow::Idle => "idle",
+        }
+    }
 }
 
 /// How the due instants are distributed.

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::record::trial::Trial;
 use crate::scenario::Arrivals;
 use crate::target::manifest::{Manifest, Matching};
-use crate::transport;
+use crate::transport::CARRIERS;
 use std::time::Duration;
 
 pub const ABOUT: &str = "targets that answer nothing, twice, with a wrong id, or close amid an answer, \
@@ -27,7 +27,7 @@ const SLICE: Duration = Duration::from_millis(10);
 pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for deed in DEEDS {
-        let arms = transport::ALL.iter().enumerate();
+        let arms = CARRIERS.iter().enumerate();
         let members = arms.map(|(i, _)| member(lab, i, deed)).collect();
         let mut load = load(Arrivals::Constant, Some(RATE), WARMUP_MS, MEASURED_MS);
         load.timeout = TIMEOUT;
@@ -39,22 +39,22 @@ pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
 }
 
 fn member(lab: &Lab<'_>, arm: usize, deed: Deed) -> Member {
-    let transport = transport::ALL[arm];
-    let words = [odd::SUBCOMMAND, transport.name(), deed.name(), "127.0.0.1:{port}"];
+    let carrier = CARRIERS[arm];
+    let words = [odd::SUBCOMMAND, carrier.name(), deed.name(), "127.0.0.1:{port}"];
     let words = words.map(str::to_owned).to_vec();
     Member {
-        label: format!("{}@{}", transport.name(), deed.name()),
-        manifest: Manifest::this_program(deed.name(), transport.name(), words),
-        ..lab.member(arm, transport, None)
+        label: format!("{}@{}", carrier.name(), deed.name()),
+        manifest: Manifest::this_program(deed.name(), carrier.name(), words),
+        ..lab.member(arm, carrier.transport(), None)
     }
 }
 
 fn line(deed: Deed, events: u64, trial: &Trial) -> Line {
-    let transport = transport::ALL[trial.arm];
-    let case = Case { deed, transport, matching: Matching::Id };
+    let carrier = CARRIERS[trial.arm];
+    let case = Case { deed, carrier, matching: Matching::Id };
     let (counted, theory) = (Counts::of(trial), case.theory(events, &Tally::default()));
     Line {
-        what: format!("{}: the target {}", transport.name(), deed.about()),
+        what: format!("{}: the target {}", carrier.name(), deed.about()),
         measured: counted.to_string(),
         theory: theory.to_string(),
         ok: counted == theory,

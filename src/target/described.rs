@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::origin::{Origin, kind, read_toml};
 use crate::suggest::did_you_mean;
 use crate::transport::terms::Terms;
-use crate::transport::{ALL, Transport};
+use crate::transport::{CARRIERS, Carrier};
 use crate::units;
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
@@ -124,8 +124,8 @@ fn transports(
     for (key, value) in table {
         let at = place(key.span().start);
         let name = key.get_ref().as_ref();
-        let (DeValue::Table(inner), Some(_)) = (value.get_ref(), Transport::named(name)) else {
-            let names = ALL.map(Transport::name);
+        let (DeValue::Table(inner), Some(_)) = (value.get_ref(), Carrier::named(name)) else {
+            let names = CARRIERS.map(Carrier::name);
             return Err(at.error(format!(
                 "{prefix}{name} is no table of a transport{}; there are {}",
                 did_you_mean(name, names),

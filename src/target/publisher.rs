@@ -4,19 +4,21 @@ use super::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, Matching
 use super::process::Running;
 use crate::error::{Error, Result};
 use crate::record::fanout::PublisherStatus;
-use crate::transport::publisher::{Keep, PUBLISH, STATUS, SUBSCRIBE, TOKEN_VARIABLE};
+use crate::transport::Transport;
+use crate::transport::publisher::{self, Keep, PUBLISH, STATUS, SUBSCRIBE, TOKEN_VARIABLE};
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A publisher that is not frozen answers within this.
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// Pause between two looks at a publisher that still waits for acknowledgements …
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
-/// … and how many looks; what is open then has not been acknowledged.
-const LOOKS: usize = 20;
+/// … and for how long, beyond what an acknowledgement takes by design; what is open then has not been
+/// acknowledged.
+const LOOKING: Duration = Duration::from_millis(100);
 
 /// The publishing side of a target; its `url` takes the application's events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +38,10 @@ pub struct PublishOptions {
     pub types: Vec<String>,
     /// Subscribers acknowledge.
     pub acknowledged: bool,
+    /// Who polls does it this often.
+    pub poll_interval: Duration,
+    /// A long-poll's request is held for so long.
+    pub long_poll_hold: Duration,
     /// The run's token.
     pub token: String,
     /// Unsettled events a subscriber may have; its own default where there is none, here and below.
@@ -46,6 +52,32 @@ pub struct PublishOptions {
     pub keep: Keep,
     /// Between two pings.
     pub ping: Option<Duration>,
+}
+
+impl PublishOptions {
+    /// The options that are times, of a transport.
+    fn times(&self, transport: &str) -> [(&'static str, Option<Duration>); 4] {
+        let transport = Transport::named(transport);
+        let timeout = match transport {
+            // What came by one request is acknowledged by the next one.
+            Some(polls @ Transport::Poll) => {
+                let usual = publisher::Options::new(polls).timeout;
+                Some(self.timeout.unwrap_or(usual) + self.poll_interval)
+            }
+            _ => self.timeout,
+        };
+        let keep_alive = match self.keep {
+            Keep::For(time) => Some(time),
+            Keep::Always | Keep::Never => None,
+        };
+        let holds = transport == Some(Transport::LongPoll);
+        [
+            ("--timeout", timeout),
+            ("--keep-alive", keep_alive),
+            ("--ping", self.ping),
+            ("--hold", holds.then_some(self.long_poll_hold)),
+        ]
+    }
 }
 
 /// A token that nobody can guess.
@@ -72,16 +104,7 @@ impl Manifest {
         words.extend((!publish.acknowledged).then(|| "--unacknowledged".to_owned()));
         words.extend(publish.queue.into_iter().flat_map(|n| ["--queue".to_owned(), n.to_string()]));
         words.extend((publish.keep == Keep::Never).then(|| "--close".to_owned()));
-        let keep_alive = match publish.keep {
-            Keep::For(time) => Some(time),
-            Keep::Always | Keep::Never => None,
-        };
-        let times = [
-            ("--timeout", publish.timeout),
-            ("--keep-alive", keep_alive),
-            ("--ping", publish.ping),
-        ];
-        for (option, time) in times {
+        for (option, time) in publish.times(transport) {
             if let Some(time) = time {
                 words.extend([option.to_owned(), format!("{}ns", time.as_nanos())]);
             }
@@ -116,14 +139,16 @@ impl Manifest {
 }
 
 /// Asks a publisher what it has counted, once the last acknowledgements have reached it; `None` when it
-/// does not tell.
-pub fn status(target: &Running, publisher: &Publisher) -> Option<PublisherStatus> {
+/// does not tell. `by_design`: how long a subscriber may wait before it acknowledges.
+pub fn status(
+    target: &Running,
+    publisher: &Publisher,
+    by_design: Duration,
+) -> Option<PublisherStatus> {
     let path = publisher.status.as_ref()?;
     let mut status = ask(target, path, &publisher.token)?;
-    for _ in 0..LOOKS {
-        if status.open == 0 {
-            break;
-        }
+    let begun = Instant::now();
+    while status.open > 0 && begun.elapsed() < by_design + LOOKING {
         std::thread::sleep(LOOK_AGAIN);
         status = ask(target, path, &publisher.token)?;
     }

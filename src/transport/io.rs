@@ -8,7 +8,7 @@ use socket2::SockRef;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -64,7 +64,7 @@ pub struct Stamped {
     /// A subscriber's: what it carries are deliveries.
     delivers: bool,
     /// Traffic of the set-up of a connection that was warm before the first event.
-    setup: Cell<Traffic>,
+    setup: Rc<Cell<Traffic>>,
     accounted: Cell<bool>,
 }
 
@@ -104,7 +104,7 @@ impl Stamped {
             stamps: Rc::default(),
             ledger: ledger.clone(),
             delivers,
-            setup: Cell::default(),
+            setup: Rc::default(),
             accounted: Cell::default(),
         }
     }
@@ -114,9 +114,28 @@ impl Stamped {
         self.stamps.clone()
     }
 
+    /// To be ended when the stream is no longer at hand.
+    pub fn setting_up(&self) -> Result<SetUp, Fault> {
+        let socket = self.tcp.as_fd().try_clone_to_owned().map_err(Fault::refused)?;
+        Ok(SetUp { socket, carried: self.setup.clone() })
+    }
+
     /// What was carried until now was set-up and is not charged to events.
     pub fn set_up(&self) {
         self.setup.set(Traffic::of(self.tcp.as_fd()));
+    }
+}
+
+/// The set-up of a stream that somebody else owns until it is over. It has a descriptor of its own.
+pub struct SetUp {
+    socket: OwnedFd,
+    carried: Rc<Cell<Traffic>>,
+}
+
+impl SetUp {
+    /// As [`Stamped::set_up`].
+    pub fn end(self) {
+        self.carried.set(Traffic::of(self.socket.as_fd()));
     }
 }
 

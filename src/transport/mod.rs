@@ -1,4 +1,5 @@
-//! How an event travels. One folder a transport, each with its client half and its server half.
+//! How an event travels. One folder a transport, each with its client half and its server half, or its
+//! publisher's half and its subscriber's half.
 //!
 //! A client half in one idea: *a connection carries events from a feed until it ends, and tells the
 //! ledger when each was sent and done* ([`Client`]).
@@ -10,11 +11,15 @@ pub mod fault;
 pub mod feed;
 pub mod handler;
 pub mod io;
+pub mod line;
+pub mod long_poll;
 pub mod messages;
 pub mod pipeline;
+pub mod poll;
 pub mod publisher;
 pub mod serve;
 pub mod sleep;
+pub mod sse;
 pub mod subscriber;
 pub mod tcp;
 pub mod terms;
@@ -23,6 +28,7 @@ pub mod websocket;
 pub mod window;
 
 use crate::record::ledger::Ledger;
+use crate::scenario::Flow;
 use dial::Dial;
 use fault::Fault;
 use feed::Feed;
@@ -50,10 +56,37 @@ pub enum Transport {
     Websocket,
     /// Length-prefixed messages on a bare socket: what the machine itself costs.
     Tcp,
+    /// An HTTP response that never ends, a server-sent event per event.
+    Sse,
+    /// An HTTP request that is held until there is an event.
+    LongPoll,
+    /// An HTTP request every so often.
+    Poll,
 }
 
 /// Every transport there is.
-pub const ALL: [Transport; 3] = [Transport::Webhook, Transport::Websocket, Transport::Tcp];
+pub const ALL: [Transport; 6] = [
+    Transport::Webhook,
+    Transport::Websocket,
+    Transport::Tcp,
+    Transport::Sse,
+    Transport::LongPoll,
+    Transport::Poll,
+];
+
+/// A transport by which a target can be sent events; the others only bring them to subscribers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// [`Transport::Webhook`]
+    Webhook,
+    /// [`Transport::Websocket`]
+    Websocket,
+    /// [`Transport::Tcp`]
+    Tcp,
+}
+
+/// Every carrier there is.
+pub const CARRIERS: [Carrier; 3] = [Carrier::Webhook, Carrier::Websocket, Carrier::Tcp];
 
 impl Transport {
     /// The name in arms, manifests and reports.
@@ -62,6 +95,9 @@ impl Transport {
             Transport::Webhook => webhook::NAME,
             Transport::Websocket => websocket::NAME,
             Transport::Tcp => tcp::NAME,
+            Transport::Sse => sse::NAME,
+            Transport::LongPoll => long_poll::NAME,
+            Transport::Poll => poll::NAME,
         }
     }
 
@@ -71,6 +107,9 @@ impl Transport {
             Transport::Webhook => webhook::ABOUT,
             Transport::Websocket => websocket::ABOUT,
             Transport::Tcp => tcp::ABOUT,
+            Transport::Sse => sse::ABOUT,
+            Transport::LongPoll => long_poll::ABOUT,
+            Transport::Poll => poll::ABOUT,
         }
     }
 
@@ -80,19 +119,80 @@ impl Transport {
             Transport::Webhook => webhook::FRAMING,
             Transport::Websocket => websocket::FRAMING,
             Transport::Tcp => tcp::FRAMING,
+            Transport::Sse => sse::FRAMING,
+            Transport::LongPoll => long_poll::FRAMING,
+            Transport::Poll => poll::FRAMING,
         }
     }
 
-    /// Most unanswered events one connection can hold, if the protocol sets a limit.
-    pub fn depth_limit(self) -> Option<usize> {
+    /// How a subscriber acknowledges a delivery, for the parity table.
+    pub fn acknowledgement(self) -> &'static str {
         match self {
-            Transport::Webhook => Some(1),
-            Transport::Websocket | Transport::Tcp => None,
+            Transport::Webhook => webhook::ACKNOWLEDGEMENT,
+            Transport::Websocket | Transport::Tcp => "a message with the id, the same connection",
+            Transport::Sse => sse::ACKNOWLEDGEMENT,
+            Transport::LongPoll | Transport::Poll => "the next request says up to which id",
+        }
+    }
+
+    /// Connections that a subscriber holds, where it acknowledges and where it does not.
+    pub fn connections_each(self, acknowledged: bool) -> usize {
+        match self {
+            Transport::Sse if acknowledged => 2,
+            _ => 1,
+        }
+    }
+
+    /// By which a target is sent events over this transport; `None` where it only brings them to
+    /// subscribers.
+    pub fn carrier(self) -> Option<Carrier> {
+        CARRIERS.into_iter().find(|carrier| carrier.transport() == self)
+    }
+
+    /// By which events go out to a target: a publisher takes them by POST, whatever it delivers by.
+    pub fn carrier_to(self, publisher: bool) -> Carrier {
+        self.carrier().filter(|_| !publisher).unwrap_or(Carrier::Webhook)
+    }
+
+    /// Whether it serves a flow.
+    pub fn serves(self, flow: Flow) -> bool {
+        match flow {
+            Flow::Ingest => self.carrier().is_some(),
+            Flow::Fanout | Flow::Idle => true,
         }
     }
 
     /// The transport of that name.
     pub fn named(name: &str) -> Option<Transport> {
         ALL.into_iter().find(|t| t.name() == name)
+    }
+}
+
+impl Carrier {
+    /// As a transport.
+    pub fn transport(self) -> Transport {
+        match self {
+            Carrier::Webhook => Transport::Webhook,
+            Carrier::Websocket => Transport::Websocket,
+            Carrier::Tcp => Transport::Tcp,
+        }
+    }
+
+    /// The transport's name.
+    pub fn name(self) -> &'static str {
+        self.transport().name()
+    }
+
+    /// Most unanswered events one connection can hold, if the protocol sets a limit.
+    pub fn depth_limit(self) -> Option<usize> {
+        match self {
+            Carrier::Webhook => Some(1),
+            Carrier::Websocket | Carrier::Tcp => None,
+        }
+    }
+
+    /// The carrier of that name.
+    pub fn named(name: &str) -> Option<Carrier> {
+        Transport::named(name)?.carrier()
     }
 }

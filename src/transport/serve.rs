@@ -2,7 +2,7 @@
 
 use super::handler::Handler;
 use super::publisher::{self, desk, hub::Hub};
-use super::{Transport, tcp, webhook, websocket};
+use super::{Carrier, tcp, webhook, websocket};
 use crate::error::{Error, Result};
 use crate::record::in_force::{InForce, LISTENING};
 use std::io::{self, Write as _};
@@ -22,22 +22,27 @@ const SWEEP: Duration = Duration::from_millis(250);
 /// What `pushbench serve` was asked for.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
-    /// Which server.
-    pub transport: Transport,
     /// Where it listens; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Runtime threads; one means tokio's current-thread runtime.
     pub threads: usize,
-    /// What the handler does.
-    pub handler: Handler,
-    /// It publishes to subscribers instead of taking events, for those who know the token.
-    pub publisher: Option<(publisher::Options, String)>,
+    /// What it does.
+    pub work: Work,
+}
+
+/// What a server does.
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// Takes events.
+    Take(Carrier, Handler),
+    /// Publishes events to subscribers, for those who know this token.
+    Publish(publisher::Options, String),
 }
 
 /// What is done with a connection.
 #[derive(Clone)]
 enum Service {
-    Take(Transport, Handler),
+    Take(Carrier, Handler),
     Publish(Arc<Hub>),
 }
 
@@ -89,13 +94,13 @@ fn listen(address: SocketAddr) -> Result<TcpListener> {
 }
 
 fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
-    let handler = match &options.publisher {
-        Some((publisher, _)) => publisher.told(),
-        None => "built-in JSON check, acknowledges by id".to_owned(),
+    let (told, handler) = match &options.work {
+        Work::Publish(publisher, _) => (publisher.told(), Handler::default()),
+        Work::Take(_, handler) => ("built-in JSON check, acknowledges by id".to_owned(), *handler),
     };
     let nanos = |d: Option<Duration>| d.map_or(0, |d| d.as_nanos() as u64);
     let in_force = InForce {
-        handler,
+        handler: told,
         runtime: if options.threads == 1 {
             "tokio current-thread".to_owned()
         } else {
@@ -104,8 +109,8 @@ fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
         threads: options.threads,
         nodelay: socket2::SockRef::from(listener).tcp_nodelay()?,
         backlog: BACKLOG,
-        delay_ns: nanos(options.handler.delay),
-        work_ns: nanos(options.handler.work),
+        delay_ns: nanos(handler.delay),
+        work_ns: nanos(handler.work),
     };
     let mut out = io::stdout().lock();
     writeln!(out, "{LISTENING}{} {}", listener.local_addr()?, serde_json::to_string(&in_force)?)?;
@@ -113,9 +118,9 @@ fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
 }
 
 async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
-    let service = match &options.publisher {
-        None => Service::Take(options.transport, options.handler),
-        Some((publisher, token)) => {
+    let service = match &options.work {
+        Work::Take(carrier, handler) => Service::Take(*carrier, *handler),
+        Work::Publish(publisher, token) => {
             let hub = Arc::new(Hub::new(publisher.clone(), token.clone()));
             if !publisher.times_out_itself() {
                 tokio::spawn(sweep(hub.clone()));
@@ -139,9 +144,9 @@ async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
 /// A connection that ends badly is the client's affair; the server goes on.
 async fn connection(service: Service, stream: TcpStream) {
     match service {
-        Service::Take(Transport::Webhook, h) => webhook::server::serve(h, stream).await,
-        Service::Take(Transport::Websocket, h) => websocket::server::serve(h, stream).await,
-        Service::Take(Transport::Tcp, h) => tcp::server::serve(h, stream).await,
+        Service::Take(Carrier::Webhook, h) => webhook::server::serve(h, stream).await,
+        Service::Take(Carrier::Websocket, h) => websocket::server::serve(h, stream).await,
+        Service::Take(Carrier::Tcp, h) => tcp::server::serve(h, stream).await,
         Service::Publish(hub) => desk::serve(hub, stream).await,
     }
 }

@@ -21,7 +21,7 @@ use crate::record::findings::{Aspect, Finding, Findings};
 use crate::record::in_force::InForce;
 use crate::target::manifest::Manifest;
 use crate::target::process::{Launch, Running, start_all, stop_all};
-use crate::transport::Transport;
+use crate::transport::Carrier;
 use crate::transport::came_back::TLS;
 use crate::transport::dial::Address;
 use crate::transport::event::Template;
@@ -54,7 +54,7 @@ pub struct Subject<'a> {
     /// Its name, `webhook@builtin`.
     pub label: &'a str,
     /// How events travel.
-    pub transport: Transport,
+    pub carrier: Carrier,
     /// The program.
     pub manifest: &'a Manifest,
 }
@@ -93,18 +93,18 @@ pub fn full(subjects: &[Subject<'_>], bench: &Bench<'_>) -> Result<Vec<Findings>
         if form.seen.acknowledged.is_empty() {
             return form;
         }
-        let more = match peer.transport {
-            Transport::Webhook => {
+        let more = match peer.carrier {
+            Carrier::Webhook => {
                 let mut found = odd::<webhook::Webhook>(peer, &form.seen);
                 found.extend([webhook::expect(peer), webhook::chunked(peer)]);
                 found
             }
-            Transport::Websocket => {
+            Carrier::Websocket => {
                 let mut found = odd::<websocket::Websocket>(peer, &form.seen);
                 found.extend([websocket::ping(peer), websocket::close(peer)]);
                 found
             }
-            Transport::Tcp => odd::<tcp::Tcp>(peer, &form.seen),
+            Carrier::Tcp => odd::<tcp::Tcp>(peer, &form.seen),
         };
         Form { list: [form.list, more].concat(), ..form }
     })
@@ -117,10 +117,10 @@ struct Form {
 }
 
 fn form(peer: &Peer<'_>, plan: &Plan) -> Form {
-    let (seen, deep) = match peer.transport {
-        Transport::Webhook => (known::ask::<webhook::Webhook>(peer, plan), false),
-        Transport::Websocket => (known::ask::<websocket::Websocket>(peer, plan), true),
-        Transport::Tcp => (known::ask::<tcp::Tcp>(peer, plan), true),
+    let (seen, deep) = match peer.carrier {
+        Carrier::Webhook => (known::ask::<webhook::Webhook>(peer, plan), false),
+        Carrier::Websocket => (known::ask::<websocket::Websocket>(peer, plan), true),
+        Carrier::Tcp => (known::ask::<tcp::Tcp>(peer, plan), true),
     };
     let list = seen.findings(peer.matching, deep);
     Form { seen, list }
@@ -166,7 +166,7 @@ fn one(
     let address = Address::parse(&url, target.address())
         .map_err(|why| Error::usage(format!("{}: url {url}: {why}", subject.label)))?;
     let peer = Peer::new(
-        subject.transport,
+        subject.carrier,
         (address, &url),
         subject.manifest,
         bench.template,

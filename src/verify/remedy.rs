@@ -5,7 +5,7 @@ use super::talk::{Answer, Peer, Talk as _};
 use super::trouble::Trouble;
 use super::websocket::Websocket;
 use crate::target::manifest::Matching;
-use crate::transport::Transport;
+use crate::transport::Carrier;
 use crate::transport::came_back::{self, Response};
 use hyper::StatusCode;
 use hyper::header::HeaderMap;
@@ -65,11 +65,11 @@ fn of_http(peer: &Peer<'_>, status: &str, body: &str) -> String {
         return came_back::handshake_remedy(&response);
     }
     let http = "describe it as [target.NAME.webhook] with an http:// url";
-    match peer.transport {
-        Transport::Websocket if status.starts_with("404") => {
+    match peer.carrier {
+        Carrier::Websocket if status.starts_with("404") => {
             format!("no WebSocket is at {}: correct the path in url, or {http}", peer.url)
         }
-        Transport::Websocket => {
+        Carrier::Websocket => {
             format!(
                 "{} does not shake hands for a WebSocket: correct its path, or {http}",
                 peer.url
@@ -86,9 +86,9 @@ fn of_trouble(peer: &Peer<'_>, trouble: &Trouble) -> String {
             "check that it listens on the host and port of url, {port} in its command".to_owned()
         }
         Trouble::Alien(_) => {
-            format!("check that {} is served by {}", peer.url, peer.transport.name())
+            format!("check that {} is served by {}", peer.url, peer.carrier.name())
         }
-        Trouble::Closed(_) | Trouble::Reset if peer.transport == Transport::Webhook => {
+        Trouble::Closed(_) | Trouble::Reset if peer.carrier == Carrier::Webhook => {
             match Websocket::open(peer) {
                 Ok(_) => is_websocket(peer),
                 Err(_) => format!("is it no HTTP server? {}", by_hand(peer)),
@@ -111,14 +111,14 @@ fn tls() -> String {
 fn by_hand(peer: &Peer<'_>) -> String {
     let event = r#"{"id":"0000000000000000","type":"event","data":{}}"#;
     let url = peer.url.replace('\'', "%27");
-    match peer.transport {
-        Transport::Webhook => format!(
+    match peer.carrier {
+        Carrier::Webhook => format!(
             "try it by hand: curl -i -H 'Content-Type: application/json' -d '{event}' '{url}'"
         ),
-        Transport::Websocket => {
+        Carrier::Websocket => {
             format!("try it by hand: python3 -m websockets '{url}', then type {event}")
         }
-        Transport::Tcp => "an event goes out, and its answer comes back, behind four bytes of \
+        Carrier::Tcp => "an event goes out, and its answer comes back, behind four bytes of \
                            length (big endian)"
             .to_owned(),
     }

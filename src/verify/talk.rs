@@ -2,7 +2,7 @@
 
 use super::trouble::{Trouble, shown};
 use crate::target::manifest::{Manifest, Matching};
-use crate::transport::Transport;
+use crate::transport::Carrier;
 use crate::transport::dial::Address;
 use crate::transport::event::{Matched, Template};
 use crate::transport::terms::Terms;
@@ -23,7 +23,7 @@ const SLOWER: u32 = 3;
 
 /// A target as the probes see it.
 pub(super) struct Peer<'a> {
-    pub transport: Transport,
+    pub carrier: Carrier,
     pub address: Address,
     pub url: &'a str,
     pub matching: Matching,
@@ -38,7 +38,7 @@ pub(super) struct Peer<'a> {
 
 impl<'a> Peer<'a> {
     pub fn new(
-        transport: Transport,
+        carrier: Carrier,
         (address, url): (Address, &'a str),
         manifest: &'a Manifest,
         template: &'a Template,
@@ -46,7 +46,7 @@ impl<'a> Peer<'a> {
     ) -> Peer<'a> {
         let next = Cell::new(FIRST_INDEX);
         Peer {
-            transport,
+            carrier,
             address,
             url,
             matching: manifest.matching,

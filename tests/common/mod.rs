@@ -1,6 +1,8 @@
 //! A working directory in which the real binary is run as a user would.
 #![allow(dead_code)] // every test program uses its own part
 
+pub mod publisher;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};

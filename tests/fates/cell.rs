@@ -11,7 +11,7 @@ use pushbench::selftest::odd::counts::{Case, Counts};
 use pushbench::selftest::odd::deed::Deed;
 use pushbench::selftest::odd::{Odd, Tally};
 use pushbench::target::manifest::{Manifest, Matching};
-use pushbench::transport::Transport;
+use pushbench::transport::Carrier;
 use pushbench::transport::event::Template;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -44,9 +44,9 @@ pub struct Cell {
 
 impl Cell {
     /// One event after the other, a deed at every fifth.
-    pub fn new(deed: Deed, transport: Transport, matching: Matching, closed: bool) -> Cell {
+    pub fn new(deed: Deed, carrier: Carrier, matching: Matching, closed: bool) -> Cell {
         let cell = Cell {
-            case: Case { deed, transport, matching },
+            case: Case { deed, carrier, matching },
             closed,
             connections: 1,
             in_flight: 1,
@@ -80,7 +80,7 @@ impl Cell {
                 true => Cell { duration: BEYOND, ..cell },
             },
             Deed::Honest | Deed::Twice | Deed::Chatter
-                if matching == Matching::Id && transport != Transport::Webhook =>
+                if matching == Matching::Id && carrier != Carrier::Webhook =>
             {
                 Cell { in_flight: 4, ..cell }
             }
@@ -106,7 +106,7 @@ impl Cell {
             members: vec![Member {
                 arm: 0,
                 label: "odd".to_owned(),
-                transport: self.case.transport,
+                transport: self.case.carrier.transport(),
                 manifest: Manifest::running("odd", url, self.case.matching),
                 connections: self.connections,
                 in_flight: self.in_flight,
@@ -135,7 +135,7 @@ impl Cell {
 
     /// Drives it against its server: the record and what the server did.
     pub fn run(&self, cpu: usize) -> (Trial, Tally) {
-        let server = Odd::start(self.case.transport, self.case.deed).unwrap();
+        let server = Odd::start(self.case.carrier, self.case.deed).unwrap();
         let trial = drive(&self.stretch(&server.url()), self.shards, cpu);
         (trial, server.finish().unwrap())
     }
@@ -178,7 +178,7 @@ impl Cell {
 
     /// Connections that one slot opens: the warm one, and one whenever an event finds none.
     fn connections_opened(&self, due: u64) -> u64 {
-        let webhook = self.case.transport == Transport::Webhook;
+        let webhook = self.case.carrier == Carrier::Webhook;
         // After the last event nothing is opened.
         let followed = (0..due - 1).filter(|i| self.case.deed.strikes(*i)).count() as u64;
         match self.case.deed {

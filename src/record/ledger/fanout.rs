@@ -6,6 +6,7 @@ use crate::record::clock;
 use crate::record::fanout::Audience;
 use crate::record::wire::Traffic;
 use std::cell::RefCell;
+use std::time::Duration;
 
 /// What the subscribers' connections have seen until some instant.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,10 +24,12 @@ pub struct Held {
 }
 
 impl Ledger {
-    /// The same for a fan-out: every event is also due at these subscribers.
-    pub fn fanning_out(self, audience: Audience) -> Self {
+    /// The same for a fan-out: every event is also due at these subscribers. `rests`: how long a
+    /// delivery waits at most by design.
+    pub fn fanning_out(self, audience: Audience, rests: Duration) -> Self {
         let mut book = self.0.into_inner();
-        book.spreads = Some(Spreads::new(audience, book.rules.timeout));
+        let rests = rests.as_nanos() as u64;
+        book.spreads = Some(Spreads::new(audience, book.rules.timeout, rests));
         Ledger(RefCell::new(book))
     }
 
@@ -34,6 +37,17 @@ impl Ledger {
     /// returned; `woken`: the reading task was.
     pub fn receive(&self, subscriber: usize, index: Option<u64>, done: u64, woken: u64) {
         self.0.borrow_mut().receive(subscriber, index, done, woken);
+    }
+
+    /// A subscriber has made a request, for events or to acknowledge them. `empty`: it asked for events
+    /// and got none.
+    pub fn asked(&self, empty: bool) {
+        let mut book = self.0.borrow_mut();
+        let measuring = u64::from(book.measuring);
+        if let Some(spreads) = &mut book.spreads {
+            spreads.account.requests += measuring;
+            spreads.account.empty += measuring * u64::from(empty);
+        }
     }
 
     /// Events are due at a subscriber of that number.

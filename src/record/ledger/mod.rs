@@ -104,7 +104,7 @@ impl Ledger {
         book.ended = true;
         book.account.open_at_end = book.open_measured();
         if let Some(spreads) = &mut book.spreads {
-            spreads.account.open_at_end = spreads.open_measured();
+            spreads.end(clock::now());
         }
     }
 

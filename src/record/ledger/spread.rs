@@ -73,6 +73,8 @@ pub(super) struct Spreads {
     pub account: Deliveries,
     pub(super) audience: Audience,
     timeout: u64,
+    /// How long a delivery waits at most by design, ns.
+    rests: u64,
     /// Event `first + i` stands at `i`; closed ones stay for a while.
     events: VecDeque<Spread>,
     first: u64,
@@ -97,11 +99,12 @@ pub(super) struct Spreads {
 }
 
 impl Spreads {
-    pub fn new(audience: Audience, timeout: u64) -> Spreads {
+    pub fn new(audience: Audience, timeout: u64, rests: u64) -> Spreads {
         let n = audience.subscribers;
         Spreads {
             account: Deliveries::new(&audience),
             timeout,
+            rests,
             events: VecDeque::new(),
             first: 0,
             oldest_open: 0,
@@ -298,10 +301,21 @@ impl Spreads {
         }
     }
 
+    /// The schedule ends: whatever is open now was not delivered in time.
+    pub fn end(&mut self, now: u64) {
+        self.account.open_at_end = self.open_measured();
+        self.account.behind_at_end = self.open_of_due_by(now.saturating_sub(self.rests));
+    }
+
     /// Deliveries of measured events to healthy subscribers without a fate.
     pub fn open_measured(&self) -> u64 {
+        self.open_of_due_by(u64::MAX)
+    }
+
+    fn open_of_due_by(&self, instant: u64) -> u64 {
         let from = self.oldest_open.saturating_sub(self.first) as usize;
-        let measured = self.events.iter().skip(from).filter(|s| s.after.is_some());
+        let events = self.events.iter().skip(from).take_while(|s| s.due <= instant);
+        let measured = events.filter(|s| s.after.is_some());
         measured.map(|s| self.open_of(s)[Conduct::Healthy as usize]).sum()
     }
 

@@ -3,7 +3,7 @@ use super::*;
 const MS: u64 = 1_000_000;
 
 fn spreads(subscribers: usize) -> Spreads {
-    Spreads::new(Audience::all(subscribers), 100 * MS)
+    Spreads::new(Audience::all(subscribers), 100 * MS, 0)
 }
 
 fn exact(s: &Spreads) {
@@ -57,6 +57,16 @@ fn a_dropped_a_doubled_and_a_swapped_delivery_are_each_seen_once() {
     s.received(2, Some(2), 200 * MS);
     assert_eq!((s.account.late, s.account.duplicated, s.account.reordered), (1, 2, 2));
     exact(&s);
+}
+
+#[test]
+fn what_waits_by_design_is_not_behind() {
+    let mut s = Spreads::new(Audience::all(3), 100 * MS, 10 * MS);
+    (0..4).for_each(|n| s.begin(n, n * 5 * MS, Some(n)));
+    s.received(0, Some(0), 6 * MS);
+    s.end(16 * MS);
+    let a = &s.account;
+    assert_eq!((a.open_at_end, a.behind_at_end), (11, 5), "those due until 6 ms are");
 }
 
 #[test]
@@ -118,7 +128,7 @@ fn closed_events_are_forgotten_in_the_end_and_open_ones_never() {
 #[test]
 fn the_unhealthy_are_counted_apart() {
     let audience = Audience { slow: 1, stuck: 2, ..Audience::all(6) };
-    let mut s = Spreads::new(audience, 100 * MS);
+    let mut s = Spreads::new(audience, 100 * MS, 0);
     s.begin(0, 0, Some(0));
     for healthy in 3..6 {
         assert!(s.received(healthy, Some(0), MS).unwrap().measured);
@@ -184,7 +194,7 @@ fn all_are_there_again_when_the_last_one_is() {
 #[test]
 fn an_event_for_one_is_due_there_only() {
     let audience = Audience { one_each: true, ..Audience::all(3) };
-    let mut s = Spreads::new(audience, 100 * MS);
+    let mut s = Spreads::new(audience, 100 * MS, 0);
     s.leaving(2, 0);
     (0..4).for_each(|n| s.begin(n, n * MS, Some(n)));
     for (subscriber, event) in [(0, 0), (1, 1), (0, 1), (0, 3)] {

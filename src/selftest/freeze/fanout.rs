@@ -52,6 +52,7 @@ pub(super) fn freeze(lab: &Lab<'_>, transport: Transport) -> Result<Vec<Line>> {
 }
 
 fn member(lab: &Lab<'_>, transport: Transport) -> Result<Member> {
+    let asked = Subscribers { count: SUBSCRIBERS, ..Subscribers::default() };
     let publish = PublishOptions {
         types: vec!["event".to_owned()],
         acknowledged: true,
@@ -60,6 +61,8 @@ fn member(lab: &Lab<'_>, transport: Transport) -> Result<Member> {
         timeout: None,
         keep: Keep::Always,
         ping: None,
+        poll_interval: asked.poll_interval,
+        long_poll_hold: asked.long_poll_hold,
     };
     let threads = lab.placement.target.len();
     let options = BuiltinOptions { threads, publish: Some(publish), ..BuiltinOptions::default() };
@@ -67,7 +70,7 @@ fn member(lab: &Lab<'_>, transport: Transport) -> Result<Member> {
         manifest: Manifest::builtin(transport.name(), &options),
         // Events are published in their order, however they have queued.
         connections: 1,
-        subscribers: Some(Subscribers { count: SUBSCRIBERS, ..Subscribers::default() }),
+        subscribers: Some(asked),
         ..lab.member(0, transport, None)
     })
 }

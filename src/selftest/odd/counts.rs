@@ -5,7 +5,7 @@ use super::site::Tally;
 use crate::record::fates::Fates;
 use crate::record::trial::Trial;
 use crate::target::manifest::Matching;
-use crate::transport::Transport;
+use crate::transport::Carrier;
 use std::fmt;
 
 /// Every count of a trial's record that does not depend on time, warm-up included.
@@ -50,7 +50,7 @@ pub struct Case {
     /// What it does.
     pub deed: Deed,
     /// How events travel.
-    pub transport: Transport,
+    pub carrier: Carrier,
     /// How answers find their events.
     pub matching: Matching,
 }
@@ -63,7 +63,7 @@ impl Case {
     pub fn theory(&self, due: u64, tally: &Tally) -> Counts {
         let struck = (0..due).filter(|i| self.deed.strikes(*i)).count() as u64;
         let by_id = self.matching == Matching::Id;
-        let webhook = self.transport == Transport::Webhook;
+        let webhook = self.carrier == Carrier::Webhook;
         let told = by_id.then_some(0);
         let mut c = Counts { duplicated: told, reordered: told, ..Counts::default() };
         match self.deed {
@@ -122,7 +122,7 @@ impl Case {
 
     /// Whether an event that times out costs its connection: what comes late could not be told apart.
     pub fn gives_up(&self) -> bool {
-        self.transport == Transport::Webhook || self.matching == Matching::Order
+        self.carrier == Carrier::Webhook || self.matching == Matching::Order
     }
 }
 

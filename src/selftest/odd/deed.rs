@@ -1,6 +1,6 @@
 //! What a server can do to an event, a connection or a handshake, and to which ones it does it.
 
-use crate::transport::Transport;
+use crate::transport::Carrier;
 
 /// A way to misbehave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,14 +95,14 @@ impl Deed {
     }
 
     /// Whether it can be done to this transport.
-    pub fn applies(self, transport: Transport) -> bool {
+    pub fn applies(self, carrier: Carrier) -> bool {
         match self {
-            Deed::Status(_) => transport == Transport::Webhook,
-            Deed::TurnDown | Deed::Stall => transport == Transport::Websocket,
+            Deed::Status(_) => carrier == Carrier::Webhook,
+            Deed::TurnDown | Deed::Stall => carrier == Carrier::Websocket,
             // An HTTP/1.1 connection has one event in the air.
-            Deed::Swap => transport != Transport::Webhook,
+            Deed::Swap => carrier != Carrier::Webhook,
             // A bare socket has no word for it, and a close of its own would race the next event.
-            Deed::Farewell => transport != Transport::Tcp,
+            Deed::Farewell => carrier != Carrier::Tcp,
             _ => true,
         }
     }

@@ -18,7 +18,7 @@ mod wire;
 pub use site::Tally;
 
 use crate::record::in_force::LISTENING;
-use crate::transport::Transport;
+use crate::transport::Carrier;
 use deed::Deed;
 use site::Site;
 use socket2::{Domain, Socket, Type};
@@ -36,7 +36,7 @@ const CALLER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 99);
 
 /// A misbehaving server inside this process.
 pub struct Odd {
-    transport: Transport,
+    carrier: Carrier,
     address: SocketAddr,
     site: Arc<Site>,
     accepting: JoinHandle<()>,
@@ -44,13 +44,13 @@ pub struct Odd {
 
 impl Odd {
     /// Starts one on a free port of this machine.
-    pub fn start(transport: Transport, deed: Deed) -> io::Result<Odd> {
+    pub fn start(carrier: Carrier, deed: Deed) -> io::Result<Odd> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let site = Arc::new(Site::new(deed));
         let here = site.clone();
-        let accepting = std::thread::spawn(move || accept(&listener, transport, &here));
-        Ok(Odd { transport, address, site, accepting })
+        let accepting = std::thread::spawn(move || accept(&listener, carrier, &here));
+        Ok(Odd { carrier, address, site, accepting })
     }
 
     /// Its port.
@@ -60,10 +60,10 @@ impl Odd {
 
     /// Where it takes events.
     pub fn url(&self) -> String {
-        let (scheme, path) = match self.transport {
-            Transport::Webhook => ("http", "/webhook"),
-            Transport::Websocket => ("ws", "/"),
-            Transport::Tcp => ("tcp", "/"),
+        let (scheme, path) = match self.carrier {
+            Carrier::Webhook => ("http", "/webhook"),
+            Carrier::Websocket => ("ws", "/"),
+            Carrier::Tcp => ("tcp", "/"),
         };
         format!("{scheme}://{}{path}", self.address)
     }
@@ -83,7 +83,7 @@ impl Odd {
 }
 
 /// Serves every connection on a thread of its own, and returns when all have ended.
-fn accept(listener: &TcpListener, transport: Transport, site: &Site) {
+fn accept(listener: &TcpListener, carrier: Carrier, site: &Site) {
     std::thread::scope(|scope| {
         until_called(listener, |stream| {
             let number = site.tally(|t| {
@@ -92,12 +92,12 @@ fn accept(listener: &TcpListener, transport: Transport, site: &Site) {
             });
             scope.spawn(move || {
                 // Peers close as they like: how a connection ends is the driver's affair.
-                let _ended = match transport {
-                    Transport::Webhook => conduct::serve::<webhook::Webhook>(stream, number, site),
-                    Transport::Websocket => {
+                let _ended = match carrier {
+                    Carrier::Webhook => conduct::serve::<webhook::Webhook>(stream, number, site),
+                    Carrier::Websocket => {
                         conduct::serve::<websocket::Websocket>(stream, number, site)
                     }
-                    Transport::Tcp => conduct::serve::<tcp::Tcp>(stream, number, site),
+                    Carrier::Tcp => conduct::serve::<tcp::Tcp>(stream, number, site),
                 };
             });
         });
@@ -140,11 +140,11 @@ pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
 
 fn run(words: &[&str]) -> io::Result<std::convert::Infallible> {
     let wrong = || io::Error::other("it takes TRANSPORT DEED ADDR");
-    let [transport, deed, address] = words else { return Err(wrong()) };
-    let transport = Transport::named(transport).ok_or_else(wrong)?;
+    let [carrier, deed, address] = words else { return Err(wrong()) };
+    let carrier = Carrier::named(carrier).ok_or_else(wrong)?;
     let deed = Deed::named(deed).ok_or_else(wrong)?;
     let listener = listen(address)?;
-    accept(&listener, transport, &Site::new(deed));
+    accept(&listener, carrier, &Site::new(deed));
     Err(io::Error::other("it was called to end"))
 }
 

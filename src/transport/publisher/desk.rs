@@ -1,9 +1,10 @@
 //! The publisher's requests: who may ask what, and the answers.
 
 use super::hub::Hub;
-use super::{PUBLISH, STATUS, SUBSCRIBE};
+use super::{ACKNOWLEDGE, EVENTS, PUBLISH, STATUS, SUBSCRIBE, asked};
 use crate::scenario::payload::MAX_BYTES;
 use crate::transport::event::Event;
+use crate::transport::{Transport, sse};
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -34,35 +35,90 @@ pub async fn serve(hub: Arc<Hub>, stream: TcpStream) {
 }
 
 async fn answer(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
-    let path = request.uri().path();
-    let leaving = path.strip_prefix(SUBSCRIBE).and_then(|rest| rest.strip_prefix('/'));
-    if ![PUBLISH, SUBSCRIBE, STATUS].contains(&path) && leaving.is_none() {
-        let known = format!("there are {PUBLISH}, {SUBSCRIBE} and {STATUS}");
-        return text(StatusCode::NOT_FOUND, known);
-    }
+    let Some(place) = Place::of(hub.options.transport, request.uri().path()) else {
+        return text(StatusCode::NOT_FOUND, Place::known(hub.options.transport));
+    };
     if !bearer(&request).is_some_and(|token| hub.admits(token)) {
         return text(StatusCode::UNAUTHORIZED, "Authorization: Bearer and the run's token");
     }
-    if let Some(number) = leaving {
-        return leave(hub, request.method(), number);
-    }
-    match (request.method(), path) {
-        (&Method::POST, PUBLISH) => publish(hub, request).await,
-        (_, SUBSCRIBE) => super::subscribe(hub, request).await,
-        (&Method::GET, STATUS) => told(StatusCode::OK, &json!(hub.status())),
-        _ => text(StatusCode::METHOD_NOT_ALLOWED, "POST events, GET the status"),
+    match (request.method(), place) {
+        (&Method::POST, Place::Publish) => publish(hub, request).await,
+        (_, Place::Subscribe) => super::subscribe(hub, request).await,
+        (&Method::GET, Place::Status) => told(StatusCode::OK, &json!(hub.status())),
+        (&Method::DELETE, Place::Subscription(subscriber)) => leave(hub, subscriber),
+        (&Method::DELETE, Place::Events(subscriber)) => asked::leave(hub, &request, subscriber),
+        (&Method::GET, Place::Events(subscriber)) => asked::events(hub, &request, subscriber).await,
+        (&Method::POST, Place::Acknowledge(subscriber)) => {
+            sse::publisher::acknowledge(hub, request, subscriber).await
+        }
+        _ => text(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "POST what is published, GET what is told, DELETE a subscription",
+        ),
     }
 }
 
 /// `DELETE /subscribe/NUMBER`
-fn leave(hub: &Hub, method: &Method, number: &str) -> Answer {
-    if method != Method::DELETE {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "a subscription is ended by DELETE");
-    }
-    match number.parse().is_ok_and(|number| hub.leave(number)) {
+pub(super) fn leave(hub: &Hub, subscriber: u64) -> Answer {
+    match hub.leave(subscriber) {
         true => text(StatusCode::NO_CONTENT, ""),
-        false => text(StatusCode::NOT_FOUND, format!("there is no subscriber {number:?}")),
+        false => text(StatusCode::NOT_FOUND, format!("there is no subscriber {subscriber}")),
     }
+}
+
+/// What a path is about.
+enum Place {
+    Publish,
+    Subscribe,
+    Status,
+    /// One subscription.
+    Subscription(u64),
+    /// The events of a subscriber that asks for them.
+    Events(u64),
+    /// The acknowledgements of a subscriber that cannot answer where it gets its events.
+    Acknowledge(u64),
+}
+
+impl Place {
+    fn of(transport: Transport, path: &str) -> Option<Place> {
+        let number = |prefix: &str| path.strip_prefix(prefix)?.parse().ok();
+        let subscription = path.strip_prefix(SUBSCRIBE).and_then(|rest| rest.strip_prefix('/'));
+        if let Some(number) = subscription {
+            return number.parse().ok().map(Place::Subscription);
+        }
+        match (path, transport) {
+            (PUBLISH, _) => Some(Place::Publish),
+            (SUBSCRIBE, _) => Some(Place::Subscribe),
+            (STATUS, _) => Some(Place::Status),
+            (_, Transport::LongPoll | Transport::Poll) => number(EVENTS).map(Place::Events),
+            (_, Transport::Sse) => number(ACKNOWLEDGE).map(Place::Acknowledge),
+            _ => None,
+        }
+    }
+
+    fn known(transport: Transport) -> String {
+        let more = match transport {
+            Transport::LongPoll | Transport::Poll => format!(" and {EVENTS}SUBSCRIBER"),
+            Transport::Sse => format!(" and {ACKNOWLEDGE}SUBSCRIBER"),
+            _ => String::new(),
+        };
+        format!("there are {PUBLISH}, {SUBSCRIBE}, {STATUS}{more}")
+    }
+}
+
+/// The value of that name in the query of a request.
+pub fn query<'a>(request: &'a Request<Incoming>, name: &str) -> Option<&'a str> {
+    let pairs = request.uri().query()?.split('&');
+    pairs.filter_map(|pair| pair.split_once('=')).find(|(n, _)| *n == name).map(|(_, value)| value)
+}
+
+/// The types in `types=a,b`; names are plain words, nothing is escaped.
+pub fn types(request: &Request<Incoming>) -> Vec<String> {
+    names(query(request, "types").unwrap_or_default())
+}
+
+fn names(list: &str) -> Vec<String> {
+    list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 fn bearer(request: &Request<Incoming>) -> Option<&str> {
@@ -126,4 +182,32 @@ pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     let mut response = Response::new(Full::new(body.into()).boxed());
     *response.status_mut() = status;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_separated_by_commas() {
+        assert_eq!(names("a,b.c"), ["a", "b.c"]);
+        assert_eq!(names("a,"), ["a"]);
+        assert!(names("").is_empty());
+    }
+
+    #[test]
+    fn each_transport_has_its_places() {
+        for (transport, path, there) in [
+            (Transport::Poll, "/events/7", true),
+            (Transport::LongPoll, "/events/7", true),
+            (Transport::Sse, "/ack/7", true),
+            (Transport::Sse, "/events/7", false),
+            (Transport::Webhook, "/events/7", false),
+            (Transport::Poll, "/events/x", false),
+            (Transport::Poll, "/events/", false),
+            (Transport::Webhook, "/status", true),
+        ] {
+            assert_eq!(Place::of(transport, path).is_some(), there, "{path}");
+        }
+    }
 }

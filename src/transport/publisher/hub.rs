@@ -7,7 +7,7 @@ use crate::record::fanout::PublisherStatus;
 use crate::transport::event::Event;
 use bytes::Bytes;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 
@@ -38,6 +38,8 @@ struct Tally {
     queued: AtomicU64,
     overflowed: AtomicU64,
     stray: AtomicU64,
+    requests: AtomicU64,
+    empty: AtomicU64,
     fates: [AtomicU64; 7],
     longest_queue: AtomicU64,
     pings: AtomicU64,
@@ -120,13 +122,8 @@ impl Hub {
 
     /// Queues an event for everybody who wants it, and tells for how many.
     pub fn publish(&self, event: &Event<'_>, body: Bytes) -> usize {
-        let event = Arc::new(Publication {
-            id: event.id.clone().into_owned(),
-            kind: event.kind.clone().into_owned(),
-            body,
-            unsettled: AtomicUsize::new(1),
-            failed: AtomicBool::new(false),
-        });
+        let (id, kind) = (event.id.clone().into_owned(), event.kind.clone().into_owned());
+        let event = Arc::new(Publication::new(id, kind, body));
         let (mut queued, mut overflowed, mut longest) = (0, 0, 0);
         for outbox in self.register().wanting(&event.kind) {
             // Counted before it can be settled.
@@ -161,6 +158,45 @@ impl Hub {
             event.failed.store(true, Ordering::Relaxed);
         }
         self.settled_one(event);
+    }
+
+    /// The queue of a subscriber that is there.
+    pub(super) fn outbox(&self, number: u64) -> Option<Arc<Outbox>> {
+        self.register().all().get(&number).cloned()
+    }
+
+    /// The written event of that id has its fate. False when none of that id was open.
+    pub(super) fn settle_one(&self, outbox: &Outbox, id: &str, fate: Fate) -> bool {
+        let event = outbox.settled(id, fate == Fate::Acknowledged);
+        match &event {
+            Some(event) => self.settle(event, fate),
+            None => add(&self.tally.stray, 1),
+        }
+        event.is_some()
+    }
+
+    /// The written events up to the one of that id are acknowledged. A cursor is told again with every
+    /// request until it moves: that it acknowledges nothing more is no stray acknowledgement.
+    pub(super) fn settle_up_to(&self, outbox: &Outbox, id: &str) {
+        for event in outbox.settled_up_to(id) {
+            self.settle(&event, Fate::Acknowledged);
+        }
+    }
+
+    /// A subscriber acknowledges these events in a request of its own; false when it is not there.
+    pub fn acknowledged(&self, subscriber: u64, ids: &[impl AsRef<str>]) -> bool {
+        let Some(outbox) = self.outbox(subscriber) else { return false };
+        for id in ids {
+            self.settle_one(&outbox, id.as_ref(), Fate::Acknowledged);
+        }
+        self.answered(false);
+        true
+    }
+
+    /// A request of a subscriber was answered; `empty`: without an event that it asked for.
+    pub(super) fn answered(&self, empty: bool) {
+        add(&self.tally.requests, 1);
+        add(&self.tally.empty, u64::from(empty));
     }
 
     /// Gives up what was written and not acknowledged in time.
@@ -198,6 +234,8 @@ impl Hub {
             lost: fate(Fate::Lost),
             open: subscribers.values().map(|o| o.open() as u64).sum(),
             stray: read(&self.tally.stray),
+            requests: read(&self.tally.requests),
+            empty: read(&self.tally.empty),
             longest_queue: read(&self.tally.longest_queue),
             pings: read(&self.tally.pings),
             pongs: read(&self.tally.pongs),
@@ -211,16 +249,7 @@ impl Hub {
 impl Subscription {
     /// The written event of that id has its fate. False when none of that id was open.
     pub fn settle(&self, id: &str, fate: Fate) -> bool {
-        match self.outbox.settled(id, fate == Fate::Acknowledged) {
-            Some(event) => {
-                self.hub.settle(&event, fate);
-                true
-            }
-            None => {
-                add(&self.hub.tally.stray, 1);
-                false
-            }
-        }
+        self.hub.settle_one(&self.outbox, id, fate)
     }
 
     /// A ping was queued.

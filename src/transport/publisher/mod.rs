@@ -5,6 +5,7 @@
 //! subscribers and events have in common is the [`Hub`](hub::Hub)'s; the [`desk`] answers requests.
 //! `targets/PROTOCOL.md` writes the protocol down.
 
+mod asked;
 pub mod desk;
 pub mod hub;
 pub mod outbox;
@@ -12,7 +13,7 @@ mod pings;
 mod register;
 pub mod stream;
 
-use super::{Transport, tcp, webhook, websocket};
+use super::{Transport, sse, tcp, webhook, websocket};
 use crate::units;
 use desk::Answer;
 use hub::Hub;
@@ -30,16 +31,26 @@ pub const PUBLISH: &str = "/publish";
 pub const SUBSCRIBE: &str = "/subscribe";
 /// Path that tells what was counted.
 pub const STATUS: &str = "/status";
+/// Path of the events of a subscriber that asks for them; its number follows.
+pub const EVENTS: &str = "/events/";
+/// Path that takes the acknowledgements of a subscriber; its number follows.
+pub const ACKNOWLEDGE: &str = "/ack/";
 
 /// Events that may wait for a subscriber or for its acknowledgement, when nothing is said.
 pub const QUEUE: usize = 1024;
 /// Webhook deliveries under way at the same time, when nothing is said: enough to keep a core busy,
 /// few enough that a thousand answers do not all wait for each other.
 pub const CONCURRENCY: usize = 256;
+/// A subscription is an address, or none, and a few names.
+pub const LONGEST_SUBSCRIPTION: usize = 16 * 1024;
 /// A subscriber on a machine that stalls accepts within this.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A delivery without an acknowledgement for this long is given up.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A request for events is held for so long, when nothing is said: below the 30 s and more after which
+/// proxies and clients give one up.
+pub const HOLD: Duration = Duration::from_secs(25);
 
 /// What becomes of a webhook's connection after a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +81,8 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// From the write of a delivery to its acknowledgement.
     pub timeout: Duration,
+    /// A long-poll's request is held for so long while there is no event.
+    pub hold: Duration,
     /// What becomes of a webhook's connection after a delivery.
     pub keep: Keep,
     /// How often each subscriber that holds a connection is pinged, where the protocol has pings. One
@@ -88,6 +101,7 @@ impl Options {
             concurrency: CONCURRENCY,
             connect_timeout: CONNECT_TIMEOUT,
             timeout: TIMEOUT,
+            hold: HOLD,
             keep: Keep::Always,
             ping: None,
         }
@@ -108,7 +122,9 @@ impl Options {
                 Keep::Never => ", a connection for each".to_owned(),
             },
             Transport::Websocket => after("pings every", self.ping),
-            Transport::Tcp => String::new(),
+            Transport::Tcp | Transport::Sse | Transport::LongPoll | Transport::Poll => {
+                String::new()
+            }
         };
         format!(
             "built-in publisher: JSON check, a queue of {} events a subscriber that turns away what is \
@@ -130,6 +146,8 @@ async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
         Transport::Webhook => webhook::publisher::subscribe(hub, request).await,
         Transport::Websocket => websocket::publisher::subscribe(hub, request).await,
         Transport::Tcp => tcp::publisher::subscribe(),
+        Transport::Sse => sse::publisher::subscribe(hub, &request),
+        Transport::LongPoll | Transport::Poll => asked::subscribe(hub, request).await,
     }
 }
 
@@ -137,6 +155,6 @@ async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
 async fn raw(hub: &Arc<Hub>, stream: TcpStream) -> Option<TcpStream> {
     match hub.options.transport {
         Transport::Tcp => tcp::publisher::raw(hub, stream).await,
-        Transport::Webhook | Transport::Websocket => Some(stream),
+        _ => Some(stream),
     }
 }

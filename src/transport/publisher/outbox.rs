@@ -5,7 +5,7 @@ use futures_util::task::AtomicWaker;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -17,10 +17,40 @@ pub struct Publication {
     pub kind: String,
     /// The event as it came.
     pub body: Bytes,
+    framed: OnceLock<Bytes>,
     /// Deliveries without a fate, and one more while it is being queued.
     pub(super) unsettled: AtomicUsize,
     /// One of its deliveries has ended otherwise than acknowledged.
     pub(super) failed: AtomicBool,
+}
+
+impl Publication {
+    /// Nobody has it yet.
+    pub fn new(id: String, kind: String, body: Bytes) -> Publication {
+        Publication {
+            id,
+            kind,
+            body,
+            framed: OnceLock::new(),
+            unsettled: AtomicUsize::new(1),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    /// The event with what its transport puts around it, made once for all subscribers.
+    pub fn framed(&self, make: impl FnOnce(&Publication) -> Bytes) -> Bytes {
+        self.framed.get_or_init(|| make(self)).clone()
+    }
+}
+
+/// What came of asking for events.
+pub(super) enum Asked {
+    /// Whatever was queued, oldest first.
+    Events(Vec<Arc<Publication>>),
+    /// The subscriber has asked again meanwhile.
+    Again,
+    /// The subscription has ended.
+    Ended,
 }
 
 /// One subscriber's queue. The hub puts events in, the subscriber's task takes them out, and each stays
@@ -39,6 +69,8 @@ struct State {
     /// Written, oldest first, and when.
     written: VecDeque<(Arc<Publication>, Instant)>,
     acknowledged: u64,
+    /// Requests for events so far, of a subscriber that makes such.
+    asked: u64,
     ended: bool,
 }
 
@@ -98,6 +130,62 @@ impl Outbox {
     /// Waits for the next event.
     pub async fn next(&self) -> Option<Arc<Publication>> {
         poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// A request for events begins, and gets its number; one that still waits gives up. What earlier
+    /// answers brought and nobody has acknowledged is brought once more.
+    pub(super) fn ask(&self) -> u64 {
+        let mut state = self.state();
+        state.asked += 1;
+        while let Some((event, _)) = state.written.pop_back() {
+            state.waiting.push_front(event);
+        }
+        let number = state.asked;
+        drop(state);
+        self.task.wake();
+        number
+    }
+
+    /// Requests for events so far.
+    pub(super) fn asked(&self) -> u64 {
+        self.state().asked
+    }
+
+    /// What is queued for the request of that number, which is written at once: one event at least, and
+    /// more while they have at most `bytes` together.
+    pub(super) fn poll_events(&self, cx: &Context<'_>, number: u64, bytes: usize) -> Poll<Asked> {
+        if let Some(asked) = self.take_events(number, bytes) {
+            return Poll::Ready(asked);
+        }
+        self.task.register(cx.waker());
+        self.take_events(number, bytes).map_or(Poll::Pending, Poll::Ready)
+    }
+
+    fn take_events(&self, number: u64, bytes: usize) -> Option<Asked> {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        if state.ended || state.asked != number {
+            return Some(if state.ended { Asked::Ended } else { Asked::Again });
+        }
+        let (mut taken, mut size, now) = (Vec::new(), 0, Instant::now());
+        while let Some(event) = state.waiting.front() {
+            size += event.body.len();
+            if !taken.is_empty() && size > bytes {
+                break;
+            }
+            taken.extend(state.waiting.pop_front());
+        }
+        state.written.extend(taken.iter().map(|event| (event.clone(), now)));
+        (!taken.is_empty()).then_some(Asked::Events(taken))
+    }
+
+    /// The written events up to the one of that id, which are settled now; none where it is not there.
+    pub(super) fn settled_up_to(&self, id: &str) -> Vec<Arc<Publication>> {
+        let mut state = self.state();
+        let last = state.written.iter().position(|(event, _)| event.id == id);
+        let n = last.map_or(0, |last| last + 1);
+        state.acknowledged += n as u64;
+        state.written.drain(..n).map(|(event, _)| event).collect()
     }
 
     /// The written event of that id, which is settled now. Acknowledgements mostly come in order.

@@ -3,6 +3,9 @@
 //! A subscriber half in one idea: *a subscriber subscribes, receives until it leaves or is cut off, and
 //! tells the ledger which event it has read* ([`Subscriber`]). Acknowledging is a part of receiving.
 
+pub mod asking;
+pub mod ongoing;
+pub mod requests;
 pub mod stream;
 
 use super::dial::Address;
@@ -41,6 +44,17 @@ pub struct Call {
 }
 
 impl Call {
+    /// Where a subscriber subscribes that says in the query which types it wants.
+    pub fn wanting(&self, number: usize) -> Address {
+        let mut address = self.subscribe.clone();
+        let types = self.asked.wanted(number);
+        if !types.is_empty() {
+            let separator = if address.path.contains('?') { '&' } else { '?' };
+            address.path.push_str(&format!("{separator}types={}", types.join(",")));
+        }
+        address
+    }
+
     /// How a subscriber behaves.
     pub fn conduct(&self, number: usize) -> Conduct {
         self.asked.audience().conduct(number)

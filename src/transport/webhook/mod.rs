@@ -2,7 +2,6 @@
 //! acknowledge it.
 
 pub mod client;
-mod line;
 pub mod publisher;
 pub mod server;
 pub mod subscriber;
@@ -14,3 +13,5 @@ pub const NAME: &str = "webhook";
 pub const ABOUT: &str = "HTTP/1.1 POST per event over kept connections; one unanswered event each";
 /// What surrounds an event.
 pub const FRAMING: &str = "HTTP/1.1 request and response heads";
+/// How a subscriber acknowledges a delivery.
+pub const ACKNOWLEDGEMENT: &str = "the response's status, the same connection";

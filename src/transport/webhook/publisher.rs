@@ -5,11 +5,11 @@
 //! sent twice behind our back, as hyper-util's pooled client does when a kept connection turns out to
 //! be closed.
 
-use super::line::{Ended, Line};
-use crate::transport::publisher::Keep;
+use crate::transport::line::{Ended, Line};
 use crate::transport::publisher::desk::{Answer, text, told, unknown_type, whole};
 use crate::transport::publisher::hub::{Fate, Hub, Subscription};
 use crate::transport::publisher::outbox::Publication;
+use crate::transport::publisher::{Keep, LONGEST_SUBSCRIPTION};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
@@ -22,9 +22,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-
-/// A subscription is an address and a few names.
-const LONGEST_SUBSCRIPTION: usize = 16 * 1024;
 
 #[derive(Deserialize)]
 struct Wanted {
@@ -110,7 +107,7 @@ impl Destination {
 
 async fn deliver(subscription: Subscription, destination: Destination) {
     let hub = subscription.hub().clone();
-    let mut line: Option<Line> = None;
+    let mut line: Option<Line<TcpStream>> = None;
     while let Some(event) = next(&subscription, &mut line).await {
         let Ok(_under_way) = hub.under_way.acquire().await else { return };
         let post = timeout(hub.options.timeout, post(&hub, &destination, &mut line, &event));
@@ -125,7 +122,10 @@ async fn deliver(subscription: Subscription, destination: Destination) {
 
 /// The next event; meanwhile the kept connection is watched, so that one that the subscriber closes
 /// costs no event, and closed when it is idle for too long.
-async fn next(subscription: &Subscription, line: &mut Option<Line>) -> Option<Arc<Publication>> {
+async fn next(
+    subscription: &Subscription,
+    line: &mut Option<Line<TcpStream>>,
+) -> Option<Arc<Publication>> {
     let hub = subscription.hub();
     let limit = match hub.options.keep {
         Keep::For(limit) if line.is_some() => Some(limit),
@@ -150,7 +150,7 @@ async fn next(subscription: &Subscription, line: &mut Option<Line>) -> Option<Ar
 async fn post(
     hub: &Hub,
     destination: &Destination,
-    line: &mut Option<Line>,
+    line: &mut Option<Line<TcpStream>>,
     event: &Publication,
 ) -> Fate {
     let open = match line {
@@ -163,12 +163,12 @@ async fn post(
     match open.exchange(destination.request(event)).await {
         Ok((status, _)) if status.is_success() => Fate::Acknowledged,
         Ok((status, _)) if status.is_redirection() => Fate::Redirected,
-        Ok(_) | Err(Ended::Endless) => Fate::Failed,
+        Ok(_) | Err(Ended::Endless(_)) => Fate::Failed,
         Err(Ended::Connection(_)) => Fate::Lost,
     }
 }
 
-async fn open(destination: &Destination) -> Option<Line> {
+async fn open(destination: &Destination) -> Option<Line<TcpStream>> {
     let stream = TcpStream::connect(destination.address).await.ok()?;
     stream.set_nodelay(true).ok()?;
     Line::new(stream).await.ok()

@@ -3,11 +3,11 @@
 //! Every subscriber is a host of its own out of 127.0.0.0/8, so that the publisher needs a connection
 //! for each as it would in earnest. The path says which one it is.
 
-use super::line::Line;
 use crate::record::clock;
 use crate::record::fanout::Conduct;
 use crate::transport::fault::Fault;
 use crate::transport::io::{Stamped, Stamps};
+use crate::transport::line::Line;
 use crate::transport::sleep::Timer;
 use crate::transport::subscriber::{Call, Subscriber, host};
 use bytes::Bytes;
@@ -53,7 +53,7 @@ pub struct Desk {
 /// Where subscribers register, one after the other.
 #[derive(Default)]
 struct Registrar {
-    line: Option<Line>,
+    line: Option<Line<TcpStream>>,
     /// Ends with the publisher. A webhook's subscriber has no connection that would: it is a second one
     /// to the publisher on which nothing is asked, in place of whatever tells a subscriber in earnest
     /// that it must register again.

@@ -1,7 +1,7 @@
 //! The publisher's half: a subscriber connects to `/subscribe` and gets a text message per event.
 
 use super::messages::small;
-use crate::transport::publisher::desk::{Answer, text, unknown_type};
+use crate::transport::publisher::desk::{Answer, text, types, unknown_type};
 use crate::transport::publisher::hub::{Hub, Subscription};
 use crate::transport::publisher::stream::deliver;
 use hyper::body::Incoming;
@@ -24,7 +24,7 @@ pub async fn subscribe(hub: &Arc<Hub>, mut request: Request<Incoming>) -> Answer
         answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
         return answer;
     };
-    let types = types(request.uri().query().unwrap_or_default());
+    let types = types(&request);
     if let Some(unknown) = hub.unknown(types.iter().map(String::as_str)) {
         return unknown_type(hub, unknown);
     }
@@ -57,12 +57,6 @@ fn key(headers: &HeaderMap) -> Option<String> {
     handshake.then(|| key.to_owned())
 }
 
-/// The names in `types=a,b`; names are plain words, nothing is escaped.
-fn types(query: &str) -> Vec<String> {
-    let list = query.split('&').find_map(|pair| pair.strip_prefix("types=")).unwrap_or_default();
-    list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
-}
-
 async fn upgraded(upgrade: hyper::upgrade::OnUpgrade, subscription: Subscription) {
     let Ok(upgraded) = upgrade.await else { return };
     // The bare socket again: hyper's wrapper would cost memory and an indirection a read.
@@ -71,16 +65,4 @@ async fn upgraded(upgrade: hyper::upgrade::OnUpgrade, subscription: Subscription
     let socket =
         WebSocketStream::from_partially_read(stream, read, Role::Server, Some(small())).await;
     deliver(socket, subscription).await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn types_are_read_from_the_query() {
-        assert_eq!(types("types=a,b.c"), ["a", "b.c"]);
-        assert_eq!(types("x=1&types=a,"), ["a"]);
-        assert!(types("").is_empty() && types("types=").is_empty());
-    }
 }

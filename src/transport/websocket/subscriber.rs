@@ -23,13 +23,7 @@ impl Subscriber for Socket {
         let (from, to) = (source(number).into(), call.subscribe.socket);
         let io = Stamped::connect_from(from, to, call.max_segment, &call.ledger).await?;
         let stamps = io.stamps();
-        let mut address = call.subscribe.clone();
-        let types = call.asked.wanted(number);
-        if !types.is_empty() {
-            let separator = if address.path.contains('?') { '&' } else { '?' };
-            address.path.push_str(&format!("{separator}types={}", types.join(",")));
-        }
-        let request = handshake::request(&address, &call.terms)?;
+        let request = handshake::request(&call.wanting(number), &call.terms)?;
         stamps.listen();
         let shaken = client_async_with_config(request, io, Some(small())).await;
         let heard = stamps.heard();
