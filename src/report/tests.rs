@@ -4,6 +4,8 @@ use crate::compare::evidence::evidence;
 use crate::compare::sample::{self, Block};
 use crate::compare::{self, Report};
 use crate::record::ease::{Dependencies, Duty, Ease};
+use crate::record::fanout::{Audience, Deliveries, DeliveryFates, Fanout, Growth};
+use crate::scenario;
 use crate::store::StoredRun;
 use std::collections::BTreeMap;
 
@@ -77,7 +79,42 @@ fn sweep() -> StoredRun {
     run
 }
 
-/// The runs that every format is shown with. One of each flow: fan-out joins when it is there.
+/// A fan-out to 50 subscribers, in which the second arm delivers in four fifths of the time.
+fn fanned_out() -> StoredRun {
+    let mut run = sample::ratios(0.8, 0.5);
+    let scenario = scenario::load("fanout", &[]).unwrap().points.remove(0).scenario;
+    run.header.scenario.clone_from(&scenario.name);
+    run.header.question.clone_from(&scenario.question);
+    run.header.points[0].scenario = scenario;
+    let audience = Audience::all(50);
+    for trial in &mut run.trials {
+        let mut deliveries = Deliveries::new(&audience);
+        let events = trial.events.due;
+        let due = 50 * events;
+        deliveries.measured = DeliveryFates { due, received: due, ..DeliveryFates::default() };
+        (deliveries.events, deliveries.complete) = (events, events);
+        (deliveries.read, deliveries.read_in_window, deliveries.read_by_end) = (due, due, due);
+        for times in [&mut deliveries.delivery, &mut deliveries.unlagged, &mut deliveries.last] {
+            times.merge(&trial.service);
+        }
+        deliveries.skew.merge(&trial.lag);
+        deliveries.connections = 50;
+        trial.fanout = Some(Fanout {
+            deliveries,
+            acknowledged: true,
+            subscribed_in_ns: 5_000_000,
+            target_memory: Some(Growth { before: 4 << 20, after: 5 << 20 }),
+            driver_memory: None,
+            kernel_memory: None,
+            kernel_memory_why: None,
+            quiet: None,
+            publisher: None,
+        });
+    }
+    run
+}
+
+/// The runs that every format is shown with, one of each kind.
 fn runs() -> Vec<(&'static str, StoredRun)> {
     vec![
         ("normal", sample::ratios(0.8, 0.5)),
@@ -86,6 +123,7 @@ fn runs() -> Vec<(&'static str, StoredRun)> {
         ("invalid", invalid()),
         ("incomplete", cut_short()),
         ("sweep", sweep()),
+        ("fanout", fanned_out()),
     ]
 }
 
