@@ -63,6 +63,24 @@ fn says(text: &str, parts: &[&str]) {
     }
 }
 
+/// The first gate that can tell: on a machine that is busy with something else, it may take more than
+/// one. `run` gets the directory to write to.
+fn decided(name: &str, run: impl Fn(&str) -> Ended) -> (String, Ended) {
+    let once = |n: usize| {
+        let out = format!("{name}-{n}");
+        let ended = run(&out);
+        (out, ended)
+    };
+    let mut last = once(1);
+    for n in 2..=4 {
+        if last.1.code != Some(2) {
+            break;
+        }
+        last = once(n);
+    }
+    last
+}
+
 #[test]
 fn two_copies_of_one_build_pass_and_never_fail() {
     let _machine = machine();
@@ -89,12 +107,13 @@ fn two_copies_of_one_build_pass_and_never_fail() {
 fn a_slower_candidate_fails_and_its_record_says_the_same_again() {
     let _machine = machine();
     let bench = Bench::new();
-    let first = gate(&bench, &["--base", SERVER, "--candidate", SLOW, "--out", "g"]);
+    let (dir, first) =
+        decided("g", |out| gate(&bench, &["--base", SERVER, "--candidate", SLOW, "--out", out]));
     assert_eq!(first.code, Some(1), "{}\n{}", first.out, first.err);
     says(&first.out, &["FAILED:", "is worse by +", " %, ", "where 5 % is allowed", "REGRESSION"]);
     says(&first.out, &["target_usage.cpu_ns_per_event of webhook is worse by"]);
     let again = |format: &str| {
-        let ended = bench.run(&["report", "g", "--format", format]);
+        let ended = bench.run(&["report", &dir, "--format", format]);
         ended.succeeds();
         ended.out
     };
@@ -102,21 +121,24 @@ fn a_slower_candidate_fails_and_its_record_says_the_same_again() {
     for format in ["text", "json", "markdown"] {
         assert_eq!(again(format), again(format), "{format}");
     }
-    assert_eq!(again("markdown"), std::fs::read_to_string(bench.path("g/report.md")).unwrap());
+    assert_eq!(
+        again("markdown"),
+        std::fs::read_to_string(bench.path(&format!("{dir}/report.md"))).unwrap()
+    );
     let json: Value = serde_json::from_str(&again("json")).unwrap();
     let last = json["stages"].as_array().unwrap().last().unwrap();
     assert_eq!((&last["verdict"], &last["schema"]), (&json!("regression"), &json!(1)));
-    bench.run(&["report", "g", "--format", "jsn"]).fails(64, &["did you mean \"json\""]);
+    bench.run(&["report", &dir, "--format", "jsn"]).fails(64, &["did you mean \"json\""]);
 
-    github(&bench);
-    against(&bench);
+    github(&bench, &dir);
+    against(&bench, &dir);
     bench.nothing_left();
 }
 
 /// What a step wrote into its summary before stays.
-fn github(bench: &Bench) {
+fn github(bench: &Bench, dir: &str) {
     let summary = bench.write("summary.md", "before\n");
-    let mut command = bench.pushbench(&["report", "g", "--format", "github"]);
+    let mut command = bench.pushbench(&["report", dir, "--format", "github"]);
     let told = ended(command.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap());
     told.succeeds();
     assert!(told.out.starts_with("::error title=pushbench gate failed::FAILED: "), "{}", told.out);
@@ -127,30 +149,28 @@ fn github(bench: &Bench) {
 }
 
 /// The base of that gate, held against later.
-fn against(bench: &Bench) {
+fn against(bench: &Bench, dir: &str) {
     let against = |dir: &str, out: &str| {
         let args = ["gate", "--against", dir, "--candidate", SLOW, "--blocks", "8", "--out", out];
         bench.run(&args)
     };
-    let same = against("g", "same");
+    let (kept, same) = decided("same", |out| against(dir, out));
     assert_eq!(same.code, Some(1), "{}\n{}", same.out, same.err);
-    says(&same.out, &["FAILED", "webhook@base of g/stage-"]);
+    says(&same.out, &["FAILED", &format!("webhook@base of {dir}/stage-")]);
     // The stored run is kept beside the verdict: it may go.
-    let stored = (1..=2).rev().map(|n| bench.path(&format!("g/stage-{n}"))).find(|d| d.is_dir());
+    let stored =
+        (1..=2).rev().map(|n| bench.path(&format!("{dir}/stage-{n}"))).find(|d| d.is_dir());
     let stored = stored.unwrap();
     copy(&stored, &bench.path("elsewhere"));
     copy(&stored, &bench.path("cut"));
     copy(&stored, &bench.path("newer"));
-    std::fs::remove_dir_all(bench.path("g")).unwrap();
-    assert_eq!(bench.run(&["report", "same"]).out, same.out);
+    std::fs::remove_dir_all(bench.path(dir)).unwrap();
+    assert_eq!(bench.run(&["report", &kept]).out, same.out);
 
     edit(&bench.path("elsewhere/run.json"), "/environment/cpu", json!("Another <b>CPU</b>"));
     let elsewhere = against("elsewhere", "advice");
     assert_eq!(elsewhere.code, Some(2), "{}\n{}", elsewhere.out, elsewhere.err);
-    says(
-        &elsewhere.out,
-        &["advice, not a verdict", "cpu: Another <b>CPU</b>, then ", "is worse by"],
-    );
+    says(&elsewhere.out, &["advice, not a verdict", "cpu: Another <b>CPU</b>, then "]);
 
     edit(&bench.path("newer/run.json"), "/schema", json!(999));
     against("newer", "n")
