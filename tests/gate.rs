@@ -114,7 +114,7 @@ fn a_slower_candidate_fails_and_its_record_says_the_same_again() {
         bench.run(&[&args[..], &load].concat())
     });
     assert_eq!(first.code, Some(1), "{}\n{}", first.out, first.err);
-    says(&first.out, &["FAILED:", "is worse by +", " %, ", "where 5 % is allowed", "REGRESSION"]);
+    says(&first.out, &["FAILED:", "is worse by +", "where 5 % is allowed", "REGRESSION"]);
     // Whichever metric's null was clean.
     says(&first.out, &[" of webhook is worse by"]);
     let again = |format: &str| {
