@@ -26,7 +26,7 @@ pub struct Ticket {
     pub seq: u64,
     /// Position in the whole schedule; the event's id is made of it.
     pub index: u64,
-    /// Instant it was due ([`clock::now`](super::clock::now) ns). In a closed loop, the instant a slot asked for it.
+    /// Instant it was due ([`clock::now`] ns). In a closed loop, the instant a slot asked for it.
     pub due: u64,
 }
 
@@ -59,7 +59,7 @@ pub enum Past {
 /// What a trial of one arm needs to know of its load.
 #[derive(Debug, Clone)]
 pub struct LedgerRules {
-    /// Origin of the trial's wall clock ([`clock::now`](super::clock::now) ns).
+    /// Origin of the trial's wall clock ([`clock::now`] ns).
     pub origin: u64,
     /// Time-out counted from `due`, ns.
     pub timeout: u64,

@@ -2,7 +2,7 @@
 //!
 //! The mirror of the client half: there a connection carries events out of a feed, here *a subscriber's
 //! connection delivers events out of its [`Outbox`](outbox::Outbox)*, whatever the transport. What
-//! subscribers and events have in common is the [`Hub`](hub::Hub)'s; the [`desk`] answers requests.
+//! subscribers and events have in common is the [`Hub`]'s; the [`desk`] answers requests.
 //! `targets/PROTOCOL.md` writes the protocol down.
 
 mod asked;
