@@ -14,6 +14,7 @@ pub mod compare;
 pub mod cpus;
 pub mod drive;
 pub mod error;
+pub mod gate;
 pub mod origin;
 pub mod plan;
 pub mod record;

@@ -1,8 +1,8 @@
 //! Scenario × arms → blocks of trials, and whose turn it is within a block. Pure and seeded.
 
 use crate::scenario::Load;
+use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
-use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::time::Duration;
 
@@ -46,29 +46,37 @@ fn mix(seed: u64, purpose: u64, index: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Rows of arms in which every group of `arms` rows is a Latin square: each arm stands once in
-/// every place. For two arms that is AB BA or BA AB, by the seed.
+/// Rows of arms in Williams designs (Williams 1949): in every group of `arms` rows each arm stands once
+/// in every place, and in every whole design, which takes two such groups for an odd number of arms,
+/// each arm follows each other one equally often, so that what an arm leaves behind strikes all alike.
+/// For two arms that is AB BA or BA AB. The seed names the arms and orders the rows.
 fn counterbalanced(rows: usize, arms: usize, seed: u64) -> Vec<Vec<u8>> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut all = Vec::with_capacity(rows + arms);
+    let mut all = Vec::with_capacity(rows + 2 * arms);
     while all.len() < rows && arms > 0 {
-        let mut first: Vec<u8> = (0..arms as u8).collect();
-        first.shuffle(&mut rng);
-        let mut shifts: Vec<usize> = (0..arms).collect();
-        shifts.shuffle(&mut rng);
-        // One more draw keeps the mirror of a square as likely as the square.
-        let mirrored: bool = rng.random();
-        for shift in shifts {
-            let mut row = first.clone();
-            row.rotate_left(shift);
-            if mirrored {
-                row.reverse();
-            }
-            all.push(row);
+        let mut names: Vec<u8> = (0..arms as u8).collect();
+        names.shuffle(&mut rng);
+        let mut square = williams(&names);
+        square.shuffle(&mut rng);
+        let mut mirror: Vec<Vec<u8>> = Vec::new();
+        if arms % 2 == 1 && arms > 1 {
+            mirror.extend(square.iter().map(|row| row.iter().rev().copied().collect()));
+            mirror.shuffle(&mut rng);
         }
+        all.extend(square);
+        all.extend(mirror);
     }
     all.truncate(rows);
     all
+}
+
+/// The square whose first row goes to and fro, 0 1 n−1 2 n−2 …, and whose others add 1 each time:
+/// neighbours differ by 1, −2, 3, −4 …, for an even n by every number but 0 once.
+fn williams(names: &[u8]) -> Vec<Vec<u8>> {
+    let n = names.len();
+    let zigzag = |place: usize| if place % 2 == 1 { place.div_ceil(2) } else { n - place / 2 };
+    let row = |shift: usize| (0..n).map(|place| names[(zigzag(place) + shift) % n]).collect();
+    (0..n).map(row).collect()
 }
 
 /// The length of a slice for arms of which the slowest has this median service time; `None` when
@@ -183,6 +191,22 @@ mod tests {
         }
 
         #[test]
+        fn every_arm_follows_every_other_equally_often(arms in 2..8usize, designs in 1..6usize, seed: u64) {
+            let (groups, each) = if arms % 2 == 0 { (1, 1) } else { (2, 2) };
+            let rows = counterbalanced(arms * groups * designs, arms, seed);
+            for design in rows.chunks(arms * groups) {
+                let mut follows = vec![vec![0; arms]; arms];
+                for pair in design.iter().flat_map(|row| row.windows(2)) {
+                    follows[usize::from(pair[0])][usize::from(pair[1])] += 1;
+                }
+                for (before, after) in (0..arms).flat_map(|b| (0..arms).map(move |a| (b, a))) {
+                    let wanted = if before == after { 0 } else { each };
+                    prop_assert_eq!(follows[before][after], wanted, "{:?}", design);
+                }
+            }
+        }
+
+        #[test]
         fn a_longer_plan_begins_with_the_shorter(n in 0..20usize, more in 0..20usize, arms in 1..5usize, seed: u64) {
             let long = blocks(n + more, arms, seed, 3);
             prop_assert_eq!(&blocks(n, arms, seed, 3)[..], &long[..n]);
@@ -202,6 +226,20 @@ mod tests {
             walls.dedup();
             prop_assert_eq!(walls.len(), arms);
             prop_assert_eq!(s.arm_at(s.wall_length()), None);
+        }
+    }
+
+    #[test]
+    fn every_order_of_three_arms_comes_first_about_equally_often() {
+        let mut first = std::collections::BTreeMap::new();
+        (0..600).for_each(|s| *first.entry(blocks(1, 3, s, 0).remove(0).order).or_insert(0) += 1);
+        assert!(first.len() == 6 && first.values().all(|n| (60..=140).contains(n)), "{first:?}");
+    }
+
+    #[test]
+    fn two_arms_change_places_with_every_block() {
+        for pair in blocks(40, 2, 5, 0).chunks(2) {
+            assert_eq!(pair[0].order, pair[1].order.iter().rev().copied().collect::<Vec<_>>());
         }
     }
 

@@ -1,14 +1,16 @@
 //! The results directory: `run.json` (what was asked and where), `trials.jsonl` (one complete record
 //! a line, written and flushed as soon as a trial ends), `*.hlog` (responses per second).
 
+pub mod intervals;
+
 use crate::error::{Error, Result};
 use crate::record::ease::Ease;
 use crate::record::findings::Findings;
 use crate::record::histogram::Hist;
+use crate::record::interval_log::{self, Logged};
+use crate::record::sizing::{PILOT_BLOCKS, Sizing};
 use crate::record::trial::{Stage, Trial};
-use crate::scenario::{Scenario, Setting};
-use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
+use crate::scenario::{Blocks, Scenario, Setting};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -66,6 +68,20 @@ pub struct PointHeader {
     pub scenario: Scenario,
     /// The arms, in the order given; the first is the baseline.
     pub arms: Vec<ArmHeader>,
+    /// How many blocks were found to be needed, where the scenario leaves it to the run; `None` before
+    /// the first blocks have shown it.
+    #[serde(default)]
+    pub sizing: Option<Sizing>,
+}
+
+impl PointHeader {
+    /// Valid blocks to have in the end, as far as it is known.
+    pub fn blocks_planned(&self) -> usize {
+        match self.scenario.compare.blocks {
+            Blocks::Fixed(n) => n,
+            Blocks::Auto { .. } => self.sizing.as_ref().map_or(PILOT_BLOCKS, |s| s.blocks),
+        }
+    }
 }
 
 /// `run.json`
@@ -190,49 +206,35 @@ impl Store {
         let path = self.dir.join(format!("{}.hlog", file_name(&trial.label)));
         let file = OpenOptions::new().create(true).append(true).open(&path);
         let mut file = file.map_err(|e| cannot("write", &path, &e))?;
-        let began: jiff::Timestamp = trial.started.parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let run = self.began.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let offset =
-            Duration::try_from(began.as_duration()).unwrap_or_default().saturating_sub(run);
-        let text =
-            interval_lines(seconds, offset, run, file.metadata().is_ok_and(|m| m.len() == 0));
+        let heading = file.metadata().is_ok_and(|m| m.len() == 0);
+        let text = second_lines(seconds, trial.began(), run, heading);
         let text =
             text.map_err(|e| Error::harness(format!("cannot write {}: {e}", path.display())))?;
         file.write_all(&text).map_err(|e| cannot("write", &path, &e))
     }
 }
 
-/// The lines of an interval log. `offset`: start of the trial after the start of the run, which is
-/// the log's base time; the heading is written once.
-fn interval_lines(
-    intervals: &[(u64, Hist)],
-    offset: Duration,
+/// The lines of an interval log, which counts from the start of the run; the heading is written once.
+fn second_lines(
+    seconds: &[(u64, Hist)],
+    trial: Duration,
     run: Duration,
     heading: bool,
 ) -> std::result::Result<Vec<u8>, String> {
-    let mut text = Vec::new();
-    let mut serializer = V2DeflateSerializer::new();
-    let mut builder = IntervalLogWriterBuilder::new();
-    builder
-        .add_comment("responses (service times in a closed loop) in ns, one line a second")
-        .with_start_time(std::time::UNIX_EPOCH + run)
-        .with_base_time(std::time::UNIX_EPOCH + run);
-    {
-        let mut log =
-            builder.begin_log_with(&mut text, &mut serializer).map_err(|e| e.to_string())?;
-        for (number, hist) in intervals {
-            let start = offset + Duration::from_secs(*number);
-            hist.log_interval(&mut log, start.as_secs_f64(), Duration::from_secs(1))?;
-        }
-    }
+    let logged = |(number, hist): &(u64, Hist)| Logged {
+        start: trial + Duration::from_secs(*number),
+        length: Duration::from_secs(1),
+        hist: hist.compact(),
+    };
+    let lines: Vec<Logged> = seconds.iter().map(logged).collect();
+    let comment = "responses (service times in a closed loop) in ns, one line a second";
+    let text = interval_log::write(run, comment, lines.iter().map(|l| (None, l)))?;
     if heading {
         return Ok(text);
     }
-    let mut lines = Vec::new();
-    for line in text.split_inclusive(|b| *b == b'\n').filter(|l| !l.starts_with(b"#")) {
-        lines.extend_from_slice(line);
-    }
-    Ok(lines)
+    let lines = text.split_inclusive(|b| *b == b'\n').filter(|l| !l.starts_with(b"#"));
+    Ok(lines.collect::<Vec<_>>().concat())
 }
 
 impl StoredRun {
@@ -250,19 +252,32 @@ impl StoredRun {
         let (trials, cut) = read_trials(&dir.join("trials.jsonl"))?;
         Ok(StoredRun { header, trials, cut })
     }
+
+    /// The seconds of each arm by its label, as far as their files are there and whole.
+    pub fn read_seconds(&self, dir: &Path) -> BTreeMap<String, Vec<Logged>> {
+        let labels = self.header.points.iter().flat_map(|p| &p.arms).map(|a| &a.label);
+        let read = |label: &String| {
+            let text = fs::read(dir.join(format!("{}.hlog", file_name(label)))).ok()?;
+            Some((label.clone(), interval_log::read(&text)))
+        };
+        labels.filter_map(read).collect()
+    }
 }
 
 fn read_header(path: &Path, text: &str) -> Result<RunHeader> {
     #[derive(Deserialize)]
     struct Version {
         schema: u32,
+        pushbench: Option<String>,
     }
     let damaged =
         |e: serde_json::Error| Error::usage(format!("{} is damaged: {e}", path.display()));
     let version: Version = serde_json::from_str(text).map_err(damaged)?;
     if version.schema != SCHEMA {
+        let own = env!("CARGO_PKG_VERSION");
+        let by = version.pushbench.unwrap_or_else(|| "an unknown version".to_owned());
         return Err(Error::usage(format!(
-            "{} has schema {}, this pushbench reads schema {SCHEMA}: use the version that wrote it",
+            "{} has schema {}, written by pushbench {by}; this is pushbench {own}, which reads schema {SCHEMA}: use the version that wrote it",
             path.display(),
             version.schema
         )));
@@ -324,13 +339,15 @@ fn file_name(label: &str) -> String {
 fn cannot(what: &str, path: &Path, e: &io::Error) -> Error {
     let remedy = match e.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "choose a directory you may write to with --out"
+            "choose a place you may write to with --out or --output"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            "make room or choose another disk with --out; trials finished before are kept"
+            "make room or choose another disk with --out or --output; trials finished before are kept"
         }
-        io::ErrorKind::NotADirectory => "a part of that path is a file: choose another --out",
-        _ => "see --out",
+        io::ErrorKind::NotADirectory => {
+            "a part of that path is a file: choose another --out or --output"
+        }
+        _ => "see --out or --output",
     };
     Error::harness(format!("cannot {what} {}: {e}; {remedy}", path.display()))
 }

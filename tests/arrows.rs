@@ -21,8 +21,24 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("compare", &["stats", "store", "record", "scenario", "transport"]),
     ("report", &["compare", "record", "scenario"]),
     ("verify", &["record", "target", "transport"]),
-    ("run", &["drive", "plan", "record", "scenario", "store", "target", "transport", "verify"]),
+    (
+        "run",
+        &[
+            "compare",
+            "drive",
+            "plan",
+            "record",
+            "scenario",
+            "store",
+            "target",
+            "transport",
+            "verify",
+        ],
+    ),
 ];
+/// A gate is made of runs.
+const GATE: &[&str] =
+    &["compare", "record", "run", "scenario", "stats", "store", "target", "transport", "verify"];
 /// The self-test is a user of the instrument, as `run` is.
 const SELFTEST: &[&str] =
     &["drive", "plan", "record", "scenario", "schedule", "stats", "target", "transport"];
@@ -105,7 +121,7 @@ fn uses(code: &str) -> BTreeSet<String> {
 }
 
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let rooms = ARROWS.into_iter().chain([("selftest", SELFTEST)]);
+    let rooms = ARROWS.into_iter().chain([("gate", GATE), ("selftest", SELFTEST)]);
     rooms
         .map(|(room, uses)| (room, uses.iter().copied().chain(LEAVES).chain([room]).collect()))
         .collect()

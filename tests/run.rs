@@ -85,7 +85,7 @@ fn a_run_compares_both_transports_and_accounts_for_every_event() {
         assert!(arm["wire"]["bytes_out_per_event"].as_f64() > Some(512.0));
         assert!(arm["wire"]["segments_per_event"].as_f64() > Some(1.0));
     }
-    for file in ["run.json", "trials.jsonl", "report.md", "webhook@builtin.hlog"] {
+    for file in ["run.json", "trials.jsonl", "report.md", "report.html", "webhook@builtin.hlog"] {
         assert!(bench.path("r").join(file).exists(), "no {file}");
     }
     bench.nothing_left();

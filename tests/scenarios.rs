@@ -52,6 +52,7 @@ fn no_scenario_is_left_out_here() {
         "duplex",
         "fanout",
         "filter",
+        "gate",
         "idle",
         "in-flight-sweep",
         "ingest",
@@ -67,9 +68,10 @@ fn no_scenario_is_left_out_here() {
 }
 
 #[test]
-fn ingest_saturate_and_rate_sweep() {
+fn ingest_gate_saturate_and_rate_sweep() {
     let bench = Bench::new();
     brief(&bench, "ingest", &["--rate", "300", "--duration", "200ms"]);
+    brief(&bench, "gate", &["--rate", "300", "--duration", "200ms"]);
     brief(&bench, "saturate", &["--duration", "100ms", "--connections", "4"]);
     let (out, _) = brief(&bench, "rate-sweep", &["--duration", "200ms"]);
     shows_axis(&out, "load.rate", &["500", "1000", "2000", "4000"]);

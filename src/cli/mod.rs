@@ -1,15 +1,22 @@
 //! The command line: one file a subcommand, thin.
 
+mod compare;
+mod formats;
+mod gate;
 mod init;
 mod list;
+mod page;
 mod progress;
+mod qualify;
 mod report;
+mod reproduce;
 mod run;
 mod selftest;
 mod serve;
 mod verify;
 
 use crate::error::{Error, Result};
+use crate::report::layout::Look;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -32,6 +39,14 @@ enum Command {
     Run(Box<run::Args>),
     /// Show a finished or interrupted run again, without measuring
     Report(report::Args),
+    /// Is a candidate slower than its base? For CI: exit 0 passes, 1 a regression, 2 cannot tell
+    Gate(Box<gate::Args>),
+    /// Find out how often the gate is right on this machine
+    Qualify(Box<qualify::Args>),
+    /// Put two stored runs side by side, and say first whether they may be compared
+    Compare(compare::Args),
+    /// Run a stored run's plan again here, and show both, figure by figure
+    Reproduce(reproduce::Args),
     /// Write a pushbench.toml that describes your own server; it works as it is
     Init,
     /// Start one of the built-in servers
@@ -80,6 +95,10 @@ fn dispatch(command: Command) -> Result<u8> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::run(&args).map(|()| 0),
+        Command::Gate(args) => gate::run(&args),
+        Command::Qualify(args) => qualify::run(&args),
+        Command::Compare(args) => compare::run(&args).map(|()| 0),
+        Command::Reproduce(args) => reproduce::run(&args),
         Command::Init => init::run().map(|()| 0),
         Command::Serve(args) => serve::run(&args).map(|()| 0),
         Command::Verify(args) => verify::run(&args),
@@ -90,6 +109,16 @@ fn dispatch(command: Command) -> Result<u8> {
             clap_complete::generate(shell, &mut Cli::command(), "pushbench", &mut text);
             print(&String::from_utf8_lossy(&text)).map(|()| 0)
         }
+    }
+}
+
+/// How standard output shows a report: colours on a terminal that is not told otherwise (`NO_COLOR`,
+/// `CLICOLOR`, `TERM=dumb`), or where `CLICOLOR_FORCE` wants them; as wide as the terminal.
+fn look() -> Look {
+    let out = io::stdout();
+    Look {
+        colour: anstream::AutoStream::choice(&out) != anstream::ColorChoice::Never,
+        width: terminal_size::terminal_size_of(&out).map(|(width, _)| width.0.into()),
     }
 }
 

@@ -109,6 +109,7 @@ impl Watch for Show {
 impl Progress for Show {
     fn begin(&mut self, estimate: Duration) {
         self.total = estimate;
+        self.done = Duration::ZERO;
         self.began = Instant::now();
         if self.terminal {
             let style = ProgressStyle::with_template(
@@ -122,6 +123,13 @@ impl Progress for Show {
             self.bar = Some(bar.with_style(style));
         } else {
             eprintln!("about {} s to go", estimate.as_secs().max(1));
+        }
+    }
+
+    fn extend(&mut self, by: Duration) {
+        self.total += by;
+        if let Some(bar) = &self.bar {
+            bar.set_length(self.total.as_millis() as u64);
         }
     }
 

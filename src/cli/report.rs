@@ -1,26 +1,35 @@
 //! `pushbench report`
 
-use super::print;
-use crate::compare::{self, ranking};
+use super::formats::Stored;
+use super::{look, page, print};
+use crate::compare::evidence::{Evidence, evidence};
+use crate::compare::{self, Report, ranking};
 use crate::error::{Error, Result};
 use crate::record::metrics::{self, METRICS, Metric};
-use crate::report::{ALL, Format};
+use crate::report::chart::{self, Chart};
+use crate::report::html::{self, Source};
+use crate::report::{ALL, File, Format, Output, table, text};
 use crate::store::{StoredRun, write_atomically};
 use crate::suggest::did_you_mean;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A results directory
-    dir: PathBuf,
-    /// text, json or markdown
-    #[arg(long, default_value = "text")]
-    format: String,
+    /// A results directory, of a run or of a gate; of several runs, one page shows them all
+    #[arg(required = true, value_name = "DIR")]
+    dirs: Vec<PathBuf>,
+    /// One of `pushbench list formats` [default: text, html for several directories]
+    #[arg(long, value_parser = Stored, hide_possible_values = true)]
+    format: Option<String>,
+    /// The chart that --format svg writes
+    #[arg(long, value_name = "NAME")]
+    chart: Option<String>,
     /// Sorts tables of more than three arms by this metric
     #[arg(long, value_name = "METRIC")]
     sort: Option<String>,
-    /// Writes to a file instead of standard output
-    #[arg(long, value_name = "FILE")]
+    /// Writes to a file instead of standard output; to a directory where a format has several files
+    #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
 }
 
@@ -36,26 +45,165 @@ pub fn sorted_by(name: Option<&str>) -> Result<Option<&'static Metric>> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let names = || ALL.map(Format::name);
-    let format = ALL.into_iter().find(|f| f.name() == args.format).ok_or_else(|| {
-        Error::usage(format!(
-            "--format {}: no such format{}; there are {}",
-            args.format,
-            did_you_mean(&args.format, names()),
-            names().join(", ")
-        ))
-    })?;
+    let dir = &args.dirs[0];
+    let name = match (&args.format, args.dirs.len()) {
+        (Some(name), _) => name.as_str(),
+        (None, 1) => Format::Text.name(),
+        (None, _) => Format::Html.name(),
+    };
+    if args.dirs.len() == 1 && crate::gate::record::is_gate(dir) {
+        return super::gate::report(dir, name, args.output.as_deref());
+    }
+    if args.dirs.len() == 1 && crate::gate::qualify::is_qualification(dir) {
+        return super::qualify::report(dir, name, args.output.as_deref());
+    }
+    let Some(format) = ALL.into_iter().find(|f| f.name() == name) else {
+        return Err(Error::usage(format!(
+            "--format {name}: a run has no such format, a gate has; see `pushbench list formats`"
+        )));
+    };
+    if args.dirs.len() > 1 && format != Format::Html {
+        return Err(Error::usage(format!(
+            "--format {name} shows one run: give one directory, or write --format html for a page of all {}",
+            args.dirs.len()
+        )));
+    }
+    of_runs(args, format)
+}
+
+fn of_runs(args: &Args, format: Format) -> Result<()> {
     let sort = sorted_by(args.sort.as_deref())?;
-    if sort.is_some() && format == Format::Json {
+    let tables = [Format::Text, Format::Markdown, Format::Junit, Format::Html];
+    if sort.is_some() && !tables.contains(&format) {
+        return Err(Error::usage(format!(
+            "--sort is about tables: {} keeps the order of the arms; leave out --sort, or write --format text",
+            format.name()
+        )));
+    }
+    if args.chart.is_some() && format != Format::Svg {
+        return Err(Error::usage("--chart is about one chart: add --format svg"));
+    }
+    // Before anything is read: it may take a while.
+    where_to(args, format)?;
+    let drawn = match format {
+        Format::Html => Some(html::render(&sources(args, sort)?)),
+        Format::Svg => Some(drawing(args.chart.as_deref(), &sources(args, sort)?)?),
+        _ => None,
+    };
+    if let Some(text) = drawn {
+        return tell(&text, args.output.as_deref());
+    }
+    of_run(args, format, sort)
+}
+
+fn tell(text: &str, output: Option<&Path>) -> Result<()> {
+    match output {
+        None => print(text),
+        Some(path) => write_atomically(path, text.as_bytes()),
+    }
+}
+
+fn of_run(args: &Args, format: Format, sort: Option<&'static Metric>) -> Result<()> {
+    let stored = StoredRun::read(&args.dirs[0])?;
+    let mut report = compare::compare(&stored);
+    ranking::sort(&mut report, sort);
+    if let (Format::Text, None) = (format, &args.output) {
+        return print(&text::render(&report, look()));
+    }
+    let seconds = match format {
+        Format::Hlog => stored.read_seconds(&args.dirs[0]),
+        _ => BTreeMap::new(), // no other format shows them
+    };
+    let evidence = evidence(&stored, &report, &seconds);
+    say_what_is_missing(format, &report, &evidence);
+    match (format.render(&report, &evidence), &args.output) {
+        (None, _) => Ok(()), // drawn above
+        (Some(Output::One(text)), output) => tell(&text, output.as_deref()),
+        (Some(Output::Several(files)), Some(dir)) => write_all(dir, &files),
+        (Some(Output::Several(_)), None) => Err(needs_a_directory(args, format)),
+    }
+}
+
+/// What the page shows of each directory.
+fn sources(args: &Args, sort: Option<&'static Metric>) -> Result<Vec<Source>> {
+    let beside = args.output.as_ref().map(|file| file.parent().unwrap_or(Path::new("")));
+    let source = |dir: &PathBuf| {
+        let run = StoredRun::read(dir)?;
+        let mut report = compare::compare(&run);
+        ranking::sort(&mut report, sort);
+        Ok(page::source(dir, &run, report, beside))
+    };
+    args.dirs.iter().map(source).collect()
+}
+
+/// The chart of that name.
+fn drawing(name: Option<&str>, sources: &[Source]) -> Result<String> {
+    let charts: Vec<Chart> = sources.iter().flat_map(|s| chart::all(&s.page)).collect();
+    let names: Vec<&str> = charts.iter().map(|c| c.name.as_str()).collect();
+    if names.is_empty() {
+        return Err(Error::usage("this run has nothing that could be drawn: see --format text"));
+    }
+    let there_are = names.join(", ");
+    let name = name.ok_or_else(|| {
+        Error::usage(format!("--format svg: which chart? Add --chart with one of {there_are}"))
+    })?;
+    charts.iter().find(|c| c.name == name).map(Chart::file).ok_or_else(|| {
+        let hint = did_you_mean(name, names.iter().copied());
+        Error::usage(format!(
+            "--chart {name}: no such chart of this run{hint}; there are {there_are}"
+        ))
+    })
+}
+
+/// Refuses a format of several files without a directory, and a file without a name.
+fn where_to(args: &Args, format: Format) -> Result<()> {
+    match (&args.output, format.file_name()) {
+        (None, None) => Err(needs_a_directory(args, format)),
+        (Some(path), Some(name)) if path.is_dir() => Err(Error::usage(format!(
+            "--output {}: that is a directory, and {} is one file: write --output {}",
+            path.display(),
+            format.name(),
+            path.join(name).display()
+        ))),
+        (Some(path), None) if path.is_file() => Err(Error::usage(format!(
+            "--output {}: that is a file, and {} has several: name a directory",
+            path.display(),
+            format.name()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn needs_a_directory(args: &Args, format: Format) -> Error {
+    let (dir, format) = (args.dirs[0].display(), format.name());
+    Error::usage(format!(
+        "--format {format} has several files: say where they shall go, for example\n  pushbench report {dir} --format {format} --output {format}"
+    ))
+}
+
+/// Files of other tools have no place for it, or nobody looks there.
+fn say_what_is_missing(format: Format, report: &Report, evidence: &Evidence<'_>) {
+    if !report.complete && format != Format::Text {
+        eprintln!("{}", table::INCOMPLETE);
+    }
+    let trackers = [Format::GithubAction, Format::Bencher, Format::Gobench];
+    let arms = || evidence.points.iter().flat_map(|p| &p.arms);
+    if trackers.contains(&format) && arms().all(|a| a.over_blocks.is_empty()) {
+        eprintln!("no block is valid, so there is no figure to keep: see `pushbench report DIR`");
+    }
+}
+
+fn write_all(dir: &Path, files: &[File]) -> Result<()> {
+    if files.is_empty() {
         return Err(Error::usage(
-            "--sort is about tables: the JSON keeps the order of the arms; leave out --sort, or write --format text",
+            "no block is valid, so there is no distribution to write: see `pushbench report DIR`",
         ));
     }
-    let mut report = compare::compare(&StoredRun::read(&args.dir)?);
-    ranking::sort(&mut report, sort);
-    let text = format.render(&report);
-    match &args.output {
-        Some(path) => write_atomically(path, text.as_bytes()),
-        None => print(&text),
-    }
+    std::fs::create_dir_all(dir).map_err(|e| {
+        Error::harness(format!(
+            "cannot make the directory {}: {e}; choose another --output",
+            dir.display()
+        ))
+    })?;
+    files.iter().try_for_each(|file| write_atomically(&dir.join(&file.name), &file.bytes))
 }

@@ -1,23 +1,27 @@
 //! `pushbench run`
 
 use super::progress::Show;
-use super::{interrupt_flag, print};
+use super::{interrupt_flag, look, page, print};
+use crate::compare::evidence::evidence;
 use crate::compare::expect::Outcome;
 use crate::compare::{self, Report, ranking};
 use crate::cpus::Placement;
 use crate::error::{Error, Result};
 use crate::record::metrics::Metric;
-use crate::report::{Format, text};
+use crate::report::{html, markdown, text};
 use crate::run::{self, Request, arms};
 use crate::scenario::{self, Flow, Override, Question};
 use crate::store::{Store, StoredRun, write_atomically};
 use crate::target::manifest::{BuiltinOptions, OWN_FILE};
 use crate::target::publisher::{PublishOptions, new_token};
 use crate::transport::publisher::Keep;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Seed of runs that name none: a run is repeated by running it again.
-const SEED: u64 = 7;
+pub(super) const SEED: u64 = 7;
+/// The page that every run ends with.
+const PAGE: &str = "report.html";
 
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
@@ -30,7 +34,7 @@ pub struct Args {
     /// Results directory [default: results/TIME-SCENARIO, the time in UTC]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Blocks to run (compare.blocks)
+    /// Blocks to run, or auto (compare.blocks)
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     blocks: Option<String>,
     /// Measured part of a trial (load.duration)
@@ -78,20 +82,7 @@ impl Args {
     }
 
     fn overrides(&self) -> Result<Vec<Override>> {
-        let mut overrides = Vec::new();
-        for text in &self.set {
-            let origin = format!("--set {text}");
-            let (key, value) = text.split_once('=').ok_or_else(|| {
-                Error::usage(format!(
-                    "{origin}: write KEY=VALUE, for example --set load.timeout=2s"
-                ))
-            })?;
-            overrides.push(Override {
-                key: key.trim().to_owned(),
-                value: value.to_owned(),
-                origin,
-            });
-        }
+        let mut overrides = Overrides { set: &self.set }.parsed()?;
         let named = [
             ("--blocks", "compare.blocks", &self.blocks),
             ("--duration", "load.duration", &self.duration),
@@ -112,6 +103,32 @@ impl Args {
     }
 }
 
+/// The values of `--set`.
+pub(super) struct Overrides<'a> {
+    pub(super) set: &'a [String],
+}
+
+impl Overrides<'_> {
+    /// Each as KEY=VALUE.
+    pub(super) fn parsed(&self) -> Result<Vec<Override>> {
+        let one = |text: &String| {
+            let origin = format!("--set {text}");
+            let (key, value) = text.split_once('=').ok_or_else(|| {
+                Error::usage(format!(
+                    "{origin}: write KEY=VALUE, for example --set load.timeout=2s"
+                ))
+            })?;
+            Ok(Override { key: key.trim().to_owned(), value: value.to_owned(), origin })
+        };
+        self.set.iter().map(one).collect()
+    }
+}
+
+/// The command line for the record. Where the program lies is nobody's business who reads it.
+pub(super) fn command_line() -> Vec<String> {
+    std::iter::once("pushbench".to_owned()).chain(std::env::args().skip(1)).collect()
+}
+
 /// Runs the scenario; the exit code of the contract.
 pub fn run(args: &Args) -> Result<u8> {
     let sort = super::report::sorted_by(args.sort.as_deref())?;
@@ -129,15 +146,8 @@ pub fn run(args: &Args) -> Result<u8> {
     let out = args.out.clone().unwrap_or_else(|| default_out(&question.name));
     let interrupt = interrupt_flag()?;
     let mut show = Show::new();
-    let request = Request {
-        question,
-        arms,
-        seed: args.seed,
-        placement,
-        out,
-        // Where the program lies is nobody's business who reads the record.
-        command: std::iter::once("pushbench".to_owned()).chain(std::env::args().skip(1)).collect(),
-    };
+    let request =
+        Request { question, arms, seed: args.seed, placement, out, command: command_line() };
     show.say_placement(&request.placement);
     run::prepare(&request, &interrupt, &mut show)?;
     let ended = run::execute(&request, &interrupt, &mut show);
@@ -151,7 +161,7 @@ fn default_arms(question: &Question) -> Vec<String> {
 }
 
 /// How built-in servers are started for a scenario.
-fn builtin(question: &Question, placement: &Placement) -> Result<BuiltinOptions> {
+pub(super) fn builtin(question: &Question, placement: &Placement) -> Result<BuiltinOptions> {
     let scenario = question.points.first().map(|p| &p.scenario);
     let publish = scenario.and_then(|s| {
         let subscribers = s.subscribers.as_ref()?;
@@ -180,7 +190,8 @@ fn builtin(question: &Question, placement: &Placement) -> Result<BuiltinOptions>
     })
 }
 
-fn default_out(scenario: &str) -> PathBuf {
+/// A new directory in `results/`, named by the time.
+pub(super) fn default_out(scenario: &str) -> PathBuf {
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H%M%SZ");
     let first = Path::new("results").join(format!("{now}-{scenario}"));
     // Two runs may begin in the same second.
@@ -199,19 +210,26 @@ fn conclude(out: &Path, ended: Result<()>, sort: Option<&'static Metric>) -> Res
     }
     let mut report = compare::compare(&stored);
     ranking::sort(&mut report, sort);
-    let markdown = Format::Markdown.render(&report);
-    let written = write_atomically(&out.join("report.md"), markdown.as_bytes());
-    print(&format!("\n{}", text::render(&report)))?;
+    let written = write_reports(out, &stored, &report);
+    print(&format!("\n{}", text::render(&report, look())))?;
     print(&next(out, &report))?;
     ended?;
     written?;
     Ok(exit_code(&report))
 }
 
+fn write_reports(out: &Path, stored: &StoredRun, report: &Report) -> Result<()> {
+    let evidence = evidence(stored, report, &BTreeMap::new());
+    write_atomically(&out.join("report.md"), markdown::render(report, &evidence).as_bytes())?;
+    let source = page::source(out, stored, report.clone(), Some(out));
+    write_atomically(&out.join(PAGE), html::render(&[source]).as_bytes())
+}
+
 fn next(out: &Path, report: &Report) -> String {
     let dir = out.display();
-    let mut lines =
-        format!("\nResults                {dir}  (pushbench report {dir} --format json)\n");
+    let mut lines = format!(
+        "\nReport                 {dir}/{PAGE}\nResults                {dir}  (pushbench report {dir} --format json)\n"
+    );
     if report.scenario == "ingest" {
         lines.push_str("Highest rate?          pushbench run saturate\n");
         lines.push_str("Sending to customers?  pushbench run fanout\n");
@@ -233,7 +251,7 @@ fn own_server() -> &'static str {
 }
 
 /// 3: an arm without a valid trial; 1: an expectation failed; 2: one cannot be judged.
-fn exit_code(report: &Report) -> u8 {
+pub(super) fn exit_code(report: &Report) -> u8 {
     let points = &report.points;
     if points.iter().flat_map(|p| &p.arms).any(|a| a.trials == a.invalid) {
         return 3;

@@ -1,8 +1,8 @@
 //! Figures of subscribers that do not just sit there: the slow and the stuck ones apart, those that come
 //! and go, and what the publisher keeps for all of them.
 
+use super::Latency;
 use super::figures::distribution;
-use super::types::Latency;
 use crate::record::fanout::{Apart, Conduct, DeliveryFates, Fanout, Turnover};
 use crate::record::histogram::Hist;
 use crate::record::trial::Trial;
@@ -67,7 +67,7 @@ pub(super) fn apart(trials: &[&Trial], all: &[&Fanout]) -> Vec<ApartFigures> {
             conduct: first.conduct,
             subscribers: first.subscribers,
             deliveries,
-            delivery_ns: distribution(&hist, trials, false),
+            delivery_ns: distribution(&hist, trials, false, |_| None),
         }
     };
     all.first().map_or(Vec::new(), |f| f.deliveries.apart.iter().map(of).collect())
@@ -77,7 +77,7 @@ pub(super) fn apart(trials: &[&Trial], all: &[&Fanout]) -> Vec<ApartFigures> {
 pub(super) fn turnover(trials: &[&Trial], all: &[&Fanout]) -> Option<TurnoverFigures> {
     let each = all.iter().filter_map(|f| f.deliveries.turnover.as_ref());
     let sum = each.cloned().reduce(Turnover::and).filter(|sum| !sum.is_empty())?;
-    let of = |hist: &Hist| distribution(hist, trials, false);
+    let of = |hist: &Hist| distribution(hist, trials, false, |_| None);
     Some(TurnoverFigures {
         left: sum.left,
         cut_off: sum.cut_off,

@@ -1,7 +1,7 @@
 //! The figures of a duplex beside those of every flow: answers that come by a callback.
 
 use super::Latency;
-use super::figures::{distribution, per};
+use super::figures::{distribution, over_blocks, per};
 use crate::record::callbacks::Callbacks;
 use crate::record::histogram::Hist;
 use crate::record::trial::Trial;
@@ -32,10 +32,11 @@ pub fn figures(trials: &[&Trial]) -> Option<CallbackFigures> {
         accepted.merge(&callbacks.accepted);
         traffic.add(&callbacks.traffic);
     }
+    let blocks: Vec<Option<&Hist>> = all.iter().map(|c| Some(&c.accepted)).collect();
     let sent = trials.iter().map(|t| t.sent).sum();
     let connections = all.iter().map(|c| c.connections).sum();
     Some(CallbackFigures {
-        accepted_ns: distribution(&accepted, trials, false),
+        accepted_ns: distribution(&accepted, trials, false, |q| over_blocks(&blocks, q)),
         connections_per_trial: per(connections, trials.len() as u64),
         bytes_in_per_event: per(traffic.bytes_in, sent),
         bytes_out_per_event: per(traffic.bytes_out, sent),

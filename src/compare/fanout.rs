@@ -1,7 +1,7 @@
 //! The figures of a fan-out: what came to subscribers, and what a delivery and a subscriber cost.
 
 use super::conduct::{self, ApartFigures, TurnoverFigures, Upkeep};
-use super::figures::{distribution, merged, per};
+use super::figures::{distribution, merged, over_blocks, per};
 use super::idle::{self, IdleFigures};
 use super::{ArmFigures, Latency};
 use crate::record::fanout::{Deliveries, DeliveryFates, Fanout, KernelScope, PublisherStatus};
@@ -124,7 +124,8 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
     let hist = |pick: fn(&Deliveries) -> &Hist, peaked| {
         let mut merged = Hist::new();
         all.iter().for_each(|f| merged.merge(pick(&f.deliveries)));
-        distribution(&merged, trials, peaked)
+        let hists: Vec<Option<&Hist>> = all.iter().map(|f| Some(pick(&f.deliveries))).collect();
+        distribution(&merged, trials, peaked, |q| over_blocks(&hists, q))
     };
     let sum = |pick: fn(&Deliveries) -> u64| all.iter().map(|f| pick(&f.deliveries)).sum::<u64>();
     let mut fates = DeliveryFates::default();

@@ -1,13 +1,14 @@
 //! The figures of one arm, from the merged windows of its valid trials.
 
-use super::types::{
+use super::judge::CONFIDENCE;
+use super::{
     ArmFigures, ArmLoad, Backlog, Connections, Design, Events, Latency, Second, Usage, Wire,
 };
-use super::{Trials, duplex, fanout, steady, strata};
+use super::{FEWEST_BLOCKS, Percentiles, Trials, duplex, fanout, steady, strata};
 use crate::record::account::OTHER_FAULTS;
 use crate::record::fates::Fates;
 use crate::record::histogram::Hist;
-use crate::record::metrics::SAMPLES_BEYOND;
+use crate::record::metrics::{SAMPLES_BEYOND, supported_quantile};
 use crate::record::trial::{Trial, TrialDesign};
 use crate::record::wire::Traffic;
 use crate::stats;
@@ -16,7 +17,7 @@ use crate::transport::event::Template;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A percentile's samples must come from this many separate stalls (law 7).
-const FEWEST_STALLS: usize = 3;
+pub(super) const FEWEST_STALLS: usize = 3;
 
 /// How the point was run.
 pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
@@ -45,7 +46,8 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
             None => cpus("driver"),
         },
         target_cpus: cpus("target"),
-        blocks_planned: s.compare.blocks,
+        blocks_planned: header.blocks_planned(),
+        sizing: header.sizing.clone(),
         blocks_run: trials.blocks.len(),
         blocks_valid: trials.valid.len(),
     }
@@ -126,26 +128,50 @@ pub fn merged(trials: &[&Trial], of: impl Fn(&Trial) -> &Hist) -> Hist {
 
 /// `peaked`: the trials' peaks belong to this distribution, so its stalls can be counted.
 pub(super) fn latency(trials: &[&Trial], of: impl Fn(&Trial) -> &Hist, peaked: bool) -> Latency {
-    distribution(&merged(trials, of), trials, peaked)
+    let hists: Vec<Option<&Hist>> = trials.iter().map(|t| Some(of(t))).collect();
+    distribution(&merged(trials, &of), trials, peaked, |q| over_blocks(&hists, q))
 }
 
-/// The same of a distribution that is merged already.
-pub(super) fn distribution(sum: &Hist, trials: &[&Trial], peaked: bool) -> Latency {
+/// The same of a distribution that is merged already; `interval`: that of a percentile over blocks.
+pub(super) fn distribution(
+    sum: &Hist,
+    trials: &[&Trial],
+    peaked: bool,
+    interval: impl Fn(f64) -> Option<[f64; 2]>,
+) -> Latency {
     let percentile = |q: f64| {
         let value = sum.quantile(q)?;
         let beyond = (sum.count() as f64 * (1.0 - q)).floor() as u64;
         let stalls = || trials.iter().map(|t| t.peaks.stalls_above(value)).sum::<usize>();
         (beyond >= SAMPLES_BEYOND && (!peaked || stalls() >= FEWEST_STALLS)).then_some(value)
     };
+    let (p50, p90, p99, p99_9) =
+        (percentile(0.5), percentile(0.9), percentile(0.99), percentile(0.999));
+    let interval = |q: f64, shown: Option<u64>| shown.and_then(|_| interval(q));
     Latency {
         count: sum.count(),
         mean: sum.mean(),
-        p50: percentile(0.5),
-        p90: percentile(0.9),
-        p99: percentile(0.99),
-        p99_9: percentile(0.999),
+        p50,
+        p90,
+        p99,
+        p99_9,
         max: sum.max(),
+        intervals: Percentiles {
+            p50: interval(0.5, p50),
+            p90: interval(0.9, p90),
+            p99: interval(0.99, p99),
+            p99_9: interval(0.999, p99_9),
+        },
     }
+}
+
+/// The interval of a block's percentile: as the blocks are the replicates, so they are here.
+pub(super) fn over_blocks(hists: &[Option<&Hist>], q: f64) -> Option<[f64; 2]> {
+    let log = |h: &Option<&Hist>| supported_quantile((*h)?, q).filter(|v| *v > 0.0).map(f64::ln);
+    let logs: Vec<f64> = hists.iter().map(log).collect::<Option<_>>()?;
+    let interval = stats::t_interval(&logs, CONFIDENCE).filter(|_| logs.len() >= FEWEST_BLOCKS)?;
+    let interval = interval.map(f64::exp);
+    Some([interval.low, interval.high])
 }
 
 fn events(trials: &[&Trial]) -> Events {

@@ -1,19 +1,34 @@
 //! What the records say: figures of each arm, differences with their uncertainty, verdicts. Pure, and
 //! the only place that decides; reports render what stands here.
 
+mod arm;
+pub mod blocks;
 pub mod conduct;
-mod decide;
+pub mod decide;
 pub mod duplex;
+pub mod evidence;
 pub mod expect;
 pub mod fanout;
 pub mod figures;
 mod findings;
+pub mod gate;
 pub mod idle;
+pub mod judge;
+#[cfg(test)]
+mod judge_tests;
+pub mod machine;
+pub mod page;
 pub mod parity;
 pub mod ranking;
+pub mod runs;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod sentence;
+#[cfg(test)]
+mod sentence_tests;
+#[cfg(test)]
+mod simulation_tests;
+pub mod sizing;
 mod steady;
 mod strata;
 #[cfg(test)]
@@ -22,8 +37,10 @@ mod strata_tests;
 mod tests;
 pub mod trust;
 mod types;
+mod unlike;
 pub mod verified;
 
+pub use arm::*;
 pub use duplex::CallbackFigures;
 pub use fanout::FanoutFigures;
 pub use idle::IdleFigures;
@@ -92,7 +109,7 @@ fn point(run: &StoredRun, index: usize) -> Point {
     let arms: Vec<ArmFigures> =
         (0..trials.arms).map(|a| figures::arm(header, a, &trials)).collect();
     let comparisons = decide::all(header, &arms, &trials);
-    let validity = trust::validity(run, index, &trials, &arms);
+    let validity = trust::validity(run, index, &trials, &arms, &comparisons);
     let expectations = expect::judge(&header.scenario.expect, &arms, &trials);
     let sentences = sentence::closing(header, &arms, &comparisons, &trials);
     Point {

@@ -62,7 +62,7 @@ pub fn ratios(service: f64, cpu: f64) -> StoredRun {
 
 fn header(blocks: usize) -> RunHeader {
     let mut scenario = scenario::load("ingest", &[]).unwrap().points.remove(0).scenario;
-    scenario.compare.blocks = blocks;
+    scenario.compare.blocks = scenario::Blocks::Fixed(blocks);
     let arm = |transport: &str, framing: &str| ArmHeader {
         label: format!("{transport}@builtin"),
         transport: transport.to_owned(),
@@ -93,6 +93,7 @@ fn header(blocks: usize) -> RunHeader {
             setting: BTreeMap::new(),
             scenario,
             arms: vec![arm("webhook", "HTTP/1.1"), arm("websocket", "WebSocket frames")],
+            sizing: None,
         }],
         findings: Vec::new(),
         placement: BTreeMap::from([("driver".to_owned(), vec![1]), ("target".to_owned(), vec![0])]),
@@ -100,7 +101,7 @@ fn header(blocks: usize) -> RunHeader {
     }
 }
 
-fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
+pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
     let mut hists = [Hist::new(), Hist::new(), Hist::new(), Hist::new()];
     let [response, unlagged, service, lag] = &mut hists;
     let mut peaks = Peaks::new(3_000_000_000);

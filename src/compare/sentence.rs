@@ -179,6 +179,45 @@ fn join(claims: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::compare;
+    use crate::compare::sample::ratios;
+
+    /// Words that claim a difference.
+    const CLAIMS: [&str; 6] = ["sooner", "later", "more", "fewer", "less", "×"];
+
+    #[test]
+    fn nothing_is_claimed_without_a_verdict_that_does() {
+        use Verdict::{Better, Equivalent, Inconclusive, Invalid, Overloaded, Worse};
+        let all = [Better, Worse, Equivalent, Inconclusive, Overloaded, Invalid];
+        for (closed, metrics) in [
+            (false, ["response.p50", "response.p99", "target_usage.cpu_ns_per_event"]),
+            (true, ["service.p50", "throughput", "target_usage.cpu_ns_per_event"]),
+        ] {
+            let mut run = ratios(0.8, 0.5);
+            let load = &mut run.header.points[0].scenario.load;
+            load.rate = load.rate.filter(|_| !closed);
+            let judged = compare(&run).points.remove(0).comparisons;
+            // Each combination of verdicts, whatever the numbers are.
+            for number in 0..all.len().pow(3) {
+                let verdicts = [number % 6, number / 6 % 6, number / 36].map(|v| all[v]);
+                let with = |(name, verdict): (&str, Verdict)| {
+                    let mut c = judged.iter().find(|c| c.metric == name).unwrap().clone();
+                    c.verdict = verdict;
+                    c
+                };
+                let mine: Vec<Comparison> = metrics.into_iter().zip(verdicts).map(with).collect();
+                let text =
+                    against(&run.header.points[0], "a", "b", &mine.iter().collect::<Vec<_>>());
+                let claims = CLAIMS.iter().any(|word| text.contains(word));
+                let supported = verdicts.iter().any(|v| matches!(v, Better | Worse));
+                assert_eq!(claims, supported, "{verdicts:?}: {text}");
+                let equal = verdicts.contains(&Equivalent);
+                assert_eq!(text.contains("equivalent"), equal, "{verdicts:?}: {text}");
+                let none = !supported && !equal;
+                assert_eq!(text.contains("no difference can be claimed"), none, "{text}");
+            }
+        }
+    }
 
     #[test]
     fn the_rate_to_try_is_safe_and_round() {

@@ -2,15 +2,14 @@
 
 use super::FEWEST_BLOCKS;
 use super::figures::merged;
-use super::types::{Ratio, Steady};
+use super::judge::CONFIDENCE;
+use super::{Ratio, Steady};
 use crate::record::metrics::supported_quantile;
 use crate::record::trial::Trial;
 use crate::scenario::Scenario;
 use crate::stats::paired_ratio;
 use std::time::Duration;
 
-/// Confidence of the ratio.
-const CONFIDENCE: f64 = 0.95;
 /// Halves closer than this are alike: the region in which medians are called equivalent.
 const ALIKE: f64 = 1.05;
 /// A warm-up to try is rounded up to this.

@@ -2,7 +2,8 @@
 
 use super::FEWEST_BLOCKS;
 use super::figures::latency;
-use super::types::{Ratio, Stratum};
+use super::judge::CONFIDENCE;
+use super::{Ratio, Stratum};
 use crate::record::metrics::supported_quantile;
 use crate::record::strata::{Split, Stratum as TrialStratum};
 use crate::record::trial::Trial;
@@ -12,8 +13,6 @@ use crate::stats::{median, paired_ratio};
 /// Past the knee a queue grows without end and the response with it; up to nine tenths of what one
 /// connection can carry its median stays below this many times that of an idle one.
 const KNEE: f64 = 10.0;
-/// Confidence of the ratio.
-const CONFIDENCE: f64 = 0.95;
 
 /// The figures of each stratum over an arm's valid trials; none where events are not told apart.
 pub fn strata(scenario: &Scenario, trials: &[&Trial]) -> Vec<Stratum> {

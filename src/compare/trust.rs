@@ -1,7 +1,10 @@
 //! Whether a point can be trusted: the trust line and the notes under it.
 
 use super::figures::merged;
-use super::{ArmFigures, FEWEST_BLOCKS, Steady, Trials, Validity, fanout, idle, steady};
+use super::{
+    ArmFigures, Comparison, FEWEST_BLOCKS, Steady, Trials, Validity, decide, fanout, idle, steady,
+};
+use crate::record::metrics;
 use crate::record::trial::Trial;
 use crate::scenario::Scenario;
 use crate::store::StoredRun;
@@ -10,7 +13,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// A driver thread busier than this was the limit of a closed loop.
-const DRIVER_BOUND: f64 = 0.90;
+pub(super) const DRIVER_BOUND: f64 = 0.90;
 /// Spill above this means that the slices did not keep the arms apart.
 const SPILL_SHARE: f64 = 0.05;
 /// Lag p99 above this share of the response p99 is worth a warning.
@@ -42,19 +45,31 @@ pub fn is_driver_bound(arm: &ArmFigures) -> bool {
     arm.driver_usage.busy.is_some_and(|b| b > DRIVER_BOUND)
 }
 
+/// Whether invalid trials strike one of two arms more: each is a coin toss between them unless it knows
+/// the arm.
+pub(super) fn voids_know_the_arm(a: usize, b: usize) -> bool {
+    a.abs_diff(b) > 2 && a.max(b) > 3 * a.min(b)
+}
+
 /// The validity of one point.
 pub fn validity(
     run: &StoredRun,
     point: usize,
     trials: &Trials<'_>,
     arms: &[ArmFigures],
+    comparisons: &[Comparison],
 ) -> Validity {
     let header = &run.header;
     let cpus: usize =
         header.placement.values().flatten().collect::<std::collections::BTreeSet<_>>().len();
     let trust = trust(trials, cpus);
     let mut notes = Vec::new();
-    let planned = header.points[point].scenario.compare.blocks;
+    let planned = header.points[point].blocks_planned();
+    if run.cut {
+        notes.push(
+            "trials.jsonl ends in the middle of a line: what stands before it was read".to_owned(),
+        );
+    }
     if !header.complete || run.cut {
         notes.push(format!(
             "the run is incomplete: {} of {planned} blocks were finished",
@@ -74,6 +89,7 @@ pub fn validity(
         notes.extend(about_load(&header.points[point].scenario, arm));
         notes.extend(arm.steady.as_ref().and_then(|s| about_halves(&arm.arm, s)));
     }
+    notes.extend(about_merged(comparisons));
     notes.extend(about_instrument(&trust));
     let shared = header.placement.get("driver").is_some_and(|driver| {
         header.placement.get("target").is_some_and(|t| driver.iter().any(|c| t.contains(c)))
@@ -219,6 +235,36 @@ fn about_halves(arm: &str, halves: &Steady) -> Option<String> {
     steady::slows_down(halves).then(|| {
         format!("{arm}: slows down while it runs: service p50 {first} in the first half of the window, {second} in the second")
     })
+}
+
+/// Metrics whose ratio from merged windows is another one than that of the blocks: some blocks, or the
+/// tails of some, weigh more in the merged windows than the rest. A line for each pair of arms.
+fn about_merged(comparisons: &[Comparison]) -> Vec<String> {
+    let mut pairs: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    for c in comparisons.iter().filter(|c| merged_disagrees(c)) {
+        let merged = c.cross_checks.merged_ratio.unwrap_or_default();
+        let [low, high] = c.ci95.unwrap_or_default();
+        let of_pair = pairs.entry((&c.candidate, &c.baseline)).or_default();
+        of_pair.push(format!("{} ×{merged:.2} [{low:.2}, {high:.2}]", c.metric));
+    }
+    let line = |((candidate, baseline), metrics): ((&str, &str), Vec<String>)| {
+        format!(
+            "{candidate} against {baseline}: merged windows give other ratios than the blocks' intervals: {}",
+            metrics.join(", ")
+        )
+    };
+    pairs.into_iter().map(line).collect()
+}
+
+/// True when the merged ratio lies outside the interval by more than what is called equivalent.
+fn merged_disagrees(c: &Comparison) -> bool {
+    let allowed = metrics::named(c.metric).map_or(1.0, |m| 1.0 + decide::region(m));
+    match (c.p_adjusted, c.ci95, c.cross_checks.merged_ratio) {
+        (Some(_), Some([low, high]), Some(merged)) => {
+            merged < low / allowed || merged > high * allowed
+        }
+        _ => false, // not judged
+    }
 }
 
 fn about_instrument(trust: &Trust) -> Option<String> {

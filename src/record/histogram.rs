@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer as HdrReader, Serializer as _};
-use hdrhistogram::serialization::{V2DeflateSerializer, V2Serializer, interval_log};
+use hdrhistogram::serialization::{V2DeflateSerializer, V2Serializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Longest value told apart; longer ones are recorded as this.
@@ -18,7 +18,7 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 pub struct Hist(Histogram<u64>);
 
 /// A histogram in its HDR V2 encoding: a kilobyte or two instead of 270.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Compact(Vec<u8>);
 
 impl Compact {
@@ -89,6 +89,21 @@ impl Hist {
         (!self.is_empty()).then(|| self.0.value_at_quantile(q))
     }
 
+    /// The values at rising quantiles of 0 to 1, in ns, in one pass; as [`Hist::quantile`] gives them.
+    /// Empty of nothing.
+    pub fn quantiles(&self, rising: &[f64]) -> Vec<u64> {
+        let total = self.count() as f64;
+        let mut wanted = rising.iter().map(|q| ((q * total).ceil() as u64).max(1)).peekable();
+        let (mut seen, mut found) = (0, Vec::with_capacity(rising.len()));
+        for (value, count) in self.values() {
+            seen += count;
+            while wanted.next_if(|rank| *rank <= seen).is_some() {
+                found.push(value);
+            }
+        }
+        found
+    }
+
     /// How many values are above `ns` (beyond its equivalent range).
     pub fn count_above(&self, ns: u64) -> u64 {
         self.count() - self.0.count_between(0, ns)
@@ -97,6 +112,20 @@ impl Hist {
     /// The values and their counts, smallest first.
     pub fn values(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.0.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value()))
+    }
+
+    /// Standard deviation in ns.
+    pub fn std_dev(&self) -> Option<f64> {
+        (!self.is_empty()).then(|| self.0.stdev())
+    }
+
+    /// Values at quantiles that come closer to 1 in `ticks` steps a halving: value, quantile, values
+    /// up to there. The last quantile is 1.
+    pub fn spectrum(&self, ticks: u32) -> impl Iterator<Item = (u64, f64, u64)> + '_ {
+        self.0.iter_quantiles(ticks).scan(0, |sum, v| {
+            *sum += v.count_since_last_iteration();
+            Some((v.value_iterated_to(), v.quantile_iterated_to(), *sum))
+        })
     }
 
     fn encode(&self) -> String {
@@ -116,7 +145,8 @@ impl Hist {
         Compact(bytes)
     }
 
-    fn decode(text: &str) -> Result<Self, String> {
+    /// Reads the base64 of either encoding, as records and interval logs hold it.
+    pub fn of_text(text: &str) -> Result<Self, String> {
         Hist::read(&BASE64.decode(text).map_err(|e| e.to_string())?)
     }
 
@@ -129,15 +159,9 @@ impl Hist {
         Ok(hist)
     }
 
-    /// Appends this histogram as one interval of an `.hlog` file; `tag` has no spaces or commas.
-    pub fn log_interval<W: std::io::Write>(
-        &self,
-        log: &mut interval_log::IntervalLogWriter<'_, '_, W, V2DeflateSerializer>,
-        start_s: f64,
-        length: std::time::Duration,
-    ) -> Result<(), String> {
-        let start = std::time::Duration::from_secs_f64(start_s.max(0.0));
-        log.write_histogram(&self.0, start, length, None).map_err(|e| format!("{e:?}"))
+    /// Hands the library's histogram to a writer of logs.
+    pub(super) fn log<T>(&self, write: impl FnOnce(&Histogram<u64>) -> T) -> T {
+        write(&self.0)
     }
 }
 
@@ -150,7 +174,7 @@ impl Serialize for Hist {
 impl<'de> Deserialize<'de> for Hist {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
-        Hist::decode(&text).map_err(serde::de::Error::custom)
+        Hist::of_text(&text).map_err(serde::de::Error::custom)
     }
 }
 
@@ -197,6 +221,16 @@ mod tests {
         }
         assert_eq!(h.count_above(20), 2);
         assert_eq!(h.count_above(40), 0);
+    }
+
+    #[test]
+    fn one_pass_finds_the_same_quantiles() {
+        let mut h = Hist::new();
+        (1..5_000u64).for_each(|i| h.record(i * i * 31));
+        let rising = [0.0, 0.1, 0.5, 0.9, 0.99, 0.999, 1.0];
+        let one_by_one: Vec<u64> = rising.iter().filter_map(|q| h.quantile(*q)).collect();
+        assert_eq!(h.quantiles(&rising), one_by_one);
+        assert!(Hist::new().quantiles(&rising).is_empty());
     }
 
     #[test]

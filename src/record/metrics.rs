@@ -84,6 +84,17 @@ pub struct Metric {
     pub without_lag: Option<fn(&Trial) -> Option<f64>>,
 }
 
+/// A p99.9 is judged from this many events a trial on: a hundred samples beyond it. Fewer say more of
+/// the stalls they met than of the arm.
+const EVENTS_OF_A_FAR_TAIL: u64 = 100_000;
+
+impl Metric {
+    /// Events that each trial must have before this metric is judged.
+    pub fn events_to_judge(&self) -> u64 {
+        if self.name.ends_with("p99_9") { EVENTS_OF_A_FAR_TAIL } else { 0 }
+    }
+}
+
 /// A percentile needs this many samples beyond it (law 7).
 pub const SAMPLES_BEYOND: u64 = 10;
 
@@ -445,6 +456,11 @@ pub static METRICS: &[Metric] = &[
         without_lag: None,
     },
 ];
+
+/// The metrics whose differences the number of blocks is planned for: medians, throughput and the
+/// target's CPU. Tails vary too much from block to block for any number that somebody would wait for.
+pub const PLANNED: [&str; 4] =
+    ["response.p50", "service.p50", "throughput", "target_usage.cpu_ns_per_event"];
 
 /// The metric of that name.
 pub fn named(name: &str) -> Option<&'static Metric> {

@@ -12,6 +12,7 @@ use super::usage::Reading;
 use super::wire::Traffic;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What a trial was run for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,6 +189,12 @@ pub struct Trial {
 }
 
 impl Trial {
+    /// When it began, after 1970.
+    pub fn began(&self) -> Duration {
+        let began: jiff::Timestamp = self.started.parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        Duration::try_from(began.as_duration()).unwrap_or_default()
+    }
+
     /// True when the trial may be averaged.
     pub fn is_valid(&self) -> bool {
         self.invalid.is_empty()

@@ -1,47 +1,77 @@
-//! The report for a pull request or a design document.
+//! The report for a pull request or a design document: what came out first, the table, whether to
+//! trust it; what only some want to know is folded.
 
-use super::{overview, table};
-use crate::compare::{Point, Report};
+use super::text::line;
+use super::{certainty, overview, table, text};
+use crate::compare::evidence::Evidence;
+use crate::compare::expect::Outcome;
+use crate::compare::machine::NOT_RECORDED;
+use crate::compare::{Comparison, Point, Report, Verdict};
 use std::fmt::Write as _;
 
 /// Renders the whole report.
-pub fn render(report: &Report) -> String {
+pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "# {}\n\n{}\n", escape(&report.scenario), escape(&report.question));
+    let _ = writeln!(out, "## {}\n\n{}\n", escape(&report.scenario), paragraph(&report.question));
     if !report.complete {
-        out.push_str("**Incomplete: the run was cut short.**\n\n");
+        let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(table::INCOMPLETE));
     }
-    for point in &report.points {
-        section(&mut out, point);
+    match &report.points[..] {
+        [only] => section(&mut out, only),
+        points => {
+            grid(&mut out, &text::sweep_grid(report), 2);
+            for point in points {
+                fold(&mut out, &table::setting(point), |out| section(out, point));
+            }
+        }
     }
-    let _ = writeln!(out, "Not tested here: {}.", table::not_tested(report));
+    let _ = writeln!(out, "Not tested here: {}.\n", table::not_tested(report));
+    fold(&mut out, "Machine, seed and command", |out| machine(out, report, evidence));
     out
 }
 
 fn section(out: &mut String, point: &Point) {
-    if !point.setting.is_empty() {
-        let _ = writeln!(out, "## {}\n", escape(&table::setting(point)));
+    for sentence in &point.sentences {
+        let _ = writeln!(out, "**{}**\n", escape(sentence));
     }
-    let _ = writeln!(
-        out,
-        "{}  \n{}\n",
-        escape(&table::conditions(point)),
-        escape(&table::place(point))
-    );
+    let (conditions, place) = (table::conditions(point), table::place(point));
+    let _ = writeln!(out, "{}  \n{}\n", paragraph(&conditions), paragraph(&place));
     if point.arms.len() > overview::FEW {
-        grid(out, &overview::grid(point));
+        grid(out, &overview::grid(point), 1);
     } else {
         (1..point.arms.len().max(2)).for_each(|candidate| comparison(out, point, candidate));
     }
-    grid(out, &table::strata(point));
-    for sentence in &point.sentences {
-        let _ = writeln!(out, "**{}**\n", escape(sentence));
+    let starred =
+        |c: &Comparison| !c.matters && matches!(c.verdict, Verdict::Better | Verdict::Worse);
+    if point.comparisons.iter().any(starred) {
+        out.push_str("\\* too small to matter (`compare.matters`)\n\n");
+    }
+    for why in certainty::withheld(point) {
+        let _ = writeln!(out, "† {}\n", escape(&why));
+    }
+    grid(out, &table::strata(point), 1);
+    for e in point.expectations.iter().filter(|e| e.outcome != Outcome::Met) {
+        let value = e.value.map_or("not measured".to_owned(), |v| v.to_string());
+        let failed = e.outcome == Outcome::Failed;
+        let what = if failed { "**FAILED**" } else { "cannot be judged" };
+        let said = format!("expect {} of {}: {value}, limit {}", e.what, e.arm, e.limit);
+        let _ = writeln!(out, "- {what}: {}", escape(&said));
     }
     let _ = writeln!(out, "- trust: {}", escape(&table::trust(point)));
     for note in &point.validity.notes {
         let _ = writeln!(out, "- note: {}", escape(note));
     }
     let _ = writeln!(out, "- parity: {}\n", escape(&table::parity(point)));
+}
+
+fn machine(out: &mut String, report: &Report, evidence: &Evidence<'_>) {
+    let row = |(name, value): (&str, &str)| vec![name.to_owned(), value.to_owned()];
+    let mut rows = vec![row(("", "")), row(("started", evidence.started))];
+    rows.push(row(("seed", &report.seed.to_string())));
+    let recorded = evidence.machine.iter().filter(|(_, value)| value != NOT_RECORDED);
+    rows.extend(recorded.map(|(name, value)| row((name, value))));
+    grid(out, &rows, 2);
+    let _ = writeln!(out, "{}", fenced(&line(&shell_words::join(evidence.command))));
 }
 
 /// The first arm and another one side by side.
@@ -64,13 +94,15 @@ fn comparison(out: &mut String, point: &Point, candidate: usize) {
     out.push('\n');
 }
 
-/// A heading and its rows; nothing for an empty grid.
-fn grid(out: &mut String, rows: &[Vec<String>]) {
+/// A heading and its rows, the first `names` columns to the left; nothing for an empty grid.
+pub(super) fn grid(out: &mut String, rows: &[Vec<String>], names: usize) {
     for (i, row) in rows.iter().enumerate() {
         let cells: Vec<String> = row.iter().map(|cell| escape(cell)).collect();
         let _ = writeln!(out, "| {} |", cells.join(" | "));
         if i == 0 {
-            let _ = writeln!(out, "|---|{}", "---:|".repeat(row.len() - 1));
+            let names = names.min(row.len());
+            let figures = "---:|".repeat(row.len() - names);
+            let _ = writeln!(out, "|{}{figures}", "---|".repeat(names));
         }
     }
     if !rows.is_empty() {
@@ -78,24 +110,78 @@ fn grid(out: &mut String, rows: &[Vec<String>]) {
     }
 }
 
+/// What only some want to read. GitHub and GitLab fold it, others show it.
+fn fold(out: &mut String, title: &str, inside: impl FnOnce(&mut String)) {
+    // Text within HTML is no Markdown.
+    let title = line(title).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let _ = writeln!(out, "<details><summary>{title}</summary>\n");
+    inside(out);
+    let _ = writeln!(out, "</details>\n");
+}
+
+/// A block of code whatever is in it.
+fn fenced(code: &str) -> String {
+    let longest = code.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(3.max(longest + 1));
+    format!("{fence}\n{code}\n{fence}\n")
+}
+
+/// Text as text at the begin of a line, where more is obeyed than elsewhere.
+pub(super) fn paragraph(text: &str) -> String {
+    let escaped = escape(text.trim_start());
+    let digits = escaped.len() - escaped.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    match escaped[digits..].chars().next() {
+        Some('-' | '+' | '=' | '~') if digits == 0 => format!("\\{escaped}"),
+        Some('.' | ')') if digits > 0 => {
+            format!("{}\\{}", &escaped[..digits], &escaped[digits..])
+        }
+        _ => escaped,
+    }
+}
+
 /// Text as text: whatever Markdown or HTML would read is escaped, line breaks become spaces.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    let text = line(text);
+    let mut all = text.chars();
+    while let Some(c) = all.next() {
+        let rest = all.as_str();
         match c {
-            c if c.is_control() => out.push(' '),
             // As entities: whoever renders Markdown may let HTML through.
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' => {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' => {
                 out.push('\\');
                 out.push(c);
+            }
+            // GitHub makes links of bare addresses.
+            ':' if rest.starts_with("//") => out.push_str("\\:"),
+            '.' if out.ends_with("www") => out.push_str("\\."),
+            // ... and of addresses of mail, even of escaped ones: a character of no width parts them.
+            '@' if is_domain(rest) => {
+                out.push_str("@\u{200b}");
             }
             c => out.push(c),
         }
     }
     out
+}
+
+/// Whether a text begins like the domain of an address.
+fn is_domain(text: &str) -> bool {
+    let part = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    let end = text.find(|c| !part(c)).unwrap_or(text.len());
+    text[..end].trim_end_matches('.').contains('.')
+}
+
+/// Text in which nothing is obeyed and nobody is mentioned: commands.
+pub(super) fn code(text: &str) -> String {
+    let text = line(text);
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    // One blank each is taken away again; without them a backtick at an end would join the fence.
+    format!("{fence} {text} {fence}")
 }
 
 #[cfg(test)]
@@ -105,5 +191,12 @@ mod tests {
     #[test]
     fn hostile_names_stay_text() {
         assert_eq!(escape("<b>|x|`y`\n"), "&lt;b&gt;\\|x\\|\\`y\\` ");
+        assert_eq!(escape("http://x www.x ~y~"), "http\\://x www\\.x \\~y\\~");
+        assert_eq!(escape("webhook@x. webhook@x.y"), "webhook@x. webhook@\u{200b}x.y");
+        assert_eq!(code("a`` `b\n"), "``` a`` `b  ```");
+        for (text, shown) in [("- a", "\\- a"), ("12. a", "12\\. a"), ("2000/s", "2000/s")] {
+            assert_eq!(paragraph(text), shown);
+        }
+        assert_eq!(fenced("a ```` b"), "`````\na ```` b\n`````\n");
     }
 }

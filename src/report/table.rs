@@ -1,9 +1,9 @@
 //! The rows of a point's table as text cells: shared by the formats for people.
 
-use super::{duplex, fanout, idle};
+use super::{certainty, duplex, fanout, idle};
 use crate::compare::{ArmFigures, Comparison, Design, Point, Report, Verdict};
 use crate::cpus::Cpus;
-use crate::scenario::{Arrivals, Flow, Recipients};
+use crate::scenario::{Arrivals, Flow, Recipients, Setting};
 use crate::units;
 
 /// A row: its name, a cell per arm, and for two arms the difference and the verdict.
@@ -103,6 +103,9 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
         push("packages direct / all", "", packages);
         push("duties in the code", "", duties);
     }
+    if let [alone] = &arms[..] {
+        rows.iter_mut().for_each(|row| certainty::add_interval(row, alone));
+    }
     rows
 }
 
@@ -177,17 +180,17 @@ pub fn strata(point: &Point) -> Vec<Vec<String>> {
     grid
 }
 
-fn lines_of_code(a: &ArmFigures) -> String {
+pub(super) fn lines_of_code(a: &ArmFigures) -> String {
     a.ease.as_ref().and_then(|e| e.lines_of_code).map_or(NONE.into(), |n| n.to_string())
 }
 
-fn packages(a: &ArmFigures) -> String {
+pub(super) fn packages(a: &ArmFigures) -> String {
     let Some(counted) = a.ease.as_ref().and_then(|e| e.dependencies) else { return NONE.into() };
     let direct = counted.direct.map_or(NONE.into(), |n| n.to_string());
     format!("{direct} / {}", counted.all)
 }
 
-fn duties(a: &ArmFigures) -> String {
+pub(super) fn duties(a: &ArmFigures) -> String {
     match a.ease.as_ref().and_then(|e| e.duties.as_deref()) {
         None => NONE.into(),
         Some([]) => "none".into(),
@@ -217,13 +220,15 @@ pub fn difference(c: &Comparison) -> String {
     }
 }
 
-/// The verdict in words; a star marks a difference too small to matter.
+/// The verdict in words; a star marks a difference too small to matter, a dagger one
+/// that is withheld.
 pub fn verdict(c: &Comparison) -> String {
     let star = if c.matters { "" } else { "*" };
     match c.verdict {
         Verdict::Better => format!("better{star}"),
         Verdict::Worse => format!("worse{star}"),
         Verdict::Equivalent => "equivalent".into(),
+        Verdict::Inconclusive if c.withheld().is_some() => "cannot tell†".into(),
         Verdict::Inconclusive => "cannot tell".into(),
         Verdict::Overloaded => "overloaded".into(),
         Verdict::Invalid => "invalid".into(),
@@ -323,6 +328,16 @@ pub fn parity(point: &Point) -> String {
     parts.join("; ")
 }
 
+/// What stands on top of a run that was cut short.
+pub const INCOMPLETE: &str = "INCOMPLETE: the run was cut short; what was finished is below";
+
+/// An arm as other tools know it from run to run: `ingest load.rate = 500 webhook@builtin`.
+pub fn benchmark(report: &Report, point: &Point, arm: &str) -> String {
+    let setting = setting(point);
+    let gap = if setting.is_empty() { "" } else { " " };
+    format!("{} {setting}{gap}{arm}", report.scenario)
+}
+
 /// What no figure of this version covers.
 const NEVER_TESTED: &str = "TLS, network delay, proxies, retries";
 
@@ -340,9 +355,14 @@ pub fn not_tested(report: &Report) -> String {
 
 /// How a setting of a sweep reads: `load.rate = 500`.
 pub fn setting(point: &Point) -> String {
+    keys(&point.setting)
+}
+
+/// The same of keys alone.
+pub fn keys(setting: &Setting) -> String {
     let pair = |(key, value): (&String, &serde_json::Value)| match value {
         serde_json::Value::String(text) => format!("{key} = {text}"),
         value => format!("{key} = {value}"),
     };
-    point.setting.iter().map(pair).collect::<Vec<_>>().join(", ")
+    setting.iter().map(pair).collect::<Vec<_>>().join(", ")
 }

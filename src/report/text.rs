@@ -1,132 +1,138 @@
 //! The report as on the terminal.
 
+use super::certainty;
+use super::layout::{self, ALARM, BOLD, CAUTION};
 use super::table::{self, Row};
 use super::{idle, overview};
 use crate::compare::expect::Outcome;
-use crate::compare::{ArmFigures, Point, Report, Verdict};
+use crate::compare::{ArmFigures, Comparison, Point, Report, Verdict};
 use crate::scenario::Flow;
 use crate::units;
 use std::fmt::Write as _;
 
+pub(crate) use layout::align;
+pub use layout::{Look, clean, line};
+
 /// Renders the whole report.
-pub fn render(report: &Report) -> String {
-    let mut out = String::new();
-    let _ = writeln!(out, "{}: {}", report.scenario, clean(&report.question));
+pub fn render(report: &Report, look: Look) -> String {
+    let question = format!("{}: {}", line(&report.scenario), clean(&report.question));
+    let mut out = look.wrap(&question, 2);
     if !report.complete {
-        let _ = writeln!(out, "INCOMPLETE: the run was cut short; what was finished is below");
+        let _ = writeln!(out, "{}", look.paint(ALARM, table::INCOMPLETE));
     }
     for point in &report.points {
-        out.push_str(&self::point(point));
+        out.push_str(&self::point(point, look));
     }
     if report.points.len() > 1 {
-        out.push_str(&sweep(report));
+        out.push_str(&sweep(report, look));
     }
-    let _ = writeln!(out, "Not tested here: {}.", table::not_tested(report));
+    out.push_str(&look.wrap(&format!("Not tested here: {}.", table::not_tested(report)), 2));
     out
 }
 
-fn point(point: &Point) -> String {
+/// One setting.
+pub fn point(point: &Point, look: Look) -> String {
     let mut out = String::new();
     if !point.setting.is_empty() {
-        let _ = writeln!(out, "\n— {} —", table::setting(point));
+        let _ = writeln!(out, "\n— {} —", look.paint(BOLD, &line(&table::setting(point))));
     }
-    let _ = writeln!(out, "{}", table::conditions(point));
-    let _ = writeln!(out, "{}\n", clean(&table::place(point)));
+    out.push_str(&look.wrap(&line(&table::conditions(point)), 2));
+    out.push_str(&look.wrap(&line(&table::place(point)), 2));
+    out.push('\n');
     if point.arms.len() > overview::FEW {
         let mut grid = overview::grid(point);
-        grid.iter_mut().flatten().for_each(|cell| *cell = clean(cell));
-        let _ = writeln!(out, "{}", align(&grid, 1, 2));
+        grid.iter_mut().flatten().for_each(|cell| *cell = line(cell));
+        let _ = writeln!(out, "{}", layout::table(&grid, 1, 2, look));
     } else {
         for candidate in 1..point.arms.len().max(2) {
-            out.push_str(&comparison_table(point, candidate));
+            out.push_str(&comparison_table(point, candidate, look));
         }
     }
     let mut strata = table::strata(point);
     if !strata.is_empty() {
-        strata.iter_mut().flatten().for_each(|cell| *cell = clean(cell));
-        out.push_str(&align(&strata, 1, 0));
+        strata.iter_mut().flatten().for_each(|cell| *cell = line(cell));
+        out.push_str(&layout::table(&strata, 1, 0, look));
         out.push('\n');
     }
-    let starred = |c: &crate::compare::Comparison| {
-        !c.matters && matches!(c.verdict, Verdict::Better | Verdict::Worse)
-    };
+    let starred =
+        |c: &Comparison| !c.matters && matches!(c.verdict, Verdict::Better | Verdict::Worse);
     if point.comparisons.iter().any(starred) {
         out.push_str("* too small to matter (compare.matters)\n\n");
     }
-    let _ = writeln!(out, "trust   {}", table::trust(point));
-    for note in &point.validity.notes {
-        let _ = writeln!(out, "        ! {}", clean(note));
+    let withheld = certainty::withheld(point);
+    for why in &withheld {
+        out.push_str(&look.wrap(&format!("† {}", line(why)), 2));
     }
-    let _ = writeln!(out, "parity  {}\n", table::parity(point));
-    for e in point.expectations.iter().filter(|e| e.outcome != Outcome::Met) {
-        let value = e.value.map_or("not measured".to_owned(), |v| v.to_string());
-        let what = if e.outcome == Outcome::Failed { "FAILED" } else { "cannot be judged" };
-        let _ = writeln!(
-            out,
-            "expect  {} of {}: {value}, limit {}: {what}",
-            e.what,
-            clean(&e.arm),
-            e.limit
-        );
+    if !withheld.is_empty() {
+        out.push('\n');
     }
-    for sentence in &point.sentences {
-        let _ = writeln!(out, "{}", clean(sentence));
-    }
+    below(&mut out, point, look);
     out
 }
 
-fn comparison_table(point: &Point, candidate: usize) -> String {
+/// What stands under the tables: trust, parity, expectations, sentences.
+fn below(out: &mut String, point: &Point, look: Look) {
+    // Continued under the text, not under its heading.
+    const INDENT: usize = 8;
+    out.push_str(&look.wrap(&format!("trust   {}", table::trust(point)), INDENT));
+    for note in &point.validity.notes {
+        let wrapped = look.wrap(&format!("        ! {}", line(note)), INDENT + 2);
+        let _ = writeln!(out, "{}", look.paint(CAUTION, wrapped.trim_end()));
+    }
+    out.push_str(&look.wrap(&format!("parity  {}", line(&table::parity(point))), INDENT));
+    out.push('\n');
+    for e in point.expectations.iter().filter(|e| e.outcome != Outcome::Met) {
+        let value = e.value.map_or("not measured".to_owned(), |v| v.to_string());
+        let (what, style) = match e.outcome {
+            Outcome::Failed => ("FAILED", ALARM),
+            _ => ("cannot be judged", CAUTION),
+        };
+        let arm = line(&e.arm);
+        let said = format!("expect  {} of {arm}: {value}, limit {}: {what}", e.what, e.limit);
+        let _ = writeln!(out, "{}", look.paint(style, look.wrap(&said, INDENT).trim_end()));
+    }
+    for sentence in &point.sentences {
+        let wrapped = look.wrap(&line(sentence), 2);
+        let _ = writeln!(out, "{}", look.paint(BOLD, wrapped.trim_end()));
+    }
+}
+
+fn comparison_table(point: &Point, candidate: usize, look: Look) -> String {
     let rows = table::rows(point, candidate);
     let mut shown: Vec<usize> = vec![0];
     if point.arms.len() > candidate {
         shown.push(candidate);
     }
     let mut head = vec![String::new()];
-    head.extend(shown.iter().map(|a| clean(&point.arms[*a].arm)));
+    head.extend(shown.iter().map(|a| line(&point.arms[*a].arm)));
     if shown.len() > 1 {
         head.extend(["difference [95 %]".to_owned(), String::new()]);
     }
     let mut grid = vec![head];
     grid.extend(rows.iter().map(|r| cells(r, &shown)));
     let words = if shown.len() > 1 { 2 } else { 0 };
-    let mut out = align(&grid, 1, words);
+    let mut out = layout::table(&grid, 1, words, look);
     out.push('\n');
     out
 }
 
 fn cells(row: &Row, shown: &[usize]) -> Vec<String> {
     let mut cells = vec![row.name.to_owned()];
-    cells.extend(shown.iter().map(|a| row.arms[*a].clone()));
+    cells.extend(shown.iter().map(|a| line(&row.arms[*a])));
     if shown.len() > 1 {
         cells.extend([row.difference.clone(), row.verdict.clone()]);
     }
     cells
 }
 
-/// The first `names` columns and the last `words` ones to the left, figures to the right.
-pub(crate) fn align(grid: &[Vec<String>], names: usize, words: usize) -> String {
-    let columns = grid.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |c: usize| grid.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0)).collect();
-    let mut out = String::new();
-    for row in grid {
-        let mut line = String::new();
-        for (c, cell) in row.iter().enumerate() {
-            let w = widths[c];
-            let left = c < names || c + words >= columns;
-            let gap = if c == 0 { "" } else { "   " };
-            let _ = match left {
-                true => write!(line, "{gap}{cell:<w$}"),
-                false => write!(line, "{gap}{cell:>w$}"),
-            };
-        }
-        let _ = writeln!(out, "{}", line.trim_end());
-    }
-    out
+fn sweep(report: &Report, look: Look) -> String {
+    let mut grid = sweep_grid(report);
+    grid.iter_mut().flatten().for_each(|cell| *cell = line(cell));
+    format!("\n{}\n", layout::table(&grid, 2, 1, look))
 }
 
 /// One line a point and arm: how the axis changes the figures.
-fn sweep(report: &Report) -> String {
+pub(super) fn sweep_grid(report: &Report) -> Vec<Vec<String>> {
     if report.points.iter().all(|p| p.design.flow == Flow::Idle) {
         return idle_sweep(report);
     }
@@ -144,11 +150,11 @@ fn sweep(report: &Report) -> String {
     for point in &report.points {
         grid.extend(point.arms.iter().map(|arm| sweep_row(&table::setting(point), arm, closed)));
     }
-    format!("\n{}\n", align(&grid, 1, 1))
+    grid
 }
 
 /// The same for an idle flow.
-fn idle_sweep(report: &Report) -> String {
+fn idle_sweep(report: &Report) -> Vec<Vec<String>> {
     let head = ["setting", "arm"].iter().chain(&idle::OVERVIEW);
     let mut grid = vec![head.map(|name| (*name).to_owned()).collect::<Vec<_>>()];
     for point in &report.points {
@@ -158,7 +164,7 @@ fn idle_sweep(report: &Report) -> String {
         };
         grid.extend(point.arms.iter().map(line));
     }
-    format!("\n{}\n", align(&grid, 2, 0))
+    grid
 }
 
 fn sweep_row(setting: &str, arm: &ArmFigures, closed: bool) -> Vec<String> {
@@ -176,29 +182,11 @@ fn sweep_row(setting: &str, arm: &ArmFigures, closed: bool) -> Vec<String> {
     };
     vec![
         setting.to_owned(),
-        clean(&arm.arm),
+        arm.arm.clone(),
         time(latency.p50),
         time(latency.p99),
         rate.map_or_else(none, |v| format!("{v:.0}")),
         cpu.map_or_else(none, units::nanos_text),
         if arm.overloaded { "overloaded".into() } else { String::new() },
     ]
-}
-
-/// Text from targets and files, without control characters that a terminal would obey.
-pub fn clean(text: &str) -> String {
-    let harmless = |c: char| {
-        if c.is_control() && c != '\n' { '\u{fffd}' } else { c }
-    };
-    text.chars().map(harmless).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(clean("a\u{1b}[31mb"), "a\u{fffd}[31mb");
-    }
 }

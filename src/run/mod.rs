@@ -4,6 +4,8 @@
 pub mod arms;
 pub mod environment;
 pub mod point;
+mod sizing;
+mod tally;
 
 use crate::cpus::Placement;
 use crate::drive::limits;
@@ -11,7 +13,8 @@ use crate::drive::stretch::{Bench, Watch};
 use crate::error::{Error, Result};
 use crate::plan;
 use crate::record::findings::Findings;
-use crate::scenario::{DesignChoice, Question, Recipients, Scenario, Subscribers};
+use crate::record::sizing::{MOST_BLOCKS, PILOT_BLOCKS, Sizing};
+use crate::scenario::{Blocks, DesignChoice, Question, Recipients, Scenario, Subscribers};
 use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
 use crate::target::manifest::{BUILTIN, BUILTIN_CLOSE};
 use crate::target::setup;
@@ -46,6 +49,8 @@ pub struct Request {
 pub trait Progress: Watch {
     /// The run begins; it should take about this long.
     fn begin(&mut self, estimate: Duration);
+    /// It will take this much longer than was thought.
+    fn extend(&mut self, by: Duration);
     /// The next point of the sweep begins, of these arms.
     fn point(&mut self, labels: &[String]);
     /// The next thing being measured, in words.
@@ -86,7 +91,8 @@ pub fn execute(
     let labels: Vec<String> = request.arms.iter().map(|a| a.label.clone()).collect();
     for (index, point) in request.question.points.iter().enumerate() {
         progress.point(&labels);
-        point::run(request, index, &point.scenario, &bench, &mut store, progress)?;
+        let mut book = Book { header: &mut header, store: &mut store };
+        point::run(request, index, &point.scenario, &bench, &mut book, progress)?;
     }
     header.complete = true;
     header.finished = Some(jiff::Timestamp::now().to_string());
@@ -170,6 +176,20 @@ fn check_polling(request: &Request) -> Result<()> {
     Ok(())
 }
 
+/// Where a run is written down.
+pub struct Book<'a> {
+    header: &'a mut RunHeader,
+    store: &'a mut Store,
+}
+
+impl Book<'_> {
+    /// Writes down how many blocks a point needs, before any further one is run.
+    fn sized(&mut self, point: usize, sizing: Sizing) -> Result<()> {
+        self.header.points[point].sizing = Some(sizing);
+        self.store.write_header(self.header)
+    }
+}
+
 /// Subscribers of every arm at once are needed in slices only; where they do not fit, `point` runs one
 /// arm after the other unless it was asked not to.
 fn check_subscribers(request: &Request, scenario: &Scenario, limit: u64) -> Result<()> {
@@ -205,9 +225,20 @@ pub fn slots(arm: &Arm, scenario: &Scenario) -> (usize, usize) {
 
 /// How long a point will take if nothing goes wrong.
 fn estimate(scenario: &Scenario, arms: usize) -> Duration {
-    let load = &scenario.load;
-    let blocks = scenario.compare.blocks as u32 * arms as u32;
-    (load.warmup + load.duration) * blocks + point::PILOT * arms as u32
+    of_blocks(scenario, arms, first_planned(scenario)) + point::PILOT * arms as u32
+}
+
+/// How long so many blocks take.
+fn of_blocks(scenario: &Scenario, arms: usize, blocks: usize) -> Duration {
+    (scenario.load.warmup + scenario.load.duration) * (blocks * arms) as u32
+}
+
+/// Blocks that are planned before any was run.
+fn first_planned(scenario: &Scenario) -> usize {
+    match scenario.compare.blocks {
+        Blocks::Fixed(n) => n,
+        Blocks::Auto { .. } => PILOT_BLOCKS,
+    }
 }
 
 fn header(request: &Request) -> RunHeader {
@@ -215,6 +246,7 @@ fn header(request: &Request) -> RunHeader {
         setting: p.setting.clone(),
         scenario: p.scenario.clone(),
         arms: request.arms.iter().map(|a| arm_header(a, &p.scenario)).collect(),
+        sizing: None,
     });
     let placement = &request.placement;
     RunHeader {
@@ -298,15 +330,18 @@ fn give_up(label: &str, why: &str) -> Error {
     ))
 }
 
-/// The blocks of a point, and how many more may replace voided ones: half as many again.
-fn planned_blocks(
-    request: &Request,
-    scenario: &Scenario,
-    point: usize,
-) -> (usize, Vec<plan::Block>) {
-    let wanted = scenario.compare.blocks;
-    let most = wanted + wanted / 2;
-    (wanted, plan::blocks(most, request.arms.len(), request.seed, point))
+/// The blocks that a point may come to, voided ones and those in their place included.
+fn plan(request: &Request, scenario: &Scenario, point: usize) -> Vec<plan::Block> {
+    let most = match scenario.compare.blocks {
+        Blocks::Fixed(n) => n,
+        Blocks::Auto { .. } => MOST_BLOCKS,
+    };
+    plan::blocks(with_replacements(most), request.arms.len(), request.seed, point)
+}
+
+/// Voided blocks are replaced, up to half as many again as are wanted.
+fn with_replacements(wanted: usize) -> usize {
+    wanted + wanted / 2
 }
 
 /// Sets up what the targets need, once.

@@ -1,6 +1,10 @@
 //! One point: a pilot for each arm, then its blocks.
 
-use super::{Progress, Request, connections_each, give_up, planned_blocks, slots};
+use super::sizing::{First, said};
+use super::tally::{ENOUGH_BLOCKS, Tally};
+use super::{
+    Book, Progress, Request, connections_each, first_planned, of_blocks, slots, with_replacements,
+};
 use crate::drive::block;
 use crate::drive::limits::{Machine, raise_descriptors};
 use crate::drive::stretch::{Bench, Finished, Member, Stretch};
@@ -29,8 +33,6 @@ const REALISTIC_SEGMENT: u32 = 1448;
 /// A target busier than this part of one core is run alone. A server of several threads may have
 /// more to give, but what can keep up in slices alone must not be taken to keep up for good.
 const BUSY_PILOT: f64 = 0.7;
-/// After this many blocks that all say the same, going on would not change the answer.
-const ENOUGH_BLOCKS: usize = 3;
 
 /// How the blocks of a point are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +47,7 @@ pub fn run(
     index: usize,
     scenario: &Scenario,
     bench: &Bench<'_>,
-    store: &mut Store,
+    book: &mut Book<'_>,
     progress: &mut dyn Progress,
 ) -> Result<()> {
     let maker = Maker { request, index, scenario, template: Template::of(scenario) };
@@ -56,7 +58,7 @@ pub fn run(
         progress.stage(&format!("pilot of {}", request.arms[arm].label));
         let finished = block::run(&maker.pilot(arm), bench, progress)?;
         for f in finished {
-            store.append(&f.trial, &f.seconds)?;
+            book.store.append(&f.trial, &f.seconds)?;
             pilots.push(f.trial);
         }
         progress.advance(PILOT);
@@ -64,7 +66,7 @@ pub fn run(
     check_pilots(&pilots)?;
     let each = connections_each(request, scenario);
     let design = choose(scenario, &pilots, each, progress);
-    blocks(&maker, design, bench, store, progress)
+    blocks(&maker, design, bench, book, progress)
 }
 
 /// A target that has acknowledged a few events at the head of the run and now acknowledges nothing:
@@ -165,13 +167,15 @@ fn blocks(
     maker: &Maker<'_>,
     design: Design,
     bench: &Bench<'_>,
-    store: &mut Store,
+    book: &mut Book<'_>,
     progress: &mut dyn Progress,
 ) -> Result<()> {
-    let (wanted, plan) = planned_blocks(maker.request, maker.scenario, maker.index);
-    let mut run = Tally { meant: !maker.scenario.load.arrivals.is_steady(), ..Tally::default() };
+    let plan = super::plan(maker.request, maker.scenario, maker.index);
+    let mut wanted = first_planned(maker.scenario);
+    let mut first = First::of(maker.request, maker.scenario);
+    let mut run = Tally::of(&maker.scenario.load);
     for b in &plan {
-        if run.valid >= wanted || run.blocks >= wanted && run.voided == 0 {
+        if run.valid >= wanted || run.blocks >= with_replacements(wanted) {
             break;
         }
         progress.stage(&format!("block {}/{wanted}", (run.valid + 1).min(wanted)));
@@ -191,10 +195,17 @@ fn blocks(
             progress.advance(
                 (stretch.load.warmup + stretch.load.duration) * stretch.members.len() as u32,
             );
-            keep(store, &finished)?;
+            keep(book.store, &finished)?;
             trials.extend(finished.into_iter().map(|f| f.trial));
         }
-        run.count(&trials, maker.request.arms.len());
+        let whole = run.count(&trials, maker.request.arms.len());
+        if let Some(sizing) = first.as_mut().filter(|_| whole).and_then(|f| f.size(&trials)) {
+            let more = of_blocks(maker.scenario, maker.request.arms.len(), sizing.blocks - wanted);
+            progress.say(&said(&sizing, more));
+            progress.extend(more);
+            wanted = sizing.blocks;
+            book.sized(maker.index, sizing)?;
+        }
         if let Some(stop) = run.verdict() {
             return stop.map(|line| progress.say(&line));
         }
@@ -204,57 +215,6 @@ fn blocks(
 
 fn keep(store: &mut Store, finished: &[Finished]) -> Result<()> {
     finished.iter().try_for_each(|f| store.append(&f.trial, &f.seconds))
-}
-
-/// How the blocks have gone so far.
-#[derive(Default)]
-struct Tally {
-    /// A ramp or bursts are meant to overload an arm for a while.
-    meant: bool,
-    blocks: usize,
-    valid: usize,
-    voided: usize,
-    failures: usize,
-    overloaded: Vec<String>,
-    dead: Vec<(String, String)>,
-}
-
-impl Tally {
-    fn count(&mut self, trials: &[Trial], arms: usize) {
-        self.blocks += 1;
-        let whole = trials.len() == arms && trials.iter().all(Trial::is_valid);
-        self.valid += usize::from(whole);
-        self.voided += usize::from(!whole);
-        if let Some(t) = trials.iter().find(|t| t.is_valid() && t.overloaded) {
-            self.overloaded.push(t.label.clone());
-        }
-        for t in trials.iter().filter(|t| !t.is_valid()) {
-            if let Some(reason) =
-                t.invalid.iter().find(|r| r.starts_with("target ") || r.starts_with("no event"))
-            {
-                self.dead.push((t.label.clone(), reason.clone()));
-            }
-        }
-    }
-
-    /// Whether the first blocks have already answered the question.
-    fn verdict(&self) -> Option<Result<String>> {
-        let overloaded = self.overloaded.len() == ENOUGH_BLOCKS && !self.meant;
-        if self.blocks == ENOUGH_BLOCKS && overloaded {
-            let label = &self.overloaded[0];
-            return Some(Ok(format!(
-                "{label} was overloaded in each of {ENOUGH_BLOCKS} blocks: stopping early"
-            )));
-        }
-        if self.valid == 0 && self.dead.len() >= ENOUGH_BLOCKS {
-            let (label, reason) = &self.dead[0];
-            return Some(Err(give_up(
-                label,
-                &format!("no valid trial in {} blocks: {reason}", self.blocks),
-            )));
-        }
-        None
-    }
 }
 
 /// Makes the stretches of one point.

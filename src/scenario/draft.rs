@@ -3,8 +3,8 @@
 use super::raw::plain;
 use super::shape::{Process, Shape};
 use super::{
-    Compare, Connections, DesignChoice, Expectation, Flow, Lifetime, Load, Matters, Payload,
-    Questions, Scenario, Subscribers, payload,
+    Blocks, Compare, Connections, DesignChoice, Expectation, Flow, Lifetime, Load, Matters,
+    Payload, Questions, Scenario, Subscribers, payload,
 };
 use crate::units;
 use std::path::PathBuf;
@@ -15,6 +15,12 @@ const MOST_EVENTS: f64 = 1e9;
 
 /// Bytes of a generated event when nothing is said.
 const DEFAULT_BYTES: usize = 512;
+
+/// The slow-down that `compare.blocks = "auto"` looks for when nothing is said.
+const PRECISION: f64 = 0.10;
+
+/// The smallest one that may be looked for.
+const FINEST: f64 = 0.01;
 
 /// Events that may be unanswered in all: each has an entry in its connection's window.
 const MOST_OPEN: usize = 1 << 22;
@@ -75,7 +81,9 @@ pub struct Draft {
     pub fanout: Subscribers,
     pub questions: Questions,
     pub restart_after: Option<Duration>,
-    pub blocks: usize,
+    /// Found by the run when `None`.
+    pub blocks: Option<usize>,
+    pub precision: Option<f64>,
     pub design: DesignChoice,
     pub slice: Option<Duration>,
     pub matters: Matters,
@@ -110,7 +118,8 @@ impl Draft {
             fanout: Subscribers::default(),
             questions: Questions::default(),
             restart_after: None,
-            blocks: 12,
+            blocks: Some(12),
+            precision: None,
             design: DesignChoice::Auto,
             slice: None,
             matters: Matters { latency: Duration::from_millis(1), cpu: 0.05, throughput: 0.05 },
@@ -145,8 +154,9 @@ impl Draft {
         };
         fanout.check(self.file.is_some(), self.bytes)?;
         let fanout = self.flow.publishes().then_some(fanout);
-        let questions = (self.flow == Flow::Duplex).then_some(self.questions);
+        let questions = (self.flow == Flow::Duplex).then_some(self.questions.clone());
         let arrivals = self.shape.arrivals(self.arrivals, self.duration)?;
+        let blocks = self.blocks()?;
         let payload = match (self.bytes, self.file) {
             (Some(_), Some(_)) => {
                 let why = "payload.bytes is given, too: keep one of them";
@@ -177,13 +187,33 @@ impl Draft {
             questions,
             restart_after: self.restart_after,
             compare: Compare {
-                blocks: self.blocks,
+                blocks,
                 design: self.design,
                 slice: self.slice,
                 matters: self.matters,
             },
             expect: self.expect,
         })
+    }
+
+    fn blocks(&self) -> Result<Blocks, Wrong> {
+        let wrong = |why: String| Wrong::new("compare.precision", why);
+        match (self.blocks, self.precision) {
+            (Some(n), None) => Ok(Blocks::Fixed(n)),
+            (Some(n), Some(_)) => {
+                let why = format!(
+                    "the blocks are fixed to {n}: leave it out, or write compare.blocks = \"auto\""
+                );
+                Err(wrong(why).against("compare.blocks"))
+            }
+            (None, Some(p)) if p < FINEST => {
+                let (given, finest) = (plain(p * 100.0), plain(FINEST * 100.0));
+                Err(wrong(format!(
+                    "{given}%: no machine repeats itself so well; write {finest}% or more"
+                )))
+            }
+            (None, precision) => Ok(Blocks::Auto { precision: precision.unwrap_or(PRECISION) }),
+        }
     }
 
     fn check_load(&self) -> Result<(), Wrong> {

@@ -343,7 +343,18 @@ pub static KEYS: &[Key] = &[
         Optional(POLL_INTERVAL),
         |d| &mut d.long_poll_hold
     ),
-    key!(fixed "compare.blocks", "blocks to run", Count(10_000), |d| &mut d.blocks),
+    key!(
+        fixed "compare.blocks",
+        "blocks to run; auto: as many as compare.precision needs, by the deviation of the first ones",
+        Or("auto", Count(10_000)),
+        |d| &mut d.blocks
+    ),
+    key!(
+        fixed "compare.precision",
+        "the slow-down of a median, of throughput or of the target's CPU that blocks = \"auto\" finds nine times in ten",
+        Optional(Percent(100)),
+        |d| &mut d.precision
+    ),
     key!(
         fixed "compare.design",
         "how the arms of a block alternate",

@@ -220,6 +220,9 @@ fn apply_override(draft: &mut Draft, o: &Override, axes: &mut Vec<Axis>) -> Resu
         }
         _ => {}
     }
+    if o.key == "compare.blocks" && o.value != "auto" {
+        draft.precision = None; // it said how many auto should take
+    }
     if o.key == "load.arrivals" {
         draft.shape.forget();
         axes.retain(|a| {

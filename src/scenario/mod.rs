@@ -188,11 +188,24 @@ pub enum DesignChoice {
     Sequential,
 }
 
+/// `compare.blocks`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Blocks {
+    /// So many.
+    Fixed(usize),
+    /// As many as the first ones say are needed.
+    Auto {
+        /// The slow-down that they must find with a power of 90 % (0.1 is 10 %).
+        precision: f64,
+    },
+}
+
 /// `[compare]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Compare {
     /// Blocks to run.
-    pub blocks: usize,
+    pub blocks: Blocks,
     /// Block design.
     pub design: DesignChoice,
     /// Length of a slice; `None` lets the pilot decide.

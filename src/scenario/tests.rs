@@ -257,6 +257,27 @@ proptest! {
 }
 
 #[test]
+fn the_number_of_blocks_may_be_left_to_the_run() {
+    let blocks = |overrides: &[Override]| {
+        load("ingest", overrides).map(|q| q.points[0].scenario.compare.blocks)
+    };
+    assert_eq!(blocks(&[]).unwrap(), Blocks::Fixed(12));
+    let auto = over("compare.blocks", "auto");
+    assert_eq!(blocks(std::slice::from_ref(&auto)).unwrap(), Blocks::Auto { precision: 0.1 });
+    let fine = over("compare.precision", "5%");
+    assert_eq!(blocks(&[auto.clone(), fine.clone()]).unwrap(), Blocks::Auto { precision: 0.05 });
+    // The precision that goes with auto goes with it.
+    assert_eq!(blocks(&[auto, fine, over("compare.blocks", "9")]).unwrap(), Blocks::Fixed(9));
+    // Records say a number, or what is looked for.
+    for (blocks, text) in
+        [(Blocks::Fixed(9), "9"), (Blocks::Auto { precision: 0.1 }, "{\"precision\":0.1}")]
+    {
+        assert_eq!(serde_json::to_string(&blocks).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Blocks>(text).unwrap(), blocks);
+    }
+}
+
+#[test]
 fn keys_of_another_arrival_process_are_refused() {
     for (text, place, says) in [
         ("[load]\nrate = 5\nramp_to = 9\n", ":3:1", "load.arrivals = \"ramp\""),
@@ -284,6 +305,13 @@ fn keys_of_another_arrival_process_are_refused() {
             "have no slices",
         ),
         ("[load]\narrivals = \"closed\"\n[compare]\nslice = \"9ms\"\n", ":4:1", "have no slices"),
+        ("[load]\nrate = 5\n[compare]\nprecision = \"5%\"\n", ":4:1", "blocks = \"auto\""),
+        (
+            "[load]\nrate = 5\n[compare]\nprecision = \"0.5%\"\nblocks = \"auto\"\n",
+            ":4:1",
+            "write 1% or more",
+        ),
+        ("[load]\nrate = 5\n[compare]\nblocks = \"some\"\n", ":4:1", "\"auto\" or a whole number"),
     ] {
         let e = refusal(text);
         assert!(e.contains(place) && e.contains(says), "{text}\n{e}");

@@ -2,13 +2,14 @@
 
 use super::odd::publisher::counts::Counts;
 use super::odd::publisher::mischief::Mischief;
-use super::odd::publisher::{Conduct, Ear, TRANSPORTS, Tally};
+use super::odd::publisher::{Conduct, Ear, Tally};
 use super::{Lab, Line, load};
 use crate::drive::stretch::Member;
 use crate::error::{Error, Result};
 use crate::record::trial::Trial;
 use crate::scenario::{Arrivals, Subscribers};
 use crate::target::publisher::new_token;
+use crate::transport::CARRIERS;
 use std::io;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ const SLICE: Duration = Duration::from_millis(10);
 pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for mischief in MISCHIEF {
-        let ears = TRANSPORTS.map(|_| Ear::new());
+        let ears = CARRIERS.map(|_| Ear::new());
         let ears = ears.into_iter().collect::<io::Result<Vec<_>>>().map_err(deaf)?;
         let members = ears.iter().enumerate().map(|(i, ear)| member(lab, i, mischief, ear));
         let members = members.collect::<Result<Vec<_>>>()?;
@@ -48,7 +49,7 @@ fn deaf(e: io::Error) -> Error {
 }
 
 fn member(lab: &Lab<'_>, arm: usize, mischief: Mischief, ear: &Ear) -> Result<Member> {
-    let transport = TRANSPORTS[arm];
+    let transport = CARRIERS[arm].transport();
     let conduct = Conduct { transport, mischief, acknowledged: true, token: new_token()? };
     let subscribers = Subscribers { count: SUBSCRIBERS as usize, ..Subscribers::default() };
     Ok(Member {
@@ -71,7 +72,7 @@ fn line(mischief: Mischief, trial: &Trial, tally: Option<Tally>) -> Line {
         Some(tally) => format!(", but the publisher tells {tally:?}"),
         None => ", but the publisher has not told".to_owned(),
     };
-    let name = TRANSPORTS[trial.arm].name();
+    let name = CARRIERS[trial.arm].name();
     Line {
         what: format!("{name}: the publisher {}", mischief.about()),
         measured: counted.as_ref().map_or("no fan-out".to_owned(), Counts::to_string),

@@ -1,6 +1,19 @@
 //! Statistics over blocks: pure functions of slices of numbers.
 
+mod binomial;
+mod bootstrap;
+pub mod counts;
+pub mod effect;
+mod holm;
+mod hypothesis;
+mod power;
 pub mod queue;
+
+pub use binomial::exact_binomial;
+pub use bootstrap::bootstrap;
+pub use holm::{holm, holm_confidences};
+pub use hypothesis::{MOST_FLIPPED, fewest_flipped, sign_flip, t_test, t_test_at_most};
+pub use power::{MOST_BLOCKS, blocks_needed, deviation_at_most, effect_found, power};
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
@@ -17,8 +30,14 @@ pub struct Interval {
 }
 
 impl Interval {
-    fn map(self, f: impl Fn(f64) -> f64) -> Interval {
+    /// The same interval on another scale; `f` must rise.
+    pub fn map(self, f: impl Fn(f64) -> f64) -> Interval {
         Interval { estimate: f(self.estimate), low: f(self.low), high: f(self.high) }
+    }
+
+    /// True when the value lies inside, its ends included.
+    pub fn holds(&self, value: f64) -> bool {
+        self.low <= value && value <= self.high
     }
 
     /// True when both intervals share a value.
@@ -63,14 +82,18 @@ pub fn t_interval(values: &[f64], confidence: f64) -> Option<Interval> {
     Some(Interval { estimate, low: estimate - half, high: estimate + half })
 }
 
-/// Interval of the ratio candidate / baseline: Student-t on the per-block log ratios, so that a
-/// doubling and a halving weigh the same. `None` when a value is not positive.
-pub fn paired_ratio(baseline: &[f64], candidate: &[f64], confidence: f64) -> Option<Interval> {
+/// The log ratio candidate / baseline of each block. `None` when a value is not positive.
+pub fn log_ratios(baseline: &[f64], candidate: &[f64]) -> Option<Vec<f64>> {
     if baseline.len() != candidate.len() || baseline.iter().chain(candidate).any(|v| *v <= 0.0) {
         return None;
     }
-    let logs: Vec<f64> = baseline.iter().zip(candidate).map(|(b, c)| (c / b).ln()).collect();
-    t_interval(&logs, confidence).map(|i| i.map(f64::exp))
+    Some(baseline.iter().zip(candidate).map(|(b, c)| (c / b).ln()).collect())
+}
+
+/// Interval of the ratio candidate / baseline: Student-t on the per-block log ratios, so that a
+/// doubling and a halving weigh the same. `None` when a value is not positive.
+pub fn paired_ratio(baseline: &[f64], candidate: &[f64], confidence: f64) -> Option<Interval> {
+    t_interval(&log_ratios(baseline, candidate)?, confidence).map(|i| i.map(f64::exp))
 }
 
 /// Interval of the difference candidate − baseline over blocks.

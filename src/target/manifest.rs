@@ -25,8 +25,8 @@ pub const BUILTIN: &str = "builtin";
 pub const BUILTIN_CLOSE: &str = "builtin-close";
 /// The first word of a command that starts this very program.
 pub(super) const SELF: &str = "pushbench";
-/// Stands for the port a target is given.
-pub(super) const PORT: &str = "{port}";
+/// Stands for the port a target is given, in commands and URLs.
+pub const PORT: &str = "{port}";
 
 /// How answers find their events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +136,18 @@ impl Manifest {
             ready: Ready::Line(crate::record::in_force::LISTENING.to_owned()),
             ..Manifest::running(name, &url, Matching::Id)
         }
+    }
+
+    /// A command that serves a transport at a path of the port it is given; `{port}` stands for it.
+    pub fn started_by(
+        name: &str,
+        transport: &str,
+        words: Vec<String>,
+        path: &str,
+        matching: Matching,
+    ) -> Manifest {
+        let url = format!("{}://127.0.0.1:{PORT}{path}", scheme_of(transport));
+        Manifest { command: Some(words), ..Manifest::running(name, &url, matching) }
     }
 
     /// A server that is already running.

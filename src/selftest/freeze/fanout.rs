@@ -51,14 +51,19 @@ pub(super) fn freeze(lab: &Lab<'_>, transport: Transport) -> Result<Vec<Line>> {
 }
 
 fn member(lab: &Lab<'_>, transport: Transport) -> Result<Member> {
-    let publish = PublishOptions::new(vec!["event".to_owned()], new_token()?);
+    let asked = Subscribers { count: SUBSCRIBERS, ..Subscribers::default() };
+    let publish = PublishOptions {
+        poll_interval: asked.poll_interval,
+        long_poll_hold: asked.long_poll_hold,
+        ..PublishOptions::new(vec!["event".to_owned()], new_token()?)
+    };
     let threads = lab.placement.target.len();
     let options = BuiltinOptions { threads, publish: Some(publish), ..BuiltinOptions::default() };
     Ok(Member {
         manifest: Manifest::builtin(transport.name(), &options),
         // Events are published in their order, however they have queued.
         connections: 1,
-        subscribers: Some(Subscribers { count: SUBSCRIBERS, ..Subscribers::default() }),
+        subscribers: Some(asked),
         ..lab.member(0, transport, None)
     })
 }

@@ -24,8 +24,6 @@ use std::thread::JoinHandle;
 
 /// What `pushbench __odd` is told first.
 pub(super) const WORD: &str = "publisher";
-/// The transports it speaks.
-pub const TRANSPORTS: [Transport; 3] = [Transport::Webhook, Transport::Websocket, Transport::Tcp];
 /// Told instead of an address where acknowledgements are not waited for.
 const UNACKNOWLEDGED: &str = "unacknowledged";
 
@@ -123,7 +121,7 @@ pub(super) fn run(words: &[&str]) -> io::Result<Infallible> {
     let wrong = || io::Error::other("it takes TRANSPORT MISCHIEF ADDR TELL [unacknowledged]");
     let [transport, mischief, address, tell, rest @ ..] = words else { return Err(wrong()) };
     let conduct = Conduct {
-        transport: TRANSPORTS.into_iter().find(|t| t.name() == *transport).ok_or_else(wrong)?,
+        transport: Transport::named(transport).ok_or_else(wrong)?,
         mischief: Mischief::named(mischief).ok_or_else(wrong)?,
         acknowledged: !rest.contains(&UNACKNOWLEDGED),
         token: std::env::var(TOKEN_VARIABLE).map_err(io::Error::other)?,

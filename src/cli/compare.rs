@@ -1,0 +1,77 @@
+//! `pushbench compare`
+
+use super::formats::Formats;
+use super::{look, print};
+use crate::compare::runs::{Runs, side_by_side};
+use crate::error::{Error, Result};
+use crate::report::layout::{Look, line};
+use crate::report::{Format, runs};
+use crate::store::{StoredRun, write_atomically};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A results directory, whose intervals the other one is held against
+    first: PathBuf,
+    /// Another one
+    second: PathBuf,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+/// How two runs are shown.
+#[derive(Debug, clap::Args)]
+pub struct Shape {
+    /// text, json or markdown
+    #[arg(long, default_value = "text", value_parser = Formats::OF_RUNS, hide_possible_values = true)]
+    format: Format,
+    /// Writes to a file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl Shape {
+    /// Shows or writes both runs.
+    pub fn show(&self, both: &Runs) -> Result<()> {
+        let look = if self.output.is_some() { Look::PLAIN } else { look() };
+        let text = match self.format {
+            Format::Json => runs::json(both),
+            Format::Markdown => runs::markdown(both),
+            _ => runs::text(both, look),
+        };
+        match &self.output {
+            Some(path) => write_atomically(path, text.as_bytes()),
+            None => print(&text),
+        }
+    }
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let (first, second) = (StoredRun::read(&args.first)?, StoredRun::read(&args.second)?);
+    let both = side_by_side((&name(&args.first), &first), (&name(&args.second), &second));
+    if both.points.iter().all(|p| p.figures.is_empty()) {
+        return Err(Error::usage(nothing_in_common(&both)));
+    }
+    args.shape.show(&both)
+}
+
+/// A directory as it was named.
+pub fn name(dir: &Path) -> String {
+    dir.display().to_string()
+}
+
+/// What is missing so that there were something to put side by side.
+fn nothing_in_common(both: &Runs) -> String {
+    let (a, b) = (&both.first.dir, &both.second.dir);
+    let kinds = ["scenario", "settings", "arms"];
+    let differ = both.differences.iter().filter(|d| kinds.contains(&d.what.as_str()));
+    let mut said = format!("{a} and {b} have nothing to put side by side");
+    for difference in differ {
+        said.push_str(&format!("\n  {}", line(&difference.to_string())));
+    }
+    said.push_str(match both.points.is_empty() {
+        true => "\nno setting is in both: compare runs of one scenario",
+        false => "\nno arm has a valid block in both: see `pushbench report DIR` of each",
+    });
+    said
+}

@@ -1,0 +1,70 @@
+//! `--format`: names of formats with what each is, for completions and for those who mistype one.
+
+use crate::report::{ALL, Format, gate};
+use crate::suggest::did_you_mean;
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::error::{Error, ErrorKind};
+use std::ffi::OsStr;
+
+/// Reads the name of one of these formats.
+#[derive(Debug, Clone, Copy)]
+pub struct Formats(pub &'static [Format]);
+
+impl Formats {
+    /// Every format there is.
+    pub const ALL: Formats = Formats(&ALL);
+    /// Those of two runs side by side.
+    pub const OF_RUNS: Formats = Formats(&[Format::Text, Format::Json, Format::Markdown]);
+}
+
+impl TypedValueParser for Formats {
+    type Value = Format;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Format, Error> {
+        let name = value.to_string_lossy();
+        self.0.iter().copied().find(|f| f.name() == name).ok_or_else(|| {
+            let names = || self.0.iter().map(|f| f.name());
+            let said = format!(
+                "--format {name}: no such format{}; there are {}\n",
+                did_you_mean(&name, names()),
+                names().collect::<Vec<_>>().join(", ")
+            );
+            Error::raw(ErrorKind::InvalidValue, said).with_cmd(command)
+        })
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.0.iter().map(|f| PossibleValue::new(f.name()).help(f.about()))))
+    }
+}
+
+/// Those of a stored run and of a stored gate.
+#[derive(Debug, Clone, Copy)]
+pub struct Stored;
+
+impl TypedValueParser for Stored {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, Error> {
+        match value.to_str() {
+            Some(name) if gate::Format::named(name).is_some() => Ok(name.to_owned()),
+            _ => Formats::ALL.parse_ref(command, arg, value).map(|f| f.name().to_owned()),
+        }
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let github = gate::Format::Github.name();
+        let of_gate = PossibleValue::new(github).help("of a gate: summary and annotations");
+        Some(Box::new(Formats::ALL.possible_values()?.chain([of_gate])))
+    }
+}

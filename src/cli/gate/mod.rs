@@ -1,0 +1,155 @@
+//! `pushbench gate`
+
+mod plan;
+mod what;
+
+pub(super) use what::What;
+
+use super::progress::Show;
+use super::{interrupt_flag, print};
+use crate::compare::gate::Gate;
+use crate::error::{Error, Result};
+use crate::gate::nulls::{self, Nulls};
+use crate::gate::{self, against, record};
+use crate::report::gate::{ALL, Format, Told, github};
+use crate::run::Progress as _;
+use crate::store::write_atomically;
+use crate::suggest::did_you_mean;
+use crate::units;
+use plan::Plan;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A smaller slow-down is nobody's business: a system call costs as much.
+const MIN_DIFFERENCE: &str = "500ns";
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What is known: a command with {port}, or a target's name
+    #[arg(
+        long,
+        value_name = "CMD",
+        required_unless_present = "against",
+        conflicts_with = "against"
+    )]
+    base: Option<String>,
+    /// What may be slower: a command with {port}, or a target's name
+    #[arg(long, value_name = "CMD")]
+    candidate: String,
+    /// Instead of a base: a stored run; advice only on another machine
+    #[arg(long, value_name = "DIR")]
+    against: Option<PathBuf>,
+    #[command(flatten)]
+    what: What,
+    /// Path at which commands take events [default: /webhook, or / by WebSocket]
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
+    /// How answers of commands find their events: id or order [default: id]
+    #[arg(long = "match", value_name = "HOW")]
+    matching: Option<String>,
+    /// Allows a target on this host; only loopback is allowed otherwise
+    #[arg(long, value_name = "HOST")]
+    allow_host: Vec<String>,
+    /// Ignores slow-downs of less time than this
+    #[arg(long, value_name = "TIME", default_value = MIN_DIFFERENCE, value_parser = units::parse_duration)]
+    min_difference: Duration,
+    /// Judges the ratio between two transports, too
+    #[arg(long)]
+    ratio: bool,
+    /// Slow-downs that are meant [default: waivers.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    waivers: Option<PathBuf>,
+    /// What equal builds show here [default: pushbench-nulls.json, if there is one]
+    #[arg(long, value_name = "FILE")]
+    nulls: Option<PathBuf>,
+    /// text, json, markdown or github
+    #[arg(long, default_value = "text")]
+    format: String,
+    /// Writes to a file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// The exit code of the contract: 0 passed, 1 a regression, 2 it cannot be told.
+pub fn run(args: &Args) -> Result<u8> {
+    let format = format(&args.format)?;
+    let placement = args.what.placement()?;
+    args.what.check_blocks()?;
+    let transports = args.what.transports()?;
+    if args.ratio && transports.len() < 2 {
+        return Err(Error::usage(
+            "--ratio needs two transports: add --transport webhook --transport websocket",
+        ));
+    }
+    let interrupt = interrupt_flag()?;
+    let mut show = Show::new();
+    let plan = Plan::of(args, &transports, placement)?;
+    show.say_placement(&plan.request.placement);
+    plan.remarks.iter().for_each(|line| show.say(line));
+    let ended = match &plan.against {
+        None => gate::execute(&plan.request, &interrupt, &mut show),
+        Some(stored) => {
+            against::execute(&plan.request, stored, &interrupt, &mut show).map(|gate| vec![gate])
+        }
+    };
+    show.finish();
+    let stages = ended?;
+    let [base, candidate] = &plan.request.named;
+    let told = Told { base, candidate, stages: &stages };
+    keep(&plan.request.out, &told)?;
+    tell(format, &told, args.output.as_deref())?;
+    eprintln!("Results  {0}  (pushbench report {0})", plan.request.out.display());
+    Ok(stages.last().map_or(3, Gate::exit_code))
+}
+
+fn format(name: &str) -> Result<Format> {
+    let names = || ALL.map(Format::name);
+    ALL.into_iter().find(|f| f.name() == name).ok_or_else(|| {
+        let hint = did_you_mean(name, names());
+        Error::usage(format!(
+            "--format {name}: no such format of a gate{hint}; there are {}",
+            names().join(", ")
+        ))
+    })
+}
+
+/// Reads the file of nulls.
+pub(in crate::cli) fn read_nulls(named: Option<&Path>) -> Result<Nulls> {
+    Nulls::read(named.unwrap_or(Path::new(nulls::FILE)), named.is_some())
+}
+
+/// The verdict beside its records.
+fn keep(out: &Path, told: &Told<'_>) -> Result<()> {
+    let markdown = Format::Markdown.render(told);
+    write_atomically(&out.join("report.md"), markdown.as_bytes())
+}
+
+fn tell(format: Format, told: &Told<'_>, output: Option<&Path>) -> Result<()> {
+    let text = format.render(told);
+    if format == Format::Github {
+        print(&github::annotations(told))?;
+        if let (None, Some(summary)) = (output, std::env::var_os("GITHUB_STEP_SUMMARY")) {
+            return append(Path::new(&summary), &text);
+        }
+    }
+    match output {
+        Some(path) => write_atomically(path, text.as_bytes()),
+        None => print(&text),
+    }
+}
+
+/// Other steps may have written to the summary before.
+fn append(path: &Path, text: &str) -> Result<()> {
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|mut f| f.write_all(text.as_bytes()))
+        .map_err(|e| Error::harness(format!("cannot write the summary {}: {e}", path.display())))
+}
+
+/// A stored gate, judged again and rendered.
+pub fn report(dir: &Path, name: &str, output: Option<&Path>) -> Result<()> {
+    let format = format(name)?;
+    let (header, stages) = record::read(dir)?;
+    let told = Told { base: &header.base, candidate: &header.candidate, stages: &stages };
+    tell(format, &told, output)
+}

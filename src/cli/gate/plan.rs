@@ -1,0 +1,149 @@
+//! What is asked, made into a request: nothing is started before all of it holds.
+
+use super::what::What;
+use super::{Args, read_nulls};
+use crate::cli::run::{command_line, default_out};
+use crate::compare::gate::{self as verdict, MarginSource, Settings};
+use crate::cpus::Placement;
+use crate::error::{Error, Result};
+use crate::gate::against::{self, Against};
+use crate::gate::{Request, nulls, sides, waivers};
+use crate::run::arms::Arm;
+use crate::scenario::Question;
+use crate::target::manifest::{BuiltinOptions, Matching};
+use crate::transport::Transport;
+use std::path::{Path, PathBuf};
+
+/// The request, and the stored run it is held against.
+pub struct Plan {
+    pub request: Request,
+    pub against: Option<Against>,
+    /// What to know before it begins.
+    pub remarks: Vec<String>,
+}
+
+/// Base and candidate, and the questions they are asked.
+struct Sides {
+    question: Question,
+    arms: Vec<Arm>,
+    seed: u64,
+    base: String,
+    against: Option<Against>,
+}
+
+impl Plan {
+    pub fn of(args: &Args, transports: &[Transport], placement: Placement) -> Result<Plan> {
+        let what = &args.what;
+        let common = common(args, &placement)?;
+        let sides = match (&args.against, &args.base) {
+            (Some(dir), _) => stored(args, dir, transports, &common)?,
+            (None, Some(base)) => Sides {
+                question: what.question()?,
+                arms: sides::arms(base, &args.candidate, transports, &common)?,
+                seed: what.seed(),
+                base: base.clone(),
+                against: None,
+            },
+            (None, None) => return Err(Error::usage("give --base CMD or --against DIR")),
+        };
+        let named = args.waivers.as_deref();
+        let file = named.unwrap_or(Path::new(waivers::FILE));
+        let all = read_nulls(args.nulls.as_deref())?;
+        let settings = Settings {
+            min_difference_ns: args.min_difference.as_nanos() as f64,
+            ratio: args.ratio,
+            waivers: waivers::read(file, named.is_some())?,
+            ..what.settings(&sides.question, transports, &all)?
+        };
+        let remarks = of_nulls(args.nulls.as_deref(), &settings);
+        let name = format!("gate-{}", sides.question.name);
+        let request = Request {
+            question: sides.question,
+            arms: sides.arms,
+            named: [sides.base, args.candidate.clone()],
+            settings,
+            blocks: what.blocks,
+            seed: sides.seed,
+            placement,
+            out: what.out.clone().unwrap_or_else(|| default_out(&name)),
+            command: command_line(),
+        };
+        Ok(Plan { request, against: sides.against, remarks: remarks.into_iter().collect() })
+    }
+}
+
+/// A stored run brings its own scenario and seed.
+fn stored(
+    args: &Args,
+    dir: &Path,
+    transports: &[Transport],
+    common: &sides::Common<'_>,
+) -> Result<Sides> {
+    let What { scenario, set, seed, .. } = &args.what;
+    if scenario.is_some() || !set.is_empty() || seed.is_some() {
+        return Err(Error::usage(
+            "--against takes the scenario and the seed of the stored run: leave out --scenario, --set and --seed",
+        ));
+    }
+    let [transport] = transports else {
+        return Err(Error::usage("--against holds one transport at a time: give --transport once"));
+    };
+    let found = Against::find(dir, *transport)?;
+    let program = sides::one("--candidate", &args.candidate, *transport, common)?;
+    let candidate = sides::arm(verdict::CANDIDATE, *transport, program);
+    Ok(Sides {
+        question: against::question(&found.header),
+        arms: against::arms(&candidate, &found.header),
+        seed: found.header.seed,
+        base: format!("{} of {}", found.arm, found.dir.display()),
+        against: Some(found),
+    })
+}
+
+fn common<'a>(args: &'a Args, placement: &Placement) -> Result<sides::Common<'a>> {
+    let matching = match args.matching.as_deref() {
+        None | Some("id") => Matching::Id,
+        Some("order") => Matching::Order,
+        Some(other) => {
+            return Err(Error::usage(format!(
+                "--match {other}: write id where answers carry the event's id, else order"
+            )));
+        }
+    };
+    let sides = args.base.iter().chain([&args.candidate]);
+    if args.path.is_some() || args.matching.is_some() {
+        let option = if args.path.is_some() { "--path" } else { "--match" };
+        if sides.into_iter().all(|text| sides::is_name(text)) {
+            return Err(Error::usage(format!(
+                "{option} is about commands: a target's name brings its own; leave it out"
+            )));
+        }
+    }
+    let builtin = BuiltinOptions { threads: placement.target.len(), ..BuiltinOptions::default() };
+    Ok(sides::Common {
+        path: args.path.as_deref(),
+        matching,
+        builtin,
+        allow_hosts: &args.allow_host,
+    })
+}
+
+/// A file of nulls that was named and gives no margin is said, and why.
+fn of_nulls(named: Option<&Path>, settings: &Settings) -> Option<String> {
+    let from_default = |m: &verdict::Margin| match m.source {
+        MarginSource::Default { nulls } => Some(nulls),
+        MarginSource::Nulls { .. } => None,
+    };
+    let most =
+        settings.margins.iter().map(from_default).collect::<Option<Vec<_>>>()?.into_iter().max()?;
+    let file = named.map(PathBuf::from).or_else(|| {
+        let usual = PathBuf::from(nulls::FILE);
+        usual.exists().then_some(usual)
+    })?;
+    Some(format!(
+        "{}: {most} nulls of this kind of machine, scenario and transport, {} are needed: the margin is the \
+         default one; more come from `pushbench qualify`",
+        file.display(),
+        verdict::margin::FEWEST_NULLS
+    ))
+}

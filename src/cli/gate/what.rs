@@ -1,0 +1,145 @@
+//! What is sent, what is judged: the options that `gate` and `qualify` have in common.
+
+use super::super::run::{Overrides, SEED};
+use crate::compare::decide::is_judged;
+use crate::compare::gate::{FEWEST, JUDGED, Settings};
+use crate::cpus::Placement;
+use crate::error::{Error, Result};
+use crate::gate::{self, nulls, nulls::Nulls};
+use crate::record::metrics::{self, METRICS};
+use crate::run::environment;
+use crate::scenario::{self, Flow, Question};
+use crate::suggest::did_you_mean;
+use crate::transport::{self, Transport};
+use std::path::PathBuf;
+
+/// What is sent, and how; `qualify` asks the same.
+#[derive(Debug, clap::Args)]
+pub struct What {
+    /// How events travel; may be repeated
+    #[arg(long = "transport", value_name = "T", default_values = ["webhook"])]
+    transports: Vec<String>,
+    /// A shipped scenario's name or a path to a .toml file [default: gate, or the stored run's]
+    #[arg(long, value_name = "S")]
+    pub(in crate::cli) scenario: Option<String>,
+    /// Metrics to judge, with commas between
+    #[arg(long, value_name = "METRICS", value_delimiter = ',', default_values = JUDGED)]
+    judge: Vec<String>,
+    /// Blocks of the first stage; the second has twice as many
+    #[arg(long, value_name = "N", default_value_t = gate::BLOCKS)]
+    pub(in crate::cli) blocks: usize,
+    /// Results directory [default: results/TIME-NAME, the time in UTC]
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) out: Option<PathBuf>,
+    /// Seed of schedules and orders [default: 7, or the stored run's]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub(in crate::cli) seed: Option<u64>,
+    /// Sets any scenario key
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(in crate::cli) set: Vec<String>,
+    /// CPUs of driver and targets, such as driver=1,target=0
+    #[arg(long, value_name = "LIST")]
+    cpus: Option<String>,
+}
+
+impl What {
+    pub(in crate::cli) fn transports(&self) -> Result<Vec<Transport>> {
+        let names = || transport::ALL.map(Transport::name);
+        let mut found = Vec::new();
+        for name in self.transports.iter().flat_map(|t| t.split(',')) {
+            let transport = Transport::named(name).ok_or_else(|| {
+                let hint = did_you_mean(name, names());
+                Error::usage(format!(
+                    "--transport {name}: no such transport{hint}; there are {}",
+                    names().join(", ")
+                ))
+            })?;
+            if !found.contains(&transport) {
+                found.push(transport);
+            }
+        }
+        Ok(found)
+    }
+
+    pub(in crate::cli) fn question(&self) -> Result<Question> {
+        let question = scenario::load(
+            self.scenario.as_deref().unwrap_or("gate"),
+            &Overrides { set: &self.set }.parsed()?,
+        )?;
+        match question.points.iter().any(|p| p.scenario.flow != Flow::Ingest) {
+            true => Err(Error::usage(format!(
+                "--scenario {}: a gate is about servers that take events; choose a scenario whose flow is ingest",
+                question.name
+            ))),
+            false => Ok(question),
+        }
+    }
+
+    pub(in crate::cli) fn seed(&self) -> u64 {
+        self.seed.unwrap_or(SEED)
+    }
+
+    pub(in crate::cli) fn placement(&self) -> Result<Placement> {
+        match &self.cpus {
+            Some(text) => Placement::parse(text),
+            None => Ok(Placement::automatic()),
+        }
+    }
+
+    pub(in crate::cli) fn check_blocks(&self) -> Result<()> {
+        match self.blocks < FEWEST {
+            true => Err(Error::usage(format!(
+                "--blocks {}: no verdict is possible below {FEWEST} blocks: write --blocks {FEWEST} or more",
+                self.blocks
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// The metrics, all of them known and applicable to the load.
+    pub(in crate::cli) fn judged(&self, question: &Question) -> Result<Vec<&'static str>> {
+        let mut found = Vec::new();
+        for name in &self.judge {
+            let metric = metrics::named(name).ok_or_else(|| {
+                let hint = did_you_mean(name, METRICS.iter().map(|m| m.name));
+                Error::usage(format!(
+                    "--judge {name}: no such metric{hint}; see `pushbench list metrics`"
+                ))
+            })?;
+            let usual = self.judge == JUDGED;
+            let fits = question.points.iter().any(|p| is_judged(metric, &p.scenario));
+            if !fits && !usual {
+                return Err(Error::usage(format!(
+                    "--judge {name}: {}; choose others of `pushbench list metrics`",
+                    match metric.family {
+                        metrics::Family::Told => "it is told, not judged",
+                        metrics::Family::Throughput => "an open load fixes the throughput",
+                        _ => "a closed load has no due instants to respond to",
+                    }
+                )));
+            }
+            if fits && !found.contains(&metric.name) {
+                found.push(metric.name);
+            }
+        }
+        Ok(found)
+    }
+
+    pub(in crate::cli) fn settings(
+        &self,
+        question: &Question,
+        transports: &[Transport],
+        nulls: &Nulls,
+    ) -> Result<Settings> {
+        let machine = nulls::kind(&environment::describe());
+        let names: Vec<&str> = transports.iter().map(|t| t.name()).collect();
+        let margin = |metric| nulls.margin(&machine, &question.name, &names, metric);
+        Ok(Settings {
+            margins: self.judged(question)?.into_iter().map(margin).collect(),
+            min_difference_ns: 0.0,
+            ratio: false,
+            waivers: Vec::new(),
+            today: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
+        })
+    }
+}

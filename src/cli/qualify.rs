@@ -1,0 +1,102 @@
+//! `pushbench qualify`
+
+use super::gate::{What, read_nulls};
+use super::progress::Show;
+use super::run::default_out;
+use super::{interrupt_flag, print};
+use crate::error::{Error, Result};
+use crate::gate::nulls;
+use crate::gate::qualify::{self, Request};
+use crate::report::qualification;
+use crate::run::environment;
+use crate::store::write_atomically;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    what: What,
+    /// Gates to run; what may be claimed of the rates grows with them
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    gates: usize,
+    /// Gates in which builds that are 5 % and 10 % slower stand, too
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    injected: usize,
+    /// Where to keep what equal builds show, for the margins of `pushbench gate`
+    #[arg(long, value_name = "FILE", default_value = nulls::FILE)]
+    nulls: PathBuf,
+}
+
+/// 0 when every gate was run, whatever the rates are.
+pub fn run(args: &Args) -> Result<u8> {
+    args.what.check_blocks()?;
+    if args.gates == 0 || args.injected > args.gates {
+        return Err(Error::usage(format!(
+            "--gates {} --injected {}: at least one gate, and no more injected than there are",
+            args.gates, args.injected
+        )));
+    }
+    let transports = args.what.transports()?;
+    let [transport] = transports[..] else {
+        return Err(Error::usage("qualify one transport at a time: give --transport once"));
+    };
+    let question = args.what.question()?;
+    if question.points.len() > 1 {
+        return Err(Error::usage(
+            "a sweep cannot be qualified as one: set the swept key to one value with --set",
+        ));
+    }
+    let placement = args.what.placement()?;
+    // The margins of a machine without nulls: what is found out here must not judge itself.
+    let settings = args.what.settings(&question, &transports, &nulls::Nulls::default())?;
+    let out =
+        args.what.out.clone().unwrap_or_else(|| default_out(&format!("qualify-{}", question.name)));
+    let request = Request {
+        question,
+        transport,
+        settings,
+        blocks: args.what.blocks,
+        gates: args.gates,
+        injected: args.injected,
+        seed: args.what.seed(),
+        placement,
+        out,
+        command: super::run::command_line(),
+    };
+    let older = read_nulls(args.nulls.exists().then_some(args.nulls.as_path()))?;
+    let interrupt = interrupt_flag()?;
+    let mut show = Show::new();
+    show.say_placement(&request.placement);
+    let ended = qualify::execute(&request, &interrupt, &mut show);
+    show.finish();
+    if let Err(e) = &ended
+        && request.out.is_dir()
+    {
+        eprintln!("{e}; go on with the same command and --out {}", request.out.display());
+    }
+    let (header, trials) = ended?;
+    older.store(qualify::entries(&header, &trials, &environment::describe()), &args.nulls)?;
+    let text = qualification::render(&header, &trials);
+    write_atomically(&request.out.join("report.md"), text.as_bytes())?;
+    print(&text)?;
+    eprintln!("Results  {}\nNulls    {}", request.out.display(), args.nulls.display());
+    Ok(0)
+}
+
+/// A stored qualification, judged again.
+pub fn report(dir: &Path, format: &str, output: Option<&Path>) -> Result<()> {
+    let (header, trials) = qualify::read(dir)?;
+    let text = match format {
+        "text" | "markdown" => qualification::render(&header, &trials),
+        "json" => qualification::json(&header, &trials),
+        other => {
+            return Err(Error::usage(format!(
+                "--format {other}: a qualification is shown as text, markdown or json"
+            )));
+        }
+    };
+    match output {
+        Some(path) => write_atomically(path, text.as_bytes()),
+        None => print(&text),
+    }
+}

@@ -1,0 +1,112 @@
+//! How large a slow-down is let pass, per metric.
+
+use serde::{Deserialize, Serialize};
+
+/// Without nulls of this kind of machine: what good practice calls a small regression, and what the
+/// simulation of the default gate can tell from nothing.
+const DEFAULT: f64 = 0.05;
+/// Nobody fixes less, whatever the machine can resolve.
+const SMALLEST: f64 = 0.02;
+/// A metric that needs more than this on a kind of machine is not judged there.
+const LARGEST: f64 = 0.05;
+/// Fewer nulls say too little of their own spread.
+pub const FEWEST_NULLS: usize = 20;
+/// Tukey's outer fence: beyond it a value is called far out (Exploratory Data Analysis, 1977).
+const FENCE: f64 = 3.0;
+
+/// Where a margin comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "from")]
+pub enum MarginSource {
+    /// Too few nulls are stored for this kind of machine, or none.
+    Default {
+        /// How many.
+        #[serde(default)]
+        nulls: usize,
+    },
+    /// As many stored nulls of this kind of machine.
+    Nulls {
+        /// How many.
+        count: usize,
+    },
+}
+
+/// The slow-down that one metric may show.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Margin {
+    /// Name in the registry.
+    pub metric: String,
+    /// 0.05 lets 5 % pass.
+    pub share: f64,
+    /// Where it comes from.
+    pub source: MarginSource,
+    /// False when this kind of machine needs a wider margin than anybody should accept.
+    pub qualified: bool,
+}
+
+impl Margin {
+    /// The margin of a metric, by the slow-downs that nulls have shown (log ratios of equal builds).
+    pub fn of(metric: &str, nulls: &[f64]) -> Margin {
+        let metric = metric.to_owned();
+        if nulls.len() < FEWEST_NULLS {
+            let source = MarginSource::Default { nulls: nulls.len() };
+            return Margin { metric, share: DEFAULT, source, qualified: true };
+        }
+        let mut sizes: Vec<f64> = nulls.iter().map(|log| log.abs().exp_m1()).collect();
+        sizes.sort_by(f64::total_cmp);
+        let (q1, q3) = (quantile(&sizes, 0.25), quantile(&sizes, 0.75));
+        let share = SMALLEST.max(q3 + FENCE * (q3 - q1));
+        let source = MarginSource::Nulls { count: nulls.len() };
+        Margin { metric, share, source, qualified: share <= LARGEST }
+    }
+
+    /// Said which: `5 %`, `5 % (3 nulls are too few)`, `2.0 % (30 nulls)`.
+    pub fn text(&self) -> String {
+        match self.source {
+            MarginSource::Default { nulls: 0 } => format!("{:.0} %", self.share * 100.0),
+            MarginSource::Default { nulls } => {
+                let are = if nulls == 1 { "null is" } else { "nulls are" };
+                format!("{:.0} % ({nulls} {are} too few)", self.share * 100.0)
+            }
+            MarginSource::Nulls { count } => {
+                format!("{:.1} % ({count} nulls)", self.share * 100.0)
+            }
+        }
+    }
+}
+
+/// Linear interpolation between order statistics (Hyndman and Fan's type 7, R's default).
+fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let at = (sorted.len() - 1) as f64 * q;
+    let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+    below + (above - below) * at.fract()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quartiles_are_those_of_r() {
+        // quantile(c(1, 2, 4, 8, 16, 32), c(.25, .75)) gives 2.5 and 14.
+        let values = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
+        assert_eq!((quantile(&values, 0.25), quantile(&values, 0.75)), (2.5, 14.0));
+    }
+
+    #[test]
+    fn a_quiet_machine_gets_the_smallest_a_noisy_one_is_not_qualified() {
+        let of = |size: f64| -> Vec<f64> {
+            (0..30).map(|i| size * f64::from(i % 7 - 3) / 3.0).collect()
+        };
+        let quiet = Margin::of("service.p50", &of(0.002));
+        assert_eq!((quiet.share, quiet.qualified), (SMALLEST, true));
+        assert_eq!(quiet.text(), "2.0 % (30 nulls)");
+        let usual = Margin::of("service.p50", &of(0.014));
+        assert!(usual.share > SMALLEST && usual.qualified, "{usual:?}");
+        assert!(!Margin::of("service.p99", &of(0.2)).qualified);
+        let few = Margin::of("service.p50", &[0.5; FEWEST_NULLS - 1]);
+        assert_eq!((few.share, few.qualified), (DEFAULT, true));
+        assert_eq!(few.text(), "5 % (19 nulls are too few)");
+        assert_eq!(Margin::of("service.p50", &[]).text(), "5 %");
+    }
+}

@@ -1,0 +1,119 @@
+//! What many verdicts come to, in words: along a swept key, and over many arms.
+
+use crate::compare::{Point, Verdict};
+use crate::record::metrics;
+
+/// What a reader of a sweep asks for first, and how it is called.
+const ASKED: [(&str, &str); 6] = [
+    ("throughput", "throughput"),
+    ("response.p50", "response p50"),
+    ("response.p99", "response p99"),
+    ("service.p50", "service p50"),
+    ("service.p99", "service p99"),
+    ("target_usage.cpu_ns_per_event", "target CPU per event"),
+];
+/// Verdicts in the order in which they are told.
+const TOLD: [(Verdict, &str); 6] = [
+    (Verdict::Better, "better"),
+    (Verdict::Worse, "worse"),
+    (Verdict::Equivalent, "equivalent"),
+    (Verdict::Inconclusive, "cannot tell"),
+    (Verdict::Overloaded, "overloaded"),
+    (Verdict::Invalid, "invalid"),
+];
+
+/// What a candidate's verdicts along an axis come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Who against whom, as what changes.
+    pub title: String,
+    /// A metric and where it is better, worse or neither.
+    pub lines: Vec<(&'static str, String)>,
+}
+
+/// One for each candidate.
+pub(super) fn told(key: &str, points: &[&Point]) -> Vec<Told> {
+    let Some(first) = points.first() else { return Vec::new() };
+    let closed = points.iter().all(|p| p.design.rate.is_none());
+    // An open loop is asked how long it takes from the due instant, a closed one cannot be.
+    let asked = ASKED.iter().filter(|(metric, _)| closed || !metric.starts_with("service"));
+    let of_arm = |arm: &str| Told {
+        title: format!("{arm} against {}, as {key} changes", first.arms[0].arm),
+        lines: asked
+            .clone()
+            .filter_map(|(metric, name)| Some((*name, line(key, points, arm, metric)?)))
+            .collect(),
+    };
+    first.arms.iter().skip(1).map(|arm| of_arm(&arm.arm)).collect()
+}
+
+/// `better at 1, 16, 64; equivalent at 4`
+fn line(key: &str, points: &[&Point], arm: &str, metric: &str) -> Option<String> {
+    let verdict = |point: &&Point| {
+        let mine = point.comparisons.iter().find(|c| c.candidate == arm && c.metric == metric)?;
+        Some((value(point, key), mine.verdict))
+    };
+    let verdicts: Vec<(String, Verdict)> = points.iter().map(verdict).collect::<Option<_>>()?;
+    let told = TOLD.iter().filter_map(|(verdict, word)| {
+        let mine = verdicts.iter().filter(|v| v.1 == *verdict);
+        let at: Vec<&str> = mine.map(|v| v.0.as_str()).collect();
+        match at.len() {
+            0 => None,
+            n if n == verdicts.len() => Some(format!("{word} everywhere")),
+            _ => Some(format!("{word} at {}", at.join(", "))),
+        }
+    });
+    Some(told.collect::<Vec<_>>().join("; "))
+}
+
+fn value(point: &Point, key: &str) -> String {
+    match point.setting.get(key) {
+        Some(serde_json::Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    }
+}
+
+/// Of many arms the first and the last by the metric that the point is sorted by; `None` where fewer
+/// than two have a figure.
+pub fn first_and_last(point: &Point) -> Option<[usize; 2]> {
+    metrics::named(point.sorted_by)?;
+    let known = |arm: &&usize| point.arms[**arm].figure(point.sorted_by).is_some();
+    let known: Vec<usize> = point.order.iter().filter(known).copied().collect();
+    match known.as_slice() {
+        [first, .., last] => Some([*first, *last]),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::{compare, sample};
+
+    fn at(rate: u64, service: f64) -> Point {
+        let mut point = compare(&sample::ratios(service, 0.5)).points.remove(0);
+        point.setting.insert("load.rate".to_owned(), rate.into());
+        point
+    }
+
+    #[test]
+    fn settings_are_gathered_by_verdict() {
+        let points = [at(500, 0.8), at(1000, 1.0), at(2000, 1.3)];
+        let told = told("load.rate", &points.each_ref());
+        assert_eq!(told.len(), 1);
+        assert_eq!(
+            told[0].title,
+            "websocket@builtin against webhook@builtin, as load.rate changes"
+        );
+        let line =
+            |name: &str| told[0].lines.iter().find(|l| l.0 == name).map(|l| l.1.as_str()).unwrap();
+        assert_eq!(line("response p50"), "better at 500; worse at 2000; equivalent at 1000");
+        assert_eq!(line("target CPU per event"), "better everywhere");
+    }
+
+    #[test]
+    fn the_best_comes_first_by_the_headline() {
+        assert_eq!(first_and_last(&at(1, 0.8)), Some([1, 0]));
+    }
+}

@@ -1,0 +1,103 @@
+//! A candidate held against a stored run: its scenario, its seed, its arm.
+
+use super::record::{self, GateHeader};
+use super::{Request, measure, prepare, sides};
+use crate::compare::gate::{BASE, Gate, NULL};
+use crate::error::{Error, Result};
+use crate::record::trial::Stage;
+use crate::run::{Progress, arms::Arm};
+use crate::scenario::{Point, Question};
+use crate::store::{RunHeader, StoredRun};
+use crate::transport::Transport;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+/// The arm of a stored run that a candidate of this transport is held against: the only one, or the
+/// one that played the base of a gate.
+fn arm(stored: &RunHeader, transport: Transport, dir: &Path) -> Result<String> {
+    let arms = stored.points.first().map_or(&[][..], |p| &p.arms);
+    let mine: Vec<_> = arms.iter().filter(|a| a.transport == transport.name()).collect();
+    let base = mine.iter().find(|a| a.target == BASE);
+    match (base, &mine[..]) {
+        (Some(base), _) => Ok(base.label.clone()),
+        (None, [only]) => Ok(only.label.clone()),
+        (None, []) => Err(Error::usage(format!(
+            "--against {}: that run has no arm by {}; it has {}",
+            dir.display(),
+            transport.name(),
+            arms.iter().map(|a| a.label.as_str()).collect::<Vec<_>>().join(", ")
+        ))),
+        (None, _) => Err(Error::usage(format!(
+            "--against {}: that run has several arms by {}, and none of them is a gate's base; there are {}",
+            dir.display(),
+            transport.name(),
+            mine.iter().map(|a| a.label.as_str()).collect::<Vec<_>>().join(", ")
+        ))),
+    }
+}
+
+/// The stored run's scenario, point by point.
+pub fn question(stored: &RunHeader) -> Question {
+    Question {
+        name: stored.scenario.clone(),
+        question: stored.question.clone(),
+        points: stored
+            .points
+            .iter()
+            .map(|p| Point { setting: p.setting.clone(), scenario: p.scenario.clone() })
+            .collect(),
+    }
+}
+
+/// Measures the candidate several times and holds it against the stored arm. There is one stage: the
+/// stored run has no fresh blocks to give.
+pub fn execute(
+    request: &Request,
+    against: &Against,
+    interrupt: &AtomicBool,
+    progress: &mut dyn Progress,
+) -> Result<Gate> {
+    prepare(&request.arms, interrupt, progress)?;
+    let header = GateHeader { against: Some(against.arm.clone()), ..GateHeader::of(request) };
+    record::create(&request.out, &header)?;
+    record::keep_against(&request.out, &against.dir)?;
+    let run = measure(&super::part(request, 1), interrupt, progress)?;
+    record::held_against(&request.out, &against.arm, &run, &request.settings)
+}
+
+/// As many arms as the stored run had, so that the candidate shares its CPU as the stored arm did; two
+/// at least, the candidate and the candidate once more.
+pub fn arms(candidate: &Arm, stored: &RunHeader) -> Vec<Arm> {
+    let count = stored.points.first().map_or(0, |p| p.arms.len()).max(2);
+    let again = |n: usize| {
+        let part = if n == 1 { NULL.to_owned() } else { format!("again-{n}") };
+        sides::arm(&part, candidate.transport, candidate.manifest.clone())
+    };
+    std::iter::once(candidate.clone()).chain((1..count).map(again)).collect()
+}
+
+/// The stored run that a candidate is held against.
+pub struct Against {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// Its header.
+    pub header: RunHeader,
+    /// The arm.
+    pub arm: String,
+}
+
+impl Against {
+    /// Reads it and finds the arm. Of a gate it is the last stage.
+    pub fn find(dir: &Path, transport: Transport) -> Result<Against> {
+        let dir = if record::is_gate(dir) { record::last_stage(dir) } else { dir.to_owned() };
+        let stored = StoredRun::read(&dir)?;
+        if !stored.trials.iter().any(|t| t.stage == Stage::Block && t.is_valid()) {
+            return Err(Error::usage(format!(
+                "--against {}: that run has no valid trial to be held against",
+                dir.display()
+            )));
+        }
+        let arm = arm(&stored.header, transport, &dir)?;
+        Ok(Against { dir, header: stored.header, arm })
+    }
+}

@@ -1,0 +1,145 @@
+//! A gate as it is run: base, candidate and the base once more in the same blocks, in one or two
+//! stages; `compare::gate` decides.
+
+pub mod against;
+pub mod nulls;
+pub mod qualify;
+pub mod record;
+pub mod same;
+pub mod sides;
+pub mod waivers;
+
+use crate::compare::gate::{self as verdict, Gate, Settings};
+use crate::cpus::Placement;
+use crate::error::{Error, Result};
+use crate::record::trial::Stage;
+use crate::run::{self, Progress, arms::Arm};
+use crate::scenario::{Blocks, Question};
+use crate::store::StoredRun;
+use record::GateHeader;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+/// Blocks of the first stage: enough to let an equal build pass at the usual noise.
+pub const BLOCKS: usize = 12;
+/// The second stage decides about what the first one could not let pass, with this many times as
+/// many blocks.
+pub const LONGER: usize = 2;
+
+/// What `pushbench gate` was asked for.
+pub struct Request {
+    /// The scenario's points.
+    pub question: Question,
+    /// Base, candidate and null of each transport.
+    pub arms: Vec<Arm>,
+    /// Base and candidate in words, as they were asked for.
+    pub named: [String; 2],
+    /// What is judged.
+    pub settings: Settings,
+    /// Blocks of the first stage.
+    pub blocks: usize,
+    /// Seed of schedules and orders; each stage has its own.
+    pub seed: u64,
+    /// CPUs.
+    pub placement: Placement,
+    /// Results directory.
+    pub out: PathBuf,
+    /// The command line, for the record.
+    pub command: Vec<String>,
+}
+
+/// Blocks of a stage, from 1.
+pub fn blocks(first: usize, stage: usize) -> usize {
+    if stage == 1 { first } else { first * LONGER }
+}
+
+/// Runs the gate; the stages, the last of which is the verdict.
+pub fn execute(
+    request: &Request,
+    interrupt: &AtomicBool,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Gate>> {
+    prepare(&request.arms, interrupt, progress)?;
+    progress.say("looking at what base and candidate serve");
+    same::check(&request.arms, &request.question, &request.placement, interrupt, progress)?;
+    let header = GateHeader::of(request);
+    record::create(&request.out, &header)?;
+    let mut stages: Vec<Gate> = Vec::new();
+    for stage in [1, 2] {
+        progress.say(&stage_line(request, stage));
+        let run = measure(&part(request, stage), interrupt, progress)?;
+        stages.push(verdict::judge(&run, verdict::CANDIDATE, &request.settings, stage));
+        if !stages[stage - 1].wants_more() {
+            break;
+        }
+    }
+    Ok(stages)
+}
+
+fn stage_line(request: &Request, stage: usize) -> String {
+    let blocks = blocks(request.blocks, stage);
+    match stage {
+        1 => format!("stage 1: {blocks} blocks; what cannot pass goes into a longer one"),
+        _ => format!("stage 2: {blocks} fresh blocks decide"),
+    }
+}
+
+/// A stage as a run of its own, with a seed of its own.
+fn part(request: &Request, stage: usize) -> run::Request {
+    let mut question = request.question.clone();
+    for point in &mut question.points {
+        point.scenario.compare.blocks = Blocks::Fixed(blocks(request.blocks, stage));
+    }
+    run::Request {
+        question,
+        arms: request.arms.clone(),
+        seed: request.seed.wrapping_add(stage as u64 - 1),
+        placement: request.placement.clone(),
+        out: record::stage_dir(&request.out, stage),
+        command: request.command.clone(),
+    }
+}
+
+/// Runs one stretch of blocks and reads it back. A target that ended by itself, or acknowledged nothing,
+/// ends the gate: half a comparison is none.
+pub fn measure(
+    part: &run::Request,
+    interrupt: &AtomicBool,
+    progress: &mut dyn Progress,
+) -> Result<StoredRun> {
+    run::execute(part, interrupt, progress)?;
+    let run = StoredRun::read(&part.out)?;
+    match failed(&run) {
+        Some(why) => Err(Error::target(format!("{why}; {}", kept(&part.out)))),
+        None => Ok(run),
+    }
+}
+
+/// A target that failed, and how.
+fn failed(run: &StoredRun) -> Option<String> {
+    run.trials.iter().find_map(|t| {
+        let place = match t.stage {
+            Stage::Pilot => "its pilot".to_owned(),
+            Stage::Block => format!("block {}", t.block + 1),
+        };
+        let silent = t.events.due > 0 && t.events.acknowledged == 0;
+        let how = match t.invalid.iter().find(|r| r.starts_with("target ")) {
+            Some(reason) => format!("the {reason}"),
+            None if silent => format!("not one of {} events was acknowledged", t.events.due),
+            None => return None,
+        };
+        Some(format!("{}: {place}: {how}", t.label))
+    })
+}
+
+fn kept(dir: &Path) -> String {
+    format!("what was finished is kept: pushbench report {}", dir.display())
+}
+
+/// Sets up what the targets need, once.
+fn prepare(arms: &[Arm], interrupt: &AtomicBool, progress: &mut dyn Progress) -> Result<()> {
+    for arm in arms {
+        crate::target::setup::ensure(&arm.manifest, interrupt, &mut |line| progress.say(line))?;
+    }
+    Ok(())
+}

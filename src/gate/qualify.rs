@@ -1,0 +1,304 @@
+//! How often the gate raises a false alarm here, and how often it finds what was put in on purpose.
+//!
+//! One stream of blocks in which all arms live together: the base, the base twice more (a null and a
+//! candidate that is equal), and in some gates the base with known work added. It is cut into disjoint
+//! gates of the default size, each of which is judged as `pushbench gate` would have done.
+
+use super::nulls::Entry;
+use super::sides;
+use super::{blocks, measure};
+use crate::compare::gate::qualification::{EQUAL, Header, SLOWER, Tried, judged};
+use crate::compare::gate::{BASE, Margin, NULL, Settings};
+use crate::cpus::Placement;
+use crate::error::{Error, Result};
+use crate::record::metrics;
+use crate::run::{self, Progress, arms::Arm};
+use crate::scenario::{Blocks, Question};
+use crate::stats;
+use crate::store::{StoredRun, write_atomically};
+use crate::target::manifest::{BuiltinOptions, Manifest};
+use crate::transport::Transport;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Its file.
+const FILE: &str = "qualify.json";
+/// The run that finds the base's service time.
+const CALIBRATION: &str = "calibration";
+/// Version of the file.
+const SCHEMA: u32 = 1;
+/// Trials from which the base's service time is read.
+const CALIBRATION_BLOCKS: usize = 8;
+
+/// What `pushbench qualify` was asked for.
+pub struct Request {
+    /// The scenario's points: one.
+    pub question: Question,
+    /// How events travel.
+    pub transport: Transport,
+    /// What is judged.
+    pub settings: Settings,
+    /// Blocks of a gate's first stage.
+    pub blocks: usize,
+    /// Gates in all.
+    pub gates: usize,
+    /// Gates in which slower candidates stand, too.
+    pub injected: usize,
+    /// Seed.
+    pub seed: u64,
+    /// CPUs.
+    pub placement: Placement,
+    /// Results directory; one that exists already is gone on with.
+    pub out: PathBuf,
+    /// The command line, for the record.
+    pub command: Vec<String>,
+}
+
+/// Runs what is not there yet.
+pub fn execute(
+    request: &Request,
+    interrupt: &AtomicBool,
+    progress: &mut dyn Progress,
+) -> Result<(Header, Vec<Tried>)> {
+    let header = match read_header(&request.out)? {
+        Some(header) => gone_on_with(header, request)?,
+        None => begin(request, interrupt, progress)?,
+    };
+    let mut all = Vec::new();
+    for gate in 1..=header.gates {
+        let trials = one(request, &header, gate, interrupt, progress)?;
+        for t in &trials {
+            progress.say(&format!(
+                "gate {gate}/{}: {} {}",
+                header.gates,
+                t.candidate,
+                t.verdict.name()
+            ));
+        }
+        all.extend(trials);
+    }
+    Ok((header, all))
+}
+
+/// What a directory holds so far, judged again.
+pub fn read(dir: &Path) -> Result<(Header, Vec<Tried>)> {
+    let header = read_header(dir)?
+        .ok_or_else(|| Error::usage(format!("{} holds no qualification", dir.display())))?;
+    let mut all = Vec::new();
+    for gate in 1..=header.gates {
+        let stages: Vec<StoredRun> = (1..=2)
+            .map_while(|stage| finished(&stage_dir(dir, gate, stage)).transpose())
+            .collect::<Result<_>>()?;
+        if !stages.is_empty() {
+            all.extend(judged(&header, gate, &stages));
+        }
+    }
+    Ok((header, all))
+}
+
+/// Whether a directory holds a qualification.
+pub fn is_qualification(dir: &Path) -> bool {
+    dir.join(FILE).is_file()
+}
+
+fn stage_dir(dir: &Path, gate: usize, stage: usize) -> PathBuf {
+    dir.join(format!("gate-{gate:02}-stage-{stage}"))
+}
+
+fn read_header(dir: &Path) -> Result<Option<Header>> {
+    let path = dir.join(FILE);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && is_not_begun(dir) => return Ok(None),
+        Err(e) => {
+            return Err(Error::usage(format!(
+                "--out {}: it exists and is no qualification to go on with ({FILE}: {e}); choose another",
+                dir.display()
+            )));
+        }
+    };
+    let damaged = |why: String| Error::usage(format!("{} is damaged: {why}", path.display()));
+    let header: Header = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
+    match header.schema == SCHEMA {
+        true => Ok(Some(header)),
+        false => Err(damaged(format!("schema {}, expected {SCHEMA}", header.schema))),
+    }
+}
+
+/// Nothing is there, or no more than a calibration that was cut short.
+fn is_not_begun(dir: &Path) -> bool {
+    let Ok(mut entries) = std::fs::read_dir(dir) else { return !dir.exists() };
+    entries.all(|e| e.is_ok_and(|e| e.file_name() == CALIBRATION))
+}
+
+/// The same question must be asked again: gates of different ones do not add up.
+fn gone_on_with(header: Header, request: &Request) -> Result<Header> {
+    let asked = Header {
+        command: header.command.clone(),
+        service_ns: header.service_ns,
+        settings: Settings { today: header.settings.today.clone(), ..request.settings.clone() },
+        ..header_of(request, 0.0)
+    };
+    match asked == header {
+        true => Ok(header),
+        false => Err(Error::usage(format!(
+            "--out {}: it was begun with other options; repeat these: {}",
+            request.out.display(),
+            shell_words::join(&header.command)
+        ))),
+    }
+}
+
+fn header_of(request: &Request, service_ns: f64) -> Header {
+    Header {
+        schema: SCHEMA,
+        command: request.command.clone(),
+        scenario: request.question.name.clone(),
+        transport: request.transport.name().to_owned(),
+        settings: request.settings.clone(),
+        blocks: request.blocks,
+        gates: request.gates,
+        injected: request.injected,
+        seed: request.seed,
+        service_ns,
+    }
+}
+
+/// Finds the base's service time and writes the header.
+fn begin(request: &Request, interrupt: &AtomicBool, progress: &mut dyn Progress) -> Result<Header> {
+    progress.say("calibration: the base's service time");
+    let cannot = |e: std::io::Error| {
+        Error::harness(format!("cannot make {}: {e}; see --out", request.out.display()))
+    };
+    std::fs::create_dir_all(&request.out).map_err(cannot)?;
+    let arms = vec![arm(request, BASE, None)];
+    let part = part(request, arms, CALIBRATION_BLOCKS, 0, request.out.join(CALIBRATION));
+    let run = finish(&part, interrupt, progress)?;
+    let service =
+        |t: &crate::record::trial::Trial| metrics::named("service.p50").and_then(|m| (m.value)(t));
+    let each: Vec<f64> = run.trials.iter().filter(|t| t.is_valid()).filter_map(service).collect();
+    let service_ns = stats::median(&each)
+        .ok_or_else(|| Error::harness("the calibration has no valid trial: try again"))?;
+    let header = header_of(request, service_ns);
+    let text = serde_json::to_string_pretty(&header)
+        .map_err(|e| Error::harness(format!("cannot write {FILE}: {e}")))?;
+    write_atomically(&request.out.join(FILE), text.as_bytes())?;
+    progress.say(&format!(
+        "service p50 {}: 5 % and 10 % of it are added as work",
+        crate::units::nanos_text(service_ns)
+    ));
+    Ok(header)
+}
+
+fn arm(request: &Request, name: &str, work: Option<Duration>) -> Arm {
+    let builtin =
+        BuiltinOptions { threads: request.placement.target.len(), work, ..Default::default() };
+    let manifest = Manifest::builtin(request.transport.name(), &builtin);
+    sides::arm(name, request.transport, manifest)
+}
+
+/// Slower candidates stand in evenly spread gates.
+fn is_injected(header: &Header, gate: usize) -> bool {
+    gate * header.injected / header.gates != (gate - 1) * header.injected / header.gates
+}
+
+fn arms(request: &Request, header: &Header, gate: usize) -> Vec<Arm> {
+    let mut arms: Vec<Arm> = [BASE, NULL, EQUAL].map(|name| arm(request, name, None)).into();
+    if is_injected(header, gate) {
+        arms.extend(SLOWER.map(|(name, share)| {
+            let work = Duration::from_nanos((header.service_ns * share) as u64);
+            arm(request, name, Some(work))
+        }));
+    }
+    arms
+}
+
+fn part(
+    request: &Request,
+    arms: Vec<Arm>,
+    blocks: usize,
+    purpose: usize,
+    out: PathBuf,
+) -> run::Request {
+    let mut question = request.question.clone();
+    for point in &mut question.points {
+        point.scenario.compare.blocks = Blocks::Fixed(blocks);
+    }
+    run::Request {
+        question,
+        arms,
+        seed: request.seed.wrapping_add(purpose as u64),
+        placement: request.placement.clone(),
+        out,
+        command: request.command.clone(),
+    }
+}
+
+/// A finished stage; `None` when it is not there or was cut short.
+fn finished(dir: &Path) -> Result<Option<StoredRun>> {
+    if !dir.join("run.json").is_file() {
+        return Ok(None);
+    }
+    let run = StoredRun::read(dir)?;
+    Ok((run.header.complete && !run.cut).then_some(run))
+}
+
+/// A stage that is there already, or is run now in the place of one that was cut short.
+fn finish(
+    part: &run::Request,
+    interrupt: &AtomicBool,
+    progress: &mut dyn Progress,
+) -> Result<StoredRun> {
+    if let Some(run) = finished(&part.out)? {
+        return Ok(run);
+    }
+    if part.out.is_dir() {
+        std::fs::remove_dir_all(&part.out)
+            .map_err(|e| Error::harness(format!("cannot remove {}: {e}", part.out.display())))?;
+    }
+    measure(part, interrupt, progress)
+}
+
+fn one(
+    request: &Request,
+    header: &Header,
+    gate: usize,
+    interrupt: &AtomicBool,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Tried>> {
+    let mut stages = Vec::new();
+    loop {
+        let stage = stages.len() + 1;
+        let dir = stage_dir(&request.out, gate, stage);
+        let arms = arms(request, header, gate);
+        let part = part(request, arms, blocks(header.blocks, stage), 2 * gate + stage, dir);
+        stages.push(finish(&part, interrupt, progress)?);
+        let trials = judged(header, gate, &stages);
+        if stages.len() == 2 || !trials.iter().any(|t| t.open) {
+            return Ok(trials);
+        }
+    }
+}
+
+/// The null gates as entries of the file that margins are taken from.
+pub fn entries(
+    header: &Header,
+    trials: &[Tried],
+    environment: &std::collections::BTreeMap<String, String>,
+) -> Vec<Entry> {
+    let equal: Vec<&Tried> = trials.iter().filter(|t| t.candidate == EQUAL).collect();
+    let entry = |margin: &Margin| Entry {
+        machine: super::nulls::kind(environment),
+        scenario: header.scenario.clone(),
+        transport: header.transport.clone(),
+        metric: margin.metric.clone(),
+        blocks: header.blocks,
+        log_ratios: equal
+            .iter()
+            .filter_map(|t| t.log_ratios.iter().find(|(m, _)| *m == margin.metric))
+            .map(|(_, log)| *log)
+            .collect(),
+    };
+    header.settings.margins.iter().map(entry).collect()
+}

@@ -1,0 +1,70 @@
+//! Before any timing: whether base and candidate serve the same. Times of programs that do different
+//! things are not compared.
+
+use crate::compare::gate::{BASE, CANDIDATE};
+use crate::compare::verified::verified;
+use crate::cpus::Placement;
+use crate::error::{Error, Result};
+use crate::record::findings::{Aspect, Findings};
+use crate::run::{Progress, arms::Arm};
+use crate::scenario::Question;
+use crate::transport::event::Template;
+use crate::verify::{Bench, Subject, full, quick};
+use std::sync::atomic::AtomicBool;
+
+/// What well-formed events get. A difference here means that other work is done, or that answers are
+/// read otherwise. The rest (broken messages, pings) is told and does not stop the gate, and whether
+/// connections are kept is one of its lines.
+const ESSENTIAL: [Aspect; 5] =
+    [Aspect::ExactlyOnce, Aspect::Order, Aspect::AcknowledgedBy, Aspect::InPieces, Aspect::Large];
+
+/// An error when base and candidate of a transport differ in what well-formed events get.
+pub fn check(
+    arms: &[Arm],
+    question: &Question,
+    placement: &Placement,
+    interrupt: &AtomicBool,
+    progress: &mut dyn Progress,
+) -> Result<()> {
+    let Some(point) = question.points.first() else { return Ok(()) };
+    let template = Template::new(&point.scenario.payload);
+    let bench = Bench { cpus: &placement.target, interrupt, template: &template };
+    let plays = |part: &'static str| arms.iter().filter(move |a| a.target == part);
+    for (base, candidate) in plays(BASE).zip(plays(CANDIDATE)) {
+        let subjects: Vec<Subject<'_>> = [base, candidate].map(Arm::subject).into();
+        // A server that was running before us gets well-formed events only.
+        let found = match [base, candidate].iter().all(|a| a.manifest.command.is_some()) {
+            true => full(&subjects, &bench)?,
+            false => quick(&subjects, &bench, point.scenario.load.timeout)?,
+        };
+        if let Some(trouble) = found.iter().find_map(|f| f.trouble.as_ref()) {
+            return Err(Error::target(trouble.clone()));
+        }
+        let (essential, told): (Vec<_>, Vec<_>) =
+            differences(&found).into_iter().partition(|(a, _)| ESSENTIAL.contains(a));
+        for (_, line) in told {
+            progress.say(&format!("{} differs, which is not judged: {line}", candidate.label));
+        }
+        if !essential.is_empty() {
+            let lines: Vec<String> = essential.into_iter().map(|(_, line)| line).collect();
+            return Err(Error::target(format!(
+                "{} does not serve what {} does, so their times are not compared: {}; see `pushbench verify`",
+                candidate.label,
+                base.label,
+                lines.join("; ")
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Aspects of which both values are known and differ, each with a line for people.
+fn differences(found: &[Findings]) -> Vec<(Aspect, String)> {
+    let differ = verified(found).rows.into_iter().filter(|row| row.differs);
+    differ
+        .map(|row| {
+            let values: Vec<String> = row.arms.into_iter().flatten().map(|f| f.value).collect();
+            (row.aspect, format!("{}: {}", row.aspect.name(), values.join(", then ")))
+        })
+        .collect()
+}

@@ -1,0 +1,147 @@
+//! Base and candidate: a command with `{port}`, or the name of a target.
+
+use crate::compare::gate::{BASE, CANDIDATE, NULL};
+use crate::error::{Error, Result};
+use crate::run::arms::Arm;
+use crate::target::manifest::{self, BUILTIN, BuiltinOptions, Manifest, Matching, PORT};
+use crate::transport::Transport;
+
+/// Stands for the transport in a command that serves several.
+const TRANSPORT: &str = "{transport}";
+
+/// What concerns every side.
+pub struct Common<'a> {
+    /// Path at which a command takes events; the transport's usual one without it.
+    pub path: Option<&'a str>,
+    /// How a command's answers find their events.
+    pub matching: Matching,
+    /// How the built-in target is started.
+    pub builtin: BuiltinOptions,
+    /// Hosts other than this machine that may be loaded.
+    pub allow_hosts: &'a [String],
+}
+
+/// Base, candidate and null of each transport, in this order.
+pub fn arms(
+    base: &str,
+    candidate: &str,
+    transports: &[Transport],
+    common: &Common<'_>,
+) -> Result<Vec<Arm>> {
+    let mut arms = Vec::new();
+    for transport in transports {
+        let known = one("--base", base, *transport, common)?;
+        let tried = one("--candidate", candidate, *transport, common)?;
+        let again = known.clone();
+        arms.extend([
+            arm(BASE, *transport, known),
+            arm(CANDIDATE, *transport, tried),
+            arm(NULL, *transport, again),
+        ]);
+    }
+    Ok(arms)
+}
+
+/// An arm that plays a part.
+pub fn arm(part: &str, transport: Transport, mut manifest: Manifest) -> Arm {
+    part.clone_into(&mut manifest.name);
+    Arm {
+        label: format!("{}@{part}", transport.name()),
+        transport,
+        target: part.to_owned(),
+        manifest,
+        called_back: false,
+    }
+}
+
+/// Whether a side is the name of a target and not a command.
+pub fn is_name(text: &str) -> bool {
+    !text.contains(char::is_whitespace) && !text.contains(['{', '/'])
+}
+
+/// The program of one side. `option` names it in messages.
+pub fn one(
+    option: &str,
+    text: &str,
+    transport: Transport,
+    common: &Common<'_>,
+) -> Result<Manifest> {
+    if is_name(text) {
+        return match text {
+            BUILTIN => Ok(Manifest::builtin(transport.name(), &common.builtin)),
+            name => manifest::find(transport.name(), name, common.allow_hosts)
+                .map_err(|e| no_target(option, text, e)),
+        };
+    }
+    let words = words(option, text, transport)?;
+    let path = match common.path {
+        Some(path) if !path.starts_with('/') => {
+            return Err(Error::usage(format!(
+                "--path {path}: a path begins with /: --path /{path}"
+            )));
+        }
+        Some(path) => path,
+        None if transport == Transport::Webhook => "/webhook",
+        None => "/",
+    };
+    let path = if transport == Transport::Tcp { "" } else { path };
+    Ok(Manifest::started_by(option, transport.name(), words, path, common.matching))
+}
+
+fn words(option: &str, text: &str, transport: Transport) -> Result<Vec<String>> {
+    let bad = |what: &str| {
+        Error::usage(format!(
+            "{option} \"{text}\": {what}; write a command such as {option} './server --port {PORT}', or the \
+             name of a target (pushbench list targets)"
+        ))
+    };
+    let words = shell_words::split(text).map_err(|_| bad("a quote is not closed"))?;
+    if words.is_empty() {
+        return Err(bad("there is no command in it"));
+    }
+    if !words.iter().any(|w| w.contains(PORT)) {
+        return Err(bad("nothing tells it which port to listen on: it has no {port}"));
+    }
+    Ok(words.into_iter().map(|w| w.replace(TRANSPORT, transport.name())).collect())
+}
+
+fn no_target(option: &str, text: &str, e: Error) -> Error {
+    match e {
+        Error::Usage(why) => Error::usage(format!(
+            "{option} {text}: {why}; a command, other than a target's name, contains {PORT}"
+        )),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn common() -> Common<'static> {
+        let builtin = BuiltinOptions::default();
+        Common { path: None, matching: Matching::Id, builtin, allow_hosts: &[] }
+    }
+
+    #[test]
+    fn a_command_is_split_as_by_a_shell() {
+        let text = "./my\\ server '--name=a b' --port {port} --over {transport}";
+        let found = one("--base", text, Transport::Websocket, &common()).unwrap();
+        let words = ["./my server", "--name=a b", "--port", "{port}", "--over", "websocket"];
+        assert_eq!(found.command.unwrap(), words);
+        assert_eq!(found.url, "ws://127.0.0.1:{port}/");
+    }
+
+    #[test]
+    fn what_cannot_be_started_is_refused() {
+        let refused = |text: &str| {
+            let e = one("--candidate", text, Transport::Webhook, &common()).unwrap_err();
+            assert!(matches!(e, Error::Usage(_)), "{e}");
+            e.to_string()
+        };
+        assert!(refused("./server --port 80").contains("no {port}"));
+        assert!(refused("./server 'x {port}").contains("quote"));
+        assert!(refused("  ").contains("no command"));
+        assert!(refused("flsk").contains("did you mean"));
+    }
+}

@@ -1,0 +1,216 @@
+//! What each second brought: throughput, percentiles, and under them what the machine did meanwhile.
+
+use super::look::{Look, looks};
+use super::plot::{Axis, Plot};
+use super::scale::{Kind as Spread, Scale, rate_tick, short, time_tick};
+use super::svg::Anchor;
+use super::{Chart, Kind};
+use crate::compare::page::Page;
+use crate::compare::page::time::{Span, Tick, TimeLine};
+use crate::report::table;
+use crate::units;
+
+/// Height of the throughput, the percentiles, and the machine's stalls.
+const HEIGHTS: [f64; 3] = [110.0, 170.0, 90.0];
+/// Steal of less than this is not worth a word.
+const LEAST_STEAL: f64 = 0.01;
+
+/// Throughput, percentiles, and the machine over one axis of time; none of a point without a second.
+pub fn of_point(page: &Page, index: usize) -> Option<Chart> {
+    let point = &page.report.points[index];
+    let line = &page.evidence[index].time;
+    if line.seconds <= 0.0 {
+        return None;
+    }
+    let looks = looks(&point.arms);
+    let scene = Scene { line, looks: &looks, closed: point.design.rate.is_none() };
+    let mut plot = Plot::new(HEIGHTS[0], &looks);
+    scene.throughput(&mut plot);
+    plot.next_panel(HEIGHTS[1]);
+    scene.latency(&mut plot);
+    plot.next_panel(HEIGHTS[2]);
+    scene.machine(&mut plot);
+    scene.time_axis(&mut plot);
+    let about = "Above: acknowledged events per second of each arm's own time; warm-ups, seconds of which less than half was measured, and the set-up between blocks are left out. Middle: marks are seconds, p50 below and p99 above, where the second has the 1,000 samples that a p99 needs; wide pale lines are the p99 of whole trials. Below: how late the hiccup meter beside the driver woke, p99 as bars and the longest as lines; a percentage is CPU time that the hypervisor took (written from 1 % on).";
+    let title = "Second by second: throughput, latency, and what the machine did".to_owned();
+    let table = scene.table();
+    Some(Chart::of("time", Kind::Time, title, about.to_owned(), plot).with(table))
+}
+
+struct Scene<'a> {
+    line: &'a TimeLine,
+    looks: &'a [Look],
+    closed: bool,
+}
+
+impl Scene<'_> {
+    fn x(&self, plot: &Plot) -> Scale {
+        Scale::of(Spread::Linear, (0.0, self.line.seconds), plot.x)
+    }
+
+    /// The boundaries of blocks behind everything; voided ones stand out.
+    fn stripes(&self, plot: &mut Plot) -> Scale {
+        let x = self.x(plot);
+        for span in &self.line.spans {
+            let class = match (span.valid, span.block % 2) {
+                (false, _) => "void-span",
+                (true, 0) => "span",
+                (true, _) => continue,
+            };
+            plot.svg.rect(class, (x.place(span.from), x.place(span.to)), plot.y, None);
+        }
+        x
+    }
+
+    fn time_axis(&self, plot: &mut Plot) {
+        let blocks = self.line.spans.iter().map(|s| s.block + 1).max().unwrap_or(0);
+        let name = format!("seconds of measuring; stripes are the {blocks} blocks");
+        let tick = |v: f64| format!("{} s", short(v));
+        plot.x_axis(&Axis { scale: self.x(plot), name: &name, tick, ticks: 6 });
+    }
+
+    fn throughput(&self, plot: &mut Plot) {
+        let rates = self.line.arms.iter().flatten().filter_map(|t| t.per_second);
+        let y = Scale::from_zero(rates, plot.y);
+        let x = self.stripes(plot);
+        plot.y_axis(&Axis { scale: y, name: "acknowledged events", tick: rate_tick, ticks: 3 });
+        let axes = (x, y);
+        self.series(plot, axes, |t| t.per_second, "", units::rate);
+    }
+
+    fn latency(&self, plot: &mut Plot) {
+        let seconds = self.line.arms.iter().flatten().flat_map(|t| [t.p50, t.p99]);
+        let trials = self.line.spans.iter().flat_map(|s| &s.arms).map(|(_, p99)| *p99);
+        let all = seconds.chain(trials).flatten().map(|ns| ns as f64);
+        let y = Scale::log(all, plot.y);
+        let x = self.stripes(plot);
+        let name = if self.closed { "service p50 and p99" } else { "response p50 and p99" };
+        plot.y_axis(&Axis { scale: y, name, tick: time_tick, ticks: 5 });
+        for look in self.looks {
+            plot.svg.begin(&look.classes());
+            for span in &self.line.spans {
+                let mine = span.arms.iter().find(|(arm, _)| *arm == look.arm);
+                if let Some(p99) = mine.and_then(|(_, p99)| *p99) {
+                    let at = y.place(p99 as f64);
+                    let ends = (x.place(span.from) + 1.0, x.place(span.to) - 1.0);
+                    plot.svg.line("wide", (ends.0, at), (ends.1, at));
+                }
+            }
+            plot.svg.end();
+        }
+        let ns = |ns: Option<u64>| ns.map(|ns| ns as f64);
+        self.series(plot, (x, y), |t| ns(t.p50), " p50", units::nanos_text);
+        self.series(plot, (x, y), |t| ns(t.p99), " p99", units::nanos_text);
+    }
+
+    /// A figure of every second of every arm.
+    fn series(
+        &self,
+        plot: &mut Plot,
+        (x, y): (Scale, Scale),
+        of: impl Fn(&Tick) -> Option<f64>,
+        what: &str,
+        written: fn(f64) -> String,
+    ) {
+        // The baseline last: where arms lie on each other both are still seen by shape.
+        for (look, ticks) in self.looks.iter().zip(&self.line.arms).rev() {
+            let points: Vec<(&Tick, f64)> =
+                ticks.iter().filter_map(|t| Some((t, of(t)?))).collect();
+            plot.svg.begin(&look.classes());
+            for run in points.chunk_by(|a, b| b.0.at - a.0.at < 1.5) {
+                let line: Vec<(f64, f64)> =
+                    run.iter().map(|(t, v)| (x.place(t.at + 0.5), y.place(*v))).collect();
+                plot.svg.polyline(&look.line(), &line);
+            }
+            for (t, v) in &points {
+                let tip = format!("{}{what} {}", clock(t.at), written(*v));
+                plot.svg.small_mark(look, (x.place(t.at + 0.5), y.place(*v)), &tip);
+            }
+            plot.svg.end();
+        }
+    }
+
+    /// Stalls and steal, one bar each a trial or block.
+    fn machine(&self, plot: &mut Plot) {
+        let spans = &self.line.spans;
+        let stalls = spans.iter().flat_map(|s| [s.hiccup_p99_ns, s.hiccup_max_ns]).flatten();
+        let y = Scale::log(stalls.map(|ns| ns as f64), plot.y);
+        let x = self.stripes(plot);
+        plot.y_axis(&Axis { scale: y, name: "machine's stalls", tick: time_tick, ticks: 3 });
+        for s in spans {
+            let (left, right) = (x.place(s.from) + 1.5, x.place(s.to) - 1.5);
+            let void = if s.valid { "" } else { ", voided" };
+            let tip = format!(
+                "block {}{void}: stalls p99 {}, longest {}, steal {}",
+                s.block + 1,
+                table::time(s.hiccup_p99_ns),
+                table::time(s.hiccup_max_ns),
+                percent(s.steal)
+            );
+            if let (Some(p99), Some(max)) = (s.hiccup_p99_ns, s.hiccup_max_ns) {
+                let bar = (y.place(p99 as f64), plot.y.0);
+                plot.svg.rect("stall", (left, right), bar, Some(&tip));
+                let max = y.place(max as f64);
+                plot.svg.line("stall-max", (left, max), (right, max));
+            }
+            if s.steal >= LEAST_STEAL {
+                let at = (f64::midpoint(left, right), plot.y.1 + 11.0);
+                plot.svg.text("k steal", at, Anchor::Middle, &percent(s.steal));
+            }
+        }
+    }
+
+    /// A row a block or trial: seconds would fill pages and are in the interval logs.
+    fn table(&self) -> Vec<Vec<String>> {
+        let mut head =
+            ["block", "from", "stalls p99", "longest", "steal"].map(str::to_owned).to_vec();
+        for look in self.looks {
+            head.extend([format!("{} events/s", look.name), format!("{} p99", look.name)]);
+        }
+        head.push(String::new());
+        std::iter::once(head).chain(self.line.spans.iter().map(|s| self.row(s))).collect()
+    }
+
+    fn row(&self, s: &Span) -> Vec<String> {
+        let mut row = vec![
+            (s.block + 1).to_string(),
+            clock(s.from),
+            table::time(s.hiccup_p99_ns),
+            table::time(s.hiccup_max_ns),
+            percent(s.steal),
+        ];
+        for arm in 0..self.looks.len() {
+            let p99 = s.arms.iter().find(|(a, _)| *a == arm);
+            let rates: Vec<f64> = self.line.arms[arm]
+                .iter()
+                .filter(|t| p99.is_some() && t.at >= s.from && t.at < s.to)
+                .filter_map(|t| t.per_second)
+                .collect();
+            row.push(range(&rates));
+            row.push(p99.map_or(String::new(), |(_, p99)| table::time(*p99)));
+        }
+        row.push(if s.valid { String::new() } else { "voided".to_owned() });
+        row
+    }
+}
+
+/// The lowest and the highest of some rates.
+fn range(rates: &[f64]) -> String {
+    let low = rates.iter().copied().reduce(f64::min);
+    let high = rates.iter().copied().reduce(f64::max);
+    match (low, high) {
+        (Some(low), Some(high)) if low < high => {
+            format!("{} to {}", units::count(low), units::count(high))
+        }
+        (Some(only), _) => units::count(only),
+        _ => table::NONE.to_owned(),
+    }
+}
+
+fn clock(seconds: f64) -> String {
+    format!("{seconds:.0} s")
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}

@@ -1,0 +1,258 @@
+//! The first screen: the question, the verdict, the figures side by side, and whether to believe them.
+
+use super::frame::{heading, scrolled, table, unbroken};
+use super::{Run, day, sweep, validity};
+use crate::compare::page::words;
+use crate::compare::trust::is_driver_bound;
+use crate::compare::{ArmFigures, Comparison, Point, Verdict};
+use crate::report::chart::forest;
+use crate::report::{overview, table as cells};
+use crate::units;
+use maud::{Markup, html};
+
+/// What the tiles at the top show, the first that apply.
+pub(super) const TILES: [&str; 6] = [
+    "throughput",
+    "response.p50",
+    "response.p99",
+    "service.p50",
+    "service.p99",
+    "target_usage.cpu_ns_per_event",
+];
+
+/// The question and under what conditions it was asked.
+pub(super) fn header(run: &Run<'_>) -> Markup {
+    let (report, facts) = (&run.page.report, &run.page.facts);
+    let first = report.points.first();
+    html! {
+        header {
+            p.eyebrow { "pushbench · " bdi { (report.scenario) } " · " time datetime=(facts.started) { (day(&facts.started)) } }
+            (heading(run.level, None, &html! { bdi { (report.question) } }))
+            @if !report.complete {
+                p.alert role="note" { strong { "Incomplete: " } "the run was cut short. What was finished is below; " (finished(run)) }
+            }
+            @if let Some(point) = first {
+                p.conditions {
+                    @if report.points.len() > 1 { (report.points.len()) " settings, the first: " }
+                    bdi { (cells::conditions(point)) } br; bdi { (cells::place(point)) }
+                }
+            }
+        }
+    }
+}
+
+fn finished(run: &Run<'_>) -> String {
+    let points = &run.page.report.points;
+    let sum = |of: fn(&Point) -> usize| points.iter().map(of).sum::<usize>();
+    let (have, planned) = (sum(|p| p.design.blocks_run), sum(|p| p.design.blocks_planned));
+    format!("{have} of {planned} blocks.")
+}
+
+/// What stands at the very top: the sentences of a comparison, of many arms the first and the last, of a
+/// sweep where which is better.
+pub(super) fn claims(run: &Run<'_>) -> Markup {
+    let claim = |text: &str| html! { p.claim { bdi { (unbroken(text)) } } };
+    html! {
+        div.claims {
+            @match (&run.page.sweep, run.page.report.points.as_slice()) {
+                (Some(sweep), _) => @for told in sweep.groups.iter().flat_map(|g| &g.told) {
+                    (claim(&told.title))
+                    ul.told { @for (what, where_) in &told.lines { li { strong { (what) } ": " bdi { (where_) } } } }
+                },
+                (None, [point]) if run.has_many_arms() => {
+                    @if let Some(text) = first_and_last(point) { (claim(&text)) }
+                    details { summary { "Each in words" } @for line in &point.sentences { p { bdi { (unbroken(line)) } } } }
+                }
+                (None, points) => @for line in points.iter().flat_map(|p| &p.sentences) { (claim(line)) },
+            }
+        }
+    }
+}
+
+fn first_and_last(point: &Point) -> Option<String> {
+    let [first, last] = words::first_and_last(point)?.map(|arm| &point.arms[arm]);
+    let written = |a: &ArmFigures| {
+        let value = a.figure(point.sorted_by).unwrap_or(0.0);
+        match point.sorted_by {
+            "throughput" if is_driver_bound(a) => format!("at least {}", units::rate(value)),
+            "throughput" => units::rate(value),
+            m if m.ends_with("bytes") => units::bytes(value),
+            _ => units::nanos_text(value),
+        }
+    };
+    Some(format!(
+        "By {} {} comes first of {} arms with {}, {} last with {}.",
+        forest::metric_name(point.sorted_by),
+        first.arm,
+        point.arms.len(),
+        written(first),
+        last.arm,
+        written(last)
+    ))
+}
+
+/// Verdict, tiles, tables, trust, what was not tested, how to run it again.
+pub(super) fn verdict(run: &Run<'_>) -> Markup {
+    let points = &run.page.report.points;
+    html! {
+        (claims(run))
+        @match points.as_slice() {
+            [point] if point.arms.len() <= overview::FEW => {
+                (tiles(point))
+                div.beside { div { (side_by_side(run, point)) (limits(run)) } (validity::panel(run)) }
+            }
+            [point] => { (side_by_side(run, point)) (validity::panel(run)) (limits(run)) }
+            many => {
+                (sweep::matrix(many))
+                @for point in many {
+                    details.point {
+                        summary { bdi { (cells::setting(point)) } }
+                        @for line in &point.sentences { p { bdi { (line) } } }
+                        (side_by_side(run, point))
+                    }
+                }
+                (validity::panel(run))
+                (limits(run))
+            }
+        }
+    }
+}
+
+/// What no figure covers, and how to come by the same ones.
+fn limits(run: &Run<'_>) -> Markup {
+    html! {
+        div.two {
+            section.card aria-label="Not tested" {
+                (heading(run.level + 2, None, &html! { "Not tested here" }))
+                ul.plain { @for what in cells::not_tested(&run.page.report).split(", ") { li { (what) } } }
+                p.soft { "Events went over " bdi { (hosts(&run.page.report.points)) } ": what a real network adds is not in these figures." }
+            }
+            section.card aria-label="Repeat" {
+                (heading(run.level + 2, None, &html! { "Run it again" }))
+                (command("The same again, on this machine", &run.page.facts.repeat))
+                (command("These figures again, from the records", &format!("pushbench report {}", shell_words::quote(&run.source.dir))))
+            }
+        }
+    }
+}
+
+fn hosts(points: &[Point]) -> String {
+    let hosts = points.first().map(|p| p.design.hosts.clone()).unwrap_or_default();
+    hosts.join(" and ")
+}
+
+fn command(what: &str, text: &str) -> Markup {
+    html! {
+        p.label { (what) }
+        div.command { code tabindex="0" { (text) } button type="button" data-copy hidden { "Copy" } }
+    }
+}
+
+/// A tile a headline metric of the second arm; of several candidates the table tells.
+fn tiles(point: &Point) -> Markup {
+    if point.arms.len() != 2 {
+        return html! {};
+    }
+    let closed = point.design.rate.is_none();
+    let of = |metric: &&str| point.comparisons.iter().find(|c| c.metric == *metric);
+    let fits = |metric: &&&str| closed || !metric.starts_with("service");
+    let found: Vec<&Comparison> = TILES.iter().filter(fits).filter_map(of).collect();
+    html! {
+        div.tiles {
+            @for c in found {
+                div.tile.(class(c.verdict)) {
+                    p.what { (forest::metric_name(c.metric)) }
+                    p.word { (forest::words(c)) }
+                    p.figure { bdi { (cells::difference(c)) } }
+                    @if let Some(why) = &c.why { p.why { bdi { (why) } } }
+                }
+            }
+        }
+        p.soft.under {
+            bdi { (point.arms[1].arm) } " against " bdi { (point.arms[0].arm) } ", differences with their 95 % intervals."
+            @if point.comparisons.iter().any(|c| !c.matters) { " * too small to matter by this scenario (compare.matters)." }
+        }
+    }
+}
+
+pub(super) fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Better => "better",
+        Verdict::Worse => "worse",
+        Verdict::Equivalent => "alike",
+        _ => "open",
+    }
+}
+
+/// The table of the terminal: two arms beside each other, or a line an arm.
+fn side_by_side(run: &Run<'_>, point: &Point) -> Markup {
+    let name = match point.setting.is_empty() {
+        true => "Side by side".to_owned(),
+        false => format!("Side by side at {}", cells::setting(point)),
+    };
+    html! {
+        @if point.arms.len() > overview::FEW {
+            (table(&name, &overview::grid(point)))
+        } @else {
+            @for candidate in 1..point.arms.len().max(2) { (pair(&name, point, candidate)) }
+        }
+        (expectations(run, point))
+    }
+}
+
+fn pair(name: &str, point: &Point, candidate: usize) -> Markup {
+    let shown: Vec<usize> = if point.arms.len() > 1 { vec![0, candidate] } else { vec![0] };
+    let verdict = |c: &str| match c.trim_end_matches('*') {
+        "better" => "better",
+        "worse" => "worse",
+        _ => "",
+    };
+    scrolled(
+        name,
+        &html! {
+            table.pair {
+                caption.hidden { (name) }
+                thead {
+                    tr {
+                        td {}
+                        @for arm in &shown { th scope="col" { bdi { (point.arms[*arm].arm) } } }
+                        @if shown.len() > 1 { th scope="col" { "difference [95 %]" } th scope="col" { "verdict" } }
+                    }
+                }
+                tbody {
+                    @for row in cells::rows(point, candidate) {
+                        tr {
+                            th scope="row" { (row.name) }
+                            @for arm in &shown { td { bdi { (row.arms[*arm]) } } }
+                            @if shown.len() > 1 {
+                                td { bdi { (row.difference) } }
+                                td.word.(verdict(&row.verdict)) { (row.verdict) }
+                            }
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
+
+/// The lines of `[expect]` that did not hold, and how many did.
+fn expectations(run: &Run<'_>, point: &Point) -> Markup {
+    use crate::compare::expect::Outcome;
+    if point.expectations.is_empty() {
+        return html! {};
+    }
+    let count = |o: Outcome| point.expectations.iter().filter(|e| e.outcome == o).count();
+    let grid: Vec<Vec<String>> =
+        std::iter::once(["expected", "arm", "measured", "limit", ""].map(str::to_owned).to_vec())
+            .chain(point.expectations.iter().filter(|e| e.outcome != Outcome::Met).map(|e| {
+                let word = if e.outcome == Outcome::Failed { "failed" } else { "cannot be judged" };
+                let value = e.value.map_or("not measured".to_owned(), |v| v.to_string());
+                vec![e.what.clone(), e.arm.clone(), value, e.limit.to_string(), word.to_owned()]
+            }))
+            .collect();
+    html! {
+        p { "Expected by the scenario: " (count(Outcome::Met)) " lines met, " (count(Outcome::Failed)) " failed, " (count(Outcome::CannotTell)) " cannot be judged." }
+        @if grid.len() > 1 { (table(&run.id("expectations"), &grid)) }
+    }
+}

@@ -1,0 +1,157 @@
+use super::*;
+use crate::compare::page::page;
+use crate::compare::{compare, sample};
+use crate::store::StoredRun;
+
+fn source(run: &StoredRun) -> Source {
+    let file = |name: &str| RawFile { name: name.to_owned(), href: Some(name.to_owned()) };
+    Source {
+        page: page(run, compare(run), &[]),
+        dir: "results/x".to_owned(),
+        files: ["run.json", "trials.jsonl"].map(file).to_vec(),
+    }
+}
+
+fn html(run: &StoredRun) -> String {
+    render(&[source(run)])
+}
+
+/// Whatever a target, a file or a command line could bring.
+const HOSTILE: &str = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&\u{202e}gnp\u{2066}\u{7}\u{1b}[31m\u{0}\u{200b}";
+
+fn hostile() -> StoredRun {
+    let mut run = sample::ratios(0.8, 0.5);
+    let h = &mut run.header;
+    h.question = HOSTILE.to_owned();
+    h.scenario = HOSTILE.to_owned();
+    h.command = vec!["pushbench".to_owned(), "run".to_owned(), HOSTILE.to_owned()];
+    h.environment.insert(HOSTILE.to_owned(), HOSTILE.to_owned());
+    let arm = &mut h.points[0].arms[0];
+    for field in
+        [&mut arm.label, &mut arm.target, &mut arm.transport, &mut arm.host, &mut arm.framing]
+    {
+        *field = HOSTILE.to_owned();
+    }
+    arm.command = Some(vec![HOSTILE.to_owned()]);
+    h.points[0].setting.insert(HOSTILE.to_owned(), HOSTILE.into());
+    for trial in &mut run.trials {
+        trial.faults.insert(HOSTILE.to_owned(), 3);
+        if trial.arm == 0 {
+            trial.label = HOSTILE.to_owned();
+        }
+        if trial.block == 2 {
+            trial.invalid.push(HOSTILE.to_owned());
+        }
+    }
+    run
+}
+
+/// The text of every attribute of this name.
+fn attributes<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
+    let start = format!(" {name}=\"");
+    html.split(start.as_str()).skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
+}
+
+#[test]
+fn every_section_is_there_in_order() {
+    let html = html(&sample::ratios(0.8, 0.5));
+    let ids = ["verdict", "ratios", "percentiles", "time", "blocks", "cost", "record"];
+    let places: Vec<usize> = ids
+        .iter()
+        .map(|id| html.find(&format!("id=\"{id}\"")).unwrap_or_else(|| panic!("no {id}")))
+        .collect();
+    assert!(places.is_sorted(), "{places:?}");
+    for text in [
+        "websocket@builtin answers",
+        "Can it be trusted?",
+        "Not tested here",
+        "pushbench run ingest --seed 7",
+        "pushbench report results/x",
+        "trials.jsonl",
+    ] {
+        assert!(html.contains(text), "no {text:?}");
+    }
+    assert_eq!(html.matches("<h1").count(), 1);
+}
+
+#[test]
+fn nothing_outside_of_the_page_is_referred_to() {
+    for run in [sample::ratios(0.8, 0.5), hostile()] {
+        let html = html(&run);
+        for attribute in ["src", "srcset", "action", "data", "poster", "xlink:href", "background"] {
+            assert!(attributes(&html, attribute).is_empty(), "{attribute}");
+        }
+        for href in attributes(&html, "href") {
+            assert!(
+                href.starts_with('#') || href.ends_with(".json") || href.ends_with(".jsonl"),
+                "{href}"
+            );
+        }
+        for word in
+            ["@import", "url(", "<link", "<iframe", "<base", "fetch(", "XMLHttpRequest", "import("]
+        {
+            assert!(!html.contains(word), "{word}");
+        }
+    }
+}
+
+#[test]
+fn what_comes_from_a_target_is_text() {
+    let html = html(&hostile());
+    assert_eq!(html.matches("<script").count(), 1, "our own");
+    assert!(!html.contains("<img") && !html.contains("alert(1)</script>"));
+    assert!(html.contains("&lt;img src=x onerror=alert(1)&gt;"), "it is shown");
+    assert!(html.contains("[U+202E]gnp[U+2066][U+0007][U+001B]"), "and what would steer is seen");
+    let steering = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    assert_eq!(html.chars().find(|c| steering(*c)), None);
+}
+
+#[test]
+fn an_incomplete_run_says_so_on_top() {
+    let mut run = sample::ratios(0.8, 0.5);
+    run.trials.truncate(5);
+    run.header.complete = false;
+    run.header.finished = None;
+    let html = html(&run);
+    let said = html.find("the run was cut short").expect("it says so");
+    assert!(said < html.find("id=\"verdict\"").unwrap());
+    assert!(html.contains("2 of 12 blocks."), "and how far it came");
+}
+
+#[test]
+fn every_run_is_a_page() {
+    let mut nothing = sample::ratios(1.0, 1.0);
+    nothing.trials.clear();
+    let mut alone = sample::ratios(1.0, 1.0);
+    alone.header.points[0].arms.truncate(1);
+    alone.trials.retain(|t| t.arm == 0);
+    let mut overloaded = sample::ratios(0.8, 0.5);
+    overloaded.trials.iter_mut().filter(|t| t.arm == 0).for_each(|t| t.overloaded = true);
+    let mut invalid = sample::ratios(0.8, 0.5);
+    invalid.trials.iter_mut().for_each(|t| t.invalid.push("lag".to_owned()));
+    for (run, says) in [
+        (nothing, "No trial was finished"),
+        (alone, "measured alone"),
+        (overloaded, "overloaded"),
+        (invalid, "no valid trial"),
+    ] {
+        let html = html(&run);
+        assert!(html.contains(says), "{says}");
+        assert!(!html.contains("NaN") && html.ends_with("</html>"));
+    }
+}
+
+#[test]
+fn several_runs_have_an_index_and_share_no_identifier() {
+    let html = render(&[source(&sample::ratios(0.8, 0.5)), source(&sample::ratios(1.2, 0.5))]);
+    assert!(html.find("id=\"index\"").unwrap() < html.find("id=\"run1-top\"").unwrap());
+    assert!(html.contains("href=\"#run2-top\""));
+    let mut ids = attributes(&html, "id");
+    ids.sort_unstable();
+    let twice: Vec<_> = ids.windows(2).filter(|w| w[0] == w[1]).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+    assert_eq!(html.matches("<h1").count(), 1);
+}

@@ -1,0 +1,68 @@
+//! How the blocks of a point go, and when going on would not change the answer.
+
+use super::give_up;
+use crate::error::Result;
+use crate::record::trial::Trial;
+use crate::scenario::Load;
+
+/// After this many blocks that all say the same, going on would not change the answer.
+pub const ENOUGH_BLOCKS: usize = 3;
+
+/// How the blocks have gone so far.
+#[derive(Default)]
+pub struct Tally {
+    /// A ramp or bursts are meant to overload an arm for a while.
+    meant: bool,
+    /// Blocks begun.
+    pub blocks: usize,
+    /// Of these, whole and valid.
+    pub valid: usize,
+    /// Blocks in which a target did not even start.
+    pub failures: usize,
+    overloaded: Vec<String>,
+    dead: Vec<(String, String)>,
+}
+
+impl Tally {
+    /// Of a point under this load.
+    pub fn of(load: &Load) -> Tally {
+        Tally { meant: !load.arrivals.is_steady(), ..Tally::default() }
+    }
+
+    /// Takes in a block; whether it was a whole and valid one.
+    pub fn count(&mut self, trials: &[Trial], arms: usize) -> bool {
+        self.blocks += 1;
+        let whole = trials.len() == arms && trials.iter().all(Trial::is_valid);
+        self.valid += usize::from(whole);
+        if let Some(t) = trials.iter().find(|t| t.is_valid() && t.overloaded) {
+            self.overloaded.push(t.label.clone());
+        }
+        for t in trials.iter().filter(|t| !t.is_valid()) {
+            if let Some(reason) =
+                t.invalid.iter().find(|r| r.starts_with("target ") || r.starts_with("no event"))
+            {
+                self.dead.push((t.label.clone(), reason.clone()));
+            }
+        }
+        whole
+    }
+
+    /// Whether the first blocks have already answered the question.
+    pub fn verdict(&self) -> Option<Result<String>> {
+        let overloaded = self.overloaded.len() == ENOUGH_BLOCKS && !self.meant;
+        if self.blocks == ENOUGH_BLOCKS && overloaded {
+            let label = &self.overloaded[0];
+            return Some(Ok(format!(
+                "{label} was overloaded in each of {ENOUGH_BLOCKS} blocks: stopping early"
+            )));
+        }
+        if self.valid == 0 && self.dead.len() >= ENOUGH_BLOCKS {
+            let (label, reason) = &self.dead[0];
+            return Some(Err(give_up(
+                label,
+                &format!("no valid trial in {} blocks: {reason}", self.blocks),
+            )));
+        }
+        None
+    }
+}
