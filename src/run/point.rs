@@ -12,8 +12,9 @@ use crate::error::{Error, Result};
 use crate::plan::{self, Block, Slices};
 use crate::record::account::OTHER_FAULTS;
 use crate::record::trial::{Stage, Trial, TrialDesign};
-use crate::scenario::{Arrivals, DesignChoice, Flow, Load, Scenario, split};
+use crate::scenario::{Arrivals, DesignChoice, Flow, Load, Recipients, Scenario, split};
 use crate::store::Store;
+use crate::transport::Transport;
 use crate::transport::event::Template;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,9 @@ const PILOT_WARMUP: Duration = Duration::from_millis(150);
 const PILOT_LENGTH: Duration = Duration::from_millis(300);
 /// A pilot of a slow schedule lasts until about this many events are due …
 const PILOT_EVENTS: f64 = 60.0;
+/// … or, of a fan-out, this many; the events themselves are not fewer than these …
+const PILOT_DELIVERIES: f64 = 200.0;
+const PILOT_FANNED_OUT: f64 = 10.0;
 /// … but no longer than this.
 const PILOT_LONGEST: Duration = Duration::from_secs(5);
 /// Segment size of an Ethernet path: loopback's own 64 KiB would hide how many packets a message is.
@@ -249,8 +253,7 @@ impl Maker<'_> {
 
     fn pilot(&self, arm: usize) -> Stretch {
         let load = &self.scenario.load;
-        let until_events = load.rate.map_or(0.0, |r| PILOT_EVENTS / r);
-        let duration = PILOT_LENGTH.max(Duration::from_secs_f64(until_events)).min(PILOT_LONGEST);
+        let duration = self.pilot_length(arm);
         // What a ramp or bursts do later is the blocks' affair.
         let arrivals = if load.arrivals.is_steady() { load.arrivals } else { Arrivals::Poisson };
         let warmup = PILOT_WARMUP.min(load.warmup);
@@ -261,6 +264,21 @@ impl Maker<'_> {
         stretch.split = None;
         stretch.restart_after = None;
         stretch
+    }
+
+    fn pilot_length(&self, arm: usize) -> Duration {
+        let subscribers = self.scenario.subscribers.as_ref();
+        let each = subscribers.filter(|s| s.to == Recipients::All).map(|s| s.count as f64);
+        let events = each.map_or(PILOT_EVENTS, |each| {
+            (PILOT_DELIVERIES / each).clamp(PILOT_FANNED_OUT, PILOT_EVENTS)
+        });
+        let until_events = self.scenario.load.rate.map_or(0.0, |r| events / r);
+        // Who polls must have done so.
+        let polls = match self.request.arms[arm].transport {
+            Transport::Poll => subscribers.map_or(Duration::ZERO, |s| s.poll_interval * 2),
+            _ => Duration::ZERO,
+        };
+        PILOT_LENGTH.max(Duration::from_secs_f64(until_events)).max(polls).min(PILOT_LONGEST)
     }
 
     fn alone(&self, arm: usize, load: Load, seed: u64) -> Stretch {

@@ -56,9 +56,10 @@ impl Publisher {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{admitted}{head}\r\n"
         );
-        stream.write_all((head + body).as_bytes()).unwrap();
         let mut answer = String::new();
-        // A refusal may come before the whole request was read, then the connection is reset.
+        // A refusal may come before the whole request was read or even written, then the connection is
+        // reset.
+        let _broken_pipe = stream.write_all((head + body).as_bytes());
         let _reset = stream.read_to_string(&mut answer);
         let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
         (status, answer.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned()))

@@ -92,7 +92,8 @@ async fn keep(subscription: Subscription) {
 pub(super) fn leave(hub: &Hub, request: &Request<Incoming>, subscriber: u64) -> Answer {
     let Some(outbox) = outbox(hub, request, subscriber) else { return gone(hub, subscriber) };
     acknowledge(hub, request, &outbox);
-    desk::leave(hub, subscriber)
+    // No request of its own is waited for: it has just made its last one.
+    desk::left(hub.end(subscriber), subscriber)
 }
 
 fn acknowledge(hub: &Hub, request: &Request<Incoming>, outbox: &Outbox) {

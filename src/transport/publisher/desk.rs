@@ -45,7 +45,9 @@ async fn answer(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
         (&Method::POST, Place::Publish) => publish(hub, request).await,
         (_, Place::Subscribe) => super::subscribe(hub, request).await,
         (&Method::GET, Place::Status) => told(StatusCode::OK, &json!(hub.status())),
-        (&Method::DELETE, Place::Subscription(subscriber)) => leave(hub, subscriber),
+        (&Method::DELETE, Place::Subscription(subscriber)) => {
+            left(hub.leave(subscriber), subscriber)
+        }
         (&Method::DELETE, Place::Events(subscriber)) => asked::leave(hub, &request, subscriber),
         (&Method::GET, Place::Events(subscriber)) => asked::events(hub, &request, subscriber).await,
         (&Method::POST, Place::Acknowledge(subscriber)) => {
@@ -58,9 +60,9 @@ async fn answer(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
     }
 }
 
-/// `DELETE /subscribe/NUMBER`
-pub(super) fn leave(hub: &Hub, subscriber: u64) -> Answer {
-    match hub.leave(subscriber) {
+/// `DELETE`, of a subscriber that was there or not.
+pub(super) fn left(was_there: bool, subscriber: u64) -> Answer {
+    match was_there {
         true => text(StatusCode::NO_CONTENT, ""),
         false => text(StatusCode::NOT_FOUND, format!("there is no subscriber {subscriber}")),
     }

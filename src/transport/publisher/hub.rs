@@ -112,6 +112,14 @@ impl Hub {
         outbox.is_some_and(|outbox| outbox.close())
     }
 
+    /// Ends a subscription at once: what has not been settled is lost. False when there is none of that
+    /// number.
+    pub fn end(&self, number: u64) -> bool {
+        let Some(outbox) = self.register().remove(number) else { return false };
+        outbox.end().iter().for_each(|event| self.settle(event, Fate::Lost));
+        true
+    }
+
     /// Counts a kept connection that was closed because it was idle.
     pub fn closed_idle(&self) {
         add(&self.tally.idle_closed, 1);
@@ -279,10 +287,7 @@ impl Deref for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.hub.register().remove(self.number);
-        for event in self.outbox.end() {
-            self.hub.settle(&event, Fate::Lost);
-        }
+        self.hub.end(self.number);
     }
 }
 

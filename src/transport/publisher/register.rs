@@ -24,10 +24,10 @@ impl Register {
         }
     }
 
-    /// Gone for good.
-    pub fn remove(&mut self, number: u64) {
+    /// Gone for good. `None` when there is none of that number.
+    pub fn remove(&mut self, number: u64) -> Option<Arc<Outbox>> {
         self.take_back(number);
-        self.all.remove(&number);
+        self.all.remove(&number)
     }
 
     /// Wants nothing more; what is under way to it still counts. `None` when there is none of that
