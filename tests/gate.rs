@@ -12,17 +12,29 @@ const QUICK: [&str; 10] = [
     "--blocks",
     "8",
     "--set",
-    "load.duration=300ms",
+    "load.duration=120ms",
     "--set",
-    "load.warmup=50ms",
+    "load.warmup=30ms",
     "--set",
-    "load.rate=100",
+    "load.rate=300",
     "--set",
     "connections.count=4",
 ];
 const SERVER: &str = "pushbench serve webhook --listen 127.0.0.1:{port}";
-/// Several times the service time of any build on any machine.
-const SLOW: &str = "pushbench serve webhook --listen 127.0.0.1:{port} --work 500us";
+/// As much again as the service time of a build that is optimised a little, or more.
+const SLOW: &str = "pushbench serve webhook --listen 127.0.0.1:{port} --work 200us";
+/// Enough events that the processors do not fall asleep between them, and a block's figures say
+/// something.
+const BUSY: [&str; 8] = [
+    "--set",
+    "load.duration=200ms",
+    "--set",
+    "load.warmup=50ms",
+    "--set",
+    "load.rate=1500",
+    "--set",
+    "connections.count=4",
+];
 
 /// Gates of this file run one after the other: two at once would be each other's noise.
 fn machine() -> MutexGuard<'static, ()> {
@@ -63,43 +75,37 @@ fn says(text: &str, parts: &[&str]) {
     }
 }
 
-/// The first gate that can tell: on a machine that is busy with something else, it may take more than
-/// one. `run` gets the directory to write to.
-fn decided(name: &str, run: impl Fn(&str) -> Ended) -> (String, Ended) {
-    let once = |n: usize| {
-        let out = format!("{name}-{n}");
-        let ended = run(&out);
-        (out, ended)
-    };
-    let mut last = once(1);
-    for n in 2..=4 {
-        if last.1.code != Some(2) {
-            break;
-        }
-        last = once(n);
+/// CPU shows the least of what else a machine is busy with, and more blocks show less of it.
+const PATIENT: [&[&str]; 3] = [
+    &["--blocks", "8"],
+    &["--blocks", "8", "--judge", "target_usage.cpu_ns_per_event"],
+    &["--judge", "target_usage.cpu_ns_per_event", "--blocks", "24"],
+];
+
+/// The first gate that can tell, with the directory it wrote to: on a machine that is busy with
+/// something else it may take more than one.
+fn decided(bench: &Bench, args: &[&str]) -> (String, Ended) {
+    let mut tries = PATIENT.iter().enumerate().map(|(n, more)| {
+        let dir = format!("try-{n}");
+        let ended = bench.run(&[args, &["--out", &dir], more].concat());
+        (dir, ended)
+    });
+    let first = tries.next().unwrap();
+    match first.1.code {
+        Some(2) => tries.find(|(_, ended)| ended.code != Some(2)).unwrap_or(first),
+        _ => first,
     }
-    last
 }
 
 #[test]
 fn two_copies_of_one_build_pass_and_never_fail() {
     let _machine = machine();
     let bench = Bench::new();
-    // A machine that is busy with something else may not be able to tell; it must not invent anything.
-    // CPU shows the least of such noise, and more blocks show less.
-    let cpu: &[&str] = &["--judge", "target_usage.cpu_ns_per_event"];
-    let longer = [cpu, &["--blocks", "24"]].concat();
-    let passes = [&[], cpu, &longer[..]].into_iter().enumerate().any(|(n, more)| {
-        let out = format!("try-{n}");
-        let load = ["--set", "load.rate=500", "--set", "load.duration=300ms"];
-        let args = ["gate", "--base", "builtin", "--candidate", SERVER, "--out", &out];
-        let ended = bench.run(&[&args[..], &load, more].concat());
-        assert!(matches!(ended.code, Some(0 | 2)), "{}\n{}", ended.out, ended.err);
-        let verdict = if ended.code == Some(0) { "PASSED" } else { "CANNOT TELL" };
-        says(&ended.out, &[verdict, "null [95 %]", "connections per event"]);
-        ended.code == Some(0)
-    });
-    assert!(passes, "it could not tell three times: this machine is too busy");
+    let args = ["gate", "--base", "builtin", "--candidate", SERVER];
+    let (_, ended) = decided(&bench, &[&args[..], &BUSY].concat());
+    assert!(matches!(ended.code, Some(0 | 2)), "{}\n{}", ended.out, ended.err);
+    let verdict = if ended.code == Some(0) { "PASSED" } else { "CANNOT TELL" };
+    says(&ended.out, &[verdict, "null [95 %]"]);
     bench.nothing_left();
 }
 
@@ -107,12 +113,8 @@ fn two_copies_of_one_build_pass_and_never_fail() {
 fn a_slower_candidate_fails_and_its_record_says_the_same_again() {
     let _machine = machine();
     let bench = Bench::new();
-    // Enough events that a block's median says something.
-    let load = ["--blocks", "10", "--set", "load.rate=400", "--set", "load.duration=400ms"];
-    let (dir, first) = decided("g", |out| {
-        let args = ["gate", "--base", SERVER, "--candidate", SLOW, "--out", out];
-        bench.run(&[&args[..], &load].concat())
-    });
+    let args = ["gate", "--base", SERVER, "--candidate", SLOW];
+    let (dir, first) = decided(&bench, &[&args[..], &BUSY].concat());
     assert_eq!(first.code, Some(1), "{}\n{}", first.out, first.err);
     says(&first.out, &["FAILED:", "is worse by +", "where 5 % is allowed", "REGRESSION"]);
     // Whichever metric's null was clean.
@@ -384,6 +386,9 @@ fn qualify_goes_on_where_it_was_killed_and_the_gate_takes_its_nulls() {
     let many = gate("many");
     assert_eq!(many.code, Some(2), "{}\n{}", many.out, many.err);
     says(&many.out, &["(24 nulls)", "not qualified", "no metric that was asked for can be judged"]);
-    assert!(!bench.path("many/stage-2").exists(), "a longer stage would not change that");
+    // Unless a block was void, a longer stage would not change that.
+    if many.out.contains("stage 1: 8/8 blocks") {
+        assert!(!bench.path("many/stage-2").exists(), "{}", many.out);
+    }
     bench.nothing_left();
 }
