@@ -92,7 +92,7 @@ fn what_cannot_be_read_is_refused() {
         ("\0".to_owned(), 400),
         ("GARBAGE\r\n\r\n".to_owned(), 400),
         ("POST /1 HTTP/2.0\r\n\r\n".to_owned(), 505),
-        ("POST /a b HTTP/1.1\r\n\r\n".to_owned(), 400),
+        ("POST /a b HTTP/1.1\r\n\r\n".to_owned(), 505),
         (field("no colon"), 400),
         (field("content-length: -1"), 400),
         (field("content-length: +1"), 400),
