@@ -50,6 +50,9 @@ pub struct ArmHeader {
     /// How a subscriber acknowledges a delivery; `None` where none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledgement: Option<String>,
+    /// Of its subscribers, stuck ones beside those of the scenario.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stuck: usize,
     /// Unanswered events a connection of this arm carried.
     pub in_flight: usize,
     /// Connections.
@@ -57,6 +60,10 @@ pub struct ArmHeader {
     /// How easy its program is to write, as far as it is known.
     #[serde(default)]
     pub ease: Option<Ease>,
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// One point of a sweep.

@@ -82,6 +82,13 @@ pub fn parity(header: &PointHeader, findings: &[Findings], trials: &Trials<'_>) 
         let how = |a: &ArmHeader| a.acknowledgement.clone().unwrap_or_else(|| "not at all".into());
         rows.push(row("deliveries acknowledged by", declared(how)));
     }
+    if header.arms.iter().any(|a| a.stuck > 0) {
+        let stuck = |a: &ArmHeader| match a.stuck {
+            0 => "as the scenario has them".to_owned(),
+            n => format!("{n} more stuck"),
+        };
+        rows.push(row("subscribers", declared(stuck)));
+    }
     // The usual request adds nothing, which is not worth a row.
     if header.arms.iter().any(|a| !a.headers.is_empty()) {
         let names = |a: &ArmHeader| match a.headers.is_empty() {

@@ -75,6 +75,7 @@ fn header(blocks: usize) -> RunHeader {
         subprotocol: None,
         framing: framing.to_owned(),
         acknowledgement: None,
+        stuck: 0,
         in_flight: 1,
         connections: 32,
         ease: None,

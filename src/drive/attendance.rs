@@ -19,11 +19,11 @@ const LOOK_AGAIN_NS: u64 = 1_000_000;
 /// When a subscriber goes, and how it comes back.
 pub(super) struct Plan {
     /// `None` when it stays.
-    pub leaves: Option<Leaves>,
+    pub leaves: Option<Box<Leaves>>,
     /// How long it stays away, ns.
     pub away: u64,
     /// `None` when it does not come back after it was cut off.
-    pub pauses: Option<Pauses>,
+    pub pauses: Option<Box<Pauses>>,
     /// The trial's origin, once there is one.
     pub origin: watch::Receiver<u64>,
 }
@@ -41,19 +41,23 @@ enum Ended {
     Leaves,
 }
 
-/// Keeps a subscriber, and its record, until the trial ends.
-pub(super) async fn attend<S: Subscriber>(first: S, seat: Seat<S>, mut plan: Plan) {
+/// Keeps a subscriber, and its record, until the trial ends. There are thousands, so that it keeps little
+/// beside the subscriber: what is done now and then is boxed while it is done.
+pub(super) async fn attend<S: Subscriber>(first: Box<S>, seat: Box<Seat<S>>, mut plan: Box<Plan>) {
     if let Err(e) = stays(first, &seat, &mut plan).await {
         seat.call.ledger.fault(&format!("subscriber: {e}"));
     }
 }
 
-async fn stays<S: Subscriber>(first: S, seat: &Seat<S>, plan: &mut Plan) -> io::Result<()> {
+async fn stays<S: Subscriber>(
+    mut subscriber: Box<S>,
+    seat: &Seat<S>,
+    plan: &mut Plan,
+) -> io::Result<()> {
     let (ledger, number) = (&seat.call.ledger, seat.number);
     // One that only stays needs no descriptor for a timer.
     let moves = plan.leaves.is_some() || plan.pauses.is_some();
     let timer = moves.then(Timer::new).transpose()?;
-    let mut subscriber = first;
     let mut leave = plan.leaves.as_mut().and_then(Iterator::next);
     loop {
         let leaves = leave_at(leave, &mut plan.origin, timer.as_ref());
@@ -67,14 +71,14 @@ async fn stays<S: Subscriber>(first: S, seat: &Seat<S>, plan: &mut Plan) -> io::
                 drop(subscriber);
                 let (Some(timer), Some(pauses)) = (timer, &mut plan.pauses) else { return Ok(()) };
                 timer.until(clock::now() + pauses.draw()).await?;
-                subscriber = again(seat, Some(pauses), timer).await?;
+                subscriber = Box::pin(again(seat, Some(pauses), timer)).await?;
             }
             (Ended::Leaves, Some(timer)) => {
                 ledger.leaving(number);
                 let back = clock::now() + plan.away;
-                go(subscriber, seat, timer).await?;
+                Box::pin(go(subscriber, seat, timer)).await?;
                 timer.until(back).await?;
-                subscriber = again(seat, plan.pauses.as_mut(), timer).await?;
+                subscriber = Box::pin(again(seat, plan.pauses.as_deref_mut(), timer)).await?;
                 leave = plan.leaves.as_mut().and_then(Iterator::next);
             }
             (Ended::Leaves, None) => return Ok(()),
@@ -113,7 +117,11 @@ async fn leave_at(
 
 /// Takes what is on its way, then ends the subscription. A publisher that is gone meanwhile has ended
 /// it already.
-async fn go<S: Subscriber>(mut subscriber: S, seat: &Seat<S>, timer: &Timer) -> io::Result<()> {
+async fn go<S: Subscriber>(
+    mut subscriber: Box<S>,
+    seat: &Seat<S>,
+    timer: &Timer,
+) -> io::Result<()> {
     let (ledger, number) = (&seat.call.ledger, seat.number);
     let taken = async {
         while ledger.awaits(number) {
@@ -134,7 +142,7 @@ async fn again<S: Subscriber>(
     seat: &Seat<S>,
     mut pauses: Option<&mut Pauses>,
     timer: &Timer,
-) -> io::Result<S> {
+) -> io::Result<Box<S>> {
     let ledger = &seat.call.ledger;
     loop {
         let asked = clock::now();
@@ -144,7 +152,7 @@ async fn again<S: Subscriber>(
                 if let Some(pauses) = pauses {
                     pauses.reset();
                 }
-                return Ok(subscriber);
+                return Ok(Box::new(subscriber));
             }
             Err(fault) => {
                 ledger.turned_down();
@@ -153,6 +161,40 @@ async fn again<S: Subscriber>(
                 };
                 timer.until(clock::now() + pauses.draw()).await?;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::{tcp, webhook, websocket};
+
+    /// Bytes of the task that keeps a subscriber; the subscriber itself is boxed.
+    fn task<S, P, F>(_: impl Fn(Box<S>, Box<Seat<S>>, P) -> F) -> usize
+    where
+        S: Subscriber,
+    {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_subscriber_that_is_there_takes_little_memory() {
+        for (transport, task, itself) in [
+            (
+                "webhook",
+                task(attend::<webhook::subscriber::Hook>),
+                size_of::<webhook::subscriber::Hook>(),
+            ),
+            (
+                "websocket",
+                task(attend::<websocket::subscriber::Socket>),
+                size_of::<websocket::subscriber::Socket>(),
+            ),
+            ("tcp", task(attend::<tcp::subscriber::Socket>), size_of::<tcp::subscriber::Socket>()),
+        ] {
+            assert!(task <= 1280, "{transport}: its task is {task} bytes");
+            assert!(itself <= 1024, "{transport}: it is {itself} bytes");
         }
     }
 }

@@ -96,9 +96,11 @@ impl SubscribersJob {
     fn plan(&self, number: usize, origin: &watch::Receiver<u64>) -> Plan {
         let Subscribers { stay, away, backoff, .. } = self.asked;
         Plan {
-            leaves: stay.map(|stay| Leaves::new(self.seed, number, stay, away, self.length)),
+            leaves: stay
+                .map(|stay| Leaves::new(self.seed, number, stay, away, self.length))
+                .map(Box::new),
             away: away.as_nanos() as u64,
-            pauses: backoff.map(|first| Pauses::new(self.seed, number, first)),
+            pauses: backoff.map(|first| Pauses::new(self.seed, number, first)).map(Box::new),
             origin: origin.clone(),
         }
     }
@@ -122,7 +124,8 @@ impl Start<'_> {
             for (number, subscriber) in numbers.zip(subscribed) {
                 let seat = Seat { call: call.clone(), common: common.clone(), number };
                 let plan = self.job.plan(number, self.origin);
-                self.tasks.spawn(attend(subscriber, seat, plan));
+                let (first, seat, plan) = (subscriber.into(), seat.into(), plan.into());
+                self.tasks.spawn(attend::<S>(first, seat, plan));
             }
         }
         Ok(())

@@ -50,7 +50,7 @@ pub fn arm(part: &str, transport: Transport, mut manifest: Manifest) -> Arm {
         transport,
         target: part.to_owned(),
         manifest,
-        called_back: false,
+        variant: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Arms by name: `webhook@builtin`, `websocket@websockets`, repeated ones numbered.
 
 use crate::error::{Error, Result};
-use crate::scenario::Flow;
+use crate::scenario::{Flow, Scenario, Subscribers};
 use crate::suggest::did_you_mean;
 use crate::target::manifest::{self, BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest};
 use crate::target::publisher;
@@ -16,8 +16,27 @@ const DEFAULT_IDLE: [&str; 3] = ["webhook@builtin", "webhook@builtin-close", "we
 /// Those of a duplex: an answer by webhook comes back in two ways.
 const DEFAULT_DUPLEX: [&str; 3] =
     ["webhook@builtin", "webhook+callback@builtin", "websocket@builtin"];
-/// What an arm's transport is followed by when answers come back by a callback.
-const CALLBACK: &str = "+callback";
+
+/// What an arm's transport is followed by where the arm differs in one thing from the plain one, which
+/// is no other transport and no other target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variant {
+    /// `webhook+callback@…`: answers come back by a callback.
+    CalledBack,
+    /// `websocket+stuck@…`: one more of the subscribers is stuck, beside an arm in which it is healthy.
+    Stuck,
+}
+
+impl Variant {
+    const ALL: [Variant; 2] = [Variant::CalledBack, Variant::Stuck];
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Variant::CalledBack => "+callback",
+            Variant::Stuck => "+stuck",
+        }
+    }
+}
 
 /// The default arms of a flow.
 pub fn default_of(flow: Flow) -> &'static [&'static str] {
@@ -39,11 +58,28 @@ pub struct Arm {
     pub target: String,
     /// The program.
     pub manifest: Manifest,
-    /// Its answers come back by a callback.
-    pub called_back: bool,
+    /// In what it differs from the plain one of that name.
+    pub variant: Option<Variant>,
 }
 
 impl Arm {
+    /// Its answers come back by a callback.
+    pub fn called_back(&self) -> bool {
+        self.variant == Some(Variant::CalledBack)
+    }
+
+    /// One of its subscribers is stuck that the scenario's other arms have healthy.
+    pub fn stuck(&self) -> bool {
+        self.variant == Some(Variant::Stuck)
+    }
+
+    /// Its subscribers, where the scenario has any.
+    pub fn subscribers(&self, scenario: &Scenario) -> Option<Subscribers> {
+        let mut subscribers = scenario.subscribers.clone()?;
+        subscribers.stuck += usize::from(self.stuck());
+        Some(subscribers)
+    }
+
     /// How events travel from the driver: to a publisher by POST, whatever it delivers by.
     pub fn carrier(&self) -> Carrier {
         self.transport.carrier_to(self.manifest.publisher.is_some())
@@ -63,7 +99,7 @@ pub fn find(
 ) -> Result<Vec<Arm>> {
     let mut arms: Vec<Arm> = Vec::new();
     for name in names {
-        let (plain, called_back) = without_variant(name);
+        let (plain, variant) = without_variant(name);
         let (transport, target) = split(&plain)?;
         if builtin.publish.is_none() && transport.carrier().is_none() {
             return Err(takes_nothing(name, transport));
@@ -76,29 +112,42 @@ pub fn find(
             }
             other => manifest::find(transport.name(), other, allow_hosts)?,
         };
-        if called_back {
-            check_callback(name, transport, &manifest, builtin)?;
+        match variant {
+            Some(Variant::CalledBack) => check_callback(name, transport, &manifest, builtin)?,
+            Some(Variant::Stuck) => check_stuck(name, &plain, builtin)?,
+            None => {}
         }
-        let same = |a: &&Arm| {
-            a.transport == transport && a.target == target && a.called_back == called_back
-        };
+        let same =
+            |a: &&Arm| a.transport == transport && a.target == target && a.variant == variant;
         let repeats = arms.iter().filter(same).count();
         let label = match repeats {
             0 => name.clone(),
             n => format!("{name}#{}", n + 1),
         };
-        arms.push(Arm { label, transport, target: target.to_owned(), manifest, called_back });
+        arms.push(Arm { label, transport, target: target.to_owned(), manifest, variant });
     }
     Ok(arms)
 }
 
-/// The name of the arm without its variant, and whether its answers come back by a callback.
-fn without_variant(name: &str) -> (String, bool) {
-    let variant = name.split_once('@').and_then(|(transport, target)| {
-        Some(format!("{}@{target}", transport.strip_suffix(CALLBACK)?))
+/// The name of the arm without its variant, and the variant.
+fn without_variant(name: &str) -> (String, Option<Variant>) {
+    let found = name.split_once('@').and_then(|(transport, target)| {
+        let of =
+            |v: Variant| Some((format!("{}@{target}", transport.strip_suffix(v.suffix())?), v));
+        Variant::ALL.into_iter().find_map(of)
     });
-    let called_back = variant.is_some();
-    (variant.unwrap_or_else(|| name.to_owned()), called_back)
+    found.map_or_else(|| (name.to_owned(), None), |(plain, variant)| (plain, Some(variant)))
+}
+
+/// Who is stuck must be subscribed to something.
+fn check_stuck(name: &str, plain: &str, builtin: &BuiltinOptions) -> Result<()> {
+    match builtin.publish {
+        Some(_) => Ok(()),
+        None => Err(Error::usage(format!(
+            "--arm {name}: a subscriber is stuck in it, and this scenario has none: write pushbench run \
+             fanout --arm {plain} --arm {name}, or --arm {plain}"
+        ))),
+    }
 }
 
 /// A callback is a webhook, it answers a question, and its answer names it.
@@ -110,7 +159,10 @@ fn check_callback(
 ) -> Result<()> {
     let target = &manifest.name;
     let why = if transport != Transport::Webhook {
-        format!("a callback is a webhook: write --arm webhook{CALLBACK}@{target}")
+        format!(
+            "a callback is a webhook: write --arm webhook{}@{target}",
+            Variant::CalledBack.suffix()
+        )
     } else if builtin.answer.is_none() {
         format!(
             "a callback answers a question, and this scenario asks none: write pushbench run duplex, or \

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::plan;
 use crate::record::findings::Findings;
 use crate::record::sizing::{MOST_BLOCKS, PILOT_BLOCKS, Sizing};
-use crate::scenario::{Blocks, DesignChoice, Question, Recipients, Scenario, Subscribers};
+use crate::scenario::{Blocks, DesignChoice, Flow, Question, Recipients, Scenario, Subscribers};
 use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
 use crate::target::manifest::{BUILTIN, BUILTIN_CLOSE};
 use crate::target::setup;
@@ -71,6 +71,7 @@ pub fn execute(
     for point in &request.question.points {
         check_restart(request, &point.scenario)?;
         check_publishers(request, &point.scenario)?;
+        check_stuck(request, &point.scenario)?;
         if point.scenario.subscribers.is_some() {
             check_subscribers(request, &point.scenario, limit)?;
             continue;
@@ -109,6 +110,34 @@ fn check_restart(request: &Request, scenario: &Scenario) -> Result<()> {
             arm.label
         ))),
         _ => Ok(()),
+    }
+}
+
+/// Arms in which one more subscriber is stuck than the scenario says.
+fn check_stuck(request: &Request, scenario: &Scenario) -> Result<()> {
+    let Some(arm) = request.arms.iter().find(|arm| arm.stuck()) else { return Ok(()) };
+    let label = &arm.label;
+    let Some(subscribers) = arm.subscribers(scenario) else { return Ok(()) };
+    let unhealthy = subscribers.slow + subscribers.stuck;
+    if scenario.flow == Flow::Idle {
+        Err(Error::usage(format!(
+            "--arm {label}: nothing is kept for one that is stuck while nothing is published: write pushbench \
+             run fanout --arm {label}"
+        )))
+    } else if scenario.compare.design == DesignChoice::Sliced {
+        Err(Error::usage(format!(
+            "--arm {label}: what a publisher owes to one that is stuck goes by the clock on the wall, which \
+             slices would cut: write --set compare.design=sequential, or leave compare.design out"
+        )))
+    } else if unhealthy >= subscribers.count {
+        Err(Error::usage(format!(
+            "--arm {label}: one more is stuck in it, and {unhealthy} slow and stuck ones of {} subscribers \
+             leave no healthy one: write --subscribers {}",
+            subscribers.count,
+            unhealthy + 1
+        )))
+    } else {
+        Ok(())
     }
 }
 
@@ -285,7 +314,7 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
         method: (arm.carrier() == Carrier::Webhook).then(|| arm.manifest.terms.method.to_string()),
         headers: header_names(arm),
         subprotocol: subprotocol(arm),
-        framing: match arm.called_back {
+        framing: match arm.called_back() {
             true => format!("{}, twice", arm.transport.framing()),
             false => arm.transport.framing().to_owned(),
         },
@@ -294,6 +323,7 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
             .as_ref()
             .filter(|s| s.acknowledged)
             .map(|_| arm.transport.acknowledgement().to_owned()),
+        stuck: usize::from(arm.stuck()),
         in_flight,
         connections,
         ease: arm.manifest.ease.clone(),
@@ -303,7 +333,7 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
 /// What requests of an arm have beside the usual headers.
 fn header_names(arm: &Arm) -> Vec<String> {
     let mut names = arm.manifest.terms.header_names();
-    names.extend(arm.called_back.then(|| CALLBACK_URL.to_owned()));
+    names.extend(arm.called_back().then(|| CALLBACK_URL.to_owned()));
     names
 }
 

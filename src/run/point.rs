@@ -1,5 +1,6 @@
 //! One point: a pilot for each arm, then its blocks.
 
+use super::arms::Arm;
 use super::sizing::{First, said};
 use super::tally::{ENOUGH_BLOCKS, Tally};
 use super::{
@@ -69,7 +70,11 @@ pub fn run(
     }
     check_pilots(&pilots)?;
     let each = connections_each(request, scenario);
-    let design = choose(scenario, &pilots, each, progress);
+    // What a publisher owes to one that is stuck goes by the clock on the wall.
+    let design = match request.arms.iter().any(Arm::stuck) {
+        true => Design::Sequential,
+        false => choose(scenario, &pilots, each, progress),
+    };
     blocks(&maker, design, bench, book, progress)
 }
 
@@ -234,9 +239,8 @@ impl Maker<'_> {
         let a = &self.request.arms[arm];
         let (connections, in_flight) = slots(a, self.scenario);
         let mut manifest = a.manifest.clone();
-        if let (Some(publisher), Some(asked)) =
-            (&mut manifest.publisher, &self.scenario.subscribers)
-        {
+        let subscribers = a.subscribers(self.scenario);
+        if let (Some(publisher), Some(asked)) = (&mut manifest.publisher, &subscribers) {
             publisher.subscribers = asked.count;
         }
         Member {
@@ -246,8 +250,8 @@ impl Maker<'_> {
             manifest,
             connections,
             in_flight,
-            subscribers: self.scenario.subscribers.clone(),
-            called_back: a.called_back,
+            subscribers,
+            called_back: a.called_back(),
         }
     }
 

@@ -6,14 +6,10 @@ use crate::scenario::payload::MAX_BYTES;
 use crate::transport::event::Matched;
 use crate::transport::io::{Stamped, Stamps};
 use crate::transport::subscriber::Spawn;
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use std::convert::Infallible;
-use std::io;
+use crate::transport::webhook::posts::{Common, Posts};
+use crate::transport::webhook::request::Request;
+use hyper::StatusCode;
+use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 use tokio::net::{TcpListener, TcpSocket};
@@ -53,11 +49,12 @@ impl Callback {
     }
 
     async fn accept(self, listener: TcpListener) {
+        let common = Common::new(MAX_BYTES);
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let io = Stamped::called_back(stream, &self.ledger);
-                    (self.spawn)(Box::pin(self.clone().serve(io)));
+                    (self.spawn)(Box::pin(self.clone().serve(io, common.clone())));
                 }
                 Err(e) => {
                     self.ledger.fault(&format!("an answer's connection cannot be accepted: {e}"));
@@ -68,35 +65,36 @@ impl Callback {
         }
     }
 
-    async fn serve(self, io: Stamped) {
+    async fn serve(self, io: Stamped, common: Rc<Common>) {
         let stamps = io.stamps();
-        let service = service_fn(move |request| {
-            let (callback, stamps) = (self.clone(), stamps.clone());
-            async move { Ok::<_, Infallible>(callback.take(&stamps, request).await) }
-        });
-        let _ended = hyper::server::conn::http1::Builder::new()
-            .serve_connection(TokioIo::new(io), service)
-            .await;
+        let mut posts = Posts::new(io, common);
+        loop {
+            let status = match posts.next(|request| self.take(&stamps, request)).await {
+                Ok(Some(status)) => status,
+                Ok(None) => return,
+                Err(e) => {
+                    if matches!(e.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) {
+                        self.ledger.fault(&format!("an answer cannot be read: {e}"));
+                    }
+                    return;
+                }
+            };
+            if posts.answer(status).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Whatever is POSTed here is an answer, its fate is the ledger's affair.
-    async fn take(&self, stamps: &Stamps, request: Request<Incoming>) -> Response<Empty<Bytes>> {
-        let mut response = Response::new(Empty::new());
-        *response.status_mut() = match (request.method(), request.uri().path()) {
-            (&Method::POST, PATH) => match Limited::new(request, MAX_BYTES).collect().await {
-                Ok(body) => {
-                    let index = self.matched.index(&body.to_bytes());
-                    self.ledger.answered(index, stamps.read(), stamps.woken());
-                    StatusCode::NO_CONTENT
-                }
-                Err(e) => {
-                    self.ledger.fault(&format!("an answer was cut short or is too long: {e}"));
-                    StatusCode::BAD_REQUEST
-                }
-            },
+    fn take(&self, stamps: &Stamps, request: &Request<'_>) -> StatusCode {
+        match (request.method, request.path) {
+            ("POST", PATH) => {
+                let index = self.matched.index(&request.body);
+                self.ledger.answered(index, stamps.read(), stamps.woken());
+                StatusCode::NO_CONTENT
+            }
             (_, PATH) => StatusCode::METHOD_NOT_ALLOWED,
             _ => StatusCode::NOT_FOUND,
-        };
-        response
+        }
     }
 }

@@ -4,7 +4,9 @@
 pub mod answering;
 pub mod callback;
 pub mod client;
+pub mod posts;
 pub mod publisher;
+pub mod request;
 pub mod server;
 pub mod subscriber;
 mod unasked;

@@ -5,24 +5,23 @@
 
 use crate::record::clock;
 use crate::record::fanout::Conduct;
+use crate::scenario::payload::MAX_BYTES;
 use crate::transport::came_back;
 use crate::transport::fault::Fault;
 use crate::transport::io::{Stamped, Stamps};
 use crate::transport::line::Line;
 use crate::transport::sleep::Timer;
 use crate::transport::subscriber::{Call, Registration, Subscriber, host};
+use crate::transport::webhook::posts::{Common, Posts};
+use crate::transport::webhook::request::Request;
 use crate::transport::wording::SUBSCRIBER_URLS;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Full};
-use hyper::body::Incoming;
+use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,6 +32,8 @@ use tokio::sync::{Mutex, watch};
 
 /// Connections that may wait to be accepted: a publisher opens one to every subscriber at once.
 const BACKLOG: i32 = 4096;
+/// Longest delivery: the largest event, and what a publisher puts around it.
+const LONGEST: usize = 2 * MAX_BYTES;
 /// Pause after an error such as too many open files.
 const ACCEPT_PAUSE_NS: u64 = 10_000_000;
 
@@ -193,7 +194,7 @@ impl Registrar {
         path: &str,
         body: String,
     ) -> Result<Bytes, Fault> {
-        let mut request = Request::new(Full::new(Bytes::from(body)));
+        let mut request = hyper::Request::new(Full::new(Bytes::from(body)));
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().map_err(Fault::refused)?;
         let host = HeaderValue::from_str(&call.subscribe.authority).map_err(Fault::refused)?;
@@ -263,11 +264,12 @@ fn listen(port: u16, max_segment: Option<u32>) -> io::Result<(TcpListener, Addre
 }
 
 async fn accept(listener: TcpListener, call: Rc<Call>) {
+    let common = Common::new(LONGEST);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let io = Stamped::accepted(stream, &call.ledger);
-                (call.spawn)(Box::pin(serve(io, call.clone())));
+                (call.spawn)(Box::pin(serve(io, call.clone(), common.clone())));
             }
             Err(e) => {
                 call.ledger.fault(&format!("a subscriber cannot accept: {e}"));
@@ -283,37 +285,35 @@ async fn rest(ns: u64) -> io::Result<()> {
     Timer::new()?.until(clock::now() + ns).await
 }
 
-async fn serve(io: Stamped, call: Rc<Call>) {
+async fn serve(io: Stamped, call: Rc<Call>, common: Rc<Common>) {
     let stamps = io.stamps();
-    let service = service_fn(move |request| {
-        let (call, stamps) = (call.clone(), stamps.clone());
-        async move { Ok::<_, Infallible>(take(&call, &stamps, request).await) }
-    });
-    let _ended = hyper::server::conn::http1::Builder::new()
-        .serve_connection(TokioIo::new(io), service)
-        .await;
+    let mut posts = Posts::new(io, common);
+    // A connection that ends badly is told by what its deliveries come to.
+    while let Ok(Some(taken)) = posts.next(|request| take(&call, &stamps, request)).await {
+        let status = match taken {
+            None => StatusCode::NOT_FOUND,
+            Some(Conduct::Stuck) => return posts.until_end().await,
+            Some(Conduct::Slow) if rest(call.slow_by()).await.is_err() => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Some(Conduct::Slow | Conduct::Healthy) => StatusCode::NO_CONTENT,
+        };
+        if posts.answer(status).await.is_err() {
+            return;
+        }
+    }
 }
 
-async fn take(call: &Call, stamps: &Stamps, request: Request<Incoming>) -> Response<Empty<Bytes>> {
-    let mut response = Response::new(Empty::new());
-    let number: Option<usize> = request.uri().path().strip_prefix('/').and_then(|n| n.parse().ok());
-    *response.status_mut() = match (number, request.into_body().collect().await) {
-        (Some(number), Ok(body)) if call.ledger.has_subscriber(number) => {
-            let conduct = call.conduct(number);
-            if conduct == Conduct::Stuck {
-                pending::<()>().await;
-            }
-            let index = call.matched.index(&body.to_bytes());
-            call.ledger.receive(number, index, stamps.read(), stamps.woken());
-            match conduct {
-                Conduct::Slow if rest(call.slow_by()).await.is_err() => {
-                    StatusCode::INTERNAL_SERVER_ERROR
-                }
-                _ => StatusCode::NO_CONTENT,
-            }
-        }
-        (_, Ok(_)) => StatusCode::NOT_FOUND,
-        (_, Err(_)) => StatusCode::BAD_REQUEST,
-    };
-    response
+/// Tells the ledger, and gives how the subscriber behaves; `None` where there is none at this path.
+fn take(call: &Call, stamps: &Stamps, request: &Request<'_>) -> Option<Conduct> {
+    let number = request.path.strip_prefix('/')?.parse().ok()?;
+    if !call.ledger.has_subscriber(number) {
+        return None;
+    }
+    let conduct = call.conduct(number);
+    if conduct != Conduct::Stuck {
+        let index = call.matched.index(&request.body);
+        call.ledger.receive(number, index, stamps.read(), stamps.woken());
+    }
+    Some(conduct)
 }
