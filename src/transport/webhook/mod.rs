@@ -3,8 +3,11 @@
 
 pub mod answering;
 pub mod callback;
+mod chunks;
 pub mod client;
 pub mod publisher;
+mod request;
+pub mod response;
 pub mod server;
 pub mod subscriber;
 mod unasked;
