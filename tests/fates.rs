@@ -9,7 +9,6 @@ mod publishing;
 
 use cell::{Cell, PROBES, check_all};
 use common::Bench;
-use pushbench::record::ledger::{Ledger, LedgerRules};
 use pushbench::selftest::odd::Odd;
 use pushbench::selftest::odd::counts::Counts;
 use pushbench::selftest::odd::deed::{self, Deed};
@@ -128,30 +127,6 @@ fn a_full_backlog_turns_events_away() {
         }
         assert_eq!(trial.connections, tally.connections - PROBES, "{seen}");
     }
-}
-
-/// hyper hands a request back when the connection ends before it was written.
-#[test]
-fn an_event_handed_back_was_not_sent() {
-    let rules = LedgerRules {
-        origin: 0,
-        timeout: 1,
-        shard: 0,
-        of: 1,
-        wall_length: 1,
-        warmup: 0,
-        window: 1,
-        split: None,
-        closed_loop: false,
-    };
-    let ledger = Ledger::new(rules, true);
-    let tickets = [0, 1].map(|index| ledger.open(index, 0, Some(0)));
-    tickets.iter().for_each(|ticket| ledger.sent(ticket));
-    ledger.unsent(&tickets[0]);
-    ledger.expire(u64::MAX);
-    let account = ledger.account();
-    assert_eq!((account.sent, account.measured.never_sent), (1, 1));
-    assert!(account.measured.sums_are_exact());
 }
 
 /// The whole way: a server that is already running, described by its address.

@@ -10,6 +10,9 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+/// Room for waiting events at first: mostly there is one, and a queue walks through its room in a circle.
+const WAITING_AT_FIRST: usize = 64;
+
 /// Where the events of a feed come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
@@ -63,7 +66,7 @@ impl Spout {
             source,
             backlog,
             queue: RefCell::new(Queue {
-                waiting: VecDeque::with_capacity(1024),
+                waiting: VecDeque::with_capacity(WAITING_AT_FIRST),
                 idle: VecDeque::with_capacity(slots),
                 wakers: vec![None; slots],
                 parked: vec![false; slots],

@@ -23,6 +23,11 @@ pub struct Handler {
 pub struct Pause(Option<Timer>);
 
 impl Handler {
+    /// Whether it takes its time over an event, so that an answer must not wait for the next one's.
+    pub fn takes_time(&self) -> bool {
+        self.delay.is_some() || self.work.is_some()
+    }
+
     /// Handles one event: its acknowledgement or its answer, or why it is refused.
     pub async fn handle(&self, pause: &mut Pause, event: &[u8]) -> Result<String, String> {
         let event = self.check(event)?;

@@ -11,6 +11,7 @@ pub mod fault;
 pub mod feed;
 pub mod handler;
 pub mod io;
+pub mod lent;
 pub mod line;
 pub mod long_poll;
 pub mod messages;

@@ -11,6 +11,10 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+/// Bytes of ready events that are written together: each says that it is sent when it is taken, so it
+/// must not wait for long for those behind it.
+const TOGETHER: usize = 64 * 1024;
+
 /// A connection that frames messages.
 pub trait Pipe {
     /// Hands every message that has come to `answer`; ready when the connection has ended.
@@ -19,6 +23,9 @@ pub trait Pipe {
         cx: &mut Context<'_>,
         answer: impl FnMut(&[u8]),
     ) -> Poll<Result<(), Fault>>;
+
+    /// Bytes that are queued.
+    fn queued(&self) -> usize;
 
     /// Queues an event.
     fn write(&mut self, template: &Template, index: u64) -> Result<(), Fault>;
@@ -69,6 +76,9 @@ impl<P: Pipe> Carrier<'_, P> {
                 };
                 self.pipe.write(&self.dial.template, ticket.index)?;
                 self.unflushed = true;
+                if self.pipe.queued() >= TOGETHER && self.poll_flush(cx)?.is_pending() {
+                    break;
+                }
             }
             let _written = self.poll_flush(cx)?;
         }

@@ -10,6 +10,10 @@ use std::collections::VecDeque;
 /// Answers to events closed up to this many events ago are still told apart as duplicated or late.
 const REMEMBERED: usize = 1 << 16;
 
+/// Room for open events at first. The queue walks through its room in a circle: more than is needed
+/// would be walked out of the nearest cache.
+const OPEN_AT_FIRST: usize = 64;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Waiting,
@@ -50,7 +54,7 @@ impl Book {
         Book {
             rules,
             account,
-            open: VecDeque::with_capacity(1024),
+            open: VecDeque::with_capacity(OPEN_AT_FIRST),
             first: 0,
             open_count: 0,
             past: vec![(u64::MAX, Past::Unknown); REMEMBERED],
@@ -127,7 +131,6 @@ impl Book {
     pub fn time(&mut self, ticket: &Ticket, after: u64, at: Instants) {
         let service = at.done.saturating_sub(at.sent);
         let (a, closed) = (&mut self.account, self.rules.closed_loop);
-        a.service.record(service);
         a.halves[usize::from(after * 2 >= self.rules.window)].record(service);
         if self.spreads.is_none() {
             a.reading.record(at.done.saturating_sub(at.woken));

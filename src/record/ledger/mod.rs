@@ -168,17 +168,6 @@ impl Ledger {
         }
     }
 
-    /// The event was not written after all.
-    pub fn unsent(&self, ticket: &Ticket) {
-        let mut book = self.0.borrow_mut();
-        if let Some(entry) = book.entry(ticket.seq)
-            && entry.state == State::Sent
-        {
-            entry.state = State::Waiting;
-            book.account.sent -= 1;
-        }
-    }
-
     /// The event's acknowledgement was read.
     pub fn acknowledge(&self, ticket: &Ticket, at: Instants) {
         let mut book = self.0.borrow_mut();
@@ -320,6 +309,9 @@ impl Ledger {
     pub fn account(&self) -> Account {
         let book = self.0.borrow();
         let deliveries = book.spreads.as_ref().map(|s| s.account.clone());
-        Account { deliveries, ..book.account.clone() }
+        let mut account = Account { deliveries, ..book.account.clone() };
+        // Each service time was counted once, into its half of the window.
+        account.halves.iter().for_each(|half| account.service.merge(half));
+        account
     }
 }

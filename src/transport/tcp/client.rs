@@ -47,6 +47,10 @@ impl Pipe for Framed<Stamped> {
         Poll::Ready(Ok(()))
     }
 
+    fn queued(&self) -> usize {
+        self.left_to_write()
+    }
+
     fn write(&mut self, template: &Template, index: u64) -> Result<(), Fault> {
         self.queue_with(|out| template.append(index, out));
         Ok(())

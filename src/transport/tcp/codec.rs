@@ -78,6 +78,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
         self.write[head..head + 4].copy_from_slice(&length.to_be_bytes());
     }
 
+    /// Bytes that are queued.
+    pub fn left_to_write(&self) -> usize {
+        self.write.len() - self.written
+    }
+
     /// Writes what is queued.
     pub fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.write.len() {

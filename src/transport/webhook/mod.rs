@@ -3,10 +3,13 @@
 
 pub mod answering;
 pub mod callback;
+mod chunks;
 pub mod client;
 pub mod posts;
+mod prebuilt;
 pub mod publisher;
 pub mod request;
+pub mod response;
 pub mod server;
 pub mod subscriber;
 mod unasked;

@@ -1,10 +1,13 @@
 //! One connection kept open, a text message per event; a message back acknowledges it.
 
 pub mod client;
+mod frames;
+mod greeting;
 pub mod handshake;
 mod messages;
 pub mod publisher;
 pub mod server;
+mod socket;
 pub mod subscriber;
 
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;

@@ -1,8 +1,9 @@
-//! The receiver's half on tokio-tungstenite: acknowledges each message with one.
+//! The receiver's half on tokio-tungstenite: acknowledges each message with one. What is ready together
+//! is acknowledged together.
 
 use super::config;
 use crate::transport::handler::{Handler, Pause};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -13,13 +14,24 @@ pub async fn serve(handler: Handler, stream: TcpStream) {
         return;
     };
     let mut pause = Pause::default();
-    while let Some(Ok(message)) = socket.next().await {
+    loop {
+        let message = match socket.next().now_or_never() {
+            Some(message) => message,
+            None if socket.flush().await.is_err() => return,
+            None => socket.next().await,
+        };
+        let Some(Ok(message)) = message else {
+            // Whoever has said all may still listen.
+            let _ended = socket.flush().await;
+            return;
+        };
         if !(message.is_text() || message.is_binary()) {
             continue;
         }
         let answer = handler.handle(&mut pause, &message.into_data()).await;
         let text = answer.unwrap_or_else(|why| serde_json::json!({ "error": why }).to_string());
-        if socket.send(Message::text(text)).await.is_err() {
+        let queued = socket.feed(Message::text(text)).await;
+        if queued.is_err() || handler.takes_time() && socket.flush().await.is_err() {
             return;
         }
     }

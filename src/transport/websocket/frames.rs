@@ -1,0 +1,235 @@
+//! Frames (RFC 6455, section 5) as a client has them: those of the server are taken apart where they were
+//! read, those to it are masked in the buffer in which they were made. What is refused, and in which
+//! words, is tungstenite's.
+
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::Data;
+
+/// Longest frame that is taken, tungstenite's default.
+const LONGEST_FRAME: u64 = 16 << 20;
+/// Longest message in several frames, likewise.
+const LONGEST_MESSAGE: usize = 64 << 20;
+/// Longest payload of a control frame.
+const LONGEST_CONTROL: usize = 125;
+
+const FINAL: u8 = 0x80;
+const RESERVED: u8 = 0x70;
+const OPCODE: u8 = 0x0f;
+const MASKED: u8 = 0x80;
+const KEY_BYTES: usize = 4;
+const CONTROL: u8 = 0x08;
+
+const CONTINUED: u8 = 0;
+/// Opcode of a text message.
+pub const TEXT: u8 = 1;
+const BINARY: u8 = 2;
+/// Opcode of a close frame.
+pub const CLOSE: u8 = 8;
+const PING: u8 = 9;
+/// Opcode of a pong.
+pub const PONG: u8 = 10;
+
+/// What a frame of the server brings.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Heard<'a> {
+    /// A whole message.
+    Message(&'a [u8]),
+    /// A piece of one, or an answer to a ping.
+    Nothing,
+    /// It wants a pong with this payload.
+    Ping(&'a [u8]),
+    /// It closes, for this reason.
+    Close(&'a [u8]),
+}
+
+/// The server's frames.
+#[derive(Debug, Default)]
+pub struct Frames {
+    /// The message that comes in pieces, while one does; it is text.
+    incomplete: Option<bool>,
+    pieces: Vec<u8>,
+    /// How much of them is known to be UTF-8.
+    checked: usize,
+}
+
+struct Head {
+    last: bool,
+    reserved: bool,
+    masked: bool,
+    opcode: u8,
+    /// Bytes of the head, and of the payload behind it.
+    begin: usize,
+    length: usize,
+}
+
+impl Frames {
+    /// Takes the first frame: how many bytes it has and what it brings; `None` when some are missing.
+    #[inline]
+    pub fn take<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Option<(usize, Heard<'a>)>, Error> {
+        let Some(head) = head(bytes)? else { return Ok(None) };
+        let end = head.begin + head.length;
+        let Some(payload) = bytes.get(head.begin..end) else { return Ok(None) };
+        head.check()?;
+        let heard = match head.opcode {
+            TEXT | BINARY | CONTINUED => self.data(&head, payload)?,
+            CLOSE => Heard::Close(reason(payload)?),
+            PING => Heard::Ping(payload),
+            _ => Heard::Nothing,
+        };
+        Ok(Some((end, heard)))
+    }
+
+    fn data<'a>(&'a mut self, head: &Head, payload: &'a [u8]) -> Result<Heard<'a>, Error> {
+        let text = match (head.opcode, self.incomplete) {
+            (CONTINUED, None) => return Err(ProtocolError::UnexpectedContinueFrame.into()),
+            (CONTINUED, Some(text)) => text,
+            (TEXT, None) => true,
+            (_, None) => false,
+            (opcode, Some(_)) => {
+                let data = if opcode == TEXT { Data::Text } else { Data::Binary };
+                return Err(ProtocolError::ExpectedFragment(data).into());
+            }
+        };
+        if self.incomplete.is_none() {
+            if head.last {
+                return whole(payload, text);
+            }
+            // Those of the message before are not needed any more, nor is room for a large one.
+            self.pieces = Vec::new();
+            self.checked = 0;
+        }
+        let size = self.pieces.len() + payload.len();
+        if size > LONGEST_MESSAGE {
+            return Err(too_long(size, LONGEST_MESSAGE));
+        }
+        self.pieces.extend_from_slice(payload);
+        if text {
+            self.check(head.last)?;
+        }
+        self.incomplete = (!head.last).then_some(text);
+        Ok(if head.last { Heard::Message(&self.pieces) } else { Heard::Nothing })
+    }
+
+    /// Each piece of a text is checked as it comes; a character may be cut by their borders.
+    fn check(&mut self, last: bool) -> Result<(), Error> {
+        match std::str::from_utf8(&self.pieces[self.checked..]) {
+            Ok(_) => self.checked = self.pieces.len(),
+            Err(e) if e.error_len().is_none() && !last => self.checked += e.valid_up_to(),
+            Err(e) => return Err(Error::Utf8(e.to_string())),
+        }
+        Ok(())
+    }
+}
+
+/// The head of a frame; `None` when bytes of it are missing.
+fn head(bytes: &[u8]) -> Result<Option<Head>, Error> {
+    let [first, second, rest @ ..] = bytes else { return Ok(None) };
+    let opcode = first & OPCODE;
+    let masked = second & MASKED != 0;
+    let (long, length) = match (second & !MASKED, rest) {
+        (126, [a, b, ..]) => (2, u64::from(u16::from_be_bytes([*a, *b]))),
+        (127, [a, b, c, d, e, f, g, h, ..]) => {
+            (8, u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]))
+        }
+        (126 | 127, _) => return Ok(None),
+        (short, _) => (0, u64::from(short)),
+    };
+    let begin = 2 + long + if masked { KEY_BYTES } else { 0 };
+    if bytes.len() < begin {
+        return Ok(None);
+    }
+    if !matches!(opcode, CONTINUED | TEXT | BINARY | CLOSE | PING | PONG) {
+        return Err(ProtocolError::InvalidOpcode(opcode).into());
+    }
+    if length > LONGEST_FRAME {
+        return Err(too_long(length as usize, LONGEST_FRAME as usize));
+    }
+    let (last, reserved) = (first & FINAL != 0, first & RESERVED != 0);
+    Ok(Some(Head { last, reserved, masked, opcode, begin, length: length as usize }))
+}
+
+impl Head {
+    /// What a server's frame may not be.
+    fn check(&self) -> Result<(), ProtocolError> {
+        let control = self.opcode & CONTROL != 0;
+        match () {
+            () if self.reserved => Err(ProtocolError::NonZeroReservedBits),
+            () if self.masked => Err(ProtocolError::MaskedFrameFromServer),
+            () if control && !self.last => Err(ProtocolError::FragmentedControlFrame),
+            () if control && self.length > LONGEST_CONTROL => {
+                Err(ProtocolError::ControlFrameTooBig)
+            }
+            () => Ok(()),
+        }
+    }
+}
+
+fn whole(message: &[u8], text: bool) -> Result<Heard<'_>, Error> {
+    if text {
+        utf8(message)?;
+    }
+    Ok(Heard::Message(message))
+}
+
+/// The payload of a close frame: nothing, or a code and a text.
+fn reason(payload: &[u8]) -> Result<&[u8], Error> {
+    match payload {
+        [_] => return Err(ProtocolError::InvalidCloseSequence.into()),
+        [_, _, text @ ..] => utf8(text)?,
+        [] => {}
+    }
+    Ok(payload)
+}
+
+fn utf8(text: &[u8]) -> Result<(), Error> {
+    std::str::from_utf8(text).map(drop).map_err(|e| Error::Utf8(e.to_string()))
+}
+
+fn too_long(size: usize, max_size: usize) -> Error {
+    Error::Capacity(CapacityError::MessageTooLong { size, max_size })
+}
+
+/// Appends a whole frame of `length` bytes, which `fill` appends, and masks it with `key`.
+#[inline]
+pub fn append(
+    out: &mut Vec<u8>,
+    (opcode, length): (u8, usize),
+    key: [u8; KEY_BYTES],
+    fill: impl FnOnce(&mut Vec<u8>),
+) {
+    const LONGEST_HEAD: usize = 14;
+    out.reserve(LONGEST_HEAD + length);
+    out.push(FINAL | opcode);
+    match length {
+        0..=125 => out.push(MASKED | length as u8),
+        126..=0xffff => {
+            out.push(MASKED | 126);
+            out.extend_from_slice(&(length as u16).to_be_bytes());
+        }
+        _ => {
+            out.push(MASKED | 127);
+            out.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+    out.extend_from_slice(&key);
+    let begin = out.len();
+    fill(out);
+    debug_assert_eq!(out.len() - begin, length, "the head says how long the frame is");
+    mask(&mut out[begin..], key);
+}
+
+/// Eight bytes at a time, which the compiler makes wider still.
+fn mask(bytes: &mut [u8], key: [u8; KEY_BYTES]) {
+    let [a, b, c, d] = key;
+    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let (words, rest) = bytes.as_chunks_mut::<8>();
+    for word in words {
+        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    }
+    rest.iter_mut().zip(key.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
+}
+
+#[cfg(test)]
+#[path = "frames_tests.rs"]
+mod tests;
