@@ -115,7 +115,10 @@ impl Book {
     }
 
     pub fn slot(&self, index: u64) -> usize {
-        (index.saturating_sub(self.rules.shard) / self.rules.of) as usize % REMEMBERED
+        let behind = index.saturating_sub(self.rules.shard);
+        // A division costs as much as the rest of it, and mostly there is one shard.
+        let own = if self.rules.of == 1 { behind } else { behind / self.rules.of };
+        own as usize % REMEMBERED
     }
 
     pub fn remember(&mut self, ticket: &Ticket, past: Past) {
@@ -127,7 +130,7 @@ impl Book {
     pub fn time(&mut self, ticket: &Ticket, after: u64, at: Instants) {
         let service = at.done.saturating_sub(at.sent);
         let (a, closed) = (&mut self.account, self.rules.closed_loop);
-        a.service.record(service);
+        // The whole of them is both halves together: `Ledger::account` adds them up.
         a.halves[usize::from(after * 2 >= self.rules.window)].record(service);
         if self.spreads.is_none() {
             a.reading.record(at.done.saturating_sub(at.woken));

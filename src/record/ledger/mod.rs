@@ -320,6 +320,8 @@ impl Ledger {
     pub fn account(&self) -> Account {
         let book = self.0.borrow();
         let deliveries = book.spreads.as_ref().map(|s| s.account.clone());
-        Account { deliveries, ..book.account.clone() }
+        let mut account = Account { deliveries, ..book.account.clone() };
+        account.halves.iter().for_each(|half| account.service.merge(half));
+        account
     }
 }
