@@ -1,6 +1,6 @@
 //! What recording costs per event.
 
-use crate::{dial, ledger};
+use crate::setting::{dial, ledger};
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion};
 use pushbench::record::clock;

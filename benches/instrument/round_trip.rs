@@ -1,6 +1,6 @@
 //! One event and its acknowledgement over each transport.
 
-use crate::{dial, ledger};
+use crate::setting::{dial, ledger};
 use criterion::Criterion;
 use pushbench::scenario::Lifetime;
 use pushbench::transport::feed::{Source, Spout};

@@ -70,7 +70,11 @@ const USAGE: u8 = 64;
 /// The whole program.
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
-    let hidden = [crate::target::keeper::main_if_asked, crate::selftest::odd::main_if_asked];
+    let hidden = [
+        crate::target::keeper::main_if_asked,
+        crate::selftest::odd::main_if_asked,
+        crate::selftest::exact::main_if_asked,
+    ];
     if let Some(code) = hidden.iter().find_map(|main| main(&args)) {
         return code;
     }

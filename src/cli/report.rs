@@ -57,6 +57,9 @@ pub fn run(args: &Args) -> Result<()> {
     if args.dirs.len() == 1 && crate::gate::qualify::is_qualification(dir) {
         return super::qualify::report(dir, name, args.output.as_deref());
     }
+    if args.dirs.len() == 1 && super::selftest::is_truth(dir) {
+        return super::selftest::report(dir, name, args.output.as_deref());
+    }
     let Some(format) = ALL.into_iter().find(|f| f.name() == name) else {
         return Err(Error::usage(format!(
             "--format {name}: a run has no such format, a gate has; see `pushbench list formats`"

@@ -1,16 +1,29 @@
 //! `pushbench selftest`
 
+use super::run::{command_line, default_out};
 use super::{interrupt_flag, print};
 use crate::cpus::{Cpus, Placement};
 use crate::error::{Error, Result};
+use crate::record::truth::Truth;
+use crate::report::truth;
+use crate::run::environment;
+use crate::selftest::truth::{Told, measure};
 use crate::selftest::{CHECKS, Check, Lab, Line};
+use crate::store::write_atomically;
 use crate::suggest::did_you_mean;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Runs this check alone: freeze, delay, agree, pacing, fates or deliveries; may be repeated
     #[arg(long, value_name = "CHECK")]
     only: Vec<String>,
+    /// Measures how true the figures are on this machine, and writes a page and its data
+    #[arg(long, conflicts_with = "only")]
+    truth: bool,
+    /// Where they go [default: results/<UTC time>-truth]
+    #[arg(long, value_name = "DIR", requires = "truth")]
+    out: Option<PathBuf>,
     /// CPUs of driver and targets, such as driver=1,target=0
     #[arg(long, value_name = "LIST")]
     cpus: Option<String>,
@@ -33,6 +46,9 @@ pub fn run(args: &Args) -> Result<u8> {
         Cpus(&placement.driver),
         Cpus(&placement.target)
     ))?;
+    if args.truth {
+        return truth(args.out.as_deref(), &lab);
+    }
     let mut wrong = 0;
     for check in checks {
         print(&format!("\n{}: {}\n", check.name, check.about))?;
@@ -47,6 +63,49 @@ pub fn run(args: &Args) -> Result<u8> {
         ),
     })?;
     Ok(u8::from(wrong > 0))
+}
+
+/// The data of a truth page.
+const TRUTH: &str = "truth.json";
+
+fn truth(out: Option<&Path>, lab: &Lab<'_>) -> Result<u8> {
+    let out = out.map_or_else(|| default_out("truth"), Path::to_path_buf);
+    let create = std::fs::create_dir_all(&out);
+    create.map_err(|e| Error::harness(format!("cannot create {}: {e}", out.display())))?;
+    let told = Told { command: command_line().join(" "), machine: environment::describe() };
+    let found = measure(lab, told, &mut |what| eprintln!("{what} …"))?;
+    write_atomically(&out.join(TRUTH), truth::json(&found).as_bytes())?;
+    let page = truth::render(&found);
+    write_atomically(&out.join("report.md"), page.as_bytes())?;
+    print(&format!("\n{page}"))?;
+    eprintln!("Results  {}", out.display());
+    Ok(0)
+}
+
+/// True when a directory holds a truth page.
+pub fn is_truth(dir: &Path) -> bool {
+    dir.join(TRUTH).is_file()
+}
+
+/// A stored truth page again, without measuring.
+pub fn report(dir: &Path, format: &str, output: Option<&Path>) -> Result<()> {
+    let path = dir.join(TRUTH);
+    let unreadable = |e: String| Error::usage(format!("{}: {e}", path.display()));
+    let text = std::fs::read_to_string(&path).map_err(|e| unreadable(e.to_string()))?;
+    let found: Truth = serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))?;
+    let text = match format {
+        "text" | "markdown" => truth::render(&found),
+        "json" => truth::json(&found),
+        other => {
+            return Err(Error::usage(format!(
+                "--format {other}: a truth page is shown as text, markdown or json"
+            )));
+        }
+    };
+    match output {
+        Some(path) => write_atomically(path, text.as_bytes()),
+        None => print(&text),
+    }
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Check>> {

@@ -19,5 +19,6 @@ pub mod peaks;
 pub mod sizing;
 pub mod strata;
 pub mod trial;
+pub mod truth;
 pub mod usage;
 pub mod wire;

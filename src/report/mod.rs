@@ -24,6 +24,7 @@ pub mod qualification;
 pub mod runs;
 pub mod table;
 pub mod text;
+pub mod truth;
 pub mod visible;
 
 use crate::compare::Report;

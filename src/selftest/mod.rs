@@ -4,10 +4,12 @@
 mod agree;
 mod delay;
 mod deliveries;
+pub mod exact;
 mod fates;
 mod freeze;
 pub mod odd;
 mod pacing;
+pub mod truth;
 
 use crate::cpus::Placement;
 use crate::drive::block;

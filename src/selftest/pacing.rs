@@ -64,7 +64,7 @@ pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
 }
 
 /// The lateness of a loop that does nothing but look at the clock, on the driver's CPU.
-fn spin(lab: &Lab<'_>, load: Load) -> Result<Hist> {
+pub(super) fn spin(lab: &Lab<'_>, load: Load) -> Result<Hist> {
     let cpu = lab.placement.driver[..1].to_vec();
     let seed = lab.seed;
     let thread = std::thread::spawn(move || {

@@ -45,20 +45,36 @@ pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
 }
 
 fn freeze(lab: &Lab<'_>, transport: Transport) -> Result<Vec<Line>> {
+    Ok(match stopped(lab, transport)? {
+        Ok(Stopped { trial, theory }) => compare(transport.name(), &trial, &theory, trial.slots),
+        Err(line) => vec![line],
+    })
+}
+
+/// A trial with a stop in it.
+pub(super) struct Stopped {
+    pub trial: Trial,
+    /// The responses that theory gives its measured events, ascending.
+    pub theory: Vec<u64>,
+}
+
+/// Stops a target; a line that says why the trial tells nothing, if it does not.
+pub(super) fn stopped(
+    lab: &Lab<'_>,
+    transport: Transport,
+) -> Result<std::result::Result<Stopped, Line>> {
     let name = transport.name();
     let closed = load(Arrivals::Closed, None, 50, 250);
     let flat_out =
         lab.measure_one(&lab.stretch(vec![lab.member(0, transport, None)], closed, None))?;
     let capacity = flat_out.events.acknowledged as f64 / (flat_out.window_ns as f64 / 1e9);
     if capacity < 100.0 {
-        let few = format!("{capacity:.0} events/s");
-        let theory = "at least 100/s".to_owned();
-        return Ok(vec![Line {
+        return Ok(Err(Line {
             what: format!("{name}: capacity"),
-            measured: few,
-            theory,
+            measured: format!("{capacity:.0} events/s"),
+            theory: "at least 100/s".to_owned(),
             ok: false,
-        }]);
+        }));
     }
     let rate = (capacity * SHARE_OF_CAPACITY).min(HIGHEST_RATE).floor();
     let load = load(Arrivals::Constant, Some(rate), WARMUP_MS, MEASURED_MS);
@@ -68,7 +84,7 @@ fn freeze(lab: &Lab<'_>, transport: Transport) -> Result<Vec<Line>> {
     stretch.freeze = Some(Freeze { at: from, length: STOP_NS });
     let trial = lab.measure_one(&stretch)?;
     if let Some(line) = unusable(name, &trial) {
-        return Ok(vec![line]);
+        return Ok(Err(line));
     }
     let stop = Stop {
         from,
@@ -76,7 +92,8 @@ fn freeze(lab: &Lab<'_>, transport: Transport) -> Result<Vec<Line>> {
         service_ns: trial.service.quantile(0.5).unwrap_or(0),
         drain_gap_ns: (1e9 / capacity) as u64,
     };
-    Ok(compare(name, &trial, &computed(&load, lab.seed, &stop), trial.slots))
+    let theory = computed(&load, lab.seed, &stop);
+    Ok(Ok(Stopped { trial, theory }))
 }
 
 /// The responses that theory gives the measured events, ascending.
@@ -123,13 +140,8 @@ fn distribution(
     theory: &[u64],
     allowed_gap: f64,
 ) -> Vec<Line> {
-    let n = theory.len() as f64;
-    let late = theory.iter().filter(|r| **r > LATE_NS).count() as f64;
-    let (share, expected) = (late_share(measured), late / n);
-    let gap = largest_gap(measured, theory);
-    let quantile = |q: f64| theory[((n * q) as usize).min(theory.len() - 1)];
-    let (p90, max) = (measured.quantile(0.9).unwrap_or(0), measured.max().unwrap_or(0));
-    let near = |measured: u64, theory: u64| measured.abs_diff(theory) <= ALLOWED_STALL_NS;
+    let Apart { late: [share, expected], p90, max, distance: gap } = Apart::of(measured, theory);
+    let near = |[measured, theory]: [u64; 2]| measured.abs_diff(theory) <= ALLOWED_STALL_NS;
     let ms = |ns: u64| format!("{:.0} ms", ns as f64 / 1e6);
     let allowed = ms(ALLOWED_STALL_NS);
     vec![
@@ -141,9 +153,9 @@ fn distribution(
         },
         Line {
             what: format!("{name}: {what}, p90 and max"),
-            measured: format!("{}, {}", ms(p90), ms(max)),
-            theory: format!("{}, {} ± {allowed}", ms(quantile(0.9)), ms(quantile(1.0))),
-            ok: near(p90, quantile(0.9)) && near(max, quantile(1.0)),
+            measured: format!("{}, {}", ms(p90[0]), ms(max[0])),
+            theory: format!("{}, {} ± {allowed}", ms(p90[1]), ms(max[1])),
+            ok: near(p90) && near(max),
         },
         Line {
             what: format!("{name}: distance of the distributions"),
@@ -152,6 +164,32 @@ fn distribution(
             ok: gap <= allowed_gap,
         },
     ]
+}
+
+/// How far a measured distribution is from the computed one; of each pair the measured value first.
+pub(super) struct Apart {
+    /// Part that is over 10 ms.
+    pub late: [f64; 2],
+    /// 90th percentile, ns.
+    pub p90: [u64; 2],
+    /// Largest, ns.
+    pub max: [u64; 2],
+    /// Largest distance of the distribution functions among late events.
+    pub distance: f64,
+}
+
+impl Apart {
+    pub fn of(measured: &Hist, theory: &[u64]) -> Apart {
+        let n = theory.len() as f64;
+        let late = theory.iter().filter(|r| **r > LATE_NS).count() as f64;
+        let quantile = |q: f64| theory[((n * q) as usize).min(theory.len() - 1)];
+        Apart {
+            late: [late_share(measured), late / n],
+            p90: [measured.quantile(0.9).unwrap_or(0), quantile(0.9)],
+            max: [measured.max().unwrap_or(0), quantile(1.0)],
+            distance: largest_gap(measured, theory),
+        }
+    }
 }
 
 fn percent(share: f64) -> String {

@@ -24,8 +24,11 @@ async fn serve(stream: DuplexStream) -> (Vec<(String, Vec<u8>)>, io::Result<()>)
     }
 }
 
+/// Method and body.
+type Post = (String, Vec<u8>);
+
 /// Writes these pieces, each once the last one was read, and gives what was answered.
-fn talk(pieces: &[&[u8]]) -> (Vec<(String, Vec<u8>)>, io::Result<()>, String) {
+fn talk(pieces: &[&[u8]]) -> (Vec<Post>, io::Result<()>, String) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let (mut ours, theirs) = duplex(LONGEST * 4);

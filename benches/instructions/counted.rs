@@ -1,0 +1,179 @@
+//! The functions that run for each event.
+
+use crate::setting::{ARRIVALS, EVENT_BYTES, dial, ledger, load};
+use pushbench::record::clock;
+use pushbench::record::histogram::Hist;
+use pushbench::record::ledger::Instants;
+use pushbench::scenario::{Lifetime, Payload};
+use pushbench::schedule::Schedule;
+use pushbench::transport::dial::Dial;
+use pushbench::transport::event::{Matched, Template, acknowledgement};
+use pushbench::transport::feed::{Source, Spout};
+use pushbench::transport::handler::Handler;
+use pushbench::transport::io::Stamps;
+use pushbench::transport::tcp::client::Tcp;
+use pushbench::transport::webhook::client::Webhook;
+use pushbench::transport::websocket::client::Websocket;
+use pushbench::transport::window::Window;
+use pushbench::transport::{Client, tcp, webhook, websocket};
+use std::future::poll_fn;
+use std::hint::black_box;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
+use std::task::{Context, Waker};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Enough that what is done once is far below a thousandth.
+const MANY: u64 = 20_000;
+/// Of those that make system calls, which valgrind is slow at.
+const FEWER: u64 = 4_000;
+
+/// A function by the name that a failure tells.
+pub struct Function {
+    pub name: &'static str,
+    pub calls: u64,
+    run: fn(u64),
+}
+
+const fn of(name: &'static str, calls: u64, run: fn(u64)) -> Function {
+    Function { name, calls, run }
+}
+
+/// All of them.
+pub const FUNCTIONS: [Function; 12] = [
+    of("schedule: next of constant", MANY, |n| schedule(0, n)),
+    of("schedule: next of poisson", MANY, |n| schedule(1, n)),
+    of("schedule: next of ramp", MANY, |n| schedule(2, n)),
+    of("record: a value in a histogram", MANY, histogram),
+    of("record: an event in the ledger", MANY, event_in_ledger),
+    of("record: an event through feed, window, ledger", MANY, event_through_window),
+    of("event: made", MANY, made),
+    of("event: answer matched by id", MANY, matched),
+    of("tcp: an event written, its answer read", FEWER, |n| {
+        carried::<Tcp, _>(n, 1, |s| tcp::server::serve(Handler::default(), s));
+    }),
+    of("websocket: an event written, its answer read", FEWER, |n| websocket(n, 1)),
+    of("websocket: the same, 16 in flight", FEWER, |n| websocket(n, 16)),
+    of("webhook: an event written, its answer read", FEWER, |n| {
+        carried::<Webhook, _>(n, 1, |s| webhook::server::serve(Handler::default(), None, s));
+    }),
+];
+
+/// Calls the function of that name so often.
+pub fn run(name: &str, calls: u64) {
+    let function = FUNCTIONS.iter().find(|f| f.name == name);
+    (function.expect("a function of that name").run)(calls);
+}
+
+/// What callgrind looks for by name: it must be called, and keep its name.
+#[inline(never)]
+fn what_is_counted<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+/// Calls `work` twice as often as is counted: at first what is made lazily is made.
+fn repeated(calls: u64, mut work: impl FnMut()) {
+    (0..calls).for_each(|_| work());
+    what_is_counted(|| (0..calls).for_each(|_| work()));
+}
+
+fn schedule(which: usize, calls: u64) {
+    let (_, arrivals) = ARRIVALS[which];
+    let mut due = Schedule::new(&load(arrivals), 7, 0, 1).expect("an open load has a schedule");
+    repeated(calls, || {
+        black_box(due.next());
+    });
+}
+
+fn histogram(calls: u64) {
+    let (mut hist, mut value) = (Hist::new(), 100_000);
+    repeated(calls, || {
+        value = value * 5 % 1_000_003 + 1;
+        hist.record(black_box(value));
+    });
+}
+
+fn event_in_ledger(calls: u64) {
+    let ledger = ledger(false);
+    let (mut index, mut at) = (0, clock::now());
+    repeated(calls, || {
+        let ticket = ledger.open(index, at, Some(index));
+        ledger.sent(&ticket);
+        let [free, sent, done, woken] = [0, 1_000, 90_000, 89_000].map(|after| at + after);
+        ledger.acknowledge(&ticket, Instants { free, sent, done, woken, nth: 100 });
+        index += 1;
+        at += 1_000;
+    });
+}
+
+/// All that happens to an event beside its bytes.
+fn event_through_window(calls: u64) {
+    let ledger = ledger(false);
+    let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+    let spout = Spout::new(ledger.clone(), Source::Open, 1, 1);
+    let feed = spout.feed(0);
+    let mut window = Window::new(&dial(&ledger, nowhere, Lifetime::Unlimited));
+    let (stamps, cx) = (Stamps::default(), Context::from_waker(Waker::noop()));
+    let answers: Vec<String> =
+        (0..2 * calls).map(|index| acknowledgement(&format!("{index:016x}"))).collect();
+    let mut index = 0;
+    repeated(calls, || {
+        spout.put(index, clock::now(), index);
+        assert!(window.take(&feed, &cx).is_ready(), "the event must be there");
+        window.answer(answers[index as usize].as_bytes(), &stamps);
+        index += 1;
+    });
+    assert_eq!(ledger.open_count(), 0, "the bench must do what it says");
+}
+
+fn made(calls: u64) {
+    let template = Template::new(&Payload::Bytes(EVENT_BYTES));
+    let (mut out, mut index) = (Vec::with_capacity(2 * EVENT_BYTES), 0);
+    repeated(calls, || {
+        out.clear();
+        index += 1;
+        template.append(index, &mut out);
+    });
+}
+
+fn matched(calls: u64) {
+    let answer = acknowledgement("000000000000002a");
+    repeated(calls, || {
+        black_box(Matched::ById.index(black_box(answer.as_bytes())));
+    });
+}
+
+fn websocket(calls: u64, in_flight: usize) {
+    let serve = |s| websocket::server::serve(Handler::default(), s);
+    carried::<Websocket, _>(calls, in_flight, serve);
+}
+
+/// A connection carries events to a server beside it; what its client's task does is counted, the
+/// server's and the runtime's part is not.
+fn carried<C, S>(events: u64, in_flight: usize, serve: impl FnOnce(TcpStream) -> S)
+where
+    C: Client,
+    S: Future<Output = ()> + 'static,
+{
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_io().build_local(Default::default()).expect("a runtime");
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let socket = listener.local_addr().expect("an address");
+        let ledger = ledger(true);
+        let dial = Dial { in_flight, ..dial(&ledger, socket, Lifetime::Events(events)) };
+        let connect = tokio::task::spawn_local(async move { C::open(&dial).await });
+        let (stream, _) = listener.accept().await.expect("a connection");
+        stream.set_nodelay(true).expect("no delay");
+        let server = tokio::task::spawn_local(serve(stream));
+        let client = connect.await.expect("no panic").expect("an open connection");
+        let spout = Spout::new(ledger.clone(), Source::Closed { shard: 0, of: 1 }, 1, 1);
+        spout.run(true);
+        let mut carry = pin!(client.carry(spout.feed(0), ledger.clone()));
+        let counted = poll_fn(|cx| what_is_counted(|| carry.as_mut().poll(cx)));
+        counted.await.expect("every event is answered");
+        server.abort();
+        let acknowledged = ledger.account().measured.acknowledged;
+        assert_eq!(acknowledged, events, "the bench must do what it says");
+    });
+}

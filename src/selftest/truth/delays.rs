@@ -1,0 +1,77 @@
+//! Responses of a target that holds each event for a known time.
+
+use super::super::Lab;
+use super::{TRIALS, at, exact, middle, of_trial, open};
+use crate::error::Result;
+use crate::record::truth::Delayed;
+use crate::transport::{CARRIERS, Carrier};
+use std::time::Duration;
+
+const RATES: [f64; 2] = [1_000.0, 10_000.0];
+/// None first: what lies beside the delay is compared with what lies beside none.
+const DELAYS_US: [u64; 5] = [0, 100, 1_000, 10_000, 100_000];
+const WARMUP_MS: u64 = 200;
+/// Enough for a median to a few microseconds.
+const EVENTS: f64 = 2_000.0;
+const SHORTEST_MS: f64 = 500.0;
+/// So many times the events that are open on average find a free slot: none waits for one.
+const ROOM: f64 = 1.5;
+/// … and so many more, for bursts where few are open.
+const SPARE_SLOTS: usize = 32;
+
+/// What one trial gives.
+struct Seen {
+    reported: f64,
+    held: f64,
+    reported_p99: f64,
+    held_p99: f64,
+    invalid: bool,
+}
+
+impl Seen {
+    fn beside(&self) -> f64 {
+        self.reported - self.held
+    }
+}
+
+pub(super) fn measure(lab: &Lab<'_>) -> Result<Vec<Delayed>> {
+    let mut found = Vec::new();
+    for carrier in CARRIERS {
+        for rate in RATES {
+            // A round has every delay, so that all of it shares the machine's moods.
+            let rounds = (0..TRIALS).map(|trial| round(&of_trial(lab, trial), carrier, rate));
+            let rounds = rounds.collect::<Result<Vec<_>>>()?;
+            found.extend(DELAYS_US.iter().enumerate().map(|(i, us)| Delayed {
+                transport: carrier.name().to_owned(),
+                rate,
+                delay_ns: us * 1_000,
+                reported_ns: middle(rounds.iter().map(|r| r[i].reported)),
+                held_ns: middle(rounds.iter().map(|r| r[i].held)),
+                beside_ns: middle(rounds.iter().map(|r| r[i].beside())),
+                error_ns: middle(rounds.iter().map(|r| r[i].beside() - r[0].beside())),
+                beside_p99_ns: middle(rounds.iter().map(|r| r[i].reported_p99 - r[i].held_p99)),
+                invalid: rounds.iter().filter(|r| r[i].invalid).count(),
+            }));
+        }
+    }
+    Ok(found)
+}
+
+fn round(lab: &Lab<'_>, carrier: Carrier, rate: f64) -> Result<Vec<Seen>> {
+    DELAYS_US.iter().map(|us| trial(lab, carrier, rate, Duration::from_micros(*us))).collect()
+}
+
+fn trial(lab: &Lab<'_>, carrier: Carrier, rate: f64, delay: Duration) -> Result<Seen> {
+    let open_events = rate * delay.as_secs_f64();
+    let slots = (open_events * ROOM) as usize + SPARE_SLOTS;
+    let measured_ms = (EVENTS / rate * 1e3).max(SHORTEST_MS) as u64;
+    let load = open(rate, WARMUP_MS, measured_ms);
+    let (trial, account) = exact(lab, carrier, delay, slots, load)?;
+    Ok(Seen {
+        reported: at(&trial.response, 0.5),
+        held: at(&account.held, 0.5),
+        reported_p99: at(&trial.response, 0.99),
+        held_p99: at(&account.held, 0.99),
+        invalid: !trial.is_valid(),
+    })
+}

@@ -1,0 +1,33 @@
+//! The driver's lag beside a loop that does nothing but look at the clock.
+
+use super::super::Lab;
+use super::super::pacing::spin;
+use super::{TRIALS, exact, of_trial, open};
+use crate::error::Result;
+use crate::record::histogram::Hist;
+use crate::record::truth::Lagging;
+use crate::transport::Carrier;
+use std::time::Duration;
+
+const RATES: [f64; 3] = [1_000.0, 10_000.0, 20_000.0];
+const WARMUP_MS: u64 = 200;
+const MEASURED_MS: u64 = 1_000;
+
+pub(super) fn measure(lab: &Lab<'_>) -> Result<Vec<Lagging>> {
+    RATES.into_iter().map(|rate| beside(lab, rate)).collect()
+}
+
+fn beside(lab: &Lab<'_>, rate: f64) -> Result<Lagging> {
+    let (mut spun, mut lag, mut hiccup) = (Hist::new(), Hist::new(), Hist::new());
+    for trial in 0..TRIALS {
+        let lab = of_trial(lab, trial);
+        let load = open(rate, WARMUP_MS, MEASURED_MS);
+        spun.merge(&spin(&lab, load.clone())?);
+        let slots = super::super::CONNECTIONS;
+        let (trial, _) = exact(&lab, Carrier::Tcp, Duration::ZERO, slots, load)?;
+        lag.merge(&trial.lag);
+        hiccup.merge(&trial.hiccup);
+    }
+    let both = |hist: &Hist| [0.5, 0.99].map(|q| hist.quantile(q).unwrap_or(0));
+    Ok(Lagging { rate, spin_ns: both(&spun), lag_ns: both(&lag), hiccup_p99_ns: both(&hiccup)[1] })
+}

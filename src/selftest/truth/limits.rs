@@ -1,0 +1,97 @@
+//! Rising rates against a target that is faster than the driver: where the driver stops being
+//! trustworthy, and whether it says so.
+
+use super::super::{CONNECTIONS, Lab, load};
+use super::{TRIALS, at, capacity, exact, middle, of_trial, open};
+use crate::error::Result;
+use crate::record::trial::Trial;
+use crate::record::truth::{Limit, Rung};
+use crate::scenario::Arrivals;
+use crate::transport::{CARRIERS, Carrier};
+use std::time::Duration;
+
+/// Parts of what the driver manages in a closed loop.
+const PARTS: [f64; 8] = [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.4];
+const WARMUP_MS: u64 = 150;
+const MEASURED_MS: u64 = 350;
+/// How every reason begins that finds fault with the driver (`drive::validity`).
+const OWN_FAULT: &str = "driver ";
+
+pub(super) fn measure(lab: &Lab<'_>) -> Result<Vec<Limit>> {
+    CARRIERS.into_iter().map(|carrier| limit(lab, carrier)).collect()
+}
+
+fn limit(lab: &Lab<'_>, carrier: Carrier) -> Result<Limit> {
+    let closed = load(Arrivals::Closed, None, WARMUP_MS, MEASURED_MS);
+    let (flat_out, _) = exact(lab, carrier, Duration::ZERO, CONNECTIONS, closed)?;
+    let capacity = capacity(&flat_out);
+    // Whole hundreds: somebody may want to type one.
+    let rates = PARTS.map(|part| (capacity * part / 100.0).ceil() * 100.0);
+    let rungs =
+        rates.into_iter().map(|rate| rung(lab, carrier, rate)).collect::<Result<Vec<_>>>()?;
+    let (trusted_up_to, mistrusted_from) = edges(&rungs);
+    Ok(Limit {
+        transport: carrier.name().to_owned(),
+        capacity,
+        rungs,
+        trusted_up_to,
+        mistrusted_from,
+    })
+}
+
+fn rung(lab: &Lab<'_>, carrier: Carrier, rate: f64) -> Result<Rung> {
+    let trials = (0..TRIALS).map(|trial| {
+        let load = open(rate, WARMUP_MS, MEASURED_MS);
+        let slots = CONNECTIONS;
+        Ok(exact(&of_trial(lab, trial), carrier, Duration::ZERO, slots, load)?.0)
+    });
+    let trials: Vec<Trial> = trials.collect::<Result<_>>()?;
+    let faults: Vec<Option<&String>> =
+        trials.iter().map(|t| t.invalid.iter().find(|why| why.starts_with(OWN_FAULT))).collect();
+    let median = |of: fn(&Trial) -> f64| middle(trials.iter().map(of));
+    Ok(Rung {
+        rate,
+        trusted: faults.iter().filter(|fault| fault.is_none()).count(),
+        response_ns: median(|t| at(&t.response, 0.5)),
+        lag_ns: median(|t| at(&t.lag, 0.5)),
+        reading_ns: median(|t| at(&t.reading, 0.5)),
+        busy: median(|t| t.driver.busy),
+        said: faults.into_iter().flatten().next_back().cloned(),
+    })
+}
+
+/// The last rate of those trusted from the lowest on, the first of those mistrusted up to the highest.
+fn edges(rungs: &[Rung]) -> (Option<f64>, Option<f64>) {
+    let trusted = |rung: &&Rung| rung.trusted * 2 > TRIALS;
+    let last = rungs.iter().take_while(trusted).last();
+    let first = rungs.iter().rev().take_while(|rung| !trusted(rung)).last();
+    (last.map(|r| r.rate), first.map(|r| r.rate))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edges_stand_where_trust_begins_and_ends() {
+        let of = |trusted: &[usize]| {
+            let rungs: Vec<Rung> = (1..)
+                .zip(trusted)
+                .map(|(rate, trusted)| Rung {
+                    rate: f64::from(rate),
+                    trusted: *trusted,
+                    response_ns: 0.0,
+                    lag_ns: 0.0,
+                    reading_ns: 0.0,
+                    busy: 0.0,
+                    said: None,
+                })
+                .collect();
+            edges(&rungs)
+        };
+        assert_eq!(of(&[3, 2, 1, 0]), (Some(2.0), Some(3.0)));
+        assert_eq!(of(&[3, 0, 3, 0]), (Some(1.0), Some(4.0)));
+        assert_eq!(of(&[3, 3]), (Some(2.0), None));
+        assert_eq!(of(&[0, 1]), (None, Some(1.0)));
+    }
+}

@@ -1,0 +1,105 @@
+//! How true the instrument's figures are, measured: `pushbench selftest --truth`.
+
+mod bare;
+mod delays;
+mod freezes;
+mod lags;
+mod limits;
+mod shares;
+
+use super::exact::{Account, Place};
+use super::{Lab, load};
+use crate::cpus::Cpus;
+use crate::error::{Error, Result};
+use crate::record::histogram::Hist;
+use crate::record::trial::Trial;
+use crate::record::truth::{SCHEMA, Truth};
+use crate::scenario::{Arrivals, Load};
+use crate::stats::median;
+use crate::transport::Carrier;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Trials behind each figure: a stall of the machine spoils one of them.
+const TRIALS: usize = 3;
+
+/// What the command knows and the self-test does not.
+pub struct Told {
+    /// What was typed.
+    pub command: String,
+    /// The machine.
+    pub machine: BTreeMap<String, String>,
+}
+
+/// Measures all of it; `say` hears what comes next.
+pub fn measure(lab: &Lab<'_>, told: Told, say: &mut dyn FnMut(&str)) -> Result<Truth> {
+    if !lab.placement.apart() {
+        return Err(Error::usage(
+            "selftest --truth needs a CPU for the driver and another one for the target, which never sleeps: \
+             write for example --cpus driver=1,target=0",
+        ));
+    }
+    let began = jiff::Timestamp::now().to_string();
+    say("lag against a spin loop");
+    let lags = lags::measure(lab)?;
+    say("responses against known delays");
+    let delays = delays::measure(lab)?;
+    say("the driver's share of a latency");
+    let shares = shares::measure(lab)?;
+    say("up to which rate the driver is to be trusted");
+    let limits = limits::measure(lab)?;
+    say("a target that is stopped for a second");
+    let freezes = freezes::measure(lab)?;
+    Ok(Truth {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        command: told.command,
+        began,
+        seed: lab.seed,
+        machine: told.machine,
+        cpus: [&lab.placement.driver, &lab.placement.target].map(|cpus| Cpus(cpus).to_string()),
+        trials: TRIALS,
+        delays,
+        freezes,
+        lags,
+        shares,
+        limits,
+    })
+}
+
+/// The lab of another trial: the same schedule every time would tell less.
+fn of_trial<'a>(lab: &Lab<'a>, trial: usize) -> Lab<'a> {
+    Lab { seed: lab.seed + trial as u64, ..*lab }
+}
+
+fn open(rate: f64, warmup_ms: u64, measured_ms: u64) -> Load {
+    load(Arrivals::Poisson, Some(rate), warmup_ms, measured_ms)
+}
+
+/// A trial of an exact target, and what the target told.
+fn exact(
+    lab: &Lab<'_>,
+    carrier: Carrier,
+    delay: Duration,
+    slots: usize,
+    load: Load,
+) -> Result<(Trial, Account)> {
+    let place = Place::new()?;
+    let member = place.member(lab, carrier, delay, slots);
+    let trial = lab.measure_one(&lab.stretch(vec![member], load, None))?;
+    Ok((trial, place.account()?))
+}
+
+/// The events a second that the driver brings to an exact target in a closed loop.
+fn capacity(trial: &Trial) -> f64 {
+    trial.events.acknowledged as f64 / (trial.window_ns as f64 / 1e9)
+}
+
+/// A quantile as a number; 0 of nothing.
+fn at(hist: &Hist, q: f64) -> f64 {
+    hist.quantile(q).unwrap_or(0) as f64
+}
+
+fn middle(values: impl IntoIterator<Item = f64>) -> f64 {
+    median(&values.into_iter().collect::<Vec<_>>()).unwrap_or(f64::NAN)
+}
