@@ -96,6 +96,28 @@ fn a_slow_and_a_stuck_subscriber_have_their_own_fates() {
 }
 
 #[test]
+fn one_more_is_stuck_in_one_arm_and_in_no_other() {
+    let _turn = alone();
+    let bench = Bench::new();
+    let mine = scenario(&bench, "count = 5\nslow = 1\nslow_by = \"1ms\"", "");
+    let arms = ["tcp@builtin", "tcp+stuck@builtin", "webhook+stuck@builtin"];
+    let arms: Vec<&str> = arms.iter().flat_map(|arm| ["--arm", arm]).collect();
+    for (trial, f) in trials_of(&arms, &bench, &mine, &[]) {
+        let (d, events, more) = (&f.deliveries, trial.events.due, u64::from(trial.arm > 0));
+        assert_eq!(d.measured.due, events * (4 - more), "{d:?}");
+        assert_eq!(d.measured.received, d.measured.due, "{d:?}");
+        let stuck = d.apart.iter().find(|a| a.conduct == Conduct::Stuck);
+        assert_eq!(stuck.map_or(0, |a| a.measured.timed_out), events * more, "{d:?}");
+    }
+    let stored = StoredRun::read(&bench.path("r")).unwrap();
+    let stuck: Vec<usize> = stored.header.points[0].arms.iter().map(|a| a.stuck).collect();
+    assert_eq!(stuck, [0, 1, 1]);
+    let shown = bench.run(&["report", "r"]).out;
+    let differ = shown.split("differs: ").nth(1).and_then(|rest| rest.lines().next());
+    assert!(differ.is_some_and(|names| names.contains("subscribers")), "{shown}");
+}
+
+#[test]
 fn who_takes_their_time_is_waited_for_by_nobody_else() {
     let bench = Bench::new();
     // It needs 50 ms for what comes every 25: its queue grows, and only its.
@@ -231,6 +253,16 @@ fn what_cannot_be_is_refused_before_anything_starts() {
     run("count = 3", "[delivery]\nto = \"some\"").fails(64, &["all or one"]);
     let ingest = bench.run(&["run", "ingest", "--set", "subscribers.stuck=1"]);
     ingest.fails(64, &["subscribers.stuck", "fanout"]);
+    let stuck = bench.run(&["run", "ingest", "--arm", "websocket+stuck@builtin"]);
+    stuck.fails(64, &["websocket+stuck@builtin", "run fanout"]);
+    let idle = bench.run(&["run", "idle", "--arm", "websocket+stuck@builtin", "--out", "r"]);
+    idle.fails(64, &["websocket+stuck@builtin", "run fanout"]);
+    let arm = ["--arm", "tcp+stuck@builtin"];
+    let all = [&["run", &scenario(&bench, "count = 1", ""), "--out", "r"][..], &arm].concat();
+    bench.run(&all).fails(64, &["tcp+stuck@builtin", "no healthy one", "--subscribers 2"]);
+    let sliced = scenario(&bench, "count = 3", "design = \"sliced\"");
+    let sliced = [&["run", &sliced, "--out", "r"][..], &arm].concat();
+    bench.run(&sliced).fails(64, &["tcp+stuck@builtin", "compare.design"]);
     bench.write(
         "pushbench.toml",
         "[target.mine.webhook]\nurl = \"http://127.0.0.1:9/hook\"\nmatch = \"order\"\n",
