@@ -1,8 +1,6 @@
 //! The results directory: `run.json` (what was asked and where), `trials.jsonl` (one complete record
 //! a line, written and flushed as soon as a trial ends), `*.hlog` (responses per second).
 
-pub mod intervals;
-
 use crate::error::{Error, Result};
 use crate::record::ease::Ease;
 use crate::record::findings::Findings;
@@ -132,6 +130,9 @@ pub struct Store {
     began: std::time::SystemTime,
 }
 
+/// What the interval logs hold: every second of each arm by its label, in the order of the log.
+pub type Seconds = BTreeMap<String, Vec<Logged>>;
+
 /// A run read back.
 #[derive(Debug, Clone)]
 pub struct StoredRun {
@@ -232,7 +233,7 @@ fn second_lines(
     let logged = |(number, hist): &(u64, Hist)| Logged {
         start: trial + Duration::from_secs(*number),
         length: Duration::from_secs(1),
-        hist: hist.compact(),
+        hist: hist.packed(),
     };
     let lines: Vec<Logged> = seconds.iter().map(logged).collect();
     let comment = "responses (service times in a closed loop) in ns, one line a second";
@@ -260,8 +261,8 @@ impl StoredRun {
         Ok(StoredRun { header, trials, cut })
     }
 
-    /// The seconds of each arm by its label, as far as their files are there and whole.
-    pub fn read_seconds(&self, dir: &Path) -> BTreeMap<String, Vec<Logged>> {
+    /// The seconds of each arm, as far as their files are there and whole.
+    pub fn read_seconds(&self, dir: &Path) -> Seconds {
         let labels = self.header.points.iter().flat_map(|p| &p.arms).map(|a| &a.label);
         let read = |label: &String| {
             let text = fs::read(dir.join(format!("{}.hlog", file_name(label)))).ok()?;

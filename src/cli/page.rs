@@ -1,23 +1,21 @@
 //! What a page needs beside the records: the interval logs and the names of the raw files.
 
 use crate::compare::Report;
-use crate::compare::page::{ArmLog, page};
+use crate::compare::page::page;
 use crate::report::html::{RawFile, Source};
-use crate::store::{StoredRun, intervals};
+use crate::store::StoredRun;
 use std::path::{Component, Path, PathBuf};
 
 /// Derives the page of a run that was read from `dir`. `beside`: the directory in which the page will
 /// lie, where it is known.
 pub fn source(dir: &Path, run: &StoredRun, report: Report, beside: Option<&Path>) -> Source {
-    let log = |arm: &str| Some(ArmLog { arm: arm.to_owned(), seconds: intervals::read(dir, arm)? });
-    let logs: Vec<ArmLog> = run.labels().into_iter().filter_map(log).collect();
     let there = beside.and_then(|from| relative(from, dir));
     let file = |name: String| {
         let href = there.as_ref().map(|there| format!("{there}{}", encoded(&name)));
         RawFile { name, href }
     };
     Source {
-        page: page(run, report, &logs),
+        page: page(run, report, &run.read_seconds(dir)),
         dir: dir.display().to_string(),
         files: names(dir).into_iter().map(file).collect(),
     }

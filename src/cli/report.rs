@@ -9,9 +9,8 @@ use crate::record::metrics::{self, METRICS, Metric};
 use crate::report::chart::{self, Chart};
 use crate::report::html::{self, Source};
 use crate::report::{ALL, File, Format, Output, table, text};
-use crate::store::{StoredRun, write_atomically};
+use crate::store::{Seconds, StoredRun, write_atomically};
 use crate::suggest::did_you_mean;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
@@ -115,7 +114,7 @@ fn of_run(args: &Args, format: Format, sort: Option<&'static Metric>) -> Result<
     }
     let seconds = match format {
         Format::Hlog => stored.read_seconds(&args.dirs[0]),
-        _ => BTreeMap::new(), // no other format shows them
+        _ => Seconds::new(), // no other format shows them
     };
     let evidence = evidence(&stored, &report, &seconds);
     say_what_is_missing(format, &report, &evidence);

@@ -8,8 +8,7 @@ use crate::record::histogram::Hist;
 use crate::record::interval_log::Logged;
 use crate::record::metrics::SAMPLES_BEYOND;
 use crate::record::trial::Trial;
-use crate::store::StoredRun;
-use std::collections::BTreeMap;
+use crate::store::{Seconds, StoredRun};
 use std::time::Duration;
 
 /// What a run has left.
@@ -73,13 +72,9 @@ impl Distribution {
     }
 }
 
-/// Sorts out a stored run. `report` is what [`super::compare`] made of it, `seconds` the seconds of
-/// each arm by its label.
-pub fn evidence<'a>(
-    run: &'a StoredRun,
-    report: &Report,
-    seconds: &BTreeMap<String, Vec<Logged>>,
-) -> Evidence<'a> {
+/// Sorts out a stored run. `report` is what [`super::compare`] made of it, `seconds` what its
+/// interval logs hold.
+pub fn evidence<'a>(run: &'a StoredRun, report: &Report, seconds: &Seconds) -> Evidence<'a> {
     let header = &run.header;
     let began: jiff::Timestamp = header.started.parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let point = |(index, figures): (usize, &super::Point)| {
@@ -121,7 +116,7 @@ fn took(trials: &[&Trial]) -> Duration {
 fn whole(trial: &Trial) -> Logged {
     let hist = if trial.response.is_empty() { &trial.service } else { &trial.response };
     let (start, length) = (trial.began(), Duration::from_nanos(trial.wall_ns));
-    Logged { start, length, hist: hist.compact() }
+    Logged { start, length, hist: hist.packed() }
 }
 
 /// The seconds of an arm's valid trials at one point; `None` unless they are all there. An arm has
@@ -145,7 +140,7 @@ fn of_trials(
     };
     let found: Vec<Logged> = seconds.iter().filter(of_trial).cloned().collect();
     let mut sum = Hist::new();
-    found.iter().for_each(|l| sum.merge(&l.hist.unpack()));
+    found.iter().for_each(|l| sum.merge(&l.hist));
     (sum == recorded.hist && !found.is_empty()).then_some(found)
 }
 
@@ -155,9 +150,9 @@ mod tests {
     use crate::compare::{compare, sample};
 
     /// A sample whose trials follow each other, and its seconds.
-    fn told() -> (StoredRun, BTreeMap<String, Vec<Logged>>) {
+    fn told() -> (StoredRun, Seconds) {
         let mut run = sample::ratios(0.8, 0.5);
-        let mut seconds: BTreeMap<String, Vec<Logged>> = BTreeMap::new();
+        let mut seconds = Seconds::new();
         for trial in &mut run.trials {
             trial.started = format!("2026-01-01T00:00:{:02}.0005Z", trial.block * 4);
             let second = Logged { length: Duration::from_secs(1), ..whole(trial) };
@@ -177,12 +172,12 @@ mod tests {
         let arm = &found.points[0].arms[1];
         assert!(arm.by_second && arm.log.len() == 11);
         let mut sum = Hist::new();
-        arm.log.iter().for_each(|l| sum.merge(&l.hist.unpack()));
+        arm.log.iter().for_each(|l| sum.merge(&l.hist));
         assert_eq!(sum, arm.response.hist);
         assert_eq!(arm.log.iter().filter(|l| l.length == Duration::from_secs(1)).count(), 11);
         // What is not whole is not used.
         seconds.values_mut().for_each(|s| s.truncate(5));
-        for seconds in [seconds, BTreeMap::new()] {
+        for seconds in [seconds, Seconds::new()] {
             let found = evidence(&run, &report, &seconds);
             let arm = &found.points[0].arms[1];
             assert!(!arm.by_second && arm.log.len() == 11);
@@ -194,7 +189,7 @@ mod tests {
     fn figures_over_blocks_have_an_interval_around_them() {
         let run = sample::ratios(0.8, 0.5);
         let report = compare(&run);
-        let found = evidence(&run, &report, &BTreeMap::new());
+        let found = evidence(&run, &report, &Seconds::new());
         let arm = &found.points[0].arms[0];
         let p50 = arm.over_blocks.iter().find(|o| o.metric == "response.p50").unwrap();
         let [low, high] = p50.ci95.unwrap();

@@ -1,11 +1,17 @@
 //! HDR histograms of nanoseconds: three significant digits from 1 ns to an hour.
 
+mod decode;
+mod packed;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram;
+use hdrhistogram::iterators::IterationValue;
+use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::{Deserializer as HdrReader, Serializer as _};
-use hdrhistogram::serialization::{V2DeflateSerializer, V2Serializer};
+use packed::Packed;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 
 /// Longest value told apart; longer ones are recorded as this.
 const HIGHEST_NS: u64 = 3_600_000_000_000;
@@ -14,18 +20,15 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 
 /// A histogram of nanoseconds. In JSON it is its HDR V2 (deflated) encoding in base64, the form that
 /// every HdrHistogram port reads.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Hist(Histogram<u64>);
+#[derive(Debug, Clone)]
+pub struct Hist(Counts);
 
-/// A histogram in its HDR V2 encoding: a kilobyte or two instead of 270.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Compact(Vec<u8>);
-
-impl Compact {
-    /// The histogram again, without loss.
-    pub fn unpack(&self) -> Hist {
-        Hist::read(&self.0).expect("our own encoding reads back")
-    }
+#[derive(Debug, Clone)]
+enum Counts {
+    /// With room for every value: 270 KB, at once written to.
+    Open(Histogram<u64>),
+    /// Only what was recorded: records are read by the thousand.
+    Packed(Packed),
 }
 
 impl Default for Hist {
@@ -34,59 +37,109 @@ impl Default for Hist {
     }
 }
 
+/// The same values as often.
+impl PartialEq for Hist {
+    fn eq(&self, other: &Hist) -> bool {
+        self.count() == other.count() && self.values().eq(other.values())
+    }
+}
+
+fn empty() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, HIGHEST_NS, SIGNIFICANT_DIGITS)
+        .expect("constant bounds are valid")
+}
+
 impl Hist {
-    /// An empty histogram.
+    /// An empty histogram, open for values.
     pub fn new() -> Self {
-        Hist(
-            Histogram::new_with_bounds(1, HIGHEST_NS, SIGNIFICANT_DIGITS)
-                .expect("constant bounds are valid"),
-        )
+        Hist(Counts::Open(empty()))
+    }
+
+    /// The same in a few kilobytes; it opens again when something is recorded.
+    pub fn packed(&self) -> Hist {
+        match &self.0 {
+            Counts::Open(open) => Hist(Counts::Packed(Packed::of(open))),
+            Counts::Packed(packed) => Hist(Counts::Packed(packed.clone())),
+        }
+    }
+
+    /// With room for every value.
+    #[inline]
+    fn opened(&mut self) -> &mut Histogram<u64> {
+        if let Counts::Packed(packed) = &self.0 {
+            self.0 = Counts::Open(packed.unpack());
+        }
+        match &mut self.0 {
+            Counts::Open(open) => open,
+            Counts::Packed(_) => unreachable!("it was opened above"),
+        }
     }
 
     /// Counts one value; values beyond the range count at its ends.
     #[inline]
     pub fn record(&mut self, ns: u64) {
-        self.0.saturating_record(ns);
+        self.opened().saturating_record(ns);
     }
 
     /// Adds every value of another histogram, without loss.
     pub fn merge(&mut self, other: &Hist) {
-        self.0.add(&other.0).expect("all histograms have the same bounds");
+        match &other.0 {
+            Counts::Open(open) => {
+                self.opened().add(open).expect("all histograms have the same bounds");
+            }
+            Counts::Packed(packed) => packed.add_to(self.opened()),
+        }
     }
 
     /// Forgets every value but keeps the memory.
     pub fn clear(&mut self) {
-        self.0.reset();
+        self.opened().reset();
     }
 
     /// Number of values.
     pub fn count(&self) -> u64 {
-        self.0.len()
+        match &self.0 {
+            Counts::Open(open) => open.len(),
+            Counts::Packed(packed) => packed.count(),
+        }
     }
 
     /// True when nothing was recorded.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.count() == 0
     }
 
     /// Arithmetic mean in ns.
     pub fn mean(&self) -> Option<f64> {
-        (!self.is_empty()).then(|| self.0.mean())
+        let mean = || match &self.0 {
+            Counts::Open(open) => open.mean(),
+            Counts::Packed(packed) => packed.mean(),
+        };
+        (!self.is_empty()).then(mean)
     }
 
     /// Smallest value in ns.
     pub fn min(&self) -> Option<u64> {
-        (!self.is_empty()).then(|| self.0.min())
+        match &self.0 {
+            Counts::Open(open) => (!self.is_empty()).then(|| open.min()),
+            Counts::Packed(packed) => packed.min(),
+        }
     }
 
     /// Largest value in ns.
     pub fn max(&self) -> Option<u64> {
-        (!self.is_empty()).then(|| self.0.max())
+        match &self.0 {
+            Counts::Open(open) => (!self.is_empty()).then(|| open.max()),
+            Counts::Packed(packed) => packed.max(),
+        }
     }
 
     /// The value at a quantile of 0 to 1, in ns.
     pub fn quantile(&self, q: f64) -> Option<u64> {
-        (!self.is_empty()).then(|| self.0.value_at_quantile(q))
+        match &self.0 {
+            Counts::Open(open) => (!self.is_empty()).then(|| open.value_at_quantile(q)),
+            Counts::Packed(packed) => packed.quantile(q),
+        }
     }
 
     /// The values at rising quantiles of 0 to 1, in ns, in one pass; as [`Hist::quantile`] gives them.
@@ -106,63 +159,75 @@ impl Hist {
 
     /// How many values are above `ns` (beyond its equivalent range).
     pub fn count_above(&self, ns: u64) -> u64 {
-        self.count() - self.0.count_between(0, ns)
+        match &self.0 {
+            Counts::Open(open) => open.len() - open.count_between(0, ns),
+            Counts::Packed(packed) => packed.count_above(ns),
+        }
     }
 
     /// The values and their counts, smallest first.
     pub fn values(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.0.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value()))
+        let (open, packed) = match &self.0 {
+            Counts::Open(open) => (Some(recorded(open)), None),
+            Counts::Packed(packed) => (None, Some(packed.values())),
+        };
+        open.into_iter().flatten().chain(packed.into_iter().flatten())
     }
 
     /// Standard deviation in ns.
     pub fn std_dev(&self) -> Option<f64> {
-        (!self.is_empty()).then(|| self.0.stdev())
+        (!self.is_empty()).then(|| self.open().stdev())
     }
 
     /// Values at quantiles that come closer to 1 in `ticks` steps a halving: value, quantile, values
     /// up to there. The last quantile is 1.
-    pub fn spectrum(&self, ticks: u32) -> impl Iterator<Item = (u64, f64, u64)> + '_ {
-        self.0.iter_quantiles(ticks).scan(0, |sum, v| {
-            *sum += v.count_since_last_iteration();
-            Some((v.value_iterated_to(), v.quantile_iterated_to(), *sum))
-        })
+    pub fn spectrum(&self, ticks: u32) -> Vec<(u64, f64, u64)> {
+        let mut sum = 0;
+        let step = |v: IterationValue<u64>| {
+            sum += v.count_since_last_iteration();
+            (v.value_iterated_to(), v.quantile_iterated_to(), sum)
+        };
+        self.open().iter_quantiles(ticks).map(step).collect()
     }
 
     fn encode(&self) -> String {
         let mut bytes = Vec::new();
         V2DeflateSerializer::new()
-            .serialize(&self.0, &mut bytes)
+            .serialize(self.open().as_ref(), &mut bytes)
             .expect("writing to memory does not fail");
         BASE64.encode(bytes)
     }
 
-    /// Its encoding without compression.
-    pub fn compact(&self) -> Compact {
-        let mut bytes = Vec::new();
-        V2Serializer::new()
-            .serialize(&self.0, &mut bytes)
-            .expect("writing to memory does not fail");
-        Compact(bytes)
-    }
-
     /// Reads the base64 of either encoding, as records and interval logs hold it.
     pub fn of_text(text: &str) -> Result<Self, String> {
-        Hist::read(&BASE64.decode(text).map_err(|e| e.to_string())?)
-    }
-
-    /// Reads either encoding.
-    fn read(mut bytes: &[u8]) -> Result<Self, String> {
+        let bytes = BASE64.decode(text).map_err(|e| e.to_string())?;
+        if let Some(packed) = decode::decode(&bytes) {
+            return Ok(Hist(Counts::Packed(packed)));
+        }
         let read: Histogram<u64> =
-            HdrReader::new().deserialize(&mut bytes).map_err(|e| e.to_string())?;
-        let mut hist = Hist::new();
-        hist.0.add(&read).map_err(|e| e.to_string())?;
-        Ok(hist)
+            HdrReader::new().deserialize(&mut bytes.as_slice()).map_err(|e| e.to_string())?;
+        let mut ours = empty();
+        ours.add(&read).map_err(|e| e.to_string())?;
+        Ok(Hist(Counts::Packed(Packed::of(&ours))))
     }
 
     /// Hands the library's histogram to a writer of logs.
     pub(super) fn log<T>(&self, write: impl FnOnce(&Histogram<u64>) -> T) -> T {
-        write(&self.0)
+        write(&self.open())
     }
+
+    /// The library's histogram, for what only it can do.
+    fn open(&self) -> Cow<'_, Histogram<u64>> {
+        match &self.0 {
+            Counts::Open(open) => Cow::Borrowed(open),
+            Counts::Packed(packed) => Cow::Owned(packed.unpack()),
+        }
+    }
+}
+
+/// The levels in which something was recorded: highest value and count.
+fn recorded(open: &Histogram<u64>) -> impl Iterator<Item = (u64, u64)> + '_ {
+    open.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value()))
 }
 
 impl Serialize for Hist {
@@ -173,7 +238,7 @@ impl Serialize for Hist {
 
 impl<'de> Deserialize<'de> for Hist {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(d)?;
+        let text = Cow::<'de, str>::deserialize(d)?;
         Hist::of_text(&text).map_err(serde::de::Error::custom)
     }
 }
@@ -231,6 +296,55 @@ mod tests {
         let one_by_one: Vec<u64> = rising.iter().filter_map(|q| h.quantile(*q)).collect();
         assert_eq!(h.quantiles(&rising), one_by_one);
         assert!(Hist::new().quantiles(&rising).is_empty());
+    }
+
+    #[test]
+    fn packed_it_tells_the_same() {
+        let mut open = Hist::new();
+        let agree = |open: &Hist| {
+            let packed = open.packed();
+            for q in [0.0, 1e-9, 0.1, 0.5, 0.99, 0.9999, 1.0, 1.5] {
+                assert_eq!(packed.quantile(q), open.quantile(q), "at {q}");
+            }
+            for ns in [0, 1, 2_047, 2_048, 5_000, 1_000_000, HIGHEST_NS, u64::MAX] {
+                assert_eq!(packed.count_above(ns), open.count_above(ns), "above {ns}");
+            }
+            // Not nearly: a report is the same digit for digit.
+            let figures = |h: &Hist| (h.count(), h.min(), h.max(), h.mean(), h.std_dev());
+            assert_eq!(figures(&packed), figures(open));
+            assert!(packed.values().eq(open.values()));
+            assert_eq!(packed.spectrum(5), open.spectrum(5));
+            assert_eq!(packed.encode(), open.encode());
+            let twice = |h: &Hist| {
+                let mut sum = h.clone();
+                sum.merge(&packed);
+                sum.record(77);
+                sum
+            };
+            assert_eq!(twice(&packed), twice(open));
+            assert_eq!(twice(&packed).mean(), twice(open).mean());
+        };
+        agree(&open);
+        for n in 0..3_000u64 {
+            open.record(n.pow(3) * 7);
+            if n % 500 == 0 {
+                agree(&open);
+            }
+        }
+        open.record(u64::MAX);
+        agree(&open);
+    }
+
+    #[test]
+    fn other_bounds_are_read_too() {
+        let mut other = Histogram::<u64>::new_with_bounds(1, 1_000_000, 2).unwrap();
+        (1..900).for_each(|n| other.record(n * 1_000).unwrap());
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new().serialize(&other, &mut bytes).unwrap();
+        let read = Hist::of_text(&BASE64.encode(bytes)).unwrap();
+        assert_eq!(read.count(), 899);
+        let apart = read.quantile(0.5).unwrap().abs_diff(450_000);
+        assert!(apart < 450_000 / 50, "{apart}");
     }
 
     #[test]

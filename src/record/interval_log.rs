@@ -1,7 +1,7 @@
 //! HdrHistogram's interval logs (V2): what was recorded from one instant to another, a line each.
 //! `*.hlog` in a results directory and the report format `hlog` are written here, and read back.
 
-use super::histogram::{Compact, Hist};
+use super::histogram::Hist;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{
     IntervalLogIterator, IntervalLogWriterBuilder, LogEntry, Tag,
@@ -16,7 +16,7 @@ pub struct Logged {
     /// How long it took.
     pub length: Duration,
     /// What was recorded meanwhile, ns; packed, for a log of an hour has thousands.
-    pub hist: Compact,
+    pub hist: Hist,
 }
 
 /// A log whose lines count from `base`, after 1970; of each line whose it is, if that is to be said.
@@ -37,8 +37,7 @@ pub fn write<'a>(
         let tag = tag.map(tag_of);
         let tag = tag.as_deref().and_then(Tag::new);
         let start = line.start.saturating_sub(base);
-        let hist = line.hist.unpack();
-        hist.log(|h| log.write_histogram(h, start, line.length, tag)).map_err(debugged)?;
+        line.hist.log(|h| log.write_histogram(h, start, line.length, tag)).map_err(debugged)?;
     }
     drop(log);
     Ok(text)
@@ -64,7 +63,7 @@ pub fn read(text: &[u8]) -> Vec<Logged> {
             LogEntry::Interval(line) => {
                 let Ok(hist) = Hist::of_text(line.encoded_histogram()) else { break };
                 let start = base + line.start_timestamp();
-                lines.push(Logged { start, length: line.duration(), hist: hist.compact() });
+                lines.push(Logged { start, length: line.duration(), hist });
             }
         }
     }
@@ -79,7 +78,7 @@ mod tests {
         let mut hist = Hist::new();
         hist.record(value);
         let start = Duration::from_millis(start_ms);
-        Logged { start, length: Duration::from_secs(1), hist: hist.compact() }
+        Logged { start, length: Duration::from_secs(1), hist: hist.packed() }
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! Time against latency: how many events took how long, in each stretch of a point's time.
 
-use super::ArmLog;
 use super::time::TimeLine;
 use crate::record::histogram::Hist;
 use crate::record::trial::{Stage, Trial};
-use crate::store::StoredRun;
+use crate::store::{Seconds, StoredRun};
 use std::collections::BTreeMap;
 
 /// Columns of the map; longer runs have wider ones.
@@ -48,13 +47,13 @@ pub struct Heat {
 type Counts = Vec<BTreeMap<i64, u64>>;
 
 /// The maps of a point's arms, all of the same extent; none without logs that fit the records.
-pub fn heat(run: &StoredRun, point: usize, time: &TimeLine, logs: &[ArmLog]) -> Vec<Heat> {
+pub fn heat(run: &StoredRun, point: usize, time: &TimeLine, logged: &Seconds) -> Vec<Heat> {
     let column_s = (time.seconds / MOST_COLUMNS as f64).ceil().max(1.0);
     let columns = (time.seconds / column_s).ceil() as usize;
     let maps: Vec<(usize, Counts)> = (0..run.header.points[point].arms.len())
         .filter_map(|arm| {
             let mut counts: Counts = vec![BTreeMap::new(); columns];
-            for (at, hist) in seconds(run, point, arm, time, logs)? {
+            for (at, hist) in seconds(run, point, arm, time, logged)? {
                 if let Some(column) = counts.get_mut((at / column_s) as usize) {
                     hist.values().for_each(|(ns, n)| *column.entry(row(ns)).or_default() += n);
                 }
@@ -99,17 +98,17 @@ fn seconds<'a>(
     point: usize,
     arm: usize,
     time: &TimeLine,
-    logs: &'a [ArmLog],
+    logged: &'a Seconds,
 ) -> Option<Vec<(f64, &'a Hist)>> {
     let label = &run.header.points[point].arms[arm].label;
-    let log = &logs.iter().find(|log| log.arm == *label)?.seconds;
+    let log = logged.get(label)?;
     let mine = |t: &&Trial| t.stage == Stage::Block && t.label == *label;
     let intervals =
         run.trials.iter().filter(mine).flat_map(|t| t.time_line.iter().map(move |i| (t, i)));
     let mut found = Vec::new();
     let mut lines = log.iter();
     for (trial, interval) in intervals {
-        let hist = lines.next().filter(|hist| hist.count() == interval.acknowledged)?;
+        let hist = &lines.next().filter(|l| l.hist.count() == interval.acknowledged)?.hist;
         if trial.point == point {
             let from = time.origins.get(&(trial.block, trial.arm))?;
             found.push((from + interval.second as f64, hist));

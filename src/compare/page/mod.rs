@@ -11,18 +11,8 @@ pub mod time;
 pub mod words;
 
 use super::{ArmFigures, Report, Trials};
-use crate::record::histogram::Hist;
-use crate::store::StoredRun;
+use crate::store::{Seconds, StoredRun};
 use facts::Facts;
-
-/// The responses of every second of one arm, in the order in which they were logged.
-#[derive(Debug, Clone)]
-pub struct ArmLog {
-    /// `webhook@builtin`
-    pub arm: String,
-    /// A histogram a second.
-    pub seconds: Vec<Hist>,
-}
 
 /// One run as the page shows it.
 #[derive(Debug, Clone)]
@@ -59,15 +49,15 @@ pub struct Evidence {
     pub heat: Vec<heat::Heat>,
 }
 
-/// Derives the page of a run from its report. `logs`: one an arm, whatever is there.
-pub fn page(run: &StoredRun, report: Report, logs: &[ArmLog]) -> Page {
+/// Derives the page of a run from its report. `seconds`: whatever is there.
+pub fn page(run: &StoredRun, report: Report, seconds: &Seconds) -> Page {
     let evidence: Vec<Evidence> =
-        (0..report.points.len()).map(|i| evidence(run, &report, i, logs)).collect();
+        (0..report.points.len()).map(|i| evidence(run, &report, i, seconds)).collect();
     let sweep = sweep::sweep(run, &report);
     Page { facts: facts::facts(run), evidence, sweep, report }
 }
 
-fn evidence(run: &StoredRun, report: &Report, index: usize, logs: &[ArmLog]) -> Evidence {
+fn evidence(run: &StoredRun, report: &Report, index: usize, seconds: &Seconds) -> Evidence {
     let (header, point) = (&run.header.points[index], &report.points[index]);
     let trials = Trials::of(run, index);
     let closed = point.design.rate.is_none();
@@ -77,7 +67,7 @@ fn evidence(run: &StoredRun, report: &Report, index: usize, logs: &[ArmLog]) -> 
         judged: pairs::judged(header, point),
         spectra: (0..trials.arms).map(|a| spectrum::spectrum(&trials, a, closed)).collect(),
         pairs: pairs::pairs(point, &trials),
-        heat: heat::heat(run, index, &time, logs),
+        heat: heat::heat(run, index, &time, seconds),
         memory_per_connection: point.arms.iter().map(memory_per_connection).collect(),
         ramp: sweep::ramp(&header.scenario, &point.arms),
         time,

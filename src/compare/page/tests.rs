@@ -2,10 +2,12 @@ use super::sweep::{Crossing, Knee, Mark};
 use super::*;
 use crate::compare::compare;
 use crate::compare::sample::{self, Block};
+use crate::record::interval_log::Logged;
 use crate::record::trial::Stage;
+use std::time::Duration;
 
-fn page_of(run: &StoredRun, logs: &[ArmLog]) -> Page {
-    page(run, compare(run), logs)
+fn page_of(run: &StoredRun, seconds: &Seconds) -> Page {
+    page(run, compare(run), seconds)
 }
 
 /// The same blocks at several rates, the last of which the first arm cannot keep up with.
@@ -31,7 +33,7 @@ fn swept(ratios: &[f64]) -> StoredRun {
 
 #[test]
 fn a_curve_ends_where_ten_samples_lie_beyond() {
-    let page = page_of(&sample::ratios(0.8, 0.5), &[]);
+    let page = page_of(&sample::ratios(0.8, 0.5), &Seconds::new());
     let [webhook, websocket] = &page.evidence[0].spectra[..] else { panic!() };
     // 12 blocks of 3,000 events: 36 beyond p99.9, fewer than 10 beyond p99.99.
     let names: Vec<&str> = webhook.points.iter().filter_map(|p| p.name).collect();
@@ -52,7 +54,7 @@ fn a_curve_ends_where_ten_samples_lie_beyond() {
 fn an_arm_that_falls_behind_has_no_curve() {
     let mut run = sample::ratios(0.8, 0.5);
     run.trials.iter_mut().filter(|t| t.arm == 1).for_each(|t| t.overloaded = true);
-    let page = page_of(&run, &[]);
+    let page = page_of(&run, &Seconds::new());
     let lengths: Vec<bool> = page.evidence[0].spectra.iter().map(|s| s.points.is_empty()).collect();
     assert_eq!(lengths, [false, true]);
 }
@@ -63,7 +65,7 @@ fn pairs_keep_the_order_of_the_run_and_show_voided_blocks() {
     blocks[4][1] = Block::of(50_000, 20_000);
     let mut run = sample::run(&blocks);
     run.trials.iter_mut().filter(|t| t.block == 4).for_each(|t| t.invalid.push("x".to_owned()));
-    let page = page_of(&run, &[]);
+    let page = page_of(&run, &Seconds::new());
     let comparisons = &page.report.points[0].comparisons;
     let pairs = &page.evidence[0].pairs;
     let p50 = pairs.iter().find(|p| comparisons[p.comparison].metric == "response.p50").unwrap();
@@ -77,7 +79,8 @@ fn pairs_keep_the_order_of_the_run_and_show_voided_blocks() {
 
 #[test]
 fn the_same_arm_twice_is_a_null() {
-    let null = |run: &StoredRun| page_of(run, &[]).evidence[0].judged.iter().all(|j| j.null);
+    let null =
+        |run: &StoredRun| page_of(run, &Seconds::new()).evidence[0].judged.iter().all(|j| j.null);
     let mut run = sample::ratios(1.0, 1.0);
     assert!(!null(&run));
     let first = run.header.points[0].arms[0].clone();
@@ -88,7 +91,7 @@ fn the_same_arm_twice_is_a_null() {
 
 #[test]
 fn along_an_axis_arms_cross_and_stop_keeping_up() {
-    let sweep = page_of(&swept(&[1.4, 0.7, 0.7]), &[]).sweep.unwrap();
+    let sweep = page_of(&swept(&[1.4, 0.7, 0.7]), &Seconds::new()).sweep.unwrap();
     assert_eq!((sweep.key.as_str(), sweep.numeric), ("load.rate", true));
     let labels: Vec<&str> = sweep.places.iter().map(|p| p.label.as_str()).collect();
     assert_eq!(labels, ["1000", "2000", "4000"]);
@@ -106,16 +109,16 @@ fn along_an_axis_arms_cross_and_stop_keeping_up() {
 
 #[test]
 fn nothing_crosses_where_nothing_is_sure() {
-    let sweep = page_of(&swept(&[1.0, 1.0, 1.0]), &[]).sweep.unwrap();
+    let sweep = page_of(&swept(&[1.0, 1.0, 1.0]), &Seconds::new()).sweep.unwrap();
     let p50 = sweep.groups[0].curves.iter().find(|c| c.metric == "response.p50").unwrap();
     assert!(p50.crossings.is_empty());
-    assert!(page_of(&sample::ratios(1.0, 1.0), &[]).sweep.is_none());
+    assert!(page_of(&sample::ratios(1.0, 1.0), &Seconds::new()).sweep.is_none());
 }
 
 #[test]
 fn seconds_follow_each_other_without_the_set_up_between() {
     let run = sample::ratios(0.8, 0.5);
-    let page = page_of(&run, &[]);
+    let page = page_of(&run, &Seconds::new());
     let time = &page.evidence[0].time;
     // The sample's blocks have a second each.
     assert_eq!((time.seconds, time.spans.len()), (12.0, 12));
@@ -125,31 +128,28 @@ fn seconds_follow_each_other_without_the_set_up_between() {
     for trial in &mut sequential.trials {
         trial.design = crate::record::trial::TrialDesign::Sequential;
     }
-    let page = page_of(&sequential, &[]);
+    let page = page_of(&sequential, &Seconds::new());
     assert_eq!(page.evidence[0].time.spans.len(), 24);
 }
 
 #[test]
 fn a_map_is_made_of_logs_that_fit_the_records_only() {
     let run = sample::ratios(0.8, 0.5);
-    let seconds = |arm: usize| -> Vec<Hist> {
-        let mine = run.trials.iter().filter(|t| t.arm == arm && t.stage == Stage::Block);
-        mine.map(|t| t.response.clone()).collect()
-    };
-    let log = |arm: usize| ArmLog {
-        arm: run.header.points[0].arms[arm].label.clone(),
-        seconds: seconds(arm),
-    };
-    let mut logs = [log(0), log(1)];
-    let page = page_of(&run, &logs);
+    let mut seconds = Seconds::new();
+    for t in run.trials.iter().filter(|t| t.stage == Stage::Block) {
+        let (start, hist) = (t.began(), t.response.clone());
+        let second = Logged { start, length: Duration::from_secs(1), hist };
+        seconds.entry(t.label.clone()).or_default().push(second);
+    }
+    let page = page_of(&run, &seconds);
     let heat = &page.evidence[0].heat;
     assert_eq!(heat.iter().map(|h| (h.arm, h.columns)).collect::<Vec<_>>(), [(0, 12), (1, 12)]);
     let first: Vec<_> = heat[0].cells.iter().filter(|c| c.column == 0).collect();
     // One event in 40 is ten times slower: 2.5 % of a column.
     assert!(first.iter().any(|c| c.level == 4) && first.iter().any(|c| c.level == 2), "{first:?}");
     assert!(heat.iter().flat_map(|h| &h.cells).all(|c| c.row < heat[0].rows));
-    logs[1].seconds.pop();
-    let arms: Vec<usize> = page_of(&run, &logs).evidence[0].heat.iter().map(|h| h.arm).collect();
+    seconds.get_mut(&run.header.points[0].arms[1].label).unwrap().pop();
+    let arms: Vec<usize> = page_of(&run, &seconds).evidence[0].heat.iter().map(|h| h.arm).collect();
     assert_eq!(arms, [0], "a log that is cut short is not theirs");
-    assert!(page_of(&run, &[]).evidence[0].heat.is_empty());
+    assert!(page_of(&run, &Seconds::new()).evidence[0].heat.is_empty());
 }

@@ -1,10 +1,10 @@
 use super::*;
 use crate::compare::page::page;
 use crate::compare::{compare, sample};
-use crate::store::StoredRun;
+use crate::store::{Seconds, StoredRun};
 
 fn charts(run: &StoredRun) -> Vec<Chart> {
-    all(&page(run, compare(run), &[]))
+    all(&page(run, compare(run), &Seconds::new()))
 }
 
 #[test]

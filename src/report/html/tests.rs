@@ -1,12 +1,12 @@
 use super::*;
 use crate::compare::page::page;
 use crate::compare::{compare, sample};
-use crate::store::StoredRun;
+use crate::store::{Seconds, StoredRun};
 
 fn source(run: &StoredRun) -> Source {
     let file = |name: &str| RawFile { name: name.to_owned(), href: Some(name.to_owned()) };
     Source {
-        page: page(run, compare(run), &[]),
+        page: page(run, compare(run), &Seconds::new()),
         dir: "results/x".to_owned(),
         files: ["run.json", "trials.jsonl"].map(file).to_vec(),
     }
