@@ -27,7 +27,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Packed> {
     let (cookie, length) = (reader.word()?, reader.word()? as usize);
     let deflated = reader.0.get(..length).filter(|_| cookie == V2_DEFLATED)?;
     // Some bytes a level; whoever claims more is left to the library.
-    let most = 8 * (index_of_last() + 1) as u64;
+    let most = 8 * (index_of_last() + 1);
     let mut plain = Vec::with_capacity(4 * length);
     ZlibDecoder::new(deflated).take(most).read_to_end(&mut plain).ok()?;
     let mut reader = Reader(&plain);
