@@ -97,7 +97,6 @@ fn a_slow_and_a_stuck_subscriber_have_their_own_fates() {
 
 #[test]
 fn one_more_is_stuck_in_one_arm_and_in_no_other() {
-    let _turn = alone();
     let bench = Bench::new();
     let mine = scenario(&bench, "count = 5\nslow = 1\nslow_by = \"1ms\"", "");
     let arms = ["tcp@builtin", "tcp+stuck@builtin", "webhook+stuck@builtin"];
@@ -258,7 +257,8 @@ fn what_cannot_be_is_refused_before_anything_starts() {
     let idle = bench.run(&["run", "idle", "--arm", "websocket+stuck@builtin", "--out", "r"]);
     idle.fails(64, &["websocket+stuck@builtin", "run fanout"]);
     let arm = ["--arm", "tcp+stuck@builtin"];
-    let all = [&["run", &scenario(&bench, "count = 1", ""), "--out", "r"][..], &arm].concat();
+    let mine = scenario(&bench, "count = 1", "");
+    let all = [&["run", &mine, "--out", "r"][..], &arm].concat();
     bench.run(&all).fails(64, &["tcp+stuck@builtin", "no healthy one", "--subscribers 2"]);
     let sliced = scenario(&bench, "count = 3", "design = \"sliced\"");
     let sliced = [&["run", &sliced, "--out", "r"][..], &arm].concat();
