@@ -257,8 +257,8 @@ fn what_cannot_be_is_refused_before_anything_starts() {
     let idle = bench.run(&["run", "idle", "--arm", "websocket+stuck@builtin", "--out", "r"]);
     idle.fails(64, &["websocket+stuck@builtin", "run fanout"]);
     let arm = ["--arm", "tcp+stuck@builtin"];
-    let mine = scenario(&bench, "count = 1", "");
-    let all = [&["run", &mine, "--out", "r"][..], &arm].concat();
+    let one = scenario(&bench, "count = 1", "");
+    let all = [&["run", &one, "--out", "r"][..], &arm].concat();
     bench.run(&all).fails(64, &["tcp+stuck@builtin", "no healthy one", "--subscribers 2"]);
     let sliced = scenario(&bench, "count = 3", "design = \"sliced\"");
     let sliced = [&["run", &sliced, "--out", "r"][..], &arm].concat();

@@ -3,8 +3,11 @@ use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
 
 const LONGEST: usize = 200_000;
 
+/// Paths and bodies.
+type Taken = Vec<(String, Vec<u8>)>;
+
 /// Takes every request, answers 204 and gives what was posted.
-async fn serve(stream: DuplexStream) -> (Vec<(String, Vec<u8>)>, io::Result<()>) {
+async fn serve(stream: DuplexStream) -> (Taken, io::Result<()>) {
     let mut posts = Posts::new(stream, Common::new(LONGEST));
     let mut taken = vec![];
     loop {
@@ -24,11 +27,8 @@ async fn serve(stream: DuplexStream) -> (Vec<(String, Vec<u8>)>, io::Result<()>)
     }
 }
 
-/// Method and body.
-type Post = (String, Vec<u8>);
-
 /// Writes these pieces, each once the last one was read, and gives what was answered.
-fn talk(pieces: &[&[u8]]) -> (Vec<Post>, io::Result<()>, String) {
+fn talk(pieces: &[&[u8]]) -> (Taken, io::Result<()>, String) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let (mut ours, theirs) = duplex(LONGEST * 4);
