@@ -174,4 +174,4 @@ impl Format {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
