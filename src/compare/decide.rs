@@ -24,16 +24,21 @@ pub fn region(metric: &Metric) -> f64 {
     }
 }
 
-/// Whether a metric is judged in such a scenario: it must be of what its flow is about; a closed loop has
-/// no response, an open one completes what its schedule says.
-pub fn is_judged(metric: &Metric, scenario: &Scenario) -> bool {
-    let about = match scenario.flow {
+/// Whether a metric is of what a flow is about.
+pub fn is_about(metric: &Metric, flow: Flow) -> bool {
+    let about = match flow {
         Flow::Ingest | Flow::Duplex => [Subject::Event].as_slice(),
         Flow::Fanout => &[Subject::Delivery, Subject::Subscriber],
         Flow::Idle => &[Subject::Quiet, Subject::Subscriber],
     };
-    let closed = scenario.load.rate.is_none();
     about.contains(&metric.subject)
+}
+
+/// Whether a metric is judged in such a scenario: it must be of what its flow is about; a closed loop has
+/// no response, an open one completes what its schedule says.
+pub fn is_judged(metric: &Metric, scenario: &Scenario) -> bool {
+    let closed = scenario.load.rate.is_none();
+    is_about(metric, scenario.flow)
         && match metric.family {
             Family::Latency { .. } => !(closed && metric.name.starts_with("response")),
             Family::Throughput => closed,

@@ -13,6 +13,11 @@ pub(super) fn lines<'a>(arms: &[&'a ArmFigures]) -> impl Iterator<Item = &'stati
     LINES.iter().filter(move |(name, ..)| any || !OF_CALLBACKS.contains(name))
 }
 
+/// What its rows call a metric.
+pub(super) fn name_of(metric: &str) -> Option<&'static str> {
+    LINES.iter().find(|(_, m, _)| *m == metric).map(|(name, ..)| *name)
+}
+
 const OF_CALLBACKS: [&str; 3] = ["accepted p50", "accepted p99", "of these for callbacks"];
 
 const LINES: [Line; 14] = [

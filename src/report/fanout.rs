@@ -10,7 +10,7 @@ use crate::units;
 pub(super) type Line = (&'static str, &'static str, fn(&ArmFigures) -> String);
 
 /// The rows of every table.
-pub(super) const LINES: [Line; 16] = [
+pub(super) const LINES: [Line; 17] = [
     ("delivery p50", "delivery.p50", |a| of(a, |f| time(f.delivery_ns.p50))),
     ("delivery p99", "delivery.p99", |a| of(a, |f| time(f.delivery_ns.p99))),
     ("last subscriber p50", "last.p50", |a| of(a, |f| time(f.last_ns.p50))),
@@ -36,6 +36,7 @@ pub(super) const LINES: [Line; 16] = [
     ("driver memory/subscriber", "", |a| of(a, |f| size(f.driver_bytes_per_subscriber))),
     ("subscribing, each", "", |a| of(a, |f| cpu(f.subscribe_ns_each))),
     ("due / received / lost", "", |a| of(a, fates)),
+    ("reach", "reach", |a| of(a, reach)),
     ("duplicated / reordered", "", |a| {
         of(a, |f| format!("{} / {}", f.deliveries.duplicated, f.deliveries.reordered))
     }),
@@ -112,6 +113,13 @@ pub(super) const FURTHER: [Further; 18] = [
     }),
 ];
 
+/// What its rows call a metric.
+pub(super) fn name_of(metric: &str) -> Option<&'static str> {
+    let lines = LINES.iter().map(|(name, m, _)| (*name, *m));
+    let all = lines.chain(FURTHER.iter().map(|(name, m, _)| (*name, *m)));
+    all.filter(|(_, m)| *m == metric).map(|(name, _)| name).next()
+}
+
 /// What the publisher has told, where it looks after idle connections.
 fn upkeep(f: &FanoutFigures) -> Option<PublisherStatus> {
     f.publisher.filter(|told| told.pings + told.idle_closed > 0)
@@ -167,6 +175,12 @@ fn bytes(f: &FanoutFigures) -> String {
     }
 }
 
+/// The part of what was due that arrived.
+fn reach(f: &FanoutFigures) -> String {
+    // Not "100.00 %" of what is not whole.
+    f.reach.map_or(NONE.into(), |r| format!("{:.2} %", (r * 1e4).floor() / 1e2))
+}
+
 pub(super) fn fates(f: &FanoutFigures) -> String {
     sums(&f.deliveries.fates)
 }
@@ -200,7 +214,7 @@ pub(super) fn overview(a: &ArmFigures) -> [String; 7] {
         of(a, |f| late(f.last_ns.p50)),
         of(a, |f| cpu(f.target_cpu_ns_per_delivery)),
         of(a, |f| size(f.target_bytes_per_subscriber)),
-        of(a, |f| f.reach.map_or(NONE.into(), |r| format!("{:.2} %", r * 100.0))),
+        of(a, reach),
         of(a, |f| number(f.figure("wire.bytes_per_delivery"))),
     ]
 }

@@ -22,6 +22,11 @@ pub(super) const LINES: [Line; 11] = [
     ("due / received / lost", "", |a| of(a, fanout::fates)),
 ];
 
+/// What its rows call a metric.
+pub(super) fn name_of(metric: &str) -> Option<&'static str> {
+    LINES.iter().find(|(_, m, _)| *m == metric).map(|(name, ..)| *name)
+}
+
 /// Headings of a line an arm.
 pub(super) const OVERVIEW: [&str; 6] = [
     "target memory/subscriber",

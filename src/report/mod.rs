@@ -175,4 +175,4 @@ impl Format {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

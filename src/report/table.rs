@@ -235,6 +235,34 @@ pub fn verdict(c: &Comparison) -> String {
     }
 }
 
+/// A metric as the tables of a flow call it.
+pub fn metric_name(flow: Flow, metric: &'static str) -> &'static str {
+    let told = match flow {
+        Flow::Ingest => None,
+        Flow::Duplex => duplex::name_of(metric),
+        Flow::Fanout | Flow::Idle => fanout::name_of(metric).or_else(|| idle::name_of(metric)),
+    };
+    told.unwrap_or(match metric {
+        "response.p50" => "response p50",
+        "response.p90" => "response p90",
+        "response.p99" => "response p99",
+        "response.p99_9" => "response p99.9",
+        "service.p50" => "service p50",
+        "service.p90" => "service p90",
+        "service.p99" => "service p99",
+        "delivery.p90" => "delivery p90",
+        "delivery.p99_9" => "delivery p99.9",
+        "last.p99" => "last subscriber p99",
+        "first_event.p90" => "to the first event p90",
+        "target_usage.cpu_ns_per_event" => "target CPU/event",
+        "driver_usage.cpu_ns_per_event" => "driver CPU/event",
+        "total_usage.cpu_ns_per_event" => "CPU/event together",
+        "wire.bytes_per_delivery" => "bytes/delivery",
+        "wire.bytes_per_subscriber_minute" => "bytes/subscriber·min",
+        other => other,
+    })
+}
+
 /// `2000/s poisson · 512 B · 32 warm connections, 1 in flight · 12 sliced blocks`
 pub fn conditions(point: &Point) -> String {
     let d = &point.design;

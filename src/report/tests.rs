@@ -80,7 +80,7 @@ fn sweep() -> StoredRun {
 }
 
 /// A fan-out to 50 subscribers, in which the second arm delivers in four fifths of the time.
-fn fanned_out() -> StoredRun {
+pub(super) fn fanned_out() -> StoredRun {
     let mut run = sample::ratios(0.8, 0.5);
     let scenario = scenario::load("fanout", &[]).unwrap().points.remove(0).scenario;
     run.header.scenario.clone_from(&scenario.name);

@@ -8,10 +8,12 @@ pub(super) use what::What;
 use super::progress::Show;
 use super::{interrupt_flag, print};
 use crate::compare::gate::Gate;
+use crate::compare::page::facts;
 use crate::error::{Error, Result};
 use crate::gate::nulls::{self, Nulls};
 use crate::gate::{self, against, record};
 use crate::report::gate::{ALL, Format, Told, github};
+use crate::report::html::gate::Source;
 use crate::run::Progress as _;
 use crate::store::write_atomically;
 use crate::suggest::did_you_mean;
@@ -63,7 +65,7 @@ pub struct Args {
     /// What equal builds show here [default: pushbench-nulls.json, if there is one]
     #[arg(long, value_name = "FILE")]
     nulls: Option<PathBuf>,
-    /// text, json, markdown or github
+    /// text, json, markdown, github or html
     #[arg(long, default_value = "text")]
     format: String,
     /// Writes to a file instead of standard output
@@ -97,8 +99,10 @@ pub fn run(args: &Args) -> Result<u8> {
     let stages = ended?;
     let [base, candidate] = &plan.request.named;
     let told = Told { base, candidate, stages: &stages };
-    keep(&plan.request.out, &told)?;
-    tell(format, &told, args.output.as_deref())?;
+    let (typed, dir) = (command(&plan.request.command), plan.request.out.display().to_string());
+    let source = Source { command: &typed, dir: &dir, pushbench: env!("CARGO_PKG_VERSION") };
+    keep(&plan.request.out, &told, source)?;
+    tell(format, &told, source, args.output.as_deref())?;
     eprintln!("Results  {0}  (pushbench report {0})", plan.request.out.display());
     Ok(stages.last().map_or(3, Gate::exit_code))
 }
@@ -120,13 +124,20 @@ pub(in crate::cli) fn read_nulls(named: Option<&Path>) -> Result<Nulls> {
 }
 
 /// The verdict beside its records.
-fn keep(out: &Path, told: &Told<'_>) -> Result<()> {
-    let markdown = Format::Markdown.render(told);
-    write_atomically(&out.join("report.md"), markdown.as_bytes())
+fn keep(out: &Path, told: &Told<'_>, source: Source<'_>) -> Result<()> {
+    for (format, name) in [(Format::Markdown, "report.md"), (Format::Html, "report.html")] {
+        write_atomically(&out.join(name), format.render(told, source).as_bytes())?;
+    }
+    Ok(())
 }
 
-fn tell(format: Format, told: &Told<'_>, output: Option<&Path>) -> Result<()> {
-    let text = format.render(told);
+/// A command line as it is typed, without the directory that exists by now.
+fn command(words: &[String]) -> String {
+    shell_words::join(facts::elsewhere(words))
+}
+
+fn tell(format: Format, told: &Told<'_>, source: Source<'_>, output: Option<&Path>) -> Result<()> {
+    let text = format.render(told, source);
     if format == Format::Github {
         print(&github::annotations(told))?;
         if let (None, Some(summary)) = (output, std::env::var_os("GITHUB_STEP_SUMMARY")) {
@@ -151,5 +162,7 @@ pub fn report(dir: &Path, name: &str, output: Option<&Path>) -> Result<()> {
     let format = format(name)?;
     let (header, stages) = record::read(dir)?;
     let told = Told { base: &header.base, candidate: &header.candidate, stages: &stages };
-    tell(format, &told, output)
+    let (typed, dir) = (command(&header.command), dir.display().to_string());
+    let source = Source { command: &typed, dir: &dir, pushbench: &header.pushbench };
+    tell(format, &told, source, output)
 }

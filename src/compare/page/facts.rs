@@ -46,8 +46,8 @@ pub fn facts(run: &StoredRun) -> Facts {
     }
 }
 
-/// The command as it was typed, without the directory that exists by now, and with the seed.
-fn repeat(command: &[String], scenario: &str, seed: u64) -> String {
+/// The words of a command without the directory that exists by now.
+pub fn elsewhere(command: &[String]) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut rest = command.iter();
     while let Some(word) = rest.next() {
@@ -57,6 +57,12 @@ fn repeat(command: &[String], scenario: &str, seed: u64) -> String {
             _ => words.push(word.clone()),
         }
     }
+    words
+}
+
+/// The command as it was typed, without the directory that exists by now, and with the seed.
+fn repeat(command: &[String], scenario: &str, seed: u64) -> String {
+    let mut words = elsewhere(command);
     if words.len() < 2 {
         // `pushbench` alone.
         words = ["pushbench", "run", scenario].map(str::to_owned).to_vec();

@@ -8,11 +8,43 @@ pub mod pairs;
 pub mod spectrum;
 pub mod sweep;
 pub mod time;
+pub mod timed;
 pub mod words;
 
-use super::{ArmFigures, Report, Trials};
+use super::{ArmFigures, Point, Report, Trials};
 use crate::store::{Seconds, StoredRun};
 use facts::Facts;
+
+/// What a page shows first of each comparison and along a swept key, in this order: of every flow what a
+/// reader asks for.
+pub const HEADLINES: [&str; 14] = [
+    "throughput",
+    "response.p50",
+    "response.p99",
+    "service.p50",
+    "service.p99",
+    "target_usage.cpu_ns_per_event",
+    "delivery.p50",
+    "delivery.p99",
+    "last.p50",
+    "target_usage.cpu_ns_per_delivery",
+    "target_usage.bytes_per_subscriber",
+    "target_usage.kernel_bytes_per_subscriber",
+    "target_usage.cpu_ns_per_subscriber_minute",
+    "wire.bytes_per_subscriber_minute",
+];
+
+/// The headlines of these points. An open loop is asked how long events take from their due instants, its
+/// service times say no more; a closed one has no such instants.
+pub fn headlines<'a>(points: impl IntoIterator<Item = &'a Point>) -> Vec<&'static str> {
+    let closed = points.into_iter().all(|p| p.design.rate.is_none());
+    let fits = |metric: &&str| match metric.split_once('.') {
+        Some(("response", _)) => !closed,
+        Some(("service", _)) => closed,
+        _ => true,
+    };
+    HEADLINES.into_iter().filter(fits).collect()
+}
 
 /// One run as the page shows it.
 #[derive(Debug, Clone)]
@@ -43,7 +75,7 @@ pub struct Evidence {
     pub memory_per_connection: Vec<Option<u64>>,
     /// The steps of a ramp, where the load is one.
     pub ramp: Option<sweep::Ramp>,
-    /// What each second brought.
+    /// What each second brought; in a fan-out of events published, not of deliveries.
     pub time: time::TimeLine,
     /// Time against latency, one an arm; empty where the interval logs are gone.
     pub heat: Vec<heat::Heat>,
@@ -60,12 +92,12 @@ pub fn page(run: &StoredRun, report: Report, seconds: &Seconds) -> Page {
 fn evidence(run: &StoredRun, report: &Report, index: usize, seconds: &Seconds) -> Evidence {
     let (header, point) = (&run.header.points[index], &report.points[index]);
     let trials = Trials::of(run, index);
-    let closed = point.design.rate.is_none();
+    let timed = timed::Timed::of(point);
     let time = time::time_line(header, &trials);
     Evidence {
         blocks: blocks::blocks(&trials),
         judged: pairs::judged(header, point),
-        spectra: (0..trials.arms).map(|a| spectrum::spectrum(&trials, a, closed)).collect(),
+        spectra: (0..trials.arms).map(|a| spectrum::spectrum(&trials, a, timed)).collect(),
         pairs: pairs::pairs(point, &trials),
         heat: heat::heat(run, index, &time, seconds),
         memory_per_connection: point.arms.iter().map(memory_per_connection).collect(),

@@ -59,27 +59,13 @@ pub struct Pairs {
     pub blocks: Vec<Pair>,
 }
 
-/// The metrics that a drift of the machine would show in.
-const SHOWN: [&str; 6] = [
-    "response.p50",
-    "response.p99",
-    "service.p50",
-    "service.p99",
-    "throughput",
-    "target_usage.cpu_ns_per_event",
-];
-
-/// Every candidate against the baseline, block by block.
+/// Every candidate against the baseline, block by block: a drift of the machine would show.
 pub fn pairs(point: &Point, trials: &Trials<'_>) -> Vec<Pairs> {
-    let closed = point.design.rate.is_none();
-    let shown = |metric: &str| {
-        // An open loop's service times say no more than its responses here.
-        SHOWN.contains(&metric) && (closed || !metric.starts_with("service"))
-    };
+    let shown = super::headlines([point]);
     let of = |(comparison, c): (usize, &crate::compare::Comparison)| {
         c.ratio?;
         let candidate = point.arms.iter().position(|a| a.arm == c.candidate)?;
-        let value = metrics::named(c.metric).filter(|m| shown(m.name))?.value;
+        let value = metrics::named(c.metric).filter(|m| shown.contains(&m.name))?.value;
         let pair = |block: &Vec<&crate::record::trial::Trial>| {
             let (baseline, other) = (value(block[0])?, value(block[candidate])?);
             let valid = block.iter().all(|t| t.is_valid());

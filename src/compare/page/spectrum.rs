@@ -1,11 +1,11 @@
 //! The percentiles of an arm from the middle to as far out as its samples support, on an axis that
 //! counts nines.
 
+use super::timed::Timed;
 use crate::compare::Trials;
-use crate::compare::figures::{FEWEST_STALLS, merged};
+use crate::compare::figures::FEWEST_STALLS;
 use crate::record::histogram::Hist;
 use crate::record::metrics::SAMPLES_BEYOND;
-use crate::record::trial::Trial;
 use crate::stats;
 
 /// Where a curve begins: the very fastest events would stretch the axis and tell nothing.
@@ -46,12 +46,13 @@ pub struct Spectrum {
     pub count: u64,
 }
 
-/// Derives the curve of an arm; service times in a closed loop, else responses.
-pub fn spectrum(trials: &Trials<'_>, arm: usize, closed: bool) -> Spectrum {
+/// Derives the curve of an arm.
+pub fn spectrum(trials: &Trials<'_>, arm: usize, timed: Timed) -> Spectrum {
     let mine = trials.of_arm(arm);
     let fell_behind = mine.iter().filter(|t| t.overloaded).count() * 2 > mine.len();
-    let each: Vec<&Hist> = mine.iter().map(|t| times(t, closed)).collect();
-    let all = merged(&mine, |t| times(t, closed));
+    let each = timed.of_arm(trials, arm);
+    let mut all = Hist::new();
+    each.iter().for_each(|hist| all.merge(hist));
     if fell_behind || all.is_empty() {
         return Spectrum { points: Vec::new(), count: all.count() };
     }
@@ -67,11 +68,6 @@ pub fn spectrum(trials: &Trials<'_>, arm: usize, closed: bool) -> Spectrum {
         band,
     });
     Spectrum { points: points.collect(), count: all.count() }
-}
-
-/// The times that the load speaks of: a closed loop has no due instants of its own.
-pub(super) fn times(trial: &Trial, closed: bool) -> &Hist {
-    if closed { &trial.service } else { &trial.response }
 }
 
 /// Quantile, nines and name of every point of a curve of so many samples.

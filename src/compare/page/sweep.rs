@@ -2,6 +2,7 @@
 //! two arms cross.
 
 use super::words;
+use crate::compare::decide::is_about;
 use crate::compare::{ArmFigures, Comparison, FEWEST_BLOCKS, Point, Report, Trials, Verdict};
 use crate::record::metrics::{self, Metric};
 use crate::scenario::{Setting, split};
@@ -12,15 +13,6 @@ use serde_json::Value;
 
 /// Confidence of the bars.
 const CONFIDENCE: f64 = 0.95;
-/// What is drawn over the axis, where it was measured.
-const SHOWN: [&str; 6] = [
-    "response.p50",
-    "response.p99",
-    "service.p50",
-    "service.p99",
-    "throughput",
-    "target_usage.cpu_ns_per_event",
-];
 
 /// The figures along one axis.
 #[derive(Debug, Clone)]
@@ -175,20 +167,18 @@ impl Line<'_> {
         let arms = self.point(0).arms.clone();
         let trials: Vec<Trials<'_>> =
             self.points.iter().map(|p| Trials::of(self.run, *p)).collect();
-        let closed = self.points.iter().all(|p| self.report.points[*p].design.rate.is_none());
-        let shown = SHOWN.iter().filter(|m| match m.split_once('.') {
-            Some(("response", _)) => !closed,
-            Some(("service", _)) => closed,
-            _ => true,
-        });
-        let curves = shown.filter_map(|m| metrics::named(m)).map(|metric| Curve {
+        let points: Vec<&Point> = (0..self.points.len()).map(|p| self.point(p)).collect();
+        // In a fan-out what is published would be drawn as well: it is not what was asked.
+        let flow = points[0].design.flow;
+        let shown = super::headlines(points.iter().copied()).into_iter().filter_map(metrics::named);
+        let shown = shown.filter(|m| is_about(m, flow));
+        let curves = shown.map(|metric| Curve {
             metric: metric.name,
             arms: (0..arms.len()).map(|arm| self.marks(metric, arm, &trials)).collect(),
             crossings: (1..arms.len()).flat_map(|arm| self.crossings(metric, arm)).collect(),
         });
         let curves = curves.collect();
         let knees = if key == "load.rate" { self.knees(arms.len()) } else { Vec::new() };
-        let points: Vec<&Point> = (0..self.points.len()).map(|p| self.point(p)).collect();
         let told = words::told(key, &points);
         Group { setting, arms, curves, knees, told }
     }

@@ -1,6 +1,7 @@
 //! What each second of a point brought. Time runs through the measured trials; set-up between them is
 //! left out.
 
+use super::timed::Timed;
 use crate::compare::Trials;
 use crate::record::interval::Interval;
 use crate::record::metrics::supported_quantile;
@@ -64,7 +65,8 @@ pub struct TimeLine {
 /// Lines up the trials of a point in the order in which they were run.
 pub fn time_line(header: &PointHeader, trials: &Trials<'_>) -> TimeLine {
     let mut line = TimeLine { arms: vec![Vec::new(); trials.arms], ..TimeLine::default() };
-    let closed = header.scenario.load.rate.is_none();
+    let answers =
+        if header.scenario.load.rate.is_none() { Timed::Service } else { Timed::Response };
     for group in groups(trials) {
         let warmup = warmup(header, group[0]);
         if line.spans.is_empty() {
@@ -78,7 +80,7 @@ pub fn time_line(header: &PointHeader, trials: &Trials<'_>) -> TimeLine {
             let tick = |i: &Interval| tick(trial, i, from, warmup);
             line.arms[trial.arm].extend(trial.time_line.iter().map(tick));
         }
-        line.spans.push(span(&group, from, line.seconds, closed));
+        line.spans.push(span(&group, from, line.seconds, answers));
     }
     line
 }
@@ -119,11 +121,10 @@ fn tick(trial: &Trial, interval: &Interval, from: f64, warmup: f64) -> Tick {
     }
 }
 
-fn span(group: &[&Trial], from: f64, to: f64, closed: bool) -> Span {
+fn span(group: &[&Trial], from: f64, to: f64, answers: Timed) -> Span {
     let mut hiccup = group[0].hiccup.clone();
     group[1..].iter().for_each(|t| hiccup.merge(&t.hiccup));
-    let p99 =
-        |t: &Trial| supported_quantile(super::spectrum::times(t, closed), 0.99).map(|ns| ns as u64);
+    let p99 = |t: &Trial| supported_quantile(answers.times(t)?, 0.99).map(|ns| ns as u64);
     Span {
         block: group[0].block,
         from,

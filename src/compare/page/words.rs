@@ -3,15 +3,6 @@
 use crate::compare::{Point, Verdict};
 use crate::record::metrics;
 
-/// What a reader of a sweep asks for first, and how it is called.
-const ASKED: [(&str, &str); 6] = [
-    ("throughput", "throughput"),
-    ("response.p50", "response p50"),
-    ("response.p99", "response p99"),
-    ("service.p50", "service p50"),
-    ("service.p99", "service p99"),
-    ("target_usage.cpu_ns_per_event", "target CPU per event"),
-];
 /// Verdicts in the order in which they are told.
 const TOLD: [(Verdict, &str); 6] = [
     (Verdict::Better, "better"),
@@ -27,21 +18,19 @@ const TOLD: [(Verdict, &str); 6] = [
 pub struct Told {
     /// Who against whom, as what changes.
     pub title: String,
-    /// A metric and where it is better, worse or neither.
+    /// A metric by name, and where it is better, worse or neither.
     pub lines: Vec<(&'static str, String)>,
 }
 
 /// One for each candidate.
 pub(super) fn told(key: &str, points: &[&Point]) -> Vec<Told> {
     let Some(first) = points.first() else { return Vec::new() };
-    let closed = points.iter().all(|p| p.design.rate.is_none());
-    // An open loop is asked how long it takes from the due instant, a closed one cannot be.
-    let asked = ASKED.iter().filter(|(metric, _)| closed || !metric.starts_with("service"));
+    let asked = super::headlines(points.iter().copied());
     let of_arm = |arm: &str| Told {
         title: format!("{arm} against {}, as {key} changes", first.arms[0].arm),
         lines: asked
-            .clone()
-            .filter_map(|(metric, name)| Some((*name, line(key, points, arm, metric)?)))
+            .iter()
+            .filter_map(|metric| Some((*metric, line(key, points, arm, metric)?)))
             .collect(),
     };
     first.arms.iter().skip(1).map(|arm| of_arm(&arm.arm)).collect()
@@ -108,8 +97,8 @@ mod tests {
         );
         let line =
             |name: &str| told[0].lines.iter().find(|l| l.0 == name).map(|l| l.1.as_str()).unwrap();
-        assert_eq!(line("response p50"), "better at 500; worse at 2000; equivalent at 1000");
-        assert_eq!(line("target CPU per event"), "better everywhere");
+        assert_eq!(line("response.p50"), "better at 500; worse at 2000; equivalent at 1000");
+        assert_eq!(line("target_usage.cpu_ns_per_event"), "better everywhere");
     }
 
     #[test]

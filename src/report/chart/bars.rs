@@ -1,14 +1,14 @@
-//! What an event cost: CPU of the target beside the driver's, and bytes both ways.
+//! Two parts of a sum for each arm, as stacked bars: what an event, a delivery or a subscriber cost.
 
+use super::costs;
 use super::look::{Look, looks};
 use super::plot::{Plot, WIDTH};
-use super::scale::{Scale, bytes_tick, time_tick};
+use super::scale::Scale;
 use super::svg::Anchor;
 use super::{Chart, Kind};
 use crate::compare::ArmFigures;
 use crate::compare::page::Page;
 use crate::report::visible::{shorten, visible};
-use crate::units;
 
 /// Height of a bar and the room around it.
 const ROW: f64 = 30.0;
@@ -20,64 +20,26 @@ const FIGURE: f64 = 120.0;
 const NAME: usize = 21;
 
 /// Two parts of a sum, stacked.
-struct Bars<'a> {
-    name: &'a str,
-    title: &'a str,
-    about: &'a str,
-    axis: &'a str,
-    parts: [&'a str; 2],
-    of: fn(&ArmFigures) -> [Option<f64>; 2],
-    tick: fn(f64) -> String,
-    text: fn(f64) -> String,
+pub(super) struct Bars {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub about: &'static str,
+    pub axis: &'static str,
+    pub parts: [&'static str; 2],
+    pub of: fn(&ArmFigures) -> [Option<f64>; 2],
+    pub tick: fn(f64) -> String,
+    pub text: fn(f64) -> String,
 }
 
 /// Charts of cost; those without a figure are left out.
 pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
-    let arms = &page.report.points[index].arms;
-    let all = [
-        Bars {
-            name: "cpu",
-            title: "CPU per event: target and driver",
-            about: "Solid: the target's process tree. Pale: the driver, without spinning for due instants. Loopback bills much of the receiver's network work to the sender: only the sum is free of that.",
-            axis: "CPU time per acknowledged event",
-            parts: ["target", "driver"],
-            of: |a| [a.target_usage.cpu_ns_per_event, a.driver_usage.cpu_ns_per_event],
-            tick: time_tick,
-            text: units::nanos_text,
-        },
-        Bars {
-            name: "bytes",
-            title: "Bytes per event: to the target and back",
-            about: "Solid: to the target. Pale: back. Bytes inside TCP segments, without IP and TCP headers and without the set-up of warm connections.",
-            axis: "bytes per event sent",
-            parts: ["out", "in"],
-            of: |a| [a.wire.bytes_out_per_event, a.wire.bytes_in_per_event],
-            tick: bytes_tick,
-            text: units::bytes,
-        },
-        Bars {
-            name: "memory",
-            title: "Memory of the target",
-            about: "Solid: resident at the end of the window (median of the trials). Pale: how much more the largest peak was.",
-            axis: "resident memory of the process tree",
-            parts: ["steady", "to the peak"],
-            of: |a| {
-                let (steady, peak) =
-                    (a.target_usage.rss_steady_bytes, a.target_usage.rss_peak_bytes);
-                [
-                    steady.map(|b| b as f64),
-                    peak.zip(steady).map(|(p, s)| p.saturating_sub(s) as f64),
-                ]
-            },
-            tick: bytes_tick,
-            text: units::bytes,
-        },
-    ];
+    let point = &page.report.points[index];
+    let (arms, all) = (&point.arms, costs::of(point.design.flow));
     let looks = looks(arms);
     all.iter().filter_map(|bars| bars.chart(arms, &looks)).collect()
 }
 
-impl Bars<'_> {
+impl Bars {
     fn chart(&self, arms: &[ArmFigures], looks: &[Look]) -> Option<Chart> {
         let sums: Vec<(&Look, [Option<f64>; 2])> =
             looks.iter().zip(arms).map(|(look, a)| (look, (self.of)(a))).collect();

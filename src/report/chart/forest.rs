@@ -9,7 +9,7 @@ use crate::compare::page::Page;
 use crate::compare::page::pairs::Judged;
 use crate::compare::{Comparison, Verdict};
 use crate::report::overview::FEW;
-use crate::report::table;
+use crate::report::table::{self, metric_name};
 use crate::report::visible::{shorten, visible};
 
 /// Height of a row.
@@ -44,7 +44,7 @@ struct Row<'a> {
 /// A point's metrics: all in one plot, or with many arms a plot a metric.
 pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
     let point = &page.report.points[index];
-    let looks = looks(&point.arms);
+    let (looks, flow) = (looks(&point.arms), point.design.flow);
     let rows = |metric: Option<&str>| -> Vec<Row<'_>> {
         let judged = page.evidence[index].judged.iter();
         let row = |judged| row(page, index, &looks, judged);
@@ -56,8 +56,8 @@ pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
         let candidates = point.arms.len().saturating_sub(1);
         for row in &mut rows {
             row.name = match candidates {
-                1 => metric_name(row.comparison.metric).to_owned(),
-                _ => row_name(metric_name(row.comparison.metric), row.look),
+                1 => metric_name(flow, row.comparison.metric).to_owned(),
+                _ => row_name(metric_name(flow, row.comparison.metric), row.look),
             };
         }
         return chart("forest", "all metrics", &rows, &page.report.points[index].arms[0].arm)
@@ -65,7 +65,7 @@ pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
             .collect();
     }
     let metrics = metrics_of(&point.comparisons);
-    let one = |metric: &str| {
+    let one = |metric: &'static str| {
         let mut rows = rows(Some(metric));
         rows.sort_by(|a, b| {
             let key = |r: &Row<'_>| r.comparison.ratio.unwrap_or(f64::INFINITY);
@@ -73,7 +73,7 @@ pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
         });
         rows.iter_mut().for_each(|row| row.name = shorten(&visible(&row.look.name), NAME));
         let name = format!("forest-{}", metric.replace(['.', '_'], "-"));
-        chart(&name, metric_name(metric), &rows, &point.arms[0].arm)
+        chart(&name, metric_name(flow, metric), &rows, &point.arms[0].arm)
     };
     metrics.into_iter().filter_map(one).collect()
 }
@@ -82,7 +82,7 @@ pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
 pub fn of_run(page: &Page) -> Vec<Chart> {
     let looks: Vec<Vec<Look>> = page.report.points.iter().map(|p| looks(&p.arms)).collect();
     let Some(first) = page.report.points.first() else { return Vec::new() };
-    let one = |metric: &str| {
+    let one = |metric: &'static str| {
         let mut rows = Vec::new();
         for (index, point) in page.report.points.iter().enumerate() {
             for judged in &page.evidence[index].judged {
@@ -99,7 +99,12 @@ pub fn of_run(page: &Page) -> Vec<Chart> {
             }
         }
         let name = format!("forest-{}", metric.replace(['.', '_'], "-"));
-        chart(&name, metric_name(metric), &rows, first.arms.first().map_or("", |a| &a.arm))
+        chart(
+            &name,
+            metric_name(first.design.flow, metric),
+            &rows,
+            first.arms.first().map_or("", |a| &a.arm),
+        )
     };
     metrics_of(&first.comparisons).into_iter().filter_map(one).collect()
 }
@@ -128,23 +133,6 @@ fn row<'a>(page: &'a Page, index: usize, looks: &'a [Look], judged: &'a Judged) 
 fn row_name(what: &str, look: &Look) -> String {
     let rest = NAME.saturating_sub(what.chars().count() + 2).max(6);
     shorten(&format!("{what}, {}", shorten(&visible(&look.name), rest)), NAME + 4)
-}
-
-/// A metric as people say it.
-pub fn metric_name(metric: &str) -> &str {
-    match metric {
-        "response.p50" => "response p50",
-        "response.p90" => "response p90",
-        "response.p99" => "response p99",
-        "response.p99_9" => "response p99.9",
-        "service.p50" => "service p50",
-        "service.p90" => "service p90",
-        "service.p99" => "service p99",
-        "target_usage.cpu_ns_per_event" => "target CPU/event",
-        "driver_usage.cpu_ns_per_event" => "driver CPU/event",
-        "total_usage.cpu_ns_per_event" => "CPU/event together",
-        other => other,
-    }
 }
 
 fn chart(name: &str, what: &str, rows: &[Row<'_>], baseline: &str) -> Option<Chart> {

@@ -4,10 +4,12 @@ use super::look::{Look, looks};
 use super::plot::{Axis, Plot};
 use super::scale::{Kind as Spread, Scale, short, time_tick};
 use super::svg::num;
+use super::words::{Words, words};
 use super::{Chart, Kind};
 use crate::compare::page::Page;
 use crate::compare::page::heat::{Heat, LEVELS};
 use crate::report::visible::{shorten, visible};
+use crate::scenario::Flow;
 use std::fmt::Write as _;
 
 /// Height of the drawing.
@@ -15,20 +17,23 @@ const HEIGHT: f64 = 190.0;
 
 /// A chart an arm.
 pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
-    let looks = looks(&page.report.points[index].arms);
-    let closed = page.report.points[index].design.rate.is_none();
-    let chart = |heat: &Heat| draw(heat, &looks[heat.arm], closed);
+    let point = &page.report.points[index];
+    if point.design.flow == Flow::Idle {
+        return Vec::new();
+    }
+    let (looks, words) = (looks(&point.arms), words(point));
+    let chart = |heat: &Heat| draw(heat, &looks[heat.arm], &words);
     page.evidence[index].heat.iter().map(chart).collect()
 }
 
-fn draw(heat: &Heat, look: &Look, closed: bool) -> Chart {
+fn draw(heat: &Heat, look: &Look, words: &Words) -> Chart {
     let mut plot = Plot::new(HEIGHT, std::slice::from_ref(look));
     let highest = heat.lowest_ns * heat.row_ratio.powi(heat.rows as i32);
     let y = Scale::of(Spread::Log, (heat.lowest_ns, highest), plot.y);
     let end = heat.columns as f64 * heat.column_s;
     let x = Scale::of(Spread::Linear, (0.0, end), plot.x);
-    let name = if closed { "service time" } else { "response time" };
-    plot.y_axis(&Axis { scale: y, name, tick: time_tick, ticks: 5 });
+    let name = format!("time of {}", words.answer);
+    plot.y_axis(&Axis { scale: y, name: &name, tick: time_tick, ticks: 5 });
     let tick = |v: f64| format!("{} s", short(v));
     plot.x_axis(&Axis { scale: x, name: "seconds of measuring", tick, ticks: 6 });
     plot.svg.begin(&format!("heat {}", look.classes()));
@@ -37,7 +42,8 @@ fn draw(heat: &Heat, look: &Look, closed: bool) -> Chart {
     }
     plot.svg.end();
     let about = format!(
-        "Each column is {} of time, each row an eighth of a decade of latency; the darker, the larger the share of the column's events ({}).",
+        "{}Each column is {} of time, each row an eighth of a decade of latency; the darker, the larger the share of the column's events ({}).",
+        words.of_seconds,
         if heat.column_s > 1.0 { format!("{:.0} s", heat.column_s) } else { "a second".to_owned() },
         LEVELS[1..]
             .iter()

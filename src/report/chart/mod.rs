@@ -1,7 +1,9 @@
 //! The charts of a run, each by a name: drawn as SVG, with a text and a table that say the same.
 
 mod bars;
+mod costs;
 pub(super) mod forest;
+pub(super) mod gate;
 mod heat;
 pub mod look;
 mod paired;
@@ -11,6 +13,7 @@ mod spectrum;
 mod svg;
 mod sweep;
 mod time;
+mod words;
 
 use crate::compare::page::Page;
 use crate::report::visible::escape;

@@ -1,6 +1,5 @@
 //! Ratios block by block in the order in which they were run: a drift would show.
 
-use super::forest::metric_name;
 use super::look::{Look, looks};
 use super::plot::{Axis, Plot};
 use super::scale::{Kind as Spread, Scale, short};
@@ -9,6 +8,7 @@ use super::{Chart, Kind};
 use crate::compare::Comparison;
 use crate::compare::page::Page;
 use crate::compare::page::pairs::{Pair, Pairs};
+use crate::report::table::metric_name;
 use crate::report::visible::{shorten, visible};
 
 /// Height of the drawing.
@@ -22,24 +22,24 @@ pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
     let looks = looks(&point.arms);
     let pairs = &page.evidence[index].pairs;
     let metric = |p: &Pairs| point.comparisons[p.comparison].metric;
-    let mut metrics: Vec<&str> = Vec::new();
+    let mut metrics: Vec<&'static str> = Vec::new();
     for p in pairs.iter().filter(|p| p.blocks.len() > 1) {
         if !metrics.contains(&metric(p)) {
             metrics.push(metric(p));
         }
     }
-    let chart = |name: &&str| {
+    let chart = |name: &&'static str| {
         let mine: Vec<(&Pairs, &Comparison, &Look)> = pairs
             .iter()
             .filter(|p| metric(p) == *name)
             .map(|p| (p, &point.comparisons[p.comparison], &looks[p.candidate]))
             .collect();
-        draw(name, &mine, &point.arms[0].arm)
+        draw(name, metric_name(point.design.flow, name), &mine, &point.arms[0].arm)
     };
     metrics.iter().map(chart).collect()
 }
 
-fn draw(metric: &str, all: &[(&Pairs, &Comparison, &Look)], baseline: &str) -> Chart {
+fn draw(metric: &str, told: &str, all: &[(&Pairs, &Comparison, &Look)], baseline: &str) -> Chart {
     let legend: Vec<Look> = all.iter().map(|(.., look)| (*look).clone()).collect();
     let mut plot = Plot::new(HEIGHT, &legend);
     let blocks = || all.iter().flat_map(|(p, ..)| &p.blocks);
@@ -52,7 +52,7 @@ fn draw(metric: &str, all: &[(&Pairs, &Comparison, &Look)], baseline: &str) -> C
     let room = (high / low).powf(0.06);
     let (low, high) = (low / room, high * room);
     let y = Scale::of(Spread::Log, (low, high), plot.y);
-    let name = format!("{} ÷ {}", metric_name(metric), shorten(&visible(baseline), 30));
+    let name = format!("{told} ÷ {}", shorten(&visible(baseline), 30));
     plot.y_axis(&Axis { scale: y, name: &name, tick: |v| format!("×{}", short(v)), ticks: 4 });
     let every = (last / 12.0).floor() as usize + 1;
     let marks: Vec<(f64, String)> = (0..=last as usize)
@@ -65,7 +65,7 @@ fn draw(metric: &str, all: &[(&Pairs, &Comparison, &Look)], baseline: &str) -> C
         series(&mut plot, pairs, comparison, look, x, y);
     }
     let about = "Each mark is one block's ratio; line and band are their mean and its 95 % interval. A slope would be a drift of the machine; crosses are voided blocks, which are not averaged.";
-    let title = format!("Block by block: {}", metric_name(metric));
+    let title = format!("Block by block: {told}");
     let name = format!("paired-{}", metric.replace(['.', '_'], "-"));
     Chart::of(&name, Kind::Paired, title, about.to_owned(), plot).with(table(all))
 }

@@ -3,6 +3,7 @@
 use super::look::{Look, looks};
 use super::plot::{Axis, Plot};
 use super::scale::{Kind as Spread, Scale, time_tick};
+use super::words::words;
 use super::{Chart, Kind};
 use crate::compare::page::Page;
 use crate::compare::page::spectrum::{At, FIRST, Spectrum};
@@ -38,9 +39,8 @@ pub fn of_point(page: &Page, index: usize) -> Option<Chart> {
     let x = Scale::of(Spread::Linear, (-(1.0 - FIRST).log10(), last), plot.x);
     let bands = all().filter_map(|p| p.band).flatten();
     let y = Scale::log(all().map(|p| p.ns as f64).chain(bands), plot.y);
-    let closed = point.design.rate.is_none();
-    let name = if closed { "service time" } else { "response time" };
-    plot.y_axis(&Axis { scale: y, name, tick: time_tick, ticks: 6 });
+    let words = words(point);
+    plot.y_axis(&Axis { scale: y, name: words.time, tick: time_tick, ticks: 6 });
     let marks: Vec<(f64, String)> = NAMES
         .iter()
         .filter(|(nines, _)| *nines <= last + 1e-9)
@@ -50,11 +50,11 @@ pub fn of_point(page: &Page, index: usize) -> Option<Chart> {
     for (look, spectrum) in &drawn {
         curve(&mut plot, look, &spectrum.points, x, y);
     }
-    let what = if closed { "service times" } else { "responses" };
     let about = format!(
-        "Line: the {what} of all valid blocks together, from p10 on. Band: the mean of the blocks' own percentiles with its 95 % interval, as far as each block supports it; the line leaves it where a few blocks hold most of the tail. A curve ends where fewer than 10 samples, or fewer than 3 separate stalls, lie beyond."
+        "Line: the {} of all valid blocks together, from p10 on. Band: the mean of the blocks' own percentiles with its 95 % interval, as far as each block supports it; the line leaves it where a few blocks hold most of the tail. A curve ends where fewer than 10 samples, or fewer than 3 separate stalls, lie beyond.",
+        words.times
     );
-    let title = format!("How long events take, out to the tail: {name} by percentile");
+    let title = format!("How long it takes, out to the tail: {} by percentile", words.time);
     Some(Chart::of("spectrum", Kind::Spectrum, title, about, plot).with(table(&drawn)))
 }
 

@@ -1,7 +1,6 @@
 //! Figures along a swept key, or along the steps of a ramp: where arms stop keeping up, where they
 //! change places.
 
-use super::forest::metric_name;
 use super::look::{Look, looks};
 use super::plot::{Axis, Plot};
 use super::scale::{Kind as Spread, Scale, bytes_tick, rate_tick, time_tick};
@@ -9,8 +8,9 @@ use super::svg::{Anchor, num};
 use super::{Chart, Kind};
 use crate::compare::page::Page;
 use crate::compare::page::sweep::{Crossing, Curve, Group, Knee, Mark, Sweep};
-use crate::report::table;
+use crate::report::table::{self, metric_name};
 use crate::report::visible::{shorten, visible};
+use crate::scenario::Flow;
 use crate::units;
 
 /// Height of the drawing.
@@ -18,12 +18,15 @@ const HEIGHT: f64 = 240.0;
 
 /// A chart a metric and setting of the other keys.
 pub fn of_run(page: &Page) -> Vec<Chart> {
-    let Some(sweep) = &page.sweep else { return Vec::new() };
+    let (Some(sweep), Some(first)) = (&page.sweep, page.report.points.first()) else {
+        return Vec::new();
+    };
+    let flow = first.design.flow;
     let mut charts = Vec::new();
     for (number, group) in sweep.groups.iter().enumerate() {
         let looks = looks(&group.arms);
         for curve in &group.curves {
-            let lane = Lane { sweep, group, looks: &looks, number };
+            let lane = Lane { sweep, group, looks: &looks, number, flow };
             charts.extend(lane.chart(curve));
         }
     }
@@ -35,6 +38,7 @@ struct Lane<'a> {
     group: &'a Group,
     looks: &'a [Look],
     number: usize,
+    flow: Flow,
 }
 
 /// Writes a figure.
@@ -44,7 +48,7 @@ type Written = fn(f64) -> String;
 fn writer(metric: &str) -> (Written, Written) {
     match metric {
         "throughput" => (rate_tick, units::rate),
-        m if m.ends_with("bytes") => (bytes_tick, units::bytes),
+        m if m.contains("bytes") => (bytes_tick, units::bytes),
         _ => (time_tick, units::nanos_text),
     }
 }
@@ -67,7 +71,7 @@ impl Lane<'_> {
         for knee in &self.group.knees {
             self.knee(&mut plot, knee, &places);
         }
-        let name = metric_name(curve.metric);
+        let name = metric_name(self.flow, curve.metric);
         plot.y_axis(&Axis { scale: y, name, tick, ticks: 6 });
         let marks: Vec<(f64, String)> =
             places.iter().zip(&self.sweep.places).map(|(x, p)| (*x, p.label.clone())).collect();
@@ -142,7 +146,7 @@ impl Lane<'_> {
             true => String::new(),
             false => format!(", at {}", visible(&setting.join(", "))),
         };
-        format!("{} by {}{at}", metric_name(curve.metric), visible(&self.sweep.key))
+        format!("{} by {}{at}", metric_name(self.flow, curve.metric), visible(&self.sweep.key))
     }
 
     fn about(&self, curve: &Curve) -> String {

@@ -4,10 +4,12 @@ use super::look::{Look, looks};
 use super::plot::{Axis, Plot};
 use super::scale::{Kind as Spread, Scale, rate_tick, short, time_tick};
 use super::svg::Anchor;
+use super::words::{Words, words};
 use super::{Chart, Kind};
 use crate::compare::page::Page;
 use crate::compare::page::time::{Span, Tick, TimeLine};
 use crate::report::table;
+use crate::scenario::Flow;
 use crate::units;
 
 /// Height of the throughput, the percentiles, and the machine's stalls.
@@ -19,11 +21,12 @@ const LEAST_STEAL: f64 = 0.01;
 pub fn of_point(page: &Page, index: usize) -> Option<Chart> {
     let point = &page.report.points[index];
     let line = &page.evidence[index].time;
-    if line.seconds <= 0.0 {
+    // An idle flow publishes an event or two: what lies between them is its time.
+    if line.seconds <= 0.0 || point.design.flow == Flow::Idle {
         return None;
     }
     let looks = looks(&point.arms);
-    let scene = Scene { line, looks: &looks, closed: point.design.rate.is_none() };
+    let scene = Scene { line, looks: &looks, words: words(point) };
     let mut plot = Plot::new(HEIGHTS[0], &looks);
     scene.throughput(&mut plot);
     plot.next_panel(HEIGHTS[1]);
@@ -31,16 +34,19 @@ pub fn of_point(page: &Page, index: usize) -> Option<Chart> {
     plot.next_panel(HEIGHTS[2]);
     scene.machine(&mut plot);
     scene.time_axis(&mut plot);
-    let about = "Above: acknowledged events per second of each arm's own time; warm-ups, seconds of which less than half was measured, and the set-up between blocks are left out. Middle: marks are seconds, p50 below and p99 above, where the second has the 1,000 samples that a p99 needs; wide pale lines are the p99 of whole trials. Below: how late the hiccup meter beside the driver woke, p99 as bars and the longest as lines; a percentage is CPU time that the hypervisor took (written from 1 % on).";
+    let about = format!(
+        "{}Above: {} per second of each arm's own time; warm-ups, seconds of which less than half was measured, and the set-up between blocks are left out. Middle: marks are seconds, p50 below and p99 above, where the second has the 1,000 samples that a p99 needs; wide pale lines are the p99 of whole trials. Below: how late the hiccup meter beside the driver woke, p99 as bars and the longest as lines; a percentage is CPU time that the hypervisor took (written from 1 % on).",
+        scene.words.of_seconds, scene.words.answered
+    );
     let title = "Second by second: throughput, latency, and what the machine did".to_owned();
     let table = scene.table();
-    Some(Chart::of("time", Kind::Time, title, about.to_owned(), plot).with(table))
+    Some(Chart::of("time", Kind::Time, title, about, plot).with(table))
 }
 
 struct Scene<'a> {
     line: &'a TimeLine,
     looks: &'a [Look],
-    closed: bool,
+    words: Words,
 }
 
 impl Scene<'_> {
@@ -73,7 +79,7 @@ impl Scene<'_> {
         let rates = self.line.arms.iter().flatten().filter_map(|t| t.per_second);
         let y = Scale::from_zero(rates, plot.y);
         let x = self.stripes(plot);
-        plot.y_axis(&Axis { scale: y, name: "acknowledged events", tick: rate_tick, ticks: 3 });
+        plot.y_axis(&Axis { scale: y, name: self.words.answered, tick: rate_tick, ticks: 3 });
         let axes = (x, y);
         self.series(plot, axes, |t| t.per_second, "", units::rate);
     }
@@ -84,8 +90,8 @@ impl Scene<'_> {
         let all = seconds.chain(trials).flatten().map(|ns| ns as f64);
         let y = Scale::log(all, plot.y);
         let x = self.stripes(plot);
-        let name = if self.closed { "service p50 and p99" } else { "response p50 and p99" };
-        plot.y_axis(&Axis { scale: y, name, tick: time_tick, ticks: 5 });
+        let name = format!("{} p50 and p99", self.words.answer);
+        plot.y_axis(&Axis { scale: y, name: &name, tick: time_tick, ticks: 5 });
         for look in self.looks {
             plot.svg.begin(&look.classes());
             for span in &self.line.spans {

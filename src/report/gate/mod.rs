@@ -1,8 +1,9 @@
 //! The verdict of a gate: text, JSON, Markdown, and what GitHub shows.
 
 pub mod github;
-mod rows;
+pub(super) mod rows;
 
+use super::html::{self, gate::Source};
 use super::markdown::{code, escape, grid};
 use super::text::{align, clean};
 use crate::compare::gate::Gate;
@@ -31,10 +32,13 @@ pub enum Format {
     Markdown,
     /// Markdown for the summary of a step, and annotations.
     Github,
+    /// A page of one file.
+    Html,
 }
 
 /// Every format of a gate.
-pub const ALL: [Format; 4] = [Format::Text, Format::Json, Format::Markdown, Format::Github];
+pub const ALL: [Format; 5] =
+    [Format::Text, Format::Json, Format::Markdown, Format::Github, Format::Html];
 
 impl Format {
     /// The format of that name.
@@ -49,16 +53,19 @@ impl Format {
             Format::Json => "json",
             Format::Markdown => "markdown",
             Format::Github => "github",
+            Format::Html => "html",
         }
     }
 
-    /// Renders a gate. Of `github` this is the summary; the annotations stand apart.
-    pub fn render(self, told: &Told<'_>) -> String {
+    /// Renders a gate. Of `github` this is the summary; the annotations stand apart. `source`: what the
+    /// page says beside.
+    pub fn render(self, told: &Told<'_>, source: Source<'_>) -> String {
         match self {
             Format::Text => text(told),
             Format::Json => format!("{:#}\n", serde_json::json!(told)),
             Format::Markdown => markdown(told, usize::MAX),
             Format::Github => github::summary(told),
+            Format::Html => html::gate::render(told, source),
         }
     }
 }

@@ -1,11 +1,17 @@
 use super::github::{LIMIT, annotations, summary};
-use super::{ALL, Format, Told};
+use super::{ALL, Format, Source, Told};
 use crate::compare::gate::sample::{Recipe, recipe, settings, sweep};
 use crate::compare::gate::{CANDIDATE, Gate, Waiver, judge};
 use comrak::nodes::{AstNode, NodeValue};
 use comrak::{Arena, Options, parse_document};
 
 const COMMAND: &str = "./server --port {port}";
+
+const SOURCE: Source<'_> = Source {
+    command: "pushbench gate --base old --candidate new",
+    dir: "results/x y",
+    pushbench: "0.1.0",
+};
 
 fn told(stages: &[Gate]) -> Told<'_> {
     Told { base: COMMAND, candidate: "./new/server --port {port}", stages }
@@ -81,8 +87,8 @@ fn a_gate_as_people_see_it() {
     {
         let stages = [Gate { stage: 1, ..gate.clone() }, gate];
         let told = told(if name == "passed" { &stages[..1] } else { &stages });
-        insta::assert_snapshot!(format!("{name}_text"), Format::Text.render(&told));
-        insta::assert_snapshot!(format!("{name}_markdown"), Format::Markdown.render(&told));
+        insta::assert_snapshot!(format!("{name}_text"), Format::Text.render(&told, SOURCE));
+        insta::assert_snapshot!(format!("{name}_markdown"), Format::Markdown.render(&told, SOURCE));
     }
 }
 
@@ -134,7 +140,7 @@ fn what_comes_from_elsewhere_stays_text() {
         assert_eq!(shape, [vec![9; 4], vec![6; 2]], "{evil:?}\n{markdown}");
         assert_eq!(found.code.len(), 2, "{evil:?}\n{markdown}");
         for format in ALL.into_iter().filter(|f| *f != Format::Json) {
-            let text = format.render(&told);
+            let text = format.render(&told, SOURCE);
             assert!(!text.contains(['\u{1b}', '\u{7}']), "{text:?}");
         }
         let noted = annotations(&told);
@@ -152,7 +158,10 @@ fn a_sweep_stays_under_the_limit() {
     assert!(!whole.contains("are not shown"));
 
     let gates = [sweep(&failed(), 2_000)];
-    assert!(Format::Markdown.render(&told(&gates)).len() > LIMIT, "this test tests nothing");
+    assert!(
+        Format::Markdown.render(&told(&gates), SOURCE).len() > LIMIT,
+        "this test tests nothing"
+    );
     let cut = summary(&told(&gates));
     assert!(cut.len() < LIMIT, "{} bytes", cut.len());
     let shown = understood(&cut).tables[0].len() - 1;
@@ -197,11 +206,57 @@ fn waivers_are_always_shown() {
     let gates =
         [judge(&run, CANDIDATE, &crate::compare::gate::Settings { waivers, ..settings() }, 1)];
     for format in ALL {
-        let text = format.render(&told(&gates));
+        let text = format.render(&told(&gates), SOURCE);
         assert!(text.contains("answers are signed now"), "{}", format.name());
     }
     let json: serde_json::Value =
-        serde_json::from_str(&Format::Json.render(&told(&gates))).unwrap();
+        serde_json::from_str(&Format::Json.render(&told(&gates), SOURCE)).unwrap();
     assert_eq!(json["stages"][0]["waivers"][0]["state"], "not-needed");
     assert_eq!(json["stages"][0]["verdict"], "passed");
+}
+
+#[test]
+fn the_page_says_what_was_decided_and_how_to_repeat_it() {
+    for (gate, word) in
+        [(passed(), "✓ passed"), (failed(), "✗ failed"), (cannot_tell(), "? cannot tell")]
+    {
+        let gates = [cannot_tell(), Gate { stage: 2, ..gate }];
+        let page = Format::Html.render(&told(&gates), SOURCE);
+        let sentence = gates[1].sentence.split(' ').next().unwrap();
+        for part in [
+            word,
+            sentence,
+            "service.p50",
+            "null [95 %]",
+            "Counted",
+            "left open",
+            "pushbench gate --base old --candidate new",
+            "pushbench report &#39;results/x y&#39;",
+            "<svg role=\"img\"",
+        ] {
+            let found = page.contains(part) || page.contains(&part.replace("&#39;", "'"));
+            assert!(found, "no {part:?}");
+        }
+        assert_eq!(page.matches("<h1").count(), 1);
+        assert!(!page.contains("NaN"));
+    }
+}
+
+#[test]
+fn what_comes_from_elsewhere_stays_text_on_the_page() {
+    for evil in HOSTILE {
+        let mut gate = failed();
+        for text in [&mut gate.scenario, &mut gate.sentence] {
+            text.push_str(evil);
+        }
+        gate.lines[0].why = Some(evil.to_owned());
+        gate.lines[1].setting.insert("payload.file".to_owned(), evil.into());
+        gate.notes.push(evil.to_owned());
+        let gates = [gate];
+        let told = Told { base: evil, candidate: evil, stages: &gates };
+        let source = Source { command: evil, dir: evil, pushbench: evil };
+        let page = Format::Html.render(&told, source);
+        assert_eq!(page.matches("<script").count(), 1, "our own");
+        assert!(!page.contains('\u{1b}') && !page.contains("<img"), "{evil:?}");
+    }
 }

@@ -7,6 +7,7 @@ use crate::compare::page::Evidence;
 use crate::compare::{ArmFigures, Point};
 use crate::report::chart::Kind;
 use crate::report::table::{self as cells, NONE};
+use crate::scenario::Flow;
 use crate::units;
 use maud::{Markup, html};
 
@@ -29,6 +30,7 @@ type Cell = fn(&ArmFigures) -> String;
 
 /// A row a figure, a column an arm.
 fn resources(point: &Point, evidence: &Evidence) -> Vec<Vec<String>> {
+    let of_events = matches!(point.design.flow, Flow::Ingest | Flow::Duplex);
     let rows: [(&str, Cell); 12] = [
         ("target CPU/event", |a| cells::cpu(a.target_usage.cpu_ns_per_event)),
         ("driver CPU/event", |a| cells::cpu(a.driver_usage.cpu_ns_per_event)),
@@ -52,7 +54,12 @@ fn resources(point: &Point, evidence: &Evidence) -> Vec<Vec<String>> {
         row.extend(point.arms.iter().map(cell));
         row
     };
-    let mut grid: Vec<Vec<String>> = std::iter::once(head).chain(rows.iter().map(row)).collect();
+    // What a delivery or a subscriber costs stands in the table side by side and in the bars.
+    let shown = rows.iter().filter(|(name, _)| of_events || !name.ends_with("/event"));
+    let mut grid: Vec<Vec<String>> = std::iter::once(head).chain(shown.map(row)).collect();
+    if !of_events {
+        return grid;
+    }
     let mut memory = vec!["target memory ÷ connections".to_owned()];
     memory.extend(evidence.memory_per_connection.iter().map(|b| bytes(*b)));
     grid.push(memory);

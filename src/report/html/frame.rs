@@ -13,7 +13,8 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 /// The page around its body.
 pub(super) struct Frame<'a> {
     pub title: &'a str,
-    pub runs: &'a [Run<'a>],
+    /// The bar at the top.
+    pub bar: Markup,
 }
 
 impl Frame<'_> {
@@ -31,7 +32,7 @@ impl Frame<'_> {
                 }
                 body {
                     a.skip href="#main" { "To the report" }
-                    (self.bar())
+                    (self.bar)
                     main id="main" tabindex="-1" { (body) }
                     footer { p { "Written by pushbench " (env!("CARGO_PKG_VERSION")) ". METHODOLOGY.md of that version defines every figure and its known biases." } }
                     div id="tip" hidden aria-hidden="true" {}
@@ -40,31 +41,32 @@ impl Frame<'_> {
             }
         }
     }
+}
 
-    fn bar(&self) -> Markup {
-        let sections = [
-            ("verdict", "Verdict"),
-            ("ratios", "Ratios"),
-            ("percentiles", "Percentiles"),
-            ("sweep", "Sweep"),
-            ("time", "Time"),
-            ("blocks", "Blocks"),
-            ("cost", "Cost"),
-            ("record", "Record"),
-        ];
-        html! {
-            nav aria-label="Sections" {
-                @match self.runs {
-                    [run] => {
-                        @for (id, name) in sections {
-                            @if id != "sweep" || run.has_sweep() { a href={ "#" (id) } { (name) } }
-                        }
-                        @if !run.has_many_arms() { (arms(run)) }
+/// The bar of one run, which leads to its sections, or of several, which leads to each.
+pub(super) fn bar(runs: &[Run<'_>]) -> Markup {
+    let sections = [
+        ("verdict", "Verdict"),
+        ("ratios", "Ratios"),
+        ("percentiles", "Percentiles"),
+        ("sweep", "Sweep"),
+        ("time", "Time"),
+        ("blocks", "Blocks"),
+        ("cost", "Cost"),
+        ("record", "Record"),
+    ];
+    html! {
+        nav aria-label="Sections" {
+            @match runs {
+                [run] => {
+                    @for (id, name) in sections {
+                        @if run.shows(id) { a href={ "#" (id) } { (name) } }
                     }
-                    runs => {
-                        a href="#index" { "Index" }
-                        @for run in runs { a href={ "#" (run.prefix) "top" } { bdi { (run.page.report.scenario) } } }
-                    }
+                    @if !run.has_many_arms() { (arms(run)) }
+                }
+                runs => {
+                    a href="#index" { "Index" }
+                    @for run in runs { a href={ "#" (run.prefix) "top" } { bdi { (run.page.report.scenario) } } }
                 }
             }
         }

@@ -4,6 +4,7 @@
 mod cost;
 mod figures;
 mod frame;
+pub mod gate;
 mod record;
 mod summary;
 mod sweep;
@@ -13,6 +14,7 @@ use super::chart::{self, Chart, Kind};
 use super::overview;
 use super::visible::visible;
 use crate::compare::page::Page;
+use crate::scenario::Flow;
 use frame::{Frame, heading};
 use maud::{Markup, html};
 
@@ -79,7 +81,7 @@ pub fn render(sources: &[Source]) -> String {
         @for run in &runs { (run.article()) }
     };
     // Whatever a name or a message of a target brought along is shown here at the latest.
-    visible(&Frame { title: &title, runs: &runs }.around(&body).into_string())
+    visible(&Frame { title: &title, bar: frame::bar(&runs) }.around(&body).into_string())
 }
 
 /// What a team publishes: a line a run, each leading to its section.
@@ -118,6 +120,17 @@ impl Run<'_> {
         self.charts.iter().any(|c| c.kind == Kind::Sweep) || figures::strata(self).is_some()
     }
 
+    /// Whether a section has something to say: an idle flow publishes an event or two, whose times are no
+    /// distribution.
+    fn shows(&self, section: &str) -> bool {
+        let idle = self.page.report.points.first().is_some_and(|p| p.design.flow == Flow::Idle);
+        match section {
+            "sweep" => self.has_sweep(),
+            "percentiles" | "time" => !idle,
+            _ => true,
+        }
+    }
+
     fn id(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
@@ -129,9 +142,9 @@ impl Run<'_> {
                 @if self.level > 1 || self.has_many_arms() { (frame::arms(self)) }
                 (self.section("verdict", "Verdict", &summary::verdict(self)))
                 (self.charts_of("ratios", "Ratios", Kind::Forest))
-                (self.charts_of("percentiles", "Percentiles", Kind::Spectrum))
+                @if self.shows("percentiles") { (self.charts_of("percentiles", "Percentiles", Kind::Spectrum)) }
                 (self.sweep())
-                (self.charts_of("time", "Over time", Kind::Time))
+                @if self.shows("time") { (self.charts_of("time", "Over time", Kind::Time)) }
                 (self.charts_of("blocks", "Block by block", Kind::Paired))
                 (self.section("cost", "Cost and ease", &cost::cost(self)))
                 (self.section("record", "What was compared, and where", &record::record(self)))

@@ -2,23 +2,14 @@
 
 use super::frame::{heading, scrolled, table, unbroken};
 use super::{Run, day, sweep, validity};
-use crate::compare::page::words;
+use crate::compare::page::{headlines, words};
 use crate::compare::trust::is_driver_bound;
 use crate::compare::{ArmFigures, Comparison, Point, Verdict};
 use crate::report::chart::forest;
 use crate::report::{overview, table as cells};
+use crate::scenario::Flow;
 use crate::units;
 use maud::{Markup, html};
-
-/// What the tiles at the top show, the first that apply.
-pub(super) const TILES: [&str; 6] = [
-    "throughput",
-    "response.p50",
-    "response.p99",
-    "service.p50",
-    "service.p99",
-    "target_usage.cpu_ns_per_event",
-];
 
 /// The question and under what conditions it was asked.
 pub(super) fn header(run: &Run<'_>) -> Markup {
@@ -57,7 +48,7 @@ pub(super) fn claims(run: &Run<'_>) -> Markup {
             @match (&run.page.sweep, run.page.report.points.as_slice()) {
                 (Some(sweep), _) => @for told in sweep.groups.iter().flat_map(|g| &g.told) {
                     (claim(&told.title))
-                    ul.told { @for (what, where_) in &told.lines { li { strong { (what) } ": " bdi { (where_) } } } }
+                    ul.told { @for (metric, at) in &told.lines { li { strong { (cells::metric_name(flow(run), metric)) } ": " bdi { (at) } } } }
                 },
                 (None, [point]) if run.has_many_arms() => {
                     @if let Some(text) = first_and_last(point) { (claim(&text)) }
@@ -69,6 +60,10 @@ pub(super) fn claims(run: &Run<'_>) -> Markup {
     }
 }
 
+fn flow(run: &Run<'_>) -> Flow {
+    run.page.report.points.first().map_or(Flow::Ingest, |p| p.design.flow)
+}
+
 fn first_and_last(point: &Point) -> Option<String> {
     let [first, last] = words::first_and_last(point)?.map(|arm| &point.arms[arm]);
     let written = |a: &ArmFigures| {
@@ -76,13 +71,13 @@ fn first_and_last(point: &Point) -> Option<String> {
         match point.sorted_by {
             "throughput" if is_driver_bound(a) => format!("at least {}", units::rate(value)),
             "throughput" => units::rate(value),
-            m if m.ends_with("bytes") => units::bytes(value),
+            m if m.contains("bytes") => units::bytes(value),
             _ => units::nanos_text(value),
         }
     };
     Some(format!(
         "By {} {} comes first of {} arms with {}, {} last with {}.",
-        forest::metric_name(point.sorted_by),
+        cells::metric_name(point.design.flow, point.sorted_by),
         first.arm,
         point.arms.len(),
         written(first),
@@ -141,7 +136,7 @@ fn hosts(points: &[Point]) -> String {
     hosts.join(" and ")
 }
 
-fn command(what: &str, text: &str) -> Markup {
+pub(super) fn command(what: &str, text: &str) -> Markup {
     html! {
         p.label { (what) }
         div.command { code tabindex="0" { (text) } button type="button" data-copy hidden { "Copy" } }
@@ -153,15 +148,13 @@ fn tiles(point: &Point) -> Markup {
     if point.arms.len() != 2 {
         return html! {};
     }
-    let closed = point.design.rate.is_none();
-    let of = |metric: &&str| point.comparisons.iter().find(|c| c.metric == *metric);
-    let fits = |metric: &&&str| closed || !metric.starts_with("service");
-    let found: Vec<&Comparison> = TILES.iter().filter(fits).filter_map(of).collect();
+    let of = |metric: &str| point.comparisons.iter().find(|c| c.metric == metric);
+    let found: Vec<&Comparison> = headlines([point]).into_iter().filter_map(of).collect();
     html! {
         div.tiles {
             @for c in found {
                 div.tile.(class(c.verdict)) {
-                    p.what { (forest::metric_name(c.metric)) }
+                    p.what { (cells::metric_name(point.design.flow, c.metric)) }
                     p.word { (forest::words(c)) }
                     p.figure { bdi { (cells::difference(c)) } }
                     @if let Some(why) = &c.why { p.why { bdi { (why) } } }

@@ -1,8 +1,9 @@
 //! A sweep at a glance: what each setting's verdicts are.
 
 use super::frame::scrolled;
-use super::summary::{TILES, class};
+use super::summary::class;
 use crate::compare::Point;
+use crate::compare::page::headlines;
 use crate::report::chart::forest;
 use crate::report::table as cells;
 use maud::{Markup, html};
@@ -10,16 +11,14 @@ use maud::{Markup, html};
 /// A line a setting and candidate.
 pub(super) fn matrix(points: &[Point]) -> Markup {
     let Some(first) = points.first() else { return html! {} };
-    let asked = |m: &&&str| first.comparisons.iter().any(|c| c.metric == **m);
-    let closed = points.iter().all(|p| p.design.rate.is_none());
-    let fits = |m: &&&str| closed || !m.starts_with("service");
-    let metrics: Vec<&str> = TILES.iter().filter(asked).filter(fits).copied().collect();
+    let asked = |m: &&'static str| first.comparisons.iter().any(|c| c.metric == *m);
+    let metrics: Vec<&'static str> = headlines(points).into_iter().filter(asked).collect();
     scrolled(
         "Verdicts by setting",
         &html! {
             table.matrix {
                 caption.hidden { "Verdicts by setting" }
-                thead { tr { th scope="col" { "setting" } th scope="col" { "candidate" } @for m in &metrics { th scope="col" { (forest::metric_name(m)) } } } }
+                thead { tr { th scope="col" { "setting" } th scope="col" { "candidate" } @for m in &metrics { th scope="col" { (cells::metric_name(first.design.flow, m)) } } } }
                 tbody {
                     @for point in points {
                         @for arm in point.arms.iter().skip(1) {

@@ -155,3 +155,45 @@ fn several_runs_have_an_index_and_share_no_identifier() {
     assert!(twice.is_empty(), "{twice:?}");
     assert_eq!(html.matches("<h1").count(), 1);
 }
+
+#[test]
+fn a_fan_out_tells_of_deliveries_and_subscribers() {
+    let html = html(&crate::report::tests::fanned_out());
+    for text in [
+        "delivery p50",
+        "last subscriber p50",
+        "reach",
+        "target CPU/delivery",
+        "target memory/subscriber",
+        "delivery time by percentile",
+        "CPU per delivery: target and driver",
+        "Memory per subscriber",
+        "published events per second",
+    ] {
+        assert!(html.contains(text), "no {text:?}");
+    }
+    for text in ["CPU time per acknowledged event", "NaN", "÷ connections", "delivery.p"] {
+        assert!(!html.contains(text), "{text:?}");
+    }
+}
+
+#[test]
+fn an_idle_flow_has_no_distribution_to_show() {
+    let mut run = crate::report::tests::fanned_out();
+    run.header.points[0].scenario.flow = crate::scenario::Flow::Idle;
+    let html = html(&run);
+    assert!(!html.contains("id=\"percentiles\"") && !html.contains("id=\"time\""));
+    assert!(!html.contains("href=\"#percentiles\"") && html.contains("id=\"cost\""));
+    assert!(html.contains("Memory per silent subscriber"));
+}
+
+#[test]
+fn a_duplex_asks_for_answers() {
+    let mut run = sample::ratios(0.8, 0.5);
+    run.header.points[0].scenario =
+        crate::scenario::load("duplex", &[]).unwrap().points.remove(0).scenario;
+    let html = html(&run);
+    for text in ["answer p50", "time to the answer by percentile", "target CPU/question"] {
+        assert!(html.contains(text), "no {text:?}");
+    }
+}
