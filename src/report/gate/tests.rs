@@ -220,7 +220,7 @@ fn the_page_says_what_was_decided_and_how_to_repeat_it() {
     for (gate, word) in
         [(passed(), "✓ passed"), (failed(), "✗ failed"), (cannot_tell(), "? cannot tell")]
     {
-        let gates = [cannot_tell(), Gate { stage: 2, ..gate }];
+        let gates = [Gate { stage: 1, ..cannot_tell() }, Gate { stage: 2, ..gate }];
         let page = Format::Html.render(&told(&gates), SOURCE);
         let sentence = gates[1].sentence.split(' ').next().unwrap();
         for part in [
