@@ -71,14 +71,30 @@ fn delays(out: &mut String, delays: &[Delayed]) {
     let head =
         ["", "rate", "delay", "reported", "held", "beside", "error", "beside, p99", "trials"];
     grid(out, &rows(&head, delays.iter().map(row)), 1);
-    let worst = delays.iter().map(|d| d.error_ns.abs()).fold(0.0, f64::max);
+    let told = |d: &&Delayed| step(d.reported_ns) <= WANTED_NS;
+    let worst = delays.iter().filter(told).map(|d| d.error_ns.abs()).fold(0.0, f64::max);
     let within = if worst <= WANTED_NS { "within" } else { "beyond" };
-    let _ = writeln!(
+    let _ = write!(
         out,
-        "The largest error is {}, {within} the {} that are wanted.\n",
+        "The largest error is {}, {within} the {} that are wanted.",
         nanos_text(worst),
         nanos_text(WANTED_NS)
     );
+    if let Some(coarse) = delays.iter().find(|d| !told(d)) {
+        let _ = write!(
+            out,
+            " A histogram has steps of up to 0.1 % of its values, {} at {}: an error of that size cannot be told there, \
+             and such rows are left out of that sentence.",
+            nanos_text(step(coarse.reported_ns)),
+            nanos_text(coarse.delay_ns as f64)
+        );
+    }
+    out.push_str("\n\n");
+}
+
+/// The step of a histogram at a value: three significant digits are 2,048 steps to twice a power of two.
+fn step(ns: f64) -> f64 {
+    2f64.powf(ns.max(1.0).log2().floor() - 10.0).max(1.0)
 }
 
 fn freezes(out: &mut String, freezes: &[Frozen]) {
@@ -155,14 +171,17 @@ fn limits(out: &mut String, limits: &[Limit], trials: usize) {
     );
     for limit in limits {
         let _ = writeln!(out, "### {}\n", escape(&limit.transport));
-        let edge = |rate: Option<f64>| rate.map_or("none of these rates".to_owned(), self::rate);
-        let _ = writeln!(
-            out,
-            "Trusted up to {}, not trusted from {} on. In a closed loop the driver manages {}.\n",
-            edge(limit.trusted_up_to),
-            edge(limit.mistrusted_from),
-            rate(limit.capacity)
+        let trusted =
+            limit.trusted_up_to.map_or("At none of these rates trusted".to_owned(), |r| {
+                format!("Trusted up to {}", rate(r))
+            });
+        let not = limit.mistrusted_from.map_or(
+            "**it did not say of itself at the highest rate that it cannot be**".to_owned(),
+            |r| format!("not trusted from {} on", rate(r)),
         );
+        let capacity = rate(limit.capacity);
+        let _ =
+            writeln!(out, "{trusted}; {not}. In a closed loop the driver manages {capacity}.\n");
         let row = |r: &Rung| {
             vec![
                 rate(r.rate),
@@ -194,6 +213,17 @@ mod tests {
             busy: 0.5,
             said: said.map(str::to_owned),
         };
+        let delayed = |delay_ns, error_ns| Delayed {
+            transport: "webhook".into(),
+            rate: 1e3,
+            delay_ns,
+            reported_ns: delay_ns as f64 + 70e3,
+            held_ns: delay_ns as f64,
+            beside_ns: 70e3,
+            error_ns,
+            beside_p99_ns: 1e6,
+            invalid: 1,
+        };
         Truth {
             schema: crate::record::truth::SCHEMA,
             version: "1".into(),
@@ -203,17 +233,7 @@ mod tests {
             machine: [("cpu".to_owned(), "a | b".to_owned())].into(),
             cpus: ["1".into(), "0".into()],
             trials: 3,
-            delays: vec![Delayed {
-                transport: "webhook".into(),
-                rate: 1e3,
-                delay_ns: 100_000,
-                reported_ns: 170e3,
-                held_ns: 100_200.0,
-                beside_ns: 69_800.0,
-                error_ns: -51e3,
-                beside_p99_ns: 1e6,
-                invalid: 1,
-            }],
+            delays: vec![delayed(100_000, -51e3), delayed(100_000_000, 131e3)],
             freezes: vec![Frozen {
                 transport: "webhook".into(),
                 late: [0.2, 0.198],
@@ -248,6 +268,7 @@ mod tests {
         assert_eq!(page, render(&truth));
         for said in [
             "error is 51.0 µs, beyond the 50.0 µs",
+            "65.5 µs at 100 ms",
             "1 invalid",
             "| 4 | 40.0 µs | 30.0 µs | 10.0 µs | 25 % |",
             "driver saturated",
