@@ -38,6 +38,6 @@ fn a_stored_run_takes_little_more_than_its_files() {
     let run = StoredRun::read(&dir).unwrap();
     let used = USED.load(Ordering::Relaxed) - before;
     assert!(!run.trials.is_empty());
-    // Histograms of a run of 1.5 MB with room for every value take 250 MB.
-    assert!(used < 10 * file, "{used} bytes of a file of {file}");
+    // Histograms of a run of 1.5 MB with room for every value take 170 times the file.
+    assert!(used < 20 * file, "{used} bytes of a file of {file}");
 }
