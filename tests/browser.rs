@@ -250,14 +250,21 @@ fn axe_finds_no_violation_of_level_aa() {
     let Some(axe) = axe() else { return };
     let mut page = Page::start();
     let bench = Bench::new();
-    let pages: [&[&str]; 3] =
-        [&["readme-ingest"], &["in-flight-sweep"], &["readme-ingest", "short-lived-connections"]];
+    let pages: [&[&str]; 6] = [
+        &["readme-ingest"],
+        &["in-flight-sweep"],
+        &["readme-ingest", "short-lived-connections"],
+        &["four-sides"],
+        &["idle"],
+        &["gate-20us"],
+    ];
     for runs in pages {
         let file = page_of(&bench, runs);
         for (scheme, width) in [("light", 1280), ("dark", 360)] {
             page.resize(width, 900);
             page.media("screen", scheme);
             page.open(&file);
+            is_silent_and_alone(&page);
             page.eval("document.querySelectorAll('details').forEach(d => d.open = true)");
             page.eval(&format!("{axe}; 0"));
             let found = page.eval(
