@@ -21,7 +21,7 @@ pub struct Args {
     /// Measures how true the figures are on this machine, and writes a page and its data
     #[arg(long, conflicts_with = "only")]
     truth: bool,
-    /// Where they go [default: results/<UTC time>-truth]
+    /// Where they go [default: `results/UTC-TIME-truth`]
     #[arg(long, value_name = "DIR", requires = "truth")]
     out: Option<PathBuf>,
     /// CPUs of driver and targets, such as driver=1,target=0
