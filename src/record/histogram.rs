@@ -1,6 +1,8 @@
 //! HDR histograms of nanoseconds: three significant digits from 1 ns to an hour.
 
 mod decode;
+mod levels;
+mod open;
 mod packed;
 
 use base64::Engine as _;
@@ -9,6 +11,7 @@ use hdrhistogram::Histogram;
 use hdrhistogram::iterators::IterationValue;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::{Deserializer as HdrReader, Serializer as _};
+use open::Open;
 use packed::Packed;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -25,9 +28,9 @@ pub struct Hist(Counts);
 
 #[derive(Debug, Clone)]
 enum Counts {
-    /// With room for every value: 270 KB, at once written to.
-    Open(Histogram<u64>),
-    /// Only what was recorded: records are read by the thousand.
+    /// With room for every value: 270 KB.
+    Open(Open),
+    /// Only what was recorded: records are read by the thousand, and figures taken from it.
     Packed(Packed),
 }
 
@@ -52,22 +55,27 @@ fn empty() -> Histogram<u64> {
 impl Hist {
     /// An empty histogram, open for values.
     pub fn new() -> Self {
-        Hist(Counts::Open(empty()))
+        Hist(Counts::Open(Open::new()))
     }
 
-    /// The same in a few kilobytes; it opens again when something is recorded.
+    /// The same in a few kilobytes; it opens again when something is recorded. Whoever wants several
+    /// figures of an open one packs it first.
     pub fn packed(&self) -> Hist {
+        Hist(Counts::Packed(self.pack().into_owned()))
+    }
+
+    fn pack(&self) -> Cow<'_, Packed> {
         match &self.0 {
-            Counts::Open(open) => Hist(Counts::Packed(Packed::of(open))),
-            Counts::Packed(packed) => Hist(Counts::Packed(packed.clone())),
+            Counts::Open(open) => Cow::Owned(open.pack()),
+            Counts::Packed(packed) => Cow::Borrowed(packed),
         }
     }
 
     /// With room for every value.
     #[inline]
-    fn opened(&mut self) -> &mut Histogram<u64> {
+    fn opened(&mut self) -> &mut Open {
         if let Counts::Packed(packed) = &self.0 {
-            self.0 = Counts::Open(packed.unpack());
+            self.0 = Counts::Open(packed.open());
         }
         match &mut self.0 {
             Counts::Open(open) => open,
@@ -78,97 +86,65 @@ impl Hist {
     /// Counts one value; values beyond the range count at its ends.
     #[inline]
     pub fn record(&mut self, ns: u64) {
-        self.opened().saturating_record(ns);
+        self.opened().record(ns);
     }
 
     /// Adds every value of another histogram, without loss.
     pub fn merge(&mut self, other: &Hist) {
         match &other.0 {
-            Counts::Open(open) => {
-                self.opened().add(open).expect("all histograms have the same bounds");
-            }
+            Counts::Open(open) => self.opened().merge(open),
             Counts::Packed(packed) => packed.add_to(self.opened()),
         }
     }
 
-    /// Forgets every value but keeps the memory.
-    pub fn clear(&mut self) {
-        self.opened().reset();
-    }
-
     /// Number of values.
     pub fn count(&self) -> u64 {
-        match &self.0 {
-            Counts::Open(open) => open.len(),
-            Counts::Packed(packed) => packed.count(),
-        }
+        self.pack().count()
     }
 
     /// True when nothing was recorded.
     pub fn is_empty(&self) -> bool {
-        self.count() == 0
+        match &self.0 {
+            Counts::Open(open) => open.is_empty(),
+            Counts::Packed(packed) => packed.count() == 0,
+        }
     }
 
     /// Arithmetic mean in ns.
     pub fn mean(&self) -> Option<f64> {
-        let mean = || match &self.0 {
-            Counts::Open(open) => open.mean(),
-            Counts::Packed(packed) => packed.mean(),
-        };
-        (!self.is_empty()).then(mean)
+        self.pack().mean()
     }
 
     /// Smallest value in ns.
     pub fn min(&self) -> Option<u64> {
-        match &self.0 {
-            Counts::Open(open) => (!self.is_empty()).then(|| open.min()),
-            Counts::Packed(packed) => packed.min(),
-        }
+        self.pack().min()
     }
 
     /// Largest value in ns.
     pub fn max(&self) -> Option<u64> {
-        match &self.0 {
-            Counts::Open(open) => (!self.is_empty()).then(|| open.max()),
-            Counts::Packed(packed) => packed.max(),
-        }
+        self.pack().max()
     }
 
     /// The value at a quantile of 0 to 1, in ns.
     pub fn quantile(&self, q: f64) -> Option<u64> {
-        match &self.0 {
-            Counts::Open(open) => (!self.is_empty()).then(|| open.value_at_quantile(q)),
-            Counts::Packed(packed) => packed.quantile(q),
-        }
+        self.pack().quantile(q)
     }
 
     /// The values at rising quantiles of 0 to 1, in ns, in one pass; as [`Hist::quantile`] gives them.
     /// Empty of nothing.
     pub fn quantiles(&self, rising: &[f64]) -> Vec<u64> {
-        let total = self.count() as f64;
-        let mut wanted = rising.iter().map(|q| ((q * total).ceil() as u64).max(1)).peekable();
-        let (mut seen, mut found) = (0, Vec::with_capacity(rising.len()));
-        for (value, count) in self.values() {
-            seen += count;
-            while wanted.next_if(|rank| *rank <= seen).is_some() {
-                found.push(value);
-            }
-        }
-        found
+        self.pack().quantiles(rising)
     }
 
     /// How many values are above `ns` (beyond its equivalent range).
     pub fn count_above(&self, ns: u64) -> u64 {
-        match &self.0 {
-            Counts::Open(open) => open.len() - open.count_between(0, ns),
-            Counts::Packed(packed) => packed.count_above(ns),
-        }
+        self.pack().count_above(ns)
     }
 
     /// The values and their counts, smallest first.
     pub fn values(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         let (open, packed) = match &self.0 {
-            Counts::Open(open) => (Some(recorded(open)), None),
+            Counts::Open(open) => (Some(open.values()), None),
             Counts::Packed(packed) => (None, Some(packed.values())),
         };
         open.into_iter().flatten().chain(packed.into_iter().flatten())
@@ -176,7 +152,7 @@ impl Hist {
 
     /// Standard deviation in ns.
     pub fn std_dev(&self) -> Option<f64> {
-        (!self.is_empty()).then(|| self.open().stdev())
+        (!self.is_empty()).then(|| self.pack().library().stdev())
     }
 
     /// Values at quantiles that come closer to 1 in `ticks` steps a halving: value, quantile, values
@@ -187,13 +163,13 @@ impl Hist {
             sum += v.count_since_last_iteration();
             (v.value_iterated_to(), v.quantile_iterated_to(), sum)
         };
-        self.open().iter_quantiles(ticks).map(step).collect()
+        self.pack().library().iter_quantiles(ticks).map(step).collect()
     }
 
     fn encode(&self) -> String {
         let mut bytes = Vec::new();
         V2DeflateSerializer::new()
-            .serialize(self.open().as_ref(), &mut bytes)
+            .serialize(&self.pack().library(), &mut bytes)
             .expect("writing to memory does not fail");
         BASE64.encode(bytes)
     }
@@ -213,15 +189,7 @@ impl Hist {
 
     /// Hands the library's histogram to a writer of logs.
     pub(super) fn log<T>(&self, write: impl FnOnce(&Histogram<u64>) -> T) -> T {
-        write(&self.open())
-    }
-
-    /// The library's histogram, for what only it can do.
-    fn open(&self) -> Cow<'_, Histogram<u64>> {
-        match &self.0 {
-            Counts::Open(open) => Cow::Borrowed(open),
-            Counts::Packed(packed) => Cow::Owned(packed.unpack()),
-        }
+        write(&self.pack().library())
     }
 }
 
@@ -298,41 +266,63 @@ mod tests {
         assert!(Hist::new().quantiles(&rising).is_empty());
     }
 
+    /// Not nearly: a report is the same digit for digit, whoever wrote the record.
+    fn agree(library: &Histogram<u64>, ours: &Hist) {
+        let some = |of: f64| (!library.is_empty()).then_some(of);
+        assert_eq!(ours.count(), library.len());
+        assert_eq!(ours.is_empty(), library.is_empty());
+        assert_eq!(ours.mean(), some(library.mean()));
+        assert_eq!(ours.std_dev(), some(library.stdev()));
+        let ends = (library.min(), library.max());
+        assert_eq!(
+            (ours.min(), ours.max()),
+            match library.is_empty() {
+                true => (None, None),
+                false => (Some(ends.0), Some(ends.1)),
+            }
+        );
+        for q in [0.0, 1e-9, 0.1, 0.5, 0.99, 0.9999, 1.0, 1.5] {
+            let theirs = (!library.is_empty()).then(|| library.value_at_quantile(q));
+            assert_eq!(ours.quantile(q), theirs, "at {q}");
+        }
+        for ns in [0, 1, 2_047, 2_048, 5_000, 1_000_000, HIGHEST_NS, u64::MAX] {
+            let theirs = library.len() - library.count_between(0, ns);
+            assert_eq!(ours.count_above(ns), theirs, "above {ns}");
+        }
+        assert!(ours.values().eq(recorded(library)));
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new().serialize(library, &mut bytes).unwrap();
+        assert_eq!(ours.encode(), BASE64.encode(bytes));
+    }
+
     #[test]
-    fn packed_it_tells_the_same() {
-        let mut open = Hist::new();
-        let agree = |open: &Hist| {
+    fn it_tells_what_the_library_tells_open_and_packed() {
+        let (mut library, mut open) = (empty(), Hist::new());
+        let all = |library: &Histogram<u64>, open: &Hist| {
             let packed = open.packed();
-            for q in [0.0, 1e-9, 0.1, 0.5, 0.99, 0.9999, 1.0, 1.5] {
-                assert_eq!(packed.quantile(q), open.quantile(q), "at {q}");
-            }
-            for ns in [0, 1, 2_047, 2_048, 5_000, 1_000_000, HIGHEST_NS, u64::MAX] {
-                assert_eq!(packed.count_above(ns), open.count_above(ns), "above {ns}");
-            }
-            // Not nearly: a report is the same digit for digit.
-            let figures = |h: &Hist| (h.count(), h.min(), h.max(), h.mean(), h.std_dev());
-            assert_eq!(figures(&packed), figures(open));
-            assert!(packed.values().eq(open.values()));
+            agree(library, open);
+            agree(library, &packed);
             assert_eq!(packed.spectrum(5), open.spectrum(5));
-            assert_eq!(packed.encode(), open.encode());
-            let twice = |h: &Hist| {
-                let mut sum = h.clone();
-                sum.merge(&packed);
+            let (mut more, mut twice, mut again) = (library.clone(), open.clone(), packed.clone());
+            more.add(library).unwrap();
+            more.record(77).unwrap();
+            for (sum, with) in [(&mut twice, &packed), (&mut again, open)] {
+                sum.merge(with);
                 sum.record(77);
-                sum
-            };
-            assert_eq!(twice(&packed), twice(open));
-            assert_eq!(twice(&packed).mean(), twice(open).mean());
+                agree(&more, sum);
+            }
         };
-        agree(&open);
+        all(&library, &open);
         for n in 0..3_000u64 {
             open.record(n.pow(3) * 7);
+            library.saturating_record(n.pow(3) * 7);
             if n % 500 == 0 {
-                agree(&open);
+                all(&library, &open);
             }
         }
         open.record(u64::MAX);
-        agree(&open);
+        library.saturating_record(u64::MAX);
+        all(&library, &open);
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! A histogram of which only the levels that hold something are kept.
 
+use super::levels::{level, lowest, middle};
+use super::open::Open;
 use super::{empty, recorded};
 use hdrhistogram::Histogram;
-use std::sync::LazyLock;
-
-/// An empty histogram: it knows which values are one level.
-static LEVELS: LazyLock<Histogram<u64>> = LazyLock::new(empty);
 
 /// The recorded levels, smallest first.
 #[derive(Debug, Clone)]
@@ -16,9 +14,9 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// What a histogram holds.
-    pub(super) fn of(open: &Histogram<u64>) -> Packed {
-        Packed { count: open.len(), levels: recorded(open).collect() }
+    /// What a histogram of the library holds that has our bounds.
+    pub(super) fn of(library: &Histogram<u64>) -> Packed {
+        Packed { count: library.len(), levels: recorded(library).collect() }
     }
 
     /// Of the highest value and the count of each level, rising; `None` of too many to be counted.
@@ -28,17 +26,24 @@ impl Packed {
     }
 
     /// With room for every value again.
-    pub(super) fn unpack(&self) -> Histogram<u64> {
-        let mut open = empty();
+    pub(super) fn open(&self) -> Open {
+        let mut open = Open::new();
         self.add_to(&mut open);
         open
     }
 
     /// Adds what it holds.
-    pub(super) fn add_to(&self, open: &mut Histogram<u64>) {
+    pub(super) fn add_to(&self, open: &mut Open) {
+        self.values().for_each(|(value, count)| open.add(value, count));
+    }
+
+    /// The library's own.
+    pub(super) fn library(&self) -> Histogram<u64> {
+        let mut library = empty();
         for (value, count) in &self.levels {
-            open.record_n(*value, *count).expect("all histograms have the same bounds");
+            library.record_n(*value, *count).expect("all histograms have the same bounds");
         }
+        library
     }
 
     pub(super) fn count(&self) -> u64 {
@@ -50,7 +55,7 @@ impl Packed {
     }
 
     pub(super) fn min(&self) -> Option<u64> {
-        self.levels.first().map(|(highest, _)| LEVELS.lowest_equivalent(*highest))
+        self.levels.first().map(|(highest, _)| lowest(level(*highest)))
     }
 
     pub(super) fn max(&self) -> Option<u64> {
@@ -58,12 +63,14 @@ impl Packed {
     }
 
     /// Summed in the order and with the roundings of the library: reports agree to the last digit.
-    pub(super) fn mean(&self) -> f64 {
+    pub(super) fn mean(&self) -> Option<f64> {
+        if self.count == 0 {
+            return None;
+        }
         let total = self.count as f64;
-        let part = |(highest, count): (u64, u64)| {
-            LEVELS.median_equivalent(highest) as f64 * count as f64 / total
-        };
-        self.values().fold(0.0, |sum, level| sum + part(level))
+        let part =
+            |(highest, count): (u64, u64)| middle(level(highest)) as f64 * count as f64 / total;
+        Some(self.values().fold(0.0, |sum, level| sum + part(level)))
     }
 
     pub(super) fn quantile(&self, q: f64) -> Option<u64> {
@@ -73,12 +80,25 @@ impl Packed {
             seen += count;
             seen >= rank
         })?;
-        Some(if q == 0.0 { LEVELS.lowest_equivalent(*highest) } else { *highest })
+        Some(if q == 0.0 { lowest(level(*highest)) } else { *highest })
+    }
+
+    /// As [`Packed::quantile`] gives them, in one pass.
+    pub(super) fn quantiles(&self, rising: &[f64]) -> Vec<u64> {
+        let total = self.count as f64;
+        let mut wanted = rising.iter().map(|q| ((q * total).ceil() as u64).max(1)).peekable();
+        let (mut seen, mut found) = (0, Vec::with_capacity(rising.len()));
+        for (value, count) in self.values() {
+            seen += count;
+            while wanted.next_if(|rank| *rank <= seen).is_some() {
+                found.push(value);
+            }
+        }
+        found
     }
 
     pub(super) fn count_above(&self, ns: u64) -> u64 {
-        let level = LEVELS.highest_equivalent(ns);
-        let above = self.levels.partition_point(|(highest, _)| *highest <= level);
+        let above = self.levels.partition_point(|(highest, _)| level(*highest) <= level(ns));
         self.levels[above..].iter().map(|(_, count)| count).sum()
     }
 }
