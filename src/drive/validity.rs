@@ -151,7 +151,10 @@ mod tests {
             (behind(170, 1, 4, 170), "others had its CPU for 170 ms"),
         ] {
             let reasons = reasons(&trial, None);
-            assert!(reasons.len() == 1 && reasons[0].starts_with("driver saturated"), "{reasons:?}");
+            assert!(
+                reasons.len() == 1 && reasons[0].starts_with("driver saturated"),
+                "{reasons:?}"
+            );
             assert!(reasons[0].contains(said), "{reasons:?}");
             assert!(!is_overloaded(&trial));
         }
