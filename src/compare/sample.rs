@@ -192,7 +192,7 @@ pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
             cpu_ns: 60_000 * EVENTS,
             spin_ns: 0,
             busy: 0.12,
-            rss_peak_bytes: None,
+            ..DriverUsage::default()
         },
         steal_ns: 0,
         in_force: Some(InForce {

@@ -1,6 +1,7 @@
 //! What the intervals support, in words: never more (law 7), and of what was measured (law 8).
 
 use super::{ArmFigures, Comparison, Trials, Verdict, findings};
+use crate::record::trial::Trial;
 use crate::scenario::Arrivals;
 use crate::store::PointHeader;
 use crate::units;
@@ -42,11 +43,33 @@ pub fn closing(
 }
 
 fn no_valid_block(arms: &[ArmFigures], trials: &Trials<'_>) -> String {
+    if let Some(sentence) = driver_at_its_limit(trials) {
+        return sentence;
+    }
     match arms.iter().find(|a| a.trials > 0 && a.invalid == a.trials) {
         Some(arm) => format!("{} has no valid trial: nothing is compared.", arm.arm),
         None if trials.all.is_empty() => "No trial was finished: nothing is compared.".to_owned(),
         None => "No block is valid: nothing is compared.".to_owned(),
     }
+}
+
+/// Where the driver itself is why no block is valid.
+fn driver_at_its_limit(trials: &Trials<'_>) -> Option<String> {
+    let at_limit: Vec<&Trial> = trials
+        .all
+        .iter()
+        .copied()
+        .filter(|t| t.offered_per_second.is_some() && t.driver.is_saturated())
+        .collect();
+    let invalid = trials.all.iter().filter(|t| !t.is_valid()).count();
+    let completed = |t: &&Trial| t.acknowledged_by_end as f64 / (t.window_ns as f64 / 1e9);
+    let lowest = at_limit.iter().map(completed).reduce(f64::min)?;
+    (at_limit.len() * 2 > invalid).then(|| {
+        format!(
+            "The driver was at its own limit, so nothing is compared: try --rate {}, or give it more CPUs (--cpus).",
+            try_rate(lowest)
+        )
+    })
 }
 
 fn overload(arms: &[&ArmFigures]) -> String {

@@ -5,15 +5,13 @@ use super::{
     ArmFigures, Comparison, FEWEST_BLOCKS, Steady, Trials, Validity, decide, fanout, idle, steady,
 };
 use crate::record::metrics;
-use crate::record::trial::Trial;
+use crate::record::trial::{DRIVER_LIMIT, Trial};
 use crate::scenario::Scenario;
 use crate::store::StoredRun;
 use crate::units;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// A driver thread busier than this was the limit of a closed loop.
-pub(super) const DRIVER_BOUND: f64 = 0.90;
 /// Spill above this means that the slices did not keep the arms apart.
 const SPILL_SHARE: f64 = 0.05;
 /// Lag p99 above this share of the response p99 is worth a warning.
@@ -42,7 +40,7 @@ pub struct Trust {
 
 /// True when the driver's busiest thread had no time left.
 pub fn is_driver_bound(arm: &ArmFigures) -> bool {
-    arm.driver_usage.busy.is_some_and(|b| b > DRIVER_BOUND)
+    arm.driver_usage.busy.is_some_and(|b| b > DRIVER_LIMIT)
 }
 
 /// Whether invalid trials strike one of two arms more: each is a coin toss between them unless it knows

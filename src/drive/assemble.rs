@@ -122,9 +122,14 @@ fn record(stretch: &Stretch, member: &Member, parts: Vec<ArmOutcome>) -> Trial {
     let shares_wall = stretch.members.len() as u64;
     let mut driver = DriverUsage::default();
     for part in &parts {
-        driver.cpu_ns += part.cpu_ns + part.drain_ns;
-        driver.spin_ns += part.spin_ns;
-        driver.busy = driver.busy.max(part.cpu_ns as f64 / window_ns as f64);
+        let effort = &part.effort;
+        driver.cpu_ns += effort.work() + part.drain_ns;
+        driver.spin_ns += effort.spun;
+        driver.busy = driver.busy.max(effort.busy());
+        *driver.asleep_ns.get_or_insert_default() += effort.asleep();
+        if part.tells_waiting {
+            *driver.waited_ns.get_or_insert_default() += effort.waited;
+        }
     }
     let drained_ns = bursts::merge(parts.iter().map(|p| p.drained_ns.clone()));
     let mut accounts = parts.into_iter().map(|p| p.account);

@@ -6,6 +6,7 @@ mod attendance;
 pub mod block;
 mod bursts;
 pub mod connections;
+pub mod effort;
 mod fanout;
 pub mod limits;
 mod lives;

@@ -2,6 +2,7 @@
 //! the block, and the pacer that feeds them by turns.
 
 use super::connections::{keep, warm_up};
+use super::effort::{self, Effort};
 use super::pacer::Pacer;
 use super::subscribers::SubscribersJob;
 use super::tasks::Tasks;
@@ -121,10 +122,10 @@ pub enum News {
 pub struct ArmOutcome {
     /// Fates, times, traffic.
     pub account: Account,
-    /// CPU in this arm's slices of the measured window without spinning, ns.
-    pub cpu_ns: u64,
-    /// Spun in them, ns.
-    pub spin_ns: u64,
+    /// What the thread did in this arm's slices of the measured window.
+    pub effort: Effort,
+    /// The kernel tells how long it waited for its CPU.
+    pub tells_waiting: bool,
     /// CPU of the drain after them, ns; only of an arm that is alone on its cores.
     pub drain_ns: u64,
     /// What it took to subscribe all subscribers, ns.
@@ -145,10 +146,10 @@ pub fn run(job: &BlockJob, signals: &Signals) {
 }
 
 fn drive(job: &BlockJob, signals: &Signals) -> io::Result<Vec<ArmOutcome>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .event_interval(EVENT_INTERVAL)
-        .build_local(Default::default())?;
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_io().event_interval(EVENT_INTERVAL);
+    effort::watch_parking(&mut builder);
+    let runtime = builder.build_local(Default::default())?;
     runtime.block_on(async {
         // The pacer is a task as well: a self-wake of the root future would write to an eventfd.
         let (job, signals) = (job.clone(), signals.copy());

@@ -1,6 +1,7 @@
 //! The arms of a shard take turns: each is fed its events at their instants during its slices.
 
 use super::bursts::Bursts;
+use super::effort::{Effort, Meter};
 use super::pacer::Pacer;
 use super::quiet;
 use super::shard::{ArmOutcome, BlockJob, News, Signals};
@@ -40,8 +41,7 @@ pub(super) struct Arm {
     /// Tells subscribers the origin.
     begins: watch::Sender<u64>,
     bursts: Bursts,
-    cpu_ns: u64,
-    spin_ns: u64,
+    effort: Effort,
     drain_ns: u64,
 }
 
@@ -66,8 +66,7 @@ impl Arm {
             quiet: None,
             begins,
             bursts,
-            cpu_ns: 0,
-            spin_ns: 0,
+            effort: Effort::default(),
             drain_ns: 0,
         }
     }
@@ -92,6 +91,7 @@ pub(super) struct Turns<'a> {
     signals: &'a Signals,
     pacer: Pacer,
     arms: Vec<Arm>,
+    meter: Meter,
     origin: u64,
     next_housekeeping: u64,
     interval: u64,
@@ -99,7 +99,8 @@ pub(super) struct Turns<'a> {
 
 impl<'a> Turns<'a> {
     pub fn new(job: &'a BlockJob, signals: &'a Signals, pacer: Pacer, arms: Vec<Arm>) -> Self {
-        Turns { job, signals, pacer, arms, origin: 0, next_housekeeping: 0, interval: 0 }
+        let meter = Meter::of_this_thread();
+        Turns { job, signals, pacer, arms, meter, origin: 0, next_housekeeping: 0, interval: 0 }
     }
 
     fn stopping(&self) -> bool {
@@ -135,7 +136,7 @@ impl<'a> Turns<'a> {
                 self.until(self.origin + slices.wall(arm, begin)).await?;
                 let mut measuring = begin >= warmup;
                 self.arms[arm].begin_slice(measuring);
-                let mut spent = self.spent_from_now();
+                let mut from = self.effort_from_now();
                 let end = (begin + slice).min(slices.length_ns());
                 if begin < warmup && warmup < end {
                     // Alone on its cores an arm has one slice: the window opens within it.
@@ -144,12 +145,12 @@ impl<'a> Turns<'a> {
                     self.arms[arm].begin_slice(true);
                     measuring = true;
                     // What the warm-up cost is not charged to the measured events.
-                    spent = self.spent_from_now();
+                    from = self.effort_from_now();
                     self.quiet(arm).await?;
                 }
                 self.events(arm, end).await?;
                 self.until(self.origin + slices.wall(arm, begin) + (end - begin)).await?;
-                self.end_slice(arm, measuring.then_some(spent));
+                self.end_slice(arm, measuring.then_some(from));
                 if self.stopping() {
                     return Ok(());
                 }
@@ -158,10 +159,10 @@ impl<'a> Turns<'a> {
         Ok(())
     }
 
-    /// The thread's CPU time now; spinning counts anew from here.
-    fn spent_from_now(&mut self) -> u64 {
+    /// The thread's counters now; spinning counts anew from here.
+    fn effort_from_now(&mut self) -> Effort {
         self.pacer.take_spun();
-        clock::thread_cpu()
+        self.meter.now()
     }
 
     /// Feeds the arm's events due before `end` of its own time, each at its instant.
@@ -200,15 +201,13 @@ impl<'a> Turns<'a> {
         Ok(())
     }
 
-    fn end_slice(&mut self, arm: usize, measured_from: Option<u64>) {
+    fn end_slice(&mut self, arm: usize, measured_from: Option<Effort>) {
         let spun = self.pacer.take_spun();
         let arm = &mut self.arms[arm];
         arm.spout.run(false);
         arm.ledger.end_of_slice();
-        if let Some(cpu) = measured_from {
-            let cpu = clock::thread_cpu().saturating_sub(cpu);
-            arm.cpu_ns += cpu.saturating_sub(spun);
-            arm.spin_ns += spun;
+        if let Some(from) = measured_from {
+            arm.effort += self.meter.since(&from, spun);
         }
     }
 
@@ -299,8 +298,8 @@ impl<'a> Turns<'a> {
                 memory_before: arm.memory_before,
                 quiet: arm.quiet,
                 drained_ns: arm.bursts.finish(),
-                cpu_ns: arm.cpu_ns,
-                spin_ns: arm.spin_ns,
+                effort: arm.effort,
+                tells_waiting: self.meter.tells_waiting(),
                 drain_ns: arm.drain_ns,
             });
         }

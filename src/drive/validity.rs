@@ -2,13 +2,12 @@
 
 use crate::record::fanout::Deliveries;
 use crate::record::trial::Trial;
+use crate::units::nanos_text;
 
 /// Median lag or late reading up to this is the instrument's own noise (law 2).
 const LAG_FLOOR_NS: u64 = 200_000;
 /// Above the floor, this part of the median response is allowed.
 const LAG_SHARE: f64 = 0.10;
-/// In open loop a driver busier than this cannot promise to be on time.
-pub const DRIVER_BUSY: f64 = 0.90;
 /// An arm that did not complete this part of what was offered, through its own doing, is overloaded.
 const COMPLETED_SHARE: f64 = 0.99;
 
@@ -47,6 +46,14 @@ pub fn reasons(trial: &Trial, died: Option<&str>) -> Vec<String> {
     if trial.events.acknowledged == 0 {
         reasons.push("no event was acknowledged".to_owned());
     }
+    reasons.extend(driver_faults(trial));
+    reasons
+}
+
+/// What the driver itself did wrong: it was late, or had no time left. Neither asks why: a target that
+/// is slow leaves the driver asleep, whoever is at its limit never sleeps.
+pub fn driver_faults(trial: &Trial) -> Vec<String> {
+    let mut reasons = Vec::new();
     // An idle flow compares what the quiet stretch cost; its one event's lateness says nothing of that.
     if trial.fanout.as_ref().is_some_and(|f| f.quiet.is_some()) {
         return reasons;
@@ -69,16 +76,28 @@ pub fn reasons(trial: &Trial, died: Option<&str>) -> Vec<String> {
             ));
         }
     }
-    if trial.driver.busy > DRIVER_BUSY {
-        reasons.push(format!("driver saturated: {:.0} % of its CPU", trial.driver.busy * 100.0));
+    if trial.driver.is_saturated() {
+        let busy = trial.driver.busy * 100.0;
+        let waited = trial.driver.waited_ns.unwrap_or(0);
+        reasons.push(match waited > trial.window_ns / 100 {
+            true => format!(
+                "driver saturated: at work for {busy:.0} % of the time it had, others had its CPU for {}",
+                nanos_text(waited as f64)
+            ),
+            false => format!("driver saturated: at work for {busy:.0} % of the time it had"),
+        });
     }
     reasons
 }
 
 /// True when the target itself fell behind an open load: it completed under 99 % of what was offered
-/// in time, and events were queueing, timing out or turned away rather than merely in the air.
+/// in time, and events were queueing, timing out or turned away rather than merely in the air. What a
+/// driver at fault missed says nothing of the target.
 pub fn is_overloaded(trial: &Trial) -> bool {
     if trial.offered_per_second.is_none() || trial.events.due == 0 {
+        return false;
+    }
+    if !driver_faults(trial).is_empty() {
         return false;
     }
     if let Some(fanout) = &trial.fanout {
@@ -96,4 +115,87 @@ fn fans_out_behind(d: &Deliveries) -> bool {
     let unfinished = d.behind_at_end.max(fates.due - fates.received) as f64;
     let behind = unfinished > fates.due as f64 * (1.0 - COMPLETED_SHARE);
     behind && (d.behind_at_end > d.subscribers * EVENTS_IN_THE_AIR || fates.timed_out > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::sample;
+    use crate::drive::effort::Effort;
+
+    /// A trial of 350 ms that completed half of what it was offered, and what the driver's thread did
+    /// meanwhile, in ms.
+    fn behind(cpu: u64, spun: u64, parked: u64, waited: u64) -> Trial {
+        let ms = |n: u64| n * 1_000_000;
+        let effort = Effort {
+            wall: ms(350),
+            cpu: ms(cpu),
+            spun: ms(spun),
+            parked: ms(parked),
+            waited: ms(waited),
+        };
+        let mut trial = sample::ratios(1.0, 1.0).trials.swap_remove(0);
+        trial.window_ns = effort.wall;
+        trial.open_at_end = trial.events.due / 2;
+        trial.driver.busy = effort.busy();
+        trial.driver.waited_ns = Some(effort.waited);
+        trial
+    }
+
+    #[test]
+    fn a_driver_without_a_moment_to_spare_is_at_fault_and_not_the_target() {
+        for (trial, said) in [
+            (behind(348, 0, 1, 0), "for 100 % of the time it had"),
+            // Others had its CPU: 86 % of it are all that it got.
+            (behind(300, 0, 2, 47), "for 99 % of the time it had, others had its CPU for 47.0 ms"),
+            (behind(170, 1, 4, 170), "others had its CPU for 170 ms"),
+        ] {
+            let reasons = reasons(&trial, None);
+            assert!(
+                reasons.len() == 1 && reasons[0].starts_with("driver saturated"),
+                "{reasons:?}"
+            );
+            assert!(reasons[0].contains(said), "{reasons:?}");
+            assert!(!is_overloaded(&trial));
+        }
+    }
+
+    #[test]
+    fn a_target_that_is_slow_leaves_the_driver_time_whatever_others_take() {
+        for trial in [
+            behind(30, 5, 320, 0),
+            behind(345, 320, 0, 0),
+            behind(175, 160, 0, 170),
+            // Ready, and kept off its CPU each time that it wakes.
+            behind(20, 5, 340, 315),
+        ] {
+            assert_eq!(reasons(&trial, None), Vec::<String>::new());
+            assert!(is_overloaded(&trial));
+        }
+    }
+
+    #[test]
+    fn time_taken_away_voids_nothing_by_itself() {
+        let mut trial = behind(20, 5, 340, 315);
+        trial.open_at_end = 0;
+        assert_eq!(reasons(&trial, None), Vec::<String>::new());
+        assert!(!is_overloaded(&trial));
+    }
+
+    #[test]
+    fn a_driver_that_is_late_says_nothing_of_the_target() {
+        let mut trial = behind(30, 5, 320, 0);
+        for _ in 0..trial.lag.count() * 2 {
+            trial.lag.record(LAG_FLOOR_NS * 2);
+        }
+        assert!(driver_faults(&trial)[0].starts_with("driver too late: median lag"));
+        assert!(!is_overloaded(&trial));
+    }
+
+    #[test]
+    fn a_closed_loop_may_be_at_its_limit() {
+        let mut trial = behind(348, 0, 1, 0);
+        trial.offered_per_second = None;
+        assert_eq!(reasons(&trial, None), Vec::<String>::new());
+    }
 }

@@ -38,15 +38,27 @@ pub enum TrialDesign {
     Sequential,
 }
 
-/// CPU of the driver's threads in the measured window.
+/// A driver thread that works for more of its time than this has none left: in open loop it cannot
+/// promise to be on time, in closed loop it was the limit.
+pub const DRIVER_LIMIT: f64 = 0.90;
+
+/// What the driver's threads did in the measured window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct DriverUsage {
     /// Without the time spent spinning for a due instant, ns.
     pub cpu_ns: u64,
     /// Spent spinning, ns.
     pub spin_ns: u64,
-    /// Busiest shard: `cpu_ns` over the wall time it had for this block, 0 to 1.
+    /// Busiest shard: its work over work and leisure (spinning, asleep by choice), 0 to 1. Time in
+    /// which others had its CPU is neither. In runs of older versions: its work over the wall time.
     pub busy: f64,
+    /// Asleep because there was nothing to do, ns; unknown in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asleep_ns: Option<u64>,
+    /// Ready to run while others had the CPU, ns; unknown there, too, and where the kernel does not
+    /// tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_ns: Option<u64>,
     /// Peak resident memory; unknown while arms share the driver (sliced).
     pub rss_peak_bytes: Option<u64>,
 }
@@ -62,6 +74,13 @@ pub struct TargetUsage {
     pub involuntary_switches: u64,
     /// At the end of the window: memory, threads, descriptors, processes.
     pub end: Reading,
+}
+
+impl DriverUsage {
+    /// True when the busiest thread had no time left.
+    pub fn is_saturated(&self) -> bool {
+        self.busy > DRIVER_LIMIT
+    }
 }
 
 impl TargetUsage {

@@ -37,6 +37,9 @@ pub struct Truth {
     pub shares: Vec<Share>,
     /// Up to which rate the driver is to be trusted.
     pub limits: Vec<Limit>,
+    /// The driver as two shards beside one; none in pages of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<Sharded>,
 }
 
 /// A response beside the time that the target really held the event.
@@ -121,6 +124,31 @@ pub struct Limit {
     pub mistrusted_from: Option<f64>,
 }
 
+/// The driver as two shards beside the driver as one, in a closed loop. Of each pair that of one comes first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sharded {
+    /// By which transport.
+    pub transport: String,
+    /// Rounds of one and two, by turns; all figures are medians over them.
+    pub rounds: usize,
+    /// CPUs of the shards, in words.
+    pub driver: [String; 2],
+    /// CPUs of the target, in words.
+    pub target: String,
+    /// Two shards had a CPU each. Otherwise they shared one, and their throughput says nothing.
+    pub apart: bool,
+    /// Events a second.
+    pub per_second: [f64; 2],
+    /// That of two shards over that of one, round by round.
+    pub per_second_ratio: f64,
+    /// CPU of the driver an event.
+    pub cpu_ns: [f64; 2],
+    /// That of two shards over that of one, round by round.
+    pub cpu_ratio: f64,
+    /// Part of its CPUs that the target used while two shards drove it.
+    pub target_busy: f64,
+}
+
 /// One rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rung {
@@ -134,7 +162,7 @@ pub struct Rung {
     pub lag_ns: f64,
     /// Median late reading.
     pub reading_ns: f64,
-    /// Part of its CPU that the driver was busy.
+    /// How busy the driver was ([`super::trial::DriverUsage::busy`]).
     pub busy: f64,
     /// What it said of itself, the last time.
     pub said: Option<String>,

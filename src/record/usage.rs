@@ -1,7 +1,8 @@
 //! What processes and the machine spent, from the CPU clocks and `/proc`.
 
 use serde::{Deserialize, Serialize};
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
 
 /// A reading of a process tree's counters. All are sums over its live processes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,6 +130,30 @@ fn process_cpu(pid: u32) -> Option<u64> {
     (code == 0).then_some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }
 
+/// How long a thread was ready to run and had no CPU, because others ran on it. Kernels without
+/// `CONFIG_SCHED_INFO` do not tell.
+pub struct RunQueue(File);
+
+impl RunQueue {
+    /// The calling thread's, whoever reads it.
+    pub fn of_this_thread() -> Option<RunQueue> {
+        let of_thread = RunQueue(File::open("/proc/thread-self/schedstat").ok()?);
+        of_thread.read().map(|_| of_thread)
+    }
+
+    /// Until now, ns.
+    pub fn waited(&self) -> u64 {
+        self.read().unwrap_or(0)
+    }
+
+    fn read(&self) -> Option<u64> {
+        // Time on a CPU, time waiting for one, times it got one.
+        let mut line = [0; 64];
+        let length = self.0.read_at(&mut line, 0).ok()?;
+        std::str::from_utf8(&line[..length]).ok()?.split_whitespace().nth(1)?.parse().ok()
+    }
+}
+
 /// Resets this process's own peak of resident memory, so that the next reading speaks of what came
 /// after. Does nothing where the kernel does not allow it.
 pub fn reset_own_peak() {
@@ -170,6 +195,22 @@ mod tests {
         let r = read_tree(&[std::process::id()]);
         assert!(r.rss_bytes > 0 && r.rss_peak_bytes >= r.rss_bytes);
         assert!(r.threads >= 1 && r.descriptors >= 3 && r.processes == 1);
+    }
+
+    #[test]
+    fn two_threads_on_one_cpu_wait_for_each_other() {
+        let cpu = crate::cpus::allowed()[0];
+        let spin = move || {
+            crate::cpus::pin(&[cpu]);
+            let queue = RunQueue::of_this_thread()?;
+            let (before, from) = (queue.waited(), clock::now());
+            while clock::now() - from < 100_000_000 {}
+            Some(queue.waited() - before)
+        };
+        let threads = [std::thread::spawn(spin), std::thread::spawn(spin)];
+        let waited: Option<Vec<u64>> = threads.into_iter().map(|t| t.join().unwrap()).collect();
+        // A kernel that does not tell has nothing to be wrong about.
+        assert!(waited.is_none_or(|w| w.iter().sum::<u64>() > 20_000_000));
     }
 
     #[test]

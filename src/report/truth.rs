@@ -1,7 +1,9 @@
 //! How true the instrument's figures are, as Markdown and JSON.
 
+mod limits;
+
 use super::markdown::{escape, grid};
-use crate::record::truth::{Delayed, Frozen, Lagging, Limit, Rung, Share, Truth};
+use crate::record::truth::{Delayed, Frozen, Lagging, Share, Truth};
 use crate::units::{nanos_text, rate};
 use std::fmt::Write as _;
 
@@ -27,7 +29,8 @@ pub fn render(truth: &Truth) -> String {
     freezes(&mut out, &truth.freezes);
     lags(&mut out, &truth.lags);
     shares(&mut out, &truth.shares);
-    limits(&mut out, &truth.limits, truth.trials);
+    limits::limits(&mut out, &truth.limits, truth.trials);
+    limits::shards(&mut out, &truth.shards);
     out
 }
 
@@ -161,47 +164,43 @@ fn shares(out: &mut String, shares: &[Share]) {
     grid(out, &rows(&head, shares.iter().map(row)), 0);
 }
 
-fn limits(out: &mut String, limits: &[Limit], trials: usize) {
-    section(
-        out,
-        "Up to which rate it is to be trusted",
-        "Poisson arrivals on 32 connections to a target that is faster than the driver, one core each. A trial is trusted \
-         when `run` would not call it invalid by the driver's doing (`drive::validity`: lag or late reading beyond \
-         its budget, or more than 90 % of a core); *said* is what `run` prints there.",
-    );
-    for limit in limits {
-        let _ = writeln!(out, "### {}\n", escape(&limit.transport));
-        let trusted =
-            limit.trusted_up_to.map_or("At none of these rates trusted".to_owned(), |r| {
-                format!("Trusted up to {}", rate(r))
-            });
-        let not = limit.mistrusted_from.map_or(
-            "**it did not say of itself at the highest rate that it cannot be**".to_owned(),
-            |r| format!("not trusted from {} on", rate(r)),
-        );
-        let capacity = rate(limit.capacity);
-        let _ =
-            writeln!(out, "{trusted}; {not}. In a closed loop the driver manages {capacity}.\n");
-        let row = |r: &Rung| {
-            vec![
-                rate(r.rate),
-                format!("{} of {trials}", r.trusted),
-                nanos_text(r.response_ns),
-                nanos_text(r.lag_ns),
-                nanos_text(r.reading_ns),
-                format!("{:.0} %", r.busy * 100.0),
-                r.said.clone().unwrap_or_default(),
-            ]
-        };
-        let head =
-            ["rate", "trusted", "response p50", "lag p50", "late reading p50", "busy", "said"];
-        grid(out, &rows(&head, limit.rungs.iter().map(row)), 0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::truth::{Limit, Rung, Sharded};
+
+    fn sharded(apart: bool, per_second_ratio: f64, target_busy: f64) -> Sharded {
+        Sharded {
+            transport: "tcp".into(),
+            rounds: 5,
+            driver: ["3".into(), if apart { "2-3" } else { "3" }.into()],
+            target: "0".into(),
+            apart,
+            per_second: [100e3, 100e3 * per_second_ratio],
+            per_second_ratio,
+            cpu_ns: [5_000.0, 5_100.0],
+            cpu_ratio: 1.02,
+            target_busy,
+        }
+    }
+
+    #[test]
+    fn two_shards_are_judged_only_where_they_have_a_cpu_each() {
+        let page = |s: Sharded| render(&Truth { shards: vec![s], ..sample() });
+        let shared = page(sharded(false, 0.9, 0.5));
+        assert!(shared.contains("**This machine cannot show"), "{shared}");
+        assert!(shared.contains("| tcp | 5.00 µs | 5.10 µs | ×1.02 |\n"), "{shared}");
+        for (ratio, busy, said) in [
+            (1.9, 0.99, "| ×1.90 | 5.00 µs | 5.10 µs | ×1.02 | met |"),
+            (1.7, 0.5, "| not met |"),
+            (1.3, 0.97, "| the target was the limit, busy 97 % |"),
+        ] {
+            let apart = page(sharded(true, ratio, busy));
+            assert!(apart.contains(said) && !apart.contains("cannot show"), "{said}: {apart}");
+        }
+        let older = render(&Truth { shards: Vec::new(), ..sample() });
+        assert!(!older.contains("Two shards"), "{older}");
+    }
 
     fn sample() -> Truth {
         let rung = |rate, trusted, said: Option<&str>| Rung {
@@ -256,6 +255,7 @@ mod tests {
                 trusted_up_to: Some(40e3),
                 mistrusted_from: Some(80e3),
             }],
+            shards: vec![sharded(false, 0.9, 0.5)],
         }
     }
 

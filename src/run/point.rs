@@ -148,6 +148,13 @@ fn choose(
         progress.say(&format!("{} falls behind in its pilot: blocks are sequential", t.label));
         return Design::Sequential;
     }
+    if let Some(t) = pilots.iter().find(|t| t.driver.is_saturated()) {
+        progress.say(&format!(
+            "the driver had no time left in the pilot of {}: blocks are sequential",
+            t.label
+        ));
+        return Design::Sequential;
+    }
     if let Some((t, busy)) = pilots.iter().find_map(near_saturation) {
         progress.say(&format!(
             "{} used {:.0} % of a core in its pilot: blocks are sequential",

@@ -21,6 +21,8 @@ pub struct Tally {
     pub failures: usize,
     overloaded: Vec<String>,
     dead: Vec<(String, String)>,
+    /// Blocks in which the driver had no time left.
+    saturated: usize,
 }
 
 impl Tally {
@@ -37,6 +39,8 @@ impl Tally {
         if let Some(t) = trials.iter().find(|t| t.is_valid() && t.overloaded) {
             self.overloaded.push(t.label.clone());
         }
+        let saturated = |t: &Trial| t.offered_per_second.is_some() && t.driver.is_saturated();
+        self.saturated += usize::from(trials.iter().any(saturated));
         for t in trials.iter().filter(|t| !t.is_valid()) {
             if let Some(reason) =
                 t.invalid.iter().find(|r| r.starts_with("target ") || r.starts_with("no event"))
@@ -54,6 +58,11 @@ impl Tally {
             let label = &self.overloaded[0];
             return Some(Ok(format!(
                 "{label} was overloaded in each of {ENOUGH_BLOCKS} blocks: stopping early"
+            )));
+        }
+        if self.blocks == ENOUGH_BLOCKS && self.saturated == ENOUGH_BLOCKS && !self.meant {
+            return Some(Ok(format!(
+                "the driver had no time left in each of {ENOUGH_BLOCKS} blocks: stopping early"
             )));
         }
         if self.valid == 0 && self.dead.len() >= ENOUGH_BLOCKS {

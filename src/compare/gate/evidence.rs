@@ -3,8 +3,9 @@
 use super::pairs::{Pairs, Side};
 use super::values::{Source, Values, middle};
 use super::{FEWEST, exact};
-use crate::compare::trust::{DRIVER_BOUND, voids_know_the_arm};
+use crate::compare::trust::voids_know_the_arm;
 use crate::record::metrics::{Family, Metric};
+use crate::record::trial::DRIVER_LIMIT;
 use crate::stats;
 use crate::stats::effect::Effect;
 
@@ -102,7 +103,7 @@ fn too_few_events(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
 fn driver_bound(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
     let busy =
         |side: &Side<'_>| stats::median(&side.iter().map(|t| t.driver.busy).collect::<Vec<f64>>());
-    let bound = |side| busy(side).is_some_and(|busy| busy > DRIVER_BOUND);
+    let bound = |side| busy(side).is_some_and(|busy| busy > DRIVER_LIMIT);
     (metric.family == Family::Throughput && (bound(&pair.base) || bound(&pair.candidate)))
         .then(|| "the driver was the limit: at least this much".to_owned())
 }

@@ -5,6 +5,7 @@ mod delays;
 mod freezes;
 mod lags;
 mod limits;
+mod shards;
 mod shares;
 
 use super::exact::{Account, Place};
@@ -48,6 +49,8 @@ pub fn measure(lab: &Lab<'_>, told: Told, say: &mut dyn FnMut(&str)) -> Result<T
     let shares = shares::measure(lab)?;
     say("up to which rate the driver is to be trusted");
     let limits = limits::measure(lab)?;
+    say("two shards beside one");
+    let shards = shards::measure(lab)?;
     say("a target that is stopped for a second");
     let freezes = freezes::measure(lab)?;
     Ok(Truth {
@@ -64,6 +67,7 @@ pub fn measure(lab: &Lab<'_>, told: Told, say: &mut dyn FnMut(&str)) -> Result<T
         lags,
         shares,
         limits,
+        shards,
     })
 }
 

@@ -1,0 +1,95 @@
+//! What a publisher tells of itself.
+
+use serde::{Deserialize, Serialize};
+
+/// What a publisher has counted; it tells by its own account what became of each delivery.
+/// `queued = acknowledged + written + failed + timed_out + lost + open`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PublisherStatus {
+    /// Subscribers now.
+    pub subscribers: u64,
+    /// Events taken.
+    pub published: u64,
+    /// Of these, the ones that every subscriber they were queued for has acknowledged.
+    pub complete: u64,
+    /// Deliveries queued.
+    pub queued: u64,
+    /// Deliveries turned away because the subscriber's queue was full; they are not among `queued`.
+    pub overflowed: u64,
+    /// Acknowledged by the subscriber.
+    pub acknowledged: u64,
+    /// Written where no acknowledgement is asked for.
+    pub written: u64,
+    /// Answered otherwise (webhook: another status than 2xx), or no connection could be made.
+    pub failed: u64,
+    /// Of `failed`: redirects, which are not followed.
+    pub redirected: u64,
+    /// Of `failed`: no connection.
+    pub refused: u64,
+    /// Not acknowledged in time.
+    pub timed_out: u64,
+    /// The subscriber's connection ended first.
+    pub lost: u64,
+    /// Queued or written and not yet settled.
+    pub open: u64,
+    /// Acknowledgements of nothing that was open.
+    pub stray: u64,
+    /// Most deliveries of one subscriber that were open at a time.
+    pub longest_queue: u64,
+    /// Kept connections that the publisher closed because nothing had gone over them for a while.
+    pub idle_closed: u64,
+    /// Requests of subscribers, for events or to acknowledge them.
+    pub requests: u64,
+    /// Of these, the ones that asked for events and got none.
+    pub empty: u64,
+    /// Fewest acknowledgements of a subscriber.
+    pub least_acknowledged: u64,
+    /// Most acknowledgements of a subscriber.
+    pub most_acknowledged: u64,
+    /// Pings sent.
+    pub pings: u64,
+    /// Pings answered.
+    pub pongs: u64,
+}
+
+impl PublisherStatus {
+    /// Adds up what two trials' publishers have counted, or two lives of one.
+    pub fn and(self, other: PublisherStatus) -> PublisherStatus {
+        PublisherStatus {
+            subscribers: self.subscribers.max(other.subscribers),
+            published: self.published + other.published,
+            complete: self.complete + other.complete,
+            queued: self.queued + other.queued,
+            overflowed: self.overflowed + other.overflowed,
+            acknowledged: self.acknowledged + other.acknowledged,
+            written: self.written + other.written,
+            failed: self.failed + other.failed,
+            redirected: self.redirected + other.redirected,
+            refused: self.refused + other.refused,
+            timed_out: self.timed_out + other.timed_out,
+            lost: self.lost + other.lost,
+            open: self.open + other.open,
+            stray: self.stray + other.stray,
+            requests: self.requests + other.requests,
+            empty: self.empty + other.empty,
+            longest_queue: self.longest_queue.max(other.longest_queue),
+            pings: self.pings + other.pings,
+            pongs: self.pongs + other.pongs,
+            idle_closed: self.idle_closed + other.idle_closed,
+            least_acknowledged: self.least_acknowledged.min(other.least_acknowledged),
+            most_acknowledged: self.most_acknowledged.max(other.most_acknowledged),
+        }
+    }
+
+    /// Every delivery that was queued has one fate or none yet.
+    pub fn sums_are_exact(&self) -> bool {
+        self.queued
+            == self.acknowledged
+                + self.written
+                + self.failed
+                + self.timed_out
+                + self.lost
+                + self.open
+    }
+}
