@@ -2,7 +2,7 @@
 
 use crate::common::Bench;
 use jsonschema::Validator;
-use pushbench::scenario::{self, keys::KEYS};
+use pushbench::scenario::{self, keys};
 use serde_json::{Value, json};
 
 fn validator() -> Validator {
@@ -92,7 +92,7 @@ fn every_key_is_described_and_its_default_is_valid() {
     let ended = Bench::new().run(&["list", "schema"]);
     let schema: Value = serde_json::from_str(&ended.out).unwrap();
     let mut defaults = 0;
-    for key in KEYS {
+    for key in keys::all() {
         let pointer = format!("/properties/{}", key.path.replace('.', "/properties/"));
         let property = schema.pointer(&pointer).unwrap_or_else(|| panic!("no {}", key.path));
         let description = property["description"].as_str().unwrap();
