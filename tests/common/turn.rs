@@ -1,5 +1,6 @@
 //! Who of the tests may use the machine when. Most of them wait for windows that are measured, so several
-//! run at a time; those whose figures must be good enough for a verdict have the machine to themselves.
+//! run at a time; those whose figures must be good enough for a verdict have the machine to themselves, and
+//! so have those that keep all of it busy.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};

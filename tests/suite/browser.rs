@@ -6,13 +6,12 @@ mod cdp;
 
 use self::cdp::Page;
 use crate::common::Bench;
+use crate::common::turn::{self, Turn};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-/// One browser at a time: the machine has few cores.
-static TURN: Mutex<()> = Mutex::new(());
 /// Kept between test runs.
 const AXE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/axe");
 const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results");
@@ -24,12 +23,13 @@ fn missing(what: &str) {
     eprintln!("skipped, missing: {what}");
 }
 
-fn turn() -> Option<MutexGuard<'static, ()>> {
+/// A browser takes all cores.
+fn turn() -> Option<Arc<Turn>> {
     if cdp::browser().is_none() {
         missing("Chromium (apt install chromium)");
         return None;
     }
-    Some(TURN.lock().unwrap_or_else(PoisonError::into_inner))
+    Some(turn::alone())
 }
 
 /// axe-core as locked in `tests/suite/browser`, set up once.

@@ -104,8 +104,8 @@ fn a_target_that_goes_into_the_background() {
 #[test]
 fn a_target_that_prints_a_lot_and_ignores_sigterm() {
     let bench = Bench::new();
-    // One line of 20 MB, then as many empty ones, before it serves and while it does.
-    let print = "head -c 20000000 /dev/zero | tr \"\\0\"";
+    // One line of 4 MB, then as many empty ones, before it serves and while it does.
+    let print = "head -c 4000000 /dev/zero | tr \"\\0\"";
     let server = format!("{PUSHBENCH} serve webhook --listen 127.0.0.1:{{port}}");
     let talk = format!("{print} x; {print} \"\\n\" >&2");
     target(&bench, &format!("sh -c 'trap \"\" TERM; {talk}; ({talk}) & exec {server}'"), "");

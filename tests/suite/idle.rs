@@ -78,11 +78,11 @@ fn kernel_memory_is_the_targets_own_or_it_is_said_why_not() {
 
 #[test]
 fn more_subscribers_than_descriptors_are_refused_with_the_number_that_fits() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     let ended = bench.run_limited("ulimit -n 300", &["run", "idle", "--out", "r"]);
     ended.fails(64, &["1000 subscribers", "file descriptors", "--subscribers 235"]);
     assert!(!bench.path("r").exists(), "something was begun");
-    let _turn = turn::measuring();
     // That number is no guess: it runs, on each transport.
     let fits = idle(&["--arm", "webhook@builtin", "--arm", "websocket@builtin", "--out", "r"]);
     let fits = fits.iter().map(|a| if *a == "40" { "235" } else { a }).collect::<Vec<_>>();

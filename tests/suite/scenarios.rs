@@ -1,6 +1,6 @@
 //! Every shipped scenario runs, in a short form, on every transport of the built-in servers.
 
-use crate::common::{Bench, json};
+use crate::common::{Bench, json, turn};
 use serde_json::Value;
 
 const ARMS: [&str; 6] =
@@ -67,6 +67,7 @@ fn no_scenario_is_left_out_here() {
 
 #[test]
 fn ingest_gate_saturate_and_rate_sweep() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     brief(&bench, "ingest", &["--rate", "300", "--duration", "200ms"]);
     brief(&bench, "gate", &["--rate", "300", "--duration", "200ms"]);
@@ -77,6 +78,7 @@ fn ingest_gate_saturate_and_rate_sweep() {
 
 #[test]
 fn in_flight_sweep_says_what_http_was_given_instead() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     let (out, report) = brief(&bench, "in-flight-sweep", &["--duration", "100ms"]);
     shows_axis(&out, "connections.in_flight", &["1", "4", "16", "64"]);
@@ -88,6 +90,7 @@ fn in_flight_sweep_says_what_http_was_given_instead() {
 
 #[test]
 fn payload_sweep_sends_what_it_says() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     let (out, report) = brief(&bench, "payload-sweep", &["--duration", "200ms"]);
     shows_axis(&out, "payload.bytes", &["64", "512", "4KiB", "32KiB", "256KiB", "1MiB"]);
@@ -101,6 +104,7 @@ fn payload_sweep_sends_what_it_says() {
 
 #[test]
 fn connection_sweep_opens_them_all() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     // 4,000 connections to each of three arms need more descriptors than some machines allow.
     let scenario =
@@ -120,6 +124,7 @@ fn connection_sweep_opens_them_all() {
 
 #[test]
 fn short_lived_connections_pay_for_their_handshakes() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     let (out, report) =
         brief(&bench, "short-lived-connections", &["--duration", "200ms", "--rate", "500"]);
@@ -141,6 +146,7 @@ fn short_lived_connections_pay_for_their_handshakes() {
 
 #[test]
 fn cold_start_tells_first_events_from_later_ones() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     let (out, report) = brief(&bench, "cold-start", &["--rate", "1000", "--duration", "1s"]);
     assert!(out.contains("event 100"), "{out}");
@@ -160,6 +166,7 @@ fn cold_start_tells_first_events_from_later_ones() {
 
 #[test]
 fn burst_shows_what_waited_and_when_it_was_over() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     let more = ["--rate", "200", "--duration", "1s", "--set", "load.burst_every=1s"];
     let (out, report) =
@@ -184,6 +191,7 @@ fn burst_shows_what_waited_and_when_it_was_over() {
 
 #[test]
 fn ramp_has_steps_and_a_knee() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     let more = ["--rate", "200", "--duration", "1s", "--set", "load.ramp_to=1200"];
     let (out, report) = brief(&bench, "ramp", &more);
@@ -199,6 +207,7 @@ fn ramp_has_steps_and_a_knee() {
 
 #[test]
 fn fanout_reaches_everybody() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     let few = ["--subscribers", "10", "--duration", "500ms"];
     let (out, report) = brief(&bench, "fanout", &few);
@@ -210,6 +219,7 @@ fn fanout_reaches_everybody() {
 
 #[test]
 fn duplex_answers_every_question() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     let (out, report) = brief(&bench, "duplex", &["--rate", "200", "--duration", "300ms"]);
     assert!(out.contains("answers of 512 B"), "{out}");
@@ -220,6 +230,7 @@ fn duplex_answers_every_question() {
 
 #[test]
 fn filter_delivers_what_is_wanted_and_counts_what_is_not() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     let few = ["--subscribers", "12", "--duration", "500ms"];
     let (out, report) = brief(&bench, "filter", &few);
@@ -234,6 +245,7 @@ fn filter_delivers_what_is_wanted_and_counts_what_is_not() {
 
 #[test]
 fn idle_shows_what_holding_costs() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     let few = ["--set", "subscribers.count=20", "--rate", "0.5"];
     let (out, report) = brief(&bench, "idle", &[&few[..], &["--duration", "2s"]].concat());

@@ -107,7 +107,8 @@ fn targets(needs: &[&[&str]], named: &str, arms: &[&str]) {
         eprintln!("skipped, missing: {named}");
         return;
     }
-    let _turn = turn::measuring();
+    // A set-up takes all cores.
+    let _turn = turn::alone();
     every_event_is_acknowledged(arms);
     pushbench::target::set_program(PathBuf::from(PUSHBENCH));
     pushbench::target::set_cache(PathBuf::from(CACHE));

@@ -1,5 +1,6 @@
 //! One trial against a misbehaving server, and every count it must leave.
 
+use crate::common::turn;
 use pushbench::cpus::Placement;
 use pushbench::drive::block;
 use pushbench::drive::stretch::{Bench, Member, Stretch, Watch};
@@ -218,6 +219,7 @@ pub fn check_all(cells: &[Cell]) {
 
 /// Checks cells of any kind, several at the same time.
 pub fn check_each<C: Sync>(cells: &[C], check: impl Fn(&C, usize) + Sync) {
+    let _turn = turn::beside();
     let next = AtomicUsize::new(0);
     let failed = AtomicUsize::new(0);
     let work = || {
