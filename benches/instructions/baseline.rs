@@ -7,7 +7,7 @@ use std::fmt;
 /// Above this share over the baseline a function fails. Between two runs of one build counts differ by
 /// less than a thousandth.
 pub const ALLOWED: f64 = 0.05;
-const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions/baseline.json");
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/baseline.json");
 
 /// What was counted, and with what.
 #[derive(Debug, Serialize, Deserialize)]

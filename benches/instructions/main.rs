@@ -4,7 +4,7 @@
 //! counts what runs inside [`counted::what_is_counted`], in user space, in a process of its own for each
 //! function.
 //!
-//! `cargo bench --bench instructions` compares and ends with 1 where a function takes 5 % more than in
+//! `cargo bench -p instructions` compares and ends with 1 where a function takes 5 % more than in
 //! `baseline.json`; `-- --write` makes that file anew. Without valgrind it says so and ends with 0, with 1
 //! where `CI=true`.
 
@@ -79,7 +79,7 @@ fn compare() -> Result<bool, String> {
     }
     println!(
         "More than {:.0} % over the baseline: {}. Make it cheaper, or say in the commit why it is worth that and \
-         write the baseline anew: cargo bench --bench instructions -- {WRITE}",
+         write the baseline anew: cargo bench -p instructions -- {WRITE}",
         ALLOWED * 100.0,
         more.join(", ")
     );

@@ -35,10 +35,9 @@ pub fn run(args: &Args) -> Result<()> {
         }
         "formats" => report::ALL.iter().map(|f| (f.name().into(), f.about().into())).collect(),
         "metrics" => METRICS.iter().map(metric).collect(),
-        "keys" => keys::KEYS
-            .iter()
-            .map(|k| (k.path.into(), format!("{}: {}", k.takes(), k.about)))
-            .collect(),
+        "keys" => {
+            keys::all().map(|k| (k.path.into(), format!("{}: {}", k.takes(), k.about))).collect()
+        }
         "schema" => return print(&format!("{:#}\n", scenario::schema::schema())),
         other => {
             return Err(Error::usage(format!(

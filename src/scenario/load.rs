@@ -162,7 +162,7 @@ fn apply_file(draft: &mut Draft, entries: &mut [Entry], axes: &mut Vec<Axis>) ->
 }
 
 fn axis(entry: &Entry) -> Result<Axis> {
-    let sweepable = || keys::KEYS.iter().filter(|k| k.sweepable).map(|k| k.path);
+    let sweepable = || keys::all().filter(|k| k.sweepable).map(|k| k.path);
     let error = |what: String| entry.origin.error(format!("sweep of \"{}\": {what}", entry.path));
     let known = keys::named(&entry.path);
     let key = known.filter(|k| k.sweepable).ok_or_else(|| {

@@ -2,7 +2,7 @@
 //! made from the registry of keys. Draft 7, because every editor of TOML reads that.
 
 use super::expect;
-use super::keys::{KEYS, Key};
+use super::keys::{self, Key};
 use super::load::MOST_POINTS;
 use serde_json::{Map, Value as Json, json};
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 pub fn schema() -> Json {
     let mut root = section("A pushbench scenario");
     root["$schema"] = json!("http://json-schema.org/draft-07/schema#");
-    for key in KEYS {
+    for key in keys::all() {
         insert(&mut root, key);
     }
     root["properties"]["expect"] = expectations();
@@ -85,7 +85,7 @@ fn sweep() -> Json {
             "maxItems": MOST_POINTS,
         })
     };
-    let keys = KEYS.iter().filter(|k| k.sweepable);
+    let keys = keys::all().filter(|k| k.sweepable);
     let mut all = section("Keys with several values: a run has a point for each combination");
     all["properties"] =
         Json::Object(keys.map(|k| (k.path.to_owned(), list(k))).collect::<Map<_, _>>());

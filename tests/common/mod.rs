@@ -2,9 +2,11 @@
 #![allow(dead_code)] // every test program uses its own part
 
 pub mod publisher;
+pub mod turn;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,8 @@ const MARK: &str = "PUSHBENCH_TEST_MARK";
 pub struct Bench {
     dir: tempfile::TempDir,
     mark: String,
+    program: PathBuf,
+    _turn: Arc<turn::Turn>,
 }
 
 /// How a command ended.
@@ -32,8 +36,18 @@ impl Bench {
     pub fn new() -> Bench {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let dir = tempfile::tempdir().unwrap();
-        Bench { dir, mark: format!("{}-{number}", std::process::id()) }
+        let mark = format!("{}-{number}", std::process::id());
+        let (dir, turn) = (tempfile::tempdir().unwrap(), turn::beside());
+        Bench { dir, mark, program: PUSHBENCH.into(), _turn: turn }
+    }
+
+    /// One that runs a copy of the program. A process's memory counts its share of the pages that it has in
+    /// common with others: here they are those of one run, and no other test's.
+    pub fn with_its_own_program() -> Bench {
+        let mut bench = Bench::new();
+        bench.program = bench.path("pushbench");
+        std::fs::copy(PUSHBENCH, &bench.program).unwrap();
+        bench
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -63,7 +77,7 @@ impl Bench {
     }
 
     pub fn pushbench(&self, args: &[&str]) -> Command {
-        let mut command = self.command(PUSHBENCH);
+        let mut command = self.command(&self.program);
         command.args(args);
         command
     }
@@ -75,7 +89,10 @@ impl Bench {
     /// Runs it through a shell, so that its limits can be set: `ulimit -n 100; exec "$0" "$@"`.
     pub fn run_limited(&self, script: &str, args: &[&str]) -> Ended {
         let mut command = self.command("/bin/sh");
-        command.args(["-c", &format!("{script}; exec \"$0\" \"$@\""), PUSHBENCH]).args(args);
+        command
+            .args(["-c", &format!("{script}; exec \"$0\" \"$@\"")])
+            .arg(&self.program)
+            .args(args);
         ended(command.output().unwrap())
     }
 
@@ -150,4 +167,9 @@ pub fn json(bench: &Bench, dir: &str) -> serde_json::Value {
     let ended = bench.run(&["report", dir, "--format", "json"]);
     ended.succeeds();
     serde_json::from_str(&ended.out).unwrap()
+}
+
+/// The valid trials of an arm, whose figures the report merges: a machine that stalls may void a block.
+pub fn valid_trials(arm: &serde_json::Value) -> u64 {
+    arm["trials"].as_u64().unwrap() - arm["invalid"].as_u64().unwrap()
 }

@@ -1,0 +1,235 @@
+//! One trial against a misbehaving server, and every count it must leave.
+
+use crate::common::turn;
+use pushbench::cpus::Placement;
+use pushbench::drive::block;
+use pushbench::drive::stretch::{Bench, Member, Stretch, Watch};
+use pushbench::plan::Slices;
+use pushbench::record::histogram::Hist;
+use pushbench::record::trial::{Stage, Trial, TrialDesign};
+use pushbench::scenario::{Arrivals, Lifetime, Load, Payload};
+use pushbench::selftest::odd::counts::{Case, Counts};
+use pushbench::selftest::odd::deed::Deed;
+use pushbench::selftest::odd::{Odd, Tally};
+use pushbench::target::manifest::{Manifest, Matching};
+use pushbench::transport::Carrier;
+use pushbench::transport::event::Template;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// An honest answer takes this long only on a machine that stands still.
+pub const TIMEOUT: Duration = Duration::from_millis(1_500);
+/// Longer than the time-out, so that something follows it.
+const BEYOND: Duration = Duration::from_millis(1_900);
+/// The server is asked once whether it is there, before the driver connects.
+pub const PROBES: u64 = 1;
+/// Trials at the same time: most of them wait for a time-out.
+const AT_ONCE: usize = 6;
+
+/// What a trial drives, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Cell {
+    pub case: Case,
+    pub closed: bool,
+    pub connections: usize,
+    pub in_flight: usize,
+    pub lifetime: Lifetime,
+    pub rate: f64,
+    pub duration: Duration,
+    pub backlog: usize,
+    pub bytes: usize,
+    pub shards: usize,
+}
+
+impl Cell {
+    /// One event after the other, a deed at every fifth.
+    pub fn new(deed: Deed, carrier: Carrier, matching: Matching, closed: bool) -> Cell {
+        let cell = Cell {
+            case: Case { deed, carrier, matching },
+            closed,
+            connections: 1,
+            in_flight: 1,
+            lifetime: Lifetime::Unlimited,
+            rate: 200.0,
+            duration: Duration::from_millis(100),
+            backlog: 1_000,
+            bytes: 80,
+            shards: 1,
+        };
+        let expected = cell.case.theory(5, &Tally::default());
+        match deed {
+            Deed::HangUp => Cell { lifetime: Lifetime::Events(2), ..cell },
+            Deed::TurnDown => Cell { lifetime: Lifetime::Events(1), ..cell },
+            // The fifth handshake is the first that fails: four connections can be warm.
+            Deed::Stall => {
+                let stalls = Cell { lifetime: Lifetime::Events(1), duration: BEYOND, ..cell };
+                let few = Duration::from_millis(100);
+                let open = Cell { connections: 4, rate: 100.0, duration: few, ..stalls };
+                if closed { stalls } else { open }
+            }
+            Deed::Swap => Cell { in_flight: if closed { 2 } else { 8 }, ..cell },
+            // An event that waits for its time-out must hold up no other: each struck one finds a
+            // connection of its own, and the honest ones too.
+            Deed::Late if !closed => {
+                Cell { connections: 8, rate: 10.0, duration: Duration::from_secs(3), ..cell }
+            }
+            Deed::Late | Deed::Deaf if closed => Cell { connections: 4, duration: BEYOND, ..cell },
+            _ if expected.fates.timed_out > 0 || deed == Deed::Deaf => match closed {
+                false => Cell { connections: 8, ..cell },
+                true => Cell { duration: BEYOND, ..cell },
+            },
+            Deed::Honest | Deed::Twice | Deed::Chatter
+                if matching == Matching::Id && carrier != Carrier::Webhook =>
+            {
+                Cell { in_flight: 4, ..cell }
+            }
+            _ => cell,
+        }
+    }
+
+    fn stretch(&self, url: &str) -> Stretch {
+        let warmup = Duration::from_millis(30);
+        let (arrivals, rate) = match self.closed {
+            true => (Arrivals::Closed, None),
+            false => (Arrivals::Constant, Some(self.rate)),
+        };
+        let load = Load {
+            arrivals,
+            rate,
+            warmup,
+            duration: self.duration,
+            timeout: TIMEOUT,
+            backlog: self.backlog,
+        };
+        Stretch {
+            members: vec![Member {
+                arm: 0,
+                label: "odd".to_owned(),
+                transport: self.case.carrier.transport(),
+                manifest: Manifest::running("odd", url, self.case.matching),
+                connections: self.connections,
+                in_flight: self.in_flight,
+                subscribers: None,
+                called_back: false,
+            }],
+            slices: Arc::new(Slices::alone((warmup + self.duration).as_nanos() as u64)),
+            load,
+            seed: 7,
+            template: Template::new(&Payload::Bytes(self.bytes)),
+            lifetime: self.lifetime,
+            max_segment: None,
+            place: (0, 0, 0),
+            split: None,
+            stage: Stage::Block,
+            design: TrialDesign::Sequential,
+            freeze: None,
+            idle: false,
+            restart_after: None,
+        }
+    }
+
+    /// Events due in an open loop.
+    pub fn scheduled(&self) -> u64 {
+        ((Duration::from_millis(30) + self.duration).as_secs_f64() * self.rate).ceil() as u64
+    }
+
+    /// Drives it against its server: the record and what the server did.
+    pub fn run(&self, cpu: usize) -> (Trial, Tally) {
+        let server = Odd::start(self.case.carrier, self.case.deed).unwrap();
+        let trial = drive(&self.stretch(&server.url()), self.shards, cpu);
+        (trial, server.finish().unwrap())
+    }
+
+    /// Compares every count with theory, and with the server's own.
+    fn check(&self, cpu: usize) {
+        let (trial, tally) = self.run(cpu);
+        let counted = Counts::of(&trial);
+        let seen = format!("{self:?}\n{tally:?}\n{:?}", trial.faults);
+        let due = counted.fates.due;
+        assert_eq!(counted, self.case.theory(due, &tally), "{seen}");
+        assert!(self.closed || due == self.scheduled(), "{seen}");
+        assert!(due > 2, "nothing was struck: {seen}");
+
+        // What the server says of itself.
+        let heard = tally.events + tally.unheard;
+        assert_eq!(heard, counted.sent, "every event sent came once: {seen}");
+        let struck = (0..due).filter(|i| self.case.deed.strikes(*i)).count() as u64;
+        assert_eq!(tally.struck, struck, "{seen}");
+        assert_eq!((tally.spoilt, tally.hung_up), self.struck_connections(due), "{seen}");
+        if self.case.matching == Matching::Id {
+            assert_eq!(counted.fates.acknowledged, tally.answered, "{seen}");
+        }
+        assert_eq!(trial.connections, tally.connections - PROBES, "{seen}");
+        let broken = trial.faults.keys().all(|fault| fault.starts_with("protocol broken"));
+        let breaks = matches!(self.case.deed, Deed::Nonsense | Deed::Absurd);
+        assert!(broken || !breaks, "{seen}");
+        if self.connections == 1 {
+            assert_eq!(trial.connections, self.connections_opened(due), "{seen}");
+        }
+    }
+
+    fn struck_connections(&self, due: u64) -> (u64, u64) {
+        match self.case.deed {
+            Deed::TurnDown | Deed::Stall => (due / 5, 0),
+            Deed::HangUp => (0, due / 5),
+            _ => (0, 0),
+        }
+    }
+
+    /// Connections that one slot opens: the warm one, and one whenever an event finds none.
+    fn connections_opened(&self, due: u64) -> u64 {
+        let webhook = self.case.carrier == Carrier::Webhook;
+        // After the last event nothing is opened.
+        let followed = (0..due - 1).filter(|i| self.case.deed.strikes(*i)).count() as u64;
+        match self.case.deed {
+            Deed::TurnDown | Deed::Stall | Deed::Farewell => due,
+            // Two events, two events, one event.
+            Deed::HangUp => due / 5 * 3 + [0, 1, 1, 2, 2][due as usize % 5],
+            Deed::Nonsense | Deed::Absurd | Deed::Half | Deed::Reset => 1 + followed,
+            // Bytes behind an answer: nobody could tell any more which answer belongs to which event.
+            Deed::Twice | Deed::Chatter if webhook => 1 + followed,
+            Deed::Silence | Deed::Late if self.case.gives_up() => 1 + followed,
+            _ => 1,
+        }
+    }
+}
+
+/// Drives a stretch of one arm, from this CPU on.
+pub fn drive(stretch: &Stretch, shards: usize, cpu: usize) -> Trial {
+    struct Unwatched;
+    impl Watch for Unwatched {
+        fn second(&mut self, _arm: usize, _responses: &Hist) {}
+        fn tick(&mut self) {}
+    }
+    let cpus = Placement::automatic().all();
+    let driver = (0..shards).map(|shard| cpus[(cpu + shard) % cpus.len()]).collect();
+    let placement = Placement { driver, target: cpus };
+    let interrupt = AtomicBool::new(false);
+    let bench = Bench { placement: &placement, interrupt: &interrupt };
+    let mut finished = block::run(stretch, &bench, &mut Unwatched).unwrap();
+    finished.pop().unwrap().trial
+}
+
+/// Checks all cells, and names those that fail.
+pub fn check_all(cells: &[Cell]) {
+    check_each(cells, Cell::check);
+}
+
+/// Checks cells of any kind, several at the same time.
+pub fn check_each<C: Sync>(cells: &[C], check: impl Fn(&C, usize) + Sync) {
+    let _turn = turn::beside();
+    let next = AtomicUsize::new(0);
+    let failed = AtomicUsize::new(0);
+    let work = || {
+        while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let cpu = next.load(Ordering::Relaxed);
+            if catch_unwind(AssertUnwindSafe(|| check(cell, cpu))).is_err() {
+                failed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(work))));
+    assert_eq!(failed.into_inner(), 0, "of {} cells", cells.len());
+}

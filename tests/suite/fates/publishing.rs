@@ -1,0 +1,202 @@
+//! Every delivery has one fate, also when the publisher misbehaves: each count of the record is what
+//! the mischief asks for and what the publisher has tallied.
+
+use super::cell::{TIMEOUT, check_each, drive};
+use pushbench::drive::stretch::{Member, Stretch};
+use pushbench::plan::Slices;
+use pushbench::record::fanout::Fanout;
+use pushbench::record::trial::{Stage, Trial, TrialDesign};
+use pushbench::scenario::{Arrivals, Lifetime, Load, Payload, Subscribers};
+use pushbench::selftest::odd::publisher::counts::Counts;
+use pushbench::selftest::odd::publisher::mischief::{self, Mischief};
+use pushbench::selftest::odd::publisher::{Conduct, OddPublisher, Tally};
+use pushbench::target::manifest::Manifest;
+use pushbench::transport::Transport;
+use pushbench::transport::event::Template;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// No divisor of five, so that each subscriber misses other events.
+const SUBSCRIBERS: u64 = 7;
+const WARMUP: Duration = Duration::from_millis(30);
+
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    transport: Transport,
+    mischief: Mischief,
+    acknowledged: bool,
+}
+
+impl Cell {
+    /// Events due, the first of them in the warm-up.
+    fn load(&self) -> Load {
+        let (rate, duration) = match self.mischief {
+            // What is released at the 25th event has timed out by then.
+            Mischief::Late => (10.0, Duration::from_secs(3)),
+            _ => (200.0, Duration::from_millis(100)),
+        };
+        Load {
+            arrivals: Arrivals::Constant,
+            rate: Some(rate),
+            warmup: WARMUP,
+            duration,
+            timeout: TIMEOUT,
+            backlog: 1_000,
+        }
+    }
+
+    fn events(&self) -> u64 {
+        let load = self.load();
+        ((load.warmup + load.duration).as_secs_f64() * load.rate.unwrap()).ceil() as u64
+    }
+
+    /// One connection publishes, so that events come in their order.
+    fn stretch(&self, manifest: Manifest) -> Stretch {
+        let load = self.load();
+        let subscribers = Subscribers {
+            count: SUBSCRIBERS as usize,
+            acknowledged: self.acknowledged,
+            ..Subscribers::default()
+        };
+        Stretch {
+            members: vec![Member {
+                arm: 0,
+                label: "odd".to_owned(),
+                transport: self.transport,
+                manifest,
+                connections: 1,
+                in_flight: 1,
+                subscribers: Some(subscribers),
+                called_back: false,
+            }],
+            slices: Arc::new(Slices::alone((load.warmup + load.duration).as_nanos() as u64)),
+            load,
+            seed: 7,
+            template: Template::new(&Payload::Bytes(80)),
+            lifetime: Lifetime::Unlimited,
+            max_segment: None,
+            place: (0, 0, 0),
+            split: None,
+            stage: Stage::Block,
+            design: TrialDesign::Sequential,
+            freeze: None,
+            idle: false,
+            restart_after: None,
+        }
+    }
+
+    fn run(&self, cpu: usize) -> (Trial, Tally) {
+        let publisher = OddPublisher::start(Conduct {
+            transport: self.transport,
+            mischief: self.mischief,
+            acknowledged: self.acknowledged,
+            token: "a-token".to_owned(),
+        })
+        .unwrap();
+        let trial = drive(&self.stretch(publisher.manifest()), 1, cpu);
+        (trial, publisher.finish().unwrap())
+    }
+
+    /// A webhook's delivery is always answered.
+    fn answers(&self) -> bool {
+        self.acknowledged || self.transport == Transport::Webhook
+    }
+
+    fn check(&self, cpu: usize) {
+        let (trial, tally) = self.run(cpu);
+        let seen = format!("{self:?}\n{tally:?}\n{:?}", trial.faults);
+        let counted = Counts::of(&trial).unwrap();
+        assert_eq!(
+            tally,
+            self.mischief.theory(self.events(), SUBSCRIBERS, self.answers()),
+            "{seen}"
+        );
+        assert_eq!(counted, Counts::told(&tally, SUBSCRIBERS), "{seen}");
+        assert!(counted.fates.sums_are_exact() && trial.events.sums_are_exact(), "{seen}");
+        let struck = tally.struck + tally.turned_away;
+        assert_eq!(struck > 0, self.mischief != Mischief::Honest, "{seen}");
+        self.check_the_rest(trial.fanout.as_ref().unwrap(), &tally, &seen);
+    }
+
+    /// What reached everybody, by which connections, and what the publisher said of itself.
+    fn check_the_rest(&self, fanout: &Fanout, tally: &Tally, seen: &str) {
+        let d = &fanout.deliveries;
+        let first = self.events() - d.events;
+        let missed = |index: u64| {
+            let misses = matches!(self.mischief, Mischief::Drop | Mischief::Late)
+                || self.mischief == Mischief::Swap && index + 1 == self.events();
+            misses && (0..SUBSCRIBERS).any(|s| self.mischief.strikes(index, s))
+                || self.mischief.turns_away(index)
+        };
+        let whole = (first..self.events()).filter(|index| !missed(*index)).count() as u64;
+        assert_eq!(d.complete, whole, "{seen}");
+        assert_eq!((d.last.count(), d.skew.count()), (d.events, whole), "{seen}");
+        assert_eq!(d.delivery.count(), d.measured.received, "{seen}");
+        assert_eq!(d.connections, SUBSCRIBERS, "{seen}");
+        let told = fanout.publisher.unwrap();
+        assert!(told.sums_are_exact(), "{told:?} {seen}");
+        assert_eq!((told.published, told.stray), (tally.published, 0), "{seen}");
+        assert_eq!(told.acknowledged + told.written, tally.delivered, "{seen}");
+    }
+}
+
+/// Everything but [`Mischief::HangUp`], whose exact moment is the driver's.
+fn matrix(transport: Transport) {
+    let cells: Vec<Cell> = mischief::ALL
+        .iter()
+        .filter(|(_, mischief, _)| *mischief != Mischief::HangUp)
+        .flat_map(|(_, mischief, _)| {
+            [true, false].map(|acknowledged| Cell { transport, mischief: *mischief, acknowledged })
+        })
+        .collect();
+    check_each(&cells, Cell::check);
+}
+
+#[test]
+fn every_mischief_to_deliveries_by_webhook() {
+    matrix(Transport::Webhook);
+}
+
+#[test]
+fn every_mischief_to_deliveries_by_websocket() {
+    matrix(Transport::Websocket);
+}
+
+#[test]
+fn every_mischief_to_deliveries_on_a_bare_socket() {
+    matrix(Transport::Tcp);
+}
+
+/// Who was hung up on has lost what was on its way, and is not subscribed for what comes: it does not
+/// subscribe again unasked.
+#[test]
+fn a_subscriber_that_is_hung_up_on_misses_all_that_follows() {
+    for transport in [Transport::Websocket, Transport::Tcp] {
+        for acknowledged in [true, false] {
+            let cell = Cell { transport, mischief: Mischief::HangUp, acknowledged };
+            let (trial, tally) = cell.run(0);
+            let seen = format!("{cell:?}\n{tally:?}\n{:?}", trial.faults);
+            let counted = Counts::of(&trial).unwrap();
+            let f = counted.fates;
+            assert!(f.sums_are_exact(), "{f:?} {seen}");
+            assert_eq!((tally.hung_up, tally.struck), (2, 2), "{seen}");
+            assert_eq!((f.due, f.received), (tally.due, tally.delivered), "{seen}");
+            assert_eq!(f.lost + f.unsubscribed, tally.gone, "{seen}");
+            assert_eq!(tally.gone, 2 * (cell.events() - 5), "{seen}");
+            assert!(f.lost >= tally.hung_up, "{seen}");
+            assert_eq!((f.timed_out, f.unpublished, counted.late), (0, 0, 0), "{seen}");
+            assert_eq!(trial.fanout.unwrap().deliveries.connections, SUBSCRIBERS, "{seen}");
+        }
+    }
+}
+
+/// A webhook's subscriber has no connection to lose: the next delivery would open another.
+#[test]
+fn a_webhook_that_is_hung_up_on_times_out() {
+    let cell =
+        Cell { transport: Transport::Webhook, mischief: Mischief::HangUp, acknowledged: true };
+    let (trial, tally) = cell.run(0);
+    let f = Counts::of(&trial).unwrap().fates;
+    assert_eq!((f.received, f.timed_out, f.lost), (tally.delivered, tally.gone, 0), "{tally:?}");
+    assert_eq!(tally.gone, 2 * (cell.events() - 5), "{tally:?}");
+}

@@ -1,0 +1,370 @@
+//! The gate end to end: real servers, known slow-downs, and everything that may go wrong.
+
+use crate::common::{Bench, Ended, PUSHBENCH, ended, eventually, signal, turn};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// A load that is as short as a verdict allows.
+const QUICK: [&str; 10] = [
+    "--blocks",
+    "8",
+    "--set",
+    "load.duration=100ms",
+    "--set",
+    "load.warmup=20ms",
+    "--set",
+    "load.rate=300",
+    "--set",
+    "connections.count=4",
+];
+const SERVER: &str = "pushbench serve webhook --listen 127.0.0.1:{port}";
+/// A server whose CPU an event is known to a few per cent, and another that takes a quarter more.
+const WORKING: &str = "pushbench serve webhook --listen 127.0.0.1:{port} --work 2ms";
+const SLOWER: &str = "pushbench serve webhook --listen 127.0.0.1:{port} --work 2500us";
+/// What can be told of those on a machine that is busy with something else: the CPU that an event takes,
+/// which is work for the most part, however often it is interrupted. A stall is no overload, for a
+/// block's events are fewer than its connections.
+const STEADY: [&str; 12] = [
+    "--judge",
+    "target_usage.cpu_ns_per_event",
+    "--blocks",
+    "8",
+    "--set",
+    "load.duration=200ms",
+    "--set",
+    "load.warmup=50ms",
+    "--set",
+    "load.rate=150",
+    "--set",
+    "connections.count=48",
+];
+
+fn args<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    ["gate"].iter().chain(more).chain(&QUICK).copied().collect()
+}
+
+fn gate(bench: &Bench, more: &[&str]) -> Ended {
+    bench.run(&args(more))
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Changes one value of a JSON file.
+fn edit(path: &Path, pointer: &str, value: Value) {
+    let mut all = read(path);
+    *all.pointer_mut(pointer).unwrap() = value;
+    std::fs::write(path, all.to_string()).unwrap();
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for file in ["run.json", "trials.jsonl"] {
+        std::fs::copy(from.join(file), to.join(file)).unwrap();
+    }
+}
+
+#[track_caller]
+fn says(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "no {part:?} in:\n{text}");
+    }
+}
+
+/// A gate of what can be told dependably.
+fn steady(bench: &Bench, more: &[&str]) -> Ended {
+    bench.run(&[&["gate"], &STEADY[..], more].concat())
+}
+
+#[test]
+fn two_copies_of_one_build_pass() {
+    let _turn = turn::alone();
+    let bench = Bench::new();
+    let ended = steady(&bench, &["--base", WORKING, "--candidate", WORKING]);
+    ended.succeeds();
+    says(&ended.out, &["PASSED", "null [95 %]"]);
+    bench.nothing_left();
+}
+
+#[test]
+fn a_slower_candidate_fails_and_its_record_says_the_same_again() {
+    let _turn = turn::alone();
+    let bench = Bench::new();
+    let dir = "g";
+    let first = steady(&bench, &["--base", WORKING, "--candidate", SLOWER, "--out", dir]);
+    assert_eq!(first.code, Some(1), "{}\n{}", first.out, first.err);
+    let failed = "FAILED: target_usage.cpu_ns_per_event of webhook is worse by +2";
+    says(&first.out, &[failed, "where 5 % is allowed", "REGRESSION"]);
+    let again = |format: &str| {
+        let ended = bench.run(&["report", dir, "--format", format]);
+        ended.succeeds();
+        ended.out
+    };
+    assert_eq!(again("text"), first.out, "the record says the same as the end of the gate");
+    for format in ["text", "json", "markdown"] {
+        assert_eq!(again(format), again(format), "{format}");
+    }
+    assert_eq!(
+        again("markdown"),
+        std::fs::read_to_string(bench.path(&format!("{dir}/report.md"))).unwrap()
+    );
+    let json: Value = serde_json::from_str(&again("json")).unwrap();
+    let last = json["stages"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["verdict"], &last["schema"]), (&json!("regression"), &json!(1)));
+    bench.run(&["report", dir, "--format", "jsn"]).fails(64, &["did you mean \"json\""]);
+
+    github(&bench, dir);
+    against(&bench, dir);
+    bench.nothing_left();
+}
+
+/// What a step wrote into its summary before stays.
+fn github(bench: &Bench, dir: &str) {
+    let summary = bench.write("summary.md", "before\n");
+    let mut command = bench.pushbench(&["report", dir, "--format", "github"]);
+    let told = ended(command.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap());
+    told.succeeds();
+    assert!(told.out.starts_with("::error title=pushbench gate failed::FAILED: "), "{}", told.out);
+    assert_eq!(told.out.lines().count(), 1);
+    let written = std::fs::read_to_string(summary).unwrap();
+    assert!(written.starts_with("before\n### pushbench gate: gate\n"), "{written}");
+    says(&written, &["| margin |", "| REGRESSION |"]);
+}
+
+/// The base of that gate, held against later.
+fn against(bench: &Bench, dir: &str) {
+    let against = |dir: &str, out: &str| {
+        let args = ["gate", "--against", dir, "--candidate", SLOWER, "--blocks", "8", "--out", out];
+        bench.run(&[&args[..], &STEADY[..2]].concat())
+    };
+    let (kept, same) = ("same", against(dir, "same"));
+    // Advice only where the pilot has chosen another length of slices than then.
+    assert!(matches!(same.code, Some(1 | 2)), "{}\n{}", same.out, same.err);
+    says(&same.out, &[&format!("webhook@base of {dir}/stage-")]);
+    // The stored run is kept beside the verdict: it may go.
+    let stored =
+        (1..=2).rev().map(|n| bench.path(&format!("{dir}/stage-{n}"))).find(|d| d.is_dir());
+    let stored = stored.unwrap();
+    copy(&stored, &bench.path("elsewhere"));
+    copy(&stored, &bench.path("cut"));
+    copy(&stored, &bench.path("newer"));
+    std::fs::remove_dir_all(bench.path(dir)).unwrap();
+    assert_eq!(bench.run(&["report", kept]).out, same.out);
+
+    edit(&bench.path("elsewhere/run.json"), "/environment/cpu", json!("Another <b>CPU</b>"));
+    let elsewhere = against("elsewhere", "advice");
+    assert_eq!(elsewhere.code, Some(2), "{}\n{}", elsewhere.out, elsewhere.err);
+    says(&elsewhere.out, &["advice, not a verdict", "cpu: Another <b>CPU</b>, then "]);
+
+    edit(&bench.path("newer/run.json"), "/schema", json!(999));
+    against("newer", "n")
+        .fails(64, &["newer/run.json", "schema 999", "use the version that wrote"]);
+    // Killed while it wrote: read up to there.
+    let trials = bench.path("cut/trials.jsonl");
+    let text = std::fs::read_to_string(&trials).unwrap();
+    std::fs::write(&trials, &text[..text.len() - 40]).unwrap();
+    let cut = against("cut", "c");
+    assert!(matches!(cut.code, Some(1 | 2)), "{}\n{}", cut.out, cut.err);
+    says(&cut.out, &["the stored run is incomplete"]);
+    // Damaged in the middle: nobody knows what else is.
+    std::fs::write(&trials, text.replacen("\"stage\"", "\"sta", 1)).unwrap();
+    against("cut", "d").fails(64, &["cut/trials.jsonl:1", "damaged"]);
+}
+
+/// Each start of this server is another build: none to four milliseconds of work.
+#[test]
+fn an_instrument_that_differs_from_itself_cannot_tell() {
+    let _turn = turn::measuring();
+    let bench = Bench::new();
+    let script = format!(
+        "#!/bin/sh\nwork=$(od -An -N1 -tu1 /dev/urandom)\nexec {PUSHBENCH} serve webhook --listen \
+         127.0.0.1:$1 --work $((work * 16))us\n"
+    );
+    let server = bench.executable("moody", &script);
+    let command = format!("{} {{port}}", server.display());
+    let summary = bench.path("summary.md");
+    let args = ["gate", "--base", &command, "--candidate", &command, "--format", "github"];
+    let mut gate = bench.pushbench(&[&args[..], &STEADY].concat());
+    let told = ended(gate.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap());
+    assert_eq!(told.code, Some(2), "{}\n{}", told.out, told.err);
+    says(&told.out, &["::warning title=pushbench gate cannot tell::", "the null is not clean"]);
+    says(&std::fs::read_to_string(summary).unwrap(), &["stage 2: 16/", "cannot tell"]);
+    bench.nothing_left();
+}
+
+#[test]
+fn what_cannot_be_gated_is_refused_before_anything_starts() {
+    let bench = Bench::new();
+    bench.write("nulls.json", "{\"schema\":9,\"entries\":[]}");
+    bench.write("broken.json", "{");
+    let both = ["--base", "builtin", "--candidate", "builtin"];
+    let with = |more: &[&'static str]| [&both[..], more].concat();
+    for (args, texts) in [
+        (vec!["--candidate", "builtin"], &["--base"][..]),
+        (vec!["--base", "./x", "--candidate", "builtin"], &["--base", "{port}", "list targets"]),
+        (vec!["--base", "builtin", "--candidate", "./x 'y {port}"], &["--candidate", "quote"]),
+        (vec!["--base", "builtn", "--candidate", "builtin"], &["did you mean \"builtin\""]),
+        (with(&["--blocks", "7"]), &["--blocks 7", "write --blocks 8 or more"]),
+        (with(&["--transport", "webhok"]), &["did you mean \"webhook\""]),
+        (with(&["--ratio"]), &["--ratio needs two transports"]),
+        (with(&["--judge", "servce.p50"]), &["did you mean \"service.p50\""]),
+        (with(&["--judge", "throughput"]), &["an open load fixes the throughput"]),
+        (with(&["--format", "githb"]), &["did you mean \"github\""]),
+        (with(&["--match", "name"]), &["--match name", "order"]),
+        (with(&["--path", "/x"]), &["--path is about commands"]),
+        (with(&["--match", "order"]), &["--match is about commands"]),
+        (with(&["--waivers", "none.toml"]), &["none.toml"]),
+        (with(&["--scenario", "gat"]), &["did you mean \"gate\""]),
+        (vec!["--against", "nowhere", "--candidate", "builtin"], &["not a results directory"]),
+        (vec!["--against", "x", "--base", "builtin", "--candidate", "builtin"], &["--against"]),
+        (vec!["--against", "x", "--candidate", "builtin", "--seed", "3"], &["leave out", "--seed"]),
+        (vec!["--against", "x", "--candidate", "builtin", "--set", "load.rate=9"], &["--set"]),
+        (
+            vec!["--against", "x", "--candidate", "builtin", "--transport", "tcp,webhook"],
+            &["one transport"],
+        ),
+    ] {
+        bench.run(&[&["gate"], &args[..]].concat()).fails(64, texts);
+    }
+    let waiver = "[[waiver]]\nscenario = \"gate\"\nmetric = \"service.p5\"\nceiling = \"5%\"\n\
+                  expires = \"2026-01-01\"\nreason = \"x\"\n";
+    let waivers = bench.write("waivers.toml", waiver);
+    let gate = bench.run(&[&["gate"], &both[..]].concat());
+    gate.fails(64, &["waivers.toml:3:10", "did you mean \"service.p50\""]);
+    std::fs::remove_file(waivers).unwrap();
+    for (file, texts) in [
+        ("nulls.json", &["nulls.json", "schema 9", "pushbench qualify"][..]),
+        ("broken.json", &["broken.json"]),
+        ("none.json", &["none.json"]),
+    ] {
+        bench.run(&[&["gate"], &both[..], &["--nulls", file]].concat()).fails(64, texts);
+    }
+    for (args, texts) in [
+        (&["--blocks", "7"][..], &["--blocks 7"][..]),
+        (&["--gates", "2", "--injected", "3"], &["no more injected"]),
+        (&["--transport", "webhook,tcp"], &["one transport at a time"]),
+        (&["--scenario", "rate-sweep"], &["a sweep cannot be qualified"]),
+        (&["--nulls", "broken.json"], &["broken.json"]),
+        (&["--out", "."], &["no qualification to go on with"]),
+    ] {
+        bench.run(&[&["qualify"], args].concat()).fails(64, texts);
+    }
+    assert!(!bench.path("results").exists(), "something was begun");
+    bench.nothing_left();
+}
+
+#[test]
+fn a_command_that_does_not_start_ends_it() {
+    let bench = Bench::new();
+    let fails = |candidate: &str, texts: &[&str]| {
+        gate(&bench, &["--base", SERVER, "--candidate", candidate]).fails(3, texts);
+    };
+    fails("./none {port}", &["./none"]);
+    fails("false {port}", &["before it was ready", "exited"]);
+    assert!(!bench.path("results").exists(), "nothing was measured");
+    bench.nothing_left();
+}
+
+#[test]
+fn what_serves_something_else_is_not_timed() {
+    let bench = Bench::new();
+    let does = |deed: &str| format!("pushbench __odd webhook {deed} 127.0.0.1:{{port}}");
+    let (base, candidate) = (does("honest"), does("twice"));
+    let ended = gate(&bench, &["--base", &base, "--candidate", &candidate]);
+    ended.fails(3, &["webhook@candidate does not serve what webhook@base does", "exactly once"]);
+    assert!(!bench.path("results").exists(), "nothing was measured");
+    bench.nothing_left();
+}
+
+/// A server that is killed in its first block and in every later one.
+#[test]
+fn a_candidate_that_crashes_ends_it_and_what_was_finished_is_kept() {
+    let _turn = turn::measuring();
+    let bench = Bench::new();
+    let script = format!(
+        "#!/bin/sh\necho x >> starts\nif [ $(wc -l < starts) -gt 4 ]; then (sleep 0.4; kill -9 $$) & \
+         fi\nexec {PUSHBENCH} serve webhook --listen 127.0.0.1:$1\n"
+    );
+    let server = bench.executable("brittle", &script);
+    let candidate = format!("{} {{port}}", server.display());
+    let ended = gate(&bench, &["--base", "builtin", "--candidate", &candidate, "--out", "g"]);
+    ended.fails(3, &["webhook@candidate"]);
+    assert!(!ended.out.contains("PASSED"), "{}", ended.out);
+    assert!(std::fs::metadata(bench.path("g/stage-1/trials.jsonl")).unwrap().len() > 0);
+    let kept = bench.run(&["report", "g"]);
+    kept.succeeds();
+    says(&kept.out, &["CANNOT TELL"]);
+    bench.nothing_left();
+}
+
+#[test]
+fn an_interrupted_gate_leaves_nothing_running() {
+    let _turn = turn::measuring();
+    let bench = Bench::new();
+    let args = args(&["--base", SERVER, "--candidate", SERVER, "--out", "g"]);
+    let mut child = bench.pushbench(&args).spawn().unwrap();
+    let trials = bench.path("g/stage-1/trials.jsonl");
+    eventually("the first trial", || std::fs::metadata(&trials).is_ok_and(|m| m.len() > 0));
+    signal(&child, rustix::process::Signal::INT);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    bench.nothing_left();
+}
+
+#[test]
+fn qualify_goes_on_where_it_was_killed_and_the_gate_takes_its_nulls() {
+    let _turn = turn::measuring();
+    let bench = Bench::new();
+    let args = ["qualify", "--gates", "2", "--injected", "1", "--out", "q"];
+    let args = [&args[..], &STEADY[..2], &QUICK].concat();
+    let mut child = bench.pushbench(&args).spawn().unwrap();
+    let first = bench.path("q/gate-01-stage-1/run.json");
+    let finished = || first.exists() && read(&first)["complete"] == true;
+    eventually("the first gate", finished);
+    signal(&child, rustix::process::Signal::KILL);
+    assert_eq!(child.wait().unwrap().code(), None);
+    bench.nothing_left();
+    bench.run(&[&args[..], &["--seed", "9"]].concat()).fails(64, &["begun with other options"]);
+
+    let started = || read(&first)["started"].clone();
+    let before = (started(), read(&bench.path("q/calibration/run.json"))["started"].clone());
+    let resumed = bench.run(&args);
+    resumed.succeeds();
+    let after = (started(), read(&bench.path("q/calibration/run.json"))["started"].clone());
+    assert_eq!(before, after, "what was finished was run again");
+    says(&resumed.out, &["false alarms among equal builds", "+10 % found", "95 % interval"]);
+    assert_eq!(bench.run(&["report", "q"]).out, resumed.out);
+    let json = bench.run(&["report", "q", "--format", "json"]);
+    let all: Value = serde_json::from_str(&json.out).unwrap();
+    // Two equal ones, and two slower ones in one of the gates.
+    assert_eq!(all["gates"].as_array().unwrap().len(), 4);
+
+    let file = bench.path("pushbench-nulls.json");
+    let nulls = read(&file);
+    let of = |metric: &str| {
+        let entries = nulls["entries"].as_array().unwrap();
+        entries.iter().find(|e| e["metric"] == metric).unwrap()["log_ratios"].clone()
+    };
+    assert_eq!(of("target_usage.cpu_ns_per_event").as_array().unwrap().len(), 2);
+
+    // Two are too few; with many wide ones no time can be judged here.
+    let gate =
+        |out: &str| steady(&bench, &["--base", WORKING, "--candidate", WORKING, "--out", out]);
+    let few = gate("few");
+    few.succeeds();
+    says(&few.err, &["pushbench-nulls.json: 2 nulls of this kind", "20 are needed"]);
+    says(&few.out, &["5 % (2 nulls are too few)"]);
+    let mut wide = nulls.clone();
+    for entry in wide["entries"].as_array_mut().unwrap() {
+        entry["log_ratios"] = (0..24).map(|n| f64::from(n % 7 - 3) / 10.0).collect();
+    }
+    std::fs::write(&file, wide.to_string()).unwrap();
+    let many = gate("many");
+    assert_eq!(many.code, Some(2), "{}\n{}", many.out, many.err);
+    says(&many.out, &["(24 nulls)", "not qualified", "no metric that was asked for can be judged"]);
+    // Unless a block was void, a longer stage would not change that.
+    if many.out.contains("stage 1: 8/8 blocks") {
+        assert!(!bench.path("many/stage-2").exists(), "{}", many.out);
+    }
+    bench.nothing_left();
+}

@@ -1,0 +1,36 @@
+//! The tests that need the built program: one program, so that it is linked once and they wait beside
+//! each other. Those that count allocations and the frozen target are programs of their own.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod action;
+mod answers;
+mod arrows;
+mod bad_input;
+mod baselines;
+mod blocks;
+mod browser;
+mod conduct;
+mod duplex;
+mod fanout;
+mod fates;
+mod faults;
+mod filter;
+mod formats;
+mod gate;
+mod idle;
+mod limit;
+mod own;
+mod page;
+mod publisher;
+mod publishers;
+mod python;
+mod run;
+mod scenarios;
+mod schema;
+mod shards;
+mod side_by_side;
+mod targets;
+mod truth;
+mod verify;

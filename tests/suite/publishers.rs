@@ -1,0 +1,424 @@
+//! Publishers that are not the built-in one: those shipped, and a user's own behind a few lines of
+//! `pushbench.toml`. Skipped where the language is missing, except in CI, where that is a failure.
+
+use crate::common::{Bench, Ended, PUSHBENCH, ended, json, turn, valid_trials};
+use pushbench::target::process::{Launch, Running, start_all};
+use pushbench::target::publisher::{self, PublishOptions};
+use serde_json::Value;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Kept between test runs, and apart from the user's own.
+const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
+const TOKEN: &str = "a-token";
+const EVENT: &str = r#"{"id":"1","type":"event","data":{}}"#;
+const HOOK: &str = r#"{"url":"http://127.0.0.1:9/"}"#;
+const USAGE: i32 = 64;
+
+fn missing(needs: &[&[&str]], named: &str) -> bool {
+    let works = |words: &&[&str]| {
+        Command::new(words[0]).args(&words[1..]).output().is_ok_and(|o| o.status.success())
+    };
+    if needs.iter().all(works) {
+        return false;
+    }
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "missing: {named}");
+    eprintln!("skipped, missing: {named}");
+    true
+}
+
+/// A fan-out as short as it can be, and the arms of its report.
+fn fanned_out(bench: &Bench, more: &[&str]) -> (Ended, Vec<Value>) {
+    let short = ["run", "fanout", "--subscribers", "20", "--blocks", "2", "--duration", "500ms"];
+    let args = [&short[..], &["--warmup", "200ms", "--rate", "20", "--out", "r"], more].concat();
+    let ended = ended(bench.pushbench(&args).env("XDG_CACHE_HOME", CACHE).output().unwrap());
+    ended.succeeds();
+    let arms = json(bench, "r")["points"][0]["arms"].as_array().unwrap().clone();
+    bench.nothing_left();
+    (ended, arms)
+}
+
+fn connections(arm: &Value) -> u64 {
+    arm["fanout"]["connections"].as_u64().unwrap()
+}
+
+/// Every subscriber got every event exactly once.
+fn all_received(arm: &Value) {
+    let (f, d) = (&arm["fanout"], &arm["fanout"]["deliveries"]);
+    assert!(d["due"].as_u64() > Some(100), "{arm}");
+    assert_eq!((&d["received"], &f["reach"]), (&d["due"], &1.0.into()), "{arm}");
+    assert_eq!(d["duplicated"], 0, "{arm}");
+    // What is published side by side may be taken in any order, the same for every subscriber.
+    let reordered = d["reordered"].as_u64().unwrap();
+    assert_eq!(reordered % f["subscribers"].as_u64().unwrap(), 0, "{arm}");
+}
+
+#[test]
+fn python() {
+    let check = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
+    if !missing(&[&["python3", "-c", check]], "Python 3.11 with venv (apt install python3-venv)") {
+        shipped("aiohttp-publisher");
+    }
+}
+
+#[test]
+fn node() {
+    let check = "process.exit(Number(parseInt(process.versions.node) < 20))";
+    let needs: [&[&str]; 2] = [&["node", "-e", check], &["npm", "--version"]];
+    if !missing(&needs, "Node.js 20 with npm (apt install nodejs npm)") {
+        shipped("node-publisher");
+    }
+}
+
+fn shipped(name: &str) {
+    // A set-up takes all cores.
+    let _turn = turn::alone();
+    let bench = Bench::new();
+    let arms = [format!("webhook@{name}"), format!("websocket@{name}")];
+    let more = ["--arm", &arms[0], "--arm", &arms[1]];
+    for arm in fanned_out(&bench, &more).1 {
+        all_received(&arm);
+        // Its own account says the same as the subscribers'.
+        let p = &arm["fanout"]["publisher"];
+        assert_eq!((&p["acknowledged"], &p["open"]), (&p["queued"], &0.into()), "{arm}");
+        assert_eq!(p["complete"], p["published"], "{arm}");
+        assert_eq!(connections(&arm), 20 * valid_trials(&arm), "connections are kept: {arm}");
+        assert!(arm["ease"]["lines_of_code"].as_u64() > Some(0), "{arm}");
+    }
+    let bench = Bench::new();
+    let unasked = [&more[2..], &["--set", "delivery.acknowledged=false"]].concat();
+    for arm in fanned_out(&bench, &unasked).1 {
+        all_received(&arm);
+        let p = &arm["fanout"]["publisher"];
+        assert_eq!((&p["written"], &p["acknowledged"]), (&p["queued"], &0.into()), "{arm}");
+    }
+    let no_publisher = ["run", "ingest", "--arm", &arms[0], "--out", "ingest"];
+    bench.run(&no_publisher).fails(USAGE, &["takes no events", "run fanout --arm"]);
+    pushbench::target::set_program(PathBuf::from(PUSHBENCH));
+    pushbench::target::set_cache(PathBuf::from(CACHE));
+    ["webhook", "websocket"].into_iter().for_each(|transport| turns_away(transport, name));
+}
+
+/// Who has no token or no event is turned away, and so is an address elsewhere.
+fn turns_away(transport: &str, name: &str) {
+    let options = PublishOptions::new(vec!["event".into(), "order".into()], TOKEN.into());
+    let manifest = publisher::find(transport, name, &[], &options).unwrap();
+    let interrupt = AtomicBool::new(false);
+    let launch = Launch { manifest: &manifest, cpus: &[], interrupt: &interrupt };
+    let running = start_all(&[launch]).unwrap().remove(0);
+    let webhook = transport == "webhook";
+    for (method, path, token, body, status, asked) in [
+        ("POST", "/publish", "", EVENT, 401, true),
+        ("POST", "/publish", "another", EVENT, 401, true),
+        ("GET", "/status", "a-toke", "", 401, true),
+        ("POST", "/subscribe", "", HOOK, 401, webhook),
+        ("GET", "/subscribe", "", "", 401, !webhook),
+        ("POST", "/publish", TOKEN, EVENT, 202, true),
+        ("POST", "/publish", TOKEN, r#"{"id":"1","type":"order","data":null}"#, 202, true),
+        ("POST", "/publish", TOKEN, r#"{"id":"1","type":"other","data":{}}"#, 422, true),
+        ("POST", "/publish", TOKEN, r#"{"id":"1","type":"event"}"#, 400, true),
+        ("POST", "/publish", TOKEN, r#"{"id":"","type":"event","data":{}}"#, 400, true),
+        ("POST", "/publish", TOKEN, r#"{"id":7,"type":"event","data":{}}"#, 400, true),
+        ("POST", "/publish", TOKEN, "[]", 400, true),
+        ("POST", "/publish", TOKEN, "", 400, true),
+        ("GET", "/publish", TOKEN, "", 405, true),
+        ("POST", "/elsewhere", TOKEN, EVENT, 404, true),
+        ("POST", "/subscribe", TOKEN, "{}", 400, webhook),
+        ("POST", "/subscribe", TOKEN, r#"{"url":"file:///etc/passwd"}"#, 400, webhook),
+        (
+            "POST",
+            "/subscribe",
+            TOKEN,
+            r#"{"url":"http://127.0.0.1:9/","types":["other"]}"#,
+            422,
+            webhook,
+        ),
+        ("POST", "/subscribe", TOKEN, r#"{"url":"http://192.0.2.1/"}"#, 403, webhook),
+        ("POST", "/subscribe", TOKEN, r#"{"url":"http://0.0.0.0:1/"}"#, 403, webhook),
+        ("POST", "/subscribe", TOKEN, r#"{"url":"http://127.0.0.1.nip.io/"}"#, 403, webhook),
+        ("GET", "/subscribe", TOKEN, "", 426, !webhook),
+    ] {
+        if asked {
+            let (got, said) = ask(&running, method, path, token, body.len(), body);
+            assert_eq!(got, status, "{transport}@{name}: {method} {path} {body}: {said}");
+            assert!(!said.contains(TOKEN), "{said}");
+        }
+    }
+    // Said before it is read.
+    let (got, _) = ask(&running, "POST", "/publish", TOKEN, (16 << 20) + 1, "");
+    assert_eq!(got, 413, "{transport}@{name}");
+    let (_, told) = ask(&running, "GET", "/status", TOKEN, 0, "");
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["published"], &told["subscribers"]), (&2.into(), &0.into()), "{told}");
+    assert_eq!(running.output_tail().trim(), "", "{transport}@{name} logs");
+    running.stop();
+}
+
+fn ask(
+    running: &Running,
+    method: &str,
+    path: &str,
+    token: &str,
+    length: usize,
+    body: &str,
+) -> (u16, String) {
+    let mut stream = TcpStream::connect(running.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let admitted = match token {
+        "" => String::new(),
+        token => format!("Authorization: Bearer {token}\r\n"),
+    };
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\
+         {admitted}\r\n"
+    );
+    stream.write_all((head + body).as_bytes()).unwrap();
+    let mut answer = String::new();
+    // A refusal may come before the whole request was read, then the connection is reset.
+    let _reset = stream.read_to_string(&mut answer);
+    let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+    (status, answer.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned()))
+}
+
+/// A publisher as somebody may have it: paths, methods and bodies of its own, and no word of pushbench.
+const OWN: &str = r#"
+import json, os, queue, sys, threading
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+hooks = []
+
+def hook(url):
+    waiting = queue.Queue()
+    hooks.append(waiting)
+    threading.Thread(target=deliver, args=(urlsplit(url), waiting), daemon=True).start()
+
+def deliver(url, waiting):
+    connection = HTTPConnection(url.hostname, url.port)
+    while True:
+        connection.request("POST", url.path, waiting.get(), {"Content-Type": "application/json"})
+        connection.getresponse().read()
+
+class Publisher(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_PUT(self):
+        message = self.taken("/api/messages")
+        assert message["key"] == message["message"]["id"]
+        body = json.dumps({"data": [{"event/id": message["key"]}]})
+        for waiting in hooks:
+            waiting.put(body)
+        self.say(b"thanks")
+
+    def do_PATCH(self):
+        asked = self.taken("/api/hooks")
+        for url in asked.get("callbacks", []) or [asked["callback"]]:
+            hook(url)
+        self.say(b"granted")
+
+    def taken(self, path):
+        assert self.path == path and self.headers["X-Key"] == "s3cret-of-mine"
+        return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def say(self, text):
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
+
+    def log_message(self, *_):
+        pass
+
+for url in filter(None, os.environ.get("HOOKS", "").split(",")):
+    hook(url)
+ThreadingHTTPServer.request_queue_size = 100
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Publisher).serve_forever()
+"#;
+
+/// Its description, but for how its subscribers reach it.
+const DESCRIBED: &str = r#"[target.mine.webhook]
+command = "python3 own.py {port}"
+headers = { X-Key = "s3cret-of-mine" }
+match = "order"
+id = "/data/0/event~1id"
+publish = { url = "http://127.0.0.1:{port}/api/messages", method = "PUT", body = '{"key": "{id}", "message": {event}}' }
+"#;
+
+#[test]
+fn a_users_publisher_needs_no_change() {
+    if missing(&[&["python3", "-c", "import http.server"]], "python3 (apt install python3)") {
+        return;
+    }
+    let _turn = turn::measuring();
+    let hooks = "url = \"http://127.0.0.1:{port}/api/hooks\", method = \"PATCH\"";
+    for handed_over in [
+        format!("subscribe = {{ {hooks}, body = '{{\"callback\": \"{{subscriber_url}}\"}}' }}"),
+        format!("subscribe = {{ {hooks}, body = '{{\"callbacks\": {{subscriber_urls}}}}' }}"),
+        "env = { HOOKS = \"{subscriber_urls}\" }".to_owned(),
+    ] {
+        let bench = Bench::new();
+        bench.write("own.py", OWN);
+        bench.write("pushbench.toml", &format!("{DESCRIBED}{handed_over}\n"));
+        let (ended, arms) = fanned_out(&bench, &["--arm", "webhook@mine"]);
+        all_received(&arms[0]);
+        assert!(arms[0]["fanout"]["publisher"].is_null(), "it tells nothing: {}", arms[0]);
+        assert_eq!(
+            connections(&arms[0]),
+            20 * valid_trials(&arms[0]),
+            "{handed_over}: {}",
+            arms[0]
+        );
+        let record = std::fs::read_to_string(bench.path("r/run.json")).unwrap();
+        assert!(!(ended.out + &ended.err + &record).contains("s3cret"), "a secret is shown");
+    }
+}
+
+#[test]
+fn a_websocket_is_acknowledged_in_the_publishers_own_words() {
+    let _turn = turn::measuring();
+    let bench = Bench::new();
+    let text = format!(
+        "[target.mine.websocket]\ncommand = \"{PUSHBENCH} serve websocket --publisher --listen \
+         127.0.0.1:{{port}}\"\npublish = \"http://127.0.0.1:{{port}}/publish\"\n\
+         subscribe = {{ url = \"ws://127.0.0.1:{{port}}/subscribe?types=event\" }}\nmatch = \"id\"\n\
+         status = \"/status\"\nacknowledge = '{{\"done\": {{}}, \"id\": \"{{id}}\"}}'\n"
+    );
+    bench.write("pushbench.toml", &text);
+    let (_, arms) = fanned_out(&bench, &["--arm", "websocket@mine"]);
+    all_received(&arms[0]);
+    let p = &arms[0]["fanout"]["publisher"];
+    assert_eq!((&p["acknowledged"], &p["stray"]), (&p["queued"], &0.into()), "{p}");
+    // Bytes of the words above, the id in them, and of a masked frame's head.
+    let words = r#"{"done": {}, "id": "0000000000000000"}"#.len() as f64;
+    assert_eq!(arms[0]["fanout"]["wire"]["bytes_out_per_delivery"], words + 6.0, "{}", arms[0]);
+}
+
+#[test]
+fn bad_mappings_are_refused_with_their_place() {
+    let bench = Bench::new();
+    let publish = "publish = \"http://127.0.0.1:{port}/p\"";
+    let subscribe = "subscribe = \"http://127.0.0.1:{port}/s\"";
+    let both = format!("{publish}\n{subscribe}");
+    for (lines, wanted) in [
+        (publish.to_owned(), &["pushbench.toml:4:11", "add subscribe", "{subscriber_urls}"][..]),
+        (subscribe.to_owned(), &["pushbench.toml:1:14", "no url", "publish"]),
+        (format!("{both}\npublsh = 1"), &["pushbench.toml:6:1", "did you mean \"publish\""]),
+        (format!("{both}\nid = \"data\""), &["pushbench.toml:6:6", "/data/id"]),
+        (format!("{both}\nstatus = \"status\""), &["pushbench.toml:6:10", "\"/status\""]),
+        (format!("{both}\nacknowledge = \"{{id}}\""), &["pushbench.toml:6:1", "2xx"]),
+        (
+            format!(
+                "{publish}\nsubscribe = {{ url = \"http://127.0.0.1:{{port}}/\", bdy = \"\" }}"
+            ),
+            &["pushbench.toml:5:", "\"bdy\" (did you mean \"body\"?)"],
+        ),
+        (
+            format!("{publish}\nsubscribe = {{ body = '{{subscriber_url}}' }}"),
+            &["pushbench.toml:5:13", "has no url"],
+        ),
+        (
+            format!(
+                "{publish}\nsubscribe = {{ url = \"http://127.0.0.1:{{port}}/\", body = \
+                 '{{\"u\": \"{{subscribers_url}}\"}}' }}"
+            ),
+            &["pushbench.toml:5:", "{subscribers_url}", "did you mean \"subscriber_url\""],
+        ),
+        (
+            format!(
+                "{publish}\nsubscribe = {{ url = \"http://127.0.0.1:{{port}}/\", body = '{{\"u\": 1}}' }}"
+            ),
+            &["pushbench.toml:5:", "no place to fill in", "{subscriber_url} or {subscriber_urls}"],
+        ),
+        (
+            format!(
+                "publish = {{ url = \"http://127.0.0.1:{{port}}/\", body = '{{evnt}}' }}\n{subscribe}"
+            ),
+            &["pushbench.toml:4:", "did you mean \"event\""],
+        ),
+        (
+            format!(
+                "publish = {{ url = \"http://127.0.0.1:{{port}}/\", method = \"GET\" }}\n{subscribe}"
+            ),
+            &["pushbench.toml:4:", "POST, PUT or PATCH"],
+        ),
+        (format!("publish = 7\n{subscribe}"), &["pushbench.toml:4:11", "a number"]),
+        (
+            format!("publish = \"ws://127.0.0.1:{{port}}/\"\n{subscribe}"),
+            &["pushbench.toml:4:11", "reached by http://"],
+        ),
+        (
+            format!("{publish}\nsubscribe = \"http://example.com/\""),
+            &["pushbench.toml:5:13", "--allow-host example.com"],
+        ),
+        (
+            format!("{both}\nenv = {{ U = \"{{subscriber_urls}}\" }}"),
+            &["pushbench.toml:5:13", "twice, keep one"],
+        ),
+        (
+            format!("{publish}\nenv = {{ U = \"{{subscriber_url}}\" }}"),
+            &["pushbench.toml:1:14", "write {subscriber_urls}"],
+        ),
+        (
+            "url = \"http://127.0.0.1:{port}/\"\nid = \"/id\"".to_owned(),
+            &["pushbench.toml:5:6", "about publishing"],
+        ),
+        (
+            "url = \"http://127.0.0.1:{port}/\"".to_owned(),
+            &["webhook@mine", "mine does not", "webhook@builtin"],
+        ),
+    ] {
+        let head = "[target.mine.webhook]\ncommand = \"server {port}\"\nmatch = \"order\"\n";
+        bench.write("pushbench.toml", &format!("{head}{lines}\n"));
+        let ended = bench.run(&["run", "fanout", "--arm", "webhook@mine", "--out", "r"]);
+        ended.fails(USAGE, wanted);
+        assert!(!bench.path("r").exists(), "something was begun: {lines}");
+    }
+    let running = "[target.mine.webhook]\nmatch = \"order\"\npublish = \"http://127.0.0.1:1/p\"\n\
+                   subscribe = \"http://127.0.0.1:1/s\"\n";
+    bench.write("pushbench.toml", running);
+    bench
+        .run(&["run", "fanout", "--arm", "webhook@mine"])
+        .fails(USAGE, &["pushbench.toml:3:11", "running already", "add the command"]);
+    let socket = "[target.mine.websocket]\ncommand = \"server {port}\"\nmatch = \"order\"\n\
+                  publish = \"http://127.0.0.1:{port}/p\"\n\
+                  subscribe = { url = \"ws://127.0.0.1:{port}/\", body = \"{subscriber_url}\" }\n";
+    bench.write("pushbench.toml", socket);
+    bench
+        .run(&["run", "fanout", "--arm", "websocket@mine"])
+        .fails(USAGE, &["pushbench.toml:5:", "\"body\"", "subscribers connect"]);
+}
+
+#[test]
+fn what_only_the_builtin_publisher_does_is_asked_of_no_other() {
+    let bench = Bench::new();
+    for (scenario, key) in [("sparse", "delivery.to"), ("churn", "subscribers.stay")] {
+        let ended = bench.run(&["run", scenario, "--arm", "webhook@node-publisher", "--out", "r"]);
+        ended.fails(USAGE, &["webhook@node-publisher", key, "webhook@builtin"]);
+    }
+    let arm = ["--arm", "sse@node-publisher", "--out", "r"];
+    bench.run(&[&["run", "fanout"][..], &arm].concat()).fails(USAGE, &["sse@node-publisher"]);
+    assert!(!bench.path("r").exists(), "something was begun");
+}
+
+#[test]
+fn more_addresses_than_a_program_can_be_told_are_refused_with_the_number_that_fits() {
+    let _turn = turn::measuring();
+    let bench = Bench::new();
+    let text = "[target.mine.webhook]\ncommand = \"false {port}\"\nmatch = \"order\"\n\
+                publish = \"http://127.0.0.1:{port}/p\"\n";
+    // Said often, so that few fill it.
+    let urls = ["{subscriber_urls}"; 6].join(",");
+    bench.write("pushbench.toml", &format!("{text}env = {{ HOOKS = \"{urls}\" }}\n"));
+    let run = |count: &str| {
+        bench.run(&["run", "fanout", "--arm", "webhook@mine", "--subscribers", count, "--out", "r"])
+    };
+    let ended = run("1000");
+    ended.fails(USAGE, &["1000 subscribers", "lower to --subscribers", "one by one"]);
+    assert!(!bench.path("r").exists(), "something was begun");
+    // That number is no guess: the program is started, and ends at once.
+    let most = ended.err.split("--subscribers ").nth(1).unwrap();
+    run(most.split(',').next().unwrap()).fails(3, &["exited with code 1"]);
+}

@@ -1,0 +1,117 @@
+//! Shards together do what one does alone: every event of the schedule once, and every count in its sum.
+
+mod target;
+
+use crate::common::turn;
+use pushbench::cpus::Placement;
+use pushbench::drive::block;
+use pushbench::drive::stretch::{Bench, Finished, Member, Stretch, Watch};
+use pushbench::plan::Slices;
+use pushbench::record::histogram::Hist;
+use pushbench::record::trial::{Stage, TrialDesign};
+use pushbench::scenario::{Arrivals, Lifetime, Load, Payload};
+use pushbench::schedule::Schedule;
+use pushbench::target::manifest::{Manifest, Matching};
+use pushbench::transport::Transport;
+use pushbench::transport::event::Template;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use target::Target;
+
+const SEED: u64 = 11;
+
+fn load(arrivals: Arrivals) -> Load {
+    Load {
+        rate: (arrivals != Arrivals::Closed).then_some(3_000.0),
+        arrivals,
+        warmup: Duration::from_millis(50),
+        duration: Duration::from_millis(200),
+        timeout: Duration::from_secs(30),
+        backlog: 100_000,
+    }
+}
+
+fn stretch(url: &str, load: Load) -> Stretch {
+    let member = Member {
+        arm: 0,
+        label: "counting".to_owned(),
+        transport: Transport::Tcp,
+        manifest: Manifest::running("counting", url, Matching::Id),
+        connections: 5,
+        in_flight: 2,
+        subscribers: None,
+        called_back: false,
+    };
+    Stretch {
+        members: vec![member],
+        slices: Arc::new(Slices::alone((load.warmup + load.duration).as_nanos() as u64)),
+        load,
+        seed: SEED,
+        template: Template::new(&Payload::Bytes(100)),
+        lifetime: Lifetime::Unlimited,
+        max_segment: None,
+        place: (0, 0, 0),
+        split: None,
+        stage: Stage::Block,
+        design: TrialDesign::Sequential,
+        freeze: None,
+        idle: false,
+        restart_after: None,
+    }
+}
+
+fn drive(stretch: &Stretch, shards: usize) -> Finished {
+    struct Unwatched;
+    impl Watch for Unwatched {
+        fn second(&mut self, _arm: usize, _responses: &Hist) {}
+        fn tick(&mut self) {}
+    }
+    let cpus = Placement::automatic().all();
+    let driver = cpus.iter().copied().cycle().take(shards).collect();
+    let placement = Placement { driver, target: cpus };
+    let interrupt = AtomicBool::new(false);
+    let bench = Bench { placement: &placement, interrupt: &interrupt };
+    block::run(stretch, &bench, &mut Unwatched).unwrap().pop().unwrap()
+}
+
+#[test]
+fn every_event_of_the_schedule_is_sent_once_by_some_shard() {
+    let _turn = turn::beside();
+    for arrivals in [Arrivals::Poisson, Arrivals::Closed] {
+        for shards in [1, 2, 3] {
+            let load = load(arrivals);
+            let target = Target::start();
+            let Finished { trial, seconds } = drive(&stretch(&target.url(), load.clone()), shards);
+            let seen = format!("{arrivals:?}, {shards} shards, {:?}", trial.faults);
+            let mut came = target.came();
+            came.sort_unstable();
+
+            // What the target got: each index once. In a closed loop each shard counts for itself.
+            assert!(came.windows(2).all(|pair| pair[0] < pair[1]), "an id came twice: {seen}");
+            let (e, w) = (&trial.events, &trial.warmup);
+            assert_eq!(e.due + w.due, came.len() as u64, "{seen}");
+            assert_eq!(trial.sent, came.len() as u64, "{seen}");
+            if let Some(schedule) = Schedule::new(&load, SEED, 0, 1) {
+                let whole: Vec<u64> = schedule.map(|due| due.index).collect();
+                assert_eq!(came, whole, "{seen}");
+            } else {
+                let each =
+                    |shard: u64| came.iter().filter(|i| **i % shards as u64 == shard).count();
+                assert!((0..shards as u64).all(|shard| each(shard) > 0), "{seen}");
+            }
+
+            // What the record says of it.
+            assert!(e.sums_are_exact() && w.sums_are_exact(), "{seen}");
+            assert_eq!((e.acknowledged, w.acknowledged), (e.due, w.due), "{seen}");
+            assert_eq!(trial.service.count(), e.acknowledged, "{seen}");
+            let responses = if arrivals == Arrivals::Closed { 0 } else { e.acknowledged };
+            assert_eq!(trial.response.count(), responses, "{seen}");
+            let by_second: u64 = trial.time_line.iter().map(|second| second.due).sum();
+            assert_eq!(by_second, e.due + w.due, "{seen}");
+            let kept: u64 = seconds.iter().map(|(_, hist)| hist.count()).sum();
+            assert_eq!(kept, e.acknowledged, "{seen}");
+            assert_eq!((trial.connections, trial.warm_connections), (5, 5), "{seen}");
+        }
+    }
+}

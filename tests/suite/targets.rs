@@ -1,0 +1,206 @@
+//! The shipped targets beside the article's pair, set up from nothing and measured for a moment; then
+//! each is told what is no event. Skipped where the language is missing, except in CI, where that is a
+//! failure.
+
+use crate::common::{Bench, PUSHBENCH, ended, json, turn};
+use futures_util::{SinkExt as _, StreamExt as _};
+use pushbench::target::manifest::{self, Manifest, Matching};
+use pushbench::target::process::{Launch, Running, start_all};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::AtomicBool;
+use tokio_tungstenite::tungstenite::Message;
+
+/// Kept between test runs, and apart from the user's own.
+const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
+const EVENT: &str = r#"{"id":"7","type":"t","data":null}"#;
+/// The first ones are refused by the article's app too, which looks for an id and no further.
+const NO_EVENTS: [&str; 9] = [
+    "{",
+    "[]",
+    "{}",
+    "null",
+    r#"{"id":"7","type":"t"}"#,
+    r#"{"id":"7","data":{}}"#,
+    r#"{"id":"","type":"t","data":{}}"#,
+    r#"{"id":"7","type":"","data":{}}"#,
+    r#"{"id":7,"type":"t","data":{}}"#,
+];
+const REFUSED_BY_ALL: usize = 3;
+/// The largest event of a scenario.
+const LARGEST: usize = 16 << 20;
+
+#[test]
+fn python() {
+    let check = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
+    let needs: [&[&str]; 1] = [&["python3", "-c", check]];
+    targets(
+        &needs,
+        "Python 3.11 with venv (apt install python3 python3-venv)",
+        &[
+            "webhook@flask-gunicorn",
+            "webhook@fastapi",
+            "websocket@fastapi",
+            "webhook@aiohttp",
+            "websocket@aiohttp",
+        ],
+    );
+}
+
+#[test]
+fn node() {
+    let check = "process.exit(Number(parseInt(process.versions.node) < 20))";
+    let needs: [&[&str]; 2] = [&["node", "-e", check], &["npm", "--version"]];
+    targets(
+        &needs,
+        "Node.js 20 with npm (apt install nodejs npm)",
+        &["webhook@express", "websocket@express", "webhook@fastify", "websocket@fastify"],
+    );
+}
+
+#[test]
+fn rust() {
+    let needs: [&[&str]; 1] = [&["cargo", "--version"]];
+    targets(&needs, "cargo (rustup)", &["webhook@axum", "websocket@axum"]);
+}
+
+#[test]
+fn gunicorn_serves_the_very_app_of_the_article() {
+    let apps = ["flask", "flask-gunicorn"].map(|name| {
+        let path = format!("{}/targets/{name}/app.py", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(path).unwrap()
+    });
+    assert_eq!(apps[0], apps[1]);
+}
+
+#[test]
+fn ease_is_listed_of_every_target_a_users_own_included() {
+    let bench = Bench::new();
+    bench.write("server.js", "// mine\nlet a = 1;\nlet b = 2;\n");
+    bench.write(
+        "pushbench.toml",
+        "[target.mine.webhook]\nurl = \"http://127.0.0.1:1/\"\nmatch = \"id\"\n\
+         code = [\"server.js\"]\nduties = [\"retry\"]\n",
+    );
+    let listed = bench.run(&["list", "targets", "--ease"]);
+    listed.succeeds();
+    let row = |start: [&str; 2]| -> Vec<&str> {
+        let rows = listed.out.lines().map(|line| line.split_whitespace().collect());
+        let mut rows = rows.filter(|cells: &Vec<&str>| cells[..2] == start);
+        rows.next().unwrap_or_else(|| panic!("no {start:?} in\n{}", listed.out))
+    };
+    assert_eq!(row(["mine", "webhook"])[2..], ["2", "–", "–", "retry"]);
+    assert_eq!(row(["builtin", "webhook"])[2..], ["–", "–", "–", "–"]);
+    assert_eq!(row(["express", "websocket"])[3..], ["1", "1", "none"]);
+    assert_eq!(row(["websockets", "websocket"])[3..], ["1", "1", "backpressure"]);
+}
+
+fn targets(needs: &[&[&str]], named: &str, arms: &[&str]) {
+    let works = |words: &&[&str]| {
+        Command::new(words[0]).args(&words[1..]).output().is_ok_and(|o| o.status.success())
+    };
+    if !needs.iter().all(works) {
+        let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
+        assert!(!ci, "missing: {named}");
+        eprintln!("skipped, missing: {named}");
+        return;
+    }
+    // A set-up takes all cores.
+    let _turn = turn::alone();
+    every_event_is_acknowledged(arms);
+    pushbench::target::set_program(PathBuf::from(PUSHBENCH));
+    pushbench::target::set_cache(PathBuf::from(CACHE));
+    arms.iter().for_each(|arm| what_is_no_event_is_refused(arm));
+}
+
+fn every_event_is_acknowledged(arms: &[&str]) {
+    let bench = Bench::new();
+    let mut args = vec!["run", "ingest", "--rate", "100", "--blocks", "2", "--duration", "500ms"];
+    args.extend(["--warmup", "200ms", "--connections", "8", "--out", "r"]);
+    arms.iter().for_each(|arm| args.extend(["--arm", arm]));
+    ended(bench.pushbench(&args).env("XDG_CACHE_HOME", CACHE).output().unwrap()).succeeds();
+    let report = json(&bench, "r");
+    for arm in report["points"][0]["arms"].as_array().unwrap() {
+        let events = &arm["events"];
+        assert!(events["due"].as_u64() > Some(50), "{arm}");
+        assert_eq!(events["acknowledged"], events["due"], "{arm}");
+        assert_eq!(arm["connections"]["opened"], 16, "connections are kept: {arm}");
+        assert!(arm["ease"]["lines_of_code"].as_u64() > Some(0), "{arm}");
+    }
+    bench.nothing_left();
+}
+
+fn what_is_no_event_is_refused(arm: &str) {
+    let (transport, name) = arm.split_once('@').unwrap();
+    let manifest = manifest::find(transport, name, &[]).unwrap();
+    let interrupt = AtomicBool::new(false);
+    let launch = Launch { manifest: &manifest, cpus: &[], interrupt: &interrupt };
+    let running = start_all(&[launch]).unwrap().remove(0);
+    match transport {
+        "webhook" => webhook(arm, &manifest, &running),
+        _ => websocket(arm, &running),
+    }
+    assert_eq!(running.output_tail().trim(), "", "{arm} logs");
+    running.stop();
+}
+
+fn webhook(arm: &str, manifest: &Manifest, running: &Running) {
+    let by_id = manifest.matching == Matching::Id;
+    let refused = if by_id { NO_EVENTS.len() } else { REFUSED_BY_ALL };
+    for event in &NO_EVENTS[..refused] {
+        let answer = post(running, event);
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{arm}: {event}: {answer}");
+    }
+    for event in [EVENT, &large()] {
+        let answer = post(running, event);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{arm}: {answer}");
+        let body = answer.split("\r\n\r\n").nth(1).unwrap();
+        assert_eq!(is_acknowledged(body), by_id, "{arm}: {body}");
+    }
+}
+
+fn post(running: &Running, event: &str) -> String {
+    let mut stream = TcpStream::connect(running.address()).unwrap();
+    let length = event.len();
+    let path = running.url().splitn(4, '/').nth(3).unwrap();
+    let head = format!(
+        "POST /{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(format!("{head}{event}").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn websocket(arm: &str, running: &Running) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(running.address()).await.unwrap();
+        let (mut socket, response) =
+            tokio_tungstenite::client_async(running.url(), stream).await.unwrap();
+        assert!(response.headers().get("sec-websocket-extensions").is_none(), "{arm} compresses");
+        for event in NO_EVENTS {
+            socket.send(Message::text(event)).await.unwrap();
+            let answer = socket.next().await.unwrap().unwrap().into_text().unwrap();
+            let value: serde_json::Value = serde_json::from_str(&answer).unwrap();
+            assert!(value["error"].is_string(), "{arm}: {event}: {answer}");
+        }
+        for event in [EVENT.to_owned(), large()] {
+            socket.send(Message::text(event)).await.unwrap();
+            let answer = socket.next().await.unwrap().unwrap().into_text().unwrap();
+            assert!(is_acknowledged(&answer), "{arm}: {answer}");
+        }
+    });
+}
+
+fn large() -> String {
+    let padding = "x".repeat(LARGEST - EVENT.len() + "null".len() - "\"\"".len());
+    EVENT.replace("null", &format!("\"{padding}\""))
+}
+
+fn is_acknowledged(answer: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(answer).is_ok_and(|value| value["id"] == "7")
+}
