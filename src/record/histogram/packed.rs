@@ -7,6 +7,10 @@ use std::sync::LazyLock;
 /// An empty histogram: it knows which values are one level.
 static LEVELS: LazyLock<Histogram<u64>> = LazyLock::new(empty);
 
+/// Most values that are taken from outside: sums of such histograms still fit their counters, and a mean
+/// is exact. No run comes near it.
+const MOST: u64 = 1 << 53;
+
 /// The recorded levels, smallest first.
 #[derive(Debug, Clone)]
 pub(super) struct Packed {
@@ -24,7 +28,7 @@ impl Packed {
     /// Of the highest value and the count of each level, rising; `None` of too many to be counted.
     pub(super) fn of_levels(levels: Vec<(u64, u64)>) -> Option<Packed> {
         let count = levels.iter().try_fold(0u64, |sum, (_, count)| sum.checked_add(*count))?;
-        Some(Packed { count, levels: levels.into() })
+        (count <= MOST).then(|| Packed { count, levels: levels.into() })
     }
 
     /// With room for every value again.
