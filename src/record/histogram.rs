@@ -7,6 +7,7 @@ mod packed;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use decode::Read;
 use hdrhistogram::Histogram;
 use hdrhistogram::iterators::IterationValue;
 use hdrhistogram::serialization::V2DeflateSerializer;
@@ -177,14 +178,16 @@ impl Hist {
     /// Reads the base64 of either encoding, as records and interval logs hold it.
     pub fn of_text(text: &str) -> Result<Self, String> {
         let bytes = BASE64.decode(text).map_err(|e| e.to_string())?;
-        if let Some(packed) = decode::decode(&bytes) {
-            return Ok(Hist(Counts::Packed(packed)));
-        }
+        let plain = match decode::decode(&bytes).ok_or("no histogram, or not all of one")? {
+            Read::Ours(packed) => return Ok(Hist(Counts::Packed(packed))),
+            Read::Other(plain) => plain,
+        };
         let read: Histogram<u64> =
-            HdrReader::new().deserialize(&mut bytes.as_slice()).map_err(|e| e.to_string())?;
+            HdrReader::new().deserialize(&mut &*plain).map_err(|e| e.to_string())?;
         let mut ours = empty();
         ours.add(&read).map_err(|e| e.to_string())?;
-        Ok(Hist(Counts::Packed(Packed::of(&ours))))
+        let packed = Packed::of_levels(recorded(&ours).collect());
+        Ok(Hist(Counts::Packed(packed.ok_or("more values than can be counted")?)))
     }
 
     /// Hands the library's histogram to a writer of logs.

@@ -96,7 +96,16 @@ fn find(name_or_path: &str) -> Result<Source> {
 
 /// Loads a shipped scenario by name or any by path, with overrides applied.
 pub fn load(name_or_path: &str, overrides: &[Override]) -> Result<Question> {
-    let source = find(name_or_path)?;
+    read(find(name_or_path)?, overrides)
+}
+
+/// The same of the text of a file; a path in it begins at the working directory.
+pub fn of_text(file: &str, text: &str, overrides: &[Override]) -> Result<Question> {
+    let [name, file, text] = [file, file, text].map(str::to_owned);
+    read(Source { name, file, text, folder: PathBuf::from(".") }, overrides)
+}
+
+fn read(source: Source, overrides: &[Override]) -> Result<Question> {
     let mut entries = parse::entries(&source.file, &source.text)?;
     let mut draft = Draft::new(source.folder);
     draft.name = source.name;

@@ -166,6 +166,21 @@ pub struct Event<'a> {
     pub data: serde::de::IgnoredAny,
 }
 
+impl Event<'_> {
+    /// The event in these bytes.
+    pub fn read(bytes: &[u8]) -> serde_json::Result<Event<'_>> {
+        object(bytes)
+    }
+}
+
+/// An object's members. A list in their order, which serde takes as well, is none.
+fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
+    match json.trim_ascii_start().first() {
+        Some(b'[') => Err(serde::de::Error::custom("a list, where an object was expected")),
+        _ => serde_json::from_slice(json),
+    }
+}
+
 /// What an acknowledgement must carry where it is matched by id.
 #[derive(Debug, Deserialize)]
 struct Acknowledgement<'a> {
@@ -199,7 +214,7 @@ pub fn acknowledged_index(answer: &[u8]) -> Option<u64> {
     if let Some(index) = plain_index(answer) {
         return Some(index);
     }
-    let ack: Acknowledgement<'_> = serde_json::from_slice(answer).ok()?;
+    let ack: Acknowledgement<'_> = object(answer).ok()?;
     index_of(&ack.id)
 }
 
@@ -216,15 +231,14 @@ fn plain_index(answer: &[u8]) -> Option<u64> {
 
 /// The id in an acknowledgement, or in an event, whatever else it holds.
 pub fn acknowledged_id(answer: &[u8]) -> Option<Cow<'_, str>> {
-    let ack: Acknowledgement<'_> = serde_json::from_slice(answer).ok()?;
+    let ack: Acknowledgement<'_> = object(answer).ok()?;
     Some(ack.id)
 }
 
 fn index_of(id: &str) -> Option<u64> {
-    if id.len() != ID_DIGITS {
-        return None;
-    }
-    u64::from_str_radix(id, 16).ok()
+    // `from_str_radix` would take a sign for the first of them.
+    let digits = id.bytes().all(|b| b.is_ascii_hexdigit());
+    (digits && id.len() == ID_DIGITS).then(|| u64::from_str_radix(id, 16).ok())?
 }
 
 /// How the answers of a target find their events.
@@ -364,6 +378,21 @@ mod tests {
         {
             assert_eq!(acknowledged_index(garbage.as_bytes()), None, "{garbage}");
         }
+    }
+
+    #[test]
+    fn a_list_is_neither_an_acknowledgement_nor_an_event() {
+        let list = br#" ["00000000000000ff", "event", {}]"#;
+        assert_eq!(acknowledged_index(&list[..]), None);
+        assert_eq!(acknowledged_id(&list[..]), None);
+        assert!(Event::read(list).is_err());
+    }
+
+    #[test]
+    fn a_sign_is_no_digit_of_an_id() {
+        let signed = b"{\"id\":\"+00000000000000f\"}";
+        assert_eq!(acknowledged_index(signed), None);
+        assert_eq!(Matched::ByIdAt("/id".into()).index(signed), None);
     }
 
     #[test]

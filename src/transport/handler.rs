@@ -36,8 +36,7 @@ impl Handler {
 
     /// The first half: the event, or why it is refused.
     pub fn check<'a>(&self, event: &'a [u8]) -> Result<Event<'a>, String> {
-        let event: Event<'_> =
-            serde_json::from_slice(event).map_err(|e| format!("not an event: {e}"))?;
+        let event = Event::read(event).map_err(|e| format!("not an event: {e}"))?;
         if event.id.is_empty() || event.kind.is_empty() {
             return Err("not an event: id and type must not be empty".to_owned());
         }

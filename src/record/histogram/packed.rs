@@ -1,9 +1,13 @@
 //! A histogram of which only the levels that hold something are kept.
 
+use super::empty;
 use super::levels::{level, lowest, middle};
 use super::open::Open;
-use super::{empty, recorded};
 use hdrhistogram::Histogram;
+
+/// Most values that are taken from outside: sums of such histograms still fit their counters, and a mean
+/// is exact. No run comes near it.
+const MOST: u64 = 1 << 53;
 
 /// The recorded levels, smallest first.
 #[derive(Debug, Clone)]
@@ -14,15 +18,10 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// What a histogram of the library holds that has our bounds.
-    pub(super) fn of(library: &Histogram<u64>) -> Packed {
-        Packed { count: library.len(), levels: recorded(library).collect() }
-    }
-
     /// Of the highest value and the count of each level, rising; `None` of too many to be counted.
     pub(super) fn of_levels(levels: Vec<(u64, u64)>) -> Option<Packed> {
         let count = levels.iter().try_fold(0u64, |sum, (_, count)| sum.checked_add(*count))?;
-        Some(Packed { count, levels: levels.into() })
+        (count <= MOST).then(|| Packed { count, levels: levels.into() })
     }
 
     /// With room for every value again.

@@ -132,7 +132,7 @@ async fn publish(hub: &Hub, request: Request<Incoming>) -> Answer {
         Ok(body) => body,
         Err(answer) => return answer,
     };
-    let event: Event<'_> = match serde_json::from_slice(&body) {
+    let event = match Event::read(&body) {
         Ok(event) => event,
         Err(e) => return text(StatusCode::BAD_REQUEST, format!("not an event: {e}")),
     };

@@ -1,7 +1,7 @@
 //! Server-sent events: a response that never ends, an event per event. It goes one way only, so each
 //! subscriber acknowledges by POST on a second connection.
 
-mod codec;
+pub mod codec;
 pub mod publisher;
 pub mod subscriber;
 

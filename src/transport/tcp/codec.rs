@@ -15,6 +15,7 @@ const READ_BYTES: usize = 8 * 1024;
 
 /// A socket with its buffers.
 pub struct Framed<S> {
+    /// The socket.
     pub socket: S,
     read: Vec<u8>,
     taken: usize,
@@ -23,6 +24,7 @@ pub struct Framed<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
+    /// Over a connected socket.
     pub fn new(socket: S) -> Self {
         Framed { socket, read: Vec::new(), taken: 0, write: Vec::new(), written: 0 }
     }

@@ -1,7 +1,7 @@
 //! Length-prefixed messages on a bare socket: the floor that shows what the machine itself costs.
 
 pub mod client;
-mod codec;
+pub mod codec;
 mod messages;
 pub mod publisher;
 pub mod server;

@@ -1,9 +1,24 @@
-//! A body in chunks (RFC 9112, section 7.1), taken apart as it comes.
+//! A body in chunks (RFC 9112, section 7.1), taken apart as it comes, of a request or of a response.
 
-use super::response::{Broken, LONGEST_BODY, MOST_HEADERS};
+/// Bytes of extensions, idle zeros and trailers that are taken.
+pub const MOST_BESIDE: usize = 16 * 1024;
+/// Most trailers.
+const MOST_TRAILERS: usize = 100;
 
-/// Bytes of extensions and trailers that are taken.
-const MOST_BESIDE: usize = 16 * 1024;
+/// Why bytes are no such body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrong {
+    /// A chunk or what tells its size.
+    Chunk,
+    /// A trailer behind the last chunk.
+    Trailer,
+    /// More than [`MOST_BESIDE`] bytes of trailers, or too many of them.
+    LongTrailer,
+    /// More than [`MOST_BESIDE`] bytes around the chunks.
+    Beside,
+    /// More bytes in the chunks than may be.
+    TooLong,
+}
 
 /// Where the next byte belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,17 +51,21 @@ pub struct Chunks {
     beside: usize,
     body: Vec<u8>,
     trailers: Vec<u8>,
+    /// Lines of them.
+    lines: usize,
 }
 
 impl Default for Chunks {
     fn default() -> Chunks {
-        Chunks { place: Place::Size, left: 0, beside: 0, body: Vec::new(), trailers: Vec::new() }
+        let (body, trailers) = Default::default();
+        Chunks { place: Place::Size, left: 0, beside: 0, body, trailers, lines: 0 }
     }
 }
 
 impl Chunks {
-    /// Takes further bytes and says how many belonged to the body: all, unless it has ended.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<usize, Broken> {
+    /// Takes further bytes of a body of at most `longest` and says how many belonged to it: all, unless it
+    /// has ended.
+    pub fn take(&mut self, bytes: &[u8], longest: u64) -> Result<usize, Wrong> {
         let mut at = 0;
         while at < bytes.len() && self.place != Place::End {
             if self.place == Place::Data {
@@ -59,7 +78,7 @@ impl Chunks {
                     self.place = Place::DataCr;
                 }
             } else {
-                self.place = self.step(bytes[at])?;
+                self.place = self.step(bytes[at], longest)?;
                 at += 1;
             }
         }
@@ -76,10 +95,15 @@ impl Chunks {
         &self.body
     }
 
-    fn step(&mut self, byte: u8) -> Result<Place, Broken> {
+    /// The same when nobody else needs it.
+    pub fn into_body(self) -> Vec<u8> {
+        self.body
+    }
+
+    fn step(&mut self, byte: u8, longest: u64) -> Result<Place, Wrong> {
         Ok(match (self.place, byte) {
             (Place::Size | Place::Digits, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
-                self.digit(byte)?;
+                self.digit(byte, longest)?;
                 Place::Digits
             }
             (Place::Digits | Place::Blank, b'\t' | b' ') => {
@@ -99,42 +123,46 @@ impl Chunks {
             (Place::Line, b'\r') => Place::EndLf,
             (Place::Trailer, b'\r') => Place::TrailerLf,
             (Place::Line | Place::Trailer, byte) => {
-                self.beside()?;
+                self.beside().map_err(|_| Wrong::LongTrailer)?;
                 self.trailers.push(byte);
                 Place::Trailer
             }
             (Place::TrailerLf, b'\n') => {
                 self.trailers.extend_from_slice(b"\r\n");
+                self.lines += 1;
                 Place::Line
             }
             (Place::EndLf, b'\n') => self.end()?,
-            _ => return Err(Broken::Chunk),
+            _ => return Err(Wrong::Chunk),
         })
     }
 
-    /// Trailers are headers, though nobody asks for them.
-    fn end(&mut self) -> Result<Place, Broken> {
+    /// Trailers are headers, though nobody asks for them; one a line.
+    fn end(&mut self) -> Result<Place, Wrong> {
         self.trailers.extend_from_slice(b"\r\n");
-        let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
-        match httparse::parse_headers(&self.trailers, &mut headers) {
+        let mut headers = [httparse::EMPTY_HEADER; MOST_TRAILERS];
+        let headers = headers.get_mut(..self.lines).ok_or(Wrong::LongTrailer)?;
+        match httparse::parse_headers(&self.trailers, headers) {
             Ok(httparse::Status::Complete(_)) => Ok(Place::End),
-            _ => Err(Broken::Trailer),
+            _ => Err(Wrong::Trailer),
         }
     }
 
-    fn digit(&mut self, byte: u8) -> Result<(), Broken> {
+    fn digit(&mut self, byte: u8, longest: u64) -> Result<(), Wrong> {
         let digit = char::from(byte).to_digit(16).unwrap_or_default();
-        let left = self.left.checked_mul(16).ok_or(Broken::Chunk)? + u64::from(digit);
-        self.left = left;
-        match left.saturating_add(self.body.len() as u64) > LONGEST_BODY {
-            true => Err(Broken::TooLong),
+        if self.place == Place::Digits && self.left == 0 {
+            self.beside()?;
+        }
+        self.left = self.left.checked_mul(16).ok_or(Wrong::Chunk)? + u64::from(digit);
+        match self.left.saturating_add(self.body.len() as u64) > longest {
+            true => Err(Wrong::TooLong),
             false => Ok(()),
         }
     }
 
-    fn beside(&mut self) -> Result<(), Broken> {
+    fn beside(&mut self) -> Result<(), Wrong> {
         self.beside += 1;
-        if self.beside > MOST_BESIDE { Err(Broken::Chunk) } else { Ok(()) }
+        if self.beside > MOST_BESIDE { Err(Wrong::Beside) } else { Ok(()) }
     }
 }
 
@@ -142,9 +170,11 @@ impl Chunks {
 mod tests {
     use super::*;
 
-    fn whole(bytes: &[u8]) -> Result<(Vec<u8>, usize, bool), Broken> {
+    const LONGEST: u64 = 1 << 20;
+
+    fn whole(bytes: &[u8]) -> Result<(Vec<u8>, usize, bool), Wrong> {
         let mut chunks = Chunks::default();
-        let used = chunks.take(bytes)?;
+        let used = chunks.take(bytes, LONGEST)?;
         Ok((chunks.body().to_vec(), used, chunks.ended()))
     }
 
@@ -174,9 +204,20 @@ mod tests {
         ] {
             assert!(whole(bad.as_bytes()).is_err(), "{bad:?}");
         }
-        assert!(whole(b"fffffffffffffff\r\n").is_err(), "longer than anything that is taken");
-        let beside = [b"1;".to_vec(), vec![b'x'; MOST_BESIDE + 1]].concat();
-        assert!(whole(&beside).is_err());
-        assert!(whole(&[b"0\r\n".to_vec(), vec![b'x'; MOST_BESIDE + 1]].concat()).is_err());
+        assert_eq!(whole(b"fffffffffffffff\r\n"), Err(Wrong::TooLong));
+        assert_eq!(whole(format!("{:x}\r\n", LONGEST + 1).as_bytes()), Err(Wrong::TooLong));
+        assert!(whole(format!("{LONGEST:x}\r\n").as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn what_stands_around_a_body_has_its_bound() {
+        let and = |begin: &str, byte| [begin.as_bytes(), &vec![byte; MOST_BESIDE + 1]].concat();
+        assert_eq!(whole(&and("1;", b'x')), Err(Wrong::Beside));
+        assert_eq!(whole(&and("0", b'0')), Err(Wrong::Beside));
+        assert_eq!(whole(&and("0\r\n", b'x')), Err(Wrong::LongTrailer));
+        let many = "X: y\r\n".repeat(MOST_TRAILERS + 1);
+        assert_eq!(whole(format!("0\r\n{many}\r\n").as_bytes()), Err(Wrong::LongTrailer));
+        // One line that would be two trailers is none.
+        assert_eq!(whole(b"0\r\nX: y\nZ: a\r\n\r\n"), Err(Wrong::Trailer));
     }
 }

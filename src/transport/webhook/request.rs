@@ -1,16 +1,15 @@
 //! What the bytes that have come on a connection hold of an HTTP/1.1 request. Pure: they may be looked
 //! at again when more have come.
 
+use super::chunks::{Chunks, Wrong};
 use hyper::StatusCode;
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
-/// Longest head, and longest trailer.
+/// Longest head.
 const LONGEST_HEAD: usize = 16 * 1024;
-/// Most fields in either.
+/// Most fields in it.
 const MOST_FIELDS: usize = 64;
-/// Longest line that says how long a chunk is, with its extensions.
-const LONGEST_CHUNK_LINE: usize = 1024;
 
 /// What has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,9 +60,17 @@ impl From<StatusCode> for Stop {
     }
 }
 
-type Read<T> = Result<Option<T>, Stop>;
+impl From<Wrong> for Stop {
+    fn from(wrong: Wrong) -> Stop {
+        Stop::Refused(match wrong {
+            Wrong::Chunk | Wrong::Trailer => StatusCode::BAD_REQUEST,
+            Wrong::LongTrailer => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Wrong::Beside | Wrong::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+        })
+    }
+}
 
-fn whole(bytes: &[u8], longest: usize) -> Read<(Request<'_>, usize)> {
+fn whole(bytes: &[u8], longest: usize) -> Result<Option<(Request<'_>, usize)>, Stop> {
     let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut head = httparse::Request::new(&mut []);
     let end = match head.parse_with_uninit_headers(bytes, &mut fields).map_err(refusal)? {
@@ -80,7 +87,11 @@ fn whole(bytes: &[u8], longest: usize) -> Read<(Request<'_>, usize)> {
         Length::Known(length) => {
             rest.get(..length as usize).map(|body| (Cow::Borrowed(body), body.len()))
         }
-        Length::Chunked => chunks(rest, longest)?.map(|(body, length)| (Cow::Owned(body), length)),
+        Length::Chunked => {
+            let mut chunks = Chunks::default();
+            let length = chunks.take(rest, longest as u64)?;
+            chunks.ended().then(|| (Cow::Owned(chunks.into_body()), length))
+        }
     };
     let Some((body, length)) = body else {
         let waits = says.waits && rest.is_empty();
@@ -165,46 +176,6 @@ impl Says {
 fn digits(value: &[u8]) -> Option<u64> {
     let all = value.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(value).ok().filter(|_| all)?.parse().ok()
-}
-
-/// The chunks' bytes, and how many they take up with all that is around them.
-fn chunks(bytes: &[u8], longest: usize) -> Read<(Vec<u8>, usize)> {
-    let (mut body, mut at) = (Vec::new(), 0);
-    loop {
-        let rest = &bytes[at..];
-        let (line, length) = match httparse::parse_chunk_size(rest) {
-            Ok(httparse::Status::Complete(told)) => told,
-            Ok(httparse::Status::Partial) if rest.len() <= LONGEST_CHUNK_LINE => return Ok(None),
-            _ => return Err(StatusCode::BAD_REQUEST.into()),
-        };
-        at += line;
-        if length == 0 {
-            return Ok(trailer(&bytes[at..])?.map(|trailer| (body, at + trailer)));
-        }
-        // Tiny chunks with long extensions would take many times the memory of the body.
-        if length > (longest - body.len()) as u64 || at > 2 * longest + LONGEST_HEAD {
-            return Err(StatusCode::PAYLOAD_TOO_LARGE.into());
-        }
-        let length = length as usize;
-        let Some(chunk) = bytes.get(at..at + length) else { return Ok(None) };
-        at += length;
-        body.extend_from_slice(chunk);
-        match bytes.get(at..at + 2) {
-            Some(b"\r\n") => at += 2,
-            Some(_) => return Err(StatusCode::BAD_REQUEST.into()),
-            None => return Ok(None),
-        }
-    }
-}
-
-/// How many bytes the fields behind the last chunk take up; nobody reads them.
-fn trailer(bytes: &[u8]) -> Read<usize> {
-    let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
-    match httparse::parse_headers(bytes, &mut fields).map_err(refusal)? {
-        httparse::Status::Complete((end, _)) => Ok(Some(end)),
-        httparse::Status::Partial if bytes.len() <= LONGEST_HEAD => Ok(None),
-        httparse::Status::Partial => Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into()),
-    }
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use super::super::chunks::MOST_BESIDE;
 use super::*;
 use proptest::prelude::*;
 
@@ -111,8 +112,8 @@ fn what_cannot_be_read_is_refused() {
         (format!("POST /{long}"), 431),
         (chunks("x\r\n"), 400),
         (chunks("1\r\nab\r\n"), 400),
-        (chunks("fffffffffffffffff\r\n"), 400),
-        (chunks(&format!("1;{}", "x".repeat(LONGEST_CHUNK_LINE))), 400),
+        (chunks("fffffffffffffffff\r\n"), 413),
+        (chunks(&format!("1;{}", "x".repeat(MOST_BESIDE + 1))), 413),
         (chunks("41\r\n"), 413),
         (
             chunks(
@@ -126,6 +127,17 @@ fn what_cannot_be_read_is_refused() {
         let wanted = Come::Refused(StatusCode::from_u16(status).unwrap());
         assert_eq!(read(text.as_bytes(), LONGEST), wanted, "{:?}", &text[..text.len().min(200)]);
     }
+}
+
+#[test]
+fn a_long_extension_is_taken_wherever_it_is_cut() {
+    let head = "POST /1 HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
+    let text = format!("{head}1;{}\r\na\r\n0\r\n\r\n", "x".repeat(2_000));
+    for cut in [head.len() + 1_500, text.len() - 1] {
+        assert_eq!(read(&text.as_bytes()[..cut], LONGEST), Come::Part { waits: false });
+    }
+    let wanted = posted("/1", b"a", false);
+    assert_eq!(read(text.as_bytes(), LONGEST), Come::Whole(wanted, text.len()));
 }
 
 #[test]

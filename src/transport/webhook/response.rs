@@ -1,7 +1,7 @@
 //! A response taken apart while it comes in: its status, where its body ends (RFC 9112, section 6.3), and
 //! whether another request may follow it. Headers are looked at only where they decide that.
 
-use super::chunks::Chunks;
+use super::chunks::{Chunks, Wrong};
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
@@ -12,7 +12,7 @@ pub const LONGEST_BODY: u64 = 64 << 20;
 /// Longest head that is taken, with those of the interim responses before it.
 const LONGEST_HEAD: usize = 400 * 1024;
 /// Most headers of a response.
-pub(super) const MOST_HEADERS: usize = 100;
+const MOST_HEADERS: usize = 100;
 
 /// Why bytes are no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,16 @@ impl fmt::Display for Broken {
             Broken::Trailer => f.write_str("invalid trailer"),
             Broken::TooLong => write!(f, "a response has more than {LONGEST_BODY} bytes"),
             Broken::CutShort => f.write_str("connection closed before message completed"),
+        }
+    }
+}
+
+impl From<Wrong> for Broken {
+    fn from(wrong: Wrong) -> Broken {
+        match wrong {
+            Wrong::Chunk | Wrong::Beside => Broken::Chunk,
+            Wrong::Trailer | Wrong::LongTrailer => Broken::Trailer,
+            Wrong::TooLong => Broken::TooLong,
         }
     }
 }
@@ -110,7 +120,7 @@ impl Reading {
             Body::UntilClose => Ok(None),
             Body::Chunked => {
                 let from = self.taken.max(head.end);
-                self.taken = from + self.chunks.take(&bytes[from..])?;
+                self.taken = from + self.chunks.take(&bytes[from..], LONGEST_BODY)?;
                 let ended = self.chunks.ended();
                 Ok(ended.then(|| head.answer(bytes, self.chunks.body(), self.taken)))
             }

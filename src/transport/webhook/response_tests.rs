@@ -1,15 +1,12 @@
 //! Our responses beside hyper's: the same status and body, or none from either, however the bytes are cut.
 
 use super::*;
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty};
-use hyper::Request;
-use hyper_util::rt::TokioIo;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use reference::{Seen, theirs};
 
-type Seen = Option<(u16, Vec<u8>)>;
+#[path = "reference.rs"]
+mod reference;
 
 /// The response in bytes that come in pieces which end at these places; then the peer closes.
 fn whole(bytes: &[u8], cuts: &[usize]) -> Result<(u16, Vec<u8>, usize, bool), Broken> {
@@ -28,29 +25,6 @@ fn whole(bytes: &[u8], cuts: &[usize]) -> Result<(u16, Vec<u8>, usize, bool), Br
 
 fn ours(bytes: &[u8]) -> Seen {
     whole(bytes, &[]).ok().map(|(status, body, ..)| (status, body))
-}
-
-/// What hyper makes of the same bytes.
-fn theirs(bytes: &[u8]) -> Seen {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(async {
-        let (near, mut far) = tokio::io::duplex(1 << 20);
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(near)).await.unwrap();
-        let request = Request::post("/").body(Empty::<Bytes>::new()).unwrap();
-        let answered = async {
-            let response = sender.send_request(request).await.ok()?;
-            let status = response.status().as_u16();
-            Some((status, response.into_body().collect().await.ok()?.to_bytes().to_vec()))
-        };
-        let served = async {
-            far.read_u8().await.unwrap();
-            far.write_all(bytes).await.unwrap();
-            drop(far);
-        };
-        // A 101 is answered before its connection is handed over, which nobody wants here.
-        tokio::join!(answered, connection.with_upgrades(), served).0
-    })
 }
 
 fn line() -> impl Strategy<Value = Vec<u8>> {

@@ -1,7 +1,7 @@
 //! One connection kept open, a text message per event; a message back acknowledges it.
 
 pub mod client;
-mod frames;
+pub mod frames;
 mod greeting;
 pub mod handshake;
 mod messages;

@@ -1,0 +1,46 @@
+//! What the fuzz targets share: where bytes are cut, a socket that brings them piece by piece, and a bound
+//! on memory.
+
+mod memory;
+mod socket;
+
+pub use memory::{ROOM, bounded};
+pub use socket::{Socket, polled};
+
+/// Longest input that is cut at every byte, which takes the square of its length.
+const SHORT: usize = 512;
+
+/// Places in a text at which it is cut, taken from a fuzz input.
+#[derive(Debug, Clone, Copy)]
+pub struct Cuts(u32);
+
+impl Cuts {
+    /// Nowhere: everything comes at once.
+    pub const NONE: Cuts = Cuts(0);
+    /// Everywhere: byte by byte.
+    pub const ALL: Cuts = Cuts(u32::MAX);
+
+    /// The first four bytes of an input are bits that say where the rest is cut.
+    pub fn of(input: &[u8]) -> (Cuts, &[u8]) {
+        match input.split_first_chunk() {
+            Some((bits, rest)) => (Cuts(u32::from_le_bytes(*bits)), rest),
+            None => (Cuts::NONE, input),
+        }
+    }
+
+    /// These and, where the text is not too long for it, every place.
+    pub fn and_all(self, text: &[u8]) -> impl Iterator<Item = Cuts> + use<> {
+        [self, Cuts::ALL].into_iter().take(if text.len() <= SHORT { 2 } else { 1 })
+    }
+
+    /// Where the pieces of a text end, the last one at its end.
+    pub fn ends(self, text: &[u8]) -> impl Iterator<Item = usize> + use<> {
+        let length = text.len();
+        (1..length).filter(move |at| self.0 >> (at % 32) & 1 == 1).chain([length])
+    }
+
+    /// The pieces.
+    pub fn pieces(self, text: &[u8]) -> impl Iterator<Item = &[u8]> {
+        self.ends(text).scan(0, |begin, end| Some(&text[std::mem::replace(begin, end)..end]))
+    }
+}

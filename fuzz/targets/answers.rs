@@ -1,0 +1,60 @@
+//! What a target answers to an event: the id that is found is the one that stands there, where it is
+//! said to stand it is found, and what is shown of an answer steers no terminal.
+#![no_main]
+
+use hyper::{HeaderMap, StatusCode};
+use libfuzzer_sys::fuzz_target;
+use pushbench::transport::came_back::{self, Response};
+use pushbench::transport::event::{
+    Matched, acknowledged_id, acknowledged_index, acknowledgement, answer,
+};
+use pushbench::transport::terms::Terms;
+use pushbench_fuzz::{ROOM, bounded};
+use serde_json::Value;
+
+fn id_of(index: u64) -> String {
+    format!("{index:016x}")
+}
+
+/// An index is found only where its sixteen digits stand.
+fn check_found(index: Option<u64>, id: &Value) {
+    if let (Some(index), Some(id)) = (index, id.as_str()) {
+        assert!(id.eq_ignore_ascii_case(&id_of(index)), "{id:?} is not {index:x}");
+    }
+}
+
+fn check_shown(text: &str) {
+    assert!(!text.contains(char::is_control), "{text:?} steers");
+    assert!(text.len() < 1024, "{text:?} is long");
+}
+
+fuzz_target!(|input: &[u8]| {
+    let Some((status, bytes)) = input.split_first_chunk() else { return };
+    let terms = Terms::default();
+    let index = bounded(bytes, ROOM, || acknowledged_index(bytes));
+    if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
+        check_found(index, &value["id"]);
+        for pointer in ["", "/id", "/0", "/data/0/id"] {
+            let found = Matched::ByIdAt(pointer.into()).index(bytes);
+            check_found(found, value.pointer(pointer).unwrap_or(&Value::Null));
+        }
+        if let Some(index) = index {
+            assert_eq!(value["id"].as_str(), acknowledged_id(bytes).as_deref());
+            let again = [acknowledgement(&id_of(index)), answer(&id_of(index), bytes.len())];
+            assert!(again.iter().all(|text| acknowledged_index(text.as_bytes()) == Some(index)));
+        }
+    }
+    for index in [0, 255, index.unwrap_or(1)] {
+        if let Some(pointer) = bounded(bytes, ROOM, || came_back::pointer_in(bytes, index)) {
+            let found = Matched::ByIdAt(pointer.as_str().into()).index(bytes);
+            assert_eq!(found, Some(index), "it is at {pointer:?}");
+        }
+    }
+    check_shown(&came_back::shown(bytes, &terms));
+    check_shown(&came_back::instead(bytes, &terms));
+    if let Ok(status) = StatusCode::from_u16(u16::from_le_bytes(*status) % 600) {
+        let response = Response { status, headers: &HeaderMap::new(), body: bytes };
+        check_shown(&came_back::to_event(&response, &terms, 255));
+        check_shown(&came_back::to_handshake(&response, &terms));
+    }
+});

@@ -1,0 +1,49 @@
+//! A server's WebSocket frames: however they are cut they bring the same messages, and tungstenite reads
+//! the same in them, or complains in the same words. What we write it reads.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pushbench::transport::websocket::frames::{Frames, Heard, TEXT, append};
+use pushbench_fuzz::{Cuts, ROOM, bounded};
+use reference::{Story, told};
+use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
+
+#[path = "../../src/transport/websocket/reference.rs"]
+mod reference;
+
+fn ours(bytes: &[u8], cuts: Cuts) -> Story {
+    let (mut frames, mut came, mut used) = (Frames::default(), Vec::new(), 0);
+    for end in cuts.ends(bytes) {
+        loop {
+            let (n, heard) = match frames.take(&bytes[used..end]) {
+                Ok(None) => break,
+                Ok(Some(taken)) => taken,
+                Err(e) => return (came, told(&e)),
+            };
+            used += n;
+            assert!(used <= end, "more than had come");
+            match heard {
+                Heard::Message(message) => came.push(('m', message.to_vec())),
+                Heard::Ping(payload) => came.push(('p', payload.to_vec())),
+                Heard::Nothing => {}
+                Heard::Close(_) => return (came, "closed".to_owned()),
+            }
+        }
+    }
+    (came, Error::from(ProtocolError::ResetWithoutClosingHandshake).to_string())
+}
+
+fuzz_target!(|input: &[u8]| {
+    let (cuts, bytes) = Cuts::of(input);
+    let whole = bounded(bytes, ROOM, || ours(bytes, Cuts::NONE));
+    for cuts in cuts.and_all(bytes) {
+        assert_eq!(bounded(bytes, ROOM, || ours(bytes, cuts)), whole, "cut at {cuts:?}");
+    }
+    assert_eq!(whole, reference::theirs(bytes), "as tungstenite reads it");
+
+    if let (Some((key, _)), Ok(text)) = (input.split_first_chunk(), std::str::from_utf8(bytes)) {
+        let mut out = Vec::new();
+        append(&mut out, (TEXT, text.len()), *key, |out| out.extend_from_slice(text.as_bytes()));
+        assert_eq!(reference::masked(&out), bytes, "what we write is read");
+    }
+});

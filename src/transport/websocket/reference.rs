@@ -1,0 +1,57 @@
+//! tungstenite beside our frames, for tests and for the fuzz target, which includes this file.
+
+use std::io::{self, Read, Write};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// What came, in order, and how it ended.
+pub type Story = (Vec<(char, Vec<u8>)>, String);
+
+/// The bytes as a socket that closes behind them.
+struct Bare(io::Cursor<Vec<u8>>);
+
+impl Read for Bare {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl Write for Bare {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What tungstenite's client makes of these bytes, behind which the server closes.
+pub fn theirs(bytes: &[u8]) -> Story {
+    let config = WebSocketConfig::default().read_buffer_size(4096);
+    let bare = Bare(io::Cursor::new(bytes.to_vec()));
+    let mut socket = WebSocket::from_raw_socket(bare, Role::Client, Some(config));
+    let mut came = Vec::new();
+    loop {
+        match socket.read() {
+            Ok(Message::Text(text)) => came.push(('m', text.as_bytes().to_vec())),
+            Ok(Message::Binary(bytes)) => came.push(('m', bytes.to_vec())),
+            Ok(Message::Ping(bytes)) => came.push(('p', bytes.to_vec())),
+            Ok(Message::Close(_)) => return (came, "closed".to_owned()),
+            Ok(_) => {}
+            Err(e) => return (came, told(&e)),
+        }
+    }
+}
+
+/// Where in a text the wrong byte is, tungstenite does not always say.
+pub fn told(e: &Error) -> String {
+    if matches!(e, Error::Utf8(_)) { "no UTF-8".to_owned() } else { e.to_string() }
+}
+
+/// The message that tungstenite's server reads in a client's frame.
+pub fn masked(frame: &[u8]) -> Vec<u8> {
+    let bare = Bare(io::Cursor::new(frame.to_vec()));
+    let mut socket = WebSocket::from_raw_socket(bare, Role::Server, None);
+    socket.read().expect("a message").into_data().to_vec()
+}
