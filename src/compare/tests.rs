@@ -130,6 +130,25 @@ fn an_overloaded_arm_is_told_a_rate_and_has_no_latency_compared() {
 }
 
 #[test]
+fn a_driver_at_its_limit_is_told_a_rate_and_no_arm_is_blamed() {
+    let mut run = ratios(0.5, 0.5);
+    run.trials.iter_mut().filter(|t| t.arm == 1).for_each(|t| {
+        t.driver.busy = 0.99;
+        t.invalid = vec!["driver saturated: at work for 99 % of the time it had".to_owned()];
+        t.acknowledged_by_end = 1500;
+    });
+    let said = sentence(&compare(&run));
+    assert!(
+        said.contains("The driver was at its own limit") && said.contains("--rate 700"),
+        "{said}"
+    );
+    assert!(!said.contains("overloaded") && !said.contains("no valid trial"), "{said}");
+    // A closed loop may be at its limit; if it has no valid block, that is not why.
+    run.trials.iter_mut().for_each(|t| t.offered_per_second = None);
+    assert!(sentence(&compare(&run)).contains("has no valid trial"));
+}
+
+#[test]
 fn percentiles_need_samples_and_separate_stalls() {
     let report = compare(&ratios(1.0, 1.0));
     let arm = &report.points[0].arms[0];

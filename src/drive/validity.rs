@@ -11,6 +11,9 @@ const LAG_SHARE: f64 = 0.10;
 /// An arm that did not complete this part of what was offered, through its own doing, is overloaded.
 const COMPLETED_SHARE: f64 = 0.99;
 
+/// A driver less at work than this was held up by its target, however much was offered.
+const HELD_UP: f64 = 0.5;
+
 /// Of a fan-out that keeps up, at most so many events are on their way when the schedule ends.
 const EVENTS_IN_THE_AIR: u64 = 4;
 
@@ -76,18 +79,42 @@ pub fn driver_faults(trial: &Trial) -> Vec<String> {
             ));
         }
     }
-    if trial.driver.is_saturated() {
-        let busy = trial.driver.busy * 100.0;
-        let waited = trial.driver.waited_ns.unwrap_or(0);
-        reasons.push(match waited > trial.window_ns / 100 {
-            true => format!(
-                "driver saturated: at work for {busy:.0} % of the time it had, others had its CPU for {}",
-                nanos_text(waited as f64)
-            ),
-            false => format!("driver saturated: at work for {busy:.0} % of the time it had"),
-        });
-    }
+    reasons.extend(saturated(trial));
     reasons
+}
+
+/// Whether the driver had no time left, or would have had none had its target been faster.
+fn saturated(trial: &Trial) -> Option<String> {
+    let beyond = beyond_the_driver(trial);
+    if !trial.driver.is_saturated() && !beyond {
+        return None;
+    }
+    let busy = trial.driver.busy * 100.0;
+    let mut reason = format!("driver saturated: at work for {busy:.0} % of the time it had");
+    let waited = trial.driver.waited_ns.unwrap_or(0);
+    if waited > trial.window_ns / 100 {
+        reason += &format!(", others had its CPU for {}", nanos_text(waited as f64));
+    }
+    if beyond {
+        let completed = completed_share(trial) * 100.0;
+        reason += &format!(", which was enough for {completed:.0} % of what was offered");
+    }
+    Some(reason)
+}
+
+/// True when the driver fell behind with its target and, at the pace at which it did what it did, could
+/// not have done all of it in the time it had. So whether the target held it up for a while decides nothing.
+fn beyond_the_driver(trial: &Trial) -> bool {
+    let busy = trial.driver.busy;
+    falls_behind(trial) && busy > HELD_UP && busy > completed_share(trial)
+}
+
+/// The part of what was offered that was completed before the schedule ended.
+fn completed_share(trial: &Trial) -> f64 {
+    match &trial.fanout {
+        Some(f) => f.deliveries.read_by_end as f64 / f.deliveries.measured.due.max(1) as f64,
+        None => trial.acknowledged_by_end as f64 / trial.events.due.max(1) as f64,
+    }
 }
 
 /// True when the target itself fell behind an open load: it completed under 99 % of what was offered
@@ -97,9 +124,10 @@ pub fn is_overloaded(trial: &Trial) -> bool {
     if trial.offered_per_second.is_none() || trial.events.due == 0 {
         return false;
     }
-    if !driver_faults(trial).is_empty() {
-        return false;
-    }
+    falls_behind(trial) && driver_faults(trial).is_empty()
+}
+
+fn falls_behind(trial: &Trial) -> bool {
     if let Some(fanout) = &trial.fanout {
         return fans_out_behind(&fanout.deliveries);
     }
@@ -137,6 +165,7 @@ mod tests {
         let mut trial = sample::ratios(1.0, 1.0).trials.swap_remove(0);
         trial.window_ns = effort.wall;
         trial.open_at_end = trial.events.due / 2;
+        trial.acknowledged_by_end = trial.events.due / 2;
         trial.driver.busy = effort.busy();
         trial.driver.waited_ns = Some(effort.waited);
         trial
@@ -172,6 +201,24 @@ mod tests {
             assert_eq!(reasons(&trial, None), Vec::<String>::new());
             assert!(is_overloaded(&trial));
         }
+    }
+
+    #[test]
+    fn who_was_held_up_for_a_while_is_asked_whether_it_could_have_done_all_of_it() {
+        // The target stood still for 50 of 350 ms.
+        let mut trial = behind(300, 0, 50, 0);
+        let offered = trial.events.due;
+        let part = |share: f64| (offered as f64 * share) as u64;
+        trial.acknowledged_by_end = part(0.8);
+        let said = "driver saturated: at work for 86 % of the time it had, which was enough for 80 % of what was offered";
+        assert_eq!(reasons(&trial, None), [said]);
+        assert!(!is_overloaded(&trial));
+        trial.acknowledged_by_end = part(0.9); // 1.05 of it without the stall
+        assert_eq!(reasons(&trial, None), Vec::<String>::new());
+        assert!(is_overloaded(&trial));
+        // Who keeps up has done all of it.
+        (trial.acknowledged_by_end, trial.open_at_end) = (part(0.8), 0);
+        assert_eq!(reasons(&trial, None), Vec::<String>::new());
     }
 
     #[test]

@@ -75,3 +75,43 @@ impl Tally {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::sample;
+
+    fn after(blocks: usize, meant: bool, change: impl Fn(&mut Trial)) -> Option<Result<String>> {
+        let mut tally = Tally { meant, ..Tally::default() };
+        let mut trials = sample::ratios(1.0, 1.0).trials;
+        trials.truncate(2);
+        change(&mut trials[1]);
+        (0..blocks).for_each(|_| {
+            tally.count(&trials, 2);
+        });
+        tally.verdict()
+    }
+
+    #[test]
+    fn a_driver_that_is_always_at_its_limit_ends_the_run() {
+        let saturated = |trial: &mut Trial| {
+            trial.driver.busy = 0.99;
+            trial.invalid =
+                vec!["driver saturated: at work for 99 % of the time it had".to_owned()];
+        };
+        let said = after(ENOUGH_BLOCKS, false, saturated).unwrap().unwrap();
+        assert!(said.contains("the driver had no time left"), "{said}");
+        assert!(after(ENOUGH_BLOCKS - 1, false, saturated).is_none());
+        assert!(after(ENOUGH_BLOCKS, true, saturated).is_none(), "a ramp is meant to go that far");
+        assert!(after(ENOUGH_BLOCKS, false, |_| {}).is_none());
+    }
+
+    #[test]
+    fn a_closed_loop_at_the_driver_s_limit_goes_on() {
+        let bound = |trial: &mut Trial| {
+            trial.driver.busy = 0.99;
+            trial.offered_per_second = None;
+        };
+        assert!(after(ENOUGH_BLOCKS, false, bound).is_none());
+    }
+}
