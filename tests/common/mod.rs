@@ -2,6 +2,7 @@
 #![allow(dead_code)] // every test program uses its own part
 
 pub mod publisher;
+pub mod targets;
 pub mod turn;
 
 use std::path::{Path, PathBuf};

@@ -1,19 +1,19 @@
 //! Publishers that are not the built-in one: those shipped, and a user's own behind a few lines of
 //! `pushbench.toml`. Skipped where the language is missing, except in CI, where that is a failure.
 
+use crate::common::targets::{CACHE, set_up};
 use crate::common::{Bench, Ended, PUSHBENCH, ended, json, turn, valid_trials};
+use pushbench::target::manifest::Manifest;
 use pushbench::target::process::{Launch, Running, start_all};
 use pushbench::target::publisher::{self, PublishOptions};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// Kept between test runs, and apart from the user's own.
-const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
+const TRANSPORTS: [&str; 2] = ["webhook", "websocket"];
 const TOKEN: &str = "a-token";
 const EVENT: &str = r#"{"id":"1","type":"event","data":{}}"#;
 const HOOK: &str = r#"{"url":"http://127.0.0.1:9/"}"#;
@@ -75,8 +75,8 @@ fn node() {
 }
 
 fn shipped(name: &str) {
-    // A set-up takes all cores.
-    let _turn = turn::alone();
+    set_up(&TRANSPORTS.map(|transport| described(transport, name)));
+    let _turn = turn::measuring();
     let bench = Bench::new();
     let arms = [format!("webhook@{name}"), format!("websocket@{name}")];
     let more = ["--arm", &arms[0], "--arm", &arms[1]];
@@ -98,15 +98,17 @@ fn shipped(name: &str) {
     }
     let no_publisher = ["run", "ingest", "--arm", &arms[0], "--out", "ingest"];
     bench.run(&no_publisher).fails(USAGE, &["takes no events", "run fanout --arm"]);
-    pushbench::target::set_program(PathBuf::from(PUSHBENCH));
-    pushbench::target::set_cache(PathBuf::from(CACHE));
-    ["webhook", "websocket"].into_iter().for_each(|transport| turns_away(transport, name));
+    TRANSPORTS.into_iter().for_each(|transport| turns_away(transport, name));
+}
+
+fn described(transport: &str, name: &str) -> Manifest {
+    let options = PublishOptions::new(vec!["event".into(), "order".into()], TOKEN.into());
+    publisher::find(transport, name, &[], &options).unwrap()
 }
 
 /// Who has no token or no event is turned away, and so is an address elsewhere.
 fn turns_away(transport: &str, name: &str) {
-    let options = PublishOptions::new(vec!["event".into(), "order".into()], TOKEN.into());
-    let manifest = publisher::find(transport, name, &[], &options).unwrap();
+    let manifest = described(transport, name);
     let interrupt = AtomicBool::new(false);
     let launch = Launch { manifest: &manifest, cpus: &[], interrupt: &interrupt };
     let running = start_all(&[launch]).unwrap().remove(0);

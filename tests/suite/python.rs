@@ -1,7 +1,9 @@
 //! The article's servers, set up from nothing. Skipped where Python 3 with venv is missing, except in
 //! CI, where that is a failure.
 
+use crate::common::targets::{CACHE, set_up};
 use crate::common::{Bench, ended, json, turn, valid_trials};
+use pushbench::target::manifest;
 use std::process::Command;
 
 fn python_is_missing() -> bool {
@@ -24,11 +26,12 @@ fn flask_and_websockets_lose_nothing_and_flask_pays_for_connections() {
     if python_is_missing() {
         return;
     }
-    // A set-up takes all cores.
-    let _turn = turn::alone();
+    set_up(
+        &[("webhook", "flask"), ("websocket", "websockets")]
+            .map(|(transport, name)| manifest::find(transport, name, &[]).unwrap()),
+    );
+    let _turn = turn::measuring();
     let bench = Bench::new();
-    // Kept between test runs, and apart from the user's own.
-    let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
     let args = ["run", "ingest", "--arm", "webhook@flask", "--arm", "websocket@websockets"];
     let more = [
         "--rate",
@@ -43,7 +46,7 @@ fn flask_and_websockets_lose_nothing_and_flask_pays_for_connections() {
         "r",
     ];
     let run =
-        |args: &[&str]| ended(bench.pushbench(args).env("XDG_CACHE_HOME", cache).output().unwrap());
+        |args: &[&str]| ended(bench.pushbench(args).env("XDG_CACHE_HOME", CACHE).output().unwrap());
     run(&[&args[..], &more].concat()).succeeds();
     let report = json(&bench, "r");
     let arms = &report["points"][0]["arms"];

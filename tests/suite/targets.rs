@@ -2,19 +2,17 @@
 //! each is told what is no event. Skipped where the language is missing, except in CI, where that is a
 //! failure.
 
-use crate::common::{Bench, PUSHBENCH, ended, json, turn};
+use crate::common::targets::{CACHE, set_up};
+use crate::common::{Bench, ended, json, turn};
 use futures_util::{SinkExt as _, StreamExt as _};
 use pushbench::target::manifest::{self, Manifest, Matching};
 use pushbench::target::process::{Launch, Running, start_all};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use tokio_tungstenite::tungstenite::Message;
 
-/// Kept between test runs, and apart from the user's own.
-const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
 const EVENT: &str = r#"{"id":"7","type":"t","data":null}"#;
 /// The first ones are refused by the article's app too, which looks for an id and no further.
 const NO_EVENTS: [&str; 9] = [
@@ -107,11 +105,9 @@ fn targets(needs: &[&[&str]], named: &str, arms: &[&str]) {
         eprintln!("skipped, missing: {named}");
         return;
     }
-    // A set-up takes all cores.
-    let _turn = turn::alone();
+    set_up(&arms.iter().map(|arm| described(arm)).collect::<Vec<_>>());
+    let _turn = turn::measuring();
     every_event_is_acknowledged(arms);
-    pushbench::target::set_program(PathBuf::from(PUSHBENCH));
-    pushbench::target::set_cache(PathBuf::from(CACHE));
     arms.iter().for_each(|arm| what_is_no_event_is_refused(arm));
 }
 
@@ -132,9 +128,14 @@ fn every_event_is_acknowledged(arms: &[&str]) {
     bench.nothing_left();
 }
 
-fn what_is_no_event_is_refused(arm: &str) {
+fn described(arm: &str) -> Manifest {
     let (transport, name) = arm.split_once('@').unwrap();
-    let manifest = manifest::find(transport, name, &[]).unwrap();
+    manifest::find(transport, name, &[]).unwrap()
+}
+
+fn what_is_no_event_is_refused(arm: &str) {
+    let (transport, _) = arm.split_once('@').unwrap();
+    let manifest = described(arm);
     let interrupt = AtomicBool::new(false);
     let launch = Launch { manifest: &manifest, cpus: &[], interrupt: &interrupt };
     let running = start_all(&[launch]).unwrap().remove(0);
