@@ -1,7 +1,7 @@
 //! Subscribers that are slow, stuck, that leave and come, and a publisher that is started anew: every
 //! delivery accounted for, end to end against the built-in publisher.
 
-use crate::common::Bench;
+use crate::common::{Bench, turn};
 use pushbench::record::fanout::{Conduct, Fanout};
 use pushbench::record::histogram::Hist;
 use pushbench::record::trial::{Stage, Trial};
@@ -206,6 +206,7 @@ fn an_event_for_one_reaches_that_one_only() {
 
 #[test]
 fn the_shipped_scenarios_run_shortened_and_their_tables_suit_them() {
+    let _turn = turn::measuring();
     for (name, short, texts) in [
         (
             "slow-subscriber",
