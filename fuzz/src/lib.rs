@@ -8,7 +8,7 @@ pub use memory::{ROOM, bounded};
 pub use socket::{Socket, polled};
 
 /// Longest input that is cut at every byte, which takes the square of its length.
-const SHORT: usize = 512;
+const SHORT: usize = 256;
 
 /// Places in a text at which it is cut, taken from a fuzz input.
 #[derive(Debug, Clone, Copy)]

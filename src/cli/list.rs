@@ -82,7 +82,7 @@ fn ease() -> Result<String> {
             Some(duties) => duties.iter().map(|d| d.name()).collect::<Vec<_>>().join(", "),
         };
         grid.push(vec![
-            report::text::clean(&row.target),
+            report::visible::visible(&row.target),
             row.transport,
             number(ease.and_then(|e| e.lines_of_code)),
             number(packages.and_then(|p| p.direct)),

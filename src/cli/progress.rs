@@ -154,7 +154,7 @@ impl Progress for Show {
     }
 
     fn say(&mut self, line: &str) {
-        let line = crate::report::text::clean(line);
+        let line = crate::report::visible::visible(line);
         match &self.bar {
             Some(bar) => bar.suspend(|| eprintln!("{line}")),
             None => eprintln!("{line}"),

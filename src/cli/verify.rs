@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> Result<u8> {
     let arms = arms::find(&names(args)?, &builtin, &args.allow_host)?;
     let interrupt = interrupt_flag()?;
     for arm in &arms {
-        let say = &mut |line: &str| eprintln!("{}", crate::report::text::clean(line));
+        let say = &mut |line: &str| eprintln!("{}", crate::report::visible::visible(line));
         setup::ensure(&arm.manifest, &interrupt, say)?;
     }
     let bench = Bench { cpus: &placement.target, interrupt: &interrupt, template: &template };

@@ -1,6 +1,6 @@
 //! Bencher Metric Format: benchmark, measure, value with its lower and upper one.
 
-use super::{table, text};
+use super::{table, visible};
 use crate::compare::Report;
 use crate::compare::blocks::OverBlocks;
 use crate::compare::evidence::Evidence;
@@ -18,7 +18,7 @@ pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
                 recorded.over_blocks.iter().map(|o| (slug(o), metric(o))).collect();
             if !measures.is_empty() {
                 let name = table::benchmark(report, point, &arm.arm);
-                let name: String = text::line(&name).chars().take(LONGEST_NAME).collect();
+                let name: String = visible::line(&name).chars().take(LONGEST_NAME).collect();
                 benchmarks.insert(name, measures.into());
             }
         }

@@ -1,7 +1,7 @@
 //! A row a trial and arm with all its figures. Units are in the names of the columns; what could not
 //! be measured is empty.
 
-use super::{table, text};
+use super::{table, visible};
 use crate::compare::evidence::Evidence;
 use crate::compare::{ArmFigures, Point, Report};
 use crate::record::histogram::Hist;
@@ -199,7 +199,7 @@ impl Columns {
 
 /// Text that a spreadsheet takes for text: what begins like a formula gets an apostrophe.
 fn harmless(value: &str) -> String {
-    let value = text::line(value);
+    let value = visible::line(value);
     match value.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
         true => format!("'{value}"),
         false => value,

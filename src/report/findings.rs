@@ -1,6 +1,7 @@
 //! What `pushbench verify` has found out: a table for people, JSON for programs.
 
-use super::text::{align, clean};
+use super::text::align;
+use super::visible::{line, visible};
 use crate::compare::verified::{Row, Verified};
 use crate::record::findings::{Finding, Known};
 use std::fmt::Write as _;
@@ -11,7 +12,7 @@ const DETAIL_CHARS: usize = 24;
 /// One column an arm; `≠` marks rows in which two arms differ.
 pub fn text(v: &Verified) -> String {
     let mut head = vec![String::new(), String::new()];
-    head.extend(v.arms.iter().map(|arm| clean(arm)));
+    head.extend(v.arms.iter().map(|arm| visible(arm)));
     let mut grid = vec![head];
     let mut notes = Vec::new();
     grid.extend(v.rows.iter().map(|row| cells(row, &mut notes)));
@@ -30,7 +31,7 @@ pub fn text(v: &Verified) -> String {
     }
     out.push('\n');
     for trouble in v.trouble.iter().flatten() {
-        let _ = write!(out, "\n{}\n", clean(trouble));
+        let _ = write!(out, "\n{}\n", visible(trouble));
     }
     out
 }
@@ -55,9 +56,9 @@ fn cells(row: &Row, notes: &mut Vec<String>) -> Vec<String> {
 /// `kept`, `refused (413)`, `refused [1]` with a note, `declared: id`
 fn cell(f: &Finding, notes: &mut Vec<String>) -> String {
     let known = if f.known == Known::Declared { "declared: " } else { "" };
-    let value = clean(&f.value);
+    let value = visible(&f.value);
     let Some(detail) = &f.detail else { return format!("{known}{value}") };
-    let detail = clean(&detail.replace('\n', " "));
+    let detail = line(detail);
     if detail.chars().count() <= DETAIL_CHARS {
         return format!("{known}{value} ({detail})");
     }
@@ -110,7 +111,7 @@ ping                  –                answered
 NODELAY               –                unknown (not visible from outside)
 runtime               –                declared: tokio
 
-[1] answered 400 Bad Request: �[31mno event, and a long explanation of why
+[1] answered 400 Bad Request: [U+001B][31mno event, and a long explanation of why
 
 Tested, unless it says declared or unknown. ≠ arms differ.
 ");

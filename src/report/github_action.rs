@@ -1,6 +1,6 @@
 //! What github-action-benchmark reads with `tool: customSmallerIsBetter` and `customBiggerIsBetter`.
 
-use super::{File, table, text};
+use super::{File, table, visible};
 use crate::compare::Report;
 use crate::compare::blocks::OverBlocks;
 use crate::compare::evidence::Evidence;
@@ -31,7 +31,7 @@ fn entries(report: &Report, evidence: &Evidence<'_>, bigger: bool) -> Vec<Entry>
     let mut entries = Vec::new();
     for (point, found) in report.points.iter().zip(&evidence.points) {
         for (arm, recorded) in point.arms.iter().zip(&found.arms) {
-            let name = text::line(&table::benchmark(report, point, &arm.arm));
+            let name = visible::line(&table::benchmark(report, point, &arm.arm));
             let mine = recorded.over_blocks.iter().filter(|o| o.more_is_better == bigger);
             entries.extend(mine.map(|o| entry(report, &name, o)));
         }

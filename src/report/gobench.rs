@@ -1,6 +1,6 @@
 //! Go's benchmark data format, a line a valid trial: `benchstat -col /arm bench.txt`.
 
-use super::{table, text};
+use super::{table, visible};
 use crate::compare::evidence::Evidence;
 use crate::compare::{ArmFigures, Point, Report};
 use crate::record::metrics::{METRICS, Metric, Unit};
@@ -13,10 +13,11 @@ pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
     if !report.complete {
         let _ = writeln!(out, "# {}", table::INCOMPLETE);
     }
-    let _ = writeln!(out, "scenario: {}", text::line(&report.scenario));
+    let _ = writeln!(out, "scenario: {}", visible::line(&report.scenario));
     let _ = writeln!(out, "seed: {}", report.seed);
     for (name, value) in &evidence.machine {
-        let _ = writeln!(out, "{}: {}", name.to_lowercase().replace(' ', "-"), text::line(value));
+        let _ =
+            writeln!(out, "{}: {}", name.to_lowercase().replace(' ', "-"), visible::line(value));
     }
     for metric in METRICS.iter().filter(|m| m.more_is_better) {
         let _ = writeln!(out, "Unit {} better=higher", unit(metric));
@@ -34,7 +35,7 @@ pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
 fn line(out: &mut String, report: &Report, point: &Point, arm: &ArmFigures, trial: &Trial) {
     let name = name(report, point, arm);
     if !trial.is_valid() {
-        let why = text::line(&trial.invalid.join("; "));
+        let why = visible::line(&trial.invalid.join("; "));
         let _ = writeln!(out, "# block {} of {name} is not valid: {why}", trial.block);
         return;
     }
@@ -70,7 +71,7 @@ fn name(report: &Report, point: &Point, arm: &ArmFigures) -> String {
 /// Text without what ends a field or a part of a name.
 fn word(value: &str) -> String {
     let safe = |c: char| if c.is_whitespace() || c == '/' || c == '=' { '_' } else { c };
-    text::line(value).chars().map(safe).collect()
+    visible::line(value).chars().map(safe).collect()
 }
 
 /// `response-p50-ns/op`: the last word is what is counted, the words before say of what.

@@ -57,7 +57,7 @@ fn distribution_text(
     let _ = writeln!(out, "#[Max     = {max:12.3}, Total count    = {count:12}]");
     // Behind the table, as readers expect its heading in the first line.
     let mut say = |line: &str| {
-        let _ = writeln!(out, "# {}", super::text::line(line));
+        let _ = writeln!(out, "# {}", super::visible::line(line));
     };
     say(&format!("pushbench {}: {kind} of {arm}, µs", report.scenario));
     if !point.setting.is_empty() {

@@ -2,7 +2,7 @@
 //! for readers that know none.
 
 use super::file_names::FileNames;
-use super::{File, table, text};
+use super::{File, table, visible};
 use crate::compare::evidence::{ArmEvidence, Evidence};
 use crate::compare::{Point, Report};
 use crate::record::interval_log::{self, Logged};
@@ -13,7 +13,7 @@ pub fn files(report: &Report, evidence: &Evidence<'_>) -> Vec<File> {
     let mut files = Vec::new();
     for (point, found) in report.points.iter().zip(&evidence.points) {
         let setting = table::setting(point);
-        let tags: Vec<String> = point.arms.iter().map(|a| text::line(&a.arm)).collect();
+        let tags: Vec<String> = point.arms.iter().map(|a| visible::line(&a.arm)).collect();
         let arms = || tags.iter().zip(&found.arms);
         let tagged = |(tag, arm)| lines(arm).map(move |l: &Logged| (Some(String::as_str(tag)), l));
         let mut all: Vec<(Option<&str>, &Logged)> = arms().flat_map(tagged).collect();
@@ -58,5 +58,5 @@ fn comment(report: &Report, point: &Point, arm: &str, by_second: bool) -> String
     if !report.complete {
         said.push_str(&format!("; {}", table::INCOMPLETE));
     }
-    text::line(&said)
+    visible::line(&said)
 }

@@ -1,6 +1,6 @@
 //! JUnit XML, as Jenkins, GitLab and others show it: a case a judged line.
 
-use super::{table, text};
+use super::{table, text, visible};
 use crate::compare::evidence::{Evidence, PointEvidence};
 use crate::compare::expect::{Expected, Outcome};
 use crate::compare::{Comparison, Point, Report, Verdict};
@@ -146,9 +146,9 @@ fn write_suite(xml: &mut Xml, id: usize, suite: &Suite) -> io::Result<()> {
     // Ant's schema wants seconds and no zone.
     let timestamp: String = suite.started.chars().take("2026-01-01T00:00:00".len()).collect();
     let attributes = [
-        ("name", text::line(&name)),
+        ("name", visible::line(&name)),
         ("id", id.to_string()),
-        ("package", text::line(&suite.class)),
+        ("package", visible::line(&suite.class)),
         ("hostname", "localhost".to_owned()),
         ("timestamp", timestamp),
         ("tests", suite.cases.len().to_string()),
@@ -162,7 +162,7 @@ fn write_suite(xml: &mut Xml, id: usize, suite: &Suite) -> io::Result<()> {
     element.write_inner_content(|xml| {
         xml.create_element("properties").write_inner_content(|xml| {
             suite.properties.iter().try_for_each(|(name, value)| {
-                let value = text::line(value);
+                let value = visible::line(value);
                 let property = xml.create_element("property");
                 let property = property.with_attribute(("name", name.as_str()));
                 property.with_attribute(("value", value.as_str())).write_empty().map(|_| ())
@@ -170,7 +170,7 @@ fn write_suite(xml: &mut Xml, id: usize, suite: &Suite) -> io::Result<()> {
         })?;
         suite.cases.iter().try_for_each(|case| write_case(xml, suite, case))?;
         xml.create_element("system-out")
-            .write_text_content(BytesText::new(&text::clean(&suite.output)))?;
+            .write_text_content(BytesText::new(&visible::visible(&suite.output)))?;
         xml.create_element("system-err").write_text_content(BytesText::new(""))?;
         Ok(())
     })?;
@@ -182,7 +182,7 @@ fn write_case(xml: &mut Xml, suite: &Suite, case: &Case) -> io::Result<()> {
         true => case.name.clone(),
         false => format!("{}: {}", suite.setting, case.name),
     };
-    let (name, class) = (text::line(&name), text::line(&suite.class));
+    let (name, class) = (visible::line(&name), visible::line(&suite.class));
     // A line of a table takes no time of its own.
     let attributes = [("classname", class.as_str()), ("name", &name), ("time", "0.000")];
     let element = xml.create_element("testcase").with_attributes(attributes);
@@ -192,7 +192,7 @@ fn write_case(xml: &mut Xml, suite: &Suite, case: &Case) -> io::Result<()> {
         Ending::Failed(said) => ("failure", said),
         Ending::Errored(said) => ("error", said),
     };
-    let message = text::line(said);
+    let message = visible::line(said);
     let kind = if tag == "failure" { "expectation" } else { tag };
     element.write_inner_content(|xml| {
         let ending = xml.create_element(tag).with_attribute(("message", message.as_str()));

@@ -148,42 +148,9 @@ fn groups(widths: &[usize], names: usize, most: usize) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Text from targets and files as it is shown: without what a terminal, an editor or a reader of XML
-/// would obey or could not show, and without what turns the direction of writing or is not seen.
-pub fn clean(text: &str) -> String {
-    let harmless = |c: char| match c {
-        '\n' => c,
-        c if c.is_control() || obeyed(c) => '\u{fffd}',
-        c => c,
-    };
-    text.chars().map(harmless).collect()
-}
-
-/// The same in one line.
-pub fn line(text: &str) -> String {
-    let spaced = |c: char| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c };
-    clean(&text.chars().map(spaced).collect::<String>())
-}
-
-fn obeyed(c: char) -> bool {
-    matches!(c,
-        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
-        || (c as u32) & 0xfffe == 0xfffe
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_obeyed_does_not_reach_the_reader() {
-        assert_eq!(clean("a\u{1b}[31mb"), "a\u{fffd}[31mb");
-        assert_eq!(clean("gnp.\u{202e}exe\u{2066}"), "gnp.\u{fffd}exe\u{fffd}");
-        assert_eq!(clean("\u{feff}a\u{200d}\u{ffff}\n"), "\u{fffd}a\u{fffd}\u{fffd}\n");
-        assert_eq!(line("a\r\nb\tc\u{85}"), "a  b c\u{fffd}");
-        assert_eq!(clean("שלום µs – 日本"), "שלום µs – 日本");
-    }
 
     fn grid() -> Vec<Vec<String>> {
         [["", "one", "two", "verdict"], ["p50", "1 µs", "日本", "better*"]]

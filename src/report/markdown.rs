@@ -1,7 +1,7 @@
 //! The report for a pull request or a design document: what came out first, the table, whether to
 //! trust it; what only some want to know is folded.
 
-use super::text::line;
+use super::visible::line;
 use super::{certainty, overview, table, text};
 use crate::compare::evidence::Evidence;
 use crate::compare::expect::Outcome;

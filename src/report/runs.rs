@@ -2,7 +2,7 @@
 
 use super::layout::{self, ALARM, BOLD, Look};
 use super::markdown::{escape, grid as markdown_grid};
-use super::text::line;
+use super::visible::line;
 use crate::compare::runs::{Figure, Pair, Run, Runs, Value};
 use crate::units;
 use std::fmt::Write as _;

@@ -3,6 +3,7 @@
 use super::certainty;
 use super::layout::{self, ALARM, BOLD, CAUTION};
 use super::table::{self, Row};
+use super::visible::{line, visible};
 use super::{idle, overview};
 use crate::compare::expect::Outcome;
 use crate::compare::{ArmFigures, Comparison, Point, Report, Verdict};
@@ -10,12 +11,12 @@ use crate::scenario::Flow;
 use crate::units;
 use std::fmt::Write as _;
 
+pub use layout::Look;
 pub(crate) use layout::align;
-pub use layout::{Look, clean, line};
 
 /// Renders the whole report.
 pub fn render(report: &Report, look: Look) -> String {
-    let question = format!("{}: {}", line(&report.scenario), clean(&report.question));
+    let question = format!("{}: {}", line(&report.scenario), visible(&report.question));
     let mut out = look.wrap(&question, 2);
     if !report.complete {
         let _ = writeln!(out, "{}", look.paint(ALARM, table::INCOMPLETE));
@@ -160,7 +161,7 @@ fn idle_sweep(report: &Report) -> Vec<Vec<String>> {
     for point in &report.points {
         let line = |arm: &ArmFigures| {
             let cells = idle::overview(arm).to_vec();
-            [vec![table::setting(point), clean(&arm.arm)], cells].concat()
+            [vec![table::setting(point), visible(&arm.arm)], cells].concat()
         };
         grid.extend(point.arms.iter().map(line));
     }

@@ -1,5 +1,5 @@
-//! Text from targets and files in HTML and SVG: markup is escaped, and what a browser would obey or
-//! hide is shown.
+//! Text from targets and files, wherever it is reported: what a terminal, an editor, a browser or a reader of
+//! XML would obey, hide or refuse is shown, and in HTML and SVG markup is escaped.
 
 use std::fmt::Write as _;
 
@@ -17,13 +17,20 @@ pub fn visible(text: &str) -> String {
     out
 }
 
-/// Controls, changes of direction, and characters without a width.
+/// The same in one line.
+pub fn line(text: &str) -> String {
+    let spaced = |c: char| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c };
+    visible(&text.chars().map(spaced).collect::<String>())
+}
+
+/// Controls, changes of direction, characters without a width, and what is no character.
 fn steers(c: char) -> bool {
     (c.is_control() && c != '\n')
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}'
             | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+        || u32::from(c) & 0xfffe == 0xfffe
 }
 
 /// Visible, and without meaning in markup or in a quoted attribute.
@@ -63,7 +70,17 @@ mod tests {
             escape("<b a=\"x\" b='y'>&\u{202e}gnp\u{7}\u{200b}"),
             "&lt;b a=&quot;x&quot; b=&#39;y&#39;&gt;&amp;[U+202E]gnp[U+0007][U+200B]"
         );
-        assert_eq!(visible("a\nשלום µs"), "a\nשלום µs");
+        assert_eq!(visible("a\nשלום µs – 日本"), "a\nשלום µs – 日本");
+        assert_eq!(visible("a\u{1b}[31mb"), "a[U+001B][31mb");
+        assert_eq!(
+            visible("\u{feff}a\u{ad}\u{200d}\u{ffff}\n"),
+            "[U+FEFF]a[U+00AD][U+200D][U+FFFF]\n"
+        );
+    }
+
+    #[test]
+    fn a_line_is_one_line() {
+        assert_eq!(line("a\r\nb\tc\u{85}\u{2028}"), "a  b c[U+0085][U+2028]");
     }
 
     #[test]

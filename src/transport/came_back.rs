@@ -174,10 +174,11 @@ pub fn about_id(answer: &[u8], terms: &Terms, index: u64) -> String {
     }
 }
 
-/// Where in an answer the id of event `index` stands.
+/// Where in an answer the id of event `index` stands, if that can be written down in a line.
 pub fn pointer_in(answer: &[u8], index: u64) -> Option<String> {
     let value: Value = serde_json::from_slice(answer).ok()?;
-    pointer_to(&value, &id_of(index))
+    let short = |pointer: &String| pointer.len() <= SHOWN_BYTES && plain(pointer) == *pointer;
+    pointer_to(&value, &id_of(index)).filter(short)
 }
 
 /// Where in a value a text stands.
@@ -234,6 +235,16 @@ mod tests {
         }
         assert!(told(200, None, "<html>").1.contains("no WebSocket"));
         assert_eq!(told(500, None, "a\r\n\u{7}b").0, "answered 500 Internal Server Error: a b");
+    }
+
+    #[test]
+    fn a_place_that_would_steer_a_terminal_is_not_told() {
+        let at =
+            |key: &str| pointer_in(format!("{{\"{key}\":\"{}\"}}", id_of(255)).as_bytes(), 255);
+        assert_eq!(at("i d").as_deref(), Some("/i d"));
+        for key in ["i\u{7f}", "i\\u001b[31m", "i\\n", &"i".repeat(SHOWN_BYTES)] {
+            assert_eq!(at(key), None, "{key:?}");
+        }
     }
 
     #[test]

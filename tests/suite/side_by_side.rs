@@ -38,7 +38,7 @@ fn two_runs_stand_side_by_side_and_what_differs_is_named() {
         "These runs may NOT be compared like for like",
         "seed: 7, then 8",
         "payload.bytes: 512, then 600",
-        "then <i>another</i> \u{fffd}CPU",
+        "then <i>another</i> [U+202E]CPU",
     ] {
         assert!(differ.out.contains(text), "no {text:?} in {}", differ.out);
     }

@@ -5,7 +5,8 @@ pub(super) mod rows;
 
 use super::html::{self, gate::Source};
 use super::markdown::{code, escape, grid};
-use super::text::{align, clean};
+use super::text::align;
+use super::visible::visible;
 use crate::compare::gate::Gate;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -80,20 +81,21 @@ impl Told<'_> {
 fn text(told: &Told<'_>) -> String {
     let mut out = String::new();
     let Some(gate) = told.last() else { return out };
-    let _ = writeln!(out, "gate: {}", clean(&gate.scenario));
-    let _ = writeln!(out, "base       {}\ncandidate  {}", clean(told.base), clean(told.candidate));
+    let _ = writeln!(out, "gate: {}", visible(&gate.scenario));
+    let _ =
+        writeln!(out, "base       {}\ncandidate  {}", visible(told.base), visible(told.candidate));
     let _ = writeln!(out, "{}\n", rows::stages(told.stages));
     let table = |grid: Vec<Vec<String>>, words: usize| {
         let grid: Vec<Vec<String>> =
-            grid.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
+            grid.iter().map(|row| row.iter().map(|cell| visible(cell)).collect()).collect();
         if grid.len() > 1 { format!("{}\n", align(&grid, 1, words)) } else { String::new() }
     };
     out.push_str(&table(rows::lines(gate), 2));
     out.push_str(&table(rows::exact(gate, false), 2));
     for line in rows::remarks(gate, usize::MAX) {
-        let _ = writeln!(out, "! {}", clean(&line));
+        let _ = writeln!(out, "! {}", visible(&line));
     }
-    let _ = writeln!(out, "{}", clean(&gate.sentence));
+    let _ = writeln!(out, "{}", visible(&gate.sentence));
     out
 }
 
