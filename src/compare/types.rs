@@ -140,6 +140,12 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// The ratio that was measured: of the merged windows where blocks are too few for a mean with an
+    /// interval. It claims nothing.
+    pub fn measured(&self) -> Option<f64> {
+        self.ratio.or(self.cross_checks.merged_ratio)
+    }
+
     /// Why a difference is not claimed although the metric's own interval excludes that there is none.
     pub fn withheld(&self) -> Option<&str> {
         let excludes = self.ci95.is_some_and(|[low, high]| low > 1.0 || high < 1.0);

@@ -15,7 +15,14 @@ pub(super) fn lines<'a>(arms: &[&'a ArmFigures]) -> impl Iterator<Item = &'stati
 
 /// What its rows call a metric.
 pub(super) fn name_of(metric: &str) -> Option<&'static str> {
-    LINES.iter().find(|(_, m, _)| *m == metric).map(|(name, ..)| *name)
+    let further = match metric {
+        "response.p90" => "answer p90",
+        "response.p99_9" => "answer p99.9",
+        "service.p90" => "asked to answered p90",
+        "service.p99" => "asked to answered p99",
+        _ => return LINES.iter().find(|(_, m, _)| *m == metric).map(|(name, ..)| *name),
+    };
+    Some(further)
 }
 
 const OF_CALLBACKS: [&str; 3] = ["accepted p50", "accepted p99", "of these for callbacks"];

@@ -5,6 +5,9 @@ use super::table::{NONE, cpu, time};
 use crate::compare::{ArmFigures, FanoutFigures, IdleFigures};
 use crate::record::fanout::KernelScope;
 
+/// A headline that is told and not compared: an event or two are no distribution.
+pub(super) const NEXT: &str = "next event, everywhere in";
+
 /// The rows of every table.
 pub(super) const LINES: [Line; 11] = [
     ("target memory/subscriber", "target_usage.bytes_per_subscriber", target),
@@ -18,7 +21,7 @@ pub(super) const LINES: [Line; 11] = [
     ("pings/subscriber·min", "", |a| quiet(a, |q| number(q.pings_per_subscriber_minute))),
     ("connections held/subscriber", "", |a| quiet(a, |q| number(q.connections_per_subscriber))),
     ("subscribing, each", "", |a| of(a, |f| cpu(f.subscribe_ns_each))),
-    ("next event, everywhere in", "", |a| of(a, |f| time(f.last_ns.max))),
+    (NEXT, "", |a| of(a, |f| time(f.last_ns.max))),
     ("due / received / lost", "", |a| of(a, fanout::fates)),
 ];
 

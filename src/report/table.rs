@@ -10,6 +10,8 @@ use crate::units;
 pub struct Row {
     /// What it shows.
     pub name: &'static str,
+    /// The metric it is compared by; empty where it is told only.
+    pub metric: &'static str,
     /// One cell an arm.
     pub arms: Vec<String>,
     /// The comparison with the second arm, where there is one.
@@ -29,10 +31,11 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
         Flow::Idle => &idle::LINES,
     };
     let mut rows = Vec::new();
-    let mut push = |name, metric: &str, cell: fn(&ArmFigures) -> String| {
+    let mut push = |name, metric: &'static str, cell: fn(&ArmFigures) -> String| {
         let c = comparison(point, candidate, metric);
         rows.push(Row {
             name,
+            metric,
             arms: point.arms.iter().map(cell).collect(),
             difference: c.map(difference).unwrap_or_default(),
             verdict: c.map(verdict).unwrap_or_default(),
@@ -46,7 +49,7 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
             let c = comparison(point, candidate, metric);
             let (difference, verdict) =
                 (c.map(difference).unwrap_or_default(), c.map(verdict).unwrap_or_default());
-            rows.push(Row { name, arms, difference, verdict });
+            rows.push(Row { name, metric, arms, difference, verdict });
         }
         return rows;
     }
@@ -220,6 +223,14 @@ pub fn difference(c: &Comparison) -> String {
     }
 }
 
+/// The difference; of blocks too few for an interval the ratio alone, for what claims nothing by it.
+pub fn measured(c: &Comparison) -> String {
+    match (c.ci95, c.measured()) {
+        (None, Some(ratio)) => format!("×{ratio:.2}"),
+        _ => difference(c),
+    }
+}
+
 /// The verdict in words; a star marks a difference too small to matter, a dagger one
 /// that is withheld.
 pub fn verdict(c: &Comparison) -> String {
@@ -238,6 +249,8 @@ pub fn verdict(c: &Comparison) -> String {
 /// A metric as the tables of a flow call it.
 pub fn metric_name(flow: Flow, metric: &'static str) -> &'static str {
     let told = match flow {
+        // Its row stands below those it adds up; alone it needs more words.
+        _ if metric.starts_with("total_usage") => None,
         Flow::Ingest => None,
         Flow::Duplex => duplex::name_of(metric),
         Flow::Fanout | Flow::Idle => fanout::name_of(metric).or_else(|| idle::name_of(metric)),
@@ -256,7 +269,9 @@ pub fn metric_name(flow: Flow, metric: &'static str) -> &'static str {
         "first_event.p90" => "to the first event p90",
         "target_usage.cpu_ns_per_event" => "target CPU/event",
         "driver_usage.cpu_ns_per_event" => "driver CPU/event",
+        "total_usage.cpu_ns_per_event" if flow == Flow::Duplex => "CPU/question together",
         "total_usage.cpu_ns_per_event" => "CPU/event together",
+        "total_usage.cpu_ns_per_delivery" => "CPU/delivery together",
         "wire.bytes_per_delivery" => "bytes/delivery",
         "wire.bytes_per_subscriber_minute" => "bytes/subscriber·min",
         other => other,
@@ -379,6 +394,15 @@ pub fn not_tested(report: &Report) -> String {
         Some(_) => ", subscribers that come and go",
     };
     format!("{NEVER_TESTED}{others}")
+}
+
+/// How a setting reads where there is little room: `rate = 500`.
+pub(super) fn short_setting(point: &Point) -> String {
+    let short = point.setting.iter().map(|(key, value)| {
+        let last = key.rsplit('.').next().unwrap_or(key);
+        (last.to_owned(), value.clone())
+    });
+    keys(&short.collect())
 }
 
 /// How a setting of a sweep reads: `load.rate = 500`.

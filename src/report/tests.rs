@@ -4,7 +4,8 @@ use crate::compare::evidence::evidence;
 use crate::compare::sample::{self, Block};
 use crate::compare::{self, Report};
 use crate::record::ease::{Dependencies, Duty, Ease};
-use crate::record::fanout::{Audience, Deliveries, DeliveryFates, Fanout, Growth};
+use crate::record::fanout::{Audience, Deliveries, DeliveryFates, Fanout, Growth, Quiet};
+use crate::record::trial::Trial;
 use crate::scenario;
 use crate::store::StoredRun;
 use std::collections::BTreeMap;
@@ -80,7 +81,7 @@ fn sweep() -> StoredRun {
 }
 
 /// A fan-out to 50 subscribers, in which the second arm delivers in four fifths of the time.
-pub(super) fn fanned_out() -> StoredRun {
+pub(crate) fn fanned_out() -> StoredRun {
     let mut run = sample::ratios(0.8, 0.5);
     let scenario = scenario::load("fanout", &[]).unwrap().points.remove(0).scenario;
     run.header.scenario.clone_from(&scenario.name);
@@ -111,6 +112,38 @@ pub(super) fn fanned_out() -> StoredRun {
             publisher: None,
         });
     }
+    run
+}
+
+/// An idle flow of one block at two sizes, nothing of which can be claimed.
+pub(crate) fn idled() -> StoredRun {
+    let mut run = fanned_out();
+    let scenario = scenario::load("idle", &[]).unwrap().points.remove(0).scenario;
+    run.header.scenario.clone_from(&scenario.name);
+    run.trials.retain(|t| t.block == 0);
+    for trial in &mut run.trials {
+        let fanout = trial.fanout.as_mut().unwrap();
+        let half = trial.arm as u64 * (1 << 19);
+        fanout.target_memory = Some(Growth { before: 4 << 20, after: (5 << 20) - half });
+        fanout.quiet = Some(Quiet {
+            ns: 60_000_000_000,
+            target_cpu_ns: Some(50_000),
+            driver_cpu_ns: 50_000,
+            bytes_in: 600,
+            bytes_out: 600,
+            pings: 50,
+            connections: 50,
+            unsettled: 0,
+        });
+    }
+    run.header.points[0].scenario = scenario;
+    let mut second = run.header.points[0].clone();
+    for (point, count) in [(&mut run.header.points[0], 1000), (&mut second, 5000)] {
+        point.setting.insert("subscribers.count".to_owned(), count.into());
+    }
+    run.header.points.push(second);
+    let more: Vec<_> = run.trials.iter().cloned().map(|t| Trial { point: 1, ..t }).collect();
+    run.trials.extend(more);
     run
 }
 

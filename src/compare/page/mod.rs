@@ -75,9 +75,10 @@ pub struct Evidence {
     pub memory_per_connection: Vec<Option<u64>>,
     /// The steps of a ramp, where the load is one.
     pub ramp: Option<sweep::Ramp>,
-    /// What each second brought; in a fan-out of events published, not of deliveries.
+    /// What each second brought, or each trial where the records keep no seconds of what was asked.
     pub time: time::TimeLine,
-    /// Time against latency, one an arm; empty where the interval logs are gone.
+    /// Time against latency, one an arm; empty where the interval logs are gone, or do not hold what was
+    /// asked.
     pub heat: Vec<heat::Heat>,
 }
 
@@ -93,13 +94,13 @@ fn evidence(run: &StoredRun, report: &Report, index: usize, seconds: &Seconds) -
     let (header, point) = (&run.header.points[index], &report.points[index]);
     let trials = Trials::of(run, index);
     let timed = timed::Timed::of(point);
-    let time = time::time_line(header, &trials);
+    let time = time::time_line(header, &trials, timed);
     Evidence {
         blocks: blocks::blocks(&trials),
         judged: pairs::judged(header, point),
         spectra: (0..trials.arms).map(|a| spectrum::spectrum(&trials, a, timed)).collect(),
         pairs: pairs::pairs(point, &trials),
-        heat: heat::heat(run, index, &time, seconds),
+        heat: if timed.has_seconds() { heat::heat(run, index, &time, seconds) } else { Vec::new() },
         memory_per_connection: point.arms.iter().map(memory_per_connection).collect(),
         ramp: sweep::ramp(&header.scenario, &point.arms),
         time,

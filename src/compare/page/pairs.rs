@@ -25,7 +25,9 @@ pub fn judged(header: &PointHeader, point: &Point) -> Vec<Judged> {
         let region = region(metrics::named(c.metric)?);
         let what = |arm: usize| {
             let a = &header.arms[arm];
-            (&a.transport, &a.target, &a.command, &a.host)
+            // A variant stands in the name alone: `webhook+callback@builtin`.
+            let way = a.label.split('@').next();
+            (way, &a.transport, &a.target, &a.command, &a.host)
         };
         Some(Judged {
             comparison,

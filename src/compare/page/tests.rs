@@ -87,6 +87,9 @@ fn the_same_arm_twice_is_a_null() {
     run.header.points[0].arms[1] =
         crate::store::ArmHeader { label: "webhook@builtin#2".to_owned(), ..first };
     assert!(null(&run));
+    // The same program in another way: what is between them is no error of the instrument.
+    run.header.points[0].arms[1].label = "webhook+callback@builtin".to_owned();
+    assert!(!null(&run));
 }
 
 #[test]

@@ -26,6 +26,19 @@ pub struct Tick {
     pub p99: Option<u64>,
 }
 
+/// A trial as a whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Whole {
+    /// Its arm.
+    pub arm: usize,
+    /// What was acknowledged or delivered per second of the arm's own time.
+    pub per_second: Option<f64>,
+    /// Median of the times the page speaks of, ns.
+    pub p50: Option<u64>,
+    /// 99th percentile, where it has enough samples.
+    pub p99: Option<u64>,
+}
+
 /// A stretch of the point's time: a sliced block, or one trial of a sequential one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span {
@@ -35,8 +48,8 @@ pub struct Span {
     pub from: f64,
     /// Its end.
     pub to: f64,
-    /// The arms that ran, and the 99th percentile of each one's trial, where it supports one.
-    pub arms: Vec<(usize, Option<u64>)>,
+    /// The trials of the arms that ran.
+    pub arms: Vec<Whole>,
     /// Whether the block is averaged.
     pub valid: bool,
     /// 99th percentile of the machine's stalls, ns.
@@ -47,10 +60,17 @@ pub struct Span {
     pub steal: f64,
 }
 
+impl Span {
+    /// The trial of an arm, if it ran.
+    pub fn of_arm(&self, arm: usize) -> Option<&Whole> {
+        self.arms.iter().find(|whole| whole.arm == arm)
+    }
+}
+
 /// The seconds of a point.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TimeLine {
-    /// One an arm, in order of time.
+    /// One an arm, in order of time; empty where no seconds were kept.
     pub arms: Vec<Vec<Tick>>,
     /// In order of time.
     pub spans: Vec<Span>,
@@ -63,10 +83,8 @@ pub struct TimeLine {
 }
 
 /// Lines up the trials of a point in the order in which they were run.
-pub fn time_line(header: &PointHeader, trials: &Trials<'_>) -> TimeLine {
+pub fn time_line(header: &PointHeader, trials: &Trials<'_>, timed: Timed) -> TimeLine {
     let mut line = TimeLine { arms: vec![Vec::new(); trials.arms], ..TimeLine::default() };
-    let answers =
-        if header.scenario.load.rate.is_none() { Timed::Service } else { Timed::Response };
     for group in groups(trials) {
         let warmup = warmup(header, group[0]);
         if line.spans.is_empty() {
@@ -78,9 +96,10 @@ pub fn time_line(header: &PointHeader, trials: &Trials<'_>) -> TimeLine {
         for trial in &group {
             line.origins.insert((trial.block, trial.arm), from);
             let tick = |i: &Interval| tick(trial, i, from, warmup);
-            line.arms[trial.arm].extend(trial.time_line.iter().map(tick));
+            let ticks = trial.time_line.iter().map(tick).filter(|_| timed.has_seconds());
+            line.arms[trial.arm].extend(ticks);
         }
-        line.spans.push(span(&group, from, line.seconds, answers));
+        line.spans.push(span(&group, from, line.seconds, timed));
     }
     line
 }
@@ -121,15 +140,21 @@ fn tick(trial: &Trial, interval: &Interval, from: f64, warmup: f64) -> Tick {
     }
 }
 
-fn span(group: &[&Trial], from: f64, to: f64, answers: Timed) -> Span {
+fn span(group: &[&Trial], from: f64, to: f64, timed: Timed) -> Span {
     let mut hiccup = group[0].hiccup.clone();
     group[1..].iter().for_each(|t| hiccup.merge(&t.hiccup));
-    let p99 = |t: &Trial| supported_quantile(answers.times(t)?, 0.99).map(|ns| ns as u64);
+    let at = |t: &Trial, q| supported_quantile(timed.times(t)?, q).map(|ns| ns as u64);
+    let whole = |t: &&Trial| Whole {
+        arm: t.arm,
+        per_second: timed.per_second(t),
+        p50: at(t, 0.5),
+        p99: at(t, 0.99),
+    };
     Span {
         block: group[0].block,
         from,
         to,
-        arms: group.iter().map(|t| (t.arm, p99(t))).collect(),
+        arms: group.iter().map(whole).collect(),
         valid: group.iter().all(|t| t.is_valid()),
         hiccup_p99_ns: hiccup.quantile(0.99),
         hiccup_max_ns: hiccup.max(),

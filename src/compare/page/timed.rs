@@ -2,6 +2,7 @@
 
 use crate::compare::{Point, Trials};
 use crate::record::histogram::Hist;
+use crate::record::metrics;
 use crate::record::trial::Trial;
 
 /// The times that a point speaks of.
@@ -18,16 +19,23 @@ pub enum Timed {
 impl Timed {
     /// Those of a point.
     pub fn of(point: &Point) -> Timed {
-        match point.design.subscribers {
-            Some(_) => Timed::Delivery,
-            None => Timed::of_answers(point),
+        match (&point.design.subscribers, point.design.rate) {
+            (Some(_), _) => Timed::Delivery,
+            (None, None) => Timed::Service,
+            (None, Some(_)) => Timed::Response,
         }
     }
 
-    /// Those that every second of a point has: of what was answered, which in a fan-out is the publisher's
-    /// word that it took the event.
-    pub fn of_answers(point: &Point) -> Timed {
-        if point.design.rate.is_none() { Timed::Service } else { Timed::Response }
+    /// Whether the records keep what each second brought of them: of a fan-out they have the seconds of the
+    /// publisher's answers, which are another thing than its deliveries.
+    pub fn has_seconds(self) -> bool {
+        self != Timed::Delivery
+    }
+
+    /// What an arm's trial brought of them per second.
+    pub(super) fn per_second(self, trial: &Trial) -> Option<f64> {
+        let metric = if self == Timed::Delivery { "deliveries_per_second" } else { "throughput" };
+        (metrics::named(metric)?.value)(trial)
     }
 
     /// A trial's.

@@ -1,6 +1,6 @@
 //! What many verdicts come to, in words: along a swept key, and over many arms.
 
-use crate::compare::{Point, Verdict};
+use crate::compare::{Comparison, FEWEST_BLOCKS, Point, Verdict};
 use crate::record::metrics;
 
 /// Verdicts in the order in which they are told.
@@ -40,19 +40,39 @@ pub(super) fn told(key: &str, points: &[&Point]) -> Vec<Told> {
 fn line(key: &str, points: &[&Point], arm: &str, metric: &str) -> Option<String> {
     let verdict = |point: &&Point| {
         let mine = point.comparisons.iter().find(|c| c.candidate == arm && c.metric == metric)?;
-        Some((value(point, key), mine.verdict))
+        Some((value(point, key), mine.verdict, unclaimed(point, mine)))
     };
-    let verdicts: Vec<(String, Verdict)> = points.iter().map(verdict).collect::<Option<_>>()?;
+    let verdicts: Vec<(String, Verdict, Option<f64>)> =
+        points.iter().map(verdict).collect::<Option<_>>()?;
     let told = TOLD.iter().filter_map(|(verdict, word)| {
-        let mine = verdicts.iter().filter(|v| v.1 == *verdict);
-        let at: Vec<&str> = mine.map(|v| v.0.as_str()).collect();
+        let mine = || verdicts.iter().filter(|v| v.1 == *verdict);
+        let at: Vec<&str> = mine().map(|v| v.0.as_str()).collect();
+        let measured = measured(mine().filter_map(|v| v.2));
         match at.len() {
             0 => None,
-            n if n == verdicts.len() => Some(format!("{word} everywhere")),
-            _ => Some(format!("{word} at {}", at.join(", "))),
+            n if n == verdicts.len() => Some(format!("{word} everywhere{measured}")),
+            _ => Some(format!("{word} at {}{measured}", at.join(", "))),
         }
     });
     Some(told.collect::<Vec<_>>().join("; "))
+}
+
+/// The ratio of a point with too few blocks to claim anything from it.
+fn unclaimed(point: &Point, c: &Comparison) -> Option<f64> {
+    let few = point.design.blocks_valid < FEWEST_BLOCKS;
+    c.measured().filter(|_| few && c.verdict == Verdict::Inconclusive)
+}
+
+/// ` (×0.53 to ×0.56, too few blocks for a claim)`
+fn measured(ratios: impl Iterator<Item = f64>) -> String {
+    let (low, high) =
+        ratios.fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), r| (low.min(r), high.max(r)));
+    let [from, to] = [low, high].map(|r| format!("×{r:.2}"));
+    match high > 0.0 {
+        false => String::new(),
+        true if from == to => format!(" ({from}, too few blocks for a claim)"),
+        true => format!(" ({from} to {to}, too few blocks for a claim)"),
+    }
 }
 
 fn value(point: &Point, key: &str) -> String {

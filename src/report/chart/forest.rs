@@ -1,6 +1,7 @@
 //! Every ratio with its interval, beside the region in which a difference is called equivalent.
 
 use super::look::{Look, looks};
+use super::names::Names;
 use super::plot::{Plot, WIDTH};
 use super::scale::{Kind as Spread, Scale, short};
 use super::svg::{Anchor, num};
@@ -10,16 +11,12 @@ use crate::compare::page::pairs::Judged;
 use crate::compare::{Comparison, Verdict};
 use crate::report::overview::FEW;
 use crate::report::table::{self, metric_name};
-use crate::report::visible::{shorten, visible};
+use crate::report::visible::visible;
 
-/// Height of a row.
+/// Least height of a row.
 const ROW: f64 = 24.0;
-/// Where the drawing begins, right of the rows' names.
-const LEFT: f64 = 176.0;
 /// Room for ratio and verdict.
 const WORDS: f64 = 164.0;
-/// Letters of a row's name that fit.
-const NAME: usize = 21;
 /// Ratios beyond this are at the edge, with an arrow.
 const WIDEST: f64 = 500.0;
 /// The axis is at least this wide, so that small differences look small.
@@ -41,6 +38,14 @@ struct Row<'a> {
     judged: &'a Judged,
 }
 
+impl Row<'_> {
+    /// Its name as it is written beside it.
+    fn label(&self) -> String {
+        let null = if self.judged.null { " (null)" } else { "" };
+        format!("{}{null}", self.name)
+    }
+}
+
 /// A point's metrics: all in one plot, or with many arms a plot a metric.
 pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
     let point = &page.report.points[index];
@@ -48,8 +53,13 @@ pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
     let rows = |metric: Option<&str>| -> Vec<Row<'_>> {
         let judged = page.evidence[index].judged.iter();
         let row = |judged| row(page, index, &looks, judged);
-        let mine = judged.map(row).filter(|r| metric.is_none_or(|m| r.comparison.metric == m));
-        mine.collect()
+        // What no arm has a figure of is no row: of a fan-out in which nobody left, how they came again.
+        let known = |m: &str| point.arms.iter().any(|a| a.figure(m).is_some());
+        let mine = |r: &Row<'_>| {
+            let own = r.comparison.metric;
+            metric.map_or_else(|| known(own), |m| own == m && known(own))
+        };
+        judged.map(row).filter(mine).collect()
     };
     if point.arms.len() <= FEW {
         let mut rows = rows(None);
@@ -57,7 +67,7 @@ pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
         for row in &mut rows {
             row.name = match candidates {
                 1 => metric_name(flow, row.comparison.metric).to_owned(),
-                _ => row_name(metric_name(flow, row.comparison.metric), row.look),
+                _ => format!("{}, {}", metric_name(flow, row.comparison.metric), row.look.name),
             };
         }
         return chart("forest", "all metrics", &rows, &page.report.points[index].arms[0].arm)
@@ -71,7 +81,7 @@ pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
             let key = |r: &Row<'_>| r.comparison.ratio.unwrap_or(f64::INFINITY);
             key(a).total_cmp(&key(b))
         });
-        rows.iter_mut().for_each(|row| row.name = shorten(&visible(&row.look.name), NAME));
+        rows.iter_mut().for_each(|row| row.name.clone_from(&row.look.name));
         let name = format!("forest-{}", metric.replace(['.', '_'], "-"));
         chart(&name, metric_name(flow, metric), &rows, &point.arms[0].arm)
     };
@@ -87,12 +97,12 @@ pub fn of_run(page: &Page) -> Vec<Chart> {
         for (index, point) in page.report.points.iter().enumerate() {
             for judged in &page.evidence[index].judged {
                 let mut row = row(page, index, &looks[index], judged);
-                if row.comparison.metric == metric {
-                    let setting = table::setting(point);
-                    let setting = setting.rsplit('.').next().unwrap_or(&setting).to_owned();
+                let known = point.arms.iter().any(|a| a.figure(metric).is_some());
+                if row.comparison.metric == metric && known {
+                    let setting = table::short_setting(point);
                     row.name = match point.arms.len() {
-                        0..=2 => shorten(&visible(&setting), NAME),
-                        _ => row_name(&setting, row.look),
+                        0..=2 => setting,
+                        _ => format!("{setting}, {}", row.look.name),
                     };
                     rows.push(row);
                 }
@@ -130,11 +140,6 @@ fn row<'a>(page: &'a Page, index: usize, looks: &'a [Look], judged: &'a Judged) 
     }
 }
 
-fn row_name(what: &str, look: &Look) -> String {
-    let rest = NAME.saturating_sub(what.chars().count() + 2).max(6);
-    shorten(&format!("{what}, {}", shorten(&visible(&look.name), rest)), NAME + 4)
-}
-
 fn chart(name: &str, what: &str, rows: &[Row<'_>], baseline: &str) -> Option<Chart> {
     if rows.is_empty() {
         return None;
@@ -148,8 +153,8 @@ fn chart(name: &str, what: &str, rows: &[Row<'_>], baseline: &str) -> Option<Cha
     legend.retain(|_| rows.len() > 1);
     // Where a row is an arm, its name is beside it.
     legend.truncate(if legend.len() > FEW { 0 } else { FEW });
-    let height = rows.len() as f64 * ROW + 8.0;
-    let mut plot = Plot::with_left(height, LEFT, &legend);
+    let names = Names::of(rows.iter().map(Row::label), ROW);
+    let mut plot = Plot::with_left(rows.len() as f64 * names.row + 8.0, names.left, &legend);
     plot.x.1 = WIDTH - WORDS;
     let x = axis(rows, plot.x);
     let half = x.domain.1.max(1.0 / x.domain.0);
@@ -161,18 +166,25 @@ fn chart(name: &str, what: &str, rows: &[Row<'_>], baseline: &str) -> Option<Cha
     let top = plot.y.1 + 4.0;
     // Regions behind everything, the line of no difference over them.
     for (i, row) in rows.iter().enumerate() {
-        let y = top + i as f64 * ROW;
+        let y = top + i as f64 * names.row;
         let [low, high] = row.judged.equivalent;
-        plot.svg.rect("region", (x.place(low), x.place(high)), (y, y + ROW), None);
+        plot.svg.rect("region", (x.place(low), x.place(high)), (y, y + names.row), None);
     }
     plot.svg.line("one", (x.place(1.0), top), (x.place(1.0), plot.y.0));
     for (i, row) in rows.iter().enumerate() {
-        draw(&mut plot, row, x, top + (i as f64 + 0.5) * ROW);
+        let y = top + (i as f64 + 0.5) * names.row;
+        plot.svg.begin(&row.look.classes());
+        names.draw(&mut plot.svg, i, y);
+        draw(&mut plot, row, x, y);
+        plot.svg.end();
     }
     let null = rows.iter().any(|r| r.judged.null);
+    let bare =
+        rows.iter().any(|r| r.comparison.ci95.is_none() && r.comparison.measured().is_some());
     let about = format!(
-        "Each line is the 95 % interval of the ratio to {}. Left of ×1 is less, right is more. In the grey region a difference is called equivalent.{}",
+        "Each line is the 95 % interval of the ratio to {}. Left of ×1 is less, right is more. In the grey region a difference is called equivalent.{}{}",
         visible(baseline),
+        if bare { " A mark without a line is one of too few blocks for an interval." } else { "" },
         if null {
             " A row marked null compares the same thing with itself: what it is off by is the instrument's own."
         } else {
@@ -184,23 +196,28 @@ fn chart(name: &str, what: &str, rows: &[Row<'_>], baseline: &str) -> Option<Cha
 }
 
 fn axis(rows: &[Row<'_>], range: (f64, f64)) -> Scale {
-    let bounds = rows.iter().filter_map(|r| r.comparison.ci95).flatten();
+    let extents = || rows.iter().filter_map(|r| extent(r.comparison));
+    let bounds = extents().flatten();
     let widest = bounds.map(|v| v.max(1.0 / v)).fold(NARROWEST, f64::max).min(WIDEST);
-    let low = rows.iter().filter_map(|r| r.comparison.ci95).map(|ci| ci[0]).fold(1.0, f64::min);
-    let high = rows.iter().filter_map(|r| r.comparison.ci95).map(|ci| ci[1]).fold(1.0, f64::max);
+    let low = extents().map(|e| e[0]).fold(1.0, f64::min);
+    let high = extents().map(|e| e[1]).fold(1.0, f64::max);
     // One side only where the other has nothing to show.
     let low = low.min(1.0 / NARROWEST).max(1.0 / widest) * 0.97;
     let high = high.max(NARROWEST).min(widest) * 1.03;
     Scale::of(Spread::Log, (low, high), range)
 }
 
+/// From where to where a row is drawn.
+fn extent(c: &Comparison) -> Option<[f64; 2]> {
+    c.ci95.or_else(|| c.measured().map(|ratio| [ratio, ratio]))
+}
+
+/// A row's interval, its mark, ratio and verdict.
 fn draw(plot: &mut Plot, row: &Row<'_>, x: Scale, y: f64) {
     let c = row.comparison;
+    let edge = plot.x.1 + 10.0;
     let svg = &mut plot.svg;
-    svg.begin(&row.look.classes());
-    let name = if row.judged.null { format!("{} (null)", row.name) } else { row.name.clone() };
-    svg.text("t", (LEFT - 10.0, y + 4.5), Anchor::End, &name);
-    if let (Some(ratio), Some([low, high])) = (c.ratio, c.ci95) {
+    if let Some([low, high]) = c.ci95 {
         let (left, right) = (x.place(low), x.place(high));
         svg.line("ci", (left, y), (right, y));
         for (edge, beyond, point) in
@@ -219,19 +236,20 @@ fn draw(plot: &mut Plot, row: &Row<'_>, x: Scale, y: f64) {
                 false => svg.line("ci", (edge, y - 4.0), (edge, y + 4.0)),
             }
         }
-        let tip = format!("{} · {}", table::difference(c), words(c));
-        svg.mark(row.look, (x.place(ratio), y), Some(&tip));
-        let class = match c.verdict {
-            Verdict::Better => "v better",
-            Verdict::Worse => "v worse",
-            _ => "v",
-        };
-        let text = format!("×{} {}", figure(ratio), words(c));
-        svg.text(class, (plot.x.1 + 10.0, y + 4.5), Anchor::Start, &text);
-    } else {
-        svg.text("v", (plot.x.1 + 10.0, y + 4.5), Anchor::Start, &words(c));
     }
-    svg.end();
+    let Some(ratio) = c.measured() else {
+        svg.text("v", (edge, y + 4.5), Anchor::Start, &words(c));
+        return;
+    };
+    let tip = format!("{} · {}", table::measured(c), words(c));
+    svg.mark(row.look, (x.place(ratio.clamp(x.domain.0, x.domain.1)), y), Some(&tip));
+    let class = match c.verdict {
+        Verdict::Better => "v better",
+        Verdict::Worse => "v worse",
+        _ => "v",
+    };
+    let text = format!("×{} {}", figure(ratio), words(c));
+    svg.text(class, (edge, y + 4.5), Anchor::Start, &text);
 }
 
 /// Three digits.
@@ -261,7 +279,7 @@ fn data(rows: &[Row<'_>]) -> Vec<Vec<String>> {
             (Some(r), Some([low, high])) => {
                 format!("×{} [{}, {}]", figure(r), figure(low), figure(high))
             }
-            _ => table::NONE.to_owned(),
+            _ => table::measured(c),
         };
         grid.push(vec![
             row.name.clone(),

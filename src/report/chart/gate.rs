@@ -1,21 +1,17 @@
 //! A gate's lines: each slow-down with its interval, beside what is allowed and what the null shows.
 
+use super::names::Names;
 use super::plot::{Plot, WIDTH};
 use super::scale::{Kind as Spread, Scale, short};
 use super::svg::Anchor;
 use super::{Chart, Kind};
 use crate::compare::Ratio;
 use crate::compare::gate::{Gate, Line, Outcome, change, place};
-use crate::report::visible::{shorten, visible};
 
-/// Height of a row: the candidate's interval and the null's below.
+/// Least height of a row: the candidate's interval and the null's below.
 const ROW: f64 = 34.0;
-/// Where the drawing begins, right of the rows' names.
-const LEFT: f64 = 196.0;
 /// Room for the outcome.
 const WORDS: f64 = 110.0;
-/// Letters of a row's name that fit.
-const NAME: usize = 24;
 /// Slow-downs beyond this are at the edge.
 const WIDEST: f64 = 20.0;
 /// The axis is at least this wide.
@@ -27,17 +23,19 @@ pub fn of_gate(gate: &Gate) -> Option<Chart> {
     if lines.is_empty() {
         return None;
     }
-    let mut plot = Plot::with_left(lines.len() as f64 * ROW + 8.0, LEFT, &[]);
+    let names = Names::of(lines.iter().map(|l| name(l)), ROW);
+    let mut plot = Plot::with_left(lines.len() as f64 * names.row + 8.0, names.left, &[]);
     plot.x.1 = WIDTH - WORDS;
     let x = axis(&lines, plot.x);
     let ticks = x.ticks(5).into_iter().map(|t| (x.place(t), format!("×{}", short(t))));
     plot.x_marks(&ticks.collect::<Vec<_>>(), "candidate ÷ base: right of ×1 is worse (log scale)");
     let top = plot.y.1 + 4.0;
     for (i, line) in lines.iter().enumerate() {
-        let y = top + i as f64 * ROW;
+        let y = top + i as f64 * names.row;
         let allowed = (x.place(x.domain.0), x.place(line.limit().min(x.domain.1)));
-        plot.svg.rect("region", allowed, (y, y + ROW - 4.0), None);
-        row(&mut plot, line, x, y);
+        plot.svg.rect("region", allowed, (y, y + names.row - 4.0), None);
+        names.draw(&mut plot.svg, i, y + names.row / 2.0 - 2.0);
+        row(&mut plot, line, x, y + (names.row - ROW) / 2.0);
     }
     plot.svg.line("one", (x.place(1.0), top), (x.place(1.0), plot.y.0));
     let about = "Above in each row: the slow-down with its 95 % interval. Below, pale: the null, the base measured once more in the same blocks, whose true slow-down is ×1; what it is off by is this machine's own. Grey reaches as far as is allowed: a line is a regression when it lies beyond, adjusted for all lines judged, and passes when it lies within.";
@@ -54,12 +52,15 @@ fn axis(lines: &[&Line], range: (f64, f64)) -> Scale {
     Scale::of(Spread::Log, (low * 0.98, high * 1.02), range)
 }
 
+/// As in the table of the lines.
+fn name(line: &Line) -> String {
+    format!("{} {}", place(&line.transport, &line.setting), line.metric)
+}
+
 fn row(plot: &mut Plot, line: &Line, x: Scale, y: f64) {
     let edge = plot.x.1;
     let svg = &mut plot.svg;
     svg.begin(&format!("c-{}", line.transport));
-    let name = format!("{} {}", place(&line.transport, &line.setting), line.metric);
-    svg.text("t", (LEFT - 10.0, y + 14.0), Anchor::End, &shorten(&visible(&name), NAME));
     for (ratio, class, at, what) in
         [(&line.slow_down, "ci", y + 10.0, "slow-down"), (&line.null, "wide", y + 22.0, "null")]
     {

@@ -42,8 +42,7 @@ fn draw(heat: &Heat, look: &Look, words: &Words) -> Chart {
     }
     plot.svg.end();
     let about = format!(
-        "{}Each column is {} of time, each row an eighth of a decade of latency; the darker, the larger the share of the column's events ({}).",
-        words.of_seconds,
+        "Each column is {} of time, each row an eighth of a decade of latency; the darker, the larger the share of the column's events ({}).",
         if heat.column_s > 1.0 { format!("{:.0} s", heat.column_s) } else { "a second".to_owned() },
         LEVELS[1..]
             .iter()

@@ -6,6 +6,7 @@ pub(super) mod forest;
 pub(super) mod gate;
 mod heat;
 pub mod look;
+mod names;
 mod paired;
 mod plot;
 pub mod scale;

@@ -1,6 +1,8 @@
 use super::*;
 use crate::compare::page::page;
 use crate::compare::{compare, sample};
+use crate::record::interval_log::Logged;
+use crate::record::trial::Stage;
 use crate::store::{Seconds, StoredRun};
 
 fn charts(run: &StoredRun) -> Vec<Chart> {
@@ -58,6 +60,77 @@ fn nothing_measured_draws_nothing() {
     assert!(charts(&run).iter().all(|c| c.kind == Kind::Forest), "verdicts without figures");
 }
 
+/// The names beside the rows of a chart, and whether all of each keeps to the paper.
+fn names_of(chart: &Chart) -> (String, bool) {
+    let file = chart.file();
+    let tree = roxmltree::Document::parse(&file).unwrap();
+    let names: Vec<_> = tree.descendants().filter(|n| n.attribute("class") == Some("t")).collect();
+    let fits = |n: &roxmltree::Node<'_, '_>| {
+        let (x, letters) = (n.attribute("x").unwrap(), n.text().unwrap().chars().count());
+        n.attribute("text-anchor") != Some("end")
+            || x.parse::<f64>().unwrap() >= letters as f64 * plot::LETTER
+    };
+    let all: Vec<&str> = names.iter().filter_map(|n| n.text()).collect();
+    (all.join(" "), names.iter().all(fits))
+}
+
+#[test]
+fn rows_are_named_in_full_on_the_paper() {
+    let mut swept = crate::report::tests::idled();
+    let mut third = swept.header.points[0].arms[0].clone();
+    third.label = "webhook@builtin-close".to_owned();
+    swept.header.points.iter_mut().for_each(|p| p.arms.push(third.clone()));
+    let more: Vec<_> = swept.trials.iter().filter(|t| t.arm == 0).cloned().collect();
+    swept.trials.extend(more.into_iter().map(|mut t| {
+        (t.arm, t.label) = (2, third.label.clone());
+        t
+    }));
+    for point in &mut swept.header.points {
+        point.setting.insert("payload.bytes".to_owned(), 256.into());
+    }
+    for (run, named) in [
+        (swept, "bytes = 256, count = 1000, webhook@builtin-close"),
+        (crate::report::tests::fanned_out(), "target memory/subscriber"),
+        (sample::ratios(0.8, 0.5), "target CPU/event"),
+    ] {
+        let forests: Vec<Chart> =
+            charts(&run).into_iter().filter(|c| c.kind == Kind::Forest).collect();
+        let names: Vec<(String, bool)> = forests.iter().map(names_of).collect();
+        assert!(names.iter().all(|(_, fits)| *fits), "{names:?}");
+        assert!(names.iter().any(|(all, _)| all.contains(named)), "no {named:?} in {names:?}");
+        assert!(!names.iter().any(|(all, _)| all.contains('…')), "{names:?}");
+    }
+}
+
+#[test]
+fn charts_call_metrics_what_tables_call_them() {
+    use crate::compare::decide::is_judged;
+    for name in ["ingest", "saturate", "duplex", "fanout", "idle"] {
+        let scenario = crate::scenario::load(name, &[]).unwrap().points.remove(0).scenario;
+        let judged = crate::record::metrics::METRICS.iter().filter(|m| is_judged(m, &scenario));
+        for metric in judged {
+            let told = crate::report::table::metric_name(scenario.flow, metric.name);
+            let raw = told.contains('_') || told == metric.name && told.contains('.');
+            assert!(!raw, "{name}: {told}");
+        }
+    }
+}
+
+#[test]
+fn what_no_arm_has_a_figure_of_is_no_row() {
+    let charts = charts(&crate::report::tests::fanned_out());
+    let (names, _) = names_of(charts.iter().find(|c| c.name == "forest").unwrap());
+    assert!(names.contains("delivery p50") && !names.contains("subscribing again"), "{names}");
+}
+
+#[test]
+fn a_gate_names_its_lines_as_its_table_does() {
+    let failed = crate::compare::gate::sample::recipe(1.25).gate();
+    let (names, fits) = names_of(&gate::of_gate(&failed).unwrap());
+    let cpu = "webhook target_usage.cpu_ns_per_ event";
+    assert!(fits && names.contains(cpu) && !names.contains('…'), "{names}");
+}
+
 /// Relative luminance by WCAG 2.
 fn luminance(colour: &str) -> f64 {
     let long: String = match colour.len() {
@@ -91,4 +164,27 @@ fn colours_stand_out_from_the_paper_in_light_and_dark() {
             assert!(contrast(name) >= 3.0, "line {name}: {}", contrast(name));
         }
     }
+}
+
+#[test]
+fn deliveries_have_trials_and_no_seconds() {
+    let run = crate::report::tests::fanned_out();
+    let mut seconds = Seconds::new();
+    for t in run.trials.iter().filter(|t| t.stage == Stage::Block) {
+        let logged = Logged {
+            start: t.began(),
+            length: std::time::Duration::from_secs(1),
+            hist: t.response.clone(),
+        };
+        seconds.entry(t.label.clone()).or_default().push(logged);
+    }
+    let page = page(&run, compare(&run), &seconds);
+    let evidence = &page.evidence[0];
+    assert!(evidence.time.arms.iter().all(Vec::is_empty), "those are the publisher's answers");
+    assert!(evidence.heat.is_empty(), "and so are the logs");
+    let (trial, whole) = (&run.trials[0], evidence.time.spans[0].of_arm(0).unwrap());
+    let delivery = &trial.fanout.as_ref().unwrap().deliveries.delivery;
+    assert_eq!((whole.p50, whole.p99), (delivery.quantile(0.5), delivery.quantile(0.99)));
+    // 50 subscribers, 3,000 events in 1.5 s.
+    assert_eq!(whole.per_second, Some(100_000.0));
 }

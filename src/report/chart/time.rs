@@ -1,4 +1,5 @@
-//! What each second brought: throughput, percentiles, and under them what the machine did meanwhile.
+//! What each second brought, or each trial where the records keep no seconds: throughput, percentiles, and
+//! under them what the machine did meanwhile.
 
 use super::look::{Look, looks};
 use super::plot::{Axis, Plot};
@@ -7,7 +8,8 @@ use super::svg::Anchor;
 use super::words::{Words, words};
 use super::{Chart, Kind};
 use crate::compare::page::Page;
-use crate::compare::page::time::{Span, Tick, TimeLine};
+use crate::compare::page::time::{Span, Tick, TimeLine, Whole};
+use crate::compare::page::timed::Timed;
 use crate::report::table;
 use crate::scenario::Flow;
 use crate::units;
@@ -26,7 +28,8 @@ pub fn of_point(page: &Page, index: usize) -> Option<Chart> {
         return None;
     }
     let looks = looks(&point.arms);
-    let scene = Scene { line, looks: &looks, words: words(point) };
+    let by_second = Timed::of(point).has_seconds();
+    let scene = Scene { line, looks: &looks, words: words(point), by_second };
     let mut plot = Plot::new(HEIGHTS[0], &looks);
     scene.throughput(&mut plot);
     plot.next_panel(HEIGHTS[1]);
@@ -34,11 +37,9 @@ pub fn of_point(page: &Page, index: usize) -> Option<Chart> {
     plot.next_panel(HEIGHTS[2]);
     scene.machine(&mut plot);
     scene.time_axis(&mut plot);
-    let about = format!(
-        "{}Above: {} per second of each arm's own time; warm-ups, seconds of which less than half was measured, and the set-up between blocks are left out. Middle: marks are seconds, p50 below and p99 above, where the second has the 1,000 samples that a p99 needs; wide pale lines are the p99 of whole trials. Below: how late the hiccup meter beside the driver woke, p99 as bars and the longest as lines; a percentage is CPU time that the hypervisor took (written from 1 % on).",
-        scene.words.of_seconds, scene.words.answered
-    );
-    let title = "Second by second: throughput, latency, and what the machine did".to_owned();
+    let by = if by_second { "Second by second" } else { "Trial by trial" };
+    let title = format!("{by}: throughput, latency, and what the machine did");
+    let about = scene.about();
     let table = scene.table();
     Some(Chart::of("time", Kind::Time, title, about, plot).with(table))
 }
@@ -47,9 +48,25 @@ struct Scene<'a> {
     line: &'a TimeLine,
     looks: &'a [Look],
     words: Words,
+    /// Each second is drawn, not only each trial.
+    by_second: bool,
 }
 
+const OF_MACHINE: &str = "Below: how late the hiccup meter beside the driver woke, p99 as bars and the longest as lines; a percentage is CPU time that the hypervisor took (written from 1 % on).";
+
 impl Scene<'_> {
+    fn about(&self) -> String {
+        let answered = self.words.answered;
+        match self.by_second {
+            true => format!(
+                "Above: {answered} per second of each arm's own time; warm-ups, seconds of which less than half was measured, and the set-up between blocks are left out. Middle: marks are seconds, p50 below and p99 above, where the second has the 1,000 samples that a p99 needs; wide pale lines are the p99 of whole trials. {OF_MACHINE}"
+            ),
+            false => format!(
+                "Each line is a whole trial: the records keep no seconds of {answered}, so there is no map of time and latency either. Above: {answered} per second of each arm's own time. Middle: p50 of the times from due to read by a subscriber, and as wide pale lines p99. {OF_MACHINE}"
+            ),
+        }
+    }
+
     fn x(&self, plot: &Plot) -> Scale {
         Scale::of(Spread::Linear, (0.0, self.line.seconds), plot.x)
     }
@@ -76,37 +93,72 @@ impl Scene<'_> {
     }
 
     fn throughput(&self, plot: &mut Plot) {
-        let rates = self.line.arms.iter().flatten().filter_map(|t| t.per_second);
-        let y = Scale::from_zero(rates, plot.y);
+        let seconds = self.line.arms.iter().flatten().filter_map(|t| t.per_second);
+        let trials = self.wholes().filter_map(|w| w.per_second).filter(|_| !self.by_second);
+        let y = Scale::from_zero(seconds.chain(trials), plot.y);
         let x = self.stripes(plot);
         plot.y_axis(&Axis { scale: y, name: self.words.answered, tick: rate_tick, ticks: 3 });
-        let axes = (x, y);
-        self.series(plot, axes, |t| t.per_second, "", units::rate);
+        if self.by_second {
+            return self.series(plot, (x, y), |t| t.per_second, "", units::rate);
+        }
+        self.trials(plot, (x, y), |w| w.per_second, "", units::rate);
     }
 
     fn latency(&self, plot: &mut Plot) {
         let seconds = self.line.arms.iter().flatten().flat_map(|t| [t.p50, t.p99]);
-        let trials = self.line.spans.iter().flat_map(|s| &s.arms).map(|(_, p99)| *p99);
-        let all = seconds.chain(trials).flatten().map(|ns| ns as f64);
-        let y = Scale::log(all, plot.y);
+        let medians = self.wholes().map(|w| w.p50).filter(|_| !self.by_second);
+        let all = seconds.chain(medians).chain(self.wholes().map(|w| w.p99)).flatten();
+        let y = Scale::log(all.map(|ns| ns as f64), plot.y);
         let x = self.stripes(plot);
         let name = format!("{} p50 and p99", self.words.answer);
         plot.y_axis(&Axis { scale: y, name: &name, tick: time_tick, ticks: 5 });
         for look in self.looks {
             plot.svg.begin(&look.classes());
-            for span in &self.line.spans {
-                let mine = span.arms.iter().find(|(arm, _)| *arm == look.arm);
-                if let Some(p99) = mine.and_then(|(_, p99)| *p99) {
-                    let at = y.place(p99 as f64);
-                    let ends = (x.place(span.from) + 1.0, x.place(span.to) - 1.0);
-                    plot.svg.line("wide", (ends.0, at), (ends.1, at));
+            for (span, whole) in self.of_arm(look.arm) {
+                if let Some(p99) = whole.p99 {
+                    across(plot, "wide", ends(x, span), y.place(p99 as f64));
                 }
             }
             plot.svg.end();
         }
         let ns = |ns: Option<u64>| ns.map(|ns| ns as f64);
-        self.series(plot, (x, y), |t| ns(t.p50), " p50", units::nanos_text);
-        self.series(plot, (x, y), |t| ns(t.p99), " p99", units::nanos_text);
+        if self.by_second {
+            self.series(plot, (x, y), |t| ns(t.p50), " p50", units::nanos_text);
+            return self.series(plot, (x, y), |t| ns(t.p99), " p99", units::nanos_text);
+        }
+        self.trials(plot, (x, y), |w| ns(w.p50), " p50", units::nanos_text);
+    }
+
+    fn wholes(&self) -> impl Iterator<Item = &Whole> {
+        self.line.spans.iter().flat_map(|s| &s.arms)
+    }
+
+    /// An arm's trials, each with its stretch of time.
+    fn of_arm(&self, arm: usize) -> impl Iterator<Item = (&Span, &Whole)> {
+        let whole = move |s| Span::of_arm(s, arm).map(|whole| (s, whole));
+        self.line.spans.iter().filter_map(whole)
+    }
+
+    /// A figure of every trial of every arm.
+    fn trials(
+        &self,
+        plot: &mut Plot,
+        (x, y): (Scale, Scale),
+        of: impl Fn(&Whole) -> Option<f64>,
+        what: &str,
+        written: fn(f64) -> String,
+    ) {
+        for look in self.looks.iter().rev() {
+            plot.svg.begin(&look.classes());
+            for (span, whole) in self.of_arm(look.arm) {
+                let Some(value) = of(whole) else { continue };
+                let (ends, at) = (ends(x, span), y.place(value));
+                across(plot, &look.line(), ends, at);
+                let tip = format!("block {}{what} {}", span.block + 1, written(value));
+                plot.svg.small_mark(look, (f64::midpoint(ends.0, ends.1), at), &tip);
+            }
+            plot.svg.end();
+        }
     }
 
     /// A figure of every second of every arm.
@@ -171,7 +223,8 @@ impl Scene<'_> {
         let mut head =
             ["block", "from", "stalls p99", "longest", "steal"].map(str::to_owned).to_vec();
         for look in self.looks {
-            head.extend([format!("{} events/s", look.name), format!("{} p99", look.name)]);
+            let rate = if self.by_second { "events/s" } else { "deliveries/s" };
+            head.extend([format!("{} {rate}", look.name), format!("{} p99", look.name)]);
         }
         head.push(String::new());
         std::iter::once(head).chain(self.line.spans.iter().map(|s| self.row(s))).collect()
@@ -186,18 +239,27 @@ impl Scene<'_> {
             percent(s.steal),
         ];
         for arm in 0..self.looks.len() {
-            let p99 = s.arms.iter().find(|(a, _)| *a == arm);
-            let rates: Vec<f64> = self.line.arms[arm]
+            let whole = s.of_arm(arm);
+            let seconds = self.line.arms[arm]
                 .iter()
-                .filter(|t| p99.is_some() && t.at >= s.from && t.at < s.to)
-                .filter_map(|t| t.per_second)
-                .collect();
-            row.push(range(&rates));
-            row.push(p99.map_or(String::new(), |(_, p99)| table::time(*p99)));
+                .filter(|t| whole.is_some() && t.at >= s.from && t.at < s.to)
+                .filter_map(|t| t.per_second);
+            let trial = whole.and_then(|w| w.per_second).filter(|_| !self.by_second);
+            row.push(range(&seconds.chain(trial).collect::<Vec<f64>>()));
+            row.push(whole.map_or(String::new(), |w| table::time(w.p99)));
         }
         row.push(if s.valid { String::new() } else { "voided".to_owned() });
         row
     }
+}
+
+/// The left and the right end of a stretch of time, a little apart from its neighbours.
+fn ends(x: Scale, span: &Span) -> (f64, f64) {
+    (x.place(span.from) + 1.0, x.place(span.to) - 1.0)
+}
+
+fn across(plot: &mut Plot, class: &str, (left, right): (f64, f64), at: f64) {
+    plot.svg.line(class, (left, at), (right, at));
 }
 
 /// The lowest and the highest of some rates.

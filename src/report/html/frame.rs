@@ -125,7 +125,7 @@ pub(super) fn table(caption: &str, grid: &[Vec<String>]) -> Markup {
         &html! {
             table.wide[head.len() > WIDE] {
                 caption.hidden { (caption) }
-                thead { tr { @for cell in head { @if cell.is_empty() { td {} } @else { th scope="col" { (isolated(cell)) } } } } }
+                thead { tr { @for cell in head { @if cell.is_empty() { td {} } @else { th scope="col" { (breakable(cell)) } } } } }
                 tbody {
                     @for row in rows {
                         tr {
@@ -138,6 +138,11 @@ pub(super) fn table(caption: &str, grid: &[Vec<String>]) -> Markup {
             }
         },
     )
+}
+
+/// A heading may end a line behind a stroke: `memory/subscriber`.
+fn breakable(text: &str) -> Markup {
+    html! { @for (i, part) in text.split('/').enumerate() { @if i > 0 { "/" wbr; } (isolated(part)) } }
 }
 
 /// Text that could be written from right to left keeps its order to itself.

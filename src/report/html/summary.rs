@@ -156,7 +156,7 @@ fn tiles(point: &Point) -> Markup {
                 div.tile.(class(c.verdict)) {
                     p.what { (cells::metric_name(point.design.flow, c.metric)) }
                     p.word { (forest::words(c)) }
-                    p.figure { bdi { (cells::difference(c)) } }
+                    p.figure { bdi { (cells::measured(c)) } }
                     @if let Some(why) = &c.why { p.why { bdi { (why) } } }
                 }
             }
@@ -185,12 +185,24 @@ fn side_by_side(run: &Run<'_>, point: &Point) -> Markup {
     };
     html! {
         @if point.arms.len() > overview::FEW {
-            (table(&name, &overview::grid(point)))
+            (table(&name, &ranking(point)))
         } @else {
             @for candidate in 1..point.arms.len().max(2) { (pair(&name, point, candidate)) }
         }
         (expectations(run, point))
     }
+}
+
+/// A line an arm, the metric they are sorted by named as everywhere on the page.
+fn ranking(point: &Point) -> Vec<Vec<String>> {
+    let mut grid = overview::grid(point);
+    grid[0][0] = format!("by {}", cells::metric_name(point.design.flow, point.sorted_by));
+    grid
+}
+
+/// The difference of a row, by the ratio alone where blocks are too few for an interval.
+fn difference(point: &Point, candidate: usize, row: &cells::Row) -> String {
+    cells::comparison(point, candidate, row.metric).map(cells::measured).unwrap_or_default()
 }
 
 fn pair(name: &str, point: &Point, candidate: usize) -> Markup {
@@ -218,7 +230,7 @@ fn pair(name: &str, point: &Point, candidate: usize) -> Markup {
                             th scope="row" { (row.name) }
                             @for arm in &shown { td { bdi { (row.arms[*arm]) } } }
                             @if shown.len() > 1 {
-                                td { bdi { (row.difference) } }
+                                td { bdi { (difference(point, candidate, &row)) } }
                                 td.word.(verdict(&row.verdict)) { (row.verdict) }
                             }
                         }

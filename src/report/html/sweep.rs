@@ -1,41 +1,72 @@
-//! A sweep at a glance: what each setting's verdicts are.
+//! A sweep at a glance: each setting's headlines, their verdicts and figures.
 
 use super::frame::scrolled;
 use super::summary::class;
-use crate::compare::Point;
 use crate::compare::page::headlines;
+use crate::compare::{Comparison, Point, Verdict};
 use crate::report::chart::forest;
-use crate::report::table as cells;
+use crate::report::idle;
+use crate::report::table::{self as cells, Row};
 use maud::{Markup, html};
 
-/// A line a setting and candidate.
+/// A line a setting and candidate; of an arm alone a line a setting.
 pub(super) fn matrix(points: &[Point]) -> Markup {
     let Some(first) = points.first() else { return html! {} };
-    let asked = |m: &&'static str| first.comparisons.iter().any(|c| c.metric == *m);
-    let metrics: Vec<&'static str> = headlines(points).into_iter().filter(asked).collect();
-    scrolled(
-        "Verdicts by setting",
-        &html! {
-            table.matrix {
+    let alone = first.arms.len() == 1;
+    let asked = headlines(points);
+    let shown = |point: &Point, candidate: usize| -> Vec<Row> {
+        let headline = |row: &Row| asked.contains(&row.metric) || row.name == idle::NEXT;
+        cells::rows(point, candidate).into_iter().filter(headline).collect()
+    };
+    let names: Vec<&str> = shown(first, 1).iter().map(|row| row.name).collect();
+    let wide = names.len() > MOST;
+    html! {
+        (scrolled("Verdicts by setting", &html! {
+            table.matrix.wide[wide] {
                 caption.hidden { "Verdicts by setting" }
-                thead { tr { th scope="col" { "setting" } th scope="col" { "candidate" } @for m in &metrics { th scope="col" { (cells::metric_name(first.design.flow, m)) } } } }
+                thead { tr { th scope="col" { "setting" } th scope="col" { @if alone { "arm" } @else { "candidate" } } @for name in &names { th scope="col" { (name) } } } }
                 tbody {
                     @for point in points {
-                        @for arm in point.arms.iter().skip(1) {
+                        @for arm in usize::from(!alone)..point.arms.len() {
                             tr {
                                 th scope="row" { bdi { (cells::setting(point)) } }
-                                td { bdi { (arm.arm) } }
-                                @for metric in &metrics {
-                                    @match point.comparisons.iter().find(|c| c.metric == *metric && c.candidate == arm.arm) {
-                                        Some(c) => td.word.(class(c.verdict)) { (forest::words(c)) br; span.soft { bdi { (cells::difference(c)) } } },
-                                        None => td {},
-                                    }
-                                }
+                                td { bdi { (point.arms[arm].arm) } }
+                                @let rows = shown(point, arm.max(1));
+                                @for name in &names { (cell(point, arm, rows.iter().find(|row| row.name == *name))) }
                             }
                         }
                     }
                 }
             }
+        }))
+        @if !alone {
+            p.soft { "Under each verdict the difference from " bdi { (first.arms[0].arm) } " with its 95 % interval, a ratio alone where blocks are too few for one, and the figures of both." }
+        }
+    }
+}
+
+/// Tables of more headlines than this have smaller letters.
+const MOST: usize = 4;
+
+/// Verdict, difference, and the figures they come from.
+fn cell(point: &Point, arm: usize, row: Option<&Row>) -> Markup {
+    let Some(row) = row else { return html! { td {} } };
+    let figures = match arm {
+        0 => row.arms[0].clone(),
+        _ => format!("{} → {}", row.arms[0], row.arms[arm]),
+    };
+    match cells::comparison(point, arm, row.metric) {
+        None => html! { td { span.soft { bdi { (figures) } } } },
+        Some(c) => html! {
+            td.word.(class(c.verdict)) {
+                (forest::words(c)) br;
+                span.soft { bdi { (cells::measured(c)) } @if is_told(c) { br; bdi { (figures) } } }
+            }
         },
-    )
+    }
+}
+
+/// The latency of an arm that fell behind is none of its figures.
+fn is_told(c: &Comparison) -> bool {
+    c.verdict != Verdict::Overloaded
 }

@@ -168,11 +168,19 @@ fn a_fan_out_tells_of_deliveries_and_subscribers() {
         "delivery time by percentile",
         "CPU per delivery: target and driver",
         "Memory per subscriber",
-        "published events per second",
+        "Trial by trial",
+        "records keep no seconds of deliveries",
     ] {
         assert!(html.contains(text), "no {text:?}");
     }
-    for text in ["CPU time per acknowledged event", "NaN", "÷ connections", "delivery.p"] {
+    for text in [
+        "CPU time per acknowledged event",
+        "NaN",
+        "÷ connections",
+        "delivery.p",
+        "Time ×",
+        "publish",
+    ] {
         assert!(!html.contains(text), "{text:?}");
     }
 }
@@ -196,4 +204,68 @@ fn a_duplex_asks_for_answers() {
     for text in ["answer p50", "time to the answer by percentile", "target CPU/question"] {
         assert!(html.contains(text), "no {text:?}");
     }
+}
+
+/// The rows of a page's table of this class, as text cells with their parts apart.
+fn table_of(html: &str, class: &str) -> String {
+    let start = html.find(&format!("<table class=\"{class}")).unwrap_or_else(|| panic!("{class}"));
+    html[start..].split("</table>").next().unwrap().to_owned()
+}
+
+#[test]
+fn a_sweep_shows_its_headlines_with_figures_where_nothing_can_be_claimed() {
+    let html = html(&crate::report::tests::idled());
+    let matrix = table_of(&html, "matrix");
+    for text in [
+        "target memory/subscriber",
+        "kernel memory/subscriber",
+        "target CPU/subscriber·min",
+        "next event, everywhere in",
+        "? cannot tell",
+        "×0.50",
+        "20.5 KiB → 10.2 KiB",
+    ] {
+        assert!(matrix.contains(text), "no {text:?} in {matrix}");
+    }
+    assert!(html.contains("cannot tell everywhere (×0.50, too few blocks for a claim)"));
+    for word in ["✓ better", "✗ worse"] {
+        assert!(!html.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn sweeps_of_every_flow_show_figures_of_both_arms() {
+    for (flow, run) in [
+        ("fanout", crate::report::tests::fanned_out()),
+        ("duplex", sample::ratios(0.8, 0.5)),
+        ("ingest", sample::ratios(0.8, 0.5)),
+    ] {
+        let mut run = run;
+        run.trials.retain(|t| t.block < 2);
+        run.header.points[0].scenario =
+            crate::scenario::load(flow, &[]).unwrap().points.remove(0).scenario;
+        let mut second = run.header.points[0].clone();
+        run.header.points[0].setting.insert("payload.bytes".to_owned(), 64.into());
+        second.setting.insert("payload.bytes".to_owned(), 512.into());
+        run.header.points.push(second);
+        let more: Vec<_> = run.trials.iter().cloned().collect();
+        run.trials.extend(more.into_iter().map(|mut t| {
+            t.point = 1;
+            t
+        }));
+        let matrix = table_of(&html(&run), "matrix");
+        let figures = matrix.matches(" → ").count();
+        assert!(figures >= 6, "{flow}: {figures} cells with figures");
+        assert!(matrix.contains(" p99"), "{flow}");
+    }
+}
+
+#[test]
+fn a_ratio_of_too_few_blocks_is_shown_everywhere_and_claims_nothing() {
+    let mut run = sample::ratios(0.8, 0.5);
+    run.trials.retain(|t| t.block == 0);
+    let html = html(&run);
+    assert!(table_of(&html, "pair").contains("×0.50"), "in the table");
+    assert!(html.contains("A mark without a line is one of too few blocks"), "in the chart");
+    assert!(html.contains("×0.500 ? cannot tell"), "beside its mark");
 }
