@@ -91,13 +91,13 @@ fn saturated(trial: &Trial) -> Option<String> {
     }
     let busy = trial.driver.busy * 100.0;
     let mut reason = format!("driver saturated: at work for {busy:.0} % of the time it had");
-    let waited = trial.driver.waited_ns.unwrap_or(0);
-    if waited > trial.window_ns / 100 {
-        reason += &format!(", others had its CPU for {}", nanos_text(waited as f64));
-    }
     if beyond {
         let completed = completed_share(trial) * 100.0;
-        reason += &format!(", which was enough for {completed:.0} % of what was offered");
+        reason += &format!(", enough for {completed:.0} % of what was offered");
+    }
+    let waited = trial.driver.waited_ns.unwrap_or(0);
+    if waited > trial.window_ns / 100 {
+        reason += &format!("; others had its CPU for {}", nanos_text(waited as f64));
     }
     Some(reason)
 }
@@ -176,7 +176,10 @@ mod tests {
         for (trial, said) in [
             (behind(348, 0, 1, 0), "for 100 % of the time it had"),
             // Others had its CPU: 86 % of it are all that it got.
-            (behind(300, 0, 2, 47), "for 99 % of the time it had, others had its CPU for 47.0 ms"),
+            (
+                behind(300, 0, 2, 47),
+                "for 99 % of the time it had, enough for 50 % of what was offered; others had its CPU for 47.0 ms",
+            ),
             (behind(170, 1, 4, 170), "others had its CPU for 170 ms"),
         ] {
             let reasons = reasons(&trial, None);
@@ -210,7 +213,7 @@ mod tests {
         let offered = trial.events.due;
         let part = |share: f64| (offered as f64 * share) as u64;
         trial.acknowledged_by_end = part(0.8);
-        let said = "driver saturated: at work for 86 % of the time it had, which was enough for 80 % of what was offered";
+        let said = "driver saturated: at work for 86 % of the time it had, enough for 80 % of what was offered";
         assert_eq!(reasons(&trial, None), [said]);
         assert!(!is_overloaded(&trial));
         trial.acknowledged_by_end = part(0.9); // 1.05 of it without the stall
