@@ -7,8 +7,8 @@ mod socket;
 pub use memory::{ROOM, bounded};
 pub use socket::{Socket, polled};
 
-/// Longest input that is cut at every byte, which takes the square of its length.
-const SHORT: usize = 256;
+/// Most pieces of a text: some parsers look at all that has come once more with each.
+const MOST_PIECES: usize = 128;
 
 /// Places in a text at which it is cut, taken from a fuzz input.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +17,7 @@ pub struct Cuts(u32);
 impl Cuts {
     /// Nowhere: everything comes at once.
     pub const NONE: Cuts = Cuts(0);
-    /// Everywhere: byte by byte.
+    /// Everywhere: byte by byte, unless the text is long.
     pub const ALL: Cuts = Cuts(u32::MAX);
 
     /// The first four bytes of an input are bits that say where the rest is cut.
@@ -28,15 +28,16 @@ impl Cuts {
         }
     }
 
-    /// These and, where the text is not too long for it, every place.
-    pub fn and_all(self, text: &[u8]) -> impl Iterator<Item = Cuts> + use<> {
-        [self, Cuts::ALL].into_iter().take(if text.len() <= SHORT { 2 } else { 1 })
+    /// These, and everywhere.
+    pub fn and_all(self) -> [Cuts; 2] {
+        [self, Cuts::ALL]
     }
 
     /// Where the pieces of a text end, the last one at its end.
     pub fn ends(self, text: &[u8]) -> impl Iterator<Item = usize> + use<> {
-        let length = text.len();
-        (1..length).filter(move |at| self.0 >> (at % 32) & 1 == 1).chain([length])
+        let (length, step) = (text.len(), text.len() / MOST_PIECES + 1);
+        let places = (step..length).step_by(step);
+        places.filter(move |at| self.0 >> (at / step % 32) & 1 == 1).chain([length])
     }
 
     /// The pieces.

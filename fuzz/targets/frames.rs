@@ -36,7 +36,7 @@ fn ours(bytes: &[u8], cuts: Cuts) -> Story {
 fuzz_target!(|input: &[u8]| {
     let (cuts, bytes) = Cuts::of(input);
     let whole = bounded(bytes, ROOM, || ours(bytes, Cuts::NONE));
-    for cuts in cuts.and_all(bytes) {
+    for cuts in cuts.and_all() {
         assert_eq!(bounded(bytes, ROOM, || ours(bytes, cuts)), whole, "cut at {cuts:?}");
     }
     assert_eq!(whole, reference::theirs(bytes), "as tungstenite reads it");

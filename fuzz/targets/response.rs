@@ -29,7 +29,7 @@ fn read(bytes: &[u8], cuts: Cuts) -> Read {
 fuzz_target!(|input: &[u8]| {
     let (cuts, bytes) = Cuts::of(input);
     let whole = bounded(bytes, ROOM, || read(bytes, Cuts::NONE));
-    for cuts in cuts.and_all(bytes) {
+    for cuts in cuts.and_all() {
         assert_eq!(bounded(bytes, ROOM, || read(bytes, cuts)), whole, "cut at {cuts:?}");
     }
     if let Ok((.., used, true)) = whole {

@@ -3,8 +3,10 @@
 //! answer brought that never arrived is brought again. The same for every such transport.
 
 use super::desk::{self, Answer, query, text, told, unknown_type, whole};
-use super::hub::{Fate, Hub, Subscription};
+use super::hub::Hub;
 use super::outbox::{Asked, Outbox, Publication};
+use super::subscription::Subscription;
+use super::tally::Fate;
 use super::{EVENTS, LONGEST_SUBSCRIPTION};
 use crate::transport::Transport;
 use bytes::Bytes;

@@ -3,49 +3,14 @@
 use super::Options;
 use super::outbox::{Outbox, Publication};
 use super::register::{Register, is_of};
+use super::subscription::Subscription;
+use super::tally::{Fate, Tally, add};
 use crate::record::fanout::PublisherStatus;
 use crate::transport::event::Event;
 use bytes::Bytes;
-use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Semaphore;
-
-/// What became of a delivery that was queued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// The subscriber acknowledged it.
-    Acknowledged,
-    /// Written; no acknowledgement is asked for.
-    Written,
-    /// Answered otherwise.
-    Failed,
-    /// Answered with a redirect, which is not followed.
-    Redirected,
-    /// No connection could be made for it.
-    Refused,
-    /// Not acknowledged in time.
-    TimedOut,
-    /// The subscriber's connection ended first.
-    Lost,
-}
-
-/// Counts, each in one place.
-#[derive(Default)]
-struct Tally {
-    published: AtomicU64,
-    complete: AtomicU64,
-    queued: AtomicU64,
-    overflowed: AtomicU64,
-    stray: AtomicU64,
-    requests: AtomicU64,
-    empty: AtomicU64,
-    fates: [AtomicU64; 7],
-    longest_queue: AtomicU64,
-    pings: AtomicU64,
-    pongs: AtomicU64,
-    idle_closed: AtomicU64,
-}
 
 /// What all connections of a publisher share.
 pub struct Hub {
@@ -57,17 +22,6 @@ pub struct Hub {
     register: Mutex<Register>,
     next: AtomicU64,
     tally: Tally,
-}
-
-/// A subscription; dropping it ends it, and what it has not delivered is lost.
-pub struct Subscription {
-    hub: Arc<Hub>,
-    number: u64,
-    outbox: Arc<Outbox>,
-}
-
-fn add(counter: &AtomicU64, n: u64) {
-    counter.fetch_add(n, Ordering::Relaxed);
 }
 
 impl Hub {
@@ -103,7 +57,7 @@ impl Hub {
         let outbox = Arc::new(Outbox::new(types, self.options.queue));
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.register().enter(number, &outbox);
-        Subscription { hub: self.clone(), number, outbox }
+        Subscription::new(self, number, outbox)
     }
 
     /// Ends a subscription once what is being delivered is; false when there is none of that number.
@@ -219,75 +173,17 @@ impl Hub {
 
     /// What was counted until now.
     pub fn status(&self) -> PublisherStatus {
-        let register = self.register();
-        let subscribers = register.all();
-        let each = || subscribers.values().map(|o| o.acknowledged());
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let fate = |fate: Fate| read(&self.tally.fates[fate as usize]);
-        PublisherStatus {
-            subscribers: subscribers.len() as u64,
-            published: read(&self.tally.published),
-            complete: read(&self.tally.complete),
-            queued: read(&self.tally.queued),
-            overflowed: read(&self.tally.overflowed),
-            acknowledged: fate(Fate::Acknowledged),
-            written: fate(Fate::Written),
-            failed: fate(Fate::Failed) + fate(Fate::Redirected) + fate(Fate::Refused),
-            redirected: fate(Fate::Redirected),
-            refused: fate(Fate::Refused),
-            timed_out: fate(Fate::TimedOut),
-            lost: fate(Fate::Lost),
-            open: subscribers.values().map(|o| o.open() as u64).sum(),
-            stray: read(&self.tally.stray),
-            requests: read(&self.tally.requests),
-            empty: read(&self.tally.empty),
-            longest_queue: read(&self.tally.longest_queue),
-            pings: read(&self.tally.pings),
-            pongs: read(&self.tally.pongs),
-            idle_closed: read(&self.tally.idle_closed),
-            least_acknowledged: each().min().unwrap_or(0),
-            most_acknowledged: each().max().unwrap_or(0),
-        }
-    }
-}
-
-impl Subscription {
-    /// The written event of that id has its fate. False when none of that id was open.
-    pub fn settle(&self, id: &str, fate: Fate) -> bool {
-        self.hub.settle_one(&self.outbox, id, fate)
+        self.tally.status(self.register().all().values())
     }
 
     /// A ping was queued.
-    pub fn pinged(&self) {
-        add(&self.hub.tally.pings, 1);
+    pub(super) fn pinged(&self) {
+        add(&self.tally.pings, 1);
     }
 
     /// One was answered.
-    pub fn ponged(&self) {
-        add(&self.hub.tally.pongs, 1);
-    }
-
-    /// Whose subscription it is.
-    pub fn hub(&self) -> &Arc<Hub> {
-        &self.hub
-    }
-
-    /// Its number, from 0.
-    pub fn number(&self) -> u64 {
-        self.number
-    }
-}
-
-impl Deref for Subscription {
-    type Target = Outbox;
-    fn deref(&self) -> &Outbox {
-        &self.outbox
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        self.hub.end(self.number);
+    pub(super) fn ponged(&self) {
+        add(&self.tally.pongs, 1);
     }
 }
 

@@ -12,6 +12,8 @@ pub mod outbox;
 mod pings;
 mod register;
 pub mod stream;
+pub mod subscription;
+pub mod tally;
 
 use super::{Transport, sse, tcp, webhook, websocket};
 use crate::units;

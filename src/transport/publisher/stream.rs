@@ -1,8 +1,9 @@
 //! Delivering on a connection that a subscriber holds open: what is ready is written together and
 //! flushed once, acknowledgements are read as they come. The same for every such transport.
 
-use super::hub::{Fate, Subscription};
 use super::pings::{Pings, Turn};
+use super::subscription::Subscription;
+use super::tally::Fate;
 use crate::transport::event::acknowledged_id;
 use crate::transport::messages::{Heard, Messages};
 use std::future::poll_fn;

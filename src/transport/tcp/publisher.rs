@@ -3,8 +3,9 @@
 
 use super::codec::Framed;
 use crate::transport::publisher::desk::{Answer, text};
-use crate::transport::publisher::hub::{Hub, Subscription};
+use crate::transport::publisher::hub::Hub;
 use crate::transport::publisher::stream::deliver;
+use crate::transport::publisher::subscription::Subscription;
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::future::poll_fn;

@@ -7,8 +7,10 @@
 
 use crate::transport::line::{Ended, Line};
 use crate::transport::publisher::desk::{Answer, text, told, unknown_type, whole};
-use crate::transport::publisher::hub::{Fate, Hub, Subscription};
+use crate::transport::publisher::hub::Hub;
 use crate::transport::publisher::outbox::Publication;
+use crate::transport::publisher::subscription::Subscription;
+use crate::transport::publisher::tally::Fate;
 use crate::transport::publisher::{Keep, LONGEST_SUBSCRIPTION};
 use bytes::Bytes;
 use http_body_util::Full;

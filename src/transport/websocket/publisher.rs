@@ -2,8 +2,9 @@
 
 use super::messages::small;
 use crate::transport::publisher::desk::{Answer, text, types, unknown_type};
-use crate::transport::publisher::hub::{Hub, Subscription};
+use crate::transport::publisher::hub::Hub;
 use crate::transport::publisher::stream::deliver;
+use crate::transport::publisher::subscription::Subscription;
 use hyper::body::Incoming;
 use hyper::header::{
     CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
