@@ -248,7 +248,7 @@ fn sweeps_of_every_flow_show_figures_of_both_arms() {
         run.header.points[0].setting.insert("payload.bytes".to_owned(), 64.into());
         second.setting.insert("payload.bytes".to_owned(), 512.into());
         run.header.points.push(second);
-        let more: Vec<_> = run.trials.iter().cloned().collect();
+        let more = run.trials.to_vec();
         run.trials.extend(more.into_iter().map(|mut t| {
             t.point = 1;
             t
