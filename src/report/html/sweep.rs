@@ -49,6 +49,8 @@ fn cell(point: &Point, arm: usize, row: Option<&Row>) -> Markup {
     let Some(row) = row else { return html! { td {} } };
     let figures = match arm {
         0 => row.arms[0].clone(),
+        // One sign for nothing, not two.
+        _ if row.arms[arm] == cells::NONE && row.arms[0] == cells::NONE => String::new(),
         _ => format!("{} → {}", row.arms[0], row.arms[arm]),
     };
     let figures = unbroken(&figures);
