@@ -105,6 +105,14 @@ fn time_unit(ns: f64) -> (f64, &'static str) {
     }
 }
 
+/// `×0.45`, `×0.006`
+pub fn ratio(ratio: f64) -> String {
+    match ratio < 0.1 {
+        true => format!("×{ratio:.3}"),
+        false => format!("×{ratio:.2}"),
+    }
+}
+
 /// Nanoseconds in their best unit: `118 µs`, `−2.50 ms`, `0 ns`.
 pub fn nanos_text(ns: f64) -> String {
     let (factor, unit) = time_unit(ns);

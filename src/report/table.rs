@@ -226,7 +226,7 @@ pub fn difference(c: &Comparison) -> String {
 /// The difference; of blocks too few for an interval the ratio alone, for what claims nothing by it.
 pub fn measured(c: &Comparison) -> String {
     match (c.ci95, c.measured()) {
-        (None, Some(ratio)) => format!("×{ratio:.2}"),
+        (None, Some(ratio)) => units::ratio(ratio),
         _ => difference(c),
     }
 }

@@ -229,7 +229,14 @@ fn a_phone_scrolls_down_only() {
     let Some(_turn) = turn() else { return };
     let mut page = Page::start();
     page.resize(360, 740);
-    for run in ["readme-ingest", "short-lived-connections", "all-targets"] {
+    for run in [
+        "readme-ingest",
+        "short-lived-connections",
+        "all-targets",
+        "fanout-9000",
+        "idle",
+        "gate-20us",
+    ] {
         let bench = Bench::new();
         page.open(&page_of(&bench, &[run]));
         page.eval("document.querySelectorAll('details').forEach(d => d.open = true)");
@@ -243,25 +250,47 @@ fn a_phone_scrolls_down_only() {
 }
 
 #[test]
+fn a_wide_screen_shows_verdicts_whole() {
+    let Some(_turn) = turn() else { return };
+    let mut page = Page::start();
+    page.resize(1280, 900);
+    for run in ["readme-ingest", "stuck-webhook", "four-sides", "idle", "in-flight-sweep"] {
+        let bench = Bench::new();
+        page.open(&page_of(&bench, &[run]));
+        let cut = page.eval(
+            "[...document.querySelectorAll('#verdict .scroll')].filter(e => e.scrollWidth > e.clientWidth)
+               .map(e => [e.getAttribute('aria-label'), e.scrollWidth, e.clientWidth])",
+        );
+        assert_eq!(cut, serde_json::json!([]), "{run}: wider than their room");
+    }
+}
+
+/// A short run made here: what it measures does not matter, nor whether it is valid.
+fn duplex(bench: &Bench) -> PathBuf {
+    bench.run(&["run", "duplex", "--blocks", "2", "--duration", "300ms", "--out", "duplex"]);
+    bench.path("duplex/report.html")
+}
+
+#[test]
 fn axe_finds_no_violation_of_level_aa() {
     let Some(_turn) = turn() else { return };
     let Some(axe) = axe() else { return };
     let mut page = Page::start();
     let bench = Bench::new();
-    let pages: [&[&str]; 6] = [
+    let pages: [&[&str]; 7] = [
         &["readme-ingest"],
         &["in-flight-sweep"],
         &["readme-ingest", "short-lived-connections"],
         &["four-sides"],
         &["idle"],
         &["gate-20us"],
+        &["fanout-9000"],
     ];
-    for runs in pages {
-        let file = page_of(&bench, runs);
+    let mut look = |runs: &[&str], file: &Path| {
         for (scheme, width) in [("light", 1280), ("dark", 360)] {
             page.resize(width, 900);
             page.media("screen", scheme);
-            page.open(&file);
+            page.open(file);
             is_silent_and_alone(&page);
             page.eval("document.querySelectorAll('details').forEach(d => d.open = true)");
             page.eval(&format!("{axe}; 0"));
@@ -274,5 +303,9 @@ fn axe_finds_no_violation_of_level_aa() {
             assert_eq!(found["violations"], serde_json::json!([]), "{runs:?} {scheme}: {found:#}");
             assert!(found["passes"].as_u64() > Some(10), "{found}");
         }
+    };
+    for runs in pages {
+        look(runs, &page_of(&bench, runs));
     }
+    look(&["duplex"], &duplex(&bench));
 }

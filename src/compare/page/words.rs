@@ -2,6 +2,7 @@
 
 use crate::compare::{Comparison, FEWEST_BLOCKS, Point, Verdict};
 use crate::record::metrics;
+use crate::units;
 
 /// Verdicts in the order in which they are told.
 const TOLD: [(Verdict, &str); 6] = [
@@ -67,7 +68,7 @@ fn unclaimed(point: &Point, c: &Comparison) -> Option<f64> {
 fn measured(ratios: impl Iterator<Item = f64>) -> String {
     let (low, high) =
         ratios.fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), r| (low.min(r), high.max(r)));
-    let [from, to] = [low, high].map(|r| format!("×{r:.2}"));
+    let [from, to] = [low, high].map(units::ratio);
     match high > 0.0 {
         false => String::new(),
         true if from == to => format!(" ({from}, too few blocks for a claim)"),

@@ -11,7 +11,7 @@ use crate::compare::gate::{Gate, Line, Outcome, change, place};
 /// Least height of a row: the candidate's interval and the null's below.
 const ROW: f64 = 34.0;
 /// Room for the outcome.
-const WORDS: f64 = 110.0;
+const WORDS: f64 = 124.0;
 /// Slow-downs beyond this are at the edge.
 const WIDEST: f64 = 20.0;
 /// The axis is at least this wide.

@@ -227,7 +227,7 @@ fn the_page_says_what_was_decided_and_how_to_repeat_it() {
             word,
             sentence,
             "service.p50",
-            "null [95 %]",
+            "null [95\u{a0}%]",
             "Counted",
             "left open",
             "pushbench gate --base old --candidate new",

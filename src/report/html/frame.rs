@@ -102,10 +102,10 @@ const WIDE: usize = 7;
 
 /// Figures keep their units when a line ends.
 pub(super) fn unbroken(text: &str) -> String {
-    let units = ["%", "ns", "µs", "ms", "s"];
+    let units = ["%", "ns", "µs", "ms", "s", "B", "KiB", "MiB", "GiB"];
     let mut out = String::with_capacity(text.len());
     for (i, word) in text.split(' ').enumerate() {
-        let bare = word.trim_end_matches([',', '.', ';', ')', ':']);
+        let bare = word.trim_end_matches([',', '.', ';', ')', ':', ']']);
         let after_figure = out.ends_with(|c: char| c.is_ascii_digit());
         match i {
             0 => {}
@@ -130,7 +130,7 @@ pub(super) fn table(caption: &str, grid: &[Vec<String>]) -> Markup {
                     @for row in rows {
                         tr {
                             @for (i, cell) in row.iter().enumerate() {
-                                @if i == 0 { th scope="row" { (isolated(cell)) } } @else { td { (isolated(cell)) } }
+                                @if i == 0 { th scope="row" { (isolated(cell)) } } @else { td { (isolated(&unbroken(cell))) } }
                             }
                         }
                     }
@@ -141,8 +141,8 @@ pub(super) fn table(caption: &str, grid: &[Vec<String>]) -> Markup {
 }
 
 /// A heading may end a line behind a stroke: `memory/subscriber`.
-fn breakable(text: &str) -> Markup {
-    html! { @for (i, part) in text.split('/').enumerate() { @if i > 0 { "/" wbr; } (isolated(part)) } }
+pub(super) fn breakable(text: &str) -> Markup {
+    html! { @for (i, part) in text.split('/').enumerate() { @if i > 0 { "/" wbr; } (isolated(&unbroken(part))) } }
 }
 
 /// Text that could be written from right to left keeps its order to itself.

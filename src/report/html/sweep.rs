@@ -1,6 +1,6 @@
 //! A sweep at a glance: each setting's headlines, their verdicts and figures.
 
-use super::frame::scrolled;
+use super::frame::{breakable, scrolled, unbroken};
 use super::summary::class;
 use crate::compare::page::headlines;
 use crate::compare::{Comparison, Point, Verdict};
@@ -19,12 +19,11 @@ pub(super) fn matrix(points: &[Point]) -> Markup {
         cells::rows(point, candidate).into_iter().filter(headline).collect()
     };
     let names: Vec<&str> = shown(first, 1).iter().map(|row| row.name).collect();
-    let wide = names.len() > MOST;
     html! {
         (scrolled("Verdicts by setting", &html! {
-            table.matrix.wide[wide] {
+            table.matrix.wide {
                 caption.hidden { "Verdicts by setting" }
-                thead { tr { th scope="col" { "setting" } th scope="col" { @if alone { "arm" } @else { "candidate" } } @for name in &names { th scope="col" { (name) } } } }
+                thead { tr { th scope="col" { "setting" } th scope="col" { @if alone { "arm" } @else { "candidate" } } @for name in &names { th scope="col" { (breakable(name)) } } } }
                 tbody {
                     @for point in points {
                         @for arm in usize::from(!alone)..point.arms.len() {
@@ -45,22 +44,22 @@ pub(super) fn matrix(points: &[Point]) -> Markup {
     }
 }
 
-/// Tables of more headlines than this have smaller letters.
-const MOST: usize = 4;
-
 /// Verdict, difference, and the figures they come from.
 fn cell(point: &Point, arm: usize, row: Option<&Row>) -> Markup {
     let Some(row) = row else { return html! { td {} } };
     let figures = match arm {
         0 => row.arms[0].clone(),
+        // One sign for nothing, not two.
+        _ if row.arms[arm] == cells::NONE && row.arms[0] == cells::NONE => String::new(),
         _ => format!("{} → {}", row.arms[0], row.arms[arm]),
     };
+    let figures = unbroken(&figures);
     match cells::comparison(point, arm, row.metric) {
         None => html! { td { span.soft { bdi { (figures) } } } },
         Some(c) => html! {
             td.word.(class(c.verdict)) {
                 (forest::words(c)) br;
-                span.soft { bdi { (cells::measured(c)) } @if is_told(c) { br; bdi { (figures) } } }
+                span.soft { bdi { (unbroken(&cells::measured(c))) } @if is_told(c) { br; bdi { (figures) } } }
             }
         },
     }
