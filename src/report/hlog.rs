@@ -22,7 +22,7 @@ pub fn files(report: &Report, evidence: &Evidence<'_>) -> Vec<File> {
         let by_second = found.arms.iter().all(|a| a.by_second);
         let said = comment(report, point, "all arms", by_second);
         files.push(log(names.of(&[&setting, "tagged"], "hlog"), evidence, &said, all));
-        for (arm, recorded) in arms() {
+        for (arm, recorded) in point.arms.iter().map(|a| &a.arm).zip(&found.arms) {
             let said = comment(report, point, arm, recorded.by_second);
             let untagged = lines(recorded).map(|line| (None, line)).collect();
             files.push(log(names.of(&[&setting, arm], "hlog"), evidence, &said, untagged));

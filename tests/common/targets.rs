@@ -1,6 +1,6 @@
 //! Shipped targets, set up once for all test programs.
 
-use super::PUSHBENCH;
+use super::{PUSHBENCH, turn};
 use pushbench::target::manifest::Manifest;
 use pushbench::target::{self, setup};
 use std::path::PathBuf;
@@ -8,9 +8,6 @@ use std::sync::atomic::AtomicBool;
 
 /// Kept between test runs, and apart from the user's own.
 pub const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
-/// What is measured meanwhile must not notice.
-const GENTLY: i32 = 19;
-
 /// Lets this process start targets as the program does, with what was set up before.
 pub fn host() {
     target::set_program(PathBuf::from(PUSHBENCH));
@@ -18,15 +15,11 @@ pub fn host() {
 }
 
 /// Sets targets up where that was not done before: it takes all cores, for the set-up of one is a release
-/// build.
+/// build, and whoever measured meanwhile would measure that. Call it without a turn.
 pub fn set_up(manifests: &[Manifest]) {
     host();
-    let gently = || {
-        // Of this thread, and of what it starts.
-        rustix::process::setpriority_process(None, GENTLY).unwrap();
-        for manifest in manifests {
-            setup::ensure(manifest, &AtomicBool::new(false), &mut |_| ()).unwrap();
-        }
-    };
-    std::thread::scope(|scope| scope.spawn(gently).join()).unwrap();
+    let _turn = turn::alone();
+    for manifest in manifests {
+        setup::ensure(manifest, &AtomicBool::new(false), &mut |_| ()).unwrap();
+    }
 }
