@@ -163,6 +163,11 @@ impl Slices {
         (round * self.arms + place) * self.slice_ns + (at - round * self.slice_ns)
     }
 
+    /// When the first arm gets to an instant of its own time, from the block's start.
+    pub fn first_wall(&self, at: u64) -> u64 {
+        (0..self.arms as usize).map(|arm| self.wall(arm, at)).min().unwrap_or(at)
+    }
+
     /// Whose slice an instant of the wall is, and in which round; `None` past the end.
     pub fn arm_at(&self, wall: u64) -> Option<(usize, u64)> {
         let slice = wall / self.slice_ns;
@@ -223,6 +228,9 @@ mod tests {
                 prop_assert!(*wall < s.wall_length());
             }
             walls.sort_unstable();
+            prop_assert_eq!(s.first_wall(at), walls[0]);
+            let round = at / slice * slice;
+            prop_assert_eq!(s.first_wall(round), round * arms as u64, "a round begins with its first slice");
             walls.dedup();
             prop_assert_eq!(walls.len(), arms);
             prop_assert_eq!(s.arm_at(s.wall_length()), None);

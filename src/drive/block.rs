@@ -119,7 +119,8 @@ impl Driving {
         self.wait_until_warm(stretch, bench)?;
         let origin = clock::now() + RUN_UP_NS;
         let warmup = stretch.load.warmup.as_nanos() as u64;
-        let from = stretch.slices.wall(0, warmup).min(stretch.slices.wall_length());
+        // Whichever arm's turn is first: each is charged for all of its measured slices.
+        let from = stretch.slices.first_wall(warmup);
         usage::reset_own_peak();
         let steal = usage::steal(&self.cpus);
         let first = bench.placement.driver[..1].to_vec();
@@ -178,7 +179,7 @@ impl Driving {
                 self.stop.store(true, Ordering::Relaxed);
             }
         }
-        let after: Vec<usage::Reading> = self.targets.iter().map(lives::read).collect();
+        let after = lives::read_all(&self.targets);
         let asked = Asked { memory: &self.memory, quiet, lives: &self.lives };
         if interrupted {
             return Err(Error::Interrupted);

@@ -16,12 +16,13 @@ pub(super) fn launch<'a>(member: &'a Member, bench: &'a Bench<'_>) -> Launch<'a>
     Launch { manifest: &member.manifest, cpus, interrupt: bench.interrupt }
 }
 
-/// What a target has used by now.
-pub(super) fn read(target: &Running) -> usage::Reading {
-    let pids = target.pids();
-    // CPU first: reading the rest takes a while.
-    let cpu_ns = usage::tree_cpu(&pids);
-    usage::Reading { cpu_ns, ..usage::read_tree(&pids) }
+/// What each target has used by now.
+pub(super) fn read_all(targets: &[Running]) -> Vec<usage::Reading> {
+    let pids: Vec<Vec<u32>> = targets.iter().map(Running::pids).collect();
+    // CPU of all of them first: reading the rest takes a while, in which one of them may be at work.
+    let cpu: Vec<u64> = pids.iter().map(|pids| usage::tree_cpu(pids)).collect();
+    let rest = pids.iter().map(|pids| usage::read_tree(pids));
+    rest.zip(cpu).map(|(rest, cpu_ns)| usage::Reading { cpu_ns, ..rest }).collect()
 }
 
 /// An earlier life of a target.
@@ -48,7 +49,7 @@ impl Lives {
 
     /// The measured window begins.
     pub fn measure(&mut self, targets: &[Running]) {
-        self.before = targets.iter().map(read).collect();
+        self.before = read_all(targets);
     }
 
     /// What a target has spent since, in all its lives. `now`: what it has used.
@@ -66,7 +67,7 @@ impl Lives {
     ) -> Result<()> {
         for (i, (member, target)) in stretch.members.iter().zip(targets).enumerate() {
             let publisher = publisher::status_now(target, &member.manifest);
-            let spent = self.spent(i, read(target));
+            let spent = self.spent(i, read_all(std::slice::from_ref(target))[0]);
             let ended = clock::now();
             restart(target, &launch(member, bench))?;
             self.earlier[i] = Some(Earlier { spent, publisher, down_ns: clock::now() - ended });

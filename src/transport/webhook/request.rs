@@ -111,13 +111,14 @@ fn refusal(e: httparse::Error) -> Stop {
 
 /// The path of a target in origin form, `/1?a=b`, or in absolute form, `http://127.1.0.1/1`.
 fn path(target: &str) -> &str {
-    let path = match target.split_once("://") {
+    // What follows the path may hold slashes of its own.
+    let until = target.find(['?', '#']).unwrap_or(target.len());
+    match target[..until].split_once("://") {
         Some((scheme, rest)) if !scheme.contains('/') => {
             rest.find('/').map_or("/", |slash| &rest[slash..])
         }
-        _ => target,
-    };
-    path.split_once('?').map_or(path, |(path, _query)| path)
+        _ => &target[..until],
+    }
 }
 
 /// How a body's end is told.
