@@ -250,10 +250,7 @@ impl<'a> Turns<'a> {
 
     /// Waits until every event has its fate, at the latest when the youngest has timed out.
     pub async fn drain(&mut self) -> io::Result<()> {
-        for arm in &self.arms {
-            arm.ledger.end_of_schedule();
-            arm.spout.end();
-        }
+        self.arms.iter().for_each(|arm| arm.ledger.end_of_schedule());
         let cpu = clock::thread_cpu();
         let open = |arms: &[Arm]| arms.iter().map(|a| a.ledger.open_count()).sum::<u64>();
         let (mut before, mut step) = (open(&self.arms), DRAIN_STEP_NS);
@@ -277,7 +274,8 @@ impl<'a> Turns<'a> {
         Ok(())
     }
 
-    /// Targets are asked what they have while everything stands.
+    /// Targets are asked what they have and what they spent while every connection stands: closing them
+    /// is no event's cost.
     pub async fn wait_for_end(&self) -> io::Result<()> {
         while !self.stopping() {
             self.pacer.roughly(clock::now() + 1_000_000).await?;

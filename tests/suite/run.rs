@@ -89,6 +89,22 @@ fn a_run_compares_both_transports_and_accounts_for_every_event() {
     bench.nothing_left();
 }
 
+/// Closing them takes CPU as well: the arm whose connections go first would be charged for it alone.
+#[test]
+fn targets_are_read_while_every_connection_stands() {
+    const CONNECTIONS: u64 = 60;
+    let bench = Bench::new();
+    let connections = format!("connections.count={CONNECTIONS}");
+    bench.run(&short(&["--set", &connections, "--out", "r"])).succeeds();
+    let trials = std::fs::read_to_string(bench.path("r/trials.jsonl")).unwrap();
+    let trials: Vec<Value> = trials.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(trials.len() >= 4, "{trials:?}");
+    for trial in &trials {
+        let open = &trial["target"]["end"]["descriptors"];
+        assert!(open.as_u64() >= Some(CONNECTIONS), "{} has {open} open", trial["label"]);
+    }
+}
+
 #[test]
 fn a_stored_run_renders_to_the_same_bytes_and_writes_nothing() {
     let bench = Bench::new();
