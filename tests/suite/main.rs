@@ -12,6 +12,7 @@ mod baselines;
 mod blocks;
 mod browser;
 mod conduct;
+mod documents;
 mod duplex;
 mod fanout;
 mod fates;
