@@ -12,6 +12,11 @@ use std::time::Duration;
 
 /// Parts of what the driver manages in a closed loop.
 const PARTS: [f64; 8] = [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.4];
+/// A closed loop in a bad moment of the machine sets these rates too low: while the highest is trusted, it goes on
+/// by this factor …
+const FURTHER: f64 = 1.4;
+/// … so often at most: a driver that is trusted at five times what it manages does not know itself.
+const MOST_FURTHER: usize = 4;
 const WARMUP_MS: u64 = 150;
 const MEASURED_MS: u64 = 350;
 /// How every reason begins that finds fault with the driver (`drive::validity`).
@@ -25,10 +30,7 @@ fn limit(lab: &Lab<'_>, carrier: Carrier) -> Result<Limit> {
     let closed = load(Arrivals::Closed, None, WARMUP_MS, MEASURED_MS);
     let (flat_out, _) = exact(lab, carrier, Duration::ZERO, CONNECTIONS, closed)?;
     let capacity = capacity(&flat_out);
-    // Whole hundreds: somebody may want to type one.
-    let rates = PARTS.map(|part| (capacity * part / 100.0).ceil() * 100.0);
-    let rungs =
-        rates.into_iter().map(|rate| rung(lab, carrier, rate)).collect::<Result<Vec<_>>>()?;
+    let rungs = climb(capacity, |rate| rung(lab, carrier, rate))?;
     let (trusted_up_to, mistrusted_from) = edges(&rungs);
     Ok(Limit {
         transport: carrier.name().to_owned(),
@@ -60,10 +62,32 @@ fn rung(lab: &Lab<'_>, carrier: Carrier, rate: f64) -> Result<Rung> {
     })
 }
 
+/// Rungs from the lowest rate to one that is not trusted, or to the last there is.
+fn climb(capacity: f64, mut rung: impl FnMut(f64) -> Result<Rung>) -> Result<Vec<Rung>> {
+    let mut rungs = Vec::new();
+    for part in PARTS {
+        rungs.push(rung(hundreds(capacity * part))?);
+    }
+    for _ in 0..MOST_FURTHER {
+        let Some(highest) = rungs.last().filter(|highest| trusted(highest)) else { break };
+        rungs.push(rung(hundreds(highest.rate * FURTHER))?);
+    }
+    Ok(rungs)
+}
+
+/// Whole hundreds: somebody may want to type one.
+fn hundreds(rate: f64) -> f64 {
+    (rate / 100.0).ceil() * 100.0
+}
+
+/// Most of its trials were.
+fn trusted(rung: &Rung) -> bool {
+    rung.trusted * 2 > TRIALS
+}
+
 /// The last rate of those trusted from the lowest on, the first of those mistrusted up to the highest.
 fn edges(rungs: &[Rung]) -> (Option<f64>, Option<f64>) {
-    let trusted = |rung: &&Rung| rung.trusted * 2 > TRIALS;
-    let last = rungs.iter().take_while(trusted).last();
+    let last = rungs.iter().take_while(|rung| trusted(rung)).last();
     let first = rungs.iter().rev().take_while(|rung| !trusted(rung)).last();
     (last.map(|r| r.rate), first.map(|r| r.rate))
 }
@@ -72,26 +96,35 @@ fn edges(rungs: &[Rung]) -> (Option<f64>, Option<f64>) {
 mod tests {
     use super::*;
 
+    fn of(rate: f64, trusted: usize) -> Rung {
+        let (response_ns, lag_ns, reading_ns, busy) = (0.0, 0.0, 0.0, 0.0);
+        Rung { rate, trusted, response_ns, lag_ns, reading_ns, busy, said: None }
+    }
+
     #[test]
     fn edges_stand_where_trust_begins_and_ends() {
-        let of = |trusted: &[usize]| {
-            let rungs: Vec<Rung> = (1..)
-                .zip(trusted)
-                .map(|(rate, trusted)| Rung {
-                    rate: f64::from(rate),
-                    trusted: *trusted,
-                    response_ns: 0.0,
-                    lag_ns: 0.0,
-                    reading_ns: 0.0,
-                    busy: 0.0,
-                    said: None,
-                })
-                .collect();
-            edges(&rungs)
+        let edges = |trusted: &[usize]| {
+            let rungs: Vec<Rung> =
+                (1_u8..).zip(trusted).map(|(rate, trusted)| of(rate.into(), *trusted)).collect();
+            super::edges(&rungs)
         };
-        assert_eq!(of(&[3, 2, 1, 0]), (Some(2.0), Some(3.0)));
-        assert_eq!(of(&[3, 0, 3, 0]), (Some(1.0), Some(4.0)));
-        assert_eq!(of(&[3, 3]), (Some(2.0), None));
-        assert_eq!(of(&[0, 1]), (None, Some(1.0)));
+        assert_eq!(edges(&[3, 2, 1, 0]), (Some(2.0), Some(3.0)));
+        assert_eq!(edges(&[3, 0, 3, 0]), (Some(1.0), Some(4.0)));
+        assert_eq!(edges(&[3, 3]), (Some(2.0), None));
+        assert_eq!(edges(&[0, 1]), (None, Some(1.0)));
+    }
+
+    /// The closed loop managed 1,000 in a bad moment; the driver is to be trusted up to `honest`.
+    fn climbed(honest: f64) -> Vec<Rung> {
+        climb(1000.0, |rate| Ok(of(rate, if rate <= honest { TRIALS } else { 0 }))).unwrap()
+    }
+
+    #[test]
+    fn the_ladder_ends_above_the_drivers_limit() {
+        assert_eq!(climbed(950.0).len(), PARTS.len());
+        let rungs = climbed(2000.0);
+        assert_eq!(rungs.len(), PARTS.len() + 2);
+        assert_eq!(edges(&rungs), (Some(2000.0), Some(2800.0)));
+        assert_eq!(climbed(f64::INFINITY).len(), PARTS.len() + MOST_FURTHER);
     }
 }
