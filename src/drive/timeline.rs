@@ -1,6 +1,6 @@
 //! The time line of a block's arms, second by second, in little memory.
 
-use crate::record::histogram::Hist;
+use crate::record::histogram::{Compact, Hist};
 use crate::record::interval::{Interval, Seen};
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ pub(super) struct TimeLine(BTreeMap<u64, Second>);
 struct Second {
     due: u64,
     backlog_peak: u64,
-    /// Packed: an open one takes 270 KB, and a long trial has many seconds (law 12).
-    responses: Hist,
+    /// A long trial has many seconds (law 12).
+    responses: Compact,
     driver_rss_bytes: u64,
 }
 
@@ -22,7 +22,7 @@ impl TimeLine {
         if let Some(known) = self.0.get(&second) {
             seen.merge(&known.seen());
         }
-        let responses = seen.responses.packed();
+        let responses = seen.responses.compact();
         let (due, backlog_peak) = (seen.due, seen.backlog_peak);
         self.0.insert(second, Second { due, backlog_peak, responses, driver_rss_bytes });
     }
@@ -35,13 +35,13 @@ impl TimeLine {
 
     /// The responses of every second.
     pub fn into_seconds(self) -> Vec<(u64, Hist)> {
-        self.0.into_iter().map(|(n, s)| (n, s.responses)).collect()
+        self.0.into_iter().map(|(n, s)| (n, s.responses.unpack())).collect()
     }
 }
 
 impl Second {
     fn seen(&self) -> Seen {
-        Seen { responses: self.responses.clone(), due: self.due, backlog_peak: self.backlog_peak }
+        Seen { responses: self.responses.unpack(), due: self.due, backlog_peak: self.backlog_peak }
     }
 }
 
