@@ -1,0 +1,125 @@
+use super::*;
+use crate::scenario::payload::MIN_BYTES;
+
+#[test]
+fn events_have_the_asked_length_and_their_own_id() {
+    for bytes in [MIN_BYTES, 64, 512, 65_536] {
+        let t = Template::new(&Payload::Bytes(bytes));
+        for index in [0, 1, 41, u64::MAX] {
+            let event = t.render(index);
+            assert_eq!(event.len(), bytes);
+            let read: Event<'_> = serde_json::from_slice(&event).unwrap();
+            assert_eq!(read.id, format!("{index:016x}"));
+            let mut appended = b"head".to_vec();
+            t.append(index, &mut appended);
+            assert_eq!(appended[4..], event[..]);
+        }
+    }
+}
+
+#[test]
+fn events_are_wrapped_in_somebodys_own_words() {
+    let bare = Template::new(&Payload::Bytes(64));
+    let wording = Wording::parse(r#"{"key":"{id}","payload":{event}}"#, &[EVENT, "id"]).unwrap();
+    let t = bare.within(&wording);
+    for index in [0, 255, u64::MAX] {
+        let event = t.render(index);
+        let value: serde_json::Value = serde_json::from_slice(&event).unwrap();
+        assert_eq!(value["key"], format!("{index:016x}"));
+        assert_eq!(value["payload"].to_string().len(), 64);
+        assert_eq!(value["payload"]["id"], value["key"]);
+        let mut appended = b"head".to_vec();
+        t.append(index, &mut appended);
+        assert_eq!((&appended[4..], event.len()), (&event[..], t.len()));
+    }
+}
+
+#[test]
+fn the_type_is_numbered_in_somebodys_own_words_too() {
+    let scenario = crate::scenario::load("filter", &[]).unwrap().points.remove(0).scenario;
+    let wording = Wording::parse(r#"{"first":{event},"again":{event}}"#, &[EVENT]).unwrap();
+    let template = Template::of(&scenario).within(&wording);
+    for (index, kind) in [(0, "event-00"), (3, "event-03"), (41, "event-01")] {
+        let value: serde_json::Value = serde_json::from_slice(&template.render(index)).unwrap();
+        assert_eq!((&value["first"], &value["first"]["type"]), (&value["again"], &kind.into()));
+        assert_eq!(value["first"]["id"], format!("{index:016x}"));
+    }
+}
+
+#[test]
+fn types_take_turns_and_leave_the_length_alone() {
+    let scenario = crate::scenario::load("filter", &[]).unwrap().points.remove(0).scenario;
+    let template = Template::of(&scenario);
+    for (index, kind) in [(0, "event-00"), (3, "event-03"), (4, "event-00"), (41, "event-01")] {
+        let event = template.render(index);
+        assert_eq!(event.len(), 512);
+        let event: Event<'_> = serde_json::from_slice(&event).unwrap();
+        assert_eq!((&*event.kind, &*event.id), (kind, &*format!("{index:016x}")));
+    }
+}
+
+#[test]
+fn an_answer_has_the_asked_length_and_its_questions_id() {
+    for bytes in [payload::LEAST_ANSWER, 64, 512, 65_536] {
+        let text = answer("00000000000000ff", bytes);
+        assert_eq!((text.len(), acknowledged_index(text.as_bytes())), (bytes, Some(255)));
+    }
+    // The id is whole, however long it is.
+    let id = "q".repeat(100);
+    let text = answer(&id, 64);
+    assert_eq!(acknowledged_id(text.as_bytes()).as_deref(), Some(&*id));
+    let _json: serde_json::Value = serde_json::from_str(&text).unwrap();
+}
+
+#[test]
+fn a_users_event_keeps_its_fields() {
+    let json = r#"{"type":"order","data":{"n":1}}"#.to_owned();
+    let t = Template::new(&Payload::File { path: "e.json".into(), json });
+    let event = t.render(7);
+    let value: serde_json::Value = serde_json::from_slice(&event).unwrap();
+    assert_eq!(value["id"], "0000000000000007");
+    assert_eq!(value["data"]["n"], 1);
+}
+
+#[test]
+fn only_our_own_acknowledgements_are_read() {
+    let ack = acknowledgement("00000000000000ff");
+    assert_eq!(acknowledged_index(ack.as_bytes()), Some(255));
+    assert_eq!(acknowledged_index(b"{\"id\": \"00000000000000ff\", \"ok\": true}"), Some(255));
+    assert_eq!(acknowledged_index(b"{\"id\":\"00000000000000FF\"}"), Some(255));
+    assert_eq!(plain_index(&[ack.as_bytes(), b" "].concat()), None);
+    for index in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX] {
+        let ack = acknowledgement(&format!("{index:016x}"));
+        assert_eq!(plain_index(ack.as_bytes()), Some(index));
+    }
+    for garbage in ["", "ok", "{\"id\":255}", "{\"id\":\"ff\"}", "{\"id\":\"zzzzzzzzzzzzzzzz\"}"] {
+        assert_eq!(acknowledged_index(garbage.as_bytes()), None, "{garbage}");
+    }
+}
+
+#[test]
+fn a_list_is_neither_an_acknowledgement_nor_an_event() {
+    let list = br#" ["00000000000000ff", "event", {}]"#;
+    assert_eq!(acknowledged_index(&list[..]), None);
+    assert_eq!(acknowledged_id(&list[..]), None);
+    assert!(Event::read(list).is_err());
+}
+
+#[test]
+fn a_sign_is_no_digit_of_an_id() {
+    let signed = b"{\"id\":\"+00000000000000f\"}";
+    assert_eq!(acknowledged_index(signed), None);
+    assert_eq!(Matched::ByIdAt("/id".into()).index(signed), None);
+}
+
+#[test]
+fn an_id_is_found_where_the_pointer_leads() {
+    let at = |pointer: &str| Matched::ByIdAt(pointer.into());
+    let answer = br#"{"id":"no","data":[{"event/id":"00000000000000ff"}],"ok":255}"#;
+    assert_eq!(at("/data/0/event~1id").index(answer), Some(255));
+    for pointer in ["/id", "/data/1/event~1id", "/data", "/ok", "/nowhere"] {
+        assert_eq!(at(pointer).index(answer), None, "{pointer}");
+    }
+    assert_eq!(at("/data").index(b"ok"), None);
+    assert_eq!(Matched::ByOrder.index(acknowledgement("00000000000000ff").as_bytes()), None);
+}
