@@ -44,7 +44,8 @@ fn listener(line: &str) -> Option<(SocketAddr, String)> {
     }
     let (ip, port) = address.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
-    Some((SocketAddr::new(ip_of(ip)?, port), (*inode).to_owned()))
+    // A socket of IPv6 that listens on an address of IPv4 has it as ::ffff:127.0.0.1.
+    Some((SocketAddr::new(ip_of(ip)?.to_canonical(), port), (*inode).to_owned()))
 }
 
 /// Words of four bytes, each as this machine holds it.
