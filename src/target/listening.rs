@@ -69,13 +69,14 @@ mod tests {
 
     #[test]
     fn finds_what_this_process_listens_to() {
-        let listeners: Vec<TcpListener> = ["127.0.0.3:0", "[::1]:0"]
+        let listeners: Vec<TcpListener> = ["127.0.0.3:0", "[::1]:0", "[::ffff:127.0.0.4]:0"]
             .iter()
             .filter_map(|address| TcpListener::bind(address).ok())
             .collect();
         let found = addresses(&[std::process::id()]);
         for listener in &listeners {
-            let address = listener.local_addr().unwrap();
+            let bound = listener.local_addr().unwrap();
+            let address = SocketAddr::new(bound.ip().to_canonical(), bound.port());
             assert!(found.contains(&address), "{address} is not among {found:?}");
         }
         assert!(!listeners.is_empty());

@@ -365,12 +365,32 @@ mod tests {
             (426, None, "", "it serves WebSocket there"),
             (200, None, "{\"data\":[{\"a/b\":\"00000000000000ff\"}]}", "\"id:/data/0/a~1b\""),
             (200, None, "ok", "match = \"order\""),
+            (200, Some((CONTENT_ENCODING, "gzip")), "x", "compressed (content-encoding: gzip)"),
+            (200, None, "\u{feff}{\"id\":\"00000000000000ff\"}", "byte order mark"),
+            (200, None, "got 00000000000000ff", "not as a JSON string of its own"),
+            (301, Some((LOCATION, "https://x/")), "", "an address with TLS (location: https://x/)"),
+            (401, None, "the websocket needs a token", "who asks"),
+            (403, None, "CSRF verification failed", "CSRF token"),
+            (403, None, "Blocked hosts: 127.0.0.1", "does not know the host"),
+            (403, None, "the original is missing", "who asks"),
+            (411, None, "", "Length Required"),
+            (431, None, "", "shorten headers"),
+            (502, None, "", "a proxy answers there"),
         ] {
             let said = told(status, header, body).0;
             assert!(said.starts_with(&format!("answered {status} ")), "{said}");
             assert!(said.contains(wanted), "{said}");
         }
-        assert!(told(200, None, "<html>").1.contains("no WebSocket"));
+        for (status, header, body, wanted) in [
+            (200, None, "<html>", "no WebSocket"),
+            (302, Some((LOCATION, "/cable")), "", "(location: /cable): write that in url"),
+            (400, None, "Subprotocol required", "add subprotocol = \"NAME\""),
+            (403, None, "origin not allowed", "headers = { Origin"),
+            (400, None, "", "no WebSocket there"),
+        ] {
+            let said = told(status, header, body).1;
+            assert!(said.contains(wanted), "{said}");
+        }
         assert_eq!(told(500, None, "a\r\n\u{7}b").0, "answered 500 Internal Server Error: a b");
     }
 

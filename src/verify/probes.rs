@@ -12,6 +12,8 @@ const MALFORMED: &[u8] = b"{\"this is no event";
 const GREETING: Duration = Duration::from_millis(100);
 /// … and how many of them are taken then.
 const MOST_GREETINGS: usize = 100;
+/// How often a probe is attempted that a target fails at.
+const ATTEMPTS: usize = 3;
 /// Size of a large event.
 const LARGE_BYTES: usize = 1 << 20;
 
@@ -30,8 +32,36 @@ fn opened<'a, T: Talk<'a>>(peer: &Peer<'a>) -> Result<T, Trouble> {
     Ok(line)
 }
 
+/// Some attempts at a probe: a target may fail now and then, whatever it is sent, and that says nothing
+/// of what the probe asks.
+pub(super) fn attempts<R>(
+    attempt: impl Fn() -> Result<R, Trouble>,
+    answer: impl Fn(&R) -> &Answer,
+) -> Result<R, Trouble> {
+    let failed = |got: &Result<R, Trouble>| match got {
+        Ok(got) => answer(got).fails(),
+        Err(trouble) => trouble.ends(),
+    };
+    let mut got = attempt();
+    for _ in 1..ATTEMPTS {
+        if !failed(&got) {
+            break;
+        }
+        got = attempt();
+    }
+    got
+}
+
 /// One event in a way of its own.
 fn single<'a, T: Talk<'a>>(
+    peer: &Peer<'a>,
+    cut: Cut,
+    dress: impl Fn(Vec<u8>) -> Vec<u8>,
+) -> Result<(u64, Answer), Trouble> {
+    attempts(|| once::<T>(peer, cut, &dress), |(_, answer)| answer)
+}
+
+fn once<'a, T: Talk<'a>>(
     peer: &Peer<'a>,
     cut: Cut,
     dress: impl Fn(Vec<u8>) -> Vec<u8>,

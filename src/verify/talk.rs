@@ -139,6 +139,11 @@ impl Answer {
         self.status.as_ref().is_some_and(|(code, _)| !(200..300).contains(code))
     }
 
+    /// By its status the target failed, and may not fail the next time.
+    pub fn fails(&self) -> bool {
+        self.status.as_ref().is_some_and(|(code, _)| (500..600).contains(code))
+    }
+
     /// The beginning of its body.
     pub fn text(&self) -> String {
         shown(&self.body)
