@@ -5,7 +5,7 @@ use crate::compare::gate::{BASE, CANDIDATE};
 use crate::compare::verified::verified;
 use crate::cpus::Placement;
 use crate::error::{Error, Result};
-use crate::record::findings::{Aspect, Findings};
+use crate::record::findings::{Aspect, Finding, Findings};
 use crate::run::{Progress, arms::Arm};
 use crate::scenario::Question;
 use crate::transport::event::Template;
@@ -63,7 +63,11 @@ fn differences(found: &[Findings]) -> Vec<(Aspect, String)> {
     let differ = verified(found).rows.into_iter().filter(|row| row.differs);
     differ
         .map(|row| {
-            let values: Vec<String> = row.arms.into_iter().flatten().map(|f| f.value).collect();
+            let told = |f: Finding| match f.detail {
+                Some(detail) => format!("{} ({detail})", f.value),
+                None => f.value,
+            };
+            let values: Vec<String> = row.arms.into_iter().flatten().map(told).collect();
             (row.aspect, format!("{}: {}", row.aspect.name(), values.join(", then ")))
         })
         .collect()

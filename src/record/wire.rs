@@ -50,6 +50,15 @@ impl Traffic {
     }
 }
 
+/// Whether the peer's kernel has not acknowledged everything that was sent: what is sent to a socket that
+/// was closed before never is.
+pub fn has_unacknowledged(socket: BorrowedFd<'_>) -> bool {
+    // The handshake may be counted as a byte that was acknowledged: a request has more than one.
+    tcp_info(socket).is_some_and(|info| {
+        info.tcpi_bytes_acked < info.tcpi_bytes_sent.saturating_sub(info.tcpi_bytes_retrans)
+    })
+}
+
 fn tcp_info(socket: BorrowedFd<'_>) -> Option<libc::tcp_info> {
     // SAFETY: tcp_info is plain old data, for which all zeroes is a valid value.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };

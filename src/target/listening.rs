@@ -44,7 +44,8 @@ fn listener(line: &str) -> Option<(SocketAddr, String)> {
     }
     let (ip, port) = address.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
-    Some((SocketAddr::new(ip_of(ip)?, port), (*inode).to_owned()))
+    // A socket of IPv6 that listens on an address of IPv4 has it as ::ffff:127.0.0.1.
+    Some((SocketAddr::new(ip_of(ip)?.to_canonical(), port), (*inode).to_owned()))
 }
 
 /// Words of four bytes, each as this machine holds it.
@@ -68,13 +69,14 @@ mod tests {
 
     #[test]
     fn finds_what_this_process_listens_to() {
-        let listeners: Vec<TcpListener> = ["127.0.0.3:0", "[::1]:0"]
+        let listeners: Vec<TcpListener> = ["127.0.0.3:0", "[::1]:0", "[::ffff:127.0.0.4]:0"]
             .iter()
             .filter_map(|address| TcpListener::bind(address).ok())
             .collect();
         let found = addresses(&[std::process::id()]);
         for listener in &listeners {
-            let address = listener.local_addr().unwrap();
+            let bound = listener.local_addr().unwrap();
+            let address = SocketAddr::new(bound.ip().to_canonical(), bound.port());
             assert!(found.contains(&address), "{address} is not among {found:?}");
         }
         assert!(!listeners.is_empty());

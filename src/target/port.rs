@@ -2,11 +2,16 @@
 
 use crate::error::{Error, Result};
 use socket2::{Domain, Socket, Type};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Every address of each family.
+const EVERYWHERE: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
 
 /// A port nobody listens on now, outside the range the kernel gives to outgoing connections: one of
 /// the driver's own connections could otherwise take it before the target does. `None` when all are
@@ -21,7 +26,7 @@ pub(super) fn free() -> Option<u16> {
     let next = NEXT.get_or_init(|| AtomicU32::new(seed() % count));
     (0..count)
         .map(|_| range.start + (next.fetch_add(1, Ordering::Relaxed) % count) as u16)
-        .find(|port| is_free(*port))
+        .find(|port| is_free(&EVERYWHERE.map(|ip| SocketAddr::new(ip, *port))))
 }
 
 /// The same with words for the user.
@@ -31,13 +36,28 @@ pub(super) fn free_or_error() -> Result<u16> {
     })
 }
 
-/// Binding every IPv4 address, without SO_REUSEADDR, fails for any listener and for a port that still
-/// has connections in TIME_WAIT, which would stop a target that does not set SO_REUSEADDR.
-pub(super) fn is_free(port: u16) -> bool {
-    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-    Socket::new(Domain::IPV4, Type::STREAM, None)
-        .and_then(|socket| socket.bind(&address.into()))
-        .is_ok()
+/// Whether a port is free in each family that one of these addresses belongs to. Binding every address
+/// of a family, without SO_REUSEADDR, fails for any listener and for a port that still has connections in
+/// TIME_WAIT, which would stop a target that does not set SO_REUSEADDR.
+pub(super) fn is_free(addresses: &[SocketAddr]) -> bool {
+    EVERYWHERE.iter().all(|ip| {
+        let address = addresses.iter().find(|address| address.is_ipv4() == ip.is_ipv4());
+        address.is_none_or(|address| binds(SocketAddr::new(*ip, address.port())))
+    })
+}
+
+fn binds(address: SocketAddr) -> bool {
+    let Ok(socket) = Socket::new(Domain::for_address(address), Type::STREAM, None) else {
+        // A machine without IPv6: nobody listens there.
+        return address.is_ipv6();
+    };
+    if address.is_ipv6() && socket.set_only_v6(true).is_err() {
+        return true;
+    }
+    match socket.bind(&address.into()) {
+        Err(e) => address.is_ipv6() && e.kind() == ErrorKind::AddrNotAvailable,
+        Ok(()) => true,
+    }
 }
 
 fn ephemeral() -> Option<(u16, u16)> {
@@ -77,6 +97,20 @@ mod tests {
         let first = free().unwrap();
         let taken = std::net::TcpListener::bind(("127.0.0.1", first));
         assert_ne!(first, free().unwrap());
-        assert!(taken.is_err() || !is_free(first));
+        assert!(taken.is_err() || !is_free(&[([127, 0, 0, 1], first).into()]));
+    }
+
+    #[test]
+    fn a_port_is_taken_in_the_family_of_its_listener() {
+        let (old, new) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from(Ipv6Addr::LOCALHOST));
+        let listeners = [old, new].map(|ip| std::net::TcpListener::bind((ip, 0)));
+        for (taken, other) in listeners.iter().zip([new, old]) {
+            // A machine may have no IPv6.
+            let Ok(address) = taken.as_ref().map(|l| l.local_addr().unwrap()) else { continue };
+            assert!(!is_free(&[address]), "{address}");
+            let both = [SocketAddr::new(other, address.port()), address];
+            assert!(!is_free(&both), "{address}");
+        }
+        assert!(listeners[0].is_ok());
     }
 }

@@ -33,6 +33,9 @@ pub struct Running {
     kept: Option<Kept>,
     url: String,
     port: u16,
+    /// The addresses that the host of its url has.
+    addresses: Vec<SocketAddr>,
+    /// The one of them at which it takes events; the first until it is ready.
     address: SocketAddr,
     /// Where its subscribers will listen, when it was told at its start; else 0.
     told_port: u16,
@@ -54,6 +57,8 @@ pub fn restart(target: &mut Running, launch: &Launch<'_>) -> Result<()> {
     drop(target.kept.take());
     let ports = Some(Ports { own: target.port, told: target.told_port });
     let running = start(launch, ports)?;
+    // Connections are made anew where they were.
+    let running = Running { addresses: vec![target.address], address: target.address, ..running };
     let mut starting = Starting { launch, running, began: Instant::now(), attempt: 1, ports };
     starting.wait()?;
     *target = starting.running;
@@ -93,8 +98,16 @@ impl<'a> Starting<'a> {
             let Some(kept) = &mut self.running.kept else { return Ok(()) };
             match kept.ended() {
                 Some(Err(why)) => return Err(cannot_execute(manifest, &why)),
-                Some(Ok(how)) => self.again(&how)?,
-                None if ready::is_ready(&manifest.ready, self.running.address, kept.output()) => {
+                Some(Ok(how)) => {
+                    self.again(&how)?;
+                    continue;
+                }
+                None => {}
+            }
+            let addresses = &self.running.addresses;
+            match ready::ready_at(&manifest.ready, addresses, kept.output()) {
+                Some(address) => {
+                    self.running.address = address;
                     return Ok(());
                 }
                 None if self.began.elapsed() > manifest.ready_timeout => {
@@ -157,7 +170,7 @@ fn start(launch: &Launch<'_>, again: Option<Ports>) -> Result<Running> {
     let Some(words) = &manifest.command else {
         return running_already(url.clone(), &addresses).map_err(unusable);
     };
-    if fixed && again.is_none() && !port::is_free(endpoint.port) {
+    if fixed && again.is_none() && !port::is_free(&addresses) {
         return Err(unusable(format!(
             "port {} is in use, so the target cannot listen there: end the program that holds it, or \
              write {{port}} in command and url",
@@ -186,7 +199,20 @@ fn start(launch: &Launch<'_>, again: Option<Ports>) -> Result<Running> {
         let place = folder.as_ref().map_or(String::new(), |f| format!(" in {}", f.display()));
         Error::harness(format!("cannot start a process for target {}{place}: {e}", manifest.name))
     })?;
-    Ok(Running { kept: Some(kept), url, port, address: addresses[0], told_port: told.port })
+    let address = addresses[0];
+    Ok(Running { kept: Some(kept), url, port, addresses, address, told_port: told.port })
+}
+
+/// Whether a socket that listens there gets what is sent to `address`.
+fn includes(listener: SocketAddr, address: SocketAddr) -> bool {
+    let everywhere = listener.ip().is_unspecified() && listener.port() == address.port();
+    listener == address
+        || everywhere
+            && match (listener.is_ipv6(), address.is_ipv6()) {
+                // A socket of IPv6 may take connections of IPv4, too: /proc does not say.
+                (true, false) => ready::accepts(address),
+                (own, other) => own == other,
+            }
 }
 
 /// A server that is not ours must answer at once.
@@ -194,7 +220,10 @@ fn running_already(url: String, addresses: &[SocketAddr]) -> std::result::Result
     let connects =
         |a: &&SocketAddr| std::net::TcpStream::connect_timeout(a, Duration::from_secs(5)).is_ok();
     match addresses.iter().find(connects) {
-        Some(address) => Ok(Running { kept: None, url, port: 0, address: *address, told_port: 0 }),
+        Some(&address) => {
+            let addresses = vec![address];
+            Ok(Running { kept: None, url, port: 0, addresses, address, told_port: 0 })
+        }
         None => Err("nothing accepts connections there: start the server first".to_owned()),
     }
 }
@@ -209,9 +238,11 @@ fn cannot_execute(manifest: &Manifest, why: &str) -> Error {
 }
 
 fn never_ready(manifest: &Manifest, running: &Running) -> Error {
+    let places: Vec<String> = running.addresses.iter().map(SocketAddr::to_string).collect();
+    let places = places.join(" or ");
     let waited_for = match &manifest.ready {
-        Ready::Tcp => format!("nothing accepts connections at {}", running.address),
-        Ready::Http(path) => format!("GET {path} at {} is not answered with 2xx", running.address),
+        Ready::Tcp => format!("nothing accepts connections at {places}"),
+        Ready::Http(path) => format!("GET {path} at {places} is not answered with 2xx"),
         Ready::Line(text) => format!("it did not print \"{text}\""),
     };
     Error::target(format!(
@@ -280,10 +311,7 @@ impl Running {
     /// Where its processes listen, when that is not where they were asked to.
     pub fn elsewhere(&self) -> Option<String> {
         let listening = listening::addresses(&self.pids());
-        let asked = |l: &SocketAddr| {
-            let everywhere = SocketAddr::new(l.ip(), self.address.port());
-            *l == self.address || l.ip().is_unspecified() && *l == everywhere
-        };
+        let asked = |l: &SocketAddr| self.addresses.iter().any(|address| includes(*l, *address));
         let places: Vec<String> = listening.iter().map(SocketAddr::to_string).collect();
         (!listening.iter().any(asked) && !places.is_empty()).then(|| places.join(" and "))
     }

@@ -4,6 +4,7 @@ use super::address::{Endpoint, scheme_of};
 use super::manifest::{self, BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, Matching, PORT};
 use super::mapped::Own;
 use super::process::Running;
+use super::ready;
 use crate::error::{Error, Result};
 use crate::record::fanout::PublisherStatus;
 use crate::transport::event::{Matched, Template};
@@ -332,5 +333,7 @@ pub fn subscribe_address(target: &Running, url: &str) -> Result<SocketAddr> {
         return Ok(target.address());
     }
     let found = there.addresses().map_err(|e| unusable(e.to_string()))?;
-    found.first().copied().ok_or_else(|| unusable("it has no address".to_owned()))
+    let listening = found.iter().find(|address| ready::accepts(**address));
+    let address = listening.or(found.first()).copied();
+    address.ok_or_else(|| unusable("it has no address".to_owned()))
 }

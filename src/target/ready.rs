@@ -11,12 +11,29 @@ const CONNECT: Duration = Duration::from_millis(200);
 /// A health check may do some work before it answers.
 const ANSWER: Duration = Duration::from_secs(2);
 
-pub(super) fn is_ready(ready: &Ready, address: SocketAddr, output: &Output) -> bool {
-    match ready {
-        Ready::Line(_) => output.seen(),
-        Ready::Tcp => TcpStream::connect_timeout(&address, CONNECT).is_ok(),
-        Ready::Http(path) => answers(address, path).unwrap_or(false),
+/// The address at which it takes events, of those that its host has; `None` while it does not.
+pub(super) fn ready_at(
+    ready: &Ready,
+    addresses: &[SocketAddr],
+    output: &Output,
+) -> Option<SocketAddr> {
+    let healthy = |address: &SocketAddr| match ready {
+        Ready::Tcp | Ready::Line(_) => accepts(*address),
+        Ready::Http(path) => answers(*address, path).unwrap_or(false),
+    };
+    let found = || addresses.iter().copied().find(healthy);
+    match (ready, addresses) {
+        (Ready::Line(_), _) if !output.seen() => None,
+        // It says itself that it is ready.
+        (Ready::Line(_), [only]) => Some(*only),
+        (Ready::Line(_), _) => found().or(addresses.first().copied()),
+        _ => found(),
     }
+}
+
+/// Whether somebody accepts connections there.
+pub(super) fn accepts(address: SocketAddr) -> bool {
+    TcpStream::connect_timeout(&address, CONNECT).is_ok()
 }
 
 /// One GET; every 2xx is healthy.

@@ -1,5 +1,6 @@
 //! Why a connection ended or could not be made.
 
+use crate::units;
 use std::fmt;
 
 /// How the message of a [`Fault::Closed`] begins.
@@ -53,8 +54,31 @@ impl Fault {
         }
     }
 
+    /// The same, of a connection that was closed before the peer read the event it was busy with, and that
+    /// had carried nothing for so long, ns.
+    pub fn after_idle(self, ns: u64) -> Fault {
+        // One digit, so that the record counts them together.
+        let digit = 10u64.pow(ns.max(1).ilog10());
+        let at_least = units::nanos_text((ns / digit * digit) as f64);
+        self.with(&format!(
+            "; the target closed it after at least {at_least} idle: raise its keep-alive time-out"
+        ))
+    }
+
     /// From something the protocol does not allow.
     pub fn protocol(e: impl fmt::Display) -> Fault {
         Fault::Protocol(e.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_times_are_counted_together() {
+        let told = |ns| Fault::closed("gone").after_idle(ns).to_string();
+        assert_eq!(told(5_003_000_000), told(5_900_000_000));
+        assert!(told(5_003_000_000).contains("closed it after at least 5.00 s idle"));
     }
 }

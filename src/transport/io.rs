@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use crate::record::clock;
 use crate::record::ledger::Ledger;
-use crate::record::wire::Traffic;
+use crate::record::wire::{self, Traffic};
 use socket2::SockRef;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -196,6 +196,11 @@ fn late_port(socket: &TcpSocket) {
 }
 
 impl Stamped {
+    /// Whether something that was sent has not reached the peer.
+    pub fn has_unacknowledged(&self) -> bool {
+        wire::has_unacknowledged(self.tcp.as_fd())
+    }
+
     /// Charges what was carried so far to the events; what comes later (a close frame) is not.
     pub fn account(&self) {
         if !self.accounted.replace(true) {

@@ -6,7 +6,7 @@ use crate::record::findings::{Aspect, Finding, YES};
 use crate::target::manifest::Matching;
 use std::time::{Duration, Instant};
 
-/// A target that answers on and on is not listened to for ever.
+/// Once every event has its answer, a target that sends on and on is not listened to for ever.
 const MOST_EXTRAS: usize = 100;
 
 /// How many events are sent, and how much time that may take.
@@ -34,8 +34,10 @@ pub(super) struct Seen {
     pub acknowledged: Vec<u64>,
     /// Answers to events that were acknowledged before.
     pub twice: usize,
-    /// Messages that answer nothing.
-    pub unasked: usize,
+    /// Messages that answer no event: greetings, heartbeats, or answers that carry no id.
+    pub unmatched: usize,
+    /// One of them, the latest that holds the id of an event where there is one.
+    pub sample: Option<Answer>,
     /// Answers that came before an older event's.
     pub overtook: usize,
     /// Acknowledgements that carry their event's id.
@@ -61,13 +63,20 @@ pub(super) fn ask<'a, T: Talk<'a>>(peer: &Peer<'a>, plan: &Plan) -> Seen {
         let count = if T::DEEP && seen.sent > 0 { plan.events - seen.sent } else { 1 };
         let events: Vec<(u64, Vec<u8>)> = (0..count).map(|_| peer.event()).collect();
         seen.sent += count;
-        if let Err(trouble) = seen.exchange(peer, &mut line, &events, plan.patience) {
+        if let Err(trouble) = seen.exchange(peer, &mut line, &events, plan) {
             line = None;
             seen.instead.get_or_insert(Instead::Trouble(trouble));
         }
     }
     if let Some(line) = line.as_mut().filter(|l| l.is_open()) {
         seen.extras(peer, line, plan.quiet);
+    }
+    // Something came, but nothing that names an event: that is what the events got.
+    if seen.acknowledged.is_empty()
+        && seen.instead == Some(Instead::Trouble(Trouble::Silent))
+        && let Some(sample) = &seen.sample
+    {
+        seen.instead = Some(Instead::Answer(sample.clone()));
     }
     seen
 }
@@ -79,15 +88,15 @@ impl Seen {
         peer: &Peer<'a>,
         line: &mut Option<T>,
         events: &[(u64, Vec<u8>)],
-        patience: Duration,
+        plan: &Plan,
     ) -> Result<(), Trouble> {
         let used = line.as_ref().is_some_and(Talk::is_open);
-        match self.over(peer, line, events, patience) {
+        match self.over(peer, line, events, plan) {
             // It closed behind its last answer, and did not say so: that is its right.
             Err((trouble, 0)) if used && trouble.ends() => {
                 self.dropped += 1;
                 *line = None;
-                self.over(peer, line, events, patience).map_err(|(trouble, _)| trouble)
+                self.over(peer, line, events, plan).map_err(|(trouble, _)| trouble)
             }
             other => other.map_err(|(trouble, _)| trouble),
         }
@@ -100,12 +109,18 @@ impl Seen {
         peer: &Peer<'a>,
         line: &mut Option<T>,
         events: &[(u64, Vec<u8>)],
-        patience: Duration,
+        plan: &Plan,
     ) -> Result<(), (Trouble, usize)> {
         if line.as_ref().is_none_or(|l| !l.is_open()) {
             // The old one is closed before the new one is made.
             *line = None;
-            *line = Some(T::open(peer).map_err(|t| (t, 0))?);
+            let mut new = T::open(peer).map_err(|t| (t, 0))?;
+            // By order a greeting would be taken for the answer to the first event.
+            let may_greet = self.connections == 0 || peer.sends_unmatched();
+            if T::DEEP && peer.matching == Matching::Order && may_greet {
+                self.greeted(peer, &mut new, plan.quiet);
+            }
+            *line = Some(new);
             self.connections += 1;
         }
         let Some(line) = line else { return Ok(()) };
@@ -115,21 +130,22 @@ impl Seen {
         let mut open: Vec<u64> = events.iter().map(|(index, _)| *index).collect();
         let mut answers = 0;
         let began = Instant::now();
+        let mut last = began;
         while !open.is_empty() {
-            let answer = line.answer(patience).map_err(|t| (t, answers))?;
+            // What answers no event takes none of the time that an answer has, and gives none.
+            let left = plan.patience.saturating_sub(last.elapsed());
+            let answer = line.answer(left).map_err(|t| (t, answers))?;
             self.old |= line.old();
-            peer.learn(began.elapsed() / events.len() as u32);
-            answers += usize::from(self.take::<T>(peer, answer, &mut open));
-            // As many answers as events and none that names one: no more will come.
-            let none_fits = answers >= events.len() && open.len() == events.len();
-            if none_fits || answers > events.len() + MOST_EXTRAS {
-                break;
+            if self.take::<T>(peer, answer, &mut open) {
+                answers += 1;
+                last = Instant::now();
+                peer.learn(began.elapsed() / events.len() as u32);
             }
         }
         Ok(())
     }
 
-    /// Finds the event that an answer belongs to; false when it had its answer before.
+    /// Finds the event that an answer belongs to; false when it answers no open event.
     fn take<'a, T: Talk<'a>>(
         &mut self,
         peer: &Peer<'a>,
@@ -156,17 +172,35 @@ impl Seen {
                 self.twice += 1;
                 return false;
             }
+            (None, _) if T::DEEP => {
+                self.unmatched(peer, answer);
+                return false;
+            }
             (None, _) => {
                 // A response answers its request, whatever it holds.
-                if T::DEEP {
-                    self.unasked += 1;
-                } else {
-                    open.remove(0);
-                }
+                open.remove(0);
                 self.instead.get_or_insert(Instead::Answer(answer));
             }
         }
         true
+    }
+
+    /// A message that answers no event.
+    fn unmatched(&mut self, peer: &Peer<'_>, answer: Answer) {
+        self.unmatched += 1;
+        peer.ignore(&answer.body);
+        let names_one = |answer: &Answer| peer.index_within(&answer.body).is_some();
+        if names_one(&answer) || !self.sample.as_ref().is_some_and(names_one) {
+            self.sample = Some(answer);
+        }
+    }
+
+    /// What a target sends on a new connection before it was sent anything.
+    fn greeted<'a, T: Talk<'a>>(&mut self, peer: &Peer<'a>, line: &mut T, quiet: Duration) {
+        for _ in 0..MOST_EXTRAS {
+            let Ok(answer) = line.answer(quiet) else { return };
+            self.unmatched(peer, answer);
+        }
     }
 
     /// Whatever else comes on an idle connection.
@@ -178,7 +212,7 @@ impl Seen {
                 Matching::Id if named.is_some_and(|n| self.acknowledged.contains(&n)) => {
                     self.twice += 1;
                 }
-                _ => self.unasked += 1,
+                _ => self.unmatched(peer, answer),
             }
         }
     }
@@ -199,15 +233,22 @@ impl Seen {
     fn exactly_once(&self, matching: Matching) -> Finding {
         let (done, sent) = (self.acknowledged.len(), self.sent);
         let mut parts = vec![format!("{done} of {sent}")];
-        for (n, what) in [(self.twice, "twice"), (self.unasked, "unasked")] {
-            if n > 0 {
-                parts.push(format!("{n} {what}"));
-            }
+        if self.twice > 0 {
+            parts.push(format!("{} twice", self.twice));
         }
-        // Where answers carry an id, what nobody asked for is taken for nothing else.
-        let stray = matching == Matching::Order && self.unasked > 0;
+        let shown = self.sample.as_ref().map(|sample| sample.text()).unwrap_or_default();
+        // Where answers carry an id, what answers no event is taken for nothing else.
+        let stray = matching == Matching::Order && self.unmatched > 0;
         let exact = done == sent && self.twice == 0 && !stray;
-        if let Some(instead) = &self.instead {
+        match self.unmatched {
+            0 => {}
+            n if stray => parts.push(format!(
+                "{n} unmatched, such as `{shown}`, which by order is taken for an answer"
+            )),
+            n => parts.push(format!("{n} unmatched, such as `{shown}`")),
+        }
+        let told = |instead: &&Instead| !matches!(instead, Instead::Answer(a) if Some(a) == self.sample.as_ref());
+        if let Some(instead) = self.instead.as_ref().filter(told) {
             parts.push(instead.to_string());
         } else if exact && matching == Matching::Order {
             parts.push("by order".to_owned());

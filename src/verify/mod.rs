@@ -210,6 +210,10 @@ fn trouble(
         n => format!("not one of {n} events was acknowledged"),
     };
     let instead = seen.instead.as_ref()?;
+    let before = match (instead, &seen.sample) {
+        (Instead::Trouble(_), Some(sample)) => format!("; before that it sent `{}`", sample.text()),
+        _ => String::new(),
+    };
     let ended = died.map(|how| format!("; the target {how}")).unwrap_or_default();
     let elsewhere = match target.elsewhere() {
         Some(place) => format!("; it listens on {place} instead"),
@@ -222,7 +226,7 @@ fn trouble(
         tail => format!("\nits last output:\n  {}", tail.replace('\n', "\n  ")),
     };
     Some(format!(
-        "{label}: {events}: {instead}{elsewhere}{ended}; {}{printed}",
+        "{label}: {events}: {instead}{before}{elsewhere}{ended}; {}{printed}",
         match instead {
             // Many servers of TLS close without a word when they are spoken to without.
             Instead::Trouble(trouble) if trouble.ends() && target.speaks_tls() => TLS.to_owned(),

@@ -4,14 +4,53 @@ use super::talk::{Answer, Cut, Peer, Talk};
 use super::trouble::Trouble;
 use crate::record::findings::{Aspect, Finding};
 use crate::target::manifest::Matching;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// No JSON, and nothing that could be taken for an id.
 const MALFORMED: &[u8] = b"{\"this is no event";
-/// How long an answer is waited for behind a message that may have been a greeting.
-const GREETING: Duration = Duration::from_secs(1);
+/// How long a target that sends messages of its own is listened to before it is sent anything …
+const GREETING: Duration = Duration::from_millis(100);
+/// … and how many of them are taken then.
+const MOST_GREETINGS: usize = 100;
+/// How often a probe is attempted that a target fails at.
+const ATTEMPTS: usize = 3;
 /// Size of a large event.
 const LARGE_BYTES: usize = 1 << 20;
+
+/// A new connection, behind whatever the target greets with.
+fn opened<'a, T: Talk<'a>>(peer: &Peer<'a>) -> Result<T, Trouble> {
+    let mut line = T::open(peer)?;
+    if T::DEEP && peer.sends_unmatched() {
+        for _ in 0..MOST_GREETINGS {
+            match line.answer(GREETING) {
+                Ok(_) => {}
+                Err(Trouble::Silent) => break,
+                Err(trouble) => return Err(trouble),
+            }
+        }
+    }
+    Ok(line)
+}
+
+/// Some attempts at a probe: a target may fail now and then, whatever it is sent, and that says nothing
+/// of what the probe asks.
+pub(super) fn attempts<R>(
+    attempt: impl Fn() -> Result<R, Trouble>,
+    answer: impl Fn(&R) -> &Answer,
+) -> Result<R, Trouble> {
+    let failed = |got: &Result<R, Trouble>| match got {
+        Ok(got) => answer(got).fails(),
+        Err(trouble) => trouble.ends(),
+    };
+    let mut got = attempt();
+    for _ in 1..ATTEMPTS {
+        if !failed(&got) {
+            break;
+        }
+        got = attempt();
+    }
+    got
+}
 
 /// One event in a way of its own.
 fn single<'a, T: Talk<'a>>(
@@ -19,13 +58,25 @@ fn single<'a, T: Talk<'a>>(
     cut: Cut,
     dress: impl Fn(Vec<u8>) -> Vec<u8>,
 ) -> Result<(u64, Answer), Trouble> {
+    attempts(|| once::<T>(peer, cut, &dress), |(_, answer)| answer)
+}
+
+fn once<'a, T: Talk<'a>>(
+    peer: &Peer<'a>,
+    cut: Cut,
+    dress: impl Fn(Vec<u8>) -> Vec<u8>,
+) -> Result<(u64, Answer), Trouble> {
     let (index, event) = peer.event();
-    let mut line = T::open(peer)?;
+    let mut line: T = opened(peer)?;
     line.send(&dress(event), cut)?;
     let mut answer = line.answer(peer.patience())?;
-    // A message that names no event may be a greeting: the next one is the answer.
-    if T::DEEP && peer.matching == Matching::Id && !peer.acknowledges(&answer, index) {
-        answer = line.answer(GREETING).unwrap_or(answer);
+    // A message that names no event may answer none: the one that does is still to come.
+    let until = Instant::now() + peer.patience();
+    while T::DEEP && peer.matching == Matching::Id && !peer.acknowledges(&answer, index) {
+        match line.answer(until.saturating_duration_since(Instant::now())) {
+            Ok(next) => answer = next,
+            Err(_) => break,
+        }
     }
     Ok((index, answer))
 }
@@ -86,12 +137,17 @@ pub(super) fn malformed<'a, T: Talk<'a>>(peer: &Peer<'a>, usual: Option<&[u8]>) 
 fn garbage<'a, T: Talk<'a>>(peer: &Peer<'a>, usual: Option<&[u8]>) -> Result<Finding, Trouble> {
     let tested = |value: &str| Finding::tested(Aspect::Malformed, value);
     let (index, event) = peer.event();
-    let mut line = T::open(peer)?;
+    let mut line: T = opened(peer)?;
     line.send(MALFORMED, Cut::Whole)?;
     if T::DEEP {
         line.send(&event, Cut::Whole)?;
     }
-    let answer = line.answer(peer.patience())?;
+    let until = Instant::now() + peer.patience();
+    let mut heard = || line.answer(until.saturating_duration_since(Instant::now()));
+    let mut answer = heard()?;
+    while T::DEEP && usual != Some(&answer.body) && peer.ignores(&answer.body) {
+        answer = heard()?;
+    }
     let names_the_event = peer.named(&answer.body) == Some(index);
     if T::DEEP && names_the_event && peer.matching == Matching::Id {
         return Ok(tested("ignored"));

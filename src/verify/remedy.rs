@@ -2,19 +2,23 @@
 
 use super::known::Instead;
 use super::talk::{Answer, Peer, Talk as _};
+use super::tcp::Tcp;
 use super::trouble::Trouble;
 use super::websocket::Websocket;
 use crate::target::manifest::Matching;
 use crate::transport::Carrier;
 use crate::transport::came_back::{self, Response};
 use hyper::StatusCode;
-use hyper::header::HeaderMap;
+use std::time::Duration;
+
+/// How long a target is listened to before it is sent anything.
+const GREETING: Duration = Duration::from_millis(500);
 
 /// What to do about an arm that acknowledges nothing.
 pub(super) fn remedy(peer: &Peer<'_>, instead: &Instead) -> String {
     match instead {
         Instead::Answer(answer) => of_answer(peer, answer),
-        Instead::Trouble(Trouble::Http(status, body)) => of_http(peer, status, body),
+        Instead::Trouble(Trouble::Http(answer)) => of_http(peer, answer),
         Instead::Trouble(trouble) => of_trouble(peer, trouble),
     }
 }
@@ -27,17 +31,46 @@ fn of_answer(peer: &Peer<'_>, answer: &Answer) -> String {
     }
     if peer.matching == Matching::Id {
         return match peer.named(&answer.body) {
-            None => about_id(peer, &answer.body),
+            None => about_id(peer, answer),
             Some(_) => "its answers carry other ids than its events: echo the event's `id`".into(),
         };
     }
-    by_hand(peer)
+    of_greeting(peer).unwrap_or_else(|| by_hand(peer))
 }
 
 /// Perhaps the id of one of the events is elsewhere in the answer.
-fn about_id(peer: &Peer<'_>, answer: &[u8]) -> String {
-    let told = peer.indices().find(|index| came_back::pointer_in(answer, *index).is_some());
-    came_back::about_id(answer, peer.terms, told.unwrap_or_default())
+fn about_id(peer: &Peer<'_>, answer: &Answer) -> String {
+    let index = peer.index_within(&answer.body);
+    if index.is_none()
+        && let Some(remedy) = of_greeting(peer)
+    {
+        return remedy;
+    }
+    let code = answer.status.as_ref().map_or(200, |(code, _)| *code);
+    let status = StatusCode::from_u16(code).unwrap_or_default();
+    let response = Response { status, headers: &answer.headers, body: &answer.body };
+    came_back::about_id(&response, peer.terms, index.unwrap_or_default())
+}
+
+/// What to do about a target that sends messages before it was sent any.
+fn of_greeting(peer: &Peer<'_>) -> Option<String> {
+    let greeting = match peer.carrier {
+        Carrier::Webhook => return None,
+        Carrier::Websocket => Websocket::open(peer).ok()?.answer(GREETING).ok()?,
+        Carrier::Tcp => Tcp::open(peer).ok()?.answer(GREETING).ok()?,
+    };
+    Some(match came_back::greeting_protocol(&greeting.body) {
+        Some(protocol) => format!(
+            "it greets as {protocol} does, whose messages have a form of their own: let \
+             it take plain events at another path, answer each with the event's `id`, and write that \
+             path in url"
+        ),
+        None => format!(
+            "it sends `{}` before any event, which by order would be taken for an answer: let its \
+             answers carry the event's `id`, and write match = \"id\"",
+            greeting.text()
+        ),
+    })
 }
 
 fn of_status(peer: &Peer<'_>, code: u16, answer: &Answer) -> String {
@@ -54,28 +87,27 @@ fn of_status(peer: &Peer<'_>, code: u16, answer: &Answer) -> String {
 }
 
 /// An HTTP answer where a WebSocket or a bare socket was expected.
-fn of_http(peer: &Peer<'_>, status: &str, body: &str) -> String {
-    if status.starts_with("400") && body.to_lowercase().contains("https") {
-        return tls();
-    }
-    if let Some(code @ (401 | 403 | 407)) = status.get(..3).and_then(|code| code.parse().ok()) {
-        let status = StatusCode::from_u16(code).unwrap_or_default();
-        let headers = HeaderMap::new();
-        let response = Response { status, headers: &headers, body: body.as_bytes() };
-        return came_back::handshake_remedy(&response);
-    }
+fn of_http(peer: &Peer<'_>, answer: &Answer) -> String {
+    let code = answer.status.as_ref().map_or(0, |(code, _)| *code);
+    let Ok(status) = StatusCode::from_u16(code) else { return by_hand(peer) };
+    let response = Response { status, headers: &answer.headers, body: &answer.body };
     let http = "describe it as [target.NAME.webhook] with an http:// url";
-    match peer.carrier {
-        Carrier::Websocket if status.starts_with("404") => {
+    let elsewhere = match (peer.carrier, code) {
+        (Carrier::Websocket, 404) => {
             format!("no WebSocket is at {}: correct the path in url, or {http}", peer.url)
         }
-        Carrier::Websocket => {
-            format!(
-                "{} does not shake hands for a WebSocket: correct its path, or {http}",
-                peer.url
-            )
+        (Carrier::Websocket, _) => format!(
+            "{} does not shake hands for a WebSocket: correct its path, or {http}",
+            peer.url
+        ),
+        _ if !came_back::wants_tls(&answer.body) => {
+            return format!("{} speaks HTTP: {http}", peer.url);
         }
-        _ => format!("{} speaks HTTP: {http}", peer.url),
+        _ => String::new(),
+    };
+    match came_back::handshake_remedy(&response, peer.terms, &elsewhere) {
+        remedy if remedy.is_empty() => by_hand(peer),
+        remedy => remedy,
     }
 }
 
@@ -94,7 +126,24 @@ fn of_trouble(peer: &Peer<'_>, trouble: &Trouble) -> String {
                 Err(_) => format!("is it no HTTP server? {}", by_hand(peer)),
             }
         }
-        _ => by_hand(peer),
+        Trouble::Closed(Some(said)) => of_close(peer, said),
+        _ => of_greeting(peer).unwrap_or_else(|| by_hand(peer)),
+    }
+}
+
+/// A WebSocket was closed with these words.
+fn of_close(peer: &Peer<'_>, said: &str) -> String {
+    let code = said.strip_prefix("code ").and_then(|rest| rest.split(':').next());
+    match code {
+        Some("1003") => "it does not take text messages: let it take them".to_owned(),
+        Some("1008") => {
+            "it refuses by its own rules: write what it needs in headers, such as headers = { \
+                         Authorization = \"Bearer …\" }"
+                .to_owned()
+        }
+        Some("1009") => "the event is too large for it: lower --payload".to_owned(),
+        Some("1011") => format!("it failed: its own log may say why; {}", by_hand(peer)),
+        _ => of_greeting(peer).unwrap_or_else(|| by_hand(peer)),
     }
 }
 

@@ -2,12 +2,12 @@
 
 use super::trouble::{Trouble, shown};
 use crate::target::manifest::{Manifest, Matching};
-use crate::transport::Carrier;
 use crate::transport::dial::Address;
 use crate::transport::event::{Matched, Template};
 use crate::transport::terms::Terms;
+use crate::transport::{Carrier, came_back};
 use hyper::header::HeaderMap;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A target that takes its time may take so many times as long for what is unusual.
 const SLOWER: u32 = 3;
+
+/// Most messages that are remembered because they answer no event.
+const MOST_UNMATCHED: usize = 16;
 
 /// A target as the probes see it.
 pub(super) struct Peer<'a> {
@@ -34,6 +37,8 @@ pub(super) struct Peer<'a> {
     named_at: Matched,
     patience: Cell<Duration>,
     next: Cell<u64>,
+    /// Messages that answered no event, the first of them.
+    unmatched: RefCell<Vec<Vec<u8>>>,
 }
 
 impl<'a> Peer<'a> {
@@ -59,6 +64,7 @@ impl<'a> Peer<'a> {
             interrupt,
             patience: Cell::new(PATIENCE),
             next,
+            unmatched: RefCell::default(),
         }
     }
 
@@ -84,9 +90,27 @@ impl<'a> Peer<'a> {
         self.named_at.index(answer)
     }
 
-    /// Every event so far.
-    pub fn indices(&self) -> std::ops::Range<u64> {
-        FIRST_INDEX..self.next.get()
+    /// The event whose id stands anywhere in an answer.
+    pub fn index_within(&self, answer: &[u8]) -> Option<u64> {
+        (FIRST_INDEX..self.next.get()).find(|index| came_back::pointer_in(answer, *index).is_some())
+    }
+
+    /// Remembers a message that answered no event.
+    pub fn ignore(&self, message: &[u8]) {
+        let mut unmatched = self.unmatched.borrow_mut();
+        if unmatched.len() < MOST_UNMATCHED {
+            unmatched.push(message.to_vec());
+        }
+    }
+
+    /// Whether the target sends messages that answer no event.
+    pub fn sends_unmatched(&self) -> bool {
+        !self.unmatched.borrow().is_empty()
+    }
+
+    /// Whether this message came before, and answered no event then.
+    pub fn ignores(&self, message: &[u8]) -> bool {
+        self.unmatched.borrow().iter().any(|known| known == message)
     }
 
     /// Whether the answer to an event acknowledges it.
@@ -115,9 +139,19 @@ impl Answer {
         self.status.as_ref().is_some_and(|(code, _)| !(200..300).contains(code))
     }
 
+    /// By its status the target failed, and may not fail the next time.
+    pub fn fails(&self) -> bool {
+        self.status.as_ref().is_some_and(|(code, _)| (500..600).contains(code))
+    }
+
+    /// The beginning of its body.
+    pub fn text(&self) -> String {
+        shown(&self.body)
+    }
+
     /// What came back, for a person.
     pub fn shown(&self) -> String {
-        let body = shown(&self.body);
+        let body = self.text();
         match &self.status {
             Some((_, line)) if body.is_empty() => format!("answered {line}"),
             Some((_, line)) => format!("answered {line}: {body}"),

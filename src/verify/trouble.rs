@@ -1,5 +1,7 @@
 //! What comes back instead of an answer.
 
+use super::talk::Answer;
+use crate::transport::{came_back, webhook};
 use std::fmt;
 use std::io;
 
@@ -19,8 +21,8 @@ pub(super) enum Trouble {
     Reset,
     /// The beginning of TLS.
     Tls,
-    /// HTTP where something else was expected: status line and the beginning of the body.
-    Http(String, String),
+    /// HTTP where something else was expected: its head and the beginning of its body.
+    Http(Box<Answer>),
     /// Bytes of no protocol that was expected.
     Alien(String),
 }
@@ -45,11 +47,16 @@ impl Trouble {
         if !first.starts_with(b"HTTP/") {
             return Trouble::Alien(format!("answered `{}`", shown(first)));
         }
-        let text = String::from_utf8_lossy(first);
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        let line = head.lines().next().unwrap_or_default();
-        let status = line.split_once(' ').map_or(line, |(_version, status)| status);
-        Trouble::Http(status.trim().to_owned(), shown(body.as_bytes()))
+        let end = first.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(first.len());
+        let (head, body) = (&first[..end], first.get(end + 4..).unwrap_or_default());
+        let line = String::from_utf8_lossy(head.split(|b| *b == b'\r').next().unwrap_or_default());
+        let line = line.split_once(' ').map_or(&*line, |(_version, status)| status).trim();
+        let code = line.get(..3).and_then(|code| code.parse().ok()).unwrap_or_default();
+        Trouble::Http(Box::new(Answer {
+            status: Some((code, line.to_owned())),
+            headers: webhook::response::headers(first),
+            body: body.to_vec(),
+        }))
     }
 
     /// Whether the connection ended.
@@ -67,10 +74,9 @@ impl fmt::Display for Trouble {
             Trouble::Closed(Some(said)) => write!(f, "the connection was closed: {said}"),
             Trouble::Reset => f.write_str("the connection was reset"),
             Trouble::Tls => f.write_str("it speaks TLS"),
-            Trouble::Http(status, body) if body.is_empty() => {
-                write!(f, "answered by HTTP {status}")
+            Trouble::Http(answer) => {
+                f.write_str(&answer.shown().replacen("answered", "answered by HTTP", 1))
             }
-            Trouble::Http(status, body) => write!(f, "answered by HTTP {status}: {body}"),
             Trouble::Alien(what) => f.write_str(what),
         }
     }
@@ -78,6 +84,9 @@ impl fmt::Display for Trouble {
 
 /// The beginning of a target's text in one harmless line.
 pub(super) fn shown(bytes: &[u8]) -> String {
+    if let Some(words) = came_back::in_words(bytes) {
+        return words;
+    }
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_CHARS * 4)]);
     let text = without_tags(&text);
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
@@ -105,7 +114,12 @@ mod tests {
     fn other_protocols_are_told_by_their_first_bytes() {
         assert_eq!(Trouble::alien(&[0x15, 3, 3, 0, 2, 2, 70]), Trouble::Tls);
         let http = Trouble::alien(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\nno\n\x1bsuch page");
-        assert_eq!(http, Trouble::Http("404 Not Found".into(), "no such page".into()));
+        let Trouble::Http(answer) = &http else { panic!("{http:?}") };
+        assert_eq!(
+            (answer.status.as_ref().unwrap().0, &answer.headers["a"]),
+            (404, &"b".parse().unwrap())
+        );
+        assert_eq!(http.to_string(), "answered by HTTP 404 Not Found: no such page");
         assert_eq!(Trouble::alien(b"SSH-2.0-x\r\n"), Trouble::Alien("answered `SSH-2.0-x`".into()));
     }
 

@@ -1,6 +1,7 @@
 //! HTTP/1.1 written and read by hand, and what only HTTP can be asked.
 
 use super::http::{Inbox, Response};
+use super::probes::attempts;
 use super::talk::{Answer, BETWEEN_PIECES, Cut, Peer, Talk, pieces};
 use super::tap::Tap;
 use super::tcp::gone_is_heard_later;
@@ -118,8 +119,8 @@ impl Webhook<'_> {
 
 /// A request that sends its body only when it is asked to.
 pub(super) fn expect(peer: &Peer<'_>) -> Finding {
-    let (index, event) = peer.event();
-    let ask = || -> Result<(bool, Answer), Trouble> {
+    let ask = || -> Result<(u64, bool, Answer), Trouble> {
+        let (index, event) = peer.event();
         let mut talk = Webhook::open(peer)?;
         let length = event.len();
         let head = format!("{}Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n", talk.head);
@@ -130,6 +131,7 @@ pub(super) fn expect(peer: &Peer<'_>) -> Finding {
             Ok(response) => {
                 let status = Some((response.code, response.line));
                 return Ok((
+                    index,
                     false,
                     Answer { status, headers: response.headers, body: response.body },
                 ));
@@ -138,24 +140,24 @@ pub(super) fn expect(peer: &Peer<'_>) -> Finding {
             Err(trouble) => return Err(trouble),
         };
         talk.write([event.as_slice()])?;
-        Ok((asked, talk.answer(peer.patience())?))
+        Ok((index, asked, talk.answer(peer.patience())?))
     };
-    match ask() {
-        Ok((true, a)) if peer.acknowledges(&a, index) => {
+    match attempts(ask, |(_, _, answer)| answer) {
+        Ok((index, true, a)) if peer.acknowledges(&a, index) => {
             Finding::tested(Aspect::Expect, "honoured")
         }
-        Ok((false, a)) if peer.acknowledges(&a, index) => {
+        Ok((index, false, a)) if peer.acknowledges(&a, index) => {
             Finding::tested(Aspect::Expect, "ignored").with("no 100, then acknowledged")
         }
-        Ok((_, a)) => Finding::tested(Aspect::Expect, "refused").with(a.shown()),
+        Ok((_, _, a)) => Finding::tested(Aspect::Expect, "refused").with(a.shown()),
         Err(trouble) => Finding::tested(Aspect::Expect, "fails").with(trouble.to_string()),
     }
 }
 
 /// A request whose body comes in chunks, without a length.
 pub(super) fn chunked(peer: &Peer<'_>) -> Finding {
-    let (index, event) = peer.event();
-    let ask = || -> Result<Answer, Trouble> {
+    let ask = || -> Result<(u64, Answer), Trouble> {
+        let (index, event) = peer.event();
         let mut talk = Webhook::open(peer)?;
         let head = format!("{}Transfer-Encoding: chunked\r\n\r\n", talk.head);
         let chunk = |part: &[u8]| {
@@ -164,11 +166,11 @@ pub(super) fn chunked(peer: &Peer<'_>) -> Finding {
         };
         let body: Vec<u8> = pieces(&event).flat_map(chunk).collect();
         talk.write([[head.as_bytes(), &body, b"0\r\n\r\n"].concat().as_slice()])?;
-        talk.answer(peer.patience())
+        Ok((index, talk.answer(peer.patience())?))
     };
-    match ask() {
-        Ok(a) if peer.acknowledges(&a, index) => Finding::tested(Aspect::Chunked, "taken"),
-        Ok(a) => Finding::tested(Aspect::Chunked, "refused").with(a.shown()),
+    match attempts(ask, |(_, answer)| answer) {
+        Ok((index, a)) if peer.acknowledges(&a, index) => Finding::tested(Aspect::Chunked, "taken"),
+        Ok((_, a)) => Finding::tested(Aspect::Chunked, "refused").with(a.shown()),
         Err(trouble) => Finding::tested(Aspect::Chunked, "fails").with(trouble.to_string()),
     }
 }

@@ -107,6 +107,35 @@ fn other_protocols_are_shown() {
 }
 
 #[test]
+fn a_request_that_meets_a_connection_closed_while_idle_says_so() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // As a keep-alive time-out that ends when the next request comes: that one is not read.
+    let serve = |mut stream: TcpStream| {
+        let mut bytes = [0; 8192];
+        if let Ok(1..) = stream.read(&mut bytes) {
+            let _gone = stream.write_all(&response("200 OK", "thanks"));
+            let _closes = stream.peek(&mut bytes);
+        }
+    };
+    std::thread::spawn(move || {
+        let streams = listener.incoming().flatten();
+        streams.for_each(|stream| drop(std::thread::spawn(move || serve(stream))));
+    });
+    let bench = Bench::new();
+    let text =
+        format!("[target.t.webhook]\nurl = \"http://127.0.0.1:{port}/\"\nmatch = \"order\"\n");
+    bench.write("pushbench.toml", &text);
+    let args = ["--arm", "webhook@t", "--connections", "1", "--out", "r", "--rate", "20"];
+    let options = ["--blocks", "1", "--duration", "500ms", "--warmup", "100ms"];
+    bench.run(&[&["run"][..], &args, &options].concat());
+    let stored = pushbench::store::StoredRun::read(&bench.path("r")).unwrap();
+    let faults: Vec<&String> = stored.trials.iter().flat_map(|t| t.faults.keys()).collect();
+    let named = |fault: &&&String| fault.contains("ms idle: raise its keep-alive time-out");
+    assert!(faults.iter().any(|f| named(&f)), "{faults:?}");
+}
+
+#[test]
 fn a_server_of_one_transport_only() {
     let page = |_: &[u8]| response("200 OK", "<h1>welcome</h1>");
     says("websocket", server(page), &["200 OK: welcome", "does not shake hands for a WebSocket"]);

@@ -5,14 +5,14 @@ mod desk;
 mod server;
 
 use self::desk::{FAILED, expect, refused, running, started, value, verify, webhook};
-use self::server::{http, response, serve, unfragmented};
+use self::server::{http, response, serve, talking, unfragmented};
 use crate::common::{Bench, ended, eventually, short, signal};
 use pushbench::selftest::odd::Odd;
 use pushbench::selftest::odd::deed::Deed;
 use pushbench::transport::Carrier;
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 const USAGE: i32 = 64;
 
@@ -145,11 +145,53 @@ fn what_nobody_asked_for_is_counted() {
     running(&bench, "websocket", &odd.url(), "id");
     let (found, ended) = verify(&bench, "websocket@t");
     ended.succeeds();
-    expect(&found, "exactly-once", "yes", "16 of 16, 6 unasked");
+    expect(&found, "exactly-once", "yes", "16 of 16, 6 unmatched, such as `news`");
     running(&bench, "websocket", &odd.url(), "order");
     let (found, ended) = verify(&bench, "websocket@t");
     assert_eq!(ended.code, Some(FAILED), "{}{}", ended.out, ended.err);
-    expect(&found, "exactly-once", "no", "unasked");
+    expect(&found, "exactly-once", "no", "which by order is taken for an answer");
+}
+
+#[test]
+fn a_message_that_answers_nothing_does_not_end_the_wait_for_an_answer() {
+    let bench = Bench::new();
+    for (before_each, seen) in [("", "16 of 16, 1 unmatched"), ("beat", "16 of 16, 17 unmatched")] {
+        let url = format!("ws://127.0.0.1:{}/", talking("welcome", before_each, true));
+        running(&bench, "websocket", &url, "id");
+        let (found, ended) = verify(&bench, "websocket@t");
+        ended.succeeds();
+        expect(&found, "exactly-once", "yes", seen);
+        expect(&found, "order", "in order", "");
+        expect(&found, "malformed", "refused", "answered `no JSON`");
+        expect(&found, "abrupt-close", "goes on", "");
+        expect(&found, "in-pieces", "taken", "");
+        expect(&found, "large", "taken", "");
+    }
+    // By order the greeting is not told from an answer once a connection is opened for an event.
+    let url = format!("ws://127.0.0.1:{}/", talking("welcome", "", true));
+    running(&bench, "websocket", &url, "order");
+    let (found, ended) = verify(&bench, "websocket@t");
+    assert_eq!(ended.code, Some(FAILED), "{}{}", ended.out, ended.err);
+    expect(
+        &found,
+        "exactly-once",
+        "no",
+        "16 of 16, 1 unmatched, such as `welcome`, which by order",
+    );
+    expect(&found, "in-pieces", "taken", "");
+}
+
+#[test]
+fn a_greeting_that_nothing_follows_is_not_cured_by_order() {
+    let bench = Bench::new();
+    let greeting = "0{\"sid\":\"x\"}";
+    let url = format!("ws://127.0.0.1:{}/", talking(greeting, "", false));
+    running(&bench, "websocket", &url, "id");
+    let (found, ended) = verify(&bench, "websocket@t");
+    assert_eq!(ended.code, Some(FAILED), "{}{}", ended.out, ended.err);
+    let trouble = found["trouble"][0].as_str().unwrap();
+    assert!(trouble.contains("as Engine.IO (Socket.IO) does"), "{trouble}");
+    assert!(!trouble.contains("match = \"order\""), "{trouble}");
 }
 
 #[test]
@@ -251,6 +293,31 @@ fn another_port_than_asked_is_named() {
 }
 
 #[test]
+fn localhost_is_where_the_target_listens() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        return; // a machine without IPv6
+    }
+    let bench = Bench::new();
+    let url = "http://localhost:{port}/webhook";
+    for ready in
+        ["", "ready = \"line:listening\"", "ready = \"http:/nowhere\"\nready_timeout = \"1s\""]
+    {
+        started(&bench, "webhook", "webhook --listen [::1]:{port}", url, ready);
+        let (found, ended) = verify(&bench, "webhook@t");
+        match ready.contains("nowhere") {
+            false => expect(&found, "exactly-once", "yes", "16 of 16"),
+            true => ended.fails(FAILED, &["GET /nowhere at 127.0.0.1:", " or [::1]:"]),
+        }
+    }
+    // Who listens on every address of IPv4 does not listen on those of IPv6.
+    let (anywhere, url) = ("webhook --listen 0.0.0.0:{port}", "http://[::1]:{port}/webhook");
+    started(&bench, "webhook", anywhere, url, "ready_timeout = \"1s\"");
+    let ended = verify(&bench, "webhook@t").1;
+    ended.fails(FAILED, &["not ready", "it listens on 0.0.0.0:", "instead"]);
+    bench.nothing_left();
+}
+
+#[test]
 fn a_fragmented_message_may_end_a_connection() {
     let bench = Bench::new();
     running(&bench, "websocket", &format!("ws://127.0.0.1:{}/", unfragmented()), "order");
@@ -261,6 +328,26 @@ fn a_fragmented_message_may_end_a_connection() {
     expect(&found, "malformed", "acknowledged", "cannot have read");
     expect(&found, "ping", "not answered", "the connection was");
     expect(&found, "close-handshake", "not completed", "the connection was");
+}
+
+#[test]
+fn a_server_that_fails_now_and_then_is_not_said_to_fail_at_what_a_probe_asks() {
+    static REQUESTS: AtomicU64 = AtomicU64::new(0);
+    let bench = Bench::new();
+    // Every second event, so that every probe meets a failure or the one behind it does.
+    webhook(
+        &bench,
+        http(|_| match REQUESTS.fetch_add(1, Ordering::Relaxed) % 2 {
+            0 => response("200 OK", "", "ok"),
+            _ => response("500 Internal Server Error", "", "no luck"),
+        }),
+    );
+    let (found, ended) = verify(&bench, "webhook@t");
+    assert_eq!(ended.code, Some(FAILED), "{}{}", ended.out, ended.err);
+    expect(&found, "exactly-once", "no", "8 of 16, answered 500 Internal Server Error: no luck");
+    expect(&found, "abrupt-close", "goes on", "");
+    expect(&found, "in-pieces", "taken", "");
+    expect(&found, "large", "taken", "");
 }
 
 #[test]

@@ -94,7 +94,7 @@ impl Asker {
     }
 
     async fn open(&self) -> io::Result<Line<TcpStream>> {
-        let stream = TcpStream::connect(self.destination.address()).await?;
+        let stream = TcpStream::connect(self.destination.addresses()).await?;
         stream.set_nodelay(true)?;
         Line::new(stream).await.map_err(io::Error::other)
     }

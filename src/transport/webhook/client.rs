@@ -18,6 +18,9 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+/// No server closes a connection for having been idle for less, ns.
+const LEAST_IDLE: u64 = 10_000_000;
+
 /// An open connection to a webhook endpoint.
 pub struct Webhook {
     dial: Dial,
@@ -104,7 +107,7 @@ impl Carrier<'_> {
                     }
                     Poll::Ready(Err(fault)) => {
                         self.desk.ledger.lose(&flight.ticket);
-                        return Poll::Ready(Err(fault));
+                        return Poll::Ready(Err(self.explained(fault, &flight.asked)));
                     }
                     Poll::Pending if self.desk.waits(&flight.ticket) => {
                         self.flight = Some(flight);
@@ -171,15 +174,30 @@ impl Carrier<'_> {
                 Poll::Ready(Err(e)) => Err(Fault::closed(e)),
                 Poll::Ready(Ok(Some(Ok(None)))) => continue,
                 Poll::Ready(Ok(Some(Ok(Some(keep))))) => Ok(keep),
-                Poll::Ready(Ok(Some(Err(broken)))) => Err(fault(broken)),
+                Poll::Ready(Ok(Some(Err(broken)))) => Err(fault_of(broken)),
                 Poll::Ready(Ok(None)) => {
                     let ended = self.unread.look(|bytes| match reading.end(bytes) {
                         Ok(answer) => (answer.used, Ok(desk.settle(flight, &answer))),
                         Err(broken) => (0, Err(broken)),
                     });
-                    ended.map_err(fault)
+                    ended.map_err(fault_of)
                 }
             });
+        }
+    }
+
+    /// Names the time-out of a target that closed the kept connection before it read the request.
+    fn explained(&self, fault: Fault, asked: &Asked) -> Fault {
+        let idle = asked.sent.saturating_sub(asked.free);
+        let answered = self.carried == 0 || !self.unread.bytes().is_empty();
+        // A socket that is closed with a request unread is reset.
+        let unread = self.io.has_unacknowledged() || fault != fault_of(Broken::CutShort);
+        let at_once = clock::now().saturating_sub(asked.sent) < idle;
+        match &fault {
+            Fault::Closed(_) if !answered && unread && at_once && idle >= LEAST_IDLE => {
+                fault.after_idle(idle)
+            }
+            _ => fault,
         }
     }
 
@@ -191,7 +209,7 @@ impl Carrier<'_> {
     }
 }
 
-fn fault(broken: Broken) -> Fault {
+fn fault_of(broken: Broken) -> Fault {
     match broken {
         Broken::CutShort => Fault::closed(broken),
         broken => Fault::protocol(broken),

@@ -20,7 +20,7 @@ use hyper::{Method, Request, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::json;
 use std::future::poll_fn;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -65,7 +65,8 @@ pub async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
 
 /// An address of this machine that something is POSTed to.
 pub(super) struct Destination {
-    address: SocketAddr,
+    /// `localhost` has two: the one that accepts connections counts.
+    addresses: Vec<SocketAddr>,
     uri: Uri,
     headers: HeaderMap,
 }
@@ -80,15 +81,20 @@ impl Destination {
         }
         let authority = uri.authority().ok_or_else(|| bad("it has no host"))?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        let ip = match host.parse::<IpAddr>() {
-            Ok(ip) => Some(ip),
-            Err(_) => host.eq_ignore_ascii_case("localhost").then_some(Ipv4Addr::LOCALHOST.into()),
+        let ips: Vec<IpAddr> = match host.parse::<IpAddr>() {
+            Ok(ip) => vec![ip],
+            Err(_) if host.eq_ignore_ascii_case("localhost") => {
+                vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+            }
+            Err(_) => Vec::new(),
         };
         // A publisher that POSTs anywhere is an open relay; a name could point anywhere, too.
-        let ip = ip.filter(IpAddr::is_loopback).ok_or((
-            StatusCode::FORBIDDEN,
-            "only addresses of this machine, such as 127.0.0.2, are delivered to".to_owned(),
-        ))?;
+        if ips.is_empty() || !ips.iter().all(IpAddr::is_loopback) {
+            return Err((
+                StatusCode::FORBIDDEN,
+                "only addresses of this machine, such as 127.0.0.2, are delivered to".to_owned(),
+            ));
+        }
         let mut headers = HeaderMap::new();
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| bad("no usable host"))?;
         headers.insert(HOST, host);
@@ -96,13 +102,14 @@ impl Destination {
         headers.insert(USER_AGENT, HeaderValue::from_static("pushbench"));
         let path = uri.path_and_query().map_or("/", |p| p.as_str());
         let path = path.parse().map_err(|_| bad("no usable path"))?;
-        let address = SocketAddr::new(ip, authority.port_u16().unwrap_or(80));
-        Ok(Destination { address, uri: path, headers })
+        let port = authority.port_u16().unwrap_or(80);
+        let addresses = ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+        Ok(Destination { addresses, uri: path, headers })
     }
 
-    /// Where to connect.
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
+    /// Where to connect: one after the other, until one accepts.
+    pub(super) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     /// A POST of this body.
@@ -179,7 +186,7 @@ async fn post(
 }
 
 async fn open(destination: &Destination) -> Option<Line<TcpStream>> {
-    let stream = TcpStream::connect(destination.address).await.ok()?;
+    let stream = TcpStream::connect(destination.addresses()).await.ok()?;
     stream.set_nodelay(true).ok()?;
     Line::new(stream).await.ok()
 }

@@ -4,6 +4,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
 
 /// Does this with each connection; its port.
 pub fn serve(
@@ -86,6 +87,34 @@ pub fn unfragmented() -> u16 {
         // A final text frame; everything else ends the connection.
         while frame(&mut reader)? == 0x81 {
             reader.get_mut().write_all(b"\x81\x08Response")?;
+        }
+        Ok(())
+    })
+}
+
+/// A WebSocket server that greets, sends a message before each answer where there is one, and answers
+/// each event with its id where it `answers`.
+pub fn talking(greeting: &'static str, before_each: &'static str, answers: bool) -> u16 {
+    serve(move |stream| {
+        let Ok(mut socket) = tungstenite::accept(stream) else { return Ok(()) };
+        let say = |text: &str, socket: &mut WebSocket<TcpStream>| {
+            socket.send(Message::text(text)).map_err(std::io::Error::other)
+        };
+        say(greeting, &mut socket)?;
+        while let Ok(message) = socket.read() {
+            let Message::Text(text) = message else { continue };
+            if !answers {
+                continue;
+            }
+            if !before_each.is_empty() {
+                say(before_each, &mut socket)?;
+            }
+            match serde_json::from_str::<serde_json::Value>(&text) {
+                Ok(event) => {
+                    say(&serde_json::json!({ "id": event["id"] }).to_string(), &mut socket)?
+                }
+                Err(_) => say("no JSON", &mut socket)?,
+            }
         }
         Ok(())
     })
