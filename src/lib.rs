@@ -15,6 +15,7 @@ pub mod cpus;
 pub mod drive;
 pub mod error;
 pub mod gate;
+pub mod input;
 pub mod origin;
 pub mod plan;
 pub mod record;

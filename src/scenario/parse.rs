@@ -49,6 +49,8 @@ fn collect(
     place: &dyn Fn(usize) -> Origin,
     found: &mut Vec<Entry>,
 ) -> Result<()> {
+    let below = |section: &str| prefix.split('.').next() == Some(section);
+    let in_expect_or_sweep = below("expect") || below("sweep");
     for (key, value) in table {
         let path = match prefix {
             "" => key.get_ref().to_string(),
@@ -60,8 +62,13 @@ fn collect(
             DeValue::Table(inner) if SECTIONS.contains(&path.as_str()) => {
                 collect(inner, &path, place, found)?;
             }
+            DeValue::Table(inner) if inner.is_empty() && in_expect_or_sweep => {
+                return Err(origin.error(format!(
+                    "key \"{path}\": this is an empty table: write one value, or leave it out"
+                )));
+            }
             // `expect.response.p99` and a sweep's dotted keys without quotes.
-            DeValue::Table(inner) if prefix == "expect" || prefix.starts_with("sweep") => {
+            DeValue::Table(inner) if in_expect_or_sweep => {
                 collect(inner, &path, place, found)?;
             }
             DeValue::Table(_) => {
