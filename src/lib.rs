@@ -19,6 +19,7 @@ pub mod input;
 pub mod origin;
 pub mod plan;
 pub mod record;
+pub mod remedy;
 pub mod report;
 pub mod run;
 pub mod scenario;

@@ -47,6 +47,9 @@ pub fn peer(number: usize) -> String {
 
 /// Reads the file: a JSON object with `type` and `data`, returned compact and without its `id`.
 pub fn read(path: &Path) -> Result<String, String> {
+    if path.as_os_str().is_empty() {
+        return Err("it is empty: write the path of a JSON file".to_owned());
+    }
     let text = input::text(path, MAX_BYTES as u64).map_err(|e| e.to_string())?;
     if text.trim().is_empty() {
         return Err(format!(

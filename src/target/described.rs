@@ -32,7 +32,8 @@ pub(super) type Targets = BTreeMap<String, Result<Read>>;
 /// How long a target may take to get ready: a cold Python with many imports takes seconds.
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
-const KEYS: [&str; 19] = [
+/// The keys of such a table.
+pub const KEYS: [&str; 19] = [
     "command",
     "url",
     "match",

@@ -2,6 +2,7 @@
 //! `pushbench.toml`.
 
 use super::address::{Endpoint, scheme_of};
+pub use super::described::KEYS;
 use super::described::{self, Described, Targets};
 use super::ease;
 use super::publisher::{PublishOptions, Publisher};
