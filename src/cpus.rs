@@ -48,8 +48,11 @@ impl Placement {
     /// Reads `driver=1,target=0`; a side may be a list `0-2+5`.
     pub fn parse(text: &str) -> Result<Placement> {
         let bad = |what: String| {
+            let Placement { driver, target } = Placement::automatic();
             Error::usage(format!(
-                "--cpus {text}: {what}; write for example --cpus driver=1,target=0"
+                "--cpus {text}: {what}; write for example --cpus driver={},target={}",
+                Cpus(&driver),
+                Cpus(&target)
             ))
         };
         let (mut driver, mut target) = (None, None);

@@ -38,7 +38,15 @@ impl Origin {
 pub fn read_toml<'a>(file: &str, text: &'a str) -> Result<DeTable<'a>> {
     let table = DeTable::parse(text).map_err(|e| {
         let offset = e.span().map_or(0, |s| s.start);
-        Origin::at(file, text, offset).error(format!("not TOML: {}", e.message()))
+        let what = e.span().and_then(|s| text.get(s)).unwrap_or_default();
+        let remedy = match e.message() {
+            "duplicate key" => format!(" \"{}\": keep one of the two", what.escape_debug()),
+            m if m.starts_with("invalid unquoted key") => {
+                ": write a key with other characters in quotes".to_owned()
+            }
+            _ => String::new(),
+        };
+        Origin::at(file, text, offset).error(format!("not TOML: {}{remedy}", e.message()))
     })?;
     Ok(table.into_inner())
 }
@@ -64,5 +72,7 @@ mod tests {
         let text = "a = 1\nö = = 2\n";
         let error = read_toml("x.toml", text).unwrap_err().to_string();
         assert!(error.starts_with("x.toml:2:5: not TOML"), "{error}");
+        let twice = read_toml("x.toml", "a = 1\nb = 2\na = 3\n").unwrap_err().to_string();
+        assert_eq!(twice, "x.toml:3:1: not TOML: duplicate key \"a\": keep one of the two");
     }
 }

@@ -3,10 +3,11 @@
 use super::print;
 use crate::error::{Error, Result};
 use crate::record::metrics::METRICS;
+use crate::report::{self, visible::visible};
 use crate::scenario::{self, Flow, keys};
 use crate::suggest::did_you_mean;
+use crate::target::manifest::{self, Listed};
 use crate::transport::{self, Transport};
-use crate::{report, target};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -23,13 +24,13 @@ const KINDS: [&str; 7] =
 pub fn run(args: &Args) -> Result<()> {
     if args.ease {
         return match args.what.as_str() {
-            "targets" => print(&ease()?),
+            "targets" => ease(),
             _ => Err(Error::usage("--ease is about targets: pushbench list targets --ease")),
         };
     }
     let rows: Vec<(String, String)> = match args.what.as_str() {
         "scenarios" => scenarios()?,
-        "targets" => targets()?,
+        "targets" => return targets(),
         "transports" => {
             transport::ALL.iter().map(|t| (t.name().into(), transport_row(*t))).collect()
         }
@@ -47,9 +48,12 @@ pub fn run(args: &Args) -> Result<()> {
             )));
         }
     };
+    print(&table(&rows))
+}
+
+fn table(rows: &[(String, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let lines = rows.iter().map(|(name, about)| format!("{name:<width$}  {about}\n"));
-    print(&lines.collect::<String>())
+    rows.iter().map(|(name, about)| format!("{name:<width$}  {about}\n")).collect()
 }
 
 /// Which flows it serves, and what it is.
@@ -64,33 +68,73 @@ fn scenarios() -> Result<Vec<(String, String)>> {
         .collect()
 }
 
-fn targets() -> Result<Vec<(String, String)>> {
-    let row = |(name, transports): (String, Vec<String>)| (name, transports.join(", "));
-    Ok(target::manifest::names()?.into_iter().map(row).collect())
+/// The targets and what each serves; a mistaken one stands there with its mistake, and fails the command.
+fn targets() -> Result<()> {
+    let all = manifest::list()?;
+    let mut rows = Vec::new();
+    for target in &all {
+        let served = target.serves.iter().filter(|(_, read)| read.is_ok());
+        let served: Vec<&str> = served.map(|(transport, _)| transport.as_str()).collect();
+        if !served.is_empty() {
+            rows.push((target.name.clone(), served.join(", ")));
+        }
+        for (transport, mistake) in mistakes(target) {
+            let of = if transport.is_empty() { "" } else { " in " };
+            rows.push((target.name.clone(), format!("mistaken{of}{transport}: {mistake}")));
+        }
+    }
+    print(&visible(&table(&rows)))?;
+    mended(&all)
 }
 
-fn ease() -> Result<String> {
+fn mistakes(target: &Listed) -> impl Iterator<Item = (&str, &Error)> {
+    target.serves.iter().filter_map(|(t, read)| Some((t.as_str(), read.as_ref().err()?)))
+}
+
+/// A list with a mistaken target has been shown and ends as a run of that target would.
+fn mended(all: &[Listed]) -> Result<()> {
+    match all.iter().flat_map(mistakes).count() {
+        0 => Ok(()),
+        n => Err(Error::usage(format!(
+            "{} has {n} mistaken description{}, shown above with what to write; other targets can be run",
+            manifest::OWN_FILE,
+            if n == 1 { "" } else { "s" }
+        ))),
+    }
+}
+
+fn ease() -> Result<()> {
     let head = ["target", "transport", "lines of code", "packages direct", "all", "duties"];
     let mut grid = vec![head.map(str::to_owned).to_vec()];
     let number = |n: Option<usize>| n.map_or("–".to_owned(), |n| n.to_string());
-    for row in target::ease::all()? {
-        let ease = row.ease.as_ref();
-        let packages = ease.and_then(|e| e.dependencies);
-        let duties = match ease.and_then(|e| e.duties.as_deref()) {
-            None => "–".to_owned(),
-            Some([]) => "none".to_owned(),
-            Some(duties) => duties.iter().map(|d| d.name()).collect::<Vec<_>>().join(", "),
-        };
-        grid.push(vec![
-            report::visible::visible(&row.target),
-            row.transport,
-            number(ease.and_then(|e| e.lines_of_code)),
-            number(packages.and_then(|p| p.direct)),
-            number(packages.map(|p| p.all)),
-            duties,
-        ]);
+    let all = manifest::list()?;
+    for target in &all {
+        for (transport, read) in &target.serves {
+            let ease = match read {
+                Ok(ease) => ease.as_ref(),
+                Err(_) => continue,
+            };
+            let packages = ease.and_then(|e| e.dependencies);
+            let duties = match ease.and_then(|e| e.duties.as_deref()) {
+                None => "–".to_owned(),
+                Some([]) => "none".to_owned(),
+                Some(duties) => duties.iter().map(|d| d.name()).collect::<Vec<_>>().join(", "),
+            };
+            grid.push(vec![
+                visible(&target.name),
+                transport.clone(),
+                number(ease.and_then(|e| e.lines_of_code)),
+                number(packages.and_then(|p| p.direct)),
+                number(packages.map(|p| p.all)),
+                duties,
+            ]);
+        }
     }
-    Ok(report::text::align(&grid, 2, 1))
+    print(&report::text::align(&grid, 2, 1))?;
+    match all.iter().flat_map(mistakes).next() {
+        None => Ok(()),
+        Some((_, mistake)) => Err(Error::usage(mistake.to_string())),
+    }
 }
 
 fn metric(m: &crate::record::metrics::Metric) -> (String, String) {

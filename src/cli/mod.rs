@@ -8,6 +8,8 @@ mod list;
 mod page;
 mod progress;
 mod qualify;
+#[cfg(test)]
+mod remedy_tests;
 mod report;
 mod reproduce;
 mod run;

@@ -8,7 +8,7 @@ use crate::report::findings;
 use crate::run::arms;
 use crate::scenario::{self, Override};
 use crate::suggest::did_you_mean;
-use crate::target::manifest::{self, BuiltinOptions};
+use crate::target::manifest::{self, BuiltinOptions, Listed};
 use crate::target::setup;
 use crate::transport::Carrier;
 use crate::transport::event::Template;
@@ -87,7 +87,7 @@ fn template(file: Option<&str>) -> Result<Template> {
 fn names(args: &Args) -> Result<Vec<String>> {
     let mut names = args.arms.clone();
     if !args.targets.is_empty() {
-        let known = manifest::names()?;
+        let known = manifest::list()?;
         for target in &args.targets {
             match target.contains('@') {
                 true => names.push(target.clone()),
@@ -102,10 +102,9 @@ fn names(args: &Args) -> Result<Vec<String>> {
 }
 
 /// An arm for each transport that the target serves.
-fn of_target(target: &str, known: &[(String, Vec<String>)]) -> Result<Vec<String>> {
-    let names = || known.iter().map(|(name, _)| name.as_str());
-    let found = known.iter().find(|(name, _)| name == target);
-    let Some((_, transports)) = found else {
+fn of_target(target: &str, known: &[Listed]) -> Result<Vec<String>> {
+    let names = || known.iter().map(|known| known.name.as_str());
+    let Some(found) = known.iter().find(|known| known.name == target) else {
         return Err(Error::usage(format!(
             "no target is called \"{target}\"{}; there are {}; your own server is \
              described in {} in the working directory",
@@ -114,7 +113,11 @@ fn of_target(target: &str, known: &[(String, Vec<String>)]) -> Result<Vec<String
             manifest::OWN_FILE
         )));
     };
+    if let Some(mistake) = found.serves.iter().find_map(|(_, read)| read.as_ref().err()) {
+        return Err(Error::usage(mistake.to_string()));
+    }
     // What only brings events to subscribers cannot be asked anything.
     let takes = |transport: &&String| Carrier::named(transport).is_some();
-    Ok(transports.iter().filter(takes).map(|t| format!("{t}@{target}")).collect())
+    let transports = found.serves.iter().map(|(transport, _)| transport);
+    Ok(transports.filter(takes).map(|t| format!("{t}@{target}")).collect())
 }

@@ -2,6 +2,7 @@
 
 use super::{ArmFigures, Comparison, Trials, Verdict, findings};
 use crate::record::trial::Trial;
+use crate::remedy::Try;
 use crate::scenario::Arrivals;
 use crate::store::PointHeader;
 use crate::units;
@@ -65,9 +66,11 @@ fn driver_at_its_limit(trials: &Trials<'_>) -> Option<String> {
     let completed = |t: &&Trial| t.acknowledged_by_end as f64 / (t.window_ns as f64 / 1e9);
     let lowest = at_limit.iter().map(completed).reduce(f64::min)?;
     (at_limit.len() * 2 > invalid).then(|| {
+        let offered = at_limit.iter().filter_map(|t| t.offered_per_second).fold(f64::MAX, f64::min);
+        let lower = Try::Rate.below(try_rate(lowest), offered);
+        let lower = lower.map_or(String::new(), |option| format!("try {option}, or "));
         format!(
-            "The driver was at its own limit, so nothing is compared: try --rate {}, or give it more CPUs (--cpus).",
-            try_rate(lowest)
+            "The driver was at its own limit, so nothing is compared: {lower}give it more CPUs (--cpus)."
         )
     })
 }
@@ -76,11 +79,13 @@ fn overload(arms: &[&ArmFigures]) -> String {
     let names: Vec<&str> = arms.iter().map(|a| a.arm.as_str()).collect();
     let lowest = arms.iter().filter_map(|a| a.throughput_per_second).reduce(f64::min);
     let offered = arms[0].offered_per_second.unwrap_or(0.0);
+    let lower = Try::Rate.below(lowest.map_or(1, try_rate), offered);
+    let lower = lower.map_or(String::new(), |option| format!(": try {option}"));
     let advice = match lowest {
         Some(t) if t * SAFE_SHARE >= 1.0 => {
-            format!("it completed {} of {offered}/s: try --rate {}", units::rate(t), try_rate(t))
+            format!("it completed {} of {offered}/s{lower}", units::rate(t))
         }
-        _ => format!("it completed next to nothing of {offered}/s: try --rate 1"),
+        _ => format!("it completed next to nothing of {offered}/s{lower}"),
     };
     format!("{} overloaded, so latencies are not compared; {advice}.", names.join(" and "))
 }

@@ -6,11 +6,13 @@ use super::{
 };
 use crate::record::metrics;
 use crate::record::trial::{DRIVER_LIMIT, Trial};
+use crate::remedy::Try;
 use crate::scenario::Scenario;
 use crate::store::StoredRun;
 use crate::units;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Spill above this means that the slices did not keep the arms apart.
 const SPILL_SHARE: f64 = 0.05;
@@ -85,7 +87,11 @@ pub fn validity(
         notes.extend(about_arm(arm));
         notes.extend(about_deliveries(arm, trials));
         notes.extend(about_load(&header.points[point].scenario, arm));
-        notes.extend(arm.steady.as_ref().and_then(|s| about_halves(&arm.arm, s)));
+        notes.extend(
+            arm.steady
+                .as_ref()
+                .and_then(|s| about_halves(&arm.arm, header.points[point].scenario.load.warmup, s)),
+        );
     }
     notes.extend(about_merged(comparisons));
     notes.extend(about_instrument(&trust));
@@ -221,13 +227,14 @@ fn about_load(scenario: &Scenario, arm: &ArmFigures) -> Vec<String> {
     notes
 }
 
-fn about_halves(arm: &str, halves: &Steady) -> Option<String> {
+fn about_halves(arm: &str, given: Duration, halves: &Steady) -> Option<String> {
     let time = |ns: Option<u64>| ns.map_or("?".into(), |ns| units::nanos_text(ns as f64));
     let (first, second) = (time(halves.first_half_p50_ns), time(halves.second_half_p50_ns));
     if let Some(warmup) = halves.warmup_to_try_ns {
+        let longer = Try::Warmup.above(warmup / 1_000_000, given.as_millis() as f64);
+        let longer = longer.map_or(String::new(), |option| format!(": try {option}"));
         return Some(format!(
-            "{arm}: the warm-up was too short: service p50 {first} in the first half of the window, {second} in the second: try --warmup {}ms",
-            warmup / 1_000_000
+            "{arm}: the warm-up was too short: service p50 {first} in the first half of the window, {second} in the second{longer}"
         ));
     }
     steady::slows_down(halves).then(|| {

@@ -2,6 +2,7 @@
 //! anything starts.
 
 use crate::error::{Error, Result};
+use crate::remedy::Try;
 use crate::transport::subscriber::CONNECTIONS_PER_SOURCE;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;
@@ -27,9 +28,11 @@ pub fn check_descriptors(limit: u64, connections: usize, arms_at_once: usize) ->
         return Ok(());
     }
     let fit = limit.saturating_sub(BESIDE) / arms_at_once.max(1) as u64;
+    let fewer = Try::Connections.below(fit, connections as f64);
+    let fewer = fewer.map_or(String::new(), |option| format!("try {option}, or "));
     Err(Error::usage(format!(
         "{connections} connections to each of {arms_at_once} arms need {needed} file descriptors, but this \
-         machine allows {limit}: try --connections {fit}, or raise the hard limit (ulimit -Hn)"
+         machine allows {limit}: {fewer}raise the hard limit (ulimit -Hn)"
     )))
 }
 
@@ -97,14 +100,15 @@ impl Machine {
         }
         let at_once =
             if arms > 1 { format!(" of each of {arms} arms at once") } else { String::new() };
-        let remedy = match short {
-            "file descriptors" => ", or raise the hard limit (ulimit -Hn)",
-            "local ports" => ", or widen net.ipv4.ip_local_port_range",
-            _ => "",
+        let more = match short {
+            "file descriptors" => "raise the hard limit (ulimit -Hn)",
+            "local ports" => "widen net.ipv4.ip_local_port_range",
+            _ => "free some, or take a machine with more",
         };
+        let fewer = Try::Subscribers.below(fit, asked as f64);
+        let fewer = fewer.map_or(String::new(), |option| format!("try {option}, or "));
         Err(Error::usage(format!(
-            "{asked} subscribers{at_once} need more {short} than this machine has: try --subscribers \
-             {fit}{remedy}"
+            "{asked} subscribers{at_once} need more {short} than this machine has: {fewer}{more}"
         )))
     }
 }
@@ -132,6 +136,22 @@ mod tests {
         }
         assert_eq!(plenty.subscribers(10, 2, 1).0, 9_958);
         assert_eq!(plenty.subscribers(10, 1, 2), (9_963, "file descriptors"));
+    }
+
+    #[test]
+    fn where_nothing_fits_no_number_is_said() {
+        for limit in [0, 64, 65] {
+            let error = check_descriptors(limit, 4000, 2).unwrap_err().to_string();
+            assert!(!error.contains("--connections") && error.contains("ulimit -Hn"), "{error}");
+        }
+        let none = Machine { descriptors: 64, memory: Some(0), ports: Some(1) };
+        let error = none.check_subscribers(1, 10, 1, 1).unwrap_err().to_string();
+        assert!(!error.contains("--subscribers") && error.contains("ulimit -Hn"), "{error}");
+        let full = Machine { descriptors: 20_000, memory: Some(0), ports: None };
+        let error = full.check_subscribers(1, 10, 1, 1).unwrap_err().to_string();
+        assert!(
+            error.ends_with("memory than this machine has: free some, or take a machine with more")
+        );
     }
 
     #[test]

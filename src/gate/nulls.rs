@@ -3,6 +3,7 @@
 
 use crate::compare::gate::Margin;
 use crate::error::{Error, Result};
+use crate::input;
 use crate::store::write_atomically;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -49,12 +50,12 @@ pub fn kind(environment: &BTreeMap<String, String>) -> BTreeMap<String, String> 
 impl Nulls {
     /// Reads the file; `asked`: it was named, so it must be there.
     pub fn read(path: &Path, asked: bool) -> Result<Nulls> {
-        let text = match std::fs::read_to_string(path) {
+        let text = match input::text(path, input::GENERATED) {
             Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !asked => {
+            Err(e) if e.is_missing() && !asked => {
                 return Ok(Nulls { schema: SCHEMA, entries: Vec::new() });
             }
-            Err(e) => return Err(Error::usage(format!("cannot read {}: {e}", path.display()))),
+            Err(e) => return Err(e.into()),
         };
         let bad = |why: String| {
             Error::usage(format!(

@@ -11,6 +11,7 @@ use crate::compare::gate::qualification::{EQUAL, Header, SLOWER, Tried, judged};
 use crate::compare::gate::{BASE, Margin, NULL, Settings};
 use crate::cpus::Placement;
 use crate::error::{Error, Result};
+use crate::input;
 use crate::record::metrics;
 use crate::run::{self, Progress, arms::Arm};
 use crate::scenario::{Blocks, Question};
@@ -108,12 +109,12 @@ fn stage_dir(dir: &Path, gate: usize, stage: usize) -> PathBuf {
 
 fn read_header(dir: &Path) -> Result<Option<Header>> {
     let path = dir.join(FILE);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match input::text(&path, input::GENERATED) {
         Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && is_not_begun(dir) => return Ok(None),
+        Err(e) if e.is_missing() && is_not_begun(dir) => return Ok(None),
         Err(e) => {
             return Err(Error::usage(format!(
-                "--out {}: it exists and is no qualification to go on with ({FILE}: {e}); choose another",
+                "--out {}: it exists and is no qualification to go on with ({e}); choose another",
                 dir.display()
             )));
         }

@@ -103,8 +103,7 @@ pub fn create(dir: &Path, header: &GateHeader) -> Result<()> {
 /// Reads a gate's directory and judges it again.
 pub fn read(dir: &Path) -> Result<(GateHeader, Vec<Gate>)> {
     let path = dir.join(FILE);
-    let text = std::fs::read_to_string(&path)
-        .map_err(|e| Error::usage(format!("cannot read {}: {e}", path.display())))?;
+    let text = crate::input::text(&path, crate::input::GENERATED)?;
     let damaged =
         |e: serde_json::Error| Error::usage(format!("{} is damaged: {e}", path.display()));
     let version: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;

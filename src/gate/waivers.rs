@@ -1,7 +1,8 @@
 //! `waivers.toml`: slow-downs that are meant.
 
 use crate::compare::gate::Waiver;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::input;
 use crate::origin::Origin;
 use crate::record::metrics;
 use crate::suggest::did_you_mean;
@@ -32,10 +33,10 @@ struct Entry {
 
 /// Reads the file. `asked`: it was named, so it must be there.
 pub fn read(path: &Path, asked: bool) -> Result<Vec<Waiver>> {
-    match std::fs::read_to_string(path) {
+    match input::text(path, input::WRITTEN) {
         Ok(text) => parse(&path.display().to_string(), &text),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && !asked => Ok(Vec::new()),
-        Err(e) => Err(Error::usage(format!("cannot read {}: {e}", path.display()))),
+        Err(e) if e.is_missing() && !asked => Ok(Vec::new()),
+        Err(e) => Err(e.into()),
     }
 }
 

@@ -158,16 +158,15 @@ fn check_callback(
     builtin: &BuiltinOptions,
 ) -> Result<()> {
     let target = &manifest.name;
-    let why = if transport != Transport::Webhook {
+    let plain = transport.name();
+    let called_back = format!("--arm webhook{}@{target}", Variant::CalledBack.suffix());
+    let why = if builtin.answer.is_none() {
         format!(
-            "a callback is a webhook: write --arm webhook{}@{target}",
-            Variant::CalledBack.suffix()
+            "a callback answers a question, and this scenario asks none: write pushbench run duplex \
+             {called_back}, or --arm {plain}@{target}"
         )
-    } else if builtin.answer.is_none() {
-        format!(
-            "a callback answers a question, and this scenario asks none: write pushbench run duplex, or \
-             --arm webhook@{target}"
-        )
+    } else if transport != Transport::Webhook {
+        format!("a callback is a webhook: write {called_back}")
     } else if !manifest.matched().tells_ids() {
         format!(
             "only the id binds an answer to its question, and those of {target} are matched by order: write \
@@ -203,11 +202,10 @@ fn closing(name: &str, transport: Transport, builtin: &BuiltinOptions) -> Result
 }
 
 fn takes_nothing(name: &str, transport: Transport) -> Error {
-    let target = name.split_once('@').map_or(BUILTIN, |(_, target)| target);
-    let carriers = CARRIERS.map(|carrier| format!("--arm {}@{target}", carrier.name()));
+    let carriers = CARRIERS.map(|carrier| format!("--arm {}@{BUILTIN}", carrier.name()));
     Error::usage(format!(
-        "--arm {name}: {} brings events to subscribers, no target is sent any by it: write pushbench run \
-         fanout --arm {name}, or {}",
+        "--arm {name}: {0} brings events to subscribers, no target is sent any by it: write pushbench run \
+         fanout --arm {0}@{BUILTIN}, or {1}",
         transport.name(),
         carriers.join(", ")
     ))

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::plan;
 use crate::record::findings::Findings;
 use crate::record::sizing::{MOST_BLOCKS, PILOT_BLOCKS, Sizing};
+use crate::remedy::Try;
 use crate::scenario::{Blocks, DesignChoice, Flow, Question, Recipients, Scenario, Subscribers};
 use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
 use crate::target::manifest::{BUILTIN, BUILTIN_CLOSE};
@@ -132,9 +133,11 @@ fn check_stuck(request: &Request, scenario: &Scenario) -> Result<()> {
     } else if unhealthy >= subscribers.count {
         Err(Error::usage(format!(
             "--arm {label}: one more is stuck in it, and {unhealthy} slow and stuck ones of {} subscribers \
-             leave no healthy one: write --subscribers {}",
+             leave no healthy one: {}lower subscribers.slow or subscribers.stuck",
             subscribers.count,
-            unhealthy + 1
+            Try::Subscribers
+                .above(unhealthy as u64 + 1, unhealthy as f64)
+                .map_or(String::new(), |option| format!("write {option}, or "))
         )))
     } else {
         Ok(())
@@ -176,12 +179,16 @@ fn check_polling(request: &Request) -> Result<()> {
     for point in &request.question.points {
         let Some(subscribers) = &point.scenario.subscribers else { continue };
         let (interval, timeout) = (subscribers.poll_interval, point.scenario.load.timeout);
+        let shorter = |millis: u64| {
+            let option = Try::PollInterval.below(millis, interval.as_secs_f64() * 1e3);
+            option.map_or(String::new(), |option| format!("write for example {option}, or "))
+        };
         if interval >= timeout {
             return Err(Error::usage(format!(
                 "{}: delivery.poll_interval is {interval:?}, and events time out after load.timeout, \
-                 {timeout:?}: write for example --set delivery.poll_interval={:?}, or raise load.timeout",
+                 {timeout:?}: {}raise load.timeout",
                 arm.label,
-                timeout / 5
+                shorter((timeout / 5).as_millis() as u64)
             )));
         }
         // What was answered stays until the next request acknowledges it.
@@ -195,10 +202,9 @@ fn check_polling(request: &Request) -> Result<()> {
         if queued > queue as f64 {
             return Err(Error::usage(format!(
                 "{}: at {rate} events per second and a delivery.poll_interval of {interval:?} {queued:.0} events \
-                 wait for each subscriber or for its acknowledgement, and its queue holds {queue}: write for example \
-                 --set delivery.poll_interval={}ms, or a lower --rate",
+                 wait for each subscriber or for its acknowledgement, and its queue holds {queue}: {}lower --rate",
                 arm.label,
-                (queue as f64 / 4.0 / each * 1e3).floor().max(1.0)
+                shorter((queue as f64 / 4.0 / each * 1e3) as u64)
             )));
         }
     }

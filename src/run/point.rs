@@ -1,6 +1,6 @@
 //! One point: a pilot for each arm, then its blocks.
 
-use super::arms::Arm;
+use super::arms::{self, Arm};
 use super::sizing::{First, said};
 use super::tally::{ENOUGH_BLOCKS, Tally};
 use super::{
@@ -15,6 +15,7 @@ use crate::record::account::OTHER_FAULTS;
 use crate::record::trial::{Stage, Trial, TrialDesign};
 use crate::scenario::{Arrivals, DesignChoice, Flow, Load, Recipients, Scenario, split};
 use crate::store::Store;
+use crate::target::manifest::BuiltinOptions;
 use crate::transport::Transport;
 use crate::transport::event::Template;
 use std::sync::Arc;
@@ -100,10 +101,18 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
     };
     let died = trial.invalid.first().cloned().unwrap_or_default();
     let died = if died.starts_with("target ") { format!("; the {died}") } else { String::new() };
+    // A closed loop has no rate.
+    let rate = if trial.offered_per_second.is_some() { "a lower --rate, " } else { "" };
+    let name = trial.label.split('#').next().unwrap_or_default();
+    // Of a gate's sides and of subscribers' transports it could not be asked.
+    let verify = arms::find(&[name.to_owned()], &BuiltinOptions::default(), &[])
+        .map_or(String::new(), |_| {
+            format!(", and `pushbench verify --arm {}`", shell_words::quote(name))
+        });
     Err(Error::target(format!(
-        "{}: not one of {} events was acknowledged: {came_back}{died}; it acknowledged single events before the pilot: try a lower --rate, fewer --connections or a smaller --payload, \
-         and `pushbench verify --arm {}`",
-        trial.label, trial.events.due, trial.label
+        "{}: not one of {} events was acknowledged: {came_back}{died}; it acknowledged single events before \
+         the pilot: try {rate}fewer --connections or a smaller --payload{verify}",
+        trial.label, trial.events.due
     )))
 }
 

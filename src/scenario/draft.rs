@@ -300,7 +300,9 @@ impl Draft {
         }
         let events = rate.max(self.shape.peak(rate)) * (seconds + self.warmup.as_secs_f64());
         if events > MOST_EVENTS {
-            return Err(format!("{shown}: {events:.0} events a trial: at most 1e9 are possible"));
+            return Err(format!(
+                "{shown}: {events:.0} events a trial, at most 1e9 are possible: lower load.rate, load.duration or load.warmup"
+            ));
         }
         Ok(())
     }

@@ -8,10 +8,10 @@ use super::raw::Raw;
 use super::shape::Process;
 use super::{Scenario, Setting};
 use crate::error::{Error, Result};
+use crate::input;
 use crate::origin::Origin;
 use crate::suggest::did_you_mean;
 use include_dir::{Dir, include_dir};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
@@ -84,11 +84,8 @@ fn find(name_or_path: &str) -> Result<Source> {
             names.join(", ")
         )));
     }
-    let text = fs::read_to_string(path).map_err(|e| {
-        Error::usage(format!(
-            "cannot read the scenario {name_or_path}: {e}; see `pushbench list scenarios`"
-        ))
-    })?;
+    let text = input::text_or_pipe(path, input::WRITTEN)
+        .map_err(|e| Error::usage(format!("{e}; see `pushbench list scenarios`")))?;
     let name = path.file_stem().and_then(|s| s.to_str()).unwrap_or("scenario").to_owned();
     let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
     Ok(Source { name, file: name_or_path.to_owned(), text, folder })

@@ -49,6 +49,8 @@ fn collect(
     place: &dyn Fn(usize) -> Origin,
     found: &mut Vec<Entry>,
 ) -> Result<()> {
+    let below = |section: &str| prefix.split('.').next() == Some(section);
+    let in_expect_or_sweep = below("expect") || below("sweep");
     for (key, value) in table {
         let path = match prefix {
             "" => key.get_ref().to_string(),
@@ -60,9 +62,27 @@ fn collect(
             DeValue::Table(inner) if SECTIONS.contains(&path.as_str()) => {
                 collect(inner, &path, place, found)?;
             }
+            DeValue::Table(inner) if inner.is_empty() && in_expect_or_sweep => {
+                return Err(origin.error(format!(
+                    "key \"{path}\": this is an empty table: write one value, or leave it out"
+                )));
+            }
             // `expect.response.p99` and a sweep's dotted keys without quotes.
-            DeValue::Table(inner) if prefix == "expect" || prefix.starts_with("sweep") => {
+            DeValue::Table(inner) if in_expect_or_sweep => {
                 collect(inner, &path, place, found)?;
+            }
+            DeValue::Table(_) if super::keys::named(&path).is_some() => {
+                return Err(
+                    origin.error(format!("key \"{path}\": this is a table: write one value"))
+                );
+            }
+            DeValue::Array(_) | DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_)
+                if SECTIONS.contains(&path.as_str()) =>
+            {
+                return Err(origin.error(format!(
+                    "[{path}] is a section, and this is {}: write [{path}] once, and its keys below it",
+                    kind(value.get_ref())
+                )));
             }
             DeValue::Table(_) => {
                 let hint = crate::suggest::did_you_mean(&path, SECTIONS);
@@ -88,8 +108,11 @@ fn collect(
 fn raw(value: &DeValue<'_>) -> Raw {
     match value {
         DeValue::String(s) => Raw::Text(s.to_string()),
-        DeValue::Integer(i) => i64::from_str_radix(i.as_str(), i.radix())
-            .map_or(Raw::Other("an integer out of range"), |n| Raw::Number(n as f64)),
+        DeValue::Integer(i) => match i64::from_str_radix(i.as_str(), i.radix()) {
+            Ok(n) => Raw::Number(n as f64),
+            // Out of range for every key, which says so.
+            Err(_) => Raw::Number(i.as_str().parse().unwrap_or(f64::INFINITY)),
+        },
         DeValue::Float(f) => {
             f.as_str().parse().map_or(Raw::Other("a number out of range"), Raw::Number)
         }

@@ -1,6 +1,6 @@
 //! What an event is made of: the text of a generated one, and the user's own from a file.
 
-use std::fs;
+use crate::input;
 use std::path::Path;
 
 /// Every event begins with its id.
@@ -47,7 +47,10 @@ pub fn peer(number: usize) -> String {
 
 /// Reads the file: a JSON object with `type` and `data`, returned compact and without its `id`.
 pub fn read(path: &Path) -> Result<String, String> {
-    let text = read_text(path)?;
+    if path.as_os_str().is_empty() {
+        return Err("it is empty: write the path of a JSON file".to_owned());
+    }
+    let text = input::text(path, MAX_BYTES as u64).map_err(|e| e.to_string())?;
     if text.trim().is_empty() {
         return Err(format!(
             "{} is empty: write {{\"type\": \"order.created\", \"data\": …}}",
@@ -77,20 +80,4 @@ pub fn read(path: &Path) -> Result<String, String> {
         ));
     }
     Ok(serde_json::Value::Object(event).to_string())
-}
-
-fn read_text(path: &Path) -> Result<String, String> {
-    let cannot = |e| format!("cannot read {}: {e}", path.display());
-    let about = fs::metadata(path).map_err(cannot)?;
-    if !about.is_file() {
-        return Err(format!("{} is not a file: give the path of a JSON file", path.display()));
-    }
-    if about.len() > MAX_BYTES as u64 {
-        return Err(format!(
-            "{} has {} bytes: at most {MAX_BYTES} fit one event",
-            path.display(),
-            about.len()
-        ));
-    }
-    fs::read_to_string(path).map_err(cannot)
 }

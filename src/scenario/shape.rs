@@ -74,11 +74,15 @@ impl Shape {
         let factor = self.factor.unwrap_or(FACTOR);
         let (length, every) = (self.length.unwrap_or(LENGTH), self.every.unwrap_or(EVERY));
         if length >= every {
-            let why = format!("{length:?}: a burst must be shorter than its cycle of {every:?}");
+            let why = format!(
+                "{length:?}: a burst must be shorter than its cycle of {every:?}: write less"
+            );
             return Err(Wrong::new("load.burst_length", why).against("load.burst_every"));
         }
         if every > window {
-            let why = format!("{every:?}: no whole cycle fits into load.duration, {window:?}");
+            let why = format!(
+                "{every:?}: no whole cycle fits into load.duration, {window:?}: write at most that"
+            );
             return Err(Wrong::new("load.burst_every", why).against("load.duration"));
         }
         Ok(Burst { factor, length, every })

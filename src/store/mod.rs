@@ -6,6 +6,7 @@ mod header;
 pub use header::{ArmHeader, PointHeader, RunHeader, SCHEMA};
 
 use crate::error::{Error, Result};
+use crate::input;
 use crate::record::histogram::Hist;
 use crate::record::interval_log::{self, Logged};
 use crate::record::trial::{Stage, Trial};
@@ -142,11 +143,10 @@ impl StoredRun {
     /// Reads a results directory, whole or cut short.
     pub fn read(dir: &Path) -> Result<StoredRun> {
         let path = dir.join("run.json");
-        let text = fs::read_to_string(&path).map_err(|e| {
+        let text = input::text(&path, input::GENERATED).map_err(|e| {
             Error::usage(format!(
-                "{} is not a results directory ({}: {e}): give one that `pushbench run` has written, such as results/…-ingest",
-                dir.display(),
-                path.display()
+                "{} is not a results directory ({e}): give one that `pushbench run` has written, such as results/…-ingest",
+                dir.display()
             ))
         })?;
         let header = RunHeader::read(&path, &text)?;
@@ -158,7 +158,8 @@ impl StoredRun {
     pub fn read_seconds(&self, dir: &Path) -> Seconds {
         let labels = self.header.points.iter().flat_map(|p| &p.arms).map(|a| &a.label);
         let read = |label: &String| {
-            let text = fs::read(dir.join(format!("{}.hlog", file_name(label)))).ok()?;
+            let path = dir.join(format!("{}.hlog", file_name(label)));
+            let text = input::bytes(&path, input::GENERATED).ok()?;
             Some((label.clone(), interval_log::read(&text)))
         };
         labels.filter_map(read).collect()
@@ -166,7 +167,7 @@ impl StoredRun {
 }
 
 fn read_trials(path: &Path) -> Result<(Vec<Trial>, bool)> {
-    let file = File::open(path).map_err(|e| cannot("read", path, &e))?;
+    let file = input::open(path).map_err(|e| Error::harness(e.to_string()))?;
     let mut reader = BufReader::new(file);
     let mut trials = Vec::new();
     let mut line = Vec::new();

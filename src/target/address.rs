@@ -11,6 +11,14 @@ pub(super) fn scheme_of(transport: &str) -> &'static str {
     }
 }
 
+/// A url as it is kept: the case of a scheme means nothing (RFC 3986, 3.1).
+pub(super) fn written(url: &str) -> String {
+    url.split_once("://").map_or_else(
+        || url.to_owned(),
+        |(scheme, rest)| format!("{}://{rest}", scheme.to_ascii_lowercase()),
+    )
+}
+
 /// Scheme, host and port of a url whose `{port}` has been filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Endpoint {
@@ -23,6 +31,13 @@ pub(super) struct Endpoint {
 impl Endpoint {
     /// Takes a url apart; the error says what is wrong with it.
     pub fn parse(url: &str) -> Result<Endpoint, String> {
+        if let Some(c) = url.chars().find(|c| c.is_control() || c.is_whitespace()) {
+            return Err(format!(
+                "it holds the character {:?}: leave it out, or write it as {}",
+                c,
+                percent(c)
+            ));
+        }
         let (scheme, rest) = url
             .split_once("://")
             .ok_or("it has no scheme: write http://HOST:PORT/PATH, ws://… or tcp://…")?;
@@ -48,6 +63,11 @@ impl Endpoint {
         if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err("it has no usable host: write for example 127.0.0.1".into());
         }
+        url.parse::<hyper::Uri>().map_err(|e| {
+            format!(
+                "it is no URL ({e}): write what is not usual there as %XX, < as %3C for example"
+            )
+        })?;
         Ok(Endpoint { scheme: scheme.into(), host: host.into(), port })
     }
 
@@ -71,6 +91,11 @@ impl Endpoint {
         }
         Ok(found)
     }
+}
+
+/// A character as it is written in a url.
+fn percent(c: char) -> String {
+    c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 /// `host`, `host:port`, `[v6]` or `[v6]:port`.

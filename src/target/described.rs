@@ -1,17 +1,19 @@
 //! Reads the files that describe targets: `[webhook]` in a shipped `target.toml`,
 //! `[target.NAME.webhook]` in a user's `pushbench.toml`.
 
+use super::address::{self, scheme_of};
 use super::ease::{self, Declared};
-use super::manifest::{BUILTIN, BUILTIN_CLOSE, Matching, OWN_FILE, PORT, Ready};
+use super::manifest::{BUILTIN, BUILTIN_CLOSE, Matching, OWN_FILE, PORT, Ready, usable_url};
 use super::mapped::{self, Publishing};
+use super::publisher::reaches_subscribers;
 use super::values::{self, text};
 use super::wants;
 use crate::error::{Error, Result};
+use crate::input;
 use crate::origin::{Origin, kind, read_toml};
 use crate::suggest::did_you_mean;
 use crate::transport::terms::Terms;
-use crate::transport::{CARRIERS, Carrier};
-use crate::units;
+use crate::transport::{CARRIERS, Carrier, webhook};
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,13 +24,16 @@ static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/targets");
 
 /// What a target serves, by transport.
 pub(super) type Serves = BTreeMap<String, Described>;
-/// Targets by name.
-pub(super) type Targets = BTreeMap<String, Serves>;
+/// The same of a user's own, where any may be mistaken.
+pub(super) type Read = BTreeMap<String, Result<Described>>;
+/// A user's own targets by name; one with a mistake in its own name or form serves nothing.
+pub(super) type Targets = BTreeMap<String, Result<Read>>;
 
 /// How long a target may take to get ready: a cold Python with many imports takes seconds.
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
-const KEYS: [&str; 19] = [
+/// The keys of such a table.
+pub const KEYS: [&str; 19] = [
     "command",
     "url",
     "match",
@@ -80,70 +85,109 @@ pub(super) fn shipped(name: &str) -> Result<Option<(Serves, &'static Dir<'static
     else {
         return Err(Error::harness(format!("{file} is missing in this build: please report it")));
     };
-    let serves = transports(&read_toml(&file, text)?, "", &|at| Origin::at(&file, text, at))?;
-    Ok(Some((serves, dir)))
+    let serves = transports(&read_toml(&file, text)?, "", &|at| Origin::at(&file, text, at));
+    let serves = serves.into_iter().map(|(transport, read)| Ok((transport, read?)));
+    Ok(Some((serves.collect::<Result<Serves>>()?, dir)))
 }
 
-/// The targets that the `pushbench.toml` in this folder describes; none when there is no such file.
-pub(super) fn own(folder: &Path) -> Result<Targets> {
-    let text = match std::fs::read_to_string(folder.join(OWN_FILE)) {
+/// The targets that the `pushbench.toml` in the working directory describes; none when there is no such
+/// file. A mistake is that of the target in which it stands.
+pub(super) fn own() -> Result<Targets> {
+    let text = match input::text(Path::new(OWN_FILE), input::WRITTEN) {
         Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Targets::new()),
-        Err(e) => return Err(Error::usage(format!("cannot read {OWN_FILE}: {e}"))),
+        Err(e) if e.is_missing() => return Ok(Targets::new()),
+        Err(e) => return Err(e.into()),
     };
     let place = |at: usize| Origin::at(OWN_FILE, &text, at);
     let mut found = Targets::new();
     for (key, value) in &read_toml(OWN_FILE, &text)? {
-        let at = place(key.span().start);
         let (DeValue::Table(targets), "target") = (value.get_ref(), key.get_ref().as_ref()) else {
-            return Err(at.error(format!(
-                "\"{}\" is not known here: describe a target as [target.NAME.webhook]",
-                key.get_ref()
-            )));
+            let name = key.get_ref().to_string();
+            let mistake = place(key.span().start).error(format!(
+                "\"{name}\" is not known here: describe a target as [target.NAME.webhook]"
+            ));
+            found.insert(name, Err(mistake));
+            continue;
         };
         for (name, value) in targets {
             let at = place(name.span().start);
-            let name = name.get_ref().as_ref();
-            let odd =
-                name.contains(|c: char| c.is_control() || c.is_whitespace() || "@#".contains(c));
-            if name.is_empty() || name == BUILTIN || name == BUILTIN_CLOSE || odd {
-                return Err(at.error(format!("a target cannot be called \"{name}\": rename it")));
-            }
-            let DeValue::Table(table) = value.get_ref() else {
-                return Err(at.error(format!(
-                    "target.{name} is {}: write [target.{name}.webhook]",
-                    kind(value.get_ref())
-                )));
-            };
-            found.insert(name.to_owned(), transports(table, &format!("target.{name}."), &place)?);
+            let name = name.get_ref().to_string();
+            let read = own_name(&name, &at).and_then(|written| match value.get_ref() {
+                DeValue::Table(table) if !table.is_empty() => {
+                    Ok(transports(table, &format!("target.{written}."), &place))
+                }
+                other => Err(at.error(format!(
+                    "target.{written} is {}: write [target.{written}.webhook], and below it its url",
+                    if let DeValue::Table(_) = other { "empty" } else { kind(other) }
+                ))),
+            });
+            found.insert(name, read);
         }
     }
     Ok(found)
 }
 
-/// The tables of a target; `prefix` stands before their names in messages.
-fn transports(
-    table: &DeTable<'_>,
-    prefix: &str,
-    place: &dyn Fn(usize) -> Origin,
-) -> Result<Serves> {
-    let mut found = Serves::new();
-    for (key, value) in table {
-        let at = place(key.span().start);
-        let name = key.get_ref().as_ref();
-        let (DeValue::Table(inner), Some(_)) = (value.get_ref(), Carrier::named(name)) else {
-            let names = CARRIERS.map(Carrier::name);
-            return Err(at.error(format!(
-                "{prefix}{name} is no table of a transport{}; there are {}",
-                did_you_mean(name, names),
-                names.map(|n| format!("[{prefix}{n}]")).join(", ")
-            )));
+/// The name as it is written in a file, unless no target may be called so.
+fn own_name(name: &str, at: &Origin) -> Result<String> {
+    let why = match name {
+        "" => "a name has one character or more",
+        BUILTIN | BUILTIN_CLOSE => "that is pushbench's own",
+        _ if name.contains(|c: char| c.is_control() || c.is_whitespace() || "@#".contains(c)) => {
+            "a name holds no white space, no control character, no @ and no #"
+        }
+        _ if name.chars().all(is_bare) => return Ok(name.to_owned()),
+        _ => return Ok(format!("\"{}\"", name.escape_default())),
+    };
+    let plain: String = name.chars().map(|c| if is_bare(c) { c } else { '-' }).collect();
+    let better = match plain.trim_matches('-') {
+        "" => "mine".to_owned(),
+        plain if plain == name => format!("my-{plain}"),
+        plain => plain.to_owned(),
+    };
+    Err(at.error(format!(
+        "a target cannot be called \"{}\": {why}: write for example [target.{better}.webhook]",
+        name.escape_debug()
+    )))
+}
+
+/// It may stand in a key of TOML without quotes.
+fn is_bare(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '_'
+}
+
+/// The tables of a target, each read or with what is mistaken in it; `prefix` stands before their names
+/// in messages.
+fn transports(table: &DeTable<'_>, prefix: &str, place: &dyn Fn(usize) -> Origin) -> Read {
+    let read =
+        |(key, value): (&toml::Spanned<toml::de::DeString<'_>>, &toml::Spanned<DeValue<'_>>)| {
+            let name = key.get_ref().to_string();
+            let origin = place(key.span().start);
+            let described = match value.get_ref() {
+                DeValue::Table(inner) if Carrier::named(&name).is_some() => {
+                    let table = format!("{prefix}{name}");
+                    Reading { transport: &name, name: table, origin, place }.read(inner)
+                }
+                other => Err(origin.error(no_transport(&name, prefix, other))),
+            };
+            (name, described)
         };
-        let reading =
-            Reading { transport: name, name: format!("{prefix}{name}"), origin: at, place };
-        found.insert(name.to_owned(), reading.read(inner)?);
+    table.iter().map(read).collect()
+}
+
+/// Why this entry of a target describes no transport.
+fn no_transport(name: &str, prefix: &str, value: &DeValue<'_>) -> String {
+    let names = CARRIERS.map(Carrier::name);
+    let tables = names.map(|n| format!("[{prefix}{n}]")).join(", ");
+    if names.contains(&name) {
+        return format!("{prefix}{name} is {}: write [{prefix}{name}], once", kind(value));
     }
-    Ok(found)
+    if KEYS.contains(&name) {
+        return format!(
+            "{name} belongs to one transport of the target: write it below one of {tables}"
+        );
+    }
+    let near = did_you_mean(name, names);
+    format!("{prefix}{name} is no table of a transport{near}; there are {tables}")
 }
 
 /// A table that is being read: its transport, its name in messages, and where it stands.
@@ -185,13 +229,9 @@ impl Reading<'_> {
     fn take(&self, d: &mut Described, key: &str, value: &DeValue<'_>, at: Origin) -> Result<bool> {
         match key {
             "command" => d.command = Some(values::command(value, &at)?),
-            "url" => (d.url, d.url_origin) = (text(value, "url", &at)?, at),
+            "url" => (d.url, d.url_origin) = (address::written(&text(value, "url", &at)?), at),
             "ready" => d.ready = values::ready(&text(value, "ready", &at)?, &at)?,
-            "ready_timeout" => {
-                let text = text(value, "ready_timeout", &at)?;
-                d.ready_timeout = units::parse_duration(&text)
-                    .map_err(|e| at.error(format!("ready_timeout: {e}")))?;
-            }
+            "ready_timeout" => d.ready_timeout = values::ready_timeout(value, &at)?,
             "match" => (d.matching, d.terms.id_at) = wants::matching(value, &at)?,
             "method" => d.terms.method = wants::method(value, &at)?,
             "headers" => d.terms.headers = wants::headers(value, &at, self.place)?,
@@ -227,7 +267,17 @@ impl Reading<'_> {
         }
         let told: Vec<&str> = found.told().collect();
         found.publishing.check(&self.name, self.transport, &told, &self.origin)?;
-        found.urls().try_for_each(|url| port_is_passed_on(url, found.command.is_some(), &told))
+        for (key, url, at) in found.urls() {
+            let scheme = if key == "publish" { "http" } else { scheme_of(self.transport) };
+            usable_url((key, url, at), scheme)?;
+            port_is_passed_on((key, url, at), found.command.is_some(), &told)?;
+        }
+        match &found.publishing.publish {
+            Some(publish) if found.url.is_empty() && self.transport == webhook::NAME => {
+                reaches_subscribers(publish, found.command.is_some())
+            }
+            _ => Ok(()),
+        }
     }
 }
 

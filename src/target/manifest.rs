@@ -2,6 +2,7 @@
 //! `pushbench.toml`.
 
 use super::address::{Endpoint, scheme_of};
+pub use super::described::KEYS;
 use super::described::{self, Described, Targets};
 use super::ease;
 use super::publisher::{PublishOptions, Publisher};
@@ -14,7 +15,7 @@ use crate::transport::event::Matched;
 use crate::transport::terms::Terms;
 use include_dir::Dir;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The file in the working directory that describes a user's own targets.
@@ -209,22 +210,32 @@ pub fn find(transport: &str, name: &str, allow_hosts: &[String]) -> Result<Manif
 
 /// Reads what the target `name` serves over `transport`, and where its files are.
 pub(super) fn described(transport: &str, name: &str) -> Result<(Described, Files)> {
-    let own = described::own(Path::new("."))?;
-    let (mut serves, files) = match own.get(name) {
-        Some(serves) => (serves.clone(), Files::Own(std::env::current_dir().unwrap_or_default())),
+    let mut own = described::own()?;
+    let (mut serves, files) = match own.remove(name) {
+        Some(read) => (read?, own_files()),
         None => match described::shipped(name)? {
-            Some((serves, dir)) => (serves, Files::Shipped(dir)),
-            None => return Err(unknown(transport, name, &own)),
+            Some((serves, dir)) => (
+                serves.into_iter().map(|(transport, d)| (transport, Ok(d))).collect(),
+                Files::Shipped(dir),
+            ),
+            None => return Err(unknown(transport, name, own)),
         },
     };
-    let Some(d) = serves.remove(transport) else {
-        let others: Vec<&str> = serves.keys().map(String::as_str).collect();
-        return Err(Error::usage(format!(
-            "--arm {transport}@{name}: {name} does not serve {transport}; it serves {}",
-            others.join(", ")
-        )));
-    };
-    Ok((d, files))
+    if let Some(read) = serves.remove(transport) {
+        return Ok((read?, files));
+    }
+    let others = serves.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    // What was meant for it may stand under a mistaken name.
+    Err(serves.into_values().find_map(Result::err).unwrap_or_else(|| {
+        Error::usage(format!(
+            "--arm {transport}@{name}: {name} does not serve {transport}; it serves {others}"
+        ))
+    }))
+}
+
+/// The files of a user's own target.
+fn own_files() -> Files {
+    Files::Own(std::env::current_dir().unwrap_or_default())
 }
 
 /// The target as it is described.
@@ -247,30 +258,62 @@ pub(super) fn manifest(name: &str, (d, files): (Described, Files)) -> Result<Man
     })
 }
 
-/// The names of all targets and the transports each serves.
-pub fn names() -> Result<Vec<(String, Vec<String>)>> {
-    let mut names = BTreeMap::new();
-    for name in described::shipped_names() {
-        if let Some((serves, _)) = described::shipped(name)? {
-            names.insert(name.to_owned(), serves.into_keys().collect());
-        }
-    }
-    names.insert(BUILTIN.to_owned(), ALL.map(|t| t.name().to_owned()).to_vec());
-    for (name, serves) in described::own(Path::new("."))? {
-        names.insert(name, serves.into_keys().collect());
-    }
-    Ok(names.into_iter().collect())
+/// A target, and each transport that it serves with its ease, or with what is mistaken in its
+/// description: a run of it is refused for that, too.
+pub struct Listed {
+    /// The target's name.
+    pub name: String,
+    /// By transport; one without a name for a mistake that is in the whole target.
+    pub serves: Vec<(String, Result<Option<Ease>>)>,
 }
 
-fn unknown(transport: &str, name: &str, own: &Targets) -> Error {
+/// All targets, by name.
+pub fn list() -> Result<Vec<Listed>> {
+    let mut found: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for name in described::shipped_names() {
+        let Some((serves, dir)) = described::shipped(name)? else { continue };
+        let ease = |d: &Described| ease::measure(&d.ease, &Files::Shipped(dir), None);
+        found.insert(name.to_owned(), serves.iter().map(|(t, d)| (t.clone(), ease(d))).collect());
+    }
+    found.insert(BUILTIN.to_owned(), ALL.map(|t| (t.name().to_owned(), Ok(None))).into());
+    let files = own_files();
+    let ease = |d: Described| ease::measure(&d.ease, &files, d.cwd.as_deref());
+    for (name, read) in described::own()? {
+        let serves = match read {
+            Ok(serves) => serves.into_iter().map(|(t, d)| (t, d.and_then(ease))).collect(),
+            Err(mistake) => vec![(String::new(), Err(mistake))],
+        };
+        found.insert(name, serves);
+    }
+    Ok(found.into_iter().map(|(name, serves)| Listed { name, serves }).collect())
+}
+
+fn unknown(transport: &str, name: &str, own: Targets) -> Error {
     let mut known: Vec<&str> = described::shipped_names().chain([BUILTIN]).collect();
-    known.extend(own.keys().map(String::as_str));
-    Error::usage(format!(
+    known.extend(own.iter().filter(|(_, read)| read.is_ok()).map(|(name, _)| name.as_str()));
+    let message = format!(
         "--arm {transport}@{name}: no target is called \"{name}\"{}; there are {}; your own server is \
          described in {OWN_FILE} in the working directory",
         did_you_mean(name, known.iter().copied()),
         known.join(", ")
-    ))
+    );
+    // It may be what stands in the file under a mistaken name.
+    let mistake = own.into_values().find_map(Result::err);
+    Error::usage(mistake.map_or(message.clone(), |mistake| format!("{message}; {mistake}")))
+}
+
+/// An address that can be asked, of this scheme.
+pub(super) fn usable_url((key, url, at): (&str, &str, &Origin), scheme: &str) -> Result<Endpoint> {
+    // Any port will do: it is the rest that is looked at.
+    let endpoint = Endpoint::parse(&url.replace(PORT, "1"))
+        .map_err(|why| at.error(format!("{key} \"{}\": {why}", url.escape_debug())))?;
+    match endpoint.scheme == scheme {
+        true => Ok(endpoint),
+        false => Err(at.error(format!(
+            "{key} \"{url}\": it is reached by {scheme}://, not {}://",
+            endpoint.scheme
+        ))),
+    }
 }
 
 /// An address must have this scheme, and lead to this machine or a host that was named.
@@ -279,15 +322,7 @@ pub(super) fn check_url(
     scheme: &str,
     allow_hosts: &[String],
 ) -> Result<Endpoint> {
-    // Any port will do: it is the rest that is looked at.
-    let endpoint = Endpoint::parse(&url.replace(PORT, "1"))
-        .map_err(|why| at.error(format!("{key} \"{url}\": {why}")))?;
-    if endpoint.scheme != scheme {
-        return Err(at.error(format!(
-            "{key} \"{url}\": it is reached by {scheme}://, not {}://",
-            endpoint.scheme
-        )));
-    }
+    let endpoint = usable_url((key, url, at), scheme)?;
     if !endpoint.is_loopback()
         && !allow_hosts.iter().any(|h| h.eq_ignore_ascii_case(&endpoint.host))
     {

@@ -1,5 +1,6 @@
 //! What a description says of publishing: `publish`, `subscribe`, `status`, `id`, `acknowledge`.
 
+use super::address;
 use super::manifest::PORT;
 use super::values::text;
 use super::wants;
@@ -151,7 +152,7 @@ impl Reading<'_> {
             Own { url: String::new(), origin: self.at.clone(), method: Method::POST, body: None };
         let table = match value {
             DeValue::String(url) => {
-                own.url = url.to_string();
+                own.url = address::written(url);
                 return Ok(own);
             }
             DeValue::Table(table) => table,
@@ -175,7 +176,8 @@ impl Reading<'_> {
             }
             match name {
                 "url" => {
-                    (own.url, own.origin) = (text(value.get_ref(), inner.key, &at)?, at.clone())
+                    let url = text(value.get_ref(), inner.key, &at)?;
+                    (own.url, own.origin) = (address::written(&url), at.clone());
                 }
                 "method" => own.method = wants::method(value.get_ref(), &at)?,
                 _ => own.body = Some(inner.wording(value.get_ref(), places)?),

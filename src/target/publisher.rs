@@ -232,10 +232,10 @@ pub fn find(
         )));
     };
     let at = ("publish", publish.url.as_str(), &publish.origin);
-    let endpoint = manifest::check_url(at, "http", allow_hosts)?;
     if transport == webhook::NAME {
-        reaches_subscribers(&publish, endpoint.is_loopback(), described.command.is_some())?;
+        reaches_subscribers(&publish, described.command.is_some())?;
     }
+    manifest::check_url(at, "http", allow_hosts)?;
     let subscribe = match publishing.subscribe {
         Some(own) => {
             let at = ("subscribe", own.url.as_str(), &own.origin);
@@ -262,9 +262,9 @@ pub fn find(
 }
 
 /// Subscribers of a webhook are hosts of this machine, and gone after each block.
-fn reaches_subscribers(publish: &Own, loopback: bool, started: bool) -> Result<()> {
+pub(super) fn reaches_subscribers(publish: &Own, started: bool) -> Result<()> {
     let (at, url) = (&publish.origin, &publish.url);
-    if !loopback {
+    if !manifest::usable_url(("publish", url, at), "http")?.is_loopback() {
         return Err(at.error(format!(
             "publish \"{url}\": its subscribers are addresses of this machine, 127.1.0.1 and further, \
              which another host does not reach: start the publisher here"

@@ -5,6 +5,7 @@ use super::manifest::Manifest;
 use super::port;
 use super::publisher::Subscribe;
 use crate::error::{Error, Result};
+use crate::remedy::Try;
 use crate::transport::webhook::subscriber::Addresses;
 use crate::transport::wording::SUBSCRIBER_URLS;
 
@@ -57,9 +58,11 @@ impl Told {
         let rest = longest.replace(&self.urls, "").len();
         // The first addresses are the shortest ones, so this many fit.
         let most = count * LONGEST.saturating_sub(rest + 1) / (longest.len() - rest).max(1);
+        let fewer = Try::Subscribers.below(most as u64, count as f64);
+        let fewer = fewer.map_or(String::new(), |option| format!("lower to {option}, or "));
         Err(Error::usage(format!(
             "target {}: the addresses of {count} subscribers are too long to hand over at its start: \
-             lower to --subscribers {most}, or let them subscribe one by one",
+             {fewer}let them subscribe one by one",
             manifest.name
         )))
     }

@@ -3,11 +3,17 @@
 use super::manifest::Ready;
 use crate::error::Result;
 use crate::origin::{Origin, kind};
+use crate::units;
+use std::time::Duration;
 use toml::de::DeValue;
 
-/// Text, whatever it says.
+/// No program, variable, path or address can hold one.
+const NUL: &str = "it holds a NUL character: leave that out";
+
+/// Text, whatever else it says.
 pub(super) fn text(value: &DeValue<'_>, key: &str, at: &Origin) -> Result<String> {
     match value {
+        DeValue::String(s) if s.contains('\0') => Err(at.error(format!("{key}: {NUL}"))),
         DeValue::String(s) => Ok(s.to_string()),
         other => Err(at.error(format!("{key}: this is {}: write text in quotes", kind(other)))),
     }
@@ -27,15 +33,18 @@ pub(super) fn texts(value: &DeValue<'_>, key: &str, at: &Origin) -> Result<Vec<S
 pub(super) fn command(value: &DeValue<'_>, at: &Origin) -> Result<Vec<String>> {
     let words = match value {
         DeValue::String(line) => {
-            shell_words::split(line).map_err(|e| at.error(format!("command: {e}")))?
+            let words = shell_words::split(&text(value, "command", at)?);
+            words.map_err(|_| {
+                at.error(format!(
+                    "command: \"{line}\": a quote is not closed: close it, or write a list of words, \
+                     [\"program\", \"argument\"]"
+                ))
+            })?
         }
         _ => texts(value, "command", at)?,
     };
     if words.first().is_none_or(String::is_empty) {
         return Err(at.error("command: it is empty: write the program and its arguments"));
-    }
-    if words.iter().any(|word| word.contains('\0')) {
-        return Err(at.error("command: it holds a NUL character"));
     }
     Ok(words)
 }
@@ -43,12 +52,31 @@ pub(super) fn command(value: &DeValue<'_>, at: &Origin) -> Result<Vec<String>> {
 pub(super) fn ready(text: &str, at: &Origin) -> Result<Ready> {
     match text.split_once(':') {
         None if text == "tcp" => Ok(Ready::Tcp),
-        Some(("http", path)) if path.starts_with('/') => Ok(Ready::Http(path.to_owned())),
+        Some(("http", path))
+            if path.starts_with('/') && path.chars().all(|c| c.is_ascii_graphic()) =>
+        {
+            Ok(Ready::Http(path.to_owned()))
+        }
         Some(("line", wanted)) if !wanted.is_empty() => Ok(Ready::Line(wanted.to_owned())),
         _ => Err(at.error(format!(
             "ready: \"{text}\": write \"tcp\", \"http:/health\" or \"line:READY\""
         ))),
     }
+}
+
+/// More than zero: a program needs a moment to start.
+pub(super) fn ready_timeout(value: &DeValue<'_>, at: &Origin) -> Result<Duration> {
+    let text = match value {
+        DeValue::Integer(n) => n.as_str().to_owned(),
+        DeValue::Float(n) => n.as_str().to_owned(),
+        _ => text(value, "ready_timeout", at)?,
+    };
+    let why = match units::parse_duration(&text) {
+        Ok(time) if !time.is_zero() => return Ok(time),
+        Ok(_) => format!("\"{text}\" is no time to get ready in"),
+        Err(why) => why,
+    };
+    Err(at.error(format!("ready_timeout: {why}; for example ready_timeout = \"20s\"")))
 }
 
 pub(super) fn env(value: &DeValue<'_>, at: &Origin) -> Result<Vec<(String, String)>> {
@@ -59,9 +87,13 @@ pub(super) fn env(value: &DeValue<'_>, at: &Origin) -> Result<Vec<(String, Strin
         |(name, value): (&toml::Spanned<toml::de::DeString<'_>>, &toml::Spanned<DeValue<'_>>)| {
             let name = name.get_ref();
             if name.is_empty() || name.contains(['=', '\0']) {
-                return Err(at.error(format!("env: \"{name}\" is no name of a variable")));
+                return Err(at.error(format!(
+                    "env: \"{}\" is no name of a variable: it has one character or more, and no = \
+                     and no NUL",
+                    name.escape_debug()
+                )));
             }
-            Ok((name.to_string(), text(value.get_ref(), "env", at)?))
+            Ok((name.to_string(), text(value.get_ref(), &format!("env.{name}"), at)?))
         };
     table.iter().map(pair).collect()
 }

@@ -22,6 +22,7 @@ mod formats;
 mod gate;
 mod idle;
 mod limit;
+mod mistaken;
 mod own;
 mod page;
 mod publisher;

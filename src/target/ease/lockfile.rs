@@ -22,7 +22,11 @@ pub(super) fn dependencies(
         ("requirements.txt", |text, read| Ok(pip(text, read))),
     ];
     for (file, parse) in kinds {
-        let Ok(text) = read(file) else { continue };
+        let text = match read(file) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(e) => return Err(format!("cannot read {file}: {e}")),
+        };
         let lock = parse(&text, read).map_err(|why| format!("{file}: {why}"))?;
         return lock.count(only).map(Some).map_err(|why| format!("packages: {file} {why}"));
     }

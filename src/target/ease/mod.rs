@@ -4,13 +4,12 @@
 mod lines;
 mod lockfile;
 
-use super::described;
-use super::manifest::{BUILTIN, Files};
+use super::manifest::Files;
 use crate::error::Result;
+use crate::input;
 use crate::origin::{Origin, kind};
 use crate::record::ease::{Duty, Ease};
 use crate::suggest::did_you_mean;
-use crate::transport::ALL;
 use std::io;
 use std::path::Path;
 use toml::de::DeValue;
@@ -27,41 +26,6 @@ pub(super) struct Declared {
     pub packages: Option<Listed>,
     /// The duties its code takes on.
     pub duties: Option<Vec<Duty>>,
-}
-
-/// One transport of one target, and its ease where that is known.
-pub struct Row {
-    /// The target.
-    pub target: String,
-    /// The transport.
-    pub transport: String,
-    /// Not known of the built-in servers: their code is the instrument's own.
-    pub ease: Option<Ease>,
-}
-
-/// Every transport of every target.
-pub fn all() -> Result<Vec<Row>> {
-    let mut rows: Vec<Row> = Vec::new();
-    let mut add = |target: &str, transport: &str, ease| {
-        rows.push(Row { target: target.to_owned(), transport: transport.to_owned(), ease });
-    };
-    ALL.iter().for_each(|t| add(BUILTIN, t.name(), None));
-    let here = Path::new(".");
-    let own = described::own(here)?;
-    for name in described::shipped_names().filter(|name| !own.contains_key(*name)) {
-        let Some((serves, dir)) = described::shipped(name)? else { continue };
-        for (transport, d) in serves {
-            add(name, &transport, measure(&d.ease, &Files::Shipped(dir), None)?);
-        }
-    }
-    for (name, serves) in own {
-        for (transport, d) in serves {
-            let files = Files::Own(here.to_owned());
-            add(&name, &transport, measure(&d.ease, &files, d.cwd.as_deref())?);
-        }
-    }
-    rows.sort_by(|a, b| a.target.cmp(&b.target));
-    Ok(rows)
 }
 
 /// Measures what a manifest names; `None` when it names nothing.
@@ -109,7 +73,7 @@ fn lines_of(
 fn read(files: &Files, cwd: Option<&str>, path: &str) -> io::Result<String> {
     let place = Path::new(cwd.unwrap_or("")).join(path);
     match files {
-        Files::Own(folder) => std::fs::read_to_string(folder.join(place)),
+        Files::Own(folder) => Ok(input::text(&folder.join(place), input::GENERATED)?),
         Files::Shipped(dir) => dir
             .get_file(dir.path().join(place))
             .and_then(|file| file.contents_utf8())

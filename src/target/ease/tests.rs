@@ -1,3 +1,4 @@
+use super::super::described;
 use super::*;
 use crate::record::ease::Dependencies;
 use include_dir::{Dir, File};
