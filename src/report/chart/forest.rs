@@ -244,8 +244,8 @@ fn draw(plot: &mut Plot, row: &Row<'_>, x: Scale, y: f64) {
     let tip = format!("{} · {}", table::measured(c), words(c));
     svg.mark(row.look, (x.place(ratio.clamp(x.domain.0, x.domain.1)), y), Some(&tip));
     let class = match c.verdict {
-        Verdict::Better => "v better",
-        Verdict::Worse => "v worse",
+        Verdict::Better if c.matters => "v better",
+        Verdict::Worse if c.matters => "v worse",
         _ => "v",
     };
     let text = format!("×{} {}", figure(ratio), words(c));
@@ -258,9 +258,10 @@ fn figure(ratio: f64) -> String {
     format!("{ratio:.decimals$}")
 }
 
-/// The verdict with a sign beside the word.
+/// The verdict with a sign beside the word; what is too small to matter has its star alone.
 pub fn words(c: &Comparison) -> String {
     let sign = match c.verdict {
+        Verdict::Better | Verdict::Worse if !c.matters => "",
         Verdict::Better => "✓ ",
         Verdict::Worse => "✗ ",
         Verdict::Equivalent => "≈ ",
