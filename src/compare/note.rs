@@ -78,3 +78,61 @@ pub fn beyond(metric: &Metric) -> Option<f64> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::compare::sample::{Block, ratios, run};
+    use crate::compare::{Standing, Validity, compare};
+    use crate::store::StoredRun;
+
+    const ARMS: [&str; 2] = ["webhook@builtin", "websocket@builtin"];
+
+    fn validity(run: &StoredRun) -> Validity {
+        compare(run).points.remove(0).validity
+    }
+
+    #[test]
+    fn a_note_marks_the_figures_that_it_can_move_and_no_other() {
+        let mut spilled = ratios(0.8, 0.5);
+        spilled.trials.iter_mut().for_each(|t| t.spill = t.events.due / 10);
+        let v = validity(&spilled);
+        assert_eq!(v.standing(), Standing::Movable);
+        assert_eq!(v.moving(&ARMS[..1], "response.p99"), [1], "of every arm");
+        assert!(v.moving(&ARMS, "target_usage.cpu_ns_per_event").is_empty());
+        assert!(!v.notes[0].metrics.contains(&"delivery.p50"), "this flow has none");
+
+        let late = Block { service: 100_000, cpu: 40_000, lag: 2_000_000 };
+        let v = validity(&run(&[[Block::of(100_000, 40_000), late]; 12]));
+        let [webhook, websocket] = ARMS.map(|arm| v.moving(&[arm], "response.p99"));
+        assert!(webhook.is_empty() && websocket.len() == 1, "{:?}", v.notes);
+        assert!(v.moving(&ARMS, "service.p99").is_empty(), "lag is no part of it");
+        assert!(v.moving(&ARMS, "response.p50").is_empty());
+    }
+
+    #[test]
+    fn missing_events_move_the_percentiles_that_they_could_lie_beyond() {
+        for (missing, moved) in [(1, [false, false]), (40, [false, true]), (300, [true, true])] {
+            let mut run = ratios(1.0, 1.0);
+            for trial in run.trials.iter_mut().filter(|t| t.arm == 1) {
+                trial.events.acknowledged -= missing;
+                trial.events.failed = missing;
+            }
+            let v = validity(&run);
+            assert!(v.notes.iter().any(|n| n.text.contains("not acknowledged")), "it is said");
+            let of = |metric| !v.moving(&ARMS[1..], metric).is_empty();
+            assert_eq!([of("response.p50"), of("response.p99")], moved, "{missing} of 3000");
+        }
+    }
+
+    #[test]
+    fn a_point_is_sound_only_where_nothing_speaks_against_it() {
+        let sound = ratios(0.8, 0.5);
+        assert_eq!(validity(&sound).standing(), Standing::Sound);
+        let mut few = ratios(0.8, 0.5);
+        few.trials.retain(|t| t.block < 3);
+        assert_eq!(validity(&few).standing(), Standing::TooFew);
+        let mut invalid = ratios(0.8, 0.5);
+        invalid.trials[0].invalid.push("lag".to_owned());
+        assert_eq!(validity(&invalid).standing(), Standing::Unsound);
+    }
+}

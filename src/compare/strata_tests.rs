@@ -106,6 +106,9 @@ fn a_warm_up_that_was_too_short_is_told_a_longer_one() {
         notes(&cold)
     );
     assert!(notes(&cold).contains("try --warmup 1300ms"), "{}", notes(&cold));
+    let v = &cold.points[0].validity;
+    assert_eq!(v.moving(&["webhook@builtin"], "response.p99"), [1]);
+    assert_eq!(v.moving(&["websocket@builtin"], "target_usage.cpu_ns_per_event"), [2]);
     let tired = halves(100, 150);
     assert!(notes(&tired).contains("slows down while it runs"), "{}", notes(&tired));
     for alike in [halves(100, 100), halves(103, 100)] {
@@ -127,6 +130,8 @@ fn what_an_arm_was_given_instead_is_said() {
         trial.events.backlog_full = 10;
     }
     let notes = texts(&compare(&run)).join("\n");
+    let given = &compare(&run).points[0].validity.notes[0];
+    assert!(!given.metrics.is_empty() && !given.moves_figures, "{given:?}");
     assert!(notes.contains("512 connections instead of 32 with 16 in flight"), "{notes}");
     assert!(
         notes.contains("websocket@builtin: 120 events failed because 20000 were waiting"),

@@ -204,9 +204,10 @@ fn about_arm(arm: &ArmFigures) -> Vec<Note> {
     }
     if arm.events.fates.due > 0 && arm.target_usage.cpu_ns_per_event.is_none() {
         let text = "one process that pushbench did not start: its cost is unknown, and its blocks share it";
-        notes.push(Note::of(&arm.arm, text).on(|m| {
-            m.family == Family::Cpu && !begins(m, &["driver_usage"])
-        }));
+        notes.push(
+            Note::of(&arm.arm, text)
+                .on(|m| m.family == Family::Cpu && !begins(m, &["driver_usage"])),
+        );
     }
     let headline = arm.fanout.as_ref().map_or(&arm.response_ns, |f| &f.delivery_ns);
     if let (Some(lag), Some(response)) = (arm.lag_ns.p99, headline.p99)
@@ -258,14 +259,12 @@ fn about_load(scenario: &Scenario, arm: &ArmFigures) -> Vec<Note> {
 fn about_halves(arm: &str, halves: &Steady) -> Option<Note> {
     let time = |ns: Option<u64>| ns.map_or("?".into(), |ns| units::nanos_text(ns as f64));
     let (first, second) = (time(halves.first_half_p50_ns), time(halves.second_half_p50_ns));
-    let said = format!(
-        "service p50 {first} in the first half of the window, {second} in the second"
-    );
+    let said =
+        format!("service p50 {first} in the first half of the window, {second} in the second");
     let text = match halves.warmup_to_try_ns {
-        Some(warmup) => format!(
-            "the warm-up was too short: {said}: try --warmup {}ms",
-            warmup / 1_000_000
-        ),
+        Some(warmup) => {
+            format!("the warm-up was too short: {said}: try --warmup {}ms", warmup / 1_000_000)
+        }
         None if steady::slows_down(halves) => format!("slows down while it runs: {said}"),
         None => return None,
     };

@@ -210,9 +210,8 @@ impl Validity {
 
     /// The numbers of the notes that can move the figure of a metric in one of these arms.
     pub fn moving(&self, arms: &[&str], metric: &str) -> Vec<usize> {
-        let mine = |(number, note): (Option<usize>, &Note)| {
-            number.filter(|_| note.can_move(arms, metric))
-        };
+        let mine =
+            |(number, note): (Option<usize>, &Note)| number.filter(|_| note.can_move(arms, metric));
         self.numbered().filter_map(mine).collect()
     }
 }

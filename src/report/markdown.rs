@@ -16,8 +16,8 @@ pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
     if !report.complete {
         let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(table::INCOMPLETE));
     }
-    if let Some(caution) = notes::caution(&report.points) {
-        let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(caution));
+    if let Some(caution) = notes::caution(&report.points, '!') {
+        let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(&caution));
     }
     match &report.points[..] {
         [only] => section(&mut out, only),

@@ -41,11 +41,12 @@ pub(super) fn sign(number: Option<usize>) -> String {
 }
 
 /// What stands before figures that a note can move.
-pub(super) fn caution(points: &[Point]) -> Option<&'static str> {
+pub(super) fn caution(points: &[Point], sign: char) -> Option<String> {
     let moves = |p: &Point| p.validity.notes.iter().any(|n| n.moves_figures);
-    points.iter().any(moves).then_some(
-        "Figures marked ! could be others without what the note of that number says.",
-    )
+    let said = || {
+        format!("Read the numbered notes first: what they say can move the figures marked {sign}.")
+    };
+    points.iter().any(moves).then(said)
 }
 
 /// The worst standing of these points.

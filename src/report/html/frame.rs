@@ -135,6 +135,9 @@ pub(super) fn labelled(label: &str, content: &Markup) -> Markup {
 fn rows_of(caption: &str, grid: &[Vec<String>], stack: bool) -> Markup {
     let Some((head, rows)) = grid.split_first() else { return html! {} };
     let label = |i: usize| head.get(i).filter(|name| stack && !name.is_empty());
+    // The first column without a heading has the verdict, the next one why.
+    let verdict = (1..head.len()).find(|i| stack && head[*i].is_empty());
+    let is_verdict = |i: usize| verdict == Some(i);
     scrolled(
         caption,
         &html! {
@@ -145,7 +148,7 @@ fn rows_of(caption: &str, grid: &[Vec<String>], stack: bool) -> Markup {
                     @for row in rows {
                         tr {
                             @for (i, cell) in row.iter().enumerate() {
-                                @if i == 0 { th scope="row" { (isolated(cell)) } } @else { td data-label=[label(i).filter(|_| !cell.is_empty())] { (isolated(&unbroken(cell))) } }
+                                @if i == 0 { th scope="row" { (isolated(cell)) } } @else { td.word[is_verdict(i)] data-label=[label(i).filter(|_| !cell.is_empty())] { (isolated(&unbroken(cell))) } }
                             }
                         }
                     }

@@ -91,7 +91,7 @@ pub(super) fn verdict(run: &Run<'_>) -> Markup {
     let points = &run.page.report.points;
     html! {
         (claims(run))
-        @if let Some(caution) = notes::caution(points) { p.caution { "⚠ " (caution) } }
+        @if let Some(caution) = notes::caution(points, '⚠') { p.caution { "⚠ " (caution) } }
         @match points.as_slice() {
             [point] if point.arms.len() <= overview::FEW => {
                 (tiles(run, point))
@@ -165,6 +165,13 @@ fn side_by_side(run: &Run<'_>, point: &Point) -> Markup {
 fn ranking(point: &Point) -> Vec<Vec<String>> {
     let mut grid = overview::grid(point);
     grid[0][0] = format!("by {}", cells::metric_name(point.design.flow, point.sorted_by));
+    for (row, arm) in grid.iter_mut().skip(1).zip(&point.order) {
+        let arm = &point.arms[*arm].arm;
+        row[0] = match notes::of_arm(point, arm).as_slice() {
+            [] => arm.clone(),
+            numbers => format!("{arm} ⚠ {}", notes::list(numbers)),
+        };
+    }
     grid
 }
 
@@ -173,10 +180,16 @@ fn difference(point: &Point, candidate: usize, row: &cells::Row) -> String {
     cells::comparison(point, candidate, row.metric).map(cells::measured).unwrap_or_default()
 }
 
+/// What a star beside a verdict means, where there is one.
+pub(super) fn star<'a>(points: impl IntoIterator<Item = &'a Point>) -> Markup {
+    let starred = points.into_iter().any(|p| p.comparisons.iter().any(notes::is_small));
+    html! { @if starred { p.soft { "* too small to matter by this scenario (compare.matters)." } } }
+}
+
 /// What the signs beside verdicts mean.
 fn legend(point: &Point) -> Markup {
     html! {
-        @if point.comparisons.iter().any(notes::is_small) { p.soft { "* too small to matter by this scenario (compare.matters)." } }
+        (star([point]))
         @for why in certainty::withheld(point) { p.soft { "† " bdi { (why) } } }
     }
 }
@@ -205,7 +218,7 @@ fn pair(run: &Run<'_>, name: &str, point: &Point, candidate: usize) -> Markup {
                             @if shown.len() > 1 {
                                 @match difference(point, candidate, &row) {
                                     none if none.is_empty() => td {},
-                                    text => (labelled("difference [95\u{a0}%]", &html! { bdi { (text) } })),
+                                    text => (labelled("difference", &html! { bdi { (text) } })),
                                 }
                                 td.word.(verdict(&row)) { (row.verdict) }
                             }

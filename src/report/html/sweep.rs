@@ -2,6 +2,7 @@
 
 use super::Run;
 use super::frame::{breakable, scrolled, unbroken};
+use super::summary::star;
 use super::tiles::class;
 use super::validity::mark;
 use crate::compare::page::headlines;
@@ -41,6 +42,7 @@ pub(super) fn matrix(run: &Run<'_>) -> Markup {
                 }
             }
         }))
+        (star(points))
         @if !alone {
             p.soft { "Under each verdict the difference from " bdi { (first.arms[0].arm) } " with its 95 % interval, a ratio alone where blocks are too few for one, and the figures of both." }
         }
@@ -59,7 +61,9 @@ fn cell(run: &Run<'_>, point: &Point, arm: usize, row: Option<&Row>) -> Markup {
     let figures = unbroken(&figures);
     let marks = html! { @if !row.notes.is_empty() { " " (mark(run, point, &row.notes)) } };
     match cells::comparison(point, arm, row.metric) {
-        None => html! { td data-label=(row.name) { div { span.soft { bdi { (figures) } } (marks) } } },
+        None => {
+            html! { td data-label=(row.name) { div { span.soft { bdi { (figures) } } (marks) } } }
+        }
         Some(c) => html! {
             td.word.(class(c)) data-label=(row.name) {
                 div {
