@@ -3,7 +3,9 @@
 use super::conduct::{self, ApartFigures, TurnoverFigures, Upkeep};
 use super::figures::{distribution, merged, over_blocks, per};
 use super::idle::{self, IdleFigures};
-use super::{ArmFigures, Latency};
+use super::note::begins;
+use super::trust::lacks;
+use super::{ArmFigures, Latency, Note};
 use crate::record::fanout::{Deliveries, DeliveryFates, Fanout, KernelScope, PublisherStatus};
 use crate::record::histogram::Hist;
 use crate::record::metrics;
@@ -211,36 +213,39 @@ fn late_reading(trials: &[&Trial]) -> Option<u64> {
 }
 
 /// What to know of an arm's deliveries before believing its figures. `trials`: the valid ones.
-pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<String> {
+pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<Note> {
     let Some(f) = &arm.fanout else { return Vec::new() };
     let mut notes = Vec::new();
-    let mut note = |text: String| notes.push(format!("{}: {text}", arm.arm));
+    let note = |text: String| Note::of(&arm.arm, text);
     if let (Some(late), Some(delivery)) = (late_reading(trials), f.delivery_ns.p50)
         && late as f64 > delivery as f64 * LATE_SHARE
     {
-        note(format!(
+        let late = note(format!(
             "half of the deliveries were read {} or more after they could be, so their acknowledgements \
              went out as late: one CPU plays all subscribers",
             units::nanos_text(late as f64)
         ));
+        notes.push(late.moves(|m| begins(m, &["delivery", "last", "skew"])));
     }
     let fates = &f.deliveries.fates;
     let missing = fates.due - fates.received;
     if missing > 0 {
-        note(format!(
+        let missed = note(format!(
             "{missing} deliveries did not arrive ({} failed, {} timed out, {} lost)",
             fates.failed, fates.timed_out, fates.lost
         ));
+        let lacks = lacks(missing, fates.due);
+        notes.push(missed.moves(|m| begins(m, &["delivery"]) && lacks(m)));
     }
     let Some(told) = &f.publisher else {
-        note("the publisher did not tell what it has counted".to_owned());
+        notes.push(note("the publisher did not tell what it has counted".to_owned()));
         return notes;
     };
     if told.overflowed > 0 {
-        note(format!(
+        notes.push(note(format!(
             "{} deliveries were turned away because the subscriber's queue was full",
             told.overflowed
-        ));
+        )));
     }
     let read = |f: &Fanout| {
         let d = &f.deliveries;
@@ -252,13 +257,13 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<String> {
             Some(_) => "; what it counts between our last question and its end goes with it",
             None => "",
         };
-        note(format!(
+        notes.push(note(format!(
             "the publisher recorded {} acknowledgements of the {read} deliveries that were read{down}",
             told.acknowledged
-        ));
+        )));
     }
     if !told.sums_are_exact() {
-        note(format!("the publisher's own counts do not add up: {told:?}"));
+        notes.push(note(format!("the publisher's own counts do not add up: {told:?}")));
     }
     notes
 }

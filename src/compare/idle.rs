@@ -1,6 +1,6 @@
 //! What holding subscribers costs while nothing is published.
 
-use super::ArmFigures;
+use super::{ArmFigures, Note};
 use crate::record::fanout::{Fanout, KernelScope, Quiet};
 use crate::record::trial::Trial;
 use serde::Serialize;
@@ -60,23 +60,25 @@ pub fn kernel_scope(all: &[&Fanout]) -> Option<KernelScope> {
 }
 
 /// What to know of an arm's memory before believing it.
-pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<String> {
+pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<Note> {
     let all: Vec<&Fanout> = trials.iter().filter_map(|t| t.fanout.as_ref()).collect();
     if all.iter().all(|f| f.quiet.is_none()) {
         return Vec::new();
     }
     let why = all.iter().find_map(|f| f.kernel_memory_why.as_ref());
-    let told = match kernel_scope(&all) {
-        Some(KernelScope::Target) => None,
-        Some(KernelScope::Machine) => Some("kernel memory counts both ends and the whole machine"),
-        None => Some("kernel memory cannot be told"),
-    };
     let because = why.map_or(String::new(), |why| format!(": {why}"));
-    let mut notes: Vec<String> =
-        told.into_iter().map(|told| format!("{}: {told}{because}", arm.arm)).collect();
+    let kernel = |told| Note::of(&arm.arm, format!("{told}{because}"));
+    let mut notes: Vec<Note> = match kernel_scope(&all) {
+        Some(KernelScope::Target) => Vec::new(),
+        Some(KernelScope::Machine) => {
+            let note = kernel("kernel memory counts both ends and the whole machine");
+            vec![note.moves(|m| m.name == "target_usage.kernel_bytes_per_subscriber")]
+        }
+        None => vec![kernel("kernel memory cannot be told")],
+    };
     let silent = |f: &&Fanout| f.publisher.is_some_and(|p| p.pings > p.pongs + p.subscribers);
     if all.iter().any(silent) {
-        notes.push(format!("{}: pings were not answered", arm.arm));
+        notes.push(Note::of(&arm.arm, "pings were not answered"));
     }
     notes
 }

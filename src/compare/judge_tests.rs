@@ -116,7 +116,8 @@ fn a_merged_ratio_that_disagrees_is_said() {
     };
     let report = compare(&sample::run(&(0..12).map(block).collect::<Vec<_>>()));
     let notes = &report.points[0].validity.notes;
-    let said = |metric: &str| notes.iter().any(|n| n.contains("merged") && n.contains(metric));
+    let said =
+        |metric: &str| notes.iter().any(|n| n.text.contains("merged") && n.text.contains(metric));
     assert!(said("service.p99") && !said("service.p50"), "{notes:?}");
 }
 

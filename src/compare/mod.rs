@@ -17,6 +17,7 @@ pub mod judge;
 #[cfg(test)]
 mod judge_tests;
 pub mod machine;
+pub mod note;
 pub mod page;
 pub mod parity;
 pub mod ranking;
@@ -44,6 +45,7 @@ pub use arm::*;
 pub use duplex::CallbackFigures;
 pub use fanout::FanoutFigures;
 pub use idle::IdleFigures;
+pub use note::Note;
 pub use types::*;
 
 use crate::record::trial::{Stage, Trial};

@@ -81,6 +81,10 @@ fn a_burst_is_followed_until_its_queue_is_gone() {
     assert!(sentences(&report).contains("7.00 ms after a burst nothing waited any more"));
 }
 
+fn texts(report: &Report) -> Vec<&str> {
+    report.points[0].validity.notes.iter().map(|n| n.text.as_str()).collect()
+}
+
 /// Halves with these medians in every trial, in µs; blocks differ a little.
 fn halves(first: u64, second: u64) -> Report {
     let mut run = ratios(1.0, 1.0);
@@ -93,7 +97,7 @@ fn halves(first: u64, second: u64) -> Report {
 
 #[test]
 fn a_warm_up_that_was_too_short_is_told_a_longer_one() {
-    let notes = |report: &Report| report.points[0].validity.notes.join("\n");
+    let notes = |report: &Report| texts(report).join("\n");
     let cold = halves(150, 100);
     // 500 ms and half of 1500 ms, in whole tenths of a second.
     assert!(
@@ -102,6 +106,9 @@ fn a_warm_up_that_was_too_short_is_told_a_longer_one() {
         notes(&cold)
     );
     assert!(notes(&cold).contains("try --warmup 1300ms"), "{}", notes(&cold));
+    let v = &cold.points[0].validity;
+    assert_eq!(v.moving(&["webhook@builtin"], "response.p99"), [1]);
+    assert_eq!(v.moving(&["websocket@builtin"], "target_usage.cpu_ns_per_event"), [2]);
     let tired = halves(100, 150);
     assert!(notes(&tired).contains("slows down while it runs"), "{}", notes(&tired));
     for alike in [halves(100, 100), halves(103, 100)] {
@@ -122,7 +129,9 @@ fn what_an_arm_was_given_instead_is_said() {
         (trial.events.acknowledged, trial.events.failed) = (2_990, 10);
         trial.events.backlog_full = 10;
     }
-    let notes = compare(&run).points[0].validity.notes.join("\n");
+    let notes = texts(&compare(&run)).join("\n");
+    let given = &compare(&run).points[0].validity.notes[0];
+    assert!(!given.metrics.is_empty() && !given.moves_figures, "{given:?}");
     assert!(notes.contains("512 connections instead of 32 with 16 in flight"), "{notes}");
     assert!(
         notes.contains("websocket@builtin: 120 events failed because 20000 were waiting"),

@@ -67,7 +67,7 @@ fn a_block_is_voided_whole() {
     let cpu = of(&run, "target_usage.cpu_ns_per_event");
     assert!((cpu.ratio.unwrap() - 0.5).abs() < 0.01, "{cpu:?}");
     assert!(!point.validity.ok);
-    assert!(point.validity.notes.iter().any(|n| n.contains("target exited")));
+    assert!(point.validity.notes.iter().any(|n| n.text.contains("target exited")));
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Whether a point can be trusted: the trust line and the notes under it.
 
 use super::figures::merged;
+use super::note::{begins, beyond, is_latency};
 use super::{
-    ArmFigures, Comparison, FEWEST_BLOCKS, Steady, Trials, Validity, decide, fanout, idle, steady,
+    ArmFigures, Comparison, FEWEST_BLOCKS, Note, Steady, Trials, Validity, decide, fanout, idle,
+    steady,
 };
-use crate::record::metrics;
+use crate::record::metrics::{self, Family, Metric};
 use crate::record::trial::{DRIVER_LIMIT, Trial};
 use crate::remedy::Try;
 use crate::scenario::Scenario;
@@ -18,6 +20,8 @@ use std::time::Duration;
 const SPILL_SHARE: f64 = 0.05;
 /// Lag p99 above this share of the response p99 is worth a warning.
 const LAG_TAIL_SHARE: f64 = 0.5;
+/// Missing events move a percentile where they are more than this share of the events beyond it.
+const MISSING_SHARE: f64 = 0.1;
 
 /// The figures of the trust line.
 #[derive(Debug, Clone, Serialize)]
@@ -63,35 +67,32 @@ pub fn validity(
     let cpus: usize =
         header.placement.values().flatten().collect::<std::collections::BTreeSet<_>>().len();
     let trust = trust(trials, cpus);
-    let mut notes = Vec::new();
-    let planned = header.points[point].blocks_planned();
+    let mut notes: Vec<Note> = Vec::new();
+    let (planned, scenario) =
+        (header.points[point].blocks_planned(), &header.points[point].scenario);
     if run.cut {
-        notes.push(
-            "trials.jsonl ends in the middle of a line: what stands before it was read".to_owned(),
-        );
+        let cut = "trials.jsonl ends in the middle of a line: what stands before it was read";
+        notes.push(cut.to_owned().into());
     }
     if !header.complete || run.cut {
-        notes.push(format!(
-            "the run is incomplete: {} of {planned} blocks were finished",
-            trials.blocks.len()
-        ));
+        let finished = trials.blocks.len();
+        notes.push(
+            format!("the run is incomplete: {finished} of {planned} blocks were finished").into(),
+        );
     }
     if trials.valid.len() < FEWEST_BLOCKS {
-        notes.push(format!(
-            "{} valid blocks: no difference is claimed below {FEWEST_BLOCKS}",
-            trials.valid.len()
-        ));
+        let valid = trials.valid.len();
+        notes.push(
+            format!("{valid} valid blocks: no difference is claimed below {FEWEST_BLOCKS}").into(),
+        );
     }
-    notes.extend(voided(&trials.all));
+    notes.extend(voided(&trials.all).into_iter().map(Note::from));
     for arm in arms {
         notes.extend(about_arm(arm));
         notes.extend(about_deliveries(arm, trials));
-        notes.extend(about_load(&header.points[point].scenario, arm));
-        notes.extend(
-            arm.steady
-                .as_ref()
-                .and_then(|s| about_halves(&arm.arm, header.points[point].scenario.load.warmup, s)),
-        );
+        notes.extend(about_load(scenario, arm));
+        let halves = arm.steady.as_ref();
+        notes.extend(halves.and_then(|s| about_halves(&arm.arm, scenario.load.warmup, s)));
     }
     notes.extend(about_merged(comparisons));
     notes.extend(about_instrument(&trust));
@@ -99,8 +100,10 @@ pub fn validity(
         header.placement.get("target").is_some_and(|t| driver.iter().any(|c| t.contains(c)))
     });
     if shared {
-        notes.push("driver and target shared a CPU: their times are mixed".to_owned());
+        let mixed = "driver and target shared a CPU: their times are mixed".to_owned();
+        notes.push(Note::from(mixed).moves(is_time));
     }
+    let notes = notes.into_iter().map(|n| n.within(|m| decide::is_judged(m, scenario))).collect();
     let complete = header.complete && !run.cut;
     let whole = trials.all.iter().all(|t| t.is_valid()) && !trials.valid.is_empty();
     Validity { ok: complete && whole, notes, trust }
@@ -162,44 +165,71 @@ fn voided(trials: &[&Trial]) -> Vec<String> {
     notes
 }
 
-fn about_arm(arm: &ArmFigures) -> Vec<String> {
+/// Latencies and throughput: what a wait moves.
+fn is_time(metric: &Metric) -> bool {
+    is_latency(metric) || metric.family == Family::Throughput
+}
+
+/// Whether leaving out so many events of all can move a metric: a percentile by more than a little.
+pub(super) fn lacks(missing: u64, due: u64) -> impl Fn(&Metric) -> bool {
+    let share = missing as f64 / due.max(1) as f64;
+    move |metric| beyond(metric).is_some_and(|beyond| share > beyond * MISSING_SHARE)
+}
+
+/// The same of what events took themselves.
+fn of_events(missing: u64, due: u64) -> impl Fn(&Metric) -> bool {
+    let lacks = lacks(missing, due);
+    move |metric| begins(metric, &["response", "service"]) && lacks(metric)
+}
+
+fn about_arm(arm: &ArmFigures) -> Vec<Note> {
     let mut notes = Vec::new();
     let e = &arm.events.fates;
     let missing = e.failed + e.timed_out + e.lost;
+    let fans_out = arm.fanout.is_some();
     if missing > 0 && !arm.overloaded {
-        notes.push(format!(
-            "{}: {missing} events not acknowledged ({} failed, {} timed out, {} lost)",
-            arm.arm, e.failed, e.timed_out, e.lost
-        ));
+        let text = format!(
+            "{missing} events not acknowledged ({} failed, {} timed out, {} lost)",
+            e.failed, e.timed_out, e.lost
+        );
+        notes.push(Note::of(&arm.arm, text).moves(of_events(missing, e.due)));
     }
     if arm.events.unsolicited > 0 {
-        notes.push(format!("{}: {} messages answered no event", arm.arm, arm.events.unsolicited));
+        let text = format!("{} messages answered no event", arm.events.unsolicited);
+        notes.push(Note::of(&arm.arm, text));
     }
     if let Some((fault, n)) = arm.faults.first() {
-        notes.push(format!("{}: {n}× {fault}", arm.arm));
+        notes.push(Note::of(&arm.arm, format!("{n}× {fault}")));
     }
     if is_driver_bound(arm) && arm.offered_per_second.is_none() {
-        notes.push(format!("{}: throughput is at least what is shown, driver-bound", arm.arm));
+        let text = "throughput is at least what is shown, driver-bound";
+        notes.push(Note::of(&arm.arm, text).moves(is_time));
     }
     if arm.events.fates.due > 0 && arm.target_usage.cpu_ns_per_event.is_none() {
-        notes.push(format!("{}: one process that pushbench did not start: its cost is unknown, and its blocks share it", arm.arm));
+        let text = "one process that pushbench did not start: its cost is unknown, and its blocks share it";
+        notes.push(
+            Note::of(&arm.arm, text)
+                .on(|m| m.family == Family::Cpu && !begins(m, &["driver_usage"])),
+        );
     }
     let headline = arm.fanout.as_ref().map_or(&arm.response_ns, |f| &f.delivery_ns);
     if let (Some(lag), Some(response)) = (arm.lag_ns.p99, headline.p99)
         && lag as f64 > response as f64 * LAG_TAIL_SHARE
     {
-        notes.push(format!(
-            "{}: the driver's lag p99 is {} µs of a {} p99 of {} µs",
-            arm.arm,
+        let text = format!(
+            "the driver's lag p99 is {} µs of a {} p99 of {} µs",
             lag / 1000,
-            if arm.fanout.is_some() { "delivery" } else { "response" },
+            if fans_out { "delivery" } else { "response" },
             response / 1000
-        ));
+        );
+        let tail = |m: &Metric| beyond(m).is_some_and(|beyond| beyond < 0.1);
+        let from_due = |m: &Metric| begins(m, &["response", "delivery", "last"]);
+        notes.push(Note::of(&arm.arm, text).moves(|m| tail(m) && from_due(m)));
     }
     notes
 }
 
-fn about_deliveries(arm: &ArmFigures, trials: &Trials<'_>) -> Vec<String> {
+fn about_deliveries(arm: &ArmFigures, trials: &Trials<'_>) -> Vec<Note> {
     let mine: Vec<&Trial> =
         trials.valid.iter().flatten().copied().filter(|t| t.label == arm.arm).collect();
     let mut notes = fanout::notes(arm, &mine);
@@ -208,55 +238,64 @@ fn about_deliveries(arm: &ArmFigures, trials: &Trials<'_>) -> Vec<String> {
 }
 
 /// Where the load was carried otherwise than the scenario says, or not at all.
-fn about_load(scenario: &Scenario, arm: &ArmFigures) -> Vec<String> {
+fn about_load(scenario: &Scenario, arm: &ArmFigures) -> Vec<Note> {
     let mut notes = Vec::new();
     let (wanted, in_flight) = (scenario.connections.count, scenario.connections.in_flight);
     if arm.load.in_flight < in_flight {
-        notes.push(format!(
-            "{}: its protocol holds {} unanswered event a connection: {} connections instead of {wanted} with {in_flight} in flight",
-            arm.arm, arm.load.in_flight, arm.load.connections
-        ));
+        let text = format!(
+            "its protocol holds {} unanswered event a connection: {} connections instead of {wanted} with {in_flight} in flight",
+            arm.load.in_flight, arm.load.connections
+        );
+        notes.push(Note::of(&arm.arm, text).on(is_time));
     }
     let full = arm.events.fates.backlog_full;
     if full > 0 {
-        notes.push(format!(
-            "{}: {full} events failed because {} were waiting already (load.backlog)",
-            arm.arm, scenario.load.backlog
-        ));
+        let text = format!(
+            "{full} events failed because {} were waiting already (load.backlog)",
+            scenario.load.backlog
+        );
+        notes.push(Note::of(&arm.arm, text).moves(of_events(full, arm.events.fates.due)));
     }
     notes
 }
 
-fn about_halves(arm: &str, given: Duration, halves: &Steady) -> Option<String> {
+fn about_halves(arm: &str, given: Duration, halves: &Steady) -> Option<Note> {
     let time = |ns: Option<u64>| ns.map_or("?".into(), |ns| units::nanos_text(ns as f64));
     let (first, second) = (time(halves.first_half_p50_ns), time(halves.second_half_p50_ns));
-    if let Some(warmup) = halves.warmup_to_try_ns {
-        let longer = Try::Warmup.above(warmup / 1_000_000, given.as_millis() as f64);
-        let longer = longer.map_or(String::new(), |option| format!(": try {option}"));
-        return Some(format!(
-            "{arm}: the warm-up was too short: service p50 {first} in the first half of the window, {second} in the second{longer}"
-        ));
-    }
-    steady::slows_down(halves).then(|| {
-        format!("{arm}: slows down while it runs: service p50 {first} in the first half of the window, {second} in the second")
-    })
+    let said =
+        format!("service p50 {first} in the first half of the window, {second} in the second");
+    let text = match halves.warmup_to_try_ns {
+        Some(warmup) => {
+            let longer = Try::Warmup.above(warmup / 1_000_000, given.as_millis() as f64);
+            let longer = longer.map_or(String::new(), |option| format!(": try {option}"));
+            format!("the warm-up was too short: {said}{longer}")
+        }
+        None if steady::slows_down(halves) => format!("slows down while it runs: {said}"),
+        None => return None,
+    };
+    // What is cold takes more CPU as well.
+    Some(Note::of(arm, text).moves(|m| is_time(m) || m.family == Family::Cpu))
 }
 
 /// Metrics whose ratio from merged windows is another one than that of the blocks: some blocks, or the
 /// tails of some, weigh more in the merged windows than the rest. A line for each pair of arms.
-fn about_merged(comparisons: &[Comparison]) -> Vec<String> {
-    let mut pairs: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+fn about_merged(comparisons: &[Comparison]) -> Vec<Note> {
+    let mut pairs: BTreeMap<(&str, &str), Vec<&Comparison>> = BTreeMap::new();
     for c in comparisons.iter().filter(|c| merged_disagrees(c)) {
+        pairs.entry((&c.candidate, &c.baseline)).or_default().push(c);
+    }
+    let ratios = |c: &&Comparison| {
         let merged = c.cross_checks.merged_ratio.unwrap_or_default();
         let [low, high] = c.ci95.unwrap_or_default();
-        let of_pair = pairs.entry((&c.candidate, &c.baseline)).or_default();
-        of_pair.push(format!("{} ×{merged:.2} [{low:.2}, {high:.2}]", c.metric));
-    }
-    let line = |((candidate, baseline), metrics): ((&str, &str), Vec<String>)| {
-        format!(
+        format!("{} ×{merged:.2} [{low:.2}, {high:.2}]", c.metric)
+    };
+    let line = |((candidate, baseline), all): ((&str, &str), Vec<&Comparison>)| {
+        let text = format!(
             "{candidate} against {baseline}: merged windows give other ratios than the blocks' intervals: {}",
-            metrics.join(", ")
-        )
+            all.iter().map(ratios).collect::<Vec<_>>().join(", ")
+        );
+        let disagree = |m: &Metric| all.iter().any(|c| c.metric == m.name);
+        Note { arm: Some(candidate.to_owned()), ..Note::from(text).moves(disagree) }
     };
     pairs.into_iter().map(line).collect()
 }
@@ -272,10 +311,11 @@ fn merged_disagrees(c: &Comparison) -> bool {
     }
 }
 
-fn about_instrument(trust: &Trust) -> Option<String> {
+fn about_instrument(trust: &Trust) -> Option<Note> {
     let spill = trust.spill.filter(|s| *s > SPILL_SHARE)?;
-    Some(format!(
+    let text = format!(
         "{:.0} % of the events were still open when another arm's slice began: try --set compare.design=sequential",
         spill * 100.0
-    ))
+    );
+    Some(Note::from(text).moves(is_time))
 }

@@ -1,9 +1,10 @@
 //! The report as a structure: what every format renders.
 
-use super::{ArmFigures, expect, parity, trust};
+use super::{ArmFigures, FEWEST_BLOCKS, Note, expect, parity, trust};
 use crate::record::sizing::Sizing;
 use crate::scenario::{Flow, Questions, Setting, Subscribers};
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 /// A run, compared. Serialised it is the JSON report, schema 1.
 #[derive(Debug, Clone, Serialize)]
@@ -164,13 +165,65 @@ pub struct CrossChecks {
     pub merged_ratio: Option<f64>,
 }
 
-/// Whether a point can be trusted.
-#[derive(Debug, Clone, Serialize)]
+/// Whether a point can be trusted. In the JSON `notes` are the texts, `note_details` the whole notes.
+#[derive(Debug, Clone)]
 pub struct Validity {
     /// Every trial valid, every arm complete.
     pub ok: bool,
     /// What to know before believing it.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
     /// The figures of the trust line.
     pub trust: trust::Trust,
+}
+
+/// How far a point can be trusted, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Every trial is valid, and no note can move a figure.
+    Sound,
+    /// Every trial is valid, but too few blocks are for a claim.
+    TooFew,
+    /// Every trial is valid, but a note can move a figure.
+    Movable,
+    /// A trial is not valid, or the run is not whole.
+    Unsound,
+}
+
+impl Validity {
+    /// How far the point can be trusted.
+    pub fn standing(&self) -> Standing {
+        match self.ok {
+            false => Standing::Unsound,
+            true if self.notes.iter().any(|n| n.moves_figures) => Standing::Movable,
+            true if self.trust.blocks_valid < FEWEST_BLOCKS => Standing::TooFew,
+            true => Standing::Sound,
+        }
+    }
+
+    /// The notes with a number each where they can move a figure.
+    pub fn numbered(&self) -> impl Iterator<Item = (Option<usize>, &Note)> {
+        self.notes.iter().scan(0, |last, note| {
+            *last += usize::from(note.moves_figures);
+            Some((note.moves_figures.then_some(*last), note))
+        })
+    }
+
+    /// The numbers of the notes that can move the figure of a metric in one of these arms.
+    pub fn moving(&self, arms: &[&str], metric: &str) -> Vec<usize> {
+        let mine =
+            |(number, note): (Option<usize>, &Note)| number.filter(|_| note.can_move(arms, metric));
+        self.numbered().filter_map(mine).collect()
+    }
+}
+
+impl Serialize for Validity {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let texts: Vec<&str> = self.notes.iter().map(|n| n.text.as_str()).collect();
+        let mut out = serializer.serialize_struct("Validity", 4)?;
+        out.serialize_field("ok", &self.ok)?;
+        out.serialize_field("notes", &texts)?;
+        out.serialize_field("note_details", &self.notes)?;
+        out.serialize_field("trust", &self.trust)?;
+        out.end()
+    }
 }

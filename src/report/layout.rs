@@ -71,7 +71,7 @@ pub const CAUTION: Style = AnsiColor::Yellow.on_default();
 
 /// The style of a verdict in words.
 fn verdict_style(words: &str) -> Style {
-    match words.trim().trim_end_matches('*') {
+    match words.trim().trim_end_matches('†') {
         "better" | "within" => AnsiColor::Green.on_default(),
         "worse" | "outside" => AnsiColor::Red.on_default(),
         "cannot tell" => CAUTION,
@@ -169,8 +169,12 @@ mod tests {
     #[test]
     fn colours_change_nothing_but_colours() {
         let look = Look { colour: true, width: None };
+        let mut clear = grid();
+        clear[1][3] = "better".to_owned();
+        let green = table(&clear, 1, 1, look);
+        assert!(green.contains("\u{1b}[32mbetter\u{1b}[0m"), "{green:?}");
         let coloured = table(&grid(), 1, 1, look);
-        assert!(coloured.contains("\u{1b}[32mbetter*\u{1b}[0m"), "{coloured:?}");
+        assert!(!coloured.contains("\u{1b}[32m"), "too small to matter is no green: {coloured:?}");
         assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), align(&grid(), 1, 1));
     }
 

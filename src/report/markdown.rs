@@ -2,11 +2,11 @@
 //! trust it; what only some want to know is folded.
 
 use super::visible::line;
-use super::{certainty, overview, table, text};
+use super::{certainty, notes, overview, table, text};
 use crate::compare::evidence::Evidence;
 use crate::compare::expect::Outcome;
 use crate::compare::machine::NOT_RECORDED;
-use crate::compare::{Comparison, Point, Report, Verdict};
+use crate::compare::{Point, Report};
 use std::fmt::Write as _;
 
 /// Renders the whole report.
@@ -15,6 +15,9 @@ pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
     let _ = writeln!(out, "## {}\n\n{}\n", escape(&report.scenario), paragraph(&report.question));
     if !report.complete {
         let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(table::INCOMPLETE));
+    }
+    if let Some(caution) = notes::caution(&report.points, '!') {
+        let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(&caution));
     }
     match &report.points[..] {
         [only] => section(&mut out, only),
@@ -41,9 +44,7 @@ fn section(out: &mut String, point: &Point) {
     } else {
         (1..point.arms.len().max(2)).for_each(|candidate| comparison(out, point, candidate));
     }
-    let starred =
-        |c: &Comparison| !c.matters && matches!(c.verdict, Verdict::Better | Verdict::Worse);
-    if point.comparisons.iter().any(starred) {
+    if point.comparisons.iter().any(notes::is_small) {
         out.push_str("\\* too small to matter (`compare.matters`)\n\n");
     }
     for why in certainty::withheld(point) {
@@ -58,8 +59,9 @@ fn section(out: &mut String, point: &Point) {
         let _ = writeln!(out, "- {what}: {}", escape(&said));
     }
     let _ = writeln!(out, "- trust: {}", escape(&table::trust(point)));
-    for note in &point.validity.notes {
-        let _ = writeln!(out, "- note: {}", escape(note));
+    for (number, note) in point.validity.numbered() {
+        let number = number.map_or_else(String::new, |n| format!(" !{n}"));
+        let _ = writeln!(out, "- note{number}: {}", escape(&note.text));
     }
     let _ = writeln!(out, "- parity: {}\n", escape(&table::parity(point)));
 }
@@ -85,7 +87,7 @@ fn comparison(out: &mut String, point: &Point, candidate: usize) {
     }
     let _ = writeln!(out, "{line} difference [95 %] | |\n{rule}---|---|");
     for row in table::rows(point, candidate) {
-        let _ = write!(out, "| {} |", row.name);
+        let _ = write!(out, "| {} |", notes::marked(row.name, &row.notes));
         for arm in &shown {
             let _ = write!(out, " {} |", escape(&row.arms[*arm]));
         }

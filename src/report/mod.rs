@@ -19,6 +19,7 @@ pub mod json;
 pub mod junit;
 pub mod layout;
 pub mod markdown;
+mod notes;
 mod overview;
 pub mod qualification;
 pub mod runs;

@@ -2,7 +2,7 @@
 //! the whole.
 
 use super::table::{self, NONE, cpu, time};
-use super::{fanout, idle};
+use super::{fanout, idle, notes};
 use crate::compare::{ArmFigures, Point};
 use crate::scenario::Flow;
 use crate::units;
@@ -61,9 +61,14 @@ fn of_subscribers(
         let a = &point.arms[arm];
         let mut cells = cells(a);
         cells.extend(asks.then(|| asked(a).unwrap_or_else(|| NONE.into())));
-        around(a.arm.clone(), cells, difference(point, arm))
+        around(name(point, a), cells, difference(point, arm))
     }));
     grid
+}
+
+/// An arm's name with the marks of what can move its figures.
+fn name(point: &Point, arm: &ArmFigures) -> String {
+    notes::marked(&arm.arm, &notes::of_arm(point, &arm.arm))
 }
 
 /// What its subscribers ask, where they ask.
@@ -88,7 +93,7 @@ fn line(point: &Point, arm: usize, closed: bool) -> Vec<String> {
     let shown = |ns: Option<u64>| if a.overloaded { NONE.to_owned() } else { time(ns) };
     let [difference, verdict] = difference(point, arm);
     vec![
-        a.arm.clone(),
+        name(point, a),
         shown(latency.p50),
         shown(latency.p99),
         a.throughput_per_second.map_or(NONE.into(), units::count),

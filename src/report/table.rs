@@ -1,6 +1,6 @@
 //! The rows of a point's table as text cells: shared by the formats for people.
 
-use super::{certainty, duplex, fanout, idle};
+use super::{certainty, duplex, fanout, idle, notes};
 use crate::compare::{ArmFigures, Comparison, Design, Point, Report, Verdict};
 use crate::cpus::Cpus;
 use crate::scenario::{Arrivals, Flow, Recipients, Setting};
@@ -18,6 +18,8 @@ pub struct Row {
     pub difference: String,
     /// Its verdict in words.
     pub verdict: String,
+    /// The numbers of the notes that can move its figures.
+    pub notes: Vec<usize>,
 }
 
 pub(super) const NONE: &str = "–";
@@ -39,6 +41,7 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
             arms: point.arms.iter().map(cell).collect(),
             difference: c.map(difference).unwrap_or_default(),
             verdict: c.map(verdict).unwrap_or_default(),
+            notes: notes::of_row(point, candidate, metric),
         });
     };
     if let Some(subscribers) = &point.design.subscribers {
@@ -49,7 +52,8 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
             let c = comparison(point, candidate, metric);
             let (difference, verdict) =
                 (c.map(difference).unwrap_or_default(), c.map(verdict).unwrap_or_default());
-            rows.push(Row { name, metric, arms, difference, verdict });
+            let notes = notes::of_row(point, candidate, metric);
+            rows.push(Row { name, metric, arms, difference, verdict, notes });
         }
         return rows;
     }
@@ -166,7 +170,12 @@ pub fn strata(point: &Point) -> Vec<Vec<String>> {
     };
     let closed = point.design.rate.is_none();
     let what = if closed { "service p50 / p99" } else { "response p50 / p99" };
-    let mut grid = vec![vec![what.to_owned()]];
+    let kind = if closed { "service" } else { "response" };
+    let moving = ["p50", "p99"].map(|p| of_any(point, &format!("{kind}.{p}")));
+    let mut moving = moving.concat();
+    moving.sort_unstable();
+    moving.dedup();
+    let mut grid = vec![vec![notes::marked(what, &moving)]];
     grid[0].extend(point.arms.iter().map(|a| a.arm.clone()));
     for (i, stratum) in first.strata.iter().enumerate() {
         let cell = |a: &ArmFigures| match a.strata.get(i) {
@@ -181,6 +190,12 @@ pub fn strata(point: &Point) -> Vec<Vec<String>> {
         grid.push(row);
     }
     grid
+}
+
+/// The numbers of the notes that can move a metric of any arm.
+fn of_any(point: &Point, metric: &str) -> Vec<usize> {
+    let arms: Vec<&str> = point.arms.iter().map(|a| a.arm.as_str()).collect();
+    point.validity.moving(&arms, metric)
 }
 
 pub(super) fn lines_of_code(a: &ArmFigures) -> String {

@@ -147,6 +147,13 @@ pub(crate) fn idled() -> StoredRun {
     run
 }
 
+/// Events were open when the other arm's slice began.
+pub(crate) fn spilled() -> StoredRun {
+    let mut run = sample::ratios(0.8, 0.5);
+    run.trials.iter_mut().for_each(|t| t.spill = t.events.due / 10);
+    run
+}
+
 /// The runs that every format is shown with, one of each kind.
 fn runs() -> Vec<(&'static str, StoredRun)> {
     vec![
@@ -273,6 +280,27 @@ fn an_arm_alone_shows_how_certain_its_percentiles_are() {
     run.trials.retain(|t| t.arm == 0);
     let text = one(Format::Text, &run);
     assert!(text.contains("service p50             118 µs [109, 127]\n"), "{text}");
+}
+
+#[test]
+fn a_note_stands_beside_the_figures_that_it_can_move() {
+    let text = one(Format::Text, &spilled());
+    for line in ["response p50 !1 ", "service p50 !1 ", "!1 10 % of the events were still open"] {
+        assert!(text.contains(line), "no {line:?} in {text}");
+    }
+    assert!(!text.contains("CPU/event !"), "{text}");
+    let markdown = one(Format::Markdown, &spilled());
+    for line in ["| response p99 !1 |", "- note !1: 10 % of", "> Read the numbered notes first"] {
+        assert!(markdown.contains(line), "no {line:?} in {markdown}");
+    }
+    assert!(!one(Format::Markdown, &sample::ratios(0.8, 0.5)).contains("numbered notes"));
+    let json: serde_json::Value = serde_json::from_str(&one(Format::Json, &spilled())).unwrap();
+    let validity = &json["points"][0]["validity"];
+    let detail = &validity["note_details"][0];
+    assert_eq!(detail["note"], validity["notes"][0], "the texts stay what they were");
+    assert!(detail["arm"].is_null() && detail["moves_figures"] == true, "{detail}");
+    let metrics = detail["metrics"].as_array().unwrap();
+    assert!(metrics.contains(&"response.p99".into()), "{detail}");
 }
 
 #[test]

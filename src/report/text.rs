@@ -4,9 +4,9 @@ use super::certainty;
 use super::layout::{self, ALARM, BOLD, CAUTION};
 use super::table::{self, Row};
 use super::visible::{line, visible};
-use super::{idle, overview};
+use super::{idle, notes, overview};
 use crate::compare::expect::Outcome;
-use crate::compare::{ArmFigures, Comparison, Point, Report, Verdict};
+use crate::compare::{ArmFigures, Point, Report};
 use crate::scenario::Flow;
 use crate::units;
 use std::fmt::Write as _;
@@ -55,9 +55,7 @@ pub fn point(point: &Point, look: Look) -> String {
         out.push_str(&layout::table(&strata, 1, 0, look));
         out.push('\n');
     }
-    let starred =
-        |c: &Comparison| !c.matters && matches!(c.verdict, Verdict::Better | Verdict::Worse);
-    if point.comparisons.iter().any(starred) {
+    if point.comparisons.iter().any(notes::is_small) {
         out.push_str("* too small to matter (compare.matters)\n\n");
     }
     let withheld = certainty::withheld(point);
@@ -76,8 +74,9 @@ fn below(out: &mut String, point: &Point, look: Look) {
     // Continued under the text, not under its heading.
     const INDENT: usize = 8;
     out.push_str(&look.wrap(&format!("trust   {}", table::trust(point)), INDENT));
-    for note in &point.validity.notes {
-        let wrapped = look.wrap(&format!("        ! {}", line(note)), INDENT + 2);
+    for (number, note) in point.validity.numbered() {
+        let text = format!("        {} {}", notes::sign(number), line(&note.text));
+        let wrapped = look.wrap(&text, INDENT + 2);
         let _ = writeln!(out, "{}", look.paint(CAUTION, wrapped.trim_end()));
     }
     out.push_str(&look.wrap(&format!("parity  {}", line(&table::parity(point))), INDENT));
@@ -118,7 +117,7 @@ fn comparison_table(point: &Point, candidate: usize, look: Look) -> String {
 }
 
 fn cells(row: &Row, shown: &[usize]) -> Vec<String> {
-    let mut cells = vec![row.name.to_owned()];
+    let mut cells = vec![notes::marked(row.name, &row.notes)];
     cells.extend(shown.iter().map(|a| line(&row.arms[*a])));
     if shown.len() > 1 {
         cells.extend([row.difference.clone(), row.verdict.clone()]);
@@ -149,7 +148,7 @@ pub(super) fn sweep_grid(report: &Report) -> Vec<Vec<String>> {
     };
     let mut grid = vec![head.map(str::to_owned).to_vec()];
     for point in &report.points {
-        grid.extend(point.arms.iter().map(|arm| sweep_row(&table::setting(point), arm, closed)));
+        grid.extend(point.arms.iter().map(|arm| sweep_row(point, arm, closed)));
     }
     grid
 }
@@ -161,14 +160,15 @@ fn idle_sweep(report: &Report) -> Vec<Vec<String>> {
     for point in &report.points {
         let line = |arm: &ArmFigures| {
             let cells = idle::overview(arm).to_vec();
-            [vec![table::setting(point), visible(&arm.arm)], cells].concat()
+            let name = notes::marked(&visible(&arm.arm), &notes::of_arm(point, &arm.arm));
+            [vec![table::setting(point), name], cells].concat()
         };
         grid.extend(point.arms.iter().map(line));
     }
     grid
 }
 
-fn sweep_row(setting: &str, arm: &ArmFigures, closed: bool) -> Vec<String> {
+fn sweep_row(point: &Point, arm: &ArmFigures, closed: bool) -> Vec<String> {
     let none = || "–".to_owned();
     let time = |v: Option<u64>| match v {
         Some(ns) if !arm.overloaded => units::nanos_text(ns as f64),
@@ -182,8 +182,8 @@ fn sweep_row(setting: &str, arm: &ArmFigures, closed: bool) -> Vec<String> {
         }
     };
     vec![
-        setting.to_owned(),
-        arm.arm.clone(),
+        table::setting(point),
+        notes::marked(&arm.arm, &notes::of_arm(point, &arm.arm)),
         time(latency.p50),
         time(latency.p99),
         rate.map_or_else(none, |v| format!("{v:.0}")),

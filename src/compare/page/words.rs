@@ -5,14 +5,29 @@ use crate::record::metrics;
 use crate::units;
 
 /// Verdicts in the order in which they are told.
-const TOLD: [(Verdict, &str); 6] = [
-    (Verdict::Better, "better"),
-    (Verdict::Worse, "worse"),
-    (Verdict::Equivalent, "equivalent"),
-    (Verdict::Inconclusive, "cannot tell"),
-    (Verdict::Overloaded, "overloaded"),
-    (Verdict::Invalid, "invalid"),
+const TOLD: [&str; 8] = [
+    "better",
+    "better but too small to matter",
+    "worse",
+    "worse but too small to matter",
+    "equivalent",
+    "cannot tell",
+    "overloaded",
+    "invalid",
 ];
+
+fn word(c: &Comparison) -> &'static str {
+    TOLD[match (c.verdict, c.matters) {
+        (Verdict::Better, true) => 0,
+        (Verdict::Better, false) => 1,
+        (Verdict::Worse, true) => 2,
+        (Verdict::Worse, false) => 3,
+        (Verdict::Equivalent, _) => 4,
+        (Verdict::Inconclusive, _) => 5,
+        (Verdict::Overloaded, _) => 6,
+        (Verdict::Invalid, _) => 7,
+    }]
+}
 
 /// What a candidate's verdicts along an axis come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,12 +56,12 @@ pub(super) fn told(key: &str, points: &[&Point]) -> Vec<Told> {
 fn line(key: &str, points: &[&Point], arm: &str, metric: &str) -> Option<String> {
     let verdict = |point: &&Point| {
         let mine = point.comparisons.iter().find(|c| c.candidate == arm && c.metric == metric)?;
-        Some((value(point, key), mine.verdict, unclaimed(point, mine)))
+        Some((value(point, key), word(mine), unclaimed(point, mine)))
     };
-    let verdicts: Vec<(String, Verdict, Option<f64>)> =
+    let verdicts: Vec<(String, &str, Option<f64>)> =
         points.iter().map(verdict).collect::<Option<_>>()?;
-    let told = TOLD.iter().filter_map(|(verdict, word)| {
-        let mine = || verdicts.iter().filter(|v| v.1 == *verdict);
+    let told = TOLD.iter().filter_map(|word| {
+        let mine = || verdicts.iter().filter(|v| v.1 == *word);
         let at: Vec<&str> = mine().map(|v| v.0.as_str()).collect();
         let measured = measured(mine().filter_map(|v| v.2));
         match at.len() {
@@ -118,7 +133,10 @@ mod tests {
         );
         let line =
             |name: &str| told[0].lines.iter().find(|l| l.0 == name).map(|l| l.1.as_str()).unwrap();
-        assert_eq!(line("response.p50"), "better at 500; worse at 2000; equivalent at 1000");
+        assert_eq!(
+            line("response.p50"),
+            "better but too small to matter at 500; worse but too small to matter at 2000; equivalent at 1000"
+        );
         assert_eq!(line("target_usage.cpu_ns_per_event"), "better everywhere");
     }
 

@@ -9,6 +9,7 @@ use super::{Chart, Kind};
 use crate::compare::page::Page;
 use crate::compare::page::pairs::Judged;
 use crate::compare::{Comparison, Verdict};
+use crate::report::notes::is_small;
 use crate::report::overview::FEW;
 use crate::report::table::{self, metric_name};
 use crate::report::visible::visible;
@@ -181,15 +182,17 @@ fn chart(name: &str, what: &str, rows: &[Row<'_>], baseline: &str) -> Option<Cha
     let null = rows.iter().any(|r| r.judged.null);
     let bare =
         rows.iter().any(|r| r.comparison.ci95.is_none() && r.comparison.measured().is_some());
+    let starred = rows.iter().any(|r| is_small(r.comparison));
     let about = format!(
-        "Each line is the 95 % interval of the ratio to {}. Left of ×1 is less, right is more. In the grey region a difference is called equivalent.{}{}",
+        "Each line is the 95 % interval of the ratio to {}. Left of ×1 is less, right is more. In the grey region a difference is called equivalent.{}{}{}",
         visible(baseline),
         if bare { " A mark without a line is one of too few blocks for an interval." } else { "" },
         if null {
             " A row marked null compares the same thing with itself: what it is off by is the instrument's own."
         } else {
             ""
-        }
+        },
+        if starred { " * too small to matter." } else { "" },
     );
     let title = format!("Ratio to {}: {what}", visible(baseline));
     Some(Chart::of(name, Kind::Forest, title, about, plot).with(data(rows)))
@@ -244,8 +247,8 @@ fn draw(plot: &mut Plot, row: &Row<'_>, x: Scale, y: f64) {
     let tip = format!("{} · {}", table::measured(c), words(c));
     svg.mark(row.look, (x.place(ratio.clamp(x.domain.0, x.domain.1)), y), Some(&tip));
     let class = match c.verdict {
-        Verdict::Better => "v better",
-        Verdict::Worse => "v worse",
+        Verdict::Better if c.matters => "v better",
+        Verdict::Worse if c.matters => "v worse",
         _ => "v",
     };
     let text = format!("×{} {}", figure(ratio), words(c));
@@ -258,9 +261,10 @@ fn figure(ratio: f64) -> String {
     format!("{ratio:.decimals$}")
 }
 
-/// The verdict with a sign beside the word.
+/// The verdict with a sign beside the word; what is too small to matter has its star alone.
 pub fn words(c: &Comparison) -> String {
     let sign = match c.verdict {
+        _ if is_small(c) => "",
         Verdict::Better => "✓ ",
         Verdict::Worse => "✗ ",
         Verdict::Equivalent => "≈ ",

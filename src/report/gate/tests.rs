@@ -243,6 +243,16 @@ fn the_page_says_what_was_decided_and_how_to_repeat_it() {
 }
 
 #[test]
+fn a_gate_that_passed_with_remarks_is_not_green() {
+    let page = |gate: Gate| Format::Html.render(&told(&[gate]), SOURCE);
+    assert!(page(passed()).contains("class=\"tile better\""));
+    let mut noted = passed();
+    noted.notes.push("driver and target shared a CPU".to_owned());
+    let noted = page(noted);
+    assert!(noted.contains("class=\"tile moved\"") && noted.contains("read the remarks below"));
+}
+
+#[test]
 fn what_comes_from_elsewhere_stays_text_on_the_page() {
     for evil in HOSTILE {
         let mut gate = failed();

@@ -119,18 +119,36 @@ pub(super) fn unbroken(text: &str) -> String {
 
 /// A table that scrolls on a narrow screen: a heading and rows; first cells name their rows.
 pub(super) fn table(caption: &str, grid: &[Vec<String>]) -> Markup {
+    rows_of(caption, grid, false)
+}
+
+/// One that a narrow screen shows row by row, each cell with its heading beside it.
+pub(super) fn stacked(caption: &str, grid: &[Vec<String>]) -> Markup {
+    rows_of(caption, grid, true)
+}
+
+/// A cell that has its heading beside it where rows are stacked.
+pub(super) fn labelled(label: &str, content: &Markup) -> Markup {
+    html! { td data-label=(label) { (content) } }
+}
+
+fn rows_of(caption: &str, grid: &[Vec<String>], stack: bool) -> Markup {
     let Some((head, rows)) = grid.split_first() else { return html! {} };
+    let label = |i: usize| head.get(i).filter(|name| stack && !name.is_empty());
+    // The first column without a heading has the verdict, the next one why.
+    let verdict = (1..head.len()).find(|i| stack && head[*i].is_empty());
+    let is_verdict = |i: usize| verdict == Some(i);
     scrolled(
         caption,
         &html! {
-            table.wide[head.len() > WIDE] {
+            table.wide[head.len() > WIDE].stack[stack] {
                 caption.hidden { (caption) }
                 thead { tr { @for cell in head { @if cell.is_empty() { td {} } @else { th scope="col" { (breakable(cell)) } } } } }
                 tbody {
                     @for row in rows {
                         tr {
                             @for (i, cell) in row.iter().enumerate() {
-                                @if i == 0 { th scope="row" { (isolated(cell)) } } @else { td { (isolated(&unbroken(cell))) } }
+                                @if i == 0 { th scope="row" { (isolated(cell)) } } @else { td.word[is_verdict(i)] data-label=[label(i).filter(|_| !cell.is_empty())] { (isolated(&unbroken(cell))) } }
                             }
                         }
                     }

@@ -1,7 +1,7 @@
 //! The gate as a page: the verdict, each judged line beside what is allowed, what was counted, the null,
 //! the stages, and how to repeat it.
 
-use super::frame::{Frame, heading, table, unbroken};
+use super::frame::{Frame, heading, stacked, table, unbroken};
 use super::summary::command;
 use crate::compare::gate::{Gate, Outcome};
 use crate::report::chart::{Chart, gate as chart};
@@ -74,12 +74,14 @@ fn verdict(gate: &Gate) -> Markup {
         Outcome::Regression => ("worse", "✗ failed"),
         Outcome::CannotTell | Outcome::NotQualified => ("open", "? cannot tell"),
     };
+    // What it passed in spite of stands beside the word.
+    let remarks = rows::remarks(gate, usize::MAX);
+    let class = if class == "better" && !remarks.is_empty() { "moved" } else { class };
     html! {
-        div.tiles { div.tile.(class) { p.what { "this gate" } p.word { (word) } } }
+        div.tiles { div.tile.(class) { p.what { "this gate" } p.word { (word) } @if !remarks.is_empty() { p.why { "⚠ read the remarks below" } } } }
         p.claim { bdi { (unbroken(&gate.sentence)) } }
         @if let Some(chart) = chart::of_gate(gate) { (figure(&chart)) }
-        (table("Judged lines", &rows::lines(gate)))
-        @let remarks = rows::remarks(gate, usize::MAX);
+        (stacked("Judged lines", &rows::lines(gate)))
         @if !remarks.is_empty() { ul.notes { @for line in remarks { li { bdi { (line) } } } } }
     }
 }
@@ -97,6 +99,6 @@ fn figure(chart: &Chart) -> Markup {
 fn counted(gate: &Gate) -> Markup {
     let rows = rows::exact(gate, false);
     html! {
-        @if rows.len() > 1 { (table("Counts", &rows)) } @else { p.soft { "Nothing was counted." } }
+        @if rows.len() > 1 { (stacked("Counts", &rows)) } @else { p.soft { "Nothing was counted." } }
     }
 }

@@ -8,6 +8,7 @@ pub mod gate;
 mod record;
 mod summary;
 mod sweep;
+mod tiles;
 mod validity;
 
 use super::chart::{self, Chart, Kind};

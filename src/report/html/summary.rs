@@ -1,12 +1,12 @@
 //! The first screen: the question, the verdict, the figures side by side, and whether to believe them.
 
-use super::frame::{heading, scrolled, table, unbroken};
+use super::frame::{heading, labelled, scrolled, stacked, table, unbroken};
+use super::tiles::{class, subject, tiles};
 use super::{Run, day, sweep, validity};
-use crate::compare::page::{headlines, words};
+use crate::compare::page::words;
 use crate::compare::trust::is_driver_bound;
-use crate::compare::{ArmFigures, Comparison, Point, Verdict};
-use crate::report::chart::forest;
-use crate::report::{overview, table as cells};
+use crate::compare::{ArmFigures, Point};
+use crate::report::{certainty, notes, overview, table as cells};
 use crate::scenario::Flow;
 use crate::units;
 use maud::{Markup, html};
@@ -91,14 +91,15 @@ pub(super) fn verdict(run: &Run<'_>) -> Markup {
     let points = &run.page.report.points;
     html! {
         (claims(run))
+        @if let Some(caution) = notes::caution(points, '⚠') { p.caution { "⚠ " (caution) } }
         @match points.as_slice() {
             [point] if point.arms.len() <= overview::FEW => {
-                (tiles(point))
+                (tiles(run, point))
                 div.beside { div { (side_by_side(run, point)) (limits(run)) } (validity::panel(run)) }
             }
             [point] => { (side_by_side(run, point)) (validity::panel(run)) (limits(run)) }
             many => {
-                (sweep::matrix(many))
+                (sweep::matrix(run))
                 @for point in many {
                     details.point {
                         summary { bdi { (cells::setting(point)) } }
@@ -143,40 +144,6 @@ pub(super) fn command(what: &str, text: &str) -> Markup {
     }
 }
 
-/// A tile a headline metric of the second arm; of several candidates the table tells.
-fn tiles(point: &Point) -> Markup {
-    if point.arms.len() != 2 {
-        return html! {};
-    }
-    let of = |metric: &str| point.comparisons.iter().find(|c| c.metric == metric);
-    let found: Vec<&Comparison> = headlines([point]).into_iter().filter_map(of).collect();
-    html! {
-        div.tiles {
-            @for c in found {
-                div.tile.(class(c.verdict)) {
-                    p.what { (cells::metric_name(point.design.flow, c.metric)) }
-                    p.word { (forest::words(c)) }
-                    p.figure { bdi { (cells::measured(c)) } }
-                    @if let Some(why) = &c.why { p.why { bdi { (why) } } }
-                }
-            }
-        }
-        p.soft.under {
-            bdi { (point.arms[1].arm) } " against " bdi { (point.arms[0].arm) } ", differences with their 95 % intervals."
-            @if point.comparisons.iter().any(|c| !c.matters) { " * too small to matter by this scenario (compare.matters)." }
-        }
-    }
-}
-
-pub(super) fn class(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Better => "better",
-        Verdict::Worse => "worse",
-        Verdict::Equivalent => "alike",
-        _ => "open",
-    }
-}
-
 /// The table of the terminal: two arms beside each other, or a line an arm.
 fn side_by_side(run: &Run<'_>, point: &Point) -> Markup {
     let name = match point.setting.is_empty() {
@@ -185,10 +152,11 @@ fn side_by_side(run: &Run<'_>, point: &Point) -> Markup {
     };
     html! {
         @if point.arms.len() > overview::FEW {
-            (table(&name, &ranking(point)))
+            (stacked(&name, &ranking(point)))
         } @else {
-            @for candidate in 1..point.arms.len().max(2) { (pair(&name, point, candidate)) }
+            @for candidate in 1..point.arms.len().max(2) { (pair(run, &name, point, candidate)) }
         }
+        (legend(point))
         (expectations(run, point))
     }
 }
@@ -197,6 +165,13 @@ fn side_by_side(run: &Run<'_>, point: &Point) -> Markup {
 fn ranking(point: &Point) -> Vec<Vec<String>> {
     let mut grid = overview::grid(point);
     grid[0][0] = format!("by {}", cells::metric_name(point.design.flow, point.sorted_by));
+    for (row, arm) in grid.iter_mut().skip(1).zip(&point.order) {
+        let arm = &point.arms[*arm].arm;
+        row[0] = match notes::of_arm(point, arm).as_slice() {
+            [] => arm.clone(),
+            numbers => format!("{arm} ⚠ {}", notes::list(numbers)),
+        };
+    }
     grid
 }
 
@@ -205,33 +180,47 @@ fn difference(point: &Point, candidate: usize, row: &cells::Row) -> String {
     cells::comparison(point, candidate, row.metric).map(cells::measured).unwrap_or_default()
 }
 
-fn pair(name: &str, point: &Point, candidate: usize) -> Markup {
+/// What a star beside a verdict means, where there is one.
+pub(super) fn star<'a>(points: impl IntoIterator<Item = &'a Point>) -> Markup {
+    let starred = points.into_iter().any(|p| p.comparisons.iter().any(notes::is_small));
+    html! { @if starred { p.soft { "* too small to matter by this scenario (compare.matters)." } } }
+}
+
+/// What the signs beside verdicts mean.
+fn legend(point: &Point) -> Markup {
+    html! {
+        (star([point]))
+        @for why in certainty::withheld(point) { p.soft { "† " bdi { (why) } } }
+    }
+}
+
+fn pair(run: &Run<'_>, name: &str, point: &Point, candidate: usize) -> Markup {
     let shown: Vec<usize> = if point.arms.len() > 1 { vec![0, candidate] } else { vec![0] };
-    let verdict = |c: &str| match c.trim_end_matches('*') {
-        "better" => "better",
-        "worse" => "worse",
-        _ => "",
-    };
+    let verdict =
+        |row: &cells::Row| cells::comparison(point, candidate, row.metric).map_or("", class);
     scrolled(
         name,
         &html! {
-            table.pair {
+            table.pair.stack {
                 caption.hidden { (name) }
                 thead {
                     tr {
                         td {}
                         @for arm in &shown { th scope="col" { bdi { (point.arms[*arm].arm) } } }
-                        @if shown.len() > 1 { th scope="col" { "difference [95 %]" } th scope="col" { "verdict" } }
+                        @if shown.len() > 1 { th scope="col" { "difference [95 %]" } th.on scope="col" { "verdict on " bdi { (subject(&point.arms, &point.arms[candidate].arm)) } } }
                     }
                 }
                 tbody {
                     @for row in cells::rows(point, candidate) {
                         tr {
-                            th scope="row" { (row.name) }
-                            @for arm in &shown { td { bdi { (row.arms[*arm]) } } }
+                            th scope="row" { (row.name) @if !row.notes.is_empty() { " " (validity::mark(run, point, &row.notes)) } }
+                            @for arm in &shown { (labelled(&point.arms[*arm].arm, &html! { bdi { (row.arms[*arm]) } })) }
                             @if shown.len() > 1 {
-                                td { bdi { (difference(point, candidate, &row)) } }
-                                td.word.(verdict(&row.verdict)) { (row.verdict) }
+                                @match difference(point, candidate, &row) {
+                                    none if none.is_empty() => td {},
+                                    text => (labelled("difference", &html! { bdi { (text) } })),
+                                }
+                                td.word.(verdict(&row)) { (row.verdict) }
                             }
                         }
                     }

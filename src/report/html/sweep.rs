@@ -1,7 +1,10 @@
 //! A sweep at a glance: each setting's headlines, their verdicts and figures.
 
+use super::Run;
 use super::frame::{breakable, scrolled, unbroken};
-use super::summary::class;
+use super::summary::star;
+use super::tiles::class;
+use super::validity::mark;
 use crate::compare::page::headlines;
 use crate::compare::{Comparison, Point, Verdict};
 use crate::report::chart::forest;
@@ -10,7 +13,8 @@ use crate::report::table::{self as cells, Row};
 use maud::{Markup, html};
 
 /// A line a setting and candidate; of an arm alone a line a setting.
-pub(super) fn matrix(points: &[Point]) -> Markup {
+pub(super) fn matrix(run: &Run<'_>) -> Markup {
+    let points = &run.page.report.points;
     let Some(first) = points.first() else { return html! {} };
     let alone = first.arms.len() == 1;
     let asked = headlines(points);
@@ -21,7 +25,7 @@ pub(super) fn matrix(points: &[Point]) -> Markup {
     let names: Vec<&str> = shown(first, 1).iter().map(|row| row.name).collect();
     html! {
         (scrolled("Verdicts by setting", &html! {
-            table.matrix.wide {
+            table.matrix.wide.stack {
                 caption.hidden { "Verdicts by setting" }
                 thead { tr { th scope="col" { "setting" } th scope="col" { @if alone { "arm" } @else { "candidate" } } @for name in &names { th scope="col" { (breakable(name)) } } } }
                 tbody {
@@ -29,15 +33,16 @@ pub(super) fn matrix(points: &[Point]) -> Markup {
                         @for arm in usize::from(!alone)..point.arms.len() {
                             tr {
                                 th scope="row" { bdi { (cells::setting(point)) } }
-                                td { bdi { (point.arms[arm].arm) } }
+                                td data-label=(if alone { "arm" } else { "candidate" }) { bdi { (point.arms[arm].arm) } }
                                 @let rows = shown(point, arm.max(1));
-                                @for name in &names { (cell(point, arm, rows.iter().find(|row| row.name == *name))) }
+                                @for name in &names { (cell(run, point, arm, rows.iter().find(|row| row.name == *name))) }
                             }
                         }
                     }
                 }
             }
         }))
+        (star(points))
         @if !alone {
             p.soft { "Under each verdict the difference from " bdi { (first.arms[0].arm) } " with its 95 % interval, a ratio alone where blocks are too few for one, and the figures of both." }
         }
@@ -45,7 +50,7 @@ pub(super) fn matrix(points: &[Point]) -> Markup {
 }
 
 /// Verdict, difference, and the figures they come from.
-fn cell(point: &Point, arm: usize, row: Option<&Row>) -> Markup {
+fn cell(run: &Run<'_>, point: &Point, arm: usize, row: Option<&Row>) -> Markup {
     let Some(row) = row else { return html! { td {} } };
     let figures = match arm {
         0 => row.arms[0].clone(),
@@ -54,12 +59,17 @@ fn cell(point: &Point, arm: usize, row: Option<&Row>) -> Markup {
         _ => format!("{} → {}", row.arms[0], row.arms[arm]),
     };
     let figures = unbroken(&figures);
+    let marks = html! { @if !row.notes.is_empty() { " " (mark(run, point, &row.notes)) } };
     match cells::comparison(point, arm, row.metric) {
-        None => html! { td { span.soft { bdi { (figures) } } } },
+        None => {
+            html! { td data-label=(row.name) { div { span.soft { bdi { (figures) } } (marks) } } }
+        }
         Some(c) => html! {
-            td.word.(class(c.verdict)) {
-                (forest::words(c)) br;
-                span.soft { bdi { (unbroken(&cells::measured(c))) } @if is_told(c) { br; bdi { (figures) } } }
+            td.word.(class(c)) data-label=(row.name) {
+                div {
+                    (forest::words(c)) (marks) br;
+                    span.soft { bdi { (unbroken(&cells::measured(c))) } @if is_told(c) { br; bdi { (figures) } } }
+                }
             }
         },
     }

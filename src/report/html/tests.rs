@@ -122,6 +122,47 @@ fn an_incomplete_run_says_so_on_top() {
 }
 
 #[test]
+fn a_card_is_green_only_where_no_note_can_move_a_figure() {
+    let sound = html(&sample::ratios(0.8, 0.5));
+    assert!(sound.contains("class=\"card validity well\"") && !sound.contains("class=\"mark\""));
+    let moved = html(&crate::report::tests::spilled());
+    assert!(moved.contains("class=\"card validity ill\"") && !moved.contains("is valid.<"));
+    assert!(moved.contains("notes below can move figures"), "not by colour alone");
+    assert!(moved.contains("class=\"tile moved\""), "nor is what it moves green");
+    let pair = table_of(&moved, "pair");
+    let row = |name: &str| pair.split("<tr>").find(|r| r.contains(name)).unwrap().to_owned();
+    assert!(row(">response p99").contains("href=\"#note-1-1\""), "{pair}");
+    assert!(!row(">target CPU/event").contains("note-1-1"), "{pair}");
+    assert_eq!(attributes(&moved, "id").iter().filter(|id| **id == "note-1-1").count(), 1);
+    let mut few = sample::ratios(0.8, 0.5);
+    few.trials.retain(|t| t.block < 3);
+    assert!(html(&few).contains("too few blocks are for a claim"));
+}
+
+#[test]
+fn a_tile_names_its_subject_and_is_green_only_for_what_matters() {
+    let html = html(&sample::ratios(0.8, 0.5));
+    let tiles = html.split("<div class=\"tile ").skip(1);
+    let tiles: Vec<&str> = tiles.map(|t| t.split("</div>").next().unwrap()).collect();
+    let of = |name: &str| *tiles.iter().find(|t| t.contains(name)).unwrap();
+    let (small, clear) = (of("response p50"), of("target CPU/event"));
+    assert!(small.starts_with("alike\"") && small.contains("too small to matter"), "{small}");
+    assert!(small.contains(">websocket sooner<") && !small.contains('✓'), "{small}");
+    assert!(clear.starts_with("better\"") && clear.contains("✓ websocket needs less"), "{clear}");
+    assert!(table_of(&html, "pair").contains("class=\"word alike\">better*<"), "nor in the table");
+    assert!(html.contains("* too small to matter by this scenario"), "the star is explained");
+}
+
+#[test]
+fn every_sign_of_a_table_is_explained_under_it() {
+    let mut run = sample::ratios(0.8, 0.5);
+    run.trials.retain(|t| t.block < 7);
+    let html = html(&run);
+    assert!(table_of(&html, "pair").contains("cannot tell†"));
+    assert!(html.contains("† <bdi>7 valid blocks, 8 are needed: response.p50"));
+}
+
+#[test]
 fn every_run_is_a_page() {
     let mut nothing = sample::ratios(1.0, 1.0);
     nothing.trials.clear();

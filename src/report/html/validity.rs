@@ -3,21 +3,28 @@
 use super::Run;
 use super::frame::{heading, table};
 use crate::compare::page::blocks::Block;
-use crate::compare::{Point, Validity};
-use crate::report::table as cells;
+use crate::compare::{Point, Standing, Validity};
+use crate::report::{notes, table as cells};
 use crate::units;
 use maud::{Markup, html};
 
 /// The panel of a run, a part a point.
 pub(super) fn panel(run: &Run<'_>) -> Markup {
     let points = &run.page.report.points;
-    let all_well = points.iter().all(|p| p.validity.ok);
+    let (class, word) = match notes::standing(points) {
+        Standing::Sound => ("well", "✓ Every trial is valid."),
+        Standing::TooFew => ("ill", "⚠ Every trial is valid, but too few blocks are for a claim."),
+        Standing::Movable => {
+            ("ill", "⚠ Every trial is valid, but notes below can move figures: read them first.")
+        }
+        Standing::Unsound => ("ill", "⚠ Read these notes first."),
+    };
     html! {
-        section.card.validity.well[all_well].ill[!all_well] aria-label="Validity" {
+        section.card.validity.(class) aria-label="Validity" {
             (heading(run.level + 2, None, &html! { "Can it be trusted?" }))
-            p.word { @if all_well { "✓ Every trial is valid." } @else { "⚠ Read these notes first." } }
+            p.word { (word) }
             @if points.len() > 1 { (of_sweep(run)) }
-            @else { @for (point, evidence) in points.iter().zip(&run.page.evidence) { (of_point(point, &evidence.blocks)) } }
+            @else { @for (point, evidence) in points.iter().zip(&run.page.evidence) { (of_point(run, point, &evidence.blocks)) } }
         }
     }
 }
@@ -44,17 +51,51 @@ fn of_sweep(run: &Run<'_>) -> Markup {
         @for point in points {
             @if !point.validity.notes.is_empty() {
                 p { bdi { (cells::setting(point)) } }
-                ul.notes { @for note in &point.validity.notes { li { bdi { (note) } } } }
+                (notes_of(run, point))
             }
         }
         @if !voided.is_empty() { (voided_table(&["setting", "block", "why", "longest stall", "steal"], voided)) }
     }
 }
 
-fn of_point(point: &Point, blocks: &[Block]) -> Markup {
+/// The notes, those that can move a figure with the number of their mark.
+fn notes_of(run: &Run<'_>, point: &Point) -> Markup {
+    html! {
+        ul.notes {
+            @for (number, note) in point.validity.numbered() {
+                @match number {
+                    Some(n) => li.moves id=(note_id(run, point, n)) { strong { "⚠ " (n) } " " bdi { (note.text) } },
+                    None => li { bdi { (note.text) } },
+                }
+            }
+        }
+    }
+}
+
+fn note_id(run: &Run<'_>, point: &Point, number: usize) -> String {
+    let index = run.page.report.points.iter().position(|p| std::ptr::eq(p, point));
+    run.id(&format!("note-{}-{number}", index.unwrap_or(0) + 1))
+}
+
+/// A mark beside a figure that leads to the first of the notes that can move it.
+pub(super) fn mark(run: &Run<'_>, point: &Point, numbers: &[usize]) -> Markup {
+    let said: Vec<&str> = point
+        .validity
+        .numbered()
+        .filter(|(number, _)| number.is_some_and(|n| numbers.contains(&n)))
+        .map(|(_, note)| note.text.as_str())
+        .collect();
+    html! {
+        a.mark href={ "#" (note_id(run, point, numbers[0])) } title=(said.join("\n")) {
+            "⚠" span.hidden { " note" } " " (notes::list(numbers))
+        }
+    }
+}
+
+fn of_point(run: &Run<'_>, point: &Point, blocks: &[Block]) -> Markup {
     html! {
         @if !point.validity.notes.is_empty() {
-            ul.notes { @for note in &point.validity.notes { li { bdi { (note) } } } }
+            (notes_of(run, point))
         }
         (squares(blocks))
         dl.meters {
