@@ -2,7 +2,8 @@
 
 use super::figures::merged;
 use super::{
-    ArmFigures, Comparison, FEWEST_BLOCKS, Steady, Trials, Validity, decide, fanout, idle, steady,
+    ArmFigures, Comparison, FEWEST_BLOCKS, Steady, Trials, Validity, decide, delayed_ack, fanout,
+    idle, steady,
 };
 use crate::record::metrics;
 use crate::record::trial::{DRIVER_LIMIT, Trial};
@@ -36,6 +37,12 @@ pub struct Trust {
     pub hiccup_p99_ns: Option<u64>,
     /// Share of wall time the hypervisor took, over the CPUs in use.
     pub steal: Option<f64>,
+    /// Blocks, valid or not, during which another run of pushbench measured on the same CPUs.
+    pub blocks_beside_other_runs: usize,
+    /// Longest time for which the driver did not run, over all blocks, ns; `null` in runs of older versions.
+    pub longest_pause_ns: Option<u64>,
+    /// CPUs that driver and target shared: their times are mixed.
+    pub shared_cpus: Vec<usize>,
 }
 
 /// True when the driver's busiest thread had no time left.
@@ -60,7 +67,7 @@ pub fn validity(
     let header = &run.header;
     let cpus: usize =
         header.placement.values().flatten().collect::<std::collections::BTreeSet<_>>().len();
-    let trust = trust(trials, cpus);
+    let trust = trust(trials, cpus, header.shared_cpus());
     let mut notes = Vec::new();
     let planned = header.points[point].blocks_planned();
     if run.cut {
@@ -89,18 +96,27 @@ pub fn validity(
     }
     notes.extend(about_merged(comparisons));
     notes.extend(about_instrument(&trust));
-    let shared = header.placement.get("driver").is_some_and(|driver| {
-        header.placement.get("target").is_some_and(|t| driver.iter().any(|c| t.contains(c)))
-    });
-    if shared {
+    if !trust.shared_cpus.is_empty() {
         notes.push("driver and target shared a CPU: their times are mixed".to_owned());
     }
+    notes.extend(beside_others(trust.blocks_beside_other_runs));
     let complete = header.complete && !run.cut;
     let whole = trials.all.iter().all(|t| t.is_valid()) && !trials.valid.is_empty();
     Validity { ok: complete && whole, notes, trust }
 }
 
-fn trust(trials: &Trials<'_>, cpus: usize) -> Trust {
+/// What another run on the same CPUs means for these blocks.
+pub(super) fn beside_others(blocks: usize) -> Option<String> {
+    let plural = if blocks == 1 { "block was" } else { "blocks were" };
+    (blocks > 0).then(|| {
+        format!(
+            "{blocks} {plural} measured while another run of pushbench used the same CPUs: start one run after the \
+             other, or give each its own CPUs (--cpus)"
+        )
+    })
+}
+
+fn trust(trials: &Trials<'_>, cpus: usize, shared_cpus: Vec<usize>) -> Trust {
     let valid: Vec<&Trial> = trials.valid.iter().flatten().copied().collect();
     let lag = merged(&valid, |t| &t.lag);
     let headline = |t: &Trial| match &t.fanout {
@@ -130,7 +146,16 @@ fn trust(trials: &Trials<'_>, cpus: usize) -> Trust {
         reading_p50_ns: merged(&valid, |t| &t.reading).quantile(0.5),
         spill: (sliced && due > 0).then(|| spill as f64 / due as f64),
         hiccup_p99_ns: merged(&valid, |t| &t.hiccup).quantile(0.99),
-        steal: (wall > 0 && cpus > 0).then(|| steal as f64 / (wall as f64 * cpus as f64)),
+        // Steal is read from the warm-up to the last outcome, which is longer than the window.
+        steal: (wall > 0 && cpus > 0)
+            .then(|| (steal as f64 / (wall as f64 * cpus as f64)).min(1.0)),
+        blocks_beside_other_runs: trials
+            .blocks
+            .iter()
+            .filter(|b| b.iter().any(|t| t.other_runs > 0))
+            .count(),
+        longest_pause_ns: trials.all.iter().filter_map(|t| t.driver.pause_ns).max(),
+        shared_cpus,
     }
 }
 
@@ -164,6 +189,17 @@ fn about_arm(arm: &ArmFigures) -> Vec<String> {
         notes.push(format!(
             "{}: {missing} events not acknowledged ({} failed, {} timed out, {} lost)",
             arm.arm, e.failed, e.timed_out, e.lost
+        ));
+    }
+    if arm.answers_wait_for_acknowledgement {
+        let service = arm.service_ns.p50.map_or(String::new(), |ns| {
+            format!(" (service p50 {}, driver and target idle)", units::nanos_text(ns as f64))
+        });
+        notes.push(format!(
+            "{}: its answers come in two pieces, and Nagle's algorithm holds the second back until the first is \
+             acknowledged, 40 ms later{service}: {}",
+            arm.arm,
+            delayed_ack::CURE
         ));
     }
     if arm.events.unsolicited > 0 {
@@ -267,8 +303,9 @@ fn merged_disagrees(c: &Comparison) -> bool {
 
 fn about_instrument(trust: &Trust) -> Option<String> {
     let spill = trust.spill.filter(|s| *s > SPILL_SHARE)?;
+    // Older versions counted an event for each slice that it outlived.
     Some(format!(
         "{:.0} % of the events were still open when another arm's slice began: try --set compare.design=sequential",
-        spill * 100.0
+        spill.min(1.0) * 100.0
     ))
 }
