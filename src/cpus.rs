@@ -79,7 +79,8 @@ impl Placement {
     }
 }
 
-fn list_of(text: &str) -> Option<Vec<usize>> {
+/// Reads a list of CPUs as [`Cpus`] prints it.
+pub fn list_of(text: &str) -> Option<Vec<usize>> {
     let mut cpus = Vec::new();
     for range in text.split('+') {
         let (low, high) = range.split_once('-').unwrap_or((range, range));

@@ -21,6 +21,8 @@ pub struct Show {
     live: Vec<Live>,
     /// The arm that was heard last.
     latest: usize,
+    /// Arms that take turns.
+    turns: usize,
 }
 
 /// More arms than this do not fit on a line: then the one that runs is shown.
@@ -41,12 +43,13 @@ impl Live {
     }
 
     /// `webhook@builtin 2000/s 118 µs / 0.94 ms`: rate, median and p99, the latter two once enough
-    /// samples support them.
-    fn shown(&self) -> Option<String> {
+    /// samples support them. Of an arm that takes turns with others, the part of the time that it has.
+    fn shown(&self, turns: usize) -> Option<String> {
         let quantile = |q| supported_quantile(&self.responses, q).map(units::nanos_text);
         let rate = units::rate(self.rates[0].max(self.rates[1]) as f64);
         let p99 = quantile(0.99).map_or(String::new(), |p99| format!(" / {p99}"));
-        Some(format!("{} {rate} {}{p99}", self.label, quantile(0.5)?))
+        let part = if turns > 1 { format!(" in 1/{turns} of the time,") } else { String::new() };
+        Some(format!("{} {rate}{part} {}{p99}", self.label, quantile(0.5)?))
     }
 }
 
@@ -61,6 +64,7 @@ impl Show {
             began: Instant::now(),
             live: Vec::new(),
             latest: 0,
+            turns: 1,
         }
     }
 
@@ -70,7 +74,7 @@ impl Show {
             n if n > FIT => &self.live[self.latest..=self.latest],
             _ => &self.live[..],
         };
-        shown.iter().filter_map(Live::shown).collect::<Vec<_>>().join(" · ")
+        shown.iter().filter_map(|live| live.shown(self.turns)).collect::<Vec<_>>().join(" · ")
     }
 
     /// Says which CPUs are used.
@@ -89,6 +93,10 @@ impl Show {
 }
 
 impl Watch for Show {
+    fn turns(&mut self, arms: usize) {
+        self.turns = arms;
+    }
+
     fn second(&mut self, arm: usize, responses: &Hist) {
         if let Some(live) = self.live.get_mut(arm) {
             live.second(responses);
@@ -166,5 +174,23 @@ impl Progress for Show {
         if let Some(bar) = &self.bar {
             bar.set_position(self.done.as_millis() as u64);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_of_an_arm_says_what_part_of_the_time_it_has() {
+        let mut responses = Hist::new();
+        (0..1000).for_each(|_| responses.record(100_000));
+        let mut show = Show::new();
+        show.point(&["webhook@builtin".to_owned(), "websocket@builtin".to_owned()]);
+        show.turns(1);
+        show.second(0, &responses);
+        assert!(show.live().starts_with("webhook@builtin 1000/s 100 µs"), "{}", show.live());
+        show.turns(2);
+        assert!(show.live().contains("1000/s in 1/2 of the time, 100 µs"), "{}", show.live());
     }
 }

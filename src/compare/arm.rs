@@ -23,6 +23,9 @@ pub struct ArmFigures {
     pub invalid: usize,
     /// It fell behind what was offered.
     pub overloaded: bool,
+    /// Its answers wait for a delayed acknowledgement: they come in two pieces, and without TCP_NODELAY
+    /// Nagle's algorithm holds the second one back for 40 ms.
+    pub answers_wait_for_acknowledgement: bool,
     /// The schedule's rate.
     pub offered_per_second: Option<f64>,
     /// Acknowledged events per second of the arm's own time.

@@ -4,7 +4,7 @@ use super::judge::CONFIDENCE;
 use super::{
     ArmFigures, ArmLoad, Backlog, Connections, Design, Events, Latency, Second, Usage, Wire,
 };
-use super::{FEWEST_BLOCKS, Percentiles, Trials, duplex, fanout, steady, strata};
+use super::{FEWEST_BLOCKS, Percentiles, Trials, delayed_ack, duplex, fanout, steady, strata};
 use crate::record::account::OTHER_FAULTS;
 use crate::record::fates::Fates;
 use crate::record::histogram::Hist;
@@ -73,6 +73,7 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
         invalid,
         // One bad block is a stall; most of them are the arm's own doing.
         overloaded: overloaded * 2 > mine.len() - invalid,
+        answers_wait_for_acknowledgement: delayed_ack::of_arm(&valid),
         offered_per_second: mine.first().map_or(rate, |t| t.offered_per_second),
         throughput_per_second: (window_ns > 0).then(|| by_end as f64 / (window_ns as f64 / 1e9)),
         // In a fan-out the peaks are the deliveries'.

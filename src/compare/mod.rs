@@ -5,6 +5,7 @@ mod arm;
 pub mod blocks;
 pub mod conduct;
 pub mod decide;
+mod delayed_ack;
 pub mod duplex;
 pub mod evidence;
 pub mod expect;

@@ -175,6 +175,8 @@ pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
             bytes_in: EVENTS * 133,
             segments_out: EVENTS,
             segments_in: EVENTS,
+            data_segments_out: EVENTS,
+            data_segments_in: EVENTS,
         },
         max_segment: None,
         target: Some(TargetUsage {
@@ -195,6 +197,7 @@ pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
             ..DriverUsage::default()
         },
         steal_ns: 0,
+        other_runs: 0,
         in_force: Some(InForce {
             handler: "built-in".to_owned(),
             runtime: "tokio".to_owned(),

@@ -1,6 +1,6 @@
 //! What the intervals support, in words: never more (law 7), and of what was measured (law 8).
 
-use super::{ArmFigures, Comparison, Trials, Verdict, findings};
+use super::{ArmFigures, Comparison, Trials, Verdict, delayed_ack, findings};
 use crate::record::trial::Trial;
 use crate::remedy::Try;
 use crate::scenario::Arrivals;
@@ -44,7 +44,7 @@ pub fn closing(
 }
 
 fn no_valid_block(arms: &[ArmFigures], trials: &Trials<'_>) -> String {
-    if let Some(sentence) = driver_at_its_limit(trials) {
+    if let Some(sentence) = driver_at_its_limit(trials).or_else(|| driver_stopped(trials)) {
         return sentence;
     }
     match arms.iter().find(|a| a.trials > 0 && a.invalid == a.trials) {
@@ -75,19 +75,50 @@ fn driver_at_its_limit(trials: &Trials<'_>) -> Option<String> {
     })
 }
 
+/// Where a pause of the driver is why no block is valid.
+fn driver_stopped(trials: &Trials<'_>) -> Option<String> {
+    let invalid = trials.all.iter().filter(|t| !t.is_valid()).count();
+    let stopped = trials.all.iter().filter(|t| t.paused_ns().is_some()).count();
+    (stopped > 0 && stopped * 2 > invalid).then(|| {
+        "The driver was stopped while it measured, so nothing is compared: run it again where neither the process \
+         nor the machine is paused."
+            .to_owned()
+    })
+}
+
 fn overload(arms: &[&ArmFigures]) -> String {
-    let names: Vec<&str> = arms.iter().map(|a| a.arm.as_str()).collect();
+    let names = |arms: &[&ArmFigures]| {
+        arms.iter().map(|a| a.arm.as_str()).collect::<Vec<_>>().join(" and ")
+    };
+    let (waiting, slow): (Vec<&ArmFigures>, Vec<&ArmFigures>) =
+        arms.iter().copied().partition(|a| a.answers_wait_for_acknowledgement);
+    let said = format!("{} overloaded, so latencies are not compared", names(arms));
+    if !waiting.is_empty() {
+        // A lower rate would not make it faster.
+        let mut said = format!(
+            "{said}; no CPU is busy: each answer of {} waits 40 ms for a delayed acknowledgement: {}.",
+            names(&waiting),
+            delayed_ack::CURE
+        );
+        if !slow.is_empty() {
+            said.push_str(&format!(" For {}: {}.", names(&slow), rate_advice(&slow)));
+        }
+        return said;
+    }
+    format!("{said}; {}.", rate_advice(arms))
+}
+
+fn rate_advice(arms: &[&ArmFigures]) -> String {
     let lowest = arms.iter().filter_map(|a| a.throughput_per_second).reduce(f64::min);
     let offered = arms[0].offered_per_second.unwrap_or(0.0);
     let lower = Try::Rate.below(lowest.map_or(1, try_rate), offered);
     let lower = lower.map_or(String::new(), |option| format!(": try {option}"));
-    let advice = match lowest {
+    match lowest {
         Some(t) if t * SAFE_SHARE >= 1.0 => {
             format!("it completed {} of {offered}/s{lower}", units::rate(t))
         }
         _ => format!("it completed next to nothing of {offered}/s{lower}"),
-    };
-    format!("{} overloaded, so latencies are not compared; {advice}.", names.join(" and "))
+    }
 }
 
 /// A rate that a target completing `t` events a second should hold, in two digits.

@@ -180,3 +180,40 @@ fn what_is_unknown_is_null() {
     let c = of(&run, "target_usage.cpu_ns_per_event");
     assert_eq!((c.verdict, c.ratio), (Verdict::Inconclusive, None));
 }
+
+#[test]
+fn answers_that_wait_for_an_acknowledgement_are_told_the_cure_and_no_rate() {
+    let mut run = ratios(1.0, 1.0);
+    let slow = sample::trial("webhook@builtin", 0, 0, &sample::Block::of(44_000_000, 40_000));
+    run.trials.iter_mut().filter(|t| t.arm == 0).for_each(|t| {
+        (t.service, t.overloaded) = (slow.service.clone(), true);
+        t.traffic.data_segments_in = 2 * t.sent;
+        t.traffic.segments_out = 2 * t.sent;
+    });
+    let report = compare(&run);
+    let said = sentence(&report);
+    assert!(said.contains("overloaded") && said.contains("TCP_NODELAY"), "{said}");
+    assert!(!said.contains("--rate"), "{said}");
+    let notes = &report.points[0].validity.notes;
+    assert!(notes.iter().any(|n| n.contains("Nagle") && n.contains("service p50 44")), "{notes:?}");
+}
+
+#[test]
+fn other_runs_shared_cpus_and_pauses_stand_in_the_trust_line() {
+    let mut run = ratios(1.0, 1.0);
+    let line = |run: &StoredRun| crate::report::table::trust(&compare(run).points[0]);
+    let quiet = line(&run);
+    assert!(!quiet.contains("other runs") && !quiet.contains("shared"), "{quiet}");
+    run.header.placement.insert("driver".to_owned(), vec![0, 1]);
+    run.trials.iter_mut().filter(|t| t.block < 3).for_each(|t| t.other_runs = 1);
+    run.trials[0].spill = run.trials[0].events.due * 100;
+    let said = line(&run);
+    assert!(said.contains("driver and target shared CPU 0"), "{said}");
+    assert!(said.contains("beside other runs in 3/12 blocks"), "{said}");
+    assert!(said.contains("spill 100.0 %"), "a share of an older run: {said}");
+    for trial in &mut run.trials {
+        trial.driver.pause_ns = Some(3_000_000_000);
+        trial.invalid = vec!["driver stopped".to_owned()];
+    }
+    assert!(sentence(&compare(&run)).contains("The driver was stopped while it measured"));
+}

@@ -3,8 +3,8 @@
 use super::figures::merged;
 use super::note::{begins, beyond, is_latency};
 use super::{
-    ArmFigures, Comparison, FEWEST_BLOCKS, Note, Steady, Trials, Validity, decide, fanout, idle,
-    steady,
+    ArmFigures, Comparison, FEWEST_BLOCKS, Note, Steady, Trials, Validity, decide, delayed_ack,
+    fanout, idle, steady,
 };
 use crate::record::metrics::{self, Family, Metric};
 use crate::record::trial::{DRIVER_LIMIT, Trial};
@@ -42,6 +42,12 @@ pub struct Trust {
     pub hiccup_p99_ns: Option<u64>,
     /// Share of wall time the hypervisor took, over the CPUs in use.
     pub steal: Option<f64>,
+    /// Blocks, valid or not, during which another run of pushbench measured on the same CPUs.
+    pub blocks_beside_other_runs: usize,
+    /// Longest time for which the driver did not run, over all blocks, ns; `null` in runs of older versions.
+    pub longest_pause_ns: Option<u64>,
+    /// CPUs that driver and target shared: their times are mixed.
+    pub shared_cpus: Vec<usize>,
 }
 
 /// True when the driver's busiest thread had no time left.
@@ -66,7 +72,7 @@ pub fn validity(
     let header = &run.header;
     let cpus: usize =
         header.placement.values().flatten().collect::<std::collections::BTreeSet<_>>().len();
-    let trust = trust(trials, cpus);
+    let trust = trust(trials, cpus, header.shared_cpus());
     let mut notes: Vec<Note> = Vec::new();
     let (planned, scenario) =
         (header.points[point].blocks_planned(), &header.points[point].scenario);
@@ -96,20 +102,30 @@ pub fn validity(
     }
     notes.extend(about_merged(comparisons));
     notes.extend(about_instrument(&trust));
-    let shared = header.placement.get("driver").is_some_and(|driver| {
-        header.placement.get("target").is_some_and(|t| driver.iter().any(|c| t.contains(c)))
-    });
-    if shared {
+    if !trust.shared_cpus.is_empty() {
         let mixed = "driver and target shared a CPU: their times are mixed".to_owned();
         notes.push(Note::from(mixed).moves(is_time));
     }
+    let beside = beside_others(trust.blocks_beside_other_runs);
+    notes.extend(beside.map(|text| Note::from(text).moves(|m| is_time(m) || m.family == Family::Cpu)));
     let notes = notes.into_iter().map(|n| n.within(|m| decide::is_judged(m, scenario))).collect();
     let complete = header.complete && !run.cut;
     let whole = trials.all.iter().all(|t| t.is_valid()) && !trials.valid.is_empty();
     Validity { ok: complete && whole, notes, trust }
 }
 
-fn trust(trials: &Trials<'_>, cpus: usize) -> Trust {
+/// What another run on the same CPUs means for these blocks.
+pub(super) fn beside_others(blocks: usize) -> Option<String> {
+    let plural = if blocks == 1 { "block was" } else { "blocks were" };
+    (blocks > 0).then(|| {
+        format!(
+            "{blocks} {plural} measured while another run of pushbench used the same CPUs: start one run after the \
+             other, or give each its own CPUs (--cpus)"
+        )
+    })
+}
+
+fn trust(trials: &Trials<'_>, cpus: usize, shared_cpus: Vec<usize>) -> Trust {
     let valid: Vec<&Trial> = trials.valid.iter().flatten().copied().collect();
     let lag = merged(&valid, |t| &t.lag);
     let headline = |t: &Trial| match &t.fanout {
@@ -139,7 +155,16 @@ fn trust(trials: &Trials<'_>, cpus: usize) -> Trust {
         reading_p50_ns: merged(&valid, |t| &t.reading).quantile(0.5),
         spill: (sliced && due > 0).then(|| spill as f64 / due as f64),
         hiccup_p99_ns: merged(&valid, |t| &t.hiccup).quantile(0.99),
-        steal: (wall > 0 && cpus > 0).then(|| steal as f64 / (wall as f64 * cpus as f64)),
+        // Steal is read from the warm-up to the last outcome, which is longer than the window.
+        steal: (wall > 0 && cpus > 0)
+            .then(|| (steal as f64 / (wall as f64 * cpus as f64)).min(1.0)),
+        blocks_beside_other_runs: trials
+            .blocks
+            .iter()
+            .filter(|b| b.iter().any(|t| t.other_runs > 0))
+            .count(),
+        longest_pause_ns: trials.all.iter().filter_map(|t| t.driver.pause_ns).max(),
+        shared_cpus,
     }
 }
 
@@ -193,6 +218,17 @@ fn about_arm(arm: &ArmFigures) -> Vec<Note> {
             e.failed, e.timed_out, e.lost
         );
         notes.push(Note::of(&arm.arm, text).moves(of_events(missing, e.due)));
+    }
+    if arm.answers_wait_for_acknowledgement {
+        let service = arm.service_ns.p50.map_or(String::new(), |ns| {
+            format!(" (service p50 {}, driver and target idle)", units::nanos_text(ns as f64))
+        });
+        let text = format!(
+            "its answers come in two pieces, and Nagle's algorithm holds the second back until the first is \
+             acknowledged, 40 ms later{service}: {}",
+            delayed_ack::CURE
+        );
+        notes.push(Note::of(&arm.arm, text).on(is_time));
     }
     if arm.events.unsolicited > 0 {
         let text = format!("{} messages answered no event", arm.events.unsolicited);
@@ -313,9 +349,10 @@ fn merged_disagrees(c: &Comparison) -> bool {
 
 fn about_instrument(trust: &Trust) -> Option<Note> {
     let spill = trust.spill.filter(|s| *s > SPILL_SHARE)?;
+    // Older versions counted an event for each slice that it outlived.
     let text = format!(
         "{:.0} % of the events were still open when another arm's slice began: try --set compare.design=sequential",
-        spill * 100.0
+        spill.min(1.0) * 100.0
     );
     Some(Note::from(text).moves(is_time))
 }

@@ -6,6 +6,7 @@ use super::stretch::{Finished, Member, Stretch};
 use super::timeline::TimeLine;
 use super::validity;
 use crate::record::fanout::{Fanout, Growth, KernelMemory, PublisherStatus, Quiet};
+use crate::record::hiccup::Stalls;
 use crate::record::histogram::Hist;
 use crate::record::in_force::InForce;
 use crate::record::trial::{DriverUsage, TargetUsage, Trial};
@@ -21,7 +22,7 @@ pub(super) struct Seen {
     /// How long each was down when it was started anew; `None` where it was not.
     pub down_ns: Vec<Option<u64>>,
     /// The machine's stalls.
-    pub hiccups: Vec<Hist>,
+    pub stalls: Stalls,
     /// Time the hypervisor took.
     pub steal_ns: u64,
     /// How targets ended that should not have.
@@ -104,7 +105,8 @@ pub(super) fn records(
         trial.in_force = seen.in_force[i].take();
         trial.target = seen.usage[i];
         trial.down_ns = seen.down_ns[i];
-        trial.hiccup = seen.hiccups.get(i).cloned().unwrap_or_default();
+        trial.hiccup = seen.stalls.hists.get(i).cloned().unwrap_or_default();
+        trial.driver.pause_ns = Some(seen.stalls.pause_ns);
         trial.steal_ns = seen.steal_ns;
         trial.driver.rss_peak_bytes = (stretch.members.len() == 1).then_some(seen.driver_rss_peak);
         trial.invalid = validity::reasons(&trial, seen.died[i].as_deref());
@@ -181,6 +183,7 @@ fn record(stretch: &Stretch, member: &Member, parts: Vec<ArmOutcome>) -> Trial {
         target: None,
         driver,
         steal_ns: 0,
+        other_runs: 0,
         in_force: None,
         fanout: None,
         callbacks: a.callbacks,

@@ -5,6 +5,7 @@ use super::assemble::{self, Seen};
 use super::fanout::{self, Asked};
 use super::lives::{self, Lives, launch};
 use super::memory::Memory;
+use super::neighbors::Neighbors;
 use super::quiet;
 use super::shard::{self, ArmJob, ArmOutcome, BlockJob, News, Signals};
 use super::silence;
@@ -32,6 +33,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 
 /// Drives a stretch to its records. An error means that nothing could be measured.
 pub fn run(stretch: &Stretch, bench: &Bench<'_>, watch: &mut dyn Watch) -> Result<Vec<Finished>> {
+    let neighbors = Neighbors::announce(&bench.placement.all());
+    let others = neighbors.others();
     let launches: Vec<Launch<'_>> = stretch.members.iter().map(|m| launch(m, bench)).collect();
     let targets = start_all(&launches)?;
     let mut driving = Driving::begin(stretch, bench, targets)?;
@@ -44,6 +47,9 @@ pub fn run(stretch: &Stretch, bench: &Bench<'_>, watch: &mut dyn Watch) -> Resul
     });
     if let Ok(finished) = &mut records {
         silence::explain(finished, &targets);
+        // One of two that overlap begins or ends within the other.
+        let others = others.max(neighbors.others()) as u64;
+        finished.iter_mut().for_each(|f| f.trial.other_runs = others);
     }
     stop_all(targets);
     records
@@ -117,6 +123,7 @@ impl Driving {
         watch: &mut dyn Watch,
     ) -> Result<Seen> {
         self.wait_until_warm(stretch, bench)?;
+        watch.turns(stretch.members.len());
         let origin = clock::now() + RUN_UP_NS;
         let warmup = stretch.load.warmup.as_nanos() as u64;
         // Whichever arm's turn is first: each is charged for all of its measured slices.
@@ -193,7 +200,7 @@ impl Driving {
                 .map(|i| started(&self.targets[i]).then(|| self.lives.spent(i, after[i])))
                 .collect(),
             down_ns: self.lives.down_ns(),
-            hiccups: hiccups.finish(),
+            stalls: hiccups.finish(),
             steal_ns: usage::steal(&self.cpus).saturating_sub(steal),
             died,
             driver_rss_peak: usage::read_tree(&[std::process::id()]).rss_peak_bytes,

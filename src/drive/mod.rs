@@ -12,6 +12,7 @@ pub mod limits;
 mod lives;
 mod memory;
 pub mod metered;
+mod neighbors;
 pub mod pacer;
 mod quiet;
 pub mod shard;

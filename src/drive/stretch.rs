@@ -102,6 +102,8 @@ pub struct Finished {
 
 /// Hears how it goes while it runs.
 pub trait Watch {
+    /// From now on so many arms take turns: each has that part of every second.
+    fn turns(&mut self, _arms: usize) {}
     /// A second of an arm (its index in the run) ended.
     fn second(&mut self, arm: usize, responses: &Hist);
     /// Some time has passed.

@@ -1,7 +1,7 @@
 //! When a trial may be averaged, and when its target could not keep up.
 
 use crate::record::fanout::Deliveries;
-use crate::record::trial::Trial;
+use crate::record::trial::{PAUSE_SHARE, Trial};
 use crate::units::nanos_text;
 
 /// Median lag or late reading up to this is the instrument's own noise (law 2).
@@ -13,6 +13,9 @@ const COMPLETED_SHARE: f64 = 0.99;
 
 /// A driver less at work than this was held up by its target, however much was offered.
 const HELD_UP: f64 = 0.5;
+
+/// A target that uses more than this part of one core for the whole window has no time left.
+const SATURATED: f64 = 0.90;
 
 /// Of a fan-out that keeps up, at most so many events are on their way when the schedule ends.
 const EVENTS_IN_THE_AIR: u64 = 4;
@@ -53,10 +56,19 @@ pub fn reasons(trial: &Trial, died: Option<&str>) -> Vec<String> {
     reasons
 }
 
-/// What the driver itself did wrong: it was late, or had no time left. Neither asks why: a target that
-/// is slow leaves the driver asleep, whoever is at its limit never sleeps.
+/// What the driver itself did wrong: it did not run, was late, or had no time left. None asks why: a target
+/// that is slow leaves the driver asleep, whoever is at its limit never sleeps.
 pub fn driver_faults(trial: &Trial) -> Vec<String> {
     let mut reasons = Vec::new();
+    reasons.extend(trial.paused_ns().map(|pause| {
+        format!(
+            "driver stopped for {} at one go, of {} measured (allowed {:.0} %): its process or this machine was \
+             paused",
+            nanos_text(pause as f64),
+            nanos_text(trial.wall_ns as f64),
+            PAUSE_SHARE * 100.0
+        )
+    }));
     // An idle flow compares what the quiet stretch cost; its one event's lateness says nothing of that.
     if trial.fanout.as_ref().is_some_and(|f| f.quiet.is_some()) {
         return reasons;
@@ -117,9 +129,9 @@ fn completed_share(trial: &Trial) -> f64 {
     }
 }
 
-/// True when the target itself fell behind an open load: it completed under 99 % of what was offered
-/// in time, and events were queueing, timing out or turned away rather than merely in the air. What a
-/// driver at fault missed says nothing of the target.
+/// True when the target itself fell behind an open load: over 1 % of what was offered queued, was turned
+/// away or timed out. An event that was answered wrongly or lost with its connection is a failure and says
+/// nothing of a queue; what a driver at fault missed says nothing of the target.
 pub fn is_overloaded(trial: &Trial) -> bool {
     if trial.offered_per_second.is_none() || trial.events.due == 0 {
         return false;
@@ -132,15 +144,21 @@ fn falls_behind(trial: &Trial) -> bool {
         return fans_out_behind(&fanout.deliveries);
     }
     let e = &trial.events;
-    let unfinished = trial.open_at_end.max(e.due - e.acknowledged) as f64;
+    let unfinished = trial.open_at_end.max(e.timed_out + e.backlog_full) as f64;
     let behind = unfinished > e.due as f64 * (1.0 - COMPLETED_SHARE);
-    behind && (trial.open_at_end > trial.slots || e.timed_out > 0 || e.backlog_full > 0)
+    let queued = trial.open_at_end > trial.slots || e.never_sent > 0 || e.backlog_full > 0;
+    behind && (queued || e.timed_out > 0 && (trial.late > 0 || target_is_saturated(trial)))
+}
+
+/// True when the target worked for nearly all of the window, by the CPU time of one core.
+fn target_is_saturated(trial: &Trial) -> bool {
+    trial.target.is_some_and(|t| t.cpu_ns as f64 > trial.window_ns as f64 * SATURATED)
 }
 
 /// The same for deliveries: behind are those of more than a few events, not of the youngest ones only.
 fn fans_out_behind(d: &Deliveries) -> bool {
     let fates = &d.measured;
-    let unfinished = d.behind_at_end.max(fates.due - fates.received) as f64;
+    let unfinished = d.behind_at_end.max(fates.timed_out) as f64;
     let behind = unfinished > fates.due as f64 * (1.0 - COMPLETED_SHARE);
     behind && (d.behind_at_end > d.subscribers * EVENTS_IN_THE_AIR || fates.timed_out > 0)
 }
@@ -240,6 +258,69 @@ mod tests {
         }
         assert!(driver_faults(&trial)[0].starts_with("driver too late: median lag"));
         assert!(!is_overloaded(&trial));
+    }
+
+    #[test]
+    fn failures_losses_and_missing_answers_are_no_overload() {
+        let offered = behind(30, 5, 320, 0).events.due;
+        let after = |change: fn(&mut Trial, u64)| {
+            let mut trial = behind(30, 5, 320, 0);
+            trial.open_at_end = 0;
+            change(&mut trial, offered);
+            trial.events.acknowledged =
+                offered - trial.events.failed - trial.events.lost - trial.events.timed_out;
+            assert!(trial.events.sums_are_exact());
+            trial
+        };
+        // Each of them with a moment in which one event timed out.
+        for no_queue in [
+            after(|t, due| {
+                (t.events.failed, t.events.wrong_answer) = (due / 10, due / 10);
+                (t.events.lost, t.events.timed_out) = (due / 17, 1);
+            }),
+            after(|t, due| (t.events.failed, t.events.refused) = (due / 2, due / 2)),
+            after(|t, due| t.events.timed_out = due / 20),
+        ] {
+            assert!(!is_overloaded(&no_queue), "{:?}", no_queue.events);
+        }
+        for queue in [
+            after(|t, due| t.open_at_end = due / 10),
+            after(|t, due| (t.events.timed_out, t.events.never_sent) = (due / 20, 1)),
+            after(|t, due| (t.events.timed_out, t.late) = (due / 20, 1)),
+            after(|t, due| (t.events.failed, t.events.backlog_full) = (due / 20, due / 20)),
+            after(|t, due| {
+                t.events.timed_out = due / 20;
+                t.target.as_mut().unwrap().cpu_ns = t.window_ns;
+            }),
+        ] {
+            assert!(is_overloaded(&queue), "{:?}", queue.events);
+        }
+    }
+
+    #[test]
+    fn a_pause_of_the_driver_voids_the_block_and_blames_no_target() {
+        let mut trial = behind(30, 5, 320, 0);
+        let paused = |trial: &mut Trial, pause: u64| {
+            trial.driver.pause_ns = Some(pause);
+            (reasons(trial, None), is_overloaded(trial))
+        };
+        trial.wall_ns = 4_000_000_000;
+        assert_eq!(paused(&mut trial, 200_000_000), (Vec::new(), true), "5 % are allowed");
+        let (reasons_of, overloaded) = paused(&mut trial, 3_000_000_000);
+        assert_eq!(
+            reasons_of,
+            [
+                "driver stopped for 3.00 s at one go, of 4.00 s measured (allowed 5 %): its process or this machine \
+              was paused"
+            ]
+        );
+        assert!(!overloaded);
+        // A short window has its usual stalls.
+        trial.wall_ns = 300_000_000;
+        assert_eq!(paused(&mut trial, 100_000_000).0, Vec::<String>::new());
+        assert_eq!(paused(&mut trial, 100_000_001).0.len(), 1);
+        trial.offered_per_second = None;
+        assert_eq!(paused(&mut trial, 200_000_000).0.len(), 1, "a closed loop, too");
     }
 
     #[test]

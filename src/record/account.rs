@@ -57,7 +57,7 @@ pub struct Account {
     pub open_at_end: u64,
     /// Acknowledgements read between the start of measuring and the end of the last slice.
     pub acknowledged_by_end: u64,
-    /// Measured events open when another arm's slice began, summed over slices.
+    /// Measured events open when another arm's slice began, each once.
     pub spill: u64,
     /// Longest queue of events waiting for a connection.
     pub backlog_peak: u64,
@@ -192,6 +192,19 @@ mod tests {
             events.sort_by_key(|e| e.due);
             events
         })
+    }
+
+    #[test]
+    fn an_event_spills_once_however_many_slices_it_outlives() {
+        let rules = rules(0, 1, false);
+        let origin = rules.origin;
+        let ledger = Ledger::new(rules, true);
+        for round in 0..5u64 {
+            ledger.open(round, origin + round, Some(SECOND + round));
+            ledger.end_of_slice();
+            ledger.end_of_slice();
+        }
+        assert_eq!((ledger.account().spill, ledger.account().measured.due), (5, 5));
     }
 
     /// What a shard's ledger leaves of its events: those whose index is its own.

@@ -42,6 +42,12 @@ pub enum TrialDesign {
 /// promise to be on time, in closed loop it was the limit.
 pub const DRIVER_LIMIT: f64 = 0.90;
 
+/// A driver that did not run for more than this part of the measured time at one go measured the pause,
+/// whatever the arm did. Machines that stall as they usually do stay far below it.
+pub const PAUSE_SHARE: f64 = 0.05;
+/// … and for more than this, ns: short windows of a busy machine are not void for its usual stalls.
+pub const SHORTEST_PAUSE_NS: u64 = 100_000_000;
+
 /// What the driver's threads did in the measured window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct DriverUsage {
@@ -59,6 +65,10 @@ pub struct DriverUsage {
     /// tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waited_ns: Option<u64>,
+    /// Longest time for which the driver's process did not run, from the first event to the last
+    /// outcome, ns: it was stopped, or the machine was. Unknown in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_ns: Option<u64>,
     /// Peak resident memory; unknown while arms share the driver (sliced).
     pub rss_peak_bytes: Option<u64>,
 }
@@ -141,7 +151,8 @@ pub struct Trial {
     pub acknowledged_by_end: u64,
     /// Measured events open when the schedule ended.
     pub open_at_end: u64,
-    /// Measured events open when another arm's slice began, summed.
+    /// Measured events open when another arm's slice began, each once; in runs of older versions once for
+    /// each slice that it outlived.
     pub spill: u64,
     /// Longest queue of events waiting for a connection, summed over shards.
     pub backlog_peak: u64,
@@ -188,6 +199,10 @@ pub struct Trial {
     pub driver: DriverUsage,
     /// Time the hypervisor took from the CPUs in use during the block, ns.
     pub steal_ns: u64,
+    /// Other runs of pushbench that measured on the same CPUs when the block began or ended; 0 in runs of
+    /// older versions, which did not look.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub other_runs: u64,
     /// What a built-in server said of itself.
     pub in_force: Option<InForce>,
     /// What came to subscribers; `None` in other flows.
@@ -207,11 +222,21 @@ pub struct Trial {
     pub overloaded: bool,
 }
 
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 impl Trial {
     /// When it began, after 1970.
     pub fn began(&self) -> Duration {
         let began: jiff::Timestamp = self.started.parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         Duration::try_from(began.as_duration()).unwrap_or_default()
+    }
+
+    /// How long the driver did not run, ns, where that is longer than may be averaged.
+    pub fn paused_ns(&self) -> Option<u64> {
+        let allowed = SHORTEST_PAUSE_NS.max((self.wall_ns as f64 * PAUSE_SHARE) as u64);
+        self.driver.pause_ns.filter(|pause| *pause > allowed)
     }
 
     /// True when the trial may be averaged.

@@ -15,6 +15,12 @@ pub struct Traffic {
     pub segments_out: u64,
     /// TCP segments received, acknowledgements included.
     pub segments_in: u64,
+    /// Of the segments sent, those that carried data; 0 in runs of older versions.
+    #[serde(default)]
+    pub data_segments_out: u64,
+    /// Of the segments received, those that carried data; 0 in runs of older versions.
+    #[serde(default)]
+    pub data_segments_in: u64,
 }
 
 impl Traffic {
@@ -24,6 +30,8 @@ impl Traffic {
         self.bytes_in += other.bytes_in;
         self.segments_out += other.segments_out;
         self.segments_in += other.segments_in;
+        self.data_segments_out += other.data_segments_out;
+        self.data_segments_in += other.data_segments_in;
     }
 
     /// What came after an earlier reading of the same connection.
@@ -33,6 +41,8 @@ impl Traffic {
             bytes_in: self.bytes_in.saturating_sub(earlier.bytes_in),
             segments_out: self.segments_out.saturating_sub(earlier.segments_out),
             segments_in: self.segments_in.saturating_sub(earlier.segments_in),
+            data_segments_out: self.data_segments_out.saturating_sub(earlier.data_segments_out),
+            data_segments_in: self.data_segments_in.saturating_sub(earlier.data_segments_in),
         }
     }
 
@@ -46,6 +56,8 @@ impl Traffic {
             bytes_in: info.tcpi_bytes_received,
             segments_out: u64::from(info.tcpi_segs_out),
             segments_in: u64::from(info.tcpi_segs_in),
+            data_segments_out: u64::from(info.tcpi_data_segs_out),
+            data_segments_in: u64::from(info.tcpi_data_segs_in),
         }
     }
 }

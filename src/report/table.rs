@@ -368,9 +368,13 @@ pub fn trust(point: &Point) -> String {
     let time = |ns: Option<u64>| ns.map(|v| units::nanos_text(v as f64));
     add("lag p50", time(t.lag_p50_ns));
     add("late reading p50", time(t.reading_p50_ns));
-    add("spill", t.spill.map(|s| format!("{:.1} %", s * 100.0)));
+    add("spill", t.spill.map(|s| format!("{:.1} %", s.min(1.0) * 100.0)));
     add("machine stalls p99", time(t.hiccup_p99_ns));
     add("steal", t.steal.map(|s| format!("{:.1} %", s * 100.0)));
+    let shared = &t.shared_cpus;
+    add("driver and target shared CPU", (!shared.is_empty()).then(|| Cpus(shared).to_string()));
+    let others = t.blocks_beside_other_runs;
+    add("beside other runs in", (others > 0).then(|| format!("{others}/{} blocks", t.blocks_run)));
     parts.join(" · ")
 }
 

@@ -116,6 +116,13 @@ pub struct RunHeader {
 }
 
 impl RunHeader {
+    /// The CPUs that driver and target both used: their times are mixed.
+    pub fn shared_cpus(&self) -> Vec<usize> {
+        let side = |name| self.placement.get(name).map_or(&[][..], Vec::as_slice);
+        let target = side("target");
+        side("driver").iter().copied().filter(|cpu| target.contains(cpu)).collect()
+    }
+
     /// Reads the text of that file, written by this version or another of the same schema.
     pub(super) fn read(path: &Path, text: &str) -> Result<RunHeader> {
         #[derive(Deserialize)]

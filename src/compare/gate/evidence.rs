@@ -39,7 +39,8 @@ impl Evidence {
         let unlagged = metric.without_lag.map(values);
         let mut evidence = Evidence::from_values(metric, found, unlagged, null);
         evidence.blocks = pair.blocks();
-        evidence.doubt = fallen_behind(pair, metric)
+        evidence.doubt = mixed(pair, metric)
+            .or_else(|| fallen_behind(pair, metric))
             .or_else(|| evidence.too_little(metric))
             .or_else(|| too_few_events(pair, metric))
             .or_else(|| driver_bound(pair, metric))
@@ -81,6 +82,15 @@ impl Evidence {
         };
         self.slow_down.is_none().then(|| why.to_owned())
     }
+}
+
+/// Why no time is judged that was measured on a CPU that the driver used, too.
+pub const MIXED: &str = "driver and target shared a CPU, so their times are mixed";
+
+/// Law 10: on one CPU each waits for the other. What CPU the target used is known all the same.
+pub fn mixed(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
+    let time = matches!(metric.family, Family::Latency { .. } | Family::Throughput);
+    (pair.shared_cpu && time).then(|| MIXED.to_owned())
 }
 
 /// Law 7: the latency of an arm that falls behind is the length of the trial, and no property of it.

@@ -8,10 +8,14 @@ use super::{
     ALPHA, Exact, Gate, Line, Outcome, SCHEMA, Settings, WaiverUse, exact, ratio, sentence,
 };
 use crate::compare::decide::is_judged;
+use crate::compare::trust::beside_others;
+use crate::cpus::Cpus;
 use crate::record::metrics;
+use crate::record::trial::Stage;
 use crate::scenario::Setting;
 use crate::stats;
 use crate::store::StoredRun;
+use std::collections::BTreeSet;
 
 /// Judges a run in which base, candidate and null are arms.
 pub fn judge(run: &StoredRun, candidate: &str, settings: &Settings, stage: usize) -> Gate {
@@ -52,6 +56,9 @@ pub fn judge_against(
     gate
 }
 
+/// What a gate can judge where driver and target share a CPU.
+const CPU_METRIC: &str = "target_usage.cpu_ns_per_event";
+
 /// Why a run that was cut short does not pass.
 const INCOMPLETE: &str = "the run is incomplete";
 
@@ -80,6 +87,7 @@ fn decide(
     if run_blocks > valid {
         notes.push(format!("{} of {run_blocks} blocks were voided", run_blocks - valid));
     }
+    notes.extend(conditions(run));
     let mut gate = Gate {
         schema: SCHEMA,
         scenario: run.header.scenario.clone(),
@@ -99,6 +107,23 @@ fn decide(
     gate.verdict = verdict(&gate);
     gate.sentence = sentence::closing(&gate);
     gate
+}
+
+/// Under what conditions the blocks were measured, where these move the figures.
+fn conditions(run: &StoredRun) -> Vec<String> {
+    let mut notes = Vec::new();
+    let shared = run.header.shared_cpus();
+    if !shared.is_empty() {
+        notes.push(format!(
+            "driver and target shared CPU {}: no time is judged; give them CPUs of their own (--cpus), or judge \
+             what CPU the target uses: --judge {CPU_METRIC}",
+            Cpus(&shared)
+        ));
+    }
+    let trials = run.trials.iter().filter(|t| t.stage == Stage::Block && t.other_runs > 0);
+    let blocks = trials.map(|t| (t.point, t.block)).collect::<BTreeSet<_>>().len();
+    notes.extend(beside_others(blocks));
+    notes
 }
 
 fn of_pair(pair: &Pairs<'_>, settings: &Settings) -> Vec<Draft> {

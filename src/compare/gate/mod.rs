@@ -239,7 +239,10 @@ impl Gate {
             || !self.missing.is_empty()
             || self.waivers.iter().any(|w| w.state == State::Expired);
         let open = |o: Outcome| matches!(o, Outcome::Regression | Outcome::CannotTell);
-        !decided && self.outcomes().any(open)
+        // Further blocks on the same CPU are as mixed.
+        let lines = self.lines.iter().filter(|l| l.why.as_deref() != Some(evidence::MIXED));
+        let exact = self.exact.iter().map(|e| e.outcome);
+        !decided && lines.map(|l| l.outcome).chain(exact).any(open)
     }
 
     /// Of every line and every count.

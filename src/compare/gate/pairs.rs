@@ -23,6 +23,8 @@ pub struct Pairs<'a> {
     pub paired: bool,
     /// Both sides again, with the blocks that were voided.
     pub with_voided: (Side<'a>, Side<'a>),
+    /// Driver and target used the same CPU.
+    pub shared_cpu: bool,
     /// Invalid trials of base and candidate.
     pub invalid: [usize; 2],
     pub blocks_run: usize,
@@ -62,6 +64,7 @@ pub fn within<'a>(run: &'a StoredRun, candidate: &str) -> Found<'a> {
                 null: arm(NULL).map(|null| (valid(base), valid(null))),
                 transport,
                 paired: true,
+                shared_cpu: !run.header.shared_cpus().is_empty(),
                 with_voided: (whole(&trials, base), whole(&trials, tried)),
                 invalid: [invalid(&trials, base), invalid(&trials, tried)],
                 blocks_run: trials.blocks.len(),
@@ -101,6 +104,7 @@ pub fn against<'a>(stored: &'a StoredRun, arm: &str, now: &'a StoredRun) -> Foun
             null: Some((trials.of_arm(tried), trials.of_arm(again))),
             transport,
             paired: false,
+            shared_cpu: [stored, now].iter().any(|run| !run.header.shared_cpus().is_empty()),
             with_voided: (whole(&old_trials, base), whole(&trials, tried)),
             invalid: [invalid(&old_trials, base), invalid(&trials, tried)],
             blocks_run: trials.blocks.len(),

@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::draft::{Draft, Subject};
-use super::evidence::{Evidence, fallen_behind};
+use super::evidence::{Evidence, fallen_behind, mixed};
 use super::pairs::Pairs;
 use super::values::{Source, Values, minus, worse};
 use crate::compare::decide::is_judged;
@@ -55,7 +55,8 @@ fn evidence(first: &Pairs<'_>, second: &Pairs<'_>, metric: &Metric) -> Evidence 
         null: null(),
         ..Evidence::default()
     };
-    evidence.doubt = fallen_behind(first, metric)
+    evidence.doubt = mixed(first, metric)
+        .or_else(|| fallen_behind(first, metric))
         .or_else(|| fallen_behind(second, metric))
         .or_else(|| evidence.too_little(metric));
     evidence

@@ -164,7 +164,7 @@ pub struct Deliveries {
     /// of a poll, else not at all).
     #[serde(default)]
     pub behind_at_end: u64,
-    /// Measured deliveries open when another arm's slice began, summed over slices.
+    /// Measured deliveries open when another arm's slice began, each once.
     pub spill: u64,
     /// Connections that carried deliveries.
     pub connections: u64,

@@ -39,6 +39,8 @@ pub(super) struct Book {
     pub open: VecDeque<Entry>,
     pub first: u64,
     pub open_count: u64,
+    /// Events before this one have been looked at when a slice ended.
+    pub spilled_to: u64,
     pub past: Vec<(u64, Past)>,
     pub interval: Seen,
     pub measuring: bool,
@@ -57,6 +59,7 @@ impl Book {
             open: VecDeque::with_capacity(OPEN_AT_FIRST),
             first: 0,
             open_count: 0,
+            spilled_to: 0,
             past: vec![(u64::MAX, Past::Unknown); REMEMBERED],
             interval: Seen::default(),
             measuring: false,
@@ -75,7 +78,13 @@ impl Book {
     }
 
     pub fn open_measured(&self) -> u64 {
-        let open = |e: &&Entry| e.after.is_some() && e.state != State::Closed;
+        self.open_measured_from(self.first)
+    }
+
+    /// Of these, the ones from an event on.
+    pub fn open_measured_from(&self, seq: u64) -> u64 {
+        let open =
+            |e: &&Entry| e.ticket.seq >= seq && e.after.is_some() && e.state != State::Closed;
         self.open.iter().filter(open).count() as u64
     }
 

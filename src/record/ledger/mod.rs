@@ -120,14 +120,16 @@ impl Ledger {
         }
     }
 
-    /// Another arm's slice begins: events still open here spill into it.
+    /// Another arm's slice begins: events still open here spill into it. Each is counted once, however
+    /// many slices it outlives.
     pub fn end_of_slice(&self) {
         let mut book = self.0.borrow_mut();
         if book.open_count > 0 {
-            book.account.spill += book.open_measured();
+            book.account.spill += book.open_measured_from(book.spilled_to);
         }
+        book.spilled_to = book.first + book.open.len() as u64;
         if let Some(spreads) = &mut book.spreads {
-            spreads.account.spill += spreads.open_measured();
+            spreads.end_of_slice();
         }
     }
 

@@ -90,6 +90,8 @@ pub(super) struct Spreads {
     first: u64,
     /// Everything before this one is closed.
     oldest_open: u64,
+    /// Deliveries of events before this one have been looked at when a slice ended.
+    spilled_to: u64,
     remembered: usize,
     /// For each subscriber one more than its youngest event.
     youngest: Vec<u64>,
@@ -119,6 +121,7 @@ impl Spreads {
             events: VecDeque::new(),
             first: 0,
             oldest_open: 0,
+            spilled_to: 0,
             remembered: (REMEMBERED_BYTES / (n.div_ceil(8) + size_of::<Spread>()))
                 .max(REMEMBERED_EVENTS),
             youngest: vec![0; n],
@@ -340,13 +343,24 @@ impl Spreads {
         self.account.behind_at_end = self.open_of_due_by(now.saturating_sub(self.rests));
     }
 
+    /// Another arm's slice begins: open deliveries spill into it, each counted once.
+    pub fn end_of_slice(&mut self) {
+        self.account.spill += self.open_from(self.spilled_to, u64::MAX);
+        self.spilled_to = self.first + self.events.len() as u64;
+    }
+
     /// Deliveries of measured events to healthy subscribers without a fate.
     pub fn open_measured(&self) -> u64 {
         self.open_of_due_by(u64::MAX)
     }
 
     fn open_of_due_by(&self, instant: u64) -> u64 {
-        let from = self.oldest_open.saturating_sub(self.first) as usize;
+        self.open_from(0, instant)
+    }
+
+    /// The same of events from one on, due by an instant.
+    fn open_from(&self, event: u64, instant: u64) -> u64 {
+        let from = self.oldest_open.max(event).saturating_sub(self.first) as usize;
         let events = self.events.iter().skip(from).take_while(|s| s.due <= instant);
         let measured = events.filter(|s| s.after.is_some());
         measured.map(|s| self.open_of(s)[Conduct::Healthy as usize]).sum()

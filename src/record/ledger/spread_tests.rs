@@ -248,3 +248,15 @@ fn an_event_for_one_is_due_there_only() {
     assert_eq!((a.measured.due, a.measured.received, a.undue, s.open), (3, 3, 1, 0));
     assert_eq!((a.events, a.complete, a.skew.count(), a.last.count()), (3, 3, 0, 0));
 }
+
+#[test]
+fn a_delivery_spills_once_however_many_slices_it_outlives() {
+    let mut s = spreads(3);
+    s.begin(0, 0, Some(0));
+    (0..4).for_each(|_| s.end_of_slice());
+    assert_eq!(s.account.spill, 3);
+    s.begin(1, 5 * MS, Some(5));
+    let _ = s.received(0, Some(1), 6 * MS);
+    (0..4).for_each(|_| s.end_of_slice());
+    assert_eq!(s.account.spill, 5, "the two that are new and open");
+}

@@ -127,11 +127,12 @@ fn squares(blocks: &[Block]) -> Markup {
 }
 
 /// What each figure of trust is, its value, and what it is held against.
-fn meters(validity: &Validity) -> [(&'static str, String, &'static str); 7] {
+fn meters(validity: &Validity) -> [(&'static str, String, &'static str); 9] {
     let t = &validity.trust;
     let time = |ns: Option<u64>| ns.map_or(cells::NONE.to_owned(), |v| units::nanos_text(v as f64));
-    let share =
-        |s: Option<f64>| s.map_or(cells::NONE.to_owned(), |s| format!("{:.1} %", s * 100.0));
+    let share = |s: Option<f64>| {
+        s.map_or(cells::NONE.to_owned(), |s| format!("{:.1} %", s.min(1.0) * 100.0))
+    };
     let blocks = format!("{} of {}", t.blocks_valid, t.blocks_run);
     [
         ("blocks valid", blocks, "at least 8 are needed to claim anything"),
@@ -149,6 +150,16 @@ fn meters(validity: &Validity) -> [(&'static str, String, &'static str); 7] {
             "a meter beside the driver, once a millisecond",
         ),
         ("steal", share(t.steal), "CPU time the hypervisor took"),
+        (
+            "driver's longest pause",
+            time(t.longest_pause_ns),
+            "a block is void above 5 % of its window, at least 100 ms",
+        ),
+        (
+            "blocks beside other runs",
+            t.blocks_beside_other_runs.to_string(),
+            "another run of pushbench measured on the same CPUs",
+        ),
     ]
 }
 

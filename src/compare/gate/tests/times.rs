@@ -217,3 +217,44 @@ fn each_test_can_fail_at_the_fewest_blocks() {
         assert!(gate.lines.iter().all(|l| l.outcome == Outcome::Regression), "{blocks} blocks");
     }
 }
+
+#[test]
+fn no_time_is_judged_that_was_measured_on_a_cpu_of_the_driver() {
+    // Neither an equal nor a slower candidate: on one CPU each waits for the other.
+    for candidate in [1.0, 1.25] {
+        let mut run = recipe(candidate).run();
+        run.header.placement.insert("driver".to_owned(), vec![0]);
+        let mut only_cpu = settings();
+        only_cpu.margins.retain(|m| m.metric == "target_usage.cpu_ns_per_event");
+        let gate = judge(&run, CANDIDATE, &settings(), 1);
+        if candidate == 1.0 {
+            is(
+                &gate,
+                Outcome::CannotTell,
+                &["CANNOT TELL", "shared a CPU, so their times are mixed"],
+            );
+            assert_eq!(
+                (gate.exit_code(), gate.wants_more()),
+                (2, false),
+                "more blocks are as mixed"
+            );
+        }
+        for line in gate.lines.iter().filter(|l| l.metric.ends_with("p50")) {
+            assert_eq!(line.outcome, Outcome::CannotTell, "{line:?}");
+        }
+        assert!(gate.notes[0].contains("shared CPU 0") && gate.notes[0].contains("--judge"));
+        // What CPU the target used is known.
+        let decided = if candidate == 1.0 { Outcome::Passed } else { Outcome::Regression };
+        assert_eq!(judge(&run, CANDIDATE, &only_cpu, 1).verdict, decided);
+    }
+}
+
+#[test]
+fn blocks_beside_another_run_are_named() {
+    let gate = after(1, |t| t.other_runs = u64::from(t.block < 2));
+    assert!(
+        gate.notes[0].starts_with("2 blocks were measured while another run"),
+        "{:?}",
+        gate.notes
+    );
+}
