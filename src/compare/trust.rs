@@ -2,7 +2,8 @@
 
 use super::figures::merged;
 use super::{
-    ArmFigures, Comparison, FEWEST_BLOCKS, Steady, Trials, Validity, decide, fanout, idle, steady,
+    ArmFigures, Comparison, FEWEST_BLOCKS, Steady, Trials, Validity, completeness, decide, fanout, idle,
+    steady,
 };
 use crate::record::metrics;
 use crate::record::trial::{DRIVER_LIMIT, Trial};
@@ -61,7 +62,7 @@ pub fn validity(
     let cpus: usize =
         header.placement.values().flatten().collect::<std::collections::BTreeSet<_>>().len();
     let trust = trust(trials, cpus);
-    let mut notes = Vec::new();
+    let mut notes = completeness::differences(run);
     let planned = header.points[point].blocks_planned();
     if run.cut {
         notes.push(
@@ -95,7 +96,7 @@ pub fn validity(
     if shared {
         notes.push("driver and target shared a CPU: their times are mixed".to_owned());
     }
-    let complete = header.complete && !run.cut;
+    let complete = completeness::is_complete(run);
     let whole = trials.all.iter().all(|t| t.is_valid()) && !trials.valid.is_empty();
     Validity { ok: complete && whole, notes, trust }
 }

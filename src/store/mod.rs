@@ -2,8 +2,11 @@
 //! a line, written and flushed as soon as a trial ends), `*.hlog` (responses per second).
 
 mod header;
+mod logs;
+mod records;
 
 pub use header::{ArmHeader, PointHeader, RunHeader, SCHEMA};
+pub use records::Records;
 
 use crate::error::{Error, Result};
 use crate::record::histogram::Hist;
@@ -20,6 +23,7 @@ use std::time::Duration;
 pub struct Store {
     dir: PathBuf,
     trials: File,
+    written: records::Counter,
     began: std::time::SystemTime,
 }
 
@@ -35,6 +39,8 @@ pub struct StoredRun {
     pub trials: Vec<Trial>,
     /// True when the last line of `trials.jsonl` was cut short.
     pub cut: bool,
+    /// How `trials.jsonl` differs from what `run.json` says of it at the end of the run.
+    pub altered: Option<String>,
 }
 
 impl Store {
@@ -56,7 +62,8 @@ impl Store {
             .append(true)
             .open(&path)
             .map_err(|e| cannot("write", &path, &e))?;
-        let store = Store { dir: dir.to_owned(), trials, began: std::time::SystemTime::now() };
+        let (written, began) = (records::Counter::default(), std::time::SystemTime::now());
+        let store = Store { dir: dir.to_owned(), trials, written, began };
         store.write_header(header)?;
         Ok(store)
     }
@@ -97,14 +104,20 @@ impl Store {
             .write_all(&line)
             .and_then(|()| self.trials.flush())
             .map_err(|e| cannot("write", &path, &e))?;
+        self.written.add(&line);
         if trial.stage == Stage::Block {
             self.append_seconds(trial, seconds)?;
         }
         Ok(())
     }
 
+    /// What was written so far.
+    pub fn records(&self) -> Records {
+        self.written.total()
+    }
+
     fn append_seconds(&self, trial: &Trial, seconds: &[(u64, Hist)]) -> Result<()> {
-        let path = self.dir.join(format!("{}.hlog", file_name(&trial.label)));
+        let path = self.dir.join(logs::name(&trial.label));
         let file = OpenOptions::new().create(true).append(true).open(&path);
         let mut file = file.map_err(|e| cannot("write", &path, &e))?;
         let run = self.began.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -150,25 +163,29 @@ impl StoredRun {
             ))
         })?;
         let header = RunHeader::read(&path, &text)?;
-        let (trials, cut) = read_trials(&dir.join("trials.jsonl"))?;
-        Ok(StoredRun { header, trials, cut })
+        let (trials, cut, found) = read_trials(&dir.join("trials.jsonl"))?;
+        let altered = header.records.as_ref().and_then(|w| records::difference(w, &found));
+        Ok(StoredRun { header, trials, cut, altered })
     }
 
     /// The seconds of each arm, as far as their files are there and whole.
     pub fn read_seconds(&self, dir: &Path) -> Seconds {
-        let labels = self.header.points.iter().flat_map(|p| &p.arms).map(|a| &a.label);
-        let read = |label: &String| {
-            let text = fs::read(dir.join(format!("{}.hlog", file_name(label)))).ok()?;
-            Some((label.clone(), interval_log::read(&text)))
+        let arms = self.header.points.iter().flat_map(|p| &p.arms);
+        let labels: Vec<&str> = arms.map(|a| a.label.as_str()).collect();
+        let read = |label: &&str| {
+            let former = || fs::read(dir.join(logs::former_name(label, &labels)?)).ok();
+            let text = fs::read(dir.join(logs::name(label))).ok().or_else(former)?;
+            Some(((*label).to_owned(), interval_log::read(&text)))
         };
-        labels.filter_map(read).collect()
+        labels.iter().filter_map(read).collect()
     }
 }
 
-fn read_trials(path: &Path) -> Result<(Vec<Trial>, bool)> {
+/// The records, whether the last one was cut short, and what all of them come to.
+fn read_trials(path: &Path) -> Result<(Vec<Trial>, bool, Records)> {
     let file = File::open(path).map_err(|e| cannot("read", path, &e))?;
     let mut reader = BufReader::new(file);
-    let mut trials = Vec::new();
+    let (mut trials, mut found) = (Vec::new(), records::Counter::default());
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
@@ -176,17 +193,20 @@ fn read_trials(path: &Path) -> Result<(Vec<Trial>, bool)> {
         if read == 0 {
             break;
         }
+        found.add(&line);
         match serde_json::from_slice(&line) {
             Ok(trial) => trials.push(trial),
             // The run was killed while it wrote: everything before is whole.
-            Err(_) if line.last() != Some(&b'\n') => return Ok((trials, true)),
+            Err(_) if line.last() != Some(&b'\n') => {
+                return Ok((trials, true, found.total()));
+            }
             Err(e) => {
                 let place = format!("{}:{number}: damaged: {e}", path.display());
                 return Err(Error::usage(place));
             }
         }
     }
-    Ok((trials, false))
+    Ok((trials, false, found.total()))
 }
 
 /// Writes a file so that readers see the old one or the new one, never half.
@@ -206,14 +226,6 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         Ok(())
     };
     write().map_err(|e| cannot("write", path, &e))
-}
-
-/// A label as a file name.
-fn file_name(label: &str) -> String {
-    let safe = |c: char| {
-        if c.is_ascii_alphanumeric() || "@#-_.".contains(c) { c } else { '_' }
-    };
-    label.chars().map(safe).collect()
 }
 
 fn cannot(what: &str, path: &Path, e: &io::Error) -> Error {

@@ -7,6 +7,7 @@ use super::waiver::State;
 use super::{
     ALPHA, Exact, Gate, Line, Outcome, SCHEMA, Settings, WaiverUse, exact, ratio, sentence,
 };
+use crate::compare::completeness;
 use crate::compare::decide::is_judged;
 use crate::record::metrics;
 use crate::scenario::Setting;
@@ -15,9 +16,7 @@ use crate::store::StoredRun;
 
 /// Judges a run in which base, candidate and null are arms.
 pub fn judge(run: &StoredRun, candidate: &str, settings: &Settings, stage: usize) -> Gate {
-    let incomplete = is_cut_short(run).then(|| INCOMPLETE.to_owned());
-    let found = pairs::within(run, candidate);
-    decide(run, found, settings, stage, incomplete.into_iter().collect())
+    decide(run, pairs::within(run, candidate), settings, stage, incomplete(run))
 }
 
 /// Judges a candidate measured now against an arm of a stored run. `differs`: what the machines and
@@ -30,15 +29,11 @@ pub fn judge_against(
     mut differs: Vec<String>,
 ) -> Gate {
     differs.extend(pairs::designs_differ(stored, now));
-    let incomplete = is_cut_short(now).then(|| INCOMPLETE.to_owned());
-    let mut gate = decide(
-        now,
-        pairs::against(stored, arm, now),
-        settings,
-        1,
-        incomplete.into_iter().collect(),
-    );
-    if is_cut_short(stored) {
+    let of_stored = |said: &String| format!("the stored run: {said}");
+    let mut open = incomplete(now);
+    open.extend(completeness::differences(stored).iter().map(of_stored));
+    let mut gate = decide(now, pairs::against(stored, arm, now), settings, 1, open);
+    if !stored.header.complete || stored.cut {
         let note = "the stored run is incomplete: what it finished is the base";
         gate.notes.push(note.to_owned());
     }
@@ -52,11 +47,13 @@ pub fn judge_against(
     gate
 }
 
-/// Why a run that was cut short does not pass.
-const INCOMPLETE: &str = "the run is incomplete";
-
-fn is_cut_short(run: &StoredRun) -> bool {
-    !run.header.complete || run.cut
+/// Why a run does not pass that was cut short, or of which not all records are there.
+fn incomplete(run: &StoredRun) -> Vec<String> {
+    let mut open = completeness::differences(run);
+    if !run.header.complete || run.cut {
+        open.push("the run is incomplete".to_owned());
+    }
+    open
 }
 
 /// `open`: what keeps the gate from passing beside its lines.
