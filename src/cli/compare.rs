@@ -1,7 +1,7 @@
 //! `pushbench compare`
 
-use super::report::again;
 use super::formats::Formats;
+use super::report::again;
 use super::{look, print};
 use crate::compare::runs::{Runs, side_by_side};
 use crate::error::{Error, Result};

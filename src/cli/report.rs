@@ -187,10 +187,7 @@ fn needs_a_directory(args: &Args, format: Format) -> Error {
 }
 
 /// Files of other tools have no place for it, or nobody looks there.
-fn say_what_is_missing(
-    dir: &Path,
-    format: Format,
-    report: &Report, evidence: &Evidence<'_>) {
+fn say_what_is_missing(dir: &Path, format: Format, report: &Report, evidence: &Evidence<'_>) {
     if let Some(said) = table::incomplete(report).filter(|_| format != Format::Text) {
         eprintln!("{said}");
     }

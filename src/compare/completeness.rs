@@ -64,6 +64,7 @@ mod tests {
     /// A run of before, which has pilots and no count of its records.
     fn former() -> StoredRun {
         let mut run = sample::ratios(0.8, 0.5);
+        run.header.records = None;
         let mut pilots = run.trials[..2].to_vec();
         pilots.iter_mut().for_each(|t| t.stage = Stage::Pilot);
         run.trials.splice(0..0, pilots);

@@ -9,7 +9,7 @@ use crate::record::trial::{DriverUsage, Stage, TargetUsage, Trial, TrialDesign};
 use crate::record::usage::Reading;
 use crate::record::wire::Traffic;
 use crate::scenario;
-use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, StoredRun};
+use crate::store::{ArmHeader, PointHeader, Records, RunHeader, SCHEMA, StoredRun};
 use std::collections::BTreeMap;
 
 /// Events of each trial: enough for a p99, too few for a p99.9.
@@ -91,7 +91,7 @@ fn header(blocks: usize) -> RunHeader {
         finished: Some("2026-01-01T00:01:00Z".to_owned()),
         complete: true,
         failure: None,
-        records: None,
+        records: Some(Records { count: 2 * blocks, sha256: String::new() }),
         points: vec![PointHeader {
             setting: BTreeMap::new(),
             scenario,

@@ -2,8 +2,8 @@
 
 use super::figures::merged;
 use super::{
-    ArmFigures, Comparison, FEWEST_BLOCKS, Steady, Trials, Validity, completeness, decide, fanout, idle,
-    steady,
+    ArmFigures, Comparison, FEWEST_BLOCKS, Steady, Trials, Validity, completeness, decide, fanout,
+    idle, steady,
 };
 use crate::record::metrics;
 use crate::record::trial::{DRIVER_LIMIT, Trial};

@@ -243,3 +243,69 @@ fn cannot(what: &str, path: &Path, e: &io::Error) -> Error {
     };
     Error::harness(format!("cannot {what} {}: {e}; {remedy}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::sample;
+
+    /// A run of two arms with these labels, and a second of each of them.
+    fn stored(dir: &Path, labels: [&str; 2]) -> StoredRun {
+        let mut run = sample::ratios(0.8, 0.5);
+        for (arm, label) in labels.iter().enumerate() {
+            (*label).clone_into(&mut run.header.points[0].arms[arm].label);
+        }
+        let mut store = Store::create(dir, &run.header).unwrap();
+        for (arm, label) in labels.iter().enumerate() {
+            let mut second = Hist::new();
+            second.record(1000 * (arm as u64 + 1));
+            let trial = Trial { label: (*label).to_owned(), ..run.trials[arm].clone() };
+            store.append(&trial, &[(0, second)]).unwrap();
+        }
+        run.header.records = Some(store.records());
+        store.write_header(&run.header).unwrap();
+        StoredRun::read(dir).unwrap()
+    }
+
+    #[test]
+    fn every_arm_has_a_log_of_its_own() {
+        let long = |last: &str| format!("webhook@{}{last}", "n".repeat(300));
+        for labels in [["webhook@é", "webhook@ü"], [&long("a"), &long("b")]] {
+            let root = tempfile::tempdir().unwrap();
+            let dir = root.path().join("r");
+            let run = stored(&dir, labels);
+            let seconds = run.read_seconds(&dir);
+            for (label, ns) in labels.iter().zip([1000, 2000]) {
+                assert_eq!(seconds[*label].len(), 1, "{label}");
+                assert_eq!(seconds[*label][0].hist.max(), Some(ns), "{label}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_log_under_its_former_name_is_read() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("r");
+        let run = stored(&dir, ["webhook@é", "websocket@ü"]);
+        for label in ["webhook@é", "websocket@ü"] {
+            let former = logs::former_name(label, &[label]).unwrap();
+            fs::rename(dir.join(logs::name(label)), dir.join(former)).unwrap();
+        }
+        assert_eq!(run.read_seconds(&dir).len(), 2);
+    }
+
+    #[test]
+    fn records_that_were_removed_are_noticed() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("r");
+        assert_eq!(stored(&dir, ["webhook@a", "webhook@b"]).altered, None);
+        let path = dir.join("trials.jsonl");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.split_inclusive('\n').next().unwrap()).unwrap();
+        let altered = StoredRun::read(&dir).unwrap().altered.unwrap();
+        assert!(altered.contains("holds 1 records, run.json counted 2"), "{altered}");
+        fs::write(&path, text.replacen("webhook@b", "webhook@c", 1)).unwrap();
+        let altered = StoredRun::read(&dir).unwrap().altered.unwrap();
+        assert!(altered.contains("their SHA-256 differs"), "{altered}");
+    }
+}

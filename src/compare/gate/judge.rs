@@ -16,7 +16,11 @@ use crate::store::StoredRun;
 
 /// Judges a run in which base, candidate and null are arms.
 pub fn judge(run: &StoredRun, candidate: &str, settings: &Settings, stage: usize) -> Gate {
-    decide(run, pairs::within(run, candidate), settings, stage, incomplete(run))
+    let mut gate = decide(run, pairs::within(run, candidate), settings, stage, incomplete(run));
+    if stage == 1 && gate.lines.iter().any(|l| l.decisive) {
+        gate.notes.push(ONE_STAGE.to_owned());
+    }
+    completeness::differences(run).into_iter().fold(gate, Gate::left_open)
 }
 
 /// Judges a candidate measured now against an arm of a stored run. `differs`: what the machines and
@@ -30,9 +34,7 @@ pub fn judge_against(
 ) -> Gate {
     differs.extend(pairs::designs_differ(stored, now));
     let of_stored = |said: &String| format!("the stored run: {said}");
-    let mut open = incomplete(now);
-    open.extend(completeness::differences(stored).iter().map(of_stored));
-    let mut gate = decide(now, pairs::against(stored, arm, now), settings, 1, open);
+    let mut gate = decide(now, pairs::against(stored, arm, now), settings, 1, incomplete(now));
     if !stored.header.complete || stored.cut {
         let note = "the stored run is incomplete: what it finished is the base";
         gate.notes.push(note.to_owned());
@@ -44,16 +46,18 @@ pub fn judge_against(
         gate.advisory = Some(differs);
     }
     gate.sentence = sentence::closing(&gate);
-    gate
+    let mut differ: Vec<String> = completeness::differences(stored).iter().map(of_stored).collect();
+    differ.extend(completeness::differences(now));
+    differ.into_iter().fold(gate, Gate::left_open)
 }
 
-/// Why a run does not pass that was cut short, or of which not all records are there.
+/// Why one stage is enough.
+const ONE_STAGE: &str = "one stage is enough: at a 25th of the level the slow-down still lies above twice what is allowed";
+
+/// Why a run that was cut short does not pass.
 fn incomplete(run: &StoredRun) -> Vec<String> {
-    let mut open = completeness::differences(run);
-    if !run.header.complete || run.cut {
-        open.push("the run is incomplete".to_owned());
-    }
-    open
+    let cut_short = !run.header.complete || run.cut;
+    cut_short.then(|| "the run is incomplete".to_owned()).into_iter().collect()
 }
 
 /// `open`: what keeps the gate from passing beside its lines.
@@ -92,6 +96,7 @@ fn decide(
         open,
         notes,
         advisory: None,
+        failure: None,
     };
     gate.verdict = verdict(&gate);
     gate.sentence = sentence::closing(&gate);
