@@ -63,11 +63,15 @@ if [ -n "${ARGS:-}" ]; then
   options+=("${more[@]}")
 fi
 
+# An earlier gate's page says nothing of this one.
+if [ -e "$out" ]; then before=yes; else before=; fi
 code=0
 "${PUSHBENCH:-pushbench}" gate "${options[@]}" || code=$?
 case "$code" in
   0) conclude passed 0 ;;
   1) conclude failed 1 ;;
   2) if [ "$on_inconclusive" = fail ]; then conclude inconclusive 2; else conclude inconclusive 0; fi ;;
-  *) broken "$code" "pushbench ended with code $code; see the log of this step" ;;
+  # A gate that was begun has said why it ended, in the log, in the summary and on its page.
+  *) if [ -z "$before" ] && [ -f "$out/report.md" ]; then conclude error "$code"; fi
+    broken "$code" "pushbench ended with code $code; see the log of this step" ;;
 esac

@@ -24,11 +24,16 @@ pub enum Error {
 impl Error {
     /// The exit code of the contract: 64 usage, 3 target or harness, 130 interrupted.
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
+        ExitCode::from(self.code())
+    }
+
+    /// The same as a number, for a record.
+    pub fn code(&self) -> u8 {
+        match self {
             Error::Usage(_) => 64,
             Error::Target(_) | Error::Harness(_) => 3,
             Error::Interrupted => 130,
-        })
+        }
     }
 
     /// A usage error from anything that prints.

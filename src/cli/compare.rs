@@ -1,6 +1,7 @@
 //! `pushbench compare`
 
 use super::formats::Formats;
+use super::report::again;
 use super::{look, print};
 use crate::compare::runs::{Runs, side_by_side};
 use crate::error::{Error, Result};
@@ -70,9 +71,13 @@ fn nothing_in_common(both: &Runs) -> String {
     for difference in differ {
         said.push_str(&format!("\n  {}", line(&difference.to_string())));
     }
-    said.push_str(match both.points.is_empty() {
-        true => "\nno setting is in both: compare runs of one scenario",
-        false => "\nno arm has a valid block in both: see `pushbench report DIR` of each",
-    });
+    match both.points.is_empty() {
+        true => said.push_str("\nno setting is in both: compare runs of one scenario"),
+        false => said.push_str(&format!(
+            "\nno arm has a valid block in both: see `{}` and `{}`",
+            again(Path::new(a)),
+            again(Path::new(b))
+        )),
+    }
     said
 }

@@ -117,11 +117,11 @@ fn of_run(args: &Args, format: Format, sort: Option<&'static Metric>) -> Result<
         _ => Seconds::new(), // no other format shows them
     };
     let evidence = evidence(&stored, &report, &seconds);
-    say_what_is_missing(format, &report, &evidence);
+    say_what_is_missing(&args.dirs[0], format, &report, &evidence);
     match (format.render(&report, &evidence), &args.output) {
         (None, _) => Ok(()), // drawn above
         (Some(Output::One(text)), output) => tell(&text, output.as_deref()),
-        (Some(Output::Several(files)), Some(dir)) => write_all(dir, &files),
+        (Some(Output::Several(files)), Some(dir)) => write_all(&args.dirs[0], dir, &files),
         (Some(Output::Several(_)), None) => Err(needs_a_directory(args, format)),
     }
 }
@@ -133,6 +133,9 @@ fn sources(args: &Args, sort: Option<&'static Metric>) -> Result<Vec<Source>> {
         let run = StoredRun::read(dir)?;
         let mut report = compare::compare(&run);
         ranking::sort(&mut report, sort);
+        if let Some(said) = table::incomplete(&report) {
+            eprintln!("{}: {said}", dir.display());
+        }
         Ok(page::source(dir, &run, report, beside))
     };
     args.dirs.iter().map(source).collect()
@@ -184,22 +187,28 @@ fn needs_a_directory(args: &Args, format: Format) -> Error {
 }
 
 /// Files of other tools have no place for it, or nobody looks there.
-fn say_what_is_missing(format: Format, report: &Report, evidence: &Evidence<'_>) {
-    if !report.complete && format != Format::Text {
-        eprintln!("{}", table::INCOMPLETE);
+fn say_what_is_missing(dir: &Path, format: Format, report: &Report, evidence: &Evidence<'_>) {
+    if let Some(said) = table::incomplete(report).filter(|_| format != Format::Text) {
+        eprintln!("{said}");
     }
     let trackers = [Format::GithubAction, Format::Bencher, Format::Gobench];
     let arms = || evidence.points.iter().flat_map(|p| &p.arms);
     if trackers.contains(&format) && arms().all(|a| a.over_blocks.is_empty()) {
-        eprintln!("no block is valid, so there is no figure to keep: see `pushbench report DIR`");
+        eprintln!("no block is valid, so there is no figure to keep: see `{}`", again(dir));
     }
 }
 
-fn write_all(dir: &Path, files: &[File]) -> Result<()> {
+/// The command that shows a results directory.
+pub fn again(dir: &Path) -> String {
+    format!("pushbench report {}", shell_words::quote(&dir.display().to_string()))
+}
+
+fn write_all(from: &Path, dir: &Path, files: &[File]) -> Result<()> {
     if files.is_empty() {
-        return Err(Error::usage(
-            "no block is valid, so there is no distribution to write: see `pushbench report DIR`",
-        ));
+        return Err(Error::usage(format!(
+            "no block is valid, so there is no distribution to write: see `{}`",
+            again(from)
+        )));
     }
     std::fs::create_dir_all(dir).map_err(|e| {
         Error::harness(format!(

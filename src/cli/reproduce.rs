@@ -4,10 +4,11 @@ use super::compare::{Shape, name};
 use super::interrupt_flag;
 use super::progress::Show;
 use super::run::{default_out, exit_code};
-use crate::compare;
 use crate::compare::runs::side_by_side;
+use crate::compare::{self, completeness};
 use crate::cpus::Placement;
 use crate::error::{Error, Result};
+use crate::report::runs::agreement_in_short;
 use crate::run::arms::{self, Arm};
 use crate::run::{self, Request};
 use crate::scenario::{Point, Question};
@@ -35,6 +36,9 @@ pub struct Args {
 /// Runs the plan again; the exit code is that of `run`.
 pub fn run(args: &Args) -> Result<u8> {
     let stored = StoredRun::read(&args.dir)?;
+    for said in completeness::differences(&stored) {
+        eprintln!("RECORDS DIFFER in {}: {said}", name(&args.dir));
+    }
     let placement = placement(args, &stored.header)?;
     let question = question(&args.dir, &stored.header)?;
     let builtin = super::run::builtin(&question, &placement)?;
@@ -64,7 +68,9 @@ fn conclude(args: &Args, stored: &StoredRun, out: &Path, ended: Result<()>) -> R
         Store::discard(out);
         return ended.map(|()| 0);
     }
-    args.shape.show(&side_by_side((&name(&args.dir), stored), (&name(out), &again)))?;
+    let both = side_by_side((&name(&args.dir), stored), (&name(out), &again));
+    args.shape.show(&both)?;
+    eprintln!("Verdicts {}", agreement_in_short(&both));
     eprintln!("Results  {}  (pushbench report {})", out.display(), out.display());
     ended?;
     Ok(exit_code(&compare::compare(&again)))

@@ -3,6 +3,7 @@
 
 mod arm;
 pub mod blocks;
+pub mod completeness;
 pub mod conduct;
 pub mod decide;
 mod delayed_ack;
@@ -40,6 +41,7 @@ mod tests;
 pub mod trust;
 mod types;
 mod unlike;
+pub mod verdicts;
 pub mod verified;
 
 pub use arm::*;
@@ -63,7 +65,9 @@ pub fn compare(run: &StoredRun) -> Report {
         scenario: run.header.scenario.clone(),
         question: run.header.question.clone(),
         seed: run.header.seed,
-        complete: run.header.complete && !run.cut,
+        complete: completeness::is_complete(run),
+        records_differ: completeness::differences(run),
+        failure: run.header.failure.clone(),
         points,
     };
     ranking::sort(&mut report, None);

@@ -1,12 +1,13 @@
 //! Two stored runs side by side: first whether they may be compared, then figure by figure whether
-//! the second run's value lies within the first one's interval. No verdict: runs made one after the
-//! other share no moods of the machine (law 5).
+//! the second run's value lies within the first one's interval, and whether both come to the same
+//! verdicts. No verdict on the runs: they were not measured under the same machine conditions (law 5).
 
 use super::blocks::OverBlocks;
 use super::evidence::{Evidence, evidence};
 use super::machine::Difference;
 use super::unlike::{arms_of_both, differences, points_of_both};
-use super::{Comparison, Report, compare};
+use super::verdicts::{Agreement, VerdictPair, pairs};
+use super::{Comparison, Report, compare, completeness};
 use crate::scenario::Setting;
 use crate::store::{RunHeader, StoredRun};
 use serde::Serialize;
@@ -27,6 +28,8 @@ pub struct Runs {
     pub comparable: bool,
     /// Everything that differs.
     pub differences: Vec<Difference>,
+    /// Whether both come to the same verdicts.
+    pub verdicts: Agreement,
     /// Settings that both have.
     pub points: Vec<Pair>,
 }
@@ -42,8 +45,11 @@ pub struct Run {
     pub started: String,
     /// The version that wrote it.
     pub pushbench: String,
-    /// False when it was cut short.
+    /// False when it was cut short, or not all of its records are there.
     pub complete: bool,
+    /// In what its records differ from those that the run wrote.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub records_differ: Vec<String>,
 }
 
 /// A setting that both runs have.
@@ -53,6 +59,8 @@ pub struct Pair {
     pub setting: Setting,
     /// Figures of the arms that both have, and the ratios between them.
     pub figures: Vec<Figure>,
+    /// What both say of the pairs of arms that both have.
+    pub verdicts: Vec<VerdictPair>,
 }
 
 /// One figure of both runs.
@@ -96,13 +104,17 @@ pub fn side_by_side(first: (&str, &StoredRun), second: (&str, &StoredRun)) -> Ru
     let differences = differences(&first.1.header, &second.1.header);
     let hinders = |d: &&Difference| !HARMLESS.contains(&d.what.as_str());
     let (a, b) = (Told::of(first.1), Told::of(second.1));
-    let pairs = points_of_both(&first.1.header, &second.1.header);
+    let points = points_of_both(&first.1.header, &second.1.header);
+    let points: Vec<Pair> = points.iter().map(|(i, j)| pair(&a, *i, &b, *j)).collect();
+    let (first, second) = (run(first), run(second));
+    let altered = !first.records_differ.is_empty() || !second.records_differ.is_empty();
     Runs {
         schema: 1,
-        first: run(first),
-        second: run(second),
-        comparable: differences.iter().find(hinders).is_none(),
-        points: pairs.iter().map(|(i, j)| pair(&a, *i, &b, *j)).collect(),
+        comparable: differences.iter().find(hinders).is_none() && !altered,
+        first,
+        second,
+        verdicts: Agreement::of(points.iter().flat_map(|p| &p.verdicts)),
+        points,
         differences,
     }
 }
@@ -114,7 +126,8 @@ fn run((dir, stored): (&str, &StoredRun)) -> Run {
         scenario: header.scenario.clone(),
         started: header.started.clone(),
         pushbench: header.pushbench.clone(),
-        complete: header.complete && !stored.cut,
+        complete: completeness::is_complete(stored),
+        records_differ: completeness::differences(stored),
     }
 }
 
@@ -141,8 +154,9 @@ fn pair(a: &Told<'_>, i: usize, b: &Told<'_>, j: usize) -> Pair {
         let second = &b.evidence.points[j].arms[other].over_blocks;
         figures.extend(of_arm(&p.arms[arm].label, first, second));
     }
-    figures.extend(ratios(&a.report.points[i].comparisons, &b.report.points[j].comparisons));
-    Pair { setting: p.setting.clone(), figures }
+    let (first, second) = (&a.report.points[i].comparisons, &b.report.points[j].comparisons);
+    figures.extend(ratios(first, second));
+    Pair { setting: p.setting.clone(), figures, verdicts: pairs(first, second) }
 }
 
 fn of_arm(label: &str, first: &[OverBlocks], second: &[OverBlocks]) -> Vec<Figure> {
@@ -209,6 +223,19 @@ mod tests {
         let (within, told) = runs.within();
         assert!(within == told && told > 12, "{within} of {told}");
         assert!(runs.points[0].figures.iter().all(|f| f.change.is_none_or(|c| c == 1.0)));
+        let told = runs.verdicts;
+        assert!(told.agree == told.of && told.of > 4 && told.contradict == 0, "{told:?}");
+    }
+
+    #[test]
+    fn records_that_differ_are_no_run_to_compare_with() {
+        let run = sample::ratios(0.8, 0.5);
+        let mut altered = run.clone();
+        altered.header.records = Some(crate::store::Records { count: 9, sha256: String::new() });
+        altered.altered = Some("6 are missing".to_owned());
+        let runs = side_by_side(("a", &run), ("b", &altered));
+        assert!(!runs.comparable && !runs.second.complete && runs.first.complete);
+        assert_eq!(runs.second.records_differ, ["6 are missing"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::record::trial::{DriverUsage, Stage, TargetUsage, Trial, TrialDesign};
 use crate::record::usage::Reading;
 use crate::record::wire::Traffic;
 use crate::scenario;
-use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, StoredRun};
+use crate::store::{ArmHeader, PointHeader, Records, RunHeader, SCHEMA, StoredRun};
 use std::collections::BTreeMap;
 
 /// Events of each trial: enough for a p99, too few for a p99.9.
@@ -41,7 +41,7 @@ pub fn run(blocks: &[[Block; 2]]) -> StoredRun {
             trials.push(trial(&header.points[0].arms[arm].label, arm, number, block));
         }
     }
-    StoredRun { header, trials, cut: false }
+    StoredRun { header, trials, cut: false, altered: None }
 }
 
 /// Twelve blocks in which the second arm takes about these parts of the first one's 100 µs and 40 µs
@@ -90,6 +90,8 @@ fn header(blocks: usize) -> RunHeader {
         started: "2026-01-01T00:00:00Z".to_owned(),
         finished: Some("2026-01-01T00:01:00Z".to_owned()),
         complete: true,
+        failure: None,
+        records: Some(Records { count: 2 * blocks, sha256: String::new() }),
         points: vec![PointHeader {
             setting: BTreeMap::new(),
             scenario,

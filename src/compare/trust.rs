@@ -3,8 +3,8 @@
 use super::figures::merged;
 use super::note::{begins, beyond, is_latency};
 use super::{
-    ArmFigures, Comparison, FEWEST_BLOCKS, Note, Steady, Trials, Validity, decide, delayed_ack,
-    fanout, idle, steady,
+    ArmFigures, Comparison, FEWEST_BLOCKS, Note, Steady, Trials, Validity, completeness, decide,
+    delayed_ack, fanout, idle, steady,
 };
 use crate::record::metrics::{self, Family, Metric};
 use crate::record::trial::{DRIVER_LIMIT, Trial};
@@ -73,7 +73,7 @@ pub fn validity(
     let cpus: usize =
         header.placement.values().flatten().collect::<std::collections::BTreeSet<_>>().len();
     let trust = trust(trials, cpus, header.shared_cpus());
-    let mut notes: Vec<Note> = Vec::new();
+    let mut notes: Vec<Note> = completeness::differences(run).into_iter().map(Note::from).collect();
     let (planned, scenario) =
         (header.points[point].blocks_planned(), &header.points[point].scenario);
     if run.cut {
@@ -107,9 +107,11 @@ pub fn validity(
         notes.push(Note::from(mixed).moves(is_time));
     }
     let beside = beside_others(trust.blocks_beside_other_runs);
-    notes.extend(beside.map(|text| Note::from(text).moves(|m| is_time(m) || m.family == Family::Cpu)));
+    notes.extend(
+        beside.map(|text| Note::from(text).moves(|m| is_time(m) || m.family == Family::Cpu)),
+    );
     let notes = notes.into_iter().map(|n| n.within(|m| decide::is_judged(m, scenario))).collect();
-    let complete = header.complete && !run.cut;
+    let complete = completeness::is_complete(run);
     let whole = trials.all.iter().all(|t| t.is_valid()) && !trials.valid.is_empty();
     Validity { ok: complete && whole, notes, trust }
 }

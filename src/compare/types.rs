@@ -17,8 +17,14 @@ pub struct Report {
     pub question: String,
     /// Seed of the run.
     pub seed: u64,
-    /// False when the run was cut short.
+    /// False when the run was cut short, or not all of its records are there.
     pub complete: bool,
+    /// In what the records differ from those that the run wrote.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub records_differ: Vec<String>,
+    /// Why it was cut short, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
     /// One for each setting of the sweep; one without a sweep.
     pub points: Vec<Point>,
 }

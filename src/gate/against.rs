@@ -1,8 +1,8 @@
 //! A candidate held against a stored run: its scenario, its seed, its arm.
 
 use super::record::{self, GateHeader};
-use super::{Request, measure, prepare, sides};
-use crate::compare::gate::{BASE, Gate, NULL};
+use super::{Ended, Request, measure, prepare, sides};
+use crate::compare::gate::{BASE, NULL};
 use crate::error::{Error, Result};
 use crate::record::trial::Stage;
 use crate::run::{Progress, arms::Arm};
@@ -56,13 +56,14 @@ pub fn execute(
     against: &Against,
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
-) -> Result<Gate> {
+) -> Result<Ended> {
     prepare(&request.arms, interrupt, progress)?;
     let header = GateHeader { against: Some(against.arm.clone()), ..GateHeader::of(request) };
     record::create(&request.out, &header)?;
-    record::keep_against(&request.out, &against.dir)?;
-    let run = measure(&super::part(request, 1), interrupt, progress)?;
-    record::held_against(&request.out, &against.arm, &run, &request.settings)
+    let judged = record::keep_against(&request.out, &against.dir)
+        .and_then(|()| measure(&super::part(request, 1), interrupt, progress))
+        .and_then(|run| record::held_against(&request.out, &against.arm, &run, &request.settings));
+    Ended::kept(&request.out, header, judged.map(|gate| vec![gate]))
 }
 
 /// As many arms as the stored run had, so that the candidate shares its CPU as the stored arm did; two

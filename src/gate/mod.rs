@@ -9,7 +9,7 @@ pub mod same;
 pub mod sides;
 pub mod waivers;
 
-use crate::compare::gate::{self as verdict, Gate, Settings};
+use crate::compare::gate::{self as verdict, Failure, Gate, Settings};
 use crate::cpus::Placement;
 use crate::error::{Error, Result};
 use crate::record::trial::Stage;
@@ -53,17 +53,50 @@ pub fn blocks(first: usize, stage: usize) -> usize {
     if stage == 1 { first } else { first * LONGER }
 }
 
-/// Runs the gate; the stages, the last of which is the verdict.
+/// A gate that was begun.
+pub struct Ended {
+    /// The stages, the last of which is the verdict.
+    pub stages: Vec<Gate>,
+    /// What ended it before a verdict.
+    pub error: Option<Error>,
+}
+
+impl Ended {
+    /// Keeps how a gate ended, whatever ended it, beside its stages.
+    fn kept(out: &Path, mut header: GateHeader, ended: Result<Vec<Gate>>) -> Result<Ended> {
+        let failure = |e: &Error| Failure { error: e.to_string(), exit_code: e.code() };
+        let failure = ended.as_ref().err().map(failure);
+        header.ended = Some(record::End { stages: record::begun(out), failure });
+        let written = record::write(out, &header);
+        match ended {
+            Ok(stages) => written.map(|()| Ended { stages, error: None }),
+            Err(error) => {
+                let stages = record::judge(out, &header).unwrap_or_default();
+                Ok(Ended { stages, error: Some(error) })
+            }
+        }
+    }
+}
+
+/// Runs the gate.
 pub fn execute(
     request: &Request,
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
-) -> Result<Vec<Gate>> {
+) -> Result<Ended> {
     prepare(&request.arms, interrupt, progress)?;
     progress.say("looking at what base and candidate serve");
     same::check(&request.arms, &request.question, &request.placement, interrupt, progress)?;
     let header = GateHeader::of(request);
     record::create(&request.out, &header)?;
+    Ended::kept(&request.out, header, stages(request, interrupt, progress))
+}
+
+fn stages(
+    request: &Request,
+    interrupt: &AtomicBool,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Gate>> {
     let mut stages: Vec<Gate> = Vec::new();
     for stage in [1, 2] {
         progress.say(&stage_line(request, stage));
@@ -133,7 +166,8 @@ fn failed(run: &StoredRun) -> Option<String> {
 }
 
 fn kept(dir: &Path) -> String {
-    format!("what was finished is kept: pushbench report {}", dir.display())
+    let dir = dir.display().to_string();
+    format!("what was finished is kept: `pushbench report {}`", shell_words::quote(&dir))
 }
 
 /// Sets up what the targets need, once.

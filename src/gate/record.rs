@@ -2,7 +2,7 @@
 //! stage. The verdict is derived from them again, digit for digit.
 
 use super::Request;
-use crate::compare::gate::{self as verdict, Gate, Settings};
+use crate::compare::gate::{self as verdict, Failure, Gate, Settings};
 use crate::compare::machine;
 use crate::error::{Error, Result};
 use crate::store::{StoredRun, write_atomically};
@@ -31,6 +31,23 @@ pub struct GateHeader {
     /// directory; `None` when the base was measured beside the candidate.
     #[serde(default)]
     pub against: Option<String>,
+    /// The scenario's name; empty in gates of versions that did not keep it.
+    #[serde(default)]
+    pub scenario: String,
+    /// How it ended; `None` while it runs, when it was killed, and in gates of versions that did not keep
+    /// it.
+    #[serde(default)]
+    pub ended: Option<End>,
+}
+
+/// How a gate ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Stages that were begun.
+    pub stages: usize,
+    /// What ended it before a verdict.
+    #[serde(default)]
+    pub failure: Option<Failure>,
 }
 
 impl GateHeader {
@@ -44,6 +61,8 @@ impl GateHeader {
             candidate: request.named[1].clone(),
             settings: request.settings.clone(),
             against: None,
+            scenario: request.question.name.clone(),
+            ended: None,
         }
     }
 }
@@ -95,6 +114,11 @@ pub fn create(dir: &Path, header: &GateHeader) -> Result<()> {
         std::fs::create_dir_all(parent).map_err(cannot)?;
     }
     std::fs::create_dir(dir).map_err(cannot)?;
+    write(dir, header)
+}
+
+/// Writes `gate.json` as a whole.
+pub fn write(dir: &Path, header: &GateHeader) -> Result<()> {
     let text = serde_json::to_string_pretty(header)
         .map_err(|e| Error::harness(format!("cannot write {FILE}: {e}")))?;
     write_atomically(&dir.join(FILE), text.as_bytes())
@@ -116,21 +140,58 @@ pub fn read(dir: &Path) -> Result<(GateHeader, Vec<Gate>)> {
         )));
     }
     let header: GateHeader = serde_json::from_value(version).map_err(damaged)?;
+    let stages = judge(dir, &header)?;
+    match stages.is_empty() {
+        true => Err(Error::usage(format!("{} has no finished stage", dir.display()))),
+        false => Ok((header, stages)),
+    }
+}
+
+/// How many stages were begun.
+pub fn begun(dir: &Path) -> usize {
+    (1..).take_while(|stage| stage_dir(dir, *stage).join("run.json").is_file()).count()
+}
+
+/// Judges what a gate's directory holds. The last stage has the verdict, or the failure that ended the gate.
+pub fn judge(dir: &Path, header: &GateHeader) -> Result<Vec<Gate>> {
     let mut stages = Vec::new();
-    for stage in 1.. {
+    for stage in 1..=begun(dir) {
         let part = stage_dir(dir, stage);
-        if !part.is_dir() {
-            break;
-        }
         let run = StoredRun::read(&part)?;
         stages.push(match &header.against {
             None => verdict::judge(&run, verdict::CANDIDATE, &header.settings, stage),
             Some(arm) => held_against(dir, arm, &run, &header.settings)?,
         });
     }
-    match stages.is_empty() {
-        true => Err(Error::usage(format!("{} has no finished stage", dir.display()))),
-        false => Ok((header, stages)),
+    let planned = header.ended.as_ref().map(|end| end.stages);
+    let failure = header.ended.as_ref().and_then(|end| end.failure.clone());
+    let last = match (stages.pop(), failure) {
+        (last, Some(failure)) => {
+            let last = last.unwrap_or_else(|| Gate::without_records(&header.scenario));
+            last.failed(failure)
+        }
+        (Some(last), None) => match missing(&last, planned, header.against.is_some()) {
+            Some(why) => last.left_open(why),
+            None => last,
+        },
+        (None, None) => return Ok(stages),
+    };
+    stages.push(last);
+    Ok(stages)
+}
+
+/// Why the last stage that is there does not decide. Gates of versions that did not say how they ended are
+/// held against the rule by which a second stage follows.
+fn missing(last: &Gate, planned: Option<usize>, against: bool) -> Option<String> {
+    match planned {
+        Some(planned) if planned > last.stage => Some(format!(
+            "the gate ran {planned} stages, and stage {} is not there",
+            last.stage + 1
+        )),
+        None if last.stage == 1 && !against && last.wants_more() => {
+            Some("stage 1 left it open, and stage 2 is not there".to_owned())
+        }
+        _ => None,
     }
 }
 
@@ -140,4 +201,83 @@ pub fn held_against(dir: &Path, arm: &str, run: &StoredRun, settings: &Settings)
     let differs = machine::differences(&old.header, &run.header);
     let differs = differs.iter().map(ToString::to_string).collect();
     Ok(verdict::judge_against(&old, arm, run, settings, differs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::gate::sample::{recipe, settings};
+    use crate::store::Store;
+
+    /// A gate's directory with these stages, each a candidate that takes this part of the base's time.
+    fn gate(dir: &Path, candidates: &[f64], ended: Option<End>) -> Vec<Gate> {
+        let header = GateHeader {
+            schema: verdict::SCHEMA,
+            pushbench: "0.1.0".to_owned(),
+            command: vec!["pushbench".to_owned()],
+            base: "old".to_owned(),
+            candidate: "new".to_owned(),
+            settings: settings(),
+            against: None,
+            scenario: "gate".to_owned(),
+            ended,
+        };
+        create(dir, &header).unwrap();
+        for (stage, candidate) in candidates.iter().enumerate() {
+            let mut run = recipe(*candidate).run();
+            let mut store = Store::create(&stage_dir(dir, stage + 1), &run.header).unwrap();
+            run.trials.iter().for_each(|t| store.append(t, &[]).unwrap());
+            run.header.records = Some(store.records());
+            store.write_header(&run.header).unwrap();
+        }
+        read(dir).unwrap().1
+    }
+
+    fn end(stages: usize, error: Option<&str>) -> Option<End> {
+        let failure = error.map(|e| Failure { error: e.to_owned(), exit_code: 3 });
+        Some(End { stages, failure })
+    }
+
+    #[test]
+    fn a_stage_that_is_missing_leaves_no_verdict() {
+        let root = tempfile::tempdir().unwrap();
+        let last = |name: &str, candidates: &[f64], ended: Option<End>| {
+            let gate = gate(&root.path().join(name), candidates, ended).pop().unwrap();
+            (gate.exit_code(), gate.sentence)
+        };
+        assert_eq!(last("whole", &[1.08, 1.0], end(2, None)).0, 0);
+        let (code, said) = last("missing", &[1.08], end(2, None));
+        assert!(code == 2 && said.contains("stage 2 is not there"), "{said}");
+        let (code, said) = last("former", &[1.08], None);
+        assert!(code == 2 && said.contains("stage 2 is not there"), "{said}");
+        assert_eq!(last("former-whole", &[22.0], None).0, 1);
+    }
+
+    #[test]
+    fn a_failure_is_kept_with_the_stage_it_ended() {
+        let root = tempfile::tempdir().unwrap();
+        for (name, candidates) in [("none", &[][..]), ("first", &[1.25]), ("second", &[1.25, 1.0])]
+        {
+            let ended = end(candidates.len(), Some("the target exited"));
+            let stages = gate(&root.path().join(name), candidates, ended);
+            assert_eq!(stages.len(), candidates.len().max(1));
+            let last = stages.last().unwrap();
+            assert!(last.sentence.starts_with("NO VERDICT"), "{}", last.sentence);
+            assert!(last.sentence.contains("the target exited") && last.exit_code() == 3);
+        }
+    }
+
+    #[test]
+    fn records_cut_off_a_stage_leave_no_verdict() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("g");
+        assert_eq!(gate(&dir, &[1.0], end(1, None))[0].exit_code(), 0);
+        let trials = stage_dir(&dir, 1).join("trials.jsonl");
+        let text = std::fs::read_to_string(&trials).unwrap();
+        let lines: Vec<&str> = text.split_inclusive('\n').take(30).collect();
+        std::fs::write(&trials, lines.concat()).unwrap();
+        let cut = read(&dir).unwrap().1.pop().unwrap();
+        assert_eq!(cut.exit_code(), 2);
+        assert!(cut.sentence.contains("holds 30 records, run.json counted 36"), "{}", cut.sentence);
+    }
 }

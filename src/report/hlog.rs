@@ -55,8 +55,8 @@ fn comment(report: &Report, point: &Point, arm: &str, by_second: bool) -> String
     if !point.setting.is_empty() {
         said.push_str(&format!("; {}", table::setting(point)));
     }
-    if !report.complete {
-        said.push_str(&format!("; {}", table::INCOMPLETE));
+    if let Some(incomplete) = table::incomplete(report) {
+        said.push_str(&format!("; {incomplete}"));
     }
     visible::line(&said)
 }

@@ -66,10 +66,7 @@ fn suite(
 ) -> Suite {
     let mut cases = vec![Case {
         name: "the run is complete".to_owned(),
-        ending: match report.complete {
-            true => Ending::Passed,
-            false => Ending::Errored(table::INCOMPLETE.to_owned()),
-        },
+        ending: table::incomplete(report).map_or(Ending::Passed, Ending::Errored),
     }];
     cases.extend(point.comparisons.iter().map(compared));
     cases.extend(point.expectations.iter().map(expected));

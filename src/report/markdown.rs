@@ -13,8 +13,8 @@ use std::fmt::Write as _;
 pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "## {}\n\n{}\n", escape(&report.scenario), paragraph(&report.question));
-    if !report.complete {
-        let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(table::INCOMPLETE));
+    if let Some(said) = table::incomplete(report) {
+        let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(&said));
     }
     if let Some(caution) = notes::caution(&report.points, '!') {
         let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(&caution));

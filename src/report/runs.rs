@@ -3,7 +3,9 @@
 use super::layout::{self, ALARM, BOLD, Look};
 use super::markdown::{escape, grid as markdown_grid};
 use super::visible::line;
+use crate::compare::Verdict;
 use crate::compare::runs::{Figure, Pair, Run, Runs, Value};
+use crate::compare::verdicts::VerdictPair;
 use crate::units;
 use std::fmt::Write as _;
 
@@ -12,6 +14,9 @@ const NONE: &str = "–";
 /// As on the terminal.
 pub fn text(runs: &Runs, look: Look) -> String {
     let mut out = String::new();
+    for said in altered(runs) {
+        let _ = writeln!(out, "{}", look.paint(ALARM, look.wrap(&line(&said), 2).trim_end()));
+    }
     let heads = [head("first", &runs.first), head("second", &runs.second)];
     out.push_str(&layout::table(&heads, 4, 0, look));
     let style = if runs.comparable { BOLD } else { ALARM };
@@ -29,12 +34,16 @@ pub fn text(runs: &Runs, look: Look) -> String {
         let _ = write!(out, "\n{}", layout::table(&rows, 2, 1, look));
     }
     let _ = write!(out, "\n{}", look.wrap(&summary(runs), 2));
+    out.push_str(&look.wrap(&line(&agreement(runs)), 2));
     out
 }
 
 /// For a pull request or a design document.
 pub fn markdown(runs: &Runs) -> String {
     let mut out = "## Two runs side by side\n\n".to_owned();
+    for said in altered(runs) {
+        let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(&said));
+    }
     let heads = [
         ["", "directory", "run", "began"].map(str::to_owned).to_vec(),
         head("first", &runs.first),
@@ -53,7 +62,7 @@ pub fn markdown(runs: &Runs) -> String {
         }
         markdown_grid(&mut out, &rows(pair), 2);
     }
-    let _ = writeln!(out, "{}", escape(&summary(runs)));
+    let _ = writeln!(out, "{}\n\n{}", escape(&summary(runs)), escape(&agreement(runs)));
     out
 }
 
@@ -70,7 +79,19 @@ fn head(which: &str, run: &Run) -> Vec<String> {
     [which, &run.dir, &what, began.trim_end_matches('Z')].map(line).to_vec()
 }
 
+/// Said before anything else: figures of other records than the run wrote.
+fn altered(runs: &Runs) -> Vec<String> {
+    let each = |run: &Run| {
+        let differ = run.records_differ.join("; ");
+        (!differ.is_empty()).then(|| format!("RECORDS DIFFER in {}: {differ}", run.dir))
+    };
+    [&runs.first, &runs.second].into_iter().filter_map(each).collect()
+}
+
 fn verdict(runs: &Runs) -> String {
+    if !altered(runs).is_empty() && runs.differences.is_empty() {
+        return "These runs may NOT be compared: not all of the records are those that were written.".to_owned();
+    }
     match (runs.comparable, runs.differences.is_empty()) {
         (true, true) => "These runs may be compared: scenario, arms, seed, schema, machine and version are the same.",
         (true, false) => "These runs may be compared, though they are not the same in every respect:",
@@ -130,4 +151,57 @@ fn summary(runs: &Runs) -> String {
     }
     said.push('.');
     said
+}
+
+/// Whether both runs come to the same verdicts, in a few words.
+pub fn agreement_in_short(runs: &Runs) -> String {
+    let told = runs.verdicts;
+    match told.of {
+        0 => "none that both runs have".to_owned(),
+        _ if told.contradict > 0 => {
+            format!("{} of {} agree, {} contradict", told.agree, told.of, told.contradict)
+        }
+        _ => format!("{} of {} agree", told.agree, told.of),
+    }
+}
+
+/// The same, with every verdict that is not the same.
+fn agreement(runs: &Runs) -> String {
+    let told = runs.verdicts;
+    let mut said = format!("Verdicts: {}", agreement_in_short(runs));
+    if told.agree > told.claims {
+        said.push_str(&format!(
+            " ({} of them that it cannot be told, which confirms nothing)",
+            told.agree - told.claims
+        ));
+    }
+    let each = |pair: &Pair| {
+        let setting = match setting(pair) {
+            none if none.is_empty() => none,
+            some => format!(" at {some}"),
+        };
+        let differ = pair.verdicts.iter().filter(|v| !v.agree);
+        differ.map(|v| format!("{}{setting}", unlike(v))).collect::<Vec<_>>()
+    };
+    let differ: Vec<String> = runs.points.iter().flat_map(each).collect();
+    match differ.is_empty() {
+        true => said + ".",
+        false => format!("{said}. Not the same: {}.", differ.join("; ")),
+    }
+}
+
+fn unlike(v: &VerdictPair) -> String {
+    let both = [v.first, v.second].map(word);
+    format!("{} of {} ({}, then {})", v.metric, v.candidate, both[0], both[1])
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Better => "better",
+        Verdict::Worse => "worse",
+        Verdict::Equivalent => "equivalent",
+        Verdict::Inconclusive => "cannot tell",
+        Verdict::Overloaded => "overloaded",
+        Verdict::Invalid => "invalid",
+    }
 }

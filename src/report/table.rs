@@ -1,5 +1,6 @@
 //! The rows of a point's table as text cells: shared by the formats for people.
 
+use super::visible::line;
 use super::{certainty, duplex, fanout, idle, notes};
 use crate::compare::{ArmFigures, Comparison, Design, Point, Report, Verdict};
 use crate::cpus::Cpus;
@@ -390,8 +391,16 @@ pub fn parity(point: &Point) -> String {
     parts.join("; ")
 }
 
-/// What stands on top of a run that was cut short.
-pub const INCOMPLETE: &str = "INCOMPLETE: the run was cut short; what was finished is below";
+/// What stands on top of a run that was cut short, or whose records are not those that it wrote.
+pub fn incomplete(report: &Report) -> Option<String> {
+    if !report.records_differ.is_empty() {
+        let differ = report.records_differ.join("; ");
+        return Some(format!("RECORDS DIFFER: {differ}: what follows is not the whole run"));
+    }
+    let why = report.failure.as_ref().map(|why| format!(" ({})", line(why))).unwrap_or_default();
+    let said = format!("INCOMPLETE: the run was cut short{why}; what was finished is below");
+    (!report.complete).then_some(said)
+}
 
 /// An arm as other tools know it from run to run: `ingest load.rate = 500 webhook@builtin`.
 pub fn benchmark(report: &Report, point: &Point, arm: &str) -> String {

@@ -18,8 +18,8 @@ pub(crate) use layout::align;
 pub fn render(report: &Report, look: Look) -> String {
     let question = format!("{}: {}", line(&report.scenario), visible(&report.question));
     let mut out = look.wrap(&question, 2);
-    if !report.complete {
-        let _ = writeln!(out, "{}", look.paint(ALARM, table::INCOMPLETE));
+    if let Some(said) = table::incomplete(report) {
+        let _ = writeln!(out, "{}", look.paint(ALARM, look.wrap(&said, 2).trim_end()));
     }
     for point in &report.points {
         out.push_str(&self::point(point, look));

@@ -26,7 +26,7 @@ use crate::transport::{Carrier, Transport};
 use crate::verify;
 use arms::Arm;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -83,22 +83,37 @@ pub fn execute(
     check_polling(request)?;
     let mut header = header(request);
     let mut store = Store::create(&request.out, &header)?;
+    let ended = measure(request, &mut header, &mut store, interrupt, progress);
+    header.complete = ended.is_ok();
+    header.finished = ended.is_ok().then(|| jiff::Timestamp::now().to_string());
+    header.failure = ended.as_ref().err().map(ToString::to_string);
+    header.records = Some(store.records());
+    let written = store.write_header(&header);
+    ended.and(written)
+}
+
+/// Every arm is looked at, then every point is run.
+fn measure(
+    request: &Request,
+    header: &mut RunHeader,
+    store: &mut Store,
+    interrupt: &AtomicBool,
+    progress: &mut dyn Progress,
+) -> Result<()> {
     let bench = Bench { placement: &request.placement, interrupt };
     progress.begin(
         request.question.points.iter().map(|p| estimate(&p.scenario, request.arms.len())).sum(),
     );
     progress.stage("a first look at every arm");
     header.findings = first_look(request, interrupt)?;
-    store.write_header(&header)?;
+    store.write_header(header)?;
     let labels: Vec<String> = request.arms.iter().map(|a| a.label.clone()).collect();
     for (index, point) in request.question.points.iter().enumerate() {
         progress.point(&labels);
-        let mut book = Book { header: &mut header, store: &mut store };
+        let mut book = Book { header, store };
         point::run(request, index, &point.scenario, &bench, &mut book, progress)?;
     }
-    header.complete = true;
-    header.finished = Some(jiff::Timestamp::now().to_string());
-    store.write_header(&header)
+    Ok(())
 }
 
 /// Only what we start can be ended and started anew.
@@ -294,6 +309,8 @@ fn header(request: &Request) -> RunHeader {
         started: jiff::Timestamp::now().to_string(),
         finished: None,
         complete: false,
+        failure: None,
+        records: None,
         points: points.collect(),
         findings: Vec::new(),
         placement: BTreeMap::from([
@@ -360,9 +377,10 @@ fn first_look(request: &Request, interrupt: &AtomicBool) -> Result<Vec<Findings>
 }
 
 /// Gives up a point whose blocks cannot be had.
-fn give_up(label: &str, why: &str) -> Error {
+fn give_up(label: &str, why: &str, out: &Path) -> Error {
     Error::target(format!(
-        "{label}: {why}; the trials finished before are kept, see them with `pushbench report DIR`"
+        "{label}: {why}; the trials finished before are kept, see them with `pushbench report {}`",
+        shell_words::quote(&out.display().to_string())
     ))
 }
 

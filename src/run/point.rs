@@ -198,7 +198,7 @@ fn blocks(
     let plan = super::plan(maker.request, maker.scenario, maker.index);
     let mut wanted = first_planned(maker.scenario);
     let mut first = First::of(maker.request, maker.scenario);
-    let mut run = Tally::of(&maker.scenario.load);
+    let mut run = Tally::of(&maker.scenario.load, &maker.request.out);
     for b in &plan {
         if run.valid >= wanted || run.blocks >= with_replacements(wanted) {
             break;

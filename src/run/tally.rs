@@ -4,6 +4,7 @@ use super::give_up;
 use crate::error::Result;
 use crate::record::trial::Trial;
 use crate::scenario::Load;
+use std::path::{Path, PathBuf};
 
 /// After this many blocks that all say the same, going on would not change the answer.
 pub const ENOUGH_BLOCKS: usize = 3;
@@ -11,6 +12,8 @@ pub const ENOUGH_BLOCKS: usize = 3;
 /// How the blocks have gone so far.
 #[derive(Default)]
 pub struct Tally {
+    /// Where the run is kept.
+    out: PathBuf,
     /// A ramp or bursts are meant to overload an arm for a while.
     meant: bool,
     /// Blocks begun.
@@ -26,9 +29,9 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Of a point under this load.
-    pub fn of(load: &Load) -> Tally {
-        Tally { meant: !load.arrivals.is_steady(), ..Tally::default() }
+    /// Of a point under this load, of a run that is kept there.
+    pub fn of(load: &Load, out: &Path) -> Tally {
+        Tally { out: out.to_owned(), meant: !load.arrivals.is_steady(), ..Tally::default() }
     }
 
     /// Takes in a block; whether it was a whole and valid one.
@@ -70,6 +73,7 @@ impl Tally {
             return Some(Err(give_up(
                 label,
                 &format!("no valid trial in {} blocks: {reason}", self.blocks),
+                &self.out,
             )));
         }
         None
@@ -82,7 +86,7 @@ mod tests {
     use crate::compare::sample;
 
     fn after(blocks: usize, meant: bool, change: impl Fn(&mut Trial)) -> Option<Result<String>> {
-        let mut tally = Tally { meant, ..Tally::default() };
+        let mut tally = Tally { meant, out: "results/a b".into(), ..Tally::default() };
         let mut trials = sample::ratios(1.0, 1.0).trials;
         trials.truncate(2);
         change(&mut trials[1]);
@@ -104,6 +108,13 @@ mod tests {
         assert!(after(ENOUGH_BLOCKS - 1, false, saturated).is_none());
         assert!(after(ENOUGH_BLOCKS, true, saturated).is_none(), "a ramp is meant to go that far");
         assert!(after(ENOUGH_BLOCKS, false, |_| {}).is_none());
+    }
+
+    #[test]
+    fn a_target_that_never_works_names_the_directory_that_is_kept() {
+        let dead = |trial: &mut Trial| trial.invalid = vec!["target exited".to_owned()];
+        let said = after(ENOUGH_BLOCKS, false, dead).unwrap().unwrap_err().to_string();
+        assert!(said.contains("`pushbench report 'results/a b'`"), "{said}");
     }
 
     #[test]

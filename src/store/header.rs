@@ -1,5 +1,6 @@
 //! `run.json`: what was asked, of what, and where.
 
+use super::records::Records;
 use crate::error::{Error, Result};
 use crate::record::ease::Ease;
 use crate::record::findings::Findings;
@@ -103,6 +104,13 @@ pub struct RunHeader {
     pub finished: Option<String>,
     /// True once every planned trial was run.
     pub complete: bool,
+    /// Why it was cut short; `None` when it was not, or was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// The records when it ended; `None` while it runs, when it was killed, and in runs of versions that
+    /// did not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<Records>,
     /// The points.
     pub points: Vec<PointHeader>,
     /// What the quick form of `verify` found out about each arm before the pilots; empty in runs of

@@ -2,8 +2,11 @@
 //! a line, written and flushed as soon as a trial ends), `*.hlog` (responses per second).
 
 mod header;
+mod logs;
+mod records;
 
 pub use header::{ArmHeader, PointHeader, RunHeader, SCHEMA};
+pub use records::Records;
 
 use crate::error::{Error, Result};
 use crate::input;
@@ -21,6 +24,7 @@ use std::time::Duration;
 pub struct Store {
     dir: PathBuf,
     trials: File,
+    written: records::Counter,
     began: std::time::SystemTime,
 }
 
@@ -36,6 +40,8 @@ pub struct StoredRun {
     pub trials: Vec<Trial>,
     /// True when the last line of `trials.jsonl` was cut short.
     pub cut: bool,
+    /// How `trials.jsonl` differs from what `run.json` says of it at the end of the run.
+    pub altered: Option<String>,
 }
 
 impl Store {
@@ -57,7 +63,8 @@ impl Store {
             .append(true)
             .open(&path)
             .map_err(|e| cannot("write", &path, &e))?;
-        let store = Store { dir: dir.to_owned(), trials, began: std::time::SystemTime::now() };
+        let (written, began) = (records::Counter::default(), std::time::SystemTime::now());
+        let store = Store { dir: dir.to_owned(), trials, written, began };
         store.write_header(header)?;
         Ok(store)
     }
@@ -98,14 +105,20 @@ impl Store {
             .write_all(&line)
             .and_then(|()| self.trials.flush())
             .map_err(|e| cannot("write", &path, &e))?;
+        self.written.add(&line);
         if trial.stage == Stage::Block {
             self.append_seconds(trial, seconds)?;
         }
         Ok(())
     }
 
+    /// What was written so far.
+    pub fn records(&self) -> Records {
+        self.written.total()
+    }
+
     fn append_seconds(&self, trial: &Trial, seconds: &[(u64, Hist)]) -> Result<()> {
-        let path = self.dir.join(format!("{}.hlog", file_name(&trial.label)));
+        let path = self.dir.join(logs::name(&trial.label));
         let file = OpenOptions::new().create(true).append(true).open(&path);
         let mut file = file.map_err(|e| cannot("write", &path, &e))?;
         let run = self.began.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -150,26 +163,30 @@ impl StoredRun {
             ))
         })?;
         let header = RunHeader::read(&path, &text)?;
-        let (trials, cut) = read_trials(&dir.join("trials.jsonl"))?;
-        Ok(StoredRun { header, trials, cut })
+        let (trials, cut, found) = read_trials(&dir.join("trials.jsonl"))?;
+        let altered = header.records.as_ref().and_then(|w| records::difference(w, &found));
+        Ok(StoredRun { header, trials, cut, altered })
     }
 
     /// The seconds of each arm, as far as their files are there and whole.
     pub fn read_seconds(&self, dir: &Path) -> Seconds {
-        let labels = self.header.points.iter().flat_map(|p| &p.arms).map(|a| &a.label);
-        let read = |label: &String| {
-            let path = dir.join(format!("{}.hlog", file_name(label)));
-            let text = input::bytes(&path, input::GENERATED).ok()?;
-            Some((label.clone(), interval_log::read(&text)))
+        let arms = self.header.points.iter().flat_map(|p| &p.arms);
+        let labels: Vec<&str> = arms.map(|a| a.label.as_str()).collect();
+        let bytes = |name: String| input::bytes(&dir.join(name), input::GENERATED).ok();
+        let read = |label: &&str| {
+            let former = || bytes(logs::former_name(label, &labels)?);
+            let text = bytes(logs::name(label)).or_else(former)?;
+            Some(((*label).to_owned(), interval_log::read(&text)))
         };
-        labels.filter_map(read).collect()
+        labels.iter().filter_map(read).collect()
     }
 }
 
-fn read_trials(path: &Path) -> Result<(Vec<Trial>, bool)> {
+/// The records, whether the last one was cut short, and what all of them come to.
+fn read_trials(path: &Path) -> Result<(Vec<Trial>, bool, Records)> {
     let file = input::open(path).map_err(|e| Error::harness(e.to_string()))?;
     let mut reader = BufReader::new(file);
-    let mut trials = Vec::new();
+    let (mut trials, mut found) = (Vec::new(), records::Counter::default());
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
@@ -177,17 +194,20 @@ fn read_trials(path: &Path) -> Result<(Vec<Trial>, bool)> {
         if read == 0 {
             break;
         }
+        found.add(&line);
         match serde_json::from_slice(&line) {
             Ok(trial) => trials.push(trial),
             // The run was killed while it wrote: everything before is whole.
-            Err(_) if line.last() != Some(&b'\n') => return Ok((trials, true)),
+            Err(_) if line.last() != Some(&b'\n') => {
+                return Ok((trials, true, found.total()));
+            }
             Err(e) => {
                 let place = format!("{}:{number}: damaged: {e}", path.display());
                 return Err(Error::usage(place));
             }
         }
     }
-    Ok((trials, false))
+    Ok((trials, false, found.total()))
 }
 
 /// Writes a file so that readers see the old one or the new one, never half.
@@ -209,14 +229,6 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(|e| cannot("write", path, &e))
 }
 
-/// A label as a file name.
-fn file_name(label: &str) -> String {
-    let safe = |c: char| {
-        if c.is_ascii_alphanumeric() || "@#-_.".contains(c) { c } else { '_' }
-    };
-    label.chars().map(safe).collect()
-}
-
 fn cannot(what: &str, path: &Path, e: &io::Error) -> Error {
     let remedy = match e.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -231,4 +243,70 @@ fn cannot(what: &str, path: &Path, e: &io::Error) -> Error {
         _ => "see --out or --output",
     };
     Error::harness(format!("cannot {what} {}: {e}; {remedy}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::sample;
+
+    /// A run of two arms with these labels, and a second of each of them.
+    fn stored(dir: &Path, labels: [&str; 2]) -> StoredRun {
+        let mut run = sample::ratios(0.8, 0.5);
+        for (arm, label) in labels.iter().enumerate() {
+            (*label).clone_into(&mut run.header.points[0].arms[arm].label);
+        }
+        let mut store = Store::create(dir, &run.header).unwrap();
+        for (arm, label) in labels.iter().enumerate() {
+            let mut second = Hist::new();
+            second.record(1000 * (arm as u64 + 1));
+            let trial = Trial { label: (*label).to_owned(), ..run.trials[arm].clone() };
+            store.append(&trial, &[(0, second)]).unwrap();
+        }
+        run.header.records = Some(store.records());
+        store.write_header(&run.header).unwrap();
+        StoredRun::read(dir).unwrap()
+    }
+
+    #[test]
+    fn every_arm_has_a_log_of_its_own() {
+        let long = |last: &str| format!("webhook@{}{last}", "n".repeat(300));
+        for labels in [["webhook@é", "webhook@ü"], [&long("a"), &long("b")]] {
+            let root = tempfile::tempdir().unwrap();
+            let dir = root.path().join("r");
+            let run = stored(&dir, labels);
+            let seconds = run.read_seconds(&dir);
+            for (label, ns) in labels.iter().zip([1000, 2000]) {
+                assert_eq!(seconds[*label].len(), 1, "{label}");
+                assert_eq!(seconds[*label][0].hist.max(), Some(ns), "{label}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_log_under_its_former_name_is_read() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("r");
+        let run = stored(&dir, ["webhook@é", "websocket@ü"]);
+        for label in ["webhook@é", "websocket@ü"] {
+            let former = logs::former_name(label, &[label]).unwrap();
+            fs::rename(dir.join(logs::name(label)), dir.join(former)).unwrap();
+        }
+        assert_eq!(run.read_seconds(&dir).len(), 2);
+    }
+
+    #[test]
+    fn records_that_were_removed_are_noticed() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("r");
+        assert_eq!(stored(&dir, ["webhook@a", "webhook@b"]).altered, None);
+        let path = dir.join("trials.jsonl");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.split_inclusive('\n').next().unwrap()).unwrap();
+        let altered = StoredRun::read(&dir).unwrap().altered.unwrap();
+        assert!(altered.contains("holds 1 records, run.json counted 2"), "{altered}");
+        fs::write(&path, text.replacen("webhook@b", "webhook@c", 1)).unwrap();
+        let altered = StoredRun::read(&dir).unwrap().altered.unwrap();
+        assert!(altered.contains("their SHA-256 differs"), "{altered}");
+    }
 }

@@ -90,6 +90,26 @@ fn exit_codes_are_what_the_job_does() {
     }
 }
 
+/// The gate itself has said why in the log, the summary and on its page.
+#[test]
+fn a_gate_that_failed_is_not_said_a_second_time() {
+    let said = |before: bool| {
+        let job = Job::new(3);
+        let script = "#!/bin/sh\nmkdir -p results/gate\necho why > results/gate/report.md\n\
+                      echo '::error title=pushbench gate::why'\nexit 3\n";
+        job.bench.executable("bin/pushbench", script);
+        if before {
+            job.bench.write("work/results/gate/report.md", "of before");
+        }
+        let told = job.run();
+        assert_eq!(told.code, Some(3), "{}{}", told.out, told.err);
+        assert_eq!(job.text("output"), "verdict=error\n");
+        told.out.matches("::error").count()
+    };
+    assert_eq!(said(false), 1);
+    assert_eq!(said(true), 2, "what lay there before says nothing of this gate");
+}
+
 #[test]
 fn both_revisions_are_built_and_each_is_started_in_its_own_directory() {
     let job = Job::new(0)

@@ -293,9 +293,20 @@ fn a_candidate_that_crashes_ends_it_and_what_was_finished_is_kept() {
     ended.fails(3, &["webhook@candidate"]);
     assert!(!ended.out.contains("PASSED"), "{}", ended.out);
     assert!(std::fs::metadata(bench.path("g/stage-1/trials.jsonl")).unwrap().len() > 0);
-    let kept = bench.run(&["report", "g"]);
-    kept.succeeds();
-    says(&kept.out, &["CANNOT TELL"]);
+    // The record knows why, and so does every format, and the page that is left behind.
+    let why = "NO VERDICT: the gate ended with exit 3: webhook@candidate";
+    says(&ended.out, &[why]);
+    for format in ["text", "json", "markdown", "github", "html"] {
+        let kept = bench.run(&["report", "g", "--format", format]);
+        kept.succeeds();
+        says(&kept.out, &[why]);
+    }
+    for page in ["g/report.md", "g/report.html"] {
+        says(&std::fs::read_to_string(bench.path(page)).unwrap(), &[why]);
+    }
+    assert_eq!(read(&bench.path("g/gate.json"))["ended"]["failure"]["exit_code"], 3);
+    let stage = read(&bench.path("g/stage-1/run.json"));
+    assert!(stage["records"]["count"].as_u64() > Some(0), "{stage}");
     bench.nothing_left();
 }
 

@@ -57,6 +57,9 @@ fn two_runs_stand_side_by_side_and_what_differs_is_named() {
     bench.run(&[&args[..], &[file.to_str().unwrap()]].concat()).succeeds();
     let both: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     assert_eq!((&both["schema"], &both["comparable"]), (&1.into(), &false.into()));
+    let verdicts = &both["verdicts"];
+    assert!(verdicts["of"].as_u64() > Some(4) && verdicts["agree"] == verdicts["of"], "{verdicts}");
+    assert!(differ.out.contains("\nVerdicts: 7 of 7 agree"), "{}", differ.out);
     let figures = both["points"][0]["figures"].as_array().unwrap();
     assert!(
         figures.len() > 15 && figures.iter().all(|f| f["change"] == 1.0 && f["within"] == true)
@@ -91,6 +94,8 @@ fn a_run_is_reproduced_and_shown_beside_the_stored_one() {
     bench.run(&short(&[&fixed[..], &["--out", "first"]].concat())).succeeds();
     let again = bench.run(&["reproduce", "first", "--out", "again"]);
     again.succeeds();
+    assert!(again.out.contains("\nVerdicts: "), "{}", again.out);
+    assert!(again.err.contains("Verdicts "), "{}", again.err);
     assert!(again.out.contains("These runs may be compared"), "{}", again.out);
     assert!(again.out.contains("websocket@builtin / webhook@builtin"), "{}", again.out);
     let run = |dir: &str| -> Value {
@@ -102,6 +107,11 @@ fn a_run_is_reproduced_and_shown_beside_the_stored_one() {
         assert_eq!(first[part], second[part], "{part}");
     }
     assert_eq!(second["command"], json!(["pushbench", "reproduce", "first", "--out", "again"]));
+    // The count at the end is that of the file, so that one record less is noticed.
+    let records =
+        std::fs::read_to_string(bench.path("first/trials.jsonl")).unwrap().lines().count();
+    assert_eq!(first["records"]["count"], records);
+    assert!(!bench.run(&["report", "first"]).out.contains("RECORDS DIFFER"));
     // The same seed gives the same events in every block that both have; a voided one is replaced.
     let due = |dir: &str| -> BTreeMap<(u64, u64), Value> {
         let text = std::fs::read_to_string(bench.path(dir).join("trials.jsonl")).unwrap();
@@ -162,6 +172,58 @@ fn a_newer_schema_is_refused_with_both_versions() {
         bench.run(args).fails(USAGE, &texts);
     }
     assert!(!bench.path("results").exists());
+}
+
+/// The first so many records of a run, whole lines.
+fn cut(bench: &Bench, dir: &str, records: usize) {
+    let path = bench.path(dir).join("trials.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.split_inclusive('\n').take(records).collect();
+    std::fs::write(&path, lines.concat()).unwrap();
+}
+
+#[test]
+fn records_that_are_missing_are_said_first_in_every_format() {
+    let bench = Bench::new();
+    // A run of before, which has no count of its records, is held against its plan.
+    changed(&bench, "former", |_| {});
+    cut(&bench, "former", 20);
+    // One that has a count: whatever the blocks look like.
+    changed(&bench, "counted", |run| {
+        run["records"] = json!({"count": 27, "sha256": "0".repeat(64)});
+    });
+    for (dir, what) in [
+        ("former", "holds 9 valid blocks, 12 were planned"),
+        ("counted", "holds 26 records, run.json counted 27 at the end of the run: 1 is missing"),
+    ] {
+        let report = bench.run(&["report", dir]);
+        report.succeeds();
+        let top = report.out.lines().nth(1).unwrap();
+        assert!(top.starts_with("RECORDS DIFFER: ") && top.contains(what), "{}", report.out);
+        let said = |format: &str| {
+            let ended = bench.run(&["report", dir, "--format", format]);
+            ended.succeeds();
+            assert!(ended.err.contains("RECORDS DIFFER"), "{format}: {}", ended.err);
+            ended.out
+        };
+        let report: Value = serde_json::from_str(&said("json")).unwrap();
+        assert_eq!(report["complete"], false);
+        assert!(report["records_differ"][0].as_str().unwrap().contains(what), "{report}");
+        for format in ["markdown", "junit", "gobench", "html"] {
+            assert!(said(format).contains(what), "{format}");
+        }
+        said("csv");
+        for args in [["compare", STORED, dir], ["compare", dir, STORED]] {
+            let both = bench.run(&args);
+            both.succeeds();
+            let start = format!("RECORDS DIFFER in {dir}: ");
+            assert!(both.out.starts_with(&start) && both.out.contains(what), "{}", both.out);
+            assert!(both.out.contains("may NOT be compared"), "{}", both.out);
+            let args = [&args[..], &["--format", "json"]].concat();
+            let both: Value = serde_json::from_str(&bench.run(&args).out).unwrap();
+            assert_eq!(both["comparable"], false);
+        }
+    }
 }
 
 #[test]

@@ -6,12 +6,13 @@ mod what;
 pub(super) use what::What;
 
 use super::progress::Show;
+use super::report::again;
 use super::{interrupt_flag, print};
 use crate::compare::gate::Gate;
 use crate::compare::page::facts;
 use crate::error::{Error, Result};
 use crate::gate::nulls::{self, Nulls};
-use crate::gate::{self, against, record};
+use crate::gate::{self, Ended, against, record};
 use crate::report::gate::{ALL, Format, Told, github};
 use crate::report::html::gate::Source;
 use crate::run::Progress as _;
@@ -91,19 +92,21 @@ pub fn run(args: &Args) -> Result<u8> {
     plan.remarks.iter().for_each(|line| show.say(line));
     let ended = match &plan.against {
         None => gate::execute(&plan.request, &interrupt, &mut show),
-        Some(stored) => {
-            against::execute(&plan.request, stored, &interrupt, &mut show).map(|gate| vec![gate])
-        }
+        Some(stored) => against::execute(&plan.request, stored, &interrupt, &mut show),
     };
     show.finish();
-    let stages = ended?;
+    let Ended { stages, error } = ended?;
     let [base, candidate] = &plan.request.named;
     let told = Told { base, candidate, stages: &stages };
     let (typed, dir) = (command(&plan.request.command), plan.request.out.display().to_string());
     let source = Source { command: &typed, dir: &dir, pushbench: env!("CARGO_PKG_VERSION") };
-    keep(&plan.request.out, &told, source)?;
-    tell(format, &told, source, args.output.as_deref())?;
-    eprintln!("Results  {0}  (pushbench report {0})", plan.request.out.display());
+    let shown = keep(&plan.request.out, &told, source)
+        .and_then(|()| tell(format, &told, source, args.output.as_deref()));
+    eprintln!("Results  {}  ({})", plan.request.out.display(), again(&plan.request.out));
+    if let Some(error) = error {
+        return Err(error); // what ended it goes before what else failed
+    }
+    shown?;
     Ok(stages.last().map_or(3, Gate::exit_code))
 }
 

@@ -2,11 +2,12 @@
 
 use super::evidence::Evidence;
 use super::waiver::Waiver;
-use super::{ALPHA, BETA, Line, Margin, Outcome, Settings};
+use super::{ALPHA, BETA, EARLY, EARLY_BEYOND, Line, Margin, Outcome, Settings};
 use crate::compare::Ratio;
 use crate::record::metrics::{Metric, Unit};
 use crate::scenario::Setting;
 use crate::stats::Interval;
+use crate::stats::effect::Effect;
 use crate::units;
 
 /// Confidence of the published intervals, and of the null's.
@@ -68,6 +69,7 @@ impl Draft {
             blocks: evidence.blocks,
             outcome,
             why,
+            decisive: false,
         };
         Draft { line, evidence, own_margin: margin.share.ln_1p(), allowed, p, level: ALPHA }
     }
@@ -92,6 +94,7 @@ impl Draft {
             self.evidence.difference.and_then(|d| Some([d.low(ALPHA)?, d.high(BETA)?]));
         if let (Some(_), Some(low), Some(high)) = (self.p, low, high) {
             let (outcome, why) = self.outcome(low, high, settings);
+            self.line.decisive = outcome == Outcome::Regression && self.is_decisive(settings);
             (self.line.outcome, self.line.why) = (outcome, why);
         }
         self.line
@@ -126,6 +129,20 @@ impl Draft {
             return cannot("does not stand without the driver's own lag");
         }
         (Outcome::Regression, None)
+    }
+
+    /// Whether a regression is beyond doubt, so that no second stage is needed.
+    fn is_decisive(&self, settings: &Settings) -> bool {
+        let above = |effect: Option<Effect>, bound: f64| {
+            let low = effect.and_then(|e| e.low(self.level * EARLY));
+            low.is_some_and(|low| low > EARLY_BEYOND * bound)
+        };
+        let in_time = self.line.unit == Unit::Nanoseconds.name();
+        above(self.evidence.slow_down, self.allowed)
+            && self.evidence.unlagged.is_none_or(|effect| above(effect, self.allowed))
+            && (!in_time
+                || self.evidence.difference.is_none()
+                || above(self.evidence.difference, settings.min_difference_ns))
     }
 
     /// The base against itself must lie inside the margin, or this machine cannot tell today.

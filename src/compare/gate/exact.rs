@@ -12,6 +12,9 @@ const ROUNDING: f64 = 0.01;
 /// this seldom.
 const CHANCE: f64 = 0.001;
 
+/// Nothing of which there was none is a good sign.
+const NO_EVENT: &str = "no event was sent";
+
 /// A count over trials; `None` where it cannot be counted.
 type Count = fn(&Trial) -> Option<u64>;
 
@@ -46,6 +49,8 @@ pub fn overloaded(trials: &[&Trial]) -> bool {
 
 /// How often an arm must have fallen behind alone before it is its own doing.
 const FALLEN_BEHIND: u64 = 3;
+/// More blocks change nothing where chance would let only the candidate fall behind this seldom.
+const BEYOND_DOUBT: f64 = 0.00001;
 /// The count that depends on the machine's day.
 pub const KEEPING_UP: &str = "share of blocks overloaded";
 
@@ -78,7 +83,11 @@ fn keeping_up(pairs: &Pairs<'_>) -> Exact {
         (false, false) => (Outcome::Passed, None),
     };
     let shares = [share(base), share(candidate), null.and_then(share)];
-    row(pairs, KEEPING_UP, shares, outcome, why)
+    let decisive = known.0 == 0 && by_chance(candidate, known) < BEYOND_DOUBT;
+    Exact {
+        decisive: decisive && outcome == Outcome::Regression,
+        ..row(pairs, KEEPING_UP, shares, outcome, why)
+    }
 }
 
 fn counted(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
@@ -91,6 +100,9 @@ fn counted(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
     let again = again.filter(|_| pairs.paired);
     let known = base.unwrap_or(0) + again.and_then(|null| sum(null)).unwrap_or(0);
     let known_due = due(&pairs.base) + again.map_or(0, |null| due(null));
+    if due(&pairs.base) == 0 || due(&pairs.candidate) == 0 {
+        return row(pairs, what, [None; 3], Outcome::CannotTell, Some(NO_EVENT));
+    }
     let (outcome, why) = match (base, candidate) {
         (Some(_), Some(0)) => (Outcome::Passed, None),
         (Some(_), Some(n)) if known == 0 => {
@@ -129,7 +141,7 @@ fn rated(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
             (Outcome::Regression, Some("more than 1 % more"))
         }
         (Some(_), Some(_)) => (Outcome::Passed, None),
-        _ => (Outcome::CannotTell, Some("no event was sent")),
+        _ => (Outcome::CannotTell, Some(NO_EVENT)),
     };
     row(pairs, what, [base, candidate, null.and_then(|n| n.1)], outcome, why)
 }
@@ -143,5 +155,6 @@ fn row(
 ) -> Exact {
     let (setting, transport) = (pairs.setting.clone(), pairs.transport.clone());
     let why = why.map(str::to_owned);
-    Exact { setting, transport, what, base, candidate, null, outcome, why }
+    let decisive = outcome == Outcome::Regression;
+    Exact { setting, transport, what, base, candidate, null, outcome, why, decisive }
 }

@@ -7,6 +7,7 @@ use super::waiver::State;
 use super::{
     ALPHA, Exact, Gate, Line, Outcome, SCHEMA, Settings, WaiverUse, exact, ratio, sentence,
 };
+use crate::compare::completeness;
 use crate::compare::decide::is_judged;
 use crate::compare::trust::beside_others;
 use crate::cpus::Cpus;
@@ -19,9 +20,11 @@ use std::collections::BTreeSet;
 
 /// Judges a run in which base, candidate and null are arms.
 pub fn judge(run: &StoredRun, candidate: &str, settings: &Settings, stage: usize) -> Gate {
-    let incomplete = is_cut_short(run).then(|| INCOMPLETE.to_owned());
-    let found = pairs::within(run, candidate);
-    decide(run, found, settings, stage, incomplete.into_iter().collect())
+    let mut gate = decide(run, pairs::within(run, candidate), settings, stage, incomplete(run));
+    if stage == 1 && gate.lines.iter().any(|l| l.decisive) {
+        gate.notes.push(ONE_STAGE.to_owned());
+    }
+    completeness::differences(run).into_iter().fold(gate, Gate::left_open)
 }
 
 /// Judges a candidate measured now against an arm of a stored run. `differs`: what the machines and
@@ -34,15 +37,9 @@ pub fn judge_against(
     mut differs: Vec<String>,
 ) -> Gate {
     differs.extend(pairs::designs_differ(stored, now));
-    let incomplete = is_cut_short(now).then(|| INCOMPLETE.to_owned());
-    let mut gate = decide(
-        now,
-        pairs::against(stored, arm, now),
-        settings,
-        1,
-        incomplete.into_iter().collect(),
-    );
-    if is_cut_short(stored) {
+    let of_stored = |said: &String| format!("the stored run: {said}");
+    let mut gate = decide(now, pairs::against(stored, arm, now), settings, 1, incomplete(now));
+    if !stored.header.complete || stored.cut {
         let note = "the stored run is incomplete: what it finished is the base";
         gate.notes.push(note.to_owned());
     }
@@ -53,17 +50,21 @@ pub fn judge_against(
         gate.advisory = Some(differs);
     }
     gate.sentence = sentence::closing(&gate);
-    gate
+    let mut differ: Vec<String> = completeness::differences(stored).iter().map(of_stored).collect();
+    differ.extend(completeness::differences(now));
+    differ.into_iter().fold(gate, Gate::left_open)
 }
 
 /// What a gate can judge where driver and target share a CPU.
 const CPU_METRIC: &str = "target_usage.cpu_ns_per_event";
 
-/// Why a run that was cut short does not pass.
-const INCOMPLETE: &str = "the run is incomplete";
+/// Why one stage is enough.
+const ONE_STAGE: &str = "one stage is enough: at a 25th of the level the slow-down still lies above twice what is allowed";
 
-fn is_cut_short(run: &StoredRun) -> bool {
-    !run.header.complete || run.cut
+/// Why a run that was cut short does not pass.
+fn incomplete(run: &StoredRun) -> Vec<String> {
+    let cut_short = !run.header.complete || run.cut;
+    cut_short.then(|| "the run is incomplete".to_owned()).into_iter().collect()
 }
 
 /// `open`: what keeps the gate from passing beside its lines.
@@ -103,6 +104,7 @@ fn decide(
         open,
         notes,
         advisory: None,
+        failure: None,
     };
     gate.verdict = verdict(&gate);
     gate.sentence = sentence::closing(&gate);

@@ -42,6 +42,11 @@ pub const JUDGED: [&str; 3] = ["service.p50", "response.p50", "target_usage.cpu_
 pub const ALPHA: f64 = 0.025;
 /// Probability of calling a slow-down of exactly the margin smaller than it.
 pub const BETA: f64 = 0.05;
+/// A first stage is enough where the lower bound at this part of the level …
+pub const EARLY: f64 = 1.0 / 25.0;
+/// … lies above this many times what is allowed (on the log scale). Stopping for less would raise the rate of
+/// false alarms of two stages above that of the second.
+pub const EARLY_BEYOND: f64 = 2.0;
 /// The fewest blocks that any verdict needs.
 pub const FEWEST: usize = FEWEST_BLOCKS;
 
@@ -140,6 +145,9 @@ pub struct Line {
     pub outcome: Outcome,
     /// Why, where that needs saying.
     pub why: Option<String>,
+    /// A regression that is beyond doubt after any stage: the lower bound at a 25th of the level lies above
+    /// twice what is allowed.
+    pub decisive: bool,
 }
 
 impl Line {
@@ -176,6 +184,8 @@ pub struct Exact {
     pub outcome: Outcome,
     /// Why, where that needs saying.
     pub why: Option<String>,
+    /// A regression that more blocks do not change.
+    pub decisive: bool,
 }
 
 /// A waiver that concerns this gate.
@@ -186,6 +196,15 @@ pub struct WaiverUse {
     pub waiver: Waiver,
     /// What it came to.
     pub state: State,
+}
+
+/// Why a gate ended without a verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The message that it ended with.
+    pub error: String,
+    /// The exit code.
+    pub exit_code: u8,
 }
 
 /// The verdict of one stage.
@@ -219,11 +238,54 @@ pub struct Gate {
     pub notes: Vec<String>,
     /// What differs from the stored run beside the candidate, when there is one: then nothing fails.
     pub advisory: Option<Vec<String>>,
+    /// What ended the gate in this stage: then there is no verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
 }
 
 impl Gate {
+    /// A stage of which nothing was kept.
+    pub fn without_records(scenario: &str) -> Gate {
+        let mut gate = Gate {
+            schema: SCHEMA,
+            scenario: scenario.to_owned(),
+            stage: 1,
+            blocks_valid: 0,
+            blocks_run: 0,
+            verdict: Outcome::CannotTell,
+            sentence: String::new(),
+            lines: Vec::new(),
+            exact: Vec::new(),
+            missing: Vec::new(),
+            waivers: Vec::new(),
+            open: Vec::new(),
+            notes: Vec::new(),
+            advisory: None,
+            failure: None,
+        };
+        gate.sentence = sentence::closing(&gate);
+        gate
+    }
+
+    /// Ended by a failure: what was judged until then is no verdict.
+    pub fn failed(mut self, failure: Failure) -> Gate {
+        (self.verdict, self.failure) = (Outcome::CannotTell, Some(failure));
+        self.sentence = sentence::closing(&self);
+        self
+    }
+
+    /// Not all that was measured is there: whatever the rest says is no verdict.
+    pub fn left_open(mut self, why: String) -> Gate {
+        (self.verdict, self.open) = (Outcome::CannotTell, [vec![why], self.open].concat());
+        self.sentence = sentence::closing(&self);
+        self
+    }
+
     /// The exit code of the contract.
     pub fn exit_code(&self) -> u8 {
+        if let Some(failure) = &self.failure {
+            return failure.exit_code;
+        }
         match self.verdict {
             Outcome::Regression => 1,
             Outcome::CannotTell | Outcome::NotQualified => 2,
@@ -231,11 +293,11 @@ impl Gate {
         }
     }
 
-    /// Whether a longer stage on fresh data may change the verdict. What is counted does not change,
-    /// keeping up with the load apart, and neither does an expired waiver.
+    /// Whether a longer stage on fresh data may change the verdict. It does not change what is beyond
+    /// doubt, and neither does it an expired waiver.
     pub fn wants_more(&self) -> bool {
-        let counted = |e: &Exact| e.outcome == Outcome::Regression && e.what != exact::KEEPING_UP;
-        let decided = self.exact.iter().any(counted)
+        let decided = self.exact.iter().any(|e| e.decisive)
+            || self.lines.iter().any(|l| l.decisive)
             || !self.missing.is_empty()
             || self.waivers.iter().any(|w| w.state == State::Expired);
         let open = |o: Outcome| matches!(o, Outcome::Regression | Outcome::CannotTell);

@@ -12,6 +12,13 @@ const TOO_WIDE: &str = "the interval is too wide";
 
 /// The closing sentence of a gate.
 pub fn closing(gate: &Gate) -> String {
+    if let Some(failure) = &gate.failure {
+        return format!(
+            "NO VERDICT: the gate ended with exit {}: {}.",
+            failure.exit_code,
+            failure.error.trim_end_matches('.')
+        );
+    }
     let mut said = match gate.verdict {
         Outcome::Regression => format!("FAILED: {}.", listed(&regressions(gate))),
         Outcome::CannotTell | Outcome::NotQualified => {
@@ -91,31 +98,35 @@ pub fn value(v: Option<f64>) -> String {
 /// Everything that keeps the gate from passing or failing.
 fn reasons(gate: &Gate) -> Vec<String> {
     let open = |o: Outcome| o == Outcome::CannotTell;
-    let mut all = regressions(gate);
-    for e in gate.exact.iter().filter(|e| open(e.outcome)) {
+    let mut all = gate.open.clone();
+    all.extend(regressions(gate));
+    let exact = gate.exact.iter().filter(|e| open(e.outcome)).map(|e| {
         let why = e.why.as_deref().unwrap_or("not counted");
-        all.push(format!("{} of {}: {why}", e.what, place(&e.transport, &e.setting)));
-    }
-    all.extend(left_open(gate));
-    all.extend(gate.open.iter().cloned());
+        (place(&e.transport, &e.setting), why, e.what)
+    });
+    all.extend(grouped(exact));
+    let lines = gate.lines.iter().filter(|l| open(l.outcome)).map(|l| {
+        let why = l.why.as_deref().unwrap_or(TOO_WIDE);
+        (place(&l.transport, &l.setting), why, l.metric)
+    });
+    all.extend(grouped(lines));
     if gate.lines.iter().all(|l| l.outcome == Outcome::NotQualified) {
         all.push("no metric that was asked for can be judged here".to_owned());
     }
     all
 }
 
-/// Lines that cannot be told, those of a place with the same reason together.
-fn left_open(gate: &Gate) -> Vec<String> {
+/// What cannot be told, with what is of the same place and has the same reason.
+fn grouped<'a>(all: impl Iterator<Item = (String, &'a str, &'a str)>) -> Vec<String> {
     let mut groups: Vec<(String, &str, Vec<&str>)> = Vec::new();
-    for l in gate.lines.iter().filter(|l| l.outcome == Outcome::CannotTell) {
-        let (place, why) = (place(&l.transport, &l.setting), l.why.as_deref().unwrap_or(TOO_WIDE));
+    for (place, why, what) in all {
         match groups.iter_mut().find(|(p, w, _)| *p == place && *w == why) {
-            Some((_, _, metrics)) => metrics.push(l.metric),
-            None => groups.push((place, why, vec![l.metric])),
+            Some((_, _, names)) => names.push(what),
+            None => groups.push((place, why, vec![what])),
         }
     }
-    let text = |(place, why, metrics): (String, &str, Vec<&str>)| {
-        format!("{} of {place}: {why}", metrics.join(", "))
+    let text = |(place, why, names): (String, &str, Vec<&str>)| {
+        format!("{} of {place}: {why}", names.join(", "))
     };
     groups.into_iter().map(text).collect()
 }

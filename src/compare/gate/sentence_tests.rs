@@ -63,26 +63,12 @@ fn exact(base: f64, candidate: f64, outcome: Outcome) -> Exact {
         null: Some(base),
         outcome,
         why: (outcome != Outcome::Passed).then(|| "so it is".to_owned()),
+        decisive: false,
     }
 }
 
 fn gate(lines: Vec<Line>, exact: Vec<Exact>, advisory: Option<Vec<String>>) -> Gate {
-    let mut gate = Gate {
-        schema: SCHEMA,
-        scenario: "gate".to_owned(),
-        stage: 2,
-        blocks_valid: 12,
-        blocks_run: 12,
-        verdict: Outcome::Passed,
-        sentence: String::new(),
-        lines,
-        exact,
-        missing: Vec::new(),
-        waivers: Vec::new(),
-        open: Vec::new(),
-        notes: Vec::new(),
-        advisory,
-    };
+    let mut gate = Gate { stage: 2, lines, exact, advisory, ..Gate::without_records("gate") };
     gate.verdict = judge::verdict(&gate);
     if gate.advisory.is_some() && gate.verdict == Outcome::Regression {
         gate.verdict = Outcome::CannotTell;

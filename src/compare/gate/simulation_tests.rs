@@ -83,22 +83,8 @@ fn judged(made: &[[Vec<f64>; 3]]) -> Gate {
         Draft::new(Subject { setting, transport, metric, margin, waiver: None }, evidence)
     };
     let drafts = settings.margins.iter().zip(made).map(draft).collect();
-    let mut gate = Gate {
-        schema: SCHEMA,
-        scenario: "gate".to_owned(),
-        stage: 1,
-        blocks_valid: made[0][0].len(),
-        blocks_run: made[0][0].len(),
-        verdict: Outcome::Passed,
-        sentence: String::new(),
-        lines: judge::lines(drafts, &settings),
-        exact: Vec::new(),
-        missing: Vec::new(),
-        waivers: Vec::new(),
-        open: Vec::new(),
-        notes: Vec::new(),
-        advisory: None,
-    };
+    let lines = judge::lines(drafts, &settings);
+    let mut gate = Gate { lines, ..Gate::without_records("gate") };
     gate.verdict = judge::verdict(&gate);
     gate
 }
@@ -154,4 +140,48 @@ fn a_slow_down_beyond_the_margin_seldom_passes() {
         // Two looks at BETA each.
         assert!(surely <= 2.0 * BETA, "{passed} of {GATES} at {own}");
     }
+}
+
+/// The same gates, each with the rule that ends after a first stage beyond doubt and with two stages whatever
+/// the first one shows.
+#[test]
+fn to_end_after_one_stage_raises_no_false_alarms() {
+    for (own, heavy, mood) in
+        [(0.05, false, 0.0), (0.05, true, 0.1), (0.5, false, 0.0), (0.5, true, 0.1)]
+    {
+        let machine = Machine { own, heavy, mood };
+        for slow_down in [0.0, 1.05f64.ln()] {
+            let mut rng = ChaCha8Rng::seed_from_u64(12);
+            let (mut early, mut alarms, mut of_two) = (0, 0, 0);
+            for _ in 0..GATES {
+                let first = judged(&machine.stage(slow_down, blocks(BLOCKS, 1), &mut rng));
+                let second = judged(&machine.stage(slow_down, blocks(BLOCKS, 2), &mut rng));
+                let open = first
+                    .outcomes()
+                    .any(|o| matches!(o, Outcome::Regression | Outcome::CannotTell));
+                let failed = open && second.verdict == Outcome::Regression;
+                let ended = first.lines.iter().any(|l| l.decisive);
+                early += u64::from(ended);
+                of_two += u64::from(failed);
+                alarms += u64::from(ended || failed);
+            }
+            let at = format!(
+                "{early} of {alarms}, {of_two} in two stages, at {own} {heavy} {mood} {slow_down}"
+            );
+            assert!(stats::exact_binomial(early, GATES, 0.99).low <= ALPHA * EARLY, "{at}");
+            assert!(stats::exact_binomial(alarms, GATES, 0.99).low <= ALPHA, "{at}");
+        }
+    }
+}
+
+#[test]
+fn an_overwhelming_slow_down_needs_one_stage_and_one_of_ten_per_cent_two() {
+    let usual = Machine { own: 0.03, heavy: false, mood: 0.1 };
+    let mut rng = ChaCha8Rng::seed_from_u64(13);
+    let mut ended = |factor: f64| {
+        let first = |_| judged(&usual.stage(factor.ln(), blocks(BLOCKS, 1), &mut rng));
+        (0..200).map(first).filter(|gate| !gate.wants_more()).count()
+    };
+    assert_eq!(ended(22.31), 200);
+    assert!(ended(1.1) < 20);
 }

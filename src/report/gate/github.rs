@@ -28,6 +28,7 @@ pub fn summary(told: &Told<'_>) -> String {
 pub fn annotations(told: &Told<'_>) -> String {
     let Some(gate) = told.last() else { return String::new() };
     let (level, title) = match gate.verdict {
+        _ if gate.failure.is_some() => ("error", "pushbench gate ended without a verdict"),
         Outcome::Regression => ("error", "pushbench gate failed"),
         Outcome::CannotTell | Outcome::NotQualified => ("warning", "pushbench gate cannot tell"),
         Outcome::Passed | Outcome::Waived => ("notice", "pushbench gate passed"),

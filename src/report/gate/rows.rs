@@ -8,6 +8,7 @@ use crate::units;
 pub fn stages(stages: &[Gate]) -> String {
     let one = |g: &Gate| {
         let outcome = match (g.verdict, g.stage < stages.len()) {
+            _ if g.failure.is_some() => "ended by a failure",
             (_, true) => "left open",
             (Outcome::Passed | Outcome::Waived, _) => "passed",
             (Outcome::Regression, _) => "failed",

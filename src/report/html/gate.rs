@@ -70,6 +70,7 @@ fn body(told: &Told<'_>, gate: &Gate, source: Source<'_>) -> Markup {
 
 fn verdict(gate: &Gate) -> Markup {
     let (class, word) = match gate.verdict {
+        _ if gate.failure.is_some() => ("worse", "✗ no verdict"),
         Outcome::Passed | Outcome::Waived => ("better", "✓ passed"),
         Outcome::Regression => ("worse", "✗ failed"),
         Outcome::CannotTell | Outcome::NotQualified => ("open", "? cannot tell"),

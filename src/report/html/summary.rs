@@ -19,8 +19,8 @@ pub(super) fn header(run: &Run<'_>) -> Markup {
         header {
             p.eyebrow { "pushbench · " bdi { (report.scenario) } " · " time datetime=(facts.started) { (day(&facts.started)) } }
             (heading(run.level, None, &html! { bdi { (report.question) } }))
-            @if !report.complete {
-                p.alert role="note" { strong { "Incomplete: " } "the run was cut short. What was finished is below; " (finished(run)) }
+            @if let Some(said) = cells::incomplete(report) {
+                p.alert role="note" { strong { bdi { (said) } } " – " (finished(run)) }
             }
             @if let Some(point) = first {
                 p.conditions {

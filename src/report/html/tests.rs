@@ -119,6 +119,19 @@ fn an_incomplete_run_says_so_on_top() {
     let said = html.find("the run was cut short").expect("it says so");
     assert!(said < html.find("id=\"verdict\"").unwrap());
     assert!(html.contains("2 of 12 blocks."), "and how far it came");
+    run.header.failure = Some("disk <full>".to_owned());
+    let why = "the run was cut short (disk &lt;full&gt;)";
+    assert!(self::html(&run).contains(why), "and why");
+}
+
+#[test]
+fn records_that_differ_are_said_on_top() {
+    let mut run = sample::ratios(0.8, 0.5);
+    run.header.records = Some(crate::store::Records { count: 24, sha256: String::new() });
+    run.altered = Some("trials.jsonl holds 20 records".to_owned());
+    let html = html(&run);
+    let said = html.find("RECORDS DIFFER: trials.jsonl holds 20 records").expect("it says so");
+    assert!(said < html.find("id=\"verdict\"").unwrap());
 }
 
 #[test]

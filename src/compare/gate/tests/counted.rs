@@ -93,7 +93,12 @@ fn an_overloaded_candidate_fails_and_an_overloaded_base_tells_nothing() {
         assert!(!gate.sentence.contains("service.p50 of"), "{}", gate.sentence);
     }
     is(&behind(&[0, 1, 2], 1.0), Outcome::CannotTell, &["try a lower rate"]);
-    assert!(candidate.wants_more(), "a busy machine may have done it");
+    assert!(!candidate.wants_more(), "in every block, and the base in none");
+    let mut most = recipe(1.0).run();
+    most.trials.iter_mut().for_each(|t| t.overloaded = t.arm == 1 && t.block < 8);
+    let most = judge(&most, CANDIDATE, &settings(), 1);
+    is(&most, Outcome::Regression, &["share of blocks overloaded of webhook"]);
+    assert!(most.wants_more(), "a busy machine may have done it");
     // A machine that is busy with something else: 7 of 12 against 5 of 12 is nobody's doing.
     let mut run = recipe(1.0).run();
     for t in &mut run.trials {
@@ -121,4 +126,15 @@ fn an_arm_or_a_point_that_one_side_lacks_fails() {
     };
     is(&against(&more, &stored), Outcome::Regression, &["load.rate = 500 in this run"]);
     is(&against(&stored, &more), Outcome::Regression, &["load.rate = 500 in the stored run"]);
+}
+
+#[test]
+fn none_of_no_event_is_not_counted() {
+    let mut run = recipe(1.0).run();
+    run.trials.clear();
+    let gate = judge(&run, CANDIDATE, &settings(), 1);
+    assert_eq!(count(&gate, "failed").outcome, Outcome::CannotTell);
+    assert_eq!(count(&gate, "failed").base, None);
+    let texts = ["failed, timed out, lost", "per event of webhook: no event was sent"];
+    is(&gate, Outcome::CannotTell, &texts);
 }

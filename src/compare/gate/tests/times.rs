@@ -22,9 +22,49 @@ fn a_slow_down_fails_and_names_metric_ratio_interval_and_margin() {
     let texts =
         ["FAILED: service.p50 of webhook is worse by +25.0 % [+24.", ", by +24.", "5 % is allowed"];
     is(&gate, Outcome::Regression, &texts);
-    assert_eq!((gate.exit_code(), gate.wants_more()), (1, true));
+    assert_eq!(gate.exit_code(), 1);
     let service = line(&gate, "service.p50");
     assert!(service.adjusted_low.unwrap() > service.limit());
+}
+
+#[test]
+fn one_stage_is_enough_only_beyond_doubt() {
+    let first = |candidate| judge(&recipe(candidate).run(), CANDIDATE, &settings(), 1);
+    let (little, much) = (first(1.08), first(22.31));
+    is(&little, Outcome::Regression, &["service.p50 of webhook is worse by +8.0 %"]);
+    assert!(little.wants_more() && little.notes.is_empty(), "{:?}", little.notes);
+    is(&much, Outcome::Regression, &["worse by +2131.0 %"]);
+    assert!(!much.wants_more() && much.notes[0].starts_with("one stage is enough"));
+    // A slow-down of more than is allowed, and of less time than twice what counts.
+    let least = Settings { min_difference_ns: 1_500_000.0, ..settings() };
+    let short = judge(&recipe(22.31).run(), CANDIDATE, &least, 1);
+    assert!(!line(&short, "service.p50").decisive, "{:?}", line(&short, "service.p50"));
+    // The null decides before anything else.
+    let dirty = Recipe { noise: [0.0, 0.005, 0.3], ..recipe(22.31) };
+    assert!(judge(&dirty.run(), CANDIDATE, &settings(), 1).lines.iter().all(|l| !l.decisive));
+}
+
+#[test]
+fn records_that_differ_give_no_verdict() {
+    for candidate in [1.0, 1.25] {
+        let mut run = recipe(candidate).run();
+        run.altered = Some("4 are missing".to_owned());
+        let gate = judge(&run, CANDIDATE, &settings(), 2);
+        is(&gate, Outcome::CannotTell, &["CANNOT TELL: 4 are missing"]);
+        let against = judge_against(&run, "webhook@base", &recipe(1.0).run(), &settings(), vec![]);
+        is(&against, Outcome::CannotTell, &["CANNOT TELL: the stored run: 4 are missing"]);
+    }
+}
+
+#[test]
+fn a_gate_that_failed_has_no_verdict_and_says_why() {
+    let failure =
+        Failure { error: "webhook@candidate: block 5: the target exited".to_owned(), exit_code: 3 };
+    for gate in [recipe(1.0).gate(), recipe(1.25).gate(), Gate::without_records("gate")] {
+        let gate = gate.failed(failure.clone());
+        is(&gate, Outcome::CannotTell, &["NO VERDICT", "exit 3", "block 5: the target exited"]);
+        assert_eq!(gate.exit_code(), 3);
+    }
 }
 
 #[test]
