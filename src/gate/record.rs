@@ -5,7 +5,7 @@ use super::Request;
 use crate::compare::gate::{self as verdict, Gate, Settings};
 use crate::compare::machine;
 use crate::error::{Error, Result};
-use crate::store::{StoredRun, write_atomically};
+use crate::store::{StoredRun, create_dir, write_atomically};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -82,26 +82,16 @@ pub fn is_gate(dir: &Path) -> bool {
     dir.join(FILE).is_file()
 }
 
-/// Makes the directory; it must not exist.
+/// Makes the directory; one that exists must be empty.
 pub fn create(dir: &Path, header: &GateHeader) -> Result<()> {
-    let cannot = |e: std::io::Error| match e.kind() {
-        std::io::ErrorKind::AlreadyExists => Error::usage(format!(
-            "results directory {} exists already: finished gates are not overwritten; choose another with --out",
-            dir.display()
-        )),
-        _ => Error::harness(format!("cannot make {}: {e}; see --out", dir.display())),
-    };
-    if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
-        std::fs::create_dir_all(parent).map_err(cannot)?;
-    }
-    std::fs::create_dir(dir).map_err(cannot)?;
+    create_dir(dir)?;
     let text = serde_json::to_string_pretty(header)
         .map_err(|e| Error::harness(format!("cannot write {FILE}: {e}")))?;
     write_atomically(&dir.join(FILE), text.as_bytes())
 }
 
-/// Reads a gate's directory and judges it again.
-pub fn read(dir: &Path) -> Result<(GateHeader, Vec<Gate>)> {
+/// Reads `gate.json`.
+pub fn header(dir: &Path) -> Result<GateHeader> {
     let path = dir.join(FILE);
     let text = std::fs::read_to_string(&path)
         .map_err(|e| Error::usage(format!("cannot read {}: {e}", path.display())))?;
@@ -116,7 +106,12 @@ pub fn read(dir: &Path) -> Result<(GateHeader, Vec<Gate>)> {
             verdict::SCHEMA
         )));
     }
-    let header: GateHeader = serde_json::from_value(version).map_err(damaged)?;
+    serde_json::from_value(version).map_err(damaged)
+}
+
+/// Reads a gate's directory and judges it again.
+pub fn read(dir: &Path) -> Result<(GateHeader, Vec<Gate>)> {
+    let header = header(dir)?;
     let mut stages = Vec::new();
     for stage in 1.. {
         let part = stage_dir(dir, stage);
