@@ -122,7 +122,8 @@ fn of_run(args: &Args, format: Format, sort: Option<&'static Metric>) -> Result<
 
 /// What the page shows of each directory.
 fn sources(args: &Args, sort: Option<&'static Metric>) -> Result<Vec<Source>> {
-    let beside = args.output.as_ref().map(|file| file.parent().unwrap_or(Path::new("")));
+    let file = args.output.as_ref().filter(|file| file.as_os_str() != "-");
+    let beside = file.map(|file| file.parent().unwrap_or(Path::new("")));
     let source = |dir: &PathBuf| {
         let run = stored_run(dir)?;
         let mut report = compare::compare(&run);

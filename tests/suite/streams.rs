@@ -120,7 +120,7 @@ fn arguments_that_are_no_text_are_taken_or_refused() {
     let bench = Bench::new();
     bench.write(
         "pushbench.toml",
-        "[target.t.webhook]\ncommand = \"./gone\"\nurl = \"http://127.0.0.1:{port}/\"\nmatch = \"id\"\n",
+        "[target.t.webhook]\ncommand = \"./gone {port}\"\nurl = \"http://127.0.0.1:{port}/\"\nmatch = \"id\"\n",
     );
     let odd = OsStr::from_bytes(b"r\xff");
     let run = |args: &[&str]| ended(bench.pushbench(args).arg(odd).output().unwrap());
@@ -137,11 +137,15 @@ fn what_a_terminal_would_obey_is_shown() {
     let bench = Bench::new();
     bench.write(
         "pushbench.toml",
-        "[target.t.webhook]\ncommand = \"printf 'a\\\\tb\\\\342\\\\200\\\\256c'\"\nurl = \"http://127.0.0.1:{port}/\"\n\
+        "[target.t.webhook]\ncommand = \"printf 'a\\\\tb\\\\342\\\\200\\\\256c' {port}\"\nurl = \"http://127.0.0.1:{port}/\"\n\
          match = \"id\"\n",
     );
     let ended = bench.run(&["run", "--arm", "webhook@t"]);
     ended.fails(FAILED, &["a\tb[U+202E]c"]);
+    let url = "url = \"http://127.0.0.1:9/\"\nmatch = \"id\"\n";
+    bench.write("pushbench.toml", &format!("[target.\"a\u{202e}b\".webhook]\n{url}"));
+    let listed = bench.run(&["list", "targets"]).out;
+    assert!(listed.contains("a[U+202E]b") && !listed.contains('\u{202e}'), "{listed}");
     let hostile = "x\u{202e}\u{1b}[2J\u{9b}";
     for args in
         [&[hostile][..], &["run", hostile], &["report", hostile], &["run", "--arm", hostile]]

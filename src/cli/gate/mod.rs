@@ -107,7 +107,8 @@ pub fn run(args: &Args) -> Result<u8> {
     tell(format, &told, source, args.output.as_deref())?;
     kept?;
     error_line(&format!("Results  {0}  (pushbench report {0})", plan.request.out.display()));
-    Ok(stages.last().map_or(3, Gate::exit_code))
+    let last = stages.last().map(Gate::exit_code);
+    last.ok_or_else(|| Error::harness("the gate has no stage: please report it"))
 }
 
 fn format(name: &str) -> Result<Format> {
