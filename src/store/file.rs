@@ -118,10 +118,8 @@ pub fn vacant(dir: &Path) -> Result<()> {
             Err(_) => return Ok(()),
             Ok(_) => format!("{shown} is a symbolic link to a directory that does not exist"),
         },
-        Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
-            format!("{shown} is no directory, or a part of that path is none")
-        }
-        Err(e) => return Err(cannot("read the directory", dir, &e)),
+        Err(_) if dir.exists() && !dir.is_dir() => format!("{shown} is no directory"),
+        Err(e) => return Err(cannot("make the results directory", dir, &e)),
     };
     Err(Error::usage(format!("{taken}; choose another with --out")))
 }
@@ -244,8 +242,7 @@ mod tests {
         symlink("nowhere", path("dangling")).unwrap();
         assert!(refused("dangling").contains("symbolic link"), "{}", refused("dangling"));
         fs::write(path("file"), "").unwrap();
-        for name in ["file", "file/below"] {
-            assert!(refused(name).contains("no directory"), "{}", refused(name));
-        }
+        assert!(refused("file").contains("no directory"), "{}", refused("file"));
+        assert!(refused("file/below").contains("part of that path"), "{}", refused("file/below"));
     }
 }
