@@ -2,13 +2,12 @@
 
 use super::formats::Formats;
 use super::report::again;
-use super::{look, print};
+use super::{deliver, look, stored_run};
 use crate::compare::runs::{Runs, side_by_side};
 use crate::error::{Error, Result};
 use crate::report::layout::Look;
 use crate::report::visible::line;
 use crate::report::{Format, runs};
-use crate::store::{StoredRun, write_atomically};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
@@ -27,7 +26,7 @@ pub struct Shape {
     /// text, json or markdown
     #[arg(long, default_value = "text", value_parser = Formats::OF_RUNS, hide_possible_values = true)]
     format: Format,
-    /// Writes to a file instead of standard output
+    /// Writes to a file instead of standard output, which - is
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -41,15 +40,12 @@ impl Shape {
             Format::Markdown => runs::markdown(both),
             _ => runs::text(both, look),
         };
-        match &self.output {
-            Some(path) => write_atomically(path, text.as_bytes()),
-            None => print(&text),
-        }
+        deliver(&text, self.output.as_deref())
     }
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let (first, second) = (StoredRun::read(&args.first)?, StoredRun::read(&args.second)?);
+    let (first, second) = (stored_run(&args.first)?, stored_run(&args.second)?);
     let both = side_by_side((&name(&args.first), &first), (&name(&args.second), &second));
     if both.points.iter().all(|p| p.figures.is_empty()) {
         return Err(Error::usage(nothing_in_common(&both)));

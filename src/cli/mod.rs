@@ -17,11 +17,16 @@ mod selftest;
 mod serve;
 mod verify;
 
+use crate::console::{self, error_line};
 use crate::error::{Error, Result};
+use crate::gate::{qualify::is_qualification, record};
 use crate::report::layout::Look;
+use crate::store::{StoredRun, write_atomically};
+use crate::visible;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -71,7 +76,15 @@ const USAGE: u8 = 64;
 
 /// The whole program.
 pub fn main() -> ExitCode {
+    console::report_panics();
+    // A fault of this program is a failure of the harness; its message is written by the hook.
+    std::panic::catch_unwind(program).unwrap_or_else(|_| Error::harness("").exit_code())
+}
+
+fn program() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
+    // A file that reaches the limit on its size is an error of the write, which says where.
+    let _cannot_be = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let hidden = [
         crate::target::keeper::main_if_asked,
         crate::selftest::odd::main_if_asked,
@@ -82,19 +95,36 @@ pub fn main() -> ExitCode {
     }
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(e) => {
-            let _nowhere_to_say_it = e.print();
-            return ExitCode::from(if e.use_stderr() { USAGE } else { 0 });
-        }
+        Err(e) => return ended(wanted(&e)),
     };
     let command = cli.command.unwrap_or_else(|| Command::Run(Box::new(run::Args::default_run())));
-    match dispatch(command) {
+    ended(dispatch(command))
+}
+
+fn ended(how: Result<u8>) -> ExitCode {
+    match how {
         Ok(code) => ExitCode::from(code),
         Err(e) => {
-            eprintln!("pushbench: {e}");
+            error_line(&format!("pushbench: {e}"));
             e.exit_code()
         }
     }
+}
+
+/// The help or the version, which was asked for, or why the command line cannot be read.
+fn wanted(e: &clap::Error) -> Result<u8> {
+    let text = e.render();
+    if !e.use_stderr() {
+        let text = if look().colour { text.ansi().to_string() } else { text.to_string() };
+        return print(&text).map(|()| 0);
+    }
+    let text = text.to_string();
+    if visible::terminal(&text) == text {
+        let _nobody_reads_it = e.print(); // in colours
+    } else {
+        error_line(text.trim_end());
+    }
+    Ok(USAGE)
 }
 
 fn dispatch(command: Command) -> Result<u8> {
@@ -130,23 +160,70 @@ fn look() -> Look {
 
 /// Prints to standard output; a reader that has gone (`| head`) is no error.
 fn print(text: &str) -> Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::harness(format!("cannot write to standard output: {e}")))
-        }
-        _ => Ok(()),
+    console::output(text)
+        .map_err(|e| Error::harness(format!("cannot write to standard output: {e}")))
+}
+
+/// Writes what `--output` was given for; `-` is standard output, as no `--output` is.
+fn deliver(text: &str, output: Option<&Path>) -> Result<()> {
+    match output {
+        Some(path) if path.as_os_str() != "-" => write_atomically(path, text.as_bytes()),
+        _ => print(text),
     }
 }
 
-/// The flag that Ctrl-C and SIGTERM set. A second one ends the process at once; children end with it
-/// because their keepers see it go.
+/// The command line for the record. Where the program lies is nobody's business who reads it.
+fn command_line() -> Vec<String> {
+    let args = std::env::args_os().skip(1);
+    let args = args.map(|arg| arg.to_string_lossy().into_owned());
+    std::iter::once("pushbench".to_owned()).chain(args).collect()
+}
+
+/// Reads a run. What `report` shows and is no run is named, with what to give in its place.
+fn stored_run(dir: &Path) -> Result<StoredRun> {
+    let shown = dir.display();
+    Err(Error::usage(if record::is_gate(dir) {
+        let stage = record::last_stage(dir);
+        format!(
+            "{shown} is the directory of a gate, whose stages are runs: give {}; `pushbench report {shown}` \
+             shows the gate",
+            stage.display()
+        )
+    } else if is_qualification(dir) {
+        format!(
+            "{shown} is the directory of a qualification, whose stages are runs: give {shown}/gate-01-stage-1 or \
+             another one; `pushbench report {shown}` shows the qualification"
+        )
+    } else if selftest::is_truth(dir) {
+        format!(
+            "{shown} is no run, it is a page of the self-test: `pushbench report {shown}` shows it"
+        )
+    } else {
+        return StoredRun::read(dir);
+    }))
+}
+
+/// The flag that Ctrl-C, SIGTERM and SIGHUP set. A second Ctrl-C or SIGTERM ends the process at once; children
+/// end with it because their keepers see it go.
 fn interrupt_flag() -> Result<Arc<AtomicBool>> {
+    let cannot = |e: io::Error| Error::harness(format!("cannot listen for signals: {e}"));
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register_conditional_shutdown(signal, 130, flag.clone())
             .and_then(|_| signal_hook::flag::register(signal, flag.clone()))
-            .map_err(|e| Error::harness(format!("cannot listen for signals: {e}")))?;
+            .map_err(cannot)?;
+    }
+    // A closed terminal and its shell both send one: a second does not end anything. `nohup` ignores it.
+    if !ignores(signal_hook::consts::SIGHUP) {
+        signal_hook::flag::register(signal_hook::consts::SIGHUP, flag.clone()).map_err(cannot)?;
     }
     Ok(flag)
+}
+
+/// Whether this process was started so that it ignores a signal.
+fn ignores(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
 }

@@ -1,12 +1,14 @@
 //! How a run shows that it goes on: a bar on a terminal, plain lines elsewhere. All on standard
 //! error, so that standard output holds the report alone.
 
+use crate::console::error_line;
 use crate::cpus::{Cpus, Placement};
 use crate::drive::stretch::Watch;
 use crate::record::histogram::Hist;
 use crate::record::metrics::supported_quantile;
 use crate::run::Progress;
 use crate::units;
+use crate::visible;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
@@ -103,7 +105,7 @@ impl Watch for Show {
             self.latest = arm;
         }
         if let Some(bar) = &self.bar {
-            bar.set_message(self.live());
+            bar.set_message(visible::line(&self.live()));
         }
     }
 
@@ -130,7 +132,7 @@ impl Progress for Show {
             );
             self.bar = Some(bar.with_style(style));
         } else {
-            eprintln!("about {} s to go", estimate.as_secs().max(1));
+            error_line(&format!("about {} s to go", estimate.as_secs().max(1)));
         }
     }
 
@@ -150,22 +152,21 @@ impl Progress for Show {
 
     fn stage(&mut self, what: &str) {
         match &self.bar {
-            Some(bar) => bar.set_prefix(what.to_owned()),
+            Some(bar) => bar.set_prefix(visible::line(what)),
             None => {
                 let left = self.total.saturating_sub(self.done).as_secs();
                 let passed = self.began.elapsed().as_secs();
                 let live = Some(self.live()).filter(|live| !live.is_empty());
                 let live = live.map_or(String::new(), |live| format!(" · {live}"));
-                eprintln!("[{passed:>4} s] {what}, about {left} s left{live}");
+                error_line(&format!("[{passed:>4} s] {what}, about {left} s left{live}"));
             }
         }
     }
 
     fn say(&mut self, line: &str) {
-        let line = crate::report::visible::visible(line);
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| error_line(line)),
+            None => error_line(line),
         }
     }
 

@@ -3,7 +3,8 @@
 use super::gate::{What, read_nulls};
 use super::progress::Show;
 use super::run::default_out;
-use super::{interrupt_flag, print};
+use super::{command_line, deliver, interrupt_flag, print};
+use crate::console::error_line;
 use crate::error::{Error, Result};
 use crate::gate::nulls;
 use crate::gate::qualify::{self, Request};
@@ -61,7 +62,7 @@ pub fn run(args: &Args) -> Result<u8> {
         seed: args.what.seed(),
         placement,
         out,
-        command: super::run::command_line(),
+        command: command_line(),
     };
     let older = read_nulls(args.nulls.exists().then_some(args.nulls.as_path()))?;
     let interrupt = interrupt_flag()?;
@@ -69,17 +70,18 @@ pub fn run(args: &Args) -> Result<u8> {
     show.say_placement(&request.placement);
     let ended = qualify::execute(&request, &interrupt, &mut show);
     show.finish();
-    if let Err(e) = &ended
-        && request.out.is_dir()
-    {
-        eprintln!("{e}; go on with the same command and --out {}", request.out.display());
+    if !matches!(&ended, Ok(_) | Err(Error::Usage(_))) && request.out.is_dir() {
+        error_line(&format!(
+            "what was finished is kept: go on with the same command and --out {}",
+            request.out.display()
+        ));
     }
     let (header, trials) = ended?;
     older.store(qualify::entries(&header, &trials, &environment::describe()), &args.nulls)?;
     let text = qualification::render(&header, &trials);
     write_atomically(&request.out.join("report.md"), text.as_bytes())?;
     print(&text)?;
-    eprintln!("Results  {}\nNulls    {}", request.out.display(), args.nulls.display());
+    error_line(&format!("Results  {}\nNulls    {}", request.out.display(), args.nulls.display()));
     Ok(0)
 }
 
@@ -95,8 +97,5 @@ pub fn report(dir: &Path, format: &str, output: Option<&Path>) -> Result<()> {
             )));
         }
     };
-    match output {
-        Some(path) => write_atomically(path, text.as_bytes()),
-        None => print(&text),
-    }
+    deliver(&text, output)
 }

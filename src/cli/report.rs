@@ -1,15 +1,16 @@
 //! `pushbench report`
 
 use super::formats::Stored;
-use super::{look, page, print};
+use super::{deliver, look, page, print, stored_run};
 use crate::compare::evidence::{Evidence, evidence};
 use crate::compare::{self, Report, ranking};
+use crate::console::error_line;
 use crate::error::{Error, Result};
 use crate::record::metrics::{self, METRICS, Metric};
 use crate::report::chart::{self, Chart};
 use crate::report::html::{self, Source};
 use crate::report::{ALL, File, Format, Output, table, text};
-use crate::store::{Seconds, StoredRun, write_atomically};
+use crate::store::{Seconds, write_atomically};
 use crate::suggest::did_you_mean;
 use std::path::{Path, PathBuf};
 
@@ -27,7 +28,7 @@ pub struct Args {
     /// Sorts tables of more than three arms by this metric
     #[arg(long, value_name = "METRIC")]
     sort: Option<String>,
-    /// Writes to a file instead of standard output; to a directory where a format has several files
+    /// Writes to a file instead of standard output, which - is; to a directory where a format has several files
     #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
 }
@@ -93,20 +94,13 @@ fn of_runs(args: &Args, format: Format) -> Result<()> {
         _ => None,
     };
     if let Some(text) = drawn {
-        return tell(&text, args.output.as_deref());
+        return deliver(&text, args.output.as_deref());
     }
     of_run(args, format, sort)
 }
 
-fn tell(text: &str, output: Option<&Path>) -> Result<()> {
-    match output {
-        None => print(text),
-        Some(path) => write_atomically(path, text.as_bytes()),
-    }
-}
-
 fn of_run(args: &Args, format: Format, sort: Option<&'static Metric>) -> Result<()> {
-    let stored = StoredRun::read(&args.dirs[0])?;
+    let stored = stored_run(&args.dirs[0])?;
     let mut report = compare::compare(&stored);
     ranking::sort(&mut report, sort);
     if let (Format::Text, None) = (format, &args.output) {
@@ -120,7 +114,7 @@ fn of_run(args: &Args, format: Format, sort: Option<&'static Metric>) -> Result<
     say_what_is_missing(&args.dirs[0], format, &report, &evidence);
     match (format.render(&report, &evidence), &args.output) {
         (None, _) => Ok(()), // drawn above
-        (Some(Output::One(text)), output) => tell(&text, output.as_deref()),
+        (Some(Output::One(text)), output) => deliver(&text, output.as_deref()),
         (Some(Output::Several(files)), Some(dir)) => write_all(&args.dirs[0], dir, &files),
         (Some(Output::Several(_)), None) => Err(needs_a_directory(args, format)),
     }
@@ -128,13 +122,14 @@ fn of_run(args: &Args, format: Format, sort: Option<&'static Metric>) -> Result<
 
 /// What the page shows of each directory.
 fn sources(args: &Args, sort: Option<&'static Metric>) -> Result<Vec<Source>> {
-    let beside = args.output.as_ref().map(|file| file.parent().unwrap_or(Path::new("")));
+    let file = args.output.as_ref().filter(|file| file.as_os_str() != "-");
+    let beside = file.map(|file| file.parent().unwrap_or(Path::new("")));
     let source = |dir: &PathBuf| {
-        let run = StoredRun::read(dir)?;
+        let run = stored_run(dir)?;
         let mut report = compare::compare(&run);
         ranking::sort(&mut report, sort);
         if let Some(said) = table::incomplete(&report) {
-            eprintln!("{}: {said}", dir.display());
+            error_line(&format!("{}: {said}", dir.display()));
         }
         Ok(page::source(dir, &run, report, beside))
     };
@@ -164,14 +159,17 @@ fn drawing(name: Option<&str>, sources: &[Source]) -> Result<String> {
 fn where_to(args: &Args, format: Format) -> Result<()> {
     match (&args.output, format.file_name()) {
         (None, None) => Err(needs_a_directory(args, format)),
-        (Some(path), Some(name)) if path.is_dir() => Err(Error::usage(format!(
-            "--output {}: that is a directory, and {} is one file: write --output {}",
-            path.display(),
-            format.name(),
-            path.join(name).display()
-        ))),
-        (Some(path), None) if path.is_file() => Err(Error::usage(format!(
-            "--output {}: that is a file, and {} has several: name a directory",
+        (Some(path), Some(name)) if path.is_dir() && path.as_os_str() != "-" => {
+            Err(Error::usage(format!(
+                "--output {}: that is a directory, and {} is one file: write --output {}",
+                path.display(),
+                format.name(),
+                path.join(name).display()
+            )))
+        }
+        (Some(path), None) if path.as_os_str() == "-" => Err(needs_a_directory(args, format)),
+        (Some(path), None) if path.exists() && !path.is_dir() => Err(Error::usage(format!(
+            "--output {}: that is no directory, and {} has several: name a directory",
             path.display(),
             format.name()
         ))),
@@ -189,12 +187,15 @@ fn needs_a_directory(args: &Args, format: Format) -> Error {
 /// Files of other tools have no place for it, or nobody looks there.
 fn say_what_is_missing(dir: &Path, format: Format, report: &Report, evidence: &Evidence<'_>) {
     if let Some(said) = table::incomplete(report).filter(|_| format != Format::Text) {
-        eprintln!("{said}");
+        error_line(&said);
     }
     let trackers = [Format::GithubAction, Format::Bencher, Format::Gobench];
     let arms = || evidence.points.iter().flat_map(|p| &p.arms);
     if trackers.contains(&format) && arms().all(|a| a.over_blocks.is_empty()) {
-        eprintln!("no block is valid, so there is no figure to keep: see `{}`", again(dir));
+        error_line(&format!(
+            "no block is valid, so there is no figure to keep: see `{}`",
+            again(dir)
+        ));
     }
 }
 

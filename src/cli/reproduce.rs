@@ -1,18 +1,20 @@
 //! `pushbench reproduce`: what a sceptic does.
 
 use super::compare::{Shape, name};
-use super::interrupt_flag;
 use super::progress::Show;
 use super::run::{default_out, exit_code};
+use super::{command_line, interrupt_flag, stored_run};
 use crate::compare::runs::side_by_side;
 use crate::compare::{self, completeness};
+use crate::console::error_line;
 use crate::cpus::Placement;
 use crate::error::{Error, Result};
+use crate::gate::record;
 use crate::report::runs::agreement_in_short;
 use crate::run::arms::{self, Arm};
-use crate::run::{self, Request};
+use crate::run::{self, Begun, Request};
 use crate::scenario::{Point, Question};
-use crate::store::{ArmHeader, RunHeader, Store, StoredRun};
+use crate::store::{ArmHeader, RunHeader, StoredRun, vacant};
 use crate::target::manifest::BuiltinOptions;
 use std::path::{Path, PathBuf};
 
@@ -35,9 +37,12 @@ pub struct Args {
 
 /// Runs the plan again; the exit code is that of `run`.
 pub fn run(args: &Args) -> Result<u8> {
-    let stored = StoredRun::read(&args.dir)?;
+    if record::is_gate(&args.dir) {
+        return Err(a_gate(&args.dir));
+    }
+    let stored = stored_run(&args.dir)?;
     for said in completeness::differences(&stored) {
-        eprintln!("RECORDS DIFFER in {}: {said}", name(&args.dir));
+        error_line(&format!("RECORDS DIFFER in {}: {said}", name(&args.dir)));
     }
     let placement = placement(args, &stored.header)?;
     let question = question(&args.dir, &stored.header)?;
@@ -48,32 +53,52 @@ pub fn run(args: &Args) -> Result<u8> {
         seed: stored.header.seed,
         placement,
         out: args.out.clone().unwrap_or_else(|| default_out(&stored.header.scenario)),
-        command: std::iter::once("pushbench".to_owned()).chain(std::env::args().skip(1)).collect(),
+        command: command_line(),
     };
+    vacant(&request.out)?;
     let interrupt = interrupt_flag()?;
     let mut show = Show::new();
     show.say_placement(&request.placement);
     run::prepare(&request, &interrupt, &mut show)?;
-    let ended = run::execute(&request, &interrupt, &mut show);
+    let mut begun = Begun::new(&request)?;
+    let ended = begun.measure(&interrupt, &mut show);
     show.finish();
-    conclude(args, &stored, &request.out, ended)
+    conclude(args, &stored, begun, &request.out, ended)
+}
+
+/// The arms of its stages are no targets: its own command starts them.
+fn a_gate(dir: &Path) -> Error {
+    let again = match record::header(dir) {
+        Ok(header) => format!(": {}", super::gate::command(&header.command)),
+        Err(_) => String::new(),
+    };
+    Error::usage(format!(
+        "{0} is the directory of a gate, and reproduce repeats runs: repeat the gate by its own command{again}; \
+         `pushbench report {0}` shows it",
+        dir.display()
+    ))
 }
 
 /// Shows both, as far as the new one came.
-fn conclude(args: &Args, stored: &StoredRun, out: &Path, ended: Result<()>) -> Result<u8> {
-    let Ok(again) = StoredRun::read(out) else {
-        return ended.map(|()| 0); // nothing was begun: the error says why
-    };
+fn conclude(
+    args: &Args,
+    stored: &StoredRun,
+    begun: Begun<'_>,
+    out: &Path,
+    ended: Result<()>,
+) -> Result<u8> {
+    let again = StoredRun::read(out)?;
     if again.trials.is_empty() && ended.is_err() {
-        Store::discard(out);
+        begun.discard();
         return ended.map(|()| 0);
     }
     let both = side_by_side((&name(&args.dir), stored), (&name(out), &again));
-    args.shape.show(&both)?;
-    eprintln!("Verdicts {}", agreement_in_short(&both));
-    eprintln!("Results  {}  (pushbench report {})", out.display(), out.display());
+    let shown = args.shape.show(&both);
+    error_line(&format!("Verdicts {}", agreement_in_short(&both)));
+    error_line(&format!("Results  {}  ({})", out.display(), super::report::again(out)));
     ended?;
-    Ok(exit_code(&compare::compare(&again)))
+    shown?;
+    exit_code(&compare::compare(&again), out)
 }
 
 fn question(dir: &Path, header: &RunHeader) -> Result<Question> {

@@ -1,7 +1,7 @@
 //! `pushbench run`
 
 use super::progress::Show;
-use super::{interrupt_flag, look, page, print};
+use super::{command_line, interrupt_flag, look, page, print};
 use crate::compare::evidence::evidence;
 use crate::compare::expect::Outcome;
 use crate::compare::{self, Report, ranking};
@@ -9,9 +9,9 @@ use crate::cpus::Placement;
 use crate::error::{Error, Result};
 use crate::record::metrics::Metric;
 use crate::report::{html, markdown, text};
-use crate::run::{self, Request, arms};
+use crate::run::{self, Begun, Request, arms};
 use crate::scenario::{self, Flow, Override, Question};
-use crate::store::{Store, StoredRun, write_atomically};
+use crate::store::{StoredRun, vacant, write_atomically};
 use crate::target::manifest::{BuiltinOptions, OWN_FILE};
 use crate::target::publisher::{PublishOptions, new_token};
 use crate::transport::publisher::Keep;
@@ -124,11 +124,6 @@ impl Overrides<'_> {
     }
 }
 
-/// The command line for the record. Where the program lies is nobody's business who reads it.
-pub(super) fn command_line() -> Vec<String> {
-    std::iter::once("pushbench".to_owned()).chain(std::env::args().skip(1)).collect()
-}
-
 /// Runs the scenario; the exit code of the contract.
 pub fn run(args: &Args) -> Result<u8> {
     let sort = super::report::sorted_by(args.sort.as_deref())?;
@@ -144,15 +139,17 @@ pub fn run(args: &Args) -> Result<u8> {
     };
     let arms = arms::find(&names, &builtin, &args.allow_host)?;
     let out = args.out.clone().unwrap_or_else(|| default_out(&question.name));
+    vacant(&out)?;
     let interrupt = interrupt_flag()?;
     let mut show = Show::new();
     let request =
         Request { question, arms, seed: args.seed, placement, out, command: command_line() };
     show.say_placement(&request.placement);
     run::prepare(&request, &interrupt, &mut show)?;
-    let ended = run::execute(&request, &interrupt, &mut show);
+    let mut begun = Begun::new(&request)?;
+    let ended = begun.measure(&interrupt, &mut show);
     show.finish();
-    conclude(&request.out, ended, sort)
+    conclude(begun, &request.out, ended, sort)
 }
 
 fn default_arms(question: &Question) -> Vec<String> {
@@ -200,22 +197,26 @@ pub(super) fn default_out(scenario: &str) -> PathBuf {
 }
 
 /// Shows what was finished, whatever the end was, and finds the exit code.
-fn conclude(out: &Path, ended: Result<()>, sort: Option<&'static Metric>) -> Result<u8> {
-    let Ok(stored) = StoredRun::read(out) else {
-        return ended.map(|()| 0); // nothing was begun: the error says why
-    };
+fn conclude(
+    begun: Begun<'_>,
+    out: &Path,
+    ended: Result<()>,
+    sort: Option<&'static Metric>,
+) -> Result<u8> {
+    let stored = StoredRun::read(out)?;
     if stored.trials.is_empty() && ended.is_err() {
-        Store::discard(out);
+        begun.discard();
         return ended.map(|()| 0);
     }
     let mut report = compare::compare(&stored);
     ranking::sort(&mut report, sort);
     let written = write_reports(out, &stored, &report);
-    print(&format!("\n{}", text::render(&report, look())))?;
-    print(&next(out, &report))?;
+    let text = text::render(&report, look());
+    let printed = print(&format!("\n{text}{}", next(out, &report, written.is_ok())));
     ended?;
     written?;
-    Ok(exit_code(&report))
+    printed?;
+    exit_code(&report, out)
 }
 
 fn write_reports(out: &Path, stored: &StoredRun, report: &Report) -> Result<()> {
@@ -225,11 +226,13 @@ fn write_reports(out: &Path, stored: &StoredRun, report: &Report) -> Result<()> 
     write_atomically(&out.join(PAGE), html::render(&[source]).as_bytes())
 }
 
-fn next(out: &Path, report: &Report) -> String {
+/// Where everything is, and what to do next. A page that could not be written is not named.
+fn next(out: &Path, report: &Report, written: bool) -> String {
     let dir = out.display();
-    let mut lines = format!(
-        "\nReport                 {dir}/{PAGE}\nResults                {dir}  (pushbench report {dir} --format json)\n"
-    );
+    let page =
+        if written { format!("\nReport                 {dir}/{PAGE}") } else { String::new() };
+    let mut lines =
+        format!("{page}\nResults                {dir}  (pushbench report {dir} --format json)\n");
     if report.scenario == "ingest" {
         lines.push_str("Highest rate?          pushbench run saturate\n");
         lines.push_str("Sending to customers?  pushbench run fanout\n");
@@ -250,18 +253,23 @@ fn own_server() -> &'static str {
     }
 }
 
-/// 3: an arm without a valid trial; 1: an expectation failed; 2: one cannot be judged.
-pub(super) fn exit_code(report: &Report) -> u8 {
+/// 1: an expectation failed; 2: one cannot be judged. An arm without a valid trial is an error.
+pub(super) fn exit_code(report: &Report, out: &Path) -> Result<u8> {
     let points = &report.points;
-    if points.iter().flat_map(|p| &p.arms).any(|a| a.trials == a.invalid) {
-        return 3;
+    if let Some(arm) = points.iter().flat_map(|p| &p.arms).find(|a| a.trials == a.invalid) {
+        return Err(Error::target(format!(
+            "{}: none of its {} trials is valid, so nothing is compared with it; `pushbench report {}` says why",
+            arm.arm,
+            arm.trials,
+            out.display()
+        )));
     }
     let outcomes = || points.iter().flat_map(|p| &p.expectations).map(|e| e.outcome);
-    if outcomes().any(|o| o == Outcome::Failed) {
+    Ok(if outcomes().any(|o| o == Outcome::Failed) {
         1
     } else if outcomes().any(|o| o == Outcome::CannotTell) {
         2
     } else {
         0
-    }
+    })
 }

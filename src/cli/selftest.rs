@@ -1,7 +1,8 @@
 //! `pushbench selftest`
 
-use super::run::{command_line, default_out};
-use super::{interrupt_flag, print};
+use super::run::default_out;
+use super::{command_line, deliver, interrupt_flag, print};
+use crate::console::error_line;
 use crate::cpus::{Cpus, Placement};
 use crate::error::{Error, Result};
 use crate::record::truth::Truth;
@@ -9,7 +10,7 @@ use crate::report::truth;
 use crate::run::environment;
 use crate::selftest::truth::{Told, measure};
 use crate::selftest::{CHECKS, Check, Lab, Line};
-use crate::store::write_atomically;
+use crate::store::{create_dir, write_atomically};
 use crate::suggest::did_you_mean;
 use std::path::{Path, PathBuf};
 
@@ -70,15 +71,14 @@ const TRUTH: &str = "truth.json";
 
 fn truth(out: Option<&Path>, lab: &Lab<'_>) -> Result<u8> {
     let out = out.map_or_else(|| default_out("truth"), Path::to_path_buf);
-    let create = std::fs::create_dir_all(&out);
-    create.map_err(|e| Error::harness(format!("cannot create {}: {e}", out.display())))?;
+    create_dir(&out)?;
     let told = Told { command: command_line().join(" "), machine: environment::describe() };
-    let found = measure(lab, told, &mut |what| eprintln!("{what} …"))?;
+    let found = measure(lab, told, &mut |what| error_line(&format!("{what} …")))?;
     write_atomically(&out.join(TRUTH), truth::json(&found).as_bytes())?;
     let page = truth::render(&found);
     write_atomically(&out.join("report.md"), page.as_bytes())?;
     print(&format!("\n{page}"))?;
-    eprintln!("Results  {}", out.display());
+    error_line(&format!("Results  {}", out.display()));
     Ok(0)
 }
 
@@ -102,10 +102,7 @@ pub fn report(dir: &Path, format: &str, output: Option<&Path>) -> Result<()> {
             )));
         }
     };
-    match output {
-        Some(path) => write_atomically(path, text.as_bytes()),
-        None => print(&text),
-    }
+    deliver(&text, output)
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Check>> {

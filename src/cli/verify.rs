@@ -1,9 +1,11 @@
 //! `pushbench verify`
 
 use super::{interrupt_flag, print};
-use crate::compare::verified::verified;
+use crate::compare::verified::{Verified, verified};
+use crate::console::error_line;
 use crate::cpus::Placement;
 use crate::error::{Error, Result};
+use crate::record::findings::Aspect;
 use crate::report::findings;
 use crate::run::arms;
 use crate::scenario::{self, Override};
@@ -57,8 +59,7 @@ pub fn run(args: &Args) -> Result<u8> {
     let arms = arms::find(&names(args)?, &builtin, &args.allow_host)?;
     let interrupt = interrupt_flag()?;
     for arm in &arms {
-        let say = &mut |line: &str| eprintln!("{}", crate::report::visible::visible(line));
-        setup::ensure(&arm.manifest, &interrupt, say)?;
+        setup::ensure(&arm.manifest, &interrupt, &mut error_line)?;
     }
     let bench = Bench { cpus: &placement.target, interrupt: &interrupt, template: &template };
     let subjects: Vec<Subject<'_>> = arms.iter().map(arms::Arm::subject).collect();
@@ -67,7 +68,24 @@ pub fn run(args: &Args) -> Result<u8> {
         "json" => findings::json(&all),
         _ => findings::text(&all),
     })?;
-    Ok(if all.exactly_once.iter().all(|exact| *exact) { 0 } else { 3 })
+    match not_exact(&all) {
+        Some(why) => Err(Error::target(why)),
+        None => Ok(0),
+    }
+}
+
+/// The arms whose known events were not each acknowledged once, and what was found.
+fn not_exact(all: &Verified) -> Option<String> {
+    let row = all.rows.iter().find(|row| row.aspect == Aspect::ExactlyOnce);
+    let wrong = |(i, exact): (usize, &bool)| {
+        let found = row.and_then(|row| row.arms.get(i)?.as_ref()?.detail.as_deref());
+        let found = found.unwrap_or("it was not found out");
+        (!exact).then(|| {
+            format!("{}: not every event was acknowledged exactly once: {found}", all.arms[i])
+        })
+    };
+    let wrong: Vec<String> = all.exactly_once.iter().enumerate().filter_map(wrong).collect();
+    (!wrong.is_empty()).then(|| wrong.join("\n"))
 }
 
 /// Makes the events of the scenario `ingest`, or the user's own.

@@ -5,7 +5,7 @@ use super::Request;
 use crate::compare::gate::{self as verdict, Failure, Gate, Settings};
 use crate::compare::machine;
 use crate::error::{Error, Result};
-use crate::store::{StoredRun, write_atomically};
+use crate::store::{StoredRun, create_dir, write_atomically};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -101,19 +101,9 @@ pub fn is_gate(dir: &Path) -> bool {
     dir.join(FILE).is_file()
 }
 
-/// Makes the directory; it must not exist.
+/// Makes the directory; one that exists must be empty.
 pub fn create(dir: &Path, header: &GateHeader) -> Result<()> {
-    let cannot = |e: std::io::Error| match e.kind() {
-        std::io::ErrorKind::AlreadyExists => Error::usage(format!(
-            "results directory {} exists already: finished gates are not overwritten; choose another with --out",
-            dir.display()
-        )),
-        _ => Error::harness(format!("cannot make {}: {e}; see --out", dir.display())),
-    };
-    if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
-        std::fs::create_dir_all(parent).map_err(cannot)?;
-    }
-    std::fs::create_dir(dir).map_err(cannot)?;
+    create_dir(dir)?;
     write(dir, header)
 }
 
@@ -124,8 +114,8 @@ pub fn write(dir: &Path, header: &GateHeader) -> Result<()> {
     write_atomically(&dir.join(FILE), text.as_bytes())
 }
 
-/// Reads a gate's directory and judges it again.
-pub fn read(dir: &Path) -> Result<(GateHeader, Vec<Gate>)> {
+/// Reads `gate.json`.
+pub fn header(dir: &Path) -> Result<GateHeader> {
     let path = dir.join(FILE);
     let text = crate::input::text(&path, crate::input::GENERATED)?;
     let damaged =
@@ -139,7 +129,12 @@ pub fn read(dir: &Path) -> Result<(GateHeader, Vec<Gate>)> {
             verdict::SCHEMA
         )));
     }
-    let header: GateHeader = serde_json::from_value(version).map_err(damaged)?;
+    serde_json::from_value(version).map_err(damaged)
+}
+
+/// Reads a gate's directory and judges it again.
+pub fn read(dir: &Path) -> Result<(GateHeader, Vec<Gate>)> {
+    let header = header(dir)?;
     let stages = judge(dir, &header)?;
     match stages.is_empty() {
         true => Err(Error::usage(format!("{} has no finished stage", dir.display()))),

@@ -1,7 +1,7 @@
 //! What `pushbench verify` has found out: a table for people, JSON for programs.
 
 use super::text::align;
-use super::visible::{line, visible};
+use super::visible::{json as json_of, line, visible};
 use crate::compare::verified::{Row, Verified};
 use crate::record::findings::{Finding, Known};
 use std::fmt::Write as _;
@@ -39,7 +39,7 @@ pub fn text(v: &Verified) -> String {
 /// The structure as it is.
 pub fn json(v: &Verified) -> String {
     // Nothing in it can fail to be written.
-    serde_json::to_string_pretty(v).unwrap_or_default() + "\n"
+    json_of(&serde_json::to_string_pretty(v).unwrap_or_default()) + "\n"
 }
 
 fn cells(row: &Row, notes: &mut Vec<String>) -> Vec<String> {

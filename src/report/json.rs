@@ -1,10 +1,10 @@
 //! The JSON of the contract: the report as it is.
 
+use super::visible;
 use crate::compare::Report;
 
 /// One line of JSON and a line feed.
 pub fn render(report: &Report) -> String {
-    let mut text = serde_json::to_string(report).expect("a report has only string keys");
-    text.push('\n');
-    text
+    let text = serde_json::to_string(report).expect("a report has only string keys");
+    visible::json(&text) + "\n"
 }

@@ -26,7 +26,8 @@ pub mod runs;
 pub mod table;
 pub mod text;
 pub mod truth;
-pub mod visible;
+
+pub use crate::visible;
 
 use crate::compare::Report;
 use crate::compare::evidence::Evidence;

@@ -57,5 +57,5 @@ pub fn render(header: &Header, trials: &[Tried]) -> String {
 /// The same as data.
 pub fn json(header: &Header, trials: &[Tried]) -> String {
     let all = serde_json::json!({ "header": header, "rates": rates(trials), "gates": trials });
-    format!("{all:#}\n")
+    super::visible::json(&format!("{all:#}\n"))
 }

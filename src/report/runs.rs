@@ -68,7 +68,8 @@ pub fn markdown(runs: &Runs) -> String {
 
 /// The structure as it is.
 pub fn json(runs: &Runs) -> String {
-    serde_json::to_string_pretty(runs).expect("it has only string keys") + "\n"
+    super::visible::json(&serde_json::to_string_pretty(runs).expect("it has only string keys"))
+        + "\n"
 }
 
 fn head(which: &str, run: &Run) -> Vec<String> {

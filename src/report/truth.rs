@@ -36,7 +36,7 @@ pub fn render(truth: &Truth) -> String {
 
 /// The same as data.
 pub fn json(truth: &Truth) -> String {
-    serde_json::to_string_pretty(truth).expect("figures are JSON") + "\n"
+    super::visible::json(&serde_json::to_string_pretty(truth).expect("figures are JSON")) + "\n"
 }
 
 fn section(out: &mut String, title: &str, text: &str) {

@@ -68,6 +68,68 @@ pub fn execute(
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<()> {
+    Begun::new(request)?.measure(interrupt, progress)
+}
+
+/// A run whose results directory is made. Before that nothing there is this run's.
+pub struct Begun<'a> {
+    request: &'a Request,
+    header: RunHeader,
+    store: Store,
+}
+
+impl<'a> Begun<'a> {
+    /// Makes the directory of a run that can be measured.
+    pub fn new(request: &'a Request) -> Result<Begun<'a>> {
+        check(request)?;
+        let header = header(request);
+        let store = Store::create(&request.out, &header)?;
+        Ok(Begun { request, header, store })
+    }
+
+    /// Measures everything, and keeps how it ended.
+    pub fn measure(&mut self, interrupt: &AtomicBool, progress: &mut dyn Progress) -> Result<()> {
+        let ended = self.measure_points(interrupt, progress);
+        let Begun { header, store, .. } = self;
+        header.complete = ended.is_ok();
+        header.finished = ended.is_ok().then(|| jiff::Timestamp::now().to_string());
+        header.failure = ended.as_ref().err().map(ToString::to_string);
+        header.records = Some(store.records());
+        let written = store.write_header(header);
+        ended.and(written)
+    }
+
+    /// Every arm is looked at, then every point is run.
+    fn measure_points(
+        &mut self,
+        interrupt: &AtomicBool,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
+        let Begun { request, header, store } = self;
+        let bench = Bench { placement: &request.placement, interrupt };
+        progress.begin(
+            request.question.points.iter().map(|p| estimate(&p.scenario, request.arms.len())).sum(),
+        );
+        progress.stage("a first look at every arm");
+        header.findings = first_look(request, interrupt)?;
+        store.write_header(header)?;
+        let labels: Vec<String> = request.arms.iter().map(|a| a.label.clone()).collect();
+        for (index, point) in request.question.points.iter().enumerate() {
+            progress.point(&labels);
+            let mut book = Book { header, store };
+            point::run(request, index, &point.scenario, &bench, &mut book, progress)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the directory away again: nothing was finished.
+    pub fn discard(self) {
+        self.store.discard();
+    }
+}
+
+/// Refuses what cannot be measured.
+fn check(request: &Request) -> Result<()> {
     let limit = limits::raise_descriptors();
     for point in &request.question.points {
         check_restart(request, &point.scenario)?;
@@ -80,40 +142,7 @@ pub fn execute(
         let at_once = if point.scenario.load.rate.is_some() { request.arms.len() } else { 1 };
         limits::check_descriptors(limit, largest_connections(request, &point.scenario), at_once)?;
     }
-    check_polling(request)?;
-    let mut header = header(request);
-    let mut store = Store::create(&request.out, &header)?;
-    let ended = measure(request, &mut header, &mut store, interrupt, progress);
-    header.complete = ended.is_ok();
-    header.finished = ended.is_ok().then(|| jiff::Timestamp::now().to_string());
-    header.failure = ended.as_ref().err().map(ToString::to_string);
-    header.records = Some(store.records());
-    let written = store.write_header(&header);
-    ended.and(written)
-}
-
-/// Every arm is looked at, then every point is run.
-fn measure(
-    request: &Request,
-    header: &mut RunHeader,
-    store: &mut Store,
-    interrupt: &AtomicBool,
-    progress: &mut dyn Progress,
-) -> Result<()> {
-    let bench = Bench { placement: &request.placement, interrupt };
-    progress.begin(
-        request.question.points.iter().map(|p| estimate(&p.scenario, request.arms.len())).sum(),
-    );
-    progress.stage("a first look at every arm");
-    header.findings = first_look(request, interrupt)?;
-    store.write_header(header)?;
-    let labels: Vec<String> = request.arms.iter().map(|a| a.label.clone()).collect();
-    for (index, point) in request.question.points.iter().enumerate() {
-        progress.point(&labels);
-        let mut book = Book { header, store };
-        point::run(request, index, &point.scenario, &bench, &mut book, progress)?;
-    }
-    Ok(())
+    check_polling(request)
 }
 
 /// Only what we start can be ended and started anew.

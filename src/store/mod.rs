@@ -1,10 +1,12 @@
 //! The results directory: `run.json` (what was asked and where), `trials.jsonl` (one complete record
 //! a line, written and flushed as soon as a trial ends), `*.hlog` (responses per second).
 
+mod file;
 mod header;
 mod logs;
 mod records;
 
+pub use file::{create_dir, vacant, write_atomically};
 pub use header::{ArmHeader, PointHeader, RunHeader, SCHEMA};
 pub use records::Records;
 
@@ -23,6 +25,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
+    /// It was not there before.
+    made: bool,
     trials: File,
     written: records::Counter,
     began: std::time::SystemTime,
@@ -45,18 +49,9 @@ pub struct StoredRun {
 }
 
 impl Store {
-    /// Makes the directory; it must not exist.
+    /// Makes the directory; one that exists must be empty.
     pub fn create(dir: &Path, header: &RunHeader) -> Result<Store> {
-        if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
-            fs::create_dir_all(parent).map_err(|e| cannot("make the directory", parent, &e))?;
-        }
-        fs::create_dir(dir).map_err(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists => Error::usage(format!(
-                "results directory {} exists already: finished runs are not overwritten; choose another with --out",
-                dir.display()
-            )),
-            _ => cannot("make the results directory", dir, &e),
-        })?;
+        let made = create_dir(dir)?;
         let path = dir.join("trials.jsonl");
         let trials = OpenOptions::new()
             .create_new(true)
@@ -64,17 +59,21 @@ impl Store {
             .open(&path)
             .map_err(|e| cannot("write", &path, &e))?;
         let (written, began) = (records::Counter::default(), std::time::SystemTime::now());
-        let store = Store { dir: dir.to_owned(), trials, written, began };
-        store.write_header(header)?;
+        let store = Store { dir: dir.to_owned(), made, trials, written, began };
+        // A place where nothing was begun stays free for the next try.
+        store.write_header(header).inspect_err(|_| store.discard())?;
         Ok(store)
     }
 
-    /// Takes away a directory in which nothing was finished; whatever else is in it stays.
-    pub fn discard(dir: &Path) {
+    /// Takes away what was written to a directory in which nothing was finished, and the directory if it
+    /// was made for it; whatever else is in it stays.
+    pub fn discard(&self) {
         for name in ["run.json", "trials.jsonl"] {
-            let _not_there = fs::remove_file(dir.join(name));
+            let _not_there = fs::remove_file(self.dir.join(name));
         }
-        let _not_empty = fs::remove_dir(dir);
+        if self.made {
+            let _not_empty = fs::remove_dir(&self.dir);
+        }
     }
 
     /// Where it is.
@@ -210,31 +209,15 @@ fn read_trials(path: &Path) -> Result<(Vec<Trial>, bool, Records)> {
     Ok((trials, false, found.total()))
 }
 
-/// Writes a file so that readers see the old one or the new one, never half.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let dir = match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    let write = || -> io::Result<()> {
-        let mut temporary = tempfile::NamedTempFile::new_in(dir)?;
-        temporary.write_all(bytes)?;
-        temporary.flush()?;
-        // Temporary files are private; results are for everybody who may see the directory.
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        temporary.as_file().set_permissions(mode)?;
-        temporary.persist(path)?;
-        Ok(())
-    };
-    write().map_err(|e| cannot("write", path, &e))
-}
-
 fn cannot(what: &str, path: &Path, e: &io::Error) -> Error {
     let remedy = match e.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "choose a place you may write to with --out or --output"
         }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+        io::ErrorKind::FileTooLarge => {
+            "raise the limit on the size of files (ulimit -f); trials finished before are kept"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "make room or choose another disk with --out or --output; trials finished before are kept"
         }
         io::ErrorKind::NotADirectory => {

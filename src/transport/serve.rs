@@ -4,9 +4,10 @@ use super::handler::Handler;
 use super::publisher::{self, desk, hub::Hub};
 use super::webhook::answering::Answering;
 use super::{Carrier, tcp, webhook, websocket};
+use crate::console;
 use crate::error::{Error, Result};
 use crate::record::in_force::{InForce, LISTENING};
-use std::io::{self, Write as _};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,9 +124,8 @@ fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
         delay_ns: nanos(handler.delay),
         work_ns: nanos(handler.work),
     };
-    let mut out = io::stdout().lock();
-    writeln!(out, "{LISTENING}{} {}", listener.local_addr()?, serde_json::to_string(&in_force)?)?;
-    out.flush()
+    let in_force = serde_json::to_string(&in_force)?;
+    console::output(&format!("{LISTENING}{} {in_force}\n", listener.local_addr()?))
 }
 
 async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
@@ -148,7 +148,7 @@ async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
                 tokio::spawn(connection(service.clone(), stream));
             }
             Err(e) => {
-                eprintln!("cannot accept a connection: {e}");
+                console::error_line(&format!("cannot accept a connection: {e}"));
                 std::thread::sleep(ACCEPT_PAUSE);
             }
         }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Leaves that every room may use.
-const LEAVES: [&str; 7] = ["cpus", "error", "input", "origin", "remedy", "suggest", "units"];
+const LEAVES: [&str; 9] =
+    ["console", "cpus", "error", "input", "origin", "remedy", "suggest", "units", "visible"];
 
 /// A room and the rooms it may use beside itself and the leaves. `cli` is over everything.
 const ARROWS: [(&str, &[&str]); 14] = [

@@ -208,10 +208,13 @@ fn started(bench: &Bench) -> Child {
 
 #[test]
 fn ctrl_c_ends_the_run_and_shows_what_was_finished() {
-    for which in [Signal::INT, Signal::TERM] {
+    for which in [Signal::INT, Signal::TERM, Signal::HUP] {
         let bench = Bench::new();
         let child = started(&bench);
         signal(&child, which);
+        if which == Signal::HUP {
+            signal(&child, which); // from the terminal, and from the shell
+        }
         let ended = ended(child.wait_with_output().unwrap());
         ended.fails(130, &["interrupted"]);
         assert!(ended.out.contains("INCOMPLETE"), "{}", ended.out);

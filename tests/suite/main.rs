@@ -33,6 +33,7 @@ mod scenarios;
 mod schema;
 mod shards;
 mod side_by_side;
+mod streams;
 mod targets;
 mod truth;
 mod verify;

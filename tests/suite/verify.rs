@@ -133,6 +133,8 @@ fn a_second_answer_is_no_exactly_once() {
         running(&bench, carrier.name(), &odd.url(), "id");
         let (found, ended) = verify(&bench, &format!("{}@t", carrier.name()));
         assert_eq!(ended.code, Some(FAILED), "{}{}", ended.out, ended.err);
+        let why = format!("{}@t: not every event was acknowledged exactly once", carrier.name());
+        ended.fails(FAILED, &[&why, "16 of 16, 3 twice"]);
         expect(&found, "exactly-once", "no", "16 of 16, 3 twice");
         assert!(found["trouble"][0].is_null(), "{found}");
     }

@@ -7,16 +7,17 @@ pub(super) use what::What;
 
 use super::progress::Show;
 use super::report::again;
-use super::{interrupt_flag, print};
+use super::{deliver, interrupt_flag, print};
 use crate::compare::gate::Gate;
 use crate::compare::page::facts;
+use crate::console::error_line;
 use crate::error::{Error, Result};
 use crate::gate::nulls::{self, Nulls};
 use crate::gate::{self, Ended, against, record};
 use crate::report::gate::{ALL, Format, Told, github};
 use crate::report::html::gate::Source;
 use crate::run::Progress as _;
-use crate::store::write_atomically;
+use crate::store::{vacant, write_atomically};
 use crate::suggest::did_you_mean;
 use crate::units;
 use plan::Plan;
@@ -69,7 +70,7 @@ pub struct Args {
     /// text, json, markdown, github or html
     #[arg(long, default_value = "text")]
     format: String,
-    /// Writes to a file instead of standard output
+    /// Writes to a file instead of standard output, which - is
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -88,6 +89,7 @@ pub fn run(args: &Args) -> Result<u8> {
     let interrupt = interrupt_flag()?;
     let mut show = Show::new();
     let plan = Plan::of(args, &transports, placement)?;
+    vacant(&plan.request.out)?;
     show.say_placement(&plan.request.placement);
     plan.remarks.iter().for_each(|line| show.say(line));
     let ended = match &plan.against {
@@ -102,12 +104,13 @@ pub fn run(args: &Args) -> Result<u8> {
     let source = Source { command: &typed, dir: &dir, pushbench: env!("CARGO_PKG_VERSION") };
     let shown = keep(&plan.request.out, &told, source)
         .and_then(|()| tell(format, &told, source, args.output.as_deref()));
-    eprintln!("Results  {}  ({})", plan.request.out.display(), again(&plan.request.out));
+    error_line(&format!("Results  {}  ({})", plan.request.out.display(), again(&plan.request.out)));
     if let Some(error) = error {
         return Err(error); // what ended it goes before what else failed
     }
     shown?;
-    Ok(stages.last().map_or(3, Gate::exit_code))
+    let last = stages.last().map(Gate::exit_code);
+    last.ok_or_else(|| Error::harness("the gate has no stage: please report it"))
 }
 
 fn format(name: &str) -> Result<Format> {
@@ -135,7 +138,7 @@ fn keep(out: &Path, told: &Told<'_>, source: Source<'_>) -> Result<()> {
 }
 
 /// A command line as it is typed, without the directory that exists by now.
-fn command(words: &[String]) -> String {
+pub(super) fn command(words: &[String]) -> String {
     shell_words::join(facts::elsewhere(words))
 }
 
@@ -147,10 +150,7 @@ fn tell(format: Format, told: &Told<'_>, source: Source<'_>, output: Option<&Pat
             return append(Path::new(&summary), &text);
         }
     }
-    match output {
-        Some(path) => write_atomically(path, text.as_bytes()),
-        None => print(&text),
-    }
+    deliver(&text, output)
 }
 
 /// Other steps may have written to the summary before.

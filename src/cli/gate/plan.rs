@@ -2,7 +2,8 @@
 
 use super::what::What;
 use super::{Args, read_nulls};
-use crate::cli::run::{command_line, default_out};
+use crate::cli::command_line;
+use crate::cli::run::default_out;
 use crate::compare::gate::{self as verdict, MarginSource, Settings};
 use crate::cpus::Placement;
 use crate::error::{Error, Result};

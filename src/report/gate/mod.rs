@@ -6,7 +6,7 @@ pub(super) mod rows;
 use super::html::{self, gate::Source};
 use super::markdown::{code, escape, grid};
 use super::text::align;
-use super::visible::visible;
+use super::visible::{self, visible};
 use crate::compare::gate::Gate;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -63,7 +63,7 @@ impl Format {
     pub fn render(self, told: &Told<'_>, source: Source<'_>) -> String {
         match self {
             Format::Text => text(told),
-            Format::Json => format!("{:#}\n", serde_json::json!(told)),
+            Format::Json => visible::json(&format!("{:#}\n", serde_json::json!(told))),
             Format::Markdown => markdown(told, usize::MAX),
             Format::Github => github::summary(told),
             Format::Html => html::gate::render(told, source),

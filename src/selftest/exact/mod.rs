@@ -101,7 +101,7 @@ pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
     match run(&words) {
         Ok(()) => Some(ExitCode::SUCCESS),
         Err(error) => {
-            eprintln!("the exact target failed: {error}");
+            crate::console::error_line(&format!("the exact target failed: {error}"));
             Some(ExitCode::FAILURE)
         }
     }

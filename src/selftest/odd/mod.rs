@@ -134,7 +134,7 @@ pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
         [publisher::WORD, rest @ ..] => publisher::run(rest),
         words => run(words),
     };
-    eprintln!("the misbehaving server failed: {error}");
+    crate::console::error_line(&format!("the misbehaving server failed: {error}"));
     Some(ExitCode::FAILURE)
 }
 

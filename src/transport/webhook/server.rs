@@ -93,7 +93,7 @@ impl Desk {
                 Err(why) => Err(why),
             };
             if let Err(why) = sent {
-                eprintln!("cannot answer {id:?}: {why}");
+                crate::console::error_line(&format!("cannot answer {id:?}: {why}"));
             }
         });
         text(StatusCode::ACCEPTED, "")

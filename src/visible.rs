@@ -6,6 +6,45 @@ use std::fmt::Write as _;
 /// The text with every character that steers instead of showing made visible: `[U+202E]`. Line feeds
 /// stay.
 pub fn visible(text: &str) -> String {
+    shown(text, steers)
+}
+
+/// The same for a terminal, which may have tabs.
+pub fn terminal(text: &str) -> String {
+    shown(text, |c| c != '\t' && steers(c))
+}
+
+/// The same for a terminal, which may have tabs and the colours that a report brings.
+pub fn coloured(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut parts = text.split("\u{1b}[");
+    out.push_str(&terminal(parts.next().unwrap_or_default()));
+    for part in parts {
+        let end = part.find(|c: char| !(c.is_ascii_digit() || c == ';'));
+        let colour = end.is_some_and(|end| part[end..].starts_with('m'));
+        out.push_str(if colour { "\u{1b}[" } else { "[U+001B][" });
+        out.push_str(&terminal(part));
+    }
+    out
+}
+
+/// JSON that means the same and whose strings hold no such character.
+pub fn json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if steers(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn shown(text: &str, steers: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if steers(c) {
@@ -76,6 +115,25 @@ mod tests {
             visible("\u{feff}a\u{ad}\u{200d}\u{ffff}\n"),
             "[U+FEFF]a[U+00AD][U+200D][U+FFFF]\n"
         );
+    }
+
+    #[test]
+    fn a_terminal_gets_colours_and_nothing_else_that_it_obeys() {
+        let hostile = "\u{1b}[1;32mok\u{1b}[0m\t\u{1b}[2J\u{1b}]0;title\u{7}\u{202e}\u{1b}[";
+        assert_eq!(
+            coloured(hostile),
+            "\u{1b}[1;32mok\u{1b}[0m\t[U+001B][2J[U+001B]]0;title[U+0007][U+202E][U+001B]["
+        );
+        assert!(!terminal(hostile).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn json_means_the_same() {
+        let value = serde_json::json!({ "a\u{202e}": "\u{7f}\u{85}\u{e0041}\u{200b}é\n" });
+        let text = serde_json::to_string_pretty(&value).unwrap();
+        let shown = json(&text);
+        assert_eq!(visible(&shown), shown, "nothing is left that steers");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
     }
 
     #[test]
