@@ -17,6 +17,7 @@ use crate::scenario::{Arrivals, DesignChoice, Flow, Load, Recipients, Scenario, 
 use crate::store::Store;
 use crate::transport::Transport;
 use crate::transport::event::Template;
+use crate::transport::fault::BROKEN;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,10 +99,17 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
         }
         None => "no answer came".to_owned(),
     };
+    // What cannot be read is not read at a lower rate either.
+    let try_this = match came_back.contains(&format!("× {BROKEN}")) {
+        true => {
+            "targets/PROTOCOL.md, \"What an answer may hold\", says what can be read: mend the target"
+        }
+        false => "try a lower --rate, fewer --connections or a smaller --payload",
+    };
     let died = trial.invalid.first().cloned().unwrap_or_default();
     let died = if died.starts_with("target ") { format!("; the {died}") } else { String::new() };
     Err(Error::target(format!(
-        "{}: not one of {} events was acknowledged: {came_back}{died}; it acknowledged single events before the pilot: try a lower --rate, fewer --connections or a smaller --payload, \
+        "{}: not one of {} events was acknowledged: {came_back}{died}; it acknowledged single events before the pilot: {try_this}, \
          and `pushbench verify --arm {}`",
         trial.label, trial.events.due, trial.label
     )))

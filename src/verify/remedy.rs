@@ -82,6 +82,7 @@ fn of_http(peer: &Peer<'_>, status: &str, body: &str) -> String {
 fn of_trouble(peer: &Peer<'_>, trouble: &Trouble) -> String {
     match trouble {
         Trouble::Tls => tls(),
+        Trouble::Unreadable(_, remedy) => remedy.clone(),
         Trouble::Refused(_) => {
             "check that it listens on the host and port of url, {port} in its command".to_owned()
         }

@@ -1,5 +1,6 @@
 //! What comes back instead of an answer.
 
+use crate::transport::terms::Terms;
 use std::fmt;
 use std::io;
 
@@ -21,6 +22,8 @@ pub(super) enum Trouble {
     Tls,
     /// HTTP where something else was expected: status line and the beginning of the body.
     Http(String, String),
+    /// An answer that cannot be read, or that the protocol does not allow: what is wrong, and what to do.
+    Unreadable(String, String),
     /// Bytes of no protocol that was expected.
     Alien(String),
 }
@@ -52,6 +55,20 @@ impl Trouble {
         Trouble::Http(status.trim().to_owned(), shown(body.as_bytes()))
     }
 
+    /// From what is wrong with an answer, and what to do about it.
+    pub fn unreadable(what: impl Into<String>, remedy: impl Into<String>) -> Trouble {
+        Trouble::Unreadable(what.into(), remedy.into())
+    }
+
+    /// Without the values of the target's headers, which a server may send back.
+    pub fn hiding(self, terms: &Terms) -> Trouble {
+        match self {
+            Trouble::Alien(what) => Trouble::Alien(terms.hide(&what)),
+            Trouble::Unreadable(what, remedy) => Trouble::Unreadable(terms.hide(&what), remedy),
+            other => other,
+        }
+    }
+
     /// Whether the connection ended.
     pub fn ends(&self) -> bool {
         matches!(self, Trouble::Closed(_) | Trouble::Reset)
@@ -71,7 +88,7 @@ impl fmt::Display for Trouble {
                 write!(f, "answered by HTTP {status}")
             }
             Trouble::Http(status, body) => write!(f, "answered by HTTP {status}: {body}"),
-            Trouble::Alien(what) => f.write_str(what),
+            Trouble::Alien(what) | Trouble::Unreadable(what, _) => f.write_str(what),
         }
     }
 }
