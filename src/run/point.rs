@@ -18,6 +18,7 @@ use crate::store::Store;
 use crate::target::manifest::BuiltinOptions;
 use crate::transport::Transport;
 use crate::transport::event::Template;
+use crate::transport::fault::BROKEN;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,10 +100,18 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
         }
         None => "no answer came".to_owned(),
     };
-    let died = trial.invalid.first().cloned().unwrap_or_default();
-    let died = if died.starts_with("target ") { format!("; the {died}") } else { String::new() };
     // A closed loop has no rate.
     let rate = if trial.offered_per_second.is_some() { "a lower --rate, " } else { "" };
+    // What cannot be read is not read at a lower rate either.
+    let try_this = match came_back.contains(&format!("× {BROKEN}")) {
+        true => {
+            "targets/PROTOCOL.md, \"What an answer may hold\", says what can be read: mend the target"
+                .to_owned()
+        }
+        false => format!("try {rate}fewer --connections or a smaller --payload"),
+    };
+    let died = trial.invalid.first().cloned().unwrap_or_default();
+    let died = if died.starts_with("target ") { format!("; the {died}") } else { String::new() };
     let name = trial.label.split('#').next().unwrap_or_default();
     // Of a gate's sides and of subscribers' transports it could not be asked.
     let verify = arms::find(&[name.to_owned()], &BuiltinOptions::default(), &[])
@@ -111,7 +120,7 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
         });
     Err(Error::target(format!(
         "{}: not one of {} events was acknowledged: {came_back}{died}; it acknowledged single events before \
-         the pilot: try {rate}fewer --connections or a smaller --payload{verify}",
+         the pilot: {try_this}{verify}",
         trial.label, trial.events.due
     )))
 }

@@ -11,6 +11,7 @@ use crate::transport::event::{Matched, Template};
 use crate::transport::publisher::{
     self, ACKNOWLEDGED_VARIABLE, Keep, PUBLISH, STATUS, SUBSCRIBE, TOKEN_VARIABLE, TYPES_VARIABLE,
 };
+use crate::transport::webhook::response::Reading;
 use crate::transport::wording::Wording;
 use crate::transport::{Transport, webhook};
 use hyper::Method;
@@ -318,10 +319,12 @@ fn ask(target: &Running, path: &str, authorization: &str) -> Option<PublisherSta
         target.address(),
     )
     .ok()?;
-    let mut answer = String::new();
-    stream.take(LONGEST_STATUS).read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    head.starts_with("HTTP/1.1 200").then(|| serde_json::from_str(body).ok())?
+    let mut came = Vec::new();
+    stream.take(LONGEST_STATUS).read_to_end(&mut came).ok()?;
+    let mut reading = Reading::default();
+    let whole = reading.look(&came).ok()?.is_some();
+    let answer = if whole { reading.look(&came).ok()?? } else { reading.end(&came).ok()? };
+    answer.status.is_success().then(|| serde_json::from_slice(answer.body).ok())?
 }
 
 /// Where subscribers connect: mostly where events are published, too.

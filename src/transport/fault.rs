@@ -5,6 +5,8 @@ use std::fmt;
 
 /// How the message of a [`Fault::Closed`] begins.
 pub const ENDED: &str = "connection ended";
+/// How the message of a [`Fault::Protocol`] begins.
+pub const BROKEN: &str = "protocol broken";
 
 /// A connection's end that was not asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +27,7 @@ impl fmt::Display for Fault {
         match self {
             Fault::Refused(why) => write!(f, "no connection: {why}"),
             Fault::Closed(why) => write!(f, "{ENDED}: {why}"),
-            Fault::Protocol(why) => write!(f, "protocol broken: {why}"),
+            Fault::Protocol(why) => write!(f, "{BROKEN}: {why}"),
             Fault::TimedOut => f.write_str("connection given up after a time-out"),
         }
     }

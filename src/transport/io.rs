@@ -5,7 +5,7 @@ use crate::record::clock;
 use crate::record::ledger::Ledger;
 use crate::record::wire::{self, Traffic};
 use socket2::SockRef;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
@@ -20,12 +20,7 @@ use tokio::net::{TcpSocket, TcpStream};
 pub struct Stamps {
     read: Cell<u64>,
     woken: Cell<u64>,
-    listening: Cell<bool>,
-    heard: RefCell<Vec<u8>>,
 }
-
-/// Bytes kept of what comes in a handshake: a head with its headers.
-const HEARD_BYTES: usize = 2048;
 
 impl Stamps {
     /// When the last read that brought bytes returned.
@@ -36,23 +31,6 @@ impl Stamps {
     /// When the task that did it was woken.
     pub fn woken(&self) -> u64 {
         self.woken.get()
-    }
-
-    /// From now on the first bytes that come are kept, in case that they are not what is wanted.
-    pub fn listen(&self) {
-        self.listening.set(true);
-    }
-
-    /// What has come since [`listen`](Self::listen); nothing more is kept.
-    pub fn heard(&self) -> Vec<u8> {
-        self.listening.set(false);
-        self.heard.take()
-    }
-
-    fn keep(&self, bytes: &[u8]) {
-        let mut heard = self.heard.borrow_mut();
-        let room = HEARD_BYTES - heard.len();
-        heard.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 }
 
@@ -245,9 +223,6 @@ impl AsyncRead for Stamped {
             }
             self.stamps.read.set(clock::now());
             self.stamps.woken.set(clock::woken());
-            if self.stamps.listening.get() {
-                self.stamps.keep(&buf.filled()[before..]);
-            }
         }
         result
     }

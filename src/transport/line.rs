@@ -1,9 +1,10 @@
 //! A kept HTTP/1.1 connection on which one request follows the other, driven by the task that asks.
 
+use super::limits::MOST_HEADERS;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1::{Connection, SendRequest, handshake};
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::fmt;
@@ -78,7 +79,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Open<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Line<S> {
     /// Over a connected stream.
     pub async fn new(stream: S) -> Result<Line<S>, hyper::Error> {
-        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        Self::built(&Builder::new(), stream).await
+    }
+
+    /// To a server that is not ours: its answers may have as many headers as those of any target, for which
+    /// hyper allocates room with each.
+    pub async fn to_target(stream: S) -> Result<Line<S>, hyper::Error> {
+        Self::built(Builder::new().max_headers(MOST_HEADERS), stream).await
+    }
+
+    async fn built(builder: &Builder, stream: S) -> Result<Line<S>, hyper::Error> {
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
         Ok(Line { sender, open: Open(Some(connection)), longest: LONGEST_ANSWER })
     }
 

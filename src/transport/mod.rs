@@ -12,6 +12,7 @@ pub mod feed;
 pub mod handler;
 pub mod io;
 pub mod lent;
+pub mod limits;
 pub mod line;
 pub mod long_poll;
 pub mod messages;

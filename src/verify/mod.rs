@@ -110,6 +110,13 @@ pub fn full(subjects: &[Subject<'_>], bench: &Bench<'_>) -> Result<Vec<Findings>
     })
 }
 
+/// Status and body of the response in these bytes, behind which the peer closes, and whether the connection
+/// ends with it: for tests, which put the same bytes before the driver's client.
+#[doc(hidden)]
+pub fn read_response(bytes: &[u8]) -> Option<(u16, Vec<u8>, bool)> {
+    http::whole(bytes).ok()
+}
+
 /// What a form has brought.
 struct Form {
     seen: Seen,

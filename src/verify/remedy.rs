@@ -114,6 +114,7 @@ fn of_http(peer: &Peer<'_>, answer: &Answer) -> String {
 fn of_trouble(peer: &Peer<'_>, trouble: &Trouble) -> String {
     match trouble {
         Trouble::Tls => tls(),
+        Trouble::Unreadable(_, remedy) => remedy.clone(),
         Trouble::Refused(_) => {
             "check that it listens on the host and port of url, {port} in its command".to_owned()
         }

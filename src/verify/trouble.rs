@@ -1,6 +1,7 @@
 //! What comes back instead of an answer.
 
 use super::talk::Answer;
+use crate::transport::terms::Terms;
 use crate::transport::{came_back, webhook};
 use std::fmt;
 use std::io;
@@ -23,6 +24,8 @@ pub(super) enum Trouble {
     Tls,
     /// HTTP where something else was expected: its head and the beginning of its body.
     Http(Box<Answer>),
+    /// An answer that cannot be read, or that the protocol does not allow: what is wrong, and what to do.
+    Unreadable(String, String),
     /// Bytes of no protocol that was expected.
     Alien(String),
 }
@@ -59,6 +62,20 @@ impl Trouble {
         }))
     }
 
+    /// From what is wrong with an answer, and what to do about it.
+    pub fn unreadable(what: impl Into<String>, remedy: impl Into<String>) -> Trouble {
+        Trouble::Unreadable(what.into(), remedy.into())
+    }
+
+    /// Without the values of the target's headers, which a server may send back.
+    pub fn hiding(self, terms: &Terms) -> Trouble {
+        match self {
+            Trouble::Alien(what) => Trouble::Alien(terms.hide(&what)),
+            Trouble::Unreadable(what, remedy) => Trouble::Unreadable(terms.hide(&what), remedy),
+            other => other,
+        }
+    }
+
     /// Whether the connection ended.
     pub fn ends(&self) -> bool {
         matches!(self, Trouble::Closed(_) | Trouble::Reset)
@@ -77,7 +94,7 @@ impl fmt::Display for Trouble {
             Trouble::Http(answer) => {
                 f.write_str(&answer.shown().replacen("answered", "answered by HTTP", 1))
             }
-            Trouble::Alien(what) => f.write_str(what),
+            Trouble::Alien(what) | Trouble::Unreadable(what, _) => f.write_str(what),
         }
     }
 }

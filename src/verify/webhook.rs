@@ -17,7 +17,7 @@ use std::time::Duration;
 const CONTINUE: Duration = Duration::from_secs(1);
 
 pub(super) struct Webhook<'a> {
-    inbox: Inbox<'a>,
+    inbox: Inbox<Tap<'a>>,
     /// The part of the head that every request has.
     head: String,
     terms: &'a Terms,
@@ -65,10 +65,10 @@ impl<'a> Talk<'a> for Webhook<'a> {
     }
 
     fn answer(&mut self, patience: Duration) -> Result<Answer, Trouble> {
-        self.inbox.tap.may_take(patience);
+        self.inbox.socket.may_take(patience);
         loop {
             let response = self.response()?;
-            if !(100..200).contains(&response.code) {
+            if !response.is_interim() {
                 let status = Some((response.code, response.line));
                 let body = self.terms.hide_in(response.body);
                 return Ok(Answer { status, headers: response.headers, body });
@@ -84,7 +84,7 @@ impl<'a> Talk<'a> for Webhook<'a> {
         let head = format!("{}Content-Length: {}\r\n\r\n", self.head, message.len());
         let half = [head.as_bytes(), &message[..message.len() / 2]].concat();
         let _vanishes_anyway = self.write([half.as_slice()]);
-        self.inbox.tap.reset_when_dropped();
+        self.inbox.socket.reset_when_dropped();
     }
 
     fn old(&self) -> bool {
@@ -94,12 +94,12 @@ impl<'a> Talk<'a> for Webhook<'a> {
 
 impl Webhook<'_> {
     fn write<'a>(&mut self, parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(), Trouble> {
-        self.inbox.tap.may_take(self.patience);
+        self.inbox.socket.may_take(self.patience);
         for (i, part) in parts.into_iter().enumerate() {
             if i > 0 {
                 std::thread::sleep(BETWEEN_PIECES);
             }
-            let written = self.inbox.tap.write_all(part);
+            let written = self.inbox.socket.write_all(part);
             let gone = written.is_err();
             gone_is_heard_later(written)?;
             if gone {
@@ -110,7 +110,7 @@ impl Webhook<'_> {
     }
 
     fn response(&mut self) -> Result<Response, Trouble> {
-        let response = self.inbox.response();
+        let response = self.inbox.response().map_err(|trouble| trouble.hiding(self.terms));
         self.closed |= response.as_ref().map_or(true, |r| r.last);
         self.old = response.as_ref().is_ok_and(|r| r.old);
         response
@@ -125,7 +125,7 @@ pub(super) fn expect(peer: &Peer<'_>) -> Finding {
         let length = event.len();
         let head = format!("{}Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n", talk.head);
         talk.write([head.as_bytes()])?;
-        talk.inbox.tap.may_take(CONTINUE);
+        talk.inbox.socket.may_take(CONTINUE);
         let asked = match talk.response() {
             Ok(response) if response.code == 100 => true,
             Ok(response) => {

@@ -1,18 +1,18 @@
 //! WebSocket on tungstenite in blocking mode, and what only a WebSocket can be asked.
 
+use super::http::Inbox;
 use super::talk::{Answer, BETWEEN_PIECES, Cut, Peer, Talk, pieces};
 use super::tap::Tap;
 use super::tcp::gone_is_heard_later;
 use super::trouble::{Trouble, shown};
 use crate::record::findings::{Aspect, Finding};
-use crate::transport::websocket::handshake;
+use crate::transport::terms::Terms;
+use crate::transport::websocket::handshake::{self, Request, Unfit};
 use hyper::header::HeaderMap;
-use std::io::Write as _;
+use std::io::{Read, Write};
 use std::time::Duration;
-use tokio_tungstenite::tungstenite::client::client;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::handshake::HandshakeError;
-use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
@@ -39,14 +39,9 @@ impl<'a> Talk<'a> for Websocket<'a> {
     fn open(peer: &Peer<'a>) -> Result<Self, Trouble> {
         let mut tap = Tap::connect(peer.address.socket, peer.interrupt)?;
         tap.may_take(peer.patience());
-        let first = tap.first();
-        match client(request(peer)?, tap) {
-            Ok((socket, _response)) => {
-                Ok(Websocket { socket, patience: peer.patience(), closed: false })
-            }
-            Err(HandshakeError::Interrupted(_)) => Err(Trouble::Silent),
-            Err(HandshakeError::Failure(e)) => Err(not_shaken(peer, &e, first.take())),
-        }
+        let (tap, came) = shake(tap, &request(peer)?, peer.terms)?;
+        let socket = WebSocket::from_partially_read(tap, came, Role::Client, None);
+        Ok(Websocket { socket, patience: peer.patience(), closed: false })
     }
 
     fn send(&mut self, message: &[u8], cut: Cut) -> Result<(), Trouble> {
@@ -160,15 +155,29 @@ pub(super) fn close(peer: &Peer<'_>) -> Finding {
     }
 }
 
-/// Why a handshake came to nothing, by what came back where that says more than the library.
-fn not_shaken(peer: &Peer<'_>, e: &Error, first: Vec<u8>) -> Trouble {
-    match e {
-        Error::Io(e) if first.is_empty() => Trouble::of(e),
-        _ if first.is_empty() => Trouble::Closed(None),
-        _ if first.starts_with(b"HTTP/1.1 101") => {
-            Trouble::Alien(handshake::fault(e, &first, peer.terms).to_string())
+/// Shakes hands; gives the socket back with what has come behind the answer.
+fn shake<S: Read + Write>(
+    mut socket: S,
+    request: &Request,
+    terms: &Terms,
+) -> Result<(S, Vec<u8>), Trouble> {
+    gone_is_heard_later(socket.write_all(&request.bytes))?;
+    let mut inbox = Inbox::new(socket);
+    loop {
+        let head = inbox.head().map_err(|trouble| trouble.hiding(terms))?;
+        if head.is_interim() {
+            continue;
         }
-        _ => Trouble::alien(&peer.terms.hide_in(first)),
+        if head.code == 101 {
+            let Unfit { what, remedy } = match request.check(head.old, &head.headers) {
+                Ok(()) => return Ok((inbox.socket, inbox.left)),
+                Err(unfit) => unfit,
+            };
+            return Err(Trouble::unreadable(what, remedy));
+        }
+        // Some never end: what has come of it says enough.
+        let body = inbox.body(&head).unwrap_or(inbox.left);
+        return Err(Trouble::Http(head.line, shown(&terms.hide_in(body))));
     }
 }
 
@@ -179,3 +188,7 @@ fn said(frame: Option<&CloseFrame>) -> String {
         Some(f) => format!("code {}: {}", u16::from(f.code), shown(f.reason.as_bytes())),
     }
 }
+
+#[cfg(test)]
+#[path = "websocket_tests.rs"]
+mod tests;

@@ -1,9 +1,6 @@
 //! A body in chunks (RFC 9112, section 7.1), taken apart as it comes, of a request or of a response.
 
-/// Bytes of extensions, idle zeros and trailers that are taken.
-pub const MOST_BESIDE: usize = 16 * 1024;
-/// Most trailers.
-const MOST_TRAILERS: usize = 100;
+use crate::transport::limits::{MOST_BESIDE, MOST_TRAILERS};
 
 /// Why bytes are no such body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

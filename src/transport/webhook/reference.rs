@@ -6,6 +6,9 @@ use hyper::Request;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+/// Most headers of a response.
+const MOST_HEADERS: usize = 256;
+
 /// A response's status and body, if it is one.
 pub type Seen = Option<(u16, Vec<u8>)>;
 
@@ -14,8 +17,9 @@ pub fn theirs(bytes: &[u8]) -> Seen {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let (near, mut far) = tokio::io::duplex(1 << 20);
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(near)).await.unwrap();
+        let mut builder = hyper::client::conn::http1::Builder::new();
+        builder.max_headers(MOST_HEADERS);
+        let (mut sender, connection) = builder.handshake(TokioIo::new(near)).await.unwrap();
         let request = Request::post("/").body(Empty::<Bytes>::new()).unwrap();
         let answered = async {
             let response = sender.send_request(request).await.ok()?;

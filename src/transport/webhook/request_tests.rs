@@ -1,5 +1,5 @@
-use super::super::chunks::MOST_BESIDE;
 use super::*;
+use crate::transport::limits::MOST_BESIDE;
 use proptest::prelude::*;
 
 const LONGEST: usize = 64;

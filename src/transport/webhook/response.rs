@@ -2,17 +2,14 @@
 //! whether another request may follow it. Headers are looked at only where they decide that.
 
 use super::chunks::{Chunks, Wrong};
+use crate::transport::limits::{LONGEST_BODY, LONGEST_HEAD, MOST_HEADERS};
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 use std::mem::MaybeUninit;
 
-/// Longest body that is taken, as of messages over the other transports.
-pub const LONGEST_BODY: u64 = 64 << 20;
-/// Longest head that is taken, with those of the interim responses before it.
-const LONGEST_HEAD: usize = 400 * 1024;
-/// Most headers of a response.
-const MOST_HEADERS: usize = 100;
+/// Room for the headers that a response usually has: more is made where it is needed.
+const USUAL_HEADERS: usize = 100;
 
 /// Why bytes are no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +35,15 @@ pub enum Broken {
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Broken::Head(httparse::Error::HeaderName) => f.write_str(
+                "no `Name: value` in a line of the head (a folded line, a blank before the colon?)",
+            ),
+            Broken::Head(httparse::Error::HeaderValue) => {
+                f.write_str("a control character in a header's value")
+            }
+            Broken::Head(httparse::Error::TooManyHeaders) => {
+                write!(f, "a response has more than {MOST_HEADERS} headers")
+            }
             Broken::Head(e) => write!(f, "no HTTP response: {e}"),
             Broken::LongHead => {
                 write!(f, "the head of a response is longer than {LONGEST_HEAD} bytes")
@@ -137,9 +143,15 @@ impl Reading {
         }
     }
 
+    /// The response as soon as its head is there, with whatever has come behind it.
+    pub fn begun<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Answer<'a>>, Broken> {
+        let head = self.head(bytes)?;
+        Ok(head.map(|head| head.answer(bytes, &bytes[head.end..], head.end)))
+    }
+
     fn head(&mut self, bytes: &[u8]) -> Result<Option<Head>, Broken> {
         while self.head.is_none() {
-            match head(bytes, self.begin)? {
+            match head::<USUAL_HEADERS>(bytes, self.begin)? {
                 None if bytes.len() > LONGEST_HEAD => return Err(Broken::LongHead),
                 None => return Ok(None),
                 Some((end, _)) if end > LONGEST_HEAD => return Err(Broken::LongHead),
@@ -160,16 +172,24 @@ impl Head {
 }
 
 /// The head that begins there: its end, and what it says unless it is an interim one's.
-fn head(bytes: &[u8], begin: usize) -> Result<Option<(usize, Option<Head>)>, Broken> {
-    let mut headers = [MaybeUninit::uninit(); MOST_HEADERS];
+fn head<const ROOM: usize>(
+    bytes: &[u8],
+    begin: usize,
+) -> Result<Option<(usize, Option<Head>)>, Broken> {
+    let mut headers = [MaybeUninit::uninit(); ROOM];
     let mut response = httparse::Response::new(&mut []);
     let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
         &mut response,
         &bytes[begin..],
         &mut headers,
     );
-    let httparse::Status::Complete(length) = parsed.map_err(Broken::Head)? else {
-        return Ok(None);
+    let length = match parsed {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(httparse::Error::TooManyHeaders) if ROOM < MOST_HEADERS => {
+            return head::<MOST_HEADERS>(bytes, begin);
+        }
+        Err(e) => return Err(Broken::Head(e)),
     };
     let code = response.code.unwrap_or_default();
     let status = StatusCode::from_u16(code).map_err(|_| Broken::Head(httparse::Error::Status))?;

@@ -1,4 +1,5 @@
-//! Our responses beside hyper's: the same status and body, or none from either, however the bytes are cut.
+//! Our responses beside hyper's and beside those of the first look: the same status and body, or none from
+//! any of them, however the bytes are cut.
 
 use super::*;
 use proptest::collection::vec;
@@ -63,6 +64,11 @@ fn header() -> impl Strategy<Value = Vec<u8>> {
         "X-Y: z\r\n",
         "X:\n",
         " folded\r\n",
+        "Blank : a\r\n",
+        "X: \t \r\n",
+        "X: \u{e9}\n",
+        "Connection: close, keep-alive\r\n",
+        "Connection: disclose\r\n",
         "no colon\r\n",
     ];
     proptest::sample::select(KNOWN).prop_map(|line| line.as_bytes().to_vec())
@@ -79,6 +85,8 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
         "5\r\n12345\r\n0\r\n",
         "5\r\n123456\r\n",
         "g\r\n",
+        "+5\r\n12345\r\n0\r\n\r\n",
+        "05\t;\r\n12345\r\n00\r\n\n\r\n\r\n",
         "ffffffffffffffff1\r\n",
         "0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
     ];
@@ -102,8 +110,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
-    fn responses_are_hypers(bytes in response()) {
+    fn responses_are_hypers_and_the_first_looks(bytes in response()) {
         prop_assert_eq!(ours(&bytes), theirs(&bytes), "{:?}", String::from_utf8_lossy(&bytes));
+        let driver = whole(&bytes, &[]).ok().map(|(status, body, _, keep)| (status, body, !keep));
+        let first_look = crate::verify::read_response(&bytes);
+        prop_assert_eq!(driver, first_look, "{:?}", String::from_utf8_lossy(&bytes));
     }
 
     #[test]
@@ -126,7 +137,10 @@ proptest! {
         cut: usize,
     ) {
         let bytes = [begin.as_bytes(), &rest].concat();
-        prop_assert_eq!(whole(&bytes, &[cut]), whole(&bytes, &[]));
+        let driver = whole(&bytes, &[]);
+        prop_assert_eq!(&whole(&bytes, &[cut]), &driver);
+        let driver = driver.ok().map(|(status, body, _, keep)| (status, body, !keep));
+        prop_assert_eq!(driver, crate::verify::read_response(&bytes));
     }
 }
 

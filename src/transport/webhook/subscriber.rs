@@ -208,7 +208,7 @@ impl Registrar {
         // Taken out: a connection that fails, or that is given up amid an answer, is not used again.
         let mut line = match self.line.take() {
             Some(line) => line,
-            None => Line::new(connect(call).await?).await.map_err(Fault::refused)?,
+            None => Line::to_target(connect(call).await?).await.map_err(Fault::refused)?,
         };
         let (status, body) = line
             .exchange(request)

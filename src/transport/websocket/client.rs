@@ -1,9 +1,8 @@
 //! The sender's half: many unanswered events on one connection; what is ready is written together
 //! and flushed once.
 
-use super::greeting::Greeting;
+use super::handshake;
 use super::socket::Socket;
-use super::{config, handshake};
 use crate::record::ledger::Ledger;
 use crate::transport::Client;
 use crate::transport::dial::Dial;
@@ -24,16 +23,10 @@ pub struct Websocket {
 
 impl Client for Websocket {
     async fn open(dial: &Dial) -> Result<Self, Fault> {
-        let io = Stamped::connect(dial.address.socket, dial.max_segment, &dial.ledger).await?;
+        let mut io = Stamped::connect(dial.address.socket, dial.max_segment, &dial.ledger).await?;
         let stamps = io.stamps();
         let request = handshake::request(&dial.address, &dial.terms)?;
-        stamps.listen();
-        let greeting = Greeting { io, came: Vec::new() };
-        let shaken =
-            tokio_tungstenite::client_async_with_config(request, greeting, Some(config())).await;
-        let heard = stamps.heard();
-        let (shaken, _response) = shaken.map_err(|e| handshake::fault(&e, &heard, &dial.terms))?;
-        let Greeting { io, came } = shaken.into_inner();
+        let came = handshake::shake(&mut io, &request, &dial.terms).await?;
         if dial.warm {
             io.set_up();
         }

@@ -1,17 +1,45 @@
-//! The opening handshake: the request, and what is wrong when it fails.
+//! The opening handshake of every client: the request, what is asked of its answer (RFC 6455, section 4.1),
+//! and what is wrong when it fails.
 
-use crate::transport::came_back::{self, Response};
+use crate::transport::came_back::{self, Response, shown};
 use crate::transport::dial::Address;
 use crate::transport::fault::Fault;
 use crate::transport::terms::Terms;
-use hyper::Request;
-use hyper::header::SEC_WEBSOCKET_PROTOCOL;
-use tokio_tungstenite::tungstenite::Error as WsError;
+use crate::transport::webhook::response::{Answer, Reading, headers};
+use hyper::StatusCode;
+use hyper::header::{
+    CONNECTION, HeaderMap, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::error::{ProtocolError, SubProtocolError};
+use tokio_tungstenite::tungstenite::handshake::client::generate_request;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+/// Room for an answer with the usual headers.
+const ANSWER_BYTES: usize = 1024;
+
+/// A handshake's request.
+pub struct Request {
+    /// As it is written.
+    pub bytes: Vec<u8>,
+    /// What `Sec-WebSocket-Accept` must say.
+    pub accept: String,
+    /// The subprotocols that were asked for.
+    subprotocols: Option<String>,
+}
+
+/// Why `101 Switching Protocols` opens no WebSocket.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// What is wrong with it.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
+}
 
 /// The request with the target's headers and subprotocol.
-pub fn request(address: &Address, terms: &Terms) -> Result<Request<()>, Fault> {
+pub fn request(address: &Address, terms: &Terms) -> Result<Request, Fault> {
     let url = format!("ws://{}{}", address.authority, address.path);
     let mut request = url.into_client_request().map_err(Fault::refused)?;
     let headers = request.headers_mut();
@@ -21,68 +49,129 @@ pub fn request(address: &Address, terms: &Terms) -> Result<Request<()>, Fault> {
     if let Some(subprotocol) = &terms.subprotocol {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol.clone());
     }
-    Ok(request)
+    let (bytes, key) = generate_request(request).map_err(Fault::refused)?;
+    let subprotocols = terms.subprotocol.as_ref().and_then(|s| s.to_str().ok()).map(str::to_owned);
+    Ok(Request { bytes, accept: derive_accept_key(key.as_bytes()), subprotocols })
 }
 
-/// Why there is no WebSocket; `heard` is what came back.
-pub fn fault(error: &WsError, heard: &[u8], terms: &Terms) -> Fault {
-    match error {
-        WsError::Http(response) => {
-            let (status, headers) = (response.status(), response.headers());
-            let body = response.body().as_deref().unwrap_or_default();
-            let response = Response { status, headers, body };
-            Fault::Refused(came_back::to_handshake(&response, terms))
+/// Shakes hands over an open connection; gives what the peer has sent behind its answer.
+pub async fn shake<S>(io: &mut S, request: &Request, terms: &Terms) -> Result<Vec<u8>, Fault>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut reading = Reading::default();
+    let mut came = Vec::with_capacity(ANSWER_BYTES);
+    // A peer that has closed may have said why before it did.
+    let written = io.write_all(&request.bytes).await;
+    loop {
+        let read = io.read_buf(&mut came).await;
+        let instead =
+            |why: &str| Fault::Refused(format!("{why}{}", came_back::instead(&came, terms)));
+        match reading.begun(&came) {
+            Ok(Some(answer)) => {
+                request.opens(&answer, terms)?;
+                let used = answer.used;
+                return Ok(came.split_off(used));
+            }
+            Err(broken) => return Err(instead(&broken.to_string())),
+            Ok(None) => {}
         }
-        WsError::Protocol(ProtocolError::SecWebSocketSubProtocolError(why)) => {
-            Fault::Refused(about_subprotocol(*why, heard, terms))
+        match written.as_ref().err().or(read.as_ref().err()) {
+            Some(e) => return Err(instead(&e.to_string())),
+            None if matches!(read, Ok(0)) => {
+                return Err(instead("the target closed it instead of shaking hands"));
+            }
+            None => {}
         }
-        WsError::Protocol(ProtocolError::HandshakeIncomplete) => {
-            let came = came_back::instead(heard, terms);
-            Fault::Refused(format!("the target closed it instead of shaking hands{came}"))
-        }
-        other => Fault::Refused(format!("{other}{}", came_back::instead(heard, terms))),
     }
 }
 
-fn about_subprotocol(why: SubProtocolError, heard: &[u8], terms: &Terms) -> String {
-    let asked = terms.subprotocol.as_ref().and_then(|s| s.to_str().ok()).unwrap_or_default();
-    let chosen = chosen(heard);
-    match why {
-        SubProtocolError::NoSubProtocol => format!(
-            "the handshake came back without a subprotocol, {asked} was asked for: leave subprotocol \
-             out, or check its spelling"
-        ),
-        SubProtocolError::InvalidSubProtocol => format!(
-            "the handshake came back with the subprotocol {chosen}, {asked} was asked for: write \
-             subprotocol = \"{chosen}\""
-        ),
-        SubProtocolError::ServerSentSubProtocolNoneRequested => format!(
-            "the handshake came back with the subprotocol {chosen}, none was asked for: add \
-             subprotocol = \"{chosen}\""
-        ),
+impl Request {
+    fn opens(&self, answer: &Answer<'_>, terms: &Terms) -> Result<(), Fault> {
+        let headers = headers(answer.head);
+        if answer.status != StatusCode::SWITCHING_PROTOCOLS {
+            let response = Response { status: answer.status, headers: &headers, body: answer.body };
+            return Err(Fault::Refused(came_back::to_handshake(&response, terms)));
+        }
+        let old = answer.head.trim_ascii_start().starts_with(b"HTTP/1.0");
+        self.check(old, &headers)
+            .map_err(|Unfit { what, remedy }| Fault::Refused(format!("{what}: {remedy}")))
+    }
+
+    /// Whether a 101 with these headers opens a WebSocket; `old`: by HTTP/1.0.
+    pub fn check(&self, old: bool, headers: &HeaderMap) -> Result<(), Unfit> {
+        let send = |remedy: &str| format!("the target must send {remedy} (RFC 6455, 4.2.2)");
+        if old {
+            return unfit("101 came by HTTP/1.0".to_owned(), send("101 by HTTP/1.1"));
+        }
+        if !all(headers, &UPGRADE).eq_ignore_ascii_case("websocket") {
+            return unfit(wrong(headers, UPGRADE), send("Upgrade: websocket"));
+        }
+        if !words(&all(headers, &CONNECTION)).any(|word| word.eq_ignore_ascii_case("upgrade")) {
+            return unfit(wrong(headers, CONNECTION), send("Connection: Upgrade"));
+        }
+        if all(headers, &SEC_WEBSOCKET_ACCEPT) != self.accept {
+            let remedy = send("what follows from the Sec-WebSocket-Key of the same request");
+            return unfit(wrong(headers, SEC_WEBSOCKET_ACCEPT), remedy);
+        }
+        if words(&all(headers, &SEC_WEBSOCKET_EXTENSIONS)).any(|word| !word.is_empty()) {
+            let remedy = send("no extension that was not asked for");
+            return unfit(wrong(headers, SEC_WEBSOCKET_EXTENSIONS), remedy);
+        }
+        self.check_subprotocol(headers)
+    }
+
+    fn check_subprotocol(&self, headers: &HeaderMap) -> Result<(), Unfit> {
+        let chosen = headers.get(SEC_WEBSOCKET_PROTOCOL).map(|v| plain(v.as_bytes()));
+        match (&self.subprotocols, chosen) {
+            (None, None) => Ok(()),
+            (Some(asked), Some(chosen)) if words(asked).any(|word| word == chosen) => Ok(()),
+            (Some(asked), None) => unfit(
+                format!("the handshake came back without a subprotocol, {asked} was asked for"),
+                "leave subprotocol out, or check its spelling".to_owned(),
+            ),
+            (Some(asked), Some(chosen)) => unfit(
+                format!(
+                    "the handshake came back with the subprotocol {chosen}, {asked} was asked for"
+                ),
+                format!("write subprotocol = \"{chosen}\""),
+            ),
+            (None, Some(chosen)) => unfit(
+                format!(
+                    "the handshake came back with the subprotocol {chosen}, none was asked for"
+                ),
+                format!("add subprotocol = \"{chosen}\""),
+            ),
+        }
     }
 }
 
-/// The subprotocol in the head of a response.
-fn chosen(heard: &[u8]) -> String {
-    let head = String::from_utf8_lossy(heard);
-    let value = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.trim().eq_ignore_ascii_case(SEC_WEBSOCKET_PROTOCOL.as_str()).then_some(value)
-    });
-    came_back::shown(value.unwrap_or_default().as_bytes(), &Terms::default())
+fn unfit(what: String, remedy: String) -> Result<(), Unfit> {
+    Err(Unfit { what, remedy })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_chosen_subprotocol_is_read_from_the_head() {
-        let head = b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Protocol: v2.events\r\n\r\n";
-        assert_eq!(chosen(head), "v2.events");
-        let why = SubProtocolError::ServerSentSubProtocolNoneRequested;
-        let said = about_subprotocol(why, head, &Terms::default());
-        assert!(said.contains("add subprotocol = \"v2.events\""), "{said}");
+/// What is said about a header that does not say what it must.
+fn wrong(headers: &HeaderMap, name: HeaderName) -> String {
+    match headers.contains_key(&name) {
+        true => {
+            let value = plain(all(headers, &name).as_bytes());
+            format!("the handshake came back with `{name}: {value}`")
+        }
+        false => format!("the handshake came back without {name}"),
     }
+}
+
+/// The lines of a header as one list.
+fn all(headers: &HeaderMap, name: &HeaderName) -> String {
+    let lines = headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes()));
+    lines.collect::<Vec<_>>().join(", ")
+}
+
+/// For a person.
+fn plain(value: &[u8]) -> String {
+    shown(value, &Terms::default())
+}
+
+fn words(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim)
 }

@@ -2,7 +2,6 @@
 
 pub mod client;
 pub mod frames;
-mod greeting;
 pub mod handshake;
 mod messages;
 pub mod publisher;

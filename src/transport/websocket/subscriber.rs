@@ -7,7 +7,8 @@ use crate::transport::io::Stamped;
 use crate::transport::subscriber::stream::Inbox;
 use crate::transport::subscriber::{Call, Subscriber, source};
 use std::rc::Rc;
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// A subscriber with its open connection.
 pub struct Socket(Inbox<WebSocketStream<Stamped>>);
@@ -21,14 +22,13 @@ impl Subscriber for Socket {
 
     async fn subscribe(call: &Rc<Call>, (): &(), number: usize) -> Result<Self, Fault> {
         let (from, to) = (source(number).into(), call.subscribe.socket);
-        let io = Stamped::connect_from(from, to, call.max_segment, &call.ledger).await?;
+        let mut io = Stamped::connect_from(from, to, call.max_segment, &call.ledger).await?;
         let stamps = io.stamps();
         let request = handshake::request(&call.wanting(number), &call.terms)?;
-        stamps.listen();
-        let shaken = client_async_with_config(request, io, Some(small())).await;
-        let heard = stamps.heard();
-        let (socket, _response) = shaken.map_err(|e| handshake::fault(&e, &heard, &call.terms))?;
-        socket.get_ref().set_up();
+        let came = handshake::shake(&mut io, &request, &call.terms).await?;
+        io.set_up();
+        let config = Some(small());
+        let socket = WebSocketStream::from_partially_read(io, came, Role::Client, config).await;
         Ok(Socket(Inbox::new(socket, call.clone(), number, stamps)))
     }
 
