@@ -84,7 +84,7 @@ fn opened(path: &Path, pipes: bool) -> Result<(File, Metadata), Unreadable> {
         t => Err(Unreadable::new(
             path,
             io::ErrorKind::InvalidInput,
-            format!("it is {}: give the path of a regular file", name(t)),
+            format!("it is {} and not a file: give the path of one", name(t)),
         )),
     };
     // A device may act on being opened, so it is not.
@@ -109,7 +109,8 @@ fn read(path: &Path, most: u64, pipes: bool) -> Result<Vec<u8>, Unreadable> {
             path,
             io::ErrorKind::InvalidInput,
             format!(
-                "it is larger than {most} bytes, the most that is read of it: is it the right file?"
+                "it has {} bytes, and at most {most} are read of it: is it the right file?",
+                about.len().max(bytes.len() as u64)
             ),
         ));
     }
@@ -198,7 +199,7 @@ mod tests {
         let path = dir.path().join("x.toml");
         let write = |bytes: &[u8]| std::fs::write(&path, bytes).unwrap();
         write(&vec![b'a'; WRITTEN as usize + 1]);
-        assert!(refused(&path).contains("larger than 1048576 bytes"));
+        assert!(refused(&path).contains("it has 1048577 bytes, and at most 1048576"));
         write(b"a = 1\nb = \"\xe9\"\n");
         assert!(
             refused(&path)

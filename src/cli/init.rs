@@ -15,7 +15,7 @@ pub fn run() -> Result<()> {
         match e.kind() {
             ErrorKind::AlreadyExists => Error::usage(format!(
                 "{OWN_FILE} exists already and stays as it is: add your server to it (`pushbench list \
-                 targets` shows what it describes), or move it away and type pushbench init again"
+                 targets` shows what it describes), or move it away and type `pushbench init` again"
             )),
             _ => Error::harness(format!(
                 "cannot write {OWN_FILE}: {e}; change to a directory you may write to"

@@ -33,7 +33,7 @@ pub(super) type Targets = BTreeMap<String, Result<Read>>;
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The keys of such a table.
-pub const KEYS: [&str; 19] = [
+const KEYS: [&str; 19] = [
     "command",
     "url",
     "match",

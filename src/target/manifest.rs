@@ -2,7 +2,6 @@
 //! `pushbench.toml`.
 
 use super::address::{Endpoint, scheme_of};
-pub use super::described::KEYS;
 use super::described::{self, Described, Targets};
 use super::ease;
 use super::publisher::{PublishOptions, Publisher};

@@ -104,7 +104,7 @@ fn what_is_no_readable_file_is_refused_at_once() {
         );
         bench.run(&["run", "--arm", "webhook@mine"]).fails(USAGE, &["pushbench.toml:4:8", is]);
         std::fs::remove_file(bench.path("pushbench.toml")).unwrap();
-        for file in ["run.json", "gate.json"] {
+        for file in ["run.json"] {
             std::fs::create_dir_all(bench.path("stored")).unwrap();
             symlink(link, bench.path("stored").join(file)).unwrap();
             bench.run(&["report", "stored"]).fails(USAGE, &["stored", is]);
