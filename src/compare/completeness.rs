@@ -79,7 +79,7 @@ mod tests {
         let report = compare(run);
         assert!(!report.complete && report.records_differ == found);
         let validity = &report.points[0].validity;
-        assert!(!validity.ok && validity.notes[0] == found[0], "{:?}", validity.notes);
+        assert!(!validity.ok && validity.notes[0].text == found[0], "{:?}", validity.notes);
     }
 
     #[test]

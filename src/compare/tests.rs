@@ -195,7 +195,10 @@ fn answers_that_wait_for_an_acknowledgement_are_told_the_cure_and_no_rate() {
     assert!(said.contains("overloaded") && said.contains("TCP_NODELAY"), "{said}");
     assert!(!said.contains("--rate"), "{said}");
     let notes = &report.points[0].validity.notes;
-    assert!(notes.iter().any(|n| n.contains("Nagle") && n.contains("service p50 44")), "{notes:?}");
+    assert!(
+        notes.iter().any(|n| n.text.contains("Nagle") && n.text.contains("service p50 44")),
+        "{notes:?}"
+    );
 }
 
 #[test]

@@ -177,7 +177,8 @@ fn shake<S: Read + Write>(
         }
         // Some never end: what has come of it says enough.
         let body = inbox.body(&head).unwrap_or(inbox.left);
-        return Err(Trouble::Http(head.line, shown(&terms.hide_in(body))));
+        let (status, body) = (Some((head.code, head.line)), terms.hide_in(body));
+        return Err(Trouble::Http(Box::new(Answer { status, headers: head.headers, body })));
     }
 }
 
