@@ -59,7 +59,7 @@ fn two_runs_stand_side_by_side_and_what_differs_is_named() {
     assert_eq!((&both["schema"], &both["comparable"]), (&1.into(), &false.into()));
     let verdicts = &both["verdicts"];
     assert!(verdicts["of"].as_u64() > Some(4) && verdicts["agree"] == verdicts["of"], "{verdicts}");
-    assert!(differ.out.contains("\nVerdicts: 7 of 7 agree"), "{}", differ.out);
+    assert!(differ.out.contains("\nVerdicts: 10 of 10 agree"), "{}", differ.out);
     let figures = both["points"][0]["figures"].as_array().unwrap();
     assert!(
         figures.len() > 15 && figures.iter().all(|f| f["change"] == 1.0 && f["within"] == true)
