@@ -1,4 +1,5 @@
 use super::*;
+use crate::transport::limits::MOST_HEADERS;
 use crate::transport::webhook::response::Reading;
 
 /// What the driver's client reads of a peer that sends these bytes and closes, or why it cannot.

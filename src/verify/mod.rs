@@ -5,6 +5,7 @@
 //! `pushbench verify`. Both start targets as a run does. What is found is data; `compare` says where
 //! arms differ and `report` shows it.
 
+mod head;
 mod http;
 mod known;
 mod probes;
