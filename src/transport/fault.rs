@@ -59,9 +59,10 @@ impl Fault {
     /// The same, of a connection that was closed before the peer read the event it was busy with, and that
     /// had carried nothing for so long, ns.
     pub fn after_idle(self, ns: u64) -> Fault {
-        // One digit, so that the record counts them together.
-        let digit = 10u64.pow(ns.max(1).ilog10());
-        let at_least = units::nanos_text((ns / digit * digit) as f64);
+        // Rounded down to 1, 2 or 5 of a power of ten, so that the record counts them together.
+        let power = 10u64.pow(ns.max(1).ilog10());
+        let at_least = [5, 2, 1].map(|n| n * power).into_iter().find(|step| *step <= ns);
+        let at_least = units::nanos_text(at_least.unwrap_or_default() as f64);
         self.with(&format!(
             "; the target closed it after at least {at_least} idle: raise its keep-alive time-out"
         ))
