@@ -11,6 +11,7 @@ mod bad_input;
 mod baselines;
 mod blocks;
 mod browser;
+mod conditions;
 mod conduct;
 mod documents;
 mod duplex;
