@@ -98,7 +98,10 @@ fn every_named_path_exists() {
 #[test]
 fn the_architecture_is_a_map() {
     let lines = read("ARCHITECTURE.md").lines().count();
-    assert!(lines <= 200, "{lines} lines: reasons belong into docs/decisions, figures into docs/methodology");
+    assert!(
+        lines <= 200,
+        "{lines} lines: reasons belong into docs/decisions, figures into docs/methodology"
+    );
 }
 
 #[test]
