@@ -75,8 +75,17 @@ fn every_link_leads_somewhere() {
 /// A file or folder that a text names in backticks.
 #[test]
 fn every_named_path_exists() {
-    const FOLDERS: [&str; 8] =
-        ["src/", "tests/", "docs/", "benches/", "fuzz/", "scenarios/", "targets/", ".github/"];
+    const FOLDERS: [&str; 9] = [
+        "src/",
+        "crates/",
+        "tests/",
+        "docs/",
+        "benches/",
+        "fuzz/",
+        "scenarios/",
+        "targets/",
+        ".github/",
+    ];
     let mut missing = Vec::new();
     let mut seen = 0;
     for document in documents().iter().filter(|name| !name.ends_with("CHANGELOG.md")) {
