@@ -1,5 +1,5 @@
 //! What the intervals and verdicts are worth, by simulation: made-up blocks whose truth is known go
-//! through the functions that decide. `METHODOLOGY.md` says what the noises are and holds the table.
+//! through the functions that decide. `docs/methodology/statistics.md` says what the noises are and holds the table.
 
 use super::FEWEST_BLOCKS;
 use super::decide::{is_judged, region};
@@ -232,7 +232,7 @@ fn auto_finds_a_tenth_slower_and_no_difference_where_there_is_none() {
     }
 }
 
-/// Runs of each noise for the tables of `METHODOLOGY.md`:
+/// Runs of each noise for the tables of `docs/methodology/statistics.md`:
 /// `cargo test --release --lib simulation -- --ignored --nocapture`
 const MANY: u64 = 4_000;
 
@@ -241,7 +241,7 @@ fn percent(share: f64) -> String {
 }
 
 #[test]
-#[ignore = "prints the first table of METHODOLOGY.md; minutes"]
+#[ignore = "prints the first table of docs/methodology/statistics.md; minutes"]
 fn table_of_coverage() {
     let counts = [8, 12, 16, 24, 40];
     println!("coverage, false claims | {counts:?}");
@@ -257,7 +257,7 @@ fn table_of_coverage() {
 }
 
 #[test]
-#[ignore = "prints the second table of METHODOLOGY.md; minutes"]
+#[ignore = "prints the second table of docs/methodology/statistics.md; minutes"]
 fn table_of_auto() {
     println!("auto | blocks | found | coverage | false claims");
     for noise in FAIR {

@@ -5,25 +5,40 @@ use std::path::{Path, PathBuf};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The Markdown files that people read first; pages of results are snapshots of their own.
-const DOCUMENTS: [&str; 6] = [
-    "README.md",
-    "ARCHITECTURE.md",
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
-    "METHODOLOGY.md",
-    "targets/PROTOCOL.md",
-];
-
-fn read(name: &str) -> String {
-    std::fs::read_to_string(Path::new(ROOT).join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+/// Every Markdown file that people read; pages of results are snapshots of their own.
+fn documents() -> Vec<PathBuf> {
+    let mut found = vec![PathBuf::from("targets/PROTOCOL.md"), PathBuf::from("results/README.md")];
+    for folder in ["", "docs", "docs/decisions", "docs/methodology"] {
+        let files = std::fs::read_dir(Path::new(ROOT).join(folder)).unwrap();
+        let names = files.map(|file| Path::new(folder).join(file.unwrap().file_name()));
+        found.extend(names.filter(|name| name.extension().is_some_and(|e| e == "md")));
+    }
+    found
 }
 
-/// Where the links of a Markdown text lead that stay inside the project.
-fn links(text: &str) -> impl Iterator<Item = &str> {
+fn read(name: impl AsRef<Path>) -> String {
+    let name = name.as_ref();
+    let text = std::fs::read_to_string(Path::new(ROOT).join(name));
+    text.unwrap_or_else(|e| panic!("{}: {e}", name.display()))
+}
+
+/// Where the links of a Markdown text lead that stay inside the project: a path and a heading's anchor.
+fn links(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
-    let paths = targets.map(|(target, _)| target.split('#').next().unwrap_or(target));
-    paths.filter(|path| !path.is_empty() && !path.contains("://"))
+    targets
+        .map(|(target, _)| target.split_once('#').unwrap_or((target, "")))
+        .filter(|(path, _)| !path.contains("://"))
+}
+
+/// The anchors of a text's headings, as GitHub makes them.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let anchor = |line: &str| -> String {
+        let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        title.chars().filter(kept).map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(anchor).collect()
 }
 
 /// The directories that the table of results promises.
@@ -38,17 +53,91 @@ fn promised(table: &str) -> impl Iterator<Item = &str> {
 fn every_link_leads_somewhere() {
     let mut missing = Vec::new();
     let mut seen = 0;
-    for document in DOCUMENTS {
-        let beside: PathBuf = Path::new(ROOT).join(document).parent().unwrap().into();
-        for link in links(&read(document)) {
+    for document in documents() {
+        let text = read(&document);
+        for (path, anchor) in links(&text) {
             seen += 1;
-            if !beside.join(link).exists() {
-                missing.push(format!("{document}: {link}"));
+            let target = match path {
+                "" => document.clone(),
+                path => document.parent().unwrap().join(path),
+            };
+            let there = Path::new(ROOT).join(&target).exists()
+                && (anchor.is_empty() || anchors(&read(&target)).iter().any(|a| a == anchor));
+            if !there {
+                missing.push(format!("{}: {path}#{anchor}", document.display()));
             }
         }
     }
-    assert!(seen > 10, "only {seen} links were found: are they read right?");
+    assert!(seen > 100, "only {seen} links were found: are they read right?");
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// A file or folder that a text names in backticks.
+#[test]
+fn every_named_path_exists() {
+    const FOLDERS: [&str; 9] = [
+        "src/",
+        "crates/",
+        "tests/",
+        "docs/",
+        "benches/",
+        "fuzz/",
+        "scenarios/",
+        "targets/",
+        ".github/",
+    ];
+    let mut missing = Vec::new();
+    let mut seen = 0;
+    for document in documents().iter().filter(|name| !name.ends_with("CHANGELOG.md")) {
+        let text = read(document);
+        let named = text.split('`').skip(1).step_by(2).filter_map(|code| code.split(' ').next());
+        let paths = named.filter(|name| FOLDERS.iter().any(|folder| name.starts_with(folder)));
+        // Examples such as `targets/x/` and `fuzz/corpus/TARGET`.
+        for path in paths.filter(|path| !path.contains("/x") && !path.contains("TARGET")) {
+            seen += 1;
+            if !Path::new(ROOT).join(path).exists() {
+                missing.push(format!("{}: {path}", document.display()));
+            }
+        }
+    }
+    assert!(seen > 20, "only {seen} paths were found: are they read right?");
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn the_architecture_is_a_map() {
+    let lines = read("ARCHITECTURE.md").lines().count();
+    assert!(
+        lines <= 200,
+        "{lines} lines: reasons belong into docs/decisions, figures into docs/methodology"
+    );
+}
+
+#[test]
+fn every_decision_is_listed_and_has_its_three_parts() {
+    let index = read("docs/decisions/README.md");
+    let pages = documents().into_iter().filter(|name| name.starts_with("docs/decisions"));
+    let mut numbers: Vec<String> = Vec::new();
+    for page in pages.filter(|name| !name.ends_with("README.md")) {
+        let name = page.file_name().unwrap().to_str().unwrap();
+        assert!(index.contains(&format!("({name})")), "{name} is not in docs/decisions/README.md");
+        let text = read(&page);
+        let parts: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        assert_eq!(parts, ["Context", "Decision", "Consequences"], "{name}");
+        numbers.push(name[..4].to_owned());
+    }
+    numbers.sort();
+    let expected: Vec<String> = (1..=numbers.len()).map(|n| format!("{n:04}")).collect();
+    assert_eq!(numbers, expected);
+}
+
+/// Comments cite the laws by number.
+#[test]
+fn the_laws_are_stated() {
+    let text = read("docs/methodology/laws.md");
+    let laws = text.lines().filter_map(|line| line.strip_prefix("## ")?.split_once(". "));
+    let numbers: Vec<usize> = laws.map(|(number, _)| number.parse().unwrap()).collect();
+    assert_eq!(numbers, (1..=13).collect::<Vec<_>>());
 }
 
 #[test]
