@@ -63,7 +63,8 @@ pub fn event_remedy(response: &Response<'_>, terms: &Terms, index: u64) -> Strin
         400 | 405 | 426 if wants_websocket(response) => {
             "it serves WebSocket there: correct the path in url".to_owned()
         }
-        400..=499 if named.is_some() => named.unwrap_or_default(),
+        // These two ask for credentials, whatever else their text mentions.
+        400 | 402..=406 | 408..=499 if named.is_some() => named.unwrap_or_default(),
         405 => format!(
             "it does not take {}{}: set method, or correct the path in url",
             terms.method,
@@ -105,7 +106,8 @@ pub fn handshake_remedy(response: &Response<'_>, terms: &Terms, elsewhere: &str)
                 }
             }
         }
-        400..=499 if named.is_some() => named.unwrap_or_default(),
+        // These two ask for credentials, whatever else their text mentions.
+        400 | 402..=406 | 408..=499 if named.is_some() => named.unwrap_or_default(),
         400 => format!("{elsewhere}, or add the headers that it wants"),
         200..=299 | 404 | 405 | 426 | 501 => elsewhere.to_owned(),
         _ => response.usual_remedy(),

@@ -185,7 +185,7 @@ fn a_full_disk_keeps_the_finished_trials() {
     let args: Vec<&str> =
         args.into_iter().filter(|a| *a != "--blocks" && *a != "2" && *a != "6").collect();
     let ended = bench.run_limited("trap '' XFSZ; ulimit -f 64", &args);
-    ended.fails(FAILED, &["r/trials.jsonl", "make room", "are kept"]);
+    ended.fails(FAILED, &["r/trials.jsonl", "ulimit -f", "are kept"]);
     let report = json(&bench, "r");
     assert_eq!(report["complete"], false);
     let stored = std::fs::read_to_string(bench.path("r/trials.jsonl")).unwrap();

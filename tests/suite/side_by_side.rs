@@ -258,7 +258,7 @@ fn outputs_are_written_whole_and_where_they_belong() {
         bench.run(&["report", STORED, "--format", format]).fails(USAGE, &["several files", &again]);
         let file = bench.write("file", "mine");
         let args = ["report", STORED, "--format", format, "--output", "file"];
-        bench.run(&args).fails(USAGE, &["that is a file", "name a directory"]);
+        bench.run(&args).fails(USAGE, &["that is no directory", "name a directory"]);
         assert_eq!(std::fs::read_to_string(file).unwrap(), "mine");
         bench.run(&["report", STORED, "--format", format, "--output", "a/b"]).succeeds();
     }
