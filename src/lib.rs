@@ -1,8 +1,8 @@
 //! pushbench answers one question with evidence: *should these events travel by webhook or by
 //! WebSocket?*
 //!
-//! Data walks one way: **scenario → plan → trials → records → comparison → report**. Each room below
-//! is one step of that walk; `ARCHITECTURE.md` says which may use which, and a test keeps it so.
+//! Data walks one way: **scenario → plan → trials → records → comparison → report**. The crates
+//! below this one are the steps of that walk; `ARCHITECTURE.md` has the map.
 
 // Standard output and standard error may be closed or full, which ends a macro of the standard library with a
 // panic: `console` writes to both.
@@ -14,27 +14,7 @@ compile_error!(
 );
 
 pub mod cli;
-pub mod compare;
-pub mod console;
-pub mod cpus;
-pub mod drive;
-pub mod error;
 pub mod gate;
-pub mod input;
-pub mod origin;
-pub mod plan;
-pub mod record;
-pub mod remedy;
-pub mod report;
 pub mod run;
-pub mod scenario;
-pub mod schedule;
 pub mod selftest;
-pub mod stats;
-pub mod store;
-pub mod suggest;
-pub mod target;
-pub mod transport;
-pub mod units;
 pub mod verify;
-pub mod visible;

@@ -2,20 +2,22 @@
 //!
 //! Only the driver's thread is counted; the server runs on another one.
 
-use pushbench::drive::metered::Metered;
-use pushbench::drive::pacer::Pacer;
-use pushbench::record::clock;
-use pushbench::record::ledger::{Ledger, LedgerRules};
-use pushbench::record::strata::Split;
-use pushbench::scenario::{Lifetime, Payload};
-use pushbench::transport::dial::{Address, Dial};
-use pushbench::transport::event::{Matched, Template};
-use pushbench::transport::feed::{Source, Spout};
-use pushbench::transport::handler::Handler;
-use pushbench::transport::tcp::client::Tcp;
-use pushbench::transport::webhook::client::Webhook;
-use pushbench::transport::websocket::client::Websocket;
-use pushbench::transport::{Client, tcp, webhook, websocket};
+use pushbench_core::event::{Matched, Template};
+use pushbench_core::record::strata::Split;
+use pushbench_core::scenario::{Lifetime, Payload};
+use pushbench_host::clock;
+use pushbench_load::client::Client;
+use pushbench_load::dial::Dial;
+use pushbench_load::feed::{Source, Spout};
+use pushbench_load::ledger::{Ledger, LedgerRules};
+use pushbench_load::metered::Metered;
+use pushbench_load::pacer::Pacer;
+use pushbench_load::tcp::client::Tcp;
+use pushbench_load::webhook::client::Webhook;
+use pushbench_load::websocket::client::Websocket;
+use pushbench_server::handler::Handler;
+use pushbench_server::{tcp, webhook, websocket};
+use pushbench_wire::address::Address;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;

@@ -1,21 +1,22 @@
 //! The functions that run for each event.
 
 use crate::setting::{ARRIVALS, EVENT_BYTES, dial, ledger, load};
-use pushbench::record::clock;
-use pushbench::record::histogram::Hist;
-use pushbench::record::ledger::Instants;
-use pushbench::scenario::{Lifetime, Payload};
-use pushbench::schedule::Schedule;
-use pushbench::transport::dial::Dial;
-use pushbench::transport::event::{Matched, Template, acknowledgement};
-use pushbench::transport::feed::{Source, Spout};
-use pushbench::transport::handler::Handler;
-use pushbench::transport::io::Stamps;
-use pushbench::transport::tcp::client::Tcp;
-use pushbench::transport::webhook::client::Webhook;
-use pushbench::transport::websocket::client::Websocket;
-use pushbench::transport::window::Window;
-use pushbench::transport::{Client, tcp, webhook, websocket};
+use pushbench_core::event::{Matched, Template, acknowledgement};
+use pushbench_core::record::histogram::Hist;
+use pushbench_core::scenario::{Lifetime, Payload};
+use pushbench_core::schedule::Schedule;
+use pushbench_host::clock;
+use pushbench_load::client::Client;
+use pushbench_load::dial::Dial;
+use pushbench_load::feed::{Source, Spout};
+use pushbench_load::io::Stamps;
+use pushbench_load::ledger::Instants;
+use pushbench_load::tcp::client::Tcp;
+use pushbench_load::webhook::client::Webhook;
+use pushbench_load::websocket::client::Websocket;
+use pushbench_load::window::Window;
+use pushbench_server::handler::Handler;
+use pushbench_server::{tcp, webhook, websocket};
 use std::future::poll_fn;
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};

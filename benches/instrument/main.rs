@@ -8,10 +8,10 @@ mod setting;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use pacer::pacer;
-use pushbench::scenario::Payload;
-use pushbench::schedule::Schedule;
-use pushbench::transport::event::{Matched, Template, acknowledgement};
-use pushbench::transport::handler::{Handler, Pause};
+use pushbench_core::event::{Matched, Template, acknowledgement};
+use pushbench_core::scenario::Payload;
+use pushbench_core::schedule::Schedule;
+use pushbench_server::handler::{Handler, Pause};
 use recorder::recorder;
 use round_trip::round_trip;
 use setting::{ARRIVALS, EVENT_BYTES, load};

@@ -1,8 +1,8 @@
 //! What pacing costs per due instant, and how late it is.
 
 use criterion::Criterion;
-use pushbench::drive::pacer::Pacer;
-use pushbench::record::clock;
+use pushbench_host::clock;
+use pushbench_load::pacer::Pacer;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};

@@ -2,13 +2,14 @@
 
 use crate::setting::{dial, ledger};
 use criterion::Criterion;
-use pushbench::scenario::Lifetime;
-use pushbench::transport::feed::{Source, Spout};
-use pushbench::transport::handler::Handler;
-use pushbench::transport::tcp::client::Tcp;
-use pushbench::transport::webhook::client::Webhook;
-use pushbench::transport::websocket::client::Websocket;
-use pushbench::transport::{Client, tcp, webhook, websocket};
+use pushbench_core::scenario::Lifetime;
+use pushbench_load::client::Client;
+use pushbench_load::feed::{Source, Spout};
+use pushbench_load::tcp::client::Tcp;
+use pushbench_load::webhook::client::Webhook;
+use pushbench_load::websocket::client::Websocket;
+use pushbench_server::handler::Handler;
+use pushbench_server::{tcp, webhook, websocket};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -1,12 +1,13 @@
 //! What the benches of the instrument measure with: a load, a ledger, a connection, as a run has them.
 
-use pushbench::record::clock;
-use pushbench::record::ledger::{Ledger, LedgerRules};
-use pushbench::record::strata::Split;
-use pushbench::scenario::{Arrivals, Lifetime, Load, Payload};
-use pushbench::transport::dial::{Address, Dial};
-use pushbench::transport::event::{Matched, Template};
-use pushbench::transport::webhook;
+use pushbench_core::event::{Matched, Template};
+use pushbench_core::record::strata::Split;
+use pushbench_core::scenario::{Arrivals, Lifetime, Load, Payload};
+use pushbench_host::clock;
+use pushbench_load::dial::Dial;
+use pushbench_load::ledger::{Ledger, LedgerRules};
+use pushbench_server::webhook;
+use pushbench_wire::address::Address;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;

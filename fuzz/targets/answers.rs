@@ -4,12 +4,13 @@
 
 use hyper::{HeaderMap, StatusCode};
 use libfuzzer_sys::fuzz_target;
-use pushbench::transport::came_back::{self, Response};
-use pushbench::transport::event::{
+use pushbench_core::event::{
     Matched, acknowledged_id, acknowledged_index, acknowledgement, answer,
 };
-use pushbench::transport::terms::Terms;
 use pushbench_fuzz::{ROOM, bounded};
+use pushbench_wire::came_back;
+use pushbench_wire::came_back::Response;
+use pushbench_wire::terms::Terms;
 use serde_json::Value;
 
 fn id_of(index: u64) -> String {

@@ -3,12 +3,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pushbench::transport::websocket::frames::{Frames, Heard, TEXT, append};
 use pushbench_fuzz::{Cuts, ROOM, bounded};
+use pushbench_wire::websocket::frames::{Frames, Heard, TEXT, append};
 use reference::{Story, told};
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 
-#[path = "../../src/transport/websocket/reference.rs"]
+#[path = "../../crates/wire/src/websocket/reference.rs"]
 mod reference;
 
 fn ours(bytes: &[u8], cuts: Cuts) -> Story {

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use libfuzzer_sys::fuzz_target;
-use pushbench::record::histogram::Hist;
-use pushbench::record::interval_log;
+use pushbench_core::record::histogram::Hist;
+use pushbench_core::record::interval_log;
 use pushbench_fuzz::bounded;
 
 /// Of the library's histograms: five digits of all 64 bits are 25 MB.

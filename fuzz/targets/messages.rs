@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pushbench::transport::tcp::codec::Framed;
 use pushbench_fuzz::{Cuts, ROOM, Socket, bounded, polled};
+use pushbench_wire::tcp::codec::Framed;
 use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::iter::empty;

@@ -9,8 +9,8 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use libfuzzer_sys::fuzz_target;
-use pushbench::transport::webhook::posts::{Common, Posts};
 use pushbench_fuzz::{Cuts, ROOM, Socket, bounded, polled};
+use pushbench_wire::webhook::posts::{Common, Posts};
 use std::cell::RefCell;
 use std::iter::once;
 

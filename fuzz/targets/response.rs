@@ -3,10 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pushbench::transport::webhook::response::{Broken, Reading, headers};
 use pushbench_fuzz::{Cuts, ROOM, bounded};
+use pushbench_wire::webhook::response::{Broken, Reading, headers};
 
-#[path = "../../src/transport/webhook/reference.rs"]
+#[path = "../../crates/wire/src/webhook/reference.rs"]
 mod reference;
 
 /// Status, body, bytes used, and whether another may follow.

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pushbench::scenario::{Override, Scenario, of_text};
+use pushbench_core::scenario::{Override, Scenario, of_text};
 use pushbench_fuzz::{ROOM, bounded};
 
 const FILE: &str = "fuzz.toml";

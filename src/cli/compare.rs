@@ -1,13 +1,13 @@
 //! `pushbench compare`
 
-use super::formats::Formats;
-use super::report::again;
-use super::{deliver, look, stored_run};
-use crate::compare::runs::{Runs, side_by_side};
-use crate::error::{Error, Result};
-use crate::report::layout::Look;
-use crate::report::visible::line;
-use crate::report::{Format, runs};
+use crate::cli::formats::Formats;
+use crate::cli::report::again;
+use crate::cli::{deliver, look, stored_run};
+use pushbench_analysis::compare::runs::{Runs, side_by_side};
+use pushbench_core::error::{Error, Result};
+use pushbench_report::layout::Look;
+use pushbench_report::visible::line;
+use pushbench_report::{Format, runs};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]

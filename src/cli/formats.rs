@@ -1,9 +1,9 @@
 //! `--format`: names of formats with what each is, for completions and for those who mistype one.
 
-use crate::report::{ALL, Format, gate};
-use crate::suggest::did_you_mean;
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::{Error, ErrorKind};
+use pushbench_core::suggest::did_you_mean;
+use pushbench_report::{ALL, Format, gate};
 use std::ffi::OsStr;
 
 /// Reads the name of one of these formats.

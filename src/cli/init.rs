@@ -1,8 +1,8 @@
 //! `pushbench init`
 
-use super::print;
-use crate::error::{Error, Result};
-use crate::target::manifest::OWN_FILE;
+use crate::cli::print;
+use pushbench_core::error::{Error, Result};
+use pushbench_sut::manifest::OWN_FILE;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 

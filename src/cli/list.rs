@@ -1,13 +1,17 @@
 //! `pushbench list`
 
-use super::print;
-use crate::error::{Error, Result};
-use crate::record::metrics::METRICS;
-use crate::report::{self, visible::visible};
-use crate::scenario::{self, Flow, keys};
-use crate::suggest::did_you_mean;
-use crate::target::manifest::{self, Listed};
-use crate::transport::{self, Transport};
+use crate::cli::print;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::metrics::METRICS;
+use pushbench_core::scenario;
+use pushbench_core::scenario::{Flow, keys};
+use pushbench_core::suggest::did_you_mean;
+use pushbench_core::transport;
+use pushbench_core::transport::Transport;
+use pushbench_report;
+use pushbench_report::visible::visible;
+use pushbench_sut::manifest;
+use pushbench_sut::manifest::Listed;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -34,7 +38,9 @@ pub fn run(args: &Args) -> Result<()> {
         "transports" => {
             transport::ALL.iter().map(|t| (t.name().into(), transport_row(*t))).collect()
         }
-        "formats" => report::ALL.iter().map(|f| (f.name().into(), f.about().into())).collect(),
+        "formats" => {
+            pushbench_report::ALL.iter().map(|f| (f.name().into(), f.about().into())).collect()
+        }
         "metrics" => METRICS.iter().map(metric).collect(),
         "keys" => {
             keys::all().map(|k| (k.path.into(), format!("{}: {}", k.takes(), k.about))).collect()
@@ -130,14 +136,14 @@ fn ease() -> Result<()> {
             ]);
         }
     }
-    print(&report::text::align(&grid, 2, 1))?;
+    print(&pushbench_report::text::align(&grid, 2, 1))?;
     match all.iter().flat_map(mistakes).next() {
         None => Ok(()),
         Some((_, mistake)) => Err(Error::usage(mistake.to_string())),
     }
 }
 
-fn metric(m: &crate::record::metrics::Metric) -> (String, String) {
+fn metric(m: &pushbench_core::record::metrics::Metric) -> (String, String) {
     let better = if m.more_is_better { "more is better" } else { "less is better" };
     (m.name.into(), format!("{} ({}, {better})", m.about, m.unit.name()))
 }

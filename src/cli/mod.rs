@@ -17,13 +17,16 @@ mod selftest;
 mod serve;
 mod verify;
 
-use crate::console::{self, error_line};
-use crate::error::{Error, Result};
-use crate::gate::{qualify::is_qualification, record};
-use crate::report::layout::Look;
-use crate::store::{StoredRun, write_atomically};
-use crate::visible;
+use crate::gate::qualify::is_qualification;
+use crate::gate::record;
 use clap::{CommandFactory as _, Parser, Subcommand};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::run::StoredRun;
+use pushbench_core::visible;
+use pushbench_host::console;
+use pushbench_host::console::error_line;
+use pushbench_host::store::{self, write_atomically};
+use pushbench_report::layout::Look;
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
@@ -86,9 +89,9 @@ fn program() -> ExitCode {
     // A file that reaches the limit on its size is an error of the write, which says where.
     let _cannot_be = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let hidden = [
-        crate::target::keeper::main_if_asked,
-        crate::selftest::odd::main_if_asked,
-        crate::selftest::exact::main_if_asked,
+        pushbench_sut::keeper::main_if_asked,
+        pushbench_faults::main_if_asked,
+        pushbench_faults::exact::main_if_asked,
     ];
     if let Some(code) = hidden.iter().find_map(|main| main(&args)) {
         return code;
@@ -199,7 +202,7 @@ fn stored_run(dir: &Path) -> Result<StoredRun> {
             "{shown} is no run, it is a page of the self-test: `pushbench report {shown}` shows it"
         )
     } else {
-        return StoredRun::read(dir);
+        return store::read(dir);
     }))
 }
 

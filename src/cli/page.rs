@@ -1,9 +1,10 @@
 //! What a page needs beside the records: the interval logs and the names of the raw files.
 
-use crate::compare::Report;
-use crate::compare::page::page;
-use crate::report::html::{RawFile, Source};
-use crate::store::StoredRun;
+use pushbench_analysis::compare::Report;
+use pushbench_analysis::compare::page::page;
+use pushbench_core::record::run::StoredRun;
+use pushbench_host::store;
+use pushbench_report::html::{RawFile, Source};
 use std::path::{Component, Path, PathBuf};
 
 /// Derives the page of a run that was read from `dir`. `beside`: the directory in which the page will
@@ -15,7 +16,7 @@ pub fn source(dir: &Path, run: &StoredRun, report: Report, beside: Option<&Path>
         RawFile { name, href }
     };
     Source {
-        page: page(run, report, &run.read_seconds(dir)),
+        page: page(run, report, &store::read_seconds(run, dir)),
         dir: dir.display().to_string(),
         files: names(dir).into_iter().map(file).collect(),
     }

@@ -1,15 +1,16 @@
 //! How a run shows that it goes on: a bar on a terminal, plain lines elsewhere. All on standard
 //! error, so that standard output holds the report alone.
 
-use crate::console::error_line;
-use crate::cpus::{Cpus, Placement};
-use crate::drive::stretch::Watch;
-use crate::record::histogram::Hist;
-use crate::record::metrics::supported_quantile;
 use crate::run::Progress;
-use crate::units;
-use crate::visible;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pushbench_core::cpu_list::Cpus;
+use pushbench_core::record::histogram::Hist;
+use pushbench_core::record::metrics::supported_quantile;
+use pushbench_core::units;
+use pushbench_core::visible;
+use pushbench_host::console::error_line;
+use pushbench_host::cpus::Placement;
+use pushbench_load::stretch::Watch;
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 

@@ -1,16 +1,17 @@
 //! `pushbench qualify`
 
-use super::gate::{What, read_nulls};
-use super::progress::Show;
-use super::run::default_out;
-use super::{command_line, deliver, interrupt_flag, print};
-use crate::console::error_line;
-use crate::error::{Error, Result};
+use crate::cli::gate::{What, read_nulls};
+use crate::cli::progress::Show;
+use crate::cli::run::default_out;
+use crate::cli::{command_line, deliver, interrupt_flag, print};
 use crate::gate::nulls;
-use crate::gate::qualify::{self, Request};
-use crate::report::qualification;
+use crate::gate::qualify;
+use crate::gate::qualify::Request;
 use crate::run::environment;
-use crate::store::write_atomically;
+use pushbench_core::error::{Error, Result};
+use pushbench_host::console::error_line;
+use pushbench_host::store::write_atomically;
+use pushbench_report::qualification;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]

@@ -1,11 +1,12 @@
 //! Every remedy that a message prints is accepted: commands and options by the command line, keys and
 //! values by the reader of scenarios.
 
-use super::Cli;
-use crate::remedy::Try;
-use crate::scenario::{self, Override, keys};
+use crate::cli::Cli;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
+use pushbench_core::remedy::Try;
+use pushbench_core::scenario;
+use pushbench_core::scenario::{Override, keys};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,8 @@ use std::path::{Path, PathBuf};
 /// commands are left out.
 fn literals() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut folders =
+        ["src", "crates"].map(|f| Path::new(env!("CARGO_MANIFEST_DIR")).join(f)).to_vec();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap().flatten() {
             let path = entry.path();
@@ -50,9 +52,7 @@ fn strings(code: &str) -> Vec<String> {
                 found.push(text);
                 rest = after;
             }
-        } else if here.starts_with("'\"'") || here.starts_with("'/'") {
-            rest = &here[3..];
-        } else if here.starts_with("'\\") {
+        } else if ["'\"'", "'/'", "'\\"].iter().any(|begin| here.starts_with(begin)) {
             rest = &here[3..];
         } else {
             rest = &here[1..];

@@ -1,17 +1,22 @@
 //! `pushbench report`
 
-use super::formats::Stored;
-use super::{deliver, look, page, print, stored_run};
-use crate::compare::evidence::{Evidence, evidence};
-use crate::compare::{self, Report, ranking};
-use crate::console::error_line;
-use crate::error::{Error, Result};
-use crate::record::metrics::{self, METRICS, Metric};
-use crate::report::chart::{self, Chart};
-use crate::report::html::{self, Source};
-use crate::report::{ALL, File, Format, Output, table, text};
-use crate::store::{Seconds, write_atomically};
-use crate::suggest::did_you_mean;
+use crate::cli::formats::Stored;
+use crate::cli::{deliver, look, page, print, stored_run};
+use pushbench_analysis::compare;
+use pushbench_analysis::compare::evidence::{Evidence, evidence};
+use pushbench_analysis::compare::{Report, ranking};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::metrics;
+use pushbench_core::record::metrics::{METRICS, Metric};
+use pushbench_core::record::run::Seconds;
+use pushbench_core::suggest::did_you_mean;
+use pushbench_host::console::error_line;
+use pushbench_host::store::{self, write_atomically};
+use pushbench_report::chart;
+use pushbench_report::chart::Chart;
+use pushbench_report::html;
+use pushbench_report::html::Source;
+use pushbench_report::{ALL, File, Format, Output, table, text};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
@@ -52,13 +57,13 @@ pub fn run(args: &Args) -> Result<()> {
         (None, _) => Format::Html.name(),
     };
     if args.dirs.len() == 1 && crate::gate::record::is_gate(dir) {
-        return super::gate::report(dir, name, args.output.as_deref());
+        return crate::cli::gate::report(dir, name, args.output.as_deref());
     }
     if args.dirs.len() == 1 && crate::gate::qualify::is_qualification(dir) {
-        return super::qualify::report(dir, name, args.output.as_deref());
+        return crate::cli::qualify::report(dir, name, args.output.as_deref());
     }
-    if args.dirs.len() == 1 && super::selftest::is_truth(dir) {
-        return super::selftest::report(dir, name, args.output.as_deref());
+    if args.dirs.len() == 1 && crate::cli::selftest::is_truth(dir) {
+        return crate::cli::selftest::report(dir, name, args.output.as_deref());
     }
     let Some(format) = ALL.into_iter().find(|f| f.name() == name) else {
         return Err(Error::usage(format!(
@@ -107,7 +112,7 @@ fn of_run(args: &Args, format: Format, sort: Option<&'static Metric>) -> Result<
         return print(&text::render(&report, look()));
     }
     let seconds = match format {
-        Format::Hlog => stored.read_seconds(&args.dirs[0]),
+        Format::Hlog => store::read_seconds(&stored, &args.dirs[0]),
         _ => Seconds::new(), // no other format shows them
     };
     let evidence = evidence(&stored, &report, &seconds);

@@ -1,21 +1,26 @@
 //! `pushbench reproduce`: what a sceptic does.
 
-use super::compare::{Shape, name};
-use super::progress::Show;
-use super::run::{default_out, exit_code};
-use super::{command_line, interrupt_flag, stored_run};
-use crate::compare::runs::side_by_side;
-use crate::compare::{self, completeness};
-use crate::console::error_line;
-use crate::cpus::Placement;
-use crate::error::{Error, Result};
+use crate::cli::compare::{Shape, name};
+use crate::cli::progress::Show;
+use crate::cli::run::{default_out, exit_code};
+use crate::cli::{command_line, interrupt_flag, stored_run};
 use crate::gate::record;
-use crate::report::runs::agreement_in_short;
-use crate::run::arms::{self, Arm};
-use crate::run::{self, Begun, Request};
-use crate::scenario::{Point, Question};
-use crate::store::{ArmHeader, RunHeader, StoredRun, vacant};
-use crate::target::manifest::BuiltinOptions;
+use crate::run;
+use crate::run::arms;
+use crate::run::arms::Arm;
+use crate::run::{Begun, Request};
+use pushbench_analysis::compare;
+use pushbench_analysis::compare::completeness;
+use pushbench_analysis::compare::runs::side_by_side;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::run::{ArmHeader, RunHeader, StoredRun};
+use pushbench_core::scenario::{Point, Question};
+use pushbench_host::console::error_line;
+use pushbench_host::cpus::Placement;
+use pushbench_host::store::vacant;
+use pushbench_host::store::{self};
+use pushbench_report::runs::agreement_in_short;
+use pushbench_sut::manifest::BuiltinOptions;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
@@ -46,7 +51,7 @@ pub fn run(args: &Args) -> Result<u8> {
     }
     let placement = placement(args, &stored.header)?;
     let question = question(&args.dir, &stored.header)?;
-    let builtin = super::run::builtin(&question, &placement)?;
+    let builtin = crate::cli::run::builtin(&question, &placement)?;
     let request = Request {
         question,
         arms: arms(args, &stored.header, &builtin)?,
@@ -69,7 +74,7 @@ pub fn run(args: &Args) -> Result<u8> {
 /// The arms of its stages are no targets: its own command starts them.
 fn a_gate(dir: &Path) -> Error {
     let again = match record::header(dir) {
-        Ok(header) => format!(": {}", super::gate::command(&header.command)),
+        Ok(header) => format!(": {}", crate::cli::gate::command(&header.command)),
         Err(_) => String::new(),
     };
     Error::usage(format!(
@@ -87,7 +92,7 @@ fn conclude(
     out: &Path,
     ended: Result<()>,
 ) -> Result<u8> {
-    let again = StoredRun::read(out)?;
+    let again = store::read(out)?;
     if again.trials.is_empty() && ended.is_err() {
         begun.discard();
         return ended.map(|()| 0);
@@ -95,7 +100,7 @@ fn conclude(
     let both = side_by_side((&name(&args.dir), stored), (&name(out), &again));
     let shown = args.shape.show(&both);
     error_line(&format!("Verdicts {}", agreement_in_short(&both)));
-    error_line(&format!("Results  {}  ({})", out.display(), super::report::again(out)));
+    error_line(&format!("Results  {}  ({})", out.display(), crate::cli::report::again(out)));
     ended?;
     shown?;
     exit_code(&compare::compare(&again), out)
@@ -108,7 +113,7 @@ fn question(dir: &Path, header: &RunHeader) -> Result<Question> {
             dir.display()
         )));
     }
-    let point = |p: &crate::store::PointHeader| Point {
+    let point = |p: &pushbench_core::record::run::PointHeader| Point {
         setting: p.setting.clone(),
         scenario: p.scenario.clone(),
     };
@@ -126,7 +131,7 @@ fn placement(args: &Args, header: &RunHeader) -> Result<Placement> {
     }
     let of = |side: &str| header.placement.get(side).cloned().unwrap_or_default();
     let stored = Placement { driver: of("driver"), target: of("target") };
-    let allowed = crate::cpus::allowed();
+    let allowed = pushbench_host::cpus::allowed();
     let here = stored.all().iter().all(|cpu| allowed.contains(cpu));
     Ok(match here && !stored.driver.is_empty() && !stored.target.is_empty() {
         true => stored,

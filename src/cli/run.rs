@@ -1,20 +1,25 @@
 //! `pushbench run`
 
-use super::progress::Show;
-use super::{command_line, interrupt_flag, look, page, print};
-use crate::compare::evidence::evidence;
-use crate::compare::expect::Outcome;
-use crate::compare::{self, Report, ranking};
-use crate::cpus::Placement;
-use crate::error::{Error, Result};
-use crate::record::metrics::Metric;
-use crate::report::{html, markdown, text};
-use crate::run::{self, Begun, Request, arms};
-use crate::scenario::{self, Flow, Override, Question};
-use crate::store::{StoredRun, vacant, write_atomically};
-use crate::target::manifest::{BuiltinOptions, OWN_FILE};
-use crate::target::publisher::{PublishOptions, new_token};
-use crate::transport::publisher::Keep;
+use crate::cli::progress::Show;
+use crate::cli::{command_line, interrupt_flag, look, page, print};
+use crate::run;
+use crate::run::{Begun, Request, arms};
+use pushbench_analysis::compare;
+use pushbench_analysis::compare::evidence::evidence;
+use pushbench_analysis::compare::expect::Outcome;
+use pushbench_analysis::compare::{Report, ranking};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::publishing::Keep;
+use pushbench_core::record::metrics::Metric;
+use pushbench_core::record::run::StoredRun;
+use pushbench_core::scenario;
+use pushbench_core::scenario::{Flow, Override, Question};
+use pushbench_host::cpus::Placement;
+use pushbench_host::store::vacant;
+use pushbench_host::store::{self, write_atomically};
+use pushbench_report::{html, markdown, text};
+use pushbench_sut::manifest::{BuiltinOptions, OWN_FILE};
+use pushbench_sut::publisher::{PublishOptions, new_token};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -126,7 +131,7 @@ impl Overrides<'_> {
 
 /// Runs the scenario; the exit code of the contract.
 pub fn run(args: &Args) -> Result<u8> {
-    let sort = super::report::sorted_by(args.sort.as_deref())?;
+    let sort = crate::cli::report::sorted_by(args.sort.as_deref())?;
     let question = scenario::load(&args.scenario, &args.overrides()?)?;
     let placement = match &args.cpus {
         Some(text) => Placement::parse(text)?,
@@ -203,7 +208,7 @@ fn conclude(
     ended: Result<()>,
     sort: Option<&'static Metric>,
 ) -> Result<u8> {
-    let stored = StoredRun::read(out)?;
+    let stored = store::read(out)?;
     if stored.trials.is_empty() && ended.is_err() {
         begun.discard();
         return ended.map(|()| 0);

@@ -1,17 +1,18 @@
 //! `pushbench selftest`
 
-use super::run::default_out;
-use super::{command_line, deliver, interrupt_flag, print};
-use crate::console::error_line;
-use crate::cpus::{Cpus, Placement};
-use crate::error::{Error, Result};
-use crate::record::truth::Truth;
-use crate::report::truth;
+use crate::cli::run::default_out;
+use crate::cli::{command_line, deliver, interrupt_flag, print};
 use crate::run::environment;
 use crate::selftest::truth::{Told, measure};
 use crate::selftest::{CHECKS, Check, Lab, Line};
-use crate::store::{create_dir, write_atomically};
-use crate::suggest::did_you_mean;
+use pushbench_core::cpu_list::Cpus;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::truth::Truth;
+use pushbench_core::suggest::did_you_mean;
+use pushbench_host::console::error_line;
+use pushbench_host::cpus::Placement;
+use pushbench_host::store::{create_dir, write_atomically};
+use pushbench_report::truth;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
@@ -91,7 +92,7 @@ pub fn is_truth(dir: &Path) -> bool {
 pub fn report(dir: &Path, format: &str, output: Option<&Path>) -> Result<()> {
     let path = dir.join(TRUTH);
     let unreadable = |e: String| Error::usage(format!("{}: {e}", path.display()));
-    let text = crate::input::text(&path, crate::input::GENERATED)?;
+    let text = pushbench_core::input::text(&path, pushbench_core::input::GENERATED)?;
     let found: Truth = serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))?;
     let text = match format {
         "text" | "markdown" => truth::render(&found),

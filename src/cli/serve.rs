@@ -1,13 +1,14 @@
 //! `pushbench serve`
 
-use crate::error::{Error, Result};
-use crate::scenario::payload::{LEAST_ANSWER, MAX_BYTES};
-use crate::suggest::did_you_mean;
-use crate::transport::handler::Handler;
-use crate::transport::publisher::{self, Keep, TOKEN_VARIABLE};
-use crate::transport::serve::{ServeOptions, Work, serve};
-use crate::transport::{ALL, CARRIERS, Carrier, Transport};
-use crate::units;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::publishing::{self, Keep, TOKEN_VARIABLE};
+use pushbench_core::scenario::payload::{LEAST_ANSWER, MAX_BYTES};
+use pushbench_core::suggest::did_you_mean;
+use pushbench_core::transport::{ALL, CARRIERS, Carrier, Transport};
+use pushbench_core::units;
+use pushbench_server::handler::Handler;
+use pushbench_server::publisher;
+use pushbench_server::serve::{ServeOptions, Work, serve};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -47,10 +48,10 @@ pub struct Args {
     #[arg(long, requires = "publisher")]
     unacknowledged: bool,
     /// Unsettled events a subscriber may have; further ones are turned away and counted
-    #[arg(long, value_name = "N", default_value_t = publisher::QUEUE, requires = "publisher", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = publishing::QUEUE, requires = "publisher", value_parser = at_least_one)]
     queue: usize,
     /// Webhook deliveries under way at the same time
-    #[arg(long, value_name = "N", default_value_t = publisher::CONCURRENCY, requires = "publisher", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = publishing::CONCURRENCY, requires = "publisher", value_parser = at_least_one)]
     concurrency: usize,
     /// From the write of a delivery to its acknowledgement
     #[arg(long, value_name = "TIME", requires = "publisher", value_parser = units::parse_duration)]
@@ -110,7 +111,7 @@ pub fn run(args: &Args) -> Result<()> {
         }
         (false, None) => return Err(takes_nothing(transport)),
     };
-    crate::drive::limits::raise_descriptors();
+    pushbench_host::descriptors::raise_descriptors();
     serve(&ServeOptions { listen, threads: usize::from(args.threads), work })
 }
 

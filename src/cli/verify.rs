@@ -1,20 +1,22 @@
 //! `pushbench verify`
 
-use super::{interrupt_flag, print};
-use crate::compare::verified::{Verified, verified};
-use crate::console::error_line;
-use crate::cpus::Placement;
-use crate::error::{Error, Result};
-use crate::record::findings::Aspect;
-use crate::report::findings;
+use crate::cli::{interrupt_flag, print};
 use crate::run::arms;
-use crate::scenario::{self, Override};
-use crate::suggest::did_you_mean;
-use crate::target::manifest::{self, BuiltinOptions, Listed};
-use crate::target::setup;
-use crate::transport::Carrier;
-use crate::transport::event::Template;
 use crate::verify::{Bench, Subject, full};
+use pushbench_analysis::compare::verified::{Verified, verified};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::event::Template;
+use pushbench_core::record::findings::Aspect;
+use pushbench_core::scenario;
+use pushbench_core::scenario::Override;
+use pushbench_core::suggest::did_you_mean;
+use pushbench_core::transport::Carrier;
+use pushbench_host::console::error_line;
+use pushbench_host::cpus::Placement;
+use pushbench_report::findings;
+use pushbench_sut::manifest;
+use pushbench_sut::manifest::{BuiltinOptions, Listed};
+use pushbench_sut::setup;
 
 const FORMATS: [&str; 2] = ["text", "json"];
 

@@ -1,14 +1,17 @@
 //! A candidate held against a stored run: its scenario, its seed, its arm.
 
-use super::record::{self, GateHeader};
-use super::{Ended, Request, measure, prepare, sides};
-use crate::compare::gate::{BASE, NULL};
-use crate::error::{Error, Result};
-use crate::record::trial::Stage;
-use crate::run::{Progress, arms::Arm};
-use crate::scenario::{Point, Question};
-use crate::store::{RunHeader, StoredRun};
-use crate::transport::Transport;
+use crate::gate::record;
+use crate::gate::record::GateHeader;
+use crate::gate::{Ended, Request, measure, prepare, sides};
+use crate::run::Progress;
+use crate::run::arms::Arm;
+use pushbench_analysis::compare::gate::{BASE, NULL};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::run::RunHeader;
+use pushbench_core::record::trial::Stage;
+use pushbench_core::scenario::{Point, Question};
+use pushbench_core::transport::Transport;
+use pushbench_host::store;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -61,7 +64,7 @@ pub fn execute(
     let header = GateHeader { against: Some(against.arm.clone()), ..GateHeader::of(request) };
     record::create(&request.out, &header)?;
     let judged = record::keep_against(&request.out, &against.dir)
-        .and_then(|()| measure(&super::part(request, 1), interrupt, progress))
+        .and_then(|()| measure(&crate::gate::part(request, 1), interrupt, progress))
         .and_then(|run| record::held_against(&request.out, &against.arm, &run, &request.settings));
     Ended::kept(&request.out, header, judged.map(|gate| vec![gate]))
 }
@@ -91,7 +94,7 @@ impl Against {
     /// Reads it and finds the arm. Of a gate it is the last stage.
     pub fn find(dir: &Path, transport: Transport) -> Result<Against> {
         let dir = if record::is_gate(dir) { record::last_stage(dir) } else { dir.to_owned() };
-        let stored = StoredRun::read(&dir)?;
+        let stored = store::read(&dir)?;
         if !stored.trials.iter().any(|t| t.stage == Stage::Block && t.is_valid()) {
             return Err(Error::usage(format!(
                 "--against {}: that run has no valid trial to be held against",

@@ -9,22 +9,21 @@ pub mod same;
 pub mod sides;
 pub mod waivers;
 
-use crate::compare::gate::{self as verdict, Failure, Gate, Settings};
-use crate::cpus::Placement;
-use crate::error::{Error, Result};
-use crate::record::trial::Stage;
-use crate::run::{self, Progress, arms::Arm};
-use crate::scenario::{Blocks, Question};
-use crate::store::StoredRun;
+use crate::run;
+use crate::run::Progress;
+use crate::run::arms::Arm;
+use pushbench_analysis::compare::gate as verdict;
+use pushbench_analysis::compare::gate::blocks;
+use pushbench_analysis::compare::gate::{Failure, Gate, Settings};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::run::StoredRun;
+use pushbench_core::record::trial::Stage;
+use pushbench_core::scenario::{Blocks, Question};
+use pushbench_host::cpus::Placement;
+use pushbench_host::store;
 use record::GateHeader;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-
-/// Blocks of the first stage: enough to let an equal build pass at the usual noise.
-pub const BLOCKS: usize = 12;
-/// The second stage decides about what the first one could not let pass, with this many times as
-/// many blocks.
-pub const LONGER: usize = 2;
 
 /// What `pushbench gate` was asked for.
 pub struct Request {
@@ -46,11 +45,6 @@ pub struct Request {
     pub out: PathBuf,
     /// The command line, for the record.
     pub command: Vec<String>,
-}
-
-/// Blocks of a stage, from 1.
-pub fn blocks(first: usize, stage: usize) -> usize {
-    if stage == 1 { first } else { first * LONGER }
 }
 
 /// A gate that was begun.
@@ -141,7 +135,7 @@ pub fn measure(
     progress: &mut dyn Progress,
 ) -> Result<StoredRun> {
     run::execute(part, interrupt, progress)?;
-    let run = StoredRun::read(&part.out)?;
+    let run = store::read(&part.out)?;
     match failed(&run) {
         Some(why) => Err(Error::target(format!("{why}; {}", kept(&part.out)))),
         None => Ok(run),
@@ -173,7 +167,7 @@ fn kept(dir: &Path) -> String {
 /// Sets up what the targets need, once.
 fn prepare(arms: &[Arm], interrupt: &AtomicBool, progress: &mut dyn Progress) -> Result<()> {
     for arm in arms {
-        crate::target::setup::ensure(&arm.manifest, interrupt, &mut |line| progress.say(line))?;
+        pushbench_sut::setup::ensure(&arm.manifest, interrupt, &mut |line| progress.say(line))?;
     }
     Ok(())
 }

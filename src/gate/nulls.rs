@@ -1,10 +1,10 @@
 //! What equal builds have shown on a kind of machine, kept in a file that belongs beside the code it
 //! gates: `pushbench qualify` writes it, `pushbench gate` takes its margins from it.
 
-use crate::compare::gate::Margin;
-use crate::error::{Error, Result};
-use crate::input;
-use crate::store::write_atomically;
+use pushbench_analysis::compare::gate::Margin;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::input;
+use pushbench_host::store::write_atomically;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;

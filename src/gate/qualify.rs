@@ -4,21 +4,24 @@
 //! candidate that is equal), and in some gates the base with known work added. It is cut into disjoint
 //! gates of the default size, each of which is judged as `pushbench gate` would have done.
 
-use super::nulls::Entry;
-use super::sides;
-use super::{blocks, measure};
-use crate::compare::gate::qualification::{EQUAL, Header, SLOWER, Tried, judged};
-use crate::compare::gate::{BASE, Margin, NULL, Settings};
-use crate::cpus::Placement;
-use crate::error::{Error, Result};
-use crate::input;
-use crate::record::metrics;
-use crate::run::{self, Progress, arms::Arm};
-use crate::scenario::{Blocks, Question};
-use crate::stats;
-use crate::store::{StoredRun, write_atomically};
-use crate::target::manifest::{BuiltinOptions, Manifest};
-use crate::transport::Transport;
+use crate::gate::measure;
+use crate::gate::nulls::Entry;
+use crate::gate::sides;
+use crate::run;
+use crate::run::Progress;
+use crate::run::arms::Arm;
+use pushbench_analysis::compare::gate::qualification::{EQUAL, Header, SLOWER, Tried, judged};
+use pushbench_analysis::compare::gate::{BASE, Margin, NULL, Settings};
+use pushbench_analysis::stats;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::input;
+use pushbench_core::record::metrics;
+use pushbench_core::record::run::StoredRun;
+use pushbench_core::scenario::{Blocks, Question};
+use pushbench_core::transport::Transport;
+use pushbench_host::cpus::Placement;
+use pushbench_host::store::{self, write_atomically};
+use pushbench_sut::manifest::{BuiltinOptions, Manifest};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -176,8 +179,9 @@ fn begin(request: &Request, interrupt: &AtomicBool, progress: &mut dyn Progress)
     let arms = vec![arm(request, BASE, None)];
     let part = part(request, arms, CALIBRATION_BLOCKS, 0, request.out.join(CALIBRATION));
     let run = finish(&part, interrupt, progress)?;
-    let service =
-        |t: &crate::record::trial::Trial| metrics::named("service.p50").and_then(|m| (m.value)(t));
+    let service = |t: &pushbench_core::record::trial::Trial| {
+        metrics::named("service.p50").and_then(|m| (m.value)(t))
+    };
     let each: Vec<f64> = run.trials.iter().filter(|t| t.is_valid()).filter_map(service).collect();
     let service_ns = stats::median(&each)
         .ok_or_else(|| Error::harness("the calibration has no valid trial: try again"))?;
@@ -187,7 +191,7 @@ fn begin(request: &Request, interrupt: &AtomicBool, progress: &mut dyn Progress)
     write_atomically(&request.out.join(FILE), text.as_bytes())?;
     progress.say(&format!(
         "service p50 {}: 5 % and 10 % of it are added as work",
-        crate::units::nanos_text(service_ns)
+        pushbench_core::units::nanos_text(service_ns)
     ));
     Ok(header)
 }
@@ -241,7 +245,7 @@ fn finished(dir: &Path) -> Result<Option<StoredRun>> {
     if !dir.join("run.json").is_file() {
         return Ok(None);
     }
-    let run = StoredRun::read(dir)?;
+    let run = store::read(dir)?;
     Ok((run.header.complete && !run.cut).then_some(run))
 }
 
@@ -273,7 +277,13 @@ fn one(
         let stage = stages.len() + 1;
         let dir = stage_dir(&request.out, gate, stage);
         let arms = arms(request, header, gate);
-        let part = part(request, arms, blocks(header.blocks, stage), 2 * gate + stage, dir);
+        let part = part(
+            request,
+            arms,
+            pushbench_analysis::compare::gate::blocks(header.blocks, stage),
+            2 * gate + stage,
+            dir,
+        );
         stages.push(finish(&part, interrupt, progress)?);
         let trials = judged(header, gate, &stages);
         if stages.len() == 2 || !trials.iter().any(|t| t.open) {
@@ -290,7 +300,7 @@ pub fn entries(
 ) -> Vec<Entry> {
     let equal: Vec<&Tried> = trials.iter().filter(|t| t.candidate == EQUAL).collect();
     let entry = |margin: &Margin| Entry {
-        machine: super::nulls::kind(environment),
+        machine: crate::gate::nulls::kind(environment),
         scenario: header.scenario.clone(),
         transport: header.transport.clone(),
         metric: margin.metric.clone(),

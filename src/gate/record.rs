@@ -1,11 +1,14 @@
 //! A gate's directory: `gate.json` (what was asked, and how strictly) beside one results directory a
 //! stage. The verdict is derived from them again, digit for digit.
 
-use super::Request;
-use crate::compare::gate::{self as verdict, Failure, Gate, Settings};
-use crate::compare::machine;
-use crate::error::{Error, Result};
-use crate::store::{StoredRun, create_dir, write_atomically};
+use crate::gate::Request;
+use pushbench_analysis::compare::gate as verdict;
+use pushbench_analysis::compare::gate::{Failure, Gate, Settings};
+use pushbench_analysis::compare::machine;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::run::StoredRun;
+use pushbench_host::store::create_dir;
+use pushbench_host::store::{self, write_atomically};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -117,7 +120,7 @@ pub fn write(dir: &Path, header: &GateHeader) -> Result<()> {
 /// Reads `gate.json`.
 pub fn header(dir: &Path) -> Result<GateHeader> {
     let path = dir.join(FILE);
-    let text = crate::input::text(&path, crate::input::GENERATED)?;
+    let text = pushbench_core::input::text(&path, pushbench_core::input::GENERATED)?;
     let damaged =
         |e: serde_json::Error| Error::usage(format!("{} is damaged: {e}", path.display()));
     let version: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;
@@ -152,7 +155,7 @@ pub fn judge(dir: &Path, header: &GateHeader) -> Result<Vec<Gate>> {
     let mut stages = Vec::new();
     for stage in 1..=begun(dir) {
         let part = stage_dir(dir, stage);
-        let run = StoredRun::read(&part)?;
+        let run = store::read(&part)?;
         stages.push(match &header.against {
             None => verdict::judge(&run, verdict::CANDIDATE, &header.settings, stage),
             Some(arm) => held_against(dir, arm, &run, &header.settings)?,
@@ -192,7 +195,7 @@ fn missing(last: &Gate, planned: Option<usize>, against: bool) -> Option<String>
 
 /// The verdict on a run beside the stored one that the gate's directory keeps.
 pub fn held_against(dir: &Path, arm: &str, run: &StoredRun, settings: &Settings) -> Result<Gate> {
-    let old = StoredRun::read(&against_dir(dir))?;
+    let old = store::read(&against_dir(dir))?;
     let differs = machine::differences(&old.header, &run.header);
     let differs = differs.iter().map(ToString::to_string).collect();
     Ok(verdict::judge_against(&old, arm, run, settings, differs))
@@ -201,8 +204,8 @@ pub fn held_against(dir: &Path, arm: &str, run: &StoredRun, settings: &Settings)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::gate::sample::{recipe, settings};
-    use crate::store::Store;
+    use pushbench_analysis::compare::gate::sample::{recipe, settings};
+    use pushbench_host::store::Store;
 
     /// A gate's directory with these stages, each a candidate that takes this part of the base's time.
     fn gate(dir: &Path, candidates: &[f64], ended: Option<End>) -> Vec<Gate> {

@@ -1,15 +1,17 @@
 //! Before any timing: whether base and candidate serve the same. Times of programs that do different
 //! things are not compared.
 
-use crate::compare::gate::{BASE, CANDIDATE};
-use crate::compare::verified::verified;
-use crate::cpus::Placement;
-use crate::error::{Error, Result};
-use crate::record::findings::{Aspect, Finding, Findings};
-use crate::run::{Progress, arms::Arm};
-use crate::scenario::Question;
-use crate::transport::event::Template;
+use crate::run::Progress;
+use crate::run::arms::Arm;
 use crate::verify::{Bench, Subject, full, quick};
+use pushbench_analysis::compare::gate::{BASE, CANDIDATE};
+use pushbench_analysis::compare::verified::verified;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::event::Template;
+use pushbench_core::record::findings::Finding;
+use pushbench_core::record::findings::{Aspect, Findings};
+use pushbench_core::scenario::Question;
+use pushbench_host::cpus::Placement;
 use std::sync::atomic::AtomicBool;
 
 /// What well-formed events get. A difference here means that other work is done, or that answers are

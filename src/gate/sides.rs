@@ -1,10 +1,12 @@
 //! Base and candidate: a command with `{port}`, or the name of a target.
 
-use crate::compare::gate::{BASE, CANDIDATE, NULL};
-use crate::error::{Error, Result};
 use crate::run::arms::Arm;
-use crate::target::manifest::{self, BUILTIN, BuiltinOptions, Manifest, Matching, PORT};
-use crate::transport::Transport;
+use pushbench_analysis::compare::gate::{BASE, CANDIDATE, NULL};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::event::Matching;
+use pushbench_core::transport::Transport;
+use pushbench_sut::manifest;
+use pushbench_sut::manifest::{BUILTIN, BuiltinOptions, Manifest, PORT};
 
 /// Stands for the transport in a command that serves several.
 const TRANSPORT: &str = "{transport}";

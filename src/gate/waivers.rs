@@ -1,12 +1,12 @@
 //! `waivers.toml`: slow-downs that are meant.
 
-use crate::compare::gate::Waiver;
-use crate::error::Result;
-use crate::input;
-use crate::origin::Origin;
-use crate::record::metrics;
-use crate::suggest::did_you_mean;
-use crate::units;
+use pushbench_analysis::compare::gate::Waiver;
+use pushbench_core::error::Result;
+use pushbench_core::input;
+use pushbench_core::origin::Origin;
+use pushbench_core::record::metrics;
+use pushbench_core::suggest::did_you_mean;
+use pushbench_core::units;
 use serde::Deserialize;
 use std::path::Path;
 use toml::Spanned;

@@ -1,13 +1,14 @@
 //! Arms by name: `webhook@builtin`, `websocket@websockets`, repeated ones numbered.
 
-use crate::error::{Error, Result};
-use crate::scenario::{Flow, Scenario, Subscribers};
-use crate::suggest::did_you_mean;
-use crate::target::manifest::{self, BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest};
-use crate::target::publisher;
-use crate::transport::publisher::Keep;
-use crate::transport::{ALL, CARRIERS, Carrier, Transport};
 use crate::verify::Subject;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::publishing::Keep;
+use pushbench_core::scenario::{Flow, Scenario, Subscribers};
+use pushbench_core::suggest::did_you_mean;
+use pushbench_core::transport::{ALL, CARRIERS, Carrier, Transport};
+use pushbench_sut::manifest;
+use pushbench_sut::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest};
+use pushbench_sut::publisher;
 
 /// The default arms: the question in its purest form.
 pub const DEFAULT: [&str; 2] = ["webhook@builtin", "websocket@builtin"];

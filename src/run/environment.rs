@@ -18,7 +18,7 @@ pub fn describe() -> BTreeMap<String, String> {
         Some(line.split_once(':')?.1.trim().to_owned())
     };
     add("cpu", field("model name"));
-    add("cpus", Some(crate::cpus::allowed().len().to_string()));
+    add("cpus", Some(pushbench_host::cpus::allowed().len().to_string()));
     let virtual_machine = field("flags").is_some_and(|f| f.split(' ').any(|w| w == "hypervisor"));
     add("virtual machine", Some(virtual_machine.to_string()));
     add("kernel", read("/proc/sys/kernel/osrelease"));

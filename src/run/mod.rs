@@ -7,24 +7,27 @@ pub mod point;
 mod sizing;
 mod tally;
 
-use crate::cpus::Placement;
-use crate::drive::limits;
-use crate::drive::stretch::{Bench, Watch};
-use crate::error::{Error, Result};
-use crate::plan;
-use crate::record::findings::Findings;
-use crate::record::sizing::{MOST_BLOCKS, PILOT_BLOCKS, Sizing};
-use crate::remedy::Try;
-use crate::scenario::{Blocks, DesignChoice, Flow, Question, Recipients, Scenario, Subscribers};
-use crate::store::{ArmHeader, PointHeader, RunHeader, SCHEMA, Store};
-use crate::target::manifest::{BUILTIN, BUILTIN_CLOSE};
-use crate::target::setup;
-use crate::transport::event::{Matched, Template};
-use crate::transport::publisher::QUEUE;
-use crate::transport::webhook::callback::CALLBACK_URL;
-use crate::transport::{Carrier, Transport};
 use crate::verify;
 use arms::Arm;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::event::{Matched, Template};
+use pushbench_core::plan;
+use pushbench_core::publishing::QUEUE;
+use pushbench_core::record::findings::Findings;
+use pushbench_core::record::run::{ArmHeader, PointHeader, RunHeader, SCHEMA};
+use pushbench_core::record::sizing::{MOST_BLOCKS, PILOT_BLOCKS, Sizing};
+use pushbench_core::remedy::Try;
+use pushbench_core::scenario::{
+    Blocks, DesignChoice, Flow, Question, Recipients, Scenario, Subscribers,
+};
+use pushbench_core::transport::{Carrier, Transport};
+use pushbench_host::cpus::Placement;
+use pushbench_host::store::Store;
+use pushbench_load::limits;
+use pushbench_load::stretch::{Bench, Watch};
+use pushbench_sut::manifest::{BUILTIN, BUILTIN_CLOSE};
+use pushbench_sut::setup;
+use pushbench_wire::webhook::CALLBACK_URL;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -130,7 +133,7 @@ impl<'a> Begun<'a> {
 
 /// Refuses what cannot be measured.
 fn check(request: &Request) -> Result<()> {
-    let limit = limits::raise_descriptors();
+    let limit = pushbench_host::descriptors::raise_descriptors();
     for point in &request.question.points {
         check_restart(request, &point.scenario)?;
         check_publishers(request, &point.scenario)?;

@@ -1,24 +1,28 @@
 //! One point: a pilot for each arm, then its blocks.
 
-use super::arms::{self, Arm};
-use super::sizing::{First, said};
-use super::tally::{ENOUGH_BLOCKS, Tally};
-use super::{
+use crate::run::arms;
+use crate::run::arms::Arm;
+use crate::run::sizing::{First, said};
+use crate::run::tally::{ENOUGH_BLOCKS, Tally};
+use crate::run::{
     Book, Progress, Request, connections_each, first_planned, of_blocks, slots, with_replacements,
 };
-use crate::drive::block;
-use crate::drive::limits::{Machine, raise_descriptors};
-use crate::drive::stretch::{Bench, Finished, Member, Stretch};
-use crate::error::{Error, Result};
-use crate::plan::{self, Block, Slices};
-use crate::record::account::OTHER_FAULTS;
-use crate::record::trial::{Stage, Trial, TrialDesign};
-use crate::scenario::{Arrivals, DesignChoice, Flow, Load, Recipients, Scenario, split};
-use crate::store::Store;
-use crate::target::manifest::BuiltinOptions;
-use crate::transport::Transport;
-use crate::transport::event::Template;
-use crate::transport::fault::BROKEN;
+use pushbench_analysis::validity;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::event::Template;
+use pushbench_core::plan;
+use pushbench_core::plan::{Block, Slices};
+use pushbench_core::record::account::OTHER_FAULTS;
+use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
+use pushbench_core::scenario::{Arrivals, DesignChoice, Flow, Load, Recipients, Scenario, split};
+use pushbench_core::transport::Transport;
+use pushbench_host::descriptors::raise_descriptors;
+use pushbench_host::store::Store;
+use pushbench_load::block;
+use pushbench_load::limits::Machine;
+use pushbench_load::stretch::{Bench, Finished, Member, Stretch};
+use pushbench_sut::manifest::BuiltinOptions;
+use pushbench_wire::fault::BROKEN;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,7 +67,7 @@ pub fn run(
     let piloted = if scenario.flow == Flow::Idle { 0 } else { request.arms.len() };
     for arm in 0..piloted {
         progress.stage(&format!("pilot of {}", request.arms[arm].label));
-        let finished = block::run(&maker.pilot(arm), bench, progress)?;
+        let finished = measure(&maker.pilot(arm), bench, progress)?;
         for f in finished {
             book.store.append(&f.trial, &f.seconds)?;
             pilots.push(f.trial);
@@ -204,7 +208,7 @@ fn blocks(
     book: &mut Book<'_>,
     progress: &mut dyn Progress,
 ) -> Result<()> {
-    let plan = super::plan(maker.request, maker.scenario, maker.index);
+    let plan = crate::run::plan(maker.request, maker.scenario, maker.index);
     let mut wanted = first_planned(maker.scenario);
     let mut first = First::of(maker.request, maker.scenario);
     let mut run = Tally::of(&maker.scenario.load, &maker.request.out);
@@ -215,7 +219,7 @@ fn blocks(
         progress.stage(&format!("block {}/{wanted}", (run.valid + 1).min(wanted)));
         let mut trials = Vec::new();
         for stretch in maker.block(b, design) {
-            let finished = match block::run(&stretch, bench, progress) {
+            let finished = match measure(&stretch, bench, progress) {
                 Err(Error::Target(why)) if run.blocks > 0 => {
                     run.failures += 1;
                     progress.say(&format!("block {} is void: {why}", b.index));
@@ -245,6 +249,17 @@ fn blocks(
         }
     }
     Ok(())
+}
+
+/// Drives a stretch and judges its records.
+fn measure(
+    stretch: &Stretch,
+    bench: &Bench<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Finished>> {
+    let mut finished = block::run(stretch, bench, progress)?;
+    finished.iter_mut().for_each(|f| validity::judge(&mut f.trial));
+    Ok(finished)
 }
 
 fn keep(store: &mut Store, finished: &[Finished]) -> Result<()> {

@@ -1,10 +1,10 @@
 //! `compare.blocks = "auto"`: the first blocks say how many there will be.
 
-use super::Request;
-use crate::compare::sizing::Pilot;
-use crate::record::sizing::{MOST_BLOCKS, PILOT_BLOCKS, Sizing};
-use crate::record::trial::Trial;
-use crate::scenario::{Blocks, Scenario};
+use crate::run::Request;
+use pushbench_analysis::compare::sizing::Pilot;
+use pushbench_core::record::sizing::{MOST_BLOCKS, PILOT_BLOCKS, Sizing};
+use pushbench_core::record::trial::Trial;
+use pushbench_core::scenario::{Blocks, Scenario};
 use std::time::Duration;
 
 /// The first blocks of a point that finds its own number of blocks.

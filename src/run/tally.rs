@@ -1,9 +1,9 @@
 //! How the blocks of a point go, and when going on would not change the answer.
 
-use super::give_up;
-use crate::error::Result;
-use crate::record::trial::Trial;
-use crate::scenario::Load;
+use crate::run::give_up;
+use pushbench_core::error::Result;
+use pushbench_core::record::trial::Trial;
+use pushbench_core::scenario::Load;
 use std::path::{Path, PathBuf};
 
 /// After this many blocks that all say the same, going on would not change the answer.
@@ -83,7 +83,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::sample;
+    use pushbench_analysis::compare::sample;
 
     fn after(blocks: usize, meant: bool, change: impl Fn(&mut Trial)) -> Option<Result<String>> {
         let mut tally = Tally { meant, out: "results/a b".into(), ..Tally::default() };

@@ -1,12 +1,12 @@
 //! An arm against itself, and one design of blocks against the other.
 
-use super::{Lab, Line, load};
-use crate::error::Result;
-use crate::record::metrics;
-use crate::record::trial::Trial;
-use crate::scenario::Arrivals;
-use crate::stats::{Interval, paired_ratio};
-use crate::transport::Transport;
+use crate::selftest::{Lab, Line, load};
+use pushbench_analysis::stats::{Interval, paired_ratio};
+use pushbench_core::error::Result;
+use pushbench_core::record::metrics;
+use pushbench_core::record::trial::Trial;
+use pushbench_core::scenario::Arrivals;
+use pushbench_core::transport::Transport;
 use std::time::Duration;
 
 pub const ABOUT: &str = "an arm against itself differs by nothing, and sliced blocks give the ratio that sequential ones give";

@@ -1,11 +1,11 @@
 //! A handler that waits a known time.
 
-use super::{Lab, Line, load, unusable};
-use crate::error::Result;
-use crate::record::trial::Trial;
-use crate::scenario::Arrivals;
-use crate::transport::Transport;
-use crate::units::nanos_text;
+use crate::selftest::{Lab, Line, load, unusable};
+use pushbench_core::error::Result;
+use pushbench_core::record::trial::Trial;
+use pushbench_core::scenario::Arrivals;
+use pushbench_core::transport::Transport;
+use pushbench_core::units::nanos_text;
 use std::time::Duration;
 
 pub const ABOUT: &str =

@@ -1,15 +1,16 @@
 //! Publishers that misbehave: every delivery has the fate that theory gives it, and no other.
 
-use super::odd::publisher::counts::Counts;
-use super::odd::publisher::mischief::Mischief;
-use super::odd::publisher::{Conduct, Ear, Tally};
-use super::{Lab, Line, load};
-use crate::drive::stretch::Member;
-use crate::error::{Error, Result};
-use crate::record::trial::Trial;
-use crate::scenario::{Arrivals, Subscribers};
-use crate::target::publisher::new_token;
-use crate::transport::CARRIERS;
+use crate::selftest::{Lab, Line, load};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::trial::Trial;
+use pushbench_core::scenario::{Arrivals, Subscribers};
+use pushbench_core::transport::CARRIERS;
+use pushbench_faults::publisher::counts::Counts;
+use pushbench_faults::publisher::mischief::Mischief;
+use pushbench_faults::publisher::{Conduct, Ear, Tally};
+use pushbench_load::stretch::Member;
+use pushbench_sut::manifest::Manifest;
+use pushbench_sut::publisher::new_token;
 use std::io;
 use std::time::Duration;
 
@@ -52,9 +53,11 @@ fn member(lab: &Lab<'_>, arm: usize, mischief: Mischief, ear: &Ear) -> Result<Me
     let transport = CARRIERS[arm].transport();
     let conduct = Conduct { transport, mischief, acknowledged: true, token: new_token()? };
     let subscribers = Subscribers { count: SUBSCRIBERS as usize, ..Subscribers::default() };
+    let words = ear.words(&conduct).map_err(deaf)?;
+    let program = Manifest::this_program(mischief.name(), transport.name(), words);
     Ok(Member {
         label: format!("{}@{}", transport.name(), mischief.name()),
-        manifest: ear.manifest(&conduct).map_err(deaf)?,
+        manifest: program.publishing(transport.name(), "127.0.0.1:{port}", &conduct.token),
         // Events are published in their order.
         connections: 1,
         subscribers: Some(subscribers),

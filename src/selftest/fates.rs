@@ -1,14 +1,17 @@
 //! Targets that misbehave: every event has the fate that theory gives it, and no other.
 
-use super::odd::counts::{Case, Counts};
-use super::odd::{self, Tally, deed::Deed};
-use super::{Lab, Line, load};
-use crate::drive::stretch::Member;
-use crate::error::Result;
-use crate::record::trial::Trial;
-use crate::scenario::Arrivals;
-use crate::target::manifest::{Manifest, Matching};
-use crate::transport::CARRIERS;
+use crate::selftest::{Lab, Line, load};
+use pushbench_core::error::Result;
+use pushbench_core::event::Matching;
+use pushbench_core::record::trial::Trial;
+use pushbench_core::scenario::Arrivals;
+use pushbench_core::transport::CARRIERS;
+use pushbench_faults;
+use pushbench_faults::Tally;
+use pushbench_faults::counts::{Case, Counts};
+use pushbench_faults::deed::Deed;
+use pushbench_load::stretch::Member;
+use pushbench_sut::manifest::Manifest;
 use std::time::Duration;
 
 pub const ABOUT: &str = "targets that answer nothing, twice, with a wrong id, or close amid an answer, \
@@ -40,7 +43,7 @@ pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
 
 fn member(lab: &Lab<'_>, arm: usize, deed: Deed) -> Member {
     let carrier = CARRIERS[arm];
-    let words = [odd::SUBCOMMAND, carrier.name(), deed.name(), "127.0.0.1:{port}"];
+    let words = [pushbench_faults::SUBCOMMAND, carrier.name(), deed.name(), "127.0.0.1:{port}"];
     let words = words.map(str::to_owned).to_vec();
     Member {
         label: format!("{}@{}", carrier.name(), deed.name()),

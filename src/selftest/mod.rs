@@ -4,24 +4,22 @@
 mod agree;
 mod delay;
 mod deliveries;
-pub mod exact;
 mod fates;
 mod freeze;
-pub mod odd;
 mod pacing;
 pub mod truth;
 
-use crate::cpus::Placement;
-use crate::drive::block;
-use crate::drive::stretch::{Bench, Member, Stretch, Watch};
-use crate::error::{Error, Result};
-use crate::plan::Slices;
-use crate::record::histogram::Hist;
-use crate::record::trial::{Stage, Trial, TrialDesign};
-use crate::scenario::{Arrivals, Lifetime, Load, Payload};
-use crate::target::manifest::{BUILTIN, BuiltinOptions, Manifest};
-use crate::transport::Transport;
-use crate::transport::event::Template;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::event::Template;
+use pushbench_core::plan::Slices;
+use pushbench_core::record::histogram::Hist;
+use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
+use pushbench_core::scenario::{Arrivals, Lifetime, Load, Payload};
+use pushbench_core::transport::Transport;
+use pushbench_host::cpus::Placement;
+use pushbench_load::block;
+use pushbench_load::stretch::{Bench, Member, Stretch, Watch};
+use pushbench_sut::manifest::{BUILTIN, BuiltinOptions, Manifest};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -136,7 +134,9 @@ impl Lab<'_> {
     fn measure(&self, stretch: &Stretch) -> Result<Vec<Trial>> {
         let bench = Bench { placement: self.placement, interrupt: self.interrupt };
         let finished = block::run(stretch, &bench, &mut Unwatched)?;
-        Ok(finished.into_iter().map(|f| f.trial).collect())
+        let mut trials: Vec<Trial> = finished.into_iter().map(|f| f.trial).collect();
+        trials.iter_mut().for_each(pushbench_analysis::validity::judge);
+        Ok(trials)
     }
 
     /// The only trial of a stretch of one arm.

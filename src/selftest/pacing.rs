@@ -1,15 +1,15 @@
 //! How late the driver is, beside what the machine allows.
 
-use super::{Lab, Line, load, unusable};
-use crate::cpus;
-use crate::error::{Error, Result};
-use crate::record::clock;
-use crate::record::histogram::Hist;
-use crate::scenario::{Arrivals, Load};
-use crate::schedule::Schedule;
-use crate::stats::median;
-use crate::transport::Transport;
-use crate::units::nanos_text;
+use crate::selftest::{Lab, Line, load, unusable};
+use pushbench_analysis::stats::median;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::histogram::Hist;
+use pushbench_core::scenario::{Arrivals, Load};
+use pushbench_core::schedule::Schedule;
+use pushbench_core::transport::Transport;
+use pushbench_core::units::nanos_text;
+use pushbench_host::clock;
+use pushbench_host::cpus;
 
 pub const ABOUT: &str =
     "10,000 events a second: the driver's lag beside a bare spin loop and a sleeping hiccup meter";

@@ -1,10 +1,10 @@
 //! The head of an HTTP/1.1 response, read by hand: the status line, the headers, and how the body ends.
 
-use super::trouble::{Trouble, shown};
-use crate::transport::limits::{LONGEST_BODY, MOST_HEADERS};
+use crate::verify::trouble::{Trouble, shown};
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
 };
+use pushbench_wire::limits::{LONGEST_BODY, MOST_HEADERS};
 
 /// What a head says.
 pub(super) struct Head {

@@ -2,10 +2,10 @@
 //! stated in `targets/PROTOCOL.md`, "What an answer may hold". The driver's client reads the same with code
 //! of its own; `http_tests.rs` puts the same answers before both.
 
-use super::head::{Body, Head, Lines, fields, is_blank, is_interim, too_long};
-use super::trouble::{Trouble, shown};
-use crate::transport::limits::{LONGEST_BODY, LONGEST_HEAD, MOST_BESIDE, MOST_TRAILERS};
+use crate::verify::head::{Body, Head, Lines, fields, is_blank, is_interim, too_long};
+use crate::verify::trouble::{Trouble, shown};
 use hyper::header::HeaderMap;
+use pushbench_wire::limits::{LONGEST_BODY, LONGEST_HEAD, MOST_BESIDE, MOST_TRAILERS};
 use std::io::Read;
 
 /// Digits of a chunk's size and what ends its line, beside [`MOST_BESIDE`].

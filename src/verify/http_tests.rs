@@ -1,6 +1,6 @@
 use super::*;
-use crate::transport::limits::MOST_HEADERS;
-use crate::transport::webhook::response::Reading;
+use pushbench_wire::limits::MOST_HEADERS;
+use pushbench_wire::webhook::response::Reading;
 
 /// What the driver's client reads of a peer that sends these bytes and closes, or why it cannot.
 fn driver(bytes: &[u8]) -> Result<(u16, Vec<u8>, bool), String> {
@@ -257,7 +257,10 @@ impl Read for Peer<'_> {
     }
 }
 
-fn read(bytes: &[u8], closes: bool) -> [Result<(u16, Vec<u8>, bool), Trouble>; 2] {
+/// Status, body, and whether the connection ends behind it.
+type Found = Result<(u16, Vec<u8>, bool), Trouble>;
+
+fn read(bytes: &[u8], closes: bool) -> [Found; 2] {
     let mut inbox = Inbox::new(Peer { bytes, closes });
     let mut next = || inbox.response().map(|r| (r.code, r.body, r.last));
     [next(), next()]

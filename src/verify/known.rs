@@ -1,9 +1,9 @@
 //! A known set of well-formed events: each must be acknowledged once, in order.
 
-use super::talk::{Answer, Cut, Peer, Talk};
-use super::trouble::Trouble;
-use crate::record::findings::{Aspect, Finding, YES};
-use crate::target::manifest::Matching;
+use crate::verify::talk::{Answer, Cut, Peer, Talk};
+use crate::verify::trouble::Trouble;
+use pushbench_core::event::Matching;
+use pushbench_core::record::findings::{Aspect, Finding, YES};
 use std::time::{Duration, Instant};
 
 /// Once every event has its answer, a target that sends on and on is not listened to for ever.

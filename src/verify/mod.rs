@@ -5,6 +5,9 @@
 //! `pushbench verify`. Both start targets as a run does. What is found is data; `compare` says where
 //! arms differ and `report` shows it.
 
+#[cfg(test)]
+mod response_tests;
+
 mod head;
 mod http;
 mod known;
@@ -17,16 +20,16 @@ mod trouble;
 mod webhook;
 mod websocket;
 
-use crate::error::{Error, Result};
-use crate::record::findings::{Aspect, Finding, Findings};
-use crate::record::in_force::InForce;
-use crate::target::manifest::Manifest;
-use crate::target::process::{Launch, Running, start_all, stop_all};
-use crate::transport::Carrier;
-use crate::transport::came_back::TLS;
-use crate::transport::dial::Address;
-use crate::transport::event::Template;
 use known::{Instead, Plan, Seen};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::event::Template;
+use pushbench_core::record::findings::{Aspect, Finding, Findings};
+use pushbench_core::record::in_force::InForce;
+use pushbench_core::transport::Carrier;
+use pushbench_sut::manifest::Manifest;
+use pushbench_sut::process::{Launch, Running, start_all, stop_all};
+use pushbench_wire::address::Address;
+use pushbench_wire::came_back::TLS;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use talk::{Peer, Talk};

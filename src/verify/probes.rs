@@ -1,10 +1,11 @@
 //! What every transport can be asked beside well-formed events.
 
-use super::talk::{Answer, Cut, Peer, Talk};
-use super::trouble::Trouble;
-use crate::record::findings::{Aspect, Finding};
-use crate::target::manifest::Matching;
-use std::time::{Duration, Instant};
+use crate::verify::talk::{Answer, Cut, Peer, Talk};
+use crate::verify::trouble::Trouble;
+use pushbench_core::event::Matching;
+use pushbench_core::record::findings::{Aspect, Finding};
+use std::time::Duration;
+use std::time::Instant;
 
 /// No JSON, and nothing that could be taken for an id.
 const MALFORMED: &[u8] = b"{\"this is no event";

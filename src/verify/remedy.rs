@@ -1,14 +1,15 @@
 //! From what came back to what a person does next.
 
-use super::known::Instead;
-use super::talk::{Answer, Peer, Talk as _};
-use super::tcp::Tcp;
-use super::trouble::Trouble;
-use super::websocket::Websocket;
-use crate::target::manifest::Matching;
-use crate::transport::Carrier;
-use crate::transport::came_back::{self, Response};
+use crate::verify::known::Instead;
+use crate::verify::talk::{Answer, Peer, Talk as _};
+use crate::verify::tcp::Tcp;
+use crate::verify::trouble::Trouble;
+use crate::verify::websocket::Websocket;
 use hyper::StatusCode;
+use pushbench_core::event::Matching;
+use pushbench_core::transport::Carrier;
+use pushbench_wire::came_back;
+use pushbench_wire::came_back::Response;
 use std::time::Duration;
 
 /// How long a target is listened to before it is sent anything.

@@ -1,12 +1,14 @@
 //! What the probes must know of a transport: how to say something and how to hear the answer.
 
-use super::trouble::{Trouble, shown};
-use crate::target::manifest::{Manifest, Matching};
-use crate::transport::dial::Address;
-use crate::transport::event::{Matched, Template};
-use crate::transport::terms::Terms;
-use crate::transport::{Carrier, came_back};
+use crate::verify::trouble::{Trouble, shown};
 use hyper::header::HeaderMap;
+use pushbench_core::event::Matching;
+use pushbench_core::event::{Matched, Template};
+use pushbench_core::transport::Carrier;
+use pushbench_sut::manifest::Manifest;
+use pushbench_wire::address::Address;
+use pushbench_wire::came_back;
+use pushbench_wire::terms::Terms;
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;

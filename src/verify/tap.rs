@@ -1,6 +1,6 @@
 //! A blocking socket that never waits longer than it may, and remembers how its peer began.
 
-use super::trouble::Trouble;
+use crate::verify::trouble::Trouble;
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};

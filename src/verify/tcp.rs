@@ -1,8 +1,8 @@
 //! Length-prefixed messages on a bare socket.
 
-use super::talk::{Answer, BETWEEN_PIECES, Cut, Peer, Talk};
-use super::tap::Tap;
-use super::trouble::Trouble;
+use crate::verify::talk::{Answer, BETWEEN_PIECES, Cut, Peer, Talk};
+use crate::verify::tap::Tap;
+use crate::verify::trouble::Trouble;
 use hyper::header::HeaderMap;
 use std::io::{Read as _, Write as _};
 use std::time::Duration;

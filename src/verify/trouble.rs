@@ -1,8 +1,8 @@
 //! What comes back instead of an answer.
 
-use super::talk::Answer;
-use crate::transport::terms::Terms;
-use crate::transport::{came_back, webhook};
+use crate::verify::talk::Answer;
+use pushbench_wire::terms::Terms;
+use pushbench_wire::{came_back, webhook};
 use std::fmt;
 use std::io;
 

@@ -1,14 +1,14 @@
 //! HTTP/1.1 written and read by hand, and what only HTTP can be asked.
 
-use super::http::{Inbox, Response};
-use super::probes::attempts;
-use super::talk::{Answer, BETWEEN_PIECES, Cut, Peer, Talk, pieces};
-use super::tap::Tap;
-use super::tcp::gone_is_heard_later;
-use super::trouble::Trouble;
-use crate::record::findings::{Aspect, Finding};
-use crate::transport::terms::Terms;
+use crate::verify::http::{Inbox, Response};
+use crate::verify::probes::attempts;
+use crate::verify::talk::{Answer, BETWEEN_PIECES, Cut, Peer, Talk, pieces};
+use crate::verify::tap::Tap;
+use crate::verify::tcp::gone_is_heard_later;
+use crate::verify::trouble::Trouble;
 use hyper::header::{CONTENT_TYPE, USER_AGENT};
+use pushbench_core::record::findings::{Aspect, Finding};
+use pushbench_wire::terms::Terms;
 use std::io::Write as _;
 use std::time::Duration;
 

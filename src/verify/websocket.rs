@@ -1,14 +1,15 @@
 //! WebSocket on tungstenite in blocking mode, and what only a WebSocket can be asked.
 
-use super::http::Inbox;
-use super::talk::{Answer, BETWEEN_PIECES, Cut, Peer, Talk, pieces};
-use super::tap::Tap;
-use super::tcp::gone_is_heard_later;
-use super::trouble::{Trouble, shown};
-use crate::record::findings::{Aspect, Finding};
-use crate::transport::terms::Terms;
-use crate::transport::websocket::handshake::{self, Request, Unfit};
+use crate::verify::http::Inbox;
+use crate::verify::talk::{Answer, BETWEEN_PIECES, Cut, Peer, Talk, pieces};
+use crate::verify::tap::Tap;
+use crate::verify::tcp::gone_is_heard_later;
+use crate::verify::trouble::{Trouble, shown};
 use hyper::header::HeaderMap;
+use pushbench_core::record::findings::{Aspect, Finding};
+use pushbench_wire::terms::Terms;
+use pushbench_wire::websocket::handshake;
+use pushbench_wire::websocket::handshake::{Request, Unfit};
 use std::io::{Read, Write};
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::error::ProtocolError;

@@ -1,8 +1,8 @@
 //! Answers to a handshake, which are put before the clients of the driver and before the first look.
 
 use super::*;
-use crate::transport::dial::Address;
 use hyper::header::HeaderValue;
+use pushbench_wire::address::Address;
 use tokio::io::AsyncWriteExt as _;
 
 fn asked(subprotocol: Option<&'static str>) -> (Request, Terms) {

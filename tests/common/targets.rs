@@ -1,8 +1,8 @@
 //! Shipped targets, set up once for all test programs.
 
 use super::{PUSHBENCH, turn};
-use pushbench::target::manifest::Manifest;
-use pushbench::target::{self, setup};
+use pushbench_sut::manifest::Manifest;
+use pushbench_sut::setup;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
@@ -10,8 +10,8 @@ use std::sync::atomic::AtomicBool;
 pub const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
 /// Lets this process start targets as the program does, with what was set up before.
 pub fn host() {
-    target::set_program(PathBuf::from(PUSHBENCH));
-    target::set_cache(PathBuf::from(CACHE));
+    pushbench_sut::set_program(PathBuf::from(PUSHBENCH));
+    pushbench_sut::set_cache(PathBuf::from(CACHE));
 }
 
 /// Sets targets up where that was not done before: it takes all cores, for the set-up of one is a release

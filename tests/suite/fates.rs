@@ -6,11 +6,12 @@ mod publishing;
 
 use self::cell::{Cell, PROBES, check_all};
 use crate::common::Bench;
-use pushbench::selftest::odd::Odd;
-use pushbench::selftest::odd::counts::Counts;
-use pushbench::selftest::odd::deed::{self, Deed};
-use pushbench::target::manifest::Matching;
-use pushbench::transport::{CARRIERS, Carrier};
+use pushbench_core::event::Matching;
+use pushbench_core::transport::{CARRIERS, Carrier};
+use pushbench_faults::Odd;
+use pushbench_faults::counts::Counts;
+use pushbench_faults::deed;
+use pushbench_faults::deed::Deed;
 use serde_json::Value;
 
 /// Every deed that applies, in both loops.

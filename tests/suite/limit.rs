@@ -2,7 +2,7 @@
 //! the other way round. What the machine is able to do decides nothing here.
 
 use crate::common::{Bench, PUSHBENCH, turn};
-use pushbench::cpus::{allowed, pin};
+use pushbench_host::cpus::{allowed, pin};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -6,7 +6,6 @@ mod common;
 
 mod action;
 mod answers;
-mod arrows;
 mod bad_input;
 mod baselines;
 mod blocks;
@@ -22,6 +21,7 @@ mod filter;
 mod formats;
 mod gate;
 mod idle;
+mod layers;
 mod limit;
 mod mistaken;
 mod own;

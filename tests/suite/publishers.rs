@@ -3,9 +3,10 @@
 
 use crate::common::targets::{CACHE, set_up};
 use crate::common::{Bench, Ended, PUSHBENCH, ended, json, turn, valid_trials};
-use pushbench::target::manifest::Manifest;
-use pushbench::target::process::{Launch, Running, start_all};
-use pushbench::target::publisher::{self, PublishOptions};
+use pushbench_sut::manifest::Manifest;
+use pushbench_sut::process::{Launch, Running, start_all};
+use pushbench_sut::publisher;
+use pushbench_sut::publisher::PublishOptions;
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

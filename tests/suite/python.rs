@@ -3,7 +3,7 @@
 
 use crate::common::targets::{CACHE, set_up};
 use crate::common::{Bench, ended, json, turn, valid_trials};
-use pushbench::target::manifest;
+use pushbench_sut::manifest;
 use std::process::Command;
 
 fn python_is_missing() -> bool {

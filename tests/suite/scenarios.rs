@@ -40,7 +40,8 @@ fn shows_axis(out: &str, key: &str, values: &[&str]) {
 
 #[test]
 fn no_scenario_is_left_out_here() {
-    let mut shipped: Vec<&str> = pushbench::scenario::shipped().map(|(name, _)| name).collect();
+    let mut shipped: Vec<&str> =
+        pushbench_core::scenario::shipped().map(|(name, _)| name).collect();
     shipped.sort_unstable();
     let here = [
         "burst",
@@ -108,7 +109,7 @@ fn connection_sweep_opens_them_all() {
     let bench = Bench::new();
     // 4,000 connections to each of three arms need more descriptors than some machines allow.
     let scenario =
-        pushbench::scenario::shipped().find(|(n, _)| *n == "connection-sweep").unwrap().1;
+        pushbench_core::scenario::shipped().find(|(n, _)| *n == "connection-sweep").unwrap().1;
     bench.write("connection-sweep.toml", &scenario.replace("1000, 4000]", "300]"));
     assert!(scenario.contains("1000, 4000]"), "{scenario}");
     let args = ["run", "connection-sweep.toml", "--out", "r"];

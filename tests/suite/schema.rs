@@ -2,7 +2,8 @@
 
 use crate::common::Bench;
 use jsonschema::Validator;
-use pushbench::scenario::{self, keys};
+use pushbench_core::scenario;
+use pushbench_core::scenario::keys;
 use serde_json::{Value, json};
 
 fn validator() -> Validator {

@@ -5,8 +5,10 @@
 use crate::common::targets::{CACHE, set_up};
 use crate::common::{Bench, ended, json, turn};
 use futures_util::{SinkExt as _, StreamExt as _};
-use pushbench::target::manifest::{self, Manifest, Matching};
-use pushbench::target::process::{Launch, Running, start_all};
+use pushbench_core::event::Matching;
+use pushbench_sut::manifest;
+use pushbench_sut::manifest::Manifest;
+use pushbench_sut::process::{Launch, Running, start_all};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;

@@ -1,18 +1,21 @@
 //! What is asked, made into a request: nothing is started before all of it holds.
 
-use super::what::What;
-use super::{Args, read_nulls};
 use crate::cli::command_line;
+use crate::cli::gate::what::What;
+use crate::cli::gate::{Args, read_nulls};
 use crate::cli::run::default_out;
-use crate::compare::gate::{self as verdict, MarginSource, Settings};
-use crate::cpus::Placement;
-use crate::error::{Error, Result};
-use crate::gate::against::{self, Against};
+use crate::gate::against;
+use crate::gate::against::Against;
 use crate::gate::{Request, nulls, sides, waivers};
 use crate::run::arms::Arm;
-use crate::scenario::Question;
-use crate::target::manifest::{BuiltinOptions, Matching};
-use crate::transport::Transport;
+use pushbench_analysis::compare::gate as verdict;
+use pushbench_analysis::compare::gate::{MarginSource, Settings};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::event::Matching;
+use pushbench_core::scenario::Question;
+use pushbench_core::transport::Transport;
+use pushbench_host::cpus::Placement;
+use pushbench_sut::manifest::BuiltinOptions;
 use std::path::{Path, PathBuf};
 
 /// The request, and the stored run it is held against.

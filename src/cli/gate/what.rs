@@ -1,16 +1,20 @@
 //! What is sent, what is judged: the options that `gate` and `qualify` have in common.
 
-use super::super::run::{Overrides, SEED};
-use crate::compare::decide::is_judged;
-use crate::compare::gate::{FEWEST, JUDGED, Settings};
-use crate::cpus::Placement;
-use crate::error::{Error, Result};
-use crate::gate::{self, nulls, nulls::Nulls};
-use crate::record::metrics::{self, METRICS};
+use crate::cli::run::{Overrides, SEED};
+use crate::gate::nulls;
+use crate::gate::nulls::Nulls;
 use crate::run::environment;
-use crate::scenario::{self, Flow, Question};
-use crate::suggest::did_you_mean;
-use crate::transport::{self, Transport};
+use pushbench_analysis::compare::decide::is_judged;
+use pushbench_analysis::compare::gate::{FEWEST, JUDGED, Settings};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::metrics;
+use pushbench_core::record::metrics::METRICS;
+use pushbench_core::scenario;
+use pushbench_core::scenario::{Flow, Question};
+use pushbench_core::suggest::did_you_mean;
+use pushbench_core::transport;
+use pushbench_core::transport::Transport;
+use pushbench_host::cpus::Placement;
 use std::path::PathBuf;
 
 /// What is sent, and how; `qualify` asks the same.
@@ -26,7 +30,7 @@ pub struct What {
     #[arg(long, value_name = "METRICS", value_delimiter = ',', default_values = JUDGED)]
     judge: Vec<String>,
     /// Blocks of the first stage; the second has twice as many
-    #[arg(long, value_name = "N", default_value_t = gate::BLOCKS)]
+    #[arg(long, value_name = "N", default_value_t = pushbench_analysis::compare::gate::BLOCKS)]
     pub(in crate::cli) blocks: usize,
     /// Results directory [default: results/TIME-NAME, the time in UTC]
     #[arg(long, value_name = "DIR")]

@@ -1,15 +1,15 @@
 //! A publisher stopped for a second: every subscriber waits for its end.
 
-use super::{computed, distribution};
-use crate::drive::stretch::{Freeze, Member};
-use crate::error::Result;
-use crate::record::trial::Trial;
-use crate::scenario::{Arrivals, Subscribers};
+use crate::selftest::freeze::{computed, distribution};
 use crate::selftest::{Lab, Line, load, unusable};
-use crate::stats::queue::Stop;
-use crate::target::manifest::{BuiltinOptions, Manifest};
-use crate::target::publisher::{PublishOptions, new_token};
-use crate::transport::Transport;
+use pushbench_analysis::stats::queue::Stop;
+use pushbench_core::error::Result;
+use pushbench_core::record::trial::Trial;
+use pushbench_core::scenario::{Arrivals, Subscribers};
+use pushbench_core::transport::Transport;
+use pushbench_load::stretch::{Freeze, Member};
+use pushbench_sut::manifest::{BuiltinOptions, Manifest};
+use pushbench_sut::publisher::{PublishOptions, new_token};
 
 /// Far below what a publisher delivers, so that nothing but the stop queues.
 const SUBSCRIBERS: usize = 8;

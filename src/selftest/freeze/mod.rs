@@ -2,15 +2,15 @@
 
 mod fanout;
 
-use super::{Lab, Line, load, unusable};
-use crate::drive::stretch::Freeze;
-use crate::error::Result;
-use crate::record::histogram::Hist;
-use crate::record::trial::Trial;
-use crate::scenario::{Arrivals, Load};
-use crate::schedule::Schedule;
-use crate::stats::queue::{Stop, responses};
-use crate::transport::Transport;
+use crate::selftest::{Lab, Line, load, unusable};
+use pushbench_analysis::stats::queue::{Stop, responses};
+use pushbench_core::error::Result;
+use pushbench_core::record::histogram::Hist;
+use pushbench_core::record::trial::Trial;
+use pushbench_core::scenario::{Arrivals, Load};
+use pushbench_core::schedule::Schedule;
+use pushbench_core::transport::Transport;
+use pushbench_load::stretch::Freeze;
 
 pub const ABOUT: &str = "a target stopped for 1 s of 5 s at a constant rate: events due meanwhile wait for its end, \
      and the response says so, though hardly a service time does; a publisher stopped for 1 s of 3 s: \

@@ -1,16 +1,17 @@
 //! The barest loop that exchanges events with a target: it writes, looks whether an answer is there, reads,
 //! and keeps how long that took. What it sees is what the machine and the target cost.
 
-use super::super::exact::Place;
-use super::super::{EVENT_BYTES, Lab};
-use crate::cpus;
-use crate::error::{Error, Result};
-use crate::record::clock;
-use crate::record::histogram::Hist;
-use crate::scenario::Payload;
-use crate::target::process::{Launch, start_all, stop_all};
-use crate::transport::Carrier;
-use crate::transport::event::Template;
+use crate::selftest::truth::exact_manifest;
+use crate::selftest::{EVENT_BYTES, Lab};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::event::Template;
+use pushbench_core::record::histogram::Hist;
+use pushbench_core::scenario::Payload;
+use pushbench_core::transport::Carrier;
+use pushbench_faults::exact::Place;
+use pushbench_host::clock;
+use pushbench_host::cpus;
+use pushbench_sut::process::{Launch, start_all, stop_all};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -25,7 +26,7 @@ pub(super) fn service(
     measured: Duration,
 ) -> Result<Hist> {
     let place = Place::new()?;
-    let manifest = place.manifest(Carrier::Tcp, Duration::ZERO);
+    let manifest = exact_manifest(&place, Carrier::Tcp, Duration::ZERO);
     let cpus = &lab.placement.target;
     let targets = start_all(&[Launch { manifest: &manifest, cpus, interrupt: lab.interrupt }])?;
     let address = targets[0].address();
@@ -55,7 +56,7 @@ fn exchange(
 ) -> io::Result<Hist> {
     let event = Template::new(&Payload::Bytes(EVENT_BYTES)).render(0);
     let message = [&(event.len() as u32).to_be_bytes()[..], &event].concat();
-    let answer = 4 + crate::transport::event::acknowledgement(&format!("{:016x}", 0)).len();
+    let answer = 4 + pushbench_core::event::acknowledgement(&format!("{:016x}", 0)).len();
     let epoll = epoll::create(CreateFlags::CLOEXEC)?;
     let mut peers = Vec::new();
     for number in 0..connections {

@@ -1,10 +1,10 @@
 //! Responses of a target that holds each event for a known time.
 
-use super::super::Lab;
-use super::{TRIALS, at, exact, middle, of_trial, open};
-use crate::error::Result;
-use crate::record::truth::Delayed;
-use crate::transport::{CARRIERS, Carrier};
+use crate::selftest::Lab;
+use crate::selftest::truth::{TRIALS, at, exact, middle, of_trial, open};
+use pushbench_core::error::Result;
+use pushbench_core::record::truth::Delayed;
+use pushbench_core::transport::{CARRIERS, Carrier};
 use std::time::Duration;
 
 const RATES: [f64; 2] = [1_000.0, 10_000.0];

@@ -1,10 +1,10 @@
 //! A target that is stopped for a second, beside what theory says of everybody's response.
 
-use super::super::Lab;
-use super::super::freeze::{Apart, stopped};
-use crate::error::{Error, Result};
-use crate::record::truth::Frozen;
-use crate::transport::Transport;
+use crate::selftest::Lab;
+use crate::selftest::freeze::{Apart, stopped};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::truth::Frozen;
+use pushbench_core::transport::Transport;
 
 pub(super) fn measure(lab: &Lab<'_>) -> Result<Vec<Frozen>> {
     [Transport::Webhook, Transport::Websocket].into_iter().map(|t| frozen(lab, t)).collect()

@@ -1,12 +1,12 @@
 //! The driver's lag beside a loop that does nothing but look at the clock.
 
-use super::super::Lab;
-use super::super::pacing::spin;
-use super::{TRIALS, exact, of_trial, open};
-use crate::error::Result;
-use crate::record::histogram::Hist;
-use crate::record::truth::Lagging;
-use crate::transport::Carrier;
+use crate::selftest::Lab;
+use crate::selftest::pacing::spin;
+use crate::selftest::truth::{TRIALS, exact, of_trial, open};
+use pushbench_core::error::Result;
+use pushbench_core::record::histogram::Hist;
+use pushbench_core::record::truth::Lagging;
+use pushbench_core::transport::Carrier;
 use std::time::Duration;
 
 const RATES: [f64; 3] = [1_000.0, 10_000.0, 20_000.0];
@@ -23,7 +23,7 @@ fn beside(lab: &Lab<'_>, rate: f64) -> Result<Lagging> {
         let lab = of_trial(lab, trial);
         let load = open(rate, WARMUP_MS, MEASURED_MS);
         spun.merge(&spin(&lab, load.clone())?);
-        let slots = super::super::CONNECTIONS;
+        let slots = crate::selftest::CONNECTIONS;
         let (trial, _) = exact(&lab, Carrier::Tcp, Duration::ZERO, slots, load)?;
         lag.merge(&trial.lag);
         hiccup.merge(&trial.hiccup);

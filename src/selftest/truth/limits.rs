@@ -1,13 +1,13 @@
 //! Rising rates against a target that is faster than the driver: where the driver stops being
 //! trustworthy, and whether it says so.
 
-use super::super::{CONNECTIONS, Lab, load};
-use super::{TRIALS, at, capacity, exact, middle, of_trial, open};
-use crate::error::Result;
-use crate::record::trial::Trial;
-use crate::record::truth::{Limit, Rung};
-use crate::scenario::Arrivals;
-use crate::transport::{CARRIERS, Carrier};
+use crate::selftest::truth::{TRIALS, at, capacity, exact, middle, of_trial, open};
+use crate::selftest::{CONNECTIONS, Lab, load};
+use pushbench_core::error::Result;
+use pushbench_core::record::trial::Trial;
+use pushbench_core::record::truth::{Limit, Rung};
+use pushbench_core::scenario::Arrivals;
+use pushbench_core::transport::{CARRIERS, Carrier};
 use std::time::Duration;
 
 /// Parts of what the driver manages in a closed loop.

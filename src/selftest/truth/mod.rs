@@ -8,16 +8,19 @@ mod limits;
 mod shards;
 mod shares;
 
-use super::exact::{Account, Place};
-use super::{Lab, load};
-use crate::cpus::Cpus;
-use crate::error::{Error, Result};
-use crate::record::histogram::Hist;
-use crate::record::trial::Trial;
-use crate::record::truth::{SCHEMA, Truth};
-use crate::scenario::{Arrivals, Load};
-use crate::stats::median;
-use crate::transport::Carrier;
+use crate::selftest::CONNECTIONS;
+use crate::selftest::{Lab, load};
+use pushbench_analysis::stats::median;
+use pushbench_core::cpu_list::Cpus;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::histogram::Hist;
+use pushbench_core::record::trial::Trial;
+use pushbench_core::record::truth::{SCHEMA, Truth};
+use pushbench_core::scenario::{Arrivals, Load};
+use pushbench_core::transport::Carrier;
+use pushbench_faults::exact::{Account, Place};
+use pushbench_load::stretch::Member;
+use pushbench_sut::manifest::Manifest;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -89,7 +92,7 @@ fn exact(
     load: Load,
 ) -> Result<(Trial, Account)> {
     let place = Place::new()?;
-    let member = place.member(lab, carrier, delay, slots);
+    let member = exact_member(&place, lab, carrier, delay, slots);
     let trial = lab.measure_one(&lab.stretch(vec![member], load, None))?;
     Ok((trial, place.account()?))
 }
@@ -106,4 +109,29 @@ fn at(hist: &Hist, q: f64) -> f64 {
 
 fn middle(values: impl IntoIterator<Item = f64>) -> f64 {
     median(&values.into_iter().collect::<Vec<_>>()).unwrap_or(f64::NAN)
+}
+
+/// The exact target as the only arm of a stretch, with room for so many unanswered events.
+fn exact_member(
+    place: &Place,
+    lab: &Lab<'_>,
+    carrier: Carrier,
+    delay: Duration,
+    slots: usize,
+) -> Member {
+    let most = match carrier.depth_limit() {
+        Some(1) => slots,
+        _ => slots.min(CONNECTIONS),
+    };
+    Member {
+        label: format!("{}@exact", carrier.name()),
+        manifest: exact_manifest(place, carrier, delay),
+        connections: most,
+        in_flight: slots.div_ceil(most),
+        ..lab.member(0, carrier.transport(), None)
+    }
+}
+
+fn exact_manifest(place: &Place, carrier: Carrier, delay: Duration) -> Manifest {
+    Manifest::this_program("exact", carrier.name(), place.words(carrier, delay))
 }

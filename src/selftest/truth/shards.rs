@@ -1,14 +1,15 @@
 //! The driver as two shards beside the driver as one: what a second CPU gives, where there is one to spare,
 //! and whether an event costs more.
 
-use super::super::{CONNECTIONS, Lab, load};
-use super::{capacity, middle, of_trial};
-use crate::cpus::{Cpus, Placement, allowed};
-use crate::error::Result;
-use crate::record::trial::Trial;
-use crate::record::truth::Sharded;
-use crate::scenario::Arrivals;
-use crate::transport::{CARRIERS, Carrier};
+use crate::selftest::truth::{capacity, middle, of_trial};
+use crate::selftest::{CONNECTIONS, Lab, load};
+use pushbench_core::cpu_list::Cpus;
+use pushbench_core::error::Result;
+use pushbench_core::record::trial::Trial;
+use pushbench_core::record::truth::Sharded;
+use pushbench_core::scenario::Arrivals;
+use pushbench_core::transport::{CARRIERS, Carrier};
+use pushbench_host::cpus::{Placement, allowed};
 
 const WARMUP_MS: u64 = 100;
 const MEASURED_MS: u64 = 400;

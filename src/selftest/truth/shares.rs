@@ -1,12 +1,12 @@
 //! What part of a latency is the driver's own: the floor transport beside the barest loop.
 
-use super::super::{Lab, load};
-use super::{Place, TRIALS, at, bare, middle, of_trial};
-use crate::drive::stretch::Member;
-use crate::error::Result;
-use crate::record::truth::Share;
-use crate::scenario::Arrivals;
-use crate::transport::Carrier;
+use crate::selftest::truth::{Place, TRIALS, at, bare, exact_member, middle, of_trial};
+use crate::selftest::{Lab, load};
+use pushbench_core::error::Result;
+use pushbench_core::record::truth::Share;
+use pushbench_core::scenario::Arrivals;
+use pushbench_core::transport::Carrier;
+use pushbench_load::stretch::Member;
 use std::time::Duration;
 
 const IN_FLIGHT: [usize; 4] = [1, 4, 16, 64];
@@ -26,7 +26,7 @@ fn share(lab: &Lab<'_>, in_flight: usize) -> Result<Share> {
         let bare = bare::service(&lab, in_flight, warmup, measured)?;
         let load = load(Arrivals::Closed, None, WARMUP_MS, MEASURED_MS);
         let place = Place::new()?;
-        let member = place.member(&lab, Carrier::Tcp, Duration::ZERO, in_flight);
+        let member = exact_member(&place, &lab, Carrier::Tcp, Duration::ZERO, in_flight);
         let member = Member { connections: in_flight, in_flight: 1, ..member };
         let trial = lab.measure_one(&lab.stretch(vec![member], load, None))?;
         pairs.push((at(&trial.service, 0.5), at(&bare, 0.5)));

@@ -1,19 +1,21 @@
 //! One trial against a misbehaving server, and every count it must leave.
 
 use crate::common::turn;
-use pushbench::cpus::Placement;
-use pushbench::drive::block;
-use pushbench::drive::stretch::{Bench, Member, Stretch, Watch};
-use pushbench::plan::Slices;
-use pushbench::record::histogram::Hist;
-use pushbench::record::trial::{Stage, Trial, TrialDesign};
-use pushbench::scenario::{Arrivals, Lifetime, Load, Payload};
-use pushbench::selftest::odd::counts::{Case, Counts};
-use pushbench::selftest::odd::deed::Deed;
-use pushbench::selftest::odd::{Odd, Tally};
-use pushbench::target::manifest::{Manifest, Matching};
-use pushbench::transport::Carrier;
-use pushbench::transport::event::Template;
+use pushbench_analysis::validity;
+use pushbench_core::event::Matching;
+use pushbench_core::event::Template;
+use pushbench_core::plan::Slices;
+use pushbench_core::record::histogram::Hist;
+use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
+use pushbench_core::scenario::{Arrivals, Lifetime, Load, Payload};
+use pushbench_core::transport::Carrier;
+use pushbench_faults::counts::{Case, Counts};
+use pushbench_faults::deed::Deed;
+use pushbench_faults::{Odd, Tally};
+use pushbench_host::cpus::Placement;
+use pushbench_load::block;
+use pushbench_load::stretch::{Bench, Member, Stretch, Watch};
+use pushbench_sut::manifest::Manifest;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -209,7 +211,9 @@ pub fn drive(stretch: &Stretch, shards: usize, cpu: usize) -> Trial {
     let interrupt = AtomicBool::new(false);
     let bench = Bench { placement: &placement, interrupt: &interrupt };
     let mut finished = block::run(stretch, &bench, &mut Unwatched).unwrap();
-    finished.pop().unwrap().trial
+    let mut trial = finished.pop().unwrap().trial;
+    validity::judge(&mut trial);
+    trial
 }
 
 /// Checks all cells, and names those that fail.

@@ -2,17 +2,19 @@
 //! the mischief asks for and what the publisher has tallied.
 
 use super::cell::{TIMEOUT, check_each, drive};
-use pushbench::drive::stretch::{Member, Stretch};
-use pushbench::plan::Slices;
-use pushbench::record::fanout::Fanout;
-use pushbench::record::trial::{Stage, Trial, TrialDesign};
-use pushbench::scenario::{Arrivals, Lifetime, Load, Payload, Subscribers};
-use pushbench::selftest::odd::publisher::counts::Counts;
-use pushbench::selftest::odd::publisher::mischief::{self, Mischief};
-use pushbench::selftest::odd::publisher::{Conduct, OddPublisher, Tally};
-use pushbench::target::manifest::Manifest;
-use pushbench::transport::Transport;
-use pushbench::transport::event::Template;
+use pushbench_core::event::Matching;
+use pushbench_core::event::Template;
+use pushbench_core::plan::Slices;
+use pushbench_core::record::fanout::Fanout;
+use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
+use pushbench_core::scenario::{Arrivals, Lifetime, Load, Payload, Subscribers};
+use pushbench_core::transport::Transport;
+use pushbench_faults::publisher::counts::Counts;
+use pushbench_faults::publisher::mischief;
+use pushbench_faults::publisher::mischief::Mischief;
+use pushbench_faults::publisher::{Conduct, OddPublisher, Tally};
+use pushbench_load::stretch::{Member, Stretch};
+use pushbench_sut::manifest::Manifest;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,7 +95,10 @@ impl Cell {
             token: "a-token".to_owned(),
         })
         .unwrap();
-        let trial = drive(&self.stretch(publisher.manifest()), 1, cpu);
+        let running = Manifest::running(self.mischief.name(), "", Matching::Id);
+        let at = publisher.address().to_string();
+        let manifest = running.publishing(self.transport.name(), &at, "a-token");
+        let trial = drive(&self.stretch(manifest), 1, cpu);
         (trial, publisher.finish().unwrap())
     }
 

@@ -1,0 +1,50 @@
+//! An arm's figure over blocks with its own interval: what a tracker of benchmarks keeps from run to
+//! run, and what another run is held against. The block is the replicate (law 4).
+
+use crate::compare::{ArmFigures, Trials};
+use crate::stats;
+use pushbench_core::record::metrics::{Family, METRICS, Metric};
+use serde::Serialize;
+
+/// Confidence of the interval.
+const CONFIDENCE: f64 = 0.95;
+
+/// One metric of one arm over the valid blocks.
+#[derive(Debug, Clone, Serialize)]
+pub struct OverBlocks {
+    /// Name in the registry.
+    pub metric: &'static str,
+    /// Its unit.
+    pub unit: &'static str,
+    /// Which way is better.
+    pub more_is_better: bool,
+    /// Valid blocks.
+    pub blocks: usize,
+    /// Geometric mean over blocks, so that a doubling and a halving weigh the same.
+    pub estimate: f64,
+    /// Its 95 % interval; `null` of fewer than two blocks.
+    pub ci95: Option<[f64; 2]>,
+}
+
+/// Every metric that each valid block of the arm supports. The latency of an arm that fell behind is
+/// the length of the trial and no property of the arm: it is left out.
+pub fn over_blocks(figures: &ArmFigures, arm: usize, trials: &Trials<'_>) -> Vec<OverBlocks> {
+    let wanted = |m: &&Metric| !(figures.overloaded && matches!(m.family, Family::Latency { .. }));
+    METRICS.iter().filter(wanted).filter_map(|m| of_metric(m, arm, trials)).collect()
+}
+
+fn of_metric(metric: &'static Metric, arm: usize, trials: &Trials<'_>) -> Option<OverBlocks> {
+    let values: Option<Vec<f64>> = trials.of_arm(arm).into_iter().map(metric.value).collect();
+    let values = values.filter(|v| !v.is_empty())?;
+    let logs: Vec<f64> = values.iter().map(|v| v.ln()).collect();
+    let estimate = stats::mean(&logs)?.exp();
+    let interval = stats::t_interval(&logs, CONFIDENCE);
+    estimate.is_finite().then(|| OverBlocks {
+        metric: metric.name,
+        unit: metric.unit.name(),
+        more_is_better: metric.more_is_better,
+        blocks: values.len(),
+        estimate,
+        ci95: interval.map(|i| [i.low.exp(), i.high.exp()]),
+    })
+}

@@ -1,0 +1,260 @@
+//! The verdict on each metric: which of them are judged, and what besides their numbers speaks against
+//! a claim.
+
+use crate::compare::judge;
+use crate::compare::judge::{Answer, CONFIDENCE, Question, Values, direction};
+use crate::compare::trust::{is_driver_bound, voids_know_the_arm};
+use crate::compare::{ArmFigures, Comparison, CrossChecks, FEWEST_BLOCKS, Trials, Verdict};
+use crate::stats::Interval;
+use pushbench_core::record::metrics::{Family, METRICS, Metric, Subject};
+use pushbench_core::record::run::PointHeader;
+use pushbench_core::record::trial::Trial;
+use pushbench_core::scenario::{Flow, Matters, Scenario};
+use pushbench_core::units;
+
+/// Region of equivalence for medians, throughput and CPU: closer than any choice should hang on.
+const EQUIVALENT: f64 = 0.05;
+/// The same for tails, which no machine repeats better.
+const EQUIVALENT_TAIL: f64 = 0.10;
+
+/// How far from 1 ratios of this metric are still called equivalent.
+pub fn region(metric: &Metric) -> f64 {
+    match metric.family {
+        Family::Latency { tail: true } => EQUIVALENT_TAIL,
+        _ => EQUIVALENT,
+    }
+}
+
+/// Whether a metric is of what a flow is about.
+pub fn is_about(metric: &Metric, flow: Flow) -> bool {
+    let about = match flow {
+        Flow::Ingest | Flow::Duplex => [Subject::Event].as_slice(),
+        Flow::Fanout => &[Subject::Delivery, Subject::Subscriber],
+        Flow::Idle => &[Subject::Quiet, Subject::Subscriber],
+    };
+    about.contains(&metric.subject)
+}
+
+/// Whether a metric is judged in such a scenario: it must be of what its flow is about; a closed loop has
+/// no response, an open one completes what its schedule says.
+pub fn is_judged(metric: &Metric, scenario: &Scenario) -> bool {
+    let closed = scenario.load.rate.is_none();
+    is_about(metric, scenario.flow)
+        && match metric.family {
+            Family::Latency { .. } => !(closed && metric.name.starts_with("response")),
+            Family::Throughput => closed,
+            Family::Cpu | Family::Memory => true,
+            Family::Told => false,
+        }
+}
+
+/// Every judged metric of every other arm against the first.
+pub fn all(header: &PointHeader, arms: &[ArmFigures], trials: &Trials<'_>) -> Vec<Comparison> {
+    (1..arms.len())
+        .flat_map(|candidate| {
+            let judged = METRICS.iter().filter(|m| is_judged(m, &header.scenario));
+            let pair = |metric| Pair { metric, header, arms, trials, candidate };
+            against_baseline(judged.map(pair).collect())
+        })
+        .collect()
+}
+
+/// All metrics of one pair: those that may be judged are judged together.
+fn against_baseline(pairs: Vec<Pair<'_>>) -> Vec<Comparison> {
+    let mut cases: Vec<Case<'_>> = pairs.into_iter().map(Case::of).collect();
+    let open: Vec<usize> = (0..cases.len()).filter(|i| cases[*i].barred.is_none()).collect();
+    let questions: Vec<Question<'_>> = open.iter().filter_map(|i| cases[*i].question()).collect();
+    // Without values a case is barred, so there is a question for each that is open.
+    for (i, answer) in open.into_iter().zip(judge::family(&questions)) {
+        cases[i].answer = answer;
+    }
+    cases.into_iter().map(Case::comparison).collect()
+}
+
+/// A metric of a pair on its way to a verdict.
+struct Case<'a> {
+    pair: Pair<'a>,
+    values: Option<Values>,
+    /// Why it is not judged at all.
+    barred: Option<(Verdict, Option<String>)>,
+    answer: Option<Answer>,
+}
+
+impl<'a> Case<'a> {
+    fn of(pair: Pair<'a>) -> Case<'a> {
+        let values = pair.values(&pair.trials.valid, pair.metric.value);
+        let values = values.filter(|_| !pair.falls_behind());
+        let barred = pair.barred(values.as_ref());
+        Case { pair, values, barred, answer: None }
+    }
+
+    fn question(&self) -> Option<Question<'_>> {
+        let metric = self.pair.metric;
+        let (values, more_is_better) = (self.values.as_ref()?, metric.more_is_better);
+        Some(Question { values, more_is_better, region: region(metric) })
+    }
+
+    fn comparison(self) -> Comparison {
+        let (verdict, why) = self.verdict();
+        let Case { pair, values, answer, .. } = self;
+        let values = values.as_ref();
+        let ratio = values.and_then(|v| v.ratio(CONFIDENCE));
+        let difference = values.and_then(Values::difference);
+        let bounds = |i: &Interval| [i.low, i.high];
+        Comparison {
+            metric: pair.metric.name,
+            baseline: pair.arms[0].arm.clone(),
+            candidate: pair.arms[pair.candidate].arm.clone(),
+            ratio: ratio.as_ref().map(|r| r.estimate),
+            ci95: ratio.as_ref().map(bounds),
+            difference: difference.as_ref().map(|d| d.estimate),
+            difference_ci95: difference.as_ref().map(bounds),
+            adjusted_ci95: answer.as_ref().map(|a| bounds(&a.adjusted)),
+            p_adjusted: answer.as_ref().map(|a| a.p_adjusted),
+            cross_checks: CrossChecks {
+                bootstrap_ci95: values.and_then(Values::bootstrap).as_ref().map(bounds),
+                sign_flip_p: values.and_then(Values::sign_flip),
+                merged_ratio: values.and_then(|_| pair.merged_ratio()),
+            },
+            unit: pair.metric.unit.name(),
+            verdict,
+            matters: pair.matters(ratio.as_ref(), difference.as_ref()),
+            why,
+        }
+    }
+
+    fn verdict(&self) -> (Verdict, Option<String>) {
+        if let Some(barred) = &self.barred {
+            return barred.clone();
+        }
+        let Some(answer) = &self.answer else {
+            return (Verdict::Inconclusive, Some("a value of 0 has no ratio".to_owned()));
+        };
+        let claimed = matches!(answer.verdict, Verdict::Better | Verdict::Worse);
+        let doubt = || self.pair.doubt(answer.adjusted.estimate, answer.verdict);
+        match claimed.then(doubt).flatten() {
+            Some(why) => (Verdict::Inconclusive, Some(why)),
+            None => (answer.verdict, answer.why.clone()),
+        }
+    }
+}
+
+/// One metric of one arm against the first.
+struct Pair<'a> {
+    metric: &'static Metric,
+    header: &'a PointHeader,
+    arms: &'a [ArmFigures],
+    trials: &'a Trials<'a>,
+    candidate: usize,
+}
+
+impl Pair<'_> {
+    /// The values of some blocks; `None` when one is missing.
+    fn values(&self, blocks: &[Vec<&Trial>], value: fn(&Trial) -> Option<f64>) -> Option<Values> {
+        let side = |arm: usize| blocks.iter().map(|b| value(b[arm])).collect::<Option<Vec<f64>>>();
+        Some(Values { baseline: side(0)?, candidate: side(self.candidate)? })
+    }
+
+    /// Why the metric is not judged, whatever its values are.
+    fn barred(&self, values: Option<&Values>) -> Option<(Verdict, Option<String>)> {
+        let cannot = |why: String| Some((Verdict::Inconclusive, Some(why)));
+        let pair = [&self.arms[0], &self.arms[self.candidate]];
+        if self.trials.valid.is_empty() {
+            return Some((Verdict::Invalid, Some("no valid block".to_owned())));
+        }
+        if self.falls_behind()
+            && let Some(arm) = pair.iter().find(|a| a.overloaded)
+        {
+            return Some((Verdict::Overloaded, Some(format!("{} fell behind", arm.arm))));
+        }
+        if let Some(why) = self.driver_bound() {
+            return cannot(why);
+        }
+        if self.trials.valid.len() < FEWEST_BLOCKS {
+            let (have, need) = (self.trials.valid.len(), FEWEST_BLOCKS);
+            return cannot(format!("{have} valid blocks, {need} are needed"));
+        }
+        let latency = matches!(self.metric.family, Family::Latency { .. });
+        match values {
+            None if latency => {
+                cannot("too few samples beyond the percentile in a block".to_owned())
+            }
+            None => cannot("not measured in every block".to_owned()),
+            Some(_) => self.too_few_events().and_then(cannot),
+        }
+    }
+
+    fn too_few_events(&self) -> Option<String> {
+        let needed = self.metric.events_to_judge();
+        let trials = self.trials.valid.iter().flat_map(|b| [b[0], b[self.candidate]]);
+        let fewest = trials.map(|t| t.events.acknowledged).min()?;
+        let shown = |n: u64| units::count(n as f64);
+        (fewest < needed).then(|| {
+            format!("{} events in a trial, {} are needed to judge it", shown(fewest), shown(needed))
+        })
+    }
+
+    /// The ratio of the figures of the merged windows.
+    fn merged_ratio(&self) -> Option<f64> {
+        let figure = |arm: usize| self.arms[arm].figure(self.metric.name).filter(|v| *v > 0.0);
+        Some(figure(self.candidate)? / figure(0)?)
+    }
+
+    /// Law 7: the latency of an arm that falls behind is the length of the trial, and no property of
+    /// the arm: it is not put beside another.
+    fn falls_behind(&self) -> bool {
+        let latency = matches!(self.metric.family, Family::Latency { .. });
+        latency && (self.arms[0].overloaded || self.arms[self.candidate].overloaded)
+    }
+
+    /// Law 10: with the driver at its limit a throughput is only a lower bound.
+    fn driver_bound(&self) -> Option<String> {
+        if self.metric.family != Family::Throughput {
+            return None;
+        }
+        let bound = [0, self.candidate].into_iter().find(|a| is_driver_bound(&self.arms[*a]))?;
+        Some(format!("{}: at least this much, the driver was the limit", self.arms[bound].arm))
+    }
+
+    /// Reasons not to claim a difference that the interval alone would support.
+    fn doubt(&self, ratio: f64, claimed: Verdict) -> Option<String> {
+        if let Some(without_lag) = self.metric.without_lag {
+            let again = self
+                .values(&self.trials.valid, without_lag)
+                .and_then(|v| v.ratio(CONFIDENCE))
+                .and_then(|r| direction(&r, self.metric.more_is_better));
+            if again != Some(claimed) {
+                return Some("does not stand without the driver's own lag".to_owned());
+            }
+        }
+        // Voided blocks: kept out of the average, but they must not have decided the sign.
+        let with_voided =
+            self.values(&self.trials.blocks, self.metric.value).and_then(|v| v.ratio(CONFIDENCE));
+        if let Some(all) = with_voided
+            && (all.estimate > 1.0) != (ratio > 1.0)
+        {
+            return Some("its sign depends on the voided blocks".to_owned());
+        }
+        let voided =
+            |arm: usize| self.trials.all.iter().filter(|t| t.arm == arm && !t.is_valid()).count();
+        let (a, b) = (voided(0), voided(self.candidate));
+        if voids_know_the_arm(a, b) {
+            return Some(format!("invalid trials strike one arm more ({a} against {b})"));
+        }
+        None
+    }
+
+    fn matters(&self, ratio: Option<&Interval>, difference: Option<&Interval>) -> bool {
+        let Matters { latency, cpu, throughput } = &self.header.scenario.compare.matters;
+        let relative =
+            |limit: f64| ratio.is_none_or(|r| r.low < 1.0 / (1.0 + limit) || r.high > 1.0 + limit);
+        match self.metric.family {
+            Family::Latency { .. } => {
+                let limit = latency.as_nanos() as f64;
+                difference.is_none_or(|d| d.low < -limit || d.high > limit)
+            }
+            Family::Cpu | Family::Memory | Family::Told => relative(*cpu),
+            Family::Throughput => relative(*throughput),
+        }
+    }
+}

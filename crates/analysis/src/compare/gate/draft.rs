@@ -1,0 +1,162 @@
+//! One judged line: its evidence first, its outcome once all lines are known.
+
+use crate::compare::Ratio;
+use crate::compare::gate::evidence::Evidence;
+use crate::compare::gate::waiver::Waiver;
+use crate::compare::gate::{ALPHA, BETA, EARLY, EARLY_BEYOND, Line, Margin, Outcome, Settings};
+use crate::stats::Interval;
+use crate::stats::effect::Effect;
+use pushbench_core::record::metrics::{Metric, Unit};
+use pushbench_core::scenario::Setting;
+use pushbench_core::units;
+
+/// Confidence of the published intervals, and of the null's.
+const CONFIDENCE: f64 = 0.95;
+
+/// Why no time decides when the null is wide or shifted.
+pub const NOT_CLEAN: &str = "the null is not clean";
+
+/// What a line is about.
+pub struct Subject<'a> {
+    pub setting: Setting,
+    pub transport: String,
+    pub metric: &'static Metric,
+    pub margin: &'a Margin,
+    /// The slow-down that is meant, if there is one in force.
+    pub waiver: Option<&'a Waiver>,
+}
+
+/// A line before the adjustment.
+pub struct Draft {
+    line: Line,
+    evidence: Evidence,
+    /// What would be allowed without a waiver, as a log; the null must lie inside.
+    own_margin: f64,
+    /// What is allowed, as a log.
+    allowed: f64,
+    /// Probability of this estimate, were the slow-down just what is allowed; `None` when the line is
+    /// not judged.
+    p: Option<f64>,
+    /// The level at which the lower bound is taken, by Holm's procedure.
+    level: f64,
+}
+
+impl Draft {
+    pub fn new(subject: Subject<'_>, evidence: Evidence) -> Draft {
+        let Subject { setting, transport, metric, margin, waiver } = subject;
+        let share = waiver.map_or(margin.share, |w| w.ceiling.max(margin.share));
+        let allowed = share.ln_1p();
+        let (outcome, why) = match (margin.qualified, &evidence.doubt) {
+            (false, _) => (Outcome::NotQualified, None),
+            (true, doubt) => (Outcome::CannotTell, doubt.clone()),
+        };
+        let judged = margin.qualified && evidence.doubt.is_none();
+        let p = evidence.slow_down.filter(|_| judged).and_then(|e| e.p_above(allowed));
+        let line = Line {
+            setting,
+            transport,
+            metric: metric.name,
+            unit: metric.unit.name(),
+            base: evidence.base,
+            candidate: evidence.candidate,
+            slow_down: evidence.slow_down.and_then(|e| e.interval(CONFIDENCE)).map(published),
+            adjusted_low: None,
+            upper: None,
+            difference: None,
+            null: evidence.null.and_then(|e| e.interval(CONFIDENCE)).map(published),
+            margin: Margin { share, ..margin.clone() },
+            waived: share > margin.share,
+            blocks: evidence.blocks,
+            outcome,
+            why,
+            decisive: false,
+        };
+        Draft { line, evidence, own_margin: margin.share.ln_1p(), allowed, p, level: ALPHA }
+    }
+
+    /// The p of a line that is judged, for the adjustment.
+    pub fn p(&self) -> Option<f64> {
+        self.p
+    }
+
+    /// The level that the adjustment leaves for this line.
+    pub fn judge_at(&mut self, level: f64) {
+        self.level = level;
+    }
+
+    /// The line with its outcome.
+    pub fn line(mut self, settings: &Settings) -> Line {
+        let low = self.evidence.slow_down.and_then(|e| e.low(self.level));
+        let high = self.evidence.slow_down.and_then(|e| e.high(BETA));
+        self.line.adjusted_low = low.map(f64::exp);
+        self.line.upper = high.map(f64::exp);
+        self.line.difference =
+            self.evidence.difference.and_then(|d| Some([d.low(ALPHA)?, d.high(BETA)?]));
+        if let (Some(_), Some(low), Some(high)) = (self.p, low, high) {
+            let (outcome, why) = self.outcome(low, high, settings);
+            self.line.decisive = outcome == Outcome::Regression && self.is_decisive(settings);
+            (self.line.outcome, self.line.why) = (outcome, why);
+        }
+        self.line
+    }
+
+    fn outcome(&self, low: f64, high: f64, settings: &Settings) -> (Outcome, Option<String>) {
+        let cannot = |why: &str| (Outcome::CannotTell, Some(why.to_owned()));
+        if let Some(why) = self.null_is_not_clean() {
+            return cannot(why);
+        }
+        if high < self.own_margin {
+            return (Outcome::Passed, None);
+        }
+        if high < self.allowed {
+            return (Outcome::Waived, None);
+        }
+        let least = settings.min_difference_ns;
+        let least_text = units::nanos_text(least);
+        let in_time = self.line.difference.filter(|_| self.line.unit == Unit::Nanoseconds.name());
+        if in_time.is_some_and(|[_, high]| high < least) {
+            return (Outcome::Passed, Some(format!("less than {least_text}")));
+        }
+        if low <= self.allowed {
+            return cannot("what is allowed lies within the interval");
+        }
+        if in_time.is_some_and(|[low, _]| low <= least) {
+            let why = format!("beyond the margin, but not beyond doubt more than {least_text}");
+            return (Outcome::CannotTell, Some(why));
+        }
+        let stands = self.evidence.unlagged.map(|e| e.and_then(|e| e.low(self.level)));
+        if stands.is_some_and(|low| low.is_none_or(|low| low <= self.allowed)) {
+            return cannot("does not stand without the driver's own lag");
+        }
+        (Outcome::Regression, None)
+    }
+
+    /// Whether a regression is beyond doubt, so that no second stage is needed.
+    fn is_decisive(&self, settings: &Settings) -> bool {
+        let above = |effect: Option<Effect>, bound: f64| {
+            let low = effect.and_then(|e| e.low(self.level * EARLY));
+            low.is_some_and(|low| low > EARLY_BEYOND * bound)
+        };
+        let in_time = self.line.unit == Unit::Nanoseconds.name();
+        above(self.evidence.slow_down, self.allowed)
+            && self.evidence.unlagged.is_none_or(|effect| above(effect, self.allowed))
+            && (!in_time
+                || self.evidence.difference.is_none()
+                || above(self.evidence.difference, settings.min_difference_ns))
+    }
+
+    /// The base against itself must lie inside the margin, or this machine cannot tell today.
+    fn null_is_not_clean(&self) -> Option<&'static str> {
+        match self.evidence.null.and_then(|n| n.interval(CONFIDENCE)) {
+            None => Some("there is no null in this job"),
+            Some(null) if null.low < -self.own_margin || null.high > self.own_margin => {
+                Some(NOT_CLEAN)
+            }
+            Some(_) => None,
+        }
+    }
+}
+
+fn published(log: Interval) -> Ratio {
+    Ratio { ratio: log.estimate.exp(), ci95: [log.low.exp(), log.high.exp()] }
+}

@@ -1,0 +1,160 @@
+//! What is counted, not estimated: fates, order, connections, bytes, keeping up.
+
+use crate::compare::gate::pairs::Pairs;
+use crate::compare::gate::{Exact, Outcome};
+use crate::stats::counts::by_chance;
+use pushbench_core::record::trial::Trial;
+
+/// Bytes and connections per event may grow by this much: hand-shakes of replaced connections spread
+/// over however many events a block happened to have.
+const ROUNDING: f64 = 0.01;
+/// Where the base fails events, too, a candidate must fail so many more that chance would bring them
+/// this seldom.
+const CHANCE: f64 = 0.001;
+
+/// Nothing of which there was none is a good sign.
+const NO_EVENT: &str = "no event was sent";
+
+/// A count over trials; `None` where it cannot be counted.
+type Count = fn(&Trial) -> Option<u64>;
+
+/// Fates and order: none is fine, one more than none is not.
+const COUNTS: [(&str, Count); 6] = [
+    ("failed", |t| Some(t.events.failed)),
+    ("timed out", |t| Some(t.events.timed_out)),
+    ("lost", |t| Some(t.events.lost)),
+    ("duplicated", |t| t.duplicated),
+    ("reordered", |t| t.reordered),
+    ("unsolicited", |t| Some(t.unsolicited)),
+];
+
+/// Per event: the same programs show the same.
+const RATES: [(&str, Count); 3] = [
+    ("connections per event", |t| Some(t.connections)),
+    ("bytes to the target per event", |t| Some(t.traffic.bytes_out)),
+    ("bytes from the target per event", |t| Some(t.traffic.bytes_in)),
+];
+
+/// Every count of one pair.
+pub fn all(pairs: &Pairs<'_>) -> Vec<Exact> {
+    let counts = COUNTS.iter().map(|(what, count)| counted(pairs, what, *count));
+    let rates = RATES.iter().map(|(what, count)| rated(pairs, what, *count));
+    std::iter::once(keeping_up(pairs)).chain(counts).chain(rates).collect()
+}
+
+/// The arm completed less than it was offered in most blocks.
+pub fn overloaded(trials: &[&Trial]) -> bool {
+    2 * trials.iter().filter(|t| t.overloaded).count() > trials.len()
+}
+
+/// How often an arm must have fallen behind alone before it is its own doing.
+const FALLEN_BEHIND: u64 = 3;
+/// More blocks change nothing where chance would let only the candidate fall behind this seldom.
+const BEYOND_DOUBT: f64 = 0.00001;
+/// The count that depends on the machine's day.
+pub const KEEPING_UP: &str = "share of blocks overloaded";
+
+/// A machine that is busy with something else makes every arm fall behind now and then: the candidate
+/// fails where it does so in most blocks and what is known never did, or beyond chance.
+fn keeping_up(pairs: &Pairs<'_>) -> Exact {
+    let behind = |trials: &[&Trial]| {
+        (trials.iter().filter(|t| t.overloaded).count() as u64, trials.len() as u64)
+    };
+    let share = |(n, of): (u64, u64)| (of > 0).then(|| n as f64 / of as f64);
+    let (base, candidate) = (behind(&pairs.base), behind(&pairs.candidate));
+    let null = pairs.null.as_ref().map(|(_, null)| behind(null));
+    let again = null.filter(|_| pairs.paired).unwrap_or_default();
+    let known = (base.0 + again.0, base.1 + again.1);
+    let most = |(n, of): (u64, u64)| 2 * n > of;
+    let certain =
+        known.0 == 0 && candidate.0 >= FALLEN_BEHIND || by_chance(candidate, known) < CHANCE;
+    let (outcome, why) = match (most(base), most(candidate)) {
+        (true, _) => (
+            Outcome::CannotTell,
+            Some("the base falls behind: try a lower rate (--set load.rate=…)"),
+        ),
+        (false, true) if certain => {
+            (Outcome::Regression, Some("the base keeps up, the candidate does not"))
+        }
+        (false, true) => (
+            Outcome::CannotTell,
+            Some("the base falls behind, too, now and then: try a lower rate (--set load.rate=…)"),
+        ),
+        (false, false) => (Outcome::Passed, None),
+    };
+    let shares = [share(base), share(candidate), null.and_then(share)];
+    let decisive = known.0 == 0 && by_chance(candidate, known) < BEYOND_DOUBT;
+    Exact {
+        decisive: decisive && outcome == Outcome::Regression,
+        ..row(pairs, KEEPING_UP, shares, outcome, why)
+    }
+}
+
+fn counted(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
+    let sum = |trials: &[&Trial]| trials.iter().map(|t| count(t)).sum::<Option<u64>>();
+    let due = |trials: &[&Trial]| trials.iter().map(|t| t.events.due).sum::<u64>();
+    let (base, candidate) = (sum(&pairs.base), sum(&pairs.candidate));
+    let again = pairs.null.as_ref().map(|(_, null)| null);
+    let null = again.and_then(|null| sum(null));
+    // Beside a stored run the null is the candidate once more, and says nothing of the base.
+    let again = again.filter(|_| pairs.paired);
+    let known = base.unwrap_or(0) + again.and_then(|null| sum(null)).unwrap_or(0);
+    let known_due = due(&pairs.base) + again.map_or(0, |null| due(null));
+    if due(&pairs.base) == 0 || due(&pairs.candidate) == 0 {
+        return row(pairs, what, [None; 3], Outcome::CannotTell, Some(NO_EVENT));
+    }
+    let (outcome, why) = match (base, candidate) {
+        (Some(_), Some(0)) => (Outcome::Passed, None),
+        (Some(_), Some(n)) if known == 0 => {
+            (Outcome::Regression, (n > 0).then_some("the base has none"))
+        }
+        (Some(_), Some(n)) => match by_chance((n, due(&pairs.candidate)), (known, known_due))
+            < CHANCE
+        {
+            true => (Outcome::Regression, Some("more than chance brings beside the base's own")),
+            false => (Outcome::Passed, Some("the base has as many, chance allowed")),
+        },
+        (Some(_), None) => {
+            (Outcome::Regression, Some("can no longer be counted: answers lost their id"))
+        }
+        (None, _) => (Outcome::Passed, None),
+    };
+    let float = |n: Option<u64>| n.map(|n| n as f64);
+    row(pairs, what, [float(base), float(candidate), float(null)], outcome, why)
+}
+
+fn rated(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
+    let rate = |trials: &[&Trial]| {
+        let total = trials.iter().map(|t| count(t)).sum::<Option<u64>>()? as f64;
+        let sent = trials.iter().map(|t| t.sent).sum::<u64>();
+        (sent > 0).then(|| total / sent as f64)
+    };
+    let null = pairs.null.as_ref().map(|(first, second)| (rate(first), rate(second)));
+    let spread = match null {
+        Some((Some(first), Some(second))) if first > 0.0 => (second / first - 1.0).abs(),
+        _ => 0.0,
+    };
+    let (base, candidate) = (rate(&pairs.base), rate(&pairs.candidate));
+    let (outcome, why) = match (base, candidate) {
+        _ if spread > ROUNDING => (Outcome::CannotTell, Some("the base differs from itself")),
+        (Some(b), Some(c)) if c > b * (1.0 + ROUNDING) => {
+            (Outcome::Regression, Some("more than 1 % more"))
+        }
+        (Some(_), Some(_)) => (Outcome::Passed, None),
+        _ => (Outcome::CannotTell, Some(NO_EVENT)),
+    };
+    row(pairs, what, [base, candidate, null.and_then(|n| n.1)], outcome, why)
+}
+
+fn row(
+    pairs: &Pairs<'_>,
+    what: &'static str,
+    [base, candidate, null]: [Option<f64>; 3],
+    outcome: Outcome,
+    why: Option<&str>,
+) -> Exact {
+    let (setting, transport) = (pairs.setting.clone(), pairs.transport.clone());
+    let why = why.map(str::to_owned);
+    let decisive = outcome == Outcome::Regression;
+    Exact { setting, transport, what, base, candidate, null, outcome, why, decisive }
+}

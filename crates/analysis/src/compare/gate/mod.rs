@@ -1,0 +1,326 @@
+//! Whether a candidate is slower than its base: the gate. Pure; the same records give the same verdict.
+//!
+//! What is exact (fates, connections, bytes, keeping up) always decides. A time decides only where the
+//! base, measured once more in the same blocks (the null), shows that this machine can tell: the lower
+//! bound of the slow-down, Holm-adjusted over all lines that are judged, must lie above the margin. It
+//! passes when the upper bound lies below; between the two it cannot be told.
+
+mod draft;
+mod evidence;
+mod exact;
+mod judge;
+pub mod margin;
+mod pairs;
+pub mod qualification;
+mod ratio;
+#[cfg(any(test, feature = "sample"))]
+pub mod sample;
+mod sentence;
+#[cfg(test)]
+mod sentence_tests;
+#[cfg(test)]
+mod simulation_tests;
+#[cfg(test)]
+mod tests;
+mod values;
+pub mod waiver;
+
+pub use judge::{judge, judge_against, place};
+pub use margin::{Margin, MarginSource};
+pub use sentence::{change, percent, value};
+pub use waiver::{State, Waiver};
+
+use crate::compare::{FEWEST_BLOCKS, Ratio};
+use pushbench_core::scenario::Setting;
+use serde::{Deserialize, Serialize};
+
+/// Blocks of the first stage: enough to let an equal build pass at the usual noise.
+pub const BLOCKS: usize = 12;
+/// The second stage decides about what the first one could not let pass, with this many times as
+/// many blocks.
+pub const LONGER: usize = 2;
+
+/// Blocks of a stage, from 1.
+pub fn blocks(first: usize, stage: usize) -> usize {
+    if stage == 1 { first } else { first * LONGER }
+}
+
+/// Version of the gate's JSON.
+pub const SCHEMA: u32 = 1;
+/// What is judged unless something else is asked for.
+pub const JUDGED: [&str; 3] = ["service.p50", "response.p50", "target_usage.cpu_ns_per_event"];
+/// Probability of a false alarm over all judged lines of a gate: the lower half of a 95 % interval.
+pub const ALPHA: f64 = 0.025;
+/// Probability of calling a slow-down of exactly the margin smaller than it.
+pub const BETA: f64 = 0.05;
+/// A first stage is enough where the lower bound at this part of the level …
+pub const EARLY: f64 = 1.0 / 25.0;
+/// … lies above this many times what is allowed (on the log scale). Stopping for less would raise the rate of
+/// false alarms of two stages above that of the second.
+pub const EARLY_BEYOND: f64 = 2.0;
+/// The fewest blocks that any verdict needs.
+pub const FEWEST: usize = FEWEST_BLOCKS;
+
+/// The name of the arm that stands for what is known.
+pub const BASE: &str = "base";
+/// The arm that may be slower.
+pub const CANDIDATE: &str = "candidate";
+/// The base once more.
+pub const NULL: &str = "null";
+
+/// What is judged, and how strictly.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Metrics by name, each with its margin.
+    pub margins: Vec<Margin>,
+    /// A slow-down of fewer nanoseconds than this is let pass (metrics in ns only).
+    pub min_difference_ns: f64,
+    /// Whether the ratio between two transports is judged, too.
+    pub ratio: bool,
+    /// Slow-downs that are meant.
+    pub waivers: Vec<Waiver>,
+    /// The day of the gate, UTC, `2026-01-31`: waivers expire by it.
+    pub today: String,
+}
+
+impl Settings {
+    /// The waiver in force for a metric.
+    pub fn waiver(&self, scenario: &str, metric: &str) -> Option<&Waiver> {
+        let concerns = |w: &&Waiver| w.scenario == scenario && w.metric == metric;
+        self.waivers.iter().filter(concerns).find(|w| !w.expired(&self.today))
+    }
+}
+
+/// What a line or a whole gate comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// No slow-down beyond the margin.
+    Passed,
+    /// A slow-down that a waiver allows.
+    Waived,
+    /// Slower than the margin allows.
+    Regression,
+    /// It cannot be told.
+    CannotTell,
+    /// This kind of machine cannot hold the metric within 5 %: shown, not judged.
+    NotQualified,
+}
+
+impl Outcome {
+    /// As in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Passed => "passes",
+            Outcome::Waived => "waived",
+            Outcome::Regression => "REGRESSION",
+            Outcome::CannotTell => "cannot tell",
+            Outcome::NotQualified => "not qualified",
+        }
+    }
+}
+
+/// A time or a cost that is judged by its interval. Slow-downs are ratios: 1.1 is ten per cent worse,
+/// in whichever direction the metric's own worse lies.
+#[derive(Debug, Clone, Serialize)]
+pub struct Line {
+    /// The point of the sweep.
+    pub setting: Setting,
+    /// `webhook`, or `websocket:webhook` for the ratio between two.
+    pub transport: String,
+    /// Name in the registry.
+    pub metric: &'static str,
+    /// Its unit.
+    pub unit: &'static str,
+    /// Geometric mean over blocks; `null` for a ratio of transports.
+    pub base: Option<f64>,
+    /// The same of the candidate.
+    pub candidate: Option<f64>,
+    /// Candidate over base, 95 % interval.
+    pub slow_down: Option<Ratio>,
+    /// Holm-adjusted lower bound, which must not lie above the margin.
+    pub adjusted_low: Option<f64>,
+    /// One-sided upper bound, which lies below the margin when the line passes.
+    pub upper: Option<f64>,
+    /// One-sided bounds of the difference, in `unit`; `null` for a ratio of transports.
+    pub difference: Option<[f64; 2]>,
+    /// The base once more over the base, 95 % interval; `null` where there is none.
+    pub null: Option<Ratio>,
+    /// What is allowed.
+    pub margin: Margin,
+    /// A waiver allows it.
+    pub waived: bool,
+    /// Blocks that went into it.
+    pub blocks: usize,
+    /// What it comes to.
+    pub outcome: Outcome,
+    /// Why, where that needs saying.
+    pub why: Option<String>,
+    /// A regression that is beyond doubt after any stage: the lower bound at a 25th of the level lies above
+    /// twice what is allowed.
+    pub decisive: bool,
+}
+
+impl Line {
+    /// What is allowed, as a ratio.
+    pub fn limit(&self) -> f64 {
+        1.0 + self.margin.share
+    }
+
+    /// What is allowed and why, in words.
+    pub fn allowed(&self) -> String {
+        match self.waived {
+            true => format!("{:.0} % (waiver)", self.margin.share * 100.0),
+            false => self.margin.text(),
+        }
+    }
+}
+
+/// Something counted, which decides without statistics.
+#[derive(Debug, Clone, Serialize)]
+pub struct Exact {
+    /// The point of the sweep.
+    pub setting: Setting,
+    /// How events travelled.
+    pub transport: String,
+    /// What was counted.
+    pub what: &'static str,
+    /// Of the base; `null` where it cannot be counted.
+    pub base: Option<f64>,
+    /// Of the candidate.
+    pub candidate: Option<f64>,
+    /// Of the base once more.
+    pub null: Option<f64>,
+    /// What it comes to: passed, a regression, or cannot tell.
+    pub outcome: Outcome,
+    /// Why, where that needs saying.
+    pub why: Option<String>,
+    /// A regression that more blocks do not change.
+    pub decisive: bool,
+}
+
+/// A waiver that concerns this gate.
+#[derive(Debug, Clone, Serialize)]
+pub struct WaiverUse {
+    /// As written.
+    #[serde(flatten)]
+    pub waiver: Waiver,
+    /// What it came to.
+    pub state: State,
+}
+
+/// Why a gate ended without a verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The message that it ended with.
+    pub error: String,
+    /// The exit code.
+    pub exit_code: u8,
+}
+
+/// The verdict of one stage.
+#[derive(Debug, Clone, Serialize)]
+pub struct Gate {
+    /// Version of this structure.
+    pub schema: u32,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The stage that this is the verdict of, from 1.
+    pub stage: usize,
+    /// Valid blocks of the point that has fewest.
+    pub blocks_valid: usize,
+    /// Blocks run at that point.
+    pub blocks_run: usize,
+    /// What it comes to: passed, a regression, or cannot tell.
+    pub verdict: Outcome,
+    /// In words.
+    pub sentence: String,
+    /// Times and costs.
+    pub lines: Vec<Line>,
+    /// Counts.
+    pub exact: Vec<Exact>,
+    /// Arms and points that one side lacks: the gate fails.
+    pub missing: Vec<String>,
+    /// Waivers of this scenario.
+    pub waivers: Vec<WaiverUse>,
+    /// What keeps the gate from passing beside its lines.
+    pub open: Vec<String>,
+    /// What else to know before believing it.
+    pub notes: Vec<String>,
+    /// What differs from the stored run beside the candidate, when there is one: then nothing fails.
+    pub advisory: Option<Vec<String>>,
+    /// What ended the gate in this stage: then there is no verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+impl Gate {
+    /// A stage of which nothing was kept.
+    pub fn without_records(scenario: &str) -> Gate {
+        let mut gate = Gate {
+            schema: SCHEMA,
+            scenario: scenario.to_owned(),
+            stage: 1,
+            blocks_valid: 0,
+            blocks_run: 0,
+            verdict: Outcome::CannotTell,
+            sentence: String::new(),
+            lines: Vec::new(),
+            exact: Vec::new(),
+            missing: Vec::new(),
+            waivers: Vec::new(),
+            open: Vec::new(),
+            notes: Vec::new(),
+            advisory: None,
+            failure: None,
+        };
+        gate.sentence = sentence::closing(&gate);
+        gate
+    }
+
+    /// Ended by a failure: what was judged until then is no verdict.
+    pub fn failed(mut self, failure: Failure) -> Gate {
+        (self.verdict, self.failure) = (Outcome::CannotTell, Some(failure));
+        self.sentence = sentence::closing(&self);
+        self
+    }
+
+    /// Not all that was measured is there: whatever the rest says is no verdict.
+    pub fn left_open(mut self, why: String) -> Gate {
+        (self.verdict, self.open) = (Outcome::CannotTell, [vec![why], self.open].concat());
+        self.sentence = sentence::closing(&self);
+        self
+    }
+
+    /// The exit code of the contract.
+    pub fn exit_code(&self) -> u8 {
+        if let Some(failure) = &self.failure {
+            return failure.exit_code;
+        }
+        match self.verdict {
+            Outcome::Regression => 1,
+            Outcome::CannotTell | Outcome::NotQualified => 2,
+            Outcome::Passed | Outcome::Waived => 0,
+        }
+    }
+
+    /// Whether a longer stage on fresh data may change the verdict. It does not change what is beyond
+    /// doubt, and neither does it an expired waiver.
+    pub fn wants_more(&self) -> bool {
+        let decided = self.exact.iter().any(|e| e.decisive)
+            || self.lines.iter().any(|l| l.decisive)
+            || !self.missing.is_empty()
+            || self.waivers.iter().any(|w| w.state == State::Expired);
+        let open = |o: Outcome| matches!(o, Outcome::Regression | Outcome::CannotTell);
+        // Further blocks on the same CPU are as mixed.
+        let lines = self.lines.iter().filter(|l| l.why.as_deref() != Some(evidence::MIXED));
+        let exact = self.exact.iter().map(|e| e.outcome);
+        !decided && lines.map(|l| l.outcome).chain(exact).any(open)
+    }
+
+    /// Of every line and every count.
+    pub(super) fn outcomes(&self) -> impl Iterator<Item = Outcome> + '_ {
+        let exact = self.exact.iter().map(|e| e.outcome);
+        self.lines.iter().map(|l| l.outcome).chain(exact)
+    }
+}

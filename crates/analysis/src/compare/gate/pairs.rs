@@ -1,0 +1,177 @@
+//! The trials that stand against each other: base, candidate, and the base once more.
+
+use crate::compare::Trials;
+use crate::compare::gate::{BASE, NULL};
+use pushbench_core::record::run::{PointHeader, StoredRun};
+use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
+use pushbench_core::scenario::{Scenario, Setting};
+
+/// The trials of an arm, one for each block.
+pub type Side<'a> = Vec<&'a Trial>;
+
+/// One transport at one point.
+pub struct Pairs<'a> {
+    pub setting: Setting,
+    pub scenario: &'a Scenario,
+    pub transport: String,
+    /// Valid trials.
+    pub base: Side<'a>,
+    pub candidate: Side<'a>,
+    /// Two sides of the same program, block by block.
+    pub null: Option<(Side<'a>, Side<'a>)>,
+    /// Whether base and candidate stand in the same blocks.
+    pub paired: bool,
+    /// Both sides again, with the blocks that were voided.
+    pub with_voided: (Side<'a>, Side<'a>),
+    /// Driver and target used the same CPU.
+    pub shared_cpu: bool,
+    /// Invalid trials of base and candidate.
+    pub invalid: [usize; 2],
+    pub blocks_run: usize,
+}
+
+impl Pairs<'_> {
+    /// Valid blocks that both sides have.
+    pub fn blocks(&self) -> usize {
+        self.base.len().min(self.candidate.len())
+    }
+}
+
+/// Everything to be judged, and what is missing.
+#[derive(Default)]
+pub struct Found<'a> {
+    pub pairs: Vec<Pairs<'a>>,
+    pub missing: Vec<String>,
+}
+
+/// The pairs of a run in which base, candidate and null are arms.
+pub fn within<'a>(run: &'a StoredRun, candidate: &str) -> Found<'a> {
+    let mut found = Found::default();
+    for (index, point) in run.header.points.iter().enumerate() {
+        let trials = Trials::of(run, index);
+        for transport in transports(point) {
+            let arm = |target: &str| position(point, &transport, target);
+            let (Some(base), Some(tried)) = (arm(BASE), arm(candidate)) else {
+                found.missing.push(format!("{transport}@{BASE} or {transport}@{candidate}"));
+                continue;
+            };
+            let valid = |arm: usize| trials.of_arm(arm);
+            found.pairs.push(Pairs {
+                setting: point.setting.clone(),
+                scenario: &point.scenario,
+                base: valid(base),
+                candidate: valid(tried),
+                null: arm(NULL).map(|null| (valid(base), valid(null))),
+                transport,
+                paired: true,
+                shared_cpu: !run.header.shared_cpus().is_empty(),
+                with_voided: (whole(&trials, base), whole(&trials, tried)),
+                invalid: [invalid(&trials, base), invalid(&trials, tried)],
+                blocks_run: trials.blocks.len(),
+            });
+        }
+    }
+    found
+}
+
+/// A stored run's arm against a candidate measured now; the null is the candidate once more.
+pub fn against<'a>(stored: &'a StoredRun, arm: &str, now: &'a StoredRun) -> Found<'a> {
+    let mut found = Found::default();
+    for (index, point) in now.header.points.iter().enumerate() {
+        let trials = Trials::of(now, index);
+        let same = |p: &&(usize, &PointHeader)| p.1.setting == point.setting;
+        let all: Vec<_> = stored.header.points.iter().enumerate().collect();
+        let Some((old, old_point)) = all.iter().find(same) else {
+            found.missing.push(format!("{} in the stored run", setting_text(&point.setting)));
+            continue;
+        };
+        let old_trials = Trials::of(stored, *old);
+        let Some(base) = old_point.arms.iter().position(|a| a.label == arm) else {
+            found.missing.push(format!("{arm} in the stored run"));
+            continue;
+        };
+        let transport = old_point.arms[base].transport.clone();
+        let mine = |target| position(point, &transport, target);
+        let (Some(tried), Some(again)) = (mine(crate::compare::gate::CANDIDATE), mine(NULL)) else {
+            found.missing.push(format!("{transport}@{}", crate::compare::gate::CANDIDATE));
+            continue;
+        };
+        found.pairs.push(Pairs {
+            setting: point.setting.clone(),
+            scenario: &point.scenario,
+            base: old_trials.of_arm(base),
+            candidate: trials.of_arm(tried),
+            null: Some((trials.of_arm(tried), trials.of_arm(again))),
+            transport,
+            paired: false,
+            shared_cpu: [stored, now].iter().any(|run| !run.header.shared_cpus().is_empty()),
+            with_voided: (whole(&old_trials, base), whole(&trials, tried)),
+            invalid: [invalid(&old_trials, base), invalid(&trials, tried)],
+            blocks_run: trials.blocks.len(),
+        });
+    }
+    for point in &stored.header.points {
+        if !now.header.points.iter().any(|p| p.setting == point.setting) {
+            found.missing.push(format!("{} in this run", setting_text(&point.setting)));
+        }
+    }
+    found
+}
+
+/// A point by what is swept, for messages.
+pub fn setting_text(setting: &Setting) -> String {
+    let each: Vec<String> = setting.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    if each.is_empty() { "the only point".to_owned() } else { each.join(", ") }
+}
+
+fn transports(point: &PointHeader) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for arm in &point.arms {
+        if !found.contains(&arm.transport) {
+            found.push(arm.transport.clone());
+        }
+    }
+    found
+}
+
+fn position(point: &PointHeader, transport: &str, target: &str) -> Option<usize> {
+    point.arms.iter().position(|a| a.transport == transport && a.target == target)
+}
+
+/// The trials of an arm in all blocks, valid or not.
+fn whole<'a>(trials: &Trials<'a>, arm: usize) -> Side<'a> {
+    trials.blocks.iter().map(|b| b[arm]).collect()
+}
+
+fn invalid(trials: &Trials<'_>, arm: usize) -> usize {
+    trials.all.iter().filter(|t| t.arm == arm && !t.is_valid()).count()
+}
+
+/// In what the blocks of a stored run and of this one differ. A program that shares its CPU with others,
+/// slice by slice, finds the caches colder than one that has it for itself.
+pub fn designs_differ(stored: &StoredRun, now: &StoredRun) -> Vec<String> {
+    let design = |run: &StoredRun, point: &PointHeader, index: usize| {
+        let first = run.trials.iter().find(|t| t.point == index && t.stage == Stage::Block);
+        match first.map(|t| t.design) {
+            Some(TrialDesign::Sliced { slice_ns }) => format!(
+                "{} arms in turn in slices of {}",
+                point.arms.len(),
+                pushbench_core::units::nanos_text(slice_ns as f64)
+            ),
+            Some(TrialDesign::Sequential) => "one arm at a time".to_owned(),
+            None => "no block".to_owned(),
+        }
+    };
+    let mut found = Vec::new();
+    for (index, point) in now.header.points.iter().enumerate() {
+        let old = stored.header.points.iter().position(|p| p.setting == point.setting);
+        let Some(old) = old else { continue };
+        let was = design(stored, &stored.header.points[old], old);
+        let is = design(now, point, index);
+        let line = format!("blocks: {was}, then {is}");
+        if was != is && !found.contains(&line) {
+            found.push(line);
+        }
+    }
+    found
+}

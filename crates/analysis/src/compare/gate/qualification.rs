@@ -1,0 +1,120 @@
+//! How often the gate was right: false alarms among equal builds, and what it found of what was put in
+//! on purpose.
+
+use crate::compare::gate::{BASE, Gate, Line, NULL, Outcome, Settings, judge};
+use crate::stats;
+use pushbench_core::record::run::StoredRun;
+use serde::{Deserialize, Serialize};
+
+/// The candidate that is equal.
+pub const EQUAL: &str = "equal";
+/// Candidates that are slower on purpose, and by what share of the base's service time.
+pub const SLOWER: [(&str, f64); 2] = [("slower-5", 0.05), ("slower-10", 0.10)];
+/// `qualify.json`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// Version of this file.
+    pub schema: u32,
+    /// The command line that began it.
+    pub command: Vec<String>,
+    /// The scenario's name.
+    pub scenario: String,
+    /// How events travel.
+    pub transport: String,
+    /// What is judged.
+    pub settings: Settings,
+    /// Blocks of a gate's first stage.
+    pub blocks: usize,
+    /// Gates in all.
+    pub gates: usize,
+    /// Gates with slower candidates.
+    pub injected: usize,
+    /// Seed.
+    pub seed: u64,
+    /// The base's service time, from which the added work was worked out, ns.
+    pub service_ns: f64,
+}
+
+/// How one candidate did in one gate.
+#[derive(Debug, Clone, Serialize)]
+pub struct Tried {
+    /// The gate, from 1.
+    pub gate: usize,
+    /// `equal`, `slower-5`, `slower-10`.
+    pub candidate: String,
+    /// The verdict.
+    pub verdict: Outcome,
+    /// The stage that gave it.
+    pub stage: usize,
+    /// A second stage is wanted and not there yet.
+    pub open: bool,
+    /// The verdict on service p50 alone.
+    pub service_p50: Option<Outcome>,
+    /// Slow-down of each judged metric, log ratio.
+    pub log_ratios: Vec<(String, f64)>,
+}
+
+/// Every candidate of a gate, by the stage that decides about it.
+pub fn judged(header: &Header, gate: usize, stages: &[StoredRun]) -> Vec<Tried> {
+    let names = stages.first().map(|run| run.header.points[0].arms.clone()).unwrap_or_default();
+    let candidates = names.iter().map(|a| a.target.clone()).filter(|t| t != BASE && t != NULL);
+    candidates.map(|candidate| candidate_of(header, gate, stages, candidate)).collect()
+}
+
+fn candidate_of(header: &Header, gate: usize, stages: &[StoredRun], candidate: String) -> Tried {
+    let by = |stage: usize| judge(&stages[stage - 1], &candidate, &header.settings, stage);
+    let first = by(1);
+    let decided: Gate = match first.wants_more() && stages.len() > 1 {
+        true => by(2),
+        false => first,
+    };
+    let open = decided.stage == 1 && decided.wants_more();
+    let log = |l: &Line| Some((l.metric.to_owned(), l.slow_down.as_ref()?.ratio.ln()));
+    let service = decided.lines.iter().find(|l| l.metric == "service.p50");
+    Tried {
+        gate,
+        verdict: decided.verdict,
+        stage: decided.stage,
+        open,
+        service_p50: service.map(|l| l.outcome),
+        log_ratios: decided.lines.iter().filter_map(log).collect(),
+        candidate,
+    }
+}
+
+/// How often something happened.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rate {
+    /// What was counted.
+    pub what: String,
+    /// How often.
+    pub count: usize,
+    /// Of how many.
+    pub of: usize,
+    /// Exact binomial 95 % interval.
+    pub ci95: [f64; 2],
+}
+
+/// False alarms and detections, each with what N allows to say.
+pub fn rates(trials: &[Tried]) -> Vec<Rate> {
+    let rate = |what: String, candidate: &str, is: &dyn Fn(&Tried) -> bool| {
+        let mine: Vec<&Tried> = trials.iter().filter(|t| t.candidate == candidate).collect();
+        let count = mine.iter().filter(|t| is(t)).count();
+        let i = stats::exact_binomial(count as u64, mine.len() as u64, 0.95);
+        (!mine.is_empty()).then_some(Rate { what, count, of: mine.len(), ci95: [i.low, i.high] })
+    };
+    let failed = |t: &Tried| t.verdict == Outcome::Regression;
+    let cannot = |t: &Tried| t.verdict == Outcome::CannotTell;
+    let by_service = |t: &Tried| t.service_p50 == Some(Outcome::Regression);
+    let mut all = vec![
+        rate("false alarms among equal builds".into(), EQUAL, &failed),
+        rate("equal builds that could not be told".into(), EQUAL, &cannot),
+    ];
+    for (name, share) in SLOWER {
+        let share = share * 100.0;
+        all.push(rate(format!("+{share:.0} % found"), name, &failed));
+        all.push(rate(format!("+{share:.0} % found on service.p50"), name, &by_service));
+        all.push(rate(format!("+{share:.0} % that could not be told"), name, &cannot));
+    }
+    all.into_iter().flatten().collect()
+}

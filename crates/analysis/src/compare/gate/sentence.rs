@@ -1,0 +1,193 @@
+//! The verdict in words: never more than the intervals support.
+
+use crate::compare::gate::draft::NOT_CLEAN;
+use crate::compare::gate::judge::place;
+use crate::compare::gate::waiver::State;
+use crate::compare::gate::{Exact, Gate, Line, Outcome};
+
+/// So many findings are listed, the others counted: a sentence over a sweep must stay one.
+const LISTED: usize = 6;
+/// Where a line does not say why it cannot be told.
+const TOO_WIDE: &str = "the interval is too wide";
+
+/// The closing sentence of a gate.
+pub fn closing(gate: &Gate) -> String {
+    if let Some(failure) = &gate.failure {
+        return format!(
+            "NO VERDICT: the gate ended with exit {}: {}.",
+            failure.exit_code,
+            failure.error.trim_end_matches('.')
+        );
+    }
+    let mut said = match gate.verdict {
+        Outcome::Regression => format!("FAILED: {}.", listed(&regressions(gate))),
+        Outcome::CannotTell | Outcome::NotQualified => {
+            format!("CANNOT TELL: {}.", listed(&reasons(gate)))
+        }
+        Outcome::Passed | Outcome::Waived => passed(gate),
+    };
+    if gate.verdict == Outcome::CannotTell && said.contains(NOT_CLEAN) {
+        said.push_str(" The null is one program measured twice in the same blocks: while it differs from itself by more than the margin, this machine cannot tell.");
+    }
+    if let Some(differs) = &gate.advisory {
+        said.push_str(&format!(
+            " This is advice, not a verdict: the stored run is not of the same kind ({}).",
+            listed(differs)
+        ));
+    }
+    said
+}
+
+fn listed(all: &[String]) -> String {
+    match all.len() {
+        n if n > LISTED => format!("{}; and {} more", all[..LISTED].join("; "), n - LISTED),
+        _ => all.join("; "),
+    }
+}
+
+/// Everything that fails, what is counted first.
+fn regressions(gate: &Gate) -> Vec<String> {
+    let failed = |o: Outcome| o == Outcome::Regression;
+    let mut all: Vec<String> =
+        gate.exact.iter().filter(|e| failed(e.outcome)).map(counted).collect();
+    all.extend(gate.lines.iter().filter(|l| failed(l.outcome)).map(slower));
+    all.extend(gate.missing.iter().map(|m| format!("not on both sides: {m}")));
+    all.extend(gate.waivers.iter().filter(|w| w.state == State::Expired).map(|w| {
+        format!(
+            "the waiver of {} expired on {}: remove it or renew it",
+            w.waiver.metric, w.waiver.expires
+        )
+    }));
+    all
+}
+
+fn slower(line: &Line) -> String {
+    let (by, interval) = match &line.slow_down {
+        Some(s) => (percent(s.ratio), format!(" [{}, {}]", change(s.ci95[0]), change(s.ci95[1]))),
+        None => ("?".to_owned(), String::new()),
+    };
+    format!(
+        "{} of {} is worse by {by}{interval}, by {} at least (Holm-adjusted), where {} is allowed",
+        line.metric,
+        place(&line.transport, &line.setting),
+        line.adjusted_low.map_or("?".to_owned(), percent),
+        line.allowed()
+    )
+}
+
+fn counted(exact: &Exact) -> String {
+    format!(
+        "{} of {}: {} instead of {}",
+        exact.what,
+        place(&exact.transport, &exact.setting),
+        value(exact.candidate),
+        value(exact.base)
+    )
+}
+
+/// Something counted, to its last digit where it is whole.
+pub fn value(v: Option<f64>) -> String {
+    match v {
+        None => "–".to_owned(),
+        Some(v) if v.fract() == 0.0 => format!("{v:.0}"),
+        Some(v) if v < 1.0 => format!("{v:.4}"),
+        Some(v) => format!("{v:.1}"),
+    }
+}
+
+/// Everything that keeps the gate from passing or failing.
+fn reasons(gate: &Gate) -> Vec<String> {
+    let open = |o: Outcome| o == Outcome::CannotTell;
+    let mut all = gate.open.clone();
+    all.extend(regressions(gate));
+    let exact = gate.exact.iter().filter(|e| open(e.outcome)).map(|e| {
+        let why = e.why.as_deref().unwrap_or("not counted");
+        (place(&e.transport, &e.setting), why, e.what)
+    });
+    all.extend(grouped(exact));
+    let lines = gate.lines.iter().filter(|l| open(l.outcome)).map(|l| {
+        let why = l.why.as_deref().unwrap_or(TOO_WIDE);
+        (place(&l.transport, &l.setting), why, l.metric)
+    });
+    all.extend(grouped(lines));
+    if gate.lines.iter().all(|l| l.outcome == Outcome::NotQualified) {
+        all.push("no metric that was asked for can be judged here".to_owned());
+    }
+    all
+}
+
+/// What cannot be told, with what is of the same place and has the same reason.
+fn grouped<'a>(all: impl Iterator<Item = (String, &'a str, &'a str)>) -> Vec<String> {
+    let mut groups: Vec<(String, &str, Vec<&str>)> = Vec::new();
+    for (place, why, what) in all {
+        match groups.iter_mut().find(|(p, w, _)| *p == place && *w == why) {
+            Some((_, _, names)) => names.push(what),
+            None => groups.push((place, why, vec![what])),
+        }
+    }
+    let text = |(place, why, names): (String, &str, Vec<&str>)| {
+        format!("{} of {place}: {why}", names.join(", "))
+    };
+    groups.into_iter().map(text).collect()
+}
+
+fn passed(gate: &Gate) -> String {
+    let mut claims = Vec::new();
+    let within = |l: &Line| l.outcome == Outcome::Passed && l.upper.is_some_and(|u| u < l.limit());
+    let largest =
+        gate.lines.iter().filter(|l| within(l)).map(|l| l.margin.share).fold(0.0, f64::max);
+    if let Some(names) = named(gate, within) {
+        claims.push(format!("no slow-down beyond {:.1} % in {names}", largest * 100.0));
+    }
+    if let Some(names) = named(gate, |l| l.outcome == Outcome::Passed && !within(l)) {
+        claims.push(format!("no slow-down by as much time as counts in {names}"));
+    }
+    claims.push(counts(gate));
+    if let Some(names) = named(gate, |l| l.outcome == Outcome::Waived) {
+        claims.push(format!("only because of a waiver: {names}"));
+    }
+    if let Some(names) = named(gate, |l| l.outcome == Outcome::NotQualified) {
+        claims.push(format!("not judged on this kind of machine: {names}"));
+    }
+    format!("PASSED: {}.", claims.join("; "))
+}
+
+/// What is counted may be a little more where chance or replaced connections explain it.
+fn counts(gate: &Gate) -> String {
+    let more = |e: &Exact| e.candidate > e.base && e.base.is_some();
+    match gate.exact.iter().any(more) {
+        false => "no more failures, connections or bytes".to_owned(),
+        true => "failures, connections and bytes within what chance and 1 % allow".to_owned(),
+    }
+}
+
+/// The metrics of some lines, each once; with its place where other lines of it are not among them.
+fn named(gate: &Gate, among: impl Fn(&Line) -> bool) -> Option<String> {
+    let mut names: Vec<String> = Vec::new();
+    for line in gate.lines.iter().filter(|l| among(l)) {
+        let whole = gate.lines.iter().filter(|l| l.metric == line.metric).all(&among);
+        let name = match whole {
+            true => line.metric.to_owned(),
+            false => format!("{} of {}", line.metric, place(&line.transport, &line.setting)),
+        };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let more = names.len().saturating_sub(LISTED);
+    names.truncate(LISTED);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!names.is_empty()).then(|| names.join(", ") + &rest)
+}
+
+/// A ratio as a change in per cent: `+7.2`.
+pub fn change(ratio: f64) -> String {
+    let tenths = ((ratio - 1.0) * 1000.0).round();
+    let sign = if tenths < 0.0 { "−" } else { "+" };
+    format!("{sign}{:.1}", tenths.abs() / 10.0)
+}
+
+/// The same with its unit: `+7.2 %`.
+pub fn percent(ratio: f64) -> String {
+    format!("{} %", change(ratio))
+}

@@ -1,0 +1,300 @@
+//! Times and costs: margins, nulls, blocks, and what makes a line tell nothing.
+
+use crate::compare::gate::sample::{Recipe, recipe, settings};
+use crate::compare::gate::tests::{after, is, line};
+use crate::compare::gate::*;
+use crate::compare::sample::Block;
+use pushbench_core::record::run::StoredRun;
+
+#[test]
+fn equal_builds_pass_and_faster_ones_do() {
+    for candidate in [1.0, 0.7] {
+        let gate = recipe(candidate).gate();
+        is(&gate, Outcome::Passed, &["PASSED", "no slow-down beyond 5.0 %", "service.p50"]);
+        assert_eq!((gate.exit_code(), gate.wants_more()), (0, false));
+        assert!(gate.lines.iter().all(|l| l.outcome == Outcome::Passed), "{:?}", gate.lines);
+    }
+}
+
+#[test]
+fn a_slow_down_fails_and_names_metric_ratio_interval_and_margin() {
+    let gate = recipe(1.25).gate();
+    let texts =
+        ["FAILED: service.p50 of webhook is worse by +25.0 % [+24.", ", by +24.", "5 % is allowed"];
+    is(&gate, Outcome::Regression, &texts);
+    assert_eq!(gate.exit_code(), 1);
+    let service = line(&gate, "service.p50");
+    assert!(service.adjusted_low.unwrap() > service.limit());
+}
+
+#[test]
+fn one_stage_is_enough_only_beyond_doubt() {
+    let first = |candidate| judge(&recipe(candidate).run(), CANDIDATE, &settings(), 1);
+    let (little, much) = (first(1.08), first(22.31));
+    is(&little, Outcome::Regression, &["service.p50 of webhook is worse by +8.0 %"]);
+    assert!(little.wants_more() && little.notes.is_empty(), "{:?}", little.notes);
+    is(&much, Outcome::Regression, &["worse by +2131.0 %"]);
+    assert!(!much.wants_more() && much.notes[0].starts_with("one stage is enough"));
+    // A slow-down of more than is allowed, and of less time than twice what counts.
+    let least = Settings { min_difference_ns: 1_500_000.0, ..settings() };
+    let short = judge(&recipe(22.31).run(), CANDIDATE, &least, 1);
+    assert!(!line(&short, "service.p50").decisive, "{:?}", line(&short, "service.p50"));
+    // The null decides before anything else.
+    let dirty = Recipe { noise: [0.0, 0.005, 0.3], ..recipe(22.31) };
+    assert!(judge(&dirty.run(), CANDIDATE, &settings(), 1).lines.iter().all(|l| !l.decisive));
+}
+
+#[test]
+fn records_that_differ_give_no_verdict() {
+    for candidate in [1.0, 1.25] {
+        let mut run = recipe(candidate).run();
+        run.altered = Some("4 are missing".to_owned());
+        let gate = judge(&run, CANDIDATE, &settings(), 2);
+        is(&gate, Outcome::CannotTell, &["CANNOT TELL: 4 are missing"]);
+        let against = judge_against(&run, "webhook@base", &recipe(1.0).run(), &settings(), vec![]);
+        is(&against, Outcome::CannotTell, &["CANNOT TELL: the stored run: 4 are missing"]);
+    }
+}
+
+#[test]
+fn a_gate_that_failed_has_no_verdict_and_says_why() {
+    let failure =
+        Failure { error: "webhook@candidate: block 5: the target exited".to_owned(), exit_code: 3 };
+    for gate in [recipe(1.0).gate(), recipe(1.25).gate(), Gate::without_records("gate")] {
+        let gate = gate.failed(failure.clone());
+        is(&gate, Outcome::CannotTell, &["NO VERDICT", "exit 3", "block 5: the target exited"]);
+        assert_eq!(gate.exit_code(), 3);
+    }
+}
+
+#[test]
+fn what_lies_around_the_margin_cannot_be_told() {
+    let gate = Recipe { noise: [0.0, 0.06, 0.005], ..recipe(1.05) }.gate();
+    is(&gate, Outcome::CannotTell, &["CANNOT TELL", "lies within the interval"]);
+    assert_eq!((gate.exit_code(), gate.wants_more()), (2, true));
+}
+
+#[test]
+fn without_a_clean_null_no_time_decides() {
+    for dirty in [
+        Recipe { noise: [0.0, 0.005, 0.3], ..recipe(1.25) },
+        Recipe { null: 1.08, ..recipe(1.25) },
+        Recipe { null: 0.92, ..recipe(1.0) },
+    ] {
+        is(&dirty.gate(), Outcome::CannotTell, &["the null is not clean"]);
+    }
+    let mut run = recipe(1.25).run();
+    run.header.points[0].arms.pop();
+    run.trials.retain(|t| t.arm < 2);
+    is(&judge(&run, CANDIDATE, &settings(), 1), Outcome::CannotTell, &["there is no null"]);
+}
+
+#[test]
+fn fewer_than_eight_blocks_say_nothing() {
+    let few = Recipe { blocks: FEWEST - 1, ..recipe(1.5) }.gate();
+    is(&few, Outcome::CannotTell, &["7 valid blocks, 8 are needed"]);
+    let enough = Recipe { blocks: FEWEST, ..recipe(1.5) }.gate();
+    is(&enough, Outcome::Regression, &[]);
+}
+
+#[test]
+fn voided_blocks_are_told_and_those_that_know_the_side_leave_it_open() {
+    let voided = |blocks: usize, arms: &[usize]| {
+        let mut run = Recipe { blocks: 16, ..recipe(1.25) }.run();
+        for t in run.trials.iter_mut().filter(|t| t.block < blocks && arms.contains(&t.arm)) {
+            t.invalid.push("driver too late".to_owned());
+        }
+        judge(&run, CANDIDATE, &settings(), 2)
+    };
+    let both = voided(4, &[0, 1, 2]);
+    is(&both, Outcome::Regression, &[]);
+    assert!(both.notes.contains(&"4 of 16 blocks were voided".to_owned()), "{:?}", both.notes);
+    is(&voided(4, &[1]), Outcome::CannotTell, &["invalid trials strike one side more"]);
+}
+
+#[test]
+fn a_slow_down_of_less_time_than_counts_passes_and_is_not_called_small_in_per_cent() {
+    let gate = Recipe { service: 1_200.0, ..recipe(1.2) }.gate();
+    is(&gate, Outcome::Passed, &["no slow-down by as much time as counts in service.p50"]);
+    assert!(!gate.sentence.contains("% in service.p50"), "{}", gate.sentence);
+    let service = line(&gate, "service.p50");
+    assert_eq!(service.why.as_deref(), Some("less than 500 ns"));
+    assert!(service.upper.unwrap() > service.limit());
+    // Beyond the margin, and about as long as counts.
+    let gate = Recipe { service: 1_000.0, noise: [0.0, 0.1, 0.005], ..recipe(1.42) }.gate();
+    is(&gate, Outcome::CannotTell, &["not beyond doubt more than 500 ns"]);
+}
+
+#[test]
+fn what_only_the_drivers_lag_carries_does_not_fail() {
+    let mut run = recipe(1.0).run();
+    for t in run.trials.iter_mut().filter(|t| t.arm == 1) {
+        let took = t.service.quantile(0.5).unwrap();
+        let late = Block { lag: 40_000, ..Block::of(took, 40_000) };
+        let slow = crate::compare::sample::trial(&t.label, t.arm, t.block, &late);
+        (t.response, t.lag) = (slow.response, slow.lag);
+    }
+    let gate = judge(&run, CANDIDATE, &settings(), 2);
+    is(&gate, Outcome::CannotTell, &["response.p50", "without the driver's own lag"]);
+    assert_eq!(line(&gate, "service.p50").outcome, Outcome::Passed);
+}
+
+#[test]
+fn metrics_that_are_not_qualified_are_shown_and_not_judged() {
+    let wide: Vec<f64> = (0..30).map(|n| f64::from(n % 7 - 3) / 10.0).collect();
+    let unqualified = |metrics: &[&str]| Settings {
+        margins: JUDGED
+            .map(|m| Margin::of(m, if metrics.contains(&m) { &wide[..] } else { &[] }))
+            .to_vec(),
+        ..settings()
+    };
+    let gate = judge(&recipe(1.25).run(), CANDIDATE, &unqualified(&JUDGED), 1);
+    is(&gate, Outcome::CannotTell, &["no metric that was asked for can be judged here"]);
+    assert!(gate.lines.iter().all(|l| l.slow_down.is_some() && l.outcome == Outcome::NotQualified));
+    assert!(!gate.wants_more(), "more blocks do not change the kind of machine");
+    let gate = judge(&recipe(1.0).run(), CANDIDATE, &unqualified(&["service.p50"]), 1);
+    is(&gate, Outcome::Passed, &["not judged on this kind of machine: service.p50"]);
+    assert!(!gate.sentence.contains("in service.p50"), "{}", gate.sentence);
+}
+
+#[test]
+fn a_closed_loop_judges_service_and_throughput_and_no_response() {
+    let judged = |run: &StoredRun| {
+        let metrics = ["service.p50", "response.p50", "throughput"];
+        let margins = metrics.map(|m| Margin::of(m, &[])).to_vec();
+        judge(run, CANDIDATE, &Settings { margins, ..settings() }, 2)
+    };
+    let mut run = recipe(1.0).run();
+    let open = judged(&run);
+    let names = |gate: &Gate| gate.lines.iter().map(|l| l.metric).collect::<Vec<_>>();
+    assert_eq!(names(&open), ["service.p50", "response.p50"]);
+    run.header.points[0].scenario.load.rate = None;
+    for t in run.trials.iter_mut().filter(|t| t.arm == 1) {
+        t.acknowledged_by_end -= t.acknowledged_by_end / 4;
+    }
+    let closed = judged(&run);
+    assert_eq!(names(&closed), ["service.p50", "throughput"]);
+    // A quarter fewer is a third more time: worse, in the metric's own direction.
+    is(&closed, Outcome::Regression, &["throughput of webhook is worse by +33.3 %"]);
+    run.trials.iter_mut().for_each(|t| t.driver.busy = 0.97);
+    is(&judged(&run), Outcome::CannotTell, &["throughput of webhook: the driver was the limit"]);
+}
+
+#[test]
+fn a_far_tail_needs_many_events() {
+    let margins = vec![Margin::of("response.p99_9", &[])];
+    let mut run = recipe(1.5).run();
+    for t in &mut run.trials {
+        // As many events as a p99.9 has samples for, and no more.
+        (0..20_000).for_each(|n| t.response.record(100_000 + n));
+        (0..20_000).for_each(|n| t.unlagged.record(100_000 + n));
+    }
+    let gate = judge(&run, CANDIDATE, &Settings { margins, ..settings() }, 2);
+    is(&gate, Outcome::CannotTell, &["100000 are needed to judge it"]);
+}
+
+#[test]
+fn cpu_that_nobody_can_see_is_not_judged() {
+    let gate = after(1, |t| t.target = None);
+    is(&gate, Outcome::CannotTell, &["CPU is known only of targets that pushbench starts"]);
+}
+
+#[test]
+fn a_run_that_was_cut_short_does_not_pass_and_may_fail() {
+    let mut run = recipe(1.0).run();
+    run.header.complete = false;
+    is(&judge(&run, CANDIDATE, &settings(), 2), Outcome::CannotTell, &["the run is incomplete"]);
+    let mut run = recipe(1.25).run();
+    run.cut = true;
+    is(&judge(&run, CANDIDATE, &settings(), 2), Outcome::Regression, &[]);
+}
+
+#[test]
+fn the_ratio_between_two_transports_is_judged_where_it_is_asked_for() {
+    let both = Recipe { transports: vec!["webhook", "websocket"], ..recipe(1.0) };
+    let mut run = both.run();
+    // Both sides of the second transport take twice the time; the candidate's a third more than that.
+    for t in run.trials.iter_mut().filter(|t| t.arm >= 3) {
+        let factor = if t.arm == 4 { 2.66 } else { 2.0 };
+        let mood = 1.0 + 0.1 * ((t.block * 7) % 5) as f64;
+        let took = Block::of((100_000.0 * mood * factor) as u64, (40_000.0 * mood * factor) as u64);
+        *t = crate::compare::sample::trial(&t.label, t.arm, t.block, &took);
+    }
+    let ask = |ratio| judge(&run, CANDIDATE, &Settings { ratio, ..settings() }, 2);
+    assert!(ask(false).lines.iter().all(|l| !l.transport.contains(':')));
+    let gate = ask(true);
+    is(&gate, Outcome::Regression, &["service.p50 of websocket:webhook is worse by +3"]);
+    let ratio: Vec<_> = gate.lines.iter().filter(|l| l.transport == "websocket:webhook").collect();
+    assert_eq!(ratio.len(), 3);
+    assert!(ratio.iter().all(|l| l.difference.is_none() && l.outcome == Outcome::Regression));
+    // A machine that got slower for both leaves the ratio alone.
+    let slower = Recipe { candidate: 1.3, ..both }.run();
+    let gate = judge(&slower, CANDIDATE, &Settings { ratio: true, ..settings() }, 2);
+    for l in gate.lines.iter().filter(|l| l.transport == "websocket:webhook") {
+        assert_eq!(l.outcome, Outcome::Passed, "{l:?}");
+    }
+}
+
+/// Each judgement can fail at the number of blocks that a gate is allowed: with blocks that differ by
+/// 3 % a slow-down by a quarter is found, whatever else is judged beside it.
+#[test]
+fn each_test_can_fail_at_the_fewest_blocks() {
+    use crate::stats::effect::Effect;
+    for judged in [1, JUDGED.len(), 20] {
+        for blocks in [FEWEST, 12, 24] {
+            let effect = Effect {
+                estimate: 1.25f64.ln(),
+                error: 0.03 / (blocks as f64).sqrt(),
+                freedom: blocks as f64 - 1.0,
+            };
+            let level = ALPHA / judged as f64;
+            assert!(effect.low(level).unwrap() > 1.05f64.ln(), "{judged} lines, {blocks} blocks");
+            assert!(effect.p_above(1.05f64.ln()).unwrap() < level);
+        }
+    }
+    for blocks in [FEWEST, 12, 24] {
+        let gate = Recipe { blocks, ..recipe(1.25) }.gate();
+        assert!(gate.lines.iter().all(|l| l.outcome == Outcome::Regression), "{blocks} blocks");
+    }
+}
+
+#[test]
+fn no_time_is_judged_that_was_measured_on_a_cpu_of_the_driver() {
+    // Neither an equal nor a slower candidate: on one CPU each waits for the other.
+    for candidate in [1.0, 1.25] {
+        let mut run = recipe(candidate).run();
+        run.header.placement.insert("driver".to_owned(), vec![0]);
+        let mut only_cpu = settings();
+        only_cpu.margins.retain(|m| m.metric == "target_usage.cpu_ns_per_event");
+        let gate = judge(&run, CANDIDATE, &settings(), 1);
+        if candidate == 1.0 {
+            is(
+                &gate,
+                Outcome::CannotTell,
+                &["CANNOT TELL", "shared a CPU, so their times are mixed"],
+            );
+            assert_eq!(
+                (gate.exit_code(), gate.wants_more()),
+                (2, false),
+                "more blocks are as mixed"
+            );
+        }
+        for line in gate.lines.iter().filter(|l| l.metric.ends_with("p50")) {
+            assert_eq!(line.outcome, Outcome::CannotTell, "{line:?}");
+        }
+        assert!(gate.notes[0].contains("shared CPU 0") && gate.notes[0].contains("--judge"));
+        // What CPU the target used is known.
+        let decided = if candidate == 1.0 { Outcome::Passed } else { Outcome::Regression };
+        assert_eq!(judge(&run, CANDIDATE, &only_cpu, 1).verdict, decided);
+    }
+}
+
+#[test]
+fn blocks_beside_another_run_are_named() {
+    let gate = after(1, |t| t.other_runs = u64::from(t.block < 2));
+    assert!(
+        gate.notes[0].starts_with("2 blocks were measured while another run"),
+        "{:?}",
+        gate.notes
+    );
+}

@@ -1,0 +1,148 @@
+//! From the values of two arms, block by block, to verdicts. What is judged together is adjusted
+//! together, so all metrics of a pair are judged at once. Numbers only: what else speaks against a
+//! claim is `decide`'s.
+
+use crate::compare::Verdict;
+use crate::stats;
+use crate::stats::Interval;
+
+/// Confidence of the published intervals.
+pub const CONFIDENCE: f64 = 0.95;
+/// The chance of any false claim about a pair of arms that are the same.
+pub const ALPHA: f64 = 0.05;
+/// Two one-sided tests at 5 % are a 90 % interval inside the region.
+const EQUIVALENCE_CONFIDENCE: f64 = 0.90;
+/// The same blocks give the same bootstrap interval, whoever asks.
+const BOOTSTRAP_SEED: u64 = 0x626f_6f74;
+
+/// The values of both arms, block by block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Values {
+    /// Of the first arm.
+    pub baseline: Vec<f64>,
+    /// Of the other arm, in the same blocks.
+    pub candidate: Vec<f64>,
+}
+
+impl Values {
+    /// The log ratio of each block; `None` where a value is not positive, so that there is none.
+    pub fn log_ratios(&self) -> Option<Vec<f64>> {
+        stats::log_ratios(&self.baseline, &self.candidate)
+    }
+
+    /// The interval of the ratio.
+    pub fn ratio(&self, confidence: f64) -> Option<Interval> {
+        stats::paired_ratio(&self.baseline, &self.candidate, confidence)
+    }
+
+    /// The interval of the difference.
+    pub fn difference(&self) -> Option<Interval> {
+        stats::paired_difference(&self.baseline, &self.candidate, CONFIDENCE)
+    }
+
+    /// The ratio by the studentised bootstrap.
+    pub fn bootstrap(&self) -> Option<Interval> {
+        stats::bootstrap(&self.log_ratios()?, CONFIDENCE, BOOTSTRAP_SEED).map(|i| i.map(f64::exp))
+    }
+
+    /// The exact sign-flip test that the arms are the same.
+    pub fn sign_flip(&self) -> Option<f64> {
+        stats::sign_flip(&self.log_ratios()?)
+    }
+}
+
+/// One metric of a pair of arms.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// What was measured.
+    pub values: &'a Values,
+    /// The metric's direction.
+    pub more_is_better: bool,
+    /// Ratios closer to 1 than this are equivalent (0.05 is 5 %).
+    pub region: f64,
+}
+
+/// What the blocks say of one metric.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The interval of the ratio that agrees with the decision.
+    pub adjusted: Interval,
+    /// Holm-adjusted p.
+    pub p_adjusted: f64,
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// Why nothing is claimed where the metric's own interval would allow it.
+    pub why: Option<String>,
+}
+
+/// Judges metrics that belong together. `None` for one without an interval (a value that is not
+/// positive, fewer than two blocks); it does not count among those judged.
+pub fn family(questions: &[Question<'_>]) -> Vec<Option<Answer>> {
+    let tested = |q: &Question<'_>| stats::t_test(&q.values.log_ratios()?);
+    let p: Vec<Option<f64>> = questions.iter().map(tested).collect();
+    let judged: Vec<f64> = p.iter().flatten().copied().collect();
+    let mut adjusted =
+        stats::holm(&judged).into_iter().zip(stats::holm_confidences(&judged, ALPHA));
+    let answer = |(question, p): (&Question<'_>, Option<f64>)| {
+        p?;
+        let (p_adjusted, confidence) = adjusted.next()?;
+        question.answer(p_adjusted, confidence, judged.len())
+    };
+    questions.iter().zip(p).map(answer).collect()
+}
+
+/// Which way an interval of ratios points.
+pub fn direction(ratio: &Interval, more_is_better: bool) -> Option<Verdict> {
+    match (ratio.low > 1.0, ratio.high < 1.0) {
+        (false, false) => None,
+        (more, _) => Some(if more == more_is_better { Verdict::Better } else { Verdict::Worse }),
+    }
+}
+
+impl Question<'_> {
+    fn answer(&self, p_adjusted: f64, confidence: f64, judged: usize) -> Option<Answer> {
+        let adjusted = self.values.ratio(confidence)?;
+        let (verdict, why) = self.verdict(&adjusted, p_adjusted, judged);
+        Some(Answer { adjusted, p_adjusted, verdict, why })
+    }
+
+    fn verdict(&self, adjusted: &Interval, p: f64, judged: usize) -> (Verdict, Option<String>) {
+        if self.is_equivalent() {
+            return (Verdict::Equivalent, None);
+        }
+        let Some(claimed) = direction(adjusted, self.more_is_better) else {
+            let own = self.values.ratio(CONFIDENCE).filter(|r| !r.holds(1.0));
+            let why = own.map(|_| {
+                format!("its own interval excludes 1, but {judged} metrics are judged together (adjusted p {p:.2})")
+            });
+            return (Verdict::Inconclusive, why);
+        };
+        match self.unsupported() {
+            None => (claimed, None),
+            why => (Verdict::Inconclusive, why),
+        }
+    }
+
+    fn is_equivalent(&self) -> bool {
+        self.values
+            .ratio(EQUIVALENCE_CONFIDENCE)
+            .is_some_and(|r| r.low > 1.0 / (1.0 + self.region) && r.high < 1.0 + self.region)
+    }
+
+    /// Which of the other ways to look at the same blocks does not bear a claim out. A claim must not
+    /// hang on the assumptions of one of them; each is asked at its own 5 %.
+    fn unsupported(&self) -> Option<String> {
+        // A reader sees both intervals: what only one of them supports is not claimed.
+        if self.values.difference().is_none_or(|d| d.holds(0.0)) {
+            return Some("the ratio supports a difference, the difference itself does not".into());
+        }
+        // Above the number that it can count, Student's t has blocks enough to be right.
+        if let Some(p) = self.values.sign_flip().filter(|p| *p > ALPHA) {
+            return Some(format!("the sign-flip test does not bear it out (p {p:.2})"));
+        }
+        match self.values.bootstrap() {
+            Some(b) if !b.holds(1.0) => None,
+            _ => Some("the bootstrap interval does not bear it out".into()),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What the records say: figures of each arm, differences with their uncertainty, verdicts. Pure, and
+//! the only place that decides; reports render what stands here.
+
+mod arm;
+pub mod blocks;
+pub mod completeness;
+pub mod conduct;
+pub mod decide;
+mod delayed_ack;
+pub mod duplex;
+pub mod evidence;
+pub mod expect;
+pub mod fanout;
+pub mod figures;
+mod findings;
+pub mod gate;
+pub mod idle;
+pub mod judge;
+#[cfg(test)]
+mod judge_tests;
+pub mod machine;
+pub mod note;
+pub mod page;
+pub mod parity;
+pub mod ranking;
+pub mod runs;
+#[cfg(any(test, feature = "sample"))]
+pub mod sample;
+pub mod sentence;
+#[cfg(test)]
+mod sentence_tests;
+#[cfg(test)]
+mod simulation_tests;
+pub mod sizing;
+mod steady;
+mod strata;
+#[cfg(test)]
+mod strata_tests;
+#[cfg(test)]
+mod tests;
+pub mod trust;
+mod types;
+mod unlike;
+pub mod verdicts;
+pub mod verified;
+
+pub use arm::*;
+pub use duplex::CallbackFigures;
+pub use fanout::FanoutFigures;
+pub use idle::IdleFigures;
+pub use note::Note;
+pub use types::*;
+
+use pushbench_core::record::run::StoredRun;
+use pushbench_core::record::trial::{Stage, Trial};
+
+/// Blocks without which no difference is claimed (law 4).
+pub const FEWEST_BLOCKS: usize = 8;
+
+/// Compares a stored run. The same records give the same report, digit for digit.
+pub fn compare(run: &StoredRun) -> Report {
+    let points = (0..run.header.points.len()).map(|i| point(run, i)).collect();
+    let mut report = Report {
+        schema: pushbench_core::record::run::SCHEMA,
+        scenario: run.header.scenario.clone(),
+        question: run.header.question.clone(),
+        seed: run.header.seed,
+        complete: completeness::is_complete(run),
+        records_differ: completeness::differences(run),
+        failure: run.header.failure.clone(),
+        points,
+    };
+    ranking::sort(&mut report, None);
+    report
+}
+
+/// The trials of one point, sorted out.
+pub struct Trials<'a> {
+    /// Arms.
+    pub arms: usize,
+    /// All trials of blocks.
+    pub all: Vec<&'a Trial>,
+    /// The pilot's.
+    pub pilot: Vec<&'a Trial>,
+    /// Whole blocks, a trial per arm in arm order.
+    pub blocks: Vec<Vec<&'a Trial>>,
+    /// Of these, the ones whose every trial is valid.
+    pub valid: Vec<Vec<&'a Trial>>,
+}
+
+impl<'a> Trials<'a> {
+    fn of(run: &'a StoredRun, point: usize) -> Trials<'a> {
+        let arms = run.header.points[point].arms.len();
+        let mine = |stage| move |t: &&Trial| t.point == point && t.stage == stage;
+        let all: Vec<&Trial> = run.trials.iter().filter(mine(Stage::Block)).collect();
+        let pilot = run.trials.iter().filter(mine(Stage::Pilot)).collect();
+        let last = all.iter().map(|t| t.block + 1).max().unwrap_or(0);
+        let block = |b| -> Option<Vec<&Trial>> {
+            (0..arms).map(|a| all.iter().find(|t| t.block == b && t.arm == a).copied()).collect()
+        };
+        let blocks: Vec<Vec<&Trial>> = (0..last).filter_map(block).collect();
+        let whole = |b: &&Vec<&Trial>| b.iter().all(|t| t.is_valid());
+        let valid = blocks.iter().filter(whole).cloned().collect();
+        Trials { arms, all, pilot, blocks, valid }
+    }
+
+    /// The valid trials of an arm. Blocks are voided whole, so it has as many as every other.
+    pub fn of_arm(&self, arm: usize) -> Vec<&'a Trial> {
+        self.valid.iter().map(|b| b[arm]).collect()
+    }
+}
+
+fn point(run: &StoredRun, index: usize) -> Point {
+    let header = &run.header.points[index];
+    let trials = Trials::of(run, index);
+    let arms: Vec<ArmFigures> =
+        (0..trials.arms).map(|a| figures::arm(header, a, &trials)).collect();
+    let comparisons = decide::all(header, &arms, &trials);
+    let validity = trust::validity(run, index, &trials, &arms, &comparisons);
+    let expectations = expect::judge(&header.scenario.expect, &arms, &trials);
+    let sentences = sentence::closing(header, &arms, &comparisons, &trials);
+    Point {
+        setting: header.setting.clone(),
+        design: figures::design(&run.header, index, &trials),
+        parity: parity::parity(header, &run.header.findings, &trials),
+        arms,
+        comparisons,
+        validity,
+        sentences,
+        expectations,
+        order: Vec::new(),
+        sorted_by: "",
+    }
+}

@@ -1,0 +1,222 @@
+//! Made-up runs for the tests of comparison and report.
+
+use pushbench_core::record::fates::Fates;
+use pushbench_core::record::histogram::Hist;
+use pushbench_core::record::in_force::InForce;
+use pushbench_core::record::interval::Interval;
+use pushbench_core::record::peaks::Peaks;
+use pushbench_core::record::records::Records;
+use pushbench_core::record::run::{ArmHeader, PointHeader, RunHeader, SCHEMA, StoredRun};
+use pushbench_core::record::trial::{DriverUsage, Stage, TargetUsage, Trial, TrialDesign};
+use pushbench_core::record::usage::Reading;
+use pushbench_core::record::wire::Traffic;
+use pushbench_core::scenario;
+use std::collections::BTreeMap;
+
+/// Events of each trial: enough for a p99, too few for a p99.9.
+const EVENTS: u64 = 3_000;
+
+/// What one arm does in one block.
+#[derive(Clone, Copy)]
+pub struct Block {
+    /// Median of its service time, ns; the tail is ten times as long.
+    pub service: u64,
+    /// CPU per event of the target, ns.
+    pub cpu: u64,
+    /// Lag of every event, ns.
+    pub lag: u64,
+}
+
+impl Block {
+    /// With the usual lag.
+    pub fn of(service: u64, cpu: u64) -> Block {
+        Block { service, cpu, lag: 5_000 }
+    }
+}
+
+/// A run of two arms over these blocks.
+pub fn run(blocks: &[[Block; 2]]) -> StoredRun {
+    let header = header(blocks.len());
+    let mut trials = Vec::new();
+    for (number, arms) in blocks.iter().enumerate() {
+        for (arm, block) in arms.iter().enumerate() {
+            trials.push(trial(&header.points[0].arms[arm].label, arm, number, block));
+        }
+    }
+    StoredRun { header, trials, cut: false, altered: None }
+}
+
+/// Twelve blocks in which the second arm takes about these parts of the first one's 100 µs and 40 µs
+/// of CPU.
+pub fn ratios(service: f64, cpu: f64) -> StoredRun {
+    let block = |n: u64| {
+        // Both arms share the machine's moods; a little is left of their own.
+        let mood = 1.0 + 0.1 * ((n * 7) % 5) as f64;
+        let own = 1.0 + 0.004 * ((n * 3) % 4) as f64;
+        let part = |base: f64, ratio: f64| (base * mood * ratio) as u64;
+        [
+            Block::of(part(100_000.0, 1.0), part(40_000.0, 1.0)),
+            Block::of(part(100_000.0, service * own), part(40_000.0, cpu * own)),
+        ]
+    };
+    run(&(0..12).map(block).collect::<Vec<_>>())
+}
+
+fn header(blocks: usize) -> RunHeader {
+    let mut scenario = scenario::load("ingest", &[]).unwrap().points.remove(0).scenario;
+    scenario.compare.blocks = scenario::Blocks::Fixed(blocks);
+    let arm = |transport: &str, framing: &str| ArmHeader {
+        label: format!("{transport}@builtin"),
+        transport: transport.to_owned(),
+        target: "builtin".to_owned(),
+        command: Some(vec!["pushbench".to_owned(), "serve".to_owned(), transport.to_owned()]),
+        host: "loopback".to_owned(),
+        matched: "id".to_owned(),
+        method: None,
+        headers: Vec::new(),
+        subprotocol: None,
+        framing: framing.to_owned(),
+        acknowledgement: None,
+        stuck: 0,
+        in_flight: 1,
+        connections: 32,
+        ease: None,
+    };
+    RunHeader {
+        schema: SCHEMA,
+        pushbench: "0.1.0".to_owned(),
+        command: vec!["pushbench".to_owned()],
+        scenario: "ingest".to_owned(),
+        question: scenario.question.clone(),
+        seed: 7,
+        started: "2026-01-01T00:00:00Z".to_owned(),
+        finished: Some("2026-01-01T00:01:00Z".to_owned()),
+        complete: true,
+        failure: None,
+        records: Some(Records { count: 2 * blocks, sha256: String::new() }),
+        points: vec![PointHeader {
+            setting: BTreeMap::new(),
+            scenario,
+            arms: vec![arm("webhook", "HTTP/1.1"), arm("websocket", "WebSocket frames")],
+            sizing: None,
+        }],
+        findings: Vec::new(),
+        placement: BTreeMap::from([("driver".to_owned(), vec![1]), ("target".to_owned(), vec![0])]),
+        environment: BTreeMap::new(),
+    }
+}
+
+/// The trial of an arm in a block.
+pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
+    let mut hists = [Hist::new(), Hist::new(), Hist::new(), Hist::new()];
+    let [response, unlagged, service, lag] = &mut hists;
+    let mut peaks = Peaks::new(3_000_000_000);
+    for event in 0..EVENTS {
+        // One event in 40 is slow, evenly spread.
+        let spread = 900 + (event * 37) % 200;
+        let slow = if event % 40 == 0 { 10 } else { 1 };
+        let took = block.service * spread / 1000 * slow;
+        response.record(took + block.lag);
+        unlagged.record(took);
+        service.record(took);
+        lag.record(block.lag);
+        peaks.record(event * 1_000_000, took + block.lag);
+    }
+    let mut hiccup = Hist::new();
+    (0..1500).for_each(|n| hiccup.record(60_000 + n * 100));
+    let [response, unlagged, service, lag] = hists;
+    let fates = Fates { due: EVENTS, acknowledged: EVENTS, ..Fates::default() };
+    Trial {
+        point: 0,
+        stage: Stage::Block,
+        block: number,
+        arm,
+        label: label.to_owned(),
+        position: arm,
+        design: TrialDesign::Sliced { slice_ns: 10_000_000 },
+        started: "2026-01-01T00:00:00Z".to_owned(),
+        window_ns: 1_500_000_000,
+        wall_ns: 3_000_000_000,
+        offered_per_second: Some(2000.0),
+        events: fates,
+        warmup: Fates::default(),
+        duplicated: Some(0),
+        reordered: Some(0),
+        late: 0,
+        unsolicited: 0,
+        sent: EVENTS,
+        acknowledged_in_window: EVENTS,
+        acknowledged_by_end: EVENTS,
+        open_at_end: 0,
+        spill: 9,
+        backlog_peak: 3,
+        drained_ns: Vec::new(),
+        connections: 32,
+        connect: Hist::new(),
+        warm_connections: 32,
+        slots: 32,
+        response,
+        unlagged,
+        halves: [service.clone(), service.clone()],
+        service,
+        split: None,
+        strata: Vec::new(),
+        lag: lag.clone(),
+        reading: lag,
+        hiccup,
+        peaks,
+        time_line: vec![Interval {
+            second: 0,
+            due: EVENTS,
+            acknowledged: EVENTS,
+            p50: Some(block.service),
+            p99: None,
+            max: Some(block.service * 11),
+            backlog_peak: 3,
+            driver_rss_bytes: 8 << 20,
+        }],
+        traffic: Traffic {
+            bytes_out: EVENTS * 637,
+            bytes_in: EVENTS * 133,
+            segments_out: EVENTS,
+            segments_in: EVENTS,
+            data_segments_out: EVENTS,
+            data_segments_in: EVENTS,
+        },
+        max_segment: None,
+        target: Some(TargetUsage {
+            cpu_ns: block.cpu * EVENTS,
+            voluntary_switches: EVENTS,
+            involuntary_switches: 0,
+            end: Reading {
+                rss_peak_bytes: 6 << 20,
+                rss_bytes: 5 << 20,
+                threads: 1,
+                ..Reading::default()
+            },
+        }),
+        driver: DriverUsage {
+            cpu_ns: 60_000 * EVENTS,
+            spin_ns: 0,
+            busy: 0.12,
+            ..DriverUsage::default()
+        },
+        steal_ns: 0,
+        other_runs: 0,
+        in_force: Some(InForce {
+            handler: "built-in".to_owned(),
+            runtime: "tokio".to_owned(),
+            threads: 1,
+            nodelay: true,
+            backlog: 4096,
+            delay_ns: 0,
+            work_ns: 0,
+        }),
+        fanout: None,
+        callbacks: None,
+        down_ns: None,
+        faults: BTreeMap::new(),
+        invalid: Vec::new(),
+        overloaded: false,
+    }
+}

@@ -1,0 +1,235 @@
+//! The report as a structure: what every format renders.
+
+use crate::compare::{ArmFigures, FEWEST_BLOCKS, Note, expect, parity, trust};
+use pushbench_core::record::sizing::Sizing;
+use pushbench_core::scenario::{Flow, Questions, Setting, Subscribers};
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+/// A run, compared. Serialised it is the JSON report, schema 1.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Version of this structure.
+    pub schema: u32,
+    /// The scenario's name.
+    pub scenario: String,
+    /// Its question.
+    pub question: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// False when the run was cut short, or not all of its records are there.
+    pub complete: bool,
+    /// In what the records differ from those that the run wrote.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub records_differ: Vec<String>,
+    /// Why it was cut short, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// One for each setting of the sweep; one without a sweep.
+    pub points: Vec<Point>,
+}
+
+/// One setting, compared.
+#[derive(Debug, Clone, Serialize)]
+pub struct Point {
+    /// The swept keys; empty without a sweep.
+    pub setting: Setting,
+    /// What was asked and how it was run, for the heading.
+    pub design: Design,
+    /// The arms; the first is the baseline.
+    pub arms: Vec<ArmFigures>,
+    /// Every judged metric of every other arm against the baseline.
+    pub comparisons: Vec<Comparison>,
+    /// Whether the point can be trusted.
+    pub validity: Validity,
+    /// What the two sides have in common and what not.
+    pub parity: parity::Parity,
+    /// What the intervals support, in words.
+    pub sentences: Vec<String>,
+    /// The lines of `[expect]`.
+    pub expectations: Vec<expect::Expected>,
+    /// Indices of the arms, the best first, for tables of many arms; the JSON keeps the order given.
+    #[serde(skip)]
+    pub order: Vec<usize>,
+    /// The metric that `order` goes by.
+    #[serde(skip)]
+    pub sorted_by: &'static str,
+}
+
+/// How a point was run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Design {
+    /// Which way events went.
+    pub flow: Flow,
+    /// `sliced`, `sequential`, or `null` when no block was run.
+    pub kind: Option<&'static str>,
+    /// Length of a slice, ns.
+    pub slice_ns: Option<u64>,
+    /// Events per second, `null` in a closed loop.
+    pub rate: Option<f64>,
+    /// Arrival process.
+    pub arrivals: pushbench_core::scenario::Arrivals,
+    /// Bytes of an event.
+    pub payload_bytes: usize,
+    /// Who gets the events of a fan-out; left out in other flows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subscribers: Option<Subscribers>,
+    /// How questions were answered; left out in other flows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub questions: Option<Questions>,
+    /// The hosts that events went to, `loopback` for the driver's own machine.
+    pub hosts: Vec<String>,
+    /// The driver's CPUs.
+    pub driver_cpus: Vec<usize>,
+    /// The targets' CPUs.
+    pub target_cpus: Vec<usize>,
+    /// Blocks asked for.
+    pub blocks_planned: usize,
+    /// How that number was found, where the scenario leaves it to the run.
+    pub sizing: Option<Sizing>,
+    /// Blocks of which every arm has a record.
+    pub blocks_run: usize,
+    /// Blocks that are averaged.
+    pub blocks_valid: usize,
+}
+
+/// What a comparison comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The candidate is better.
+    Better,
+    /// The candidate is worse.
+    Worse,
+    /// The difference lies inside the region of equivalence.
+    Equivalent,
+    /// It cannot be told.
+    Inconclusive,
+    /// An arm fell behind; latencies are not compared.
+    Overloaded,
+    /// Without valid trials there is nothing to compare.
+    Invalid,
+}
+
+/// One metric of one arm against the baseline.
+#[derive(Debug, Clone, Serialize)]
+pub struct Comparison {
+    /// Name in the registry.
+    pub metric: &'static str,
+    /// First arm.
+    pub baseline: String,
+    /// Other arm.
+    pub candidate: String,
+    /// Mean ratio over blocks (geometric).
+    pub ratio: Option<f64>,
+    /// Its 95 % interval.
+    pub ci95: Option<[f64; 2]>,
+    /// Mean difference over blocks, in `unit`.
+    pub difference: Option<f64>,
+    /// Its 95 % interval.
+    pub difference_ci95: Option<[f64; 2]>,
+    /// The interval of the ratio at the confidence that Holm's adjustment over the judged metrics of
+    /// this pair leaves it: it excludes 1 exactly where `p_adjusted` is at most 5 %. `null` for a
+    /// metric that is not judged.
+    pub adjusted_ci95: Option<[f64; 2]>,
+    /// Holm-adjusted p of Student's t test that the ratio is 1.
+    pub p_adjusted: Option<f64>,
+    /// The same ratio by other ways.
+    pub cross_checks: CrossChecks,
+    /// Unit of the difference.
+    pub unit: &'static str,
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// False when the whole interval lies inside what the scenario says does not matter.
+    pub matters: bool,
+    /// Why the verdict is what it is, where that needs saying.
+    pub why: Option<String>,
+}
+
+impl Comparison {
+    /// The ratio that was measured: of the merged windows where blocks are too few for a mean with an
+    /// interval. It claims nothing.
+    pub fn measured(&self) -> Option<f64> {
+        self.ratio.or(self.cross_checks.merged_ratio)
+    }
+
+    /// Why a difference is not claimed although the metric's own interval excludes that there is none.
+    pub fn withheld(&self) -> Option<&str> {
+        let excludes = self.ci95.is_some_and(|[low, high]| low > 1.0 || high < 1.0);
+        self.why.as_deref().filter(|_| self.verdict == Verdict::Inconclusive && excludes)
+    }
+}
+
+/// A ratio by ways whose assumptions are not those of Student's t.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct CrossChecks {
+    /// Studentised bootstrap over blocks, 95 %.
+    pub bootstrap_ci95: Option<[f64; 2]>,
+    /// Two-sided p of the exact sign-flip test over blocks.
+    pub sign_flip_p: Option<f64>,
+    /// The ratio of the figures of the merged windows.
+    pub merged_ratio: Option<f64>,
+}
+
+/// Whether a point can be trusted. In the JSON `notes` are the texts, `note_details` the whole notes.
+#[derive(Debug, Clone)]
+pub struct Validity {
+    /// Every trial valid, every arm complete.
+    pub ok: bool,
+    /// What to know before believing it.
+    pub notes: Vec<Note>,
+    /// The figures of the trust line.
+    pub trust: trust::Trust,
+}
+
+/// How far a point can be trusted, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Every trial is valid, and no note can move a figure.
+    Sound,
+    /// Every trial is valid, but too few blocks are for a claim.
+    TooFew,
+    /// Every trial is valid, but a note can move a figure.
+    Movable,
+    /// A trial is not valid, or the run is not whole.
+    Unsound,
+}
+
+impl Validity {
+    /// How far the point can be trusted.
+    pub fn standing(&self) -> Standing {
+        match self.ok {
+            false => Standing::Unsound,
+            true if self.notes.iter().any(|n| n.moves_figures) => Standing::Movable,
+            true if self.trust.blocks_valid < FEWEST_BLOCKS => Standing::TooFew,
+            true => Standing::Sound,
+        }
+    }
+
+    /// The notes with a number each where they can move a figure.
+    pub fn numbered(&self) -> impl Iterator<Item = (Option<usize>, &Note)> {
+        self.notes.iter().scan(0, |last, note| {
+            *last += usize::from(note.moves_figures);
+            Some((note.moves_figures.then_some(*last), note))
+        })
+    }
+
+    /// The numbers of the notes that can move the figure of a metric in one of these arms.
+    pub fn moving(&self, arms: &[&str], metric: &str) -> Vec<usize> {
+        let mine =
+            |(number, note): (Option<usize>, &Note)| number.filter(|_| note.can_move(arms, metric));
+        self.numbered().filter_map(mine).collect()
+    }
+}
+
+impl Serialize for Validity {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let texts: Vec<&str> = self.notes.iter().map(|n| n.text.as_str()).collect();
+        let mut out = serializer.serialize_struct("Validity", 4)?;
+        out.serialize_field("ok", &self.ok)?;
+        out.serialize_field("notes", &texts)?;
+        out.serialize_field("note_details", &self.notes)?;
+        out.serialize_field("trust", &self.trust)?;
+        out.end()
+    }
+}

@@ -1,0 +1,8 @@
+//! Statistics, figures, verdicts, validity and the rules of the gate. Pure: what is decided is decided
+//! here, from raw figures in the record.
+
+#![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
+
+pub mod compare;
+pub mod stats;
+pub mod validity;

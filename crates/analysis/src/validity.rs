@@ -1,0 +1,337 @@
+//! When a trial may be averaged, and when its target could not keep up.
+
+use pushbench_core::record::fanout::Deliveries;
+use pushbench_core::record::trial::{PAUSE_SHARE, Trial};
+use pushbench_core::units::nanos_text;
+
+/// Median lag or late reading up to this is the instrument's own noise (law 2).
+const LAG_FLOOR_NS: u64 = 200_000;
+/// Above the floor, this part of the median response is allowed.
+const LAG_SHARE: f64 = 0.10;
+/// An arm that did not complete this part of what was offered, through its own doing, is overloaded.
+const COMPLETED_SHARE: f64 = 0.99;
+
+/// A driver less at work than this was held up by its target, however much was offered.
+const HELD_UP: f64 = 0.5;
+
+/// A target that uses more than this part of one core for the whole window has no time left.
+const SATURATED: f64 = 0.90;
+
+/// Of a fan-out that keeps up, at most so many events are on their way when the schedule ends.
+const EVENTS_IN_THE_AIR: u64 = 4;
+
+/// Decides of a new record, which holds as a reason only that its target ended, whether it is valid and
+/// whether its target fell behind.
+pub fn judge(trial: &mut Trial) {
+    let ended = !trial.invalid.is_empty();
+    trial.invalid.extend(reasons(trial));
+    trial.overloaded = !ended && is_overloaded(trial);
+}
+
+/// Why a trial is not valid, its target's end apart; empty when it is.
+fn reasons(trial: &Trial) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for (name, fates) in [("measured", &trial.events), ("warm-up", &trial.warmup)] {
+        if !fates.sums_are_exact() {
+            reasons.push(format!("fates of the {name} events do not add up: {fates:?}"));
+        }
+    }
+    if let Some(fanout) = &trial.fanout {
+        let deliveries = &fanout.deliveries;
+        for (name, fates) in deliveries.all_fates() {
+            if !fates.sums_are_exact() {
+                reasons.push(format!("fates of the {name} deliveries do not add up: {fates:?}"));
+            }
+        }
+        if deliveries.measured.received == 0 {
+            reasons.push("no event was delivered".to_owned());
+        }
+        if let Some(quiet) = fanout.quiet.filter(|q| q.unsettled > 0) {
+            reasons.push(format!(
+                "not quiet: {} deliveries of the warm-up were still on their way shortly before the next event; \
+                 lower load.rate",
+                quiet.unsettled
+            ));
+        }
+    }
+    if trial.events.acknowledged == 0 {
+        reasons.push("no event was acknowledged".to_owned());
+    }
+    reasons.extend(driver_faults(trial));
+    reasons
+}
+
+/// What the driver itself did wrong: it did not run, was late, or had no time left. None asks why: a target
+/// that is slow leaves the driver asleep, whoever is at its limit never sleeps.
+pub fn driver_faults(trial: &Trial) -> Vec<String> {
+    let mut reasons = Vec::new();
+    reasons.extend(trial.paused_ns().map(|pause| {
+        format!(
+            "driver stopped for {} at one go, of {} measured (allowed {:.0} %): its process or this machine was \
+             paused",
+            nanos_text(pause as f64),
+            nanos_text(trial.wall_ns as f64),
+            PAUSE_SHARE * 100.0
+        )
+    }));
+    // An idle flow compares what the quiet stretch cost; its one event's lateness says nothing of that.
+    if trial.fanout.as_ref().is_some_and(|f| f.quiet.is_some()) {
+        return reasons;
+    }
+    if trial.offered_per_second.is_none() {
+        return reasons; // a closed loop is allowed to be driver-bound: it says so instead
+    }
+    let headline = trial.fanout.as_ref().map_or(&trial.response, |f| &f.deliveries.delivery);
+    let response = headline.quantile(0.5).unwrap_or(0);
+    let budget = LAG_FLOOR_NS.max((response as f64 * LAG_SHARE) as u64);
+    // A delivery ends when the poll returns, so late reading is not in it.
+    let late = trial.fanout.is_none().then_some(("late reading", &trial.reading));
+    for (name, hist) in [("lag", &trial.lag)].into_iter().chain(late) {
+        let median = hist.quantile(0.5).unwrap_or(0);
+        if median > budget {
+            reasons.push(format!(
+                "driver too late: median {name} {} µs, allowed {} µs",
+                median / 1000,
+                budget / 1000
+            ));
+        }
+    }
+    reasons.extend(saturated(trial));
+    reasons
+}
+
+/// Whether the driver had no time left, or would have had none had its target been faster.
+fn saturated(trial: &Trial) -> Option<String> {
+    let beyond = beyond_the_driver(trial);
+    if !trial.driver.is_saturated() && !beyond {
+        return None;
+    }
+    let busy = trial.driver.busy * 100.0;
+    let mut reason = format!("driver saturated: at work for {busy:.0} % of the time it had");
+    if beyond {
+        let completed = completed_share(trial) * 100.0;
+        reason += &format!(", enough for {completed:.0} % of what was offered");
+    }
+    let waited = trial.driver.waited_ns.unwrap_or(0);
+    if waited > trial.window_ns / 100 {
+        reason += &format!("; others had its CPU for {}", nanos_text(waited as f64));
+    }
+    Some(reason)
+}
+
+/// True when the driver fell behind with its target and, at the pace at which it did what it did, could
+/// not have done all of it in the time it had. So whether the target held it up for a while decides nothing.
+fn beyond_the_driver(trial: &Trial) -> bool {
+    let busy = trial.driver.busy;
+    falls_behind(trial) && busy > HELD_UP && busy > completed_share(trial)
+}
+
+/// The part of what was offered that was completed before the schedule ended.
+fn completed_share(trial: &Trial) -> f64 {
+    match &trial.fanout {
+        Some(f) => f.deliveries.read_by_end as f64 / f.deliveries.measured.due.max(1) as f64,
+        None => trial.acknowledged_by_end as f64 / trial.events.due.max(1) as f64,
+    }
+}
+
+/// True when the target itself fell behind an open load: over 1 % of what was offered queued, was turned
+/// away or timed out. An event that was answered wrongly or lost with its connection is a failure and says
+/// nothing of a queue; what a driver at fault missed says nothing of the target.
+pub fn is_overloaded(trial: &Trial) -> bool {
+    if trial.offered_per_second.is_none() || trial.events.due == 0 {
+        return false;
+    }
+    falls_behind(trial) && driver_faults(trial).is_empty()
+}
+
+fn falls_behind(trial: &Trial) -> bool {
+    if let Some(fanout) = &trial.fanout {
+        return fans_out_behind(&fanout.deliveries);
+    }
+    let e = &trial.events;
+    let unfinished = trial.open_at_end.max(e.timed_out + e.backlog_full) as f64;
+    let behind = unfinished > e.due as f64 * (1.0 - COMPLETED_SHARE);
+    let queued = trial.open_at_end > trial.slots || e.never_sent > 0 || e.backlog_full > 0;
+    behind && (queued || e.timed_out > 0 && (trial.late > 0 || target_is_saturated(trial)))
+}
+
+/// True when the target worked for nearly all of the window, by the CPU time of one core.
+fn target_is_saturated(trial: &Trial) -> bool {
+    trial.target.is_some_and(|t| t.cpu_ns as f64 > trial.window_ns as f64 * SATURATED)
+}
+
+/// The same for deliveries: behind are those of more than a few events, not of the youngest ones only.
+fn fans_out_behind(d: &Deliveries) -> bool {
+    let fates = &d.measured;
+    let unfinished = d.behind_at_end.max(fates.timed_out) as f64;
+    let behind = unfinished > fates.due as f64 * (1.0 - COMPLETED_SHARE);
+    behind && (d.behind_at_end > d.subscribers * EVENTS_IN_THE_AIR || fates.timed_out > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::sample;
+    use pushbench_load::effort::Effort;
+
+    /// A trial of 350 ms that completed half of what it was offered, and what the driver's thread did
+    /// meanwhile, in ms.
+    fn behind(cpu: u64, spun: u64, parked: u64, waited: u64) -> Trial {
+        let ms = |n: u64| n * 1_000_000;
+        let effort = Effort {
+            wall: ms(350),
+            cpu: ms(cpu),
+            spun: ms(spun),
+            parked: ms(parked),
+            waited: ms(waited),
+        };
+        let mut trial = sample::ratios(1.0, 1.0).trials.swap_remove(0);
+        trial.window_ns = effort.wall;
+        trial.open_at_end = trial.events.due / 2;
+        trial.acknowledged_by_end = trial.events.due / 2;
+        trial.driver.busy = effort.busy();
+        trial.driver.waited_ns = Some(effort.waited);
+        trial
+    }
+
+    #[test]
+    fn a_driver_without_a_moment_to_spare_is_at_fault_and_not_the_target() {
+        for (trial, said) in [
+            (behind(348, 0, 1, 0), "for 100 % of the time it had"),
+            // Others had its CPU: 86 % of it are all that it got.
+            (
+                behind(300, 0, 2, 47),
+                "for 99 % of the time it had, enough for 50 % of what was offered; others had its CPU for 47.0 ms",
+            ),
+            (behind(170, 1, 4, 170), "others had its CPU for 170 ms"),
+        ] {
+            let reasons = reasons(&trial);
+            assert!(
+                reasons.len() == 1 && reasons[0].starts_with("driver saturated"),
+                "{reasons:?}"
+            );
+            assert!(reasons[0].contains(said), "{reasons:?}");
+            assert!(!is_overloaded(&trial));
+        }
+    }
+
+    #[test]
+    fn a_target_that_is_slow_leaves_the_driver_time_whatever_others_take() {
+        for trial in [
+            behind(30, 5, 320, 0),
+            behind(345, 320, 0, 0),
+            behind(175, 160, 0, 170),
+            // Ready, and kept off its CPU each time that it wakes.
+            behind(20, 5, 340, 315),
+        ] {
+            assert_eq!(reasons(&trial), Vec::<String>::new());
+            assert!(is_overloaded(&trial));
+        }
+    }
+
+    #[test]
+    fn who_was_held_up_for_a_while_is_asked_whether_it_could_have_done_all_of_it() {
+        // The target stood still for 50 of 350 ms.
+        let mut trial = behind(300, 0, 50, 0);
+        let offered = trial.events.due;
+        let part = |share: f64| (offered as f64 * share) as u64;
+        trial.acknowledged_by_end = part(0.8);
+        let said = "driver saturated: at work for 86 % of the time it had, enough for 80 % of what was offered";
+        assert_eq!(reasons(&trial), [said]);
+        assert!(!is_overloaded(&trial));
+        trial.acknowledged_by_end = part(0.9); // 1.05 of it without the stall
+        assert_eq!(reasons(&trial), Vec::<String>::new());
+        assert!(is_overloaded(&trial));
+        // Who keeps up has done all of it.
+        (trial.acknowledged_by_end, trial.open_at_end) = (part(0.8), 0);
+        assert_eq!(reasons(&trial), Vec::<String>::new());
+    }
+
+    #[test]
+    fn time_taken_away_voids_nothing_by_itself() {
+        let mut trial = behind(20, 5, 340, 315);
+        trial.open_at_end = 0;
+        assert_eq!(reasons(&trial), Vec::<String>::new());
+        assert!(!is_overloaded(&trial));
+    }
+
+    #[test]
+    fn a_driver_that_is_late_says_nothing_of_the_target() {
+        let mut trial = behind(30, 5, 320, 0);
+        for _ in 0..trial.lag.count() * 2 {
+            trial.lag.record(LAG_FLOOR_NS * 2);
+        }
+        assert!(driver_faults(&trial)[0].starts_with("driver too late: median lag"));
+        assert!(!is_overloaded(&trial));
+    }
+
+    #[test]
+    fn failures_losses_and_missing_answers_are_no_overload() {
+        let offered = behind(30, 5, 320, 0).events.due;
+        let after = |change: fn(&mut Trial, u64)| {
+            let mut trial = behind(30, 5, 320, 0);
+            trial.open_at_end = 0;
+            change(&mut trial, offered);
+            trial.events.acknowledged =
+                offered - trial.events.failed - trial.events.lost - trial.events.timed_out;
+            assert!(trial.events.sums_are_exact());
+            trial
+        };
+        // Each of them with a moment in which one event timed out.
+        for no_queue in [
+            after(|t, due| {
+                (t.events.failed, t.events.wrong_answer) = (due / 10, due / 10);
+                (t.events.lost, t.events.timed_out) = (due / 17, 1);
+            }),
+            after(|t, due| (t.events.failed, t.events.refused) = (due / 2, due / 2)),
+            after(|t, due| t.events.timed_out = due / 20),
+        ] {
+            assert!(!is_overloaded(&no_queue), "{:?}", no_queue.events);
+        }
+        for queue in [
+            after(|t, due| t.open_at_end = due / 10),
+            after(|t, due| (t.events.timed_out, t.events.never_sent) = (due / 20, 1)),
+            after(|t, due| (t.events.timed_out, t.late) = (due / 20, 1)),
+            after(|t, due| (t.events.failed, t.events.backlog_full) = (due / 20, due / 20)),
+            after(|t, due| {
+                t.events.timed_out = due / 20;
+                t.target.as_mut().unwrap().cpu_ns = t.window_ns;
+            }),
+        ] {
+            assert!(is_overloaded(&queue), "{:?}", queue.events);
+        }
+    }
+
+    #[test]
+    fn a_pause_of_the_driver_voids_the_block_and_blames_no_target() {
+        let mut trial = behind(30, 5, 320, 0);
+        let paused = |trial: &mut Trial, pause: u64| {
+            trial.driver.pause_ns = Some(pause);
+            (reasons(trial), is_overloaded(trial))
+        };
+        trial.wall_ns = 4_000_000_000;
+        assert_eq!(paused(&mut trial, 200_000_000), (Vec::new(), true), "5 % are allowed");
+        let (reasons_of, overloaded) = paused(&mut trial, 3_000_000_000);
+        assert_eq!(
+            reasons_of,
+            [
+                "driver stopped for 3.00 s at one go, of 4.00 s measured (allowed 5 %): its process or this machine \
+              was paused"
+            ]
+        );
+        assert!(!overloaded);
+        // A short window has its usual stalls.
+        trial.wall_ns = 300_000_000;
+        assert_eq!(paused(&mut trial, 100_000_000).0, Vec::<String>::new());
+        assert_eq!(paused(&mut trial, 100_000_001).0.len(), 1);
+        trial.offered_per_second = None;
+        assert_eq!(paused(&mut trial, 200_000_000).0.len(), 1, "a closed loop, too");
+    }
+
+    #[test]
+    fn a_closed_loop_may_be_at_its_limit() {
+        let mut trial = behind(348, 0, 1, 0);
+        trial.offered_per_second = None;
+        assert_eq!(reasons(&trial), Vec::<String>::new());
+    }
+}

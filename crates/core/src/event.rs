@@ -1,0 +1,291 @@
+//! The event on the wire and its acknowledgement, the same bytes for every transport.
+
+use crate::scenario::payload;
+use crate::scenario::payload::{
+    ANSWER, ANSWER_END, CLOSE, ID_DIGITS, KIND, OPEN, PAD, PEER, PEER_DIGITS, TYPE,
+};
+use crate::scenario::{Payload, Scenario, Subscribers};
+use crate::wording::{EVENT, Piece, Wording};
+use bytes::{BufMut, Bytes};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Makes the bytes of event `index` by writing its id into a prepared text.
+#[derive(Debug, Clone)]
+pub struct Template {
+    text: Vec<u8>,
+    /// Where in it the id stands.
+    ids: Vec<usize>,
+    numbered: Option<Numbered>,
+}
+
+/// A number in the type of each event: its index modulo something.
+#[derive(Debug, Clone)]
+struct Numbered {
+    /// Where in the text it stands.
+    places: Vec<usize>,
+    digits: usize,
+    modulo: usize,
+}
+
+impl Numbered {
+    /// Behind these words of the type.
+    fn behind(words: &str, digits: usize, modulo: usize) -> Numbered {
+        let begin = OPEN.len() + ID_DIGITS + TYPE.len() + words.len();
+        Numbered { places: vec![begin], digits, modulo }
+    }
+}
+
+impl Template {
+    /// Prepares the text of a scenario's events.
+    pub fn new(payload: &Payload) -> Template {
+        let head = format!("{OPEN}{:0ID_DIGITS$x}", 0);
+        let text = match payload {
+            Payload::Bytes(n) => generated(*n, KIND),
+            Payload::File { json, .. } => match json.strip_prefix('{') {
+                Some("}") | None => format!("{head}\"}}"),
+                Some(rest) => format!("{head}\",{rest}"),
+            },
+        };
+        Template { text: text.into_bytes(), ids: vec![OPEN.len()], numbered: None }
+    }
+
+    /// Prepares the text of a scenario's events, which may be for one subscriber each, or of types that
+    /// take turns.
+    pub fn of(scenario: &Scenario) -> Template {
+        let audience = scenario.subscribers.as_ref().map(Subscribers::audience);
+        let numbered = audience.and_then(|audience| match audience.mix {
+            _ if audience.one_each => Some((
+                payload::peer(0),
+                Numbered::behind(PEER, PEER_DIGITS, audience.subscribers.max(1)),
+            )),
+            Some(mix) => Some((
+                payload::kind(0),
+                Numbered::behind(payload::KINDS, payload::KIND_DIGITS, mix.types),
+            )),
+            None => None,
+        });
+        match (numbered, &scenario.payload) {
+            (Some((kind, numbered)), Payload::Bytes(n)) => {
+                let text = generated(*n, &kind).into_bytes();
+                Template { text, ids: vec![OPEN.len()], numbered: Some(numbered) }
+            }
+            (_, payload) => Template::new(payload),
+        }
+    }
+
+    /// The same events in somebody's own words.
+    pub fn within(&self, wording: &Wording) -> Template {
+        let mut wrapped = Template { text: Vec::new(), ids: Vec::new(), numbered: None };
+        let mut places = Vec::new();
+        for piece in wording.pieces() {
+            let at = wrapped.text.len();
+            match piece {
+                Piece::Text(text) => wrapped.text.extend_from_slice(text.as_bytes()),
+                Piece::Place(EVENT) => {
+                    wrapped.ids.extend(self.ids.iter().map(|id| at + id));
+                    let numbers = self.numbered.iter().flat_map(|numbered| &numbered.places);
+                    places.extend(numbers.map(|number| at + number));
+                    wrapped.text.extend_from_slice(&self.text);
+                }
+                Piece::Place(_) => {
+                    wrapped.ids.push(at);
+                    wrapped.text.extend([b'0'; ID_DIGITS]);
+                }
+            }
+        }
+        wrapped.numbered = self.numbered.clone().map(|numbered| Numbered { places, ..numbered });
+        wrapped
+    }
+
+    /// Length of every event in bytes.
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Never true; an event has at least its id.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Event `index` as a message of its own.
+    pub fn render(&self, index: u64) -> Vec<u8> {
+        let mut event = self.text.clone();
+        self.address(index, &mut event);
+        event
+    }
+
+    /// Appends event `index` to a buffer.
+    pub fn append(&self, index: u64, out: &mut (impl BufMut + AsMut<[u8]>)) {
+        out.put_slice(&self.text);
+        let event = out.as_mut();
+        let start = event.len() - self.text.len();
+        self.address(index, &mut event[start..]);
+    }
+
+    /// Writes an event's id, and the number in its type.
+    fn address(&self, index: u64, event: &mut [u8]) {
+        for at in &self.ids {
+            write_id(index, &mut event[*at..*at + ID_DIGITS]);
+        }
+        let Some(Numbered { places, digits, modulo }) = &self.numbered else { return };
+        for at in places {
+            let digits = event[*at..*at + digits].iter_mut().rev();
+            digits.fold(index % *modulo as u64, |rest, digit| {
+                *digit = b'0' + (rest % 10) as u8;
+                rest / 10
+            });
+        }
+    }
+}
+
+/// A generated event of that length and type; its id is zero.
+fn generated(bytes: usize, kind: &str) -> String {
+    let head = format!("{OPEN}{:0ID_DIGITS$x}{TYPE}{kind}{PAD}", 0);
+    let pad = "x".repeat(bytes.saturating_sub(head.len() + CLOSE.len()));
+    format!("{head}{pad}{CLOSE}")
+}
+
+fn write_id(index: u64, digits: &mut [u8]) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    for (i, digit) in digits.iter_mut().rev().enumerate() {
+        *digit = HEX[(index >> (4 * i)) as usize & 15];
+    }
+}
+
+/// What the built-in handler reads of an event; the data is checked to be JSON but not kept.
+#[derive(Debug, Deserialize)]
+pub struct Event<'a> {
+    /// Identifies the event in its acknowledgement.
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
+    /// What happened.
+    #[serde(borrow, rename = "type")]
+    pub kind: Cow<'a, str>,
+    /// Whatever belongs to it.
+    pub data: serde::de::IgnoredAny,
+}
+
+impl Event<'_> {
+    /// The event in these bytes.
+    pub fn read(bytes: &[u8]) -> serde_json::Result<Event<'_>> {
+        object(bytes)
+    }
+}
+
+/// An object's members. A list in their order, which serde takes as well, is none.
+fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
+    match json.trim_ascii_start().first() {
+        Some(b'[') => Err(serde::de::Error::custom("a list, where an object was expected")),
+        _ => serde_json::from_slice(json),
+    }
+}
+
+/// What an acknowledgement must carry where it is matched by id.
+#[derive(Debug, Deserialize)]
+struct Acknowledgement<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+}
+
+/// The acknowledgement of an event: `{"id":"…"}`.
+pub fn acknowledgement(id: &str) -> String {
+    let mut text = String::with_capacity(id.len() + 9);
+    text.push_str(OPEN);
+    text.push_str(id);
+    text.push_str("\"}");
+    text
+}
+
+/// The answer to a question: `{"id":"…","answer":"…"}` of that many bytes, or as many as the id takes.
+pub fn answer(id: &str, bytes: usize) -> String {
+    let frame = OPEN.len() + id.len() + ANSWER.len() + ANSWER_END.len();
+    let mut text = String::with_capacity(bytes.max(frame));
+    text.push_str(OPEN);
+    text.push_str(id);
+    text.push_str(ANSWER);
+    text.push_str(&"x".repeat(bytes.saturating_sub(frame)));
+    text.push_str(ANSWER_END);
+    text
+}
+
+/// The index of the event that an answer acknowledges; `None` when it names none of ours.
+pub fn acknowledged_index(answer: &[u8]) -> Option<u64> {
+    if let Some(index) = plain_index(answer) {
+        return Some(index);
+    }
+    let ack: Acknowledgement<'_> = object(answer).ok()?;
+    index_of(&ack.id)
+}
+
+/// The same of an acknowledgement as [`acknowledgement`] makes it, byte for byte: most need no parser.
+fn plain_index(answer: &[u8]) -> Option<u64> {
+    let id = answer.strip_prefix(OPEN.as_bytes())?.strip_suffix(b"\"}")?;
+    let id: &[u8; ID_DIGITS] = id.try_into().ok()?;
+    id.iter().try_fold(0, |index, digit| match digit {
+        b'0'..=b'9' => Some(index << 4 | u64::from(digit - b'0')),
+        b'a'..=b'f' => Some(index << 4 | u64::from(digit - b'a' + 10)),
+        _ => None,
+    })
+}
+
+/// The id in an acknowledgement, or in an event, whatever else it holds.
+pub fn acknowledged_id(answer: &[u8]) -> Option<Cow<'_, str>> {
+    let ack: Acknowledgement<'_> = object(answer).ok()?;
+    Some(ack.id)
+}
+
+fn index_of(id: &str) -> Option<u64> {
+    // `from_str_radix` would take a sign for the first of them.
+    let digits = id.bytes().all(|b| b.is_ascii_hexdigit());
+    (digits && id.len() == ID_DIGITS).then(|| u64::from_str_radix(id, 16).ok())?
+}
+
+/// How answers find their events, as a description says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matching {
+    /// The n-th answer of a connection belongs to its n-th event.
+    Order,
+    /// The answer carries the event's id.
+    Id,
+}
+
+/// How the answers of a target find their events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Matched {
+    /// The first answer on a connection belongs to its oldest open event.
+    ByOrder,
+    /// The answer is JSON with the event's `id`.
+    ById,
+    /// The answer is JSON with the event's id where this pointer (RFC 6901) leads.
+    ByIdAt(Arc<str>),
+}
+
+impl Matched {
+    /// Answers carry the event's id.
+    pub fn tells_ids(&self) -> bool {
+        *self != Matched::ByOrder
+    }
+
+    /// The index of the event that an answer names; none where answers carry no id.
+    pub fn index(&self, answer: &[u8]) -> Option<u64> {
+        match self {
+            Matched::ByOrder => None,
+            Matched::ById => acknowledged_index(answer),
+            Matched::ByIdAt(pointer) => {
+                let answer: serde_json::Value = serde_json::from_slice(answer).ok()?;
+                index_of(answer.pointer(pointer)?.as_str()?)
+            }
+        }
+    }
+}
+
+/// Bytes that can be cloned for free: an event as an HTTP body.
+pub fn body(template: &Template, index: u64) -> Bytes {
+    Bytes::from(template.render(index))
+}
+
+#[cfg(test)]
+#[path = "event_tests.rs"]
+mod tests;

@@ -1,0 +1,21 @@
+//! What is asked and what is recorded: scenarios, schedules, plans, events, metrics, histograms and trial
+//! records. Pure: no clock, no socket, no process.
+
+#![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
+
+pub mod cpu_list;
+pub mod error;
+pub mod event;
+pub mod input;
+pub mod origin;
+pub mod plan;
+pub mod publishing;
+pub mod record;
+pub mod remedy;
+pub mod scenario;
+pub mod schedule;
+pub mod suggest;
+pub mod transport;
+pub mod units;
+pub mod visible;
+pub mod wording;

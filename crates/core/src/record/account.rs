@@ -1,0 +1,153 @@
+//! What a ledger adds up: counts and histograms of one arm in one shard, merged over shards.
+
+use crate::record::callbacks::Callbacks;
+use crate::record::fanout::Deliveries;
+use crate::record::fates::Fates;
+use crate::record::histogram::Hist;
+use crate::record::peaks::Peaks;
+use crate::record::strata::{Split, Stratum};
+use crate::record::wire::Traffic;
+use std::collections::BTreeMap;
+
+/// Different fault messages kept, each with its count; enough to see what came back.
+const FAULT_KINDS: usize = 8;
+/// All further ones.
+pub const OTHER_FAULTS: &str = "other faults";
+
+/// The counts and histograms that a finished ledger leaves; merged over shards without loss.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Events due in the measured window.
+    pub measured: Fates,
+    /// Events due before it.
+    pub warmup: Fates,
+    /// `done − due`, ns. Empty in a closed loop.
+    pub response: Hist,
+    /// `done − due − lag`, ns: the response without the driver's own lateness.
+    pub unlagged: Hist,
+    /// `done − sent`, ns.
+    pub service: Hist,
+    /// Service times of the events due in the first and in the second half of the measured window.
+    pub halves: [Hist; 2],
+    /// Times told apart by the scenario's split.
+    pub strata: Vec<Stratum>,
+    /// `sent − max(due, free)`, ns. Empty in a closed loop.
+    pub lag: Hist,
+    /// From the wake of the reading task to `done`, ns.
+    pub reading: Hist,
+    /// Slowest response per stretch of the trial (service time in a closed loop).
+    pub peaks: Peaks,
+    /// Answers to events that had been acknowledged already; `None` when matched by order.
+    pub duplicated: Option<u64>,
+    /// Answers that overtook an older event of their connection; `None` when matched by order.
+    pub reordered: Option<u64>,
+    /// Answers to events that had timed out or failed before.
+    pub late: u64,
+    /// Messages that answer no event: unknown id, garbage, not asked for.
+    pub unsolicited: u64,
+    /// Events written, warm-up included.
+    pub sent: u64,
+    /// Acknowledgements read since measuring began, whenever their events were due.
+    pub acknowledged_in_window: u64,
+    /// Connections opened, the warm ones included.
+    pub connections: u64,
+    /// What it took to make a connection anew, handshake included, ns.
+    pub connect: Hist,
+    /// Measured events still open when the last slice ended.
+    pub open_at_end: u64,
+    /// Acknowledgements read between the start of measuring and the end of the last slice.
+    pub acknowledged_by_end: u64,
+    /// Measured events open when another arm's slice began, each once.
+    pub spill: u64,
+    /// Longest queue of events waiting for a connection.
+    pub backlog_peak: u64,
+    /// Bytes and segments of all connections.
+    pub traffic: Traffic,
+    /// What went wrong, by message.
+    pub faults: BTreeMap<String, u64>,
+    /// What subscribers saw, in a fan-out. It is not merged: one shard has all of them.
+    pub deliveries: Option<Deliveries>,
+    /// What was seen of answers that come by a callback, where they do.
+    pub callbacks: Option<Callbacks>,
+}
+
+impl Account {
+    /// Nothing yet. `tells_ids`: answers carry the event's id; `wall_length`: what the peaks cover, ns.
+    pub fn new(tells_ids: bool, wall_length: u64, split: Option<&Split>) -> Account {
+        let told = tells_ids.then_some(0);
+        Account {
+            measured: Fates::default(),
+            warmup: Fates::default(),
+            response: Hist::new(),
+            unlagged: Hist::new(),
+            service: Hist::new(),
+            halves: [Hist::new(), Hist::new()],
+            strata: Stratum::all_of(split),
+            lag: Hist::new(),
+            reading: Hist::new(),
+            peaks: Peaks::new(wall_length),
+            duplicated: told,
+            reordered: told,
+            late: 0,
+            unsolicited: 0,
+            sent: 0,
+            acknowledged_in_window: 0,
+            connections: 0,
+            connect: Hist::new(),
+            open_at_end: 0,
+            acknowledged_by_end: 0,
+            spill: 0,
+            backlog_peak: 0,
+            traffic: Traffic::default(),
+            faults: BTreeMap::new(),
+            deliveries: None,
+            callbacks: None,
+        }
+    }
+
+    /// Counts what went wrong, by message.
+    pub fn fault(&mut self, message: &str) {
+        let faults = &mut self.faults;
+        if let Some(n) = faults.get_mut(message) {
+            *n += 1;
+        } else if faults.len() < FAULT_KINDS {
+            faults.insert(message.to_owned(), 1);
+        } else {
+            *faults.entry(OTHER_FAULTS.to_owned()).or_default() += 1;
+        }
+    }
+
+    /// Adds another shard of the same trial.
+    pub fn merge(&mut self, other: &Account) {
+        let both = |a: Option<u64>, b: Option<u64>| Some(a? + b?);
+        self.measured.add(&other.measured);
+        self.warmup.add(&other.warmup);
+        self.response.merge(&other.response);
+        self.unlagged.merge(&other.unlagged);
+        self.service.merge(&other.service);
+        self.halves.iter_mut().zip(&other.halves).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.strata.iter_mut().zip(&other.strata).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.lag.merge(&other.lag);
+        self.reading.merge(&other.reading);
+        self.peaks.merge(&other.peaks);
+        self.duplicated = both(self.duplicated, other.duplicated);
+        self.reordered = both(self.reordered, other.reordered);
+        self.late += other.late;
+        self.unsolicited += other.unsolicited;
+        self.sent += other.sent;
+        self.acknowledged_in_window += other.acknowledged_in_window;
+        self.connections += other.connections;
+        self.connect.merge(&other.connect);
+        self.open_at_end += other.open_at_end;
+        self.acknowledged_by_end += other.acknowledged_by_end;
+        self.spill += other.spill;
+        self.backlog_peak += other.backlog_peak;
+        self.traffic.add(&other.traffic);
+        if let (Some(mine), Some(theirs)) = (&mut self.callbacks, &other.callbacks) {
+            mine.merge(theirs);
+        }
+        for (message, n) in &other.faults {
+            *self.faults.entry(message.clone()).or_default() += n;
+        }
+    }
+}

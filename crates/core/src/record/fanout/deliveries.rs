@@ -1,0 +1,244 @@
+//! What the subscribers of one arm saw.
+
+use crate::record::fanout::audience::{Audience, CONDUCTS, Conduct};
+use crate::record::histogram::Hist;
+use crate::record::wire::Traffic;
+use serde::{Deserialize, Serialize};
+
+/// Counts of deliveries; the sum of the last four is `due`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryFates {
+    /// For each event, the subscribers that were subscribed when it came due, or would have been if
+    /// their subscription had not been cut off.
+    pub due: u64,
+    /// Read by the subscriber within the time-out.
+    pub received: u64,
+    /// Sum of the two failures below.
+    pub failed: u64,
+    /// Not read within the time-out, counted from the event's due instant.
+    pub timed_out: u64,
+    /// The subscriber's connection ended before it came.
+    pub lost: u64,
+    /// Of `failed`: the publisher did not take the event.
+    pub unpublished: u64,
+    /// Of `failed`: the subscriber was not subscribed when the event was due.
+    pub unsubscribed: u64,
+}
+
+impl DeliveryFates {
+    /// Law 3 for deliveries: every one has one fate.
+    pub fn sums_are_exact(&self) -> bool {
+        self.due == self.received + self.failed + self.timed_out + self.lost
+            && self.failed == self.unpublished + self.unsubscribed
+    }
+
+    /// The part of the deliveries due that was received.
+    pub fn reach(&self) -> Option<f64> {
+        (self.due > 0).then(|| self.received as f64 / self.due as f64)
+    }
+
+    /// Adds the counts of another trial.
+    pub fn add(&mut self, other: &DeliveryFates) {
+        self.due += other.due;
+        self.received += other.received;
+        self.failed += other.failed;
+        self.timed_out += other.timed_out;
+        self.lost += other.lost;
+        self.unpublished += other.unpublished;
+        self.unsubscribed += other.unsubscribed;
+    }
+}
+
+/// What came to the subscribers that do not behave like the healthy ones.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Apart {
+    /// How they behave.
+    pub conduct: Conduct,
+    /// How many they are.
+    pub subscribers: u64,
+    /// Their deliveries of the events due in the measured window.
+    pub measured: DeliveryFates,
+    /// And of the warm-up's.
+    pub warmup: DeliveryFates,
+    /// From the event's due instant to the instant it was taken up.
+    pub delivery: Hist,
+}
+
+/// Subscribers that came and went, and what it took. Times are ns.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Turnover {
+    /// Times a subscriber left of its own will.
+    pub left: u64,
+    /// Times a subscription was cut off by the other end.
+    pub cut_off: u64,
+    /// Times a subscriber was there again, for whichever reason it had been away.
+    pub came: u64,
+    /// Attempts to subscribe that failed, each followed by another one.
+    pub refused: u64,
+    /// From an attempt's begin to the confirmed subscription.
+    pub subscribing: Hist,
+    /// From the same begin to the first event that was due there and read.
+    pub first_event: Hist,
+    /// From the first subscription cut off to the instant at which all were there again.
+    pub recovery: Hist,
+}
+
+impl Default for Turnover {
+    fn default() -> Turnover {
+        let (subscribing, first_event, recovery) = (Hist::new(), Hist::new(), Hist::new());
+        Turnover { left: 0, cut_off: 0, came: 0, refused: 0, subscribing, first_event, recovery }
+    }
+}
+
+impl Turnover {
+    /// Adds another trial's.
+    pub fn and(mut self, other: Turnover) -> Turnover {
+        self.left += other.left;
+        self.cut_off += other.cut_off;
+        self.came += other.came;
+        self.refused += other.refused;
+        self.subscribing.merge(&other.subscribing);
+        self.first_event.merge(&other.first_event);
+        self.recovery.merge(&other.recovery);
+        self
+    }
+
+    /// Nobody came or went.
+    pub fn is_empty(&self) -> bool {
+        self.left + self.cut_off + self.came + self.refused == 0
+    }
+}
+
+/// What the subscribers of one arm saw, as counts and histograms. Times are ns. Where nothing else is
+/// said it is the healthy ones' alone.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Deliveries {
+    /// Subscribers in all.
+    pub subscribers: u64,
+    /// Deliveries of the events due in the measured window.
+    pub measured: DeliveryFates,
+    /// Deliveries of the warm-up's events.
+    pub warmup: DeliveryFates,
+    /// From the event's due instant to the poll that told that a subscriber can read it.
+    pub delivery: Hist,
+    /// The same from the instant the driver wrote the event to the publisher.
+    pub unlagged: Hist,
+    /// From the event's due instant to the last subscriber's read; an event that did not reach every
+    /// subscriber counts with the time-out, which it took at least.
+    pub last: Hist,
+    /// From the first subscriber's read to the last one's, of events that reached all.
+    pub skew: Hist,
+    /// Measured events.
+    pub events: u64,
+    /// Of these, the ones that reached every subscriber.
+    pub complete: u64,
+    /// Deliveries of an event that the subscriber had already.
+    pub duplicated: u64,
+    /// Deliveries that came behind a younger event's at the same subscriber.
+    pub reordered: u64,
+    /// Deliveries that came after they had another fate.
+    pub late: u64,
+    /// Messages to subscribers that are no event of the trial.
+    pub unsolicited: u64,
+    /// Events read by a subscriber at which they were not due: another's, or published while it came or
+    /// left.
+    pub undue: u64,
+    /// Requests that subscribers have made since measuring began, for events or to acknowledge them.
+    #[serde(default)]
+    pub requests: u64,
+    /// Of these, the ones that asked for events and got none.
+    #[serde(default)]
+    pub empty: u64,
+    /// Events read of a type that the subscriber does not want; `None` where types are not told apart.
+    #[serde(default)]
+    pub unwanted: Option<u64>,
+    /// First deliveries read, warm-up and late ones included.
+    pub read: u64,
+    /// First deliveries read since measuring began.
+    pub read_in_window: u64,
+    /// Of these, before the schedule ended.
+    pub read_by_end: u64,
+    /// Measured deliveries open when the schedule ended.
+    pub open_at_end: u64,
+    /// Of these, the ones of events that were due longer ago than a delivery waits by design (the interval
+    /// of a poll, else not at all).
+    #[serde(default)]
+    pub behind_at_end: u64,
+    /// Measured deliveries open when another arm's slice began, each once.
+    pub spill: u64,
+    /// Connections that carried deliveries.
+    pub connections: u64,
+    /// Their bytes and segments, without the set-up of subscriptions.
+    pub traffic: Traffic,
+    /// Pings that came to subscribers.
+    #[serde(default)]
+    pub pings: u64,
+    /// The others' deliveries; none where all are healthy.
+    pub apart: Vec<Apart>,
+    /// Who came and went; `None` where nobody did.
+    pub turnover: Option<Turnover>,
+}
+
+impl Deliveries {
+    /// Nothing yet.
+    pub fn new(audience: &Audience) -> Deliveries {
+        let apart = |conduct: &Conduct| Apart {
+            conduct: *conduct,
+            subscribers: audience.numbers(*conduct).len() as u64,
+            measured: DeliveryFates::default(),
+            warmup: DeliveryFates::default(),
+            delivery: Hist::new(),
+        };
+        let some = |a: &Apart| a.subscribers > 0;
+        Deliveries {
+            subscribers: audience.subscribers as u64,
+            measured: DeliveryFates::default(),
+            warmup: DeliveryFates::default(),
+            delivery: Hist::new(),
+            unlagged: Hist::new(),
+            last: Hist::new(),
+            skew: Hist::new(),
+            events: 0,
+            complete: 0,
+            duplicated: 0,
+            reordered: 0,
+            late: 0,
+            unsolicited: 0,
+            undue: 0,
+            requests: 0,
+            empty: 0,
+            unwanted: audience.mix.map(|_| 0),
+            read: 0,
+            read_in_window: 0,
+            read_by_end: 0,
+            open_at_end: 0,
+            behind_at_end: 0,
+            spill: 0,
+            connections: 0,
+            traffic: Traffic::default(),
+            pings: 0,
+            apart: CONDUCTS[1..].iter().map(apart).filter(some).collect(),
+            turnover: None,
+        }
+    }
+
+    /// The fates of those who behave so, of the measured window or the warm-up.
+    pub fn fates(&mut self, conduct: Conduct, measured: bool) -> &mut DeliveryFates {
+        let (window, warmup) = match self.apart.iter_mut().find(|a| a.conduct == conduct) {
+            Some(apart) => (&mut apart.measured, &mut apart.warmup),
+            None => (&mut self.measured, &mut self.warmup),
+        };
+        if measured { window } else { warmup }
+    }
+
+    /// The sums of all subscribers, by name.
+    pub fn all_fates(&self) -> impl Iterator<Item = (String, &DeliveryFates)> {
+        let healthy =
+            [("measured".to_owned(), &self.measured), ("warm-up".to_owned(), &self.warmup)];
+        let apart = self.apart.iter().flat_map(|a| {
+            let name = a.conduct.name();
+            [(format!("measured {name}"), &a.measured), (format!("warm-up {name}"), &a.warmup)]
+        });
+        healthy.into_iter().chain(apart)
+    }
+}

@@ -1,0 +1,103 @@
+//! A histogram of which only the levels that hold something are kept.
+
+use crate::record::histogram::empty;
+use crate::record::histogram::levels::{level, lowest, middle};
+use crate::record::histogram::open::Open;
+use hdrhistogram::Histogram;
+
+/// Most values that are taken from outside: sums of such histograms still fit their counters, and a mean
+/// is exact. No run comes near it.
+const MOST: u64 = 1 << 53;
+
+/// The recorded levels, smallest first.
+#[derive(Debug, Clone)]
+pub(super) struct Packed {
+    count: u64,
+    /// The highest value of each level, and how many values are in it.
+    levels: Box<[(u64, u64)]>,
+}
+
+impl Packed {
+    /// Of the highest value and the count of each level, rising; `None` of too many to be counted.
+    pub(super) fn of_levels(levels: Vec<(u64, u64)>) -> Option<Packed> {
+        let count = levels.iter().try_fold(0u64, |sum, (_, count)| sum.checked_add(*count))?;
+        (count <= MOST).then(|| Packed { count, levels: levels.into() })
+    }
+
+    /// With room for every value again.
+    pub(super) fn open(&self) -> Open {
+        let mut open = Open::new();
+        self.add_to(&mut open);
+        open
+    }
+
+    /// Adds what it holds.
+    pub(super) fn add_to(&self, open: &mut Open) {
+        self.values().for_each(|(value, count)| open.add(value, count));
+    }
+
+    /// The library's own.
+    pub(super) fn library(&self) -> Histogram<u64> {
+        let mut library = empty();
+        for (value, count) in &self.levels {
+            library.record_n(*value, *count).expect("all histograms have the same bounds");
+        }
+        library
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.levels.iter().copied()
+    }
+
+    pub(super) fn min(&self) -> Option<u64> {
+        self.levels.first().map(|(highest, _)| lowest(level(*highest)))
+    }
+
+    pub(super) fn max(&self) -> Option<u64> {
+        self.levels.last().map(|(highest, _)| *highest)
+    }
+
+    /// Summed in the order and with the roundings of the library: reports agree to the last digit.
+    pub(super) fn mean(&self) -> Option<f64> {
+        if self.count == 0 {
+            return None;
+        }
+        let total = self.count as f64;
+        let part =
+            |(highest, count): (u64, u64)| middle(level(highest)) as f64 * count as f64 / total;
+        Some(self.values().fold(0.0, |sum, level| sum + part(level)))
+    }
+
+    pub(super) fn quantile(&self, q: f64) -> Option<u64> {
+        let rank = ((q.min(1.0) * self.count as f64).ceil() as u64).max(1);
+        let mut seen = 0;
+        let (highest, _) = self.levels.iter().find(|(_, count)| {
+            seen += count;
+            seen >= rank
+        })?;
+        Some(if q == 0.0 { lowest(level(*highest)) } else { *highest })
+    }
+
+    /// As [`Packed::quantile`] gives them, in one pass.
+    pub(super) fn quantiles(&self, rising: &[f64]) -> Vec<u64> {
+        let total = self.count as f64;
+        let mut wanted = rising.iter().map(|q| ((q * total).ceil() as u64).max(1)).peekable();
+        let (mut seen, mut found) = (0, Vec::with_capacity(rising.len()));
+        for (value, count) in self.values() {
+            seen += count;
+            while wanted.next_if(|rank| *rank <= seen).is_some() {
+                found.push(value);
+            }
+        }
+        found
+    }
+
+    pub(super) fn count_above(&self, ns: u64) -> u64 {
+        let above = self.levels.partition_point(|(highest, _)| level(*highest) <= level(ns));
+        self.levels[above..].iter().map(|(_, count)| count).sum()
+    }
+}

@@ -1,0 +1,273 @@
+//! The list.
+
+use crate::record::metrics::values::{
+    driver_cpu, driver_cpu_per_delivery, driver_memory, own_kernel_memory, per_event, quiet,
+    requests_per_delivery, target_cpu, target_cpu_per_delivery, target_memory, throughput,
+    total_cpu,
+};
+use crate::record::metrics::{Family, Metric, Subject, Unit, supported_quantile};
+use crate::record::trial::Trial;
+
+/// One of which less is better, and in which the driver's lag has no part.
+const fn less(
+    name: &'static str,
+    unit: Unit,
+    subject: Subject,
+    family: Family,
+    about: &'static str,
+    value: fn(&Trial) -> Option<f64>,
+) -> Metric {
+    Metric { name, unit, more_is_better: false, subject, family, about, value, without_lag: None }
+}
+
+/// One of which more is better.
+const fn more(
+    name: &'static str,
+    unit: Unit,
+    subject: Subject,
+    family: Family,
+    about: &'static str,
+    value: fn(&Trial) -> Option<f64>,
+) -> Metric {
+    Metric { more_is_better: true, ..less(name, unit, subject, family, about, value) }
+}
+
+macro_rules! latency {
+    ($name:literal, $hist:ident, $q:expr, $tail:expr, $without:expr, $about:literal) => {
+        Metric {
+            name: $name,
+            unit: Unit::Nanoseconds,
+            more_is_better: false,
+            subject: Subject::Event,
+            family: Family::Latency { tail: $tail },
+            about: $about,
+            value: |t| supported_quantile(&t.$hist, $q),
+            without_lag: $without,
+        }
+    };
+    (delivery $name:literal, $q:expr, $tail:expr, $about:literal) => {
+        Metric {
+            without_lag: Some(|t| supported_quantile(&t.fanout.as_ref()?.deliveries.unlagged, $q)),
+            ..latency!(fanout $name, delivery, $q, $tail, $about)
+        }
+    };
+    (turnover $name:literal, $hist:ident, $q:expr, $about:literal) => {
+        Metric {
+            name: $name,
+            unit: Unit::Nanoseconds,
+            more_is_better: false,
+            subject: Subject::Delivery,
+            family: Family::Latency { tail: false },
+            about: $about,
+            value: |t| {
+                let turnover = t.fanout.as_ref()?.deliveries.turnover.as_ref()?;
+                supported_quantile(&turnover.$hist, $q)
+            },
+            without_lag: None,
+        }
+    };
+    (fanout $name:literal, $hist:ident, $q:expr, $tail:expr, $about:literal) => {
+        Metric {
+            name: $name,
+            unit: Unit::Nanoseconds,
+            more_is_better: false,
+            subject: Subject::Delivery,
+            family: Family::Latency { tail: $tail },
+            about: $about,
+            value: |t| supported_quantile(&t.fanout.as_ref()?.deliveries.$hist, $q),
+            without_lag: None,
+        }
+    };
+    (response $name:literal, $q:expr, $tail:expr, $about:literal) => {
+        latency!($name, response, $q, $tail, Some(|t| supported_quantile(&t.unlagged, $q)), $about)
+    };
+    (service $name:literal, $q:expr, $tail:expr, $about:literal) => {
+        latency!($name, service, $q, $tail, None, $about)
+    };
+}
+
+/// Every metric that is compared.
+pub static METRICS: &[Metric] = &[
+    latency!(response "response.p50", 0.5, false, "due to answered, median"),
+    latency!(response "response.p90", 0.9, false, "due to answered, 90th percentile"),
+    latency!(response "response.p99", 0.99, true, "due to answered, 99th percentile"),
+    latency!(response "response.p99_9", 0.999, true, "due to answered, 99.9th percentile"),
+    latency!(service "service.p50", 0.5, false, "sent to answered, median"),
+    latency!(service "service.p90", 0.9, false, "sent to answered, 90th percentile"),
+    latency!(service "service.p99", 0.99, true, "sent to answered, 99th percentile"),
+    more(
+        "throughput",
+        Unit::PerSecond,
+        Subject::Event,
+        Family::Throughput,
+        "acknowledged events per second; judged under closed load only",
+        throughput,
+    ),
+    less(
+        "target_usage.cpu_ns_per_event",
+        Unit::Nanoseconds,
+        Subject::Event,
+        Family::Cpu,
+        "CPU of the target's process tree per event",
+        target_cpu,
+    ),
+    less(
+        "driver_usage.cpu_ns_per_event",
+        Unit::Nanoseconds,
+        Subject::Event,
+        Family::Cpu,
+        "CPU of the driver per event, without spinning for due instants",
+        driver_cpu,
+    ),
+    less(
+        "total_usage.cpu_ns_per_event",
+        Unit::Nanoseconds,
+        Subject::Event,
+        Family::Cpu,
+        "CPU of target and driver together per event",
+        total_cpu,
+    ),
+    less(
+        "target_usage.rss_peak_bytes",
+        Unit::Bytes,
+        Subject::Event,
+        Family::Told,
+        "largest resident memory of the target's process tree",
+        |t| Some(t.target?.end.rss_peak_bytes as f64).filter(|v| *v > 0.0),
+    ),
+    latency!(delivery "delivery.p50", 0.5, false, "due to read by a subscriber, median"),
+    latency!(delivery "delivery.p90", 0.9, false, "due to read by a subscriber, 90th percentile"),
+    latency!(delivery "delivery.p99", 0.99, true, "due to read by a subscriber, 99th percentile"),
+    latency!(delivery "delivery.p99_9", 0.999, true, "due to read by a subscriber, 99.9th percentile"),
+    latency!(fanout "last.p50", last, 0.5, false, "due to read by the last subscriber, median"),
+    latency!(fanout "last.p90", last, 0.9, false, "due to read by the last subscriber, 90th percentile"),
+    latency!(fanout "last.p99", last, 0.99, true, "due to read by the last subscriber, 99th percentile"),
+    latency!(fanout "skew.p50", skew, 0.5, false, "from the first subscriber's read to the last one's, median"),
+    latency!(turnover "subscribing.p50", subscribing, 0.5, "a subscriber that comes again: asking to confirmed, median"),
+    latency!(turnover "subscribing.p90", subscribing, 0.9, "a subscriber that comes again: asking to confirmed, 90th percentile"),
+    latency!(turnover "first_event.p50", first_event, 0.5, "a subscriber that comes again: asking to its first event, median"),
+    latency!(turnover "first_event.p90", first_event, 0.9, "a subscriber that comes again: asking to its first event, 90th percentile"),
+    less(
+        "recovery",
+        Unit::Nanoseconds,
+        Subject::Delivery,
+        Family::Latency { tail: false },
+        "from the first subscription that was cut off until all are there again, mean",
+        |t| t.fanout.as_ref()?.deliveries.turnover.as_ref()?.recovery.mean(),
+    ),
+    less(
+        "target_usage.descriptors",
+        Unit::Count,
+        Subject::Delivery,
+        Family::Told,
+        "descriptors of the target's process tree at the end",
+        |t| Some(t.target?.end.descriptors as f64).filter(|n| *n > 0.0),
+    ),
+    more(
+        "deliveries_per_second",
+        Unit::PerSecond,
+        Subject::Delivery,
+        Family::Told,
+        "deliveries read per second",
+        |t| Some(t.fanout.as_ref()?.deliveries.read_by_end as f64 / (t.window_ns as f64 / 1e9)),
+    ),
+    more(
+        "reach",
+        Unit::Share,
+        Subject::Delivery,
+        Family::Told,
+        "deliveries received, of those due",
+        |t| t.fanout.as_ref()?.deliveries.measured.reach(),
+    ),
+    less(
+        "target_usage.cpu_ns_per_delivery",
+        Unit::Nanoseconds,
+        Subject::Delivery,
+        Family::Cpu,
+        "CPU of the target's process tree per delivery",
+        target_cpu_per_delivery,
+    ),
+    less(
+        "driver_usage.cpu_ns_per_delivery",
+        Unit::Nanoseconds,
+        Subject::Delivery,
+        Family::Cpu,
+        "CPU of the driver per delivery, publishing included",
+        driver_cpu_per_delivery,
+    ),
+    less(
+        "total_usage.cpu_ns_per_delivery",
+        Unit::Nanoseconds,
+        Subject::Delivery,
+        Family::Cpu,
+        "CPU of target and driver together per delivery",
+        |t| Some(target_cpu_per_delivery(t)? + driver_cpu_per_delivery(t)?),
+    ),
+    less(
+        "target_usage.bytes_per_subscriber",
+        Unit::Bytes,
+        Subject::Subscriber,
+        Family::Memory,
+        "what the target's memory grew by for each subscriber",
+        target_memory,
+    ),
+    less(
+        "driver_usage.bytes_per_subscriber",
+        Unit::Bytes,
+        Subject::Subscriber,
+        Family::Told,
+        "what the driver's memory grew by for each subscriber",
+        driver_memory,
+    ),
+    less(
+        "target_usage.kernel_bytes_per_subscriber",
+        Unit::Bytes,
+        Subject::Subscriber,
+        Family::Memory,
+        "what the kernel's memory for the target grew by for each subscriber; not known without a memory cgroup",
+        own_kernel_memory,
+    ),
+    less(
+        "target_usage.cpu_ns_per_subscriber_minute",
+        Unit::Nanoseconds,
+        Subject::Quiet,
+        Family::Cpu,
+        "CPU of the target's process tree to hold a subscriber for a minute",
+        |t| quiet(t, |q| q.target_cpu_ns),
+    ),
+    less(
+        "driver_usage.cpu_ns_per_subscriber_minute",
+        Unit::Nanoseconds,
+        Subject::Quiet,
+        Family::Cpu,
+        "CPU of the driver to be a subscriber for a minute",
+        |t| quiet(t, |q| Some(q.driver_cpu_ns)),
+    ),
+    less(
+        "wire.bytes_per_subscriber_minute",
+        Unit::Bytes,
+        Subject::Quiet,
+        Family::Told,
+        "bytes inside TCP for a subscriber that gets nothing, pings included, both ways",
+        |t| quiet(t, |q| Some(q.bytes_in + q.bytes_out)),
+    ),
+    less(
+        "wire.requests_per_delivery",
+        Unit::Count,
+        Subject::Delivery,
+        Family::Told,
+        "requests of subscribers per delivery, for events or to acknowledge them",
+        requests_per_delivery,
+    ),
+    less(
+        "wire.bytes_per_delivery",
+        Unit::Bytes,
+        Subject::Delivery,
+        Family::Told,
+        "bytes inside TCP per delivery, both ways",
+        |t| {
+            let d = &t.fanout.as_ref()?.deliveries;
+            per_event(d.traffic.bytes_in + d.traffic.bytes_out, d.read)
+        },
+    ),
+];

@@ -1,0 +1,246 @@
+//! One trial's complete record: one line of `trials.jsonl`.
+
+use crate::record::callbacks::Callbacks;
+use crate::record::fanout::Fanout;
+use crate::record::fates::Fates;
+use crate::record::histogram::Hist;
+use crate::record::in_force::InForce;
+use crate::record::interval::Interval;
+use crate::record::peaks::Peaks;
+use crate::record::strata::{Split, Stratum};
+use crate::record::usage::Reading;
+use crate::record::wire::Traffic;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a trial was run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Before the blocks, with a realistic segment size: finds the slice length and the segments per
+    /// event. Its times are not compared.
+    Pilot,
+    /// Part of a block.
+    Block,
+}
+
+/// Which design the trial's block had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum TrialDesign {
+    /// Slices of this many ns, alternating with the other arms'.
+    Sliced {
+        /// Length of a slice.
+        slice_ns: u64,
+    },
+    /// Alone.
+    Sequential,
+}
+
+/// A driver thread that works for more of its time than this has none left: in open loop it cannot
+/// promise to be on time, in closed loop it was the limit.
+pub const DRIVER_LIMIT: f64 = 0.90;
+
+/// A driver that did not run for more than this part of the measured time at one go measured the pause,
+/// whatever the arm did. Machines that stall as they usually do stay far below it.
+pub const PAUSE_SHARE: f64 = 0.05;
+/// … and for more than this, ns: short windows of a busy machine are not void for its usual stalls.
+pub const SHORTEST_PAUSE_NS: u64 = 100_000_000;
+
+/// What the driver's threads did in the measured window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct DriverUsage {
+    /// Without the time spent spinning for a due instant, ns.
+    pub cpu_ns: u64,
+    /// Spent spinning, ns.
+    pub spin_ns: u64,
+    /// Busiest shard: its work over work and leisure (spinning, asleep by choice), 0 to 1. Time in
+    /// which others had its CPU is neither. In runs of older versions: its work over the wall time.
+    pub busy: f64,
+    /// Asleep because there was nothing to do, ns; unknown in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asleep_ns: Option<u64>,
+    /// Ready to run while others had the CPU, ns; unknown there, too, and where the kernel does not
+    /// tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_ns: Option<u64>,
+    /// Longest time for which the driver's process did not run, from the first event to the last
+    /// outcome, ns: it was stopped, or the machine was. Unknown in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_ns: Option<u64>,
+    /// Peak resident memory; unknown while arms share the driver (sliced).
+    pub rss_peak_bytes: Option<u64>,
+}
+
+/// What the target spent in the measured window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct TargetUsage {
+    /// CPU of the process tree, ns.
+    pub cpu_ns: u64,
+    /// Voluntary context switches.
+    pub voluntary_switches: u64,
+    /// Involuntary ones.
+    pub involuntary_switches: u64,
+    /// At the end of the window: memory, threads, descriptors, processes.
+    pub end: Reading,
+}
+
+impl DriverUsage {
+    /// True when the busiest thread had no time left.
+    pub fn is_saturated(&self) -> bool {
+        self.busy > DRIVER_LIMIT
+    }
+}
+
+impl TargetUsage {
+    /// Adds what the same target spends in its next life.
+    pub fn and(self, next: TargetUsage) -> TargetUsage {
+        let rss_peak_bytes = self.end.rss_peak_bytes.max(next.end.rss_peak_bytes);
+        TargetUsage {
+            cpu_ns: self.cpu_ns + next.cpu_ns,
+            voluntary_switches: self.voluntary_switches + next.voluntary_switches,
+            involuntary_switches: self.involuntary_switches + next.involuntary_switches,
+            end: Reading { rss_peak_bytes, ..next.end },
+        }
+    }
+}
+
+/// The record of one arm in one block. Times are ns, counts are events unless named otherwise.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Trial {
+    /// Index of the sweep's point.
+    pub point: usize,
+    /// What it was run for.
+    pub stage: Stage,
+    /// Index of the block.
+    pub block: usize,
+    /// Index of the arm.
+    pub arm: usize,
+    /// The arm by name.
+    pub label: String,
+    /// Place within the block (sequential), from 0.
+    pub position: usize,
+    /// Block design.
+    pub design: TrialDesign,
+    /// When it began, UTC.
+    pub started: String,
+    /// Length of the measured window in the arm's own time, ns.
+    pub window_ns: u64,
+    /// Length of the measured window on the wall, ns.
+    pub wall_ns: u64,
+    /// Events per second that the schedule offers; `None` in a closed loop.
+    pub offered_per_second: Option<f64>,
+    /// Fates of the events due in the measured window.
+    pub events: Fates,
+    /// Fates of the warm-up's.
+    pub warmup: Fates,
+    /// Answers to already acknowledged events; `None` when answers carry no id.
+    pub duplicated: Option<u64>,
+    /// Answers that overtook an older event; `None` when answers carry no id.
+    pub reordered: Option<u64>,
+    /// Answers after the time-out.
+    pub late: u64,
+    /// Messages that answered nothing.
+    pub unsolicited: u64,
+    /// Events written, warm-up included.
+    pub sent: u64,
+    /// Acknowledgements read from the start of the window to the end of the drain.
+    pub acknowledged_in_window: u64,
+    /// Acknowledgements read from the start of the window to the end of the schedule.
+    pub acknowledged_by_end: u64,
+    /// Measured events open when the schedule ended.
+    pub open_at_end: u64,
+    /// Measured events open when another arm's slice began, each once; in runs of older versions once for
+    /// each slice that it outlived.
+    pub spill: u64,
+    /// Longest queue of events waiting for a connection, summed over shards.
+    pub backlog_peak: u64,
+    /// For each burst of the load the time from its end to the first event that found no queue, ns;
+    /// `None` when the queue outlived the window or the next burst.
+    pub drained_ns: Vec<Option<u64>>,
+    /// Connections opened, warm ones included.
+    pub connections: u64,
+    /// What it took to make a connection anew for an event, handshake included.
+    pub connect: Hist,
+    /// Connections opened before the first event.
+    pub warm_connections: u64,
+    /// Unanswered events all connections together could hold.
+    pub slots: u64,
+    /// `done − due`.
+    pub response: Hist,
+    /// `done − due − lag`.
+    pub unlagged: Hist,
+    /// `done − sent`.
+    pub service: Hist,
+    /// Service times of the first and of the second half of the measured window, by due instant.
+    pub halves: [Hist; 2],
+    /// How measured events are told apart, where they are.
+    pub split: Option<Split>,
+    /// The times of each of its strata.
+    pub strata: Vec<Stratum>,
+    /// `sent − max(due, free)`.
+    pub lag: Hist,
+    /// From the reader's wake to `done`.
+    pub reading: Hist,
+    /// Lateness of the 1 kHz meter beside the driver.
+    pub hiccup: Hist,
+    /// Slowest response per stretch.
+    pub peaks: Peaks,
+    /// Each second of the wall clock, warm-up included.
+    pub time_line: Vec<Interval>,
+    /// Bytes and segments, without the set-up of warm connections.
+    pub traffic: Traffic,
+    /// Cap of the segment size, where one was set.
+    pub max_segment: Option<u32>,
+    /// The target's; `None` when pushbench did not start it.
+    pub target: Option<TargetUsage>,
+    /// The driver's.
+    pub driver: DriverUsage,
+    /// Time the hypervisor took from the CPUs in use during the block, ns.
+    pub steal_ns: u64,
+    /// Other runs of pushbench that measured on the same CPUs when the block began or ended; 0 in runs of
+    /// older versions, which did not look.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub other_runs: u64,
+    /// What a built-in server said of itself.
+    pub in_force: Option<InForce>,
+    /// What came to subscribers; `None` in other flows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fanout: Option<Fanout>,
+    /// What was seen of answers that come by a callback, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callbacks: Option<Callbacks>,
+    /// How long the target was down when it was ended and started anew; `None` when it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down_ns: Option<u64>,
+    /// What went wrong, by message.
+    pub faults: BTreeMap<String, u64>,
+    /// Why the trial is not valid; empty when it is.
+    pub invalid: Vec<String>,
+    /// True when the target itself could not keep up.
+    pub overloaded: bool,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+impl Trial {
+    /// When it began, after 1970.
+    pub fn began(&self) -> Duration {
+        let began: jiff::Timestamp = self.started.parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        Duration::try_from(began.as_duration()).unwrap_or_default()
+    }
+
+    /// How long the driver did not run, ns, where that is longer than may be averaged.
+    pub fn paused_ns(&self) -> Option<u64> {
+        let allowed = SHORTEST_PAUSE_NS.max((self.wall_ns as f64 * PAUSE_SHARE) as u64);
+        self.driver.pause_ns.filter(|pause| *pause > allowed)
+    }
+
+    /// True when the trial may be averaged.
+    pub fn is_valid(&self) -> bool {
+        self.invalid.is_empty()
+    }
+}

@@ -1,0 +1,80 @@
+//! `[expect]`: which figures may be limited, and what their limits are written as.
+
+use crate::record::metrics;
+use crate::record::metrics::Unit;
+use crate::scenario::Expectation;
+use crate::scenario::draft::Draft;
+use crate::scenario::kind::{Kind as _, Length, Number};
+use crate::scenario::raw::Raw;
+use serde_json::Value as Json;
+use std::time::Duration;
+
+/// Figures that may be limited beside the metrics: fates that are counted.
+const FATES: [(&str, &str); 8] = [
+    ("lost", "events, in a fan-out deliveries too, whose connection ended after they were sent"),
+    ("failed", "events answered wrongly, refused, or beyond the backlog, and their deliveries"),
+    ("timed_out", "events without an answer within load.timeout, deliveries that did not arrive"),
+    ("duplicated", "answers to events that had been answered, deliveries that came twice"),
+    ("reordered", "answers, or deliveries, that overtook an older event's"),
+    ("unsolicited", "answers, or deliveries, that belong to no event of the run"),
+    ("unwanted", "in a fan-out: deliveries of a type that the subscriber does not want"),
+    ("overflowed", "in a fan-out: deliveries turned away because a subscriber's queue was full"),
+];
+
+const TIME: Length = Length(Duration::ZERO);
+
+/// A figure that may be limited.
+pub struct Figure {
+    /// `response.p99`
+    pub name: &'static str,
+    /// What it is.
+    pub about: &'static str,
+    unit: Unit,
+}
+
+/// Every figure that may stand in `[expect]`.
+pub fn figures() -> Vec<Figure> {
+    let fates = FATES.into_iter().map(|(name, about)| Figure { name, about, unit: Unit::Count });
+    let expected = |m: &&metrics::Metric| {
+        let name = m.name;
+        name.starts_with("response.")
+            || name.starts_with("service.")
+            || name == "throughput"
+            || name == "target_usage.cpu_ns_per_event"
+            || m.subject != metrics::Subject::Event
+    };
+    let metrics = metrics::METRICS.iter().filter(expected);
+    fates.chain(metrics.map(|m| Figure { name: m.name, about: m.about, unit: m.unit })).collect()
+}
+
+impl Figure {
+    fn number(&self) -> Number {
+        let (unit, most) = match self.unit {
+            Unit::Count => ("a number of events", f64::INFINITY),
+            Unit::Share => ("a part of all", 1.0),
+            other => (other.name(), f64::INFINITY),
+        };
+        Number { unit, zero: true, most }
+    }
+
+    /// What its limit takes, in words.
+    pub fn takes(&self) -> String {
+        if self.unit == Unit::Nanoseconds { TIME.takes() } else { self.number().takes() }
+    }
+
+    /// The JSON Schema of its limit.
+    pub fn schema(&self) -> Json {
+        if self.unit == Unit::Nanoseconds { TIME.schema() } else { self.number().schema() }
+    }
+
+    /// Adds its limit to a draft.
+    pub fn apply(&self, draft: &mut Draft, raw: &Raw) -> Result<(), String> {
+        let limit = match self.unit {
+            Unit::Nanoseconds => TIME.read(raw)?.as_nanos() as f64,
+            _ => self.number().read(raw)?,
+        };
+        draft.expect.retain(|e| e.what != self.name);
+        draft.expect.push(Expectation { what: self.name.to_owned(), limit });
+        Ok(())
+    }
+}

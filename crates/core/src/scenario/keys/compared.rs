@@ -1,0 +1,58 @@
+//! Keys of blocks and verdicts.
+
+use crate::scenario::DesignChoice;
+use crate::scenario::keys::{ANY_LENGTH, Field, Key, key};
+use crate::scenario::kind::{Count, Length, OneOf, Optional, Or, Percent};
+use std::time::Duration;
+
+/// Below this a slice holds hardly an event.
+const SLICE_LENGTH: Length = Length(Duration::from_millis(1));
+
+pub(super) static KEYS: &[Key] = &[
+    key!(
+        fixed "compare.blocks",
+        "blocks to run; auto: as many as compare.precision needs, by the deviation of the first ones",
+        Or("auto", Count(10_000)),
+        |d| &mut d.blocks
+    ),
+    key!(
+        fixed "compare.precision",
+        "the slow-down of a median, of throughput or of the target's CPU that blocks = \"auto\" finds nine times in ten",
+        Optional(Percent(100)),
+        |d| &mut d.precision
+    ),
+    key!(
+        fixed "compare.design",
+        "how the arms of a block alternate",
+        OneOf(&[
+            ("auto", DesignChoice::Auto),
+            ("sliced", DesignChoice::Sliced),
+            ("sequential", DesignChoice::Sequential),
+        ]),
+        |d| &mut d.design
+    ),
+    key!(
+        fixed "compare.slice",
+        "length of a slice",
+        Or("auto", SLICE_LENGTH),
+        |d| &mut d.slice
+    ),
+    key!(
+        fixed "compare.matters.latency",
+        "smaller latency differences do not matter",
+        ANY_LENGTH,
+        |d| &mut d.matters.latency
+    ),
+    key!(
+        fixed "compare.matters.cpu",
+        "smaller CPU differences do not matter",
+        Percent(100),
+        |d| &mut d.matters.cpu
+    ),
+    key!(
+        fixed "compare.matters.throughput",
+        "smaller throughput differences do not matter",
+        Percent(100),
+        |d| &mut d.matters.throughput
+    ),
+];

@@ -1,0 +1,187 @@
+//! The transports: how an event travels. Names and the words that describe each.
+
+use crate::scenario::Flow;
+
+/// The names in arms, manifests and reports.
+pub mod name {
+    /// [`Transport::Webhook`](super::Transport::Webhook)
+    pub const WEBHOOK: &str = "webhook";
+    /// [`Transport::Websocket`](super::Transport::Websocket)
+    pub const WEBSOCKET: &str = "websocket";
+    /// [`Transport::Tcp`](super::Transport::Tcp)
+    pub const TCP: &str = "tcp";
+    /// [`Transport::Sse`](super::Transport::Sse)
+    pub const SSE: &str = "sse";
+    /// [`Transport::LongPoll`](super::Transport::LongPoll)
+    pub const LONG_POLL: &str = "long-poll";
+    /// [`Transport::Poll`](super::Transport::Poll)
+    pub const POLL: &str = "poll";
+}
+
+/// A transport by name. A newcomer registers here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// HTTP/1.1 POST per event.
+    Webhook,
+    /// One connection kept open, a text message per event.
+    Websocket,
+    /// Length-prefixed messages on a bare socket: what the machine itself costs.
+    Tcp,
+    /// An HTTP response that never ends, a server-sent event per event.
+    Sse,
+    /// An HTTP request that is held until there is an event.
+    LongPoll,
+    /// An HTTP request every so often.
+    Poll,
+}
+
+/// Every transport there is.
+pub const ALL: [Transport; 6] = [
+    Transport::Webhook,
+    Transport::Websocket,
+    Transport::Tcp,
+    Transport::Sse,
+    Transport::LongPoll,
+    Transport::Poll,
+];
+
+/// A transport by which a target can be sent events; the others only bring them to subscribers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// [`Transport::Webhook`]
+    Webhook,
+    /// [`Transport::Websocket`]
+    Websocket,
+    /// [`Transport::Tcp`]
+    Tcp,
+}
+
+/// Every carrier there is.
+pub const CARRIERS: [Carrier; 3] = [Carrier::Webhook, Carrier::Websocket, Carrier::Tcp];
+
+impl Transport {
+    /// The name in arms, manifests and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Webhook => name::WEBHOOK,
+            Transport::Websocket => name::WEBSOCKET,
+            Transport::Tcp => name::TCP,
+            Transport::Sse => name::SSE,
+            Transport::LongPoll => name::LONG_POLL,
+            Transport::Poll => name::POLL,
+        }
+    }
+
+    /// One line for `pushbench list transports`.
+    pub fn about(self) -> &'static str {
+        match self {
+            Transport::Webhook => {
+                "HTTP/1.1 POST per event over kept connections; one unanswered event each"
+            }
+            Transport::Websocket => {
+                "one WebSocket kept open, a text message per event, many unanswered"
+            }
+            Transport::Tcp => {
+                "length-prefixed messages on a bare socket: the floor of this machine"
+            }
+            Transport::Sse => {
+                "server-sent events in an HTTP response that stays open; acknowledged by POST on a second connection"
+            }
+            Transport::LongPoll => {
+                "HTTP requests that are held until there is an event; the next one acknowledges it"
+            }
+            Transport::Poll => {
+                "an HTTP request every delivery.poll_interval; the next one acknowledges what came"
+            }
+        }
+    }
+
+    /// What surrounds an event on the wire, for the parity table.
+    pub fn framing(self) -> &'static str {
+        match self {
+            Transport::Webhook => "HTTP/1.1 request and response heads",
+            Transport::Websocket => "WebSocket frames, masked by the client",
+            Transport::Tcp => "a 4-byte length",
+            Transport::Sse => "lines id: and data: in a chunk of an HTTP/1.1 response",
+            Transport::LongPoll => {
+                "HTTP/1.1 request and response heads, a JSON array of the events that are ready"
+            }
+            Transport::Poll => {
+                "HTTP/1.1 request and response heads, a JSON array of the events since the last request"
+            }
+        }
+    }
+
+    /// How a subscriber acknowledges a delivery, for the parity table.
+    pub fn acknowledgement(self) -> &'static str {
+        match self {
+            Transport::Webhook => "the response's status, the same connection",
+            Transport::Websocket | Transport::Tcp => "a message with the id, the same connection",
+            Transport::Sse => {
+                "a POST of the ids that are ready, a second connection each subscriber"
+            }
+            Transport::LongPoll | Transport::Poll => "the next request says up to which id",
+        }
+    }
+
+    /// Connections that a subscriber holds, where it acknowledges and where it does not.
+    pub fn connections_each(self, acknowledged: bool) -> usize {
+        match self {
+            Transport::Sse if acknowledged => 2,
+            _ => 1,
+        }
+    }
+
+    /// By which a target is sent events over this transport; `None` where it only brings them to
+    /// subscribers.
+    pub fn carrier(self) -> Option<Carrier> {
+        CARRIERS.into_iter().find(|carrier| carrier.transport() == self)
+    }
+
+    /// By which events go out to a target: a publisher takes them by POST, whatever it delivers by.
+    pub fn carrier_to(self, publisher: bool) -> Carrier {
+        self.carrier().filter(|_| !publisher).unwrap_or(Carrier::Webhook)
+    }
+
+    /// Whether it serves a flow.
+    pub fn serves(self, flow: Flow) -> bool {
+        match flow {
+            Flow::Ingest | Flow::Duplex => self.carrier().is_some(),
+            Flow::Fanout | Flow::Idle => true,
+        }
+    }
+
+    /// The transport of that name.
+    pub fn named(name: &str) -> Option<Transport> {
+        ALL.into_iter().find(|t| t.name() == name)
+    }
+}
+
+impl Carrier {
+    /// As a transport.
+    pub fn transport(self) -> Transport {
+        match self {
+            Carrier::Webhook => Transport::Webhook,
+            Carrier::Websocket => Transport::Websocket,
+            Carrier::Tcp => Transport::Tcp,
+        }
+    }
+
+    /// The transport's name.
+    pub fn name(self) -> &'static str {
+        self.transport().name()
+    }
+
+    /// Most unanswered events one connection can hold, if the protocol sets a limit.
+    pub fn depth_limit(self) -> Option<usize> {
+        match self {
+            Carrier::Webhook => Some(1),
+            Carrier::Websocket | Carrier::Tcp => None,
+        }
+    }
+
+    /// The carrier of that name.
+    pub fn named(name: &str) -> Option<Carrier> {
+        Transport::named(name)?.carrier()
+    }
+}

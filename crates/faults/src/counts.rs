@@ -1,0 +1,151 @@
+//! The counts of a record, and what theory says they are when a server misbehaves.
+
+use crate::deed::{Deed, UNASKED};
+use crate::site::Tally;
+use pushbench_core::event::Matching;
+use pushbench_core::record::fates::Fates;
+use pushbench_core::record::trial::Trial;
+use pushbench_core::transport::Carrier;
+use std::fmt;
+
+/// Every count of a trial's record that does not depend on time, warm-up included.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Fates of all events.
+    pub fates: Fates,
+    /// Events written.
+    pub sent: u64,
+    /// Further answers to acknowledged events; `None` when matched by order.
+    pub duplicated: Option<u64>,
+    /// Answers that overtook an older event; `None` when matched by order.
+    pub reordered: Option<u64>,
+    /// Answers to events that had ended otherwise.
+    pub late: u64,
+    /// Messages that answered nothing.
+    pub unsolicited: u64,
+    /// Things that went wrong, by message: all of them together.
+    pub faults: u64,
+}
+
+impl Counts {
+    /// Those of a record.
+    pub fn of(trial: &Trial) -> Counts {
+        let mut fates = trial.warmup;
+        fates.add(&trial.events);
+        Counts {
+            fates,
+            sent: trial.sent,
+            duplicated: trial.duplicated,
+            reordered: trial.reordered,
+            late: trial.late,
+            unsolicited: trial.unsolicited,
+            faults: trial.faults.values().sum(),
+        }
+    }
+}
+
+/// One way to meet a misbehaving server.
+#[derive(Debug, Clone, Copy)]
+pub struct Case {
+    /// What it does.
+    pub deed: Deed,
+    /// How events travel.
+    pub carrier: Carrier,
+    /// How answers find their events.
+    pub matching: Matching,
+}
+
+impl Case {
+    /// What the record must say after `due` events with the indices from 0, where a connection that
+    /// ends carries no more than one open event. [`Deed::HangUp`] has one connection, of two events;
+    /// [`Deed::TurnDown`] and [`Deed::Stall`] have connections of one event each. Only
+    /// [`Deed::Late`], [`Deed::Deaf`] and [`Deed::Stuck`] need the server's tally.
+    pub fn theory(&self, due: u64, tally: &Tally) -> Counts {
+        let struck = (0..due).filter(|i| self.deed.strikes(*i)).count() as u64;
+        let by_id = self.matching == Matching::Id;
+        let webhook = self.carrier == Carrier::Webhook;
+        let told = by_id.then_some(0);
+        let mut c = Counts { duplicated: told, reordered: told, ..Counts::default() };
+        match self.deed {
+            Deed::Honest | Deed::Farewell => {}
+            Deed::Silence => c.fates.timed_out = struck,
+            Deed::Late => {
+                c.fates.timed_out = struck;
+                c.late = tally.late;
+            }
+            Deed::Deaf | Deed::Stuck => c.fates.timed_out = tally.unheard,
+            // A webhook's status says that it is an answer, whatever it holds.
+            Deed::Garbage | Deed::WrongId if webhook && by_id => c.fates.wrong_answer = struck,
+            Deed::Garbage | Deed::WrongId if by_id => {
+                c.fates.timed_out = struck;
+                c.unsolicited = struck;
+            }
+            // By order the next answer acknowledges, whatever it holds.
+            Deed::Garbage | Deed::WrongId => {}
+            Deed::Status(_) => c.fates.wrong_answer = struck,
+            Deed::Nonsense | Deed::Absurd | Deed::Half | Deed::Reset => c.fates.lost = struck,
+            Deed::Twice if by_id => c.duplicated = Some(struck),
+            Deed::Twice => c.unsolicited = struck,
+            Deed::Swap => {
+                // The last event has no next one that could be answered before it.
+                let last = u64::from(due > 0 && self.deed.strikes(due - 1));
+                c.fates.timed_out = last;
+                c.reordered = told.map(|_| struck - last);
+            }
+            // Of five events two connections carry two each, and the third is closed at its first.
+            Deed::HangUp => c.fates.lost = due / 5,
+            Deed::TurnDown => c.fates.refused = due / 5,
+            Deed::Stall => {
+                c.fates.timed_out = due / 5;
+                c.fates.never_sent = due / 5;
+            }
+            Deed::Chatter => c.unsolicited = struck * UNASKED,
+        }
+        self.add_up(due, &mut c);
+        c
+    }
+
+    /// The counts that follow from others.
+    fn add_up(&self, due: u64, c: &mut Counts) {
+        let f = &mut c.fates;
+        f.due = due;
+        f.failed = f.wrong_answer + f.refused + f.backlog_full;
+        f.acknowledged = due - f.failed - f.timed_out - f.lost;
+        c.sent = due - f.refused - f.backlog_full - f.never_sent;
+        let given_up = match self.gives_up() {
+            true => f.timed_out,
+            // Only a connection that was not open yet is given up.
+            false => f.never_sent,
+        };
+        c.faults = f.failed + f.lost + given_up;
+    }
+
+    /// Whether an event that times out costs its connection: what comes late could not be told apart.
+    pub fn gives_up(&self) -> bool {
+        self.carrier == Carrier::Webhook || self.matching == Matching::Order
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let f = &self.fates;
+        write!(out, "{} due, {} sent: {} ack", f.due, self.sent, f.acknowledged)?;
+        for (n, what) in [
+            (f.wrong_answer, "wrong"),
+            (f.refused, "refused"),
+            (f.backlog_full, "backlog full"),
+            (f.timed_out, "timed out"),
+            (f.lost, "lost"),
+            (self.duplicated.unwrap_or(0), "duplicated"),
+            (self.reordered.unwrap_or(0), "reordered"),
+            (self.late, "late"),
+            (self.unsolicited, "unsolicited"),
+            (self.faults, "faults"),
+        ] {
+            if n > 0 {
+                write!(out, ", {n} {what}")?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,162 @@
+//! Servers and [publishers](publisher) that misbehave, for each transport, on plain blocking sockets and
+//! threads: nothing of the driver's own code serves them, and each keeps an exact tally of what it did.
+//!
+//! In a test [`Odd::start`] runs one beside the driver; the self-test starts one as a process of its
+//! own through the hidden subcommand `pushbench __odd TRANSPORT DEED ADDR`.
+
+#![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
+
+pub mod exact;
+
+mod conduct;
+pub mod counts;
+pub mod deed;
+mod http;
+pub mod publisher;
+mod site;
+mod tcp;
+mod webhook;
+mod websocket;
+mod wire;
+
+pub use site::Tally;
+
+use deed::Deed;
+use pushbench_core::record::in_force::LISTENING;
+use pushbench_core::transport::Carrier;
+use site::Site;
+use socket2::{Domain, Socket, Type};
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// The hidden subcommand.
+pub const SUBCOMMAND: &str = "__odd";
+/// A connection from here is the call to end, not a peer's.
+const CALLER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 99);
+
+/// A misbehaving server inside this process.
+pub struct Odd {
+    carrier: Carrier,
+    address: SocketAddr,
+    site: Arc<Site>,
+    accepting: JoinHandle<()>,
+}
+
+impl Odd {
+    /// Starts one on a free port of this machine.
+    pub fn start(carrier: Carrier, deed: Deed) -> io::Result<Odd> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let site = Arc::new(Site::new(deed));
+        let here = site.clone();
+        let accepting = std::thread::spawn(move || accept(&listener, carrier, &here));
+        Ok(Odd { carrier, address, site, accepting })
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Where it takes events.
+    pub fn url(&self) -> String {
+        let (scheme, path) = match self.carrier {
+            Carrier::Webhook => ("http", "/webhook"),
+            Carrier::Websocket => ("ws", "/"),
+            Carrier::Tcp => ("tcp", "/"),
+        };
+        format!("{scheme}://{}{path}", self.address)
+    }
+
+    /// What it has done so far.
+    pub fn tally(&self) -> Tally {
+        self.site.tally(|t| *t)
+    }
+
+    /// Waits until every connection has ended, ends it, and says what it did. Connections end when
+    /// their peers close them.
+    pub fn finish(self) -> io::Result<Tally> {
+        call_to_end(self.address)?;
+        self.accepting.join().map_err(|_| io::Error::other("the misbehaving server panicked"))?;
+        Ok(self.site.tally(|t| *t))
+    }
+}
+
+/// Serves every connection on a thread of its own, and returns when all have ended.
+fn accept(listener: &TcpListener, carrier: Carrier, site: &Site) {
+    std::thread::scope(|scope| {
+        until_called(listener, |stream| {
+            let number = site.tally(|t| {
+                t.connections += 1;
+                t.connections - 1
+            });
+            scope.spawn(move || {
+                // Peers close as they like: how a connection ends is the driver's affair.
+                let _ended = match carrier {
+                    Carrier::Webhook => conduct::serve::<webhook::Webhook>(stream, number, site),
+                    Carrier::Websocket => {
+                        conduct::serve::<websocket::Websocket>(stream, number, site)
+                    }
+                    Carrier::Tcp => conduct::serve::<tcp::Tcp>(stream, number, site),
+                };
+            });
+        });
+        site.end();
+    });
+}
+
+/// Accepts connections until the one that calls to end.
+fn until_called(listener: &TcpListener, mut each: impl FnMut(TcpStream)) {
+    loop {
+        match listener.accept() {
+            Ok((_, from)) if from.ip() == IpAddr::V4(CALLER) => return,
+            Ok((stream, _)) => each(stream),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Connections are accepted in the order in which they were made: this one is the last.
+fn call_to_end(address: SocketAddr) -> io::Result<()> {
+    let call = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    call.bind(&SocketAddr::from((CALLER, 0)).into())?;
+    call.connect(&address.into())
+}
+
+/// Runs as a misbehaving server if the command line says so: `pushbench __odd TRANSPORT DEED ADDR`, or
+/// `pushbench __odd publisher TRANSPORT MISCHIEF ADDR TELL`.
+pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
+    if args.get(1)? != SUBCOMMAND {
+        return None;
+    }
+    let words: Vec<&str> = args[2..].iter().filter_map(|a| a.to_str()).collect();
+    let Err(error) = match &words[..] {
+        [publisher::WORD, rest @ ..] => publisher::run(rest),
+        words => run(words),
+    };
+    pushbench_host::console::error_line(&format!("the misbehaving server failed: {error}"));
+    Some(ExitCode::FAILURE)
+}
+
+fn run(words: &[&str]) -> io::Result<std::convert::Infallible> {
+    let wrong = || io::Error::other("it takes TRANSPORT DEED ADDR");
+    let [carrier, deed, address] = words else { return Err(wrong()) };
+    let carrier = Carrier::named(carrier).ok_or_else(wrong)?;
+    let deed = Deed::named(deed).ok_or_else(wrong)?;
+    let listener = listen(address)?;
+    accept(&listener, carrier, &Site::new(deed));
+    Err(io::Error::other("it was called to end"))
+}
+
+/// Listens as a process of its own, and says so.
+fn listen(address: &str) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{LISTENING}{}", listener.local_addr()?)?;
+    out.flush()?;
+    Ok(listener)
+}

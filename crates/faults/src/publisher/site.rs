@@ -1,0 +1,163 @@
+//! What the connections of a misbehaving publisher share: what it does, who is subscribed, and the
+//! exact tally of what it did.
+
+use crate::publisher::mischief::Mischief;
+use pushbench_core::transport::Transport;
+use serde::{Deserialize, Serialize};
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Pause between two looks whether the subscribers' threads have nothing to do.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// What a publisher really did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Events taken.
+    pub published: u64,
+    /// Events turned away.
+    pub turned_away: u64,
+    /// Deliveries that the events taken ask for: one a subscriber that is there.
+    pub due: u64,
+    /// Of them, struck by the mischief.
+    pub struck: u64,
+    /// Of them, delivered, however often.
+    pub delivered: u64,
+    /// Of those delivered, ones that came behind a younger event.
+    pub overtaken: u64,
+    /// Of those overtaken, ones that were held beyond their time-out.
+    pub late: u64,
+    /// Deliveries that were left out.
+    pub dropped: u64,
+    /// Second copies.
+    pub doubled: u64,
+    /// Messages that are no event of the driver's.
+    pub unasked: u64,
+    /// Connections of subscribers that were closed.
+    pub hung_up: u64,
+    /// Deliveries that were acknowledged, copies not counted.
+    pub acknowledged: u64,
+    /// What else subscribers said.
+    pub stray: u64,
+    /// Deliveries that a subscriber's thread has not come to.
+    pub waiting: u64,
+    /// Deliveries that came to nothing because the subscriber's connection had ended, or ended then.
+    pub gone: u64,
+}
+
+impl Tally {
+    /// Held back and never delivered.
+    pub fn held(&self) -> u64 {
+        self.due - self.waiting - self.delivered - self.dropped - self.gone
+    }
+}
+
+/// An event on its way to subscribers.
+pub(super) struct Event {
+    pub index: u64,
+    pub text: String,
+}
+
+/// How a publisher is to behave.
+#[derive(Debug, Clone)]
+pub struct Conduct {
+    /// How events reach subscribers.
+    pub transport: Transport,
+    /// What it does to deliveries.
+    pub mischief: Mischief,
+    /// It waits for acknowledgements; a webhook's answer it always reads.
+    pub acknowledged: bool,
+    /// What every request must carry.
+    pub token: String,
+}
+
+/// A running publisher, seen from its connections.
+pub(super) struct Site {
+    pub conduct: Conduct,
+    /// Who is told the tally, as JSON on a connection, whenever somebody asks for the status.
+    tell: Option<SocketAddr>,
+    tally: Mutex<Tally>,
+    subscribers: Mutex<Subscribers>,
+}
+
+#[derive(Default)]
+struct Subscribers {
+    queues: Vec<Sender<Arc<Event>>>,
+    ended: bool,
+}
+
+impl Site {
+    pub fn new(conduct: Conduct, tell: Option<SocketAddr>) -> Site {
+        Site { conduct, tell, tally: Mutex::default(), subscribers: Mutex::default() }
+    }
+
+    /// Changes or reads the tally.
+    pub fn tally<T>(&self, change: impl FnOnce(&mut Tally) -> T) -> T {
+        // A count stays a count when another connection's thread has panicked.
+        change(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn subscribers(&self) -> MutexGuard<'_, Subscribers> {
+        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody subscribes: a number, and where the events come from.
+    pub fn enter(&self) -> (u64, Receiver<Arc<Event>>) {
+        let (sender, events) = channel();
+        let mut subscribers = self.subscribers();
+        let number = subscribers.queues.len() as u64;
+        if !subscribers.ended {
+            subscribers.queues.push(sender);
+        }
+        (number, events)
+    }
+
+    /// Takes an event and tells for how many subscribers; `None` when it is turned away.
+    pub fn publish(&self, event: Event) -> Option<u64> {
+        if self.conduct.mischief.turns_away(event.index) {
+            self.tally(|t| t.turned_away += 1);
+            return None;
+        }
+        let event = Arc::new(event);
+        let subscribers = self.subscribers();
+        let queued = subscribers.queues.len() as u64;
+        // Counted before a subscriber's thread can come to it.
+        self.tally(|t| {
+            t.published += 1;
+            t.due += queued;
+            t.waiting += queued;
+        });
+        for queue in &subscribers.queues {
+            // A thread that panicked leaves its deliveries waiting, which the tally shows.
+            let _panicked = queue.send(event.clone());
+        }
+        Some(queued)
+    }
+
+    /// Nobody will come any more: subscribers' threads end when they have delivered what they have.
+    pub fn end(&self) {
+        let mut subscribers = self.subscribers();
+        subscribers.ended = true;
+        subscribers.queues.clear();
+    }
+
+    /// Tells the tally to whom it concerns.
+    pub fn tell(&self, tally: &Tally) -> io::Result<()> {
+        let Some(address) = self.tell else { return Ok(()) };
+        TcpStream::connect(address)?.write_all(&serde_json::to_vec(tally)?)
+    }
+
+    /// The tally once no thread has anything to do.
+    pub fn settled(&self) -> Tally {
+        loop {
+            let tally = self.tally(|t| *t);
+            if tally.waiting == 0 {
+                return tally;
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What touches the machine: clocks, `/proc`, CPU topology, `TCP_INFO`, and the results store.
+
+#![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
+
+pub mod clock;
+pub mod console;
+pub mod cpus;
+pub mod descriptors;
+pub mod hiccup;
+pub mod kernel_memory;
+pub mod sleep;
+pub mod store;
+pub mod tcp_info;
+pub mod usage;

@@ -1,0 +1,321 @@
+//! A stretch of driving, from fresh target processes to finished records.
+
+use crate::agenda::{Agenda, Mark, TICK};
+use crate::assemble;
+use crate::assemble::Seen;
+use crate::fanout;
+use crate::fanout::Asked;
+use crate::lives;
+use crate::lives::{Lives, launch};
+use crate::memory::Memory;
+use crate::neighbors::Neighbors;
+use crate::quiet;
+use crate::shard;
+use crate::shard::{ArmJob, ArmOutcome, BlockJob, News, Signals};
+use crate::silence;
+use crate::stretch::{Bench, Finished, Member, Stretch, Watch};
+use crate::timeline::TimeLine;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::in_force::InForce;
+use pushbench_host::clock;
+use pushbench_host::cpus;
+use pushbench_host::hiccup::{Hiccups, Span};
+use pushbench_host::usage;
+use pushbench_sut::process::{Launch, Running, start_all, stop_all};
+use pushbench_wire::address::Address;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Between the last connection and the first event, so that every thread stands ready.
+const RUN_UP_NS: u64 = 5_000_000;
+/// Connections to a target that is ready must be open after this.
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+
+/// Drives a stretch to its records. An error means that nothing could be measured.
+pub fn run(stretch: &Stretch, bench: &Bench<'_>, watch: &mut dyn Watch) -> Result<Vec<Finished>> {
+    let neighbors = Neighbors::announce(&bench.placement.all());
+    let others = neighbors.others();
+    let launches: Vec<Launch<'_>> = stretch.members.iter().map(|m| launch(m, bench)).collect();
+    let targets = start_all(&launches)?;
+    let mut driving = Driving::begin(stretch, bench, targets)?;
+    let seen = driving.follow(stretch, bench, watch);
+    let outcomes = driving.end();
+    let targets = std::mem::take(&mut driving.targets);
+    let mut records = seen.and_then(|mut seen| {
+        seen.time_lines = std::mem::take(&mut driving.time_lines);
+        Ok(assemble::records(stretch, seen, outcomes?))
+    });
+    if let Ok(finished) = &mut records {
+        silence::explain(finished, &targets);
+        // One of two that overlap begins or ends within the other.
+        let others = others.max(neighbors.others()) as u64;
+        finished.iter_mut().for_each(|f| f.trial.other_runs = others);
+    }
+    stop_all(targets);
+    records
+}
+
+struct Driving {
+    targets: Vec<Running>,
+    stop: Arc<AtomicBool>,
+    origin: Arc<AtomicU64>,
+    news: Receiver<News>,
+    threads: Vec<JoinHandle<()>>,
+    time_lines: Vec<TimeLine>,
+    outcomes: Vec<std::io::Result<Vec<ArmOutcome>>>,
+    started: String,
+    in_force: Vec<Option<InForce>>,
+    cpus: Vec<usize>,
+    /// Before the first subscriber.
+    memory: Memory,
+    lives: Lives,
+}
+
+impl Driving {
+    fn begin(stretch: &Stretch, bench: &Bench<'_>, targets: Vec<Running>) -> Result<Driving> {
+        let (sender, news) = channel();
+        let (stop, origin) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let smallest = stretch.members.iter().map(|m| m.connections).min().unwrap_or(1);
+        let mut shards = bench.placement.driver.len().clamp(1, smallest.max(1));
+        // Every subscriber gets every event: one shard sees when the last one has it.
+        if stretch.members.iter().any(|m| m.subscribers.is_some()) {
+            shards = 1;
+        }
+        let memory = Memory::read(&targets);
+        let in_force = targets.iter().map(|t| InForce::read(&t.output_tail())).collect();
+        let mut threads = Vec::new();
+        for shard in 0..shards {
+            let job = job_of(stretch, &targets, shard, shards)?;
+            let signals = Signals {
+                shard: (shard as u64, shards as u64),
+                cpus: vec![bench.placement.driver[shard]],
+                stop: stop.clone(),
+                origin: origin.clone(),
+                news: sender.clone(),
+            };
+            let thread = std::thread::Builder::new()
+                .name(format!("shard-{shard}"))
+                .spawn(move || shard::run(&job, &signals))
+                .map_err(|e| Error::harness(format!("cannot start a driver thread: {e}")))?;
+            threads.push(thread);
+        }
+        Ok(Driving {
+            targets,
+            stop,
+            origin,
+            news,
+            threads,
+            time_lines: stretch.members.iter().map(|_| TimeLine::default()).collect(),
+            outcomes: Vec::new(),
+            started: jiff::Timestamp::now().to_string(),
+            in_force,
+            cpus: bench.placement.all(),
+            memory,
+            lives: Lives::of(stretch.members.len()),
+        })
+    }
+
+    /// From the first connection to the last fate.
+    fn follow(
+        &mut self,
+        stretch: &Stretch,
+        bench: &Bench<'_>,
+        watch: &mut dyn Watch,
+    ) -> Result<Seen> {
+        self.wait_until_warm(stretch, bench)?;
+        watch.turns(stretch.members.len());
+        let origin = clock::now() + RUN_UP_NS;
+        let warmup = stretch.load.warmup.as_nanos() as u64;
+        // Whichever arm's turn is first: each is charged for all of its measured slices.
+        let from = stretch.slices.first_wall(warmup);
+        usage::reset_own_peak();
+        let steal = usage::steal(&self.cpus);
+        let first = bench.placement.driver[..1].to_vec();
+        let slices = stretch.slices.clone();
+        let span = Span {
+            from: origin + from,
+            owner: move |at| slices.arm_at(at - origin).map(|(arm, _round)| arm),
+            arms: stretch.members.len(),
+        };
+        let hiccups = Hiccups::start(span, move || cpus::pin(&first))
+            .map_err(|e| Error::harness(format!("cannot start the hiccup meter: {e}")))?;
+        self.origin.store(origin, Ordering::Release);
+
+        let mut agenda = Agenda::new(origin, from, quiet::end(stretch), stretch);
+        let (mut quiet_from, mut quiet) = (None::<Vec<u64>>, None);
+        let mut died = vec![None; self.targets.len()];
+        let mut waiting = self.threads.len();
+        let mut interrupted = false;
+        while waiting > 0 {
+            match agenda.due() {
+                Some(Mark::Measure) => self.lives.measure(&self.targets),
+                Some(Mark::Quiet) => {
+                    let cpu = quiet_from.take().map(|from| self.spent_since(&from));
+                    quiet = cpu.map(|cpu| (Memory::read(&self.targets), cpu));
+                }
+                Some(Mark::Restart) => self.lives.restart(&mut self.targets, stretch, bench)?,
+                Some(Mark::Freeze) => self.each_target(Running::freeze)?,
+                Some(Mark::Thaw) => self.each_target(Running::thaw)?,
+                None => {}
+            }
+            match self.news.recv_timeout(agenda.wait()) {
+                Ok(News::Interval { arm, second, seen }) => {
+                    watch.second(stretch.members[arm].arm, &seen.responses);
+                    self.time_lines[arm].add(second, seen, usage::own_rss());
+                }
+                Ok(News::Quiet) => quiet_from = Some(self.cpu()),
+                Ok(News::Drained) => waiting -= 1,
+                Ok(News::Done(outcome)) => {
+                    let failed = outcome.is_err();
+                    self.outcomes.push(outcome);
+                    if failed {
+                        break; // it drained nothing, and the others would wait in vain
+                    }
+                }
+                Ok(News::Warm(_)) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            watch.tick();
+            for (target, died) in self.targets.iter_mut().zip(&mut died) {
+                if died.is_none() {
+                    *died = target.exited();
+                }
+            }
+            interrupted |= bench.interrupt.load(Ordering::Relaxed);
+            if interrupted || died.iter().any(Option::is_some) {
+                self.stop.store(true, Ordering::Relaxed);
+            }
+        }
+        let after = lives::read_all(&self.targets);
+        let asked = Asked { memory: &self.memory, quiet, lives: &self.lives };
+        if interrupted {
+            return Err(Error::Interrupted);
+        }
+        let started = |t: &Running| !t.pids().is_empty() || t.is_ours();
+        Ok(Seen {
+            started: std::mem::take(&mut self.started),
+            in_force: std::mem::take(&mut self.in_force),
+            time_lines: Vec::new(), // the last of their seconds are still on their way
+            usage: (0..self.targets.len())
+                .map(|i| started(&self.targets[i]).then(|| self.lives.spent(i, after[i])))
+                .collect(),
+            down_ns: self.lives.down_ns(),
+            stalls: hiccups.finish(),
+            steal_ns: usage::steal(&self.cpus).saturating_sub(steal),
+            died,
+            driver_rss_peak: usage::read_tree(&[std::process::id()]).rss_peak_bytes,
+            fanout: fanout::ask(stretch, &self.targets, &asked),
+        })
+    }
+
+    fn wait_until_warm(&mut self, stretch: &Stretch, bench: &Bench<'_>) -> Result<()> {
+        let limit = clock::now() + CONNECT_LIMIT.as_nanos() as u64;
+        let mut warm = 0;
+        while warm < self.threads.len() {
+            if bench.interrupt.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            match self.news.recv_timeout(TICK) {
+                Ok(News::Warm(Ok(()))) => warm += 1,
+                Ok(News::Warm(Err((arm, why)))) => {
+                    return Err(silence::cannot_connect(
+                        &stretch.members[arm],
+                        &mut self.targets[arm],
+                        &why,
+                    ));
+                }
+                Ok(News::Done(Err(e))) => {
+                    return Err(Error::harness(format!("the driver failed: {e}")));
+                }
+                _ => {}
+            }
+            if clock::now() > limit {
+                let why = format!("not all connections open after {CONNECT_LIMIT:?}");
+                return Err(silence::cannot_connect(
+                    &stretch.members[0],
+                    &mut self.targets[0],
+                    &why,
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// CPU of each target until now, ns.
+    fn cpu(&self) -> Vec<u64> {
+        self.targets.iter().map(|t| usage::tree_cpu(&t.pids())).collect()
+    }
+
+    /// CPU of each target since an earlier reading, ns.
+    fn spent_since(&self, earlier: &[u64]) -> Vec<u64> {
+        self.cpu().iter().zip(earlier).map(|(now, then)| now.saturating_sub(*then)).collect()
+    }
+
+    fn each_target(&self, act: impl Fn(&Running) -> std::io::Result<()>) -> Result<()> {
+        for target in &self.targets {
+            act(target)
+                .map_err(|e| Error::harness(format!("cannot stop or continue a target: {e}")))?;
+        }
+        Ok(())
+    }
+
+    /// Ends the shards, whatever they are doing, and collects what they have.
+    fn end(&mut self) -> Result<Vec<Vec<ArmOutcome>>> {
+        self.stop.store(true, Ordering::Relaxed);
+        while self.outcomes.len() < self.threads.len() {
+            match self.news.recv() {
+                Ok(News::Done(outcome)) => self.outcomes.push(outcome),
+                Ok(News::Interval { arm, second, seen }) => {
+                    self.time_lines[arm].add(second, seen, usage::own_rss());
+                }
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        for thread in self.threads.drain(..) {
+            thread
+                .join()
+                .map_err(|_| Error::harness("a driver thread panicked: please report it"))?;
+        }
+        let failed = |e| Error::harness(format!("the driver failed: {e}"));
+        self.outcomes.drain(..).collect::<std::io::Result<_>>().map_err(failed)
+    }
+}
+
+fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Result<BlockJob> {
+    let mut arms = Vec::new();
+    for (member, target) in stretch.members.iter().zip(targets) {
+        let extra = usize::from(shard < member.connections % of);
+        arms.push(ArmJob {
+            carrier: member.carrier(),
+            address: address(member, target.address(), target.url())?,
+            subscribers: fanout::subscribers(stretch, member, target)?,
+            matched: member.manifest.matched(),
+            terms: member.manifest.terms.clone(),
+            template: member.manifest.worded(&stretch.template),
+            connections: member.connections / of + extra,
+            in_flight: member.in_flight,
+            called_back: member.called_back,
+        });
+    }
+    Ok(BlockJob {
+        load: stretch.load.clone(),
+        seed: stretch.seed,
+        slices: stretch.slices.clone(),
+        lifetime: stretch.lifetime,
+        max_segment: stretch.max_segment,
+        split: stretch.split.clone(),
+        quiet_end: quiet::end(stretch),
+        arms,
+    })
+}
+
+/// An address of a target, as one of its URLs has it, which leads to this socket.
+pub(super) fn address(member: &Member, socket: SocketAddr, url: &str) -> Result<Address> {
+    Address::parse(url, socket)
+        .map_err(|why| Error::usage(format!("{}: url {url}: {why}", member.label)))
+}

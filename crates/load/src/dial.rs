@@ -1,0 +1,43 @@
+//! What a connection must know of its arm.
+
+use crate::ledger::Ledger;
+use pushbench_core::event::{Matched, Template};
+use pushbench_core::scenario::Lifetime;
+use pushbench_wire::address::Address;
+use pushbench_wire::terms::Terms;
+use std::rc::Rc;
+
+/// Everything a client half needs to open connections and carry events of one arm in one shard.
+#[derive(Clone)]
+pub struct Dial {
+    /// The target.
+    pub address: Address,
+    /// How answers find their events.
+    pub matched: Matched,
+    /// What it wants of requests and handshakes.
+    pub terms: Rc<Terms>,
+    /// Makes the events.
+    pub template: Rc<Template>,
+    /// Most unanswered events a connection carries.
+    pub in_flight: usize,
+    /// Events a connection carries before it is closed.
+    pub lifetime: Lifetime,
+    /// Cap of the TCP segment size, for counting segments as a real network would.
+    pub max_segment: Option<u32>,
+    /// Where fates and traffic go.
+    pub ledger: Rc<Ledger>,
+    /// Answers come back by a callback: what an event is answered with only says that it is accepted.
+    pub called_back: bool,
+    /// This connection is opened before the first event: its set-up is not charged to events.
+    pub warm: bool,
+}
+
+impl Dial {
+    /// Events the connection may still carry after `carried`.
+    pub fn left(&self, carried: u64) -> u64 {
+        match self.lifetime {
+            Lifetime::Unlimited => u64::MAX,
+            Lifetime::Events(n) => n.saturating_sub(carried),
+        }
+    }
+}

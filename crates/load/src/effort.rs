@@ -1,0 +1,181 @@
+//! What a shard's thread did with a stretch of time, and whether it had any of it to spare.
+
+use pushbench_host::clock;
+use pushbench_host::usage::RunQueue;
+use std::cell::Cell;
+use std::ops::AddAssign;
+use tokio::runtime::Builder;
+
+thread_local! {
+    /// When the thread went to wait for its sockets and its timer; 0 when it did not.
+    static PARKED_AT: Cell<u64> = const { Cell::new(0) };
+    /// How long it has waited for them until now, ns.
+    static PARKED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Keeps the time for which the runtime waits because none of its tasks has anything to do.
+pub(super) fn watch_parking(builder: &mut Builder) {
+    builder.on_thread_park(|| PARKED_AT.set(clock::now()));
+    builder.on_thread_unpark(|| {
+        PARKED.set(PARKED.get() + clock::now() - PARKED_AT.get());
+    });
+}
+
+/// A stretch of one thread's time, ns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// By the clock on the wall.
+    pub wall: u64,
+    /// CPU of the thread, spinning included.
+    pub cpu: u64,
+    /// Of it, spent spinning for a due instant.
+    pub spun: u64,
+    /// Inside the wait for sockets and timer, from when nothing was left to do. Whoever is ready again
+    /// and does not get the CPU is still inside.
+    pub parked: u64,
+    /// Ready to run and without a CPU: others had it. 0 where the kernel does not tell.
+    pub waited: u64,
+}
+
+impl Effort {
+    /// CPU without spinning.
+    pub fn work(&self) -> u64 {
+        self.cpu.saturating_sub(self.spun)
+    }
+
+    /// Asleep because there was nothing to do: not longer than parked, and not while it ran or waited
+    /// for a CPU. Either bound alone is too high: the first where others take the CPU, the second where
+    /// the kernel bills interrupts, or a hypervisor what it took, to nobody.
+    pub fn asleep(&self) -> u64 {
+        self.parked.min(self.wall.saturating_sub(self.cpu + self.waited))
+    }
+
+    /// The part that was work of the time that the thread could have worked: 1 when it had no moment to
+    /// spare. Time taken away counts on neither side, so that alone it says nothing.
+    pub fn busy(&self) -> f64 {
+        let (work, leisure) = (self.work(), self.asleep() + self.spun.min(self.cpu));
+        match work + leisure {
+            0 => 0.0,
+            all => work as f64 / all as f64,
+        }
+    }
+}
+
+impl AddAssign for Effort {
+    fn add_assign(&mut self, other: Effort) {
+        self.wall += other.wall;
+        self.cpu += other.cpu;
+        self.spun += other.spun;
+        self.parked += other.parked;
+        self.waited += other.waited;
+    }
+}
+
+/// Reads the counters of the thread that made it, which runs the runtime.
+pub(super) struct Meter {
+    run_queue: Option<RunQueue>,
+}
+
+impl Meter {
+    pub fn of_this_thread() -> Meter {
+        Meter { run_queue: RunQueue::of_this_thread() }
+    }
+
+    /// True where the kernel tells how long a thread waits for a CPU.
+    pub fn tells_waiting(&self) -> bool {
+        self.run_queue.is_some()
+    }
+
+    /// The counters now, all but spinning, which is the pacer's.
+    pub fn now(&self) -> Effort {
+        Effort {
+            wall: clock::now(),
+            cpu: clock::thread_cpu(),
+            spun: 0,
+            parked: PARKED.get(),
+            waited: self.run_queue.as_ref().map_or(0, RunQueue::waited),
+        }
+    }
+
+    /// What came since an earlier reading, of which `spun` was spinning.
+    pub fn since(&self, earlier: &Effort, spun: u64) -> Effort {
+        let now = self.now();
+        Effort {
+            wall: now.wall.saturating_sub(earlier.wall),
+            cpu: now.cpu.saturating_sub(earlier.cpu),
+            spun,
+            parked: now.parked.saturating_sub(earlier.parked),
+            waited: now.waited.saturating_sub(earlier.waited),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn effort(cpu: u64, spun: u64, parked: u64, waited: u64) -> Effort {
+        Effort { wall: 100, cpu, spun, parked, waited }
+    }
+
+    #[test]
+    fn whoever_has_no_moment_to_spare_is_busy_whatever_others_took() {
+        for (what, full) in [
+            ("alone", effort(99, 0, 1, 0)),
+            ("other programs had its CPU", effort(50, 0, 1, 49)),
+            ("while it was parked, too", effort(50, 0, 30, 49)),
+            ("interrupts and the hypervisor are billed to nobody", effort(55, 0, 1, 0)),
+        ] {
+            assert!(full.busy() > 0.98, "{what}: {}", full.busy());
+        }
+    }
+
+    #[test]
+    fn whoever_sleeps_or_spins_has_time_to_spare() {
+        for (what, idle) in [
+            ("asleep", effort(5, 0, 95, 0)),
+            ("spinning", effort(99, 95, 0, 0)),
+            ("spinning, and half of its CPU is taken", effort(50, 45, 0, 50)),
+            ("asleep, and ready long before it gets its CPU", effort(5, 0, 95, 85)),
+            ("asleep, and nearly all that it spins is taken", effort(6, 4, 3, 90)),
+        ] {
+            assert!(idle.busy() <= 0.5, "{what}: {}", idle.busy());
+        }
+    }
+
+    #[test]
+    fn time_taken_away_alone_says_nothing() {
+        for taken in [0, 20, 60, 90] {
+            let left = 100 - taken;
+            let half = effort(left / 2, 0, left / 2, taken);
+            assert!((half.busy() - 0.5).abs() < 1e-9, "{taken}: {}", half.busy());
+        }
+        assert_eq!(effort(0, 0, 0, 100).busy(), 0.0);
+    }
+
+    #[test]
+    fn slices_add_up() {
+        let mut sum = effort(10, 1, 80, 5);
+        sum += effort(30, 2, 60, 7);
+        assert_eq!(sum, Effort { wall: 200, cpu: 40, spun: 3, parked: 140, waited: 12 });
+        assert_eq!((sum.work(), sum.asleep()), (37, 140));
+    }
+
+    #[test]
+    fn a_runtime_that_waits_is_parked_and_one_that_works_is_not() {
+        let mut builder = Builder::new_current_thread();
+        watch_parking(builder.enable_time());
+        let seen = builder.build().unwrap().block_on(async {
+            let meter = Meter::of_this_thread();
+            let before = meter.now();
+            while clock::thread_cpu() - before.cpu < 20_000_000 {}
+            let worked = meter.since(&before, 0);
+            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+            (worked, meter.since(&before, 0))
+        });
+        let (worked, both) = seen;
+        assert_eq!(worked.parked, 0);
+        assert!(worked.cpu >= 20_000_000 && worked.busy() > 0.99, "{worked:?}");
+        assert!(both.parked >= 25_000_000 && both.parked < both.wall - worked.cpu, "{both:?}");
+    }
+}

@@ -1,0 +1,264 @@
+//! A TCP stream that knows when it was last read, and tells the ledger what it carried.
+
+use crate::ledger::Ledger;
+use pushbench_core::record::wire::Traffic;
+use pushbench_host::clock;
+use pushbench_host::tcp_info;
+use pushbench_wire::fault::Fault;
+use socket2::SockRef;
+use std::cell::Cell;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// Instants of the last read, shared with whoever owns the stream by then.
+#[derive(Debug, Default)]
+pub struct Stamps {
+    read: Cell<u64>,
+    woken: Cell<u64>,
+}
+
+impl Stamps {
+    /// When the last read that brought bytes returned.
+    pub fn read(&self) -> u64 {
+        self.read.get()
+    }
+
+    /// When the task that did it was woken.
+    pub fn woken(&self) -> u64 {
+        self.woken.get()
+    }
+}
+
+/// What a stream is for, hence where its traffic is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carries {
+    /// Events to the target, and their answers.
+    Events,
+    /// Deliveries to a subscriber.
+    Deliveries,
+    /// Answers from the target, by callback.
+    Answers,
+}
+
+/// The stream.
+pub struct Stamped {
+    tcp: TcpStream,
+    stamps: Rc<Stamps>,
+    ledger: Rc<Ledger>,
+    carries: Carries,
+    /// Traffic of the set-up of a connection that was warm before the first event.
+    setup: Rc<Cell<Traffic>>,
+    accounted: Cell<bool>,
+}
+
+impl Stamped {
+    /// Connects with TCP_NODELAY; `max_segment` limits both directions' segments.
+    pub async fn connect(
+        address: SocketAddr,
+        max_segment: Option<u32>,
+        ledger: &Rc<Ledger>,
+    ) -> Result<Stamped, Fault> {
+        let tcp = connected(address, None, max_segment).await?;
+        ledger.connected();
+        Ok(Stamped::over(tcp, ledger, Carries::Events))
+    }
+
+    /// The same for a subscriber, from a source address of its own.
+    pub async fn connect_from(
+        source: IpAddr,
+        address: SocketAddr,
+        max_segment: Option<u32>,
+        ledger: &Rc<Ledger>,
+    ) -> Result<Stamped, Fault> {
+        let tcp = connected(address, Some(source), max_segment).await?;
+        ledger.delivery_connected();
+        Ok(Stamped::over(tcp, ledger, Carries::Deliveries))
+    }
+
+    /// A connection that a subscriber has accepted.
+    pub fn accepted(tcp: TcpStream, ledger: &Rc<Ledger>) -> Stamped {
+        ledger.delivery_connected();
+        Stamped::over(tcp, ledger, Carries::Deliveries)
+    }
+
+    /// A connection that was accepted for answers.
+    pub fn called_back(tcp: TcpStream, ledger: &Rc<Ledger>) -> Stamped {
+        ledger.callback_connected();
+        Stamped::over(tcp, ledger, Carries::Answers)
+    }
+
+    fn over(tcp: TcpStream, ledger: &Rc<Ledger>, carries: Carries) -> Stamped {
+        Stamped {
+            tcp,
+            stamps: Rc::default(),
+            ledger: ledger.clone(),
+            carries,
+            setup: Rc::default(),
+            accounted: Cell::default(),
+        }
+    }
+
+    /// The instants of its last read.
+    pub fn stamps(&self) -> Rc<Stamps> {
+        self.stamps.clone()
+    }
+
+    /// To be ended when the stream is no longer at hand.
+    pub fn setting_up(&self) -> Result<SetUp, Fault> {
+        let socket = self.tcp.as_fd().try_clone_to_owned().map_err(Fault::refused)?;
+        Ok(SetUp { socket, carried: self.setup.clone() })
+    }
+
+    /// What was carried until now was set-up and is not charged to events.
+    pub fn set_up(&self) {
+        self.setup.set(tcp_info::traffic(self.tcp.as_fd()));
+    }
+}
+
+/// The set-up of a stream that somebody else owns until it is over. It has a descriptor of its own.
+pub struct SetUp {
+    socket: OwnedFd,
+    carried: Rc<Cell<Traffic>>,
+}
+
+impl SetUp {
+    /// As [`Stamped::set_up`].
+    pub fn end(self) {
+        self.carried.set(tcp_info::traffic(self.socket.as_fd()));
+    }
+}
+
+/// A connection with TCP_NODELAY. A cap of the segment size set before the handshake limits what the
+/// other end sends, too.
+async fn connected(
+    address: SocketAddr,
+    source: Option<IpAddr>,
+    max_segment: Option<u32>,
+) -> Result<TcpStream, Fault> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }
+    .map_err(Fault::refused)?;
+    socket.set_nodelay(true).map_err(Fault::refused)?;
+    if let Some(bytes) = max_segment {
+        SockRef::from(&socket).set_tcp_mss(bytes).map_err(Fault::refused)?;
+    }
+    if let Some(source) = source {
+        late_port(&socket);
+        socket.bind(SocketAddr::new(source, 0)).map_err(Fault::refused)?;
+    }
+    socket.connect(address).await.map_err(Fault::refused)
+}
+
+/// Lets the kernel choose the port when it knows the destination: chosen by `bind` it must be free for
+/// every destination, and looking for one takes milliseconds once thousands are in use.
+fn late_port(socket: &TcpSocket) {
+    let on: libc::c_int = 1;
+    // SAFETY: the descriptor is open (borrowed), and the kernel reads an int of that length, which
+    // lives through the call.
+    let _slower_without = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+}
+
+impl Stamped {
+    /// Whether something that was sent has not reached the peer.
+    pub fn has_unacknowledged(&self) -> bool {
+        tcp_info::has_unacknowledged(self.tcp.as_fd())
+    }
+
+    /// Charges what was carried so far to the events; what comes later (a close frame) is not.
+    pub fn account(&self) {
+        if !self.accounted.replace(true) {
+            let carried = tcp_info::traffic(self.tcp.as_fd()).since(&self.setup.get());
+            match self.carries {
+                Carries::Events => self.ledger.traffic(carried),
+                Carries::Deliveries => self.ledger.delivery_traffic(carried),
+                Carries::Answers => self.ledger.callback_traffic(carried),
+            }
+        }
+    }
+}
+
+impl Stamped {
+    fn wrote(&self, result: &Poll<io::Result<usize>>) {
+        if let (Carries::Deliveries, Poll::Ready(Ok(bytes))) = (self.carries, result) {
+            self.ledger.delivery_carried(0, *bytes);
+        }
+    }
+}
+
+impl Drop for Stamped {
+    fn drop(&mut self) {
+        self.account();
+        if self.carries == Carries::Deliveries {
+            self.ledger.delivery_closed();
+        }
+    }
+}
+
+impl AsyncRead for Stamped {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.tcp).poll_read(cx, buf);
+        if result.is_ready() && buf.filled().len() > before {
+            if self.carries == Carries::Deliveries {
+                self.ledger.delivery_carried(buf.filled().len() - before, 0);
+            }
+            self.stamps.read.set(clock::now());
+            self.stamps.woken.set(clock::woken());
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Stamped {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        self.wrote(&result);
+        result
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        self.wrote(&result);
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}

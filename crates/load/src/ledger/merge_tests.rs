@@ -1,0 +1,153 @@
+//! Shards merged are one shard that has all of it.
+
+use super::{Instants, Ledger, LedgerRules};
+use proptest::prelude::*;
+use pushbench_core::record::account::Account;
+use pushbench_core::record::fates::Failure;
+use pushbench_core::record::strata::Split;
+
+const SECOND: u64 = 1_000_000_000;
+
+fn rules(shard: u64, of: u64, closed_loop: bool) -> LedgerRules {
+    LedgerRules {
+        origin: SECOND,
+        timeout: 3 * SECOND,
+        shard,
+        of,
+        wall_length: SECOND,
+        warmup: SECOND / 4,
+        window: SECOND * 3 / 4,
+        split: Some(Split::Use { bounds: vec![1, 10] }),
+        closed_loop,
+    }
+}
+
+/// What happens to an event: when it is due, what becomes of it, how long each step takes.
+#[derive(Debug, Clone)]
+struct Event {
+    due: u64,
+    fate: u8,
+    steps: [u64; 4],
+    nth: u64,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let steps = prop::array::uniform4(prop_oneof![0..2_000u64, 0..40_000_000u64]);
+    let event = (0..SECOND, 0..8u8, steps, 1..20u64)
+        .prop_map(|(due, fate, steps, nth)| Event { due, fate, steps, nth });
+    prop::collection::vec(event, 1..200).prop_map(|mut events| {
+        events.sort_by_key(|e| e.due);
+        events
+    })
+}
+
+#[test]
+fn an_event_spills_once_however_many_slices_it_outlives() {
+    let rules = rules(0, 1, false);
+    let origin = rules.origin;
+    let ledger = Ledger::new(rules, true);
+    for round in 0..5u64 {
+        ledger.open(round, origin + round, Some(SECOND + round));
+        ledger.end_of_slice();
+        ledger.end_of_slice();
+    }
+    assert_eq!((ledger.account().spill, ledger.account().measured.due), (5, 5));
+}
+
+/// What a shard's ledger leaves of its events: those whose index is its own.
+fn account(events: &[Event], shard: u64, of: u64, closed: bool) -> Account {
+    let rules = rules(shard, of, closed);
+    let origin = rules.origin;
+    let ledger = Ledger::new(rules, true);
+    ledger.start_measuring();
+    ledger.connected();
+    let mut open = Vec::new();
+    for (index, event) in (0..).zip(events).filter(|(index, _)| index % of == shard) {
+        let ticket = ledger.open(index, origin + event.due, Some(event.due));
+        if event.fate > 0 {
+            ledger.sent(&ticket);
+        }
+        open.push((ticket, event));
+    }
+    // What is answered before the schedule ends, and what only in the drain.
+    for ended in [false, true] {
+        for (ticket, event) in open.iter().filter(|(_, e)| (e.fate > 4) == ended) {
+            let [free, sent, woken, done] = event.steps;
+            let sent = ticket.due + free + sent;
+            let at = Instants {
+                free: ticket.due + free,
+                sent,
+                woken: sent + woken,
+                done: sent + woken + done,
+                nth: event.nth,
+            };
+            match event.fate {
+                0 => ledger.fail(ticket, Failure::Backlog, "backlog full"),
+                1 => ledger.lose(ticket),
+                2 => {} // times out
+                3 => ledger.fail(ticket, Failure::WrongAnswer, "503"),
+                _ => ledger.acknowledge(ticket, at),
+            }
+            if event.fate == 7 {
+                ledger.stray(Some(ticket.index)); // answered twice
+            }
+        }
+        if !ended {
+            ledger.end_of_slice();
+            ledger.end_of_schedule();
+        }
+    }
+    ledger.expire(u64::MAX);
+    ledger.account()
+}
+
+/// All that is summed; a field that is added must be thought of here.
+fn told(account: Account) -> impl PartialEq + std::fmt::Debug {
+    let Account {
+        measured,
+        warmup,
+        response,
+        unlagged,
+        service,
+        halves,
+        strata,
+        lag,
+        reading,
+        peaks,
+        duplicated,
+        reordered,
+        late,
+        unsolicited,
+        sent,
+        acknowledged_in_window,
+        connections: _, // every shard has its own
+        connect,
+        open_at_end,
+        acknowledged_by_end,
+        spill,
+        backlog_peak,
+        traffic,
+        faults,
+        deliveries: _, // one shard has all of them
+        callbacks: _,  // as deliveries, or merged by their own rule
+    } = account;
+    let [first, second] = halves;
+    let times = [response, unlagged, service, lag, reading, connect, first, second];
+    let counts = [late, unsolicited, sent, acknowledged_in_window, acknowledged_by_end];
+    let open = [open_at_end, spill, backlog_peak];
+    let ids = (duplicated, reordered);
+    ((measured, warmup, faults), (times, strata, peaks), (counts, open, ids, traffic))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn shards_merged_are_one_shard_that_has_all_of_it(events in events(), of in 1..6u64, closed: bool) {
+        let whole = account(&events, 0, 1, closed);
+        let mut merged = account(&events, 0, of, closed);
+        (1..of).for_each(|shard| merged.merge(&account(&events, shard, of, closed)));
+        prop_assert_eq!(merged.connections, of);
+        prop_assert!(whole.measured.sums_are_exact() && whole.warmup.sums_are_exact());
+        prop_assert_eq!(told(merged), told(whole));
+    }
+}

@@ -1,0 +1,319 @@
+//! The ledger: the fate and the four instants of every event of one arm in one shard.
+//!
+//! It holds the open events only; a closed event becomes counts in histograms (law 12).
+
+mod bits;
+mod book;
+mod callbacks;
+mod fanout;
+mod presence;
+mod spread;
+
+pub use fanout::Held;
+
+use book::{Book, Entry, State};
+use pushbench_core::record::account::Account;
+use pushbench_core::record::fates::Failure;
+use pushbench_core::record::interval::Seen;
+use pushbench_core::record::strata::Split;
+use pushbench_core::record::wire::Traffic;
+use pushbench_host::clock;
+use std::cell::RefCell;
+
+/// An event on its way: handed from the pacer through the feed to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket {
+    /// Position in this ledger, from 0, without gaps.
+    pub seq: u64,
+    /// Position in the whole schedule; the event's id is made of it.
+    pub index: u64,
+    /// Instant it was due ([`clock::now`] ns). In a closed loop, the instant a slot asked for it.
+    pub due: u64,
+}
+
+/// When an event was free to go, sent and done, and since when its task knew of the answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Instants {
+    /// The slot that carries it was released, connected and writable.
+    pub free: u64,
+    /// Before its first write.
+    pub sent: u64,
+    /// Its last read returned.
+    pub done: u64,
+    /// The reading task was woken (the poll had returned); at most `done`.
+    pub woken: u64,
+    /// The event's number on its connection, from 1.
+    pub nth: u64,
+}
+
+/// How a question went out whose answer comes another way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// As in [`Instants`].
+    pub free: u64,
+    /// As in [`Instants`].
+    pub sent: u64,
+    /// As in [`Instants`].
+    pub nth: u64,
+}
+
+/// What became of an id that is no longer open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Past {
+    /// It was acknowledged before: a further answer is a duplicate.
+    Acknowledged,
+    /// It ended otherwise (timed out, failed): a further answer is late.
+    Ended,
+    /// Never sent, or too long ago to tell.
+    Unknown,
+}
+
+/// What a trial of one arm needs to know of its load.
+#[derive(Debug, Clone)]
+pub struct LedgerRules {
+    /// Origin of the trial's wall clock ([`clock::now`] ns).
+    pub origin: u64,
+    /// Time-out counted from `due`, ns.
+    pub timeout: u64,
+    /// First shard-wide index and step: this shard holds `shard`, `shard + of`, …
+    pub shard: u64,
+    /// Number of shards.
+    pub of: u64,
+    /// Length of the wall clock covered by [`Peaks`](pushbench_core::record::peaks::Peaks).
+    pub wall_length: u64,
+    /// Length of the warm-up in the arm's own time, ns: events due in it are not measured.
+    pub warmup: u64,
+    /// Length of the measured window, ns.
+    pub window: u64,
+    /// How measured events are told apart.
+    pub split: Option<Split>,
+    /// No due instants: response and lag are not recorded.
+    pub closed_loop: bool,
+}
+
+/// The ledger of one arm in one shard. Shared by the pacer and the connections of one thread.
+pub struct Ledger(RefCell<Book>);
+
+impl Ledger {
+    /// An empty ledger. `tells_ids`: answers carry the event's id.
+    pub fn new(rules: LedgerRules, tells_ids: bool) -> Self {
+        Ledger(RefCell::new(Book::new(rules, tells_ids)))
+    }
+
+    /// Sets the origin of the wall clock once every shard is ready.
+    pub fn begin(&self, origin: u64) {
+        self.0.borrow_mut().rules.origin = origin;
+    }
+
+    /// From now on acknowledgements count into the window.
+    pub fn start_measuring(&self) {
+        self.0.borrow_mut().measuring = true;
+    }
+
+    /// The last slice is over: whatever is open now was not completed in time.
+    pub fn end_of_schedule(&self) {
+        let mut book = self.0.borrow_mut();
+        book.ended = true;
+        book.account.open_at_end = book.open_measured();
+        if let Some(spreads) = &mut book.spreads {
+            spreads.end(clock::now());
+        }
+    }
+
+    /// Another arm's slice begins: events still open here spill into it. Each is counted once, however
+    /// many slices it outlives.
+    pub fn end_of_slice(&self) {
+        let mut book = self.0.borrow_mut();
+        if book.open_count > 0 {
+            book.account.spill += book.open_measured_from(book.spilled_to);
+        }
+        book.spilled_to = book.first + book.open.len() as u64;
+        if let Some(spreads) = &mut book.spreads {
+            spreads.end_of_slice();
+        }
+    }
+
+    /// An event's instant came. `at`: the same instant in the arm's own time, which in a closed loop
+    /// is the wall's.
+    pub fn open(&self, index: u64, due: u64, at: Option<u64>) -> Ticket {
+        let mut book = self.0.borrow_mut();
+        let seq = book.first + book.open.len() as u64;
+        let ticket = Ticket { seq, index, due };
+        let at = at.unwrap_or_else(|| due.saturating_sub(book.rules.origin));
+        let after = at.checked_sub(book.rules.warmup);
+        book.open.push_back(Entry { ticket, state: State::Waiting, after, asked: None });
+        book.open_count += 1;
+        book.fates(after).due += 1;
+        book.interval.due += 1;
+        if let Some(spreads) = &mut book.spreads {
+            spreads.begin(index, due, after);
+        }
+        ticket
+    }
+
+    /// True until the event has its fate.
+    pub fn is_open(&self, ticket: &Ticket) -> bool {
+        self.0.borrow().state(ticket.seq) != State::Closed
+    }
+
+    /// The event is about to be written.
+    pub fn sent(&self, ticket: &Ticket) {
+        let mut book = self.0.borrow_mut();
+        if let Some(entry) = book.entry(ticket.seq)
+            && entry.state == State::Waiting
+        {
+            entry.state = State::Sent;
+            book.account.sent += 1;
+            if let Some(spreads) = &mut book.spreads {
+                spreads.sent(ticket.seq, clock::now());
+            }
+        }
+    }
+
+    /// The event's acknowledgement was read.
+    pub fn acknowledge(&self, ticket: &Ticket, at: Instants) {
+        let mut book = self.0.borrow_mut();
+        if let Some(after) = book.close(ticket, Past::Acknowledged) {
+            book.fates(after).acknowledged += 1;
+            let in_window = u64::from(book.measuring);
+            book.account.acknowledged_in_window += in_window;
+            book.account.acknowledged_by_end += if book.ended { 0 } else { in_window };
+            if let Some(after) = after {
+                book.time(ticket, after, at);
+            }
+        }
+    }
+
+    /// The event failed.
+    pub fn fail(&self, ticket: &Ticket, why: Failure, message: &str) {
+        let mut book = self.0.borrow_mut();
+        if let Some(after) = book.close(ticket, Past::Ended) {
+            book.fates(after).fail(why);
+            book.account.fault(message);
+            if let Some(spreads) = &mut book.spreads {
+                spreads.unpublished(ticket.seq);
+            }
+        }
+    }
+
+    /// The connection ended after the event was sent.
+    pub fn lose(&self, ticket: &Ticket) {
+        let mut book = self.0.borrow_mut();
+        if let Some(after) = book.close(ticket, Past::Ended) {
+            book.fates(after).lost += 1;
+        }
+    }
+
+    /// Times out every event due longer ago than the time-out; returns how many.
+    pub fn expire(&self, now: u64) -> usize {
+        let mut book = self.0.borrow_mut();
+        let mut expired = 0;
+        // Instants come in due order, so the expired ones stand at the front.
+        for i in 0..book.open.len() {
+            let Entry { ticket, state, after, .. } = book.open[i];
+            if ticket.due + book.rules.timeout > now {
+                break;
+            }
+            if state == State::Closed {
+                continue;
+            }
+            expired += 1;
+            book.open[i].state = State::Closed;
+            book.open_count -= 1;
+            book.remember(&ticket, Past::Ended);
+            let fates = book.fates(after);
+            fates.timed_out += 1;
+            fates.never_sent += u64::from(state == State::Waiting);
+        }
+        book.trim();
+        book.expirations += u64::from(expired > 0);
+        if let Some(spreads) = &mut book.spreads {
+            spreads.expire(now);
+        }
+        expired
+    }
+
+    /// Changes whenever some event has timed out.
+    pub fn expirations(&self) -> u64 {
+        self.0.borrow().expirations
+    }
+
+    /// What became of the event with this index, which no connection is waiting for.
+    pub fn past(&self, index: u64) -> Past {
+        let book = self.0.borrow();
+        match book.past[book.slot(index)] {
+            (known, past) if known == index => past,
+            _ => Past::Unknown,
+        }
+    }
+
+    /// Counts an answer that no open event of its connection asked for.
+    pub fn stray(&self, index: Option<u64>) {
+        let past = index.map_or(Past::Unknown, |i| self.past(i));
+        let mut book = self.0.borrow_mut();
+        match past {
+            Past::Acknowledged => *book.account.duplicated.get_or_insert(0) += 1,
+            Past::Ended => book.account.late += 1,
+            Past::Unknown => book.account.unsolicited += 1,
+        }
+    }
+
+    /// Counts an answer that overtook an older one.
+    pub fn reordered(&self) {
+        *self.0.borrow_mut().account.reordered.get_or_insert(0) += 1;
+    }
+
+    /// Counts a connection that was opened.
+    pub fn connected(&self) {
+        self.0.borrow_mut().account.connections += 1;
+    }
+
+    /// Notes what it took to make a connection anew, handshake included, ns.
+    pub fn reconnected(&self, took: u64) {
+        self.0.borrow_mut().account.connect.record(took);
+    }
+
+    /// Adds the bytes and segments of a connection that ended.
+    pub fn traffic(&self, traffic: Traffic) {
+        self.0.borrow_mut().account.traffic.add(&traffic);
+    }
+
+    /// Notes what went wrong without touching a fate.
+    pub fn fault(&self, message: &str) {
+        self.0.borrow_mut().account.fault(message);
+    }
+
+    /// Notes the length of the queue.
+    pub fn backlog(&self, waiting: usize) {
+        let mut book = self.0.borrow_mut();
+        book.account.backlog_peak = book.account.backlog_peak.max(waiting as u64);
+        book.interval.backlog_peak = book.interval.backlog_peak.max(waiting as u64);
+    }
+
+    /// Events and deliveries without a fate.
+    pub fn open_count(&self) -> u64 {
+        let book = self.0.borrow();
+        book.open_count + book.spreads.as_ref().map_or(0, |s| s.open)
+    }
+
+    /// Due instant of the oldest open event.
+    pub fn oldest_due(&self) -> Option<u64> {
+        let book = self.0.borrow();
+        book.open.iter().find(|e| e.state != State::Closed).map(|e| e.ticket.due)
+    }
+
+    /// Takes what the current interval has seen and begins the next one.
+    pub fn take_interval(&self) -> Seen {
+        std::mem::take(&mut self.0.borrow_mut().interval)
+    }
+
+    /// What the ledger holds, once nothing is open any more.
+    pub fn account(&self) -> Account {
+        let book = self.0.borrow();
+        let deliveries = book.spreads.as_ref().map(|s| s.account.clone());
+        let mut account = Account { deliveries, ..book.account.clone() };
+        // Each service time was counted once, into its half of the window.
+        account.halves.iter().for_each(|half| account.service.merge(half));
+        account
+    }
+}

@@ -1,0 +1,406 @@
+//! Which subscribers an event has reached: exact for every event and subscriber, in bounded memory.
+//!
+//! An event is due at every subscriber that was there when it came due: its subscription had been
+//! confirmed before, and it had not begun to leave. One whose subscription was cut off by the other end
+//! counts as there: what it misses until it is back has failed.
+
+use crate::ledger::bits::Bits;
+use pushbench_core::record::fanout::{Audience, CONDUCTS, Conduct, Deliveries, DeliveryFates, Mix};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+/// Bits of closed events that are kept so that a second delivery is told from a first one.
+const REMEMBERED_BYTES: usize = 16 << 20;
+/// But always this many events.
+const REMEMBERED_EVENTS: usize = 256;
+
+/// Whom an event is due at.
+enum Owed {
+    /// Everybody who was there, a set shared by events until somebody comes or goes.
+    Those(Rc<Bits>),
+    /// Of these, the ones who want its type.
+    Wanting(Rc<Bits>, Mix, usize),
+    /// One subscriber, if it was there.
+    One(Option<usize>),
+}
+
+/// One event on its way to its subscribers.
+struct Spread {
+    due: u64,
+    /// Due after the measured window began; `None` in the warm-up.
+    after: Option<u64>,
+    /// When the driver wrote it to the publisher.
+    sent: Option<u64>,
+    owed: Owed,
+    /// Subscribers that have it.
+    has: Bits,
+    /// Subscribers whose delivery has another fate, while the event is open.
+    fated: BTreeSet<u32>,
+    /// Deliveries without a fate; 0 once the event is closed.
+    open: usize,
+    /// Healthy subscribers it is due at, and those that got it in time, the first and the last when.
+    healthy: usize,
+    got: usize,
+    first: u64,
+    last: u64,
+}
+
+impl Spread {
+    fn is_due_at(&self, subscriber: usize) -> bool {
+        match &self.owed {
+            Owed::Those(there) => there.has(subscriber),
+            Owed::Wanting(there, ..) => there.has(subscriber) && self.is_wanted_by(subscriber),
+            Owed::One(one) => *one == Some(subscriber),
+        }
+    }
+
+    fn is_wanted_by(&self, subscriber: usize) -> bool {
+        match &self.owed {
+            Owed::Wanting(_, mix, kind) => mix.wants(subscriber, *kind),
+            Owed::Those(_) | Owed::One(_) => true,
+        }
+    }
+
+    /// Its delivery to a subscriber has no fate yet.
+    fn awaits(&self, subscriber: usize) -> bool {
+        self.open > 0
+            && self.is_due_at(subscriber)
+            && !self.has.has(subscriber)
+            && !self.fated.contains(&(subscriber as u32))
+    }
+}
+
+/// A delivery in time.
+pub(super) struct Arrival {
+    /// From due to read.
+    pub took: u64,
+    /// The event was due in the measured window, and the subscriber is a healthy one.
+    pub measured: bool,
+}
+
+/// The deliveries of one arm.
+pub(super) struct Spreads {
+    pub account: Deliveries,
+    pub(super) audience: Audience,
+    timeout: u64,
+    /// How long a delivery waits at most by design, ns.
+    rests: u64,
+    /// Event `first + i` stands at `i`; closed ones stay for a while.
+    events: VecDeque<Spread>,
+    first: u64,
+    /// Everything before this one is closed.
+    oldest_open: u64,
+    /// Deliveries of events before this one have been looked at when a slice ended.
+    spilled_to: u64,
+    remembered: usize,
+    /// For each subscriber one more than its youngest event.
+    youngest: Vec<u64>,
+    /// Subscribers that events come due at …
+    pub(super) present: Rc<Bits>,
+    /// … and how many of each conduct there are for each type of events.
+    pub(super) here: Vec<[u64; CONDUCTS.len()]>,
+    /// Of these, the ones whose subscription was cut off.
+    pub(super) absent: BTreeSet<u32>,
+    /// When the first of them was cut off.
+    pub(super) cut_off_at: u64,
+    /// Those that wait for their first event, and when they asked for it.
+    pub(super) newcomers: BTreeMap<u32, u64>,
+    /// Deliveries without a fate.
+    pub open: u64,
+    /// What their connections have seen.
+    pub held: crate::ledger::Held,
+}
+
+impl Spreads {
+    pub fn new(audience: Audience, timeout: u64, rests: u64) -> Spreads {
+        let n = audience.subscribers;
+        let mut spreads = Spreads {
+            account: Deliveries::new(&audience),
+            timeout,
+            rests,
+            events: VecDeque::new(),
+            first: 0,
+            oldest_open: 0,
+            spilled_to: 0,
+            remembered: (REMEMBERED_BYTES / (n.div_ceil(8) + size_of::<Spread>()))
+                .max(REMEMBERED_EVENTS),
+            youngest: vec![0; n],
+            present: Rc::new(Bits::all(n)),
+            here: vec![[0; CONDUCTS.len()]; audience.mix.map_or(1, |mix| mix.types)],
+            absent: BTreeSet::new(),
+            cut_off_at: 0,
+            newcomers: BTreeMap::new(),
+            open: 0,
+            held: crate::ledger::Held::default(),
+            audience,
+        };
+        (0..n).for_each(|subscriber| spreads.count_here(subscriber, |n| *n += 1));
+        spreads
+    }
+
+    /// Counts a subscriber in or out, for each type that it wants.
+    pub(super) fn count_here(&mut self, subscriber: usize, count: impl Fn(&mut u64)) {
+        let conduct = self.audience.conduct(subscriber) as usize;
+        match self.audience.mix {
+            None => count(&mut self.here[0][conduct]),
+            Some(mix) => mix.wanted(subscriber).for_each(|k| count(&mut self.here[k][conduct])),
+        }
+    }
+
+    /// An event's instant came; events are numbered without gaps. `index`: its place in the schedule.
+    pub fn begin(&mut self, index: u64, due: u64, after: Option<u64>) {
+        let (owed, here) = self.whom(index);
+        let mut spread = Spread {
+            due,
+            after,
+            sent: None,
+            owed,
+            has: Bits::none(self.audience.subscribers),
+            fated: BTreeSet::new(),
+            open: here.iter().sum::<u64>() as usize,
+            healthy: here[Conduct::Healthy as usize] as usize,
+            got: 0,
+            first: u64::MAX,
+            last: 0,
+        };
+        for (conduct, here) in CONDUCTS.into_iter().zip(here) {
+            self.account.fates(conduct, after.is_some()).due += here;
+        }
+        for &cut_off in &self.absent {
+            if !spread.is_due_at(cut_off as usize) {
+                continue;
+            }
+            let conduct = self.audience.conduct(cut_off as usize);
+            let fates = self.account.fates(conduct, after.is_some());
+            fates.failed += 1;
+            fates.unsubscribed += 1;
+            spread.fated.insert(cut_off);
+        }
+        spread.open -= spread.fated.len();
+        self.open += spread.open as u64;
+        let closed = spread.open == 0;
+        self.events.push_back(spread);
+        if closed {
+            self.close(self.first + self.events.len() as u64 - 1);
+        }
+        while self.events.len() > self.remembered && self.first < self.oldest_open {
+            self.events.pop_front();
+            self.first += 1;
+        }
+    }
+
+    /// Whom an event that comes due now is due at, and how many of each conduct they are.
+    fn whom(&self, index: u64) -> (Owed, [u64; CONDUCTS.len()]) {
+        if !self.audience.one_each {
+            let there = self.present.clone();
+            return match self.audience.mix {
+                None => (Owed::Those(there), self.here[0]),
+                Some(mix) => {
+                    let kind = mix.kind(index);
+                    (Owed::Wanting(there, mix, kind), self.here[kind])
+                }
+            };
+        }
+        let one = self.audience.recipient(index);
+        let one = self.present.has(one).then_some(one);
+        let conduct = one.map(|one| self.audience.conduct(one));
+        (Owed::One(one), CONDUCTS.map(|c| u64::from(Some(c) == conduct)))
+    }
+
+    /// The driver writes it to the publisher.
+    pub fn sent(&mut self, event: u64, now: u64) {
+        if let Some(spread) = self.at(event) {
+            spread.sent = Some(now);
+        }
+    }
+
+    /// The publisher has not taken the event: what is open of it fails.
+    pub fn unpublished(&mut self, event: u64) {
+        self.end_open(event, |fates, n| {
+            fates.failed += n;
+            fates.unpublished += n;
+        });
+    }
+
+    /// Gives what is open of an event its fate.
+    fn end_open(&mut self, event: u64, fate: impl Fn(&mut DeliveryFates, u64)) {
+        let Some(spread) = event.checked_sub(self.first).and_then(|i| self.events.get(i as usize))
+        else {
+            return;
+        };
+        if spread.open == 0 {
+            return;
+        }
+        let (open, measured) = (self.open_of(spread), spread.after.is_some());
+        for (conduct, n) in CONDUCTS.into_iter().zip(open) {
+            fate(self.account.fates(conduct, measured), n);
+            self.open -= n;
+        }
+        if let Some(spread) = self.at(event) {
+            spread.open = 0;
+        }
+        self.close(event);
+    }
+
+    /// A subscriber has read an event, or something that is none (`None`).
+    pub fn received(&mut self, subscriber: usize, event: Option<u64>, at: u64) -> Option<Arrival> {
+        let Some(spread) = event.and_then(|event| self.at(event)) else {
+            self.account.unsolicited += 1;
+            return None;
+        };
+        if !spread.is_due_at(subscriber) {
+            let wanted = spread.is_wanted_by(subscriber);
+            match &mut self.account.unwanted {
+                Some(unwanted) if !wanted => *unwanted += 1,
+                _ => self.account.undue += 1,
+            }
+            return None;
+        }
+        if spread.has.has(subscriber) {
+            self.account.duplicated += 1;
+            return None;
+        }
+        let late = !spread.awaits(subscriber);
+        spread.has.set(subscriber);
+        let event = event.unwrap_or_default();
+        self.account.read += 1;
+        self.account.reordered += u64::from(self.youngest[subscriber] > event + 1);
+        self.youngest[subscriber] = self.youngest[subscriber].max(event + 1);
+        if let Some(asked) = self.newcomers.remove(&(subscriber as u32)) {
+            self.turnover().first_event.record(at.saturating_sub(asked));
+        }
+        if late {
+            self.account.late += 1;
+            return None;
+        }
+        self.arrived(subscriber, event, at)
+    }
+
+    fn arrived(&mut self, subscriber: usize, event: u64, at: u64) -> Option<Arrival> {
+        let conduct = self.audience.conduct(subscriber);
+        let healthy = conduct == Conduct::Healthy;
+        let spread = self.at(event)?;
+        spread.open -= 1;
+        if healthy {
+            spread.got += 1;
+            spread.first = spread.first.min(at);
+            spread.last = spread.last.max(at);
+        }
+        let (measured, done) = (spread.after.is_some(), spread.open == 0);
+        let (took, sent) = (at.saturating_sub(spread.due), spread.sent.unwrap_or(spread.due));
+        self.open -= 1;
+        self.account.fates(conduct, measured).received += 1;
+        if measured && healthy {
+            self.account.delivery.record(took);
+            self.account.unlagged.record(at.saturating_sub(sent));
+        } else if measured
+            && let Some(apart) = self.account.apart.iter_mut().find(|a| a.conduct == conduct)
+        {
+            apart.delivery.record(took);
+        }
+        if done {
+            self.close(event);
+        }
+        Some(Arrival { took, measured: measured && healthy })
+    }
+
+    /// What is open at a subscriber is lost.
+    pub fn lose(&mut self, subscriber: usize) {
+        let conduct = self.audience.conduct(subscriber);
+        for event in self.oldest_open..self.first + self.events.len() as u64 {
+            let Some(spread) = self.at(event).filter(|s| s.awaits(subscriber)) else { continue };
+            spread.fated.insert(subscriber as u32);
+            spread.open -= 1;
+            let (measured, done) = (spread.after.is_some(), spread.open == 0);
+            self.open -= 1;
+            self.account.fates(conduct, measured).lost += 1;
+            if done {
+                self.close(event);
+            }
+        }
+    }
+
+    /// Something due at a subscriber has no fate yet.
+    pub fn awaits(&self, subscriber: usize) -> bool {
+        let from = self.oldest_open.saturating_sub(self.first) as usize;
+        self.events.iter().skip(from).any(|spread| spread.awaits(subscriber))
+    }
+
+    /// Times out what is open of events due longer ago than the time-out.
+    pub fn expire(&mut self, now: u64) {
+        while let Some(spread) = self.at(self.oldest_open) {
+            if spread.open > 0 && spread.due.saturating_add(self.timeout) > now {
+                return;
+            }
+            self.end_open(self.oldest_open, |fates, n| fates.timed_out += n);
+            self.oldest_open += 1;
+        }
+    }
+
+    /// The schedule ends: whatever is open now was not delivered in time.
+    pub fn end(&mut self, now: u64) {
+        self.account.open_at_end = self.open_measured();
+        self.account.behind_at_end = self.open_of_due_by(now.saturating_sub(self.rests));
+    }
+
+    /// Another arm's slice begins: open deliveries spill into it, each counted once.
+    pub fn end_of_slice(&mut self) {
+        self.account.spill += self.open_from(self.spilled_to, u64::MAX);
+        self.spilled_to = self.first + self.events.len() as u64;
+    }
+
+    /// Deliveries of measured events to healthy subscribers without a fate.
+    pub fn open_measured(&self) -> u64 {
+        self.open_of_due_by(u64::MAX)
+    }
+
+    fn open_of_due_by(&self, instant: u64) -> u64 {
+        self.open_from(0, instant)
+    }
+
+    /// The same of events from one on, due by an instant.
+    fn open_from(&self, event: u64, instant: u64) -> u64 {
+        let from = self.oldest_open.max(event).saturating_sub(self.first) as usize;
+        let events = self.events.iter().skip(from).take_while(|s| s.due <= instant);
+        let measured = events.filter(|s| s.after.is_some());
+        measured.map(|s| self.open_of(s)[Conduct::Healthy as usize]).sum()
+    }
+
+    /// What is open of an event at those of each conduct.
+    fn open_of(&self, spread: &Spread) -> [u64; CONDUCTS.len()] {
+        let mut open = [spread.open as u64, 0, 0];
+        for conduct in [Conduct::Slow, Conduct::Stuck] {
+            let theirs = self.audience.numbers(conduct).filter(|s| spread.awaits(*s)).count();
+            open[conduct as usize] = theirs as u64;
+            open[Conduct::Healthy as usize] -= theirs as u64;
+        }
+        open
+    }
+
+    fn close(&mut self, event: u64) {
+        let (timeout, alone) = (self.timeout, self.audience.one_each);
+        let Some(spread) = self.at(event) else { return };
+        spread.fated = BTreeSet::new();
+        let (whole, due) = (spread.got == spread.healthy, spread.due);
+        let (first, last) = (spread.first, spread.last);
+        if spread.after.is_some() && spread.healthy > 0 {
+            self.account.events += 1;
+            self.account.complete += u64::from(whole);
+            // Of one recipient there is no last one.
+            if !alone {
+                self.account.last.record(if whole { last.saturating_sub(due) } else { timeout });
+            }
+            if whole && !alone {
+                self.account.skew.record(last.saturating_sub(first).max(1));
+            }
+        }
+    }
+
+    fn at(&mut self, event: u64) -> Option<&mut Spread> {
+        self.events.get_mut(event.checked_sub(self.first)? as usize)
+    }
+}
+
+#[cfg(test)]
+#[path = "spread_tests.rs"]
+mod tests;

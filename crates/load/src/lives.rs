@@ -1,0 +1,88 @@
+//! Targets that are ended and started anew amid a trial: what they spend is added up over their lives.
+
+use crate::assemble::difference;
+use crate::stretch::{Bench, Member, Stretch};
+use pushbench_core::error::Result;
+use pushbench_core::record::fanout::PublisherStatus;
+use pushbench_core::record::trial::TargetUsage;
+use pushbench_host::clock;
+use pushbench_host::usage;
+use pushbench_sut::process::{Launch, Running, restart};
+use pushbench_sut::publisher;
+
+/// How a member's target is started.
+pub(super) fn launch<'a>(member: &'a Member, bench: &'a Bench<'_>) -> Launch<'a> {
+    let cpus = &bench.placement.target;
+    Launch { manifest: &member.manifest, cpus, interrupt: bench.interrupt }
+}
+
+/// What each target has used by now.
+pub(super) fn read_all(targets: &[Running]) -> Vec<usage::Reading> {
+    let pids: Vec<Vec<u32>> = targets.iter().map(Running::pids).collect();
+    // CPU of all of them first: reading the rest takes a while, in which one of them may be at work.
+    let cpu: Vec<u64> = pids.iter().map(|pids| usage::tree_cpu(pids)).collect();
+    let rest = pids.iter().map(|pids| usage::read_tree(pids));
+    rest.zip(cpu).map(|(rest, cpu_ns)| usage::Reading { cpu_ns, ..rest }).collect()
+}
+
+/// An earlier life of a target.
+struct Earlier {
+    spent: TargetUsage,
+    /// What its publisher had counted just before its end.
+    publisher: Option<PublisherStatus>,
+    /// From its end to the next one's readiness, ns.
+    down_ns: u64,
+}
+
+/// The lives of a block's targets.
+pub(super) struct Lives {
+    /// What each had used when the measured window began; nothing when it was started since.
+    before: Vec<usage::Reading>,
+    earlier: Vec<Option<Earlier>>,
+}
+
+impl Lives {
+    pub fn of(targets: usize) -> Lives {
+        let before = vec![usage::Reading::default(); targets];
+        Lives { before, earlier: (0..targets).map(|_| None).collect() }
+    }
+
+    /// The measured window begins.
+    pub fn measure(&mut self, targets: &[Running]) {
+        self.before = read_all(targets);
+    }
+
+    /// What a target has spent since, in all its lives. `now`: what it has used.
+    pub fn spent(&self, i: usize, now: usage::Reading) -> TargetUsage {
+        let spent = difference(self.before[i], now);
+        self.earlier[i].as_ref().map_or(spent, |earlier| earlier.spent.and(spent))
+    }
+
+    /// Ends each target and starts it anew on its port. The shards go on meanwhile.
+    pub fn restart(
+        &mut self,
+        targets: &mut [Running],
+        stretch: &Stretch,
+        bench: &Bench<'_>,
+    ) -> Result<()> {
+        for (i, (member, target)) in stretch.members.iter().zip(targets).enumerate() {
+            let publisher = publisher::status_now(target, &member.manifest);
+            let spent = self.spent(i, read_all(std::slice::from_ref(target))[0]);
+            let ended = clock::now();
+            restart(target, &launch(member, bench))?;
+            self.earlier[i] = Some(Earlier { spent, publisher, down_ns: clock::now() - ended });
+            self.before[i] = usage::Reading::default();
+        }
+        Ok(())
+    }
+
+    /// How long each was down; `None` where it was not.
+    pub fn down_ns(&self) -> Vec<Option<u64>> {
+        self.earlier.iter().map(|e| e.as_ref().map(|e| e.down_ns)).collect()
+    }
+
+    /// What a target's publisher had counted before it was started anew.
+    pub fn publisher(&self, i: usize) -> Option<PublisherStatus> {
+        self.earlier[i].as_ref()?.publisher
+    }
+}

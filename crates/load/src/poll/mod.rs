@@ -1,0 +1,4 @@
+//! The poll transport.
+
+pub mod alarms;
+pub mod subscriber;

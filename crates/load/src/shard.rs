@@ -1,0 +1,303 @@
+//! One shard of one block: a thread with a current-thread runtime, the connections of every arm of
+//! the block, and the pacer that feeds them by turns.
+
+use crate::client::Client;
+use crate::connections::{keep, warm_up};
+use crate::dial::Dial;
+use crate::effort;
+use crate::effort::Effort;
+use crate::feed::{Source, Spout};
+use crate::ledger::{Ledger, LedgerRules};
+use crate::pacer::Pacer;
+use crate::subscriber::Spawn;
+use crate::subscribers::SubscribersJob;
+use crate::tasks::Tasks;
+use crate::tcp::client::Tcp;
+use crate::turns::{Arm, Turns};
+use crate::webhook::callback::Callback;
+use crate::webhook::client::Webhook;
+use crate::websocket::client::Websocket;
+use hyper::header::HeaderValue;
+use pushbench_core::event::{Matched, Template};
+use pushbench_core::plan::Slices;
+use pushbench_core::record::account::Account;
+use pushbench_core::record::fanout::Quiet;
+use pushbench_core::record::interval::Seen;
+use pushbench_core::record::strata::Split;
+use pushbench_core::scenario::{Arrivals, Lifetime, Load};
+use pushbench_core::schedule::Schedule;
+use pushbench_core::transport::Carrier;
+use pushbench_host::cpus;
+use pushbench_host::usage;
+use pushbench_wire::address::Address;
+use pushbench_wire::fault::Fault;
+use pushbench_wire::terms::Terms;
+use pushbench_wire::webhook::CALLBACK_URL;
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::mpsc::Sender;
+use tokio::sync::watch;
+
+/// Ready tasks run between two looks at the sockets: few, so that nothing is read late.
+const EVENT_INTERVAL: u32 = 4;
+/// What a shard must know of one arm.
+#[derive(Debug, Clone)]
+pub struct ArmJob {
+    /// How events travel from the driver.
+    pub carrier: Carrier,
+    /// Where to.
+    pub address: Address,
+    /// How answers are matched.
+    pub matched: Matched,
+    /// What it wants of requests and handshakes.
+    pub terms: Terms,
+    /// Makes the events.
+    pub template: Template,
+    /// Connections of this shard.
+    pub connections: usize,
+    /// Unanswered events each may carry.
+    pub in_flight: usize,
+    /// Who gets the events that the target publishes.
+    pub subscribers: Option<SubscribersJob>,
+    /// Its answers come back by a callback.
+    pub called_back: bool,
+}
+
+/// What all shards of a block share.
+#[derive(Debug, Clone)]
+pub struct BlockJob {
+    /// The load, with warm-up and duration already rounded to whole slices.
+    pub load: Load,
+    /// Seed of the schedule.
+    pub seed: u64,
+    /// Whose turn it is.
+    pub slices: Arc<Slices>,
+    /// Events a connection carries.
+    pub lifetime: Lifetime,
+    /// Cap of the segment size.
+    pub max_segment: Option<u32>,
+    /// How measured events are told apart.
+    pub split: Option<Split>,
+    /// Where the quiet stretch after the warm-up ends, ns of the arm's own time.
+    pub quiet_end: Option<u64>,
+    /// The arms.
+    pub arms: Vec<ArmJob>,
+}
+
+/// The signals between a shard and the block that owns it.
+pub struct Signals {
+    /// Shard number and count.
+    pub shard: (u64, u64),
+    /// The shard's CPU.
+    pub cpus: Vec<usize>,
+    /// Set to end early.
+    pub stop: Arc<AtomicBool>,
+    /// Origin of the wall clock, set by the block once every shard is warm; 0 before.
+    pub origin: Arc<AtomicU64>,
+    /// Where news go.
+    pub news: Sender<News>,
+}
+
+/// What a shard tells while it runs.
+pub enum News {
+    /// Every connection is warm, or an arm's target did not let us connect.
+    Warm(Result<(), (usize, String)>),
+    /// A second of one arm ended.
+    Interval {
+        /// The arm.
+        arm: usize,
+        /// Its number, from 0.
+        second: u64,
+        /// What it brought.
+        seen: Seen,
+    },
+    /// The quiet stretch of an idle flow begins.
+    Quiet,
+    /// Every event has its fate; connections stand until the block says stop.
+    Drained,
+    /// The shard is done.
+    Done(io::Result<Vec<ArmOutcome>>),
+}
+
+/// What a shard leaves of one arm.
+pub struct ArmOutcome {
+    /// Fates, times, traffic.
+    pub account: Account,
+    /// What the thread did in this arm's slices of the measured window.
+    pub effort: Effort,
+    /// The kernel tells how long it waited for its CPU.
+    pub tells_waiting: bool,
+    /// CPU of the drain after them, ns; only of an arm that is alone on its cores.
+    pub drain_ns: u64,
+    /// What it took to subscribe all subscribers, ns.
+    pub subscribed_in_ns: u64,
+    /// Memory of this process before the first subscriber, bytes.
+    pub memory_before: u64,
+    /// What lay between two events of an idle flow.
+    pub quiet: Option<Quiet>,
+    /// For each burst the time until its queue was gone, ns.
+    pub drained_ns: Vec<Option<u64>>,
+}
+
+/// Runs the shard on the calling thread and sends [`News::Done`] at the end.
+pub fn run(job: &BlockJob, signals: &Signals) {
+    cpus::pin(&signals.cpus);
+    let done = drive(job, signals);
+    let _block_gone = signals.news.send(News::Done(done));
+}
+
+fn drive(job: &BlockJob, signals: &Signals) -> io::Result<Vec<ArmOutcome>> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_io().event_interval(EVENT_INTERVAL);
+    effort::watch_parking(&mut builder);
+    let runtime = builder.build_local(Default::default())?;
+    runtime.block_on(async {
+        // The pacer is a task as well: a self-wake of the root future would write to an eventfd.
+        let (job, signals) = (job.clone(), signals.copy());
+        let pacing = tokio::task::spawn_local(async move { pace(&job, &signals).await });
+        pacing.await.map_err(io::Error::other)?
+    })
+}
+
+impl Signals {
+    fn copy(&self) -> Signals {
+        Signals {
+            shard: self.shard,
+            cpus: self.cpus.clone(),
+            stop: self.stop.clone(),
+            origin: self.origin.clone(),
+            news: self.news.clone(),
+        }
+    }
+}
+
+async fn pace(job: &BlockJob, signals: &Signals) -> io::Result<Vec<ArmOutcome>> {
+    let worked = Rc::new(Cell::new(false));
+    let pacer = Pacer::new(worked.clone())?;
+    let mut arms = Vec::new();
+    for (i, arm) in job.arms.iter().enumerate() {
+        match connect(job, arm, signals, &worked).await {
+            Ok(arm) => arms.push(arm),
+            Err(why) => {
+                let _block_gone = signals.news.send(News::Warm(Err((i, why))));
+                return Ok(Vec::new());
+            }
+        }
+    }
+    let _block_gone = signals.news.send(News::Warm(Ok(())));
+    let mut turns = Turns::new(job, signals, pacer, arms);
+    if turns.wait_for_origin().await? {
+        turns.all_slices().await?;
+        turns.drain().await?;
+    }
+    let _block_gone = signals.news.send(News::Drained);
+    turns.wait_for_end().await?;
+    turns.finish().await
+}
+
+async fn connect(
+    job: &BlockJob,
+    arm: &ArmJob,
+    signals: &Signals,
+    worked: &Rc<Cell<bool>>,
+) -> Result<Arm, String> {
+    let (shard, of) = signals.shard;
+    let closed_loop = job.load.arrivals == Arrivals::Closed;
+    let rules = LedgerRules {
+        origin: 0,
+        timeout: job.load.timeout.as_nanos() as u64,
+        shard,
+        of,
+        wall_length: job.slices.wall_length(),
+        warmup: job.load.warmup.as_nanos() as u64,
+        window: job.load.duration.as_nanos() as u64,
+        split: job.split.clone(),
+        closed_loop,
+    };
+    let ledger = Ledger::new(rules, arm.matched.tells_ids());
+    let ledger = Rc::new(match &arm.subscribers {
+        Some(subscribers) => ledger.fanning_out(subscribers.asked.audience(), subscribers.rests),
+        None if arm.called_back => ledger.called_back(),
+        None => ledger,
+    });
+    let tasks = Tasks::new(worked);
+    let terms = Rc::new(match arm.called_back {
+        true => called_back(arm, job.max_segment, &ledger, &tasks)?,
+        false => arm.terms.clone(),
+    });
+    let (begins, origin) = watch::channel(0);
+    let (mut subscribed_in_ns, mut memory_before) = (0, 0);
+    if let Some(job_of) = &arm.subscribers {
+        let call = job_of.call(&arm.terms, job.max_segment, &ledger, &tasks);
+        // What a trial of any size takes, histograms above all, is no subscriber's.
+        usage::give_back();
+        memory_before = usage::tree_pss(&[std::process::id()]);
+        let started = job_of.start(&call, &tasks, &origin).await;
+        subscribed_in_ns = started.map_err(|fault| fault.to_string())?;
+    }
+    let source = if closed_loop { Source::Closed { shard, of } } else { Source::Open };
+    let spout = Spout::new(ledger.clone(), source, arm.connections, job.load.backlog);
+    let dial = Dial {
+        address: arm.address.clone(),
+        matched: arm.matched.clone(),
+        terms,
+        template: Rc::new(arm.template.clone()),
+        in_flight: arm.in_flight,
+        lifetime: job.lifetime,
+        max_segment: job.max_segment,
+        ledger: ledger.clone(),
+        called_back: arm.called_back,
+        warm: true,
+    };
+    let slots = Slots { dial, spout: &spout, count: arm.connections, tasks: &tasks };
+    match arm.carrier {
+        Carrier::Webhook => slots.start::<Webhook>().await,
+        Carrier::Websocket => slots.start::<Websocket>().await,
+        Carrier::Tcp => slots.start::<Tcp>().await,
+    }
+    .map_err(|fault| fault.to_string())?;
+    let schedule = Schedule::new(&job.load, job.seed, shard as usize, of as usize);
+    let mut arm = Arm::new(ledger, spout, (&job.load, schedule), tasks, begins);
+    arm.subscribed_in_ns = subscribed_in_ns;
+    arm.memory_before = memory_before;
+    Ok(arm)
+}
+
+/// Listens for the answers of this shard's questions; the terms of questions that say where.
+fn called_back(
+    arm: &ArmJob,
+    max_segment: Option<u32>,
+    ledger: &Rc<Ledger>,
+    tasks: &Tasks,
+) -> Result<Terms, String> {
+    let (matched, tasks) = (arm.matched.clone(), tasks.clone());
+    let spawn: Spawn = Rc::new(move |work| tasks.spawn(work));
+    let url = Callback { matched, ledger: ledger.clone(), spawn }.listen(max_segment);
+    let url = url.map_err(|e| format!("no address for answers: {e}"))?;
+    let mut terms = arm.terms.clone();
+    let url = HeaderValue::from_str(&url).map_err(|e| format!("{url}: {e}"))?;
+    terms.headers.insert(CALLBACK_URL, url);
+    Ok(terms)
+}
+
+struct Slots<'a> {
+    dial: Dial,
+    spout: &'a Spout,
+    count: usize,
+    tasks: &'a Tasks,
+}
+
+impl Slots<'_> {
+    async fn start<C: Client>(self) -> Result<(), Fault> {
+        let warm = warm_up::<C>(self.count, &self.dial).await?;
+        let again = Rc::new(Dial { warm: false, ..self.dial });
+        for (slot, client) in warm.into_iter().enumerate() {
+            let feed = self.spout.feed(slot);
+            self.tasks.spawn(keep::<C>(client, again.clone(), feed, again.ledger.clone()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! What is driven together: the arms that live at the same time (all of a sliced block, one of a
+//! sequential one).
+
+use pushbench_core::event::Template;
+use pushbench_core::plan::Slices;
+use pushbench_core::record::histogram::Hist;
+use pushbench_core::record::strata::Split;
+use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
+use pushbench_core::scenario::{Lifetime, Load, Subscribers};
+use pushbench_core::transport::{Carrier, Transport};
+use pushbench_host::cpus::Placement;
+use pushbench_sut::manifest::Manifest;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// One arm of a stretch.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its index in the run.
+    pub arm: usize,
+    /// Its name, `webhook@builtin`.
+    pub label: String,
+    /// How events travel.
+    pub transport: Transport,
+    /// The program.
+    pub manifest: Manifest,
+    /// Connections over all shards.
+    pub connections: usize,
+    /// Unanswered events each.
+    pub in_flight: usize,
+    /// Who gets the events that the target publishes; `None` when it takes them.
+    pub subscribers: Option<Subscribers>,
+    /// Its answers come back by a callback.
+    pub called_back: bool,
+}
+
+impl Member {
+    /// How events travel from the driver: to a publisher by POST, whatever it delivers by.
+    pub fn carrier(&self) -> Carrier {
+        self.transport.carrier_to(self.subscribers.is_some())
+    }
+
+    /// How long a delivery waits at most by design, and then its acknowledgement once more.
+    pub fn rests(&self) -> Duration {
+        match (&self.subscribers, self.transport) {
+            (Some(subscribers), Transport::Poll) => subscribers.poll_interval,
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+/// A pause of the target, for the self-test: the process tree is stopped and continued.
+#[derive(Debug, Clone, Copy)]
+pub struct Freeze {
+    /// When it stops, ns after the origin.
+    pub at: u64,
+    /// For how long, ns.
+    pub length: u64,
+}
+
+/// What is driven together.
+#[derive(Debug, Clone)]
+pub struct Stretch {
+    /// The arms alive together.
+    pub members: Vec<Member>,
+    /// The load, warm-up and duration rounded to slices.
+    pub load: Load,
+    /// Whose turn it is.
+    pub slices: Arc<Slices>,
+    /// Seed of the schedule.
+    pub seed: u64,
+    /// Makes the events.
+    pub template: Template,
+    /// Events a connection carries.
+    pub lifetime: Lifetime,
+    /// Cap of the segment size.
+    pub max_segment: Option<u32>,
+    /// Point of the sweep, block and place in it.
+    pub place: (usize, usize, usize),
+    /// How measured events are told apart.
+    pub split: Option<Split>,
+    /// What for.
+    pub stage: Stage,
+    /// The block's design.
+    pub design: TrialDesign,
+    /// A pause to inject.
+    pub freeze: Option<Freeze>,
+    /// What lies between two events is measured, one arm alone.
+    pub idle: bool,
+    /// When the targets are ended and started anew, ns after the measured window began.
+    pub restart_after: Option<u64>,
+}
+
+/// A finished trial and its time line.
+pub struct Finished {
+    /// The record.
+    pub trial: Trial,
+    /// Responses in each second of the wall clock, by its number.
+    pub seconds: Vec<(u64, Hist)>,
+}
+
+/// Hears how it goes while it runs.
+pub trait Watch {
+    /// From now on so many arms take turns: each has that part of every second.
+    fn turns(&mut self, _arms: usize) {}
+    /// A second of an arm (its index in the run) ended.
+    fn second(&mut self, arm: usize, responses: &Hist);
+    /// Some time has passed.
+    fn tick(&mut self);
+}
+
+/// Where a run happens.
+pub struct Bench<'a> {
+    /// Which CPUs.
+    pub placement: &'a Placement,
+    /// Set when the user wants to stop.
+    pub interrupt: &'a AtomicBool,
+}

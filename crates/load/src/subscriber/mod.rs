@@ -1,0 +1,145 @@
+//! The driver's subscribers: each receives events and tells the ledger when each was read.
+//!
+//! A subscriber half in one idea: *a subscriber subscribes, receives until it leaves or is cut off, and
+//! tells the ledger which event it has read* ([`Subscriber`]). Acknowledging is a part of receiving.
+
+pub mod asking;
+pub mod ongoing;
+pub mod requests;
+pub mod stream;
+
+use crate::ledger::Ledger;
+use hyper::Method;
+use pushbench_core::event::{Matched, acknowledgement};
+use pushbench_core::record::fanout::Conduct;
+use pushbench_core::scenario::Subscribers;
+use pushbench_core::scenario::payload::ID_DIGITS;
+use pushbench_core::wording::Wording;
+use pushbench_wire::address::Address;
+use pushbench_wire::fault::Fault;
+use pushbench_wire::terms::Terms;
+use std::net::Ipv4Addr;
+use std::pin::Pin;
+use std::rc::Rc;
+
+/// Starts a task beside the subscribers, such as a connection that a listener has accepted; it ends
+/// with the trial.
+pub type Spawn = Rc<dyn Fn(Pin<Box<dyn Future<Output = ()>>>)>;
+
+/// Everything the subscribers of one arm need to know.
+pub struct Call {
+    /// Where to subscribe.
+    pub subscribe: Address,
+    /// What the publisher wants of that request, the token among it.
+    pub terms: Terms,
+    /// The run's token by itself, for what has no headers.
+    pub token: String,
+    /// Where an event carries its id.
+    pub matched: Matched,
+    /// How many there are, what they want, how they behave.
+    pub asked: Subscribers,
+    /// An acknowledgement in the publisher's own words; `{"id": …}` where there are none.
+    pub acknowledgement: Option<Wording>,
+    /// How their addresses reach the publisher, where they do not connect themselves.
+    pub registration: Registration,
+    /// The publisher is ended and started anew.
+    pub restarts: bool,
+    /// Cap of the TCP segment size.
+    pub max_segment: Option<u32>,
+    /// Where deliveries and traffic go.
+    pub ledger: Rc<Ledger>,
+    /// For further tasks.
+    pub spawn: Spawn,
+}
+
+impl Call {
+    /// Where a subscriber subscribes that says in the query which types it wants.
+    pub fn wanting(&self, number: usize) -> Address {
+        let mut address = self.subscribe.clone();
+        let types = self.asked.wanted(number);
+        if !types.is_empty() {
+            let separator = if address.path.contains('?') { '&' } else { '?' };
+            address.path.push_str(&format!("{separator}types={}", types.join(",")));
+        }
+        address
+    }
+
+    /// How a subscriber behaves.
+    pub fn conduct(&self, number: usize) -> Conduct {
+        self.asked.audience().conduct(number)
+    }
+
+    /// What a slow subscriber takes for an event, ns.
+    pub fn slow_by(&self) -> u64 {
+        self.asked.slow_by.as_nanos() as u64
+    }
+
+    /// What acknowledges event `index`.
+    pub fn acknowledge(&self, index: u64) -> String {
+        let id = format!("{index:0ID_DIGITS$x}");
+        match &self.acknowledgement {
+            Some(own) => own.filled(|_| id.clone()),
+            None => acknowledgement(&id),
+        }
+    }
+}
+
+/// How the addresses of subscribers reach the publisher.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Registration {
+    /// By a request.
+    Request {
+        /// Its method.
+        method: Method,
+        /// Its body; `{"url": …}` where nothing else is said.
+        body: Option<Wording>,
+    },
+    /// It was told when it was started: subscribers are expected at this port.
+    Told(u16),
+}
+/// One subscriber of a transport. Chosen once a trial; nothing is boxed per event.
+pub trait Subscriber: Sized + 'static {
+    /// What the subscribers of an arm have in common, such as the listener behind their addresses.
+    type Common: Clone + 'static;
+
+    /// Makes what they have in common, before the first one.
+    fn prepare(call: &Rc<Call>) -> impl Future<Output = Result<Self::Common, Fault>>;
+
+    /// Subscribes as number `number`: when this returns, the publisher has confirmed it.
+    fn subscribe(
+        call: &Rc<Call>,
+        common: &Self::Common,
+        number: usize,
+    ) -> impl Future<Output = Result<Self, Fault>>;
+
+    /// Receives until the publisher ends the subscription.
+    fn receive(&mut self) -> impl Future<Output = Result<(), Fault>>;
+
+    /// Ends the subscription; when this returns, the publisher knows.
+    fn leave(self) -> impl Future<Output = Result<(), Fault>>;
+}
+
+/// Connections from one source address to one destination: the usual range of ports has 28,000.
+pub const CONNECTIONS_PER_SOURCE: usize = 10_000;
+
+/// The source address of subscriber `number`, where it connects itself: 127.0.1.1, 127.0.1.2 …
+pub fn source(number: usize) -> Ipv4Addr {
+    Ipv4Addr::from(0x7f00_0101 + (number / CONNECTIONS_PER_SOURCE) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pushbench_wire::subscriber_addresses::host;
+
+    #[test]
+    fn subscribers_are_spread_over_the_loopback_network() {
+        assert_eq!((source(0), source(9_999)), (Ipv4Addr::new(127, 0, 1, 1), source(0)));
+        assert_eq!(source(10_000), Ipv4Addr::new(127, 0, 1, 2));
+        assert_eq!(
+            (host(0), host(255)),
+            (Ipv4Addr::new(127, 1, 0, 1), Ipv4Addr::new(127, 1, 1, 0))
+        );
+        assert!(host(1_000_000).is_loopback() && source(1_000_000).is_loopback());
+    }
+}

@@ -1,0 +1,138 @@
+//! Receiving on a connection held open: what has come is read together, its acknowledgements are
+//! flushed once. The same for every such transport.
+
+use crate::io::Stamps;
+use crate::subscriber::Call;
+use pushbench_core::record::fanout::Conduct;
+use pushbench_host::clock;
+use pushbench_host::sleep::Timer;
+use pushbench_wire::fault::Fault;
+use pushbench_wire::messages::{Heard, Messages};
+use std::collections::VecDeque;
+use std::future::{pending, poll_fn};
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+/// A subscriber's open connection.
+pub struct Inbox<M> {
+    messages: M,
+    call: Rc<Call>,
+    number: usize,
+    stamps: Rc<Stamps>,
+    /// What a slow subscriber has read and not yet taken up.
+    unhandled: VecDeque<Option<u64>>,
+    /// What it has taken up, and when it is through with it.
+    in_hand: Option<(Option<u64>, u64)>,
+    unflushed: bool,
+}
+
+impl<M: Messages> Inbox<M> {
+    /// Of subscriber `number`, whose connection is read at these stamps.
+    pub fn new(messages: M, call: Rc<Call>, number: usize, stamps: Rc<Stamps>) -> Inbox<M> {
+        let unhandled = VecDeque::new();
+        Inbox { messages, call, number, stamps, unhandled, in_hand: None, unflushed: false }
+    }
+
+    /// Receives until the connection ends.
+    pub async fn receive(&mut self) -> Result<(), Fault> {
+        let ended = match self.call.conduct(self.number) {
+            Conduct::Healthy => poll_fn(|cx| self.poll_healthy(cx)).await,
+            Conduct::Slow => self.receive_slowly().await,
+            Conduct::Stuck => pending().await,
+        };
+        ended.map_err(fault)
+    }
+
+    fn poll_healthy(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut answers = Vec::new();
+        let (call, stamps, number) = (&self.call, &self.stamps, self.number);
+        let heard = self.messages.poll_messages(cx, |heard| match heard {
+            Heard::Message(message) => {
+                let index = call.matched.index(message);
+                call.ledger.receive(number, index, stamps.read(), stamps.woken());
+                answers.extend(index.filter(|_| call.asked.acknowledged));
+            }
+            Heard::Ping => call.ledger.pinged(),
+            Heard::Pong => {}
+        })?;
+        answers.into_iter().try_for_each(|index| self.answer(index))?;
+        if self.unflushed {
+            self.unflushed = self.messages.poll_flush(cx)?.is_pending();
+        }
+        heard.map(Ok)
+    }
+
+    /// Takes up one event after the other, and reads again when it is through with what it has read.
+    async fn receive_slowly(&mut self) -> io::Result<()> {
+        loop {
+            self.finish().await?;
+            if let Some(index) = self.unhandled.pop_front() {
+                let now = clock::now();
+                self.call.ledger.receive(self.number, index, now, now);
+                self.in_hand = Some((index, now + self.call.slow_by()));
+            } else if poll_fn(|cx| self.poll_some(cx)).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Is through with what a slow subscriber has in hand, and acknowledges it.
+    async fn finish(&mut self) -> io::Result<()> {
+        let Some((index, done)) = self.in_hand else { return Ok(()) };
+        Timer::new()?.until(done).await?;
+        self.in_hand = None;
+        if let Some(index) = index.filter(|_| self.call.asked.acknowledged) {
+            self.answer(index)?;
+        }
+        poll_fn(|cx| self.messages.poll_flush(cx)).await
+    }
+
+    /// Ready when there is something to take up, or, with true, when there is nothing more and the
+    /// connection has ended.
+    fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let (call, unhandled) = (&self.call, &mut self.unhandled);
+        let heard = self.messages.poll_messages(cx, |heard| match heard {
+            Heard::Message(message) => unhandled.push_back(call.matched.index(message)),
+            Heard::Ping => call.ledger.pinged(),
+            Heard::Pong => {}
+        })?;
+        match self.unhandled.is_empty() {
+            true => heard.map(|()| Ok(true)),
+            false => Poll::Ready(Ok(false)),
+        }
+    }
+
+    fn answer(&mut self, index: u64) -> io::Result<()> {
+        self.unflushed = true;
+        self.messages.queue(self.call.acknowledge(index).into())
+    }
+
+    /// Says that it leaves, after what it has acknowledged, and waits until the publisher knows.
+    pub async fn leave(mut self) -> Result<(), Fault> {
+        self.finish().await.map_err(fault)?;
+        let mut finished = false;
+        let left = poll_fn(|cx| {
+            if !finished {
+                ready!(self.messages.poll_finish(cx))?;
+                finished = true;
+            }
+            // What still comes was published before the publisher knew; nobody waits for it.
+            let (call, stamps, number) = (&self.call, &self.stamps, self.number);
+            self.messages.poll_messages(cx, |heard| {
+                if let Heard::Message(message) = heard {
+                    let index = call.matched.index(message);
+                    call.ledger.receive(number, index, stamps.read(), stamps.woken());
+                }
+            })
+        });
+        left.await.map_err(fault)
+    }
+}
+
+fn fault(e: io::Error) -> Fault {
+    match e.kind() {
+        io::ErrorKind::InvalidData => Fault::protocol(e),
+        _ => Fault::closed(e),
+    }
+}

@@ -1,0 +1,70 @@
+//! The sender's half: many unanswered events on one connection.
+
+use crate::client::Client;
+use crate::dial::Dial;
+use crate::feed::Feed;
+use crate::io::{Stamped, Stamps};
+use crate::ledger::Ledger;
+use crate::pipeline;
+use crate::pipeline::Pipe;
+use pushbench_core::event::Template;
+use pushbench_wire::fault::Fault;
+use pushbench_wire::tcp::codec::Framed;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+/// An open connection.
+pub struct Tcp {
+    dial: Dial,
+    framed: Framed<Stamped>,
+    stamps: Rc<Stamps>,
+}
+
+impl Client for Tcp {
+    async fn open(dial: &Dial) -> Result<Self, Fault> {
+        let io = Stamped::connect(dial.address.socket, dial.max_segment, &dial.ledger).await?;
+        if dial.warm {
+            io.set_up();
+        }
+        let stamps = io.stamps();
+        Ok(Tcp { dial: dial.clone(), framed: Framed::new(io), stamps })
+    }
+
+    async fn carry(mut self, feed: Feed, _ledger: Rc<Ledger>) -> Result<(), Fault> {
+        pipeline::carry(&mut self.framed, &self.dial, self.stamps, &feed).await
+    }
+}
+
+impl Pipe for Framed<Stamped> {
+    fn poll_answers(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut answer: impl FnMut(&[u8]),
+    ) -> Poll<Result<(), Fault>> {
+        while let Some(message) = ready!(self.poll_message(cx)).map_err(fault)? {
+            answer(message);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn queued(&self) -> usize {
+        self.left_to_write()
+    }
+
+    fn write(&mut self, template: &Template, index: u64) -> Result<(), Fault> {
+        self.queue_with(|out| template.append(index, out));
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.poll_written(cx).map_err(Fault::closed)
+    }
+}
+
+fn fault(e: io::Error) -> Fault {
+    match e.kind() {
+        io::ErrorKind::InvalidData => Fault::protocol(e),
+        _ => Fault::closed(e),
+    }
+}

@@ -1,0 +1,4 @@
+//! The tcp transport, driver's side.
+
+pub mod client;
+pub mod subscriber;

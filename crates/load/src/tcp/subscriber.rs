@@ -1,0 +1,48 @@
+//! The subscriber's half: a bare socket held open, on which it has said who it is.
+
+use crate::io::Stamped;
+use crate::subscriber::stream::Inbox;
+use crate::subscriber::{Call, Subscriber, source};
+use pushbench_wire::fault::Fault;
+use pushbench_wire::tcp::Hello;
+use pushbench_wire::tcp::codec::Framed;
+use std::future::poll_fn;
+use std::rc::Rc;
+
+/// A subscriber with its open connection.
+pub struct Socket(Inbox<Framed<Stamped>>);
+
+impl Subscriber for Socket {
+    type Common = ();
+
+    async fn prepare(_: &Rc<Call>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn subscribe(call: &Rc<Call>, (): &(), number: usize) -> Result<Self, Fault> {
+        let (from, to) = (source(number).into(), call.subscribe.socket);
+        let io = Stamped::connect_from(from, to, call.max_segment, &call.ledger).await?;
+        let stamps = io.stamps();
+        let mut framed = Framed::new(io);
+        let hello = Hello { token: call.token.clone(), types: call.asked.wanted(number) };
+        let hello = serde_json::to_vec(&hello).map_err(Fault::refused)?;
+        framed.queue_with(|out| out.extend_from_slice(&hello));
+        framed.flush().await.map_err(Fault::refused)?;
+        let welcome = poll_fn(|cx| framed.poll_message(cx).map_ok(|m| m.map(<[u8]>::to_vec)));
+        match welcome.await.map_err(Fault::refused)?.as_deref() {
+            Some(b"{}") => {}
+            Some(other) => return Err(Fault::Refused(String::from_utf8_lossy(other).into_owned())),
+            None => return Err(Fault::Refused("closed instead of a welcome".to_owned())),
+        }
+        framed.socket.set_up();
+        Ok(Socket(Inbox::new(framed, call.clone(), number, stamps)))
+    }
+
+    async fn receive(&mut self) -> Result<(), Fault> {
+        self.0.receive().await
+    }
+
+    async fn leave(self) -> Result<(), Fault> {
+        self.0.leave().await
+    }
+}

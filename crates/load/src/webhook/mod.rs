@@ -1,0 +1,7 @@
+//! The webhook transport, driver's side.
+
+pub mod callback;
+pub mod client;
+pub mod prebuilt;
+pub mod subscriber;
+pub mod unasked;

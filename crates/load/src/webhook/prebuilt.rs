@@ -1,0 +1,45 @@
+//! The bytes of a request: a head that is the same for every event, and the event behind it.
+
+use crate::dial::Dial;
+use hyper::Uri;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use pushbench_core::event::Template;
+use pushbench_wire::fault::Fault;
+
+/// The head of every request of a connection.
+pub(super) struct Prebuilt(Box<[u8]>);
+
+impl Prebuilt {
+    pub fn new(dial: &Dial) -> Result<Prebuilt, Fault> {
+        let target: Uri = dial.address.path.parse().map_err(Fault::refused)?;
+        let mut head = format!("{} {target} HTTP/1.1\r\n", dial.terms.method).into_bytes();
+        for (name, value) in &headers(dial)? {
+            head.extend_from_slice(name.as_str().as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value.as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
+        head.extend_from_slice(b"\r\n");
+        Ok(Prebuilt(head.into()))
+    }
+
+    /// Appends the request that carries an event.
+    pub fn append(&self, template: &Template, index: u64, out: &mut Vec<u8>) {
+        out.reserve(self.0.len() + template.len());
+        out.extend_from_slice(&self.0);
+        template.append(index, out);
+    }
+}
+
+fn headers(dial: &Dial) -> Result<HeaderMap, Fault> {
+    let host = HeaderValue::from_str(&dial.address.authority).map_err(Fault::refused)?;
+    let mut headers = HeaderMap::new();
+    headers.insert(HOST, host);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(USER_AGENT, HeaderValue::from_static("pushbench"));
+    for (name, value) in &dial.terms.headers {
+        headers.insert(name, value.clone());
+    }
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(dial.template.len()));
+    Ok(headers)
+}

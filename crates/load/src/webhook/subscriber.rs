@@ -1,0 +1,287 @@
+//! The subscriber's half: an address that is registered, and behind all addresses one listener.
+//!
+//! Every subscriber is a host of its own out of 127.0.0.0/8, so that the publisher needs a connection
+//! for each as it would in earnest. The path says which one it is.
+
+use crate::io::{Stamped, Stamps};
+use crate::subscriber::{Call, Registration, Subscriber};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use hyper::{Method, StatusCode};
+use pushbench_core::record::fanout::Conduct;
+use pushbench_core::scenario::payload::MAX_BYTES;
+use pushbench_core::wording::SUBSCRIBER_URLS;
+use pushbench_host::clock;
+use pushbench_host::sleep::Timer;
+use pushbench_wire::came_back;
+use pushbench_wire::fault::Fault;
+use pushbench_wire::line::Line;
+use pushbench_wire::subscriber_addresses::{Addresses, to_loopback};
+use pushbench_wire::webhook::posts::{Common, Posts};
+use pushbench_wire::webhook::request::Request;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::future::pending;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex, watch};
+
+/// Connections that may wait to be accepted: a publisher opens one to every subscriber at once.
+const BACKLOG: i32 = 4096;
+/// Longest delivery: the largest event, and what a publisher puts around it.
+const LONGEST: usize = 2 * MAX_BYTES;
+/// Pause after an error such as too many open files.
+const ACCEPT_PAUSE_NS: u64 = 10_000_000;
+
+/// A registered subscriber; its events come in through the listener.
+pub struct Hook {
+    call: Rc<Call>,
+    desk: Rc<Desk>,
+    /// Its number at the publisher, where that tells one.
+    name: Option<u64>,
+    /// Ends with the publisher, where that is started anew.
+    publisher: Option<watch::Receiver<()>>,
+}
+
+/// The listener behind all subscribers, and the connections on which they register.
+pub struct Desk {
+    addresses: Addresses,
+    registrar: Mutex<Registrar>,
+}
+
+/// Where subscribers register, one after the other or all at once.
+#[derive(Default)]
+struct Registrar {
+    line: Option<Line<TcpStream>>,
+    /// Ends with the publisher. A webhook's subscriber has no connection that would: it is a second one
+    /// to the publisher on which nothing is asked, in place of whatever tells a subscriber in earnest
+    /// that it must register again.
+    publisher: Option<watch::Receiver<()>>,
+    /// One request has registered them all.
+    all: bool,
+}
+
+#[derive(Deserialize)]
+struct Registered {
+    subscriber: u64,
+}
+
+impl Subscriber for Hook {
+    type Common = Rc<Desk>;
+
+    async fn prepare(call: &Rc<Call>) -> Result<Rc<Desk>, Fault> {
+        let port = match call.registration {
+            Registration::Told(port) => port,
+            Registration::Request { .. } => 0,
+        };
+        let (listener, addresses) = listen(port, call.max_segment).map_err(Fault::refused)?;
+        if !addresses.own_hosts {
+            call.ledger
+                .fault("subscribers share the host 127.0.0.1: SO_BINDTODEVICE is not allowed");
+        }
+        (call.spawn)(Box::pin(accept(listener, call.clone())));
+        Ok(Rc::new(Desk { addresses, registrar: Mutex::default() }))
+    }
+
+    async fn subscribe(call: &Rc<Call>, desk: &Rc<Desk>, number: usize) -> Result<Self, Fault> {
+        let mut registrar = desk.registrar.lock().await;
+        let publisher = match call.restarts {
+            true => Some(registrar.publisher(call).await?),
+            false => None,
+        };
+        let name = registrar.register(call, &desk.addresses, number).await?;
+        Ok(Hook { call: call.clone(), desk: desk.clone(), name, publisher })
+    }
+
+    async fn receive(&mut self) -> Result<(), Fault> {
+        let Some(publisher) = &mut self.publisher else { return pending().await };
+        while publisher.changed().await.is_ok() {}
+        Err(Fault::closed("the publisher has gone, and the registration with it"))
+    }
+
+    async fn leave(self) -> Result<(), Fault> {
+        let Some(name) = self.name else {
+            let why = "the publisher has not told under which number it is to be unsubscribed";
+            return Err(Fault::Refused(why.to_owned()));
+        };
+        let path = format!("{}/{name}", self.call.subscribe.path);
+        let mut registrar = self.desk.registrar.lock().await;
+        registrar.ask(&self.call, Method::DELETE, &path, String::new()).await.map(drop)
+    }
+}
+
+impl Registrar {
+    /// What ends with the publisher.
+    async fn publisher(&mut self, call: &Rc<Call>) -> Result<watch::Receiver<()>, Fault> {
+        if let Some(publisher) = self.publisher.as_ref().filter(|p| p.has_changed().is_ok()) {
+            return Ok(publisher.clone());
+        }
+        let mut stream = connect(call).await?;
+        let (there, publisher) = watch::channel(());
+        (call.spawn)(Box::pin(async move {
+            let _ended = stream.read(&mut [0]).await;
+            drop(there);
+        }));
+        self.publisher = Some(publisher.clone());
+        // It knows nobody yet.
+        self.all = false;
+        Ok(publisher)
+    }
+
+    /// Registers a subscriber, unless the publisher knows it already; gives its number there.
+    async fn register(
+        &mut self,
+        call: &Rc<Call>,
+        addresses: &Addresses,
+        number: usize,
+    ) -> Result<Option<u64>, Fault> {
+        let Registration::Request { method, body } = &call.registration else { return Ok(None) };
+        let all = body.as_ref().is_some_and(|body| body.has(SUBSCRIBER_URLS));
+        if all && self.all {
+            return Ok(None);
+        }
+        let url = addresses.url(number);
+        let body = match body {
+            Some(own) if all => {
+                let urls = json!(addresses.urls(call.asked.count)).to_string();
+                own.filled(|_| urls.clone())
+            }
+            Some(own) => own.filled(|_| url.clone()),
+            None => wanted(&url, &call.asked.wanted(number)).to_string(),
+        };
+        let answer = self.ask(call, method.clone(), &call.subscribe.path, body).await?;
+        self.all = all;
+        Ok(serde_json::from_slice(&answer).ok().map(|told: Registered| told.subscriber))
+    }
+
+    /// One request and the body of its answer, which must be 2xx.
+    async fn ask(
+        &mut self,
+        call: &Rc<Call>,
+        method: Method,
+        path: &str,
+        body: String,
+    ) -> Result<Bytes, Fault> {
+        let mut request = hyper::Request::new(Full::new(Bytes::from(body)));
+        *request.method_mut() = method;
+        *request.uri_mut() = path.parse().map_err(Fault::refused)?;
+        let host = HeaderValue::from_str(&call.subscribe.authority).map_err(Fault::refused)?;
+        let headers = request.headers_mut();
+        headers.insert(HOST, host);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static("pushbench"));
+        for (name, value) in &call.terms.headers {
+            headers.insert(name, value.clone());
+        }
+        // Taken out: a connection that fails, or that is given up amid an answer, is not used again.
+        let mut line = match self.line.take() {
+            Some(line) => line,
+            None => Line::to_target(connect(call).await?).await.map_err(Fault::refused)?,
+        };
+        let (status, body) = line
+            .exchange(request)
+            .await
+            .map_err(|e| Fault::Refused(format!("subscribing: {e}")))?;
+        self.line = Some(line);
+        match status.is_success() {
+            true => Ok(body),
+            false => {
+                let said = came_back::shown(&body, &call.terms);
+                Err(Fault::Refused(format!("subscribing was answered {status}: {said}")))
+            }
+        }
+    }
+}
+
+/// A subscription in the words of `targets/PROTOCOL.md`; without types it is to all.
+fn wanted(url: &str, types: &[String]) -> Value {
+    match types {
+        [] => json!({ "url": url }),
+        types => json!({ "url": url, "types": types }),
+    }
+}
+
+async fn connect(call: &Call) -> Result<TcpStream, Fault> {
+    let stream = TcpStream::connect(call.subscribe.socket).await.map_err(Fault::refused)?;
+    stream.set_nodelay(true).map_err(Fault::refused)?;
+    Ok(stream)
+}
+
+/// One descriptor for every address of the loopback network; where the kernel does not let us bind it
+/// to the device, it listens on 127.0.0.1 alone: on all addresses it would be open to others.
+fn listen(port: u16, max_segment: Option<u32>) -> io::Result<(TcpListener, Addresses)> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    let own_hosts = to_loopback(&socket);
+    let ip = if own_hosts { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+    // Linux hands these down to every accepted connection.
+    socket.set_tcp_nodelay(true)?;
+    if let Some(bytes) = max_segment {
+        socket.set_tcp_mss(bytes)?;
+    }
+    socket.bind(&SockAddr::from(SocketAddr::from((ip, port))))?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(socket.into())?;
+    let port = listener.local_addr()?.port();
+    Ok((listener, Addresses { port, own_hosts }))
+}
+
+async fn accept(listener: TcpListener, call: Rc<Call>) {
+    let common = Common::new(LONGEST);
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let io = Stamped::accepted(stream, &call.ledger);
+                (call.spawn)(Box::pin(serve(io, call.clone(), common.clone())));
+            }
+            Err(e) => {
+                call.ledger.fault(&format!("a subscriber cannot accept: {e}"));
+                if rest(ACCEPT_PAUSE_NS).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn rest(ns: u64) -> io::Result<()> {
+    Timer::new()?.until(clock::now() + ns).await
+}
+
+async fn serve(io: Stamped, call: Rc<Call>, common: Rc<Common>) {
+    let stamps = io.stamps();
+    let mut posts = Posts::new(io, common);
+    // A connection that ends badly is told by what its deliveries come to.
+    while let Ok(Some(taken)) = posts.next(|request| take(&call, &stamps, request)).await {
+        let status = match taken {
+            None => StatusCode::NOT_FOUND,
+            Some(Conduct::Stuck) => return posts.until_end().await,
+            Some(Conduct::Slow) if rest(call.slow_by()).await.is_err() => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Some(Conduct::Slow | Conduct::Healthy) => StatusCode::NO_CONTENT,
+        };
+        if posts.answer(status).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Tells the ledger, and gives how the subscriber behaves; `None` where there is none at this path.
+fn take(call: &Call, stamps: &Stamps, request: &Request<'_>) -> Option<Conduct> {
+    let number = request.path.strip_prefix('/')?.parse().ok()?;
+    if !call.ledger.has_subscriber(number) {
+        return None;
+    }
+    let conduct = call.conduct(number);
+    if conduct != Conduct::Stuck {
+        let index = call.matched.index(&request.body);
+        call.ledger.receive(number, index, stamps.read(), stamps.woken());
+    }
+    Some(conduct)
+}

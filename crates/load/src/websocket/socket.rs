@@ -1,0 +1,188 @@
+//! A client's end of an open WebSocket: frames over buffers that its thread's connections share.
+
+use crate::io::Stamped;
+use crate::pipeline::Pipe;
+use pushbench_core::event::Template;
+use pushbench_wire::fault::Fault;
+use pushbench_wire::lent::{Unread, Unwritten};
+use pushbench_wire::websocket::frames;
+use pushbench_wire::websocket::frames::{CLOSE, Frames, Heard, PONG, TEXT};
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use std::cell::RefCell;
+use std::hash::{BuildHasher as _, RandomState};
+use std::task::{Context, Poll, ready};
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+
+/// While so many bytes wait for the peer to read, only the last of its pings is answered.
+const MOST_WAITING: usize = 8 * 1024;
+/// The reason of a close that breaks the rules for codes.
+const VIOLATION: &[u8] = b"\x03\xeaProtocol violation";
+
+thread_local! {
+    /// Masks must not be foreseen by whoever chooses the text (RFC 6455, section 10.3).
+    static KEYS: RefCell<ChaCha8Rng> =
+        RefCell::new(ChaCha8Rng::seed_from_u64(RandomState::new().hash_one(0)));
+}
+
+fn key() -> [u8; 4] {
+    KEYS.with_borrow_mut(|keys| keys.next_u32()).to_ne_bytes()
+}
+
+/// An open WebSocket.
+pub(super) struct Socket {
+    io: Stamped,
+    unread: Unread,
+    unwritten: Unwritten,
+    frames: Frames,
+    /// What the peer wants to hear.
+    reply: Option<Reply>,
+}
+
+/// A control frame that answers one.
+#[derive(Debug, PartialEq, Eq)]
+struct Reply {
+    opcode: u8,
+    payload: Vec<u8>,
+}
+
+impl Socket {
+    /// Over a connection that has shaken hands; `came` is what the peer has sent since.
+    pub fn new(io: Stamped, came: &[u8]) -> Socket {
+        let mut unread = Unread::default();
+        unread.push(came);
+        Socket {
+            io,
+            unread,
+            unwritten: Unwritten::default(),
+            frames: Frames::default(),
+            reply: None,
+        }
+    }
+
+    /// Says good-bye if the socket takes it at once, and charges nobody for it.
+    pub fn part(mut self, cx: &mut Context<'_>) {
+        self.io.account();
+        let Reply { opcode, payload } = match self.reply.take() {
+            Some(answer) if answer.opcode == CLOSE => answer,
+            _ => Reply { opcode: CLOSE, payload: Vec::new() },
+        };
+        self.control(opcode, &payload);
+        let _not_waited_for = self.unwritten.poll_written(&mut self.io, cx);
+    }
+
+    fn control(&mut self, opcode: u8, payload: &[u8]) {
+        frames::append(self.unwritten.room(), (opcode, payload.len()), key(), |out| {
+            out.extend_from_slice(payload);
+        });
+    }
+
+    /// Answers the last ping.
+    fn poll_pong(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
+        if self.unwritten.len() < MOST_WAITING
+            && let Some(Reply { opcode, payload }) = self.reply.take_if(|r| r.opcode == PONG)
+        {
+            self.control(opcode, &payload);
+            let _rest_is_written_later = self.poll_flush(cx)?;
+        }
+        Ok(())
+    }
+}
+
+/// Hands the messages in `bytes` to `answer`; how many bytes were understood, and whether the peer closes.
+fn take(
+    frames: &mut Frames,
+    reply: &mut Option<Reply>,
+    bytes: &[u8],
+    answer: &mut impl FnMut(&[u8]),
+) -> (usize, Result<bool, Error>) {
+    let mut used = 0;
+    loop {
+        match frames.take(&bytes[used..]) {
+            Ok(None) => return (used, Ok(false)),
+            Err(e) => return (used, Err(e)),
+            Ok(Some((n, heard))) => {
+                used += n;
+                match heard {
+                    Heard::Message(message) => answer(message),
+                    Heard::Nothing => {}
+                    Heard::Ping(payload) => {
+                        *reply = Some(Reply { opcode: PONG, payload: payload.to_vec() });
+                    }
+                    Heard::Close(reason) => {
+                        *reply = Some(Reply { opcode: CLOSE, payload: echo(reason).to_vec() });
+                        return (used, Ok(true));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A close is answered with its own reason, unless that has a code that nobody may send.
+fn echo(reason: &[u8]) -> &[u8] {
+    use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+    match reason {
+        [a, b, ..] if !CloseCode::from(u16::from_be_bytes([*a, *b])).is_allowed() => VIOLATION,
+        reason => reason,
+    }
+}
+
+impl Pipe for Socket {
+    fn poll_answers(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut answer: impl FnMut(&[u8]),
+    ) -> Poll<Result<(), Fault>> {
+        let (frames, reply) = (&mut self.frames, &mut self.reply);
+        // What came with the handshake; later there is at most the begin of a frame.
+        if !self.unread.bytes().is_empty()
+            && self.unread.look(|bytes| take(frames, reply, bytes, &mut answer)).map_err(fault)?
+        {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            self.poll_pong(cx)?;
+            let (frames, reply) = (&mut self.frames, &mut self.reply);
+            let read = self
+                .unread
+                .poll_read(&mut self.io, cx, |bytes| take(frames, reply, bytes, &mut answer));
+            match ready!(read).map_err(|e| fault(Error::Io(e)))? {
+                None => {
+                    return Poll::Ready(Err(fault(
+                        ProtocolError::ResetWithoutClosingHandshake.into(),
+                    )));
+                }
+                // What would be sent now is not read any more: the connection has ended.
+                Some(closes) => {
+                    if closes.map_err(fault)? {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn queued(&self) -> usize {
+        self.unwritten.len()
+    }
+
+    fn write(&mut self, template: &Template, index: u64) -> Result<(), Fault> {
+        frames::append(self.unwritten.room(), (TEXT, template.len()), key(), |out| {
+            template.append(index, out);
+        });
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.unwritten.poll_written(&mut self.io, cx).map_err(|e| fault(Error::Io(e)))
+    }
+}
+
+fn fault(e: Error) -> Fault {
+    match e {
+        Error::ConnectionClosed | Error::AlreadyClosed | Error::Io(_) => Fault::closed(e),
+        e => Fault::protocol(e),
+    }
+}

@@ -1,0 +1,81 @@
+//! A gate's lines: each slow-down with its interval, beside what is allowed and what the null shows.
+
+use crate::chart::names::Names;
+use crate::chart::plot::{Plot, WIDTH};
+use crate::chart::scale::{Kind as Spread, Scale, short};
+use crate::chart::svg::Anchor;
+use crate::chart::{Chart, Kind};
+use pushbench_analysis::compare::Ratio;
+use pushbench_analysis::compare::gate::{Gate, Line, Outcome, change, place};
+
+/// Least height of a row: the candidate's interval and the null's below.
+const ROW: f64 = 34.0;
+/// Room for the outcome.
+const WORDS: f64 = 124.0;
+/// Slow-downs beyond this are at the edge.
+const WIDEST: f64 = 20.0;
+/// The axis is at least this wide.
+const NARROWEST: f64 = 1.1;
+
+/// The lines of a stage; none without a line that has an interval.
+pub fn of_gate(gate: &Gate) -> Option<Chart> {
+    let lines: Vec<&Line> = gate.lines.iter().filter(|l| l.slow_down.is_some()).collect();
+    if lines.is_empty() {
+        return None;
+    }
+    let names = Names::of(lines.iter().map(|l| name(l)), ROW);
+    let mut plot = Plot::with_left(lines.len() as f64 * names.row + 8.0, names.left, &[]);
+    plot.x.1 = WIDTH - WORDS;
+    let x = axis(&lines, plot.x);
+    let ticks = x.ticks(5).into_iter().map(|t| (x.place(t), format!("×{}", short(t))));
+    plot.x_marks(&ticks.collect::<Vec<_>>(), "candidate ÷ base: right of ×1 is worse (log scale)");
+    let top = plot.y.1 + 4.0;
+    for (i, line) in lines.iter().enumerate() {
+        let y = top + i as f64 * names.row;
+        let allowed = (x.place(x.domain.0), x.place(line.limit().min(x.domain.1)));
+        plot.svg.rect("region", allowed, (y, y + names.row - 4.0), None);
+        names.draw(&mut plot.svg, i, y + names.row / 2.0 - 2.0);
+        row(&mut plot, line, x, y + (names.row - ROW) / 2.0);
+    }
+    plot.svg.line("one", (x.place(1.0), top), (x.place(1.0), plot.y.0));
+    let about = "Above in each row: the slow-down with its 95 % interval. Below, pale: the null, the base measured once more in the same blocks, whose true slow-down is ×1; what it is off by is this machine's own. Grey reaches as far as is allowed: a line is a regression when it lies beyond, adjusted for all lines judged, and passes when it lies within.";
+    let title = "Slow-down of the candidate, beside what is allowed".to_owned();
+    Some(Chart::of("gate", Kind::Forest, title, about.to_owned(), plot))
+}
+
+fn axis(lines: &[&Line], range: (f64, f64)) -> Scale {
+    let ratios = || lines.iter().flat_map(|l| [&l.slow_down, &l.null]).flatten();
+    let bounds = || ratios().flat_map(|r| r.ci95).filter(|v| *v > 0.0);
+    let low = bounds().fold(1.0 / NARROWEST, f64::min).max(1.0 / WIDEST);
+    let limits = lines.iter().map(|l| l.limit());
+    let high = bounds().chain(limits).fold(NARROWEST, f64::max).min(WIDEST);
+    Scale::of(Spread::Log, (low * 0.98, high * 1.02), range)
+}
+
+/// As in the table of the lines.
+fn name(line: &Line) -> String {
+    format!("{} {}", place(&line.transport, &line.setting), line.metric)
+}
+
+fn row(plot: &mut Plot, line: &Line, x: Scale, y: f64) {
+    let edge = plot.x.1;
+    let svg = &mut plot.svg;
+    svg.begin(&format!("c-{}", line.transport));
+    for (ratio, class, at, what) in
+        [(&line.slow_down, "ci", y + 10.0, "slow-down"), (&line.null, "wide", y + 22.0, "null")]
+    {
+        let Some(Ratio { ratio, ci95: [low, high], .. }) = ratio else { continue };
+        let within = |v: f64| x.place(v.clamp(x.domain.0, x.domain.1));
+        svg.line(class, (within(*low), at), (within(*high), at));
+        let tip = format!("{what} {} % [{}, {}]", change(*ratio), change(*low), change(*high));
+        let middle = within(*ratio);
+        svg.rect("bar", (middle - 1.5, middle + 1.5), (at - 5.0, at + 5.0), Some(&tip));
+    }
+    let class = match line.outcome {
+        Outcome::Passed | Outcome::Waived => "v better",
+        Outcome::Regression => "v worse",
+        Outcome::CannotTell | Outcome::NotQualified => "v",
+    };
+    svg.text(class, (edge + 10.0, y + 14.0), Anchor::Start, line.outcome.name());
+    svg.end();
+}

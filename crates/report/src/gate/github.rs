@@ -1,0 +1,47 @@
+//! What GitHub shows: Markdown for the summary of a step, and annotations.
+//!
+//! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>
+
+use crate::gate::{Told, markdown};
+use pushbench_analysis::compare::gate::{Gate, Outcome};
+
+/// A step's summary may hold 1 MiB; what a step wrote before shares it.
+pub const LIMIT: usize = 1024 * 1024 / 2;
+
+/// Tables as short as this are not cut before others are.
+const FEW: usize = 100;
+
+/// The summary, with fewer rows where all of them would not fit.
+pub fn summary(told: &Told<'_>) -> String {
+    let longest = |g: &Gate| g.lines.len().max(g.exact.len()).max(g.missing.len());
+    let mut most = told.last().map_or(0, longest).max(FEW);
+    loop {
+        let text = markdown(told, most);
+        if text.len() <= LIMIT || most == 0 {
+            return text;
+        }
+        most /= 2;
+    }
+}
+
+/// One workflow command a line: an error for what failed, a warning for what cannot be told.
+pub fn annotations(told: &Told<'_>) -> String {
+    let Some(gate) = told.last() else { return String::new() };
+    let (level, title) = match gate.verdict {
+        _ if gate.failure.is_some() => ("error", "pushbench gate ended without a verdict"),
+        Outcome::Regression => ("error", "pushbench gate failed"),
+        Outcome::CannotTell | Outcome::NotQualified => ("warning", "pushbench gate cannot tell"),
+        Outcome::Passed | Outcome::Waived => ("notice", "pushbench gate passed"),
+    };
+    format!("::{level} title={}::{}\n", property(title), data(&gate.sentence))
+}
+
+/// A command's message: per cent signs and line breaks would end it.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// A property of a command: colons and commas, too.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}

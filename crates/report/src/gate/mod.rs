@@ -1,0 +1,141 @@
+//! The verdict of a gate: text, JSON, Markdown, and what GitHub shows.
+
+pub mod github;
+pub(super) mod rows;
+
+use crate::html;
+use crate::html::gate::Source;
+use crate::markdown::{code, escape, grid};
+use crate::text::align;
+use crate::visible;
+use crate::visible::visible;
+use pushbench_analysis::compare::gate::Gate;
+use serde::Serialize;
+use std::fmt::Write as _;
+
+/// A gate with what was gated.
+#[derive(Debug, Serialize)]
+pub struct Told<'a> {
+    /// What the base is, as it was asked for.
+    pub base: &'a str,
+    /// What the candidate is.
+    pub candidate: &'a str,
+    /// Each stage; the last one is the verdict.
+    pub stages: &'a [Gate],
+}
+
+/// A format by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// As on the terminal.
+    Text,
+    /// Everything, schema 1.
+    Json,
+    /// For a pull request.
+    Markdown,
+    /// Markdown for the summary of a step, and annotations.
+    Github,
+    /// A page of one file.
+    Html,
+}
+
+/// Every format of a gate.
+pub const ALL: [Format; 5] =
+    [Format::Text, Format::Json, Format::Markdown, Format::Github, Format::Html];
+
+impl Format {
+    /// The format of that name.
+    pub fn named(name: &str) -> Option<Format> {
+        ALL.into_iter().find(|f| f.name() == name)
+    }
+
+    /// Its name for `--format`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Text => "text",
+            Format::Json => "json",
+            Format::Markdown => "markdown",
+            Format::Github => "github",
+            Format::Html => "html",
+        }
+    }
+
+    /// Renders a gate. Of `github` this is the summary; the annotations stand apart. `source`: what the
+    /// page says beside.
+    pub fn render(self, told: &Told<'_>, source: Source<'_>) -> String {
+        match self {
+            Format::Text => text(told),
+            Format::Json => visible::json(&format!("{:#}\n", serde_json::json!(told))),
+            Format::Markdown => markdown(told, usize::MAX),
+            Format::Github => github::summary(told),
+            Format::Html => html::gate::render(told, source),
+        }
+    }
+}
+
+impl Told<'_> {
+    /// The stage that decides; `None` before any was run.
+    fn last(&self) -> Option<&Gate> {
+        self.stages.last()
+    }
+}
+
+fn text(told: &Told<'_>) -> String {
+    let mut out = String::new();
+    let Some(gate) = told.last() else { return out };
+    let _ = writeln!(out, "gate: {}", visible(&gate.scenario));
+    let _ =
+        writeln!(out, "base       {}\ncandidate  {}", visible(told.base), visible(told.candidate));
+    let _ = writeln!(out, "{}\n", rows::stages(told.stages));
+    let table = |grid: Vec<Vec<String>>, words: usize| {
+        let grid: Vec<Vec<String>> =
+            grid.iter().map(|row| row.iter().map(|cell| visible(cell)).collect()).collect();
+        if grid.len() > 1 { format!("{}\n", align(&grid, 1, words)) } else { String::new() }
+    };
+    out.push_str(&table(rows::lines(gate), 2));
+    out.push_str(&table(rows::exact(gate, false), 2));
+    for line in rows::remarks(gate, usize::MAX) {
+        let _ = writeln!(out, "! {}", visible(&line));
+    }
+    let _ = writeln!(out, "{}", visible(&gate.sentence));
+    out
+}
+
+/// `most`: so many rows of each table, the worst first, so that it fits.
+fn markdown(told: &Told<'_>, most: usize) -> String {
+    let mut out = String::new();
+    let Some(gate) = told.last() else { return out };
+    let _ = writeln!(out, "### pushbench gate: {}\n", escape(&gate.scenario));
+    let _ = writeln!(out, "**{}**\n", escape(&gate.sentence));
+    let _ = writeln!(
+        out,
+        "- base: {}\n- candidate: {}\n- {}\n",
+        code(told.base),
+        code(told.candidate),
+        escape(&rows::stages(told.stages))
+    );
+    table(&mut out, rows::lines(gate), most, "lines");
+    table(&mut out, rows::exact(gate, true), most, "counts");
+    for line in rows::remarks(gate, most) {
+        let _ = writeln!(out, "- {}", escape(&line));
+    }
+    out
+}
+
+/// A heading with at most so many rows, and how many more there are.
+fn table(out: &mut String, mut rows: Vec<Vec<String>>, most: usize, what: &str) {
+    let all = rows.len() - 1;
+    if all == 0 {
+        return;
+    }
+    if most > 0 {
+        rows.truncate(most.saturating_add(1));
+        grid(out, &rows, 1);
+    }
+    if all > most {
+        let _ = writeln!(out, "{} more {what} are not shown.\n", all - most);
+    }
+}
+
+#[cfg(test)]
+mod tests;

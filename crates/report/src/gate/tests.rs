@@ -1,0 +1,276 @@
+use crate::gate::github::{LIMIT, annotations, summary};
+use crate::gate::{ALL, Format, Source, Told};
+use comrak::nodes::{AstNode, NodeValue};
+use comrak::{Arena, Options, parse_document};
+use pushbench_analysis::compare::gate::sample::{Recipe, recipe, settings, sweep};
+use pushbench_analysis::compare::gate::{CANDIDATE, Gate, Waiver, judge};
+
+const COMMAND: &str = "./server --port {port}";
+
+const SOURCE: Source<'_> = Source {
+    command: "pushbench gate --base old --candidate new",
+    dir: "results/x y",
+    pushbench: "0.1.0",
+};
+
+fn told(stages: &[Gate]) -> Told<'_> {
+    Told { base: COMMAND, candidate: "./new/server --port {port}", stages }
+}
+
+fn passed() -> Gate {
+    recipe(1.0).gate()
+}
+
+fn failed() -> Gate {
+    recipe(1.25).gate()
+}
+
+fn cannot_tell() -> Gate {
+    Recipe { null: 1.08, ..recipe(1.1) }.gate()
+}
+
+/// What a renderer that is not ours understands of a text, with everything that GitHub adds to
+/// CommonMark and that could be misused.
+#[derive(Debug, Default)]
+struct Understood {
+    /// Cells of each row of each table.
+    tables: Vec<Vec<Vec<String>>>,
+    /// Links, images, HTML: nothing of that is ours.
+    foreign: Vec<String>,
+    code: Vec<String>,
+}
+
+fn understood(markdown: &str) -> Understood {
+    let mut options = Options::default();
+    options.extension.table = true;
+    options.extension.strikethrough = true;
+    options.extension.autolink = true;
+    options.extension.tasklist = true;
+    options.extension.footnotes = true;
+    let arena = Arena::new();
+    let mut found = Understood::default();
+    for node in parse_document(&arena, markdown, &options).descendants() {
+        match &node.data().value {
+            NodeValue::Table(_) => found.tables.push(node.children().map(cells).collect()),
+            NodeValue::Code(code) => found.code.push(code.literal.clone()),
+            odd @ (NodeValue::Link(_)
+            | NodeValue::Image(_)
+            | NodeValue::HtmlInline(_)
+            | NodeValue::HtmlBlock(_)
+            | NodeValue::Strikethrough
+            | NodeValue::FootnoteReference(_)
+            | NodeValue::CodeBlock(_)
+            | NodeValue::BlockQuote
+            | NodeValue::TaskItem(_)) => found.foreign.push(format!("{odd:?}")),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn cells<'a>(row: &'a AstNode<'a>) -> Vec<String> {
+    row.children().map(|cell| text(cell).trim().to_owned()).collect()
+}
+
+fn text<'a>(node: &'a AstNode<'a>) -> String {
+    let part = |n: &'a AstNode<'a>| match &n.data().value {
+        NodeValue::Text(text) => text.to_string(),
+        NodeValue::SoftBreak => " ".to_owned(),
+        _ => String::new(),
+    };
+    node.descendants().map(part).collect()
+}
+
+#[test]
+fn a_gate_as_people_see_it() {
+    for (name, gate) in [("passed", passed()), ("failed", failed()), ("cannot_tell", cannot_tell())]
+    {
+        let stages = [Gate { stage: 1, ..gate.clone() }, gate];
+        let told = told(if name == "passed" { &stages[..1] } else { &stages });
+        insta::assert_snapshot!(format!("{name}_text"), Format::Text.render(&told, SOURCE));
+        insta::assert_snapshot!(format!("{name}_markdown"), Format::Markdown.render(&told, SOURCE));
+    }
+}
+
+#[test]
+fn the_summary_is_the_tables_that_were_meant() {
+    let gates = [failed()];
+    let found = understood(&summary(&told(&gates)));
+    assert!(found.foreign.is_empty(), "{:?}", found.foreign);
+    assert_eq!(found.code, [COMMAND, "./new/server --port {port}"]);
+    let [lines] = &found.tables[..] else { panic!("{:?}", found.tables) };
+    assert_eq!(lines.len(), 1 + 3);
+    assert!(lines.iter().all(|row| row.len() == 9), "{lines:?}");
+    let service = lines.iter().find(|row| row[0] == "webhook service.p50").unwrap();
+    assert!(service[3].starts_with("+25.") && service[3].ends_with(']'), "{service:?}");
+    assert_eq!((service[6].as_str(), service[7].as_str()), ("5 %", "REGRESSION"));
+}
+
+/// Names, commands and reasons that a hostile repository could bring.
+const HOSTILE: [&str; 9] = [
+    "<script>alert(1)</script>",
+    "a | b || c",
+    "`x` ``y`` ```z",
+    "[click](http://evil.example) ![i](x)",
+    "https://evil.example www.evil.example me@evil.example",
+    "~~gone~~ **bold** _it_ \\| &amp;",
+    "line\nbreak\r\n\n| new | row |\n|---|---|",
+    "\u{1b}[31mred\u{7}",
+    "[^1] - [x] # h > q",
+];
+
+#[test]
+fn what_comes_from_elsewhere_stays_text() {
+    for evil in HOSTILE {
+        let mut gate = failed();
+        gate.scenario = evil.to_owned();
+        gate.exact[0].why = Some(evil.to_owned());
+        gate.exact[0].base = Some(7.0);
+        gate.lines[0].why = Some(evil.to_owned());
+        gate.lines[1].setting.insert("payload.file".to_owned(), evil.into());
+        gate.notes.push(evil.to_owned());
+        gate.sentence.push_str(evil);
+        let gates = [gate];
+        let told = Told { base: evil, candidate: evil, stages: &gates };
+        let markdown = summary(&told);
+        let found = understood(&markdown);
+        assert!(found.foreign.is_empty(), "{evil:?}: {:?}\n{markdown}", found.foreign);
+        let shape: Vec<Vec<usize>> =
+            found.tables.iter().map(|t| t.iter().map(Vec::len).collect()).collect();
+        assert_eq!(shape, [vec![9; 4], vec![6; 2]], "{evil:?}\n{markdown}");
+        assert_eq!(found.code.len(), 2, "{evil:?}\n{markdown}");
+        for format in ALL.into_iter().filter(|f| *f != Format::Json) {
+            let text = format.render(&told, SOURCE);
+            assert!(!text.contains(['\u{1b}', '\u{7}']), "{text:?}");
+        }
+        let noted = annotations(&told);
+        assert_eq!(noted.lines().count(), 1, "{noted:?}");
+    }
+}
+
+#[test]
+fn a_sweep_stays_under_the_limit() {
+    let gates = [sweep(&failed(), 100)];
+    let whole = summary(&told(&gates));
+    assert!(whole.len() < LIMIT, "{} bytes", whole.len());
+    let found = understood(&whole);
+    assert_eq!(found.tables[0].len(), 1 + 300, "every line of 100 points is shown");
+    assert!(!whole.contains("are not shown"));
+
+    let gates = [sweep(&failed(), 2_000)];
+    assert!(
+        Format::Markdown.render(&told(&gates), SOURCE).len() > LIMIT,
+        "this test tests nothing"
+    );
+    let cut = summary(&told(&gates));
+    assert!(cut.len() < LIMIT, "{} bytes", cut.len());
+    let shown = understood(&cut).tables[0].len() - 1;
+    assert!(shown > 1_000, "{shown} rows");
+    assert!(cut.contains(&format!("{} more lines are not shown.", 6_000 - shown)));
+}
+
+#[test]
+fn whatever_else_is_long_gives_way_too() {
+    let mut gate = failed();
+    gate.notes = vec!["n".repeat(1_000); 2_000];
+    gate.missing = vec!["m".repeat(1_000); 2_000];
+    let gates = [gate];
+    let cut = summary(&told(&gates));
+    assert!(cut.len() < LIMIT && cut.contains("more remarks are not shown"), "{}", cut.len());
+    assert_eq!(understood(&cut).tables[0].len(), 1 + 3, "the lines are still there");
+}
+
+#[test]
+fn annotations_are_one_command_each() {
+    let of = |gate: Gate| annotations(&told(&[gate]));
+    let said = of(failed());
+    assert!(said.starts_with("::error title=pushbench gate failed::FAILED: service.p50"), "{said}");
+    assert!(said.contains("%25") && !said.contains(" % "), "{said}");
+    assert!(of(passed()).starts_with("::notice "));
+    assert!(of(cannot_tell()).starts_with("::warning "));
+    let evil = Gate { sentence: "a\n::error::b\r%0A".to_owned(), ..passed() };
+    assert!(of(evil).ends_with("::a%0A::error::b%0D%250A\n"));
+}
+
+#[test]
+fn waivers_are_always_shown() {
+    let waiver = Waiver {
+        scenario: "gate".to_owned(),
+        metric: "service.p50".to_owned(),
+        ceiling: 0.15,
+        expires: "2026-12-31".to_owned(),
+        reason: "answers are signed now".to_owned(),
+    };
+    let waivers = vec![waiver];
+    let run = recipe(1.0).run();
+    let gates = [judge(
+        &run,
+        CANDIDATE,
+        &pushbench_analysis::compare::gate::Settings { waivers, ..settings() },
+        1,
+    )];
+    for format in ALL {
+        let text = format.render(&told(&gates), SOURCE);
+        assert!(text.contains("answers are signed now"), "{}", format.name());
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&Format::Json.render(&told(&gates), SOURCE)).unwrap();
+    assert_eq!(json["stages"][0]["waivers"][0]["state"], "not-needed");
+    assert_eq!(json["stages"][0]["verdict"], "passed");
+}
+
+#[test]
+fn the_page_says_what_was_decided_and_how_to_repeat_it() {
+    for (gate, word) in
+        [(passed(), "✓ passed"), (failed(), "✗ failed"), (cannot_tell(), "? cannot tell")]
+    {
+        let gates = [Gate { stage: 1, ..cannot_tell() }, Gate { stage: 2, ..gate }];
+        let page = Format::Html.render(&told(&gates), SOURCE);
+        let sentence = gates[1].sentence.split(' ').next().unwrap();
+        for part in [
+            word,
+            sentence,
+            "service.p50",
+            "null [95\u{a0}%]",
+            "Counted",
+            "left open",
+            "pushbench gate --base old --candidate new",
+            "pushbench report &#39;results/x y&#39;",
+            "<svg role=\"img\"",
+        ] {
+            let found = page.contains(part) || page.contains(&part.replace("&#39;", "'"));
+            assert!(found, "no {part:?}");
+        }
+        assert_eq!(page.matches("<h1").count(), 1);
+        assert!(!page.contains("NaN"));
+    }
+}
+
+#[test]
+fn a_gate_that_passed_with_remarks_is_not_green() {
+    let page = |gate: Gate| Format::Html.render(&told(&[gate]), SOURCE);
+    assert!(page(passed()).contains("class=\"tile better\""));
+    let mut noted = passed();
+    noted.notes.push("driver and target shared a CPU".to_owned());
+    let noted = page(noted);
+    assert!(noted.contains("class=\"tile moved\"") && noted.contains("read the remarks below"));
+}
+
+#[test]
+fn what_comes_from_elsewhere_stays_text_on_the_page() {
+    for evil in HOSTILE {
+        let mut gate = failed();
+        for text in [&mut gate.scenario, &mut gate.sentence] {
+            text.push_str(evil);
+        }
+        gate.lines[0].why = Some(evil.to_owned());
+        gate.lines[1].setting.insert("payload.file".to_owned(), evil.into());
+        gate.notes.push(evil.to_owned());
+        let gates = [gate];
+        let told = Told { base: evil, candidate: evil, stages: &gates };
+        let source = Source { command: evil, dir: evil, pushbench: evil };
+        let page = Format::Html.render(&told, source);
+        assert_eq!(page.matches("<script").count(), 1, "our own");
+        assert!(!page.contains('\u{1b}') && !page.contains("<img"), "{evil:?}");
+    }
+}

@@ -1,0 +1,103 @@
+//! What each arm cost, and what its program asks of those who write it.
+
+use crate::chart::Kind;
+use crate::html::Run;
+use crate::html::figures;
+use crate::html::frame::{heading, table};
+use crate::table as cells;
+use crate::table::NONE;
+use maud::{Markup, html};
+use pushbench_analysis::compare::page::Evidence;
+use pushbench_analysis::compare::{ArmFigures, Point};
+use pushbench_core::scenario::Flow;
+use pushbench_core::units;
+
+/// Charts of a single point, a table of every point, ease.
+pub(super) fn cost(run: &Run<'_>) -> Markup {
+    let points = &run.page.report.points;
+    html! {
+        @if let Some(charts) = figures::of_kind(run, Kind::Resources) { (charts) }
+        @for (point, evidence) in points.iter().zip(&run.page.evidence) {
+            @let name = match point.setting.is_empty() { true => "Resources".to_owned(), false => format!("Resources at {}", cells::setting(point)) };
+            @if points.len() > 1 {
+                details.point { summary { bdi { (cells::setting(point)) } } (table(&name, &resources(point, evidence))) }
+            } @else { (table(&name, &resources(point, evidence))) }
+        }
+        (ease(run))
+    }
+}
+
+type Cell = fn(&ArmFigures) -> String;
+
+/// A row a figure, a column an arm.
+fn resources(point: &Point, evidence: &Evidence) -> Vec<Vec<String>> {
+    let of_events = matches!(point.design.flow, Flow::Ingest | Flow::Duplex);
+    let rows: [(&str, Cell); 12] = [
+        ("target CPU/event", |a| cells::cpu(a.target_usage.cpu_ns_per_event)),
+        ("driver CPU/event", |a| cells::cpu(a.driver_usage.cpu_ns_per_event)),
+        ("driver busy", |a| {
+            a.driver_usage.busy.map_or(NONE.into(), |b| format!("{:.0} %", b * 100.0))
+        }),
+        ("bytes out/event", |a| a.wire.bytes_out_per_event.map_or(NONE.into(), units::bytes)),
+        ("bytes in/event", |a| a.wire.bytes_in_per_event.map_or(NONE.into(), units::bytes)),
+        ("segments/event", |a| number(a.wire.segments_per_event)),
+        ("target memory, steady", |a| bytes(a.target_usage.rss_steady_bytes)),
+        ("target memory, peak", |a| bytes(a.target_usage.rss_peak_bytes)),
+        ("context switches/event", |a| number(a.target_usage.context_switches_per_event)),
+        ("threads of the target", |a| count(a.target_usage.threads)),
+        ("descriptors of the target", |a| count(a.target_usage.descriptors)),
+        ("connections opened/event", |a| number(a.connections.per_event)),
+    ];
+    let mut head = vec!["per arm".to_owned()];
+    head.extend(point.arms.iter().map(|a| a.arm.clone()));
+    let row = |(name, cell): &(&str, Cell)| {
+        let mut row = vec![(*name).to_owned()];
+        row.extend(point.arms.iter().map(cell));
+        row
+    };
+    // What a delivery or a subscriber costs stands in the table side by side and in the bars.
+    let shown = rows.iter().filter(|(name, _)| of_events || !name.ends_with("/event"));
+    let mut grid: Vec<Vec<String>> = std::iter::once(head).chain(shown.map(row)).collect();
+    if !of_events {
+        return grid;
+    }
+    let mut memory = vec!["target memory ÷ connections".to_owned()];
+    memory.extend(evidence.memory_per_connection.iter().map(|b| bytes(*b)));
+    grid.push(memory);
+    grid
+}
+
+fn bytes(n: Option<u64>) -> String {
+    n.map_or(NONE.into(), |b| units::bytes(b as f64))
+}
+
+fn count(n: Option<u64>) -> String {
+    n.map_or(NONE.into(), |n| n.to_string())
+}
+
+fn number(n: Option<f64>) -> String {
+    n.map_or(
+        NONE.into(),
+        |n| if n < 0.01 && n > 0.0 { "<0.01".to_owned() } else { format!("{n:.2}") },
+    )
+}
+
+/// Lines, packages and duties of the programs; nothing is known of the built-in servers.
+fn ease(run: &Run<'_>) -> Markup {
+    let Some(point) = run.page.report.points.first() else { return html! {} };
+    let title = heading(run.level + 2, None, &html! { "What the programs ask of their writers" });
+    if point.arms.iter().all(|a| a.ease.is_none()) {
+        return html! { (title) p.soft { "The servers shown are this program's own: nothing is known of how easy they are to write. Shipped targets and those of pushbench.toml are counted." } };
+    }
+    let head = ["", "lines of code", "packages direct / all", "duties in the code"];
+    let row = |a: &ArmFigures| {
+        vec![a.arm.clone(), cells::lines_of_code(a), cells::packages(a), cells::duties(a)]
+    };
+    let head = std::iter::once(head.map(str::to_owned).to_vec());
+    let grid: Vec<Vec<String>> = head.chain(point.arms.iter().map(row)).collect();
+    html! {
+        (title)
+        (table("Ease", &grid))
+        p.soft { "Shorter code that takes on fewer duties is not easier: compare only where the duties agree. Duties are declared, not tested." }
+    }
+}

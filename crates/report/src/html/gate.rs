@@ -1,0 +1,105 @@
+//! The gate as a page: the verdict, each judged line beside what is allowed, what was counted, the null,
+//! the stages, and how to repeat it.
+
+use crate::chart::{Chart, gate as chart};
+use crate::gate::{Told, rows};
+use crate::html::frame::{Frame, heading, stacked, table, unbroken};
+use crate::html::summary::command;
+use crate::visible::visible;
+use maud::{Markup, PreEscaped, html};
+use pushbench_analysis::compare::gate::{Gate, Outcome};
+
+/// What a page says of a gate beside its verdict.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// The command that was typed.
+    pub command: &'a str,
+    /// Its directory.
+    pub dir: &'a str,
+    /// Version of pushbench that measured.
+    pub pushbench: &'a str,
+}
+
+/// The page of a gate.
+pub fn render(told: &Told<'_>, source: Source<'_>) -> String {
+    let (title, body) = match told.stages.last() {
+        None => ("pushbench gate".to_owned(), html! { h1 { "No stage was finished" } }),
+        Some(gate) => (format!("pushbench gate: {}", gate.scenario), body(told, gate, source)),
+    };
+    let bar = html! {
+        nav aria-label="Sections" {
+            @for (id, name) in [("verdict", "Verdict"), ("counted", "Counted"), ("stages", "Stages"), ("repeat", "Repeat")] {
+                a href={ "#" (id) } { (name) }
+            }
+        }
+    };
+    visible(&Frame { title: &title, bar }.around(&body).into_string())
+}
+
+fn body(told: &Told<'_>, gate: &Gate, source: Source<'_>) -> Markup {
+    html! {
+        article id="top" {
+            header {
+                p.eyebrow { "pushbench gate · " bdi { (gate.scenario) } }
+                (heading(1, None, &html! { "Is the candidate slower than its base?" }))
+                dl.facts {
+                    div { dt { "base" } dd { code { (told.base) } } }
+                    div { dt { "candidate" } dd { code { (told.candidate) } } }
+                }
+            }
+            section id="verdict" { (heading(2, None, &html! { "Verdict" })) (verdict(gate)) }
+            section id="counted" { (heading(2, None, &html! { "Counted: decides without statistics" })) (counted(gate)) }
+            section id="stages" {
+                (heading(2, None, &html! { "Stages" }))
+                p { (rows::stages(told.stages)) }
+                p.soft { "A stage that leaves something open is followed by one with twice as many blocks, on fresh data. The last one is the verdict." }
+                @for earlier in &told.stages[..told.stages.len() - 1] {
+                    details.data { summary { "Stage " (earlier.stage) } p { bdi { (unbroken(&earlier.sentence)) } } (table(&format!("Lines of stage {}", earlier.stage), &rows::lines(earlier))) }
+                }
+            }
+            section id="repeat" {
+                (heading(2, None, &html! { "Run it again" }))
+                (command("The same gate again, on this machine", source.command))
+                (command("This verdict again, from the records", &format!("pushbench report {}", shell_words::quote(source.dir))))
+                (command("All that a stage measured, as a page", &format!("pushbench report {} --format html", shell_words::quote(&format!("{}/stage-{}", source.dir, gate.stage)))))
+                p.soft { "Measured by pushbench " (source.pushbench) ". Every stage keeps its raw records in a directory of its own." }
+            }
+        }
+    }
+}
+
+fn verdict(gate: &Gate) -> Markup {
+    let (class, word) = match gate.verdict {
+        _ if gate.failure.is_some() => ("worse", "✗ no verdict"),
+        Outcome::Passed | Outcome::Waived => ("better", "✓ passed"),
+        Outcome::Regression => ("worse", "✗ failed"),
+        Outcome::CannotTell | Outcome::NotQualified => ("open", "? cannot tell"),
+    };
+    // What it passed in spite of stands beside the word.
+    let remarks = rows::remarks(gate, usize::MAX);
+    let class = if class == "better" && !remarks.is_empty() { "moved" } else { class };
+    html! {
+        div.tiles { div.tile.(class) { p.what { "this gate" } p.word { (word) } @if !remarks.is_empty() { p.why { "⚠ read the remarks below" } } } }
+        p.claim { bdi { (unbroken(&gate.sentence)) } }
+        @if let Some(chart) = chart::of_gate(gate) { (figure(&chart)) }
+        (stacked("Judged lines", &rows::lines(gate)))
+        @if !remarks.is_empty() { ul.notes { @for line in remarks { li { bdi { (line) } } } } }
+    }
+}
+
+fn figure(chart: &Chart) -> Markup {
+    html! {
+        figure {
+            figcaption { (heading(3, None, &html! { (chart.title) })) }
+            (PreEscaped(chart.inline()))
+            p.about { (unbroken(&chart.about)) }
+        }
+    }
+}
+
+fn counted(gate: &Gate) -> Markup {
+    let rows = rows::exact(gate, false);
+    html! {
+        @if rows.len() > 1 { (stacked("Counts", &rows)) } @else { p.soft { "Nothing was counted." } }
+    }
+}

@@ -1,0 +1,61 @@
+//! How often the gate was right, as Markdown and JSON.
+
+use crate::markdown::{escape, grid};
+use pushbench_analysis::compare::gate::qualification::{Header, Tried, rates};
+use pushbench_core::units;
+use std::fmt::Write as _;
+
+/// Rates first, then every gate.
+pub fn render(header: &Header, trials: &[Tried]) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "# How often the gate is right: {}\n", escape(&header.scenario));
+    let gates = trials.iter().map(|t| t.gate).max().unwrap_or(0);
+    let _ = writeln!(
+        out,
+        "{gates} of {} gates by {}, {} blocks each and twice as many where those leave it open; slower builds \
+         in {} of them, by 5 % and 10 % of a service p50 of {}.\n",
+        header.gates,
+        escape(&header.transport),
+        header.blocks,
+        header.injected,
+        units::nanos_text(header.service_ns)
+    );
+    let mut rows = vec![["", "count", "of", "rate", "95 % interval"].map(str::to_owned).to_vec()];
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    rows.extend(rates(trials).into_iter().map(|r| {
+        vec![
+            r.what,
+            r.count.to_string(),
+            r.of.to_string(),
+            percent(r.count as f64 / r.of as f64),
+            format!("{} to {}", percent(r.ci95[0]), percent(r.ci95[1])),
+        ]
+    }));
+    grid(&mut out, &rows, 1);
+    out.push_str("Intervals are exact binomial ones: so few gates allow no narrower claim.\n\n");
+    let metrics: Vec<&str> = header.settings.margins.iter().map(|m| m.metric.as_str()).collect();
+    let mut rows =
+        vec![vec!["gate".to_owned(), "candidate".into(), "verdict".into(), "stage".into()]];
+    rows[0].extend(metrics.iter().map(|m| (*m).to_owned()));
+    rows.extend(trials.iter().map(|t| {
+        let mut row = vec![
+            t.gate.to_string(),
+            t.candidate.clone(),
+            t.verdict.name().to_owned(),
+            t.stage.to_string(),
+        ];
+        row.extend(metrics.iter().map(|metric| {
+            let found = t.log_ratios.iter().find(|(m, _)| m == metric);
+            found.map_or("–".to_owned(), |(_, log)| format!("{:+.1} %", log.exp_m1() * 100.0))
+        }));
+        row
+    }));
+    grid(&mut out, &rows, 3);
+    out
+}
+
+/// The same as data.
+pub fn json(header: &Header, trials: &[Tried]) -> String {
+    let all = serde_json::json!({ "header": header, "rates": rates(trials), "gates": trials });
+    crate::visible::json(&format!("{all:#}\n"))
+}

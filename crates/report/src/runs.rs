@@ -1,0 +1,209 @@
+//! Two runs side by side, for people and for programs.
+
+use crate::layout;
+use crate::layout::{ALARM, BOLD, Look};
+use crate::markdown::{escape, grid as markdown_grid};
+use crate::visible::line;
+use pushbench_analysis::compare::Verdict;
+use pushbench_analysis::compare::runs::{Figure, Pair, Run, Runs, Value};
+use pushbench_analysis::compare::verdicts::VerdictPair;
+use pushbench_core::units;
+use std::fmt::Write as _;
+
+const NONE: &str = "–";
+
+/// As on the terminal.
+pub fn text(runs: &Runs, look: Look) -> String {
+    let mut out = String::new();
+    for said in altered(runs) {
+        let _ = writeln!(out, "{}", look.paint(ALARM, look.wrap(&line(&said), 2).trim_end()));
+    }
+    let heads = [head("first", &runs.first), head("second", &runs.second)];
+    out.push_str(&layout::table(&heads, 4, 0, look));
+    let style = if runs.comparable { BOLD } else { ALARM };
+    let _ = writeln!(out, "\n{}", look.paint(style, look.wrap(&verdict(runs), 2).trim_end()));
+    for difference in &runs.differences {
+        out.push_str(&look.wrap(&format!("  {}", line(&difference.to_string())), 4));
+    }
+    for pair in &runs.points {
+        let setting = setting(pair);
+        if !setting.is_empty() {
+            let _ = writeln!(out, "\n— {} —", look.paint(BOLD, &line(&setting)));
+        }
+        let mut rows = rows(pair);
+        rows.iter_mut().flatten().for_each(|cell| *cell = line(cell));
+        let _ = write!(out, "\n{}", layout::table(&rows, 2, 1, look));
+    }
+    let _ = write!(out, "\n{}", look.wrap(&summary(runs), 2));
+    out.push_str(&look.wrap(&line(&agreement(runs)), 2));
+    out
+}
+
+/// For a pull request or a design document.
+pub fn markdown(runs: &Runs) -> String {
+    let mut out = "## Two runs side by side\n\n".to_owned();
+    for said in altered(runs) {
+        let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(&said));
+    }
+    let heads = [
+        ["", "directory", "run", "began"].map(str::to_owned).to_vec(),
+        head("first", &runs.first),
+        head("second", &runs.second),
+    ];
+    markdown_grid(&mut out, &heads, 4);
+    let _ = writeln!(out, "**{}**\n", escape(&verdict(runs)));
+    for difference in &runs.differences {
+        let _ = writeln!(out, "- {}", escape(&difference.to_string()));
+    }
+    out.push('\n');
+    for pair in &runs.points {
+        let setting = setting(pair);
+        if !setting.is_empty() {
+            let _ = writeln!(out, "### {}\n", escape(&setting));
+        }
+        markdown_grid(&mut out, &rows(pair), 2);
+    }
+    let _ = writeln!(out, "{}\n\n{}", escape(&summary(runs)), escape(&agreement(runs)));
+    out
+}
+
+/// The structure as it is.
+pub fn json(runs: &Runs) -> String {
+    crate::visible::json(&serde_json::to_string_pretty(runs).expect("it has only string keys"))
+        + "\n"
+}
+
+fn head(which: &str, run: &Run) -> Vec<String> {
+    let cut = if run.complete { "" } else { ", INCOMPLETE" };
+    let what = format!("{}, pushbench {}{cut}", run.scenario, run.pushbench);
+    // Nobody reads its nanoseconds.
+    let began = run.started.split('.').next().unwrap_or_default();
+    [which, &run.dir, &what, began.trim_end_matches('Z')].map(line).to_vec()
+}
+
+/// Said before anything else: figures of other records than the run wrote.
+fn altered(runs: &Runs) -> Vec<String> {
+    let each = |run: &Run| {
+        let differ = run.records_differ.join("; ");
+        (!differ.is_empty()).then(|| format!("RECORDS DIFFER in {}: {differ}", run.dir))
+    };
+    [&runs.first, &runs.second].into_iter().filter_map(each).collect()
+}
+
+fn verdict(runs: &Runs) -> String {
+    if !altered(runs).is_empty() && runs.differences.is_empty() {
+        return "These runs may NOT be compared: not all of the records are those that were written.".to_owned();
+    }
+    match (runs.comparable, runs.differences.is_empty()) {
+        (true, true) => "These runs may be compared: scenario, arms, seed, schema, machine and version are the same.",
+        (true, false) => "These runs may be compared, though they are not the same in every respect:",
+        (false, _) => "These runs may NOT be compared like for like. What differs:",
+    }
+    .to_owned()
+}
+
+fn setting(pair: &Pair) -> String {
+    crate::table::keys(&pair.setting)
+}
+
+fn rows(pair: &Pair) -> Vec<Vec<String>> {
+    let head = ["", "", "first [95 %]", "second [95 %]", "change", ""];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(pair.figures.iter().map(|f| {
+        let within = f.within.map(|within| if within { "within" } else { "outside" });
+        vec![
+            f.of.clone(),
+            f.metric.to_owned(),
+            valued(f, f.first),
+            valued(f, f.second),
+            f.change.map_or(NONE.to_owned(), |c| format!("×{c:.2}")),
+            within.unwrap_or_default().to_owned(),
+        ]
+    }));
+    rows
+}
+
+fn valued(figure: &Figure, value: Option<Value>) -> String {
+    let shown = |v: f64| match figure.unit {
+        "ns" => units::nanos_text(v),
+        "events/s" => units::rate(v),
+        "bytes" => units::bytes(v),
+        "ratio" => format!("×{v:.3}"),
+        _ => format!("{v:.3}"),
+    };
+    match value {
+        None => NONE.to_owned(),
+        Some(Value { estimate, ci95: None }) => shown(estimate),
+        Some(Value { estimate, ci95: Some([low, high]) }) => {
+            format!("{} [{}, {}]", shown(estimate), shown(low), shown(high))
+        }
+    }
+}
+
+fn summary(runs: &Runs) -> String {
+    let (within, told) = runs.within();
+    if told == 0 {
+        return "No figure can be held against the other run: they have none in common that two valid blocks support.".to_owned();
+    }
+    let mut said = format!(
+        "{within} of {told} figures of the second run lie within the first one's 95 % intervals"
+    );
+    if runs.comparable {
+        said.push_str("; of two runs that differ by chance alone about five in six do. Runs made at different times share no moods of the machine: ratios repeat better than times, and no verdict is given");
+    }
+    said.push('.');
+    said
+}
+
+/// Whether both runs come to the same verdicts, in a few words.
+pub fn agreement_in_short(runs: &Runs) -> String {
+    let told = runs.verdicts;
+    match told.of {
+        0 => "none that both runs have".to_owned(),
+        _ if told.contradict > 0 => {
+            format!("{} of {} agree, {} contradict", told.agree, told.of, told.contradict)
+        }
+        _ => format!("{} of {} agree", told.agree, told.of),
+    }
+}
+
+/// The same, with every verdict that is not the same.
+fn agreement(runs: &Runs) -> String {
+    let told = runs.verdicts;
+    let mut said = format!("Verdicts: {}", agreement_in_short(runs));
+    if told.agree > told.claims {
+        said.push_str(&format!(
+            " ({} of them that it cannot be told, which confirms nothing)",
+            told.agree - told.claims
+        ));
+    }
+    let each = |pair: &Pair| {
+        let setting = match setting(pair) {
+            none if none.is_empty() => none,
+            some => format!(" at {some}"),
+        };
+        let differ = pair.verdicts.iter().filter(|v| !v.agree);
+        differ.map(|v| format!("{}{setting}", unlike(v))).collect::<Vec<_>>()
+    };
+    let differ: Vec<String> = runs.points.iter().flat_map(each).collect();
+    match differ.is_empty() {
+        true => said + ".",
+        false => format!("{said}. Not the same: {}.", differ.join("; ")),
+    }
+}
+
+fn unlike(v: &VerdictPair) -> String {
+    let both = [v.first, v.second].map(word);
+    format!("{} of {} ({}, then {})", v.metric, v.candidate, both[0], both[1])
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Better => "better",
+        Verdict::Worse => "worse",
+        Verdict::Equivalent => "equivalent",
+        Verdict::Inconclusive => "cannot tell",
+        Verdict::Overloaded => "overloaded",
+        Verdict::Invalid => "invalid",
+    }
+}

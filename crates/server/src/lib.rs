@@ -1,0 +1,11 @@
+//! What is measured when the target is ours: receivers of events, and publishers that deliver them.
+
+#![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
+
+pub mod handler;
+pub mod publisher;
+pub mod serve;
+pub mod sse;
+pub mod tcp;
+pub mod webhook;
+pub mod websocket;

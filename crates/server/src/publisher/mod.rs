@@ -1,0 +1,124 @@
+//! The publisher: an application's event comes in by `POST /publish` and goes to every subscriber.
+//!
+//! The mirror of the client half: there a connection carries events out of a feed, here *a subscriber's
+//! connection delivers events out of its [`Outbox`](outbox::Outbox)*, whatever the transport. What
+//! subscribers and events have in common is the [`Hub`]'s; the [`desk`] answers requests.
+//! `targets/PROTOCOL.md` writes the protocol down.
+
+mod asked;
+pub mod desk;
+pub mod hub;
+pub mod outbox;
+mod pings;
+mod register;
+pub mod stream;
+pub mod subscription;
+pub mod tally;
+
+use crate::{sse, tcp, webhook, websocket};
+use desk::Answer;
+use hub::Hub;
+use hyper::Request;
+use hyper::body::Incoming;
+use pushbench_core::publishing::{CONCURRENCY, CONNECT_TIMEOUT, HOLD, Keep, QUEUE, TIMEOUT};
+use pushbench_core::transport::Transport;
+use pushbench_core::units;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// How a publisher delivers.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How events reach subscribers.
+    pub transport: Transport,
+    /// Types of events it knows.
+    pub types: Vec<String>,
+    /// Subscribers acknowledge each event; a webhook always does.
+    pub acknowledged: bool,
+    /// Unsettled events a subscriber may have. Further ones are turned away for this subscriber and
+    /// counted: a slow subscriber costs its own events, never another's, and never the memory.
+    pub queue: usize,
+    /// Webhook deliveries under way at the same time.
+    pub concurrency: usize,
+    /// For a webhook's connection.
+    pub connect_timeout: Duration,
+    /// From the write of a delivery to its acknowledgement.
+    pub timeout: Duration,
+    /// A long-poll's request is held for so long while there is no event.
+    pub hold: Duration,
+    /// What becomes of a webhook's connection after a delivery.
+    pub keep: Keep,
+    /// How often each subscriber that holds a connection is pinged, where the protocol has pings. One
+    /// that has not answered by the next ping is gone.
+    pub ping: Option<Duration>,
+}
+
+impl Options {
+    /// The usual ones.
+    pub fn new(transport: Transport) -> Options {
+        Options {
+            transport,
+            types: vec!["event".to_owned()],
+            acknowledged: true,
+            queue: QUEUE,
+            concurrency: CONCURRENCY,
+            connect_timeout: CONNECT_TIMEOUT,
+            timeout: TIMEOUT,
+            hold: HOLD,
+            keep: Keep::Always,
+            ping: None,
+        }
+    }
+
+    /// What it does, the same words for every transport where they do the same.
+    pub fn told(&self) -> String {
+        let acknowledged =
+            if self.acknowledged { "acknowledged by id" } else { "not acknowledged" };
+        let after = |what: &str, time: Option<Duration>| match time {
+            Some(time) => format!(", {what} {}", units::nanos_text(time.as_nanos() as f64)),
+            None => String::new(),
+        };
+        let kept = match self.transport {
+            Transport::Webhook => match self.keep {
+                Keep::Always => String::new(),
+                Keep::For(time) => after("idle connections are closed after", Some(time)),
+                Keep::Never => ", a connection for each".to_owned(),
+            },
+            Transport::Websocket => after("pings every", self.ping),
+            Transport::Tcp | Transport::Sse | Transport::LongPoll | Transport::Poll => {
+                String::new()
+            }
+        };
+        format!(
+            "built-in publisher: JSON check, a queue of {} events a subscriber that turns away what is \
+             too much, deliveries {acknowledged}, given up after {}{kept}",
+            self.queue,
+            units::nanos_text(self.timeout.as_nanos() as f64)
+        )
+    }
+
+    /// Deliveries of this transport time out by themselves.
+    pub fn times_out_itself(&self) -> bool {
+        self.transport == Transport::Webhook
+    }
+}
+
+/// A request to subscribe. A transport registers its publisher's half here …
+async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
+    match hub.options.transport {
+        Transport::Webhook => webhook::publisher::subscribe(hub, request).await,
+        Transport::Websocket => websocket::publisher::subscribe(hub, request).await,
+        Transport::Tcp => tcp::publisher::subscribe(),
+        Transport::Sse => sse::subscribe(hub, &request),
+        Transport::LongPoll | Transport::Poll => asked::subscribe(hub, request).await,
+    }
+}
+
+/// … and, where subscribers do not speak HTTP, here. Gives back a connection that does.
+async fn raw(hub: &Arc<Hub>, stream: TcpStream) -> Option<TcpStream> {
+    match hub.options.transport {
+        Transport::Tcp => tcp::publisher::raw(hub, stream).await,
+        _ => Some(stream),
+    }
+}

@@ -1,0 +1,89 @@
+//! Delivering on a connection that a subscriber holds open: what is ready is written together and
+//! flushed once, acknowledgements are read as they come. The same for every such transport.
+
+use crate::publisher::pings::{Pings, Turn};
+use crate::publisher::subscription::Subscription;
+use crate::publisher::tally::Fate;
+use pushbench_core::event::acknowledged_id;
+use pushbench_wire::messages::{Heard, Messages};
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll};
+use tokio::time::timeout;
+
+/// Delivers until the subscriber's connection ends.
+pub async fn deliver<M: Messages>(messages: M, subscription: Subscription) {
+    let options = &subscription.hub().options;
+    let (acknowledged, number) = (options.acknowledged, subscription.number());
+    let pings = options.ping.filter(|_| M::PINGS).map(|every| Pings::new(every, number));
+    let mut line = Line { messages, subscription, acknowledged, pings, unflushed: false };
+    let ended = poll_fn(|cx| line.poll(cx)).await;
+    let Line { mut messages, subscription, .. } = line;
+    let patience = subscription.hub().options.timeout;
+    drop(subscription);
+    // One that leaves in good order waits for our goodbye; one that does not read it is not waited for.
+    if ended.is_ok() {
+        let _gone = timeout(patience, poll_fn(|cx| messages.poll_finish(cx))).await;
+    }
+}
+
+struct Line<M> {
+    messages: M,
+    subscription: Subscription,
+    acknowledged: bool,
+    pings: Option<Pings>,
+    unflushed: bool,
+}
+
+impl<M: Messages> Line<M> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (subscription, pings) = (&self.subscription, &mut self.pings);
+        let heard = self.messages.poll_messages(cx, |heard| match heard {
+            Heard::Message(message) => {
+                // What acknowledges nothing is counted there.
+                let id = acknowledged_id(message);
+                subscription.settle(id.as_deref().unwrap_or(""), Fate::Acknowledged);
+            }
+            Heard::Pong => {
+                subscription.ponged();
+                pings.iter_mut().for_each(Pings::answered);
+            }
+            Heard::Ping => {}
+        })?;
+        if heard.is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        self.ping(cx)?;
+        loop {
+            // Events behind an unfinished write stay in the queue, where they are bounded.
+            if self.unflushed && self.messages.poll_flush(cx)?.is_pending() {
+                return Poll::Pending;
+            }
+            self.unflushed = false;
+            while let Poll::Ready(next) = self.subscription.poll_next(cx) {
+                let Some(event) = next else { return Poll::Ready(Ok(())) };
+                self.messages.queue(event.body.clone())?;
+                self.unflushed = true;
+                if !self.acknowledged {
+                    self.subscription.settle(&event.id, Fate::Written);
+                }
+            }
+            if !self.unflushed {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Queues a ping when its time has come; an error when the subscriber is gone.
+    fn ping(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while let Some(Poll::Ready(turn)) = self.pings.as_mut().map(|pings| pings.poll(cx)) {
+            if turn == Turn::Gone {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.messages.queue_ping()?;
+            self.unflushed = true;
+            self.subscription.pinged();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! One subscriber as its connection sees it.
+
+use crate::publisher::hub::Hub;
+use crate::publisher::outbox::Outbox;
+use crate::publisher::tally::Fate;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// A subscription; dropping it ends it, and what it has not delivered is lost.
+pub struct Subscription {
+    hub: Arc<Hub>,
+    number: u64,
+    outbox: Arc<Outbox>,
+}
+
+impl Subscription {
+    /// Of that number; the hub has it on its register.
+    pub(super) fn new(hub: &Arc<Hub>, number: u64, outbox: Arc<Outbox>) -> Subscription {
+        Subscription { hub: hub.clone(), number, outbox }
+    }
+
+    /// The written event of that id has its fate. False when none of that id was open.
+    pub fn settle(&self, id: &str, fate: Fate) -> bool {
+        self.hub.settle_one(&self.outbox, id, fate)
+    }
+
+    /// A ping was queued.
+    pub fn pinged(&self) {
+        self.hub.pinged();
+    }
+
+    /// One was answered.
+    pub fn ponged(&self) {
+        self.hub.ponged();
+    }
+
+    /// Whose subscription it is.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Its number, from 0.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl Deref for Subscription {
+    type Target = Outbox;
+    fn deref(&self) -> &Outbox {
+        &self.outbox
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.hub.end(self.number);
+    }
+}

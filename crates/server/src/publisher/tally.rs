@@ -1,0 +1,83 @@
+//! What became of every delivery, and what else a publisher counts.
+
+use crate::publisher::outbox::Outbox;
+use pushbench_core::record::fanout::PublisherStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What became of a delivery that was queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The subscriber acknowledged it.
+    Acknowledged,
+    /// Written; no acknowledgement is asked for.
+    Written,
+    /// Answered otherwise.
+    Failed,
+    /// Answered with a redirect, which is not followed.
+    Redirected,
+    /// No connection could be made for it.
+    Refused,
+    /// Not acknowledged in time.
+    TimedOut,
+    /// The subscriber's connection ended first.
+    Lost,
+}
+
+/// Counts, each in one place.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub published: AtomicU64,
+    pub complete: AtomicU64,
+    pub queued: AtomicU64,
+    pub overflowed: AtomicU64,
+    pub stray: AtomicU64,
+    pub requests: AtomicU64,
+    pub empty: AtomicU64,
+    pub fates: [AtomicU64; 7],
+    pub longest_queue: AtomicU64,
+    pub pings: AtomicU64,
+    pub pongs: AtomicU64,
+    pub idle_closed: AtomicU64,
+}
+
+/// Counts.
+pub(super) fn add(counter: &AtomicU64, n: u64) {
+    counter.fetch_add(n, Ordering::Relaxed);
+}
+
+impl Tally {
+    /// What was counted until now, with what those subscribers have yet to get.
+    pub fn status<'a>(
+        &self,
+        subscribers: impl ExactSizeIterator<Item = &'a Arc<Outbox>> + Clone,
+    ) -> PublisherStatus {
+        let each = || subscribers.clone().map(|o| o.acknowledged());
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let fate = |fate: Fate| read(&self.fates[fate as usize]);
+        PublisherStatus {
+            subscribers: subscribers.len() as u64,
+            published: read(&self.published),
+            complete: read(&self.complete),
+            queued: read(&self.queued),
+            overflowed: read(&self.overflowed),
+            acknowledged: fate(Fate::Acknowledged),
+            written: fate(Fate::Written),
+            failed: fate(Fate::Failed) + fate(Fate::Redirected) + fate(Fate::Refused),
+            redirected: fate(Fate::Redirected),
+            refused: fate(Fate::Refused),
+            timed_out: fate(Fate::TimedOut),
+            lost: fate(Fate::Lost),
+            open: subscribers.clone().map(|o| o.open() as u64).sum(),
+            stray: read(&self.stray),
+            requests: read(&self.requests),
+            empty: read(&self.empty),
+            longest_queue: read(&self.longest_queue),
+            pings: read(&self.pings),
+            pongs: read(&self.pongs),
+            idle_closed: read(&self.idle_closed),
+            least_acknowledged: each().min().unwrap_or(0),
+            most_acknowledged: each().max().unwrap_or(0),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What the built-in servers share: runtime, listener, accept loop, and the settings in force.
+
+use crate::handler::Handler;
+use crate::publisher;
+use crate::publisher::desk;
+use crate::publisher::hub::Hub;
+use crate::webhook::answering::Answering;
+use crate::{tcp, webhook, websocket};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::in_force::{InForce, LISTENING};
+use pushbench_core::transport::Carrier;
+use pushbench_host::console;
+use std::io::{self};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+
+/// Connections the kernel may hold for a server that has not accepted them yet: above the largest
+/// number of connections a scenario opens at once, so that no transport pays for SYN retries.
+const BACKLOG: u32 = 4096;
+/// How long to wait before accepting again after an error such as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+/// How often a publisher looks for deliveries that were not acknowledged in time.
+const SWEEP: Duration = Duration::from_millis(250);
+
+/// What `pushbench serve` was asked for.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Runtime threads; one means tokio's current-thread runtime.
+    pub threads: usize,
+    /// What it does.
+    pub work: Work,
+}
+
+/// What a server does.
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// Takes events.
+    Take(Carrier, Handler),
+    /// Publishes events to subscribers, for those who know this token.
+    Publish(publisher::Options, String),
+}
+
+/// What is done with a connection.
+#[derive(Clone)]
+enum Service {
+    Take(Carrier, Handler),
+    /// Questions by POST, whose answers may be wanted elsewhere.
+    Answer(Handler, Arc<Answering>),
+    Publish(Arc<Hub>),
+}
+
+/// Serves until the process ends.
+pub fn serve(options: &ServeOptions) -> Result<()> {
+    let mut builder = if options.threads == 1 {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        let mut b = tokio::runtime::Builder::new_multi_thread();
+        b.worker_threads(options.threads);
+        b
+    };
+    let runtime = builder
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(|e| Error::harness(format!("cannot start the server's runtime: {e}")))?;
+    runtime.block_on(async {
+        let listener = listen(options.listen)?;
+        announce(options, &listener)
+            .map_err(|e| Error::harness(format!("cannot announce: {e}")))?;
+        accept(options, listener).await
+    })
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let open = || -> io::Result<TcpListener> {
+        let socket = match address {
+            SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        // Linux hands it down to every accepted connection.
+        socket.set_nodelay(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    open().map_err(|e| {
+        let remedy = match e.kind() {
+            io::ErrorKind::AddrInUse => {
+                "another program listens there: choose another --listen, or port 0 for a free one"
+            }
+            io::ErrorKind::PermissionDenied => "ports below 1024 need root: choose a higher one",
+            io::ErrorKind::AddrNotAvailable => "this machine has no such address: try 127.0.0.1:0",
+            _ => "try --listen 127.0.0.1:0",
+        };
+        Error::harness(format!("cannot listen on {address}: {e}; {remedy}"))
+    })
+}
+
+/// What is done with events, in words.
+fn taking(handler: &Handler) -> String {
+    match handler.answer {
+        None => "built-in JSON check, acknowledges by id".to_owned(),
+        Some(bytes) => format!("built-in JSON check, answers by id with {bytes} bytes"),
+    }
+}
+
+fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
+    let (told, handler) = match &options.work {
+        Work::Publish(publisher, _) => (publisher.told(), Handler::default()),
+        Work::Take(_, handler) => (taking(handler), *handler),
+    };
+    let nanos = |d: Option<Duration>| d.map_or(0, |d| d.as_nanos() as u64);
+    let in_force = InForce {
+        handler: told,
+        runtime: if options.threads == 1 {
+            "tokio current-thread".to_owned()
+        } else {
+            "tokio multi-thread".to_owned()
+        },
+        threads: options.threads,
+        nodelay: socket2::SockRef::from(listener).tcp_nodelay()?,
+        backlog: BACKLOG,
+        delay_ns: nanos(handler.delay),
+        work_ns: nanos(handler.work),
+    };
+    let in_force = serde_json::to_string(&in_force)?;
+    console::output(&format!("{LISTENING}{} {in_force}\n", listener.local_addr()?))
+}
+
+async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
+    let service = match &options.work {
+        Work::Take(Carrier::Webhook, handler) if handler.answer.is_some() => {
+            Service::Answer(*handler, Arc::default())
+        }
+        Work::Take(carrier, handler) => Service::Take(*carrier, *handler),
+        Work::Publish(publisher, token) => {
+            let hub = Arc::new(Hub::new(publisher.clone(), token.clone()));
+            if !publisher.times_out_itself() {
+                tokio::spawn(sweep(hub.clone()));
+            }
+            Service::Publish(hub)
+        }
+    };
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(connection(service.clone(), stream));
+            }
+            Err(e) => {
+                console::error_line(&format!("cannot accept a connection: {e}"));
+                std::thread::sleep(ACCEPT_PAUSE);
+            }
+        }
+    }
+}
+
+/// A connection that ends badly is the client's affair; the server goes on.
+async fn connection(service: Service, stream: TcpStream) {
+    match service {
+        Service::Take(Carrier::Webhook, h) => webhook::server::serve(h, None, stream).await,
+        Service::Answer(h, to) => webhook::server::serve(h, Some(to), stream).await,
+        Service::Take(Carrier::Websocket, h) => websocket::server::serve(h, stream).await,
+        Service::Take(Carrier::Tcp, h) => tcp::server::serve(h, stream).await,
+        Service::Publish(hub) => desk::serve(hub, stream).await,
+    }
+}
+
+/// Gives up deliveries that are not acknowledged in time.
+async fn sweep(hub: Arc<Hub>) {
+    let mut interval = tokio::time::interval(SWEEP);
+    loop {
+        interval.tick().await;
+        hub.sweep();
+    }
+}

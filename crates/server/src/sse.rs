@@ -1,0 +1,107 @@
+//! The publisher's half: a subscriber asks for `/subscribe` and gets a response that does not end.
+
+use crate::publisher::desk::{Answer, text, types, unknown_type, whole};
+use crate::publisher::hub::Hub;
+use crate::publisher::subscription::Subscription;
+use crate::publisher::tally::Fate;
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Frame, Incoming};
+use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use pushbench_core::publishing::ACKNOWLEDGE;
+use pushbench_wire::sse::codec::{frame, named};
+use pushbench_wire::sse::{CONTENT, SUBSCRIBED};
+use serde_json::json;
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// Acknowledgements of a whole queue of events with long ids.
+const LONGEST_ACKNOWLEDGEMENT: usize = 1 << 20;
+
+/// `GET /subscribe?types=a,b`
+pub fn subscribe(hub: &Arc<Hub>, request: &Request<Incoming>) -> Answer {
+    if request.method() != Method::GET {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "a stream is asked for by GET");
+    }
+    if !accepts(request) {
+        let here = format!("here is {CONTENT}, which the header Accept does not allow");
+        return text(StatusCode::NOT_ACCEPTABLE, here);
+    }
+    let types = types(request);
+    if let Some(unknown) = hub.unknown(types.iter().map(String::as_str)) {
+        return unknown_type(hub, unknown);
+    }
+    let subscription = hub.enter(types);
+    let number = subscription.number();
+    // Nothing is resumed, whatever Last-Event-ID asks for: who is away loses what comes meanwhile, as
+    // over every other transport.
+    let mut hello = json!({ "subscriber": number, "resumed": false });
+    if hub.options.acknowledged {
+        hello["acknowledge"] = json!(format!("{ACKNOWLEDGE}{number}"));
+    }
+    let hello = Some(named(SUBSCRIBED, &hello.to_string()));
+    let mut answer = Response::new(Events { hello, subscription }.boxed());
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// Whether the header Accept, where there is one, allows a stream of events.
+fn accepts(request: &Request<Incoming>) -> bool {
+    let mut asked = request.headers().get_all(ACCEPT).iter().peekable();
+    let allows = |kind: &str| {
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        [CONTENT, "text/*", "*/*"].iter().any(|ours| kind.eq_ignore_ascii_case(ours))
+    };
+    asked.peek().is_none() || asked.any(|v| v.to_str().is_ok_and(|v| v.split(',').any(allows)))
+}
+
+/// The body that does not end. hyper writes what is ready together, without copying it, and drops this
+/// when the subscriber's connection ends.
+struct Events {
+    hello: Option<Bytes>,
+    subscription: Subscription,
+}
+
+impl Body for Events {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(hello) = self.hello.take() {
+            return Poll::Ready(Some(Ok(Frame::data(hello))));
+        }
+        let next = ready!(self.subscription.poll_next(cx));
+        Poll::Ready(next.map(|event| {
+            if !self.subscription.hub().options.acknowledged {
+                self.subscription.settle(&event.id, Fate::Written);
+            }
+            Ok(Frame::data(event.framed(|e| frame(&e.id, &e.body))))
+        }))
+    }
+}
+
+/// `POST /ack/7 ["ID", …]`
+pub async fn acknowledge(hub: &Hub, request: Request<Incoming>, subscriber: u64) -> Answer {
+    let body = match whole(request, LONGEST_ACKNOWLEDGEMENT).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    let ids: Vec<Cow<'_, str>> = match serde_json::from_slice(&body) {
+        Ok(ids) => ids,
+        Err(e) => return text(StatusCode::BAD_REQUEST, format!("no array of ids: {e}")),
+    };
+    if !hub.acknowledged(subscriber, &ids) {
+        let nobody = format!("nobody is subscribed as {subscriber}: its stream has ended");
+        return text(StatusCode::NOT_FOUND, nobody);
+    }
+    text(StatusCode::NO_CONTENT, "")
+}

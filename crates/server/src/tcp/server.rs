@@ -1,0 +1,44 @@
+//! The receiver's half: acknowledges each message with one. What is ready together is acknowledged
+//! together.
+
+use crate::handler::{Handler, Pause};
+use pushbench_wire::tcp::codec::Framed;
+use std::future::poll_fn;
+use tokio::net::TcpStream;
+
+/// Answers that wait for a peer who does not read are no more than this before it is waited for.
+const MOST_WAITING: usize = 64 * 1024;
+
+/// Serves one connection until it ends.
+pub async fn serve(handler: Handler, stream: TcpStream) {
+    let mut framed = Framed::new(stream);
+    let mut pause = Pause::default();
+    let mut event = Vec::new();
+    loop {
+        let got = poll_fn(|cx| {
+            let came = framed.poll_message(cx).map_ok(|message| {
+                let message = message?;
+                event.clear();
+                event.extend_from_slice(message);
+                Some(())
+            });
+            if came.is_pending() {
+                let _rest_is_written_later = framed.poll_written(cx)?;
+            }
+            came
+        })
+        .await;
+        if !matches!(got, Ok(Some(()))) {
+            // Whoever has said all may still listen.
+            let _ended = framed.flush().await;
+            return;
+        }
+        let answer = handler.handle(&mut pause, &event).await;
+        let text = answer.unwrap_or_else(|why| serde_json::json!({ "error": why }).to_string());
+        framed.queue_with(|out| out.extend_from_slice(text.as_bytes()));
+        let waits = handler.takes_time() || framed.left_to_write() >= MOST_WAITING;
+        if waits && framed.flush().await.is_err() {
+            return;
+        }
+    }
+}

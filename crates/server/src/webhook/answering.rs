@@ -1,0 +1,142 @@
+//! Answers that the server POSTs to the address that the question named, over kept connections.
+//!
+//! Only for those who ask from this machine, and only to addresses of this machine: a server that POSTs
+//! wherever a stranger says is an open relay.
+
+use crate::webhook::publisher::Destination;
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::header::HeaderValue;
+use pushbench_wire::line::{Ended, Line};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// Answers on their way to one address at the same time, hence connections to it: as many as a publisher
+/// has deliveries under way.
+const AT_ONCE: usize = pushbench_core::publishing::CONCURRENCY;
+/// Addresses that are remembered: a driver has one for each of its CPUs and arms.
+const MOST_ADDRESSES: usize = 1024;
+/// An answer that is not taken for so long is given up.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Every address that answers go to.
+#[derive(Default)]
+pub struct Answering {
+    askers: Mutex<HashMap<HeaderValue, Arc<Asker>>>,
+}
+
+/// One address, and the connections to it that wait for the next answer.
+pub struct Asker {
+    destination: Destination,
+    idle: Mutex<Vec<Line<TcpStream>>>,
+    under_way: Semaphore,
+}
+
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Answering {
+    /// The address that a question's header names, or the answer to what names none.
+    pub fn address(&self, url: &HeaderValue) -> Result<Arc<Asker>, (StatusCode, String)> {
+        let mut askers = held(&self.askers);
+        if let Some(known) = askers.get(url) {
+            return Ok(known.clone());
+        }
+        let text = url.to_str().map_err(|_| (StatusCode::BAD_REQUEST, "not a URL".to_owned()))?;
+        let destination = Destination::parse(text)?;
+        if askers.len() >= MOST_ADDRESSES {
+            let why = format!("answers go to {MOST_ADDRESSES} other addresses already");
+            return Err((StatusCode::SERVICE_UNAVAILABLE, why));
+        }
+        let (idle, under_way) = (Mutex::default(), Semaphore::new(AT_ONCE));
+        let new = Arc::new(Asker { destination, idle, under_way });
+        askers.insert(url.clone(), new.clone());
+        Ok(new)
+    }
+}
+
+impl Asker {
+    /// POSTs an answer, once. What comes back is of no consequence: whoever asked knows whether it came.
+    pub async fn post(&self, answer: String) -> io::Result<()> {
+        let Ok(_turn) = self.under_way.acquire().await else { return Ok(()) };
+        timeout(TIMEOUT, self.exchange(answer.into())).await?
+    }
+
+    async fn exchange(&self, answer: Bytes) -> io::Result<()> {
+        let mut line = match self.kept().await {
+            Some(line) => line,
+            None => self.open().await?,
+        };
+        match line.exchange(self.destination.request(answer)).await {
+            Ok(_) => held(&self.idle).push(line),
+            Err(Ended::Endless(_)) => {}
+            Err(Ended::Connection(e)) => return Err(io::Error::other(e)),
+        }
+        Ok(())
+    }
+
+    /// The connection that was used last, if it still stands: few are used where few are enough.
+    async fn kept(&self) -> Option<Line<TcpStream>> {
+        loop {
+            let mut line = held(&self.idle).pop()?;
+            if !poll_fn(|cx| Poll::Ready(line.drive(cx))).await {
+                return Some(line);
+            }
+        }
+    }
+
+    async fn open(&self) -> io::Result<Line<TcpStream>> {
+        let stream = TcpStream::connect(self.destination.addresses()).await?;
+        stream.set_nodelay(true)?;
+        Line::new(stream).await.map_err(io::Error::other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_this_machine_are_answered_to() {
+        let answering = Answering::default();
+        let status = |url: &str| match answering.address(&HeaderValue::from_str(url).unwrap()) {
+            Ok(_) => 0,
+            Err((status, _)) => status.as_u16(),
+        };
+        for url in
+            ["http://127.0.0.1:80/a", "http://127.9.9.9/a", "http://[::1]:1/", "http://localhost:9"]
+        {
+            assert_eq!(status(url), 0, "{url}");
+        }
+        for url in
+            ["http://10.0.0.1/", "http://example.org/", "http://0.0.0.0:1/", "http://[::]:1/"]
+        {
+            assert_eq!(status(url), 403, "{url}");
+        }
+        for url in ["https://127.0.0.1/", "127.0.0.1:80", "", "ftp://127.0.0.1/", "/answer"] {
+            assert_eq!(status(url), 400, "{url}");
+        }
+        assert_eq!(held(&answering.askers).len(), 4);
+    }
+
+    #[test]
+    fn addresses_are_remembered_up_to_a_limit() {
+        let answering = Answering::default();
+        let ask = |n: usize| {
+            let url = HeaderValue::from_str(&format!("http://127.0.0.1:9/{n}")).unwrap();
+            answering.address(&url).map_err(|(status, _)| status.as_u16()).map(drop)
+        };
+        for n in 0..MOST_ADDRESSES {
+            assert_eq!(ask(n), Ok(()));
+        }
+        assert_eq!((ask(MOST_ADDRESSES), ask(0)), (Err(503), Ok(())));
+    }
+}

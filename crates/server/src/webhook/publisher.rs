@@ -1,0 +1,230 @@
+//! The publisher's half: a subscriber registers an address, and each event is POSTed there.
+//!
+//! Each destination has a task of its own with its queue and at most one kept connection. That is the
+//! pool: a destination's events keep their order, a slow one holds up nobody else, and no request is
+//! sent twice behind our back, as hyper-util's pooled client does when a kept connection turns out to
+//! be closed.
+
+use crate::publisher::desk::{Answer, text, told, unknown_type, whole};
+use crate::publisher::hub::Hub;
+use crate::publisher::outbox::Publication;
+use crate::publisher::subscription::Subscription;
+use crate::publisher::tally::Fate;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, StatusCode, Uri};
+use pushbench_core::publishing::{Keep, LONGEST_SUBSCRIPTION};
+use pushbench_wire::line::{Ended, Line};
+use serde::Deserialize;
+use serde_json::json;
+use std::future::poll_fn;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+#[derive(Deserialize)]
+struct Wanted {
+    url: String,
+    #[serde(default)]
+    types: Vec<String>,
+}
+
+/// `POST /subscribe {"url": …, "types": […]}`
+pub async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
+    if request.method() != Method::POST {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "subscriptions are taken by POST");
+    }
+    let body = match whole(request, LONGEST_SUBSCRIPTION).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    let wanted: Wanted = match serde_json::from_slice(&body) {
+        Ok(wanted) => wanted,
+        Err(e) => return text(StatusCode::BAD_REQUEST, format!("not a subscription: {e}")),
+    };
+    if let Some(unknown) = hub.unknown(wanted.types.iter().map(String::as_str)) {
+        return unknown_type(hub, unknown);
+    }
+    match Destination::parse(&wanted.url) {
+        Ok(mut destination) => {
+            if hub.options.keep == Keep::Never {
+                destination.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            let subscription = hub.enter(wanted.types);
+            let number = subscription.number();
+            tokio::spawn(deliver(subscription, destination));
+            told(StatusCode::CREATED, &json!({ "subscriber": number }))
+        }
+        Err((status, why)) => text(status, format!("{}: {why}", wanted.url)),
+    }
+}
+
+/// An address of this machine that something is POSTed to.
+pub(super) struct Destination {
+    /// `localhost` has two: the one that accepts connections counts.
+    addresses: Vec<SocketAddr>,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Destination {
+    /// Takes an address apart, or says what is wrong with it.
+    pub(super) fn parse(url: &str) -> Result<Destination, (StatusCode, String)> {
+        let bad = |why: &str| (StatusCode::BAD_REQUEST, why.to_owned());
+        let uri: Uri = url.parse().map_err(|_| bad("not a URL"))?;
+        if uri.scheme_str() != Some("http") {
+            return Err(bad("write http://ADDRESS:PORT/PATH"));
+        }
+        let authority = uri.authority().ok_or_else(|| bad("it has no host"))?;
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        let ips: Vec<IpAddr> = match host.parse::<IpAddr>() {
+            Ok(ip) => vec![ip],
+            Err(_) if host.eq_ignore_ascii_case("localhost") => {
+                vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+            }
+            Err(_) => Vec::new(),
+        };
+        // A publisher that POSTs anywhere is an open relay; a name could point anywhere, too.
+        if ips.is_empty() || !ips.iter().all(IpAddr::is_loopback) {
+            return Err((
+                StatusCode::FORBIDDEN,
+                "only addresses of this machine, such as 127.0.0.2, are delivered to".to_owned(),
+            ));
+        }
+        let mut headers = HeaderMap::new();
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| bad("no usable host"))?;
+        headers.insert(HOST, host);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static("pushbench"));
+        let path = uri.path_and_query().map_or("/", |p| p.as_str());
+        let path = path.parse().map_err(|_| bad("no usable path"))?;
+        let port = authority.port_u16().unwrap_or(80);
+        let addresses = ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+        Ok(Destination { addresses, uri: path, headers })
+    }
+
+    /// Where to connect: one after the other, until one accepts.
+    pub(super) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// A POST of this body.
+    pub(super) fn request(&self, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+}
+
+async fn deliver(subscription: Subscription, destination: Destination) {
+    let hub = subscription.hub().clone();
+    let mut line: Option<Line<TcpStream>> = None;
+    while let Some(event) = next(&subscription, &mut line).await {
+        let Ok(_under_way) = hub.under_way.acquire().await else { return };
+        let post = timeout(hub.options.timeout, post(&hub, &destination, &mut line, &event));
+        let fate = post.await.unwrap_or(Fate::TimedOut);
+        let usable = matches!(fate, Fate::Acknowledged | Fate::Failed | Fate::Redirected);
+        if !usable || hub.options.keep == Keep::Never {
+            line = None;
+        }
+        subscription.settle(&event.id, fate);
+    }
+}
+
+/// The next event; meanwhile the kept connection is watched, so that one that the subscriber closes
+/// costs no event, and closed when it is idle for too long.
+async fn next(
+    subscription: &Subscription,
+    line: &mut Option<Line<TcpStream>>,
+) -> Option<Arc<Publication>> {
+    let hub = subscription.hub();
+    let limit = match hub.options.keep {
+        Keep::For(limit) if line.is_some() => Some(limit),
+        _ => None,
+    };
+    let mut idle = pin!(limit.map(sleep));
+    poll_fn(|cx| {
+        if line.as_mut().is_some_and(|open| open.drive(cx)) {
+            *line = None;
+        }
+        if line.is_some() && idle.as_mut().as_pin_mut().is_some_and(|idle| idle.poll(cx).is_ready())
+        {
+            *line = None;
+            hub.closed_idle();
+        }
+        subscription.poll_next(cx)
+    })
+    .await
+}
+
+/// One POST: no retry, no redirect.
+async fn post(
+    hub: &Hub,
+    destination: &Destination,
+    line: &mut Option<Line<TcpStream>>,
+    event: &Publication,
+) -> Fate {
+    let open = match line {
+        Some(open) => open,
+        None => match timeout(hub.options.connect_timeout, open(destination)).await {
+            Ok(Some(opened)) => line.insert(opened),
+            Ok(None) | Err(_) => return Fate::Refused,
+        },
+    };
+    match open.exchange(destination.request(event.body.clone())).await {
+        Ok((status, _)) if status.is_success() => Fate::Acknowledged,
+        Ok((status, _)) if status.is_redirection() => Fate::Redirected,
+        Ok(_) | Err(Ended::Endless(_)) => Fate::Failed,
+        Err(Ended::Connection(_)) => Fate::Lost,
+    }
+}
+
+async fn open(destination: &Destination) -> Option<Line<TcpStream>> {
+    let stream = TcpStream::connect(destination.addresses()).await.ok()?;
+    stream.set_nodelay(true).ok()?;
+    Line::new(stream).await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_delivered_to() {
+        for url in [
+            "http://127.0.0.1:1/x",
+            "http://127.200.3.4:80/",
+            "http://[::1]:9/",
+            "http://localhost:1",
+        ] {
+            assert!(Destination::parse(url).is_ok(), "{url}");
+        }
+        for (url, status) in [
+            ("http://10.0.0.1/", 403),
+            ("http://example.com/", 403),
+            ("http://localhost.example.com/", 403),
+            ("http://127.0.0.1.nip.io/", 403),
+            ("http://0.0.0.0:1/", 403),
+            ("https://127.0.0.1/", 400),
+            ("ftp://127.0.0.1/", 400),
+            ("/hook", 400),
+            ("", 400),
+        ] {
+            let refused = Destination::parse(url).err().map(|(status, _)| status.as_u16());
+            assert_eq!(refused, Some(status), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_path_goes_along() {
+        let destination = Destination::parse("http://127.0.0.5:81/a/7?b=1").ok().unwrap();
+        assert_eq!(destination.uri, "/a/7?b=1");
+        assert_eq!(destination.headers[HOST], "127.0.0.5:81");
+    }
+}

@@ -1,0 +1,4 @@
+//! The websocket transport, server's side.
+
+pub mod publisher;
+pub mod server;

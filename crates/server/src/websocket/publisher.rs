@@ -1,0 +1,69 @@
+//! The publisher's half: a subscriber connects to `/subscribe` and gets a text message per event.
+
+use crate::publisher::desk::{Answer, text, types, unknown_type};
+use crate::publisher::hub::Hub;
+use crate::publisher::stream::deliver;
+use crate::publisher::subscription::Subscription;
+use hyper::body::Incoming;
+use hyper::header::{
+    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use pushbench_wire::websocket::messages::small;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+/// `GET /subscribe?types=a,b` with the headers of a handshake.
+pub async fn subscribe(hub: &Arc<Hub>, mut request: Request<Incoming>) -> Answer {
+    let Some(key) = key(request.headers()) else {
+        let mut answer = text(StatusCode::UPGRADE_REQUIRED, "subscribers connect by WebSocket");
+        answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+        return answer;
+    };
+    let types = types(&request);
+    if let Some(unknown) = hub.unknown(types.iter().map(String::as_str)) {
+        return unknown_type(hub, unknown);
+    }
+    let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) else {
+        return text(StatusCode::BAD_REQUEST, "no usable Sec-WebSocket-Key");
+    };
+    // Subscribed when the answer is written: an event published after that is delivered.
+    let subscription = hub.enter(types);
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(upgraded(upgrade, subscription));
+    let mut answer = text(StatusCode::SWITCHING_PROTOCOLS, "");
+    let headers = answer.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    answer
+}
+
+fn key(headers: &HeaderMap) -> Option<String> {
+    let says = |name, wanted: &str| {
+        headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .is_some_and(|v| v.split(',').any(|word| word.trim().eq_ignore_ascii_case(wanted)))
+    };
+    let handshake = says(UPGRADE, "websocket")
+        && says(CONNECTION, "upgrade")
+        && says(SEC_WEBSOCKET_VERSION, "13");
+    let key = headers.get(SEC_WEBSOCKET_KEY)?.to_str().ok()?;
+    handshake.then(|| key.to_owned())
+}
+
+async fn upgraded(upgrade: hyper::upgrade::OnUpgrade, subscription: Subscription) {
+    let Ok(upgraded) = upgrade.await else { return };
+    // The bare socket again: hyper's wrapper would cost memory and an indirection a read.
+    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
+    let (stream, read) = (parts.io.into_inner(), parts.read_buf.to_vec());
+    let socket =
+        WebSocketStream::from_partially_read(stream, read, Role::Server, Some(small())).await;
+    deliver(socket, subscription).await;
+}

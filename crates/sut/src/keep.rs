@@ -1,0 +1,124 @@
+//! Our side of a [`keeper`](crate::keeper): starts a command under one and hears how it goes.
+
+use crate::keeper::{CAGED, ENDED, FAILED, SUBCOMMAND, UNCAGED};
+use crate::output::Output;
+use crate::program;
+use crate::tree::descendants;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A keeper takes less than this to end its tree; after it, it is killed.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// After the target's end its last output may still be on its way.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// A command and how it is to run.
+pub(super) struct Order<'a> {
+    pub words: &'a [String],
+    pub cpus: &'a [usize],
+    pub folder: Option<&'a Path>,
+    pub env: &'a [(String, String)],
+    /// It gets a memory cgroup of its own, where the machine allows.
+    pub caged: bool,
+    /// Text in its output to look out for.
+    pub wanted: Option<&'a str>,
+}
+
+/// A running command. Dropping it ends its process tree.
+pub(super) struct Kept {
+    keeper: Child,
+    /// Its closing tells the keeper to end the tree.
+    leash: Option<ChildStdin>,
+    news: Output,
+    output: Output,
+}
+
+impl Kept {
+    pub fn start(order: &Order<'_>) -> io::Result<Kept> {
+        let (news, news_end) = io::pipe()?;
+        let (output, output_end) = io::pipe()?;
+        let cpus: Vec<String> = order.cpus.iter().map(usize::to_string).collect();
+        let mut command = Command::new(program());
+        command.arg0("pushbench").arg(SUBCOMMAND).arg(OsStr::new(&cpus.join(",")));
+        command.arg(if order.caged { CAGED } else { UNCAGED }).args(order.words);
+        command.envs(order.env.iter().map(|(name, value)| (name, value)));
+        if let Some(folder) = order.folder {
+            command.current_dir(folder);
+        }
+        // A group of its own: Ctrl-C on the terminal is ours to pass on.
+        command.process_group(0);
+        command.stdin(Stdio::piped()).stdout(news_end).stderr(output_end);
+        let mut keeper = command.spawn()?;
+        drop(command); // it holds the writing ends
+        let leash = keeper.stdin.take();
+        let news = Output::follow(news, None)?;
+        Ok(Kept { keeper, leash, news, output: Output::follow(output, order.wanted)? })
+    }
+
+    /// The processes of the tree, the keeper excluded.
+    pub fn pids(&self) -> Vec<u32> {
+        descendants(self.keeper.id())
+    }
+
+    /// How it ended, if it did: `exited with code 1`; or why it could not be executed.
+    pub fn ended(&mut self) -> Option<Result<String, String>> {
+        let told = |news: &Output| {
+            news.tail().lines().find_map(|line| match line.strip_prefix(FAILED) {
+                Some(why) => Some(Err(why.to_owned())),
+                None => line.strip_prefix(ENDED).map(|how| Ok(how.to_owned())),
+            })
+        };
+        if let Some(end) = told(&self.news) {
+            return Some(end);
+        }
+        let status = self.keeper.try_wait().ok()??;
+        self.news.wait_for_end(LAST_WORDS);
+        told(&self.news).or_else(|| Some(Ok(format!("lost its keeper ({status})"))))
+    }
+
+    /// The directory of its memory cgroup, or why there is none.
+    pub fn cage(&self) -> Result<PathBuf, String> {
+        let news = self.news.tail();
+        let word = |wanted: &str| {
+            news.lines().find_map(|l| l.strip_prefix(wanted)?.strip_prefix(' ')).map(str::to_owned)
+        };
+        match (word(CAGED), word(UNCAGED)) {
+            (Some(dir), _) => Ok(dir.into()),
+            (None, Some(why)) => Err(why),
+            (None, None) => Err("it was started without a memory cgroup".to_owned()),
+        }
+    }
+
+    pub fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// The last lines it printed, when it has ended all of them.
+    pub fn last_words(&self) -> String {
+        self.output.wait_for_end(LAST_WORDS);
+        self.output.tail()
+    }
+
+    fn end(&mut self) {
+        drop(self.leash.take());
+        let asked = Instant::now();
+        while let Ok(None) = self.keeper.try_wait() {
+            if asked.elapsed() > PATIENCE {
+                let _already_gone = self.keeper.kill();
+                let _it_was_ours = self.keeper.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

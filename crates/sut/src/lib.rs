@@ -1,0 +1,56 @@
+//! Programs under test: what they serve, how they are set up, started, watched and ended.
+//!
+//! The walk of one target: [`manifest::find`] reads what it is, [`setup::ensure`] prepares it once in
+//! the user's cache directory, [`process::start_all`] runs it under a [`keeper`] and waits until it
+//! is ready. The keeper is a small process of its own, so that nothing outlives pushbench, however
+//! pushbench ends.
+
+#![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
+
+mod address;
+mod cage;
+mod described;
+pub mod ease;
+mod keep;
+pub mod keeper;
+mod listening;
+pub mod manifest;
+mod mapped;
+mod output;
+mod port;
+pub mod process;
+pub mod publisher;
+mod ready;
+pub mod setup;
+mod tls;
+mod told;
+mod tree;
+mod values;
+mod wants;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+static CACHE: OnceLock<PathBuf> = OnceLock::new();
+
+/// Names the pushbench binary, for programs that use this library: keepers and built-in servers are
+/// started from it. Only the first call counts.
+pub fn set_program(path: PathBuf) {
+    let _already_named = PROGRAM.set(path);
+}
+
+/// Names the folder to cache in, for programs that use this library: it stands for XDG_CACHE_HOME.
+/// Only the first call counts.
+pub fn set_cache(path: PathBuf) {
+    let _already_named = CACHE.set(path);
+}
+
+/// The pushbench binary: the one running, unless another was named.
+fn program() -> &'static PathBuf {
+    PROGRAM.get_or_init(|| match std::env::current_exe() {
+        Ok(path) if path.exists() => path,
+        // The file was replaced while it runs; the kernel still has the old one.
+        _ => PathBuf::from("/proc/self/exe"),
+    })
+}

@@ -1,0 +1,327 @@
+//! What a target is: read from the shipped `targets/` (embedded in the binary) or from the user's
+//! `pushbench.toml`.
+
+use crate::address::{Endpoint, scheme_of};
+use crate::described;
+use crate::described::{Described, Targets};
+use crate::ease;
+use crate::publisher::{PublishOptions, Publisher};
+use include_dir::Dir;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::event::{Matched, Matching};
+use pushbench_core::origin::Origin;
+use pushbench_core::record::ease::Ease;
+use pushbench_core::suggest::did_you_mean;
+use pushbench_core::transport::ALL;
+use pushbench_wire::terms::Terms;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The file in the working directory that describes a user's own targets.
+pub const OWN_FILE: &str = "pushbench.toml";
+/// The target that this program itself is.
+pub const BUILTIN: &str = "builtin";
+/// The same as a publisher that keeps no webhook connection from one delivery to the next.
+pub const BUILTIN_CLOSE: &str = "builtin-close";
+/// The first word of a command that starts this very program.
+pub(super) const SELF: &str = "pushbench";
+/// Stands for the port a target is given, in commands and URLs.
+pub const PORT: &str = "{port}";
+
+/// When a started target is ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ready {
+    /// It accepts connections.
+    Tcp,
+    /// A GET of this path is answered with 2xx.
+    Http(String),
+    /// It has printed this text.
+    Line(String),
+}
+
+/// The files of a target.
+#[derive(Debug, Clone)]
+pub(super) enum Files {
+    /// The program is this one.
+    None,
+    /// Shipped in the binary, unpacked into the cache.
+    Shipped(&'static Dir<'static>),
+    /// The user's, in this folder.
+    Own(PathBuf),
+}
+
+/// One transport of one target.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// The target's name.
+    pub name: String,
+    /// Program and arguments, `{port}` not yet filled in; none for a server that is already running.
+    pub command: Option<Vec<String>>,
+    /// Where it takes events, `{port}` not yet filled in.
+    pub url: String,
+    /// How answers find their events.
+    pub matching: Matching,
+    /// What it wants of requests and handshakes.
+    pub terms: Terms,
+    /// When it is ready.
+    pub ready: Ready,
+    /// How long that may take.
+    pub ready_timeout: Duration,
+    /// Commands that prepare it, once.
+    pub setup: Vec<String>,
+    /// Added to the environment.
+    pub env: Vec<(String, String)>,
+    /// Working directory, relative to the target's files.
+    pub cwd: Option<String>,
+    /// How easy it is to write, as far as it is known.
+    pub ease: Option<Ease>,
+    /// It delivers what comes to `url` to subscribers; `None` for one that takes events.
+    pub publisher: Option<Publisher>,
+    pub(super) files: Files,
+}
+
+/// How the built-in servers are started.
+#[derive(Debug, Clone, Default)]
+pub struct BuiltinOptions {
+    /// Runtime threads.
+    pub threads: usize,
+    /// Sleep per event.
+    pub delay: Option<Duration>,
+    /// CPU burnt per event.
+    pub work: Option<Duration>,
+    /// They answer questions with so many bytes instead of acknowledging events.
+    pub answer: Option<usize>,
+    /// They publish to subscribers instead of taking events.
+    pub publish: Option<PublishOptions>,
+}
+
+impl Manifest {
+    /// This program's own server of a transport.
+    pub fn builtin(transport: &str, options: &BuiltinOptions) -> Manifest {
+        if let Some(publish) = &options.publish {
+            return Manifest::publisher(transport, options, publish);
+        }
+        let mut words: Vec<String> =
+            ["serve", transport, "--listen", "127.0.0.1:{port}", "--threads"]
+                .map(str::to_owned)
+                .to_vec();
+        words.push(options.threads.max(1).to_string());
+        words.extend(
+            options.answer.into_iter().flat_map(|n| ["--duplex".to_owned(), n.to_string()]),
+        );
+        for (option, time) in [("--delay", options.delay), ("--work", options.work)] {
+            if let Some(time) = time {
+                words.extend([option.to_owned(), format!("{}ns", time.as_nanos())]);
+            }
+        }
+        Manifest::this_program(BUILTIN, transport, words)
+    }
+
+    /// This program started with other words, which makes it a server that acknowledges by id and
+    /// says that it listens.
+    pub fn this_program(name: &str, transport: &str, words: Vec<String>) -> Manifest {
+        let path = if transport == "webhook" { "/webhook" } else { "/" };
+        let url = format!("{}://127.0.0.1:{{port}}{path}", scheme_of(transport));
+        Manifest {
+            command: Some([vec![SELF.to_owned()], words].concat()),
+            ready: Ready::Line(pushbench_core::record::in_force::LISTENING.to_owned()),
+            ..Manifest::running(name, &url, Matching::Id)
+        }
+    }
+
+    /// A command that serves a transport at a path of the port it is given; `{port}` stands for it.
+    pub fn started_by(
+        name: &str,
+        transport: &str,
+        words: Vec<String>,
+        path: &str,
+        matching: Matching,
+    ) -> Manifest {
+        let url = format!("{}://127.0.0.1:{PORT}{path}", scheme_of(transport));
+        Manifest { command: Some(words), ..Manifest::running(name, &url, matching) }
+    }
+
+    /// A server that is already running.
+    pub fn running(name: &str, url: &str, matching: Matching) -> Manifest {
+        Manifest {
+            name: name.to_owned(),
+            command: None,
+            url: url.to_owned(),
+            matching,
+            terms: Terms::default(),
+            ready: Ready::Tcp,
+            ready_timeout: Duration::from_secs(10),
+            setup: Vec::new(),
+            env: Vec::new(),
+            cwd: None,
+            ease: None,
+            publisher: None,
+            files: Files::None,
+        }
+    }
+
+    /// How the driver finds the event of an answer.
+    pub fn matched(&self) -> Matched {
+        match (self.matching, &self.terms.id_at) {
+            (Matching::Order, _) => Matched::ByOrder,
+            (Matching::Id, None) => Matched::ById,
+            (Matching::Id, Some(pointer)) => Matched::ByIdAt(pointer.as_str().into()),
+        }
+    }
+
+    /// The host its events go to, `loopback` for this machine.
+    pub fn host(&self) -> String {
+        match Endpoint::parse(&self.url.replace("{port}", "1")) {
+            Ok(endpoint) if endpoint.is_loopback() => "loopback".to_owned(),
+            Ok(endpoint) => endpoint.host,
+            Err(_) => self.url.clone(),
+        }
+    }
+
+    /// What a person calls it in a message.
+    pub(super) fn command_line(&self) -> String {
+        self.command.as_ref().map_or(self.url.clone(), shell_words::join)
+    }
+}
+
+/// Finds the target `name` and what it serves over `transport`. A user's own target of that name goes
+/// before a shipped one. A host other than loopback must be among `allow_hosts`.
+pub fn find(transport: &str, name: &str, allow_hosts: &[String]) -> Result<Manifest> {
+    let found = described(transport, name)?;
+    if found.0.url.is_empty() {
+        return Err(Error::usage(format!(
+            "--arm {transport}@{name}: {name} publishes and takes no events: it is measured by \
+             pushbench run fanout --arm {transport}@{name}"
+        )));
+    }
+    check_url(("url", &found.0.url, &found.0.url_origin), scheme_of(transport), allow_hosts)?;
+    manifest(name, found)
+}
+
+/// Reads what the target `name` serves over `transport`, and where its files are.
+pub(super) fn described(transport: &str, name: &str) -> Result<(Described, Files)> {
+    let mut own = described::own()?;
+    let (mut serves, files) = match own.remove(name) {
+        Some(read) => (read?, own_files()),
+        None => match described::shipped(name)? {
+            Some((serves, dir)) => (
+                serves.into_iter().map(|(transport, d)| (transport, Ok(d))).collect(),
+                Files::Shipped(dir),
+            ),
+            None => return Err(unknown(transport, name, own)),
+        },
+    };
+    if let Some(read) = serves.remove(transport) {
+        return Ok((read?, files));
+    }
+    let others = serves.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    // What was meant for it may stand under a mistaken name.
+    Err(serves.into_values().find_map(Result::err).unwrap_or_else(|| {
+        Error::usage(format!(
+            "--arm {transport}@{name}: {name} does not serve {transport}; it serves {others}"
+        ))
+    }))
+}
+
+/// The files of a user's own target.
+fn own_files() -> Files {
+    Files::Own(std::env::current_dir().unwrap_or_default())
+}
+
+/// The target as it is described.
+pub(super) fn manifest(name: &str, (d, files): (Described, Files)) -> Result<Manifest> {
+    let ease = ease::measure(&d.ease, &files, d.cwd.as_deref())?;
+    Ok(Manifest {
+        name: name.to_owned(),
+        command: d.command,
+        url: d.url,
+        matching: d.matching,
+        terms: d.terms,
+        ready: d.ready,
+        ready_timeout: d.ready_timeout,
+        setup: d.setup,
+        env: d.env,
+        cwd: d.cwd,
+        ease,
+        publisher: None,
+        files,
+    })
+}
+
+/// A target, and each transport that it serves with its ease, or with what is mistaken in its
+/// description: a run of it is refused for that, too.
+pub struct Listed {
+    /// The target's name.
+    pub name: String,
+    /// By transport; one without a name for a mistake that is in the whole target.
+    pub serves: Vec<(String, Result<Option<Ease>>)>,
+}
+
+/// All targets, by name.
+pub fn list() -> Result<Vec<Listed>> {
+    let mut found: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for name in described::shipped_names() {
+        let Some((serves, dir)) = described::shipped(name)? else { continue };
+        let ease = |d: &Described| ease::measure(&d.ease, &Files::Shipped(dir), None);
+        found.insert(name.to_owned(), serves.iter().map(|(t, d)| (t.clone(), ease(d))).collect());
+    }
+    found.insert(BUILTIN.to_owned(), ALL.map(|t| (t.name().to_owned(), Ok(None))).into());
+    let files = own_files();
+    let ease = |d: Described| ease::measure(&d.ease, &files, d.cwd.as_deref());
+    for (name, read) in described::own()? {
+        let serves = match read {
+            Ok(serves) => serves.into_iter().map(|(t, d)| (t, d.and_then(ease))).collect(),
+            Err(mistake) => vec![(String::new(), Err(mistake))],
+        };
+        found.insert(name, serves);
+    }
+    Ok(found.into_iter().map(|(name, serves)| Listed { name, serves }).collect())
+}
+
+fn unknown(transport: &str, name: &str, own: Targets) -> Error {
+    let mut known: Vec<&str> = described::shipped_names().chain([BUILTIN]).collect();
+    known.extend(own.iter().filter(|(_, read)| read.is_ok()).map(|(name, _)| name.as_str()));
+    let message = format!(
+        "--arm {transport}@{name}: no target is called \"{name}\"{}; there are {}; your own server is \
+         described in {OWN_FILE} in the working directory",
+        did_you_mean(name, known.iter().copied()),
+        known.join(", ")
+    );
+    // It may be what stands in the file under a mistaken name.
+    let mistake = own.into_values().find_map(Result::err);
+    Error::usage(mistake.map_or(message.clone(), |mistake| format!("{message}; {mistake}")))
+}
+
+/// An address that can be asked, of this scheme.
+pub(super) fn usable_url((key, url, at): (&str, &str, &Origin), scheme: &str) -> Result<Endpoint> {
+    // Any port will do: it is the rest that is looked at.
+    let endpoint = Endpoint::parse(&url.replace(PORT, "1"))
+        .map_err(|why| at.error(format!("{key} \"{}\": {why}", url.escape_debug())))?;
+    match endpoint.scheme == scheme {
+        true => Ok(endpoint),
+        false => Err(at.error(format!(
+            "{key} \"{url}\": it is reached by {scheme}://, not {}://",
+            endpoint.scheme
+        ))),
+    }
+}
+
+/// An address must have this scheme, and lead to this machine or a host that was named.
+pub(super) fn check_url(
+    (key, url, at): (&str, &str, &Origin),
+    scheme: &str,
+    allow_hosts: &[String],
+) -> Result<Endpoint> {
+    let endpoint = usable_url((key, url, at), scheme)?;
+    if !endpoint.is_loopback()
+        && !allow_hosts.iter().any(|h| h.eq_ignore_ascii_case(&endpoint.host))
+    {
+        return Err(at.error(format!(
+            "{key} \"{url}\": {host} is not this machine; events are sent to another host only when it \
+             is named: add --allow-host {host} if it is yours to load",
+            host = endpoint.host
+        )));
+    }
+    Ok(endpoint)
+}

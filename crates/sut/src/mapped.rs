@@ -1,0 +1,215 @@
+//! What a description says of publishing: `publish`, `subscribe`, `status`, `id`, `acknowledge`.
+
+use crate::address;
+use crate::manifest::PORT;
+use crate::values::text;
+use crate::wants;
+use hyper::Method;
+use pushbench_core::error::Result;
+use pushbench_core::origin::{Origin, kind};
+use pushbench_core::suggest::did_you_mean;
+use pushbench_core::transport::name;
+use pushbench_core::wording::{EVENT, ID, SUBSCRIBER_URL, SUBSCRIBER_URLS, Wording};
+use toml::de::DeValue;
+
+/// The keys of a request.
+const KEYS: [&str; 3] = ["url", "method", "body"];
+
+/// A request in the user's own words.
+#[derive(Debug, Clone)]
+pub(super) struct Own {
+    /// Where it goes, `{port}` not yet filled in.
+    pub url: String,
+    /// Where that was written.
+    pub origin: Origin,
+    pub method: Method,
+    /// What stands in it; none for what pushbench writes itself.
+    pub body: Option<Wording>,
+}
+
+/// What is said of publishing; all of it empty for a target that takes events only.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Publishing {
+    pub publish: Option<Own>,
+    pub subscribe: Option<Own>,
+    pub status: Option<String>,
+    /// Where a delivered event carries its id.
+    pub id_at: Option<String>,
+    pub acknowledgement: Option<Wording>,
+    /// The first of `status`, `id` and `acknowledge`, which mean nothing alone.
+    beside: Option<(String, Origin)>,
+}
+
+/// Why such a key says nothing to this transport.
+pub(super) fn out_of_place(key: &str, transport: &str) -> Option<&'static str> {
+    (key == "acknowledge" && transport == name::WEBHOOK)
+        .then_some("a webhook acknowledges by its status, 2xx: leave it out")
+}
+
+impl Publishing {
+    /// Reads one value; false when the key is not one of publishing.
+    pub fn take(
+        &mut self,
+        (key, transport): (&str, &str),
+        value: &DeValue<'_>,
+        at: &Origin,
+        place: &dyn Fn(usize) -> Origin,
+    ) -> Result<bool> {
+        let reading = Reading { key, at, place };
+        match key {
+            "publish" => {
+                let own = reading.request(value, &KEYS, &[EVENT, ID])?;
+                self.publish = Some(own);
+                return Ok(true);
+            }
+            "subscribe" => {
+                let keys = if transport == name::WEBHOOK { &KEYS[..] } else { &KEYS[..1] };
+                let own = reading.request(value, keys, &[SUBSCRIBER_URL, SUBSCRIBER_URLS])?;
+                self.subscribe = Some(own);
+                return Ok(true);
+            }
+            "status" => self.status = Some(path(value, at)?),
+            "id" => {
+                let pointer = text(value, key, at)?;
+                if !wants::is_pointer(&pointer) {
+                    return Err(at.error(format!(
+                        "id: \"{pointer}\" is no JSON pointer: write where a delivered event carries \
+                         its id, /data/id for example"
+                    )));
+                }
+                self.id_at = Some(pointer).filter(|pointer| pointer != "/id");
+            }
+            "acknowledge" => self.acknowledgement = Some(reading.wording(value, &[ID])?),
+            _ => return Ok(false),
+        }
+        self.beside.get_or_insert_with(|| (key.to_owned(), at.clone()));
+        Ok(true)
+    }
+
+    /// What must hold of all of it together; `told` is the command and its environment, with its place.
+    pub fn check(&self, name: &str, transport: &str, told: &[&str], at: &Origin) -> Result<()> {
+        let all = format!("{{{SUBSCRIBER_URLS}}}");
+        let handed_over = told.iter().any(|text| text.contains(&all));
+        if told.iter().any(|text| text.contains(&format!("{{{SUBSCRIBER_URL}}}"))) {
+            return Err(at.error(format!(
+                "[{name}] command and env take the addresses of all subscribers at once: write {all}"
+            )));
+        }
+        match (&self.publish, &self.subscribe) {
+            (Some(publish), None) if !handed_over => Err(publish.origin.error(format!(
+                "[{name}] has publish, but nothing says how subscribers get its events: add subscribe{}",
+                match transport {
+                    name::WEBHOOK => format!(", or write {all} in command or env"),
+                    _ => String::new(),
+                }
+            ))),
+            (None, Some(subscribe)) => Err(subscribe.origin.error(format!(
+                "[{name}] has subscribe, but nothing says where events are published: add publish = \
+                 \"http://127.0.0.1:{PORT}/publish\""
+            ))),
+            (None, None) if handed_over => Err(at.error(format!(
+                "[{name}] hands {all} over, but nothing says where events are published: add publish"
+            ))),
+            (Some(_), Some(subscribe)) if handed_over => Err(subscribe.origin.error(format!(
+                "[{name}] has subscribe, and {all} in command or env: subscribers would be there \
+                 twice, keep one"
+            ))),
+            (Some(publish), None) if transport != name::WEBHOOK => {
+                Err(publish.origin.error(format!(
+                    "[{name}] hands {all} over, but subscribers of {transport} connect themselves: \
+                     write where in subscribe"
+                )))
+            }
+            (None, None) => match &self.beside {
+                Some((key, at)) => Err(at.error(format!(
+                    "[{name}] {key} is about publishing: add publish and subscribe, or leave it out"
+                ))),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// The addresses that are asked when it publishes, with their keys.
+    pub fn requests(&self) -> impl Iterator<Item = (&'static str, &Own)> {
+        let publish = self.publish.as_ref().map(|own| ("publish", own));
+        publish.into_iter().chain(self.subscribe.as_ref().map(|own| ("subscribe", own)))
+    }
+}
+
+/// A value that is being read.
+struct Reading<'a> {
+    key: &'a str,
+    at: &'a Origin,
+    place: &'a dyn Fn(usize) -> Origin,
+}
+
+impl Reading<'_> {
+    /// `"URL"` or `{ url = …, method = …, body = … }`.
+    fn request(&self, value: &DeValue<'_>, keys: &[&str], places: &[&'static str]) -> Result<Own> {
+        let key = self.key;
+        let mut own =
+            Own { url: String::new(), origin: self.at.clone(), method: Method::POST, body: None };
+        let table = match value {
+            DeValue::String(url) => {
+                own.url = address::written(url);
+                return Ok(own);
+            }
+            DeValue::Table(table) => table,
+            other => {
+                return Err(self.at.error(format!(
+                    "{key}: this is {}: write an address in quotes, or {{ url = \"…\" }}",
+                    kind(other)
+                )));
+            }
+        };
+        for (name, value) in table {
+            let (name, at) = (name.get_ref().as_ref(), (self.place)(value.span().start));
+            let inner = Reading { key: &format!("{key}.{name}"), at: &at, ..*self };
+            if !keys.contains(&name) {
+                let why = match KEYS.contains(&name) {
+                    true => "subscribers connect here, only a webhook's are asked for".to_owned(),
+                    false => format!("it knows {}", keys.join(", ")),
+                };
+                let near = did_you_mean(name, keys.iter().copied());
+                return Err(at.error(format!("{key} knows no key \"{name}\"{near}: {why}")));
+            }
+            match name {
+                "url" => {
+                    let url = text(value.get_ref(), inner.key, &at)?;
+                    (own.url, own.origin) = (address::written(&url), at.clone());
+                }
+                "method" => own.method = wants::method(value.get_ref(), &at)?,
+                _ => own.body = Some(inner.wording(value.get_ref(), places)?),
+            }
+        }
+        if own.url.is_empty() {
+            return Err(self.at.error(format!("{key} has no url: add url = \"http://…\"")));
+        }
+        Ok(own)
+    }
+
+    fn wording(&self, value: &DeValue<'_>, places: &[&'static str]) -> Result<Wording> {
+        let text = text(value, self.key, self.at)?;
+        let wording = Wording::parse(&text, places)
+            .map_err(|why| self.at.error(format!("{}: {why}", self.key)))?;
+        if wording.has(SUBSCRIBER_URL) && wording.has(SUBSCRIBER_URLS) {
+            return Err(self.at.error(format!(
+                "{}: one by one or all at once: keep {{{SUBSCRIBER_URL}}} or {{{SUBSCRIBER_URLS}}}",
+                self.key
+            )));
+        }
+        Ok(wording)
+    }
+}
+
+fn path(value: &DeValue<'_>, at: &Origin) -> Result<String> {
+    let path = text(value, "status", at)?;
+    let plain = |c: char| c.is_ascii_graphic();
+    match path.starts_with('/') && path.chars().all(plain) {
+        true => Ok(path),
+        false => Err(at.error(format!(
+            "status: \"{path}\" is no path: write \"/status\"; it is asked where events are published"
+        ))),
+    }
+}

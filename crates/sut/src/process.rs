@@ -1,0 +1,377 @@
+//! A target as a running program: started on a free port, ready, watched, stopped.
+
+use crate::address::Endpoint;
+use crate::keep::{Kept, Order};
+use crate::manifest::{Manifest, PORT, Ready, SELF};
+use crate::{listening, port, program, ready, setup, tls, told};
+use pushbench_core::error::{Error, Result};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Another program may take the port between our look and the target's start.
+const ATTEMPTS: usize = 3;
+/// Pause between two looks whether a target is ready.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// What to start and where.
+pub struct Launch<'a> {
+    /// The target.
+    pub manifest: &'a Manifest,
+    /// Its CPUs.
+    pub cpus: &'a [usize],
+    /// Set when the user wants to stop.
+    pub interrupt: &'a AtomicBool,
+}
+
+/// A target that takes events. Dropping it ends its whole process tree.
+pub struct Running {
+    /// None when the server was already running and is not ours.
+    kept: Option<Kept>,
+    url: String,
+    port: u16,
+    /// The addresses that the host of its url has.
+    addresses: Vec<SocketAddr>,
+    /// The one of them at which it takes events; the first until it is ready.
+    address: SocketAddr,
+    /// Where its subscribers will listen, when it was told at its start; else 0.
+    told_port: u16,
+}
+
+/// Starts targets and waits until all are ready. When one fails, none is left running.
+pub fn start_all(launches: &[Launch<'_>]) -> Result<Vec<Running>> {
+    // All begin before the first is waited for: a slow start is paid once.
+    let mut starting = launches.iter().map(Starting::begin).collect::<Result<Vec<_>>>()?;
+    for one in &mut starting {
+        one.wait()?;
+    }
+    Ok(starting.into_iter().map(|one| one.running).collect())
+}
+
+/// Ends a target and starts it anew on the port it had, for the subscribers it had; back when it is
+/// ready.
+pub fn restart(target: &mut Running, launch: &Launch<'_>) -> Result<()> {
+    drop(target.kept.take());
+    let ports = Some(Ports { own: target.port, told: target.told_port });
+    let running = start(launch, ports)?;
+    // Connections are made anew where they were.
+    let running = Running { addresses: vec![target.address], address: target.address, ..running };
+    let mut starting = Starting { launch, running, began: Instant::now(), attempt: 1, ports };
+    starting.wait()?;
+    *target = starting.running;
+    Ok(())
+}
+
+/// Ends targets at once: each may take its grace period.
+pub fn stop_all(targets: Vec<Running>) {
+    std::thread::scope(|scope| {
+        for target in targets {
+            scope.spawn(move || target.stop());
+        }
+    });
+}
+
+struct Starting<'a> {
+    launch: &'a Launch<'a>,
+    running: Running,
+    began: Instant,
+    attempt: usize,
+    /// The ports it must have; any where there are none.
+    ports: Option<Ports>,
+}
+
+impl<'a> Starting<'a> {
+    fn begin(launch: &'a Launch<'a>) -> Result<Starting<'a>> {
+        let running = start(launch, None)?;
+        Ok(Starting { launch, running, began: Instant::now(), attempt: 1, ports: None })
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        let manifest = self.launch.manifest;
+        loop {
+            if self.launch.interrupt.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            let Some(kept) = &mut self.running.kept else { return Ok(()) };
+            match kept.ended() {
+                Some(Err(why)) => return Err(cannot_execute(manifest, &why)),
+                Some(Ok(how)) => {
+                    self.again(&how)?;
+                    continue;
+                }
+                None => {}
+            }
+            let addresses = &self.running.addresses;
+            match ready::ready_at(&manifest.ready, addresses, kept.output()) {
+                Some(address) => {
+                    self.running.address = address;
+                    return Ok(());
+                }
+                None if self.began.elapsed() > manifest.ready_timeout => {
+                    return Err(never_ready(manifest, &self.running));
+                }
+                None => std::thread::sleep(LOOK_AGAIN),
+            }
+        }
+    }
+
+    /// It ended before it was ready: once more if its port was taken meanwhile.
+    fn again(&mut self, how: &str) -> Result<()> {
+        let manifest = self.launch.manifest;
+        let tail = self.running.kept.as_ref().map(Kept::last_words).unwrap_or_default();
+        let taken = tail.to_lowercase().contains("in use") || tail.contains("EADDRINUSE");
+        if taken && manifest.url.contains(PORT) && self.attempt < ATTEMPTS {
+            self.attempt += 1;
+            self.running = start(self.launch, self.ports)?;
+            self.began = Instant::now();
+            return Ok(());
+        }
+        let background = match how.ends_with("code 0") {
+            true => " (it has to stay in the foreground for as long as it serves)",
+            false => "",
+        };
+        Err(Error::target(format!(
+            "target {} {how} before it was ready{background}{}\ntry it by hand: {}",
+            manifest.name,
+            said(&tail),
+            by_hand(manifest)
+        )))
+    }
+}
+
+/// The ports of a target that is started anew.
+#[derive(Clone, Copy)]
+struct Ports {
+    own: u16,
+    /// Where its subscribers listen.
+    told: u16,
+}
+
+fn start(launch: &Launch<'_>, again: Option<Ports>) -> Result<Running> {
+    let manifest = launch.manifest;
+    let fixed = !manifest.url.contains(PORT);
+    let port = match again {
+        Some(ports) => ports.own,
+        None if fixed => 0,
+        None => port::free_or_error()?,
+    };
+    let told = told::of(manifest, again.map(|ports| ports.told))?;
+    let fill = |text: &String| told.filled(&text.replace(PORT, &port.to_string()));
+    let url = fill(&manifest.url);
+    let unusable =
+        |why: String| Error::target(format!("target {}: url {url}: {why}", manifest.name));
+    let endpoint = Endpoint::parse(&url).map_err(unusable)?;
+    let addresses = endpoint.addresses().map_err(|e| {
+        unusable(format!("cannot find host {}: {e}; check the name", endpoint.host))
+    })?;
+    let Some(words) = &manifest.command else {
+        return running_already(url.clone(), &addresses).map_err(unusable);
+    };
+    if fixed && again.is_none() && !port::is_free(&addresses) {
+        return Err(unusable(format!(
+            "port {} is in use, so the target cannot listen there: end the program that holds it, or \
+             write {{port}} in command and url",
+            endpoint.port
+        )));
+    }
+    let mut words: Vec<String> = words.iter().map(fill).collect();
+    if words[0] == SELF {
+        words[0] = program().to_string_lossy().into_owned();
+    }
+    let env: Vec<_> = manifest.env.iter().map(|(n, value)| (n.clone(), fill(value))).collect();
+    told.fits(manifest, &words, &env)?;
+    let folder = setup::folder(manifest)?;
+    let order = Order {
+        words: &words,
+        cpus: launch.cpus,
+        folder: folder.as_deref(),
+        env: &env,
+        caged: manifest.publisher.is_some(),
+        wanted: match &manifest.ready {
+            Ready::Line(text) => Some(text),
+            _ => None,
+        },
+    };
+    let kept = Kept::start(&order).map_err(|e| {
+        let place = folder.as_ref().map_or(String::new(), |f| format!(" in {}", f.display()));
+        Error::harness(format!("cannot start a process for target {}{place}: {e}", manifest.name))
+    })?;
+    let address = addresses[0];
+    Ok(Running { kept: Some(kept), url, port, addresses, address, told_port: told.port })
+}
+
+/// Whether a socket that listens there gets what is sent to `address`.
+fn includes(listener: SocketAddr, address: SocketAddr) -> bool {
+    let everywhere = listener.ip().is_unspecified() && listener.port() == address.port();
+    listener == address
+        || everywhere
+            && match (listener.is_ipv6(), address.is_ipv6()) {
+                // A socket of IPv6 may take connections of IPv4, too: /proc does not say.
+                (true, false) => ready::accepts(address),
+                (own, other) => own == other,
+            }
+}
+
+/// A server that is not ours must answer at once.
+fn running_already(url: String, addresses: &[SocketAddr]) -> std::result::Result<Running, String> {
+    let connects =
+        |a: &&SocketAddr| std::net::TcpStream::connect_timeout(a, Duration::from_secs(5)).is_ok();
+    match addresses.iter().find(connects) {
+        Some(&address) => {
+            let addresses = vec![address];
+            Ok(Running { kept: None, url, port: 0, addresses, address, told_port: 0 })
+        }
+        None => Err("nothing accepts connections there: start the server first".to_owned()),
+    }
+}
+
+fn cannot_execute(manifest: &Manifest, why: &str) -> Error {
+    let program = manifest.command.as_ref().and_then(|c| c.first()).map_or("", String::as_str);
+    Error::target(format!(
+        "target {}: cannot execute \"{program}\": {why}; check its command: {}",
+        manifest.name,
+        by_hand(manifest)
+    ))
+}
+
+fn never_ready(manifest: &Manifest, running: &Running) -> Error {
+    let places: Vec<String> = running.addresses.iter().map(SocketAddr::to_string).collect();
+    let places = places.join(" or ");
+    let waited_for = match &manifest.ready {
+        Ready::Tcp => format!("nothing accepts connections at {places}"),
+        Ready::Http(path) => format!("GET {path} at {places} is not answered with 2xx"),
+        Ready::Line(text) => format!("it did not print \"{text}\""),
+    };
+    Error::target(format!(
+        "target {} was not ready after {}: {waited_for}{}{}\ncheck ready and {{port}} in its \
+         description, or raise ready_timeout",
+        manifest.name,
+        pushbench_core::units::nanos_text(manifest.ready_timeout.as_nanos() as f64),
+        instead(running),
+        said(&running.output_tail())
+    ))
+}
+
+/// Where it listens when that is not where it was asked to.
+fn instead(running: &Running) -> String {
+    match running.elsewhere() {
+        Some(place) => format!("; it listens on {place} instead"),
+        None if listening::addresses(&running.pids()).is_empty() => {
+            "; it listens on no port at all".to_owned()
+        }
+        None => String::new(),
+    }
+}
+
+fn said(tail: &str) -> String {
+    match tail.trim() {
+        "" => "; it printed nothing".to_owned(),
+        tail => format!("; its last lines:\n  {}", tail.replace('\n', "\n  ")),
+    }
+}
+
+/// What a person types to see the trouble.
+fn by_hand(manifest: &Manifest) -> String {
+    let line = manifest.command_line().replace("'{port}'", "8080").replace(PORT, "8080");
+    // Other variables may be secrets.
+    let told = manifest.env.iter().filter(|(_, value)| value.contains(PORT));
+    let env: Vec<String> =
+        told.map(|(name, value)| format!("{name}={} ", value.replace(PORT, "8080"))).collect();
+    let line = format!("{}{line}", env.concat());
+    match setup::folder(manifest) {
+        Ok(Some(folder)) => format!("cd {} && {line}", folder.display()),
+        _ => line,
+    }
+}
+
+impl Running {
+    /// Where events go.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Another text of its description, with its port filled in.
+    pub fn filled(&self, text: &str) -> String {
+        text.replace(PORT, &self.port.to_string())
+    }
+
+    /// The port at which it expects its subscribers, if it was told their addresses.
+    pub fn told_port(&self) -> u16 {
+        self.told_port
+    }
+
+    /// The socket address behind the url.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where its processes listen, when that is not where they were asked to.
+    pub fn elsewhere(&self) -> Option<String> {
+        let listening = listening::addresses(&self.pids());
+        let asked = |l: &SocketAddr| self.addresses.iter().any(|address| includes(*l, *address));
+        let places: Vec<String> = listening.iter().map(SocketAddr::to_string).collect();
+        (!listening.iter().any(asked) && !places.is_empty()).then(|| places.join(" and "))
+    }
+
+    /// Its processes; none when it is not ours.
+    pub fn pids(&self) -> Vec<u32> {
+        self.kept.as_ref().map(Kept::pids).unwrap_or_default()
+    }
+
+    /// The directory of its memory cgroup, or why it has none.
+    pub fn cage(&self) -> std::result::Result<PathBuf, String> {
+        let kept = self.kept.as_ref().ok_or("it was running already")?;
+        kept.cage()
+    }
+
+    /// True when we started it.
+    pub fn is_ours(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// How it ended, with its last lines, if it did.
+    pub fn exited(&mut self) -> Option<String> {
+        let kept = self.kept.as_mut()?;
+        let how = kept.ended()?.unwrap_or_else(|why| format!("could not be executed: {why}"));
+        Some(format!("{how}{}", said(&kept.last_words())))
+    }
+
+    /// The last lines it printed.
+    pub fn output_tail(&self) -> String {
+        self.kept.as_ref().map(|k| k.output().tail()).unwrap_or_default()
+    }
+
+    /// Whether it speaks TLS; for one that has answered nothing sensible.
+    pub fn speaks_tls(&self) -> bool {
+        tls::speaks(self.address)
+    }
+
+    /// Stops all of its processes where they are (SIGSTOP).
+    pub fn freeze(&self) -> io::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets them go on (SIGCONT).
+    pub fn thaw(&self) -> io::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        let pids = self.pids();
+        for pid in pids.iter().filter_map(|pid| Pid::from_raw(*pid as i32)) {
+            match kill_process(pid, signal) {
+                Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends its process tree and waits until it is gone.
+    pub fn stop(self) {
+        drop(self);
+    }
+}

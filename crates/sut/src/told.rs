@@ -1,0 +1,69 @@
+//! The addresses of subscribers, handed over to a publisher when it is started: `{subscriber_urls}` in
+//! its command or environment.
+
+use crate::manifest::Manifest;
+use crate::port;
+use crate::publisher::Subscribe;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::remedy::Try;
+use pushbench_core::wording::SUBSCRIBER_URLS;
+use pushbench_wire::subscriber_addresses::Addresses;
+
+/// The longest argument or variable that Linux hands to a program (MAX_ARG_STRLEN), its end included.
+const LONGEST: usize = 128 * 1024;
+
+/// What a target is told of its subscribers.
+#[derive(Default)]
+pub(super) struct Told {
+    /// Where they will listen; 0 when it is told nothing.
+    pub port: u16,
+    urls: String,
+}
+
+/// Chooses the port at which a target's subscribers will listen, if it is to be told; `again`: where
+/// they listen already.
+pub(super) fn of(manifest: &Manifest, again: Option<u16>) -> Result<Told> {
+    let Some(publisher) = manifest.publisher.as_ref().filter(|p| p.subscribe == Subscribe::Told)
+    else {
+        return Ok(Told::default());
+    };
+    let port = match again {
+        Some(port) => port,
+        None => port::free_or_error()?,
+    };
+    let urls = Addresses::at(port).urls(publisher.subscribers).join(",");
+    Ok(Told { port, urls })
+}
+
+impl Told {
+    /// A word of the command or a value of the environment, with the addresses filled in.
+    pub fn filled(&self, text: &str) -> String {
+        text.replace(&format!("{{{SUBSCRIBER_URLS}}}"), &self.urls)
+    }
+
+    /// Refuses what the system would not hand over, with the number of subscribers that fits.
+    pub fn fits(
+        &self,
+        manifest: &Manifest,
+        words: &[String],
+        env: &[(String, String)],
+    ) -> Result<()> {
+        let variables = env.iter().map(|(name, value)| format!("{name}={value}"));
+        let all = words.iter().cloned().chain(variables);
+        let longest = all.max_by_key(String::len).unwrap_or_default();
+        if longest.len() < LONGEST || self.urls.is_empty() {
+            return Ok(());
+        }
+        let count = self.urls.split(',').count();
+        let rest = longest.replace(&self.urls, "").len();
+        // The first addresses are the shortest ones, so this many fit.
+        let most = count * LONGEST.saturating_sub(rest + 1) / (longest.len() - rest).max(1);
+        let fewer = Try::Subscribers.below(most as u64, count as f64);
+        let fewer = fewer.map_or(String::new(), |option| format!("lower to {option}, or "));
+        Err(Error::usage(format!(
+            "target {}: the addresses of {count} subscribers are too long to hand over at its start: \
+             {fewer}let them subscribe one by one",
+            manifest.name
+        )))
+    }
+}

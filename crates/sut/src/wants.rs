@@ -1,0 +1,164 @@
+//! What a description says of requests, handshakes and answers: `method`, `headers`, `subprotocol`,
+//! `match`.
+
+use crate::values::text;
+use hyper::Method;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use pushbench_core::error::Result;
+use pushbench_core::event::Matching;
+use pushbench_core::origin::{Origin, kind};
+use pushbench_core::suggest::did_you_mean;
+use pushbench_core::transport::name;
+use toml::de::DeValue;
+
+/// Methods whose request carries an event in its body.
+const METHODS: [Method; 3] = [Method::POST, Method::PUT, Method::PATCH];
+
+const FRAMING: &str = "pushbench sends each event whole, with its length";
+const CONNECTION: &str =
+    "connections are pushbench's to keep: see connections.lifetime of a scenario";
+/// Headers that are not the user's to set, and why.
+const TAKEN: [(&str, &str); 12] = [
+    ("host", "it follows from url: write the name there"),
+    ("content-length", FRAMING),
+    ("transfer-encoding", FRAMING),
+    ("trailer", FRAMING),
+    ("te", FRAMING),
+    ("expect", FRAMING),
+    ("connection", CONNECTION),
+    ("keep-alive", CONNECTION),
+    ("proxy-connection", CONNECTION),
+    ("upgrade", CONNECTION),
+    ("sec-websocket-protocol", "write subprotocol = \"…\" instead"),
+    ("sec-websocket-extensions", "extensions such as compression are not offered yet"),
+];
+
+/// Why a key says nothing to this transport.
+pub(super) fn out_of_place(key: &str, transport: &str) -> Option<&'static str> {
+    match (key, transport) {
+        ("method", name::WEBSOCKET | name::TCP) => {
+            Some("only a webhook has a method: leave it out")
+        }
+        ("headers", name::TCP) => Some("a bare socket has no headers: leave it out"),
+        ("subprotocol", name::WEBHOOK | name::TCP) => {
+            Some("only a WebSocket has a subprotocol: leave it out")
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn method(value: &DeValue<'_>, at: &Origin) -> Result<Method> {
+    let text = text(value, "method", at)?;
+    METHODS.into_iter().find(|method| method.as_str() == text).ok_or_else(|| {
+        let near = did_you_mean(&text, METHODS.iter().map(Method::as_str));
+        at.error(format!(
+            "method: \"{text}\"{near}: events travel in the body of POST, PUT or PATCH"
+        ))
+    })
+}
+
+pub(super) fn headers(
+    value: &DeValue<'_>,
+    at: &Origin,
+    place: &dyn Fn(usize) -> Origin,
+) -> Result<HeaderMap> {
+    let DeValue::Table(table) = value else {
+        let hint = "write { Name = \"value\" }";
+        return Err(at.error(format!("headers: this is {}: {hint}", kind(value))));
+    };
+    let mut found = HeaderMap::new();
+    for (name, value) in table {
+        let at = place(name.span().start);
+        let header = header_name(name.get_ref(), &at)?;
+        let text = text(value.get_ref(), &format!("headers.{}", name.get_ref()), &at)?;
+        if found.insert(header, header_value(name.get_ref(), &text, &at)?).is_some() {
+            return Err(at.error(format!(
+                "headers: {} is written twice, capitals make no difference: keep one",
+                name.get_ref()
+            )));
+        }
+    }
+    Ok(found)
+}
+
+fn header_name(name: &str, at: &Origin) -> Result<HeaderName> {
+    let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
+        at.error(format!(
+            "headers: \"{name}\" is no name of a header: it takes letters, digits and hyphens"
+        ))
+    })?;
+    let known = TAKEN.iter().find(|(taken, _)| *taken == header.as_str()).map(|(_, why)| *why);
+    let handshake = "it belongs to the handshake, which pushbench makes";
+    let handshakes = header.as_str().starts_with("sec-websocket-").then_some(handshake);
+    match known.or(handshakes) {
+        Some(why) => Err(at.error(format!("headers: {name} cannot be set: {why}"))),
+        None => Ok(header),
+    }
+}
+
+/// The value may be a secret, so messages do not repeat it.
+fn header_value(name: &str, text: &str, at: &Origin) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok().filter(|v| v.to_str().is_ok());
+    if let Some(value) = &mut value {
+        value.set_sensitive(true);
+    }
+    value.ok_or_else(|| {
+        at.error(format!(
+            "headers: the value of {name} holds a line break or a character that no header can: \
+             write printable ASCII"
+        ))
+    })
+}
+
+pub(super) fn subprotocol(value: &DeValue<'_>, at: &Origin) -> Result<HeaderValue> {
+    let text = text(value, "subprotocol", at)?;
+    // A subprotocol is a token, as the name of a header is.
+    let valid = HeaderName::from_bytes(text.as_bytes()).is_ok();
+    HeaderValue::from_str(&text).ok().filter(|_| valid).ok_or_else(|| {
+        at.error(format!(
+            "subprotocol: \"{text}\" is no name of one: write a single name such as \"v1.events\""
+        ))
+    })
+}
+
+/// `"order"`, `"id"`, or `"id:/pointer"`.
+pub(super) fn matching(value: &DeValue<'_>, at: &Origin) -> Result<(Matching, Option<String>)> {
+    let text = text(value, "match", at)?;
+    match text.split_once(':') {
+        None if text == "id" => Ok((Matching::Id, None)),
+        None if text == "order" => Ok((Matching::Order, None)),
+        Some(("id", pointer)) if is_pointer(pointer) => {
+            let elsewhere = pointer != "/id";
+            Ok((Matching::Id, elsewhere.then(|| pointer.to_owned())))
+        }
+        Some(("id", _)) => Err(at.error(format!(
+            "match: \"{text}\": after id: stands a JSON pointer, /data/event_id for example, in which \
+             ~ is written ~0 and / in a name ~1"
+        ))),
+        _ => Err(at.error(format!(
+            "match: \"{text}\"{}: write \"id\", \"id:/data/event_id\" (where the answer carries the \
+             event's id) or \"order\"",
+            did_you_mean(&text, ["id", "order"])
+        ))),
+    }
+}
+
+/// RFC 6901, the whole document excluded.
+pub(super) fn is_pointer(text: &str) -> bool {
+    text.starts_with('/') && text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pointers_are_told_from_other_text() {
+        for good in ["/id", "/", "/data/0/a~1b~0", "//"] {
+            assert!(is_pointer(good), "{good}");
+        }
+        for bad in ["", "id", "/a~", "/a~2", "#/id"] {
+            assert!(!is_pointer(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,429 @@
+//! What came back where an acknowledgement was wanted: in words, with what to do about it.
+
+use crate::terms::Terms;
+use hyper::StatusCode;
+use hyper::header::{
+    ALLOW, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE,
+};
+use pushbench_core::scenario::payload::ID_DIGITS;
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// Longest piece of an answer that is shown.
+const SHOWN_BYTES: usize = 120;
+/// Longest piece of an answer that is looked at.
+const READ_BYTES: usize = 16 * 1024;
+/// What to do about a server that wants TLS.
+pub const TLS: &str = "it speaks TLS there, which pushbench does not yet: let it serve plain http or ws, too, \
+                       and write its plain port in url";
+/// What servers of TLS say when they are spoken to without: nginx, Go, Apache, Tomcat.
+const TLS_WANTED: [&str; 4] = [
+    "plain HTTP request was sent to HTTPS port",
+    "HTTP request to an HTTPS server",
+    "plain HTTP to an SSL-enabled server port",
+    "requires TLS",
+];
+
+/// How servers greet whose messages have a form of their own.
+const GREETINGS: [(&str, &str); 4] = [
+    ("0{\"sid\"", "Engine.IO (Socket.IO)"),
+    ("{\"type\":\"welcome\"", "Action Cable"),
+    ("{\"event\":\"pusher:", "Pusher"),
+    ("INFO {", "NATS"),
+];
+const WANTS_CONTENT_TYPE: &str =
+    "it wants another type of content: headers = { Content-Type = \"…\" }";
+
+/// An HTTP response that does not acknowledge or does not shake hands.
+#[derive(Debug, Clone, Copy)]
+pub struct Response<'a> {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// Its body, or the part that came.
+    pub body: &'a [u8],
+}
+
+/// Says that a webhook's response does not acknowledge event `index`, and why that may be:
+/// `answered 404 Not Found: no such page; correct the path in url`.
+pub fn to_event(response: &Response<'_>, terms: &Terms, index: u64) -> String {
+    // The same for every event, so that the record counts them together.
+    let body = beginning(response.body).replace(&id_of(index), "<id>");
+    let what_to_do = event_remedy(response, terms, index);
+    Response { body: body.as_bytes(), ..*response }.told(terms, &what_to_do)
+}
+
+/// What to do about a response that does not acknowledge event `index`; empty when it is not known.
+pub fn event_remedy(response: &Response<'_>, terms: &Terms, index: u64) -> String {
+    let named = response.named_remedy();
+    match response.status.as_u16() {
+        _ if wants_tls(response.body) => TLS.to_owned(),
+        200..=299 => about_id(response, terms, index),
+        400 | 405 | 426 if wants_websocket(response) => {
+            "it serves WebSocket there: correct the path in url".to_owned()
+        }
+        // These two ask for credentials, whatever else their text mentions.
+        400 | 402..=406 | 408..=499 if named.is_some() => named.unwrap_or_default(),
+        405 => format!(
+            "it does not take {}{}: set method, or correct the path in url",
+            terms.method,
+            response.said(ALLOW)
+        ),
+        400 | 422 => {
+            "is it the event it wants? --set payload.file=event.json sends another".to_owned()
+        }
+        413 => "the event is too large for it: lower --payload".to_owned(),
+        415 => WANTS_CONTENT_TYPE.to_owned(),
+        429 => {
+            "it limits the rate: lift that limit for the measurement, or lower --rate".to_owned()
+        }
+        _ => response.usual_remedy(),
+    }
+}
+
+/// Says that a response turned a WebSocket handshake down, and why that may be.
+pub fn to_handshake(response: &Response<'_>, terms: &Terms) -> String {
+    let elsewhere = "it serves no WebSocket there: correct the path in url and the program";
+    response.told(terms, &handshake_remedy(response, terms, elsewhere))
+}
+
+/// What to do about a response that turned a WebSocket handshake down, `elsewhere` when none is served
+/// there; empty when it is not known.
+pub fn handshake_remedy(response: &Response<'_>, terms: &Terms, elsewhere: &str) -> String {
+    let named = response.named_remedy();
+    match response.status.as_u16() {
+        _ if wants_tls(response.body) => TLS.to_owned(),
+        400..=499
+            if response.mentions(&["subprotocol", "sub-protocol", "sec-websocket-protocol"]) =>
+        {
+            match &terms.subprotocol {
+                None => "it wants a subprotocol: add subprotocol = \"NAME\" to its description"
+                    .to_owned(),
+                Some(_) => {
+                    "it does not take the subprotocol: correct subprotocol in its description"
+                        .to_owned()
+                }
+            }
+        }
+        // These two ask for credentials, whatever else their text mentions.
+        400 | 402..=406 | 408..=499 if named.is_some() => named.unwrap_or_default(),
+        400 => format!("{elsewhere}, or add the headers that it wants"),
+        200..=299 | 404 | 405 | 426 | 501 => elsewhere.to_owned(),
+        _ => response.usual_remedy(),
+    }
+}
+
+/// The protocol above WebSocket that a server greets in, as far as it is known.
+pub fn greeting_protocol(message: &[u8]) -> Option<&'static str> {
+    let text = beginning(message);
+    let begins = |(start, _): &&(&str, &str)| text.starts_with(start);
+    GREETINGS.iter().find(begins).map(|(_, protocol)| *protocol)
+}
+
+/// What bytes look like that are no answer of the protocol; nothing when there are none.
+pub fn instead(bytes: &[u8], terms: &Terms) -> String {
+    let seen = match bytes {
+        [] => return String::new(),
+        [0x15, 3, ..] => format!("a TLS alert: {TLS}"),
+        [0x16, 3, ..] => format!("a TLS handshake: {TLS}"),
+        [0, 0, _, 4, 0, ..] => {
+            "HTTP/2 settings: it speaks HTTP/2 there, pushbench HTTP/1.1".to_owned()
+        }
+        _ if wants_tls(bytes) => format!("\"{}\": {TLS}", shown(bytes, terms)),
+        _ => format!("\"{}\"", shown(bytes, terms)),
+    };
+    format!("; instead came {seen}")
+}
+
+impl Response<'_> {
+    fn told(&self, terms: &Terms, what_to_do: &str) -> String {
+        let body = shown(self.body, terms);
+        let between = if what_to_do.is_empty() { "" } else { "; " };
+        match body.is_empty() {
+            true => format!("answered {}{between}{what_to_do}", self.status),
+            false => format!("answered {}: {body}{between}{what_to_do}", self.status),
+        }
+    }
+
+    fn usual_remedy(&self) -> String {
+        match self.status.as_u16() {
+            401 | 403 | 407 => format!(
+                "it wants to know who asks{}: write what it needs in headers, such as headers = \
+                 {{ Authorization = \"Bearer …\" }}",
+                self.said(WWW_AUTHENTICATE)
+            ),
+            404 | 410 => "correct the path in url".to_owned(),
+            300..=399 if self.headers.contains_key(LOCATION) => self.redirect(),
+            414 | 431 => {
+                "the head of the request is too large for it: shorten headers, or the path \
+                          in url"
+                    .to_owned()
+            }
+            502 | 504 => {
+                "a proxy answers there, and the server behind it does not: start that server, \
+                          or write its own address in url"
+                    .to_owned()
+            }
+            _ => String::new(),
+        }
+    }
+
+    fn redirect(&self) -> String {
+        let location = self.headers.get(LOCATION).map_or(&b""[..], HeaderValue::as_bytes);
+        let told = self.said(LOCATION);
+        match location.to_ascii_lowercase() {
+            l if l.starts_with(b"https:") || l.starts_with(b"wss:") => {
+                format!("it points to an address with TLS{told}: {TLS}")
+            }
+            _ => format!("it points elsewhere{told}: write that in url"),
+        }
+    }
+
+    /// What to do where the text of a refusal names its reason.
+    fn named_remedy(&self) -> Option<String> {
+        let remedy = match () {
+            _ if self.mentions(&["csrf"]) => {
+                "it wants a CSRF token, which programs that send events do not have: exempt that path \
+                 from the check"
+            }
+            _ if self.mentions(&[
+                "http_host",
+                "allowed_hosts",
+                "blocked host",
+                "host is not allowed",
+            ]) =>
+            {
+                "it does not know the host of url: allow it in the server, or write one in url that it \
+                 knows"
+            }
+            _ if self.text().split(|c: char| !c.is_alphanumeric()).any(|word| word == "origin") => {
+                "it wants another origin: headers = { Origin = \"http://…\" }"
+            }
+            _ if self.mentions(&["content-type", "content type", "media type"]) => {
+                WANTS_CONTENT_TYPE
+            }
+            _ => return None,
+        };
+        Some(remedy.to_owned())
+    }
+
+    fn text(&self) -> String {
+        beginning(self.body).to_lowercase()
+    }
+
+    fn mentions(&self, words: &[&str]) -> bool {
+        let text = self.text();
+        words.iter().any(|word| text.contains(word))
+    }
+
+    /// A header of the response, in brackets.
+    fn said(&self, name: HeaderName) -> String {
+        let Some(value) = self.headers.get(&name) else { return String::new() };
+        format!(" ({name}: {})", plain(&String::from_utf8_lossy(value.as_bytes())))
+    }
+}
+
+/// As text; megabytes need not be looked at.
+fn beginning(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(READ_BYTES)])
+}
+
+/// Whether a server says that it wants TLS.
+pub fn wants_tls(body: &[u8]) -> bool {
+    let text = beginning(body);
+    TLS_WANTED.iter().any(|said| text.contains(said))
+}
+
+fn wants_websocket(response: &Response<'_>) -> bool {
+    let text = beginning(response.body).to_lowercase();
+    response.status == StatusCode::UPGRADE_REQUIRED || text.contains("websocket")
+}
+
+/// The beginning of a text from outside, on one line, without the values of our headers.
+pub fn shown(bytes: &[u8], terms: &Terms) -> String {
+    if let Some(words) = in_words(bytes) {
+        return words;
+    }
+    let text = terms.hide(&beginning(bytes));
+    let text = text.trim();
+    match text.len() <= SHOWN_BYTES {
+        true => plain(text),
+        false => format!("{}…", plain(&text[..text.floor_char_boundary(SHOWN_BYTES)])),
+    }
+}
+
+/// On one line, without control characters, which could end up on a terminal.
+fn plain(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+fn id_of(index: u64) -> String {
+    format!("{index:0ID_DIGITS$x}")
+}
+
+/// An answer of 2xx lacks the id: perhaps it is elsewhere or cannot be read, perhaps there is none.
+pub fn about_id(response: &Response<'_>, terms: &Terms, index: u64) -> String {
+    let body = response.body;
+    if let Some(pointer) = pointer_in(body, index) {
+        return format!("the event's id is at {pointer}: write match = \"id:{pointer}\"");
+    }
+    let encoded = response.headers.get(CONTENT_ENCODING).filter(|value| *value != "identity");
+    if encoded.is_some() || compression(body).is_some() {
+        let told = response.said(CONTENT_ENCODING);
+        return format!(
+            "its answers are compressed{told}, and pushbench reads them as they are: switch compression \
+             of answers off"
+        );
+    }
+    match body {
+        [0xef, 0xbb, 0xbf, ..] => {
+            return "its answers begin with a byte order mark (EF BB BF), which JSON does not allow: \
+                    write them without it"
+                .to_owned();
+        }
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{', 0, ..] | [0, b'{', ..] => {
+            return "its answers are in UTF-16: write them in UTF-8".to_owned();
+        }
+        _ => {}
+    }
+    if beginning(body).contains(&id_of(index)) {
+        return "the answer holds the event's id, but not as a JSON string of its own: answer with \
+                {\"id\": \"…\"}, or write match = \"order\""
+            .to_owned();
+    }
+    format!(
+        "the event's id is not at {} of the answer: write match = \"order\" if it is nowhere",
+        terms.id_at.as_deref().unwrap_or("/id")
+    )
+}
+
+/// The compression that these bytes begin as.
+pub fn compression(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x1f, 0x8b, 8, ..] => Some("gzip"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
+        [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] => Some("zlib"),
+        _ => None,
+    }
+}
+
+/// Bytes that are no text, in words.
+pub fn in_words(bytes: &[u8]) -> Option<String> {
+    compression(bytes).map(|name| format!("{} bytes of {name}", bytes.len()))
+}
+
+/// Where in an answer the id of event `index` stands, if that can be written down in a line.
+pub fn pointer_in(answer: &[u8], index: u64) -> Option<String> {
+    let value: Value = serde_json::from_slice(answer).ok()?;
+    let short = |pointer: &String| pointer.len() <= SHOWN_BYTES && plain(pointer) == *pointer;
+    pointer_to(&value, &id_of(index)).filter(short)
+}
+
+/// Where in a value a text stands.
+fn pointer_to(value: &Value, wanted: &str) -> Option<String> {
+    let below =
+        |step: String, inner: &Value| Some(format!("/{step}{}", pointer_to(inner, wanted)?));
+    match value {
+        Value::String(text) => (text == wanted).then(String::new),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(i, inner)| below(i.to_string(), inner))
+        }
+        Value::Object(members) => members
+            .iter()
+            .find_map(|(name, inner)| below(name.replace('~', "~0").replace('/', "~1"), inner)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(
+        status: u16,
+        header: Option<(HeaderName, &'static str)>,
+        body: &str,
+    ) -> (String, String) {
+        let headers = header.into_iter().map(|(n, v)| (n, HeaderValue::from_static(v))).collect();
+        let status = StatusCode::from_u16(status).unwrap();
+        let response = Response { status, headers: &headers, body: body.as_bytes() };
+        let terms = Terms::default();
+        (to_event(&response, &terms, 255), to_handshake(&response, &terms))
+    }
+
+    #[test]
+    fn a_status_has_its_remedy() {
+        for (status, header, body, wanted) in [
+            (401, Some((WWW_AUTHENTICATE, "Bearer")), "", "www-authenticate: Bearer"),
+            (403, None, "no", "Forbidden: no; it wants"),
+            (404, None, "nothing here", "nothing here; correct the path"),
+            (405, Some((ALLOW, "PUT")), "", "POST (allow: PUT): set method"),
+            (308, Some((LOCATION, "/v2")), "", "(location: /v2)"),
+            (400, None, "The plain HTTP request was sent to HTTPS port", "speaks TLS"),
+            (422, None, "no such field", "payload.file"),
+            (400, None, "Failed to open a WebSocket connection", "it serves WebSocket there"),
+            (426, None, "", "it serves WebSocket there"),
+            (200, None, "{\"data\":[{\"a/b\":\"00000000000000ff\"}]}", "\"id:/data/0/a~1b\""),
+            (200, None, "ok", "match = \"order\""),
+            (200, Some((CONTENT_ENCODING, "gzip")), "x", "compressed (content-encoding: gzip)"),
+            (200, None, "\u{feff}{\"id\":\"00000000000000ff\"}", "byte order mark"),
+            (200, None, "got 00000000000000ff", "not as a JSON string of its own"),
+            (301, Some((LOCATION, "https://x/")), "", "an address with TLS (location: https://x/)"),
+            (401, None, "the websocket needs a token", "who asks"),
+            (403, None, "CSRF verification failed", "CSRF token"),
+            (403, None, "Blocked hosts: 127.0.0.1", "does not know the host"),
+            (403, None, "the original is missing", "who asks"),
+            (411, None, "", "Length Required"),
+            (431, None, "", "shorten headers"),
+            (502, None, "", "a proxy answers there"),
+        ] {
+            let said = told(status, header, body).0;
+            assert!(said.starts_with(&format!("answered {status} ")), "{said}");
+            assert!(said.contains(wanted), "{said}");
+        }
+        for (status, header, body, wanted) in [
+            (200, None, "<html>", "no WebSocket"),
+            (302, Some((LOCATION, "/cable")), "", "(location: /cable): write that in url"),
+            (400, None, "Subprotocol required", "add subprotocol = \"NAME\""),
+            (403, None, "origin not allowed", "headers = { Origin"),
+            (400, None, "", "no WebSocket there"),
+        ] {
+            let said = told(status, header, body).1;
+            assert!(said.contains(wanted), "{said}");
+        }
+        assert_eq!(told(500, None, "a\r\n\u{7}b").0, "answered 500 Internal Server Error: a b");
+    }
+
+    #[test]
+    fn a_place_that_would_steer_a_terminal_is_not_told() {
+        let at =
+            |key: &str| pointer_in(format!("{{\"{key}\":\"{}\"}}", id_of(255)).as_bytes(), 255);
+        assert_eq!(at("i d").as_deref(), Some("/i d"));
+        for key in ["i\u{7f}", "i\\u001b[31m", "i\\n", &"i".repeat(SHOWN_BYTES)] {
+            assert_eq!(at(key), None, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn other_protocols_are_recognised() {
+        let terms = Terms::default();
+        for (bytes, wanted) in [
+            (&[0x15, 3, 3, 0, 2, 2, 10][..], "TLS alert"),
+            (&[0x16, 3, 3, 0, 90], "TLS handshake"),
+            (&[0, 0, 18, 4, 0, 0, 0, 0, 0], "HTTP/2"),
+            (b"SSH-2.0-x\r\n", "\"SSH-2.0-x\""),
+        ] {
+            assert!(instead(bytes, &terms).contains(wanted), "{bytes:?}");
+        }
+        assert_eq!(instead(b"", &terms), "");
+    }
+
+    #[test]
+    fn long_answers_are_cut() {
+        let terms = Terms::default();
+        assert_eq!(shown("ä".repeat(100).as_bytes(), &terms).chars().count(), 61);
+        assert!(shown(&vec![b'x'; 10_000_000], &terms).len() < 130);
+    }
+}

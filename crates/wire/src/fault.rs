@@ -1,0 +1,87 @@
+//! Why a connection ended or could not be made.
+
+use pushbench_core::units;
+use std::fmt;
+
+/// How the message of a [`Fault::Closed`] begins.
+pub const ENDED: &str = "connection ended";
+/// How the message of a [`Fault::Protocol`] begins.
+pub const BROKEN: &str = "protocol broken";
+
+/// A connection's end that was not asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// No connection: refused, unreachable, or the handshake was turned down.
+    Refused(String),
+    /// The target closed or reset it.
+    Closed(String),
+    /// The target broke the protocol.
+    Protocol(String),
+    /// The event it was busy with timed out, and its late answer could not be told apart; or the event
+    /// it was opened for did before it was open.
+    TimedOut,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Refused(why) => write!(f, "no connection: {why}"),
+            Fault::Closed(why) => write!(f, "{ENDED}: {why}"),
+            Fault::Protocol(why) => write!(f, "{BROKEN}: {why}"),
+            Fault::TimedOut => f.write_str("connection given up after a time-out"),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl Fault {
+    /// From an error while connecting.
+    pub fn refused(e: impl fmt::Display) -> Fault {
+        Fault::Refused(e.to_string())
+    }
+
+    /// From an error on an open connection.
+    pub fn closed(e: impl fmt::Display) -> Fault {
+        Fault::Closed(e.to_string())
+    }
+
+    /// The same, with what is known besides.
+    pub fn with(self, more: &str) -> Fault {
+        match self {
+            Fault::Refused(why) => Fault::Refused(why + more),
+            Fault::Closed(why) => Fault::Closed(why + more),
+            Fault::Protocol(why) => Fault::Protocol(why + more),
+            Fault::TimedOut => Fault::TimedOut,
+        }
+    }
+
+    /// The same, of a connection that was closed before the peer read the event it was busy with, and that
+    /// had carried nothing for so long, ns.
+    pub fn after_idle(self, ns: u64) -> Fault {
+        // Rounded down to 1, 2 or 5 of a power of ten, so that the record counts them together.
+        let power = 10u64.pow(ns.max(1).ilog10());
+        let at_least = [5, 2, 1].map(|n| n * power).into_iter().find(|step| *step <= ns);
+        let at_least = units::nanos_text(at_least.unwrap_or_default() as f64);
+        self.with(&format!(
+            "; the target closed it after at least {at_least} idle: raise its keep-alive time-out"
+        ))
+    }
+
+    /// From something the protocol does not allow.
+    pub fn protocol(e: impl fmt::Display) -> Fault {
+        Fault::Protocol(e.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_times_are_counted_together() {
+        let told = |ns| Fault::closed("gone").after_idle(ns).to_string();
+        assert_eq!(told(5_003_000_000), told(5_900_000_000));
+        assert!(told(5_003_000_000).contains("closed it after at least 5.00 s idle"));
+    }
+}

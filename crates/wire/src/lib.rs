@@ -1,0 +1,18 @@
+//! How events travel: HTTP/1, WebSocket, server-sent events and length-prefixed messages, as bytes. The
+//! client side of each transport is in `pushbench-load`, the server side in `pushbench-server`.
+
+#![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
+
+pub mod address;
+pub mod came_back;
+pub mod fault;
+pub mod lent;
+pub mod limits;
+pub mod line;
+pub mod messages;
+pub mod sse;
+pub mod subscriber_addresses;
+pub mod tcp;
+pub mod terms;
+pub mod webhook;
+pub mod websocket;

@@ -1,0 +1,9 @@
+//! Server-sent events: a response that never ends, an event per event. It goes one way only, so each
+//! subscriber acknowledges by POST on a second connection.
+
+pub mod codec;
+
+/// The event that opens a stream and says how it is acknowledged.
+pub const SUBSCRIBED: &str = "subscribed";
+/// What the stream is.
+pub const CONTENT: &str = "text/event-stream";

@@ -1,0 +1,43 @@
+//! Where subscribers that are connected to can be reached.
+
+use socket2::{Domain, Protocol, Socket, Type};
+use std::net::Ipv4Addr;
+
+/// The addresses of subscribers, all served by one listener.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// Port of the listener.
+    pub port: u16,
+    /// Every subscriber has a host of its own.
+    pub own_hosts: bool,
+}
+
+impl Addresses {
+    /// Those behind a listener at this port, as this machine allows.
+    pub fn at(port: u16) -> Addresses {
+        let own_hosts = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))
+            .is_ok_and(|socket| to_loopback(&socket));
+        Addresses { port, own_hosts }
+    }
+
+    /// Where subscriber `number` is.
+    pub fn url(&self, number: usize) -> String {
+        let host = if self.own_hosts { host(number) } else { Ipv4Addr::LOCALHOST };
+        format!("http://{host}:{}/{number}", self.port)
+    }
+
+    /// Where the first `count` subscribers are.
+    pub fn urls(&self, count: usize) -> Vec<String> {
+        (0..count).map(|number| self.url(number)).collect()
+    }
+}
+
+/// The host of subscriber `number`, where it is connected to: 127.1.0.1, 127.1.0.2 … each its own.
+pub fn host(number: usize) -> Ipv4Addr {
+    Ipv4Addr::from(0x7f01_0001 + number as u32)
+}
+
+/// Binds it to the loopback device, if the kernel lets us.
+pub fn to_loopback(socket: &Socket) -> bool {
+    socket.bind_device(Some(b"lo")).is_ok()
+}

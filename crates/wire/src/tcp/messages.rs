@@ -1,0 +1,42 @@
+//! Messages both ways, at either end.
+
+use crate::messages::{Heard, Messages};
+use crate::tcp::codec::Framed;
+use bytes::Bytes;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Messages for Framed<S> {
+    fn poll_messages(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut each: impl FnMut(Heard<'_>),
+    ) -> Poll<io::Result<()>> {
+        while let Some(message) = ready!(self.poll_message(cx))? {
+            each(Heard::Message(message));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn queue(&mut self, message: Bytes) -> io::Result<()> {
+        self.queue_with(|out| out.extend_from_slice(&message));
+        Ok(())
+    }
+
+    const PINGS: bool = false;
+
+    fn queue_ping(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_written(cx)
+    }
+
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_written(cx))?;
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,10 @@
+//! An HTTP/1.1 POST per event; the answer's status, and its id where the target echoes one,
+//! acknowledge it.
+
+mod chunks;
+pub mod posts;
+pub mod request;
+pub mod response;
+
+/// The header of a question that says where its answer is to be POSTed.
+pub const CALLBACK_URL: &str = "callback-url";

@@ -1,0 +1,184 @@
+//! What the bytes that have come on a connection hold of an HTTP/1.1 request. Pure: they may be looked
+//! at again when more have come.
+
+use crate::webhook::chunks::{Chunks, Wrong};
+use hyper::StatusCode;
+use std::borrow::Cow;
+use std::mem::MaybeUninit;
+
+/// Longest head.
+const LONGEST_HEAD: usize = 16 * 1024;
+/// Most fields in it.
+const MOST_FIELDS: usize = 64;
+
+/// What has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Come<'a> {
+    /// A part: there is more to come.
+    Part {
+        /// Nothing comes until the sender is told to go on (`Expect: 100-continue`).
+        waits: bool,
+    },
+    /// A request, and how many bytes it takes up.
+    Whole(Request<'a>, usize),
+    /// One that is not taken. What follows it cannot be told apart from it.
+    Refused(StatusCode),
+}
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// `POST`, as it was written.
+    pub method: &'a str,
+    /// Its target without query and, where it was given, without scheme and host.
+    pub path: &'a str,
+    /// What was posted.
+    pub body: Cow<'a, [u8]>,
+    /// The connection ends behind the answer.
+    pub last: bool,
+}
+
+/// Takes a request with a body of at most `longest` bytes out of the beginning of `bytes`.
+pub fn read(bytes: &[u8], longest: usize) -> Come<'_> {
+    match whole(bytes, longest) {
+        Ok(Some((request, length))) => Come::Whole(request, length),
+        Ok(None) => Come::Part { waits: false },
+        Err(Stop::Waits) => Come::Part { waits: true },
+        Err(Stop::Refused(status)) => Come::Refused(status),
+    }
+}
+
+/// Why reading stops before the end of a request, other than for want of bytes.
+enum Stop {
+    Waits,
+    Refused(StatusCode),
+}
+
+impl From<StatusCode> for Stop {
+    fn from(status: StatusCode) -> Stop {
+        Stop::Refused(status)
+    }
+}
+
+impl From<Wrong> for Stop {
+    fn from(wrong: Wrong) -> Stop {
+        Stop::Refused(match wrong {
+            Wrong::Chunk | Wrong::Trailer => StatusCode::BAD_REQUEST,
+            Wrong::LongTrailer => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Wrong::Beside | Wrong::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+        })
+    }
+}
+
+fn whole(bytes: &[u8], longest: usize) -> Result<Option<(Request<'_>, usize)>, Stop> {
+    let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+    let mut head = httparse::Request::new(&mut []);
+    let end = match head.parse_with_uninit_headers(bytes, &mut fields).map_err(refusal)? {
+        httparse::Status::Complete(end) if end <= LONGEST_HEAD => end,
+        httparse::Status::Partial if bytes.len() <= LONGEST_HEAD => return Ok(None),
+        _ => return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into()),
+    };
+    let says = Says::of(head.headers, head.version == Some(1))?;
+    let rest = &bytes[end..];
+    let body = match says.length {
+        Length::Known(length) if length > longest as u64 => {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE.into());
+        }
+        Length::Known(length) => {
+            rest.get(..length as usize).map(|body| (Cow::Borrowed(body), body.len()))
+        }
+        Length::Chunked => {
+            let mut chunks = Chunks::default();
+            let length = chunks.take(rest, longest as u64)?;
+            chunks.ended().then(|| (Cow::Owned(chunks.into_body()), length))
+        }
+    };
+    let Some((body, length)) = body else {
+        let waits = says.waits && rest.is_empty();
+        return if waits { Err(Stop::Waits) } else { Ok(None) };
+    };
+    let (method, target) = (head.method.unwrap_or_default(), head.path.unwrap_or_default());
+    Ok(Some((Request { method, path: path(target), body, last: says.last }, end + length)))
+}
+
+fn refusal(e: httparse::Error) -> Stop {
+    Stop::Refused(match e {
+        httparse::Error::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        httparse::Error::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+        _ => StatusCode::BAD_REQUEST,
+    })
+}
+
+/// The path of a target in origin form, `/1?a=b`, or in absolute form, `http://127.1.0.1/1`.
+fn path(target: &str) -> &str {
+    // What follows the path may hold slashes of its own.
+    let until = target.find(['?', '#']).unwrap_or(target.len());
+    match target[..until].split_once("://") {
+        Some((scheme, rest)) if !scheme.contains('/') => {
+            rest.find('/').map_or("/", |slash| &rest[slash..])
+        }
+        _ => &target[..until],
+    }
+}
+
+/// How a body's end is told.
+#[derive(Clone, Copy)]
+enum Length {
+    Known(u64),
+    Chunked,
+}
+
+/// What the fields of a head say of what follows it.
+struct Says {
+    length: Length,
+    last: bool,
+    waits: bool,
+}
+
+impl Says {
+    /// Two of them that contradict each other are how requests are smuggled past a proxy: refused.
+    fn of(fields: &[httparse::Header<'_>], kept_by_default: bool) -> Result<Says, StatusCode> {
+        let (mut length, mut chunked, mut waits) = (None, false, false);
+        let (mut close, mut keep) = (false, false);
+        for field in fields {
+            let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+            let value = field.value.trim_ascii();
+            if is("content-length") {
+                let told = digits(value).ok_or(StatusCode::BAD_REQUEST)?;
+                if length.replace(told).is_some_and(|before| before != told) {
+                    return Err(StatusCode::BAD_REQUEST);
+                }
+            } else if is("transfer-encoding") {
+                if chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(StatusCode::NOT_IMPLEMENTED);
+                }
+                chunked = true;
+            } else if is("connection") {
+                for option in value.split(|&b| b == b',').map(<[u8]>::trim_ascii) {
+                    close |= option.eq_ignore_ascii_case(b"close");
+                    keep |= option.eq_ignore_ascii_case(b"keep-alive");
+                }
+            } else if is("expect") {
+                waits |= value.eq_ignore_ascii_case(b"100-continue");
+            }
+        }
+        let length = match (chunked, length) {
+            (true, Some(_)) => return Err(StatusCode::BAD_REQUEST),
+            (true, None) if !kept_by_default => return Err(StatusCode::BAD_REQUEST),
+            (true, None) => Length::Chunked,
+            (false, length) => Length::Known(length.unwrap_or(0)),
+        };
+        let last = close || !(keep || kept_by_default);
+        Ok(Says { length, last, waits: waits && kept_by_default })
+    }
+}
+
+/// A number of digits and nothing else, which `parse` would let pass with a sign.
+fn digits(value: &[u8]) -> Option<u64> {
+    let all = value.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(value).ok().filter(|_| all)?.parse().ok()
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

@@ -1,0 +1,305 @@
+//! A response taken apart while it comes in: its status, where its body ends (RFC 9112, section 6.3), and
+//! whether another request may follow it. Headers are looked at only where they decide that.
+
+use crate::limits::{LONGEST_BODY, LONGEST_HEAD, MOST_HEADERS};
+use crate::webhook::chunks::{Chunks, Wrong};
+use hyper::StatusCode;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use std::fmt;
+use std::mem::MaybeUninit;
+
+/// Room for the headers that a response usually has: more is made where it is needed.
+const USUAL_HEADERS: usize = 100;
+
+/// Why bytes are no response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// The head.
+    Head(httparse::Error),
+    /// The head has no end.
+    LongHead,
+    /// `Content-Length` is no number, or several.
+    Length,
+    /// `Transfer-Encoding` in HTTP/1.0.
+    Encoding,
+    /// A chunk of the body.
+    Chunk,
+    /// A trailer behind the last chunk.
+    Trailer,
+    /// The body is longer than [`LONGEST_BODY`].
+    TooLong,
+    /// The connection ended first.
+    CutShort,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Broken::Head(httparse::Error::HeaderName) => f.write_str(
+                "no `Name: value` in a line of the head (a folded line, a blank before the colon?)",
+            ),
+            Broken::Head(httparse::Error::HeaderValue) => {
+                f.write_str("a control character in a header's value")
+            }
+            Broken::Head(httparse::Error::TooManyHeaders) => {
+                write!(f, "a response has more than {MOST_HEADERS} headers")
+            }
+            Broken::Head(e) => write!(f, "no HTTP response: {e}"),
+            Broken::LongHead => {
+                write!(f, "the head of a response is longer than {LONGEST_HEAD} bytes")
+            }
+            Broken::Length => f.write_str("invalid Content-Length"),
+            Broken::Encoding => f.write_str("Transfer-Encoding in HTTP/1.0"),
+            Broken::Chunk => f.write_str("invalid chunk"),
+            Broken::Trailer => f.write_str("invalid trailer"),
+            Broken::TooLong => write!(f, "a response has more than {LONGEST_BODY} bytes"),
+            Broken::CutShort => f.write_str("connection closed before message completed"),
+        }
+    }
+}
+
+impl From<Wrong> for Broken {
+    fn from(wrong: Wrong) -> Broken {
+        match wrong {
+            Wrong::Chunk | Wrong::Beside => Broken::Chunk,
+            Wrong::Trailer | Wrong::LongTrailer => Broken::Trailer,
+            Wrong::TooLong => Broken::TooLong,
+        }
+    }
+}
+
+/// A whole response.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its head, unparsed.
+    pub head: &'a [u8],
+    /// Its body.
+    pub body: &'a [u8],
+    /// How many bytes it took, interim responses before it included.
+    pub used: usize,
+    /// Another request may follow.
+    pub keep: bool,
+}
+
+/// How the end of a body is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Body {
+    Length(usize),
+    Chunked,
+    UntilClose,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    status: StatusCode,
+    begin: usize,
+    end: usize,
+    body: Body,
+    keep: bool,
+}
+
+/// One response as far as it has come.
+#[derive(Debug, Default)]
+pub struct Reading {
+    head: Option<Head>,
+    /// End of the interim responses.
+    begin: usize,
+    /// End of the chunks that were taken.
+    taken: usize,
+    chunks: Chunks,
+}
+
+impl Reading {
+    /// Looks at all bytes that have come since the response began; `None` when some are missing.
+    #[inline]
+    pub fn look<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Option<Answer<'a>>, Broken> {
+        let Some(head) = self.head(bytes)? else { return Ok(None) };
+        let came = bytes.len() - head.end;
+        match head.body {
+            Body::Length(length) if length <= came => {
+                Ok(Some(head.answer(bytes, &bytes[head.end..head.end + length], head.end + length)))
+            }
+            Body::Length(_) => Ok(None),
+            Body::UntilClose if came as u64 > LONGEST_BODY => Err(Broken::TooLong),
+            Body::UntilClose => Ok(None),
+            Body::Chunked => {
+                let from = self.taken.max(head.end);
+                self.taken = from + self.chunks.take(&bytes[from..], LONGEST_BODY)?;
+                let ended = self.chunks.ended();
+                Ok(ended.then(|| head.answer(bytes, self.chunks.body(), self.taken)))
+            }
+        }
+    }
+
+    /// The same once the peer has closed: nothing more will come.
+    pub fn end<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Answer<'a>, Broken> {
+        match self.head {
+            Some(head) if head.body == Body::UntilClose => {
+                Ok(head.answer(bytes, &bytes[head.end..], bytes.len()))
+            }
+            _ => Err(Broken::CutShort),
+        }
+    }
+
+    /// The response as soon as its head is there, with whatever has come behind it.
+    pub fn begun<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Answer<'a>>, Broken> {
+        let head = self.head(bytes)?;
+        Ok(head.map(|head| head.answer(bytes, &bytes[head.end..], head.end)))
+    }
+
+    fn head(&mut self, bytes: &[u8]) -> Result<Option<Head>, Broken> {
+        while self.head.is_none() {
+            match head::<USUAL_HEADERS>(bytes, self.begin)? {
+                None if bytes.len() > LONGEST_HEAD => return Err(Broken::LongHead),
+                None => return Ok(None),
+                Some((end, _)) if end > LONGEST_HEAD => return Err(Broken::LongHead),
+                // An interim response: the one that counts is still to come.
+                Some((end, None)) => self.begin = end,
+                Some((_, head)) => self.head = head,
+            }
+        }
+        Ok(self.head)
+    }
+}
+
+impl Head {
+    fn answer<'a>(self, bytes: &'a [u8], body: &'a [u8], used: usize) -> Answer<'a> {
+        let Head { status, begin, end, keep, .. } = self;
+        Answer { status, head: &bytes[begin..end], body, used, keep }
+    }
+}
+
+/// The head that begins there: its end, and what it says unless it is an interim one's.
+fn head<const ROOM: usize>(
+    bytes: &[u8],
+    begin: usize,
+) -> Result<Option<(usize, Option<Head>)>, Broken> {
+    let mut headers = [MaybeUninit::uninit(); ROOM];
+    let mut response = httparse::Response::new(&mut []);
+    let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut response,
+        &bytes[begin..],
+        &mut headers,
+    );
+    let length = match parsed {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(httparse::Error::TooManyHeaders) if ROOM < MOST_HEADERS => {
+            return head::<MOST_HEADERS>(bytes, begin);
+        }
+        Err(e) => return Err(Broken::Head(e)),
+    };
+    let code = response.code.unwrap_or_default();
+    let status = StatusCode::from_u16(code).map_err(|_| Broken::Head(httparse::Error::Status))?;
+    let end = begin + length;
+    if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(Some((end, None)));
+    }
+    let old = response.version == Some(0);
+    let told = Told::of(response.headers);
+    let body = match status {
+        StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => {
+            Body::Length(0)
+        }
+        _ => told.body(old)?,
+    };
+    let ends = status == StatusCode::SWITCHING_PROTOCOLS || body == Body::UntilClose;
+    let keep = !told.close && (!old || told.keep_alive) && !ends;
+    Ok(Some((end, Some(Head { status, begin, end, body, keep }))))
+}
+
+/// What the headers say of the body and the connection.
+#[derive(Default)]
+struct Told {
+    length: Option<u64>,
+    bad_length: bool,
+    /// The last transfer encoding is `chunked`.
+    chunked: Option<bool>,
+    close: bool,
+    keep_alive: bool,
+}
+
+impl Told {
+    fn of(headers: &[httparse::Header<'_>]) -> Told {
+        let mut told = Told::default();
+        for header in headers {
+            let name = header.name;
+            // Most names have another length: that is told without looking at their letters.
+            match name.len() {
+                14 if name.eq_ignore_ascii_case("content-length") => told.length(header.value),
+                10 if name.eq_ignore_ascii_case("connection") => told.connection(header.value),
+                17 if name.eq_ignore_ascii_case("transfer-encoding") => {
+                    let last = words(header.value).last();
+                    told.chunked = Some(last.is_some_and(|w| w.eq_ignore_ascii_case(b"chunked")));
+                }
+                _ => {}
+            }
+        }
+        told
+    }
+
+    /// Several are fine when they say the same.
+    fn length(&mut self, value: &[u8]) {
+        for word in words(value) {
+            let length = digits(word);
+            let same = length.is_some() && (self.length.is_none() || self.length == length);
+            self.bad_length |= !same;
+            self.length = length;
+        }
+    }
+
+    fn connection(&mut self, value: &[u8]) {
+        for word in words(value) {
+            self.close |= word.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= word.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+
+    fn body(&self, old: bool) -> Result<Body, Broken> {
+        match (self.chunked, self.length) {
+            (Some(_), _) if old => Err(Broken::Encoding),
+            (Some(true), _) => Ok(Body::Chunked),
+            (Some(false), _) => Ok(Body::UntilClose),
+            _ if self.bad_length => Err(Broken::Length),
+            (None, Some(length)) if length > LONGEST_BODY => Err(Broken::TooLong),
+            (None, Some(length)) => Ok(Body::Length(length as usize)),
+            (None, None) => Ok(Body::UntilClose),
+        }
+    }
+}
+
+/// The words of a list. What is not plain text is no word, hence an empty one.
+fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let plain = value.iter().all(|b| matches!(b, b'\t' | b' '..=b'~'));
+    let value = if plain { value } else { &[] };
+    value.split(|b| *b == b',').map(<[u8]>::trim_ascii)
+}
+
+/// A number without a sign.
+fn digits(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0u64, |n, digit| match digit {
+        b'0'..=b'9' => n.checked_mul(10)?.checked_add(u64::from(digit - b'0')),
+        _ => None,
+    })
+}
+
+/// All headers of a response, for those who want to know why it is none that was hoped for.
+pub fn headers(head: &[u8]) -> HeaderMap {
+    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut response = httparse::Response::new(&mut headers);
+    let _parsed_before = response.parse(head);
+    let named = response.headers.iter().filter_map(|header| {
+        let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+        Some((name, HeaderValue::from_bytes(header.value).ok()?))
+    });
+    let mut all = HeaderMap::new();
+    for (name, value) in named {
+        all.append(name, value);
+    }
+    all
+}

@@ -1,0 +1,178 @@
+//! The opening handshake of every client: the request, what is asked of its answer (RFC 6455, section 4.1),
+//! and what is wrong when it fails.
+
+use crate::address::Address;
+use crate::came_back;
+use crate::came_back::{Response, shown};
+use crate::fault::Fault;
+use crate::terms::Terms;
+use crate::webhook::response::{Answer, Reading, headers};
+use hyper::StatusCode;
+use hyper::header::{
+    CONNECTION, HeaderMap, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::handshake::client::generate_request;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+/// Room for an answer with the usual headers.
+const ANSWER_BYTES: usize = 1024;
+
+/// A handshake's request.
+pub struct Request {
+    /// As it is written.
+    pub bytes: Vec<u8>,
+    /// What `Sec-WebSocket-Accept` must say.
+    pub accept: String,
+    /// The subprotocols that were asked for.
+    subprotocols: Option<String>,
+}
+
+/// Why `101 Switching Protocols` opens no WebSocket.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// What is wrong with it.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// The request with the target's headers and subprotocol.
+pub fn request(address: &Address, terms: &Terms) -> Result<Request, Fault> {
+    let url = format!("ws://{}{}", address.authority, address.path);
+    let mut request = url.into_client_request().map_err(Fault::refused)?;
+    let headers = request.headers_mut();
+    for (name, value) in &terms.headers {
+        headers.insert(name, value.clone());
+    }
+    if let Some(subprotocol) = &terms.subprotocol {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol.clone());
+    }
+    let (bytes, key) = generate_request(request).map_err(Fault::refused)?;
+    let subprotocols = terms.subprotocol.as_ref().and_then(|s| s.to_str().ok()).map(str::to_owned);
+    Ok(Request { bytes, accept: derive_accept_key(key.as_bytes()), subprotocols })
+}
+
+/// Shakes hands over an open connection; gives what the peer has sent behind its answer.
+pub async fn shake<S>(io: &mut S, request: &Request, terms: &Terms) -> Result<Vec<u8>, Fault>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut reading = Reading::default();
+    let mut came = Vec::with_capacity(ANSWER_BYTES);
+    // A peer that has closed may have said why before it did.
+    let written = io.write_all(&request.bytes).await;
+    loop {
+        let read = io.read_buf(&mut came).await;
+        let instead =
+            |why: &str| Fault::Refused(format!("{why}{}", came_back::instead(&came, terms)));
+        match reading.begun(&came) {
+            Ok(Some(answer)) => {
+                request.opens(&answer, terms)?;
+                let used = answer.used;
+                return Ok(came.split_off(used));
+            }
+            Err(broken) => return Err(instead(&broken.to_string())),
+            Ok(None) => {}
+        }
+        match written.as_ref().err().or(read.as_ref().err()) {
+            Some(e) => return Err(instead(&e.to_string())),
+            None if matches!(read, Ok(0)) => {
+                return Err(instead("the target closed it instead of shaking hands"));
+            }
+            None => {}
+        }
+    }
+}
+
+impl Request {
+    fn opens(&self, answer: &Answer<'_>, terms: &Terms) -> Result<(), Fault> {
+        let headers = headers(answer.head);
+        if answer.status != StatusCode::SWITCHING_PROTOCOLS {
+            let response = Response { status: answer.status, headers: &headers, body: answer.body };
+            return Err(Fault::Refused(came_back::to_handshake(&response, terms)));
+        }
+        let old = answer.head.trim_ascii_start().starts_with(b"HTTP/1.0");
+        self.check(old, &headers)
+            .map_err(|Unfit { what, remedy }| Fault::Refused(format!("{what}: {remedy}")))
+    }
+
+    /// Whether a 101 with these headers opens a WebSocket; `old`: by HTTP/1.0.
+    pub fn check(&self, old: bool, headers: &HeaderMap) -> Result<(), Unfit> {
+        let send = |remedy: &str| format!("the target must send {remedy} (RFC 6455, 4.2.2)");
+        if old {
+            return unfit("101 came by HTTP/1.0".to_owned(), send("101 by HTTP/1.1"));
+        }
+        if !all(headers, &UPGRADE).eq_ignore_ascii_case("websocket") {
+            return unfit(wrong(headers, UPGRADE), send("Upgrade: websocket"));
+        }
+        if !words(&all(headers, &CONNECTION)).any(|word| word.eq_ignore_ascii_case("upgrade")) {
+            return unfit(wrong(headers, CONNECTION), send("Connection: Upgrade"));
+        }
+        if all(headers, &SEC_WEBSOCKET_ACCEPT) != self.accept {
+            let remedy = send("what follows from the Sec-WebSocket-Key of the same request");
+            return unfit(wrong(headers, SEC_WEBSOCKET_ACCEPT), remedy);
+        }
+        if words(&all(headers, &SEC_WEBSOCKET_EXTENSIONS)).any(|word| !word.is_empty()) {
+            let remedy = send("no extension that was not asked for");
+            return unfit(wrong(headers, SEC_WEBSOCKET_EXTENSIONS), remedy);
+        }
+        self.check_subprotocol(headers)
+    }
+
+    fn check_subprotocol(&self, headers: &HeaderMap) -> Result<(), Unfit> {
+        let chosen = headers.get(SEC_WEBSOCKET_PROTOCOL).map(|v| plain(v.as_bytes()));
+        match (&self.subprotocols, chosen) {
+            (None, None) => Ok(()),
+            (Some(asked), Some(chosen)) if words(asked).any(|word| word == chosen) => Ok(()),
+            (Some(asked), None) => unfit(
+                format!("the handshake came back without a subprotocol, {asked} was asked for"),
+                "leave subprotocol out, or check its spelling".to_owned(),
+            ),
+            (Some(asked), Some(chosen)) => unfit(
+                format!(
+                    "the handshake came back with the subprotocol {chosen}, {asked} was asked for"
+                ),
+                format!("write subprotocol = \"{chosen}\""),
+            ),
+            (None, Some(chosen)) => unfit(
+                format!(
+                    "the handshake came back with the subprotocol {chosen}, none was asked for"
+                ),
+                format!("add subprotocol = \"{chosen}\""),
+            ),
+        }
+    }
+}
+
+fn unfit(what: String, remedy: String) -> Result<(), Unfit> {
+    Err(Unfit { what, remedy })
+}
+
+/// What is said about a header that does not say what it must.
+fn wrong(headers: &HeaderMap, name: HeaderName) -> String {
+    match headers.contains_key(&name) {
+        true => {
+            let value = plain(all(headers, &name).as_bytes());
+            format!("the handshake came back with `{name}: {value}`")
+        }
+        false => format!("the handshake came back without {name}"),
+    }
+}
+
+/// The lines of a header as one list.
+fn all(headers: &HeaderMap, name: &HeaderName) -> String {
+    let lines = headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes()));
+    lines.collect::<Vec<_>>().join(", ")
+}
+
+/// For a person.
+fn plain(value: &[u8]) -> String {
+    shown(value, &Terms::default())
+}
+
+fn words(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim)
+}
