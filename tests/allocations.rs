@@ -7,8 +7,8 @@ use pushbench_core::record::strata::Split;
 use pushbench_core::scenario::{Lifetime, Payload};
 use pushbench_host::clock;
 use pushbench_load::client::Client;
-use pushbench_load::dial::Dial;
-use pushbench_load::feed::{Source, Spout};
+use pushbench_load::connect_config::ConnectConfig;
+use pushbench_load::feed::{EventQueue, Source};
 use pushbench_load::ledger::{Ledger, LedgerRules};
 use pushbench_load::metered::Metered;
 use pushbench_load::pacer::Pacer;
@@ -109,10 +109,10 @@ async fn trial<C: Client>(address: SocketAddr, source: Source, events: u64) -> u
     };
     let ledger = Rc::new(Ledger::new(rules, true));
     let (authority, path) = (address.to_string(), webhook::server::PATH.into());
-    let dial = Dial {
+    let connect_config = ConnectConfig {
         address: Address { socket: address, authority, path },
         matched: Matched::ById,
-        terms: Rc::default(),
+        request_options: Rc::default(),
         template: Rc::new(Template::new(&Payload::Bytes(512))),
         in_flight: IN_FLIGHT,
         lifetime: Lifetime::Events(events),
@@ -121,8 +121,8 @@ async fn trial<C: Client>(address: SocketAddr, source: Source, events: u64) -> u
         called_back: false,
         warm: true,
     };
-    let client = C::open(&dial).await.unwrap();
-    let spout = Spout::new(ledger.clone(), source, 1, 1_000);
+    let client = C::open(&connect_config).await.unwrap();
+    let spout = EventQueue::new(ledger.clone(), source, 1, 1_000);
     let worked = Rc::new(Cell::new(false));
     let mut pacer = Pacer::new(worked.clone()).unwrap();
     COUNTED.set(Some(0));
@@ -139,7 +139,7 @@ async fn trial<C: Client>(address: SocketAddr, source: Source, events: u64) -> u
 }
 
 /// Events due a few microseconds apart, some of them while others are still open.
-async fn put(spout: &Spout, ledger: &Ledger, pacer: &mut Pacer, events: u64) {
+async fn put(spout: &EventQueue, ledger: &Ledger, pacer: &mut Pacer, events: u64) {
     let begun = clock::now();
     for index in 0..events {
         let due = clock::now() + 5_000;

@@ -1,14 +1,14 @@
 //! The functions that run for each event.
 
-use crate::setting::{ARRIVALS, EVENT_BYTES, dial, ledger, load};
+use crate::setting::{ARRIVALS, EVENT_BYTES, connect_config, ledger, load};
 use pushbench_core::event::{Matched, Template, acknowledgement};
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::scenario::{Lifetime, Payload};
 use pushbench_core::schedule::Schedule;
 use pushbench_host::clock;
 use pushbench_load::client::Client;
-use pushbench_load::dial::Dial;
-use pushbench_load::feed::{Source, Spout};
+use pushbench_load::connect_config::ConnectConfig;
+use pushbench_load::feed::{EventQueue, Source};
 use pushbench_load::io::Stamps;
 use pushbench_load::ledger::Instants;
 use pushbench_load::tcp::client::Tcp;
@@ -111,9 +111,9 @@ fn event_in_ledger(calls: u64) {
 fn event_through_window(calls: u64) {
     let ledger = ledger(false);
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-    let spout = Spout::new(ledger.clone(), Source::Open, 1, 1);
+    let spout = EventQueue::new(ledger.clone(), Source::Open, 1, 1);
     let feed = spout.feed(0);
-    let mut window = Window::new(&dial(&ledger, nowhere, Lifetime::Unlimited));
+    let mut window = Window::new(&connect_config(&ledger, nowhere, Lifetime::Unlimited));
     let (stamps, cx) = (Stamps::default(), Context::from_waker(Waker::noop()));
     let answers: Vec<String> =
         (0..2 * calls).map(|index| acknowledgement(&format!("{index:016x}"))).collect();
@@ -162,13 +162,16 @@ where
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let socket = listener.local_addr().expect("an address");
         let ledger = ledger(true);
-        let dial = Dial { in_flight, ..dial(&ledger, socket, Lifetime::Events(events)) };
-        let connect = tokio::task::spawn_local(async move { C::open(&dial).await });
+        let connect_config = ConnectConfig {
+            in_flight,
+            ..connect_config(&ledger, socket, Lifetime::Events(events))
+        };
+        let connect = tokio::task::spawn_local(async move { C::open(&connect_config).await });
         let (stream, _) = listener.accept().await.expect("a connection");
         stream.set_nodelay(true).expect("no delay");
         let server = tokio::task::spawn_local(serve(stream));
         let client = connect.await.expect("no panic").expect("an open connection");
-        let spout = Spout::new(ledger.clone(), Source::Closed { shard: 0, of: 1 }, 1, 1);
+        let spout = EventQueue::new(ledger.clone(), Source::Closed { shard: 0, of: 1 }, 1, 1);
         spout.run(true);
         let mut carry = pin!(client.carry(spout.feed(0), ledger.clone()));
         let counted = poll_fn(|cx| what_is_counted(|| carry.as_mut().poll(cx)));

@@ -5,7 +5,7 @@
 //! function.
 //!
 //! `cargo bench -p instructions` compares and ends with 1 where a function takes 5 % more than in
-//! `baseline.json`; `-- --write` makes that file anew. Without valgrind it says so and ends with 0, with 1
+//! `baseline.json`; `-- --write` makes that file again. Without valgrind it says so and ends with 0, with 1
 //! where `CI=true`.
 
 mod baseline;
@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 /// Counts one function: what the process under valgrind is asked for.
 const COUNT: &str = "--count";
-/// Makes the baseline anew.
+/// Makes the baseline again.
 const WRITE: &str = "--write";
 
 fn main() -> ExitCode {

@@ -1,13 +1,13 @@
 //! What recording costs per event.
 
-use crate::setting::{dial, ledger};
+use crate::setting::{connect_config, ledger};
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion};
 use pushbench_core::event::acknowledgement;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::scenario::Lifetime;
 use pushbench_host::clock;
-use pushbench_load::feed::{Source, Spout};
+use pushbench_load::feed::{EventQueue, Source};
 use pushbench_load::io::Stamps;
 use pushbench_load::ledger::Instants;
 use pushbench_load::window::Window;
@@ -49,13 +49,13 @@ pub fn recorder(c: &mut Criterion) {
 }
 
 /// All that happens to an event beside its bytes: put into the feed, taken, stamped, its answer read
-/// and matched, its fate and times written down.
+/// and matched, its outcome and times written down.
 fn event_through_window(group: &mut BenchmarkGroup<'_, WallTime>) {
     let ledger = ledger(false);
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-    let spout = Spout::new(ledger.clone(), Source::Open, 1, 1);
+    let spout = EventQueue::new(ledger.clone(), Source::Open, 1, 1);
     let feed = spout.feed(0);
-    let mut window = Window::new(&dial(&ledger, nowhere, Lifetime::Unlimited));
+    let mut window = Window::new(&connect_config(&ledger, nowhere, Lifetime::Unlimited));
     let (stamps, cx) = (Stamps::default(), Context::from_waker(Waker::noop()));
     let mut index = 0u64;
     group.bench_function("event through feed, window and ledger", |b| {

@@ -1,10 +1,10 @@
 //! One event and its acknowledgement over each transport.
 
-use crate::setting::{dial, ledger};
+use crate::setting::{connect_config, ledger};
 use criterion::Criterion;
 use pushbench_core::scenario::Lifetime;
 use pushbench_load::client::Client;
-use pushbench_load::feed::{Source, Spout};
+use pushbench_load::feed::{EventQueue, Source};
 use pushbench_load::tcp::client::Tcp;
 use pushbench_load::webhook::client::Webhook;
 use pushbench_load::websocket::client::Websocket;
@@ -22,13 +22,13 @@ where
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let socket = listener.local_addr().expect("an address");
     let ledger = ledger(true);
-    let dial = dial(&ledger, socket, Lifetime::Events(events));
-    let connect = tokio::task::spawn_local(async move { C::open(&dial).await });
+    let connect_config = connect_config(&ledger, socket, Lifetime::Events(events));
+    let connect = tokio::task::spawn_local(async move { C::open(&connect_config).await });
     let (stream, _) = listener.accept().await.expect("a connection");
     stream.set_nodelay(true).expect("no delay");
     let server = tokio::task::spawn_local(serve(stream));
     let client = connect.await.expect("no panic").expect("an open connection");
-    let spout = Spout::new(ledger.clone(), Source::Closed { shard: 0, of: 1 }, 1, 1);
+    let spout = EventQueue::new(ledger.clone(), Source::Closed { shard: 0, of: 1 }, 1, 1);
     spout.run(true);
     let began = Instant::now();
     client.carry(spout.feed(0), ledger.clone()).await.expect("every event is answered");

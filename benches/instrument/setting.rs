@@ -4,7 +4,7 @@ use pushbench_core::event::{Matched, Template};
 use pushbench_core::record::strata::Split;
 use pushbench_core::scenario::{Arrivals, Lifetime, Load, Payload};
 use pushbench_host::clock;
-use pushbench_load::dial::Dial;
+use pushbench_load::connect_config::ConnectConfig;
 use pushbench_load::ledger::{Ledger, LedgerRules};
 use pushbench_server::webhook;
 use pushbench_wire::address::Address;
@@ -50,12 +50,16 @@ pub fn ledger(closed_loop: bool) -> Rc<Ledger> {
 }
 
 /// One connection to the built-in servers' address, one event in flight.
-pub fn dial(ledger: &Rc<Ledger>, socket: SocketAddr, lifetime: Lifetime) -> Dial {
+pub fn connect_config(
+    ledger: &Rc<Ledger>,
+    socket: SocketAddr,
+    lifetime: Lifetime,
+) -> ConnectConfig {
     let (authority, path) = (socket.to_string(), webhook::server::PATH.into());
-    Dial {
+    ConnectConfig {
         address: Address { socket, authority, path },
         matched: Matched::ById,
-        terms: Rc::default(),
+        request_options: Rc::default(),
         template: Rc::new(Template::new(&Payload::Bytes(EVENT_BYTES))),
         in_flight: 1,
         lifetime,

@@ -8,9 +8,9 @@ use pushbench_core::event::{
     Matched, acknowledged_id, acknowledged_index, acknowledgement, answer,
 };
 use pushbench_fuzz::{ROOM, bounded};
-use pushbench_wire::came_back;
-use pushbench_wire::came_back::Response;
-use pushbench_wire::terms::Terms;
+use pushbench_wire::request_options::RequestOptions;
+use pushbench_wire::response_diagnostics;
+use pushbench_wire::response_diagnostics::Response;
 use serde_json::Value;
 
 fn id_of(index: u64) -> String {
@@ -31,7 +31,7 @@ fn check_shown(text: &str) {
 
 fuzz_target!(|input: &[u8]| {
     let Some((status, bytes)) = input.split_first_chunk() else { return };
-    let terms = Terms::default();
+    let request_options = RequestOptions::default();
     let index = bounded(bytes, ROOM, || acknowledged_index(bytes));
     if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
         check_found(index, &value["id"]);
@@ -46,16 +46,18 @@ fuzz_target!(|input: &[u8]| {
         }
     }
     for index in [0, 255, index.unwrap_or(1)] {
-        if let Some(pointer) = bounded(bytes, ROOM, || came_back::pointer_in(bytes, index)) {
+        if let Some(pointer) =
+            bounded(bytes, ROOM, || response_diagnostics::pointer_in(bytes, index))
+        {
             let found = Matched::ByIdAt(pointer.as_str().into()).index(bytes);
             assert_eq!(found, Some(index), "it is at {pointer:?}");
         }
     }
-    check_shown(&came_back::shown(bytes, &terms));
-    check_shown(&came_back::instead(bytes, &terms));
+    check_shown(&response_diagnostics::shown(bytes, &request_options));
+    check_shown(&response_diagnostics::instead(bytes, &request_options));
     if let Ok(status) = StatusCode::from_u16(u16::from_le_bytes(*status) % 600) {
         let response = Response { status, headers: &HeaderMap::new(), body: bytes };
-        check_shown(&came_back::to_event(&response, &terms, 255));
-        check_shown(&came_back::to_handshake(&response, &terms));
+        check_shown(&response_diagnostics::to_event(&response, &request_options, 255));
+        check_shown(&response_diagnostics::to_handshake(&response, &request_options));
     }
 });

@@ -63,7 +63,7 @@ enum Command {
     Serve(serve::Args),
     /// Ask a target what it does with events: known ones, broken ones, large ones
     Verify(verify::Args),
-    /// Check the instrument itself: a freeze, a known delay, an arm against itself, pacing, fates
+    /// Check the instrument itself: a freeze, a known delay, an arm against itself, pacing, outcomes
     Selftest(selftest::Args),
     /// List scenarios, targets, transports, formats, metrics, scenario keys, or their schema
     List(list::Args),
@@ -89,7 +89,7 @@ fn program() -> ExitCode {
     // A file that reaches the limit on its size is an error of the write, which says where.
     let _cannot_be = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let hidden = [
-        pushbench_sut::keeper::main_if_asked,
+        pushbench_sut::supervisor::main_if_asked,
         pushbench_faults::main_if_asked,
         pushbench_faults::exact::main_if_asked,
     ];
@@ -207,7 +207,7 @@ fn stored_run(dir: &Path) -> Result<StoredRun> {
 }
 
 /// The flag that Ctrl-C, SIGTERM and SIGHUP set. A second Ctrl-C or SIGTERM ends the process at once; children
-/// end with it because their keepers see it go.
+/// end with it because their supervisors see it go.
 fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     let cannot = |e: io::Error| Error::harness(format!("cannot listen for signals: {e}"));
     let flag = Arc::new(AtomicBool::new(false));

@@ -10,7 +10,7 @@ use pushbench_core::units;
 use pushbench_core::visible;
 use pushbench_host::console::error_line;
 use pushbench_host::cpus::Placement;
-use pushbench_load::stretch::Watch;
+use pushbench_load::trial_group::Watch;
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 

@@ -3,7 +3,7 @@
 use crate::cli::run::default_out;
 use crate::cli::{command_line, deliver, interrupt_flag, print};
 use crate::run::environment;
-use crate::selftest::truth::{Told, measure};
+use crate::selftest::truth::{RunContext, measure};
 use crate::selftest::{CHECKS, Check, Lab, Line};
 use pushbench_core::cpu_list::Cpus;
 use pushbench_core::error::{Error, Result};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Runs this check alone: freeze, delay, agree, pacing, fates or deliveries; may be repeated
+    /// Runs this check alone: freeze, delay, agree, pacing, outcomes or deliveries; may be repeated
     #[arg(long, value_name = "CHECK")]
     only: Vec<String>,
     /// Measures how true the figures are on this machine, and writes a page and its data
@@ -73,7 +73,7 @@ const TRUTH: &str = "truth.json";
 fn truth(out: Option<&Path>, lab: &Lab<'_>) -> Result<u8> {
     let out = out.map_or_else(|| default_out("truth"), Path::to_path_buf);
     create_dir(&out)?;
-    let told = Told { command: command_line().join(" "), machine: environment::describe() };
+    let told = RunContext { command: command_line().join(" "), machine: environment::describe() };
     let found = measure(lab, told, &mut |what| error_line(&format!("{what} …")))?;
     write_atomically(&out.join(TRUTH), truth::json(&found).as_bytes())?;
     let page = truth::render(&found);

@@ -24,7 +24,7 @@ use pushbench_core::transport::{Carrier, Transport};
 use pushbench_host::cpus::Placement;
 use pushbench_host::store::Store;
 use pushbench_load::limits;
-use pushbench_load::stretch::{Bench, Watch};
+use pushbench_load::trial_group::{Bench, Watch};
 use pushbench_sut::manifest::{BUILTIN, BUILTIN_CLOSE};
 use pushbench_sut::setup;
 use pushbench_wire::webhook::CALLBACK_URL;
@@ -119,7 +119,7 @@ impl<'a> Begun<'a> {
         let labels: Vec<String> = request.arms.iter().map(|a| a.label.clone()).collect();
         for (index, point) in request.question.points.iter().enumerate() {
             progress.point(&labels);
-            let mut book = Book { header, store };
+            let mut book = RunRecords { header, store };
             point::run(request, index, &point.scenario, &bench, &mut book, progress)?;
         }
         Ok(())
@@ -148,7 +148,7 @@ fn check(request: &Request) -> Result<()> {
     check_polling(request)
 }
 
-/// Only what we start can be ended and started anew.
+/// Only what we start can be ended and restarted.
 fn check_restart(request: &Request, scenario: &Scenario) -> Result<()> {
     let foreign = request.arms.iter().find(|arm| arm.manifest.command.is_none());
     match (scenario.restart_after, foreign) {
@@ -259,12 +259,12 @@ fn check_polling(request: &Request) -> Result<()> {
 }
 
 /// Where a run is written down.
-pub struct Book<'a> {
+pub struct RunRecords<'a> {
     header: &'a mut RunHeader,
     store: &'a mut Store,
 }
 
-impl Book<'_> {
+impl RunRecords<'_> {
     /// Writes down how many blocks a point needs, before any further one is run.
     fn sized(&mut self, point: usize, sizing: Sizing) -> Result<()> {
         self.header.points[point].sizing = Some(sizing);
@@ -366,7 +366,8 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
             Matched::ById => "id".to_owned(),
             Matched::ByIdAt(pointer) => format!("id:{pointer}"),
         },
-        method: (arm.carrier() == Carrier::Webhook).then(|| arm.manifest.terms.method.to_string()),
+        method: (arm.carrier() == Carrier::Webhook)
+            .then(|| arm.manifest.request_options.method.to_string()),
         headers: header_names(arm),
         subprotocol: subprotocol(arm),
         framing: match arm.called_back() {
@@ -387,13 +388,13 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
 
 /// What requests of an arm have beside the usual headers.
 fn header_names(arm: &Arm) -> Vec<String> {
-    let mut names = arm.manifest.terms.header_names();
+    let mut names = arm.manifest.request_options.header_names();
     names.extend(arm.called_back().then(|| CALLBACK_URL.to_owned()));
     names
 }
 
 fn subprotocol(arm: &Arm) -> Option<String> {
-    let asked = arm.manifest.terms.subprotocol.as_ref()?;
+    let asked = arm.manifest.request_options.subprotocol.as_ref()?;
     asked.to_str().ok().map(str::to_owned)
 }
 

@@ -5,7 +5,8 @@ use crate::run::arms::Arm;
 use crate::run::sizing::{First, said};
 use crate::run::tally::{ENOUGH_BLOCKS, Tally};
 use crate::run::{
-    Book, Progress, Request, connections_each, first_planned, of_blocks, slots, with_replacements,
+    Progress, Request, RunRecords, connections_each, first_planned, of_blocks, slots,
+    with_replacements,
 };
 use pushbench_analysis::validity;
 use pushbench_core::error::{Error, Result};
@@ -20,7 +21,7 @@ use pushbench_host::descriptors::raise_descriptors;
 use pushbench_host::store::Store;
 use pushbench_load::block;
 use pushbench_load::limits::Machine;
-use pushbench_load::stretch::{Bench, Finished, Member, Stretch};
+use pushbench_load::trial_group::{Bench, Finished, TrialArm, TrialGroup};
 use pushbench_sut::manifest::BuiltinOptions;
 use pushbench_wire::fault::BROKEN;
 use std::sync::Arc;
@@ -58,7 +59,7 @@ pub fn run(
     index: usize,
     scenario: &Scenario,
     bench: &Bench<'_>,
-    book: &mut Book<'_>,
+    book: &mut RunRecords<'_>,
     progress: &mut dyn Progress,
 ) -> Result<()> {
     let maker = Maker { request, index, scenario, template: Template::of(scenario) };
@@ -93,7 +94,7 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
         return Ok(());
     };
     let told = trial.faults.iter().filter(|(message, _)| *message != OTHER_FAULTS);
-    let came_back = match told.max_by_key(|(_, n)| **n) {
+    let responses = match told.max_by_key(|(_, n)| **n) {
         Some((message, n)) => format!("{n}× {message}"),
         None if trial.unsolicited > 0 => {
             format!("{} messages came back, none with the id of an event", trial.unsolicited)
@@ -107,7 +108,7 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
     // A closed loop has no rate.
     let rate = if trial.offered_per_second.is_some() { "a lower --rate, " } else { "" };
     // What cannot be read is not read at a lower rate either.
-    let try_this = match came_back.contains(&format!("× {BROKEN}")) {
+    let try_this = match responses.contains(&format!("× {BROKEN}")) {
         true => {
             "targets/PROTOCOL.md, \"What an answer may hold\", says what can be read: mend the target"
                 .to_owned()
@@ -123,7 +124,7 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
             format!(", and `pushbench verify --arm {}`", shell_words::quote(name))
         });
     Err(Error::target(format!(
-        "{}: not one of {} events was acknowledged: {came_back}{died}; it acknowledged single events before \
+        "{}: not one of {} events was acknowledged: {responses}{died}; it acknowledged single events before \
          the pilot: {try_this}{verify}",
         trial.label, trial.events.due
     )))
@@ -205,7 +206,7 @@ fn blocks(
     maker: &Maker<'_>,
     design: Design,
     bench: &Bench<'_>,
-    book: &mut Book<'_>,
+    book: &mut RunRecords<'_>,
     progress: &mut dyn Progress,
 ) -> Result<()> {
     let plan = crate::run::plan(maker.request, maker.scenario, maker.index);
@@ -218,8 +219,8 @@ fn blocks(
         }
         progress.stage(&format!("block {}/{wanted}", (run.valid + 1).min(wanted)));
         let mut trials = Vec::new();
-        for stretch in maker.block(b, design) {
-            let finished = match measure(&stretch, bench, progress) {
+        for group in maker.block(b, design) {
+            let finished = match measure(&group, bench, progress) {
                 Err(Error::Target(why)) if run.blocks > 0 => {
                     run.failures += 1;
                     progress.say(&format!("block {} is void: {why}", b.index));
@@ -230,9 +231,7 @@ fn blocks(
                 }
                 other => other?,
             };
-            progress.advance(
-                (stretch.load.warmup + stretch.load.duration) * stretch.members.len() as u32,
-            );
+            progress.advance((group.load.warmup + group.load.duration) * group.arms.len() as u32);
             keep(book.store, &finished)?;
             trials.extend(finished.into_iter().map(|f| f.trial));
         }
@@ -251,13 +250,13 @@ fn blocks(
     Ok(())
 }
 
-/// Drives a stretch and judges its records.
+/// Drives a trial group and judges its records.
 fn measure(
-    stretch: &Stretch,
+    group: &TrialGroup,
     bench: &Bench<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Finished>> {
-    let mut finished = block::run(stretch, bench, progress)?;
+    let mut finished = block::run(group, bench, progress)?;
     finished.iter_mut().for_each(|f| validity::judge(&mut f.trial));
     Ok(finished)
 }
@@ -266,7 +265,7 @@ fn keep(store: &mut Store, finished: &[Finished]) -> Result<()> {
     finished.iter().try_for_each(|f| store.append(&f.trial, &f.seconds))
 }
 
-/// Makes the stretches of one point.
+/// Makes the trial groups of one point.
 struct Maker<'a> {
     request: &'a Request,
     index: usize,
@@ -275,7 +274,7 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn member(&self, arm: usize) -> Member {
+    fn trial_arm(&self, arm: usize) -> TrialArm {
         let a = &self.request.arms[arm];
         let (connections, in_flight) = slots(a, self.scenario);
         let mut manifest = a.manifest.clone();
@@ -283,7 +282,7 @@ impl Maker<'_> {
         if let (Some(publisher), Some(asked)) = (&mut manifest.publisher, &subscribers) {
             publisher.subscribers = asked.count;
         }
-        Member {
+        TrialArm {
             arm,
             label: a.label.clone(),
             transport: a.transport,
@@ -295,19 +294,19 @@ impl Maker<'_> {
         }
     }
 
-    fn pilot(&self, arm: usize) -> Stretch {
+    fn pilot(&self, arm: usize) -> TrialGroup {
         let load = &self.scenario.load;
         let duration = self.pilot_length(arm);
         // What a ramp or bursts do later is the blocks' affair.
         let arrivals = if load.arrivals.is_steady() { load.arrivals } else { Arrivals::Poisson };
         let warmup = PILOT_WARMUP.min(load.warmup);
         let load = Load { arrivals, warmup, duration, ..load.clone() };
-        let mut stretch = self.alone(arm, load, self.request.seed);
-        stretch.max_segment = Some(REALISTIC_SEGMENT);
-        stretch.stage = Stage::Pilot;
-        stretch.split = None;
-        stretch.restart_after = None;
-        stretch
+        let mut group = self.alone(arm, load, self.request.seed);
+        group.max_segment = Some(REALISTIC_SEGMENT);
+        group.stage = Stage::Pilot;
+        group.split = None;
+        group.restart_after = None;
+        group
     }
 
     fn pilot_length(&self, arm: usize) -> Duration {
@@ -325,10 +324,10 @@ impl Maker<'_> {
         PILOT_LENGTH.max(Duration::from_secs_f64(until_events)).max(polls).min(PILOT_LONGEST)
     }
 
-    fn alone(&self, arm: usize, load: Load, seed: u64) -> Stretch {
+    fn alone(&self, arm: usize, load: Load, seed: u64) -> TrialGroup {
         let length = (load.warmup + load.duration).as_nanos() as u64;
-        Stretch {
-            members: vec![self.member(arm)],
+        TrialGroup {
+            arms: vec![self.trial_arm(arm)],
             slices: Arc::new(Slices::alone(length)),
             load,
             seed,
@@ -345,12 +344,12 @@ impl Maker<'_> {
         }
     }
 
-    fn block(&self, block: &Block, design: Design) -> Vec<Stretch> {
+    fn block(&self, block: &Block, design: Design) -> Vec<TrialGroup> {
         let Design::Sliced(slice) = design else {
             let one = |(position, arm): (usize, &usize)| {
-                let mut stretch = self.alone(*arm, self.scenario.load.clone(), block.seed);
-                stretch.place = (self.index, block.index, position);
-                stretch
+                let mut group = self.alone(*arm, self.scenario.load.clone(), block.seed);
+                group.place = (self.index, block.index, position);
+                group
             };
             return block.order.iter().enumerate().map(one).collect();
         };
@@ -358,11 +357,11 @@ impl Maker<'_> {
         let length = (load.warmup + load.duration).as_nanos() as u64;
         let slice_ns = slice.as_nanos() as u64;
         let arms = self.request.arms.len();
-        let mut stretch = self.alone(0, load, block.seed);
-        stretch.members = (0..arms).map(|arm| self.member(arm)).collect();
-        stretch.slices = Arc::new(Slices::new(arms, slice_ns, length, block.seed));
-        stretch.place = (self.index, block.index, 0);
-        stretch.design = TrialDesign::Sliced { slice_ns };
-        vec![stretch]
+        let mut group = self.alone(0, load, block.seed);
+        group.arms = (0..arms).map(|arm| self.trial_arm(arm)).collect();
+        group.slices = Arc::new(Slices::new(arms, slice_ns, length, block.seed));
+        group.place = (self.index, block.index, 0);
+        group.design = TrialDesign::Sliced { slice_ns };
+        vec![group]
     }
 }

@@ -63,10 +63,10 @@ fn sliced(lab: &Lab<'_>) -> Result<Vec<Vec<Trial>>> {
     let arms = [Transport::Webhook, Transport::Websocket, Transport::Websocket, Transport::Webhook];
     let mut blocks = Vec::new();
     for block in 0..SLICED_BLOCKS {
-        let members = arms.iter().enumerate().map(|(i, t)| lab.member(i, *t, None)).collect();
+        let arms = arms.iter().enumerate().map(|(i, t)| lab.trial_arm(i, *t, None)).collect();
         let lab = Lab { seed: lab.seed + block as u64, ..*lab };
         let load = load(Arrivals::Poisson, Some(RATE), WARMUP_MS, MEASURED_MS);
-        blocks.push(lab.measure(&lab.stretch(members, load, Some(SLICE)))?);
+        blocks.push(lab.measure(&lab.group(arms, load, Some(SLICE)))?);
     }
     Ok(blocks)
 }
@@ -84,8 +84,8 @@ fn sequential(lab: &Lab<'_>) -> Result<Vec<Vec<Trial>>> {
         for transport in arms {
             let load = load(Arrivals::Poisson, Some(RATE), WARMUP_MS, MEASURED_MS);
             let arm = usize::from(transport == Transport::Websocket);
-            let member = lab.member(arm, transport, None);
-            trials.push(lab.measure_one(&lab.stretch(vec![member], load, None))?);
+            let trial_arm = lab.trial_arm(arm, transport, None);
+            trials.push(lab.measure_one(&lab.group(vec![trial_arm], load, None))?);
         }
         trials.sort_by_key(|t| t.arm);
         blocks.push(trials);

@@ -39,7 +39,7 @@ pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
 }
 
 fn trial(lab: &Lab<'_>, transport: Transport, delay: Option<Duration>) -> Result<Trial> {
-    let member = lab.member(0, transport, delay);
+    let trial_arm = lab.trial_arm(0, transport, delay);
     let load = load(Arrivals::Constant, Some(RATE), 200, 1_000);
-    lab.measure_one(&lab.stretch(vec![member], load, None))
+    lab.measure_one(&lab.group(vec![trial_arm], load, None))
 }

@@ -4,8 +4,8 @@
 mod agree;
 mod delay;
 mod deliveries;
-mod fates;
 mod freeze;
+mod outcomes;
 mod pacing;
 pub mod truth;
 
@@ -18,7 +18,7 @@ use pushbench_core::scenario::{Arrivals, Lifetime, Load, Payload};
 use pushbench_core::transport::Transport;
 use pushbench_host::cpus::Placement;
 use pushbench_load::block;
-use pushbench_load::stretch::{Bench, Member, Stretch, Watch};
+use pushbench_load::trial_group::{Bench, TrialArm, TrialGroup, Watch};
 use pushbench_sut::manifest::{BUILTIN, BuiltinOptions, Manifest};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -58,7 +58,7 @@ pub const CHECKS: [Check; 6] = [
     Check { name: "delay", about: delay::ABOUT, run: delay::run },
     Check { name: "agree", about: agree::ABOUT, run: agree::run },
     Check { name: "pacing", about: pacing::ABOUT, run: pacing::run },
-    Check { name: "fates", about: fates::ABOUT, run: fates::run },
+    Check { name: "fates", about: outcomes::ABOUT, run: outcomes::run },
     Check { name: "deliveries", about: deliveries::ABOUT, run: deliveries::run },
 ];
 
@@ -87,10 +87,10 @@ impl Watch for Unwatched {
 }
 
 impl Lab<'_> {
-    fn member(&self, arm: usize, transport: Transport, delay: Option<Duration>) -> Member {
+    fn trial_arm(&self, arm: usize, transport: Transport, delay: Option<Duration>) -> TrialArm {
         let threads = self.placement.target.len();
         let options = BuiltinOptions { threads, delay, ..BuiltinOptions::default() };
-        Member {
+        TrialArm {
             arm,
             label: format!("{}@{BUILTIN}", transport.name()),
             transport,
@@ -102,19 +102,19 @@ impl Lab<'_> {
         }
     }
 
-    /// A stretch of one arm after its warm-up, or of several in slices.
-    fn stretch(&self, members: Vec<Member>, load: Load, slice: Option<Duration>) -> Stretch {
+    /// A trial group of one arm after its warm-up, or of several in slices.
+    fn group(&self, arms: Vec<TrialArm>, load: Load, slice: Option<Duration>) -> TrialGroup {
         let length = (load.warmup + load.duration).as_nanos() as u64;
         let (slices, design) = match slice {
             None => (Slices::alone(length), TrialDesign::Sequential),
             Some(slice) => {
                 let slice_ns = slice.as_nanos() as u64;
-                let slices = Slices::new(members.len(), slice_ns, length, self.seed);
+                let slices = Slices::new(arms.len(), slice_ns, length, self.seed);
                 (slices, TrialDesign::Sliced { slice_ns })
             }
         };
-        Stretch {
-            members,
+        TrialGroup {
+            arms,
             load,
             slices: Arc::new(slices),
             seed: self.seed,
@@ -131,17 +131,17 @@ impl Lab<'_> {
         }
     }
 
-    fn measure(&self, stretch: &Stretch) -> Result<Vec<Trial>> {
+    fn measure(&self, group: &TrialGroup) -> Result<Vec<Trial>> {
         let bench = Bench { placement: self.placement, interrupt: self.interrupt };
-        let finished = block::run(stretch, &bench, &mut Unwatched)?;
+        let finished = block::run(group, &bench, &mut Unwatched)?;
         let mut trials: Vec<Trial> = finished.into_iter().map(|f| f.trial).collect();
         trials.iter_mut().for_each(pushbench_analysis::validity::judge);
         Ok(trials)
     }
 
-    /// The only trial of a stretch of one arm.
-    fn measure_one(&self, stretch: &Stretch) -> Result<Trial> {
-        let mut trials = self.measure(stretch)?;
+    /// The only trial of a trial group of one arm.
+    fn measure_one(&self, group: &TrialGroup) -> Result<Trial> {
+        let mut trials = self.measure(group)?;
         trials.pop().ok_or_else(|| Error::harness("a stretch left no record: please report it"))
     }
 }

@@ -29,8 +29,8 @@ pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
     let mut shares = Vec::new();
     let mut hiccups = Vec::new();
     for _ in 0..TRIALS {
-        let member = lab.member(0, Transport::Tcp, None);
-        let trial = lab.measure_one(&lab.stretch(vec![member], load.clone(), None))?;
+        let trial_arm = lab.trial_arm(0, Transport::Tcp, None);
+        let trial = lab.measure_one(&lab.group(vec![trial_arm], load.clone(), None))?;
         if let Some(line) = unusable("tcp", &trial) {
             return Ok(vec![line]);
         }

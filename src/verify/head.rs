@@ -1,6 +1,6 @@
 //! The head of an HTTP/1.1 response, read by hand: the status line, the headers, and how the body ends.
 
-use crate::verify::trouble::{Trouble, shown};
+use crate::verify::no_answer::{NoAnswer, shown};
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
 };
@@ -27,7 +27,7 @@ pub(super) enum Body {
 
 impl Head {
     /// The head at the beginning of these bytes, and how many of them it has; `None` when some are missing.
-    pub fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, Trouble> {
+    pub fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, NoAnswer> {
         let mut lines = Lines(bytes);
         let first = loop {
             let rest = lines.0;
@@ -93,7 +93,7 @@ fn status(line: &[u8]) -> Option<(bool, u16)> {
 }
 
 /// Header lines up to an empty one; `None` when that is missing.
-pub(super) fn fields(lines: &mut Lines<'_>, most: usize) -> Result<Option<HeaderMap>, Trouble> {
+pub(super) fn fields(lines: &mut Lines<'_>, most: usize) -> Result<Option<HeaderMap>, NoAnswer> {
     let mut headers = HeaderMap::new();
     for count in 0.. {
         let Some(line) = lines.next() else { return Ok(None) };
@@ -103,18 +103,18 @@ pub(super) fn fields(lines: &mut Lines<'_>, most: usize) -> Result<Option<Header
         let (name, value) = field(line)?;
         if count == most {
             let what = format!("its answer has more than {most} headers");
-            return Err(Trouble::unreadable(what, "send fewer headers"));
+            return Err(NoAnswer::unreadable(what, "send fewer headers"));
         }
         headers.append(name, value);
     }
     Ok(Some(headers))
 }
 
-fn field(line: &[u8]) -> Result<(HeaderName, HeaderValue), Trouble> {
+fn field(line: &[u8]) -> Result<(HeaderName, HeaderValue), NoAnswer> {
     let colon = line.iter().position(|b| *b == b':');
     let (name, value) = colon.map_or((line, None), |at| (&line[..at], Some(&line[at + 1..])));
     let bad = |what: &str, remedy: &str| {
-        Err(Trouble::unreadable(format!("{what}: `{}`", shown(line)), remedy))
+        Err(NoAnswer::unreadable(format!("{what}: `{}`", shown(line)), remedy))
     };
     if line.first().is_some_and(|b| is_blank(*b)) {
         return bad(
@@ -144,10 +144,10 @@ fn field(line: &[u8]) -> Result<(HeaderName, HeaderValue), Trouble> {
     }
 }
 
-fn framing(headers: &HeaderMap, old: bool) -> Result<Body, Trouble> {
+fn framing(headers: &HeaderMap, old: bool) -> Result<Body, NoAnswer> {
     if let Some(coding) = headers.get_all(TRANSFER_ENCODING).iter().next_back() {
         if old {
-            return Err(Trouble::unreadable(
+            return Err(NoAnswer::unreadable(
                 "its answer has Transfer-Encoding in HTTP/1.0",
                 "answer by HTTP/1.1, or with Content-Length (RFC 9112, 6.1)",
             ));
@@ -165,7 +165,7 @@ fn framing(headers: &HeaderMap, old: bool) -> Result<Body, Trouble> {
             length if length > LONGEST_BODY => Err(too_long()),
             length => Ok(Body::Length(length as usize)),
         },
-        _ => Err(Trouble::unreadable(
+        _ => Err(NoAnswer::unreadable(
             format!("its Content-Length is `{}`", shown(lengths.join(", ").as_bytes())),
             "write one number of bytes (RFC 9112, 6.2)",
         )),
@@ -195,17 +195,17 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-fn no_status_line(bytes: &[u8]) -> Trouble {
+fn no_status_line(bytes: &[u8]) -> NoAnswer {
     if !bytes.starts_with(b"HTTP/") {
-        return Trouble::alien(bytes);
+        return NoAnswer::alien(bytes);
     }
-    Trouble::unreadable(
+    NoAnswer::unreadable(
         format!("its answer begins with `{}`", shown(bytes)),
         "begin it with HTTP/1.1, a status of three digits and its name (RFC 9112, 4)",
     )
 }
 
-pub(super) fn too_long() -> Trouble {
+pub(super) fn too_long() -> NoAnswer {
     let what = format!("its answer has more than {} MiB", LONGEST_BODY >> 20);
-    Trouble::unreadable(what, "answer with less")
+    NoAnswer::unreadable(what, "answer with less")
 }

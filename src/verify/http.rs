@@ -3,7 +3,7 @@
 //! of its own; `http_tests.rs` puts the same answers before both.
 
 use crate::verify::head::{Body, Head, Lines, fields, is_blank, is_interim, too_long};
-use crate::verify::trouble::{Trouble, shown};
+use crate::verify::no_answer::{NoAnswer, shown};
 use hyper::header::HeaderMap;
 use pushbench_wire::limits::{LONGEST_BODY, LONGEST_HEAD, MOST_BESIDE, MOST_TRAILERS};
 use std::io::Read;
@@ -46,7 +46,7 @@ impl<R: Read> Inbox<R> {
     }
 
     /// The next response, an interim one included.
-    pub fn response(&mut self) -> Result<Response, Trouble> {
+    pub fn response(&mut self) -> Result<Response, NoAnswer> {
         let head = self.head()?;
         let body = self.body(&head)?;
         let Head { code, line, headers, old, last, .. } = head;
@@ -54,12 +54,12 @@ impl<R: Read> Inbox<R> {
     }
 
     /// The next head.
-    pub fn head(&mut self) -> Result<Head, Trouble> {
+    pub fn head(&mut self) -> Result<Head, NoAnswer> {
         loop {
             let head = Head::parse(&self.left)?;
             let came = head.as_ref().map_or(self.left.len(), |(_, used)| *used);
             if self.interim + came > LONGEST_HEAD {
-                return Err(Trouble::unreadable(
+                return Err(NoAnswer::unreadable(
                     format!("the head of its answer is longer than {} KiB", LONGEST_HEAD >> 10),
                     "send fewer or shorter headers; are there cookies that grow?",
                 ));
@@ -74,7 +74,7 @@ impl<R: Read> Inbox<R> {
     }
 
     /// The body behind it.
-    pub fn body(&mut self, head: &Head) -> Result<Vec<u8>, Trouble> {
+    pub fn body(&mut self, head: &Head) -> Result<Vec<u8>, NoAnswer> {
         match head.body {
             Body::Length(length) => self.take(length),
             Body::Chunked => self.chunks(),
@@ -83,17 +83,17 @@ impl<R: Read> Inbox<R> {
     }
 
     /// Waits for further bytes; `between`: no answer has begun.
-    fn more(&mut self, between: bool) -> Result<(), Trouble> {
+    fn more(&mut self, between: bool) -> Result<(), NoAnswer> {
         let mut buffer = [0; 16 * 1024];
         match self.socket.read(&mut buffer) {
-            Ok(0) if between => Err(Trouble::Closed(None)),
-            Ok(0) => Err(Trouble::Closed(Some("amid an answer".to_owned()))),
+            Ok(0) if between => Err(NoAnswer::Closed(None)),
+            Ok(0) => Err(NoAnswer::Closed(Some("amid an answer".to_owned()))),
             Ok(n) => {
                 self.left.extend_from_slice(&buffer[..n]);
                 Ok(())
             }
-            Err(e) => match Trouble::of(&e) {
-                Trouble::Silent if !between => Err(Trouble::unreadable(
+            Err(e) => match NoAnswer::of(&e) {
+                NoAnswer::Silent if !between => Err(NoAnswer::unreadable(
                     "its answer begins and does not end",
                     "is there an empty line behind the headers, and is Content-Length the number of \
                      bytes, not of characters?",
@@ -103,18 +103,18 @@ impl<R: Read> Inbox<R> {
         }
     }
 
-    fn take(&mut self, bytes: usize) -> Result<Vec<u8>, Trouble> {
+    fn take(&mut self, bytes: usize) -> Result<Vec<u8>, NoAnswer> {
         while self.left.len() < bytes {
             self.more(false)?;
         }
         Ok(self.left.drain(..bytes).collect())
     }
 
-    fn rest(&mut self) -> Result<Vec<u8>, Trouble> {
+    fn rest(&mut self) -> Result<Vec<u8>, NoAnswer> {
         while self.left.len() as u64 <= LONGEST_BODY {
             match self.more(false) {
                 Ok(()) => {}
-                Err(Trouble::Closed(_)) => return Ok(std::mem::take(&mut self.left)),
+                Err(NoAnswer::Closed(_)) => return Ok(std::mem::take(&mut self.left)),
                 Err(trouble) => return Err(trouble),
             }
         }
@@ -122,7 +122,7 @@ impl<R: Read> Inbox<R> {
     }
 
     /// A line of the framing of chunks, which ends with CRLF.
-    fn line(&mut self) -> Result<Vec<u8>, Trouble> {
+    fn line(&mut self) -> Result<Vec<u8>, NoAnswer> {
         loop {
             match self.left.iter().position(|b| *b == b'\r') {
                 Some(end) if self.left.get(end + 1) == Some(&b'\n') => {
@@ -140,7 +140,7 @@ impl<R: Read> Inbox<R> {
     }
 
     /// A body in chunks (RFC 9112, 7.1).
-    fn chunks(&mut self) -> Result<Vec<u8>, Trouble> {
+    fn chunks(&mut self) -> Result<Vec<u8>, NoAnswer> {
         let (mut body, mut beside) = (Vec::new(), 0);
         loop {
             let line = self.line()?;
@@ -166,10 +166,10 @@ impl<R: Read> Inbox<R> {
     }
 
     /// Headers behind the last chunk, which nobody asks for.
-    fn trailers(&mut self, beside: usize) -> Result<(), Trouble> {
+    fn trailers(&mut self, beside: usize) -> Result<(), NoAnswer> {
         let (mut text, mut count) = (Vec::new(), 0);
         let bad = || {
-            Trouble::unreadable(
+            NoAnswer::unreadable(
                 "a trailer behind the chunks of its answer cannot be read",
                 "write `Name: value`, at most 100 of them, or leave trailers out (RFC 9112, 7.1.2)",
             )
@@ -208,8 +208,8 @@ fn chunk_size(line: &[u8]) -> Option<(u64, usize)> {
     Some((size, idle))
 }
 
-fn no_chunk(line: &[u8]) -> Trouble {
-    Trouble::unreadable(
+fn no_chunk(line: &[u8]) -> NoAnswer {
+    NoAnswer::unreadable(
         format!("a chunk of its answer cannot be read: `{}`", shown(line)),
         "write its size in hexadecimal digits before it, and CRLF behind both (RFC 9112, 7.1)",
     )
@@ -217,7 +217,7 @@ fn no_chunk(line: &[u8]) -> Trouble {
 
 /// What is read of a peer that sends these bytes and closes: status, body, and whether the connection
 /// ends with it.
-pub(super) fn whole(bytes: &[u8]) -> Result<(u16, Vec<u8>, bool), Trouble> {
+pub(super) fn whole(bytes: &[u8]) -> Result<(u16, Vec<u8>, bool), NoAnswer> {
     let mut inbox = Inbox::new(bytes);
     loop {
         let response = inbox.response()?;

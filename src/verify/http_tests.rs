@@ -229,7 +229,7 @@ fn the_driver_refuses_what_the_first_look_refuses_and_both_say_why() {
         let shown = &bytes[..bytes.len().min(100)];
         let why = driver(bytes.as_bytes()).unwrap_err();
         assert!(why.contains(driver_says), "{shown:?}: the driver says {why}");
-        let Err(Trouble::Unreadable(what, to_do)) = whole(bytes.as_bytes()) else {
+        let Err(NoAnswer::Unreadable(what, to_do)) = whole(bytes.as_bytes()) else {
             panic!("{shown:?}: the first look takes it, or says something else");
         };
         assert!(what.contains(says), "{shown:?}: the first look says {what}");
@@ -258,7 +258,7 @@ impl Read for Peer<'_> {
 }
 
 /// Status, body, and whether the connection ends behind it.
-type Found = Result<(u16, Vec<u8>, bool), Trouble>;
+type Found = Result<(u16, Vec<u8>, bool), NoAnswer>;
 
 fn read(bytes: &[u8], closes: bool) -> [Found; 2] {
     let mut inbox = Inbox::new(Peer { bytes, closes });
@@ -272,19 +272,19 @@ fn one_response_follows_another() {
     let (ok, no) = ((200, b"ok".to_vec(), false), (204, vec![], false));
     assert_eq!(read(two, true), [Ok(ok.clone()), Ok(no)]);
     let chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
-    assert_eq!(read(chunks, true), [Ok(ok.clone()), Err(Trouble::Closed(None))]);
-    assert_eq!(read(chunks, false), [Ok(ok), Err(Trouble::Silent)]);
+    assert_eq!(read(chunks, true), [Ok(ok.clone()), Err(NoAnswer::Closed(None))]);
+    assert_eq!(read(chunks, false), [Ok(ok), Err(NoAnswer::Silent)]);
 }
 
 #[test]
 fn what_is_no_response_is_told() {
-    assert_eq!(read(b"\x15\x03\x03\x00\x02\x02\x46", true)[0], Err(Trouble::Tls));
-    assert!(matches!(read(b"what?", true)[0], Err(Trouble::Alien(_))));
-    assert_eq!(read(b"", true)[0], Err(Trouble::Closed(None)));
-    assert_eq!(read(b"", false)[0], Err(Trouble::Silent));
+    assert_eq!(read(b"\x15\x03\x03\x00\x02\x02\x46", true)[0], Err(NoAnswer::Tls));
+    assert!(matches!(read(b"what?", true)[0], Err(NoAnswer::Alien(_))));
+    assert_eq!(read(b"", true)[0], Err(NoAnswer::Closed(None)));
+    assert_eq!(read(b"", false)[0], Err(NoAnswer::Silent));
     for half in ["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "HTTP/1.1 200 OK\r\nX"] {
-        assert!(matches!(read(half.as_bytes(), true)[0], Err(Trouble::Closed(Some(_)))));
-        let Err(Trouble::Unreadable(_, remedy)) = &read(half.as_bytes(), false)[0] else {
+        assert!(matches!(read(half.as_bytes(), true)[0], Err(NoAnswer::Closed(Some(_)))));
+        let Err(NoAnswer::Unreadable(_, remedy)) = &read(half.as_bytes(), false)[0] else {
             panic!()
         };
         assert!(remedy.contains("Content-Length"), "{remedy}");

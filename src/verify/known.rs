@@ -1,7 +1,7 @@
 //! A known set of well-formed events: each must be acknowledged once, in order.
 
+use crate::verify::no_answer::NoAnswer;
 use crate::verify::talk::{Answer, Cut, Peer, Talk};
-use crate::verify::trouble::Trouble;
 use pushbench_core::event::Matching;
 use pushbench_core::record::findings::{Aspect, Finding, YES};
 use std::time::{Duration, Instant};
@@ -24,12 +24,12 @@ pub(super) struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Instead {
     Answer(Answer),
-    Trouble(Trouble),
+    NoAnswer(NoAnswer),
 }
 
 /// What became of the events.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct Tallied {
     pub sent: usize,
     pub acknowledged: Vec<u64>,
     /// Answers to events that were acknowledged before.
@@ -54,8 +54,8 @@ pub(super) struct Seen {
 }
 
 /// Sends the events and listens.
-pub(super) fn ask<'a, T: Talk<'a>>(peer: &Peer<'a>, plan: &Plan) -> Seen {
-    let mut seen = Seen::default();
+pub(super) fn ask<'a, T: Talk<'a>>(peer: &Peer<'a>, plan: &Plan) -> Tallied {
+    let mut seen = Tallied::default();
     let mut line: Option<T> = None;
     let began = Instant::now();
     while seen.sent < plan.events && (seen.sent == 0 || began.elapsed() < plan.budget) {
@@ -65,7 +65,7 @@ pub(super) fn ask<'a, T: Talk<'a>>(peer: &Peer<'a>, plan: &Plan) -> Seen {
         seen.sent += count;
         if let Err(trouble) = seen.exchange(peer, &mut line, &events, plan) {
             line = None;
-            seen.instead.get_or_insert(Instead::Trouble(trouble));
+            seen.instead.get_or_insert(Instead::NoAnswer(trouble));
         }
     }
     if let Some(line) = line.as_mut().filter(|l| l.is_open()) {
@@ -73,7 +73,7 @@ pub(super) fn ask<'a, T: Talk<'a>>(peer: &Peer<'a>, plan: &Plan) -> Seen {
     }
     // Something came, but nothing that names an event: that is what the events got.
     if seen.acknowledged.is_empty()
-        && seen.instead == Some(Instead::Trouble(Trouble::Silent))
+        && seen.instead == Some(Instead::NoAnswer(NoAnswer::Silent))
         && let Some(sample) = &seen.sample
     {
         seen.instead = Some(Instead::Answer(sample.clone()));
@@ -81,7 +81,7 @@ pub(super) fn ask<'a, T: Talk<'a>>(peer: &Peer<'a>, plan: &Plan) -> Seen {
     seen
 }
 
-impl Seen {
+impl Tallied {
     /// Sends events together and waits for what they get.
     fn exchange<'a, T: Talk<'a>>(
         &mut self,
@@ -89,7 +89,7 @@ impl Seen {
         line: &mut Option<T>,
         events: &[(u64, Vec<u8>)],
         plan: &Plan,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), NoAnswer> {
         let used = line.as_ref().is_some_and(Talk::is_open);
         match self.over(peer, line, events, plan) {
             // It closed behind its last answer, and did not say so: that is its right.
@@ -102,7 +102,7 @@ impl Seen {
         }
     }
 
-    /// The same over the connection there is, or a new one. Trouble comes with the number of answers
+    /// The same over the connection there is, or a new one. NoAnswer comes with the number of answers
     /// before it.
     fn over<'a, T: Talk<'a>>(
         &mut self,
@@ -110,7 +110,7 @@ impl Seen {
         line: &mut Option<T>,
         events: &[(u64, Vec<u8>)],
         plan: &Plan,
-    ) -> Result<(), (Trouble, usize)> {
+    ) -> Result<(), (NoAnswer, usize)> {
         if line.as_ref().is_none_or(|l| !l.is_open()) {
             // The old one is closed before the new one is made.
             *line = None;
@@ -307,7 +307,7 @@ impl std::fmt::Display for Instead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Instead::Answer(answer) => f.write_str(&answer.shown()),
-            Instead::Trouble(trouble) => trouble.fmt(f),
+            Instead::NoAnswer(trouble) => trouble.fmt(f),
         }
     }
 }

@@ -11,25 +11,25 @@ mod response_tests;
 mod head;
 mod http;
 mod known;
+mod no_answer;
 mod probes;
 mod remedy;
 mod talk;
 mod tap;
 mod tcp;
-mod trouble;
 mod webhook;
 mod websocket;
 
-use known::{Instead, Plan, Seen};
+use known::{Instead, Plan, Tallied};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Template;
+use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_core::record::findings::{Aspect, Finding, Findings};
-use pushbench_core::record::in_force::InForce;
 use pushbench_core::transport::Carrier;
 use pushbench_sut::manifest::Manifest;
 use pushbench_sut::process::{Launch, Running, start_all, stop_all};
 use pushbench_wire::address::Address;
-use pushbench_wire::came_back::TLS;
+use pushbench_wire::response_diagnostics::TLS;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use talk::{Peer, Talk};
@@ -123,7 +123,7 @@ pub fn read_response(bytes: &[u8]) -> Option<(u16, Vec<u8>, bool)> {
 
 /// What a form has brought.
 struct Form {
-    seen: Seen,
+    seen: Tallied,
     list: Vec<Finding>,
 }
 
@@ -138,7 +138,7 @@ fn form(peer: &Peer<'_>, plan: &Plan) -> Form {
 }
 
 /// What is unusual or broken, the same for every transport.
-fn odd<'a, T: Talk<'a>>(peer: &Peer<'a>, seen: &Seen) -> Vec<Finding> {
+fn odd<'a, T: Talk<'a>>(peer: &Peer<'a>, seen: &Tallied) -> Vec<Finding> {
     vec![
         probes::malformed::<T>(peer, seen.usual.as_deref()),
         probes::abrupt_close::<T>(peer),
@@ -192,7 +192,7 @@ fn one(
 
 /// What a built-in server says of itself; of another one it is not known.
 fn in_force(target: &Running) -> Vec<Finding> {
-    match InForce::read(&target.output_tail()) {
+    match EffectiveConfig::read(&target.output_tail()) {
         Some(said) => vec![
             Finding::tested(Aspect::Nodelay, said.nodelay.to_string()),
             Finding::declared(Aspect::Runtime, said.runtime),
@@ -209,7 +209,7 @@ fn trouble(
     subject: &Subject<'_>,
     target: &mut Running,
     peer: &Peer<'_>,
-    seen: &Seen,
+    seen: &Tallied,
 ) -> Option<String> {
     let label = subject.label;
     let died = target.exited();
@@ -222,7 +222,9 @@ fn trouble(
     };
     let instead = seen.instead.as_ref()?;
     let before = match (instead, &seen.sample) {
-        (Instead::Trouble(_), Some(sample)) => format!("; before that it sent `{}`", sample.text()),
+        (Instead::NoAnswer(_), Some(sample)) => {
+            format!("; before that it sent `{}`", sample.text())
+        }
         _ => String::new(),
     };
     let ended = died.map(|how| format!("; the target {how}")).unwrap_or_default();
@@ -232,7 +234,7 @@ fn trouble(
     };
     let tail = target.output_tail();
     let printed = match tail.trim() {
-        _ if InForce::read(&tail).is_some() || !ended.is_empty() => String::new(),
+        _ if EffectiveConfig::read(&tail).is_some() || !ended.is_empty() => String::new(),
         "" => String::new(),
         tail => format!("\nits last output:\n  {}", tail.replace('\n', "\n  ")),
     };
@@ -240,7 +242,7 @@ fn trouble(
         "{label}: {events}: {instead}{before}{elsewhere}{ended}; {}{printed}",
         match instead {
             // Many servers of TLS close without a word when they are spoken to without.
-            Instead::Trouble(trouble) if trouble.ends() && target.speaks_tls() => TLS.to_owned(),
+            Instead::NoAnswer(trouble) if trouble.ends() && target.speaks_tls() => TLS.to_owned(),
             _ => remedy::remedy(peer, instead),
         }
     ))

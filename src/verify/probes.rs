@@ -1,7 +1,7 @@
 //! What every transport can be asked beside well-formed events.
 
+use crate::verify::no_answer::NoAnswer;
 use crate::verify::talk::{Answer, Cut, Peer, Talk};
-use crate::verify::trouble::Trouble;
 use pushbench_core::event::Matching;
 use pushbench_core::record::findings::{Aspect, Finding};
 use std::time::Duration;
@@ -19,13 +19,13 @@ const ATTEMPTS: usize = 3;
 const LARGE_BYTES: usize = 1 << 20;
 
 /// A new connection, behind whatever the target greets with.
-fn opened<'a, T: Talk<'a>>(peer: &Peer<'a>) -> Result<T, Trouble> {
+fn opened<'a, T: Talk<'a>>(peer: &Peer<'a>) -> Result<T, NoAnswer> {
     let mut line = T::open(peer)?;
     if T::DEEP && peer.sends_unmatched() {
         for _ in 0..MOST_GREETINGS {
             match line.answer(GREETING) {
                 Ok(_) => {}
-                Err(Trouble::Silent) => break,
+                Err(NoAnswer::Silent) => break,
                 Err(trouble) => return Err(trouble),
             }
         }
@@ -36,10 +36,10 @@ fn opened<'a, T: Talk<'a>>(peer: &Peer<'a>) -> Result<T, Trouble> {
 /// Some attempts at a probe: a target may fail now and then, whatever it is sent, and that says nothing
 /// of what the probe asks.
 pub(super) fn attempts<R>(
-    attempt: impl Fn() -> Result<R, Trouble>,
+    attempt: impl Fn() -> Result<R, NoAnswer>,
     answer: impl Fn(&R) -> &Answer,
-) -> Result<R, Trouble> {
-    let failed = |got: &Result<R, Trouble>| match got {
+) -> Result<R, NoAnswer> {
+    let failed = |got: &Result<R, NoAnswer>| match got {
         Ok(got) => answer(got).fails(),
         Err(trouble) => trouble.ends(),
     };
@@ -58,7 +58,7 @@ fn single<'a, T: Talk<'a>>(
     peer: &Peer<'a>,
     cut: Cut,
     dress: impl Fn(Vec<u8>) -> Vec<u8>,
-) -> Result<(u64, Answer), Trouble> {
+) -> Result<(u64, Answer), NoAnswer> {
     attempts(|| once::<T>(peer, cut, &dress), |(_, answer)| answer)
 }
 
@@ -66,7 +66,7 @@ fn once<'a, T: Talk<'a>>(
     peer: &Peer<'a>,
     cut: Cut,
     dress: impl Fn(Vec<u8>) -> Vec<u8>,
-) -> Result<(u64, Answer), Trouble> {
+) -> Result<(u64, Answer), NoAnswer> {
     let (index, event) = peer.event();
     let mut line: T = opened(peer)?;
     line.send(&dress(event), cut)?;
@@ -82,7 +82,7 @@ fn once<'a, T: Talk<'a>>(
     Ok((index, answer))
 }
 
-fn taken(peer: &Peer<'_>, aspect: Aspect, got: Result<(u64, Answer), Trouble>) -> Finding {
+fn taken(peer: &Peer<'_>, aspect: Aspect, got: Result<(u64, Answer), NoAnswer>) -> Finding {
     match got {
         Ok((index, answer)) if peer.acknowledges(&answer, index) => {
             Finding::tested(aspect, "taken")
@@ -125,7 +125,7 @@ pub(super) fn abrupt_close<'a, T: Talk<'a>>(peer: &Peer<'a>) -> Finding {
 pub(super) fn malformed<'a, T: Talk<'a>>(peer: &Peer<'a>, usual: Option<&[u8]>) -> Finding {
     match garbage::<T>(peer, usual) {
         Ok(finding) => finding,
-        Err(Trouble::Closed(Some(said))) => {
+        Err(NoAnswer::Closed(Some(said))) => {
             Finding::tested(Aspect::Malformed, "refused and closed").with(said)
         }
         Err(trouble) if trouble.ends() => {
@@ -135,7 +135,7 @@ pub(super) fn malformed<'a, T: Talk<'a>>(peer: &Peer<'a>, usual: Option<&[u8]>) 
     }
 }
 
-fn garbage<'a, T: Talk<'a>>(peer: &Peer<'a>, usual: Option<&[u8]>) -> Result<Finding, Trouble> {
+fn garbage<'a, T: Talk<'a>>(peer: &Peer<'a>, usual: Option<&[u8]>) -> Result<Finding, NoAnswer> {
     let tested = |value: &str| Finding::tested(Aspect::Malformed, value);
     let (index, event) = peer.event();
     let mut line: T = opened(peer)?;
@@ -157,8 +157,8 @@ fn garbage<'a, T: Talk<'a>>(peer: &Peer<'a>, usual: Option<&[u8]>) -> Result<Fin
         line.send(&event, Cut::Whole)?;
     }
     // What becomes of the event behind it.
-    let next = if line.is_open() { line.answer(peer.patience()) } else { Err(Trouble::Reset) };
-    let closed = next.as_ref().is_err_and(Trouble::ends);
+    let next = if line.is_open() { line.answer(peer.patience()) } else { Err(NoAnswer::Reset) };
+    let closed = next.as_ref().is_err_and(NoAnswer::ends);
     let looks_usual = usual == Some(&answer.body);
     Ok(match &answer.status {
         Some(_) if !answer.refuses() => acknowledges(tested, &answer),

@@ -1,15 +1,15 @@
 //! From what came back to what a person does next.
 
 use crate::verify::known::Instead;
+use crate::verify::no_answer::NoAnswer;
 use crate::verify::talk::{Answer, Peer, Talk as _};
 use crate::verify::tcp::Tcp;
-use crate::verify::trouble::Trouble;
 use crate::verify::websocket::Websocket;
 use hyper::StatusCode;
 use pushbench_core::event::Matching;
 use pushbench_core::transport::Carrier;
-use pushbench_wire::came_back;
-use pushbench_wire::came_back::Response;
+use pushbench_wire::response_diagnostics;
+use pushbench_wire::response_diagnostics::Response;
 use std::time::Duration;
 
 /// How long a target is listened to before it is sent anything.
@@ -19,8 +19,8 @@ const GREETING: Duration = Duration::from_millis(500);
 pub(super) fn remedy(peer: &Peer<'_>, instead: &Instead) -> String {
     match instead {
         Instead::Answer(answer) => of_answer(peer, answer),
-        Instead::Trouble(Trouble::Http(answer)) => of_http(peer, answer),
-        Instead::Trouble(trouble) => of_trouble(peer, trouble),
+        Instead::NoAnswer(NoAnswer::Http(answer)) => of_http(peer, answer),
+        Instead::NoAnswer(trouble) => of_trouble(peer, trouble),
     }
 }
 
@@ -50,7 +50,7 @@ fn about_id(peer: &Peer<'_>, answer: &Answer) -> String {
     let code = answer.status.as_ref().map_or(200, |(code, _)| *code);
     let status = StatusCode::from_u16(code).unwrap_or_default();
     let response = Response { status, headers: &answer.headers, body: &answer.body };
-    came_back::about_id(&response, peer.terms, index.unwrap_or_default())
+    response_diagnostics::about_id(&response, peer.request_options, index.unwrap_or_default())
 }
 
 /// What to do about a target that sends messages before it was sent any.
@@ -60,7 +60,7 @@ fn of_greeting(peer: &Peer<'_>) -> Option<String> {
         Carrier::Websocket => Websocket::open(peer).ok()?.answer(GREETING).ok()?,
         Carrier::Tcp => Tcp::open(peer).ok()?.answer(GREETING).ok()?,
     };
-    Some(match came_back::greeting_protocol(&greeting.body) {
+    Some(match response_diagnostics::greeting_protocol(&greeting.body) {
         Some(protocol) => format!(
             "it greets as {protocol} does, whose messages have a form of their own: let \
              it take plain events at another path, answer each with the event's `id`, and write that \
@@ -80,7 +80,7 @@ fn of_status(peer: &Peer<'_>, code: u16, answer: &Answer) -> String {
     match code {
         426 => is_websocket(peer),
         404 => format!("nothing takes events at {}: correct the path in url", peer.url),
-        _ => match came_back::event_remedy(&response, peer.terms, 0) {
+        _ => match response_diagnostics::event_remedy(&response, peer.request_options, 0) {
             remedy if remedy.is_empty() => by_hand(peer),
             remedy => remedy,
         },
@@ -101,34 +101,34 @@ fn of_http(peer: &Peer<'_>, answer: &Answer) -> String {
             "{} does not shake hands for a WebSocket: correct its path, or {http}",
             peer.url
         ),
-        _ if !came_back::wants_tls(&answer.body) => {
+        _ if !response_diagnostics::wants_tls(&answer.body) => {
             return format!("{} speaks HTTP: {http}", peer.url);
         }
         _ => String::new(),
     };
-    match came_back::handshake_remedy(&response, peer.terms, &elsewhere) {
+    match response_diagnostics::handshake_remedy(&response, peer.request_options, &elsewhere) {
         remedy if remedy.is_empty() => by_hand(peer),
         remedy => remedy,
     }
 }
 
-fn of_trouble(peer: &Peer<'_>, trouble: &Trouble) -> String {
+fn of_trouble(peer: &Peer<'_>, trouble: &NoAnswer) -> String {
     match trouble {
-        Trouble::Tls => tls(),
-        Trouble::Unreadable(_, remedy) => remedy.clone(),
-        Trouble::Refused(_) => {
+        NoAnswer::Tls => tls(),
+        NoAnswer::Unreadable(_, remedy) => remedy.clone(),
+        NoAnswer::Refused(_) => {
             "check that it listens on the host and port of url, {port} in its command".to_owned()
         }
-        Trouble::Alien(_) => {
+        NoAnswer::Alien(_) => {
             format!("check that {} is served by {}", peer.url, peer.carrier.name())
         }
-        Trouble::Closed(_) | Trouble::Reset if peer.carrier == Carrier::Webhook => {
+        NoAnswer::Closed(_) | NoAnswer::Reset if peer.carrier == Carrier::Webhook => {
             match Websocket::open(peer) {
                 Ok(_) => is_websocket(peer),
                 Err(_) => format!("is it no HTTP server? {}", by_hand(peer)),
             }
         }
-        Trouble::Closed(Some(said)) => of_close(peer, said),
+        NoAnswer::Closed(Some(said)) => of_close(peer, said),
         _ => of_greeting(peer).unwrap_or_else(|| by_hand(peer)),
     }
 }
@@ -155,7 +155,7 @@ fn is_websocket(peer: &Peer<'_>) -> String {
 }
 
 fn tls() -> String {
-    came_back::TLS.to_owned()
+    response_diagnostics::TLS.to_owned()
 }
 
 /// The same event, sent without pushbench.

@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use pushbench_wire::limits::{LONGEST_BODY, LONGEST_HEAD, MOST_HEADERS};
 use pushbench_wire::webhook::response::{Answer, Broken, Reading, headers};
-use reference::{Seen, theirs};
+use reference::{Parsed, theirs};
 
 #[path = "../../crates/wire/src/webhook/reference.rs"]
 mod reference;
@@ -25,7 +25,7 @@ fn whole(bytes: &[u8], cuts: &[usize]) -> Result<(u16, Vec<u8>, usize, bool), Br
     reading.end(bytes).map(told)
 }
 
-fn ours(bytes: &[u8]) -> Seen {
+fn ours(bytes: &[u8]) -> Parsed {
     whole(bytes, &[]).ok().map(|(status, body, ..)| (status, body))
 }
 

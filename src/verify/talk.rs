@@ -1,14 +1,14 @@
 //! What the probes must know of a transport: how to say something and how to hear the answer.
 
-use crate::verify::trouble::{Trouble, shown};
+use crate::verify::no_answer::{NoAnswer, shown};
 use hyper::header::HeaderMap;
 use pushbench_core::event::Matching;
 use pushbench_core::event::{Matched, Template};
 use pushbench_core::transport::Carrier;
 use pushbench_sut::manifest::Manifest;
 use pushbench_wire::address::Address;
-use pushbench_wire::came_back;
-use pushbench_wire::terms::Terms;
+use pushbench_wire::request_options::RequestOptions;
+use pushbench_wire::response_diagnostics;
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub(super) struct Peer<'a> {
     pub address: Address,
     pub url: &'a str,
     pub matching: Matching,
-    pub terms: &'a Terms,
+    pub request_options: &'a RequestOptions,
     pub template: &'a Template,
     pub interrupt: &'a AtomicBool,
     /// Where an answer names its event, also where that is not relied upon.
@@ -57,8 +57,8 @@ impl<'a> Peer<'a> {
             address,
             url,
             matching: manifest.matching,
-            terms: &manifest.terms,
-            named_at: match &manifest.terms.id_at {
+            request_options: &manifest.request_options,
+            named_at: match &manifest.request_options.id_at {
                 None => Matched::ById,
                 Some(pointer) => Matched::ByIdAt(pointer.as_str().into()),
             },
@@ -94,7 +94,8 @@ impl<'a> Peer<'a> {
 
     /// The event whose id stands anywhere in an answer.
     pub fn index_within(&self, answer: &[u8]) -> Option<u64> {
-        (FIRST_INDEX..self.next.get()).find(|index| came_back::pointer_in(answer, *index).is_some())
+        (FIRST_INDEX..self.next.get())
+            .find(|index| response_diagnostics::pointer_in(answer, *index).is_some())
     }
 
     /// Remembers a message that answered no event.
@@ -187,13 +188,13 @@ pub(super) trait Talk<'a>: Sized {
     const DEEP: bool;
 
     /// Connects and shakes hands.
-    fn open(peer: &Peer<'a>) -> Result<Self, Trouble>;
+    fn open(peer: &Peer<'a>) -> Result<Self, NoAnswer>;
 
     /// Writes a message. That the peer has gone is heard when its answer is awaited.
-    fn send(&mut self, message: &[u8], cut: Cut) -> Result<(), Trouble>;
+    fn send(&mut self, message: &[u8], cut: Cut) -> Result<(), NoAnswer>;
 
     /// The next answer.
-    fn answer(&mut self, patience: Duration) -> Result<Answer, Trouble>;
+    fn answer(&mut self, patience: Duration) -> Result<Answer, NoAnswer>;
 
     /// False once the peer has said that it takes no more.
     fn is_open(&self) -> bool;

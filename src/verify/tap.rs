@@ -1,6 +1,6 @@
 //! A blocking socket that never waits longer than it may, and remembers how its peer began.
 
-use crate::verify::trouble::Trouble;
+use crate::verify::no_answer::NoAnswer;
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -26,8 +26,8 @@ pub(super) struct Tap<'a> {
 }
 
 impl<'a> Tap<'a> {
-    pub fn connect(address: SocketAddr, interrupt: &'a AtomicBool) -> Result<Self, Trouble> {
-        let refused = |e: io::Error| Trouble::Refused(format!("{address}: {e}"));
+    pub fn connect(address: SocketAddr, interrupt: &'a AtomicBool) -> Result<Self, NoAnswer> {
+        let refused = |e: io::Error| NoAnswer::Refused(format!("{address}: {e}"));
         let stream = TcpStream::connect_timeout(&address, CONNECT).map_err(refused)?;
         stream.set_nodelay(true).map_err(refused)?;
         Ok(Tap { interrupt, stream, first: FirstBytes::default(), until: Instant::now() + CONNECT })

@@ -1,8 +1,8 @@
 //! Length-prefixed messages on a bare socket.
 
+use crate::verify::no_answer::NoAnswer;
 use crate::verify::talk::{Answer, BETWEEN_PIECES, Cut, Peer, Talk};
 use crate::verify::tap::Tap;
-use crate::verify::trouble::Trouble;
 use hyper::header::HeaderMap;
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
@@ -18,14 +18,14 @@ pub(super) struct Tcp<'a> {
 impl<'a> Talk<'a> for Tcp<'a> {
     const DEEP: bool = true;
 
-    fn open(peer: &Peer<'a>) -> Result<Self, Trouble> {
+    fn open(peer: &Peer<'a>) -> Result<Self, NoAnswer> {
         Ok(Tcp {
             tap: Tap::connect(peer.address.socket, peer.interrupt)?,
             patience: peer.patience(),
         })
     }
 
-    fn send(&mut self, message: &[u8], cut: Cut) -> Result<(), Trouble> {
+    fn send(&mut self, message: &[u8], cut: Cut) -> Result<(), NoAnswer> {
         let framed = framed(message);
         self.tap.may_take(self.patience);
         let written = match cut {
@@ -43,18 +43,18 @@ impl<'a> Talk<'a> for Tcp<'a> {
         gone_is_heard_later(written)
     }
 
-    fn answer(&mut self, patience: Duration) -> Result<Answer, Trouble> {
+    fn answer(&mut self, patience: Duration) -> Result<Answer, NoAnswer> {
         self.tap.may_take(patience);
         let mut length = [0; 4];
-        self.tap.read_exact(&mut length).map_err(|e| Trouble::of(&e))?;
+        self.tap.read_exact(&mut length).map_err(|e| NoAnswer::of(&e))?;
         let length = u32::from_be_bytes(length) as usize;
         if length > LONGEST {
             // Whatever else is there shows better what it is.
             let _all_that_comes = self.tap.read(&mut [0; 1024]);
-            return Err(Trouble::alien(&self.tap.first().borrow()));
+            return Err(NoAnswer::alien(&self.tap.first().borrow()));
         }
         let mut body = vec![0; length];
-        self.tap.read_exact(&mut body).map_err(|e| Trouble::of(&e))?;
+        self.tap.read_exact(&mut body).map_err(|e| NoAnswer::of(&e))?;
         Ok(Answer { status: None, headers: HeaderMap::new(), body })
     }
 
@@ -75,8 +75,8 @@ fn framed(message: &[u8]) -> Vec<u8> {
 }
 
 /// A peer that closed while it was written to may have answered before.
-pub(super) fn gone_is_heard_later(written: std::io::Result<()>) -> Result<(), Trouble> {
-    match written.map_err(|e| Trouble::of(&e)) {
+pub(super) fn gone_is_heard_later(written: std::io::Result<()>) -> Result<(), NoAnswer> {
+    match written.map_err(|e| NoAnswer::of(&e)) {
         Err(trouble) if trouble.ends() => Ok(()),
         other => other,
     }

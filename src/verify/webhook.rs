@@ -1,14 +1,14 @@
 //! HTTP/1.1 written and read by hand, and what only HTTP can be asked.
 
 use crate::verify::http::{Inbox, Response};
+use crate::verify::no_answer::NoAnswer;
 use crate::verify::probes::attempts;
 use crate::verify::talk::{Answer, BETWEEN_PIECES, Cut, Peer, Talk, pieces};
 use crate::verify::tap::Tap;
 use crate::verify::tcp::gone_is_heard_later;
-use crate::verify::trouble::Trouble;
 use hyper::header::{CONTENT_TYPE, USER_AGENT};
 use pushbench_core::record::findings::{Aspect, Finding};
-use pushbench_wire::terms::Terms;
+use pushbench_wire::request_options::RequestOptions;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(super) struct Webhook<'a> {
     inbox: Inbox<Tap<'a>>,
     /// The part of the head that every request has.
     head: String,
-    terms: &'a Terms,
+    request_options: &'a RequestOptions,
     patience: Duration,
     closed: bool,
     /// The last response was HTTP/1.0.
@@ -29,14 +29,16 @@ pub(super) struct Webhook<'a> {
 
 /// The head of a request up to what its body asks for, the same for every probe.
 fn head(peer: &Peer<'_>) -> String {
-    let (method, terms) = (&peer.terms.method, peer.terms);
+    let (method, request_options) = (&peer.request_options.method, peer.request_options);
     let mut head =
         format!("{method} {} HTTP/1.1\r\nHost: {}\r\n", peer.address.path, peer.address.authority);
     let usual = [(CONTENT_TYPE, "application/json"), (USER_AGENT, "pushbench")];
-    for (name, value) in usual.iter().filter(|(name, _)| !terms.headers.contains_key(name)) {
+    for (name, value) in
+        usual.iter().filter(|(name, _)| !request_options.headers.contains_key(name))
+    {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    for (name, value) in &terms.headers {
+    for (name, value) in &request_options.headers {
         head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap_or_default()));
     }
     head
@@ -45,18 +47,18 @@ fn head(peer: &Peer<'_>) -> String {
 impl<'a> Talk<'a> for Webhook<'a> {
     const DEEP: bool = false;
 
-    fn open(peer: &Peer<'a>) -> Result<Self, Trouble> {
+    fn open(peer: &Peer<'a>) -> Result<Self, NoAnswer> {
         Ok(Webhook {
             inbox: Inbox::new(Tap::connect(peer.address.socket, peer.interrupt)?),
             head: head(peer),
-            terms: peer.terms,
+            request_options: peer.request_options,
             patience: peer.patience(),
             closed: false,
             old: false,
         })
     }
 
-    fn send(&mut self, message: &[u8], cut: Cut) -> Result<(), Trouble> {
+    fn send(&mut self, message: &[u8], cut: Cut) -> Result<(), NoAnswer> {
         let head = format!("{}Content-Length: {}\r\n\r\n", self.head, message.len());
         match cut {
             Cut::Whole => self.write([[head.as_bytes(), message].concat().as_slice()]),
@@ -64,13 +66,13 @@ impl<'a> Talk<'a> for Webhook<'a> {
         }
     }
 
-    fn answer(&mut self, patience: Duration) -> Result<Answer, Trouble> {
+    fn answer(&mut self, patience: Duration) -> Result<Answer, NoAnswer> {
         self.inbox.socket.may_take(patience);
         loop {
             let response = self.response()?;
             if !response.is_interim() {
                 let status = Some((response.code, response.line));
-                let body = self.terms.hide_in(response.body);
+                let body = self.request_options.hide_in(response.body);
                 return Ok(Answer { status, headers: response.headers, body });
             }
         }
@@ -93,7 +95,7 @@ impl<'a> Talk<'a> for Webhook<'a> {
 }
 
 impl Webhook<'_> {
-    fn write<'a>(&mut self, parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(), Trouble> {
+    fn write<'a>(&mut self, parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(), NoAnswer> {
         self.inbox.socket.may_take(self.patience);
         for (i, part) in parts.into_iter().enumerate() {
             if i > 0 {
@@ -109,8 +111,9 @@ impl Webhook<'_> {
         Ok(())
     }
 
-    fn response(&mut self) -> Result<Response, Trouble> {
-        let response = self.inbox.response().map_err(|trouble| trouble.hiding(self.terms));
+    fn response(&mut self) -> Result<Response, NoAnswer> {
+        let response =
+            self.inbox.response().map_err(|trouble| trouble.hiding(self.request_options));
         self.closed |= response.as_ref().map_or(true, |r| r.last);
         self.old = response.as_ref().is_ok_and(|r| r.old);
         response
@@ -119,7 +122,7 @@ impl Webhook<'_> {
 
 /// A request that sends its body only when it is asked to.
 pub(super) fn expect(peer: &Peer<'_>) -> Finding {
-    let ask = || -> Result<(u64, bool, Answer), Trouble> {
+    let ask = || -> Result<(u64, bool, Answer), NoAnswer> {
         let (index, event) = peer.event();
         let mut talk = Webhook::open(peer)?;
         let length = event.len();
@@ -136,7 +139,7 @@ pub(super) fn expect(peer: &Peer<'_>) -> Finding {
                     Answer { status, headers: response.headers, body: response.body },
                 ));
             }
-            Err(Trouble::Silent) => false,
+            Err(NoAnswer::Silent) => false,
             Err(trouble) => return Err(trouble),
         };
         talk.write([event.as_slice()])?;
@@ -156,7 +159,7 @@ pub(super) fn expect(peer: &Peer<'_>) -> Finding {
 
 /// A request whose body comes in chunks, without a length.
 pub(super) fn chunked(peer: &Peer<'_>) -> Finding {
-    let ask = || -> Result<(u64, Answer), Trouble> {
+    let ask = || -> Result<(u64, Answer), NoAnswer> {
         let (index, event) = peer.event();
         let mut talk = Webhook::open(peer)?;
         let head = format!("{}Transfer-Encoding: chunked\r\n\r\n", talk.head);

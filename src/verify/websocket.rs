@@ -1,13 +1,13 @@
 //! WebSocket on tungstenite in blocking mode, and what only a WebSocket can be asked.
 
 use crate::verify::http::Inbox;
+use crate::verify::no_answer::{NoAnswer, shown};
 use crate::verify::talk::{Answer, BETWEEN_PIECES, Cut, Peer, Talk, pieces};
 use crate::verify::tap::Tap;
 use crate::verify::tcp::gone_is_heard_later;
-use crate::verify::trouble::{Trouble, shown};
 use hyper::header::HeaderMap;
 use pushbench_core::record::findings::{Aspect, Finding};
-use pushbench_wire::terms::Terms;
+use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::websocket::handshake;
 use pushbench_wire::websocket::handshake::{Request, Unfit};
 use std::io::{Read, Write};
@@ -30,22 +30,23 @@ pub(super) struct Websocket<'a> {
 }
 
 /// The handshake's request, the same for every probe.
-fn request(peer: &Peer<'_>) -> Result<Request, Trouble> {
-    handshake::request(&peer.address, peer.terms).map_err(|e| Trouble::Refused(e.to_string()))
+fn request(peer: &Peer<'_>) -> Result<Request, NoAnswer> {
+    handshake::request(&peer.address, peer.request_options)
+        .map_err(|e| NoAnswer::Refused(e.to_string()))
 }
 
 impl<'a> Talk<'a> for Websocket<'a> {
     const DEEP: bool = true;
 
-    fn open(peer: &Peer<'a>) -> Result<Self, Trouble> {
+    fn open(peer: &Peer<'a>) -> Result<Self, NoAnswer> {
         let mut tap = Tap::connect(peer.address.socket, peer.interrupt)?;
         tap.may_take(peer.patience());
-        let (tap, came) = shake(tap, &request(peer)?, peer.terms)?;
+        let (tap, came) = shake(tap, &request(peer)?, peer.request_options)?;
         let socket = WebSocket::from_partially_read(tap, came, Role::Client, None);
         Ok(Websocket { socket, patience: peer.patience(), closed: false })
     }
 
-    fn send(&mut self, message: &[u8], cut: Cut) -> Result<(), Trouble> {
+    fn send(&mut self, message: &[u8], cut: Cut) -> Result<(), NoAnswer> {
         self.socket.get_mut().may_take(self.patience);
         let pieces: Vec<&[u8]> = match cut {
             Cut::Whole => vec![message],
@@ -61,7 +62,7 @@ impl<'a> Talk<'a> for Websocket<'a> {
                 Err(Error::ConnectionClosed | Error::AlreadyClosed | Error::Protocol(_)) => {
                     return Ok(());
                 }
-                Err(e) => return Err(Trouble::Alien(e.to_string())),
+                Err(e) => return Err(NoAnswer::Alien(e.to_string())),
                 Ok(()) if last => {}
                 Ok(()) => std::thread::sleep(BETWEEN_PIECES),
             }
@@ -69,7 +70,7 @@ impl<'a> Talk<'a> for Websocket<'a> {
         Ok(())
     }
 
-    fn answer(&mut self, patience: Duration) -> Result<Answer, Trouble> {
+    fn answer(&mut self, patience: Duration) -> Result<Answer, NoAnswer> {
         self.socket.get_mut().may_take(patience);
         loop {
             let body = match self.next()? {
@@ -95,34 +96,34 @@ impl<'a> Talk<'a> for Websocket<'a> {
 
 impl Websocket<'_> {
     /// The next message of any kind; a close frame is trouble.
-    fn next(&mut self) -> Result<Message, Trouble> {
+    fn next(&mut self) -> Result<Message, NoAnswer> {
         let trouble = match self.socket.read() {
-            Ok(Message::Close(frame)) => Trouble::Closed(Some(said(frame.as_ref()))),
+            Ok(Message::Close(frame)) => NoAnswer::Closed(Some(said(frame.as_ref()))),
             Ok(message) => return Ok(message),
-            Err(Error::Io(e)) => Trouble::of(&e),
-            Err(Error::ConnectionClosed | Error::AlreadyClosed) => Trouble::Closed(None),
+            Err(Error::Io(e)) => NoAnswer::of(&e),
+            Err(Error::ConnectionClosed | Error::AlreadyClosed) => NoAnswer::Closed(None),
             Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
-                Trouble::Closed(None)
+                NoAnswer::Closed(None)
             }
-            Err(e) => Trouble::Alien(e.to_string()),
+            Err(e) => NoAnswer::Alien(e.to_string()),
         };
-        self.closed |= trouble != Trouble::Silent;
+        self.closed |= trouble != NoAnswer::Silent;
         Err(trouble)
     }
 }
 
 /// A ping on an open connection, and its pong.
 pub(super) fn ping(peer: &Peer<'_>) -> Finding {
-    let ask = || -> Result<(), Trouble> {
+    let ask = || -> Result<(), NoAnswer> {
         let mut talk = Websocket::open(peer)?;
         talk.socket.get_mut().may_take(peer.patience());
         let sent = talk.socket.send(Message::Ping(PING.into()));
-        sent.map_err(|e| Trouble::Alien(e.to_string()))?;
+        sent.map_err(|e| NoAnswer::Alien(e.to_string()))?;
         loop {
             match talk.next()? {
                 Message::Pong(payload) if &payload[..] == PING => return Ok(()),
                 Message::Pong(payload) => {
-                    return Err(Trouble::Alien(format!("the pong carries `{}`", shown(&payload))));
+                    return Err(NoAnswer::Alien(format!("the pong carries `{}`", shown(&payload))));
                 }
                 _ => {}
             }
@@ -137,16 +138,16 @@ pub(super) fn ping(peer: &Peer<'_>) -> Finding {
 /// A close frame on an open connection, and the one that must come back.
 pub(super) fn close(peer: &Peer<'_>) -> Finding {
     let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-    let ask = || -> Result<(), Trouble> {
+    let ask = || -> Result<(), NoAnswer> {
         let mut talk = Websocket::open(peer)?;
         talk.socket.get_mut().may_take(peer.patience());
-        talk.socket.close(Some(frame)).map_err(|e| Trouble::Alien(e.to_string()))?;
+        talk.socket.close(Some(frame)).map_err(|e| NoAnswer::Alien(e.to_string()))?;
         loop {
             talk.next()?;
         }
     };
     match ask() {
-        Err(Trouble::Closed(Some(said))) => {
+        Err(NoAnswer::Closed(Some(said))) => {
             Finding::tested(Aspect::CloseHandshake, "completed").with(said)
         }
         Err(trouble) => {
@@ -160,12 +161,12 @@ pub(super) fn close(peer: &Peer<'_>) -> Finding {
 fn shake<S: Read + Write>(
     mut socket: S,
     request: &Request,
-    terms: &Terms,
-) -> Result<(S, Vec<u8>), Trouble> {
+    request_options: &RequestOptions,
+) -> Result<(S, Vec<u8>), NoAnswer> {
     gone_is_heard_later(socket.write_all(&request.bytes))?;
     let mut inbox = Inbox::new(socket);
     loop {
-        let head = inbox.head().map_err(|trouble| trouble.hiding(terms))?;
+        let head = inbox.head().map_err(|trouble| trouble.hiding(request_options))?;
         if head.is_interim() {
             continue;
         }
@@ -174,12 +175,12 @@ fn shake<S: Read + Write>(
                 Ok(()) => return Ok((inbox.socket, inbox.left)),
                 Err(unfit) => unfit,
             };
-            return Err(Trouble::unreadable(what, remedy));
+            return Err(NoAnswer::unreadable(what, remedy));
         }
         // Some never end: what has come of it says enough.
         let body = inbox.body(&head).unwrap_or(inbox.left);
-        let (status, body) = (Some((head.code, head.line)), terms.hide_in(body));
-        return Err(Trouble::Http(Box::new(Answer { status, headers: head.headers, body })));
+        let (status, body) = (Some((head.code, head.line)), request_options.hide_in(body));
+        return Err(NoAnswer::Http(Box::new(Answer { status, headers: head.headers, body })));
     }
 }
 

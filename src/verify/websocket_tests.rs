@@ -5,22 +5,30 @@ use hyper::header::HeaderValue;
 use pushbench_wire::address::Address;
 use tokio::io::AsyncWriteExt as _;
 
-fn asked(subprotocol: Option<&'static str>) -> (Request, Terms) {
-    let terms =
-        Terms { subprotocol: subprotocol.map(HeaderValue::from_static), ..Terms::default() };
+fn asked(subprotocol: Option<&'static str>) -> (Request, RequestOptions) {
+    let request_options = RequestOptions {
+        subprotocol: subprotocol.map(HeaderValue::from_static),
+        ..RequestOptions::default()
+    };
     let socket = ([127, 0, 0, 1], 80).into();
     let address = Address { socket, authority: "127.0.0.1".into(), path: "/".into() };
-    (handshake::request(&address, &terms).unwrap(), terms)
+    (handshake::request(&address, &request_options).unwrap(), request_options)
 }
 
 /// What the driver's clients make of an answer: what came behind it, or why there is no WebSocket.
-fn driver(request: &Request, terms: &Terms, answer: &str) -> Result<Vec<u8>, String> {
+fn driver(
+    request: &Request,
+    request_options: &RequestOptions,
+    answer: &str,
+) -> Result<Vec<u8>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let (mut near, mut far) = tokio::io::duplex(1 << 20);
         far.write_all(answer.as_bytes()).await.unwrap();
         far.shutdown().await.unwrap();
-        handshake::shake(&mut near, request, terms).await.map_err(|fault| fault.to_string())
+        handshake::shake(&mut near, request, request_options)
+            .await
+            .map_err(|fault| fault.to_string())
     })
 }
 
@@ -44,13 +52,17 @@ impl Write for Server<'_> {
 }
 
 /// What the first look makes of it.
-fn first_look(request: &Request, terms: &Terms, answer: &str) -> Result<Vec<u8>, String> {
-    match shake(Server(answer.as_bytes()), request, terms) {
+fn first_look(
+    request: &Request,
+    request_options: &RequestOptions,
+    answer: &str,
+) -> Result<Vec<u8>, String> {
+    match shake(Server(answer.as_bytes()), request, request_options) {
         Ok((mut server, mut came)) => {
             server.read_to_end(&mut came).unwrap();
             Ok(came)
         }
-        Err(Trouble::Unreadable(what, remedy)) => Err(format!("{what}: {remedy}")),
+        Err(NoAnswer::Unreadable(what, remedy)) => Err(format!("{what}: {remedy}")),
         Err(trouble) => Err(trouble.to_string()),
     }
 }
@@ -83,13 +95,17 @@ fn what_opens_a_websocket_opens_it_for_everyone() {
         (Some("v1"), "Sec-WebSocket-Protocol: v1\r\nREST"),
         (Some("v1, v2"), "Sec-WebSocket-Protocol: v2\r\nREST"),
     ] {
-        let (request, terms) = asked(subprotocol);
+        let (request, request_options) = asked(subprotocol);
         let early = "HTTP/1.1 103 Early Hints\r\n\r\n";
         for before in ["", early] {
             let answer = filled(&format!("{before}{SWITCHING}{answer}frames"), &request);
             let shown = &answer[..answer.len().min(200)];
-            assert_eq!(driver(&request, &terms, &answer).unwrap(), b"frames", "{shown}");
-            assert_eq!(first_look(&request, &terms, &answer).unwrap(), b"frames", "{shown}");
+            assert_eq!(driver(&request, &request_options, &answer).unwrap(), b"frames", "{shown}");
+            assert_eq!(
+                first_look(&request, &request_options, &answer).unwrap(),
+                b"frames",
+                "{shown}"
+            );
         }
     }
 }
@@ -159,12 +175,12 @@ fn what_opens_none_opens_none_for_anyone_and_both_say_why() {
         (None, "HTTP/1.1 101 Swi".to_owned(), "closed"),
         (None, String::new(), "closed"),
     ] {
-        let (request, terms) = asked(subprotocol);
+        let (request, request_options) = asked(subprotocol);
         let answer = filled(&answer, &request);
         let shown = &answer[..answer.len().min(200)];
-        let driver = driver(&request, &terms, &answer).unwrap_err();
+        let driver = driver(&request, &request_options, &answer).unwrap_err();
         assert!(driver.contains(why), "{shown:?}: the driver says {driver}");
-        let looked = first_look(&request, &terms, &answer).unwrap_err();
+        let looked = first_look(&request, &request_options, &answer).unwrap_err();
         assert!(looked.contains(why), "{shown:?}: the first look says {looked}");
     }
 }

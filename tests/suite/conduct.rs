@@ -1,4 +1,4 @@
-//! Subscribers that are slow, stuck, that leave and come, and a publisher that is started anew: every
+//! Subscribers that are slow, stuck, that leave and come, and a publisher that is restarted: every
 //! delivery accounted for, end to end against the built-in publisher.
 
 use crate::common::{Bench, turn};
@@ -49,7 +49,7 @@ fn trials_of(arms: &[&str], bench: &Bench, scenario: &str, more: &[&str]) -> Vec
     trials
 }
 
-/// Every delivery has one fate, in the driver's and in the publisher's account.
+/// Every delivery has one outcome, in the driver's and in the publisher's account.
 fn adds_up(fanout: &Fanout) {
     for (name, fates) in fanout.deliveries.all_fates() {
         assert!(fates.sums_are_exact(), "{name}: {fates:?}");

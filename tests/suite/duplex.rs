@@ -146,7 +146,7 @@ threading.Thread(target=call_back, daemon=True).start()
 http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 "##;
 
-/// What a target with this deed leaves: due, acknowledged, failed, timed out, and twice, for none, late.
+/// What a target with this fault leaves: due, acknowledged, failed, timed out, and twice, for none, late.
 fn odd(deed: &str) -> ([u64; 4], [u64; 3]) {
     let bench = Bench::new();
     bench.write("odd.py", ODD);

@@ -244,7 +244,7 @@ fn ctrl_c_ends_a_start_and_a_set_up() {
 fn kill_9_leaves_no_child_and_a_readable_run() {
     let bench = Bench::new();
     let mut child = started(&bench);
-    // pushbench, and for each arm a keeper and its server; between two blocks there are none.
+    // pushbench, and for each arm a supervisor and its server; between two blocks there are none.
     eventually("the targets of a block", || bench.processes().len() == 5);
     signal(&child, Signal::KILL);
     child.wait().unwrap();

@@ -30,8 +30,8 @@ const IMPURE: [&str; 9] = [
     "Timestamp::now",
     "clock::now",
 ];
-/// Files of `core` that read what a scenario names.
-const READERS: [&str; 2] = ["scenario/load.rs", "scenario/payload.rs"];
+/// Files of `core` that read scenario files and what these name.
+const READERS: [&str; 3] = ["src/input.rs", "scenario/load.rs", "scenario/payload.rs"];
 
 fn crates() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("crates")

@@ -13,7 +13,7 @@ use pushbench_core::schedule::Schedule;
 use pushbench_core::transport::Transport;
 use pushbench_host::cpus::Placement;
 use pushbench_load::block;
-use pushbench_load::stretch::{Bench, Finished, Member, Stretch, Watch};
+use pushbench_load::trial_group::{Bench, Finished, TrialArm, TrialGroup, Watch};
 use pushbench_sut::manifest::Manifest;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -33,8 +33,8 @@ fn load(arrivals: Arrivals) -> Load {
     }
 }
 
-fn stretch(url: &str, load: Load) -> Stretch {
-    let member = Member {
+fn group(url: &str, load: Load) -> TrialGroup {
+    let trial_arm = TrialArm {
         arm: 0,
         label: "counting".to_owned(),
         transport: Transport::Tcp,
@@ -44,8 +44,8 @@ fn stretch(url: &str, load: Load) -> Stretch {
         subscribers: None,
         called_back: false,
     };
-    Stretch {
-        members: vec![member],
+    TrialGroup {
+        arms: vec![trial_arm],
         slices: Arc::new(Slices::alone((load.warmup + load.duration).as_nanos() as u64)),
         load,
         seed: SEED,
@@ -62,7 +62,7 @@ fn stretch(url: &str, load: Load) -> Stretch {
     }
 }
 
-fn drive(stretch: &Stretch, shards: usize) -> Finished {
+fn drive(group: &TrialGroup, shards: usize) -> Finished {
     struct Unwatched;
     impl Watch for Unwatched {
         fn second(&mut self, _arm: usize, _responses: &Hist) {}
@@ -73,7 +73,7 @@ fn drive(stretch: &Stretch, shards: usize) -> Finished {
     let placement = Placement { driver, target: cpus };
     let interrupt = AtomicBool::new(false);
     let bench = Bench { placement: &placement, interrupt: &interrupt };
-    block::run(stretch, &bench, &mut Unwatched).unwrap().pop().unwrap()
+    block::run(group, &bench, &mut Unwatched).unwrap().pop().unwrap()
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn every_event_of_the_schedule_is_sent_once_by_some_shard() {
         for shards in [1, 2, 3] {
             let load = load(arrivals);
             let target = Target::start();
-            let Finished { trial, seconds } = drive(&stretch(&target.url(), load.clone()), shards);
+            let Finished { trial, seconds } = drive(&group(&target.url(), load.clone()), shards);
             let seen = format!("{arrivals:?}, {shards} shards, {:?}", trial.faults);
             let mut came = target.came();
             came.sort_unstable();

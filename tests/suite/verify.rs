@@ -8,8 +8,8 @@ use self::desk::{FAILED, expect, refused, running, started, value, verify, webho
 use self::server::{http, response, serve, talking, unfragmented};
 use crate::common::{Bench, ended, eventually, short, signal};
 use pushbench_core::transport::Carrier;
-use pushbench_faults::Odd;
-use pushbench_faults::deed::Deed;
+use pushbench_faults::FaultyServer;
+use pushbench_faults::server_fault::ServerFault;
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -129,7 +129,7 @@ fn answers_without_an_id_where_ids_are_declared() {
 fn a_second_answer_is_no_exactly_once() {
     let bench = Bench::new();
     for carrier in [Carrier::Webhook, Carrier::Websocket, Carrier::Tcp] {
-        let odd = Odd::start(carrier, Deed::Twice).unwrap();
+        let odd = FaultyServer::start(carrier, ServerFault::Twice).unwrap();
         running(&bench, carrier.name(), &odd.url(), "id");
         let (found, ended) = verify(&bench, &format!("{}@t", carrier.name()));
         assert_eq!(ended.code, Some(FAILED), "{}{}", ended.out, ended.err);
@@ -143,7 +143,7 @@ fn a_second_answer_is_no_exactly_once() {
 #[test]
 fn what_nobody_asked_for_is_counted() {
     let bench = Bench::new();
-    let odd = Odd::start(Carrier::Websocket, Deed::Chatter).unwrap();
+    let odd = FaultyServer::start(Carrier::Websocket, ServerFault::Chatter).unwrap();
     running(&bench, "websocket", &odd.url(), "id");
     let (found, ended) = verify(&bench, "websocket@t");
     ended.succeeds();
@@ -200,7 +200,7 @@ fn a_greeting_that_nothing_follows_is_not_cured_by_order() {
 fn a_wrong_order_is_seen_by_id_and_no_failure() {
     let bench = Bench::new();
     for carrier in [Carrier::Websocket, Carrier::Tcp] {
-        let odd = Odd::start(carrier, Deed::Swap).unwrap();
+        let odd = FaultyServer::start(carrier, ServerFault::Swap).unwrap();
         running(&bench, carrier.name(), &odd.url(), "id");
         let (found, ended) = verify(&bench, &format!("{}@t", carrier.name()));
         assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);

@@ -172,13 +172,13 @@ fn fans_out_behind(d: &Deliveries) -> bool {
 mod tests {
     use super::*;
     use crate::compare::sample;
-    use pushbench_load::effort::Effort;
+    use pushbench_load::cpu_account::CpuAccount;
 
     /// A trial of 350 ms that completed half of what it was offered, and what the driver's thread did
     /// meanwhile, in ms.
     fn behind(cpu: u64, spun: u64, parked: u64, waited: u64) -> Trial {
         let ms = |n: u64| n * 1_000_000;
-        let effort = Effort {
+        let effort = CpuAccount {
             wall: ms(350),
             cpu: ms(cpu),
             spun: ms(spun),

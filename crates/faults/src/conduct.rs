@@ -1,7 +1,7 @@
-//! One connection of a misbehaving server: whatever the transport, events come in and the deed
+//! One connection of a faulty server: whatever the transport, events come in and the fault
 //! decides which bytes go back.
 
-use crate::deed::Deed;
+use crate::server_fault::ServerFault;
 use crate::site::Site;
 use crate::wire::{Wire, id_of, proper};
 use pushbench_core::event::{acknowledged_index, acknowledgement};
@@ -25,7 +25,7 @@ enum Then {
 pub(super) fn serve<W: Wire>(stream: TcpStream, number: u64, site: &Site) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let Some(mut wire) = W::open(stream, site)? else { return Ok(()) };
-    if site.deed.is_deaf_to(number) {
+    if site.fault.is_deaf_to(number) {
         return ignore(&mut wire, site);
     }
     let mut held = Vec::new();
@@ -34,7 +34,7 @@ pub(super) fn serve<W: Wire>(stream: TcpStream, number: u64, site: &Site) -> io:
         let index = acknowledged_index(&event)
             .ok_or_else(|| io::Error::other("an event without an id of ours"))?;
         let hangs_up = site.tally(|t| {
-            let hangs_up = fresh && site.deed.hangs_up_on(t.used);
+            let hangs_up = fresh && site.fault.hangs_up_on(t.used);
             t.used += u64::from(fresh);
             t.events += 1;
             t.hung_up += u64::from(hangs_up);
@@ -60,13 +60,13 @@ pub(super) fn serve<W: Wire>(stream: TcpStream, number: u64, site: &Site) -> io:
 
 /// The bytes that answer an event, after or before those of one that was `held`.
 fn reply<W: Wire>(site: &Site, index: u64, held: &mut Vec<u8>) -> (Vec<u8>, Then) {
-    let struck = site.deed.strikes(index);
+    let struck = site.fault.strikes(index);
     let before = std::mem::take(held);
     site.tally(|t| {
         t.struck += u64::from(struck);
-        match (site.deed, before.is_empty()) {
+        match (site.fault, before.is_empty()) {
             (_, true) => {}
-            (Deed::Late, false) => t.late += 1,
+            (ServerFault::Late, false) => t.late += 1,
             (_, false) => t.answered += 1,
         }
     });
@@ -74,8 +74,8 @@ fn reply<W: Wire>(site: &Site, index: u64, held: &mut Vec<u8>) -> (Vec<u8>, Then
         true => odd::<W>(site, index, held),
         false => (answered::<W>(site, index), Then::GoOn),
     };
-    match site.deed {
-        Deed::Swap => bytes.extend_from_slice(&before),
+    match site.fault {
+        ServerFault::Swap => bytes.extend_from_slice(&before),
         _ => bytes = [before, bytes].concat(),
     }
     (bytes, then)
@@ -91,21 +91,21 @@ fn odd<W: Wire>(site: &Site, index: u64, held: &mut Vec<u8>) -> (Vec<u8>, Then) 
     let proper = proper::<W>(index);
     let text = acknowledgement(&id_of(index));
     let half = || proper[..proper.len() / 2].to_vec();
-    let bytes = match site.deed {
-        Deed::Late | Deed::Swap => {
+    let bytes = match site.fault {
+        ServerFault::Late | ServerFault::Swap => {
             *held = proper;
             Vec::new()
         }
-        Deed::Garbage => W::message("what?"),
-        Deed::Nonsense => return (W::NONSENSE.to_vec(), Then::FallSilent),
-        Deed::Absurd => return (W::ABSURD.to_vec(), Then::FallSilent),
-        Deed::WrongId => W::message(&acknowledgement(&id_of(u64::MAX))),
-        Deed::Status(status) => W::with_status(status, &text),
-        Deed::Half => return (half(), Then::Close),
-        Deed::Reset => return (half(), Then::Reset),
-        Deed::Twice => answered::<W>(site, index).repeat(2),
-        Deed::Chatter => W::with_unasked(&answered::<W>(site, index)),
-        Deed::Farewell => {
+        ServerFault::Garbage => W::message("what?"),
+        ServerFault::Nonsense => return (W::NONSENSE.to_vec(), Then::FallSilent),
+        ServerFault::Absurd => return (W::ABSURD.to_vec(), Then::FallSilent),
+        ServerFault::WrongId => W::message(&acknowledgement(&id_of(u64::MAX))),
+        ServerFault::Status(status) => W::with_status(status, &text),
+        ServerFault::Half => return (half(), Then::Close),
+        ServerFault::Reset => return (half(), Then::Reset),
+        ServerFault::Twice => answered::<W>(site, index).repeat(2),
+        ServerFault::Chatter => W::with_unasked(&answered::<W>(site, index)),
+        ServerFault::Farewell => {
             answered::<W>(site, index);
             return (W::last(&text), Then::Close);
         }

@@ -1,9 +1,9 @@
 //! The counts of a record, and what theory says they are when a server misbehaves.
 
-use crate::deed::{Deed, UNASKED};
+use crate::server_fault::{ServerFault, UNASKED};
 use crate::site::Tally;
 use pushbench_core::event::Matching;
-use pushbench_core::record::fates::Fates;
+use pushbench_core::record::outcomes::Outcomes;
 use pushbench_core::record::trial::Trial;
 use pushbench_core::transport::Carrier;
 use std::fmt;
@@ -11,8 +11,8 @@ use std::fmt;
 /// Every count of a trial's record that does not depend on time, warm-up included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Fates of all events.
-    pub fates: Fates,
+    /// Outcomes of all events.
+    pub fates: Outcomes,
     /// Events written.
     pub sent: u64,
     /// Further answers to acknowledged events; `None` when matched by order.
@@ -44,11 +44,11 @@ impl Counts {
     }
 }
 
-/// One way to meet a misbehaving server.
+/// One way to meet a faulty server.
 #[derive(Debug, Clone, Copy)]
 pub struct Case {
     /// What it does.
-    pub deed: Deed,
+    pub fault: ServerFault,
     /// How events travel.
     pub carrier: Carrier,
     /// How answers find their events.
@@ -57,49 +57,54 @@ pub struct Case {
 
 impl Case {
     /// What the record must say after `due` events with the indices from 0, where a connection that
-    /// ends carries no more than one open event. [`Deed::HangUp`] has one connection, of two events;
-    /// [`Deed::TurnDown`] and [`Deed::Stall`] have connections of one event each. Only
-    /// [`Deed::Late`], [`Deed::Deaf`] and [`Deed::Stuck`] need the server's tally.
+    /// ends carries no more than one open event. [`ServerFault::HangUp`] has one connection, of two events;
+    /// [`ServerFault::TurnDown`] and [`ServerFault::Stall`] have connections of one event each. Only
+    /// [`ServerFault::Late`], [`ServerFault::Deaf`] and [`ServerFault::Stuck`] need the server's tally.
     pub fn theory(&self, due: u64, tally: &Tally) -> Counts {
-        let struck = (0..due).filter(|i| self.deed.strikes(*i)).count() as u64;
+        let struck = (0..due).filter(|i| self.fault.strikes(*i)).count() as u64;
         let by_id = self.matching == Matching::Id;
         let webhook = self.carrier == Carrier::Webhook;
         let told = by_id.then_some(0);
         let mut c = Counts { duplicated: told, reordered: told, ..Counts::default() };
-        match self.deed {
-            Deed::Honest | Deed::Farewell => {}
-            Deed::Silence => c.fates.timed_out = struck,
-            Deed::Late => {
+        match self.fault {
+            ServerFault::Honest | ServerFault::Farewell => {}
+            ServerFault::Silence => c.fates.timed_out = struck,
+            ServerFault::Late => {
                 c.fates.timed_out = struck;
                 c.late = tally.late;
             }
-            Deed::Deaf | Deed::Stuck => c.fates.timed_out = tally.unheard,
+            ServerFault::Deaf | ServerFault::Stuck => c.fates.timed_out = tally.unheard,
             // A webhook's status says that it is an answer, whatever it holds.
-            Deed::Garbage | Deed::WrongId if webhook && by_id => c.fates.wrong_answer = struck,
-            Deed::Garbage | Deed::WrongId if by_id => {
+            ServerFault::Garbage | ServerFault::WrongId if webhook && by_id => {
+                c.fates.wrong_answer = struck
+            }
+            ServerFault::Garbage | ServerFault::WrongId if by_id => {
                 c.fates.timed_out = struck;
                 c.unsolicited = struck;
             }
             // By order the next answer acknowledges, whatever it holds.
-            Deed::Garbage | Deed::WrongId => {}
-            Deed::Status(_) => c.fates.wrong_answer = struck,
-            Deed::Nonsense | Deed::Absurd | Deed::Half | Deed::Reset => c.fates.lost = struck,
-            Deed::Twice if by_id => c.duplicated = Some(struck),
-            Deed::Twice => c.unsolicited = struck,
-            Deed::Swap => {
+            ServerFault::Garbage | ServerFault::WrongId => {}
+            ServerFault::Status(_) => c.fates.wrong_answer = struck,
+            ServerFault::Nonsense
+            | ServerFault::Absurd
+            | ServerFault::Half
+            | ServerFault::Reset => c.fates.lost = struck,
+            ServerFault::Twice if by_id => c.duplicated = Some(struck),
+            ServerFault::Twice => c.unsolicited = struck,
+            ServerFault::Swap => {
                 // The last event has no next one that could be answered before it.
-                let last = u64::from(due > 0 && self.deed.strikes(due - 1));
+                let last = u64::from(due > 0 && self.fault.strikes(due - 1));
                 c.fates.timed_out = last;
                 c.reordered = told.map(|_| struck - last);
             }
             // Of five events two connections carry two each, and the third is closed at its first.
-            Deed::HangUp => c.fates.lost = due / 5,
-            Deed::TurnDown => c.fates.refused = due / 5,
-            Deed::Stall => {
+            ServerFault::HangUp => c.fates.lost = due / 5,
+            ServerFault::TurnDown => c.fates.refused = due / 5,
+            ServerFault::Stall => {
                 c.fates.timed_out = due / 5;
                 c.fates.never_sent = due / 5;
             }
-            Deed::Chatter => c.unsolicited = struck * UNASKED,
+            ServerFault::Chatter => c.unsolicited = struck * UNASKED,
         }
         self.add_up(due, &mut c);
         c

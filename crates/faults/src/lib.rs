@@ -1,7 +1,7 @@
-//! Servers and [publishers](publisher) that misbehave, for each transport, on plain blocking sockets and
+//! Servers and [publishers](publisher) that are faulty, for each transport, on plain blocking sockets and
 //! threads: nothing of the driver's own code serves them, and each keeps an exact tally of what it did.
 //!
-//! In a test [`Odd::start`] runs one beside the driver; the self-test starts one as a process of its
+//! In a test [`FaultyServer::start`] runs one beside the driver; the self-test starts one as a process of its
 //! own through the hidden subcommand `pushbench __odd TRANSPORT DEED ADDR`.
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
@@ -10,9 +10,9 @@ pub mod exact;
 
 mod conduct;
 pub mod counts;
-pub mod deed;
 mod http;
 pub mod publisher;
+pub mod server_fault;
 mod site;
 mod tcp;
 mod webhook;
@@ -21,9 +21,9 @@ mod wire;
 
 pub use site::Tally;
 
-use deed::Deed;
-use pushbench_core::record::in_force::LISTENING;
+use pushbench_core::record::effective_config::LISTENING;
 use pushbench_core::transport::Carrier;
+use server_fault::ServerFault;
 use site::Site;
 use socket2::{Domain, Socket, Type};
 use std::ffi::OsString;
@@ -38,23 +38,23 @@ pub const SUBCOMMAND: &str = "__odd";
 /// A connection from here is the call to end, not a peer's.
 const CALLER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 99);
 
-/// A misbehaving server inside this process.
-pub struct Odd {
+/// A faulty server inside this process.
+pub struct FaultyServer {
     carrier: Carrier,
     address: SocketAddr,
     site: Arc<Site>,
     accepting: JoinHandle<()>,
 }
 
-impl Odd {
+impl FaultyServer {
     /// Starts one on a free port of this machine.
-    pub fn start(carrier: Carrier, deed: Deed) -> io::Result<Odd> {
+    pub fn start(carrier: Carrier, fault: ServerFault) -> io::Result<FaultyServer> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let site = Arc::new(Site::new(deed));
+        let site = Arc::new(Site::new(fault));
         let here = site.clone();
         let accepting = std::thread::spawn(move || accept(&listener, carrier, &here));
-        Ok(Odd { carrier, address, site, accepting })
+        Ok(FaultyServer { carrier, address, site, accepting })
     }
 
     /// Its port.
@@ -127,7 +127,7 @@ fn call_to_end(address: SocketAddr) -> io::Result<()> {
     call.connect(&address.into())
 }
 
-/// Runs as a misbehaving server if the command line says so: `pushbench __odd TRANSPORT DEED ADDR`, or
+/// Runs as a faulty server if the command line says so: `pushbench __odd TRANSPORT DEED ADDR`, or
 /// `pushbench __odd publisher TRANSPORT MISCHIEF ADDR TELL`.
 pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {
@@ -144,11 +144,11 @@ pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
 
 fn run(words: &[&str]) -> io::Result<std::convert::Infallible> {
     let wrong = || io::Error::other("it takes TRANSPORT DEED ADDR");
-    let [carrier, deed, address] = words else { return Err(wrong()) };
+    let [carrier, fault, address] = words else { return Err(wrong()) };
     let carrier = Carrier::named(carrier).ok_or_else(wrong)?;
-    let deed = Deed::named(deed).ok_or_else(wrong)?;
+    let fault = ServerFault::named(fault).ok_or_else(wrong)?;
     let listener = listen(address)?;
-    accept(&listener, carrier, &Site::new(deed));
+    accept(&listener, carrier, &Site::new(fault));
     Err(io::Error::other("it was called to end"))
 }
 

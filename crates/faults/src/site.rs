@@ -1,6 +1,6 @@
-//! What the connections of a misbehaving server share: its deed and the exact tally of what it did.
+//! What the connections of a faulty server share: its fault and the exact tally of what it did.
 
-use crate::deed::Deed;
+use crate::server_fault::ServerFault;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -19,7 +19,7 @@ pub struct Tally {
     pub hung_up: u64,
     /// Events read.
     pub events: u64,
-    /// Of them, struck by the deed.
+    /// Of them, struck by the fault.
     pub struck: u64,
     /// Proper answers given in time.
     pub answered: u64,
@@ -31,14 +31,14 @@ pub struct Tally {
 
 /// A running server, seen from its connections.
 pub(super) struct Site {
-    pub deed: Deed,
+    pub fault: ServerFault,
     tally: Mutex<Tally>,
     ended: AtomicBool,
 }
 
 impl Site {
-    pub fn new(deed: Deed) -> Site {
-        Site { deed, tally: Mutex::default(), ended: AtomicBool::new(false) }
+    pub fn new(fault: ServerFault) -> Site {
+        Site { fault, tally: Mutex::default(), ended: AtomicBool::new(false) }
     }
 
     /// Changes or reads the tally.

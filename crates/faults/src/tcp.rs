@@ -1,6 +1,6 @@
 //! Length-prefixed messages on a bare socket.
 
-use crate::deed::UNASKED;
+use crate::server_fault::UNASKED;
 use crate::site::Site;
 use crate::wire::Wire;
 use std::io::{self, Read as _};

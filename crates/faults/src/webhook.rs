@@ -1,7 +1,7 @@
 //! A webhook's endpoint.
 
-use crate::deed::UNASKED;
 use crate::http::{Message, response};
+use crate::server_fault::UNASKED;
 use crate::site::Site;
 use crate::wire::Wire;
 use std::io::{self, BufReader};

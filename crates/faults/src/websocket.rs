@@ -1,6 +1,6 @@
 //! WebSocket: tungstenite shakes hands and reads, answers are written as bytes.
 
-use crate::deed::{Deed, UNASKED};
+use crate::server_fault::{ServerFault, UNASKED};
 use crate::site::Site;
 use crate::wire::Wire;
 use std::io;
@@ -34,12 +34,12 @@ impl Wire for Websocket {
             return Ok(None); // it only asked whether anybody is here
         }
         let spoilt = site.tally(|t| {
-            let spoilt = site.deed.spoils(t.handshakes);
+            let spoilt = site.fault.spoils(t.handshakes);
             t.handshakes += 1;
             t.spoilt += u64::from(spoilt);
             spoilt
         });
-        if spoilt && site.deed == Deed::Stall {
+        if spoilt && site.fault == ServerFault::Stall {
             io::copy(&mut stream, &mut io::sink())?;
             return Ok(None);
         }

@@ -1,4 +1,4 @@
-//! What the deeds must know of a transport: how to read an event, and the bytes of what is sent back.
+//! What the faults must know of a transport: how to read an event, and the bytes of what is sent back.
 
 use crate::site::Site;
 use pushbench_core::event::acknowledgement;

@@ -1,6 +1,6 @@
 //! What a block must do at which instant.
 
-use crate::stretch::Stretch;
+use crate::trial_group::TrialGroup;
 use pushbench_host::clock;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub(super) const TICK: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Mark {
     Measure,
-    /// The quiet stretch of an idle flow ends.
+    /// The quiet period of an idle flow ends.
     Quiet,
     Freeze,
     Thaw,
@@ -21,16 +21,16 @@ pub(super) enum Mark {
 pub(super) struct Agenda(Vec<(u64, Mark)>);
 
 impl Agenda {
-    /// `from`: when the measured window begins, `quiet`: when the quiet stretch of an idle flow ends,
+    /// `from`: when the measured window begins, `quiet`: when the quiet period of an idle flow ends,
     /// both after the origin.
-    pub fn new(origin: u64, from: u64, quiet: Option<u64>, stretch: &Stretch) -> Agenda {
+    pub fn new(origin: u64, from: u64, quiet: Option<u64>, group: &TrialGroup) -> Agenda {
         let mut marks = Vec::new();
         marks.extend(quiet.map(|end| (origin + end, Mark::Quiet)));
-        if let Some(freeze) = stretch.freeze {
+        if let Some(freeze) = group.freeze {
             marks.push((origin + freeze.at, Mark::Freeze));
             marks.push((origin + freeze.at + freeze.length, Mark::Thaw));
         }
-        marks.extend(stretch.restart_after.map(|after| (origin + from + after, Mark::Restart)));
+        marks.extend(group.restart_after.map(|after| (origin + from + after, Mark::Restart)));
         // The last of those at the same instant comes first.
         marks.push((origin + from, Mark::Measure));
         marks.sort_by_key(|(at, _)| std::cmp::Reverse(*at));

@@ -2,23 +2,23 @@
 
 use crate::bursts;
 use crate::shard::ArmOutcome;
-use crate::stretch::{Finished, Member, Stretch};
 use crate::timeline::TimeLine;
+use crate::trial_group::{Finished, TrialArm, TrialGroup};
+use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_core::record::fanout::{Fanout, Growth, KernelMemory, PublisherStatus, Quiet};
 use pushbench_core::record::histogram::Hist;
-use pushbench_core::record::in_force::InForce;
 use pushbench_core::record::trial::{DriverUsage, TargetUsage, Trial};
 use pushbench_core::schedule;
 use pushbench_host::hiccup::Stalls;
 use pushbench_host::usage;
 
 /// What the block saw beside the shards; one entry an arm where there are several.
-pub(super) struct Seen {
+pub(super) struct Observations {
     /// When the targets were ready, UTC.
     pub started: String,
     /// What the targets spent; `None` for one that is not ours.
     pub usage: Vec<Option<TargetUsage>>,
-    /// How long each was down when it was started anew; `None` where it was not.
+    /// How long each was down when it was restarted; `None` where it was not.
     pub down_ns: Vec<Option<u64>>,
     /// The machine's stalls.
     pub stalls: Stalls,
@@ -29,21 +29,21 @@ pub(super) struct Seen {
     /// Peak memory of this process.
     pub driver_rss_peak: u64,
     /// What built-in servers said of themselves.
-    pub in_force: Vec<Option<InForce>>,
+    pub in_force: Vec<Option<EffectiveConfig>>,
     /// What was asked of a fan-out at its end; `None` of another flow.
-    pub fanout: Vec<Option<SeenFanout>>,
+    pub fanout: Vec<Option<FanoutObservations>>,
     /// What each second brought.
     pub time_lines: Vec<TimeLine>,
 }
 
 /// What a fan-out's targets and the machine tell at its end.
 #[derive(Clone)]
-pub(super) struct SeenFanout {
+pub(super) struct FanoutObservations {
     /// Subscribers acknowledge.
     pub acknowledged: bool,
     /// What memory grew by.
-    pub memory: SeenMemory,
-    /// CPU of the target in the quiet stretch.
+    pub memory: MemoryObservations,
+    /// CPU of the target in the quiet period.
     pub quiet_cpu_ns: Option<u64>,
     /// The publisher's own account.
     pub publisher: Option<PublisherStatus>,
@@ -51,7 +51,7 @@ pub(super) struct SeenFanout {
 
 /// Memory before the first subscriber and with all.
 #[derive(Clone)]
-pub(super) struct SeenMemory {
+pub(super) struct MemoryObservations {
     /// The target's.
     pub target: Option<Growth>,
     /// The driver's with all of them, where no other arm shares it, bytes.
@@ -74,21 +74,21 @@ pub(super) fn difference(before: usage::Reading, after: usage::Reading) -> Targe
     }
 }
 
-/// The records of a stretch's arms. `shards`: what each shard leaves of each arm.
+/// The records of a trial group's arms. `shards`: what each shard leaves of each arm.
 pub(super) fn records(
-    stretch: &Stretch,
-    mut seen: Seen,
+    group: &TrialGroup,
+    mut seen: Observations,
     shards: Vec<Vec<ArmOutcome>>,
 ) -> Vec<Finished> {
     let mut shards: Vec<_> = shards.into_iter().map(Vec::into_iter).collect();
     let mut finished = Vec::new();
-    for (i, member) in stretch.members.iter().enumerate() {
+    for (i, trial_arm) in group.arms.iter().enumerate() {
         let parts: Vec<ArmOutcome> = shards.iter_mut().filter_map(Iterator::next).collect();
         let deliveries = parts.first().and_then(|p| p.account.deliveries.clone());
         let subscribed_in_ns = parts.first().map_or(0, |p| p.subscribed_in_ns);
         let quiet = parts.first().and_then(|p| p.quiet);
         let before = parts.first().map_or(0, |p| p.memory_before);
-        let mut trial = record(stretch, member, parts);
+        let mut trial = record(group, trial_arm, parts);
         trial.fanout = deliveries.zip(seen.fanout[i].take()).map(|(deliveries, seen)| Fanout {
             deliveries,
             acknowledged: seen.acknowledged,
@@ -107,7 +107,7 @@ pub(super) fn records(
         trial.hiccup = seen.stalls.hists.get(i).cloned().unwrap_or_default();
         trial.driver.pause_ns = Some(seen.stalls.pause_ns);
         trial.steal_ns = seen.steal_ns;
-        trial.driver.rss_peak_bytes = (stretch.members.len() == 1).then_some(seen.driver_rss_peak);
+        trial.driver.rss_peak_bytes = (group.arms.len() == 1).then_some(seen.driver_rss_peak);
         trial.invalid.extend(seen.died[i].as_ref().map(|how| format!("target {how}")));
         let time_line = std::mem::take(&mut seen.time_lines[i]);
         trial.time_line = time_line.intervals();
@@ -117,37 +117,37 @@ pub(super) fn records(
 }
 
 /// The part of a record that the shards and the plan know.
-fn record(stretch: &Stretch, member: &Member, parts: Vec<ArmOutcome>) -> Trial {
-    let window_ns = stretch.load.duration.as_nanos() as u64;
-    let shares_wall = stretch.members.len() as u64;
+fn record(group: &TrialGroup, trial_arm: &TrialArm, parts: Vec<ArmOutcome>) -> Trial {
+    let window_ns = group.load.duration.as_nanos() as u64;
+    let shares_wall = group.arms.len() as u64;
     let mut driver = DriverUsage::default();
     for part in &parts {
-        let effort = &part.effort;
-        driver.cpu_ns += effort.work() + part.drain_ns;
-        driver.spin_ns += effort.spun;
-        driver.busy = driver.busy.max(effort.busy());
-        *driver.asleep_ns.get_or_insert_default() += effort.asleep();
+        let cpu = &part.cpu;
+        driver.cpu_ns += cpu.work() + part.drain_ns;
+        driver.spin_ns += cpu.spun;
+        driver.busy = driver.busy.max(cpu.busy());
+        *driver.asleep_ns.get_or_insert_default() += cpu.asleep();
         if part.tells_waiting {
-            *driver.waited_ns.get_or_insert_default() += effort.waited;
+            *driver.waited_ns.get_or_insert_default() += cpu.waited;
         }
     }
     let drained_ns = bursts::merge(parts.iter().map(|p| p.drained_ns.clone()));
     let mut accounts = parts.into_iter().map(|p| p.account);
     let mut a = accounts.next().expect("every shard reports every arm");
     accounts.for_each(|other| a.merge(&other));
-    let (point, block, position) = stretch.place;
+    let (point, block, position) = group.place;
     Trial {
         point,
-        stage: stretch.stage,
+        stage: group.stage,
         block,
-        arm: member.arm,
-        label: member.label.clone(),
+        arm: trial_arm.arm,
+        label: trial_arm.label.clone(),
         position,
-        design: stretch.design,
+        design: group.design,
         started: String::new(),
         window_ns,
         wall_ns: window_ns * shares_wall,
-        offered_per_second: schedule::offered(&stretch.load),
+        offered_per_second: schedule::offered(&group.load),
         events: a.measured,
         warmup: a.warmup,
         duplicated: a.duplicated,
@@ -163,13 +163,13 @@ fn record(stretch: &Stretch, member: &Member, parts: Vec<ArmOutcome>) -> Trial {
         drained_ns,
         connections: a.connections,
         connect: a.connect,
-        warm_connections: member.connections as u64,
-        slots: (member.connections * member.in_flight) as u64,
+        warm_connections: trial_arm.connections as u64,
+        slots: (trial_arm.connections * trial_arm.in_flight) as u64,
         response: a.response,
         unlagged: a.unlagged,
         service: a.service,
         halves: a.halves,
-        split: stretch.split.clone(),
+        split: group.split.clone(),
         strata: a.strata,
         lag: a.lag,
         reading: a.reading,
@@ -177,7 +177,7 @@ fn record(stretch: &Stretch, member: &Member, parts: Vec<ArmOutcome>) -> Trial {
         peaks: a.peaks,
         time_line: Vec::new(),
         traffic: a.traffic,
-        max_segment: stretch.max_segment,
+        max_segment: group.max_segment,
         target: None,
         driver,
         steal_ns: 0,

@@ -1,22 +1,22 @@
-//! A stretch of driving, from fresh target processes to finished records.
+//! A trial group, from fresh target processes to finished records.
 
 use crate::agenda::{Agenda, Mark, TICK};
 use crate::assemble;
-use crate::assemble::Seen;
+use crate::assemble::Observations;
 use crate::fanout;
-use crate::fanout::Asked;
-use crate::lives;
-use crate::lives::{Lives, launch};
+use crate::fanout::BlockContext;
 use crate::memory::Memory;
 use crate::neighbors::Neighbors;
 use crate::quiet;
+use crate::restart_tracker;
+use crate::restart_tracker::{RestartTracker, launch};
 use crate::shard;
 use crate::shard::{ArmJob, ArmOutcome, BlockJob, News, Signals};
-use crate::silence;
-use crate::stretch::{Bench, Finished, Member, Stretch, Watch};
+use crate::startup_diagnostics;
 use crate::timeline::TimeLine;
+use crate::trial_group::{Bench, Finished, TrialArm, TrialGroup, Watch};
 use pushbench_core::error::{Error, Result};
-use pushbench_core::record::in_force::InForce;
+use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_host::clock;
 use pushbench_host::cpus;
 use pushbench_host::hiccup::{Hiccups, Span};
@@ -35,22 +35,22 @@ const RUN_UP_NS: u64 = 5_000_000;
 /// Connections to a target that is ready must be open after this.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 
-/// Drives a stretch to its records. An error means that nothing could be measured.
-pub fn run(stretch: &Stretch, bench: &Bench<'_>, watch: &mut dyn Watch) -> Result<Vec<Finished>> {
+/// Drives a trial group to its records. An error means that nothing could be measured.
+pub fn run(group: &TrialGroup, bench: &Bench<'_>, watch: &mut dyn Watch) -> Result<Vec<Finished>> {
     let neighbors = Neighbors::announce(&bench.placement.all());
     let others = neighbors.others();
-    let launches: Vec<Launch<'_>> = stretch.members.iter().map(|m| launch(m, bench)).collect();
+    let launches: Vec<Launch<'_>> = group.arms.iter().map(|m| launch(m, bench)).collect();
     let targets = start_all(&launches)?;
-    let mut driving = Driving::begin(stretch, bench, targets)?;
-    let seen = driving.follow(stretch, bench, watch);
+    let mut driving = Driving::begin(group, bench, targets)?;
+    let seen = driving.follow(group, bench, watch);
     let outcomes = driving.end();
     let targets = std::mem::take(&mut driving.targets);
     let mut records = seen.and_then(|mut seen| {
         seen.time_lines = std::mem::take(&mut driving.time_lines);
-        Ok(assemble::records(stretch, seen, outcomes?))
+        Ok(assemble::records(group, seen, outcomes?))
     });
     if let Ok(finished) = &mut records {
-        silence::explain(finished, &targets);
+        startup_diagnostics::explain(finished, &targets);
         // One of two that overlap begins or ends within the other.
         let others = others.max(neighbors.others()) as u64;
         finished.iter_mut().for_each(|f| f.trial.other_runs = others);
@@ -68,28 +68,28 @@ struct Driving {
     time_lines: Vec<TimeLine>,
     outcomes: Vec<std::io::Result<Vec<ArmOutcome>>>,
     started: String,
-    in_force: Vec<Option<InForce>>,
+    in_force: Vec<Option<EffectiveConfig>>,
     cpus: Vec<usize>,
     /// Before the first subscriber.
     memory: Memory,
-    lives: Lives,
+    restarts: RestartTracker,
 }
 
 impl Driving {
-    fn begin(stretch: &Stretch, bench: &Bench<'_>, targets: Vec<Running>) -> Result<Driving> {
+    fn begin(group: &TrialGroup, bench: &Bench<'_>, targets: Vec<Running>) -> Result<Driving> {
         let (sender, news) = channel();
         let (stop, origin) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let smallest = stretch.members.iter().map(|m| m.connections).min().unwrap_or(1);
+        let smallest = group.arms.iter().map(|m| m.connections).min().unwrap_or(1);
         let mut shards = bench.placement.driver.len().clamp(1, smallest.max(1));
         // Every subscriber gets every event: one shard sees when the last one has it.
-        if stretch.members.iter().any(|m| m.subscribers.is_some()) {
+        if group.arms.iter().any(|m| m.subscribers.is_some()) {
             shards = 1;
         }
         let memory = Memory::read(&targets);
-        let in_force = targets.iter().map(|t| InForce::read(&t.output_tail())).collect();
+        let in_force = targets.iter().map(|t| EffectiveConfig::read(&t.output_tail())).collect();
         let mut threads = Vec::new();
         for shard in 0..shards {
-            let job = job_of(stretch, &targets, shard, shards)?;
+            let job = job_of(group, &targets, shard, shards)?;
             let signals = Signals {
                 shard: (shard as u64, shards as u64),
                 cpus: vec![bench.placement.driver[shard]],
@@ -109,62 +109,62 @@ impl Driving {
             origin,
             news,
             threads,
-            time_lines: stretch.members.iter().map(|_| TimeLine::default()).collect(),
+            time_lines: group.arms.iter().map(|_| TimeLine::default()).collect(),
             outcomes: Vec::new(),
             started: jiff::Timestamp::now().to_string(),
             in_force,
             cpus: bench.placement.all(),
             memory,
-            lives: Lives::of(stretch.members.len()),
+            restarts: RestartTracker::of(group.arms.len()),
         })
     }
 
-    /// From the first connection to the last fate.
+    /// From the first connection to the last outcome.
     fn follow(
         &mut self,
-        stretch: &Stretch,
+        group: &TrialGroup,
         bench: &Bench<'_>,
         watch: &mut dyn Watch,
-    ) -> Result<Seen> {
-        self.wait_until_warm(stretch, bench)?;
-        watch.turns(stretch.members.len());
+    ) -> Result<Observations> {
+        self.wait_until_warm(group, bench)?;
+        watch.turns(group.arms.len());
         let origin = clock::now() + RUN_UP_NS;
-        let warmup = stretch.load.warmup.as_nanos() as u64;
+        let warmup = group.load.warmup.as_nanos() as u64;
         // Whichever arm's turn is first: each is charged for all of its measured slices.
-        let from = stretch.slices.first_wall(warmup);
+        let from = group.slices.first_wall(warmup);
         usage::reset_own_peak();
         let steal = usage::steal(&self.cpus);
         let first = bench.placement.driver[..1].to_vec();
-        let slices = stretch.slices.clone();
+        let slices = group.slices.clone();
         let span = Span {
             from: origin + from,
             owner: move |at| slices.arm_at(at - origin).map(|(arm, _round)| arm),
-            arms: stretch.members.len(),
+            arms: group.arms.len(),
         };
         let hiccups = Hiccups::start(span, move || cpus::pin(&first))
             .map_err(|e| Error::harness(format!("cannot start the hiccup meter: {e}")))?;
         self.origin.store(origin, Ordering::Release);
 
-        let mut agenda = Agenda::new(origin, from, quiet::end(stretch), stretch);
+        let mut agenda = Agenda::new(origin, from, quiet::end(group), group);
         let (mut quiet_from, mut quiet) = (None::<Vec<u64>>, None);
         let mut died = vec![None; self.targets.len()];
         let mut waiting = self.threads.len();
         let mut interrupted = false;
         while waiting > 0 {
             match agenda.due() {
-                Some(Mark::Measure) => self.lives.measure(&self.targets),
+                Some(Mark::Measure) => self.restarts.measure(&self.targets),
                 Some(Mark::Quiet) => {
                     let cpu = quiet_from.take().map(|from| self.spent_since(&from));
                     quiet = cpu.map(|cpu| (Memory::read(&self.targets), cpu));
                 }
-                Some(Mark::Restart) => self.lives.restart(&mut self.targets, stretch, bench)?,
+                Some(Mark::Restart) => self.restarts.restart(&mut self.targets, group, bench)?,
                 Some(Mark::Freeze) => self.each_target(Running::freeze)?,
                 Some(Mark::Thaw) => self.each_target(Running::thaw)?,
                 None => {}
             }
             match self.news.recv_timeout(agenda.wait()) {
                 Ok(News::Interval { arm, second, seen }) => {
-                    watch.second(stretch.members[arm].arm, &seen.responses);
+                    watch.second(group.arms[arm].arm, &seen.responses);
                     self.time_lines[arm].add(second, seen, usage::own_rss());
                 }
                 Ok(News::Quiet) => quiet_from = Some(self.cpu()),
@@ -190,29 +190,29 @@ impl Driving {
                 self.stop.store(true, Ordering::Relaxed);
             }
         }
-        let after = lives::read_all(&self.targets);
-        let asked = Asked { memory: &self.memory, quiet, lives: &self.lives };
+        let after = restart_tracker::read_all(&self.targets);
+        let asked = BlockContext { memory: &self.memory, quiet, restarts: &self.restarts };
         if interrupted {
             return Err(Error::Interrupted);
         }
         let started = |t: &Running| !t.pids().is_empty() || t.is_ours();
-        Ok(Seen {
+        Ok(Observations {
             started: std::mem::take(&mut self.started),
             in_force: std::mem::take(&mut self.in_force),
             time_lines: Vec::new(), // the last of their seconds are still on their way
             usage: (0..self.targets.len())
-                .map(|i| started(&self.targets[i]).then(|| self.lives.spent(i, after[i])))
+                .map(|i| started(&self.targets[i]).then(|| self.restarts.spent(i, after[i])))
                 .collect(),
-            down_ns: self.lives.down_ns(),
+            down_ns: self.restarts.down_ns(),
             stalls: hiccups.finish(),
             steal_ns: usage::steal(&self.cpus).saturating_sub(steal),
             died,
             driver_rss_peak: usage::read_tree(&[std::process::id()]).rss_peak_bytes,
-            fanout: fanout::ask(stretch, &self.targets, &asked),
+            fanout: fanout::ask(group, &self.targets, &asked),
         })
     }
 
-    fn wait_until_warm(&mut self, stretch: &Stretch, bench: &Bench<'_>) -> Result<()> {
+    fn wait_until_warm(&mut self, group: &TrialGroup, bench: &Bench<'_>) -> Result<()> {
         let limit = clock::now() + CONNECT_LIMIT.as_nanos() as u64;
         let mut warm = 0;
         while warm < self.threads.len() {
@@ -222,8 +222,8 @@ impl Driving {
             match self.news.recv_timeout(TICK) {
                 Ok(News::Warm(Ok(()))) => warm += 1,
                 Ok(News::Warm(Err((arm, why)))) => {
-                    return Err(silence::cannot_connect(
-                        &stretch.members[arm],
+                    return Err(startup_diagnostics::cannot_connect(
+                        &group.arms[arm],
                         &mut self.targets[arm],
                         &why,
                     ));
@@ -235,8 +235,8 @@ impl Driving {
             }
             if clock::now() > limit {
                 let why = format!("not all connections open after {CONNECT_LIMIT:?}");
-                return Err(silence::cannot_connect(
-                    &stretch.members[0],
+                return Err(startup_diagnostics::cannot_connect(
+                    &group.arms[0],
                     &mut self.targets[0],
                     &why,
                 ));
@@ -286,36 +286,36 @@ impl Driving {
     }
 }
 
-fn job_of(stretch: &Stretch, targets: &[Running], shard: usize, of: usize) -> Result<BlockJob> {
+fn job_of(group: &TrialGroup, targets: &[Running], shard: usize, of: usize) -> Result<BlockJob> {
     let mut arms = Vec::new();
-    for (member, target) in stretch.members.iter().zip(targets) {
-        let extra = usize::from(shard < member.connections % of);
+    for (trial_arm, target) in group.arms.iter().zip(targets) {
+        let extra = usize::from(shard < trial_arm.connections % of);
         arms.push(ArmJob {
-            carrier: member.carrier(),
-            address: address(member, target.address(), target.url())?,
-            subscribers: fanout::subscribers(stretch, member, target)?,
-            matched: member.manifest.matched(),
-            terms: member.manifest.terms.clone(),
-            template: member.manifest.worded(&stretch.template),
-            connections: member.connections / of + extra,
-            in_flight: member.in_flight,
-            called_back: member.called_back,
+            carrier: trial_arm.carrier(),
+            address: address(trial_arm, target.address(), target.url())?,
+            subscribers: fanout::subscribers(group, trial_arm, target)?,
+            matched: trial_arm.manifest.matched(),
+            request_options: trial_arm.manifest.request_options.clone(),
+            template: trial_arm.manifest.worded(&group.template),
+            connections: trial_arm.connections / of + extra,
+            in_flight: trial_arm.in_flight,
+            called_back: trial_arm.called_back,
         });
     }
     Ok(BlockJob {
-        load: stretch.load.clone(),
-        seed: stretch.seed,
-        slices: stretch.slices.clone(),
-        lifetime: stretch.lifetime,
-        max_segment: stretch.max_segment,
-        split: stretch.split.clone(),
-        quiet_end: quiet::end(stretch),
+        load: group.load.clone(),
+        seed: group.seed,
+        slices: group.slices.clone(),
+        lifetime: group.lifetime,
+        max_segment: group.max_segment,
+        split: group.split.clone(),
+        quiet_end: quiet::end(group),
         arms,
     })
 }
 
 /// An address of a target, as one of its URLs has it, which leads to this socket.
-pub(super) fn address(member: &Member, socket: SocketAddr, url: &str) -> Result<Address> {
+pub(super) fn address(trial_arm: &TrialArm, socket: SocketAddr, url: &str) -> Result<Address> {
     Address::parse(url, socket)
-        .map_err(|why| Error::usage(format!("{}: url {url}: {why}", member.label)))
+        .map_err(|why| Error::usage(format!("{}: url {url}: {why}", trial_arm.label)))
 }

@@ -1,11 +1,11 @@
 //! The life of one connection slot: it is warm before the first event, and a connection that ended
-//! is made anew when the next event needs it.
+//! is made again when the next event needs it.
 
 use crate::client::Client;
-use crate::dial::Dial;
+use crate::connect_config::ConnectConfig;
 use crate::feed::Feed;
 use crate::ledger::Ledger;
-use pushbench_core::record::fates::Failure;
+use pushbench_core::record::outcomes::Failure;
 use pushbench_host::clock;
 use pushbench_wire::fault::Fault;
 use std::rc::Rc;
@@ -14,7 +14,12 @@ use std::rc::Rc;
 ///
 /// Every transport reconnects by the same rule, when an event is there to be carried, so that a
 /// server that closes after each event pays for its connections in the response time.
-pub async fn keep<C: Client>(warm: C, dial: Rc<Dial>, feed: Feed, ledger: Rc<Ledger>) {
+pub async fn keep<C: Client>(
+    warm: C,
+    connect_config: Rc<ConnectConfig>,
+    feed: Feed,
+    ledger: Rc<Ledger>,
+) {
     let mut connection = Some(warm);
     loop {
         let client = match connection.take() {
@@ -24,7 +29,7 @@ pub async fn keep<C: Client>(warm: C, dial: Rc<Dial>, feed: Feed, ledger: Rc<Led
                     return;
                 };
                 let begun = clock::now();
-                match feed.while_open(&ticket, C::open(&dial)).await {
+                match feed.while_open(&ticket, C::open(&connect_config)).await {
                     Some(Ok(client)) => {
                         ledger.reconnected(clock::now() - begun);
                         feed.put_back(ticket);
@@ -51,13 +56,16 @@ pub async fn keep<C: Client>(warm: C, dial: Rc<Dial>, feed: Feed, ledger: Rc<Led
 }
 
 /// Opens the warm connections of an arm, a few at a time.
-pub async fn warm_up<C: Client>(count: usize, dial: &Dial) -> Result<Vec<C>, Fault> {
+pub async fn warm_up<C: Client>(
+    count: usize,
+    connect_config: &ConnectConfig,
+) -> Result<Vec<C>, Fault> {
     /// Below the accept backlog of any server, so that no SYN is dropped and retried a second later.
     const AT_ONCE: usize = 64;
     let mut open = Vec::with_capacity(count);
     while open.len() < count {
         let batch = AT_ONCE.min(count - open.len());
-        let opening = (0..batch).map(|_| C::open(dial));
+        let opening = (0..batch).map(|_| C::open(connect_config));
         open.extend(futures_util::future::try_join_all(opening).await?);
     }
     Ok(open)

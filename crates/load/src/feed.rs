@@ -2,7 +2,7 @@
 //! has room. The same for every transport.
 
 use crate::ledger::{Ledger, Ticket};
-use pushbench_core::record::fates::Failure;
+use pushbench_core::record::outcomes::Failure;
 use pushbench_host::clock;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -45,7 +45,7 @@ struct Inner {
 }
 
 /// The pacer's end: puts events in.
-pub struct Spout(Rc<Inner>);
+pub struct EventQueue(Rc<Inner>);
 
 /// A connection's end: takes events out. A handle belongs to one connection slot.
 pub struct Feed {
@@ -54,14 +54,14 @@ pub struct Feed {
     held: Cell<Option<Ticket>>,
 }
 
-impl Spout {
+impl EventQueue {
     /// A feed for `slots` connections; more than `backlog` waiting events fail.
-    pub fn new(ledger: Rc<Ledger>, source: Source, slots: usize, backlog: usize) -> Spout {
+    pub fn new(ledger: Rc<Ledger>, source: Source, slots: usize, backlog: usize) -> EventQueue {
         let first = match source {
             Source::Open => 0,
             Source::Closed { shard, .. } => shard,
         };
-        Spout(Rc::new(Inner {
+        EventQueue(Rc::new(Inner {
             ledger,
             source,
             backlog,
@@ -151,7 +151,7 @@ impl Queue {
 }
 
 impl Feed {
-    /// Remembers the task that drives this connection, for time-outs. Call it in every poll.
+    /// Remembers the task that drives this connection, for time-outs. SubscribeConfig it in every poll.
     pub fn watch(&self, cx: &Context<'_>) {
         let waker = &mut self.inner.queue.borrow_mut().wakers[self.slot];
         match waker {

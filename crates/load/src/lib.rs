@@ -3,7 +3,7 @@
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
 pub mod client;
-pub mod dial;
+pub mod connect_config;
 pub mod feed;
 pub mod io;
 pub mod ledger;
@@ -19,23 +19,23 @@ pub mod window;
 
 mod agenda;
 mod assemble;
-mod attendance;
 pub mod block;
 mod bursts;
 pub mod connections;
-pub mod effort;
+pub mod cpu_account;
 mod fanout;
 pub mod limits;
-mod lives;
 mod memory;
 pub mod metered;
 mod neighbors;
 pub mod pacer;
 mod quiet;
+mod restart_tracker;
 pub mod shard;
-mod silence;
-pub mod stretch;
+mod startup_diagnostics;
+mod subscriber_lifecycle;
 pub mod subscribers;
 mod tasks;
 mod timeline;
+pub mod trial_group;
 mod turns;

@@ -2,7 +2,7 @@
 
 use crate::subscriber::asking::{Asking, Seat};
 use crate::subscriber::ongoing::Ongoing;
-use crate::subscriber::{Call, Subscriber};
+use crate::subscriber::{SubscribeConfig, Subscriber};
 use pushbench_wire::fault::Fault;
 use std::rc::Rc;
 
@@ -15,12 +15,16 @@ pub struct Held {
 impl Subscriber for Held {
     type Common = ();
 
-    async fn prepare(_: &Rc<Call>) -> Result<(), Fault> {
+    async fn prepare(_: &Rc<SubscribeConfig>) -> Result<(), Fault> {
         Ok(())
     }
 
-    async fn subscribe(call: &Rc<Call>, (): &(), number: usize) -> Result<Self, Fault> {
-        let mut asking = Asking::subscribe(call, number).await?;
+    async fn subscribe(
+        subscribe_config: &Rc<SubscribeConfig>,
+        (): &(),
+        number: usize,
+    ) -> Result<Self, Fault> {
+        let mut asking = Asking::subscribe(subscribe_config, number).await?;
         let seat = asking.seat();
         let asking = Ongoing::new(async move {
             loop {

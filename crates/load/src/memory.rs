@@ -1,6 +1,6 @@
 //! Memory of targets, driver and kernel before the first subscriber and with all of them.
 
-use crate::assemble::SeenMemory;
+use crate::assemble::MemoryObservations;
 use pushbench_core::record::fanout::{Growth, KernelMemory, KernelScope};
 use pushbench_host::{kernel_memory, usage};
 use pushbench_sut::process::Running;
@@ -29,7 +29,13 @@ impl Memory {
 
     /// What target `i` and its surroundings have grown by until `after`. `alone`: no other arm shares
     /// the driver and the machine.
-    pub fn growth(&self, after: &Memory, i: usize, target: &Running, alone: bool) -> SeenMemory {
+    pub fn growth(
+        &self,
+        after: &Memory,
+        i: usize,
+        target: &Running,
+        alone: bool,
+    ) -> MemoryObservations {
         let grown = |before, after| Growth { before, after };
         let (kernel, kernel_why) = match (&self.kernels[i], &after.kernels[i]) {
             (Ok(before), Ok(after)) => (
@@ -43,7 +49,7 @@ impl Memory {
                 (growth.map(machine), Some(why.clone()))
             }
         };
-        SeenMemory {
+        MemoryObservations {
             target: target.is_ours().then(|| grown(self.targets[i], after.targets[i])),
             driver: alone.then_some(after.driver),
             kernel,

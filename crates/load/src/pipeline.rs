@@ -1,7 +1,7 @@
 //! Carrying events on a connection that holds many unanswered ones: read what has come, write what
 //! is ready, flush once. The same for every such transport.
 
-use crate::dial::Dial;
+use crate::connect_config::ConnectConfig;
 use crate::feed::Feed;
 use crate::io::Stamps;
 use crate::window::Window;
@@ -37,18 +37,24 @@ pub trait Pipe {
 /// Carries events over a pipe until the feed ends, the lifetime is reached, or the pipe ends.
 pub async fn carry(
     pipe: &mut impl Pipe,
-    dial: &Dial,
+    connect_config: &ConnectConfig,
     stamps: Rc<Stamps>,
     feed: &Feed,
 ) -> Result<(), Fault> {
-    let mut carrier =
-        Carrier { window: Window::new(dial), pipe, dial, stamps, unflushed: false, blocked: false };
+    let mut carrier = Carrier {
+        window: Window::new(connect_config),
+        pipe,
+        connect_config,
+        stamps,
+        unflushed: false,
+        blocked: false,
+    };
     poll_fn(|cx| carrier.poll(feed, cx)).await
 }
 
 struct Carrier<'a, P> {
     pipe: &'a mut P,
-    dial: &'a Dial,
+    connect_config: &'a ConnectConfig,
     stamps: Rc<Stamps>,
     window: Window,
     unflushed: bool,
@@ -74,7 +80,7 @@ impl<P: Pipe> Carrier<'_, P> {
                     ended = true;
                     break;
                 };
-                self.pipe.write(&self.dial.template, ticket.index)?;
+                self.pipe.write(&self.connect_config.template, ticket.index)?;
                 self.unflushed = true;
                 if self.pipe.queued() >= TOGETHER && self.poll_flush(cx)?.is_pending() {
                     break;

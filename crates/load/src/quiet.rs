@@ -1,24 +1,24 @@
-//! The quiet stretch of an idle flow: from when the warm-up has ended and all its deliveries have arrived
+//! The quiet period of an idle flow: from when the warm-up has ended and all its deliveries have arrived
 //! to just before the next event.
 
 use crate::ledger::{Held, Ledger};
-use crate::stretch::Stretch;
+use crate::trial_group::TrialGroup;
 use pushbench_core::record::fanout::Quiet;
 use pushbench_core::schedule;
 use pushbench_host::clock;
 
-/// The stretch ends this long before the event, so that memory is read before anything moves.
+/// The quiet period ends this long before the event, so that memory is read before anything moves.
 const BEFORE_THE_EVENT_NS: u64 = 100_000_000;
-/// A shorter stretch tells nothing, ns.
+/// A shorter period tells nothing, ns.
 pub(super) const SHORTEST_NS: u64 = 500_000_000;
 /// How often to look whether the warm-up's deliveries have arrived, ns.
 pub(super) const LOOK_NS: u64 = 5_000_000;
 /// Nothing is timed while it is quiet: time-outs are looked after this often, ns.
 pub(super) const STEP_NS: u64 = 500_000_000;
 
-/// Where the quiet stretch of an idle flow ends, ns of the arm's own time; `None` in other flows.
-pub(super) fn end(stretch: &Stretch) -> Option<u64> {
-    let event = stretch.idle.then(|| schedule::first_measured(&stretch.load, stretch.seed))??;
+/// Where the quiet period of an idle flow ends, ns of the arm's own time; `None` in other flows.
+pub(super) fn end(group: &TrialGroup) -> Option<u64> {
+    let event = group.idle.then(|| schedule::first_measured(&group.load, group.seed))??;
     Some(event.saturating_sub(BEFORE_THE_EVENT_NS))
 }
 

@@ -2,11 +2,11 @@
 //! the block, and the pacer that feeds them by turns.
 
 use crate::client::Client;
+use crate::connect_config::ConnectConfig;
 use crate::connections::{keep, warm_up};
-use crate::dial::Dial;
-use crate::effort;
-use crate::effort::Effort;
-use crate::feed::{Source, Spout};
+use crate::cpu_account;
+use crate::cpu_account::CpuAccount;
+use crate::feed::{EventQueue, Source};
 use crate::ledger::{Ledger, LedgerRules};
 use crate::pacer::Pacer;
 use crate::subscriber::Spawn;
@@ -22,7 +22,7 @@ use pushbench_core::event::{Matched, Template};
 use pushbench_core::plan::Slices;
 use pushbench_core::record::account::Account;
 use pushbench_core::record::fanout::Quiet;
-use pushbench_core::record::interval::Seen;
+use pushbench_core::record::interval::IntervalCounts;
 use pushbench_core::record::strata::Split;
 use pushbench_core::scenario::{Arrivals, Lifetime, Load};
 use pushbench_core::schedule::Schedule;
@@ -31,7 +31,7 @@ use pushbench_host::cpus;
 use pushbench_host::usage;
 use pushbench_wire::address::Address;
 use pushbench_wire::fault::Fault;
-use pushbench_wire::terms::Terms;
+use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::webhook::CALLBACK_URL;
 use std::cell::Cell;
 use std::io;
@@ -53,7 +53,7 @@ pub struct ArmJob {
     /// How answers are matched.
     pub matched: Matched,
     /// What it wants of requests and handshakes.
-    pub terms: Terms,
+    pub request_options: RequestOptions,
     /// Makes the events.
     pub template: Template,
     /// Connections of this shard.
@@ -81,7 +81,7 @@ pub struct BlockJob {
     pub max_segment: Option<u32>,
     /// How measured events are told apart.
     pub split: Option<Split>,
-    /// Where the quiet stretch after the warm-up ends, ns of the arm's own time.
+    /// Where the quiet period after the warm-up ends, ns of the arm's own time.
     pub quiet_end: Option<u64>,
     /// The arms.
     pub arms: Vec<ArmJob>,
@@ -112,11 +112,11 @@ pub enum News {
         /// Its number, from 0.
         second: u64,
         /// What it brought.
-        seen: Seen,
+        seen: IntervalCounts,
     },
-    /// The quiet stretch of an idle flow begins.
+    /// The quiet period of an idle flow begins.
     Quiet,
-    /// Every event has its fate; connections stand until the block says stop.
+    /// Every event has its outcome; connections stand until the block says stop.
     Drained,
     /// The shard is done.
     Done(io::Result<Vec<ArmOutcome>>),
@@ -124,10 +124,10 @@ pub enum News {
 
 /// What a shard leaves of one arm.
 pub struct ArmOutcome {
-    /// Fates, times, traffic.
+    /// Outcomes, times, traffic.
     pub account: Account,
     /// What the thread did in this arm's slices of the measured window.
-    pub effort: Effort,
+    pub cpu: CpuAccount,
     /// The kernel tells how long it waited for its CPU.
     pub tells_waiting: bool,
     /// CPU of the drain after them, ns; only of an arm that is alone on its cores.
@@ -152,7 +152,7 @@ pub fn run(job: &BlockJob, signals: &Signals) {
 fn drive(job: &BlockJob, signals: &Signals) -> io::Result<Vec<ArmOutcome>> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_io().event_interval(EVENT_INTERVAL);
-    effort::watch_parking(&mut builder);
+    cpu_account::watch_parking(&mut builder);
     let runtime = builder.build_local(Default::default())?;
     runtime.block_on(async {
         // The pacer is a task as well: a self-wake of the root future would write to an eventfd.
@@ -224,14 +224,14 @@ async fn connect(
         None => ledger,
     });
     let tasks = Tasks::new(worked);
-    let terms = Rc::new(match arm.called_back {
+    let request_options = Rc::new(match arm.called_back {
         true => called_back(arm, job.max_segment, &ledger, &tasks)?,
-        false => arm.terms.clone(),
+        false => arm.request_options.clone(),
     });
     let (begins, origin) = watch::channel(0);
     let (mut subscribed_in_ns, mut memory_before) = (0, 0);
     if let Some(job_of) = &arm.subscribers {
-        let call = job_of.call(&arm.terms, job.max_segment, &ledger, &tasks);
+        let call = job_of.call(&arm.request_options, job.max_segment, &ledger, &tasks);
         // What a trial of any size takes, histograms above all, is no subscriber's.
         usage::give_back();
         memory_before = usage::tree_pss(&[std::process::id()]);
@@ -239,11 +239,11 @@ async fn connect(
         subscribed_in_ns = started.map_err(|fault| fault.to_string())?;
     }
     let source = if closed_loop { Source::Closed { shard, of } } else { Source::Open };
-    let spout = Spout::new(ledger.clone(), source, arm.connections, job.load.backlog);
-    let dial = Dial {
+    let queue = EventQueue::new(ledger.clone(), source, arm.connections, job.load.backlog);
+    let connect_config = ConnectConfig {
         address: arm.address.clone(),
         matched: arm.matched.clone(),
-        terms,
+        request_options,
         template: Rc::new(arm.template.clone()),
         in_flight: arm.in_flight,
         lifetime: job.lifetime,
@@ -252,7 +252,7 @@ async fn connect(
         called_back: arm.called_back,
         warm: true,
     };
-    let slots = Slots { dial, spout: &spout, count: arm.connections, tasks: &tasks };
+    let slots = Slots { connect_config, queue: &queue, count: arm.connections, tasks: &tasks };
     match arm.carrier {
         Carrier::Webhook => slots.start::<Webhook>().await,
         Carrier::Websocket => slots.start::<Websocket>().await,
@@ -260,42 +260,42 @@ async fn connect(
     }
     .map_err(|fault| fault.to_string())?;
     let schedule = Schedule::new(&job.load, job.seed, shard as usize, of as usize);
-    let mut arm = Arm::new(ledger, spout, (&job.load, schedule), tasks, begins);
+    let mut arm = Arm::new(ledger, queue, (&job.load, schedule), tasks, begins);
     arm.subscribed_in_ns = subscribed_in_ns;
     arm.memory_before = memory_before;
     Ok(arm)
 }
 
-/// Listens for the answers of this shard's questions; the terms of questions that say where.
+/// Listens for the answers of this shard's questions; the request options of questions that say where.
 fn called_back(
     arm: &ArmJob,
     max_segment: Option<u32>,
     ledger: &Rc<Ledger>,
     tasks: &Tasks,
-) -> Result<Terms, String> {
+) -> Result<RequestOptions, String> {
     let (matched, tasks) = (arm.matched.clone(), tasks.clone());
     let spawn: Spawn = Rc::new(move |work| tasks.spawn(work));
     let url = Callback { matched, ledger: ledger.clone(), spawn }.listen(max_segment);
     let url = url.map_err(|e| format!("no address for answers: {e}"))?;
-    let mut terms = arm.terms.clone();
+    let mut request_options = arm.request_options.clone();
     let url = HeaderValue::from_str(&url).map_err(|e| format!("{url}: {e}"))?;
-    terms.headers.insert(CALLBACK_URL, url);
-    Ok(terms)
+    request_options.headers.insert(CALLBACK_URL, url);
+    Ok(request_options)
 }
 
 struct Slots<'a> {
-    dial: Dial,
-    spout: &'a Spout,
+    connect_config: ConnectConfig,
+    queue: &'a EventQueue,
     count: usize,
     tasks: &'a Tasks,
 }
 
 impl Slots<'_> {
     async fn start<C: Client>(self) -> Result<(), Fault> {
-        let warm = warm_up::<C>(self.count, &self.dial).await?;
-        let again = Rc::new(Dial { warm: false, ..self.dial });
+        let warm = warm_up::<C>(self.count, &self.connect_config).await?;
+        let again = Rc::new(ConnectConfig { warm: false, ..self.connect_config });
         for (slot, client) in warm.into_iter().enumerate() {
-            let feed = self.spout.feed(slot);
+            let feed = self.queue.feed(slot);
             self.tasks.spawn(keep::<C>(client, again.clone(), feed, again.ledger.clone()));
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! The subscriber's half: a stream that is read on one connection, and acknowledgements on another one.
 
 use crate::subscriber::ongoing::Ongoing;
-use crate::subscriber::requests::{Asked, Requests, unsubscribe};
-use crate::subscriber::{Call, Subscriber};
+use crate::subscriber::requests::{Requests, SubscriberRequest, unsubscribe};
+use crate::subscriber::{SubscribeConfig, Subscriber};
 use futures_util::future::{Either, select};
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
@@ -32,14 +32,14 @@ struct Subscribed {
 
 /// A subscriber with its open stream.
 pub struct Stream {
-    call: Rc<Call>,
+    subscribe_config: Rc<SubscribeConfig>,
     come: Rc<Come>,
     streaming: Ongoing,
 }
 
 /// The connection that brings events.
 struct Source {
-    call: Rc<Call>,
+    subscribe_config: Rc<SubscribeConfig>,
     number: usize,
     requests: Requests,
     body: Incoming,
@@ -56,27 +56,37 @@ struct Acknowledging {
 impl Subscriber for Stream {
     type Common = ();
 
-    async fn prepare(_: &Rc<Call>) -> Result<(), Fault> {
+    async fn prepare(_: &Rc<SubscribeConfig>) -> Result<(), Fault> {
         Ok(())
     }
 
-    async fn subscribe(call: &Rc<Call>, (): &(), number: usize) -> Result<Self, Fault> {
-        let mut requests = Requests::connect(call, number).await?;
-        let path = call.wanting(number).path.parse().map_err(Fault::refused)?;
+    async fn subscribe(
+        subscribe_config: &Rc<SubscribeConfig>,
+        (): &(),
+        number: usize,
+    ) -> Result<Self, Fault> {
+        let mut requests = Requests::connect(subscribe_config, number).await?;
+        let path = subscribe_config.wanting(number).path.parse().map_err(Fault::refused)?;
         let accept = Some((ACCEPT, HeaderValue::from_static(CONTENT)));
-        let asked = Asked { header: accept, ..Asked::get(path) };
+        let asked = SubscriberRequest { header: accept, ..SubscriberRequest::get(path) };
         let answer = requests.begin(&asked).await?;
         let body = streaming(answer, &mut requests).await?;
         let (decoder, come) = (Decoder::default(), Rc::<Come>::default());
-        let mut source =
-            Source { call: call.clone(), number, requests, body, decoder, come: come.clone() };
-        let acknowledging = match call.asked.acknowledged {
+        let mut source = Source {
+            subscribe_config: subscribe_config.clone(),
+            number,
+            requests,
+            body,
+            decoder,
+            come: come.clone(),
+        };
+        let acknowledging = match subscribe_config.asked.acknowledged {
             true => Some(source.acknowledging().await?),
             false => None,
         };
         source.requests.set_up();
         let streaming = Ongoing::new(stream(source, acknowledging));
-        Ok(Stream { call: call.clone(), come, streaming })
+        Ok(Stream { subscribe_config: subscribe_config.clone(), come, streaming })
     }
 
     async fn receive(&mut self) -> Result<(), Fault> {
@@ -87,7 +97,11 @@ impl Subscriber for Stream {
         self.streaming.finish(|| self.come.is_through()).await;
         match self.come.name.get() {
             Some(name) => {
-                unsubscribe(&self.call, &format!("{}/{name}", self.call.subscribe.path)).await
+                unsubscribe(
+                    &self.subscribe_config,
+                    &format!("{}/{name}", self.subscribe_config.subscribe.path),
+                )
+                .await
             }
             // Its stream ends now, which is all that this publisher can be told.
             None => Ok(()),
@@ -97,10 +111,10 @@ impl Subscriber for Stream {
 
 /// Reads, and acknowledges what has come, until the stream ends.
 async fn stream(mut source: Source, acknowledging: Option<Acknowledging>) -> Result<(), Fault> {
-    let (call, come) = (source.call.clone(), source.come.clone());
+    let (subscribe_config, come) = (source.subscribe_config.clone(), source.come.clone());
     let receiving = pin!(source.receive());
     let Some(acknowledging) = acknowledging else { return receiving.await };
-    match select(receiving, pin!(acknowledging.run(&come, &call))).await {
+    match select(receiving, pin!(acknowledging.run(&come, &subscribe_config))).await {
         Either::Left((ended, _)) | Either::Right((ended, _)) => ended,
     }
 }
@@ -152,14 +166,14 @@ impl Source {
             return Err(Fault::Refused(why));
         };
         let path = acknowledge.parse().map_err(Fault::refused)?;
-        let mut requests = Requests::connect(&self.call, self.number).await?;
+        let mut requests = Requests::connect(&self.subscribe_config, self.number).await?;
         requests.set_up();
         Ok(Acknowledging { requests, path })
     }
 
     /// Reads until the stream ends. One that is stuck does not read.
     async fn receive(&mut self) -> Result<(), Fault> {
-        match self.call.conduct(self.number) {
+        match self.subscribe_config.conduct(self.number) {
             Conduct::Healthy => while self.read(Source::take).await? {},
             Conduct::Slow => self.receive_slowly().await?,
             Conduct::Stuck => pending().await,
@@ -170,7 +184,7 @@ impl Source {
     fn take(&self, message: Message<'_>) {
         if let Some(index) = self.index(&message) {
             let stamps = self.requests.stamps();
-            self.call.ledger.receive(self.number, index, stamps.read(), stamps.woken());
+            self.subscribe_config.ledger.receive(self.number, index, stamps.read(), stamps.woken());
             self.acknowledge(index);
         }
     }
@@ -182,9 +196,9 @@ impl Source {
         while self.read(|here, message| unhandled.extend(here.index(&message))).await? {
             for index in unhandled.drain(..) {
                 let now = clock::now();
-                self.call.ledger.receive(self.number, index, now, now);
+                self.subscribe_config.ledger.receive(self.number, index, now, now);
                 self.come.in_hand.set(true);
-                timer.until(now + self.call.slow_by()).await.map_err(Fault::closed)?;
+                timer.until(now + self.subscribe_config.slow_by()).await.map_err(Fault::closed)?;
                 self.come.in_hand.set(false);
                 self.acknowledge(index);
             }
@@ -198,11 +212,11 @@ impl Source {
             self.come.subscribed(message.data);
             return None;
         }
-        Some(self.call.matched.index(message.data))
+        Some(self.subscribe_config.matched.index(message.data))
     }
 
     fn acknowledge(&self, index: Option<u64>) {
-        if let Some(index) = index.filter(|_| self.call.asked.acknowledged) {
+        if let Some(index) = index.filter(|_| self.subscribe_config.asked.acknowledged) {
             self.come.put(index);
         }
     }
@@ -210,7 +224,7 @@ impl Source {
 
 impl Acknowledging {
     /// Acknowledges what has come, for ever. What comes while a request is on its way goes with the next.
-    async fn run(mut self, come: &Come, call: &Call) -> Result<(), Fault> {
+    async fn run(mut self, come: &Come, subscribe_config: &SubscribeConfig) -> Result<(), Fault> {
         loop {
             let mut indices = poll_fn(|cx| come.poll_take(cx)).await;
             come.under_way.set(true);
@@ -219,12 +233,15 @@ impl Acknowledging {
             indices.append(&mut come.indices.borrow_mut());
             let ids: Vec<String> = indices.iter().map(|i| format!("{i:0ID_DIGITS$x}")).collect();
             let body = serde_json::to_vec(&ids).map_err(Fault::protocol)?;
-            let (status, said) = self.requests.ask(&Asked::post(self.path.clone(), body)).await?;
-            call.ledger.requested(false);
+            let (status, said) =
+                self.requests.ask(&SubscriberRequest::post(self.path.clone(), body)).await?;
+            subscribe_config.ledger.requested(false);
             come.under_way.set(false);
             if !status.is_success() {
                 let said = String::from_utf8_lossy(&said);
-                call.ledger.fault(&format!("acknowledgements were answered {status}: {said}"));
+                subscribe_config
+                    .ledger
+                    .fault(&format!("acknowledgements were answered {status}: {said}"));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The subscribers of an arm: all subscribed before the first event, each a task of its own.
 
-use crate::attendance::{Plan, Seat, attend};
-use crate::subscriber::{Call, Registration, Subscriber};
+use crate::subscriber::{Registration, SubscribeConfig, Subscriber};
+use crate::subscriber_lifecycle::{Plan, Seat, attend};
 use crate::tasks::Tasks;
 use crate::{long_poll, poll, sse, tcp, webhook, websocket};
 use pushbench_core::event::Matched;
@@ -12,7 +12,7 @@ use pushbench_core::wording::Wording;
 use pushbench_host::clock;
 use pushbench_wire::address::Address;
 use pushbench_wire::fault::Fault;
-use pushbench_wire::terms::Terms;
+use pushbench_wire::request_options::RequestOptions;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -41,7 +41,7 @@ pub struct SubscribersJob {
     pub length: u64,
     /// How long a delivery waits at most by design.
     pub rests: Duration,
-    /// The publisher is ended and started anew.
+    /// The publisher is ended and restarted.
     pub restarts: bool,
     /// The run's token.
     pub token: String,
@@ -51,15 +51,15 @@ impl SubscribersJob {
     /// What the subscribers are told.
     pub(super) fn call(
         &self,
-        terms: &Terms,
+        request_options: &RequestOptions,
         max_segment: Option<u32>,
         ledger: &Rc<crate::ledger::Ledger>,
         tasks: &Tasks,
-    ) -> Rc<Call> {
+    ) -> Rc<SubscribeConfig> {
         let tasks = tasks.clone();
-        Rc::new(Call {
+        Rc::new(SubscribeConfig {
             subscribe: self.address.clone(),
-            terms: terms.clone(),
+            request_options: request_options.clone(),
             token: self.token.clone(),
             matched: self.matched.clone(),
             asked: self.asked.clone(),
@@ -76,12 +76,12 @@ impl SubscribersJob {
     /// A transport registers its subscriber's half here.
     pub(super) async fn start(
         &self,
-        call: &Rc<Call>,
+        subscribe_config: &Rc<SubscribeConfig>,
         tasks: &Tasks,
         origin: &watch::Receiver<u64>,
     ) -> Result<u64, Fault> {
         let begun = clock::now();
-        let start = Start { job: self, call, tasks, origin };
+        let start = Start { job: self, subscribe_config, tasks, origin };
         match self.transport {
             Transport::Webhook => start.all::<webhook::subscriber::Hook>().await,
             Transport::Websocket => start.all::<websocket::subscriber::Socket>().await,
@@ -108,21 +108,26 @@ impl SubscribersJob {
 
 struct Start<'a> {
     job: &'a SubscribersJob,
-    call: &'a Rc<Call>,
+    subscribe_config: &'a Rc<SubscribeConfig>,
     tasks: &'a Tasks,
     origin: &'a watch::Receiver<u64>,
 }
 
 impl Start<'_> {
     async fn all<S: Subscriber>(&self) -> Result<(), Fault> {
-        let (call, count) = (self.call, self.job.asked.count);
-        let common = S::prepare(call).await?;
+        let (subscribe_config, count) = (self.subscribe_config, self.job.asked.count);
+        let common = S::prepare(subscribe_config).await?;
         for first in (0..count).step_by(AT_ONCE) {
             let numbers = first..count.min(first + AT_ONCE);
-            let subscribing = numbers.clone().map(|number| S::subscribe(call, &common, number));
+            let subscribing =
+                numbers.clone().map(|number| S::subscribe(subscribe_config, &common, number));
             let subscribed = futures_util::future::try_join_all(subscribing).await?;
             for (number, subscriber) in numbers.zip(subscribed) {
-                let seat = Seat { call: call.clone(), common: common.clone(), number };
+                let seat = Seat {
+                    subscribe_config: subscribe_config.clone(),
+                    common: common.clone(),
+                    number,
+                };
                 let plan = self.job.plan(number, self.origin);
                 let (first, seat, plan) = (subscriber.into(), seat.into(), plan.into());
                 self.tasks.spawn(attend::<S>(first, seat, plan));

@@ -1,7 +1,7 @@
 //! The time line of a block's arms, second by second, in little memory.
 
 use pushbench_core::record::histogram::{Compact, Hist};
-use pushbench_core::record::interval::{Interval, Seen};
+use pushbench_core::record::interval::{Interval, IntervalCounts};
 use std::collections::BTreeMap;
 
 /// What each second of one arm brought.
@@ -18,7 +18,7 @@ struct Second {
 
 impl TimeLine {
     /// Adds what one shard saw of a second; `driver_rss_bytes` is read when it arrives.
-    pub fn add(&mut self, second: u64, mut seen: Seen, driver_rss_bytes: u64) {
+    pub fn add(&mut self, second: u64, mut seen: IntervalCounts, driver_rss_bytes: u64) {
         if let Some(known) = self.0.get(&second) {
             seen.merge(&known.seen());
         }
@@ -40,8 +40,12 @@ impl TimeLine {
 }
 
 impl Second {
-    fn seen(&self) -> Seen {
-        Seen { responses: self.responses.unpack(), due: self.due, backlog_peak: self.backlog_peak }
+    fn seen(&self) -> IntervalCounts {
+        IntervalCounts {
+            responses: self.responses.unpack(),
+            due: self.due,
+            backlog_peak: self.backlog_peak,
+        }
     }
 }
 
@@ -49,8 +53,8 @@ impl Second {
 mod tests {
     use super::*;
 
-    fn seen(values: &[u64]) -> Seen {
-        let mut seen = Seen { due: 7, backlog_peak: 2, ..Seen::default() };
+    fn seen(values: &[u64]) -> IntervalCounts {
+        let mut seen = IntervalCounts { due: 7, backlog_peak: 2, ..IntervalCounts::default() };
         values.iter().for_each(|v| seen.responses.record(*v));
         seen
     }

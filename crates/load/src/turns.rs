@@ -1,8 +1,8 @@
 //! The arms of a shard take turns: each is fed its events at their instants during its slices.
 
 use crate::bursts::Bursts;
-use crate::effort::{Effort, Meter};
-use crate::feed::Spout;
+use crate::cpu_account::{CpuAccount, Meter};
+use crate::feed::EventQueue;
 use crate::ledger::Ledger;
 use crate::pacer::Pacer;
 use crate::quiet;
@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 /// Time-outs, intervals and the wish to stop are looked after this often, ns.
 const HOUSEKEEPING_NS: u64 = 25_000_000;
-/// While draining, how often to look whether everything has its fate, ns.
+/// While draining, how often to look whether everything has its outcome, ns.
 const DRAIN_STEP_NS: u64 = 200_000;
 /// … and at the longest, when nothing comes any more.
 const LONGEST_DRAIN_STEP_NS: u64 = 5_000_000;
@@ -30,7 +30,7 @@ pub const INTERVAL_NS: u64 = 1_000_000_000;
 /// One arm of a shard while it runs.
 pub(super) struct Arm {
     pub ledger: Rc<Ledger>,
-    pub spout: Spout,
+    pub queue: EventQueue,
     pub schedule: Option<Peekable<Schedule>>,
     pub tasks: Tasks,
     /// What it took to subscribe all subscribers, ns.
@@ -41,14 +41,14 @@ pub(super) struct Arm {
     /// Tells subscribers the origin.
     begins: watch::Sender<u64>,
     bursts: Bursts,
-    effort: Effort,
+    cpu: CpuAccount,
     drain_ns: u64,
 }
 
 impl Arm {
     pub fn new(
         ledger: Rc<Ledger>,
-        spout: Spout,
+        queue: EventQueue,
         load: (&Load, Option<Schedule>),
         tasks: Tasks,
         begins: watch::Sender<u64>,
@@ -58,7 +58,7 @@ impl Arm {
         let bursts = Bursts::new(burst_ends(load));
         Arm {
             ledger,
-            spout,
+            queue,
             schedule,
             tasks,
             subscribed_in_ns: 0,
@@ -66,7 +66,7 @@ impl Arm {
             quiet: None,
             begins,
             bursts,
-            effort: Effort::default(),
+            cpu: CpuAccount::default(),
             drain_ns: 0,
         }
     }
@@ -76,7 +76,7 @@ impl Arm {
             self.ledger.start_measuring();
         }
         if self.schedule.is_none() {
-            self.spout.run(true);
+            self.queue.run(true);
         }
     }
 
@@ -85,7 +85,7 @@ impl Arm {
     }
 }
 
-/// The turns of a shard's arms, from the common origin to the last fate.
+/// The turns of a shard's arms, from the common origin to the last outcome.
 pub(super) struct Turns<'a> {
     job: &'a BlockJob,
     signals: &'a Signals,
@@ -159,8 +159,8 @@ impl<'a> Turns<'a> {
         Ok(())
     }
 
-    /// The thread's counters now; spinning counts anew from here.
-    fn effort_from_now(&mut self) -> Effort {
+    /// The thread's counters now; spinning counts again from here.
+    fn effort_from_now(&mut self) -> CpuAccount {
         self.pacer.take_spun();
         self.meter.now()
     }
@@ -174,7 +174,7 @@ impl<'a> Turns<'a> {
                 return Ok(());
             }
             let arm = &mut self.arms[arm];
-            let alone = arm.spout.put(index, due, at);
+            let alone = arm.queue.put(index, due, at);
             arm.bursts.note(at, alone);
         }
         Ok(())
@@ -201,13 +201,13 @@ impl<'a> Turns<'a> {
         Ok(())
     }
 
-    fn end_slice(&mut self, arm: usize, measured_from: Option<Effort>) {
+    fn end_slice(&mut self, arm: usize, measured_from: Option<CpuAccount>) {
         let spun = self.pacer.take_spun();
         let arm = &mut self.arms[arm];
-        arm.spout.run(false);
+        arm.queue.run(false);
         arm.ledger.end_of_slice();
         if let Some(from) = measured_from {
-            arm.effort += self.meter.since(&from, spun);
+            arm.cpu += self.meter.since(&from, spun);
         }
     }
 
@@ -228,7 +228,7 @@ impl<'a> Turns<'a> {
         self.next_housekeeping = now + HOUSEKEEPING_NS;
         for arm in &self.arms {
             if arm.ledger.expire(now) > 0 {
-                arm.spout.wake_all();
+                arm.queue.wake_all();
             }
         }
         let passed = now.saturating_sub(self.origin) / INTERVAL_NS;
@@ -248,7 +248,7 @@ impl<'a> Turns<'a> {
         }
     }
 
-    /// Waits until every event has its fate, at the latest when the youngest has timed out.
+    /// Waits until every event has its outcome, at the latest when the youngest has timed out.
     pub async fn drain(&mut self) -> io::Result<()> {
         self.arms.iter().for_each(|arm| arm.ledger.end_of_schedule());
         let cpu = clock::thread_cpu();
@@ -288,7 +288,7 @@ impl<'a> Turns<'a> {
         for arm in self.arms {
             // What was called off before its answer came is timed out, not lost.
             arm.ledger.expire(u64::MAX);
-            arm.spout.end();
+            arm.queue.end();
             arm.tasks.end().await;
             outcomes.push(ArmOutcome {
                 account: arm.ledger.account(),
@@ -296,7 +296,7 @@ impl<'a> Turns<'a> {
                 memory_before: arm.memory_before,
                 quiet: arm.quiet,
                 drained_ns: arm.bursts.finish(),
-                effort: arm.effort,
+                cpu: arm.cpu,
                 tells_waiting: self.meter.tells_waiting(),
                 drain_ns: arm.drain_ns,
             });

@@ -1,7 +1,7 @@
 //! The open events of one connection that can hold many: which slots are free since when, and which
 //! answer belongs to which event.
 
-use crate::dial::Dial;
+use crate::connect_config::ConnectConfig;
 use crate::feed::Feed;
 use crate::io::Stamps;
 use crate::ledger::{Instants, Ledger, Ticket};
@@ -35,17 +35,17 @@ pub struct Window {
 
 impl Window {
     /// The window of a connection that is open and writable now.
-    pub fn new(dial: &Dial) -> Window {
+    pub fn new(connect_config: &ConnectConfig) -> Window {
         let now = clock::now();
         Window {
-            ledger: dial.ledger.clone(),
-            matched: dial.matched.clone(),
-            flying: VecDeque::with_capacity(dial.in_flight),
-            free: std::iter::repeat_n(now, dial.in_flight).collect(),
+            ledger: connect_config.ledger.clone(),
+            matched: connect_config.matched.clone(),
+            flying: VecDeque::with_capacity(connect_config.in_flight),
+            free: std::iter::repeat_n(now, connect_config.in_flight).collect(),
             writable: now,
             carried: 0,
-            left: dial.left(0),
-            expirations: dial.ledger.expirations(),
+            left: connect_config.left(0),
+            expirations: connect_config.ledger.expirations(),
         }
     }
 

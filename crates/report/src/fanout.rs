@@ -3,7 +3,7 @@
 use crate::table::{NONE, cpu, time};
 use pushbench_analysis::compare::conduct::ApartFigures;
 use pushbench_analysis::compare::{ArmFigures, FanoutFigures};
-use pushbench_core::record::fanout::{Conduct, DeliveryFates, PublisherStatus};
+use pushbench_core::record::fanout::{Conduct, DeliveryOutcomes, PublisherStatus};
 use pushbench_core::units;
 
 /// What is shown, the metric it is compared by, and the cell of an arm.
@@ -185,7 +185,7 @@ pub(super) fn fates(f: &FanoutFigures) -> String {
     sums(&f.deliveries.fates)
 }
 
-fn sums(d: &DeliveryFates) -> String {
+fn sums(d: &DeliveryOutcomes) -> String {
     let count = |n| units::count(n as f64);
     let mut text = format!("{}/{}/{}", count(d.due), count(d.received), count(d.lost));
     if d.failed + d.timed_out > 0 {

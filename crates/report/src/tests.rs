@@ -6,7 +6,9 @@ use pushbench_analysis::compare::evidence::evidence;
 use pushbench_analysis::compare::sample;
 use pushbench_analysis::compare::sample::Block;
 use pushbench_core::record::ease::{Dependencies, Duty, Ease};
-use pushbench_core::record::fanout::{Audience, Deliveries, DeliveryFates, Fanout, Growth, Quiet};
+use pushbench_core::record::fanout::{
+    Audience, Deliveries, DeliveryOutcomes, Fanout, Growth, Quiet,
+};
 use pushbench_core::record::run::StoredRun;
 use pushbench_core::record::trial::Trial;
 use pushbench_core::scenario;
@@ -94,7 +96,8 @@ pub(crate) fn fanned_out() -> StoredRun {
         let mut deliveries = Deliveries::new(&audience);
         let events = trial.events.due;
         let due = 50 * events;
-        deliveries.measured = DeliveryFates { due, received: due, ..DeliveryFates::default() };
+        deliveries.measured =
+            DeliveryOutcomes { due, received: due, ..DeliveryOutcomes::default() };
         (deliveries.events, deliveries.complete) = (events, events);
         (deliveries.read, deliveries.read_in_window, deliveries.read_by_end) = (due, due, due);
         for times in [&mut deliveries.delivery, &mut deliveries.unlagged, &mut deliveries.last] {

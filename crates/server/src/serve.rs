@@ -7,7 +7,7 @@ use crate::publisher::hub::Hub;
 use crate::webhook::answering::Answering;
 use crate::{tcp, webhook, websocket};
 use pushbench_core::error::{Error, Result};
-use pushbench_core::record::in_force::{InForce, LISTENING};
+use pushbench_core::record::effective_config::{EffectiveConfig, LISTENING};
 use pushbench_core::transport::Carrier;
 use pushbench_host::console;
 use std::io::{self};
@@ -114,7 +114,7 @@ fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
         Work::Take(_, handler) => (taking(handler), *handler),
     };
     let nanos = |d: Option<Duration>| d.map_or(0, |d| d.as_nanos() as u64);
-    let in_force = InForce {
+    let in_force = EffectiveConfig {
         handler: told,
         runtime: if options.threads == 1 {
             "tokio current-thread".to_owned()

@@ -21,7 +21,7 @@ use pushbench_core::origin::{Origin, kind, read_toml};
 use pushbench_core::suggest::did_you_mean;
 use pushbench_core::transport::name;
 use pushbench_core::transport::{CARRIERS, Carrier};
-use pushbench_wire::terms::Terms;
+use pushbench_wire::request_options::RequestOptions;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -71,7 +71,7 @@ pub(super) struct Described {
     pub ready: Ready,
     pub ready_timeout: Duration,
     pub matching: Matching,
-    pub terms: Terms,
+    pub request_options: RequestOptions,
     pub setup: Vec<String>,
     pub env: Vec<(String, String)>,
     pub cwd: Option<String>,
@@ -239,10 +239,10 @@ impl Reading<'_> {
             "url" => (d.url, d.url_origin) = (address::written(&text(value, "url", &at)?), at),
             "ready" => d.ready = values::ready(&text(value, "ready", &at)?, &at)?,
             "ready_timeout" => d.ready_timeout = values::ready_timeout(value, &at)?,
-            "match" => (d.matching, d.terms.id_at) = wants::matching(value, &at)?,
-            "method" => d.terms.method = wants::method(value, &at)?,
-            "headers" => d.terms.headers = wants::headers(value, &at, self.place)?,
-            "subprotocol" => d.terms.subprotocol = Some(wants::subprotocol(value, &at)?),
+            "match" => (d.matching, d.request_options.id_at) = wants::matching(value, &at)?,
+            "method" => d.request_options.method = wants::method(value, &at)?,
+            "headers" => d.request_options.headers = wants::headers(value, &at, self.place)?,
+            "subprotocol" => d.request_options.subprotocol = Some(wants::subprotocol(value, &at)?),
             "setup" => d.setup = values::texts(value, "setup", &at)?,
             "env" => d.env = values::env(value, &at)?,
             "cwd" => d.cwd = Some(text(value, "cwd", &at)?),
@@ -333,7 +333,7 @@ impl Described {
             ready: Ready::Tcp,
             ready_timeout: READY_TIMEOUT,
             matching: Matching::Order,
-            terms: Terms::default(),
+            request_options: RequestOptions::default(),
             setup: Vec::new(),
             env: Vec::new(),
             cwd: None,

@@ -1,29 +1,29 @@
 //! Programs under test: what they serve, how they are set up, started, watched and ended.
 //!
 //! The walk of one target: [`manifest::find`] reads what it is, [`setup::ensure`] prepares it once in
-//! the user's cache directory, [`process::start_all`] runs it under a [`keeper`] and waits until it
-//! is ready. The keeper is a small process of its own, so that nothing outlives pushbench, however
+//! the user's cache directory, [`process::start_all`] runs it under a [`supervisor`] and waits until it
+//! is ready. The supervisor is a small process of its own, so that nothing outlives pushbench, however
 //! pushbench ends.
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
 mod address;
-mod cage;
 mod described;
 pub mod ease;
-mod keep;
-pub mod keeper;
 mod listening;
 pub mod manifest;
 mod mapped;
+mod memory_cgroup;
 mod output;
 mod port;
 pub mod process;
 pub mod publisher;
 mod ready;
 pub mod setup;
+mod subscriber_urls;
+mod supervised;
+pub mod supervisor;
 mod tls;
-mod told;
 mod tree;
 mod values;
 mod wants;
@@ -34,7 +34,7 @@ use std::sync::OnceLock;
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 static CACHE: OnceLock<PathBuf> = OnceLock::new();
 
-/// Names the pushbench binary, for programs that use this library: keepers and built-in servers are
+/// Names the pushbench binary, for programs that use this library: supervisors and built-in servers are
 /// started from it. Only the first call counts.
 pub fn set_program(path: PathBuf) {
     let _already_named = PROGRAM.set(path);

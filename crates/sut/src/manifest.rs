@@ -13,7 +13,7 @@ use pushbench_core::origin::Origin;
 use pushbench_core::record::ease::Ease;
 use pushbench_core::suggest::did_you_mean;
 use pushbench_core::transport::ALL;
-use pushbench_wire::terms::Terms;
+use pushbench_wire::request_options::RequestOptions;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -63,7 +63,7 @@ pub struct Manifest {
     /// How answers find their events.
     pub matching: Matching,
     /// What it wants of requests and handshakes.
-    pub terms: Terms,
+    pub request_options: RequestOptions,
     /// When it is ready.
     pub ready: Ready,
     /// How long that may take.
@@ -125,7 +125,7 @@ impl Manifest {
         let url = format!("{}://127.0.0.1:{{port}}{path}", scheme_of(transport));
         Manifest {
             command: Some([vec![SELF.to_owned()], words].concat()),
-            ready: Ready::Line(pushbench_core::record::in_force::LISTENING.to_owned()),
+            ready: Ready::Line(pushbench_core::record::effective_config::LISTENING.to_owned()),
             ..Manifest::running(name, &url, Matching::Id)
         }
     }
@@ -149,7 +149,7 @@ impl Manifest {
             command: None,
             url: url.to_owned(),
             matching,
-            terms: Terms::default(),
+            request_options: RequestOptions::default(),
             ready: Ready::Tcp,
             ready_timeout: Duration::from_secs(10),
             setup: Vec::new(),
@@ -163,7 +163,7 @@ impl Manifest {
 
     /// How the driver finds the event of an answer.
     pub fn matched(&self) -> Matched {
-        match (self.matching, &self.terms.id_at) {
+        match (self.matching, &self.request_options.id_at) {
             (Matching::Order, _) => Matched::ByOrder,
             (Matching::Id, None) => Matched::ById,
             (Matching::Id, Some(pointer)) => Matched::ByIdAt(pointer.as_str().into()),
@@ -237,7 +237,7 @@ pub(super) fn manifest(name: &str, (d, files): (Described, Files)) -> Result<Man
         command: d.command,
         url: d.url,
         matching: d.matching,
-        terms: d.terms,
+        request_options: d.request_options,
         ready: d.ready,
         ready_timeout: d.ready_timeout,
         setup: d.setup,

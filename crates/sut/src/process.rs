@@ -1,9 +1,9 @@
 //! A target as a running program: started on a free port, ready, watched, stopped.
 
 use crate::address::Endpoint;
-use crate::keep::{Kept, Order};
 use crate::manifest::{Manifest, PORT, Ready, SELF};
-use crate::{listening, port, program, ready, setup, tls, told};
+use crate::supervised::{Order, Supervised};
+use crate::{listening, port, program, ready, setup, subscriber_urls, tls};
 use pushbench_core::error::{Error, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
@@ -30,7 +30,7 @@ pub struct Launch<'a> {
 /// A target that takes events. Dropping it ends its whole process tree.
 pub struct Running {
     /// None when the server was already running and is not ours.
-    kept: Option<Kept>,
+    kept: Option<Supervised>,
     url: String,
     port: u16,
     /// The addresses that the host of its url has.
@@ -51,13 +51,13 @@ pub fn start_all(launches: &[Launch<'_>]) -> Result<Vec<Running>> {
     Ok(starting.into_iter().map(|one| one.running).collect())
 }
 
-/// Ends a target and starts it anew on the port it had, for the subscribers it had; back when it is
+/// Ends a target and starts it again on the port it had, for the subscribers it had; back when it is
 /// ready.
 pub fn restart(target: &mut Running, launch: &Launch<'_>) -> Result<()> {
     drop(target.kept.take());
     let ports = Some(Ports { own: target.port, told: target.told_port });
     let running = start(launch, ports)?;
-    // Connections are made anew where they were.
+    // Connections are made again where they were.
     let running = Running { addresses: vec![target.address], address: target.address, ..running };
     let mut starting = Starting { launch, running, began: Instant::now(), attempt: 1, ports };
     starting.wait()?;
@@ -121,7 +121,7 @@ impl<'a> Starting<'a> {
     /// It ended before it was ready: once more if its port was taken meanwhile.
     fn again(&mut self, how: &str) -> Result<()> {
         let manifest = self.launch.manifest;
-        let tail = self.running.kept.as_ref().map(Kept::last_words).unwrap_or_default();
+        let tail = self.running.kept.as_ref().map(Supervised::last_words).unwrap_or_default();
         let taken = tail.to_lowercase().contains("in use") || tail.contains("EADDRINUSE");
         if taken && manifest.url.contains(PORT) && self.attempt < ATTEMPTS {
             self.attempt += 1;
@@ -142,7 +142,7 @@ impl<'a> Starting<'a> {
     }
 }
 
-/// The ports of a target that is started anew.
+/// The ports of a target that is restarted.
 #[derive(Clone, Copy)]
 struct Ports {
     own: u16,
@@ -158,7 +158,7 @@ fn start(launch: &Launch<'_>, again: Option<Ports>) -> Result<Running> {
         None if fixed => 0,
         None => port::free_or_error()?,
     };
-    let told = told::of(manifest, again.map(|ports| ports.told))?;
+    let told = subscriber_urls::of(manifest, again.map(|ports| ports.told))?;
     let fill = |text: &String| told.filled(&text.replace(PORT, &port.to_string()));
     let url = fill(&manifest.url);
     let unusable =
@@ -195,7 +195,7 @@ fn start(launch: &Launch<'_>, again: Option<Ports>) -> Result<Running> {
             _ => None,
         },
     };
-    let kept = Kept::start(&order).map_err(|e| {
+    let kept = Supervised::start(&order).map_err(|e| {
         let place = folder.as_ref().map_or(String::new(), |f| format!(" in {}", f.display()));
         Error::harness(format!("cannot start a process for target {}{place}: {e}", manifest.name))
     })?;
@@ -318,7 +318,7 @@ impl Running {
 
     /// Its processes; none when it is not ours.
     pub fn pids(&self) -> Vec<u32> {
-        self.kept.as_ref().map(Kept::pids).unwrap_or_default()
+        self.kept.as_ref().map(Supervised::pids).unwrap_or_default()
     }
 
     /// The directory of its memory cgroup, or why it has none.

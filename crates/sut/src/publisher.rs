@@ -63,7 +63,7 @@ pub enum Subscribe {
     /// method and body.
     At(String, Method, Option<Wording>),
     /// It is told their addresses when it is started.
-    Told,
+    AtStart,
 }
 
 /// What a publisher is to do.
@@ -208,12 +208,12 @@ impl Manifest {
 
     /// Adds the token to whatever is asked of the target, unless its description has its own.
     fn admit(&mut self, token: &str) {
-        if self.terms.headers.contains_key(AUTHORIZATION) {
+        if self.request_options.headers.contains_key(AUTHORIZATION) {
             return;
         }
         if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {token}")) {
             value.set_sensitive(true);
-            self.terms.headers.insert(AUTHORIZATION, value);
+            self.request_options.headers.insert(AUTHORIZATION, value);
         }
     }
 }
@@ -245,11 +245,11 @@ pub fn find(
             manifest::check_url(at, scheme_of(transport), allow_hosts)?;
             Subscribe::At(own.url, own.method, own.body)
         }
-        None => Subscribe::Told,
+        None => Subscribe::AtStart,
     };
     let mut manifest = manifest::manifest(name, (described, files))?;
     manifest.url = publish.url;
-    manifest.terms.method = publish.method;
+    manifest.request_options.method = publish.method;
     manifest.admit(&options.token);
     manifest.tell(options);
     manifest.publisher = Some(Publisher {
@@ -308,7 +308,7 @@ pub fn status_now(target: &Running, manifest: &Manifest) -> Option<PublisherStat
 /// Where a publisher is asked for its status, and as whom.
 fn asking(manifest: &Manifest) -> Option<(&str, &str)> {
     let path = manifest.publisher.as_ref()?.status.as_ref()?;
-    Some((path, manifest.terms.headers.get(AUTHORIZATION)?.to_str().ok()?))
+    Some((path, manifest.request_options.headers.get(AUTHORIZATION)?.to_str().ok()?))
 }
 
 fn ask(target: &Running, path: &str, authorization: &str) -> Option<PublisherStatus> {

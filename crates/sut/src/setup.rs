@@ -1,7 +1,7 @@
 //! Prepares targets that need it, once: shipped ones in the user's cache directory.
 
-use crate::keep::{Kept, Order};
 use crate::manifest::{Files, Manifest};
+use crate::supervised::{Order, Supervised};
 use include_dir::Dir;
 use pushbench_core::error::{Error, Result};
 use std::fs::{self, File, TryLockError};
@@ -35,7 +35,7 @@ pub(super) fn folder(manifest: &Manifest) -> Result<Option<PathBuf>> {
 
 /// Prepares the target if that was not done yet. `say` hears what is done.
 ///
-/// Two runs at once wait for one another. What was begun and not finished is begun anew.
+/// Two runs at once wait for one another. What was begun and not finished is begun again.
 pub fn ensure(
     manifest: &Manifest,
     interrupt: &AtomicBool,
@@ -170,7 +170,7 @@ fn run(manifest: &Manifest, command: &str, folder: &Path, interrupt: &AtomicBool
         caged: false,
         wanted: None,
     };
-    let mut kept = Kept::start(&order)
+    let mut kept = Supervised::start(&order)
         .map_err(|e| Error::harness(format!("setting up {name} in {}: {e}", folder.display())))?;
     let how = loop {
         match kept.ended() {

@@ -4,15 +4,15 @@
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
 pub mod address;
-pub mod came_back;
 pub mod fault;
-pub mod lent;
 pub mod limits;
 pub mod line;
 pub mod messages;
+pub mod request_options;
+pub mod response_diagnostics;
+pub mod shared_buffers;
 pub mod sse;
 pub mod subscriber_addresses;
 pub mod tcp;
-pub mod terms;
 pub mod webhook;
 pub mod websocket;

@@ -21,7 +21,7 @@ use pushbench_core::suggest::did_you_mean;
 use pushbench_core::units;
 use pushbench_host::console::error_line;
 use pushbench_host::store::{vacant, write_atomically};
-use pushbench_report::gate::{ALL, Format, Told, github};
+use pushbench_report::gate::{ALL, Format, GateSides, github};
 use pushbench_report::html::gate::Source;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -101,7 +101,7 @@ pub fn run(args: &Args) -> Result<u8> {
     show.finish();
     let Ended { stages, error } = ended?;
     let [base, candidate] = &plan.request.named;
-    let told = Told { base, candidate, stages: &stages };
+    let told = GateSides { base, candidate, stages: &stages };
     let (typed, dir) = (command(&plan.request.command), plan.request.out.display().to_string());
     let source = Source { command: &typed, dir: &dir, pushbench: env!("CARGO_PKG_VERSION") };
     let shown = keep(&plan.request.out, &told, source)
@@ -132,7 +132,7 @@ pub(in crate::cli) fn read_nulls(named: Option<&Path>) -> Result<Nulls> {
 }
 
 /// The verdict beside its records.
-fn keep(out: &Path, told: &Told<'_>, source: Source<'_>) -> Result<()> {
+fn keep(out: &Path, told: &GateSides<'_>, source: Source<'_>) -> Result<()> {
     for (format, name) in [(Format::Markdown, "report.md"), (Format::Html, "report.html")] {
         write_atomically(&out.join(name), format.render(told, source).as_bytes())?;
     }
@@ -144,7 +144,12 @@ pub(super) fn command(words: &[String]) -> String {
     shell_words::join(facts::elsewhere(words))
 }
 
-fn tell(format: Format, told: &Told<'_>, source: Source<'_>, output: Option<&Path>) -> Result<()> {
+fn tell(
+    format: Format,
+    told: &GateSides<'_>,
+    source: Source<'_>,
+    output: Option<&Path>,
+) -> Result<()> {
     let text = format.render(told, source);
     if format == Format::Github {
         print(&github::annotations(told))?;
@@ -166,7 +171,7 @@ fn append(path: &Path, text: &str) -> Result<()> {
 pub fn report(dir: &Path, name: &str, output: Option<&Path>) -> Result<()> {
     let format = format(name)?;
     let (header, stages) = record::read(dir)?;
-    let told = Told { base: &header.base, candidate: &header.candidate, stages: &stages };
+    let told = GateSides { base: &header.base, candidate: &header.candidate, stages: &stages };
     let (typed, dir) = (command(&header.command), dir.display().to_string());
     let source = Source { command: &typed, dir: &dir, pushbench: &header.pushbench };
     tell(format, &told, source, output)

@@ -116,7 +116,7 @@ impl What {
                 return Err(Error::usage(format!(
                     "--judge {name}: {}; choose others of `pushbench list metrics`",
                     match metric.family {
-                        metrics::Family::Told => "it is told, not judged",
+                        metrics::Family::Reported => "it is told, not judged",
                         metrics::Family::Throughput => "an open load fixes the throughput",
                         _ => "a closed load has no due instants to respond to",
                     }

@@ -7,7 +7,7 @@ use pushbench_core::error::Result;
 use pushbench_core::record::trial::Trial;
 use pushbench_core::scenario::{Arrivals, Subscribers};
 use pushbench_core::transport::Transport;
-use pushbench_load::stretch::{Freeze, Member};
+use pushbench_load::trial_group::{Freeze, TrialArm};
 use pushbench_sut::manifest::{BuiltinOptions, Manifest};
 use pushbench_sut::publisher::{PublishOptions, new_token};
 
@@ -26,9 +26,9 @@ pub(super) fn freeze(lab: &Lab<'_>, transport: Transport) -> Result<Vec<Line>> {
     let name = format!("{}, publishing", transport.name());
     let load = load(Arrivals::Constant, Some(RATE), WARMUP_MS, MEASURED_MS);
     let from = load.warmup.as_nanos() as u64 + STOP_AFTER_NS;
-    let mut stretch = lab.stretch(vec![member(lab, transport)?], load.clone(), None);
-    stretch.freeze = Some(Freeze { at: from, length: STOP_NS });
-    let trial = lab.measure_one(&stretch)?;
+    let mut group = lab.group(vec![trial_arm(lab, transport)?], load.clone(), None);
+    group.freeze = Some(Freeze { at: from, length: STOP_NS });
+    let trial = lab.measure_one(&group)?;
     if let Some(line) = unusable(&name, &trial) {
         return Ok(vec![line]);
     }
@@ -50,7 +50,7 @@ pub(super) fn freeze(lab: &Lab<'_>, transport: Transport) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-fn member(lab: &Lab<'_>, transport: Transport) -> Result<Member> {
+fn trial_arm(lab: &Lab<'_>, transport: Transport) -> Result<TrialArm> {
     let asked = Subscribers { count: SUBSCRIBERS, ..Subscribers::default() };
     let publish = PublishOptions {
         poll_interval: asked.poll_interval,
@@ -59,12 +59,12 @@ fn member(lab: &Lab<'_>, transport: Transport) -> Result<Member> {
     };
     let threads = lab.placement.target.len();
     let options = BuiltinOptions { threads, publish: Some(publish), ..BuiltinOptions::default() };
-    Ok(Member {
+    Ok(TrialArm {
         manifest: Manifest::builtin(transport.name(), &options),
         // Events are published in their order, however they have queued.
         connections: 1,
         subscribers: Some(asked),
-        ..lab.member(0, transport, None)
+        ..lab.trial_arm(0, transport, None)
     })
 }
 

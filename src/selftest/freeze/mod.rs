@@ -10,7 +10,7 @@ use pushbench_core::record::trial::Trial;
 use pushbench_core::scenario::{Arrivals, Load};
 use pushbench_core::schedule::Schedule;
 use pushbench_core::transport::Transport;
-use pushbench_load::stretch::Freeze;
+use pushbench_load::trial_group::Freeze;
 
 pub const ABOUT: &str = "a target stopped for 1 s of 5 s at a constant rate: events due meanwhile wait for its end, \
      and the response says so, though hardly a service time does; a publisher stopped for 1 s of 3 s: \
@@ -66,7 +66,7 @@ pub(super) fn stopped(
     let name = transport.name();
     let closed = load(Arrivals::Closed, None, 50, 250);
     let flat_out =
-        lab.measure_one(&lab.stretch(vec![lab.member(0, transport, None)], closed, None))?;
+        lab.measure_one(&lab.group(vec![lab.trial_arm(0, transport, None)], closed, None))?;
     let capacity = flat_out.events.acknowledged as f64 / (flat_out.window_ns as f64 / 1e9);
     if capacity < 100.0 {
         return Ok(Err(Line {
@@ -80,9 +80,9 @@ pub(super) fn stopped(
     let load = load(Arrivals::Constant, Some(rate), WARMUP_MS, MEASURED_MS);
     let warmup = load.warmup.as_nanos() as u64;
     let from = warmup + STOP_AFTER_NS;
-    let mut stretch = lab.stretch(vec![lab.member(0, transport, None)], load.clone(), None);
-    stretch.freeze = Some(Freeze { at: from, length: STOP_NS });
-    let trial = lab.measure_one(&stretch)?;
+    let mut group = lab.group(vec![lab.trial_arm(0, transport, None)], load.clone(), None);
+    group.freeze = Some(Freeze { at: from, length: STOP_NS });
+    let trial = lab.measure_one(&group)?;
     if let Some(line) = unusable(name, &trial) {
         return Ok(Err(line));
     }

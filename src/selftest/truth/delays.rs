@@ -20,7 +20,7 @@ const ROOM: f64 = 1.5;
 const SPARE_SLOTS: usize = 32;
 
 /// What one trial gives.
-struct Seen {
+struct TrialFigures {
     reported: f64,
     held: f64,
     reported_p99: f64,
@@ -28,7 +28,7 @@ struct Seen {
     invalid: bool,
 }
 
-impl Seen {
+impl TrialFigures {
     fn beside(&self) -> f64 {
         self.reported - self.held
     }
@@ -38,7 +38,7 @@ pub(super) fn measure(lab: &Lab<'_>) -> Result<Vec<Delayed>> {
     let mut found = Vec::new();
     for carrier in CARRIERS {
         for rate in RATES {
-            // A round has every delay, so that all of it shares the machine's moods.
+            // A round has every delay, so that all of it shares the machine's conditions.
             let rounds = (0..TRIALS).map(|trial| round(&of_trial(lab, trial), carrier, rate));
             let rounds = rounds.collect::<Result<Vec<_>>>()?;
             found.extend(DELAYS_US.iter().enumerate().map(|(i, us)| Delayed {
@@ -57,17 +57,17 @@ pub(super) fn measure(lab: &Lab<'_>) -> Result<Vec<Delayed>> {
     Ok(found)
 }
 
-fn round(lab: &Lab<'_>, carrier: Carrier, rate: f64) -> Result<Vec<Seen>> {
+fn round(lab: &Lab<'_>, carrier: Carrier, rate: f64) -> Result<Vec<TrialFigures>> {
     DELAYS_US.iter().map(|us| trial(lab, carrier, rate, Duration::from_micros(*us))).collect()
 }
 
-fn trial(lab: &Lab<'_>, carrier: Carrier, rate: f64, delay: Duration) -> Result<Seen> {
+fn trial(lab: &Lab<'_>, carrier: Carrier, rate: f64, delay: Duration) -> Result<TrialFigures> {
     let open_events = rate * delay.as_secs_f64();
     let slots = (open_events * ROOM) as usize + SPARE_SLOTS;
     let measured_ms = (EVENTS / rate * 1e3).max(SHORTEST_MS) as u64;
     let load = open(rate, WARMUP_MS, measured_ms);
     let (trial, account) = exact(lab, carrier, delay, slots, load)?;
-    Ok(Seen {
+    Ok(TrialFigures {
         reported: at(&trial.response, 0.5),
         held: at(&account.held, 0.5),
         reported_p99: at(&trial.response, 0.99),

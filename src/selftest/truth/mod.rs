@@ -19,7 +19,7 @@ use pushbench_core::record::truth::{SCHEMA, Truth};
 use pushbench_core::scenario::{Arrivals, Load};
 use pushbench_core::transport::Carrier;
 use pushbench_faults::exact::{Account, Place};
-use pushbench_load::stretch::Member;
+use pushbench_load::trial_group::TrialArm;
 use pushbench_sut::manifest::Manifest;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use std::time::Duration;
 const TRIALS: usize = 3;
 
 /// What the command knows and the self-test does not.
-pub struct Told {
+pub struct RunContext {
     /// What was typed.
     pub command: String,
     /// The machine.
@@ -36,7 +36,7 @@ pub struct Told {
 }
 
 /// Measures all of it; `say` hears what comes next.
-pub fn measure(lab: &Lab<'_>, told: Told, say: &mut dyn FnMut(&str)) -> Result<Truth> {
+pub fn measure(lab: &Lab<'_>, told: RunContext, say: &mut dyn FnMut(&str)) -> Result<Truth> {
     if !lab.placement.apart() {
         return Err(Error::usage(
             "selftest --truth needs a CPU for the driver and another one for the target, which never sleeps: \
@@ -92,8 +92,8 @@ fn exact(
     load: Load,
 ) -> Result<(Trial, Account)> {
     let place = Place::new()?;
-    let member = exact_member(&place, lab, carrier, delay, slots);
-    let trial = lab.measure_one(&lab.stretch(vec![member], load, None))?;
+    let trial_arm = exact_member(&place, lab, carrier, delay, slots);
+    let trial = lab.measure_one(&lab.group(vec![trial_arm], load, None))?;
     Ok((trial, place.account()?))
 }
 
@@ -111,24 +111,24 @@ fn middle(values: impl IntoIterator<Item = f64>) -> f64 {
     median(&values.into_iter().collect::<Vec<_>>()).unwrap_or(f64::NAN)
 }
 
-/// The exact target as the only arm of a stretch, with room for so many unanswered events.
+/// The exact target as the only arm of a trial group, with room for so many unanswered events.
 fn exact_member(
     place: &Place,
     lab: &Lab<'_>,
     carrier: Carrier,
     delay: Duration,
     slots: usize,
-) -> Member {
+) -> TrialArm {
     let most = match carrier.depth_limit() {
         Some(1) => slots,
         _ => slots.min(CONNECTIONS),
     };
-    Member {
+    TrialArm {
         label: format!("{}@exact", carrier.name()),
         manifest: exact_manifest(place, carrier, delay),
         connections: most,
         in_flight: slots.div_ceil(most),
-        ..lab.member(0, carrier.transport(), None)
+        ..lab.trial_arm(0, carrier.transport(), None)
     }
 }
 

@@ -33,7 +33,7 @@ fn placements(allowed: &[usize], usual: &Placement) -> [Placement; 2] {
 }
 
 /// What one trial gives: events a second, CPU an event, the part of its CPUs that the target used.
-type Seen = [f64; 3];
+type TrialFigures = [f64; 3];
 
 fn sharded(lab: &Lab<'_>, carrier: Carrier, placements: &[Placement; 2]) -> Result<Sharded> {
     let mut rounds = Vec::new();
@@ -63,12 +63,12 @@ fn sharded(lab: &Lab<'_>, carrier: Carrier, placements: &[Placement; 2]) -> Resu
     })
 }
 
-fn trial(lab: &Lab<'_>, carrier: Carrier, placement: &Placement) -> Result<Seen> {
+fn trial(lab: &Lab<'_>, carrier: Carrier, placement: &Placement) -> Result<TrialFigures> {
     let lab = Lab { placement, ..*lab };
     let load = load(Arrivals::Closed, None, WARMUP_MS, MEASURED_MS);
-    let mut member = lab.member(0, carrier.transport(), None);
-    member.connections = CONNECTIONS;
-    let trial: Trial = lab.measure_one(&lab.stretch(vec![member], load, None))?;
+    let mut trial_arm = lab.trial_arm(0, carrier.transport(), None);
+    trial_arm.connections = CONNECTIONS;
+    let trial: Trial = lab.measure_one(&lab.group(vec![trial_arm], load, None))?;
     let cpu = trial.driver.cpu_ns as f64 / trial.acknowledged_in_window as f64;
     let target = trial.target.map_or(f64::NAN, |t| t.cpu_ns as f64);
     let busy = target / (trial.window_ns as f64 * placement.target.len() as f64);

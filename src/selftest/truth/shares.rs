@@ -6,7 +6,7 @@ use pushbench_core::error::Result;
 use pushbench_core::record::truth::Share;
 use pushbench_core::scenario::Arrivals;
 use pushbench_core::transport::Carrier;
-use pushbench_load::stretch::Member;
+use pushbench_load::trial_group::TrialArm;
 use std::time::Duration;
 
 const IN_FLIGHT: [usize; 4] = [1, 4, 16, 64];
@@ -26,9 +26,9 @@ fn share(lab: &Lab<'_>, in_flight: usize) -> Result<Share> {
         let bare = bare::service(&lab, in_flight, warmup, measured)?;
         let load = load(Arrivals::Closed, None, WARMUP_MS, MEASURED_MS);
         let place = Place::new()?;
-        let member = exact_member(&place, &lab, Carrier::Tcp, Duration::ZERO, in_flight);
-        let member = Member { connections: in_flight, in_flight: 1, ..member };
-        let trial = lab.measure_one(&lab.stretch(vec![member], load, None))?;
+        let trial_arm = exact_member(&place, &lab, Carrier::Tcp, Duration::ZERO, in_flight);
+        let trial_arm = TrialArm { connections: in_flight, in_flight: 1, ..trial_arm };
+        let trial = lab.measure_one(&lab.group(vec![trial_arm], load, None))?;
         pairs.push((at(&trial.service, 0.5), at(&bare, 0.5)));
     }
     Ok(Share {

@@ -1,4 +1,4 @@
-//! Subscribers that do not acknowledge: each delivery has the fate of its answer, and none is made twice.
+//! Subscribers that do not acknowledge: each delivery has the outcome of its answer, and none is made twice.
 
 use super::lab::{Endpoint, OK, Then};
 use crate::common::Bench;
@@ -19,7 +19,7 @@ fn counts<const N: usize>(told: &Value, names: [&str; N]) -> [u64; N] {
     names.map(|name| told[name].as_u64().unwrap_or_else(|| panic!("no {name} in {told}")))
 }
 
-/// Publishes three events to the only subscriber, one after the other's fate: what became of them.
+/// Publishes three events to the only subscriber, one after the other's outcome: what became of them.
 fn three_to(endpoint: &Endpoint, timeout: &str) -> Value {
     let bench = Bench::new();
     let publisher = Publisher::start(&bench, &["webhook", "--timeout", timeout]);
@@ -35,7 +35,7 @@ fn answer(status: &str, header: &str) -> String {
     format!("HTTP/1.1 {status}\r\n{header}Content-Length: 4\r\n\r\noops")
 }
 
-/// The three events had this fate, and the endpoint got each once.
+/// The three events had this outcome, and the endpoint got each once.
 #[track_caller]
 fn all_are(fate: &str, endpoint: &Endpoint, timeout: &str) {
     let told = three_to(endpoint, timeout);

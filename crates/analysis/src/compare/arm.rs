@@ -3,8 +3,8 @@
 use crate::compare::duplex::CallbackFigures;
 use crate::compare::fanout::FanoutFigures;
 use pushbench_core::record::ease::Ease;
-use pushbench_core::record::fates::Fates;
 use pushbench_core::record::interval::Interval;
+use pushbench_core::record::outcomes::Outcomes;
 use serde::Serialize;
 
 /// Figures from the merged measured windows of an arm's valid trials. What could not be measured is
@@ -38,7 +38,7 @@ pub struct ArmFigures {
     pub lag_ns: Latency,
     /// The machine's stalls beside the driver.
     pub hiccup_ns: Latency,
-    /// Fates.
+    /// Outcomes.
     pub events: Events,
     /// Connections.
     pub connections: Connections,
@@ -112,12 +112,12 @@ pub struct Percentiles {
     pub p99_9: Option<[f64; 2]>,
 }
 
-/// Fates of the measured events, summed over valid trials.
+/// Outcomes of the measured events, summed over valid trials.
 #[derive(Debug, Clone, Serialize)]
 pub struct Events {
     /// The exact sums.
     #[serde(flatten)]
-    pub fates: Fates,
+    pub fates: Outcomes,
     /// Second answers; `null` when answers carry no id.
     pub duplicated: Option<u64>,
     /// Overtaking answers; `null` when answers carry no id.
@@ -137,7 +137,7 @@ pub struct Connections {
     pub per_trial: Option<f64>,
     /// Per event sent, the warm ones included.
     pub per_event: Option<f64>,
-    /// Connections made anew for an event, after the warm ones.
+    /// Connections made again for an event, after the warm ones.
     pub reconnects: u64,
     /// What each of these took, handshake included.
     pub connect_ns: Latency,

@@ -4,7 +4,7 @@
 use crate::compare::Latency;
 use crate::compare::figures::distribution;
 use crate::stats;
-use pushbench_core::record::fanout::{Apart, Conduct, DeliveryFates, Fanout, Turnover};
+use pushbench_core::record::fanout::{Apart, Conduct, DeliveryOutcomes, Fanout, Turnover};
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::trial::Trial;
 use serde::Serialize;
@@ -16,8 +16,8 @@ pub struct ApartFigures {
     pub conduct: Conduct,
     /// How many they are.
     pub subscribers: u64,
-    /// Fates of their measured deliveries.
-    pub deliveries: DeliveryFates,
+    /// Outcomes of their measured deliveries.
+    pub deliveries: DeliveryOutcomes,
     /// From due to the instant it was taken up.
     pub delivery_ns: Latency,
 }
@@ -49,7 +49,7 @@ pub struct Upkeep {
     pub grew_bytes: Option<f64>,
     /// Its descriptors at the end.
     pub descriptors: Option<f64>,
-    /// How long it was down when it was ended and started anew.
+    /// How long it was down when it was ended and restarted.
     pub down_ns: Option<f64>,
 }
 
@@ -57,7 +57,7 @@ pub struct Upkeep {
 pub(super) fn apart(trials: &[&Trial], all: &[&Fanout]) -> Vec<ApartFigures> {
     let of = |first: &Apart| {
         let mut hist = Hist::new();
-        let mut deliveries = DeliveryFates::default();
+        let mut deliveries = DeliveryOutcomes::default();
         let each = all.iter().flat_map(|f| &f.deliveries.apart);
         for apart in each.filter(|a| a.conduct == first.conduct) {
             hist.merge(&apart.delivery);

@@ -44,7 +44,7 @@ pub fn is_judged(metric: &Metric, scenario: &Scenario) -> bool {
             Family::Latency { .. } => !(closed && metric.name.starts_with("response")),
             Family::Throughput => closed,
             Family::Cpu | Family::Memory => true,
-            Family::Told => false,
+            Family::Reported => false,
         }
 }
 
@@ -253,7 +253,7 @@ impl Pair<'_> {
                 let limit = latency.as_nanos() as f64;
                 difference.is_none_or(|d| d.low < -limit || d.high > limit)
             }
-            Family::Cpu | Family::Memory | Family::Told => relative(*cpu),
+            Family::Cpu | Family::Memory | Family::Reported => relative(*cpu),
             Family::Throughput => relative(*throughput),
         }
     }

@@ -60,7 +60,7 @@ pub fn judge(expect: &[Expectation], arms: &[ArmFigures], trials: &Trials<'_>) -
 }
 
 fn value(what: &str, arm: &ArmFigures, index: usize, trials: &Trials<'_>) -> Option<f64> {
-    // Fates count in every trial that can be counted; a voided one still lost what it lost.
+    // Outcomes count in every trial that can be counted; a voided one still lost what it lost.
     let fate = |of: fn(&Trial) -> Option<u64>| {
         let mine: Option<Vec<u64>> =
             trials.all.iter().filter(|t| t.arm == index).map(|t| of(t)).collect();

@@ -10,7 +10,7 @@ use crate::compare::trust::lacks;
 use crate::compare::{ArmFigures, Latency, Note};
 use crate::stats;
 use pushbench_core::record::fanout::{
-    Deliveries, DeliveryFates, Fanout, KernelScope, PublisherStatus,
+    Deliveries, DeliveryOutcomes, Fanout, KernelScope, PublisherStatus,
 };
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::metrics;
@@ -33,7 +33,7 @@ pub struct FanoutFigures {
     pub last_ns: Latency,
     /// From the first subscriber's read to the last one's.
     pub skew_ns: Latency,
-    /// Fates of the measured deliveries.
+    /// Outcomes of the measured deliveries.
     pub deliveries: Delivered,
     /// Deliveries received, of those due.
     pub reach: Option<f64>,
@@ -86,17 +86,17 @@ pub struct RequestFigures {
     pub empty: f64,
 }
 
-/// Fates of the measured deliveries, and what else came to subscribers.
+/// Outcomes of the measured deliveries, and what else came to subscribers.
 #[derive(Debug, Clone, Serialize)]
 pub struct Delivered {
     /// The exact sums.
     #[serde(flatten)]
-    pub fates: DeliveryFates,
+    pub fates: DeliveryOutcomes,
     /// Events that a subscriber got again.
     pub duplicated: u64,
     /// Events that came behind a younger one.
     pub reordered: u64,
-    /// Deliveries after they had another fate.
+    /// Deliveries after they had another outcome.
     pub late: u64,
     /// Messages that are no event of the trial.
     pub unsolicited: u64,
@@ -134,7 +134,7 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
         distribution(&merged, trials, peaked, |q| over_blocks(&hists, q))
     };
     let sum = |pick: fn(&Deliveries) -> u64| all.iter().map(|f| pick(&f.deliveries)).sum::<u64>();
-    let mut fates = DeliveryFates::default();
+    let mut fates = DeliveryOutcomes::default();
     all.iter().for_each(|f| fates.add(&f.deliveries.measured));
     let in_window = sum(|d| d.read_in_window);
     let window_ns: u64 = trials.iter().map(|t| t.window_ns).sum();

@@ -10,9 +10,9 @@ use crate::compare::{
 use crate::stats;
 use pushbench_core::event::Template;
 use pushbench_core::record::account::OTHER_FAULTS;
-use pushbench_core::record::fates::Fates;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::metrics::{SAMPLES_BEYOND, supported_quantile};
+use pushbench_core::record::outcomes::Outcomes;
 use pushbench_core::record::run::{PointHeader, RunHeader};
 use pushbench_core::record::trial::{Trial, TrialDesign};
 use pushbench_core::record::wire::Traffic;
@@ -178,7 +178,7 @@ pub(super) fn over_blocks(hists: &[Option<&Hist>], q: f64) -> Option<[f64; 2]> {
 }
 
 fn events(trials: &[&Trial]) -> Events {
-    let mut fates = Fates::default();
+    let mut fates = Outcomes::default();
     trials.iter().for_each(|t| fates.add(&t.events));
     let sum = |of: fn(&Trial) -> Option<u64>| -> Option<u64> {
         let each: Option<Vec<u64>> = trials.iter().map(|t| of(t)).collect();

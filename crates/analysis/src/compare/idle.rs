@@ -8,7 +8,7 @@ use serde::Serialize;
 /// What lay between two events of an idle flow, over valid trials.
 #[derive(Debug, Clone, Serialize)]
 pub struct IdleFigures {
-    /// Quiet stretches, summed.
+    /// Quiet periods, summed.
     pub quiet_ns: u64,
     /// CPU of the target's process tree.
     pub target_cpu_ns_per_subscriber_minute: Option<f64>,
@@ -27,7 +27,7 @@ pub struct IdleFigures {
 /// Nanoseconds of a minute.
 const MINUTE: f64 = 60e9;
 
-/// The figures of the quiet stretches of these trials; `None` in another flow.
+/// The figures of the quiet periods of these trials; `None` in another flow.
 pub fn figures(all: &[&Fanout]) -> Option<IdleFigures> {
     let each: Vec<(&Fanout, &Quiet)> =
         all.iter().filter_map(|f| Some((*f, f.quiet.as_ref()?))).collect();

@@ -3,6 +3,7 @@
 
 mod arm;
 pub mod blocks;
+mod comparability;
 pub mod completeness;
 pub mod conduct;
 pub mod decide;
@@ -40,7 +41,6 @@ mod strata_tests;
 mod tests;
 pub mod trust;
 mod types;
-mod unlike;
 pub mod verdicts;
 pub mod verified;
 

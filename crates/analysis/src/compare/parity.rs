@@ -1,8 +1,8 @@
 //! What the two sides have in common and what not, from the settings in force (law 6).
 
 use crate::compare::Trials;
+use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_core::record::findings::{Aspect, Findings};
-use pushbench_core::record::in_force::InForce;
 use pushbench_core::record::run::{ArmHeader, PointHeader};
 use serde::Serialize;
 
@@ -42,11 +42,11 @@ pub struct Parity {
 
 /// Derives the table from the records. `findings` has one entry an arm, or none at all.
 pub fn parity(header: &PointHeader, findings: &[Findings], trials: &Trials<'_>) -> Parity {
-    let in_force: Vec<Option<InForce>> = (0..header.arms.len())
+    let in_force: Vec<Option<EffectiveConfig>> = (0..header.arms.len())
         .map(|a| trials.all.iter().find(|t| t.arm == a).and_then(|t| t.in_force.clone()))
         .collect();
-    let said = |of: fn(&InForce) -> String| -> Vec<Property> {
-        let property = |s: &Option<InForce>| match s {
+    let said = |of: fn(&EffectiveConfig) -> String| -> Vec<Property> {
+        let property = |s: &Option<EffectiveConfig>| match s {
             Some(s) => Property { value: of(s), known: Known::Tested },
             None => Property { value: "unknown".to_owned(), known: Known::Unknown },
         };

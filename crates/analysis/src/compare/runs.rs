@@ -3,10 +3,10 @@
 //! verdicts. No verdict on the runs: they were not measured under the same machine conditions (law 5).
 
 use crate::compare::blocks::OverBlocks;
+use crate::compare::comparability::{arms_of_both, differences, points_of_both};
 use crate::compare::completeness;
 use crate::compare::evidence::{Evidence, evidence};
 use crate::compare::machine::Difference;
-use crate::compare::unlike::{arms_of_both, differences, points_of_both};
 use crate::compare::verdicts::{Agreement, VerdictPair, pairs};
 use crate::compare::{Comparison, Report, compare};
 use pushbench_core::record::run::{RunHeader, StoredRun};
@@ -104,7 +104,7 @@ impl Runs {
 pub fn side_by_side(first: (&str, &StoredRun), second: (&str, &StoredRun)) -> Runs {
     let differences = differences(&first.1.header, &second.1.header);
     let hinders = |d: &&Difference| !HARMLESS.contains(&d.what.as_str());
-    let (a, b) = (Told::of(first.1), Told::of(second.1));
+    let (a, b) = (Derived::of(first.1), Derived::of(second.1));
     let points = points_of_both(&first.1.header, &second.1.header);
     let points: Vec<Pair> = points.iter().map(|(i, j)| pair(&a, *i, &b, *j)).collect();
     let (first, second) = (run(first), run(second));
@@ -133,21 +133,21 @@ fn run((dir, stored): (&str, &StoredRun)) -> Run {
 }
 
 /// A run with what it says.
-struct Told<'a> {
+struct Derived<'a> {
     header: &'a RunHeader,
     report: Report,
     evidence: Evidence<'a>,
 }
 
-impl<'a> Told<'a> {
-    fn of(run: &'a StoredRun) -> Told<'a> {
+impl<'a> Derived<'a> {
+    fn of(run: &'a StoredRun) -> Derived<'a> {
         let report = compare(run);
         let evidence = evidence(run, &report, &BTreeMap::new());
-        Told { header: &run.header, report, evidence }
+        Derived { header: &run.header, report, evidence }
     }
 }
 
-fn pair(a: &Told<'_>, i: usize, b: &Told<'_>, j: usize) -> Pair {
+fn pair(a: &Derived<'_>, i: usize, b: &Derived<'_>, j: usize) -> Pair {
     let (p, q) = (&a.header.points[i], &b.header.points[j]);
     let mut figures = Vec::new();
     for (arm, other) in arms_of_both(p, q) {

@@ -1,9 +1,9 @@
 //! Made-up runs for the tests of comparison and report.
 
-use pushbench_core::record::fates::Fates;
+use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_core::record::histogram::Hist;
-use pushbench_core::record::in_force::InForce;
 use pushbench_core::record::interval::Interval;
+use pushbench_core::record::outcomes::Outcomes;
 use pushbench_core::record::peaks::Peaks;
 use pushbench_core::record::records::Records;
 use pushbench_core::record::run::{ArmHeader, PointHeader, RunHeader, SCHEMA, StoredRun};
@@ -50,7 +50,7 @@ pub fn run(blocks: &[[Block; 2]]) -> StoredRun {
 /// of CPU.
 pub fn ratios(service: f64, cpu: f64) -> StoredRun {
     let block = |n: u64| {
-        // Both arms share the machine's moods; a little is left of their own.
+        // Both arms share the machine's conditions; a little is left of their own.
         let mood = 1.0 + 0.1 * ((n * 7) % 5) as f64;
         let own = 1.0 + 0.004 * ((n * 3) % 4) as f64;
         let part = |base: f64, ratio: f64| (base * mood * ratio) as u64;
@@ -125,7 +125,7 @@ pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
     let mut hiccup = Hist::new();
     (0..1500).for_each(|n| hiccup.record(60_000 + n * 100));
     let [response, unlagged, service, lag] = hists;
-    let fates = Fates { due: EVENTS, acknowledged: EVENTS, ..Fates::default() };
+    let fates = Outcomes { due: EVENTS, acknowledged: EVENTS, ..Outcomes::default() };
     Trial {
         point: 0,
         stage: Stage::Block,
@@ -139,7 +139,7 @@ pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
         wall_ns: 3_000_000_000,
         offered_per_second: Some(2000.0),
         events: fates,
-        warmup: Fates::default(),
+        warmup: Outcomes::default(),
         duplicated: Some(0),
         reordered: Some(0),
         late: 0,
@@ -203,7 +203,7 @@ pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
         },
         steal_ns: 0,
         other_runs: 0,
-        in_force: Some(InForce {
+        in_force: Some(EffectiveConfig {
             handler: "built-in".to_owned(),
             runtime: "tokio".to_owned(),
             threads: 1,

@@ -2,8 +2,8 @@
 
 use crate::record::callbacks::Callbacks;
 use crate::record::fanout::Deliveries;
-use crate::record::fates::Fates;
 use crate::record::histogram::Hist;
+use crate::record::outcomes::Outcomes;
 use crate::record::peaks::Peaks;
 use crate::record::strata::{Split, Stratum};
 use crate::record::wire::Traffic;
@@ -18,9 +18,9 @@ pub const OTHER_FAULTS: &str = "other faults";
 #[derive(Debug, Clone)]
 pub struct Account {
     /// Events due in the measured window.
-    pub measured: Fates,
+    pub measured: Outcomes,
     /// Events due before it.
-    pub warmup: Fates,
+    pub warmup: Outcomes,
     /// `done − due`, ns. Empty in a closed loop.
     pub response: Hist,
     /// `done − due − lag`, ns: the response without the driver's own lateness.
@@ -51,7 +51,7 @@ pub struct Account {
     pub acknowledged_in_window: u64,
     /// Connections opened, the warm ones included.
     pub connections: u64,
-    /// What it took to make a connection anew, handshake included, ns.
+    /// What it took to make a connection again, handshake included, ns.
     pub connect: Hist,
     /// Measured events still open when the last slice ended.
     pub open_at_end: u64,
@@ -76,8 +76,8 @@ impl Account {
     pub fn new(tells_ids: bool, wall_length: u64, split: Option<&Split>) -> Account {
         let told = tells_ids.then_some(0);
         Account {
-            measured: Fates::default(),
-            warmup: Fates::default(),
+            measured: Outcomes::default(),
+            warmup: Outcomes::default(),
             response: Hist::new(),
             unlagged: Hist::new(),
             service: Hist::new(),

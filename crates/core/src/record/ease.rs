@@ -10,7 +10,7 @@ pub enum Duty {
     Authentication,
     /// Sends again what was not acknowledged.
     Retry,
-    /// Makes a connection anew that has ended.
+    /// Makes a connection again that has ended.
     Reconnect,
     /// Goes on after the last event that arrived.
     Resume,

@@ -1,4 +1,4 @@
-//! What a fan-out adds to a trial's record: the fate of every delivery, one event at one subscriber.
+//! What a fan-out adds to a trial's record: the outcome of every delivery, one event at one subscriber.
 
 mod audience;
 mod deliveries;
@@ -6,7 +6,7 @@ mod memory;
 mod publisher;
 
 pub use audience::{Audience, CONDUCTS, Conduct, Mix};
-pub use deliveries::{Apart, Deliveries, DeliveryFates, Turnover};
+pub use deliveries::{Apart, Deliveries, DeliveryOutcomes, Turnover};
 pub use memory::{Growth, KernelMemory, KernelScope};
 pub use publisher::PublisherStatus;
 

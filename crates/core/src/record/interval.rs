@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What one arm of one shard has seen since the last interval was closed.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub struct IntervalCounts {
     /// Responses (service times in a closed loop), by the instant the answer was read.
     pub responses: Hist,
     /// Events that came due.
@@ -15,14 +15,14 @@ pub struct Seen {
     pub backlog_peak: u64,
 }
 
-impl Seen {
+impl IntervalCounts {
     /// True when nothing happened.
     pub fn is_empty(&self) -> bool {
         self.responses.is_empty() && self.due == 0
     }
 
     /// Adds another shard's.
-    pub fn merge(&mut self, other: &Seen) {
+    pub fn merge(&mut self, other: &IntervalCounts) {
         self.responses.merge(&other.responses);
         self.due += other.due;
         self.backlog_peak += other.backlog_peak;
@@ -53,7 +53,7 @@ pub struct Interval {
 
 impl Interval {
     /// The figures of a second.
-    pub fn of(second: u64, seen: &Seen, driver_rss_bytes: u64) -> Interval {
+    pub fn of(second: u64, seen: &IntervalCounts, driver_rss_bytes: u64) -> Interval {
         let quantile = |q| supported_quantile(&seen.responses, q).map(|v| v as u64);
         Interval {
             second,

@@ -55,8 +55,8 @@ pub enum Family {
     Throughput,
     /// Memory per subscriber.
     Memory,
-    /// Told, not judged.
-    Told,
+    /// Reported, not judged.
+    Reported,
 }
 
 /// What a metric is about, hence the flows in which there is one.

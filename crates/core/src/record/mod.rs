@@ -1,4 +1,4 @@
-//! What was seen: histograms, the ledger of fates, resources, hiccups, and the results store.
+//! What was seen: histograms, the ledger of outcomes, resources, hiccups, and the results store.
 
 pub mod records;
 pub mod run;
@@ -7,14 +7,14 @@ pub mod usage;
 pub mod account;
 pub mod callbacks;
 pub mod ease;
+pub mod effective_config;
 pub mod fanout;
-pub mod fates;
 pub mod findings;
 pub mod histogram;
-pub mod in_force;
 pub mod interval;
 pub mod interval_log;
 pub mod metrics;
+pub mod outcomes;
 pub mod peaks;
 pub mod sizing;
 pub mod strata;

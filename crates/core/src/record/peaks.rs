@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Shortest stretch: stalls closer together than this count as one.
 const SHORTEST_BIN_NS: u64 = 10_000_000;
-/// Bounds the memory of a long trial; its stretches grow instead.
+/// Bounds the memory of a long trial; its periods grow instead.
 const MOST_BINS: u64 = 1_000;
 
 /// A queue that a stall left is worked off within this many bins, 100 ms in a short trial.
@@ -42,7 +42,7 @@ impl Peaks {
         }
     }
 
-    /// Number of separate stretches in which some response was above `ns`. What lasts longer than a
+    /// Number of separate periods in which some response was above `ns`. What lasts longer than a
     /// stall does is the load, and counts once more for every such length.
     pub fn stalls_above(&self, ns: u64) -> usize {
         let mut length = 0;

@@ -1,11 +1,11 @@
 //! One trial's complete record: one line of `trials.jsonl`.
 
 use crate::record::callbacks::Callbacks;
+use crate::record::effective_config::EffectiveConfig;
 use crate::record::fanout::Fanout;
-use crate::record::fates::Fates;
 use crate::record::histogram::Hist;
-use crate::record::in_force::InForce;
 use crate::record::interval::Interval;
+use crate::record::outcomes::Outcomes;
 use crate::record::peaks::Peaks;
 use crate::record::strata::{Split, Stratum};
 use crate::record::usage::Reading;
@@ -55,7 +55,7 @@ pub struct DriverUsage {
     pub cpu_ns: u64,
     /// Spent spinning, ns.
     pub spin_ns: u64,
-    /// Busiest shard: its work over work and leisure (spinning, asleep by choice), 0 to 1. Time in
+    /// Busiest shard: its work over work and idle time (spinning, asleep by choice), 0 to 1. Time in
     /// which others had its CPU is neither. In runs of older versions: its work over the wall time.
     pub busy: f64,
     /// Asleep because there was nothing to do, ns; unknown in runs of older versions.
@@ -131,10 +131,10 @@ pub struct Trial {
     pub wall_ns: u64,
     /// Events per second that the schedule offers; `None` in a closed loop.
     pub offered_per_second: Option<f64>,
-    /// Fates of the events due in the measured window.
-    pub events: Fates,
-    /// Fates of the warm-up's.
-    pub warmup: Fates,
+    /// Outcomes of the events due in the measured window.
+    pub events: Outcomes,
+    /// Outcomes of the warm-up's.
+    pub warmup: Outcomes,
     /// Answers to already acknowledged events; `None` when answers carry no id.
     pub duplicated: Option<u64>,
     /// Answers that overtook an older event; `None` when answers carry no id.
@@ -161,7 +161,7 @@ pub struct Trial {
     pub drained_ns: Vec<Option<u64>>,
     /// Connections opened, warm ones included.
     pub connections: u64,
-    /// What it took to make a connection anew for an event, handshake included.
+    /// What it took to make a connection again for an event, handshake included.
     pub connect: Hist,
     /// Connections opened before the first event.
     pub warm_connections: u64,
@@ -204,14 +204,14 @@ pub struct Trial {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub other_runs: u64,
     /// What a built-in server said of itself.
-    pub in_force: Option<InForce>,
+    pub in_force: Option<EffectiveConfig>,
     /// What came to subscribers; `None` in other flows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fanout: Option<Fanout>,
     /// What was seen of answers that come by a callback, where they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callbacks: Option<Callbacks>,
-    /// How long the target was down when it was ended and started anew; `None` when it was not.
+    /// How long the target was down when it was ended and restarted; `None` when it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub down_ns: Option<u64>,
     /// What went wrong, by message.

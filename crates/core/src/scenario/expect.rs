@@ -9,7 +9,7 @@ use crate::scenario::raw::Raw;
 use serde_json::Value as Json;
 use std::time::Duration;
 
-/// Figures that may be limited beside the metrics: fates that are counted.
+/// Figures that may be limited beside the metrics: outcomes that are counted.
 const FATES: [(&str, &str); 8] = [
     ("lost", "events, in a fan-out deliveries too, whose connection ended after they were sent"),
     ("failed", "events answered wrongly, refused, or beyond the backlog, and their deliveries"),

@@ -230,7 +230,7 @@ pub struct Matters {
 /// One line of `[expect]`: the named figure of every arm must not exceed the limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Expectation {
-    /// A fate (`lost`, `failed`, `timed_out`) or a metric of the registry (`response.p99`).
+    /// A outcome (`lost`, `failed`, `timed_out`) or a metric of the registry (`response.p99`).
     pub what: String,
     /// Upper limit (for `throughput`: lower), in the figure's own unit (events, ns, events/s).
     pub limit: f64,
@@ -260,7 +260,7 @@ pub struct Scenario {
     /// `[duplex]`: how questions are answered; `None` where events are acknowledged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub questions: Option<Questions>,
-    /// `[faults]`: each target is ended and started anew this long after the measured window began.
+    /// `[faults]`: each target is ended and restarted this long after the measured window began.
     #[serde(default, with = "optional_nanos", skip_serializing_if = "Option::is_none")]
     pub restart_after: Option<Duration>,
     /// `[compare]`

@@ -7,8 +7,8 @@
 mod wire;
 
 use pushbench_core::error::{Error, Result};
+use pushbench_core::record::effective_config::LISTENING;
 use pushbench_core::record::histogram::Hist;
-use pushbench_core::record::in_force::LISTENING;
 use pushbench_core::transport::Carrier;
 use pushbench_host::clock;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -100,7 +100,7 @@ fn run(words: &[&str]) -> io::Result<()> {
     let mut target = Target::new(listen(address)?, carrier, delay)?;
     while !ended.load(Ordering::Relaxed) {
         target.turn()?;
-        // At real-time priority nobody of the same rank would ever run here again, its keeper included.
+        // At real-time priority nobody of the same rank would ever run here again, its supervisor included.
         std::thread::yield_now();
     }
     let told = serde_json::to_vec(&Account { held: target.held })?;

@@ -1,23 +1,23 @@
 //! From what a publisher did to what the record of a fan-out must say, count by count.
 
-use crate::publisher::mischief::{LATE_BEFORE, Mischief, RELEASE, UNASKED};
+use crate::publisher::publisher_fault::{LATE_BEFORE, PublisherFault, RELEASE, UNASKED};
 use crate::publisher::site::Tally;
-use pushbench_core::record::fanout::DeliveryFates;
+use pushbench_core::record::fanout::DeliveryOutcomes;
 use pushbench_core::record::trial::Trial;
 use std::fmt;
 
 /// Every count of deliveries in a record that does not depend on time, warm-up included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Fates of all deliveries.
-    pub fates: DeliveryFates,
+    /// Outcomes of all deliveries.
+    pub fates: DeliveryOutcomes,
     /// First deliveries read, late ones included.
     pub read: u64,
     /// Second ones.
     pub duplicated: u64,
     /// Behind a younger event.
     pub reordered: u64,
-    /// After they had another fate.
+    /// After they had another outcome.
     pub late: u64,
     /// Messages that are no event of the trial.
     pub unsolicited: u64,
@@ -47,7 +47,7 @@ impl Counts {
     /// matter of time.
     pub fn told(tally: &Tally, subscribers: u64) -> Counts {
         let unpublished = tally.turned_away * subscribers;
-        let fates = DeliveryFates {
+        let fates = DeliveryOutcomes {
             due: tally.due + unpublished,
             received: tally.delivered - tally.late,
             failed: unpublished,
@@ -68,7 +68,7 @@ impl Counts {
     }
 }
 
-impl Mischief {
+impl PublisherFault {
     /// The tally that it must leave of so many events with the indices from 0, published one after the
     /// other, and so many subscribers who all stay. `answers`: each delivery is acknowledged.
     pub fn theory(self, events: u64, subscribers: u64, answers: bool) -> Tally {
@@ -85,19 +85,19 @@ impl Mischief {
         // What waits for the next event waits in vain behind the last one.
         let last = (0..subscribers).filter(|s| events > 0 && self.strikes(events - 1, *s)).count();
         match self {
-            Mischief::Honest | Mischief::TurnAway | Mischief::HangUp => {}
-            Mischief::Drop => t.dropped = t.struck,
-            Mischief::Twice => t.doubled = t.struck,
-            Mischief::Swap => t.overtaken = t.struck - last as u64,
-            Mischief::Late if events > RELEASE.max(LATE_BEFORE) => {
+            PublisherFault::Honest | PublisherFault::TurnAway | PublisherFault::HangUp => {}
+            PublisherFault::Drop => t.dropped = t.struck,
+            PublisherFault::Twice => t.doubled = t.struck,
+            PublisherFault::Swap => t.overtaken = t.struck - last as u64,
+            PublisherFault::Late if events > RELEASE.max(LATE_BEFORE) => {
                 t.overtaken = t.struck;
                 t.late = t.struck;
             }
-            Mischief::Late => {}
-            Mischief::Unasked => t.unasked = t.struck * UNASKED,
+            PublisherFault::Late => {}
+            PublisherFault::Unasked => t.unasked = t.struck * UNASKED,
         }
         t.delivered = t.due - t.dropped;
-        if matches!(self, Mischief::Swap | Mischief::Late) {
+        if matches!(self, PublisherFault::Swap | PublisherFault::Late) {
             t.delivered -= t.struck - t.overtaken;
         }
         t.acknowledged = if answers { t.delivered } else { 0 };

@@ -1,4 +1,4 @@
-//! A misbehaving publisher's requests, as `targets/PROTOCOL.md` has them.
+//! A faulty publisher's requests, as `targets/PROTOCOL.md` has them.
 
 use crate::http::{Message, response};
 use crate::publisher::outlet::{Held, Hook, prepare};

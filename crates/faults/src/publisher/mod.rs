@@ -1,17 +1,17 @@
-//! Publishers that misbehave: an application's event comes in, and what becomes of each delivery is the
-//! mischief's. They speak `targets/PROTOCOL.md` and share nothing with the built-in publisher but paths.
+//! Publishers that are faulty: an application's event comes in, and what becomes of each delivery is the
+//! fault's. They speak `targets/PROTOCOL.md` and share nothing with the built-in publisher but paths.
 
 pub mod counts;
 mod desk;
-pub mod mischief;
 mod outlet;
+pub mod publisher_fault;
 mod site;
 mod subscription;
 
 pub use site::{Conduct, Tally};
 
 use crate::{SUBCOMMAND, call_to_end, listen, until_called};
-use mischief::Mischief;
+use publisher_fault::PublisherFault;
 use pushbench_core::publishing::TOKEN_VARIABLE;
 use pushbench_core::transport::Transport;
 use site::Site;
@@ -26,22 +26,22 @@ pub(super) const WORD: &str = "publisher";
 /// Told instead of an address where acknowledgements are not waited for.
 const UNACKNOWLEDGED: &str = "unacknowledged";
 
-/// A misbehaving publisher inside this process.
-pub struct OddPublisher {
+/// A faulty publisher inside this process.
+pub struct FaultyPublisher {
     address: SocketAddr,
     site: Arc<Site>,
     accepting: JoinHandle<()>,
 }
 
-impl OddPublisher {
+impl FaultyPublisher {
     /// Starts one on a free port of this machine.
-    pub fn start(conduct: Conduct) -> io::Result<OddPublisher> {
+    pub fn start(conduct: Conduct) -> io::Result<FaultyPublisher> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let site = Arc::new(Site::new(conduct, None));
         let here = site.clone();
         let accepting = std::thread::spawn(move || accept(&listener, &here));
-        Ok(OddPublisher { address, site, accepting })
+        Ok(FaultyPublisher { address, site, accepting })
     }
 
     /// Where it takes events and subscriptions.
@@ -71,21 +71,21 @@ fn accept(listener: &TcpListener, site: &Site) {
 }
 
 /// Where publishers that are processes of their own tell what they did.
-pub struct Ear(TcpListener);
+pub struct ReportSocket(TcpListener);
 
-impl Ear {
+impl ReportSocket {
     /// Listens on a free port of this machine.
-    pub fn new() -> io::Result<Ear> {
+    pub fn new() -> io::Result<ReportSocket> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
-        Ok(Ear(listener))
+        Ok(ReportSocket(listener))
     }
 
     /// The words with which this program is started as a publisher of this conduct that tells this ear.
     pub fn words(&self, conduct: &Conduct) -> io::Result<Vec<String>> {
-        let (transport, mischief) = (conduct.transport.name(), conduct.mischief.name());
+        let (transport, fault) = (conduct.transport.name(), conduct.fault.name());
         let tell = self.0.local_addr()?.to_string();
-        let words = [SUBCOMMAND, WORD, transport, mischief, "127.0.0.1:{port}", &tell];
+        let words = [SUBCOMMAND, WORD, transport, fault, "127.0.0.1:{port}", &tell];
         let mut words = words.map(str::to_owned).to_vec();
         words.extend((!conduct.acknowledged).then(|| UNACKNOWLEDGED.to_owned()));
         Ok(words)
@@ -109,13 +109,13 @@ impl Ear {
     }
 }
 
-/// Runs as a misbehaving publisher: `TRANSPORT MISCHIEF ADDR TELL [unacknowledged]`.
+/// Runs as a faulty publisher: `TRANSPORT MISCHIEF ADDR TELL [unacknowledged]`.
 pub(super) fn run(words: &[&str]) -> io::Result<Infallible> {
     let wrong = || io::Error::other("it takes TRANSPORT MISCHIEF ADDR TELL [unacknowledged]");
-    let [transport, mischief, address, tell, rest @ ..] = words else { return Err(wrong()) };
+    let [transport, fault, address, tell, rest @ ..] = words else { return Err(wrong()) };
     let conduct = Conduct {
         transport: Transport::named(transport).ok_or_else(wrong)?,
-        mischief: Mischief::named(mischief).ok_or_else(wrong)?,
+        fault: PublisherFault::named(fault).ok_or_else(wrong)?,
         acknowledged: !rest.contains(&UNACKNOWLEDGED),
         token: std::env::var(TOKEN_VARIABLE).map_err(io::Error::other)?,
     };

@@ -1,7 +1,7 @@
-//! What the connections of a misbehaving publisher share: what it does, who is subscribed, and the
+//! What the connections of a faulty publisher share: what it does, who is subscribed, and the
 //! exact tally of what it did.
 
-use crate::publisher::mischief::Mischief;
+use crate::publisher::publisher_fault::PublisherFault;
 use pushbench_core::transport::Transport;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write as _};
@@ -22,7 +22,7 @@ pub struct Tally {
     pub turned_away: u64,
     /// Deliveries that the events taken ask for: one a subscriber that is there.
     pub due: u64,
-    /// Of them, struck by the mischief.
+    /// Of them, struck by the fault.
     pub struck: u64,
     /// Of them, delivered, however often.
     pub delivered: u64,
@@ -67,7 +67,7 @@ pub struct Conduct {
     /// How events reach subscribers.
     pub transport: Transport,
     /// What it does to deliveries.
-    pub mischief: Mischief,
+    pub fault: PublisherFault,
     /// It waits for acknowledgements; a webhook's answer it always reads.
     pub acknowledged: bool,
     /// What every request must carry.
@@ -117,7 +117,7 @@ impl Site {
 
     /// Takes an event and tells for how many subscribers; `None` when it is turned away.
     pub fn publish(&self, event: Event) -> Option<u64> {
-        if self.conduct.mischief.turns_away(event.index) {
+        if self.conduct.fault.turns_away(event.index) {
             self.tally(|t| t.turned_away += 1);
             return None;
         }

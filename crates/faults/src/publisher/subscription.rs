@@ -1,7 +1,7 @@
-//! One subscriber's thread: events come out of its queue, and the mischief decides what becomes of each.
+//! One subscriber's thread: events come out of its queue, and the fault decides what becomes of each.
 
-use crate::publisher::mischief::{Mischief, UNASKED};
 use crate::publisher::outlet::Outlet;
+use crate::publisher::publisher_fault::{PublisherFault, UNASKED};
 use crate::publisher::site::{Event, Site, Tally};
 use crate::wire::id_of;
 use pushbench_core::event::acknowledged_index;
@@ -39,22 +39,22 @@ struct Line<'a, O> {
 
 impl<O: Outlet> Line<'_, O> {
     fn handle(&mut self, event: &Arc<Event>) -> io::Result<()> {
-        let mischief = self.site.conduct.mischief;
-        let struck = mischief.strikes(event.index, self.number);
+        let fault = self.site.conduct.fault;
+        let struck = fault.strikes(event.index, self.number);
         self.site.tally(|t| t.struck += u64::from(struck));
-        match struck.then_some(mischief) {
-            Some(Mischief::Drop) => self.site.tally(|t| t.dropped += 1),
-            Some(Mischief::Swap | Mischief::Late) => self.held.push(event.clone()),
-            Some(Mischief::HangUp) => {
+        match struck.then_some(fault) {
+            Some(PublisherFault::Drop) => self.site.tally(|t| t.dropped += 1),
+            Some(PublisherFault::Swap | PublisherFault::Late) => self.held.push(event.clone()),
+            Some(PublisherFault::HangUp) => {
                 self.close()?;
                 self.site.tally(|t| t.hung_up += 1);
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
-            Some(Mischief::Twice) => {
+            Some(PublisherFault::Twice) => {
                 self.deliver(event, |_| {})?;
                 self.write(&event.text, |t| t.doubled += 1)?;
             }
-            Some(Mischief::Unasked) => {
+            Some(PublisherFault::Unasked) => {
                 for n in 0..UNASKED {
                     // Something that is no event, and one that nobody has published.
                     let text = match n % 2 {
@@ -65,15 +65,15 @@ impl<O: Outlet> Line<'_, O> {
                 }
                 self.deliver(event, |_| {})?;
             }
-            Some(Mischief::Honest | Mischief::TurnAway) | None => {
+            Some(PublisherFault::Honest | PublisherFault::TurnAway) | None => {
                 self.deliver(event, |_| {})?;
             }
         }
-        if !struck && mischief.releases(event.index) {
+        if !struck && fault.releases(event.index) {
             for held in std::mem::take(&mut self.held) {
                 self.deliver(&held, |t| {
                     t.overtaken += 1;
-                    t.late += u64::from(mischief == Mischief::Late);
+                    t.late += u64::from(fault == PublisherFault::Late);
                 })?;
             }
         }

@@ -56,7 +56,7 @@ fn destination(path: &Path) -> io::Result<Destination> {
     Err(rustix::io::Errno::LOOP.into())
 }
 
-/// The open file behind a link of /proc. Our own output is not opened anew: it goes on where it stands.
+/// The open file behind a link of /proc. Our own output is not opened again: it goes on where it stands.
 fn already_open(folder: &Path, link: &Path) -> io::Result<OwnedFd> {
     let own = Path::new("/proc").join(std::process::id().to_string()).join("fd");
     match link.file_name().and_then(|name| name.to_str()) {

@@ -1,10 +1,10 @@
 //! What a ledger holds: the open events, and the account of the closed ones.
 
 use crate::ledger::spread::Spreads;
-use crate::ledger::{Asked, Instants, LedgerRules, Past, Ticket};
+use crate::ledger::{Instants, LedgerRules, Past, SendInstants, Ticket};
 use pushbench_core::record::account::Account;
-use pushbench_core::record::fates::Fates;
-use pushbench_core::record::interval::Seen;
+use pushbench_core::record::interval::IntervalCounts;
+use pushbench_core::record::outcomes::Outcomes;
 use std::collections::VecDeque;
 
 /// Answers to events closed up to this many events ago are still told apart as duplicated or late.
@@ -29,11 +29,11 @@ pub(super) struct Entry {
     /// Instant due after the measured window began, in the arm's own time; `None` in the warm-up.
     pub after: Option<u64>,
     /// How it went out, where its answer comes another way.
-    pub asked: Option<Asked>,
+    pub asked: Option<SendInstants>,
 }
 
 /// The open events of one arm in one shard, oldest first.
-pub(super) struct Book {
+pub(super) struct OpenEvents {
     pub rules: LedgerRules,
     pub account: Account,
     pub open: VecDeque<Entry>,
@@ -42,7 +42,7 @@ pub(super) struct Book {
     /// Events before this one have been looked at when a slice ended.
     pub spilled_to: u64,
     pub past: Vec<(u64, Past)>,
-    pub interval: Seen,
+    pub interval: IntervalCounts,
     pub measuring: bool,
     pub ended: bool,
     pub expirations: u64,
@@ -50,10 +50,10 @@ pub(super) struct Book {
     pub spreads: Option<Spreads>,
 }
 
-impl Book {
-    pub fn new(rules: LedgerRules, tells_ids: bool) -> Book {
+impl OpenEvents {
+    pub fn new(rules: LedgerRules, tells_ids: bool) -> OpenEvents {
         let account = Account::new(tells_ids, rules.wall_length, rules.split.as_ref());
-        Book {
+        OpenEvents {
             rules,
             account,
             open: VecDeque::with_capacity(OPEN_AT_FIRST),
@@ -61,7 +61,7 @@ impl Book {
             open_count: 0,
             spilled_to: 0,
             past: vec![(u64::MAX, Past::Unknown); REMEMBERED],
-            interval: Seen::default(),
+            interval: IntervalCounts::default(),
             measuring: false,
             ended: false,
             expirations: 0,
@@ -69,8 +69,8 @@ impl Book {
         }
     }
 
-    /// The fates an event belongs to, by its place in the window.
-    pub fn fates(&mut self, after: Option<u64>) -> &mut Fates {
+    /// The outcomes an event belongs to, by its place in the window.
+    pub fn fates(&mut self, after: Option<u64>) -> &mut Outcomes {
         match after {
             Some(_) => &mut self.account.measured,
             None => &mut self.account.warmup,
@@ -106,7 +106,7 @@ impl Book {
             .map_or(State::Closed, |e| e.state)
     }
 
-    /// Closes an open event and gives its place in the window; `None` when it had its fate already.
+    /// Closes an open event and gives its place in the window; `None` when it had its outcome already.
     pub fn close(&mut self, ticket: &Ticket, past: Past) -> Option<Option<u64>> {
         let entry = self.entry(ticket.seq)?;
         if entry.state == State::Closed {

@@ -2,7 +2,7 @@
 //! answer comes another, and only the id binds the two.
 
 use crate::ledger::book::State;
-use crate::ledger::{Asked, Instants, Ledger, Ticket};
+use crate::ledger::{Instants, Ledger, SendInstants, Ticket};
 use pushbench_core::record::callbacks::Callbacks;
 use pushbench_core::record::wire::Traffic;
 
@@ -17,7 +17,7 @@ impl Ledger {
     }
 
     /// How a question goes out; true when it is a measured one.
-    pub fn asked(&self, ticket: &Ticket, asked: Asked) -> bool {
+    pub fn asked(&self, ticket: &Ticket, asked: SendInstants) -> bool {
         let mut book = self.0.borrow_mut();
         let Some(entry) = book.entry(ticket.seq) else { return false };
         entry.asked = Some(asked);
@@ -39,7 +39,9 @@ impl Ledger {
             let entry = book.entry(seq).filter(|entry| entry.state == State::Sent)?;
             Some((entry.ticket, entry.asked?))
         });
-        let Some((ticket, Asked { free, sent, nth })) = open else { return self.stray(index) };
+        let Some((ticket, SendInstants { free, sent, nth })) = open else {
+            return self.stray(index);
+        };
         self.acknowledge(&ticket, Instants { free, sent, done, woken, nth });
     }
 
@@ -70,7 +72,7 @@ mod tests {
     use super::*;
     use crate::ledger::LedgerRules;
     use pushbench_core::record::account::Account;
-    use pushbench_core::record::fates::Failure;
+    use pushbench_core::record::outcomes::Failure;
 
     const MS: u64 = 1_000_000;
 
@@ -92,7 +94,7 @@ mod tests {
     fn ask(ledger: &Ledger, index: u64, due: u64) -> Ticket {
         let ticket = ledger.open(index, due, Some(due));
         ledger.sent(&ticket);
-        assert!(ledger.asked(&ticket, Asked { free: due, sent: due + MS, nth: 1 }));
+        assert!(ledger.asked(&ticket, SendInstants { free: due, sent: due + MS, nth: 1 }));
         ticket
     }
 

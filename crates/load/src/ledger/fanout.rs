@@ -19,7 +19,7 @@ pub struct Held {
     pub bytes_out: u64,
     /// Pings read.
     pub pings: u64,
-    /// Deliveries without a fate.
+    /// Deliveries without an outcome.
     pub unsettled: u64,
 }
 
@@ -84,7 +84,7 @@ impl Ledger {
         }
     }
 
-    /// Something due at a subscriber has no fate yet.
+    /// Something due at a subscriber has no outcome yet.
     pub fn awaits(&self, subscriber: usize) -> bool {
         self.0.borrow().spreads.as_ref().is_some_and(|s| s.awaits(subscriber))
     }

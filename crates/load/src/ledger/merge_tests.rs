@@ -3,7 +3,7 @@
 use super::{Instants, Ledger, LedgerRules};
 use proptest::prelude::*;
 use pushbench_core::record::account::Account;
-use pushbench_core::record::fates::Failure;
+use pushbench_core::record::outcomes::Failure;
 use pushbench_core::record::strata::Split;
 
 const SECOND: u64 = 1_000_000_000;

@@ -1,4 +1,4 @@
-//! The ledger: the fate and the four instants of every event of one arm in one shard.
+//! The ledger: the outcome and the four instants of every event of one arm in one shard.
 //!
 //! It holds the open events only; a closed event becomes counts in histograms (law 12).
 
@@ -11,10 +11,10 @@ mod spread;
 
 pub use fanout::Held;
 
-use book::{Book, Entry, State};
+use book::{Entry, OpenEvents, State};
 use pushbench_core::record::account::Account;
-use pushbench_core::record::fates::Failure;
-use pushbench_core::record::interval::Seen;
+use pushbench_core::record::interval::IntervalCounts;
+use pushbench_core::record::outcomes::Failure;
 use pushbench_core::record::strata::Split;
 use pushbench_core::record::wire::Traffic;
 use pushbench_host::clock;
@@ -48,7 +48,7 @@ pub struct Instants {
 
 /// How a question went out whose answer comes another way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked {
+pub struct SendInstants {
     /// As in [`Instants`].
     pub free: u64,
     /// As in [`Instants`].
@@ -92,12 +92,12 @@ pub struct LedgerRules {
 }
 
 /// The ledger of one arm in one shard. Shared by the pacer and the connections of one thread.
-pub struct Ledger(RefCell<Book>);
+pub struct Ledger(RefCell<OpenEvents>);
 
 impl Ledger {
     /// An empty ledger. `tells_ids`: answers carry the event's id.
     pub fn new(rules: LedgerRules, tells_ids: bool) -> Self {
-        Ledger(RefCell::new(Book::new(rules, tells_ids)))
+        Ledger(RefCell::new(OpenEvents::new(rules, tells_ids)))
     }
 
     /// Sets the origin of the wall clock once every shard is ready.
@@ -151,7 +151,7 @@ impl Ledger {
         ticket
     }
 
-    /// True until the event has its fate.
+    /// True until the event has its outcome.
     pub fn is_open(&self, ticket: &Ticket) -> bool {
         self.0.borrow().state(ticket.seq) != State::Closed
     }
@@ -268,7 +268,7 @@ impl Ledger {
         self.0.borrow_mut().account.connections += 1;
     }
 
-    /// Notes what it took to make a connection anew, handshake included, ns.
+    /// Notes what it took to make a connection again, handshake included, ns.
     pub fn reconnected(&self, took: u64) {
         self.0.borrow_mut().account.connect.record(took);
     }
@@ -278,7 +278,7 @@ impl Ledger {
         self.0.borrow_mut().account.traffic.add(&traffic);
     }
 
-    /// Notes what went wrong without touching a fate.
+    /// Notes what went wrong without touching an outcome.
     pub fn fault(&self, message: &str) {
         self.0.borrow_mut().account.fault(message);
     }
@@ -290,7 +290,7 @@ impl Ledger {
         book.interval.backlog_peak = book.interval.backlog_peak.max(waiting as u64);
     }
 
-    /// Events and deliveries without a fate.
+    /// Events and deliveries without an outcome.
     pub fn open_count(&self) -> u64 {
         let book = self.0.borrow();
         book.open_count + book.spreads.as_ref().map_or(0, |s| s.open)
@@ -303,7 +303,7 @@ impl Ledger {
     }
 
     /// Takes what the current interval has seen and begins the next one.
-    pub fn take_interval(&self) -> Seen {
+    pub fn take_interval(&self) -> IntervalCounts {
         std::mem::take(&mut self.0.borrow_mut().interval)
     }
 

@@ -5,7 +5,9 @@
 //! counts as there: what it misses until it is back has failed.
 
 use crate::ledger::bits::Bits;
-use pushbench_core::record::fanout::{Audience, CONDUCTS, Conduct, Deliveries, DeliveryFates, Mix};
+use pushbench_core::record::fanout::{
+    Audience, CONDUCTS, Conduct, Deliveries, DeliveryOutcomes, Mix,
+};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
@@ -34,9 +36,9 @@ struct Spread {
     owed: Owed,
     /// Subscribers that have it.
     has: Bits,
-    /// Subscribers whose delivery has another fate, while the event is open.
+    /// Subscribers whose delivery has another outcome, while the event is open.
     fated: BTreeSet<u32>,
-    /// Deliveries without a fate; 0 once the event is closed.
+    /// Deliveries without an outcome; 0 once the event is closed.
     open: usize,
     /// Healthy subscribers it is due at, and those that got it in time, the first and the last when.
     healthy: usize,
@@ -61,7 +63,7 @@ impl Spread {
         }
     }
 
-    /// Its delivery to a subscriber has no fate yet.
+    /// Its delivery to a subscriber has no outcome yet.
     fn awaits(&self, subscriber: usize) -> bool {
         self.open > 0
             && self.is_due_at(subscriber)
@@ -105,7 +107,7 @@ pub(super) struct Spreads {
     pub(super) cut_off_at: u64,
     /// Those that wait for their first event, and when they asked for it.
     pub(super) newcomers: BTreeMap<u32, u64>,
-    /// Deliveries without a fate.
+    /// Deliveries without an outcome.
     pub open: u64,
     /// What their connections have seen.
     pub held: crate::ledger::Held,
@@ -222,8 +224,8 @@ impl Spreads {
         });
     }
 
-    /// Gives what is open of an event its fate.
-    fn end_open(&mut self, event: u64, fate: impl Fn(&mut DeliveryFates, u64)) {
+    /// Gives what is open of an event its outcome.
+    fn end_open(&mut self, event: u64, fate: impl Fn(&mut DeliveryOutcomes, u64)) {
         let Some(spread) = event.checked_sub(self.first).and_then(|i| self.events.get(i as usize))
         else {
             return;
@@ -320,7 +322,7 @@ impl Spreads {
         }
     }
 
-    /// Something due at a subscriber has no fate yet.
+    /// Something due at a subscriber has no outcome yet.
     pub fn awaits(&self, subscriber: usize) -> bool {
         let from = self.oldest_open.saturating_sub(self.first) as usize;
         self.events.iter().skip(from).any(|spread| spread.awaits(subscriber))
@@ -349,7 +351,7 @@ impl Spreads {
         self.spilled_to = self.first + self.events.len() as u64;
     }
 
-    /// Deliveries of measured events to healthy subscribers without a fate.
+    /// Deliveries of measured events to healthy subscribers without an outcome.
     pub fn open_measured(&self) -> u64 {
         self.open_of_due_by(u64::MAX)
     }

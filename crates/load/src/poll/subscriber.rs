@@ -4,7 +4,7 @@
 use crate::poll::alarms::Alarms;
 use crate::subscriber::asking::{Asking, Seat};
 use crate::subscriber::ongoing::Ongoing;
-use crate::subscriber::{Call, Subscriber};
+use crate::subscriber::{SubscribeConfig, Subscriber};
 use pushbench_host::clock;
 use pushbench_wire::fault::Fault;
 use std::rc::Rc;
@@ -25,10 +25,10 @@ pub struct Beat {
 impl Subscriber for Poller {
     type Common = Beat;
 
-    async fn prepare(call: &Rc<Call>) -> Result<Beat, Fault> {
+    async fn prepare(subscribe_config: &Rc<SubscribeConfig>) -> Result<Beat, Fault> {
         let alarms = Rc::new(Alarms::new().map_err(Fault::refused)?);
-        let (ring, ledger) = (alarms.clone(), call.ledger.clone());
-        (call.spawn)(Box::pin(async move {
+        let (ring, ledger) = (alarms.clone(), subscribe_config.ledger.clone());
+        (subscribe_config.spawn)(Box::pin(async move {
             if let Err(e) = ring.ring().await {
                 ledger.fault(&format!("the timer of the polling subscribers failed: {e}"));
             }
@@ -36,12 +36,16 @@ impl Subscriber for Poller {
         Ok(Beat { alarms, begun: clock::now() })
     }
 
-    async fn subscribe(call: &Rc<Call>, beat: &Beat, number: usize) -> Result<Self, Fault> {
-        let interval = call.asked.poll_interval.as_nanos() as u64;
-        let mut asking = Asking::subscribe(call, number).await?;
+    async fn subscribe(
+        subscribe_config: &Rc<SubscribeConfig>,
+        beat: &Beat,
+        number: usize,
+    ) -> Result<Self, Fault> {
+        let interval = subscribe_config.asked.poll_interval.as_nanos() as u64;
+        let mut asking = Asking::subscribe(subscribe_config, number).await?;
         let (seat, alarms) = (asking.seat(), beat.alarms.clone());
         // It asks at this instant and every interval later.
-        let first = beat.begun + phase(interval, number, call.asked.count);
+        let first = beat.begun + phase(interval, number, subscribe_config.asked.count);
         let polling = Ongoing::new(async move {
             loop {
                 alarms.until(next(first, interval, clock::now())).await;

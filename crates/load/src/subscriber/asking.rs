@@ -1,8 +1,8 @@
 //! Receiving by asking: each request says which event came last, and its answer is a JSON array of what
 //! has come to the publisher since. The same for every such transport.
 
-use crate::subscriber::Call;
-use crate::subscriber::requests::{Asked, Requests, unsubscribe};
+use crate::subscriber::SubscribeConfig;
+use crate::subscriber::requests::{Requests, SubscriberRequest, unsubscribe};
 use hyper::{StatusCode, Uri};
 use pushbench_core::record::fanout::Conduct;
 use pushbench_core::scenario::payload::ID_DIGITS;
@@ -31,7 +31,7 @@ pub struct Asking {
 
 /// What is known of a subscriber beside its connection, and outlives it.
 pub struct Seat {
-    call: Rc<Call>,
+    subscribe_config: Rc<SubscribeConfig>,
     number: usize,
     events: String,
     /// The last event that came and that it is through with.
@@ -42,11 +42,14 @@ pub struct Seat {
 
 impl Asking {
     /// Subscribes as number `number`.
-    pub async fn subscribe(call: &Rc<Call>, number: usize) -> Result<Asking, Fault> {
-        let mut requests = Requests::connect(call, number).await?;
-        let path: Uri = call.subscribe.path.parse().map_err(Fault::refused)?;
-        let wanted = json!({ "types": call.asked.wanted(number) }).to_string();
-        let (status, body) = requests.ask(&Asked::post(path, wanted)).await?;
+    pub async fn subscribe(
+        subscribe_config: &Rc<SubscribeConfig>,
+        number: usize,
+    ) -> Result<Asking, Fault> {
+        let mut requests = Requests::connect(subscribe_config, number).await?;
+        let path: Uri = subscribe_config.subscribe.path.parse().map_err(Fault::refused)?;
+        let wanted = json!({ "types": subscribe_config.asked.wanted(number) }).to_string();
+        let (status, body) = requests.ask(&SubscriberRequest::post(path, wanted)).await?;
         let said = || String::from_utf8_lossy(&body);
         if !status.is_success() {
             return Err(Fault::Refused(format!("subscribing was answered {status}: {}", said())));
@@ -57,7 +60,13 @@ impl Asking {
         })?;
         requests.set_up();
         let (after, busy) = (Cell::default(), Cell::default());
-        let seat = Rc::new(Seat { call: call.clone(), number, events, after, busy });
+        let seat = Rc::new(Seat {
+            subscribe_config: subscribe_config.clone(),
+            number,
+            events,
+            after,
+            busy,
+        });
         Ok(Asking { seat, requests })
     }
 
@@ -68,14 +77,14 @@ impl Asking {
 
     /// Asks once, and tells the ledger what came. One that is stuck does not ask.
     pub async fn once(&mut self) -> Result<(), Fault> {
-        if self.seat.call.conduct(self.seat.number) == Conduct::Stuck {
+        if self.seat.subscribe_config.conduct(self.seat.number) == Conduct::Stuck {
             pending::<()>().await;
         }
         let path =
             self.seat.path().parse().map_err(|e| {
                 Fault::protocol(format!("{}: no usable path: {e}", self.seat.events))
             })?;
-        let (status, body) = self.requests.ask(&Asked::get(path)).await?;
+        let (status, body) = self.requests.ask(&SubscriberRequest::get(path)).await?;
         let events: Vec<&RawValue> = match status {
             StatusCode::NO_CONTENT => Vec::new(),
             StatusCode::OK => serde_json::from_slice(&body)
@@ -88,12 +97,17 @@ impl Asking {
             }
         };
         let (stamps, seat) = (self.requests.stamps(), &self.seat);
-        seat.call.ledger.requested(events.is_empty());
+        seat.subscribe_config.ledger.requested(events.is_empty());
         for event in &events {
-            let index = seat.call.matched.index(event.get().as_bytes());
-            match seat.call.conduct(seat.number) {
+            let index = seat.subscribe_config.matched.index(event.get().as_bytes());
+            match seat.subscribe_config.conduct(seat.number) {
                 Conduct::Slow => seat.take_slowly(index).await?,
-                _ => seat.call.ledger.receive(seat.number, index, stamps.read(), stamps.woken()),
+                _ => seat.subscribe_config.ledger.receive(
+                    seat.number,
+                    index,
+                    stamps.read(),
+                    stamps.woken(),
+                ),
             }
             seat.after.set(index.or(seat.after.get()));
         }
@@ -107,9 +121,9 @@ impl Seat {
     /// Takes an event up, and is through with it a while later.
     async fn take_slowly(&self, index: Option<u64>) -> Result<(), Fault> {
         let now = clock::now();
-        self.call.ledger.receive(self.number, index, now, now);
+        self.subscribe_config.ledger.receive(self.number, index, now, now);
         self.busy.set(true);
-        let through = async { Timer::new()?.until(now + self.call.slow_by()).await };
+        let through = async { Timer::new()?.until(now + self.subscribe_config.slow_by()).await };
         through.await.map_err(Fault::closed)?;
         self.busy.set(false);
         Ok(())
@@ -122,12 +136,12 @@ impl Seat {
 
     /// Ends the subscription and acknowledges what has come.
     pub async fn leave(&self) -> Result<(), Fault> {
-        unsubscribe(&self.call, &self.path()).await
+        unsubscribe(&self.subscribe_config, &self.path()).await
     }
 
     /// Where it asks, with what it acknowledges.
     fn path(&self) -> String {
-        match self.after.get().filter(|_| self.call.asked.acknowledged) {
+        match self.after.get().filter(|_| self.subscribe_config.asked.acknowledged) {
             None => self.events.clone(),
             Some(after) => {
                 let mark = if self.events.contains('?') { '&' } else { '?' };

@@ -17,7 +17,7 @@ use pushbench_core::scenario::payload::ID_DIGITS;
 use pushbench_core::wording::Wording;
 use pushbench_wire::address::Address;
 use pushbench_wire::fault::Fault;
-use pushbench_wire::terms::Terms;
+use pushbench_wire::request_options::RequestOptions;
 use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -27,11 +27,11 @@ use std::rc::Rc;
 pub type Spawn = Rc<dyn Fn(Pin<Box<dyn Future<Output = ()>>>)>;
 
 /// Everything the subscribers of one arm need to know.
-pub struct Call {
+pub struct SubscribeConfig {
     /// Where to subscribe.
     pub subscribe: Address,
     /// What the publisher wants of that request, the token among it.
-    pub terms: Terms,
+    pub request_options: RequestOptions,
     /// The run's token by itself, for what has no headers.
     pub token: String,
     /// Where an event carries its id.
@@ -42,7 +42,7 @@ pub struct Call {
     pub acknowledgement: Option<Wording>,
     /// How their addresses reach the publisher, where they do not connect themselves.
     pub registration: Registration,
-    /// The publisher is ended and started anew.
+    /// The publisher is ended and restarted.
     pub restarts: bool,
     /// Cap of the TCP segment size.
     pub max_segment: Option<u32>,
@@ -52,7 +52,7 @@ pub struct Call {
     pub spawn: Spawn,
 }
 
-impl Call {
+impl SubscribeConfig {
     /// Where a subscriber subscribes that says in the query which types it wants.
     pub fn wanting(&self, number: usize) -> Address {
         let mut address = self.subscribe.clone();
@@ -95,7 +95,7 @@ pub enum Registration {
         body: Option<Wording>,
     },
     /// It was told when it was started: subscribers are expected at this port.
-    Told(u16),
+    AtStart(u16),
 }
 /// One subscriber of a transport. Chosen once a trial; nothing is boxed per event.
 pub trait Subscriber: Sized + 'static {
@@ -103,11 +103,13 @@ pub trait Subscriber: Sized + 'static {
     type Common: Clone + 'static;
 
     /// Makes what they have in common, before the first one.
-    fn prepare(call: &Rc<Call>) -> impl Future<Output = Result<Self::Common, Fault>>;
+    fn prepare(
+        subscribe_config: &Rc<SubscribeConfig>,
+    ) -> impl Future<Output = Result<Self::Common, Fault>>;
 
     /// Subscribes as number `number`: when this returns, the publisher has confirmed it.
     fn subscribe(
-        call: &Rc<Call>,
+        subscribe_config: &Rc<SubscribeConfig>,
         common: &Self::Common,
         number: usize,
     ) -> impl Future<Output = Result<Self, Fault>>;

@@ -1,8 +1,8 @@
-//! The requests of one subscriber, over a connection of its own that is kept, and made anew once it has
+//! The requests of one subscriber, over a connection of its own that is kept, and made again once it has
 //! ended.
 
 use crate::io::{SetUp, Stamped, Stamps};
-use crate::subscriber::{Call, source};
+use crate::subscriber::{SubscribeConfig, source};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -23,7 +23,7 @@ const WORTH_TELLING: usize = 512;
 
 /// What is asked; sent again as it is when the connection has ended meanwhile.
 #[derive(Clone)]
-pub struct Asked {
+pub struct SubscriberRequest {
     /// GET, POST or DELETE.
     pub method: Method,
     /// Path and query.
@@ -34,23 +34,23 @@ pub struct Asked {
     pub header: Option<(HeaderName, HeaderValue)>,
 }
 
-impl Asked {
+impl SubscriberRequest {
     /// A GET.
-    pub fn get(path: Uri) -> Asked {
-        Asked { method: Method::GET, path, body: Bytes::new(), header: None }
+    pub fn get(path: Uri) -> SubscriberRequest {
+        SubscriberRequest { method: Method::GET, path, body: Bytes::new(), header: None }
     }
 
     /// A POST of JSON.
-    pub fn post(path: Uri, body: impl Into<Bytes>) -> Asked {
+    pub fn post(path: Uri, body: impl Into<Bytes>) -> SubscriberRequest {
         let json = HeaderValue::from_static("application/json");
         let header = Some((CONTENT_TYPE, json));
-        Asked { method: Method::POST, path, body: body.into(), header }
+        SubscriberRequest { method: Method::POST, path, body: body.into(), header }
     }
 }
 
 /// A subscriber's connection for requests.
 pub struct Requests {
-    call: Rc<Call>,
+    subscribe_config: Rc<SubscribeConfig>,
     number: usize,
     line: Line<Stamped>,
     stamps: Rc<Stamps>,
@@ -60,10 +60,19 @@ pub struct Requests {
 impl Requests {
     /// Connects for subscriber `number`. What is carried until [`set_up`](Self::set_up) is not charged to
     /// deliveries.
-    pub async fn connect(call: &Rc<Call>, number: usize) -> Result<Requests, Fault> {
-        let (line, stamps, setting_up) = connect(call, number).await?;
+    pub async fn connect(
+        subscribe_config: &Rc<SubscribeConfig>,
+        number: usize,
+    ) -> Result<Requests, Fault> {
+        let (line, stamps, setting_up) = connect(subscribe_config, number).await?;
         let setting_up = Some(setting_up);
-        Ok(Requests { call: call.clone(), number, line, stamps, setting_up })
+        Ok(Requests {
+            subscribe_config: subscribe_config.clone(),
+            number,
+            line,
+            stamps,
+            setting_up,
+        })
     }
 
     /// The instants of the last read.
@@ -80,10 +89,10 @@ impl Requests {
 
     /// Asks, and reads the answer to its end. Whatever is asked here may be asked twice: a kept
     /// connection that turns out to be closed costs nothing but a new one.
-    pub async fn ask(&mut self, asked: &Asked) -> Result<(StatusCode, Bytes), Fault> {
+    pub async fn ask(&mut self, asked: &SubscriberRequest) -> Result<(StatusCode, Bytes), Fault> {
         let mut fresh = self.renew_if_ended().await?;
         loop {
-            let request = request(&self.call, asked)?;
+            let request = request(&self.subscribe_config, asked)?;
             match self.line.exchange(request).await {
                 Ok(answer) => return Ok(answer),
                 Err(Ended::Connection(e)) if fresh => return Err(Fault::closed(e)),
@@ -97,8 +106,8 @@ impl Requests {
     }
 
     /// Asks, and gives the answer as soon as its head is there.
-    pub async fn begin(&mut self, asked: &Asked) -> Result<Response<Incoming>, Fault> {
-        let request = request(&self.call, asked)?;
+    pub async fn begin(&mut self, asked: &SubscriberRequest) -> Result<Response<Incoming>, Fault> {
+        let request = request(&self.subscribe_config, asked)?;
         self.line.begin(request).await.map_err(Fault::closed)
     }
 
@@ -128,31 +137,37 @@ impl Requests {
     }
 
     async fn renew(&mut self) -> Result<(), Fault> {
-        (self.line, self.stamps, _) = connect(&self.call, self.number).await?;
+        (self.line, self.stamps, _) = connect(&self.subscribe_config, self.number).await?;
         Ok(())
     }
 }
 
-fn request(call: &Call, asked: &Asked) -> Result<Request<Full<Bytes>>, Fault> {
+fn request(
+    subscribe_config: &SubscribeConfig,
+    asked: &SubscriberRequest,
+) -> Result<Request<Full<Bytes>>, Fault> {
     let mut request = Request::new(Full::new(asked.body.clone()));
     *request.method_mut() = asked.method.clone();
     *request.uri_mut() = asked.path.clone();
-    let own = HeaderValue::from_str(&call.subscribe.authority).map_err(Fault::refused)?;
+    let own =
+        HeaderValue::from_str(&subscribe_config.subscribe.authority).map_err(Fault::refused)?;
     let headers = request.headers_mut();
-    headers.extend(call.terms.headers.clone());
+    headers.extend(subscribe_config.request_options.headers.clone());
     headers.insert(HOST, own);
     headers.extend(asked.header.clone());
     Ok(request)
 }
 
 /// Ends the subscription that has this path, on a connection that is no delivery's.
-pub async fn unsubscribe(call: &Call, path: &str) -> Result<(), Fault> {
+pub async fn unsubscribe(subscribe_config: &SubscribeConfig, path: &str) -> Result<(), Fault> {
     let path = path.parse().map_err(Fault::refused)?;
-    let asked = Asked { method: Method::DELETE, ..Asked::get(path) };
-    let stream = TcpStream::connect(call.subscribe.socket).await.map_err(Fault::refused)?;
+    let asked = SubscriberRequest { method: Method::DELETE, ..SubscriberRequest::get(path) };
+    let stream =
+        TcpStream::connect(subscribe_config.subscribe.socket).await.map_err(Fault::refused)?;
     stream.set_nodelay(true).map_err(Fault::refused)?;
     let mut line = Line::new(stream).await.map_err(Fault::refused)?;
-    let (status, body) = line.exchange(request(call, &asked)?).await.map_err(Fault::closed)?;
+    let (status, body) =
+        line.exchange(request(subscribe_config, &asked)?).await.map_err(Fault::closed)?;
     match status.is_success() {
         true => Ok(()),
         false => {
@@ -163,11 +178,13 @@ pub async fn unsubscribe(call: &Call, path: &str) -> Result<(), Fault> {
 }
 
 async fn connect(
-    call: &Rc<Call>,
+    subscribe_config: &Rc<SubscribeConfig>,
     number: usize,
 ) -> Result<(Line<Stamped>, Rc<Stamps>, SetUp), Fault> {
-    let (from, to) = (source(number).into(), call.subscribe.socket);
-    let io = Stamped::connect_from(from, to, call.max_segment, &call.ledger).await?;
+    let (from, to) = (source(number).into(), subscribe_config.subscribe.socket);
+    let io =
+        Stamped::connect_from(from, to, subscribe_config.max_segment, &subscribe_config.ledger)
+            .await?;
     let (stamps, setting_up) = (io.stamps(), io.setting_up()?);
     let line = Line::new(io).await.map_err(Fault::refused)?.up_to(LONGEST);
     Ok((line, stamps, setting_up))

@@ -2,7 +2,7 @@
 //! flushed once. The same for every such transport.
 
 use crate::io::Stamps;
-use crate::subscriber::Call;
+use crate::subscriber::SubscribeConfig;
 use pushbench_core::record::fanout::Conduct;
 use pushbench_host::clock;
 use pushbench_host::sleep::Timer;
@@ -17,7 +17,7 @@ use std::task::{Context, Poll, ready};
 /// A subscriber's open connection.
 pub struct Inbox<M> {
     messages: M,
-    call: Rc<Call>,
+    subscribe_config: Rc<SubscribeConfig>,
     number: usize,
     stamps: Rc<Stamps>,
     /// What a slow subscriber has read and not yet taken up.
@@ -29,14 +29,27 @@ pub struct Inbox<M> {
 
 impl<M: Messages> Inbox<M> {
     /// Of subscriber `number`, whose connection is read at these stamps.
-    pub fn new(messages: M, call: Rc<Call>, number: usize, stamps: Rc<Stamps>) -> Inbox<M> {
+    pub fn new(
+        messages: M,
+        subscribe_config: Rc<SubscribeConfig>,
+        number: usize,
+        stamps: Rc<Stamps>,
+    ) -> Inbox<M> {
         let unhandled = VecDeque::new();
-        Inbox { messages, call, number, stamps, unhandled, in_hand: None, unflushed: false }
+        Inbox {
+            messages,
+            subscribe_config,
+            number,
+            stamps,
+            unhandled,
+            in_hand: None,
+            unflushed: false,
+        }
     }
 
     /// Receives until the connection ends.
     pub async fn receive(&mut self) -> Result<(), Fault> {
-        let ended = match self.call.conduct(self.number) {
+        let ended = match self.subscribe_config.conduct(self.number) {
             Conduct::Healthy => poll_fn(|cx| self.poll_healthy(cx)).await,
             Conduct::Slow => self.receive_slowly().await,
             Conduct::Stuck => pending().await,
@@ -46,14 +59,15 @@ impl<M: Messages> Inbox<M> {
 
     fn poll_healthy(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut answers = Vec::new();
-        let (call, stamps, number) = (&self.call, &self.stamps, self.number);
+        let (subscribe_config, stamps, number) =
+            (&self.subscribe_config, &self.stamps, self.number);
         let heard = self.messages.poll_messages(cx, |heard| match heard {
             Heard::Message(message) => {
-                let index = call.matched.index(message);
-                call.ledger.receive(number, index, stamps.read(), stamps.woken());
-                answers.extend(index.filter(|_| call.asked.acknowledged));
+                let index = subscribe_config.matched.index(message);
+                subscribe_config.ledger.receive(number, index, stamps.read(), stamps.woken());
+                answers.extend(index.filter(|_| subscribe_config.asked.acknowledged));
             }
-            Heard::Ping => call.ledger.pinged(),
+            Heard::Ping => subscribe_config.ledger.pinged(),
             Heard::Pong => {}
         })?;
         answers.into_iter().try_for_each(|index| self.answer(index))?;
@@ -69,8 +83,8 @@ impl<M: Messages> Inbox<M> {
             self.finish().await?;
             if let Some(index) = self.unhandled.pop_front() {
                 let now = clock::now();
-                self.call.ledger.receive(self.number, index, now, now);
-                self.in_hand = Some((index, now + self.call.slow_by()));
+                self.subscribe_config.ledger.receive(self.number, index, now, now);
+                self.in_hand = Some((index, now + self.subscribe_config.slow_by()));
             } else if poll_fn(|cx| self.poll_some(cx)).await? {
                 return Ok(());
             }
@@ -82,7 +96,7 @@ impl<M: Messages> Inbox<M> {
         let Some((index, done)) = self.in_hand else { return Ok(()) };
         Timer::new()?.until(done).await?;
         self.in_hand = None;
-        if let Some(index) = index.filter(|_| self.call.asked.acknowledged) {
+        if let Some(index) = index.filter(|_| self.subscribe_config.asked.acknowledged) {
             self.answer(index)?;
         }
         poll_fn(|cx| self.messages.poll_flush(cx)).await
@@ -91,10 +105,10 @@ impl<M: Messages> Inbox<M> {
     /// Ready when there is something to take up, or, with true, when there is nothing more and the
     /// connection has ended.
     fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let (call, unhandled) = (&self.call, &mut self.unhandled);
+        let (subscribe_config, unhandled) = (&self.subscribe_config, &mut self.unhandled);
         let heard = self.messages.poll_messages(cx, |heard| match heard {
-            Heard::Message(message) => unhandled.push_back(call.matched.index(message)),
-            Heard::Ping => call.ledger.pinged(),
+            Heard::Message(message) => unhandled.push_back(subscribe_config.matched.index(message)),
+            Heard::Ping => subscribe_config.ledger.pinged(),
             Heard::Pong => {}
         })?;
         match self.unhandled.is_empty() {
@@ -105,7 +119,7 @@ impl<M: Messages> Inbox<M> {
 
     fn answer(&mut self, index: u64) -> io::Result<()> {
         self.unflushed = true;
-        self.messages.queue(self.call.acknowledge(index).into())
+        self.messages.queue(self.subscribe_config.acknowledge(index).into())
     }
 
     /// Says that it leaves, after what it has acknowledged, and waits until the publisher knows.
@@ -118,11 +132,12 @@ impl<M: Messages> Inbox<M> {
                 finished = true;
             }
             // What still comes was published before the publisher knew; nobody waits for it.
-            let (call, stamps, number) = (&self.call, &self.stamps, self.number);
+            let (subscribe_config, stamps, number) =
+                (&self.subscribe_config, &self.stamps, self.number);
             self.messages.poll_messages(cx, |heard| {
                 if let Heard::Message(message) = heard {
-                    let index = call.matched.index(message);
-                    call.ledger.receive(number, index, stamps.read(), stamps.woken());
+                    let index = subscribe_config.matched.index(message);
+                    subscribe_config.ledger.receive(number, index, stamps.read(), stamps.woken());
                 }
             })
         });

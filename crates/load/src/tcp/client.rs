@@ -1,7 +1,7 @@
 //! The sender's half: many unanswered events on one connection.
 
 use crate::client::Client;
-use crate::dial::Dial;
+use crate::connect_config::ConnectConfig;
 use crate::feed::Feed;
 use crate::io::{Stamped, Stamps};
 use crate::ledger::Ledger;
@@ -16,23 +16,28 @@ use std::task::{Context, Poll, ready};
 
 /// An open connection.
 pub struct Tcp {
-    dial: Dial,
+    connect_config: ConnectConfig,
     framed: Framed<Stamped>,
     stamps: Rc<Stamps>,
 }
 
 impl Client for Tcp {
-    async fn open(dial: &Dial) -> Result<Self, Fault> {
-        let io = Stamped::connect(dial.address.socket, dial.max_segment, &dial.ledger).await?;
-        if dial.warm {
+    async fn open(connect_config: &ConnectConfig) -> Result<Self, Fault> {
+        let io = Stamped::connect(
+            connect_config.address.socket,
+            connect_config.max_segment,
+            &connect_config.ledger,
+        )
+        .await?;
+        if connect_config.warm {
             io.set_up();
         }
         let stamps = io.stamps();
-        Ok(Tcp { dial: dial.clone(), framed: Framed::new(io), stamps })
+        Ok(Tcp { connect_config: connect_config.clone(), framed: Framed::new(io), stamps })
     }
 
     async fn carry(mut self, feed: Feed, _ledger: Rc<Ledger>) -> Result<(), Fault> {
-        pipeline::carry(&mut self.framed, &self.dial, self.stamps, &feed).await
+        pipeline::carry(&mut self.framed, &self.connect_config, self.stamps, &feed).await
     }
 }
 

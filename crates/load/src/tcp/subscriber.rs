@@ -2,7 +2,7 @@
 
 use crate::io::Stamped;
 use crate::subscriber::stream::Inbox;
-use crate::subscriber::{Call, Subscriber, source};
+use crate::subscriber::{SubscribeConfig, Subscriber, source};
 use pushbench_wire::fault::Fault;
 use pushbench_wire::tcp::Hello;
 use pushbench_wire::tcp::codec::Framed;
@@ -15,16 +15,25 @@ pub struct Socket(Inbox<Framed<Stamped>>);
 impl Subscriber for Socket {
     type Common = ();
 
-    async fn prepare(_: &Rc<Call>) -> Result<(), Fault> {
+    async fn prepare(_: &Rc<SubscribeConfig>) -> Result<(), Fault> {
         Ok(())
     }
 
-    async fn subscribe(call: &Rc<Call>, (): &(), number: usize) -> Result<Self, Fault> {
-        let (from, to) = (source(number).into(), call.subscribe.socket);
-        let io = Stamped::connect_from(from, to, call.max_segment, &call.ledger).await?;
+    async fn subscribe(
+        subscribe_config: &Rc<SubscribeConfig>,
+        (): &(),
+        number: usize,
+    ) -> Result<Self, Fault> {
+        let (from, to) = (source(number).into(), subscribe_config.subscribe.socket);
+        let io =
+            Stamped::connect_from(from, to, subscribe_config.max_segment, &subscribe_config.ledger)
+                .await?;
         let stamps = io.stamps();
         let mut framed = Framed::new(io);
-        let hello = Hello { token: call.token.clone(), types: call.asked.wanted(number) };
+        let hello = Hello {
+            token: subscribe_config.token.clone(),
+            types: subscribe_config.asked.wanted(number),
+        };
         let hello = serde_json::to_vec(&hello).map_err(Fault::refused)?;
         framed.queue_with(|out| out.extend_from_slice(&hello));
         framed.flush().await.map_err(Fault::refused)?;
@@ -35,7 +44,7 @@ impl Subscriber for Socket {
             None => return Err(Fault::Refused("closed instead of a welcome".to_owned())),
         }
         framed.socket.set_up();
-        Ok(Socket(Inbox::new(framed, call.clone(), number, stamps)))
+        Ok(Socket(Inbox::new(framed, subscribe_config.clone(), number, stamps)))
     }
 
     async fn receive(&mut self) -> Result<(), Fault> {

@@ -83,7 +83,7 @@ impl Callback {
         }
     }
 
-    /// Whatever is POSTed here is an answer, its fate is the ledger's affair.
+    /// Whatever is POSTed here is an answer, its outcome is the ledger's affair.
     fn take(&self, stamps: &Stamps, request: &Request<'_>) -> StatusCode {
         match (request.method, request.path) {
             ("POST", PATH) => {

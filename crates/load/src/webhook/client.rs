@@ -2,18 +2,18 @@
 //! socket and the event: a prepared head, and a response that is taken apart where it was read.
 
 use crate::client::Client;
-use crate::dial::Dial;
+use crate::connect_config::ConnectConfig;
 use crate::feed::Feed;
 use crate::io::{Stamped, Stamps};
-use crate::ledger::{Asked, Instants, Ledger, Ticket};
+use crate::ledger::{Instants, Ledger, SendInstants, Ticket};
 use crate::webhook::prebuilt::Prebuilt;
 use crate::webhook::unasked;
 use pushbench_core::event::Matched;
-use pushbench_core::record::fates::Failure;
+use pushbench_core::record::outcomes::Failure;
 use pushbench_host::clock;
-use pushbench_wire::came_back;
 use pushbench_wire::fault::Fault;
-use pushbench_wire::lent::{Unread, Unwritten};
+use pushbench_wire::response_diagnostics;
+use pushbench_wire::shared_buffers::{Unread, Unwritten};
 use pushbench_wire::webhook::response;
 use pushbench_wire::webhook::response::{Answer, Broken, Reading};
 use std::future::poll_fn;
@@ -25,26 +25,31 @@ const LEAST_IDLE: u64 = 10_000_000;
 
 /// An open connection to a webhook endpoint.
 pub struct Webhook {
-    dial: Dial,
+    connect_config: ConnectConfig,
     request: Prebuilt,
     io: Stamped,
 }
 
 impl Client for Webhook {
-    async fn open(dial: &Dial) -> Result<Self, Fault> {
-        let request = Prebuilt::new(dial)?;
-        let io = Stamped::connect(dial.address.socket, dial.max_segment, &dial.ledger).await?;
-        if dial.warm {
+    async fn open(connect_config: &ConnectConfig) -> Result<Self, Fault> {
+        let request = Prebuilt::new(connect_config)?;
+        let io = Stamped::connect(
+            connect_config.address.socket,
+            connect_config.max_segment,
+            &connect_config.ledger,
+        )
+        .await?;
+        if connect_config.warm {
             io.set_up();
         }
-        Ok(Webhook { dial: dial.clone(), request, io })
+        Ok(Webhook { connect_config: connect_config.clone(), request, io })
     }
 
     async fn carry(self, feed: Feed, ledger: Rc<Ledger>) -> Result<(), Fault> {
-        let Webhook { dial, request, io } = self;
+        let Webhook { connect_config, request, io } = self;
         let stamps = io.stamps();
         let mut carrier = Carrier {
-            desk: Desk { dial: &dial, ledger: &ledger, stamps: &stamps },
+            desk: Matcher { connect_config: &connect_config, ledger: &ledger, stamps: &stamps },
             request: &request,
             feed: &feed,
             io,
@@ -59,12 +64,13 @@ impl Client for Webhook {
         let left = carrier.unread.bytes();
         match ended {
             Ok(()) => {
-                unasked::count(left, &dial.matched, &ledger);
+                unasked::count(left, &connect_config.matched, &ledger);
                 Ok(())
             }
             // What is left after a response that is none belongs to it.
             Err(fault @ Fault::Protocol(_)) => {
-                Err(fault.with(&came_back::instead(left, &dial.terms)))
+                Err(fault
+                    .with(&response_diagnostics::instead(left, &connect_config.request_options)))
             }
             Err(fault) => Err(fault),
         }
@@ -74,14 +80,14 @@ impl Client for Webhook {
 /// An event in the air.
 struct Flight {
     ticket: Ticket,
-    asked: Asked,
+    asked: SendInstants,
     /// Its answer comes by a callback, and when it is accepted is measured.
     measured: bool,
 }
 
 /// A connection that carries events.
 struct Carrier<'a> {
-    desk: Desk<'a>,
+    desk: Matcher<'a>,
     request: &'a Prebuilt,
     feed: &'a Feed,
     io: Stamped,
@@ -96,7 +102,7 @@ struct Carrier<'a> {
 
 impl Carrier<'_> {
     /// Ready when the connection carries no further event. Nothing is lost by an `Ok`: the slot
-    /// connects anew for the next event.
+    /// connects again for the next event.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         loop {
             if let Some(flight) = self.flight.take() {
@@ -126,7 +132,7 @@ impl Carrier<'_> {
 
     /// The next event once the connection can take it; `None` when there is none for this connection.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ticket>> {
-        if self.desk.dial.left(self.carried) == 0 || !self.unread.bytes().is_empty() {
+        if self.desk.connect_config.left(self.carried) == 0 || !self.unread.bytes().is_empty() {
             return Poll::Ready(None);
         }
         // Bytes that no request asked for, or the end: either way nothing can be sent here any more.
@@ -146,11 +152,11 @@ impl Carrier<'_> {
 
     /// The event is on its way from here on; its bytes are written next.
     fn depart(&mut self, ticket: Ticket) {
-        let Desk { dial, ledger, .. } = self.desk;
-        let asked = Asked { free: self.free, sent: clock::now(), nth: self.carried + 1 };
+        let Matcher { connect_config, ledger, .. } = self.desk;
+        let asked = SendInstants { free: self.free, sent: clock::now(), nth: self.carried + 1 };
         ledger.sent(&ticket);
-        let measured = dial.called_back && ledger.asked(&ticket, asked);
-        self.request.append(&dial.template, ticket.index, self.unwritten.room());
+        let measured = connect_config.called_back && ledger.asked(&ticket, asked);
+        self.request.append(&connect_config.template, ticket.index, self.unwritten.room());
         self.flight = Some(Flight { ticket, asked, measured });
     }
 
@@ -189,7 +195,7 @@ impl Carrier<'_> {
     }
 
     /// Names the time-out of a target that closed the kept connection before it read the request.
-    fn explained(&self, fault: Fault, asked: &Asked) -> Fault {
+    fn explained(&self, fault: Fault, asked: &SendInstants) -> Fault {
         let idle = asked.sent.saturating_sub(asked.free);
         let answered = self.carried == 0 || !self.unread.bytes().is_empty();
         // A socket that is closed with a request unread is reset.
@@ -203,7 +209,7 @@ impl Carrier<'_> {
         }
     }
 
-    /// The event has its fate, and the connection may take the next one.
+    /// The event has its outcome, and the connection may take the next one.
     fn settled(&mut self) {
         self.reading = Reading::default();
         self.carried += 1;
@@ -218,20 +224,20 @@ fn fault_of(broken: Broken) -> Fault {
     }
 }
 
-/// Where answers find their events and events their fates.
+/// Where answers find their events and events their outcomes.
 #[derive(Clone, Copy)]
-struct Desk<'a> {
-    dial: &'a Dial,
+struct Matcher<'a> {
+    connect_config: &'a ConnectConfig,
     ledger: &'a Ledger,
     stamps: &'a Stamps,
 }
 
-impl Desk<'_> {
+impl Matcher<'_> {
     /// Whether an answer is still worth waiting for. It may overtake the word that the question was
     /// accepted, which is still to come then.
     fn waits(&self, ticket: &Ticket) -> bool {
         self.ledger.is_open(ticket)
-            || self.dial.called_back && self.ledger.is_in_time(ticket, clock::now())
+            || self.connect_config.called_back && self.ledger.is_in_time(ticket, clock::now())
     }
 
     /// A response was read; true when another request may follow it.
@@ -239,14 +245,14 @@ impl Desk<'_> {
         let Flight { ticket, asked, measured } = flight;
         let (done, woken) = (self.stamps.read(), self.stamps.woken());
         let success = answer.status.is_success();
-        if self.dial.called_back {
+        if self.connect_config.called_back {
             match success {
                 true if *measured => self.ledger.accepted(ticket, done),
                 true => {}
                 false => self.refused(ticket, answer),
             }
         } else if success && self.names(ticket, answer.body) {
-            let Asked { free, sent, nth } = *asked;
+            let SendInstants { free, sent, nth } = *asked;
             self.ledger.acknowledge(ticket, Instants { free, sent, done, woken, nth });
         } else {
             self.refused(ticket, answer);
@@ -255,7 +261,7 @@ impl Desk<'_> {
     }
 
     fn names(&self, ticket: &Ticket, body: &[u8]) -> bool {
-        match &self.dial.matched {
+        match &self.connect_config.matched {
             Matched::ByOrder => true,
             by_id => by_id.index(body) == Some(ticket.index),
         }
@@ -264,8 +270,12 @@ impl Desk<'_> {
     fn refused(&self, ticket: &Ticket, answer: &Answer<'_>) {
         let headers = response::headers(answer.head);
         let Answer { status, body, .. } = *answer;
-        let response = came_back::Response { status, headers: &headers, body };
-        let message = came_back::to_event(&response, &self.dial.terms, ticket.index);
+        let response = response_diagnostics::Response { status, headers: &headers, body };
+        let message = response_diagnostics::to_event(
+            &response,
+            &self.connect_config.request_options,
+            ticket.index,
+        );
         self.ledger.fail(ticket, Failure::WrongAnswer, &message);
     }
 }

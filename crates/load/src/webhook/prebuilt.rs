@@ -1,6 +1,6 @@
 //! The bytes of a request: a head that is the same for every event, and the event behind it.
 
-use crate::dial::Dial;
+use crate::connect_config::ConnectConfig;
 use hyper::Uri;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use pushbench_core::event::Template;
@@ -10,10 +10,11 @@ use pushbench_wire::fault::Fault;
 pub(super) struct Prebuilt(Box<[u8]>);
 
 impl Prebuilt {
-    pub fn new(dial: &Dial) -> Result<Prebuilt, Fault> {
-        let target: Uri = dial.address.path.parse().map_err(Fault::refused)?;
-        let mut head = format!("{} {target} HTTP/1.1\r\n", dial.terms.method).into_bytes();
-        for (name, value) in &headers(dial)? {
+    pub fn new(connect_config: &ConnectConfig) -> Result<Prebuilt, Fault> {
+        let target: Uri = connect_config.address.path.parse().map_err(Fault::refused)?;
+        let mut head =
+            format!("{} {target} HTTP/1.1\r\n", connect_config.request_options.method).into_bytes();
+        for (name, value) in &headers(connect_config)? {
             head.extend_from_slice(name.as_str().as_bytes());
             head.extend_from_slice(b": ");
             head.extend_from_slice(value.as_bytes());
@@ -31,15 +32,15 @@ impl Prebuilt {
     }
 }
 
-fn headers(dial: &Dial) -> Result<HeaderMap, Fault> {
-    let host = HeaderValue::from_str(&dial.address.authority).map_err(Fault::refused)?;
+fn headers(connect_config: &ConnectConfig) -> Result<HeaderMap, Fault> {
+    let host = HeaderValue::from_str(&connect_config.address.authority).map_err(Fault::refused)?;
     let mut headers = HeaderMap::new();
     headers.insert(HOST, host);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, HeaderValue::from_static("pushbench"));
-    for (name, value) in &dial.terms.headers {
+    for (name, value) in &connect_config.request_options.headers {
         headers.insert(name, value.clone());
     }
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(dial.template.len()));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(connect_config.template.len()));
     Ok(headers)
 }

@@ -4,7 +4,7 @@
 //! for each as it would in earnest. The path says which one it is.
 
 use crate::io::{Stamped, Stamps};
-use crate::subscriber::{Call, Registration, Subscriber};
+use crate::subscriber::{Registration, SubscribeConfig, Subscriber};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
@@ -14,9 +14,9 @@ use pushbench_core::scenario::payload::MAX_BYTES;
 use pushbench_core::wording::SUBSCRIBER_URLS;
 use pushbench_host::clock;
 use pushbench_host::sleep::Timer;
-use pushbench_wire::came_back;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::line::Line;
+use pushbench_wire::response_diagnostics;
 use pushbench_wire::subscriber_addresses::{Addresses, to_loopback};
 use pushbench_wire::webhook::posts::{Common, Posts};
 use pushbench_wire::webhook::request::Request;
@@ -40,16 +40,16 @@ const ACCEPT_PAUSE_NS: u64 = 10_000_000;
 
 /// A registered subscriber; its events come in through the listener.
 pub struct Hook {
-    call: Rc<Call>,
-    desk: Rc<Desk>,
+    subscribe_config: Rc<SubscribeConfig>,
+    desk: Rc<SharedListener>,
     /// Its number at the publisher, where that tells one.
     name: Option<u64>,
-    /// Ends with the publisher, where that is started anew.
+    /// Ends with the publisher, where that is restarted.
     publisher: Option<watch::Receiver<()>>,
 }
 
 /// The listener behind all subscribers, and the connections on which they register.
-pub struct Desk {
+pub struct SharedListener {
     addresses: Addresses,
     registrar: Mutex<Registrar>,
 }
@@ -72,30 +72,36 @@ struct Registered {
 }
 
 impl Subscriber for Hook {
-    type Common = Rc<Desk>;
+    type Common = Rc<SharedListener>;
 
-    async fn prepare(call: &Rc<Call>) -> Result<Rc<Desk>, Fault> {
-        let port = match call.registration {
-            Registration::Told(port) => port,
+    async fn prepare(subscribe_config: &Rc<SubscribeConfig>) -> Result<Rc<SharedListener>, Fault> {
+        let port = match subscribe_config.registration {
+            Registration::AtStart(port) => port,
             Registration::Request { .. } => 0,
         };
-        let (listener, addresses) = listen(port, call.max_segment).map_err(Fault::refused)?;
+        let (listener, addresses) =
+            listen(port, subscribe_config.max_segment).map_err(Fault::refused)?;
         if !addresses.own_hosts {
-            call.ledger
+            subscribe_config
+                .ledger
                 .fault("subscribers share the host 127.0.0.1: SO_BINDTODEVICE is not allowed");
         }
-        (call.spawn)(Box::pin(accept(listener, call.clone())));
-        Ok(Rc::new(Desk { addresses, registrar: Mutex::default() }))
+        (subscribe_config.spawn)(Box::pin(accept(listener, subscribe_config.clone())));
+        Ok(Rc::new(SharedListener { addresses, registrar: Mutex::default() }))
     }
 
-    async fn subscribe(call: &Rc<Call>, desk: &Rc<Desk>, number: usize) -> Result<Self, Fault> {
+    async fn subscribe(
+        subscribe_config: &Rc<SubscribeConfig>,
+        desk: &Rc<SharedListener>,
+        number: usize,
+    ) -> Result<Self, Fault> {
         let mut registrar = desk.registrar.lock().await;
-        let publisher = match call.restarts {
-            true => Some(registrar.publisher(call).await?),
+        let publisher = match subscribe_config.restarts {
+            true => Some(registrar.publisher(subscribe_config).await?),
             false => None,
         };
-        let name = registrar.register(call, &desk.addresses, number).await?;
-        Ok(Hook { call: call.clone(), desk: desk.clone(), name, publisher })
+        let name = registrar.register(subscribe_config, &desk.addresses, number).await?;
+        Ok(Hook { subscribe_config: subscribe_config.clone(), desk: desk.clone(), name, publisher })
     }
 
     async fn receive(&mut self) -> Result<(), Fault> {
@@ -109,21 +115,24 @@ impl Subscriber for Hook {
             let why = "the publisher has not told under which number it is to be unsubscribed";
             return Err(Fault::Refused(why.to_owned()));
         };
-        let path = format!("{}/{name}", self.call.subscribe.path);
+        let path = format!("{}/{name}", self.subscribe_config.subscribe.path);
         let mut registrar = self.desk.registrar.lock().await;
-        registrar.ask(&self.call, Method::DELETE, &path, String::new()).await.map(drop)
+        registrar.ask(&self.subscribe_config, Method::DELETE, &path, String::new()).await.map(drop)
     }
 }
 
 impl Registrar {
     /// What ends with the publisher.
-    async fn publisher(&mut self, call: &Rc<Call>) -> Result<watch::Receiver<()>, Fault> {
+    async fn publisher(
+        &mut self,
+        subscribe_config: &Rc<SubscribeConfig>,
+    ) -> Result<watch::Receiver<()>, Fault> {
         if let Some(publisher) = self.publisher.as_ref().filter(|p| p.has_changed().is_ok()) {
             return Ok(publisher.clone());
         }
-        let mut stream = connect(call).await?;
+        let mut stream = connect(subscribe_config).await?;
         let (there, publisher) = watch::channel(());
-        (call.spawn)(Box::pin(async move {
+        (subscribe_config.spawn)(Box::pin(async move {
             let _ended = stream.read(&mut [0]).await;
             drop(there);
         }));
@@ -136,11 +145,13 @@ impl Registrar {
     /// Registers a subscriber, unless the publisher knows it already; gives its number there.
     async fn register(
         &mut self,
-        call: &Rc<Call>,
+        subscribe_config: &Rc<SubscribeConfig>,
         addresses: &Addresses,
         number: usize,
     ) -> Result<Option<u64>, Fault> {
-        let Registration::Request { method, body } = &call.registration else { return Ok(None) };
+        let Registration::Request { method, body } = &subscribe_config.registration else {
+            return Ok(None);
+        };
         let all = body.as_ref().is_some_and(|body| body.has(SUBSCRIBER_URLS));
         if all && self.all {
             return Ok(None);
@@ -148,13 +159,15 @@ impl Registrar {
         let url = addresses.url(number);
         let body = match body {
             Some(own) if all => {
-                let urls = json!(addresses.urls(call.asked.count)).to_string();
+                let urls = json!(addresses.urls(subscribe_config.asked.count)).to_string();
                 own.filled(|_| urls.clone())
             }
             Some(own) => own.filled(|_| url.clone()),
-            None => wanted(&url, &call.asked.wanted(number)).to_string(),
+            None => wanted(&url, &subscribe_config.asked.wanted(number)).to_string(),
         };
-        let answer = self.ask(call, method.clone(), &call.subscribe.path, body).await?;
+        let answer = self
+            .ask(subscribe_config, method.clone(), &subscribe_config.subscribe.path, body)
+            .await?;
         self.all = all;
         Ok(serde_json::from_slice(&answer).ok().map(|told: Registered| told.subscriber))
     }
@@ -162,7 +175,7 @@ impl Registrar {
     /// One request and the body of its answer, which must be 2xx.
     async fn ask(
         &mut self,
-        call: &Rc<Call>,
+        subscribe_config: &Rc<SubscribeConfig>,
         method: Method,
         path: &str,
         body: String,
@@ -170,18 +183,21 @@ impl Registrar {
         let mut request = hyper::Request::new(Full::new(Bytes::from(body)));
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().map_err(Fault::refused)?;
-        let host = HeaderValue::from_str(&call.subscribe.authority).map_err(Fault::refused)?;
+        let host =
+            HeaderValue::from_str(&subscribe_config.subscribe.authority).map_err(Fault::refused)?;
         let headers = request.headers_mut();
         headers.insert(HOST, host);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static("pushbench"));
-        for (name, value) in &call.terms.headers {
+        for (name, value) in &subscribe_config.request_options.headers {
             headers.insert(name, value.clone());
         }
         // Taken out: a connection that fails, or that is given up amid an answer, is not used again.
         let mut line = match self.line.take() {
             Some(line) => line,
-            None => Line::to_target(connect(call).await?).await.map_err(Fault::refused)?,
+            None => {
+                Line::to_target(connect(subscribe_config).await?).await.map_err(Fault::refused)?
+            }
         };
         let (status, body) = line
             .exchange(request)
@@ -191,7 +207,7 @@ impl Registrar {
         match status.is_success() {
             true => Ok(body),
             false => {
-                let said = came_back::shown(&body, &call.terms);
+                let said = response_diagnostics::shown(&body, &subscribe_config.request_options);
                 Err(Fault::Refused(format!("subscribing was answered {status}: {said}")))
             }
         }
@@ -206,8 +222,9 @@ fn wanted(url: &str, types: &[String]) -> Value {
     }
 }
 
-async fn connect(call: &Call) -> Result<TcpStream, Fault> {
-    let stream = TcpStream::connect(call.subscribe.socket).await.map_err(Fault::refused)?;
+async fn connect(subscribe_config: &SubscribeConfig) -> Result<TcpStream, Fault> {
+    let stream =
+        TcpStream::connect(subscribe_config.subscribe.socket).await.map_err(Fault::refused)?;
     stream.set_nodelay(true).map_err(Fault::refused)?;
     Ok(stream)
 }
@@ -231,16 +248,20 @@ fn listen(port: u16, max_segment: Option<u32>) -> io::Result<(TcpListener, Addre
     Ok((listener, Addresses { port, own_hosts }))
 }
 
-async fn accept(listener: TcpListener, call: Rc<Call>) {
+async fn accept(listener: TcpListener, subscribe_config: Rc<SubscribeConfig>) {
     let common = Common::new(LONGEST);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let io = Stamped::accepted(stream, &call.ledger);
-                (call.spawn)(Box::pin(serve(io, call.clone(), common.clone())));
+                let io = Stamped::accepted(stream, &subscribe_config.ledger);
+                (subscribe_config.spawn)(Box::pin(serve(
+                    io,
+                    subscribe_config.clone(),
+                    common.clone(),
+                )));
             }
             Err(e) => {
-                call.ledger.fault(&format!("a subscriber cannot accept: {e}"));
+                subscribe_config.ledger.fault(&format!("a subscriber cannot accept: {e}"));
                 if rest(ACCEPT_PAUSE_NS).await.is_err() {
                     return;
                 }
@@ -253,15 +274,17 @@ async fn rest(ns: u64) -> io::Result<()> {
     Timer::new()?.until(clock::now() + ns).await
 }
 
-async fn serve(io: Stamped, call: Rc<Call>, common: Rc<Common>) {
+async fn serve(io: Stamped, subscribe_config: Rc<SubscribeConfig>, common: Rc<Common>) {
     let stamps = io.stamps();
     let mut posts = Posts::new(io, common);
     // A connection that ends badly is told by what its deliveries come to.
-    while let Ok(Some(taken)) = posts.next(|request| take(&call, &stamps, request)).await {
+    while let Ok(Some(taken)) =
+        posts.next(|request| take(&subscribe_config, &stamps, request)).await
+    {
         let status = match taken {
             None => StatusCode::NOT_FOUND,
             Some(Conduct::Stuck) => return posts.until_end().await,
-            Some(Conduct::Slow) if rest(call.slow_by()).await.is_err() => {
+            Some(Conduct::Slow) if rest(subscribe_config.slow_by()).await.is_err() => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             Some(Conduct::Slow | Conduct::Healthy) => StatusCode::NO_CONTENT,
@@ -273,15 +296,19 @@ async fn serve(io: Stamped, call: Rc<Call>, common: Rc<Common>) {
 }
 
 /// Tells the ledger, and gives how the subscriber behaves; `None` where there is none at this path.
-fn take(call: &Call, stamps: &Stamps, request: &Request<'_>) -> Option<Conduct> {
+fn take(
+    subscribe_config: &SubscribeConfig,
+    stamps: &Stamps,
+    request: &Request<'_>,
+) -> Option<Conduct> {
     let number = request.path.strip_prefix('/')?.parse().ok()?;
-    if !call.ledger.has_subscriber(number) {
+    if !subscribe_config.ledger.has_subscriber(number) {
         return None;
     }
-    let conduct = call.conduct(number);
+    let conduct = subscribe_config.conduct(number);
     if conduct != Conduct::Stuck {
-        let index = call.matched.index(&request.body);
-        call.ledger.receive(number, index, stamps.read(), stamps.woken());
+        let index = subscribe_config.matched.index(&request.body);
+        subscribe_config.ledger.receive(number, index, stamps.read(), stamps.woken());
     }
     Some(conduct)
 }

@@ -2,7 +2,7 @@
 //! and flushed once.
 
 use crate::client::Client;
-use crate::dial::Dial;
+use crate::connect_config::ConnectConfig;
 use crate::feed::Feed;
 use crate::io::{Stamped, Stamps};
 use crate::ledger::Ledger;
@@ -16,25 +16,34 @@ use std::task::Poll;
 
 /// An open WebSocket.
 pub struct Websocket {
-    dial: Dial,
+    connect_config: ConnectConfig,
     socket: Socket,
     stamps: Rc<Stamps>,
 }
 
 impl Client for Websocket {
-    async fn open(dial: &Dial) -> Result<Self, Fault> {
-        let mut io = Stamped::connect(dial.address.socket, dial.max_segment, &dial.ledger).await?;
+    async fn open(connect_config: &ConnectConfig) -> Result<Self, Fault> {
+        let mut io = Stamped::connect(
+            connect_config.address.socket,
+            connect_config.max_segment,
+            &connect_config.ledger,
+        )
+        .await?;
         let stamps = io.stamps();
-        let request = handshake::request(&dial.address, &dial.terms)?;
-        let came = handshake::shake(&mut io, &request, &dial.terms).await?;
-        if dial.warm {
+        let request = handshake::request(&connect_config.address, &connect_config.request_options)?;
+        let came = handshake::shake(&mut io, &request, &connect_config.request_options).await?;
+        if connect_config.warm {
             io.set_up();
         }
-        Ok(Websocket { dial: dial.clone(), socket: Socket::new(io, &came), stamps })
+        Ok(Websocket {
+            connect_config: connect_config.clone(),
+            socket: Socket::new(io, &came),
+            stamps,
+        })
     }
 
     async fn carry(mut self, feed: Feed, _ledger: Rc<Ledger>) -> Result<(), Fault> {
-        pipeline::carry(&mut self.socket, &self.dial, self.stamps, &feed).await?;
+        pipeline::carry(&mut self.socket, &self.connect_config, self.stamps, &feed).await?;
         let mut socket = Some(self.socket);
         poll_fn(|cx| Poll::Ready(socket.take().map(|socket| socket.part(cx)))).await;
         Ok(())

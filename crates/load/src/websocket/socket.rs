@@ -4,7 +4,7 @@ use crate::io::Stamped;
 use crate::pipeline::Pipe;
 use pushbench_core::event::Template;
 use pushbench_wire::fault::Fault;
-use pushbench_wire::lent::{Unread, Unwritten};
+use pushbench_wire::shared_buffers::{Unread, Unwritten};
 use pushbench_wire::websocket::frames;
 use pushbench_wire::websocket::frames::{CLOSE, Frames, Heard, PONG, TEXT};
 use rand::{Rng as _, SeedableRng as _};

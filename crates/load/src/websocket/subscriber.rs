@@ -2,7 +2,7 @@
 
 use crate::io::Stamped;
 use crate::subscriber::stream::Inbox;
-use crate::subscriber::{Call, Subscriber, source};
+use crate::subscriber::{SubscribeConfig, Subscriber, source};
 use pushbench_wire::fault::Fault;
 use pushbench_wire::websocket::handshake;
 use pushbench_wire::websocket::messages::small;
@@ -16,20 +16,29 @@ pub struct Socket(Inbox<WebSocketStream<Stamped>>);
 impl Subscriber for Socket {
     type Common = ();
 
-    async fn prepare(_: &Rc<Call>) -> Result<(), Fault> {
+    async fn prepare(_: &Rc<SubscribeConfig>) -> Result<(), Fault> {
         Ok(())
     }
 
-    async fn subscribe(call: &Rc<Call>, (): &(), number: usize) -> Result<Self, Fault> {
-        let (from, to) = (source(number).into(), call.subscribe.socket);
-        let mut io = Stamped::connect_from(from, to, call.max_segment, &call.ledger).await?;
+    async fn subscribe(
+        subscribe_config: &Rc<SubscribeConfig>,
+        (): &(),
+        number: usize,
+    ) -> Result<Self, Fault> {
+        let (from, to) = (source(number).into(), subscribe_config.subscribe.socket);
+        let mut io =
+            Stamped::connect_from(from, to, subscribe_config.max_segment, &subscribe_config.ledger)
+                .await?;
         let stamps = io.stamps();
-        let request = handshake::request(&call.wanting(number), &call.terms)?;
-        let came = handshake::shake(&mut io, &request, &call.terms).await?;
+        let request = handshake::request(
+            &subscribe_config.wanting(number),
+            &subscribe_config.request_options,
+        )?;
+        let came = handshake::shake(&mut io, &request, &subscribe_config.request_options).await?;
         io.set_up();
         let config = Some(small());
         let socket = WebSocketStream::from_partially_read(io, came, Role::Client, config).await;
-        Ok(Socket(Inbox::new(socket, call.clone(), number, stamps)))
+        Ok(Socket(Inbox::new(socket, subscribe_config.clone(), number, stamps)))
     }
 
     async fn receive(&mut self) -> Result<(), Fault> {

@@ -2,7 +2,7 @@
 //!
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>
 
-use crate::gate::{Told, markdown};
+use crate::gate::{GateSides, markdown};
 use pushbench_analysis::compare::gate::{Gate, Outcome};
 
 /// A step's summary may hold 1 MiB; what a step wrote before shares it.
@@ -12,7 +12,7 @@ pub const LIMIT: usize = 1024 * 1024 / 2;
 const FEW: usize = 100;
 
 /// The summary, with fewer rows where all of them would not fit.
-pub fn summary(told: &Told<'_>) -> String {
+pub fn summary(told: &GateSides<'_>) -> String {
     let longest = |g: &Gate| g.lines.len().max(g.exact.len()).max(g.missing.len());
     let mut most = told.last().map_or(0, longest).max(FEW);
     loop {
@@ -25,7 +25,7 @@ pub fn summary(told: &Told<'_>) -> String {
 }
 
 /// One workflow command a line: an error for what failed, a warning for what cannot be told.
-pub fn annotations(told: &Told<'_>) -> String {
+pub fn annotations(told: &GateSides<'_>) -> String {
     let Some(gate) = told.last() else { return String::new() };
     let (level, title) = match gate.verdict {
         _ if gate.failure.is_some() => ("error", "pushbench gate ended without a verdict"),

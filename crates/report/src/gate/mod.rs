@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 
 /// A gate with what was gated.
 #[derive(Debug, Serialize)]
-pub struct Told<'a> {
+pub struct GateSides<'a> {
     /// What the base is, as it was asked for.
     pub base: &'a str,
     /// What the candidate is.
@@ -62,7 +62,7 @@ impl Format {
 
     /// Renders a gate. Of `github` this is the summary; the annotations stand apart. `source`: what the
     /// page says beside.
-    pub fn render(self, told: &Told<'_>, source: Source<'_>) -> String {
+    pub fn render(self, told: &GateSides<'_>, source: Source<'_>) -> String {
         match self {
             Format::Text => text(told),
             Format::Json => visible::json(&format!("{:#}\n", serde_json::json!(told))),
@@ -73,14 +73,14 @@ impl Format {
     }
 }
 
-impl Told<'_> {
+impl GateSides<'_> {
     /// The stage that decides; `None` before any was run.
     fn last(&self) -> Option<&Gate> {
         self.stages.last()
     }
 }
 
-fn text(told: &Told<'_>) -> String {
+fn text(told: &GateSides<'_>) -> String {
     let mut out = String::new();
     let Some(gate) = told.last() else { return out };
     let _ = writeln!(out, "gate: {}", visible(&gate.scenario));
@@ -102,7 +102,7 @@ fn text(told: &Told<'_>) -> String {
 }
 
 /// `most`: so many rows of each table, the worst first, so that it fits.
-fn markdown(told: &Told<'_>, most: usize) -> String {
+fn markdown(told: &GateSides<'_>, most: usize) -> String {
     let mut out = String::new();
     let Some(gate) = told.last() else { return out };
     let _ = writeln!(out, "### pushbench gate: {}\n", escape(&gate.scenario));

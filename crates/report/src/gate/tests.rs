@@ -1,5 +1,5 @@
 use crate::gate::github::{LIMIT, annotations, summary};
-use crate::gate::{ALL, Format, Source, Told};
+use crate::gate::{ALL, Format, GateSides, Source};
 use comrak::nodes::{AstNode, NodeValue};
 use comrak::{Arena, Options, parse_document};
 use pushbench_analysis::compare::gate::sample::{Recipe, recipe, settings, sweep};
@@ -13,8 +13,8 @@ const SOURCE: Source<'_> = Source {
     pushbench: "0.1.0",
 };
 
-fn told(stages: &[Gate]) -> Told<'_> {
-    Told { base: COMMAND, candidate: "./new/server --port {port}", stages }
+fn told(stages: &[Gate]) -> GateSides<'_> {
+    GateSides { base: COMMAND, candidate: "./new/server --port {port}", stages }
 }
 
 fn passed() -> Gate {
@@ -131,7 +131,7 @@ fn what_comes_from_elsewhere_stays_text() {
         gate.notes.push(evil.to_owned());
         gate.sentence.push_str(evil);
         let gates = [gate];
-        let told = Told { base: evil, candidate: evil, stages: &gates };
+        let told = GateSides { base: evil, candidate: evil, stages: &gates };
         let markdown = summary(&told);
         let found = understood(&markdown);
         assert!(found.foreign.is_empty(), "{evil:?}: {:?}\n{markdown}", found.foreign);
@@ -267,7 +267,7 @@ fn what_comes_from_elsewhere_stays_text_on_the_page() {
         gate.lines[1].setting.insert("payload.file".to_owned(), evil.into());
         gate.notes.push(evil.to_owned());
         let gates = [gate];
-        let told = Told { base: evil, candidate: evil, stages: &gates };
+        let told = GateSides { base: evil, candidate: evil, stages: &gates };
         let source = Source { command: evil, dir: evil, pushbench: evil };
         let page = Format::Html.render(&told, source);
         assert_eq!(page.matches("<script").count(), 1, "our own");

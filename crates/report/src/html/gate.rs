@@ -2,7 +2,7 @@
 //! the stages, and how to repeat it.
 
 use crate::chart::{Chart, gate as chart};
-use crate::gate::{Told, rows};
+use crate::gate::{GateSides, rows};
 use crate::html::frame::{Frame, heading, stacked, table, unbroken};
 use crate::html::summary::command;
 use crate::visible::visible;
@@ -21,7 +21,7 @@ pub struct Source<'a> {
 }
 
 /// The page of a gate.
-pub fn render(told: &Told<'_>, source: Source<'_>) -> String {
+pub fn render(told: &GateSides<'_>, source: Source<'_>) -> String {
     let (title, body) = match told.stages.last() {
         None => ("pushbench gate".to_owned(), html! { h1 { "No stage was finished" } }),
         Some(gate) => (format!("pushbench gate: {}", gate.scenario), body(told, gate, source)),
@@ -36,7 +36,7 @@ pub fn render(told: &Told<'_>, source: Source<'_>) -> String {
     visible(&Frame { title: &title, bar }.around(&body).into_string())
 }
 
-fn body(told: &Told<'_>, gate: &Gate, source: Source<'_>) -> Markup {
+fn body(told: &GateSides<'_>, gate: &Gate, source: Source<'_>) -> Markup {
     html! {
         article id="top" {
             header {

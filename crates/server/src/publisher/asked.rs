@@ -5,7 +5,7 @@
 use crate::publisher::desk;
 use crate::publisher::desk::{Answer, query, text, told, unknown_type, whole};
 use crate::publisher::hub::Hub;
-use crate::publisher::outbox::{Asked, Outbox, Publication};
+use crate::publisher::outbox::{Outbox, Polled, Publication};
 use crate::publisher::subscription::Subscription;
 use crate::publisher::tally::Fate;
 use bytes::Bytes;
@@ -54,7 +54,7 @@ pub(super) async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Ans
 }
 
 /// Names this process where a subscriber asks for its events: its number is another one's after a
-/// publisher was started anew, and nothing else would tell it that its subscription is gone.
+/// publisher was restarted, and nothing else would tell it that its subscription is gone.
 const LIFE: &str = "life";
 
 /// The queue of a subscriber that is there and speaks of this process.
@@ -116,12 +116,12 @@ pub(super) async fn events(hub: &Hub, request: &Request<Incoming>, subscriber: u
     };
     let asked = poll_fn(|cx| outbox.poll_events(cx, number, ANSWER));
     let events = match timeout(hold, asked).await {
-        Ok(Asked::Events(events)) => events,
+        Ok(Polled::Events(events)) => events,
         Err(_nothing_came) => Vec::new(),
-        Ok(Asked::Again) => {
+        Ok(Polled::Again) => {
             return text(StatusCode::CONFLICT, "this subscriber has asked again meanwhile");
         }
-        Ok(Asked::Ended) => return text(StatusCode::NOT_FOUND, "the subscription has ended"),
+        Ok(Polled::Ended) => return text(StatusCode::NOT_FOUND, "the subscription has ended"),
     };
     hub.answered(events.is_empty());
     if !hub.options.acknowledged {
@@ -198,11 +198,11 @@ mod tests {
         }
         let cx = Context::from_waker(Waker::noop());
         let brought = |number| match subscription.poll_events(&cx, number, 1000) {
-            Poll::Ready(Asked::Events(events)) => {
+            Poll::Ready(Polled::Events(events)) => {
                 events.iter().map(|event| event.id.as_str()).collect::<String>()
             }
-            Poll::Ready(Asked::Again) => "again".to_owned(),
-            Poll::Ready(Asked::Ended) => "ended".to_owned(),
+            Poll::Ready(Polled::Again) => "again".to_owned(),
+            Poll::Ready(Polled::Ended) => "ended".to_owned(),
             Poll::Pending => String::new(),
         };
         let mut answers = Vec::new();

@@ -124,7 +124,7 @@ impl Hub {
         self.register().all().get(&number).cloned()
     }
 
-    /// The written event of that id has its fate. False when none of that id was open.
+    /// The written event of that id has its outcome. False when none of that id was open.
     pub(super) fn settle_one(&self, outbox: &Outbox, id: &str, fate: Fate) -> bool {
         let event = outbox.settled(id, fate == Fate::Acknowledged);
         match &event {

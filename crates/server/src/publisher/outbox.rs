@@ -18,7 +18,7 @@ pub struct Publication {
     /// The event as it came.
     pub body: Bytes,
     framed: OnceLock<Bytes>,
-    /// Deliveries without a fate, and one more while it is being queued.
+    /// Deliveries without an outcome, and one more while it is being queued.
     pub(super) unsettled: AtomicUsize,
     /// One of its deliveries has ended otherwise than acknowledged.
     pub(super) failed: AtomicBool,
@@ -44,7 +44,7 @@ impl Publication {
 }
 
 /// What came of asking for events.
-pub(super) enum Asked {
+pub(super) enum Polled {
     /// Whatever was queued, oldest first.
     Events(Vec<Arc<Publication>>),
     /// The subscriber has asked again meanwhile.
@@ -155,7 +155,7 @@ impl Outbox {
 
     /// What is queued for the request of that number, which is written at once: one event at least, and
     /// more while they have at most `bytes` together.
-    pub(super) fn poll_events(&self, cx: &Context<'_>, number: u64, bytes: usize) -> Poll<Asked> {
+    pub(super) fn poll_events(&self, cx: &Context<'_>, number: u64, bytes: usize) -> Poll<Polled> {
         if let Some(asked) = self.take_events(number, bytes) {
             return Poll::Ready(asked);
         }
@@ -163,11 +163,11 @@ impl Outbox {
         self.take_events(number, bytes).map_or(Poll::Pending, Poll::Ready)
     }
 
-    fn take_events(&self, number: u64, bytes: usize) -> Option<Asked> {
+    fn take_events(&self, number: u64, bytes: usize) -> Option<Polled> {
         let mut guard = self.state();
         let state = &mut *guard;
         if state.ended || state.asked != number {
-            return Some(if state.ended { Asked::Ended } else { Asked::Again });
+            return Some(if state.ended { Polled::Ended } else { Polled::Again });
         }
         let (mut taken, mut size, now) = (Vec::new(), 0, Instant::now());
         while let Some(event) = state.waiting.front() {
@@ -178,7 +178,7 @@ impl Outbox {
             taken.extend(state.waiting.pop_front());
         }
         state.written.extend(taken.iter().map(|event| (event.clone(), now)));
-        (!taken.is_empty()).then_some(Asked::Events(taken))
+        (!taken.is_empty()).then_some(Polled::Events(taken))
     }
 
     /// The written events up to the one of that id, which are settled now; none where it is not there.

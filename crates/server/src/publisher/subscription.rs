@@ -19,7 +19,7 @@ impl Subscription {
         Subscription { hub: hub.clone(), number, outbox }
     }
 
-    /// The written event of that id has its fate. False when none of that id was open.
+    /// The written event of that id has its outcome. False when none of that id was open.
     pub fn settle(&self, id: &str, fate: Fate) -> bool {
         self.hub.settle_one(&self.outbox, id, fate)
     }

@@ -22,7 +22,7 @@ pub const PATH: &str = "/webhook";
 pub async fn serve(handler: Handler, answering: Option<Arc<Answering>>, stream: TcpStream) {
     let near = stream.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
     // HTTP/1.1 has one request at a time, so the lock never waits; it only satisfies `Fn`.
-    let desk = Arc::new(Desk { handler, answering, near, pause: Mutex::default() });
+    let desk = Arc::new(Endpoint { handler, answering, near, pause: Mutex::default() });
     let service = service_fn(move |request| {
         let desk = desk.clone();
         async move { Ok::<_, Infallible>(desk.answer(request).await) }
@@ -33,7 +33,7 @@ pub async fn serve(handler: Handler, answering: Option<Arc<Answering>>, stream: 
 }
 
 /// What the requests of a connection have in common.
-struct Desk {
+struct Endpoint {
     handler: Handler,
     answering: Option<Arc<Answering>>,
     /// The other end is on this machine.
@@ -41,7 +41,7 @@ struct Desk {
     pause: Mutex<Pause>,
 }
 
-impl Desk {
+impl Endpoint {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         if request.uri().path() != PATH {
             return text(StatusCode::NOT_FOUND, "events are taken at /webhook");

@@ -1,7 +1,7 @@
 //! Messages with their length before them, four bytes in network order, in reused buffers.
 
-use crate::came_back;
-use crate::terms::Terms;
+use crate::request_options::RequestOptions;
+use crate::response_diagnostics;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -55,7 +55,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
         };
         let length = u32::from_be_bytes(*length) as usize;
         if length > LONGEST {
-            let instead = came_back::instead(unread, &Terms::default());
+            let instead = response_diagnostics::instead(unread, &RequestOptions::default());
             let message = format!("a message of {length} bytes was announced{instead}");
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }

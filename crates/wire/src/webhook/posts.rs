@@ -89,15 +89,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Posts<S> {
             };
             more = true;
             match seen {
-                Seen::Request(taken) => return Ok(Some(taken)),
-                Seen::Part { waits } => {
+                Step::Request(taken) => return Ok(Some(taken)),
+                Step::Part { waits } => {
                     if waits && !std::mem::replace(&mut told_to_go_on, true) {
                         self.stream.write_all(GO_ON).await?;
                     }
                 }
-                Seen::End if self.held.is_empty() => return Ok(None),
-                Seen::End => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Seen::Refused(status) => {
+                Step::End if self.held.is_empty() => return Ok(None),
+                Step::End => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Step::Refused(status) => {
                     self.last = true;
                     self.answer(status).await?;
                     let why = format!("a request that is answered {status}");
@@ -137,13 +137,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Posts<S> {
         &mut self,
         cx: &mut Context<'_>,
         take: &mut impl FnMut(&Request<'_>) -> T,
-    ) -> Poll<io::Result<Seen<T>>> {
+    ) -> Poll<io::Result<Step<T>>> {
         let common = self.common.clone();
         let mut buffer = common.buffer.borrow_mut();
         let mut buffer = ReadBuf::new(&mut buffer);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
         Poll::Ready(Ok(match buffer.filled() {
-            [] => Seen::End,
+            [] => Step::End,
             read => self.look(Some(read), take),
         }))
     }
@@ -153,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Posts<S> {
         &mut self,
         read: Option<&[u8]>,
         take: &mut impl FnMut(&Request<'_>) -> T,
-    ) -> Seen<T> {
+    ) -> Step<T> {
         let seen = match read {
             Some(bytes) if self.held.is_empty() => {
                 let (seen, used) = self.see(bytes, take);
@@ -179,20 +179,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Posts<S> {
         &mut self,
         bytes: &[u8],
         take: &mut impl FnMut(&Request<'_>) -> T,
-    ) -> (Seen<T>, usize) {
+    ) -> (Step<T>, usize) {
         match read(bytes, self.common.longest) {
-            Come::Part { waits } => (Seen::Part { waits }, 0),
-            Come::Refused(status) => (Seen::Refused(status), bytes.len()),
+            Come::Part { waits } => (Step::Part { waits }, 0),
+            Come::Refused(status) => (Step::Refused(status), bytes.len()),
             Come::Whole(request, length) => {
                 self.last = request.last;
-                (Seen::Request(take(&request)), length)
+                (Step::Request(take(&request)), length)
             }
         }
     }
 }
 
 /// What a look has seen.
-enum Seen<T> {
+enum Step<T> {
     Request(T),
     Part { waits: bool },
     Refused(StatusCode),

@@ -10,10 +10,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 const MOST_HEADERS: usize = 256;
 
 /// A response's status and body, if it is one.
-pub type Seen = Option<(u16, Vec<u8>)>;
+pub type Parsed = Option<(u16, Vec<u8>)>;
 
 /// What hyper makes of these bytes, behind which the peer closes.
-pub fn theirs(bytes: &[u8]) -> Seen {
+pub fn theirs(bytes: &[u8]) -> Parsed {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let (near, mut far) = tokio::io::duplex(1 << 20);

@@ -198,7 +198,7 @@ fn head<const ROOM: usize>(
         return Ok(Some((end, None)));
     }
     let old = response.version == Some(0);
-    let told = Told::of(response.headers);
+    let told = Framing::of(response.headers);
     let body = match status {
         StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => {
             Body::Length(0)
@@ -212,7 +212,7 @@ fn head<const ROOM: usize>(
 
 /// What the headers say of the body and the connection.
 #[derive(Default)]
-struct Told {
+struct Framing {
     length: Option<u64>,
     bad_length: bool,
     /// The last transfer encoding is `chunked`.
@@ -221,9 +221,9 @@ struct Told {
     keep_alive: bool,
 }
 
-impl Told {
-    fn of(headers: &[httparse::Header<'_>]) -> Told {
-        let mut told = Told::default();
+impl Framing {
+    fn of(headers: &[httparse::Header<'_>]) -> Framing {
+        let mut told = Framing::default();
         for header in headers {
             let name = header.name;
             // Most names have another length: that is told without looking at their letters.

@@ -2,10 +2,10 @@
 //! and what is wrong when it fails.
 
 use crate::address::Address;
-use crate::came_back;
-use crate::came_back::{Response, shown};
 use crate::fault::Fault;
-use crate::terms::Terms;
+use crate::request_options::RequestOptions;
+use crate::response_diagnostics;
+use crate::response_diagnostics::{Response, shown};
 use crate::webhook::response::{Answer, Reading, headers};
 use hyper::StatusCode;
 use hyper::header::{
@@ -40,23 +40,28 @@ pub struct Unfit {
 }
 
 /// The request with the target's headers and subprotocol.
-pub fn request(address: &Address, terms: &Terms) -> Result<Request, Fault> {
+pub fn request(address: &Address, request_options: &RequestOptions) -> Result<Request, Fault> {
     let url = format!("ws://{}{}", address.authority, address.path);
     let mut request = url.into_client_request().map_err(Fault::refused)?;
     let headers = request.headers_mut();
-    for (name, value) in &terms.headers {
+    for (name, value) in &request_options.headers {
         headers.insert(name, value.clone());
     }
-    if let Some(subprotocol) = &terms.subprotocol {
+    if let Some(subprotocol) = &request_options.subprotocol {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol.clone());
     }
     let (bytes, key) = generate_request(request).map_err(Fault::refused)?;
-    let subprotocols = terms.subprotocol.as_ref().and_then(|s| s.to_str().ok()).map(str::to_owned);
+    let subprotocols =
+        request_options.subprotocol.as_ref().and_then(|s| s.to_str().ok()).map(str::to_owned);
     Ok(Request { bytes, accept: derive_accept_key(key.as_bytes()), subprotocols })
 }
 
 /// Shakes hands over an open connection; gives what the peer has sent behind its answer.
-pub async fn shake<S>(io: &mut S, request: &Request, terms: &Terms) -> Result<Vec<u8>, Fault>
+pub async fn shake<S>(
+    io: &mut S,
+    request: &Request,
+    request_options: &RequestOptions,
+) -> Result<Vec<u8>, Fault>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -66,11 +71,15 @@ where
     let written = io.write_all(&request.bytes).await;
     loop {
         let read = io.read_buf(&mut came).await;
-        let instead =
-            |why: &str| Fault::Refused(format!("{why}{}", came_back::instead(&came, terms)));
+        let instead = |why: &str| {
+            Fault::Refused(format!(
+                "{why}{}",
+                response_diagnostics::instead(&came, request_options)
+            ))
+        };
         match reading.begun(&came) {
             Ok(Some(answer)) => {
-                request.opens(&answer, terms)?;
+                request.opens(&answer, request_options)?;
                 let used = answer.used;
                 return Ok(came.split_off(used));
             }
@@ -88,11 +97,14 @@ where
 }
 
 impl Request {
-    fn opens(&self, answer: &Answer<'_>, terms: &Terms) -> Result<(), Fault> {
+    fn opens(&self, answer: &Answer<'_>, request_options: &RequestOptions) -> Result<(), Fault> {
         let headers = headers(answer.head);
         if answer.status != StatusCode::SWITCHING_PROTOCOLS {
             let response = Response { status: answer.status, headers: &headers, body: answer.body };
-            return Err(Fault::Refused(came_back::to_handshake(&response, terms)));
+            return Err(Fault::Refused(response_diagnostics::to_handshake(
+                &response,
+                request_options,
+            )));
         }
         let old = answer.head.trim_ascii_start().starts_with(b"HTTP/1.0");
         self.check(old, &headers)
@@ -170,7 +182,7 @@ fn all(headers: &HeaderMap, name: &HeaderName) -> String {
 
 /// For a person.
 fn plain(value: &[u8]) -> String {
-    shown(value, &Terms::default())
+    shown(value, &RequestOptions::default())
 }
 
 fn words(list: &str) -> impl Iterator<Item = &str> {

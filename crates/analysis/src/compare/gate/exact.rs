@@ -1,4 +1,4 @@
-//! What is counted, not estimated: fates, order, connections, bytes, keeping up.
+//! What is counted, not estimated: outcomes, order, connections, bytes, keeping up.
 
 use crate::compare::gate::pairs::Pairs;
 use crate::compare::gate::{Exact, Outcome};
@@ -18,7 +18,7 @@ const NO_EVENT: &str = "no event was sent";
 /// A count over trials; `None` where it cannot be counted.
 type Count = fn(&Trial) -> Option<u64>;
 
-/// Fates and order: none is fine, one more than none is not.
+/// Outcomes and order: none is fine, one more than none is not.
 const COUNTS: [(&str, Count); 6] = [
     ("failed", |t| Some(t.events.failed)),
     ("timed out", |t| Some(t.events.timed_out)),

@@ -1,6 +1,6 @@
 //! Whether a candidate is slower than its base: the gate. Pure; the same records give the same verdict.
 //!
-//! What is exact (fates, connections, bytes, keeping up) always decides. A time decides only where the
+//! What is exact (outcomes, connections, bytes, keeping up) always decides. A time decides only where the
 //! base, measured once more in the same blocks (the null), shows that this machine can tell: the lower
 //! bound of the slow-down, Holm-adjusted over all lines that are judged, must lie above the margin. It
 //! passes when the upper bound lies below; between the two it cannot be told.

@@ -5,7 +5,7 @@ use crate::compare::sample;
 use crate::compare::sample::Block;
 use pushbench_core::record::run::StoredRun;
 
-/// What a gate is made up of. Every arm shares the machine's moods; a little is left of its own.
+/// What a gate is made up of. Every arm shares the machine's conditions; a little is left of its own.
 #[derive(Clone)]
 pub struct Recipe {
     /// Its transports.

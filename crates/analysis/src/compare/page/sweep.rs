@@ -49,7 +49,7 @@ pub struct Group {
     /// Between which places an arm stopped keeping up.
     pub knees: Vec<Knee>,
     /// What the verdicts along the axis come to, one a candidate.
-    pub told: Vec<words::Told>,
+    pub told: Vec<words::AxisSummary>,
 }
 
 /// Where an arm stops keeping up with what is offered.

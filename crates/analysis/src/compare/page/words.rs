@@ -31,7 +31,7 @@ fn word(c: &Comparison) -> &'static str {
 
 /// What a candidate's verdicts along an axis come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct AxisSummary {
     /// Who against whom, as what changes.
     pub title: String,
     /// A metric by name, and where it is better, worse or neither.
@@ -39,10 +39,10 @@ pub struct Told {
 }
 
 /// One for each candidate.
-pub(super) fn told(key: &str, points: &[&Point]) -> Vec<Told> {
+pub(super) fn told(key: &str, points: &[&Point]) -> Vec<AxisSummary> {
     let Some(first) = points.first() else { return Vec::new() };
     let asked = crate::compare::page::headlines(points.iter().copied());
-    let of_arm = |arm: &str| Told {
+    let of_arm = |arm: &str| AxisSummary {
         title: format!("{arm} against {}, as {key} changes", first.arms[0].arm),
         lines: asked
             .iter()

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Counts of deliveries; the sum of the last four is `due`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeliveryFates {
+pub struct DeliveryOutcomes {
     /// For each event, the subscribers that were subscribed when it came due, or would have been if
     /// their subscription had not been cut off.
     pub due: u64,
@@ -25,8 +25,8 @@ pub struct DeliveryFates {
     pub unsubscribed: u64,
 }
 
-impl DeliveryFates {
-    /// Law 3 for deliveries: every one has one fate.
+impl DeliveryOutcomes {
+    /// Law 3 for deliveries: every one has one outcome.
     pub fn sums_are_exact(&self) -> bool {
         self.due == self.received + self.failed + self.timed_out + self.lost
             && self.failed == self.unpublished + self.unsubscribed
@@ -38,7 +38,7 @@ impl DeliveryFates {
     }
 
     /// Adds the counts of another trial.
-    pub fn add(&mut self, other: &DeliveryFates) {
+    pub fn add(&mut self, other: &DeliveryOutcomes) {
         self.due += other.due;
         self.received += other.received;
         self.failed += other.failed;
@@ -57,9 +57,9 @@ pub struct Apart {
     /// How many they are.
     pub subscribers: u64,
     /// Their deliveries of the events due in the measured window.
-    pub measured: DeliveryFates,
+    pub measured: DeliveryOutcomes,
     /// And of the warm-up's.
-    pub warmup: DeliveryFates,
+    pub warmup: DeliveryOutcomes,
     /// From the event's due instant to the instant it was taken up.
     pub delivery: Hist,
 }
@@ -116,9 +116,9 @@ pub struct Deliveries {
     /// Subscribers in all.
     pub subscribers: u64,
     /// Deliveries of the events due in the measured window.
-    pub measured: DeliveryFates,
+    pub measured: DeliveryOutcomes,
     /// Deliveries of the warm-up's events.
-    pub warmup: DeliveryFates,
+    pub warmup: DeliveryOutcomes,
     /// From the event's due instant to the poll that told that a subscriber can read it.
     pub delivery: Hist,
     /// The same from the instant the driver wrote the event to the publisher.
@@ -136,7 +136,7 @@ pub struct Deliveries {
     pub duplicated: u64,
     /// Deliveries that came behind a younger event's at the same subscriber.
     pub reordered: u64,
-    /// Deliveries that came after they had another fate.
+    /// Deliveries that came after they had another outcome.
     pub late: u64,
     /// Messages to subscribers that are no event of the trial.
     pub unsolicited: u64,
@@ -185,15 +185,15 @@ impl Deliveries {
         let apart = |conduct: &Conduct| Apart {
             conduct: *conduct,
             subscribers: audience.numbers(*conduct).len() as u64,
-            measured: DeliveryFates::default(),
-            warmup: DeliveryFates::default(),
+            measured: DeliveryOutcomes::default(),
+            warmup: DeliveryOutcomes::default(),
             delivery: Hist::new(),
         };
         let some = |a: &Apart| a.subscribers > 0;
         Deliveries {
             subscribers: audience.subscribers as u64,
-            measured: DeliveryFates::default(),
-            warmup: DeliveryFates::default(),
+            measured: DeliveryOutcomes::default(),
+            warmup: DeliveryOutcomes::default(),
             delivery: Hist::new(),
             unlagged: Hist::new(),
             last: Hist::new(),
@@ -222,8 +222,8 @@ impl Deliveries {
         }
     }
 
-    /// The fates of those who behave so, of the measured window or the warm-up.
-    pub fn fates(&mut self, conduct: Conduct, measured: bool) -> &mut DeliveryFates {
+    /// The outcomes of those who behave so, of the measured window or the warm-up.
+    pub fn fates(&mut self, conduct: Conduct, measured: bool) -> &mut DeliveryOutcomes {
         let (window, warmup) = match self.apart.iter_mut().find(|a| a.conduct == conduct) {
             Some(apart) => (&mut apart.measured, &mut apart.warmup),
             None => (&mut self.measured, &mut self.warmup),
@@ -232,7 +232,7 @@ impl Deliveries {
     }
 
     /// The sums of all subscribers, by name.
-    pub fn all_fates(&self) -> impl Iterator<Item = (String, &DeliveryFates)> {
+    pub fn all_fates(&self) -> impl Iterator<Item = (String, &DeliveryOutcomes)> {
         let healthy =
             [("measured".to_owned(), &self.measured), ("warm-up".to_owned(), &self.warmup)];
         let apart = self.apart.iter().flat_map(|a| {

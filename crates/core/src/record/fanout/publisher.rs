@@ -37,7 +37,7 @@ pub struct PublisherStatus {
     pub stray: u64,
     /// Most deliveries of one subscriber that were open at a time.
     pub longest_queue: u64,
-    /// Kept connections that the publisher closed because nothing had gone over them for a while.
+    /// Supervised connections that the publisher closed because nothing had gone over them for a while.
     pub idle_closed: u64,
     /// Requests of subscribers, for events or to acknowledge them.
     pub requests: u64,
@@ -82,7 +82,7 @@ impl PublisherStatus {
         }
     }
 
-    /// Every delivery that was queued has one fate or none yet.
+    /// Every delivery that was queued has one outcome or none yet.
     pub fn sums_are_exact(&self) -> bool {
         self.queued
             == self.acknowledged

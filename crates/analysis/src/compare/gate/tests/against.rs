@@ -13,7 +13,7 @@ fn beside_a_stored_run_only_the_same_machine_fails() {
         let differs = differs.iter().map(|d| (*d).to_owned()).collect();
         judge_against(&stored, "webhook@base", now, &settings(), differs)
     };
-    // Measured apart, the machine's moods widen the interval.
+    // Measured apart, the machine's conditions widen the interval.
     let calm = |factor: f64| {
         let mut run = recipe(factor).run();
         run.trials.iter_mut().for_each(|t| t.traffic = stored.trials[0].traffic);

@@ -14,7 +14,7 @@ const LONGEST: usize = 128 * 1024;
 
 /// What a target is told of its subscribers.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct SubscriberUrls {
     /// Where they will listen; 0 when it is told nothing.
     pub port: u16,
     urls: String,
@@ -22,20 +22,20 @@ pub(super) struct Told {
 
 /// Chooses the port at which a target's subscribers will listen, if it is to be told; `again`: where
 /// they listen already.
-pub(super) fn of(manifest: &Manifest, again: Option<u16>) -> Result<Told> {
-    let Some(publisher) = manifest.publisher.as_ref().filter(|p| p.subscribe == Subscribe::Told)
+pub(super) fn of(manifest: &Manifest, again: Option<u16>) -> Result<SubscriberUrls> {
+    let Some(publisher) = manifest.publisher.as_ref().filter(|p| p.subscribe == Subscribe::AtStart)
     else {
-        return Ok(Told::default());
+        return Ok(SubscriberUrls::default());
     };
     let port = match again {
         Some(port) => port,
         None => port::free_or_error()?,
     };
     let urls = Addresses::at(port).urls(publisher.subscribers).join(",");
-    Ok(Told { port, urls })
+    Ok(SubscriberUrls { port, urls })
 }
 
-impl Told {
+impl SubscriberUrls {
     /// A word of the command or a value of the environment, with the addresses filled in.
     pub fn filled(&self, text: &str) -> String {
         text.replace(&format!("{{{SUBSCRIBER_URLS}}}"), &self.urls)

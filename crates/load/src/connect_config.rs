@@ -4,18 +4,18 @@ use crate::ledger::Ledger;
 use pushbench_core::event::{Matched, Template};
 use pushbench_core::scenario::Lifetime;
 use pushbench_wire::address::Address;
-use pushbench_wire::terms::Terms;
+use pushbench_wire::request_options::RequestOptions;
 use std::rc::Rc;
 
 /// Everything a client half needs to open connections and carry events of one arm in one shard.
 #[derive(Clone)]
-pub struct Dial {
+pub struct ConnectConfig {
     /// The target.
     pub address: Address,
     /// How answers find their events.
     pub matched: Matched,
     /// What it wants of requests and handshakes.
-    pub terms: Rc<Terms>,
+    pub request_options: Rc<RequestOptions>,
     /// Makes the events.
     pub template: Rc<Template>,
     /// Most unanswered events a connection carries.
@@ -24,7 +24,7 @@ pub struct Dial {
     pub lifetime: Lifetime,
     /// Cap of the TCP segment size, for counting segments as a real network would.
     pub max_segment: Option<u32>,
-    /// Where fates and traffic go.
+    /// Where outcomes and traffic go.
     pub ledger: Rc<Ledger>,
     /// Answers come back by a callback: what an event is answered with only says that it is accepted.
     pub called_back: bool,
@@ -32,7 +32,7 @@ pub struct Dial {
     pub warm: bool,
 }
 
-impl Dial {
+impl ConnectConfig {
     /// Events the connection may still carry after `carried`.
     pub fn left(&self, carried: u64) -> u64 {
         match self.lifetime {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The settings in force, read back from the running server where the kernel can tell. Printed on
 /// the line that says it listens; the parity table is made of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InForce {
+pub struct EffectiveConfig {
     /// Which handler code runs.
     pub handler: String,
     /// Which runtime.
@@ -25,9 +25,9 @@ pub struct InForce {
 /// Text before the settings on a server's first line.
 pub const LISTENING: &str = "listening on ";
 
-impl InForce {
+impl EffectiveConfig {
     /// Finds the settings in what a server has printed.
-    pub fn read(output: &str) -> Option<InForce> {
+    pub fn read(output: &str) -> Option<EffectiveConfig> {
         let line = output.lines().find_map(|l| l.strip_prefix(LISTENING))?;
         serde_json::from_str(&line[line.find('{')?..]).ok()
     }
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn settings_are_found_among_other_output() {
-        let settings = InForce {
+        let settings = EffectiveConfig {
             handler: "h".into(),
             runtime: "r".into(),
             threads: 1,
@@ -50,7 +50,7 @@ mod tests {
         };
         let json = serde_json::to_string(&settings).unwrap();
         let output = format!("warning: x\n{LISTENING}127.0.0.1:1 {json}\nmore\n");
-        assert_eq!(InForce::read(&output), Some(settings));
-        assert_eq!(InForce::read("listening on 127.0.0.1:1\n"), None);
+        assert_eq!(EffectiveConfig::read(&output), Some(settings));
+        assert_eq!(EffectiveConfig::read("listening on 127.0.0.1:1\n"), None);
     }
 }

@@ -1,8 +1,8 @@
 //! What comes back instead of an answer.
 
 use crate::verify::talk::Answer;
-use pushbench_wire::terms::Terms;
-use pushbench_wire::{came_back, webhook};
+use pushbench_wire::request_options::RequestOptions;
+use pushbench_wire::{response_diagnostics, webhook};
 use std::fmt;
 use std::io;
 
@@ -11,7 +11,7 @@ const SHOWN_CHARS: usize = 120;
 
 /// No answer, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum NoAnswer {
     /// No connection came about.
     Refused(String),
     /// Nothing came in the time it was given.
@@ -30,32 +30,32 @@ pub(super) enum Trouble {
     Alien(String),
 }
 
-impl Trouble {
+impl NoAnswer {
     /// From an error on an open connection.
-    pub fn of(e: &io::Error) -> Trouble {
+    pub fn of(e: &io::Error) -> NoAnswer {
         match e.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Trouble::Silent,
-            io::ErrorKind::UnexpectedEof => Trouble::Closed(None),
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Trouble::Reset,
-            _ => Trouble::Alien(e.to_string()),
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => NoAnswer::Silent,
+            io::ErrorKind::UnexpectedEof => NoAnswer::Closed(None),
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => NoAnswer::Reset,
+            _ => NoAnswer::Alien(e.to_string()),
         }
     }
 
     /// From the first bytes of a peer that speaks something else.
-    pub fn alien(first: &[u8]) -> Trouble {
+    pub fn alien(first: &[u8]) -> NoAnswer {
         // A TLS record: an alert or a handshake, version 3, or the first byte of it.
         if matches!(first, [0x15 | 0x16] | [0x15 | 0x16, 0x03, ..]) {
-            return Trouble::Tls;
+            return NoAnswer::Tls;
         }
         if !first.starts_with(b"HTTP/") {
-            return Trouble::Alien(format!("answered `{}`", shown(first)));
+            return NoAnswer::Alien(format!("answered `{}`", shown(first)));
         }
         let end = first.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(first.len());
         let (head, body) = (&first[..end], first.get(end + 4..).unwrap_or_default());
         let line = String::from_utf8_lossy(head.split(|b| *b == b'\r').next().unwrap_or_default());
         let line = line.split_once(' ').map_or(&*line, |(_version, status)| status).trim();
         let code = line.get(..3).and_then(|code| code.parse().ok()).unwrap_or_default();
-        Trouble::Http(Box::new(Answer {
+        NoAnswer::Http(Box::new(Answer {
             status: Some((code, line.to_owned())),
             headers: webhook::response::headers(first),
             body: body.to_vec(),
@@ -63,45 +63,47 @@ impl Trouble {
     }
 
     /// From what is wrong with an answer, and what to do about it.
-    pub fn unreadable(what: impl Into<String>, remedy: impl Into<String>) -> Trouble {
-        Trouble::Unreadable(what.into(), remedy.into())
+    pub fn unreadable(what: impl Into<String>, remedy: impl Into<String>) -> NoAnswer {
+        NoAnswer::Unreadable(what.into(), remedy.into())
     }
 
     /// Without the values of the target's headers, which a server may send back.
-    pub fn hiding(self, terms: &Terms) -> Trouble {
+    pub fn hiding(self, request_options: &RequestOptions) -> NoAnswer {
         match self {
-            Trouble::Alien(what) => Trouble::Alien(terms.hide(&what)),
-            Trouble::Unreadable(what, remedy) => Trouble::Unreadable(terms.hide(&what), remedy),
+            NoAnswer::Alien(what) => NoAnswer::Alien(request_options.hide(&what)),
+            NoAnswer::Unreadable(what, remedy) => {
+                NoAnswer::Unreadable(request_options.hide(&what), remedy)
+            }
             other => other,
         }
     }
 
     /// Whether the connection ended.
     pub fn ends(&self) -> bool {
-        matches!(self, Trouble::Closed(_) | Trouble::Reset)
+        matches!(self, NoAnswer::Closed(_) | NoAnswer::Reset)
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trouble::Refused(why) => write!(f, "no connection to {why}"),
-            Trouble::Silent => f.write_str("no answer came"),
-            Trouble::Closed(None) => f.write_str("the connection was closed"),
-            Trouble::Closed(Some(said)) => write!(f, "the connection was closed: {said}"),
-            Trouble::Reset => f.write_str("the connection was reset"),
-            Trouble::Tls => f.write_str("it speaks TLS"),
-            Trouble::Http(answer) => {
+            NoAnswer::Refused(why) => write!(f, "no connection to {why}"),
+            NoAnswer::Silent => f.write_str("no answer came"),
+            NoAnswer::Closed(None) => f.write_str("the connection was closed"),
+            NoAnswer::Closed(Some(said)) => write!(f, "the connection was closed: {said}"),
+            NoAnswer::Reset => f.write_str("the connection was reset"),
+            NoAnswer::Tls => f.write_str("it speaks TLS"),
+            NoAnswer::Http(answer) => {
                 f.write_str(&answer.shown().replacen("answered", "answered by HTTP", 1))
             }
-            Trouble::Alien(what) | Trouble::Unreadable(what, _) => f.write_str(what),
+            NoAnswer::Alien(what) | NoAnswer::Unreadable(what, _) => f.write_str(what),
         }
     }
 }
 
 /// The beginning of a target's text in one harmless line.
 pub(super) fn shown(bytes: &[u8]) -> String {
-    if let Some(words) = came_back::in_words(bytes) {
+    if let Some(words) = response_diagnostics::in_words(bytes) {
         return words;
     }
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_CHARS * 4)]);
@@ -129,15 +131,18 @@ mod tests {
 
     #[test]
     fn other_protocols_are_told_by_their_first_bytes() {
-        assert_eq!(Trouble::alien(&[0x15, 3, 3, 0, 2, 2, 70]), Trouble::Tls);
-        let http = Trouble::alien(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\nno\n\x1bsuch page");
-        let Trouble::Http(answer) = &http else { panic!("{http:?}") };
+        assert_eq!(NoAnswer::alien(&[0x15, 3, 3, 0, 2, 2, 70]), NoAnswer::Tls);
+        let http = NoAnswer::alien(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\nno\n\x1bsuch page");
+        let NoAnswer::Http(answer) = &http else { panic!("{http:?}") };
         assert_eq!(
             (answer.status.as_ref().unwrap().0, &answer.headers["a"]),
             (404, &"b".parse().unwrap())
         );
         assert_eq!(http.to_string(), "answered by HTTP 404 Not Found: no such page");
-        assert_eq!(Trouble::alien(b"SSH-2.0-x\r\n"), Trouble::Alien("answered `SSH-2.0-x`".into()));
+        assert_eq!(
+            NoAnswer::alien(b"SSH-2.0-x\r\n"),
+            NoAnswer::Alien("answered `SSH-2.0-x`".into())
+        );
     }
 
     #[test]

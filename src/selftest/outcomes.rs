@@ -1,4 +1,4 @@
-//! Targets that misbehave: every event has the fate that theory gives it, and no other.
+//! Targets that are faulty: every event has the outcome that theory gives it, and no other.
 
 use crate::selftest::{Lab, Line, load};
 use pushbench_core::error::Result;
@@ -9,15 +9,16 @@ use pushbench_core::transport::CARRIERS;
 use pushbench_faults;
 use pushbench_faults::Tally;
 use pushbench_faults::counts::{Case, Counts};
-use pushbench_faults::deed::Deed;
-use pushbench_load::stretch::Member;
+use pushbench_faults::server_fault::ServerFault;
+use pushbench_load::trial_group::TrialArm;
 use pushbench_sut::manifest::Manifest;
 use std::time::Duration;
 
 pub const ABOUT: &str = "targets that answer nothing, twice, with a wrong id, or close amid an answer, \
      each at every fifth event: the record's counts are exactly those";
 
-const DEEDS: [Deed; 4] = [Deed::Silence, Deed::Twice, Deed::WrongId, Deed::Half];
+const FAULTS: [ServerFault; 4] =
+    [ServerFault::Silence, ServerFault::Twice, ServerFault::WrongId, ServerFault::Half];
 /// Slow enough that an event whose connection is not stuck never waits.
 const RATE: f64 = 200.0;
 const WARMUP_MS: u64 = 50;
@@ -29,35 +30,35 @@ const SLICE: Duration = Duration::from_millis(10);
 
 pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
-    for deed in DEEDS {
+    for fault in FAULTS {
         let arms = CARRIERS.iter().enumerate();
-        let members = arms.map(|(i, _)| member(lab, i, deed)).collect();
+        let arms = arms.map(|(i, _)| trial_arm(lab, i, fault)).collect();
         let mut load = load(Arrivals::Constant, Some(RATE), WARMUP_MS, MEASURED_MS);
         load.timeout = TIMEOUT;
         let events = RATE as u64 * (WARMUP_MS + MEASURED_MS) / 1_000;
-        let trials = lab.measure(&lab.stretch(members, load, Some(SLICE)))?;
-        lines.extend(trials.iter().map(|trial| line(deed, events, trial)));
+        let trials = lab.measure(&lab.group(arms, load, Some(SLICE)))?;
+        lines.extend(trials.iter().map(|trial| line(fault, events, trial)));
     }
     Ok(lines)
 }
 
-fn member(lab: &Lab<'_>, arm: usize, deed: Deed) -> Member {
+fn trial_arm(lab: &Lab<'_>, arm: usize, fault: ServerFault) -> TrialArm {
     let carrier = CARRIERS[arm];
-    let words = [pushbench_faults::SUBCOMMAND, carrier.name(), deed.name(), "127.0.0.1:{port}"];
+    let words = [pushbench_faults::SUBCOMMAND, carrier.name(), fault.name(), "127.0.0.1:{port}"];
     let words = words.map(str::to_owned).to_vec();
-    Member {
-        label: format!("{}@{}", carrier.name(), deed.name()),
-        manifest: Manifest::this_program(deed.name(), carrier.name(), words),
-        ..lab.member(arm, carrier.transport(), None)
+    TrialArm {
+        label: format!("{}@{}", carrier.name(), fault.name()),
+        manifest: Manifest::this_program(fault.name(), carrier.name(), words),
+        ..lab.trial_arm(arm, carrier.transport(), None)
     }
 }
 
-fn line(deed: Deed, events: u64, trial: &Trial) -> Line {
+fn line(fault: ServerFault, events: u64, trial: &Trial) -> Line {
     let carrier = CARRIERS[trial.arm];
-    let case = Case { deed, carrier, matching: Matching::Id };
+    let case = Case { fault, carrier, matching: Matching::Id };
     let (counted, theory) = (Counts::of(trial), case.theory(events, &Tally::default()));
     Line {
-        what: format!("{}: the target {}", carrier.name(), deed.about()),
+        what: format!("{}: the target {}", carrier.name(), fault.about()),
         measured: counted.to_string(),
         theory: theory.to_string(),
         ok: counted == theory,

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// One arm of a stretch.
+/// One arm of a trial group.
 #[derive(Debug, Clone)]
-pub struct Member {
+pub struct TrialArm {
     /// Its index in the run.
     pub arm: usize,
     /// Its name, `webhook@builtin`.
@@ -35,7 +35,7 @@ pub struct Member {
     pub called_back: bool,
 }
 
-impl Member {
+impl TrialArm {
     /// How events travel from the driver: to a publisher by POST, whatever it delivers by.
     pub fn carrier(&self) -> Carrier {
         self.transport.carrier_to(self.subscribers.is_some())
@@ -61,9 +61,9 @@ pub struct Freeze {
 
 /// What is driven together.
 #[derive(Debug, Clone)]
-pub struct Stretch {
+pub struct TrialGroup {
     /// The arms alive together.
-    pub members: Vec<Member>,
+    pub arms: Vec<TrialArm>,
     /// The load, warm-up and duration rounded to slices.
     pub load: Load,
     /// Whose turn it is.
@@ -88,7 +88,7 @@ pub struct Stretch {
     pub freeze: Option<Freeze>,
     /// What lies between two events is measured, one arm alone.
     pub idle: bool,
-    /// When the targets are ended and started anew, ns after the measured window began.
+    /// When the targets are ended and restarted, ns after the measured window began.
     pub restart_after: Option<u64>,
 }
 

@@ -1,5 +1,5 @@
-//! Every event has one fate, also when the target misbehaves: each count of the record is exactly what
-//! the deed did, for every deed, transport and loop.
+//! Every event has one outcome, also when the target misbehaves: each count of the record is exactly what
+//! the fault did, for every fault, transport and loop.
 
 mod cell;
 mod publishing;
@@ -8,23 +8,28 @@ use self::cell::{Cell, PROBES, check_all};
 use crate::common::Bench;
 use pushbench_core::event::Matching;
 use pushbench_core::transport::{CARRIERS, Carrier};
-use pushbench_faults::Odd;
+use pushbench_faults::FaultyServer;
 use pushbench_faults::counts::Counts;
-use pushbench_faults::deed;
-use pushbench_faults::deed::Deed;
+use pushbench_faults::server_fault;
+use pushbench_faults::server_fault::ServerFault;
 use serde_json::Value;
 
-/// Every deed that applies, in both loops.
-fn matrix(carrier: Carrier, matching: Matching, deeds: &[Deed]) {
-    let deeds = deeds.iter().filter(|deed| deed.applies(carrier));
-    let both =
-        |deed: &Deed| [false, true].map(|closed| Cell::new(*deed, carrier, matching, closed));
-    check_all(&deeds.flat_map(both).collect::<Vec<_>>());
+/// Every fault that applies, in both loops.
+fn matrix(carrier: Carrier, matching: Matching, faults: &[ServerFault]) {
+    let faults = faults.iter().filter(|fault| fault.applies(carrier));
+    let both = |fault: &ServerFault| {
+        [false, true].map(|closed| Cell::new(*fault, carrier, matching, closed))
+    };
+    check_all(&faults.flat_map(both).collect::<Vec<_>>());
 }
 
 /// A target that is stuck with every connection answers nobody: it has a test of its own.
-fn every_deed() -> Vec<Deed> {
-    deed::ALL.iter().map(|(_, deed, _)| *deed).filter(|deed| *deed != Deed::Stuck).collect()
+fn every_deed() -> Vec<ServerFault> {
+    server_fault::ALL
+        .iter()
+        .map(|(_, fault, _)| *fault)
+        .filter(|fault| *fault != ServerFault::Stuck)
+        .collect()
 }
 
 #[test]
@@ -44,18 +49,18 @@ fn every_deed_to_a_bare_socket() {
 
 #[test]
 fn answers_without_an_id_are_matched_by_order() {
-    let deeds = [
-        Deed::Silence,
-        Deed::Garbage,
-        Deed::WrongId,
-        Deed::Twice,
-        Deed::Swap,
-        Deed::Half,
-        Deed::Chatter,
-        Deed::Status(503),
+    let faults = [
+        ServerFault::Silence,
+        ServerFault::Garbage,
+        ServerFault::WrongId,
+        ServerFault::Twice,
+        ServerFault::Swap,
+        ServerFault::Half,
+        ServerFault::Chatter,
+        ServerFault::Status(503),
     ];
     for carrier in CARRIERS {
-        matrix(carrier, Matching::Order, &deeds);
+        matrix(carrier, Matching::Order, &faults);
     }
 }
 
@@ -64,7 +69,7 @@ fn events_are_told_apart_over_shards() {
     let cells = CARRIERS.map(|carrier| Cell {
         connections: 2,
         shards: 2,
-        ..Cell::new(Deed::Twice, carrier, Matching::Id, false)
+        ..Cell::new(ServerFault::Twice, carrier, Matching::Id, false)
     });
     check_all(&cells);
 }
@@ -74,10 +79,10 @@ fn events_are_told_apart_over_shards() {
 #[test]
 fn a_broken_connection_loses_all_it_carries() {
     for carrier in [Carrier::Websocket, Carrier::Tcp] {
-        for deed in [Deed::Nonsense, Deed::Half, Deed::Reset] {
-            let one = Cell::new(deed, carrier, Matching::Id, true);
+        for fault in [ServerFault::Nonsense, ServerFault::Half, ServerFault::Reset] {
+            let one = Cell::new(fault, carrier, Matching::Id, true);
             let (trial, tally) = Cell { in_flight: 4, ..one }.run(0);
-            let seen = format!("{carrier:?} {deed:?} {tally:?} {:?}", trial.faults);
+            let seen = format!("{carrier:?} {fault:?} {tally:?} {:?}", trial.faults);
             let c = Counts::of(&trial);
             let due = c.fates.due;
             assert!(trial.warmup.sums_are_exact() && trial.events.sums_are_exact(), "{seen}");
@@ -88,8 +93,8 @@ fn a_broken_connection_loses_all_it_carries() {
                 "{seen}"
             );
             // A reset throws away answers on their way, so there it may be fewer.
-            match deed {
-                Deed::Reset => assert!(c.fates.acknowledged <= tally.answered, "{seen}"),
+            match fault {
+                ServerFault::Reset => assert!(c.fates.acknowledged <= tally.answered, "{seen}"),
                 _ => assert_eq!(c.fates.acknowledged, tally.answered, "{seen}"),
             }
             assert!(c.fates.lost >= tally.struck && tally.struck > 0, "{seen}");
@@ -102,7 +107,7 @@ fn a_broken_connection_loses_all_it_carries() {
 #[test]
 fn a_full_backlog_turns_events_away() {
     for carrier in CARRIERS {
-        let one = Cell::new(Deed::Stuck, carrier, Matching::Id, false);
+        let one = Cell::new(ServerFault::Stuck, carrier, Matching::Id, false);
         // More than the kernel's buffers hold, so that the connection stays blocked.
         let cell = Cell { connections: 1, backlog: 3, bytes: 16 << 20, ..one };
         let (trial, tally) = cell.run(0);
@@ -130,8 +135,8 @@ fn a_full_backlog_turns_events_away() {
 /// The whole way: a server that is already running, described by its address.
 #[test]
 fn a_run_against_a_misbehaving_server_says_what_became_of_its_events() {
-    let deed = Deed::WrongId;
-    let server = Odd::start(Carrier::Webhook, deed).unwrap();
+    let fault = ServerFault::WrongId;
+    let server = FaultyServer::start(Carrier::Webhook, fault).unwrap();
     let bench = Bench::new();
     let url = server.url();
     bench.write(
@@ -153,7 +158,7 @@ fn a_run_against_a_misbehaving_server_says_what_became_of_its_events() {
             let of = |window: &str| trial[window][name].as_u64().unwrap();
             of("events") + of("warmup")
         };
-        let struck = (0..count("due")).filter(|i| deed.strikes(*i)).count() as u64;
+        let struck = (0..count("due")).filter(|i| fault.strikes(*i)).count() as u64;
         assert_eq!(count("wrong_answer"), struck, "{trial}");
         assert_eq!(count("failed"), struck, "{trial}");
         assert_eq!(count("acknowledged"), count("due") - struck, "{trial}");

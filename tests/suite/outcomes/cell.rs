@@ -1,4 +1,4 @@
-//! One trial against a misbehaving server, and every count it must leave.
+//! One trial against a faulty server, and every count it must leave.
 
 use crate::common::turn;
 use pushbench_analysis::validity;
@@ -10,11 +10,11 @@ use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
 use pushbench_core::scenario::{Arrivals, Lifetime, Load, Payload};
 use pushbench_core::transport::Carrier;
 use pushbench_faults::counts::{Case, Counts};
-use pushbench_faults::deed::Deed;
-use pushbench_faults::{Odd, Tally};
+use pushbench_faults::server_fault::ServerFault;
+use pushbench_faults::{FaultyServer, Tally};
 use pushbench_host::cpus::Placement;
 use pushbench_load::block;
-use pushbench_load::stretch::{Bench, Member, Stretch, Watch};
+use pushbench_load::trial_group::{Bench, TrialArm, TrialGroup, Watch};
 use pushbench_sut::manifest::Manifest;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -46,10 +46,10 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// One event after the other, a deed at every fifth.
-    pub fn new(deed: Deed, carrier: Carrier, matching: Matching, closed: bool) -> Cell {
+    /// One event after the other, a fault at every fifth.
+    pub fn new(fault: ServerFault, carrier: Carrier, matching: Matching, closed: bool) -> Cell {
         let cell = Cell {
-            case: Case { deed, carrier, matching },
+            case: Case { fault, carrier, matching },
             closed,
             connections: 1,
             in_flight: 1,
@@ -61,28 +61,30 @@ impl Cell {
             shards: 1,
         };
         let expected = cell.case.theory(5, &Tally::default());
-        match deed {
-            Deed::HangUp => Cell { lifetime: Lifetime::Events(2), ..cell },
-            Deed::TurnDown => Cell { lifetime: Lifetime::Events(1), ..cell },
+        match fault {
+            ServerFault::HangUp => Cell { lifetime: Lifetime::Events(2), ..cell },
+            ServerFault::TurnDown => Cell { lifetime: Lifetime::Events(1), ..cell },
             // The fifth handshake is the first that fails: four connections can be warm.
-            Deed::Stall => {
+            ServerFault::Stall => {
                 let stalls = Cell { lifetime: Lifetime::Events(1), duration: BEYOND, ..cell };
                 let few = Duration::from_millis(100);
                 let open = Cell { connections: 4, rate: 100.0, duration: few, ..stalls };
                 if closed { stalls } else { open }
             }
-            Deed::Swap => Cell { in_flight: if closed { 2 } else { 8 }, ..cell },
+            ServerFault::Swap => Cell { in_flight: if closed { 2 } else { 8 }, ..cell },
             // An event that waits for its time-out must hold up no other: each struck one finds a
             // connection of its own, and the honest ones too.
-            Deed::Late if !closed => {
+            ServerFault::Late if !closed => {
                 Cell { connections: 8, rate: 10.0, duration: Duration::from_secs(3), ..cell }
             }
-            Deed::Late | Deed::Deaf if closed => Cell { connections: 4, duration: BEYOND, ..cell },
-            _ if expected.fates.timed_out > 0 || deed == Deed::Deaf => match closed {
+            ServerFault::Late | ServerFault::Deaf if closed => {
+                Cell { connections: 4, duration: BEYOND, ..cell }
+            }
+            _ if expected.fates.timed_out > 0 || fault == ServerFault::Deaf => match closed {
                 false => Cell { connections: 8, ..cell },
                 true => Cell { duration: BEYOND, ..cell },
             },
-            Deed::Honest | Deed::Twice | Deed::Chatter
+            ServerFault::Honest | ServerFault::Twice | ServerFault::Chatter
                 if matching == Matching::Id && carrier != Carrier::Webhook =>
             {
                 Cell { in_flight: 4, ..cell }
@@ -91,7 +93,7 @@ impl Cell {
         }
     }
 
-    fn stretch(&self, url: &str) -> Stretch {
+    fn group(&self, url: &str) -> TrialGroup {
         let warmup = Duration::from_millis(30);
         let (arrivals, rate) = match self.closed {
             true => (Arrivals::Closed, None),
@@ -105,8 +107,8 @@ impl Cell {
             timeout: TIMEOUT,
             backlog: self.backlog,
         };
-        Stretch {
-            members: vec![Member {
+        TrialGroup {
+            arms: vec![TrialArm {
                 arm: 0,
                 label: "odd".to_owned(),
                 transport: self.case.carrier.transport(),
@@ -139,8 +141,8 @@ impl Cell {
 
     /// Drives it against its server: the record and what the server did.
     pub fn run(&self, cpu: usize) -> (Trial, Tally) {
-        let server = Odd::start(self.case.carrier, self.case.deed).unwrap();
-        let trial = drive(&self.stretch(&server.url()), self.shards, cpu);
+        let server = FaultyServer::start(self.case.carrier, self.case.fault).unwrap();
+        let trial = drive(&self.group(&server.url()), self.shards, cpu);
         (trial, server.finish().unwrap())
     }
 
@@ -157,7 +159,7 @@ impl Cell {
         // What the server says of itself.
         let heard = tally.events + tally.unheard;
         assert_eq!(heard, counted.sent, "every event sent came once: {seen}");
-        let struck = (0..due).filter(|i| self.case.deed.strikes(*i)).count() as u64;
+        let struck = (0..due).filter(|i| self.case.fault.strikes(*i)).count() as u64;
         assert_eq!(tally.struck, struck, "{seen}");
         assert_eq!((tally.spoilt, tally.hung_up), self.struck_connections(due), "{seen}");
         if self.case.matching == Matching::Id {
@@ -165,7 +167,7 @@ impl Cell {
         }
         assert_eq!(trial.connections, tally.connections - PROBES, "{seen}");
         let broken = trial.faults.keys().all(|fault| fault.starts_with("protocol broken"));
-        let breaks = matches!(self.case.deed, Deed::Nonsense | Deed::Absurd);
+        let breaks = matches!(self.case.fault, ServerFault::Nonsense | ServerFault::Absurd);
         assert!(broken || !breaks, "{seen}");
         if self.connections == 1 {
             assert_eq!(trial.connections, self.connections_opened(due), "{seen}");
@@ -173,9 +175,9 @@ impl Cell {
     }
 
     fn struck_connections(&self, due: u64) -> (u64, u64) {
-        match self.case.deed {
-            Deed::TurnDown | Deed::Stall => (due / 5, 0),
-            Deed::HangUp => (0, due / 5),
+        match self.case.fault {
+            ServerFault::TurnDown | ServerFault::Stall => (due / 5, 0),
+            ServerFault::HangUp => (0, due / 5),
             _ => (0, 0),
         }
     }
@@ -184,22 +186,25 @@ impl Cell {
     fn connections_opened(&self, due: u64) -> u64 {
         let webhook = self.case.carrier == Carrier::Webhook;
         // After the last event nothing is opened.
-        let followed = (0..due - 1).filter(|i| self.case.deed.strikes(*i)).count() as u64;
-        match self.case.deed {
-            Deed::TurnDown | Deed::Stall | Deed::Farewell => due,
+        let followed = (0..due - 1).filter(|i| self.case.fault.strikes(*i)).count() as u64;
+        match self.case.fault {
+            ServerFault::TurnDown | ServerFault::Stall | ServerFault::Farewell => due,
             // Two events, two events, one event.
-            Deed::HangUp => due / 5 * 3 + [0, 1, 1, 2, 2][due as usize % 5],
-            Deed::Nonsense | Deed::Absurd | Deed::Half | Deed::Reset => 1 + followed,
+            ServerFault::HangUp => due / 5 * 3 + [0, 1, 1, 2, 2][due as usize % 5],
+            ServerFault::Nonsense
+            | ServerFault::Absurd
+            | ServerFault::Half
+            | ServerFault::Reset => 1 + followed,
             // Bytes behind an answer: nobody could tell any more which answer belongs to which event.
-            Deed::Twice | Deed::Chatter if webhook => 1 + followed,
-            Deed::Silence | Deed::Late if self.case.gives_up() => 1 + followed,
+            ServerFault::Twice | ServerFault::Chatter if webhook => 1 + followed,
+            ServerFault::Silence | ServerFault::Late if self.case.gives_up() => 1 + followed,
             _ => 1,
         }
     }
 }
 
-/// Drives a stretch of one arm, from this CPU on.
-pub fn drive(stretch: &Stretch, shards: usize, cpu: usize) -> Trial {
+/// Drives a trial group of one arm, from this CPU on.
+pub fn drive(group: &TrialGroup, shards: usize, cpu: usize) -> Trial {
     struct Unwatched;
     impl Watch for Unwatched {
         fn second(&mut self, _arm: usize, _responses: &Hist) {}
@@ -210,7 +215,7 @@ pub fn drive(stretch: &Stretch, shards: usize, cpu: usize) -> Trial {
     let placement = Placement { driver, target: cpus };
     let interrupt = AtomicBool::new(false);
     let bench = Bench { placement: &placement, interrupt: &interrupt };
-    let mut finished = block::run(stretch, &bench, &mut Unwatched).unwrap();
+    let mut finished = block::run(group, &bench, &mut Unwatched).unwrap();
     let mut trial = finished.pop().unwrap().trial;
     validity::judge(&mut trial);
     trial

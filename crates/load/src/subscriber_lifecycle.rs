@@ -1,7 +1,7 @@
 //! The life of one subscriber: it is there before the first event, may leave and come back at instants
 //! of a seeded plan, and subscribes again when it was cut off.
 
-use crate::subscriber::{Call, Subscriber};
+use crate::subscriber::{SubscribeConfig, Subscriber};
 use pushbench_core::schedule::turnover::{Leaves, Pauses};
 use pushbench_host::clock;
 use pushbench_host::sleep::Timer;
@@ -30,7 +30,7 @@ pub(super) struct Plan {
 
 /// What a subscriber needs to subscribe again.
 pub(super) struct Seat<S: Subscriber> {
-    pub call: Rc<Call>,
+    pub subscribe_config: Rc<SubscribeConfig>,
     pub common: S::Common,
     pub number: usize,
 }
@@ -45,7 +45,7 @@ enum Ended {
 /// beside the subscriber: what is done now and then is boxed while it is done.
 pub(super) async fn attend<S: Subscriber>(first: Box<S>, seat: Box<Seat<S>>, mut plan: Box<Plan>) {
     if let Err(e) = stays(first, &seat, &mut plan).await {
-        seat.call.ledger.fault(&format!("subscriber: {e}"));
+        seat.subscribe_config.ledger.fault(&format!("subscriber: {e}"));
     }
 }
 
@@ -54,7 +54,7 @@ async fn stays<S: Subscriber>(
     seat: &Seat<S>,
     plan: &mut Plan,
 ) -> io::Result<()> {
-    let (ledger, number) = (&seat.call.ledger, seat.number);
+    let (ledger, number) = (&seat.subscribe_config.ledger, seat.number);
     // One that only stays needs no descriptor for a timer.
     let moves = plan.leaves.is_some() || plan.pauses.is_some();
     let timer = moves.then(Timer::new).transpose()?;
@@ -122,7 +122,7 @@ async fn go<S: Subscriber>(
     seat: &Seat<S>,
     timer: &Timer,
 ) -> io::Result<()> {
-    let (ledger, number) = (&seat.call.ledger, seat.number);
+    let (ledger, number) = (&seat.subscribe_config.ledger, seat.number);
     let taken = async {
         while ledger.awaits(number) {
             timer.until(clock::now() + LOOK_AGAIN_NS).await?;
@@ -143,10 +143,10 @@ async fn again<S: Subscriber>(
     mut pauses: Option<&mut Pauses>,
     timer: &Timer,
 ) -> io::Result<Box<S>> {
-    let ledger = &seat.call.ledger;
+    let ledger = &seat.subscribe_config.ledger;
     loop {
         let asked = clock::now();
-        match S::subscribe(&seat.call, &seat.common, seat.number).await {
+        match S::subscribe(&seat.subscribe_config, &seat.common, seat.number).await {
             Ok(subscriber) => {
                 ledger.came(seat.number, asked);
                 if let Some(pauses) = pauses {

@@ -1,6 +1,6 @@
 //! What came back where an acknowledgement was wanted: in words, with what to do about it.
 
-use crate::terms::Terms;
+use crate::request_options::RequestOptions;
 use hyper::StatusCode;
 use hyper::header::{
     ALLOW, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE,
@@ -47,19 +47,23 @@ pub struct Response<'a> {
 
 /// Says that a webhook's response does not acknowledge event `index`, and why that may be:
 /// `answered 404 Not Found: no such page; correct the path in url`.
-pub fn to_event(response: &Response<'_>, terms: &Terms, index: u64) -> String {
+pub fn to_event(response: &Response<'_>, request_options: &RequestOptions, index: u64) -> String {
     // The same for every event, so that the record counts them together.
     let body = beginning(response.body).replace(&id_of(index), "<id>");
-    let what_to_do = event_remedy(response, terms, index);
-    Response { body: body.as_bytes(), ..*response }.told(terms, &what_to_do)
+    let what_to_do = event_remedy(response, request_options, index);
+    Response { body: body.as_bytes(), ..*response }.told(request_options, &what_to_do)
 }
 
 /// What to do about a response that does not acknowledge event `index`; empty when it is not known.
-pub fn event_remedy(response: &Response<'_>, terms: &Terms, index: u64) -> String {
+pub fn event_remedy(
+    response: &Response<'_>,
+    request_options: &RequestOptions,
+    index: u64,
+) -> String {
     let named = response.named_remedy();
     match response.status.as_u16() {
         _ if wants_tls(response.body) => TLS.to_owned(),
-        200..=299 => about_id(response, terms, index),
+        200..=299 => about_id(response, request_options, index),
         400 | 405 | 426 if wants_websocket(response) => {
             "it serves WebSocket there: correct the path in url".to_owned()
         }
@@ -67,7 +71,7 @@ pub fn event_remedy(response: &Response<'_>, terms: &Terms, index: u64) -> Strin
         400 | 402..=406 | 408..=499 if named.is_some() => named.unwrap_or_default(),
         405 => format!(
             "it does not take {}{}: set method, or correct the path in url",
-            terms.method,
+            request_options.method,
             response.said(ALLOW)
         ),
         400 | 422 => {
@@ -83,21 +87,25 @@ pub fn event_remedy(response: &Response<'_>, terms: &Terms, index: u64) -> Strin
 }
 
 /// Says that a response turned a WebSocket handshake down, and why that may be.
-pub fn to_handshake(response: &Response<'_>, terms: &Terms) -> String {
+pub fn to_handshake(response: &Response<'_>, request_options: &RequestOptions) -> String {
     let elsewhere = "it serves no WebSocket there: correct the path in url and the program";
-    response.told(terms, &handshake_remedy(response, terms, elsewhere))
+    response.told(request_options, &handshake_remedy(response, request_options, elsewhere))
 }
 
 /// What to do about a response that turned a WebSocket handshake down, `elsewhere` when none is served
 /// there; empty when it is not known.
-pub fn handshake_remedy(response: &Response<'_>, terms: &Terms, elsewhere: &str) -> String {
+pub fn handshake_remedy(
+    response: &Response<'_>,
+    request_options: &RequestOptions,
+    elsewhere: &str,
+) -> String {
     let named = response.named_remedy();
     match response.status.as_u16() {
         _ if wants_tls(response.body) => TLS.to_owned(),
         400..=499
             if response.mentions(&["subprotocol", "sub-protocol", "sec-websocket-protocol"]) =>
         {
-            match &terms.subprotocol {
+            match &request_options.subprotocol {
                 None => "it wants a subprotocol: add subprotocol = \"NAME\" to its description"
                     .to_owned(),
                 Some(_) => {
@@ -122,7 +130,7 @@ pub fn greeting_protocol(message: &[u8]) -> Option<&'static str> {
 }
 
 /// What bytes look like that are no answer of the protocol; nothing when there are none.
-pub fn instead(bytes: &[u8], terms: &Terms) -> String {
+pub fn instead(bytes: &[u8], request_options: &RequestOptions) -> String {
     let seen = match bytes {
         [] => return String::new(),
         [0x15, 3, ..] => format!("a TLS alert: {TLS}"),
@@ -130,15 +138,15 @@ pub fn instead(bytes: &[u8], terms: &Terms) -> String {
         [0, 0, _, 4, 0, ..] => {
             "HTTP/2 settings: it speaks HTTP/2 there, pushbench HTTP/1.1".to_owned()
         }
-        _ if wants_tls(bytes) => format!("\"{}\": {TLS}", shown(bytes, terms)),
-        _ => format!("\"{}\"", shown(bytes, terms)),
+        _ if wants_tls(bytes) => format!("\"{}\": {TLS}", shown(bytes, request_options)),
+        _ => format!("\"{}\"", shown(bytes, request_options)),
     };
     format!("; instead came {seen}")
 }
 
 impl Response<'_> {
-    fn told(&self, terms: &Terms, what_to_do: &str) -> String {
-        let body = shown(self.body, terms);
+    fn told(&self, request_options: &RequestOptions, what_to_do: &str) -> String {
+        let body = shown(self.body, request_options);
         let between = if what_to_do.is_empty() { "" } else { "; " };
         match body.is_empty() {
             true => format!("answered {}{between}{what_to_do}", self.status),
@@ -241,11 +249,11 @@ fn wants_websocket(response: &Response<'_>) -> bool {
 }
 
 /// The beginning of a text from outside, on one line, without the values of our headers.
-pub fn shown(bytes: &[u8], terms: &Terms) -> String {
+pub fn shown(bytes: &[u8], request_options: &RequestOptions) -> String {
     if let Some(words) = in_words(bytes) {
         return words;
     }
-    let text = terms.hide(&beginning(bytes));
+    let text = request_options.hide(&beginning(bytes));
     let text = text.trim();
     match text.len() <= SHOWN_BYTES {
         true => plain(text),
@@ -264,7 +272,7 @@ fn id_of(index: u64) -> String {
 }
 
 /// An answer of 2xx lacks the id: perhaps it is elsewhere or cannot be read, perhaps there is none.
-pub fn about_id(response: &Response<'_>, terms: &Terms, index: u64) -> String {
+pub fn about_id(response: &Response<'_>, request_options: &RequestOptions, index: u64) -> String {
     let body = response.body;
     if let Some(pointer) = pointer_in(body, index) {
         return format!("the event's id is at {pointer}: write match = \"id:{pointer}\"");
@@ -295,7 +303,7 @@ pub fn about_id(response: &Response<'_>, terms: &Terms, index: u64) -> String {
     }
     format!(
         "the event's id is not at {} of the answer: write match = \"order\" if it is nowhere",
-        terms.id_at.as_deref().unwrap_or("/id")
+        request_options.id_at.as_deref().unwrap_or("/id")
     )
 }
 
@@ -349,8 +357,8 @@ mod tests {
         let headers = header.into_iter().map(|(n, v)| (n, HeaderValue::from_static(v))).collect();
         let status = StatusCode::from_u16(status).unwrap();
         let response = Response { status, headers: &headers, body: body.as_bytes() };
-        let terms = Terms::default();
-        (to_event(&response, &terms, 255), to_handshake(&response, &terms))
+        let request_options = RequestOptions::default();
+        (to_event(&response, &request_options, 255), to_handshake(&response, &request_options))
     }
 
     #[test]
@@ -408,22 +416,22 @@ mod tests {
 
     #[test]
     fn other_protocols_are_recognised() {
-        let terms = Terms::default();
+        let request_options = RequestOptions::default();
         for (bytes, wanted) in [
             (&[0x15, 3, 3, 0, 2, 2, 10][..], "TLS alert"),
             (&[0x16, 3, 3, 0, 90], "TLS handshake"),
             (&[0, 0, 18, 4, 0, 0, 0, 0, 0], "HTTP/2"),
             (b"SSH-2.0-x\r\n", "\"SSH-2.0-x\""),
         ] {
-            assert!(instead(bytes, &terms).contains(wanted), "{bytes:?}");
+            assert!(instead(bytes, &request_options).contains(wanted), "{bytes:?}");
         }
-        assert_eq!(instead(b"", &terms), "");
+        assert_eq!(instead(b"", &request_options), "");
     }
 
     #[test]
     fn long_answers_are_cut() {
-        let terms = Terms::default();
-        assert_eq!(shown("ä".repeat(100).as_bytes(), &terms).chars().count(), 61);
-        assert!(shown(&vec![b'x'; 10_000_000], &terms).len() < 130);
+        let request_options = RequestOptions::default();
+        assert_eq!(shown("ä".repeat(100).as_bytes(), &request_options).chars().count(), 61);
+        assert!(shown(&vec![b'x'; 10_000_000], &request_options).len() < 130);
     }
 }

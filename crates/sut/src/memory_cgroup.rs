@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Begins the name of each; the keeper's process id follows.
+/// Begins the name of each; the supervisor's process id follows.
 const PREFIX: &str = "pushbench-";
 /// Version 1 charges an accepted socket to its cgroup only where buffers of sockets are limited; this
 /// is more than any machine has.
@@ -17,13 +17,13 @@ const LEAVING: Duration = Duration::from_millis(2);
 const LOOKS: usize = 50;
 
 /// The cgroup of one target; dropping it removes it once its processes are gone.
-pub(super) struct Cage {
+pub(super) struct MemoryCgroup {
     dir: PathBuf,
 }
 
-impl Cage {
+impl MemoryCgroup {
     /// Makes one, or says why this machine does not allow it.
-    pub fn make() -> Result<Cage, String> {
+    pub fn make() -> Result<MemoryCgroup, String> {
         let mut why = "this machine has no memory cgroups".to_owned();
         for parent in places() {
             remove_left_over(&parent);
@@ -32,9 +32,9 @@ impl Cage {
                 why = format!("no memory cgroup can be made in {}: {e}", parent.display());
                 continue;
             }
-            let cage = Cage { dir };
-            match cage.set_up() {
-                Ok(()) => return Ok(cage),
+            let cgroup = MemoryCgroup { dir };
+            match cgroup.set_up() {
+                Ok(()) => return Ok(cgroup),
                 Err(e) => why = format!("{} does not count kernel memory: {e}", parent.display()),
             }
         }
@@ -63,7 +63,7 @@ impl Cage {
     }
 }
 
-impl Drop for Cage {
+impl Drop for MemoryCgroup {
     fn drop(&mut self) {
         for _ in 0..LOOKS {
             if fs::remove_dir(&self.dir).is_ok() {
@@ -115,7 +115,7 @@ fn own_cgroup(own: &str, mounts: &str) -> Option<PathBuf> {
     Some(Path::new(point).join(below.trim_start_matches('/')))
 }
 
-/// Removes those whose keeper was killed before it could.
+/// Removes those whose supervisor was killed before it could.
 fn remove_left_over(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for name in entries.flatten().filter_map(|e| e.file_name().into_string().ok()) {
@@ -148,11 +148,11 @@ mod tests {
 
     #[test]
     fn a_cage_is_there_and_gone_or_it_is_said_why() {
-        match Cage::make() {
-            Ok(cage) => {
-                let dir = cage.dir().to_owned();
+        match MemoryCgroup::make() {
+            Ok(cgroup) => {
+                let dir = cgroup.dir().to_owned();
                 assert!(pushbench_host::kernel_memory::of_cgroup(&dir).is_some());
-                drop(cage);
+                drop(cgroup);
                 assert!(!dir.exists());
             }
             Err(why) => assert!(why.contains("cgroup"), "{why}"),

@@ -1,8 +1,8 @@
-//! Our side of a [`keeper`](crate::keeper): starts a command under one and hears how it goes.
+//! Our side of a [`supervisor`](crate::supervisor): starts a command under one and hears how it goes.
 
-use crate::keeper::{CAGED, ENDED, FAILED, SUBCOMMAND, UNCAGED};
 use crate::output::Output;
 use crate::program;
+use crate::supervisor::{CAGED, ENDED, FAILED, SUBCOMMAND, UNCAGED};
 use crate::tree::descendants;
 use std::ffi::OsStr;
 use std::io;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A keeper takes less than this to end its tree; after it, it is killed.
+/// A supervisor takes less than this to end its tree; after it, it is killed.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// After the target's end its last output may still be on its way.
 const LAST_WORDS: Duration = Duration::from_millis(300);
@@ -29,16 +29,16 @@ pub(super) struct Order<'a> {
 }
 
 /// A running command. Dropping it ends its process tree.
-pub(super) struct Kept {
+pub(super) struct Supervised {
     keeper: Child,
-    /// Its closing tells the keeper to end the tree.
+    /// Its closing tells the supervisor to end the tree.
     leash: Option<ChildStdin>,
     news: Output,
     output: Output,
 }
 
-impl Kept {
-    pub fn start(order: &Order<'_>) -> io::Result<Kept> {
+impl Supervised {
+    pub fn start(order: &Order<'_>) -> io::Result<Supervised> {
         let (news, news_end) = io::pipe()?;
         let (output, output_end) = io::pipe()?;
         let cpus: Vec<String> = order.cpus.iter().map(usize::to_string).collect();
@@ -56,10 +56,10 @@ impl Kept {
         drop(command); // it holds the writing ends
         let leash = keeper.stdin.take();
         let news = Output::follow(news, None)?;
-        Ok(Kept { keeper, leash, news, output: Output::follow(output, order.wanted)? })
+        Ok(Supervised { keeper, leash, news, output: Output::follow(output, order.wanted)? })
     }
 
-    /// The processes of the tree, the keeper excluded.
+    /// The processes of the tree, the supervisor excluded.
     pub fn pids(&self) -> Vec<u32> {
         descendants(self.keeper.id())
     }
@@ -117,7 +117,7 @@ impl Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for Supervised {
     fn drop(&mut self) {
         self.end();
     }

@@ -1,11 +1,11 @@
 //! What can be found out about a target that took no connection or acknowledged nothing, while it
 //! still runs.
 
-use crate::stretch::{Finished, Member};
+use crate::trial_group::{Finished, TrialArm};
 use pushbench_core::error::Error;
 use pushbench_sut::process::Running;
-use pushbench_wire::came_back::TLS;
 use pushbench_wire::fault::ENDED;
+use pushbench_wire::response_diagnostics::TLS;
 
 /// Adds to the faults of silent targets what a look at them tells.
 pub(super) fn explain(finished: &mut [Finished], targets: &[Running]) {
@@ -23,7 +23,7 @@ pub(super) fn explain(finished: &mut [Finished], targets: &[Running]) {
 }
 
 /// The warm connections of an arm could not be opened.
-pub(super) fn cannot_connect(member: &Member, target: &mut Running, why: &str) -> Error {
+pub(super) fn cannot_connect(trial_arm: &TrialArm, target: &mut Running, why: &str) -> Error {
     let more = match target.exited() {
         Some(how) => format!("; the target {how}"),
         None if why.contains(TLS) => String::new(),
@@ -35,10 +35,10 @@ pub(super) fn cannot_connect(member: &Member, target: &mut Running, why: &str) -
     };
     Error::target(format!(
         "{}: cannot open {} connections to {}: {why}{more}; check that it serves {} there{tail}",
-        member.label,
-        member.connections,
+        trial_arm.label,
+        trial_arm.connections,
         target.url(),
-        member.transport.name(),
+        trial_arm.transport.name(),
     ))
 }
 

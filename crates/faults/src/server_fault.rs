@@ -2,9 +2,9 @@
 
 use pushbench_core::transport::Carrier;
 
-/// A way to misbehave.
+/// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
+pub enum ServerFault {
     /// None: every event is answered properly.
     Honest,
     /// Answers nothing.
@@ -46,42 +46,42 @@ pub enum Deed {
     Farewell,
 }
 
-/// Messages that [`Deed::Chatter`] adds to an answer.
+/// Messages that [`ServerFault::Chatter`] adds to an answer.
 pub const UNASKED: u64 = 2;
 
-/// Every deed by the name it has on the command line, and what it is in a few words.
-pub const ALL: [(&str, Deed, &str); 21] = [
-    ("honest", Deed::Honest, "answers properly"),
-    ("silence", Deed::Silence, "answers nothing"),
-    ("garbage", Deed::Garbage, "answers with garbage"),
-    ("nonsense", Deed::Nonsense, "breaks the protocol"),
-    ("absurd", Deed::Absurd, "announces an absurd length"),
-    ("twice", Deed::Twice, "answers twice"),
-    ("swap", Deed::Swap, "answers in the wrong order"),
-    ("wrong-id", Deed::WrongId, "answers with a wrong id"),
-    ("half", Deed::Half, "closes amid an answer"),
-    ("late", Deed::Late, "answers after the time-out"),
-    ("reset", Deed::Reset, "resets amid an answer"),
-    ("deaf", Deed::Deaf, "never reads from some connections"),
-    ("stuck", Deed::Stuck, "never reads"),
-    ("hang-up", Deed::HangUp, "closes when the first event comes"),
-    ("status-302", Deed::Status(302), "answers 302"),
-    ("status-404", Deed::Status(404), "answers 404"),
-    ("status-503", Deed::Status(503), "answers 503"),
-    ("turn-down", Deed::TurnDown, "turns handshakes down"),
-    ("stall", Deed::Stall, "leaves handshakes unanswered"),
-    ("chatter", Deed::Chatter, "sends what nobody asked for"),
-    ("farewell", Deed::Farewell, "closes after each answer"),
+/// Every fault by the name it has on the command line, and what it is in a few words.
+pub const ALL: [(&str, ServerFault, &str); 21] = [
+    ("honest", ServerFault::Honest, "answers properly"),
+    ("silence", ServerFault::Silence, "answers nothing"),
+    ("garbage", ServerFault::Garbage, "answers with garbage"),
+    ("nonsense", ServerFault::Nonsense, "breaks the protocol"),
+    ("absurd", ServerFault::Absurd, "announces an absurd length"),
+    ("twice", ServerFault::Twice, "answers twice"),
+    ("swap", ServerFault::Swap, "answers in the wrong order"),
+    ("wrong-id", ServerFault::WrongId, "answers with a wrong id"),
+    ("half", ServerFault::Half, "closes amid an answer"),
+    ("late", ServerFault::Late, "answers after the time-out"),
+    ("reset", ServerFault::Reset, "resets amid an answer"),
+    ("deaf", ServerFault::Deaf, "never reads from some connections"),
+    ("stuck", ServerFault::Stuck, "never reads"),
+    ("hang-up", ServerFault::HangUp, "closes when the first event comes"),
+    ("status-302", ServerFault::Status(302), "answers 302"),
+    ("status-404", ServerFault::Status(404), "answers 404"),
+    ("status-503", ServerFault::Status(503), "answers 503"),
+    ("turn-down", ServerFault::TurnDown, "turns handshakes down"),
+    ("stall", ServerFault::Stall, "leaves handshakes unanswered"),
+    ("chatter", ServerFault::Chatter, "sends what nobody asked for"),
+    ("farewell", ServerFault::Farewell, "closes after each answer"),
 ];
 
-impl Deed {
-    /// The deed of that name.
-    pub fn named(name: &str) -> Option<Deed> {
-        ALL.iter().find(|(n, ..)| *n == name).map(|(_, deed, _)| *deed)
+impl ServerFault {
+    /// The fault of that name.
+    pub fn named(name: &str) -> Option<ServerFault> {
+        ALL.iter().find(|(n, ..)| *n == name).map(|(_, fault, _)| *fault)
     }
 
-    fn entry(self) -> Option<&'static (&'static str, Deed, &'static str)> {
-        ALL.iter().find(|(_, deed, _)| *deed == self)
+    fn entry(self) -> Option<&'static (&'static str, ServerFault, &'static str)> {
+        ALL.iter().find(|(_, fault, _)| *fault == self)
     }
 
     /// Its name on the command line.
@@ -97,12 +97,12 @@ impl Deed {
     /// Whether it can be done to this transport.
     pub fn applies(self, carrier: Carrier) -> bool {
         match self {
-            Deed::Status(_) => carrier == Carrier::Webhook,
-            Deed::TurnDown | Deed::Stall => carrier == Carrier::Websocket,
+            ServerFault::Status(_) => carrier == Carrier::Webhook,
+            ServerFault::TurnDown | ServerFault::Stall => carrier == Carrier::Websocket,
             // An HTTP/1.1 connection has one event in the air.
-            Deed::Swap => carrier != Carrier::Webhook,
+            ServerFault::Swap => carrier != Carrier::Webhook,
             // A bare socket has no word for it, and a close of its own would race the next event.
-            Deed::Farewell => carrier != Carrier::Tcp,
+            ServerFault::Farewell => carrier != Carrier::Tcp,
             _ => true,
         }
     }
@@ -110,25 +110,27 @@ impl Deed {
     /// Whether the event with this index is struck.
     pub fn strikes(self, index: u64) -> bool {
         match self {
-            Deed::Honest | Deed::Deaf | Deed::Stuck | Deed::HangUp => false,
-            Deed::TurnDown | Deed::Stall => false,
-            Deed::Farewell => true,
+            ServerFault::Honest | ServerFault::Deaf | ServerFault::Stuck | ServerFault::HangUp => {
+                false
+            }
+            ServerFault::TurnDown | ServerFault::Stall => false,
+            ServerFault::Farewell => true,
             _ => index % 5 == 2,
         }
     }
 
     /// Whether it never reads from the connection that was accepted as this one, from 0.
     pub(super) fn is_deaf_to(self, connection: u64) -> bool {
-        self == Deed::Stuck || self == Deed::Deaf && connection % 3 == 2
+        self == ServerFault::Stuck || self == ServerFault::Deaf && connection % 3 == 2
     }
 
     /// Whether it closes the connection whose first event came as this one, from 0.
     pub(super) fn hangs_up_on(self, connection: u64) -> bool {
-        self == Deed::HangUp && connection % 3 == 2
+        self == ServerFault::HangUp && connection % 3 == 2
     }
 
     /// Whether it does not shake hands when asked for the handshake with this number, from 0.
     pub(super) fn spoils(self, handshake: u64) -> bool {
-        matches!(self, Deed::TurnDown | Deed::Stall) && handshake % 5 == 4
+        matches!(self, ServerFault::TurnDown | ServerFault::Stall) && handshake % 5 == 4
     }
 }

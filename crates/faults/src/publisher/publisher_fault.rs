@@ -1,8 +1,8 @@
 //! What a publisher can do to a delivery, and to which ones it does it.
 
-/// A way to misbehave.
+/// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mischief {
+pub enum PublisherFault {
     /// None: every subscriber gets every event.
     Honest,
     /// Takes the event and does not deliver it.
@@ -21,37 +21,37 @@ pub enum Mischief {
     HangUp,
 }
 
-/// Messages that [`Mischief::Unasked`] adds to a delivery.
+/// Messages that [`PublisherFault::Unasked`] adds to a delivery.
 pub const UNASKED: u64 = 2;
-/// [`Mischief::Late`] strikes events before [`LATE_BEFORE`] and delivers them behind this one.
+/// [`PublisherFault::Late`] strikes events before [`LATE_BEFORE`] and delivers them behind this one.
 pub const RELEASE: u64 = 25;
 /// See [`RELEASE`].
 pub const LATE_BEFORE: u64 = 5;
-/// [`Mischief::HangUp`] does so when this event is to be delivered …
+/// [`PublisherFault::HangUp`] does so when this event is to be delivered …
 const HANGS_UP_AT: u64 = 5;
 /// … to every third subscriber.
 const HANGS_UP_ON: u64 = 3;
 
 /// Each by the name it has on the command line, and what it is in a few words.
-pub const ALL: [(&str, Mischief, &str); 8] = [
-    ("honest", Mischief::Honest, "delivers properly"),
-    ("drop", Mischief::Drop, "drops every fifth delivery"),
-    ("twice", Mischief::Twice, "delivers every fifth twice"),
-    ("swap", Mischief::Swap, "delivers every fifth behind the next"),
-    ("late", Mischief::Late, "delivers some after the time-out"),
-    ("unasked", Mischief::Unasked, "delivers what nobody wants"),
-    ("turn-away", Mischief::TurnAway, "turns every fifth event away"),
-    ("hang-up", Mischief::HangUp, "closes some subscribers' connections"),
+pub const ALL: [(&str, PublisherFault, &str); 8] = [
+    ("honest", PublisherFault::Honest, "delivers properly"),
+    ("drop", PublisherFault::Drop, "drops every fifth delivery"),
+    ("twice", PublisherFault::Twice, "delivers every fifth twice"),
+    ("swap", PublisherFault::Swap, "delivers every fifth behind the next"),
+    ("late", PublisherFault::Late, "delivers some after the time-out"),
+    ("unasked", PublisherFault::Unasked, "delivers what nobody wants"),
+    ("turn-away", PublisherFault::TurnAway, "turns every fifth event away"),
+    ("hang-up", PublisherFault::HangUp, "closes some subscribers' connections"),
 ];
 
-impl Mischief {
+impl PublisherFault {
     /// The one of that name.
-    pub fn named(name: &str) -> Option<Mischief> {
-        ALL.iter().find(|(n, ..)| *n == name).map(|(_, mischief, _)| *mischief)
+    pub fn named(name: &str) -> Option<PublisherFault> {
+        ALL.iter().find(|(n, ..)| *n == name).map(|(_, fault, _)| *fault)
     }
 
-    fn entry(self) -> &'static (&'static str, Mischief, &'static str) {
-        ALL.iter().find(|(_, mischief, _)| *mischief == self).unwrap_or(&ALL[0])
+    fn entry(self) -> &'static (&'static str, PublisherFault, &'static str) {
+        ALL.iter().find(|(_, fault, _)| *fault == self).unwrap_or(&ALL[0])
     }
 
     /// Its name on the command line.
@@ -69,22 +69,25 @@ impl Mischief {
     pub fn strikes(self, index: u64, subscriber: u64) -> bool {
         let fifth = (index + subscriber) % 5 == 2;
         match self {
-            Mischief::Honest | Mischief::TurnAway => false,
-            Mischief::Drop | Mischief::Twice | Mischief::Swap | Mischief::Unasked => fifth,
-            Mischief::Late => fifth && index < LATE_BEFORE,
-            Mischief::HangUp => index == HANGS_UP_AT && subscriber % HANGS_UP_ON == 2,
+            PublisherFault::Honest | PublisherFault::TurnAway => false,
+            PublisherFault::Drop
+            | PublisherFault::Twice
+            | PublisherFault::Swap
+            | PublisherFault::Unasked => fifth,
+            PublisherFault::Late => fifth && index < LATE_BEFORE,
+            PublisherFault::HangUp => index == HANGS_UP_AT && subscriber % HANGS_UP_ON == 2,
         }
     }
 
     /// Whether the event is turned away.
     pub fn turns_away(self, index: u64) -> bool {
-        self == Mischief::TurnAway && index % 5 == 2
+        self == PublisherFault::TurnAway && index % 5 == 2
     }
 
     /// Whether what was held back is delivered behind the event with this index.
     pub(super) fn releases(self, index: u64) -> bool {
         match self {
-            Mischief::Late => index == RELEASE,
+            PublisherFault::Late => index == RELEASE,
             _ => true,
         }
     }

@@ -1,5 +1,5 @@
-//! Every delivery has one fate, also when the publisher misbehaves: each count of the record is what
-//! the mischief asks for and what the publisher has tallied.
+//! Every delivery has one outcome, also when the publisher misbehaves: each count of the record is what
+//! the fault asks for and what the publisher has tallied.
 
 use super::cell::{TIMEOUT, check_each, drive};
 use pushbench_core::event::Matching;
@@ -10,10 +10,10 @@ use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
 use pushbench_core::scenario::{Arrivals, Lifetime, Load, Payload, Subscribers};
 use pushbench_core::transport::Transport;
 use pushbench_faults::publisher::counts::Counts;
-use pushbench_faults::publisher::mischief;
-use pushbench_faults::publisher::mischief::Mischief;
-use pushbench_faults::publisher::{Conduct, OddPublisher, Tally};
-use pushbench_load::stretch::{Member, Stretch};
+use pushbench_faults::publisher::publisher_fault;
+use pushbench_faults::publisher::publisher_fault::PublisherFault;
+use pushbench_faults::publisher::{Conduct, FaultyPublisher, Tally};
+use pushbench_load::trial_group::{TrialArm, TrialGroup};
 use pushbench_sut::manifest::Manifest;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,16 +25,16 @@ const WARMUP: Duration = Duration::from_millis(30);
 #[derive(Debug, Clone, Copy)]
 struct Cell {
     transport: Transport,
-    mischief: Mischief,
+    fault: PublisherFault,
     acknowledged: bool,
 }
 
 impl Cell {
     /// Events due, the first of them in the warm-up.
     fn load(&self) -> Load {
-        let (rate, duration) = match self.mischief {
+        let (rate, duration) = match self.fault {
             // What is released at the 25th event has timed out by then.
-            Mischief::Late => (10.0, Duration::from_secs(3)),
+            PublisherFault::Late => (10.0, Duration::from_secs(3)),
             _ => (200.0, Duration::from_millis(100)),
         };
         Load {
@@ -53,15 +53,15 @@ impl Cell {
     }
 
     /// One connection publishes, so that events come in their order.
-    fn stretch(&self, manifest: Manifest) -> Stretch {
+    fn group(&self, manifest: Manifest) -> TrialGroup {
         let load = self.load();
         let subscribers = Subscribers {
             count: SUBSCRIBERS as usize,
             acknowledged: self.acknowledged,
             ..Subscribers::default()
         };
-        Stretch {
-            members: vec![Member {
+        TrialGroup {
+            arms: vec![TrialArm {
                 arm: 0,
                 label: "odd".to_owned(),
                 transport: self.transport,
@@ -88,17 +88,17 @@ impl Cell {
     }
 
     fn run(&self, cpu: usize) -> (Trial, Tally) {
-        let publisher = OddPublisher::start(Conduct {
+        let publisher = FaultyPublisher::start(Conduct {
             transport: self.transport,
-            mischief: self.mischief,
+            fault: self.fault,
             acknowledged: self.acknowledged,
             token: "a-token".to_owned(),
         })
         .unwrap();
-        let running = Manifest::running(self.mischief.name(), "", Matching::Id);
+        let running = Manifest::running(self.fault.name(), "", Matching::Id);
         let at = publisher.address().to_string();
         let manifest = running.publishing(self.transport.name(), &at, "a-token");
-        let trial = drive(&self.stretch(manifest), 1, cpu);
+        let trial = drive(&self.group(manifest), 1, cpu);
         (trial, publisher.finish().unwrap())
     }
 
@@ -111,15 +111,11 @@ impl Cell {
         let (trial, tally) = self.run(cpu);
         let seen = format!("{self:?}\n{tally:?}\n{:?}", trial.faults);
         let counted = Counts::of(&trial).unwrap();
-        assert_eq!(
-            tally,
-            self.mischief.theory(self.events(), SUBSCRIBERS, self.answers()),
-            "{seen}"
-        );
+        assert_eq!(tally, self.fault.theory(self.events(), SUBSCRIBERS, self.answers()), "{seen}");
         assert_eq!(counted, Counts::told(&tally, SUBSCRIBERS), "{seen}");
         assert!(counted.fates.sums_are_exact() && trial.events.sums_are_exact(), "{seen}");
         let struck = tally.struck + tally.turned_away;
-        assert_eq!(struck > 0, self.mischief != Mischief::Honest, "{seen}");
+        assert_eq!(struck > 0, self.fault != PublisherFault::Honest, "{seen}");
         self.check_the_rest(trial.fanout.as_ref().unwrap(), &tally, &seen);
     }
 
@@ -128,10 +124,10 @@ impl Cell {
         let d = &fanout.deliveries;
         let first = self.events() - d.events;
         let missed = |index: u64| {
-            let misses = matches!(self.mischief, Mischief::Drop | Mischief::Late)
-                || self.mischief == Mischief::Swap && index + 1 == self.events();
-            misses && (0..SUBSCRIBERS).any(|s| self.mischief.strikes(index, s))
-                || self.mischief.turns_away(index)
+            let misses = matches!(self.fault, PublisherFault::Drop | PublisherFault::Late)
+                || self.fault == PublisherFault::Swap && index + 1 == self.events();
+            misses && (0..SUBSCRIBERS).any(|s| self.fault.strikes(index, s))
+                || self.fault.turns_away(index)
         };
         let whole = (first..self.events()).filter(|index| !missed(*index)).count() as u64;
         assert_eq!(d.complete, whole, "{seen}");
@@ -145,13 +141,13 @@ impl Cell {
     }
 }
 
-/// Everything but [`Mischief::HangUp`], whose exact moment is the driver's.
+/// Everything but [`PublisherFault::HangUp`], whose exact moment is the driver's.
 fn matrix(transport: Transport) {
-    let cells: Vec<Cell> = mischief::ALL
+    let cells: Vec<Cell> = publisher_fault::ALL
         .iter()
-        .filter(|(_, mischief, _)| *mischief != Mischief::HangUp)
-        .flat_map(|(_, mischief, _)| {
-            [true, false].map(|acknowledged| Cell { transport, mischief: *mischief, acknowledged })
+        .filter(|(_, fault, _)| *fault != PublisherFault::HangUp)
+        .flat_map(|(_, fault, _)| {
+            [true, false].map(|acknowledged| Cell { transport, fault: *fault, acknowledged })
         })
         .collect();
     check_each(&cells, Cell::check);
@@ -178,7 +174,7 @@ fn every_mischief_to_deliveries_on_a_bare_socket() {
 fn a_subscriber_that_is_hung_up_on_misses_all_that_follows() {
     for transport in [Transport::Websocket, Transport::Tcp] {
         for acknowledged in [true, false] {
-            let cell = Cell { transport, mischief: Mischief::HangUp, acknowledged };
+            let cell = Cell { transport, fault: PublisherFault::HangUp, acknowledged };
             let (trial, tally) = cell.run(0);
             let seen = format!("{cell:?}\n{tally:?}\n{:?}", trial.faults);
             let counted = Counts::of(&trial).unwrap();
@@ -199,7 +195,7 @@ fn a_subscriber_that_is_hung_up_on_misses_all_that_follows() {
 #[test]
 fn a_webhook_that_is_hung_up_on_times_out() {
     let cell =
-        Cell { transport: Transport::Webhook, mischief: Mischief::HangUp, acknowledged: true };
+        Cell { transport: Transport::Webhook, fault: PublisherFault::HangUp, acknowledged: true };
     let (trial, tally) = cell.run(0);
     let f = Counts::of(&trial).unwrap().fates;
     assert_eq!((f.received, f.timed_out, f.lost), (tally.delivered, tally.gone, 0), "{tally:?}");

@@ -1,4 +1,4 @@
-//! What a shard's thread did with a stretch of time, and whether it had any of it to spare.
+//! What a shard's thread did during a period of time, and whether it had any of it to spare.
 
 use pushbench_host::clock;
 use pushbench_host::usage::RunQueue;
@@ -21,9 +21,9 @@ pub(super) fn watch_parking(builder: &mut Builder) {
     });
 }
 
-/// A stretch of one thread's time, ns.
+/// A period of one thread's time, ns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Effort {
+pub struct CpuAccount {
     /// By the clock on the wall.
     pub wall: u64,
     /// CPU of the thread, spinning included.
@@ -37,7 +37,7 @@ pub struct Effort {
     pub waited: u64,
 }
 
-impl Effort {
+impl CpuAccount {
     /// CPU without spinning.
     pub fn work(&self) -> u64 {
         self.cpu.saturating_sub(self.spun)
@@ -61,8 +61,8 @@ impl Effort {
     }
 }
 
-impl AddAssign for Effort {
-    fn add_assign(&mut self, other: Effort) {
+impl AddAssign for CpuAccount {
+    fn add_assign(&mut self, other: CpuAccount) {
         self.wall += other.wall;
         self.cpu += other.cpu;
         self.spun += other.spun;
@@ -87,8 +87,8 @@ impl Meter {
     }
 
     /// The counters now, all but spinning, which is the pacer's.
-    pub fn now(&self) -> Effort {
-        Effort {
+    pub fn now(&self) -> CpuAccount {
+        CpuAccount {
             wall: clock::now(),
             cpu: clock::thread_cpu(),
             spun: 0,
@@ -98,9 +98,9 @@ impl Meter {
     }
 
     /// What came since an earlier reading, of which `spun` was spinning.
-    pub fn since(&self, earlier: &Effort, spun: u64) -> Effort {
+    pub fn since(&self, earlier: &CpuAccount, spun: u64) -> CpuAccount {
         let now = self.now();
-        Effort {
+        CpuAccount {
             wall: now.wall.saturating_sub(earlier.wall),
             cpu: now.cpu.saturating_sub(earlier.cpu),
             spun,
@@ -114,17 +114,17 @@ impl Meter {
 mod tests {
     use super::*;
 
-    fn effort(cpu: u64, spun: u64, parked: u64, waited: u64) -> Effort {
-        Effort { wall: 100, cpu, spun, parked, waited }
+    fn cpu(cpu: u64, spun: u64, parked: u64, waited: u64) -> CpuAccount {
+        CpuAccount { wall: 100, cpu, spun, parked, waited }
     }
 
     #[test]
     fn whoever_has_no_moment_to_spare_is_busy_whatever_others_took() {
         for (what, full) in [
-            ("alone", effort(99, 0, 1, 0)),
-            ("other programs had its CPU", effort(50, 0, 1, 49)),
-            ("while it was parked, too", effort(50, 0, 30, 49)),
-            ("interrupts and the hypervisor are billed to nobody", effort(55, 0, 1, 0)),
+            ("alone", cpu(99, 0, 1, 0)),
+            ("other programs had its CPU", cpu(50, 0, 1, 49)),
+            ("while it was parked, too", cpu(50, 0, 30, 49)),
+            ("interrupts and the hypervisor are billed to nobody", cpu(55, 0, 1, 0)),
         ] {
             assert!(full.busy() > 0.98, "{what}: {}", full.busy());
         }
@@ -133,11 +133,11 @@ mod tests {
     #[test]
     fn whoever_sleeps_or_spins_has_time_to_spare() {
         for (what, idle) in [
-            ("asleep", effort(5, 0, 95, 0)),
-            ("spinning", effort(99, 95, 0, 0)),
-            ("spinning, and half of its CPU is taken", effort(50, 45, 0, 50)),
-            ("asleep, and ready long before it gets its CPU", effort(5, 0, 95, 85)),
-            ("asleep, and nearly all that it spins is taken", effort(6, 4, 3, 90)),
+            ("asleep", cpu(5, 0, 95, 0)),
+            ("spinning", cpu(99, 95, 0, 0)),
+            ("spinning, and half of its CPU is taken", cpu(50, 45, 0, 50)),
+            ("asleep, and ready long before it gets its CPU", cpu(5, 0, 95, 85)),
+            ("asleep, and nearly all that it spins is taken", cpu(6, 4, 3, 90)),
         ] {
             assert!(idle.busy() <= 0.5, "{what}: {}", idle.busy());
         }
@@ -147,17 +147,17 @@ mod tests {
     fn time_taken_away_alone_says_nothing() {
         for taken in [0, 20, 60, 90] {
             let left = 100 - taken;
-            let half = effort(left / 2, 0, left / 2, taken);
+            let half = cpu(left / 2, 0, left / 2, taken);
             assert!((half.busy() - 0.5).abs() < 1e-9, "{taken}: {}", half.busy());
         }
-        assert_eq!(effort(0, 0, 0, 100).busy(), 0.0);
+        assert_eq!(cpu(0, 0, 0, 100).busy(), 0.0);
     }
 
     #[test]
     fn slices_add_up() {
-        let mut sum = effort(10, 1, 80, 5);
-        sum += effort(30, 2, 60, 7);
-        assert_eq!(sum, Effort { wall: 200, cpu: 40, spun: 3, parked: 140, waited: 12 });
+        let mut sum = cpu(10, 1, 80, 5);
+        sum += cpu(30, 2, 60, 7);
+        assert_eq!(sum, CpuAccount { wall: 200, cpu: 40, spun: 3, parked: 140, waited: 12 });
         assert_eq!((sum.work(), sum.asleep()), (37, 140));
     }
 

@@ -1,4 +1,4 @@
-//! A target's terms: what it wants of requests and handshakes beside the event itself, and where its
+//! Request options: what a target wants of requests and handshakes beside the event itself, and where its
 //! answers carry the event's id.
 
 use hyper::Method;
@@ -9,7 +9,7 @@ const SECRET_BYTES: usize = 6;
 
 /// The same for every event of an arm.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Terms {
+pub struct RequestOptions {
     /// Of webhook requests.
     pub method: Method,
     /// Added to webhook requests and WebSocket handshakes. Marked as sensitive: values are shown nowhere.
@@ -20,13 +20,18 @@ pub struct Terms {
     pub id_at: Option<String>,
 }
 
-impl Default for Terms {
+impl Default for RequestOptions {
     fn default() -> Self {
-        Terms { method: Method::POST, headers: HeaderMap::new(), subprotocol: None, id_at: None }
+        RequestOptions {
+            method: Method::POST,
+            headers: HeaderMap::new(),
+            subprotocol: None,
+            id_at: None,
+        }
     }
 }
 
-impl Terms {
+impl RequestOptions {
     /// The names of its headers, for the record: values may be secrets.
     pub fn header_names(&self) -> Vec<String> {
         self.headers.keys().map(ToString::to_string).collect()
@@ -60,11 +65,11 @@ mod tests {
 
     #[test]
     fn values_of_headers_are_hidden() {
-        let mut terms = Terms::default();
-        terms.headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer abc123def"));
-        let shown =
-            terms.hide("{\"authorization\": \"Bearer abc123def\", \"token\": \"abc123def\"}");
+        let mut request_options = RequestOptions::default();
+        request_options.headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer abc123def"));
+        let shown = request_options
+            .hide("{\"authorization\": \"Bearer abc123def\", \"token\": \"abc123def\"}");
         assert_eq!(shown, "{\"authorization\": \"[hidden]\", \"token\": \"[hidden]\"}");
-        assert_eq!(terms.header_names(), ["authorization"]);
+        assert_eq!(request_options.header_names(), ["authorization"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Every event has exactly one fate.
+//! Every event has exactly one outcome.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,9 +13,9 @@ pub enum Failure {
     Backlog,
 }
 
-/// Counts of fates; the sum of the last four is `due`.
+/// Counts of outcomes; the sum of the last four is `due`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fates {
+pub struct Outcomes {
     /// Events whose instant came.
     pub due: u64,
     /// Answered, and the answer was an acknowledgement.
@@ -36,7 +36,7 @@ pub struct Fates {
     pub never_sent: u64,
 }
 
-impl Fates {
+impl Outcomes {
     /// Law 3: `due = acknowledged + failed + timed out + lost`, and the parts of `failed` add up.
     pub fn sums_are_exact(&self) -> bool {
         self.due == self.acknowledged + self.failed + self.timed_out + self.lost
@@ -54,7 +54,7 @@ impl Fates {
     }
 
     /// Adds the counts of another shard or trial.
-    pub fn add(&mut self, other: &Fates) {
+    pub fn add(&mut self, other: &Outcomes) {
         self.due += other.due;
         self.acknowledged += other.acknowledged;
         self.failed += other.failed;

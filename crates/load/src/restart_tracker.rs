@@ -1,7 +1,7 @@
-//! Targets that are ended and started anew amid a trial: what they spend is added up over their lives.
+//! Targets that are ended and restarted amid a trial: what they spend is added up over their lives.
 
 use crate::assemble::difference;
-use crate::stretch::{Bench, Member, Stretch};
+use crate::trial_group::{Bench, TrialArm, TrialGroup};
 use pushbench_core::error::Result;
 use pushbench_core::record::fanout::PublisherStatus;
 use pushbench_core::record::trial::TargetUsage;
@@ -11,9 +11,9 @@ use pushbench_sut::process::{Launch, Running, restart};
 use pushbench_sut::publisher;
 
 /// How a member's target is started.
-pub(super) fn launch<'a>(member: &'a Member, bench: &'a Bench<'_>) -> Launch<'a> {
+pub(super) fn launch<'a>(trial_arm: &'a TrialArm, bench: &'a Bench<'_>) -> Launch<'a> {
     let cpus = &bench.placement.target;
-    Launch { manifest: &member.manifest, cpus, interrupt: bench.interrupt }
+    Launch { manifest: &trial_arm.manifest, cpus, interrupt: bench.interrupt }
 }
 
 /// What each target has used by now.
@@ -35,16 +35,16 @@ struct Earlier {
 }
 
 /// The lives of a block's targets.
-pub(super) struct Lives {
+pub(super) struct RestartTracker {
     /// What each had used when the measured window began; nothing when it was started since.
     before: Vec<usage::Reading>,
     earlier: Vec<Option<Earlier>>,
 }
 
-impl Lives {
-    pub fn of(targets: usize) -> Lives {
+impl RestartTracker {
+    pub fn of(targets: usize) -> RestartTracker {
         let before = vec![usage::Reading::default(); targets];
-        Lives { before, earlier: (0..targets).map(|_| None).collect() }
+        RestartTracker { before, earlier: (0..targets).map(|_| None).collect() }
     }
 
     /// The measured window begins.
@@ -58,18 +58,18 @@ impl Lives {
         self.earlier[i].as_ref().map_or(spent, |earlier| earlier.spent.and(spent))
     }
 
-    /// Ends each target and starts it anew on its port. The shards go on meanwhile.
+    /// Ends each target and starts it again on its port. The shards go on meanwhile.
     pub fn restart(
         &mut self,
         targets: &mut [Running],
-        stretch: &Stretch,
+        group: &TrialGroup,
         bench: &Bench<'_>,
     ) -> Result<()> {
-        for (i, (member, target)) in stretch.members.iter().zip(targets).enumerate() {
-            let publisher = publisher::status_now(target, &member.manifest);
+        for (i, (trial_arm, target)) in group.arms.iter().zip(targets).enumerate() {
+            let publisher = publisher::status_now(target, &trial_arm.manifest);
             let spent = self.spent(i, read_all(std::slice::from_ref(target))[0]);
             let ended = clock::now();
-            restart(target, &launch(member, bench))?;
+            restart(target, &launch(trial_arm, bench))?;
             self.earlier[i] = Some(Earlier { spent, publisher, down_ns: clock::now() - ended });
             self.before[i] = usage::Reading::default();
         }
@@ -81,7 +81,7 @@ impl Lives {
         self.earlier.iter().map(|e| e.as_ref().map(|e| e.down_ns)).collect()
     }
 
-    /// What a target's publisher had counted before it was started anew.
+    /// What a target's publisher had counted before it was restarted.
     pub fn publisher(&self, i: usize) -> Option<PublisherStatus> {
         self.earlier[i].as_ref()?.publisher
     }

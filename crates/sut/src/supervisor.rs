@@ -1,12 +1,12 @@
-//! The keeper: a small process between pushbench and a target that ends the target's whole process
+//! The supervisor: a small process between pushbench and a target that ends the target's whole process
 //! tree as soon as pushbench is gone, however it went (`kill -9` included).
 //!
-//! pushbench holds the other end of the keeper's standard input and never writes to it; its end of
-//! file is the signal. The keeper adopts orphans of its tree (subreaper), so that a target that
+//! pushbench holds the other end of the supervisor's standard input and never writes to it; its end of
+//! file is the signal. The supervisor adopts orphans of its tree (subreaper), so that a target that
 //! starts further processes cannot leave any behind. What happens is told on standard output, a line
 //! each; the target's own output goes to standard error.
 
-use crate::cage::Cage;
+use crate::memory_cgroup::MemoryCgroup;
 use crate::tree::descendants;
 use pushbench_host::cpus;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -42,7 +42,7 @@ const LAST_CALL: Duration = Duration::from_secs(2);
 /// Pause between two looks at a tree that is ending.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
-/// Runs as a keeper if the command line says so: `pushbench __keep CPUS CAGED COMMAND…`.
+/// Runs as a supervisor if the command line says so: `pushbench __keep CPUS CAGED COMMAND…`.
 pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {
         return None;
@@ -73,8 +73,8 @@ fn keep(args: &[OsString]) -> io::Result<()> {
     set_child_subreaper(Some(getpid()))?;
     pin(&cpus.to_string_lossy());
     // Outlives the tree: it is removed when the last process has left it.
-    let cage = if caged == CAGED { cage() } else { None };
-    let door = cage.as_ref().and_then(|cage| cage.door().ok());
+    let cgroup = if caged == CAGED { cage() } else { None };
+    let door = cgroup.as_ref().and_then(|cgroup| cgroup.door().ok());
     let child = match start(program, rest, door) {
         Ok(pid) => pid,
         Err(error) => {
@@ -87,11 +87,11 @@ fn keep(args: &[OsString]) -> io::Result<()> {
     Ok(())
 }
 
-fn cage() -> Option<Cage> {
-    match Cage::make() {
-        Ok(cage) => {
-            say(&format!("{CAGED} {}", cage.dir().display()));
-            Some(cage)
+fn cage() -> Option<MemoryCgroup> {
+    match MemoryCgroup::make() {
+        Ok(cgroup) => {
+            say(&format!("{CAGED} {}", cgroup.dir().display()));
+            Some(cgroup)
         }
         Err(why) => {
             say(&format!("{UNCAGED} {why}"));
@@ -118,7 +118,7 @@ fn start(program: &OsString, args: &[OsString], door: Option<File>) -> io::Resul
     // SAFETY: only system calls that are safe between fork and exec; nothing allocates.
     unsafe {
         command.pre_exec(move || {
-            // For the case that the keeper itself is killed; grandchildren are beyond its reach then.
+            // For the case that the supervisor itself is killed; grandchildren are beyond its reach then.
             set_parent_process_death_signal(Some(Signal::KILL))?;
             if getppid() != Some(keeper) {
                 return Err(io::ErrorKind::BrokenPipe.into());
