@@ -60,10 +60,10 @@ pub fn execute(
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<Ended> {
-    prepare(&request.arms, interrupt, progress)?;
     let header = GateHeader { against: Some(against.arm.clone()), ..GateHeader::of(request) };
     record::create(&request.out, &header)?;
-    let judged = record::keep_against(&request.out, &against.dir)
+    let judged = prepare(&request.arms, interrupt, progress)
+        .and_then(|()| record::keep_against(&request.out, &against.dir))
         .and_then(|()| measure(&crate::gate::part(request, 1), interrupt, progress))
         .and_then(|run| record::held_against(&request.out, &against.arm, &run, &request.settings));
     Ended::kept(&request.out, header, judged.map(|gate| vec![gate]))

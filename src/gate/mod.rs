@@ -78,9 +78,6 @@ pub fn execute(
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<Ended> {
-    prepare(&request.arms, interrupt, progress)?;
-    progress.say("looking at what base and candidate serve");
-    same::check(&request.arms, &request.question, &request.placement, interrupt, progress)?;
     let header = GateHeader::of(request);
     record::create(&request.out, &header)?;
     Ended::kept(&request.out, header, stages(request, interrupt, progress))
@@ -91,6 +88,9 @@ fn stages(
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Gate>> {
+    prepare(&request.arms, interrupt, progress)?;
+    progress.say("looking at what base and candidate serve");
+    same::check(&request.arms, &request.question, &request.placement, interrupt, progress)?;
     let mut stages: Vec<Gate> = Vec::new();
     for stage in [1, 2] {
         progress.say(&stage_line(request, stage));

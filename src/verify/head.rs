@@ -103,7 +103,7 @@ pub(super) fn fields(lines: &mut Lines<'_>, most: usize) -> Result<Option<Header
         let (name, value) = field(line)?;
         if count == most {
             let what = format!("its answer has more than {most} headers");
-            return Err(NoAnswer::unreadable(what, "send fewer headers"));
+            return Err(NoAnswer::unreadable(what, "let the server send fewer headers"));
         }
         headers.append(name, value);
     }

@@ -61,7 +61,7 @@ impl<R: Read> Inbox<R> {
             if self.interim + came > LONGEST_HEAD {
                 return Err(NoAnswer::unreadable(
                     format!("the head of its answer is longer than {} KiB", LONGEST_HEAD >> 10),
-                    "send fewer or shorter headers; are there cookies that grow?",
+                    "let the server send fewer or shorter headers; are there cookies that grow?",
                 ));
             }
             if let Some((head, used)) = head {

@@ -143,7 +143,10 @@ fn of_close(peer: &Peer<'_>, said: &str) -> String {
                          Authorization = \"Bearer …\" }"
                 .to_owned()
         }
-        Some("1009") => "the event is too large for it: lower --payload".to_owned(),
+        Some("1009") => {
+            "the event is too large for it: send a smaller one (payload.bytes of the scenario)"
+                .to_owned()
+        }
         Some("1011") => format!("it failed: its own log may say why; {}", by_hand(peer)),
         _ => of_greeting(peer).unwrap_or_else(|| by_hand(peer)),
     }

@@ -98,7 +98,11 @@ impl Websocket<'_> {
     /// The next message of any kind; a close frame is trouble.
     fn next(&mut self) -> Result<Message, NoAnswer> {
         let trouble = match self.socket.read() {
-            Ok(Message::Close(frame)) => NoAnswer::Closed(Some(said(frame.as_ref()))),
+            Ok(Message::Close(frame)) => {
+                // The answer to it (RFC 6455, 5.5.1), if the peer still takes it.
+                let _gone = self.socket.flush();
+                NoAnswer::Closed(Some(said(frame.as_ref())))
+            }
             Ok(message) => return Ok(message),
             Err(Error::Io(e)) => NoAnswer::of(&e),
             Err(Error::ConnectionClosed | Error::AlreadyClosed) => NoAnswer::Closed(None),

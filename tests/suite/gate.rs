@@ -311,6 +311,22 @@ fn a_candidate_that_crashes_ends_it_and_what_was_finished_is_kept() {
 }
 
 #[test]
+fn a_candidate_that_does_not_start_leaves_a_record_that_says_so() {
+    let bench = Bench::new();
+    let candidate = "sh -c 'echo no such config; exit 7' {port}";
+    let ended = bench.run(&args(&["--base", "builtin", "--candidate", candidate, "--out", "g"]));
+    ended.fails(3, &["candidate"]);
+    let why = "NO VERDICT: the gate ended with exit 3";
+    says(&ended.out, &[why]);
+    for format in ["text", "json", "markdown", "github", "html"] {
+        let kept = bench.run(&["report", "g", "--format", format]);
+        kept.succeeds();
+        says(&kept.out, &[why, "code 7"]);
+    }
+    assert!(bench.path("g/report.html").is_file() && bench.path("g/report.md").is_file());
+}
+
+#[test]
 fn an_interrupted_gate_leaves_nothing_running() {
     let _turn = turn::measuring();
     let bench = Bench::new();

@@ -67,8 +67,8 @@ pub fn driver_faults(trial: &Trial) -> Vec<String> {
     let mut reasons = Vec::new();
     reasons.extend(trial.paused_ns().map(|pause| {
         format!(
-            "driver stopped for {} at one go, of {} measured (allowed {:.0} %): its process or this machine was \
-             paused",
+            "driver stopped for {} without a break, while {} were to be measured (up to {:.0} % of that is allowed): its \
+             process or this machine was paused",
             nanos_text(pause as f64),
             nanos_text(trial.wall_ns as f64),
             PAUSE_SHARE * 100.0
@@ -315,8 +315,8 @@ mod tests {
         assert_eq!(
             reasons_of,
             [
-                "driver stopped for 3.00 s at one go, of 4.00 s measured (allowed 5 %): its process or this machine \
-              was paused"
+                "driver stopped for 3.00 s without a break, while 4.00 s were to be measured (up to 5 % of that is \
+                 allowed): its process or this machine was paused"
             ]
         );
         assert!(!overloaded);

@@ -395,7 +395,9 @@ pub fn parity(point: &Point) -> String {
 pub fn incomplete(report: &Report) -> Option<String> {
     if !report.records_differ.is_empty() {
         let differ = report.records_differ.join("; ");
-        return Some(format!("RECORDS DIFFER: {differ}: what follows is not the whole run"));
+        return Some(format!(
+            "RECORDS DIFFER: {differ}: what follows is not the run as it was measured"
+        ));
     }
     let why = report.failure.as_ref().map(|why| format!(" ({})", line(why))).unwrap_or_default();
     let said = format!("INCOMPLETE: the run was cut short{why}; what was finished is below");

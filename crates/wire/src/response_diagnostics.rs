@@ -77,7 +77,8 @@ pub fn event_remedy(
         400 | 422 => {
             "is it the event it wants? --set payload.file=event.json sends another".to_owned()
         }
-        413 => "the event is too large for it: lower --payload".to_owned(),
+        413 => "the event is too large for it: send a smaller one (payload.bytes of the scenario)"
+            .to_owned(),
         415 => WANTS_CONTENT_TYPE.to_owned(),
         429 => {
             "it limits the rate: lift that limit for the measurement, or lower --rate".to_owned()
@@ -183,6 +184,12 @@ impl Response<'_> {
         match location.to_ascii_lowercase() {
             l if l.starts_with(b"https:") || l.starts_with(b"wss:") => {
                 format!("it points to an address with TLS{told}: {TLS}")
+            }
+            // A WebSocket's address is redirected to by its http form.
+            l if l.starts_with(b"http:") => {
+                format!(
+                    "it points elsewhere{told}: write that in url, with the scheme that url has now"
+                )
             }
             _ => format!("it points elsewhere{told}: write that in url"),
         }

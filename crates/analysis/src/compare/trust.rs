@@ -228,8 +228,9 @@ fn about_arm(arm: &ArmFigures) -> Vec<Note> {
             format!(" (service p50 {}, driver and target idle)", units::nanos_text(ns as f64))
         });
         let text = format!(
-            "its answers come in two pieces, and Nagle's algorithm holds the second back until the first is \
-             acknowledged, 40 ms later{service}: {}",
+            "its answers come in two pieces that lie 40 ms apart{service}, as where Nagle's algorithm holds the second \
+             back until the first is acknowledged: {}; if both are so, look for what the server waits for between \
+             the two",
             delayed_ack::CURE
         );
         notes.push(Note::of(&arm.arm, text).on(is_time));

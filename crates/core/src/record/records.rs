@@ -39,7 +39,7 @@ pub fn difference(written: &Records, found: &Records) -> Option<String> {
     let what = match now {
         _ if written == found => return None,
         n if n < then => format!("{} missing", are(then - n)),
-        n if n > then => format!("{} too many", are(n - then)),
+        n if n > then => format!("{} more than were written", are(n - then)),
         _ => "they are not the same ones: their SHA-256 differs".to_owned(),
     };
     Some(format!(
@@ -86,7 +86,7 @@ mod tests {
         for (found, text) in [
             ("a\nb\n", "holds 2 records, run.json counted 3 at the end of the run: 1 is missing"),
             ("", "3 are missing"),
-            ("a\nb\nc\nc\n", "1 is too many"),
+            ("a\nb\nc\nc\n", "1 is more than were written"),
             ("a\nc\nb\n", "not the same ones"),
         ] {
             assert!(said(found).is_some_and(|s| s.contains(text)), "{found:?}: {:?}", said(found));

@@ -33,8 +33,12 @@ struct Event {
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let steps = prop::array::uniform4(prop_oneof![0..2_000u64, 0..40_000_000u64]);
-    let event = (0..SECOND, 0..8u8, steps, 1..20u64)
-        .prop_map(|(due, fate, steps, nth)| Event { due, fate, steps, nth });
+    let event = (0..SECOND, 0..8u8, steps, 1..20u64).prop_map(|(due, fate, steps, nth)| Event {
+        due,
+        fate,
+        steps,
+        nth,
+    });
     prop::collection::vec(event, 1..200).prop_map(|mut events| {
         events.sort_by_key(|e| e.due);
         events

@@ -6,6 +6,8 @@ mod bits;
 mod book;
 mod callbacks;
 mod fanout;
+#[cfg(test)]
+mod merge_tests;
 mod presence;
 mod spread;
 

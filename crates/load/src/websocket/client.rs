@@ -43,9 +43,11 @@ impl Client for Websocket {
     }
 
     async fn carry(mut self, feed: Feed, _ledger: Rc<Ledger>) -> Result<(), Fault> {
-        pipeline::carry(&mut self.socket, &self.connect_config, self.stamps, &feed).await?;
+        let ended =
+            pipeline::carry(&mut self.socket, &self.connect_config, self.stamps, &feed).await;
+        // Also where the peer has closed with events on their way: its close wants an answer (RFC 6455, 5.5.1).
         let mut socket = Some(self.socket);
         poll_fn(|cx| Poll::Ready(socket.take().map(|socket| socket.part(cx)))).await;
-        Ok(())
+        ended
     }
 }
