@@ -2,9 +2,11 @@
 //!
 //! Only the driver's thread is counted; the server runs on another one.
 
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::event::{Matched, Template};
 use pushbench_core::record::strata::Split;
 use pushbench_core::scenario::{Lifetime, Payload};
+use pushbench_core::transport::Transport;
 use pushbench_host::clock;
 use pushbench_load::client::Client;
 use pushbench_load::connect_config::ConnectConfig;
@@ -118,7 +120,7 @@ async fn trial<C: Client>(address: SocketAddr, source: Source, events: u64) -> u
         lifetime: Lifetime::Events(events),
         max_segment: None,
         ledger: ledger.clone(),
-        called_back: false,
+        spec: Rc::new(ArmSpec::plain(Transport::Webhook, "builtin")),
         warm: true,
     };
     let client = C::open(&connect_config).await.unwrap();

@@ -1,8 +1,10 @@
 //! What the benches of the instrument measure with: a load, a ledger, a connection, as a run has them.
 
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::event::{Matched, Template};
 use pushbench_core::record::strata::Split;
 use pushbench_core::scenario::{Arrivals, Lifetime, Load, Payload};
+use pushbench_core::transport::Transport;
 use pushbench_host::clock;
 use pushbench_load::connect_config::ConnectConfig;
 use pushbench_load::ledger::{Ledger, LedgerRules};
@@ -65,7 +67,7 @@ pub fn connect_config(
         lifetime,
         max_segment: None,
         ledger: ledger.clone(),
-        called_back: false,
+        spec: Rc::new(ArmSpec::plain(Transport::Webhook, "builtin")),
         warm: true,
     }
 }

@@ -75,7 +75,7 @@ pub fn arms(candidate: &Arm, stored: &RunHeader) -> Vec<Arm> {
     let count = stored.points.first().map_or(0, |p| p.arms.len()).max(2);
     let again = |n: usize| {
         let part = if n == 1 { NULL.to_owned() } else { format!("again-{n}") };
-        sides::arm(&part, candidate.transport, candidate.manifest.clone())
+        sides::arm(&part, candidate.spec.transport, candidate.manifest.clone())
     };
     std::iter::once(candidate.clone()).chain((1..count).map(again)).collect()
 }

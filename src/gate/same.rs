@@ -31,7 +31,7 @@ pub fn check(
     let Some(point) = question.points.first() else { return Ok(()) };
     let template = Template::new(&point.scenario.payload);
     let bench = Bench { cpus: &placement.target, interrupt, template: &template };
-    let plays = |part: &'static str| arms.iter().filter(move |a| a.target == part);
+    let plays = |part: &'static str| arms.iter().filter(move |a| a.spec.target == part);
     for (base, candidate) in plays(BASE).zip(plays(CANDIDATE)) {
         let subjects: Vec<Subject<'_>> = [base, candidate].map(Arm::subject).into();
         // A server that was running before us gets well-formed events only.

@@ -2,6 +2,7 @@
 
 use crate::run::arms::Arm;
 use pushbench_analysis::compare::gate::{BASE, CANDIDATE, NULL};
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Matching;
 use pushbench_core::transport::Transport;
@@ -49,10 +50,8 @@ pub fn arm(part: &str, transport: Transport, mut manifest: Manifest) -> Arm {
     part.clone_into(&mut manifest.name);
     Arm {
         label: format!("{}@{part}", transport.name()),
-        transport,
-        target: part.to_owned(),
+        spec: ArmSpec::plain(transport, part),
         manifest,
-        variant: None,
     }
 }
 

@@ -1,11 +1,11 @@
 //! Arms by name: `webhook@builtin`, `websocket@websockets`, repeated ones numbered.
 
 use crate::verify::Subject;
+use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::publishing::Keep;
 use pushbench_core::scenario::{Flow, Scenario, Subscribers};
-use pushbench_core::suggest::did_you_mean;
-use pushbench_core::transport::{ALL, CARRIERS, Carrier, Transport};
+use pushbench_core::transport::{CARRIERS, Carrier, Transport};
 use pushbench_sut::manifest;
 use pushbench_sut::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest};
 use pushbench_sut::publisher;
@@ -17,27 +17,6 @@ const DEFAULT_IDLE: [&str; 3] = ["webhook@builtin", "webhook@builtin-close", "we
 /// Those of a duplex: an answer by webhook comes back in two ways.
 const DEFAULT_DUPLEX: [&str; 3] =
     ["webhook@builtin", "webhook+callback@builtin", "websocket@builtin"];
-
-/// What an arm's transport is followed by where the arm differs in one thing from the plain one, which
-/// is no other transport and no other target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Variant {
-    /// `webhook+callback@…`: answers come back by a callback.
-    CalledBack,
-    /// `websocket+stuck@…`: one more of the subscribers is stuck, beside an arm in which it is healthy.
-    Stuck,
-}
-
-impl Variant {
-    const ALL: [Variant; 2] = [Variant::CalledBack, Variant::Stuck];
-
-    fn suffix(self) -> &'static str {
-        match self {
-            Variant::CalledBack => "+callback",
-            Variant::Stuck => "+stuck",
-        }
-    }
-}
 
 /// The default arms of a flow.
 pub fn default_of(flow: Flow) -> &'static [&'static str] {
@@ -53,25 +32,21 @@ pub fn default_of(flow: Flow) -> &'static [&'static str] {
 pub struct Arm {
     /// Its name in reports.
     pub label: String,
-    /// How events travel.
-    pub transport: Transport,
-    /// The target's name.
-    pub target: String,
+    /// Transport, options and target.
+    pub spec: ArmSpec,
     /// The program.
     pub manifest: Manifest,
-    /// In what it differs from the plain one of that name.
-    pub variant: Option<Variant>,
 }
 
 impl Arm {
     /// Its answers come back by a callback.
     pub fn called_back(&self) -> bool {
-        self.variant == Some(Variant::CalledBack)
+        self.spec.has(ArmOption::Callback)
     }
 
     /// One of its subscribers is stuck that the scenario's other arms have healthy.
     pub fn stuck(&self) -> bool {
-        self.variant == Some(Variant::Stuck)
+        self.spec.has(ArmOption::Stuck)
     }
 
     /// Its subscribers, where the scenario has any.
@@ -83,7 +58,7 @@ impl Arm {
 
     /// How events travel from the driver: to a publisher by POST, whatever it delivers by.
     pub fn carrier(&self) -> Carrier {
-        self.transport.carrier_to(self.manifest.publisher.is_some())
+        self.spec.transport.carrier_to(self.manifest.publisher.is_some())
     }
 
     /// The arm as `verify` looks at it.
@@ -100,12 +75,12 @@ pub fn find(
 ) -> Result<Vec<Arm>> {
     let mut arms: Vec<Arm> = Vec::new();
     for name in names {
-        let (plain, variant) = without_variant(name);
-        let (transport, target) = split(&plain)?;
+        let spec = ArmSpec::parse(name)?;
+        let transport = spec.transport;
         if builtin.publish.is_none() && transport.carrier().is_none() {
             return Err(takes_nothing(name, transport));
         }
-        let manifest = match target {
+        let manifest = match spec.target.as_str() {
             BUILTIN => Manifest::builtin(transport.name(), builtin),
             BUILTIN_CLOSE => closing(name, transport, builtin)?,
             other if let Some(publish) = &builtin.publish => {
@@ -113,35 +88,37 @@ pub fn find(
             }
             other => manifest::find(transport.name(), other, allow_hosts)?,
         };
-        match variant {
-            Some(Variant::CalledBack) => check_callback(name, transport, &manifest, builtin)?,
-            Some(Variant::Stuck) => check_stuck(name, &plain, builtin)?,
-            None => {}
-        }
-        let same =
-            |a: &&Arm| a.transport == transport && a.target == target && a.variant == variant;
+        check_options(name, &spec, &manifest, builtin)?;
+        let same = |a: &&Arm| a.spec == spec;
         let repeats = arms.iter().filter(same).count();
         let label = match repeats {
             0 => name.clone(),
             n => format!("{name}#{}", n + 1),
         };
-        arms.push(Arm { label, transport, target: target.to_owned(), manifest, variant });
+        arms.push(Arm { label, spec, manifest });
     }
     Ok(arms)
 }
 
-/// The name of the arm without its variant, and the variant.
-fn without_variant(name: &str) -> (String, Option<Variant>) {
-    let found = name.split_once('@').and_then(|(transport, target)| {
-        let of =
-            |v: Variant| Some((format!("{}@{target}", transport.strip_suffix(v.suffix())?), v));
-        Variant::ALL.into_iter().find_map(of)
-    });
-    found.map_or_else(|| (name.to_owned(), None), |(plain, variant)| (plain, Some(variant)))
+/// Refuses options that have no meaning on an arm, alone or together.
+fn check_options(
+    name: &str,
+    spec: &ArmSpec,
+    manifest: &Manifest,
+    builtin: &BuiltinOptions,
+) -> Result<()> {
+    for option in spec.options.iter() {
+        match option {
+            ArmOption::Callback => check_callback(name, spec, manifest, builtin)?,
+            ArmOption::Stuck => check_stuck(name, spec, builtin)?,
+        }
+    }
+    Ok(())
 }
 
 /// Who is stuck must be subscribed to something.
-fn check_stuck(name: &str, plain: &str, builtin: &BuiltinOptions) -> Result<()> {
+fn check_stuck(name: &str, spec: &ArmSpec, builtin: &BuiltinOptions) -> Result<()> {
+    let plain = spec.without(ArmOption::Stuck);
     match builtin.publish {
         Some(_) => Ok(()),
         None => Err(Error::usage(format!(
@@ -154,13 +131,14 @@ fn check_stuck(name: &str, plain: &str, builtin: &BuiltinOptions) -> Result<()> 
 /// A callback is a webhook, it answers a question, and its answer names it.
 fn check_callback(
     name: &str,
-    transport: Transport,
+    spec: &ArmSpec,
     manifest: &Manifest,
     builtin: &BuiltinOptions,
 ) -> Result<()> {
     let target = &manifest.name;
+    let transport = spec.transport;
     let plain = transport.name();
-    let called_back = format!("--arm webhook{}@{target}", Variant::CalledBack.suffix());
+    let called_back = format!("--arm webhook+{}@{target}", ArmOption::Callback.name());
     let why = if builtin.answer.is_none() {
         format!(
             "a callback answers a question, and this scenario asks none: write pushbench run duplex \
@@ -210,20 +188,4 @@ fn takes_nothing(name: &str, transport: Transport) -> Error {
         transport.name(),
         carriers.join(", ")
     ))
-}
-fn split(name: &str) -> Result<(Transport, &str)> {
-    let transports = || ALL.map(Transport::name);
-    let Some((transport, target)) = name.split_once('@').filter(|(_, t)| !t.is_empty()) else {
-        return Err(Error::usage(format!(
-            "--arm {name}: an arm is TRANSPORT@TARGET, for example --arm webhook@builtin"
-        )));
-    };
-    let found = Transport::named(transport).ok_or_else(|| {
-        Error::usage(format!(
-            "--arm {name}: no transport is called {transport:?}{}; there are {}",
-            did_you_mean(transport, transports()),
-            transports().join(", ")
-        ))
-    })?;
-    Ok((found, target))
 }

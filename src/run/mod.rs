@@ -194,9 +194,9 @@ fn check_stuck(request: &Request, scenario: &Scenario) -> Result<()> {
 /// What only the built-in publisher is known to do.
 fn check_publishers(request: &Request, scenario: &Scenario) -> Result<()> {
     let Some(subscribers) = &scenario.subscribers else { return Ok(()) };
-    let foreign = |arm: &&Arm| ![BUILTIN, BUILTIN_CLOSE].contains(&arm.target.as_str());
+    let foreign = |arm: &&Arm| ![BUILTIN, BUILTIN_CLOSE].contains(&arm.spec.target.as_str());
     for arm in request.arms.iter().filter(foreign) {
-        let (key, why) = match arm.transport {
+        let (key, why) = match arm.spec.transport {
             _ if subscribers.to == Recipients::One => {
                 ("delivery.to", "events for one subscriber have a type of its own")
             }
@@ -212,7 +212,7 @@ fn check_publishers(request: &Request, scenario: &Scenario) -> Result<()> {
             "--arm {}: {key} is for the built-in publisher: {why}, which others do not know: leave {key} \
              out, or write --arm {}@{BUILTIN}",
             arm.label,
-            arm.transport.name()
+            arm.spec.transport.name()
         )));
     }
     Ok(())
@@ -220,7 +220,7 @@ fn check_publishers(request: &Request, scenario: &Scenario) -> Result<()> {
 
 /// A subscriber that polls too seldom would miss events by design: they time out, or find its queue full.
 fn check_polling(request: &Request) -> Result<()> {
-    let Some(arm) = request.arms.iter().find(|a| a.transport == Transport::Poll) else {
+    let Some(arm) = request.arms.iter().find(|a| a.spec.transport == Transport::Poll) else {
         return Ok(());
     };
     for point in &request.question.points {
@@ -290,7 +290,7 @@ fn check_subscribers(request: &Request, scenario: &Scenario, limit: u64) -> Resu
 /// Connections that a subscriber of the hungriest arm holds.
 fn connections_each(request: &Request, scenario: &Scenario) -> usize {
     let acknowledged = scenario.subscribers.as_ref().is_some_and(|s| s.acknowledged);
-    request.arms.iter().map(|a| a.transport.connections_each(acknowledged)).max().unwrap_or(1)
+    request.arms.iter().map(|a| a.spec.transport.connections_each(acknowledged)).max().unwrap_or(1)
 }
 
 fn largest_connections(request: &Request, scenario: &Scenario) -> usize {
@@ -357,8 +357,8 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
     let (connections, in_flight) = slots(arm, scenario);
     ArmHeader {
         label: arm.label.clone(),
-        transport: arm.transport.name().to_owned(),
-        target: arm.target.clone(),
+        transport: arm.spec.transport.name().to_owned(),
+        target: arm.spec.target.clone(),
         command: arm.manifest.command.clone(),
         host: arm.manifest.host(),
         matched: match arm.manifest.matched() {
@@ -371,14 +371,14 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
         headers: header_names(arm),
         subprotocol: subprotocol(arm),
         framing: match arm.called_back() {
-            true => format!("{}, twice", arm.transport.framing()),
-            false => arm.transport.framing().to_owned(),
+            true => format!("{}, twice", arm.spec.transport.framing()),
+            false => arm.spec.transport.framing().to_owned(),
         },
         acknowledgement: scenario
             .subscribers
             .as_ref()
             .filter(|s| s.acknowledged)
-            .map(|_| arm.transport.acknowledgement().to_owned()),
+            .map(|_| arm.spec.transport.acknowledgement().to_owned()),
         stuck: usize::from(arm.stuck()),
         in_flight,
         connections,

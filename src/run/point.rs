@@ -285,12 +285,11 @@ impl Maker<'_> {
         TrialArm {
             arm,
             label: a.label.clone(),
-            transport: a.transport,
+            spec: a.spec.clone(),
             manifest,
             connections,
             in_flight,
             subscribers,
-            called_back: a.called_back(),
         }
     }
 
@@ -317,7 +316,7 @@ impl Maker<'_> {
         });
         let until_events = self.scenario.load.rate.map_or(0.0, |r| events / r);
         // Who polls must have done so.
-        let polls = match self.request.arms[arm].transport {
+        let polls = match self.request.arms[arm].spec.transport {
             Transport::Poll => subscribers.map_or(Duration::ZERO, |s| s.poll_interval * 2),
             _ => Duration::ZERO,
         };

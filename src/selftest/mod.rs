@@ -9,6 +9,7 @@ mod outcomes;
 mod pacing;
 pub mod truth;
 
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Template;
 use pushbench_core::plan::Slices;
@@ -93,12 +94,11 @@ impl Lab<'_> {
         TrialArm {
             arm,
             label: format!("{}@{BUILTIN}", transport.name()),
-            transport,
+            spec: ArmSpec::plain(transport, BUILTIN),
             manifest: Manifest::builtin(transport.name(), &options),
             connections: CONNECTIONS,
             in_flight: 1,
             subscribers: None,
-            called_back: false,
         }
     }
 

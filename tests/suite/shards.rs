@@ -3,6 +3,7 @@
 mod target;
 
 use crate::common::turn;
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::event::Matching;
 use pushbench_core::event::Template;
 use pushbench_core::plan::Slices;
@@ -37,12 +38,11 @@ fn group(url: &str, load: Load) -> TrialGroup {
     let trial_arm = TrialArm {
         arm: 0,
         label: "counting".to_owned(),
-        transport: Transport::Tcp,
+        spec: ArmSpec::plain(Transport::Tcp, "target"),
         manifest: Manifest::running("counting", url, Matching::Id),
         connections: 5,
         in_flight: 2,
         subscribers: None,
-        called_back: false,
     };
     TrialGroup {
         arms: vec![trial_arm],

@@ -291,6 +291,7 @@ fn job_of(group: &TrialGroup, targets: &[Running], shard: usize, of: usize) -> R
     for (trial_arm, target) in group.arms.iter().zip(targets) {
         let extra = usize::from(shard < trial_arm.connections % of);
         arms.push(ArmJob {
+            spec: trial_arm.spec.clone(),
             carrier: trial_arm.carrier(),
             address: address(trial_arm, target.address(), target.url())?,
             subscribers: fanout::subscribers(group, trial_arm, target)?,
@@ -299,7 +300,6 @@ fn job_of(group: &TrialGroup, targets: &[Running], shard: usize, of: usize) -> R
             template: trial_arm.manifest.worded(&group.template),
             connections: trial_arm.connections / of + extra,
             in_flight: trial_arm.in_flight,
-            called_back: trial_arm.called_back,
         });
     }
     Ok(BlockJob {

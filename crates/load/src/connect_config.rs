@@ -1,6 +1,7 @@
 //! What a connection must know of its arm.
 
 use crate::ledger::Ledger;
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::event::{Matched, Template};
 use pushbench_core::scenario::Lifetime;
 use pushbench_wire::address::Address;
@@ -26,8 +27,8 @@ pub struct ConnectConfig {
     pub max_segment: Option<u32>,
     /// Where outcomes and traffic go.
     pub ledger: Rc<Ledger>,
-    /// Answers come back by a callback: what an event is answered with only says that it is accepted.
-    pub called_back: bool,
+    /// Transport, options and target of the arm.
+    pub spec: Rc<ArmSpec>,
     /// This connection is opened before the first event: its set-up is not charged to events.
     pub warm: bool,
 }

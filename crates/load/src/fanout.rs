@@ -73,7 +73,7 @@ pub(super) fn subscribers(
         }
     };
     Ok(Some(SubscribersJob {
-        transport: trial_arm.transport,
+        transport: trial_arm.spec.transport,
         address,
         registration,
         asked: asked.clone(),

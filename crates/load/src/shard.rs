@@ -18,6 +18,7 @@ use crate::webhook::callback::Callback;
 use crate::webhook::client::Webhook;
 use crate::websocket::client::Websocket;
 use hyper::header::HeaderValue;
+use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::event::{Matched, Template};
 use pushbench_core::plan::Slices;
 use pushbench_core::record::account::Account;
@@ -46,6 +47,8 @@ const EVENT_INTERVAL: u32 = 4;
 /// What a shard must know of one arm.
 #[derive(Debug, Clone)]
 pub struct ArmJob {
+    /// Transport, options and target.
+    pub spec: ArmSpec,
     /// How events travel from the driver.
     pub carrier: Carrier,
     /// Where to.
@@ -62,8 +65,6 @@ pub struct ArmJob {
     pub in_flight: usize,
     /// Who gets the events that the target publishes.
     pub subscribers: Option<SubscribersJob>,
-    /// Its answers come back by a callback.
-    pub called_back: bool,
 }
 
 /// What all shards of a block share.
@@ -220,11 +221,11 @@ async fn connect(
     let ledger = Ledger::new(rules, arm.matched.tells_ids());
     let ledger = Rc::new(match &arm.subscribers {
         Some(subscribers) => ledger.fanning_out(subscribers.asked.audience(), subscribers.rests),
-        None if arm.called_back => ledger.called_back(),
+        None if arm.spec.has(ArmOption::Callback) => ledger.called_back(),
         None => ledger,
     });
     let tasks = Tasks::new(worked);
-    let request_options = Rc::new(match arm.called_back {
+    let request_options = Rc::new(match arm.spec.has(ArmOption::Callback) {
         true => called_back(arm, job.max_segment, &ledger, &tasks)?,
         false => arm.request_options.clone(),
     });
@@ -249,7 +250,7 @@ async fn connect(
         lifetime: job.lifetime,
         max_segment: job.max_segment,
         ledger: ledger.clone(),
-        called_back: arm.called_back,
+        spec: Rc::new(arm.spec.clone()),
         warm: true,
     };
     let slots = Slots { connect_config, queue: &queue, count: arm.connections, tasks: &tasks };

@@ -38,7 +38,7 @@ pub(super) fn cannot_connect(trial_arm: &TrialArm, target: &mut Running, why: &s
         trial_arm.label,
         trial_arm.connections,
         target.url(),
-        trial_arm.transport.name(),
+        trial_arm.spec.transport.name(),
     ))
 }
 

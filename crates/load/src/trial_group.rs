@@ -1,6 +1,7 @@
 //! What is driven together: the arms that live at the same time (all of a sliced block, one of a
 //! sequential one).
 
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::event::Template;
 use pushbench_core::plan::Slices;
 use pushbench_core::record::histogram::Hist;
@@ -21,8 +22,8 @@ pub struct TrialArm {
     pub arm: usize,
     /// Its name, `webhook@builtin`.
     pub label: String,
-    /// How events travel.
-    pub transport: Transport,
+    /// Transport, options and target.
+    pub spec: ArmSpec,
     /// The program.
     pub manifest: Manifest,
     /// Connections over all shards.
@@ -31,19 +32,17 @@ pub struct TrialArm {
     pub in_flight: usize,
     /// Who gets the events that the target publishes; `None` when it takes them.
     pub subscribers: Option<Subscribers>,
-    /// Its answers come back by a callback.
-    pub called_back: bool,
 }
 
 impl TrialArm {
     /// How events travel from the driver: to a publisher by POST, whatever it delivers by.
     pub fn carrier(&self) -> Carrier {
-        self.transport.carrier_to(self.subscribers.is_some())
+        self.spec.transport.carrier_to(self.subscribers.is_some())
     }
 
     /// How long a delivery waits at most by design, and then its acknowledgement once more.
     pub fn rests(&self) -> Duration {
-        match (&self.subscribers, self.transport) {
+        match (&self.subscribers, self.spec.transport) {
             (Some(subscribers), Transport::Poll) => subscribers.poll_interval,
             _ => Duration::ZERO,
         }

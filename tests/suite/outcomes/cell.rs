@@ -2,6 +2,7 @@
 
 use crate::common::turn;
 use pushbench_analysis::validity;
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::event::Matching;
 use pushbench_core::event::Template;
 use pushbench_core::plan::Slices;
@@ -111,12 +112,11 @@ impl Cell {
             arms: vec![TrialArm {
                 arm: 0,
                 label: "odd".to_owned(),
-                transport: self.case.carrier.transport(),
+                spec: ArmSpec::plain(self.case.carrier.transport(), "target"),
                 manifest: Manifest::running("odd", url, self.case.matching),
                 connections: self.connections,
                 in_flight: self.in_flight,
                 subscribers: None,
-                called_back: false,
             }],
             slices: Arc::new(Slices::alone((warmup + self.duration).as_nanos() as u64)),
             load,

@@ -2,6 +2,7 @@
 //! the fault asks for and what the publisher has tallied.
 
 use super::cell::{TIMEOUT, check_each, drive};
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::event::Matching;
 use pushbench_core::event::Template;
 use pushbench_core::plan::Slices;
@@ -64,12 +65,11 @@ impl Cell {
             arms: vec![TrialArm {
                 arm: 0,
                 label: "odd".to_owned(),
-                transport: self.transport,
+                spec: ArmSpec::plain(self.transport, "target"),
                 manifest,
                 connections: 1,
                 in_flight: 1,
                 subscribers: Some(subscribers),
-                called_back: false,
             }],
             slices: Arc::new(Slices::alone((load.warmup + load.duration).as_nanos() as u64)),
             load,

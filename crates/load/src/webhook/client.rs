@@ -8,6 +8,7 @@ use crate::io::{Stamped, Stamps};
 use crate::ledger::{Instants, Ledger, SendInstants, Ticket};
 use crate::webhook::prebuilt::Prebuilt;
 use crate::webhook::unasked;
+use pushbench_core::arm::ArmOption;
 use pushbench_core::event::Matched;
 use pushbench_core::record::outcomes::Failure;
 use pushbench_host::clock;
@@ -155,7 +156,7 @@ impl Carrier<'_> {
         let Matcher { connect_config, ledger, .. } = self.desk;
         let asked = SendInstants { free: self.free, sent: clock::now(), nth: self.carried + 1 };
         ledger.sent(&ticket);
-        let measured = connect_config.called_back && ledger.asked(&ticket, asked);
+        let measured = connect_config.spec.has(ArmOption::Callback) && ledger.asked(&ticket, asked);
         self.request.append(&connect_config.template, ticket.index, self.unwritten.room());
         self.flight = Some(Flight { ticket, asked, measured });
     }
@@ -237,7 +238,8 @@ impl Matcher<'_> {
     /// accepted, which is still to come then.
     fn waits(&self, ticket: &Ticket) -> bool {
         self.ledger.is_open(ticket)
-            || self.connect_config.called_back && self.ledger.is_in_time(ticket, clock::now())
+            || self.connect_config.spec.has(ArmOption::Callback)
+                && self.ledger.is_in_time(ticket, clock::now())
     }
 
     /// A response was read; true when another request may follow it.
@@ -245,7 +247,7 @@ impl Matcher<'_> {
         let Flight { ticket, asked, measured } = flight;
         let (done, woken) = (self.stamps.read(), self.stamps.woken());
         let success = answer.status.is_success();
-        if self.connect_config.called_back {
+        if self.connect_config.spec.has(ArmOption::Callback) {
             match success {
                 true if *measured => self.ledger.accepted(ticket, done),
                 true => {}

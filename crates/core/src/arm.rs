@@ -1,0 +1,163 @@
+//! Arms by name: transport, options and target, written `webhook+callback@builtin`.
+
+use crate::error::{Error, Result};
+use crate::suggest::did_you_mean;
+use crate::transport::{ALL, Transport};
+use std::fmt;
+
+/// What is added to a transport. A newcomer registers here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArmOption {
+    /// Answers come back by a callback.
+    Callback,
+    /// One more of the subscribers is stuck, beside an arm in which it is healthy.
+    Stuck,
+}
+
+impl ArmOption {
+    /// Every option there is.
+    pub const ALL: [ArmOption; 2] = [ArmOption::Callback, ArmOption::Stuck];
+
+    /// The name in arms, without the plus sign.
+    pub fn name(self) -> &'static str {
+        match self {
+            ArmOption::Callback => "callback",
+            ArmOption::Stuck => "stuck",
+        }
+    }
+
+    fn bit(self) -> u32 {
+        1 << self as u32
+    }
+}
+
+/// A set of options; whether it holds one is asked for each event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ArmOptions(u32);
+
+impl ArmOptions {
+    /// Whether the option is among them.
+    pub fn contains(self, option: ArmOption) -> bool {
+        self.0 & option.bit() != 0
+    }
+
+    /// With one more.
+    #[must_use]
+    pub fn with(self, option: ArmOption) -> ArmOptions {
+        ArmOptions(self.0 | option.bit())
+    }
+
+    /// In the order of [`ArmOption::ALL`], whatever the order in which they were written.
+    pub fn iter(self) -> impl Iterator<Item = ArmOption> {
+        ArmOption::ALL.into_iter().filter(move |option| self.contains(*option))
+    }
+}
+
+/// What an arm is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArmSpec {
+    /// How events travel.
+    pub transport: Transport,
+    /// What is added to it.
+    pub options: ArmOptions,
+    /// The name of the program under test.
+    pub target: String,
+}
+
+impl ArmSpec {
+    /// Without options.
+    pub fn plain(transport: Transport, target: &str) -> ArmSpec {
+        ArmSpec { transport, options: ArmOptions::default(), target: target.to_owned() }
+    }
+
+    /// Whether the arm has the option.
+    pub fn has(&self, option: ArmOption) -> bool {
+        self.options.contains(option)
+    }
+
+    /// The same arm without an option.
+    #[must_use]
+    pub fn without(&self, option: ArmOption) -> ArmSpec {
+        let others = self.options.iter().filter(|o| *o != option);
+        ArmSpec { options: others.fold(ArmOptions::default(), ArmOptions::with), ..self.clone() }
+    }
+
+    /// Reads `TRANSPORT[+OPTION]…@TARGET`. The error is one of `--arm`.
+    pub fn parse(name: &str) -> Result<ArmSpec> {
+        let wrong = |why: String| Err(Error::usage(format!("--arm {name}: {why}")));
+        let Some((left, target)) = name.split_once('@').filter(|(_, t)| !t.is_empty()) else {
+            return wrong(
+                "an arm is TRANSPORT@TARGET, for example --arm webhook@builtin".to_owned(),
+            );
+        };
+        let mut words = left.split('+');
+        let transport = words.next().unwrap_or_default();
+        let Some(transport) = Transport::named(transport) else {
+            let transports = || ALL.map(Transport::name);
+            return wrong(format!(
+                "no transport is called {transport:?}{}; there are {}",
+                did_you_mean(transport, transports()),
+                transports().join(", ")
+            ));
+        };
+        let mut spec = ArmSpec::plain(transport, target);
+        for word in words {
+            let options = || ArmOption::ALL.map(ArmOption::name);
+            let Some(option) = ArmOption::ALL.into_iter().find(|o| o.name() == word) else {
+                return wrong(format!(
+                    "no option is called {word:?}{}; there are {}",
+                    did_you_mean(word, options()),
+                    options().join(", ")
+                ));
+            };
+            if spec.has(option) {
+                return wrong(format!("+{word} stands there twice: leave one out"));
+            }
+            spec.options = spec.options.with(option);
+        }
+        Ok(spec)
+    }
+}
+
+impl fmt::Display for ArmSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.transport.name())?;
+        self.options.iter().try_for_each(|option| write!(f, "+{}", option.name()))?;
+        write!(f, "@{}", self.target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_set_of_options_is_read_as_it_is_written() {
+        for transport in ALL {
+            for bits in 0..1 << ArmOption::ALL.len() {
+                let options = ArmOptions(bits);
+                let spec = ArmSpec { options, ..ArmSpec::plain(transport, "a@b+c") };
+                let written = spec.to_string();
+                assert_eq!(ArmSpec::parse(&written).unwrap(), spec, "{written}");
+            }
+        }
+        let swapped = ArmSpec::parse("webhook+stuck+callback@x").unwrap();
+        assert_eq!(swapped.to_string(), "webhook+callback+stuck@x");
+        assert_eq!(swapped.without(ArmOption::Stuck).to_string(), "webhook+callback@x");
+    }
+
+    #[test]
+    fn what_is_no_arm_is_refused_with_what_there_is() {
+        for (name, why) in [
+            ("webhook", "TRANSPORT@TARGET"),
+            ("webhook@", "TRANSPORT@TARGET"),
+            ("webhok@builtin", "did you mean \"webhook\""),
+            ("webhook+calback@builtin", "did you mean \"callback\""),
+            ("webhook+@builtin", "there are callback, stuck"),
+            ("webhook+stuck+stuck@builtin", "+stuck stands there twice"),
+        ] {
+            let said = ArmSpec::parse(name).unwrap_err().to_string();
+            assert!(said.starts_with(&format!("--arm {name}: ")) && said.contains(why), "{said}");
+        }
+    }
+}
