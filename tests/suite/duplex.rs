@@ -241,7 +241,11 @@ fn a_callback_is_a_webhook_that_answers_a_question_by_its_id() {
         &["a callback is a webhook", "webhook+callback@"],
     );
     refused("ingest", "webhook+callback@builtin", &["asks none", "pushbench run duplex"]);
-    refused("duplex", "webhook+callbak@builtin", &["no transport is called \"webhook+callbak\""]);
+    refused(
+        "duplex",
+        "webhook+callbak@builtin",
+        &["no option is called \"callbak\"", "did you mean \"callback\""],
+    );
     refused("duplex", "webhook+callback@flask", &["matched by order", "match = \"id\""]);
     let set = |pair: &str, texts: &[&str]| {
         bench.run(&["run", "duplex", "--set", pair]).fails(64, texts);

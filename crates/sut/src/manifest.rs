@@ -295,6 +295,10 @@ fn unknown(transport: &str, name: &str, own: Targets) -> Error {
 
 /// An address that can be asked, of this scheme.
 pub(super) fn usable_url((key, url, at): (&str, &str, &Origin), scheme: &str) -> Result<Endpoint> {
+    if !url.contains("://") {
+        let what = format!("it has no scheme: write {scheme}://HOST:PORT/PATH");
+        return Err(at.error(format!("{key} \"{}\": {what}", url.escape_debug())));
+    }
     // Any port will do: it is the rest that is looked at.
     let endpoint = Endpoint::parse(&url.replace(PORT, "1"))
         .map_err(|why| at.error(format!("{key} \"{}\": {why}", url.escape_debug())))?;
