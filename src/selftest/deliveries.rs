@@ -1,4 +1,4 @@
-//! Publishers that are faulty: every delivery has the outcome that theory gives it, and no other.
+//! Faulty publishers: every delivery has the outcome that theory gives it, and no other.
 
 use crate::selftest::{Lab, Line, load};
 use pushbench_core::error::{Error, Result};

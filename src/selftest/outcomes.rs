@@ -1,4 +1,4 @@
-//! Targets that are faulty: every event has the outcome that theory gives it, and no other.
+//! Faulty targets: every event has the outcome that theory gives it, and no other.
 
 use crate::selftest::{Lab, Line, load};
 use pushbench_core::error::Result;

@@ -102,7 +102,7 @@ impl Tallied {
         }
     }
 
-    /// The same over the connection there is, or a new one. NoAnswer comes with the number of answers
+    /// The same over the connection there is, or a new one. An error comes with the number of answers
     /// before it.
     fn over<'a, T: Talk<'a>>(
         &mut self,

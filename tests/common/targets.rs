@@ -6,7 +6,7 @@ use pushbench_sut::setup;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-/// Supervised between test runs, and apart from the user's own.
+/// Kept between test runs, and apart from the user's own.
 pub const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
 /// Lets this process start targets as the program does, with what was set up before.
 pub fn host() {
@@ -15,7 +15,7 @@ pub fn host() {
 }
 
 /// Sets targets up where that was not done before: it takes all cores, for the set-up of one is a release
-/// build, and whoever measured meanwhile would measure that. SubscribeConfig it without a turn.
+/// build, and whoever measured meanwhile would measure that. Call it without a turn.
 pub fn set_up(manifests: &[Manifest]) {
     host();
     let _turn = turn::alone();

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-/// Supervised between test runs.
+/// Kept between test runs.
 const AXE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/axe");
 const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results");
 

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// A crate and the crates of the workspace that it may depend on.
+/// A crate and the crates of the workspace that it depends on.
 const LAYERS: [(&str, &[&str]); 9] = [
     ("core", &[]),
     ("host", &["core"]),
     ("faults", &["core", "host"]),
-    ("wire", &["core", "host"]),
+    ("wire", &["core"]),
     ("server", &["core", "host", "wire"]),
     ("sut", &["core", "host", "wire"]),
     ("load", &["core", "host", "sut", "wire"]),
@@ -23,7 +23,7 @@ const IMPURE: [&str; 9] = [
     "std::fs",
     "std::net",
     "std::env",
-    "std::process::Command",
+    "std::process",
     "std::time::Instant",
     "SystemTime",
     "tokio::",
@@ -79,7 +79,10 @@ fn crates_depend_only_on_what_stands_before_them() {
         let manifest = crates().join(name).join("Cargo.toml");
         let used = dependencies(&std::fs::read_to_string(manifest).unwrap());
         let allowed: BTreeSet<String> = allowed.iter().map(|a| (*a).to_owned()).collect();
-        assert!(used.is_subset(&allowed), "{name} depends on {used:?}, it may on {allowed:?}");
+        assert_eq!(
+            used, allowed,
+            "{name}: its manifest beside the table here and in ARCHITECTURE.md"
+        );
     }
 }
 
@@ -87,11 +90,10 @@ fn crates_depend_only_on_what_stands_before_them() {
 fn pure_crates_touch_nothing() {
     for name in PURE {
         for file in sources(&crates().join(name).join("src")) {
-            if READERS.iter().any(|reader| file.ends_with(reader)) {
-                continue;
-            }
-            let code = code(&file);
-            for impure in IMPURE {
+            // An exit code is a number.
+            let code = code(&file).replace("std::process::ExitCode", "");
+            let reads = READERS.iter().any(|reader| file.ends_with(reader));
+            for impure in IMPURE.into_iter().filter(|impure| !(reads && *impure == "std::fs")) {
                 assert!(!code.contains(impure), "{} touches {impure}", file.display());
             }
         }

@@ -1,4 +1,4 @@
-//! Servers and [publishers](publisher) that are faulty, for each transport, on plain blocking sockets and
+//! Faulty servers and [publishers](publisher), for each transport, on plain blocking sockets and
 //! threads: nothing of the driver's own code serves them, and each keeps an exact tally of what it did.
 //!
 //! In a test [`FaultyServer::start`] runs one beside the driver; the self-test starts one as a process of its

@@ -151,7 +151,7 @@ impl Queue {
 }
 
 impl Feed {
-    /// Remembers the task that drives this connection, for time-outs. SubscribeConfig it in every poll.
+    /// Remembers the task that drives this connection, for time-outs. Call it in every poll.
     pub fn watch(&self, cx: &Context<'_>) {
         let waker = &mut self.inner.queue.borrow_mut().wakers[self.slot];
         match waker {

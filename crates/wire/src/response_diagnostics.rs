@@ -67,7 +67,7 @@ pub fn event_remedy(
         400 | 405 | 426 if wants_websocket(response) => {
             "it serves WebSocket there: correct the path in url".to_owned()
         }
-        // These two ask for credentials, whatever else their text mentions.
+        // 401 and 407 ask for credentials, whatever else their text mentions.
         400 | 402..=406 | 408..=499 if named.is_some() => named.unwrap_or_default(),
         405 => format!(
             "it does not take {}{}: set method, or correct the path in url",
@@ -115,7 +115,7 @@ pub fn handshake_remedy(
                 }
             }
         }
-        // These two ask for credentials, whatever else their text mentions.
+        // 401 and 407 ask for credentials, whatever else their text mentions.
         400 | 402..=406 | 408..=499 if named.is_some() => named.unwrap_or_default(),
         400 => format!("{elsewhere}, or add the headers that it wants"),
         200..=299 | 404 | 405 | 426 | 501 => elsewhere.to_owned(),

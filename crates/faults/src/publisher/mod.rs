@@ -1,4 +1,4 @@
-//! Publishers that are faulty: an application's event comes in, and what becomes of each delivery is the
+//! Faulty publishers: an application's event comes in, and what becomes of each delivery is the
 //! fault's. They speak `targets/PROTOCOL.md` and share nothing with the built-in publisher but paths.
 
 pub mod counts;

@@ -37,7 +37,7 @@ pub struct PublisherStatus {
     pub stray: u64,
     /// Most deliveries of one subscriber that were open at a time.
     pub longest_queue: u64,
-    /// Supervised connections that the publisher closed because nothing had gone over them for a while.
+    /// Kept connections that the publisher closed because nothing had gone over them for a while.
     pub idle_closed: u64,
     /// Requests of subscribers, for events or to acknowledge them.
     pub requests: u64,
