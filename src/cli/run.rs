@@ -12,9 +12,9 @@ use pushbench_core::error::{Error, Result};
 use pushbench_core::publishing::Keep;
 use pushbench_core::record::metrics::Metric;
 use pushbench_core::record::run::StoredRun;
-use pushbench_core::scenario;
 use pushbench_core::scenario::{Flow, Override, Question};
 use pushbench_host::cpus::Placement;
+use pushbench_host::input;
 use pushbench_host::store::vacant;
 use pushbench_host::store::{self, write_atomically};
 use pushbench_report::{html, markdown, text};
@@ -132,7 +132,7 @@ impl Overrides<'_> {
 /// Runs the scenario; the exit code of the contract.
 pub fn run(args: &Args) -> Result<u8> {
     let sort = crate::cli::report::sorted_by(args.sort.as_deref())?;
-    let question = scenario::load(&args.scenario, &args.overrides()?)?;
+    let question = input::scenario(&args.scenario, &args.overrides()?)?;
     let placement = match &args.cpus {
         Some(text) => Placement::parse(text)?,
         None => Placement::automatic(),

@@ -92,7 +92,7 @@ pub fn is_truth(dir: &Path) -> bool {
 pub fn report(dir: &Path, format: &str, output: Option<&Path>) -> Result<()> {
     let path = dir.join(TRUTH);
     let unreadable = |e: String| Error::usage(format!("{}: {e}", path.display()));
-    let text = pushbench_core::input::text(&path, pushbench_core::input::GENERATED)?;
+    let text = pushbench_host::input::text(&path, pushbench_host::input::GENERATED)?;
     let found: Truth = serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))?;
     let text = match format {
         "text" | "markdown" => truth::render(&found),

@@ -7,12 +7,12 @@ use pushbench_analysis::compare::verified::{Verified, verified};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Template;
 use pushbench_core::record::findings::Aspect;
-use pushbench_core::scenario;
 use pushbench_core::scenario::Override;
 use pushbench_core::suggest::did_you_mean;
 use pushbench_core::transport::Carrier;
 use pushbench_host::console::error_line;
 use pushbench_host::cpus::Placement;
+use pushbench_host::input;
 use pushbench_report::findings;
 use pushbench_sut::manifest;
 use pushbench_sut::manifest::{BuiltinOptions, Listed};
@@ -98,7 +98,7 @@ fn template(file: Option<&str>) -> Result<Template> {
         origin: format!("--event {path}"),
     });
     let overrides: Vec<Override> = own.into_iter().collect();
-    let question = scenario::load("ingest", &overrides)?;
+    let question = input::scenario("ingest", &overrides)?;
     let payload = question.points.first().map(|p| Template::of(&p.scenario));
     payload.ok_or_else(|| Error::harness("the scenario ingest has no point: please report it"))
 }

@@ -149,10 +149,12 @@ fn failed(run: &StoredRun) -> Option<String> {
             Stage::Pilot => "its pilot".to_owned(),
             Stage::Block => format!("block {}", t.block + 1),
         };
-        let silent = t.events.due > 0 && t.events.acknowledged == 0;
-        let how = match t.invalid.iter().find(|r| r.starts_with("target ")) {
+        let silent = t.account.measured.due > 0 && t.account.measured.acknowledged == 0;
+        let how = match t.judged.invalid.iter().find(|r| r.starts_with("target ")) {
             Some(reason) => format!("the {reason}"),
-            None if silent => format!("not one of {} events was acknowledged", t.events.due),
+            None if silent => {
+                format!("not one of {} events was acknowledged", t.account.measured.due)
+            }
             None => return None,
         };
         Some(format!("{}: {place}: {how}", t.label))

@@ -14,12 +14,12 @@ use pushbench_analysis::compare::gate::qualification::{EQUAL, Header, SLOWER, Tr
 use pushbench_analysis::compare::gate::{BASE, Margin, NULL, Settings};
 use pushbench_analysis::stats;
 use pushbench_core::error::{Error, Result};
-use pushbench_core::input;
 use pushbench_core::record::metrics;
 use pushbench_core::record::run::StoredRun;
 use pushbench_core::scenario::{Blocks, Question};
 use pushbench_core::transport::Transport;
 use pushbench_host::cpus::Placement;
+use pushbench_host::input;
 use pushbench_host::store::{self, write_atomically};
 use pushbench_sut::manifest::{BuiltinOptions, Manifest};
 use std::path::{Path, PathBuf};

@@ -120,7 +120,7 @@ pub fn write(dir: &Path, header: &GateHeader) -> Result<()> {
 /// Reads `gate.json`.
 pub fn header(dir: &Path) -> Result<GateHeader> {
     let path = dir.join(FILE);
-    let text = pushbench_core::input::text(&path, pushbench_core::input::GENERATED)?;
+    let text = pushbench_host::input::text(&path, pushbench_host::input::GENERATED)?;
     let damaged =
         |e: serde_json::Error| Error::usage(format!("{} is damaged: {e}", path.display()));
     let version: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;

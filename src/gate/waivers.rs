@@ -2,11 +2,11 @@
 
 use pushbench_analysis::compare::gate::Waiver;
 use pushbench_core::error::Result;
-use pushbench_core::input;
 use pushbench_core::origin::Origin;
 use pushbench_core::record::metrics;
 use pushbench_core::suggest::did_you_mean;
 use pushbench_core::units;
+use pushbench_host::input;
 use serde::Deserialize;
 use std::path::Path;
 use toml::Spanned;

@@ -88,18 +88,20 @@ pub fn run(
 /// A target that has acknowledged a few events at the head of the run and now acknowledges nothing:
 /// the events of this point or their rate are beyond it.
 fn check_pilots(pilots: &[Trial]) -> Result<()> {
-    let silent =
-        |t: &&Trial| t.events.due > 0 && t.events.acknowledged + t.warmup.acknowledged == 0;
+    let silent = |t: &&Trial| {
+        t.account.measured.due > 0
+            && t.account.measured.acknowledged + t.account.warmup.acknowledged == 0
+    };
     let Some(trial) = pilots.iter().find(silent) else {
         return Ok(());
     };
-    let told = trial.faults.iter().filter(|(message, _)| *message != OTHER_FAULTS);
+    let told = trial.account.faults.iter().filter(|(message, _)| *message != OTHER_FAULTS);
     let responses = match told.max_by_key(|(_, n)| **n) {
         Some((message, n)) => format!("{n}× {message}"),
-        None if trial.unsolicited > 0 => {
-            format!("{} messages came back, none with the id of an event", trial.unsolicited)
+        None if trial.account.unsolicited > 0 => {
+            format!("{} messages came back, none with the id of an event", trial.account.unsolicited)
         }
-        None if trial.callbacks.as_ref().is_some_and(|c| !c.accepted.is_empty()) => {
+        None if trial.account.callbacks.as_ref().is_some_and(|c| !c.accepted.is_empty()) => {
             "questions were accepted, but no answer came to the address that the header callback-url names"
                 .to_owned()
         }
@@ -115,7 +117,7 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
         }
         false => format!("try {rate}fewer --connections or a smaller --payload"),
     };
-    let died = trial.invalid.first().cloned().unwrap_or_default();
+    let died = trial.judged.invalid.first().cloned().unwrap_or_default();
     let died = if died.starts_with("target ") { format!("; the {died}") } else { String::new() };
     let name = trial.label.split('#').next().unwrap_or_default();
     // Of a gate's sides and of subscribers' transports it could not be asked.
@@ -126,7 +128,7 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
     Err(Error::target(format!(
         "{}: not one of {} events was acknowledged: {responses}{died}; it acknowledged single events before \
          the pilot: {try_this}{verify}",
-        trial.label, trial.events.due
+        trial.label, trial.account.measured.due
     )))
 }
 
@@ -152,7 +154,7 @@ fn choose(
             let deliveries = &fanout.deliveries;
             deliveries.last.quantile(0.5).or_else(|| deliveries.delivery.quantile(0.5))
         }
-        None => t.service.quantile(0.5),
+        None => t.account.service.quantile(0.5),
     };
     let slowest = pilots.iter().filter_map(service).max().unwrap_or(0);
     let slice = c.slice.or_else(|| plan::slice_length(slowest, &scenario.load));
@@ -167,7 +169,7 @@ fn choose(
             return Design::Sequential;
         }
     }
-    if let Some(t) = pilots.iter().find(|t| t.overloaded) {
+    if let Some(t) = pilots.iter().find(|t| t.judged.overloaded) {
         progress.say(&format!("{} falls behind in its pilot: blocks are sequential", t.label));
         return Design::Sequential;
     }
@@ -257,7 +259,7 @@ fn measure(
     progress: &mut dyn Progress,
 ) -> Result<Vec<Finished>> {
     let mut finished = block::run(group, bench, progress)?;
-    finished.iter_mut().for_each(|f| validity::judge(&mut f.trial));
+    finished.iter_mut().for_each(|f| validity::judge(&mut f.trial, f.ended.as_deref()));
     Ok(finished)
 }
 

@@ -39,14 +39,17 @@ impl Tally {
         self.blocks += 1;
         let whole = trials.len() == arms && trials.iter().all(Trial::is_valid);
         self.valid += usize::from(whole);
-        if let Some(t) = trials.iter().find(|t| t.is_valid() && t.overloaded) {
+        if let Some(t) = trials.iter().find(|t| t.is_valid() && t.judged.overloaded) {
             self.overloaded.push(t.label.clone());
         }
         let saturated = |t: &Trial| t.offered_per_second.is_some() && t.driver.is_saturated();
         self.saturated += usize::from(trials.iter().any(saturated));
         for t in trials.iter().filter(|t| !t.is_valid()) {
-            if let Some(reason) =
-                t.invalid.iter().find(|r| r.starts_with("target ") || r.starts_with("no event"))
+            if let Some(reason) = t
+                .judged
+                .invalid
+                .iter()
+                .find(|r| r.starts_with("target ") || r.starts_with("no event"))
             {
                 self.dead.push((t.label.clone(), reason.clone()));
             }
@@ -100,7 +103,7 @@ mod tests {
     fn a_driver_that_is_always_at_its_limit_ends_the_run() {
         let saturated = |trial: &mut Trial| {
             trial.driver.busy = 0.99;
-            trial.invalid =
+            trial.judged.invalid =
                 vec!["driver saturated: at work for 99 % of the time it had".to_owned()];
         };
         let said = after(ENOUGH_BLOCKS, false, saturated).unwrap().unwrap();
@@ -112,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_target_that_never_works_names_the_directory_that_is_kept() {
-        let dead = |trial: &mut Trial| trial.invalid = vec!["target exited".to_owned()];
+        let dead = |trial: &mut Trial| trial.judged.invalid = vec!["target exited".to_owned()];
         let said = after(ENOUGH_BLOCKS, false, dead).unwrap().unwrap_err().to_string();
         assert!(said.contains("`pushbench report 'results/a b'`"), "{said}");
     }

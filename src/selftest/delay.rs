@@ -26,7 +26,7 @@ pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
             lines.push(line);
             continue;
         }
-        let p50 = |t: &Trial| t.response.quantile(0.5).unwrap_or(0) as f64;
+        let p50 = |t: &Trial| t.account.response.quantile(0.5).unwrap_or(0) as f64;
         let expected = p50(&floor) + DELAY.as_nanos() as f64;
         lines.push(Line {
             what: format!("{name}: response p50"),

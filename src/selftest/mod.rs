@@ -9,6 +9,7 @@ mod outcomes;
 mod pacing;
 pub mod truth;
 
+use pushbench_analysis::validity;
 use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Template;
@@ -133,10 +134,9 @@ impl Lab<'_> {
 
     fn measure(&self, group: &TrialGroup) -> Result<Vec<Trial>> {
         let bench = Bench { placement: self.placement, interrupt: self.interrupt };
-        let finished = block::run(group, &bench, &mut Unwatched)?;
-        let mut trials: Vec<Trial> = finished.into_iter().map(|f| f.trial).collect();
-        trials.iter_mut().for_each(pushbench_analysis::validity::judge);
-        Ok(trials)
+        let mut finished = block::run(group, &bench, &mut Unwatched)?;
+        finished.iter_mut().for_each(|f| validity::judge(&mut f.trial, f.ended.as_deref()));
+        Ok(finished.into_iter().map(|f| f.trial).collect())
     }
 
     /// The only trial of a trial group of one arm.
@@ -159,7 +159,7 @@ fn load(arrivals: Arrivals, rate: Option<f64>, warmup_ms: u64, duration_ms: u64)
 
 /// A line that says that a trial cannot be used, if it cannot.
 fn unusable(what: &str, trial: &Trial) -> Option<Line> {
-    let reason = trial.invalid.first()?;
+    let reason = trial.judged.invalid.first()?;
     Some(Line {
         what: what.to_owned(),
         measured: reason.clone(),

@@ -35,8 +35,8 @@ pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
             return Ok(vec![line]);
         }
         let at = |hist: &Hist, q| hist.quantile(q).unwrap_or(0) as f64;
-        let (lag, hiccup) = (at(&trial.lag, 0.99), at(&trial.hiccup, 0.99));
-        lags.push(at(&trial.lag, 0.5));
+        let (lag, hiccup) = (at(&trial.account.lag, 0.99), at(&trial.hiccup, 0.99));
+        lags.push(at(&trial.account.lag, 0.5));
         tails.push(lag);
         hiccups.push(hiccup);
         shares.push(lag / hiccup.max(1.0));

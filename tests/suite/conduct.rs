@@ -74,7 +74,7 @@ fn a_slow_and_a_stuck_subscriber_have_their_own_fates() {
     let subscribers = "count = 8\nslow = 1\nslow_by = \"5ms\"\nstuck = 1";
     let mine = scenario(&bench, subscribers, "[delivery]\nqueue = 16\ntimeout = \"300ms\"");
     for (trial, f) in trials(&bench, &mine, &[]) {
-        let (d, events) = (&f.deliveries, trial.events.due);
+        let (d, events) = (&f.deliveries, trial.account.measured.due);
         assert_eq!((d.measured.due, d.measured.received), (events * 6, events * 6), "{d:?}");
         let [slow, stuck] = &d.apart[..] else { panic!("{d:?}") };
         assert_eq!((slow.conduct, stuck.conduct), (Conduct::Slow, Conduct::Stuck));
@@ -100,7 +100,8 @@ fn one_more_is_stuck_in_one_arm_and_in_no_other() {
     let arms = ["tcp@builtin", "tcp+stuck@builtin", "webhook+stuck@builtin"];
     let arms: Vec<&str> = arms.iter().flat_map(|arm| ["--arm", arm]).collect();
     for (trial, f) in trials_of(&arms, &bench, &mine, &[]) {
-        let (d, events, more) = (&f.deliveries, trial.events.due, u64::from(trial.arm > 0));
+        let (d, events, more) =
+            (&f.deliveries, trial.account.measured.due, u64::from(trial.arm > 0));
         assert_eq!(d.measured.due, events * (4 - more), "{d:?}");
         assert_eq!(d.measured.received, d.measured.due, "{d:?}");
         let stuck = d.apart.iter().find(|a| a.conduct == Conduct::Stuck);
@@ -124,7 +125,7 @@ fn who_takes_their_time_is_waited_for_by_nobody_else() {
         let p50 = |hist: &Hist| hist.quantile(0.5).unwrap();
         assert!(p50(&slow.delivery) > 50_000_000, "{slow:?}");
         assert!(p50(&d.delivery) < p50(&slow.delivery), "{d:?}");
-        assert_eq!(slow.measured.received, trial.events.due, "{slow:?}");
+        assert_eq!(slow.measured.received, trial.account.measured.due, "{slow:?}");
         assert!(f.publisher.unwrap().longest_queue > 5, "{:?}", f.publisher);
     }
 }
@@ -136,15 +137,22 @@ fn who_comes_and_goes_misses_nothing_that_is_due() {
     let trials = trials(&bench, &scenario(&bench, subscribers, ""), &["--rate", "20"]);
     for (trial, f) in &trials {
         let (d, t) = (&f.deliveries, f.deliveries.turnover.as_ref().unwrap());
-        assert_eq!(d.measured.due, d.measured.received, "{:?}: {:?}", d.measured, trial.faults);
+        assert_eq!(
+            d.measured.due, d.measured.received,
+            "{:?}: {:?}",
+            d.measured, trial.account.faults
+        );
         assert_eq!((d.duplicated, d.reordered, d.late), (0, 0, 0));
-        assert!(d.measured.due < trial.events.due * 20, "what came while one was away: {d:?}");
+        assert!(
+            d.measured.due < trial.account.measured.due * 20,
+            "what came while one was away: {d:?}"
+        );
         // Of those who left the last ones may still be away.
         assert!(t.left > 20 && t.came <= t.left && t.left - t.came <= 20, "{t:?}");
         assert_eq!((t.cut_off, t.refused, t.recovery.count()), (0, 0, 0), "{t:?}");
         assert_eq!(t.subscribing.count(), t.came);
         assert!(t.first_event.count() > 0 && t.first_event.count() <= t.came, "{t:?}");
-        assert!(trial.faults.is_empty(), "{:?}", trial.faults);
+        assert!(trial.account.faults.is_empty(), "{:?}", trial.account.faults);
         // The publisher agrees: each has acknowledged what was due, and what crossed its leaving at most.
         let (p, due) = (f.publisher.unwrap(), d.read);
         assert!(p.acknowledged >= due && p.acknowledged <= due + d.undue, "{p:?} {d:?}");
@@ -160,7 +168,7 @@ fn after_a_restart_everybody_comes_back_and_what_was_missed_is_counted() {
         let (d, t) = (&f.deliveries, f.deliveries.turnover.as_ref().unwrap());
         assert_eq!((t.cut_off, t.came, t.left, t.recovery.count()), (10, 10, 0, 1), "{t:?}");
         assert!(trial.down_ns > Some(0), "{trial:?}");
-        assert_eq!(d.measured.due, trial.events.due * 10, "cut off is not away: {d:?}");
+        assert_eq!(d.measured.due, trial.account.measured.due * 10, "cut off is not away: {d:?}");
         assert!(d.measured.failed > 0 && d.measured.received > 0, "{:?}", d.measured);
         assert_eq!((d.duplicated, d.reordered), (0, 0), "{d:?}");
         // The second life's subscribers; what both lives have cost.
@@ -188,7 +196,10 @@ fn an_event_for_one_reaches_that_one_only() {
     let trials = trials(&bench, &scenario(&bench, "count = 30", delivery), &[]);
     for (trial, f) in &trials {
         let (d, p) = (&f.deliveries, f.publisher.unwrap());
-        assert_eq!((d.measured.due, d.measured.received), (trial.events.due, d.measured.due));
+        assert_eq!(
+            (d.measured.due, d.measured.received),
+            (trial.account.measured.due, d.measured.due)
+        );
         assert_eq!((d.undue, d.unsolicited, d.skew.count()), (0, 0, 0), "{d:?}");
         assert_eq!((p.queued, p.acknowledged), (p.published, p.published), "{p:?}");
     }
@@ -277,7 +288,7 @@ fn over_the_baselines_slow_and_stuck_ones_have_their_own_fates_too() {
     let subscribers = "count = 8\nslow = 1\nslow_by = \"5ms\"\nstuck = 1";
     let mine = scenario(&bench, subscribers, "[delivery]\nqueue = 16\ntimeout = \"300ms\"");
     for (trial, f) in trials_of(&BASELINES, &bench, &mine, &[]) {
-        let (d, events) = (&f.deliveries, trial.events.due);
+        let (d, events) = (&f.deliveries, trial.account.measured.due);
         assert_eq!((d.measured.due, d.measured.received), (events * 6, events * 6), "{d:?}");
         let [slow, stuck] = &d.apart[..] else { panic!("{d:?}") };
         assert_eq!((slow.measured.due, slow.measured.received), (events, events), "{slow:?}");
@@ -297,11 +308,15 @@ fn over_the_baselines_who_comes_and_goes_misses_nothing_either() {
     let mine = scenario(&bench, subscribers, "");
     for (trial, f) in trials_of(&BASELINES, &bench, &mine, &["--rate", "20"]) {
         let (d, t) = (&f.deliveries, f.deliveries.turnover.as_ref().unwrap());
-        assert_eq!(d.measured.due, d.measured.received, "{:?}: {:?}", d.measured, trial.faults);
+        assert_eq!(
+            d.measured.due, d.measured.received,
+            "{:?}: {:?}",
+            d.measured, trial.account.faults
+        );
         assert_eq!((d.duplicated, d.reordered, d.late), (0, 0, 0), "{d:?}");
         assert!(t.left > 20 && t.came <= t.left && t.left - t.came <= 20, "{t:?}");
         assert_eq!((t.cut_off, t.refused), (0, 0), "{t:?}");
-        assert!(trial.faults.is_empty(), "{:?}", trial.faults);
+        assert!(trial.account.faults.is_empty(), "{:?}", trial.account.faults);
         // Leaving acknowledges what has come; what was read at an answer's end may not be.
         let (p, due) = (f.publisher.unwrap(), d.read);
         assert!(p.acknowledged >= due && p.acknowledged <= due + d.undue, "{p:?} {d:?}");

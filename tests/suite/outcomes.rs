@@ -82,10 +82,13 @@ fn a_broken_connection_loses_all_it_carries() {
         for fault in [ServerFault::Nonsense, ServerFault::Half, ServerFault::Reset] {
             let one = Cell::new(fault, carrier, Matching::Id, true);
             let (trial, tally) = Cell { in_flight: 4, ..one }.run(0);
-            let seen = format!("{carrier:?} {fault:?} {tally:?} {:?}", trial.faults);
+            let seen = format!("{carrier:?} {fault:?} {tally:?} {:?}", trial.account.faults);
             let c = Counts::of(&trial);
             let due = c.fates.due;
-            assert!(trial.warmup.sums_are_exact() && trial.events.sums_are_exact(), "{seen}");
+            assert!(
+                trial.account.warmup.sums_are_exact() && trial.account.measured.sums_are_exact(),
+                "{seen}"
+            );
             assert_eq!(c.fates.acknowledged + c.fates.lost, due, "{seen}");
             assert_eq!(
                 (c.sent, c.late, c.unsolicited, c.faults),
@@ -98,7 +101,7 @@ fn a_broken_connection_loses_all_it_carries() {
                 _ => assert_eq!(c.fates.acknowledged, tally.answered, "{seen}"),
             }
             assert!(c.fates.lost >= tally.struck && tally.struck > 0, "{seen}");
-            assert_eq!(trial.connections, tally.connections - PROBES, "{seen}");
+            assert_eq!(trial.account.connections, tally.connections - PROBES, "{seen}");
         }
     }
 }
@@ -112,7 +115,7 @@ fn a_full_backlog_turns_events_away() {
         let cell = Cell { connections: 1, backlog: 3, bytes: 16 << 20, ..one };
         let (trial, tally) = cell.run(0);
         let counted = Counts::of(&trial);
-        let seen = format!("{counted:?}\n{tally:?}\n{:?}", trial.faults);
+        let seen = format!("{counted:?}\n{tally:?}\n{:?}", trial.account.faults);
         let (f, due) = (counted.fates, cell.scheduled());
         assert_eq!(
             (f.due, f.failed, f.backlog_full, f.timed_out),
@@ -128,7 +131,7 @@ fn a_full_backlog_turns_events_away() {
         } else {
             assert_eq!(counted.sent, 1, "{seen}");
         }
-        assert_eq!(trial.connections, tally.connections - PROBES, "{seen}");
+        assert_eq!(trial.account.connections, tally.connections - PROBES, "{seen}");
     }
 }
 

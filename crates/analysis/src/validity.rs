@@ -1,7 +1,7 @@
 //! When a trial may be averaged, and when its target could not keep up.
 
 use pushbench_core::record::fanout::Deliveries;
-use pushbench_core::record::trial::{PAUSE_SHARE, Trial};
+use pushbench_core::record::trial::{Judged, PAUSE_SHARE, Trial};
 use pushbench_core::units::nanos_text;
 
 /// Median lag or late reading up to this is the instrument's own noise (law 2).
@@ -20,18 +20,20 @@ const SATURATED: f64 = 0.90;
 /// Of a fan-out that keeps up, at most so many events are on their way when the schedule ends.
 const EVENTS_IN_THE_AIR: u64 = 4;
 
-/// Decides of a new record, which holds as a reason only that its target ended, whether it is valid and
-/// whether its target fell behind.
-pub fn judge(trial: &mut Trial) {
-    let ended = !trial.invalid.is_empty();
-    trial.invalid.extend(reasons(trial));
-    trial.overloaded = !ended && is_overloaded(trial);
+/// Decides of a new record whether it is valid and whether its target fell behind. `ended`: how the target
+/// ended, where it should not have.
+pub fn judge(trial: &mut Trial, ended: Option<&str>) {
+    let overloaded = ended.is_none() && is_overloaded(trial);
+    let ended = ended.map(|how| format!("target {how}"));
+    trial.judged =
+        Judged { invalid: ended.into_iter().chain(reasons(trial)).collect(), overloaded };
 }
 
 /// Why a trial is not valid, its target's end apart; empty when it is.
 fn reasons(trial: &Trial) -> Vec<String> {
     let mut reasons = Vec::new();
-    for (name, fates) in [("measured", &trial.events), ("warm-up", &trial.warmup)] {
+    for (name, fates) in [("measured", &trial.account.measured), ("warm-up", &trial.account.warmup)]
+    {
         if !fates.sums_are_exact() {
             reasons.push(format!("fates of the {name} events do not add up: {fates:?}"));
         }
@@ -54,7 +56,7 @@ fn reasons(trial: &Trial) -> Vec<String> {
             ));
         }
     }
-    if trial.events.acknowledged == 0 {
+    if trial.account.measured.acknowledged == 0 {
         reasons.push("no event was acknowledged".to_owned());
     }
     reasons.extend(driver_faults(trial));
@@ -81,12 +83,13 @@ pub fn driver_faults(trial: &Trial) -> Vec<String> {
     if trial.offered_per_second.is_none() {
         return reasons; // a closed loop is allowed to be driver-bound: it says so instead
     }
-    let headline = trial.fanout.as_ref().map_or(&trial.response, |f| &f.deliveries.delivery);
+    let headline =
+        trial.fanout.as_ref().map_or(&trial.account.response, |f| &f.deliveries.delivery);
     let response = headline.quantile(0.5).unwrap_or(0);
     let budget = LAG_FLOOR_NS.max((response as f64 * LAG_SHARE) as u64);
     // A delivery ends when the poll returns, so late reading is not in it.
-    let late = trial.fanout.is_none().then_some(("late reading", &trial.reading));
-    for (name, hist) in [("lag", &trial.lag)].into_iter().chain(late) {
+    let late = trial.fanout.is_none().then_some(("late reading", &trial.account.reading));
+    for (name, hist) in [("lag", &trial.account.lag)].into_iter().chain(late) {
         let median = hist.quantile(0.5).unwrap_or(0);
         if median > budget {
             reasons.push(format!(
@@ -130,7 +133,7 @@ fn beyond_the_driver(trial: &Trial) -> bool {
 fn completed_share(trial: &Trial) -> f64 {
     match &trial.fanout {
         Some(f) => f.deliveries.read_by_end as f64 / f.deliveries.measured.due.max(1) as f64,
-        None => trial.acknowledged_by_end as f64 / trial.events.due.max(1) as f64,
+        None => trial.account.acknowledged_by_end as f64 / trial.account.measured.due.max(1) as f64,
     }
 }
 
@@ -138,7 +141,7 @@ fn completed_share(trial: &Trial) -> f64 {
 /// away or timed out. An event that was answered wrongly or lost with its connection is a failure and says
 /// nothing of a queue; what a driver at fault missed says nothing of the target.
 pub fn is_overloaded(trial: &Trial) -> bool {
-    if trial.offered_per_second.is_none() || trial.events.due == 0 {
+    if trial.offered_per_second.is_none() || trial.account.measured.due == 0 {
         return false;
     }
     falls_behind(trial) && driver_faults(trial).is_empty()
@@ -148,11 +151,11 @@ fn falls_behind(trial: &Trial) -> bool {
     if let Some(fanout) = &trial.fanout {
         return fans_out_behind(&fanout.deliveries);
     }
-    let e = &trial.events;
-    let unfinished = trial.open_at_end.max(e.timed_out + e.backlog_full) as f64;
+    let e = &trial.account.measured;
+    let unfinished = trial.account.open_at_end.max(e.timed_out + e.backlog_full) as f64;
     let behind = unfinished > e.due as f64 * (1.0 - COMPLETED_SHARE);
-    let queued = trial.open_at_end > trial.slots || e.never_sent > 0 || e.backlog_full > 0;
-    behind && (queued || e.timed_out > 0 && (trial.late > 0 || target_is_saturated(trial)))
+    let queued = trial.account.open_at_end > trial.slots || e.never_sent > 0 || e.backlog_full > 0;
+    behind && (queued || e.timed_out > 0 && (trial.account.late > 0 || target_is_saturated(trial)))
 }
 
 /// True when the target worked for nearly all of the window, by the CPU time of one core.
@@ -187,8 +190,8 @@ mod tests {
         };
         let mut trial = sample::ratios(1.0, 1.0).trials.swap_remove(0);
         trial.window_ns = effort.wall;
-        trial.open_at_end = trial.events.due / 2;
-        trial.acknowledged_by_end = trial.events.due / 2;
+        trial.account.open_at_end = trial.account.measured.due / 2;
+        trial.account.acknowledged_by_end = trial.account.measured.due / 2;
         trial.driver.busy = effort.busy();
         trial.driver.waited_ns = Some(effort.waited);
         trial
@@ -233,24 +236,24 @@ mod tests {
     fn who_was_held_up_for_a_while_is_asked_whether_it_could_have_done_all_of_it() {
         // The target stood still for 50 of 350 ms.
         let mut trial = behind(300, 0, 50, 0);
-        let offered = trial.events.due;
+        let offered = trial.account.measured.due;
         let part = |share: f64| (offered as f64 * share) as u64;
-        trial.acknowledged_by_end = part(0.8);
+        trial.account.acknowledged_by_end = part(0.8);
         let said = "driver saturated: at work for 86 % of the time it had, enough for 80 % of what was offered";
         assert_eq!(reasons(&trial), [said]);
         assert!(!is_overloaded(&trial));
-        trial.acknowledged_by_end = part(0.9); // 1.05 of it without the stall
+        trial.account.acknowledged_by_end = part(0.9); // 1.05 of it without the stall
         assert_eq!(reasons(&trial), Vec::<String>::new());
         assert!(is_overloaded(&trial));
         // Who keeps up has done all of it.
-        (trial.acknowledged_by_end, trial.open_at_end) = (part(0.8), 0);
+        (trial.account.acknowledged_by_end, trial.account.open_at_end) = (part(0.8), 0);
         assert_eq!(reasons(&trial), Vec::<String>::new());
     }
 
     #[test]
     fn time_taken_away_voids_nothing_by_itself() {
         let mut trial = behind(20, 5, 340, 315);
-        trial.open_at_end = 0;
+        trial.account.open_at_end = 0;
         assert_eq!(reasons(&trial), Vec::<String>::new());
         assert!(!is_overloaded(&trial));
     }
@@ -258,8 +261,8 @@ mod tests {
     #[test]
     fn a_driver_that_is_late_says_nothing_of_the_target() {
         let mut trial = behind(30, 5, 320, 0);
-        for _ in 0..trial.lag.count() * 2 {
-            trial.lag.record(LAG_FLOOR_NS * 2);
+        for _ in 0..trial.account.lag.count() * 2 {
+            trial.account.lag.record(LAG_FLOOR_NS * 2);
         }
         assert!(driver_faults(&trial)[0].starts_with("driver too late: median lag"));
         assert!(!is_overloaded(&trial));
@@ -267,38 +270,46 @@ mod tests {
 
     #[test]
     fn failures_losses_and_missing_answers_are_no_overload() {
-        let offered = behind(30, 5, 320, 0).events.due;
+        let offered = behind(30, 5, 320, 0).account.measured.due;
         let after = |change: fn(&mut Trial, u64)| {
             let mut trial = behind(30, 5, 320, 0);
-            trial.open_at_end = 0;
+            trial.account.open_at_end = 0;
             change(&mut trial, offered);
-            trial.events.acknowledged =
-                offered - trial.events.failed - trial.events.lost - trial.events.timed_out;
-            assert!(trial.events.sums_are_exact());
+            trial.account.measured.acknowledged = offered
+                - trial.account.measured.failed
+                - trial.account.measured.lost
+                - trial.account.measured.timed_out;
+            assert!(trial.account.measured.sums_are_exact());
             trial
         };
         // Each of them with a moment in which one event timed out.
         for no_queue in [
             after(|t, due| {
-                (t.events.failed, t.events.wrong_answer) = (due / 10, due / 10);
-                (t.events.lost, t.events.timed_out) = (due / 17, 1);
+                (t.account.measured.failed, t.account.measured.wrong_answer) = (due / 10, due / 10);
+                (t.account.measured.lost, t.account.measured.timed_out) = (due / 17, 1);
             }),
-            after(|t, due| (t.events.failed, t.events.refused) = (due / 2, due / 2)),
-            after(|t, due| t.events.timed_out = due / 20),
+            after(|t, due| {
+                (t.account.measured.failed, t.account.measured.refused) = (due / 2, due / 2)
+            }),
+            after(|t, due| t.account.measured.timed_out = due / 20),
         ] {
-            assert!(!is_overloaded(&no_queue), "{:?}", no_queue.events);
+            assert!(!is_overloaded(&no_queue), "{:?}", no_queue.account.measured);
         }
         for queue in [
-            after(|t, due| t.open_at_end = due / 10),
-            after(|t, due| (t.events.timed_out, t.events.never_sent) = (due / 20, 1)),
-            after(|t, due| (t.events.timed_out, t.late) = (due / 20, 1)),
-            after(|t, due| (t.events.failed, t.events.backlog_full) = (due / 20, due / 20)),
+            after(|t, due| t.account.open_at_end = due / 10),
             after(|t, due| {
-                t.events.timed_out = due / 20;
+                (t.account.measured.timed_out, t.account.measured.never_sent) = (due / 20, 1)
+            }),
+            after(|t, due| (t.account.measured.timed_out, t.account.late) = (due / 20, 1)),
+            after(|t, due| {
+                (t.account.measured.failed, t.account.measured.backlog_full) = (due / 20, due / 20)
+            }),
+            after(|t, due| {
+                t.account.measured.timed_out = due / 20;
                 t.target.as_mut().unwrap().cpu_ns = t.window_ns;
             }),
         ] {
-            assert!(is_overloaded(&queue), "{:?}", queue.events);
+            assert!(is_overloaded(&queue), "{:?}", queue.account.measured);
         }
     }
 

@@ -30,16 +30,16 @@ pub struct Counts {
 impl Counts {
     /// Those of a record.
     pub fn of(trial: &Trial) -> Counts {
-        let mut fates = trial.warmup;
-        fates.add(&trial.events);
+        let mut fates = trial.account.warmup;
+        fates.add(&trial.account.measured);
         Counts {
             fates,
-            sent: trial.sent,
-            duplicated: trial.duplicated,
-            reordered: trial.reordered,
-            late: trial.late,
-            unsolicited: trial.unsolicited,
-            faults: trial.faults.values().sum(),
+            sent: trial.account.sent,
+            duplicated: trial.account.duplicated,
+            reordered: trial.account.reordered,
+            late: trial.account.late,
+            unsolicited: trial.account.unsolicited,
+            faults: trial.account.faults.values().sum(),
         }
     }
 }

@@ -6,8 +6,8 @@ mod logs;
 
 pub use file::{create_dir, vacant, write_atomically};
 
+use crate::input;
 use pushbench_core::error::{Error, Result};
-use pushbench_core::input;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::interval_log::{self, Logged};
 pub use pushbench_core::record::records::{self, Records};

@@ -38,22 +38,20 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// Drives a trial group to its records. An error means that nothing could be measured.
 pub fn run(group: &TrialGroup, bench: &Bench<'_>, watch: &mut dyn Watch) -> Result<Vec<Finished>> {
     let neighbors = Neighbors::announce(&bench.placement.all());
-    let others = neighbors.others();
+    let before = neighbors.others();
     let launches: Vec<Launch<'_>> = group.arms.iter().map(|m| launch(m, bench)).collect();
     let targets = start_all(&launches)?;
     let mut driving = Driving::begin(group, bench, targets)?;
-    let seen = driving.follow(group, bench, watch);
+    // One of two that overlap begins or ends within the other.
+    let other_runs = || before.max(neighbors.others()) as u64;
+    let seen = driving.follow(group, bench, watch, other_runs);
     let outcomes = driving.end();
     let targets = std::mem::take(&mut driving.targets);
-    let mut records = seen.and_then(|mut seen| {
-        seen.time_lines = std::mem::take(&mut driving.time_lines);
-        Ok(assemble::records(group, seen, outcomes?))
+    let mut records = seen.and_then(|seen| {
+        Ok(assemble::records(group, seen, outcomes?, std::mem::take(&mut driving.time_lines)))
     });
     if let Ok(finished) = &mut records {
         startup_diagnostics::explain(finished, &targets);
-        // One of two that overlap begins or ends within the other.
-        let others = others.max(neighbors.others()) as u64;
-        finished.iter_mut().for_each(|f| f.trial.other_runs = others);
     }
     stop_all(targets);
     records
@@ -125,6 +123,7 @@ impl Driving {
         group: &TrialGroup,
         bench: &Bench<'_>,
         watch: &mut dyn Watch,
+        other_runs: impl Fn() -> u64,
     ) -> Result<Observations> {
         self.wait_until_warm(group, bench)?;
         watch.turns(group.arms.len());
@@ -199,7 +198,7 @@ impl Driving {
         Ok(Observations {
             started: std::mem::take(&mut self.started),
             in_force: std::mem::take(&mut self.in_force),
-            time_lines: Vec::new(), // the last of their seconds are still on their way
+            other_runs: other_runs(),
             usage: (0..self.targets.len())
                 .map(|i| started(&self.targets[i]).then(|| self.restarts.spent(i, after[i])))
                 .collect(),

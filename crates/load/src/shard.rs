@@ -22,7 +22,7 @@ use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::event::{Matched, Template};
 use pushbench_core::plan::Slices;
 use pushbench_core::record::account::Account;
-use pushbench_core::record::fanout::Quiet;
+use pushbench_core::record::fanout::{Deliveries, Quiet};
 use pushbench_core::record::interval::IntervalCounts;
 use pushbench_core::record::strata::Split;
 use pushbench_core::scenario::{Arrivals, Lifetime, Load};
@@ -127,6 +127,8 @@ pub enum News {
 pub struct ArmOutcome {
     /// Outcomes, times, traffic.
     pub account: Account,
+    /// What subscribers saw, in a fan-out. It is not merged: one shard has all of them.
+    pub deliveries: Option<Deliveries>,
     /// What the thread did in this arm's slices of the measured window.
     pub cpu: CpuAccount,
     /// The kernel tells how long it waited for its CPU.

@@ -11,14 +11,14 @@ use pushbench_wire::response_diagnostics::TLS;
 pub(super) fn explain(finished: &mut [Finished], targets: &[Running]) {
     for (f, target) in finished.iter_mut().zip(targets) {
         let trial = &mut f.trial;
-        let silent = trial.events.acknowledged + trial.warmup.acknowledged == 0;
+        let silent = trial.account.measured.acknowledged + trial.account.warmup.acknowledged == 0;
         // A server that closes without a word may have wanted TLS; one that says nothing did not.
-        if !silent || !trial.faults.keys().any(|fault| fault.starts_with(ENDED)) {
+        if !silent || !trial.account.faults.keys().any(|fault| fault.starts_with(ENDED)) {
             continue;
         }
         let more = hint(target);
-        let faults = std::mem::take(&mut trial.faults);
-        trial.faults = faults.into_iter().map(|(fault, n)| (fault + &more, n)).collect();
+        let faults = std::mem::take(&mut trial.account.faults);
+        trial.account.faults = faults.into_iter().map(|(fault, n)| (fault + &more, n)).collect();
     }
 }
 

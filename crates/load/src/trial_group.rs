@@ -93,8 +93,10 @@ pub struct TrialGroup {
 
 /// A finished trial and its time line.
 pub struct Finished {
-    /// The record.
+    /// The record, not judged yet.
     pub trial: Trial,
+    /// How its target ended, where it should not have.
+    pub ended: Option<String>,
     /// Responses in each second of the wall clock, by its number.
     pub seconds: Vec<(u64, Hist)>,
 }

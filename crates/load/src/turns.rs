@@ -292,6 +292,7 @@ impl<'a> Turns<'a> {
             arm.tasks.end().await;
             outcomes.push(ArmOutcome {
                 account: arm.ledger.account(),
+                deliveries: arm.ledger.deliveries(),
                 subscribed_in_ns: arm.subscribed_in_ns,
                 memory_before: arm.memory_before,
                 quiet: arm.quiet,

@@ -9,12 +9,12 @@ use pushbench_analysis::compare::gate::{FEWEST, JUDGED, Settings};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::metrics;
 use pushbench_core::record::metrics::METRICS;
-use pushbench_core::scenario;
 use pushbench_core::scenario::{Flow, Question};
 use pushbench_core::suggest::did_you_mean;
 use pushbench_core::transport;
 use pushbench_core::transport::Transport;
 use pushbench_host::cpus::Placement;
+use pushbench_host::input;
 use std::path::PathBuf;
 
 /// What is sent, and how; `qualify` asks the same.
@@ -66,7 +66,7 @@ impl What {
     }
 
     pub(in crate::cli) fn question(&self) -> Result<Question> {
-        let question = scenario::load(
+        let question = input::scenario(
             self.scenario.as_deref().unwrap_or("gate"),
             &Overrides { set: &self.set }.parsed()?,
         )?;

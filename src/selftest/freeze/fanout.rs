@@ -42,7 +42,7 @@ pub(super) fn freeze(lab: &Lab<'_>, transport: Transport) -> Result<Vec<Line>> {
         service_ns: delivery.quantile(undisturbed).unwrap_or(0),
         // One connection publishes what has queued, one event after the other, and finds the publisher
         // awake, as hardly another event does.
-        drain_gap_ns: trial.service.quantile(0.1).unwrap_or(0),
+        drain_gap_ns: trial.account.service.quantile(0.1).unwrap_or(0),
     };
     let theory = computed(&load, lab.seed, &stop);
     let mut lines = distribution(&name, "deliveries", delivery, &theory, ALLOWED_GAP);

@@ -67,7 +67,8 @@ pub(super) fn stopped(
     let closed = load(Arrivals::Closed, None, 50, 250);
     let flat_out =
         lab.measure_one(&lab.group(vec![lab.trial_arm(0, transport, None)], closed, None))?;
-    let capacity = flat_out.events.acknowledged as f64 / (flat_out.window_ns as f64 / 1e9);
+    let capacity =
+        flat_out.account.measured.acknowledged as f64 / (flat_out.window_ns as f64 / 1e9);
     if capacity < 100.0 {
         return Ok(Err(Line {
             what: format!("{name}: capacity"),
@@ -89,7 +90,7 @@ pub(super) fn stopped(
     let stop = Stop {
         from,
         until: from + STOP_NS,
-        service_ns: trial.service.quantile(0.5).unwrap_or(0),
+        service_ns: trial.account.service.quantile(0.5).unwrap_or(0),
         drain_gap_ns: (1e9 / capacity) as u64,
     };
     let theory = computed(&load, lab.seed, &stop);
@@ -113,8 +114,8 @@ fn compare(name: &str, trial: &Trial, theory: &[u64], slots: u64) -> Vec<Line> {
     let late = theory.iter().filter(|r| **r > LATE_NS).count() as f64;
     // Only the events that were being served, one a connection, have a long service time.
     let hidden = late.min(slots as f64) / n;
-    let service = late_share(&trial.service);
-    let mut lines = distribution(name, "responses", &trial.response, theory, ALLOWED_GAP);
+    let service = late_share(&trial.account.service);
+    let mut lines = distribution(name, "responses", &trial.account.response, theory, ALLOWED_GAP);
     lines.push(Line {
         what: format!("{name}: service times over 10 ms"),
         measured: percent(service),
@@ -123,10 +124,10 @@ fn compare(name: &str, trial: &Trial, theory: &[u64], slots: u64) -> Vec<Line> {
     });
     lines.push(Line {
         what: format!("{name}: events lost, failed or timed out"),
-        measured: (trial.events.due - trial.events.acknowledged).to_string(),
+        measured: (trial.account.measured.due - trial.account.measured.acknowledged).to_string(),
         theory: "0".to_owned(),
-        ok: trial.events.due == trial.events.acknowledged
-            && trial.events.due == theory.len() as u64,
+        ok: trial.account.measured.due == trial.account.measured.acknowledged
+            && trial.account.measured.due == theory.len() as u64,
     });
     lines
 }

@@ -68,9 +68,9 @@ fn trial(lab: &Lab<'_>, carrier: Carrier, rate: f64, delay: Duration) -> Result<
     let load = open(rate, WARMUP_MS, measured_ms);
     let (trial, account) = exact(lab, carrier, delay, slots, load)?;
     Ok(TrialFigures {
-        reported: at(&trial.response, 0.5),
+        reported: at(&trial.account.response, 0.5),
         held: at(&account.held, 0.5),
-        reported_p99: at(&trial.response, 0.99),
+        reported_p99: at(&trial.account.response, 0.99),
         held_p99: at(&account.held, 0.99),
         invalid: !trial.is_valid(),
     })

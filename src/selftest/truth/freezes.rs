@@ -18,13 +18,13 @@ fn frozen(lab: &Lab<'_>, transport: Transport) -> Result<Frozen> {
         ))
     })?;
     let trial = &stopped.trial;
-    let apart = Apart::of(&trial.response, &stopped.theory);
+    let apart = Apart::of(&trial.account.response, &stopped.theory);
     Ok(Frozen {
         transport: transport.name().to_owned(),
         late: apart.late,
         p90_ns: apart.p90,
         max_ns: apart.max,
         distance: apart.distance,
-        missing: trial.events.due - trial.events.acknowledged,
+        missing: trial.account.measured.due - trial.account.measured.acknowledged,
     })
 }

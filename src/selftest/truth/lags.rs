@@ -25,7 +25,7 @@ fn beside(lab: &Lab<'_>, rate: f64) -> Result<Lagging> {
         spun.merge(&spin(&lab, load.clone())?);
         let slots = crate::selftest::CONNECTIONS;
         let (trial, _) = exact(&lab, Carrier::Tcp, Duration::ZERO, slots, load)?;
-        lag.merge(&trial.lag);
+        lag.merge(&trial.account.lag);
         hiccup.merge(&trial.hiccup);
     }
     let both = |hist: &Hist| [0.5, 0.99].map(|q| hist.quantile(q).unwrap_or(0));

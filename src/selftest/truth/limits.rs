@@ -48,15 +48,17 @@ fn rung(lab: &Lab<'_>, carrier: Carrier, rate: f64) -> Result<Rung> {
         Ok(exact(&of_trial(lab, trial), carrier, Duration::ZERO, slots, load)?.0)
     });
     let trials: Vec<Trial> = trials.collect::<Result<_>>()?;
-    let faults: Vec<Option<&String>> =
-        trials.iter().map(|t| t.invalid.iter().find(|why| why.starts_with(OWN_FAULT))).collect();
+    let faults: Vec<Option<&String>> = trials
+        .iter()
+        .map(|t| t.judged.invalid.iter().find(|why| why.starts_with(OWN_FAULT)))
+        .collect();
     let median = |of: fn(&Trial) -> f64| middle(trials.iter().map(of));
     Ok(Rung {
         rate,
         trusted: faults.iter().filter(|fault| fault.is_none()).count(),
-        response_ns: median(|t| at(&t.response, 0.5)),
-        lag_ns: median(|t| at(&t.lag, 0.5)),
-        reading_ns: median(|t| at(&t.reading, 0.5)),
+        response_ns: median(|t| at(&t.account.response, 0.5)),
+        lag_ns: median(|t| at(&t.account.lag, 0.5)),
+        reading_ns: median(|t| at(&t.account.reading, 0.5)),
         busy: median(|t| t.driver.busy),
         said: faults.into_iter().flatten().next_back().cloned(),
     })

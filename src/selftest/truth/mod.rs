@@ -99,7 +99,7 @@ fn exact(
 
 /// The events a second that the driver brings to an exact target in a closed loop.
 fn capacity(trial: &Trial) -> f64 {
-    trial.events.acknowledged as f64 / (trial.window_ns as f64 / 1e9)
+    trial.account.measured.acknowledged as f64 / (trial.window_ns as f64 / 1e9)
 }
 
 /// A quantile as a number; 0 of nothing.

@@ -69,7 +69,7 @@ fn trial(lab: &Lab<'_>, carrier: Carrier, placement: &Placement) -> Result<Trial
     let mut trial_arm = lab.trial_arm(0, carrier.transport(), None);
     trial_arm.connections = CONNECTIONS;
     let trial: Trial = lab.measure_one(&lab.group(vec![trial_arm], load, None))?;
-    let cpu = trial.driver.cpu_ns as f64 / trial.acknowledged_in_window as f64;
+    let cpu = trial.driver.cpu_ns as f64 / trial.account.acknowledged_in_window as f64;
     let target = trial.target.map_or(f64::NAN, |t| t.cpu_ns as f64);
     let busy = target / (trial.window_ns as f64 * placement.target.len() as f64);
     Ok([capacity(&trial), cpu, busy])

@@ -29,7 +29,7 @@ fn share(lab: &Lab<'_>, in_flight: usize) -> Result<Share> {
         let trial_arm = exact_member(&place, &lab, Carrier::Tcp, Duration::ZERO, in_flight);
         let trial_arm = TrialArm { connections: in_flight, in_flight: 1, ..trial_arm };
         let trial = lab.measure_one(&lab.group(vec![trial_arm], load, None))?;
-        pairs.push((at(&trial.service, 0.5), at(&bare, 0.5)));
+        pairs.push((at(&trial.account.service, 0.5), at(&bare, 0.5)));
     }
     Ok(Share {
         in_flight,

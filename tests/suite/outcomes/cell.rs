@@ -150,7 +150,7 @@ impl Cell {
     fn check(&self, cpu: usize) {
         let (trial, tally) = self.run(cpu);
         let counted = Counts::of(&trial);
-        let seen = format!("{self:?}\n{tally:?}\n{:?}", trial.faults);
+        let seen = format!("{self:?}\n{tally:?}\n{:?}", trial.account.faults);
         let due = counted.fates.due;
         assert_eq!(counted, self.case.theory(due, &tally), "{seen}");
         assert!(self.closed || due == self.scheduled(), "{seen}");
@@ -165,12 +165,12 @@ impl Cell {
         if self.case.matching == Matching::Id {
             assert_eq!(counted.fates.acknowledged, tally.answered, "{seen}");
         }
-        assert_eq!(trial.connections, tally.connections - PROBES, "{seen}");
-        let broken = trial.faults.keys().all(|fault| fault.starts_with("protocol broken"));
+        assert_eq!(trial.account.connections, tally.connections - PROBES, "{seen}");
+        let broken = trial.account.faults.keys().all(|fault| fault.starts_with("protocol broken"));
         let breaks = matches!(self.case.fault, ServerFault::Nonsense | ServerFault::Absurd);
         assert!(broken || !breaks, "{seen}");
         if self.connections == 1 {
-            assert_eq!(trial.connections, self.connections_opened(due), "{seen}");
+            assert_eq!(trial.account.connections, self.connections_opened(due), "{seen}");
         }
     }
 
@@ -217,7 +217,7 @@ pub fn drive(group: &TrialGroup, shards: usize, cpu: usize) -> Trial {
     let bench = Bench { placement: &placement, interrupt: &interrupt };
     let mut finished = block::run(group, &bench, &mut Unwatched).unwrap();
     let mut trial = finished.pop().unwrap().trial;
-    validity::judge(&mut trial);
+    validity::judge(&mut trial, None);
     trial
 }
 

@@ -109,11 +109,14 @@ impl Cell {
 
     fn check(&self, cpu: usize) {
         let (trial, tally) = self.run(cpu);
-        let seen = format!("{self:?}\n{tally:?}\n{:?}", trial.faults);
+        let seen = format!("{self:?}\n{tally:?}\n{:?}", trial.account.faults);
         let counted = Counts::of(&trial).unwrap();
         assert_eq!(tally, self.fault.theory(self.events(), SUBSCRIBERS, self.answers()), "{seen}");
         assert_eq!(counted, Counts::told(&tally, SUBSCRIBERS), "{seen}");
-        assert!(counted.fates.sums_are_exact() && trial.events.sums_are_exact(), "{seen}");
+        assert!(
+            counted.fates.sums_are_exact() && trial.account.measured.sums_are_exact(),
+            "{seen}"
+        );
         let struck = tally.struck + tally.turned_away;
         assert_eq!(struck > 0, self.fault != PublisherFault::Honest, "{seen}");
         self.check_the_rest(trial.fanout.as_ref().unwrap(), &tally, &seen);
@@ -176,7 +179,7 @@ fn a_subscriber_that_is_hung_up_on_misses_all_that_follows() {
         for acknowledged in [true, false] {
             let cell = Cell { transport, fault: PublisherFault::HangUp, acknowledged };
             let (trial, tally) = cell.run(0);
-            let seen = format!("{cell:?}\n{tally:?}\n{:?}", trial.faults);
+            let seen = format!("{cell:?}\n{tally:?}\n{:?}", trial.account.faults);
             let counted = Counts::of(&trial).unwrap();
             let f = counted.fates;
             assert!(f.sums_are_exact(), "{f:?} {seen}");

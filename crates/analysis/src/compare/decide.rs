@@ -187,7 +187,7 @@ impl Pair<'_> {
     fn too_few_events(&self) -> Option<String> {
         let needed = self.metric.events_to_judge();
         let trials = self.trials.valid.iter().flat_map(|b| [b[0], b[self.candidate]]);
-        let fewest = trials.map(|t| t.events.acknowledged).min()?;
+        let fewest = trials.map(|t| t.account.measured.acknowledged).min()?;
         let shown = |n: u64| units::count(n as f64);
         (fewest < needed).then(|| {
             format!("{} events in a trial, {} are needed to judge it", shown(fewest), shown(needed))

@@ -25,7 +25,8 @@ pub struct CallbackFigures {
 
 /// The figures of an arm's valid trials; `None` where answers come in another way.
 pub fn figures(trials: &[&Trial]) -> Option<CallbackFigures> {
-    let all: Option<Vec<&Callbacks>> = trials.iter().map(|t| t.callbacks.as_ref()).collect();
+    let all: Option<Vec<&Callbacks>> =
+        trials.iter().map(|t| t.account.callbacks.as_ref()).collect();
     let all = all.filter(|all| !all.is_empty())?;
     let (mut accepted, mut traffic) = (Hist::new(), Traffic::default());
     for callbacks in &all {
@@ -33,7 +34,7 @@ pub fn figures(trials: &[&Trial]) -> Option<CallbackFigures> {
         traffic.add(&callbacks.traffic);
     }
     let blocks: Vec<Option<&Hist>> = all.iter().map(|c| Some(&c.accepted)).collect();
-    let sent = trials.iter().map(|t| t.sent).sum();
+    let sent = trials.iter().map(|t| t.account.sent).sum();
     let connections = all.iter().map(|c| c.connections).sum();
     Some(CallbackFigures {
         accepted_ns: distribution(&accepted, trials, false, |q| over_blocks(&blocks, q)),

@@ -67,12 +67,16 @@ fn value(what: &str, arm: &ArmFigures, index: usize, trials: &Trials<'_>) -> Opt
         mine.filter(|m| !m.is_empty()).map(|m| m.iter().sum::<u64>() as f64)
     };
     match what {
-        "lost" => fate(|t| Some(t.events.lost + deliveries(t, |d| d.measured.lost))),
-        "failed" => fate(|t| Some(t.events.failed + deliveries(t, |d| d.measured.failed))),
-        "timed_out" => fate(|t| Some(t.events.timed_out + deliveries(t, |d| d.measured.timed_out))),
-        "duplicated" => fate(|t| Some(t.duplicated? + deliveries(t, |d| d.duplicated))),
-        "reordered" => fate(|t| Some(t.reordered? + deliveries(t, |d| d.reordered))),
-        "unsolicited" => fate(|t| Some(t.unsolicited + deliveries(t, |d| d.unsolicited))),
+        "lost" => fate(|t| Some(t.account.measured.lost + deliveries(t, |d| d.measured.lost))),
+        "failed" => {
+            fate(|t| Some(t.account.measured.failed + deliveries(t, |d| d.measured.failed)))
+        }
+        "timed_out" => {
+            fate(|t| Some(t.account.measured.timed_out + deliveries(t, |d| d.measured.timed_out)))
+        }
+        "duplicated" => fate(|t| Some(t.account.duplicated? + deliveries(t, |d| d.duplicated))),
+        "reordered" => fate(|t| Some(t.account.reordered? + deliveries(t, |d| d.reordered))),
+        "unsolicited" => fate(|t| Some(t.account.unsolicited + deliveries(t, |d| d.unsolicited))),
         "unwanted" => fate(|t| t.fanout.as_ref()?.deliveries.unwanted),
         "overflowed" => fate(|t| Some(t.fanout.as_ref()?.publisher?.overflowed)),
         metric => arm.figure(metric),

@@ -213,7 +213,7 @@ fn publisher(all: &[&Fanout]) -> Option<PublisherStatus> {
 }
 
 fn late_reading(trials: &[&Trial]) -> Option<u64> {
-    merged(trials, |t| &t.reading).quantile(0.5)
+    merged(trials, |t| &t.account.reading).quantile(0.5)
 }
 
 /// What to know of an arm's deliveries before believing its figures. `trials`: the valid ones.

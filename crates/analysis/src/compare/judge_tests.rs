@@ -141,13 +141,13 @@ fn a_far_tail_is_judged_from_a_hundred_thousand_events_on() {
     for (times, judged) in [(16u64, false), (34, true)] {
         let mut run = ratios(0.5, 1.0);
         for t in &mut run.trials {
-            let hists = [&mut t.response, &mut t.unlagged];
+            let hists = [&mut t.account.response, &mut t.account.unlagged];
             for hist in hists {
                 let once = hist.clone();
                 (1..times).for_each(|_| hist.merge(&once));
             }
-            t.events.due *= times;
-            t.events.acknowledged *= times;
+            t.account.measured.due *= times;
+            t.account.measured.acknowledged *= times;
         }
         let report = compare(&run);
         let c = find(&report, "response.p99_9");

@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn a_note_marks_the_figures_that_it_can_move_and_no_other() {
         let mut spilled = ratios(0.8, 0.5);
-        spilled.trials.iter_mut().for_each(|t| t.spill = t.events.due / 10);
+        spilled.trials.iter_mut().for_each(|t| t.account.spill = t.account.measured.due / 10);
         let v = validity(&spilled);
         assert_eq!(v.standing(), Standing::Movable);
         assert_eq!(v.moving(&ARMS[..1], "response.p99"), [1], "of every arm");
@@ -114,8 +114,8 @@ mod tests {
         for (missing, moved) in [(1, [false, false]), (40, [false, true]), (300, [true, true])] {
             let mut run = ratios(1.0, 1.0);
             for trial in run.trials.iter_mut().filter(|t| t.arm == 1) {
-                trial.events.acknowledged -= missing;
-                trial.events.failed = missing;
+                trial.account.measured.acknowledged -= missing;
+                trial.account.measured.failed = missing;
             }
             let v = validity(&run);
             assert!(v.notes.iter().any(|n| n.text.contains("not acknowledged")), "it is said");
@@ -132,7 +132,7 @@ mod tests {
         few.trials.retain(|t| t.block < 3);
         assert_eq!(validity(&few).standing(), Standing::TooFew);
         let mut invalid = ratios(0.8, 0.5);
-        invalid.trials[0].invalid.push("lag".to_owned());
+        invalid.trials[0].judged.invalid.push("lag".to_owned());
         assert_eq!(validity(&invalid).standing(), Standing::Unsound);
     }
 }

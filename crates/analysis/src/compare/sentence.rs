@@ -64,7 +64,7 @@ fn driver_at_its_limit(trials: &Trials<'_>) -> Option<String> {
         .filter(|t| t.offered_per_second.is_some() && t.driver.is_saturated())
         .collect();
     let invalid = trials.all.iter().filter(|t| !t.is_valid()).count();
-    let completed = |t: &&Trial| t.acknowledged_by_end as f64 / (t.window_ns as f64 / 1e9);
+    let completed = |t: &&Trial| t.account.acknowledged_by_end as f64 / (t.window_ns as f64 / 1e9);
     let lowest = at_limit.iter().map(completed).reduce(f64::min)?;
     (at_limit.len() * 2 > invalid).then(|| {
         let offered = at_limit.iter().filter_map(|t| t.offered_per_second).fold(f64::MAX, f64::min);

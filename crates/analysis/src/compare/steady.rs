@@ -21,10 +21,10 @@ pub fn steady(scenario: &Scenario, trials: &[&Trial]) -> Option<Steady> {
         return None;
     }
     let p50 = |half: usize| {
-        supported_quantile(&merged(trials, |t| &t.halves[half]), 0.5).map(|ns| ns as u64)
+        supported_quantile(&merged(trials, |t| &t.account.halves[half]), 0.5).map(|ns| ns as u64)
     };
     let of_trials = |half: usize| -> Option<Vec<f64>> {
-        trials.iter().map(|t| supported_quantile(&t.halves[half], 0.5)).collect()
+        trials.iter().map(|t| supported_quantile(&t.account.halves[half], 0.5)).collect()
     };
     let ratio = of_trials(0)
         .zip(of_trials(1))

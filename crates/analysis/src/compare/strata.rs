@@ -17,13 +17,13 @@ const KNEE: f64 = 10.0;
 /// The figures of each stratum over an arm's valid trials; none where events are not told apart.
 pub fn strata(scenario: &Scenario, trials: &[&Trial]) -> Vec<Stratum> {
     let names = split::names(scenario);
-    if trials.is_empty() || trials.iter().any(|t| t.strata.len() != names.len()) {
+    if trials.is_empty() || trials.iter().any(|t| t.account.strata.len() != names.len()) {
         return Vec::new();
     }
     let stratum = |(i, name): (usize, String)| Stratum {
         name,
-        response_ns: latency(trials, |t| &t.strata[i].response, false),
-        service_ns: latency(trials, |t| &t.strata[i].service, false),
+        response_ns: latency(trials, |t| &t.account.strata[i].response, false),
+        service_ns: latency(trials, |t| &t.account.strata[i].service, false),
     };
     names.into_iter().enumerate().map(stratum).collect()
 }
@@ -35,7 +35,7 @@ pub fn knee(scenario: &Scenario, trials: &[&Trial]) -> Option<f64> {
     let steps = split::ramp_steps(scenario);
     let of_trial = |t: &&Trial| -> Option<f64> {
         let p50 = |s: &TrialStratum| supported_quantile(&s.response, 0.5);
-        let medians: Vec<Option<f64>> = t.strata.iter().map(p50).collect();
+        let medians: Vec<Option<f64>> = t.account.strata.iter().map(p50).collect();
         let idle = medians.iter().flatten().copied().reduce(f64::min)?;
         let last = medians.iter().rposition(|m| m.is_some_and(|m| m <= KNEE * idle))?;
         steps.get(last).map(|(_, rate)| *rate)
@@ -53,7 +53,7 @@ pub fn first_over_last(trials: &[&Trial]) -> Option<Ratio> {
     }
     let side = |last: bool| -> Option<Vec<f64>> {
         let of = |t: &&Trial| {
-            let stratum = if last { t.strata.last() } else { t.strata.first() }?;
+            let stratum = if last { t.account.strata.last() } else { t.account.strata.first() }?;
             // A closed loop knows no response.
             let hist = match stratum.response.is_empty() {
                 true => &stratum.service,

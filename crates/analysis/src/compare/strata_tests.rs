@@ -21,7 +21,7 @@ fn told_apart(mut run: StoredRun, medians_us: &[u64]) -> StoredRun {
     let stratum = |us: &u64| Stratum { response: hist(us * 1000), service: hist(us * 500) };
     for trial in &mut run.trials {
         trial.split.clone_from(&of);
-        trial.strata = medians_us.iter().map(stratum).collect();
+        trial.account.strata = medians_us.iter().map(stratum).collect();
     }
     run
 }
@@ -90,7 +90,7 @@ fn halves(first: u64, second: u64) -> Report {
     let mut run = ratios(1.0, 1.0);
     for trial in &mut run.trials {
         let mood = 1_000 + trial.block as u64;
-        trial.halves = [hist(first * mood), hist(second * mood)];
+        trial.account.halves = [hist(first * mood), hist(second * mood)];
     }
     compare(&run)
 }
@@ -126,8 +126,8 @@ fn what_an_arm_was_given_instead_is_said() {
     (point.arms[0].connections, point.arms[0].in_flight) = (512, 1);
     (point.arms[1].connections, point.arms[1].in_flight) = (32, 16);
     for trial in run.trials.iter_mut().filter(|t| t.arm == 1) {
-        (trial.events.acknowledged, trial.events.failed) = (2_990, 10);
-        trial.events.backlog_full = 10;
+        (trial.account.measured.acknowledged, trial.account.measured.failed) = (2_990, 10);
+        trial.account.measured.backlog_full = 10;
     }
     let notes = texts(&compare(&run)).join("\n");
     let given = &compare(&run).points[0].validity.notes[0];

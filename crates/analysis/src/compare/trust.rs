@@ -130,10 +130,10 @@ pub(super) fn beside_others(blocks: usize) -> Option<String> {
 
 fn trust(trials: &Trials<'_>, cpus: usize, shared_cpus: Vec<usize>) -> Trust {
     let valid: Vec<&Trial> = trials.valid.iter().flatten().copied().collect();
-    let lag = merged(&valid, |t| &t.lag);
+    let lag = merged(&valid, |t| &t.account.lag);
     let headline = |t: &Trial| match &t.fanout {
         Some(f) => (f.deliveries.measured.due, f.deliveries.spill),
-        None => (t.events.due, t.spill),
+        None => (t.account.measured.due, t.account.spill),
     };
     let due: u64 = valid.iter().map(|t| headline(t).0).sum();
     let sliced = valid
@@ -156,7 +156,7 @@ fn trust(trials: &Trials<'_>, cpus: usize, shared_cpus: Vec<usize>) -> Trust {
         blocks_run: trials.blocks.len(),
         lag_p50_ns: lag.quantile(0.5),
         lag_p99_ns: lag.quantile(0.99),
-        reading_p50_ns: merged(&valid, |t| &t.reading).quantile(0.5),
+        reading_p50_ns: merged(&valid, |t| &t.account.reading).quantile(0.5),
         spill: (sliced && due > 0).then(|| spill as f64 / due as f64),
         hiccup_p99_ns: merged(&valid, |t| &t.hiccup).quantile(0.99),
         // Steal is read from the warm-up to the last outcome, which is longer than the window.
@@ -176,7 +176,7 @@ fn trust(trials: &Trials<'_>, cpus: usize, shared_cpus: Vec<usize>) -> Trust {
 fn voided(trials: &[&Trial]) -> Vec<String> {
     let mut reasons: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for trial in trials {
-        for reason in &trial.invalid {
+        for reason in &trial.judged.invalid {
             *reasons.entry((&trial.label, reason)).or_default() += 1;
         }
     }

@@ -1,12 +1,13 @@
-//! What a ledger adds up: counts and histograms of one arm in one shard, merged over shards.
+//! What a ledger adds up: counts and histograms of one arm in one shard, merged over shards; part of a
+//! trial's record.
 
 use crate::record::callbacks::Callbacks;
-use crate::record::fanout::Deliveries;
 use crate::record::histogram::Hist;
 use crate::record::outcomes::Outcomes;
 use crate::record::peaks::Peaks;
 use crate::record::strata::{Split, Stratum};
 use crate::record::wire::Traffic;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Different fault messages kept, each with its count; enough to see what came back.
@@ -15,9 +16,10 @@ const FAULT_KINDS: usize = 8;
 pub const OTHER_FAULTS: &str = "other faults";
 
 /// The counts and histograms that a finished ledger leaves; merged over shards without loss.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Account {
     /// Events due in the measured window.
+    #[serde(rename = "events")]
     pub measured: Outcomes,
     /// Events due before it.
     pub warmup: Outcomes,
@@ -57,17 +59,17 @@ pub struct Account {
     pub open_at_end: u64,
     /// Acknowledgements read between the start of measuring and the end of the last slice.
     pub acknowledged_by_end: u64,
-    /// Measured events open when another arm's slice began, each once.
+    /// Measured events open when another arm's slice began, each once; in runs of older versions once for
+    /// each slice that it outlived.
     pub spill: u64,
-    /// Longest queue of events waiting for a connection.
+    /// Longest queue of events waiting for a connection, summed over shards.
     pub backlog_peak: u64,
-    /// Bytes and segments of all connections.
+    /// Bytes and segments, without the set-up of warm connections.
     pub traffic: Traffic,
     /// What went wrong, by message.
     pub faults: BTreeMap<String, u64>,
-    /// What subscribers saw, in a fan-out. It is not merged: one shard has all of them.
-    pub deliveries: Option<Deliveries>,
     /// What was seen of answers that come by a callback, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callbacks: Option<Callbacks>,
 }
 
@@ -100,7 +102,6 @@ impl Account {
             backlog_peak: 0,
             traffic: Traffic::default(),
             faults: BTreeMap::new(),
-            deliveries: None,
             callbacks: None,
         }
     }

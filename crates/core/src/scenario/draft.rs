@@ -4,7 +4,7 @@ use crate::scenario::raw::plain;
 use crate::scenario::shape::{Process, Shape};
 use crate::scenario::{
     Blocks, Compare, Connections, DesignChoice, Expectation, Flow, Lifetime, Load, Matters,
-    Payload, Questions, Scenario, Subscribers, payload,
+    Payload, Questions, ReadText, Scenario, Subscribers, payload,
 };
 use crate::units;
 use std::path::PathBuf;
@@ -129,9 +129,9 @@ impl Draft {
     }
 
     /// Reads the payload's file, if there is one.
-    pub fn read_file(&mut self) -> Result<(), Wrong> {
+    pub fn read_file(&mut self, read_text: ReadText<'_>) -> Result<(), Wrong> {
         if let Some(path) = &self.file {
-            let read = payload::read(&self.folder.join(path));
+            let read = payload::read(&self.folder.join(path), read_text);
             self.json = read.map_err(|why| Wrong::new("payload.file", why))?;
         }
         Ok(())

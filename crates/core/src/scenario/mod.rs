@@ -20,7 +20,7 @@ pub mod split;
 
 pub use duplex::Questions;
 pub use fanout::{Delivering, Recipients, Subscribers};
-pub use load::{Override, Point, Question, load, of_text, shipped};
+pub use load::{Override, Point, Question, ReadText, Source, load, read, shipped};
 
 use crate::units::nanos;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! What an event is made of: the text of a generated one, and the user's own from a file.
 
-use crate::input;
+use crate::scenario::ReadText;
 use std::path::Path;
 
 /// Every event begins with its id.
@@ -46,11 +46,11 @@ pub fn peer(number: usize) -> String {
 }
 
 /// Reads the file: a JSON object with `type` and `data`, returned compact and without its `id`.
-pub fn read(path: &Path) -> Result<String, String> {
+pub fn read(path: &Path, read_text: ReadText<'_>) -> Result<String, String> {
     if path.as_os_str().is_empty() {
         return Err("it is empty: write the path of a JSON file".to_owned());
     }
-    let text = input::text(path, MAX_BYTES as u64).map_err(|e| e.to_string())?;
+    let text = read_text(path)?;
     if text.trim().is_empty() {
         return Err(format!(
             "{} is empty: write {{\"type\": \"order.created\", \"data\": …}}",

@@ -38,7 +38,7 @@ impl Counts {
             reordered: d.reordered,
             late: d.late,
             unsolicited: d.unsolicited,
-            published: trial.warmup.acknowledged + trial.events.acknowledged,
+            published: trial.account.warmup.acknowledged + trial.account.measured.acknowledged,
         })
     }
 

@@ -132,8 +132,7 @@ fn told(account: Account) -> impl PartialEq + std::fmt::Debug {
         backlog_peak,
         traffic,
         faults,
-        deliveries: _, // one shard has all of them
-        callbacks: _,  // as deliveries, or merged by their own rule
+        callbacks: _, // merged by their own rule
     } = account;
     let [first, second] = halves;
     let times = [response, unlagged, service, lag, reading, connect, first, second];

@@ -15,6 +15,7 @@ pub use fanout::Held;
 
 use book::{Entry, OpenEvents, State};
 use pushbench_core::record::account::Account;
+use pushbench_core::record::fanout::Deliveries;
 use pushbench_core::record::interval::IntervalCounts;
 use pushbench_core::record::outcomes::Failure;
 use pushbench_core::record::strata::Split;
@@ -312,10 +313,14 @@ impl Ledger {
     /// What the ledger holds, once nothing is open any more.
     pub fn account(&self) -> Account {
         let book = self.0.borrow();
-        let deliveries = book.spreads.as_ref().map(|s| s.account.clone());
-        let mut account = Account { deliveries, ..book.account.clone() };
+        let mut account = book.account.clone();
         // Each service time was counted once, into its half of the window.
         account.halves.iter().for_each(|half| account.service.merge(half));
         account
+    }
+
+    /// What subscribers saw, in a fan-out.
+    pub fn deliveries(&self) -> Option<Deliveries> {
+        self.0.borrow().spreads.as_ref().map(|s| s.account.clone())
     }
 }

@@ -175,7 +175,7 @@ fn deliveries_have_trials_and_no_seconds() {
         let logged = Logged {
             start: t.began(),
             length: std::time::Duration::from_secs(1),
-            hist: t.response.clone(),
+            hist: t.account.response.clone(),
         };
         seconds.entry(t.label.clone()).or_default().push(logged);
     }

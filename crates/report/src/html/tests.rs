@@ -35,12 +35,12 @@ fn hostile() -> StoredRun {
     arm.command = Some(vec![HOSTILE.to_owned()]);
     h.points[0].setting.insert(HOSTILE.to_owned(), HOSTILE.into());
     for trial in &mut run.trials {
-        trial.faults.insert(HOSTILE.to_owned(), 3);
+        trial.account.faults.insert(HOSTILE.to_owned(), 3);
         if trial.arm == 0 {
             trial.label = HOSTILE.to_owned();
         }
         if trial.block == 2 {
-            trial.invalid.push(HOSTILE.to_owned());
+            trial.judged.invalid.push(HOSTILE.to_owned());
         }
     }
     run
@@ -183,9 +183,9 @@ fn every_run_is_a_page() {
     alone.header.points[0].arms.truncate(1);
     alone.trials.retain(|t| t.arm == 0);
     let mut overloaded = sample::ratios(0.8, 0.5);
-    overloaded.trials.iter_mut().filter(|t| t.arm == 0).for_each(|t| t.overloaded = true);
+    overloaded.trials.iter_mut().filter(|t| t.arm == 0).for_each(|t| t.judged.overloaded = true);
     let mut invalid = sample::ratios(0.8, 0.5);
-    invalid.trials.iter_mut().for_each(|t| t.invalid.push("lag".to_owned()));
+    invalid.trials.iter_mut().for_each(|t| t.judged.invalid.push("lag".to_owned()));
     for (run, says) in [
         (nothing, "No trial was finished"),
         (alone, "measured alone"),

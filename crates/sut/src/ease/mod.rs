@@ -6,10 +6,10 @@ mod lockfile;
 
 use crate::manifest::Files;
 use pushbench_core::error::Result;
-use pushbench_core::input;
 use pushbench_core::origin::{Origin, kind};
 use pushbench_core::record::ease::{Duty, Ease};
 use pushbench_core::suggest::did_you_mean;
+use pushbench_host::input;
 use std::io;
 use std::path::Path;
 use toml::de::DeValue;

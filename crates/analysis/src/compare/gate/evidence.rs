@@ -105,7 +105,7 @@ pub fn fallen_behind(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
 fn too_few_events(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
     let needed = metric.events_to_judge();
     let both = pair.base.iter().chain(&pair.candidate);
-    let fewest = both.map(|t| t.events.acknowledged).min().filter(|n| *n < needed)?;
+    let fewest = both.map(|t| t.account.measured.acknowledged).min().filter(|n| *n < needed)?;
     Some(format!("{fewest} events in a trial, {needed} are needed to judge it"))
 }
 

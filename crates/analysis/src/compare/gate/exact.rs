@@ -20,19 +20,19 @@ type Count = fn(&Trial) -> Option<u64>;
 
 /// Outcomes and order: none is fine, one more than none is not.
 const COUNTS: [(&str, Count); 6] = [
-    ("failed", |t| Some(t.events.failed)),
-    ("timed out", |t| Some(t.events.timed_out)),
-    ("lost", |t| Some(t.events.lost)),
-    ("duplicated", |t| t.duplicated),
-    ("reordered", |t| t.reordered),
-    ("unsolicited", |t| Some(t.unsolicited)),
+    ("failed", |t| Some(t.account.measured.failed)),
+    ("timed out", |t| Some(t.account.measured.timed_out)),
+    ("lost", |t| Some(t.account.measured.lost)),
+    ("duplicated", |t| t.account.duplicated),
+    ("reordered", |t| t.account.reordered),
+    ("unsolicited", |t| Some(t.account.unsolicited)),
 ];
 
 /// Per event: the same programs show the same.
 const RATES: [(&str, Count); 3] = [
-    ("connections per event", |t| Some(t.connections)),
-    ("bytes to the target per event", |t| Some(t.traffic.bytes_out)),
-    ("bytes from the target per event", |t| Some(t.traffic.bytes_in)),
+    ("connections per event", |t| Some(t.account.connections)),
+    ("bytes to the target per event", |t| Some(t.account.traffic.bytes_out)),
+    ("bytes from the target per event", |t| Some(t.account.traffic.bytes_in)),
 ];
 
 /// Every count of one pair.
@@ -44,7 +44,7 @@ pub fn all(pairs: &Pairs<'_>) -> Vec<Exact> {
 
 /// The arm completed less than it was offered in most blocks.
 pub fn overloaded(trials: &[&Trial]) -> bool {
-    2 * trials.iter().filter(|t| t.overloaded).count() > trials.len()
+    2 * trials.iter().filter(|t| t.judged.overloaded).count() > trials.len()
 }
 
 /// How often an arm must have fallen behind alone before it is its own doing.
@@ -58,7 +58,7 @@ pub const KEEPING_UP: &str = "share of blocks overloaded";
 /// fails where it does so in most blocks and what is known never did, or beyond chance.
 fn keeping_up(pairs: &Pairs<'_>) -> Exact {
     let behind = |trials: &[&Trial]| {
-        (trials.iter().filter(|t| t.overloaded).count() as u64, trials.len() as u64)
+        (trials.iter().filter(|t| t.judged.overloaded).count() as u64, trials.len() as u64)
     };
     let share = |(n, of): (u64, u64)| (of > 0).then(|| n as f64 / of as f64);
     let (base, candidate) = (behind(&pairs.base), behind(&pairs.candidate));
@@ -92,7 +92,7 @@ fn keeping_up(pairs: &Pairs<'_>) -> Exact {
 
 fn counted(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
     let sum = |trials: &[&Trial]| trials.iter().map(|t| count(t)).sum::<Option<u64>>();
-    let due = |trials: &[&Trial]| trials.iter().map(|t| t.events.due).sum::<u64>();
+    let due = |trials: &[&Trial]| trials.iter().map(|t| t.account.measured.due).sum::<u64>();
     let (base, candidate) = (sum(&pairs.base), sum(&pairs.candidate));
     let again = pairs.null.as_ref().map(|(_, null)| null);
     let null = again.and_then(|null| sum(null));
@@ -126,7 +126,7 @@ fn counted(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
 fn rated(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
     let rate = |trials: &[&Trial]| {
         let total = trials.iter().map(|t| count(t)).sum::<Option<u64>>()? as f64;
-        let sent = trials.iter().map(|t| t.sent).sum::<u64>();
+        let sent = trials.iter().map(|t| t.account.sent).sum::<u64>();
         (sent > 0).then(|| total / sent as f64)
     };
     let null = pairs.null.as_ref().map(|(first, second)| (rate(first), rate(second)));

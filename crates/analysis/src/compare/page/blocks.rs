@@ -25,7 +25,11 @@ pub fn blocks(trials: &Trials<'_>) -> Vec<Block> {
         let mine: Vec<&Trial> = trials.all.iter().filter(|t| t.block == index).copied().collect();
         let why = |t: &&Trial| {
             let label = t.label.clone();
-            t.invalid.iter().map(move |reason| format!("{label}: {reason}")).collect::<Vec<_>>()
+            t.judged
+                .invalid
+                .iter()
+                .map(move |reason| format!("{label}: {reason}"))
+                .collect::<Vec<_>>()
         };
         let sliced = mine.iter().any(|t| matches!(t.design, TrialDesign::Sliced { .. }));
         let steal = mine.iter().map(|t| t.steal_ns);

@@ -49,7 +49,7 @@ pub struct Spectrum {
 /// Derives the curve of an arm.
 pub fn spectrum(trials: &Trials<'_>, arm: usize, timed: Timed) -> Spectrum {
     let mine = trials.of_arm(arm);
-    let fell_behind = mine.iter().filter(|t| t.overloaded).count() * 2 > mine.len();
+    let fell_behind = mine.iter().filter(|t| t.judged.overloaded).count() * 2 > mine.len();
     let each = timed.of_arm(trials, arm);
     let mut all = Hist::new();
     each.iter().for_each(|hist| all.merge(hist));
@@ -58,7 +58,7 @@ pub fn spectrum(trials: &Trials<'_>, arm: usize, timed: Timed) -> Spectrum {
     }
     let grid = grid(all.count());
     let values = all.quantiles(&grid.iter().map(|(q, ..)| *q).collect::<Vec<_>>());
-    let stalls = |ns: u64| mine.iter().map(|t| t.peaks.stalls_above(ns)).sum::<usize>();
+    let stalls = |ns: u64| mine.iter().map(|t| t.account.peaks.stalls_above(ns)).sum::<usize>();
     let supported = values.iter().take_while(|ns| stalls(**ns) >= FEWEST_STALLS).count();
     let bands = bands(&each, &grid[..supported]);
     let points = grid.into_iter().zip(values).zip(bands).map(|(((_, nines, name), ns), band)| At {

@@ -25,7 +25,7 @@ fn swept(ratios: &[f64]) -> StoredRun {
         run.header.points.push(point);
         for mut trial in sample::ratios(*ratio, 0.5).trials {
             trial.point = index;
-            trial.overloaded = index + 1 == ratios.len() && trial.arm == 0;
+            trial.judged.overloaded = index + 1 == ratios.len() && trial.arm == 0;
             run.trials.push(trial);
         }
     }
@@ -54,7 +54,7 @@ fn a_curve_ends_where_ten_samples_lie_beyond() {
 #[test]
 fn an_arm_that_falls_behind_has_no_curve() {
     let mut run = sample::ratios(0.8, 0.5);
-    run.trials.iter_mut().filter(|t| t.arm == 1).for_each(|t| t.overloaded = true);
+    run.trials.iter_mut().filter(|t| t.arm == 1).for_each(|t| t.judged.overloaded = true);
     let page = page_of(&run, &Seconds::new());
     let lengths: Vec<bool> = page.evidence[0].spectra.iter().map(|s| s.points.is_empty()).collect();
     assert_eq!(lengths, [false, true]);
@@ -65,7 +65,10 @@ fn pairs_keep_the_order_of_the_run_and_show_voided_blocks() {
     let mut blocks = vec![[Block::of(100_000, 40_000), Block::of(80_000, 20_000)]; 10];
     blocks[4][1] = Block::of(50_000, 20_000);
     let mut run = sample::run(&blocks);
-    run.trials.iter_mut().filter(|t| t.block == 4).for_each(|t| t.invalid.push("x".to_owned()));
+    run.trials
+        .iter_mut()
+        .filter(|t| t.block == 4)
+        .for_each(|t| t.judged.invalid.push("x".to_owned()));
     let page = page_of(&run, &Seconds::new());
     let comparisons = &page.report.points[0].comparisons;
     let pairs = &page.evidence[0].pairs;
@@ -141,7 +144,7 @@ fn a_map_is_made_of_logs_that_fit_the_records_only() {
     let run = sample::ratios(0.8, 0.5);
     let mut seconds = Seconds::new();
     for t in run.trials.iter().filter(|t| t.stage == Stage::Block) {
-        let (start, hist) = (t.began(), t.response.clone());
+        let (start, hist) = (t.began(), t.account.response.clone());
         let second = Logged { start, length: Duration::from_secs(1), hist };
         seconds.entry(t.label.clone()).or_default().push(second);
     }

@@ -41,8 +41,8 @@ impl Timed {
     /// A trial's.
     pub(super) fn times(self, trial: &Trial) -> Option<&Hist> {
         match self {
-            Timed::Response => Some(&trial.response),
-            Timed::Service => Some(&trial.service),
+            Timed::Response => Some(&trial.account.response),
+            Timed::Service => Some(&trial.account.service),
             Timed::Delivery => trial.fanout.as_ref().map(|f| &f.deliveries.delivery),
         }
     }

@@ -41,7 +41,7 @@ macro_rules! latency {
             subject: Subject::Event,
             family: Family::Latency { tail: $tail },
             about: $about,
-            value: |t| supported_quantile(&t.$hist, $q),
+            value: |t| supported_quantile(&t.account.$hist, $q),
             without_lag: $without,
         }
     };
@@ -79,7 +79,7 @@ macro_rules! latency {
         }
     };
     (response $name:literal, $q:expr, $tail:expr, $about:literal) => {
-        latency!($name, response, $q, $tail, Some(|t| supported_quantile(&t.unlagged, $q)), $about)
+        latency!($name, response, $q, $tail, Some(|t| supported_quantile(&t.account.unlagged, $q)), $about)
     };
     (service $name:literal, $q:expr, $tail:expr, $about:literal) => {
         latency!($name, service, $q, $tail, None, $about)

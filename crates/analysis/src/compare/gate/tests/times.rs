@@ -102,7 +102,7 @@ fn voided_blocks_are_told_and_those_that_know_the_side_leave_it_open() {
     let voided = |blocks: usize, arms: &[usize]| {
         let mut run = Recipe { blocks: 16, ..recipe(1.25) }.run();
         for t in run.trials.iter_mut().filter(|t| t.block < blocks && arms.contains(&t.arm)) {
-            t.invalid.push("driver too late".to_owned());
+            t.judged.invalid.push("driver too late".to_owned());
         }
         judge(&run, CANDIDATE, &settings(), 2)
     };
@@ -129,10 +129,10 @@ fn a_slow_down_of_less_time_than_counts_passes_and_is_not_called_small_in_per_ce
 fn what_only_the_drivers_lag_carries_does_not_fail() {
     let mut run = recipe(1.0).run();
     for t in run.trials.iter_mut().filter(|t| t.arm == 1) {
-        let took = t.service.quantile(0.5).unwrap();
+        let took = t.account.service.quantile(0.5).unwrap();
         let late = Block { lag: 40_000, ..Block::of(took, 40_000) };
         let slow = crate::compare::sample::trial(&t.label, t.arm, t.block, &late);
-        (t.response, t.lag) = (slow.response, slow.lag);
+        (t.account.response, t.account.lag) = (slow.account.response, slow.account.lag);
     }
     let gate = judge(&run, CANDIDATE, &settings(), 2);
     is(&gate, Outcome::CannotTell, &["response.p50", "without the driver's own lag"]);
@@ -170,7 +170,7 @@ fn a_closed_loop_judges_service_and_throughput_and_no_response() {
     assert_eq!(names(&open), ["service.p50", "response.p50"]);
     run.header.points[0].scenario.load.rate = None;
     for t in run.trials.iter_mut().filter(|t| t.arm == 1) {
-        t.acknowledged_by_end -= t.acknowledged_by_end / 4;
+        t.account.acknowledged_by_end -= t.account.acknowledged_by_end / 4;
     }
     let closed = judged(&run);
     assert_eq!(names(&closed), ["service.p50", "throughput"]);
@@ -186,8 +186,8 @@ fn a_far_tail_needs_many_events() {
     let mut run = recipe(1.5).run();
     for t in &mut run.trials {
         // As many events as a p99.9 has samples for, and no more.
-        (0..20_000).for_each(|n| t.response.record(100_000 + n));
-        (0..20_000).for_each(|n| t.unlagged.record(100_000 + n));
+        (0..20_000).for_each(|n| t.account.response.record(100_000 + n));
+        (0..20_000).for_each(|n| t.account.unlagged.record(100_000 + n));
     }
     let gate = judge(&run, CANDIDATE, &Settings { margins, ..settings() }, 2);
     is(&gate, Outcome::CannotTell, &["100000 are needed to judge it"]);

@@ -1,8 +1,10 @@
 //! Reads the files that a user names: regular files only, up to a stated size. A device or a pipe would be
 //! read without end, or never answer.
 
-use crate::error::Error;
-use crate::origin::Origin;
+use pushbench_core::error::{Error, Result};
+use pushbench_core::origin::Origin;
+use pushbench_core::scenario;
+use pushbench_core::scenario::{Override, Question, Source, payload};
 use std::fmt;
 use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read as _};
@@ -58,26 +60,44 @@ impl From<Unreadable> for io::Error {
 }
 
 /// The text of a regular file of at most `most` bytes, without a byte order mark.
-pub fn text(path: &Path, most: u64) -> Result<String, Unreadable> {
+pub fn text(path: &Path, most: u64) -> std::result::Result<String, Unreadable> {
     read(path, most, false).and_then(|bytes| utf8(path, bytes))
 }
 
 /// The same of a regular file or a pipe such as `<(command)`, read to its end.
-pub fn text_or_pipe(path: &Path, most: u64) -> Result<String, Unreadable> {
+pub fn text_or_pipe(path: &Path, most: u64) -> std::result::Result<String, Unreadable> {
     read(path, most, true).and_then(|bytes| utf8(path, bytes))
 }
 
 /// The bytes of a regular file of at most `most` bytes.
-pub fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
+pub fn bytes(path: &Path, most: u64) -> std::result::Result<Vec<u8>, Unreadable> {
     read(path, most, false)
 }
 
+/// Loads a shipped scenario by name or any by path, with overrides applied.
+pub fn scenario(name_or_path: &str, overrides: &[Override]) -> Result<Question> {
+    let path = Path::new(name_or_path);
+    let is_path = name_or_path.contains('/') || name_or_path.ends_with(".toml") || path.is_file();
+    let source = match Source::shipped(name_or_path) {
+        Err(_) if is_path => {
+            let text = text_or_pipe(path, WRITTEN)
+                .map_err(|e| Error::usage(format!("{e}; see `pushbench list scenarios`")))?;
+            let name = path.file_stem().and_then(|s| s.to_str()).unwrap_or("scenario").to_owned();
+            let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+            Source { name, file: name_or_path.to_owned(), text, folder }
+        }
+        shipped => shipped?,
+    };
+    let read = |path: &Path| text(path, payload::MAX_BYTES as u64).map_err(|e| e.to_string());
+    scenario::read(source, overrides, &read)
+}
+
 /// Opens a regular file; links are followed.
-pub fn open(path: &Path) -> Result<File, Unreadable> {
+pub fn open(path: &Path) -> std::result::Result<File, Unreadable> {
     opened(path, false).map(|(file, _)| file)
 }
 
-fn opened(path: &Path, pipes: bool) -> Result<(File, Metadata), Unreadable> {
+fn opened(path: &Path, pipes: bool) -> std::result::Result<(File, Metadata), Unreadable> {
     let io = |e: io::Error| Unreadable::io(path, &e);
     let check = |about: &Metadata| match about.file_type() {
         t if t.is_file() || (pipes && t.is_fifo()) => Ok(()),
@@ -98,7 +118,7 @@ fn opened(path: &Path, pipes: bool) -> Result<(File, Metadata), Unreadable> {
     Ok((file, about))
 }
 
-fn read(path: &Path, most: u64, pipes: bool) -> Result<Vec<u8>, Unreadable> {
+fn read(path: &Path, most: u64, pipes: bool) -> std::result::Result<Vec<u8>, Unreadable> {
     let (file, about) = opened(path, pipes)?;
     let mut bytes = Vec::new();
     if about.len() <= most {
@@ -126,7 +146,7 @@ fn name(kind: FileType) -> &'static str {
     }
 }
 
-fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, Unreadable> {
+fn utf8(path: &Path, bytes: Vec<u8>) -> std::result::Result<String, Unreadable> {
     let wide = bytes.starts_with(&[0xff, 0xfe])
         || bytes.starts_with(&[0xfe, 0xff])
         || bytes.iter().take(2).any(|b| *b == 0);
@@ -191,6 +211,24 @@ mod tests {
             assert_eq!(text_or_pipe(&path, most).is_ok(), fits, "{length}");
             writer.join().unwrap().unwrap();
         }
+    }
+
+    #[test]
+    fn a_scenario_is_a_name_or_a_file_and_its_payload_stands_beside_it() {
+        assert_eq!(scenario("ingest", &[]).unwrap().name, "ingest");
+        let e = scenario("no/such.toml", &[]).unwrap_err().to_string();
+        assert!(e.contains("no/such.toml") && e.contains("No such file"), "{e}");
+        let e = scenario("ingset", &[]).unwrap_err().to_string();
+        assert!(e.contains("did you mean \"ingest\""), "{e}");
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mine.toml");
+        let load = || scenario(path.to_str().unwrap(), &[]);
+        std::fs::write(&path, "[load]\nrate = 5\n[payload]\nfile = \"e.json\"\n").unwrap();
+        let e = load().unwrap_err().to_string();
+        assert!(e.contains("mine.toml:4:1") && e.contains("No such file"), "{e}");
+        std::fs::write(dir.path().join("e.json"), "{\"type\": \"t\", \"data\": 1}").unwrap();
+        assert_eq!(load().unwrap().name, "mine");
     }
 
     #[test]
