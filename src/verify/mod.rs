@@ -173,7 +173,7 @@ fn one(
     look: impl Fn(&Peer<'_>) -> Form,
 ) -> Result<Findings> {
     let template = subject.manifest.worded(bench.template);
-    let address = target.at().clone();
+    let address = target.address().clone();
     let peer = Peer::new(subject.carrier, address, subject.manifest, &template, bench.interrupt);
     let mut form = look(&peer);
     form.list.extend(in_force(target));

@@ -170,7 +170,7 @@ fn ask(
     length: usize,
     body: &str,
 ) -> (u16, String) {
-    let mut stream = TcpStream::connect(running.at().socket).unwrap();
+    let mut stream = TcpStream::connect(running.address().socket).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let admitted = match token {
         "" => String::new(),

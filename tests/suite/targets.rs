@@ -166,9 +166,9 @@ fn webhook(arm: &str, manifest: &Manifest, running: &Running) {
 }
 
 fn post(running: &Running, event: &str) -> String {
-    let mut stream = TcpStream::connect(running.at().socket).unwrap();
+    let mut stream = TcpStream::connect(running.address().socket).unwrap();
     let length = event.len();
-    let path = &running.at().endpoint.path;
+    let path = &running.address().endpoint.path;
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
          Content-Length: {length}\r\nConnection: close\r\n\r\n"
@@ -182,8 +182,8 @@ fn post(running: &Running, event: &str) -> String {
 fn websocket(arm: &str, running: &Running) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let stream = tokio::net::TcpStream::connect(running.at().socket).await.unwrap();
-        let url = running.at().endpoint.to_string();
+        let stream = tokio::net::TcpStream::connect(running.address().socket).await.unwrap();
+        let url = running.address().endpoint.to_string();
         let (mut socket, response) = tokio_tungstenite::client_async(url, stream).await.unwrap();
         assert!(response.headers().get("sec-websocket-extensions").is_none(), "{arm} compresses");
         for event in NO_EVENTS {

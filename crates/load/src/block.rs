@@ -291,7 +291,7 @@ fn job_of(group: &TrialGroup, targets: &[Running], shard: usize, of: usize) -> R
         arms.push(ArmJob {
             spec: trial_arm.spec.clone(),
             carrier: trial_arm.carrier(),
-            address: target.at().clone(),
+            address: target.address().clone(),
             subscribers: fanout::subscribers(group, trial_arm, target)?,
             matched: trial_arm.manifest.matched(),
             request_options: trial_arm.manifest.request_options.clone(),

@@ -63,9 +63,9 @@ pub(super) fn subscribers(
     let (address, registration) = match (&publisher.subscribe, target.told_port()) {
         (Subscribe::At(url, method, body), _) => {
             let registration = Registration::Request { method: method.clone(), body: body.clone() };
-            (publisher::subscribe_at(target, &target.filled(url))?, registration)
+            (publisher::subscribe_address(target, &target.filled(url))?, registration)
         }
-        (Subscribe::AtStart, port) => (target.at().clone(), Registration::AtStart(port)),
+        (Subscribe::AtStart, port) => (target.address().clone(), Registration::AtStart(port)),
     };
     Ok(Some(SubscribersJob {
         transport: trial_arm.spec.transport,

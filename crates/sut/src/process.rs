@@ -32,7 +32,7 @@ pub struct Running {
     /// None when the server was already running and is not ours.
     kept: Option<Supervised>,
     /// Where it takes events: at the first of its addresses until it is ready.
-    at: Resolved,
+    address: Resolved,
     port: u16,
     /// The addresses that the host of its url has.
     addresses: Vec<SocketAddr>,
@@ -57,7 +57,11 @@ pub fn restart(target: &mut Running, launch: &Launch<'_>) -> Result<()> {
     let ports = Some(Ports { own: target.port, told: target.told_port });
     let running = start(launch, ports)?;
     // Connections are made again where they were.
-    let running = Running { addresses: vec![target.at.socket], at: target.at.clone(), ..running };
+    let running = Running {
+        addresses: vec![target.address.socket],
+        address: target.address.clone(),
+        ..running
+    };
     let mut starting = Starting { launch, running, began: Instant::now(), attempt: 1, ports };
     starting.wait()?;
     *target = starting.running;
@@ -106,7 +110,7 @@ impl<'a> Starting<'a> {
             let addresses = &self.running.addresses;
             match ready::ready_at(&manifest.ready, addresses, kept.output()) {
                 Some(address) => {
-                    self.running.at.socket = address;
+                    self.running.address.socket = address;
                     return Ok(());
                 }
                 None if self.began.elapsed() > manifest.ready_timeout => {
@@ -198,8 +202,8 @@ fn start(launch: &Launch<'_>, again: Option<Ports>) -> Result<Running> {
         let place = folder.as_ref().map_or(String::new(), |f| format!(" in {}", f.display()));
         Error::harness(format!("cannot start a process for target {}{place}: {e}", manifest.name))
     })?;
-    let at = Resolved { endpoint, socket: addresses[0] };
-    Ok(Running { kept: Some(kept), at, port, addresses, told_port: told.port })
+    let address = Resolved { endpoint, socket: addresses[0] };
+    Ok(Running { kept: Some(kept), address, port, addresses, told_port: told.port })
 }
 
 /// Whether a socket that listens there gets what is sent to `address`.
@@ -223,8 +227,8 @@ fn running_already(
         |a: &&SocketAddr| std::net::TcpStream::connect_timeout(a, Duration::from_secs(5)).is_ok();
     match addresses.iter().find(connects) {
         Some(&socket) => {
-            let (at, addresses) = (Resolved { endpoint, socket }, vec![socket]);
-            Ok(Running { kept: None, at, port: 0, addresses, told_port: 0 })
+            let (address, addresses) = (Resolved { endpoint, socket }, vec![socket]);
+            Ok(Running { kept: None, address, port: 0, addresses, told_port: 0 })
         }
         None => Err("nothing accepts connections there: start the server first".to_owned()),
     }
@@ -291,8 +295,8 @@ fn by_hand(manifest: &Manifest) -> String {
 
 impl Running {
     /// Where events go.
-    pub fn at(&self) -> &Resolved {
-        &self.at
+    pub fn address(&self) -> &Resolved {
+        &self.address
     }
 
     /// Another text of its description, with its port filled in.
@@ -343,7 +347,7 @@ impl Running {
 
     /// Whether it speaks TLS; for one that has answered nothing sensible.
     pub fn speaks_tls(&self) -> bool {
-        tls::speaks(self.at.socket)
+        tls::speaks(self.address.socket)
     }
 
     /// Stops all of its processes where they are (SIGSTOP).

@@ -306,17 +306,17 @@ fn asking(manifest: &Manifest) -> Option<(&str, &str)> {
 
 fn ask(target: &Running, path: &str, authorization: &str) -> Option<PublisherStatus> {
     let authorization = format!("Authorization: {authorization}\r\n");
-    let answer = http::get(target.at().socket, path, &authorization, (ANSWER, ANSWER))?;
+    let answer = http::get(target.address().socket, path, &authorization, (ANSWER, ANSWER))?;
     answer.status.is_success().then(|| serde_json::from_slice(&answer.body()?).ok())?
 }
 
 /// Where subscribers connect: mostly where events are published, too.
-pub fn subscribe_at(target: &Running, url: &str) -> Result<Resolved> {
+pub fn subscribe_address(target: &Running, url: &str) -> Result<Resolved> {
     let unusable = |why: String| Error::target(format!("subscribe {url}: {why}"));
     let endpoint = Endpoint::parse(url).map_err(unusable)?;
-    let here = &target.at().endpoint;
+    let here = &target.address().endpoint;
     if (&endpoint.host, endpoint.port) == (&here.host, here.port) {
-        return Ok(Resolved { endpoint, socket: target.at().socket });
+        return Ok(Resolved { endpoint, socket: target.address().socket });
     }
     let found = endpoint.addresses().map_err(|e| unusable(e.to_string()))?;
     let listening = found.iter().find(|address| ready::accepts(**address));
