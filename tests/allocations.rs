@@ -19,7 +19,7 @@ use pushbench_load::webhook::client::Webhook;
 use pushbench_load::websocket::client::Websocket;
 use pushbench_server::handler::Handler;
 use pushbench_server::{tcp, webhook, websocket};
-use pushbench_wire::address::Address;
+use pushbench_wire::endpoint::{Endpoint, Resolved};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -110,9 +110,10 @@ async fn trial<C: Client>(address: SocketAddr, source: Source, events: u64) -> u
         closed_loop: source != Source::Open,
     };
     let ledger = Rc::new(Ledger::new(rules, true));
-    let (authority, path) = (address.to_string(), webhook::server::PATH.into());
+    let url = format!("http://{address}{}", webhook::server::PATH);
+    let endpoint = Endpoint::parse(&url).unwrap();
     let connect_config = ConnectConfig {
-        address: Address { socket: address, authority, path },
+        address: Resolved { endpoint, socket: address }.into(),
         matched: Matched::ById,
         request_options: Rc::default(),
         template: Rc::new(Template::new(&Payload::Bytes(512))),

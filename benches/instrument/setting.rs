@@ -9,7 +9,7 @@ use pushbench_host::clock;
 use pushbench_load::connect_config::ConnectConfig;
 use pushbench_load::ledger::{Ledger, LedgerRules};
 use pushbench_server::webhook;
-use pushbench_wire::address::Address;
+use pushbench_wire::endpoint::{Endpoint, Resolved};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -57,9 +57,10 @@ pub fn connect_config(
     socket: SocketAddr,
     lifetime: Lifetime,
 ) -> ConnectConfig {
-    let (authority, path) = (socket.to_string(), webhook::server::PATH.into());
+    let url = format!("http://{socket}{}", webhook::server::PATH);
+    let endpoint = Endpoint::parse(&url).expect("a URL");
     ConnectConfig {
-        address: Address { socket, authority, path },
+        address: Resolved { endpoint, socket }.into(),
         matched: Matched::ById,
         request_options: Rc::default(),
         template: Rc::new(Template::new(&Payload::Bytes(EVENT_BYTES))),

@@ -199,7 +199,7 @@ fn begin(request: &Request, interrupt: &AtomicBool, progress: &mut dyn Progress)
 fn arm(request: &Request, name: &str, work: Option<Duration>) -> Arm {
     let builtin =
         BuiltinOptions { threads: request.placement.target.len(), work, ..Default::default() };
-    let manifest = Manifest::builtin(request.transport.name(), &builtin);
+    let manifest = Manifest::builtin(request.transport, &builtin);
     sides::arm(name, request.transport, manifest)
 }
 

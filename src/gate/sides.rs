@@ -69,8 +69,8 @@ pub fn one(
 ) -> Result<Manifest> {
     if is_name(text) {
         return match text {
-            BUILTIN => Ok(Manifest::builtin(transport.name(), &common.builtin)),
-            name => manifest::find(transport.name(), name, common.allow_hosts)
+            BUILTIN => Ok(Manifest::builtin(transport, &common.builtin)),
+            name => manifest::find(transport, name, common.allow_hosts)
                 .map_err(|e| no_target(option, text, e)),
         };
     }
@@ -86,7 +86,7 @@ pub fn one(
         None => "/",
     };
     let path = if transport == Transport::Tcp { "" } else { path };
-    Ok(Manifest::started_by(option, transport.name(), words, path, common.matching))
+    Ok(Manifest::started_by(option, transport, words, path, common.matching))
 }
 
 fn words(option: &str, text: &str, transport: Transport) -> Result<Vec<String>> {

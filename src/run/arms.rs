@@ -81,12 +81,12 @@ pub fn find(
             return Err(takes_nothing(name, transport));
         }
         let manifest = match spec.target.as_str() {
-            BUILTIN => Manifest::builtin(transport.name(), builtin),
+            BUILTIN => Manifest::builtin(transport, builtin),
             BUILTIN_CLOSE => closing(name, transport, builtin)?,
             other if let Some(publish) = &builtin.publish => {
-                publisher::find(transport.name(), other, allow_hosts, publish)?
+                publisher::find(transport, other, allow_hosts, publish)?
             }
-            other => manifest::find(transport.name(), other, allow_hosts)?,
+            other => manifest::find(transport, other, allow_hosts)?,
         };
         check_options(name, &spec, &manifest, builtin)?;
         let same = |a: &&Arm| a.spec == spec;
@@ -177,7 +177,7 @@ fn closing(name: &str, transport: Transport, builtin: &BuiltinOptions) -> Result
             )));
         }
     }
-    Ok(Manifest::builtin(transport.name(), &options))
+    Ok(Manifest::builtin(transport, &options))
 }
 
 fn takes_nothing(name: &str, transport: Transport) -> Error {

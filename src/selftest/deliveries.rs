@@ -60,10 +60,10 @@ fn trial_arm(
     let conduct = Conduct { transport, fault, acknowledged: true, token: new_token()? };
     let subscribers = Subscribers { count: SUBSCRIBERS as usize, ..Subscribers::default() };
     let words = ear.words(&conduct).map_err(deaf)?;
-    let program = Manifest::this_program(fault.name(), transport.name(), words);
+    let program = Manifest::this_program(fault.name(), transport, words);
     Ok(TrialArm {
         label: format!("{}@{}", transport.name(), fault.name()),
-        manifest: program.publishing(transport.name(), "127.0.0.1:{port}", &conduct.token),
+        manifest: program.publishing(transport, "127.0.0.1:{port}", &conduct.token),
         // Events are published in their order.
         connections: 1,
         subscribers: Some(subscribers),

@@ -96,7 +96,7 @@ impl Lab<'_> {
             arm,
             label: format!("{}@{BUILTIN}", transport.name()),
             spec: ArmSpec::plain(transport, BUILTIN),
-            manifest: Manifest::builtin(transport.name(), &options),
+            manifest: Manifest::builtin(transport, &options),
             connections: CONNECTIONS,
             in_flight: 1,
             subscribers: None,

@@ -48,7 +48,7 @@ fn trial_arm(lab: &Lab<'_>, arm: usize, fault: ServerFault) -> TrialArm {
     let words = words.map(str::to_owned).to_vec();
     TrialArm {
         label: format!("{}@{}", carrier.name(), fault.name()),
-        manifest: Manifest::this_program(fault.name(), carrier.name(), words),
+        manifest: Manifest::this_program(fault.name(), carrier.transport(), words),
         ..lab.trial_arm(arm, carrier.transport(), None)
     }
 }

@@ -28,7 +28,6 @@ use pushbench_core::record::findings::{Aspect, Finding, Findings};
 use pushbench_core::transport::Carrier;
 use pushbench_sut::manifest::Manifest;
 use pushbench_sut::process::{Launch, Running, start_all, stop_all};
-use pushbench_wire::address::Address;
 use pushbench_wire::response_diagnostics::TLS;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -173,12 +172,9 @@ fn one(
     bench: &Bench<'_>,
     look: impl Fn(&Peer<'_>) -> Form,
 ) -> Result<Findings> {
-    let url = target.url().to_owned();
-    let address = Address::parse(&url, target.address())
-        .map_err(|why| Error::usage(format!("{}: url {url}: {why}", subject.label)))?;
     let template = subject.manifest.worded(bench.template);
-    let peer =
-        Peer::new(subject.carrier, (address, &url), subject.manifest, &template, bench.interrupt);
+    let address = target.address().clone();
+    let peer = Peer::new(subject.carrier, address, subject.manifest, &template, bench.interrupt);
     let mut form = look(&peer);
     form.list.extend(in_force(target));
     form.list.sort_by_key(|f| f.aspect);

@@ -8,6 +8,7 @@ use crate::verify::websocket::Websocket;
 use hyper::StatusCode;
 use pushbench_core::event::Matching;
 use pushbench_core::transport::Carrier;
+use pushbench_wire::endpoint::{Endpoint, Scheme};
 use pushbench_wire::response_diagnostics;
 use pushbench_wire::response_diagnostics::Response;
 use std::time::Duration;
@@ -79,7 +80,9 @@ fn of_status(peer: &Peer<'_>, code: u16, answer: &Answer) -> String {
     let response = Response { status, headers: &answer.headers, body: &answer.body };
     match code {
         426 => is_websocket(peer),
-        404 => format!("nothing takes events at {}: correct the path in url", peer.url),
+        404 => {
+            format!("nothing takes events at {}: correct the path in url", peer.address.endpoint)
+        }
         _ => match response_diagnostics::event_remedy(&response, peer.request_options, 0) {
             remedy if remedy.is_empty() => by_hand(peer),
             remedy => remedy,
@@ -95,14 +98,17 @@ fn of_http(peer: &Peer<'_>, answer: &Answer) -> String {
     let http = "describe it as [target.NAME.webhook] with an http:// url";
     let elsewhere = match (peer.carrier, code) {
         (Carrier::Websocket, 404) => {
-            format!("no WebSocket is at {}: correct the path in url, or {http}", peer.url)
+            format!(
+                "no WebSocket is at {}: correct the path in url, or {http}",
+                peer.address.endpoint
+            )
         }
         (Carrier::Websocket, _) => format!(
             "{} does not shake hands for a WebSocket: correct its path, or {http}",
-            peer.url
+            peer.address.endpoint
         ),
         _ if !response_diagnostics::wants_tls(&answer.body) => {
-            return format!("{} speaks HTTP: {http}", peer.url);
+            return format!("{} speaks HTTP: {http}", peer.address.endpoint);
         }
         _ => String::new(),
     };
@@ -120,7 +126,7 @@ fn of_trouble(peer: &Peer<'_>, trouble: &NoAnswer) -> String {
             "check that it listens on the host and port of url, {port} in its command".to_owned()
         }
         NoAnswer::Alien(_) => {
-            format!("check that {} is served by {}", peer.url, peer.carrier.name())
+            format!("check that {} is served by {}", peer.address.endpoint, peer.carrier.name())
         }
         NoAnswer::Closed(_) | NoAnswer::Reset if peer.carrier == Carrier::Webhook => {
             match Websocket::open(peer) {
@@ -153,7 +159,7 @@ fn of_close(peer: &Peer<'_>, said: &str) -> String {
 }
 
 fn is_websocket(peer: &Peer<'_>) -> String {
-    let url = peer.url.replacen("http", "ws", 1);
+    let url = Endpoint { scheme: Scheme::Ws, ..peer.address.endpoint.clone() };
     format!("it is a WebSocket: describe it as [target.NAME.websocket] with url = \"{url}\"")
 }
 
@@ -164,7 +170,7 @@ fn tls() -> String {
 /// The same event, sent without pushbench.
 fn by_hand(peer: &Peer<'_>) -> String {
     let event = r#"{"id":"0000000000000000","type":"event","data":{}}"#;
-    let url = peer.url.replace('\'', "%27");
+    let url = peer.address.endpoint.to_string().replace('\'', "%27");
     match peer.carrier {
         Carrier::Webhook => format!(
             "try it by hand: curl -i -H 'Content-Type: application/json' -d '{event}' '{url}'"

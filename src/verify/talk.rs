@@ -6,7 +6,7 @@ use pushbench_core::event::Matching;
 use pushbench_core::event::{Matched, Template};
 use pushbench_core::transport::Carrier;
 use pushbench_sut::manifest::Manifest;
-use pushbench_wire::address::Address;
+use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::response_diagnostics;
 use std::cell::{Cell, RefCell};
@@ -29,8 +29,7 @@ const MOST_UNMATCHED: usize = 16;
 /// A target as the probes see it.
 pub(super) struct Peer<'a> {
     pub carrier: Carrier,
-    pub address: Address,
-    pub url: &'a str,
+    pub address: Resolved,
     pub matching: Matching,
     pub request_options: &'a RequestOptions,
     pub template: &'a Template,
@@ -46,7 +45,7 @@ pub(super) struct Peer<'a> {
 impl<'a> Peer<'a> {
     pub fn new(
         carrier: Carrier,
-        (address, url): (Address, &'a str),
+        address: Resolved,
         manifest: &'a Manifest,
         template: &'a Template,
         interrupt: &'a AtomicBool,
@@ -55,7 +54,6 @@ impl<'a> Peer<'a> {
         Peer {
             carrier,
             address,
-            url,
             matching: manifest.matching,
             request_options: &manifest.request_options,
             named_at: match &manifest.request_options.id_at {

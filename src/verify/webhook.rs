@@ -29,9 +29,10 @@ pub(super) struct Webhook<'a> {
 
 /// The head of a request up to what its body asks for, the same for every probe.
 fn head(peer: &Peer<'_>) -> String {
-    let (method, request_options) = (&peer.request_options.method, peer.request_options);
+    let (endpoint, request_options) = (&peer.address.endpoint, peer.request_options);
+    let method = &request_options.method;
     let mut head =
-        format!("{method} {} HTTP/1.1\r\nHost: {}\r\n", peer.address.path, peer.address.authority);
+        format!("{method} {} HTTP/1.1\r\nHost: {}\r\n", endpoint.path, endpoint.authority);
     let usual = [(CONTENT_TYPE, "application/json"), (USER_AGENT, "pushbench")];
     for (name, value) in
         usual.iter().filter(|(name, _)| !request_options.headers.contains_key(name))

@@ -31,7 +31,7 @@ pub(super) struct Websocket<'a> {
 
 /// The handshake's request, the same for every probe.
 fn request(peer: &Peer<'_>) -> Result<Request, NoAnswer> {
-    handshake::request(&peer.address, peer.request_options)
+    handshake::request(&peer.address.endpoint, peer.request_options)
         .map_err(|e| NoAnswer::Refused(e.to_string()))
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use hyper::header::HeaderValue;
-use pushbench_wire::address::Address;
+use pushbench_wire::endpoint::Endpoint;
 use tokio::io::AsyncWriteExt as _;
 
 fn asked(subprotocol: Option<&'static str>) -> (Request, RequestOptions) {
@@ -10,9 +10,8 @@ fn asked(subprotocol: Option<&'static str>) -> (Request, RequestOptions) {
         subprotocol: subprotocol.map(HeaderValue::from_static),
         ..RequestOptions::default()
     };
-    let socket = ([127, 0, 0, 1], 80).into();
-    let address = Address { socket, authority: "127.0.0.1".into(), path: "/".into() };
-    (handshake::request(&address, &request_options).unwrap(), request_options)
+    let endpoint = Endpoint::parse("ws://127.0.0.1/").unwrap();
+    (handshake::request(&endpoint, &request_options).unwrap(), request_options)
 }
 
 /// What the driver's clients make of an answer: what came behind it, or why there is no WebSocket.

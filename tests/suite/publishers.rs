@@ -3,6 +3,7 @@
 
 use crate::common::targets::{CACHE, set_up};
 use crate::common::{Bench, Ended, PUSHBENCH, ended, json, turn, valid_trials};
+use pushbench_core::transport::Transport;
 use pushbench_sut::manifest::Manifest;
 use pushbench_sut::process::{Launch, Running, start_all};
 use pushbench_sut::publisher;
@@ -104,7 +105,7 @@ fn shipped(name: &str) {
 
 fn described(transport: &str, name: &str) -> Manifest {
     let options = PublishOptions::new(vec!["event".into(), "order".into()], TOKEN.into());
-    publisher::find(transport, name, &[], &options).unwrap()
+    publisher::find(Transport::named(transport).unwrap(), name, &[], &options).unwrap()
 }
 
 /// Who has no token or no event is turned away, and so is an address elsewhere.
@@ -169,7 +170,7 @@ fn ask(
     length: usize,
     body: &str,
 ) -> (u16, String) {
-    let mut stream = TcpStream::connect(running.address()).unwrap();
+    let mut stream = TcpStream::connect(running.address().socket).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let admitted = match token {
         "" => String::new(),

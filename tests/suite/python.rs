@@ -3,6 +3,7 @@
 
 use crate::common::targets::{CACHE, set_up};
 use crate::common::{Bench, ended, json, turn, valid_trials};
+use pushbench_core::transport::Transport;
 use pushbench_sut::manifest;
 use std::process::Command;
 
@@ -27,7 +28,7 @@ fn flask_and_websockets_lose_nothing_and_flask_pays_for_connections() {
         return;
     }
     set_up(
-        &[("webhook", "flask"), ("websocket", "websockets")]
+        &[(Transport::Webhook, "flask"), (Transport::Websocket, "websockets")]
             .map(|(transport, name)| manifest::find(transport, name, &[]).unwrap()),
     );
     let _turn = turn::measuring();

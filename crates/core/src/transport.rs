@@ -2,22 +2,6 @@
 
 use crate::scenario::Flow;
 
-/// The names in arms, manifests and reports.
-pub mod name {
-    /// [`Transport::Webhook`](super::Transport::Webhook)
-    pub const WEBHOOK: &str = "webhook";
-    /// [`Transport::Websocket`](super::Transport::Websocket)
-    pub const WEBSOCKET: &str = "websocket";
-    /// [`Transport::Tcp`](super::Transport::Tcp)
-    pub const TCP: &str = "tcp";
-    /// [`Transport::Sse`](super::Transport::Sse)
-    pub const SSE: &str = "sse";
-    /// [`Transport::LongPoll`](super::Transport::LongPoll)
-    pub const LONG_POLL: &str = "long-poll";
-    /// [`Transport::Poll`](super::Transport::Poll)
-    pub const POLL: &str = "poll";
-}
-
 /// A transport by name. A newcomer registers here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
@@ -63,12 +47,12 @@ impl Transport {
     /// The name in arms, manifests and reports.
     pub fn name(self) -> &'static str {
         match self {
-            Transport::Webhook => name::WEBHOOK,
-            Transport::Websocket => name::WEBSOCKET,
-            Transport::Tcp => name::TCP,
-            Transport::Sse => name::SSE,
-            Transport::LongPoll => name::LONG_POLL,
-            Transport::Poll => name::POLL,
+            Transport::Webhook => "webhook",
+            Transport::Websocket => "websocket",
+            Transport::Tcp => "tcp",
+            Transport::Sse => "sse",
+            Transport::LongPoll => "long-poll",
+            Transport::Poll => "poll",
         }
     }
 

@@ -14,7 +14,7 @@ use crate::shard;
 use crate::shard::{ArmJob, ArmOutcome, BlockJob, News, Signals};
 use crate::startup_diagnostics;
 use crate::timeline::TimeLine;
-use crate::trial_group::{Bench, Finished, TrialArm, TrialGroup, Watch};
+use crate::trial_group::{Bench, Finished, TrialGroup, Watch};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_host::clock;
@@ -22,8 +22,6 @@ use pushbench_host::cpus;
 use pushbench_host::hiccup::{Hiccups, Span};
 use pushbench_host::usage;
 use pushbench_sut::process::{Launch, Running, start_all, stop_all};
-use pushbench_wire::address::Address;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -292,7 +290,7 @@ fn job_of(group: &TrialGroup, targets: &[Running], shard: usize, of: usize) -> R
         arms.push(ArmJob {
             spec: trial_arm.spec.clone(),
             carrier: trial_arm.carrier(),
-            address: address(trial_arm, target.address(), target.url())?,
+            address: target.address().clone(),
             subscribers: fanout::subscribers(group, trial_arm, target)?,
             matched: trial_arm.manifest.matched(),
             request_options: trial_arm.manifest.request_options.clone(),
@@ -311,10 +309,4 @@ fn job_of(group: &TrialGroup, targets: &[Running], shard: usize, of: usize) -> R
         quiet_end: quiet::end(group),
         arms,
     })
-}
-
-/// An address of a target, as one of its URLs has it, which leads to this socket.
-pub(super) fn address(trial_arm: &TrialArm, socket: SocketAddr, url: &str) -> Result<Address> {
-    Address::parse(url, socket)
-        .map_err(|why| Error::usage(format!("{}: url {url}: {why}", trial_arm.label)))
 }

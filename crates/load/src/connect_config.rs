@@ -4,7 +4,7 @@ use crate::ledger::Ledger;
 use pushbench_core::arm::ArmSpec;
 use pushbench_core::event::{Matched, Template};
 use pushbench_core::scenario::Lifetime;
-use pushbench_wire::address::Address;
+use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::request_options::RequestOptions;
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use std::rc::Rc;
 #[derive(Clone)]
 pub struct ConnectConfig {
     /// The target.
-    pub address: Address,
+    pub address: Rc<Resolved>,
     /// How answers find their events.
     pub matched: Matched,
     /// What it wants of requests and handshakes.

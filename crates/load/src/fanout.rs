@@ -1,7 +1,6 @@
 //! What a block does for a fan-out beside driving: who the subscribers are, and what is asked at the end.
 
 use crate::assemble::FanoutObservations;
-use crate::block::address;
 use crate::memory::Memory;
 use crate::restart_tracker::RestartTracker;
 use crate::subscriber::Registration;
@@ -63,14 +62,10 @@ pub(super) fn subscribers(
     };
     let (address, registration) = match (&publisher.subscribe, target.told_port()) {
         (Subscribe::At(url, method, body), _) => {
-            let url = target.filled(url);
-            let socket = publisher::subscribe_address(target, &url)?;
             let registration = Registration::Request { method: method.clone(), body: body.clone() };
-            (address(trial_arm, socket, &url)?, registration)
+            (publisher::subscribe_address(target, &target.filled(url))?, registration)
         }
-        (Subscribe::AtStart, port) => {
-            (address(trial_arm, target.address(), target.url())?, Registration::AtStart(port))
-        }
+        (Subscribe::AtStart, port) => (target.address().clone(), Registration::AtStart(port)),
     };
     Ok(Some(SubscribersJob {
         transport: trial_arm.spec.transport,

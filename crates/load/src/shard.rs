@@ -30,7 +30,7 @@ use pushbench_core::schedule::Schedule;
 use pushbench_core::transport::Carrier;
 use pushbench_host::cpus;
 use pushbench_host::usage;
-use pushbench_wire::address::Address;
+use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::webhook::CALLBACK_URL;
@@ -52,7 +52,7 @@ pub struct ArmJob {
     /// How events travel from the driver.
     pub carrier: Carrier,
     /// Where to.
-    pub address: Address,
+    pub address: Resolved,
     /// How answers are matched.
     pub matched: Matched,
     /// What it wants of requests and handshakes.
@@ -244,7 +244,7 @@ async fn connect(
     let source = if closed_loop { Source::Closed { shard, of } } else { Source::Open };
     let queue = EventQueue::new(ledger.clone(), source, arm.connections, job.load.backlog);
     let connect_config = ConnectConfig {
-        address: arm.address.clone(),
+        address: Rc::new(arm.address.clone()),
         matched: arm.matched.clone(),
         request_options,
         template: Rc::new(arm.template.clone()),

@@ -99,7 +99,7 @@ impl Subscriber for Stream {
             Some(name) => {
                 unsubscribe(
                     &self.subscribe_config,
-                    &format!("{}/{name}", self.subscribe_config.subscribe.path),
+                    &format!("{}/{name}", self.subscribe_config.subscribe.endpoint.path),
                 )
                 .await
             }

@@ -37,7 +37,7 @@ pub(super) fn cannot_connect(trial_arm: &TrialArm, target: &mut Running, why: &s
         "{}: cannot open {} connections to {}: {why}{more}; check that it serves {} there{tail}",
         trial_arm.label,
         trial_arm.connections,
-        target.url(),
+        target.address().endpoint,
         trial_arm.spec.transport.name(),
     ))
 }

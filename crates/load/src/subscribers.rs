@@ -10,7 +10,7 @@ use pushbench_core::schedule::turnover::{Leaves, Pauses};
 use pushbench_core::transport::Transport;
 use pushbench_core::wording::Wording;
 use pushbench_host::clock;
-use pushbench_wire::address::Address;
+use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
 use std::rc::Rc;
@@ -26,7 +26,7 @@ pub struct SubscribersJob {
     /// How events reach them.
     pub transport: Transport,
     /// Where they subscribe.
-    pub address: Address,
+    pub address: Resolved,
     /// How their addresses reach the publisher.
     pub registration: Registration,
     /// How many there are and how they behave.

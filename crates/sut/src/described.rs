@@ -1,8 +1,6 @@
 //! Reads the files that describe targets: `[webhook]` in a shipped `target.toml`,
 //! `[target.NAME.webhook]` in a user's `pushbench.toml`.
 
-use crate::address;
-use crate::address::scheme_of;
 use crate::ease;
 use crate::ease::Declared;
 use crate::manifest::usable_url;
@@ -18,9 +16,9 @@ use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Matching;
 use pushbench_core::origin::{Origin, kind, read_toml};
 use pushbench_core::suggest::did_you_mean;
-use pushbench_core::transport::name;
 use pushbench_core::transport::{CARRIERS, Carrier};
 use pushbench_host::input;
+use pushbench_wire::endpoint::Scheme;
 use pushbench_wire::request_options::RequestOptions;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -169,12 +167,12 @@ fn transports(table: &DeTable<'_>, prefix: &str, place: &dyn Fn(usize) -> Origin
         |(key, value): (&toml::Spanned<toml::de::DeString<'_>>, &toml::Spanned<DeValue<'_>>)| {
             let name = key.get_ref().to_string();
             let origin = place(key.span().start);
-            let described = match value.get_ref() {
-                DeValue::Table(inner) if Carrier::named(&name).is_some() => {
+            let described = match (value.get_ref(), Carrier::named(&name)) {
+                (DeValue::Table(inner), Some(carrier)) => {
                     let table = format!("{prefix}{name}");
-                    Reading { transport: &name, name: table, origin, place }.read(inner)
+                    Reading { carrier, name: table, origin, place }.read(inner)
                 }
-                other => Err(origin.error(no_transport(&name, prefix, other))),
+                (other, _) => Err(origin.error(no_transport(&name, prefix, other))),
             };
             (name, described)
         };
@@ -197,9 +195,9 @@ fn no_transport(name: &str, prefix: &str, value: &DeValue<'_>) -> String {
     format!("{prefix}{name} is no table of a transport{near}; there are {tables}")
 }
 
-/// A table that is being read: its transport, its name in messages, and where it stands.
+/// A table that is being read: its carrier, its name in messages, and where it stands.
 struct Reading<'a> {
-    transport: &'a str,
+    carrier: Carrier,
     name: String,
     origin: Origin,
     place: &'a dyn Fn(usize) -> Origin,
@@ -211,8 +209,8 @@ impl Reading<'_> {
         let mut matched = false;
         for (key, value) in table {
             let name = key.get_ref().as_ref();
-            let why = wants::out_of_place(name, self.transport)
-                .or_else(|| mapped::out_of_place(name, self.transport));
+            let why = wants::out_of_place(name, self.carrier)
+                .or_else(|| mapped::out_of_place(name, self.carrier));
             if let Some(why) = why {
                 let at = (self.place)(key.span().start);
                 return Err(at.error(format!("[{}] {name}: {why}", self.name)));
@@ -236,7 +234,7 @@ impl Reading<'_> {
     fn take(&self, d: &mut Described, key: &str, value: &DeValue<'_>, at: Origin) -> Result<bool> {
         match key {
             "command" => d.command = Some(values::command(value, &at)?),
-            "url" => (d.url, d.url_origin) = (address::written(&text(value, "url", &at)?), at),
+            "url" => (d.url, d.url_origin) = (text(value, "url", &at)?, at),
             "ready" => d.ready = values::ready(&text(value, "ready", &at)?, &at)?,
             "ready_timeout" => d.ready_timeout = values::ready_timeout(value, &at)?,
             "match" => (d.matching, d.request_options.id_at) = wants::matching(value, &at)?,
@@ -250,7 +248,7 @@ impl Reading<'_> {
             "packages" => d.ease.packages = Some((values::texts(value, "packages", &at)?, at)),
             "duties" => d.ease.duties = Some(ease::duties(value, &at)?),
             _ => {
-                return d.publishing.take((key, self.transport), value, &at, self.place);
+                return d.publishing.take((key, self.carrier), value, &at, self.place);
             }
         }
         Ok(true)
@@ -273,14 +271,14 @@ impl Reading<'_> {
             )));
         }
         let told: Vec<&str> = found.told().collect();
-        found.publishing.check(&self.name, self.transport, &told, &self.origin)?;
+        found.publishing.check(&self.name, self.carrier, &told, &self.origin)?;
         for (key, url, at) in found.urls() {
-            let scheme = if key == "publish" { "http" } else { scheme_of(self.transport) };
-            usable_url((key, url, at), scheme)?;
+            let by = if key == "publish" { Carrier::Webhook } else { self.carrier };
+            usable_url((key, url, at), Scheme::of(by.transport()))?;
             port_is_passed_on((key, url, at), found.command.is_some(), &told)?;
         }
         match &found.publishing.publish {
-            Some(publish) if found.url.is_empty() && self.transport == name::WEBHOOK => {
+            Some(publish) if found.url.is_empty() && self.carrier == Carrier::Webhook => {
                 reaches_subscribers(publish, found.command.is_some())
             }
             _ => Ok(()),

@@ -7,9 +7,9 @@
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
-mod address;
 mod described;
 pub mod ease;
+mod http;
 mod listening;
 pub mod manifest;
 mod mapped;

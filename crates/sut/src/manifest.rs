@@ -1,7 +1,6 @@
 //! What a target is: read from the shipped `targets/` (embedded in the binary) or from the user's
 //! `pushbench.toml`.
 
-use crate::address::{Endpoint, scheme_of};
 use crate::described;
 use crate::described::{Described, Targets};
 use crate::ease;
@@ -12,7 +11,8 @@ use pushbench_core::event::{Matched, Matching};
 use pushbench_core::origin::Origin;
 use pushbench_core::record::ease::Ease;
 use pushbench_core::suggest::did_you_mean;
-use pushbench_core::transport::ALL;
+use pushbench_core::transport::{ALL, Transport};
+use pushbench_wire::endpoint::{Endpoint, Scheme};
 use pushbench_wire::request_options::RequestOptions;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -98,12 +98,12 @@ pub struct BuiltinOptions {
 
 impl Manifest {
     /// This program's own server of a transport.
-    pub fn builtin(transport: &str, options: &BuiltinOptions) -> Manifest {
+    pub fn builtin(transport: Transport, options: &BuiltinOptions) -> Manifest {
         if let Some(publish) = &options.publish {
             return Manifest::publisher(transport, options, publish);
         }
         let mut words: Vec<String> =
-            ["serve", transport, "--listen", "127.0.0.1:{port}", "--threads"]
+            ["serve", transport.name(), "--listen", "127.0.0.1:{port}", "--threads"]
                 .map(str::to_owned)
                 .to_vec();
         words.push(options.threads.max(1).to_string());
@@ -120,9 +120,9 @@ impl Manifest {
 
     /// This program started with other words, which makes it a server that acknowledges by id and
     /// says that it listens.
-    pub fn this_program(name: &str, transport: &str, words: Vec<String>) -> Manifest {
-        let path = if transport == "webhook" { "/webhook" } else { "/" };
-        let url = format!("{}://127.0.0.1:{{port}}{path}", scheme_of(transport));
+    pub fn this_program(name: &str, transport: Transport, words: Vec<String>) -> Manifest {
+        let path = if transport == Transport::Webhook { "/webhook" } else { "/" };
+        let url = format!("{}://127.0.0.1:{PORT}{path}", Scheme::of(transport));
         Manifest {
             command: Some([vec![SELF.to_owned()], words].concat()),
             ready: Ready::Line(pushbench_core::record::effective_config::LISTENING.to_owned()),
@@ -133,12 +133,12 @@ impl Manifest {
     /// A command that serves a transport at a path of the port it is given; `{port}` stands for it.
     pub fn started_by(
         name: &str,
-        transport: &str,
+        transport: Transport,
         words: Vec<String>,
         path: &str,
         matching: Matching,
     ) -> Manifest {
-        let url = format!("{}://127.0.0.1:{PORT}{path}", scheme_of(transport));
+        let url = format!("{}://127.0.0.1:{PORT}{path}", Scheme::of(transport));
         Manifest { command: Some(words), ..Manifest::running(name, &url, matching) }
     }
 
@@ -187,20 +187,22 @@ impl Manifest {
 
 /// Finds the target `name` and what it serves over `transport`. A user's own target of that name goes
 /// before a shipped one. A host other than loopback must be among `allow_hosts`.
-pub fn find(transport: &str, name: &str, allow_hosts: &[String]) -> Result<Manifest> {
+pub fn find(transport: Transport, name: &str, allow_hosts: &[String]) -> Result<Manifest> {
     let found = described(transport, name)?;
     if found.0.url.is_empty() {
         return Err(Error::usage(format!(
-            "--arm {transport}@{name}: {name} publishes and takes no events: it is measured by \
-             pushbench run fanout --arm {transport}@{name}"
+            "--arm {0}@{name}: {name} publishes and takes no events: it is measured by \
+             pushbench run fanout --arm {0}@{name}",
+            transport.name()
         )));
     }
-    check_url(("url", &found.0.url, &found.0.url_origin), scheme_of(transport), allow_hosts)?;
+    check_url(("url", &found.0.url, &found.0.url_origin), Scheme::of(transport), allow_hosts)?;
     manifest(name, found)
 }
 
 /// Reads what the target `name` serves over `transport`, and where its files are.
-pub(super) fn described(transport: &str, name: &str) -> Result<(Described, Files)> {
+pub(super) fn described(transport: Transport, name: &str) -> Result<(Described, Files)> {
+    let transport = transport.name();
     let mut own = described::own()?;
     let (mut serves, files) = match own.remove(name) {
         Some(read) => (read?, own_files()),
@@ -294,27 +296,19 @@ fn unknown(transport: &str, name: &str, own: Targets) -> Error {
 }
 
 /// An address that can be asked, of this scheme.
-pub(super) fn usable_url((key, url, at): (&str, &str, &Origin), scheme: &str) -> Result<Endpoint> {
-    if !url.contains("://") {
-        let what = format!("it has no scheme: write {scheme}://HOST:PORT/PATH");
-        return Err(at.error(format!("{key} \"{}\": {what}", url.escape_debug())));
-    }
+pub(super) fn usable_url(
+    (key, url, at): (&str, &str, &Origin),
+    scheme: Scheme,
+) -> Result<Endpoint> {
     // Any port will do: it is the rest that is looked at.
-    let endpoint = Endpoint::parse(&url.replace(PORT, "1"))
-        .map_err(|why| at.error(format!("{key} \"{}\": {why}", url.escape_debug())))?;
-    match endpoint.scheme == scheme {
-        true => Ok(endpoint),
-        false => Err(at.error(format!(
-            "{key} \"{url}\": it is reached by {scheme}://, not {}://",
-            endpoint.scheme
-        ))),
-    }
+    Endpoint::parse_as(scheme, &url.replace(PORT, "1"))
+        .map_err(|why| at.error(format!("{key} \"{}\": {why}", url.escape_debug())))
 }
 
 /// An address must have this scheme, and lead to this machine or a host that was named.
 pub(super) fn check_url(
     (key, url, at): (&str, &str, &Origin),
-    scheme: &str,
+    scheme: Scheme,
     allow_hosts: &[String],
 ) -> Result<Endpoint> {
     let endpoint = usable_url((key, url, at), scheme)?;

@@ -1,6 +1,5 @@
 //! What a description says of publishing: `publish`, `subscribe`, `status`, `id`, `acknowledge`.
 
-use crate::address;
 use crate::manifest::PORT;
 use crate::values::text;
 use crate::wants;
@@ -8,7 +7,7 @@ use hyper::Method;
 use pushbench_core::error::Result;
 use pushbench_core::origin::{Origin, kind};
 use pushbench_core::suggest::did_you_mean;
-use pushbench_core::transport::name;
+use pushbench_core::transport::Carrier;
 use pushbench_core::wording::{EVENT, ID, SUBSCRIBER_URL, SUBSCRIBER_URLS, Wording};
 use toml::de::DeValue;
 
@@ -41,8 +40,8 @@ pub(super) struct Publishing {
 }
 
 /// Why such a key says nothing to this transport.
-pub(super) fn out_of_place(key: &str, transport: &str) -> Option<&'static str> {
-    (key == "acknowledge" && transport == name::WEBHOOK)
+pub(super) fn out_of_place(key: &str, carrier: Carrier) -> Option<&'static str> {
+    (key == "acknowledge" && carrier == Carrier::Webhook)
         .then_some("a webhook acknowledges by its status, 2xx: leave it out")
 }
 
@@ -50,7 +49,7 @@ impl Publishing {
     /// Reads one value; false when the key is not one of publishing.
     pub fn take(
         &mut self,
-        (key, transport): (&str, &str),
+        (key, carrier): (&str, Carrier),
         value: &DeValue<'_>,
         at: &Origin,
         place: &dyn Fn(usize) -> Origin,
@@ -63,7 +62,7 @@ impl Publishing {
                 return Ok(true);
             }
             "subscribe" => {
-                let keys = if transport == name::WEBHOOK { &KEYS[..] } else { &KEYS[..1] };
+                let keys = if carrier == Carrier::Webhook { &KEYS[..] } else { &KEYS[..1] };
                 let own = reading.request(value, keys, &[SUBSCRIBER_URL, SUBSCRIBER_URLS])?;
                 self.subscribe = Some(own);
                 return Ok(true);
@@ -87,7 +86,7 @@ impl Publishing {
     }
 
     /// What must hold of all of it together; `told` is the command and its environment, with its place.
-    pub fn check(&self, name: &str, transport: &str, told: &[&str], at: &Origin) -> Result<()> {
+    pub fn check(&self, name: &str, carrier: Carrier, told: &[&str], at: &Origin) -> Result<()> {
         let all = format!("{{{SUBSCRIBER_URLS}}}");
         let handed_over = told.iter().any(|text| text.contains(&all));
         if told.iter().any(|text| text.contains(&format!("{{{SUBSCRIBER_URL}}}"))) {
@@ -98,8 +97,8 @@ impl Publishing {
         match (&self.publish, &self.subscribe) {
             (Some(publish), None) if !handed_over => Err(publish.origin.error(format!(
                 "[{name}] has publish, but nothing says how subscribers get its events: add subscribe{}",
-                match transport {
-                    name::WEBHOOK => format!(", or write {all} in command or env"),
+                match carrier {
+                    Carrier::Webhook => format!(", or write {all} in command or env"),
                     _ => String::new(),
                 }
             ))),
@@ -114,10 +113,11 @@ impl Publishing {
                 "[{name}] has subscribe, and {all} in command or env: subscribers would be there \
                  twice, keep one"
             ))),
-            (Some(publish), None) if transport != name::WEBHOOK => {
+            (Some(publish), None) if carrier != Carrier::Webhook => {
                 Err(publish.origin.error(format!(
-                    "[{name}] hands {all} over, but subscribers of {transport} connect themselves: \
-                     write where in subscribe"
+                    "[{name}] hands {all} over, but subscribers of {} connect themselves: \
+                     write where in subscribe",
+                    carrier.name()
                 )))
             }
             (None, None) => match &self.beside {
@@ -152,7 +152,7 @@ impl Reading<'_> {
             Own { url: String::new(), origin: self.at.clone(), method: Method::POST, body: None };
         let table = match value {
             DeValue::String(url) => {
-                own.url = address::written(url);
+                own.url = url.to_string();
                 return Ok(own);
             }
             DeValue::Table(table) => table,
@@ -176,8 +176,8 @@ impl Reading<'_> {
             }
             match name {
                 "url" => {
-                    let url = text(value.get_ref(), inner.key, &at)?;
-                    (own.url, own.origin) = (address::written(&url), at.clone());
+                    own.url = text(value.get_ref(), inner.key, &at)?;
+                    own.origin = at.clone();
                 }
                 "method" => own.method = wants::method(value.get_ref(), &at)?,
                 _ => own.body = Some(inner.wording(value.get_ref(), places)?),

@@ -1,10 +1,10 @@
 //! A target as a running program: started on a free port, ready, watched, stopped.
 
-use crate::address::Endpoint;
 use crate::manifest::{Manifest, PORT, Ready, SELF};
 use crate::supervised::{Order, Supervised};
 use crate::{listening, port, program, ready, setup, subscriber_urls, tls};
 use pushbench_core::error::{Error, Result};
+use pushbench_wire::endpoint::{Endpoint, Resolved};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
 use std::net::SocketAddr;
@@ -31,12 +31,11 @@ pub struct Launch<'a> {
 pub struct Running {
     /// None when the server was already running and is not ours.
     kept: Option<Supervised>,
-    url: String,
+    /// Where it takes events: at the first of its addresses until it is ready.
+    address: Resolved,
     port: u16,
     /// The addresses that the host of its url has.
     addresses: Vec<SocketAddr>,
-    /// The one of them at which it takes events; the first until it is ready.
-    address: SocketAddr,
     /// Where its subscribers will listen, when it was told at its start; else 0.
     told_port: u16,
 }
@@ -58,7 +57,11 @@ pub fn restart(target: &mut Running, launch: &Launch<'_>) -> Result<()> {
     let ports = Some(Ports { own: target.port, told: target.told_port });
     let running = start(launch, ports)?;
     // Connections are made again where they were.
-    let running = Running { addresses: vec![target.address], address: target.address, ..running };
+    let running = Running {
+        addresses: vec![target.address.socket],
+        address: target.address.clone(),
+        ..running
+    };
     let mut starting = Starting { launch, running, began: Instant::now(), attempt: 1, ports };
     starting.wait()?;
     *target = starting.running;
@@ -107,7 +110,7 @@ impl<'a> Starting<'a> {
             let addresses = &self.running.addresses;
             match ready::ready_at(&manifest.ready, addresses, kept.output()) {
                 Some(address) => {
-                    self.running.address = address;
+                    self.running.address.socket = address;
                     return Ok(());
                 }
                 None if self.began.elapsed() > manifest.ready_timeout => {
@@ -168,7 +171,7 @@ fn start(launch: &Launch<'_>, again: Option<Ports>) -> Result<Running> {
         unusable(format!("cannot find host {}: {e}; check the name", endpoint.host))
     })?;
     let Some(words) = &manifest.command else {
-        return running_already(url.clone(), &addresses).map_err(unusable);
+        return running_already(endpoint, &addresses).map_err(unusable);
     };
     if fixed && again.is_none() && !port::is_free(&addresses) {
         return Err(unusable(format!(
@@ -199,8 +202,8 @@ fn start(launch: &Launch<'_>, again: Option<Ports>) -> Result<Running> {
         let place = folder.as_ref().map_or(String::new(), |f| format!(" in {}", f.display()));
         Error::harness(format!("cannot start a process for target {}{place}: {e}", manifest.name))
     })?;
-    let address = addresses[0];
-    Ok(Running { kept: Some(kept), url, port, addresses, address, told_port: told.port })
+    let address = Resolved { endpoint, socket: addresses[0] };
+    Ok(Running { kept: Some(kept), address, port, addresses, told_port: told.port })
 }
 
 /// Whether a socket that listens there gets what is sent to `address`.
@@ -216,13 +219,16 @@ fn includes(listener: SocketAddr, address: SocketAddr) -> bool {
 }
 
 /// A server that is not ours must answer at once.
-fn running_already(url: String, addresses: &[SocketAddr]) -> std::result::Result<Running, String> {
+fn running_already(
+    endpoint: Endpoint,
+    addresses: &[SocketAddr],
+) -> std::result::Result<Running, String> {
     let connects =
         |a: &&SocketAddr| std::net::TcpStream::connect_timeout(a, Duration::from_secs(5)).is_ok();
     match addresses.iter().find(connects) {
-        Some(&address) => {
-            let addresses = vec![address];
-            Ok(Running { kept: None, url, port: 0, addresses, address, told_port: 0 })
+        Some(&socket) => {
+            let (address, addresses) = (Resolved { endpoint, socket }, vec![socket]);
+            Ok(Running { kept: None, address, port: 0, addresses, told_port: 0 })
         }
         None => Err("nothing accepts connections there: start the server first".to_owned()),
     }
@@ -289,8 +295,8 @@ fn by_hand(manifest: &Manifest) -> String {
 
 impl Running {
     /// Where events go.
-    pub fn url(&self) -> &str {
-        &self.url
+    pub fn address(&self) -> &Resolved {
+        &self.address
     }
 
     /// Another text of its description, with its port filled in.
@@ -301,11 +307,6 @@ impl Running {
     /// The port at which it expects its subscribers, if it was told their addresses.
     pub fn told_port(&self) -> u16 {
         self.told_port
-    }
-
-    /// The socket address behind the url.
-    pub fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// Where its processes listen, when that is not where they were asked to.
@@ -346,7 +347,7 @@ impl Running {
 
     /// Whether it speaks TLS; for one that has answered nothing sensible.
     pub fn speaks_tls(&self) -> bool {
-        tls::speaks(self.address)
+        tls::speaks(self.address.socket)
     }
 
     /// Stops all of its processes where they are (SIGSTOP).

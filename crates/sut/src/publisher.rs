@@ -1,6 +1,6 @@
 //! Targets that publish: what the driver must know of one beside where events go, and what one tells.
 
-use crate::address::{Endpoint, scheme_of};
+use crate::http;
 use crate::manifest;
 use crate::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, PORT};
 use crate::mapped::Own;
@@ -17,19 +17,13 @@ use pushbench_core::publishing::{
 };
 use pushbench_core::record::fanout::PublisherStatus;
 use pushbench_core::transport::Transport;
-use pushbench_core::transport::name;
 use pushbench_core::wording::Wording;
-
-use pushbench_wire::webhook::response::Reading;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use pushbench_wire::endpoint::{Endpoint, Resolved, Scheme};
+use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 /// A publisher that is not frozen answers within this.
 const ANSWER: Duration = Duration::from_secs(5);
-
-/// It has a handful of numbers to tell.
-const LONGEST_STATUS: u64 = 64 * 1024;
 
 /// Pause between two looks at a publisher that still waits for acknowledgements …
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -109,18 +103,17 @@ impl PublishOptions {
     }
 
     /// The options that are times, of a transport.
-    fn times(&self, transport: &str) -> [(&'static str, Option<Duration>); 4] {
-        let transport = Transport::named(transport);
+    fn times(&self, transport: Transport) -> [(&'static str, Option<Duration>); 4] {
         let timeout = match transport {
             // What came by one request is acknowledged by the next one.
-            Some(Transport::Poll) => Some(self.timeout.unwrap_or(TIMEOUT) + self.poll_interval),
+            Transport::Poll => Some(self.timeout.unwrap_or(TIMEOUT) + self.poll_interval),
             _ => self.timeout,
         };
         let keep_alive = match self.keep {
             Keep::For(time) => Some(time),
             Keep::Always | Keep::Never => None,
         };
-        let holds = transport == Some(Transport::LongPoll);
+        let holds = transport == Transport::LongPoll;
         [
             ("--timeout", timeout),
             ("--keep-alive", keep_alive),
@@ -141,13 +134,13 @@ pub fn new_token() -> Result<String> {
 impl Manifest {
     /// This program's own publisher over a transport.
     pub fn publisher(
-        transport: &str,
+        transport: Transport,
         options: &BuiltinOptions,
         publish: &PublishOptions,
     ) -> Manifest {
         let threads = options.threads.max(1).to_string();
         let mut words: Vec<String> =
-            ["serve", transport, "--publisher", "--listen", "127.0.0.1:{port}", "--threads"]
+            ["serve", transport.name(), "--publisher", "--listen", "127.0.0.1:{port}", "--threads"]
                 .map(str::to_owned)
                 .to_vec();
         words.extend([threads, "--types".to_owned(), publish.types.join(",")]);
@@ -165,13 +158,12 @@ impl Manifest {
     }
 
     /// The same program as a publisher that speaks `targets/PROTOCOL.md` at `at`, an address and its port.
-    pub fn publishing(mut self, transport: &str, at: &str, token: &str) -> Manifest {
-        let scheme = scheme_of(transport);
+    pub fn publishing(mut self, transport: Transport, at: &str, token: &str) -> Manifest {
         self.url = format!("http://{at}{PUBLISH}");
         self.matching = Matching::Id;
         self.env.push((TOKEN_VARIABLE.to_owned(), token.to_owned()));
         self.admit(token);
-        let subscribe = format!("{scheme}://{at}{SUBSCRIBE}");
+        let subscribe = format!("{}://{at}{SUBSCRIBE}", Scheme::of(transport));
         self.publisher = Some(Publisher {
             subscribe: Subscribe::At(subscribe, Method::POST, None),
             subscribers: 0,
@@ -220,7 +212,7 @@ impl Manifest {
 
 /// Finds the target `name` as one that publishes over `transport`.
 pub fn find(
-    transport: &str,
+    transport: Transport,
     name: &str,
     allow_hosts: &[String],
     options: &PublishOptions,
@@ -229,20 +221,21 @@ pub fn find(
     let publishing = described.publishing.clone();
     let Some(publish) = publishing.publish else {
         return Err(Error::usage(format!(
-            "--arm {transport}@{name}: a fan-out needs a target that publishes, and {name} does not: \
+            "--arm {0}@{name}: a fan-out needs a target that publishes, and {name} does not: \
              add publish and subscribe to its description (targets/PROTOCOL.md), or write \
-             {transport}@{BUILTIN}"
+             {0}@{BUILTIN}",
+            transport.name()
         )));
     };
     let at = ("publish", publish.url.as_str(), &publish.origin);
-    if transport == name::WEBHOOK {
+    if transport == Transport::Webhook {
         reaches_subscribers(&publish, described.command.is_some())?;
     }
-    manifest::check_url(at, "http", allow_hosts)?;
+    manifest::check_url(at, Scheme::Http, allow_hosts)?;
     let subscribe = match publishing.subscribe {
         Some(own) => {
             let at = ("subscribe", own.url.as_str(), &own.origin);
-            manifest::check_url(at, scheme_of(transport), allow_hosts)?;
+            manifest::check_url(at, Scheme::of(transport), allow_hosts)?;
             Subscribe::At(own.url, own.method, own.body)
         }
         None => Subscribe::AtStart,
@@ -267,7 +260,7 @@ pub fn find(
 /// Subscribers of a webhook are hosts of this machine, and gone after each block.
 pub(super) fn reaches_subscribers(publish: &Own, started: bool) -> Result<()> {
     let (at, url) = (&publish.origin, &publish.url);
-    if !manifest::usable_url(("publish", url, at), "http")?.is_loopback() {
+    if !manifest::usable_url(("publish", url, at), Scheme::Http)?.is_loopback() {
         return Err(at.error(format!(
             "publish \"{url}\": its subscribers are addresses of this machine, 127.1.0.1 and further, \
              which another host does not reach: start the publisher here"
@@ -312,33 +305,20 @@ fn asking(manifest: &Manifest) -> Option<(&str, &str)> {
 }
 
 fn ask(target: &Running, path: &str, authorization: &str) -> Option<PublisherStatus> {
-    let mut stream = TcpStream::connect_timeout(&target.address(), ANSWER).ok()?;
-    stream.set_read_timeout(Some(ANSWER)).ok()?;
-    stream.set_write_timeout(Some(ANSWER)).ok()?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: {authorization}\r\nConnection: close\r\n\r\n",
-        target.address(),
-    )
-    .ok()?;
-    let mut came = Vec::new();
-    stream.take(LONGEST_STATUS).read_to_end(&mut came).ok()?;
-    let mut reading = Reading::default();
-    let whole = reading.look(&came).ok()?.is_some();
-    let answer = if whole { reading.look(&came).ok()?? } else { reading.end(&came).ok()? };
-    answer.status.is_success().then(|| serde_json::from_slice(answer.body).ok())?
+    let authorization = format!("Authorization: {authorization}\r\n");
+    let answer = http::get(target.address().socket, path, &authorization, (ANSWER, ANSWER))?;
+    answer.status.is_success().then(|| serde_json::from_slice(&answer.body()?).ok())?
 }
 
 /// Where subscribers connect: mostly where events are published, too.
-pub fn subscribe_address(target: &Running, url: &str) -> Result<SocketAddr> {
+pub fn subscribe_address(target: &Running, url: &str) -> Result<Resolved> {
     let unusable = |why: String| Error::target(format!("subscribe {url}: {why}"));
-    let there = Endpoint::parse(url).map_err(unusable)?;
-    let here = Endpoint::parse(target.url()).map_err(unusable)?;
-    if (&there.host, there.port) == (&here.host, here.port) {
-        return Ok(target.address());
+    let endpoint = Endpoint::parse(url).map_err(unusable)?;
+    let here = &target.address().endpoint;
+    if (&endpoint.host, endpoint.port) == (&here.host, here.port) {
+        return Ok(Resolved { endpoint, socket: target.address().socket });
     }
-    let found = there.addresses().map_err(|e| unusable(e.to_string()))?;
+    let found = endpoint.addresses().map_err(|e| unusable(e.to_string()))?;
     let listening = found.iter().find(|address| ready::accepts(**address));
-    let address = listening.or(found.first()).copied();
-    address.ok_or_else(|| unusable("it has no address".to_owned()))
+    Ok(Resolved { endpoint, socket: *listening.unwrap_or(&found[0]) })
 }

@@ -8,7 +8,7 @@ use pushbench_core::error::Result;
 use pushbench_core::event::Matching;
 use pushbench_core::origin::{Origin, kind};
 use pushbench_core::suggest::did_you_mean;
-use pushbench_core::transport::name;
+use pushbench_core::transport::Carrier;
 use toml::de::DeValue;
 
 /// Methods whose request carries an event in its body.
@@ -34,13 +34,13 @@ const TAKEN: [(&str, &str); 12] = [
 ];
 
 /// Why a key says nothing to this transport.
-pub(super) fn out_of_place(key: &str, transport: &str) -> Option<&'static str> {
-    match (key, transport) {
-        ("method", name::WEBSOCKET | name::TCP) => {
+pub(super) fn out_of_place(key: &str, carrier: Carrier) -> Option<&'static str> {
+    match (key, carrier) {
+        ("method", Carrier::Websocket | Carrier::Tcp) => {
             Some("only a webhook has a method: leave it out")
         }
-        ("headers", name::TCP) => Some("a bare socket has no headers: leave it out"),
-        ("subprotocol", name::WEBHOOK | name::TCP) => {
+        ("headers", Carrier::Tcp) => Some("a bare socket has no headers: leave it out"),
+        ("subprotocol", Carrier::Webhook | Carrier::Tcp) => {
             Some("only a WebSocket has a subprotocol: leave it out")
         }
         _ => None,

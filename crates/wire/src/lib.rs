@@ -3,7 +3,7 @@
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
-pub mod address;
+pub mod endpoint;
 pub mod fault;
 pub mod limits;
 pub mod line;

@@ -60,7 +60,7 @@ fn trial_arm(lab: &Lab<'_>, transport: Transport) -> Result<TrialArm> {
     let threads = lab.placement.target.len();
     let options = BuiltinOptions { threads, publish: Some(publish), ..BuiltinOptions::default() };
     Ok(TrialArm {
-        manifest: Manifest::builtin(transport.name(), &options),
+        manifest: Manifest::builtin(transport, &options),
         // Events are published in their order, however they have queued.
         connections: 1,
         subscribers: Some(asked),

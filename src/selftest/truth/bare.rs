@@ -29,7 +29,7 @@ pub(super) fn service(
     let manifest = exact_manifest(&place, Carrier::Tcp, Duration::ZERO);
     let cpus = &lab.placement.target;
     let targets = start_all(&[Launch { manifest: &manifest, cpus, interrupt: lab.interrupt }])?;
-    let address = targets[0].address();
+    let address = targets[0].address().socket;
     let cpu = lab.placement.driver[..1].to_vec();
     let exchange = std::thread::spawn(move || {
         cpus::pin(&cpu);

@@ -133,5 +133,5 @@ fn exact_member(
 }
 
 fn exact_manifest(place: &Place, carrier: Carrier, delay: Duration) -> Manifest {
-    Manifest::this_program("exact", carrier.name(), place.words(carrier, delay))
+    Manifest::this_program("exact", carrier.transport(), place.words(carrier, delay))
 }

@@ -97,7 +97,7 @@ impl Cell {
         .unwrap();
         let running = Manifest::running(self.fault.name(), "", Matching::Id);
         let at = publisher.address().to_string();
-        let manifest = running.publishing(self.transport.name(), &at, "a-token");
+        let manifest = running.publishing(self.transport, &at, "a-token");
         let trial = drive(&self.group(manifest), 1, cpu);
         (trial, publisher.finish().unwrap())
     }

@@ -47,7 +47,7 @@ impl Asking {
         number: usize,
     ) -> Result<Asking, Fault> {
         let mut requests = Requests::connect(subscribe_config, number).await?;
-        let path: Uri = subscribe_config.subscribe.path.parse().map_err(Fault::refused)?;
+        let path: Uri = subscribe_config.subscribe.endpoint.path.parse().map_err(Fault::refused)?;
         let wanted = json!({ "types": subscribe_config.asked.wanted(number) }).to_string();
         let (status, body) = requests.ask(&SubscriberRequest::post(path, wanted)).await?;
         let said = || String::from_utf8_lossy(&body);

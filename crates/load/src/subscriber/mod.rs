@@ -15,7 +15,7 @@ use pushbench_core::record::fanout::Conduct;
 use pushbench_core::scenario::Subscribers;
 use pushbench_core::scenario::payload::ID_DIGITS;
 use pushbench_core::wording::Wording;
-use pushbench_wire::address::Address;
+use pushbench_wire::endpoint::{Endpoint, Resolved};
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
 use std::net::Ipv4Addr;
@@ -29,7 +29,7 @@ pub type Spawn = Rc<dyn Fn(Pin<Box<dyn Future<Output = ()>>>)>;
 /// Everything the subscribers of one arm need to know.
 pub struct SubscribeConfig {
     /// Where to subscribe.
-    pub subscribe: Address,
+    pub subscribe: Resolved,
     /// What the publisher wants of that request, the token among it.
     pub request_options: RequestOptions,
     /// The run's token by itself, for what has no headers.
@@ -54,14 +54,14 @@ pub struct SubscribeConfig {
 
 impl SubscribeConfig {
     /// Where a subscriber subscribes that says in the query which types it wants.
-    pub fn wanting(&self, number: usize) -> Address {
-        let mut address = self.subscribe.clone();
+    pub fn wanting(&self, number: usize) -> Endpoint {
+        let mut endpoint = self.subscribe.endpoint.clone();
         let types = self.asked.wanted(number);
         if !types.is_empty() {
-            let separator = if address.path.contains('?') { '&' } else { '?' };
-            address.path.push_str(&format!("{separator}types={}", types.join(",")));
+            let separator = if endpoint.path.contains('?') { '&' } else { '?' };
+            endpoint.path.push_str(&format!("{separator}types={}", types.join(",")));
         }
-        address
+        endpoint
     }
 
     /// How a subscriber behaves.

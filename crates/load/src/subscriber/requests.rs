@@ -149,8 +149,8 @@ fn request(
     let mut request = Request::new(Full::new(asked.body.clone()));
     *request.method_mut() = asked.method.clone();
     *request.uri_mut() = asked.path.clone();
-    let own =
-        HeaderValue::from_str(&subscribe_config.subscribe.authority).map_err(Fault::refused)?;
+    let own = HeaderValue::from_str(&subscribe_config.subscribe.endpoint.authority)
+        .map_err(Fault::refused)?;
     let headers = request.headers_mut();
     headers.extend(subscribe_config.request_options.headers.clone());
     headers.insert(HOST, own);

@@ -1,7 +1,6 @@
 //! The bytes of a request: a head that is the same for every event, and the event behind it.
 
 use crate::connect_config::ConnectConfig;
-use hyper::Uri;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use pushbench_core::event::Template;
 use pushbench_wire::fault::Fault;
@@ -11,7 +10,7 @@ pub(super) struct Prebuilt(Box<[u8]>);
 
 impl Prebuilt {
     pub fn new(connect_config: &ConnectConfig) -> Result<Prebuilt, Fault> {
-        let target: Uri = connect_config.address.path.parse().map_err(Fault::refused)?;
+        let target = &connect_config.address.endpoint.path;
         let mut head =
             format!("{} {target} HTTP/1.1\r\n", connect_config.request_options.method).into_bytes();
         for (name, value) in &headers(connect_config)? {
@@ -33,7 +32,8 @@ impl Prebuilt {
 }
 
 fn headers(connect_config: &ConnectConfig) -> Result<HeaderMap, Fault> {
-    let host = HeaderValue::from_str(&connect_config.address.authority).map_err(Fault::refused)?;
+    let host = HeaderValue::from_str(&connect_config.address.endpoint.authority)
+        .map_err(Fault::refused)?;
     let mut headers = HeaderMap::new();
     headers.insert(HOST, host);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -115,7 +115,7 @@ impl Subscriber for Hook {
             let why = "the publisher has not told under which number it is to be unsubscribed";
             return Err(Fault::Refused(why.to_owned()));
         };
-        let path = format!("{}/{name}", self.subscribe_config.subscribe.path);
+        let path = format!("{}/{name}", self.subscribe_config.subscribe.endpoint.path);
         let mut registrar = self.desk.registrar.lock().await;
         registrar.ask(&self.subscribe_config, Method::DELETE, &path, String::new()).await.map(drop)
     }
@@ -166,7 +166,7 @@ impl Registrar {
             None => wanted(&url, &subscribe_config.asked.wanted(number)).to_string(),
         };
         let answer = self
-            .ask(subscribe_config, method.clone(), &subscribe_config.subscribe.path, body)
+            .ask(subscribe_config, method.clone(), &subscribe_config.subscribe.endpoint.path, body)
             .await?;
         self.all = all;
         Ok(serde_json::from_slice(&answer).ok().map(|told: Registered| told.subscriber))
@@ -183,8 +183,8 @@ impl Registrar {
         let mut request = hyper::Request::new(Full::new(Bytes::from(body)));
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().map_err(Fault::refused)?;
-        let host =
-            HeaderValue::from_str(&subscribe_config.subscribe.authority).map_err(Fault::refused)?;
+        let host = HeaderValue::from_str(&subscribe_config.subscribe.endpoint.authority)
+            .map_err(Fault::refused)?;
         let headers = request.headers_mut();
         headers.insert(HOST, host);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

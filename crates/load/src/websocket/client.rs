@@ -30,7 +30,8 @@ impl Client for Websocket {
         )
         .await?;
         let stamps = io.stamps();
-        let request = handshake::request(&connect_config.address, &connect_config.request_options)?;
+        let request =
+            handshake::request(&connect_config.address.endpoint, &connect_config.request_options)?;
         let came = handshake::shake(&mut io, &request, &connect_config.request_options).await?;
         if connect_config.warm {
             io.set_up();

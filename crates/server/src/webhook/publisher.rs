@@ -16,11 +16,12 @@ use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode, Uri};
 use pushbench_core::publishing::{Keep, LONGEST_SUBSCRIPTION};
+use pushbench_wire::endpoint::{Endpoint, Scheme};
 use pushbench_wire::line::{Ended, Line};
 use serde::Deserialize;
 use serde_json::json;
 use std::future::poll_fn;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -74,37 +75,23 @@ pub(super) struct Destination {
 impl Destination {
     /// Takes an address apart, or says what is wrong with it.
     pub(super) fn parse(url: &str) -> Result<Destination, (StatusCode, String)> {
-        let bad = |why: &str| (StatusCode::BAD_REQUEST, why.to_owned());
-        let uri: Uri = url.parse().map_err(|_| bad("not a URL"))?;
-        if uri.scheme_str() != Some("http") {
-            return Err(bad("write http://ADDRESS:PORT/PATH"));
-        }
-        let authority = uri.authority().ok_or_else(|| bad("it has no host"))?;
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        let ips: Vec<IpAddr> = match host.parse::<IpAddr>() {
-            Ok(ip) => vec![ip],
-            Err(_) if host.eq_ignore_ascii_case("localhost") => {
-                vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
-            }
-            Err(_) => Vec::new(),
-        };
+        let bad = |why: String| (StatusCode::BAD_REQUEST, why);
+        let endpoint = Endpoint::parse_as(Scheme::Http, url).map_err(bad)?;
         // A publisher that POSTs anywhere is an open relay; a name could point anywhere, too.
-        if ips.is_empty() || !ips.iter().all(IpAddr::is_loopback) {
+        if !endpoint.is_loopback() {
             return Err((
                 StatusCode::FORBIDDEN,
                 "only addresses of this machine, such as 127.0.0.2, are delivered to".to_owned(),
             ));
         }
+        let addresses = endpoint.addresses().map_err(|e| bad(e.to_string()))?;
         let mut headers = HeaderMap::new();
-        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| bad("no usable host"))?;
-        headers.insert(HOST, host);
+        let host = HeaderValue::from_str(&endpoint.authority);
+        headers.insert(HOST, host.map_err(|_| bad("no usable host".to_owned()))?);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static("pushbench"));
-        let path = uri.path_and_query().map_or("/", |p| p.as_str());
-        let path = path.parse().map_err(|_| bad("no usable path"))?;
-        let port = authority.port_u16().unwrap_or(80);
-        let addresses = ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-        Ok(Destination { addresses, uri: path, headers })
+        let uri = endpoint.path.parse().map_err(|_| bad("no usable path".to_owned()))?;
+        Ok(Destination { addresses, uri, headers })
     }
 
     /// Where to connect: one after the other, until one accepts.

@@ -1,7 +1,7 @@
 //! The opening handshake of every client: the request, what is asked of its answer (RFC 6455, section 4.1),
 //! and what is wrong when it fails.
 
-use crate::address::Address;
+use crate::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::request_options::RequestOptions;
 use crate::response_diagnostics;
@@ -40,8 +40,8 @@ pub struct Unfit {
 }
 
 /// The request with the target's headers and subprotocol.
-pub fn request(address: &Address, request_options: &RequestOptions) -> Result<Request, Fault> {
-    let url = format!("ws://{}{}", address.authority, address.path);
+pub fn request(endpoint: &Endpoint, request_options: &RequestOptions) -> Result<Request, Fault> {
+    let url = format!("ws://{}{}", endpoint.authority, endpoint.path);
     let mut request = url.into_client_request().map_err(Fault::refused)?;
     let headers = request.headers_mut();
     for (name, value) in &request_options.headers {
