@@ -2,6 +2,7 @@
 //! together.
 
 use crate::handler::{Handler, Pause};
+use pushbench_wire::stream::Stream;
 use pushbench_wire::tcp::codec::Framed;
 use std::future::poll_fn;
 use tokio::net::TcpStream;
@@ -10,7 +11,7 @@ use tokio::net::TcpStream;
 const MOST_WAITING: usize = 64 * 1024;
 
 /// Serves one connection until it ends.
-pub async fn serve(handler: Handler, stream: TcpStream) {
+pub async fn serve(handler: Handler, stream: Stream<TcpStream>) {
     let mut framed = Framed::new(stream);
     let mut pause = Pause::default();
     let mut event = Vec::new();

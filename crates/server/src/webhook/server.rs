@@ -9,6 +9,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use pushbench_wire::stream::Stream;
 use pushbench_wire::webhook::CALLBACK_URL;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,8 +20,8 @@ use tokio::sync::Mutex;
 pub const PATH: &str = "/webhook";
 
 /// Serves one connection until it ends. `answering`: a question that names an address is answered there.
-pub async fn serve(handler: Handler, answering: Option<Arc<Answering>>, stream: TcpStream) {
-    let near = stream.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
+pub async fn serve(handler: Handler, answering: Option<Arc<Answering>>, stream: Stream<TcpStream>) {
+    let near = stream.socket().peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
     // HTTP/1.1 has one request at a time, so the lock never waits; it only satisfies `Fn`.
     let desk = Arc::new(Endpoint { handler, answering, near, pause: Mutex::default() });
     let service = service_fn(move |request| {

@@ -3,12 +3,13 @@
 
 use crate::handler::{Handler, Pause};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use pushbench_wire::stream::Stream;
 use pushbench_wire::websocket::config;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
 /// Serves one connection until it ends.
-pub async fn serve(handler: Handler, stream: TcpStream) {
+pub async fn serve(handler: Handler, stream: Stream<TcpStream>) {
     let config = Some(config());
     let Ok(mut socket) = tokio_tungstenite::accept_async_with_config(stream, config).await else {
         return;
