@@ -6,6 +6,7 @@ use crate::publisher::desk;
 use crate::publisher::hub::Hub;
 use crate::webhook::answering::Answering;
 use crate::{tcp, webhook, websocket};
+use pushbench_core::arm::ArmOption;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::effective_config::{EffectiveConfig, LISTENING};
 use pushbench_core::transport::Carrier;
@@ -134,7 +135,7 @@ fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
 
 async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
     let service = match &options.work {
-        Work::Take(Carrier::Webhook, handler) if handler.answer.is_some() => {
+        Work::Take(Carrier::Webhook, handler) if handler.options.contains(ArmOption::Callback) => {
             Service::Answer(*handler, Arc::default())
         }
         Work::Take(carrier, handler) => Service::Take(*carrier, *handler),
