@@ -71,8 +71,10 @@ impl Handler {
         if event.id.is_empty() || event.kind.is_empty() {
             return Err(bad("not an event: id and type must not be empty"));
         }
-        let called_back = self.options.contains(ArmOption::Callback);
-        let callback = headers.get(CALLBACK_URL).filter(|_| called_back);
+        let callback = match self.options.contains(ArmOption::Callback) {
+            true => headers.get(CALLBACK_URL),
+            false => None,
+        };
         Ok(Checked { event, callback })
     }
 
@@ -108,6 +110,7 @@ fn burn(work: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hyper::header::HeaderName;
 
     fn handle(event: &str) -> Result<String, Refusal> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -138,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_url_in_the_headers_is_heeded_where_answers_are_called_back() {
-        let headers = HeaderMap::from_iter([(CALLBACK_URL, HeaderValue::from_static("u"))]);
+        let url = (HeaderName::from_static(CALLBACK_URL), HeaderValue::from_static("u"));
+        let headers = HeaderMap::from_iter([url]);
         let called_back = ArmOptions::default().with(ArmOption::Callback);
         for (options, heeded) in [(ArmOptions::default(), false), (called_back, true)] {
             let handler = Handler { options, ..Handler::default() };
