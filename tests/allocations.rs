@@ -20,6 +20,7 @@ use pushbench_load::websocket::client::Websocket;
 use pushbench_server::handler::Handler;
 use pushbench_server::{tcp, webhook, websocket};
 use pushbench_wire::endpoint::{Endpoint, Resolved};
+use pushbench_wire::stream::Stream;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -74,7 +75,7 @@ unsafe impl GlobalAlloc for Counting {
 static COUNTING: Counting = Counting;
 
 /// Serves on a thread of its own until the test program ends.
-fn server<S>(serve: fn(TcpStream) -> S) -> SocketAddr
+fn server<S>(serve: fn(Stream<TcpStream>) -> S) -> SocketAddr
 where
     S: Future<Output = ()> + 'static,
 {
@@ -89,6 +90,7 @@ where
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 stream.set_nodelay(true).unwrap();
+                let stream = Stream::accept(stream).await.unwrap();
                 tokio::task::spawn_local(serve(stream));
             }
         });

@@ -17,6 +17,7 @@ use pushbench_load::websocket::client::Websocket;
 use pushbench_load::window::Window;
 use pushbench_server::handler::Handler;
 use pushbench_server::{tcp, webhook, websocket};
+use pushbench_wire::stream::Stream;
 use std::future::poll_fn;
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -151,7 +152,7 @@ fn websocket(calls: u64, in_flight: usize) {
 
 /// A connection carries events to a server beside it; what its client's task does is counted, the
 /// server's and the runtime's part is not.
-fn carried<C, S>(events: u64, in_flight: usize, serve: impl FnOnce(TcpStream) -> S)
+fn carried<C, S>(events: u64, in_flight: usize, serve: impl FnOnce(Stream<TcpStream>) -> S)
 where
     C: Client,
     S: Future<Output = ()> + 'static,
@@ -169,6 +170,7 @@ where
         let connect = tokio::task::spawn_local(async move { C::open(&connect_config).await });
         let (stream, _) = listener.accept().await.expect("a connection");
         stream.set_nodelay(true).expect("no delay");
+        let stream = Stream::accept(stream).await.expect("a stream");
         let server = tokio::task::spawn_local(serve(stream));
         let client = connect.await.expect("no panic").expect("an open connection");
         let spout = EventQueue::new(ledger.clone(), Source::Closed { shard: 0, of: 1 }, 1, 1);

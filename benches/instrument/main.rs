@@ -7,6 +7,7 @@ mod round_trip;
 mod setting;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use hyper::HeaderMap;
 use pacer::pacer;
 use pushbench_core::event::{Matched, Template, acknowledgement};
 use pushbench_core::scenario::Payload;
@@ -44,7 +45,7 @@ fn event(c: &mut Criterion) {
     group.bench_function("handled", |b| {
         b.iter(|| {
             let mut pause = Pause::default();
-            runtime.block_on(Handler::default().handle(&mut pause, &bytes))
+            runtime.block_on(Handler::default().handle(&mut pause, &HeaderMap::new(), &bytes))
         });
     });
     group.finish();

@@ -10,11 +10,12 @@ use pushbench_load::webhook::client::Webhook;
 use pushbench_load::websocket::client::Websocket;
 use pushbench_server::handler::Handler;
 use pushbench_server::{tcp, webhook, websocket};
+use pushbench_wire::stream::Stream;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Time for `events` one after the other over one connection, client and server on one thread.
-async fn round_trips<C, S>(events: u64, serve: impl FnOnce(TcpStream) -> S) -> Duration
+async fn round_trips<C, S>(events: u64, serve: impl FnOnce(Stream<TcpStream>) -> S) -> Duration
 where
     C: Client,
     S: Future<Output = ()> + 'static,
@@ -26,6 +27,7 @@ where
     let connect = tokio::task::spawn_local(async move { C::open(&connect_config).await });
     let (stream, _) = listener.accept().await.expect("a connection");
     stream.set_nodelay(true).expect("no delay");
+    let stream = Stream::accept(stream).await.expect("a stream");
     let server = tokio::task::spawn_local(serve(stream));
     let client = connect.await.expect("no panic").expect("an open connection");
     let spout = EventQueue::new(ledger.clone(), Source::Closed { shard: 0, of: 1 }, 1, 1);

@@ -56,5 +56,5 @@ fuzz_target!(|input: &[u8]| {
         framed.queue_with(|out| out.extend_from_slice(message));
     }
     polled(framed.flush()).expect("the socket takes everything");
-    assert!(bytes.starts_with(&framed.socket.written), "what is written is what was read");
+    assert!(bytes.starts_with(&framed.stream.written), "what is written is what was read");
 });

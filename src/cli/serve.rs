@@ -1,21 +1,24 @@
 //! `pushbench serve`
 
+use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::publishing::{self, Keep, TOKEN_VARIABLE};
 use pushbench_core::scenario::payload::{LEAST_ANSWER, MAX_BYTES};
-use pushbench_core::suggest::did_you_mean;
-use pushbench_core::transport::{ALL, CARRIERS, Carrier, Transport};
+use pushbench_core::transport::{CARRIERS, Carrier, Transport};
 use pushbench_core::units;
 use pushbench_server::handler::Handler;
 use pushbench_server::publisher;
 use pushbench_server::serve::{ServeOptions, Work, serve};
+use pushbench_sut::manifest::BUILTIN;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// webhook, websocket or tcp; with --publisher sse, long-poll or poll, too
-    transport: String,
+    /// The left side of an arm, TRANSPORT[+OPTION]: webhook, websocket or tcp; with --publisher sse,
+    /// long-poll or poll, too
+    #[arg(value_name = "TRANSPORT")]
+    arm: String,
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: String,
@@ -89,15 +92,9 @@ fn at_least_one(text: &str) -> std::result::Result<usize, String> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let names = || ALL.map(Transport::name);
-    let transport = Transport::named(&args.transport).ok_or_else(|| {
-        Error::usage(format!(
-            "no transport is called \"{}\"{}; there are {}",
-            args.transport,
-            did_you_mean(&args.transport, names()),
-            names().join(", ")
-        ))
-    })?;
+    let spec = ArmSpec::parse_left(&args.arm, BUILTIN).map_err(Error::usage)?;
+    check_options(&spec, args)?;
+    let transport = spec.transport;
     let listen: SocketAddr = args.listen.parse().map_err(|_| {
         Error::usage(format!(
             "--listen {}: not an address with a port; write for example --listen 127.0.0.1:8080",
@@ -107,12 +104,43 @@ pub fn run(args: &Args) -> Result<()> {
     let work = match (args.publisher, transport.carrier()) {
         (true, _) => publisher(args, transport)?,
         (false, Some(carrier)) => {
-            Work::Take(carrier, Handler { delay: args.delay, work: args.work, answer: args.duplex })
+            // --duplex alone says it, too.
+            let options = match (carrier, args.duplex) {
+                (Carrier::Webhook, Some(_)) => spec.options.with(ArmOption::Callback),
+                _ => spec.options,
+            };
+            let (delay, work, answer) = (args.delay, args.work, args.duplex);
+            Work::Take(carrier, Handler { options, delay, work, answer })
         }
         (false, None) => return Err(takes_nothing(transport)),
     };
     pushbench_host::descriptors::raise_descriptors();
     serve(&ServeOptions { listen, threads: usize::from(args.threads), work })
+}
+
+/// Refuses options in which a server has no part.
+fn check_options(spec: &ArmSpec, args: &Args) -> Result<()> {
+    for option in spec.options.iter() {
+        let (transport, name) = (spec.transport.name(), option.name());
+        let plain = format!("write pushbench serve {transport}");
+        let why = match option {
+            _ if args.publisher => format!("a publisher has no part in it: {plain} --publisher"),
+            option if !option.at_receiver() => {
+                format!("the driver and its subscribers alone have a part in it: {plain}")
+            }
+            ArmOption::Callback if spec.transport != Transport::Webhook => {
+                "a callback is a webhook: write pushbench serve webhook+callback --duplex 64"
+                    .to_owned()
+            }
+            ArmOption::Callback if args.duplex.is_none() => format!(
+                "a callback answers a question, and this server is asked none: {plain}+{name} --duplex \
+                 64, or serve {transport}"
+            ),
+            _ => continue,
+        };
+        return Err(Error::usage(format!("serve {}: +{name}: {why}", args.arm)));
+    }
+    Ok(())
 }
 
 fn takes_nothing(transport: Transport) -> Error {
@@ -130,7 +158,7 @@ fn publisher(args: &Args, transport: Transport) -> Result<Work> {
         Error::usage(format!(
             "a publisher needs a token, which whoever publishes or subscribes must know: write for \
              example {TOKEN_VARIABLE}=$(openssl rand -hex 16) pushbench serve {} --publisher",
-            args.transport
+            args.arm
         ))
     })?;
     let mut options = publisher::Options::new(transport);

@@ -13,6 +13,7 @@ use crate::run::arms::Arm;
 use pushbench_analysis::compare::gate::qualification::{EQUAL, Header, SLOWER, Tried, judged};
 use pushbench_analysis::compare::gate::{BASE, Margin, NULL, Settings};
 use pushbench_analysis::stats;
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::metrics;
 use pushbench_core::record::run::StoredRun;
@@ -21,7 +22,7 @@ use pushbench_core::transport::Transport;
 use pushbench_host::cpus::Placement;
 use pushbench_host::input;
 use pushbench_host::store::{self, write_atomically};
-use pushbench_sut::manifest::{BuiltinOptions, Manifest};
+use pushbench_sut::manifest::{BUILTIN, BuiltinOptions, Manifest};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -199,7 +200,8 @@ fn begin(request: &Request, interrupt: &AtomicBool, progress: &mut dyn Progress)
 fn arm(request: &Request, name: &str, work: Option<Duration>) -> Arm {
     let builtin =
         BuiltinOptions { threads: request.placement.target.len(), work, ..Default::default() };
-    let manifest = Manifest::builtin(request.transport, &builtin);
+    let spec = ArmSpec::plain(request.transport, BUILTIN);
+    let manifest = Manifest::builtin(&spec, &builtin);
     sides::arm(name, request.transport, manifest)
 }
 

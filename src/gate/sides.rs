@@ -69,7 +69,7 @@ pub fn one(
 ) -> Result<Manifest> {
     if is_name(text) {
         return match text {
-            BUILTIN => Ok(Manifest::builtin(transport, &common.builtin)),
+            BUILTIN => Ok(Manifest::builtin(&ArmSpec::plain(transport, BUILTIN), &common.builtin)),
             name => manifest::find(transport, name, common.allow_hosts)
                 .map_err(|e| no_target(option, text, e)),
         };

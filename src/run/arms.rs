@@ -61,6 +61,11 @@ impl Arm {
         self.spec.transport.carrier_to(self.manifest.publisher.is_some())
     }
 
+    /// Most unanswered events that one connection holds.
+    pub fn depth_limit(&self) -> Option<usize> {
+        self.spec.depth_limit(self.manifest.publisher.is_some())
+    }
+
     /// The arm as `verify` looks at it.
     pub fn subject(&self) -> Subject<'_> {
         Subject { label: &self.label, carrier: self.carrier(), manifest: &self.manifest }
@@ -81,8 +86,8 @@ pub fn find(
             return Err(takes_nothing(name, transport));
         }
         let manifest = match spec.target.as_str() {
-            BUILTIN => Manifest::builtin(transport, builtin),
-            BUILTIN_CLOSE => closing(name, transport, builtin)?,
+            BUILTIN => Manifest::builtin(&spec, builtin),
+            BUILTIN_CLOSE => closing(name, &spec, builtin)?,
             other if let Some(publish) = &builtin.publish => {
                 publisher::find(transport, other, allow_hosts, publish)?
             }
@@ -158,7 +163,8 @@ fn check_callback(
 }
 
 /// The publisher without kept connections.
-fn closing(name: &str, transport: Transport, builtin: &BuiltinOptions) -> Result<Manifest> {
+fn closing(name: &str, spec: &ArmSpec, builtin: &BuiltinOptions) -> Result<Manifest> {
+    let transport = spec.transport;
     let mut options = builtin.clone();
     match &mut options.publish {
         Some(publish) if transport == Transport::Webhook => publish.keep = Keep::Never,
@@ -177,7 +183,7 @@ fn closing(name: &str, transport: Transport, builtin: &BuiltinOptions) -> Result
             )));
         }
     }
-    Ok(Manifest::builtin(transport, &options))
+    Ok(Manifest::builtin(spec, &options))
 }
 
 fn takes_nothing(name: &str, transport: Transport) -> Error {

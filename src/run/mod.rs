@@ -301,7 +301,7 @@ fn largest_connections(request: &Request, scenario: &Scenario) -> usize {
 /// asked, it gets as many more connections.
 pub fn slots(arm: &Arm, scenario: &Scenario) -> (usize, usize) {
     let (count, asked) = (scenario.connections.count, scenario.connections.in_flight);
-    let in_flight = arm.carrier().depth_limit().map_or(asked, |limit| asked.min(limit));
+    let in_flight = arm.depth_limit().map_or(asked, |limit| asked.min(limit));
     (count * asked / in_flight, in_flight)
 }
 

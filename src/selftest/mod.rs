@@ -92,11 +92,12 @@ impl Lab<'_> {
     fn trial_arm(&self, arm: usize, transport: Transport, delay: Option<Duration>) -> TrialArm {
         let threads = self.placement.target.len();
         let options = BuiltinOptions { threads, delay, ..BuiltinOptions::default() };
+        let spec = ArmSpec::plain(transport, BUILTIN);
         TrialArm {
             arm,
-            label: format!("{}@{BUILTIN}", transport.name()),
-            spec: ArmSpec::plain(transport, BUILTIN),
-            manifest: Manifest::builtin(transport, &options),
+            label: spec.to_string(),
+            manifest: Manifest::builtin(&spec, &options),
+            spec,
             connections: CONNECTIONS,
             in_flight: 1,
             subscribers: None,

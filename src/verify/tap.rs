@@ -1,12 +1,16 @@
 //! A blocking socket that never waits longer than it may, and remembers how its peer began.
 
 use crate::verify::no_answer::NoAnswer;
-use std::cell::RefCell;
+use pushbench_wire::stream::Stream;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 /// Bytes kept of what came first: a status line and the beginning of a body.
 const FIRST_BYTES: usize = 1024;
@@ -18,24 +22,40 @@ const LOOK_UP: Duration = Duration::from_millis(100);
 /// What came first, also for whoever has lost the socket to a protocol library.
 pub(super) type FirstBytes = Rc<RefCell<Vec<u8>>>;
 
+/// Whoever uses it reads and writes through the stream over the socket.
 pub(super) struct Tap<'a> {
-    interrupt: &'a AtomicBool,
-    stream: TcpStream,
+    stream: Stream<Socket<'a>>,
     first: FirstBytes,
-    until: Instant,
+}
+
+/// Its asynchronous calls block until they are done, hence are never pending.
+struct Socket<'a> {
+    interrupt: &'a AtomicBool,
+    tcp: TcpStream,
+    until: Cell<Instant>,
+}
+
+/// The outcome of an asynchronous call on such a socket.
+fn blocking<T>(call: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
 }
 
 impl<'a> Tap<'a> {
     pub fn connect(address: SocketAddr, interrupt: &'a AtomicBool) -> Result<Self, NoAnswer> {
         let refused = |e: io::Error| NoAnswer::Refused(format!("{address}: {e}"));
-        let stream = TcpStream::connect_timeout(&address, CONNECT).map_err(refused)?;
-        stream.set_nodelay(true).map_err(refused)?;
-        Ok(Tap { interrupt, stream, first: FirstBytes::default(), until: Instant::now() + CONNECT })
+        let tcp = TcpStream::connect_timeout(&address, CONNECT).map_err(refused)?;
+        tcp.set_nodelay(true).map_err(refused)?;
+        let until = Cell::new(Instant::now() + CONNECT);
+        let stream = blocking(Stream::connect(Socket { interrupt, tcp, until }));
+        Ok(Tap { stream: stream.map_err(refused)?, first: FirstBytes::default() })
     }
 
     /// What follows may take this long altogether.
     pub fn may_take(&mut self, patience: Duration) {
-        self.until = Instant::now() + patience;
+        self.stream.socket().until.set(Instant::now() + patience);
     }
 
     /// The first bytes that came.
@@ -45,16 +65,19 @@ impl<'a> Tap<'a> {
 
     /// Its end will be a reset.
     pub fn reset_when_dropped(&self) {
-        let _already_gone = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        let socket = socket2::SockRef::from(&self.stream.socket().tcp);
+        let _already_gone = socket.set_linger(Some(Duration::ZERO));
     }
+}
 
+impl Socket<'_> {
     /// Tries again and again for as long as it may take and nobody wants to stop.
     fn patiently(
         &self,
         mut attempt: impl FnMut(Duration) -> io::Result<usize>,
     ) -> io::Result<usize> {
         loop {
-            let left = self.until.saturating_duration_since(Instant::now());
+            let left = self.until.get().saturating_duration_since(Instant::now());
             if left.is_zero() || self.interrupt.load(Ordering::Relaxed) {
                 return Err(io::ErrorKind::TimedOut.into());
             }
@@ -66,12 +89,45 @@ impl<'a> Tap<'a> {
     }
 }
 
+impl AsyncRead for Socket<'_> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let n = self.patiently(|at_most| {
+            self.tcp.set_read_timeout(Some(at_most))?;
+            (&self.tcp).read(buf.initialize_unfilled())
+        })?;
+        buf.advance(n);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket<'_> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.patiently(|at_most| {
+            self.tcp.set_write_timeout(Some(at_most))?;
+            (&self.tcp).write(bytes)
+        }))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.tcp.shutdown(Shutdown::Write))
+    }
+}
+
 impl Read for Tap<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.patiently(|at_most| {
-            self.stream.set_read_timeout(Some(at_most))?;
-            (&self.stream).read(buffer)
-        })?;
+        let n = blocking(self.stream.read(buffer))?;
         let mut first = self.first.borrow_mut();
         let room = FIRST_BYTES.saturating_sub(first.len());
         first.extend_from_slice(&buffer[..n.min(room)]);
@@ -81,13 +137,10 @@ impl Read for Tap<'_> {
 
 impl Write for Tap<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.patiently(|at_most| {
-            self.stream.set_write_timeout(Some(at_most))?;
-            (&self.stream).write(bytes)
-        })
+        blocking(self.stream.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        blocking(self.stream.flush())
     }
 }

@@ -156,14 +156,6 @@ impl Carrier {
         self.transport().name()
     }
 
-    /// Most unanswered events one connection can hold, if the protocol sets a limit.
-    pub fn depth_limit(self) -> Option<usize> {
-        match self {
-            Carrier::Webhook => Some(1),
-            Carrier::Websocket | Carrier::Tcp => None,
-        }
-    }
-
     /// The carrier of that name.
     pub fn named(name: &str) -> Option<Carrier> {
         Transport::named(name)?.carrier()

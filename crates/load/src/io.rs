@@ -1,10 +1,13 @@
 //! A TCP stream that knows when it was last read, and tells the ledger what it carried.
 
+use crate::connect_config::ConnectConfig;
 use crate::ledger::Ledger;
+use crate::subscriber::{SubscribeConfig, source};
 use pushbench_core::record::wire::Traffic;
 use pushbench_host::clock;
 use pushbench_host::tcp_info;
 use pushbench_wire::fault::Fault;
+use pushbench_wire::stream::Stream;
 use socket2::SockRef;
 use std::cell::Cell;
 use std::io;
@@ -58,27 +61,25 @@ pub struct Stamped {
 }
 
 impl Stamped {
-    /// Connects with TCP_NODELAY; `max_segment` limits both directions' segments.
-    pub async fn connect(
-        address: SocketAddr,
-        max_segment: Option<u32>,
-        ledger: &Rc<Ledger>,
-    ) -> Result<Stamped, Fault> {
-        let tcp = connected(address, None, max_segment).await?;
+    /// A connection for events, with TCP_NODELAY.
+    pub async fn connect(connect_config: &ConnectConfig) -> Result<Stream<Stamped>, Fault> {
+        let ConnectConfig { address, max_segment, ledger, .. } = connect_config;
+        let tcp = connected(address.socket, None, *max_segment).await?;
         ledger.connected();
-        Ok(Stamped::over(tcp, ledger, Carries::Events))
+        let stamped = Stamped::over(tcp, ledger, Carries::Events);
+        Stream::connect(stamped).await.map_err(Fault::refused)
     }
 
-    /// The same for a subscriber, from a source address of its own.
-    pub async fn connect_from(
-        source: IpAddr,
-        address: SocketAddr,
-        max_segment: Option<u32>,
-        ledger: &Rc<Ledger>,
-    ) -> Result<Stamped, Fault> {
-        let tcp = connected(address, Some(source), max_segment).await?;
+    /// The same for subscriber `number`, from a source address of its own.
+    pub async fn subscribe(
+        subscribe_config: &SubscribeConfig,
+        number: usize,
+    ) -> Result<Stream<Stamped>, Fault> {
+        let SubscribeConfig { subscribe, max_segment, ledger, .. } = subscribe_config;
+        let tcp = connected(subscribe.socket, Some(source(number).into()), *max_segment).await?;
         ledger.delivery_connected();
-        Ok(Stamped::over(tcp, ledger, Carries::Deliveries))
+        let stamped = Stamped::over(tcp, ledger, Carries::Deliveries);
+        Stream::connect(stamped).await.map_err(Fault::refused)
     }
 
     /// A connection that a subscriber has accepted.
@@ -91,6 +92,13 @@ impl Stamped {
     pub fn called_back(tcp: TcpStream, ledger: &Rc<Ledger>) -> Stamped {
         ledger.callback_connected();
         Stamped::over(tcp, ledger, Carries::Answers)
+    }
+
+    /// The server's end of the stream over it. One that cannot be set up is noted in the ledger.
+    pub async fn accept(self) -> Option<Stream<Stamped>> {
+        let ledger = self.ledger.clone();
+        let note = |e| ledger.fault(&format!("an accepted connection cannot be set up: {e}"));
+        Stream::accept(self).await.map_err(note).ok()
     }
 
     fn over(tcp: TcpStream, ledger: &Rc<Ledger>, carries: Carries) -> Stamped {

@@ -6,10 +6,12 @@ use crate::publisher::desk;
 use crate::publisher::hub::Hub;
 use crate::webhook::answering::Answering;
 use crate::{tcp, webhook, websocket};
+use pushbench_core::arm::ArmOption;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::effective_config::{EffectiveConfig, LISTENING};
 use pushbench_core::transport::Carrier;
 use pushbench_host::console;
+use pushbench_wire::stream::Stream;
 use std::io::{self};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -133,7 +135,7 @@ fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
 
 async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
     let service = match &options.work {
-        Work::Take(Carrier::Webhook, handler) if handler.answer.is_some() => {
+        Work::Take(Carrier::Webhook, handler) if handler.options.contains(ArmOption::Callback) => {
             Service::Answer(*handler, Arc::default())
         }
         Work::Take(carrier, handler) => Service::Take(*carrier, *handler),
@@ -147,8 +149,8 @@ async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
     };
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(connection(service.clone(), stream));
+            Ok((socket, _)) => {
+                tokio::spawn(connection(service.clone(), socket));
             }
             Err(e) => {
                 console::error_line(&format!("cannot accept a connection: {e}"));
@@ -159,7 +161,8 @@ async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
 }
 
 /// A connection that ends badly is the client's affair; the server goes on.
-async fn connection(service: Service, stream: TcpStream) {
+async fn connection(service: Service, socket: TcpStream) {
+    let Ok(stream) = Stream::accept(socket).await else { return };
     match service {
         Service::Take(Carrier::Webhook, h) => webhook::server::serve(h, None, stream).await,
         Service::Answer(h, to) => webhook::server::serve(h, Some(to), stream).await,

@@ -6,6 +6,7 @@ use crate::described::{Described, Targets};
 use crate::ease;
 use crate::publisher::{PublishOptions, Publisher};
 use include_dir::Dir;
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::{Matched, Matching};
 use pushbench_core::origin::Origin;
@@ -97,13 +98,14 @@ pub struct BuiltinOptions {
 }
 
 impl Manifest {
-    /// This program's own server of a transport.
-    pub fn builtin(transport: Transport, options: &BuiltinOptions) -> Manifest {
+    /// This program's own server for an arm.
+    pub fn builtin(spec: &ArmSpec, options: &BuiltinOptions) -> Manifest {
+        let transport = spec.transport;
         if let Some(publish) = &options.publish {
             return Manifest::publisher(transport, options, publish);
         }
         let mut words: Vec<String> =
-            ["serve", transport.name(), "--listen", "127.0.0.1:{port}", "--threads"]
+            ["serve", &spec.at_receiver(), "--listen", "127.0.0.1:{port}", "--threads"]
                 .map(str::to_owned)
                 .to_vec();
         words.push(options.threads.max(1).to_string());

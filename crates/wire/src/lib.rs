@@ -12,6 +12,7 @@ pub mod request_options;
 pub mod response_diagnostics;
 pub mod shared_buffers;
 pub mod sse;
+pub mod stream;
 pub mod subscriber_addresses;
 pub mod tcp;
 pub mod webhook;

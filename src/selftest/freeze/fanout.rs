@@ -59,12 +59,13 @@ fn trial_arm(lab: &Lab<'_>, transport: Transport) -> Result<TrialArm> {
     };
     let threads = lab.placement.target.len();
     let options = BuiltinOptions { threads, publish: Some(publish), ..BuiltinOptions::default() };
+    let plain = lab.trial_arm(0, transport, None);
     Ok(TrialArm {
-        manifest: Manifest::builtin(transport, &options),
+        manifest: Manifest::builtin(&plain.spec, &options),
         // Events are published in their order, however they have queued.
         connections: 1,
         subscribers: Some(asked),
-        ..lab.trial_arm(0, transport, None)
+        ..plain
     })
 }
 

@@ -119,7 +119,8 @@ fn exact_member(
     delay: Duration,
     slots: usize,
 ) -> TrialArm {
-    let most = match carrier.depth_limit() {
+    let plain = lab.trial_arm(0, carrier.transport(), None);
+    let most = match plain.spec.depth_limit(false) {
         Some(1) => slots,
         _ => slots.min(CONNECTIONS),
     };
@@ -128,7 +129,7 @@ fn exact_member(
         manifest: exact_manifest(place, carrier, delay),
         connections: most,
         in_flight: slots.div_ceil(most),
-        ..lab.trial_arm(0, carrier.transport(), None)
+        ..plain
     }
 }
 

@@ -2,7 +2,7 @@
 //! ended.
 
 use crate::io::{SetUp, Stamped, Stamps};
-use crate::subscriber::{SubscribeConfig, source};
+use crate::subscriber::SubscribeConfig;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -11,10 +11,10 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use pushbench_core::scenario::payload::MAX_BYTES;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::line::{Ended, Line};
+use pushbench_wire::stream::Stream;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
-use tokio::net::TcpStream;
 
 /// Longest answer: the largest event, or many of them.
 const LONGEST: usize = 2 * MAX_BYTES;
@@ -52,7 +52,7 @@ impl SubscriberRequest {
 pub struct Requests {
     subscribe_config: Rc<SubscribeConfig>,
     number: usize,
-    line: Line<Stamped>,
+    line: Line<Stream<Stamped>>,
     stamps: Rc<Stamps>,
     setting_up: Option<SetUp>,
 }
@@ -162,9 +162,7 @@ fn request(
 pub async fn unsubscribe(subscribe_config: &SubscribeConfig, path: &str) -> Result<(), Fault> {
     let path = path.parse().map_err(Fault::refused)?;
     let asked = SubscriberRequest { method: Method::DELETE, ..SubscriberRequest::get(path) };
-    let stream =
-        TcpStream::connect(subscribe_config.subscribe.socket).await.map_err(Fault::refused)?;
-    stream.set_nodelay(true).map_err(Fault::refused)?;
+    let stream = Stream::open(subscribe_config.subscribe.socket).await.map_err(Fault::refused)?;
     let mut line = Line::new(stream).await.map_err(Fault::refused)?;
     let (status, body) =
         line.exchange(request(subscribe_config, &asked)?).await.map_err(Fault::closed)?;
@@ -180,12 +178,9 @@ pub async fn unsubscribe(subscribe_config: &SubscribeConfig, path: &str) -> Resu
 async fn connect(
     subscribe_config: &Rc<SubscribeConfig>,
     number: usize,
-) -> Result<(Line<Stamped>, Rc<Stamps>, SetUp), Fault> {
-    let (from, to) = (source(number).into(), subscribe_config.subscribe.socket);
-    let io =
-        Stamped::connect_from(from, to, subscribe_config.max_segment, &subscribe_config.ledger)
-            .await?;
-    let (stamps, setting_up) = (io.stamps(), io.setting_up()?);
+) -> Result<(Line<Stream<Stamped>>, Rc<Stamps>, SetUp), Fault> {
+    let io = Stamped::subscribe(subscribe_config, number).await?;
+    let (stamps, setting_up) = (io.socket().stamps(), io.socket().setting_up()?);
     let line = Line::new(io).await.map_err(Fault::refused)?.up_to(LONGEST);
     Ok((line, stamps, setting_up))
 }

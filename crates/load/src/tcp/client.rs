@@ -9,6 +9,7 @@ use crate::pipeline;
 use crate::pipeline::Pipe;
 use pushbench_core::event::Template;
 use pushbench_wire::fault::Fault;
+use pushbench_wire::stream::Stream;
 use pushbench_wire::tcp::codec::Framed;
 use std::io;
 use std::rc::Rc;
@@ -17,22 +18,17 @@ use std::task::{Context, Poll, ready};
 /// An open connection.
 pub struct Tcp {
     connect_config: ConnectConfig,
-    framed: Framed<Stamped>,
+    framed: Framed<Stream<Stamped>>,
     stamps: Rc<Stamps>,
 }
 
 impl Client for Tcp {
     async fn open(connect_config: &ConnectConfig) -> Result<Self, Fault> {
-        let io = Stamped::connect(
-            connect_config.address.socket,
-            connect_config.max_segment,
-            &connect_config.ledger,
-        )
-        .await?;
+        let io = Stamped::connect(connect_config).await?;
         if connect_config.warm {
-            io.set_up();
+            io.socket().set_up();
         }
-        let stamps = io.stamps();
+        let stamps = io.socket().stamps();
         Ok(Tcp { connect_config: connect_config.clone(), framed: Framed::new(io), stamps })
     }
 
@@ -41,7 +37,7 @@ impl Client for Tcp {
     }
 }
 
-impl Pipe for Framed<Stamped> {
+impl Pipe for Framed<Stream<Stamped>> {
     fn poll_answers(
         &mut self,
         cx: &mut Context<'_>,

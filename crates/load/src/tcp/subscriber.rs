@@ -2,15 +2,16 @@
 
 use crate::io::Stamped;
 use crate::subscriber::stream::Inbox;
-use crate::subscriber::{SubscribeConfig, Subscriber, source};
+use crate::subscriber::{SubscribeConfig, Subscriber};
 use pushbench_wire::fault::Fault;
+use pushbench_wire::stream::Stream;
 use pushbench_wire::tcp::Hello;
 use pushbench_wire::tcp::codec::Framed;
 use std::future::poll_fn;
 use std::rc::Rc;
 
 /// A subscriber with its open connection.
-pub struct Socket(Inbox<Framed<Stamped>>);
+pub struct Socket(Inbox<Framed<Stream<Stamped>>>);
 
 impl Subscriber for Socket {
     type Common = ();
@@ -24,11 +25,8 @@ impl Subscriber for Socket {
         (): &(),
         number: usize,
     ) -> Result<Self, Fault> {
-        let (from, to) = (source(number).into(), subscribe_config.subscribe.socket);
-        let io =
-            Stamped::connect_from(from, to, subscribe_config.max_segment, &subscribe_config.ledger)
-                .await?;
-        let stamps = io.stamps();
+        let io = Stamped::subscribe(subscribe_config, number).await?;
+        let stamps = io.socket().stamps();
         let mut framed = Framed::new(io);
         let hello = Hello {
             token: subscribe_config.token.clone(),
@@ -43,7 +41,7 @@ impl Subscriber for Socket {
             Some(other) => return Err(Fault::Refused(String::from_utf8_lossy(other).into_owned())),
             None => return Err(Fault::Refused("closed instead of a welcome".to_owned())),
         }
-        framed.socket.set_up();
+        framed.stream.socket().set_up();
         Ok(Socket(Inbox::new(framed, subscribe_config.clone(), number, stamps)))
     }
 

@@ -65,7 +65,8 @@ impl Callback {
 
     async fn serve(self, io: Stamped, common: Rc<Common>) {
         let stamps = io.stamps();
-        let mut posts = Posts::new(io, common);
+        let Some(stream) = io.accept().await else { return };
+        let mut posts = Posts::new(stream, common);
         loop {
             let status = match posts.next(|request| self.take(&stamps, request)).await {
                 Ok(Some(status)) => status,

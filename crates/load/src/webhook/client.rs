@@ -15,6 +15,7 @@ use pushbench_host::clock;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::response_diagnostics;
 use pushbench_wire::shared_buffers::{Unread, Unwritten};
+use pushbench_wire::stream::Stream;
 use pushbench_wire::webhook::response;
 use pushbench_wire::webhook::response::{Answer, Broken, Reading};
 use std::future::poll_fn;
@@ -28,27 +29,22 @@ const LEAST_IDLE: u64 = 10_000_000;
 pub struct Webhook {
     connect_config: ConnectConfig,
     request: Prebuilt,
-    io: Stamped,
+    io: Stream<Stamped>,
 }
 
 impl Client for Webhook {
     async fn open(connect_config: &ConnectConfig) -> Result<Self, Fault> {
         let request = Prebuilt::new(connect_config)?;
-        let io = Stamped::connect(
-            connect_config.address.socket,
-            connect_config.max_segment,
-            &connect_config.ledger,
-        )
-        .await?;
+        let io = Stamped::connect(connect_config).await?;
         if connect_config.warm {
-            io.set_up();
+            io.socket().set_up();
         }
         Ok(Webhook { connect_config: connect_config.clone(), request, io })
     }
 
     async fn carry(self, feed: Feed, ledger: Rc<Ledger>) -> Result<(), Fault> {
         let Webhook { connect_config, request, io } = self;
-        let stamps = io.stamps();
+        let stamps = io.socket().stamps();
         let mut carrier = Carrier {
             desk: Matcher { connect_config: &connect_config, ledger: &ledger, stamps: &stamps },
             request: &request,
@@ -91,7 +87,7 @@ struct Carrier<'a> {
     desk: Matcher<'a>,
     request: &'a Prebuilt,
     feed: &'a Feed,
-    io: Stamped,
+    io: Stream<Stamped>,
     unread: Unread,
     unwritten: Unwritten,
     reading: Reading,
@@ -200,7 +196,7 @@ impl Carrier<'_> {
         let idle = asked.sent.saturating_sub(asked.free);
         let answered = self.carried == 0 || !self.unread.bytes().is_empty();
         // A socket that is closed with a request unread is reset.
-        let unread = self.io.has_unacknowledged() || fault != fault_of(Broken::CutShort);
+        let unread = self.io.socket().has_unacknowledged() || fault != fault_of(Broken::CutShort);
         let at_once = clock::now().saturating_sub(asked.sent) < idle;
         match &fault {
             Fault::Closed(_) if !answered && unread && at_once && idle >= LEAST_IDLE => {

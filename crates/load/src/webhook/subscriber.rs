@@ -17,6 +17,7 @@ use pushbench_host::sleep::Timer;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::line::Line;
 use pushbench_wire::response_diagnostics;
+use pushbench_wire::stream::Stream;
 use pushbench_wire::subscriber_addresses::{Addresses, to_loopback};
 use pushbench_wire::webhook::posts::{Common, Posts};
 use pushbench_wire::webhook::request::Request;
@@ -57,7 +58,7 @@ pub struct SharedListener {
 /// Where subscribers register, one after the other or all at once.
 #[derive(Default)]
 struct Registrar {
-    line: Option<Line<TcpStream>>,
+    line: Option<Line<Stream<TcpStream>>>,
     /// Ends with the publisher. A webhook's subscriber has no connection that would: it is a second one
     /// to the publisher on which nothing is asked, in place of whatever tells a subscriber in earnest
     /// that it must register again.
@@ -222,11 +223,8 @@ fn wanted(url: &str, types: &[String]) -> Value {
     }
 }
 
-async fn connect(subscribe_config: &SubscribeConfig) -> Result<TcpStream, Fault> {
-    let stream =
-        TcpStream::connect(subscribe_config.subscribe.socket).await.map_err(Fault::refused)?;
-    stream.set_nodelay(true).map_err(Fault::refused)?;
-    Ok(stream)
+async fn connect(subscribe_config: &SubscribeConfig) -> Result<Stream<TcpStream>, Fault> {
+    Stream::open(subscribe_config.subscribe.socket).await.map_err(Fault::refused)
 }
 
 /// One descriptor for every address of the loopback network; where the kernel does not let us bind it
@@ -276,7 +274,8 @@ async fn rest(ns: u64) -> io::Result<()> {
 
 async fn serve(io: Stamped, subscribe_config: Rc<SubscribeConfig>, common: Rc<Common>) {
     let stamps = io.stamps();
-    let mut posts = Posts::new(io, common);
+    let Some(stream) = io.accept().await else { return };
+    let mut posts = Posts::new(stream, common);
     // A connection that ends badly is told by what its deliveries come to.
     while let Ok(Some(taken)) =
         posts.next(|request| take(&subscribe_config, &stamps, request)).await

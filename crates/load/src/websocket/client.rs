@@ -23,18 +23,13 @@ pub struct Websocket {
 
 impl Client for Websocket {
     async fn open(connect_config: &ConnectConfig) -> Result<Self, Fault> {
-        let mut io = Stamped::connect(
-            connect_config.address.socket,
-            connect_config.max_segment,
-            &connect_config.ledger,
-        )
-        .await?;
-        let stamps = io.stamps();
+        let mut io = Stamped::connect(connect_config).await?;
+        let stamps = io.socket().stamps();
         let request =
             handshake::request(&connect_config.address.endpoint, &connect_config.request_options)?;
         let came = handshake::shake(&mut io, &request, &connect_config.request_options).await?;
         if connect_config.warm {
-            io.set_up();
+            io.socket().set_up();
         }
         Ok(Websocket {
             connect_config: connect_config.clone(),

@@ -5,6 +5,7 @@ use crate::pipeline::Pipe;
 use pushbench_core::event::Template;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::shared_buffers::{Unread, Unwritten};
+use pushbench_wire::stream::Stream;
 use pushbench_wire::websocket::frames;
 use pushbench_wire::websocket::frames::{CLOSE, Frames, Heard, PONG, TEXT};
 use rand::{Rng as _, SeedableRng as _};
@@ -32,7 +33,7 @@ fn key() -> [u8; 4] {
 
 /// An open WebSocket.
 pub(super) struct Socket {
-    io: Stamped,
+    io: Stream<Stamped>,
     unread: Unread,
     unwritten: Unwritten,
     frames: Frames,
@@ -49,7 +50,7 @@ struct Reply {
 
 impl Socket {
     /// Over a connection that has shaken hands; `came` is what the peer has sent since.
-    pub fn new(io: Stamped, came: &[u8]) -> Socket {
+    pub fn new(io: Stream<Stamped>, came: &[u8]) -> Socket {
         let mut unread = Unread::default();
         unread.push(came);
         Socket {
@@ -63,7 +64,7 @@ impl Socket {
 
     /// Says good-bye if the socket takes it at once, and charges nobody for it.
     pub fn part(mut self, cx: &mut Context<'_>) {
-        self.io.account();
+        self.io.socket().account();
         let Reply { opcode, payload } = match self.reply.take() {
             Some(answer) if answer.opcode == CLOSE => answer,
             _ => Reply { opcode: CLOSE, payload: Vec::new() },

@@ -2,8 +2,9 @@
 
 use crate::io::Stamped;
 use crate::subscriber::stream::Inbox;
-use crate::subscriber::{SubscribeConfig, Subscriber, source};
+use crate::subscriber::{SubscribeConfig, Subscriber};
 use pushbench_wire::fault::Fault;
+use pushbench_wire::stream::Stream;
 use pushbench_wire::websocket::handshake;
 use pushbench_wire::websocket::messages::small;
 use std::rc::Rc;
@@ -11,7 +12,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// A subscriber with its open connection.
-pub struct Socket(Inbox<WebSocketStream<Stamped>>);
+pub struct Socket(Inbox<WebSocketStream<Stream<Stamped>>>);
 
 impl Subscriber for Socket {
     type Common = ();
@@ -25,17 +26,14 @@ impl Subscriber for Socket {
         (): &(),
         number: usize,
     ) -> Result<Self, Fault> {
-        let (from, to) = (source(number).into(), subscribe_config.subscribe.socket);
-        let mut io =
-            Stamped::connect_from(from, to, subscribe_config.max_segment, &subscribe_config.ledger)
-                .await?;
-        let stamps = io.stamps();
+        let mut io = Stamped::subscribe(subscribe_config, number).await?;
+        let stamps = io.socket().stamps();
         let request = handshake::request(
             &subscribe_config.wanting(number),
             &subscribe_config.request_options,
         )?;
         let came = handshake::shake(&mut io, &request, &subscribe_config.request_options).await?;
-        io.set_up();
+        io.socket().set_up();
         let config = Some(small());
         let socket = WebSocketStream::from_partially_read(io, came, Role::Client, config).await;
         Ok(Socket(Inbox::new(socket, subscribe_config.clone(), number, stamps)))

@@ -15,6 +15,7 @@ use pushbench_core::event::Event;
 use pushbench_core::publishing::{ACKNOWLEDGE, EVENTS, PUBLISH, STATUS, SUBSCRIBE};
 use pushbench_core::scenario::payload::MAX_BYTES;
 use pushbench_core::transport::Transport;
+use pushbench_wire::stream::Stream;
 use serde_json::json;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use tokio::net::TcpStream;
 pub type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 /// Serves one connection until it ends, whatever speaks on it.
-pub async fn serve(hub: Arc<Hub>, stream: TcpStream) {
+pub async fn serve(hub: Arc<Hub>, stream: Stream<TcpStream>) {
     let Some(stream) = crate::publisher::raw(&hub, stream).await else { return };
     let service = service_fn(move |request| {
         let hub = hub.clone();

@@ -23,6 +23,7 @@ use hyper::body::Incoming;
 use pushbench_core::publishing::{CONCURRENCY, CONNECT_TIMEOUT, HOLD, Keep, QUEUE, TIMEOUT};
 use pushbench_core::transport::Transport;
 use pushbench_core::units;
+use pushbench_wire::stream::Stream;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -116,7 +117,7 @@ async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
 }
 
 /// … and, where subscribers do not speak HTTP, here. Gives back a connection that does.
-async fn raw(hub: &Arc<Hub>, stream: TcpStream) -> Option<TcpStream> {
+async fn raw(hub: &Arc<Hub>, stream: Stream<TcpStream>) -> Option<Stream<TcpStream>> {
     match hub.options.transport {
         Transport::Tcp => tcp::publisher::raw(hub, stream).await,
         _ => Some(stream),

@@ -6,6 +6,7 @@ use crate::publisher::hub::Hub;
 use crate::publisher::stream::deliver;
 use crate::publisher::subscription::Subscription;
 use hyper::StatusCode;
+use pushbench_wire::stream::Stream;
 use pushbench_wire::tcp::Hello;
 use pushbench_wire::tcp::codec::Framed;
 use std::future::poll_fn;
@@ -19,9 +20,9 @@ pub fn subscribe() -> Answer {
 }
 
 /// Tells a subscriber from somebody who speaks HTTP by the first byte, the highest of a length.
-pub async fn raw(hub: &Arc<Hub>, stream: TcpStream) -> Option<TcpStream> {
+pub async fn raw(hub: &Arc<Hub>, stream: Stream<TcpStream>) -> Option<Stream<TcpStream>> {
     let mut first = [0];
-    match stream.peek(&mut first).await {
+    match stream.socket().peek(&mut first).await {
         Ok(1) if first[0] == 0 => {}
         _ => return Some(stream),
     }
@@ -39,7 +40,10 @@ pub async fn raw(hub: &Arc<Hub>, stream: TcpStream) -> Option<TcpStream> {
     None
 }
 
-async fn welcome(hub: &Arc<Hub>, framed: &mut Framed<TcpStream>) -> Result<Subscription, String> {
+async fn welcome(
+    hub: &Arc<Hub>,
+    framed: &mut Framed<Stream<TcpStream>>,
+) -> Result<Subscription, String> {
     let hello = poll_fn(|cx| {
         framed.poll_message(cx).map(|message| match message {
             Ok(Some(bytes)) => {

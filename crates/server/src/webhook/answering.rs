@@ -8,6 +8,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use pushbench_wire::line::{Ended, Line};
+use pushbench_wire::stream::Stream;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
@@ -35,7 +36,7 @@ pub struct Answering {
 /// One address, and the connections to it that wait for the next answer.
 pub struct Asker {
     destination: Destination,
-    idle: Mutex<Vec<Line<TcpStream>>>,
+    idle: Mutex<Vec<Line<Stream<TcpStream>>>>,
     under_way: Semaphore,
 }
 
@@ -84,7 +85,7 @@ impl Asker {
     }
 
     /// The connection that was used last, if it still stands: few are used where few are enough.
-    async fn kept(&self) -> Option<Line<TcpStream>> {
+    async fn kept(&self) -> Option<Line<Stream<TcpStream>>> {
         loop {
             let mut line = held(&self.idle).pop()?;
             if !poll_fn(|cx| Poll::Ready(line.drive(cx))).await {
@@ -93,9 +94,8 @@ impl Asker {
         }
     }
 
-    async fn open(&self) -> io::Result<Line<TcpStream>> {
-        let stream = TcpStream::connect(self.destination.addresses()).await?;
-        stream.set_nodelay(true)?;
+    async fn open(&self) -> io::Result<Line<Stream<TcpStream>>> {
+        let stream = Stream::open(self.destination.addresses()).await?;
         Line::new(stream).await.map_err(io::Error::other)
     }
 }

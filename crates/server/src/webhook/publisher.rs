@@ -18,6 +18,7 @@ use hyper::{Method, Request, StatusCode, Uri};
 use pushbench_core::publishing::{Keep, LONGEST_SUBSCRIPTION};
 use pushbench_wire::endpoint::{Endpoint, Scheme};
 use pushbench_wire::line::{Ended, Line};
+use pushbench_wire::stream::Stream;
 use serde::Deserialize;
 use serde_json::json;
 use std::future::poll_fn;
@@ -111,7 +112,7 @@ impl Destination {
 
 async fn deliver(subscription: Subscription, destination: Destination) {
     let hub = subscription.hub().clone();
-    let mut line: Option<Line<TcpStream>> = None;
+    let mut line: Option<Line<Stream<TcpStream>>> = None;
     while let Some(event) = next(&subscription, &mut line).await {
         let Ok(_under_way) = hub.under_way.acquire().await else { return };
         let post = timeout(hub.options.timeout, post(&hub, &destination, &mut line, &event));
@@ -128,7 +129,7 @@ async fn deliver(subscription: Subscription, destination: Destination) {
 /// costs no event, and closed when it is idle for too long.
 async fn next(
     subscription: &Subscription,
-    line: &mut Option<Line<TcpStream>>,
+    line: &mut Option<Line<Stream<TcpStream>>>,
 ) -> Option<Arc<Publication>> {
     let hub = subscription.hub();
     let limit = match hub.options.keep {
@@ -154,7 +155,7 @@ async fn next(
 async fn post(
     hub: &Hub,
     destination: &Destination,
-    line: &mut Option<Line<TcpStream>>,
+    line: &mut Option<Line<Stream<TcpStream>>>,
     event: &Publication,
 ) -> Fate {
     let open = match line {
@@ -172,9 +173,8 @@ async fn post(
     }
 }
 
-async fn open(destination: &Destination) -> Option<Line<TcpStream>> {
-    let stream = TcpStream::connect(destination.addresses()).await.ok()?;
-    stream.set_nodelay(true).ok()?;
+async fn open(destination: &Destination) -> Option<Line<Stream<TcpStream>>> {
+    let stream = Stream::open(destination.addresses()).await.ok()?;
     Line::new(stream).await.ok()
 }
 

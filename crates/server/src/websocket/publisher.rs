@@ -11,6 +11,7 @@ use hyper::header::{
 };
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use pushbench_wire::stream::Stream;
 use pushbench_wire::websocket::messages::small;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -61,7 +62,7 @@ fn key(headers: &HeaderMap) -> Option<String> {
 async fn upgraded(upgrade: hyper::upgrade::OnUpgrade, subscription: Subscription) {
     let Ok(upgraded) = upgrade.await else { return };
     // The bare socket again: hyper's wrapper would cost memory and an indirection a read.
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
+    let Ok(parts) = upgraded.downcast::<TokioIo<Stream<TcpStream>>>() else { return };
     let (stream, read) = (parts.io.into_inner(), parts.read_buf.to_vec());
     let socket =
         WebSocketStream::from_partially_read(stream, read, Role::Server, Some(small())).await;
