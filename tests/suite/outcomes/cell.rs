@@ -216,9 +216,9 @@ pub fn drive(group: &TrialGroup, shards: usize, cpu: usize) -> Trial {
     let interrupt = AtomicBool::new(false);
     let bench = Bench { placement: &placement, interrupt: &interrupt };
     let mut finished = block::run(group, &bench, &mut Unwatched).unwrap();
-    let mut trial = finished.pop().unwrap().trial;
-    validity::judge(&mut trial, None);
-    trial
+    let mut finished = finished.pop().unwrap();
+    validity::judge(&mut finished.trial, finished.ended.as_deref());
+    finished.trial
 }
 
 /// Checks all cells, and names those that fail.
