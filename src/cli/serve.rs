@@ -104,7 +104,7 @@ pub fn run(args: &Args) -> Result<()> {
     let work = match (args.publisher, transport.carrier()) {
         (true, _) => publisher(args, transport)?,
         (false, Some(carrier)) => {
-            // --duplex alone says it, too.
+            // A question by webhook may name a callback without the option, too.
             let options = match (carrier, args.duplex) {
                 (Carrier::Webhook, Some(_)) => spec.options.with(ArmOption::Callback),
                 _ => spec.options,
