@@ -188,10 +188,10 @@ mod tests {
             ),
             (
                 "websocket",
-                task(attend::<websocket::subscriber::Socket>),
-                size_of::<websocket::subscriber::Socket>(),
+                task(attend::<websocket::subscriber::WebsocketSubscriber>),
+                size_of::<websocket::subscriber::WebsocketSubscriber>(),
             ),
-            ("tcp", task(attend::<tcp::subscriber::Socket>), size_of::<tcp::subscriber::Socket>()),
+            ("tcp", task(attend::<tcp::subscriber::TcpSubscriber>), size_of::<tcp::subscriber::TcpSubscriber>()),
         ] {
             assert!(task <= 1280, "{transport}: its task is {task} bytes");
             assert!(itself <= 1024, "{transport}: it is {itself} bytes");

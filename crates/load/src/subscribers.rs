@@ -84,8 +84,8 @@ impl SubscribersJob {
         let start = Start { job: self, subscribe_config, tasks, origin };
         match self.transport {
             Transport::Webhook => start.all::<webhook::subscriber::Hook>().await,
-            Transport::Websocket => start.all::<websocket::subscriber::Socket>().await,
-            Transport::Tcp => start.all::<tcp::subscriber::Socket>().await,
+            Transport::Websocket => start.all::<websocket::subscriber::WebsocketSubscriber>().await,
+            Transport::Tcp => start.all::<tcp::subscriber::TcpSubscriber>().await,
             Transport::Sse => start.all::<sse::Stream>().await,
             Transport::LongPoll => start.all::<long_poll::Held>().await,
             Transport::Poll => start.all::<poll::subscriber::Poller>().await,

@@ -11,9 +11,9 @@ use std::future::poll_fn;
 use std::rc::Rc;
 
 /// A subscriber with its open connection.
-pub struct Socket(Inbox<Framed<Stream<Stamped>>>);
+pub struct TcpSubscriber(Inbox<Framed<Stream<Stamped>>>);
 
-impl Subscriber for Socket {
+impl Subscriber for TcpSubscriber {
     type Common = ();
 
     async fn prepare(_: &Rc<SubscribeConfig>) -> Result<(), Fault> {
@@ -42,7 +42,7 @@ impl Subscriber for Socket {
             None => return Err(Fault::Refused("closed instead of a welcome".to_owned())),
         }
         framed.stream.socket().set_up();
-        Ok(Socket(Inbox::new(framed, subscribe_config.clone(), number, stamps)))
+        Ok(TcpSubscriber(Inbox::new(framed, subscribe_config.clone(), number, stamps)))
     }
 
     async fn receive(&mut self) -> Result<(), Fault> {

@@ -12,9 +12,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// A subscriber with its open connection.
-pub struct Socket(Inbox<WebSocketStream<Stream<Stamped>>>);
+pub struct WebsocketSubscriber(Inbox<WebSocketStream<Stream<Stamped>>>);
 
-impl Subscriber for Socket {
+impl Subscriber for WebsocketSubscriber {
     type Common = ();
 
     async fn prepare(_: &Rc<SubscribeConfig>) -> Result<(), Fault> {
@@ -36,7 +36,7 @@ impl Subscriber for Socket {
         io.socket().set_up();
         let config = Some(small());
         let socket = WebSocketStream::from_partially_read(io, came, Role::Client, config).await;
-        Ok(Socket(Inbox::new(socket, subscribe_config.clone(), number, stamps)))
+        Ok(WebsocketSubscriber(Inbox::new(socket, subscribe_config.clone(), number, stamps)))
     }
 
     async fn receive(&mut self) -> Result<(), Fault> {
