@@ -10,7 +10,7 @@ use pushbench_host::clock;
 use pushbench_load::feed::{EventQueue, Source};
 use pushbench_load::io::Stamps;
 use pushbench_load::ledger::Instants;
-use pushbench_load::window::Window;
+use pushbench_load::pipeline::Window;
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll, Waker};

@@ -3,11 +3,11 @@
 use crate::setting::{connect_config, ledger};
 use criterion::Criterion;
 use pushbench_core::scenario::Lifetime;
-use pushbench_load::client::Client;
+use pushbench_load::connections::Client;
 use pushbench_load::feed::{EventQueue, Source};
-use pushbench_load::tcp::client::Tcp;
+use pushbench_load::tcp::Tcp;
 use pushbench_load::webhook::client::Webhook;
-use pushbench_load::websocket::client::Websocket;
+use pushbench_load::websocket::Websocket;
 use pushbench_server::handler::Handler;
 use pushbench_server::{tcp, webhook, websocket};
 use pushbench_wire::stream::Stream;

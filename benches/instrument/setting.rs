@@ -6,7 +6,7 @@ use pushbench_core::record::strata::Split;
 use pushbench_core::scenario::{Arrivals, Lifetime, Load, Payload};
 use pushbench_core::transport::Transport;
 use pushbench_host::clock;
-use pushbench_load::connect_config::ConnectConfig;
+use pushbench_load::connections::ConnectConfig;
 use pushbench_load::ledger::{Ledger, LedgerRules};
 use pushbench_server::webhook;
 use pushbench_wire::endpoint::{Endpoint, Resolved};

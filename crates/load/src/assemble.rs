@@ -1,15 +1,16 @@
 //! From what the shards and the block have seen to the record of each arm.
 
-use crate::bursts;
 use crate::shard::ArmOutcome;
-use crate::timeline::TimeLine;
 use crate::trial_group::{Finished, TrialGroup};
 use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_core::record::fanout::{Fanout, Growth, KernelMemory, PublisherStatus, Quiet};
+use pushbench_core::record::histogram::{Compact, Hist};
+use pushbench_core::record::interval::{Interval, IntervalCounts};
 use pushbench_core::record::trial::{DriverUsage, Judged, TargetUsage, Trial};
 use pushbench_core::schedule;
 use pushbench_host::hiccup::Stalls;
 use pushbench_host::usage;
+use std::collections::BTreeMap;
 
 /// What the block saw beside the shards; one entry an arm where there are several.
 pub(super) struct Observations {
@@ -103,7 +104,7 @@ fn record(
     let window_ns = group.load.duration.as_nanos() as u64;
     let alone = group.arms.len() == 1;
     let driver = driver_usage(&parts, seen, alone);
-    let drained_ns = bursts::merge(parts.iter().map(|p| p.drained_ns.clone()));
+    let drained_ns = drained(parts.iter().map(|p| p.drained_ns.clone()));
     let mut parts = parts.into_iter();
     let first = parts.next().expect("every shard reports every arm");
     // One shard has all subscribers.
@@ -173,4 +174,138 @@ fn driver_usage(parts: &[ArmOutcome], seen: &Observations, alone: bool) -> Drive
         }
     }
     driver
+}
+
+/// What each second of one arm brought.
+#[derive(Default)]
+pub(super) struct TimeLine(BTreeMap<u64, Second>);
+
+struct Second {
+    due: u64,
+    backlog_peak: u64,
+    /// A long trial has many seconds (law 12).
+    responses: Compact,
+    driver_rss_bytes: u64,
+}
+
+impl TimeLine {
+    /// Adds what one shard saw of a second; `driver_rss_bytes` is read when it arrives.
+    pub fn add(&mut self, second: u64, mut seen: IntervalCounts, driver_rss_bytes: u64) {
+        if let Some(known) = self.0.get(&second) {
+            seen.merge(&known.seen());
+        }
+        let responses = seen.responses.compact();
+        let (due, backlog_peak) = (seen.due, seen.backlog_peak);
+        self.0.insert(second, Second { due, backlog_peak, responses, driver_rss_bytes });
+    }
+
+    /// The figures of every second.
+    pub fn intervals(&self) -> Vec<Interval> {
+        let figures = |(n, s): (&u64, &Second)| Interval::of(*n, &s.seen(), s.driver_rss_bytes);
+        self.0.iter().map(figures).collect()
+    }
+
+    /// The responses of every second.
+    pub fn into_seconds(self) -> Vec<(u64, Hist)> {
+        self.0.into_iter().map(|(n, s)| (n, s.responses.unpack())).collect()
+    }
+}
+
+impl Second {
+    fn seen(&self) -> IntervalCounts {
+        IntervalCounts {
+            responses: self.responses.unpack(),
+            due: self.due,
+            backlog_peak: self.backlog_peak,
+        }
+    }
+}
+
+/// The bursts of a trial and when each one's queue was gone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Bursts {
+    /// Ends of the bursts in the arm's own time, ns, earliest first.
+    ends: Vec<u64>,
+    /// Time from a burst's end to the first event that found no queue; as many as are known.
+    drained: Vec<u64>,
+}
+
+impl Bursts {
+    pub fn new(ends: Vec<u64>) -> Bursts {
+        Bursts { ends, drained: Vec::new() }
+    }
+
+    /// An event came due `at`; `alone`: no other was waiting for a connection.
+    pub fn note(&mut self, at: u64, alone: bool) {
+        if let Some(&end) = self.ends.get(self.drained.len())
+            && alone
+            && at >= end
+        {
+            self.drained.push(at - end);
+        }
+    }
+
+    /// For each burst the time to drain, `None` when its queue outlived the next one or the window.
+    pub fn finish(self) -> Vec<Option<u64>> {
+        let next = |i: usize| self.ends.get(i + 1).copied().unwrap_or(u64::MAX);
+        let drained = |(i, end): (usize, &u64)| {
+            self.drained.get(i).copied().filter(|took| end + took < next(i))
+        };
+        self.ends.iter().enumerate().map(drained).collect()
+    }
+}
+
+/// Over shards: the queues of all have to be gone.
+pub(super) fn drained(shards: impl Iterator<Item = Vec<Option<u64>>>) -> Vec<Option<u64>> {
+    let both = |a: Vec<Option<u64>>, b: Vec<Option<u64>>| {
+        a.into_iter().zip(b).map(|(a, b)| Some(a?.max(b?))).collect()
+    };
+    shards.reduce(both).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(values: &[u64]) -> IntervalCounts {
+        let mut seen = IntervalCounts { due: 7, backlog_peak: 2, ..IntervalCounts::default() };
+        values.iter().for_each(|v| seen.responses.record(*v));
+        seen
+    }
+
+    #[test]
+    fn shards_of_the_same_second_are_merged_without_loss() {
+        let mut line = TimeLine::default();
+        line.add(1, seen(&[5, 1_000_000]), 10);
+        line.add(0, seen(&[]), 20);
+        line.add(1, seen(&[70_000]), 30);
+        let intervals = line.intervals();
+        assert_eq!(intervals.iter().map(|i| i.second).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!((intervals[1].due, intervals[1].backlog_peak), (14, 4));
+        assert_eq!((intervals[1].acknowledged, intervals[1].driver_rss_bytes), (3, 30));
+        let mut all = Hist::new();
+        [5, 70_000, 1_000_000].into_iter().for_each(|v| all.record(v));
+        assert_eq!(line.into_seconds()[1], (1, all));
+    }
+}
+
+#[cfg(test)]
+mod bursts_tests {
+    use super::*;
+
+    #[test]
+    fn the_first_event_without_a_queue_ends_the_drain() {
+        let mut bursts = Bursts::new(vec![100, 300, 500]);
+        for (at, alone) in [(50, true), (101, false), (120, true), (130, false), (520, true)] {
+            bursts.note(at, alone);
+        }
+        // The second burst's queue was still there when the third one ended; then both are gone.
+        assert_eq!(bursts.finish(), [Some(20), None, None]);
+    }
+
+    #[test]
+    fn every_shard_must_have_drained() {
+        let shards = vec![vec![Some(3), Some(1), None], vec![Some(2), Some(9), Some(1)]];
+        assert_eq!(drained(shards.into_iter()), [Some(3), Some(9), None]);
+    }
 }

@@ -1,26 +1,16 @@
 //! A trial group, from fresh target processes to finished records.
 
-use crate::agenda::{Agenda, Mark, TICK};
-use crate::assemble;
-use crate::assemble::Observations;
-use crate::fanout;
-use crate::fanout::BlockContext;
-use crate::memory::Memory;
+use crate::assemble::{Observations, TimeLine};
+use crate::fanout::{BlockContext, Memory};
 use crate::neighbors::Neighbors;
-use crate::quiet;
-use crate::restart_tracker;
-use crate::restart_tracker::{RestartTracker, launch};
-use crate::shard;
 use crate::shard::{ArmJob, ArmOutcome, BlockJob, News, Signals};
-use crate::startup_diagnostics;
-use crate::timeline::TimeLine;
+use crate::targets::{RestartTracker, launch};
 use crate::trial_group::{Bench, Finished, TrialGroup, Watch};
+use crate::{assemble, fanout, shard, targets};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::effective_config::EffectiveConfig;
-use pushbench_host::clock;
-use pushbench_host::cpus;
 use pushbench_host::hiccup::{Hiccups, Span};
-use pushbench_host::usage;
+use pushbench_host::{clock, cpus, usage};
 use pushbench_sut::process::{Launch, Running, start_all, stop_all};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -49,7 +39,7 @@ pub fn run(group: &TrialGroup, bench: &Bench<'_>, watch: &mut dyn Watch) -> Resu
         Ok(assemble::records(group, seen, outcomes?, std::mem::take(&mut driving.time_lines)))
     });
     if let Ok(finished) = &mut records {
-        startup_diagnostics::explain(finished, &targets);
+        targets::explain(finished, &targets);
     }
     stop_all(targets);
     records
@@ -142,7 +132,7 @@ impl Driving {
             .map_err(|e| Error::harness(format!("cannot start the hiccup meter: {e}")))?;
         self.origin.store(origin, Ordering::Release);
 
-        let mut agenda = Agenda::new(origin, from, quiet::end(group), group);
+        let mut agenda = Agenda::new(origin, from, fanout::quiet_end(group), group);
         let (mut quiet_from, mut quiet) = (None::<Vec<u64>>, None);
         let mut died = vec![None; self.targets.len()];
         let mut waiting = self.threads.len();
@@ -187,7 +177,7 @@ impl Driving {
                 self.stop.store(true, Ordering::Relaxed);
             }
         }
-        let after = restart_tracker::read_all(&self.targets);
+        let after = targets::read_all(&self.targets);
         let asked = BlockContext { memory: &self.memory, quiet, restarts: &self.restarts };
         if interrupted {
             return Err(Error::Interrupted);
@@ -219,7 +209,7 @@ impl Driving {
             match self.news.recv_timeout(TICK) {
                 Ok(News::Warm(Ok(()))) => warm += 1,
                 Ok(News::Warm(Err((arm, why)))) => {
-                    return Err(startup_diagnostics::cannot_connect(
+                    return Err(targets::cannot_connect(
                         &group.arms[arm],
                         &mut self.targets[arm],
                         &why,
@@ -232,11 +222,7 @@ impl Driving {
             }
             if clock::now() > limit {
                 let why = format!("not all connections open after {CONNECT_LIMIT:?}");
-                return Err(startup_diagnostics::cannot_connect(
-                    &group.arms[0],
-                    &mut self.targets[0],
-                    &why,
-                ));
+                return Err(targets::cannot_connect(&group.arms[0], &mut self.targets[0], &why));
             }
         }
         Ok(())
@@ -306,7 +292,54 @@ fn job_of(group: &TrialGroup, targets: &[Running], shard: usize, of: usize) -> R
         lifetime: group.lifetime,
         max_segment: group.max_segment,
         split: group.split.clone(),
-        quiet_end: quiet::end(group),
+        quiet_end: fanout::quiet_end(group),
         arms,
     })
+}
+
+/// The block looks after its targets and the user's wish to stop this often.
+pub(super) const TICK: Duration = Duration::from_millis(50);
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Mark {
+    Measure,
+    /// The quiet period of an idle flow ends.
+    Quiet,
+    Freeze,
+    Thaw,
+    Restart,
+}
+
+/// What the block must do at which instant.
+pub(super) struct Agenda(Vec<(u64, Mark)>);
+
+impl Agenda {
+    /// `from`: when the measured window begins, `quiet`: when the quiet period of an idle flow ends,
+    /// both after the origin.
+    pub fn new(origin: u64, from: u64, quiet: Option<u64>, group: &TrialGroup) -> Agenda {
+        let mut marks = Vec::new();
+        marks.extend(quiet.map(|end| (origin + end, Mark::Quiet)));
+        if let Some(freeze) = group.freeze {
+            marks.push((origin + freeze.at, Mark::Freeze));
+            marks.push((origin + freeze.at + freeze.length, Mark::Thaw));
+        }
+        marks.extend(group.restart_after.map(|after| (origin + from + after, Mark::Restart)));
+        // The last of those at the same instant comes first.
+        marks.push((origin + from, Mark::Measure));
+        marks.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        Agenda(marks)
+    }
+
+    pub fn due(&mut self) -> Option<Mark> {
+        let (at, mark) = *self.0.last()?;
+        (at <= clock::now()).then(|| {
+            self.0.pop();
+            mark
+        })
+    }
+
+    pub fn wait(&self) -> Duration {
+        let next = self.0.last().map_or(u64::MAX, |(at, _)| at.saturating_sub(clock::now()));
+        TICK.min(Duration::from_nanos(next))
+    }
 }

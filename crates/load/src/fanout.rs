@@ -1,12 +1,15 @@
 //! What a block does for a fan-out beside driving: who the subscribers are, and what is asked at the end.
 
-use crate::assemble::FanoutObservations;
-use crate::memory::Memory;
-use crate::restart_tracker::RestartTracker;
+use crate::assemble::{FanoutObservations, MemoryObservations};
+use crate::ledger::{Held, Ledger};
 use crate::subscriber::Registration;
-use crate::subscribers::SubscribersJob;
+use crate::subscriber::SubscribersJob;
+use crate::targets::RestartTracker;
 use crate::trial_group::{TrialArm, TrialGroup};
 use pushbench_core::error::Result;
+use pushbench_core::record::fanout::{Growth, KernelMemory, KernelScope, Quiet};
+use pushbench_core::schedule;
+use pushbench_host::{clock, kernel_memory, usage};
 use pushbench_sut::process::Running;
 use pushbench_sut::publisher;
 use pushbench_sut::publisher::Subscribe;
@@ -80,4 +83,105 @@ pub(super) fn subscribers(
         restarts: group.restart_after.is_some(),
         token: publisher.token.clone(),
     }))
+}
+
+/// The quiet period ends this long before the event, so that memory is read before anything moves.
+const BEFORE_THE_EVENT_NS: u64 = 100_000_000;
+/// A shorter period tells nothing, ns.
+pub(super) const SHORTEST_QUIET_NS: u64 = 500_000_000;
+/// How often to look whether the warm-up's deliveries have arrived, ns.
+pub(super) const QUIET_LOOK_NS: u64 = 5_000_000;
+/// Nothing is timed while it is quiet: time-outs are looked after this often, ns.
+pub(super) const QUIET_STEP_NS: u64 = 500_000_000;
+
+/// Where the quiet period of an idle flow ends, ns of the arm's own time; `None` in other flows.
+pub(super) fn quiet_end(group: &TrialGroup) -> Option<u64> {
+    let event = group.idle.then(|| schedule::first_measured(&group.load, group.seed))??;
+    Some(event.saturating_sub(BEFORE_THE_EVENT_NS))
+}
+
+/// What stood when it began.
+pub(super) struct QuietBegin {
+    at: u64,
+    cpu: u64,
+    held: Held,
+}
+
+impl QuietBegin {
+    pub fn now(ledger: &Ledger) -> QuietBegin {
+        QuietBegin { at: clock::now(), cpu: clock::thread_cpu(), held: ledger.held() }
+    }
+
+    /// What came since; the target's part is not known here.
+    pub fn until_now(&self, ledger: &Ledger) -> Quiet {
+        let now = ledger.held();
+        Quiet {
+            ns: clock::now() - self.at,
+            target_cpu_ns: None,
+            driver_cpu_ns: clock::thread_cpu() - self.cpu,
+            bytes_in: now.bytes_in - self.held.bytes_in,
+            bytes_out: now.bytes_out - self.held.bytes_out,
+            pings: now.pings - self.held.pings,
+            connections: now.connections,
+            unsettled: self.held.unsettled,
+        }
+    }
+}
+
+/// What was read at one instant, bytes.
+pub(super) struct Memory {
+    /// User memory of each target's process tree.
+    targets: Vec<u64>,
+    /// This process's.
+    driver: u64,
+    /// Kernel memory of each target in a cgroup of its own, or why there is none.
+    kernels: Vec<std::result::Result<u64, String>>,
+    /// The whole machine's.
+    machine: Option<u64>,
+}
+
+impl Memory {
+    pub fn read(targets: &[Running]) -> Memory {
+        Memory {
+            targets: targets.iter().map(|t| usage::tree_pss(&t.pids())).collect(),
+            driver: usage::tree_pss(&[std::process::id()]),
+            kernels: targets.iter().map(kernel_of).collect(),
+            machine: kernel_memory::of_machine(),
+        }
+    }
+
+    /// What target `i` and its surroundings have grown by until `after`. `alone`: no other arm shares
+    /// the driver and the machine.
+    pub fn growth(
+        &self,
+        after: &Memory,
+        i: usize,
+        target: &Running,
+        alone: bool,
+    ) -> MemoryObservations {
+        let grown = |before, after| Growth { before, after };
+        let (kernel, kernel_why) = match (&self.kernels[i], &after.kernels[i]) {
+            (Ok(before), Ok(after)) => (
+                Some(KernelMemory { of: KernelScope::Target, growth: grown(*before, *after) }),
+                None,
+            ),
+            (Err(why), _) | (_, Err(why)) => {
+                let both = self.machine.zip(after.machine).filter(|_| alone);
+                let growth = both.map(|(before, after)| grown(before, after));
+                let machine = |growth| KernelMemory { of: KernelScope::Machine, growth };
+                (growth.map(machine), Some(why.clone()))
+            }
+        };
+        MemoryObservations {
+            target: target.is_ours().then(|| grown(self.targets[i], after.targets[i])),
+            driver: alone.then_some(after.driver),
+            kernel,
+            kernel_why,
+        }
+    }
+}
+
+fn kernel_of(target: &Running) -> std::result::Result<u64, String> {
+    let dir = target.cage()?;
+    kernel_memory::of_cgroup(&dir).ok_or_else(|| format!("{} does not tell it", dir.display()))
 }

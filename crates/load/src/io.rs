@@ -1,6 +1,6 @@
 //! A TCP stream that knows when it was last read, and tells the ledger what it carried.
 
-use crate::connect_config::ConnectConfig;
+use crate::connections::ConnectConfig;
 use crate::ledger::Ledger;
 use crate::subscriber::{SubscribeConfig, source};
 use pushbench_core::record::wire::Traffic;

@@ -1,22 +1,22 @@
 //! One shard of one block: a thread with a current-thread runtime, the connections of every arm of
 //! the block, and the pacer that feeds them by turns.
 
-use crate::client::Client;
-use crate::connect_config::ConnectConfig;
+use crate::connections::Client;
+use crate::connections::ConnectConfig;
 use crate::connections::{keep, warm_up};
 use crate::cpu_account;
 use crate::cpu_account::CpuAccount;
 use crate::feed::{EventQueue, Source};
 use crate::ledger::{Ledger, LedgerRules};
 use crate::pacer::Pacer;
+use crate::pacer::{Arm, Turns};
 use crate::subscriber::Spawn;
-use crate::subscribers::SubscribersJob;
+use crate::subscriber::SubscribersJob;
 use crate::tasks::Tasks;
-use crate::tcp::client::Tcp;
-use crate::turns::{Arm, Turns};
+use crate::tcp::Tcp;
 use crate::webhook::callback::Callback;
 use crate::webhook::client::Webhook;
-use crate::websocket::client::Websocket;
+use crate::websocket::Websocket;
 use hyper::header::HeaderValue;
 use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::event::{Matched, Template};

@@ -1,6 +1,6 @@
 //! The subscriber's half: a stream that is read on one connection, and acknowledgements on another one.
 
-use crate::subscriber::ongoing::Ongoing;
+use crate::subscriber::Ongoing;
 use crate::subscriber::requests::{Requests, SubscriberRequest, unsubscribe};
 use crate::subscriber::{SubscribeConfig, Subscriber};
 use futures_util::future::{Either, select};

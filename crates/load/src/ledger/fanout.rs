@@ -2,10 +2,11 @@
 
 use crate::ledger::Ledger;
 use crate::ledger::spread::Spreads;
-use pushbench_core::record::fanout::Audience;
+use pushbench_core::record::fanout::{Audience, Turnover};
 use pushbench_core::record::wire::Traffic;
 use pushbench_host::clock;
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// What the subscribers' connections have seen until some instant.
@@ -134,5 +135,92 @@ impl Ledger {
         if let Some(spreads) = &mut self.0.borrow_mut().spreads {
             spreads.account.traffic.add(&traffic);
         }
+    }
+}
+
+impl Spreads {
+    /// A subscription was cut off: what is open at it is lost, what comes due until it is back fails.
+    pub fn cut_off(&mut self, subscriber: usize, now: u64) {
+        self.newcomers.remove(&(subscriber as u32));
+        // One that is leaving only loses what is on its way.
+        if self.present.has(subscriber) && self.absent.insert(subscriber as u32) {
+            if self.absent.len() == 1 {
+                self.cut_off_at = now;
+            }
+            self.turnover().cut_off += 1;
+        }
+        self.lose(subscriber);
+    }
+
+    /// A subscriber begins to leave: events due from now on are not due at it.
+    pub fn leaving(&mut self, subscriber: usize, now: u64) {
+        if !self.present.has(subscriber) {
+            return;
+        }
+        Rc::make_mut(&mut self.present).clear(subscriber);
+        self.count_here(subscriber, |n| *n -= 1);
+        self.turnover().left += 1;
+        self.newcomers.remove(&(subscriber as u32));
+        self.there_again(subscriber, now);
+    }
+
+    /// A subscriber's subscription was confirmed `now`: events due from now on are due at it. It had
+    /// asked for it at `asked`.
+    pub fn came(&mut self, subscriber: usize, asked: u64, now: u64) {
+        if !self.present.has(subscriber) {
+            Rc::make_mut(&mut self.present).set(subscriber);
+            self.count_here(subscriber, |n| *n += 1);
+        }
+        let turnover = self.turnover();
+        turnover.came += 1;
+        turnover.subscribing.record(now.saturating_sub(asked));
+        self.newcomers.insert(subscriber as u32, asked);
+        self.there_again(subscriber, now);
+    }
+
+    fn there_again(&mut self, subscriber: usize, now: u64) {
+        if self.absent.remove(&(subscriber as u32)) && self.absent.is_empty() {
+            let took = now.saturating_sub(self.cut_off_at);
+            self.turnover().recovery.record(took);
+        }
+    }
+
+    /// An attempt to subscribe has failed.
+    pub fn turned_down(&mut self) {
+        self.turnover().refused += 1;
+    }
+
+    pub(super) fn turnover(&mut self) -> &mut Turnover {
+        self.account.turnover.get_or_insert_default()
+    }
+}
+
+/// One bit a subscriber.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bits(Box<[u64]>);
+
+impl Bits {
+    /// Nobody of `n`.
+    pub fn none(n: usize) -> Bits {
+        Bits(vec![0; n.div_ceil(64)].into())
+    }
+
+    /// Everybody of `n`.
+    pub fn all(n: usize) -> Bits {
+        let mut bits = Bits::none(n);
+        (0..n).for_each(|i| bits.set(i));
+        bits
+    }
+
+    pub fn has(&self, i: usize) -> bool {
+        self.0.get(i / 64).is_some_and(|word| word & 1 << (i % 64) != 0)
+    }
+
+    pub fn set(&mut self, i: usize) {
+        self.0[i / 64] |= 1 << (i % 64);
+    }
+
+    pub fn clear(&mut self, i: usize) {
+        self.0[i / 64] &= !(1 << (i % 64));
     }
 }

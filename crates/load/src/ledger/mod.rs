@@ -2,13 +2,11 @@
 //!
 //! It holds the open events only; a closed event becomes counts in histograms (law 12).
 
-mod bits;
 mod book;
 mod callbacks;
 mod fanout;
 #[cfg(test)]
 mod merge_tests;
-mod presence;
 mod spread;
 
 pub use fanout::Held;

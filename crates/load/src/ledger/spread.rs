@@ -4,7 +4,7 @@
 //! confirmed before, and it had not begun to leave. One whose subscription was cut off by the other end
 //! counts as there: what it misses until it is back has failed.
 
-use crate::ledger::bits::Bits;
+use crate::ledger::fanout::Bits;
 use pushbench_core::record::fanout::{
     Audience, CONDUCTS, Conduct, Deliveries, DeliveryOutcomes, Mix,
 };

@@ -4,23 +4,33 @@
 //! tells the ledger which event it has read* ([`Subscriber`]). Acknowledging is a part of receiving.
 
 pub mod asking;
-pub mod ongoing;
+pub(crate) mod lifecycle;
 pub mod requests;
 pub mod stream;
 
 use crate::ledger::Ledger;
+use crate::subscriber::lifecycle::{Plan, Seat, attend};
+use crate::tasks::Tasks;
+use crate::{poll, sse, tcp, webhook, websocket};
 use hyper::Method;
 use pushbench_core::event::{Matched, acknowledgement};
 use pushbench_core::record::fanout::Conduct;
 use pushbench_core::scenario::Subscribers;
 use pushbench_core::scenario::payload::ID_DIGITS;
+use pushbench_core::schedule::turnover::{Leaves, Pauses};
+use pushbench_core::transport::Transport;
 use pushbench_core::wording::Wording;
+use pushbench_host::clock;
 use pushbench_wire::endpoint::{Endpoint, Resolved};
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
+use std::future::poll_fn;
 use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::sync::watch;
 
 /// Starts a task beside the subscribers, such as a connection that a listener has accepted; it ends
 /// with the trial.
@@ -127,6 +137,150 @@ pub const CONNECTIONS_PER_SOURCE: usize = 10_000;
 /// The source address of subscriber `number`, where it connects itself: 127.0.1.1, 127.0.1.2 …
 pub fn source(number: usize) -> Ipv4Addr {
     Ipv4Addr::from(0x7f00_0101 + (number / CONNECTIONS_PER_SOURCE) as u32)
+}
+
+/// Below the accept backlog of any server, so that no SYN is dropped and retried a second later.
+const AT_ONCE: usize = 64;
+
+/// What a shard must know of an arm's subscribers.
+#[derive(Debug, Clone)]
+pub struct SubscribersJob {
+    /// How events reach them.
+    pub transport: Transport,
+    /// Where they subscribe.
+    pub address: Resolved,
+    /// How their addresses reach the publisher.
+    pub registration: Registration,
+    /// How many there are and how they behave.
+    pub asked: Subscribers,
+    /// They acknowledge in these words, where the publisher has its own.
+    pub acknowledgement: Option<Wording>,
+    /// Where an event carries its id.
+    pub matched: Matched,
+    /// Of their plans: the block's.
+    pub seed: u64,
+    /// Nobody leaves later, ns after the origin.
+    pub length: u64,
+    /// How long a delivery waits at most by design.
+    pub rests: Duration,
+    /// The publisher is ended and restarted.
+    pub restarts: bool,
+    /// The run's token.
+    pub token: String,
+}
+
+impl SubscribersJob {
+    /// What the subscribers are told.
+    pub(super) fn call(
+        &self,
+        request_options: &RequestOptions,
+        max_segment: Option<u32>,
+        ledger: &Rc<crate::ledger::Ledger>,
+        tasks: &Tasks,
+    ) -> Rc<SubscribeConfig> {
+        let tasks = tasks.clone();
+        Rc::new(SubscribeConfig {
+            subscribe: self.address.clone(),
+            request_options: request_options.clone(),
+            token: self.token.clone(),
+            matched: self.matched.clone(),
+            asked: self.asked.clone(),
+            acknowledgement: self.acknowledgement.clone(),
+            registration: self.registration.clone(),
+            restarts: self.restarts,
+            max_segment,
+            ledger: ledger.clone(),
+            spawn: Rc::new(move |work| tasks.spawn(work)),
+        })
+    }
+
+    /// Subscribes all and starts them; gives how long it took, ns. `origin` tells when the trial begins.
+    /// A transport registers its subscriber's half here.
+    pub(super) async fn start(
+        &self,
+        subscribe_config: &Rc<SubscribeConfig>,
+        tasks: &Tasks,
+        origin: &watch::Receiver<u64>,
+    ) -> Result<u64, Fault> {
+        let begun = clock::now();
+        let start = Start { job: self, subscribe_config, tasks, origin };
+        match self.transport {
+            Transport::Webhook => start.all::<webhook::subscriber::Hook>().await,
+            Transport::Websocket => start.all::<websocket::WebsocketSubscriber>().await,
+            Transport::Tcp => start.all::<tcp::TcpSubscriber>().await,
+            Transport::Sse => start.all::<sse::Stream>().await,
+            Transport::LongPoll => start.all::<poll::Held>().await,
+            Transport::Poll => start.all::<poll::Poller>().await,
+        }?;
+        Ok(clock::now() - begun)
+    }
+
+    fn plan(&self, number: usize, origin: &watch::Receiver<u64>) -> Plan {
+        let Subscribers { stay, away, backoff, .. } = self.asked;
+        Plan {
+            leaves: stay
+                .map(|stay| Leaves::new(self.seed, number, stay, away, self.length))
+                .map(Box::new),
+            away: away.as_nanos() as u64,
+            pauses: backoff.map(|first| Pauses::new(self.seed, number, first)).map(Box::new),
+            origin: origin.clone(),
+        }
+    }
+}
+
+struct Start<'a> {
+    job: &'a SubscribersJob,
+    subscribe_config: &'a Rc<SubscribeConfig>,
+    tasks: &'a Tasks,
+    origin: &'a watch::Receiver<u64>,
+}
+
+impl Start<'_> {
+    async fn all<S: Subscriber>(&self) -> Result<(), Fault> {
+        let (subscribe_config, count) = (self.subscribe_config, self.job.asked.count);
+        let common = S::prepare(subscribe_config).await?;
+        for first in (0..count).step_by(AT_ONCE) {
+            let numbers = first..count.min(first + AT_ONCE);
+            let subscribing =
+                numbers.clone().map(|number| S::subscribe(subscribe_config, &common, number));
+            let subscribed = futures_util::future::try_join_all(subscribing).await?;
+            for (number, subscriber) in numbers.zip(subscribed) {
+                let seat = Seat {
+                    subscribe_config: subscribe_config.clone(),
+                    common: common.clone(),
+                    number,
+                };
+                let plan = self.job.plan(number, self.origin);
+                let (first, seat, plan) = (subscriber.into(), seat.into(), plan.into());
+                self.tasks.spawn(attend::<S>(first, seat, plan));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A subscriber's whole work. Boxed once a subscription.
+pub struct Ongoing(Pin<Box<dyn Future<Output = Result<(), Fault>>>>);
+
+impl Ongoing {
+    /// Nothing is done yet.
+    pub fn new(work: impl Future<Output = Result<(), Fault>> + 'static) -> Ongoing {
+        Ongoing(Box::pin(work))
+    }
+
+    /// Works until the publisher ends the subscription.
+    pub async fn receive(&mut self) -> Result<(), Fault> {
+        self.0.as_mut().await
+    }
+
+    /// Works until nothing is left to be done, as `through` says after each step.
+    pub async fn finish(&mut self, through: impl Fn() -> bool) {
+        poll_fn(|cx| match self.0.as_mut().poll(cx).is_ready() || through() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
+    }
 }
 
 #[cfg(test)]

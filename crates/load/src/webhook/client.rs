@@ -1,15 +1,14 @@
 //! The sender's half: one kept connection, one request at a time, spoken without a library between the
 //! socket and the event: a prepared head, and a response that is taken apart where it was read.
 
-use crate::client::Client;
-use crate::connect_config::ConnectConfig;
+use crate::connections::Client;
+use crate::connections::ConnectConfig;
 use crate::feed::Feed;
 use crate::io::{Stamped, Stamps};
 use crate::ledger::{Instants, Ledger, SendInstants, Ticket};
-use crate::webhook::prebuilt::Prebuilt;
-use crate::webhook::unasked;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use pushbench_core::arm::ArmOption;
-use pushbench_core::event::Matched;
+use pushbench_core::event::{Matched, Template};
 use pushbench_core::record::outcomes::Failure;
 use pushbench_host::clock;
 use pushbench_wire::fault::Fault;
@@ -61,7 +60,7 @@ impl Client for Webhook {
         let left = carrier.unread.bytes();
         match ended {
             Ok(()) => {
-                unasked::count(left, &connect_config.matched, &ledger);
+                count_unsolicited(left, &connect_config.matched, &ledger);
                 Ok(())
             }
             // What is left after a response that is none belongs to it.
@@ -275,5 +274,87 @@ impl Matcher<'_> {
             ticket.index,
         );
         self.ledger.fail(ticket, Failure::WrongAnswer, &message);
+    }
+}
+
+/// The head of every request of a connection.
+pub(super) struct Prebuilt(Box<[u8]>);
+
+impl Prebuilt {
+    pub fn new(connect_config: &ConnectConfig) -> Result<Prebuilt, Fault> {
+        let target = &connect_config.address.endpoint.path;
+        let mut head =
+            format!("{} {target} HTTP/1.1\r\n", connect_config.request_options.method).into_bytes();
+        for (name, value) in &headers(connect_config)? {
+            head.extend_from_slice(name.as_str().as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value.as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
+        head.extend_from_slice(b"\r\n");
+        Ok(Prebuilt(head.into()))
+    }
+
+    /// Appends the request that carries an event.
+    pub fn append(&self, template: &Template, index: u64, out: &mut Vec<u8>) {
+        out.reserve(self.0.len() + template.len());
+        out.extend_from_slice(&self.0);
+        template.append(index, out);
+    }
+}
+
+fn headers(connect_config: &ConnectConfig) -> Result<HeaderMap, Fault> {
+    let host = HeaderValue::from_str(&connect_config.address.endpoint.authority)
+        .map_err(Fault::refused)?;
+    let mut headers = HeaderMap::new();
+    headers.insert(HOST, host);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(USER_AGENT, HeaderValue::from_static("pushbench"));
+    for (name, value) in &connect_config.request_options.headers {
+        headers.insert(name, value.clone());
+    }
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(connect_config.template.len()));
+    Ok(headers)
+}
+
+const HEAD_END: &[u8] = b"\r\n\r\n";
+
+/// Counts the responses in what was left on a connection; bytes that are no response count as one.
+pub(super) fn count_unsolicited(mut left: &[u8], matched: &Matched, ledger: &Ledger) {
+    while !left.is_empty() {
+        let (body, rest) = response(left).unwrap_or((left, &[]));
+        ledger.stray(matched.index(body));
+        left = rest;
+    }
+}
+
+/// The body of the first response and what follows it; `None` when the bytes are no whole response.
+fn response(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    if !bytes.starts_with(b"HTTP/1.") {
+        return None;
+    }
+    let head = bytes.windows(HEAD_END.len()).position(|w| w == HEAD_END)?;
+    let (head, rest) = bytes.split_at(head + HEAD_END.len());
+    let length = std::str::from_utf8(head).ok()?.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+    });
+    rest.split_at_checked(length.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn responses_are_taken_apart() {
+        let two = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 204 No\r\n\r\nrest";
+        let (body, rest) = response(two).unwrap();
+        assert_eq!(body, b"ok");
+        assert_eq!(response(rest).unwrap(), (&b""[..], &b"rest"[..]));
+        for bad in ["rest", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"]
+        {
+            assert_eq!(response(bad.as_bytes()), None, "{bad}");
+        }
     }
 }

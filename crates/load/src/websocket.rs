@@ -1,20 +1,31 @@
 //! A client's end of an open WebSocket: frames over buffers that its thread's connections share.
 
-use crate::io::Stamped;
+use crate::connections::{Client, ConnectConfig};
+use crate::feed::Feed;
+use crate::io::{Stamped, Stamps};
+use crate::ledger::Ledger;
+use crate::pipeline;
 use crate::pipeline::Pipe;
+use crate::subscriber::stream::Inbox;
+use crate::subscriber::{SubscribeConfig, Subscriber};
 use pushbench_core::event::Template;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::shared_buffers::{Unread, Unwritten};
 use pushbench_wire::stream::Stream;
-use pushbench_wire::websocket::frames;
 use pushbench_wire::websocket::frames::{CLOSE, Frames, Heard, PONG, TEXT};
+use pushbench_wire::websocket::messages::small;
+use pushbench_wire::websocket::{frames, handshake};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::hash::{BuildHasher as _, RandomState};
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// While so many bytes wait for the peer to read, only the last of its pings is answered.
 const MOST_WAITING: usize = 8 * 1024;
@@ -185,5 +196,76 @@ fn fault(e: Error) -> Fault {
     match e {
         Error::ConnectionClosed | Error::AlreadyClosed | Error::Io(_) => Fault::closed(e),
         e => Fault::protocol(e),
+    }
+}
+
+/// An open WebSocket.
+pub struct Websocket {
+    connect_config: ConnectConfig,
+    socket: Socket,
+    stamps: Rc<Stamps>,
+}
+
+impl Client for Websocket {
+    async fn open(connect_config: &ConnectConfig) -> Result<Self, Fault> {
+        let mut io = Stamped::connect(connect_config).await?;
+        let stamps = io.socket().stamps();
+        let request =
+            handshake::request(&connect_config.address.endpoint, &connect_config.request_options)?;
+        let came = handshake::shake(&mut io, &request, &connect_config.request_options).await?;
+        if connect_config.warm {
+            io.socket().set_up();
+        }
+        Ok(Websocket {
+            connect_config: connect_config.clone(),
+            socket: Socket::new(io, &came),
+            stamps,
+        })
+    }
+
+    async fn carry(mut self, feed: Feed, _ledger: Rc<Ledger>) -> Result<(), Fault> {
+        let ended =
+            pipeline::carry(&mut self.socket, &self.connect_config, self.stamps, &feed).await;
+        // Also where the peer has closed with events on their way: its close wants an answer (RFC 6455, 5.5.1).
+        let mut socket = Some(self.socket);
+        poll_fn(|cx| Poll::Ready(socket.take().map(|socket| socket.part(cx)))).await;
+        ended
+    }
+}
+
+/// A subscriber with its open connection.
+pub struct WebsocketSubscriber(Inbox<WebSocketStream<Stream<Stamped>>>);
+
+impl Subscriber for WebsocketSubscriber {
+    type Common = ();
+
+    async fn prepare(_: &Rc<SubscribeConfig>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn subscribe(
+        subscribe_config: &Rc<SubscribeConfig>,
+        (): &(),
+        number: usize,
+    ) -> Result<Self, Fault> {
+        let mut io = Stamped::subscribe(subscribe_config, number).await?;
+        let stamps = io.socket().stamps();
+        let request = handshake::request(
+            &subscribe_config.wanting(number),
+            &subscribe_config.request_options,
+        )?;
+        let came = handshake::shake(&mut io, &request, &subscribe_config.request_options).await?;
+        io.socket().set_up();
+        let config = Some(small());
+        let socket = WebSocketStream::from_partially_read(io, came, Role::Client, config).await;
+        Ok(WebsocketSubscriber(Inbox::new(socket, subscribe_config.clone(), number, stamps)))
+    }
+
+    async fn receive(&mut self) -> Result<(), Fault> {
+        self.0.receive().await
+    }
+
+    async fn leave(self) -> Result<(), Fault> {
+        self.0.leave().await
     }
 }

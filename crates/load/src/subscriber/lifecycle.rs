@@ -188,10 +188,10 @@ mod tests {
             ),
             (
                 "websocket",
-                task(attend::<websocket::subscriber::WebsocketSubscriber>),
-                size_of::<websocket::subscriber::WebsocketSubscriber>(),
+                task(attend::<websocket::WebsocketSubscriber>),
+                size_of::<websocket::WebsocketSubscriber>(),
             ),
-            ("tcp", task(attend::<tcp::subscriber::TcpSubscriber>), size_of::<tcp::subscriber::TcpSubscriber>()),
+            ("tcp", task(attend::<tcp::TcpSubscriber>), size_of::<tcp::TcpSubscriber>()),
         ] {
             assert!(task <= 1280, "{transport}: its task is {task} bytes");
             assert!(itself <= 1024, "{transport}: it is {itself} bytes");

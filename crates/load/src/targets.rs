@@ -1,16 +1,19 @@
-//! Targets that are ended and restarted amid a trial: what they spend is added up over their lives.
+//! The targets of a trial: how they are started and restarted, what they spend over all their processes, and
+//! why one cannot be connected to.
 
 use crate::assemble::difference;
-use crate::trial_group::{Bench, TrialArm, TrialGroup};
-use pushbench_core::error::Result;
+use crate::trial_group::{Bench, Finished, TrialArm, TrialGroup};
+use pushbench_core::error::{Error, Result};
 use pushbench_core::record::fanout::PublisherStatus;
 use pushbench_core::record::trial::TargetUsage;
 use pushbench_host::clock;
 use pushbench_host::usage;
 use pushbench_sut::process::{Launch, Running, restart};
 use pushbench_sut::publisher;
+use pushbench_wire::fault::ENDED;
+use pushbench_wire::response_diagnostics::TLS;
 
-/// How a member's target is started.
+/// How the target of an arm is started.
 pub(super) fn launch<'a>(trial_arm: &'a TrialArm, bench: &'a Bench<'_>) -> Launch<'a> {
     let cpus = &bench.placement.target;
     Launch { manifest: &trial_arm.manifest, cpus, interrupt: bench.interrupt }
@@ -25,7 +28,7 @@ pub(super) fn read_all(targets: &[Running]) -> Vec<usage::Reading> {
     rest.zip(cpu).map(|(rest, cpu_ns)| usage::Reading { cpu_ns, ..rest }).collect()
 }
 
-/// An earlier life of a target.
+/// An earlier process of a target.
 struct Earlier {
     spent: TargetUsage,
     /// What its publisher had counted just before its end.
@@ -85,4 +88,44 @@ impl RestartTracker {
     pub fn publisher(&self, i: usize) -> Option<PublisherStatus> {
         self.earlier[i].as_ref()?.publisher
     }
+}
+
+/// Adds to the faults of silent targets what a look at them tells.
+pub(super) fn explain(finished: &mut [Finished], targets: &[Running]) {
+    for (f, target) in finished.iter_mut().zip(targets) {
+        let trial = &mut f.trial;
+        let silent = trial.account.measured.acknowledged + trial.account.warmup.acknowledged == 0;
+        // A server that closes without a word may have wanted TLS; one that says nothing did not.
+        if !silent || !trial.account.faults.keys().any(|fault| fault.starts_with(ENDED)) {
+            continue;
+        }
+        let more = hint(target);
+        let faults = std::mem::take(&mut trial.account.faults);
+        trial.account.faults = faults.into_iter().map(|(fault, n)| (fault + &more, n)).collect();
+    }
+}
+
+/// The warm connections of an arm could not be opened.
+pub(super) fn cannot_connect(trial_arm: &TrialArm, target: &mut Running, why: &str) -> Error {
+    let more = match target.exited() {
+        Some(how) => format!("; the target {how}"),
+        None if why.contains(TLS) => String::new(),
+        None => hint(target),
+    };
+    let tail = match target.output_tail().trim() {
+        "" => String::new(),
+        tail => format!("\nits last output:\n{tail}"),
+    };
+    Error::target(format!(
+        "{}: cannot open {} connections to {}: {why}{more}; check that it serves {} there{tail}",
+        trial_arm.label,
+        trial_arm.connections,
+        target.address().endpoint,
+        trial_arm.spec.transport.name(),
+    ))
+}
+
+/// `; it speaks TLS there …`, or nothing.
+fn hint(target: &Running) -> String {
+    if target.speaks_tls() { format!("; {TLS}") } else { String::new() }
 }
