@@ -1,64 +1,38 @@
 //! One GET on a blocking socket: readiness, and the status of a publisher.
 
-use hyper::StatusCode;
 use pushbench_wire::webhook::response::Reading;
-use std::io::{Read as _, Take, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A status is a handful of numbers.
 const LONGEST: u64 = 64 * 1024;
 
-/// A response whose head has come.
-pub(super) struct Response {
-    pub status: StatusCode,
-    stream: Take<TcpStream>,
-    came: Vec<u8>,
-    reading: Reading,
-}
-
-/// Sends the request; `headers` are whole lines. The times limit connecting, and each write and read.
+/// The body of a 2xx response: the whole of it, or what has come with its head. `headers` are whole
+/// lines; the times limit connecting, and each write and read.
 pub(super) fn get(
     address: SocketAddr,
-    path: &str,
-    headers: &str,
+    (path, headers): (&str, &str),
+    whole: bool,
     (connect, answer): (Duration, Duration),
-) -> Option<Response> {
+) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect_timeout(&address, connect).ok()?;
     stream.set_read_timeout(Some(answer)).ok()?;
     stream.set_write_timeout(Some(answer)).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Connection: close\r\n\r\n")
-        .ok()?;
-    let (status, stream) = (StatusCode::default(), stream.take(LONGEST));
-    let mut response = Response { status, stream, came: Vec::new(), reading: Reading::default() };
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}");
+    write!(stream, "{head}Connection: close\r\n\r\n").ok()?;
+    let (mut stream, mut reading) = (stream.take(LONGEST), Reading::default());
+    let (mut came, mut bytes) = (Vec::new(), [0; 4096]);
     loop {
-        if let Some(answer) = response.reading.begun(&response.came).ok()? {
-            response.status = answer.status;
-            return Some(response);
-        }
-        response.more().filter(|more| *more)?;
-    }
-}
-
-impl Response {
-    /// The whole body, if it comes.
-    pub fn body(mut self) -> Option<Vec<u8>> {
-        loop {
-            if let Some(answer) = self.reading.look(&self.came).ok()? {
-                return Some(answer.body.to_vec());
-            }
-            if !self.more()? {
-                return Some(self.reading.end(&self.came).ok()?.body.to_vec());
-            }
-        }
-    }
-
-    /// Reads once; false at the end.
-    fn more(&mut self) -> Option<bool> {
-        let mut bytes = [0; 4096];
-        let read = self.stream.read(&mut bytes).ok()?;
-        self.came.extend_from_slice(&bytes[..read]);
-        Some(read > 0)
+        let read = stream.read(&mut bytes).ok()?;
+        came.extend_from_slice(&bytes[..read]);
+        let answer = if whole { reading.look(&came) } else { reading.begun(&came) }.ok()?;
+        let answer = match answer {
+            None if read > 0 => continue,
+            None => reading.end(&came).ok()?,
+            Some(answer) => answer,
+        };
+        return answer.status.is_success().then(|| answer.body.to_vec());
     }
 }
 
@@ -68,7 +42,7 @@ mod tests {
     use std::net::TcpListener;
 
     /// What is made of these bytes; the server then closes, unless it waits for ever.
-    fn answered(bytes: &'static str, waits: bool) -> Option<(u16, Option<Vec<u8>>)> {
+    fn answered(bytes: &'static str, whole: bool, waits: bool) -> Option<Vec<u8>> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let server = std::thread::spawn(move || {
@@ -80,8 +54,7 @@ mod tests {
             (kept, String::from_utf8_lossy(&request[..length]).into_owned())
         });
         let patience = Duration::from_secs(60);
-        let response = get(address, "/a?b", "X: y\r\n", (patience, patience));
-        let found = response.map(|response| (response.status.as_u16(), response.body()));
+        let found = get(address, ("/a?b", "X: y\r\n"), whole, (patience, patience));
         let (_kept, request) = server.join().unwrap();
         let rest = format!("Host: {address}\r\nX: y\r\nConnection: close\r\n\r\n");
         assert_eq!(request, format!("GET /a?b HTTP/1.1\r\n{rest}"));
@@ -90,17 +63,19 @@ mod tests {
 
     #[test]
     fn a_body_is_read_to_its_end_and_a_status_without_it() {
-        let body = |text: &str| Some(text.as_bytes().to_vec());
+        let body = Some(b"{}".to_vec());
         let sized = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
-        let chunked = "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 503 No\r\nTransfer-Encoding: \
+        let chunked = "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 203 No\r\nTransfer-Encoding: \
                        chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n";
-        assert_eq!(answered(sized, true), Some((200, body("{}"))));
-        assert_eq!(answered(chunked, true), Some((503, body("{}"))));
-        assert_eq!(answered("HTTP/1.0 200 OK\r\n\r\n{}", false), Some((200, body("{}"))));
-        let cut = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}";
-        assert_eq!(answered(cut, false), Some((200, None)));
-        for none in ["", "HTTP/1.1 200 OK\r\n", "SSH-2.0\r\n\r\n"] {
-            assert_eq!(answered(none, false), None, "{none}");
+        assert_eq!(answered(sized, true, true), body);
+        assert_eq!(answered(chunked, true, true), body);
+        assert_eq!(answered("HTTP/1.0 200 OK\r\n\r\n{}", true, false), body);
+        let endless = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}";
+        assert!(answered(endless, false, true).is_some());
+        assert_eq!(answered(endless, true, false), None);
+        let failed = "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n";
+        for none in ["", "HTTP/1.1 200 OK\r\n", "SSH-2.0\r\n\r\n", failed] {
+            assert_eq!((answered(none, false, false), answered(none, true, false)), (None, None));
         }
     }
 }

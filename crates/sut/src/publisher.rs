@@ -306,8 +306,9 @@ fn asking(manifest: &Manifest) -> Option<(&str, &str)> {
 
 fn ask(target: &Running, path: &str, authorization: &str) -> Option<PublisherStatus> {
     let authorization = format!("Authorization: {authorization}\r\n");
-    let answer = http::get(target.address().socket, path, &authorization, (ANSWER, ANSWER))?;
-    answer.status.is_success().then(|| serde_json::from_slice(&answer.body()?).ok())?
+    let socket = target.address().socket;
+    let body = http::get(socket, (path, &authorization), true, (ANSWER, ANSWER))?;
+    serde_json::from_slice(&body).ok()
 }
 
 /// Where subscribers connect: mostly where events are published, too.

@@ -19,8 +19,7 @@ pub(super) fn ready_at(
 ) -> Option<SocketAddr> {
     let healthy = |address: &SocketAddr| match ready {
         Ready::Tcp | Ready::Line(_) => accepts(*address),
-        Ready::Http(path) => http::get(*address, path, "", (CONNECT, ANSWER))
-            .is_some_and(|answer| answer.status.is_success()),
+        Ready::Http(path) => http::get(*address, (path, ""), false, (CONNECT, ANSWER)).is_some(),
     };
     let found = || addresses.iter().copied().find(healthy);
     match (ready, addresses) {

@@ -67,11 +67,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Takes a URL apart.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it, and what to write instead.
+    /// Takes a URL apart; the error says what is wrong with it.
     pub fn parse(url: &str) -> Result<Endpoint, String> {
         if let Some(c) = url.chars().find(|c| c.is_control() || c.is_whitespace()) {
             return Err(format!(
@@ -111,10 +107,6 @@ impl Endpoint {
     }
 
     /// The same where the URL must have this scheme.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it, and what to write instead.
     pub fn parse_as(scheme: Scheme, url: &str) -> Result<Endpoint, String> {
         if !url.contains("://") {
             return Err(format!("it has no scheme: write {scheme}://HOST:PORT/PATH"));
@@ -138,10 +130,6 @@ impl Endpoint {
 
     /// The addresses to try, in order. `localhost` is not looked up: whatever a hosts file says, it
     /// means this machine here.
-    ///
-    /// # Errors
-    ///
-    /// The name cannot be resolved.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         if self.is_localhost() {
             let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
