@@ -127,15 +127,15 @@ async fn trial<C: Client>(address: SocketAddr, source: Source, events: u64) -> u
         warm: true,
     };
     let client = C::open(&connect_config).await.unwrap();
-    let spout = EventQueue::new(ledger.clone(), source, 1, 1_000);
+    let queue = EventQueue::new(ledger.clone(), source, 1, 1_000);
     let worked = Rc::new(Cell::new(false));
     let mut pacer = Pacer::new(worked.clone()).unwrap();
     COUNTED.set(Some(0));
-    let carried = Metered::new(client.carry(spout.feed(0), ledger.clone()), worked);
+    let carried = Metered::new(client.carry(queue.feed(0), ledger.clone()), worked);
     let carried = tokio::task::spawn_local(carried);
     match source {
-        Source::Open => put(&spout, &ledger, &mut pacer, events).await,
-        Source::Closed { .. } => spout.run(true),
+        Source::Open => put(&queue, &ledger, &mut pacer, events).await,
+        Source::Closed { .. } => queue.run(true),
     }
     carried.await.unwrap().unwrap();
     let counted = COUNTED.take().unwrap();
@@ -144,12 +144,12 @@ async fn trial<C: Client>(address: SocketAddr, source: Source, events: u64) -> u
 }
 
 /// Events due a few microseconds apart, some of them while others are still open.
-async fn put(spout: &EventQueue, ledger: &Ledger, pacer: &mut Pacer, events: u64) {
+async fn put(queue: &EventQueue, ledger: &Ledger, pacer: &mut Pacer, events: u64) {
     let begun = clock::now();
     for index in 0..events {
         let due = clock::now() + 5_000;
         pacer.until(due).await.unwrap();
-        spout.put(index, due, due.saturating_sub(begun));
+        queue.put(index, due, due.saturating_sub(begun));
         while ledger.open_count() >= IN_FLIGHT as u64 {
             tokio::task::yield_now().await;
         }

@@ -112,15 +112,15 @@ fn event_in_ledger(calls: u64) {
 fn event_through_window(calls: u64) {
     let ledger = ledger(false);
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-    let spout = EventQueue::new(ledger.clone(), Source::Open, 1, 1);
-    let feed = spout.feed(0);
+    let queue = EventQueue::new(ledger.clone(), Source::Open, 1, 1);
+    let feed = queue.feed(0);
     let mut window = Window::new(&connect_config(&ledger, nowhere, Lifetime::Unlimited));
     let (stamps, cx) = (Stamps::default(), Context::from_waker(Waker::noop()));
     let answers: Vec<String> =
         (0..2 * calls).map(|index| acknowledgement(&format!("{index:016x}"))).collect();
     let mut index = 0;
     repeated(calls, || {
-        spout.put(index, clock::now(), index);
+        queue.put(index, clock::now(), index);
         assert!(window.take(&feed, &cx).is_ready(), "the event must be there");
         window.answer(answers[index as usize].as_bytes(), &stamps);
         index += 1;
@@ -173,9 +173,9 @@ where
         let stream = Stream::accept(stream).await.expect("a stream");
         let server = tokio::task::spawn_local(serve(stream));
         let client = connect.await.expect("no panic").expect("an open connection");
-        let spout = EventQueue::new(ledger.clone(), Source::Closed { shard: 0, of: 1 }, 1, 1);
-        spout.run(true);
-        let mut carry = pin!(client.carry(spout.feed(0), ledger.clone()));
+        let queue = EventQueue::new(ledger.clone(), Source::Closed { shard: 0, of: 1 }, 1, 1);
+        queue.run(true);
+        let mut carry = pin!(client.carry(queue.feed(0), ledger.clone()));
         let counted = poll_fn(|cx| what_is_counted(|| carry.as_mut().poll(cx)));
         counted.await.expect("every event is answered");
         server.abort();

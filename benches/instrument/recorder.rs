@@ -53,8 +53,8 @@ pub fn recorder(c: &mut Criterion) {
 fn event_through_window(group: &mut BenchmarkGroup<'_, WallTime>) {
     let ledger = ledger(false);
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-    let spout = EventQueue::new(ledger.clone(), Source::Open, 1, 1);
-    let feed = spout.feed(0);
+    let queue = EventQueue::new(ledger.clone(), Source::Open, 1, 1);
+    let feed = queue.feed(0);
     let mut window = Window::new(&connect_config(&ledger, nowhere, Lifetime::Unlimited));
     let (stamps, cx) = (Stamps::default(), Context::from_waker(Waker::noop()));
     let mut index = 0u64;
@@ -65,7 +65,7 @@ fn event_through_window(group: &mut BenchmarkGroup<'_, WallTime>) {
                 (index, acknowledgement(&format!("{index:016x}")))
             },
             |(index, answer)| {
-                spout.put(*index, clock::now(), *index);
+                queue.put(*index, clock::now(), *index);
                 let taken = window.take(&feed, &cx);
                 assert!(matches!(taken, Poll::Ready(Some(_))), "the event must be there");
                 window.answer(answer.as_bytes(), &stamps);

@@ -30,10 +30,10 @@ where
     let stream = Stream::accept(stream).await.expect("a stream");
     let server = tokio::task::spawn_local(serve(stream));
     let client = connect.await.expect("no panic").expect("an open connection");
-    let spout = EventQueue::new(ledger.clone(), Source::Closed { shard: 0, of: 1 }, 1, 1);
-    spout.run(true);
+    let queue = EventQueue::new(ledger.clone(), Source::Closed { shard: 0, of: 1 }, 1, 1);
+    queue.run(true);
     let began = Instant::now();
-    client.carry(spout.feed(0), ledger.clone()).await.expect("every event is answered");
+    client.carry(queue.feed(0), ledger.clone()).await.expect("every event is answered");
     let took = began.elapsed();
     server.abort();
     assert_eq!(ledger.account().measured.acknowledged, events, "the bench must do what it says");

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use pushbench_fuzz::{Cuts, ROOM, bounded};
-use pushbench_wire::websocket::frames::{Frames, Heard, TEXT, append};
+use pushbench_wire::websocket::frames::{Frames, Received, TEXT, append};
 use reference::{Story, told};
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 
@@ -15,18 +15,18 @@ fn ours(bytes: &[u8], cuts: Cuts) -> Story {
     let (mut frames, mut came, mut used) = (Frames::default(), Vec::new(), 0);
     for end in cuts.ends(bytes) {
         loop {
-            let (n, heard) = match frames.take(&bytes[used..end]) {
+            let (n, received) = match frames.take(&bytes[used..end]) {
                 Ok(None) => break,
                 Ok(Some(taken)) => taken,
                 Err(e) => return (came, told(&e)),
             };
             used += n;
             assert!(used <= end, "more than had come");
-            match heard {
-                Heard::Message(message) => came.push(('m', message.to_vec())),
-                Heard::Ping(payload) => came.push(('p', payload.to_vec())),
-                Heard::Nothing => {}
-                Heard::Close(_) => return (came, "closed".to_owned()),
+            match received {
+                Received::Message(message) => came.push(('m', message.to_vec())),
+                Received::Ping(payload) => came.push(('p', payload.to_vec())),
+                Received::Nothing => {}
+                Received::Close(_) => return (came, "closed".to_owned()),
             }
         }
     }

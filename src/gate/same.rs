@@ -39,8 +39,8 @@ pub fn check(
             true => full(&subjects, &bench)?,
             false => quick(&subjects, &bench, point.scenario.load.timeout)?,
         };
-        if let Some(trouble) = found.iter().find_map(|f| f.trouble.as_ref()) {
-            return Err(Error::target(trouble.clone()));
+        if let Some(failure) = found.iter().find_map(|f| f.failure.as_ref()) {
+            return Err(Error::target(failure.clone()));
         }
         let (essential, told): (Vec<_>, Vec<_>) =
             differences(&found).into_iter().partition(|(a, _)| ESSENTIAL.contains(a));

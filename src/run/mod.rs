@@ -119,8 +119,8 @@ impl<'a> Begun<'a> {
         let labels: Vec<String> = request.arms.iter().map(|a| a.label.clone()).collect();
         for (index, point) in request.question.points.iter().enumerate() {
             progress.point(&labels);
-            let mut book = RunRecords { header, store };
-            point::run(request, index, &point.scenario, &bench, &mut book, progress)?;
+            let mut records = RunRecords { header, store };
+            point::run(request, index, &point.scenario, &bench, &mut records, progress)?;
         }
         Ok(())
     }

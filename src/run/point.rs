@@ -59,7 +59,7 @@ pub fn run(
     index: usize,
     scenario: &Scenario,
     bench: &Bench<'_>,
-    book: &mut RunRecords<'_>,
+    records: &mut RunRecords<'_>,
     progress: &mut dyn Progress,
 ) -> Result<()> {
     let maker = Maker { request, index, scenario, template: Template::of(scenario) };
@@ -70,7 +70,7 @@ pub fn run(
         progress.stage(&format!("pilot of {}", request.arms[arm].label));
         let finished = measure(&maker.pilot(arm), bench, progress)?;
         for f in finished {
-            book.store.append(&f.trial, &f.seconds)?;
+            records.store.append(&f.trial, &f.seconds)?;
             pilots.push(f.trial);
         }
         progress.advance(PILOT);
@@ -82,7 +82,7 @@ pub fn run(
         true => Design::Sequential,
         false => choose(scenario, &pilots, each, progress),
     };
-    blocks(&maker, design, bench, book, progress)
+    blocks(&maker, design, bench, records, progress)
 }
 
 /// A target that has acknowledged a few events at the head of the run and now acknowledges nothing:
@@ -208,7 +208,7 @@ fn blocks(
     maker: &Maker<'_>,
     design: Design,
     bench: &Bench<'_>,
-    book: &mut RunRecords<'_>,
+    records: &mut RunRecords<'_>,
     progress: &mut dyn Progress,
 ) -> Result<()> {
     let plan = crate::run::plan(maker.request, maker.scenario, maker.index);
@@ -234,7 +234,7 @@ fn blocks(
                 other => other?,
             };
             progress.advance((group.load.warmup + group.load.duration) * group.arms.len() as u32);
-            keep(book.store, &finished)?;
+            keep(records.store, &finished)?;
             trials.extend(finished.into_iter().map(|f| f.trial));
         }
         let whole = run.count(&trials, maker.request.arms.len());
@@ -243,7 +243,7 @@ fn blocks(
             progress.say(&said(&sizing, more));
             progress.extend(more);
             wanted = sizing.blocks;
-            book.sized(maker.index, sizing)?;
+            records.sized(maker.index, sizing)?;
         }
         if let Some(stop) = run.verdict() {
             return stop.map(|line| progress.say(&line));

@@ -32,21 +32,25 @@ const SLICE: Duration = Duration::from_millis(10);
 pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for fault in FAULTS {
-        let ears = CARRIERS.map(|_| ReportSocket::new());
-        let ears = ears.into_iter().collect::<io::Result<Vec<_>>>().map_err(deaf)?;
-        let arms = ears.iter().enumerate().map(|(i, ear)| trial_arm(lab, i, fault, ear));
+        let report_sockets = CARRIERS.map(|_| ReportSocket::new());
+        let report_sockets =
+            report_sockets.into_iter().collect::<io::Result<Vec<_>>>().map_err(no_report)?;
+        let arms = report_sockets
+            .iter()
+            .enumerate()
+            .map(|(i, report_socket)| trial_arm(lab, i, fault, report_socket));
         let arms = arms.collect::<Result<Vec<_>>>()?;
         let mut load = load(Arrivals::Constant, Some(RATE), WARMUP_MS, MEASURED_MS);
         load.timeout = TIMEOUT;
         let trials = lab.measure(&lab.group(arms, load, Some(SLICE)))?;
-        for (trial, ear) in trials.iter().zip(&ears) {
-            lines.push(line(fault, trial, ear.last().map_err(deaf)?));
+        for (trial, report_socket) in trials.iter().zip(&report_sockets) {
+            lines.push(line(fault, trial, report_socket.last().map_err(no_report)?));
         }
     }
     Ok(lines)
 }
 
-fn deaf(e: io::Error) -> Error {
+fn no_report(e: io::Error) -> Error {
     Error::harness(format!("cannot hear what a misbehaving publisher tells: {e}"))
 }
 
@@ -54,12 +58,12 @@ fn trial_arm(
     lab: &Lab<'_>,
     arm: usize,
     fault: PublisherFault,
-    ear: &ReportSocket,
+    report_socket: &ReportSocket,
 ) -> Result<TrialArm> {
     let transport = CARRIERS[arm].transport();
     let conduct = Conduct { transport, fault, acknowledged: true, token: new_token()? };
     let subscribers = Subscribers { count: SUBSCRIBERS as usize, ..Subscribers::default() };
-    let words = ear.words(&conduct).map_err(deaf)?;
+    let words = report_socket.words(&conduct).map_err(no_report)?;
     let program = Manifest::this_program(fault.name(), transport, words);
     Ok(TrialArm {
         label: format!("{}@{}", transport.name(), fault.name()),

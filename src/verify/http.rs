@@ -98,7 +98,7 @@ impl<R: Read> Inbox<R> {
                     "is there an empty line behind the headers, and is Content-Length the number of \
                      bytes, not of characters?",
                 )),
-                trouble => Err(trouble),
+                failure => Err(failure),
             },
         }
     }
@@ -115,7 +115,7 @@ impl<R: Read> Inbox<R> {
             match self.more(false) {
                 Ok(()) => {}
                 Err(NoAnswer::Closed(_)) => return Ok(std::mem::take(&mut self.left)),
-                Err(trouble) => return Err(trouble),
+                Err(failure) => return Err(failure),
             }
         }
         Err(too_long())

@@ -63,9 +63,9 @@ pub(super) fn ask<'a, T: Talk<'a>>(peer: &Peer<'a>, plan: &Plan) -> Tallied {
         let count = if T::DEEP && seen.sent > 0 { plan.events - seen.sent } else { 1 };
         let events: Vec<(u64, Vec<u8>)> = (0..count).map(|_| peer.event()).collect();
         seen.sent += count;
-        if let Err(trouble) = seen.exchange(peer, &mut line, &events, plan) {
+        if let Err(failure) = seen.exchange(peer, &mut line, &events, plan) {
             line = None;
-            seen.instead.get_or_insert(Instead::NoAnswer(trouble));
+            seen.instead.get_or_insert(Instead::NoAnswer(failure));
         }
     }
     if let Some(line) = line.as_mut().filter(|l| l.is_open()) {
@@ -93,12 +93,12 @@ impl Tallied {
         let used = line.as_ref().is_some_and(Talk::is_open);
         match self.over(peer, line, events, plan) {
             // It closed behind its last answer, and did not say so: that is its right.
-            Err((trouble, 0)) if used && trouble.ends() => {
+            Err((failure, 0)) if used && failure.ends() => {
                 self.dropped += 1;
                 *line = None;
-                self.over(peer, line, events, plan).map_err(|(trouble, _)| trouble)
+                self.over(peer, line, events, plan).map_err(|(failure, _)| failure)
             }
-            other => other.map_err(|(trouble, _)| trouble),
+            other => other.map_err(|(failure, _)| failure),
         }
     }
 
@@ -307,7 +307,7 @@ impl std::fmt::Display for Instead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Instead::Answer(answer) => f.write_str(&answer.shown()),
-            Instead::NoAnswer(trouble) => trouble.fmt(f),
+            Instead::NoAnswer(failure) => failure.fmt(f),
         }
     }
 }

@@ -82,8 +82,8 @@ pub fn quick(
     let plan = Plan { patience: timeout.clamp(SHORTEST, LONGEST), ..QUICK };
     let all = each(subjects, bench, |peer| form(peer, &plan))?;
     let mute = |f: &&Findings| f.acknowledged == 0;
-    match all.iter().find(mute).and_then(|f| f.trouble.as_ref()) {
-        Some(trouble) => Err(Error::target(trouble.clone())),
+    match all.iter().find(mute).and_then(|f| f.failure.as_ref()) {
+        Some(failure) => Err(Error::target(failure.clone())),
         None => Ok(all),
     }
 }
@@ -98,16 +98,16 @@ pub fn full(subjects: &[Subject<'_>], bench: &Bench<'_>) -> Result<Vec<Findings>
         }
         let more = match peer.carrier {
             Carrier::Webhook => {
-                let mut found = odd::<webhook::Webhook>(peer, &form.seen);
+                let mut found = probes::<webhook::Webhook>(peer, &form.seen);
                 found.extend([webhook::expect(peer), webhook::chunked(peer)]);
                 found
             }
             Carrier::Websocket => {
-                let mut found = odd::<websocket::Websocket>(peer, &form.seen);
+                let mut found = probes::<websocket::Websocket>(peer, &form.seen);
                 found.extend([websocket::ping(peer), websocket::close(peer)]);
                 found
             }
-            Carrier::Tcp => odd::<tcp::Tcp>(peer, &form.seen),
+            Carrier::Tcp => probes::<tcp::Tcp>(peer, &form.seen),
         };
         Form { list: [form.list, more].concat(), ..form }
     })
@@ -137,7 +137,7 @@ fn form(peer: &Peer<'_>, plan: &Plan) -> Form {
 }
 
 /// What is unusual or broken, the same for every transport.
-fn odd<'a, T: Talk<'a>>(peer: &Peer<'a>, seen: &Tallied) -> Vec<Finding> {
+fn probes<'a, T: Talk<'a>>(peer: &Peer<'a>, seen: &Tallied) -> Vec<Finding> {
     vec![
         probes::malformed::<T>(peer, seen.usual.as_deref()),
         probes::abrupt_close::<T>(peer),
@@ -181,7 +181,7 @@ fn one(
     Ok(Findings {
         arm: subject.label.to_owned(),
         acknowledged: form.seen.acknowledged.len(),
-        trouble: trouble(subject, target, &peer, &form.seen),
+        failure: failure(subject, target, &peer, &form.seen),
         list: form.list,
     })
 }
@@ -201,7 +201,7 @@ fn in_force(target: &Running) -> Vec<Finding> {
 }
 
 /// Why an arm cannot be measured: nothing is acknowledged, or the target is gone.
-fn trouble(
+fn failure(
     subject: &Subject<'_>,
     target: &mut Running,
     peer: &Peer<'_>,
@@ -238,7 +238,7 @@ fn trouble(
         "{label}: {events}: {instead}{before}{elsewhere}{ended}; {}{printed}",
         match instead {
             // Many servers of TLS close without a word when they are spoken to without.
-            Instead::NoAnswer(trouble) if trouble.ends() && target.speaks_tls() => TLS.to_owned(),
+            Instead::NoAnswer(failure) if failure.ends() && target.speaks_tls() => TLS.to_owned(),
             _ => remedy::remedy(peer, instead),
         }
     ))

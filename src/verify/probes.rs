@@ -26,7 +26,7 @@ fn opened<'a, T: Talk<'a>>(peer: &Peer<'a>) -> Result<T, NoAnswer> {
             match line.answer(GREETING) {
                 Ok(_) => {}
                 Err(NoAnswer::Silent) => break,
-                Err(trouble) => return Err(trouble),
+                Err(failure) => return Err(failure),
             }
         }
     }
@@ -41,7 +41,7 @@ pub(super) fn attempts<R>(
 ) -> Result<R, NoAnswer> {
     let failed = |got: &Result<R, NoAnswer>| match got {
         Ok(got) => answer(got).fails(),
-        Err(trouble) => trouble.ends(),
+        Err(failure) => failure.ends(),
     };
     let mut got = attempt();
     for _ in 1..ATTEMPTS {
@@ -88,7 +88,7 @@ fn taken(peer: &Peer<'_>, aspect: Aspect, got: Result<(u64, Answer), NoAnswer>) 
             Finding::tested(aspect, "taken")
         }
         Ok((_, answer)) => Finding::tested(aspect, "refused").with(answer.shown()),
-        Err(trouble) => Finding::tested(aspect, "fails").with(trouble.to_string()),
+        Err(failure) => Finding::tested(aspect, "fails").with(failure.to_string()),
     }
 }
 
@@ -128,10 +128,10 @@ pub(super) fn malformed<'a, T: Talk<'a>>(peer: &Peer<'a>, usual: Option<&[u8]>) 
         Err(NoAnswer::Closed(Some(said))) => {
             Finding::tested(Aspect::Malformed, "refused and closed").with(said)
         }
-        Err(trouble) if trouble.ends() => {
-            Finding::tested(Aspect::Malformed, "closed").with(trouble.to_string())
+        Err(failure) if failure.ends() => {
+            Finding::tested(Aspect::Malformed, "closed").with(failure.to_string())
         }
-        Err(trouble) => Finding::tested(Aspect::Malformed, "fails").with(trouble.to_string()),
+        Err(failure) => Finding::tested(Aspect::Malformed, "fails").with(failure.to_string()),
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn remedy(peer: &Peer<'_>, instead: &Instead) -> String {
     match instead {
         Instead::Answer(answer) => of_answer(peer, answer),
         Instead::NoAnswer(NoAnswer::Http(answer)) => of_http(peer, answer),
-        Instead::NoAnswer(trouble) => of_trouble(peer, trouble),
+        Instead::NoAnswer(failure) => of_failure(peer, failure),
     }
 }
 
@@ -118,8 +118,8 @@ fn of_http(peer: &Peer<'_>, answer: &Answer) -> String {
     }
 }
 
-fn of_trouble(peer: &Peer<'_>, trouble: &NoAnswer) -> String {
-    match trouble {
+fn of_failure(peer: &Peer<'_>, failure: &NoAnswer) -> String {
+    match failure {
         NoAnswer::Tls => tls(),
         NoAnswer::Unreadable(_, remedy) => remedy.clone(),
         NoAnswer::Refused(_) => {

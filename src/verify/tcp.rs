@@ -77,7 +77,7 @@ fn framed(message: &[u8]) -> Vec<u8> {
 /// A peer that closed while it was written to may have answered before.
 pub(super) fn gone_is_heard_later(written: std::io::Result<()>) -> Result<(), NoAnswer> {
     match written.map_err(|e| NoAnswer::of(&e)) {
-        Err(trouble) if trouble.ends() => Ok(()),
+        Err(failure) if failure.ends() => Ok(()),
         other => other,
     }
 }

@@ -114,7 +114,7 @@ impl Webhook<'_> {
 
     fn response(&mut self) -> Result<Response, NoAnswer> {
         let response =
-            self.inbox.response().map_err(|trouble| trouble.hiding(self.request_options));
+            self.inbox.response().map_err(|failure| failure.hiding(self.request_options));
         self.closed |= response.as_ref().map_or(true, |r| r.last);
         self.old = response.as_ref().is_ok_and(|r| r.old);
         response
@@ -141,7 +141,7 @@ pub(super) fn expect(peer: &Peer<'_>) -> Finding {
                 ));
             }
             Err(NoAnswer::Silent) => false,
-            Err(trouble) => return Err(trouble),
+            Err(failure) => return Err(failure),
         };
         talk.write([event.as_slice()])?;
         Ok((index, asked, talk.answer(peer.patience())?))
@@ -154,7 +154,7 @@ pub(super) fn expect(peer: &Peer<'_>) -> Finding {
             Finding::tested(Aspect::Expect, "ignored").with("no 100, then acknowledged")
         }
         Ok((_, _, a)) => Finding::tested(Aspect::Expect, "refused").with(a.shown()),
-        Err(trouble) => Finding::tested(Aspect::Expect, "fails").with(trouble.to_string()),
+        Err(failure) => Finding::tested(Aspect::Expect, "fails").with(failure.to_string()),
     }
 }
 
@@ -175,6 +175,6 @@ pub(super) fn chunked(peer: &Peer<'_>) -> Finding {
     match attempts(ask, |(_, answer)| answer) {
         Ok((index, a)) if peer.acknowledges(&a, index) => Finding::tested(Aspect::Chunked, "taken"),
         Ok((_, a)) => Finding::tested(Aspect::Chunked, "refused").with(a.shown()),
-        Err(trouble) => Finding::tested(Aspect::Chunked, "fails").with(trouble.to_string()),
+        Err(failure) => Finding::tested(Aspect::Chunked, "fails").with(failure.to_string()),
     }
 }

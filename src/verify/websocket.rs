@@ -95,9 +95,9 @@ impl<'a> Talk<'a> for Websocket<'a> {
 }
 
 impl Websocket<'_> {
-    /// The next message of any kind; a close frame is trouble.
+    /// The next message of any kind; a close frame is failure.
     fn next(&mut self) -> Result<Message, NoAnswer> {
-        let trouble = match self.socket.read() {
+        let failure = match self.socket.read() {
             Ok(Message::Close(frame)) => {
                 // The answer to it (RFC 6455, 5.5.1), if the peer still takes it.
                 let _gone = self.socket.flush();
@@ -111,8 +111,8 @@ impl Websocket<'_> {
             }
             Err(e) => NoAnswer::Alien(e.to_string()),
         };
-        self.closed |= trouble != NoAnswer::Silent;
-        Err(trouble)
+        self.closed |= failure != NoAnswer::Silent;
+        Err(failure)
     }
 }
 
@@ -135,7 +135,7 @@ pub(super) fn ping(peer: &Peer<'_>) -> Finding {
     };
     match ask() {
         Ok(()) => Finding::tested(Aspect::Ping, "answered"),
-        Err(trouble) => Finding::tested(Aspect::Ping, "not answered").with(trouble.to_string()),
+        Err(failure) => Finding::tested(Aspect::Ping, "not answered").with(failure.to_string()),
     }
 }
 
@@ -154,8 +154,8 @@ pub(super) fn close(peer: &Peer<'_>) -> Finding {
         Err(NoAnswer::Closed(Some(said))) => {
             Finding::tested(Aspect::CloseHandshake, "completed").with(said)
         }
-        Err(trouble) => {
-            Finding::tested(Aspect::CloseHandshake, "not completed").with(trouble.to_string())
+        Err(failure) => {
+            Finding::tested(Aspect::CloseHandshake, "not completed").with(failure.to_string())
         }
         Ok(()) => Finding::unknown(Aspect::CloseHandshake, "the connection went on"),
     }
@@ -170,7 +170,7 @@ fn shake<S: Read + Write>(
     gone_is_heard_later(socket.write_all(&request.bytes))?;
     let mut inbox = Inbox::new(socket);
     loop {
-        let head = inbox.head().map_err(|trouble| trouble.hiding(request_options))?;
+        let head = inbox.head().map_err(|failure| failure.hiding(request_options))?;
         if head.is_interim() {
             continue;
         }

@@ -62,7 +62,7 @@ fn first_look(
             Ok(came)
         }
         Err(NoAnswer::Unreadable(what, remedy)) => Err(format!("{what}: {remedy}")),
-        Err(trouble) => Err(trouble.to_string()),
+        Err(failure) => Err(failure.to_string()),
     }
 }
 

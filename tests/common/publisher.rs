@@ -83,8 +83,8 @@ impl Publisher {
         assert_eq!(status, 200);
         let told: Value = serde_json::from_str(&body).unwrap();
         let n = |name: &str| told[name].as_u64().unwrap();
-        let fates = n("acknowledged") + n("written") + n("failed") + n("timed_out") + n("lost");
-        assert_eq!(n("queued"), fates + n("open"), "{told}");
+        let outcomes = n("acknowledged") + n("written") + n("failed") + n("timed_out") + n("lost");
+        assert_eq!(n("queued"), outcomes + n("open"), "{told}");
         told
     }
 

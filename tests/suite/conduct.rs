@@ -51,8 +51,8 @@ fn trials_of(arms: &[&str], bench: &Bench, scenario: &str, more: &[&str]) -> Vec
 
 /// Every delivery has one outcome, in the driver's and in the publisher's account.
 fn adds_up(fanout: &Fanout) {
-    for (name, fates) in fanout.deliveries.all_fates() {
-        assert!(fates.sums_are_exact(), "{name}: {fates:?}");
+    for (name, outcomes) in fanout.deliveries.all_outcomes() {
+        assert!(outcomes.sums_are_exact(), "{name}: {outcomes:?}");
     }
     let publisher = fanout.publisher.unwrap();
     assert!(publisher.sums_are_exact(), "{publisher:?}");
@@ -69,7 +69,7 @@ fn scenario(bench: &Bench, subscribers: &str, rest: &str) -> String {
 }
 
 #[test]
-fn a_slow_and_a_stuck_subscriber_have_their_own_fates() {
+fn a_slow_and_a_stuck_subscriber_have_their_own_outcomes() {
     let bench = Bench::with_its_own_program();
     let subscribers = "count = 8\nslow = 1\nslow_by = \"5ms\"\nstuck = 1";
     let mine = scenario(&bench, subscribers, "[delivery]\nqueue = 16\ntimeout = \"300ms\"");

@@ -277,7 +277,7 @@ fn a_command_that_does_not_start_ends_it() {
 #[test]
 fn what_serves_something_else_is_not_timed() {
     let bench = Bench::new();
-    let does = |deed: &str| format!("pushbench __odd webhook {deed} 127.0.0.1:{{port}}");
+    let does = |fault: &str| format!("pushbench __faulty webhook {fault} 127.0.0.1:{{port}}");
     let (base, candidate) = (does("honest"), does("twice"));
     let ended = gate(&bench, &["--base", &base, "--candidate", &candidate]);
     ended.fails(3, &["webhook@candidate does not serve what webhook@base does", "exactly once"]);

@@ -84,12 +84,12 @@ fn a_broken_connection_loses_all_it_carries() {
             let (trial, tally) = Cell { in_flight: 4, ..one }.run(0);
             let seen = format!("{carrier:?} {fault:?} {tally:?} {:?}", trial.account.faults);
             let c = Counts::of(&trial);
-            let due = c.fates.due;
+            let due = c.outcomes.due;
             assert!(
                 trial.account.warmup.sums_are_exact() && trial.account.measured.sums_are_exact(),
                 "{seen}"
             );
-            assert_eq!(c.fates.acknowledged + c.fates.lost, due, "{seen}");
+            assert_eq!(c.outcomes.acknowledged + c.outcomes.lost, due, "{seen}");
             assert_eq!(
                 (c.sent, c.late, c.unsolicited, c.faults),
                 (due, 0, 0, tally.struck),
@@ -97,10 +97,10 @@ fn a_broken_connection_loses_all_it_carries() {
             );
             // A reset throws away answers on their way, so there it may be fewer.
             match fault {
-                ServerFault::Reset => assert!(c.fates.acknowledged <= tally.answered, "{seen}"),
-                _ => assert_eq!(c.fates.acknowledged, tally.answered, "{seen}"),
+                ServerFault::Reset => assert!(c.outcomes.acknowledged <= tally.answered, "{seen}"),
+                _ => assert_eq!(c.outcomes.acknowledged, tally.answered, "{seen}"),
             }
-            assert!(c.fates.lost >= tally.struck && tally.struck > 0, "{seen}");
+            assert!(c.outcomes.lost >= tally.struck && tally.struck > 0, "{seen}");
             assert_eq!(trial.account.connections, tally.connections - PROBES, "{seen}");
         }
     }
@@ -116,7 +116,7 @@ fn a_full_backlog_turns_events_away() {
         let (trial, tally) = cell.run(0);
         let counted = Counts::of(&trial);
         let seen = format!("{counted:?}\n{tally:?}\n{:?}", trial.account.faults);
-        let (f, due) = (counted.fates, cell.scheduled());
+        let (f, due) = (counted.outcomes, cell.scheduled());
         assert_eq!(
             (f.due, f.failed, f.backlog_full, f.timed_out),
             (due, due - 4, due - 4, 4),

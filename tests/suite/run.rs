@@ -36,8 +36,8 @@ fn keeps_the_contract_of_an_arm(arm: &Value) {
     }
     has(&arm["events"], &["duplicated", "reordered"]);
     let event = |name: &str| arm["events"][name].as_u64().expect(name);
-    let fates = event("acknowledged") + event("failed") + event("timed_out") + event("lost");
-    assert_eq!(event("due"), fates, "{arm}");
+    let outcomes = event("acknowledged") + event("failed") + event("timed_out") + event("lost");
+    assert_eq!(event("due"), outcomes, "{arm}");
     has(&arm["connections"], &["opened", "per_event"]);
     has(&arm["target_usage"], &["cpu_ns_per_event", "rss_peak_bytes"]);
     has(&arm["driver_usage"], &["cpu_ns_per_event", "rss_peak_bytes"]);

@@ -1,10 +1,10 @@
 //! What `pushbench verify` and the first look of every run find out about servers whose conduct is
 //! known.
 
-mod desk;
+mod described;
 mod server;
 
-use self::desk::{FAILED, expect, refused, running, started, value, verify, webhook};
+use self::described::{FAILED, expect, refused, running, started, value, verify, webhook};
 use self::server::{http, response, serve, talking, unfragmented};
 use crate::common::{Bench, ended, eventually, short, signal};
 use pushbench_core::transport::Carrier;
@@ -191,9 +191,9 @@ fn a_greeting_that_nothing_follows_is_not_cured_by_order() {
     running(&bench, "websocket", &url, "id");
     let (found, ended) = verify(&bench, "websocket@t");
     assert_eq!(ended.code, Some(FAILED), "{}{}", ended.out, ended.err);
-    let trouble = found["trouble"][0].as_str().unwrap();
-    assert!(trouble.contains("as Engine.IO (Socket.IO) does"), "{trouble}");
-    assert!(!trouble.contains("match = \"order\""), "{trouble}");
+    let failure = found["trouble"][0].as_str().unwrap();
+    assert!(failure.contains("as Engine.IO (Socket.IO) does"), "{failure}");
+    assert!(!failure.contains("match = \"order\""), "{failure}");
 }
 
 #[test]

@@ -32,17 +32,18 @@ pub fn judge(trial: &mut Trial, ended: Option<&str>) {
 /// Why a trial is not valid, its target's end apart; empty when it is.
 fn reasons(trial: &Trial) -> Vec<String> {
     let mut reasons = Vec::new();
-    for (name, fates) in [("measured", &trial.account.measured), ("warm-up", &trial.account.warmup)]
+    for (name, outcomes) in
+        [("measured", &trial.account.measured), ("warm-up", &trial.account.warmup)]
     {
-        if !fates.sums_are_exact() {
-            reasons.push(format!("fates of the {name} events do not add up: {fates:?}"));
+        if !outcomes.sums_are_exact() {
+            reasons.push(format!("fates of the {name} events do not add up: {outcomes:?}"));
         }
     }
     if let Some(fanout) = &trial.fanout {
         let deliveries = &fanout.deliveries;
-        for (name, fates) in deliveries.all_fates() {
-            if !fates.sums_are_exact() {
-                reasons.push(format!("fates of the {name} deliveries do not add up: {fates:?}"));
+        for (name, outcomes) in deliveries.all_outcomes() {
+            if !outcomes.sums_are_exact() {
+                reasons.push(format!("fates of the {name} deliveries do not add up: {outcomes:?}"));
             }
         }
         if deliveries.measured.received == 0 {
@@ -165,10 +166,10 @@ fn target_is_saturated(trial: &Trial) -> bool {
 
 /// The same for deliveries: behind are those of more than a few events, not of the youngest ones only.
 fn fans_out_behind(d: &Deliveries) -> bool {
-    let fates = &d.measured;
-    let unfinished = d.behind_at_end.max(fates.timed_out) as f64;
-    let behind = unfinished > fates.due as f64 * (1.0 - COMPLETED_SHARE);
-    behind && (d.behind_at_end > d.subscribers * EVENTS_IN_THE_AIR || fates.timed_out > 0)
+    let outcomes = &d.measured;
+    let unfinished = d.behind_at_end.max(outcomes.timed_out) as f64;
+    let behind = unfinished > outcomes.due as f64 * (1.0 - COMPLETED_SHARE);
+    behind && (d.behind_at_end > d.subscribers * EVENTS_IN_THE_AIR || outcomes.timed_out > 0)
 }
 
 #[cfg(test)]
@@ -181,7 +182,7 @@ mod tests {
     /// meanwhile, in ms.
     fn behind(cpu: u64, spun: u64, parked: u64, waited: u64) -> Trial {
         let ms = |n: u64| n * 1_000_000;
-        let effort = CpuAccount {
+        let usage = CpuAccount {
             wall: ms(350),
             cpu: ms(cpu),
             spun: ms(spun),
@@ -189,11 +190,11 @@ mod tests {
             waited: ms(waited),
         };
         let mut trial = sample::ratios(1.0, 1.0).trials.swap_remove(0);
-        trial.window_ns = effort.wall;
+        trial.window_ns = usage.wall;
         trial.account.open_at_end = trial.account.measured.due / 2;
         trial.account.acknowledged_by_end = trial.account.measured.due / 2;
-        trial.driver.busy = effort.busy();
-        trial.driver.waited_ns = Some(effort.waited);
+        trial.driver.busy = usage.busy();
+        trial.driver.waited_ns = Some(usage.waited);
         trial
     }
 

@@ -71,7 +71,7 @@ fn reply<W: Wire>(site: &Site, index: u64, held: &mut Vec<u8>) -> (Vec<u8>, Then
         }
     });
     let (mut bytes, then) = match struck {
-        true => odd::<W>(site, index, held),
+        true => faulty::<W>(site, index, held),
         false => (answered::<W>(site, index), Then::GoOn),
     };
     match site.fault {
@@ -87,7 +87,7 @@ fn answered<W: Wire>(site: &Site, index: u64) -> Vec<u8> {
 }
 
 /// What a struck event gets.
-fn odd<W: Wire>(site: &Site, index: u64, held: &mut Vec<u8>) -> (Vec<u8>, Then) {
+fn faulty<W: Wire>(site: &Site, index: u64, held: &mut Vec<u8>) -> (Vec<u8>, Then) {
     let proper = proper::<W>(index);
     let text = acknowledgement(&id_of(index));
     let half = || proper[..proper.len() / 2].to_vec();

@@ -12,7 +12,7 @@ use std::fmt;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Outcomes of all events.
-    pub fates: Outcomes,
+    pub outcomes: Outcomes,
     /// Events written.
     pub sent: u64,
     /// Further answers to acknowledged events; `None` when matched by order.
@@ -30,10 +30,10 @@ pub struct Counts {
 impl Counts {
     /// Those of a record.
     pub fn of(trial: &Trial) -> Counts {
-        let mut fates = trial.account.warmup;
-        fates.add(&trial.account.measured);
+        let mut outcomes = trial.account.warmup;
+        outcomes.add(&trial.account.measured);
         Counts {
-            fates,
+            outcomes,
             sent: trial.account.sent,
             duplicated: trial.account.duplicated,
             reordered: trial.account.reordered,
@@ -68,41 +68,41 @@ impl Case {
         let mut c = Counts { duplicated: told, reordered: told, ..Counts::default() };
         match self.fault {
             ServerFault::Honest | ServerFault::Farewell => {}
-            ServerFault::Silence => c.fates.timed_out = struck,
+            ServerFault::Silence => c.outcomes.timed_out = struck,
             ServerFault::Late => {
-                c.fates.timed_out = struck;
+                c.outcomes.timed_out = struck;
                 c.late = tally.late;
             }
-            ServerFault::Deaf | ServerFault::Stuck => c.fates.timed_out = tally.unheard,
+            ServerFault::Deaf | ServerFault::Stuck => c.outcomes.timed_out = tally.unheard,
             // A webhook's status says that it is an answer, whatever it holds.
             ServerFault::Garbage | ServerFault::WrongId if webhook && by_id => {
-                c.fates.wrong_answer = struck
+                c.outcomes.wrong_answer = struck
             }
             ServerFault::Garbage | ServerFault::WrongId if by_id => {
-                c.fates.timed_out = struck;
+                c.outcomes.timed_out = struck;
                 c.unsolicited = struck;
             }
             // By order the next answer acknowledges, whatever it holds.
             ServerFault::Garbage | ServerFault::WrongId => {}
-            ServerFault::Status(_) => c.fates.wrong_answer = struck,
+            ServerFault::Status(_) => c.outcomes.wrong_answer = struck,
             ServerFault::Nonsense
             | ServerFault::Absurd
             | ServerFault::Half
-            | ServerFault::Reset => c.fates.lost = struck,
+            | ServerFault::Reset => c.outcomes.lost = struck,
             ServerFault::Twice if by_id => c.duplicated = Some(struck),
             ServerFault::Twice => c.unsolicited = struck,
             ServerFault::Swap => {
                 // The last event has no next one that could be answered before it.
                 let last = u64::from(due > 0 && self.fault.strikes(due - 1));
-                c.fates.timed_out = last;
+                c.outcomes.timed_out = last;
                 c.reordered = told.map(|_| struck - last);
             }
             // Of five events two connections carry two each, and the third is closed at its first.
-            ServerFault::HangUp => c.fates.lost = due / 5,
-            ServerFault::TurnDown => c.fates.refused = due / 5,
+            ServerFault::HangUp => c.outcomes.lost = due / 5,
+            ServerFault::TurnDown => c.outcomes.refused = due / 5,
             ServerFault::Stall => {
-                c.fates.timed_out = due / 5;
-                c.fates.never_sent = due / 5;
+                c.outcomes.timed_out = due / 5;
+                c.outcomes.never_sent = due / 5;
             }
             ServerFault::Chatter => c.unsolicited = struck * UNASKED,
         }
@@ -112,7 +112,7 @@ impl Case {
 
     /// The counts that follow from others.
     fn add_up(&self, due: u64, c: &mut Counts) {
-        let f = &mut c.fates;
+        let f = &mut c.outcomes;
         f.due = due;
         f.failed = f.wrong_answer + f.refused + f.backlog_full;
         f.acknowledged = due - f.failed - f.timed_out - f.lost;
@@ -133,7 +133,7 @@ impl Case {
 
 impl fmt::Display for Counts {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let f = &self.fates;
+        let f = &self.outcomes;
         write!(out, "{} due, {} sent: {} ack", f.due, self.sent, f.acknowledged)?;
         for (n, what) in [
             (f.wrong_answer, "wrong"),

@@ -53,5 +53,6 @@ fn line(from: &mut impl BufRead) -> io::Result<Option<String>> {
 /// The bytes of a response; `header` ends its lines itself.
 pub(super) fn response(status: u16, header: &str, text: &str) -> Vec<u8> {
     let length = text.len();
-    format!("HTTP/1.1 {status} Odd\r\nContent-Length: {length}\r\n{header}\r\n{text}").into_bytes()
+    format!("HTTP/1.1 {status} Faulty\r\nContent-Length: {length}\r\n{header}\r\n{text}")
+        .into_bytes()
 }

@@ -2,7 +2,7 @@
 //! threads: nothing of the driver's own code serves them, and each keeps an exact tally of what it did.
 //!
 //! In a test [`FaultyServer::start`] runs one beside the driver; the self-test starts one as a process of its
-//! own through the hidden subcommand `pushbench __odd TRANSPORT DEED ADDR`.
+//! own through the hidden subcommand `pushbench __faulty TRANSPORT FAULT ADDR`.
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 /// The hidden subcommand.
-pub const SUBCOMMAND: &str = "__odd";
+pub const SUBCOMMAND: &str = "__faulty";
 /// A connection from here is the call to end, not a peer's.
 const CALLER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 99);
 
@@ -127,8 +127,8 @@ fn call_to_end(address: SocketAddr) -> io::Result<()> {
     call.connect(&address.into())
 }
 
-/// Runs as a faulty server if the command line says so: `pushbench __odd TRANSPORT DEED ADDR`, or
-/// `pushbench __odd publisher TRANSPORT MISCHIEF ADDR TELL`.
+/// Runs as a faulty server if the command line says so: `pushbench __faulty TRANSPORT FAULT ADDR`, or
+/// `pushbench __faulty publisher TRANSPORT FAULT ADDR TELL`.
 pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {
         return None;
@@ -143,7 +143,7 @@ pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
 }
 
 fn run(words: &[&str]) -> io::Result<std::convert::Infallible> {
-    let wrong = || io::Error::other("it takes TRANSPORT DEED ADDR");
+    let wrong = || io::Error::other("it takes TRANSPORT FAULT ADDR");
     let [carrier, fault, address] = words else { return Err(wrong()) };
     let carrier = Carrier::named(carrier).ok_or_else(wrong)?;
     let fault = ServerFault::named(fault).ok_or_else(wrong)?;

@@ -62,7 +62,7 @@ pub const ALL: [(&str, ServerFault, &str); 21] = [
     ("half", ServerFault::Half, "closes amid an answer"),
     ("late", ServerFault::Late, "answers after the time-out"),
     ("reset", ServerFault::Reset, "resets amid an answer"),
-    ("deaf", ServerFault::Deaf, "never reads from some connections"),
+    ("no_report", ServerFault::Deaf, "never reads from some connections"),
     ("stuck", ServerFault::Stuck, "never reads"),
     ("hang-up", ServerFault::HangUp, "closes when the first event comes"),
     ("status-302", ServerFault::Status(302), "answers 302"),

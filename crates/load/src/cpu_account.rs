@@ -53,8 +53,8 @@ impl CpuAccount {
     /// The part that was work of the time that the thread could have worked: 1 when it had no moment to
     /// spare. Time taken away counts on neither side, so that alone it says nothing.
     pub fn busy(&self) -> f64 {
-        let (work, leisure) = (self.work(), self.asleep() + self.spun.min(self.cpu));
-        match work + leisure {
+        let (work, idle) = (self.work(), self.asleep() + self.spun.min(self.cpu));
+        match work + idle {
             0 => 0.0,
             all => work as f64 / all as f64,
         }

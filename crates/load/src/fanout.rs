@@ -182,6 +182,6 @@ impl Memory {
 }
 
 fn kernel_of(target: &Running) -> std::result::Result<u64, String> {
-    let dir = target.cage()?;
+    let dir = target.memory_cgroup()?;
     kernel_memory::of_cgroup(&dir).ok_or_else(|| format!("{} does not tell it", dir.display()))
 }

@@ -12,7 +12,7 @@ use pushbench_core::event::Template;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::shared_buffers::{Unread, Unwritten};
 use pushbench_wire::stream::Stream;
-use pushbench_wire::websocket::frames::{CLOSE, Frames, Heard, PONG, TEXT};
+use pushbench_wire::websocket::frames::{CLOSE, Frames, PONG, Received, TEXT};
 use pushbench_wire::websocket::messages::small;
 use pushbench_wire::websocket::{frames, handshake};
 use rand::{Rng as _, SeedableRng as _};
@@ -114,15 +114,15 @@ fn take(
         match frames.take(&bytes[used..]) {
             Ok(None) => return (used, Ok(false)),
             Err(e) => return (used, Err(e)),
-            Ok(Some((n, heard))) => {
+            Ok(Some((n, received))) => {
                 used += n;
-                match heard {
-                    Heard::Message(message) => answer(message),
-                    Heard::Nothing => {}
-                    Heard::Ping(payload) => {
+                match received {
+                    Received::Message(message) => answer(message),
+                    Received::Nothing => {}
+                    Received::Ping(payload) => {
                         *reply = Some(Reply { opcode: PONG, payload: payload.to_vec() });
                     }
-                    Heard::Close(reason) => {
+                    Received::Close(reason) => {
                         *reply = Some(Reply { opcode: CLOSE, payload: echo(reason).to_vec() });
                         return (used, Ok(true));
                     }

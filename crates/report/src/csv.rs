@@ -49,7 +49,7 @@ fn columns() -> Vec<Column> {
     let mut all = Columns(Vec::new());
     all.identity();
     all.judgement();
-    all.fates();
+    all.outcomes();
     for (name, hist) in HISTOGRAMS {
         all.histogram(name, hist);
     }
@@ -135,7 +135,7 @@ impl Columns {
         self.known("offered_events_per_s", |t| t.offered_per_second);
     }
 
-    fn fates(&mut self) {
+    fn outcomes(&mut self) {
         self.number("due_events", |t| t.account.measured.due);
         self.number("acknowledged_events", |t| t.account.measured.acknowledged);
         self.number("failed_events", |t| t.account.measured.failed);

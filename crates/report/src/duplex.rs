@@ -49,7 +49,7 @@ const LINES: [Line; 14] = [
     ("of these for callbacks", "", |a| {
         of(a, |c| c.connections_per_trial.map_or(NONE.into(), |n| format!("{n:.0}")))
     }),
-    ("asked / answered / lost", "", table::fates),
+    ("asked / answered / lost", "", table::outcomes),
     ("twice / for none / late", "", |a| {
         let e = &a.events;
         let count = |n: u64| units::count(n as f64);

@@ -35,7 +35,7 @@ pub(super) const LINES: [Line; 17] = [
     }),
     ("driver memory/subscriber", "", |a| of(a, |f| size(f.driver_bytes_per_subscriber))),
     ("subscribing, each", "", |a| of(a, |f| cpu(f.subscribe_ns_each))),
-    ("due / received / lost", "", |a| of(a, fates)),
+    ("due / received / lost", "", |a| of(a, outcomes)),
     ("reach", "reach", |a| of(a, reach)),
     ("duplicated / reordered", "", |a| {
         of(a, |f| format!("{} / {}", f.deliveries.duplicated, f.deliveries.reordered))
@@ -181,8 +181,8 @@ fn reach(f: &FanoutFigures) -> String {
     f.reach.map_or(NONE.into(), |r| format!("{:.2} %", (r * 1e4).floor() / 1e2))
 }
 
-pub(super) fn fates(f: &FanoutFigures) -> String {
-    sums(&f.deliveries.fates)
+pub(super) fn outcomes(f: &FanoutFigures) -> String {
+    sums(&f.deliveries.outcomes)
 }
 
 fn sums(d: &DeliveryOutcomes) -> String {

@@ -30,8 +30,8 @@ pub fn text(v: &Verified) -> String {
         out.push_str(" ≠ arms differ.");
     }
     out.push('\n');
-    for trouble in v.trouble.iter().flatten() {
-        let _ = write!(out, "\n{}\n", visible(trouble));
+    for failure in v.failure.iter().flatten() {
+        let _ = write!(out, "\n{}\n", visible(failure));
     }
     out
 }
@@ -81,7 +81,7 @@ mod tests {
         let arm = |name: &str, list| Findings {
             arm: name.to_owned(),
             acknowledged: 16,
-            trouble: None,
+            failure: None,
             list,
         };
         let once = || Finding::tested(Aspect::ExactlyOnce, YES).with("16 of 16");

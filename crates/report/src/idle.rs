@@ -23,7 +23,7 @@ pub(super) const LINES: [Line; 11] = [
     ("connections held/subscriber", "", |a| quiet(a, |q| number(q.connections_per_subscriber))),
     ("subscribing, each", "", |a| of(a, |f| cpu(f.subscribe_ns_each))),
     (NEXT, "", |a| of(a, |f| time(f.last_ns.max))),
-    ("due / received / lost", "", |a| of(a, fanout::fates)),
+    ("due / received / lost", "", |a| of(a, fanout::outcomes)),
 ];
 
 /// What its rows call a metric.

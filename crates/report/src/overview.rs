@@ -102,7 +102,7 @@ fn line(point: &Point, arm: usize, closed: bool) -> Vec<String> {
         busy(a),
         a.target_usage.rss_peak_bytes.map_or(NONE.into(), |b| units::bytes(b as f64)),
         table::connections(a),
-        units::count(a.events.fates.lost as f64),
+        units::count(a.events.outcomes.lost as f64),
         difference,
         verdict,
     ]

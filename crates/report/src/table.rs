@@ -104,7 +104,7 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     if arms.iter().any(|a| a.backlog.bursts > 0) {
         push("time to drain a burst", "", |a| time(a.backlog.drain_ns));
     }
-    push("due / ack / lost", "", fates);
+    push("due / ack / lost", "", outcomes);
     let shown = [arms.first(), arms.get(candidate)];
     if shown.iter().flatten().any(|a| a.ease.is_some()) {
         push("lines of code", "", lines_of_code);
@@ -217,8 +217,8 @@ pub(super) fn duties(a: &ArmFigures) -> String {
     }
 }
 
-pub(super) fn fates(a: &ArmFigures) -> String {
-    let f = &a.events.fates;
+pub(super) fn outcomes(a: &ArmFigures) -> String {
+    let f = &a.events.outcomes;
     let count = |n| units::count(n as f64);
     let mut text = format!("{}/{}/{}", count(f.due), count(f.acknowledged), count(f.lost));
     if f.failed + f.timed_out > 0 {

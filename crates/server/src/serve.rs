@@ -2,8 +2,8 @@
 
 use crate::handler::Handler;
 use crate::publisher;
-use crate::publisher::desk;
 use crate::publisher::hub::Hub;
+use crate::publisher::requests;
 use crate::webhook::answering::Answering;
 use crate::{tcp, webhook, websocket};
 use pushbench_core::arm::ArmOption;
@@ -168,7 +168,7 @@ async fn connection(service: Service, socket: TcpStream) {
         Service::Answer(h, to) => webhook::server::serve(h, Some(to), stream).await,
         Service::Take(Carrier::Websocket, h) => websocket::server::serve(h, stream).await,
         Service::Take(Carrier::Tcp, h) => tcp::server::serve(h, stream).await,
-        Service::Publish(hub) => desk::serve(hub, stream).await,
+        Service::Publish(hub) => requests::serve(hub, stream).await,
     }
 }
 

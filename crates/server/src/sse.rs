@@ -1,9 +1,9 @@
 //! The publisher's half: a subscriber asks for `/subscribe` and gets a response that does not end.
 
-use crate::publisher::desk::{Answer, text, types, unknown_type, whole};
 use crate::publisher::hub::Hub;
+use crate::publisher::requests::{Answer, text, types, unknown_type, whole};
 use crate::publisher::subscription::Subscription;
-use crate::publisher::tally::Fate;
+use crate::publisher::tally::DeliveryOutcome;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming};
@@ -82,7 +82,7 @@ impl Body for Events {
         let next = ready!(self.subscription.poll_next(cx));
         Poll::Ready(next.map(|event| {
             if !self.subscription.hub().options.acknowledged {
-                self.subscription.settle(&event.id, Fate::Written);
+                self.subscription.settle(&event.id, DeliveryOutcome::Written);
             }
             Ok(Frame::data(event.framed(|e| frame(&e.id, &e.body))))
         }))

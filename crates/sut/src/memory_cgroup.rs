@@ -119,8 +119,8 @@ fn own_cgroup(own: &str, mounts: &str) -> Option<PathBuf> {
 fn remove_left_over(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for name in entries.flatten().filter_map(|e| e.file_name().into_string().ok()) {
-        let keeper = name.strip_prefix(PREFIX).and_then(|pid| pid.parse::<u32>().ok());
-        if keeper.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+        let supervisor = name.strip_prefix(PREFIX).and_then(|pid| pid.parse::<u32>().ok());
+        if supervisor.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
             // One with a process in it cannot be removed.
             let _in_use = fs::remove_dir(parent.join(name));
         }

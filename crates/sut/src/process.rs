@@ -192,7 +192,7 @@ fn start(launch: &Launch<'_>, again: Option<Ports>) -> Result<Running> {
         cpus: launch.cpus,
         folder: folder.as_deref(),
         env: &env,
-        caged: manifest.publisher.is_some(),
+        wants_cgroup: manifest.publisher.is_some(),
         wanted: match &manifest.ready {
             Ready::Line(text) => Some(text),
             _ => None,
@@ -279,7 +279,7 @@ fn said(tail: &str) -> String {
     }
 }
 
-/// What a person types to see the trouble.
+/// What a person types to see the failure.
 fn by_hand(manifest: &Manifest) -> String {
     let line = manifest.command_line().replace("'{port}'", "8080").replace(PORT, "8080");
     // Other variables may be secrets.
@@ -323,9 +323,9 @@ impl Running {
     }
 
     /// The directory of its memory cgroup, or why it has none.
-    pub fn cage(&self) -> std::result::Result<PathBuf, String> {
+    pub fn memory_cgroup(&self) -> std::result::Result<PathBuf, String> {
         let kept = self.kept.as_ref().ok_or("it was running already")?;
-        kept.cage()
+        kept.memory_cgroup()
     }
 
     /// True when we started it.

@@ -167,7 +167,7 @@ fn run(manifest: &Manifest, command: &str, folder: &Path, interrupt: &AtomicBool
         cpus: &[],
         folder: Some(folder),
         env: &manifest.env,
-        caged: false,
+        wants_cgroup: false,
         wanted: None,
     };
     let mut kept = Supervised::start(&order)

@@ -2,7 +2,7 @@
 
 use crate::output::Output;
 use crate::program;
-use crate::supervisor::{CAGED, ENDED, FAILED, SUBCOMMAND, UNCAGED};
+use crate::supervisor::{CGROUP, ENDED, FAILED, NO_CGROUP, SUBCOMMAND};
 use crate::tree::descendants;
 use std::ffi::OsStr;
 use std::io;
@@ -23,16 +23,16 @@ pub(super) struct Order<'a> {
     pub folder: Option<&'a Path>,
     pub env: &'a [(String, String)],
     /// It gets a memory cgroup of its own, where the machine allows.
-    pub caged: bool,
+    pub wants_cgroup: bool,
     /// Text in its output to look out for.
     pub wanted: Option<&'a str>,
 }
 
 /// A running command. Dropping it ends its process tree.
 pub(super) struct Supervised {
-    keeper: Child,
+    supervisor: Child,
     /// Its closing tells the supervisor to end the tree.
-    leash: Option<ChildStdin>,
+    lifeline: Option<ChildStdin>,
     news: Output,
     output: Output,
 }
@@ -44,7 +44,7 @@ impl Supervised {
         let cpus: Vec<String> = order.cpus.iter().map(usize::to_string).collect();
         let mut command = Command::new(program());
         command.arg0("pushbench").arg(SUBCOMMAND).arg(OsStr::new(&cpus.join(",")));
-        command.arg(if order.caged { CAGED } else { UNCAGED }).args(order.words);
+        command.arg(if order.wants_cgroup { CGROUP } else { NO_CGROUP }).args(order.words);
         command.envs(order.env.iter().map(|(name, value)| (name, value)));
         if let Some(folder) = order.folder {
             command.current_dir(folder);
@@ -52,16 +52,16 @@ impl Supervised {
         // A group of its own: Ctrl-C on the terminal is ours to pass on.
         command.process_group(0);
         command.stdin(Stdio::piped()).stdout(news_end).stderr(output_end);
-        let mut keeper = command.spawn()?;
+        let mut supervisor = command.spawn()?;
         drop(command); // it holds the writing ends
-        let leash = keeper.stdin.take();
+        let lifeline = supervisor.stdin.take();
         let news = Output::follow(news, None)?;
-        Ok(Supervised { keeper, leash, news, output: Output::follow(output, order.wanted)? })
+        Ok(Supervised { supervisor, lifeline, news, output: Output::follow(output, order.wanted)? })
     }
 
     /// The processes of the tree, the supervisor excluded.
     pub fn pids(&self) -> Vec<u32> {
-        descendants(self.keeper.id())
+        descendants(self.supervisor.id())
     }
 
     /// How it ended, if it did: `exited with code 1`; or why it could not be executed.
@@ -75,18 +75,18 @@ impl Supervised {
         if let Some(end) = told(&self.news) {
             return Some(end);
         }
-        let status = self.keeper.try_wait().ok()??;
+        let status = self.supervisor.try_wait().ok()??;
         self.news.wait_for_end(LAST_WORDS);
-        told(&self.news).or_else(|| Some(Ok(format!("lost its keeper ({status})"))))
+        told(&self.news).or_else(|| Some(Ok(format!("lost its supervisor ({status})"))))
     }
 
     /// The directory of its memory cgroup, or why there is none.
-    pub fn cage(&self) -> Result<PathBuf, String> {
+    pub fn memory_cgroup(&self) -> Result<PathBuf, String> {
         let news = self.news.tail();
         let word = |wanted: &str| {
             news.lines().find_map(|l| l.strip_prefix(wanted)?.strip_prefix(' ')).map(str::to_owned)
         };
-        match (word(CAGED), word(UNCAGED)) {
+        match (word(CGROUP), word(NO_CGROUP)) {
             (Some(dir), _) => Ok(dir.into()),
             (None, Some(why)) => Err(why),
             (None, None) => Err("it was started without a memory cgroup".to_owned()),
@@ -104,12 +104,12 @@ impl Supervised {
     }
 
     fn end(&mut self) {
-        drop(self.leash.take());
+        drop(self.lifeline.take());
         let asked = Instant::now();
-        while let Ok(None) = self.keeper.try_wait() {
+        while let Ok(None) = self.supervisor.try_wait() {
             if asked.elapsed() > PATIENCE {
-                let _already_gone = self.keeper.kill();
-                let _it_was_ours = self.keeper.wait();
+                let _already_gone = self.supervisor.kill();
+                let _it_was_ours = self.supervisor.wait();
                 return;
             }
             std::thread::sleep(Duration::from_millis(1));

@@ -26,9 +26,9 @@ use std::time::{Duration, Instant};
 /// The hidden subcommand.
 pub(super) const SUBCOMMAND: &str = "__keep";
 /// Asks for a memory cgroup of the target's own, and begins the line that tells its directory.
-pub(super) const CAGED: &str = "caged";
+pub(super) const CGROUP: &str = "cgroup";
 /// Asks for none, and begins the line that says why there is none.
-pub(super) const UNCAGED: &str = "uncaged";
+pub(super) const NO_CGROUP: &str = "no-cgroup";
 /// First word of the line that says why the target could not be executed.
 pub(super) const FAILED: &str = "failed ";
 /// First word of the line that says how the target ended.
@@ -42,7 +42,7 @@ const LAST_CALL: Duration = Duration::from_secs(2);
 /// Pause between two looks at a tree that is ending.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
-/// Runs as a supervisor if the command line says so: `pushbench __keep CPUS CAGED COMMAND…`.
+/// Runs as a supervisor if the command line says so: `pushbench __keep CPUS CGROUP COMMAND…`.
 pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {
         return None;
@@ -50,7 +50,7 @@ pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
     Some(match keep(args.get(2..).unwrap_or_default()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("{FAILED}the keeper failed: {error}"));
+            say(&format!("{FAILED}the supervisor failed: {error}"));
             ExitCode::FAILURE
         }
     })
@@ -63,8 +63,8 @@ fn say(line: &str) {
 }
 
 fn keep(args: &[OsString]) -> io::Result<()> {
-    let [cpus, caged, program, rest @ ..] = args else {
-        return Err(io::Error::other("it takes CPUS CAGED COMMAND…"));
+    let [cpus, wants_cgroup, program, rest @ ..] = args else {
+        return Err(io::Error::other("it takes CPUS CGROUP COMMAND…"));
     };
     let (wake, alarm) = UnixStream::pair()?;
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
@@ -73,7 +73,7 @@ fn keep(args: &[OsString]) -> io::Result<()> {
     set_child_subreaper(Some(getpid()))?;
     pin(&cpus.to_string_lossy());
     // Outlives the tree: it is removed when the last process has left it.
-    let cgroup = if caged == CAGED { cage() } else { None };
+    let cgroup = if wants_cgroup == CGROUP { memory_cgroup() } else { None };
     let door = cgroup.as_ref().and_then(|cgroup| cgroup.door().ok());
     let child = match start(program, rest, door) {
         Ok(pid) => pid,
@@ -87,14 +87,14 @@ fn keep(args: &[OsString]) -> io::Result<()> {
     Ok(())
 }
 
-fn cage() -> Option<MemoryCgroup> {
+fn memory_cgroup() -> Option<MemoryCgroup> {
     match MemoryCgroup::make() {
         Ok(cgroup) => {
-            say(&format!("{CAGED} {}", cgroup.dir().display()));
+            say(&format!("{CGROUP} {}", cgroup.dir().display()));
             Some(cgroup)
         }
         Err(why) => {
-            say(&format!("{UNCAGED} {why}"));
+            say(&format!("{NO_CGROUP} {why}"));
             None
         }
     }
@@ -108,7 +108,7 @@ fn pin(cpus: &str) {
 }
 
 fn start(program: &OsString, args: &[OsString], door: Option<File>) -> io::Result<Pid> {
-    let keeper = getpid();
+    let supervisor = getpid();
     let mut command = Command::new(program);
     command
         .args(args)
@@ -120,7 +120,7 @@ fn start(program: &OsString, args: &[OsString], door: Option<File>) -> io::Resul
         command.pre_exec(move || {
             // For the case that the supervisor itself is killed; grandchildren are beyond its reach then.
             set_parent_process_death_signal(Some(Signal::KILL))?;
-            if getppid() != Some(keeper) {
+            if getppid() != Some(supervisor) {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
             if let Some(door) = &door {

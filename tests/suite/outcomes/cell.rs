@@ -81,7 +81,7 @@ impl Cell {
             ServerFault::Late | ServerFault::Deaf if closed => {
                 Cell { connections: 4, duration: BEYOND, ..cell }
             }
-            _ if expected.fates.timed_out > 0 || fault == ServerFault::Deaf => match closed {
+            _ if expected.outcomes.timed_out > 0 || fault == ServerFault::Deaf => match closed {
                 false => Cell { connections: 8, ..cell },
                 true => Cell { duration: BEYOND, ..cell },
             },
@@ -151,7 +151,7 @@ impl Cell {
         let (trial, tally) = self.run(cpu);
         let counted = Counts::of(&trial);
         let seen = format!("{self:?}\n{tally:?}\n{:?}", trial.account.faults);
-        let due = counted.fates.due;
+        let due = counted.outcomes.due;
         assert_eq!(counted, self.case.theory(due, &tally), "{seen}");
         assert!(self.closed || due == self.scheduled(), "{seen}");
         assert!(due > 2, "nothing was struck: {seen}");
@@ -163,7 +163,7 @@ impl Cell {
         assert_eq!(tally.struck, struck, "{seen}");
         assert_eq!((tally.spoilt, tally.hung_up), self.struck_connections(due), "{seen}");
         if self.case.matching == Matching::Id {
-            assert_eq!(counted.fates.acknowledged, tally.answered, "{seen}");
+            assert_eq!(counted.outcomes.acknowledged, tally.answered, "{seen}");
         }
         assert_eq!(trial.account.connections, tally.connections - PROBES, "{seen}");
         let broken = trial.account.faults.keys().all(|fault| fault.starts_with("protocol broken"));

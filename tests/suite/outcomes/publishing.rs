@@ -114,7 +114,7 @@ impl Cell {
         assert_eq!(tally, self.fault.theory(self.events(), SUBSCRIBERS, self.answers()), "{seen}");
         assert_eq!(counted, Counts::told(&tally, SUBSCRIBERS), "{seen}");
         assert!(
-            counted.fates.sums_are_exact() && trial.account.measured.sums_are_exact(),
+            counted.outcomes.sums_are_exact() && trial.account.measured.sums_are_exact(),
             "{seen}"
         );
         let struck = tally.struck + tally.turned_away;
@@ -181,7 +181,7 @@ fn a_subscriber_that_is_hung_up_on_misses_all_that_follows() {
             let (trial, tally) = cell.run(0);
             let seen = format!("{cell:?}\n{tally:?}\n{:?}", trial.account.faults);
             let counted = Counts::of(&trial).unwrap();
-            let f = counted.fates;
+            let f = counted.outcomes;
             assert!(f.sums_are_exact(), "{f:?} {seen}");
             assert_eq!((tally.hung_up, tally.struck), (2, 2), "{seen}");
             assert_eq!((f.due, f.received), (tally.due, tally.delivered), "{seen}");
@@ -200,7 +200,7 @@ fn a_webhook_that_is_hung_up_on_times_out() {
     let cell =
         Cell { transport: Transport::Webhook, fault: PublisherFault::HangUp, acknowledged: true };
     let (trial, tally) = cell.run(0);
-    let f = Counts::of(&trial).unwrap().fates;
+    let f = Counts::of(&trial).unwrap().outcomes;
     assert_eq!((f.received, f.timed_out, f.lost), (tally.delivered, tally.gone, 0), "{tally:?}");
     assert_eq!(tally.gone, 2 * (cell.events() - 5), "{tally:?}");
 }

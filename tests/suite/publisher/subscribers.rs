@@ -37,12 +37,12 @@ fn answer(status: &str, header: &str) -> String {
 
 /// The three events had this outcome, and the endpoint got each once.
 #[track_caller]
-fn all_are(fate: &str, endpoint: &Endpoint, timeout: &str) {
+fn all_are(outcome: &str, endpoint: &Endpoint, timeout: &str) {
     let told = three_to(endpoint, timeout);
     let seen = format!("{} {told}", endpoint.url);
-    assert_eq!(told[fate], 3, "{seen}");
-    let fates = ["acknowledged", "failed", "timed_out", "lost"];
-    assert_eq!(counts(&told, fates).iter().sum::<u64>(), 3, "{seen}");
+    assert_eq!(told[outcome], 3, "{seen}");
+    let outcomes = ["acknowledged", "failed", "timed_out", "lost"];
+    assert_eq!(counts(&told, outcomes).iter().sum::<u64>(), 3, "{seen}");
     assert_eq!(told["subscribers"], 1, "nobody is unsubscribed: {seen}");
     assert_eq!(endpoint.asked(), 3, "{seen}");
 }

@@ -117,7 +117,7 @@ pub struct Percentiles {
 pub struct Events {
     /// The exact sums.
     #[serde(flatten)]
-    pub fates: Outcomes,
+    pub outcomes: Outcomes,
     /// Second answers; `null` when answers carry no id.
     pub duplicated: Option<u64>,
     /// Overtaking answers; `null` when answers carry no id.

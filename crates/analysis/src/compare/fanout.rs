@@ -91,7 +91,7 @@ pub struct RequestFigures {
 pub struct Delivered {
     /// The exact sums.
     #[serde(flatten)]
-    pub fates: DeliveryOutcomes,
+    pub outcomes: DeliveryOutcomes,
     /// Events that a subscriber got again.
     pub duplicated: u64,
     /// Events that came behind a younger one.
@@ -134,8 +134,8 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
         distribution(&merged, trials, peaked, |q| over_blocks(&hists, q))
     };
     let sum = |pick: fn(&Deliveries) -> u64| all.iter().map(|f| pick(&f.deliveries)).sum::<u64>();
-    let mut fates = DeliveryOutcomes::default();
-    all.iter().for_each(|f| fates.add(&f.deliveries.measured));
+    let mut outcomes = DeliveryOutcomes::default();
+    all.iter().for_each(|f| outcomes.add(&f.deliveries.measured));
     let in_window = sum(|d| d.read_in_window);
     let window_ns: u64 = trials.iter().map(|t| t.window_ns).sum();
     let median = |value: fn(&Trial) -> Option<f64>| {
@@ -150,7 +150,7 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
         last_ns: hist(|d| &d.last, false),
         skew_ns: hist(|d| &d.skew, false),
         deliveries: Delivered {
-            fates,
+            outcomes,
             duplicated: sum(|d| d.duplicated),
             reordered: sum(|d| d.reordered),
             late: sum(|d| d.late),
@@ -159,7 +159,7 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
             read: sum(|d| d.read),
             unwanted: all.iter().map(|f| f.deliveries.unwanted).sum(),
         },
-        reach: fates.reach(),
+        reach: outcomes.reach(),
         events: sum(|d| d.events),
         complete: sum(|d| d.complete),
         deliveries_per_second: (window_ns > 0)
@@ -231,14 +231,14 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<Note> {
         ));
         notes.push(late.moves(|m| begins(m, &["delivery", "last", "skew"])));
     }
-    let fates = &f.deliveries.fates;
-    let missing = fates.due - fates.received;
+    let outcomes = &f.deliveries.outcomes;
+    let missing = outcomes.due - outcomes.received;
     if missing > 0 {
         let missed = note(format!(
             "{missing} deliveries did not arrive ({} failed, {} timed out, {} lost)",
-            fates.failed, fates.timed_out, fates.lost
+            outcomes.failed, outcomes.timed_out, outcomes.lost
         ));
-        let lacks = lacks(missing, fates.due);
+        let lacks = lacks(missing, outcomes.due);
         notes.push(missed.moves(|m| begins(m, &["delivery"]) && lacks(m)));
     }
     let Some(told) = &f.publisher else {

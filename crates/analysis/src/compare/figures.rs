@@ -178,14 +178,14 @@ pub(super) fn over_blocks(hists: &[Option<&Hist>], q: f64) -> Option<[f64; 2]> {
 }
 
 fn events(trials: &[&Trial]) -> Events {
-    let mut fates = Outcomes::default();
-    trials.iter().for_each(|t| fates.add(&t.account.measured));
+    let mut outcomes = Outcomes::default();
+    trials.iter().for_each(|t| outcomes.add(&t.account.measured));
     let sum = |of: fn(&Trial) -> Option<u64>| -> Option<u64> {
         let each: Option<Vec<u64>> = trials.iter().map(|t| of(t)).collect();
         each.filter(|e| !e.is_empty()).map(|e| e.iter().sum())
     };
     Events {
-        fates,
+        outcomes,
         duplicated: sum(|t| t.account.duplicated),
         reordered: sum(|t| t.account.reordered),
         late: trials.iter().map(|t| t.account.late).sum(),

@@ -64,7 +64,7 @@ fn a_block_is_voided_whole() {
     assert_eq!((point.design.blocks_valid, point.design.blocks_run), (11, 12));
     assert_eq!((point.arms[0].trials, point.arms[0].invalid), (12, 0));
     assert_eq!((point.arms[1].trials, point.arms[1].invalid), (12, 1));
-    assert_eq!(point.arms[0].events.fates.due, point.arms[1].events.fates.due);
+    assert_eq!(point.arms[0].events.outcomes.due, point.arms[1].events.outcomes.due);
     let cpu = of(&run, "target_usage.cpu_ns_per_event");
     assert!((cpu.ratio.unwrap() - 0.5).abs() < 0.01, "{cpu:?}");
     assert!(!point.validity.ok);

@@ -213,7 +213,7 @@ fn of_events(missing: u64, due: u64) -> impl Fn(&Metric) -> bool {
 
 fn about_arm(arm: &ArmFigures) -> Vec<Note> {
     let mut notes = Vec::new();
-    let e = &arm.events.fates;
+    let e = &arm.events.outcomes;
     let missing = e.failed + e.timed_out + e.lost;
     let fans_out = arm.fanout.is_some();
     if missing > 0 && !arm.overloaded {
@@ -246,7 +246,7 @@ fn about_arm(arm: &ArmFigures) -> Vec<Note> {
         let text = "throughput is at least what is shown, driver-bound";
         notes.push(Note::of(&arm.arm, text).moves(is_time));
     }
-    if arm.events.fates.due > 0 && arm.target_usage.cpu_ns_per_event.is_none() {
+    if arm.events.outcomes.due > 0 && arm.target_usage.cpu_ns_per_event.is_none() {
         let text = "one process that pushbench did not start: its cost is unknown, and its blocks share it";
         notes.push(
             Note::of(&arm.arm, text)
@@ -289,13 +289,13 @@ fn about_load(scenario: &Scenario, arm: &ArmFigures) -> Vec<Note> {
         );
         notes.push(Note::of(&arm.arm, text).on(is_time));
     }
-    let full = arm.events.fates.backlog_full;
+    let full = arm.events.outcomes.backlog_full;
     if full > 0 {
         let text = format!(
             "{full} events failed because {} were waiting already (load.backlog)",
             scenario.load.backlog
         );
-        notes.push(Note::of(&arm.arm, text).moves(of_events(full, arm.events.fates.due)));
+        notes.push(Note::of(&arm.arm, text).moves(of_events(full, arm.events.outcomes.due)));
     }
     notes
 }

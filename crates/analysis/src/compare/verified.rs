@@ -22,7 +22,8 @@ pub struct Verified {
     /// The arms by name.
     pub arms: Vec<String>,
     /// Why an arm cannot be measured, an entry an arm.
-    pub trouble: Vec<Option<String>>,
+    #[serde(rename = "trouble")]
+    pub failure: Vec<Option<String>>,
     /// Whether each arm acknowledged every known event exactly once.
     pub exactly_once: Vec<bool>,
     /// Every aspect that was asked of one arm at least.
@@ -38,7 +39,7 @@ pub fn verified(all: &[Findings]) -> Verified {
     Verified {
         schema: pushbench_core::record::run::SCHEMA,
         arms: all.iter().map(|f| f.arm.clone()).collect(),
-        trouble: all.iter().map(|f| f.trouble.clone()).collect(),
+        failure: all.iter().map(|f| f.failure.clone()).collect(),
         exactly_once: all.iter().map(Findings::exactly_once).collect(),
         rows: aspects.into_iter().map(|aspect| row(aspect, all)).collect(),
     }
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     fn arm(name: &str, list: Vec<Finding>) -> Findings {
-        Findings { arm: name.to_owned(), acknowledged: 1, trouble: None, list }
+        Findings { arm: name.to_owned(), acknowledged: 1, failure: None, list }
     }
 
     #[test]

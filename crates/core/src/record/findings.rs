@@ -120,7 +120,8 @@ pub struct Findings {
     /// Known events that it acknowledged.
     pub acknowledged: usize,
     /// Why it cannot be measured and what to type next; `None` when it acknowledges events and lives.
-    pub trouble: Option<String>,
+    #[serde(rename = "trouble")]
+    pub failure: Option<String>,
     /// One by one, in the order of the table.
     pub list: Vec<Finding>,
 }
@@ -133,7 +134,7 @@ impl Findings {
 
     /// Whether every known event was acknowledged exactly once.
     pub fn exactly_once(&self) -> bool {
-        self.trouble.is_none() && self.of(Aspect::ExactlyOnce).is_some_and(|f| f.value == YES)
+        self.failure.is_none() && self.of(Aspect::ExactlyOnce).is_some_and(|f| f.value == YES)
     }
 }
 
@@ -148,7 +149,7 @@ mod tests {
             Finding::unknown(Aspect::Nodelay, "not visible"),
         ];
         let findings =
-            Findings { arm: "webhook@x".to_owned(), acknowledged: 5, trouble: None, list };
+            Findings { arm: "webhook@x".to_owned(), acknowledged: 5, failure: None, list };
         assert!(findings.exactly_once());
         let text = serde_json::to_string(&findings).unwrap();
         assert!(text.contains(r#""aspect":"exactly-once","known":"tested""#), "{text}");

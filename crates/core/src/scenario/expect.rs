@@ -34,7 +34,7 @@ pub struct Figure {
 
 /// Every figure that may stand in `[expect]`.
 pub fn figures() -> Vec<Figure> {
-    let fates = FATES.into_iter().map(|(name, about)| Figure { name, about, unit: Unit::Count });
+    let outcomes = FATES.into_iter().map(|(name, about)| Figure { name, about, unit: Unit::Count });
     let expected = |m: &&metrics::Metric| {
         let name = m.name;
         name.starts_with("response.")
@@ -44,7 +44,7 @@ pub fn figures() -> Vec<Figure> {
             || m.subject != metrics::Subject::Event
     };
     let metrics = metrics::METRICS.iter().filter(expected);
-    fates.chain(metrics.map(|m| Figure { name: m.name, about: m.about, unit: m.unit })).collect()
+    outcomes.chain(metrics.map(|m| Figure { name: m.name, about: m.about, unit: m.unit })).collect()
 }
 
 impl Figure {

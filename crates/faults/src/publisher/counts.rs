@@ -10,7 +10,7 @@ use std::fmt;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Outcomes of all deliveries.
-    pub fates: DeliveryOutcomes,
+    pub outcomes: DeliveryOutcomes,
     /// First deliveries read, late ones included.
     pub read: u64,
     /// Second ones.
@@ -29,10 +29,10 @@ impl Counts {
     /// Those of a record; `None` when it is of no fan-out.
     pub fn of(trial: &Trial) -> Option<Counts> {
         let d = &trial.fanout.as_ref()?.deliveries;
-        let mut fates = d.warmup;
-        fates.add(&d.measured);
+        let mut outcomes = d.warmup;
+        outcomes.add(&d.measured);
         Some(Counts {
-            fates,
+            outcomes,
             read: d.read,
             duplicated: d.duplicated,
             reordered: d.reordered,
@@ -47,7 +47,7 @@ impl Counts {
     /// matter of time.
     pub fn told(tally: &Tally, subscribers: u64) -> Counts {
         let unpublished = tally.turned_away * subscribers;
-        let fates = DeliveryOutcomes {
+        let outcomes = DeliveryOutcomes {
             due: tally.due + unpublished,
             received: tally.delivered - tally.late,
             failed: unpublished,
@@ -57,7 +57,7 @@ impl Counts {
             unsubscribed: 0,
         };
         Counts {
-            fates,
+            outcomes,
             read: tally.delivered,
             duplicated: tally.doubled,
             reordered: tally.overtaken,
@@ -107,7 +107,7 @@ impl PublisherFault {
 
 impl fmt::Display for Counts {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let f = &self.fates;
+        let f = &self.outcomes;
         write!(out, "{} due, {} received", f.due, f.received)?;
         for (n, what) in [
             (f.unpublished, "unpublished"),

@@ -2,9 +2,9 @@
 //! fault's. They speak `targets/PROTOCOL.md` and share nothing with the built-in publisher but paths.
 
 pub mod counts;
-mod desk;
 mod outlet;
 pub mod publisher_fault;
+mod requests;
 mod site;
 mod subscription;
 
@@ -21,7 +21,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-/// What `pushbench __odd` is told first.
+/// What `pushbench __faulty` is told first.
 pub(super) const WORD: &str = "publisher";
 /// Told instead of an address where acknowledgements are not waited for.
 const UNACKNOWLEDGED: &str = "unacknowledged";
@@ -64,7 +64,7 @@ fn accept(listener: &TcpListener, site: &Site) {
     std::thread::scope(|scope| {
         until_called(listener, |stream| {
             // Peers close as they like: what became of deliveries is in the tally.
-            scope.spawn(move || drop(desk::serve(stream, site, scope)));
+            scope.spawn(move || drop(requests::serve(stream, site, scope)));
         });
         site.end();
     });
@@ -81,7 +81,7 @@ impl ReportSocket {
         Ok(ReportSocket(listener))
     }
 
-    /// The words with which this program is started as a publisher of this conduct that tells this ear.
+    /// The words with which this program is started as a publisher of this conduct that tells this report_socket.
     pub fn words(&self, conduct: &Conduct) -> io::Result<Vec<String>> {
         let (transport, fault) = (conduct.transport.name(), conduct.fault.name());
         let tell = self.0.local_addr()?.to_string();
@@ -109,9 +109,9 @@ impl ReportSocket {
     }
 }
 
-/// Runs as a faulty publisher: `TRANSPORT MISCHIEF ADDR TELL [unacknowledged]`.
+/// Runs as a faulty publisher: `TRANSPORT FAULT ADDR TELL [unacknowledged]`.
 pub(super) fn run(words: &[&str]) -> io::Result<Infallible> {
-    let wrong = || io::Error::other("it takes TRANSPORT MISCHIEF ADDR TELL [unacknowledged]");
+    let wrong = || io::Error::other("it takes TRANSPORT FAULT ADDR TELL [unacknowledged]");
     let [transport, fault, address, tell, rest @ ..] = words else { return Err(wrong()) };
     let conduct = Conduct {
         transport: Transport::named(transport).ok_or_else(wrong)?,

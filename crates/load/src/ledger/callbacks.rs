@@ -1,7 +1,7 @@
 //! What the ledger hears of questions that are answered by a callback: the question goes one way, its
 //! answer comes another, and only the id binds the two.
 
-use crate::ledger::book::State;
+use crate::ledger::state::State;
 use crate::ledger::{Instants, Ledger, SendInstants, Ticket};
 use pushbench_core::record::callbacks::Callbacks;
 use pushbench_core::record::wire::Traffic;
@@ -10,16 +10,16 @@ impl Ledger {
     /// The same for questions that are answered by a callback. Which answer overtook which is not told:
     /// they come on connections of the target's choice.
     pub fn called_back(self) -> Self {
-        let mut book = self.0.into_inner();
-        book.account.callbacks = Some(Callbacks::default());
-        book.account.reordered = None;
-        Ledger(book.into())
+        let mut inner = self.0.into_inner();
+        inner.account.callbacks = Some(Callbacks::default());
+        inner.account.reordered = None;
+        Ledger(inner.into())
     }
 
     /// How a question goes out; true when it is a measured one.
     pub fn asked(&self, ticket: &Ticket, asked: SendInstants) -> bool {
-        let mut book = self.0.borrow_mut();
-        let Some(entry) = book.entry(ticket.seq) else { return false };
+        let mut inner = self.0.borrow_mut();
+        let Some(entry) = inner.entry(ticket.seq) else { return false };
         entry.asked = Some(asked);
         entry.after.is_some()
     }
@@ -34,9 +34,9 @@ impl Ledger {
     /// An answer was read that names this question, or none of ours.
     pub fn answered(&self, index: Option<u64>, done: u64, woken: u64) {
         let open = index.and_then(|index| {
-            let mut book = self.0.borrow_mut();
-            let seq = book.seq(index)?;
-            let entry = book.entry(seq).filter(|entry| entry.state == State::Sent)?;
+            let mut inner = self.0.borrow_mut();
+            let seq = inner.seq(index)?;
+            let entry = inner.entry(seq).filter(|entry| entry.state == State::Sent)?;
             Some((entry.ticket, entry.asked?))
         });
         let Some((ticket, SendInstants { free, sent, nth })) = open else {

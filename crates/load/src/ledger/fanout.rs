@@ -28,10 +28,10 @@ impl Ledger {
     /// The same for a fan-out: every event is also due at these subscribers. `rests`: how long a
     /// delivery waits at most by design.
     pub fn fanning_out(self, audience: Audience, rests: Duration) -> Self {
-        let mut book = self.0.into_inner();
+        let mut inner = self.0.into_inner();
         let rests = rests.as_nanos() as u64;
-        book.spreads = Some(Spreads::new(audience, book.rules.timeout, rests));
-        Ledger(RefCell::new(book))
+        inner.spreads = Some(Spreads::new(audience, inner.rules.timeout, rests));
+        Ledger(RefCell::new(inner))
     }
 
     /// A subscriber has read the event of this index, or something that is none. `done`: its last read
@@ -43,9 +43,9 @@ impl Ledger {
     /// A subscriber has made a request, for events or to acknowledge them. `empty`: it asked for events
     /// and got none.
     pub fn requested(&self, empty: bool) {
-        let mut book = self.0.borrow_mut();
-        let measuring = u64::from(book.measuring);
-        if let Some(spreads) = &mut book.spreads {
+        let mut inner = self.0.borrow_mut();
+        let measuring = u64::from(inner.measuring);
+        if let Some(spreads) = &mut inner.spreads {
             spreads.account.requests += measuring;
             spreads.account.empty += measuring * u64::from(empty);
         }
@@ -53,8 +53,8 @@ impl Ledger {
 
     /// Events are due at a subscriber of that number.
     pub fn has_subscriber(&self, number: usize) -> bool {
-        let book = self.0.borrow();
-        book.spreads.as_ref().is_some_and(|s| (number as u64) < s.account.subscribers)
+        let inner = self.0.borrow();
+        inner.spreads.as_ref().is_some_and(|s| (number as u64) < s.account.subscribers)
     }
 
     /// A subscription was cut off by the other end.
@@ -122,8 +122,8 @@ impl Ledger {
 
     /// What subscribers' connections have seen until now.
     pub fn held(&self) -> Held {
-        let book = self.0.borrow();
-        book.spreads.as_ref().map_or_else(Held::default, |s| Held {
+        let inner = self.0.borrow();
+        inner.spreads.as_ref().map_or_else(Held::default, |s| Held {
             pings: s.account.pings,
             unsettled: s.open,
             ..s.held

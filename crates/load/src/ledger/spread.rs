@@ -166,16 +166,16 @@ impl Spreads {
             last: 0,
         };
         for (conduct, here) in CONDUCTS.into_iter().zip(here) {
-            self.account.fates(conduct, after.is_some()).due += here;
+            self.account.outcomes(conduct, after.is_some()).due += here;
         }
         for &cut_off in &self.absent {
             if !spread.is_due_at(cut_off as usize) {
                 continue;
             }
             let conduct = self.audience.conduct(cut_off as usize);
-            let fates = self.account.fates(conduct, after.is_some());
-            fates.failed += 1;
-            fates.unsubscribed += 1;
+            let outcomes = self.account.outcomes(conduct, after.is_some());
+            outcomes.failed += 1;
+            outcomes.unsubscribed += 1;
             spread.fated.insert(cut_off);
         }
         spread.open -= spread.fated.len();
@@ -218,14 +218,14 @@ impl Spreads {
 
     /// The publisher has not taken the event: what is open of it fails.
     pub fn unpublished(&mut self, event: u64) {
-        self.end_open(event, |fates, n| {
-            fates.failed += n;
-            fates.unpublished += n;
+        self.end_open(event, |outcomes, n| {
+            outcomes.failed += n;
+            outcomes.unpublished += n;
         });
     }
 
     /// Gives what is open of an event its outcome.
-    fn end_open(&mut self, event: u64, fate: impl Fn(&mut DeliveryOutcomes, u64)) {
+    fn end_open(&mut self, event: u64, outcome: impl Fn(&mut DeliveryOutcomes, u64)) {
         let Some(spread) = event.checked_sub(self.first).and_then(|i| self.events.get(i as usize))
         else {
             return;
@@ -235,7 +235,7 @@ impl Spreads {
         }
         let (open, measured) = (self.open_of(spread), spread.after.is_some());
         for (conduct, n) in CONDUCTS.into_iter().zip(open) {
-            fate(self.account.fates(conduct, measured), n);
+            outcome(self.account.outcomes(conduct, measured), n);
             self.open -= n;
         }
         if let Some(spread) = self.at(event) {
@@ -291,7 +291,7 @@ impl Spreads {
         let (measured, done) = (spread.after.is_some(), spread.open == 0);
         let (took, sent) = (at.saturating_sub(spread.due), spread.sent.unwrap_or(spread.due));
         self.open -= 1;
-        self.account.fates(conduct, measured).received += 1;
+        self.account.outcomes(conduct, measured).received += 1;
         if measured && healthy {
             self.account.delivery.record(took);
             self.account.unlagged.record(at.saturating_sub(sent));
@@ -315,7 +315,7 @@ impl Spreads {
             spread.open -= 1;
             let (measured, done) = (spread.after.is_some(), spread.open == 0);
             self.open -= 1;
-            self.account.fates(conduct, measured).lost += 1;
+            self.account.outcomes(conduct, measured).lost += 1;
             if done {
                 self.close(event);
             }
@@ -334,7 +334,7 @@ impl Spreads {
             if spread.open > 0 && spread.due.saturating_add(self.timeout) > now {
                 return;
             }
-            self.end_open(self.oldest_open, |fates, n| fates.timed_out += n);
+            self.end_open(self.oldest_open, |outcomes, n| outcomes.timed_out += n);
             self.oldest_open += 1;
         }
     }

@@ -7,8 +7,8 @@ fn spreads(subscribers: usize) -> Spreads {
 }
 
 fn exact(s: &Spreads) {
-    for (name, fates) in s.account.all_fates() {
-        assert!(fates.sums_are_exact(), "{name}: {fates:?}");
+    for (name, outcomes) in s.account.all_outcomes() {
+        assert!(outcomes.sums_are_exact(), "{name}: {outcomes:?}");
     }
 }
 

@@ -7,7 +7,7 @@ use pushbench_core::record::fanout::Conduct;
 use pushbench_host::clock;
 use pushbench_host::sleep::Timer;
 use pushbench_wire::fault::Fault;
-use pushbench_wire::messages::{Heard, Messages};
+use pushbench_wire::messages::{Messages, Received};
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
 use std::io;
@@ -61,20 +61,20 @@ impl<M: Messages> Inbox<M> {
         let mut answers = Vec::new();
         let (subscribe_config, stamps, number) =
             (&self.subscribe_config, &self.stamps, self.number);
-        let heard = self.messages.poll_messages(cx, |heard| match heard {
-            Heard::Message(message) => {
+        let received = self.messages.poll_messages(cx, |received| match received {
+            Received::Message(message) => {
                 let index = subscribe_config.matched.index(message);
                 subscribe_config.ledger.receive(number, index, stamps.read(), stamps.woken());
                 answers.extend(index.filter(|_| subscribe_config.asked.acknowledged));
             }
-            Heard::Ping => subscribe_config.ledger.pinged(),
-            Heard::Pong => {}
+            Received::Ping => subscribe_config.ledger.pinged(),
+            Received::Pong => {}
         })?;
         answers.into_iter().try_for_each(|index| self.answer(index))?;
         if self.unflushed {
             self.unflushed = self.messages.poll_flush(cx)?.is_pending();
         }
-        heard.map(Ok)
+        received.map(Ok)
     }
 
     /// Takes up one event after the other, and reads again when it is through with what it has read.
@@ -106,13 +106,15 @@ impl<M: Messages> Inbox<M> {
     /// connection has ended.
     fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let (subscribe_config, unhandled) = (&self.subscribe_config, &mut self.unhandled);
-        let heard = self.messages.poll_messages(cx, |heard| match heard {
-            Heard::Message(message) => unhandled.push_back(subscribe_config.matched.index(message)),
-            Heard::Ping => subscribe_config.ledger.pinged(),
-            Heard::Pong => {}
+        let received = self.messages.poll_messages(cx, |received| match received {
+            Received::Message(message) => {
+                unhandled.push_back(subscribe_config.matched.index(message))
+            }
+            Received::Ping => subscribe_config.ledger.pinged(),
+            Received::Pong => {}
         })?;
         match self.unhandled.is_empty() {
-            true => heard.map(|()| Ok(true)),
+            true => received.map(|()| Ok(true)),
             false => Poll::Ready(Ok(false)),
         }
     }
@@ -134,8 +136,8 @@ impl<M: Messages> Inbox<M> {
             // What still comes was published before the publisher knew; nobody waits for it.
             let (subscribe_config, stamps, number) =
                 (&self.subscribe_config, &self.stamps, self.number);
-            self.messages.poll_messages(cx, |heard| {
-                if let Heard::Message(message) = heard {
+            self.messages.poll_messages(cx, |received| {
+                if let Received::Message(message) = received {
                     let index = subscribe_config.matched.index(message);
                     subscribe_config.ledger.receive(number, index, stamps.read(), stamps.woken());
                 }

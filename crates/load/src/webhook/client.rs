@@ -45,7 +45,7 @@ impl Client for Webhook {
         let Webhook { connect_config, request, io } = self;
         let stamps = io.socket().stamps();
         let mut carrier = Carrier {
-            desk: Matcher { connect_config: &connect_config, ledger: &ledger, stamps: &stamps },
+            matcher: Matcher { connect_config: &connect_config, ledger: &ledger, stamps: &stamps },
             request: &request,
             feed: &feed,
             io,
@@ -83,7 +83,7 @@ struct Flight {
 
 /// A connection that carries events.
 struct Carrier<'a> {
-    desk: Matcher<'a>,
+    matcher: Matcher<'a>,
     request: &'a Prebuilt,
     feed: &'a Feed,
     io: Stream<Stamped>,
@@ -110,10 +110,10 @@ impl Carrier<'_> {
                         }
                     }
                     Poll::Ready(Err(fault)) => {
-                        self.desk.ledger.lose(&flight.ticket);
+                        self.matcher.ledger.lose(&flight.ticket);
                         return Poll::Ready(Err(self.explained(fault, &flight.asked)));
                     }
-                    Poll::Pending if self.desk.waits(&flight.ticket) => {
+                    Poll::Pending if self.matcher.waits(&flight.ticket) => {
                         self.flight = Some(flight);
                         self.feed.watch(cx);
                         return Poll::Pending;
@@ -128,7 +128,7 @@ impl Carrier<'_> {
 
     /// The next event once the connection can take it; `None` when there is none for this connection.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ticket>> {
-        if self.desk.connect_config.left(self.carried) == 0 || !self.unread.bytes().is_empty() {
+        if self.matcher.connect_config.left(self.carried) == 0 || !self.unread.bytes().is_empty() {
             return Poll::Ready(None);
         }
         // Bytes that no request asked for, or the end: either way nothing can be sent here any more.
@@ -148,7 +148,7 @@ impl Carrier<'_> {
 
     /// The event is on its way from here on; its bytes are written next.
     fn depart(&mut self, ticket: Ticket) {
-        let Matcher { connect_config, ledger, .. } = self.desk;
+        let Matcher { connect_config, ledger, .. } = self.matcher;
         let asked = SendInstants { free: self.free, sent: clock::now(), nth: self.carried + 1 };
         ledger.sent(&ticket);
         let measured = connect_config.spec.has(ArmOption::Callback) && ledger.asked(&ticket, asked);
@@ -164,10 +164,10 @@ impl Carrier<'_> {
             false => self.unwritten.poll_written(&mut self.io, cx),
         };
         loop {
-            let (reading, desk) = (&mut self.reading, self.desk);
+            let (reading, matcher) = (&mut self.reading, self.matcher);
             let read = self.unread.poll_read(&mut self.io, cx, |bytes| match reading.look(bytes) {
                 Ok(None) => (0, Ok(None)),
-                Ok(Some(answer)) => (answer.used, Ok(Some(desk.settle(flight, &answer)))),
+                Ok(Some(answer)) => (answer.used, Ok(Some(matcher.settle(flight, &answer)))),
                 Err(broken) => (0, Err(broken)),
             });
             return Poll::Ready(match read {
@@ -181,7 +181,7 @@ impl Carrier<'_> {
                 Poll::Ready(Ok(Some(Err(broken)))) => Err(fault_of(broken)),
                 Poll::Ready(Ok(None)) => {
                     let ended = self.unread.look(|bytes| match reading.end(bytes) {
-                        Ok(answer) => (answer.used, Ok(desk.settle(flight, &answer))),
+                        Ok(answer) => (answer.used, Ok(matcher.settle(flight, &answer))),
                         Err(broken) => (0, Err(broken)),
                     });
                     ended.map_err(fault_of)
@@ -209,7 +209,7 @@ impl Carrier<'_> {
     fn settled(&mut self) {
         self.reading = Reading::default();
         self.carried += 1;
-        self.free = self.desk.stamps.read();
+        self.free = self.matcher.stamps.read();
     }
 }
 

@@ -42,7 +42,7 @@ const ACCEPT_PAUSE_NS: u64 = 10_000_000;
 /// A registered subscriber; its events come in through the listener.
 pub struct Hook {
     subscribe_config: Rc<SubscribeConfig>,
-    desk: Rc<SharedListener>,
+    listener: Rc<SharedListener>,
     /// Its number at the publisher, where that tells one.
     name: Option<u64>,
     /// Ends with the publisher, where that is restarted.
@@ -93,16 +93,21 @@ impl Subscriber for Hook {
 
     async fn subscribe(
         subscribe_config: &Rc<SubscribeConfig>,
-        desk: &Rc<SharedListener>,
+        listener: &Rc<SharedListener>,
         number: usize,
     ) -> Result<Self, Fault> {
-        let mut registrar = desk.registrar.lock().await;
+        let mut registrar = listener.registrar.lock().await;
         let publisher = match subscribe_config.restarts {
             true => Some(registrar.publisher(subscribe_config).await?),
             false => None,
         };
-        let name = registrar.register(subscribe_config, &desk.addresses, number).await?;
-        Ok(Hook { subscribe_config: subscribe_config.clone(), desk: desk.clone(), name, publisher })
+        let name = registrar.register(subscribe_config, &listener.addresses, number).await?;
+        Ok(Hook {
+            subscribe_config: subscribe_config.clone(),
+            listener: listener.clone(),
+            name,
+            publisher,
+        })
     }
 
     async fn receive(&mut self) -> Result<(), Fault> {
@@ -117,7 +122,7 @@ impl Subscriber for Hook {
             return Err(Fault::Refused(why.to_owned()));
         };
         let path = format!("{}/{name}", self.subscribe_config.subscribe.endpoint.path);
-        let mut registrar = self.desk.registrar.lock().await;
+        let mut registrar = self.listener.registrar.lock().await;
         registrar.ask(&self.subscribe_config, Method::DELETE, &path, String::new()).await.map(drop)
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn limits(out: &mut String, limits: &[Limit], trials: usize) {
         "Up to which rate it is to be trusted",
         "Poisson arrivals on 32 connections to a target that is faster than the driver, one core each. A trial is trusted \
          when `run` would not call it invalid by the driver's doing (`drive::validity`: lag or late reading beyond \
-         its budget, or too busy); *busy* is work over work and leisure, time in which others had the CPU apart, and more \
+         its budget, or too busy); *busy* is work over work and idle, time in which others had the CPU apart, and more \
          than 90 % are too much; *said* is what `run` prints there.",
     );
     for limit in limits {

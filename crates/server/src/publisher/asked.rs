@@ -2,12 +2,12 @@
 //! the last event that has come by the answers before. That acknowledges it and all older ones; what an
 //! answer brought that never arrived is brought again. The same for every such transport.
 
-use crate::publisher::desk;
-use crate::publisher::desk::{Answer, query, text, told, unknown_type, whole};
 use crate::publisher::hub::Hub;
 use crate::publisher::outbox::{Outbox, Polled, Publication};
+use crate::publisher::requests;
+use crate::publisher::requests::{Answer, query, text, told, unknown_type, whole};
 use crate::publisher::subscription::Subscription;
-use crate::publisher::tally::Fate;
+use crate::publisher::tally::DeliveryOutcome;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -96,7 +96,7 @@ pub(super) fn leave(hub: &Hub, request: &Request<Incoming>, subscriber: u64) -> 
     let Some(outbox) = outbox(hub, request, subscriber) else { return gone(hub, subscriber) };
     acknowledge(hub, request, &outbox);
     // No request of its own is waited for: it has just made its last one.
-    desk::left(hub.end(subscriber), subscriber)
+    requests::left(hub.end(subscriber), subscriber)
 }
 
 fn acknowledge(hub: &Hub, request: &Request<Incoming>, outbox: &Outbox) {
@@ -126,7 +126,7 @@ pub(super) async fn events(hub: &Hub, request: &Request<Incoming>, subscriber: u
     hub.answered(events.is_empty());
     if !hub.options.acknowledged {
         for event in &events {
-            hub.settle_one(&outbox, &event.id, Fate::Written);
+            hub.settle_one(&outbox, &event.id, DeliveryOutcome::Written);
         }
     }
     let mut answer = text(StatusCode::OK, array(&events));

@@ -4,7 +4,7 @@ use crate::publisher::Options;
 use crate::publisher::outbox::{Outbox, Publication};
 use crate::publisher::register::{Register, is_of};
 use crate::publisher::subscription::Subscription;
-use crate::publisher::tally::{Fate, Tally, add};
+use crate::publisher::tally::{DeliveryOutcome, Tally, add};
 use bytes::Bytes;
 use pushbench_core::event::Event;
 use pushbench_core::record::fanout::PublisherStatus;
@@ -70,7 +70,7 @@ impl Hub {
     /// number.
     pub fn end(&self, number: u64) -> bool {
         let Some(outbox) = self.register().remove(number) else { return false };
-        outbox.end().iter().for_each(|event| self.settle(event, Fate::Lost));
+        outbox.end().iter().for_each(|event| self.settle(event, DeliveryOutcome::Lost));
         true
     }
 
@@ -111,9 +111,9 @@ impl Hub {
         }
     }
 
-    fn settle(&self, event: &Publication, fate: Fate) {
-        add(&self.tally.fates[fate as usize], 1);
-        if !matches!(fate, Fate::Acknowledged | Fate::Written) {
+    fn settle(&self, event: &Publication, outcome: DeliveryOutcome) {
+        add(&self.tally.outcomes[outcome as usize], 1);
+        if !matches!(outcome, DeliveryOutcome::Acknowledged | DeliveryOutcome::Written) {
             event.failed.store(true, Ordering::Relaxed);
         }
         self.settled_one(event);
@@ -125,10 +125,10 @@ impl Hub {
     }
 
     /// The written event of that id has its outcome. False when none of that id was open.
-    pub(super) fn settle_one(&self, outbox: &Outbox, id: &str, fate: Fate) -> bool {
-        let event = outbox.settled(id, fate == Fate::Acknowledged);
+    pub(super) fn settle_one(&self, outbox: &Outbox, id: &str, outcome: DeliveryOutcome) -> bool {
+        let event = outbox.settled(id, outcome == DeliveryOutcome::Acknowledged);
         match &event {
-            Some(event) => self.settle(event, fate),
+            Some(event) => self.settle(event, outcome),
             None => add(&self.tally.stray, 1),
         }
         event.is_some()
@@ -138,7 +138,7 @@ impl Hub {
     /// request until it moves: that it acknowledges nothing more is no stray acknowledgement.
     pub(super) fn settle_up_to(&self, outbox: &Outbox, id: &str) {
         for event in outbox.settled_up_to(id) {
-            self.settle(&event, Fate::Acknowledged);
+            self.settle(&event, DeliveryOutcome::Acknowledged);
         }
     }
 
@@ -146,7 +146,7 @@ impl Hub {
     pub fn acknowledged(&self, subscriber: u64, ids: &[impl AsRef<str>]) -> bool {
         let Some(outbox) = self.outbox(subscriber) else { return false };
         for id in ids {
-            self.settle_one(&outbox, id.as_ref(), Fate::Acknowledged);
+            self.settle_one(&outbox, id.as_ref(), DeliveryOutcome::Acknowledged);
         }
         self.answered(false);
         true
@@ -161,13 +161,13 @@ impl Hub {
     /// Gives up what was written and not acknowledged in time.
     pub fn sweep(&self) {
         // With thousands of subscribers and hardly an event, looking at each would be most of the work.
-        let settled: u64 = self.tally.fates.iter().map(|n| n.load(Ordering::Relaxed)).sum();
+        let settled: u64 = self.tally.outcomes.iter().map(|n| n.load(Ordering::Relaxed)).sum();
         if settled == self.tally.queued.load(Ordering::Relaxed) {
             return;
         }
         let all: Vec<Arc<Outbox>> = self.register().all().values().cloned().collect();
         for event in all.iter().flat_map(|outbox| outbox.overdue(self.options.timeout)) {
-            self.settle(&event, Fate::TimedOut);
+            self.settle(&event, DeliveryOutcome::TimedOut);
         }
     }
 
@@ -213,7 +213,7 @@ mod tests {
         for (id, queued) in [("a", 2), ("b", 2), ("c", 1), ("d", 1)] {
             assert_eq!(publish(&hub, id, "event"), queued);
             assert_eq!(next(&quick).as_deref(), Some(id));
-            assert!(quick.settle(id, Fate::Acknowledged));
+            assert!(quick.settle(id, DeliveryOutcome::Acknowledged));
         }
         // What is written but not acknowledged takes room, too.
         assert_eq!(next(&slow).as_deref(), Some("a"));
@@ -235,9 +235,12 @@ mod tests {
         assert_eq!((publish(&hub, "a", "event"), publish(&hub, "b", "order")), (1, 2));
         assert_eq!(next(&some).as_deref(), Some("b"));
         assert!(all.take().is_some() && all.take().is_some());
-        assert!(all.settle("b", Fate::Acknowledged) && all.settle("a", Fate::Acknowledged));
-        assert!(some.settle("b", Fate::Acknowledged));
-        assert!(!some.settle("b", Fate::Acknowledged), "once only");
+        assert!(
+            all.settle("b", DeliveryOutcome::Acknowledged)
+                && all.settle("a", DeliveryOutcome::Acknowledged)
+        );
+        assert!(some.settle("b", DeliveryOutcome::Acknowledged));
+        assert!(!some.settle("b", DeliveryOutcome::Acknowledged), "once only");
         let s = hub.status();
         assert_eq!((s.complete, s.acknowledged, s.stray, s.open), (2, 3, 1, 0));
     }
@@ -252,7 +255,7 @@ mod tests {
         assert_eq!(publish(&hub, "c", "event"), 0);
         let s = hub.status();
         assert_eq!((s.open, s.subscribers), (2, 1), "what is under way counts to its end");
-        assert!(one.settle("a", Fate::Acknowledged) && s.sums_are_exact());
+        assert!(one.settle("a", DeliveryOutcome::Acknowledged) && s.sums_are_exact());
         assert!(matches!(one.take(), Some(None)), "it has ended");
         drop(one);
         let s = hub.status();

@@ -2,21 +2,20 @@
 //!
 //! The mirror of the client half: there a connection carries events out of a feed, here *a subscriber's
 //! connection delivers events out of its [`Outbox`](outbox::Outbox)*, whatever the transport. What
-//! subscribers and events have in common is the [`Hub`]'s; the [`desk`] answers requests.
+//! subscribers and events have in common is the [`Hub`]'s; the [`requests`] answers requests.
 //! `targets/PROTOCOL.md` writes the protocol down.
 
 mod asked;
-pub mod desk;
 pub mod hub;
 pub mod outbox;
 mod pings;
 mod register;
+pub mod requests;
 pub mod stream;
 pub mod subscription;
 pub mod tally;
 
 use crate::{sse, tcp, webhook, websocket};
-use desk::Answer;
 use hub::Hub;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -24,6 +23,7 @@ use pushbench_core::publishing::{CONCURRENCY, CONNECT_TIMEOUT, HOLD, Keep, QUEUE
 use pushbench_core::transport::Transport;
 use pushbench_core::units;
 use pushbench_wire::stream::Stream;
+use requests::Answer;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;

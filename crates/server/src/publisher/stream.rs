@@ -3,9 +3,9 @@
 
 use crate::publisher::pings::{Pings, Turn};
 use crate::publisher::subscription::Subscription;
-use crate::publisher::tally::Fate;
+use crate::publisher::tally::DeliveryOutcome;
 use pushbench_core::event::acknowledged_id;
-use pushbench_wire::messages::{Heard, Messages};
+use pushbench_wire::messages::{Messages, Received};
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
@@ -38,19 +38,19 @@ struct Line<M> {
 impl<M: Messages> Line<M> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (subscription, pings) = (&self.subscription, &mut self.pings);
-        let heard = self.messages.poll_messages(cx, |heard| match heard {
-            Heard::Message(message) => {
+        let received = self.messages.poll_messages(cx, |received| match received {
+            Received::Message(message) => {
                 // What acknowledges nothing is counted there.
                 let id = acknowledged_id(message);
-                subscription.settle(id.as_deref().unwrap_or(""), Fate::Acknowledged);
+                subscription.settle(id.as_deref().unwrap_or(""), DeliveryOutcome::Acknowledged);
             }
-            Heard::Pong => {
+            Received::Pong => {
                 subscription.ponged();
                 pings.iter_mut().for_each(Pings::answered);
             }
-            Heard::Ping => {}
+            Received::Ping => {}
         })?;
-        if heard.is_ready() {
+        if received.is_ready() {
             return Poll::Ready(Ok(()));
         }
         self.ping(cx)?;
@@ -65,7 +65,7 @@ impl<M: Messages> Line<M> {
                 self.messages.queue(event.body.clone())?;
                 self.unflushed = true;
                 if !self.acknowledged {
-                    self.subscription.settle(&event.id, Fate::Written);
+                    self.subscription.settle(&event.id, DeliveryOutcome::Written);
                 }
             }
             if !self.unflushed {

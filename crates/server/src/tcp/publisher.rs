@@ -1,8 +1,8 @@
 //! The publisher's half: a subscriber connects to the publisher's port, says who it is in a message,
 //! and gets a message per event.
 
-use crate::publisher::desk::{Answer, text};
 use crate::publisher::hub::Hub;
+use crate::publisher::requests::{Answer, text};
 use crate::publisher::stream::deliver;
 use crate::publisher::subscription::Subscription;
 use hyper::StatusCode;

@@ -5,11 +5,11 @@
 //! sent twice behind our back, as hyper-util's pooled client does when a kept connection turns out to
 //! be closed.
 
-use crate::publisher::desk::{Answer, text, told, unknown_type, whole};
 use crate::publisher::hub::Hub;
 use crate::publisher::outbox::Publication;
+use crate::publisher::requests::{Answer, text, told, unknown_type, whole};
 use crate::publisher::subscription::Subscription;
-use crate::publisher::tally::Fate;
+use crate::publisher::tally::DeliveryOutcome;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -116,12 +116,15 @@ async fn deliver(subscription: Subscription, destination: Destination) {
     while let Some(event) = next(&subscription, &mut line).await {
         let Ok(_under_way) = hub.under_way.acquire().await else { return };
         let post = timeout(hub.options.timeout, post(&hub, &destination, &mut line, &event));
-        let fate = post.await.unwrap_or(Fate::TimedOut);
-        let usable = matches!(fate, Fate::Acknowledged | Fate::Failed | Fate::Redirected);
+        let outcome = post.await.unwrap_or(DeliveryOutcome::TimedOut);
+        let usable = matches!(
+            outcome,
+            DeliveryOutcome::Acknowledged | DeliveryOutcome::Failed | DeliveryOutcome::Redirected
+        );
         if !usable || hub.options.keep == Keep::Never {
             line = None;
         }
-        subscription.settle(&event.id, fate);
+        subscription.settle(&event.id, outcome);
     }
 }
 
@@ -157,19 +160,19 @@ async fn post(
     destination: &Destination,
     line: &mut Option<Line<Stream<TcpStream>>>,
     event: &Publication,
-) -> Fate {
+) -> DeliveryOutcome {
     let open = match line {
         Some(open) => open,
         None => match timeout(hub.options.connect_timeout, open(destination)).await {
             Ok(Some(opened)) => line.insert(opened),
-            Ok(None) | Err(_) => return Fate::Refused,
+            Ok(None) | Err(_) => return DeliveryOutcome::Refused,
         },
     };
     match open.exchange(destination.request(event.body.clone())).await {
-        Ok((status, _)) if status.is_success() => Fate::Acknowledged,
-        Ok((status, _)) if status.is_redirection() => Fate::Redirected,
-        Ok(_) | Err(Ended::Endless(_)) => Fate::Failed,
-        Err(Ended::Connection(_)) => Fate::Lost,
+        Ok((status, _)) if status.is_success() => DeliveryOutcome::Acknowledged,
+        Ok((status, _)) if status.is_redirection() => DeliveryOutcome::Redirected,
+        Ok(_) | Err(Ended::Endless(_)) => DeliveryOutcome::Failed,
+        Err(Ended::Connection(_)) => DeliveryOutcome::Lost,
     }
 }
 

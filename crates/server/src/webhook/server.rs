@@ -23,11 +23,11 @@ pub const PATH: &str = "/webhook";
 pub async fn serve(handler: Handler, answering: Option<Arc<Answering>>, stream: Stream<TcpStream>) {
     let near = stream.socket().peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
     // HTTP/1.1 has one request at a time, so the lock never waits; it only satisfies `Fn`.
-    let desk = Arc::new(Endpoint { handler, answering, near, pause: Mutex::default() });
+    let service = Arc::new(Endpoint { handler, answering, near, pause: Mutex::default() });
     let service = service_fn(move |request| {
-        let desk = desk.clone();
+        let service = service.clone();
         async move {
-            let answer = desk.answer(request).await;
+            let answer = service.answer(request).await;
             Ok::<_, Infallible>(answer.unwrap_or_else(|(status, why)| text(status, why)))
         }
     });

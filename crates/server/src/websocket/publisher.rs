@@ -1,7 +1,7 @@
 //! The publisher's half: a subscriber connects to `/subscribe` and gets a text message per event.
 
-use crate::publisher::desk::{Answer, text, types, unknown_type};
 use crate::publisher::hub::Hub;
+use crate::publisher::requests::{Answer, text, types, unknown_type};
 use crate::publisher::stream::deliver;
 use crate::publisher::subscription::Subscription;
 use hyper::body::Incoming;

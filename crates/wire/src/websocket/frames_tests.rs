@@ -16,17 +16,17 @@ fn ours(bytes: &[u8], cuts: &[usize]) -> Story {
     ends.sort_unstable();
     for end in ends {
         loop {
-            let (n, heard) = match frames.take(&bytes[used..end]) {
+            let (n, received) = match frames.take(&bytes[used..end]) {
                 Ok(None) => break,
                 Ok(Some(taken)) => taken,
                 Err(e) => return (came, told(&e)),
             };
             used += n;
-            match heard {
-                Heard::Message(message) => came.push(('m', message.to_vec())),
-                Heard::Ping(payload) => came.push(('p', payload.to_vec())),
-                Heard::Nothing => {}
-                Heard::Close(_) => return (came, "closed".to_owned()),
+            match received {
+                Received::Message(message) => came.push(('m', message.to_vec())),
+                Received::Ping(payload) => came.push(('p', payload.to_vec())),
+                Received::Nothing => {}
+                Received::Close(_) => return (came, "closed".to_owned()),
             }
         }
     }
@@ -125,7 +125,7 @@ fn pieces_add_up_to_no_more_than_a_message() {
     piece.extend_from_slice(&LONGEST_FRAME.to_be_bytes());
     piece.resize(piece.len() + LONGEST_FRAME as usize, b'x');
     for _ in 0..LONGEST_MESSAGE as u64 / LONGEST_FRAME {
-        assert!(matches!(frames.take(&piece), Ok(Some((_, Heard::Nothing)))));
+        assert!(matches!(frames.take(&piece), Ok(Some((_, Received::Nothing)))));
         piece[0] = CONTINUED;
     }
     assert!(matches!(frames.take(&[CONTINUED, 1, b'x']), Err(Error::Capacity(_))));

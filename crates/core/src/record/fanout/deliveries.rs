@@ -223,7 +223,7 @@ impl Deliveries {
     }
 
     /// The outcomes of those who behave so, of the measured window or the warm-up.
-    pub fn fates(&mut self, conduct: Conduct, measured: bool) -> &mut DeliveryOutcomes {
+    pub fn outcomes(&mut self, conduct: Conduct, measured: bool) -> &mut DeliveryOutcomes {
         let (window, warmup) = match self.apart.iter_mut().find(|a| a.conduct == conduct) {
             Some(apart) => (&mut apart.measured, &mut apart.warmup),
             None => (&mut self.measured, &mut self.warmup),
@@ -232,7 +232,7 @@ impl Deliveries {
     }
 
     /// The sums of all subscribers, by name.
-    pub fn all_fates(&self) -> impl Iterator<Item = (String, &DeliveryOutcomes)> {
+    pub fn all_outcomes(&self) -> impl Iterator<Item = (String, &DeliveryOutcomes)> {
         let healthy =
             [("measured".to_owned(), &self.measured), ("warm-up".to_owned(), &self.warmup)];
         let apart = self.apart.iter().flat_map(|a| {

@@ -70,7 +70,7 @@ impl OpenEvents {
     }
 
     /// The outcomes an event belongs to, by its place in the window.
-    pub fn fates(&mut self, after: Option<u64>) -> &mut Outcomes {
+    pub fn outcomes(&mut self, after: Option<u64>) -> &mut Outcomes {
         match after {
             Some(_) => &mut self.account.measured,
             None => &mut self.account.warmup,

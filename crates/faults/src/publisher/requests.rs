@@ -111,7 +111,7 @@ fn websocket(mut stream: TcpStream, key: &str, read: Vec<u8>, site: &Site) -> io
     let (number, events) = site.enter();
     let accept = derive_accept_key(key.as_bytes());
     let answer = format!(
-        "HTTP/1.1 101 Odd\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        "HTTP/1.1 101 Faulty\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Accept: {accept}\r\n\r\n"
     );
     stream.write_all(answer.as_bytes())?;

@@ -60,7 +60,7 @@ pub fn refused(bench: &Bench, arm: &str, texts: &[&str]) {
     // The full form says the same, and does not ask for more.
     let (found, ended) = verify(bench, arm);
     assert_eq!(ended.code, Some(FAILED), "{}{}", ended.out, ended.err);
-    let trouble = found["trouble"][0].as_str().unwrap();
-    texts.iter().for_each(|text| assert!(trouble.contains(text), "no {text:?} in {trouble}"));
+    let failure = found["trouble"][0].as_str().unwrap();
+    texts.iter().for_each(|text| assert!(failure.contains(text), "no {text:?} in {failure}"));
     assert_eq!(value(&found, "large", 0).0, "");
 }
