@@ -14,7 +14,7 @@ impl Formats {
     /// Every format there is.
     pub const ALL: Formats = Formats(&ALL);
     /// Those of two runs side by side.
-    pub const OF_RUNS: Formats = Formats(&[Format::Text, Format::Json, Format::Markdown]);
+    pub(crate) const OF_RUNS: Formats = Formats(&[Format::Text, Format::Json, Format::Markdown]);
 }
 
 impl TypedValueParser for Formats {

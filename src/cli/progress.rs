@@ -81,7 +81,7 @@ impl Show {
     }
 
     /// Says which CPUs are used.
-    pub fn say_placement(&mut self, placement: &Placement) {
+    pub(crate) fn say_placement(&mut self, placement: &Placement) {
         let (driver, target) = (Cpus(&placement.driver), Cpus(&placement.target));
         let shared = if placement.apart() { "" } else { " (shared: their times are mixed)" };
         self.say(&format!("driver on CPU {driver}, target on CPU {target}{shared}"));

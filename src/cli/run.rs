@@ -82,7 +82,7 @@ pub struct Args {
 
 impl Args {
     /// What `pushbench` alone runs.
-    pub fn default_run() -> Args {
+    pub(crate) fn default_run() -> Args {
         Args { scenario: "ingest".to_owned(), seed: SEED, ..Args::default() }
     }
 

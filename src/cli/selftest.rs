@@ -84,7 +84,7 @@ fn truth(out: Option<&Path>, lab: &Lab<'_>) -> Result<u8> {
 }
 
 /// True when a directory holds a truth page.
-pub fn is_truth(dir: &Path) -> bool {
+pub(crate) fn is_truth(dir: &Path) -> bool {
     dir.join(TRUTH).is_file()
 }
 

@@ -103,7 +103,7 @@ pub fn read(dir: &Path) -> Result<(Header, Vec<Tried>)> {
 }
 
 /// Whether a directory holds a qualification.
-pub fn is_qualification(dir: &Path) -> bool {
+pub(crate) fn is_qualification(dir: &Path) -> bool {
     dir.join(FILE).is_file()
 }
 

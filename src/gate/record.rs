@@ -76,7 +76,7 @@ fn against_dir(dir: &Path) -> PathBuf {
 }
 
 /// Copies the stored run that a candidate is held against.
-pub fn keep_against(dir: &Path, stored: &Path) -> Result<()> {
+pub(crate) fn keep_against(dir: &Path, stored: &Path) -> Result<()> {
     let to = against_dir(dir);
     let cannot = |e: std::io::Error| {
         Error::harness(format!("cannot copy {}: {e}; see --out", stored.display()))
@@ -89,18 +89,18 @@ pub fn keep_against(dir: &Path, stored: &Path) -> Result<()> {
 }
 
 /// The last stage of a gate that has a finished one.
-pub fn last_stage(dir: &Path) -> PathBuf {
+pub(crate) fn last_stage(dir: &Path) -> PathBuf {
     let stages = (1..).map(|stage| stage_dir(dir, stage)).take_while(|part| part.is_dir());
     stages.last().unwrap_or_else(|| stage_dir(dir, 1))
 }
 
 /// A stage's results directory.
-pub fn stage_dir(dir: &Path, stage: usize) -> PathBuf {
+pub(crate) fn stage_dir(dir: &Path, stage: usize) -> PathBuf {
     dir.join(format!("stage-{stage}"))
 }
 
 /// Whether a directory holds a gate.
-pub fn is_gate(dir: &Path) -> bool {
+pub(crate) fn is_gate(dir: &Path) -> bool {
     dir.join(FILE).is_file()
 }
 
@@ -194,7 +194,12 @@ fn missing(last: &Gate, planned: Option<usize>, against: bool) -> Option<String>
 }
 
 /// The verdict on a run beside the stored one that the gate's directory keeps.
-pub fn held_against(dir: &Path, arm: &str, run: &StoredRun, settings: &Settings) -> Result<Gate> {
+pub(crate) fn held_against(
+    dir: &Path,
+    arm: &str,
+    run: &StoredRun,
+    settings: &Settings,
+) -> Result<Gate> {
     let old = store::read(&against_dir(dir))?;
     let differs = machine::differences(&old.header, &run.header);
     let differs = differs.iter().map(ToString::to_string).collect();

@@ -56,7 +56,7 @@ pub fn arm(part: &str, transport: Transport, mut manifest: Manifest) -> Arm {
 }
 
 /// Whether a side is the name of a target and not a command.
-pub fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     !text.contains(char::is_whitespace) && !text.contains(['{', '/'])
 }
 

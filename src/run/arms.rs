@@ -19,7 +19,7 @@ const DEFAULT_DUPLEX: [&str; 3] =
     ["webhook@builtin", "webhook+callback@builtin", "websocket@builtin"];
 
 /// The default arms of a flow.
-pub fn default_of(flow: Flow) -> &'static [&'static str] {
+pub(crate) fn default_of(flow: Flow) -> &'static [&'static str] {
     match flow {
         Flow::Idle => &DEFAULT_IDLE,
         Flow::Duplex => &DEFAULT_DUPLEX,

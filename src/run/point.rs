@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Usual length of a pilot with its start, for the estimate.
-pub const PILOT: Duration = Duration::from_millis(500);
+pub(crate) const PILOT: Duration = Duration::from_millis(500);
 /// Warm-up of a pilot.
 const PILOT_WARMUP: Duration = Duration::from_millis(150);
 /// Measured part of a pilot, unless the rate is low.

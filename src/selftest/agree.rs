@@ -9,7 +9,7 @@ use pushbench_core::scenario::Arrivals;
 use pushbench_core::transport::Transport;
 use std::time::Duration;
 
-pub const ABOUT: &str = "an arm against itself differs by nothing, and sliced blocks give the ratio that sequential ones give";
+pub(crate) const ABOUT: &str = "an arm against itself differs by nothing, and sliced blocks give the ratio that sequential ones give";
 
 const RATE: f64 = 2_000.0;
 const SLICE: Duration = Duration::from_millis(10);

@@ -8,7 +8,7 @@ use pushbench_core::transport::Transport;
 use pushbench_core::units::nanos_text;
 use std::time::Duration;
 
-pub const ABOUT: &str =
+pub(crate) const ABOUT: &str =
     "a handler that waits 20 ms: the response is 20 ms and what the transport takes without it";
 
 const DELAY: Duration = Duration::from_millis(20);

@@ -14,7 +14,7 @@ use pushbench_sut::publisher::new_token;
 use std::io;
 use std::time::Duration;
 
-pub const ABOUT: &str = "publishers that drop every fifth delivery, make it twice, or behind the next one: \
+pub(crate) const ABOUT: &str = "publishers that drop every fifth delivery, make it twice, or behind the next one: \
      the record's counts are exactly those, and those of the publisher's own tally";
 
 const FAULTS: [PublisherFault; 3] =

@@ -55,7 +55,7 @@ pub struct Check {
 }
 
 /// All checks.
-pub const CHECKS: [Check; 6] = [
+pub(crate) const CHECKS: [Check; 6] = [
     Check { name: "freeze", about: freeze::ABOUT, run: freeze::run },
     Check { name: "delay", about: delay::ABOUT, run: delay::run },
     Check { name: "agree", about: agree::ABOUT, run: agree::run },

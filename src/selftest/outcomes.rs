@@ -14,7 +14,7 @@ use pushbench_load::trial_group::TrialArm;
 use pushbench_sut::manifest::Manifest;
 use std::time::Duration;
 
-pub const ABOUT: &str = "targets that answer nothing, twice, with a wrong id, or close amid an answer, \
+pub(crate) const ABOUT: &str = "targets that answer nothing, twice, with a wrong id, or close amid an answer, \
      each at every fifth event: the record's counts are exactly those";
 
 const FAULTS: [ServerFault; 4] =

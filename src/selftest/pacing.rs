@@ -11,7 +11,7 @@ use pushbench_core::units::nanos_text;
 use pushbench_host::clock;
 use pushbench_host::cpus;
 
-pub const ABOUT: &str =
+pub(crate) const ABOUT: &str =
     "10,000 events a second: the driver's lag beside a bare spin loop and a sleeping hiccup meter";
 
 const RATE: f64 = 10_000.0;

@@ -56,7 +56,7 @@ impl Head {
     }
 
     /// Another one follows that counts.
-    pub fn is_interim(&self) -> bool {
+    pub(crate) fn is_interim(&self) -> bool {
         is_interim(self.code)
     }
 }

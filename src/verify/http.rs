@@ -35,7 +35,7 @@ pub(super) struct Inbox<R> {
 
 impl Response {
     /// Another one follows that counts.
-    pub fn is_interim(&self) -> bool {
+    pub(crate) fn is_interim(&self) -> bool {
         is_interim(self.code)
     }
 }

@@ -41,7 +41,7 @@ pub(super) struct Tallied {
     /// Answers that came before an older event's.
     pub overtook: usize,
     /// Acknowledgements that carry their event's id.
-    pub with_id: usize,
+    pub(crate) with_id: usize,
     pub connections: usize,
     /// Connections that ended behind an answer without a word.
     pub dropped: usize,

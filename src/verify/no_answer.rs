@@ -42,7 +42,7 @@ impl NoAnswer {
     }
 
     /// From the first bytes of a peer that speaks something else.
-    pub fn alien(first: &[u8]) -> NoAnswer {
+    pub(crate) fn alien(first: &[u8]) -> NoAnswer {
         // A TLS record: an alert or a handshake, version 3, or the first byte of it.
         if matches!(first, [0x15 | 0x16] | [0x15 | 0x16, 0x03, ..]) {
             return NoAnswer::Tls;
@@ -63,7 +63,7 @@ impl NoAnswer {
     }
 
     /// From what is wrong with an answer, and what to do about it.
-    pub fn unreadable(what: impl Into<String>, remedy: impl Into<String>) -> NoAnswer {
+    pub(crate) fn unreadable(what: impl Into<String>, remedy: impl Into<String>) -> NoAnswer {
         NoAnswer::Unreadable(what.into(), remedy.into())
     }
 

@@ -91,7 +91,7 @@ impl<'a> Peer<'a> {
     }
 
     /// The event whose id stands anywhere in an answer.
-    pub fn index_within(&self, answer: &[u8]) -> Option<u64> {
+    pub(crate) fn index_within(&self, answer: &[u8]) -> Option<u64> {
         (FIRST_INDEX..self.next.get())
             .find(|index| response_diagnostics::pointer_in(answer, *index).is_some())
     }
@@ -105,7 +105,7 @@ impl<'a> Peer<'a> {
     }
 
     /// Whether the target sends messages that answer no event.
-    pub fn sends_unmatched(&self) -> bool {
+    pub(crate) fn sends_unmatched(&self) -> bool {
         !self.unmatched.borrow().is_empty()
     }
 

@@ -54,7 +54,7 @@ impl<'a> Tap<'a> {
     }
 
     /// What follows may take this long altogether.
-    pub fn may_take(&mut self, patience: Duration) {
+    pub(crate) fn may_take(&mut self, patience: Duration) {
         self.stream.socket().until.set(Instant::now() + patience);
     }
 
@@ -64,7 +64,7 @@ impl<'a> Tap<'a> {
     }
 
     /// Its end will be a reset.
-    pub fn reset_when_dropped(&self) {
+    pub(crate) fn reset_when_dropped(&self) {
         let socket = socket2::SockRef::from(&self.stream.socket().tcp);
         let _already_gone = socket.set_linger(Some(Duration::ZERO));
     }

@@ -66,7 +66,7 @@ fn reasons(trial: &Trial) -> Vec<String> {
 
 /// What the driver itself did wrong: it did not run, was late, or had no time left. None asks why: a target
 /// that is slow leaves the driver asleep, whoever is at its limit never sleeps.
-pub fn driver_faults(trial: &Trial) -> Vec<String> {
+pub(crate) fn driver_faults(trial: &Trial) -> Vec<String> {
     let mut reasons = Vec::new();
     reasons.extend(trial.paused_ns().map(|pause| {
         format!(
@@ -141,7 +141,7 @@ fn completed_share(trial: &Trial) -> f64 {
 /// True when the target itself fell behind an open load: over 1 % of what was offered queued, was turned
 /// away or timed out. An event that was answered wrongly or lost with its connection is a failure and says
 /// nothing of a queue; what a driver at fault missed says nothing of the target.
-pub fn is_overloaded(trial: &Trial) -> bool {
+pub(crate) fn is_overloaded(trial: &Trial) -> bool {
     if trial.offered_per_second.is_none() || trial.account.measured.due == 0 {
         return false;
     }

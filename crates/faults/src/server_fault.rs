@@ -47,7 +47,7 @@ pub enum ServerFault {
 }
 
 /// Messages that [`ServerFault::Chatter`] adds to an answer.
-pub const UNASKED: u64 = 2;
+pub(crate) const UNASKED: u64 = 2;
 
 /// Every fault by the name it has on the command line, and what it is in a few words.
 pub const ALL: [(&str, ServerFault, &str); 21] = [

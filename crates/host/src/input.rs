@@ -65,7 +65,7 @@ pub fn text(path: &Path, most: u64) -> std::result::Result<String, Unreadable> {
 }
 
 /// The same of a regular file or a pipe such as `<(command)`, read to its end.
-pub fn text_or_pipe(path: &Path, most: u64) -> std::result::Result<String, Unreadable> {
+pub(crate) fn text_or_pipe(path: &Path, most: u64) -> std::result::Result<String, Unreadable> {
     read(path, most, true).and_then(|bytes| utf8(path, bytes))
 }
 

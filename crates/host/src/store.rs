@@ -70,7 +70,7 @@ impl Store {
     }
 
     /// Writes a file of the directory atomically.
-    pub fn write_file(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write_file(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.dir.join(name);
         write_atomically(&path, bytes)
     }

@@ -27,7 +27,7 @@ pub(super) struct Observations {
     /// How targets ended that should not have.
     pub died: Vec<Option<String>>,
     /// Peak memory of this process.
-    pub driver_rss_peak: u64,
+    pub(crate) driver_rss_peak: u64,
     /// What built-in servers said of themselves.
     pub in_force: Vec<Option<EffectiveConfig>>,
     /// What was asked of a fan-out at its end; `None` of another flow.
@@ -44,7 +44,7 @@ pub(super) struct FanoutObservations {
     /// What memory grew by.
     pub memory: MemoryObservations,
     /// CPU of the target in the quiet period.
-    pub quiet_cpu_ns: Option<u64>,
+    pub(crate) quiet_cpu_ns: Option<u64>,
     /// The publisher's own account.
     pub publisher: Option<PublisherStatus>,
 }
@@ -59,7 +59,7 @@ pub(super) struct MemoryObservations {
     /// The kernel's.
     pub kernel: Option<KernelMemory>,
     /// Why it is not the target's own.
-    pub kernel_why: Option<String>,
+    pub(crate) kernel_why: Option<String>,
 }
 
 /// What a target spent between two readings.
@@ -206,7 +206,7 @@ impl TimeLine {
     }
 
     /// The responses of every second.
-    pub fn into_seconds(self) -> Vec<(u64, Hist)> {
+    pub(crate) fn into_seconds(self) -> Vec<(u64, Hist)> {
         self.0.into_iter().map(|(n, s)| (n, s.responses.unpack())).collect()
     }
 }

@@ -59,7 +59,7 @@ pub async fn keep<C: Client>(
 }
 
 /// Opens the warm connections of an arm, a few at a time.
-pub async fn warm_up<C: Client>(
+pub(crate) async fn warm_up<C: Client>(
     count: usize,
     connect_config: &ConnectConfig,
 ) -> Result<Vec<C>, Fault> {

@@ -82,7 +82,7 @@ impl Meter {
     }
 
     /// True where the kernel tells how long a thread waits for a CPU.
-    pub fn tells_waiting(&self) -> bool {
+    pub(crate) fn tells_waiting(&self) -> bool {
         self.run_queue.is_some()
     }
 

@@ -113,7 +113,7 @@ impl QuietBegin {
     }
 
     /// What came since; the target's part is not known here.
-    pub fn until_now(&self, ledger: &Ledger) -> Quiet {
+    pub(crate) fn until_now(&self, ledger: &Ledger) -> Quiet {
         let now = ledger.held();
         Quiet {
             ns: clock::now() - self.at,

@@ -118,7 +118,7 @@ impl EventQueue {
     }
 
     /// Wakes every connection, so that it sees what has timed out.
-    pub fn wake_all(&self) {
+    pub(crate) fn wake_all(&self) {
         let wakers = self.0.queue.borrow().wakers.clone();
         wakers.iter().flatten().for_each(Waker::wake_by_ref);
     }
@@ -206,7 +206,7 @@ impl Feed {
     }
 
     /// Gives an event back that was not sent: this slot takes it first.
-    pub fn put_back(&self, ticket: Ticket) {
+    pub(crate) fn put_back(&self, ticket: Ticket) {
         self.held.set(Some(ticket));
     }
 
@@ -221,13 +221,17 @@ impl Feed {
     }
 
     /// Waits for `work`, but no longer than the event is open; `None` when it timed out first.
-    pub async fn while_open<F: Future>(&self, ticket: &Ticket, work: F) -> Option<F::Output> {
+    pub(crate) async fn while_open<F: Future>(
+        &self,
+        ticket: &Ticket,
+        work: F,
+    ) -> Option<F::Output> {
         self.while_true(|| self.inner.ledger.is_open(ticket), work).await
     }
 
     /// Waits for `work`, but no longer than `waits` holds, which is looked at whenever some event has
     /// timed out.
-    pub async fn while_true<F: Future>(
+    pub(crate) async fn while_true<F: Future>(
         &self,
         waits: impl Fn() -> bool,
         work: F,

@@ -118,7 +118,7 @@ impl Stamped {
     }
 
     /// To be ended when the stream is no longer at hand.
-    pub fn setting_up(&self) -> Result<SetUp, Fault> {
+    pub(crate) fn setting_up(&self) -> Result<SetUp, Fault> {
         let socket = self.tcp.as_fd().try_clone_to_owned().map_err(Fault::refused)?;
         Ok(SetUp { socket, carried: self.setup.clone() })
     }

@@ -60,12 +60,12 @@ impl Pacer {
     }
 
     /// Returns at the instant or up to a wake from idle later, without spinning.
-    pub async fn roughly(&self, instant: u64) -> io::Result<()> {
+    pub(crate) async fn roughly(&self, instant: u64) -> io::Result<()> {
         self.timer.until(instant).await
     }
 
     /// Time spun since the last call, ns.
-    pub fn take_spun(&mut self) -> u64 {
+    pub(crate) fn take_spun(&mut self) -> u64 {
         std::mem::take(&mut self.spun)
     }
 }
@@ -77,7 +77,7 @@ const DRAIN_STEP_NS: u64 = 200_000;
 /// … and at the longest, when nothing comes any more.
 const LONGEST_DRAIN_STEP_NS: u64 = 5_000_000;
 /// Length of an interval of the time line, ns.
-pub const INTERVAL_NS: u64 = 1_000_000_000;
+pub(crate) const INTERVAL_NS: u64 = 1_000_000_000;
 
 /// One arm of a shard while it runs.
 pub(super) struct Arm {
@@ -88,7 +88,7 @@ pub(super) struct Arm {
     /// What it took to subscribe all subscribers, ns.
     pub subscribed_in_ns: u64,
     /// Memory of this process before the first of them, bytes.
-    pub memory_before: u64,
+    pub(crate) memory_before: u64,
     quiet: Option<Quiet>,
     /// Tells subscribers the origin.
     begins: watch::Sender<u64>,
@@ -160,7 +160,7 @@ impl<'a> Turns<'a> {
     }
 
     /// False when the block was called off.
-    pub async fn wait_for_origin(&mut self) -> io::Result<bool> {
+    pub(crate) async fn wait_for_origin(&mut self) -> io::Result<bool> {
         loop {
             if self.stopping() {
                 return Ok(false);
@@ -177,7 +177,7 @@ impl<'a> Turns<'a> {
         }
     }
 
-    pub async fn all_slices(&mut self) -> io::Result<()> {
+    pub(crate) async fn all_slices(&mut self) -> io::Result<()> {
         let slices = self.job.slices.clone();
         let warmup = self.job.load.warmup.as_nanos() as u64;
         let slice = slices.slice_ns();

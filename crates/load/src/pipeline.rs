@@ -156,12 +156,12 @@ impl Window {
     }
 
     /// The connection's lifetime is over: it takes no further event.
-    pub fn is_spent(&self) -> bool {
+    pub(crate) fn is_spent(&self) -> bool {
         self.left == 0
     }
 
     /// Bytes that had been waiting were written: the socket takes further ones from now on.
-    pub fn writable_again(&mut self) {
+    pub(crate) fn writable_again(&mut self) {
         self.writable = clock::now();
     }
 
@@ -225,7 +225,7 @@ impl Window {
 
     /// Frees the slots of events that have timed out. Matched by order a late answer would be taken
     /// for that of the next event, so the connection is given up.
-    pub fn drop_expired(&mut self) -> Result<(), Fault> {
+    pub(crate) fn drop_expired(&mut self) -> Result<(), Fault> {
         let expirations = self.ledger.expirations();
         if std::mem::replace(&mut self.expirations, expirations) == expirations {
             return Ok(());

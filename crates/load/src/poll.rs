@@ -122,7 +122,7 @@ impl Alarms {
     }
 
     /// Wakes everybody at their instants, for ever.
-    pub async fn ring(&self) -> io::Result<()> {
+    pub(crate) async fn ring(&self) -> io::Result<()> {
         poll_fn(|cx| self.poll_ring(cx)).await
     }
 

@@ -83,7 +83,7 @@ pub struct BlockJob {
     /// How measured events are told apart.
     pub split: Option<Split>,
     /// Where the quiet period after the warm-up ends, ns of the arm's own time.
-    pub quiet_end: Option<u64>,
+    pub(crate) quiet_end: Option<u64>,
     /// The arms.
     pub arms: Vec<ArmJob>,
 }
@@ -132,13 +132,13 @@ pub struct ArmOutcome {
     /// What the thread did in this arm's slices of the measured window.
     pub cpu: CpuAccount,
     /// The kernel tells how long it waited for its CPU.
-    pub tells_waiting: bool,
+    pub(crate) tells_waiting: bool,
     /// CPU of the drain after them, ns; only of an arm that is alone on its cores.
     pub drain_ns: u64,
     /// What it took to subscribe all subscribers, ns.
     pub subscribed_in_ns: u64,
     /// Memory of this process before the first subscriber, bytes.
-    pub memory_before: u64,
+    pub(crate) memory_before: u64,
     /// What lay between two events of an idle flow.
     pub quiet: Option<Quiet>,
     /// For each burst the time until its queue was gone, ns.

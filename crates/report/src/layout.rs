@@ -26,7 +26,7 @@ impl Look {
     pub const PLAIN: Look = Look { colour: false, width: None };
 
     /// Text in a style, if colours are wanted.
-    pub fn paint(self, style: Style, text: &str) -> String {
+    pub(crate) fn paint(self, style: Style, text: &str) -> String {
         match self.colour && !text.is_empty() {
             true => format!("{style}{text}{style:#}"),
             false => text.to_owned(),
@@ -38,7 +38,7 @@ impl Look {
     }
 
     /// Wraps a line between words; further lines begin with so many spaces.
-    pub fn wrap(self, text: &str, indent: usize) -> String {
+    pub(crate) fn wrap(self, text: &str, indent: usize) -> String {
         let columns = self.columns();
         let mut out = String::new();
         for line in text.split('\n') {
@@ -63,11 +63,11 @@ impl Look {
 }
 
 /// Bold, for headings and sentences.
-pub const BOLD: Style = Style::new().bold();
+pub(crate) const BOLD: Style = Style::new().bold();
 /// What went wrong.
-pub const ALARM: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const ALARM: Style = AnsiColor::Red.on_default().bold();
 /// What to know before believing it.
-pub const CAUTION: Style = AnsiColor::Yellow.on_default();
+pub(crate) const CAUTION: Style = AnsiColor::Yellow.on_default();
 
 /// The style of a verdict in words.
 fn verdict_style(words: &str) -> Style {

@@ -11,7 +11,7 @@ mod fanout;
 mod file_names;
 pub mod findings;
 pub mod gate;
-pub mod github_action;
+pub(crate) mod github_action;
 pub mod gobench;
 pub mod hgrm;
 pub mod hlog;

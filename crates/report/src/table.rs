@@ -263,7 +263,7 @@ pub fn verdict(c: &Comparison) -> String {
 }
 
 /// A metric as the tables of a flow call it.
-pub fn metric_name(flow: Flow, metric: &'static str) -> &'static str {
+pub(crate) fn metric_name(flow: Flow, metric: &'static str) -> &'static str {
     let told = match flow {
         // Its row stands below those it adds up; alone it needs more words.
         _ if metric.starts_with("total_usage") => None,
@@ -415,7 +415,7 @@ pub fn benchmark(report: &Report, point: &Point, arm: &str) -> String {
 const NEVER_TESTED: &str = "TLS, network delay, proxies, retries";
 
 /// What no figure of this report covers.
-pub fn not_tested(report: &Report) -> String {
+pub(crate) fn not_tested(report: &Report) -> String {
     let asked = || report.points.iter().filter_map(|p| p.design.subscribers.as_ref());
     let moved = asked().any(|s| s.stay.is_some() || s.backoff.is_some());
     let others = match asked().next() {

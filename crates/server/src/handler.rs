@@ -45,7 +45,7 @@ fn bad(why: impl Into<String>) -> Refusal {
 
 impl Handler {
     /// Whether it takes its time over an event, so that an answer must not wait for the next one's.
-    pub fn takes_time(&self) -> bool {
+    pub(crate) fn takes_time(&self) -> bool {
         self.delay.is_some() || self.work.is_some()
     }
 

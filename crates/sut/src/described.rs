@@ -65,7 +65,7 @@ const KEYS: [&str; 19] = [
 pub(super) struct Described {
     pub command: Option<Vec<String>>,
     pub url: String,
-    pub url_origin: Origin,
+    pub(crate) url_origin: Origin,
     pub ready: Ready,
     pub ready_timeout: Duration,
     pub matching: Matching,

@@ -58,7 +58,7 @@ impl MemoryCgroup {
     }
 
     /// A process that writes `0` into this file is in it from then on, and its children are.
-    pub fn door(&self) -> io::Result<File> {
+    pub(crate) fn door(&self) -> io::Result<File> {
         OpenOptions::new().write(true).open(self.dir.join("cgroup.procs"))
     }
 }

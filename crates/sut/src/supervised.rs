@@ -23,7 +23,7 @@ pub(super) struct Order<'a> {
     pub folder: Option<&'a Path>,
     pub env: &'a [(String, String)],
     /// It gets a memory cgroup of its own, where the machine allows.
-    pub wants_cgroup: bool,
+    pub(crate) wants_cgroup: bool,
     /// Text in its output to look out for.
     pub wanted: Option<&'a str>,
 }
@@ -98,7 +98,7 @@ impl Supervised {
     }
 
     /// The last lines it printed, when it has ended all of them.
-    pub fn last_words(&self) -> String {
+    pub(crate) fn last_words(&self) -> String {
         self.output.wait_for_end(LAST_WORDS);
         self.output.tail()
     }

@@ -12,7 +12,7 @@ use pushbench_core::schedule::Schedule;
 use pushbench_core::transport::Transport;
 use pushbench_load::trial_group::Freeze;
 
-pub const ABOUT: &str = "a target stopped for 1 s of 5 s at a constant rate: events due meanwhile wait for its end, \
+pub(crate) const ABOUT: &str = "a target stopped for 1 s of 5 s at a constant rate: events due meanwhile wait for its end, \
      and the response says so, though hardly a service time does; a publisher stopped for 1 s of 3 s: \
      so does every delivery";
 

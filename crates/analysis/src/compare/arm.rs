@@ -170,13 +170,13 @@ pub struct Ratio {
 #[derive(Debug, Clone, Serialize)]
 pub struct Steady {
     /// Of the first half, ns.
-    pub first_half_p50_ns: Option<u64>,
+    pub(crate) first_half_p50_ns: Option<u64>,
     /// Of the second half, ns.
-    pub second_half_p50_ns: Option<u64>,
+    pub(crate) second_half_p50_ns: Option<u64>,
     /// The second over the first, over blocks; `null` of too few.
-    pub second_over_first: Option<Ratio>,
+    pub(crate) second_over_first: Option<Ratio>,
     /// When the first half was slower beyond doubt: the warm-up to try, ns.
-    pub warmup_to_try_ns: Option<u64>,
+    pub(crate) warmup_to_try_ns: Option<u64>,
 }
 
 /// Some of the measured events, told apart.

@@ -17,7 +17,7 @@ const NO_MATTER: [&str; 2] = ["question", "name"];
 const NONE: &str = "none";
 
 /// Indices of the settings that both have.
-pub fn points_of_both(a: &RunHeader, b: &RunHeader) -> Vec<(usize, usize)> {
+pub(crate) fn points_of_both(a: &RunHeader, b: &RunHeader) -> Vec<(usize, usize)> {
     if let ([_], [_]) = (&a.points[..], &b.points[..]) {
         return vec![(0, 0)];
     }
@@ -65,7 +65,7 @@ fn labels(point: &PointHeader) -> String {
 }
 
 /// Indices of the arms that both have, by label.
-pub fn arms_of_both(p: &PointHeader, q: &PointHeader) -> Vec<(usize, usize)> {
+pub(crate) fn arms_of_both(p: &PointHeader, q: &PointHeader) -> Vec<(usize, usize)> {
     let of = |label: &str| q.arms.iter().position(|a| a.label == label);
     p.arms.iter().enumerate().filter_map(|(i, a)| Some((i, of(&a.label)?))).collect()
 }

@@ -9,7 +9,7 @@ use pushbench_core::record::trial::Trial;
 const ENOUGH_BLOCKS: usize = 3;
 
 /// Every planned trial was run, and all records are there.
-pub fn is_complete(run: &StoredRun) -> bool {
+pub(crate) fn is_complete(run: &StoredRun) -> bool {
     run.header.complete && !run.cut && differences(run).is_empty()
 }
 

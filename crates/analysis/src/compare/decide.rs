@@ -26,7 +26,7 @@ pub fn region(metric: &Metric) -> f64 {
 }
 
 /// Whether a metric is of what a flow is about.
-pub fn is_about(metric: &Metric, flow: Flow) -> bool {
+pub(crate) fn is_about(metric: &Metric, flow: Flow) -> bool {
     let about = match flow {
         Flow::Ingest | Flow::Duplex => [Subject::Event].as_slice(),
         Flow::Fanout => &[Subject::Delivery, Subject::Subscriber],

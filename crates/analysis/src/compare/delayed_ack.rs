@@ -14,7 +14,7 @@ const TWO: f64 = 1.8;
 const ONE: f64 = 0.8;
 
 /// What to change in a server whose answers wait.
-pub const CURE: &str =
+pub(crate) const CURE: &str =
     "set TCP_NODELAY on its connections, or write head and body of an answer in one call";
 
 /// True when the median answer of a trial waited for a delayed acknowledgement.

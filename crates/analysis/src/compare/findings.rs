@@ -5,7 +5,7 @@ use pushbench_core::scenario::{Arrivals, Scenario};
 use pushbench_core::units;
 
 /// One sentence an arm, where the scenario asks for more than a comparison.
-pub fn of_arms(scenario: &Scenario, arms: &[ArmFigures]) -> Vec<String> {
+pub(crate) fn of_arms(scenario: &Scenario, arms: &[ArmFigures]) -> Vec<String> {
     let of_arm = |arm: &ArmFigures| match scenario.load.arrivals {
         Arrivals::Ramp { to } => arm.knee_per_second.map(|knee| kept_up(&arm.arm, knee, to)),
         Arrivals::Burst(_) => drain(arm),

@@ -9,7 +9,7 @@ use crate::stats::Interval;
 /// Confidence of the published intervals.
 pub const CONFIDENCE: f64 = 0.95;
 /// The chance of any false claim about a pair of arms that are the same.
-pub const ALPHA: f64 = 0.05;
+pub(crate) const ALPHA: f64 = 0.05;
 /// Two one-sided tests at 5 % are a 90 % interval inside the region.
 const EQUIVALENCE_CONFIDENCE: f64 = 0.90;
 /// The same blocks give the same bootstrap interval, whoever asks.
@@ -68,7 +68,7 @@ pub struct Answer {
     /// The interval of the ratio that agrees with the decision.
     pub adjusted: Interval,
     /// Holm-adjusted p.
-    pub p_adjusted: f64,
+    pub(crate) p_adjusted: f64,
     /// What it comes to.
     pub verdict: Verdict,
     /// Why nothing is claimed where the metric's own interval would allow it.

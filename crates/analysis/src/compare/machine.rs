@@ -37,7 +37,7 @@ impl std::fmt::Display for Difference {
 }
 
 /// The machine of a run: names and values, in the order people read them.
-pub fn fingerprint(run: &RunHeader) -> Vec<(&'static str, String)> {
+pub(crate) fn fingerprint(run: &RunHeader) -> Vec<(&'static str, String)> {
     let told = |name: &str| run.environment.get(name).cloned();
     let machine = MACHINE.map(|name| (name, told(name).unwrap_or_else(|| NOT_RECORDED.to_owned())));
     let cpus = |side: &str| match run.placement.get(side) {

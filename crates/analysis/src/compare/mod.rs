@@ -55,7 +55,7 @@ use pushbench_core::record::run::StoredRun;
 use pushbench_core::record::trial::{Stage, Trial};
 
 /// Blocks without which no difference is claimed (law 4).
-pub const FEWEST_BLOCKS: usize = 8;
+pub(crate) const FEWEST_BLOCKS: usize = 8;
 
 /// Compares a stored run. The same records give the same report, digit for digit.
 pub fn compare(run: &StoredRun) -> Report {

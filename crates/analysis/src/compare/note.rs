@@ -52,14 +52,14 @@ impl Note {
     }
 
     /// Whether it can move the figure of a metric in one of these arms.
-    pub fn can_move(&self, arms: &[&str], metric: &str) -> bool {
+    pub(crate) fn can_move(&self, arms: &[&str], metric: &str) -> bool {
         let of_arm = self.arm.as_deref().is_none_or(|arm| arms.contains(&arm));
         self.moves_figures && of_arm && self.metrics.contains(&metric)
     }
 }
 
 /// Every latency: from due or from sent, of events or of deliveries.
-pub fn is_latency(metric: &Metric) -> bool {
+pub(crate) fn is_latency(metric: &Metric) -> bool {
     matches!(metric.family, pushbench_core::record::metrics::Family::Latency { .. })
 }
 

@@ -123,7 +123,7 @@ fn rate_advice(arms: &[&ArmFigures]) -> String {
 }
 
 /// A rate that a target completing `t` events a second should hold, in two digits.
-pub fn try_rate(t: f64) -> u64 {
+pub(crate) fn try_rate(t: f64) -> u64 {
     let safe = (t * SAFE_SHARE).max(1.0);
     let step = 10f64.powf(safe.log10().floor() - 1.0).max(1.0);
     ((safe / step).floor() * step) as u64

@@ -10,7 +10,7 @@ use pushbench_core::record::trial::Trial;
 use pushbench_core::scenario::Scenario;
 
 /// A true slow-down of the size asked for is found this often.
-pub const POWER: f64 = 0.9;
+pub(crate) const POWER: f64 = 0.9;
 /// The deviation planned with is one that the true one exceeds once in five pilots: planned with the
 /// estimate itself, every second number would be too small.
 const DEVIATION_CONFIDENCE: f64 = 0.8;

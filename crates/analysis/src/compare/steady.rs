@@ -48,6 +48,6 @@ fn to_try(scenario: &Scenario) -> u64 {
 }
 
 /// True when the second half was slower beyond doubt.
-pub fn slows_down(steady: &Steady) -> bool {
+pub(crate) fn slows_down(steady: &Steady) -> bool {
     steady.second_over_first.as_ref().is_some_and(|r| r.ci95[0] > ALIKE)
 }

@@ -46,7 +46,7 @@ pub fn knee(scenario: &Scenario, trials: &[&Trial]) -> Option<f64> {
 
 /// The median response of a connection's first event over that of its last one, over blocks; `None`
 /// of too few.
-pub fn first_over_last(trials: &[&Trial]) -> Option<Ratio> {
+pub(crate) fn first_over_last(trials: &[&Trial]) -> Option<Ratio> {
     let by_use = |t: &&Trial| matches!(t.split, Some(Split::Use { .. }));
     if trials.len() < FEWEST_BLOCKS || !trials.iter().all(by_use) {
         return None;

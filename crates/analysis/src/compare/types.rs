@@ -131,11 +131,11 @@ pub struct Comparison {
     /// The interval of the ratio at the confidence that Holm's adjustment over the judged metrics of
     /// this pair leaves it: it excludes 1 exactly where `p_adjusted` is at most 5 %. `null` for a
     /// metric that is not judged.
-    pub adjusted_ci95: Option<[f64; 2]>,
+    pub(crate) adjusted_ci95: Option<[f64; 2]>,
     /// Holm-adjusted p of Student's t test that the ratio is 1.
-    pub p_adjusted: Option<f64>,
+    pub(crate) p_adjusted: Option<f64>,
     /// The same ratio by other ways.
-    pub cross_checks: CrossChecks,
+    pub(crate) cross_checks: CrossChecks,
     /// Unit of the difference.
     pub unit: &'static str,
     /// What it comes to.
@@ -164,11 +164,11 @@ impl Comparison {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct CrossChecks {
     /// Studentised bootstrap over blocks, 95 %.
-    pub bootstrap_ci95: Option<[f64; 2]>,
+    pub(crate) bootstrap_ci95: Option<[f64; 2]>,
     /// Two-sided p of the exact sign-flip test over blocks.
-    pub sign_flip_p: Option<f64>,
+    pub(crate) sign_flip_p: Option<f64>,
     /// The ratio of the figures of the merged windows.
-    pub merged_ratio: Option<f64>,
+    pub(crate) merged_ratio: Option<f64>,
 }
 
 /// Whether a point can be trusted. In the JSON `notes` are the texts, `note_details` the whole notes.

@@ -15,7 +15,7 @@ const BINS_OF_A_STALL: usize = 10;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peaks {
     /// Length of a bin.
-    pub bin_ns: u64,
+    pub(crate) bin_ns: u64,
     /// Largest response in each bin, 0 where none ended.
     pub max_ns: Vec<u64>,
 }

@@ -42,7 +42,7 @@ pub const DRIVER_LIMIT: f64 = 0.90;
 /// whatever the arm did. Machines that stall as they usually do stay far below it.
 pub const PAUSE_SHARE: f64 = 0.05;
 /// … and for more than this, ns: short windows of a busy machine are not void for its usual stalls.
-pub const SHORTEST_PAUSE_NS: u64 = 100_000_000;
+pub(crate) const SHORTEST_PAUSE_NS: u64 = 100_000_000;
 
 /// What the driver's threads did in the measured window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]

@@ -129,7 +129,7 @@ impl Draft {
     }
 
     /// Reads the payload's file, if there is one.
-    pub fn read_file(&mut self, read_text: ReadText<'_>) -> Result<(), Wrong> {
+    pub(crate) fn read_file(&mut self, read_text: ReadText<'_>) -> Result<(), Wrong> {
         if let Some(path) = &self.file {
             let read = payload::read(&self.folder.join(path), read_text);
             self.json = read.map_err(|why| Wrong::new("payload.file", why))?;

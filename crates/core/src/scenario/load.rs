@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../scenarios");
 
 /// Larger sweeps take days; they are better split.
-pub const MOST_POINTS: usize = 100;
+pub(crate) const MOST_POINTS: usize = 100;
 
 /// A key set on the command line.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ pub struct Entry {
     /// The value; several in a sweep, each with its own place.
     pub values: Vec<(Raw, Origin)>,
     /// True for `[…]`.
-    pub is_list: bool,
+    pub(crate) is_list: bool,
     /// Where its key stands.
     pub origin: Origin,
 }

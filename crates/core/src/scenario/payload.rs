@@ -12,24 +12,24 @@ pub const KIND: &str = "event";
 /// From the id to the type.
 pub const TYPE: &str = r#"","type":""#;
 /// From the type to the padding.
-pub const PAD: &str = r#"","data":{"pad":""#;
+pub(crate) const PAD: &str = r#"","data":{"pad":""#;
 /// The type of an event for one subscriber is this and the subscriber's number.
-pub const PEER: &str = "peer-";
+pub(crate) const PEER: &str = "peer-";
 /// Digits of that number: fixed, so that every event of a scenario has the same length.
-pub const PEER_DIGITS: usize = 7;
+pub(crate) const PEER_DIGITS: usize = 7;
 /// What follows the padding.
 pub const CLOSE: &str = r#""}}"#;
 /// An event with an empty `data.pad`, the smallest one generated.
-pub const MIN_BYTES: usize =
+pub(crate) const MIN_BYTES: usize =
     OPEN.len() + ID_DIGITS + TYPE.len() + KIND.len() + PAD.len() + CLOSE.len();
 /// Where there are several types, each is this and its number.
 pub const KINDS: &str = "event-";
 /// Digits of that number.
-pub const KIND_DIGITS: usize = 2;
+pub(crate) const KIND_DIGITS: usize = 2;
 /// From the id to the padding of an answer.
 pub const ANSWER: &str = r#"","answer":""#;
 /// What follows that padding.
-pub const ANSWER_END: &str = r#""}"#;
+pub(crate) const ANSWER_END: &str = r#""}"#;
 /// An answer to one of our own events with an empty `answer`, the smallest one.
 pub const LEAST_ANSWER: usize = OPEN.len() + ID_DIGITS + ANSWER.len() + ANSWER_END.len();
 /// Largest event: the frame limit of common WebSocket libraries.

@@ -15,7 +15,7 @@ pub enum Raw {
 
 impl Raw {
     /// From the command line: a number if it reads as one.
-    pub fn from_option(text: &str) -> Raw {
+    pub(crate) fn from_option(text: &str) -> Raw {
         let bare = text.trim();
         let unquoted = bare.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
         match (unquoted, bare.parse::<f64>()) {

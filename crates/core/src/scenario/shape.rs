@@ -89,7 +89,7 @@ impl Shape {
     }
 
     /// Another process was asked for on the command line: what belonged to the file's goes.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         *self = Shape::default();
     }
 }

@@ -22,11 +22,11 @@ pub enum PublisherFault {
 }
 
 /// Messages that [`PublisherFault::Unasked`] adds to a delivery.
-pub const UNASKED: u64 = 2;
+pub(crate) const UNASKED: u64 = 2;
 /// [`PublisherFault::Late`] strikes events before [`LATE_BEFORE`] and delivers them behind this one.
-pub const RELEASE: u64 = 25;
+pub(crate) const RELEASE: u64 = 25;
 /// See [`RELEASE`].
-pub const LATE_BEFORE: u64 = 5;
+pub(crate) const LATE_BEFORE: u64 = 5;
 /// [`PublisherFault::HangUp`] does so when this event is to be delivered …
 const HANGS_UP_AT: u64 = 5;
 /// … to every third subscriber.

@@ -27,7 +27,7 @@ pub struct Tally {
     /// Of them, delivered, however often.
     pub delivered: u64,
     /// Of those delivered, ones that came behind a younger event.
-    pub overtaken: u64,
+    pub(crate) overtaken: u64,
     /// Of those overtaken, ones that were held beyond their time-out.
     pub late: u64,
     /// Deliveries that were left out.

@@ -46,12 +46,12 @@ impl Ledger {
     }
 
     /// Its answer may still come in time, or has come.
-    pub fn is_in_time(&self, ticket: &Ticket, now: u64) -> bool {
+    pub(crate) fn is_in_time(&self, ticket: &Ticket, now: u64) -> bool {
         now < ticket.due.saturating_add(self.0.borrow().rules.timeout)
     }
 
     /// Counts a connection on which answers come.
-    pub fn callback_connected(&self) {
+    pub(crate) fn callback_connected(&self) {
         self.connected();
         if let Some(callbacks) = &mut self.0.borrow_mut().account.callbacks {
             callbacks.connections += 1;
@@ -59,7 +59,7 @@ impl Ledger {
     }
 
     /// Adds what such a connection has carried when it ends.
-    pub fn callback_traffic(&self, traffic: Traffic) {
+    pub(crate) fn callback_traffic(&self, traffic: Traffic) {
         self.traffic(traffic);
         if let Some(callbacks) = &mut self.0.borrow_mut().account.callbacks {
             callbacks.traffic.add(&traffic);

@@ -27,7 +27,7 @@ pub struct Held {
 impl Ledger {
     /// The same for a fan-out: every event is also due at these subscribers. `rests`: how long a
     /// delivery waits at most by design.
-    pub fn fanning_out(self, audience: Audience, rests: Duration) -> Self {
+    pub(crate) fn fanning_out(self, audience: Audience, rests: Duration) -> Self {
         let mut inner = self.0.into_inner();
         let rests = rests.as_nanos() as u64;
         inner.spreads = Some(Spreads::new(audience, inner.rules.timeout, rests));
@@ -42,7 +42,7 @@ impl Ledger {
 
     /// A subscriber has made a request, for events or to acknowledge them. `empty`: it asked for events
     /// and got none.
-    pub fn requested(&self, empty: bool) {
+    pub(crate) fn requested(&self, empty: bool) {
         let mut inner = self.0.borrow_mut();
         let measuring = u64::from(inner.measuring);
         if let Some(spreads) = &mut inner.spreads {
@@ -52,7 +52,7 @@ impl Ledger {
     }
 
     /// Events are due at a subscriber of that number.
-    pub fn has_subscriber(&self, number: usize) -> bool {
+    pub(crate) fn has_subscriber(&self, number: usize) -> bool {
         let inner = self.0.borrow();
         inner.spreads.as_ref().is_some_and(|s| (number as u64) < s.account.subscribers)
     }
@@ -79,19 +79,19 @@ impl Ledger {
     }
 
     /// An attempt to subscribe again has failed.
-    pub fn turned_down(&self) {
+    pub(crate) fn turned_down(&self) {
         if let Some(spreads) = &mut self.0.borrow_mut().spreads {
             spreads.turned_down();
         }
     }
 
     /// Something due at a subscriber has no outcome yet.
-    pub fn awaits(&self, subscriber: usize) -> bool {
+    pub(crate) fn awaits(&self, subscriber: usize) -> bool {
         self.0.borrow().spreads.as_ref().is_some_and(|s| s.awaits(subscriber))
     }
 
     /// Counts a connection that carries deliveries.
-    pub fn delivery_connected(&self) {
+    pub(crate) fn delivery_connected(&self) {
         if let Some(spreads) = &mut self.0.borrow_mut().spreads {
             spreads.account.connections += 1;
             spreads.held.connections += 1;
@@ -99,14 +99,14 @@ impl Ledger {
     }
 
     /// Such a connection is closed.
-    pub fn delivery_closed(&self) {
+    pub(crate) fn delivery_closed(&self) {
         if let Some(spreads) = &mut self.0.borrow_mut().spreads {
             spreads.held.connections -= 1;
         }
     }
 
     /// Such a connection has carried bytes.
-    pub fn delivery_carried(&self, bytes_in: usize, bytes_out: usize) {
+    pub(crate) fn delivery_carried(&self, bytes_in: usize, bytes_out: usize) {
         if let Some(spreads) = &mut self.0.borrow_mut().spreads {
             spreads.held.bytes_in += bytes_in as u64;
             spreads.held.bytes_out += bytes_out as u64;
@@ -131,7 +131,7 @@ impl Ledger {
     }
 
     /// Adds the bytes and segments of such a connection when it ends.
-    pub fn delivery_traffic(&self, traffic: Traffic) {
+    pub(crate) fn delivery_traffic(&self, traffic: Traffic) {
         if let Some(spreads) = &mut self.0.borrow_mut().spreads {
             spreads.account.traffic.add(&traffic);
         }
@@ -186,7 +186,7 @@ impl Spreads {
     }
 
     /// An attempt to subscribe has failed.
-    pub fn turned_down(&mut self) {
+    pub(crate) fn turned_down(&mut self) {
         self.turnover().refused += 1;
     }
 

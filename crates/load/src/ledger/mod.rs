@@ -107,12 +107,12 @@ impl Ledger {
     }
 
     /// From now on acknowledgements count into the window.
-    pub fn start_measuring(&self) {
+    pub(crate) fn start_measuring(&self) {
         self.0.borrow_mut().measuring = true;
     }
 
     /// The last slice is over: whatever is open now was not completed in time.
-    pub fn end_of_schedule(&self) {
+    pub(crate) fn end_of_schedule(&self) {
         let mut inner = self.0.borrow_mut();
         inner.ended = true;
         inner.account.open_at_end = inner.open_measured();
@@ -123,7 +123,7 @@ impl Ledger {
 
     /// Another arm's slice begins: events still open here spill into it. Each is counted once, however
     /// many slices it outlives.
-    pub fn end_of_slice(&self) {
+    pub(crate) fn end_of_slice(&self) {
         let mut inner = self.0.borrow_mut();
         if inner.open_count > 0 {
             inner.account.spill += inner.open_measured_from(inner.spilled_to);
@@ -270,7 +270,7 @@ impl Ledger {
     }
 
     /// Notes what it took to make a connection again, handshake included, ns.
-    pub fn reconnected(&self, took: u64) {
+    pub(crate) fn reconnected(&self, took: u64) {
         self.0.borrow_mut().account.connect.record(took);
     }
 
@@ -297,14 +297,8 @@ impl Ledger {
         inner.open_count + inner.spreads.as_ref().map_or(0, |s| s.open)
     }
 
-    /// Due instant of the oldest open event.
-    pub fn oldest_due(&self) -> Option<u64> {
-        let inner = self.0.borrow();
-        inner.open.iter().find(|e| e.state != State::Closed).map(|e| e.ticket.due)
-    }
-
     /// Takes what the current interval has seen and begins the next one.
-    pub fn take_interval(&self) -> IntervalCounts {
+    pub(crate) fn take_interval(&self) -> IntervalCounts {
         std::mem::take(&mut self.0.borrow_mut().interval)
     }
 

@@ -323,7 +323,7 @@ impl Spreads {
     }
 
     /// Something due at a subscriber has no outcome yet.
-    pub fn awaits(&self, subscriber: usize) -> bool {
+    pub(crate) fn awaits(&self, subscriber: usize) -> bool {
         let from = self.oldest_open.saturating_sub(self.first) as usize;
         self.events.iter().skip(from).any(|spread| spread.awaits(subscriber))
     }
@@ -346,13 +346,13 @@ impl Spreads {
     }
 
     /// Another arm's slice begins: open deliveries spill into it, each counted once.
-    pub fn end_of_slice(&mut self) {
+    pub(crate) fn end_of_slice(&mut self) {
         self.account.spill += self.open_from(self.spilled_to, u64::MAX);
         self.spilled_to = self.first + self.events.len() as u64;
     }
 
     /// Deliveries of measured events to healthy subscribers without an outcome.
-    pub fn open_measured(&self) -> u64 {
+    pub(crate) fn open_measured(&self) -> u64 {
         self.open_of_due_by(u64::MAX)
     }
 

@@ -40,14 +40,14 @@ pub(super) struct OpenEvents {
     pub first: u64,
     pub open_count: u64,
     /// Events before this one have been looked at when a slice ended.
-    pub spilled_to: u64,
+    pub(crate) spilled_to: u64,
     pub past: Vec<(u64, Past)>,
     pub interval: IntervalCounts,
     pub measuring: bool,
     pub ended: bool,
     pub expirations: u64,
     /// In a fan-out: what became of the events at their subscribers.
-    pub spreads: Option<Spreads>,
+    pub(crate) spreads: Option<Spreads>,
 }
 
 impl OpenEvents {
@@ -77,12 +77,12 @@ impl OpenEvents {
         }
     }
 
-    pub fn open_measured(&self) -> u64 {
+    pub(crate) fn open_measured(&self) -> u64 {
         self.open_measured_from(self.first)
     }
 
     /// Of these, the ones from an event on.
-    pub fn open_measured_from(&self, seq: u64) -> u64 {
+    pub(crate) fn open_measured_from(&self, seq: u64) -> u64 {
         let open =
             |e: &&Entry| e.ticket.seq >= seq && e.after.is_some() && e.state != State::Closed;
         self.open.iter().filter(open).count() as u64
@@ -134,7 +134,7 @@ impl OpenEvents {
         own as usize % REMEMBERED
     }
 
-    pub fn remember(&mut self, ticket: &Ticket, past: Past) {
+    pub(crate) fn remember(&mut self, ticket: &Ticket, past: Past) {
         let slot = self.slot(ticket.index);
         self.past[slot] = (ticket.index, past);
     }

@@ -71,7 +71,7 @@ impl Asking {
     }
 
     /// What outlives its connection.
-    pub fn seat(&self) -> Rc<Seat> {
+    pub(crate) fn seat(&self) -> Rc<Seat> {
         self.seat.clone()
     }
 
@@ -130,7 +130,7 @@ impl Seat {
     }
 
     /// It has nothing in hand.
-    pub fn is_through(&self) -> bool {
+    pub(crate) fn is_through(&self) -> bool {
         !self.busy.get()
     }
 

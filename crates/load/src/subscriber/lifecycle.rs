@@ -30,7 +30,7 @@ pub(super) struct Plan {
 
 /// What a subscriber needs to subscribe again.
 pub(super) struct Seat<S: Subscriber> {
-    pub subscribe_config: Rc<SubscribeConfig>,
+    pub(crate) subscribe_config: Rc<SubscribeConfig>,
     pub common: S::Common,
     pub number: usize,
 }

@@ -132,7 +132,7 @@ pub trait Subscriber: Sized + 'static {
 }
 
 /// Connections from one source address to one destination: the usual range of ports has 28,000.
-pub const CONNECTIONS_PER_SOURCE: usize = 10_000;
+pub(crate) const CONNECTIONS_PER_SOURCE: usize = 10_000;
 
 /// The source address of subscriber `number`, where it connects itself: 127.0.1.1, 127.0.1.2 …
 pub fn source(number: usize) -> Ipv4Addr {

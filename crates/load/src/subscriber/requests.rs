@@ -159,7 +159,10 @@ fn request(
 }
 
 /// Ends the subscription that has this path, on a connection that is no delivery's.
-pub async fn unsubscribe(subscribe_config: &SubscribeConfig, path: &str) -> Result<(), Fault> {
+pub(crate) async fn unsubscribe(
+    subscribe_config: &SubscribeConfig,
+    path: &str,
+) -> Result<(), Fault> {
     let path = path.parse().map_err(Fault::refused)?;
     let asked = SubscriberRequest { method: Method::DELETE, ..SubscriberRequest::get(path) };
     let stream = Stream::open(subscribe_config.subscribe.socket).await.map_err(Fault::refused)?;

@@ -32,7 +32,7 @@ pub(super) struct Bars {
 }
 
 /// Charts of cost; those without a figure are left out.
-pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
+pub(crate) fn of_point(page: &Page, index: usize) -> Vec<Chart> {
     let point = &page.report.points[index];
     let (arms, all) = (&point.arms, costs::of(point.design.flow));
     let looks = looks(arms);

@@ -49,7 +49,7 @@ impl Row<'_> {
 }
 
 /// A point's metrics: all in one plot, or with many arms a plot a metric.
-pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
+pub(crate) fn of_point(page: &Page, index: usize) -> Vec<Chart> {
     let point = &page.report.points[index];
     let (looks, flow) = (looks(&point.arms), point.design.flow);
     let rows = |metric: Option<&str>| -> Vec<Row<'_>> {

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 const HEIGHT: f64 = 190.0;
 
 /// A chart an arm.
-pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
+pub(crate) fn of_point(page: &Page, index: usize) -> Vec<Chart> {
     let point = &page.report.points[index];
     if point.design.flow == Flow::Idle {
         return Vec::new();

@@ -22,7 +22,7 @@ use pushbench_analysis::compare::page::Page;
 use std::fmt::Write as _;
 
 /// The look of charts, in a page and alone.
-pub const STYLE: &str = include_str!("chart.css");
+pub(crate) const STYLE: &str = include_str!("chart.css");
 
 /// What a chart tells of; the page has a section for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Chart {
     }
 
     /// Twice as high as wide ones are, so that two may stand beside it.
-    pub fn is_tall(&self) -> bool {
+    pub(crate) fn is_tall(&self) -> bool {
         self.size.1 > self.size.0 * 0.8
     }
 

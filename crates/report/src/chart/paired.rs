@@ -17,7 +17,7 @@ const HEIGHT: f64 = 130.0;
 const NARROWEST: f64 = 1.1;
 
 /// A chart a metric; of many arms those of the first candidates only would mislead, so all are drawn.
-pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
+pub(crate) fn of_point(page: &Page, index: usize) -> Vec<Chart> {
     let point = &page.report.points[index];
     let looks = looks(&point.arms);
     let pairs = &page.evidence[index].pairs;

@@ -23,7 +23,7 @@ const NAMES: [(f64, &str); 6] = [
 ];
 
 /// The chart of a point; none where no arm has a curve.
-pub fn of_point(page: &Page, index: usize) -> Option<Chart> {
+pub(crate) fn of_point(page: &Page, index: usize) -> Option<Chart> {
     let point = &page.report.points[index];
     let spectra = &page.evidence[index].spectra;
     let looks = looks(&point.arms);

@@ -241,7 +241,7 @@ fn series(plot: &mut Plot, look: &Look, marks: &[Mark], metric: &str, places: &[
 }
 
 /// The steps of a ramp: p50 and p99 against the rate, the knee as a band.
-pub fn of_ramp(page: &Page, index: usize) -> Option<Chart> {
+pub(crate) fn of_ramp(page: &Page, index: usize) -> Option<Chart> {
     let point = &page.report.points[index];
     let ramp = page.evidence[index].ramp.as_ref()?;
     let looks = looks(&point.arms);

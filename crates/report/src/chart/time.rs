@@ -20,7 +20,7 @@ const HEIGHTS: [f64; 3] = [110.0, 170.0, 90.0];
 const LEAST_STEAL: f64 = 0.01;
 
 /// Throughput, percentiles, and the machine over one axis of time; none of a point without a second.
-pub fn of_point(page: &Page, index: usize) -> Option<Chart> {
+pub(crate) fn of_point(page: &Page, index: usize) -> Option<Chart> {
     let point = &page.report.points[index];
     let line = &page.evidence[index].time;
     // An idle flow publishes an event or two: what lies between them is its time.

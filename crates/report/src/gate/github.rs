@@ -6,7 +6,7 @@ use crate::gate::{GateSides, markdown};
 use pushbench_analysis::compare::gate::{Gate, Outcome};
 
 /// A step's summary may hold 1 MiB; what a step wrote before shares it.
-pub const LIMIT: usize = 1024 * 1024 / 2;
+pub(crate) const LIMIT: usize = 1024 * 1024 / 2;
 
 /// Tables as short as this are not cut before others are.
 const FEW: usize = 100;

@@ -42,7 +42,7 @@ impl Hub {
     }
 
     /// Whether somebody knows the token; it takes as long for a wrong one as for the right one.
-    pub fn admits(&self, token: &str) -> bool {
+    pub(crate) fn admits(&self, token: &str) -> bool {
         let differ = token.bytes().zip(self.token.bytes()).fold(0, |d, (a, b)| d | (a ^ b));
         token.len() == self.token.len() && differ == 0
     }
@@ -75,7 +75,7 @@ impl Hub {
     }
 
     /// Counts a kept connection that was closed because it was idle.
-    pub fn closed_idle(&self) {
+    pub(crate) fn closed_idle(&self) {
         add(&self.tally.idle_closed, 1);
     }
 

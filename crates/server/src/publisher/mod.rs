@@ -6,8 +6,8 @@
 //! `targets/PROTOCOL.md` writes the protocol down.
 
 mod asked;
-pub mod hub;
-pub mod outbox;
+pub(crate) mod hub;
+pub(crate) mod outbox;
 mod pings;
 mod register;
 pub mod requests;
@@ -100,7 +100,7 @@ impl Options {
     }
 
     /// Deliveries of this transport time out by themselves.
-    pub fn times_out_itself(&self) -> bool {
+    pub(crate) fn times_out_itself(&self) -> bool {
         self.transport == Transport::Webhook
     }
 }

@@ -32,7 +32,7 @@ impl Register {
 
     /// Wants nothing more; what is under way to it still counts. `None` when there is none of that
     /// number.
-    pub fn take_back(&mut self, number: u64) -> Option<Arc<Outbox>> {
+    pub(crate) fn take_back(&mut self, number: u64) -> Option<Arc<Outbox>> {
         let outbox = self.all.get(&number)?.clone();
         self.every_type.remove(&number);
         for kind in outbox.types() {

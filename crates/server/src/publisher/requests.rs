@@ -167,7 +167,7 @@ fn too_large(most: usize) -> Answer {
 }
 
 /// The answer to a type that is not known.
-pub fn unknown_type(hub: &Hub, unknown: &str) -> Answer {
+pub(crate) fn unknown_type(hub: &Hub, unknown: &str) -> Answer {
     let known = hub.options.types.join(", ");
     text(
         StatusCode::UNPROCESSABLE_ENTITY,

@@ -30,12 +30,12 @@ impl Subscription {
     }
 
     /// One was answered.
-    pub fn ponged(&self) {
+    pub(crate) fn ponged(&self) {
         self.hub.ponged();
     }
 
     /// Whose subscription it is.
-    pub fn hub(&self) -> &Arc<Hub> {
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
 

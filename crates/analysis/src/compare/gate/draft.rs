@@ -14,7 +14,7 @@ use pushbench_core::units;
 const CONFIDENCE: f64 = 0.95;
 
 /// Why no time decides when the null is wide or shifted.
-pub const NOT_CLEAN: &str = "the null is not clean";
+pub(crate) const NOT_CLEAN: &str = "the null is not clean";
 
 /// What a line is about.
 pub struct Subject<'a> {
@@ -80,7 +80,7 @@ impl Draft {
     }
 
     /// The level that the adjustment leaves for this line.
-    pub fn judge_at(&mut self, level: f64) {
+    pub(crate) fn judge_at(&mut self, level: f64) {
         self.level = level;
     }
 

@@ -27,7 +27,7 @@ pub struct Evidence {
     /// The base once more over the base.
     pub null: Option<Effect>,
     /// Why no judgement can be made of it, whatever the effects are.
-    pub doubt: Option<String>,
+    pub(crate) doubt: Option<String>,
 }
 
 impl Evidence {
@@ -49,7 +49,7 @@ impl Evidence {
     }
 
     /// From values alone.
-    pub fn from_values(
+    pub(crate) fn from_values(
         metric: &Metric,
         found: Option<Values>,
         unlagged: Option<Option<Values>>,
@@ -71,7 +71,7 @@ impl Evidence {
     }
 
     /// Too few blocks, or blocks without a value.
-    pub fn too_little(&self, metric: &Metric) -> Option<String> {
+    pub(crate) fn too_little(&self, metric: &Metric) -> Option<String> {
         if self.blocks < FEWEST {
             return Some(format!("{} valid blocks, {FEWEST} are needed", self.blocks));
         }
@@ -85,7 +85,7 @@ impl Evidence {
 }
 
 /// Why no time is judged that was measured on a CPU that the driver used, too.
-pub const MIXED: &str = "driver and target shared a CPU, so their times are mixed";
+pub(crate) const MIXED: &str = "driver and target shared a CPU, so their times are mixed";
 
 /// Law 10: on one CPU each waits for the other. What CPU the target used is known all the same.
 pub fn mixed(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
@@ -94,7 +94,7 @@ pub fn mixed(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
 }
 
 /// Law 7: the latency of an arm that falls behind is the length of the trial, and no property of it.
-pub fn fallen_behind(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
+pub(crate) fn fallen_behind(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
     let latency = matches!(metric.family, Family::Latency { .. });
     let behind = exact::overloaded(&pair.base) || exact::overloaded(&pair.candidate);
     (latency && behind)

@@ -52,7 +52,7 @@ const FALLEN_BEHIND: u64 = 3;
 /// More blocks change nothing where chance would let only the candidate fall behind this seldom.
 const BEYOND_DOUBT: f64 = 0.00001;
 /// The count that depends on the machine's day.
-pub const KEEPING_UP: &str = "share of blocks overloaded";
+pub(crate) const KEEPING_UP: &str = "share of blocks overloaded";
 
 /// A machine that is busy with something else makes every arm fall behind now and then: the candidate
 /// fails where it does so in most blocks and what is known never did, or beyond chance.

@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 pub const BLOCKS: usize = 12;
 /// The second stage decides about what the first one could not let pass, with this many times as
 /// many blocks.
-pub const LONGER: usize = 2;
+pub(crate) const LONGER: usize = 2;
 
 /// Blocks of a stage, from 1.
 pub fn blocks(first: usize, stage: usize) -> usize {
@@ -50,14 +50,14 @@ pub const SCHEMA: u32 = 1;
 /// What is judged unless something else is asked for.
 pub const JUDGED: [&str; 3] = ["service.p50", "response.p50", "target_usage.cpu_ns_per_event"];
 /// Probability of a false alarm over all judged lines of a gate: the lower half of a 95 % interval.
-pub const ALPHA: f64 = 0.025;
+pub(crate) const ALPHA: f64 = 0.025;
 /// Probability of calling a slow-down of exactly the margin smaller than it.
-pub const BETA: f64 = 0.05;
+pub(crate) const BETA: f64 = 0.05;
 /// A first stage is enough where the lower bound at this part of the level …
-pub const EARLY: f64 = 1.0 / 25.0;
+pub(crate) const EARLY: f64 = 1.0 / 25.0;
 /// … lies above this many times what is allowed (on the log scale). Stopping for less would raise the rate of
 /// false alarms of two stages above that of the second.
-pub const EARLY_BEYOND: f64 = 2.0;
+pub(crate) const EARLY_BEYOND: f64 = 2.0;
 /// The fewest blocks that any verdict needs.
 pub const FEWEST: usize = FEWEST_BLOCKS;
 
@@ -149,7 +149,7 @@ pub struct Line {
     /// What is allowed.
     pub margin: Margin,
     /// A waiver allows it.
-    pub waived: bool,
+    pub(crate) waived: bool,
     /// Blocks that went into it.
     pub blocks: usize,
     /// What it comes to.
@@ -158,7 +158,7 @@ pub struct Line {
     pub why: Option<String>,
     /// A regression that is beyond doubt after any stage: the lower bound at a 25th of the level lies above
     /// twice what is allowed.
-    pub decisive: bool,
+    pub(crate) decisive: bool,
 }
 
 impl Line {
@@ -196,7 +196,7 @@ pub struct Exact {
     /// Why, where that needs saying.
     pub why: Option<String>,
     /// A regression that more blocks do not change.
-    pub decisive: bool,
+    pub(crate) decisive: bool,
 }
 
 /// A waiver that concerns this gate.

@@ -49,7 +49,7 @@ pub struct Tried {
     /// A second stage is wanted and not there yet.
     pub open: bool,
     /// The verdict on service p50 alone.
-    pub service_p50: Option<Outcome>,
+    pub(crate) service_p50: Option<Outcome>,
     /// Slow-down of each judged metric, log ratio.
     pub log_ratios: Vec<(String, f64)>,
 }

@@ -17,7 +17,7 @@ use pushbench_core::record::run::{Seconds, StoredRun};
 
 /// What a page shows first of each comparison and along a swept key, in this order: of every flow what a
 /// reader asks for.
-pub const HEADLINES: [&str; 14] = [
+pub(crate) const HEADLINES: [&str; 14] = [
     "throughput",
     "response.p50",
     "response.p99",

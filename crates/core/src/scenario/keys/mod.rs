@@ -19,7 +19,7 @@ pub struct Key {
     /// What it is.
     pub about: &'static str,
     /// May stand in `[sweep]`.
-    pub sweepable: bool,
+    pub(crate) sweepable: bool,
     setting: &'static dyn Setting,
 }
 
