@@ -220,7 +220,16 @@ fn the_shipped_scenarios_run_shortened_and_their_tables_suit_them() {
         ),
         (
             "sparse",
-            &["--subscribers", "100", "--warmup", "300ms", "--set", "delivery.keep_alive=200ms"],
+            &[
+                "--subscribers",
+                "100",
+                "--warmup",
+                "300ms",
+                "--duration",
+                "1s",
+                "--set",
+                "delivery.keep_alive=200ms",
+            ],
             &["each event for one", "target descriptors", "pings / idle closed"],
         ),
     ] {

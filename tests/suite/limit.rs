@@ -56,6 +56,7 @@ fn trial(bench: &Bench, arm: &str, [driver, target]: [usize; 2], more: &[&str]) 
     let scenario = if more.contains(&"--rate") { "ingest" } else { "saturate" };
     let mut words = vec!["run", scenario, "--arm", arm, "--blocks", "1", "--warmup", "100ms"];
     words.extend(["--duration", "400ms", "--cpus", &cpus, "--out", &out]);
+    words.extend(["--set", "load.timeout=1s"]);
     words.extend(more);
     let ended = bench.run(&words);
     let trials = std::fs::read_to_string(bench.path(&out).join("trials.jsonl"));
