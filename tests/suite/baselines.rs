@@ -105,7 +105,6 @@ fn what_nobody_acknowledges_needs_no_second_connection_and_no_cursor() {
 
 #[test]
 fn a_publisher_that_dies_voids_its_block_and_leaves_exact_sums() {
-    let _turn = turn::measuring();
     for arm in ["sse@builtin", "long-poll@builtin", "poll@builtin"] {
         let bench = Bench::new();
         let args = ["run", "fanout", "--arm", arm, "--subscribers", "20", "--blocks", "1"];

@@ -278,7 +278,6 @@ fn what_serves_something_else_is_not_timed() {
 /// A server that is killed in its first block and in every later one.
 #[test]
 fn a_candidate_that_crashes_ends_it_and_what_was_finished_is_kept() {
-    let _turn = turn::measuring();
     let bench = Bench::new();
     let script = format!(
         "#!/bin/sh\necho x >> starts\nif [ $(wc -l < starts) -gt 4 ]; then (sleep 0.4; kill -9 $$) & \
@@ -327,7 +326,6 @@ fn a_candidate_that_does_not_start_leaves_a_record_that_says_so() {
 
 #[test]
 fn an_interrupted_gate_leaves_nothing_running() {
-    let _turn = turn::measuring();
     let bench = Bench::new();
     let args = args(&["--base", SERVER, "--candidate", SERVER, "--out", "g"]);
     let mut child = bench.pushbench(&args).spawn().unwrap();
