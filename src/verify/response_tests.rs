@@ -128,8 +128,8 @@ proptest! {
 }
 
 proptest! {
-    // The fuzzing that CI does: 100,000 texts that are mostly no responses.
-    #![proptest_config(ProptestConfig::with_cases(100_000))]
+    // Texts that are mostly no responses; `fuzz/run` tries many more.
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
     fn garbage_is_refused_wherever_it_is_cut(

@@ -164,7 +164,8 @@ fn after_a_restart_everybody_comes_back_and_what_was_missed_is_counted() {
     let bench = Bench::new();
     let rest = "[faults]\nrestart_after = \"300ms\"";
     let mine = scenario(&bench, "count = 10\nbackoff = \"50ms\"", rest);
-    for (trial, f) in trials(&bench, &mine, &[]) {
+    // Everybody has the time to come back on a slow machine, too.
+    for (trial, f) in trials(&bench, &mine, &["--duration", "2s"]) {
         let (d, t) = (&f.deliveries, f.deliveries.turnover.as_ref().unwrap());
         assert_eq!((t.cut_off, t.came, t.left, t.recovery.count()), (10, 10, 0, 1), "{t:?}");
         assert!(trial.down_ns > Some(0), "{trial:?}");
@@ -231,7 +232,16 @@ fn the_shipped_scenarios_run_shortened_and_their_tables_suit_them() {
         ),
         (
             "sparse",
-            &["--subscribers", "100", "--warmup", "300ms", "--set", "delivery.keep_alive=200ms"],
+            &[
+                "--subscribers",
+                "100",
+                "--warmup",
+                "300ms",
+                "--duration",
+                "1s",
+                "--set",
+                "delivery.keep_alive=200ms",
+            ],
             &["each event for one", "target descriptors", "pings / idle closed"],
         ),
     ] {
@@ -328,7 +338,7 @@ fn over_the_baselines_everybody_comes_back_after_a_restart_as_themselves() {
     let bench = Bench::new();
     let rest = "[delivery]\nto = \"one\"\n[faults]\nrestart_after = \"300ms\"";
     let mine = scenario(&bench, "count = 10\nbackoff = \"50ms\"", rest);
-    for (trial, f) in trials_of(&BASELINES, &bench, &mine, &[]) {
+    for (trial, f) in trials_of(&BASELINES, &bench, &mine, &["--duration", "2s"]) {
         let (d, t) = (&f.deliveries, f.deliveries.turnover.as_ref().unwrap());
         assert_eq!((t.cut_off, t.came, t.left, t.recovery.count()), (10, 10, 0, 1), "{t:?}");
         assert!(trial.down_ns > Some(0), "{trial:?}");

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 const TYPED: &str = "name = \"mine\"\nquestion = \"?\"\nflow = \"fanout\"\n[load]\narrivals = \"constant\"\n\
-     rate = 40\nwarmup = \"200ms\"\nduration = \"1s\"\n[payload]\ntypes = 4\n[connections]\ncount = 2\n\
+     rate = 40\nwarmup = \"200ms\"\nduration = \"600ms\"\n[payload]\ntypes = 4\n[connections]\ncount = 2\n\
      [subscribers]\ncount = 10\nwants = 1\n[compare]\nblocks = 1\ndesign = \"sequential\"\n[sweep]\n\
      \"delivery.filter\" = [true, false]\n";
 

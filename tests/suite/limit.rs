@@ -119,7 +119,9 @@ fn a_slow_target_is_overloaded_and_the_driver_not_to_blame() {
     for competitors in [0, 1] {
         let _others = Competitors::on(cpus[0], competitors);
         let (closed, _) = trial(&bench, "tcp@slow", cpus, &[]);
-        let (open, said) = trial(&bench, "tcp@slow", cpus, &["--rate", &beyond(&closed)]);
+        // What was not answered soon is given up, or the end of the trial would be long.
+        let more = ["--rate", &beyond(&closed), "--set", "load.timeout=1s"];
+        let (open, said) = trial(&bench, "tcp@slow", cpus, &more);
         assert_eq!(reasons(&open), Vec::<&str>::new(), "{}\n{said}", open["driver"]);
         assert_eq!(open["overloaded"], true, "{}\n{said}", open["driver"]);
         assert!(said.contains("overloaded, so latencies are not compared"), "{said}");

@@ -6,7 +6,7 @@ use serde_json::Value;
 const ARMS: [&str; 6] =
     ["--arm", "webhook@builtin", "--arm", "websocket@builtin", "--arm", "tcp@builtin"];
 /// A machine that stalls may void a block, and then another takes its place.
-const BRIEF: [&str; 4] = ["--blocks", "2", "--warmup", "100ms"];
+const BRIEF: [&str; 4] = ["--blocks", "1", "--warmup", "100ms"];
 
 /// Runs a scenario briefly; every event must be acknowledged. Gives what was printed and the report.
 fn brief(bench: &Bench, scenario: &str, more: &[&str]) -> (String, Value) {
