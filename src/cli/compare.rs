@@ -63,17 +63,17 @@ fn nothing_in_common(both: &Runs) -> String {
     let (a, b) = (&both.first.dir, &both.second.dir);
     let kinds = ["scenario", "settings", "arms"];
     let differ = both.differences.iter().filter(|d| kinds.contains(&d.what.as_str()));
-    let mut said = format!("{a} and {b} have nothing to put side by side");
+    let mut message = format!("{a} and {b} have nothing to put side by side");
     for difference in differ {
-        said.push_str(&format!("\n  {}", line(&difference.to_string())));
+        message.push_str(&format!("\n  {}", line(&difference.to_string())));
     }
     match both.points.is_empty() {
-        true => said.push_str("\nno setting is in both: compare runs of one scenario"),
-        false => said.push_str(&format!(
+        true => message.push_str("\nno setting is in both: compare runs of one scenario"),
+        false => message.push_str(&format!(
             "\nno arm has a valid block in both: see `{}` and `{}`",
             again(Path::new(a)),
             again(Path::new(b))
         )),
     }
-    said
+    message
 }

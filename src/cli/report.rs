@@ -133,8 +133,8 @@ fn sources(args: &Args, sort: Option<&'static Metric>) -> Result<Vec<Source>> {
         let run = stored_run(dir)?;
         let mut report = compare::compare(&run);
         ranking::sort(&mut report, sort);
-        if let Some(said) = table::incomplete(&report) {
-            error_line(&format!("{}: {said}", dir.display()));
+        if let Some(message) = table::incomplete(&report) {
+            error_line(&format!("{}: {message}", dir.display()));
         }
         Ok(page::source(dir, &run, report, beside))
     };
@@ -191,8 +191,8 @@ fn needs_a_directory(args: &Args, format: Format) -> Error {
 
 /// Files of other tools have no place for it, or nobody looks there.
 fn say_what_is_missing(dir: &Path, format: Format, report: &Report, evidence: &Evidence<'_>) {
-    if let Some(said) = table::incomplete(report).filter(|_| format != Format::Text) {
-        error_line(&said);
+    if let Some(message) = table::incomplete(report).filter(|_| format != Format::Text) {
+        error_line(&message);
     }
     let trackers = [Format::GithubAction, Format::Bencher, Format::Gobench];
     let arms = || evidence.points.iter().flat_map(|p| &p.arms);

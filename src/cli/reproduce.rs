@@ -46,8 +46,8 @@ pub fn run(args: &Args) -> Result<u8> {
         return Err(a_gate(&args.dir));
     }
     let stored = stored_run(&args.dir)?;
-    for said in completeness::differences(&stored) {
-        error_line(&format!("RECORDS DIFFER in {}: {said}", name(&args.dir)));
+    for difference in completeness::differences(&stored) {
+        error_line(&format!("RECORDS DIFFER in {}: {difference}", name(&args.dir)));
     }
     let placement = placement(args, &stored.header)?;
     let question = question(&args.dir, &stored.header)?;
@@ -141,9 +141,9 @@ fn placement(args: &Args, header: &RunHeader) -> Result<Placement> {
 
 /// The stored run's arms as they are found here.
 fn arms(args: &Args, header: &RunHeader, builtin: &BuiltinOptions) -> Result<Vec<Arm>> {
-    let told = header.points.first().map(|p| &p.arms[..]).unwrap_or_default();
-    let names: Vec<String> = told.iter().map(|a| format!("{}@{}", a.transport, a.target)).collect();
-    for (name, arm) in names.iter().zip(told) {
+    let arms = header.points.first().map(|p| &p.arms[..]).unwrap_or_default();
+    let names: Vec<String> = arms.iter().map(|a| format!("{}@{}", a.transport, a.target)).collect();
+    for (name, arm) in names.iter().zip(arms) {
         // One by one, so that the message can say what the stored run did.
         arms::find(std::slice::from_ref(name), builtin, &args.allow_host)
             .map_err(|e| cannot(&args.dir, arm, &e))?;

@@ -167,17 +167,17 @@ pub(super) fn builtin(question: &Question, placement: &Placement) -> Result<Buil
     let scenario = question.points.first().map(|p| &p.scenario);
     let publish = scenario.and_then(|s| {
         let subscribers = s.subscribers.as_ref()?;
-        let asked = &subscribers.publisher;
+        let publisher = &subscribers.publisher;
         Some(new_token().map(|token| PublishOptions {
             types: subscribers.types(s.payload.kind()),
             acknowledged: subscribers.acknowledged,
             poll_interval: subscribers.poll_interval,
             long_poll_hold: subscribers.long_poll_hold,
             token,
-            queue: asked.queue,
-            timeout: asked.timeout,
-            keep: asked.keep_alive.map_or(Keep::Always, Keep::For),
-            ping: asked.ping,
+            queue: publisher.queue,
+            timeout: publisher.timeout,
+            keep: publisher.keep_alive.map_or(Keep::Always, Keep::For),
+            ping: publisher.ping,
             subscribers: subscribers.count,
         }))
     });

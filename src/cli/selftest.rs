@@ -73,8 +73,9 @@ const TRUTH: &str = "truth.json";
 fn truth(out: Option<&Path>, lab: &Lab<'_>) -> Result<u8> {
     let out = out.map_or_else(|| default_out("truth"), Path::to_path_buf);
     create_dir(&out)?;
-    let told = RunContext { command: command_line().join(" "), machine: environment::describe() };
-    let found = measure(lab, told, &mut |what| error_line(&format!("{what} …")))?;
+    let context =
+        RunContext { command: command_line().join(" "), machine: environment::describe() };
+    let found = measure(lab, context, &mut |what| error_line(&format!("{what} …")))?;
     write_atomically(&out.join(TRUTH), truth::json(&found).as_bytes())?;
     let page = truth::render(&found);
     write_atomically(&out.join("report.md"), page.as_bytes())?;

@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_driver_without_a_moment_to_spare_is_at_fault_and_not_the_target() {
-        for (trial, said) in [
+        for (trial, expected) in [
             (behind(348, 0, 1, 0), "for 100 % of the time it had"),
             // Others had its CPU: 86 % of it are all that it got.
             (
@@ -214,7 +214,7 @@ mod tests {
                 reasons.len() == 1 && reasons[0].starts_with("driver saturated"),
                 "{reasons:?}"
             );
-            assert!(reasons[0].contains(said), "{reasons:?}");
+            assert!(reasons[0].contains(expected), "{reasons:?}");
             assert!(!is_overloaded(&trial));
         }
     }
@@ -240,8 +240,8 @@ mod tests {
         let offered = trial.account.measured.due;
         let part = |share: f64| (offered as f64 * share) as u64;
         trial.account.acknowledged_by_end = part(0.8);
-        let said = "driver saturated: at work for 86 % of the time it had, enough for 80 % of what was offered";
-        assert_eq!(reasons(&trial), [said]);
+        let expected = "driver saturated: at work for 86 % of the time it had, enough for 80 % of what was offered";
+        assert_eq!(reasons(&trial), [expected]);
         assert!(!is_overloaded(&trial));
         trial.account.acknowledged_by_end = part(0.9); // 1.05 of it without the stall
         assert_eq!(reasons(&trial), Vec::<String>::new());

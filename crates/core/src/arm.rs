@@ -191,8 +191,11 @@ mod tests {
             ("webhook+@builtin", "there are callback, stuck"),
             ("webhook+stuck+stuck@builtin", "+stuck stands there twice"),
         ] {
-            let said = ArmSpec::parse(name).unwrap_err().to_string();
-            assert!(said.starts_with(&format!("--arm {name}: ")) && said.contains(why), "{said}");
+            let message = ArmSpec::parse(name).unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("--arm {name}: ")) && message.contains(why),
+                "{message}"
+            );
         }
     }
 }

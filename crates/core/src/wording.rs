@@ -102,8 +102,11 @@ mod tests {
     #[test]
     fn what_stands_for_nothing_is_refused() {
         let refused = |text| Wording::parse(text, &[SUBSCRIBER_URL, SUBSCRIBER_URLS]).unwrap_err();
-        let said = refused(r#"{"url": "{subscriber_ur}"}"#);
-        assert!(said.contains("{subscriber_ur}") && said.contains("did you mean"), "{said}");
+        let message = refused(r#"{"url": "{subscriber_ur}"}"#);
+        assert!(
+            message.contains("{subscriber_ur}") && message.contains("did you mean"),
+            "{message}"
+        );
         for empty in ["", "{}", "{{}", r#"{"url": "x"}"#, "{subscriber_url"] {
             assert!(refused(empty).contains("no place"), "{empty}");
         }

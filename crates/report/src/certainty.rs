@@ -25,7 +25,7 @@ pub fn withheld(point: &Point) -> Vec<String> {
     let mut reasons: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     for c in &point.comparisons {
         let Some(why) = c.withheld() else { continue };
-        match reasons.iter_mut().find(|(arm, said, _)| (*arm, *said) == (&c.candidate, why)) {
+        match reasons.iter_mut().find(|(arm, reason, _)| (*arm, *reason) == (&c.candidate, why)) {
             Some((_, _, metrics)) => metrics.push(c.metric),
             None => reasons.push((&c.candidate, why, vec![c.metric])),
         }

@@ -65,11 +65,11 @@ pub(super) const FURTHER: [Further; 18] = [
     }),
     ("turned away / given up", "", |f| {
         f.apart.first()?;
-        let told = f.publisher?;
+        let publisher = f.publisher?;
         Some(format!(
             "{} / {}",
-            units::count(told.overflowed as f64),
-            units::count(told.timed_out as f64)
+            units::count(publisher.overflowed as f64),
+            units::count(publisher.timed_out as f64)
         ))
     }),
     ("target memory grew by", "", |f| {
@@ -104,11 +104,11 @@ pub(super) const FURTHER: [Further; 18] = [
         f.upkeep.descriptors.map(units::count)
     }),
     ("pings / idle closed", "", |f| {
-        let told = upkeep(f)?;
+        let publisher = upkeep(f)?;
         Some(format!(
             "{} / {}",
-            units::count(told.pings as f64),
-            units::count(told.idle_closed as f64)
+            units::count(publisher.pings as f64),
+            units::count(publisher.idle_closed as f64)
         ))
     }),
 ];
@@ -122,7 +122,7 @@ pub(super) fn name_of(metric: &str) -> Option<&'static str> {
 
 /// What the publisher has told, where it looks after idle connections.
 fn upkeep(f: &FanoutFigures) -> Option<PublisherStatus> {
-    f.publisher.filter(|told| told.pings + told.idle_closed > 0)
+    f.publisher.filter(|publisher| publisher.pings + publisher.idle_closed > 0)
 }
 
 fn apart(

@@ -66,11 +66,11 @@ fn target(a: &ArmFigures) -> String {
 }
 
 fn kernel(a: &ArmFigures) -> String {
-    let whose = |f: &FanoutFigures| match f.kernel_scope {
+    let scope = |f: &FanoutFigures| match f.kernel_scope {
         Some(KernelScope::Machine) => " both ends",
         _ => "",
     };
-    of(a, |f| format!("{}{}", size(f.kernel_bytes_per_subscriber), whose(f)))
+    of(a, |f| format!("{}{}", size(f.kernel_bytes_per_subscriber), scope(f)))
 }
 
 fn target_cpu(a: &ArmFigures) -> String {

@@ -5,6 +5,7 @@
 pub mod bencher;
 mod certainty;
 pub mod chart;
+mod conditions;
 pub mod csv;
 mod duplex;
 mod fanout;

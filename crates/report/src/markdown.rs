@@ -2,7 +2,7 @@
 //! trust it; what only some want to know is folded.
 
 use crate::visible::line;
-use crate::{certainty, notes, overview, table, text};
+use crate::{certainty, conditions, notes, overview, table, text};
 use pushbench_analysis::compare::evidence::Evidence;
 use pushbench_analysis::compare::expect::Outcome;
 use pushbench_analysis::compare::machine::NOT_RECORDED;
@@ -13,8 +13,8 @@ use std::fmt::Write as _;
 pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "## {}\n\n{}\n", escape(&report.scenario), paragraph(&report.question));
-    if let Some(said) = table::incomplete(report) {
-        let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(&said));
+    if let Some(message) = table::incomplete(report) {
+        let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(&message));
     }
     if let Some(caution) = notes::caution(&report.points, '!') {
         let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(&caution));
@@ -28,7 +28,7 @@ pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
             }
         }
     }
-    let _ = writeln!(out, "Not tested here: {}.\n", table::not_tested(report));
+    let _ = writeln!(out, "Not tested here: {}.\n", conditions::not_tested(report));
     fold(&mut out, "Machine, seed and command", |out| machine(out, report, evidence));
     out
 }
@@ -37,7 +37,7 @@ fn section(out: &mut String, point: &Point) {
     for sentence in &point.sentences {
         let _ = writeln!(out, "**{}**\n", escape(sentence));
     }
-    let (conditions, place) = (table::conditions(point), table::place(point));
+    let (conditions, place) = (conditions::conditions(point), conditions::place(point));
     let _ = writeln!(out, "{}  \n{}\n", paragraph(&conditions), paragraph(&place));
     if point.arms.len() > overview::FEW {
         grid(out, &overview::grid(point), 1);
@@ -55,15 +55,15 @@ fn section(out: &mut String, point: &Point) {
         let value = e.value.map_or("not measured".to_owned(), |v| v.to_string());
         let failed = e.outcome == Outcome::Failed;
         let what = if failed { "**FAILED**" } else { "cannot be judged" };
-        let said = format!("expect {} of {}: {value}, limit {}", e.what, e.arm, e.limit);
-        let _ = writeln!(out, "- {what}: {}", escape(&said));
+        let message = format!("expect {} of {}: {value}, limit {}", e.what, e.arm, e.limit);
+        let _ = writeln!(out, "- {what}: {}", escape(&message));
     }
-    let _ = writeln!(out, "- trust: {}", escape(&table::trust(point)));
+    let _ = writeln!(out, "- trust: {}", escape(&conditions::trust(point)));
     for (number, note) in point.validity.numbered() {
         let number = number.map_or_else(String::new, |n| format!(" !{n}"));
         let _ = writeln!(out, "- note{number}: {}", escape(&note.text));
     }
-    let _ = writeln!(out, "- parity: {}\n", escape(&table::parity(point)));
+    let _ = writeln!(out, "- parity: {}\n", escape(&conditions::parity(point)));
 }
 
 fn machine(out: &mut String, report: &Report, evidence: &Evidence<'_>) {

@@ -43,10 +43,10 @@ pub(super) fn sign(number: Option<usize>) -> String {
 /// What stands before figures that a note can move.
 pub(super) fn caution(points: &[Point], sign: char) -> Option<String> {
     let moves = |p: &Point| p.validity.notes.iter().any(|n| n.moves_figures);
-    let said = || {
+    let text = || {
         format!("Read the numbered notes first: what they say can move the figures marked {sign}.")
     };
-    points.iter().any(moves).then(said)
+    points.iter().any(moves).then(text)
 }
 
 /// The worst standing of these points.

@@ -53,15 +53,15 @@ fn of_subscribers(
     let around = |first: String, middle: Vec<String>, last: [String; 2]| {
         [vec![first], middle, last.to_vec()].concat()
     };
-    let asks = point.arms.iter().any(|a| asked(a).is_some());
+    let has_requests = point.arms.iter().any(|a| requests(a).is_some());
     let mut head: Vec<String> = head.iter().map(|name| (*name).to_owned()).collect();
-    head.extend(asks.then(|| fanout::REQUESTS.to_owned()));
+    head.extend(has_requests.then(|| fanout::REQUESTS.to_owned()));
     let against = [format!("against {baseline} [95 %]"), String::new()];
     let mut grid = vec![around(format!("by {}", point.sorted_by), head, against)];
     grid.extend(point.order.iter().map(|&arm| {
         let a = &point.arms[arm];
         let mut cells = cells(a);
-        cells.extend(asks.then(|| asked(a).unwrap_or_else(|| NONE.into())));
+        cells.extend(has_requests.then(|| requests(a).unwrap_or_else(|| NONE.into())));
         around(name(point, a), cells, difference(point, arm))
     }));
     grid
@@ -73,7 +73,7 @@ fn name(point: &Point, arm: &ArmFigures) -> String {
 }
 
 /// What its subscribers ask, where they ask.
-fn asked(arm: &ArmFigures) -> Option<String> {
+fn requests(arm: &ArmFigures) -> Option<String> {
     arm.fanout.as_ref().and_then(fanout::requests)
 }
 

@@ -74,8 +74,8 @@ fn delays(out: &mut String, delays: &[Delayed]) {
     let head =
         ["", "rate", "delay", "reported", "held", "beside", "error", "beside, p99", "trials"];
     grid(out, &rows(&head, delays.iter().map(row)), 1);
-    let told = |d: &&Delayed| step(d.reported_ns) <= WANTED_NS;
-    let worst = delays.iter().filter(told).map(|d| d.error_ns.abs()).fold(0.0, f64::max);
+    let resolved = |d: &&Delayed| step(d.reported_ns) <= WANTED_NS;
+    let worst = delays.iter().filter(resolved).map(|d| d.error_ns.abs()).fold(0.0, f64::max);
     let within = if worst <= WANTED_NS { "within" } else { "beyond" };
     let _ = write!(
         out,
@@ -83,7 +83,7 @@ fn delays(out: &mut String, delays: &[Delayed]) {
         nanos_text(worst),
         nanos_text(WANTED_NS)
     );
-    if let Some(coarse) = delays.iter().find(|d| !told(d)) {
+    if let Some(coarse) = delays.iter().find(|d| !resolved(d)) {
         let _ = write!(
             out,
             " A histogram has steps of up to 0.1 % of its values, {} at {}: an error of that size cannot be told there, \
@@ -190,13 +190,16 @@ mod tests {
         let shared = page(sharded(false, 0.9, 0.5));
         assert!(shared.contains("**This machine cannot show"), "{shared}");
         assert!(shared.contains("| tcp | 5.00 µs | 5.10 µs | ×1.02 |\n"), "{shared}");
-        for (ratio, busy, said) in [
+        for (ratio, busy, expected) in [
             (1.9, 0.99, "| ×1.90 | 5.00 µs | 5.10 µs | ×1.02 | met |"),
             (1.7, 0.5, "| not met |"),
             (1.3, 0.97, "| the target was the limit, busy 97 % |"),
         ] {
             let apart = page(sharded(true, ratio, busy));
-            assert!(apart.contains(said) && !apart.contains("cannot show"), "{said}: {apart}");
+            assert!(
+                apart.contains(expected) && !apart.contains("cannot show"),
+                "{expected}: {apart}"
+            );
         }
         let older = render(&Truth { shards: Vec::new(), ..sample() });
         assert!(!older.contains("Two shards"), "{older}");
@@ -266,7 +269,7 @@ mod tests {
         assert_eq!(read, truth);
         let page = render(&read);
         assert_eq!(page, render(&truth));
-        for said in [
+        for expected in [
             "error is 51.0 µs, beyond the 50.0 µs",
             "65.5 µs at 100 ms",
             "1 invalid",
@@ -275,7 +278,7 @@ mod tests {
             "Trusted up to 40.0k",
             "a \\| b",
         ] {
-            assert!(page.contains(said), "{said} is missing:\n{page}");
+            assert!(page.contains(expected), "{expected} is missing:\n{page}");
         }
     }
 }

@@ -101,11 +101,11 @@ pub fn run(args: &Args) -> Result<u8> {
     show.finish();
     let Ended { stages, error } = ended?;
     let [base, candidate] = &plan.request.named;
-    let told = GateSides { base, candidate, stages: &stages };
+    let sides = GateSides { base, candidate, stages: &stages };
     let (typed, dir) = (command(&plan.request.command), plan.request.out.display().to_string());
     let source = Source { command: &typed, dir: &dir, pushbench: env!("CARGO_PKG_VERSION") };
-    let shown = keep(&plan.request.out, &told, source)
-        .and_then(|()| tell(format, &told, source, args.output.as_deref()));
+    let shown = store(&plan.request.out, &sides, source)
+        .and_then(|()| write_report(format, &sides, source, args.output.as_deref()));
     error_line(&format!("Results  {}  ({})", plan.request.out.display(), again(&plan.request.out)));
     if let Some(error) = error {
         return Err(error); // what ended it goes before what else failed
@@ -132,9 +132,9 @@ pub(in crate::cli) fn read_nulls(named: Option<&Path>) -> Result<Nulls> {
 }
 
 /// The verdict beside its records.
-fn keep(out: &Path, told: &GateSides<'_>, source: Source<'_>) -> Result<()> {
+fn store(out: &Path, sides: &GateSides<'_>, source: Source<'_>) -> Result<()> {
     for (format, name) in [(Format::Markdown, "report.md"), (Format::Html, "report.html")] {
-        write_atomically(&out.join(name), format.render(told, source).as_bytes())?;
+        write_atomically(&out.join(name), format.render(sides, source).as_bytes())?;
     }
     Ok(())
 }
@@ -144,15 +144,15 @@ pub(super) fn command(words: &[String]) -> String {
     shell_words::join(facts::elsewhere(words))
 }
 
-fn tell(
+fn write_report(
     format: Format,
-    told: &GateSides<'_>,
+    sides: &GateSides<'_>,
     source: Source<'_>,
     output: Option<&Path>,
 ) -> Result<()> {
-    let text = format.render(told, source);
+    let text = format.render(sides, source);
     if format == Format::Github {
-        print(&github::annotations(told))?;
+        print(&github::annotations(sides))?;
         if let (None, Some(summary)) = (output, std::env::var_os("GITHUB_STEP_SUMMARY")) {
             return append(Path::new(&summary), &text);
         }
@@ -171,8 +171,8 @@ fn append(path: &Path, text: &str) -> Result<()> {
 pub fn report(dir: &Path, name: &str, output: Option<&Path>) -> Result<()> {
     let format = format(name)?;
     let (header, stages) = record::read(dir)?;
-    let told = GateSides { base: &header.base, candidate: &header.candidate, stages: &stages };
+    let sides = GateSides { base: &header.base, candidate: &header.candidate, stages: &stages };
     let (typed, dir) = (command(&header.command), dir.display().to_string());
     let source = Source { command: &typed, dir: &dir, pushbench: &header.pushbench };
-    tell(format, &told, source, output)
+    write_report(format, &sides, source, output)
 }

@@ -45,7 +45,7 @@ pub fn figures(trials: &[&Trial]) -> Option<CallbackFigures> {
 }
 
 /// `answers of 512 B after 5 ms`
-pub fn asked(questions: &Questions) -> String {
+pub fn describe(questions: &Questions) -> String {
     let mut text = format!("answers of {}", units::bytes(questions.answer_bytes as f64));
     if !questions.takes.is_zero() {
         let takes = units::nanos_text(questions.takes.as_nanos() as f64);

@@ -241,14 +241,14 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<Note> {
         let lacks = lacks(missing, outcomes.due);
         notes.push(missed.moves(|m| begins(m, &["delivery"]) && lacks(m)));
     }
-    let Some(told) = &f.publisher else {
+    let Some(status) = &f.publisher else {
         notes.push(note("the publisher did not tell what it has counted".to_owned()));
         return notes;
     };
-    if told.overflowed > 0 {
+    if status.overflowed > 0 {
         notes.push(note(format!(
             "{} deliveries were turned away because the subscriber's queue was full",
-            told.overflowed
+            status.overflowed
         )));
     }
     let read = |f: &Fanout| {
@@ -256,18 +256,18 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<Note> {
         d.read + d.undue + d.unwanted.unwrap_or(0)
     };
     let read: u64 = trials.iter().filter_map(|t| t.fanout.as_ref()).map(read).sum();
-    if f.acknowledged && told.acknowledged != read {
+    if f.acknowledged && status.acknowledged != read {
         let down = match f.upkeep.down_ns {
             Some(_) => "; what it counts between our last question and its end goes with it",
             None => "",
         };
         notes.push(note(format!(
             "the publisher recorded {} acknowledgements of the {read} deliveries that were read{down}",
-            told.acknowledged
+            status.acknowledged
         )));
     }
-    if !told.sums_are_exact() {
-        notes.push(note(format!("the publisher's own counts do not add up: {told:?}")));
+    if !status.sums_are_exact() {
+        notes.push(note(format!("the publisher's own counts do not add up: {status:?}")));
     }
     notes
 }
@@ -319,7 +319,7 @@ impl FanoutFigures {
 }
 
 /// `200 subscribers, acknowledged by id`
-pub fn asked(subscribers: &Subscribers) -> String {
+pub fn describe(subscribers: &Subscribers) -> String {
     let how = if subscribers.acknowledged { "acknowledged by id" } else { "not acknowledged" };
     let mut text = format!("{} subscribers, {how}", units::count(subscribers.count as f64));
     let time = |time: std::time::Duration| units::nanos_text(time.as_nanos() as f64);

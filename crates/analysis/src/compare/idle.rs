@@ -67,7 +67,7 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<Note> {
     }
     let why = all.iter().find_map(|f| f.kernel_memory_why.as_ref());
     let because = why.map_or(String::new(), |why| format!(": {why}"));
-    let kernel = |told| Note::of(&arm.arm, format!("{told}{because}"));
+    let kernel = |text| Note::of(&arm.arm, format!("{text}{because}"));
     let mut notes: Vec<Note> = match kernel_scope(&all) {
         Some(KernelScope::Target) => Vec::new(),
         Some(KernelScope::Machine) => {

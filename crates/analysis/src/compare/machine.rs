@@ -38,8 +38,9 @@ impl std::fmt::Display for Difference {
 
 /// The machine of a run: names and values, in the order people read them.
 pub(crate) fn fingerprint(run: &RunHeader) -> Vec<(&'static str, String)> {
-    let told = |name: &str| run.environment.get(name).cloned();
-    let machine = MACHINE.map(|name| (name, told(name).unwrap_or_else(|| NOT_RECORDED.to_owned())));
+    let value = |name: &str| run.environment.get(name).cloned();
+    let machine =
+        MACHINE.map(|name| (name, value(name).unwrap_or_else(|| NOT_RECORDED.to_owned())));
     let cpus = |side: &str| match run.placement.get(side) {
         Some(cpus) => pushbench_core::cpu_list::Cpus(cpus).to_string(),
         None => NOT_RECORDED.to_owned(),

@@ -93,20 +93,20 @@ fn overload(arms: &[&ArmFigures]) -> String {
     };
     let (waiting, slow): (Vec<&ArmFigures>, Vec<&ArmFigures>) =
         arms.iter().copied().partition(|a| a.answers_wait_for_acknowledgement);
-    let said = format!("{} overloaded, so latencies are not compared", names(arms));
+    let text = format!("{} overloaded, so latencies are not compared", names(arms));
     if !waiting.is_empty() {
         // A lower rate would not make it faster.
-        let mut said = format!(
-            "{said}; no CPU is busy: each answer of {} waits 40 ms for a delayed acknowledgement: {}.",
+        let mut text = format!(
+            "{text}; no CPU is busy: each answer of {} waits 40 ms for a delayed acknowledgement: {}.",
             names(&waiting),
             delayed_ack::CURE
         );
         if !slow.is_empty() {
-            said.push_str(&format!(" For {}: {}.", names(&slow), rate_advice(&slow)));
+            text.push_str(&format!(" For {}: {}.", names(&slow), rate_advice(&slow)));
         }
-        return said;
+        return text;
     }
-    format!("{said}; {}.", rate_advice(arms))
+    format!("{text}; {}.", rate_advice(arms))
 }
 
 fn rate_advice(arms: &[&ArmFigures]) -> String {

@@ -303,15 +303,15 @@ fn about_load(scenario: &Scenario, arm: &ArmFigures) -> Vec<Note> {
 fn about_halves(arm: &str, given: Duration, halves: &Steady) -> Option<Note> {
     let time = |ns: Option<u64>| ns.map_or("?".into(), |ns| units::nanos_text(ns as f64));
     let (first, second) = (time(halves.first_half_p50_ns), time(halves.second_half_p50_ns));
-    let said =
+    let change =
         format!("service p50 {first} in the first half of the window, {second} in the second");
     let text = match halves.warmup_to_try_ns {
         Some(warmup) => {
             let longer = Try::Warmup.above(warmup / 1_000_000, given.as_millis() as f64);
             let longer = longer.map_or(String::new(), |option| format!(": try {option}"));
-            format!("the warm-up was too short: {said}{longer}")
+            format!("the warm-up was too short: {change}{longer}")
         }
-        None if steady::slows_down(halves) => format!("slows down while it runs: {said}"),
+        None if steady::slows_down(halves) => format!("slows down while it runs: {change}"),
         None => return None,
     };
     // What is cold takes more CPU as well.

@@ -70,9 +70,9 @@ mod tests {
             arm("c", vec![Finding::tested(Aspect::Ping, "answered")]),
         ];
         let rows = verified(&all).rows;
-        let seen: Vec<(Aspect, bool)> = rows.iter().map(|r| (r.aspect, r.differs)).collect();
+        let found: Vec<(Aspect, bool)> = rows.iter().map(|r| (r.aspect, r.differs)).collect();
         let wanted = [(Aspect::KeepAlive, true), (Aspect::Ping, false), (Aspect::Nodelay, false)];
-        assert_eq!(seen, wanted);
+        assert_eq!(found, wanted);
         assert_eq!(rows[1].arms.iter().flatten().count(), 1);
     }
 }

@@ -52,8 +52,8 @@ mod tests {
     proptest! {
         /// By its definition: at each end, what was seen or more extreme has half of what is left.
         #[test]
-        fn its_ends_are_where_the_tails_are(n in 1..200u64, seen in 0.0..1.0f64) {
-            let k = (seen * n as f64) as u64;
+        fn its_ends_are_where_the_tails_are(n in 1..200u64, share in 0.0..1.0f64) {
+            let k = (share * n as f64) as u64;
             let i = exact_binomial(k, n, 0.95);
             prop_assert!(i.low <= i.estimate && i.estimate <= i.high);
             if k > 0 {

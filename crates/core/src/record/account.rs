@@ -76,7 +76,7 @@ pub struct Account {
 impl Account {
     /// Nothing yet. `tells_ids`: answers carry the event's id; `wall_length`: what the peaks cover, ns.
     pub fn new(tells_ids: bool, wall_length: u64, split: Option<&Split>) -> Account {
-        let told = tells_ids.then_some(0);
+        let count = tells_ids.then_some(0);
         Account {
             measured: Outcomes::default(),
             warmup: Outcomes::default(),
@@ -88,8 +88,8 @@ impl Account {
             lag: Hist::new(),
             reading: Hist::new(),
             peaks: Peaks::new(wall_length),
-            duplicated: told,
-            reordered: told,
+            duplicated: count,
+            reordered: count,
             late: 0,
             unsolicited: 0,
             sent: 0,

@@ -53,16 +53,16 @@ pub struct Interval {
 
 impl Interval {
     /// The figures of a second.
-    pub fn of(second: u64, seen: &IntervalCounts, driver_rss_bytes: u64) -> Interval {
-        let quantile = |q| supported_quantile(&seen.responses, q).map(|v| v as u64);
+    pub fn of(second: u64, counts: &IntervalCounts, driver_rss_bytes: u64) -> Interval {
+        let quantile = |q| supported_quantile(&counts.responses, q).map(|v| v as u64);
         Interval {
             second,
-            due: seen.due,
-            acknowledged: seen.responses.count(),
+            due: counts.due,
+            acknowledged: counts.responses.count(),
             p50: quantile(0.5),
             p99: quantile(0.99),
-            max: seen.responses.max(),
-            backlog_peak: seen.backlog_peak,
+            max: counts.responses.max(),
+            backlog_peak: counts.backlog_peak,
             driver_rss_bytes,
         }
     }

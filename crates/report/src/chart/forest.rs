@@ -125,8 +125,8 @@ pub fn of_run(page: &Page) -> Vec<Chart> {
 fn metrics_of(comparisons: &[Comparison]) -> Vec<&'static str> {
     let mut names: Vec<&'static str> = Vec::new();
     for c in comparisons {
-        let told = c.metric.ends_with("p90") || c.metric.ends_with("p99_9");
-        if !names.contains(&c.metric) && !told {
+        let omitted = c.metric.ends_with("p90") || c.metric.ends_with("p99_9");
+        if !names.contains(&c.metric) && !omitted {
             names.push(c.metric);
         }
     }

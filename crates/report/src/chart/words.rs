@@ -18,8 +18,8 @@ pub struct Words {
 
 /// Those of a point.
 pub fn words(point: &Point) -> Words {
-    let asked = point.design.flow == Flow::Duplex;
-    let (time, times, answer) = match (Timed::of(point), asked) {
+    let duplex = point.design.flow == Flow::Duplex;
+    let (time, times, answer) = match (Timed::of(point), duplex) {
         (Timed::Delivery, _) => {
             ("delivery time", "times from due to read by a subscriber", "delivery")
         }

@@ -21,10 +21,10 @@ pub struct Source<'a> {
 }
 
 /// The page of a gate.
-pub fn render(told: &GateSides<'_>, source: Source<'_>) -> String {
-    let (title, body) = match told.stages.last() {
+pub fn render(sides: &GateSides<'_>, source: Source<'_>) -> String {
+    let (title, body) = match sides.stages.last() {
         None => ("pushbench gate".to_owned(), html! { h1 { "No stage was finished" } }),
-        Some(gate) => (format!("pushbench gate: {}", gate.scenario), body(told, gate, source)),
+        Some(gate) => (format!("pushbench gate: {}", gate.scenario), body(sides, gate, source)),
     };
     let bar = html! {
         nav aria-label="Sections" {
@@ -36,24 +36,24 @@ pub fn render(told: &GateSides<'_>, source: Source<'_>) -> String {
     visible(&Frame { title: &title, bar }.around(&body).into_string())
 }
 
-fn body(told: &GateSides<'_>, gate: &Gate, source: Source<'_>) -> Markup {
+fn body(sides: &GateSides<'_>, gate: &Gate, source: Source<'_>) -> Markup {
     html! {
         article id="top" {
             header {
                 p.eyebrow { "pushbench gate · " bdi { (gate.scenario) } }
                 (heading(1, None, &html! { "Is the candidate slower than its base?" }))
                 dl.facts {
-                    div { dt { "base" } dd { code { (told.base) } } }
-                    div { dt { "candidate" } dd { code { (told.candidate) } } }
+                    div { dt { "base" } dd { code { (sides.base) } } }
+                    div { dt { "candidate" } dd { code { (sides.candidate) } } }
                 }
             }
             section id="verdict" { (heading(2, None, &html! { "Verdict" })) (verdict(gate)) }
             section id="counted" { (heading(2, None, &html! { "Counted: decides without statistics" })) (counted(gate)) }
             section id="stages" {
                 (heading(2, None, &html! { "Stages" }))
-                p { (rows::stages(told.stages)) }
+                p { (rows::stages(sides.stages)) }
                 p.soft { "A stage that leaves something open is followed by one with twice as many blocks, on fresh data. The last one is the verdict." }
-                @for earlier in &told.stages[..told.stages.len() - 1] {
+                @for earlier in &sides.stages[..sides.stages.len() - 1] {
                     details.data { summary { "Stage " (earlier.stage) } p { bdi { (unbroken(&earlier.sentence)) } } (table(&format!("Lines of stage {}", earlier.stage), &rows::lines(earlier))) }
                 }
             }

@@ -116,8 +116,8 @@ fn an_incomplete_run_says_so_on_top() {
     run.header.complete = false;
     run.header.finished = None;
     let html = html(&run);
-    let said = html.find("the run was cut short").expect("it says so");
-    assert!(said < html.find("id=\"verdict\"").unwrap());
+    let notice = html.find("the run was cut short").expect("it says so");
+    assert!(notice < html.find("id=\"verdict\"").unwrap());
     assert!(html.contains("2 of 12 blocks."), "and how far it came");
     run.header.failure = Some("disk <full>".to_owned());
     let why = "the run was cut short (disk &lt;full&gt;)";
@@ -130,8 +130,8 @@ fn records_that_differ_are_said_on_top() {
     run.header.records = Some(pushbench_host::store::Records { count: 24, sha256: String::new() });
     run.altered = Some("trials.jsonl holds 20 records".to_owned());
     let html = html(&run);
-    let said = html.find("RECORDS DIFFER: trials.jsonl holds 20 records").expect("it says so");
-    assert!(said < html.find("id=\"verdict\"").unwrap());
+    let notice = html.find("RECORDS DIFFER: trials.jsonl holds 20 records").expect("it says so");
+    assert!(notice < html.find("id=\"verdict\"").unwrap());
 }
 
 #[test]

@@ -79,14 +79,14 @@ fn note_id(run: &Run<'_>, point: &Point, number: usize) -> String {
 
 /// A mark beside a figure that leads to the first of the notes that can move it.
 pub(super) fn mark(run: &Run<'_>, point: &Point, numbers: &[usize]) -> Markup {
-    let said: Vec<&str> = point
+    let texts: Vec<&str> = point
         .validity
         .numbered()
         .filter(|(number, _)| number.is_some_and(|n| numbers.contains(&n)))
         .map(|(_, note)| note.text.as_str())
         .collect();
     html! {
-        a.mark href={ "#" (note_id(run, point, numbers[0])) } title=(said.join("\n")) {
+        a.mark href={ "#" (note_id(run, point, numbers[0])) } title=(texts.join("\n")) {
             "⚠" span.hidden { " note" } " " (notes::list(numbers))
         }
     }

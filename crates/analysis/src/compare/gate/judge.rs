@@ -38,7 +38,7 @@ pub fn judge_against(
     mut differs: Vec<String>,
 ) -> Gate {
     differs.extend(pairs::designs_differ(stored, now));
-    let of_stored = |said: &String| format!("the stored run: {said}");
+    let of_stored = |reason: &String| format!("the stored run: {reason}");
     let mut gate = decide(now, pairs::against(stored, arm, now), settings, 1, incomplete(now));
     if !stored.header.complete || stored.cut {
         let note = "the stored run is incomplete: what it finished is the base";

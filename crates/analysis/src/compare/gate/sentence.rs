@@ -19,23 +19,23 @@ pub fn closing(gate: &Gate) -> String {
             failure.error.trim_end_matches('.')
         );
     }
-    let mut said = match gate.verdict {
+    let mut text = match gate.verdict {
         Outcome::Regression => format!("FAILED: {}.", listed(&regressions(gate))),
         Outcome::CannotTell | Outcome::NotQualified => {
             format!("CANNOT TELL: {}.", listed(&reasons(gate)))
         }
         Outcome::Passed | Outcome::Waived => passed(gate),
     };
-    if gate.verdict == Outcome::CannotTell && said.contains(NOT_CLEAN) {
-        said.push_str(" The null is one program measured twice in the same blocks: while it differs from itself by more than the margin, this machine cannot tell.");
+    if gate.verdict == Outcome::CannotTell && text.contains(NOT_CLEAN) {
+        text.push_str(" The null is one program measured twice in the same blocks: while it differs from itself by more than the margin, this machine cannot tell.");
     }
     if let Some(differs) = &gate.advisory {
-        said.push_str(&format!(
+        text.push_str(&format!(
             " This is advice, not a verdict: the stored run is not of the same kind ({}).",
             listed(differs)
         ));
     }
-    said
+    text
 }
 
 fn listed(all: &[String]) -> String {

@@ -122,8 +122,8 @@ fn groups<'a>(trials: &Trials<'a>) -> Vec<Vec<&'a Trial>> {
 
 /// Seconds of the wall before the measured window: in slices the arms share them.
 fn warmup(header: &PointHeader, trial: &Trial) -> f64 {
-    let stretch = trial.wall_ns as f64 / trial.window_ns.max(1) as f64;
-    header.scenario.load.warmup.as_secs_f64() * stretch
+    let scale = trial.wall_ns as f64 / trial.window_ns.max(1) as f64;
+    header.scenario.load.warmup.as_secs_f64() * scale
 }
 
 fn tick(trial: &Trial, interval: &Interval, from: f64, warmup: f64) -> Tick {

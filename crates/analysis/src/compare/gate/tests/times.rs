@@ -216,8 +216,9 @@ fn the_ratio_between_two_transports_is_judged_where_it_is_asked_for() {
     // Both sides of the second transport take twice the time; the candidate's a third more than that.
     for t in run.trials.iter_mut().filter(|t| t.arm >= 3) {
         let factor = if t.arm == 4 { 2.66 } else { 2.0 };
-        let mood = 1.0 + 0.1 * ((t.block * 7) % 5) as f64;
-        let took = Block::of((100_000.0 * mood * factor) as u64, (40_000.0 * mood * factor) as u64);
+        let shared = 1.0 + 0.1 * ((t.block * 7) % 5) as f64;
+        let took =
+            Block::of((100_000.0 * shared * factor) as u64, (40_000.0 * shared * factor) as u64);
         *t = crate::compare::sample::trial(&t.label, t.arm, t.block, &took);
     }
     let ask = |ratio| judge(&run, CANDIDATE, &Settings { ratio, ..settings() }, 2);
