@@ -1,4 +1,4 @@
-//! `--format`: names of formats with what each is, for completions and for those who mistype one.
+//! `--format`: names and descriptions of formats, for completions and error messages.
 
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::{Error, ErrorKind};

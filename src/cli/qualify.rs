@@ -18,13 +18,13 @@ use std::path::{Path, PathBuf};
 pub struct Args {
     #[command(flatten)]
     what: What,
-    /// Gates to run; what may be claimed of the rates grows with them
+    /// Gates to run; more gates give narrower intervals of the rates
     #[arg(long, value_name = "N", default_value_t = 30)]
     gates: usize,
-    /// Gates in which builds that are 5 % and 10 % slower stand, too
+    /// Gates that also include builds that are 5 % and 10 % slower
     #[arg(long, value_name = "N", default_value_t = 10)]
     injected: usize,
-    /// Where to keep what equal builds show, for the margins of `pushbench gate`
+    /// File for the differences between equal builds, from which `pushbench gate` takes its margins
     #[arg(long, value_name = "FILE", default_value = nulls::FILE)]
     nulls: PathBuf,
 }
@@ -34,7 +34,7 @@ pub fn run(args: &Args) -> Result<u8> {
     args.what.check_blocks()?;
     if args.gates == 0 || args.injected > args.gates {
         return Err(Error::usage(format!(
-            "--gates {} --injected {}: at least one gate, and no more injected than there are",
+            "--gates {} --injected {}: write at least one gate, and at most as many injected",
             args.gates, args.injected
         )));
     }
@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> Result<u8> {
     let question = args.what.question()?;
     if question.points.len() > 1 {
         return Err(Error::usage(
-            "a sweep cannot be qualified as one: set the swept key to one value with --set",
+            "a sweep cannot be qualified: set the swept key to one value with --set",
         ));
     }
     let placement = args.what.placement()?;
@@ -73,7 +73,7 @@ pub fn run(args: &Args) -> Result<u8> {
     show.finish();
     if !matches!(&ended, Ok(_) | Err(Error::Usage(_))) && request.out.is_dir() {
         error_line(&format!(
-            "what was finished is kept: go on with the same command and --out {}",
+            "finished gates are kept: continue with the same command and --out {}",
             request.out.display()
         ));
     }

@@ -36,14 +36,14 @@ fn reasons(trial: &Trial) -> Vec<String> {
         [("measured", &trial.account.measured), ("warm-up", &trial.account.warmup)]
     {
         if !outcomes.sums_are_exact() {
-            reasons.push(format!("fates of the {name} events do not add up: {outcomes:?}"));
+            reasons.push(format!("outcomes of the {name} events do not add up: {outcomes:?}"));
         }
     }
     if let Some(fanout) = &trial.fanout {
         let deliveries = &fanout.deliveries;
         for (name, outcomes) in deliveries.all_outcomes() {
             if !outcomes.sums_are_exact() {
-                reasons.push(format!("fates of the {name} deliveries do not add up: {outcomes:?}"));
+                reasons.push(format!("outcomes of the {name} deliveries do not add up: {outcomes:?}"));
             }
         }
         if deliveries.measured.received == 0 {
@@ -51,8 +51,7 @@ fn reasons(trial: &Trial) -> Vec<String> {
         }
         if let Some(quiet) = fanout.quiet.filter(|q| q.unsettled > 0) {
             reasons.push(format!(
-                "not quiet: {} deliveries of the warm-up were still on their way shortly before the next event; \
-                 lower load.rate",
+                "not idle: {} deliveries of the warm-up were still open shortly before the next event; lower load.rate",
                 quiet.unsettled
             ));
         }
@@ -70,8 +69,7 @@ pub(crate) fn driver_faults(trial: &Trial) -> Vec<String> {
     let mut reasons = Vec::new();
     reasons.extend(trial.paused_ns().map(|pause| {
         format!(
-            "driver stopped for {} without a break, while {} were to be measured (up to {:.0} % of that is allowed): its \
-             process or this machine was paused",
+            "driver stopped for {} in a measured window of {} (up to {:.0} % of it is allowed): its process or this machine was paused",
             nanos_text(pause as f64),
             nanos_text(trial.wall_ns as f64),
             PAUSE_SHARE * 100.0
@@ -111,14 +109,14 @@ fn saturated(trial: &Trial) -> Option<String> {
         return None;
     }
     let busy = trial.driver.busy * 100.0;
-    let mut reason = format!("driver saturated: at work for {busy:.0} % of the time it had");
+    let mut reason = format!("driver saturated: busy for {busy:.0} % of its available time");
     if beyond {
         let completed = completed_share(trial) * 100.0;
-        reason += &format!(", enough for {completed:.0} % of what was offered");
+        reason += &format!(", which completed {completed:.0} % of the offered load");
     }
     let waited = trial.driver.waited_ns.unwrap_or(0);
     if waited > trial.window_ns / 100 {
-        reason += &format!("; others had its CPU for {}", nanos_text(waited as f64));
+        reason += &format!("; other processes used its CPU for {}", nanos_text(waited as f64));
     }
     Some(reason)
 }
@@ -240,7 +238,7 @@ mod tests {
         let offered = trial.account.measured.due;
         let part = |share: f64| (offered as f64 * share) as u64;
         trial.account.acknowledged_by_end = part(0.8);
-        let expected = "driver saturated: at work for 86 % of the time it had, enough for 80 % of what was offered";
+        let expected = "driver saturated: busy for 86 % of its available time, which completed 80 % of the offered load";
         assert_eq!(reasons(&trial), [expected]);
         assert!(!is_overloaded(&trial));
         trial.account.acknowledged_by_end = part(0.9); // 1.05 of it without the stall

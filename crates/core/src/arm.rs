@@ -132,7 +132,7 @@ impl ArmSpec {
                 ));
             };
             if spec.has(option) {
-                return Err(format!("+{word} stands there twice: leave one out"));
+                return Err(format!("+{word} is given twice: remove one"));
             }
             spec.options = spec.options.with(option);
         }

@@ -90,7 +90,7 @@ pub(crate) fn trust(point: &Point) -> String {
     let shared = &t.shared_cpus;
     add("driver and target shared CPU", (!shared.is_empty()).then(|| Cpus(shared).to_string()));
     let others = t.blocks_beside_other_runs;
-    add("beside other runs in", (others > 0).then(|| format!("{others}/{} blocks", t.blocks_run)));
+    add("other runs active in", (others > 0).then(|| format!("{others}/{} blocks", t.blocks_run)));
     parts.join(" · ")
 }
 

@@ -51,7 +51,7 @@ pub(super) const REQUESTS: &str = "requests/delivery (empty)";
 /// The rows below [`LINES`].
 pub(super) const FURTHER: [Further; 18] = [
     (REQUESTS, "wire.requests_per_delivery", requests),
-    ("unwanted, of all read", "", |f| {
+    ("unwanted (share of all)", "", |f| {
         let (d, unwanted) = (&f.deliveries, f.deliveries.unwanted?);
         let read = d.read + unwanted;
         Some(format!("{} / {}", units::count(unwanted as f64), units::count(read as f64)))
@@ -63,7 +63,7 @@ pub(super) const FURTHER: [Further; 18] = [
         f.apart.first()?;
         Some(units::count(f.publisher?.longest_queue as f64))
     }),
-    ("turned away / given up", "", |f| {
+    ("rejected / timed out", "", |f| {
         f.apart.first()?;
         let publisher = f.publisher?;
         Some(format!(
@@ -72,30 +72,30 @@ pub(super) const FURTHER: [Further; 18] = [
             units::count(publisher.timed_out as f64)
         ))
     }),
-    ("target memory grew by", "", |f| {
+    ("target memory growth", "", |f| {
         f.apart.first()?;
         f.upkeep.grew_bytes.map(units::bytes)
     }),
-    ("left / cut off / came", "", |f| {
+    ("left / disconnected / joined", "", |f| {
         let t = f.turnover.as_ref()?;
         let count = |n: u64| units::count(n as f64);
         Some(format!("{} / {} / {}", count(t.left), count(t.cut_off), count(t.came)))
     }),
     ("attempts refused", "", |f| Some(units::count(f.turnover.as_ref()?.refused as f64))),
-    ("subscribing again p50", "subscribing.p50", |f| {
+    ("resubscribing p50", "subscribing.p50", |f| {
         Some(time(f.turnover.as_ref()?.subscribing_ns.p50))
     }),
-    ("subscribing again p90", "subscribing.p90", |f| {
+    ("resubscribing p90", "subscribing.p90", |f| {
         Some(time(f.turnover.as_ref()?.subscribing_ns.p90))
     }),
-    ("to the first event p50", "first_event.p50", |f| {
+    ("time to first event p50", "first_event.p50", |f| {
         Some(time(f.turnover.as_ref()?.first_event_ns.p50))
     }),
     ("target down", "", |f| Some(units::nanos_text(f.upkeep.down_ns?))),
-    ("until all were back", "recovery", |f| {
+    ("time until all were back", "recovery", |f| {
         Some(units::nanos_text(f.turnover.as_ref()?.recovery_ns.mean?))
     }),
-    ("read while coming or going", "", |f| {
+    ("read while joining or leaving", "", |f| {
         f.turnover.as_ref()?;
         Some(units::count(f.deliveries.undue as f64))
     }),

@@ -7,7 +7,7 @@ use pushbench_analysis::compare::{ArmFigures, FanoutFigures, IdleFigures};
 use pushbench_core::record::fanout::KernelScope;
 
 /// A headline that is told and not compared: an event or two are no distribution.
-pub(super) const NEXT: &str = "next event, everywhere in";
+pub(super) const NEXT: &str = "next event, last delivery";
 
 /// The rows of every table.
 pub(super) const LINES: [Line; 11] = [
@@ -38,7 +38,7 @@ pub(super) const OVERVIEW: [&str; 6] = [
     "driver",
     "target CPU/subscriber·min",
     "bytes/subscriber·min",
-    "next event in",
+    "next event",
 ];
 
 /// The cells under [`OVERVIEW`].

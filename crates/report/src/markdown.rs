@@ -1,5 +1,4 @@
-//! The report for a pull request or a design document: what came out first, the table, whether to
-//! trust it; what only some want to know is folded.
+//! The report for a pull request or a design document: verdict, table and trust; details are folded.
 
 use crate::visible::line;
 use crate::{certainty, conditions, notes, overview, table, text};

@@ -1,5 +1,4 @@
-//! Many arms in one table, a line each: side by side they would not fit, two by two nobody would see
-//! the whole.
+//! Many arms in one table, one line each: a column each would be too wide.
 
 use crate::table;
 use crate::table::{NONE, cpu, time};
@@ -8,10 +7,10 @@ use pushbench_analysis::compare::{ArmFigures, Point};
 use pushbench_core::scenario::Flow;
 use pushbench_core::units;
 
-/// So many arms still stand side by side.
+/// Up to this many arms have a column each.
 pub const FEW: usize = 3;
 
-/// A heading and a line an arm, the best first, with its difference from the baseline.
+/// A heading and a line per arm, the best first, with its difference from the baseline.
 pub fn grid(point: &Point) -> Vec<Vec<String>> {
     match point.design.flow {
         Flow::Ingest | Flow::Duplex => {}
@@ -72,7 +71,7 @@ fn name(point: &Point, arm: &ArmFigures) -> String {
     notes::marked(&arm.arm, &notes::of_arm(point, &arm.arm))
 }
 
-/// What its subscribers ask, where they ask.
+/// The requests of its subscribers, where they make any.
 fn requests(arm: &ArmFigures) -> Option<String> {
     arm.fanout.as_ref().and_then(fanout::requests)
 }

@@ -41,7 +41,7 @@ pub fn text(runs: &Runs, look: Look) -> String {
 
 /// For a pull request or a design document.
 pub fn markdown(runs: &Runs) -> String {
-    let mut out = "## Two runs side by side\n\n".to_owned();
+    let mut out = "## Comparison of two runs\n\n".to_owned();
     for text in altered(runs) {
         let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(&text));
     }
@@ -92,7 +92,7 @@ fn altered(runs: &Runs) -> Vec<String> {
 
 fn verdict(runs: &Runs) -> String {
     if !altered(runs).is_empty() && runs.differences.is_empty() {
-        return "These runs may NOT be compared: not all of the records are those that were written.".to_owned();
+        return "These runs may NOT be compared: some records are not those that were written.".to_owned();
     }
     match (runs.comparable, runs.differences.is_empty()) {
         (true, true) => "These runs may be compared: scenario, arms, seed, schema, machine and version are the same.",
@@ -143,13 +143,13 @@ fn valued(figure: &Figure, value: Option<Value>) -> String {
 fn summary(runs: &Runs) -> String {
     let (within, judged) = runs.within();
     if judged == 0 {
-        return "No figure can be held against the other run: they have none in common that two valid blocks support.".to_owned();
+        return "No figure can be compared: the runs have none in common with two valid blocks.".to_owned();
     }
     let mut text = format!(
         "{within} of {judged} figures of the second run lie within the first one's 95 % intervals"
     );
     if runs.comparable {
-        text.push_str("; of two runs that differ by chance alone about five in six do. Runs made at different times share no moods of the machine: ratios repeat better than times, and no verdict is given");
+        text.push_str("; for two runs that differ only by chance, about five in six do. Runs made at different times were not measured under the same machine conditions: ratios repeat better than times, and no verdict is given");
     }
     text.push('.');
     text
@@ -159,7 +159,7 @@ fn summary(runs: &Runs) -> String {
 pub fn agreement_in_short(runs: &Runs) -> String {
     let verdicts = runs.verdicts;
     match verdicts.of {
-        0 => "none that both runs have".to_owned(),
+        0 => "none in common".to_owned(),
         _ if verdicts.contradict > 0 => {
             format!(
                 "{} of {} agree, {} contradict",
@@ -176,7 +176,7 @@ fn agreement(runs: &Runs) -> String {
     let mut text = format!("Verdicts: {}", agreement_in_short(runs));
     if verdicts.agree > verdicts.claims {
         text.push_str(&format!(
-            " ({} of them that it cannot be told, which confirms nothing)",
+            " ({} of them are \"cannot tell\", which confirms nothing)",
             verdicts.agree - verdicts.claims
         ));
     }
@@ -191,7 +191,7 @@ fn agreement(runs: &Runs) -> String {
     let differ: Vec<String> = runs.points.iter().flat_map(each).collect();
     match differ.is_empty() {
         true => text + ".",
-        false => format!("{text}. Not the same: {}.", differ.join("; ")),
+        false => format!("{text}. Different: {}.", differ.join("; ")),
     }
 }
 

@@ -10,7 +10,7 @@ use pushbench_core::units;
 pub struct Row {
     /// What it shows.
     pub name: &'static str,
-    /// The metric it is compared by; empty where it is told only.
+    /// The metric it is compared by; empty where it is only reported.
     pub metric: &'static str,
     /// One cell an arm.
     pub arms: Vec<String>,
@@ -89,7 +89,7 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     push("connections opened", "", connections);
     let arms = &point.arms;
     if arms.iter().any(|a| a.connections.reconnects > 0) {
-        push("made anew, each in p50", "", reconnects);
+        push("reconnects · time p50", "", reconnects);
     }
     let queued = |a: &ArmFigures| {
         let slots = a.load.connections * a.load.in_flight as u64;
@@ -107,7 +107,7 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     let shown = [arms.first(), arms.get(candidate)];
     if shown.iter().flatten().any(|a| a.ease.is_some()) {
         push("lines of code", "", lines_of_code);
-        push("packages direct / all", "", packages);
+        push("packages (direct / all)", "", packages);
         push("duties in the code", "", duties);
     }
     if let [alone] = &arms[..] {
@@ -147,10 +147,10 @@ pub(super) fn bytes_per_event(a: &ArmFigures) -> String {
 
 /// Per event where events pay for them, else per trial.
 pub(super) fn connections(a: &ArmFigures) -> String {
-    // Some reconnects are an accident, as many as there were connections are a habit.
-    let habit = 2.0 * a.load.connections as f64;
+    // A few reconnects are incidental; as many as there were connections are systematic.
+    let systematic = 2.0 * a.load.connections as f64;
     match (a.connections.per_event, a.connections.per_trial) {
-        (Some(per_event), Some(opened)) if opened >= habit => format!("{per_event:.2} per event"),
+        (Some(per_event), Some(opened)) if opened >= systematic => format!("{per_event:.2} per event"),
         (_, Some(opened)) => format!("{opened:.0}"),
         _ => NONE.into(),
     }
@@ -163,7 +163,7 @@ fn reconnects(a: &ArmFigures) -> String {
     }
 }
 
-/// The events told apart: a heading, and a row each with a cell an arm; empty where they are not.
+/// The strata: a heading, and a row per stratum with a cell per arm; empty where there are none.
 pub fn strata(point: &Point) -> Vec<Vec<String>> {
     let Some(first) = point.arms.iter().find(|a| !a.strata.is_empty()) else {
         return Vec::new();
@@ -281,7 +281,7 @@ pub(crate) fn metric_name(flow: Flow, metric: &'static str) -> &'static str {
         "delivery.p90" => "delivery p90",
         "delivery.p99_9" => "delivery p99.9",
         "last.p99" => "last subscriber p99",
-        "first_event.p90" => "to the first event p90",
+        "first_event.p90" => "time to first event p90",
         "target_usage.cpu_ns_per_event" => "target CPU/event",
         "driver_usage.cpu_ns_per_event" => "driver CPU/event",
         "total_usage.cpu_ns_per_event" if flow == Flow::Duplex => "CPU/question together",
@@ -298,11 +298,11 @@ pub fn incomplete(report: &Report) -> Option<String> {
     if !report.records_differ.is_empty() {
         let differ = report.records_differ.join("; ");
         return Some(format!(
-            "RECORDS DIFFER: {differ}: what follows is not the run as it was measured"
+            "RECORDS DIFFER: {differ}: the figures below are not those of the run as it was measured"
         ));
     }
     let why = report.failure.as_ref().map(|why| format!(" ({})", line(why))).unwrap_or_default();
-    let text = format!("INCOMPLETE: the run was cut short{why}; what was finished is below");
+    let text = format!("INCOMPLETE: the run was cut short{why}; the finished part is below");
     (!report.complete).then_some(text)
 }
 

@@ -18,15 +18,15 @@ use pushbench_host::cpus::Placement;
 use pushbench_sut::manifest::BuiltinOptions;
 use std::path::{Path, PathBuf};
 
-/// The request, and the stored run it is held against.
+/// The request, and the stored run that is its base.
 pub struct Plan {
     pub request: Request,
     pub against: Option<Against>,
-    /// What to know before it begins.
+    /// Notes to print before the gate begins.
     pub remarks: Vec<String>,
 }
 
-/// Base and candidate, and the questions they are asked.
+/// Base, candidate and the metrics to judge.
 struct Sides {
     question: Question,
     arms: Vec<Arm>,
@@ -86,11 +86,11 @@ fn stored(
     let What { scenario, set, seed, .. } = &args.what;
     if scenario.is_some() || !set.is_empty() || seed.is_some() {
         return Err(Error::usage(
-            "--against takes the scenario and the seed of the stored run: leave out --scenario, --set and --seed",
+            "--against uses the scenario and the seed of the stored run: leave out --scenario, --set and --seed",
         ));
     }
     let [transport] = transports else {
-        return Err(Error::usage("--against holds one transport at a time: give --transport once"));
+        return Err(Error::usage("--against compares one transport at a time: give --transport once"));
     };
     let found = Against::find(dir, *transport)?;
     let program = sides::one("--candidate", &args.candidate, *transport, common)?;
@@ -119,7 +119,7 @@ fn common<'a>(args: &'a Args, placement: &Placement) -> Result<sides::Common<'a>
         let option = if args.path.is_some() { "--path" } else { "--match" };
         if sides.into_iter().all(|text| sides::is_name(text)) {
             return Err(Error::usage(format!(
-                "{option} is about commands: a target's name brings its own; leave it out"
+                "{option} applies to commands, and a target defines its own: leave it out"
             )));
         }
     }
@@ -132,7 +132,7 @@ fn common<'a>(args: &'a Args, placement: &Placement) -> Result<sides::Common<'a>
     })
 }
 
-/// A file of nulls that was named and gives no margin is said, and why.
+/// Reports a given file of nulls that has too few nulls for a margin.
 fn of_nulls(named: Option<&Path>, settings: &Settings) -> Option<String> {
     let from_default = |m: &verdict::Margin| match m.source {
         MarginSource::Default { nulls } => Some(nulls),

@@ -225,8 +225,7 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<Note> {
         && late as f64 > delivery as f64 * LATE_SHARE
     {
         let late = note(format!(
-            "half of the deliveries were read {} or more after they could be, so their acknowledgements \
-             went out as late: one CPU plays all subscribers",
+            "half of the deliveries were read {} or more after they arrived, and acknowledged that much later: one CPU simulates all subscribers",
             units::nanos_text(late as f64)
         ));
         notes.push(late.moves(|m| begins(m, &["delivery", "last", "skew"])));
@@ -242,12 +241,12 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<Note> {
         notes.push(missed.moves(|m| begins(m, &["delivery"]) && lacks(m)));
     }
     let Some(status) = &f.publisher else {
-        notes.push(note("the publisher did not tell what it has counted".to_owned()));
+        notes.push(note("the publisher did not report its counts".to_owned()));
         return notes;
     };
     if status.overflowed > 0 {
         notes.push(note(format!(
-            "{} deliveries were turned away because the subscriber's queue was full",
+            "{} deliveries were rejected because the subscriber's queue was full",
             status.overflowed
         )));
     }
@@ -258,7 +257,7 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<Note> {
     let read: u64 = trials.iter().filter_map(|t| t.fanout.as_ref()).map(read).sum();
     if f.acknowledged && status.acknowledged != read {
         let down = match f.upkeep.down_ns {
-            Some(_) => "; what it counts between our last question and its end goes with it",
+            Some(_) => "; its counts after the last status request before a restart are lost",
             None => "",
         };
         notes.push(note(format!(
@@ -342,7 +341,7 @@ pub fn describe(subscribers: &Subscribers) -> String {
     }
     if let Some(stay) = subscribers.stay {
         let away = time(subscribers.away);
-        text.push_str(&format!(", who stay for {} and are away for {away}", time(stay)));
+        text.push_str(&format!(", staying for {} and away for {away}", time(stay)));
     }
     text
 }

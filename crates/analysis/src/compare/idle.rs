@@ -71,10 +71,10 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<Note> {
     let mut notes: Vec<Note> = match kernel_scope(&all) {
         Some(KernelScope::Target) => Vec::new(),
         Some(KernelScope::Machine) => {
-            let note = kernel("kernel memory counts both ends and the whole machine");
+            let note = kernel("kernel memory includes both ends and the whole machine");
             vec![note.moves(|m| m.name == "target_usage.kernel_bytes_per_subscriber")]
         }
-        None => vec![kernel("kernel memory cannot be told")],
+        None => vec![kernel("kernel memory is unknown")],
     };
     let silent = |f: &&Fanout| f.publisher.is_some_and(|p| p.pings > p.pongs + p.subscribers);
     if all.iter().any(silent) {

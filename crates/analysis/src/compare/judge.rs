@@ -138,11 +138,11 @@ impl Question<'_> {
         }
         // Above the number that it can count, Student's t has blocks enough to be right.
         if let Some(p) = self.values.sign_flip().filter(|p| *p > ALPHA) {
-            return Some(format!("the sign-flip test does not bear it out (p {p:.2})"));
+            return Some(format!("the sign-flip test does not confirm it (p {p:.2})"));
         }
         match self.values.bootstrap() {
             Some(b) if !b.holds(1.0) => None,
-            _ => Some("the bootstrap interval does not bear it out".into()),
+            _ => Some("the bootstrap interval does not confirm it".into()),
         }
     }
 }

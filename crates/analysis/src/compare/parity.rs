@@ -84,7 +84,7 @@ pub fn parity(header: &PointHeader, findings: &[Findings], trials: &Trials<'_>) 
     }
     if header.arms.iter().any(|a| a.stuck > 0) {
         let stuck = |a: &ArmHeader| match a.stuck {
-            0 => "as the scenario has them".to_owned(),
+            0 => "as in the scenario".to_owned(),
             n => format!("{n} more stuck"),
         };
         rows.push(row("subscribers", declared(stuck)));

@@ -28,7 +28,7 @@ pub fn closing(
         sentences.push(match ramp {
             false => overload(&overloaded),
             true => {
-                "The ramp goes past what an arm can do: latencies are compared by step only.".into()
+                "The ramp exceeds the capacity of an arm: latencies are compared by step only.".into()
             }
         });
     }
@@ -81,8 +81,7 @@ fn driver_stopped(trials: &Trials<'_>) -> Option<String> {
     let invalid = trials.all.iter().filter(|t| !t.is_valid()).count();
     let stopped = trials.all.iter().filter(|t| t.paused_ns().is_some()).count();
     (stopped > 0 && stopped * 2 > invalid).then(|| {
-        "The driver was stopped while it measured, so nothing is compared: run it again where neither the process \
-         nor the machine is paused."
+        "The driver was stopped during the measurement, so nothing is compared: run it again without pausing the process or the machine."
             .to_owned()
     })
 }

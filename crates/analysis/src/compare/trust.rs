@@ -78,7 +78,7 @@ pub fn validity(
     let (planned, scenario) =
         (header.points[point].blocks_planned(), &header.points[point].scenario);
     if run.cut {
-        let cut = "trials.jsonl ends in the middle of a line: what stands before it was read";
+        let cut = "trials.jsonl ends in the middle of a line: the lines before it were read";
         notes.push(cut.to_owned().into());
     }
     if !header.complete || run.cut {
@@ -228,26 +228,24 @@ fn about_arm(arm: &ArmFigures) -> Vec<Note> {
             format!(" (service p50 {}, driver and target idle)", units::nanos_text(ns as f64))
         });
         let text = format!(
-            "its answers come in two pieces that lie 40 ms apart{service}, as where Nagle's algorithm holds the second \
-             back until the first is acknowledged: {}; if both are so, look for what the server waits for between \
-             the two",
+            "its answers come in two pieces 40 ms apart{service}, as when Nagle's algorithm holds the second piece back until the first is acknowledged: {}; if neither applies, look for what the server waits for between the two pieces",
             delayed_ack::CURE
         );
         notes.push(Note::of(&arm.arm, text).on(is_time));
     }
     if arm.events.unsolicited > 0 {
-        let text = format!("{} messages answered no event", arm.events.unsolicited);
+        let text = format!("{} messages matched no event", arm.events.unsolicited);
         notes.push(Note::of(&arm.arm, text));
     }
     if let Some((fault, n)) = arm.faults.first() {
         notes.push(Note::of(&arm.arm, format!("{n}× {fault}")));
     }
     if is_driver_bound(arm) && arm.offered_per_second.is_none() {
-        let text = "throughput is at least what is shown, driver-bound";
+        let text = "throughput is a lower bound: the driver was the limit";
         notes.push(Note::of(&arm.arm, text).moves(is_time));
     }
     if arm.events.outcomes.due > 0 && arm.target_usage.cpu_ns_per_event.is_none() {
-        let text = "one process that pushbench did not start: its cost is unknown, and its blocks share it";
+        let text = "a process that pushbench did not start serves all blocks; its cost is unknown";
         notes.push(
             Note::of(&arm.arm, text)
                 .on(|m| m.family == Family::Cpu && !begins(m, &["driver_usage"])),
@@ -292,7 +290,7 @@ fn about_load(scenario: &Scenario, arm: &ArmFigures) -> Vec<Note> {
     let full = arm.events.outcomes.backlog_full;
     if full > 0 {
         let text = format!(
-            "{full} events failed because {} were waiting already (load.backlog)",
+            "{full} events failed because {} events were already waiting (load.backlog)",
             scenario.load.backlog
         );
         notes.push(Note::of(&arm.arm, text).moves(of_events(full, arm.events.outcomes.due)));
@@ -332,7 +330,7 @@ fn about_merged(comparisons: &[Comparison]) -> Vec<Note> {
     };
     let line = |((candidate, baseline), all): ((&str, &str), Vec<&Comparison>)| {
         let text = format!(
-            "{candidate} against {baseline}: merged windows give other ratios than the blocks' intervals: {}",
+            "{candidate} against {baseline}: ratios of the merged windows lie outside the blocks' intervals: {}",
             all.iter().map(ratios).collect::<Vec<_>>().join(", ")
         );
         let disagree = |m: &Metric| all.iter().any(|c| c.metric == m.name);

@@ -40,7 +40,7 @@ pub fn difference(written: &Records, found: &Records) -> Option<String> {
         _ if written == found => return None,
         n if n < then => format!("{} missing", are(then - n)),
         n if n > then => format!("{} more than were written", are(n - then)),
-        _ => "they are not the same ones: their SHA-256 differs".to_owned(),
+        _ => "the records differ in their SHA-256".to_owned(),
     };
     Some(format!(
         "trials.jsonl holds {now} records, run.json counted {then} at the end of the run: {what}"

@@ -209,7 +209,7 @@ impl Draft {
             (None, Some(p)) if p < FINEST => {
                 let (given, finest) = (plain(p * 100.0), plain(FINEST * 100.0));
                 Err(wrong(format!(
-                    "{given}%: no machine repeats itself so well; write {finest}% or more"
+                    "{given}%: no machine is that repeatable; write {finest}% or more"
                 )))
             }
             (None, precision) => Ok(Blocks::Auto { precision: precision.unwrap_or(PRECISION) }),
@@ -237,7 +237,7 @@ impl Draft {
         if closed && self.flow != Flow::Ingest {
             let why = match self.flow {
                 Flow::Duplex => {
-                    "closed: a slot would ask again before a callback has answered it: write poisson"
+                    "closed: a slot would send again before its callback has arrived: write poisson"
                 }
                 _ => {
                     "closed: publishing needs due instants, which a closed loop has not: write poisson"
@@ -315,12 +315,12 @@ impl Draft {
             return Err(Wrong::new("load.arrivals", why).against("flow"));
         }
         if self.design == DesignChoice::Sliced {
-            let why = "sliced: what holding subscribers costs is measured one arm at a time; write sequential";
+            let why = "sliced: the cost of idle subscribers is measured one arm at a time; write sequential";
             return Err(Wrong::new("compare.design", why).against("flow"));
         }
         let restarts = self.restart_after.map(|_| "faults.restart_after");
         if let Some(key) = restarts.or_else(|| self.fanout.unsteady()) {
-            let why = "an idle flow measures what it costs to hold subscribers that stay and answer: leave it out";
+            let why = "an idle flow measures the cost of subscribers that stay connected and respond: leave it out";
             return Err(Wrong::new(key, why).against("flow"));
         }
         // Of the first event after the warm-up, which ends the quiet stretch.
@@ -353,13 +353,13 @@ impl Draft {
         match restarts.or_else(|| self.fanout.lives_by_the_wall()) {
             Some(key) if self.design == DesignChoice::Sliced => {
                 let why = format!(
-                    "sliced: {key} goes by the clock on the wall, slices do not; write auto"
+                    "sliced: {key} needs wall-clock time, which slices interrupt; write auto"
                 );
                 Err(Wrong::new("compare.design", why).against(key))
             }
             Some(key) if self.slice.is_some() => {
                 let why =
-                    format!("{key} goes by the clock on the wall, slices do not: leave it out");
+                    format!("{key} needs wall-clock time, which slices interrupt: leave it out");
                 Err(Wrong::new("compare.slice", why).against(key))
             }
             _ => Ok(()),

@@ -192,7 +192,7 @@ fn apply(draft: &mut Draft, path: &str, value: &Raw, origin: &Origin) -> Result<
             let names: Vec<&str> = figures.iter().map(|f| f.name).collect();
             let hint = did_you_mean(what, names.iter().copied());
             origin.error(format!(
-                "[expect] knows no \"{what}\"{hint}; there are {}",
+                "[expect] has no \"{what}\"{hint}; there are {}",
                 names.join(", ")
             ))
         })?;

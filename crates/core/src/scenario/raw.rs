@@ -39,7 +39,7 @@ impl Raw {
         match self {
             Raw::Text(t) => Ok(t.clone()),
             Raw::Number(n) if n.is_finite() => Ok(n.to_string()),
-            Raw::Number(_) => Err("this is no finite number: write text in quotes".into()),
+            Raw::Number(_) => Err("this is not a finite number: write text in quotes".into()),
             Raw::Switch(_) => Err("this is a boolean: write text or a number".into()),
             Raw::Other(what) => Err(format!("this is {what}: write text or a number")),
         }

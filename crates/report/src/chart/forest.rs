@@ -185,11 +185,11 @@ fn chart(name: &str, what: &str, rows: &[Row<'_>], baseline: &str) -> Option<Cha
         rows.iter().any(|r| r.comparison.ci95.is_none() && r.comparison.measured().is_some());
     let starred = rows.iter().any(|r| is_small(r.comparison));
     let about = format!(
-        "Each line is the 95 % interval of the ratio to {}. Left of ×1 is less, right is more. In the grey region a difference is called equivalent.{}{}{}",
+        "Each line is the 95 % interval of the ratio to {}. Left of ×1 is less, right is more. Differences inside the grey region are equivalent.{}{}{}",
         visible(baseline),
-        if bare { " A mark without a line is one of too few blocks for an interval." } else { "" },
+        if bare { " A mark without a line has too few blocks for an interval." } else { "" },
         if null {
-            " A row marked null compares the same thing with itself: what it is off by is the instrument's own."
+            " A row marked null compares the same program with itself: its distance from ×1 is the instrument's error."
         } else {
             ""
         },

@@ -64,7 +64,7 @@ fn draw(metric: &str, label: &str, all: &[(&Pairs, &Comparison, &Look)], baselin
     for (pairs, comparison, look) in all {
         series(&mut plot, pairs, comparison, look, x, y);
     }
-    let about = "Each mark is one block's ratio; line and band are their mean and its 95 % interval. A slope would be a drift of the machine; crosses are voided blocks, which are not averaged.";
+    let about = "Each mark is one block's ratio; line and band are their mean and its 95 % interval. A slope indicates drift of the machine; crosses are voided blocks, which are not averaged.";
     let title = format!("Block by block: {label}");
     let name = format!("paired-{}", metric.replace(['.', '_'], "-"));
     Chart::of(&name, Kind::Paired, title, about.to_owned(), plot).with(table(all))

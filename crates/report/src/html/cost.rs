@@ -85,11 +85,11 @@ fn number(n: Option<f64>) -> String {
 /// Lines, packages and duties of the programs; nothing is known of the built-in servers.
 fn ease(run: &Run<'_>) -> Markup {
     let Some(point) = run.page.report.points.first() else { return html! {} };
-    let title = heading(run.level + 2, None, &html! { "What the programs ask of their writers" });
+    let title = heading(run.level + 2, None, &html! { "Code size, dependencies and duties of the servers" });
     if point.arms.iter().all(|a| a.ease.is_none()) {
-        return html! { (title) p.soft { "The servers shown are this program's own: nothing is known of how easy they are to write. Shipped targets and those of pushbench.toml are counted." } };
+        return html! { (title) p.soft { "Only built-in servers are shown; their code is not counted. Shipped targets and those of pushbench.toml are counted." } };
     }
-    let head = ["", "lines of code", "packages direct / all", "duties in the code"];
+    let head = ["", "lines of code", "packages (direct / all)", "duties in the code"];
     let row = |a: &ArmFigures| {
         vec![a.arm.clone(), cells::lines_of_code(a), cells::packages(a), cells::duties(a)]
     };
@@ -98,6 +98,6 @@ fn ease(run: &Run<'_>) -> Markup {
     html! {
         (title)
         (table("Ease", &grid))
-        p.soft { "Shorter code that takes on fewer duties is not easier: compare only where the duties agree. Duties are declared, not tested." }
+        p.soft { "Shorter code with fewer duties is not easier to write: compare only servers with the same duties. Duties are declared, not tested." }
     }
 }

@@ -48,11 +48,11 @@ fn body(sides: &GateSides<'_>, gate: &Gate, source: Source<'_>) -> Markup {
                 }
             }
             section id="verdict" { (heading(2, None, &html! { "Verdict" })) (verdict(gate)) }
-            section id="counted" { (heading(2, None, &html! { "Counted: decides without statistics" })) (counted(gate)) }
+            section id="counted" { (heading(2, None, &html! { "Counts: compared without statistics" })) (counted(gate)) }
             section id="stages" {
                 (heading(2, None, &html! { "Stages" }))
                 p { (rows::stages(sides.stages)) }
-                p.soft { "A stage that leaves something open is followed by one with twice as many blocks, on fresh data. The last one is the verdict." }
+                p.soft { "A stage that cannot decide is followed by one with twice as many blocks, on new data. The last stage gives the verdict." }
                 @for earlier in &sides.stages[..sides.stages.len() - 1] {
                     details.data { summary { "Stage " (earlier.stage) } p { bdi { (unbroken(&earlier.sentence)) } } (table(&format!("Lines of stage {}", earlier.stage), &rows::lines(earlier))) }
                 }
@@ -60,8 +60,8 @@ fn body(sides: &GateSides<'_>, gate: &Gate, source: Source<'_>) -> Markup {
             section id="repeat" {
                 (heading(2, None, &html! { "Run it again" }))
                 (command("The same gate again, on this machine", source.command))
-                (command("This verdict again, from the records", &format!("pushbench report {}", shell_words::quote(source.dir))))
-                (command("All that a stage measured, as a page", &format!("pushbench report {} --format html", shell_words::quote(&format!("{}/stage-{}", source.dir, gate.stage)))))
+                (command("The same verdict, from the records", &format!("pushbench report {}", shell_words::quote(source.dir))))
+                (command("All figures of a stage, as a page", &format!("pushbench report {} --format html", shell_words::quote(&format!("{}/stage-{}", source.dir, gate.stage)))))
                 p.soft { "Measured by pushbench " (source.pushbench) ". Every stage keeps its raw records in a directory of its own." }
             }
         }

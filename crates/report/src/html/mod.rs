@@ -173,7 +173,7 @@ impl Run<'_> {
         }
         let title = match &self.page.sweep {
             Some(sweep) => format!("By {}", sweep.key),
-            None => "Events told apart".to_owned(),
+            None => "Latency by stratum".to_owned(),
         };
         self.section(
             "sweep",

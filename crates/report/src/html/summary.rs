@@ -52,7 +52,7 @@ pub(super) fn claims(run: &Run<'_>) -> Markup {
                 },
                 (None, [point]) if run.has_many_arms() => {
                     @if let Some(text) = first_and_last(point) { (claim(&text)) }
-                    details { summary { "Each in words" } @for line in &point.sentences { p { bdi { (unbroken(line)) } } } }
+                    details { summary { "Sentences of every setting" } @for line in &point.sentences { p { bdi { (unbroken(line)) } } } }
                 }
                 (None, points) => @for line in points.iter().flat_map(|p| &p.sentences) { (claim(line)) },
             }
@@ -121,11 +121,11 @@ fn limits(run: &Run<'_>) -> Markup {
             section.card aria-label="Not tested" {
                 (heading(run.level + 2, None, &html! { "Not tested here" }))
                 ul.plain { @for what in conditions::not_tested(&run.page.report).split(", ") { li { (what) } } }
-                p.soft { "Events went over " bdi { (hosts(&run.page.report.points)) } ": what a real network adds is not in these figures." }
+                p.soft { "Events went over " bdi { (hosts(&run.page.report.points)) } ": these figures do not include the delay of a real network." }
             }
             section.card aria-label="Repeat" {
                 (heading(run.level + 2, None, &html! { "Run it again" }))
-                (command("The same again, on this machine", &run.page.facts.repeat))
+                (command("The same run again, on this machine", &run.page.facts.repeat))
                 (command("These figures again, from the records", &format!("pushbench report {}", shell_words::quote(&run.source.dir))))
             }
         }

@@ -45,7 +45,7 @@ pub(super) fn matrix(run: &Run<'_>) -> Markup {
         }))
         (star(points))
         @if !alone {
-            p.soft { "Under each verdict the difference from " bdi { (first.arms[0].arm) } " with its 95 % interval, a ratio alone where blocks are too few for one, and the figures of both." }
+            p.soft { "Below each verdict: the difference from " bdi { (first.arms[0].arm) } " with its 95 % interval (only a ratio where there are too few blocks for an interval), and the figures of both arms." }
         }
     }
 }

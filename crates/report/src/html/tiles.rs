@@ -27,7 +27,7 @@ pub(super) fn tiles(run: &Run<'_>, point: &Point) -> Markup {
                     @if notes::is_small(c) { p.small { "too small to matter" } }
                     p.figure { bdi { (cells::measured(c)) } }
                     @if let Some(why) = &c.why { p.why { bdi { (why) } } }
-                    @if !moving.is_empty() { p.why { (mark(run, point, &moving)) " can move this figure" } }
+                    @if !moving.is_empty() { p.why { (mark(run, point, &moving)) " affects this figure" } }
                 }
             }
         }

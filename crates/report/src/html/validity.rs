@@ -13,15 +13,15 @@ pub(super) fn panel(run: &Run<'_>) -> Markup {
     let points = &run.page.report.points;
     let (class, word) = match notes::standing(points) {
         Standing::Sound => ("well", "✓ Every trial is valid."),
-        Standing::TooFew => ("ill", "⚠ Every trial is valid, but too few blocks are for a claim."),
+        Standing::TooFew => ("ill", "⚠ Every trial is valid, but there are too few blocks for a claim."),
         Standing::Movable => {
-            ("ill", "⚠ Every trial is valid, but notes below can move figures: read them first.")
+            ("ill", "⚠ Every trial is valid, but the notes below affect figures: read them first.")
         }
         Standing::Unsound => ("ill", "⚠ Read these notes first."),
     };
     html! {
         section.card.validity.(class) aria-label="Validity" {
-            (heading(run.level + 2, None, &html! { "Can it be trusted?" }))
+            (heading(run.level + 2, None, &html! { "Validity" }))
             p.word { (word) }
             @if points.len() > 1 { (of_sweep(run)) }
             @else { @for (point, evidence) in points.iter().zip(&run.page.evidence) { (of_point(run, point, &evidence.blocks)) } }
@@ -135,28 +135,28 @@ fn meters(validity: &Validity) -> [(&'static str, String, &'static str); 9] {
     };
     let blocks = format!("{} of {}", t.blocks_valid, t.blocks_run);
     [
-        ("blocks valid", blocks, "at least 8 are needed to claim anything"),
+        ("blocks valid", blocks, "at least 8 are needed for a claim"),
         (
             "driver's lag, p50",
             time(t.lag_p50_ns),
             "invalid above 200 µs or a tenth of the response",
         ),
-        ("driver's lag, p99", time(t.lag_p99_ns), "a verdict stands only without it, too"),
+        ("driver's lag, p99", time(t.lag_p99_ns), "a verdict must also hold with this lag subtracted"),
         ("late reading, p50", time(t.reading_p50_ns), "the same budget as lag"),
-        ("spill", share(t.spill), "events open in the other arm's slice; warned above 5 %"),
+        ("spill", share(t.spill), "events still open in another arm's slice; warning above 5 %"),
         (
             "machine's stalls, p99",
             time(t.hiccup_p99_ns),
-            "a meter beside the driver, once a millisecond",
+            "measured next to the driver, once per millisecond",
         ),
-        ("steal", share(t.steal), "CPU time the hypervisor took"),
+        ("steal", share(t.steal), "CPU time taken by the hypervisor"),
         (
             "driver's longest pause",
             time(t.longest_pause_ns),
             "a block is void above 5 % of its window, at least 100 ms",
         ),
         (
-            "blocks beside other runs",
+            "blocks with other runs active",
             t.blocks_beside_other_runs.to_string(),
             "another run of pushbench measured on the same CPUs",
         ),
@@ -180,7 +180,7 @@ fn voided_table(head: &[&str], rows: Vec<Vec<String>>) -> Markup {
     let grid: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
     html! {
         details.data open {
-            summary { "What was voided, and why" }
+            summary { "Voided trials and reasons" }
             (table("Voided blocks", &grid))
         }
     }

@@ -41,7 +41,7 @@ pub fn judge_against(
     let of_stored = |reason: &String| format!("the stored run: {reason}");
     let mut gate = decide(now, pairs::against(stored, arm, now), settings, 1, incomplete(now));
     if !stored.header.complete || stored.cut {
-        let note = "the stored run is incomplete: what it finished is the base";
+        let note = "the stored run is incomplete: its finished part is the base";
         gate.notes.push(note.to_owned());
     }
     if !differs.is_empty() {
@@ -60,7 +60,7 @@ pub fn judge_against(
 const CPU_METRIC: &str = "target_usage.cpu_ns_per_event";
 
 /// Why one stage is enough.
-const ONE_STAGE: &str = "one stage is enough: at a 25th of the level the slow-down still lies above twice what is allowed";
+const ONE_STAGE: &str = "one stage is enough: even at 1/25 of the significance level the slow-down exceeds twice the allowed one";
 
 /// Why a run that was cut short does not pass.
 fn incomplete(run: &StoredRun) -> Vec<String> {

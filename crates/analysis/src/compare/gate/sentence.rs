@@ -27,7 +27,7 @@ pub fn closing(gate: &Gate) -> String {
         Outcome::Passed | Outcome::Waived => passed(gate),
     };
     if gate.verdict == Outcome::CannotTell && text.contains(NOT_CLEAN) {
-        text.push_str(" The null is one program measured twice in the same blocks: while it differs from itself by more than the margin, this machine cannot tell.");
+        text.push_str(" The null is one program measured twice in the same blocks. As long as it differs from itself by more than the margin, no verdict is possible on this machine.");
     }
     if let Some(differs) = &gate.advisory {
         text.push_str(&format!(
@@ -111,7 +111,7 @@ fn reasons(gate: &Gate) -> Vec<String> {
     });
     all.extend(grouped(lines));
     if gate.lines.iter().all(|l| l.outcome == Outcome::NotQualified) {
-        all.push("no metric that was asked for can be judged here".to_owned());
+        all.push("no requested metric can be judged here".to_owned());
     }
     all
 }
@@ -140,7 +140,7 @@ fn passed(gate: &Gate) -> String {
         claims.push(format!("no slow-down beyond {:.1} % in {names}", largest * 100.0));
     }
     if let Some(names) = named(gate, |l| l.outcome == Outcome::Passed && !within(l)) {
-        claims.push(format!("no slow-down by as much time as counts in {names}"));
+        claims.push(format!("no slow-down by as much as --min-difference in {names}"));
     }
     claims.push(counts(gate));
     if let Some(names) = named(gate, |l| l.outcome == Outcome::Waived) {
@@ -157,7 +157,7 @@ fn counts(gate: &Gate) -> String {
     let more = |e: &Exact| e.candidate > e.base && e.base.is_some();
     match gate.exact.iter().any(more) {
         false => "no more failures, connections or bytes".to_owned(),
-        true => "failures, connections and bytes within what chance and 1 % allow".to_owned(),
+        true => "failures, connections and bytes within chance and 1 %".to_owned(),
     }
 }
 

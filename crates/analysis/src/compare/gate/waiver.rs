@@ -45,7 +45,7 @@ impl State {
             State::Open => "waiver, and cannot tell",
             State::InUse => "waiver in use",
             State::NotNeeded => "waiver not needed",
-            State::Unjudged => "waiver of what is not judged",
+            State::Unjudged => "waiver of a metric that is not judged",
         }
     }
 }
