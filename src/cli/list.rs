@@ -29,7 +29,9 @@ pub fn run(args: &Args) -> Result<()> {
     if args.ease {
         return match args.what.as_str() {
             "targets" => ease(),
-            _ => Err(Error::usage("--ease applies to targets: write pushbench list targets --ease")),
+            _ => {
+                Err(Error::usage("--ease applies to targets: write pushbench list targets --ease"))
+            }
         };
     }
     let rows: Vec<(String, String)> = match args.what.as_str() {

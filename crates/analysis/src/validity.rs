@@ -43,7 +43,8 @@ fn reasons(trial: &Trial) -> Vec<String> {
         let deliveries = &fanout.deliveries;
         for (name, outcomes) in deliveries.all_outcomes() {
             if !outcomes.sums_are_exact() {
-                reasons.push(format!("outcomes of the {name} deliveries do not add up: {outcomes:?}"));
+                reasons
+                    .push(format!("outcomes of the {name} deliveries do not add up: {outcomes:?}"));
             }
         }
         if deliveries.measured.received == 0 {

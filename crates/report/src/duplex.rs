@@ -40,7 +40,7 @@ const LINES: [Line; 14] = [
     ("driver CPU/question", "driver_usage.cpu_ns_per_event", |a| {
         cpu(a.driver_usage.cpu_ns_per_event)
     }),
-    ("together", "total_usage.cpu_ns_per_event", table::together),
+    ("total CPU/question", "total_usage.cpu_ns_per_event", table::together),
     ("bytes/question out+in", "", table::bytes_per_event),
     ("segments/question", "", |a| {
         a.wire.segments_per_event.map_or(NONE.into(), |n| format!("{n:.2}"))

@@ -15,7 +15,7 @@ pub(super) const LINES: [Line; 17] = [
     ("delivery p99", "delivery.p99", |a| of(a, |f| time(f.delivery_ns.p99))),
     ("last subscriber p50", "last.p50", |a| of(a, |f| time(f.last_ns.p50))),
     ("last subscriber p90", "last.p90", |a| of(a, |f| time(f.last_ns.p90))),
-    ("first to last p50", "skew.p50", |a| of(a, |f| time(f.skew_ns.p50))),
+    ("first to last subscriber p50", "skew.p50", |a| of(a, |f| time(f.skew_ns.p50))),
     ("deliveries/s", "", |a| of(a, |f| number(f.deliveries_per_second))),
     ("target CPU/delivery", "target_usage.cpu_ns_per_delivery", |a| {
         of(a, |f| cpu(f.target_cpu_ns_per_delivery))
@@ -23,7 +23,7 @@ pub(super) const LINES: [Line; 17] = [
     ("driver CPU/delivery", "driver_usage.cpu_ns_per_delivery", |a| {
         of(a, |f| cpu(f.driver_cpu_ns_per_delivery))
     }),
-    ("together", "total_usage.cpu_ns_per_delivery", |a| {
+    ("total CPU/delivery", "total_usage.cpu_ns_per_delivery", |a| {
         of(a, |f| cpu(f.figure("total_usage.cpu_ns_per_delivery")))
     }),
     ("bytes/delivery to + from", "", |a| of(a, bytes)),
@@ -34,7 +34,7 @@ pub(super) const LINES: [Line; 17] = [
         of(a, |f| size(f.target_bytes_per_subscriber))
     }),
     ("driver memory/subscriber", "", |a| of(a, |f| size(f.driver_bytes_per_subscriber))),
-    ("subscribing, each", "", |a| of(a, |f| cpu(f.subscribe_ns_each))),
+    ("time to subscribe", "", |a| of(a, |f| cpu(f.subscribe_ns_each))),
     ("due / received / lost", "", |a| of(a, outcomes)),
     ("reach", "reach", |a| of(a, reach)),
     ("duplicated / reordered", "", |a| {

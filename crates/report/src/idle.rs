@@ -20,8 +20,8 @@ pub(super) const LINES: [Line; 11] = [
     }),
     ("bytes/subscriber·min to + from", "", bytes),
     ("pings/subscriber·min", "", |a| quiet(a, |q| number(q.pings_per_subscriber_minute))),
-    ("connections held/subscriber", "", |a| quiet(a, |q| number(q.connections_per_subscriber))),
-    ("subscribing, each", "", |a| of(a, |f| cpu(f.subscribe_ns_each))),
+    ("connections/subscriber", "", |a| quiet(a, |q| number(q.connections_per_subscriber))),
+    ("time to subscribe", "", |a| of(a, |f| cpu(f.subscribe_ns_each))),
     (NEXT, "", |a| of(a, |f| time(f.last_ns.max))),
     ("due / received / lost", "", |a| of(a, fanout::outcomes)),
 ];

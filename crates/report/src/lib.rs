@@ -120,9 +120,7 @@ impl Format {
     /// One line for `pushbench list formats`.
     pub fn about(self) -> &'static str {
         match self {
-            Format::Text => {
-                "table, trust, parity and summary, as at the end of a run"
-            }
+            Format::Text => "table, trust, parity and summary, as at the end of a run",
             Format::Json => "every figure (schema 1); identical bytes for identical records",
             Format::Markdown => "verdict and table, for a pull request or a design document",
             Format::Html => {
@@ -136,7 +134,9 @@ impl Format {
             Format::Hlog => {
                 "interval logs V2 of HdrHistogram, tagged by arm and untagged (a directory)"
             }
-            Format::Junit => "JUnit XML: one test case per judged line, skipped where the gate cannot tell",
+            Format::Junit => {
+                "JUnit XML: one test case per judged line, skipped where the gate cannot tell"
+            }
             Format::GithubAction => {
                 "github-action-benchmark: one file for smaller-is-better, one for bigger-is-better (a directory)"
             }

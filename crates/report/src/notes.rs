@@ -43,9 +43,7 @@ pub(super) fn sign(number: Option<usize>) -> String {
 /// The warning above figures that a note affects.
 pub(super) fn caution(points: &[Point], sign: char) -> Option<String> {
     let moves = |p: &Point| p.validity.notes.iter().any(|n| n.moves_figures);
-    let text = || {
-        format!("Read the numbered notes first: they affect the figures marked {sign}.")
-    };
+    let text = || format!("Read the numbered notes first: they affect the figures marked {sign}.");
     points.iter().any(moves).then(text)
 }
 

@@ -92,7 +92,8 @@ fn altered(runs: &Runs) -> Vec<String> {
 
 fn verdict(runs: &Runs) -> String {
     if !altered(runs).is_empty() && runs.differences.is_empty() {
-        return "These runs may NOT be compared: some records are not those that were written.".to_owned();
+        return "These runs may NOT be compared: some records are not those that were written."
+            .to_owned();
     }
     match (runs.comparable, runs.differences.is_empty()) {
         (true, true) => "These runs may be compared: scenario, arms, seed, schema, machine and version are the same.",
@@ -143,7 +144,8 @@ fn valued(figure: &Figure, value: Option<Value>) -> String {
 fn summary(runs: &Runs) -> String {
     let (within, judged) = runs.within();
     if judged == 0 {
-        return "No figure can be compared: the runs have none in common with two valid blocks.".to_owned();
+        return "No figure can be compared: the runs have none in common with two valid blocks."
+            .to_owned();
     }
     let mut text = format!(
         "{within} of {judged} figures of the second run lie within the first one's 95 % intervals"

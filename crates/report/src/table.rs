@@ -81,7 +81,7 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     push("driver CPU/event", "driver_usage.cpu_ns_per_event", |a| {
         cpu(a.driver_usage.cpu_ns_per_event)
     });
-    push("together", "total_usage.cpu_ns_per_event", together);
+    push("total CPU/event", "total_usage.cpu_ns_per_event", together);
     push("bytes/event out+in", "", bytes_per_event);
     push("target memory peak", "", |a| {
         a.target_usage.rss_peak_bytes.map_or(NONE.into(), |b| units::bytes(b as f64))
@@ -150,7 +150,9 @@ pub(super) fn connections(a: &ArmFigures) -> String {
     // A few reconnects are incidental; as many as there were connections are systematic.
     let systematic = 2.0 * a.load.connections as f64;
     match (a.connections.per_event, a.connections.per_trial) {
-        (Some(per_event), Some(opened)) if opened >= systematic => format!("{per_event:.2} per event"),
+        (Some(per_event), Some(opened)) if opened >= systematic => {
+            format!("{per_event:.2} per event")
+        }
         (_, Some(opened)) => format!("{opened:.0}"),
         _ => NONE.into(),
     }
@@ -284,9 +286,9 @@ pub(crate) fn metric_name(flow: Flow, metric: &'static str) -> &'static str {
         "first_event.p90" => "time to first event p90",
         "target_usage.cpu_ns_per_event" => "target CPU/event",
         "driver_usage.cpu_ns_per_event" => "driver CPU/event",
-        "total_usage.cpu_ns_per_event" if flow == Flow::Duplex => "CPU/question together",
-        "total_usage.cpu_ns_per_event" => "CPU/event together",
-        "total_usage.cpu_ns_per_delivery" => "CPU/delivery together",
+        "total_usage.cpu_ns_per_event" if flow == Flow::Duplex => "total CPU/question",
+        "total_usage.cpu_ns_per_event" => "total CPU/event",
+        "total_usage.cpu_ns_per_delivery" => "total CPU/delivery",
         "wire.bytes_per_delivery" => "bytes/delivery",
         "wire.bytes_per_subscriber_minute" => "bytes/subscriber·min",
         other => other,

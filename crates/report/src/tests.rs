@@ -395,7 +395,7 @@ fn other_runs_shared_cpus_and_pauses_stand_in_the_trust_line() {
     run.trials[0].account.spill = run.trials[0].account.measured.due * 100;
     let text = line(&run);
     assert!(text.contains("driver and target shared CPU 0"), "{text}");
-    assert!(text.contains("beside other runs in 3/12 blocks"), "{text}");
+    assert!(text.contains("other runs active in 3/12 blocks"), "{text}");
     assert!(text.contains("spill 100.0 %"), "a share of an older run: {text}");
     for trial in &mut run.trials {
         trial.driver.pause_ns = Some(3_000_000_000);
@@ -405,6 +405,6 @@ fn other_runs_shared_cpus_and_pauses_stand_in_the_trust_line() {
         compare::compare(&run).points[0]
             .sentences
             .join(" ")
-            .contains("The driver was stopped while it measured")
+            .contains("The driver was stopped during the measurement")
     );
 }

@@ -90,7 +90,9 @@ fn stored(
         ));
     }
     let [transport] = transports else {
-        return Err(Error::usage("--against compares one transport at a time: give --transport once"));
+        return Err(Error::usage(
+            "--against compares one transport at a time: give --transport once",
+        ));
     };
     let found = Against::find(dir, *transport)?;
     let program = sides::one("--candidate", &args.candidate, *transport, common)?;

@@ -27,9 +27,8 @@ pub fn closing(
     if !overloaded.is_empty() {
         sentences.push(match ramp {
             false => overload(&overloaded),
-            true => {
-                "The ramp exceeds the capacity of an arm: latencies are compared by step only.".into()
-            }
+            true => "The ramp exceeds the capacity of an arm: latencies are compared by step only."
+                .into(),
         });
     }
     sentences.extend(findings::of_arms(&header.scenario, arms));

@@ -78,7 +78,7 @@ fn a_burst_is_followed_until_its_queue_is_gone() {
     assert_eq!((backlog.bursts, backlog.undrained), (12, 1));
     // 1 to 11 ms and one that never ended: the seventh of them in order.
     assert_eq!(backlog.drain_ns, Some(7_000_000));
-    assert!(sentences(&report).contains("7.00 ms after a burst nothing waited any more"));
+    assert!(sentences(&report).contains("the queue was empty 7.00 ms after a burst"));
 }
 
 fn texts(report: &Report) -> Vec<&str> {
@@ -134,7 +134,9 @@ fn a_substituted_load_is_reported() {
     assert!(!given.metrics.is_empty() && !given.moves_figures, "{given:?}");
     assert!(notes.contains("512 connections instead of 32 with 16 in flight"), "{notes}");
     assert!(
-        notes.contains("websocket@builtin: 120 events failed because 20000 were waiting"),
+        notes.contains(
+            "websocket@builtin: 120 events failed because 20000 events were already waiting"
+        ),
         "{notes}"
     );
 }

@@ -90,7 +90,7 @@ pub fn validity(
     if trials.valid.len() < FEWEST_BLOCKS {
         let valid = trials.valid.len();
         notes.push(
-            format!("{valid} valid blocks: no difference is claimed below {FEWEST_BLOCKS}").into(),
+            format!("{valid} valid blocks: at least {FEWEST_BLOCKS} are needed for a claim").into(),
         );
     }
     notes.extend(voided(&trials.all).into_iter().map(Note::from));
@@ -282,7 +282,7 @@ fn about_load(scenario: &Scenario, arm: &ArmFigures) -> Vec<Note> {
     let (wanted, in_flight) = (scenario.connections.count, scenario.connections.in_flight);
     if arm.load.in_flight < in_flight {
         let text = format!(
-            "its protocol holds {} unanswered event a connection: {} connections instead of {wanted} with {in_flight} in flight",
+            "its protocol allows {} unanswered event per connection: {} connections instead of {wanted} with {in_flight} in flight",
             arm.load.in_flight, arm.load.connections
         );
         notes.push(Note::of(&arm.arm, text).on(is_time));

@@ -85,7 +85,11 @@ fn number(n: Option<f64>) -> String {
 /// Lines, packages and duties of the programs; nothing is known of the built-in servers.
 fn ease(run: &Run<'_>) -> Markup {
     let Some(point) = run.page.report.points.first() else { return html! {} };
-    let title = heading(run.level + 2, None, &html! { "Code size, dependencies and duties of the servers" });
+    let title = heading(
+        run.level + 2,
+        None,
+        &html! { "Code size, dependencies and duties of the servers" },
+    );
     if point.arms.iter().all(|a| a.ease.is_none()) {
         return html! { (title) p.soft { "Only built-in servers are shown; their code is not counted. Shipped targets and those of pushbench.toml are counted." } };
     }

@@ -13,7 +13,9 @@ pub(super) fn panel(run: &Run<'_>) -> Markup {
     let points = &run.page.report.points;
     let (class, word) = match notes::standing(points) {
         Standing::Sound => ("well", "✓ Every trial is valid."),
-        Standing::TooFew => ("ill", "⚠ Every trial is valid, but there are too few blocks for a claim."),
+        Standing::TooFew => {
+            ("ill", "⚠ Every trial is valid, but there are too few blocks for a claim.")
+        }
         Standing::Movable => {
             ("ill", "⚠ Every trial is valid, but the notes below affect figures: read them first.")
         }
@@ -141,7 +143,11 @@ fn meters(validity: &Validity) -> [(&'static str, String, &'static str); 9] {
             time(t.lag_p50_ns),
             "invalid above 200 µs or a tenth of the response",
         ),
-        ("driver's lag, p99", time(t.lag_p99_ns), "a verdict must also hold with this lag subtracted"),
+        (
+            "driver's lag, p99",
+            time(t.lag_p99_ns),
+            "a verdict must also hold with this lag subtracted",
+        ),
         ("late reading, p50", time(t.reading_p50_ns), "the same budget as lag"),
         ("spill", share(t.spill), "events still open in another arm's slice; warning above 5 %"),
         (

@@ -23,10 +23,11 @@ pub(super) fn limits(out: &mut String, limits: &[Limit], trials: usize) {
             limit.trusted_up_to.map_or("Trusted at none of these rates".to_owned(), |r| {
                 format!("Trusted up to {}", rate(r))
             });
-        let not = limit.mistrusted_from.map_or(
-            "**the highest rate was not reported as untrusted**".to_owned(),
-            |r| format!("not trusted from {} on", rate(r)),
-        );
+        let not = limit
+            .mistrusted_from
+            .map_or("**the highest rate was not reported as untrusted**".to_owned(), |r| {
+                format!("not trusted from {} on", rate(r))
+            });
         let capacity = rate(limit.capacity);
         let _ =
             writeln!(out, "{trusted}; {not}. The driver's closed-loop capacity is {capacity}.\n");

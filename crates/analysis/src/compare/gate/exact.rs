@@ -78,7 +78,9 @@ fn keeping_up(pairs: &Pairs<'_>) -> Exact {
         }
         (false, true) => (
             Outcome::CannotTell,
-            Some("the base is overloaded in some blocks, too: try a lower rate (--set load.rate=…)"),
+            Some(
+                "the base is overloaded in some blocks, too: try a lower rate (--set load.rate=…)",
+            ),
         ),
         (false, false) => (Outcome::Passed, None),
     };
@@ -108,12 +110,14 @@ fn counted(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
         (Some(_), Some(n)) if known == 0 => {
             (Outcome::Regression, (n > 0).then_some("the base has none"))
         }
-        (Some(_), Some(n)) => match by_chance((n, due(&pairs.candidate)), (known, known_due))
-            < CHANCE
-        {
-            true => (Outcome::Regression, Some("more than the base's own count and chance explain")),
-            false => (Outcome::Passed, Some("within chance of the base's own count")),
-        },
+        (Some(_), Some(n)) => {
+            match by_chance((n, due(&pairs.candidate)), (known, known_due)) < CHANCE {
+                true => {
+                    (Outcome::Regression, Some("more than the base's own count and chance explain"))
+                }
+                false => (Outcome::Passed, Some("within chance of the base's own count")),
+            }
+        }
         (Some(_), None) => {
             (Outcome::Regression, Some("can no longer be counted: answers no longer carry an id"))
         }

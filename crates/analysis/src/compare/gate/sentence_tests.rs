@@ -101,7 +101,7 @@ fn claims_hold(gate: &Gate) {
             assert!(line.upper.unwrap() <= limit && clean(line), "{text}\n{line:?}");
         }
     }
-    if let Some((_, names)) = claim(text, "no slow-down by as much time as counts") {
+    if let Some((_, names)) = claim(text, "no slow-down by as much as --min-difference") {
         for line in names.into_iter().map(of) {
             assert!(line.difference.unwrap()[1] < 500.0 && clean(line), "{text}\n{line:?}");
         }
