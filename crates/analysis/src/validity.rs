@@ -70,7 +70,7 @@ pub(crate) fn driver_faults(trial: &Trial) -> Vec<String> {
     let mut reasons = Vec::new();
     reasons.extend(trial.paused_ns().map(|pause| {
         format!(
-            "driver stopped for {} in a measured window of {} (up to {:.0} % of it is allowed): its process or this machine was paused",
+            "driver stopped continuously for {} in a measured window of {} (up to {:.0} % of it is allowed): its process or this machine was paused",
             nanos_text(pause as f64),
             nanos_text(trial.wall_ns as f64),
             PAUSE_SHARE * 100.0
@@ -200,13 +200,13 @@ mod tests {
     #[test]
     fn a_driver_without_a_moment_to_spare_is_at_fault_and_not_the_target() {
         for (trial, expected) in [
-            (behind(348, 0, 1, 0), "for 100 % of the time it had"),
+            (behind(348, 0, 1, 0), "for 100 % of its available time"),
             // Others had its CPU: 86 % of it are all that it got.
             (
                 behind(300, 0, 2, 47),
-                "for 99 % of the time it had, enough for 50 % of what was offered; others had its CPU for 47.0 ms",
+                "for 99 % of its available time, which completed 50 % of the offered load; other processes used its CPU for 47.0 ms",
             ),
-            (behind(170, 1, 4, 170), "others had its CPU for 170 ms"),
+            (behind(170, 1, 4, 170), "other processes used its CPU for 170 ms"),
         ] {
             let reasons = reasons(&trial);
             assert!(
@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(
             reasons_of,
             [
-                "driver stopped for 3.00 s without a break, while 4.00 s were to be measured (up to 5 % of that is \
+                "driver stopped continuously for 3.00 s in a measured window of 4.00 s (up to 5 % of it is \
                  allowed): its process or this machine was paused"
             ]
         );

@@ -189,7 +189,7 @@ mod tests {
             ("webhok@builtin", "did you mean \"webhook\""),
             ("webhook+calback@builtin", "did you mean \"callback\""),
             ("webhook+@builtin", "there are callback, stuck"),
-            ("webhook+stuck+stuck@builtin", "+stuck stands there twice"),
+            ("webhook+stuck+stuck@builtin", "+stuck is given twice"),
         ] {
             let message = ArmSpec::parse(name).unwrap_err().to_string();
             assert!(

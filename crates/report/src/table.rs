@@ -107,7 +107,7 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     let shown = [arms.first(), arms.get(candidate)];
     if shown.iter().flatten().any(|a| a.ease.is_some()) {
         push("lines of code", "", lines_of_code);
-        push("packages (direct / all)", "", packages);
+        push("packages direct / all", "", packages);
         push("duties in the code", "", duties);
     }
     if let [alone] = &arms[..] {

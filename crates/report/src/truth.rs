@@ -68,8 +68,17 @@ fn delays(out: &mut String, delays: &[Delayed]) {
             invalid,
         ]
     };
-    let head =
-        ["", "rate", "delay", "reported", "held", "beside", "error", "beside, p99", "trials"];
+    let head = [
+        "",
+        "rate",
+        "delay",
+        "reported",
+        "actual delay",
+        "overhead",
+        "error",
+        "overhead p99",
+        "trials",
+    ];
     grid(out, &rows(&head, delays.iter().map(row)), 1);
     let resolved = |d: &&Delayed| step(d.reported_ns) <= WANTED_NS;
     let worst = delays.iter().filter(resolved).map(|d| d.error_ns.abs()).fold(0.0, f64::max);
@@ -263,7 +272,7 @@ mod tests {
         let page = render(&read);
         assert_eq!(page, render(&truth));
         for expected in [
-            "error is 51.0 µs, beyond the 50.0 µs",
+            "error is 51.0 µs, beyond the limit of 50.0 µs",
             "65.5 µs at 100 ms",
             "1 invalid",
             "| 4 | 40.0 µs | 30.0 µs | 10.0 µs | 25 % |",

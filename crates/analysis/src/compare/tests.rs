@@ -138,7 +138,7 @@ fn a_driver_at_its_limit_is_told_a_rate_and_no_arm_is_blamed() {
     let mut run = ratios(0.5, 0.5);
     run.trials.iter_mut().filter(|t| t.arm == 1).for_each(|t| {
         t.driver.busy = 0.99;
-        t.judged.invalid = vec!["driver saturated: at work for 99 % of the time it had".to_owned()];
+        t.judged.invalid = vec!["driver saturated: busy for 99 % of its available time".to_owned()];
         t.account.acknowledged_by_end = 1500;
     });
     let text = sentence(&compare(&run));

@@ -93,7 +93,7 @@ fn ease(run: &Run<'_>) -> Markup {
     if point.arms.iter().all(|a| a.ease.is_none()) {
         return html! { (title) p.soft { "Only built-in servers are shown; their code is not counted. Shipped targets and those of pushbench.toml are counted." } };
     }
-    let head = ["", "lines of code", "packages (direct / all)", "duties in the code"];
+    let head = ["", "lines of code", "packages direct / all", "duties in the code"];
     let row = |a: &ArmFigures| {
         vec![a.arm.clone(), cells::lines_of_code(a), cells::packages(a), cells::duties(a)]
     };

@@ -149,7 +149,7 @@ fn a_card_is_green_only_where_no_note_can_move_a_figure() {
     assert_eq!(attributes(&moved, "id").iter().filter(|id| **id == "note-1-1").count(), 1);
     let mut few = sample::ratios(0.8, 0.5);
     few.trials.retain(|t| t.block < 3);
-    assert!(html(&few).contains("too few blocks are for a claim"));
+    assert!(html(&few).contains("too few blocks for a claim"));
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_fan_out_tells_of_deliveries_and_subscribers() {
         "CPU per delivery: target and driver",
         "Memory per subscriber",
         "Trial by trial",
-        "records keep no seconds of deliveries",
+        "records hold no per-second figures of deliveries",
     ] {
         assert!(html.contains(text), "no {text:?}");
     }
