@@ -1,6 +1,6 @@
 //! `pushbench qualify`
 
-use crate::cli::gate::{What, read_nulls};
+use crate::cli::gate::{GateOptions, read_nulls};
 use crate::cli::progress::Show;
 use crate::cli::run::default_out;
 use crate::cli::{command_line, deliver, interrupt_flag, print};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    what: What,
+    options: GateOptions,
     /// Gates to run; more gates give narrower intervals of the rates
     #[arg(long, value_name = "N", default_value_t = 30)]
     gates: usize,
@@ -31,36 +31,39 @@ pub struct Args {
 
 /// 0 when every gate was run, whatever the rates are.
 pub fn run(args: &Args) -> Result<u8> {
-    args.what.check_blocks()?;
+    args.options.check_blocks()?;
     if args.gates == 0 || args.injected > args.gates {
         return Err(Error::usage(format!(
             "--gates {} --injected {}: write at least one gate, and at most as many injected",
             args.gates, args.injected
         )));
     }
-    let transports = args.what.transports()?;
+    let transports = args.options.transports()?;
     let [transport] = transports[..] else {
         return Err(Error::usage("qualify one transport at a time: give --transport once"));
     };
-    let question = args.what.question()?;
+    let question = args.options.question()?;
     if question.points.len() > 1 {
         return Err(Error::usage(
             "a sweep cannot be qualified: set the swept key to one value with --set",
         ));
     }
-    let placement = args.what.placement()?;
+    let placement = args.options.placement()?;
     // The margins of a machine without nulls: what is found out here must not judge itself.
-    let settings = args.what.settings(&question, &transports, &nulls::Nulls::default())?;
-    let out =
-        args.what.out.clone().unwrap_or_else(|| default_out(&format!("qualify-{}", question.name)));
+    let settings = args.options.settings(&question, &transports, &nulls::Nulls::default())?;
+    let out = args
+        .options
+        .out
+        .clone()
+        .unwrap_or_else(|| default_out(&format!("qualify-{}", question.name)));
     let request = Request {
         question,
         transport,
         settings,
-        blocks: args.what.blocks,
+        blocks: args.options.blocks,
         gates: args.gates,
         injected: args.injected,
-        seed: args.what.seed(),
+        seed: args.options.seed(),
         placement,
         out,
         command: command_line(),

@@ -76,7 +76,7 @@ pub(crate) fn driver_faults(trial: &Trial) -> Vec<String> {
             PAUSE_SHARE * 100.0
         )
     }));
-    // An idle flow compares what the quiet stretch cost; its one event's lateness says nothing of that.
+    // An idle flow compares the cost of the idle interval, which the lateness of its one event does not affect.
     if trial.fanout.as_ref().is_some_and(|f| f.quiet.is_some()) {
         return reasons;
     }

@@ -39,7 +39,7 @@ impl ArmOption {
     }
 }
 
-/// A set of options; whether it holds one is asked for each event.
+/// A set of options; it is queried for each event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ArmOptions(u32);
 

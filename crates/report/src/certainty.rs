@@ -1,10 +1,10 @@
-//! How certain a figure is, and why a difference is not claimed.
+//! Intervals of a single arm's figures, and reasons of withheld differences.
 
 use crate::table::Row;
 use pushbench_analysis::compare::{ArmFigures, Point};
 use pushbench_core::units;
 
-/// An arm that stands alone has room for how certain its percentiles are.
+/// A table of a single arm has room for the intervals of its percentiles.
 pub(super) fn add_interval(row: &mut Row, arm: &ArmFigures) {
     let (response, service) = (&arm.response_ns, &arm.service_ns);
     let (value, interval) = match row.name {

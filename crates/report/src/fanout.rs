@@ -45,7 +45,7 @@ pub(super) const LINES: [Line; 17] = [
 /// A row for what not every fan-out has: shown where an arm has something to show.
 pub(super) type Further = (&'static str, &'static str, fn(&FanoutFigures) -> Option<String>);
 
-/// Of transports whose subscribers make requests.
+/// For transports with requests of subscribers.
 pub(super) const REQUESTS: &str = "requests/delivery (empty)";
 
 /// The rows below [`LINES`].
@@ -120,7 +120,7 @@ pub(super) fn name_of(metric: &str) -> Option<&'static str> {
     all.filter(|(_, m)| *m == metric).map(|(name, _)| name).next()
 }
 
-/// What the publisher has told, where it looks after idle connections.
+/// The publisher's counts, where it manages idle connections.
 fn upkeep(f: &FanoutFigures) -> Option<PublisherStatus> {
     f.publisher.filter(|publisher| publisher.pings + publisher.idle_closed > 0)
 }

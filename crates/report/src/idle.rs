@@ -6,7 +6,7 @@ use crate::table::{NONE, cpu, time};
 use pushbench_analysis::compare::{ArmFigures, FanoutFigures, IdleFigures};
 use pushbench_core::record::fanout::KernelScope;
 
-/// A headline that is told and not compared: an event or two are no distribution.
+/// A headline that is reported and not compared: one or two events are not a distribution.
 pub(super) const NEXT: &str = "next event, last delivery";
 
 /// The rows of every table.

@@ -12,11 +12,11 @@ use std::time::Duration;
 /// How a case came out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// It was told, whatever it was.
+    /// It was decided.
     Passed,
-    /// It cannot be told, for this reason.
+    /// It is undecided, for this reason.
     Skipped(String),
-    /// It is not as it was asked to be.
+    /// It does not meet the expectation.
     Failed(String),
     /// There is nothing to judge.
     Errored(String),
@@ -84,7 +84,7 @@ fn suite(
     }
 }
 
-/// What was told is passed, be it better or worse: a run answers a question, it is no gate.
+/// Every decided comparison passes, better or worse: a run is not a gate.
 fn compared(c: &Comparison) -> Case {
     let why = |word: &str| match &c.why {
         Some(why) => format!("{word}: {why}"),

@@ -17,7 +17,7 @@ const LONGEST_UNIT: usize = 4;
 pub struct Look {
     /// Colours are understood and wanted.
     pub colour: bool,
-    /// Columns of the terminal; `None` where nobody minds long lines.
+    /// Columns of the terminal; `None` where lines may be long.
     pub width: Option<usize>,
 }
 

@@ -148,7 +148,7 @@ pub(super) fn escape(text: &str) -> String {
     while let Some(c) = all.next() {
         let rest = all.as_str();
         match c {
-            // As entities: whoever renders Markdown may let HTML through.
+            // As entities: a Markdown renderer may let HTML through.
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
@@ -176,7 +176,7 @@ fn is_domain(text: &str) -> bool {
     text[..end].trim_end_matches('.').contains('.')
 }
 
-/// Text in which nothing is obeyed and nobody is mentioned: commands.
+/// Text without active markup or mentions: commands.
 pub(super) fn code(text: &str) -> String {
     let text = line(text);
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);

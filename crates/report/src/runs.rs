@@ -1,4 +1,4 @@
-//! Two runs side by side, for people and for programs.
+//! The comparison of two runs, as text, Markdown and JSON.
 
 use crate::layout;
 use crate::layout::{ALARM, BOLD, Look};

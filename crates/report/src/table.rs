@@ -266,7 +266,7 @@ pub fn verdict(c: &Comparison) -> String {
 /// A metric as the tables of a flow call it.
 pub(crate) fn metric_name(flow: Flow, metric: &'static str) -> &'static str {
     let name = match flow {
-        // Its row stands below those it adds up; alone it needs more words.
+        // The total has one name in every flow.
         _ if metric.starts_with("total_usage") => None,
         Flow::Ingest => None,
         Flow::Duplex => duplex::name_of(metric),
@@ -295,7 +295,7 @@ pub(crate) fn metric_name(flow: Flow, metric: &'static str) -> &'static str {
     })
 }
 
-/// What stands on top of a run that was cut short, or whose records are not those that it wrote.
+/// The warning above a run that was cut short or whose records were altered.
 pub fn incomplete(report: &Report) -> Option<String> {
     if !report.records_differ.is_empty() {
         let differ = report.records_differ.join("; ");

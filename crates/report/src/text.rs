@@ -71,7 +71,7 @@ pub fn point(point: &Point, look: Look) -> String {
     out
 }
 
-/// What stands under the tables: trust, parity, expectations, sentences.
+/// The lines under the tables: trust, parity, expectations, sentences.
 fn below(out: &mut String, point: &Point, look: Look) {
     // Continued under the text, not under its heading.
     const INDENT: usize = 8;

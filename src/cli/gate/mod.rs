@@ -1,9 +1,9 @@
 //! `pushbench gate`
 
+mod options;
 mod plan;
-mod what;
 
-pub(super) use what::What;
+pub(super) use options::GateOptions;
 
 use crate::cli::progress::Show;
 use crate::cli::report::again;
@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
     #[command(flatten)]
-    what: What,
+    options: GateOptions,
     /// URL path at which commands receive events [default: /webhook; / for WebSocket]
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
@@ -80,9 +80,9 @@ pub struct Args {
 /// The exit code of the contract: 0 passed, 1 regression, 2 cannot tell.
 pub fn run(args: &Args) -> Result<u8> {
     let format = format(&args.format)?;
-    let placement = args.what.placement()?;
-    args.what.check_blocks()?;
-    let transports = args.what.transports()?;
+    let placement = args.options.placement()?;
+    args.options.check_blocks()?;
+    let transports = args.options.transports()?;
     if args.ratio && transports.len() < 2 {
         return Err(Error::usage(
             "--ratio needs two transports: add --transport webhook --transport websocket",

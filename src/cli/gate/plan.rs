@@ -1,7 +1,7 @@
 //! What is asked, made into a request: nothing is started before all of it holds.
 
 use crate::cli::command_line;
-use crate::cli::gate::what::What;
+use crate::cli::gate::options::GateOptions;
 use crate::cli::gate::{Args, read_nulls};
 use crate::cli::run::default_out;
 use crate::gate::against;
@@ -37,14 +37,14 @@ struct Sides {
 
 impl Plan {
     pub fn of(args: &Args, transports: &[Transport], placement: Placement) -> Result<Plan> {
-        let what = &args.what;
+        let options = &args.options;
         let common = common(args, &placement)?;
         let sides = match (&args.against, &args.base) {
             (Some(dir), _) => stored(args, dir, transports, &common)?,
             (None, Some(base)) => Sides {
-                question: what.question()?,
+                question: options.question()?,
                 arms: sides::arms(base, &args.candidate, transports, &common)?,
-                seed: what.seed(),
+                seed: options.seed(),
                 base: base.clone(),
                 against: None,
             },
@@ -57,7 +57,7 @@ impl Plan {
             min_difference_ns: args.min_difference.as_nanos() as f64,
             ratio: args.ratio,
             waivers: waivers::read(file, named.is_some())?,
-            ..what.settings(&sides.question, transports, &all)?
+            ..options.settings(&sides.question, transports, &all)?
         };
         let remarks = of_nulls(args.nulls.as_deref(), &settings);
         let name = format!("gate-{}", sides.question.name);
@@ -66,10 +66,10 @@ impl Plan {
             arms: sides.arms,
             named: [sides.base, args.candidate.clone()],
             settings,
-            blocks: what.blocks,
+            blocks: options.blocks,
             seed: sides.seed,
             placement,
-            out: what.out.clone().unwrap_or_else(|| default_out(&name)),
+            out: options.out.clone().unwrap_or_else(|| default_out(&name)),
             command: command_line(),
         };
         Ok(Plan { request, against: sides.against, remarks: remarks.into_iter().collect() })
@@ -83,7 +83,7 @@ fn stored(
     transports: &[Transport],
     common: &sides::Common<'_>,
 ) -> Result<Sides> {
-    let What { scenario, set, seed, .. } = &args.what;
+    let GateOptions { scenario, set, seed, .. } = &args.options;
     if scenario.is_some() || !set.is_empty() || seed.is_some() {
         return Err(Error::usage(
             "--against uses the scenario and the seed of the stored run: leave out --scenario, --set and --seed",

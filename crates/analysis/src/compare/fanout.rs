@@ -49,13 +49,13 @@ pub struct FanoutFigures {
     pub driver_cpu_ns_per_delivery: Option<f64>,
     /// Bytes and segments of the subscribers' connections.
     pub wire: DeliveryWire,
-    /// What subscribers asked; `null` where they make no requests.
+    /// Requests of subscribers; `null` where they make no requests.
     pub requests: Option<RequestFigures>,
     /// What the target's memory grew by for a subscriber, median over trials.
     pub target_bytes_per_subscriber: Option<f64>,
     /// The driver's, where an arm had it for itself.
     pub driver_bytes_per_subscriber: Option<f64>,
-    /// What kernel memory grew by for a subscriber, median over trials; `kernel_scope` says whose.
+    /// Growth of kernel memory per subscriber, median over trials; `kernel_scope` names its scope.
     pub kernel_bytes_per_subscriber: Option<f64>,
     /// The target's own, or the whole machine's, which has both ends.
     pub kernel_scope: Option<KernelScope>,
@@ -69,7 +69,7 @@ pub struct FanoutFigures {
     pub publisher: Option<PublisherStatus>,
     /// Slow and stuck subscribers; all other figures are the healthy ones'.
     pub apart: Vec<ApartFigures>,
-    /// Who came and went; `null` where nobody did.
+    /// Subscribers that joined and left; `null` where none did.
     pub turnover: Option<TurnoverFigures>,
     /// What the publisher kept.
     pub upkeep: Upkeep,
@@ -82,7 +82,7 @@ pub struct RequestFigures {
     pub count: u64,
     /// Per delivery read.
     pub per_delivery: Option<f64>,
-    /// The part that asked for events and got none.
+    /// The part that requested events and received none.
     pub empty: f64,
 }
 
@@ -104,7 +104,7 @@ pub struct Delivered {
     pub undue: u64,
     /// First deliveries read, warm-up and late ones included.
     pub read: u64,
-    /// Events read, in the warm-up as well, of a type that the subscriber does not want; `null` where types are not told apart.
+    /// Events read, in the warm-up as well, of a type that the subscriber does not want; `null` where types are not distinguished.
     pub unwanted: Option<u64>,
 }
 
@@ -225,7 +225,7 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<Note> {
         && late as f64 > delivery as f64 * LATE_SHARE
     {
         let late = note(format!(
-            "half of the deliveries were read {} or more after they arrived, and acknowledged that much later: one CPU simulates all subscribers",
+            "half of the deliveries were read {} or more after they were readable, and acknowledged that much later: one CPU simulates all subscribers",
             units::nanos_text(late as f64)
         ));
         notes.push(late.moves(|m| begins(m, &["delivery", "last", "skew"])));

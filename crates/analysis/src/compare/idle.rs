@@ -20,7 +20,7 @@ pub struct IdleFigures {
     pub bytes_out_per_subscriber_minute: Option<f64>,
     /// Pings that came to a subscriber.
     pub pings_per_subscriber_minute: Option<f64>,
-    /// Connections open at the end of the stretch, by subscriber.
+    /// Open connections at the end of the idle interval, per subscriber.
     pub connections_per_subscriber: Option<f64>,
 }
 

@@ -12,7 +12,7 @@ pub const CONFIDENCE: f64 = 0.95;
 pub(crate) const ALPHA: f64 = 0.05;
 /// Two one-sided tests at 5 % are a 90 % interval inside the region.
 const EQUIVALENCE_CONFIDENCE: f64 = 0.90;
-/// The same blocks give the same bootstrap interval, whoever asks.
+/// A fixed seed: the same blocks give the same bootstrap interval.
 const BOOTSTRAP_SEED: u64 = 0x626f_6f74;
 
 /// The values of both arms, block by block.

@@ -4,7 +4,7 @@
 use pushbench_core::record::run::RunHeader;
 use serde::Serialize;
 
-/// What `run.json` tells of the machine and may not differ. Names are those of its `environment`.
+/// Properties of the machine in `run.json` that may not differ. Names are those of its `environment`.
 const MACHINE: [&str; 8] =
     ["cpu", "cpus", "virtual machine", "kernel", "clock", "governor", "memory", "build"];
 /// A kernel reserves a little more or less of the same memory each time it starts.

@@ -1,4 +1,4 @@
-//! Two stored runs side by side: first whether they may be compared, then figure by figure whether
+//! Comparison of two stored runs: first whether they may be compared, then figure by figure whether
 //! the second run's value lies within the first one's interval, and whether both come to the same
 //! verdicts. No verdict on the runs: they were not measured under the same machine conditions (law 5).
 
@@ -93,7 +93,7 @@ pub struct Value {
 }
 
 impl Runs {
-    /// Figures within the first run's intervals, and all that could be told.
+    /// Figures within the first run's intervals, and all that could be compared.
     pub fn within(&self) -> (usize, usize) {
         let judged = || self.points.iter().flat_map(|p| &p.figures).filter_map(|f| f.within);
         (judged().filter(|w| *w).count(), judged().count())
@@ -132,7 +132,7 @@ fn run((dir, stored): (&str, &StoredRun)) -> Run {
     }
 }
 
-/// A run with what it says.
+/// A run with its report.
 struct Derived<'a> {
     header: &'a RunHeader,
     report: Report,

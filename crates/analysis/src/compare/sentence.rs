@@ -8,7 +8,7 @@ use pushbench_core::remedy::Try;
 use pushbench_core::scenario::Arrivals;
 use pushbench_core::units;
 
-/// An overloaded arm is told to try this part of what it completed.
+/// The rate suggested for an overloaded arm, as a share of what it completed.
 const SAFE_SHARE: f64 = 0.7;
 
 /// The closing sentences: one for each other arm.

@@ -276,7 +276,7 @@ fn about_deliveries(arm: &ArmFigures, trials: &Trials<'_>) -> Vec<Note> {
     notes
 }
 
-/// Where the load was carried otherwise than the scenario says, or not at all.
+/// Load that was carried in another way than in the scenario, or not at all.
 fn about_load(scenario: &Scenario, arm: &ArmFigures) -> Vec<Note> {
     let mut notes = Vec::new();
     let (wanted, in_flight) = (scenario.connections.count, scenario.connections.in_flight);

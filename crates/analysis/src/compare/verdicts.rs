@@ -21,7 +21,7 @@ pub struct VerdictPair {
 }
 
 impl VerdictPair {
-    /// One says better where the other says worse.
+    /// One verdict is better, the other worse.
     pub fn contradicts(&self) -> bool {
         let both = (self.first, self.second);
         matches!(both, (Verdict::Better, Verdict::Worse) | (Verdict::Worse, Verdict::Better))

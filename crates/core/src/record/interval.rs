@@ -4,7 +4,7 @@ use crate::record::histogram::Hist;
 use crate::record::metrics::supported_quantile;
 use serde::{Deserialize, Serialize};
 
-/// What one arm of one shard has seen since the last interval was closed.
+/// Counts of one arm of one shard since the last interval was closed.
 #[derive(Debug, Clone, Default)]
 pub struct IntervalCounts {
     /// Responses (service times in a closed loop), by the instant the answer was read.
@@ -37,7 +37,7 @@ pub struct Interval {
     pub second: u64,
     /// Events that came due.
     pub due: u64,
-    /// Measured events whose answer was read.
+    /// Measured events with a read answer.
     pub acknowledged: u64,
     /// Median response.
     pub p50: Option<u64>,

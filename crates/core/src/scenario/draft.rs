@@ -13,10 +13,10 @@ use std::time::Duration;
 /// More events in a trial than this would take days to send.
 const MOST_EVENTS: f64 = 1e9;
 
-/// Bytes of a generated event when nothing is said.
+/// Default size of a generated event, in bytes.
 const DEFAULT_BYTES: usize = 512;
 
-/// The slow-down that `compare.blocks = "auto"` looks for when nothing is said.
+/// The slow-down that `compare.blocks = "auto"` looks for by default.
 const PRECISION: f64 = 0.10;
 
 /// The smallest one that may be looked for.
@@ -28,7 +28,7 @@ const MOST_OPEN: usize = 1 << 22;
 /// Bytes of events that may be unanswered in all: they may wait in buffers at both ends.
 const MOST_OPEN_BYTES: usize = 1 << 30;
 
-/// Less than this between two events of an idle flow tells nothing of idleness.
+/// A shorter time between two events of an idle flow does not show idle cost.
 const SHORTEST_QUIET: Duration = Duration::from_secs(1);
 
 /// What is wrong with keys that are valid by themselves.
@@ -323,7 +323,7 @@ impl Draft {
             let why = "an idle flow measures the cost of subscribers that stay connected and respond: leave it out";
             return Err(Wrong::new(key, why).against("flow"));
         }
-        // Of the first event after the warm-up, which ends the quiet stretch.
+        // Of the first event after the warm-up, which ends the idle interval.
         let warmup = self.warmup.as_secs_f64();
         let next = (warmup * rate).ceil() / rate;
         if next - warmup < SHORTEST_QUIET.as_secs_f64()

@@ -9,7 +9,7 @@ use crate::scenario::raw::Raw;
 use serde_json::Value as Json;
 use std::time::Duration;
 
-/// Figures that may be limited beside the metrics: outcomes that are counted.
+/// Figures that may be limited in addition to the metrics: counted outcomes.
 const FATES: [(&str, &str); 8] = [
     ("lost", "events, in a fan-out deliveries too, whose connection ended after they were sent"),
     ("failed", "events with a wrong answer, refused, or beyond the backlog, and their deliveries"),
@@ -32,7 +32,7 @@ pub struct Figure {
     unit: Unit,
 }
 
-/// Every figure that may stand in `[expect]`.
+/// Every figure that `[expect]` accepts.
 pub fn figures() -> Vec<Figure> {
     let outcomes = FATES.into_iter().map(|(name, about)| Figure { name, about, unit: Unit::Count });
     let expected = |m: &&metrics::Metric| {

@@ -1,4 +1,4 @@
-//! `[subscribers]` and `[delivery]`: who gets the events that a target publishes, how they behave, and how the
+//! `[subscribers]` and `[delivery]`: which subscribers receive the events of a target, how they behave, and how the
 //! built-in publisher delivers to them.
 
 use crate::record::fanout::{Audience, Mix};
@@ -114,7 +114,7 @@ impl Subscribers {
         Audience { subscribers, slow: self.slow, stuck: self.stuck, one_each, mix }
     }
 
-    /// The types and who wants them, where there are several.
+    /// The types and the subscribers that want them, where there are several.
     fn mix(&self) -> Option<Mix> {
         let types = self.types?;
         Some(Mix { types, wants: self.wants.unwrap_or(types) })

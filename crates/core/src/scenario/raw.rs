@@ -1,4 +1,4 @@
-//! A value as it was written, before its key says what it means.
+//! A value as written, before its key's type is known.
 
 /// A value as written, whether in TOML or on the command line.
 #[derive(Debug, Clone, PartialEq)]

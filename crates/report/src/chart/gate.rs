@@ -1,4 +1,4 @@
-//! A gate's lines: each slow-down with its interval, beside what is allowed and what the null shows.
+//! A gate's lines: each slow-down with its interval, the allowed margin and the null.
 
 use crate::chart::names::Names;
 use crate::chart::plot::{Plot, WIDTH};

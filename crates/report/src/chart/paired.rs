@@ -48,7 +48,7 @@ fn draw(metric: &str, label: &str, all: &[(&Pairs, &Comparison, &Look)], baselin
     let ratios = blocks().map(|b| b.ratio);
     let low = ratios.clone().fold(1.0 / NARROWEST, f64::min);
     let high = ratios.fold(NARROWEST, f64::max);
-    // Marks at the edge are seen whole.
+    // Marks at the edge are drawn completely.
     let room = (high / low).powf(0.06);
     let (low, high) = (low / room, high * room);
     let y = Scale::of(Spread::Log, (low, high), plot.y);

@@ -135,7 +135,7 @@ impl Svg {
         let _ = write!(self.out, "<path class=\"m\" d=\"{shape}\"{}/>", title(tip));
     }
 
-    /// A place that says something when it is hovered over, and shows nothing.
+    /// An invisible area with a tooltip.
     pub fn hint(&mut self, at: (f64, f64), tip: &str) {
         let (x, y) = (num(at.0), num(at.1));
         let _ = write!(self.out, "<path class=\"h\" d=\"M{x} {y}h0\"{}/>", title(Some(tip)));

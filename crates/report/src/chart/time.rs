@@ -133,7 +133,7 @@ impl Scene<'_> {
         self.line.spans.iter().flat_map(|s| &s.arms)
     }
 
-    /// An arm's trials, each with its stretch of time.
+    /// An arm's trials, each with its time interval.
     fn of_arm(&self, arm: usize) -> impl Iterator<Item = (&Span, &Whole)> {
         let whole = move |s| Span::of_arm(s, arm).map(|whole| (s, whole));
         self.line.spans.iter().filter_map(whole)
@@ -170,7 +170,7 @@ impl Scene<'_> {
         what: &str,
         written: fn(f64) -> String,
     ) {
-        // The baseline last: where arms lie on each other both are still seen by shape.
+        // The baseline last: where marks overlap, their shapes distinguish them.
         for (look, ticks) in self.looks.iter().zip(&self.line.arms).rev() {
             let points: Vec<(&Tick, f64)> =
                 ticks.iter().filter_map(|t| Some((t, of(t)?))).collect();
@@ -253,7 +253,7 @@ impl Scene<'_> {
     }
 }
 
-/// The left and the right end of a stretch of time, a little apart from its neighbours.
+/// The left and the right end of a time interval, a little apart from its neighbours.
 fn ends(x: Scale, span: &Span) -> (f64, f64) {
     (x.place(span.from) + 1.0, x.place(span.to) - 1.0)
 }

@@ -24,7 +24,7 @@ pub fn summary(sides: &GateSides<'_>) -> String {
     }
 }
 
-/// One workflow command a line: an error for what failed, a warning for what cannot be told.
+/// One workflow command a line: an error for what failed, a warning for what is undecided.
 pub fn annotations(sides: &GateSides<'_>) -> String {
     let Some(gate) = sides.last() else { return String::new() };
     let (level, title) = match gate.verdict {

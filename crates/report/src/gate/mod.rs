@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 /// A gate with what was gated.
 #[derive(Debug, Serialize)]
 pub struct GateSides<'a> {
-    /// What the base is, as it was asked for.
+    /// The base as given on the command line.
     pub base: &'a str,
     /// What the candidate is.
     pub candidate: &'a str,

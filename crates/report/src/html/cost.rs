@@ -1,4 +1,4 @@
-//! What each arm cost, and what its program asks of those who write it.
+//! Cost of each arm, and code size and duties of its program.
 
 use crate::chart::Kind;
 use crate::html::Run;
@@ -55,7 +55,7 @@ fn resources(point: &Point, evidence: &Evidence) -> Vec<Vec<String>> {
         row.extend(point.arms.iter().map(cell));
         row
     };
-    // What a delivery or a subscriber costs stands in the table side by side and in the bars.
+    // Costs per delivery and per subscriber are in the table and in the bars.
     let shown = rows.iter().filter(|(name, _)| of_events || !name.ends_with("/event"));
     let mut grid: Vec<Vec<String>> = std::iter::once(head).chain(shown.map(row)).collect();
     if !of_events {

@@ -52,7 +52,7 @@ fn figure(run: &Run<'_>, chart: &Chart) -> Markup {
     }
 }
 
-/// Events told apart by the load, a table a point.
+/// The strata of the load, a table per point.
 pub(super) fn strata(run: &Run<'_>) -> Option<Markup> {
     let points = &run.page.report.points;
     let grids = points.iter().map(|p| (cells::setting(p), cells::strata(p)));

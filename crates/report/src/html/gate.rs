@@ -9,7 +9,7 @@ use crate::visible::visible;
 use maud::{Markup, PreEscaped, html};
 use pushbench_analysis::compare::gate::{Gate, Outcome};
 
-/// What a page says of a gate beside its verdict.
+/// Figures of a gate's page apart from the verdict.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
     /// The command that was typed.
@@ -75,7 +75,7 @@ fn verdict(gate: &Gate) -> Markup {
         Outcome::Regression => ("worse", "✗ failed"),
         Outcome::CannotTell | Outcome::NotQualified => ("open", "? cannot tell"),
     };
-    // What it passed in spite of stands beside the word.
+    // What it passed in spite of is shown next to the word.
     let remarks = rows::remarks(gate, usize::MAX);
     let class = if class == "better" && !remarks.is_empty() { "moved" } else { class };
     html! {

@@ -28,7 +28,7 @@ pub(super) fn record(run: &Run<'_>) -> Markup {
     }
 }
 
-/// Rows that differ first; a sign says which.
+/// Rows that differ come first and are marked.
 fn parity(point: &Point) -> Markup {
     let mut rows: Vec<_> = point.parity.rows.iter().collect();
     rows.sort_by_key(|r| r.same);

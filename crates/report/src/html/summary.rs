@@ -11,7 +11,7 @@ use pushbench_analysis::compare::{ArmFigures, Point};
 use pushbench_core::scenario::Flow;
 use pushbench_core::units;
 
-/// The question and under what conditions it was asked.
+/// The question and the conditions of the run.
 pub(super) fn header(run: &Run<'_>) -> Markup {
     let (report, facts) = (&run.page.report, &run.page.facts);
     let first = report.points.first();
@@ -180,13 +180,13 @@ fn difference(point: &Point, candidate: usize, row: &cells::Row) -> String {
     cells::comparison(point, candidate, row.metric).map(cells::measured).unwrap_or_default()
 }
 
-/// What a star beside a verdict means, where there is one.
+/// The meaning of a star at a verdict, where there is one.
 pub(super) fn star<'a>(points: impl IntoIterator<Item = &'a Point>) -> Markup {
     let starred = points.into_iter().any(|p| p.comparisons.iter().any(notes::is_small));
     html! { @if starred { p.soft { "* too small to matter by this scenario (compare.matters)." } } }
 }
 
-/// What the signs beside verdicts mean.
+/// The meaning of the signs at verdicts.
 fn legend(point: &Point) -> Markup {
     html! {
         (star([point]))

@@ -79,7 +79,7 @@ fn note_id(run: &Run<'_>, point: &Point, number: usize) -> String {
     run.id(&format!("note-{}-{number}", index.unwrap_or(0) + 1))
 }
 
-/// A mark beside a figure that leads to the first of the notes that can move it.
+/// A mark at a figure that links to the first note that affects it.
 pub(super) fn mark(run: &Run<'_>, point: &Point, numbers: &[usize]) -> Markup {
     let texts: Vec<&str> = point
         .validity
@@ -110,7 +110,7 @@ fn of_point(run: &Run<'_>, point: &Point, blocks: &[Block]) -> Markup {
     }
 }
 
-/// A square a block: which ones count can be seen at a glance.
+/// One square per block, coloured by validity.
 fn squares(blocks: &[Block]) -> Markup {
     html! {
         ol.blocks aria-label="Blocks in the order of the run" {

@@ -9,7 +9,7 @@ use crate::stats::effect::Effect;
 use pushbench_core::record::metrics::{Family, Metric};
 use pushbench_core::record::trial::DRIVER_LIMIT;
 
-/// Effects are logs of slow-downs, where nothing else is said.
+/// Effects are logs of slow-downs unless stated otherwise.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
     /// Blocks that went into it.
@@ -101,7 +101,7 @@ pub(crate) fn fallen_behind(pair: &Pairs<'_>, metric: &Metric) -> Option<String>
         .then(|| "an arm was overloaded: its latency depends on the length of the trial".to_owned())
 }
 
-/// A far tail of few events says more of the stalls they met than of the program.
+/// A far tail of few events depends more on the stalls they met than on the program.
 fn too_few_events(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
     let needed = metric.events_to_judge();
     let both = pair.base.iter().chain(&pair.candidate);

@@ -12,7 +12,7 @@ const ROUNDING: f64 = 0.01;
 /// this seldom.
 const CHANCE: f64 = 0.001;
 
-/// Nothing of which there was none is a good sign.
+/// Without events, a count of 0 means nothing.
 const NO_EVENT: &str = "no event was sent";
 
 /// A count over trials; `None` where it cannot be counted.
@@ -98,7 +98,7 @@ fn counted(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
     let (base, candidate) = (sum(&pairs.base), sum(&pairs.candidate));
     let again = pairs.null.as_ref().map(|(_, null)| null);
     let null = again.and_then(|null| sum(null));
-    // Beside a stored run the null is the candidate once more, and says nothing of the base.
+    // Against a stored run the null is the candidate measured again, which gives no information about the base.
     let again = again.filter(|_| pairs.paired);
     let known = base.unwrap_or(0) + again.and_then(|null| sum(null)).unwrap_or(0);
     let known_due = due(&pairs.base) + again.map_or(0, |null| due(null));

@@ -68,7 +68,7 @@ fn incomplete(run: &StoredRun) -> Vec<String> {
     cut_short.then(|| "the run is incomplete".to_owned()).into_iter().collect()
 }
 
-/// `open`: what keeps the gate from passing beside its lines.
+/// `open`: what prevents a pass, apart from the lines.
 fn decide(
     run: &StoredRun,
     found: Found<'_>,
@@ -175,7 +175,7 @@ fn waivers(settings: &Settings, scenario: &str, lines: &[Line]) -> Vec<WaiverUse
     mine.map(|w| WaiverUse { state: w.state(&settings.today, lines), waiver: w.clone() }).collect()
 }
 
-/// Where a line or a count stands, for sentences: the transport and, in a sweep, the point.
+/// The place of a line or a count, for sentences: the transport and, in a sweep, the point.
 pub fn place(transport: &str, setting: &Setting) -> String {
     match setting.is_empty() {
         true => transport.to_owned(),

@@ -7,7 +7,7 @@ use crate::compare::gate::{Exact, Gate, Line, Outcome};
 
 /// So many findings are listed, the others counted: a sentence over a sweep must stay one.
 const LISTED: usize = 6;
-/// Where a line does not say why it cannot be told.
+/// The reason of a line that gives none.
 const TOO_WIDE: &str = "the interval is too wide";
 
 /// The closing sentence of a gate.
@@ -116,7 +116,7 @@ fn reasons(gate: &Gate) -> Vec<String> {
     all
 }
 
-/// What cannot be told, with what is of the same place and has the same reason.
+/// Undecided lines, grouped by place and reason.
 fn grouped<'a>(all: impl Iterator<Item = (String, &'a str, &'a str)>) -> Vec<String> {
     let mut groups: Vec<(String, &str, Vec<&str>)> = Vec::new();
     for (place, why, what) in all {

@@ -26,7 +26,7 @@ pub enum State {
     Expired,
     /// The slow-down is larger than it allows.
     Exceeded,
-    /// Whether the slow-down is smaller than it allows cannot be told.
+    /// It is undecided whether the slow-down is smaller than it allows.
     Open,
     /// A line passes only because of it.
     InUse,

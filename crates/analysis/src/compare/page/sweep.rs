@@ -169,7 +169,7 @@ impl Line<'_> {
         let trials: Vec<Trials<'_>> =
             self.points.iter().map(|p| Trials::of(self.run, *p)).collect();
         let points: Vec<&Point> = (0..self.points.len()).map(|p| self.point(p)).collect();
-        // In a fan-out what is published would be drawn as well: it is not what was asked.
+        // In a fan-out the published rate would be drawn as well, which is not the question.
         let flow = points[0].design.flow;
         let shown = crate::compare::page::headlines(points.iter().copied())
             .into_iter()

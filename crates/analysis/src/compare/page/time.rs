@@ -9,7 +9,7 @@ use pushbench_core::record::run::PointHeader;
 use pushbench_core::record::trial::{Trial, TrialDesign};
 use std::collections::BTreeMap;
 
-/// A second of which less was measured tells no rate.
+/// A second of which less was measured has no rate.
 const LEAST_SHARE: f64 = 0.5;
 
 /// A second of an arm.
@@ -39,7 +39,7 @@ pub struct Whole {
     pub p99: Option<u64>,
 }
 
-/// A stretch of the point's time: a sliced block, or one trial of a sequential one.
+/// An interval of the point's time: a sliced block, or one trial of a sequential one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span {
     /// The block.

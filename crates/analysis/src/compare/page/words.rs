@@ -4,7 +4,7 @@ use crate::compare::{Comparison, FEWEST_BLOCKS, Point, Verdict};
 use pushbench_core::record::metrics;
 use pushbench_core::units;
 
-/// Verdicts in the order in which they are told.
+/// Verdicts in the order of the summary.
 const VERDICT_ORDER: [&str; 8] = [
     "better",
     "better but too small to matter",
@@ -32,7 +32,7 @@ fn word(c: &Comparison) -> &'static str {
 /// What a candidate's verdicts along an axis come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AxisSummary {
-    /// Who against whom, as what changes.
+    /// The two arms and the axis.
     pub title: String,
     /// A metric by name, and where it is better, worse or neither.
     pub lines: Vec<(&'static str, String)>,

@@ -1,4 +1,4 @@
-//! A histogram of which only the levels that hold something are kept.
+//! A histogram that stores only its non-empty levels.
 
 use crate::record::histogram::empty;
 use crate::record::histogram::levels::{level, lowest, middle};

@@ -8,7 +8,7 @@ use crate::record::metrics::values::{
 use crate::record::metrics::{Family, Metric, Subject, Unit, supported_quantile};
 use crate::record::trial::Trial;
 
-/// One of which less is better, and in which the driver's lag has no part.
+/// A metric where less is better and that excludes the driver's lag.
 const fn less(
     name: &'static str,
     unit: Unit,
@@ -20,7 +20,7 @@ const fn less(
     Metric { name, unit, more_is_better: false, subject, family, about, value, without_lag: None }
 }
 
-/// One of which more is better.
+/// A metric where more is better.
 const fn more(
     name: &'static str,
     unit: Unit,

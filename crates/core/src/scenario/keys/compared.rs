@@ -5,7 +5,7 @@ use crate::scenario::keys::{ANY_LENGTH, Field, Key, key};
 use crate::scenario::kind::{Count, Length, OneOf, Optional, Or, Percent};
 use std::time::Duration;
 
-/// Below this a slice holds hardly an event.
+/// Below this a slice contains too few events.
 const SLICE_LENGTH: Length = Length(Duration::from_millis(1));
 
 pub(super) static KEYS: &[Key] = &[

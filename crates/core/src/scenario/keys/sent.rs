@@ -1,4 +1,4 @@
-//! Keys of what is asked, of the load, its connections and its events.
+//! Keys of the scenario itself, the load, its connections and its events.
 
 use crate::scenario::keys::{ANY_LENGTH, Field, Key, SOME_LENGTH, key};
 use crate::scenario::kind::{Count, Length, Name, Number, OneOf, Optional, Or, Size, Text};

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 /// What is sent, and how: options shared with `qualify`.
 #[derive(Debug, clap::Args)]
-pub struct What {
+pub struct GateOptions {
     /// Transport of the events; may be repeated
     #[arg(long = "transport", value_name = "T", default_values = ["webhook"])]
     transports: Vec<String>,
@@ -46,7 +46,7 @@ pub struct What {
     cpus: Option<String>,
 }
 
-impl What {
+impl GateOptions {
     pub(in crate::cli) fn transports(&self) -> Result<Vec<Transport>> {
         let names = || transport::ALL.map(Transport::name);
         let mut found = Vec::new();
