@@ -22,7 +22,7 @@ pub fn source(dir: &Path, run: &StoredRun, report: Report, beside: Option<&Path>
     }
 }
 
-/// The records of a results directory by name: reports of them are none.
+/// The names of the record files in a results directory, without reports.
 fn names(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let names = entries.filter_map(|e| e.file_name().into_string().ok());
@@ -33,7 +33,7 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-/// The way from one directory to another, as a reference ends in `/`; empty where they are the same.
+/// The relative path from one directory to another, ending in `/`; empty where they are the same.
 fn relative(from: &Path, to: &Path) -> Option<String> {
     let absolute = |path: &Path| {
         std::fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()
@@ -47,7 +47,7 @@ fn relative(from: &Path, to: &Path) -> Option<String> {
     Some(up + &down.collect::<String>())
 }
 
-/// A name as part of a reference.
+/// A file name, escaped for a relative URL.
 fn encoded(name: &str) -> String {
     let mut out = String::new();
     for byte in name.bytes() {

@@ -33,7 +33,7 @@ pub struct Args {
     /// A shipped scenario's name or a path to a .toml file
     #[arg(default_value = "ingest")]
     scenario: String,
-    /// What to measure, TRANSPORT@TARGET; repeat it, the first is the baseline
+    /// Arm to measure, TRANSPORT@TARGET; may be repeated; the first arm is the baseline
     #[arg(long = "arm", value_name = "ARM")]
     arms: Vec<String>,
     /// Results directory [default: results/TIME-SCENARIO, the time in UTC]
@@ -45,7 +45,7 @@ pub struct Args {
     /// Measured part of a trial (load.duration)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     duration: Option<String>,
-    /// Unmeasured part before it (load.warmup)
+    /// Unmeasured part at the start of a trial (load.warmup)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     warmup: Option<String>,
     /// Events per second (load.rate)
@@ -69,7 +69,7 @@ pub struct Args {
     /// Sets any scenario key; setting a swept key ends its sweep
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Sorts the table of more than three arms by this metric
+    /// Sorts a table of more than three arms by this metric
     #[arg(long, value_name = "METRIC")]
     sort: Option<String>,
     /// CPUs of driver and targets, such as driver=1,target=0
@@ -114,7 +114,7 @@ pub(super) struct Overrides<'a> {
 }
 
 impl Overrides<'_> {
-    /// Each as KEY=VALUE.
+    /// Parses each KEY=VALUE.
     pub(super) fn parsed(&self) -> Result<Vec<Override>> {
         let one = |text: &String| {
             let origin = format!("--set {text}");
@@ -167,17 +167,17 @@ pub(super) fn builtin(question: &Question, placement: &Placement) -> Result<Buil
     let scenario = question.points.first().map(|p| &p.scenario);
     let publish = scenario.and_then(|s| {
         let subscribers = s.subscribers.as_ref()?;
-        let asked = &subscribers.publisher;
+        let publisher = &subscribers.publisher;
         Some(new_token().map(|token| PublishOptions {
             types: subscribers.types(s.payload.kind()),
             acknowledged: subscribers.acknowledged,
             poll_interval: subscribers.poll_interval,
             long_poll_hold: subscribers.long_poll_hold,
             token,
-            queue: asked.queue,
-            timeout: asked.timeout,
-            keep: asked.keep_alive.map_or(Keep::Always, Keep::For),
-            ping: asked.ping,
+            queue: publisher.queue,
+            timeout: publisher.timeout,
+            keep: publisher.keep_alive.map_or(Keep::Always, Keep::For),
+            ping: publisher.ping,
             subscribers: subscribers.count,
         }))
     });
@@ -201,7 +201,7 @@ pub(super) fn default_out(scenario: &str) -> PathBuf {
     std::iter::once(first).chain((2..).map(next)).find(|path| !path.exists()).unwrap_or_default()
 }
 
-/// Shows what was finished, whatever the end was, and finds the exit code.
+/// Shows what was finished, however the run ended, and derives the exit code.
 fn conclude(
     begun: Begun<'_>,
     out: &Path,
@@ -231,7 +231,7 @@ fn write_reports(out: &Path, stored: &StoredRun, report: &Report) -> Result<()> 
     write_atomically(&out.join(PAGE), html::render(&[source]).as_bytes())
 }
 
-/// Where everything is, and what to do next. A page that could not be written is not named.
+/// The paths of the results and the next steps; a page that could not be written is left out.
 fn next(out: &Path, report: &Report, written: bool) -> String {
     let dir = out.display();
     let page =
@@ -250,7 +250,7 @@ fn next(out: &Path, report: &Report, written: bool) -> String {
     lines
 }
 
-/// `init` overwrites nothing, so it is of no use where the file stands already.
+/// `init` overwrites nothing, so it is not offered where the file exists.
 fn own_server() -> &'static str {
     match Path::new(OWN_FILE).exists() {
         true => "Your own server?       described in pushbench.toml: pushbench list targets\n",
@@ -263,7 +263,7 @@ pub(super) fn exit_code(report: &Report, out: &Path) -> Result<u8> {
     let points = &report.points;
     if let Some(arm) = points.iter().flat_map(|p| &p.arms).find(|a| a.trials == a.invalid) {
         return Err(Error::target(format!(
-            "{}: none of its {} trials is valid, so nothing is compared with it; `pushbench report {}` says why",
+            "{}: none of its {} trials is valid, so no comparison uses it; `pushbench report {}` shows the reasons",
             arm.arm,
             arm.trials,
             out.display()

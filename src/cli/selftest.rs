@@ -20,10 +20,10 @@ pub struct Args {
     /// Runs this check alone: freeze, delay, agree, pacing, outcomes or deliveries; may be repeated
     #[arg(long, value_name = "CHECK")]
     only: Vec<String>,
-    /// Measures how true the figures are on this machine, and writes a page and its data
+    /// Measures the accuracy of the figures on this machine and writes a page and its data
     #[arg(long, conflicts_with = "only")]
     truth: bool,
-    /// Where they go [default: `results/UTC-TIME-truth`]
+    /// Directory for both [default: `results/UTC-TIME-truth`]
     #[arg(long, value_name = "DIR", requires = "truth")]
     out: Option<PathBuf>,
     /// CPUs of driver and targets, such as driver=1,target=0
@@ -59,9 +59,9 @@ pub fn run(args: &Args) -> Result<u8> {
         print(&shown(&lines))?;
     }
     print(&match wrong {
-        0 => "\nThe instrument measures what theory says.\n".to_owned(),
+        0 => "\nAll checks agree with theory.\n".to_owned(),
         n => format!(
-            "\n{n} figures disagree with theory: do not trust this machine's results until this is understood.\n"
+            "\n{n} figures disagree with theory: do not trust results of this machine until the cause is known.\n"
         ),
     })?;
     Ok(u8::from(wrong > 0))
@@ -73,8 +73,9 @@ const TRUTH: &str = "truth.json";
 fn truth(out: Option<&Path>, lab: &Lab<'_>) -> Result<u8> {
     let out = out.map_or_else(|| default_out("truth"), Path::to_path_buf);
     create_dir(&out)?;
-    let told = RunContext { command: command_line().join(" "), machine: environment::describe() };
-    let found = measure(lab, told, &mut |what| error_line(&format!("{what} …")))?;
+    let context =
+        RunContext { command: command_line().join(" "), machine: environment::describe() };
+    let found = measure(lab, context, &mut |what| error_line(&format!("{what} …")))?;
     write_atomically(&out.join(TRUTH), truth::json(&found).as_bytes())?;
     let page = truth::render(&found);
     write_atomically(&out.join("report.md"), page.as_bytes())?;
@@ -88,7 +89,7 @@ pub(crate) fn is_truth(dir: &Path) -> bool {
     dir.join(TRUTH).is_file()
 }
 
-/// A stored truth page again, without measuring.
+/// Shows a stored truth page without measuring.
 pub fn report(dir: &Path, format: &str, output: Option<&Path>) -> Result<()> {
     let path = dir.join(TRUTH);
     let unreadable = |e: String| Error::usage(format!("{}: {e}", path.display()));
@@ -99,7 +100,7 @@ pub fn report(dir: &Path, format: &str, output: Option<&Path>) -> Result<()> {
         "json" => truth::json(&found),
         other => {
             return Err(Error::usage(format!(
-                "--format {other}: a truth page is shown as text, markdown or json"
+                "--format {other}: a truth page has the formats text, markdown and json"
             )));
         }
     };

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The left side of an arm, TRANSPORT[+OPTION]: webhook, websocket or tcp; with --publisher sse,
-    /// long-poll or poll, too
+    /// The left side of an arm, TRANSPORT[+OPTION]: webhook, websocket or tcp; with --publisher also
+    /// sse, long-poll or poll
     #[arg(value_name = "TRANSPORT")]
     arm: String,
     /// Where to listen; port 0 takes a free one
@@ -25,17 +25,17 @@ pub struct Args {
     /// Sleeps this long per event
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     delay: Option<Duration>,
-    /// Burns CPU this long per event
+    /// Uses CPU for this long per event
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     work: Option<Duration>,
-    /// Answer questions with so many bytes instead of acknowledging events; a webhook's question whose
-    /// header callback-url names an address of this machine is answered there
+    /// Answers questions with this many bytes instead of acknowledging events; a webhook question whose
+    /// callback-url header names an address of this machine is answered at that address
     #[arg(long, value_name = "BYTES", conflicts_with = "publisher", value_parser = an_answer)]
     duplex: Option<usize>,
     /// Runtime threads
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
-    /// Publish to subscribers instead of taking events; the token is read from PUSHBENCH_TOKEN
+    /// Publishes to subscribers instead of receiving events; the token is read from PUSHBENCH_TOKEN
     #[arg(long, conflicts_with_all = ["delay", "work"])]
     publisher: bool,
     /// Types of events that are published, separated by commas
@@ -50,25 +50,25 @@ pub struct Args {
     /// Subscribers do not acknowledge (a webhook always does)
     #[arg(long, requires = "publisher")]
     unacknowledged: bool,
-    /// Unsettled events a subscriber may have; further ones are turned away and counted
+    /// Unsettled events allowed per subscriber; further events are rejected and counted
     #[arg(long, value_name = "N", default_value_t = publishing::QUEUE, requires = "publisher", value_parser = at_least_one)]
     queue: usize,
-    /// Webhook deliveries under way at the same time
+    /// Concurrent webhook deliveries
     #[arg(long, value_name = "N", default_value_t = publishing::CONCURRENCY, requires = "publisher", value_parser = at_least_one)]
     concurrency: usize,
-    /// From the write of a delivery to its acknowledgement
+    /// Longest time from the write of a delivery to its acknowledgement
     #[arg(long, value_name = "TIME", requires = "publisher", value_parser = units::parse_duration)]
     timeout: Option<Duration>,
-    /// How long a long-poll's request is held while there is no event
+    /// Time for which a long-poll request is held while there is no event
     #[arg(long, value_name = "TIME", requires = "publisher", value_parser = units::parse_duration)]
     hold: Option<Duration>,
-    /// Close a webhook's kept connection after it was idle for so long
+    /// Closes a webhook's kept-alive connection after it was idle for this long
     #[arg(long, value_name = "TIME", requires = "publisher", value_parser = units::parse_duration)]
     keep_alive: Option<Duration>,
-    /// Close a webhook's connection after each delivery
+    /// Closes a webhook's connection after each delivery
     #[arg(long, requires = "publisher", conflicts_with = "keep_alive")]
     close: bool,
-    /// How often each WebSocket subscriber is pinged, at least 1s; one that does not answer is cut off
+    /// Interval of pings to each WebSocket subscriber, at least 1s; a subscriber that does not answer is disconnected
     #[arg(long, value_name = "TIME", requires = "publisher", value_parser = ping)]
     ping: Option<Duration>,
 }
@@ -118,22 +118,22 @@ pub fn run(args: &Args) -> Result<()> {
     serve(&ServeOptions { listen, threads: usize::from(args.threads), work })
 }
 
-/// Refuses options in which a server has no part.
+/// Refuses options that do not apply to a server.
 fn check_options(spec: &ArmSpec, args: &Args) -> Result<()> {
     for option in spec.options.iter() {
         let (transport, name) = (spec.transport.name(), option.name());
         let plain = format!("write pushbench serve {transport}");
         let why = match option {
-            _ if args.publisher => format!("a publisher has no part in it: {plain} --publisher"),
+            _ if args.publisher => format!("it does not apply to a publisher: {plain} --publisher"),
             option if !option.at_receiver() => {
-                format!("the driver and its subscribers alone have a part in it: {plain}")
+                format!("it applies only to the driver and its subscribers: {plain}")
             }
             ArmOption::Callback if spec.transport != Transport::Webhook => {
                 "a callback is a webhook: write pushbench serve webhook+callback --duplex 64"
                     .to_owned()
             }
             ArmOption::Callback if args.duplex.is_none() => format!(
-                "a callback answers a question, and this server is asked none: {plain}+{name} --duplex \
+                "a callback answers a question, and this server receives none: {plain}+{name} --duplex \
                  64, or serve {transport}"
             ),
             _ => continue,
@@ -146,7 +146,7 @@ fn check_options(spec: &ArmSpec, args: &Args) -> Result<()> {
 fn takes_nothing(transport: Transport) -> Error {
     let name = transport.name();
     Error::usage(format!(
-        "{name} brings events to subscribers and takes none: write {TOKEN_VARIABLE}=$(openssl rand -hex \
+        "{name} delivers events to subscribers and receives none: write {TOKEN_VARIABLE}=$(openssl rand -hex \
          16) pushbench serve {name} --publisher, or serve {}",
         CARRIERS.map(Carrier::name).join(", ")
     ))
@@ -156,7 +156,7 @@ fn publisher(args: &Args, transport: Transport) -> Result<Work> {
     let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty());
     let token = token.ok_or_else(|| {
         Error::usage(format!(
-            "a publisher needs a token, which whoever publishes or subscribes must know: write for \
+            "a publisher needs a token, which publishing and subscribing clients send: write for \
              example {TOKEN_VARIABLE}=$(openssl rand -hex 16) pushbench serve {} --publisher",
             args.arm
         ))

@@ -22,9 +22,9 @@ const FORMATS: [&str; 2] = ["text", "json"];
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Targets by name, every transport that each serves; or arms
+    /// Names of targets, each with every transport it serves; or arms
     targets: Vec<String>,
-    /// What to look at, TRANSPORT@TARGET; may be repeated
+    /// Arm to check, TRANSPORT@TARGET; may be repeated
     #[arg(long = "arm", value_name = "ARM")]
     arms: Vec<String>,
     /// A JSON file whose event is sent instead of a generated one (payload.file)
@@ -41,7 +41,7 @@ pub struct Args {
     allow_host: Vec<String>,
 }
 
-/// 0 when every arm acknowledges the known events exactly once, whatever else differs; else 3.
+/// 0 when every arm acknowledges the known events exactly once, whatever else differs; otherwise 3.
 pub fn run(args: &Args) -> Result<u8> {
     if !FORMATS.contains(&args.format.as_str()) {
         return Err(Error::usage(format!(
@@ -76,12 +76,12 @@ pub fn run(args: &Args) -> Result<u8> {
     }
 }
 
-/// The arms whose known events were not each acknowledged once, and what was found.
+/// The arms that did not acknowledge each valid event once, and what was found.
 fn not_exact(all: &Verified) -> Option<String> {
     let row = all.rows.iter().find(|row| row.aspect == Aspect::ExactlyOnce);
     let wrong = |(i, exact): (usize, &bool)| {
         let found = row.and_then(|row| row.arms.get(i)?.as_ref()?.detail.as_deref());
-        let found = found.unwrap_or("it was not found out");
+        let found = found.unwrap_or("it was not tested");
         (!exact).then(|| {
             format!("{}: not every event was acknowledged exactly once: {found}", all.arms[i])
         })
@@ -103,7 +103,7 @@ fn template(file: Option<&str>) -> Result<Template> {
     payload.ok_or_else(|| Error::harness("the scenario ingest has no point: please report it"))
 }
 
-/// The arms asked for; those of a run when none are.
+/// The requested arms; without any, those of a run.
 fn names(args: &Args) -> Result<Vec<String>> {
     let mut names = args.arms.clone();
     if !args.targets.is_empty() {
@@ -136,7 +136,7 @@ fn of_target(target: &str, known: &[Listed]) -> Result<Vec<String>> {
     if let Some(mistake) = found.serves.iter().find_map(|(_, read)| read.as_ref().err()) {
         return Err(Error::usage(mistake.to_string()));
     }
-    // What only brings events to subscribers cannot be asked anything.
+    // A transport that only delivers to subscribers cannot be verified.
     let takes = |transport: &&String| Carrier::named(transport).is_some();
     let transports = found.serves.iter().map(|(transport, _)| transport);
     Ok(transports.filter(takes).map(|t| format!("{t}@{target}")).collect())

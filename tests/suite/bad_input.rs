@@ -27,7 +27,7 @@ fn unknown_names_are_told_the_nearest_known_one() {
         (&["serve", "websockt"], &["did you mean \"websocket\""]),
         (&["serve", "webhook+unknown"], &["no option is called \"unknown\"", "there are callback"]),
         (&["serve", "webhook+callbak"], &["did you mean \"callback\""]),
-        (&["serve", "webhook+callback"], &["asked none", "serve webhook+callback --duplex 64"]),
+        (&["serve", "webhook+callback"], &["receives none", "serve webhook+callback --duplex 64"]),
         (&["serve", "tcp+callback", "--duplex", "64"], &["serve webhook+callback --duplex 64"]),
         (
             &["serve", "webhook+stuck"],

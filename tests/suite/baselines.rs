@@ -155,7 +155,7 @@ fn what_takes_no_events_is_refused_with_what_to_type() {
         &["verify", "--arm", "long-poll@builtin"],
         &["run", "--arm", "sse@flask"],
     ] {
-        let wanted = ["brings events to subscribers", "run fanout --arm", "--arm webhook@"];
+        let wanted = ["delivers events to subscribers", "run fanout --arm", "--arm webhook@"];
         bench.run(args).fails(64, &wanted);
     }
     for transport in ["sse", "long-poll", "poll"] {

@@ -21,7 +21,7 @@ fn fewer_blocks_than_a_verdict_needs_are_run_and_claim_nothing() {
         assert_eq!((verdict, why), ("inconclusive", "2 valid blocks, 8 are needed"));
     }
     assert!(ended.out.contains("no difference can be claimed"), "{}", ended.out);
-    assert!(ended.out.contains("no difference is claimed below 8"), "{}", ended.out);
+    assert!(ended.out.contains("at least 8 are needed for a claim"), "{}", ended.out);
 }
 
 #[test]

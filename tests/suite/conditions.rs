@@ -59,6 +59,6 @@ fn two_runs_at_once_name_each_other() {
         let trust = &json(&bench, out)["points"][0]["validity"]["trust"];
         // At the latest the pilots of the second were beside a block of the first.
         assert!(trust["blocks_beside_other_runs"].as_u64().unwrap() > 0, "{trust} {}", ended.out);
-        assert!(ended.out.contains("beside other runs in "), "{}", ended.out);
+        assert!(ended.out.contains("other runs active in "), "{}", ended.out);
     }
 }

@@ -228,7 +228,12 @@ fn the_shipped_scenarios_run_shortened_and_their_tables_suit_them() {
         (
             "churn",
             &["--set", "faults.restart_after=400ms", "--subscribers", "20", "--duration", "1s"],
-            &["who stay for 4.00 s", "left / cut off / came", "until all were back", "target down"],
+            &[
+                "staying for 4.00 s",
+                "left / disconnected / joined",
+                "until all were back",
+                "target down",
+            ],
         ),
         (
             "sparse",

@@ -252,7 +252,7 @@ fn a_callback_is_a_webhook_that_answers_a_question_by_its_id() {
     };
     set("duplex.answer_bytes=10", &["duplex.answer_bytes", "from 37 to"]);
     set("duplex.takes=5s", &["has timed out by then", "load.timeout"]);
-    set("load.arrivals=closed", &["before a callback has answered"]);
+    set("load.arrivals=closed", &["before its callback has arrived"]);
     bench
         .run(&["run", "ingest", "--set", "duplex.takes=5ms"])
         .fails(64, &["flow = \"duplex\"", "leave it out"]);

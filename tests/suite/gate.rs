@@ -231,7 +231,7 @@ fn what_cannot_be_gated_is_refused_before_anything_starts() {
     }
     for (args, texts) in [
         (&["--blocks", "7"][..], &["--blocks 7"][..]),
-        (&["--gates", "2", "--injected", "3"], &["no more injected"]),
+        (&["--gates", "2", "--injected", "3"], &["at most as many injected"]),
         (&["--transport", "webhook,tcp"], &["one transport at a time"]),
         (&["--scenario", "rate-sweep"], &["a sweep cannot be qualified"]),
         (&["--nulls", "broken.json"], &["broken.json"]),
@@ -386,7 +386,7 @@ fn qualify_goes_on_where_it_was_killed_and_the_gate_takes_its_nulls() {
     std::fs::write(&file, wide.to_string()).unwrap();
     let many = gate("many");
     assert_eq!(many.code, Some(2), "{}\n{}", many.out, many.err);
-    says(&many.out, &["(24 nulls)", "not qualified", "no metric that was asked for can be judged"]);
+    says(&many.out, &["(24 nulls)", "not qualified", "no requested metric can be judged"]);
     // Where nothing else was left open, a longer stage would not change that.
     let told = bench.run(&["report", "many", "--format", "json"]).out;
     let first = serde_json::from_str::<Value>(&told).unwrap()["stages"][0].clone();

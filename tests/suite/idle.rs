@@ -70,7 +70,7 @@ fn kernel_memory_is_the_targets_own_or_it_is_said_why_not() {
     let notes = report["points"][0]["validity"]["notes"].to_string();
     match f["kernel_scope"].as_str() {
         Some("target") => assert!(f["kernel_bytes_per_subscriber"].as_f64() > Some(100.0), "{f}"),
-        Some("machine") => assert!(notes.contains("counts both ends"), "{notes}"),
+        Some("machine") => assert!(notes.contains("includes both ends"), "{notes}"),
         _ => assert!(notes.contains("cannot be told"), "{notes}"),
     }
     assert_eq!(f["kernel_scope"] == "target", !notes.contains("kernel memory"), "{notes}");

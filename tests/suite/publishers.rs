@@ -334,7 +334,7 @@ fn bad_mappings_are_refused_with_their_place() {
             format!(
                 "{publish}\nsubscribe = {{ url = \"http://127.0.0.1:{{port}}/\", body = '{{\"u\": 1}}' }}"
             ),
-            &["pushbench.toml:5:", "no place to fill in", "{subscriber_url} or {subscriber_urls}"],
+            &["pushbench.toml:5:", "no placeholder", "{subscriber_url} or {subscriber_urls}"],
         ),
         (
             format!(

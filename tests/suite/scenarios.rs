@@ -130,7 +130,7 @@ fn short_lived_connections_pay_for_their_handshakes() {
     let (out, report) =
         brief(&bench, "short-lived-connections", &["--duration", "200ms", "--rate", "500"]);
     shows_axis(&out, "connections.lifetime", &["1", "10", "100", "unlimited"]);
-    assert!(out.contains("made anew"), "{out}");
+    assert!(out.contains("reconnects"), "{out}");
     for arm in arms(&report["points"][0]) {
         // The 32 warm ones carry an event each; every other event needs a connection of its own.
         let c = &arm["connections"];

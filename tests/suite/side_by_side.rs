@@ -75,7 +75,7 @@ fn runs_without_anything_in_common_are_told_what_is_missing() {
         }
     });
     let texts =
-        ["nothing to put side by side", "webhook@builtin#2", "no arm has a valid block in both"];
+        ["nothing in common to compare", "webhook@builtin#2", "no arm has a valid block in both"];
     bench.run(&["compare", STORED, "other"]).fails(USAGE, &texts);
     let sweep = concat!(env!("CARGO_MANIFEST_DIR"), "/results/in-flight-sweep");
     let texts = ["scenario: ingest, then in-flight-sweep", "no setting is in both"];
@@ -258,7 +258,7 @@ fn outputs_are_written_whole_and_where_they_belong() {
         bench.run(&["report", STORED, "--format", format]).fails(USAGE, &["several files", &again]);
         let file = bench.write("file", "mine");
         let args = ["report", STORED, "--format", format, "--output", "file"];
-        bench.run(&args).fails(USAGE, &["that is no directory", "name a directory"]);
+        bench.run(&args).fails(USAGE, &["is not a directory", "name a directory"]);
         assert_eq!(std::fs::read_to_string(file).unwrap(), "mine");
         bench.run(&["report", STORED, "--format", format, "--output", "a/b"]).succeeds();
     }
@@ -268,7 +268,7 @@ fn outputs_are_written_whole_and_where_they_belong() {
         .collect();
     assert_eq!(names.len(), 4 + 3 + 2, "no half-written file is left: {names:?}");
     let args = ["report", STORED, "--format", "csv", "--output", "a"];
-    bench.run(&args).fails(USAGE, &["that is a directory", "--output a/trials.csv"]);
+    bench.run(&args).fails(USAGE, &["is a directory", "--output a/trials.csv"]);
     bench.run(&["report", STORED, "--format", "csv", "--output", "file"]).succeeds();
     assert!(std::fs::read_to_string(bench.path("file")).unwrap().starts_with("scenario,"));
     // What has no valid block has no distribution.
@@ -295,6 +295,6 @@ fn formats_are_listed_and_completed_with_what_they_are() {
         assert!(line.unwrap().split_whitespace().count() > 4, "{}", list.out);
         assert!(zsh.out.contains(&format!("{name}\\:\"")), "no {name} in the completions of zsh");
     }
-    let texts = ["--sort is about tables", "--format text"];
+    let texts = ["--sort applies to tables", "--format text"];
     bench.run(&["report", ".", "--sort", "throughput", "--format", "csv"]).fails(USAGE, &texts);
 }

@@ -200,7 +200,7 @@ fn output_goes_where_it_points() {
         .fails(USAGE, &["has several files", "--output hgrm"]);
     bench
         .run(&["report", &run, "--format", "hgrm", "--output", "fifo"])
-        .fails(USAGE, &["that is no directory"]);
+        .fails(USAGE, &["is not a directory"]);
 }
 
 #[test]

@@ -36,14 +36,15 @@ fn reasons(trial: &Trial) -> Vec<String> {
         [("measured", &trial.account.measured), ("warm-up", &trial.account.warmup)]
     {
         if !outcomes.sums_are_exact() {
-            reasons.push(format!("fates of the {name} events do not add up: {outcomes:?}"));
+            reasons.push(format!("outcomes of the {name} events do not add up: {outcomes:?}"));
         }
     }
     if let Some(fanout) = &trial.fanout {
         let deliveries = &fanout.deliveries;
         for (name, outcomes) in deliveries.all_outcomes() {
             if !outcomes.sums_are_exact() {
-                reasons.push(format!("fates of the {name} deliveries do not add up: {outcomes:?}"));
+                reasons
+                    .push(format!("outcomes of the {name} deliveries do not add up: {outcomes:?}"));
             }
         }
         if deliveries.measured.received == 0 {
@@ -51,8 +52,7 @@ fn reasons(trial: &Trial) -> Vec<String> {
         }
         if let Some(quiet) = fanout.quiet.filter(|q| q.unsettled > 0) {
             reasons.push(format!(
-                "not quiet: {} deliveries of the warm-up were still on their way shortly before the next event; \
-                 lower load.rate",
+                "not idle: {} deliveries of the warm-up were still open shortly before the next event; lower load.rate",
                 quiet.unsettled
             ));
         }
@@ -70,14 +70,13 @@ pub(crate) fn driver_faults(trial: &Trial) -> Vec<String> {
     let mut reasons = Vec::new();
     reasons.extend(trial.paused_ns().map(|pause| {
         format!(
-            "driver stopped for {} without a break, while {} were to be measured (up to {:.0} % of that is allowed): its \
-             process or this machine was paused",
+            "driver stopped continuously for {} in a measured window of {} (up to {:.0} % of it is allowed): its process or this machine was paused",
             nanos_text(pause as f64),
             nanos_text(trial.wall_ns as f64),
             PAUSE_SHARE * 100.0
         )
     }));
-    // An idle flow compares what the quiet stretch cost; its one event's lateness says nothing of that.
+    // An idle flow compares the cost of the idle interval, which the lateness of its one event does not affect.
     if trial.fanout.as_ref().is_some_and(|f| f.quiet.is_some()) {
         return reasons;
     }
@@ -111,14 +110,14 @@ fn saturated(trial: &Trial) -> Option<String> {
         return None;
     }
     let busy = trial.driver.busy * 100.0;
-    let mut reason = format!("driver saturated: at work for {busy:.0} % of the time it had");
+    let mut reason = format!("driver saturated: busy for {busy:.0} % of its available time");
     if beyond {
         let completed = completed_share(trial) * 100.0;
-        reason += &format!(", enough for {completed:.0} % of what was offered");
+        reason += &format!(", which completed {completed:.0} % of the offered load");
     }
     let waited = trial.driver.waited_ns.unwrap_or(0);
     if waited > trial.window_ns / 100 {
-        reason += &format!("; others had its CPU for {}", nanos_text(waited as f64));
+        reason += &format!("; other processes used its CPU for {}", nanos_text(waited as f64));
     }
     Some(reason)
 }
@@ -200,21 +199,21 @@ mod tests {
 
     #[test]
     fn a_driver_without_a_moment_to_spare_is_at_fault_and_not_the_target() {
-        for (trial, said) in [
-            (behind(348, 0, 1, 0), "for 100 % of the time it had"),
+        for (trial, expected) in [
+            (behind(348, 0, 1, 0), "for 100 % of its available time"),
             // Others had its CPU: 86 % of it are all that it got.
             (
                 behind(300, 0, 2, 47),
-                "for 99 % of the time it had, enough for 50 % of what was offered; others had its CPU for 47.0 ms",
+                "for 99 % of its available time, which completed 50 % of the offered load; other processes used its CPU for 47.0 ms",
             ),
-            (behind(170, 1, 4, 170), "others had its CPU for 170 ms"),
+            (behind(170, 1, 4, 170), "other processes used its CPU for 170 ms"),
         ] {
             let reasons = reasons(&trial);
             assert!(
                 reasons.len() == 1 && reasons[0].starts_with("driver saturated"),
                 "{reasons:?}"
             );
-            assert!(reasons[0].contains(said), "{reasons:?}");
+            assert!(reasons[0].contains(expected), "{reasons:?}");
             assert!(!is_overloaded(&trial));
         }
     }
@@ -240,8 +239,8 @@ mod tests {
         let offered = trial.account.measured.due;
         let part = |share: f64| (offered as f64 * share) as u64;
         trial.account.acknowledged_by_end = part(0.8);
-        let said = "driver saturated: at work for 86 % of the time it had, enough for 80 % of what was offered";
-        assert_eq!(reasons(&trial), [said]);
+        let expected = "driver saturated: busy for 86 % of its available time, which completed 80 % of the offered load";
+        assert_eq!(reasons(&trial), [expected]);
         assert!(!is_overloaded(&trial));
         trial.account.acknowledged_by_end = part(0.9); // 1.05 of it without the stall
         assert_eq!(reasons(&trial), Vec::<String>::new());
@@ -327,7 +326,7 @@ mod tests {
         assert_eq!(
             reasons_of,
             [
-                "driver stopped for 3.00 s without a break, while 4.00 s were to be measured (up to 5 % of that is \
+                "driver stopped continuously for 3.00 s in a measured window of 4.00 s (up to 5 % of it is \
                  allowed): its process or this machine was paused"
             ]
         );

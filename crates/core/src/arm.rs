@@ -39,7 +39,7 @@ impl ArmOption {
     }
 }
 
-/// A set of options; whether it holds one is asked for each event.
+/// A set of options; it is queried for each event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ArmOptions(u32);
 
@@ -132,7 +132,7 @@ impl ArmSpec {
                 ));
             };
             if spec.has(option) {
-                return Err(format!("+{word} stands there twice: leave one out"));
+                return Err(format!("+{word} is given twice: remove one"));
             }
             spec.options = spec.options.with(option);
         }
@@ -189,10 +189,13 @@ mod tests {
             ("webhok@builtin", "did you mean \"webhook\""),
             ("webhook+calback@builtin", "did you mean \"callback\""),
             ("webhook+@builtin", "there are callback, stuck"),
-            ("webhook+stuck+stuck@builtin", "+stuck stands there twice"),
+            ("webhook+stuck+stuck@builtin", "+stuck is given twice"),
         ] {
-            let said = ArmSpec::parse(name).unwrap_err().to_string();
-            assert!(said.starts_with(&format!("--arm {name}: ")) && said.contains(why), "{said}");
+            let message = ArmSpec::parse(name).unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("--arm {name}: ")) && message.contains(why),
+                "{message}"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is asked and what is recorded: scenarios, schedules, plans, events, metrics, histograms and trial
+//! What is planned and what is recorded: scenarios, schedules, plans, events, metrics, histograms and trial
 //! records. Pure: no clock, file, socket or process.
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]

@@ -60,22 +60,22 @@ impl Transport {
     pub fn about(self) -> &'static str {
         match self {
             Transport::Webhook => {
-                "HTTP/1.1 POST per event over kept connections; one unanswered event each"
+                "one HTTP/1.1 POST per event over kept-alive connections, with one unanswered event each"
             }
             Transport::Websocket => {
-                "one WebSocket kept open, a text message per event, many unanswered"
+                "one text message per event over an open WebSocket, with many unanswered events"
             }
             Transport::Tcp => {
-                "length-prefixed messages on a bare socket: the floor of this machine"
+                "length-prefixed messages over plain TCP: the lower bound of this machine"
             }
             Transport::Sse => {
                 "server-sent events in an HTTP response that stays open; acknowledged by POST on a second connection"
             }
             Transport::LongPoll => {
-                "HTTP requests that are held until there is an event; the next one acknowledges it"
+                "HTTP requests that are held until there is an event; the next request acknowledges it"
             }
             Transport::Poll => {
-                "an HTTP request every delivery.poll_interval; the next one acknowledges what came"
+                "an HTTP request every delivery.poll_interval; the next request acknowledges the events received"
             }
         }
     }

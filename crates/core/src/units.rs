@@ -76,7 +76,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 pub fn parse_percent(text: &str) -> Result<f64, String> {
     match split(text)? {
         (number, "%") => Ok(number / 100.0),
-        _ => Err(format!("\"{}\" is no percentage: write for example 5%", text.trim())),
+        _ => Err(format!("\"{}\" is not a percentage: write for example 5%", text.trim())),
     }
 }
 

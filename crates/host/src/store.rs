@@ -269,6 +269,6 @@ mod tests {
         assert!(altered.contains("holds 1 records, run.json counted 2"), "{altered}");
         fs::write(&path, text.replacen("webhook@b", "webhook@c", 1)).unwrap();
         let altered = super::read(&dir).unwrap().altered.unwrap();
-        assert!(altered.contains("their SHA-256 differs"), "{altered}");
+        assert!(altered.contains("differ in their SHA-256"), "{altered}");
     }
 }

@@ -128,8 +128,8 @@ impl Columns {
         for metric in METRICS.iter().filter(|m| !m.name.contains(".p")) {
             let name = metric.name.replace('.', "_");
             let unit = metric.unit.name().replace('/', "_per_");
-            let said = name.contains("_ns_") || name.ends_with("_bytes");
-            let name = if said { name } else { format!("{name}_{unit}") };
+            let has_unit = name.contains("_ns_") || name.ends_with("_bytes");
+            let name = if has_unit { name } else { format!("{name}_{unit}") };
             self.known(&name, metric.value);
         }
         self.known("offered_events_per_s", |t| t.offered_per_second);

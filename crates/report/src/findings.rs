@@ -62,8 +62,8 @@ fn cell(f: &Finding, notes: &mut Vec<String>) -> String {
     if detail.chars().count() <= DETAIL_CHARS {
         return format!("{known}{value} ({detail})");
     }
-    let said = notes.iter().position(|note| *note == detail);
-    let number = said.unwrap_or_else(|| {
+    let index = notes.iter().position(|note| *note == detail);
+    let number = index.unwrap_or_else(|| {
         notes.push(detail);
         notes.len() - 1
     });

@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 /// The whole file: what it was measured on, units that are better bigger, trials.
 pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
     let mut out = String::new();
-    if let Some(said) = table::incomplete(report) {
-        let _ = writeln!(out, "# {said}");
+    if let Some(message) = table::incomplete(report) {
+        let _ = writeln!(out, "# {message}");
     }
     let _ = writeln!(out, "scenario: {}", visible::line(&report.scenario));
     let _ = writeln!(out, "seed: {}", report.seed);

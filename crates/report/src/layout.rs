@@ -17,7 +17,7 @@ const LONGEST_UNIT: usize = 4;
 pub struct Look {
     /// Colours are understood and wanted.
     pub colour: bool,
-    /// Columns of the terminal; `None` where nobody minds long lines.
+    /// Columns of the terminal; `None` where lines may be long.
     pub width: Option<usize>,
 }
 
@@ -97,12 +97,12 @@ pub fn table(grid: &[Vec<String>], names: usize, words: usize, look: Look) -> St
             out.push('\n');
         }
         // What a later part has nothing of is not named again.
-        let told = |row: &[String]| {
+        let relevant = |row: &[String]| {
             group[names.min(group.len())..]
                 .iter()
                 .any(|c| row.get(*c).is_some_and(|s| !s.is_empty()))
         };
-        let rows = grid.iter().enumerate().filter(|(_, row)| i == 0 || told(row));
+        let rows = grid.iter().enumerate().filter(|(_, row)| i == 0 || relevant(row));
         for (number, row) in rows {
             let shown = group.iter().filter_map(|c| Some((*c, row.get(*c)?)));
             let mut line = String::new();
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_align_by_what_is_seen() {
+    fn columns_align_by_visible_width() {
         assert_eq!(
             align(&grid(), 1, 1),
             "       one    two   verdict\np50   1 µs   日本   better*\n"

@@ -383,28 +383,3 @@ fn nothing_to_compare_says_what_is_missing() {
     let report: Report = compare::compare(&run);
     assert_eq!(report.points[0].arms.len(), 2, "the arms are named all the same");
 }
-
-#[test]
-fn other_runs_shared_cpus_and_pauses_stand_in_the_trust_line() {
-    let mut run = sample::ratios(1.0, 1.0);
-    let line = |run: &StoredRun| crate::table::trust(&compare::compare(run).points[0]);
-    let quiet = line(&run);
-    assert!(!quiet.contains("other runs") && !quiet.contains("shared"), "{quiet}");
-    run.header.placement.insert("driver".to_owned(), vec![0, 1]);
-    run.trials.iter_mut().filter(|t| t.block < 3).for_each(|t| t.other_runs = 1);
-    run.trials[0].account.spill = run.trials[0].account.measured.due * 100;
-    let said = line(&run);
-    assert!(said.contains("driver and target shared CPU 0"), "{said}");
-    assert!(said.contains("beside other runs in 3/12 blocks"), "{said}");
-    assert!(said.contains("spill 100.0 %"), "a share of an older run: {said}");
-    for trial in &mut run.trials {
-        trial.driver.pause_ns = Some(3_000_000_000);
-        trial.judged.invalid = vec!["driver stopped".to_owned()];
-    }
-    assert!(
-        compare::compare(&run).points[0]
-            .sentences
-            .join(" ")
-            .contains("The driver was stopped while it measured")
-    );
-}

@@ -13,7 +13,7 @@ const WANTED_NS: f64 = 50_000.0;
 /// The page.
 pub fn render(truth: &Truth) -> String {
     let mut out = format!(
-        "# How true the figures are\n\nMade by `{}` (pushbench {}, seed {}) on {}; driver on CPU {}, target on CPU {}. Each \
+        "# Accuracy of the figures\n\nMade by `{}` (pushbench {}, seed {}) on {}; driver on CPU {}, target on CPU {}. Each \
          figure is the median of {} trials, or the percentile of all of them. Loopback, events of 512 bytes.\n\n",
         truth.command.replace('`', "'"),
         escape(&truth.version),
@@ -52,10 +52,7 @@ fn delays(out: &mut String, delays: &[Delayed]) {
     section(
         out,
         "Response against a known delay",
-        "The target holds each event for the delay: one thread that never sleeps, so that no timer is late, and that \
-         keeps by its own clock how long it really held them (*held*). *Reported* is the driver's median response. \
-         *Beside* is the difference: the transport, the kernel and the driver together, hence the most that the driver \
-         can be wrong by. *Error* is what is beside the delay less what is beside none, round by round.",
+        "The target delays each answer with one thread that never sleeps, so that no timer is late. Its own clock records the true delay (*actual delay*). *Reported* is the driver's median response. *Overhead* is the difference: transport, kernel and driver together, which is an upper bound of the driver's error. *Error* is the overhead with the delay minus the overhead without a delay, round by round.",
     );
     let row = |d: &Delayed| {
         let invalid = if d.invalid > 0 { format!("{} invalid", d.invalid) } else { String::new() };
@@ -71,23 +68,31 @@ fn delays(out: &mut String, delays: &[Delayed]) {
             invalid,
         ]
     };
-    let head =
-        ["", "rate", "delay", "reported", "held", "beside", "error", "beside, p99", "trials"];
+    let head = [
+        "",
+        "rate",
+        "delay",
+        "reported",
+        "actual delay",
+        "overhead",
+        "error",
+        "overhead p99",
+        "trials",
+    ];
     grid(out, &rows(&head, delays.iter().map(row)), 1);
-    let told = |d: &&Delayed| step(d.reported_ns) <= WANTED_NS;
-    let worst = delays.iter().filter(told).map(|d| d.error_ns.abs()).fold(0.0, f64::max);
+    let resolved = |d: &&Delayed| step(d.reported_ns) <= WANTED_NS;
+    let worst = delays.iter().filter(resolved).map(|d| d.error_ns.abs()).fold(0.0, f64::max);
     let within = if worst <= WANTED_NS { "within" } else { "beyond" };
     let _ = write!(
         out,
-        "The largest error is {}, {within} the {} that are wanted.",
+        "The largest error is {}, {within} the limit of {}.",
         nanos_text(worst),
         nanos_text(WANTED_NS)
     );
-    if let Some(coarse) = delays.iter().find(|d| !told(d)) {
+    if let Some(coarse) = delays.iter().find(|d| !resolved(d)) {
         let _ = write!(
             out,
-            " A histogram has steps of up to 0.1 % of its values, {} at {}: an error of that size cannot be told there, \
-             and such rows are left out of that sentence.",
+            " A histogram has steps of up to 0.1 % of its values, {} at {}: an error of that size cannot be resolved there, and such rows are not counted in this sentence.",
             nanos_text(step(coarse.reported_ns)),
             nanos_text(coarse.delay_ns as f64)
         );
@@ -103,9 +108,8 @@ fn step(ns: f64) -> f64 {
 fn freezes(out: &mut String, freezes: &[Frozen]) {
     section(
         out,
-        "A target that stood still",
-        "The built-in server is stopped for 1 s of 5 s. Who must wait how long follows from the schedule \
-         (`stats::queue`); of each pair the measured value comes first.",
+        "A frozen target",
+        "The built-in server is stopped for 1 s of 5 s. The expected waiting times follow from the schedule (`stats::queue`). Each cell is: measured, expected.",
     );
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
     let row = |f: &Frozen| {
@@ -130,7 +134,7 @@ fn lags(out: &mut String, lags: &[Lagging]) {
     section(
         out,
         "Lag against a spin loop",
-        "A loop that does nothing but look at the clock, on the driver's CPU, is as late as the machine is. The driver's \
+        "A loop that only reads the clock, on the driver's CPU, shows how late the machine itself is. The driver's \
          lag is that of the floor transport (`tcp`) at the same instants.",
     );
     let row = |l: &Lagging| {
@@ -145,11 +149,9 @@ fn lags(out: &mut String, lags: &[Lagging]) {
 fn shares(out: &mut String, shares: &[Share]) {
     section(
         out,
-        "How much of a latency is the driver's own",
+        "The driver's share of a latency",
         "A closed loop over the floor transport, one event on each connection. The bare loop writes and reads the same \
-         bytes on the same CPU, never sleeps and keeps nothing but the time: what the driver reports beyond that is its \
-         own (runtime, wake-ups, ledger, histograms). With many in flight each event waits until the driver has dealt with \
-         the others, so a closed loop shows the driver's cost and not the target's.",
+         bytes on the same CPU, never sleeps and records only the time: what the driver reports beyond that is its own cost (runtime, wake-ups, ledger, histograms). With many in flight each event waits until the driver has handled the others, so a closed loop shows the driver's cost and not the target's.",
     );
     let row = |s: &Share| {
         vec![
@@ -190,13 +192,16 @@ mod tests {
         let shared = page(sharded(false, 0.9, 0.5));
         assert!(shared.contains("**This machine cannot show"), "{shared}");
         assert!(shared.contains("| tcp | 5.00 µs | 5.10 µs | ×1.02 |\n"), "{shared}");
-        for (ratio, busy, said) in [
+        for (ratio, busy, expected) in [
             (1.9, 0.99, "| ×1.90 | 5.00 µs | 5.10 µs | ×1.02 | met |"),
             (1.7, 0.5, "| not met |"),
             (1.3, 0.97, "| the target was the limit, busy 97 % |"),
         ] {
             let apart = page(sharded(true, ratio, busy));
-            assert!(apart.contains(said) && !apart.contains("cannot show"), "{said}: {apart}");
+            assert!(
+                apart.contains(expected) && !apart.contains("cannot show"),
+                "{expected}: {apart}"
+            );
         }
         let older = render(&Truth { shards: Vec::new(), ..sample() });
         assert!(!older.contains("Two shards"), "{older}");
@@ -266,8 +271,8 @@ mod tests {
         assert_eq!(read, truth);
         let page = render(&read);
         assert_eq!(page, render(&truth));
-        for said in [
-            "error is 51.0 µs, beyond the 50.0 µs",
+        for expected in [
+            "error is 51.0 µs, beyond the limit of 50.0 µs",
             "65.5 µs at 100 ms",
             "1 invalid",
             "| 4 | 40.0 µs | 30.0 µs | 10.0 µs | 25 % |",
@@ -275,7 +280,7 @@ mod tests {
             "Trusted up to 40.0k",
             "a \\| b",
         ] {
-            assert!(page.contains(said), "{said} is missing:\n{page}");
+            assert!(page.contains(expected), "{expected} is missing:\n{page}");
         }
     }
 }

@@ -47,8 +47,8 @@ pub fn differences(a: &RunHeader, b: &RunHeader) -> Vec<Difference> {
     }
     found.extend(machine::differences(a, b));
     // A sweep would say the same of every point.
-    let mut said = BTreeSet::new();
-    found.retain(|d| said.insert(d.to_string()));
+    let mut listed = BTreeSet::new();
+    found.retain(|d| listed.insert(d.to_string()));
     found
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn arms_of_both(p: &PointHeader, q: &PointHeader) -> Vec<(usize, usiz
 
 fn scenario_differences(a: &Scenario, b: &Scenario) -> Vec<Difference> {
     let keys = |s: &Scenario| serde_json::to_value(s).map(|v| flat(&v)).unwrap_or_default();
-    let mut found = unlike("", keys(a), keys(b));
+    let mut found = key_differences("", keys(a), keys(b));
     found.retain(|d| !NO_MATTER.contains(&d.what.as_str()));
     found
 }
@@ -83,10 +83,10 @@ fn arm_differences(a: &ArmHeader, b: &ArmHeader) -> Vec<Difference> {
         let arm = ArmHeader { ease: None, ..arm.clone() };
         serde_json::to_value(arm).map(|v| flat(&v)).unwrap_or_default()
     };
-    unlike(&format!("{}: ", a.label), keys(a), keys(b))
+    key_differences(&format!("{}: ", a.label), keys(a), keys(b))
 }
 
-fn unlike(
+fn key_differences(
     prefix: &str,
     a: BTreeMap<String, String>,
     b: BTreeMap<String, String>,

@@ -224,7 +224,7 @@ impl Pair<'_> {
                 .and_then(|v| v.ratio(CONFIDENCE))
                 .and_then(|r| direction(&r, self.metric.more_is_better));
             if again != Some(claimed) {
-                return Some("does not stand without the driver's own lag".to_owned());
+                return Some("does not hold without the driver's own lag".to_owned());
             }
         }
         // Voided blocks: kept out of the average, but they must not have decided the sign.
@@ -239,7 +239,7 @@ impl Pair<'_> {
             |arm: usize| self.trials.all.iter().filter(|t| t.arm == arm && !t.is_valid()).count();
         let (a, b) = (voided(0), voided(self.candidate));
         if voids_know_the_arm(a, b) {
-            return Some(format!("invalid trials strike one arm more ({a} against {b})"));
+            return Some(format!("one arm has more invalid trials ({a} against {b})"));
         }
         None
     }

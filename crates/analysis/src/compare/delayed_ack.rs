@@ -13,7 +13,7 @@ const TWO: f64 = 1.8;
 /// An acknowledgement without data for each event, with the same room.
 const ONE: f64 = 0.8;
 
-/// What to change in a server whose answers wait.
+/// What to change in a server with delayed answers.
 pub(crate) const CURE: &str =
     "set TCP_NODELAY on its connections, or write head and body of an answer in one call";
 

@@ -1,4 +1,4 @@
-//! The figures of a duplex beside those of every flow: answers that come by a callback.
+//! The figures that only a duplex has: answers by callback.
 
 use crate::compare::Latency;
 use crate::compare::figures::{distribution, over_blocks, per};
@@ -10,7 +10,7 @@ use pushbench_core::scenario::Questions;
 use pushbench_core::units;
 use serde::Serialize;
 
-/// What was seen of answers by callback, from the merged measured windows of valid trials.
+/// Figures of answers by callback, from the merged measured windows of valid trials.
 #[derive(Debug, Clone, Serialize)]
 pub struct CallbackFigures {
     /// From due to the word that the question was accepted.
@@ -45,7 +45,7 @@ pub fn figures(trials: &[&Trial]) -> Option<CallbackFigures> {
 }
 
 /// `answers of 512 B after 5 ms`
-pub fn asked(questions: &Questions) -> String {
+pub fn describe(questions: &Questions) -> String {
     let mut text = format!("answers of {}", units::bytes(questions.answer_bytes as f64));
     if !questions.takes.is_zero() {
         let takes = units::nanos_text(questions.takes.as_nanos() as f64);

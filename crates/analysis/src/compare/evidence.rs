@@ -84,8 +84,9 @@ pub fn evidence<'a>(run: &'a StoredRun, report: &Report, seconds: &Seconds) -> E
             let response = Distribution::of(&valid, |t| &t.account.response);
             let service = Distribution::of(&valid, |t| &t.account.service);
             let recorded = if response.hist.is_empty() { &service } else { &response };
-            let told = seconds.get(&header.points[index].arms[arm].label);
-            let by_second = told.and_then(|told| of_trials(run, told, index, arm, recorded));
+            let intervals = seconds.get(&header.points[index].arms[arm].label);
+            let by_second =
+                intervals.and_then(|intervals| of_trials(run, intervals, index, arm, recorded));
             ArmEvidence {
                 by_second: by_second.is_some(),
                 log: by_second.unwrap_or_else(|| valid.iter().map(|t| whole(t)).collect()),
@@ -154,7 +155,7 @@ mod tests {
     use crate::compare::{compare, sample};
 
     /// A sample whose trials follow each other, and its seconds.
-    fn told() -> (StoredRun, Seconds) {
+    fn run_with_seconds() -> (StoredRun, Seconds) {
         let mut run = sample::ratios(0.8, 0.5);
         let mut seconds = Seconds::new();
         for trial in &mut run.trials {
@@ -169,7 +170,7 @@ mod tests {
 
     #[test]
     fn seconds_are_those_of_valid_trials_and_add_up() {
-        let (mut run, mut seconds) = told();
+        let (mut run, mut seconds) = run_with_seconds();
         run.trials
             .iter_mut()
             .filter(|t| t.block == 3)

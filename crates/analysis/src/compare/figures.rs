@@ -43,7 +43,7 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
         questions: s.questions.clone(),
         hosts: hosts.into_iter().cloned().collect(),
         driver_cpus: match &s.subscribers {
-            // One shard plays all subscribers.
+            // One shard simulates all subscribers.
             Some(_) => cpus("driver").into_iter().take(1).collect(),
             None => cpus("driver"),
         },
@@ -264,7 +264,7 @@ fn faults(trials: &[&Trial]) -> Vec<(String, u64)> {
         *sum.entry(message).or_default() += n;
     }
     let mut faults: Vec<_> = sum.into_iter().map(|(m, n)| (m.to_owned(), n)).collect();
-    // What all others are called says nothing, however many they are.
+    // The names of the other arms give no information, however many there are.
     let unnamed = |message: &str| message == OTHER_FAULTS;
     faults.sort_by(|a, b| {
         unnamed(&a.0).cmp(&unnamed(&b.0)).then(b.1.cmp(&a.1)).then_with(|| a.0.cmp(&b.0))

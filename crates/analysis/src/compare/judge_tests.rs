@@ -108,7 +108,7 @@ fn every_comparison_is_checked_by_other_ways() {
 }
 
 #[test]
-fn a_merged_ratio_that_disagrees_is_said() {
+fn a_merged_ratio_that_disagrees_is_reported() {
     // One block in twelve, in which everything takes fifty times as long and the first arm half as
     // long again: it makes up the whole tail of the merged windows.
     let block = |n: u64| match n {
@@ -117,9 +117,9 @@ fn a_merged_ratio_that_disagrees_is_said() {
     };
     let report = compare(&sample::run(&(0..12).map(block).collect::<Vec<_>>()));
     let notes = &report.points[0].validity.notes;
-    let said =
+    let noted =
         |metric: &str| notes.iter().any(|n| n.text.contains("merged") && n.text.contains(metric));
-    assert!(said("service.p99") && !said("service.p50"), "{notes:?}");
+    assert!(noted("service.p99") && !noted("service.p50"), "{notes:?}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! What the records say: figures of each arm, differences with their uncertainty, verdicts. Pure, and
-//! the only place that decides; reports render what stands here.
+//! the only place that decides; reports render its results.
 
 mod arm;
 pub mod blocks;
@@ -84,7 +84,7 @@ pub struct Trials<'a> {
     pub pilot: Vec<&'a Trial>,
     /// Whole blocks, a trial per arm in arm order.
     pub blocks: Vec<Vec<&'a Trial>>,
-    /// Of these, the ones whose every trial is valid.
+    /// Of these, the ones with only valid trials.
     pub valid: Vec<Vec<&'a Trial>>,
 }
 

@@ -14,7 +14,7 @@ pub struct Note {
     pub arm: Option<String>,
     /// The metrics that it bears on; empty where it is about no figure.
     pub metrics: Vec<&'static str>,
-    /// True where these figures would be others without what the note says.
+    /// True where the cause of the note affects these figures.
     pub moves_figures: bool,
 }
 

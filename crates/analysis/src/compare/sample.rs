@@ -52,9 +52,9 @@ pub fn run(blocks: &[[Block; 2]]) -> StoredRun {
 pub fn ratios(service: f64, cpu: f64) -> StoredRun {
     let block = |n: u64| {
         // Both arms share the machine's conditions; a little is left of their own.
-        let mood = 1.0 + 0.1 * ((n * 7) % 5) as f64;
+        let shared = 1.0 + 0.1 * ((n * 7) % 5) as f64;
         let own = 1.0 + 0.004 * ((n * 3) % 4) as f64;
-        let part = |base: f64, ratio: f64| (base * mood * ratio) as u64;
+        let part = |base: f64, ratio: f64| (base * shared * ratio) as u64;
         [
             Block::of(part(100_000.0, 1.0), part(40_000.0, 1.0)),
             Block::of(part(100_000.0, service * own), part(40_000.0, cpu * own)),

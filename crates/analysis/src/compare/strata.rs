@@ -1,4 +1,4 @@
-//! Events told apart: figures of each stratum, the knee of a ramp, first events against last ones.
+//! Strata: figures of each stratum, the knee of a ramp, first events against last ones.
 
 use crate::compare::FEWEST_BLOCKS;
 use crate::compare::figures::latency;
@@ -14,7 +14,7 @@ use pushbench_core::scenario::{Scenario, split};
 /// connection can carry its median stays below this many times that of an idle one.
 const KNEE: f64 = 10.0;
 
-/// The figures of each stratum over an arm's valid trials; none where events are not told apart.
+/// The figures of each stratum over an arm's valid trials; none where events have no strata.
 pub fn strata(scenario: &Scenario, trials: &[&Trial]) -> Vec<Stratum> {
     let names = split::names(scenario);
     if trials.is_empty() || trials.iter().any(|t| t.account.strata.len() != names.len()) {

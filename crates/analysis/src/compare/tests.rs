@@ -79,7 +79,7 @@ fn voids_that_know_the_arm_or_decide_the_sign_leave_it_open() {
     });
     let c = of(&one_sided, "service.p50");
     assert_eq!(c.verdict, Verdict::Inconclusive);
-    assert!(c.why.unwrap().contains("strike one arm more"));
+    assert!(c.why.unwrap().contains("one arm has more invalid trials"));
 
     let block = |n: usize| match n {
         0 | 1 => [Block::of(100_000, 40_000), Block::of(100_000_000, 40_000)],
@@ -138,15 +138,15 @@ fn a_driver_at_its_limit_is_told_a_rate_and_no_arm_is_blamed() {
     let mut run = ratios(0.5, 0.5);
     run.trials.iter_mut().filter(|t| t.arm == 1).for_each(|t| {
         t.driver.busy = 0.99;
-        t.judged.invalid = vec!["driver saturated: at work for 99 % of the time it had".to_owned()];
+        t.judged.invalid = vec!["driver saturated: busy for 99 % of its available time".to_owned()];
         t.account.acknowledged_by_end = 1500;
     });
-    let said = sentence(&compare(&run));
+    let text = sentence(&compare(&run));
     assert!(
-        said.contains("The driver was at its own limit") && said.contains("--rate 700"),
-        "{said}"
+        text.contains("The driver was at its own limit") && text.contains("--rate 700"),
+        "{text}"
     );
-    assert!(!said.contains("overloaded") && !said.contains("no valid trial"), "{said}");
+    assert!(!text.contains("overloaded") && !text.contains("no valid trial"), "{text}");
     // A closed loop may be at its limit; if it has no valid block, that is not why.
     run.trials.iter_mut().for_each(|t| t.offered_per_second = None);
     assert!(sentence(&compare(&run)).contains("has no valid trial"));
@@ -195,9 +195,9 @@ fn answers_that_wait_for_an_acknowledgement_are_told_the_cure_and_no_rate() {
         t.account.traffic.segments_out = 2 * t.account.sent;
     });
     let report = compare(&run);
-    let said = sentence(&report);
-    assert!(said.contains("overloaded") && said.contains("TCP_NODELAY"), "{said}");
-    assert!(!said.contains("--rate"), "{said}");
+    let text = sentence(&report);
+    assert!(text.contains("overloaded") && text.contains("TCP_NODELAY"), "{text}");
+    assert!(!text.contains("--rate"), "{text}");
     let notes = &report.points[0].validity.notes;
     assert!(
         notes.iter().any(|n| n.text.contains("Nagle") && n.text.contains("service p50 44")),

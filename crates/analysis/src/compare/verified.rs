@@ -6,11 +6,11 @@ use serde::Serialize;
 /// One aspect over all arms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// What was asked.
+    /// The aspect.
     pub aspect: Aspect,
-    /// What was found, an entry an arm; `None` where it does not apply or was not asked.
+    /// What was found, an entry an arm; `None` where it does not apply or was not tested.
     pub arms: Vec<Option<Finding>>,
-    /// True when two arms of which it is known have different values.
+    /// True when two arms have different known values.
     pub differs: bool,
 }
 
@@ -26,7 +26,7 @@ pub struct Verified {
     pub failure: Vec<Option<String>>,
     /// Whether each arm acknowledged every known event exactly once.
     pub exactly_once: Vec<bool>,
-    /// Every aspect that was asked of one arm at least.
+    /// Every aspect that was tested on at least one arm.
     pub rows: Vec<Row>,
 }
 
@@ -70,9 +70,9 @@ mod tests {
             arm("c", vec![Finding::tested(Aspect::Ping, "answered")]),
         ];
         let rows = verified(&all).rows;
-        let seen: Vec<(Aspect, bool)> = rows.iter().map(|r| (r.aspect, r.differs)).collect();
+        let found: Vec<(Aspect, bool)> = rows.iter().map(|r| (r.aspect, r.differs)).collect();
         let wanted = [(Aspect::KeepAlive, true), (Aspect::Ping, false), (Aspect::Nodelay, false)];
-        assert_eq!(seen, wanted);
+        assert_eq!(found, wanted);
         assert_eq!(rows[1].arms.iter().flatten().count(), 1);
     }
 }

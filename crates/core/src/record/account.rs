@@ -31,13 +31,13 @@ pub struct Account {
     pub service: Hist,
     /// Service times of the events due in the first and in the second half of the measured window.
     pub halves: [Hist; 2],
-    /// Times told apart by the scenario's split.
+    /// Times of the strata of the scenario's split.
     pub strata: Vec<Stratum>,
     /// `sent − max(due, free)`, ns. Empty in a closed loop.
     pub lag: Hist,
     /// From the wake of the reading task to `done`, ns.
     pub reading: Hist,
-    /// Slowest response per stretch of the trial (service time in a closed loop).
+    /// Slowest response per interval of the trial (service time in a closed loop).
     pub peaks: Peaks,
     /// Answers to events that had been acknowledged already; `None` when matched by order.
     pub duplicated: Option<u64>,
@@ -45,7 +45,7 @@ pub struct Account {
     pub reordered: Option<u64>,
     /// Answers to events that had timed out or failed before.
     pub late: u64,
-    /// Messages that answer no event: unknown id, garbage, not asked for.
+    /// Messages that answer no event: unknown id, garbage, unsolicited.
     pub unsolicited: u64,
     /// Events written, warm-up included.
     pub sent: u64,
@@ -68,7 +68,7 @@ pub struct Account {
     pub traffic: Traffic,
     /// What went wrong, by message.
     pub faults: BTreeMap<String, u64>,
-    /// What was seen of answers that come by a callback, where they do.
+    /// Figures of answers by callback, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callbacks: Option<Callbacks>,
 }
@@ -76,7 +76,7 @@ pub struct Account {
 impl Account {
     /// Nothing yet. `tells_ids`: answers carry the event's id; `wall_length`: what the peaks cover, ns.
     pub fn new(tells_ids: bool, wall_length: u64, split: Option<&Split>) -> Account {
-        let told = tells_ids.then_some(0);
+        let count = tells_ids.then_some(0);
         Account {
             measured: Outcomes::default(),
             warmup: Outcomes::default(),
@@ -88,8 +88,8 @@ impl Account {
             lag: Hist::new(),
             reading: Hist::new(),
             peaks: Peaks::new(wall_length),
-            duplicated: told,
-            reordered: told,
+            duplicated: count,
+            reordered: count,
             late: 0,
             unsolicited: 0,
             sent: 0,

@@ -1,4 +1,4 @@
-//! What was seen: histograms, the ledger of outcomes, resources, hiccups, and the results store.
+//! What was measured: histograms, the ledger of outcomes, resources, hiccups, and the results store.
 
 pub mod records;
 pub mod run;

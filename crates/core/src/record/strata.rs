@@ -1,4 +1,4 @@
-//! Measured events told apart: by when they were due, or by how much their connection had carried.
+//! Strata of measured events: by when they were due, or by how much their connection had carried.
 
 use crate::record::histogram::Hist;
 use serde::{Deserialize, Serialize};

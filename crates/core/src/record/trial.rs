@@ -137,7 +137,7 @@ pub struct Trial {
     pub warm_connections: u64,
     /// Unanswered events all connections together could hold.
     pub slots: u64,
-    /// How measured events are told apart, where they are.
+    /// The split of measured events into strata, where there is one.
     pub split: Option<Split>,
     /// Lateness of the 1 kHz meter beside the driver.
     pub hiccup: Hist,
@@ -155,7 +155,7 @@ pub struct Trial {
     /// older versions, which did not look.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub other_runs: u64,
-    /// What a built-in server said of itself.
+    /// The configuration reported by a built-in server.
     pub in_force: Option<EffectiveConfig>,
     /// What came to subscribers; `None` in other flows.
     #[serde(default, skip_serializing_if = "Option::is_none")]

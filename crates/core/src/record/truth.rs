@@ -37,19 +37,19 @@ pub struct Truth {
     pub shares: Vec<Share>,
     /// Up to which rate the driver is to be trusted.
     pub limits: Vec<Limit>,
-    /// The driver as two shards beside one; none in pages of older versions.
+    /// The driver as two shards and as one; none in pages of older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shards: Vec<Sharded>,
 }
 
-/// A response beside the time that the target really held the event.
+/// A response and the time that the target really delayed the event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Delayed {
     /// By which transport.
     pub transport: String,
     /// Events a second.
     pub rate: f64,
-    /// What the target was asked to wait, ns.
+    /// The requested delay of the target, ns.
     pub delay_ns: u64,
     /// Median response that the driver reports.
     pub reported_ns: f64,
@@ -66,7 +66,7 @@ pub struct Delayed {
     pub invalid: usize,
 }
 
-/// A target that stood still for a known time, beside what theory says.
+/// A target that was frozen for a known time, and the expected figures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Frozen {
     /// By which transport.
@@ -83,7 +83,7 @@ pub struct Frozen {
     pub missing: u64,
 }
 
-/// The driver's lag beside a loop that does nothing but look at the clock, on the same CPU.
+/// The driver's lag and that of a loop that only reads the clock, on the same CPU.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lagging {
     /// Events a second.
@@ -96,7 +96,7 @@ pub struct Lagging {
     pub hiccup_p99_ns: u64,
 }
 
-/// A latency of the floor transport beside what the barest loop sees.
+/// A latency of the floor transport, by the driver and by a minimal loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Share {
     /// Unanswered events at any time.
@@ -109,7 +109,7 @@ pub struct Share {
     pub own_share: f64,
 }
 
-/// Rising rates, and what the instrument says of itself at each.
+/// Rising rates, and whether the driver reports itself valid at each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Limit {
     /// By which transport.
@@ -124,7 +124,7 @@ pub struct Limit {
     pub mistrusted_from: Option<f64>,
 }
 
-/// The driver as two shards beside the driver as one, in a closed loop. Of each pair that of one comes first.
+/// The driver as two shards and as one, in a closed loop. Of each pair that of one comes first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sharded {
     /// By which transport.
@@ -135,7 +135,7 @@ pub struct Sharded {
     pub driver: [String; 2],
     /// CPUs of the target, in words.
     pub target: String,
-    /// Two shards had a CPU each. Otherwise they shared one, and their throughput says nothing.
+    /// Two shards had a CPU each. Otherwise they shared one, and their throughput shows no gain.
     pub apart: bool,
     /// Events a second.
     pub per_second: [f64; 2],
@@ -164,6 +164,6 @@ pub struct Rung {
     pub reading_ns: f64,
     /// How busy the driver was ([`crate::record::trial::DriverUsage::busy`]).
     pub busy: f64,
-    /// What it said of itself, the last time.
+    /// The driver's reason in the last trial, where it was invalid.
     pub said: Option<String>,
 }

@@ -191,10 +191,8 @@ fn apply(draft: &mut Draft, path: &str, value: &Raw, origin: &Origin) -> Result<
         let figure = figures.iter().find(|f| f.name == what).ok_or_else(|| {
             let names: Vec<&str> = figures.iter().map(|f| f.name).collect();
             let hint = did_you_mean(what, names.iter().copied());
-            origin.error(format!(
-                "[expect] knows no \"{what}\"{hint}; there are {}",
-                names.join(", ")
-            ))
+            origin
+                .error(format!("[expect] has no \"{what}\"{hint}; there are {}", names.join(", ")))
         })?;
         return figure.apply(draft, value).map_err(wrong);
     }

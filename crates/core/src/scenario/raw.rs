@@ -1,4 +1,4 @@
-//! A value as it was written, before its key says what it means.
+//! A value as written, before its key's type is known.
 
 /// A value as written, whether in TOML or on the command line.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +39,7 @@ impl Raw {
         match self {
             Raw::Text(t) => Ok(t.clone()),
             Raw::Number(n) if n.is_finite() => Ok(n.to_string()),
-            Raw::Number(_) => Err("this is no finite number: write text in quotes".into()),
+            Raw::Number(_) => Err("this is not a finite number: write text in quotes".into()),
             Raw::Switch(_) => Err("this is a boolean: write text or a number".into()),
             Raw::Other(what) => Err(format!("this is {what}: write text or a number")),
         }

@@ -88,7 +88,7 @@ impl Shape {
         Ok(Burst { factor, length, every })
     }
 
-    /// Another process was asked for on the command line: what belonged to the file's goes.
+    /// The command line selects another arrival process: keys of the file's process are dropped.
     pub(crate) fn forget(&mut self) {
         *self = Shape::default();
     }

@@ -24,7 +24,7 @@ use std::fmt::Write as _;
 /// The look of charts, in a page and alone.
 pub(crate) const STYLE: &str = include_str!("chart.css");
 
-/// What a chart tells of; the page has a section for each.
+/// The subject of a chart; the page has a section for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Ratios with their intervals.
@@ -46,7 +46,7 @@ pub enum Kind {
 pub struct Chart {
     /// `spectrum`, and with the point's number in a run of several: `spectrum-2`.
     pub name: String,
-    /// What it tells of.
+    /// Its subject.
     pub kind: Kind,
     /// The point it belongs to; `None` where it is about all of them.
     pub point: Option<usize>,

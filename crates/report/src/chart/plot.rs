@@ -126,7 +126,7 @@ pub fn label(look: &Look) -> String {
     shorten(&visible(&look.name), NAME)
 }
 
-/// Where each name of a legend stands: its left edge and its line, and how many lines there are.
+/// The place of each name of a legend: its left edge and its line, and how many lines there are.
 fn flow(legend: &[Look]) -> (Vec<(f64, usize)>, usize) {
     let (mut x, mut line) = (4.0, 0);
     let mut places = Vec::new();

@@ -81,7 +81,7 @@ impl Scale {
 }
 
 fn extent(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
-    values.fold(None, |seen, v| match seen {
+    values.fold(None, |range, v| match range {
         None => Some((v, v)),
         Some((low, high)) => Some((low.min(v), high.max(v))),
     })

@@ -100,7 +100,7 @@ impl Svg {
             num(top),
             num((x.1 - x.0).abs()),
             num((y.1 - y.0).abs()),
-            said(tip)
+            title(tip)
         );
     }
 
@@ -132,17 +132,17 @@ impl Svg {
 
     fn sized_mark(&mut self, look: &Look, at: (f64, f64), size: f64, tip: Option<&str>) {
         let shape = look.shape(at, size);
-        let _ = write!(self.out, "<path class=\"m\" d=\"{shape}\"{}/>", said(tip));
+        let _ = write!(self.out, "<path class=\"m\" d=\"{shape}\"{}/>", title(tip));
     }
 
-    /// A place that says something when it is hovered over, and shows nothing.
+    /// An invisible area with a tooltip.
     pub fn hint(&mut self, at: (f64, f64), tip: &str) {
         let (x, y) = (num(at.0), num(at.1));
-        let _ = write!(self.out, "<path class=\"h\" d=\"M{x} {y}h0\"{}/>", said(Some(tip)));
+        let _ = write!(self.out, "<path class=\"h\" d=\"M{x} {y}h0\"{}/>", title(Some(tip)));
     }
 }
 
-fn said(tip: Option<&str>) -> String {
+fn title(tip: Option<&str>) -> String {
     tip.map_or(String::new(), |tip| format!(" data-tip=\"{}\"", escape(tip)))
 }
 

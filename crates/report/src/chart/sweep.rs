@@ -155,7 +155,7 @@ impl Lane<'_> {
         let fell = curve.arms.iter().flatten().any(|m| *m == Mark::Overloaded);
         if fell {
             about.push_str(
-                " Where an arm is overloaded its latency is the length of the trial, so none is drawn.",
+                " The latency of an overloaded arm depends on the length of the trial and is not drawn.",
             );
         }
         for knee in &self.group.knees {
@@ -284,9 +284,9 @@ pub(crate) fn of_ramp(page: &Page, index: usize) -> Option<Chart> {
         }
         plot.svg.end();
     }
-    let about = "Each step of the ramp by the rate in its middle; p50 below, p99 above. The shaded band of an arm is the step in which it stopped keeping up: beyond it the response is the length of a queue.";
+    let about = "Each step of the ramp at the rate of its middle; p50 below, p99 above. The shaded band of an arm is the step in which it stopped keeping up; beyond it, response time is mostly queueing.";
     let title = format!(
-        "Up to where each keeps up: response by offered load ({})",
+        "Response by offered load, and where each arm stops keeping up ({})",
         shorten(&page.report.scenario, 30)
     );
     Some(Chart::of("ramp", Kind::Sweep, title, about.to_owned(), plot).with(table::strata(point)))

@@ -110,9 +110,9 @@ fn charts_call_metrics_what_tables_call_them() {
         let judged =
             pushbench_core::record::metrics::METRICS.iter().filter(|m| is_judged(m, &scenario));
         for metric in judged {
-            let told = crate::table::metric_name(scenario.flow, metric.name);
-            let raw = told.contains('_') || told == metric.name && told.contains('.');
-            assert!(!raw, "{name}: {told}");
+            let label = crate::table::metric_name(scenario.flow, metric.name);
+            let raw = label.contains('_') || label == metric.name && label.contains('.');
+            assert!(!raw, "{name}: {label}");
         }
     }
 }
@@ -121,7 +121,7 @@ fn charts_call_metrics_what_tables_call_them() {
 fn what_no_arm_has_a_figure_of_is_no_row() {
     let charts = charts(&crate::tests::fanned_out());
     let (names, _) = names_of(charts.iter().find(|c| c.name == "forest").unwrap());
-    assert!(names.contains("delivery p50") && !names.contains("subscribing again"), "{names}");
+    assert!(names.contains("delivery p50") && !names.contains("resubscribing"), "{names}");
 }
 
 #[test]

@@ -14,25 +14,23 @@ const TARGET_BOUND: f64 = 0.9;
 pub(super) fn limits(out: &mut String, limits: &[Limit], trials: usize) {
     section(
         out,
-        "Up to which rate it is to be trusted",
-        "Poisson arrivals on 32 connections to a target that is faster than the driver, one core each. A trial is trusted \
-         when `run` would not call it invalid by the driver's doing (`drive::validity`: lag or late reading beyond \
-         its budget, or too busy); *busy* is work over work and idle, time in which others had the CPU apart, and more \
-         than 90 % are too much; *said* is what `run` prints there.",
+        "Highest trusted rate",
+        "Poisson arrivals on 32 connections to a target that is faster than the driver, one core each. A trial is trusted when `run` would not call it invalid because of the driver (lag or late reading beyond its budget, or a saturated driver). *Busy* is work time divided by work and idle time, without time in which other processes had the CPU; more than 90 % is too much. *Reason* is the message of `run`.",
     );
     for limit in limits {
         let _ = writeln!(out, "### {}\n", escape(&limit.transport));
         let trusted =
-            limit.trusted_up_to.map_or("At none of these rates trusted".to_owned(), |r| {
+            limit.trusted_up_to.map_or("Trusted at none of these rates".to_owned(), |r| {
                 format!("Trusted up to {}", rate(r))
             });
-        let not = limit.mistrusted_from.map_or(
-            "**it did not say of itself at the highest rate that it cannot be**".to_owned(),
-            |r| format!("not trusted from {} on", rate(r)),
-        );
+        let not = limit
+            .mistrusted_from
+            .map_or("**the highest rate was not reported as untrusted**".to_owned(), |r| {
+                format!("not trusted from {} on", rate(r))
+            });
         let capacity = rate(limit.capacity);
         let _ =
-            writeln!(out, "{trusted}; {not}. In a closed loop the driver manages {capacity}.\n");
+            writeln!(out, "{trusted}; {not}. The driver's closed-loop capacity is {capacity}.\n");
         let row = |r: &Rung| {
             vec![
                 rate(r.rate),
@@ -45,7 +43,7 @@ pub(super) fn limits(out: &mut String, limits: &[Limit], trials: usize) {
             ]
         };
         let head =
-            ["rate", "trusted", "response p50", "lag p50", "late reading p50", "busy", "said"];
+            ["rate", "trusted", "response p50", "lag p50", "late reading p50", "busy", "reason"];
         grid(out, &rows(&head, limit.rungs.iter().map(row)), 0);
     }
 }
@@ -55,18 +53,15 @@ pub(super) fn shards(out: &mut String, shards: &[Sharded]) {
     let ([_, two], target) = (&first.driver, &first.target);
     let text = match first.apart {
         true => format!(
-            "A closed loop of 32 connections, one shard of the driver on CPU {} beside two on CPUs {two}, in {} rounds by \
-             turns; the built-in target has CPU {target} both times. At least ×{WANTED_OF_TWO} of the throughput is wanted.",
+            "A closed loop of 32 connections, one shard of the driver on CPU {} and two on CPUs {two}, alternating over {} rounds; the built-in target has CPU {target} in both. The limit is at least ×{WANTED_OF_TWO} of the throughput.",
             first.driver[0], first.rounds
         ),
         false => format!(
-            "**This machine cannot show what a second CPU gives the driver**: two shards and a target need three, one each. \
-             What it shows is whether an event costs more when the driver is split: a closed loop of 32 connections, one \
-             shard beside two that share CPU {}, in {} rounds by turns; the built-in target has CPU {target} both times.",
+            "**This machine cannot show the gain from a second driver CPU**: two shards and a target need three CPUs. It shows whether an event costs more when the driver is split: a closed loop of 32 connections, one shard and two that share CPU {}, alternating over {} rounds; the built-in target has CPU {target} in both.",
             first.driver[0], first.rounds
         ),
     };
-    section(out, "Two shards beside one", &text);
+    section(out, "Two shards and one", &text);
     let ratio = |ratio: f64| format!("×{ratio:.2}");
     let row = |s: &Sharded| {
         let mut cells = vec![s.transport.clone()];

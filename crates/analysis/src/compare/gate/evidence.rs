@@ -9,7 +9,7 @@ use crate::stats::effect::Effect;
 use pushbench_core::record::metrics::{Family, Metric};
 use pushbench_core::record::trial::DRIVER_LIMIT;
 
-/// Effects are logs of slow-downs, where nothing else is said.
+/// Effects are logs of slow-downs unless stated otherwise.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
     /// Blocks that went into it.
@@ -98,10 +98,10 @@ pub(crate) fn fallen_behind(pair: &Pairs<'_>, metric: &Metric) -> Option<String>
     let latency = matches!(metric.family, Family::Latency { .. });
     let behind = exact::overloaded(&pair.base) || exact::overloaded(&pair.candidate);
     (latency && behind)
-        .then(|| "an arm fell behind: its latency is the length of the trial".to_owned())
+        .then(|| "an arm was overloaded: its latency depends on the length of the trial".to_owned())
 }
 
-/// A far tail of few events says more of the stalls they met than of the program.
+/// A far tail of few events depends more on the stalls they met than on the program.
 fn too_few_events(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
     let needed = metric.events_to_judge();
     let both = pair.base.iter().chain(&pair.candidate);
@@ -123,7 +123,7 @@ fn voids(pair: &Pairs<'_>, metric: &Metric, found: Option<&Effect>) -> Option<St
     let [base, candidate] = pair.invalid;
     if voids_know_the_arm(base, candidate) {
         return Some(format!(
-            "invalid trials strike one side more ({base} of the base, {candidate} of the candidate)"
+            "one side has more invalid trials ({base} of the base, {candidate} of the candidate)"
         ));
     }
     let (first, second): &(Side<'_>, Side<'_>) = &pair.with_voided;

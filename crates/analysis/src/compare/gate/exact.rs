@@ -12,7 +12,7 @@ const ROUNDING: f64 = 0.01;
 /// this seldom.
 const CHANCE: f64 = 0.001;
 
-/// Nothing of which there was none is a good sign.
+/// Without events, a count of 0 means nothing.
 const NO_EVENT: &str = "no event was sent";
 
 /// A count over trials; `None` where it cannot be counted.
@@ -71,14 +71,16 @@ fn keeping_up(pairs: &Pairs<'_>) -> Exact {
     let (outcome, why) = match (most(base), most(candidate)) {
         (true, _) => (
             Outcome::CannotTell,
-            Some("the base falls behind: try a lower rate (--set load.rate=…)"),
+            Some("the base is overloaded: try a lower rate (--set load.rate=…)"),
         ),
         (false, true) if certain => {
             (Outcome::Regression, Some("the base keeps up, the candidate does not"))
         }
         (false, true) => (
             Outcome::CannotTell,
-            Some("the base falls behind, too, now and then: try a lower rate (--set load.rate=…)"),
+            Some(
+                "the base is overloaded in some blocks, too: try a lower rate (--set load.rate=…)",
+            ),
         ),
         (false, false) => (Outcome::Passed, None),
     };
@@ -96,7 +98,7 @@ fn counted(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
     let (base, candidate) = (sum(&pairs.base), sum(&pairs.candidate));
     let again = pairs.null.as_ref().map(|(_, null)| null);
     let null = again.and_then(|null| sum(null));
-    // Beside a stored run the null is the candidate once more, and says nothing of the base.
+    // Against a stored run the null is the candidate measured again, which gives no information about the base.
     let again = again.filter(|_| pairs.paired);
     let known = base.unwrap_or(0) + again.and_then(|null| sum(null)).unwrap_or(0);
     let known_due = due(&pairs.base) + again.map_or(0, |null| due(null));
@@ -108,14 +110,16 @@ fn counted(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
         (Some(_), Some(n)) if known == 0 => {
             (Outcome::Regression, (n > 0).then_some("the base has none"))
         }
-        (Some(_), Some(n)) => match by_chance((n, due(&pairs.candidate)), (known, known_due))
-            < CHANCE
-        {
-            true => (Outcome::Regression, Some("more than chance brings beside the base's own")),
-            false => (Outcome::Passed, Some("the base has as many, chance allowed")),
-        },
+        (Some(_), Some(n)) => {
+            match by_chance((n, due(&pairs.candidate)), (known, known_due)) < CHANCE {
+                true => {
+                    (Outcome::Regression, Some("more than the base's own count and chance explain"))
+                }
+                false => (Outcome::Passed, Some("within chance of the base's own count")),
+            }
+        }
         (Some(_), None) => {
-            (Outcome::Regression, Some("can no longer be counted: answers lost their id"))
+            (Outcome::Regression, Some("can no longer be counted: answers no longer carry an id"))
         }
         (None, _) => (Outcome::Passed, None),
     };
@@ -138,7 +142,7 @@ fn rated(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
     let (outcome, why) = match (base, candidate) {
         _ if spread > ROUNDING => (Outcome::CannotTell, Some("the base differs from itself")),
         (Some(b), Some(c)) if c > b * (1.0 + ROUNDING) => {
-            (Outcome::Regression, Some("more than 1 % more"))
+            (Outcome::Regression, Some("more by over 1 %"))
         }
         (Some(_), Some(_)) => (Outcome::Passed, None),
         _ => (Outcome::CannotTell, Some(NO_EVENT)),

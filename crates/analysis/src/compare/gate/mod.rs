@@ -3,7 +3,7 @@
 //! What is exact (outcomes, connections, bytes, keeping up) always decides. A time decides only where the
 //! base, measured once more in the same blocks (the null), shows that this machine can tell: the lower
 //! bound of the slow-down, Holm-adjusted over all lines that are judged, must lie above the margin. It
-//! passes when the upper bound lies below; between the two it cannot be told.
+//! passes when the upper bound lies below; between the two the gate cannot tell.
 
 mod draft;
 mod evidence;
@@ -47,7 +47,7 @@ pub fn blocks(first: usize, stage: usize) -> usize {
 
 /// Version of the gate's JSON.
 pub const SCHEMA: u32 = 1;
-/// What is judged unless something else is asked for.
+/// The metrics that are judged by default.
 pub const JUDGED: [&str; 3] = ["service.p50", "response.p50", "target_usage.cpu_ns_per_event"];
 /// Probability of a false alarm over all judged lines of a gate: the lower half of a 95 % interval.
 pub(crate) const ALPHA: f64 = 0.025;
@@ -61,7 +61,7 @@ pub(crate) const EARLY_BEYOND: f64 = 2.0;
 /// The fewest blocks that any verdict needs.
 pub const FEWEST: usize = FEWEST_BLOCKS;
 
-/// The name of the arm that stands for what is known.
+/// The name of the base's arm.
 pub const BASE: &str = "base";
 /// The arm that may be slower.
 pub const CANDIDATE: &str = "candidate";
@@ -101,7 +101,7 @@ pub enum Outcome {
     Waived,
     /// Slower than the margin allows.
     Regression,
-    /// It cannot be told.
+    /// The data do not decide.
     CannotTell,
     /// This kind of machine cannot hold the metric within 5 %: shown, not judged.
     NotQualified,
@@ -243,11 +243,11 @@ pub struct Gate {
     pub missing: Vec<String>,
     /// Waivers of this scenario.
     pub waivers: Vec<WaiverUse>,
-    /// What keeps the gate from passing beside its lines.
+    /// What prevents a pass, apart from the lines.
     pub open: Vec<String>,
     /// What else to know before believing it.
     pub notes: Vec<String>,
-    /// What differs from the stored run beside the candidate, when there is one: then nothing fails.
+    /// Differences from the stored run apart from the candidate, if there is one: then nothing fails.
     pub advisory: Option<Vec<String>>,
     /// What ended the gate in this stage: then there is no verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -255,7 +255,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A stage of which nothing was kept.
+    /// A stage without stored records.
     pub fn without_records(scenario: &str) -> Gate {
         let mut gate = Gate {
             schema: SCHEMA,
@@ -285,7 +285,7 @@ impl Gate {
         self
     }
 
-    /// Not all that was measured is there: whatever the rest says is no verdict.
+    /// Records are missing, so the rest gives no verdict.
     pub fn left_open(mut self, why: String) -> Gate {
         (self.verdict, self.open) = (Outcome::CannotTell, [vec![why], self.open].concat());
         self.sentence = sentence::closing(&self);

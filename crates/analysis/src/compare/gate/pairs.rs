@@ -1,4 +1,4 @@
-//! The trials that stand against each other: base, candidate, and the base once more.
+//! The trials that are compared: base, candidate and null.
 
 use crate::compare::Trials;
 use crate::compare::gate::{BASE, NULL};
@@ -19,7 +19,7 @@ pub struct Pairs<'a> {
     pub candidate: Side<'a>,
     /// Two sides of the same program, block by block.
     pub null: Option<(Side<'a>, Side<'a>)>,
-    /// Whether base and candidate stand in the same blocks.
+    /// Whether base and candidate were measured in the same blocks.
     pub paired: bool,
     /// Both sides again, with the blocks that were voided.
     pub(crate) with_voided: (Side<'a>, Side<'a>),

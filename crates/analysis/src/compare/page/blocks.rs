@@ -10,7 +10,7 @@ pub struct Block {
     pub index: usize,
     /// Why it is not averaged, arm by arm; empty when it is.
     pub void: Vec<String>,
-    /// Largest stall of the machine beside the driver, ns.
+    /// Largest stall of the machine next to the driver, ns.
     pub hiccup_max_ns: Option<u64>,
     /// Time the hypervisor took from the CPUs in use, ns.
     pub steal_ns: u64,
@@ -18,7 +18,7 @@ pub struct Block {
     pub missing: usize,
 }
 
-/// Every block of which something was recorded.
+/// Every block with at least one record.
 pub fn blocks(trials: &Trials<'_>) -> Vec<Block> {
     let last = trials.all.iter().map(|t| t.block + 1).max().unwrap_or(0);
     let of = |index: usize| {

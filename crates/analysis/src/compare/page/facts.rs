@@ -1,4 +1,4 @@
-//! What was asked, where it ran, and how to run it again.
+//! The scenario, the machine, and how to run it again.
 
 use crate::compare::verified::{Verified, verified};
 use pushbench_core::record::run::{ArmHeader, StoredRun};

@@ -1,4 +1,4 @@
-//! Time against latency: how many events took how long, in each stretch of a point's time.
+//! Time against latency: how many events took how long, in each interval of a point's time.
 
 use crate::compare::page::time::TimeLine;
 use pushbench_core::record::histogram::Hist;

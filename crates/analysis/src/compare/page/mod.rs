@@ -1,4 +1,4 @@
-//! What the page shows beside the report's figures: distributions, blocks in their order, time lines,
+//! What the page shows in addition to the report's figures: distributions, blocks in their order, time lines,
 //! sweeps, and the facts of the run. Derived here, so that the page renders and computes nothing.
 
 pub mod blocks;
@@ -34,7 +34,7 @@ pub(crate) const HEADLINES: [&str; 14] = [
     "wire.bytes_per_subscriber_minute",
 ];
 
-/// The headlines of these points. An open loop is asked how long events take from their due instants, its
+/// The headlines of these points. An open loop measures how long events take from their due instants, its
 /// service times say no more; a closed one has no such instants.
 pub fn headlines<'a>(points: impl IntoIterator<Item = &'a Point>) -> Vec<&'static str> {
     let closed = points.into_iter().all(|p| p.design.rate.is_none());
@@ -51,7 +51,7 @@ pub fn headlines<'a>(points: impl IntoIterator<Item = &'a Point>) -> Vec<&'stati
 pub struct Page {
     /// The report.
     pub report: Report,
-    /// What was asked, where and with what.
+    /// Scenario, machine and programs.
     pub facts: Facts,
     /// Beside each of the report's points.
     pub evidence: Vec<Evidence>,
@@ -59,7 +59,7 @@ pub struct Page {
     pub sweep: Option<sweep::Sweep>,
 }
 
-/// What stands behind the figures of one point.
+/// The data behind the figures of one point.
 #[derive(Debug, Clone)]
 pub struct Evidence {
     /// Every block that was run.
@@ -75,10 +75,10 @@ pub struct Evidence {
     pub memory_per_connection: Vec<Option<u64>>,
     /// The steps of a ramp, where the load is one.
     pub ramp: Option<sweep::Ramp>,
-    /// What each second brought, or each trial where the records keep no seconds of what was asked.
+    /// Figures of each second, or of each trial where the records hold no per-second figures.
     pub time: time::TimeLine,
-    /// Time against latency, one an arm; empty where the interval logs are gone, or do not hold what was
-    /// asked.
+    /// Time against latency, one an arm; empty where the interval logs are missing or do not hold
+    /// these times.
     pub heat: Vec<heat::Heat>,
 }
 

@@ -25,7 +25,7 @@ pub fn judged(header: &PointHeader, point: &Point) -> Vec<Judged> {
         let region = region(metrics::named(c.metric)?);
         let what = |arm: usize| {
             let a = &header.arms[arm];
-            // A variant stands in the name alone: `webhook+callback@builtin`.
+            // A variant appears only in the name: `webhook+callback@builtin`.
             let way = a.label.split('@').next();
             (way, &a.transport, &a.target, &a.command, &a.host)
         };

@@ -8,7 +8,7 @@ use crate::stats;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::metrics::SAMPLES_BEYOND;
 
-/// Where a curve begins: the very fastest events would stretch the axis and tell nothing.
+/// Where a curve begins: the very fastest events would widen the axis without information.
 pub const FIRST: f64 = 0.1;
 /// Points of a curve for each nine: a curve of straight pieces still looks round.
 const STEPS_A_NINE: f64 = 14.0;

@@ -49,7 +49,7 @@ pub struct Group {
     /// Between which places an arm stopped keeping up.
     pub knees: Vec<Knee>,
     /// What the verdicts along the axis come to, one a candidate.
-    pub told: Vec<words::AxisSummary>,
+    pub summaries: Vec<words::AxisSummary>,
 }
 
 /// Where an arm stops keeping up with what is offered.
@@ -130,10 +130,10 @@ pub fn sweep(run: &StoredRun, report: &Report) -> Option<Sweep> {
 /// The key with the most values.
 fn main_key(report: &Report) -> Option<String> {
     let values = |key: &String| {
-        let mut seen: Vec<&Value> =
+        let mut distinct: Vec<&Value> =
             report.points.iter().filter_map(|p| p.setting.get(key)).collect();
-        seen.dedup();
-        seen.len()
+        distinct.dedup();
+        distinct.len()
     };
     let keys = report.points.first()?.setting.keys();
     let swept = keys.filter(|key| report.points.iter().all(|p| p.setting.contains_key(*key)));
@@ -169,7 +169,7 @@ impl Line<'_> {
         let trials: Vec<Trials<'_>> =
             self.points.iter().map(|p| Trials::of(self.run, *p)).collect();
         let points: Vec<&Point> = (0..self.points.len()).map(|p| self.point(p)).collect();
-        // In a fan-out what is published would be drawn as well: it is not what was asked.
+        // In a fan-out the published rate would be drawn as well, which is not the question.
         let flow = points[0].design.flow;
         let shown = crate::compare::page::headlines(points.iter().copied())
             .into_iter()
@@ -182,8 +182,8 @@ impl Line<'_> {
         });
         let curves = curves.collect();
         let knees = if key == "load.rate" { self.knees(arms.len()) } else { Vec::new() };
-        let told = words::told(key, &points);
-        Group { setting, arms, curves, knees, told }
+        let summaries = words::summaries(key, &points);
+        Group { setting, arms, curves, knees, summaries }
     }
 
     fn marks(&self, metric: &Metric, arm: usize, trials: &[Trials<'_>]) -> Vec<Mark> {

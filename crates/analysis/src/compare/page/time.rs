@@ -9,7 +9,7 @@ use pushbench_core::record::run::PointHeader;
 use pushbench_core::record::trial::{Trial, TrialDesign};
 use std::collections::BTreeMap;
 
-/// A second of which less was measured tells no rate.
+/// A second of which less was measured has no rate.
 const LEAST_SHARE: f64 = 0.5;
 
 /// A second of an arm.
@@ -39,7 +39,7 @@ pub struct Whole {
     pub p99: Option<u64>,
 }
 
-/// A stretch of the point's time: a sliced block, or one trial of a sequential one.
+/// An interval of the point's time: a sliced block, or one trial of a sequential one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span {
     /// The block.
@@ -122,8 +122,8 @@ fn groups<'a>(trials: &Trials<'a>) -> Vec<Vec<&'a Trial>> {
 
 /// Seconds of the wall before the measured window: in slices the arms share them.
 fn warmup(header: &PointHeader, trial: &Trial) -> f64 {
-    let stretch = trial.wall_ns as f64 / trial.window_ns.max(1) as f64;
-    header.scenario.load.warmup.as_secs_f64() * stretch
+    let scale = trial.wall_ns as f64 / trial.window_ns.max(1) as f64;
+    header.scenario.load.warmup.as_secs_f64() * scale
 }
 
 fn tick(trial: &Trial, interval: &Interval, from: f64, warmup: f64) -> Tick {

@@ -1,11 +1,11 @@
-//! Which times a page shows: what was asked decides.
+//! Which times a page shows, derived from the scenario.
 
 use crate::compare::{Point, Trials};
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::metrics;
 use pushbench_core::record::trial::Trial;
 
-/// The times that a point speaks of.
+/// The times that a point reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timed {
     /// From due to answered.

@@ -4,8 +4,8 @@ use crate::compare::{Comparison, FEWEST_BLOCKS, Point, Verdict};
 use pushbench_core::record::metrics;
 use pushbench_core::units;
 
-/// Verdicts in the order in which they are told.
-const TOLD: [&str; 8] = [
+/// Verdicts in the order of the summary.
+const VERDICT_ORDER: [&str; 8] = [
     "better",
     "better but too small to matter",
     "worse",
@@ -17,7 +17,7 @@ const TOLD: [&str; 8] = [
 ];
 
 fn word(c: &Comparison) -> &'static str {
-    TOLD[match (c.verdict, c.matters) {
+    VERDICT_ORDER[match (c.verdict, c.matters) {
         (Verdict::Better, true) => 0,
         (Verdict::Better, false) => 1,
         (Verdict::Worse, true) => 2,
@@ -32,19 +32,19 @@ fn word(c: &Comparison) -> &'static str {
 /// What a candidate's verdicts along an axis come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AxisSummary {
-    /// Who against whom, as what changes.
+    /// The two arms and the axis.
     pub title: String,
     /// A metric by name, and where it is better, worse or neither.
     pub lines: Vec<(&'static str, String)>,
 }
 
 /// One for each candidate.
-pub(super) fn told(key: &str, points: &[&Point]) -> Vec<AxisSummary> {
+pub(super) fn summaries(key: &str, points: &[&Point]) -> Vec<AxisSummary> {
     let Some(first) = points.first() else { return Vec::new() };
-    let asked = crate::compare::page::headlines(points.iter().copied());
+    let metrics = crate::compare::page::headlines(points.iter().copied());
     let of_arm = |arm: &str| AxisSummary {
         title: format!("{arm} against {}, as {key} changes", first.arms[0].arm),
-        lines: asked
+        lines: metrics
             .iter()
             .filter_map(|metric| Some((*metric, line(key, points, arm, metric)?)))
             .collect(),
@@ -60,7 +60,7 @@ fn line(key: &str, points: &[&Point], arm: &str, metric: &str) -> Option<String>
     };
     let verdicts: Vec<(String, &str, Option<f64>)> =
         points.iter().map(verdict).collect::<Option<_>>()?;
-    let told = TOLD.iter().filter_map(|word| {
+    let parts = VERDICT_ORDER.iter().filter_map(|word| {
         let mine = || verdicts.iter().filter(|v| v.1 == *word);
         let at: Vec<&str> = mine().map(|v| v.0.as_str()).collect();
         let measured = measured(mine().filter_map(|v| v.2));
@@ -70,7 +70,7 @@ fn line(key: &str, points: &[&Point], arm: &str, metric: &str) -> Option<String>
             _ => Some(format!("{word} at {}{measured}", at.join(", "))),
         }
     });
-    Some(told.collect::<Vec<_>>().join("; "))
+    Some(parts.collect::<Vec<_>>().join("; "))
 }
 
 /// The ratio of a point with too few blocks to claim anything from it.
@@ -125,14 +125,15 @@ mod tests {
     #[test]
     fn settings_are_gathered_by_verdict() {
         let points = [at(500, 0.8), at(1000, 1.0), at(2000, 1.3)];
-        let told = told("load.rate", &points.each_ref());
-        assert_eq!(told.len(), 1);
+        let summaries = summaries("load.rate", &points.each_ref());
+        assert_eq!(summaries.len(), 1);
         assert_eq!(
-            told[0].title,
+            summaries[0].title,
             "websocket@builtin against webhook@builtin, as load.rate changes"
         );
-        let line =
-            |name: &str| told[0].lines.iter().find(|l| l.0 == name).map(|l| l.1.as_str()).unwrap();
+        let line = |name: &str| {
+            summaries[0].lines.iter().find(|l| l.0 == name).map(|l| l.1.as_str()).unwrap()
+        };
         assert_eq!(
             line("response.p50"),
             "better but too small to matter at 500; worse but too small to matter at 2000; equivalent at 1000"

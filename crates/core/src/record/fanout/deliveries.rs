@@ -119,7 +119,7 @@ pub struct Deliveries {
     pub measured: DeliveryOutcomes,
     /// Deliveries of the warm-up's events.
     pub warmup: DeliveryOutcomes,
-    /// From the event's due instant to the poll that told that a subscriber can read it.
+    /// From the event's due instant to the poll that reported it readable.
     pub delivery: Hist,
     /// The same from the instant the driver wrote the event to the publisher.
     pub unlagged: Hist,
@@ -146,10 +146,10 @@ pub struct Deliveries {
     /// Requests that subscribers have made since measuring began, for events or to acknowledge them.
     #[serde(default)]
     pub requests: u64,
-    /// Of these, the ones that asked for events and got none.
+    /// Of these, the ones that requested events and received none.
     #[serde(default)]
     pub empty: u64,
-    /// Events read of a type that the subscriber does not want; `None` where types are not told apart.
+    /// Events read of a type that the subscriber does not want; `None` where types are not distinguished.
     #[serde(default)]
     pub unwanted: Option<u64>,
     /// First deliveries read, warm-up and late ones included.
@@ -222,7 +222,7 @@ impl Deliveries {
         }
     }
 
-    /// The outcomes of those who behave so, of the measured window or the warm-up.
+    /// The outcomes of subscribers with this behaviour, of the measured window or the warm-up.
     pub fn outcomes(&mut self, conduct: Conduct, measured: bool) -> &mut DeliveryOutcomes {
         let (window, warmup) = match self.apart.iter_mut().find(|a| a.conduct == conduct) {
             Some(apart) => (&mut apart.measured, &mut apart.warmup),

@@ -55,7 +55,7 @@ pub fn driver_memory(t: &Trial) -> Option<f64> {
     f.driver_memory?.each(f.deliveries.subscribers)
 }
 
-/// What kernel memory grew by for a subscriber, bytes, whoever it belongs to.
+/// Growth of kernel memory per subscriber in bytes, of any scope.
 pub fn kernel_memory(t: &Trial) -> Option<f64> {
     let f = t.fanout.as_ref()?;
     f.kernel_memory?.growth.each(f.deliveries.subscribers)
@@ -66,7 +66,7 @@ pub(super) fn own_kernel_memory(t: &Trial) -> Option<f64> {
     kernel_memory(t).filter(|_| own)
 }
 
-/// A total of the quiet stretch by subscriber and minute.
+/// A total of the idle interval per subscriber and minute.
 pub(super) fn quiet(t: &Trial, of: fn(&Quiet) -> Option<u64>) -> Option<f64> {
     let f = t.fanout.as_ref()?;
     let q = f.quiet.as_ref()?;

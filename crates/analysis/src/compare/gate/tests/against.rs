@@ -53,8 +53,8 @@ fn blocks_of_another_kind_make_a_stored_run_advice() {
     now.trials.retain(|t| t.arm > 0);
     now.trials.iter_mut().for_each(|t| t.arm -= 1);
     let gate = judge_against(&stored, "webhook@base", &now, &settings(), Vec::new());
-    let told = "blocks: 3 arms in turn in slices of 10.0 ms, then 2 arms in turn";
-    assert!(gate.advisory.as_ref().unwrap()[0].contains(told), "{:?}", gate.advisory);
+    let text = "blocks: 3 arms in turn in slices of 10.0 ms, then 2 arms in turn";
+    assert!(gate.advisory.as_ref().unwrap()[0].contains(text), "{:?}", gate.advisory);
     let mut cut = stored.clone();
     cut.cut = true;
     let gate = judge_against(&cut, "webhook@base", &stored, &settings(), Vec::new());

@@ -17,16 +17,16 @@ use pushbench_host::cpus::Placement;
 use pushbench_host::input;
 use std::path::PathBuf;
 
-/// What is sent, and how; `qualify` asks the same.
+/// What is sent, and how: options shared with `qualify`.
 #[derive(Debug, clap::Args)]
-pub struct What {
-    /// How events travel; may be repeated
+pub struct GateOptions {
+    /// Transport of the events; may be repeated
     #[arg(long = "transport", value_name = "T", default_values = ["webhook"])]
     transports: Vec<String>,
     /// A shipped scenario's name or a path to a .toml file [default: gate, or the stored run's]
     #[arg(long, value_name = "S")]
     pub(in crate::cli) scenario: Option<String>,
-    /// Metrics to judge, with commas between
+    /// Metrics to judge, separated by commas
     #[arg(long, value_name = "METRICS", value_delimiter = ',', default_values = JUDGED)]
     judge: Vec<String>,
     /// Blocks of the first stage; the second has twice as many
@@ -46,7 +46,7 @@ pub struct What {
     cpus: Option<String>,
 }
 
-impl What {
+impl GateOptions {
     pub(in crate::cli) fn transports(&self) -> Result<Vec<Transport>> {
         let names = || transport::ALL.map(Transport::name);
         let mut found = Vec::new();
@@ -72,7 +72,7 @@ impl What {
         )?;
         match question.points.iter().any(|p| p.scenario.flow != Flow::Ingest) {
             true => Err(Error::usage(format!(
-                "--scenario {}: a gate is about servers that take events; choose a scenario whose flow is ingest",
+                "--scenario {}: a gate needs a server that receives events: choose a scenario whose flow is ingest",
                 question.name
             ))),
             false => Ok(question),
@@ -116,7 +116,7 @@ impl What {
                 return Err(Error::usage(format!(
                     "--judge {name}: {}; choose others of `pushbench list metrics`",
                     match metric.family {
-                        metrics::Family::Reported => "it is told, not judged",
+                        metrics::Family::Reported => "it is reported, not judged",
                         metrics::Family::Throughput => "an open load fixes the throughput",
                         _ => "a closed load has no due instants to respond to",
                     }
