@@ -3,7 +3,7 @@
 
 use crate::run::Progress;
 use crate::run::arms::Arm;
-use crate::verify::{Bench, Subject, full, quick};
+use crate::verify::{Subject, VerifyContext, full, quick};
 use pushbench_analysis::compare::gate::{BASE, CANDIDATE};
 use pushbench_analysis::compare::verified::verified;
 use pushbench_core::error::{Error, Result};
@@ -30,14 +30,14 @@ pub fn check(
 ) -> Result<()> {
     let Some(point) = question.points.first() else { return Ok(()) };
     let template = Template::new(&point.scenario.payload);
-    let bench = Bench { cpus: &placement.target, interrupt, template: &template };
+    let context = VerifyContext { cpus: &placement.target, interrupt, template: &template };
     let plays = |part: &'static str| arms.iter().filter(move |a| a.spec.target == part);
     for (base, candidate) in plays(BASE).zip(plays(CANDIDATE)) {
         let subjects: Vec<Subject<'_>> = [base, candidate].map(Arm::subject).into();
         // A server that was running before us gets well-formed events only.
         let found = match [base, candidate].iter().all(|a| a.manifest.command.is_some()) {
-            true => full(&subjects, &bench)?,
-            false => quick(&subjects, &bench, point.scenario.load.timeout)?,
+            true => full(&subjects, &context)?,
+            false => quick(&subjects, &context, point.scenario.load.timeout)?,
         };
         if let Some(failure) = found.iter().find_map(|f| f.failure.as_ref()) {
             return Err(Error::target(failure.clone()));

@@ -2,10 +2,10 @@
 //! trial is on disk as soon as it ends.
 
 pub mod arms;
+mod block_tally;
 pub mod environment;
 pub mod point;
 mod sizing;
-mod tally;
 
 use crate::verify;
 use arms::Arm;
@@ -24,7 +24,7 @@ use pushbench_core::transport::{Carrier, Transport};
 use pushbench_host::cpus::Placement;
 use pushbench_host::store::Store;
 use pushbench_load::limits;
-use pushbench_load::trial_group::{Bench, Watch};
+use pushbench_load::trial_group::{ExecutionContext, TrialObserver};
 use pushbench_sut::manifest::{BUILTIN, BUILTIN_CLOSE};
 use pushbench_sut::setup;
 use pushbench_wire::webhook::CALLBACK_URL;
@@ -50,7 +50,7 @@ pub struct Request {
 }
 
 /// Hears how a run goes.
-pub trait Progress: Watch {
+pub trait Progress: TrialObserver {
     /// The run begins; it should take about this long.
     fn begin(&mut self, estimate: Duration);
     /// It will take this much longer than was thought.
@@ -71,29 +71,29 @@ pub fn execute(
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<()> {
-    Begun::new(request)?.measure(interrupt, progress)
+    StartedRun::new(request)?.measure(interrupt, progress)
 }
 
 /// A run whose results directory is made. Before that nothing there is this run's.
-pub struct Begun<'a> {
+pub struct StartedRun<'a> {
     request: &'a Request,
     header: RunHeader,
     store: Store,
 }
 
-impl<'a> Begun<'a> {
+impl<'a> StartedRun<'a> {
     /// Makes the directory of a run that can be measured.
-    pub fn new(request: &'a Request) -> Result<Begun<'a>> {
+    pub fn new(request: &'a Request) -> Result<StartedRun<'a>> {
         check(request)?;
         let header = header(request);
         let store = Store::create(&request.out, &header)?;
-        Ok(Begun { request, header, store })
+        Ok(StartedRun { request, header, store })
     }
 
     /// Measures everything, and keeps how it ended.
     pub fn measure(&mut self, interrupt: &AtomicBool, progress: &mut dyn Progress) -> Result<()> {
         let ended = self.measure_points(interrupt, progress);
-        let Begun { header, store, .. } = self;
+        let StartedRun { header, store, .. } = self;
         header.complete = ended.is_ok();
         header.finished = ended.is_ok().then(|| jiff::Timestamp::now().to_string());
         header.failure = ended.as_ref().err().map(ToString::to_string);
@@ -108,19 +108,19 @@ impl<'a> Begun<'a> {
         interrupt: &AtomicBool,
         progress: &mut dyn Progress,
     ) -> Result<()> {
-        let Begun { request, header, store } = self;
-        let bench = Bench { placement: &request.placement, interrupt };
+        let StartedRun { request, header, store } = self;
+        let context = ExecutionContext { placement: &request.placement, interrupt };
         progress.begin(
             request.question.points.iter().map(|p| estimate(&p.scenario, request.arms.len())).sum(),
         );
         progress.stage("a first look at every arm");
-        header.findings = first_look(request, interrupt)?;
+        header.findings = startup_check(request, interrupt)?;
         store.write_header(header)?;
         let labels: Vec<String> = request.arms.iter().map(|a| a.label.clone()).collect();
         for (index, point) in request.question.points.iter().enumerate() {
             progress.point(&labels);
             let mut records = RunRecords { header, store };
-            point::run(request, index, &point.scenario, &bench, &mut records, progress)?;
+            point::run(request, index, &point.scenario, &context, &mut records, progress)?;
         }
         Ok(())
     }
@@ -300,9 +300,9 @@ fn largest_connections(request: &Request, scenario: &Scenario) -> usize {
 /// Connections and unanswered events each for an arm: where its protocol holds fewer in flight than
 /// asked, it gets as many more connections.
 pub fn slots(arm: &Arm, scenario: &Scenario) -> (usize, usize) {
-    let (count, asked) = (scenario.connections.count, scenario.connections.in_flight);
-    let in_flight = arm.depth_limit().map_or(asked, |limit| asked.min(limit));
-    (count * asked / in_flight, in_flight)
+    let (count, requested) = (scenario.connections.count, scenario.connections.in_flight);
+    let in_flight = arm.depth_limit().map_or(requested, |limit| requested.min(limit));
+    (count * requested / in_flight, in_flight)
 }
 
 /// How long a point will take if nothing goes wrong.
@@ -394,19 +394,19 @@ fn header_names(arm: &Arm) -> Vec<String> {
 }
 
 fn subprotocol(arm: &Arm) -> Option<String> {
-    let asked = arm.manifest.request_options.subprotocol.as_ref()?;
-    asked.to_str().ok().map(str::to_owned)
+    let requested = arm.manifest.request_options.subprotocol.as_ref()?;
+    requested.to_str().ok().map(str::to_owned)
 }
 
 /// What each arm does with a few of the first point's events. A target that acknowledges none of them
 /// is not measured.
-fn first_look(request: &Request, interrupt: &AtomicBool) -> Result<Vec<Findings>> {
+fn startup_check(request: &Request, interrupt: &AtomicBool) -> Result<Vec<Findings>> {
     let Some(point) = request.question.points.first() else { return Ok(Vec::new()) };
     let subjects: Vec<verify::Subject<'_>> = request.arms.iter().map(Arm::subject).collect();
     let template = Template::of(&point.scenario);
     let cpus = &request.placement.target;
-    let bench = verify::Bench { cpus, interrupt, template: &template };
-    verify::quick(&subjects, &bench, point.scenario.load.timeout)
+    let context = verify::VerifyContext { cpus, interrupt, template: &template };
+    verify::quick(&subjects, &context, point.scenario.load.timeout)
 }
 
 /// Gives up a point whose blocks cannot be had.

@@ -2,8 +2,8 @@
 
 use crate::run::arms;
 use crate::run::arms::Arm;
-use crate::run::sizing::{First, said};
-use crate::run::tally::{ENOUGH_BLOCKS, Tally};
+use crate::run::block_tally::{BlockTally, ENOUGH_BLOCKS};
+use crate::run::sizing::{AutoSizing, sizing_line};
 use crate::run::{
     Progress, Request, RunRecords, connections_each, first_planned, of_blocks, slots,
     with_replacements,
@@ -21,7 +21,7 @@ use pushbench_host::descriptors::raise_descriptors;
 use pushbench_host::store::Store;
 use pushbench_load::block;
 use pushbench_load::limits::Machine;
-use pushbench_load::trial_group::{Bench, Finished, TrialArm, TrialGroup};
+use pushbench_load::trial_group::{ExecutionContext, FinishedTrial, TrialArm, TrialGroup};
 use pushbench_sut::manifest::BuiltinOptions;
 use pushbench_wire::fault::BROKEN;
 use std::sync::Arc;
@@ -58,17 +58,17 @@ pub fn run(
     request: &Request,
     index: usize,
     scenario: &Scenario,
-    bench: &Bench<'_>,
+    context: &ExecutionContext<'_>,
     records: &mut RunRecords<'_>,
     progress: &mut dyn Progress,
 ) -> Result<()> {
-    let maker = Maker { request, index, scenario, template: Template::of(scenario) };
+    let builder = GroupBuilder { request, index, scenario, template: Template::of(scenario) };
     let mut pilots = Vec::new();
     // An idle flow has nothing that a pilot could find out.
     let piloted = if scenario.flow == Flow::Idle { 0 } else { request.arms.len() };
     for arm in 0..piloted {
         progress.stage(&format!("pilot of {}", request.arms[arm].label));
-        let finished = measure(&maker.pilot(arm), bench, progress)?;
+        let finished = measure(&builder.pilot(arm), context, progress)?;
         for f in finished {
             records.store.append(&f.trial, &f.seconds)?;
             pilots.push(f.trial);
@@ -82,21 +82,21 @@ pub fn run(
         true => Design::Sequential,
         false => choose(scenario, &pilots, each, progress),
     };
-    blocks(&maker, design, bench, records, progress)
+    blocks(&builder, design, context, records, progress)
 }
 
 /// A target that has acknowledged a few events at the head of the run and now acknowledges nothing:
 /// the events of this point or their rate are beyond it.
 fn check_pilots(pilots: &[Trial]) -> Result<()> {
-    let silent = |t: &&Trial| {
+    let none_acknowledged = |t: &&Trial| {
         t.account.measured.due > 0
             && t.account.measured.acknowledged + t.account.warmup.acknowledged == 0
     };
-    let Some(trial) = pilots.iter().find(silent) else {
+    let Some(trial) = pilots.iter().find(none_acknowledged) else {
         return Ok(());
     };
-    let told = trial.account.faults.iter().filter(|(message, _)| *message != OTHER_FAULTS);
-    let responses = match told.max_by_key(|(_, n)| **n) {
+    let reported = trial.account.faults.iter().filter(|(message, _)| *message != OTHER_FAULTS);
+    let responses = match reported.max_by_key(|(_, n)| **n) {
         Some((message, n)) => format!("{n}× {message}"),
         None if trial.account.unsolicited > 0 => {
             format!("{} messages came back, none with the id of an event", trial.account.unsolicited)
@@ -205,24 +205,24 @@ fn near_saturation(pilot: &Trial) -> Option<(&Trial, f64)> {
 }
 
 fn blocks(
-    maker: &Maker<'_>,
+    builder: &GroupBuilder<'_>,
     design: Design,
-    bench: &Bench<'_>,
+    context: &ExecutionContext<'_>,
     records: &mut RunRecords<'_>,
     progress: &mut dyn Progress,
 ) -> Result<()> {
-    let plan = crate::run::plan(maker.request, maker.scenario, maker.index);
-    let mut wanted = first_planned(maker.scenario);
-    let mut first = First::of(maker.request, maker.scenario);
-    let mut run = Tally::of(&maker.scenario.load, &maker.request.out);
+    let plan = crate::run::plan(builder.request, builder.scenario, builder.index);
+    let mut wanted = first_planned(builder.scenario);
+    let mut first = AutoSizing::of(builder.request, builder.scenario);
+    let mut run = BlockTally::of(&builder.scenario.load, &builder.request.out);
     for b in &plan {
         if run.valid >= wanted || run.blocks >= with_replacements(wanted) {
             break;
         }
         progress.stage(&format!("block {}/{wanted}", (run.valid + 1).min(wanted)));
         let mut trials = Vec::new();
-        for group in maker.block(b, design) {
-            let finished = match measure(&group, bench, progress) {
+        for group in builder.block(b, design) {
+            let finished = match measure(&group, context, progress) {
                 Err(Error::Target(why)) if run.blocks > 0 => {
                     run.failures += 1;
                     progress.say(&format!("block {} is void: {why}", b.index));
@@ -234,16 +234,17 @@ fn blocks(
                 other => other?,
             };
             progress.advance((group.load.warmup + group.load.duration) * group.arms.len() as u32);
-            keep(records.store, &finished)?;
+            store_trials(records.store, &finished)?;
             trials.extend(finished.into_iter().map(|f| f.trial));
         }
-        let whole = run.count(&trials, maker.request.arms.len());
+        let whole = run.count(&trials, builder.request.arms.len());
         if let Some(sizing) = first.as_mut().filter(|_| whole).and_then(|f| f.size(&trials)) {
-            let more = of_blocks(maker.scenario, maker.request.arms.len(), sizing.blocks - wanted);
-            progress.say(&said(&sizing, more));
+            let more =
+                of_blocks(builder.scenario, builder.request.arms.len(), sizing.blocks - wanted);
+            progress.say(&sizing_line(&sizing, more));
             progress.extend(more);
             wanted = sizing.blocks;
-            records.sized(maker.index, sizing)?;
+            records.sized(builder.index, sizing)?;
         }
         if let Some(stop) = run.verdict() {
             return stop.map(|line| progress.say(&line));
@@ -255,34 +256,34 @@ fn blocks(
 /// Drives a trial group and judges its records.
 fn measure(
     group: &TrialGroup,
-    bench: &Bench<'_>,
+    context: &ExecutionContext<'_>,
     progress: &mut dyn Progress,
-) -> Result<Vec<Finished>> {
-    let mut finished = block::run(group, bench, progress)?;
+) -> Result<Vec<FinishedTrial>> {
+    let mut finished = block::run(group, context, progress)?;
     finished.iter_mut().for_each(|f| validity::judge(&mut f.trial, f.ended.as_deref()));
     Ok(finished)
 }
 
-fn keep(store: &mut Store, finished: &[Finished]) -> Result<()> {
+fn store_trials(store: &mut Store, finished: &[FinishedTrial]) -> Result<()> {
     finished.iter().try_for_each(|f| store.append(&f.trial, &f.seconds))
 }
 
 /// Makes the trial groups of one point.
-struct Maker<'a> {
+struct GroupBuilder<'a> {
     request: &'a Request,
     index: usize,
     scenario: &'a Scenario,
     template: Template,
 }
 
-impl Maker<'_> {
+impl GroupBuilder<'_> {
     fn trial_arm(&self, arm: usize) -> TrialArm {
         let a = &self.request.arms[arm];
         let (connections, in_flight) = slots(a, self.scenario);
         let mut manifest = a.manifest.clone();
         let subscribers = a.subscribers(self.scenario);
-        if let (Some(publisher), Some(asked)) = (&mut manifest.publisher, &subscribers) {
-            publisher.subscribers = asked.count;
+        if let (Some(publisher), Some(requested)) = (&mut manifest.publisher, &subscribers) {
+            publisher.subscribers = requested.count;
         }
         TrialArm {
             arm,

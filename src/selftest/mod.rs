@@ -20,7 +20,7 @@ use pushbench_core::scenario::{Arrivals, Lifetime, Load, Payload};
 use pushbench_core::transport::Transport;
 use pushbench_host::cpus::Placement;
 use pushbench_load::block;
-use pushbench_load::trial_group::{Bench, TrialArm, TrialGroup, Watch};
+use pushbench_load::trial_group::{ExecutionContext, TrialArm, TrialGroup, TrialObserver};
 use pushbench_sut::manifest::{BUILTIN, BuiltinOptions, Manifest};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -83,7 +83,7 @@ pub struct Lab<'a> {
 
 struct Unwatched;
 
-impl Watch for Unwatched {
+impl TrialObserver for Unwatched {
     fn second(&mut self, _arm: usize, _responses: &Hist) {}
     fn tick(&mut self) {}
 }
@@ -134,8 +134,8 @@ impl Lab<'_> {
     }
 
     fn measure(&self, group: &TrialGroup) -> Result<Vec<Trial>> {
-        let bench = Bench { placement: self.placement, interrupt: self.interrupt };
-        let mut finished = block::run(group, &bench, &mut Unwatched)?;
+        let context = ExecutionContext { placement: self.placement, interrupt: self.interrupt };
+        let mut finished = block::run(group, &context, &mut Unwatched)?;
         finished.iter_mut().for_each(|f| validity::judge(&mut f.trial, f.ended.as_deref()));
         Ok(finished.into_iter().map(|f| f.trial).collect())
     }

@@ -197,7 +197,7 @@ fn is_token(byte: u8) -> bool {
 
 fn no_status_line(bytes: &[u8]) -> NoAnswer {
     if !bytes.starts_with(b"HTTP/") {
-        return NoAnswer::alien(bytes);
+        return NoAnswer::other_protocol(bytes);
     }
     NoAnswer::unreadable(
         format!("its answer begins with `{}`", shown(bytes)),

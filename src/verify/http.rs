@@ -5,10 +5,10 @@
 use crate::verify::head::{Body, Head, Lines, fields, is_blank, is_interim, too_long};
 use crate::verify::no_answer::{NoAnswer, shown};
 use hyper::header::HeaderMap;
-use pushbench_wire::limits::{LONGEST_BODY, LONGEST_HEAD, MOST_BESIDE, MOST_TRAILERS};
+use pushbench_wire::limits::{LONGEST_BODY, LONGEST_HEAD, MAX_CHUNK_OVERHEAD, MOST_TRAILERS};
 use std::io::Read;
 
-/// Digits of a chunk's size and what ends its line, beside [`MOST_BESIDE`].
+/// Digits of a chunk's size and what ends its line, beside [`MAX_CHUNK_OVERHEAD`].
 const SIZE_BYTES: usize = 32;
 
 /// A response, read to its end.
@@ -26,7 +26,7 @@ pub(super) struct Response {
 }
 
 /// A socket and what was read of it too early.
-pub(super) struct Inbox<R> {
+pub(super) struct ResponseReader<R> {
     pub socket: R,
     pub left: Vec<u8>,
     /// Bytes of the interim responses before the one that counts.
@@ -40,9 +40,9 @@ impl Response {
     }
 }
 
-impl<R: Read> Inbox<R> {
+impl<R: Read> ResponseReader<R> {
     pub fn new(socket: R) -> Self {
-        Inbox { socket, left: Vec::new(), interim: 0 }
+        ResponseReader { socket, left: Vec::new(), interim: 0 }
     }
 
     /// The next response, an interim one included.
@@ -93,7 +93,7 @@ impl<R: Read> Inbox<R> {
                 Ok(())
             }
             Err(e) => match NoAnswer::of(&e) {
-                NoAnswer::Silent if !between => Err(NoAnswer::unreadable(
+                NoAnswer::TimedOut if !between => Err(NoAnswer::unreadable(
                     "its answer begins and does not end",
                     "is there an empty line behind the headers, and is Content-Length the number of \
                      bytes, not of characters?",
@@ -131,7 +131,7 @@ impl<R: Read> Inbox<R> {
                     return Ok(line);
                 }
                 Some(end) if end + 1 < self.left.len() => return Err(no_chunk(&self.left[..end])),
-                None if self.left.len() > MOST_BESIDE + SIZE_BYTES => {
+                None if self.left.len() > MAX_CHUNK_OVERHEAD + SIZE_BYTES => {
                     return Err(no_chunk(&self.left));
                 }
                 _ => self.more(false)?,
@@ -146,7 +146,7 @@ impl<R: Read> Inbox<R> {
             let line = self.line()?;
             let (size, idle) = chunk_size(&line).ok_or_else(|| no_chunk(&line))?;
             beside += idle;
-            if beside > MOST_BESIDE {
+            if beside > MAX_CHUNK_OVERHEAD {
                 return Err(no_chunk(&line));
             }
             match size {
@@ -182,7 +182,7 @@ impl<R: Read> Inbox<R> {
                 break;
             }
             count += 1;
-            if beside + text.len() > MOST_BESIDE + 2 * count || count > MOST_TRAILERS {
+            if beside + text.len() > MAX_CHUNK_OVERHEAD + 2 * count || count > MOST_TRAILERS {
                 return Err(bad());
             }
         }
@@ -218,9 +218,9 @@ fn no_chunk(line: &[u8]) -> NoAnswer {
 /// What is read of a peer that sends these bytes and closes: status, body, and whether the connection
 /// ends with it.
 pub(super) fn whole(bytes: &[u8]) -> Result<(u16, Vec<u8>, bool), NoAnswer> {
-    let mut inbox = Inbox::new(bytes);
+    let mut reader = ResponseReader::new(bytes);
     loop {
-        let response = inbox.response()?;
+        let response = reader.response()?;
         if !response.is_interim() {
             return Ok((response.code, response.body, response.last));
         }

@@ -147,10 +147,16 @@ fn against(bench: &Bench, dir: &str) {
     let trials = bench.path("elsewhere/trials.jsonl");
     let text = std::fs::read_to_string(&trials).unwrap();
     std::fs::write(&trials, &text[..text.len() - 40]).unwrap();
-    let elsewhere = against("elsewhere", "advice");
-    assert_eq!(elsewhere.code, Some(2), "{}\n{}", elsewhere.out, elsewhere.err);
+    let listens_elsewhere = against("elsewhere", "advice");
+    assert_eq!(
+        listens_elsewhere.code,
+        Some(2),
+        "{}\n{}",
+        listens_elsewhere.out,
+        listens_elsewhere.err
+    );
     let advice = ["advice, not a verdict", "cpu: Another <b>CPU</b>, then "];
-    says(&elsewhere.out, &[&advice[..], &["the stored run is incomplete"]].concat());
+    says(&listens_elsewhere.out, &[&advice[..], &["the stored run is incomplete"]].concat());
 
     edit(&bench.path("newer/run.json"), "/schema", json!(999));
     against("newer", "n")

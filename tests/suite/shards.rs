@@ -14,7 +14,9 @@ use pushbench_core::schedule::Schedule;
 use pushbench_core::transport::Transport;
 use pushbench_host::cpus::Placement;
 use pushbench_load::block;
-use pushbench_load::trial_group::{Bench, Finished, TrialArm, TrialGroup, Watch};
+use pushbench_load::trial_group::{
+    ExecutionContext, FinishedTrial, TrialArm, TrialGroup, TrialObserver,
+};
 use pushbench_sut::manifest::Manifest;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -62,9 +64,9 @@ fn group(url: &str, load: Load) -> TrialGroup {
     }
 }
 
-fn drive(group: &TrialGroup, shards: usize) -> Finished {
+fn drive(group: &TrialGroup, shards: usize) -> FinishedTrial {
     struct Unwatched;
-    impl Watch for Unwatched {
+    impl TrialObserver for Unwatched {
         fn second(&mut self, _arm: usize, _responses: &Hist) {}
         fn tick(&mut self) {}
     }
@@ -72,7 +74,7 @@ fn drive(group: &TrialGroup, shards: usize) -> Finished {
     let driver = cpus.iter().copied().cycle().take(shards).collect();
     let placement = Placement { driver, target: cpus };
     let interrupt = AtomicBool::new(false);
-    let bench = Bench { placement: &placement, interrupt: &interrupt };
+    let bench = ExecutionContext { placement: &placement, interrupt: &interrupt };
     block::run(group, &bench, &mut Unwatched).unwrap().pop().unwrap()
 }
 
@@ -83,7 +85,7 @@ fn every_event_of_the_schedule_is_sent_once_by_some_shard() {
         for shards in [1, 2, 3] {
             let load = load(arrivals);
             let target = Target::start();
-            let Finished { trial, seconds, .. } =
+            let FinishedTrial { trial, seconds, .. } =
                 drive(&group(&target.url(), load.clone()), shards);
             let seen = format!("{arrivals:?}, {shards} shards, {:?}", trial.account.faults);
             let mut came = target.came();

@@ -129,7 +129,7 @@ fn call_to_end(address: SocketAddr) -> io::Result<()> {
 
 /// Runs as a faulty server if the command line says so: `pushbench __faulty TRANSPORT FAULT ADDR`, or
 /// `pushbench __faulty publisher TRANSPORT FAULT ADDR TELL`.
-pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
+pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {
         return None;
     }

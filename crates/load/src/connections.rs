@@ -49,7 +49,7 @@ pub async fn keep<C: Client>(
                 }
             }
         };
-        if let Err(fault) = client.carry(feed.again(), ledger.clone()).await {
+        if let Err(fault) = client.carry(feed.next_handle(), ledger.clone()).await {
             ledger.fault(&fault.to_string());
         }
         if feed.ended() && ledger.open_count() == 0 {

@@ -82,7 +82,7 @@ impl Meter {
     }
 
     /// True where the kernel tells how long a thread waits for a CPU.
-    pub(crate) fn tells_waiting(&self) -> bool {
+    pub(crate) fn waiting_is_known(&self) -> bool {
         self.run_queue.is_some()
     }
 
@@ -145,10 +145,10 @@ mod tests {
 
     #[test]
     fn time_taken_away_alone_says_nothing() {
-        for taken in [0, 20, 60, 90] {
-            let left = 100 - taken;
-            let half = cpu(left / 2, 0, left / 2, taken);
-            assert!((half.busy() - 0.5).abs() < 1e-9, "{taken}: {}", half.busy());
+        for taken_by_others in [0, 20, 60, 90] {
+            let left = 100 - taken_by_others;
+            let half = cpu(left / 2, 0, left / 2, taken_by_others);
+            assert!((half.busy() - 0.5).abs() < 1e-9, "{taken_by_others}: {}", half.busy());
         }
         assert_eq!(cpu(0, 0, 0, 100).busy(), 0.0);
     }

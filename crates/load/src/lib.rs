@@ -19,7 +19,7 @@ pub mod connections;
 pub mod cpu_account;
 mod fanout;
 pub mod limits;
-mod neighbors;
+mod other_runs;
 pub mod pacer;
 pub mod shard;
 mod targets;

@@ -7,15 +7,15 @@ use pushbench_core::remedy::Try;
 use std::fs;
 
 /// Descriptors beside the connections: standard streams, pipes of the targets, epoll, timers, files.
-const BESIDE: u64 = 64;
+const OTHER_DESCRIPTORS: u64 = 64;
 
 /// Refuses more connections than descriptors allow. `arms_at_once`: arms alive in a block.
 pub fn check_descriptors(limit: u64, connections: usize, arms_at_once: usize) -> Result<()> {
-    let needed = connections as u64 * arms_at_once as u64 + BESIDE;
+    let needed = connections as u64 * arms_at_once as u64 + OTHER_DESCRIPTORS;
     if needed <= limit {
         return Ok(());
     }
-    let fit = limit.saturating_sub(BESIDE) / arms_at_once.max(1) as u64;
+    let fit = limit.saturating_sub(OTHER_DESCRIPTORS) / arms_at_once.max(1) as u64;
     let fewer = Try::Connections.below(fit, connections as f64);
     let fewer = fewer.map_or(String::new(), |option| format!("try {option}, or "));
     Err(Error::usage(format!(
@@ -64,7 +64,7 @@ impl Machine {
     pub fn subscribers(&self, connections: usize, arms: usize, each: usize) -> (u64, &'static str) {
         let (arms, each) = (arms.max(1) as u64, each.max(1) as u64);
         let fit = |n: u64| n.saturating_sub(connections as u64) / each;
-        let descriptors = self.descriptors.saturating_sub(BESIDE) / arms;
+        let descriptors = self.descriptors.saturating_sub(OTHER_DESCRIPTORS) / arms;
         let descriptors = (fit(descriptors), "file descriptors");
         let memory = self.memory.map(|bytes| (bytes / SUBSCRIBER_BYTES / arms / each, "memory"));
         // Sources have ports to spare by design; only a tiny range is short of them.
@@ -77,13 +77,13 @@ impl Machine {
     /// Refuses more subscribers than fit.
     pub fn check_subscribers(
         &self,
-        asked: usize,
+        requested: usize,
         connections: usize,
         arms: usize,
         each: usize,
     ) -> Result<()> {
         let (fit, short) = self.subscribers(connections, arms, each);
-        if asked as u64 <= fit {
+        if requested as u64 <= fit {
             return Ok(());
         }
         let at_once =
@@ -93,10 +93,10 @@ impl Machine {
             "local ports" => "widen net.ipv4.ip_local_port_range",
             _ => "free some, or take a machine with more",
         };
-        let fewer = Try::Subscribers.below(fit, asked as f64);
+        let fewer = Try::Subscribers.below(fit, requested as f64);
         let fewer = fewer.map_or(String::new(), |option| format!("try {option}, or "));
         Err(Error::usage(format!(
-            "{asked} subscribers{at_once} need more {short} than this machine has: {fewer}{more}"
+            "{requested} subscribers{at_once} need more {short} than this machine has: {fewer}{more}"
         )))
     }
 }

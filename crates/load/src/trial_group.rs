@@ -41,7 +41,7 @@ impl TrialArm {
     }
 
     /// How long a delivery waits at most by design, and then its acknowledgement once more.
-    pub fn rests(&self) -> Duration {
+    pub fn max_polling_delay(&self) -> Duration {
         match (&self.subscribers, self.spec.transport) {
             (Some(subscribers), Transport::Poll) => subscribers.poll_interval,
             _ => Duration::ZERO,
@@ -92,7 +92,7 @@ pub struct TrialGroup {
 }
 
 /// A finished trial and its time line.
-pub struct Finished {
+pub struct FinishedTrial {
     /// The record, not judged yet.
     pub trial: Trial,
     /// How its target ended, where it should not have.
@@ -102,7 +102,7 @@ pub struct Finished {
 }
 
 /// Hears how it goes while it runs.
-pub trait Watch {
+pub trait TrialObserver {
     /// From now on so many arms take turns: each has that part of every second.
     fn turns(&mut self, _arms: usize) {}
     /// A second of an arm (its index in the run) ended.
@@ -112,7 +112,7 @@ pub trait Watch {
 }
 
 /// Where a run happens.
-pub struct Bench<'a> {
+pub struct ExecutionContext<'a> {
     /// Which CPUs.
     pub placement: &'a Placement,
     /// Set when the user wants to stop.

@@ -4,7 +4,7 @@ use crate::handler::Handler;
 use crate::publisher;
 use crate::publisher::hub::Hub;
 use crate::publisher::requests;
-use crate::webhook::answering::Answering;
+use crate::webhook::callback_addresses::CallbackAddresses;
 use crate::{tcp, webhook, websocket};
 use pushbench_core::arm::ArmOption;
 use pushbench_core::error::{Error, Result};
@@ -51,7 +51,7 @@ pub enum Work {
 enum Service {
     Take(Carrier, Handler),
     /// Questions by POST, whose answers may be wanted elsewhere.
-    Answer(Handler, Arc<Answering>),
+    Answer(Handler, Arc<CallbackAddresses>),
     Publish(Arc<Hub>),
 }
 
@@ -111,13 +111,13 @@ fn taking(handler: &Handler) -> String {
 }
 
 fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
-    let (told, handler) = match &options.work {
-        Work::Publish(publisher, _) => (publisher.told(), Handler::default()),
+    let (description, handler) = match &options.work {
+        Work::Publish(publisher, _) => (publisher.description(), Handler::default()),
         Work::Take(_, handler) => (taking(handler), *handler),
     };
     let nanos = |d: Option<Duration>| d.map_or(0, |d| d.as_nanos() as u64);
     let in_force = EffectiveConfig {
-        handler: told,
+        handler: description,
         runtime: if options.threads == 1 {
             "tokio current-thread".to_owned()
         } else {

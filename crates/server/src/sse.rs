@@ -1,7 +1,7 @@
 //! The publisher's half: a subscriber asks for `/subscribe` and gets a response that does not end.
 
 use crate::publisher::hub::Hub;
-use crate::publisher::requests::{Answer, text, types, unknown_type, whole};
+use crate::publisher::requests::{Answer, read_body, text, types, unknown_type};
 use crate::publisher::subscription::Subscription;
 use crate::publisher::tally::DeliveryOutcome;
 use bytes::Bytes;
@@ -35,7 +35,7 @@ pub fn subscribe(hub: &Arc<Hub>, request: &Request<Incoming>) -> Answer {
     if let Some(unknown) = hub.unknown(types.iter().map(String::as_str)) {
         return unknown_type(hub, unknown);
     }
-    let subscription = hub.enter(types);
+    let subscription = hub.add_subscription(types);
     let number = subscription.number();
     // Nothing is resumed, whatever Last-Event-ID asks for: who is away loses what comes meanwhile, as
     // over every other transport.
@@ -53,12 +53,12 @@ pub fn subscribe(hub: &Arc<Hub>, request: &Request<Incoming>) -> Answer {
 
 /// Whether the header Accept, where there is one, allows a stream of events.
 fn accepts(request: &Request<Incoming>) -> bool {
-    let mut asked = request.headers().get_all(ACCEPT).iter().peekable();
+    let mut polling = request.headers().get_all(ACCEPT).iter().peekable();
     let allows = |kind: &str| {
         let kind = kind.split(';').next().unwrap_or_default().trim();
         [CONTENT, "text/*", "*/*"].iter().any(|ours| kind.eq_ignore_ascii_case(ours))
     };
-    asked.peek().is_none() || asked.any(|v| v.to_str().is_ok_and(|v| v.split(',').any(allows)))
+    polling.peek().is_none() || polling.any(|v| v.to_str().is_ok_and(|v| v.split(',').any(allows)))
 }
 
 /// The body that does not end. hyper writes what is ready together, without copying it, and drops this
@@ -91,7 +91,7 @@ impl Body for Events {
 
 /// `POST /ack/7 ["ID", …]`
 pub async fn acknowledge(hub: &Hub, request: Request<Incoming>, subscriber: u64) -> Answer {
-    let body = match whole(request, LONGEST_ACKNOWLEDGEMENT).await {
+    let body = match read_body(request, LONGEST_ACKNOWLEDGEMENT).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };

@@ -1,6 +1,6 @@
 //! One GET on a blocking socket: readiness, and the status of a publisher.
 
-use pushbench_wire::webhook::response::Reading;
+use pushbench_wire::webhook::response::ResponseParser;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(super) fn get(
     stream.set_write_timeout(Some(answer)).ok()?;
     let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}");
     write!(stream, "{head}Connection: close\r\n\r\n").ok()?;
-    let (mut stream, mut reading) = (stream.take(LONGEST), Reading::default());
+    let (mut stream, mut reading) = (stream.take(LONGEST), ResponseParser::default());
     let (mut came, mut bytes) = (Vec::new(), [0; 4096]);
     loop {
         let read = stream.read(&mut bytes).ok()?;

@@ -7,18 +7,19 @@
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
-mod described;
+mod description;
 pub mod ease;
 mod http;
 mod listening;
 pub mod manifest;
-mod mapped;
 mod memory_cgroup;
 mod output;
 mod port;
 pub mod process;
 pub mod publisher;
+mod publishing_keys;
 mod ready;
+mod request_keys;
 pub mod setup;
 mod subscriber_urls;
 mod supervised;
@@ -26,7 +27,6 @@ pub mod supervisor;
 mod tls;
 mod tree;
 mod values;
-mod wants;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

@@ -3,8 +3,8 @@
 use crate::http;
 use crate::manifest;
 use crate::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, PORT};
-use crate::mapped::Own;
 use crate::process::Running;
+use crate::publishing_keys::RequestSpec;
 use crate::ready;
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, HeaderValue};
@@ -26,10 +26,10 @@ use std::time::{Duration, Instant};
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// Pause between two looks at a publisher that still waits for acknowledgements …
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// … and for how long, beyond what an acknowledgement takes by design; what is open then has not been
 /// acknowledged.
-const LOOKING: Duration = Duration::from_millis(100);
+const MAX_STATUS_WAIT: Duration = Duration::from_millis(100);
 
 /// The publishing side of a target; its `url` takes the application's events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,7 +162,7 @@ impl Manifest {
         self.url = format!("http://{at}{PUBLISH}");
         self.matching = Matching::Id;
         self.env.push((TOKEN_VARIABLE.to_owned(), token.to_owned()));
-        self.admit(token);
+        self.add_token(token);
         let subscribe = format!("{}://{at}{SUBSCRIBE}", Scheme::of(transport));
         self.publisher = Some(Publisher {
             subscribe: Subscribe::At(subscribe, Method::POST, None),
@@ -177,7 +177,7 @@ impl Manifest {
     }
 
     /// The events as they are sent to it.
-    pub fn worded(&self, template: &Template) -> Template {
+    pub fn event_template(&self, template: &Template) -> Template {
         match self.publisher.as_ref().and_then(|p| p.body.as_ref()) {
             Some(body) => template.within(body),
             None => template.clone(),
@@ -186,7 +186,7 @@ impl Manifest {
 
     /// Tells a program by its environment what the built-in publisher is told by options; what its
     /// description sets stays.
-    fn tell(&mut self, options: &PublishOptions) {
+    fn set_environment(&mut self, options: &PublishOptions) {
         for (name, value) in [
             (TOKEN_VARIABLE, options.token.clone()),
             (TYPES_VARIABLE, options.types.join(",")),
@@ -199,7 +199,7 @@ impl Manifest {
     }
 
     /// Adds the token to whatever is asked of the target, unless its description has its own.
-    fn admit(&mut self, token: &str) {
+    fn add_token(&mut self, token: &str) {
         if self.request_options.headers.contains_key(AUTHORIZATION) {
             return;
         }
@@ -217,8 +217,8 @@ pub fn find(
     allow_hosts: &[String],
     options: &PublishOptions,
 ) -> Result<Manifest> {
-    let (described, files) = manifest::described(transport, name)?;
-    let publishing = described.publishing.clone();
+    let (description, files) = manifest::description(transport, name)?;
+    let publishing = description.publishing.clone();
     let Some(publish) = publishing.publish else {
         return Err(Error::usage(format!(
             "--arm {0}@{name}: a fan-out needs a target that publishes, and {name} does not: \
@@ -229,7 +229,7 @@ pub fn find(
     };
     let at = ("publish", publish.url.as_str(), &publish.origin);
     if transport == Transport::Webhook {
-        reaches_subscribers(&publish, described.command.is_some())?;
+        reaches_subscribers(&publish, description.command.is_some())?;
     }
     manifest::check_url(at, Scheme::Http, allow_hosts)?;
     let subscribe = match publishing.subscribe {
@@ -240,11 +240,11 @@ pub fn find(
         }
         None => Subscribe::AtStart,
     };
-    let mut manifest = manifest::manifest(name, (described, files))?;
+    let mut manifest = manifest::manifest(name, (description, files))?;
     manifest.url = publish.url;
     manifest.request_options.method = publish.method;
-    manifest.admit(&options.token);
-    manifest.tell(options);
+    manifest.add_token(&options.token);
+    manifest.set_environment(options);
     manifest.publisher = Some(Publisher {
         subscribe,
         subscribers: options.subscribers,
@@ -258,7 +258,7 @@ pub fn find(
 }
 
 /// Subscribers of a webhook are hosts of this machine, and gone after each block.
-pub(super) fn reaches_subscribers(publish: &Own, started: bool) -> Result<()> {
+pub(super) fn reaches_subscribers(publish: &RequestSpec, started: bool) -> Result<()> {
     let (at, url) = (&publish.origin, &publish.url);
     if !manifest::usable_url(("publish", url, at), Scheme::Http)?.is_loopback() {
         return Err(at.error(format!(
@@ -282,29 +282,29 @@ pub fn status(
     manifest: &Manifest,
     by_design: Duration,
 ) -> Option<PublisherStatus> {
-    let (path, authorization) = asking(manifest)?;
-    let mut status = ask(target, path, authorization)?;
+    let (path, authorization) = status_request(manifest)?;
+    let mut status = read_status(target, path, authorization)?;
     let begun = Instant::now();
-    while status.open > 0 && begun.elapsed() < by_design + LOOKING {
-        std::thread::sleep(LOOK_AGAIN);
-        status = ask(target, path, authorization)?;
+    while status.open > 0 && begun.elapsed() < by_design + MAX_STATUS_WAIT {
+        std::thread::sleep(POLL_INTERVAL);
+        status = read_status(target, path, authorization)?;
     }
     Some(status)
 }
 
 /// The same at once, whatever is still open.
 pub fn status_now(target: &Running, manifest: &Manifest) -> Option<PublisherStatus> {
-    let (path, authorization) = asking(manifest)?;
-    ask(target, path, authorization)
+    let (path, authorization) = status_request(manifest)?;
+    read_status(target, path, authorization)
 }
 
 /// Where a publisher is asked for its status, and as whom.
-fn asking(manifest: &Manifest) -> Option<(&str, &str)> {
+fn status_request(manifest: &Manifest) -> Option<(&str, &str)> {
     let path = manifest.publisher.as_ref()?.status.as_ref()?;
     Some((path, manifest.request_options.headers.get(AUTHORIZATION)?.to_str().ok()?))
 }
 
-fn ask(target: &Running, path: &str, authorization: &str) -> Option<PublisherStatus> {
+fn read_status(target: &Running, path: &str, authorization: &str) -> Option<PublisherStatus> {
     let authorization = format!("Authorization: {authorization}\r\n");
     let socket = target.address().socket;
     let body = http::get(socket, (path, &authorization), true, (ANSWER, ANSWER))?;

@@ -1,7 +1,7 @@
 //! Prepares targets that need it, once: shipped ones in the user's cache directory.
 
 use crate::manifest::{Files, Manifest};
-use crate::supervised::{Order, Supervised};
+use crate::supervised::{CommandSpec, Supervised};
 use include_dir::Dir;
 use pushbench_core::error::{Error, Result};
 use std::fs::{self, File, TryLockError};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Pause between two looks at a command or a lock.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Programs that set-ups start, and the packages of Debian and Ubuntu that hold them.
 const PACKAGES: [(&str, &str); 5] = [
@@ -127,12 +127,12 @@ fn unpack(dir: &Dir<'_>, to: &Path) -> io::Result<()> {
 }
 
 fn wait_for(lock: &File, interrupt: &AtomicBool, waiting: &mut dyn FnMut()) -> Result<()> {
-    let mut said = false;
+    let mut last_lines = false;
     loop {
         match lock.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) => {
-                if !std::mem::replace(&mut said, true) {
+                if !std::mem::replace(&mut last_lines, true) {
                     waiting();
                 }
                 pause(interrupt)?;
@@ -148,7 +148,7 @@ fn pause(interrupt: &AtomicBool) -> Result<()> {
     if interrupt.load(Ordering::Relaxed) {
         return Err(Error::Interrupted);
     }
-    std::thread::sleep(LOOK_AGAIN);
+    std::thread::sleep(POLL_INTERVAL);
     Ok(())
 }
 
@@ -162,7 +162,7 @@ fn run(manifest: &Manifest, command: &str, folder: &Path, interrupt: &AtomicBool
             package(program)
         )));
     }
-    let order = Order {
+    let command_spec = CommandSpec {
         words: &words,
         cpus: &[],
         folder: Some(folder),
@@ -170,17 +170,17 @@ fn run(manifest: &Manifest, command: &str, folder: &Path, interrupt: &AtomicBool
         wants_cgroup: false,
         wanted: None,
     };
-    let mut kept = Supervised::start(&order)
+    let mut supervised = Supervised::start(&command_spec)
         .map_err(|e| Error::harness(format!("setting up {name} in {}: {e}", folder.display())))?;
     let how = loop {
-        match kept.ended() {
+        match supervised.ended() {
             Some(Ok(how)) if how == "exited with code 0" => return Ok(()),
             Some(Ok(how)) => break format!("\"{command}\" {how}"),
             Some(Err(why)) => break format!("cannot execute \"{program}\": {why}"),
             None => pause(interrupt)?,
         }
     };
-    let tail = kept.last_words();
+    let tail = supervised.final_output();
     Err(Error::target(format!(
         "setting up {name} failed: {how}{}\n  {}\ntry it by hand: cd {} && {command}",
         remedy(&tail),
@@ -253,7 +253,7 @@ fn on_path(program: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::described::{shipped, shipped_names};
+    use crate::description::{shipped, shipped_names};
 
     #[test]
     fn known_causes_have_a_remedy() {

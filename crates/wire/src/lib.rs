@@ -5,8 +5,8 @@
 
 pub mod endpoint;
 pub mod fault;
+pub mod http_connection;
 pub mod limits;
-pub mod line;
 pub mod messages;
 pub mod request_options;
 pub mod response_diagnostics;

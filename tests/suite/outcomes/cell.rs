@@ -15,7 +15,7 @@ use pushbench_faults::server_fault::ServerFault;
 use pushbench_faults::{FaultyServer, Tally};
 use pushbench_host::cpus::Placement;
 use pushbench_load::block;
-use pushbench_load::trial_group::{Bench, TrialArm, TrialGroup, Watch};
+use pushbench_load::trial_group::{ExecutionContext, TrialArm, TrialGroup, TrialObserver};
 use pushbench_sut::manifest::Manifest;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -206,7 +206,7 @@ impl Cell {
 /// Drives a trial group of one arm, from this CPU on.
 pub fn drive(group: &TrialGroup, shards: usize, cpu: usize) -> Trial {
     struct Unwatched;
-    impl Watch for Unwatched {
+    impl TrialObserver for Unwatched {
         fn second(&mut self, _arm: usize, _responses: &Hist) {}
         fn tick(&mut self) {}
     }
@@ -214,8 +214,8 @@ pub fn drive(group: &TrialGroup, shards: usize, cpu: usize) -> Trial {
     let driver = (0..shards).map(|shard| cpus[(cpu + shard) % cpus.len()]).collect();
     let placement = Placement { driver, target: cpus };
     let interrupt = AtomicBool::new(false);
-    let bench = Bench { placement: &placement, interrupt: &interrupt };
-    let mut finished = block::run(group, &bench, &mut Unwatched).unwrap();
+    let context = ExecutionContext { placement: &placement, interrupt: &interrupt };
+    let mut finished = block::run(group, &context, &mut Unwatched).unwrap();
     let mut finished = finished.pop().unwrap();
     validity::judge(&mut finished.trial, finished.ended.as_deref());
     finished.trial

@@ -75,7 +75,7 @@ impl Place {
 }
 
 /// Runs as an exact target if the command line says so.
-pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
+pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {
         return None;
     }

@@ -9,7 +9,7 @@ use pushbench_core::record::wire::Traffic;
 impl Ledger {
     /// The same for questions that are answered by a callback. Which answer overtook which is not told:
     /// they come on connections of the target's choice.
-    pub fn called_back(self) -> Self {
+    pub fn with_callbacks(self) -> Self {
         let mut inner = self.0.into_inner();
         inner.account.callbacks = Some(Callbacks::default());
         inner.account.reordered = None;
@@ -17,10 +17,10 @@ impl Ledger {
     }
 
     /// How a question goes out; true when it is a measured one.
-    pub fn asked(&self, ticket: &Ticket, asked: SendInstants) -> bool {
+    pub fn send_instants(&self, ticket: &Ticket, send_instants: SendInstants) -> bool {
         let mut inner = self.0.borrow_mut();
         let Some(entry) = inner.entry(ticket.seq) else { return false };
-        entry.asked = Some(asked);
+        entry.send_instants = Some(send_instants);
         entry.after.is_some()
     }
 
@@ -37,7 +37,7 @@ impl Ledger {
             let mut inner = self.0.borrow_mut();
             let seq = inner.seq(index)?;
             let entry = inner.entry(seq).filter(|entry| entry.state == State::Sent)?;
-            Some((entry.ticket, entry.asked?))
+            Some((entry.ticket, entry.send_instants?))
         });
         let Some((ticket, SendInstants { free, sent, nth })) = open else {
             return self.stray(index);
@@ -88,13 +88,13 @@ mod tests {
             split: None,
             closed_loop: false,
         };
-        Ledger::new(rules, true).called_back()
+        Ledger::new(rules, true).with_callbacks()
     }
 
-    fn ask(ledger: &Ledger, index: u64, due: u64) -> Ticket {
+    fn send_question(ledger: &Ledger, index: u64, due: u64) -> Ticket {
         let ticket = ledger.open(index, due, Some(due));
         ledger.sent(&ticket);
-        assert!(ledger.asked(&ticket, SendInstants { free: due, sent: due + MS, nth: 1 }));
+        assert!(ledger.send_instants(&ticket, SendInstants { free: due, sent: due + MS, nth: 1 }));
         ticket
     }
 
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn each_answer_finds_its_question_whatever_the_order() {
         let ledger = ledger(1, 2);
-        let tickets = [1, 3, 5].map(|index| ask(&ledger, index, index * MS));
+        let tickets = [1, 3, 5].map(|index| send_question(&ledger, index, index * MS));
         ledger.accepted(&tickets[0], 3 * MS);
         for (index, at) in [(5, 8 * MS), (1, 9 * MS), (3, 10 * MS)] {
             ledger.answered(Some(index), at, at - 1);
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn an_answer_twice_never_or_for_nobody_is_counted_once() {
         let ledger = ledger(0, 2);
-        let tickets = [0, 2, 4].map(|index| ask(&ledger, index, index * MS));
+        let tickets = [0, 2, 4].map(|index| send_question(&ledger, index, index * MS));
         ledger.answered(Some(0), 5 * MS, 5 * MS);
         ledger.answered(Some(0), 6 * MS, 6 * MS);
         // Another shard's, one that was never asked, one that is no id at all.

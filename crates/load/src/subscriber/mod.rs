@@ -3,13 +3,13 @@
 //! A subscriber half in one idea: *a subscriber subscribes, receives until it leaves or is cut off, and
 //! tells the ledger which event it has read* ([`Subscriber`]). Acknowledging is a part of receiving.
 
-pub mod asking;
+pub mod event_requester;
 pub(crate) mod lifecycle;
 pub mod requests;
 pub mod stream;
 
 use crate::ledger::Ledger;
-use crate::subscriber::lifecycle::{Plan, Seat, attend};
+use crate::subscriber::lifecycle::{Plan, SubscriberSlot, run_subscriber};
 use crate::tasks::Tasks;
 use crate::{poll, sse, tcp, webhook, websocket};
 use hyper::Method;
@@ -47,7 +47,7 @@ pub struct SubscribeConfig {
     /// Where an event carries its id.
     pub matched: Matched,
     /// How many there are, what they want, how they behave.
-    pub asked: Subscribers,
+    pub settings: Subscribers,
     /// An acknowledgement in the publisher's own words; `{"id": …}` where there are none.
     pub acknowledgement: Option<Wording>,
     /// How their addresses reach the publisher, where they do not connect themselves.
@@ -64,9 +64,9 @@ pub struct SubscribeConfig {
 
 impl SubscribeConfig {
     /// Where a subscriber subscribes that says in the query which types it wants.
-    pub fn wanting(&self, number: usize) -> Endpoint {
+    pub fn endpoint_for(&self, number: usize) -> Endpoint {
         let mut endpoint = self.subscribe.endpoint.clone();
-        let types = self.asked.wanted(number);
+        let types = self.settings.wanted(number);
         if !types.is_empty() {
             let separator = if endpoint.path.contains('?') { '&' } else { '?' };
             endpoint.path.push_str(&format!("{separator}types={}", types.join(",")));
@@ -76,12 +76,12 @@ impl SubscribeConfig {
 
     /// How a subscriber behaves.
     pub fn conduct(&self, number: usize) -> Conduct {
-        self.asked.audience().conduct(number)
+        self.settings.audience().conduct(number)
     }
 
     /// What a slow subscriber takes for an event, ns.
     pub fn slow_by(&self) -> u64 {
-        self.asked.slow_by.as_nanos() as u64
+        self.settings.slow_by.as_nanos() as u64
     }
 
     /// What acknowledges event `index`.
@@ -152,7 +152,7 @@ pub struct SubscribersJob {
     /// How their addresses reach the publisher.
     pub registration: Registration,
     /// How many there are and how they behave.
-    pub asked: Subscribers,
+    pub settings: Subscribers,
     /// They acknowledge in these words, where the publisher has its own.
     pub acknowledgement: Option<Wording>,
     /// Where an event carries its id.
@@ -162,7 +162,7 @@ pub struct SubscribersJob {
     /// Nobody leaves later, ns after the origin.
     pub length: u64,
     /// How long a delivery waits at most by design.
-    pub rests: Duration,
+    pub max_polling_delay: Duration,
     /// The publisher is ended and restarted.
     pub restarts: bool,
     /// The run's token.
@@ -171,7 +171,7 @@ pub struct SubscribersJob {
 
 impl SubscribersJob {
     /// What the subscribers are told.
-    pub(super) fn call(
+    pub(super) fn subscribe_config(
         &self,
         request_options: &RequestOptions,
         max_segment: Option<u32>,
@@ -184,7 +184,7 @@ impl SubscribersJob {
             request_options: request_options.clone(),
             token: self.token.clone(),
             matched: self.matched.clone(),
-            asked: self.asked.clone(),
+            settings: self.settings.clone(),
             acknowledgement: self.acknowledgement.clone(),
             registration: self.registration.clone(),
             restarts: self.restarts,
@@ -203,20 +203,20 @@ impl SubscribersJob {
         origin: &watch::Receiver<u64>,
     ) -> Result<u64, Fault> {
         let begun = clock::now();
-        let start = Start { job: self, subscribe_config, tasks, origin };
+        let start = Starter { job: self, subscribe_config, tasks, origin };
         match self.transport {
-            Transport::Webhook => start.all::<webhook::subscriber::Hook>().await,
+            Transport::Webhook => start.all::<webhook::subscriber::WebhookSubscriber>().await,
             Transport::Websocket => start.all::<websocket::WebsocketSubscriber>().await,
             Transport::Tcp => start.all::<tcp::TcpSubscriber>().await,
-            Transport::Sse => start.all::<sse::Stream>().await,
-            Transport::LongPoll => start.all::<poll::Held>().await,
-            Transport::Poll => start.all::<poll::Poller>().await,
+            Transport::Sse => start.all::<sse::SseSubscriber>().await,
+            Transport::LongPoll => start.all::<poll::LongPollSubscriber>().await,
+            Transport::Poll => start.all::<poll::PollSubscriber>().await,
         }?;
         Ok(clock::now() - begun)
     }
 
     fn plan(&self, number: usize, origin: &watch::Receiver<u64>) -> Plan {
-        let Subscribers { stay, away, backoff, .. } = self.asked;
+        let Subscribers { stay, away, backoff, .. } = self.settings;
         Plan {
             leaves: stay
                 .map(|stay| Leaves::new(self.seed, number, stay, away, self.length))
@@ -228,16 +228,16 @@ impl SubscribersJob {
     }
 }
 
-struct Start<'a> {
+struct Starter<'a> {
     job: &'a SubscribersJob,
     subscribe_config: &'a Rc<SubscribeConfig>,
     tasks: &'a Tasks,
     origin: &'a watch::Receiver<u64>,
 }
 
-impl Start<'_> {
+impl Starter<'_> {
     async fn all<S: Subscriber>(&self) -> Result<(), Fault> {
-        let (subscribe_config, count) = (self.subscribe_config, self.job.asked.count);
+        let (subscribe_config, count) = (self.subscribe_config, self.job.settings.count);
         let common = S::prepare(subscribe_config).await?;
         for first in (0..count).step_by(AT_ONCE) {
             let numbers = first..count.min(first + AT_ONCE);
@@ -245,14 +245,14 @@ impl Start<'_> {
                 numbers.clone().map(|number| S::subscribe(subscribe_config, &common, number));
             let subscribed = futures_util::future::try_join_all(subscribing).await?;
             for (number, subscriber) in numbers.zip(subscribed) {
-                let seat = Seat {
+                let slot = SubscriberSlot {
                     subscribe_config: subscribe_config.clone(),
                     common: common.clone(),
                     number,
                 };
                 let plan = self.job.plan(number, self.origin);
-                let (first, seat, plan) = (subscriber.into(), seat.into(), plan.into());
-                self.tasks.spawn(attend::<S>(first, seat, plan));
+                let (first, slot, plan) = (subscriber.into(), slot.into(), plan.into());
+                self.tasks.spawn(run_subscriber::<S>(first, slot, plan));
             }
         }
         Ok(())
@@ -260,12 +260,12 @@ impl Start<'_> {
 }
 
 /// A subscriber's whole work. Boxed once a subscription.
-pub struct Ongoing(Pin<Box<dyn Future<Output = Result<(), Fault>>>>);
+pub struct SubscriberTask(Pin<Box<dyn Future<Output = Result<(), Fault>>>>);
 
-impl Ongoing {
+impl SubscriberTask {
     /// Nothing is done yet.
-    pub fn new(work: impl Future<Output = Result<(), Fault>> + 'static) -> Ongoing {
-        Ongoing(Box::pin(work))
+    pub fn new(work: impl Future<Output = Result<(), Fault>> + 'static) -> SubscriberTask {
+        SubscriberTask(Box::pin(work))
     }
 
     /// Works until the publisher ends the subscription.

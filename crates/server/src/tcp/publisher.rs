@@ -20,14 +20,17 @@ pub fn subscribe() -> Answer {
 }
 
 /// Tells a subscriber from somebody who speaks HTTP by the first byte, the highest of a length.
-pub async fn raw(hub: &Arc<Hub>, stream: Stream<TcpStream>) -> Option<Stream<TcpStream>> {
+pub async fn accept_without_http(
+    hub: &Arc<Hub>,
+    stream: Stream<TcpStream>,
+) -> Option<Stream<TcpStream>> {
     let mut first = [0];
     match stream.socket().peek(&mut first).await {
         Ok(1) if first[0] == 0 => {}
         _ => return Some(stream),
     }
     let mut framed = Framed::new(stream);
-    let (subscription, answer) = match welcome(hub, &mut framed).await {
+    let (subscription, answer) = match authenticate(hub, &mut framed).await {
         Ok(subscription) => (Some(subscription), serde_json::json!({})),
         Err(why) => (None, serde_json::json!({ "error": why })),
     };
@@ -40,7 +43,7 @@ pub async fn raw(hub: &Arc<Hub>, stream: Stream<TcpStream>) -> Option<Stream<Tcp
     None
 }
 
-async fn welcome(
+async fn authenticate(
     hub: &Arc<Hub>,
     framed: &mut Framed<Stream<TcpStream>>,
 ) -> Result<Subscription, String> {
@@ -53,11 +56,11 @@ async fn welcome(
         })
     });
     let hello = hello.await?;
-    if !hub.admits(&hello.token) {
+    if !hub.is_token(&hello.token) {
         return Err("wrong token".to_owned());
     }
     match hub.unknown(hello.types.iter().map(String::as_str)) {
         Some(unknown) => Err(format!("no type is called {unknown:?}")),
-        None => Ok(hub.enter(hello.types)),
+        None => Ok(hub.add_subscription(hello.types)),
     }
 }

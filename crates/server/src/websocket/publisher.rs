@@ -34,7 +34,7 @@ pub async fn subscribe(hub: &Arc<Hub>, mut request: Request<Incoming>) -> Answer
         return text(StatusCode::BAD_REQUEST, "no usable Sec-WebSocket-Key");
     };
     // Subscribed when the answer is written: an event published after that is delivered.
-    let subscription = hub.enter(types);
+    let subscription = hub.add_subscription(types);
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(upgraded(upgrade, subscription));
     let mut answer = text(StatusCode::SWITCHING_PROTOCOLS, "");

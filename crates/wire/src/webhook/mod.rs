@@ -2,8 +2,8 @@
 //! acknowledge it.
 
 mod chunks;
-pub mod posts;
 pub mod request;
+pub mod request_receiver;
 pub mod response;
 
 /// The header of a question that says where its answer is to be POSTed.

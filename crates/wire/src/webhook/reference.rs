@@ -13,7 +13,7 @@ const MOST_HEADERS: usize = 256;
 pub type Parsed = Option<(u16, Vec<u8>)>;
 
 /// What hyper makes of these bytes, behind which the peer closes.
-pub fn theirs(bytes: &[u8]) -> Parsed {
+pub fn hyper_response(bytes: &[u8]) -> Parsed {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let (near, mut far) = tokio::io::duplex(1 << 20);

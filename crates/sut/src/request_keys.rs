@@ -18,7 +18,7 @@ const FRAMING: &str = "pushbench sends each event whole, with its length";
 const CONNECTION: &str =
     "connections are pushbench's to keep: see connections.lifetime of a scenario";
 /// Headers that are not the user's to set, and why.
-const TAKEN: [(&str, &str); 12] = [
+const RESERVED_HEADERS: [(&str, &str); 12] = [
     ("host", "it follows from url: write the name there"),
     ("content-length", FRAMING),
     ("transfer-encoding", FRAMING),
@@ -34,7 +34,7 @@ const TAKEN: [(&str, &str); 12] = [
 ];
 
 /// Why a key says nothing to this transport.
-pub(super) fn out_of_place(key: &str, carrier: Carrier) -> Option<&'static str> {
+pub(super) fn unusable_key(key: &str, carrier: Carrier) -> Option<&'static str> {
     match (key, carrier) {
         ("method", Carrier::Websocket | Carrier::Tcp) => {
             Some("only a webhook has a method: leave it out")
@@ -87,7 +87,8 @@ fn header_name(name: &str, at: &Origin) -> Result<HeaderName> {
             "headers: \"{name}\" is no name of a header: it takes letters, digits and hyphens"
         ))
     })?;
-    let known = TAKEN.iter().find(|(taken, _)| *taken == header.as_str()).map(|(_, why)| *why);
+    let known =
+        RESERVED_HEADERS.iter().find(|(taken, _)| *taken == header.as_str()).map(|(_, why)| *why);
     let handshake = "it belongs to the handshake, which pushbench makes";
     let handshakes = header.as_str().starts_with("sec-websocket-").then_some(handshake);
     match known.or(handshakes) {
@@ -121,15 +122,15 @@ pub(super) fn subprotocol(value: &DeValue<'_>, at: &Origin) -> Result<HeaderValu
     })
 }
 
-/// `"order"`, `"id"`, or `"id:/pointer"`.
+/// `"command_spec"`, `"id"`, or `"id:/pointer"`.
 pub(super) fn matching(value: &DeValue<'_>, at: &Origin) -> Result<(Matching, Option<String>)> {
     let text = text(value, "match", at)?;
     match text.split_once(':') {
         None if text == "id" => Ok((Matching::Id, None)),
         None if text == "order" => Ok((Matching::Order, None)),
         Some(("id", pointer)) if is_pointer(pointer) => {
-            let elsewhere = pointer != "/id";
-            Ok((Matching::Id, elsewhere.then(|| pointer.to_owned())))
+            let listens_elsewhere = pointer != "/id";
+            Ok((Matching::Id, listens_elsewhere.then(|| pointer.to_owned())))
         }
         Some(("id", _)) => Err(at.error(format!(
             "match: \"{text}\": after id: stands a JSON pointer, /data/event_id for example, in which \

@@ -1,8 +1,8 @@
 //! What a description says of publishing: `publish`, `subscribe`, `status`, `id`, `acknowledge`.
 
 use crate::manifest::PORT;
+use crate::request_keys;
 use crate::values::text;
-use crate::wants;
 use hyper::Method;
 use pushbench_core::error::Result;
 use pushbench_core::origin::{Origin, kind};
@@ -16,7 +16,7 @@ const KEYS: [&str; 3] = ["url", "method", "body"];
 
 /// A request in the user's own words.
 #[derive(Debug, Clone)]
-pub(super) struct Own {
+pub(super) struct RequestSpec {
     /// Where it goes, `{port}` not yet filled in.
     pub url: String,
     /// Where that was written.
@@ -29,18 +29,18 @@ pub(super) struct Own {
 /// What is said of publishing; all of it empty for a target that takes events only.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Publishing {
-    pub publish: Option<Own>,
-    pub subscribe: Option<Own>,
+    pub publish: Option<RequestSpec>,
+    pub subscribe: Option<RequestSpec>,
     pub status: Option<String>,
     /// Where a delivered event carries its id.
     pub id_at: Option<String>,
     pub acknowledgement: Option<Wording>,
     /// The first of `status`, `id` and `acknowledge`, which mean nothing alone.
-    beside: Option<(String, Origin)>,
+    other_key: Option<(String, Origin)>,
 }
 
 /// Why such a key says nothing to this transport.
-pub(super) fn out_of_place(key: &str, carrier: Carrier) -> Option<&'static str> {
+pub(super) fn unusable_key(key: &str, carrier: Carrier) -> Option<&'static str> {
     (key == "acknowledge" && carrier == Carrier::Webhook)
         .then_some("a webhook acknowledges by its status, 2xx: leave it out")
 }
@@ -54,7 +54,7 @@ impl Publishing {
         at: &Origin,
         place: &dyn Fn(usize) -> Origin,
     ) -> Result<bool> {
-        let reading = Reading { key, at, place };
+        let reading = TableReader { key, at, place };
         match key {
             "publish" => {
                 let own = reading.request(value, &KEYS, &[EVENT, ID])?;
@@ -70,7 +70,7 @@ impl Publishing {
             "status" => self.status = Some(path(value, at)?),
             "id" => {
                 let pointer = text(value, key, at)?;
-                if !wants::is_pointer(&pointer) {
+                if !request_keys::is_pointer(&pointer) {
                     return Err(at.error(format!(
                         "id: \"{pointer}\" is no JSON pointer: write where a delivered event carries \
                          its id, /data/id for example"
@@ -81,15 +81,21 @@ impl Publishing {
             "acknowledge" => self.acknowledgement = Some(reading.wording(value, &[ID])?),
             _ => return Ok(false),
         }
-        self.beside.get_or_insert_with(|| (key.to_owned(), at.clone()));
+        self.other_key.get_or_insert_with(|| (key.to_owned(), at.clone()));
         Ok(true)
     }
 
-    /// What must hold of all of it together; `told` is the command and its environment, with its place.
-    pub fn check(&self, name: &str, carrier: Carrier, told: &[&str], at: &Origin) -> Result<()> {
+    /// What must hold of all of it together; `program_inputs` is the command and its environment, with its place.
+    pub fn check(
+        &self,
+        name: &str,
+        carrier: Carrier,
+        program_inputs: &[&str],
+        at: &Origin,
+    ) -> Result<()> {
         let all = format!("{{{SUBSCRIBER_URLS}}}");
-        let handed_over = told.iter().any(|text| text.contains(&all));
-        if told.iter().any(|text| text.contains(&format!("{{{SUBSCRIBER_URL}}}"))) {
+        let handed_over = program_inputs.iter().any(|text| text.contains(&all));
+        if program_inputs.iter().any(|text| text.contains(&format!("{{{SUBSCRIBER_URL}}}"))) {
             return Err(at.error(format!(
                 "[{name}] command and env take the addresses of all subscribers at once: write {all}"
             )));
@@ -120,7 +126,7 @@ impl Publishing {
                     carrier.name()
                 )))
             }
-            (None, None) => match &self.beside {
+            (None, None) => match &self.other_key {
                 Some((key, at)) => Err(at.error(format!(
                     "[{name}] {key} is about publishing: add publish and subscribe, or leave it out"
                 ))),
@@ -131,25 +137,34 @@ impl Publishing {
     }
 
     /// The addresses that are asked when it publishes, with their keys.
-    pub fn requests(&self) -> impl Iterator<Item = (&'static str, &Own)> {
+    pub fn requests(&self) -> impl Iterator<Item = (&'static str, &RequestSpec)> {
         let publish = self.publish.as_ref().map(|own| ("publish", own));
         publish.into_iter().chain(self.subscribe.as_ref().map(|own| ("subscribe", own)))
     }
 }
 
 /// A value that is being read.
-struct Reading<'a> {
+struct TableReader<'a> {
     key: &'a str,
     at: &'a Origin,
     place: &'a dyn Fn(usize) -> Origin,
 }
 
-impl Reading<'_> {
+impl TableReader<'_> {
     /// `"URL"` or `{ url = …, method = …, body = … }`.
-    fn request(&self, value: &DeValue<'_>, keys: &[&str], places: &[&'static str]) -> Result<Own> {
+    fn request(
+        &self,
+        value: &DeValue<'_>,
+        keys: &[&str],
+        places: &[&'static str],
+    ) -> Result<RequestSpec> {
         let key = self.key;
-        let mut own =
-            Own { url: String::new(), origin: self.at.clone(), method: Method::POST, body: None };
+        let mut own = RequestSpec {
+            url: String::new(),
+            origin: self.at.clone(),
+            method: Method::POST,
+            body: None,
+        };
         let table = match value {
             DeValue::String(url) => {
                 own.url = url.to_string();
@@ -165,7 +180,7 @@ impl Reading<'_> {
         };
         for (name, value) in table {
             let (name, at) = (name.get_ref().as_ref(), (self.place)(value.span().start));
-            let inner = Reading { key: &format!("{key}.{name}"), at: &at, ..*self };
+            let inner = TableReader { key: &format!("{key}.{name}"), at: &at, ..*self };
             if !keys.contains(&name) {
                 let why = match KEYS.contains(&name) {
                     true => "subscribers connect here, only a webhook's are asked for".to_owned(),
@@ -179,7 +194,7 @@ impl Reading<'_> {
                     own.url = text(value.get_ref(), inner.key, &at)?;
                     own.origin = at.clone();
                 }
-                "method" => own.method = wants::method(value.get_ref(), &at)?,
+                "method" => own.method = request_keys::method(value.get_ref(), &at)?,
                 _ => own.body = Some(inner.wording(value.get_ref(), places)?),
             }
         }

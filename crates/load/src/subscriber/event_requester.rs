@@ -2,7 +2,7 @@
 //! has come to the publisher since. The same for every such transport.
 
 use crate::subscriber::SubscribeConfig;
-use crate::subscriber::requests::{Requests, SubscriberRequest, unsubscribe};
+use crate::subscriber::requests::{RequestConnection, SubscriberRequest, unsubscribe};
 use hyper::{StatusCode, Uri};
 use pushbench_core::record::fanout::Conduct;
 use pushbench_core::scenario::payload::ID_DIGITS;
@@ -24,13 +24,13 @@ struct Subscribed {
 }
 
 /// A subscriber that asks.
-pub struct Asking {
-    seat: Rc<Seat>,
-    requests: Requests,
+pub struct EventRequester {
+    state: Rc<SubscriptionState>,
+    requests: RequestConnection,
 }
 
 /// What is known of a subscriber beside its connection, and outlives it.
-pub struct Seat {
+pub struct SubscriptionState {
     subscribe_config: Rc<SubscribeConfig>,
     number: usize,
     events: String,
@@ -40,76 +40,76 @@ pub struct Seat {
     busy: Cell<bool>,
 }
 
-impl Asking {
+impl EventRequester {
     /// Subscribes as number `number`.
     pub async fn subscribe(
         subscribe_config: &Rc<SubscribeConfig>,
         number: usize,
-    ) -> Result<Asking, Fault> {
-        let mut requests = Requests::connect(subscribe_config, number).await?;
+    ) -> Result<EventRequester, Fault> {
+        let mut requests = RequestConnection::connect(subscribe_config, number).await?;
         let path: Uri = subscribe_config.subscribe.endpoint.path.parse().map_err(Fault::refused)?;
-        let wanted = json!({ "types": subscribe_config.asked.wanted(number) }).to_string();
-        let (status, body) = requests.ask(&SubscriberRequest::post(path, wanted)).await?;
-        let said = || String::from_utf8_lossy(&body);
+        let wanted = json!({ "types": subscribe_config.settings.wanted(number) }).to_string();
+        let (status, body) = requests.exchange(&SubscriberRequest::post(path, wanted)).await?;
+        let text = || String::from_utf8_lossy(&body);
         if !status.is_success() {
-            return Err(Fault::Refused(format!("subscribing was answered {status}: {}", said())));
+            return Err(Fault::Refused(format!("subscribing was answered {status}: {}", text())));
         }
         let Subscribed { events } = serde_json::from_slice(&body).map_err(|e| {
             let wanted = r#"{"events": "/where/to/ask"} was expected"#;
-            Fault::Refused(format!("subscribing was answered {:?}: {wanted}: {e}", said()))
+            Fault::Refused(format!("subscribing was answered {:?}: {wanted}: {e}", text()))
         })?;
-        requests.set_up();
+        requests.end_setup();
         let (after, busy) = (Cell::default(), Cell::default());
-        let seat = Rc::new(Seat {
+        let state = Rc::new(SubscriptionState {
             subscribe_config: subscribe_config.clone(),
             number,
             events,
             after,
             busy,
         });
-        Ok(Asking { seat, requests })
+        Ok(EventRequester { state, requests })
     }
 
     /// What outlives its connection.
-    pub(crate) fn seat(&self) -> Rc<Seat> {
-        self.seat.clone()
+    pub(crate) fn state(&self) -> Rc<SubscriptionState> {
+        self.state.clone()
     }
 
     /// Asks once, and tells the ledger what came. One that is stuck does not ask.
-    pub async fn once(&mut self) -> Result<(), Fault> {
-        if self.seat.subscribe_config.conduct(self.seat.number) == Conduct::Stuck {
+    pub async fn request_events(&mut self) -> Result<(), Fault> {
+        if self.state.subscribe_config.conduct(self.state.number) == Conduct::Stuck {
             pending::<()>().await;
         }
         let path =
-            self.seat.path().parse().map_err(|e| {
-                Fault::protocol(format!("{}: no usable path: {e}", self.seat.events))
+            self.state.path().parse().map_err(|e| {
+                Fault::protocol(format!("{}: no usable path: {e}", self.state.events))
             })?;
-        let (status, body) = self.requests.ask(&SubscriberRequest::get(path)).await?;
+        let (status, body) = self.requests.exchange(&SubscriberRequest::get(path)).await?;
         let events: Vec<&RawValue> = match status {
             StatusCode::NO_CONTENT => Vec::new(),
             StatusCode::OK => serde_json::from_slice(&body)
                 .map_err(|e| Fault::protocol(format!("the answer is no array of events: {e}")))?,
             _ => {
-                let said = String::from_utf8_lossy(&body);
+                let text = String::from_utf8_lossy(&body);
                 return Err(Fault::closed(format!(
-                    "asking for events was answered {status}: {said}"
+                    "asking for events was answered {status}: {text}"
                 )));
             }
         };
-        let (stamps, seat) = (self.requests.stamps(), &self.seat);
-        seat.subscribe_config.ledger.requested(events.is_empty());
+        let (read_times, state) = (self.requests.read_times(), &self.state);
+        state.subscribe_config.ledger.requested(events.is_empty());
         for event in &events {
-            let index = seat.subscribe_config.matched.index(event.get().as_bytes());
-            match seat.subscribe_config.conduct(seat.number) {
-                Conduct::Slow => seat.take_slowly(index).await?,
-                _ => seat.subscribe_config.ledger.receive(
-                    seat.number,
+            let index = state.subscribe_config.matched.index(event.get().as_bytes());
+            match state.subscribe_config.conduct(state.number) {
+                Conduct::Slow => state.take_slowly(index).await?,
+                _ => state.subscribe_config.ledger.receive(
+                    state.number,
                     index,
-                    stamps.read(),
-                    stamps.woken(),
+                    read_times.read(),
+                    read_times.woken(),
                 ),
             }
-            seat.after.set(index.or(seat.after.get()));
+            state.after.set(index.or(state.after.get()));
         }
         // As in `stream`: what others have got is read before this one asks again.
         tokio::task::yield_now().await;
@@ -117,7 +117,7 @@ impl Asking {
     }
 }
 
-impl Seat {
+impl SubscriptionState {
     /// Takes an event up, and is through with it a while later.
     async fn take_slowly(&self, index: Option<u64>) -> Result<(), Fault> {
         let now = clock::now();
@@ -130,7 +130,7 @@ impl Seat {
     }
 
     /// It has nothing in hand.
-    pub(crate) fn is_through(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         !self.busy.get()
     }
 
@@ -141,7 +141,7 @@ impl Seat {
 
     /// Where it asks, with what it acknowledges.
     fn path(&self) -> String {
-        match self.after.get().filter(|_| self.subscribe_config.asked.acknowledged) {
+        match self.after.get().filter(|_| self.subscribe_config.settings.acknowledged) {
             None => self.events.clone(),
             Some(after) => {
                 let mark = if self.events.contains('?') { '&' } else { '?' };
