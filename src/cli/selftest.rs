@@ -4,7 +4,7 @@ use crate::cli::run::default_out;
 use crate::cli::{command_line, deliver, interrupt_flag, print};
 use crate::run::environment;
 use crate::selftest::truth::{RunContext, measure};
-use crate::selftest::{CHECKS, Check, Lab, Line};
+use crate::selftest::{CHECKS, Check, Line, SelfTestContext};
 use pushbench_core::cpu_list::Cpus;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::truth::Truth;
@@ -42,19 +42,19 @@ pub fn run(args: &Args) -> Result<u8> {
         None => Placement::automatic(),
     };
     let interrupt = interrupt_flag()?;
-    let lab = Lab { placement: &placement, interrupt: &interrupt, seed: args.seed };
+    let context = SelfTestContext { placement: &placement, interrupt: &interrupt, seed: args.seed };
     print(&format!(
         "driver on CPU {}, target on CPU {}\n",
         Cpus(&placement.driver),
         Cpus(&placement.target)
     ))?;
     if args.truth {
-        return truth(args.out.as_deref(), &lab);
+        return truth(args.out.as_deref(), &context);
     }
     let mut wrong = 0;
     for check in checks {
         print(&format!("\n{}: {}\n", check.name, check.about))?;
-        let lines = check.run(&lab)?;
+        let lines = check.run(&context)?;
         wrong += lines.iter().filter(|l| !l.ok).count();
         print(&shown(&lines))?;
     }
@@ -70,11 +70,11 @@ pub fn run(args: &Args) -> Result<u8> {
 /// The data of a truth page.
 const TRUTH: &str = "truth.json";
 
-fn truth(out: Option<&Path>, lab: &Lab<'_>) -> Result<u8> {
+fn truth(out: Option<&Path>, context: &SelfTestContext<'_>) -> Result<u8> {
     let out = out.map_or_else(|| default_out("truth"), Path::to_path_buf);
     create_dir(&out)?;
     let told = RunContext { command: command_line().join(" "), machine: environment::describe() };
-    let found = measure(lab, told, &mut |what| error_line(&format!("{what} …")))?;
+    let found = measure(context, told, &mut |what| error_line(&format!("{what} …")))?;
     write_atomically(&out.join(TRUTH), truth::json(&found).as_bytes())?;
     let page = truth::render(&found);
     write_atomically(&out.join("report.md"), page.as_bytes())?;

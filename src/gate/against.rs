@@ -2,7 +2,7 @@
 
 use crate::gate::record;
 use crate::gate::record::GateHeader;
-use crate::gate::{Ended, Request, measure, prepare, sides};
+use crate::gate::{GateResult, Request, measure, prepare, sides};
 use crate::run::Progress;
 use crate::run::arms::Arm;
 use pushbench_analysis::compare::gate::{BASE, NULL};
@@ -59,14 +59,14 @@ pub fn execute(
     against: &Against,
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
-) -> Result<Ended> {
+) -> Result<GateResult> {
     let header = GateHeader { against: Some(against.arm.clone()), ..GateHeader::of(request) };
     record::create(&request.out, &header)?;
     let judged = prepare(&request.arms, interrupt, progress)
         .and_then(|()| record::keep_against(&request.out, &against.dir))
         .and_then(|()| measure(&crate::gate::part(request, 1), interrupt, progress))
-        .and_then(|run| record::held_against(&request.out, &against.arm, &run, &request.settings));
-    Ended::kept(&request.out, header, judged.map(|gate| vec![gate]))
+        .and_then(|run| record::judge_against(&request.out, &against.arm, &run, &request.settings));
+    GateResult::record_result(&request.out, header, judged.map(|gate| vec![gate]))
 }
 
 /// As many arms as the stored run had, so that the candidate shares its CPU as the stored arm did; two

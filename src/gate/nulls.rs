@@ -43,16 +43,16 @@ pub struct Entry {
 
 /// The kind of a machine, from its environment.
 pub fn kind(environment: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let told = |name: &&str| environment.get(*name).map(|v| ((*name).to_owned(), v.clone()));
-    KIND.iter().filter_map(told).collect()
+    let described = |name: &&str| environment.get(*name).map(|v| ((*name).to_owned(), v.clone()));
+    KIND.iter().filter_map(described).collect()
 }
 
 impl Nulls {
-    /// Reads the file; `asked`: it was named, so it must be there.
-    pub fn read(path: &Path, asked: bool) -> Result<Nulls> {
+    /// Reads the file; `required`: it was named, so it must be there.
+    pub fn read(path: &Path, required: bool) -> Result<Nulls> {
         let text = match input::text(path, input::GENERATED) {
             Ok(text) => text,
-            Err(e) if e.is_missing() && !asked => {
+            Err(e) if e.is_missing() && !required => {
                 return Ok(Nulls { schema: SCHEMA, entries: Vec::new() });
             }
             Err(e) => return Err(e.into()),

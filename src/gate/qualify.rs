@@ -67,7 +67,7 @@ pub fn execute(
     progress: &mut dyn Progress,
 ) -> Result<(Header, Vec<Tried>)> {
     let header = match read_header(&request.out)? {
-        Some(header) => gone_on_with(header, request)?,
+        Some(header) => resume(header, request)?,
         None => begin(request, interrupt, progress)?,
     };
     let mut all = Vec::new();
@@ -138,14 +138,14 @@ fn is_not_begun(dir: &Path) -> bool {
 }
 
 /// The same question must be asked again: gates of different ones do not add up.
-fn gone_on_with(header: Header, request: &Request) -> Result<Header> {
-    let asked = Header {
+fn resume(header: Header, request: &Request) -> Result<Header> {
+    let required = Header {
         command: header.command.clone(),
         service_ns: header.service_ns,
         settings: Settings { today: header.settings.today.clone(), ..request.settings.clone() },
         ..header_of(request, 0.0)
     };
-    match asked == header {
+    match required == header {
         true => Ok(header),
         false => Err(Error::usage(format!(
             "--out {}: it was begun with other options; repeat these: {}",

@@ -158,7 +158,7 @@ pub fn judge(dir: &Path, header: &GateHeader) -> Result<Vec<Gate>> {
         let run = store::read(&part)?;
         stages.push(match &header.against {
             None => verdict::judge(&run, verdict::CANDIDATE, &header.settings, stage),
-            Some(arm) => held_against(dir, arm, &run, &header.settings)?,
+            Some(arm) => judge_against(dir, arm, &run, &header.settings)?,
         });
     }
     let planned = header.ended.as_ref().map(|end| end.stages);
@@ -194,7 +194,7 @@ fn missing(last: &Gate, planned: Option<usize>, against: bool) -> Option<String>
 }
 
 /// The verdict on a run beside the stored one that the gate's directory keeps.
-pub(crate) fn held_against(
+pub(crate) fn judge_against(
     dir: &Path,
     arm: &str,
     run: &StoredRun,

@@ -31,11 +31,11 @@ struct Entry {
     reason: Spanned<String>,
 }
 
-/// Reads the file. `asked`: it was named, so it must be there.
-pub fn read(path: &Path, asked: bool) -> Result<Vec<Waiver>> {
+/// Reads the file. `required`: it was named, so it must be there.
+pub fn read(path: &Path, required: bool) -> Result<Vec<Waiver>> {
     match input::text(path, input::WRITTEN) {
         Ok(text) => parse(&path.display().to_string(), &text),
-        Err(e) if e.is_missing() && !asked => Ok(Vec::new()),
+        Err(e) if e.is_missing() && !required => Ok(Vec::new()),
         Err(e) => Err(e.into()),
     }
 }

@@ -1,6 +1,6 @@
 //! An arm against itself, and one design of blocks against the other.
 
-use crate::selftest::{Lab, Line, load};
+use crate::selftest::{Line, SelfTestContext, load};
 use pushbench_analysis::stats::{Interval, paired_ratio};
 use pushbench_core::error::Result;
 use pushbench_core::record::metrics;
@@ -26,9 +26,9 @@ const FEWEST: usize = 6;
 const CONFIDENCE: f64 = 0.999;
 const METRICS: [&str; 3] = ["response.p50", "service.p50", "target_usage.cpu_ns_per_event"];
 
-pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
-    let sliced = sliced(lab)?;
-    let sequential = sequential(lab)?;
+pub fn run(context: &SelfTestContext<'_>) -> Result<Vec<Line>> {
+    let sliced = sliced(context)?;
+    let sequential = sequential(context)?;
     let mut lines = Vec::new();
     for (arm, first, again) in [("webhook", 0, 3), ("websocket", 1, 2)] {
         for name in METRICS {
@@ -59,23 +59,23 @@ fn agree(sliced: &Interval, sequential: &Interval) -> bool {
 }
 
 /// Blocks of webhook and websocket, and of both again: the first arm of a block has its equal, too.
-fn sliced(lab: &Lab<'_>) -> Result<Vec<Vec<Trial>>> {
+fn sliced(context: &SelfTestContext<'_>) -> Result<Vec<Vec<Trial>>> {
     let arms = [Transport::Webhook, Transport::Websocket, Transport::Websocket, Transport::Webhook];
     let mut blocks = Vec::new();
     for block in 0..SLICED_BLOCKS {
-        let arms = arms.iter().enumerate().map(|(i, t)| lab.trial_arm(i, *t, None)).collect();
-        let lab = Lab { seed: lab.seed + block as u64, ..*lab };
+        let arms = arms.iter().enumerate().map(|(i, t)| context.trial_arm(i, *t, None)).collect();
+        let context = SelfTestContext { seed: context.seed + block as u64, ..*context };
         let load = load(Arrivals::Poisson, Some(RATE), WARMUP_MS, MEASURED_MS);
-        blocks.push(lab.measure(&lab.group(arms, load, Some(SLICE)))?);
+        blocks.push(context.measure(&context.group(arms, load, Some(SLICE)))?);
     }
     Ok(blocks)
 }
 
 /// Blocks of webhook and websocket, one alive at a time, in alternating order.
-fn sequential(lab: &Lab<'_>) -> Result<Vec<Vec<Trial>>> {
+fn sequential(context: &SelfTestContext<'_>) -> Result<Vec<Vec<Trial>>> {
     let mut blocks = Vec::new();
     for block in 0..SEQUENTIAL_BLOCKS {
-        let lab = Lab { seed: lab.seed + block as u64, ..*lab };
+        let context = SelfTestContext { seed: context.seed + block as u64, ..*context };
         let mut arms = [Transport::Webhook, Transport::Websocket];
         if block % 2 == 1 {
             arms.reverse();
@@ -84,8 +84,8 @@ fn sequential(lab: &Lab<'_>) -> Result<Vec<Vec<Trial>>> {
         for transport in arms {
             let load = load(Arrivals::Poisson, Some(RATE), WARMUP_MS, MEASURED_MS);
             let arm = usize::from(transport == Transport::Websocket);
-            let trial_arm = lab.trial_arm(arm, transport, None);
-            trials.push(lab.measure_one(&lab.group(vec![trial_arm], load, None))?);
+            let trial_arm = context.trial_arm(arm, transport, None);
+            trials.push(context.measure_one(&context.group(vec![trial_arm], load, None))?);
         }
         trials.sort_by_key(|t| t.arm);
         blocks.push(trials);

@@ -51,7 +51,7 @@ pub struct Check {
     pub name: &'static str,
     /// What it does and expects.
     pub about: &'static str,
-    run: fn(&Lab<'_>) -> Result<Vec<Line>>,
+    run: fn(&SelfTestContext<'_>) -> Result<Vec<Line>>,
 }
 
 /// All checks.
@@ -66,13 +66,13 @@ pub(crate) const CHECKS: [Check; 6] = [
 
 impl Check {
     /// Runs it. An error means that it could not be run, not that it failed.
-    pub fn run(&self, lab: &Lab<'_>) -> Result<Vec<Line>> {
-        (self.run)(lab)
+    pub fn run(&self, context: &SelfTestContext<'_>) -> Result<Vec<Line>> {
+        (self.run)(context)
     }
 }
 
 /// Where the checks are run.
-pub struct Lab<'a> {
+pub struct SelfTestContext<'a> {
     /// Which CPUs.
     pub placement: &'a Placement,
     /// Set when the user wants to stop.
@@ -81,14 +81,14 @@ pub struct Lab<'a> {
     pub seed: u64,
 }
 
-struct Unwatched;
+struct NoObserver;
 
-impl TrialObserver for Unwatched {
+impl TrialObserver for NoObserver {
     fn second(&mut self, _arm: usize, _responses: &Hist) {}
     fn tick(&mut self) {}
 }
 
-impl Lab<'_> {
+impl SelfTestContext<'_> {
     fn trial_arm(&self, arm: usize, transport: Transport, delay: Option<Duration>) -> TrialArm {
         let threads = self.placement.target.len();
         let options = BuiltinOptions { threads, delay, ..BuiltinOptions::default() };
@@ -135,7 +135,7 @@ impl Lab<'_> {
 
     fn measure(&self, group: &TrialGroup) -> Result<Vec<Trial>> {
         let context = ExecutionContext { placement: self.placement, interrupt: self.interrupt };
-        let mut finished = block::run(group, &context, &mut Unwatched)?;
+        let mut finished = block::run(group, &context, &mut NoObserver)?;
         finished.iter_mut().for_each(|f| validity::judge(&mut f.trial, f.ended.as_deref()));
         Ok(finished.into_iter().map(|f| f.trial).collect())
     }

@@ -56,7 +56,7 @@ fn answers_without_an_id_are_matched_by_order() {
         ServerFault::Twice,
         ServerFault::Swap,
         ServerFault::Half,
-        ServerFault::Chatter,
+        ServerFault::Unsolicited,
         ServerFault::Status(503),
     ];
     for carrier in CARRIERS {
@@ -79,7 +79,7 @@ fn events_are_told_apart_over_shards() {
 #[test]
 fn a_broken_connection_loses_all_it_carries() {
     for carrier in [Carrier::Websocket, Carrier::Tcp] {
-        for fault in [ServerFault::Nonsense, ServerFault::Half, ServerFault::Reset] {
+        for fault in [ServerFault::InvalidBytes, ServerFault::Half, ServerFault::Reset] {
             let one = Cell::new(fault, carrier, Matching::Id, true);
             let (trial, tally) = Cell { in_flight: 4, ..one }.run(0);
             let seen = format!("{carrier:?} {fault:?} {tally:?} {:?}", trial.account.faults);
@@ -92,7 +92,7 @@ fn a_broken_connection_loses_all_it_carries() {
             assert_eq!(c.outcomes.acknowledged + c.outcomes.lost, due, "{seen}");
             assert_eq!(
                 (c.sent, c.late, c.unsolicited, c.faults),
-                (due, 0, 0, tally.struck),
+                (due, 0, 0, tally.affected),
                 "{seen}"
             );
             // A reset throws away answers on their way, so there it may be fewer.
@@ -100,7 +100,7 @@ fn a_broken_connection_loses_all_it_carries() {
                 ServerFault::Reset => assert!(c.outcomes.acknowledged <= tally.answered, "{seen}"),
                 _ => assert_eq!(c.outcomes.acknowledged, tally.answered, "{seen}"),
             }
-            assert!(c.outcomes.lost >= tally.struck && tally.struck > 0, "{seen}");
+            assert!(c.outcomes.lost >= tally.affected && tally.affected > 0, "{seen}");
             assert_eq!(trial.account.connections, tally.connections - PROBES, "{seen}");
         }
     }
@@ -161,10 +161,10 @@ fn a_run_against_a_misbehaving_server_says_what_became_of_its_events() {
             let of = |window: &str| trial[window][name].as_u64().unwrap();
             of("events") + of("warmup")
         };
-        let struck = (0..count("due")).filter(|i| fault.strikes(*i)).count() as u64;
-        assert_eq!(count("wrong_answer"), struck, "{trial}");
-        assert_eq!(count("failed"), struck, "{trial}");
-        assert_eq!(count("acknowledged"), count("due") - struck, "{trial}");
+        let affected = (0..count("due")).filter(|i| fault.affects(*i)).count() as u64;
+        assert_eq!(count("wrong_answer"), affected, "{trial}");
+        assert_eq!(count("failed"), affected, "{trial}");
+        assert_eq!(count("acknowledged"), count("due") - affected, "{trial}");
         assert!(trial["target"].is_null(), "its cost is unknown, not zero");
         assert_eq!(trial["connections"], 32);
     }

@@ -143,7 +143,7 @@ fn a_second_answer_is_no_exactly_once() {
 #[test]
 fn what_nobody_asked_for_is_counted() {
     let bench = Bench::new();
-    let odd = FaultyServer::start(Carrier::Websocket, ServerFault::Chatter).unwrap();
+    let odd = FaultyServer::start(Carrier::Websocket, ServerFault::Unsolicited).unwrap();
     running(&bench, "websocket", &odd.url(), "id");
     let (found, ended) = verify(&bench, "websocket@t");
     ended.succeeds();

@@ -8,7 +8,7 @@
 
 pub mod exact;
 
-mod conduct;
+mod connection;
 pub mod counts;
 mod http;
 pub mod publisher;
@@ -36,7 +36,7 @@ use std::thread::JoinHandle;
 /// The hidden subcommand.
 pub const SUBCOMMAND: &str = "__faulty";
 /// A connection from here is the call to end, not a peer's.
-const CALLER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 99);
+const END_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 99);
 
 /// A faulty server inside this process.
 pub struct FaultyServer {
@@ -80,7 +80,7 @@ impl FaultyServer {
     /// Waits until every connection has ended, ends it, and says what it did. Connections end when
     /// their peers close them.
     pub fn finish(self) -> io::Result<Tally> {
-        call_to_end(self.address)?;
+        request_end(self.address)?;
         self.accepting.join().map_err(|_| io::Error::other("the misbehaving server panicked"))?;
         Ok(self.site.tally(|t| *t))
     }
@@ -89,7 +89,7 @@ impl FaultyServer {
 /// Serves every connection on a thread of its own, and returns when all have ended.
 fn accept(listener: &TcpListener, carrier: Carrier, site: &Site) {
     std::thread::scope(|scope| {
-        until_called(listener, |stream| {
+        accept_until_end(listener, |stream| {
             let number = site.tally(|t| {
                 t.connections += 1;
                 t.connections - 1
@@ -97,11 +97,11 @@ fn accept(listener: &TcpListener, carrier: Carrier, site: &Site) {
             scope.spawn(move || {
                 // Peers close as they like: how a connection ends is the driver's affair.
                 let _ended = match carrier {
-                    Carrier::Webhook => conduct::serve::<webhook::Webhook>(stream, number, site),
+                    Carrier::Webhook => connection::serve::<webhook::Webhook>(stream, number, site),
                     Carrier::Websocket => {
-                        conduct::serve::<websocket::Websocket>(stream, number, site)
+                        connection::serve::<websocket::Websocket>(stream, number, site)
                     }
-                    Carrier::Tcp => conduct::serve::<tcp::Tcp>(stream, number, site),
+                    Carrier::Tcp => connection::serve::<tcp::Tcp>(stream, number, site),
                 };
             });
         });
@@ -110,10 +110,10 @@ fn accept(listener: &TcpListener, carrier: Carrier, site: &Site) {
 }
 
 /// Accepts connections until the one that calls to end.
-fn until_called(listener: &TcpListener, mut each: impl FnMut(TcpStream)) {
+fn accept_until_end(listener: &TcpListener, mut each: impl FnMut(TcpStream)) {
     loop {
         match listener.accept() {
-            Ok((_, from)) if from.ip() == IpAddr::V4(CALLER) => return,
+            Ok((_, from)) if from.ip() == IpAddr::V4(END_ADDRESS) => return,
             Ok((stream, _)) => each(stream),
             Err(_) => {}
         }
@@ -121,9 +121,9 @@ fn until_called(listener: &TcpListener, mut each: impl FnMut(TcpStream)) {
 }
 
 /// Connections are accepted in the order in which they were made: this one is the last.
-fn call_to_end(address: SocketAddr) -> io::Result<()> {
+fn request_end(address: SocketAddr) -> io::Result<()> {
     let call = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    call.bind(&SocketAddr::from((CALLER, 0)).into())?;
+    call.bind(&SocketAddr::from((END_ADDRESS, 0)).into())?;
     call.connect(&address.into())
 }
 
@@ -135,7 +135,7 @@ pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
     }
     let words: Vec<&str> = args[2..].iter().filter_map(|a| a.to_str()).collect();
     let Err(error) = match &words[..] {
-        [publisher::WORD, rest @ ..] => publisher::run(rest),
+        [publisher::ARGUMENT, rest @ ..] => publisher::run(rest),
         words => run(words),
     };
     pushbench_host::console::error_line(&format!("the misbehaving server failed: {error}"));

@@ -2,7 +2,7 @@
 //! trustworthy, and whether it says so.
 
 use crate::selftest::truth::{TRIALS, at, capacity, exact, middle, of_trial, open};
-use crate::selftest::{CONNECTIONS, Lab, load};
+use crate::selftest::{CONNECTIONS, SelfTestContext, load};
 use pushbench_core::error::Result;
 use pushbench_core::record::trial::Trial;
 use pushbench_core::record::truth::{Limit, Rung};
@@ -22,15 +22,15 @@ const MEASURED_MS: u64 = 350;
 /// How every reason begins that finds fault with the driver (`drive::validity`).
 const OWN_FAULT: &str = "driver ";
 
-pub(super) fn measure(lab: &Lab<'_>) -> Result<Vec<Limit>> {
-    CARRIERS.into_iter().map(|carrier| limit(lab, carrier)).collect()
+pub(super) fn measure(context: &SelfTestContext<'_>) -> Result<Vec<Limit>> {
+    CARRIERS.into_iter().map(|carrier| limit(context, carrier)).collect()
 }
 
-fn limit(lab: &Lab<'_>, carrier: Carrier) -> Result<Limit> {
+fn limit(context: &SelfTestContext<'_>, carrier: Carrier) -> Result<Limit> {
     let closed = load(Arrivals::Closed, None, WARMUP_MS, MEASURED_MS);
-    let (flat_out, _) = exact(lab, carrier, Duration::ZERO, CONNECTIONS, closed)?;
+    let (flat_out, _) = exact(context, carrier, Duration::ZERO, CONNECTIONS, closed)?;
     let capacity = capacity(&flat_out);
-    let rungs = climb(capacity, |rate| rung(lab, carrier, rate))?;
+    let rungs = climb(capacity, |rate| rung(context, carrier, rate))?;
     let (trusted_up_to, mistrusted_from) = edges(&rungs);
     Ok(Limit {
         transport: carrier.name().to_owned(),
@@ -41,11 +41,11 @@ fn limit(lab: &Lab<'_>, carrier: Carrier) -> Result<Limit> {
     })
 }
 
-fn rung(lab: &Lab<'_>, carrier: Carrier, rate: f64) -> Result<Rung> {
+fn rung(context: &SelfTestContext<'_>, carrier: Carrier, rate: f64) -> Result<Rung> {
     let trials = (0..TRIALS).map(|trial| {
         let load = open(rate, WARMUP_MS, MEASURED_MS);
         let slots = CONNECTIONS;
-        Ok(exact(&of_trial(lab, trial), carrier, Duration::ZERO, slots, load)?.0)
+        Ok(exact(&of_trial(context, trial), carrier, Duration::ZERO, slots, load)?.0)
     });
     let trials: Vec<Trial> = trials.collect::<Result<_>>()?;
     let faults: Vec<Option<&String>> = trials

@@ -78,14 +78,16 @@ impl Cell {
             ServerFault::Late if !closed => {
                 Cell { connections: 8, rate: 10.0, duration: Duration::from_secs(3), ..cell }
             }
-            ServerFault::Late | ServerFault::Deaf if closed => {
+            ServerFault::Late | ServerFault::SometimesUnread if closed => {
                 Cell { connections: 4, duration: BEYOND, ..cell }
             }
-            _ if expected.outcomes.timed_out > 0 || fault == ServerFault::Deaf => match closed {
-                false => Cell { connections: 8, ..cell },
-                true => Cell { duration: BEYOND, ..cell },
-            },
-            ServerFault::Honest | ServerFault::Twice | ServerFault::Chatter
+            _ if expected.outcomes.timed_out > 0 || fault == ServerFault::SometimesUnread => {
+                match closed {
+                    false => Cell { connections: 8, ..cell },
+                    true => Cell { duration: BEYOND, ..cell },
+                }
+            }
+            ServerFault::Correct | ServerFault::Twice | ServerFault::Unsolicited
                 if matching == Matching::Id && carrier != Carrier::Webhook =>
             {
                 Cell { in_flight: 4, ..cell }
@@ -159,15 +161,15 @@ impl Cell {
         // What the server says of itself.
         let heard = tally.events + tally.unheard;
         assert_eq!(heard, counted.sent, "every event sent came once: {seen}");
-        let struck = (0..due).filter(|i| self.case.fault.strikes(*i)).count() as u64;
-        assert_eq!(tally.struck, struck, "{seen}");
+        let affected = (0..due).filter(|i| self.case.fault.affects(*i)).count() as u64;
+        assert_eq!(tally.affected, affected, "{seen}");
         assert_eq!((tally.spoilt, tally.hung_up), self.struck_connections(due), "{seen}");
         if self.case.matching == Matching::Id {
             assert_eq!(counted.outcomes.acknowledged, tally.answered, "{seen}");
         }
         assert_eq!(trial.account.connections, tally.connections - PROBES, "{seen}");
         let broken = trial.account.faults.keys().all(|fault| fault.starts_with("protocol broken"));
-        let breaks = matches!(self.case.fault, ServerFault::Nonsense | ServerFault::Absurd);
+        let breaks = matches!(self.case.fault, ServerFault::InvalidBytes | ServerFault::HugeLength);
         assert!(broken || !breaks, "{seen}");
         if self.connections == 1 {
             assert_eq!(trial.account.connections, self.connections_opened(due), "{seen}");
@@ -186,17 +188,17 @@ impl Cell {
     fn connections_opened(&self, due: u64) -> u64 {
         let webhook = self.case.carrier == Carrier::Webhook;
         // After the last event nothing is opened.
-        let followed = (0..due - 1).filter(|i| self.case.fault.strikes(*i)).count() as u64;
+        let followed = (0..due - 1).filter(|i| self.case.fault.affects(*i)).count() as u64;
         match self.case.fault {
-            ServerFault::TurnDown | ServerFault::Stall | ServerFault::Farewell => due,
+            ServerFault::TurnDown | ServerFault::Stall | ServerFault::CloseAfterAnswer => due,
             // Two events, two events, one event.
             ServerFault::HangUp => due / 5 * 3 + [0, 1, 1, 2, 2][due as usize % 5],
-            ServerFault::Nonsense
-            | ServerFault::Absurd
+            ServerFault::InvalidBytes
+            | ServerFault::HugeLength
             | ServerFault::Half
             | ServerFault::Reset => 1 + followed,
             // Bytes behind an answer: nobody could tell any more which answer belongs to which event.
-            ServerFault::Twice | ServerFault::Chatter if webhook => 1 + followed,
+            ServerFault::Twice | ServerFault::Unsolicited if webhook => 1 + followed,
             ServerFault::Silence | ServerFault::Late if self.case.gives_up() => 1 + followed,
             _ => 1,
         }

@@ -13,7 +13,7 @@ use pushbench_core::transport::Transport;
 use pushbench_faults::publisher::counts::Counts;
 use pushbench_faults::publisher::publisher_fault;
 use pushbench_faults::publisher::publisher_fault::PublisherFault;
-use pushbench_faults::publisher::{Conduct, FaultyPublisher, Tally};
+use pushbench_faults::publisher::{FaultyPublisher, PublisherOptions, Tally};
 use pushbench_load::trial_group::{TrialArm, TrialGroup};
 use pushbench_sut::manifest::Manifest;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ impl Cell {
     }
 
     fn run(&self, cpu: usize) -> (Trial, Tally) {
-        let publisher = FaultyPublisher::start(Conduct {
+        let publisher = FaultyPublisher::start(PublisherOptions {
             transport: self.transport,
             fault: self.fault,
             acknowledged: self.acknowledged,
@@ -112,13 +112,13 @@ impl Cell {
         let seen = format!("{self:?}\n{tally:?}\n{:?}", trial.account.faults);
         let counted = Counts::of(&trial).unwrap();
         assert_eq!(tally, self.fault.theory(self.events(), SUBSCRIBERS, self.answers()), "{seen}");
-        assert_eq!(counted, Counts::told(&tally, SUBSCRIBERS), "{seen}");
+        assert_eq!(counted, Counts::expected(&tally, SUBSCRIBERS), "{seen}");
         assert!(
             counted.outcomes.sums_are_exact() && trial.account.measured.sums_are_exact(),
             "{seen}"
         );
-        let struck = tally.struck + tally.turned_away;
-        assert_eq!(struck > 0, self.fault != PublisherFault::Honest, "{seen}");
+        let affected = tally.affected + tally.turned_away;
+        assert_eq!(affected > 0, self.fault != PublisherFault::Correct, "{seen}");
         self.check_the_rest(trial.fanout.as_ref().unwrap(), &tally, &seen);
     }
 
@@ -129,8 +129,8 @@ impl Cell {
         let missed = |index: u64| {
             let misses = matches!(self.fault, PublisherFault::Drop | PublisherFault::Late)
                 || self.fault == PublisherFault::Swap && index + 1 == self.events();
-            misses && (0..SUBSCRIBERS).any(|s| self.fault.strikes(index, s))
-                || self.fault.turns_away(index)
+            misses && (0..SUBSCRIBERS).any(|s| self.fault.affects(index, s))
+                || self.fault.rejects(index)
         };
         let whole = (first..self.events()).filter(|index| !missed(*index)).count() as u64;
         assert_eq!(d.complete, whole, "{seen}");
@@ -183,7 +183,7 @@ fn a_subscriber_that_is_hung_up_on_misses_all_that_follows() {
             let counted = Counts::of(&trial).unwrap();
             let f = counted.outcomes;
             assert!(f.sums_are_exact(), "{f:?} {seen}");
-            assert_eq!((tally.hung_up, tally.struck), (2, 2), "{seen}");
+            assert_eq!((tally.hung_up, tally.affected), (2, 2), "{seen}");
             assert_eq!((f.due, f.received), (tally.due, tally.delivered), "{seen}");
             assert_eq!(f.lost + f.unsubscribed, tally.gone, "{seen}");
             assert_eq!(tally.gone, 2 * (cell.events() - 5), "{seen}");

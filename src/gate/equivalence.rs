@@ -42,9 +42,9 @@ pub fn check(
         if let Some(failure) = found.iter().find_map(|f| f.failure.as_ref()) {
             return Err(Error::target(failure.clone()));
         }
-        let (essential, told): (Vec<_>, Vec<_>) =
+        let (essential, described): (Vec<_>, Vec<_>) =
             differences(&found).into_iter().partition(|(a, _)| ESSENTIAL.contains(a));
-        for (_, line) in told {
+        for (_, line) in described {
             progress.say(&format!("{} differs, which is not judged: {line}", candidate.label));
         }
         if !essential.is_empty() {
@@ -65,11 +65,11 @@ fn differences(found: &[Findings]) -> Vec<(Aspect, String)> {
     let differ = verified(found).rows.into_iter().filter(|row| row.differs);
     differ
         .map(|row| {
-            let told = |f: Finding| match f.detail {
+            let described = |f: Finding| match f.detail {
                 Some(detail) => format!("{} ({detail})", f.value),
                 None => f.value,
             };
-            let values: Vec<String> = row.arms.into_iter().flatten().map(told).collect();
+            let values: Vec<String> = row.arms.into_iter().flatten().map(described).collect();
             (row.aspect, format!("{}: {}", row.aspect.name(), values.join(", then ")))
         })
         .collect()
