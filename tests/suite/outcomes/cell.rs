@@ -159,11 +159,11 @@ impl Cell {
         assert!(due > 2, "nothing was struck: {seen}");
 
         // What the server says of itself.
-        let heard = tally.events + tally.unheard;
+        let heard = tally.events + tally.unread_events;
         assert_eq!(heard, counted.sent, "every event sent came once: {seen}");
         let affected = (0..due).filter(|i| self.case.fault.affects(*i)).count() as u64;
         assert_eq!(tally.affected, affected, "{seen}");
-        assert_eq!((tally.spoilt, tally.hung_up), self.struck_connections(due), "{seen}");
+        assert_eq!((tally.failed_handshakes, tally.hung_up), self.struck_connections(due), "{seen}");
         if self.case.matching == Matching::Id {
             assert_eq!(counted.outcomes.acknowledged, tally.answered, "{seen}");
         }
