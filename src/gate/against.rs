@@ -25,13 +25,13 @@ fn arm(stored: &RunHeader, transport: Transport, dir: &Path) -> Result<String> {
         (Some(base), _) => Ok(base.label.clone()),
         (None, [only]) => Ok(only.label.clone()),
         (None, []) => Err(Error::usage(format!(
-            "--against {}: that run has no arm by {}; it has {}",
+            "--against {}: that run has no arm for {}; its arms are {}",
             dir.display(),
             transport.name(),
             arms.iter().map(|a| a.label.as_str()).collect::<Vec<_>>().join(", ")
         ))),
         (None, _) => Err(Error::usage(format!(
-            "--against {}: that run has several arms by {}, and none of them is a gate's base; there are {}",
+            "--against {}: that run has several arms for {}, and none of them is the base of a gate: {}",
             dir.display(),
             transport.name(),
             mine.iter().map(|a| a.label.as_str()).collect::<Vec<_>>().join(", ")
@@ -97,7 +97,7 @@ impl Against {
         let stored = store::read(&dir)?;
         if !stored.trials.iter().any(|t| t.stage == Stage::Block && t.is_valid()) {
             return Err(Error::usage(format!(
-                "--against {}: that run has no valid trial to be held against",
+                "--against {}: that run has no valid trial to compare with",
                 dir.display()
             )));
         }

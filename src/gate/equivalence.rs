@@ -45,12 +45,15 @@ pub fn check(
         let (essential, described): (Vec<_>, Vec<_>) =
             differences(&found).into_iter().partition(|(a, _)| ESSENTIAL.contains(a));
         for (_, line) in described {
-            progress.say(&format!("{} differs, which is not judged: {line}", candidate.label));
+            progress.say(&format!(
+                "{} differs from the base, which is not judged: {line}",
+                candidate.label
+            ));
         }
         if !essential.is_empty() {
             let lines: Vec<String> = essential.into_iter().map(|(_, line)| line).collect();
             return Err(Error::target(format!(
-                "{} does not serve what {} does, so their times are not compared: {}; see `pushbench verify`",
+                "{} handles events differently from {}, so their times are not compared: {}; see `pushbench verify`",
                 candidate.label,
                 base.label,
                 lines.join("; ")

@@ -93,7 +93,7 @@ fn stages(
     progress: &mut dyn Progress,
 ) -> Result<Vec<Gate>> {
     prepare(&request.arms, interrupt, progress)?;
-    progress.say("looking at what base and candidate serve");
+    progress.say("checking that base and candidate handle events in the same way");
     equivalence::check(&request.arms, &request.question, &request.placement, interrupt, progress)?;
     let mut stages: Vec<Gate> = Vec::new();
     for stage in [1, 2] {
@@ -110,8 +110,8 @@ fn stages(
 fn stage_line(request: &Request, stage: usize) -> String {
     let blocks = blocks(request.blocks, stage);
     match stage {
-        1 => format!("stage 1: {blocks} blocks; what cannot pass goes into a longer one"),
-        _ => format!("stage 2: {blocks} fresh blocks decide"),
+        1 => format!("stage 1: {blocks} blocks; if a metric does not pass, a longer stage follows"),
+        _ => format!("stage 2: {blocks} new blocks decide"),
     }
 }
 
@@ -157,7 +157,7 @@ fn failed(run: &StoredRun) -> Option<String> {
         let how = match t.judged.invalid.iter().find(|r| r.starts_with("target ")) {
             Some(reason) => format!("the {reason}"),
             None if none_acknowledged => {
-                format!("not one of {} events was acknowledged", t.account.measured.due)
+                format!("none of {} events was acknowledged", t.account.measured.due)
             }
             None => return None,
         };
@@ -167,7 +167,10 @@ fn failed(run: &StoredRun) -> Option<String> {
 
 fn record_result(dir: &Path) -> String {
     let dir = dir.display().to_string();
-    format!("what was finished is kept: `pushbench report {}`", shell_words::quote(&dir))
+    format!(
+        "the finished trials are kept: `pushbench report {}` shows them",
+        shell_words::quote(&dir)
+    )
 }
 
 /// Sets up what the targets need, once.

@@ -59,14 +59,14 @@ impl Nulls {
         };
         let bad = |why: String| {
             Error::usage(format!(
-                "{}: {why}; write it anew with `pushbench qualify`",
+                "{}: {why}; write it again with `pushbench qualify`",
                 path.display()
             ))
         };
         let found: Nulls = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
         if found.schema != SCHEMA {
             return Err(bad(format!(
-                "it has schema {}, this pushbench reads {SCHEMA}",
+                "it has schema {}, but this version of pushbench reads schema {SCHEMA}",
                 found.schema
             )));
         }

@@ -88,8 +88,9 @@ pub fn execute(
 
 /// What a directory holds so far, judged again.
 pub fn read(dir: &Path) -> Result<(Header, Vec<Tried>)> {
-    let header = read_header(dir)?
-        .ok_or_else(|| Error::usage(format!("{} holds no qualification", dir.display())))?;
+    let header = read_header(dir)?.ok_or_else(|| {
+        Error::usage(format!("{} does not contain a qualification", dir.display()))
+    })?;
     let mut all = Vec::new();
     for gate in 1..=header.gates {
         let stages: Vec<StoredRun> = (1..=2)
@@ -118,7 +119,7 @@ fn read_header(dir: &Path) -> Result<Option<Header>> {
         Err(e) if e.is_missing() && is_not_begun(dir) => return Ok(None),
         Err(e) => {
             return Err(Error::usage(format!(
-                "--out {}: it exists and is no qualification to go on with ({e}); choose another",
+                "--out {}: it exists, but it does not contain a qualification that can be continued ({e}); choose another directory",
                 dir.display()
             )));
         }
@@ -148,7 +149,7 @@ fn resume(header: Header, request: &Request) -> Result<Header> {
     match required == header {
         true => Ok(header),
         false => Err(Error::usage(format!(
-            "--out {}: it was begun with other options; repeat these: {}",
+            "--out {}: it was started with other options; repeat these: {}",
             request.out.display(),
             shell_words::join(&header.command)
         ))),
@@ -174,7 +175,7 @@ fn header_of(request: &Request, service_ns: f64) -> Header {
 fn begin(request: &Request, interrupt: &AtomicBool, progress: &mut dyn Progress) -> Result<Header> {
     progress.say("calibration: the base's service time");
     let cannot = |e: std::io::Error| {
-        Error::harness(format!("cannot make {}: {e}; see --out", request.out.display()))
+        Error::harness(format!("cannot create {}: {e}; see --out", request.out.display()))
     };
     std::fs::create_dir_all(&request.out).map_err(cannot)?;
     let arms = vec![arm(request, BASE, None)];

@@ -78,7 +78,7 @@ pub fn one(
     let path = match options.path {
         Some(path) if !path.starts_with('/') => {
             return Err(Error::usage(format!(
-                "--path {path}: a path begins with /: --path /{path}"
+                "--path {path}: a path begins with /: write --path /{path}"
             )));
         }
         Some(path) => path,
@@ -98,10 +98,10 @@ fn words(option: &str, text: &str, transport: Transport) -> Result<Vec<String>> 
     };
     let words = shell_words::split(text).map_err(|_| bad("a quote is not closed"))?;
     if words.is_empty() {
-        return Err(bad("there is no command in it"));
+        return Err(bad("it contains no command"));
     }
     if !words.iter().any(|w| w.contains(PORT)) {
-        return Err(bad("nothing tells it which port to listen on: it has no {port}"));
+        return Err(bad("it has no {port}, so the program does not receive its port"));
     }
     Ok(words.into_iter().map(|w| w.replace(TRANSPORT, transport.name())).collect())
 }
@@ -109,7 +109,7 @@ fn words(option: &str, text: &str, transport: Transport) -> Result<Vec<String>> 
 fn no_target(option: &str, text: &str, e: Error) -> Error {
     match e {
         Error::Usage(why) => Error::usage(format!(
-            "{option} {text}: {why}; a command, other than a target's name, contains {PORT}"
+            "{option} {text}: {why}; a command, unlike the name of a target, contains {PORT}"
         )),
         other => other,
     }

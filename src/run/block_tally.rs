@@ -75,7 +75,7 @@ impl BlockTally {
             && !self.overload_expected
         {
             return Some(Ok(format!(
-                "the driver had no time left in each of {ENOUGH_BLOCKS} blocks: stopping early"
+                "the driver was saturated in each of {ENOUGH_BLOCKS} blocks: stopping early"
             )));
         }
         if self.valid == 0 && self.failed_trials.len() >= ENOUGH_BLOCKS {
@@ -119,7 +119,7 @@ mod tests {
                 vec!["driver saturated: at work for 99 % of the time it had".to_owned()];
         };
         let said = after(ENOUGH_BLOCKS, false, saturated).unwrap().unwrap();
-        assert!(said.contains("the driver had no time left"), "{said}");
+        assert!(said.contains("the driver was saturated"), "{said}");
         assert!(after(ENOUGH_BLOCKS - 1, false, saturated).is_none());
         assert!(after(ENOUGH_BLOCKS, true, saturated).is_none(), "a ramp is meant to go that far");
         assert!(after(ENOUGH_BLOCKS, false, |_| {}).is_none());

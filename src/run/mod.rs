@@ -113,7 +113,7 @@ impl<'a> StartedRun<'a> {
         progress.begin(
             request.question.points.iter().map(|p| estimate(&p.scenario, request.arms.len())).sum(),
         );
-        progress.stage("a first look at every arm");
+        progress.stage("checking every arm");
         header.findings = startup_check(request, interrupt)?;
         store.write_header(header)?;
         let labels: Vec<String> = request.arms.iter().map(|a| a.label.clone()).collect();
@@ -153,7 +153,7 @@ fn check_restart(request: &Request, scenario: &Scenario) -> Result<()> {
     let foreign = request.arms.iter().find(|arm| arm.manifest.command.is_none());
     match (scenario.restart_after, foreign) {
         (Some(_), Some(arm)) => Err(Error::usage(format!(
-            "--arm {}: faults.restart_after ends the target and starts it anew, but this one was not started \
+            "--arm {}: faults.restart_after restarts the target, but this one was not started \
              by pushbench: give it a command, or leave faults.restart_after out",
             arm.label
         ))),
@@ -169,18 +169,18 @@ fn check_stuck(request: &Request, scenario: &Scenario) -> Result<()> {
     let unhealthy = subscribers.slow + subscribers.stuck;
     if scenario.flow == Flow::Idle {
         Err(Error::usage(format!(
-            "--arm {label}: nothing is kept for one that is stuck while nothing is published: write pushbench \
+            "--arm {label}: a stuck subscriber has no effect while no events are published: write pushbench \
              run fanout --arm {label}"
         )))
     } else if scenario.compare.design == DesignChoice::Sliced {
         Err(Error::usage(format!(
-            "--arm {label}: what a publisher owes to one that is stuck goes by the clock on the wall, which \
-             slices would cut: write --set compare.design=sequential, or leave compare.design out"
+            "--arm {label}: the queue of a stuck subscriber grows in wall-clock time, which \
+             slices would interrupt: write --set compare.design=sequential, or leave compare.design out"
         )))
     } else if unhealthy >= subscribers.count {
         Err(Error::usage(format!(
-            "--arm {label}: one more is stuck in it, and {unhealthy} slow and stuck ones of {} subscribers \
-             leave no healthy one: {}lower subscribers.slow or subscribers.stuck",
+            "--arm {label}: it adds one stuck subscriber; with {unhealthy} slow and stuck ones out of {} subscribers \
+             no healthy one remains: {}lower subscribers.slow or subscribers.stuck",
             subscribers.count,
             Try::Subscribers
                 .above(unhealthy as u64 + 1, unhealthy as f64)
@@ -197,19 +197,20 @@ fn check_publishers(request: &Request, scenario: &Scenario) -> Result<()> {
     let foreign = |arm: &&Arm| ![BUILTIN, BUILTIN_CLOSE].contains(&arm.spec.target.as_str());
     for arm in request.arms.iter().filter(foreign) {
         let (key, why) = match arm.spec.transport {
-            _ if subscribers.to == Recipients::One => {
-                ("delivery.to", "events for one subscriber have a type of its own")
-            }
+            _ if subscribers.to == Recipients::One => (
+                "delivery.to",
+                "in that mode, each event has a type that only one subscriber wants",
+            ),
             _ if subscribers.types.is_some() => {
-                ("payload.types", "there are types of the run's own")
+                ("payload.types", "it publishes event types that the scenario defines")
             }
             Transport::Webhook if subscribers.stay.is_some() => {
-                ("subscribers.stay", "a webhook's subscribers leave by DELETE")
+                ("subscribers.stay", "a webhook subscriber unsubscribes by DELETE")
             }
             _ => continue,
         };
         return Err(Error::usage(format!(
-            "--arm {}: {key} is for the built-in publisher: {why}, which others do not know: leave {key} \
+            "--arm {}: {key} works only with the built-in publisher: {why}, which other publishers do not support: leave {key} \
              out, or write --arm {}@{BUILTIN}",
             arm.label,
             arm.spec.transport.name()
@@ -232,7 +233,7 @@ fn check_polling(request: &Request) -> Result<()> {
         };
         if interval >= timeout {
             return Err(Error::usage(format!(
-                "{}: delivery.poll_interval is {interval:?}, and events time out after load.timeout, \
+                "{}: delivery.poll_interval is {interval:?}, but events time out after load.timeout, \
                  {timeout:?}: {}raise load.timeout",
                 arm.label,
                 shorter((timeout / 5).as_millis() as u64)
@@ -249,7 +250,7 @@ fn check_polling(request: &Request) -> Result<()> {
         if queued > queue as f64 {
             return Err(Error::usage(format!(
                 "{}: at {rate} events per second and a delivery.poll_interval of {interval:?} {queued:.0} events \
-                 wait for each subscriber or for its acknowledgement, and its queue holds {queue}: {}lower --rate",
+                 are waiting for each subscriber or its acknowledgement, but its queue holds only {queue}: {}lower --rate",
                 arm.label,
                 shorter((queue as f64 / 4.0 / each * 1e3) as u64)
             )));
@@ -412,7 +413,7 @@ fn startup_check(request: &Request, interrupt: &AtomicBool) -> Result<Vec<Findin
 /// Gives up a point whose blocks cannot be had.
 fn give_up(label: &str, why: &str, out: &Path) -> Error {
     Error::target(format!(
-        "{label}: {why}; the trials finished before are kept, see them with `pushbench report {}`",
+        "{label}: {why}; the finished trials are kept: `pushbench report {}` shows them",
         shell_words::quote(&out.display().to_string())
     ))
 }

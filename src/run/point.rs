@@ -112,7 +112,7 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
     // What cannot be read is not read at a lower rate either.
     let try_this = match responses.contains(&format!("× {BROKEN}")) {
         true => {
-            "targets/PROTOCOL.md, \"What an answer may hold\", says what can be read: mend the target"
+            "targets/PROTOCOL.md, \"What an answer may hold\", lists the supported answers: correct the target"
                 .to_owned()
         }
         false => format!("try {rate}fewer --connections or a smaller --payload"),
@@ -126,7 +126,7 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
             format!(", and `pushbench verify --arm {}`", shell_words::quote(name))
         });
     Err(Error::target(format!(
-        "{}: not one of {} events was acknowledged: {responses}{died}; it acknowledged single events before \
+        "{}: none of {} events was acknowledged: {responses}{died}; it acknowledged single events before \
          the pilot: {try_this}{verify}",
         trial.label, trial.account.measured.due
     )))
@@ -165,17 +165,19 @@ fn choose(
         let machine = Machine::read(raise_descriptors());
         let (fit, short) = machine.subscribers(scenario.connections.count, pilots.len(), each);
         if s.count as u64 > fit {
-            progress.say(&format!("too few {short} for all arms at once: blocks are sequential"));
+            progress.say(&format!(
+                "not enough {short} to run all arms at the same time: blocks are sequential"
+            ));
             return Design::Sequential;
         }
     }
     if let Some(t) = pilots.iter().find(|t| t.judged.overloaded) {
-        progress.say(&format!("{} falls behind in its pilot: blocks are sequential", t.label));
+        progress.say(&format!("{} is overloaded in its pilot: blocks are sequential", t.label));
         return Design::Sequential;
     }
     if let Some(t) = pilots.iter().find(|t| t.driver.is_saturated()) {
         progress.say(&format!(
-            "the driver had no time left in the pilot of {}: blocks are sequential",
+            "the driver was saturated in the pilot of {}: blocks are sequential",
             t.label
         ));
         return Design::Sequential;
@@ -191,7 +193,7 @@ fn choose(
     match slice {
         Some(slice) => Design::Sliced(slice),
         None => {
-            progress.say("services are too long for slices: blocks are sequential");
+            progress.say("the service times are too long for slices: blocks are sequential");
             Design::Sequential
         }
     }

@@ -32,13 +32,13 @@ impl AutoSizing {
 /// 10 % nine times in ten; 6 more take about 24 s`
 pub fn sizing_line(sizing: &Sizing, more: Duration) -> String {
     let Sizing { blocks, seen, metric, candidate, deviation, finds } = sizing;
-    let most = if *blocks == MOST_BLOCKS { ", the most that auto takes," } else { "" };
+    let most = if *blocks == MOST_BLOCKS { ", the maximum of auto," } else { "" };
     let more = match blocks - seen {
-        0 => "that is enough".to_owned(),
+        0 => "no more blocks are needed".to_owned(),
         n => format!("{n} more take about {} s", more.as_secs().max(1)),
     };
     format!(
-        "{metric} of {candidate} varies by {:.1} % from block to block: {blocks} blocks{most} find a slow-down of {:.1} % nine times in ten; {more}",
+        "{metric} of {candidate} varies by {:.1} % from block to block: {blocks} blocks{most} detect a slow-down of {:.1} % nine times in ten; {more}",
         deviation * 100.0,
         finds * 100.0
     )

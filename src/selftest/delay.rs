@@ -9,7 +9,7 @@ use pushbench_core::units::nanos_text;
 use std::time::Duration;
 
 pub(crate) const ABOUT: &str =
-    "a handler that waits 20 ms: the response is 20 ms and what the transport takes without it";
+    "a handler that waits 20 ms: the response time is 20 ms longer than without the wait";
 
 const DELAY: Duration = Duration::from_millis(20);
 /// A timer of an idle virtual machine fires some 60 µs late, on a busy one later.

@@ -14,8 +14,8 @@ use pushbench_sut::publisher::new_token;
 use std::io;
 use std::time::Duration;
 
-pub(crate) const ABOUT: &str = "publishers that drop every fifth delivery, make it twice, or behind the next one: \
-     the record's counts are exactly those, and those of the publisher's own tally";
+pub(crate) const ABOUT: &str = "publishers that drop every fifth delivery, repeat it, or send it after the next one: \
+     the counts of the record match the prediction and the publisher's own count";
 
 const FAULTS: [PublisherFault; 3] =
     [PublisherFault::Drop, PublisherFault::Twice, PublisherFault::Swap];
@@ -51,7 +51,7 @@ pub fn run(context: &SelfTestContext<'_>) -> Result<Vec<Line>> {
 }
 
 fn no_report(e: io::Error) -> Error {
-    Error::harness(format!("cannot hear what a misbehaving publisher tells: {e}"))
+    Error::harness(format!("cannot read the report of a faulty publisher: {e}"))
 }
 
 fn trial_arm(
@@ -82,8 +82,8 @@ fn line(fault: PublisherFault, trial: &Trial, tally: Option<Tally>) -> Line {
     let did = tally == Some(theory);
     let own = match tally {
         _ if did => String::new(),
-        Some(tally) => format!(", but the publisher tells {tally:?}"),
-        None => ", but the publisher has not told".to_owned(),
+        Some(tally) => format!(", but the publisher reports {tally:?}"),
+        None => ", but the publisher sent no report".to_owned(),
     };
     let name = CARRIERS[trial.arm].name();
     Line {

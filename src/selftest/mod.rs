@@ -143,7 +143,9 @@ impl SelfTestContext<'_> {
     /// The only trial of a trial group of one arm.
     fn measure_one(&self, group: &TrialGroup) -> Result<Trial> {
         let mut trials = self.measure(group)?;
-        trials.pop().ok_or_else(|| Error::harness("a stretch left no record: please report it"))
+        trials
+            .pop()
+            .ok_or_else(|| Error::harness("a trial group returned no record: please report it"))
     }
 }
 

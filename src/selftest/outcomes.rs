@@ -14,8 +14,8 @@ use pushbench_load::trial_group::TrialArm;
 use pushbench_sut::manifest::Manifest;
 use std::time::Duration;
 
-pub(crate) const ABOUT: &str = "targets that answer nothing, twice, with a wrong id, or close amid an answer, \
-     each at every fifth event: the record's counts are exactly those";
+pub(crate) const ABOUT: &str = "targets that do not answer, answer twice, answer with a wrong id, or close during an answer, \
+     each for every fifth event: the counts of the record match the prediction";
 
 const FAULTS: [ServerFault; 4] =
     [ServerFault::Silence, ServerFault::Twice, ServerFault::WrongId, ServerFault::Half];

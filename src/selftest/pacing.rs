@@ -12,7 +12,7 @@ use pushbench_host::clock;
 use pushbench_host::cpus;
 
 pub(crate) const ABOUT: &str =
-    "10,000 events a second: the driver's lag beside a bare spin loop and a sleeping hiccup meter";
+    "10,000 events per second: the driver's lag, compared with a spin loop and the hiccup meter";
 
 const RATE: f64 = 10_000.0;
 const TRIALS: usize = 3;

@@ -61,7 +61,7 @@ impl<R: Read> ResponseReader<R> {
             if self.interim + came > LONGEST_HEAD {
                 return Err(NoAnswer::unreadable(
                     format!("the head of its answer is longer than {} KiB", LONGEST_HEAD >> 10),
-                    "let the server send fewer or shorter headers; are there cookies that grow?",
+                    "make the server send fewer or shorter headers; check for growing cookies",
                 ));
             }
             if let Some((head, used)) = head {
@@ -87,16 +87,16 @@ impl<R: Read> ResponseReader<R> {
         let mut buffer = [0; 16 * 1024];
         match self.socket.read(&mut buffer) {
             Ok(0) if between => Err(NoAnswer::Closed(None)),
-            Ok(0) => Err(NoAnswer::Closed(Some("amid an answer".to_owned()))),
+            Ok(0) => Err(NoAnswer::Closed(Some("in the middle of an answer".to_owned()))),
             Ok(n) => {
                 self.left.extend_from_slice(&buffer[..n]);
                 Ok(())
             }
             Err(e) => match NoAnswer::of(&e) {
                 NoAnswer::TimedOut if !between => Err(NoAnswer::unreadable(
-                    "its answer begins and does not end",
-                    "is there an empty line behind the headers, and is Content-Length the number of \
-                     bytes, not of characters?",
+                    "its answer is incomplete",
+                    "check that an empty line follows the headers and that Content-Length is the number of \
+                     bytes, not of characters",
                 )),
                 failure => Err(failure),
             },
@@ -170,7 +170,7 @@ impl<R: Read> ResponseReader<R> {
         let (mut text, mut count) = (Vec::new(), 0);
         let bad = || {
             NoAnswer::unreadable(
-                "a trailer behind the chunks of its answer cannot be read",
+                "a trailer after the chunks of its answer cannot be read",
                 "write `Name: value`, at most 100 of them, or leave trailers out (RFC 9112, 7.1.2)",
             )
         };
@@ -211,7 +211,7 @@ fn chunk_size(line: &[u8]) -> Option<(u64, usize)> {
 fn no_chunk(line: &[u8]) -> NoAnswer {
     NoAnswer::unreadable(
         format!("a chunk of its answer cannot be read: `{}`", shown(line)),
-        "write its size in hexadecimal digits before it, and CRLF behind both (RFC 9112, 7.1)",
+        "write its size in hexadecimal digits before it, and CRLF after both (RFC 9112, 7.1)",
     )
 }
 

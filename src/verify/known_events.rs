@@ -256,7 +256,7 @@ impl EventTally {
         match self.unmatched {
             0 => {}
             n if stray => parts.push(format!(
-                "{n} unmatched, such as `{shown}`, which by order is taken for an answer"
+                "{n} unmatched, such as `{shown}`; when matched by order, it counts as an answer"
             )),
             n => parts.push(format!("{n} unmatched, such as `{shown}`")),
         }
@@ -277,7 +277,7 @@ impl EventTally {
             0 if matching == Matching::Id || self.carries_ids() => {
                 Finding::tested(Aspect::Order, "in order")
             }
-            0 => Finding::unknown(Aspect::Order, "answers carry no id"),
+            0 => Finding::unknown(Aspect::Order, "answers contain no id"),
             n => Finding::tested(Aspect::Order, "out of order").with(format!("{n} overtook")),
         }
     }
@@ -290,7 +290,7 @@ impl EventTally {
             Matching::Id => Finding::tested(Aspect::AcknowledgedBy, "id"),
             Matching::Order if self.carries_ids() => {
                 Finding::declared(Aspect::AcknowledgedBy, "order")
-                    .with("answers carry the id: match = \"id\" would show more")
+                    .with("answers contain the id: match = \"id\" would make more checks possible")
             }
             Matching::Order => Finding::declared(Aspect::AcknowledgedBy, "order"),
         }
@@ -310,7 +310,7 @@ impl EventTally {
         let how = match (self.dropped, version) {
             (0, "") => format!("{connections} connections for {done} events"),
             (0, version) => version.to_owned(),
-            (n, _) => format!("{n} times without a word"),
+            (n, _) => format!("{n} times without notice"),
         };
         Finding::tested(Aspect::KeepAlive, kept).with(how)
     }

@@ -219,8 +219,8 @@ fn failure(
         return died.map(|how| format!("{label}: the target {how}"));
     }
     let events = match tally.sent {
-        1 => "the event it was sent was not acknowledged".to_owned(),
-        n => format!("not one of {n} events was acknowledged"),
+        1 => "the event was not acknowledged".to_owned(),
+        n => format!("none of {n} events was acknowledged"),
     };
     let unacknowledged = tally.unacknowledged.as_ref()?;
     let before = match (unacknowledged, &tally.sample) {

@@ -178,7 +178,7 @@ fn malformed_exchange<'a, T: ProbeConnection<'a>>(
         Some(_) if !answer.refuses() => acknowledges(tested, &answer),
         None if looks_usual && next.is_ok() => acknowledges(tested, &answer),
         // One answer for two messages by order: the event's, as far as can be told.
-        None if looks_usual && !closed => tested("ignored").with("one answer for two messages"),
+        None if looks_usual && !closed => tested("ignored").with("one answer to two messages"),
         _ if closed => tested("refused and closed").with(answer.shown()),
         _ => tested("refused").with(answer.shown()),
     })
@@ -186,5 +186,6 @@ fn malformed_exchange<'a, T: ProbeConnection<'a>>(
 
 fn acknowledges(tested: impl Fn(&str) -> Finding, answer: &Answer) -> Finding {
     let shown = answer.shown();
-    tested("acknowledged").with(format!("{shown}; it acknowledges what it cannot have read"))
+    tested("acknowledged")
+        .with(format!("{shown}; it acknowledges a message that it cannot have parsed"))
 }

@@ -34,7 +34,9 @@ fn of_answer(target: &ProbeTarget<'_>, answer: &Answer) -> String {
     if target.matching == Matching::Id {
         return match target.named(&answer.body) {
             None => about_id(target, answer),
-            Some(_) => "its answers carry other ids than its events: echo the event's `id`".into(),
+            Some(_) => {
+                "its answers contain other ids than the events: return the event's `id`".into()
+            }
         };
     }
     of_greeting(target).unwrap_or_else(|| manual_command(target))
@@ -63,13 +65,13 @@ fn of_greeting(target: &ProbeTarget<'_>) -> Option<String> {
     };
     Some(match response_diagnostics::greeting_protocol(&greeting.body) {
         Some(protocol) => format!(
-            "it greets as {protocol} does, whose messages have a form of their own: let \
-             it take plain events at another path, answer each with the event's `id`, and write that \
+            "it sends the greeting of {protocol}, which has its own message format: make \
+             it accept plain events at another path, answer each with the event's `id`, and write that \
              path in url"
         ),
         None => format!(
-            "it sends `{}` before any event, which by order would be taken for an answer: let its \
-             answers carry the event's `id`, and write match = \"id\"",
+            "it sends `{}` before any event; when matched by order, this counts as an answer: make its \
+             answers contain the event's `id`, and write match = \"id\"",
             greeting.text()
         ),
     })
@@ -81,7 +83,10 @@ fn of_status(target: &ProbeTarget<'_>, code: u16, answer: &Answer) -> String {
     match code {
         426 => is_websocket(target),
         404 => {
-            format!("nothing takes events at {}: correct the path in url", target.address.endpoint)
+            format!(
+                "no service accepts events at {}: correct the path in url",
+                target.address.endpoint
+            )
         }
         _ => match response_diagnostics::event_remedy(&response, target.request_options, 0) {
             remedy if remedy.is_empty() => manual_command(target),
@@ -99,12 +104,12 @@ fn of_http(target: &ProbeTarget<'_>, answer: &Answer) -> String {
     let listens_elsewhere = match (target.carrier, code) {
         (Carrier::Websocket, 404) => {
             format!(
-                "no WebSocket is at {}: correct the path in url, or {http}",
+                "there is no WebSocket at {}: correct the path in url, or {http}",
                 target.address.endpoint
             )
         }
         (Carrier::Websocket, _) => format!(
-            "{} does not shake hands for a WebSocket: correct its path, or {http}",
+            "{} does not complete a WebSocket handshake: correct its path, or {http}",
             target.address.endpoint
         ),
         _ if !response_diagnostics::wants_tls(&answer.body) => {
@@ -135,7 +140,7 @@ fn of_failure(target: &ProbeTarget<'_>, failure: &NoAnswer) -> String {
         NoAnswer::Closed(_) | NoAnswer::Reset if target.carrier == Carrier::Webhook => {
             match Websocket::open(target) {
                 Ok(_) => is_websocket(target),
-                Err(_) => format!("is it no HTTP server? {}", manual_command(target)),
+                Err(_) => format!("it may not be an HTTP server; {}", manual_command(target)),
             }
         }
         NoAnswer::Closed(Some(close_reason)) => close_remedy(target, close_reason),
@@ -147,9 +152,9 @@ fn of_failure(target: &ProbeTarget<'_>, failure: &NoAnswer) -> String {
 fn close_remedy(target: &ProbeTarget<'_>, close_reason: &str) -> String {
     let code = close_reason.strip_prefix("code ").and_then(|rest| rest.split(':').next());
     match code {
-        Some("1003") => "it does not take text messages: let it take them".to_owned(),
+        Some("1003") => "it does not accept text messages: make it accept them".to_owned(),
         Some("1008") => {
-            "it refuses by its own rules: write what it needs in headers, such as headers = { \
+            "it refuses the connection by its policy: write what it requires in headers, such as headers = { \
                          Authorization = \"Bearer …\" }"
                 .to_owned()
         }
@@ -157,7 +162,7 @@ fn close_remedy(target: &ProbeTarget<'_>, close_reason: &str) -> String {
             "the event is too large for it: send a smaller one (payload.bytes of the scenario)"
                 .to_owned()
         }
-        Some("1011") => format!("it failed: its own log may say why; {}", manual_command(target)),
+        Some("1011") => format!("it failed: its log may show the cause; {}", manual_command(target)),
         _ => of_greeting(target).unwrap_or_else(|| manual_command(target)),
     }
 }
@@ -177,12 +182,12 @@ fn manual_command(target: &ProbeTarget<'_>) -> String {
     let url = target.address.endpoint.to_string().replace('\'', "%27");
     match target.carrier {
         Carrier::Webhook => format!(
-            "try it by hand: curl -i -H 'Content-Type: application/json' -d '{event}' '{url}'"
+            "try it manually: curl -i -H 'Content-Type: application/json' -d '{event}' '{url}'"
         ),
         Carrier::Websocket => {
-            format!("try it by hand: python3 -m websockets '{url}', then type {event}")
+            format!("try it manually: python3 -m websockets '{url}', then type {event}")
         }
-        Carrier::Tcp => "an event goes out, and its answer comes back, behind four bytes of \
+        Carrier::Tcp => "each event and each answer is preceded by four bytes of \
                            length (big endian)"
             .to_owned(),
     }

@@ -164,7 +164,7 @@ pub(super) fn close(target: &ProbeTarget<'_>) -> Finding {
         Err(failure) => {
             Finding::tested(Aspect::CloseHandshake, "not completed").with(failure.to_string())
         }
-        Ok(()) => Finding::unknown(Aspect::CloseHandshake, "the connection went on"),
+        Ok(()) => Finding::unknown(Aspect::CloseHandshake, "the connection stayed open"),
     }
 }
 

@@ -144,9 +144,13 @@ fn what_opens_none_opens_none_for_anyone_and_both_say_why() {
         (
             None,
             format!("{SWITCHING}Sec-WebSocket-Extensions: permessage-deflate\r\nREST"),
-            "no extension that was not asked for",
+            "no extension that was not requested",
         ),
-        (None, "HTTP/1.0 101 Switching Protocols\r\nREST".to_owned(), "101 came by HTTP/1.0"),
+        (
+            None,
+            "HTTP/1.0 101 Switching Protocols\r\nREST".to_owned(),
+            "the response 101 uses HTTP/1.0",
+        ),
         (
             None,
             format!("{SWITCHING}Sec-WebSocket-Protocol: v2.events\r\nREST"),

@@ -240,7 +240,7 @@ fn a_callback_is_a_webhook_that_answers_a_question_by_its_id() {
         "websocket+callback@builtin",
         &["a callback is a webhook", "webhook+callback@"],
     );
-    refused("ingest", "webhook+callback@builtin", &["asks none", "pushbench run duplex"]);
+    refused("ingest", "webhook+callback@builtin", &["sends none", "pushbench run duplex"]);
     refused(
         "duplex",
         "webhook+callbak@builtin",

@@ -241,7 +241,7 @@ fn what_cannot_be_gated_is_refused_before_anything_starts() {
         (&["--transport", "webhook,tcp"], &["one transport at a time"]),
         (&["--scenario", "rate-sweep"], &["a sweep cannot be qualified"]),
         (&["--nulls", "broken.json"], &["broken.json"]),
-        (&["--out", "."], &["no qualification to go on with"]),
+        (&["--out", "."], &["does not contain a qualification"]),
     ] {
         bench.run(&[&["qualify"], args].concat()).fails(64, texts);
     }
@@ -355,7 +355,7 @@ fn qualify_goes_on_where_it_was_killed_and_the_gate_takes_its_nulls() {
     signal(&child, rustix::process::Signal::KILL);
     assert_eq!(child.wait().unwrap().code(), None);
     bench.nothing_left();
-    bench.run(&[&args[..], &["--seed", "9"]].concat()).fails(64, &["begun with other options"]);
+    bench.run(&[&args[..], &["--seed", "9"]].concat()).fails(64, &["started with other options"]);
 
     let started = || read(&first)["started"].clone();
     let before = (started(), read(&bench.path("q/calibration/run.json"))["started"].clone());

@@ -288,6 +288,6 @@ fn a_handshake_with_a_secret_and_a_subprotocol() {
     lines("v1.events", asked, "");
     bench.run(&args).fails(3, &["401 Unauthorized", "who are you?", "headers = { Authorization"]);
     lines("", asked, secret);
-    bench.run(&args).fails(3, &["without a subprotocol", "v1.events", "leave subprotocol out"]);
+    bench.run(&args).fails(3, &["has no subprotocol", "v1.events", "leave subprotocol out"]);
     bench.nothing_left();
 }

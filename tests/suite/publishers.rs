@@ -99,7 +99,7 @@ fn shipped(name: &str) {
         assert_eq!((&p["written"], &p["acknowledged"]), (&p["queued"], &0.into()), "{arm}");
     }
     let no_publisher = ["run", "ingest", "--arm", &arms[0], "--out", "ingest"];
-    bench.run(&no_publisher).fails(USAGE, &["takes no events", "run fanout --arm"]);
+    bench.run(&no_publisher).fails(USAGE, &["does not accept them", "run fanout --arm"]);
     TRANSPORTS.into_iter().for_each(|transport| turns_away(transport, name));
 }
 
@@ -359,7 +359,7 @@ fn bad_mappings_are_refused_with_their_place() {
         ),
         (
             format!("{both}\nenv = {{ U = \"{{subscriber_urls}}\" }}"),
-            &["pushbench.toml:5:13", "twice, keep one"],
+            &["pushbench.toml:5:13", "twice; keep one"],
         ),
         (
             format!("{publish}\nenv = {{ U = \"{{subscriber_url}}\" }}"),
@@ -367,7 +367,7 @@ fn bad_mappings_are_refused_with_their_place() {
         ),
         (
             "url = \"http://127.0.0.1:{port}/\"\nid = \"/id\"".to_owned(),
-            &["pushbench.toml:5:6", "about publishing"],
+            &["pushbench.toml:5:6", "applies only to publishers"],
         ),
         (
             "url = \"http://127.0.0.1:{port}/\"".to_owned(),

@@ -81,7 +81,7 @@ impl FaultyServer {
     /// their peers close them.
     pub fn finish(self) -> io::Result<Tally> {
         request_end(self.address)?;
-        self.accepting.join().map_err(|_| io::Error::other("the misbehaving server panicked"))?;
+        self.accepting.join().map_err(|_| io::Error::other("the faulty server panicked"))?;
         Ok(self.site.tally(|t| *t))
     }
 }
@@ -138,7 +138,7 @@ pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
         [publisher::ARGUMENT, rest @ ..] => publisher::run(rest),
         words => run(words),
     };
-    pushbench_host::console::error_line(&format!("the misbehaving server failed: {error}"));
+    pushbench_host::console::error_line(&format!("the faulty server failed: {error}"));
     Some(ExitCode::FAILURE)
 }
 

@@ -51,27 +51,27 @@ pub(crate) const UNSOLICITED: u64 = 2;
 
 /// Every fault by the name it has on the command line, and what it is in a few words.
 pub const ALL: [(&str, ServerFault, &str); 21] = [
-    ("honest", ServerFault::Correct, "answers properly"),
-    ("silence", ServerFault::Silence, "answers nothing"),
+    ("honest", ServerFault::Correct, "answers correctly"),
+    ("silence", ServerFault::Silence, "does not answer"),
     ("garbage", ServerFault::Garbage, "answers with garbage"),
     ("nonsense", ServerFault::InvalidBytes, "breaks the protocol"),
-    ("absurd", ServerFault::HugeLength, "announces an absurd length"),
+    ("absurd", ServerFault::HugeLength, "announces an extremely large length"),
     ("twice", ServerFault::Twice, "answers twice"),
     ("swap", ServerFault::Swap, "answers in the wrong order"),
     ("wrong-id", ServerFault::WrongId, "answers with a wrong id"),
-    ("half", ServerFault::Half, "closes amid an answer"),
+    ("half", ServerFault::Half, "closes in the middle of an answer"),
     ("late", ServerFault::Late, "answers after the time-out"),
-    ("reset", ServerFault::Reset, "resets amid an answer"),
+    ("reset", ServerFault::Reset, "resets in the middle of an answer"),
     ("sometimes-unread", ServerFault::SometimesUnread, "never reads from some connections"),
     ("stuck", ServerFault::Stuck, "never reads"),
-    ("hang-up", ServerFault::HangUp, "closes when the first event comes"),
+    ("hang-up", ServerFault::HangUp, "closes the connection at its first event"),
     ("status-302", ServerFault::Status(302), "answers 302"),
     ("status-404", ServerFault::Status(404), "answers 404"),
     ("status-503", ServerFault::Status(503), "answers 503"),
-    ("turn-down", ServerFault::TurnDown, "turns handshakes down"),
+    ("turn-down", ServerFault::TurnDown, "rejects handshakes"),
     ("stall", ServerFault::Stall, "leaves handshakes unanswered"),
-    ("chatter", ServerFault::Unsolicited, "sends what nobody asked for"),
-    ("farewell", ServerFault::CloseAfterAnswer, "closes after each answer"),
+    ("chatter", ServerFault::Unsolicited, "sends unsolicited messages"),
+    ("farewell", ServerFault::CloseAfterAnswer, "closes the connection after each answer"),
 ];
 
 impl ServerFault {

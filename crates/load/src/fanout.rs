@@ -184,5 +184,5 @@ impl Memory {
 
 fn kernel_of(target: &Running) -> std::result::Result<u64, String> {
     let dir = target.memory_cgroup()?;
-    kernel_memory::of_cgroup(&dir).ok_or_else(|| format!("{} does not tell it", dir.display()))
+    kernel_memory::of_cgroup(&dir).ok_or_else(|| format!("{} does not report it", dir.display()))
 }

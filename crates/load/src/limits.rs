@@ -86,12 +86,15 @@ impl Machine {
         if requested as u64 <= fit {
             return Ok(());
         }
-        let at_once =
-            if arms > 1 { format!(" of each of {arms} arms at once") } else { String::new() };
+        let at_once = if arms > 1 {
+            format!(" in each of {arms} arms at the same time")
+        } else {
+            String::new()
+        };
         let more = match short {
             "file descriptors" => "raise the hard limit (ulimit -Hn)",
             "local ports" => "widen net.ipv4.ip_local_port_range",
-            _ => "free some, or take a machine with more",
+            _ => "free some, or use a machine with more",
         };
         let fewer = Try::Subscribers.below(fit, requested as f64);
         let fewer = fewer.map_or(String::new(), |option| format!("try {option}, or "));
@@ -138,7 +141,7 @@ mod tests {
         let full = Machine { descriptors: 20_000, memory: Some(0), ports: None };
         let error = full.check_subscribers(1, 10, 1, 1).unwrap_err().to_string();
         assert!(
-            error.ends_with("memory than this machine has: free some, or take a machine with more")
+            error.ends_with("memory than this machine has: free some, or use a machine with more")
         );
     }
 

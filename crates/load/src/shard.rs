@@ -283,7 +283,7 @@ fn with_callbacks(
     let (matched, tasks) = (arm.matched.clone(), tasks.clone());
     let spawn: Spawn = Rc::new(move |work| tasks.spawn(work));
     let url = Callback { matched, ledger: ledger.clone(), spawn }.listen(max_segment);
-    let url = url.map_err(|e| format!("no address for answers: {e}"))?;
+    let url = url.map_err(|e| format!("cannot listen for answers: {e}"))?;
     let mut request_options = arm.request_options.clone();
     let url = HeaderValue::from_str(&url).map_err(|e| format!("{url}: {e}"))?;
     request_options.headers.insert(CALLBACK_URL, url);

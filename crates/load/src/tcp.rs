@@ -102,7 +102,11 @@ impl Subscriber for TcpSubscriber {
         match welcome.await.map_err(Fault::refused)?.as_deref() {
             Some(b"{}") => {}
             Some(other) => return Err(Fault::Refused(String::from_utf8_lossy(other).into_owned())),
-            None => return Err(Fault::Refused("closed instead of a welcome".to_owned())),
+            None => {
+                return Err(Fault::Refused(
+                    "the connection was closed before the welcome message".to_owned(),
+                ));
+            }
         }
         framed.stream.socket().end_setup();
         Ok(TcpSubscriber(StreamSubscriber::new(

@@ -72,7 +72,7 @@ pub fn serve(options: &ServeOptions) -> Result<()> {
     runtime.block_on(async {
         let listener = listen(options.listen)?;
         announce(options, &listener)
-            .map_err(|e| Error::harness(format!("cannot announce: {e}")))?;
+            .map_err(|e| Error::harness(format!("cannot print the address of the server: {e}")))?;
         accept(options, listener).await
     })
 }
@@ -95,7 +95,9 @@ fn listen(address: SocketAddr) -> Result<TcpListener> {
                 "another program listens there: choose another --listen, or port 0 for a free one"
             }
             io::ErrorKind::PermissionDenied => "ports below 1024 need root: choose a higher one",
-            io::ErrorKind::AddrNotAvailable => "this machine has no such address: try 127.0.0.1:0",
+            io::ErrorKind::AddrNotAvailable => {
+                "this machine does not have that address: try 127.0.0.1:0"
+            }
             _ => "try --listen 127.0.0.1:0",
         };
         Error::harness(format!("cannot listen on {address}: {e}; {remedy}"))

@@ -25,10 +25,10 @@ const LONGEST_ACKNOWLEDGEMENT: usize = 1 << 20;
 /// `GET /subscribe?types=a,b`
 pub fn subscribe(hub: &Arc<Hub>, request: &Request<Incoming>) -> Answer {
     if request.method() != Method::GET {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "a stream is asked for by GET");
+        return text(StatusCode::METHOD_NOT_ALLOWED, "a stream is requested by GET");
     }
     if !accepts(request) {
-        let here = format!("here is {CONTENT}, which the header Accept does not allow");
+        let here = format!("the response is {CONTENT}, which the header Accept does not allow");
         return text(StatusCode::NOT_ACCEPTABLE, here);
     }
     let types = types(request);
@@ -97,10 +97,10 @@ pub async fn acknowledge(hub: &Hub, request: Request<Incoming>, subscriber: u64)
     };
     let ids: Vec<Cow<'_, str>> = match serde_json::from_slice(&body) {
         Ok(ids) => ids,
-        Err(e) => return text(StatusCode::BAD_REQUEST, format!("no array of ids: {e}")),
+        Err(e) => return text(StatusCode::BAD_REQUEST, format!("not an array of ids: {e}")),
     };
     if !hub.acknowledged(subscriber, &ids) {
-        let nobody = format!("nobody is subscribed as {subscriber}: its stream has ended");
+        let nobody = format!("there is no subscriber {subscriber}: its stream has ended");
         return text(StatusCode::NOT_FOUND, nobody);
     }
     text(StatusCode::NO_CONTENT, "")

@@ -109,7 +109,7 @@ pub(super) fn own() -> Result<Targets> {
         let (DeValue::Table(targets), "target") = (value.get_ref(), key.get_ref().as_ref()) else {
             let name = key.get_ref().to_string();
             let mistake = place(key.span().start).error(format!(
-                "\"{name}\" is not known here: describe a target as [target.NAME.webhook]"
+                "\"{name}\" is not a known key: describe a target as [target.NAME.webhook]"
             ));
             found.insert(name, Err(mistake));
             continue;
@@ -135,10 +135,10 @@ pub(super) fn own() -> Result<Targets> {
 /// The name as it is written in a file, unless no target may be called so.
 fn own_name(name: &str, at: &Origin) -> Result<String> {
     let why = match name {
-        "" => "a name has one character or more",
-        BUILTIN | BUILTIN_CLOSE => "that is pushbench's own",
+        "" => "a name must not be empty",
+        BUILTIN | BUILTIN_CLOSE => "that name is reserved",
         _ if name.contains(|c: char| c.is_control() || c.is_whitespace() || "@#".contains(c)) => {
-            "a name holds no white space, no control character, no @ and no #"
+            "a name must not contain white space, control characters, @ or #"
         }
         _ if name.chars().all(is_bare) => return Ok(name.to_owned()),
         _ => return Ok(format!("\"{}\"", name.escape_default())),
@@ -188,11 +188,11 @@ fn no_transport(name: &str, prefix: &str, value: &DeValue<'_>) -> String {
     }
     if KEYS.contains(&name) {
         return format!(
-            "{name} belongs to one transport of the target: write it below one of {tables}"
+            "{name} belongs to a transport of the target: write it under one of {tables}"
         );
     }
     let near = did_you_mean(name, names);
-    format!("{prefix}{name} is no table of a transport{near}; there are {tables}")
+    format!("{prefix}{name} is not a transport{near}; the tables are {tables}")
 }
 
 /// A table that is being read: its carrier, its name in messages, and where it stands.
@@ -219,7 +219,7 @@ impl TableReader<'_> {
             let at = (self.place)(value.span().start);
             if !self.take(&mut found, name, value.get_ref(), at)? {
                 return Err((self.place)(key.span().start).error(format!(
-                    "[{}] knows no key \"{name}\"{}; there are {}",
+                    "[{}] has no key \"{name}\"{}; the keys are {}",
                     self.name,
                     did_you_mean(name, KEYS),
                     KEYS.join(", ")
@@ -273,7 +273,7 @@ impl TableReader<'_> {
         }
         if !matched {
             return Err(self.origin.error(format!(
-                "[{}] has no match: add match = \"id\" if the answer carries the event's id, else \
+                "[{}] has no match: add match = \"id\" if the answer contains the event's id, otherwise \
                  match = \"order\"",
                 self.name
             )));
@@ -302,16 +302,16 @@ fn port_is_passed_on(
 ) -> Result<()> {
     match (url.contains(PORT), program_inputs.iter().any(|text| text.contains(PORT))) {
         (true, _) if !started => Err(at.error(format!(
-            "{key} has {{port}}, but there is no command to give a port to: add command = […], or \
+            "{key} has {{port}}, but there is no command that could receive a port: add command = […], or \
              write the port of the running server"
         ))),
         (true, false) => Err(at.error(format!(
-            "{key} has {{port}}, but nothing tells the program which port that is: write {{port}} in \
-             command or in env = {{ PORT = \"{{port}}\" }}, or in {key} the port it always takes"
+            "{key} has {{port}}, but the program does not receive the port: write {{port}} in \
+             command or in env = {{ PORT = \"{{port}}\" }}, or write the fixed port of the program in {key}"
         ))),
         // Subscribers may be served on another port, one that is always the same.
         (false, true) if key != "subscribe" => Err(at.error(format!(
-            "command or env has {{port}}, {key} \"{url}\" has not: write {{port}} there, too"
+            "command or env has {{port}}, but {key} \"{url}\" does not: write {{port}} there, too"
         ))),
         _ => Ok(()),
     }

@@ -193,7 +193,7 @@ pub fn find(transport: Transport, name: &str, allow_hosts: &[String]) -> Result<
     let found = description(transport, name)?;
     if found.0.url.is_empty() {
         return Err(Error::usage(format!(
-            "--arm {0}@{name}: {name} publishes and takes no events: it is measured by \
+            "--arm {0}@{name}: {name} publishes events and does not accept them over {0}: measure it with \
              pushbench run fanout --arm {0}@{name}",
             transport.name()
         )));
@@ -287,8 +287,8 @@ fn unknown(transport: &str, name: &str, own: Targets) -> Error {
     let mut known: Vec<&str> = description::shipped_names().chain([BUILTIN]).collect();
     known.extend(own.iter().filter(|(_, read)| read.is_ok()).map(|(name, _)| name.as_str()));
     let message = format!(
-        "--arm {transport}@{name}: no target is called \"{name}\"{}; there are {}; your own server is \
-         described in {OWN_FILE} in the working directory",
+        "--arm {transport}@{name}: there is no target \"{name}\"{}; the targets are {}; describe your own server \
+         in {OWN_FILE} in the working directory",
         did_you_mean(name, known.iter().copied()),
         known.join(", ")
     );
@@ -318,7 +318,7 @@ pub(super) fn check_url(
         && !allow_hosts.iter().any(|h| h.eq_ignore_ascii_case(&endpoint.host))
     {
         return Err(at.error(format!(
-            "{key} \"{url}\": {host} is not this machine; events are sent to another host only when it \
+            "{key} \"{url}\": {host} is not this machine; events are sent to another host only if it \
              is named: add --allow-host {host} if it is yours to load",
             host = endpoint.host
         )));

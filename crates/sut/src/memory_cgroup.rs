@@ -29,7 +29,7 @@ impl MemoryCgroup {
             remove_left_over(&parent);
             let dir = parent.join(format!("{PREFIX}{}", std::process::id()));
             if let Err(e) = fs::create_dir(&dir) {
-                why = format!("no memory cgroup can be made in {}: {e}", parent.display());
+                why = format!("cannot create a memory cgroup in {}: {e}", parent.display());
                 continue;
             }
             let cgroup = MemoryCgroup { dir };

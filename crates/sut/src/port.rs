@@ -31,9 +31,7 @@ pub(super) fn free() -> Option<u16> {
 
 /// The same with words for the user.
 pub(super) fn free_or_error() -> Result<u16> {
-    free().ok_or_else(|| {
-        Error::harness("no free TCP port from 10000 upwards: end programs that hold them")
-    })
+    free().ok_or_else(|| Error::harness("no free TCP port above 10000: end programs that use them"))
 }
 
 /// Whether a port is free in each family that one of these addresses belongs to. Binding every address

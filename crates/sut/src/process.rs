@@ -134,11 +134,11 @@ impl<'a> Starting<'a> {
             return Ok(());
         }
         let background = match how.ends_with("code 0") {
-            true => " (it has to stay in the foreground for as long as it serves)",
+            true => " (it must stay in the foreground)",
             false => "",
         };
         Err(Error::target(format!(
-            "target {} {how} before it was ready{background}{}\ntry it by hand: {}",
+            "target {} {how} before it was ready{background}{}\ntry it manually: {}",
             manifest.name,
             last_lines(&tail),
             manual_command(manifest)
@@ -176,7 +176,7 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
     };
     if fixed && restart_ports.is_none() && !port::is_free(&addresses) {
         return Err(unusable(format!(
-            "port {} is in use, so the target cannot listen there: end the program that holds it, or \
+            "port {} is in use, so the target cannot listen there: end the program that uses it, or \
              write {{port}} in command and url",
             endpoint.port
         )));
@@ -237,7 +237,7 @@ fn running_already(
             let (address, addresses) = (Resolved { endpoint, socket }, vec![socket]);
             Ok(Running { supervised: None, address, port: 0, addresses, subscriber_port: 0 })
         }
-        None => Err("nothing accepts connections there: start the server first".to_owned()),
+        None => Err("no server accepts connections there: start the server first".to_owned()),
     }
 }
 
@@ -254,7 +254,7 @@ fn never_ready(manifest: &Manifest, running: &Running) -> Error {
     let places: Vec<String> = running.addresses.iter().map(SocketAddr::to_string).collect();
     let places = places.join(" or ");
     let waited_for = match &manifest.ready {
-        Ready::Tcp => format!("nothing accepts connections at {places}"),
+        Ready::Tcp => format!("no server accepts connections at {places}"),
         Ready::Http(path) => format!("GET {path} at {places} is not answered with 2xx"),
         Ready::Line(text) => format!("it did not print \"{text}\""),
     };
@@ -273,7 +273,7 @@ fn actual_address(running: &Running) -> String {
     match running.listens_elsewhere() {
         Some(place) => format!("; it listens on {place} instead"),
         None if listening::addresses(&running.pids()).is_empty() => {
-            "; it listens on no port at all".to_owned()
+            "; it does not listen on any port".to_owned()
         }
         None => String::new(),
     }
@@ -331,7 +331,7 @@ impl Running {
 
     /// The directory of its memory cgroup, or why it has none.
     pub fn memory_cgroup(&self) -> std::result::Result<PathBuf, String> {
-        let supervised = self.supervised.as_ref().ok_or("it was running already")?;
+        let supervised = self.supervised.as_ref().ok_or("it was already running")?;
         supervised.memory_cgroup()
     }
 

@@ -127,7 +127,7 @@ impl PublishOptions {
 pub fn new_token() -> Result<String> {
     let mut bytes = [0; 16];
     let read = std::fs::File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut bytes));
-    read.map_err(|e| Error::harness(format!("cannot make a token from /dev/urandom: {e}")))?;
+    read.map_err(|e| Error::harness(format!("cannot create a token from /dev/urandom: {e}")))?;
     Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
 }
 
@@ -221,7 +221,7 @@ pub fn find(
     let publishing = description.publishing.clone();
     let Some(publish) = publishing.publish else {
         return Err(Error::usage(format!(
-            "--arm {0}@{name}: a fan-out needs a target that publishes, and {name} does not: \
+            "--arm {0}@{name}: a fan-out needs a target that publishes, but {name} does not: \
              add publish and subscribe to its description (targets/PROTOCOL.md), or write \
              {0}@{BUILTIN}",
             transport.name()
@@ -262,14 +262,14 @@ pub(super) fn reaches_subscribers(publish: &RequestSpec, started: bool) -> Resul
     let (at, url) = (&publish.origin, &publish.url);
     if !manifest::usable_url(("publish", url, at), Scheme::Http)?.is_loopback() {
         return Err(at.error(format!(
-            "publish \"{url}\": its subscribers are addresses of this machine, 127.1.0.1 and further, \
+            "publish \"{url}\": its subscribers are addresses of this machine (127.1.0.1 and following), \
              which another host does not reach: start the publisher here"
         )));
     }
     if !started {
         return Err(at.error(format!(
-            "publish \"{url}\": a webhook publisher that is running already would keep the \
-             subscribers of each block, which are gone: add the command that starts it"
+            "publish \"{url}\": a webhook publisher that is already running would keep the \
+             subscribers of earlier blocks: add the command that starts it"
         )));
     }
     Ok(())

@@ -42,7 +42,7 @@ pub(super) struct Publishing {
 /// Why such a key says nothing to this transport.
 pub(super) fn unusable_key(key: &str, carrier: Carrier) -> Option<&'static str> {
     (key == "acknowledge" && carrier == Carrier::Webhook)
-        .then_some("a webhook acknowledges by its status, 2xx: leave it out")
+        .then_some("a webhook acknowledges by its status 2xx: remove this key")
 }
 
 impl Publishing {
@@ -72,7 +72,7 @@ impl Publishing {
                 let pointer = text(value, key, at)?;
                 if !request_keys::is_pointer(&pointer) {
                     return Err(at.error(format!(
-                        "id: \"{pointer}\" is no JSON pointer: write where a delivered event carries \
+                        "id: \"{pointer}\" is not a JSON pointer: write where a delivered event contains \
                          its id, /data/id for example"
                     )));
                 }
@@ -97,38 +97,38 @@ impl Publishing {
         let handed_over = program_inputs.iter().any(|text| text.contains(&all));
         if program_inputs.iter().any(|text| text.contains(&format!("{{{SUBSCRIBER_URL}}}"))) {
             return Err(at.error(format!(
-                "[{name}] command and env take the addresses of all subscribers at once: write {all}"
+                "[{name}] command and env receive the addresses of all subscribers together: write {all}"
             )));
         }
         match (&self.publish, &self.subscribe) {
             (Some(publish), None) if !handed_over => Err(publish.origin.error(format!(
-                "[{name}] has publish, but nothing says how subscribers get its events: add subscribe{}",
+                "[{name}] has publish, but it does not state how subscribers receive its events: add subscribe{}",
                 match carrier {
                     Carrier::Webhook => format!(", or write {all} in command or env"),
                     _ => String::new(),
                 }
             ))),
             (None, Some(subscribe)) => Err(subscribe.origin.error(format!(
-                "[{name}] has subscribe, but nothing says where events are published: add publish = \
+                "[{name}] has subscribe, but it does not state where events are published: add publish = \
                  \"http://127.0.0.1:{PORT}/publish\""
             ))),
             (None, None) if handed_over => Err(at.error(format!(
-                "[{name}] hands {all} over, but nothing says where events are published: add publish"
+                "[{name}] passes {all} to the program, but it does not state where events are published: add publish"
             ))),
             (Some(_), Some(subscribe)) if handed_over => Err(subscribe.origin.error(format!(
-                "[{name}] has subscribe, and {all} in command or env: subscribers would be there \
-                 twice, keep one"
+                "[{name}] has subscribe, and also {all} in command or env: subscribers would be registered \
+                 twice; keep one of them"
             ))),
             (Some(publish), None) if carrier != Carrier::Webhook => {
                 Err(publish.origin.error(format!(
-                    "[{name}] hands {all} over, but subscribers of {} connect themselves: \
-                     write where in subscribe",
+                    "[{name}] passes {all} to the program, but subscribers of {} open the connections: \
+                     write the address in subscribe",
                     carrier.name()
                 )))
             }
             (None, None) => match &self.other_key {
                 Some((key, at)) => Err(at.error(format!(
-                    "[{name}] {key} is about publishing: add publish and subscribe, or leave it out"
+                    "[{name}] {key} applies only to publishers: add publish and subscribe, or remove {key}"
                 ))),
                 None => Ok(()),
             },
@@ -183,11 +183,14 @@ impl TableReader<'_> {
             let inner = TableReader { key: &format!("{key}.{name}"), at: &at, ..*self };
             if !keys.contains(&name) {
                 let why = match KEYS.contains(&name) {
-                    true => "subscribers connect here, only a webhook's are asked for".to_owned(),
-                    false => format!("it knows {}", keys.join(", ")),
+                    true => {
+                        "subscribers open a connection here; only a webhook subscribes by a request"
+                            .to_owned()
+                    }
+                    false => format!("the keys are {}", keys.join(", ")),
                 };
                 let near = did_you_mean(name, keys.iter().copied());
-                return Err(at.error(format!("{key} knows no key \"{name}\"{near}: {why}")));
+                return Err(at.error(format!("{key} has no key \"{name}\"{near}: {why}")));
             }
             match name {
                 "url" => {
@@ -210,7 +213,7 @@ impl TableReader<'_> {
             .map_err(|why| self.at.error(format!("{}: {why}", self.key)))?;
         if wording.has(SUBSCRIBER_URL) && wording.has(SUBSCRIBER_URLS) {
             return Err(self.at.error(format!(
-                "{}: one by one or all at once: keep {{{SUBSCRIBER_URL}}} or {{{SUBSCRIBER_URLS}}}",
+                "{}: it has both {{{SUBSCRIBER_URL}}} and {{{SUBSCRIBER_URLS}}}: keep one of them",
                 self.key
             )));
         }
@@ -224,7 +227,7 @@ fn path(value: &DeValue<'_>, at: &Origin) -> Result<String> {
     match path.starts_with('/') && path.chars().all(plain) {
         true => Ok(path),
         false => Err(at.error(format!(
-            "status: \"{path}\" is no path: write \"/status\"; it is asked where events are published"
+            "status: \"{path}\" is not a path: write \"/status\"; it is read from the address where events are published"
         ))),
     }
 }

@@ -50,7 +50,7 @@ pub fn ensure(
     let cache = cache()?;
     let unusable = |e: io::Error| {
         Error::harness(format!(
-            "cannot use the cache directory {}: {e}; name another in XDG_CACHE_HOME",
+            "cannot use the cache directory {}: {e}; choose another in XDG_CACHE_HOME",
             cache.display()
         ))
     };
@@ -81,7 +81,7 @@ fn cache() -> Result<PathBuf> {
     let cache = named().or_else(|| Some(absolute("HOME")?.join(".cache")));
     cache.map(|c| c.join("pushbench").join("targets")).ok_or_else(|| {
         Error::harness(
-            "there is no HOME to keep set-up targets in: set XDG_CACHE_HOME to a directory",
+            "HOME is not set, so there is no directory for targets: set XDG_CACHE_HOME to a directory",
         )
     })
 }
@@ -182,7 +182,7 @@ fn run(manifest: &Manifest, command: &str, folder: &Path, interrupt: &AtomicBool
     };
     let tail = supervised.final_output();
     Err(Error::target(format!(
-        "setting up {name} failed: {how}{}\n  {}\ntry it by hand: cd {} && {command}",
+        "setting up {name} failed: {how}{}\n  {}\ntry it manually: cd {} && {command}",
         remedy(&tail),
         tail.replace('\n', "\n  "),
         folder.display()
@@ -197,20 +197,20 @@ const CAUSES: [(&[&str], &str); 10] = [
     ),
     (
         &["require a different python version"],
-        "a pinned package is not for this Python: make python3 another version of it, 3.11 or later",
+        "a pinned package does not support this Python: use another version as python3, 3.11 or later",
     ),
     (
         &["NewConnectionError", "Temporary failure in name resolution", "from versions: none"],
-        "the package index cannot be reached: check the network, or name a mirror in PIP_INDEX_URL",
+        "the package index cannot be reached: check the network, or set a mirror in PIP_INDEX_URL",
     ),
     (
         &["No matching distribution found", "Failed building wheel", "Failed to build"],
-        "a pinned package is not to be had for this Python: make python3 another version of it, \
+        "a pinned package is not available for this Python: use another version as python3, \
          3.11 or later",
     ),
     (
         &["EAI_AGAIN", "ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT", "ERR_SOCKET_TIMEOUT"],
-        "npm's registry cannot be reached: check the network, or name a mirror in \
+        "npm's registry cannot be reached: check the network, or set a mirror in \
          NPM_CONFIG_REGISTRY",
     ),
     (
@@ -219,7 +219,7 @@ const CAUSES: [(&[&str], &str); 10] = [
     ),
     (
         &["Could not resolve host", "download of config.json failed", "offline mode"],
-        "the registry of crates cannot be reached: check the network, or name a mirror in Cargo's \
+        "the registry of crates cannot be reached: check the network, or set a mirror in Cargo's \
          configuration",
     ),
     (

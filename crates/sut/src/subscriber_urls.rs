@@ -61,8 +61,8 @@ impl SubscriberUrls {
         let fewer = Try::Subscribers.below(most as u64, count as f64);
         let fewer = fewer.map_or(String::new(), |option| format!("lower to {option}, or "));
         Err(Error::usage(format!(
-            "target {}: the addresses of {count} subscribers are too long to hand over at its start: \
-             {fewer}let them subscribe one by one",
+            "target {}: the addresses of {count} subscribers are too long for a command or variable: \
+             {fewer}use subscribe, so that they subscribe one by one",
             manifest.name
         )))
     }

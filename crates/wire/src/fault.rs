@@ -28,7 +28,7 @@ impl fmt::Display for Fault {
             Fault::Refused(why) => write!(f, "no connection: {why}"),
             Fault::Closed(why) => write!(f, "{ENDED}: {why}"),
             Fault::Protocol(why) => write!(f, "{BROKEN}: {why}"),
-            Fault::TimedOut => f.write_str("connection given up after a time-out"),
+            Fault::TimedOut => f.write_str("the connection was closed after a time-out"),
         }
     }
 }

@@ -14,7 +14,7 @@ const SHOWN_BYTES: usize = 120;
 /// Longest piece of an answer that is looked at.
 const READ_BYTES: usize = 16 * 1024;
 /// What to do about a server that wants TLS.
-pub const TLS: &str = "it speaks TLS there, which pushbench does not yet: let it serve plain http or ws, too, \
+pub const TLS: &str = "it uses TLS there, which pushbench does not support yet: make it also serve plain http or ws, \
                        and write its plain port in url";
 /// What servers of TLS say when they are spoken to without: nginx, Go, Apache, Tomcat.
 const TLS_WANTED: [&str; 4] = [
@@ -32,7 +32,7 @@ const GREETINGS: [(&str, &str); 4] = [
     ("INFO {", "NATS"),
 ];
 const WANTS_CONTENT_TYPE: &str =
-    "it wants another type of content: headers = { Content-Type = \"…\" }";
+    "it requires another content type: headers = { Content-Type = \"…\" }";
 
 /// An HTTP response that does not acknowledge or does not shake hands.
 #[derive(Debug, Clone, Copy)]
@@ -65,23 +65,23 @@ pub fn event_remedy(
         _ if wants_tls(response.body) => TLS.to_owned(),
         200..=299 => about_id(response, request_options, index),
         400 | 405 | 426 if wants_websocket(response) => {
-            "it serves WebSocket there: correct the path in url".to_owned()
+            "it serves WebSocket at that path: correct the path in url".to_owned()
         }
         // 401 and 407 ask for credentials, whatever else their text mentions.
         400 | 402..=406 | 408..=499 if named.is_some() => named.unwrap_or_default(),
         405 => format!(
-            "it does not take {}{}: set method, or correct the path in url",
+            "it does not accept {}{}: set method, or correct the path in url",
             request_options.method,
             response.said(ALLOW)
         ),
         400 | 422 => {
-            "is it the event it wants? --set payload.file=event.json sends another".to_owned()
+            "it may require another event: --set payload.file=event.json sends your own".to_owned()
         }
         413 => "the event is too large for it: send a smaller one (payload.bytes of the scenario)"
             .to_owned(),
         415 => WANTS_CONTENT_TYPE.to_owned(),
         429 => {
-            "it limits the rate: lift that limit for the measurement, or lower --rate".to_owned()
+            "it limits the rate: remove that limit for the measurement, or lower --rate".to_owned()
         }
         _ => response.usual_remedy(),
     }
@@ -89,7 +89,7 @@ pub fn event_remedy(
 
 /// Says that a response turned a WebSocket handshake down, and why that may be.
 pub fn to_handshake(response: &Response<'_>, request_options: &RequestOptions) -> String {
-    let elsewhere = "it serves no WebSocket there: correct the path in url and the program";
+    let elsewhere = "it does not serve WebSocket there: correct the path in url, or the program";
     response.told(request_options, &handshake_remedy(response, request_options, elsewhere))
 }
 
@@ -107,17 +107,17 @@ pub fn handshake_remedy(
             if response.mentions(&["subprotocol", "sub-protocol", "sec-websocket-protocol"]) =>
         {
             match &request_options.subprotocol {
-                None => "it wants a subprotocol: add subprotocol = \"NAME\" to its description"
+                None => "it requires a subprotocol: add subprotocol = \"NAME\" to its description"
                     .to_owned(),
                 Some(_) => {
-                    "it does not take the subprotocol: correct subprotocol in its description"
+                    "it does not accept the subprotocol: correct subprotocol in its description"
                         .to_owned()
                 }
             }
         }
         // 401 and 407 ask for credentials, whatever else their text mentions.
         400 | 402..=406 | 408..=499 if named.is_some() => named.unwrap_or_default(),
-        400 => format!("{elsewhere}, or add the headers that it wants"),
+        400 => format!("{elsewhere}, or add the headers that it requires"),
         200..=299 | 404 | 405 | 426 | 501 => elsewhere.to_owned(),
         _ => response.usual_remedy(),
     }
@@ -137,12 +137,12 @@ pub fn instead(bytes: &[u8], request_options: &RequestOptions) -> String {
         [0x15, 3, ..] => format!("a TLS alert: {TLS}"),
         [0x16, 3, ..] => format!("a TLS handshake: {TLS}"),
         [0, 0, _, 4, 0, ..] => {
-            "HTTP/2 settings: it speaks HTTP/2 there, pushbench HTTP/1.1".to_owned()
+            "HTTP/2 settings: it uses HTTP/2 there, but pushbench uses HTTP/1.1".to_owned()
         }
         _ if wants_tls(bytes) => format!("\"{}\": {TLS}", shown(bytes, request_options)),
         _ => format!("\"{}\"", shown(bytes, request_options)),
     };
-    format!("; instead came {seen}")
+    format!("; it sent {seen} instead")
 }
 
 impl Response<'_> {
@@ -158,7 +158,7 @@ impl Response<'_> {
     fn usual_remedy(&self) -> String {
         match self.status.as_u16() {
             401 | 403 | 407 => format!(
-                "it wants to know who asks{}: write what it needs in headers, such as headers = \
+                "it requires credentials{}: write them in headers, such as headers = \
                  {{ Authorization = \"Bearer …\" }}",
                 self.said(WWW_AUTHENTICATE)
             ),
@@ -170,8 +170,8 @@ impl Response<'_> {
                     .to_owned()
             }
             502 | 504 => {
-                "a proxy answers there, and the server behind it does not: start that server, \
-                          or write its own address in url"
+                "a proxy answers there, but the server behind it does not: start that server, \
+                          or write its address in url"
                     .to_owned()
             }
             _ => String::new(),
@@ -183,15 +183,15 @@ impl Response<'_> {
         let told = self.said(LOCATION);
         match location.to_ascii_lowercase() {
             l if l.starts_with(b"https:") || l.starts_with(b"wss:") => {
-                format!("it points to an address with TLS{told}: {TLS}")
+                format!("it redirects to an address with TLS{told}: {TLS}")
             }
             // A WebSocket's address is redirected to by its http form.
             l if l.starts_with(b"http:") => {
                 format!(
-                    "it points elsewhere{told}: write that in url, with the scheme that url has now"
+                    "it redirects to another address{told}: write that address in url, with the current scheme of url"
                 )
             }
-            _ => format!("it points elsewhere{told}: write that in url"),
+            _ => format!("it redirects to another address{told}: write that address in url"),
         }
     }
 
@@ -199,7 +199,7 @@ impl Response<'_> {
     fn named_remedy(&self) -> Option<String> {
         let remedy = match () {
             _ if self.mentions(&["csrf"]) => {
-                "it wants a CSRF token, which programs that send events do not have: exempt that path \
+                "it requires a CSRF token, which programs that send events do not have: exempt that path \
                  from the check"
             }
             _ if self.mentions(&[
@@ -209,11 +209,11 @@ impl Response<'_> {
                 "host is not allowed",
             ]) =>
             {
-                "it does not know the host of url: allow it in the server, or write one in url that it \
-                 knows"
+                "it does not accept the host of url: allow it in the server, or write a host in url that it \
+                 accepts"
             }
             _ if self.text().split(|c: char| !c.is_alphanumeric()).any(|word| word == "origin") => {
-                "it wants another origin: headers = { Origin = \"http://…\" }"
+                "it requires another origin: headers = { Origin = \"http://…\" }"
             }
             _ if self.mentions(&["content-type", "content type", "media type"]) => {
                 WANTS_CONTENT_TYPE
@@ -288,8 +288,8 @@ pub fn about_id(response: &Response<'_>, request_options: &RequestOptions, index
     if encoded.is_some() || compression(body).is_some() {
         let told = response.said(CONTENT_ENCODING);
         return format!(
-            "its answers are compressed{told}, and pushbench reads them as they are: switch compression \
-             of answers off"
+            "its answers are compressed{told}, but pushbench does not decompress them: disable compression \
+             of answers"
         );
     }
     match body {
@@ -304,12 +304,12 @@ pub fn about_id(response: &Response<'_>, request_options: &RequestOptions, index
         _ => {}
     }
     if beginning(body).contains(&id_of(index)) {
-        return "the answer holds the event's id, but not as a JSON string of its own: answer with \
+        return "the answer contains the event's id, but not as a separate JSON string: answer with \
                 {\"id\": \"…\"}, or write match = \"order\""
             .to_owned();
     }
     format!(
-        "the event's id is not at {} of the answer: write match = \"order\" if it is nowhere",
+        "the event's id is not at {} of the answer: write match = \"order\" if answers do not contain it",
         request_options.id_at.as_deref().unwrap_or("/id")
     )
 }
@@ -372,24 +372,29 @@ mod tests {
     fn a_status_has_its_remedy() {
         for (status, header, body, wanted) in [
             (401, Some((WWW_AUTHENTICATE, "Bearer")), "", "www-authenticate: Bearer"),
-            (403, None, "no", "Forbidden: no; it wants"),
+            (403, None, "no", "Forbidden: no; it requires"),
             (404, None, "nothing here", "nothing here; correct the path"),
             (405, Some((ALLOW, "PUT")), "", "POST (allow: PUT): set method"),
             (308, Some((LOCATION, "/v2")), "", "(location: /v2)"),
-            (400, None, "The plain HTTP request was sent to HTTPS port", "speaks TLS"),
+            (400, None, "The plain HTTP request was sent to HTTPS port", "uses TLS"),
             (422, None, "no such field", "payload.file"),
-            (400, None, "Failed to open a WebSocket connection", "it serves WebSocket there"),
-            (426, None, "", "it serves WebSocket there"),
+            (
+                400,
+                None,
+                "Failed to open a WebSocket connection",
+                "it serves WebSocket at that path",
+            ),
+            (426, None, "", "it serves WebSocket at that path"),
             (200, None, "{\"data\":[{\"a/b\":\"00000000000000ff\"}]}", "\"id:/data/0/a~1b\""),
             (200, None, "ok", "match = \"order\""),
             (200, Some((CONTENT_ENCODING, "gzip")), "x", "compressed (content-encoding: gzip)"),
             (200, None, "\u{feff}{\"id\":\"00000000000000ff\"}", "byte order mark"),
-            (200, None, "got 00000000000000ff", "not as a JSON string of its own"),
+            (200, None, "got 00000000000000ff", "not as a separate JSON string"),
             (301, Some((LOCATION, "https://x/")), "", "an address with TLS (location: https://x/)"),
-            (401, None, "the websocket needs a token", "who asks"),
+            (401, None, "the websocket needs a token", "requires credentials"),
             (403, None, "CSRF verification failed", "CSRF token"),
-            (403, None, "Blocked hosts: 127.0.0.1", "does not know the host"),
-            (403, None, "the original is missing", "who asks"),
+            (403, None, "Blocked hosts: 127.0.0.1", "does not accept the host"),
+            (403, None, "the original is missing", "requires credentials"),
             (411, None, "", "Length Required"),
             (431, None, "", "shorten headers"),
             (502, None, "", "a proxy answers there"),
@@ -399,11 +404,11 @@ mod tests {
             assert!(said.contains(wanted), "{said}");
         }
         for (status, header, body, wanted) in [
-            (200, None, "<html>", "no WebSocket"),
-            (302, Some((LOCATION, "/cable")), "", "(location: /cable): write that in url"),
+            (200, None, "<html>", "does not serve WebSocket"),
+            (302, Some((LOCATION, "/cable")), "", "(location: /cable): write that address in url"),
             (400, None, "Subprotocol required", "add subprotocol = \"NAME\""),
             (403, None, "origin not allowed", "headers = { Origin"),
-            (400, None, "", "no WebSocket there"),
+            (400, None, "", "does not serve WebSocket there"),
         ] {
             let said = told(status, header, body).1;
             assert!(said.contains(wanted), "{said}");

@@ -78,7 +78,7 @@ fn no_faults(name: &str, trial: &Trial, events: usize) -> Line {
     });
     let due = trial.fanout.as_ref().map_or(0, |f| f.deliveries.measured.due);
     Line {
-        what: format!("{name}: deliveries missing, doubled or out of order"),
+        what: format!("{name}: deliveries missing, duplicated or out of order"),
         measured: amiss.map_or("unknown".to_owned(), |n| format!("{n} of {due}")),
         theory: format!("0 of {}", events * SUBSCRIBERS),
         ok: amiss == Some(0) && due == (events * SUBSCRIBERS) as u64,

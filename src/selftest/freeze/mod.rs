@@ -12,9 +12,9 @@ use pushbench_core::schedule::Schedule;
 use pushbench_core::transport::Transport;
 use pushbench_load::trial_group::Freeze;
 
-pub(crate) const ABOUT: &str = "a target stopped for 1 s of 5 s at a constant rate: events due meanwhile wait for its end, \
-     and the response says so, though hardly a service time does; a publisher stopped for 1 s of 3 s: \
-     so does every delivery";
+pub(crate) const ABOUT: &str = "a target that is stopped for 1 s of 5 s at a constant rate: events that are due during the stop wait until its end. \
+     The response times show this, but few service times do. A publisher that is stopped for 1 s of 3 s: \
+     the deliveries show the same";
 
 /// Later than any answer of a target that runs, on a machine that stalls.
 const LATE_NS: u64 = 10_000_000;
@@ -122,7 +122,7 @@ fn compare(name: &str, trial: &Trial, theory: &[u64], slots: u64) -> Vec<Line> {
     lines.push(Line {
         what: format!("{name}: service times over 10 ms"),
         measured: percent(service),
-        theory: format!("{}: most of the wait is hidden", percent(hidden)),
+        theory: format!("{}: most of the waiting time is hidden", percent(hidden)),
         ok: service < late / n / 2.0 && (service - hidden).abs() <= ALLOWED_GAP,
     });
     lines.push(Line {
@@ -163,7 +163,7 @@ fn distribution(
             ok: near(p90) && near(max),
         },
         Line {
-            what: format!("{name}: distance of the distributions"),
+            what: format!("{name}: distance between the distributions"),
             measured: percent(gap),
             theory: format!("0 + {}", percent(allowed_gap)),
             ok: gap <= allowed_gap,

@@ -13,7 +13,7 @@ pub(super) fn measure(context: &SelfTestContext<'_>) -> Result<Vec<Frozen>> {
 fn frozen(context: &SelfTestContext<'_>, transport: Transport) -> Result<Frozen> {
     let stopped = stopped(context, transport)?.map_err(|line| {
         Error::harness(format!(
-            "{}: {}, and not {}: try again on a quieter machine",
+            "{}: {} instead of {}: try again on a machine with less load",
             line.what, line.measured, line.theory
         ))
     })?;

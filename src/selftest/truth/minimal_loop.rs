@@ -38,8 +38,8 @@ pub(super) fn service(
     let joined = exchange.join();
     stop_all(targets);
     joined
-        .map_err(|_| Error::harness("the bare loop panicked: please report it"))?
-        .map_err(|e| Error::harness(format!("the bare loop failed: {e}")))
+        .map_err(|_| Error::harness("the minimal loop panicked: please report it"))?
+        .map_err(|e| Error::harness(format!("the minimal loop failed: {e}")))
 }
 
 struct Peer {

@@ -43,7 +43,7 @@ pub fn measure(
 ) -> Result<Truth> {
     if !context.placement.apart() {
         return Err(Error::usage(
-            "selftest --truth needs a CPU for the driver and another one for the target, which never sleeps: \
+            "selftest --truth needs separate CPUs for the driver and for the target, which never sleeps: \
              write for example --cpus driver=1,target=0",
         ));
     }
@@ -54,11 +54,11 @@ pub fn measure(
     let delays = delays::measure(context)?;
     say("the driver's share of a latency");
     let shares = shares::measure(context)?;
-    say("up to which rate the driver is to be trusted");
+    say("the highest rate at which the driver is accurate");
     let limits = limits::measure(context)?;
-    say("two shards beside one");
+    say("two shards compared with one");
     let shards = shards::measure(context)?;
-    say("a target that is stopped for a second");
+    say("a target that is stopped for 1 s");
     let freezes = freezes::measure(context)?;
     Ok(Truth {
         schema: SCHEMA,

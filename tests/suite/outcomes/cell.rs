@@ -163,7 +163,11 @@ impl Cell {
         assert_eq!(heard, counted.sent, "every event sent came once: {seen}");
         let affected = (0..due).filter(|i| self.case.fault.affects(*i)).count() as u64;
         assert_eq!(tally.affected, affected, "{seen}");
-        assert_eq!((tally.failed_handshakes, tally.hung_up), self.struck_connections(due), "{seen}");
+        assert_eq!(
+            (tally.failed_handshakes, tally.hung_up),
+            self.struck_connections(due),
+            "{seen}"
+        );
         if self.case.matching == Matching::Id {
             assert_eq!(counted.outcomes.acknowledged, tally.answered, "{seen}");
         }

@@ -53,9 +53,7 @@ impl FaultyPublisher {
     /// their peers close them.
     pub fn finish(self) -> io::Result<Tally> {
         request_end(self.address)?;
-        self.accepting
-            .join()
-            .map_err(|_| io::Error::other("the misbehaving publisher panicked"))?;
+        self.accepting.join().map_err(|_| io::Error::other("the faulty publisher panicked"))?;
         Ok(self.state.tally(|t| *t))
     }
 }

@@ -34,14 +34,14 @@ const HANGS_UP_ON: u64 = 3;
 
 /// Each by the name it has on the command line, and what it is in a few words.
 pub const ALL: [(&str, PublisherFault, &str); 8] = [
-    ("honest", PublisherFault::Correct, "delivers properly"),
+    ("honest", PublisherFault::Correct, "delivers correctly"),
     ("drop", PublisherFault::Drop, "drops every fifth delivery"),
-    ("twice", PublisherFault::Twice, "delivers every fifth twice"),
-    ("swap", PublisherFault::Swap, "delivers every fifth behind the next"),
-    ("late", PublisherFault::Late, "delivers some after the time-out"),
-    ("unasked", PublisherFault::Unasked, "delivers what nobody wants"),
-    ("turn-away", PublisherFault::TurnAway, "turns every fifth event away"),
-    ("hang-up", PublisherFault::HangUp, "closes some subscribers' connections"),
+    ("twice", PublisherFault::Twice, "makes every fifth delivery twice"),
+    ("swap", PublisherFault::Swap, "makes every fifth delivery after the next one"),
+    ("late", PublisherFault::Late, "makes some deliveries after the time-out"),
+    ("unasked", PublisherFault::Unasked, "delivers unsolicited messages"),
+    ("turn-away", PublisherFault::TurnAway, "rejects every fifth event"),
+    ("hang-up", PublisherFault::HangUp, "closes the connections of some subscribers"),
 ];
 
 impl PublisherFault {

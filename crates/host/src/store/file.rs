@@ -111,14 +111,14 @@ pub fn vacant(dir: &Path) -> Result<()> {
         Ok(mut entries) => match entries.next() {
             None => return Ok(()),
             Some(_) => format!(
-                "results directory {shown} exists already and is not empty: what is in it is not overwritten"
+                "results directory {shown} already exists and is not empty; its files are not overwritten"
             ),
         },
         Err(e) if e.kind() == io::ErrorKind::NotFound => match fs::symlink_metadata(dir) {
             Err(_) => return Ok(()),
             Ok(_) => format!("{shown} is a symbolic link to a directory that does not exist"),
         },
-        Err(_) if dir.exists() && !dir.is_dir() => format!("{shown} is no directory"),
+        Err(_) if dir.exists() && !dir.is_dir() => format!("{shown} is not a directory"),
         Err(e) => return Err(cannot("make the results directory", dir, &e)),
     };
     Err(Error::usage(format!("{taken}; choose another with --out")))

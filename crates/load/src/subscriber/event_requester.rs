@@ -80,19 +80,19 @@ impl EventRequester {
         if self.state.subscribe_config.conduct(self.state.number) == Conduct::Stuck {
             pending::<()>().await;
         }
-        let path =
-            self.state.path().parse().map_err(|e| {
-                Fault::protocol(format!("{}: no usable path: {e}", self.state.events))
-            })?;
+        let path = self.state.path().parse().map_err(|e| {
+            Fault::protocol(format!("{}: the path is not valid: {e}", self.state.events))
+        })?;
         let (status, body) = self.requests.exchange(&SubscriberRequest::get(path)).await?;
         let events: Vec<&RawValue> = match status {
             StatusCode::NO_CONTENT => Vec::new(),
-            StatusCode::OK => serde_json::from_slice(&body)
-                .map_err(|e| Fault::protocol(format!("the answer is no array of events: {e}")))?,
+            StatusCode::OK => serde_json::from_slice(&body).map_err(|e| {
+                Fault::protocol(format!("the answer is not an array of events: {e}"))
+            })?,
             _ => {
                 let text = String::from_utf8_lossy(&body);
                 return Err(Fault::closed(format!(
-                    "asking for events was answered {status}: {text}"
+                    "the request for events was answered {status}: {text}"
                 )));
             }
         };

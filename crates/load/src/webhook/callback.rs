@@ -55,7 +55,7 @@ impl Callback {
                     (self.spawn)(Box::pin(self.clone().serve(io, receiver_context.clone())));
                 }
                 Err(e) => {
-                    self.ledger.fault(&format!("an answer's connection cannot be accepted: {e}"));
+                    self.ledger.fault(&format!("cannot accept a connection for answers: {e}"));
                     // Whoever holds the descriptors that are missing may run and end.
                     tokio::task::yield_now().await;
                 }

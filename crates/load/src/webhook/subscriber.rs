@@ -113,12 +113,13 @@ impl Subscriber for WebhookSubscriber {
     async fn receive(&mut self) -> Result<(), Fault> {
         let Some(publisher) = &mut self.publisher else { return pending().await };
         while publisher.changed().await.is_ok() {}
-        Err(Fault::closed("the publisher has gone, and the registration with it"))
+        Err(Fault::closed("the publisher has ended, and so has the registration"))
     }
 
     async fn leave(self) -> Result<(), Fault> {
         let Some(name) = self.name else {
-            let why = "the publisher has not told under which number it is to be unsubscribed";
+            let why =
+                "the publisher did not return a subscriber number, so it cannot be unsubscribed";
             return Err(Fault::Refused(why.to_owned()));
         };
         let path = format!("{}/{name}", self.subscribe_config.subscribe.endpoint.path);

@@ -33,7 +33,7 @@ struct SubscriptionRequest {
 /// `POST /subscribe {"types": […]}`
 pub(super) async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
     if request.method() != Method::POST {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "subscriptions are taken by POST");
+        return text(StatusCode::METHOD_NOT_ALLOWED, "subscriptions are accepted by POST");
     }
     let body = match read_body(request, LONGEST_SUBSCRIPTION).await {
         Ok(body) => body,
@@ -67,8 +67,8 @@ fn outbox(hub: &Hub, request: &Request<Incoming>, subscriber: u64) -> Option<Arc
 fn not_subscribed(hub: &Hub, subscriber: u64) -> Answer {
     let inactivity_limit = inactivity_limit(hub);
     let not_subscribed = format!(
-        "nobody is subscribed as {subscriber}; a subscriber that asks for nothing for {inactivity_limit:?} is \
-         taken to be gone, and all are when a publisher is started anew: subscribe again"
+        "there is no subscriber {subscriber}; a subscriber that makes no request for {inactivity_limit:?} is \
+         removed, and all subscribers are removed when the publisher restarts: subscribe again"
     );
     text(StatusCode::NOT_FOUND, not_subscribed)
 }
@@ -123,7 +123,10 @@ pub(super) async fn events(hub: &Hub, request: &Request<Incoming>, subscriber: u
         Ok(Polled::Events(events)) => events,
         Err(_nothing_came) => Vec::new(),
         Ok(Polled::Superseded) => {
-            return text(StatusCode::CONFLICT, "this subscriber has asked again meanwhile");
+            return text(
+                StatusCode::CONFLICT,
+                "a newer request of this subscriber has replaced this one",
+            );
         }
         Ok(Polled::Ended) => return text(StatusCode::NOT_FOUND, "the subscription has ended"),
     };

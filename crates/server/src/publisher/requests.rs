@@ -42,7 +42,10 @@ async fn answer(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
         return text(StatusCode::NOT_FOUND, Resource::known(hub.options.transport));
     };
     if !bearer(&request).is_some_and(|token| hub.is_token(token)) {
-        return text(StatusCode::UNAUTHORIZED, "Authorization: Bearer and the run's token");
+        return text(
+            StatusCode::UNAUTHORIZED,
+            "the token of the run is missing or wrong: send Authorization: Bearer TOKEN",
+        );
     }
     match (request.method(), resource) {
         (&Method::POST, Resource::Publish) => publish(hub, request).await,
@@ -62,7 +65,7 @@ async fn answer(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
         }
         _ => text(
             StatusCode::METHOD_NOT_ALLOWED,
-            "POST what is published, GET what is told, DELETE a subscription",
+            "use POST to publish, GET to read, and DELETE to end a subscription",
         ),
     }
 }
@@ -111,7 +114,7 @@ impl Resource {
             Transport::Sse => format!(" and {ACKNOWLEDGE}SUBSCRIBER"),
             _ => String::new(),
         };
-        format!("there are {PUBLISH}, {SUBSCRIBE}, {STATUS}{more}")
+        format!("the paths are {PUBLISH}, {SUBSCRIBE}, {STATUS}{more}")
     }
 }
 
@@ -175,7 +178,7 @@ pub(crate) fn unknown_type(hub: &Hub, unknown: &str) -> Answer {
     let known = hub.options.types.join(", ");
     text(
         StatusCode::UNPROCESSABLE_ENTITY,
-        format!("no type is called {unknown:?}: there are {known}"),
+        format!("there is no type {unknown:?}: the types are {known}"),
     )
 }
 

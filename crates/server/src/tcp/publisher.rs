@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 /// Subscribers of this transport do not speak HTTP.
 pub fn subscribe() -> Answer {
-    let how = "subscribers connect to this port and send {\"token\": …} with its length before it";
+    let how = "subscribers connect to this port and send {\"token\": …}, preceded by its length";
     text(StatusCode::UPGRADE_REQUIRED, how)
 }
 
@@ -49,10 +49,9 @@ async fn authenticate(
 ) -> Result<Subscription, String> {
     let hello = poll_fn(|cx| {
         framed.poll_message(cx).map(|message| match message {
-            Ok(Some(bytes)) => {
-                serde_json::from_slice::<Hello>(bytes).map_err(|e| format!("not a hello: {e}"))
-            }
-            _ => Err("no hello".to_owned()),
+            Ok(Some(bytes)) => serde_json::from_slice::<Hello>(bytes)
+                .map_err(|e| format!("not a valid first message: {e}")),
+            _ => Err("no first message".to_owned()),
         })
     });
     let hello = hello.await?;
@@ -60,7 +59,7 @@ async fn authenticate(
         return Err("wrong token".to_owned());
     }
     match hub.unknown(hello.types.iter().map(String::as_str)) {
-        Some(unknown) => Err(format!("no type is called {unknown:?}")),
+        Some(unknown) => Err(format!("there is no type {unknown:?}")),
         None => Ok(hub.add_subscription(hello.types)),
     }
 }

@@ -54,7 +54,7 @@ impl CallbackAddresses {
         let text = url.to_str().map_err(|_| (StatusCode::BAD_REQUEST, "not a URL".to_owned()))?;
         let destination = Destination::parse(text)?;
         if addresses_by_url.len() >= MOST_ADDRESSES {
-            let why = format!("answers go to {MOST_ADDRESSES} other addresses already");
+            let why = format!("the limit of {MOST_ADDRESSES} callback addresses is reached");
             return Err((StatusCode::SERVICE_UNAVAILABLE, why));
         }
         let (idle, under_way) = (Mutex::default(), Semaphore::new(AT_ONCE));

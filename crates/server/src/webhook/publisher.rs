@@ -38,7 +38,7 @@ struct SubscriptionRequest {
 /// `POST /subscribe {"url": …, "types": […]}`
 pub async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
     if request.method() != Method::POST {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "subscriptions are taken by POST");
+        return text(StatusCode::METHOD_NOT_ALLOWED, "subscriptions are accepted by POST");
     }
     let body = match read_body(request, LONGEST_SUBSCRIPTION).await {
         Ok(body) => body,
@@ -82,7 +82,8 @@ impl Destination {
         if !endpoint.is_loopback() {
             return Err((
                 StatusCode::FORBIDDEN,
-                "only addresses of this machine, such as 127.0.0.2, are delivered to".to_owned(),
+                "events are delivered only to addresses of this machine, such as 127.0.0.2"
+                    .to_owned(),
             ));
         }
         let addresses = endpoint.addresses().map_err(|e| bad(e.to_string()))?;

@@ -58,10 +58,10 @@ struct ConnectionService {
 impl ConnectionService {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Refusal> {
         if request.uri().path() != PATH {
-            return Err((StatusCode::NOT_FOUND, "events are taken at /webhook".to_owned()));
+            return Err((StatusCode::NOT_FOUND, "events are accepted at /webhook".to_owned()));
         }
         if request.method() != Method::POST {
-            return Err((StatusCode::METHOD_NOT_ALLOWED, "events are taken by POST".to_owned()));
+            return Err((StatusCode::METHOD_NOT_ALLOWED, "events are accepted by POST".to_owned()));
         }
         let (head, body) = request.into_parts();
         let cut_short = |e| (StatusCode::BAD_REQUEST, format!("body cut short: {e}"));
@@ -84,7 +84,7 @@ impl ConnectionService {
         id: String,
     ) -> Result<Response<Full<Bytes>>, Refusal> {
         if !self.is_local {
-            let why = "only who asks from this machine is called back";
+            let why = "callbacks are sent only to clients on this machine";
             return Err((StatusCode::FORBIDDEN, why.to_owned()));
         }
         let address = callback_addresses

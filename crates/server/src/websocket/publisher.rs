@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 /// `GET /subscribe?types=a,b` with the headers of a handshake.
 pub async fn subscribe(hub: &Arc<Hub>, mut request: Request<Incoming>) -> Answer {
     let Some(key) = key(request.headers()) else {
-        let mut answer = text(StatusCode::UPGRADE_REQUIRED, "subscribers connect by WebSocket");
+        let mut answer = text(StatusCode::UPGRADE_REQUIRED, "subscribers connect over WebSocket");
         answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
         return answer;
     };
@@ -31,7 +31,7 @@ pub async fn subscribe(hub: &Arc<Hub>, mut request: Request<Incoming>) -> Answer
         return unknown_type(hub, unknown);
     }
     let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) else {
-        return text(StatusCode::BAD_REQUEST, "no usable Sec-WebSocket-Key");
+        return text(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is not valid");
     };
     // Subscribed when the answer is written: an event published after that is delivered.
     let subscription = hub.add_subscription(types);

@@ -120,9 +120,9 @@ fn npm(text: &str) -> Counted<Lock> {
 /// of tests apart.
 fn cargo(text: &str, read: Read<'_>) -> Counted<Lock> {
     let lock: toml::Table = text.parse().map_err(|e| format!("not TOML: {e}"))?;
-    let manifest = read("Cargo.toml").map_err(|e| format!("no Cargo.toml beside it: {e}"))?;
+    let manifest = read("Cargo.toml").map_err(|e| format!("no Cargo.toml next to it: {e}"))?;
     let manifest: toml::Table = manifest.parse().map_err(|e| format!("Cargo.toml: {e}"))?;
-    let packages = lock.get("package").and_then(|p| p.as_array()).ok_or("it lists no package")?;
+    let packages = lock.get("package").and_then(|p| p.as_array()).ok_or("it lists no packages")?;
     let word = |package: &toml::Value, key: &str| {
         package.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned()
     };

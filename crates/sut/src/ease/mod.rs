@@ -63,7 +63,7 @@ fn lines_of(
     for path in paths {
         let text = read(path).map_err(|e| at.error(format!("code: cannot read {path}: {e}")))?;
         sum += lines::of_code(path, &text).ok_or_else(|| {
-            at.error(format!("code: {path}: no language is known by the ending of its name"))
+            at.error(format!("code: {path}: the file name extension is not of a known language"))
         })?;
     }
     Ok(sum)
@@ -97,7 +97,7 @@ pub(super) fn duties(value: &DeValue<'_>, at: &Origin) -> Result<Vec<Duty>> {
         let name = item.as_str().unwrap_or_default();
         Duty::named(name).ok_or_else(|| {
             at.error(format!(
-                "duties: there is no duty \"{name}\"{}; there are {}",
+                "duties: there is no duty \"{name}\"{}; the duties are {}",
                 did_you_mean(name, names()),
                 names().join(", ")
             ))

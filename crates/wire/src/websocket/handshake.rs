@@ -89,7 +89,9 @@ where
         match written.as_ref().err().or(read.as_ref().err()) {
             Some(e) => return Err(refused_with(&e.to_string())),
             None if matches!(read, Ok(0)) => {
-                return Err(refused_with("the target closed it instead of shaking hands"));
+                return Err(refused_with(
+                    "the target closed the connection instead of completing the handshake",
+                ));
             }
             None => {}
         }
@@ -119,7 +121,10 @@ impl Request {
     pub fn check(&self, old: bool, headers: &HeaderMap) -> Result<(), HandshakeError> {
         let send = |remedy: &str| format!("the target must send {remedy} (RFC 6455, 4.2.2)");
         if old {
-            return handshake_error("101 came by HTTP/1.0".to_owned(), send("101 by HTTP/1.1"));
+            return handshake_error(
+                "the response 101 uses HTTP/1.0".to_owned(),
+                send("101 by HTTP/1.1"),
+            );
         }
         if !all(headers, &UPGRADE).eq_ignore_ascii_case("websocket") {
             return handshake_error(header_problem(headers, UPGRADE), send("Upgrade: websocket"));
@@ -131,11 +136,11 @@ impl Request {
             );
         }
         if all(headers, &SEC_WEBSOCKET_ACCEPT) != self.accept {
-            let remedy = send("what follows from the Sec-WebSocket-Key of the same request");
+            let remedy = send("the value derived from the Sec-WebSocket-Key of the same request");
             return handshake_error(header_problem(headers, SEC_WEBSOCKET_ACCEPT), remedy);
         }
         if words(&all(headers, &SEC_WEBSOCKET_EXTENSIONS)).any(|word| !word.is_empty()) {
-            let remedy = send("no extension that was not asked for");
+            let remedy = send("no extension that was not requested");
             return handshake_error(header_problem(headers, SEC_WEBSOCKET_EXTENSIONS), remedy);
         }
         self.check_subprotocol(headers)
@@ -149,18 +154,20 @@ impl Request {
                 Ok(())
             }
             (Some(requested), None) => handshake_error(
-                format!("the handshake came back without a subprotocol, {requested} was asked for"),
+                format!(
+                    "the response to the handshake has no subprotocol, but {requested} was requested"
+                ),
                 "leave subprotocol out, or check its spelling".to_owned(),
             ),
             (Some(requested), Some(chosen)) => handshake_error(
                 format!(
-                    "the handshake came back with the subprotocol {chosen}, {requested} was asked for"
+                    "the response to the handshake has the subprotocol {chosen}, but {requested} was requested"
                 ),
                 format!("write subprotocol = \"{chosen}\""),
             ),
             (None, Some(chosen)) => handshake_error(
                 format!(
-                    "the handshake came back with the subprotocol {chosen}, none was asked for"
+                    "the response to the handshake has the subprotocol {chosen}, but none was requested"
                 ),
                 format!("add subprotocol = \"{chosen}\""),
             ),
@@ -177,9 +184,9 @@ fn header_problem(headers: &HeaderMap, name: HeaderName) -> String {
     match headers.contains_key(&name) {
         true => {
             let value = plain(all(headers, &name).as_bytes());
-            format!("the handshake came back with `{name}: {value}`")
+            format!("the response to the handshake has `{name}: {value}`")
         }
-        false => format!("the handshake came back without {name}"),
+        false => format!("the response to the handshake has no {name}"),
     }
 }
 
