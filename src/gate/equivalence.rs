@@ -15,7 +15,7 @@ use pushbench_host::cpus::Placement;
 use std::sync::atomic::AtomicBool;
 
 /// What well-formed events get. A difference here means that other work is done, or that answers are
-/// read otherwise. The rest (broken messages, pings) is told and does not stop the gate, and whether
+/// read otherwise. The rest (broken messages, pings) is reported and does not stop the gate, and whether
 /// connections are kept is one of its lines.
 const ESSENTIAL: [Aspect; 5] =
     [Aspect::ExactlyOnce, Aspect::Order, Aspect::AcknowledgedBy, Aspect::InPieces, Aspect::Large];
@@ -63,7 +63,7 @@ pub fn check(
     Ok(())
 }
 
-/// Aspects of which both values are known and differ, each with a line for people.
+/// Aspects of which both values are known and differ, each with a line for the message.
 fn differences(found: &[Findings]) -> Vec<(Aspect, String)> {
     let differ = verified(found).rows.into_iter().filter(|row| row.differs);
     differ

@@ -25,13 +25,13 @@ use record::GateHeader;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-/// What `pushbench gate` was asked for.
+/// The parameters of `pushbench gate`.
 pub struct Request {
     /// The scenario's points.
     pub question: Question,
     /// Base, candidate and null of each transport.
     pub arms: Vec<Arm>,
-    /// Base and candidate in words, as they were asked for.
+    /// Base and candidate as given on the command line.
     pub named: [String; 2],
     /// What is judged.
     pub settings: Settings,
@@ -56,7 +56,7 @@ pub struct GateResult {
 }
 
 impl GateResult {
-    /// Keeps how a gate ended, whatever ended it, beside its stages.
+    /// Records how a gate ended, also after an error.
     fn record_result(
         out: &Path,
         mut header: GateHeader,

@@ -1,4 +1,4 @@
-//! What equal builds have shown on a kind of machine, kept in a file that belongs beside the code it
+//! Differences between equal builds on a kind of machine, kept in a file that belongs next to the code it
 //! gates: `pushbench qualify` writes it, `pushbench gate` takes its margins from it.
 
 use pushbench_analysis::compare::gate::Margin;

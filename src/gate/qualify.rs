@@ -36,7 +36,7 @@ const SCHEMA: u32 = 1;
 /// Trials from which the base's service time is read.
 const CALIBRATION_BLOCKS: usize = 8;
 
-/// What `pushbench qualify` was asked for.
+/// The parameters of `pushbench qualify`.
 pub struct Request {
     /// The scenario's points: one.
     pub question: Question,
@@ -48,7 +48,7 @@ pub struct Request {
     pub blocks: usize,
     /// Gates in all.
     pub gates: usize,
-    /// Gates in which slower candidates stand, too.
+    /// Gates that also have slower candidates.
     pub injected: usize,
     /// Seed.
     pub seed: u64,
@@ -138,7 +138,7 @@ fn is_not_begun(dir: &Path) -> bool {
     entries.all(|e| e.is_ok_and(|e| e.file_name() == CALIBRATION))
 }
 
-/// The same question must be asked again: gates of different ones do not add up.
+/// Gates of different parameters cannot be combined.
 fn resume(header: Header, request: &Request) -> Result<Header> {
     let required = Header {
         command: header.command.clone(),
@@ -206,7 +206,7 @@ fn arm(request: &Request, name: &str, work: Option<Duration>) -> Arm {
     sides::arm(name, request.transport, manifest)
 }
 
-/// Slower candidates stand in evenly spread gates.
+/// The gates with slower candidates are spread evenly.
 fn is_injected(header: &Header, gate: usize) -> bool {
     gate * header.injected / header.gates != (gate - 1) * header.injected / header.gates
 }

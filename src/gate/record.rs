@@ -1,4 +1,4 @@
-//! A gate's directory: `gate.json` (what was asked, and how strictly) beside one results directory a
+//! A gate's directory: `gate.json` (the parameters) and one results directory per
 //! stage. The verdict is derived from them again, digit for digit.
 
 use crate::gate::Request;
@@ -31,7 +31,7 @@ pub struct GateHeader {
     /// What is judged, and how strictly.
     pub settings: Settings,
     /// The arm of a stored run that the candidate is held against, which is copied into the gate's
-    /// directory; `None` when the base was measured beside the candidate.
+    /// directory; `None` when the base was measured with the candidate.
     #[serde(default)]
     pub against: Option<String>,
     /// The scenario's name; empty in gates of versions that did not keep it.
@@ -192,7 +192,7 @@ fn missing(last: &Gate, planned: Option<usize>, against: bool) -> Option<String>
     }
 }
 
-/// The verdict on a run beside the stored one that the gate's directory keeps.
+/// The verdict on a run, compared with the copy of the stored run.
 pub(crate) fn judge_against(
     dir: &Path,
     arm: &str,

@@ -77,7 +77,7 @@ pub fn run(
     }
     check_pilots(&pilots)?;
     let each = connections_each(request, scenario);
-    // What a publisher owes to one that is stuck goes by the clock on the wall.
+    // The queue of a stuck subscriber grows in wall-clock time.
     let design = match request.arms.iter().any(Arm::stuck) {
         true => Design::Sequential,
         false => choose(scenario, &pilots, each, progress),
@@ -120,7 +120,7 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
     let died = trial.judged.invalid.first().cloned().unwrap_or_default();
     let died = if died.starts_with("target ") { format!("; the {died}") } else { String::new() };
     let name = trial.label.split('#').next().unwrap_or_default();
-    // Of a gate's sides and of subscribers' transports it could not be asked.
+    // `verify` does not accept the sides of a gate and the transports of subscribers.
     let verify = arms::find(&[name.to_owned()], &BuiltinOptions::default(), &[])
         .map_or(String::new(), |_| {
             format!(", and `pushbench verify --arm {}`", shell_words::quote(name))
@@ -301,7 +301,7 @@ impl GroupBuilder<'_> {
     fn pilot(&self, arm: usize) -> TrialGroup {
         let load = &self.scenario.load;
         let duration = self.pilot_length(arm);
-        // What a ramp or bursts do later is the blocks' affair.
+        // The later parts of a ramp and bursts are measured in the blocks only.
         let arrivals = if load.arrivals.is_steady() { load.arrivals } else { Arrivals::Poisson };
         let warmup = PILOT_WARMUP.min(load.warmup);
         let load = Load { arrivals, warmup, duration, ..load.clone() };

@@ -18,11 +18,11 @@ const MEASURED_MS: u64 = 400;
 const SLICED_BLOCKS: usize = 10;
 const SEQUENTIAL_BLOCKS: usize = 10;
 /// A slice begins with colder caches than a trial that has its core for itself, and a larger program
-/// pays more for it: that much the designs may differ beside their noise.
+/// pays more for it: this is the allowed difference between the designs, in addition to noise.
 const DESIGN_EFFECT: f64 = 1.05;
 /// Fewer valid blocks say nothing (law 4 allows 8, two may be voided here).
 const FEWEST: usize = 6;
-/// At 95 % one honest self-test in five would cry wolf over its metrics.
+/// At 95 %, one correct self-test in five would fail for one of its metrics.
 const CONFIDENCE: f64 = 0.999;
 const METRICS: [&str; 3] = ["response.p50", "service.p50", "target_usage.cpu_ns_per_event"];
 

@@ -1,5 +1,5 @@
-//! The instrument proves itself (law 9): each check does something known to a target and shows what
-//! was measured beside what theory says.
+//! The instrument checks itself (law 9): each check does something known to a target and compares what
+//! was measured with theory.
 
 mod agree;
 mod delay;
@@ -31,7 +31,7 @@ const EVENT_BYTES: usize = 512;
 /// Connections of every check.
 const CONNECTIONS: usize = 32;
 
-/// One figure beside its theory.
+/// A figure and its theoretical value.
 #[derive(Debug, Clone)]
 pub struct Line {
     /// What was looked at.

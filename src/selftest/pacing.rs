@@ -1,4 +1,4 @@
-//! How late the driver is, beside what the machine allows.
+//! The lag of the driver, compared with that of the machine.
 
 use crate::selftest::{Line, SelfTestContext, load, unusable};
 use pushbench_analysis::stats::median;

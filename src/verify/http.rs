@@ -8,7 +8,7 @@ use hyper::header::HeaderMap;
 use pushbench_wire::limits::{LONGEST_BODY, LONGEST_HEAD, MAX_CHUNK_OVERHEAD, MOST_TRAILERS};
 use std::io::Read;
 
-/// Digits of a chunk's size and what ends its line, beside [`MAX_CHUNK_OVERHEAD`].
+/// Bytes of a chunk's size and its line end, in addition to [`MAX_CHUNK_OVERHEAD`].
 const SIZE_BYTES: usize = 32;
 
 /// A response, read to its end.
@@ -165,7 +165,7 @@ impl<R: Read> ResponseReader<R> {
         Ok(body)
     }
 
-    /// Headers behind the last chunk, which nobody asks for.
+    /// Headers after the last chunk, which are checked and ignored.
     fn trailers(&mut self, beside: usize) -> Result<(), NoAnswer> {
         let (mut text, mut count) = (Vec::new(), 0);
         let bad = || {
@@ -193,7 +193,7 @@ impl<R: Read> ResponseReader<R> {
     }
 }
 
-/// A chunk's size, and how many bytes stand around its digits.
+/// A chunk's size, and how many bytes surround its digits.
 fn chunk_size(line: &[u8]) -> Option<(u64, usize)> {
     let count = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
     let (text, rest) = line.split_at(count);

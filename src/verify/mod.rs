@@ -1,7 +1,7 @@
 //! What an arm does with events before it is measured: a known set of them, and in the full form what
 //! is unusual or broken. Plain blocking sockets, bounded in time; nothing of the driver's own code.
 //!
-//! [`quick`] stands at the head of every run and sends well-formed events only; [`full`] is
+//! [`quick`] begins every run and sends well-formed events only; [`full`] is
 //! `pushbench verify`. Both start targets as a run does. What is found is data; `compare` says where
 //! arms differ and `report` shows it.
 
@@ -44,7 +44,7 @@ const QUICK: Plan = Plan {
     time_limit: LONGEST,
     quiet: Duration::from_millis(20),
 };
-/// The events of the full form, which listens longer for what nobody asked for.
+/// The events of the full form, which waits longer for unsolicited messages.
 const FULL: Plan = Plan {
     events: 16,
     budget: Duration::from_secs(3),
@@ -88,7 +88,7 @@ pub fn quick(
     }
 }
 
-/// Everything that can be asked of each arm.
+/// All probes of each arm.
 pub fn full(subjects: &[Subject<'_>], context: &VerifyContext<'_>) -> Result<Vec<Findings>> {
     probe_each(subjects, context, |target| {
         let result = send_known_events(target, &FULL);
@@ -243,7 +243,7 @@ fn failure(
     Some(format!(
         "{label}: {events}: {unacknowledged}{before}{listens_elsewhere}{ended}; {}{printed}",
         match unacknowledged {
-            // Many servers of TLS close without a word when they are spoken to without.
+            // Many TLS servers close the connection without an alert when a client does not use TLS.
             Unacknowledged::NoAnswer(failure) if failure.ends() && running.speaks_tls() =>
                 TLS.to_owned(),
             _ => remedy::remedy(target, unacknowledged),

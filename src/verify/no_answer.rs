@@ -2,7 +2,7 @@
 
 use crate::verify::probe_connection::Answer;
 use pushbench_wire::request_options::RequestOptions;
-use pushbench_wire::{response_diagnostics, webhook};
+use pushbench_wire::{response_body, webhook};
 use std::fmt;
 use std::io;
 
@@ -41,7 +41,7 @@ impl NoAnswer {
         }
     }
 
-    /// From the first bytes of a peer that speaks something else.
+    /// From the first bytes of a server with another protocol.
     pub(crate) fn other_protocol(first: &[u8]) -> NoAnswer {
         // A TLS record: an alert or a handshake, version 3, or the first byte of it.
         if matches!(first, [0x15 | 0x16] | [0x15 | 0x16, 0x03, ..]) {
@@ -105,7 +105,7 @@ impl fmt::Display for NoAnswer {
 
 /// The beginning of a target's text in one harmless line.
 pub(super) fn shown(bytes: &[u8]) -> String {
-    if let Some(words) = response_diagnostics::in_words(bytes) {
+    if let Some(words) = response_body::in_words(bytes) {
         return words;
     }
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_CHARS * 4)]);

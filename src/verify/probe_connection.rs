@@ -1,4 +1,4 @@
-//! What the probes must know of a transport: how to say something and how to hear the answer.
+//! How the probes send a message over a transport and read the answer.
 
 use crate::verify::no_answer::{NoAnswer, shown};
 use hyper::header::HeaderMap;
@@ -8,7 +8,7 @@ use pushbench_core::transport::Carrier;
 use pushbench_sut::manifest::Manifest;
 use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::request_options::RequestOptions;
-use pushbench_wire::response_diagnostics;
+use pushbench_wire::response_body;
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -90,10 +90,10 @@ impl<'a> ProbeTarget<'a> {
         self.named_at.index(answer)
     }
 
-    /// The event whose id stands anywhere in an answer.
+    /// The event whose id occurs anywhere in an answer.
     pub(crate) fn index_within(&self, answer: &[u8]) -> Option<u64> {
         (FIRST_INDEX..self.next.get())
-            .find(|index| response_diagnostics::pointer_in(answer, *index).is_some())
+            .find(|index| response_body::pointer_in(answer, *index).is_some())
     }
 
     /// Remembers a message that answered no event.

@@ -1,4 +1,4 @@
-//! What every transport can be asked beside well-formed events.
+//! Probes of every transport with unusual or invalid messages.
 
 use crate::verify::no_answer::NoAnswer;
 use crate::verify::probe_connection::{Answer, ProbeConnection, ProbeTarget, WriteMode};
@@ -112,7 +112,7 @@ pub(super) fn large<'a, T: ProbeConnection<'a>>(target: &ProbeTarget<'a>) -> Fin
     finding_of(target, Aspect::Large, single::<T>(target, WriteMode::Whole, padded))
 }
 
-/// A peer that vanishes amid an event, and then another one that does not.
+/// A client that closes in the middle of an event, then another client.
 pub(super) fn abrupt_close<'a, T: ProbeConnection<'a>>(target: &ProbeTarget<'a>) -> Finding {
     let vanished = T::open(target).map(|connection| connection.abort(&target.event().1));
     let next = vanished.and_then(|()| single::<T>(target, WriteMode::Whole, |event| event));
@@ -177,7 +177,7 @@ fn malformed_exchange<'a, T: ProbeConnection<'a>>(
     Ok(match &answer.status {
         Some(_) if !answer.refuses() => acknowledges(tested, &answer),
         None if looks_usual && next.is_ok() => acknowledges(tested, &answer),
-        // One answer for two messages by order: the event's, as far as can be told.
+        // One answer for two messages by order: the event's, as far as can be determined.
         None if looks_usual && !closed => tested("ignored").with("one answer to two messages"),
         _ if closed => tested("refused and closed").with(answer.shown()),
         _ => tested("refused").with(answer.shown()),

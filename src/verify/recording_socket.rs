@@ -19,7 +19,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Between two looks whether the user wants to stop.
 const INTERRUPT_CHECK: Duration = Duration::from_millis(100);
 
-/// What came first, also for whoever has lost the socket to a protocol library.
+/// The first bytes, also readable while a protocol library owns the socket.
 pub(super) type FirstBytes = Rc<RefCell<Vec<u8>>>;
 
 /// Whoever uses it reads and writes through the stream over the socket.
@@ -71,7 +71,7 @@ impl<'a> RecordingSocket<'a> {
 }
 
 impl Socket<'_> {
-    /// Tries again and again for as long as it may take and nobody wants to stop.
+    /// Repeats the attempt until it succeeds, its time limit passes or the user interrupts.
     fn until_limit(
         &self,
         mut attempt: impl FnMut(Duration) -> io::Result<usize>,

@@ -1,4 +1,4 @@
-//! HTTP/1.1 written and read by hand, and what only HTTP can be asked.
+//! HTTP/1.1 written and read without a library, and the probes that only HTTP has.
 
 use crate::verify::http::{Response, ResponseReader};
 use crate::verify::no_answer::NoAnswer;
@@ -15,7 +15,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 /// How long a sender that expects `100 Continue` waits before it sends its body anyway (RFC 9110,
-/// 10.1.1, asks it not to wait for ever).
+/// 10.1.1, requires that it does not wait forever).
 const CONTINUE: Duration = Duration::from_secs(1);
 
 pub(super) struct Webhook<'a> {
@@ -29,7 +29,7 @@ pub(super) struct Webhook<'a> {
     old: bool,
 }
 
-/// The head of a request up to what its body asks for, the same for every probe.
+/// The head of a request up to the headers of its body, the same for every probe.
 fn head(target: &ProbeTarget<'_>) -> String {
     let (endpoint, request_options) = (&target.address.endpoint, target.request_options);
     let method = &request_options.method;
@@ -128,7 +128,7 @@ impl Webhook<'_> {
     }
 }
 
-/// A request that sends its body only when it is asked to.
+/// A request that sends its body only after `100 Continue`.
 pub(super) fn expect(target: &ProbeTarget<'_>) -> Finding {
     let send_events = || -> Result<(u64, bool, Answer), NoAnswer> {
         let (index, event) = target.event();

@@ -1,4 +1,4 @@
-//! WebSocket on tungstenite in blocking mode, and what only a WebSocket can be asked.
+//! WebSocket on tungstenite in blocking mode, and the probes that only WebSocket has.
 
 use crate::verify::http::ResponseReader;
 use crate::verify::no_answer::{NoAnswer, shown};

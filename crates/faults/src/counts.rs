@@ -127,7 +127,7 @@ impl Case {
         c.faults = f.failed + f.lost + given_up;
     }
 
-    /// Whether an event that times out costs its connection: what comes late could not be told apart.
+    /// Whether an event that times out costs its connection: a late answer could not be matched.
     pub fn gives_up(&self) -> bool {
         self.carrier == Carrier::Webhook || self.matching == Matching::Order
     }

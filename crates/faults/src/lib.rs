@@ -1,7 +1,7 @@
 //! Faulty servers and [publishers](publisher), for each transport, on plain blocking sockets and
 //! threads: nothing of the driver's own code serves them, and each keeps an exact tally of what it did.
 //!
-//! In a test [`FaultyServer::start`] runs one beside the driver; the self-test starts one as a process of its
+//! In a test [`FaultyServer::start`] runs one in the process of the driver; the self-test starts one as a process of its
 //! own through the hidden subcommand `pushbench __faulty TRANSPORT FAULT ADDR`.
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
@@ -95,7 +95,7 @@ fn accept(listener: &TcpListener, carrier: Carrier, site: &Site) {
                 t.connections - 1
             });
             scope.spawn(move || {
-                // Peers close as they like: how a connection ends is the driver's affair.
+                // Peers close as they like: how a connection ends is not an error here.
                 let _ended = match carrier {
                     Carrier::Webhook => connection::serve::<webhook::Webhook>(stream, number, site),
                     Carrier::Websocket => {

@@ -40,7 +40,7 @@ pub enum ServerFault {
     TurnDown,
     /// WebSocket: accepts some connections and never shakes hands.
     Stall,
-    /// Sends [`UNSOLICITED`] messages nobody asked for in the same write as the answer.
+    /// Sends [`UNSOLICITED`] unsolicited messages in the same write as the answer.
     Unsolicited,
     /// Closes politely after each answer, in the same write where the protocol has a word for it.
     CloseAfterAnswer,

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 pub struct Tally {
     /// Connections accepted.
     pub connections: u64,
-    /// WebSocket handshakes asked for.
+    /// WebSocket handshakes requested.
     pub handshakes: u64,
     /// Of them, turned down or never answered.
     pub failed_handshakes: u64,

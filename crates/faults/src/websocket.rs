@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, accept_hdr};
 pub(super) struct Websocket(WebSocket<TcpStream>);
 
 impl Websocket {
-    /// Behind a handshake that somebody else has shaken; `read` came with it.
+    /// After a handshake that was performed elsewhere; `read` arrived with it.
     pub fn shaken(stream: TcpStream, read: Vec<u8>) -> Websocket {
         Websocket(WebSocket::from_partially_read(stream, read, Role::Server, None))
     }

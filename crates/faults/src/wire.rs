@@ -29,12 +29,12 @@ pub(super) trait Wire: Sized {
         Self::message(text)
     }
 
-    /// A message and the word that it was the last one.
+    /// A message and the notice that it is the last one.
     fn last(text: &str) -> Vec<u8> {
         Self::message(text)
     }
 
-    /// An answer with messages nobody asked for, where they hurt most.
+    /// An answer with unsolicited messages.
     fn with_unsolicited(answer: &[u8]) -> Vec<u8>;
 }
 

@@ -1,4 +1,4 @@
-//! The results directory: `run.json` (what was asked and where), `trials.jsonl` (one complete record
+//! The results directory: `run.json` (parameters and environment), `trials.jsonl` (one complete record
 //! a line, written and flushed as soon as a trial ends), `*.hlog` (responses per second).
 
 mod file;

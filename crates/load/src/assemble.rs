@@ -1,4 +1,4 @@
-//! From what the shards and the block have seen to the record of each arm.
+//! Builds the record of each arm from the results of the shards and the block.
 
 use crate::shard::ArmOutcome;
 use crate::trial_group::{FinishedTrial, TrialGroup};
@@ -12,7 +12,7 @@ use pushbench_host::hiccup::Stalls;
 use pushbench_host::usage;
 use std::collections::BTreeMap;
 
-/// What the block saw beside the shards; one entry an arm where there are several.
+/// The block's own observations; one entry per arm in each list.
 pub(super) struct Observations {
     /// When the targets were ready, UTC.
     pub started: String,
@@ -28,15 +28,15 @@ pub(super) struct Observations {
     pub died: Vec<Option<String>>,
     /// Peak memory of this process.
     pub(crate) driver_rss_peak: u64,
-    /// What built-in servers said of themselves.
+    /// The effective configuration of built-in servers.
     pub in_force: Vec<Option<EffectiveConfig>>,
-    /// What was asked of a fan-out at its end; `None` of another flow.
+    /// Readings of a fan-out at its end; `None` in other flows.
     pub fanout: Vec<Option<FanoutObservations>>,
     /// Other runs that measured on the same CPUs.
     pub other_runs: u64,
 }
 
-/// What a fan-out's targets and the machine tell at its end.
+/// Readings of a fan-out's target and the machine at its end.
 #[derive(Clone)]
 pub(super) struct FanoutObservations {
     /// Subscribers acknowledge.

@@ -18,7 +18,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Between the last connection and the first event, so that every thread stands ready.
+/// Between the last connection and the first event, so that every thread is ready.
 const LEAD_TIME_NS: u64 = 5_000_000;
 /// Connections to a target that is ready must be open after this.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
@@ -316,7 +316,7 @@ fn job_of(group: &TrialGroup, targets: &[Running], shard: usize, of: usize) -> R
     })
 }
 
-/// The block looks after its targets and the user's wish to stop this often.
+/// How often the block checks its targets and the interrupt flag.
 pub(super) const TICK: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,4 @@
-//! The life of one connection slot: it is warm before the first event, and a connection that ended
+//! A connection slot: its connection is opened before the first event, and a connection that ended
 //! is made again when the next event needs it.
 
 use crate::feed::Feed;

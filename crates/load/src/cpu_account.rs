@@ -33,7 +33,7 @@ pub struct CpuAccount {
     /// Inside the wait for sockets and timer, from when nothing was left to do. Whoever is ready again
     /// and does not get the CPU is still inside.
     pub parked: u64,
-    /// Ready to run and without a CPU: others had it. 0 where the kernel does not tell.
+    /// Ready to run and without a CPU: others had it. 0 if the kernel does not report it.
     pub waited: u64,
 }
 
@@ -45,7 +45,7 @@ impl CpuAccount {
 
     /// Asleep because there was nothing to do: not longer than parked, and not while it ran or waited
     /// for a CPU. Either bound alone is too high: the first where others take the CPU, the second where
-    /// the kernel bills interrupts, or a hypervisor what it took, to nobody.
+    /// the kernel charges interrupts, or time taken by the hypervisor, to no process.
     pub fn asleep(&self) -> u64 {
         self.parked.min(self.wall.saturating_sub(self.cpu + self.waited))
     }
@@ -81,7 +81,7 @@ impl Meter {
         Meter { run_queue: RunQueue::of_this_thread() }
     }
 
-    /// True where the kernel tells how long a thread waits for a CPU.
+    /// True if the kernel reports how long a thread waits for a CPU.
     pub(crate) fn waiting_is_known(&self) -> bool {
         self.run_queue.is_some()
     }
@@ -97,7 +97,7 @@ impl Meter {
         }
     }
 
-    /// What came since an earlier reading, of which `spun` was spinning.
+    /// The difference to an earlier reading, of which `spun` was spinning.
     pub fn since(&self, earlier: &CpuAccount, spun: u64) -> CpuAccount {
         let now = self.now();
         CpuAccount {

@@ -1,4 +1,4 @@
-//! What a block does for a fan-out beside driving: who the subscribers are, and what is asked at the end.
+//! The parts of a block that only a fan-out has: its subscribers, and the readings at its end.
 
 use crate::assemble::{FanoutObservations, MemoryObservations};
 use crate::ledger::{ConnectionTotals, Ledger};
@@ -14,18 +14,18 @@ use pushbench_sut::process::Running;
 use pushbench_sut::publisher;
 use pushbench_sut::publisher::Subscribe;
 
-/// What a block has kept for the end.
+/// Readings of a block that are used at its end.
 pub(super) struct BlockContext<'a> {
     /// Memory before the first subscriber.
     pub memory: &'a Memory,
     /// At the end of the quiet period of an idle flow: memory, and CPU of each target since it
     /// began.
     pub quiet: Option<(Memory, Vec<u64>)>,
-    /// What publishers had told before they were restarted.
+    /// The counts of publishers before their restart.
     pub restarts: &'a RestartTracker,
 }
 
-/// What a fan-out is asked while targets and subscribers still stand.
+/// The readings of a fan-out while targets and subscribers are still connected.
 pub(super) fn observe(
     group: &TrialGroup,
     targets: &[Running],
@@ -88,7 +88,7 @@ pub(super) fn subscribers(
 
 /// The quiet period ends this long before the event, so that memory is read before anything moves.
 const BEFORE_THE_EVENT_NS: u64 = 100_000_000;
-/// A shorter period tells nothing, ns.
+/// A shorter period gives no usable figure, ns.
 pub(super) const SHORTEST_QUIET_NS: u64 = 500_000_000;
 /// How often to look whether the warm-up's deliveries have arrived, ns.
 pub(super) const QUIET_LOOK_NS: u64 = 5_000_000;

@@ -261,7 +261,7 @@ impl Drop for Feed {
         if let Some(ticket) = self.put_back_event.take() {
             queue.waiting.push_front(ticket);
         }
-        // Whoever waits must hear of events that this connection was woken for but did not take.
+        // Another waiting connection must be woken for events that this one did not take.
         if !queue.waiting.is_empty() {
             queue.wake_one();
         }

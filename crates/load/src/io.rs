@@ -1,4 +1,4 @@
-//! A TCP stream that knows when it was last read, and tells the ledger what it carried.
+//! A TCP stream that records when it was last read and reports its traffic to the ledger.
 
 use crate::connections::ConnectConfig;
 use crate::ledger::Ledger;
@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// Instants of the last read, shared with whoever owns the stream by then.
+/// Instants of the last read, shared with the later owner of the stream.
 #[derive(Debug, Default)]
 pub struct ReadTimes {
     read: Cell<u64>,
@@ -131,7 +131,7 @@ impl InstrumentedSocket {
     }
 }
 
-/// The set-up of a stream that somebody else owns until it is over. It has a descriptor of its own.
+/// Traffic of the set-up of a stream that is owned elsewhere. It has its own descriptor.
 pub struct SetupTraffic {
     socket: OwnedFd,
     carried: Rc<Cell<Traffic>>,
@@ -172,7 +172,7 @@ async fn connected(
 fn choose_port_at_connect(socket: &TcpSocket) {
     let on: libc::c_int = 1;
     // SAFETY: the descriptor is open (borrowed), and the kernel reads an int of that length, which
-    // lives through the call.
+    // is valid during the call.
     let _slower_without = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),

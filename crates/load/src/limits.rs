@@ -6,7 +6,7 @@ use pushbench_core::error::{Error, Result};
 use pushbench_core::remedy::Try;
 use std::fs;
 
-/// Descriptors beside the connections: standard streams, pipes of the targets, epoll, timers, files.
+/// Descriptors that are not connections: standard streams, pipes of the targets, epoll, timers, files.
 const OTHER_DESCRIPTORS: u64 = 64;
 
 /// Refuses more connections than descriptors allow. `arms_at_once`: arms alive in a block.
@@ -33,9 +33,9 @@ const SUBSCRIBER_BYTES: u64 = 96 * 1024;
 pub struct Machine {
     /// Descriptors a process may have.
     pub descriptors: u64,
-    /// Memory that is not in use, bytes; `None` when the kernel does not tell.
+    /// Memory that is not in use, bytes; `None` if the kernel does not report it.
     pub memory: Option<u64>,
-    /// Ports that connections from one address have; `None` when the kernel does not tell.
+    /// Ports that connections from one address have; `None` if the kernel does not report it.
     pub ports: Option<u64>,
 }
 
@@ -59,7 +59,7 @@ impl Machine {
         }
     }
 
-    /// How many subscribers each of `arms` arms may have at the same time, beside its connections for
+    /// How many subscribers each of `arms` arms may have at the same time, in addition to its connections for
     /// publishing, and what is short beyond that. `each`: connections of a subscriber.
     pub fn subscribers(&self, connections: usize, arms: usize, each: usize) -> (u64, &'static str) {
         let (arms, each) = (arms.max(1) as u64, each.max(1) as u64);

@@ -33,7 +33,7 @@ impl OtherRuns {
         OtherRuns { cpus: cpus.to_vec(), own }
     }
 
-    /// How many others measure on one of these CPUs now; 0 where the kernel does not tell.
+    /// How many others measure on one of these CPUs now; 0 if the kernel does not report it.
     pub fn others(&self) -> usize {
         let sockets = std::fs::read_to_string(SOCKETS).unwrap_or_default();
         let own = self.own.as_ref().map(|(_, name)| name.as_str());

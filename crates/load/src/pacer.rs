@@ -35,7 +35,7 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// `worked` is set by every other task when it runs, so that spinning is told apart from work.
+    /// `worked` is set by every other task when it runs, so that spinning is distinguished from work.
     pub fn new(worked: Rc<Cell<bool>>) -> io::Result<Pacer> {
         Ok(Pacer { timer: Timer::new()?, worked, spun: 0 })
     }
@@ -70,7 +70,7 @@ impl Pacer {
     }
 }
 
-/// Time-outs, intervals and the wish to stop are looked after this often, ns.
+/// How often time-outs, intervals and the stop flag are checked, ns.
 const HOUSEKEEPING_NS: u64 = 25_000_000;
 /// While draining, how often to look whether everything has its outcome, ns.
 const DRAIN_STEP_NS: u64 = 200_000;
@@ -338,7 +338,7 @@ impl<'a> SliceRunner<'a> {
         Ok(())
     }
 
-    /// Targets are asked what they have and what they spent while every connection stands: closing them
+    /// Memory and CPU time of the targets are read while all connections are open: closing them
     /// is no event's cost.
     pub async fn wait_for_end(&self) -> io::Result<()> {
         while !self.stopping() {

@@ -1,5 +1,5 @@
-//! The subscriber's half: asks at fixed instants. Those of all subscribers are spread evenly over the
-//! interval, as they would be by chance, so that the publisher is asked steadily.
+//! A polling subscriber sends requests at fixed instants. Those of all subscribers are spread evenly over the
+//! interval, so that the publisher gets requests at a steady rate.
 
 use crate::subscriber::event_requester::{EventRequester, SubscriptionState};
 use crate::subscriber::{SubscribeConfig, Subscriber, SubscriberTask};
@@ -48,7 +48,7 @@ impl Subscriber for PollSubscriber {
         let interval = subscribe_config.settings.poll_interval.as_nanos() as u64;
         let mut event_requester = EventRequester::subscribe(subscribe_config, number).await?;
         let (state, shared_timer) = (event_requester.state(), poll_timer.shared_timer.clone());
-        // It asks at this instant and every interval later.
+        // It sends a request at this instant and after every interval.
         let first = poll_timer.begun + phase(interval, number, subscribe_config.settings.count);
         let polling = SubscriberTask::new(async move {
             loop {
@@ -69,13 +69,13 @@ impl Subscriber for PollSubscriber {
     }
 }
 
-/// When in the interval a subscriber asks.
+/// The phase of a subscriber in the interval.
 fn phase(interval: u64, number: usize, count: usize) -> u64 {
     (u128::from(interval) * number as u128 / count.max(1) as u128) as u64
 }
 
 /// The next instant of a subscriber after `now`. What an answer that took long has missed is left out:
-/// nobody asks twice at the same time.
+/// a subscriber has one request at a time.
 fn next(first: u64, interval: u64, now: u64) -> u64 {
     match now.checked_sub(first) {
         None => first,
@@ -101,7 +101,7 @@ impl SharedTimer {
         Ok(SharedTimer { timer, waiting, next: Cell::new(0), runner: RefCell::default() })
     }
 
-    /// Waits until an instant of the monotonic clock in ns, while somebody [`run`](Self::run)s.
+    /// Waits until an instant of the monotonic clock in ns, while [`run`](Self::run) is polled.
     pub async fn until(&self, instant: u64) {
         let number = self.next.replace(self.next.get() + 1);
         let _given_up = PendingWait { shared_timer: self, key: (instant, number) };
@@ -121,7 +121,7 @@ impl SharedTimer {
         Poll::Pending
     }
 
-    /// Wakes everybody at their instants, for ever.
+    /// Wakes each waiter at its instant, without end.
     pub(crate) async fn run(&self) -> io::Result<()> {
         poll_fn(|cx| self.poll_run(cx)).await
     }
@@ -237,7 +237,7 @@ mod alarms_tests {
                     woken.borrow_mut().push(ms);
                 })
             });
-            // A wait that is given up wakes nobody and holds up nobody.
+            // An abandoned wait wakes no task and delays no other wait.
             let given_up = tokio::task::spawn_local({
                 let shared_timer = shared_timer.clone();
                 async move { shared_timer.until(begun + 5 * MS).await }

@@ -44,7 +44,7 @@ use tokio::sync::watch;
 
 /// Ready tasks run between two looks at the sockets: few, so that nothing is read late.
 const EVENT_INTERVAL: u32 = 4;
-/// What a shard must know of one arm.
+/// The parameters of an arm in a shard.
 #[derive(Debug, Clone)]
 pub struct ArmJob {
     /// Transport, options and target.
@@ -74,13 +74,13 @@ pub struct BlockJob {
     pub load: Load,
     /// Seed of the schedule.
     pub seed: u64,
-    /// Whose turn it is.
+    /// The order of the slices.
     pub slices: Arc<Slices>,
     /// Events a connection carries.
     pub lifetime: Lifetime,
     /// Cap of the segment size.
     pub max_segment: Option<u32>,
-    /// How measured events are told apart.
+    /// How measured events are divided into strata.
     pub split: Option<Split>,
     /// Where the quiet period after the warm-up ends, ns of the arm's own time.
     pub(crate) quiet_end: Option<u64>,
@@ -98,11 +98,11 @@ pub struct ShardContext {
     pub stop: Arc<AtomicBool>,
     /// Origin of the wall clock, set by the block once every shard is warm; 0 before.
     pub origin: Arc<AtomicU64>,
-    /// Where news go.
+    /// Where messages go.
     pub messages: Sender<ShardMessage>,
 }
 
-/// What a shard tells while it runs.
+/// A message of a shard to its block.
 pub enum ShardMessage {
     /// Every connection is warm, or an arm's target did not let us connect.
     Warm(Result<(), (usize, String)>),
@@ -117,13 +117,13 @@ pub enum ShardMessage {
     },
     /// The quiet period of an idle flow begins.
     Quiet,
-    /// Every event has its outcome; connections stand until the block says stop.
+    /// Every event has its outcome; connections stay open until the block sets the stop flag.
     Drained,
     /// The shard is done.
     Done(io::Result<Vec<ArmOutcome>>),
 }
 
-/// What a shard leaves of one arm.
+/// The results of an arm in a shard.
 pub struct ArmOutcome {
     /// Outcomes, times, traffic.
     pub account: Account,
@@ -131,7 +131,7 @@ pub struct ArmOutcome {
     pub deliveries: Option<Deliveries>,
     /// What the thread did in this arm's slices of the measured window.
     pub cpu: CpuAccount,
-    /// The kernel tells how long it waited for its CPU.
+    /// The kernel reports how long it waited for its CPU.
     pub(crate) waiting_is_known: bool,
     /// CPU of the drain after them, ns; only of an arm that is alone on its cores.
     pub drain_ns: u64,
@@ -139,7 +139,7 @@ pub struct ArmOutcome {
     pub subscribed_in_ns: u64,
     /// Memory of this process before the first subscriber, bytes.
     pub(crate) memory_before: u64,
-    /// What lay between two events of an idle flow.
+    /// The quiet period of an idle flow.
     pub quiet: Option<Quiet>,
     /// For each burst the time until its queue was gone, ns.
     pub drained_ns: Vec<Option<u64>>,

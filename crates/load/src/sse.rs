@@ -107,7 +107,7 @@ impl Subscriber for SseSubscriber {
                 )
                 .await
             }
-            // Its stream ends now, which is all that this publisher can be told.
+            // This publisher has no request to unsubscribe; closing the stream must be enough.
             None => Ok(()),
         }
     }
@@ -158,7 +158,7 @@ impl EventStream {
         Ok(true)
     }
 
-    /// The connection for acknowledgements: the first event tells where they go.
+    /// The connection for acknowledgements: the first event contains their path.
     async fn acknowledger(&mut self) -> Result<Acknowledger, Fault> {
         let mut acknowledge_path = None;
         while acknowledge_path.is_none() {
@@ -205,7 +205,7 @@ impl EventStream {
         }
     }
 
-    /// Takes up one event after the other, and reads again when it is through with what it has read.
+    /// Handles one event after the other, and reads again when it has handled all of them.
     async fn receive_slowly(&mut self) -> Result<(), Fault> {
         let timer = Timer::new().map_err(Fault::closed)?;
         let mut unhandled = Vec::new();
@@ -267,16 +267,16 @@ impl Acknowledger {
     }
 }
 
-/// What has come and is not acknowledged, beside what is known of the subscription.
+/// Events that are not acknowledged yet, and the state of the subscription.
 #[derive(Default)]
 struct Acknowledgements {
     indices: RefCell<Vec<u64>>,
     acknowledger: RefCell<Option<Waker>>,
     /// A request with some of it is on its way.
     request_in_progress: Cell<bool>,
-    /// A slow subscriber has an event in hand.
+    /// A slow subscriber is handling an event.
     handling: Cell<bool>,
-    /// The subscription's number, once the publisher has told it.
+    /// The subscription's number, once the publisher has sent it.
     name: Cell<Option<u64>>,
 }
 
@@ -288,7 +288,7 @@ impl Acknowledgements {
         acknowledge
     }
 
-    /// Nothing is in hand, and everything is acknowledged.
+    /// No event is being handled, and all are acknowledged.
     fn is_idle(&self) -> bool {
         !self.handling.get() && !self.request_in_progress.get() && self.indices.borrow().is_empty()
     }

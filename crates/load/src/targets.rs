@@ -37,7 +37,7 @@ struct PreviousProcess {
     down_ns: u64,
 }
 
-/// The lives of a block's targets.
+/// The processes of a block's targets over restarts.
 pub(super) struct RestartTracker {
     /// What each had used when the measured window began; nothing when it was started since.
     before: Vec<usage::Reading>,
@@ -55,7 +55,7 @@ impl RestartTracker {
         self.before = read_all(targets);
     }
 
-    /// What a target has spent since, in all its lives. `now`: what it has used.
+    /// What a target has spent since, over all its processes. `now`: the usage of the current one.
     pub fn spent(&self, i: usize, now: usage::Reading) -> TargetUsage {
         let spent = difference(self.before[i], now);
         self.earlier[i].as_ref().map_or(spent, |earlier| earlier.spent.and(spent))
@@ -91,13 +91,13 @@ impl RestartTracker {
     }
 }
 
-/// Adds to the faults of silent targets what a look at them tells.
+/// Adds a TLS hint to the faults of targets that acknowledged nothing.
 pub(super) fn add_tls_hints(finished: &mut [FinishedTrial], targets: &[Running]) {
     for (f, target) in finished.iter_mut().zip(targets) {
         let trial = &mut f.trial;
         let none_acknowledged =
             trial.account.measured.acknowledged + trial.account.warmup.acknowledged == 0;
-        // A server that closes without a word may have wanted TLS; one that says nothing did not.
+        // A server that closes the connection may require TLS; one that sends nothing does not.
         if !none_acknowledged || !trial.account.faults.keys().any(|fault| fault.starts_with(ENDED))
         {
             continue;
@@ -128,7 +128,7 @@ pub(super) fn cannot_connect(trial_arm: &TrialArm, target: &mut Running, why: &s
     ))
 }
 
-/// `; it speaks TLS there …`, or nothing.
+/// `; it uses TLS there …`, or nothing.
 fn hint(target: &Running) -> String {
     if target.speaks_tls() { format!("; {TLS}") } else { String::new() }
 }

@@ -1,4 +1,4 @@
-//! The tasks of one arm in one shard: they tell the pacer when they work, and end together.
+//! The tasks of one arm in one shard: they set a flag when they run, and end together.
 
 use futures_util::task::AtomicWaker;
 use pushbench_host::clock;

@@ -65,7 +65,7 @@ pub struct TrialGroup {
     pub arms: Vec<TrialArm>,
     /// The load, warm-up and duration rounded to slices.
     pub load: Load,
-    /// Whose turn it is.
+    /// The order of the slices.
     pub slices: Arc<Slices>,
     /// Seed of the schedule.
     pub seed: u64,
@@ -77,7 +77,7 @@ pub struct TrialGroup {
     pub max_segment: Option<u32>,
     /// Point of the sweep, block and place in it.
     pub place: (usize, usize, usize),
-    /// How measured events are told apart.
+    /// How measured events are divided into strata.
     pub split: Option<Split>,
     /// What for.
     pub stage: Stage,

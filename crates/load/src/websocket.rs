@@ -33,7 +33,7 @@ const MOST_WAITING: usize = 8 * 1024;
 const VIOLATION: &[u8] = b"\x03\xeaProtocol violation";
 
 thread_local! {
-    /// Masks must not be foreseen by whoever chooses the text (RFC 6455, section 10.3).
+    /// Masks must not be predictable for the author of the text (RFC 6455, section 10.3).
     static MASK_KEYS: RefCell<ChaCha8Rng> =
         RefCell::new(ChaCha8Rng::seed_from_u64(RandomState::new().hash_one(0)));
 }
@@ -48,7 +48,7 @@ pub(super) struct Socket {
     unread: Unread,
     unwritten: Unwritten,
     frames: Frames,
-    /// What the peer wants to hear.
+    /// The control frame that the peer expects.
     reply: Option<ControlReply>,
 }
 
@@ -73,7 +73,7 @@ impl Socket {
         }
     }
 
-    /// Says good-bye if the socket takes it at once, and charges nobody for it.
+    /// Sends a close frame if it can be written at once. Its bytes are not charged to events.
     pub fn close(mut self, cx: &mut Context<'_>) {
         self.io.socket().account();
         let ControlReply { opcode, payload } = match self.reply.take() {
@@ -133,7 +133,7 @@ fn take(
     }
 }
 
-/// A close is answered with its own reason, unless that has a code that nobody may send.
+/// A close is answered with its own reason, unless that has a code that must not be sent.
 fn echo(reason: &[u8]) -> &[u8] {
     use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
     match reason {

@@ -26,7 +26,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// How often a publisher looks for deliveries that were not acknowledged in time.
 const SWEEP: Duration = Duration::from_millis(250);
 
-/// What `pushbench serve` was asked for.
+/// The parameters of `pushbench serve`.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
     /// Where it listens; port 0 takes a free one.
@@ -162,7 +162,7 @@ async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
     }
 }
 
-/// A connection that ends badly is the client's affair; the server goes on.
+/// An error of a connection does not affect the server.
 async fn connection(service: Service, socket: TcpStream) {
     let Ok(stream) = Stream::accept(socket).await else { return };
     match service {

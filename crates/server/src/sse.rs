@@ -1,4 +1,4 @@
-//! The publisher's half: a subscriber asks for `/subscribe` and gets a response that does not end.
+//! The publisher: a subscriber requests `/subscribe` and gets a response that does not end.
 
 use crate::publisher::hub::Hub;
 use crate::publisher::requests::{Answer, read_body, text, types, unknown_type};
@@ -37,7 +37,7 @@ pub fn subscribe(hub: &Arc<Hub>, request: &Request<Incoming>) -> Answer {
     }
     let subscription = hub.add_subscription(types);
     let number = subscription.number();
-    // Nothing is resumed, whatever Last-Event-ID asks for: who is away loses what comes meanwhile, as
+    // Last-Event-ID is ignored: a subscriber that is disconnected loses the events of that time, as
     // over every other transport.
     let mut hello = json!({ "subscriber": number, "resumed": false });
     if hub.options.acknowledged {

@@ -96,7 +96,7 @@ pub(super) fn shipped(name: &str) -> Result<Option<(TransportTables, &'static Di
 }
 
 /// The targets that the `pushbench.toml` in the working directory describes; none when there is no such
-/// file. A mistake is that of the target in which it stands.
+/// file. An error belongs to the target in which it occurs.
 pub(super) fn own() -> Result<Targets> {
     let text = match input::text(Path::new(OWN_FILE), input::WRITTEN) {
         Ok(text) => text,
@@ -155,12 +155,12 @@ fn own_name(name: &str, at: &Origin) -> Result<String> {
     )))
 }
 
-/// It may stand in a key of TOML without quotes.
+/// It is allowed in a TOML key without quotes.
 fn is_bare(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
 
-/// The tables of a target, each read or with what is mistaken in it; `prefix` stands before their names
+/// The tables of a target, each read or with its error; `prefix` precedes their names
 /// in messages.
 fn transports(table: &DeTable<'_>, prefix: &str, place: &dyn Fn(usize) -> Origin) -> Read {
     let read =
@@ -195,7 +195,7 @@ fn no_transport(name: &str, prefix: &str, value: &DeValue<'_>) -> String {
     format!("{prefix}{name} is not a transport{near}; the tables are {tables}")
 }
 
-/// A table that is being read: its carrier, its name in messages, and where it stands.
+/// A table that is being read: its carrier, its name in messages, and its position.
 struct TableReader<'a> {
     carrier: Carrier,
     name: String,
@@ -294,7 +294,7 @@ impl TableReader<'_> {
     }
 }
 
-/// `{port}` stands in an address and in what the program is told, or in none of them.
+/// `{port}` occurs in an address and in the command or environment, or in none of them.
 fn port_is_passed_on(
     (key, url, at): (&str, &str, &Origin),
     started: bool,
@@ -318,7 +318,7 @@ fn port_is_passed_on(
 }
 
 impl TargetDescription {
-    /// What the program is told when it is started.
+    /// The command and environment of the program.
     fn program_inputs(&self) -> impl Iterator<Item = &str> {
         let env = self.env.iter().map(|(_, value)| value.as_str());
         env.chain(self.command.iter().flatten().map(String::as_str))

@@ -40,7 +40,7 @@ pub fn set_program(path: PathBuf) {
     let _already_named = PROGRAM.set(path);
 }
 
-/// Names the folder to cache in, for programs that use this library: it stands for XDG_CACHE_HOME.
+/// Names the folder to cache in, for programs that use this library: it replaces XDG_CACHE_HOME.
 /// Only the first call counts.
 pub fn set_cache(path: PathBuf) {
     let _already_named = CACHE.set(path);

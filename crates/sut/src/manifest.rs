@@ -132,7 +132,7 @@ impl Manifest {
         }
     }
 
-    /// A command that serves a transport at a path of the port it is given; `{port}` stands for it.
+    /// A command that serves a transport at a path of the port it is given; `{port}` is its placeholder.
     pub fn started_by(
         name: &str,
         transport: Transport,
@@ -220,7 +220,7 @@ pub(super) fn description(transport: Transport, name: &str) -> Result<(TargetDes
         return Ok((read?, files));
     }
     let others = serves.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-    // What was meant for it may stand under a mistaken name.
+    // The intended table may have a misspelled name.
     Err(serves.into_values().find_map(Result::err).unwrap_or_else(|| {
         Error::usage(format!(
             "--arm {transport}@{name}: {name} does not serve {transport}; it serves {others}"
@@ -292,12 +292,12 @@ fn unknown(transport: &str, name: &str, own: Targets) -> Error {
         did_you_mean(name, known.iter().copied()),
         known.join(", ")
     );
-    // It may be what stands in the file under a mistaken name.
+    // The intended target may have a misspelled name.
     let mistake = own.into_values().find_map(Result::err);
     Error::usage(mistake.map_or(message.clone(), |mistake| format!("{message}; {mistake}")))
 }
 
-/// An address that can be asked, of this scheme.
+/// A valid address of this scheme.
 pub(super) fn usable_url(
     (key, url, at): (&str, &str, &Origin),
     scheme: Scheme,

@@ -1,4 +1,4 @@
-//! A memory cgroup of a target's own, so that the kernel memory of its sockets is told from that of the
+//! A memory cgroup of a target's own, so that the kernel memory of its sockets is separated from that of the
 //! other end, which on one machine is ours.
 
 use std::fs::{self, File, OpenOptions};
@@ -52,7 +52,7 @@ impl MemoryCgroup {
         }
     }
 
-    /// Where its figures stand.
+    /// The directory of its figures.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -74,7 +74,7 @@ impl Drop for MemoryCgroup {
     }
 }
 
-/// Directories in which one may be made: inside our own cgroup, or beside it where version 2 allows no
+/// Directories in which one may be made: inside our own cgroup, or next to it where version 2 allows no
 /// cgroup with both processes and children.
 fn parent_dirs() -> Vec<PathBuf> {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();

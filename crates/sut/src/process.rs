@@ -36,7 +36,7 @@ pub struct Running {
     port: u16,
     /// The addresses that the host of its url has.
     addresses: Vec<SocketAddr>,
-    /// Where its subscribers will listen, when it was told at its start; else 0.
+    /// The port of its subscribers, if it received their addresses at its start; otherwise 0.
     subscriber_port: u16,
 }
 
@@ -268,7 +268,7 @@ fn never_ready(manifest: &Manifest, running: &Running) -> Error {
     ))
 }
 
-/// Where it listens when that is not where it was asked to.
+/// Its actual address if that differs from the expected one.
 fn actual_address(running: &Running) -> String {
     match running.listens_elsewhere() {
         Some(place) => format!("; it listens on {place} instead"),
@@ -311,12 +311,12 @@ impl Running {
         text.replace(PORT, &self.port.to_string())
     }
 
-    /// The port at which it expects its subscribers, if it was told their addresses.
+    /// The port of its subscribers, if it received their addresses.
     pub fn subscriber_port(&self) -> u16 {
         self.subscriber_port
     }
 
-    /// Where its processes listen, when that is not where they were asked to.
+    /// The actual addresses of its processes, if they differ from the expected ones.
     pub fn listens_elsewhere(&self) -> Option<String> {
         let listening = listening::addresses(&self.pids());
         let asked = |l: &SocketAddr| self.addresses.iter().any(|address| includes(*l, *address));
@@ -352,7 +352,7 @@ impl Running {
         self.supervised.as_ref().map(|k| k.output().tail()).unwrap_or_default()
     }
 
-    /// Whether it speaks TLS; for one that has answered nothing sensible.
+    /// Whether it uses TLS. Used when its answers were not valid.
     pub fn speaks_tls(&self) -> bool {
         tls::speaks(self.address.socket)
     }

@@ -1,4 +1,4 @@
-//! Targets that publish: what the driver must know of one beside where events go, and what one tells.
+//! Targets that publish: their properties in a manifest, and their status.
 
 use crate::http;
 use crate::manifest;
@@ -36,7 +36,7 @@ const MAX_STATUS_WAIT: Duration = Duration::from_millis(100);
 pub struct Publisher {
     /// How subscribers get its events.
     pub subscribe: Subscribe,
-    /// How many there will be, for one that is told when it is started.
+    /// Their number, for a publisher that receives their addresses at its start.
     pub subscribers: usize,
     /// What an event is published in; itself where nothing is said.
     pub body: Option<Wording>,
@@ -44,7 +44,7 @@ pub struct Publisher {
     pub matched: Matched,
     /// What a subscriber acknowledges with; `{"id": …}` where nothing is said.
     pub acknowledgement: Option<Wording>,
-    /// Path that tells a [`PublisherStatus`], where there is one.
+    /// Path of its [`PublisherStatus`], if there is one.
     pub status: Option<String>,
     /// The run's token.
     pub token: String,
@@ -56,7 +56,7 @@ pub enum Subscribe {
     /// They ask for them there, `{port}` not yet filled in: by connecting, or by a request of this
     /// method and body.
     At(String, Method, Option<Wording>),
-    /// It is told their addresses when it is started.
+    /// It receives their addresses when it is started.
     AtStart,
 }
 
@@ -123,7 +123,7 @@ impl PublishOptions {
     }
 }
 
-/// A token that nobody can guess.
+/// A random token.
 pub fn new_token() -> Result<String> {
     let mut bytes = [0; 16];
     let read = std::fs::File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut bytes));
@@ -157,7 +157,7 @@ impl Manifest {
         program.publishing(transport, &format!("127.0.0.1:{PORT}"), &publish.token)
     }
 
-    /// The same program as a publisher that speaks `targets/PROTOCOL.md` at `at`, an address and its port.
+    /// The same program as a publisher that implements `targets/PROTOCOL.md` at `at`, an address and its port.
     pub fn publishing(mut self, transport: Transport, at: &str, token: &str) -> Manifest {
         self.url = format!("http://{at}{PUBLISH}");
         self.matching = Matching::Id;
@@ -184,7 +184,7 @@ impl Manifest {
         }
     }
 
-    /// Tells a program by its environment what the built-in publisher is told by options; what its
+    /// Sets the environment variables that correspond to the options of the built-in publisher; what its
     /// description sets stays.
     fn set_environment(&mut self, options: &PublishOptions) {
         for (name, value) in [
@@ -198,7 +198,7 @@ impl Manifest {
         }
     }
 
-    /// Adds the token to whatever is asked of the target, unless its description has its own.
+    /// Adds the token to the request headers, unless the description has its own.
     fn add_token(&mut self, token: &str) {
         if self.request_options.headers.contains_key(AUTHORIZATION) {
             return;
@@ -276,7 +276,7 @@ pub(super) fn reaches_subscribers(publish: &RequestSpec, started: bool) -> Resul
 }
 
 /// Asks a publisher what it has counted, once the last acknowledgements have reached it; `None` when it
-/// does not tell. `by_design`: how long a subscriber may wait before it acknowledges.
+/// does not report it. `by_design`: how long a subscriber may wait before it acknowledges.
 pub fn status(
     target: &Running,
     manifest: &Manifest,
@@ -298,7 +298,7 @@ pub fn status_now(target: &Running, manifest: &Manifest) -> Option<PublisherStat
     read_status(target, path, authorization)
 }
 
-/// Where a publisher is asked for its status, and as whom.
+/// Path and authorization of a publisher's status.
 fn status_request(manifest: &Manifest) -> Option<(&str, &str)> {
     let path = manifest.publisher.as_ref()?.status.as_ref()?;
     Some((path, manifest.request_options.headers.get(AUTHORIZATION)?.to_str().ok()?))

@@ -22,7 +22,7 @@ pub(super) struct RequestSpec {
     /// Where that was written.
     pub origin: Origin,
     pub method: Method,
-    /// What stands in it; none for what pushbench writes itself.
+    /// Its body; none for the one that pushbench writes.
     pub body: Option<Wording>,
 }
 
@@ -136,7 +136,7 @@ impl Publishing {
         }
     }
 
-    /// The addresses that are asked when it publishes, with their keys.
+    /// The addresses of its requests, with their keys.
     pub fn requests(&self) -> impl Iterator<Item = (&'static str, &RequestSpec)> {
         let publish = self.publish.as_ref().map(|own| ("publish", own));
         publish.into_iter().chain(self.subscribe.as_ref().map(|own| ("subscribe", own)))

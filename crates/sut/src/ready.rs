@@ -31,7 +31,7 @@ pub(super) fn ready_at(
     }
 }
 
-/// Whether somebody accepts connections there.
+/// Whether a server accepts connections there.
 pub(super) fn accepts(address: SocketAddr) -> bool {
     TcpStream::connect_timeout(&address, CONNECT).is_ok()
 }

@@ -33,7 +33,7 @@ pub(super) fn folder(manifest: &Manifest) -> Result<Option<PathBuf>> {
     Ok(Some(manifest.cwd.as_ref().map_or(base.clone(), |cwd| base.join(cwd))))
 }
 
-/// Prepares the target if that was not done yet. `say` hears what is done.
+/// Prepares the target if that was not done yet. `say` receives a line per step.
 ///
 /// Two runs at once wait for one another. What was begun and not finished is begun again.
 pub fn ensure(

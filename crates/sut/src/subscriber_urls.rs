@@ -12,15 +12,15 @@ use pushbench_wire::subscriber_addresses::Addresses;
 /// The longest argument or variable that Linux hands to a program (MAX_ARG_STRLEN), its end included.
 const LONGEST: usize = 128 * 1024;
 
-/// What a target is told of its subscribers.
+/// The addresses of the subscribers that a target receives.
 #[derive(Default)]
 pub(super) struct SubscriberUrls {
-    /// Where they will listen; 0 when it is told nothing.
+    /// Their port; 0 if the target does not receive the addresses.
     pub port: u16,
     urls: String,
 }
 
-/// Chooses the port at which a target's subscribers will listen, if it is to be told; `again`: where
+/// Chooses the port at which a target's subscribers will listen, if it receives their addresses; `again`: where
 /// they listen already.
 pub(super) fn of(manifest: &Manifest, again: Option<u16>) -> Result<SubscriberUrls> {
     let Some(publisher) = manifest.publisher.as_ref().filter(|p| p.subscribe == Subscribe::AtStart)

@@ -1,4 +1,4 @@
-//! Our side of a [`supervisor`](crate::supervisor): starts a command under one and hears how it goes.
+//! The client of a [`supervisor`](crate::supervisor): starts a command under one and reads its status.
 
 use crate::output::Output;
 use crate::program;
@@ -31,7 +31,7 @@ pub(super) struct CommandSpec<'a> {
 /// A running command. Dropping it ends its process tree.
 pub(super) struct Supervised {
     supervisor: Child,
-    /// Its closing tells the supervisor to end the tree.
+    /// Closing it makes the supervisor end the process tree.
     stdin: Option<ChildStdin>,
     status_output: Output,
     output: Output,

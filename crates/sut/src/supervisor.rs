@@ -3,7 +3,7 @@
 //!
 //! pushbench holds the other end of the supervisor's standard input and never writes to it; its end of
 //! file is the signal. The supervisor adopts orphans of its tree (subreaper), so that a target that
-//! starts further processes cannot leave any behind. What happens is told on standard output, a line
+//! starts further processes cannot leave any. It reports events on standard output, one line
 //! each; the target's own output goes to standard error.
 
 use crate::memory_cgroup::MemoryCgroup;
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 /// The hidden subcommand.
 pub(super) const SUBCOMMAND: &str = "__keep";
-/// Asks for a memory cgroup of the target's own, and begins the line that tells its directory.
+/// Asks for a memory cgroup of the target's own, and begins the line with its directory.
 pub(super) const CGROUP: &str = "cgroup";
 /// Asks for none, and begins the line that says why there is none.
 pub(super) const NO_CGROUP: &str = "no-cgroup";
@@ -56,7 +56,7 @@ pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
     })
 }
 
-/// pushbench may be gone; then nobody needs to know.
+/// The reader may have ended.
 fn report(line: &str) {
     let mut out = io::stdout().lock();
     let _reader_gone = writeln!(out, "{line}").and_then(|()| out.flush());

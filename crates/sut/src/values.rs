@@ -1,4 +1,4 @@
-//! The values of a target's keys, each checked where it stands.
+//! The values of a target's keys, with the position of errors.
 
 use crate::manifest::Ready;
 use pushbench_core::error::Result;

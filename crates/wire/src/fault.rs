@@ -8,7 +8,7 @@ pub const ENDED: &str = "connection ended";
 /// How the message of a [`Fault::Protocol`] begins.
 pub const BROKEN: &str = "protocol broken";
 
-/// A connection's end that was not asked for.
+/// An unexpected end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// No connection: refused, unreachable, or the handshake was turned down.
@@ -17,7 +17,7 @@ pub enum Fault {
     Closed(String),
     /// The target broke the protocol.
     Protocol(String),
-    /// The event it was busy with timed out, and its late answer could not be told apart; or the event
+    /// The event it was busy with timed out, and a late answer could not be matched; or the event
     /// it was opened for did before it was open.
     TimedOut,
 }

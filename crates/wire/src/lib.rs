@@ -9,6 +9,7 @@ pub mod http_connection;
 pub mod limits;
 pub mod messages;
 pub mod request_options;
+pub mod response_body;
 pub mod response_diagnostics;
 pub mod shared_buffers;
 pub mod sse;

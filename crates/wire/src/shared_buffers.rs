@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes asked for in one read.
+/// Size of a read.
 const READ_BYTES: usize = 64 * 1024;
 /// A larger buffer is not kept for the next connection.
 const KEPT_BYTES: usize = 1024 * 1024;

@@ -27,7 +27,7 @@ const MEASURED_MS: u64 = 5_000;
 /// The stop begins this long after the warm-up.
 const STOP_AFTER_NS: u64 = 2_000_000_000;
 const STOP_NS: u64 = 1_000_000_000;
-/// A stall of the machine beside the stop lengthens or shortens a wait by its own length.
+/// A stall of the machine changes a wait by its own length.
 const ALLOWED_STALL_NS: u64 = 100_000_000;
 /// Largest gap between measured and computed distribution: a stall of the machine of 100 ms makes
 /// 2 % of 5 s late that theory has in time.
@@ -58,7 +58,7 @@ pub(super) struct Stopped {
     pub theory: Vec<u64>,
 }
 
-/// Stops a target; a line that says why the trial tells nothing, if it does not.
+/// Stops a target; a line with the reason if the trial cannot be used.
 pub(super) fn stopped(
     context: &SelfTestContext<'_>,
     transport: Transport,
@@ -135,7 +135,7 @@ fn compare(name: &str, trial: &Trial, theory: &[u64], slots: u64) -> Vec<Line> {
     lines
 }
 
-/// A measured distribution beside the computed one: how many are late, how late they are, and how far
+/// A measured distribution compared with the computed one: how many are late, how late they are, and how far
 /// the two are apart.
 fn distribution(
     name: &str,

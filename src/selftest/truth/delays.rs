@@ -8,7 +8,7 @@ use pushbench_core::transport::{CARRIERS, Carrier};
 use std::time::Duration;
 
 const RATES: [f64; 2] = [1_000.0, 10_000.0];
-/// None first: what lies beside the delay is compared with what lies beside none.
+/// 0 is first: the additional time with each delay is compared with that without delay.
 const DELAYS_US: [u64; 5] = [0, 100, 1_000, 10_000, 100_000];
 const WARMUP_MS: u64 = 200;
 /// Enough for a median to a few microseconds.

@@ -1,4 +1,4 @@
-//! A target that is stopped for a second, beside what theory says of everybody's response.
+//! Response times with a target that is stopped for a second, compared with theory.
 
 use crate::selftest::SelfTestContext;
 use crate::selftest::freeze::{DistributionDifference, stopped};

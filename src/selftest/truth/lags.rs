@@ -1,4 +1,4 @@
-//! The driver's lag beside a loop that does nothing but look at the clock.
+//! The driver's lag, compared with a loop that only reads the clock.
 
 use crate::selftest::SelfTestContext;
 use crate::selftest::pacing::spin;

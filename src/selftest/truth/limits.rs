@@ -77,7 +77,7 @@ fn climb(capacity: f64, mut rung: impl FnMut(f64) -> Result<Rung>) -> Result<Vec
     Ok(rungs)
 }
 
-/// Whole hundreds: somebody may want to type one.
+/// Whole hundreds, which are easy to type.
 fn hundreds(rate: f64) -> f64 {
     (rate / 100.0).ceil() * 100.0
 }
@@ -87,7 +87,7 @@ fn trusted(rung: &Rung) -> bool {
     rung.trusted * 2 > TRIALS
 }
 
-/// The last rate of those trusted from the lowest on, the first of those mistrusted up to the highest.
+/// The last rate of those trusted from the lowest on, the first of those not trusted up to the highest.
 fn edges(rungs: &[Rung]) -> (Option<f64>, Option<f64>) {
     let last = rungs.iter().take_while(|rung| trusted(rung)).last();
     let first = rungs.iter().rev().take_while(|rung| !trusted(rung)).last();

@@ -1,5 +1,5 @@
-//! The barest loop that exchanges events with a target: it writes, looks whether an answer is there, reads,
-//! and keeps how long that took. What it sees is what the machine and the target cost.
+//! A minimal loop that exchanges events with a target: it writes, polls for an answer, reads,
+//! and records the time. This is the cost of the machine and the target.
 
 use crate::selftest::truth::exact_manifest;
 use crate::selftest::{EVENT_BYTES, SelfTestContext};

@@ -35,7 +35,7 @@ pub struct RunContext {
     pub machine: BTreeMap<String, String>,
 }
 
-/// Measures all of it; `say` hears what comes next.
+/// Measures all of it; `say` receives the name of each step.
 pub fn measure(
     context: &SelfTestContext<'_>,
     run_context: RunContext,
@@ -79,7 +79,7 @@ pub fn measure(
     })
 }
 
-/// The lab of another trial: the same schedule every time would tell less.
+/// The context of another trial, with another schedule.
 fn of_trial<'a>(context: &SelfTestContext<'a>, trial: usize) -> SelfTestContext<'a> {
     SelfTestContext { seed: context.seed + trial as u64, ..*context }
 }
@@ -88,7 +88,7 @@ fn open(rate: f64, warmup_ms: u64, measured_ms: u64) -> Load {
     load(Arrivals::Poisson, Some(rate), warmup_ms, measured_ms)
 }
 
-/// A trial of an exact target, and what the target told.
+/// A trial of an exact target, and the target's account.
 fn exact(
     context: &SelfTestContext<'_>,
     carrier: Carrier,

@@ -1,4 +1,4 @@
-//! The driver as two shards beside the driver as one: what a second CPU gives, where there is one to spare,
+//! The driver with two shards, compared with one: the gain of a second CPU, where one is available,
 //! and whether an event costs more.
 
 use crate::selftest::truth::{capacity, middle, of_trial};

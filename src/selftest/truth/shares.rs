@@ -1,4 +1,4 @@
-//! What part of a latency is the driver's own: the floor transport beside the barest loop.
+//! The driver's share of a latency: tcp compared with a minimal loop.
 
 use crate::selftest::truth::{AccountFile, TRIALS, at, exact_arm, middle, minimal_loop, of_trial};
 use crate::selftest::{SelfTestContext, load};

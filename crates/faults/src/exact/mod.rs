@@ -1,5 +1,5 @@
 //! A target whose time is exact: one thread that never sleeps, so that no timer and no wake-up is late.
-//! It answers each event so long after its read as it was asked to, and keeps how long it really took.
+//! It answers each event a given time after its read, and records the actual time.
 //!
 //! It is a process of its own, `pushbench __exact TRANSPORT DELAY_NS ACCOUNT ADDR`, and writes its account
 //! to the file ACCOUNT when it is ended.
@@ -34,7 +34,7 @@ const AT_ONCE: usize = 256;
 /// More connections than the self-test opens at once.
 const BACKLOG: i32 = 4096;
 
-/// What an exact target tells at its end.
+/// The report of an exact target at its end.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Account {
     /// From the read that completed an event to before its answer's write, ns; warm-up included.
@@ -65,7 +65,7 @@ impl AccountFile {
         [SUBCOMMAND, carrier.name(), &delay, &path, "127.0.0.1:{port}"].map(str::to_owned).to_vec()
     }
 
-    /// What the target told when it was ended.
+    /// The report of the target after its end.
     pub fn account(&self) -> Result<Account> {
         let read = || -> io::Result<Account> {
             Ok(serde_json::from_str(&std::fs::read_to_string(self.path())?)?)
@@ -100,7 +100,7 @@ fn run(arguments: &[&str]) -> io::Result<()> {
     let mut target = Target::new(listen(address)?, carrier, delay)?;
     while !ended.load(Ordering::Relaxed) {
         target.poll_once()?;
-        // At real-time priority nobody of the same rank would ever run here again, its supervisor included.
+        // At real-time priority, no process of the same priority would run here again, including its supervisor.
         std::thread::yield_now();
     }
     let told = serde_json::to_vec(&Account { held: target.held })?;

@@ -24,7 +24,7 @@ pub(super) trait SubscriberConnection {
     /// Every delivery is answered, acknowledged or not.
     fn always_answered(&self) -> bool;
 
-    /// Ends it in order, and gives the number of messages that nobody has waited for.
+    /// Ends it in order, and returns the number of unread messages.
     fn close(&mut self) -> io::Result<u64>;
 }
 

@@ -21,9 +21,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-/// What `pushbench __faulty` is told first.
+/// The first argument of `pushbench __faulty` for a publisher.
 pub(super) const ARGUMENT: &str = "publisher";
-/// Told instead of an address where acknowledgements are not waited for.
+/// Argument of a publisher that does not wait for acknowledgements.
 const UNACKNOWLEDGED: &str = "unacknowledged";
 
 /// A faulty publisher inside this process.
@@ -68,7 +68,7 @@ fn accept(listener: &TcpListener, state: &PublisherState) {
     });
 }
 
-/// Where publishers that are processes of their own tell what they did.
+/// Where publishers in their own processes report what they did.
 pub struct ReportSocket(TcpListener);
 
 impl ReportSocket {
@@ -79,7 +79,7 @@ impl ReportSocket {
         Ok(ReportSocket(listener))
     }
 
-    /// The words with which this program is started as a publisher of this conduct that tells this report_socket.
+    /// The arguments that start this program as a publisher that reports to this socket.
     pub fn words(&self, options: &PublisherOptions) -> io::Result<Vec<String>> {
         let (transport, fault) = (options.transport.name(), options.fault.name());
         let report = self.0.local_addr()?.to_string();
@@ -89,7 +89,7 @@ impl ReportSocket {
         Ok(words)
     }
 
-    /// What was told last, after the publisher has answered for its status.
+    /// The last report, after the publisher has answered a status request.
     pub fn last(&self) -> io::Result<Option<Tally>> {
         let mut last = None;
         loop {

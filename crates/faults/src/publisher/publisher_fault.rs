@@ -13,7 +13,7 @@ pub enum PublisherFault {
     Swap,
     /// Delivers it after its time-out: behind the event [`RELEASE`].
     Late,
-    /// Delivers [`UNSOLICITED`] messages beside it that no subscriber can want.
+    /// Delivers [`UNSOLICITED`] additional messages that no subscriber expects.
     Unasked,
     /// Turns the event away when it is to be published.
     TurnAway,

@@ -24,7 +24,7 @@ pub(super) fn serve<'scope>(
 ) -> io::Result<()> {
     prepare(&stream)?;
     let mut first = [1];
-    // The highest byte of a length: whoever speaks HTTP begins with a letter.
+    // The highest byte of a length: HTTP begins with a letter.
     if state.options.transport == Transport::Tcp && stream.peek(&mut first)? == 1 && first[0] == 0 {
         return serve_tcp(stream, state);
     }

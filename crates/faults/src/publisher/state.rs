@@ -77,7 +77,7 @@ pub struct PublisherOptions {
 /// A running publisher, seen from its connections.
 pub(super) struct PublisherState {
     pub options: PublisherOptions,
-    /// Who is told the tally, as JSON on a connection, whenever somebody asks for the status.
+    /// Where the tally is reported as JSON, at every status request.
     report: Option<SocketAddr>,
     tally: Mutex<Tally>,
     subscribers: Mutex<Subscribers>,
@@ -115,7 +115,7 @@ impl PublisherState {
         (number, events)
     }
 
-    /// Takes an event and tells for how many subscribers; `None` when it is turned away.
+    /// Accepts an event and returns the number of subscribers; `None` if it is rejected.
     pub fn publish(&self, event: Event) -> Option<u64> {
         if self.options.fault.rejects(event.index) {
             self.tally(|t| t.turned_away += 1);

@@ -56,7 +56,7 @@ impl<O: SubscriberConnection> QueueReader<'_, O> {
             }
             Some(PublisherFault::Unasked) => {
                 for n in 0..UNSOLICITED {
-                    // Something that is no event, and one that nobody has published.
+                    // A message that is not an event, and an event that was not published.
                     let text = match n % 2 {
                         0 => "news".to_owned(),
                         _ => event.text.replace(&id_of(event.index), &id_of(u64::MAX)),

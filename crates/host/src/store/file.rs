@@ -56,7 +56,7 @@ fn destination(path: &Path) -> io::Result<Destination> {
     Err(rustix::io::Errno::LOOP.into())
 }
 
-/// The open file behind a link of /proc. Our own output is not opened again: it goes on where it stands.
+/// The open file behind a link of /proc. Our own output is not opened again: it continues at its position.
 fn already_open(folder: &Path, link: &Path) -> io::Result<OwnedFd> {
     let own = Path::new("/proc").join(std::process::id().to_string()).join("fd");
     match link.file_name().and_then(|name| name.to_str()) {
@@ -87,7 +87,7 @@ fn is_in_the_way(e: &io::Error) -> bool {
 }
 
 fn persist(path: &Path, bytes: &[u8], old: Option<&File>) -> io::Result<()> {
-    // Temporary files are private; results are for everybody whom the user's mask allows.
+    // Temporary files are private; results have the permissions of the user's umask.
     let mode = Permissions::from_mode(0o666);
     let mut new = tempfile::Builder::new().permissions(mode).tempfile_in(folder(path))?;
     new.write_all(bytes)?;
@@ -190,7 +190,7 @@ mod tests {
         let opened =
             unsafe { libc::openpty(&mut ours, &mut theirs, none, none.cast(), none.cast()) };
         assert_eq!(opened, 0);
-        // SAFETY: both were just opened and belong to nobody else.
+        // SAFETY: both were just opened and have no other owner.
         let (mut ours, theirs) = unsafe { (File::from_raw_fd(ours), File::from_raw_fd(theirs)) };
         let number = std::os::fd::AsRawFd::as_raw_fd(&theirs);
         let device = fs::read_link(format!("/proc/self/fd/{number}")).unwrap();

@@ -1,5 +1,5 @@
-//! What the ledger hears of questions that are answered by a callback: the question goes one way, its
-//! answer comes another, and only the id binds the two.
+//! The ledger's records of questions that are answered by a callback: the answer arrives on another
+//! connection than the question and is matched by id.
 
 use crate::ledger::state::State;
 use crate::ledger::{Instants, Ledger, SendInstants, Ticket};
@@ -7,8 +7,8 @@ use pushbench_core::record::callbacks::Callbacks;
 use pushbench_core::record::wire::Traffic;
 
 impl Ledger {
-    /// The same for questions that are answered by a callback. Which answer overtook which is not told:
-    /// they come on connections of the target's choice.
+    /// The same for questions that are answered by a callback. Reordering is not counted:
+    /// the target chooses the connections of its answers.
     pub fn with_callbacks(self) -> Self {
         let mut inner = self.0.into_inner();
         inner.account.callbacks = Some(Callbacks::default());
@@ -16,7 +16,7 @@ impl Ledger {
         Ledger(inner.into())
     }
 
-    /// How a question goes out; true when it is a measured one.
+    /// Records how a question is sent; true if it is measured.
     pub fn send_instants(&self, ticket: &Ticket, send_instants: SendInstants) -> bool {
         let mut inner = self.0.borrow_mut();
         let Some(entry) = inner.entry(ticket.seq) else { return false };
@@ -24,14 +24,14 @@ impl Ledger {
         entry.after.is_some()
     }
 
-    /// The word that a measured question was accepted was read; its answer may have come before.
+    /// The response that a measured question was accepted was read. The answer may have arrived before it.
     pub fn accepted(&self, ticket: &Ticket, done: u64) {
         if let Some(callbacks) = &mut self.0.borrow_mut().account.callbacks {
             callbacks.accepted.record(done.saturating_sub(ticket.due));
         }
     }
 
-    /// An answer was read that names this question, or none of ours.
+    /// An answer was read. `index`: its question, if it has the id of one.
     pub fn answered(&self, index: Option<u64>, done: u64, woken: u64) {
         let open = index.and_then(|index| {
             let mut inner = self.0.borrow_mut();
@@ -112,7 +112,7 @@ mod tests {
         for (index, at) in [(5, 8 * MS), (1, 9 * MS), (3, 10 * MS)] {
             ledger.answered(Some(index), at, at - 1);
         }
-        // Before its answer or behind it: the word that it was accepted counts.
+        // The response that it was accepted counts before and after its answer.
         ledger.accepted(&tickets[2], 11 * MS);
         let a = account(&ledger);
         assert_eq!((a.measured.due, a.measured.acknowledged, a.sent), (3, 3, 3));

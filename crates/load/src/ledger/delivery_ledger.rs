@@ -4,75 +4,15 @@
 //! confirmed before, and it had not begun to leave. One whose subscription was cut off by the other end
 //! counts as there: what it misses until it is back has failed.
 
-use crate::ledger::fanout::BitSet;
-use pushbench_core::record::fanout::{
-    Audience, CONDUCTS, Conduct, Deliveries, DeliveryOutcomes, Mix,
-};
+use crate::ledger::fanout_event::{BitSet, EventRecipients, FanoutEvent};
+use pushbench_core::record::fanout::{Audience, CONDUCTS, Conduct, Deliveries, DeliveryOutcomes};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
-/// Bits of closed events that are kept so that a second delivery is told from a first one.
+/// Bits of closed events that are kept so that a second delivery is distinguished from a first one.
 const REMEMBERED_BYTES: usize = 16 << 20;
 /// But always this many events.
 const REMEMBERED_EVENTS: usize = 256;
-
-/// Whom an event is due at.
-enum EventRecipients {
-    /// Everybody who was there, a set shared by events until somebody comes or goes.
-    All(Rc<BitSet>),
-    /// Of these, the ones who want its type.
-    ByType(Rc<BitSet>, Mix, usize),
-    /// One subscriber, if it was there.
-    One(Option<usize>),
-}
-
-/// One event on its way to its subscribers.
-struct FanoutEvent {
-    due: u64,
-    /// Due after the measured window began; `None` in the warm-up.
-    after: Option<u64>,
-    /// When the driver wrote it to the publisher.
-    sent: Option<u64>,
-    recipients: EventRecipients,
-    /// Subscribers that have it.
-    has: BitSet,
-    /// Subscribers whose delivery has another outcome, while the event is open.
-    settled: BTreeSet<u32>,
-    /// Deliveries without an outcome; 0 once the event is closed.
-    open: usize,
-    /// Healthy subscribers it is due at, and those that got it in time, the first and the last when.
-    healthy: usize,
-    got: usize,
-    first: u64,
-    last: u64,
-}
-
-impl FanoutEvent {
-    fn is_due_at(&self, subscriber: usize) -> bool {
-        match &self.recipients {
-            EventRecipients::All(there) => there.has(subscriber),
-            EventRecipients::ByType(there, ..) => {
-                there.has(subscriber) && self.is_wanted_by(subscriber)
-            }
-            EventRecipients::One(one) => *one == Some(subscriber),
-        }
-    }
-
-    fn is_wanted_by(&self, subscriber: usize) -> bool {
-        match &self.recipients {
-            EventRecipients::ByType(_, mix, kind) => mix.wants(subscriber, *kind),
-            EventRecipients::All(_) | EventRecipients::One(_) => true,
-        }
-    }
-
-    /// Its delivery to a subscriber has no outcome yet.
-    fn awaits(&self, subscriber: usize) -> bool {
-        self.open > 0
-            && self.is_due_at(subscriber)
-            && !self.has.has(subscriber)
-            && !self.settled.contains(&(subscriber as u32))
-    }
-}
 
 /// A delivery in time.
 pub(super) struct Arrival {
@@ -89,7 +29,7 @@ pub(super) struct DeliveryLedger {
     timeout: u64,
     /// How long a delivery waits at most by design, ns.
     max_polling_delay: u64,
-    /// Event `first + i` stands at `i`; closed ones stay for a while.
+    /// Event `first + i` is at `i`; closed ones stay for a while.
     events: VecDeque<FanoutEvent>,
     first: u64,
     /// Everything before this one is closed.
@@ -107,7 +47,7 @@ pub(super) struct DeliveryLedger {
     pub(super) cut_off_subscribers: BTreeSet<u32>,
     /// When the first of them was cut off.
     pub(super) cut_off_at: u64,
-    /// Those that wait for their first event, and when they asked for it.
+    /// Those that wait for their first event, and when they subscribed.
     pub(super) awaiting_first_event: BTreeMap<u32, u64>,
     /// Deliveries without an outcome.
     pub open: u64,

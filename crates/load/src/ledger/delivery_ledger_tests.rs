@@ -1,4 +1,5 @@
 use super::*;
+use pushbench_core::record::fanout::Mix;
 
 const MS: u64 = 1_000_000;
 

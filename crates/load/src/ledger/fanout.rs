@@ -1,4 +1,4 @@
-//! What the ledger of a fan-out hears of subscribers.
+//! The ledger's records of subscribers in a fan-out.
 
 use crate::ledger::Ledger;
 use crate::ledger::delivery_ledger::DeliveryLedger;
@@ -41,7 +41,7 @@ impl Ledger {
         self.0.borrow_mut().receive(subscriber, index, done, woken);
     }
 
-    /// A subscriber has made a request, for events or to acknowledge them. `empty`: it asked for events
+    /// A subscriber has made a request, for events or to acknowledge them. `empty`: it requested events
     /// and got none.
     pub(crate) fn requested(&self, empty: bool) {
         let mut inner = self.0.borrow_mut();
@@ -72,7 +72,7 @@ impl Ledger {
         }
     }
 
-    /// A subscriber that was away is subscribed again; it had asked for it at `requested_at`.
+    /// A subscriber that was away is subscribed again; it sent the request at `requested_at`.
     pub fn subscribed(&self, subscriber: usize, requested_at: u64) {
         if let Some(deliveries) = &mut self.0.borrow_mut().deliveries {
             deliveries.subscribed(subscriber, requested_at, clock::now());
@@ -166,7 +166,7 @@ impl DeliveryLedger {
     }
 
     /// A subscriber's subscription was confirmed `now`: events due from now on are due at it. It had
-    /// asked for it at `requested_at`.
+    /// sent the request at `requested_at`.
     pub fn subscribed(&mut self, subscriber: usize, requested_at: u64, now: u64) {
         if !self.present.has(subscriber) {
             Rc::make_mut(&mut self.present).set(subscriber);
@@ -195,35 +195,5 @@ impl DeliveryLedger {
 
     pub(super) fn turnover(&mut self) -> &mut Turnover {
         self.account.turnover.get_or_insert_default()
-    }
-}
-
-/// One bit a subscriber.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BitSet(Box<[u64]>);
-
-impl BitSet {
-    /// Nobody of `n`.
-    pub fn none(n: usize) -> BitSet {
-        BitSet(vec![0; n.div_ceil(64)].into())
-    }
-
-    /// Everybody of `n`.
-    pub fn all(n: usize) -> BitSet {
-        let mut bits = BitSet::none(n);
-        (0..n).for_each(|i| bits.set(i));
-        bits
-    }
-
-    pub fn has(&self, i: usize) -> bool {
-        self.0.get(i / 64).is_some_and(|word| word & 1 << (i % 64) != 0)
-    }
-
-    pub fn set(&mut self, i: usize) {
-        self.0[i / 64] |= 1 << (i % 64);
-    }
-
-    pub fn clear(&mut self, i: usize) {
-        self.0[i / 64] &= !(1 << (i % 64));
     }
 }

@@ -5,6 +5,7 @@
 mod callbacks;
 mod delivery_ledger;
 mod fanout;
+mod fanout_event;
 #[cfg(test)]
 mod merge_tests;
 mod state;
@@ -28,7 +29,7 @@ pub struct Ticket {
     pub seq: u64,
     /// Position in the whole schedule; the event's id is made of it.
     pub index: u64,
-    /// Instant it was due ([`clock::now`] ns). In a closed loop, the instant a slot asked for it.
+    /// Instant it was due ([`clock::now`] ns). In a closed loop, the instant a slot requested it.
     pub due: u64,
 }
 
@@ -65,7 +66,7 @@ pub enum PastOutcome {
     Acknowledged,
     /// It ended otherwise (timed out, failed): a further answer is late.
     Ended,
-    /// Never sent, or too long ago to tell.
+    /// Never sent, or too old to be remembered.
     Unknown,
 }
 
@@ -86,7 +87,7 @@ pub struct LedgerRules {
     pub warmup: u64,
     /// Length of the measured window, ns.
     pub window: u64,
-    /// How measured events are told apart.
+    /// How measured events are divided into strata.
     pub split: Option<Split>,
     /// No due instants: response and lag are not recorded.
     pub closed_loop: bool,
@@ -209,7 +210,7 @@ impl Ledger {
     pub fn expire(&self, now: u64) -> usize {
         let mut inner = self.0.borrow_mut();
         let mut expired = 0;
-        // Instants come in due order, so the expired ones stand at the front.
+        // Instants come in due order, so the expired ones are at the front.
         for i in 0..inner.open.len() {
             let Entry { ticket, state, after, .. } = inner.open[i];
             if ticket.due + inner.rules.timeout > now {
@@ -248,7 +249,7 @@ impl Ledger {
         }
     }
 
-    /// Counts an answer that no open event of its connection asked for.
+    /// Counts an answer that belongs to no open event of its connection.
     pub fn stray(&self, index: Option<u64>) {
         let past_outcome = index.map_or(PastOutcome::Unknown, |i| self.past_outcome(i));
         let mut inner = self.0.borrow_mut();

@@ -7,7 +7,7 @@ use pushbench_core::record::interval::IntervalCounts;
 use pushbench_core::record::outcomes::Outcomes;
 use std::collections::VecDeque;
 
-/// Answers to events closed up to this many events ago are still told apart as duplicated or late.
+/// Answers to events closed up to this many events ago are still classified as duplicated or late.
 const REMEMBERED: usize = 1 << 16;
 
 /// Room for open events at first. The queue walks through its room in a circle: more than is needed
@@ -174,7 +174,7 @@ impl OpenEvents {
     /// A subscriber has read an event, or something that is none.
     ///
     /// The delivery ended when the poll returned that said there was something to read: a thousand
-    /// subscribers share a CPU here and each waits for its turn, in earnest each has its own. The poll
+    /// subscribers share a CPU here and wait for each other; in production each has its own. The poll
     /// comes round every few tasks, however many are waiting.
     pub fn receive(&mut self, subscriber: usize, index: Option<u64>, done: u64, woken: u64) {
         let seq = index.and_then(|index| self.seq(index));

@@ -1,4 +1,4 @@
-//! Receiving by asking: each request says which event came last, and its answer is a JSON array of what
+//! Receiving by polling: each request contains the last event received, and its response is a JSON array of what
 //! has come to the publisher since. The same for every such transport.
 
 use crate::subscriber::SubscribeConfig;
@@ -19,24 +19,24 @@ use std::rc::Rc;
 /// What a publisher answers to a subscription.
 #[derive(Deserialize)]
 struct Subscribed {
-    /// Where its events are asked for.
+    /// The path of its events.
     events: String,
 }
 
-/// A subscriber that asks.
+/// A subscriber that requests events.
 pub struct EventRequester {
     state: Rc<SubscriptionState>,
     requests: RequestConnection,
 }
 
-/// What is known of a subscriber beside its connection, and outlives it.
+/// The state of a subscription, which outlives its connection.
 pub struct SubscriptionState {
     subscribe_config: Rc<SubscribeConfig>,
     number: usize,
     events: String,
-    /// The last event that came and that it is through with.
+    /// The last event that was handled.
     after: Cell<Option<u64>>,
-    /// It has something in hand.
+    /// It is handling an event.
     busy: Cell<bool>,
 }
 
@@ -70,12 +70,12 @@ impl EventRequester {
         Ok(EventRequester { state, requests })
     }
 
-    /// What outlives its connection.
+    /// The state that outlives the connection.
     pub(crate) fn state(&self) -> Rc<SubscriptionState> {
         self.state.clone()
     }
 
-    /// Asks once, and tells the ledger what came. One that is stuck does not ask.
+    /// Sends one request and records the events. A stuck subscriber sends none.
     pub async fn request_events(&mut self) -> Result<(), Fault> {
         if self.state.subscribe_config.conduct(self.state.number) == Conduct::Stuck {
             pending::<()>().await;
@@ -111,14 +111,14 @@ impl EventRequester {
             }
             state.after.set(index.or(state.after.get()));
         }
-        // As in `stream`: what others have got is read before this one asks again.
+        // As in `stream`: other subscribers' events are read before this one sends its next request.
         tokio::task::yield_now().await;
         Ok(())
     }
 }
 
 impl SubscriptionState {
-    /// Takes an event up, and is through with it a while later.
+    /// Handles an event for the time of a slow subscriber.
     async fn take_slowly(&self, index: Option<u64>) -> Result<(), Fault> {
         let now = clock::now();
         self.subscribe_config.ledger.receive(self.number, index, now, now);
@@ -129,7 +129,7 @@ impl SubscriptionState {
         Ok(())
     }
 
-    /// It has nothing in hand.
+    /// It is not handling an event.
     pub(crate) fn is_idle(&self) -> bool {
         !self.busy.get()
     }
@@ -139,7 +139,7 @@ impl SubscriptionState {
         unsubscribe(&self.subscribe_config, &self.path()).await
     }
 
-    /// Where it asks, with what it acknowledges.
+    /// The path of its events, with the last one as acknowledgement.
     fn path(&self) -> String {
         match self.after.get().filter(|_| self.subscribe_config.settings.acknowledged) {
             None => self.events.clone(),

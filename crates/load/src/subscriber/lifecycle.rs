@@ -1,4 +1,4 @@
-//! The life of one subscriber: it is there before the first event, may leave and come back at instants
+//! The lifecycle of a subscriber: it subscribes before the first event, may leave and return at instants
 //! of a seeded plan, and subscribes again when it was cut off.
 
 use crate::subscriber::{SubscribeConfig, Subscriber};

@@ -1,7 +1,7 @@
-//! The driver's subscribers: each receives events and tells the ledger when each was read.
+//! The driver's subscribers: each receives events and records in the ledger when each was read.
 //!
-//! A subscriber half in one idea: *a subscriber subscribes, receives until it leaves or is cut off, and
-//! tells the ledger which event it has read* ([`Subscriber`]). Acknowledging is a part of receiving.
+//! Every transport implements one trait: *a subscriber subscribes, receives until it leaves or is cut off, and
+//! records the events that it has read* ([`Subscriber`]). Acknowledging is a part of receiving.
 
 pub mod event_requester;
 pub(crate) mod lifecycle;
@@ -32,7 +32,7 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Starts a task beside the subscribers, such as a connection that a listener has accepted; it ends
+/// Starts an additional task, such as a connection that a listener has accepted; it ends
 /// with the trial.
 pub type Spawn = Rc<dyn Fn(Pin<Box<dyn Future<Output = ()>>>)>;
 
@@ -104,7 +104,7 @@ pub enum Registration {
         /// Its body; `{"url": …}` where nothing else is said.
         body: Option<Wording>,
     },
-    /// It was told when it was started: subscribers are expected at this port.
+    /// It received them when it was started: subscribers listen at this port.
     AtStart(u16),
 }
 /// One subscriber of a transport. Chosen once a trial; nothing is boxed per event.
@@ -142,7 +142,7 @@ pub fn source(number: usize) -> Ipv4Addr {
 /// Below the accept backlog of any server, so that no SYN is dropped and retried a second later.
 const AT_ONCE: usize = 64;
 
-/// What a shard must know of an arm's subscribers.
+/// The parameters of an arm's subscribers.
 #[derive(Debug, Clone)]
 pub struct SubscribersJob {
     /// How events reach them.
@@ -170,7 +170,7 @@ pub struct SubscribersJob {
 }
 
 impl SubscribersJob {
-    /// What the subscribers are told.
+    /// The configuration of the subscribers.
     pub(super) fn subscribe_config(
         &self,
         request_options: &RequestOptions,
@@ -194,7 +194,7 @@ impl SubscribersJob {
         })
     }
 
-    /// Subscribes all and starts them; gives how long it took, ns. `origin` tells when the trial begins.
+    /// Subscribes all and starts them; gives how long it took, ns. `origin`: when the trial begins.
     /// A transport registers its subscriber's half here.
     pub(super) async fn start(
         &self,

@@ -21,7 +21,7 @@ const LONGEST: usize = 2 * MAX_BYTES;
 /// Bytes of an answer that is not what was wanted.
 const SHOWN_BYTES: usize = 512;
 
-/// What is asked; sent again as it is when the connection has ended meanwhile.
+/// A request; it is sent again if the connection has ended.
 #[derive(Clone)]
 pub struct SubscriberRequest {
     /// GET, POST or DELETE.
@@ -87,7 +87,7 @@ impl RequestConnection {
         }
     }
 
-    /// Asks, and reads the answer to its end. Whatever is asked here may be asked twice: a kept
+    /// Sends a request and reads its response completely. These requests may be repeated: a kept
     /// connection that turns out to be closed costs nothing but a new one.
     pub async fn exchange(
         &mut self,
@@ -108,7 +108,7 @@ impl RequestConnection {
         }
     }
 
-    /// Asks, and gives the answer as soon as its head is there.
+    /// Sends a request and returns the response as soon as its head has arrived.
     pub async fn begin(&mut self, wanted: &SubscriberRequest) -> Result<Response<Incoming>, Fault> {
         let request = request(&self.subscribe_config, wanted)?;
         self.connection.begin(request).await.map_err(Fault::closed)

@@ -22,7 +22,7 @@ pub struct StreamSubscriber<M> {
     read_times: Rc<ReadTimes>,
     /// What a slow subscriber has read and not yet taken up.
     unhandled: VecDeque<Option<u64>>,
-    /// What it has taken up, and when it is through with it.
+    /// The event it is handling, and when it has handled it.
     handling: Option<(Option<u64>, u64)>,
     unflushed: bool,
 }
@@ -82,7 +82,7 @@ impl<M: Messages> StreamSubscriber<M> {
         received.map(Ok)
     }
 
-    /// Takes up one event after the other, and reads again when it is through with what it has read.
+    /// Handles one event after the other, and reads again when it has handled all of them.
     async fn receive_slowly(&mut self) -> io::Result<()> {
         loop {
             self.finish().await?;
@@ -96,7 +96,7 @@ impl<M: Messages> StreamSubscriber<M> {
         }
     }
 
-    /// Is through with what a slow subscriber has in hand, and acknowledges it.
+    /// Waits until a slow subscriber has handled its event, and acknowledges it.
     async fn finish(&mut self) -> io::Result<()> {
         let Some((index, done)) = self.handling else { return Ok(()) };
         Timer::new()?.until(done).await?;
@@ -138,7 +138,7 @@ impl<M: Messages> StreamSubscriber<M> {
                 ready!(self.messages.poll_finish(cx))?;
                 finished = true;
             }
-            // What still comes was published before the publisher knew; nobody waits for it.
+            // Events that still arrive were published before the publisher knew; they are not waited for.
             let (subscribe_config, read_times, number) =
                 (&self.subscribe_config, &self.read_times, self.number);
             self.messages.poll_messages(cx, |received| {

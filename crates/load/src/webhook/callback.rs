@@ -1,4 +1,4 @@
-//! The driver's address for answers that come back as a webhook of their own: what was asked on one
+//! The driver's address for answers that arrive as callbacks: what was sent on one
 //! connection is answered on another, and only the id in the answer binds the two.
 
 use crate::io::{InstrumentedSocket, ReadTimes};
@@ -24,7 +24,7 @@ const BACKLOG: u32 = 4096;
 pub struct Callback {
     /// Where an answer carries the id of its question.
     pub matched: Matched,
-    /// Where it is told.
+    /// Where outcomes are recorded.
     pub ledger: Rc<Ledger>,
     /// For the listener and its connections.
     pub spawn: Spawn,
@@ -84,7 +84,7 @@ impl Callback {
         }
     }
 
-    /// Whatever is POSTed here is an answer, its outcome is the ledger's affair.
+    /// Every POST here is an answer; the ledger determines its outcome.
     fn take(&self, read_times: &ReadTimes, request: &Request<'_>) -> StatusCode {
         match (request.method, request.path) {
             ("POST", PATH) => {

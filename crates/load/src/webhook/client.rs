@@ -1,4 +1,4 @@
-//! The sender's half: one kept connection, one request at a time, spoken without a library between the
+//! The client: one kept connection, one request at a time, without a library between the
 //! socket and the event: a prepared head, and a response that is taken apart where it was read.
 
 use crate::connections::Client;
@@ -139,7 +139,7 @@ impl RequestSender<'_> {
         {
             return Poll::Ready(None);
         }
-        // Bytes that no request asked for, or the end: either way nothing can be sent here any more.
+        // Unsolicited bytes or the end: in both cases this connection cannot be used again.
         if self.unread.poll_read(&mut self.io, cx, |_| (0, ())).is_ready() {
             return Poll::Ready(None);
         }
@@ -248,8 +248,8 @@ struct ResponseMatcher<'a> {
 }
 
 impl ResponseMatcher<'_> {
-    /// Whether an answer is still worth waiting for. It may overtake the word that the question was
-    /// accepted, which is still to come then.
+    /// Whether to wait for an answer. The callback may arrive before the response that the question was
+    /// accepted.
     fn is_awaited(&self, ticket: &Ticket) -> bool {
         self.ledger.is_open(ticket)
             || self.connect_config.spec.has(ArmOption::Callback)

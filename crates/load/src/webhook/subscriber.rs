@@ -1,7 +1,7 @@
 //! The subscriber's half: an address that is registered, and behind all addresses one listener.
 //!
 //! Every subscriber is a host of its own out of 127.0.0.0/8, so that the publisher needs a connection
-//! for each as it would in earnest. The path says which one it is.
+//! for each, as it does in production. The path contains its number.
 
 use crate::io::{InstrumentedSocket, ReadTimes};
 use crate::subscriber::{Registration, SubscribeConfig, Subscriber};
@@ -16,7 +16,7 @@ use pushbench_host::clock;
 use pushbench_host::sleep::Timer;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::http_connection::HttpConnection;
-use pushbench_wire::response_diagnostics;
+use pushbench_wire::response_body;
 use pushbench_wire::stream::Stream;
 use pushbench_wire::subscriber_addresses::{Addresses, to_loopback};
 use pushbench_wire::webhook::request::Request;
@@ -43,7 +43,7 @@ const ACCEPT_PAUSE_NS: u64 = 10_000_000;
 pub struct WebhookSubscriber {
     subscribe_config: Rc<SubscribeConfig>,
     listener: Rc<SharedListener>,
-    /// Its number at the publisher, where that tells one.
+    /// Its number at the publisher, if the publisher returns one.
     name: Option<u64>,
     /// Ends with the publisher, where that is restarted.
     publisher: Option<watch::Receiver<()>>,
@@ -60,7 +60,7 @@ pub struct SharedListener {
 struct Registrar {
     connection: Option<HttpConnection<Stream<TcpStream>>>,
     /// Ends with the publisher. A webhook's subscriber has no connection that would: it is a second one
-    /// to the publisher on which nothing is asked, in place of whatever tells a subscriber in earnest
+    /// to the publisher without requests. It replaces the signal by which a subscriber in production learns
     /// that it must register again.
     publisher: Option<watch::Receiver<()>>,
     /// One request has registered them all.
@@ -147,7 +147,7 @@ impl Registrar {
             drop(there);
         }));
         self.publisher = Some(publisher.clone());
-        // It knows nobody yet.
+        // It has no registrations yet.
         self.all = false;
         Ok(publisher)
     }
@@ -207,7 +207,7 @@ impl Registrar {
         for (name, value) in &subscribe_config.request_options.headers {
             headers.insert(name, value.clone());
         }
-        // Taken out: a connection that fails, or that is given up amid an answer, is not used again.
+        // Taken out: a connection that fails, or is abandoned during an answer, is not used again.
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => HttpConnection::to_target(connect(subscribe_config).await?)
@@ -222,7 +222,7 @@ impl Registrar {
         match status.is_success() {
             true => Ok(body),
             false => {
-                let text = response_diagnostics::shown(&body, &subscribe_config.request_options);
+                let text = response_body::shown(&body, &subscribe_config.request_options);
                 Err(Fault::Refused(format!("subscribing was answered {status}: {text}")))
             }
         }
@@ -294,7 +294,7 @@ async fn serve(
     let read_times = io.read_times();
     let Some(stream) = io.accept().await else { return };
     let mut receiver = RequestReceiver::new(stream, common);
-    // A connection that ends badly is told by what its deliveries come to.
+    // The outcomes of its deliveries show if a connection ended with an error.
     while let Ok(Some(received)) =
         receiver.next(|request| receive_post(&subscribe_config, &read_times, request)).await
     {

@@ -41,7 +41,7 @@ impl Hub {
         self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Whether somebody knows the token; it takes as long for a wrong one as for the right one.
+    /// Compares the token in constant time.
     pub(crate) fn is_token(&self, token: &str) -> bool {
         let differ = token.bytes().zip(self.token.bytes()).fold(0, |d, (a, b)| d | (a ^ b));
         token.len() == self.token.len() && differ == 0
@@ -79,7 +79,7 @@ impl Hub {
         add(&self.tally.idle_closed, 1);
     }
 
-    /// Queues an event for everybody who wants it, and tells for how many.
+    /// Queues an event for each interested subscriber, and returns their number.
     pub fn publish(&self, event: &Event<'_>, body: Bytes) -> usize {
         let (id, kind) = (event.id.clone().into_owned(), event.kind.clone().into_owned());
         let event = Arc::new(Publication::new(id, kind, body));
@@ -134,7 +134,7 @@ impl Hub {
         event.is_some()
     }
 
-    /// The written events up to the one of that id are acknowledged. A cursor is told again with every
+    /// The written events up to the one of that id are acknowledged. A cursor is sent again with every
     /// request until it moves: that it acknowledges nothing more is no stray acknowledgement.
     pub(super) fn settle_up_to(&self, outbox: &Outbox, id: &str) {
         for event in outbox.settled_up_to(id) {
@@ -152,7 +152,7 @@ impl Hub {
         true
     }
 
-    /// A request of a subscriber was answered; `empty`: without an event that it asked for.
+    /// A request of a subscriber was answered; `empty`: without a requested event.
     pub(super) fn answered(&self, empty: bool) {
         add(&self.tally.requests, 1);
         add(&self.tally.empty, u64::from(empty));

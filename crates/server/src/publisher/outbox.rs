@@ -47,7 +47,7 @@ impl Publication {
 pub(super) enum Polled {
     /// Whatever was queued, oldest first.
     Events(Vec<Arc<Publication>>),
-    /// The subscriber has asked again meanwhile.
+    /// The subscriber has sent a newer request.
     Superseded,
     /// The subscription has ended.
     Ended,
@@ -88,7 +88,7 @@ impl Outbox {
         &self.types
     }
 
-    /// Queues an event and tells how many are unsettled then; `None` when there is no room for it.
+    /// Queues an event and returns how many are unsettled then; `None` when there is no room for it.
     pub(super) fn put(&self, event: &Arc<Publication>) -> Option<usize> {
         let mut state = self.state();
         let open = state.waiting.len() + state.written.len();
@@ -115,7 +115,7 @@ impl Outbox {
             return Poll::Ready(next);
         }
         self.task.register(cx.waker());
-        // What came between the look and the registration has woken nobody.
+        // An event that arrived before the registration has woken no task.
         self.take().map_or(Poll::Pending, Poll::Ready)
     }
 
@@ -135,7 +135,7 @@ impl Outbox {
     }
 
     /// A request for events begins, and gets its number; one that still waits gives up. What earlier
-    /// answers brought and nobody has acknowledged is brought once more.
+    /// responses contained and was not acknowledged is sent again.
     pub(super) fn begin_poll(&self) -> u64 {
         let mut state = self.state();
         state.polls += 1;

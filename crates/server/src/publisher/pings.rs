@@ -27,14 +27,14 @@ pub enum PingAction {
 
 impl Pings {
     /// Of subscriber `number`, each with a phase of its own: thousands that subscribe together would
-    /// otherwise all be pinged together, as they are not in earnest.
+    /// otherwise be pinged all at once, unlike in production.
     pub fn new(every: Duration, number: u64) -> Pings {
         let phase = every.mul_f64(phase(number));
         let next = Box::pin(sleep_until(Instant::now() + phase));
         Pings { every, next, unanswered: false }
     }
 
-    /// Ready when something is to be done; to be asked again after a ping.
+    /// Ready when something is to be done; to be polled again after a ping.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<PingAction> {
         if self.next.as_mut().poll(cx).is_pending() {
             return Poll::Pending;

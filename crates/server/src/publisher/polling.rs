@@ -1,4 +1,4 @@
-//! Delivering what subscribers ask for: a request is answered with everything that is queued, and tells
+//! Delivery to polling subscribers: a request is answered with all queued events, and contains
 //! the last event that has come by the answers before. That acknowledges it and all older ones; what an
 //! answer brought that never arrived is brought again. The same for every such transport.
 
@@ -53,11 +53,11 @@ pub(super) async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Ans
     json_response(StatusCode::CREATED, &json!({ "subscriber": number, "events": events }))
 }
 
-/// Names this process where a subscriber asks for its events: its number is another one's after a
-/// publisher was restarted, and nothing else would tell it that its subscription is gone.
+/// Identifies this process in the path of a subscriber's events: its number belongs to another one after a
+/// restart of the publisher, and only this shows that its subscription has ended.
 const PROCESS: &str = "life";
 
-/// The queue of a subscriber that is there and speaks of this process.
+/// The queue of a subscriber of this process.
 fn outbox(hub: &Hub, request: &Request<Incoming>, subscriber: u64) -> Option<Arc<Outbox>> {
     let own_id = std::process::id().to_string();
     let same_process = query(request, PROCESS).is_none_or(|process| process == own_id);

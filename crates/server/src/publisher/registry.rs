@@ -4,8 +4,8 @@ use crate::publisher::outbox::Outbox;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// Who is subscribed, by number; beside it who wants events of a type only, so that an event for one
-/// of thousands need not ask them all.
+/// Subscribers by number, and by type, so that an event for one
+/// of thousands need not visit them all.
 #[derive(Default)]
 pub(super) struct SubscriberRegistry {
     all: BTreeMap<u64, Arc<Outbox>>,
@@ -64,7 +64,7 @@ impl SubscriberRegistry {
     }
 }
 
-/// Whether a type is this one, or one of those that `order.*` stands for.
+/// Whether a type matches this one or a pattern such as `order.*`.
 pub(super) fn is_of(kind: &str, known: &str) -> bool {
     match known.strip_suffix('*') {
         Some(begin) => kind.starts_with(begin),

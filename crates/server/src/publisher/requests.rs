@@ -24,7 +24,7 @@ use tokio::net::TcpStream;
 /// An answer; its body may be a stream that goes on.
 pub type Answer = Response<BoxBody<Bytes, Infallible>>;
 
-/// Serves one connection until it ends, whatever speaks on it.
+/// Serves one connection until it ends, with HTTP or without.
 pub async fn serve(hub: Arc<Hub>, stream: Stream<TcpStream>) {
     let Some(stream) = crate::publisher::accept_without_http(&hub, stream).await else { return };
     let service = service_fn(move |request| {
@@ -85,7 +85,7 @@ enum Resource {
     Status,
     /// One subscription.
     Subscription(u64),
-    /// The events of a subscriber that asks for them.
+    /// The events of a polling subscriber.
     Events(u64),
     /// The acknowledgements of a subscriber that cannot answer where it gets its events.
     Acknowledge(u64),

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum DeliveryOutcome {
     /// The subscriber acknowledged it.
     Acknowledged,
-    /// Written; no acknowledgement is asked for.
+    /// Written; no acknowledgement is required.
     Written,
     /// Answered otherwise.
     Failed,

@@ -19,7 +19,7 @@ pub fn subscribe() -> Answer {
     text(StatusCode::UPGRADE_REQUIRED, how)
 }
 
-/// Tells a subscriber from somebody who speaks HTTP by the first byte, the highest of a length.
+/// Distinguishes a subscriber from an HTTP client by the first byte, the highest of a length.
 pub async fn accept_without_http(
     hub: &Arc<Hub>,
     stream: Stream<TcpStream>,

@@ -65,7 +65,7 @@ impl CallbackAddresses {
 }
 
 impl CallbackAddress {
-    /// POSTs an answer, once. What comes back is of no consequence: whoever asked knows whether it came.
+    /// POSTs an answer, once. The response is ignored: the client knows whether the answer arrived.
     pub async fn post(&self, answer: String) -> io::Result<()> {
         let Ok(_turn) = self.under_way.acquire().await else { return Ok(()) };
         timeout(TIMEOUT, self.exchange(answer.into())).await?
@@ -84,7 +84,7 @@ impl CallbackAddress {
         Ok(())
     }
 
-    /// The connection that was used last, if it still stands: few are used where few are enough.
+    /// The most recently used connection that is still open, so that few connections are used.
     async fn idle_connection(&self) -> Option<HttpConnection<Stream<TcpStream>>> {
         loop {
             let mut connection = lock(&self.idle).pop()?;

@@ -1,7 +1,7 @@
 //! The publisher's half: a subscriber registers an address, and each event is POSTed there.
 //!
 //! Each destination has a task of its own with its queue and at most one kept connection. That is the
-//! pool: a destination's events keep their order, a slow one holds up nobody else, and no request is
+//! pool: a destination's events keep their order, a slow one delays no other, and no request is
 //! sent twice behind our back, as hyper-util's pooled client does when a kept connection turns out to
 //! be closed.
 

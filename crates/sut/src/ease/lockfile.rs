@@ -35,7 +35,7 @@ pub(super) fn dependencies(
 
 /// What a lockfile says, packages by number.
 struct Lock {
-    /// The direct ones; `None` where they are not told apart.
+    /// The direct ones; `None` if the lockfile does not mark them.
     direct: Option<Vec<(String, usize)>>,
     /// What each needs; `None` where the lockfile does not say.
     needs: Option<Vec<Vec<usize>>>,
@@ -85,7 +85,7 @@ fn npm(text: &str) -> Counted<Lock> {
         .as_object()
         .ok_or("it has no \"packages\": write it with npm 7 or later")?;
     let folders: Vec<&String> = packages.keys().filter(|k| k.contains("node_modules/")).collect();
-    // Node looks beside the package that asks, then further and further out.
+    // Node looks next to the requiring package, then in each parent folder.
     let resolve = |from: &str, name: &str| {
         let mut folder = from;
         loop {
@@ -116,7 +116,7 @@ fn npm(text: &str) -> Counted<Lock> {
     })
 }
 
-/// A Cargo.lock, and the Cargo.toml beside it for the direct ones: the lockfile does not tell those
+/// A Cargo.lock, and the Cargo.toml next to it for the direct ones: the lockfile does not distinguish those
 /// of tests apart.
 fn cargo(text: &str, read: Read<'_>) -> Counted<Lock> {
     let lock: toml::Table = text.parse().map_err(|e| format!("not TOML: {e}"))?;

@@ -14,7 +14,7 @@ use std::io;
 use std::path::Path;
 use toml::de::DeValue;
 
-/// A list in a manifest and where it stands.
+/// A list in a manifest and its position.
 pub(super) type Listed = (Vec<String>, Origin);
 
 /// What a manifest says about it.

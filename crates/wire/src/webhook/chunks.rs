@@ -5,7 +5,7 @@ use crate::limits::{MAX_CHUNK_OVERHEAD, MOST_TRAILERS};
 /// Why bytes are no such body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChunkError {
-    /// A chunk or what tells its size.
+    /// A chunk or its size.
     Chunk,
     /// A trailer behind the last chunk.
     Trailer,
@@ -92,7 +92,7 @@ impl Chunks {
         &self.body
     }
 
-    /// The same when nobody else needs it.
+    /// The body, without a copy.
     pub fn into_body(self) -> Vec<u8> {
         self.body
     }
@@ -134,7 +134,7 @@ impl Chunks {
         })
     }
 
-    /// Trailers are headers, though nobody asks for them; one a line.
+    /// Trailers are checked as headers, one per line.
     fn end(&mut self) -> Result<State, ChunkError> {
         self.trailers.extend_from_slice(b"\r\n");
         let mut headers = [httparse::EMPTY_HEADER; MOST_TRAILERS];

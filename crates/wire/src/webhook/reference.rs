@@ -1,4 +1,4 @@
-//! hyper's client beside ours, for tests and for the fuzz target, which includes this file.
+//! hyper's client, for comparison in tests and in the fuzz target, which includes this file.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
@@ -31,7 +31,7 @@ pub fn hyper_response(bytes: &[u8]) -> Parsed {
             far.write_all(bytes).await.unwrap();
             drop(far);
         };
-        // A 101 is answered before its connection is handed over, which nobody wants here.
+        // A 101 is answered before its connection is handed over, which is not needed here.
         tokio::join!(answered, connection.with_upgrades(), served).0
     })
 }

@@ -16,12 +16,12 @@ const MOST_FIELDS: usize = 64;
 pub enum Parsed<'a> {
     /// A part: there is more to come.
     Incomplete {
-        /// Nothing comes until the sender is told to go on (`Expect: 100-continue`).
+        /// The sender waits for `100 Continue`.
         expects_continue: bool,
     },
     /// A request, and how many bytes it takes up.
     Complete(Request<'a>, usize),
-    /// One that is not taken. What follows it cannot be told apart from it.
+    /// One that is not taken. The end of the request is unknown, so nothing after it can be read.
     Refused(StatusCode),
 }
 
@@ -121,7 +121,7 @@ fn path(target: &str) -> &str {
     }
 }
 
-/// How a body's end is told.
+/// How the end of a body is determined.
 #[derive(Clone, Copy)]
 enum Length {
     Known(u64),

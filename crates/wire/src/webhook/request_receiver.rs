@@ -71,7 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RequestReceiver<S> {
     }
 
     /// What `receive` makes of the next request; `None` when there is none. A request that cannot be read
-    /// is refused, with an error of the kind `InvalidData`; one that ends amid is an `UnexpectedEof`.
+    /// is refused, with an error of the kind `InvalidData`; one that is incomplete is an `UnexpectedEof`.
     pub async fn next<T>(
         &mut self,
         mut receive: impl FnMut(&Request<'_>) -> T,

@@ -227,7 +227,7 @@ impl Framing {
         let mut framing = Framing::default();
         for header in headers {
             let name = header.name;
-            // Most names have another length: that is told without looking at their letters.
+            // Most names have another length, which is a cheap test.
             match name.len() {
                 14 if name.eq_ignore_ascii_case("content-length") => framing.length(header.value),
                 10 if name.eq_ignore_ascii_case("connection") => framing.connection(header.value),

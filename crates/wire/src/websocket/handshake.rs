@@ -1,11 +1,12 @@
-//! The opening handshake of every client: the request, what is asked of its answer (RFC 6455, section 4.1),
+//! The opening handshake of every client: the request, the requirements of its response (RFC 6455, section 4.1),
 //! and what is wrong when it fails.
 
 use crate::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::request_options::RequestOptions;
+use crate::response_body::shown;
 use crate::response_diagnostics;
-use crate::response_diagnostics::{Response, shown};
+use crate::response_diagnostics::Response;
 use crate::webhook::response::{Answer, ResponseParser, headers};
 use hyper::StatusCode;
 use hyper::header::{
@@ -26,7 +27,7 @@ pub struct Request {
     pub bytes: Vec<u8>,
     /// What `Sec-WebSocket-Accept` must say.
     pub accept: String,
-    /// The subprotocols that were asked for.
+    /// The subprotocols that were requested.
     subprotocols: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! tungstenite beside our frames, for tests and for the fuzz target, which includes this file.
+//! tungstenite's reader, for comparison in tests and in the fuzz target, which includes this file.
 
 use std::io::{self, Read, Write};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
