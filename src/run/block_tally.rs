@@ -118,8 +118,8 @@ mod tests {
             trial.judged.invalid =
                 vec!["driver saturated: at work for 99 % of the time it had".to_owned()];
         };
-        let said = after(ENOUGH_BLOCKS, false, saturated).unwrap().unwrap();
-        assert!(said.contains("the driver was saturated"), "{said}");
+        let message = after(ENOUGH_BLOCKS, false, saturated).unwrap().unwrap();
+        assert!(message.contains("the driver was saturated"), "{message}");
         assert!(after(ENOUGH_BLOCKS - 1, false, saturated).is_none());
         assert!(after(ENOUGH_BLOCKS, true, saturated).is_none(), "a ramp is meant to go that far");
         assert!(after(ENOUGH_BLOCKS, false, |_| {}).is_none());
@@ -129,8 +129,8 @@ mod tests {
     fn a_target_that_never_works_names_the_directory_that_is_kept() {
         let failed_trials =
             |trial: &mut Trial| trial.judged.invalid = vec!["target exited".to_owned()];
-        let said = after(ENOUGH_BLOCKS, false, failed_trials).unwrap().unwrap_err().to_string();
-        assert!(said.contains("`pushbench report 'results/a b'`"), "{said}");
+        let message = after(ENOUGH_BLOCKS, false, failed_trials).unwrap().unwrap_err().to_string();
+        assert!(message.contains("`pushbench report 'results/a b'`"), "{message}");
     }
 
     #[test]

@@ -108,8 +108,8 @@ impl<'a> StartedRun<'a> {
         progress.begin(
             request.question.points.iter().map(|p| estimate(&p.scenario, request.arms.len())).sum(),
         );
-        progress.stage("checking every arm");
-        header.findings = startup_check(request, interrupt)?;
+        progress.stage("first look at every arm");
+        header.findings = first_look(request, interrupt)?;
         store.write_header(header)?;
         let labels: Vec<String> = request.arms.iter().map(|a| a.label.clone()).collect();
         for (index, point) in request.question.points.iter().enumerate() {
@@ -249,7 +249,7 @@ fn subprotocol(arm: &Arm) -> Option<String> {
 
 /// What each arm does with a few of the first point's events. A target that acknowledges none of them
 /// is not measured.
-fn startup_check(request: &Request, interrupt: &AtomicBool) -> Result<Vec<Findings>> {
+fn first_look(request: &Request, interrupt: &AtomicBool) -> Result<Vec<Findings>> {
     let Some(point) = request.question.points.first() else { return Ok(Vec::new()) };
     let subjects: Vec<verify::Subject<'_>> = request.arms.iter().map(Arm::subject).collect();
     let template = Template::of(&point.scenario);

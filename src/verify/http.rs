@@ -57,8 +57,8 @@ impl<R: Read> ResponseReader<R> {
     pub fn head(&mut self) -> Result<Head, NoAnswer> {
         loop {
             let head = Head::parse(&self.left)?;
-            let came = head.as_ref().map_or(self.left.len(), |(_, used)| *used);
-            if self.interim + came > LONGEST_HEAD {
+            let head_bytes = head.as_ref().map_or(self.left.len(), |(_, used)| *used);
+            if self.interim + head_bytes > LONGEST_HEAD {
                 return Err(NoAnswer::unreadable(
                     format!("the head of its answer is longer than {} KiB", LONGEST_HEAD >> 10),
                     "make the server send fewer or shorter headers; check for growing cookies",

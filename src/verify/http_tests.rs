@@ -125,8 +125,8 @@ fn the_driver_refuses_what_the_first_look_refuses_and_both_say_why() {
             "more than 256 headers",
             "fewer headers",
         ),
-        (header("X: a\r\n b"), name, "begins with a blank: `b`", "one line"),
-        (header("X : a"), name, "before the colon of a header: `X : a`", "remove it"),
+        (header("X: a\r\n b"), name, "begins with a space or tab: `b`", "one line"),
+        (header("X : a"), name, "before its colon: `X : a`", "remove it"),
         (header("X a"), name, "no colon: `X a`", "`Name: value`"),
         (header("X(: a"), name, "a header name contains a character", "rename"),
         (

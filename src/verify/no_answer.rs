@@ -94,7 +94,7 @@ impl fmt::Display for NoAnswer {
                 write!(f, "the connection was closed: {close_reason}")
             }
             NoAnswer::Reset => f.write_str("the connection was reset"),
-            NoAnswer::Tls => f.write_str("it speaks TLS"),
+            NoAnswer::Tls => f.write_str("it uses TLS"),
             NoAnswer::Http(answer) => {
                 f.write_str(&answer.shown().replacen("answered", "answered by HTTP", 1))
             }

@@ -16,13 +16,13 @@ fn whole(bytes: &[u8], cuts: &[usize]) -> Result<(u16, Vec<u8>, usize, bool), Re
     let mut ends: Vec<usize> = cuts.iter().map(|mode| mode % (bytes.len() + 1)).collect();
     ends.push(bytes.len());
     ends.sort_unstable();
-    let told = |a: Answer<'_>| (a.status.as_u16(), a.body.to_vec(), a.used, a.keep);
+    let described = |a: Answer<'_>| (a.status.as_u16(), a.body.to_vec(), a.used, a.keep);
     for end in ends {
         if let Some(answer) = reading.look(&bytes[..end])? {
-            return Ok(told(answer));
+            return Ok(described(answer));
         }
     }
-    reading.end(bytes).map(told)
+    reading.end(bytes).map(described)
 }
 
 fn ours(bytes: &[u8]) -> Parsed {

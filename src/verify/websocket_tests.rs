@@ -118,7 +118,7 @@ fn what_opens_none_opens_none_for_anyone_and_both_say_why() {
         (
             None,
             with(&format!("Connection: Upgrade{accept}")),
-            "without upgrade: the target must send Upgrade: websocket",
+            "has no upgrade: the target must send Upgrade: websocket",
         ),
         (
             None,
@@ -128,14 +128,14 @@ fn what_opens_none_opens_none_for_anyone_and_both_say_why() {
         (
             None,
             with(&format!("Upgrade: websocket{accept}")),
-            "without connection: the target must send Connection: Upgrade",
+            "has no connection: the target must send Connection: Upgrade",
         ),
         (
             None,
             with(&format!("Upgrade: websocket\r\nConnection: keep-alive, no-upgrade{accept}")),
             "with `connection: keep-alive, no-upgrade`",
         ),
-        (None, with("Upgrade: websocket\r\nConnection: Upgrade"), "without sec-websocket-accept"),
+        (None, with("Upgrade: websocket\r\nConnection: Upgrade"), "has no sec-websocket-accept"),
         (
             None,
             with("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x"),
@@ -154,12 +154,12 @@ fn what_opens_none_opens_none_for_anyone_and_both_say_why() {
         (
             None,
             format!("{SWITCHING}Sec-WebSocket-Protocol: v2.events\r\nREST"),
-            "none was asked for: add subprotocol = \"v2.events\"",
+            "none was requested: add subprotocol = \"v2.events\"",
         ),
         (
             Some("v1"),
             format!("{SWITCHING}REST"),
-            "without a subprotocol, v1 was asked for: leave subprotocol out",
+            "has no subprotocol, but v1 was requested: leave subprotocol out",
         ),
         (
             Some("v1"),
@@ -168,7 +168,7 @@ fn what_opens_none_opens_none_for_anyone_and_both_say_why() {
         ),
         (None, long, "longer than"),
         (None, format!("{SWITCHING}{}REST", "X: y\r\n".repeat(256)), "more than 256 headers"),
-        (None, format!("{SWITCHING}X : y\r\nREST"), "before the colon"),
+        (None, format!("{SWITCHING}X : y\r\nREST"), "colon"),
         (
             None,
             "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone".to_owned(),

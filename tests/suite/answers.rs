@@ -82,20 +82,20 @@ fn tls_on_a_plain_address_is_recognised() {
     let remedy = "uses TLS there, which pushbench does not support yet";
     // As rustls does, as nginx does, and as OpenSSL does, which closes without a word.
     let alert = |_: &[u8]| vec![0x15, 3, 3, 0, 2, 2, 10];
-    let told = |_: &[u8]| {
+    let tls_refusal = |_: &[u8]| {
         response(
             "400 Bad Request",
             "<center>The plain HTTP request was sent to HTTPS port</center>",
         )
     };
-    let silent = |bytes: &[u8]| match bytes {
+    let no_answer = |bytes: &[u8]| match bytes {
         [0x16, ..] => vec![0x15, 3, 3, 0, 2, 2, 40],
         _ => Vec::new(),
     };
     for transport in ["webhook", "websocket"] {
-        says(transport, server(alert), &["it speaks TLS", remedy]);
-        says(transport, server(told), &["400 Bad Request", remedy]);
-        says(transport, server(silent), &["connection", remedy]);
+        says(transport, server(alert), &["it uses TLS", remedy]);
+        says(transport, server(tls_refusal), &["400 Bad Request", remedy]);
+        says(transport, server(no_answer), &["connection", remedy]);
     }
 }
 

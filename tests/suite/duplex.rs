@@ -317,9 +317,9 @@ fn the_built_in_server_answers_where_it_is_told_on_this_machine_only() {
         assert!(called.read_line(&mut head).unwrap() > 0, "{head}");
     }
     assert!(head.starts_with("POST /here?now HTTP/1.1"), "{head}");
-    let mut told = vec![0; 64];
-    called.read_exact(&mut told).unwrap();
-    assert_eq!(serde_json::from_slice::<Value>(&told).unwrap(), answer);
+    let mut reply = vec![0; 64];
+    called.read_exact(&mut reply).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&reply).unwrap(), answer);
     server.kill().unwrap();
     server.wait().unwrap();
 }

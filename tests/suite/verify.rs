@@ -45,8 +45,8 @@ fn built_in_servers_do_everything_right() {
     }
     for row in found["rows"].as_array().unwrap() {
         assert_eq!(row["differs"], false, "{row}");
-        let said = matches!(row["aspect"].as_str().unwrap(), "runtime" | "threads");
-        let known = if said { "declared" } else { "tested" };
+        let is_declared = matches!(row["aspect"].as_str().unwrap(), "runtime" | "threads");
+        let known = if is_declared { "declared" } else { "tested" };
         let cells = row["arms"].as_array().unwrap().iter().filter(|cell| !cell.is_null());
         cells.for_each(|cell| assert_eq!(cell["known"], known, "{row}"));
     }
@@ -162,12 +162,14 @@ fn what_nobody_asked_for_is_counted() {
 #[test]
 fn a_message_that_answers_nothing_does_not_end_the_wait_for_an_answer() {
     let bench = Bench::new();
-    for (before_each, seen) in [("", "16 of 16, 1 unmatched"), ("beat", "16 of 16, 17 unmatched")] {
+    for (before_each, observed) in
+        [("", "16 of 16, 1 unmatched"), ("beat", "16 of 16, 17 unmatched")]
+    {
         let url = format!("ws://127.0.0.1:{}/", talking("welcome", before_each, true));
         running(&bench, "websocket", &url, "id");
         let (found, ended) = verify(&bench, "websocket@t");
         ended.succeeds();
-        expect(&found, "exactly-once", "yes", seen);
+        expect(&found, "exactly-once", "yes", observed);
         expect(&found, "order", "in order", "");
         expect(&found, "malformed", "refused", "answered `no JSON`");
         expect(&found, "abrupt-close", "goes on", "");
@@ -183,7 +185,7 @@ fn a_message_that_answers_nothing_does_not_end_the_wait_for_an_answer() {
         &found,
         "exactly-once",
         "no",
-        "16 of 16, 1 unmatched, such as `welcome`, which by order",
+        "16 of 16, 1 unmatched, such as `welcome`; when matched by order",
     );
     expect(&found, "in-pieces", "taken", "");
 }
@@ -223,17 +225,17 @@ fn connections_that_are_not_kept_are_seen() {
     expect(&found, "keep-alive", "one event each", "16 connections for 16 events");
 
     // One that closes behind its answer and does not say so.
-    let silent = serve(|stream| {
+    let no_answer = serve(|stream| {
         let mut reader = std::io::BufReader::new(stream);
         if server::Request::read(&mut reader, |_| true)?.is_some() {
             reader.get_mut().write_all(&response("200 OK", "", "ok"))?;
         }
         Ok(())
     });
-    webhook(&bench, silent);
+    webhook(&bench, no_answer);
     let (found, ended) = verify(&bench, "webhook@t");
     ended.succeeds();
-    expect(&found, "keep-alive", "one event each", "15 times without a word");
+    expect(&found, "keep-alive", "one event each", "15 times without notice");
     expect(&found, "exactly-once", "yes", "16 of 16");
 }
 
@@ -288,13 +290,19 @@ fn one_transport_under_the_name_of_another() {
 fn another_port_than_asked_is_named() {
     let bench = Bench::new();
     let (anywhere, url) = ("webhook --listen 127.0.0.1:0", "http://127.0.0.1:{port}/webhook");
-    let told = "env = { PORT = \"{port}\" }";
-    started(&bench, "webhook", anywhere, url, &format!("{told}\nready_timeout = \"1s\""));
+    let port_variable = "env = { PORT = \"{port}\" }";
+    started(&bench, "webhook", anywhere, url, &format!("{port_variable}\nready_timeout = \"1s\""));
     bench
         .run(&["verify", "--arm", "webhook@t"])
         .fails(FAILED, &["not ready", "it listens on 127.0.0.1:", "instead"]);
     // It says that it is ready, and is not there.
-    started(&bench, "webhook", anywhere, url, &format!("{told}\nready = \"line:listening\""));
+    started(
+        &bench,
+        "webhook",
+        anywhere,
+        url,
+        &format!("{port_variable}\nready = \"line:listening\""),
+    );
     refused(&bench, "webhook@t", &["refused", "it listens on 127.0.0.1:", "{port} in its command"]);
     bench.nothing_left();
 }

@@ -43,10 +43,10 @@ impl Hiccups {
         prepare: impl FnOnce() + Send + 'static,
     ) -> std::io::Result<Hiccups> {
         let stop = Arc::new(AtomicBool::new(false));
-        let seen = stop.clone();
+        let stop_flag = stop.clone();
         let thread = std::thread::Builder::new().name("hiccups".to_owned()).spawn(move || {
             prepare();
-            measure(&span, &seen)
+            measure(&span, &stop_flag)
         })?;
         Ok(Hiccups { stop, thread })
     }

@@ -240,11 +240,11 @@ mod tests {
         let path = dir.path().join("x.toml");
         let write = |bytes: &[u8]| std::fs::write(&path, bytes).unwrap();
         write(&vec![b'a'; WRITTEN as usize + 1]);
-        assert!(refused(&path).contains("it has 1048577 bytes, and at most 1048576"));
+        assert!(refused(&path).contains("it has 1048577 bytes, but the limit is 1048576"));
         write(b"a = 1\nb = \"\xe9\"\n");
         assert!(
             refused(&path)
-                .contains("x.toml:2:6: the byte 0xe9 is no UTF-8: save the file as UTF-8")
+                .contains("x.toml:2:6: the byte 0xe9 is not valid UTF-8: save the file as UTF-8")
         );
         for wide in [&b"\xff\xfea\0"[..], b"\xfe\xff\0a", b"a\0=\0", b"\0a\0="] {
             write(wide);

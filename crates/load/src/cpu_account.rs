@@ -165,7 +165,7 @@ mod tests {
     fn a_runtime_that_waits_is_parked_and_one_that_works_is_not() {
         let mut builder = Builder::new_current_thread();
         watch_parking(builder.enable_time());
-        let seen = builder.build().unwrap().block_on(async {
+        let account = builder.build().unwrap().block_on(async {
             let meter = Meter::of_this_thread();
             let before = meter.now();
             while clock::thread_cpu() - before.cpu < 20_000_000 {}
@@ -173,7 +173,7 @@ mod tests {
             tokio::time::sleep(std::time::Duration::from_millis(30)).await;
             (worked, meter.since(&before, 0))
         });
-        let (worked, both) = seen;
+        let (worked, both) = account;
         assert_eq!(worked.parked, 0);
         assert!(worked.cpu >= 20_000_000 && worked.busy() > 0.99, "{worked:?}");
         assert!(both.parked >= 25_000_000 && both.parked < both.wall - worked.cpu, "{both:?}");

@@ -319,9 +319,10 @@ impl Running {
     /// The actual addresses of its processes, if they differ from the expected ones.
     pub fn listens_elsewhere(&self) -> Option<String> {
         let listening = listening::addresses(&self.pids());
-        let asked = |l: &SocketAddr| self.addresses.iter().any(|address| includes(*l, *address));
+        let is_expected =
+            |l: &SocketAddr| self.addresses.iter().any(|address| includes(*l, *address));
         let places: Vec<String> = listening.iter().map(SocketAddr::to_string).collect();
-        (!listening.iter().any(asked) && !places.is_empty()).then(|| places.join(" and "))
+        (!listening.iter().any(is_expected) && !places.is_empty()).then(|| places.join(" and "))
     }
 
     /// Its processes; none when it is not ours.

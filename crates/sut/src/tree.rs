@@ -39,8 +39,8 @@ fn walk(root: u32, mut children: impl FnMut(u32) -> Vec<u32>) -> Vec<u32> {
             break;
         }
     }
-    let mut seen = std::collections::HashSet::new();
-    found.retain(|pid| seen.insert(*pid));
+    let mut visited = std::collections::HashSet::new();
+    found.retain(|pid| visited.insert(*pid));
     found
 }
 

@@ -80,8 +80,8 @@ mod tests {
 
     #[test]
     fn idle_times_are_counted_together() {
-        let told = |ns| Fault::closed("gone").after_idle(ns).to_string();
-        assert_eq!(told(5_003_000_000), told(5_900_000_000));
-        assert!(told(5_003_000_000).contains("closed it after at least 5.00 s idle"));
+        let message = |ns| Fault::closed("gone").after_idle(ns).to_string();
+        assert_eq!(message(5_003_000_000), message(5_900_000_000));
+        assert!(message(5_003_000_000).contains("closed it after at least 5.00 s idle"));
     }
 }

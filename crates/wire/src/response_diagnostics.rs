@@ -126,7 +126,7 @@ pub fn greeting_protocol(message: &[u8]) -> Option<&'static str> {
 
 /// What bytes look like that are no answer of the protocol; nothing when there are none.
 pub fn instead(bytes: &[u8], request_options: &RequestOptions) -> String {
-    let seen = match bytes {
+    let description = match bytes {
         [] => return String::new(),
         [0x15, 3, ..] => format!("a TLS alert: {TLS}"),
         [0x16, 3, ..] => format!("a TLS handshake: {TLS}"),
@@ -136,7 +136,7 @@ pub fn instead(bytes: &[u8], request_options: &RequestOptions) -> String {
         _ if wants_tls(bytes) => format!("\"{}\": {TLS}", shown(bytes, request_options)),
         _ => format!("\"{}\"", shown(bytes, request_options)),
     };
-    format!("; it sent {seen} instead")
+    format!("; it sent {description} instead")
 }
 
 impl Response<'_> {

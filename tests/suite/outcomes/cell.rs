@@ -152,31 +152,31 @@ impl Cell {
     fn check(&self, cpu: usize) {
         let (trial, tally) = self.run(cpu);
         let counted = Counts::of(&trial);
-        let seen = format!("{self:?}\n{tally:?}\n{:?}", trial.account.faults);
+        let observed = format!("{self:?}\n{tally:?}\n{:?}", trial.account.faults);
         let due = counted.outcomes.due;
-        assert_eq!(counted, self.case.theory(due, &tally), "{seen}");
-        assert!(self.closed || due == self.scheduled(), "{seen}");
-        assert!(due > 2, "nothing was struck: {seen}");
+        assert_eq!(counted, self.case.theory(due, &tally), "{observed}");
+        assert!(self.closed || due == self.scheduled(), "{observed}");
+        assert!(due > 2, "nothing was struck: {observed}");
 
         // What the server says of itself.
-        let heard = tally.events + tally.unread_events;
-        assert_eq!(heard, counted.sent, "every event sent came once: {seen}");
+        let received = tally.events + tally.unread_events;
+        assert_eq!(received, counted.sent, "every event sent came once: {observed}");
         let affected = (0..due).filter(|i| self.case.fault.affects(*i)).count() as u64;
-        assert_eq!(tally.affected, affected, "{seen}");
+        assert_eq!(tally.affected, affected, "{observed}");
         assert_eq!(
             (tally.failed_handshakes, tally.hung_up),
             self.struck_connections(due),
-            "{seen}"
+            "{observed}"
         );
         if self.case.matching == Matching::Id {
-            assert_eq!(counted.outcomes.acknowledged, tally.answered, "{seen}");
+            assert_eq!(counted.outcomes.acknowledged, tally.answered, "{observed}");
         }
-        assert_eq!(trial.account.connections, tally.connections - PROBES, "{seen}");
+        assert_eq!(trial.account.connections, tally.connections - PROBES, "{observed}");
         let broken = trial.account.faults.keys().all(|fault| fault.starts_with("protocol broken"));
         let breaks = matches!(self.case.fault, ServerFault::InvalidBytes | ServerFault::HugeLength);
-        assert!(broken || !breaks, "{seen}");
+        assert!(broken || !breaks, "{observed}");
         if self.connections == 1 {
-            assert_eq!(trial.account.connections, self.connections_opened(due), "{seen}");
+            assert_eq!(trial.account.connections, self.connections_opened(due), "{observed}");
         }
     }
 

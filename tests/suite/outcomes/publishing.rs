@@ -109,21 +109,25 @@ impl Cell {
 
     fn check(&self, cpu: usize) {
         let (trial, tally) = self.run(cpu);
-        let seen = format!("{self:?}\n{tally:?}\n{:?}", trial.account.faults);
+        let observed = format!("{self:?}\n{tally:?}\n{:?}", trial.account.faults);
         let counted = Counts::of(&trial).unwrap();
-        assert_eq!(tally, self.fault.theory(self.events(), SUBSCRIBERS, self.answers()), "{seen}");
-        assert_eq!(counted, Counts::expected(&tally, SUBSCRIBERS), "{seen}");
+        assert_eq!(
+            tally,
+            self.fault.theory(self.events(), SUBSCRIBERS, self.answers()),
+            "{observed}"
+        );
+        assert_eq!(counted, Counts::expected(&tally, SUBSCRIBERS), "{observed}");
         assert!(
             counted.outcomes.sums_are_exact() && trial.account.measured.sums_are_exact(),
-            "{seen}"
+            "{observed}"
         );
         let affected = tally.affected + tally.turned_away;
-        assert_eq!(affected > 0, self.fault != PublisherFault::Correct, "{seen}");
-        self.check_the_rest(trial.fanout.as_ref().unwrap(), &tally, &seen);
+        assert_eq!(affected > 0, self.fault != PublisherFault::Correct, "{observed}");
+        self.check_the_rest(trial.fanout.as_ref().unwrap(), &tally, &observed);
     }
 
     /// What reached everybody, by which connections, and what the publisher said of itself.
-    fn check_the_rest(&self, fanout: &Fanout, tally: &Tally, seen: &str) {
+    fn check_the_rest(&self, fanout: &Fanout, tally: &Tally, observed: &str) {
         let d = &fanout.deliveries;
         let first = self.events() - d.events;
         let missed = |index: u64| {
@@ -133,14 +137,14 @@ impl Cell {
                 || self.fault.rejects(index)
         };
         let whole = (first..self.events()).filter(|index| !missed(*index)).count() as u64;
-        assert_eq!(d.complete, whole, "{seen}");
-        assert_eq!((d.last.count(), d.skew.count()), (d.events, whole), "{seen}");
-        assert_eq!(d.delivery.count(), d.measured.received, "{seen}");
-        assert_eq!(d.connections, SUBSCRIBERS, "{seen}");
-        let told = fanout.publisher.unwrap();
-        assert!(told.sums_are_exact(), "{told:?} {seen}");
-        assert_eq!((told.published, told.stray), (tally.published, 0), "{seen}");
-        assert_eq!(told.acknowledged + told.written, tally.delivered, "{seen}");
+        assert_eq!(d.complete, whole, "{observed}");
+        assert_eq!((d.last.count(), d.skew.count()), (d.events, whole), "{observed}");
+        assert_eq!(d.delivery.count(), d.measured.received, "{observed}");
+        assert_eq!(d.connections, SUBSCRIBERS, "{observed}");
+        let status = fanout.publisher.unwrap();
+        assert!(status.sums_are_exact(), "{status:?} {observed}");
+        assert_eq!((status.published, status.stray), (tally.published, 0), "{observed}");
+        assert_eq!(status.acknowledged + status.written, tally.delivered, "{observed}");
     }
 }
 
@@ -179,17 +183,17 @@ fn a_subscriber_that_is_hung_up_on_misses_all_that_follows() {
         for acknowledged in [true, false] {
             let cell = Cell { transport, fault: PublisherFault::HangUp, acknowledged };
             let (trial, tally) = cell.run(0);
-            let seen = format!("{cell:?}\n{tally:?}\n{:?}", trial.account.faults);
+            let observed = format!("{cell:?}\n{tally:?}\n{:?}", trial.account.faults);
             let counted = Counts::of(&trial).unwrap();
             let f = counted.outcomes;
-            assert!(f.sums_are_exact(), "{f:?} {seen}");
-            assert_eq!((tally.hung_up, tally.affected), (2, 2), "{seen}");
-            assert_eq!((f.due, f.received), (tally.due, tally.delivered), "{seen}");
-            assert_eq!(f.lost + f.unsubscribed, tally.gone, "{seen}");
-            assert_eq!(tally.gone, 2 * (cell.events() - 5), "{seen}");
-            assert!(f.lost >= tally.hung_up, "{seen}");
-            assert_eq!((f.timed_out, f.unpublished, counted.late), (0, 0, 0), "{seen}");
-            assert_eq!(trial.fanout.unwrap().deliveries.connections, SUBSCRIBERS, "{seen}");
+            assert!(f.sums_are_exact(), "{f:?} {observed}");
+            assert_eq!((tally.hung_up, tally.affected), (2, 2), "{observed}");
+            assert_eq!((f.due, f.received), (tally.due, tally.delivered), "{observed}");
+            assert_eq!(f.lost + f.unsubscribed, tally.gone, "{observed}");
+            assert_eq!(tally.gone, 2 * (cell.events() - 5), "{observed}");
+            assert!(f.lost >= tally.hung_up, "{observed}");
+            assert_eq!((f.timed_out, f.unpublished, counted.late), (0, 0, 0), "{observed}");
+            assert_eq!(trial.fanout.unwrap().deliveries.connections, SUBSCRIBERS, "{observed}");
         }
     }
 }

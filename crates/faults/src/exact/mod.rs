@@ -103,8 +103,8 @@ fn run(arguments: &[&str]) -> io::Result<()> {
         // At real-time priority, no process of the same priority would run here again, including its supervisor.
         std::thread::yield_now();
     }
-    let told = serde_json::to_vec(&Account { held: target.held })?;
-    std::fs::write(Path::new(account), told)
+    let report = serde_json::to_vec(&Account { held: target.held })?;
+    std::fs::write(Path::new(account), report)
 }
 
 fn listen(address: &str) -> io::Result<TcpListener> {

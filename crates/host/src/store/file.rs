@@ -242,7 +242,7 @@ mod tests {
         symlink("nowhere", path("dangling")).unwrap();
         assert!(refused("dangling").contains("symbolic link"), "{}", refused("dangling"));
         fs::write(path("file"), "").unwrap();
-        assert!(refused("file").contains("no directory"), "{}", refused("file"));
+        assert!(refused("file").contains("not a directory"), "{}", refused("file"));
         assert!(refused("file/below").contains("part of that path"), "{}", refused("file/below"));
     }
 }

@@ -68,14 +68,14 @@ impl Lock {
 
 /// How many packages the given ones lead to, themselves included.
 fn reached(from: &[usize], needs: &[Vec<usize>]) -> usize {
-    let mut seen = BTreeSet::new();
+    let mut visited = BTreeSet::new();
     let mut open = from.to_vec();
     while let Some(next) = open.pop() {
-        if seen.insert(next) {
+        if visited.insert(next) {
             open.extend(&needs[next]);
         }
     }
-    seen.len()
+    visited.len()
 }
 
 /// `packages` of a package-lock.json: by folder, the program itself under the empty name.

@@ -69,8 +69,8 @@ fn what_comes_behind_a_request_is_left_for_the_next() {
     for (text, wanted) in taken() {
         for next in ["P", "\0\0", "POST /2 HTTP/1.1\r\n\r\n"] {
             let both = format!("{text}{next}");
-            let come = read(both.as_bytes(), LONGEST);
-            assert_eq!(come, Parsed::Complete(wanted.clone(), text.len()), "{both:?}");
+            let received = read(both.as_bytes(), LONGEST);
+            assert_eq!(received, Parsed::Complete(wanted.clone(), text.len()), "{both:?}");
         }
     }
 }
