@@ -197,7 +197,7 @@ fn the_driver_refuses_what_the_first_look_refuses_and_both_say_why() {
             "Content-Length is `1844",
             "one number",
         ),
-        (length("67108865"), "more than 67108864 bytes", "more than 64 MiB", "less"),
+        (length("67108865"), "more than 67108864 bytes", "more than 64 MiB", "smaller"),
         (
             chunked("+2\r\nok\r\n0\r\n\r\n"),
             "invalid chunk",
@@ -217,7 +217,7 @@ fn the_driver_refuses_what_the_first_look_refuses_and_both_say_why() {
             "chunk of its answer",
             "",
         ),
-        (chunked("4000001\r\n"), "more than 67108864 bytes", "more than 64 MiB", "less"),
+        (chunked("4000001\r\n"), "more than 67108864 bytes", "more than 64 MiB", "smaller"),
         (chunked("0\r\nno colon\r\n\r\n"), "invalid trailer", "a trailer", "leave trailers out"),
         (
             chunked(&format!("0\r\n{}\r\n", "X: y\r\n".repeat(101))),

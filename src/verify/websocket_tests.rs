@@ -120,11 +120,7 @@ fn what_opens_none_opens_none_for_anyone_and_both_say_why() {
             with(&format!("Connection: Upgrade{accept}")),
             "has no upgrade: the target must send Upgrade: websocket",
         ),
-        (
-            None,
-            with(&format!("Upgrade: h2c\r\nConnection: Upgrade{accept}")),
-            "with `upgrade: h2c`",
-        ),
+        (None, with(&format!("Upgrade: h2c\r\nConnection: Upgrade{accept}")), "has `upgrade: h2c`"),
         (
             None,
             with(&format!("Upgrade: websocket{accept}")),
@@ -133,7 +129,7 @@ fn what_opens_none_opens_none_for_anyone_and_both_say_why() {
         (
             None,
             with(&format!("Upgrade: websocket\r\nConnection: keep-alive, no-upgrade{accept}")),
-            "with `connection: keep-alive, no-upgrade`",
+            "has `connection: keep-alive, no-upgrade`",
         ),
         (None, with("Upgrade: websocket\r\nConnection: Upgrade"), "has no sec-websocket-accept"),
         (

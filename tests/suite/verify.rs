@@ -199,7 +199,7 @@ fn a_greeting_that_nothing_follows_is_not_cured_by_order() {
     let (found, ended) = verify(&bench, "websocket@t");
     assert_eq!(ended.code, Some(FAILED), "{}{}", ended.out, ended.err);
     let failure = found["trouble"][0].as_str().unwrap();
-    assert!(failure.contains("as Engine.IO (Socket.IO) does"), "{failure}");
+    assert!(failure.contains("the greeting of Engine.IO (Socket.IO)"), "{failure}");
     assert!(!failure.contains("match = \"order\""), "{failure}");
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn id_of(index: u64) -> String {
 }
 
 /// The compression that these bytes begin as.
-pub fn compression(bytes: &[u8]) -> Option<&'static str> {
+pub(crate) fn compression(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x1f, 0x8b, 8, ..] => Some("gzip"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
