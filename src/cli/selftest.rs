@@ -42,19 +42,19 @@ pub fn run(args: &Args) -> Result<u8> {
         None => Placement::automatic(),
     };
     let interrupt = interrupt_flag()?;
-    let context = SelfTestContext { placement: &placement, interrupt: &interrupt, seed: args.seed };
+    let lab = SelfTestContext { placement: &placement, interrupt: &interrupt, seed: args.seed };
     print(&format!(
         "driver on CPU {}, target on CPU {}\n",
         Cpus(&placement.driver),
         Cpus(&placement.target)
     ))?;
     if args.truth {
-        return truth(args.out.as_deref(), &context);
+        return truth(args.out.as_deref(), &lab);
     }
     let mut wrong = 0;
     for check in checks {
         print(&format!("\n{}: {}\n", check.name, check.about))?;
-        let lines = check.run(&context)?;
+        let lines = check.run(&lab)?;
         wrong += lines.iter().filter(|l| !l.ok).count();
         print(&shown(&lines))?;
     }
@@ -70,11 +70,11 @@ pub fn run(args: &Args) -> Result<u8> {
 /// The data of a truth page.
 const TRUTH: &str = "truth.json";
 
-fn truth(out: Option<&Path>, context: &SelfTestContext<'_>) -> Result<u8> {
+fn truth(out: Option<&Path>, lab: &SelfTestContext<'_>) -> Result<u8> {
     let out = out.map_or_else(|| default_out("truth"), Path::to_path_buf);
     create_dir(&out)?;
     let told = RunContext { command: command_line().join(" "), machine: environment::describe() };
-    let found = measure(context, told, &mut |what| error_line(&format!("{what} …")))?;
+    let found = measure(lab, told, &mut |what| error_line(&format!("{what} …")))?;
     write_atomically(&out.join(TRUTH), truth::json(&found).as_bytes())?;
     let page = truth::render(&found);
     write_atomically(&out.join("report.md"), page.as_bytes())?;
@@ -112,7 +112,7 @@ fn chosen(names: &[String]) -> Result<Vec<Check>> {
     }
     let known = || CHECKS.iter().map(|c| c.name);
     let find = |name: &String| {
-        CHECKS.iter().find(|c| c.name == name).copied().ok_or_else(|| {
+        CHECKS.iter().find(|c| c.is_named(name)).copied().ok_or_else(|| {
             Error::usage(format!(
                 "--only {name}: no such check{}; there are {}",
                 did_you_mean(name, known()),

@@ -60,11 +60,16 @@ pub(crate) const CHECKS: [Check; 6] = [
     Check { name: "delay", about: delay::ABOUT, run: delay::run },
     Check { name: "agree", about: agree::ABOUT, run: agree::run },
     Check { name: "pacing", about: pacing::ABOUT, run: pacing::run },
-    Check { name: "fates", about: outcomes::ABOUT, run: outcomes::run },
+    Check { name: "outcomes", about: outcomes::ABOUT, run: outcomes::run },
     Check { name: "deliveries", about: deliveries::ABOUT, run: deliveries::run },
 ];
 
 impl Check {
+    /// Whether `--only` accepts this name; `fates` is the former name of `outcomes`.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.name == name || (self.name, name) == ("outcomes", "fates")
+    }
+
     /// Runs it. An error means that it could not be run, not that it failed.
     pub fn run(&self, context: &SelfTestContext<'_>) -> Result<Vec<Line>> {
         (self.run)(context)

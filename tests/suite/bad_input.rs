@@ -209,7 +209,9 @@ fn a_payload_file_that_cannot_be_sent_is_refused() {
     // A gigabyte of nothing: no block of it is ever written or read.
     let file = std::fs::File::create(bench.path("event.json")).unwrap();
     file.set_len(1 << 30).unwrap();
-    bench.run(&["run", "s.toml"]).fails(USAGE, &["s.toml:4:1", "1073741824", "the limit is 16777216"]);
+    bench
+        .run(&["run", "s.toml"])
+        .fails(USAGE, &["s.toml:4:1", "1073741824", "the limit is 16777216"]);
     bench
         .run(&["run", "--set", "payload.file=/dev/zero"])
         .fails(USAGE, &["--set payload.file=/dev/zero", "not a file"]);

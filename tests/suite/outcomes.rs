@@ -175,7 +175,7 @@ fn a_run_against_a_misbehaving_server_says_what_became_of_its_events() {
 
 /// The same as a user sees it, with targets that are processes of their own.
 #[test]
-fn the_self_test_of_fates_passes() {
+fn the_self_test_of_outcomes_passes_under_its_former_name_too() {
     let bench = Bench::new();
     let ended = bench.run(&["selftest", "--only", "fates"]);
     ended.succeeds();
