@@ -131,7 +131,7 @@ fn part(request: &Request, stage: usize) -> run::Request {
     }
 }
 
-/// Runs one stretch of blocks and reads it back. A target that ended by itself, or acknowledged nothing,
+/// Runs a stage and reads it back. A target that ended by itself, or acknowledged nothing,
 /// ends the gate: half a comparison is none.
 pub fn measure(
     part: &run::Request,

@@ -40,7 +40,7 @@ fn check_restart(request: &Request, scenario: &Scenario) -> Result<()> {
     }
 }
 
-/// Arms in which one more subscriber is stuck than the scenario says.
+/// Arms with one more stuck subscriber than in the scenario.
 fn check_stuck(request: &Request, scenario: &Scenario) -> Result<()> {
     let Some(arm) = request.arms.iter().find(|arm| arm.stuck()) else { return Ok(()) };
     let label = &arm.label;
@@ -139,7 +139,7 @@ fn check_polling(request: &Request) -> Result<()> {
 }
 
 /// Subscribers of every arm at once are needed in slices only; where they do not fit, `point` runs one
-/// arm after the other unless it was asked not to.
+/// arm after the other unless the scenario requires slices.
 fn check_subscribers(request: &Request, scenario: &Scenario, limit: u64) -> Result<()> {
     let sliced = scenario.compare.design == DesignChoice::Sliced;
     let at_once = if sliced { request.arms.len() } else { 1 };

@@ -44,7 +44,7 @@ pub struct Request {
     pub command: Vec<String>,
 }
 
-/// Hears how a run goes.
+/// Receives the progress of a run.
 pub trait Progress: TrialObserver {
     /// The run begins; it should take about this long.
     fn begin(&mut self, estimate: Duration);
@@ -147,7 +147,7 @@ fn connections_each(request: &Request, scenario: &Scenario) -> usize {
 }
 
 /// Connections and unanswered events each for an arm: where its protocol holds fewer in flight than
-/// asked, it gets as many more connections.
+/// requested, it gets more connections instead.
 pub fn slots(arm: &Arm, scenario: &Scenario) -> (usize, usize) {
     let (count, requested) = (scenario.connections.count, scenario.connections.in_flight);
     let in_flight = arm.depth_limit().map_or(requested, |limit| requested.min(limit));

@@ -38,7 +38,7 @@ pub struct Line {
     pub what: String,
     /// What was measured.
     pub measured: String,
-    /// What theory says, with the deviation that is allowed.
+    /// The theoretical value, with the allowed deviation.
     pub theory: String,
     /// Whether they agree.
     pub ok: bool,
@@ -76,7 +76,7 @@ impl Check {
     }
 }
 
-/// Where the checks are run.
+/// The parameters of all checks.
 pub struct SelfTestContext<'a> {
     /// Which CPUs.
     pub placement: &'a Placement,
@@ -165,7 +165,7 @@ fn load(arrivals: Arrivals, rate: Option<f64>, warmup_ms: u64, duration_ms: u64)
     }
 }
 
-/// A line that says that a trial cannot be used, if it cannot.
+/// A line with the reason if a trial cannot be used.
 fn unusable(what: &str, trial: &Trial) -> Option<Line> {
     let reason = trial.judged.invalid.first()?;
     Some(Line {

@@ -6,7 +6,7 @@ use hyper::header::{
 };
 use pushbench_wire::limits::{LONGEST_BODY, MOST_HEADERS};
 
-/// What a head says.
+/// A parsed head.
 pub(super) struct Head {
     pub code: u16,
     pub line: String,

@@ -237,7 +237,7 @@ fn the_driver_refuses_what_the_first_look_refuses_and_both_say_why() {
     }
 }
 
-/// A peer that sends its bytes one by one, then closes or says nothing more.
+/// A peer that sends its bytes one by one, then closes or sends nothing more.
 struct ProbeTarget<'a> {
     bytes: &'a [u8],
     closes: bool,

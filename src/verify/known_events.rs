@@ -235,7 +235,7 @@ impl EventTally {
         !self.acknowledged.is_empty() && self.with_id + self.overtook >= self.acknowledged.len()
     }
 
-    /// What this says about the target.
+    /// The findings about the target.
     pub fn findings(&self, matching: Matching, deep: bool) -> Vec<Finding> {
         let mut found = vec![self.exactly_once(matching), self.order(matching)];
         found.push(self.acknowledged_by(matching));

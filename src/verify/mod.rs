@@ -113,7 +113,7 @@ pub fn full(subjects: &[Subject<'_>], context: &VerifyContext<'_>) -> Result<Vec
     })
 }
 
-/// Status and body of the response in these bytes, behind which the peer closes, and whether the connection
+/// Status and body of the response in these bytes, after which the peer closes, and whether the connection
 /// ends with it: for tests, which put the same bytes before the driver's client.
 #[doc(hidden)]
 pub fn read_response(bytes: &[u8]) -> Option<(u16, Vec<u8>, bool)> {
@@ -192,7 +192,7 @@ fn probe_one(
     })
 }
 
-/// What a built-in server says of itself; of another one it is not known.
+/// The effective configuration of a built-in server; unknown for other servers.
 fn effective_config(target: &Running) -> Vec<Finding> {
     match EffectiveConfig::read(&target.output_tail()) {
         Some(config) => vec![

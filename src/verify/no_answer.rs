@@ -1,4 +1,4 @@
-//! What comes back instead of an answer.
+//! The reasons for a missing answer.
 
 use crate::verify::probe_connection::Answer;
 use pushbench_wire::request_options::RequestOptions;
@@ -16,7 +16,7 @@ pub(super) enum NoAnswer {
     Refused(String),
     /// Nothing came in the time it was given.
     TimedOut,
-    /// The connection was closed; with what a close frame said.
+    /// The connection was closed; with the text of a close frame.
     Closed(Option<String>),
     /// The connection was reset.
     Reset,
@@ -118,7 +118,7 @@ pub(super) fn shown(bytes: &[u8]) -> String {
     }
 }
 
-/// What a page of HTML says.
+/// The text of an HTML page.
 fn without_tags(text: &str) -> String {
     if !text.trim_start().starts_with('<') {
         return text.to_owned();

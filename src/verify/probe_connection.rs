@@ -194,7 +194,7 @@ pub(super) trait ProbeConnection<'a>: Sized {
     /// The next answer.
     fn answer(&mut self, time_limit: Duration) -> Result<Answer, NoAnswer>;
 
-    /// False once the peer has said that it takes no more.
+    /// False once the peer has announced that it accepts no more.
     fn is_open(&self) -> bool;
 
     /// Writes the beginning of a message and vanishes.

@@ -33,8 +33,8 @@ fn opened<'a, T: ProbeConnection<'a>>(target: &ProbeTarget<'a>) -> Result<T, NoA
     Ok(connection)
 }
 
-/// Some attempts at a probe: a target may fail now and then, whatever it is sent, and that says nothing
-/// of what the probe asks.
+/// Repeats a probe: a target may fail occasionally for any message, which is not a result
+/// of the probe.
 pub(super) fn attempts<R>(
     attempt: impl Fn() -> Result<R, NoAnswer>,
     answer: impl Fn(&R) -> &Answer,

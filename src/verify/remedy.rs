@@ -95,7 +95,7 @@ fn of_status(target: &ProbeTarget<'_>, code: u16, answer: &Answer) -> String {
     }
 }
 
-/// An HTTP answer where a WebSocket or a bare socket was expected.
+/// An HTTP answer where WebSocket or tcp was expected.
 fn of_http(target: &ProbeTarget<'_>, answer: &Answer) -> String {
     let code = answer.status.as_ref().map_or(0, |(code, _)| *code);
     let Ok(status) = StatusCode::from_u16(code) else { return manual_command(target) };

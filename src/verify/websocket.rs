@@ -188,7 +188,7 @@ fn shake<S: Read + Write>(
             };
             return Err(NoAnswer::unreadable(what, remedy));
         }
-        // Some never end: what has come of it says enough.
+        // Some bodies never end: the received part is enough.
         let body = reader.body(&head).unwrap_or(reader.left);
         let (status, body) = (Some((head.code, head.line)), request_options.hide_in(body));
         return Err(NoAnswer::Http(Box::new(Answer { status, headers: head.headers, body })));

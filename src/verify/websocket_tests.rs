@@ -66,7 +66,7 @@ fn first_look(
     }
 }
 
-/// `ACCEPT` stands for what must be there, `REST` for the lines that always are.
+/// `ACCEPT` is replaced by the required value, `REST` by the required lines.
 fn filled(answer: &str, request: &Request) -> String {
     let rest = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ACCEPT\r\n\r\n";
     answer.replace("REST", rest).replace("ACCEPT", &request.accept)

@@ -298,7 +298,7 @@ fn what_cannot_be_is_refused_before_anything_starts() {
 }
 
 #[test]
-fn over_the_baselines_slow_and_stuck_ones_have_their_own_fates_too() {
+fn over_the_baselines_slow_and_stuck_ones_have_their_own_outcomes_too() {
     let bench = Bench::new();
     let subscribers = "count = 8\nslow = 1\nslow_by = \"5ms\"\nstuck = 1";
     let mine = scenario(&bench, subscribers, "[delivery]\nqueue = 16\ntimeout = \"300ms\"");

@@ -59,7 +59,8 @@ impl Case {
     /// What the record must say after `due` events with the indices from 0, where a connection that
     /// ends carries no more than one open event. [`ServerFault::HangUp`] has one connection, of two events;
     /// [`ServerFault::TurnDown`] and [`ServerFault::Stall`] have connections of one event each. Only
-    /// [`ServerFault::Late`], [`ServerFault::SometimesUnread`] and [`ServerFault::Stuck`] need the server's tally.
+    /// [`ServerFault::Late`], [`ServerFault::SometimesUnread`] and [`ServerFault::Stuck`] need the
+    /// server's tally.
     pub fn theory(&self, due: u64, tally: &Tally) -> Counts {
         let affected = (0..due).filter(|i| self.fault.affects(*i)).count() as u64;
         let by_id = self.matching == Matching::Id;

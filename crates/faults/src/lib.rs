@@ -1,7 +1,8 @@
 //! Faulty servers and [publishers](publisher), for each transport, on plain blocking sockets and
 //! threads: nothing of the driver's own code serves them, and each keeps an exact tally of what it did.
 //!
-//! In a test [`FaultyServer::start`] runs one in the process of the driver; the self-test starts one as a process of its
+//! In a test [`FaultyServer::start`] runs one in the process of the driver; the self-test starts one as a
+//! process of its
 //! own through the hidden subcommand `pushbench __faulty TRANSPORT FAULT ADDR`.
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
@@ -127,7 +128,7 @@ fn request_end(address: SocketAddr) -> io::Result<()> {
     call.connect(&address.into())
 }
 
-/// Runs as a faulty server if the command line says so: `pushbench __faulty TRANSPORT FAULT ADDR`, or
+/// Runs as a faulty server if the command line requests it: `pushbench __faulty TRANSPORT FAULT ADDR`, or
 /// `pushbench __faulty publisher TRANSPORT FAULT ADDR TELL`.
 pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {

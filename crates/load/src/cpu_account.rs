@@ -51,7 +51,7 @@ impl CpuAccount {
     }
 
     /// The part that was work of the time that the thread could have worked: 1 when it had no moment to
-    /// spare. Time taken away counts on neither side, so that alone it says nothing.
+    /// spare. Time that other processes took is counted in neither part.
     pub fn busy(&self) -> f64 {
         let (work, idle) = (self.work(), self.asleep() + self.spun.min(self.cpu));
         match work + idle {

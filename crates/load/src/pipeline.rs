@@ -13,7 +13,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-/// Bytes of ready events that are written together: each says that it is sent when it is taken, so it
+/// Bytes of ready events that are written together: each has its sent instant when it is taken, so it
 /// must not wait for long for those behind it.
 const BATCH_BYTES: usize = 64 * 1024;
 

@@ -21,7 +21,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// What the publisher says when a stream opens.
+/// The first event of a stream.
 #[derive(Deserialize)]
 struct Subscribed {
     /// The subscription's number.
@@ -281,7 +281,7 @@ struct Acknowledgements {
 }
 
 impl Acknowledgements {
-    /// The publisher says who the subscriber is, and where acknowledgements go.
+    /// The publisher sends the number of the subscriber and the path of acknowledgements.
     fn subscribed(&self, text: &[u8]) -> Option<String> {
         let Subscribed { subscriber, acknowledge } = serde_json::from_slice(text).ok()?;
         self.name.set(subscriber);

@@ -1,4 +1,4 @@
-//! What is driven together: the arms that live at the same time (all of a sliced block, one of a
+//! A trial group: the arms that run at the same time (all of a sliced block, one of a
 //! sequential one).
 
 use pushbench_core::arm::ArmSpec;
@@ -58,7 +58,7 @@ pub struct Freeze {
     pub length: u64,
 }
 
-/// What is driven together.
+/// The arms that are measured together.
 #[derive(Debug, Clone)]
 pub struct TrialGroup {
     /// The arms alive together.
@@ -101,7 +101,7 @@ pub struct FinishedTrial {
     pub seconds: Vec<(u64, Hist)>,
 }
 
-/// Hears how it goes while it runs.
+/// Receives the progress of a trial group.
 pub trait TrialObserver {
     /// From now on so many arms take turns: each has that part of every second.
     fn turns(&mut self, _arms: usize) {}
@@ -111,7 +111,7 @@ pub trait TrialObserver {
     fn tick(&mut self);
 }
 
-/// Where a run happens.
+/// The CPUs and the interrupt flag of a run.
 pub struct ExecutionContext<'a> {
     /// Which CPUs.
     pub placement: &'a Placement,

@@ -60,7 +60,7 @@ const KEYS: [&str; 19] = [
     "acknowledge",
 ];
 
-/// What such a table says, checked key by key.
+/// The content of such a table, checked key by key.
 #[derive(Debug, Clone)]
 pub(super) struct TargetDescription {
     pub command: Option<Vec<String>>,

@@ -1,4 +1,4 @@
-//! What a description says of publishing: `publish`, `subscribe`, `status`, `id`, `acknowledge`.
+//! The keys of a description for publishing: `publish`, `subscribe`, `status`, `id`, `acknowledge`.
 
 use crate::manifest::PORT;
 use crate::request_keys;
@@ -26,7 +26,7 @@ pub(super) struct RequestSpec {
     pub body: Option<Wording>,
 }
 
-/// What is said of publishing; all of it empty for a target that takes events only.
+/// The keys of publishing; all empty for a target that only accepts events.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Publishing {
     pub publish: Option<RequestSpec>,
@@ -39,7 +39,7 @@ pub(super) struct Publishing {
     other_key: Option<(String, Origin)>,
 }
 
-/// Why such a key says nothing to this transport.
+/// Why such a key does not apply to this transport.
 pub(super) fn unusable_key(key: &str, carrier: Carrier) -> Option<&'static str> {
     (key == "acknowledge" && carrier == Carrier::Webhook)
         .then_some("a webhook acknowledges by its status 2xx: remove this key")
@@ -85,7 +85,8 @@ impl Publishing {
         Ok(true)
     }
 
-    /// What must hold of all of it together; `program_inputs` is the command and its environment, with its place.
+    /// What must hold of all of it together; `program_inputs` is the command and its environment, with its
+    /// place.
     pub fn check(
         &self,
         name: &str,

@@ -24,7 +24,7 @@ pub(super) fn ready_at(
     let found = || addresses.iter().copied().find(healthy);
     match (ready, addresses) {
         (Ready::Line(_), _) if !output.has_wanted_text() => None,
-        // It says itself that it is ready.
+        // It prints that it is ready.
         (Ready::Line(_), [only]) => Some(*only),
         (Ready::Line(_), _) => found().or(addresses.first().copied()),
         _ => found(),

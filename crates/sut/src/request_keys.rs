@@ -1,4 +1,4 @@
-//! What a description says of requests, handshakes and answers: `method`, `headers`, `subprotocol`,
+//! The keys of a description for requests, handshakes and answers: `method`, `headers`, `subprotocol`,
 //! `match`.
 
 use crate::values::text;
@@ -33,7 +33,7 @@ const RESERVED_HEADERS: [(&str, &str); 12] = [
     ("sec-websocket-extensions", "extensions such as compression are not offered yet"),
 ];
 
-/// Why a key says nothing to this transport.
+/// Why a key does not apply to this transport.
 pub(super) fn unusable_key(key: &str, carrier: Carrier) -> Option<&'static str> {
     match (key, carrier) {
         ("method", Carrier::Websocket | Carrier::Tcp) => {

@@ -25,13 +25,13 @@ use std::time::{Duration, Instant};
 
 /// The hidden subcommand.
 pub(super) const SUBCOMMAND: &str = "__keep";
-/// Asks for a memory cgroup of the target's own, and begins the line with its directory.
+/// Requests a memory cgroup for the target, and begins the line with its directory.
 pub(super) const CGROUP: &str = "cgroup";
-/// Asks for none, and begins the line that says why there is none.
+/// Requests none, and begins the line with the reason why there is none.
 pub(super) const NO_CGROUP: &str = "no-cgroup";
-/// First word of the line that says why the target could not be executed.
+/// First word of the line with the reason why the target could not be executed.
 pub(super) const FAILED: &str = "failed ";
-/// First word of the line that says how the target ended.
+/// First word of the line with the target's exit.
 pub(super) const ENDED: &str = "ended ";
 
 /// Time a target has between SIGTERM and SIGKILL: Ctrl-C must end within 2 s, with several targets.
@@ -42,7 +42,7 @@ const KILL_LIMIT: Duration = Duration::from_secs(2);
 /// Pause between two looks at a tree that is ending.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// Runs as a supervisor if the command line says so: `pushbench __keep CPUS CGROUP COMMAND…`.
+/// Runs as a supervisor if the command line requests it: `pushbench __keep CPUS CGROUP COMMAND…`.
 pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {
         return None;
@@ -160,7 +160,7 @@ fn watch(child: Pid, wake: &UnixStream) -> io::Result<()> {
     }
 }
 
-/// Collects every child that has ended, and says how `wanted` did if it is among them.
+/// Collects every child that has ended, and returns how `wanted` ended if it is among them.
 fn reap(wanted: Option<Pid>) -> Option<String> {
     let mut found = None;
     while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {

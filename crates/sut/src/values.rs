@@ -10,7 +10,7 @@ use toml::de::DeValue;
 /// No program, variable, path or address can hold one.
 const NUL: &str = "it contains a NUL character: remove it";
 
-/// Text, whatever else it says.
+/// A text value.
 pub(super) fn text(value: &DeValue<'_>, key: &str, at: &Origin) -> Result<String> {
     match value {
         DeValue::String(s) if s.contains('\0') => Err(at.error(format!("{key}: {NUL}"))),

@@ -67,7 +67,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Takes a URL apart; the error says what is wrong with it.
+    /// Parses a URL; the error describes what is wrong.
     pub fn parse(url: &str) -> Result<Endpoint, String> {
         if let Some(c) = url.chars().find(|c| c.is_control() || c.is_whitespace()) {
             return Err(format!(

@@ -1,4 +1,5 @@
-//! A kept HTTP/1.1 connection on which one request follows the other, driven by the task that sends the requests.
+//! A kept HTTP/1.1 connection on which one request follows the other, driven by the task that sends the
+//! requests.
 
 use crate::limits::MOST_HEADERS;
 use bytes::Bytes;

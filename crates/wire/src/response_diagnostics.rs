@@ -233,7 +233,7 @@ impl Response<'_> {
     }
 }
 
-/// Whether a server says that it wants TLS.
+/// Whether a response shows that the server requires TLS.
 pub fn wants_tls(body: &[u8]) -> bool {
     let text = beginning(body);
     TLS_WANTED.iter().any(|phrase| text.contains(phrase))

@@ -34,7 +34,7 @@ impl Unread {
         self.0.extend_from_slice(bytes);
     }
 
-    /// Hands the bytes to `look`, which says how many of them it has understood.
+    /// Hands the bytes to `look`, which returns how many of them it has used.
     pub fn look<T>(&mut self, look: impl FnOnce(&[u8]) -> (usize, T)) -> T {
         let (used, out) = look(&self.0);
         self.0.drain(..used);

@@ -1,5 +1,5 @@
 //! Rising rates against a target that is faster than the driver: where the driver stops being
-//! trustworthy, and whether it says so.
+//! accurate, and whether its trials are marked invalid.
 
 use crate::selftest::truth::{TRIALS, at, capacity, exact, middle, of_trial, open};
 use crate::selftest::{CONNECTIONS, SelfTestContext, load};
@@ -12,7 +12,8 @@ use std::time::Duration;
 
 /// Parts of what the driver manages in a closed loop.
 const PARTS: [f64; 8] = [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.4];
-/// A closed loop in a bad moment of the machine sets these rates too low: while the highest is trusted, it goes on
+/// A closed loop in a bad moment of the machine sets these rates too low: while the highest is trusted, it
+/// goes on
 /// by this factor …
 const FURTHER: f64 = 1.4;
 /// … so often at most: a driver that is trusted at five times what it manages does not know itself.

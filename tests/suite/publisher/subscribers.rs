@@ -116,7 +116,7 @@ fn an_answer_that_does_not_end_fails_and_costs_nobody_else() {
 }
 
 #[test]
-fn each_subscriber_has_fates_of_its_own() {
+fn each_subscriber_has_its_own_outcomes() {
     let bench = Bench::new();
     let publisher = Publisher::start(&bench, &["webhook", "--timeout", TIMEOUT]);
     let away = Endpoint::start("127.0.0.3", OK, AfterAnswer::GoOn);

@@ -74,7 +74,7 @@ impl AccountFile {
     }
 }
 
-/// Runs as an exact target if the command line says so.
+/// Runs as an exact target if the command line requests it.
 pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {
         return None;
@@ -100,7 +100,8 @@ fn run(arguments: &[&str]) -> io::Result<()> {
     let mut target = Target::new(listen(address)?, carrier, delay)?;
     while !ended.load(Ordering::Relaxed) {
         target.poll_once()?;
-        // At real-time priority, no process of the same priority would run here again, including its supervisor.
+        // At real-time priority, no process of the same priority would run here again, including its
+        // supervisor.
         std::thread::yield_now();
     }
     let report = serde_json::to_vec(&Account { held: target.held })?;

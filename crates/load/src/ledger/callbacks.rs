@@ -129,7 +129,7 @@ mod tests {
         let tickets = [0, 2, 4].map(|index| send_question(&ledger, index, index * MS));
         ledger.answered(Some(0), 5 * MS, 5 * MS);
         ledger.answered(Some(0), 6 * MS, 6 * MS);
-        // Another shard's, one that was never asked, one that is no id at all.
+        // An id of another shard, an unknown id, no id.
         for wrong in [Some(1), Some(77), None] {
             ledger.answered(wrong, 6 * MS, 6 * MS);
         }

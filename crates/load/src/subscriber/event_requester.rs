@@ -1,4 +1,5 @@
-//! Receiving by polling: each request contains the last event received, and its response is a JSON array of what
+//! Receiving by polling: each request contains the last event received, and its response is a JSON array
+//! of what
 //! has come to the publisher since. The same for every such transport.
 
 use crate::subscriber::SubscribeConfig;

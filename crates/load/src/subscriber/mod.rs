@@ -63,7 +63,7 @@ pub struct SubscribeConfig {
 }
 
 impl SubscribeConfig {
-    /// Where a subscriber subscribes that says in the query which types it wants.
+    /// The URL of a subscription with its types in the query.
     pub fn endpoint_for(&self, number: usize) -> Endpoint {
         let mut endpoint = self.subscribe.endpoint.clone();
         let types = self.settings.wanted(number);
@@ -101,7 +101,7 @@ pub enum Registration {
     Request {
         /// Its method.
         method: Method,
-        /// Its body; `{"url": …}` where nothing else is said.
+        /// Its body; `{"url": …}` by default.
         body: Option<Wording>,
     },
     /// It received them when it was started: subscribers listen at this port.
@@ -273,7 +273,7 @@ impl SubscriberTask {
         self.0.as_mut().await
     }
 
-    /// Works until nothing is left to be done, as `through` says after each step.
+    /// Works until nothing is left to be done, as `through` reports after each step.
     pub async fn finish(&mut self, through: impl Fn() -> bool) {
         poll_fn(|cx| match self.0.as_mut().poll(cx).is_ready() || through() {
             true => Poll::Ready(()),

@@ -1,4 +1,4 @@
-//! Who is subscribed, and what became of every delivery.
+//! The subscribers of a publisher, and the outcome of every delivery.
 
 use crate::publisher::Options;
 use crate::publisher::outbox::{Outbox, Publication};
@@ -25,7 +25,7 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Nobody is subscribed yet.
+    /// Without subscribers.
     pub fn new(options: Options, token: String) -> Hub {
         Hub {
             under_way: Semaphore::new(options.concurrency),

@@ -1,4 +1,4 @@
-//! What one subscriber has yet to get, and what it has yet to acknowledge.
+//! The queue of a subscriber: events that are not delivered or not acknowledged yet.
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
@@ -25,7 +25,7 @@ pub struct Publication {
 }
 
 impl Publication {
-    /// Nobody has it yet.
+    /// Not delivered yet.
     pub fn new(id: String, kind: String, body: Bytes) -> Publication {
         Publication {
             id,

@@ -1,4 +1,4 @@
-//! The publisher's half: a subscriber connects to the publisher's port, says who it is in a message,
+//! The publisher's half: a subscriber connects to the publisher's port, sends a first message,
 //! and gets a message per event.
 
 use crate::publisher::hub::Hub;

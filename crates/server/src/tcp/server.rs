@@ -31,7 +31,7 @@ pub async fn serve(handler: Handler, stream: Stream<TcpStream>) {
         })
         .await;
         if !matches!(got, Ok(Some(()))) {
-            // Whoever has said all may still listen.
+            // A client that has finished sending may still read.
             let _ended = framed.flush().await;
             return;
         }

@@ -1,7 +1,7 @@
 //! Answers that the server POSTs to the address that the question named, over kept connections.
 //!
 //! Only for those who ask from this machine, and only to addresses of this machine: a server that POSTs
-//! wherever a stranger says is an open relay.
+//! to any given address is an open relay.
 
 use crate::webhook::publisher::Destination;
 use bytes::Bytes;

@@ -74,7 +74,7 @@ pub(super) struct Destination {
 }
 
 impl Destination {
-    /// Takes an address apart, or says what is wrong with it.
+    /// Parses an address, or returns what is wrong.
     pub(super) fn parse(url: &str) -> Result<Destination, (StatusCode, String)> {
         let bad = |why: String| (StatusCode::BAD_REQUEST, why);
         let endpoint = Endpoint::parse_as(Scheme::Http, url).map_err(bad)?;

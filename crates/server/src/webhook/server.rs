@@ -19,7 +19,8 @@ use tokio::sync::Mutex;
 /// Path that takes events.
 pub const PATH: &str = "/webhook";
 
-/// Serves one connection until it ends. `callback_addresses`: a question that names an address is answered there.
+/// Serves one connection until it ends. `callback_addresses`: a question that names an address is answered
+/// there.
 pub async fn serve(
     handler: Handler,
     callback_addresses: Option<Arc<CallbackAddresses>>,

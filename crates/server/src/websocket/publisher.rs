@@ -61,7 +61,7 @@ fn key(headers: &HeaderMap) -> Option<String> {
 
 async fn upgraded(upgrade: hyper::upgrade::OnUpgrade, subscription: Subscription) {
     let Ok(upgraded) = upgrade.await else { return };
-    // The bare socket again: hyper's wrapper would cost memory and an indirection a read.
+    // Unwraps the socket: hyper's wrapper would cost memory and an indirection per read.
     let Ok(parts) = upgraded.downcast::<TokioIo<Stream<TcpStream>>>() else { return };
     let (stream, read) = (parts.io.into_inner(), parts.read_buf.to_vec());
     let socket =

@@ -33,7 +33,7 @@ pub(super) fn dependencies(
     Ok(None)
 }
 
-/// What a lockfile says, packages by number.
+/// The content of a lockfile, packages by number.
 struct Lock {
     /// The direct ones; `None` if the lockfile does not mark them.
     direct: Option<Vec<(String, usize)>>,

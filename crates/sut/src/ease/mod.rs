@@ -17,7 +17,7 @@ use toml::de::DeValue;
 /// A list in a manifest and its position.
 pub(super) type Listed = (Vec<String>, Origin);
 
-/// What a manifest says about it.
+/// The keys of a manifest about it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Declared {
     /// The files of the program that this transport needs.

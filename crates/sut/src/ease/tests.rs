@@ -101,7 +101,7 @@ fn shipped_targets_declare_everything_and_every_file_of_code_counts() {
             let ease = measure(&d.ease, &Files::Shipped(dir), None).unwrap().unwrap();
             assert!(ease.lines_of_code > Some(0), "{transport}@{name}");
             let packages = ease.dependencies.unwrap();
-            // What needs none says so.
+            // A target without dependencies declares that.
             let none = d.ease.packages.as_ref().is_some_and(|(names, _)| names.is_empty());
             assert_eq!(packages.direct == Some(0), none, "{transport}@{name}");
             assert!(packages.direct.is_some_and(|direct| direct <= packages.all), "{name}");

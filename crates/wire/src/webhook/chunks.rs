@@ -60,7 +60,7 @@ impl Default for Chunks {
 }
 
 impl Chunks {
-    /// Takes further bytes of a body of at most `longest` and says how many belonged to it: all, unless it
+    /// Takes further bytes of a body of at most `longest` and returns how many belong to it: all, unless it
     /// has ended.
     pub fn take(&mut self, bytes: &[u8], longest: u64) -> Result<usize, ChunkError> {
         let mut at = 0;

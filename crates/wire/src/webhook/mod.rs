@@ -6,5 +6,5 @@ pub mod request;
 pub mod request_receiver;
 pub mod response;
 
-/// The header of a question that says where its answer is to be POSTed.
+/// The header of a question with the URL for its answer.
 pub const CALLBACK_URL: &str = "callback-url";

@@ -12,7 +12,7 @@ const MOST_HEADERS: usize = 256;
 /// A response's status and body, if it is one.
 pub type Parsed = Option<(u16, Vec<u8>)>;
 
-/// What hyper makes of these bytes, behind which the peer closes.
+/// hyper's result for these bytes, after which the peer closes.
 pub fn hyper_response(bytes: &[u8]) -> Parsed {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {

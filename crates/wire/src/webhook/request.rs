@@ -128,7 +128,7 @@ enum Length {
     Chunked,
 }
 
-/// What the fields of a head say of what follows it.
+/// The fields of a head about the body.
 struct RequestFraming {
     length: Length,
     last: bool,

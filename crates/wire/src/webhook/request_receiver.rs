@@ -54,7 +54,8 @@ impl ReceiverContext {
     }
 }
 
-/// The connection. Each request that was [taken](RequestReceiver::next) must be [answered](RequestReceiver::answer).
+/// The connection. Each request that was [taken](RequestReceiver::next) must be
+/// [answered](RequestReceiver::answer).
 pub struct RequestReceiver<S> {
     stream: S,
     receiver_context: Rc<ReceiverContext>,

@@ -171,7 +171,7 @@ impl Head {
     }
 }
 
-/// The head that begins there: its end, and what it says unless it is an interim one's.
+/// The head that begins there: its end, and its content unless it is interim.
 fn head<const ROOM: usize>(
     bytes: &[u8],
     begin: usize,
@@ -211,7 +211,7 @@ fn head<const ROOM: usize>(
     Ok(Some((end, Some(Head { status, begin, end, body, keep }))))
 }
 
-/// What the headers say of the body and the connection.
+/// The headers about the body and the connection.
 #[derive(Default)]
 struct Framing {
     length: Option<u64>,

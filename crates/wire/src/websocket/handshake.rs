@@ -1,4 +1,5 @@
-//! The opening handshake of every client: the request, the requirements of its response (RFC 6455, section 4.1),
+//! The opening handshake of every client: the request, the requirements of its response (RFC 6455, section
+//! 4.1),
 //! and what is wrong when it fails.
 
 use crate::endpoint::Endpoint;
@@ -68,7 +69,7 @@ where
 {
     let mut parser = ResponseParser::default();
     let mut received = Vec::with_capacity(ANSWER_BYTES);
-    // A peer that has closed may have said why before it did.
+    // A peer that has closed may have sent the reason before.
     let written = io.write_all(&request.bytes).await;
     loop {
         let read = io.read_buf(&mut received).await;
@@ -180,7 +181,7 @@ fn handshake_error(what: String, remedy: String) -> Result<(), HandshakeError> {
     Err(HandshakeError { what, remedy })
 }
 
-/// What is said about a header that does not say what it must.
+/// Describes a header with a wrong value.
 fn header_problem(headers: &HeaderMap, name: HeaderName) -> String {
     match headers.contains_key(&name) {
         true => {

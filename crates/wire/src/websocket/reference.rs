@@ -26,7 +26,7 @@ impl Write for InMemorySocket {
     }
 }
 
-/// What tungstenite's client makes of these bytes, behind which the server closes.
+/// The messages that tungstenite's client reads from these bytes, after which the server closes.
 pub fn tungstenite_transcript(bytes: &[u8]) -> Transcript {
     let config = WebSocketConfig::default().read_buffer_size(4096);
     let socket_bytes = InMemorySocket(io::Cursor::new(bytes.to_vec()));
