@@ -13,7 +13,7 @@ use pushbench_load::connections::ConnectConfig;
 use pushbench_load::feed::{EventQueue, Source};
 use pushbench_load::ledger::{Ledger, LedgerRules};
 use pushbench_load::pacer::Pacer;
-use pushbench_load::tasks::Metered;
+use pushbench_load::tasks::TimedTask;
 use pushbench_load::tcp::Tcp;
 use pushbench_load::webhook::client::Webhook;
 use pushbench_load::websocket::Websocket;
@@ -131,7 +131,7 @@ async fn trial<C: Client>(address: SocketAddr, source: Source, events: u64) -> u
     let worked = Rc::new(Cell::new(false));
     let mut pacer = Pacer::new(worked.clone()).unwrap();
     COUNTED.set(Some(0));
-    let carried = Metered::new(client.carry(queue.feed(0), ledger.clone()), worked);
+    let carried = TimedTask::new(client.carry(queue.feed(0), ledger.clone()), worked);
     let carried = tokio::task::spawn_local(carried);
     match source {
         Source::Open => put(&queue, &ledger, &mut pacer, events).await,

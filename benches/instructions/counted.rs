@@ -9,7 +9,7 @@ use pushbench_host::clock;
 use pushbench_load::connections::Client;
 use pushbench_load::connections::ConnectConfig;
 use pushbench_load::feed::{EventQueue, Source};
-use pushbench_load::io::Stamps;
+use pushbench_load::io::ReadTimes;
 use pushbench_load::ledger::Instants;
 use pushbench_load::pipeline::Window;
 use pushbench_load::tcp::Tcp;
@@ -115,14 +115,14 @@ fn event_through_window(calls: u64) {
     let queue = EventQueue::new(ledger.clone(), Source::Open, 1, 1);
     let feed = queue.feed(0);
     let mut window = Window::new(&connect_config(&ledger, nowhere, Lifetime::Unlimited));
-    let (stamps, cx) = (Stamps::default(), Context::from_waker(Waker::noop()));
+    let (read_times, cx) = (ReadTimes::default(), Context::from_waker(Waker::noop()));
     let answers: Vec<String> =
         (0..2 * calls).map(|index| acknowledgement(&format!("{index:016x}"))).collect();
     let mut index = 0;
     repeated(calls, || {
         queue.put(index, clock::now(), index);
         assert!(window.take(&feed, &cx).is_ready(), "the event must be there");
-        window.answer(answers[index as usize].as_bytes(), &stamps);
+        window.answer(answers[index as usize].as_bytes(), &read_times);
         index += 1;
     });
     assert_eq!(ledger.open_count(), 0, "the bench must do what it says");

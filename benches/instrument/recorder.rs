@@ -8,7 +8,7 @@ use pushbench_core::record::histogram::Hist;
 use pushbench_core::scenario::Lifetime;
 use pushbench_host::clock;
 use pushbench_load::feed::{EventQueue, Source};
-use pushbench_load::io::Stamps;
+use pushbench_load::io::ReadTimes;
 use pushbench_load::ledger::Instants;
 use pushbench_load::pipeline::Window;
 use std::hint::black_box;
@@ -56,7 +56,7 @@ fn event_through_window(group: &mut BenchmarkGroup<'_, WallTime>) {
     let queue = EventQueue::new(ledger.clone(), Source::Open, 1, 1);
     let feed = queue.feed(0);
     let mut window = Window::new(&connect_config(&ledger, nowhere, Lifetime::Unlimited));
-    let (stamps, cx) = (Stamps::default(), Context::from_waker(Waker::noop()));
+    let (read_times, cx) = (ReadTimes::default(), Context::from_waker(Waker::noop()));
     let mut index = 0u64;
     group.bench_function("event through feed, window and ledger", |b| {
         b.iter_batched_ref(
@@ -68,7 +68,7 @@ fn event_through_window(group: &mut BenchmarkGroup<'_, WallTime>) {
                 queue.put(*index, clock::now(), *index);
                 let taken = window.take(&feed, &cx);
                 assert!(matches!(taken, Poll::Ready(Some(_))), "the event must be there");
-                window.answer(answer.as_bytes(), &stamps);
+                window.answer(answer.as_bytes(), &read_times);
             },
             BatchSize::SmallInput,
         );

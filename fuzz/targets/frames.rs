@@ -5,20 +5,20 @@
 use libfuzzer_sys::fuzz_target;
 use pushbench_fuzz::{Cuts, ROOM, bounded};
 use pushbench_wire::websocket::frames::{Frames, Received, TEXT, append};
-use reference::{Story, told};
+use reference::{Transcript, error_text};
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 
 #[path = "../../crates/wire/src/websocket/reference.rs"]
 mod reference;
 
-fn ours(bytes: &[u8], cuts: Cuts) -> Story {
+fn ours(bytes: &[u8], cuts: Cuts) -> Transcript {
     let (mut frames, mut came, mut used) = (Frames::default(), Vec::new(), 0);
     for end in cuts.ends(bytes) {
         loop {
             let (n, received) = match frames.take(&bytes[used..end]) {
                 Ok(None) => break,
                 Ok(Some(taken)) => taken,
-                Err(e) => return (came, told(&e)),
+                Err(e) => return (came, error_text(&e)),
             };
             used += n;
             assert!(used <= end, "more than had come");
@@ -39,7 +39,7 @@ fuzz_target!(|input: &[u8]| {
     for cuts in cuts.and_all() {
         assert_eq!(bounded(bytes, ROOM, || ours(bytes, cuts)), whole, "cut at {cuts:?}");
     }
-    assert_eq!(whole, reference::theirs(bytes), "as tungstenite reads it");
+    assert_eq!(whole, reference::tungstenite_transcript(bytes), "as tungstenite reads it");
 
     if let (Some((key, _)), Ok(text)) = (input.split_first_chunk(), std::str::from_utf8(bytes)) {
         let mut out = Vec::new();

@@ -33,8 +33,8 @@ fuzz_target!(|input: &[u8]| {
             }
         }
         Err(e) => {
-            let said = e.to_string();
-            assert!(said.starts_with(FILE) || said.starts_with(OPTION), "{said}");
+            let message = e.to_string();
+            assert!(message.starts_with(FILE) || message.starts_with(OPTION), "{message}");
         }
     }
 });

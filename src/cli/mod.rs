@@ -89,9 +89,9 @@ fn program() -> ExitCode {
     // A file that reaches the limit on its size is an error of the write, which says where.
     let _cannot_be = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let hidden = [
-        pushbench_sut::supervisor::main_if_asked,
-        pushbench_faults::main_if_asked,
-        pushbench_faults::exact::main_if_asked,
+        pushbench_sut::supervisor::run_if_requested,
+        pushbench_faults::run_if_requested,
+        pushbench_faults::exact::run_if_requested,
     ];
     if let Some(code) = hidden.iter().find_map(|main| main(&args)) {
         return code;

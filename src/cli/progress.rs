@@ -10,7 +10,7 @@ use pushbench_core::units;
 use pushbench_core::visible;
 use pushbench_host::console::error_line;
 use pushbench_host::cpus::Placement;
-use pushbench_load::trial_group::Watch;
+use pushbench_load::trial_group::TrialObserver;
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
@@ -95,7 +95,7 @@ impl Show {
     }
 }
 
-impl Watch for Show {
+impl TrialObserver for Show {
     fn turns(&mut self, arms: usize) {
         self.turns = arms;
     }

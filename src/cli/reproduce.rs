@@ -8,7 +8,7 @@ use crate::gate::record;
 use crate::run;
 use crate::run::arms;
 use crate::run::arms::Arm;
-use crate::run::{Begun, Request};
+use crate::run::{Request, StartedRun};
 use pushbench_analysis::compare;
 use pushbench_analysis::compare::completeness;
 use pushbench_analysis::compare::runs::side_by_side;
@@ -65,7 +65,7 @@ pub fn run(args: &Args) -> Result<u8> {
     let mut show = Show::new();
     show.say_placement(&request.placement);
     run::prepare(&request, &interrupt, &mut show)?;
-    let mut begun = Begun::new(&request)?;
+    let mut begun = StartedRun::new(&request)?;
     let ended = begun.measure(&interrupt, &mut show);
     show.finish();
     conclude(args, &stored, begun, &request.out, ended)
@@ -88,7 +88,7 @@ fn a_gate(dir: &Path) -> Error {
 fn conclude(
     args: &Args,
     stored: &StoredRun,
-    begun: Begun<'_>,
+    begun: StartedRun<'_>,
     out: &Path,
     ended: Result<()>,
 ) -> Result<u8> {

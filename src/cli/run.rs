@@ -3,7 +3,7 @@
 use crate::cli::progress::Show;
 use crate::cli::{command_line, interrupt_flag, look, page, print};
 use crate::run;
-use crate::run::{Begun, Request, arms};
+use crate::run::{Request, StartedRun, arms};
 use pushbench_analysis::compare;
 use pushbench_analysis::compare::evidence::evidence;
 use pushbench_analysis::compare::expect::Outcome;
@@ -151,7 +151,7 @@ pub fn run(args: &Args) -> Result<u8> {
         Request { question, arms, seed: args.seed, placement, out, command: command_line() };
     show.say_placement(&request.placement);
     run::prepare(&request, &interrupt, &mut show)?;
-    let mut begun = Begun::new(&request)?;
+    let mut begun = StartedRun::new(&request)?;
     let ended = begun.measure(&interrupt, &mut show);
     show.finish();
     conclude(begun, &request.out, ended, sort)
@@ -203,7 +203,7 @@ pub(super) fn default_out(scenario: &str) -> PathBuf {
 
 /// Shows what was finished, however the run ended, and derives the exit code.
 fn conclude(
-    begun: Begun<'_>,
+    begun: StartedRun<'_>,
     out: &Path,
     ended: Result<()>,
     sort: Option<&'static Metric>,

@@ -4,7 +4,7 @@ use crate::cli::run::default_out;
 use crate::cli::{command_line, deliver, interrupt_flag, print};
 use crate::run::environment;
 use crate::selftest::truth::{RunContext, measure};
-use crate::selftest::{CHECKS, Check, Lab, Line};
+use crate::selftest::{CHECKS, Check, Line, SelfTestContext};
 use pushbench_core::cpu_list::Cpus;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::truth::Truth;
@@ -42,7 +42,7 @@ pub fn run(args: &Args) -> Result<u8> {
         None => Placement::automatic(),
     };
     let interrupt = interrupt_flag()?;
-    let lab = Lab { placement: &placement, interrupt: &interrupt, seed: args.seed };
+    let lab = SelfTestContext { placement: &placement, interrupt: &interrupt, seed: args.seed };
     print(&format!(
         "driver on CPU {}, target on CPU {}\n",
         Cpus(&placement.driver),
@@ -70,7 +70,7 @@ pub fn run(args: &Args) -> Result<u8> {
 /// The data of a truth page.
 const TRUTH: &str = "truth.json";
 
-fn truth(out: Option<&Path>, lab: &Lab<'_>) -> Result<u8> {
+fn truth(out: Option<&Path>, lab: &SelfTestContext<'_>) -> Result<u8> {
     let out = out.map_or_else(|| default_out("truth"), Path::to_path_buf);
     create_dir(&out)?;
     let context =
@@ -113,7 +113,7 @@ fn chosen(names: &[String]) -> Result<Vec<Check>> {
     }
     let known = || CHECKS.iter().map(|c| c.name);
     let find = |name: &String| {
-        CHECKS.iter().find(|c| c.name == name).copied().ok_or_else(|| {
+        CHECKS.iter().find(|c| c.is_named(name)).copied().ok_or_else(|| {
             Error::usage(format!(
                 "--only {name}: no such check{}; there are {}",
                 did_you_mean(name, known()),

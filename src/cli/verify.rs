@@ -2,7 +2,7 @@
 
 use crate::cli::{interrupt_flag, print};
 use crate::run::arms;
-use crate::verify::{Bench, Subject, full};
+use crate::verify::{Subject, VerifyContext, full};
 use pushbench_analysis::compare::verified::{Verified, verified};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Template;
@@ -63,9 +63,10 @@ pub fn run(args: &Args) -> Result<u8> {
     for arm in &arms {
         setup::ensure(&arm.manifest, &interrupt, &mut error_line)?;
     }
-    let bench = Bench { cpus: &placement.target, interrupt: &interrupt, template: &template };
+    let context =
+        VerifyContext { cpus: &placement.target, interrupt: &interrupt, template: &template };
     let subjects: Vec<Subject<'_>> = arms.iter().map(arms::Arm::subject).collect();
-    let all = verified(&full(&subjects, &bench)?);
+    let all = verified(&full(&subjects, &context)?);
     print(&match args.format.as_str() {
         "json" => findings::json(&all),
         _ => findings::text(&all),

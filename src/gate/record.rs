@@ -1,4 +1,4 @@
-//! A gate's directory: `gate.json` (what was asked, and how strictly) beside one results directory a
+//! A gate's directory: `gate.json` (the parameters) and one results directory per
 //! stage. The verdict is derived from them again, digit for digit.
 
 use crate::gate::Request;
@@ -31,7 +31,7 @@ pub struct GateHeader {
     /// What is judged, and how strictly.
     pub settings: Settings,
     /// The arm of a stored run that the candidate is held against, which is copied into the gate's
-    /// directory; `None` when the base was measured beside the candidate.
+    /// directory; `None` when the base was measured with the candidate.
     #[serde(default)]
     pub against: Option<String>,
     /// The scenario's name; empty in gates of versions that did not keep it.
@@ -126,7 +126,7 @@ pub fn header(dir: &Path) -> Result<GateHeader> {
     let version: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;
     if version["schema"] != verdict::SCHEMA {
         return Err(Error::usage(format!(
-            "{} has schema {}, this pushbench reads schema {}: use the version that wrote it",
+            "{} has schema {}, but this version of pushbench reads schema {}: use the version that wrote it",
             path.display(),
             version["schema"],
             verdict::SCHEMA
@@ -158,7 +158,7 @@ pub fn judge(dir: &Path, header: &GateHeader) -> Result<Vec<Gate>> {
         let run = store::read(&part)?;
         stages.push(match &header.against {
             None => verdict::judge(&run, verdict::CANDIDATE, &header.settings, stage),
-            Some(arm) => held_against(dir, arm, &run, &header.settings)?,
+            Some(arm) => judge_against(dir, arm, &run, &header.settings)?,
         });
     }
     let planned = header.ended.as_ref().map(|end| end.stages);
@@ -182,19 +182,18 @@ pub fn judge(dir: &Path, header: &GateHeader) -> Result<Vec<Gate>> {
 /// held against the rule by which a second stage follows.
 fn missing(last: &Gate, planned: Option<usize>, against: bool) -> Option<String> {
     match planned {
-        Some(planned) if planned > last.stage => Some(format!(
-            "the gate ran {planned} stages, and stage {} is not there",
-            last.stage + 1
-        )),
+        Some(planned) if planned > last.stage => {
+            Some(format!("the gate ran {planned} stages, but stage {} is missing", last.stage + 1))
+        }
         None if last.stage == 1 && !against && last.wants_more() => {
-            Some("stage 1 left it open, and stage 2 is not there".to_owned())
+            Some("stage 1 did not decide, and stage 2 is missing".to_owned())
         }
         _ => None,
     }
 }
 
-/// The verdict on a run beside the stored one that the gate's directory keeps.
-pub(crate) fn held_against(
+/// The verdict on a run, compared with the copy of the stored run.
+pub(crate) fn judge_against(
     dir: &Path,
     arm: &str,
     run: &StoredRun,
@@ -250,9 +249,9 @@ mod tests {
         };
         assert_eq!(last("whole", &[1.08, 1.0], end(2, None)).0, 0);
         let (code, said) = last("missing", &[1.08], end(2, None));
-        assert!(code == 2 && said.contains("stage 2 is not there"), "{said}");
+        assert!(code == 2 && said.contains("stage 2 is missing"), "{said}");
         let (code, said) = last("former", &[1.08], None);
-        assert!(code == 2 && said.contains("stage 2 is not there"), "{said}");
+        assert!(code == 2 && said.contains("stage 2 is missing"), "{said}");
         assert_eq!(last("former-whole", &[22.0], None).0, 1);
     }
 

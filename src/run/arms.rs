@@ -127,7 +127,7 @@ fn check_stuck(name: &str, spec: &ArmSpec, builtin: &BuiltinOptions) -> Result<(
     match builtin.publish {
         Some(_) => Ok(()),
         None => Err(Error::usage(format!(
-            "--arm {name}: a subscriber is stuck in it, and this scenario has none: write pushbench run \
+            "--arm {name}: it adds a stuck subscriber, but this scenario has no subscribers: write pushbench run \
              fanout --arm {plain} --arm {name}, or --arm {plain}"
         ))),
     }
@@ -146,15 +146,15 @@ fn check_callback(
     let called_back = format!("--arm webhook+{}@{target}", ArmOption::Callback.name());
     let why = if builtin.answer.is_none() {
         format!(
-            "a callback answers a question, and this scenario asks none: write pushbench run duplex \
+            "a callback answers a question, but this scenario sends none: write pushbench run duplex \
              {called_back}, or --arm {plain}@{target}"
         )
     } else if transport != Transport::Webhook {
         format!("a callback is a webhook: write {called_back}")
     } else if !manifest.matched().tells_ids() {
         format!(
-            "only the id binds an answer to its question, and those of {target} are matched by order: write \
-             match = \"id\" in its description if they carry the id, or --arm webhook@{target}"
+            "a callback is matched to its question by id, but answers of {target} are matched by order: write \
+             match = \"id\" in its description if they contain the id, or --arm webhook@{target}"
         )
     } else {
         return Ok(());
@@ -189,7 +189,7 @@ fn closing(name: &str, spec: &ArmSpec, builtin: &BuiltinOptions) -> Result<Manif
 fn takes_nothing(name: &str, transport: Transport) -> Error {
     let carriers = CARRIERS.map(|carrier| format!("--arm {}@{BUILTIN}", carrier.name()));
     Error::usage(format!(
-        "--arm {name}: {0} brings events to subscribers, no target is sent any by it: write pushbench run \
+        "--arm {name}: {0} only delivers events to subscribers and cannot send events to a target: write pushbench run \
          fanout --arm {0}@{BUILTIN}, or {1}",
         transport.name(),
         carriers.join(", ")

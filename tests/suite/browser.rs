@@ -86,7 +86,7 @@ fn hostile(bench: &Bench) -> PathBuf {
 
 #[track_caller]
 fn is_silent_and_alone(page: &Page) {
-    assert!(page.said().is_empty(), "{:#?}", page.said());
+    assert!(page.printed().is_empty(), "{:#?}", page.printed());
     let requests = page.requests();
     assert!(requests.len() == 1 && requests[0].starts_with("file://"), "{requests:?}");
 }

@@ -42,9 +42,12 @@ fn a_stopped_driver_voids_the_block_and_blames_no_arm() {
         std::thread::sleep(std::time::Duration::from_millis(1000));
         signal(&child, Signal::CONT);
         let ended = end(child);
-        let said = ended.out + &ended.err;
-        assert!(said.contains("driver stopped for"), "{design}: {said}");
-        assert!(!said.contains("overloaded") && !said.contains("still open"), "{design}: {said}");
+        let message = ended.out + &ended.err;
+        assert!(message.contains("driver stopped for"), "{design}: {message}");
+        assert!(
+            !message.contains("overloaded") && !message.contains("still open"),
+            "{design}: {message}"
+        );
     }
 }
 

@@ -205,15 +205,20 @@ fn an_event_for_one_reaches_that_one_only() {
         assert_eq!((p.queued, p.acknowledged), (p.published, p.published), "{p:?}");
     }
     let [webhook, websocket, tcp] = &trials[..] else { panic!() };
-    let told = |of: &(Trial, Fanout)| of.1.publisher.unwrap();
+    let status = |of: &(Trial, Fanout)| of.1.publisher.unwrap();
     // 48 events in turn to 30 webhooks, each 750 ms after the last one: none meets a kept connection.
-    assert_eq!(webhook.1.deliveries.connections, told(webhook).published);
-    assert!(told(webhook).idle_closed > 0 && told(webhook).pings == 0, "{:?}", told(webhook));
-    assert_eq!((websocket.1.deliveries.connections, told(websocket).idle_closed), (30, 0));
+    assert_eq!(webhook.1.deliveries.connections, status(webhook).published);
+    assert!(status(webhook).idle_closed > 0 && status(webhook).pings == 0, "{:?}", status(webhook));
+    assert_eq!((websocket.1.deliveries.connections, status(websocket).idle_closed), (30, 0));
     // Within a period each of thirty subscribers has its first, at a phase of its own.
-    assert!(told(websocket).pings >= 30 && told(tcp).pings == 0, "{:?}", told(websocket));
-    let held = |of: &(Trial, Fanout)| of.0.target.unwrap().end.descriptors;
-    assert!(held(webhook) < held(websocket), "{} {}", held(webhook), held(websocket));
+    assert!(status(websocket).pings >= 30 && status(tcp).pings == 0, "{:?}", status(websocket));
+    let open_descriptors = |of: &(Trial, Fanout)| of.0.target.unwrap().end.descriptors;
+    assert!(
+        open_descriptors(webhook) < open_descriptors(websocket),
+        "{} {}",
+        open_descriptors(webhook),
+        open_descriptors(websocket)
+    );
 }
 
 #[test]
@@ -298,7 +303,7 @@ fn what_cannot_be_is_refused_before_anything_starts() {
 }
 
 #[test]
-fn over_the_baselines_slow_and_stuck_ones_have_their_own_fates_too() {
+fn over_the_baselines_slow_and_stuck_ones_have_their_own_outcomes_too() {
     let bench = Bench::new();
     let subscribers = "count = 8\nslow = 1\nslow_by = \"5ms\"\nstuck = 1";
     let mine = scenario(&bench, subscribers, "[delivery]\nqueue = 16\ntimeout = \"300ms\"");

@@ -240,7 +240,7 @@ fn a_callback_is_a_webhook_that_answers_a_question_by_its_id() {
         "websocket+callback@builtin",
         &["a callback is a webhook", "webhook+callback@"],
     );
-    refused("ingest", "webhook+callback@builtin", &["asks none", "pushbench run duplex"]);
+    refused("ingest", "webhook+callback@builtin", &["sends none", "pushbench run duplex"]);
     refused(
         "duplex",
         "webhook+callbak@builtin",
@@ -317,9 +317,9 @@ fn the_built_in_server_answers_where_it_is_told_on_this_machine_only() {
         assert!(called.read_line(&mut head).unwrap() > 0, "{head}");
     }
     assert!(head.starts_with("POST /here?now HTTP/1.1"), "{head}");
-    let mut told = vec![0; 64];
-    called.read_exact(&mut told).unwrap();
-    assert_eq!(serde_json::from_slice::<Value>(&told).unwrap(), answer);
+    let mut reply = vec![0; 64];
+    called.read_exact(&mut reply).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&reply).unwrap(), answer);
     server.kill().unwrap();
     server.wait().unwrap();
 }

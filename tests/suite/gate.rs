@@ -113,10 +113,14 @@ fn a_slower_candidate_fails_and_its_record_says_the_same_again() {
 fn github(bench: &Bench, dir: &str) {
     let summary = bench.write("summary.md", "before\n");
     let mut command = bench.pushbench(&["report", dir, "--format", "github"]);
-    let told = ended(command.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap());
-    told.succeeds();
-    assert!(told.out.starts_with("::error title=pushbench gate failed::FAILED: "), "{}", told.out);
-    assert_eq!(told.out.lines().count(), 1);
+    let result = ended(command.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap());
+    result.succeeds();
+    assert!(
+        result.out.starts_with("::error title=pushbench gate failed::FAILED: "),
+        "{}",
+        result.out
+    );
+    assert_eq!(result.out.lines().count(), 1);
     let written = std::fs::read_to_string(summary).unwrap();
     assert!(written.starts_with("before\n### pushbench gate: gate\n"), "{written}");
     says(&written, &["| margin |", "| REGRESSION |"]);
@@ -147,10 +151,16 @@ fn against(bench: &Bench, dir: &str) {
     let trials = bench.path("elsewhere/trials.jsonl");
     let text = std::fs::read_to_string(&trials).unwrap();
     std::fs::write(&trials, &text[..text.len() - 40]).unwrap();
-    let elsewhere = against("elsewhere", "advice");
-    assert_eq!(elsewhere.code, Some(2), "{}\n{}", elsewhere.out, elsewhere.err);
+    let listens_elsewhere = against("elsewhere", "advice");
+    assert_eq!(
+        listens_elsewhere.code,
+        Some(2),
+        "{}\n{}",
+        listens_elsewhere.out,
+        listens_elsewhere.err
+    );
     let advice = ["advice, not a verdict", "cpu: Another <b>CPU</b>, then "];
-    says(&elsewhere.out, &[&advice[..], &["the stored run is incomplete"]].concat());
+    says(&listens_elsewhere.out, &[&advice[..], &["the stored run is incomplete"]].concat());
 
     edit(&bench.path("newer/run.json"), "/schema", json!(999));
     against("newer", "n")
@@ -175,9 +185,9 @@ fn an_instrument_that_differs_from_itself_cannot_tell() {
     let summary = bench.path("summary.md");
     let args = ["gate", "--base", &command, "--candidate", &command, "--format", "github"];
     let mut gate = bench.pushbench(&[&args[..], &STEADY].concat());
-    let told = ended(gate.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap());
-    assert_eq!(told.code, Some(2), "{}\n{}", told.out, told.err);
-    says(&told.out, &["::warning title=pushbench gate cannot tell::", "the null is not clean"]);
+    let result = ended(gate.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap());
+    assert_eq!(result.code, Some(2), "{}\n{}", result.out, result.err);
+    says(&result.out, &["::warning title=pushbench gate cannot tell::", "the null is not clean"]);
     says(&std::fs::read_to_string(summary).unwrap(), &["stage 2: 16/", "cannot tell"]);
     bench.nothing_left();
 }
@@ -235,7 +245,7 @@ fn what_cannot_be_gated_is_refused_before_anything_starts() {
         (&["--transport", "webhook,tcp"], &["one transport at a time"]),
         (&["--scenario", "rate-sweep"], &["a sweep cannot be qualified"]),
         (&["--nulls", "broken.json"], &["broken.json"]),
-        (&["--out", "."], &["no qualification to go on with"]),
+        (&["--out", "."], &["does not contain a qualification"]),
     ] {
         bench.run(&[&["qualify"], args].concat()).fails(64, texts);
     }
@@ -270,7 +280,10 @@ fn what_serves_something_else_is_not_timed() {
     let does = |fault: &str| format!("pushbench __faulty webhook {fault} 127.0.0.1:{{port}}");
     let (base, candidate) = (does("honest"), does("twice"));
     let ended = gate(&bench, &["--base", &base, "--candidate", &candidate]);
-    ended.fails(3, &["webhook@candidate does not serve what webhook@base does", "exactly once"]);
+    ended.fails(
+        3,
+        &["webhook@candidate handles events differently from webhook@base", "exactly once"],
+    );
     only_why_is_kept(&bench);
     bench.nothing_left();
 }
@@ -349,7 +362,7 @@ fn qualify_goes_on_where_it_was_killed_and_the_gate_takes_its_nulls() {
     signal(&child, rustix::process::Signal::KILL);
     assert_eq!(child.wait().unwrap().code(), None);
     bench.nothing_left();
-    bench.run(&[&args[..], &["--seed", "9"]].concat()).fails(64, &["begun with other options"]);
+    bench.run(&[&args[..], &["--seed", "9"]].concat()).fails(64, &["started with other options"]);
 
     let started = || read(&first)["started"].clone();
     let before = (started(), read(&bench.path("q/calibration/run.json"))["started"].clone());
@@ -388,11 +401,11 @@ fn qualify_goes_on_where_it_was_killed_and_the_gate_takes_its_nulls() {
     assert_eq!(many.code, Some(2), "{}\n{}", many.out, many.err);
     says(&many.out, &["(24 nulls)", "not qualified", "no requested metric can be judged"]);
     // Where nothing else was left open, a longer stage would not change that.
-    let told = bench.run(&["report", "many", "--format", "json"]).out;
-    let first = serde_json::from_str::<Value>(&told).unwrap()["stages"][0].clone();
+    let result = bench.run(&["report", "many", "--format", "json"]).out;
+    let first = serde_json::from_str::<Value>(&result).unwrap()["stages"][0].clone();
     let counted = first["exact"].as_array().unwrap().iter().all(|e| e["outcome"] == "passed");
     if counted && first["blocks_valid"] == 8 {
-        assert!(!bench.path("many/stage-2").exists(), "{told}");
+        assert!(!bench.path("many/stage-2").exists(), "{result}");
     }
     bench.nothing_left();
 }

@@ -99,7 +99,7 @@ fn shipped(name: &str) {
         assert_eq!((&p["written"], &p["acknowledged"]), (&p["queued"], &0.into()), "{arm}");
     }
     let no_publisher = ["run", "ingest", "--arm", &arms[0], "--out", "ingest"];
-    bench.run(&no_publisher).fails(USAGE, &["takes no events", "run fanout --arm"]);
+    bench.run(&no_publisher).fails(USAGE, &["does not accept them", "run fanout --arm"]);
     TRANSPORTS.into_iter().for_each(|transport| turns_away(transport, name));
 }
 
@@ -115,7 +115,7 @@ fn turns_away(transport: &str, name: &str) {
     let launch = Launch { manifest: &manifest, cpus: &[], interrupt: &interrupt };
     let running = start_all(&[launch]).unwrap().remove(0);
     let webhook = transport == "webhook";
-    for (method, path, token, body, status, asked) in [
+    for (method, path, token, body, status, requested) in [
         ("POST", "/publish", "", EVENT, 401, true),
         ("POST", "/publish", "another", EVENT, 401, true),
         ("GET", "/status", "a-toke", "", 401, true),
@@ -146,18 +146,18 @@ fn turns_away(transport: &str, name: &str) {
         ("POST", "/subscribe", TOKEN, r#"{"url":"http://127.0.0.1.nip.io/"}"#, 403, webhook),
         ("GET", "/subscribe", TOKEN, "", 426, !webhook),
     ] {
-        if asked {
-            let (got, said) = ask(&running, method, path, token, body.len(), body);
-            assert_eq!(got, status, "{transport}@{name}: {method} {path} {body}: {said}");
-            assert!(!said.contains(TOKEN), "{said}");
+        if requested {
+            let (got, printed) = ask(&running, method, path, token, body.len(), body);
+            assert_eq!(got, status, "{transport}@{name}: {method} {path} {body}: {printed}");
+            assert!(!printed.contains(TOKEN), "{printed}");
         }
     }
     // Said before it is read.
     let (got, _) = ask(&running, "POST", "/publish", TOKEN, (16 << 20) + 1, "");
     assert_eq!(got, 413, "{transport}@{name}");
-    let (_, told) = ask(&running, "GET", "/status", TOKEN, 0, "");
-    let told: Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((&told["published"], &told["subscribers"]), (&2.into(), &0.into()), "{told}");
+    let (_, reply) = ask(&running, "GET", "/status", TOKEN, 0, "");
+    let reply: Value = serde_json::from_str(&reply).unwrap();
+    assert_eq!((&reply["published"], &reply["subscribers"]), (&2.into(), &0.into()), "{reply}");
     assert_eq!(running.output_tail().trim(), "", "{transport}@{name} logs");
     running.stop();
 }
@@ -359,7 +359,7 @@ fn bad_mappings_are_refused_with_their_place() {
         ),
         (
             format!("{both}\nenv = {{ U = \"{{subscriber_urls}}\" }}"),
-            &["pushbench.toml:5:13", "twice, keep one"],
+            &["pushbench.toml:5:13", "twice; keep one"],
         ),
         (
             format!("{publish}\nenv = {{ U = \"{{subscriber_url}}\" }}"),
@@ -367,7 +367,7 @@ fn bad_mappings_are_refused_with_their_place() {
         ),
         (
             "url = \"http://127.0.0.1:{port}/\"\nid = \"/id\"".to_owned(),
-            &["pushbench.toml:5:6", "about publishing"],
+            &["pushbench.toml:5:6", "applies only to publishers"],
         ),
         (
             "url = \"http://127.0.0.1:{port}/\"".to_owned(),
@@ -385,7 +385,7 @@ fn bad_mappings_are_refused_with_their_place() {
     bench.write("pushbench.toml", running);
     bench
         .run(&["run", "fanout", "--arm", "webhook@mine"])
-        .fails(USAGE, &["pushbench.toml:3:11", "running already", "add the command"]);
+        .fails(USAGE, &["pushbench.toml:3:11", "already running", "add the command"]);
     let socket = "[target.mine.websocket]\ncommand = \"server {port}\"\nmatch = \"order\"\n\
                   publish = \"http://127.0.0.1:{port}/p\"\n\
                   subscribe = { url = \"ws://127.0.0.1:{port}/\", body = \"{subscriber_url}\" }\n";

@@ -200,19 +200,19 @@ fn records_that_are_missing_are_said_first_in_every_format() {
         report.succeeds();
         let top = report.out.lines().nth(1).unwrap();
         assert!(top.starts_with("RECORDS DIFFER: ") && top.contains(what), "{}", report.out);
-        let said = |format: &str| {
+        let message = |format: &str| {
             let ended = bench.run(&["report", dir, "--format", format]);
             ended.succeeds();
             assert!(ended.err.contains("RECORDS DIFFER"), "{format}: {}", ended.err);
             ended.out
         };
-        let report: Value = serde_json::from_str(&said("json")).unwrap();
+        let report: Value = serde_json::from_str(&message("json")).unwrap();
         assert_eq!(report["complete"], false);
         assert!(report["records_differ"][0].as_str().unwrap().contains(what), "{report}");
         for format in ["markdown", "junit", "gobench", "html"] {
-            assert!(said(format).contains(what), "{format}");
+            assert!(message(format).contains(what), "{format}");
         }
-        said("csv");
+        message("csv");
         for args in [["compare", STORED, dir], ["compare", dir, STORED]] {
             let both = bench.run(&args);
             both.succeeds();

@@ -85,9 +85,9 @@ fn a_lost_stream_loses_no_run() {
     };
     let run = |out| [&["run", "--arm", "tcp@builtin", "--out", out], &SHORT[..]].concat();
     let mut command = bench.pushbench(&run("gone"));
-    let said = ended(command.stderr(gone()).output().unwrap());
-    assert!(matches!(said.code, Some(0 | 3)) && complete("gone"), "{}", said.out);
-    assert!(said.out.contains("tcp@builtin"), "{}", said.out);
+    let message = ended(command.stderr(gone()).output().unwrap());
+    assert!(matches!(message.code, Some(0 | 3)) && complete("gone"), "{}", message.out);
+    assert!(message.out.contains("tcp@builtin"), "{}", message.out);
     let full = bench.run_limited("exec >/dev/full 2>/dev/full", &run("full"));
     assert!(full.code == Some(FAILED) && complete("full"), "{:?}", full.code);
 

@@ -39,7 +39,7 @@ impl Message {
 
     /// The word of the first line with this number: of a request its method and its target, of a
     /// response its status.
-    pub fn word(&self, number: usize) -> &str {
+    pub fn start_word(&self, number: usize) -> &str {
         self.start.split(' ').nth(number).unwrap_or_default()
     }
 }

@@ -104,7 +104,7 @@ fn opened(path: &Path, pipes: bool) -> std::result::Result<(File, Metadata), Unr
         t => Err(Unreadable::new(
             path,
             io::ErrorKind::InvalidInput,
-            format!("it is {} and not a file: give the path of one", name(t)),
+            format!("it is {}, not a file: give the path of a file", name(t)),
         )),
     };
     // A device may act on being opened, so it is not.
@@ -129,7 +129,7 @@ fn read(path: &Path, most: u64, pipes: bool) -> std::result::Result<Vec<u8>, Unr
             path,
             io::ErrorKind::InvalidInput,
             format!(
-                "it has {} bytes, and at most {most} are read of it: is it the right file?",
+                "it has {} bytes, but the limit is {most}: check that it is the right file",
                 about.len().max(bytes.len() as u64)
             ),
         ));
@@ -157,13 +157,16 @@ fn utf8(path: &Path, bytes: Vec<u8>) -> std::result::Result<String, Unreadable> 
     };
     let file = path.display().to_string();
     if wide {
-        return Err(refused(Origin::at(&file, "", 0), "this is no UTF-8, it looks like UTF-16"));
+        return Err(refused(Origin::at(&file, "", 0), "this is not UTF-8; it looks like UTF-16"));
     }
     let text = String::from_utf8(bytes).map_err(|e| {
         let valid = e.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(&e.as_bytes()[..valid]);
         let byte = e.as_bytes().get(valid).copied().unwrap_or_default();
-        refused(Origin::at(&file, &before, valid), &format!("the byte 0x{byte:02x} is no UTF-8"))
+        refused(
+            Origin::at(&file, &before, valid),
+            &format!("the byte 0x{byte:02x} is not valid UTF-8"),
+        )
     })?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
@@ -237,15 +240,15 @@ mod tests {
         let path = dir.path().join("x.toml");
         let write = |bytes: &[u8]| std::fs::write(&path, bytes).unwrap();
         write(&vec![b'a'; WRITTEN as usize + 1]);
-        assert!(refused(&path).contains("it has 1048577 bytes, and at most 1048576"));
+        assert!(refused(&path).contains("it has 1048577 bytes, but the limit is 1048576"));
         write(b"a = 1\nb = \"\xe9\"\n");
         assert!(
             refused(&path)
-                .contains("x.toml:2:6: the byte 0xe9 is no UTF-8: save the file as UTF-8")
+                .contains("x.toml:2:6: the byte 0xe9 is not valid UTF-8: save the file as UTF-8")
         );
         for wide in [&b"\xff\xfea\0"[..], b"\xfe\xff\0a", b"a\0=\0", b"\0a\0="] {
             write(wide);
-            assert!(refused(&path).contains("x.toml:1:1: this is no UTF-8, it looks like UTF-16"));
+            assert!(refused(&path).contains("x.toml:1:1: this is not UTF-8; it looks like UTF-16"));
         }
         write("\u{feff}a = 1".as_bytes());
         assert_eq!(text(&path, WRITTEN).unwrap(), "a = 1");

@@ -1,4 +1,4 @@
-//! The results directory: `run.json` (what was asked and where), `trials.jsonl` (one complete record
+//! The results directory: `run.json` (parameters and environment), `trials.jsonl` (one complete record
 //! a line, written and flushed as soon as a trial ends), `*.hlog` (responses per second).
 
 mod file;
@@ -191,13 +191,13 @@ fn read_trials(path: &Path) -> Result<(Vec<Trial>, bool, Records)> {
 fn cannot(what: &str, path: &Path, e: &io::Error) -> Error {
     let remedy = match e.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "choose a place you may write to with --out or --output"
+            "choose a writable directory with --out or --output"
         }
         io::ErrorKind::FileTooLarge => {
-            "raise the limit on the size of files (ulimit -f); trials finished before are kept"
+            "raise the limit of the file size (ulimit -f); finished trials are kept"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "make room or choose another disk with --out or --output; trials finished before are kept"
+            "free disk space, or choose another disk with --out or --output; finished trials are kept"
         }
         io::ErrorKind::NotADirectory => {
             "a part of that path is a file: choose another --out or --output"

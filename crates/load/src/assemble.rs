@@ -1,7 +1,7 @@
-//! From what the shards and the block have seen to the record of each arm.
+//! Builds the record of each arm from the results of the shards and the block.
 
 use crate::shard::ArmOutcome;
-use crate::trial_group::{Finished, TrialGroup};
+use crate::trial_group::{FinishedTrial, TrialGroup};
 use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_core::record::fanout::{Fanout, Growth, KernelMemory, PublisherStatus, Quiet};
 use pushbench_core::record::histogram::{Compact, Hist};
@@ -12,7 +12,7 @@ use pushbench_host::hiccup::Stalls;
 use pushbench_host::usage;
 use std::collections::BTreeMap;
 
-/// What the block saw beside the shards; one entry an arm where there are several.
+/// The block's own observations; one entry per arm in each list.
 pub(super) struct Observations {
     /// When the targets were ready, UTC.
     pub started: String,
@@ -28,15 +28,15 @@ pub(super) struct Observations {
     pub died: Vec<Option<String>>,
     /// Peak memory of this process.
     pub(crate) driver_rss_peak: u64,
-    /// What built-in servers said of themselves.
+    /// The effective configuration of built-in servers.
     pub in_force: Vec<Option<EffectiveConfig>>,
-    /// What was asked of a fan-out at its end; `None` of another flow.
+    /// Readings of a fan-out at its end; `None` in other flows.
     pub fanout: Vec<Option<FanoutObservations>>,
     /// Other runs that measured on the same CPUs.
     pub other_runs: u64,
 }
 
-/// What a fan-out's targets and the machine tell at its end.
+/// Readings of a fan-out's target and the machine at its end.
 #[derive(Clone)]
 pub(super) struct FanoutObservations {
     /// Subscribers acknowledge.
@@ -77,17 +77,17 @@ pub(super) fn difference(before: usage::Reading, after: usage::Reading) -> Targe
 /// The records of a trial group's arms. `shards`: what each shard leaves of each arm.
 pub(super) fn records(
     group: &TrialGroup,
-    mut seen: Observations,
+    mut observations: Observations,
     shards: Vec<Vec<ArmOutcome>>,
     time_lines: Vec<TimeLine>,
-) -> Vec<Finished> {
+) -> Vec<FinishedTrial> {
     let mut shards: Vec<_> = shards.into_iter().map(Vec::into_iter).collect();
     let arms = (0..group.arms.len()).zip(time_lines);
     arms.map(|(i, time_line)| {
         let parts = shards.iter_mut().filter_map(Iterator::next).collect();
-        Finished {
-            trial: record(group, i, parts, &mut seen, &time_line),
-            ended: seen.died[i].take(),
+        FinishedTrial {
+            trial: record(group, i, parts, &mut observations, &time_line),
+            ended: observations.died[i].take(),
             seconds: time_line.into_seconds(),
         }
     })
@@ -98,30 +98,33 @@ fn record(
     group: &TrialGroup,
     i: usize,
     parts: Vec<ArmOutcome>,
-    seen: &mut Observations,
+    observations: &mut Observations,
     time_line: &TimeLine,
 ) -> Trial {
     let window_ns = group.load.duration.as_nanos() as u64;
     let alone = group.arms.len() == 1;
-    let driver = driver_usage(&parts, seen, alone);
+    let driver = driver_usage(&parts, observations, alone);
     let drained_ns = drained(parts.iter().map(|p| p.drained_ns.clone()));
     let mut parts = parts.into_iter();
     let first = parts.next().expect("every shard reports every arm");
     // One shard has all subscribers.
-    let fanout = first.deliveries.zip(seen.fanout[i].take()).map(|(deliveries, seen)| Fanout {
-        deliveries,
-        acknowledged: seen.acknowledged,
-        subscribed_in_ns: first.subscribed_in_ns,
-        target_memory: seen.memory.target,
-        driver_memory: seen
-            .memory
-            .driver
-            .map(|after| Growth { before: first.memory_before, after }),
-        kernel_memory: seen.memory.kernel,
-        kernel_memory_why: seen.memory.kernel_why,
-        quiet: first.quiet.map(|q| Quiet { target_cpu_ns: seen.quiet_cpu_ns, ..q }),
-        publisher: seen.publisher,
-    });
+    let fanout =
+        first.deliveries.zip(observations.fanout[i].take()).map(|(deliveries, observations)| {
+            Fanout {
+                deliveries,
+                acknowledged: observations.acknowledged,
+                subscribed_in_ns: first.subscribed_in_ns,
+                target_memory: observations.memory.target,
+                driver_memory: observations
+                    .memory
+                    .driver
+                    .map(|after| Growth { before: first.memory_before, after }),
+                kernel_memory: observations.memory.kernel,
+                kernel_memory_why: observations.memory.kernel_why,
+                quiet: first.quiet.map(|q| Quiet { target_cpu_ns: observations.quiet_cpu_ns, ..q }),
+                publisher: observations.publisher,
+            }
+        });
     let mut account = first.account;
     parts.for_each(|other| account.merge(&other.account));
     let (point, block, position) = group.place;
@@ -134,7 +137,7 @@ fn record(
         label: trial_arm.label.clone(),
         position,
         design: group.design,
-        started: seen.started.clone(),
+        started: observations.started.clone(),
         window_ns,
         wall_ns: window_ns * group.arms.len() as u64,
         offered_per_second: schedule::offered(&group.load),
@@ -143,24 +146,24 @@ fn record(
         warm_connections: trial_arm.connections as u64,
         slots: (trial_arm.connections * trial_arm.in_flight) as u64,
         split: group.split.clone(),
-        hiccup: seen.stalls.hists.get(i).cloned().unwrap_or_default(),
+        hiccup: observations.stalls.hists.get(i).cloned().unwrap_or_default(),
         time_line: time_line.intervals(),
         max_segment: group.max_segment,
-        target: seen.usage[i],
+        target: observations.usage[i],
         driver,
-        steal_ns: seen.steal_ns,
-        other_runs: seen.other_runs,
-        in_force: seen.in_force[i].take(),
+        steal_ns: observations.steal_ns,
+        other_runs: observations.other_runs,
+        in_force: observations.in_force[i].take(),
         fanout,
-        down_ns: seen.down_ns[i],
+        down_ns: observations.down_ns[i],
         judged: Judged::default(),
     }
 }
 
-fn driver_usage(parts: &[ArmOutcome], seen: &Observations, alone: bool) -> DriverUsage {
+fn driver_usage(parts: &[ArmOutcome], observations: &Observations, alone: bool) -> DriverUsage {
     let mut driver = DriverUsage {
-        pause_ns: Some(seen.stalls.pause_ns),
-        rss_peak_bytes: alone.then_some(seen.driver_rss_peak),
+        pause_ns: Some(observations.stalls.pause_ns),
+        rss_peak_bytes: alone.then_some(observations.driver_rss_peak),
         ..DriverUsage::default()
     };
     for part in parts {
@@ -169,7 +172,7 @@ fn driver_usage(parts: &[ArmOutcome], seen: &Observations, alone: bool) -> Drive
         driver.spin_ns += cpu.spun;
         driver.busy = driver.busy.max(cpu.busy());
         *driver.asleep_ns.get_or_insert_default() += cpu.asleep();
-        if part.tells_waiting {
+        if part.waiting_is_known {
             *driver.waited_ns.get_or_insert_default() += cpu.waited;
         }
     }
@@ -190,18 +193,18 @@ struct Second {
 
 impl TimeLine {
     /// Adds what one shard saw of a second; `driver_rss_bytes` is read when it arrives.
-    pub fn add(&mut self, second: u64, mut seen: IntervalCounts, driver_rss_bytes: u64) {
+    pub fn add(&mut self, second: u64, mut counts: IntervalCounts, driver_rss_bytes: u64) {
         if let Some(known) = self.0.get(&second) {
-            seen.merge(&known.seen());
+            counts.merge(&known.counts());
         }
-        let responses = seen.responses.compact();
-        let (due, backlog_peak) = (seen.due, seen.backlog_peak);
+        let responses = counts.responses.compact();
+        let (due, backlog_peak) = (counts.due, counts.backlog_peak);
         self.0.insert(second, Second { due, backlog_peak, responses, driver_rss_bytes });
     }
 
     /// The figures of every second.
     pub fn intervals(&self) -> Vec<Interval> {
-        let figures = |(n, s): (&u64, &Second)| Interval::of(*n, &s.seen(), s.driver_rss_bytes);
+        let figures = |(n, s): (&u64, &Second)| Interval::of(*n, &s.counts(), s.driver_rss_bytes);
         self.0.iter().map(figures).collect()
     }
 
@@ -212,7 +215,7 @@ impl TimeLine {
 }
 
 impl Second {
-    fn seen(&self) -> IntervalCounts {
+    fn counts(&self) -> IntervalCounts {
         IntervalCounts {
             responses: self.responses.unpack(),
             due: self.due,
@@ -267,18 +270,18 @@ pub(super) fn drained(shards: impl Iterator<Item = Vec<Option<u64>>>) -> Vec<Opt
 mod tests {
     use super::*;
 
-    fn seen(values: &[u64]) -> IntervalCounts {
-        let mut seen = IntervalCounts { due: 7, backlog_peak: 2, ..IntervalCounts::default() };
-        values.iter().for_each(|v| seen.responses.record(*v));
-        seen
+    fn counts(values: &[u64]) -> IntervalCounts {
+        let mut counts = IntervalCounts { due: 7, backlog_peak: 2, ..IntervalCounts::default() };
+        values.iter().for_each(|v| counts.responses.record(*v));
+        counts
     }
 
     #[test]
     fn shards_of_the_same_second_are_merged_without_loss() {
         let mut line = TimeLine::default();
-        line.add(1, seen(&[5, 1_000_000]), 10);
-        line.add(0, seen(&[]), 20);
-        line.add(1, seen(&[70_000]), 30);
+        line.add(1, counts(&[5, 1_000_000]), 10);
+        line.add(0, counts(&[]), 20);
+        line.add(1, counts(&[70_000]), 30);
         let intervals = line.intervals();
         assert_eq!(intervals.iter().map(|i| i.second).collect::<Vec<_>>(), [0, 1]);
         assert_eq!((intervals[1].due, intervals[1].backlog_peak), (14, 4));

@@ -1,4 +1,4 @@
-//! The life of one connection slot: it is warm before the first event, and a connection that ended
+//! A connection slot: its connection is opened before the first event, and a connection that ended
 //! is made again when the next event needs it.
 
 use crate::feed::Feed;
@@ -49,7 +49,7 @@ pub async fn keep<C: Client>(
                 }
             }
         };
-        if let Err(fault) = client.carry(feed.again(), ledger.clone()).await {
+        if let Err(fault) = client.carry(feed.next_handle(), ledger.clone()).await {
             ledger.fault(&fault.to_string());
         }
         if feed.ended() && ledger.open_count() == 0 {

@@ -1,4 +1,4 @@
-//! Sends on schedule and records: pacer, workers, the life of one trial. Never inside a target.
+//! The driver: sends events on schedule and records their outcomes. It never runs inside a target.
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
@@ -19,7 +19,7 @@ pub mod connections;
 pub mod cpu_account;
 mod fanout;
 pub mod limits;
-mod neighbors;
+mod other_runs;
 pub mod pacer;
 pub mod shard;
 mod targets;

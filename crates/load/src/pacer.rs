@@ -6,7 +6,7 @@ use crate::cpu_account::{CpuAccount, Meter};
 use crate::fanout;
 use crate::feed::EventQueue;
 use crate::ledger::Ledger;
-use crate::shard::{ArmOutcome, BlockJob, News, Signals};
+use crate::shard::{ArmOutcome, BlockJob, ShardContext, ShardMessage};
 use crate::tasks::Tasks;
 use pushbench_core::record::fanout::Quiet;
 use pushbench_core::scenario::Load;
@@ -35,7 +35,7 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// `worked` is set by every other task when it runs, so that spinning is told apart from work.
+    /// `worked` is set by every other task when it runs, so that spinning is distinguished from work.
     pub fn new(worked: Rc<Cell<bool>>) -> io::Result<Pacer> {
         Ok(Pacer { timer: Timer::new()?, worked, spun: 0 })
     }
@@ -60,7 +60,7 @@ impl Pacer {
     }
 
     /// Returns at the instant or up to a wake from idle later, without spinning.
-    pub(crate) async fn roughly(&self, instant: u64) -> io::Result<()> {
+    pub(crate) async fn until_without_spinning(&self, instant: u64) -> io::Result<()> {
         self.timer.until(instant).await
     }
 
@@ -70,7 +70,7 @@ impl Pacer {
     }
 }
 
-/// Time-outs, intervals and the wish to stop are looked after this often, ns.
+/// How often time-outs, intervals and the stop flag are checked, ns.
 const HOUSEKEEPING_NS: u64 = 25_000_000;
 /// While draining, how often to look whether everything has its outcome, ns.
 const DRAIN_STEP_NS: u64 = 200_000;
@@ -91,7 +91,7 @@ pub(super) struct Arm {
     pub(crate) memory_before: u64,
     quiet: Option<Quiet>,
     /// Tells subscribers the origin.
-    begins: watch::Sender<u64>,
+    origin_sender: watch::Sender<u64>,
     bursts: Bursts,
     cpu: CpuAccount,
     drain_ns: u64,
@@ -103,7 +103,7 @@ impl Arm {
         queue: EventQueue,
         load: (&Load, Option<Schedule>),
         tasks: Tasks,
-        begins: watch::Sender<u64>,
+        origin_sender: watch::Sender<u64>,
     ) -> Arm {
         let (load, schedule) = load;
         let schedule = schedule.map(Iterator::peekable);
@@ -116,7 +116,7 @@ impl Arm {
             subscribed_in_ns: 0,
             memory_before: 0,
             quiet: None,
-            begins,
+            origin_sender,
             bursts,
             cpu: CpuAccount::default(),
             drain_ns: 0,
@@ -138,9 +138,9 @@ impl Arm {
 }
 
 /// The turns of a shard's arms, from the common origin to the last outcome.
-pub(super) struct Turns<'a> {
+pub(super) struct SliceRunner<'a> {
     job: &'a BlockJob,
-    signals: &'a Signals,
+    context: &'a ShardContext,
     pacer: Pacer,
     arms: Vec<Arm>,
     meter: Meter,
@@ -149,14 +149,23 @@ pub(super) struct Turns<'a> {
     interval: u64,
 }
 
-impl<'a> Turns<'a> {
-    pub fn new(job: &'a BlockJob, signals: &'a Signals, pacer: Pacer, arms: Vec<Arm>) -> Self {
+impl<'a> SliceRunner<'a> {
+    pub fn new(job: &'a BlockJob, context: &'a ShardContext, pacer: Pacer, arms: Vec<Arm>) -> Self {
         let meter = Meter::of_this_thread();
-        Turns { job, signals, pacer, arms, meter, origin: 0, next_housekeeping: 0, interval: 0 }
+        SliceRunner {
+            job,
+            context,
+            pacer,
+            arms,
+            meter,
+            origin: 0,
+            next_housekeeping: 0,
+            interval: 0,
+        }
     }
 
     fn stopping(&self) -> bool {
-        self.signals.stop.load(Ordering::Relaxed)
+        self.context.stop.load(Ordering::Relaxed)
     }
 
     /// False when the block was called off.
@@ -165,15 +174,15 @@ impl<'a> Turns<'a> {
             if self.stopping() {
                 return Ok(false);
             }
-            self.origin = self.signals.origin.load(Ordering::Acquire);
+            self.origin = self.context.origin.load(Ordering::Acquire);
             if self.origin != 0 {
                 for arm in &self.arms {
                     arm.ledger.begin(self.origin);
-                    arm.begins.send_replace(self.origin);
+                    arm.origin_sender.send_replace(self.origin);
                 }
                 return Ok(true);
             }
-            self.pacer.roughly(clock::now() + 1_000_000).await?;
+            self.pacer.until_without_spinning(clock::now() + 1_000_000).await?;
         }
     }
 
@@ -188,7 +197,7 @@ impl<'a> Turns<'a> {
                 self.until(self.origin + slices.wall(arm, begin)).await?;
                 let mut measuring = begin >= warmup;
                 self.arms[arm].begin_slice(measuring);
-                let mut from = self.effort_from_now();
+                let mut from = self.start_cpu_account();
                 let end = (begin + slice).min(slices.length_ns());
                 if begin < warmup && warmup < end {
                     // Alone on its cores an arm has one slice: the window opens within it.
@@ -197,7 +206,7 @@ impl<'a> Turns<'a> {
                     self.arms[arm].begin_slice(true);
                     measuring = true;
                     // What the warm-up cost is not charged to the measured events.
-                    from = self.effort_from_now();
+                    from = self.start_cpu_account();
                     self.quiet(arm).await?;
                 }
                 self.events(arm, end).await?;
@@ -212,7 +221,7 @@ impl<'a> Turns<'a> {
     }
 
     /// The thread's counters now; spinning counts again from here.
-    fn effort_from_now(&mut self) -> CpuAccount {
+    fn start_cpu_account(&mut self) -> CpuAccount {
         self.pacer.take_spun();
         self.meter.now()
     }
@@ -237,16 +246,18 @@ impl<'a> Turns<'a> {
         let Some(end) = self.job.quiet_end else { return Ok(()) };
         let end = self.origin + self.job.slices.wall(arm, end);
         let latest = end.saturating_sub(fanout::SHORTEST_QUIET_NS);
-        while self.arms[arm].ledger.held().unsettled > 0
+        while self.arms[arm].ledger.totals().unsettled > 0
             && clock::now() < latest
             && !self.stopping()
         {
-            self.pacer.roughly(clock::now() + fanout::QUIET_LOOK_NS).await?;
+            self.pacer.until_without_spinning(clock::now() + fanout::QUIET_LOOK_NS).await?;
         }
-        let _block_gone = self.signals.news.send(News::Quiet);
-        let begin = fanout::QuietBegin::now(&self.arms[arm].ledger);
+        let _block_gone = self.context.messages.send(ShardMessage::Quiet);
+        let begin = fanout::QuietPeriod::now(&self.arms[arm].ledger);
         while clock::now() < end && !self.stopping() {
-            self.pacer.roughly(end.min(clock::now() + fanout::QUIET_STEP_NS)).await?;
+            self.pacer
+                .until_without_spinning(end.min(clock::now() + fanout::QUIET_STEP_NS))
+                .await?;
             self.housekeeping();
         }
         self.arms[arm].quiet = Some(begin.until_now(&self.arms[arm].ledger));
@@ -292,10 +303,11 @@ impl<'a> Turns<'a> {
 
     fn close_interval(&self) {
         for (i, arm) in self.arms.iter().enumerate() {
-            let seen = arm.ledger.take_interval();
-            if !seen.is_empty() {
+            let counts = arm.ledger.take_interval();
+            if !counts.is_empty() {
                 let second = self.interval;
-                let _block_gone = self.signals.news.send(News::Interval { arm: i, second, seen });
+                let _block_gone =
+                    self.context.messages.send(ShardMessage::Interval { arm: i, second, counts });
             }
         }
     }
@@ -307,7 +319,7 @@ impl<'a> Turns<'a> {
         let open = |arms: &[Arm]| arms.iter().map(|a| a.ledger.open_count()).sum::<u64>();
         let (mut before, mut step) = (open(&self.arms), DRAIN_STEP_NS);
         while before > 0 && !self.stopping() {
-            self.pacer.roughly(clock::now() + step).await?;
+            self.pacer.until_without_spinning(clock::now() + step).await?;
             let now = open(&self.arms);
             // What only waits for its time-out, as at a stuck subscriber, is not looked at all the time.
             step = if now < before { DRAIN_STEP_NS } else { (step * 2).min(LONGEST_DRAIN_STEP_NS) };
@@ -326,11 +338,11 @@ impl<'a> Turns<'a> {
         Ok(())
     }
 
-    /// Targets are asked what they have and what they spent while every connection stands: closing them
+    /// Memory and CPU time of the targets are read while all connections are open: closing them
     /// is no event's cost.
     pub async fn wait_for_end(&self) -> io::Result<()> {
         while !self.stopping() {
-            self.pacer.roughly(clock::now() + 1_000_000).await?;
+            self.pacer.until_without_spinning(clock::now() + 1_000_000).await?;
         }
         Ok(())
     }
@@ -350,7 +362,7 @@ impl<'a> Turns<'a> {
                 quiet: arm.quiet,
                 drained_ns: arm.bursts.finish(),
                 cpu: arm.cpu,
-                tells_waiting: self.meter.tells_waiting(),
+                waiting_is_known: self.meter.waiting_is_known(),
                 drain_ns: arm.drain_ns,
             });
         }

@@ -1,8 +1,8 @@
-//! The subscriber's half: asks at fixed instants. Those of all subscribers are spread evenly over the
-//! interval, as they would be by chance, so that the publisher is asked steadily.
+//! A polling subscriber sends requests at fixed instants. Those of all subscribers are spread evenly over the
+//! interval, so that the publisher gets requests at a steady rate.
 
-use crate::subscriber::asking::{Asking, Seat};
-use crate::subscriber::{Ongoing, SubscribeConfig, Subscriber};
+use crate::subscriber::event_requester::{EventRequester, SubscriptionState};
+use crate::subscriber::{SubscribeConfig, Subscriber, SubscriberTask};
 use pushbench_host::clock;
 use pushbench_host::sleep::Timer;
 use pushbench_wire::fault::Fault;
@@ -14,49 +14,49 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 /// A subscriber with its kept connection.
-pub struct Poller {
-    seat: Rc<Seat>,
-    polling: Ongoing,
+pub struct PollSubscriber {
+    state: Rc<SubscriptionState>,
+    polling: SubscriberTask,
 }
 
 /// What the subscribers of an arm have in common.
 #[derive(Clone)]
-pub struct Beat {
-    alarms: Rc<Alarms>,
+pub struct PollTimer {
+    shared_timer: Rc<SharedTimer>,
     begun: u64,
 }
 
-impl Subscriber for Poller {
-    type Common = Beat;
+impl Subscriber for PollSubscriber {
+    type Common = PollTimer;
 
-    async fn prepare(subscribe_config: &Rc<SubscribeConfig>) -> Result<Beat, Fault> {
-        let alarms = Rc::new(Alarms::new().map_err(Fault::refused)?);
-        let (ring, ledger) = (alarms.clone(), subscribe_config.ledger.clone());
+    async fn prepare(subscribe_config: &Rc<SubscribeConfig>) -> Result<PollTimer, Fault> {
+        let shared_timer = Rc::new(SharedTimer::new().map_err(Fault::refused)?);
+        let (run, ledger) = (shared_timer.clone(), subscribe_config.ledger.clone());
         (subscribe_config.spawn)(Box::pin(async move {
-            if let Err(e) = ring.ring().await {
+            if let Err(e) = run.run().await {
                 ledger.fault(&format!("the timer of the polling subscribers failed: {e}"));
             }
         }));
-        Ok(Beat { alarms, begun: clock::now() })
+        Ok(PollTimer { shared_timer, begun: clock::now() })
     }
 
     async fn subscribe(
         subscribe_config: &Rc<SubscribeConfig>,
-        beat: &Beat,
+        poll_timer: &PollTimer,
         number: usize,
     ) -> Result<Self, Fault> {
-        let interval = subscribe_config.asked.poll_interval.as_nanos() as u64;
-        let mut asking = Asking::subscribe(subscribe_config, number).await?;
-        let (seat, alarms) = (asking.seat(), beat.alarms.clone());
-        // It asks at this instant and every interval later.
-        let first = beat.begun + phase(interval, number, subscribe_config.asked.count);
-        let polling = Ongoing::new(async move {
+        let interval = subscribe_config.settings.poll_interval.as_nanos() as u64;
+        let mut event_requester = EventRequester::subscribe(subscribe_config, number).await?;
+        let (state, shared_timer) = (event_requester.state(), poll_timer.shared_timer.clone());
+        // It sends a request at this instant and after every interval.
+        let first = poll_timer.begun + phase(interval, number, subscribe_config.settings.count);
+        let polling = SubscriberTask::new(async move {
             loop {
-                alarms.until(next(first, interval, clock::now())).await;
-                asking.once().await?;
+                shared_timer.until(next(first, interval, clock::now())).await;
+                event_requester.request_events().await?;
             }
         });
-        Ok(Poller { seat, polling })
+        Ok(PollSubscriber { state, polling })
     }
 
     async fn receive(&mut self) -> Result<(), Fault> {
@@ -64,18 +64,18 @@ impl Subscriber for Poller {
     }
 
     async fn leave(mut self) -> Result<(), Fault> {
-        self.polling.finish(|| self.seat.is_through()).await;
-        self.seat.leave().await
+        self.polling.finish(|| self.state.is_idle()).await;
+        self.state.leave().await
     }
 }
 
-/// When in the interval a subscriber asks.
+/// The phase of a subscriber in the interval.
 fn phase(interval: u64, number: usize, count: usize) -> u64 {
     (u128::from(interval) * number as u128 / count.max(1) as u128) as u64
 }
 
 /// The next instant of a subscriber after `now`. What an answer that took long has missed is left out:
-/// nobody asks twice at the same time.
+/// a subscriber has one request at a time.
 fn next(first: u64, interval: u64, now: u64) -> u64 {
     match now.checked_sub(first) {
         None => first,
@@ -84,27 +84,27 @@ fn next(first: u64, interval: u64, now: u64) -> u64 {
 }
 
 /// The waits of one thread's tasks.
-pub struct Alarms {
+pub struct SharedTimer {
     timer: Timer,
     /// By instant and number, so that two may wait for the same one.
     waiting: RefCell<BTreeMap<(u64, u64), Waker>>,
     next: Cell<u64>,
     /// Whoever rings them.
-    ringer: RefCell<Option<Waker>>,
+    runner: RefCell<Option<Waker>>,
 }
 
-impl Alarms {
+impl SharedTimer {
     /// None yet; needs a tokio runtime with I/O.
-    pub fn new() -> io::Result<Alarms> {
+    pub fn new() -> io::Result<SharedTimer> {
         let waiting = RefCell::default();
         let timer = Timer::new()?;
-        Ok(Alarms { timer, waiting, next: Cell::new(0), ringer: RefCell::default() })
+        Ok(SharedTimer { timer, waiting, next: Cell::new(0), runner: RefCell::default() })
     }
 
-    /// Waits until an instant of the monotonic clock in ns, while somebody [`ring`](Self::ring)s.
+    /// Waits until an instant of the monotonic clock in ns, while [`run`](Self::run) is polled.
     pub async fn until(&self, instant: u64) {
         let number = self.next.replace(self.next.get() + 1);
-        let _given_up = Entry { alarms: self, key: (instant, number) };
+        let _given_up = PendingWait { shared_timer: self, key: (instant, number) };
         poll_fn(|cx| self.poll_until((instant, number), cx)).await;
     }
 
@@ -115,24 +115,24 @@ impl Alarms {
         let mut waiting = self.waiting.borrow_mut();
         waiting.insert(key, cx.waker().clone());
         let first = waiting.first_key_value().is_some_and(|(first, _)| *first == key);
-        if first && let Some(ringer) = self.ringer.take() {
-            ringer.wake();
+        if first && let Some(runner) = self.runner.take() {
+            runner.wake();
         }
         Poll::Pending
     }
 
-    /// Wakes everybody at their instants, for ever.
-    pub(crate) async fn ring(&self) -> io::Result<()> {
-        poll_fn(|cx| self.poll_ring(cx)).await
+    /// Wakes each waiter at its instant, without end.
+    pub(crate) async fn run(&self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_run(cx)).await
     }
 
-    fn poll_ring(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_run(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let mut waiting = self.waiting.borrow_mut();
             while let Some(first) = waiting.first_entry().filter(|f| f.key().0 <= clock::now()) {
                 first.remove().wake();
             }
-            self.ringer.replace(Some(cx.waker().clone()));
+            self.runner.replace(Some(cx.waker().clone()));
             let Some((&(instant, _), _)) = waiting.first_key_value() else { return Poll::Pending };
             self.timer.arm(instant)?;
             std::task::ready!(self.timer.poll_fired(cx))?;
@@ -141,24 +141,24 @@ impl Alarms {
 }
 
 /// A wait that is over, or was given up.
-struct Entry<'a> {
-    alarms: &'a Alarms,
+struct PendingWait<'a> {
+    shared_timer: &'a SharedTimer,
     key: (u64, u64),
 }
 
-impl Drop for Entry<'_> {
+impl Drop for PendingWait<'_> {
     fn drop(&mut self) {
-        self.alarms.waiting.borrow_mut().remove(&self.key);
+        self.shared_timer.waiting.borrow_mut().remove(&self.key);
     }
 }
 
 /// A subscriber with its connection, on which a request is always held.
-pub struct Held {
-    seat: Rc<Seat>,
-    asking: Ongoing,
+pub struct LongPollSubscriber {
+    state: Rc<SubscriptionState>,
+    event_requester: SubscriberTask,
 }
 
-impl Subscriber for Held {
+impl Subscriber for LongPollSubscriber {
     type Common = ();
 
     async fn prepare(_: &Rc<SubscribeConfig>) -> Result<(), Fault> {
@@ -170,23 +170,23 @@ impl Subscriber for Held {
         (): &(),
         number: usize,
     ) -> Result<Self, Fault> {
-        let mut asking = Asking::subscribe(subscribe_config, number).await?;
-        let seat = asking.seat();
-        let asking = Ongoing::new(async move {
+        let mut event_requester = EventRequester::subscribe(subscribe_config, number).await?;
+        let state = event_requester.state();
+        let event_requester = SubscriberTask::new(async move {
             loop {
-                asking.once().await?;
+                event_requester.request_events().await?;
             }
         });
-        Ok(Held { seat, asking })
+        Ok(LongPollSubscriber { state, event_requester })
     }
 
     async fn receive(&mut self) -> Result<(), Fault> {
-        self.asking.receive().await
+        self.event_requester.receive().await
     }
 
     async fn leave(mut self) -> Result<(), Fault> {
-        self.asking.finish(|| self.seat.is_through()).await;
-        self.seat.leave().await
+        self.event_requester.finish(|| self.state.is_idle()).await;
+        self.state.leave().await
     }
 }
 
@@ -223,24 +223,24 @@ mod alarms_tests {
             .enable_io()
             .build_local(Default::default());
         runtime.unwrap().block_on(async {
-            let alarms = Rc::new(Alarms::new().unwrap());
+            let shared_timer = Rc::new(SharedTimer::new().unwrap());
             let woken = Rc::new(RefCell::new(Vec::new()));
-            let ring = alarms.clone();
-            let ringing = tokio::task::spawn_local(async move { ring.ring().await });
+            let run = shared_timer.clone();
+            let ringing = tokio::task::spawn_local(async move { run.run().await });
             let begun = clock::now();
             let tasks = [30, 10, 20, 10, 0].map(|ms| {
-                let (alarms, woken) = (alarms.clone(), woken.clone());
+                let (shared_timer, woken) = (shared_timer.clone(), woken.clone());
                 tokio::task::spawn_local(async move {
                     let instant = begun + ms * MS;
-                    alarms.until(instant).await;
+                    shared_timer.until(instant).await;
                     assert!(clock::now() >= instant);
                     woken.borrow_mut().push(ms);
                 })
             });
-            // A wait that is given up wakes nobody and holds up nobody.
+            // An abandoned wait wakes no task and delays no other wait.
             let given_up = tokio::task::spawn_local({
-                let alarms = alarms.clone();
-                async move { alarms.until(begun + 5 * MS).await }
+                let shared_timer = shared_timer.clone();
+                async move { shared_timer.until(begun + 5 * MS).await }
             });
             tokio::task::yield_now().await;
             given_up.abort();
@@ -248,7 +248,7 @@ mod alarms_tests {
                 task.await.unwrap();
             }
             assert_eq!(*woken.borrow(), [0, 10, 10, 20, 30]);
-            assert!(alarms.waiting.borrow().is_empty());
+            assert!(shared_timer.waiting.borrow().is_empty());
             ringing.abort();
         });
     }

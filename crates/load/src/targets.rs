@@ -2,7 +2,7 @@
 //! why one cannot be connected to.
 
 use crate::assemble::difference;
-use crate::trial_group::{Bench, Finished, TrialArm, TrialGroup};
+use crate::trial_group::{ExecutionContext, FinishedTrial, TrialArm, TrialGroup};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::fanout::PublisherStatus;
 use pushbench_core::record::trial::TargetUsage;
@@ -14,9 +14,9 @@ use pushbench_wire::fault::ENDED;
 use pushbench_wire::response_diagnostics::TLS;
 
 /// How the target of an arm is started.
-pub(super) fn launch<'a>(trial_arm: &'a TrialArm, bench: &'a Bench<'_>) -> Launch<'a> {
-    let cpus = &bench.placement.target;
-    Launch { manifest: &trial_arm.manifest, cpus, interrupt: bench.interrupt }
+pub(super) fn launch<'a>(trial_arm: &'a TrialArm, context: &'a ExecutionContext<'_>) -> Launch<'a> {
+    let cpus = &context.placement.target;
+    Launch { manifest: &trial_arm.manifest, cpus, interrupt: context.interrupt }
 }
 
 /// What each target has used by now.
@@ -29,7 +29,7 @@ pub(super) fn read_all(targets: &[Running]) -> Vec<usage::Reading> {
 }
 
 /// An earlier process of a target.
-struct Earlier {
+struct PreviousProcess {
     spent: TargetUsage,
     /// What its publisher had counted just before its end.
     publisher: Option<PublisherStatus>,
@@ -37,11 +37,11 @@ struct Earlier {
     down_ns: u64,
 }
 
-/// The lives of a block's targets.
+/// The processes of a block's targets over restarts.
 pub(super) struct RestartTracker {
     /// What each had used when the measured window began; nothing when it was started since.
     before: Vec<usage::Reading>,
-    earlier: Vec<Option<Earlier>>,
+    earlier: Vec<Option<PreviousProcess>>,
 }
 
 impl RestartTracker {
@@ -55,7 +55,7 @@ impl RestartTracker {
         self.before = read_all(targets);
     }
 
-    /// What a target has spent since, in all its lives. `now`: what it has used.
+    /// What a target has spent since, over all its processes. `now`: the usage of the current one.
     pub fn spent(&self, i: usize, now: usage::Reading) -> TargetUsage {
         let spent = difference(self.before[i], now);
         self.earlier[i].as_ref().map_or(spent, |earlier| earlier.spent.and(spent))
@@ -66,14 +66,15 @@ impl RestartTracker {
         &mut self,
         targets: &mut [Running],
         group: &TrialGroup,
-        bench: &Bench<'_>,
+        context: &ExecutionContext<'_>,
     ) -> Result<()> {
         for (i, (trial_arm, target)) in group.arms.iter().zip(targets).enumerate() {
             let publisher = publisher::status_now(target, &trial_arm.manifest);
             let spent = self.spent(i, read_all(std::slice::from_ref(target))[0]);
             let ended = clock::now();
-            restart(target, &launch(trial_arm, bench))?;
-            self.earlier[i] = Some(Earlier { spent, publisher, down_ns: clock::now() - ended });
+            restart(target, &launch(trial_arm, context))?;
+            self.earlier[i] =
+                Some(PreviousProcess { spent, publisher, down_ns: clock::now() - ended });
             self.before[i] = usage::Reading::default();
         }
         Ok(())
@@ -90,13 +91,15 @@ impl RestartTracker {
     }
 }
 
-/// Adds to the faults of silent targets what a look at them tells.
-pub(super) fn explain(finished: &mut [Finished], targets: &[Running]) {
+/// Adds a TLS hint to the faults of targets that acknowledged nothing.
+pub(super) fn add_tls_hints(finished: &mut [FinishedTrial], targets: &[Running]) {
     for (f, target) in finished.iter_mut().zip(targets) {
         let trial = &mut f.trial;
-        let silent = trial.account.measured.acknowledged + trial.account.warmup.acknowledged == 0;
-        // A server that closes without a word may have wanted TLS; one that says nothing did not.
-        if !silent || !trial.account.faults.keys().any(|fault| fault.starts_with(ENDED)) {
+        let none_acknowledged =
+            trial.account.measured.acknowledged + trial.account.warmup.acknowledged == 0;
+        // A server that closes the connection may require TLS; one that sends nothing does not.
+        if !none_acknowledged || !trial.account.faults.keys().any(|fault| fault.starts_with(ENDED))
+        {
             continue;
         }
         let more = hint(target);
@@ -125,7 +128,7 @@ pub(super) fn cannot_connect(trial_arm: &TrialArm, target: &mut Running, why: &s
     ))
 }
 
-/// `; it speaks TLS there …`, or nothing.
+/// `; it uses TLS there …`, or nothing.
 fn hint(target: &Running) -> String {
     if target.speaks_tls() { format!("; {TLS}") } else { String::new() }
 }

@@ -1,4 +1,4 @@
-//! The tasks of one arm in one shard: they tell the pacer when they work, and end together.
+//! The tasks of one arm in one shard: they set a flag when they run, and end together.
 
 use futures_util::task::AtomicWaker;
 use pushbench_host::clock;
@@ -24,7 +24,7 @@ impl Tasks {
     }
 
     pub fn spawn(&self, work: impl Future<Output = ()> + 'static) {
-        let task = tokio::task::spawn_local(Metered::new(work, self.worked.clone()));
+        let task = tokio::task::spawn_local(TimedTask::new(work, self.worked.clone()));
         let mut handles = self.handles.borrow_mut();
         // Connections come and go: what has ended need not be remembered.
         if handles.len() == handles.capacity() {
@@ -49,13 +49,13 @@ impl Tasks {
 }
 
 #[derive(Default)]
-struct Stamp {
+struct WakeTime {
     /// First wake since the last poll; 0 when there was none.
     woken: AtomicU64,
     task: AtomicWaker,
 }
 
-impl Wake for Stamp {
+impl Wake for WakeTime {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -68,22 +68,22 @@ impl Wake for Stamp {
 }
 
 /// A connection's future with its stamp.
-pub struct Metered<F> {
+pub struct TimedTask<F> {
     work: Pin<Box<F>>,
-    stamp: Arc<Stamp>,
+    stamp: Arc<WakeTime>,
     waker: Waker,
     worked: Rc<Cell<bool>>,
 }
 
-impl<F: Future> Metered<F> {
+impl<F: Future> TimedTask<F> {
     /// Wraps `work`; `worked` is set whenever it runs.
     pub fn new(work: F, worked: Rc<Cell<bool>>) -> Self {
-        let stamp = Arc::new(Stamp::default());
-        Metered { work: Box::pin(work), waker: Waker::from(stamp.clone()), stamp, worked }
+        let stamp = Arc::new(WakeTime::default());
+        TimedTask { work: Box::pin(work), waker: Waker::from(stamp.clone()), stamp, worked }
     }
 }
 
-impl<F: Future> Future for Metered<F> {
+impl<F: Future> Future for TimedTask<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {

@@ -2,11 +2,11 @@
 
 use crate::connections::{Client, ConnectConfig};
 use crate::feed::Feed;
-use crate::io::{Stamped, Stamps};
+use crate::io::{InstrumentedSocket, ReadTimes};
 use crate::ledger::Ledger;
 use crate::pipeline;
-use crate::pipeline::Pipe;
-use crate::subscriber::stream::Inbox;
+use crate::pipeline::PipelinedConnection;
+use crate::subscriber::stream::StreamSubscriber;
 use crate::subscriber::{SubscribeConfig, Subscriber};
 use pushbench_core::event::Template;
 use pushbench_wire::fault::Fault;
@@ -21,26 +21,26 @@ use std::task::{Context, Poll, ready};
 /// An open connection.
 pub struct Tcp {
     connect_config: ConnectConfig,
-    framed: Framed<Stream<Stamped>>,
-    stamps: Rc<Stamps>,
+    framed: Framed<Stream<InstrumentedSocket>>,
+    read_times: Rc<ReadTimes>,
 }
 
 impl Client for Tcp {
     async fn open(connect_config: &ConnectConfig) -> Result<Self, Fault> {
-        let io = Stamped::connect(connect_config).await?;
+        let io = InstrumentedSocket::connect(connect_config).await?;
         if connect_config.warm {
-            io.socket().set_up();
+            io.socket().end_setup();
         }
-        let stamps = io.socket().stamps();
-        Ok(Tcp { connect_config: connect_config.clone(), framed: Framed::new(io), stamps })
+        let read_times = io.socket().read_times();
+        Ok(Tcp { connect_config: connect_config.clone(), framed: Framed::new(io), read_times })
     }
 
     async fn carry(mut self, feed: Feed, _ledger: Rc<Ledger>) -> Result<(), Fault> {
-        pipeline::carry(&mut self.framed, &self.connect_config, self.stamps, &feed).await
+        pipeline::carry(&mut self.framed, &self.connect_config, self.read_times, &feed).await
     }
 }
 
-impl Pipe for Framed<Stream<Stamped>> {
+impl PipelinedConnection for Framed<Stream<InstrumentedSocket>> {
     fn poll_answers(
         &mut self,
         cx: &mut Context<'_>,
@@ -74,7 +74,7 @@ fn fault(e: io::Error) -> Fault {
 }
 
 /// A subscriber with its open connection.
-pub struct TcpSubscriber(Inbox<Framed<Stream<Stamped>>>);
+pub struct TcpSubscriber(StreamSubscriber<Framed<Stream<InstrumentedSocket>>>);
 
 impl Subscriber for TcpSubscriber {
     type Common = ();
@@ -88,12 +88,12 @@ impl Subscriber for TcpSubscriber {
         (): &(),
         number: usize,
     ) -> Result<Self, Fault> {
-        let io = Stamped::subscribe(subscribe_config, number).await?;
-        let stamps = io.socket().stamps();
+        let io = InstrumentedSocket::subscribe(subscribe_config, number).await?;
+        let read_times = io.socket().read_times();
         let mut framed = Framed::new(io);
         let hello = Hello {
             token: subscribe_config.token.clone(),
-            types: subscribe_config.asked.wanted(number),
+            types: subscribe_config.settings.wanted(number),
         };
         let hello = serde_json::to_vec(&hello).map_err(Fault::refused)?;
         framed.queue_with(|out| out.extend_from_slice(&hello));
@@ -102,10 +102,19 @@ impl Subscriber for TcpSubscriber {
         match welcome.await.map_err(Fault::refused)?.as_deref() {
             Some(b"{}") => {}
             Some(other) => return Err(Fault::Refused(String::from_utf8_lossy(other).into_owned())),
-            None => return Err(Fault::Refused("closed instead of a welcome".to_owned())),
+            None => {
+                return Err(Fault::Refused(
+                    "the connection was closed before the welcome message".to_owned(),
+                ));
+            }
         }
-        framed.stream.socket().set_up();
-        Ok(TcpSubscriber(Inbox::new(framed, subscribe_config.clone(), number, stamps)))
+        framed.stream.socket().end_setup();
+        Ok(TcpSubscriber(StreamSubscriber::new(
+            framed,
+            subscribe_config.clone(),
+            number,
+            read_times,
+        )))
     }
 
     async fn receive(&mut self) -> Result<(), Fault> {

@@ -2,11 +2,11 @@
 
 use crate::connections::{Client, ConnectConfig};
 use crate::feed::Feed;
-use crate::io::{Stamped, Stamps};
+use crate::io::{InstrumentedSocket, ReadTimes};
 use crate::ledger::Ledger;
 use crate::pipeline;
-use crate::pipeline::Pipe;
-use crate::subscriber::stream::Inbox;
+use crate::pipeline::PipelinedConnection;
+use crate::subscriber::stream::StreamSubscriber;
 use crate::subscriber::{SubscribeConfig, Subscriber};
 use pushbench_core::event::Template;
 use pushbench_wire::fault::Fault;
@@ -33,37 +33,37 @@ const MOST_WAITING: usize = 8 * 1024;
 const VIOLATION: &[u8] = b"\x03\xeaProtocol violation";
 
 thread_local! {
-    /// Masks must not be foreseen by whoever chooses the text (RFC 6455, section 10.3).
-    static KEYS: RefCell<ChaCha8Rng> =
+    /// Masks must not be predictable for the author of the text (RFC 6455, section 10.3).
+    static MASK_KEYS: RefCell<ChaCha8Rng> =
         RefCell::new(ChaCha8Rng::seed_from_u64(RandomState::new().hash_one(0)));
 }
 
 fn key() -> [u8; 4] {
-    KEYS.with_borrow_mut(|keys| keys.next_u32()).to_ne_bytes()
+    MASK_KEYS.with_borrow_mut(|keys| keys.next_u32()).to_ne_bytes()
 }
 
 /// An open WebSocket.
 pub(super) struct Socket {
-    io: Stream<Stamped>,
+    io: Stream<InstrumentedSocket>,
     unread: Unread,
     unwritten: Unwritten,
     frames: Frames,
-    /// What the peer wants to hear.
-    reply: Option<Reply>,
+    /// The control frame that the peer expects.
+    reply: Option<ControlReply>,
 }
 
 /// A control frame that answers one.
 #[derive(Debug, PartialEq, Eq)]
-struct Reply {
+struct ControlReply {
     opcode: u8,
     payload: Vec<u8>,
 }
 
 impl Socket {
-    /// Over a connection that has shaken hands; `came` is what the peer has sent since.
-    pub fn new(io: Stream<Stamped>, came: &[u8]) -> Socket {
+    /// Over a connection that has shaken hands; `received_early` is what the peer has sent since.
+    pub fn new(io: Stream<InstrumentedSocket>, received_early: &[u8]) -> Socket {
         let mut unread = Unread::default();
-        unread.push(came);
+        unread.push(received_early);
         Socket {
             io,
             unread,
@@ -73,12 +73,12 @@ impl Socket {
         }
     }
 
-    /// Says good-bye if the socket takes it at once, and charges nobody for it.
-    pub fn part(mut self, cx: &mut Context<'_>) {
+    /// Sends a close frame if it can be written at once. Its bytes are not charged to events.
+    pub fn close(mut self, cx: &mut Context<'_>) {
         self.io.socket().account();
-        let Reply { opcode, payload } = match self.reply.take() {
+        let ControlReply { opcode, payload } = match self.reply.take() {
             Some(answer) if answer.opcode == CLOSE => answer,
-            _ => Reply { opcode: CLOSE, payload: Vec::new() },
+            _ => ControlReply { opcode: CLOSE, payload: Vec::new() },
         };
         self.control(opcode, &payload);
         let _not_waited_for = self.unwritten.poll_written(&mut self.io, cx);
@@ -93,7 +93,7 @@ impl Socket {
     /// Answers the last ping.
     fn poll_pong(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
         if self.unwritten.len() < MOST_WAITING
-            && let Some(Reply { opcode, payload }) = self.reply.take_if(|r| r.opcode == PONG)
+            && let Some(ControlReply { opcode, payload }) = self.reply.take_if(|r| r.opcode == PONG)
         {
             self.control(opcode, &payload);
             let _rest_is_written_later = self.poll_flush(cx)?;
@@ -105,7 +105,7 @@ impl Socket {
 /// Hands the messages in `bytes` to `answer`; how many bytes were understood, and whether the peer closes.
 fn take(
     frames: &mut Frames,
-    reply: &mut Option<Reply>,
+    reply: &mut Option<ControlReply>,
     bytes: &[u8],
     answer: &mut impl FnMut(&[u8]),
 ) -> (usize, Result<bool, Error>) {
@@ -120,10 +120,11 @@ fn take(
                     Received::Message(message) => answer(message),
                     Received::Nothing => {}
                     Received::Ping(payload) => {
-                        *reply = Some(Reply { opcode: PONG, payload: payload.to_vec() });
+                        *reply = Some(ControlReply { opcode: PONG, payload: payload.to_vec() });
                     }
                     Received::Close(reason) => {
-                        *reply = Some(Reply { opcode: CLOSE, payload: echo(reason).to_vec() });
+                        *reply =
+                            Some(ControlReply { opcode: CLOSE, payload: echo(reason).to_vec() });
                         return (used, Ok(true));
                     }
                 }
@@ -132,7 +133,7 @@ fn take(
     }
 }
 
-/// A close is answered with its own reason, unless that has a code that nobody may send.
+/// A close is answered with its own reason, unless that has a code that must not be sent.
 fn echo(reason: &[u8]) -> &[u8] {
     use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
     match reason {
@@ -141,7 +142,7 @@ fn echo(reason: &[u8]) -> &[u8] {
     }
 }
 
-impl Pipe for Socket {
+impl PipelinedConnection for Socket {
     fn poll_answers(
         &mut self,
         cx: &mut Context<'_>,
@@ -203,38 +204,39 @@ fn fault(e: Error) -> Fault {
 pub struct Websocket {
     connect_config: ConnectConfig,
     socket: Socket,
-    stamps: Rc<Stamps>,
+    read_times: Rc<ReadTimes>,
 }
 
 impl Client for Websocket {
     async fn open(connect_config: &ConnectConfig) -> Result<Self, Fault> {
-        let mut io = Stamped::connect(connect_config).await?;
-        let stamps = io.socket().stamps();
+        let mut io = InstrumentedSocket::connect(connect_config).await?;
+        let read_times = io.socket().read_times();
         let request =
             handshake::request(&connect_config.address.endpoint, &connect_config.request_options)?;
-        let came = handshake::shake(&mut io, &request, &connect_config.request_options).await?;
+        let received_early =
+            handshake::shake(&mut io, &request, &connect_config.request_options).await?;
         if connect_config.warm {
-            io.socket().set_up();
+            io.socket().end_setup();
         }
         Ok(Websocket {
             connect_config: connect_config.clone(),
-            socket: Socket::new(io, &came),
-            stamps,
+            socket: Socket::new(io, &received_early),
+            read_times,
         })
     }
 
     async fn carry(mut self, feed: Feed, _ledger: Rc<Ledger>) -> Result<(), Fault> {
         let ended =
-            pipeline::carry(&mut self.socket, &self.connect_config, self.stamps, &feed).await;
+            pipeline::carry(&mut self.socket, &self.connect_config, self.read_times, &feed).await;
         // Also where the peer has closed with events on their way: its close wants an answer (RFC 6455, 5.5.1).
         let mut socket = Some(self.socket);
-        poll_fn(|cx| Poll::Ready(socket.take().map(|socket| socket.part(cx)))).await;
+        poll_fn(|cx| Poll::Ready(socket.take().map(|socket| socket.close(cx)))).await;
         ended
     }
 }
 
 /// A subscriber with its open connection.
-pub struct WebsocketSubscriber(Inbox<WebSocketStream<Stream<Stamped>>>);
+pub struct WebsocketSubscriber(StreamSubscriber<WebSocketStream<Stream<InstrumentedSocket>>>);
 
 impl Subscriber for WebsocketSubscriber {
     type Common = ();
@@ -248,17 +250,24 @@ impl Subscriber for WebsocketSubscriber {
         (): &(),
         number: usize,
     ) -> Result<Self, Fault> {
-        let mut io = Stamped::subscribe(subscribe_config, number).await?;
-        let stamps = io.socket().stamps();
+        let mut io = InstrumentedSocket::subscribe(subscribe_config, number).await?;
+        let read_times = io.socket().read_times();
         let request = handshake::request(
-            &subscribe_config.wanting(number),
+            &subscribe_config.endpoint_for(number),
             &subscribe_config.request_options,
         )?;
-        let came = handshake::shake(&mut io, &request, &subscribe_config.request_options).await?;
-        io.socket().set_up();
+        let received_early =
+            handshake::shake(&mut io, &request, &subscribe_config.request_options).await?;
+        io.socket().end_setup();
         let config = Some(small());
-        let socket = WebSocketStream::from_partially_read(io, came, Role::Client, config).await;
-        Ok(WebsocketSubscriber(Inbox::new(socket, subscribe_config.clone(), number, stamps)))
+        let socket =
+            WebSocketStream::from_partially_read(io, received_early, Role::Client, config).await;
+        Ok(WebsocketSubscriber(StreamSubscriber::new(
+            socket,
+            subscribe_config.clone(),
+            number,
+            read_times,
+        )))
     }
 
     async fn receive(&mut self) -> Result<(), Fault> {

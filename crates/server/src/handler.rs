@@ -10,7 +10,7 @@ use pushbench_host::sleep::Timer;
 use pushbench_wire::webhook::CALLBACK_URL;
 use std::time::Duration;
 
-/// What the handler does beside its duty: the options of its arm, and what imitates a slower server.
+/// Options of the handler: those of its arm, and those that imitate a slower server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Handler {
     /// What is added to the transport.
@@ -99,7 +99,7 @@ impl Handler {
     }
 }
 
-/// By the thread's own clock: beside other work it takes longer, and costs as much.
+/// Uses CPU time of the thread, so that the cost is the same under load.
 fn burn(work: Duration) {
     let end = clock::thread_cpu() + work.as_nanos() as u64;
     while clock::thread_cpu() < end {

@@ -1,6 +1,6 @@
 //! One GET on a blocking socket: readiness, and the status of a publisher.
 
-use pushbench_wire::webhook::response::Reading;
+use pushbench_wire::webhook::response::ResponseParser;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -21,15 +21,15 @@ pub(super) fn get(
     stream.set_write_timeout(Some(answer)).ok()?;
     let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}");
     write!(stream, "{head}Connection: close\r\n\r\n").ok()?;
-    let (mut stream, mut reading) = (stream.take(LONGEST), Reading::default());
-    let (mut came, mut bytes) = (Vec::new(), [0; 4096]);
+    let (mut stream, mut parser) = (stream.take(LONGEST), ResponseParser::default());
+    let (mut received, mut bytes) = (Vec::new(), [0; 4096]);
     loop {
         let read = stream.read(&mut bytes).ok()?;
-        came.extend_from_slice(&bytes[..read]);
-        let answer = if whole { reading.look(&came) } else { reading.begun(&came) }.ok()?;
+        received.extend_from_slice(&bytes[..read]);
+        let answer = if whole { parser.look(&received) } else { parser.begun(&received) }.ok()?;
         let answer = match answer {
             None if read > 0 => continue,
-            None => reading.end(&came).ok()?,
+            None => parser.end(&received).ok()?,
             Some(answer) => answer,
         };
         return answer.status.is_success().then(|| answer.body.to_vec());

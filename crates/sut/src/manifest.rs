@@ -1,8 +1,8 @@
 //! What a target is: read from the shipped `targets/` (embedded in the binary) or from the user's
 //! `pushbench.toml`.
 
-use crate::described;
-use crate::described::{Described, Targets};
+use crate::description;
+use crate::description::{TargetDescription, Targets};
 use crate::ease;
 use crate::publisher::{PublishOptions, Publisher};
 use include_dir::Dir;
@@ -132,7 +132,7 @@ impl Manifest {
         }
     }
 
-    /// A command that serves a transport at a path of the port it is given; `{port}` stands for it.
+    /// A command that serves a transport at a path of the port it is given; `{port}` is its placeholder.
     pub fn started_by(
         name: &str,
         transport: Transport,
@@ -190,10 +190,10 @@ impl Manifest {
 /// Finds the target `name` and what it serves over `transport`. A user's own target of that name goes
 /// before a shipped one. A host other than loopback must be among `allow_hosts`.
 pub fn find(transport: Transport, name: &str, allow_hosts: &[String]) -> Result<Manifest> {
-    let found = described(transport, name)?;
+    let found = description(transport, name)?;
     if found.0.url.is_empty() {
         return Err(Error::usage(format!(
-            "--arm {0}@{name}: {name} publishes and takes no events: it is measured by \
+            "--arm {0}@{name}: {name} publishes events and does not accept them over {0}: measure it with \
              pushbench run fanout --arm {0}@{name}",
             transport.name()
         )));
@@ -203,12 +203,12 @@ pub fn find(transport: Transport, name: &str, allow_hosts: &[String]) -> Result<
 }
 
 /// Reads what the target `name` serves over `transport`, and where its files are.
-pub(super) fn described(transport: Transport, name: &str) -> Result<(Described, Files)> {
+pub(super) fn description(transport: Transport, name: &str) -> Result<(TargetDescription, Files)> {
     let transport = transport.name();
-    let mut own = described::own()?;
+    let mut own = description::own()?;
     let (mut serves, files) = match own.remove(name) {
         Some(read) => (read?, own_files()),
-        None => match described::shipped(name)? {
+        None => match description::shipped(name)? {
             Some((serves, dir)) => (
                 serves.into_iter().map(|(transport, d)| (transport, Ok(d))).collect(),
                 Files::Shipped(dir),
@@ -220,7 +220,7 @@ pub(super) fn described(transport: Transport, name: &str) -> Result<(Described, 
         return Ok((read?, files));
     }
     let others = serves.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-    // What was meant for it may stand under a mistaken name.
+    // The intended table may have a misspelled name.
     Err(serves.into_values().find_map(Result::err).unwrap_or_else(|| {
         Error::usage(format!(
             "--arm {transport}@{name}: {name} does not serve {transport}; it serves {others}"
@@ -234,7 +234,7 @@ fn own_files() -> Files {
 }
 
 /// The target as it is described.
-pub(super) fn manifest(name: &str, (d, files): (Described, Files)) -> Result<Manifest> {
+pub(super) fn manifest(name: &str, (d, files): (TargetDescription, Files)) -> Result<Manifest> {
     let ease = ease::measure(&d.ease, &files, d.cwd.as_deref())?;
     Ok(Manifest {
         name: name.to_owned(),
@@ -265,15 +265,15 @@ pub struct Listed {
 /// All targets, by name.
 pub fn list() -> Result<Vec<Listed>> {
     let mut found: BTreeMap<String, Vec<_>> = BTreeMap::new();
-    for name in described::shipped_names() {
-        let Some((serves, dir)) = described::shipped(name)? else { continue };
-        let ease = |d: &Described| ease::measure(&d.ease, &Files::Shipped(dir), None);
+    for name in description::shipped_names() {
+        let Some((serves, dir)) = description::shipped(name)? else { continue };
+        let ease = |d: &TargetDescription| ease::measure(&d.ease, &Files::Shipped(dir), None);
         found.insert(name.to_owned(), serves.iter().map(|(t, d)| (t.clone(), ease(d))).collect());
     }
     found.insert(BUILTIN.to_owned(), ALL.map(|t| (t.name().to_owned(), Ok(None))).into());
     let files = own_files();
-    let ease = |d: Described| ease::measure(&d.ease, &files, d.cwd.as_deref());
-    for (name, read) in described::own()? {
+    let ease = |d: TargetDescription| ease::measure(&d.ease, &files, d.cwd.as_deref());
+    for (name, read) in description::own()? {
         let serves = match read {
             Ok(serves) => serves.into_iter().map(|(t, d)| (t, d.and_then(ease))).collect(),
             Err(mistake) => vec![(String::new(), Err(mistake))],
@@ -284,20 +284,20 @@ pub fn list() -> Result<Vec<Listed>> {
 }
 
 fn unknown(transport: &str, name: &str, own: Targets) -> Error {
-    let mut known: Vec<&str> = described::shipped_names().chain([BUILTIN]).collect();
+    let mut known: Vec<&str> = description::shipped_names().chain([BUILTIN]).collect();
     known.extend(own.iter().filter(|(_, read)| read.is_ok()).map(|(name, _)| name.as_str()));
     let message = format!(
-        "--arm {transport}@{name}: no target is called \"{name}\"{}; there are {}; your own server is \
-         described in {OWN_FILE} in the working directory",
+        "--arm {transport}@{name}: there is no target \"{name}\"{}; the targets are {}; describe your own server \
+         in {OWN_FILE} in the working directory",
         did_you_mean(name, known.iter().copied()),
         known.join(", ")
     );
-    // It may be what stands in the file under a mistaken name.
+    // The intended target may have a misspelled name.
     let mistake = own.into_values().find_map(Result::err);
     Error::usage(mistake.map_or(message.clone(), |mistake| format!("{message}; {mistake}")))
 }
 
-/// An address that can be asked, of this scheme.
+/// A valid address of this scheme.
 pub(super) fn usable_url(
     (key, url, at): (&str, &str, &Origin),
     scheme: Scheme,
@@ -318,7 +318,7 @@ pub(super) fn check_url(
         && !allow_hosts.iter().any(|h| h.eq_ignore_ascii_case(&endpoint.host))
     {
         return Err(at.error(format!(
-            "{key} \"{url}\": {host} is not this machine; events are sent to another host only when it \
+            "{key} \"{url}\": {host} is not this machine; events are sent to another host only if it \
              is named: add --allow-host {host} if it is yours to load",
             host = endpoint.host
         )));

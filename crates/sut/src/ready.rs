@@ -23,15 +23,15 @@ pub(super) fn ready_at(
     };
     let found = || addresses.iter().copied().find(healthy);
     match (ready, addresses) {
-        (Ready::Line(_), _) if !output.seen() => None,
-        // It says itself that it is ready.
+        (Ready::Line(_), _) if !output.has_wanted_text() => None,
+        // It prints that it is ready.
         (Ready::Line(_), [only]) => Some(*only),
         (Ready::Line(_), _) => found().or(addresses.first().copied()),
         _ => found(),
     }
 }
 
-/// Whether somebody accepts connections there.
+/// Whether a server accepts connections there.
 pub(super) fn accepts(address: SocketAddr) -> bool {
     TcpStream::connect_timeout(&address, CONNECT).is_ok()
 }

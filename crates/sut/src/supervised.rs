@@ -1,4 +1,4 @@
-//! Our side of a [`supervisor`](crate::supervisor): starts a command under one and hears how it goes.
+//! The client of a [`supervisor`](crate::supervisor): starts a command under one and reads its status.
 
 use crate::output::Output;
 use crate::program;
@@ -12,12 +12,12 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A supervisor takes less than this to end its tree; after it, it is killed.
-const PATIENCE: Duration = Duration::from_secs(4);
+const STOP_TIMEOUT: Duration = Duration::from_secs(4);
 /// After the target's end its last output may still be on its way.
-const LAST_WORDS: Duration = Duration::from_millis(300);
+const FINAL_OUTPUT_WAIT: Duration = Duration::from_millis(300);
 
 /// A command and how it is to run.
-pub(super) struct Order<'a> {
+pub(super) struct CommandSpec<'a> {
     pub words: &'a [String],
     pub cpus: &'a [usize],
     pub folder: Option<&'a Path>,
@@ -31,32 +31,39 @@ pub(super) struct Order<'a> {
 /// A running command. Dropping it ends its process tree.
 pub(super) struct Supervised {
     supervisor: Child,
-    /// Its closing tells the supervisor to end the tree.
-    lifeline: Option<ChildStdin>,
-    news: Output,
+    /// Closing it makes the supervisor end the process tree.
+    stdin: Option<ChildStdin>,
+    status_output: Output,
     output: Output,
 }
 
 impl Supervised {
-    pub fn start(order: &Order<'_>) -> io::Result<Supervised> {
-        let (news, news_end) = io::pipe()?;
+    pub fn start(command_spec: &CommandSpec<'_>) -> io::Result<Supervised> {
+        let (status_output, status_end) = io::pipe()?;
         let (output, output_end) = io::pipe()?;
-        let cpus: Vec<String> = order.cpus.iter().map(usize::to_string).collect();
+        let cpus: Vec<String> = command_spec.cpus.iter().map(usize::to_string).collect();
         let mut command = Command::new(program());
         command.arg0("pushbench").arg(SUBCOMMAND).arg(OsStr::new(&cpus.join(",")));
-        command.arg(if order.wants_cgroup { CGROUP } else { NO_CGROUP }).args(order.words);
-        command.envs(order.env.iter().map(|(name, value)| (name, value)));
-        if let Some(folder) = order.folder {
+        command
+            .arg(if command_spec.wants_cgroup { CGROUP } else { NO_CGROUP })
+            .args(command_spec.words);
+        command.envs(command_spec.env.iter().map(|(name, value)| (name, value)));
+        if let Some(folder) = command_spec.folder {
             command.current_dir(folder);
         }
         // A group of its own: Ctrl-C on the terminal is ours to pass on.
         command.process_group(0);
-        command.stdin(Stdio::piped()).stdout(news_end).stderr(output_end);
+        command.stdin(Stdio::piped()).stdout(status_end).stderr(output_end);
         let mut supervisor = command.spawn()?;
         drop(command); // it holds the writing ends
-        let lifeline = supervisor.stdin.take();
-        let news = Output::follow(news, None)?;
-        Ok(Supervised { supervisor, lifeline, news, output: Output::follow(output, order.wanted)? })
+        let stdin = supervisor.stdin.take();
+        let status_output = Output::follow(status_output, None)?;
+        Ok(Supervised {
+            supervisor,
+            stdin,
+            status_output,
+            output: Output::follow(output, command_spec.wanted)?,
+        })
     }
 
     /// The processes of the tree, the supervisor excluded.
@@ -66,25 +73,29 @@ impl Supervised {
 
     /// How it ended, if it did: `exited with code 1`; or why it could not be executed.
     pub fn ended(&mut self) -> Option<Result<String, String>> {
-        let told = |news: &Output| {
-            news.tail().lines().find_map(|line| match line.strip_prefix(FAILED) {
+        let find_end = |status_output: &Output| {
+            status_output.tail().lines().find_map(|line| match line.strip_prefix(FAILED) {
                 Some(why) => Some(Err(why.to_owned())),
                 None => line.strip_prefix(ENDED).map(|how| Ok(how.to_owned())),
             })
         };
-        if let Some(end) = told(&self.news) {
+        if let Some(end) = find_end(&self.status_output) {
             return Some(end);
         }
         let status = self.supervisor.try_wait().ok()??;
-        self.news.wait_for_end(LAST_WORDS);
-        told(&self.news).or_else(|| Some(Ok(format!("lost its supervisor ({status})"))))
+        self.status_output.wait_for_end(FINAL_OUTPUT_WAIT);
+        find_end(&self.status_output)
+            .or_else(|| Some(Ok(format!("lost its supervisor ({status})"))))
     }
 
     /// The directory of its memory cgroup, or why there is none.
     pub fn memory_cgroup(&self) -> Result<PathBuf, String> {
-        let news = self.news.tail();
+        let status_output = self.status_output.tail();
         let word = |wanted: &str| {
-            news.lines().find_map(|l| l.strip_prefix(wanted)?.strip_prefix(' ')).map(str::to_owned)
+            status_output
+                .lines()
+                .find_map(|l| l.strip_prefix(wanted)?.strip_prefix(' '))
+                .map(str::to_owned)
         };
         match (word(CGROUP), word(NO_CGROUP)) {
             (Some(dir), _) => Ok(dir.into()),
@@ -98,16 +109,16 @@ impl Supervised {
     }
 
     /// The last lines it printed, when it has ended all of them.
-    pub(crate) fn last_words(&self) -> String {
-        self.output.wait_for_end(LAST_WORDS);
+    pub(crate) fn final_output(&self) -> String {
+        self.output.wait_for_end(FINAL_OUTPUT_WAIT);
         self.output.tail()
     }
 
     fn end(&mut self) {
-        drop(self.lifeline.take());
-        let asked = Instant::now();
+        drop(self.stdin.take());
+        let started = Instant::now();
         while let Ok(None) = self.supervisor.try_wait() {
-            if asked.elapsed() > PATIENCE {
+            if started.elapsed() > STOP_TIMEOUT {
                 let _already_gone = self.supervisor.kill();
                 let _it_was_ours = self.supervisor.wait();
                 return;

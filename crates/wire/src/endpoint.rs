@@ -67,11 +67,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Takes a URL apart; the error says what is wrong with it.
+    /// Parses a URL; the error describes what is wrong.
     pub fn parse(url: &str) -> Result<Endpoint, String> {
         if let Some(c) = url.chars().find(|c| c.is_control() || c.is_whitespace()) {
             return Err(format!(
-                "it holds the character {:?}: leave it out, or write it as {}",
+                "it contains the character {:?}: remove it, or write it as {}",
                 c,
                 percent(c)
             ));
@@ -82,7 +82,7 @@ impl Endpoint {
         let scheme = Scheme::named(scheme)?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
-            return Err("a user name or password in it is not supported".into());
+            return Err("user names and passwords in URLs are not supported".into());
         }
         let (host, port) = split_host(authority)?;
         let port = match (port, scheme) {
@@ -95,11 +95,11 @@ impl Endpoint {
             (None, Scheme::Tcp) => return Err("it has no port: write tcp://HOST:PORT".into()),
         };
         if host.is_empty() {
-            return Err("it has no usable host: write for example 127.0.0.1".into());
+            return Err("it has no valid host: write for example 127.0.0.1".into());
         }
         let uri: Uri = url.parse().map_err(|e| {
             format!(
-                "it is no URL ({e}): write what is not usual there as %XX, < as %3C for example"
+                "it is not a valid URL ({e}): write special characters as %XX, for example < as %3C"
             )
         })?;
         let path = uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
@@ -137,7 +137,7 @@ impl Endpoint {
         }
         let found: Vec<_> = (self.host.as_str(), self.port).to_socket_addrs()?.collect();
         if found.is_empty() {
-            return Err(io::Error::other("the name has no address"));
+            return Err(io::Error::other("the host name has no address"));
         }
         Ok(found)
     }

@@ -5,10 +5,11 @@
 
 pub mod endpoint;
 pub mod fault;
+pub mod http_connection;
 pub mod limits;
-pub mod line;
 pub mod messages;
 pub mod request_options;
+pub mod response_body;
 pub mod response_diagnostics;
 pub mod shared_buffers;
 pub mod sse;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 pub enum Received<'a> {
     /// A message.
     Message(&'a [u8]),
-    /// The other end asks whether this one is there; the transport answers by itself.
+    /// A ping; the transport answers it.
     Ping,
     /// The answer to a ping.
     Pong,

@@ -11,7 +11,7 @@ use crate::cli::{deliver, interrupt_flag, print};
 use crate::gate;
 use crate::gate::nulls;
 use crate::gate::nulls::Nulls;
-use crate::gate::{Ended, against, record};
+use crate::gate::{GateResult, against, record};
 use crate::run::Progress as _;
 use plan::Plan;
 use pushbench_analysis::compare::gate::Gate;
@@ -99,7 +99,7 @@ pub fn run(args: &Args) -> Result<u8> {
         Some(stored) => against::execute(&plan.request, stored, &interrupt, &mut show),
     };
     show.finish();
-    let Ended { stages, error } = ended?;
+    let GateResult { stages, error } = ended?;
     let [base, candidate] = &plan.request.named;
     let sides = GateSides { base, candidate, stages: &stages };
     let (typed, dir) = (command(&plan.request.command), plan.request.out.display().to_string());

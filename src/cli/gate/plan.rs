@@ -81,7 +81,7 @@ fn stored(
     args: &Args,
     dir: &Path,
     transports: &[Transport],
-    common: &sides::Common<'_>,
+    common: &sides::SideOptions<'_>,
 ) -> Result<Sides> {
     let GateOptions { scenario, set, seed, .. } = &args.options;
     if scenario.is_some() || !set.is_empty() || seed.is_some() {
@@ -106,7 +106,7 @@ fn stored(
     })
 }
 
-fn common<'a>(args: &'a Args, placement: &Placement) -> Result<sides::Common<'a>> {
+fn common<'a>(args: &'a Args, placement: &Placement) -> Result<sides::SideOptions<'a>> {
     let matching = match args.matching.as_deref() {
         None | Some("id") => Matching::Id,
         Some("order") => Matching::Order,
@@ -126,7 +126,7 @@ fn common<'a>(args: &'a Args, placement: &Placement) -> Result<sides::Common<'a>
         }
     }
     let builtin = BuiltinOptions { threads: placement.target.len(), ..BuiltinOptions::default() };
-    Ok(sides::Common {
+    Ok(sides::SideOptions {
         path: args.path.as_deref(),
         matching,
         builtin,

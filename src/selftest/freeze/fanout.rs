@@ -1,7 +1,7 @@
 //! A publisher stopped for a second: every subscriber waits for its end.
 
 use crate::selftest::freeze::{computed, distribution};
-use crate::selftest::{Lab, Line, load, unusable};
+use crate::selftest::{Line, SelfTestContext, load, unusable};
 use pushbench_analysis::stats::queue::Stop;
 use pushbench_core::error::Result;
 use pushbench_core::record::trial::Trial;
@@ -22,13 +22,13 @@ const STOP_NS: u64 = 1_000_000_000;
 /// A stall of the machine of 100 ms makes 3.3 % of 3 s late that theory has in time.
 const ALLOWED_GAP: f64 = 0.05;
 
-pub(super) fn freeze(lab: &Lab<'_>, transport: Transport) -> Result<Vec<Line>> {
+pub(super) fn freeze(context: &SelfTestContext<'_>, transport: Transport) -> Result<Vec<Line>> {
     let name = format!("{}, publishing", transport.name());
     let load = load(Arrivals::Constant, Some(RATE), WARMUP_MS, MEASURED_MS);
     let from = load.warmup.as_nanos() as u64 + STOP_AFTER_NS;
-    let mut group = lab.group(vec![trial_arm(lab, transport)?], load.clone(), None);
+    let mut group = context.group(vec![trial_arm(context, transport)?], load.clone(), None);
     group.freeze = Some(Freeze { at: from, length: STOP_NS });
-    let trial = lab.measure_one(&group)?;
+    let trial = context.measure_one(&group)?;
     if let Some(line) = unusable(&name, &trial) {
         return Ok(vec![line]);
     }
@@ -44,33 +44,33 @@ pub(super) fn freeze(lab: &Lab<'_>, transport: Transport) -> Result<Vec<Line>> {
         // awake, as hardly another event does.
         drain_gap_ns: trial.account.service.quantile(0.1).unwrap_or(0),
     };
-    let theory = computed(&load, lab.seed, &stop);
+    let theory = computed(&load, context.seed, &stop);
     let mut lines = distribution(&name, "deliveries", delivery, &theory, ALLOWED_GAP);
-    lines.push(nothing_amiss(&name, &trial, theory.len()));
+    lines.push(no_faults(&name, &trial, theory.len()));
     Ok(lines)
 }
 
-fn trial_arm(lab: &Lab<'_>, transport: Transport) -> Result<TrialArm> {
-    let asked = Subscribers { count: SUBSCRIBERS, ..Subscribers::default() };
+fn trial_arm(context: &SelfTestContext<'_>, transport: Transport) -> Result<TrialArm> {
+    let subscribers = Subscribers { count: SUBSCRIBERS, ..Subscribers::default() };
     let publish = PublishOptions {
-        poll_interval: asked.poll_interval,
-        long_poll_hold: asked.long_poll_hold,
+        poll_interval: subscribers.poll_interval,
+        long_poll_hold: subscribers.long_poll_hold,
         ..PublishOptions::new(vec!["event".to_owned()], new_token()?)
     };
-    let threads = lab.placement.target.len();
+    let threads = context.placement.target.len();
     let options = BuiltinOptions { threads, publish: Some(publish), ..BuiltinOptions::default() };
-    let plain = lab.trial_arm(0, transport, None);
+    let plain = context.trial_arm(0, transport, None);
     Ok(TrialArm {
         manifest: Manifest::builtin(&plain.spec, &options),
         // Events are published in their order, however they have queued.
         connections: 1,
-        subscribers: Some(asked),
+        subscribers: Some(subscribers),
         ..plain
     })
 }
 
 /// A stop delays, and does nothing else.
-fn nothing_amiss(name: &str, trial: &Trial, events: usize) -> Line {
+fn no_faults(name: &str, trial: &Trial, events: usize) -> Line {
     let amiss = trial.fanout.as_ref().map(|fanout| {
         let d = &fanout.deliveries;
         let unread = d.measured.due - d.measured.received;
@@ -78,7 +78,7 @@ fn nothing_amiss(name: &str, trial: &Trial, events: usize) -> Line {
     });
     let due = trial.fanout.as_ref().map_or(0, |f| f.deliveries.measured.due);
     Line {
-        what: format!("{name}: deliveries missing, doubled or out of order"),
+        what: format!("{name}: deliveries missing, duplicated or out of order"),
         measured: amiss.map_or("unknown".to_owned(), |n| format!("{n} of {due}")),
         theory: format!("0 of {}", events * SUBSCRIBERS),
         ok: amiss == Some(0) && due == (events * SUBSCRIBERS) as u64,

@@ -2,7 +2,7 @@
 
 mod fanout;
 
-use crate::selftest::{Lab, Line, load, unusable};
+use crate::selftest::{Line, SelfTestContext, load, unusable};
 use pushbench_analysis::stats::queue::{Stop, responses};
 use pushbench_core::error::Result;
 use pushbench_core::record::histogram::Hist;
@@ -12,9 +12,9 @@ use pushbench_core::schedule::Schedule;
 use pushbench_core::transport::Transport;
 use pushbench_load::trial_group::Freeze;
 
-pub(crate) const ABOUT: &str = "a target stopped for 1 s of 5 s at a constant rate: events due meanwhile wait for its end, \
-     and the response says so, though hardly a service time does; a publisher stopped for 1 s of 3 s: \
-     so does every delivery";
+pub(crate) const ABOUT: &str = "a target that is stopped for 1 s of 5 s at a constant rate: events that are due during the stop wait until its end. \
+     The response times show this, but few service times do. A publisher that is stopped for 1 s of 3 s: \
+     the deliveries show the same";
 
 /// Later than any answer of a target that runs, on a machine that stalls.
 const LATE_NS: u64 = 10_000_000;
@@ -27,25 +27,25 @@ const MEASURED_MS: u64 = 5_000;
 /// The stop begins this long after the warm-up.
 const STOP_AFTER_NS: u64 = 2_000_000_000;
 const STOP_NS: u64 = 1_000_000_000;
-/// A stall of the machine beside the stop lengthens or shortens a wait by its own length.
+/// A stall of the machine changes a wait by its own length.
 const ALLOWED_STALL_NS: u64 = 100_000_000;
 /// Largest gap between measured and computed distribution: a stall of the machine of 100 ms makes
 /// 2 % of 5 s late that theory has in time.
 const ALLOWED_GAP: f64 = 0.03;
 
-pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
+pub fn run(context: &SelfTestContext<'_>) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for transport in [Transport::Webhook, Transport::Websocket] {
-        lines.extend(freeze(lab, transport)?);
+        lines.extend(freeze(context, transport)?);
     }
     for transport in [Transport::Webhook, Transport::Websocket] {
-        lines.extend(fanout::freeze(lab, transport)?);
+        lines.extend(fanout::freeze(context, transport)?);
     }
     Ok(lines)
 }
 
-fn freeze(lab: &Lab<'_>, transport: Transport) -> Result<Vec<Line>> {
-    Ok(match stopped(lab, transport)? {
+fn freeze(context: &SelfTestContext<'_>, transport: Transport) -> Result<Vec<Line>> {
+    Ok(match stopped(context, transport)? {
         Ok(Stopped { trial, theory }) => compare(transport.name(), &trial, &theory, trial.slots),
         Err(line) => vec![line],
     })
@@ -58,15 +58,18 @@ pub(super) struct Stopped {
     pub theory: Vec<u64>,
 }
 
-/// Stops a target; a line that says why the trial tells nothing, if it does not.
+/// Stops a target; a line with the reason if the trial cannot be used.
 pub(super) fn stopped(
-    lab: &Lab<'_>,
+    context: &SelfTestContext<'_>,
     transport: Transport,
 ) -> Result<std::result::Result<Stopped, Line>> {
     let name = transport.name();
     let closed = load(Arrivals::Closed, None, 50, 250);
-    let flat_out =
-        lab.measure_one(&lab.group(vec![lab.trial_arm(0, transport, None)], closed, None))?;
+    let flat_out = context.measure_one(&context.group(
+        vec![context.trial_arm(0, transport, None)],
+        closed,
+        None,
+    ))?;
     let capacity =
         flat_out.account.measured.acknowledged as f64 / (flat_out.window_ns as f64 / 1e9);
     if capacity < 100.0 {
@@ -81,9 +84,9 @@ pub(super) fn stopped(
     let load = load(Arrivals::Constant, Some(rate), WARMUP_MS, MEASURED_MS);
     let warmup = load.warmup.as_nanos() as u64;
     let from = warmup + STOP_AFTER_NS;
-    let mut group = lab.group(vec![lab.trial_arm(0, transport, None)], load.clone(), None);
+    let mut group = context.group(vec![context.trial_arm(0, transport, None)], load.clone(), None);
     group.freeze = Some(Freeze { at: from, length: STOP_NS });
-    let trial = lab.measure_one(&group)?;
+    let trial = context.measure_one(&group)?;
     if let Some(line) = unusable(name, &trial) {
         return Ok(Err(line));
     }
@@ -93,7 +96,7 @@ pub(super) fn stopped(
         service_ns: trial.account.service.quantile(0.5).unwrap_or(0),
         drain_gap_ns: (1e9 / capacity) as u64,
     };
-    let theory = computed(&load, lab.seed, &stop);
+    let theory = computed(&load, context.seed, &stop);
     Ok(Ok(Stopped { trial, theory }))
 }
 
@@ -119,7 +122,7 @@ fn compare(name: &str, trial: &Trial, theory: &[u64], slots: u64) -> Vec<Line> {
     lines.push(Line {
         what: format!("{name}: service times over 10 ms"),
         measured: percent(service),
-        theory: format!("{}: most of the wait is hidden", percent(hidden)),
+        theory: format!("{}: most of the waiting time is hidden", percent(hidden)),
         ok: service < late / n / 2.0 && (service - hidden).abs() <= ALLOWED_GAP,
     });
     lines.push(Line {
@@ -132,7 +135,7 @@ fn compare(name: &str, trial: &Trial, theory: &[u64], slots: u64) -> Vec<Line> {
     lines
 }
 
-/// A measured distribution beside the computed one: how many are late, how late they are, and how far
+/// A measured distribution compared with the computed one: how many are late, how late they are, and how far
 /// the two are apart.
 fn distribution(
     name: &str,
@@ -141,7 +144,8 @@ fn distribution(
     theory: &[u64],
     allowed_gap: f64,
 ) -> Vec<Line> {
-    let Apart { late: [share, expected], p90, max, distance: gap } = Apart::of(measured, theory);
+    let DistributionDifference { late: [share, expected], p90, max, distance: gap } =
+        DistributionDifference::of(measured, theory);
     let near = |[measured, theory]: [u64; 2]| measured.abs_diff(theory) <= ALLOWED_STALL_NS;
     let ms = |ns: u64| format!("{:.0} ms", ns as f64 / 1e6);
     let allowed = ms(ALLOWED_STALL_NS);
@@ -159,7 +163,7 @@ fn distribution(
             ok: near(p90) && near(max),
         },
         Line {
-            what: format!("{name}: distance of the distributions"),
+            what: format!("{name}: distance between the distributions"),
             measured: percent(gap),
             theory: format!("0 + {}", percent(allowed_gap)),
             ok: gap <= allowed_gap,
@@ -168,7 +172,7 @@ fn distribution(
 }
 
 /// How far a measured distribution is from the computed one; of each pair the measured value first.
-pub(super) struct Apart {
+pub(super) struct DistributionDifference {
     /// Part that is over 10 ms.
     pub late: [f64; 2],
     /// 90th percentile, ns.
@@ -179,12 +183,12 @@ pub(super) struct Apart {
     pub distance: f64,
 }
 
-impl Apart {
-    pub fn of(measured: &Hist, theory: &[u64]) -> Apart {
+impl DistributionDifference {
+    pub fn of(measured: &Hist, theory: &[u64]) -> DistributionDifference {
         let n = theory.len() as f64;
         let late = theory.iter().filter(|r| **r > LATE_NS).count() as f64;
         let quantile = |q: f64| theory[((n * q) as usize).min(theory.len() - 1)];
-        Apart {
+        DistributionDifference {
             late: [late_share(measured), late / n],
             p90: [measured.quantile(0.9).unwrap_or(0), quantile(0.9)],
             max: [measured.max().unwrap_or(0), quantile(1.0)],

@@ -1,6 +1,6 @@
 //! Responses of a target that holds each event for a known time.
 
-use crate::selftest::Lab;
+use crate::selftest::SelfTestContext;
 use crate::selftest::truth::{TRIALS, at, exact, middle, of_trial, open};
 use pushbench_core::error::Result;
 use pushbench_core::record::truth::Delayed;
@@ -8,7 +8,7 @@ use pushbench_core::transport::{CARRIERS, Carrier};
 use std::time::Duration;
 
 const RATES: [f64; 2] = [1_000.0, 10_000.0];
-/// None first: what lies beside the delay is compared with what lies beside none.
+/// 0 is first: the additional time with each delay is compared with that without delay.
 const DELAYS_US: [u64; 5] = [0, 100, 1_000, 10_000, 100_000];
 const WARMUP_MS: u64 = 200;
 /// Enough for a median to a few microseconds.
@@ -29,17 +29,17 @@ struct TrialFigures {
 }
 
 impl TrialFigures {
-    fn beside(&self) -> f64 {
+    fn difference(&self) -> f64 {
         self.reported - self.held
     }
 }
 
-pub(super) fn measure(lab: &Lab<'_>) -> Result<Vec<Delayed>> {
+pub(super) fn measure(context: &SelfTestContext<'_>) -> Result<Vec<Delayed>> {
     let mut found = Vec::new();
     for carrier in CARRIERS {
         for rate in RATES {
             // A round has every delay, so that all of it shares the machine's conditions.
-            let rounds = (0..TRIALS).map(|trial| round(&of_trial(lab, trial), carrier, rate));
+            let rounds = (0..TRIALS).map(|trial| round(&of_trial(context, trial), carrier, rate));
             let rounds = rounds.collect::<Result<Vec<_>>>()?;
             found.extend(DELAYS_US.iter().enumerate().map(|(i, us)| Delayed {
                 transport: carrier.name().to_owned(),
@@ -47,8 +47,8 @@ pub(super) fn measure(lab: &Lab<'_>) -> Result<Vec<Delayed>> {
                 delay_ns: us * 1_000,
                 reported_ns: middle(rounds.iter().map(|r| r[i].reported)),
                 held_ns: middle(rounds.iter().map(|r| r[i].held)),
-                beside_ns: middle(rounds.iter().map(|r| r[i].beside())),
-                error_ns: middle(rounds.iter().map(|r| r[i].beside() - r[0].beside())),
+                beside_ns: middle(rounds.iter().map(|r| r[i].difference())),
+                error_ns: middle(rounds.iter().map(|r| r[i].difference() - r[0].difference())),
                 beside_p99_ns: middle(rounds.iter().map(|r| r[i].reported_p99 - r[i].held_p99)),
                 invalid: rounds.iter().filter(|r| r[i].invalid).count(),
             }));
@@ -57,16 +57,21 @@ pub(super) fn measure(lab: &Lab<'_>) -> Result<Vec<Delayed>> {
     Ok(found)
 }
 
-fn round(lab: &Lab<'_>, carrier: Carrier, rate: f64) -> Result<Vec<TrialFigures>> {
-    DELAYS_US.iter().map(|us| trial(lab, carrier, rate, Duration::from_micros(*us))).collect()
+fn round(context: &SelfTestContext<'_>, carrier: Carrier, rate: f64) -> Result<Vec<TrialFigures>> {
+    DELAYS_US.iter().map(|us| trial(context, carrier, rate, Duration::from_micros(*us))).collect()
 }
 
-fn trial(lab: &Lab<'_>, carrier: Carrier, rate: f64, delay: Duration) -> Result<TrialFigures> {
+fn trial(
+    context: &SelfTestContext<'_>,
+    carrier: Carrier,
+    rate: f64,
+    delay: Duration,
+) -> Result<TrialFigures> {
     let open_events = rate * delay.as_secs_f64();
     let slots = (open_events * ROOM) as usize + SPARE_SLOTS;
     let measured_ms = (EVENTS / rate * 1e3).max(SHORTEST_MS) as u64;
     let load = open(rate, WARMUP_MS, measured_ms);
-    let (trial, account) = exact(lab, carrier, delay, slots, load)?;
+    let (trial, account) = exact(context, carrier, delay, slots, load)?;
     Ok(TrialFigures {
         reported: at(&trial.account.response, 0.5),
         held: at(&account.held, 0.5),

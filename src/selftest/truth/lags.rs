@@ -1,6 +1,6 @@
-//! The driver's lag beside a loop that does nothing but look at the clock.
+//! The driver's lag, compared with a loop that only reads the clock.
 
-use crate::selftest::Lab;
+use crate::selftest::SelfTestContext;
 use crate::selftest::pacing::spin;
 use crate::selftest::truth::{TRIALS, exact, of_trial, open};
 use pushbench_core::error::Result;
@@ -13,18 +13,18 @@ const RATES: [f64; 3] = [1_000.0, 10_000.0, 20_000.0];
 const WARMUP_MS: u64 = 200;
 const MEASURED_MS: u64 = 1_000;
 
-pub(super) fn measure(lab: &Lab<'_>) -> Result<Vec<Lagging>> {
-    RATES.into_iter().map(|rate| beside(lab, rate)).collect()
+pub(super) fn measure(context: &SelfTestContext<'_>) -> Result<Vec<Lagging>> {
+    RATES.into_iter().map(|rate| compare(context, rate)).collect()
 }
 
-fn beside(lab: &Lab<'_>, rate: f64) -> Result<Lagging> {
+fn compare(context: &SelfTestContext<'_>, rate: f64) -> Result<Lagging> {
     let (mut spun, mut lag, mut hiccup) = (Hist::new(), Hist::new(), Hist::new());
     for trial in 0..TRIALS {
-        let lab = of_trial(lab, trial);
+        let context = of_trial(context, trial);
         let load = open(rate, WARMUP_MS, MEASURED_MS);
-        spun.merge(&spin(&lab, load.clone())?);
+        spun.merge(&spin(&context, load.clone())?);
         let slots = crate::selftest::CONNECTIONS;
-        let (trial, _) = exact(&lab, Carrier::Tcp, Duration::ZERO, slots, load)?;
+        let (trial, _) = exact(&context, Carrier::Tcp, Duration::ZERO, slots, load)?;
         lag.merge(&trial.account.lag);
         hiccup.merge(&trial.hiccup);
     }

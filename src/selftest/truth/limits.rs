@@ -1,8 +1,8 @@
 //! Rising rates against a target that is faster than the driver: where the driver stops being
-//! trustworthy, and whether it says so.
+//! accurate, and whether its trials are marked invalid.
 
 use crate::selftest::truth::{TRIALS, at, capacity, exact, middle, of_trial, open};
-use crate::selftest::{CONNECTIONS, Lab, load};
+use crate::selftest::{CONNECTIONS, SelfTestContext, load};
 use pushbench_core::error::Result;
 use pushbench_core::record::trial::Trial;
 use pushbench_core::record::truth::{Limit, Rung};
@@ -12,7 +12,8 @@ use std::time::Duration;
 
 /// Parts of what the driver manages in a closed loop.
 const PARTS: [f64; 8] = [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.4];
-/// A closed loop in a bad moment of the machine sets these rates too low: while the highest is trusted, it goes on
+/// A closed loop in a bad moment of the machine sets these rates too low: while the highest is trusted, it
+/// goes on
 /// by this factor …
 const FURTHER: f64 = 1.4;
 /// … so often at most: a driver that is trusted at five times what it manages does not know itself.
@@ -22,15 +23,15 @@ const MEASURED_MS: u64 = 350;
 /// How every reason begins that finds fault with the driver (`drive::validity`).
 const OWN_FAULT: &str = "driver ";
 
-pub(super) fn measure(lab: &Lab<'_>) -> Result<Vec<Limit>> {
-    CARRIERS.into_iter().map(|carrier| limit(lab, carrier)).collect()
+pub(super) fn measure(context: &SelfTestContext<'_>) -> Result<Vec<Limit>> {
+    CARRIERS.into_iter().map(|carrier| limit(context, carrier)).collect()
 }
 
-fn limit(lab: &Lab<'_>, carrier: Carrier) -> Result<Limit> {
+fn limit(context: &SelfTestContext<'_>, carrier: Carrier) -> Result<Limit> {
     let closed = load(Arrivals::Closed, None, WARMUP_MS, MEASURED_MS);
-    let (flat_out, _) = exact(lab, carrier, Duration::ZERO, CONNECTIONS, closed)?;
+    let (flat_out, _) = exact(context, carrier, Duration::ZERO, CONNECTIONS, closed)?;
     let capacity = capacity(&flat_out);
-    let rungs = climb(capacity, |rate| rung(lab, carrier, rate))?;
+    let rungs = climb(capacity, |rate| rung(context, carrier, rate))?;
     let (trusted_up_to, mistrusted_from) = edges(&rungs);
     Ok(Limit {
         transport: carrier.name().to_owned(),
@@ -41,11 +42,11 @@ fn limit(lab: &Lab<'_>, carrier: Carrier) -> Result<Limit> {
     })
 }
 
-fn rung(lab: &Lab<'_>, carrier: Carrier, rate: f64) -> Result<Rung> {
+fn rung(context: &SelfTestContext<'_>, carrier: Carrier, rate: f64) -> Result<Rung> {
     let trials = (0..TRIALS).map(|trial| {
         let load = open(rate, WARMUP_MS, MEASURED_MS);
         let slots = CONNECTIONS;
-        Ok(exact(&of_trial(lab, trial), carrier, Duration::ZERO, slots, load)?.0)
+        Ok(exact(&of_trial(context, trial), carrier, Duration::ZERO, slots, load)?.0)
     });
     let trials: Vec<Trial> = trials.collect::<Result<_>>()?;
     let faults: Vec<Option<&String>> = trials
@@ -77,7 +78,7 @@ fn climb(capacity: f64, mut rung: impl FnMut(f64) -> Result<Rung>) -> Result<Vec
     Ok(rungs)
 }
 
-/// Whole hundreds: somebody may want to type one.
+/// Whole hundreds, which are easy to type.
 fn hundreds(rate: f64) -> f64 {
     (rate / 100.0).ceil() * 100.0
 }
@@ -87,7 +88,7 @@ fn trusted(rung: &Rung) -> bool {
     rung.trusted * 2 > TRIALS
 }
 
-/// The last rate of those trusted from the lowest on, the first of those mistrusted up to the highest.
+/// The last rate of those trusted from the lowest on, the first of those not trusted up to the highest.
 fn edges(rungs: &[Rung]) -> (Option<f64>, Option<f64>) {
     let last = rungs.iter().take_while(|rung| trusted(rung)).last();
     let first = rungs.iter().rev().take_while(|rung| !trusted(rung)).last();

@@ -1,15 +1,15 @@
 //! How true the instrument's figures are, measured: `pushbench selftest --truth`.
 
-mod bare;
 mod delays;
 mod freezes;
 mod lags;
 mod limits;
+mod minimal_loop;
 mod shards;
 mod shares;
 
 use crate::selftest::CONNECTIONS;
-use crate::selftest::{Lab, load};
+use crate::selftest::{SelfTestContext, load};
 use pushbench_analysis::stats::median;
 use pushbench_core::cpu_list::Cpus;
 use pushbench_core::error::{Error, Result};
@@ -18,7 +18,7 @@ use pushbench_core::record::trial::Trial;
 use pushbench_core::record::truth::{SCHEMA, Truth};
 use pushbench_core::scenario::{Arrivals, Load};
 use pushbench_core::transport::Carrier;
-use pushbench_faults::exact::{Account, Place};
+use pushbench_faults::exact::{Account, AccountFile};
 use pushbench_load::trial_group::TrialArm;
 use pushbench_sut::manifest::Manifest;
 use std::collections::BTreeMap;
@@ -35,35 +35,40 @@ pub struct RunContext {
     pub machine: BTreeMap<String, String>,
 }
 
-/// Measures all of it; `say` hears what comes next.
-pub fn measure(lab: &Lab<'_>, told: RunContext, say: &mut dyn FnMut(&str)) -> Result<Truth> {
-    if !lab.placement.apart() {
+/// Measures all of it; `say` receives the name of each step.
+pub fn measure(
+    context: &SelfTestContext<'_>,
+    run_context: RunContext,
+    say: &mut dyn FnMut(&str),
+) -> Result<Truth> {
+    if !context.placement.apart() {
         return Err(Error::usage(
-            "selftest --truth needs a CPU for the driver and another one for the target, which never sleeps: \
+            "selftest --truth needs separate CPUs for the driver and for the target, which never sleeps: \
              write for example --cpus driver=1,target=0",
         ));
     }
     let began = jiff::Timestamp::now().to_string();
     say("lag against a spin loop");
-    let lags = lags::measure(lab)?;
+    let lags = lags::measure(context)?;
     say("responses against known delays");
-    let delays = delays::measure(lab)?;
+    let delays = delays::measure(context)?;
     say("the driver's share of a latency");
-    let shares = shares::measure(lab)?;
-    say("up to which rate the driver is to be trusted");
-    let limits = limits::measure(lab)?;
-    say("two shards beside one");
-    let shards = shards::measure(lab)?;
-    say("a target that is stopped for a second");
-    let freezes = freezes::measure(lab)?;
+    let shares = shares::measure(context)?;
+    say("the highest rate at which the driver is accurate");
+    let limits = limits::measure(context)?;
+    say("two shards compared with one");
+    let shards = shards::measure(context)?;
+    say("a target that is stopped for 1 s");
+    let freezes = freezes::measure(context)?;
     Ok(Truth {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        command: told.command,
+        command: run_context.command,
         began,
-        seed: lab.seed,
-        machine: told.machine,
-        cpus: [&lab.placement.driver, &lab.placement.target].map(|cpus| Cpus(cpus).to_string()),
+        seed: context.seed,
+        machine: run_context.machine,
+        cpus: [&context.placement.driver, &context.placement.target]
+            .map(|cpus| Cpus(cpus).to_string()),
         trials: TRIALS,
         delays,
         freezes,
@@ -74,27 +79,27 @@ pub fn measure(lab: &Lab<'_>, told: RunContext, say: &mut dyn FnMut(&str)) -> Re
     })
 }
 
-/// The lab of another trial: the same schedule every time would tell less.
-fn of_trial<'a>(lab: &Lab<'a>, trial: usize) -> Lab<'a> {
-    Lab { seed: lab.seed + trial as u64, ..*lab }
+/// The context of another trial, with another schedule.
+fn of_trial<'a>(context: &SelfTestContext<'a>, trial: usize) -> SelfTestContext<'a> {
+    SelfTestContext { seed: context.seed + trial as u64, ..*context }
 }
 
 fn open(rate: f64, warmup_ms: u64, measured_ms: u64) -> Load {
     load(Arrivals::Poisson, Some(rate), warmup_ms, measured_ms)
 }
 
-/// A trial of an exact target, and what the target told.
+/// A trial of an exact target, and the target's account.
 fn exact(
-    lab: &Lab<'_>,
+    context: &SelfTestContext<'_>,
     carrier: Carrier,
     delay: Duration,
     slots: usize,
     load: Load,
 ) -> Result<(Trial, Account)> {
-    let place = Place::new()?;
-    let trial_arm = exact_member(&place, lab, carrier, delay, slots);
-    let trial = lab.measure_one(&lab.group(vec![trial_arm], load, None))?;
-    Ok((trial, place.account()?))
+    let account_file = AccountFile::new()?;
+    let trial_arm = exact_arm(&account_file, context, carrier, delay, slots);
+    let trial = context.measure_one(&context.group(vec![trial_arm], load, None))?;
+    Ok((trial, account_file.account()?))
 }
 
 /// The events a second that the driver brings to an exact target in a closed loop.
@@ -112,27 +117,27 @@ fn middle(values: impl IntoIterator<Item = f64>) -> f64 {
 }
 
 /// The exact target as the only arm of a trial group, with room for so many unanswered events.
-fn exact_member(
-    place: &Place,
-    lab: &Lab<'_>,
+fn exact_arm(
+    account_file: &AccountFile,
+    context: &SelfTestContext<'_>,
     carrier: Carrier,
     delay: Duration,
     slots: usize,
 ) -> TrialArm {
-    let plain = lab.trial_arm(0, carrier.transport(), None);
+    let plain = context.trial_arm(0, carrier.transport(), None);
     let most = match plain.spec.depth_limit(false) {
         Some(1) => slots,
         _ => slots.min(CONNECTIONS),
     };
     TrialArm {
         label: format!("{}@exact", carrier.name()),
-        manifest: exact_manifest(place, carrier, delay),
+        manifest: exact_manifest(account_file, carrier, delay),
         connections: most,
         in_flight: slots.div_ceil(most),
         ..plain
     }
 }
 
-fn exact_manifest(place: &Place, carrier: Carrier, delay: Duration) -> Manifest {
-    Manifest::this_program("exact", carrier.transport(), place.words(carrier, delay))
+fn exact_manifest(account_file: &AccountFile, carrier: Carrier, delay: Duration) -> Manifest {
+    Manifest::this_program("exact", carrier.transport(), account_file.arguments(carrier, delay))
 }

@@ -1,8 +1,8 @@
-//! The driver as two shards beside the driver as one: what a second CPU gives, where there is one to spare,
+//! The driver with two shards, compared with one: the gain of a second CPU, where one is available,
 //! and whether an event costs more.
 
 use crate::selftest::truth::{capacity, middle, of_trial};
-use crate::selftest::{CONNECTIONS, Lab, load};
+use crate::selftest::{CONNECTIONS, SelfTestContext, load};
 use pushbench_core::cpu_list::Cpus;
 use pushbench_core::error::Result;
 use pushbench_core::record::trial::Trial;
@@ -16,9 +16,9 @@ const MEASURED_MS: u64 = 400;
 /// Rounds of one and two, by turns: a ratio of pairs is less steady than a median of three would show.
 const ROUNDS: usize = 5;
 
-pub(super) fn measure(lab: &Lab<'_>) -> Result<Vec<Sharded>> {
-    let placements = placements(&allowed(), lab.placement);
-    CARRIERS.into_iter().map(|carrier| sharded(lab, carrier, &placements)).collect()
+pub(super) fn measure(context: &SelfTestContext<'_>) -> Result<Vec<Sharded>> {
+    let placements = placements(&allowed(), context.placement);
+    CARRIERS.into_iter().map(|carrier| sharded(context, carrier, &placements)).collect()
 }
 
 /// Where one shard and two have their CPUs, and the target its own in both cases. Two shards and a target
@@ -35,11 +35,15 @@ fn placements(allowed: &[usize], usual: &Placement) -> [Placement; 2] {
 /// What one trial gives: events a second, CPU an event, the part of its CPUs that the target used.
 type TrialFigures = [f64; 3];
 
-fn sharded(lab: &Lab<'_>, carrier: Carrier, placements: &[Placement; 2]) -> Result<Sharded> {
+fn sharded(
+    context: &SelfTestContext<'_>,
+    carrier: Carrier,
+    placements: &[Placement; 2],
+) -> Result<Sharded> {
     let mut rounds = Vec::new();
     for round in 0..ROUNDS {
-        let lab = of_trial(lab, round);
-        let trial = |shards: usize| trial(&lab, carrier, &placements[shards - 1]);
+        let context = of_trial(context, round);
+        let trial = |shards: usize| trial(&context, carrier, &placements[shards - 1]);
         // Who goes first alternates.
         let [first, second] = if round % 2 == 0 { [1, 2] } else { [2, 1] };
         let pair = (trial(first)?, trial(second)?);
@@ -63,12 +67,16 @@ fn sharded(lab: &Lab<'_>, carrier: Carrier, placements: &[Placement; 2]) -> Resu
     })
 }
 
-fn trial(lab: &Lab<'_>, carrier: Carrier, placement: &Placement) -> Result<TrialFigures> {
-    let lab = Lab { placement, ..*lab };
+fn trial(
+    context: &SelfTestContext<'_>,
+    carrier: Carrier,
+    placement: &Placement,
+) -> Result<TrialFigures> {
+    let context = SelfTestContext { placement, ..*context };
     let load = load(Arrivals::Closed, None, WARMUP_MS, MEASURED_MS);
-    let mut trial_arm = lab.trial_arm(0, carrier.transport(), None);
+    let mut trial_arm = context.trial_arm(0, carrier.transport(), None);
     trial_arm.connections = CONNECTIONS;
-    let trial: Trial = lab.measure_one(&lab.group(vec![trial_arm], load, None))?;
+    let trial: Trial = context.measure_one(&context.group(vec![trial_arm], load, None))?;
     let cpu = trial.driver.cpu_ns as f64 / trial.account.acknowledged_in_window as f64;
     let target = trial.target.map_or(f64::NAN, |t| t.cpu_ns as f64);
     let busy = target / (trial.window_ns as f64 * placement.target.len() as f64);

@@ -45,9 +45,9 @@ pub fn value(found: &Value, aspect: &str, arm: usize) -> (String, String) {
 
 #[track_caller]
 pub fn expect(found: &Value, aspect: &str, wanted: &str, detail: &str) {
-    let (value, seen) = value(found, aspect, 0);
+    let (value, observed) = value(found, aspect, 0);
     assert_eq!(value, wanted, "{aspect} in {found:#}");
-    assert!(seen.contains(detail), "no {detail:?} in {seen:?}");
+    assert!(observed.contains(detail), "no {detail:?} in {observed:?}");
 }
 
 /// A run against the target `t` is refused before its pilots, with all of these in its message.

@@ -1,5 +1,5 @@
 //! A target whose time is exact: one thread that never sleeps, so that no timer and no wake-up is late.
-//! It answers each event so long after its read as it was asked to, and keeps how long it really took.
+//! It answers each event a given time after its read, and records the actual time.
 //!
 //! It is a process of its own, `pushbench __exact TRANSPORT DELAY_NS ACCOUNT ADDR`, and writes its account
 //! to the file ACCOUNT when it is ended.
@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use wire::{Came, Id, Wire, answer};
+use wire::{Id, Received, Wire, answer};
 
 /// The hidden subcommand.
 const SUBCOMMAND: &str = "__exact";
@@ -34,7 +34,7 @@ const AT_ONCE: usize = 256;
 /// More connections than the self-test opens at once.
 const BACKLOG: i32 = 4096;
 
-/// What an exact target tells at its end.
+/// The report of an exact target at its end.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Account {
     /// From the read that completed an event to before its answer's write, ns; warm-up included.
@@ -42,16 +42,16 @@ pub struct Account {
 }
 
 /// Where an exact target leaves its account.
-pub struct Place {
+pub struct AccountFile {
     dir: tempfile::TempDir,
 }
 
-impl Place {
+impl AccountFile {
     /// In a directory of its own.
-    pub fn new() -> Result<Place> {
+    pub fn new() -> Result<AccountFile> {
         let dir = tempfile::tempdir();
         let dir = dir.map_err(|e| Error::harness(format!("no directory for an account: {e}")))?;
-        Ok(Place { dir })
+        Ok(AccountFile { dir })
     }
 
     fn path(&self) -> PathBuf {
@@ -59,13 +59,13 @@ impl Place {
     }
 
     /// The words with which this program is started as such a target.
-    pub fn words(&self, carrier: Carrier, delay: Duration) -> Vec<String> {
+    pub fn arguments(&self, carrier: Carrier, delay: Duration) -> Vec<String> {
         let path = self.path().display().to_string();
         let delay = delay.as_nanos().to_string();
         [SUBCOMMAND, carrier.name(), &delay, &path, "127.0.0.1:{port}"].map(str::to_owned).to_vec()
     }
 
-    /// What the target told when it was ended.
+    /// The report of the target after its end.
     pub fn account(&self) -> Result<Account> {
         let read = || -> io::Result<Account> {
             Ok(serde_json::from_str(&std::fs::read_to_string(self.path())?)?)
@@ -74,13 +74,13 @@ impl Place {
     }
 }
 
-/// Runs as an exact target if the command line says so.
-pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
+/// Runs as an exact target if the command line requests it.
+pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {
         return None;
     }
-    let words: Vec<&str> = args[2..].iter().filter_map(|a| a.to_str()).collect();
-    match run(&words) {
+    let arguments: Vec<&str> = args[2..].iter().filter_map(|a| a.to_str()).collect();
+    match run(&arguments) {
         Ok(()) => Some(ExitCode::SUCCESS),
         Err(error) => {
             pushbench_host::console::error_line(&format!("the exact target failed: {error}"));
@@ -89,9 +89,9 @@ pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
     }
 }
 
-fn run(words: &[&str]) -> io::Result<()> {
+fn run(arguments: &[&str]) -> io::Result<()> {
     let wrong = || io::Error::other("it takes TRANSPORT DELAY_NS ACCOUNT ADDR");
-    let [carrier, delay, account, address] = words else { return Err(wrong()) };
+    let [carrier, delay, account, address] = arguments else { return Err(wrong()) };
     let carrier = Carrier::named(carrier).ok_or_else(wrong)?;
     let delay = delay.parse().map_err(|_| wrong())?;
     let ended = Arc::new(AtomicBool::new(false));
@@ -99,12 +99,13 @@ fn run(words: &[&str]) -> io::Result<()> {
     pushbench_host::descriptors::raise_descriptors();
     let mut target = Target::new(listen(address)?, carrier, delay)?;
     while !ended.load(Ordering::Relaxed) {
-        target.turn()?;
-        // At real-time priority nobody of the same rank would ever run here again, its supervisor included.
+        target.poll_once()?;
+        // At real-time priority, no process of the same priority would run here again, including its
+        // supervisor.
         std::thread::yield_now();
     }
-    let told = serde_json::to_vec(&Account { held: target.held })?;
-    std::fs::write(Path::new(account), told)
+    let report = serde_json::to_vec(&Account { held: target.held })?;
+    std::fs::write(Path::new(account), report)
 }
 
 fn listen(address: &str) -> io::Result<TcpListener> {
@@ -123,7 +124,7 @@ struct Connection {
 }
 
 /// An event that is held.
-struct Held {
+struct PendingAnswer {
     connection: usize,
     id: Id,
     read: u64,
@@ -138,7 +139,7 @@ struct Target {
     /// One that has ended leaves its place empty: its events must not reach another's peer.
     connections: Vec<Option<Connection>>,
     /// All are held equally long, so the first that came is the first that goes.
-    waiting: VecDeque<Held>,
+    waiting: VecDeque<PendingAnswer>,
     held: Hist,
 }
 
@@ -152,7 +153,7 @@ impl Target {
     }
 
     /// Reads what is there and answers what is due, without waiting for either.
-    fn turn(&mut self) -> io::Result<()> {
+    fn poll_once(&mut self) -> io::Result<()> {
         let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
         self.ready.clear();
         let room = rustix::buffer::spare_capacity(&mut self.ready);
@@ -166,7 +167,7 @@ impl Target {
                 // A peer closes as it likes.
                 n => match self.read(n as usize) {
                     Ok(()) => {}
-                    Err(_ended) => self.connections[n as usize] = None,
+                    Err(_closed) => self.connections[n as usize] = None,
                 },
             }
             self.answer();
@@ -201,11 +202,13 @@ impl Target {
         };
         let read = clock::now();
         connection.wire.feed(&bytes[..length]);
-        while let Some(came) = connection.wire.next()? {
-            match came {
-                Came::Event(id) => self.waiting.push_back(Held { connection: number, id, read }),
-                Came::Handshake(back) => connection.stream.write_all(&back)?,
-                Came::Farewell => return Err(ErrorKind::ConnectionAborted.into()),
+        while let Some(received) = connection.wire.next()? {
+            match received {
+                Received::Event(id) => {
+                    self.waiting.push_back(PendingAnswer { connection: number, id, read })
+                }
+                Received::Handshake(back) => connection.stream.write_all(&back)?,
+                Received::CloseAfterAnswer => return Err(ErrorKind::ConnectionAborted.into()),
             }
         }
         Ok(())

@@ -13,13 +13,13 @@ const TEXT: u8 = 0x81;
 
 /// What a connection brought.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Came {
+pub(super) enum Received {
     /// An event, by its id.
     Event(Id),
     /// A handshake, and what goes back for it.
     Handshake(Vec<u8>),
     /// The word that nothing more comes.
-    Farewell,
+    CloseAfterAnswer,
 }
 
 /// The digits of an event's id.
@@ -43,17 +43,17 @@ impl Wire {
     }
 
     /// What has come in whole; `None` when more must be read.
-    pub fn next(&mut self) -> io::Result<Option<Came>> {
+    pub fn next(&mut self) -> io::Result<Option<Received>> {
         let found = match self.carrier {
             Carrier::Tcp => message(&self.unread)?,
             Carrier::Webhook => request(&self.unread)?,
             Carrier::Websocket if self.shaken => frame(&mut self.unread)?,
             Carrier::Websocket => handshake(&self.unread)?,
         };
-        let Some((length, came)) = found else { return Ok(None) };
+        let Some((length, received)) = found else { return Ok(None) };
         self.unread.drain(..length);
         self.shaken = true;
-        Ok(Some(came))
+        Ok(Some(received))
     }
 }
 
@@ -71,13 +71,13 @@ pub(super) fn answer(carrier: Carrier, id: &Id) -> Vec<u8> {
     }
 }
 
-type Found = io::Result<Option<(usize, Came)>>;
+type Found = io::Result<Option<(usize, Received)>>;
 
 fn message(unread: &[u8]) -> Found {
     let Some((length, rest)) = unread.split_first_chunk::<4>() else { return Ok(None) };
     let length = u32::from_be_bytes(*length) as usize;
     let Some(event) = rest.get(..length) else { return Ok(None) };
-    Ok(Some((4 + length, Came::Event(id(event)?))))
+    Ok(Some((4 + length, Received::Event(id(event)?))))
 }
 
 fn request(unread: &[u8]) -> Found {
@@ -85,7 +85,7 @@ fn request(unread: &[u8]) -> Found {
     let length = header(head, "content-length").and_then(|v| v.parse::<usize>().ok());
     let length = length.ok_or_else(|| io::Error::other("a request without a length"))?;
     let Some(event) = unread[head.len()..].get(..length) else { return Ok(None) };
-    Ok(Some((head.len() + length, Came::Event(id(event)?))))
+    Ok(Some((head.len() + length, Received::Event(id(event)?))))
 }
 
 fn handshake(unread: &[u8]) -> Found {
@@ -96,7 +96,7 @@ fn handshake(unread: &[u8]) -> Found {
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Accept: {accept}\r\n\r\n"
     );
-    Ok(Some((head.len(), Came::Handshake(back.into_bytes()))))
+    Ok(Some((head.len(), Received::Handshake(back.into_bytes()))))
 }
 
 /// Unmasks in place what of a frame is looked at.
@@ -114,13 +114,13 @@ fn frame(unread: &mut [u8]) -> Found {
     }
     let whole = 2 + at + 4 + length;
     if first & 0x0f == CLOSE {
-        return Ok(Some((whole, Came::Farewell)));
+        return Ok(Some((whole, Received::CloseAfterAnswer)));
     }
     let mask: [u8; 4] = std::array::from_fn(|i| rest[at + i]);
     let looked_at = length.min(OPEN.len() + ID_DIGITS);
     let event = &mut rest[at + 4..][..looked_at];
     event.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
-    Ok(Some((whole, Came::Event(id(event)?))))
+    Ok(Some((whole, Received::Event(id(event)?))))
 }
 
 /// A head with its empty line.
@@ -178,7 +178,7 @@ mod tests {
             // The last byte, and all of a second event.
             wire.feed(&[last, &bytes].concat());
             for _ in 0..2 {
-                assert_eq!(wire.next().unwrap(), Some(Came::Event(*b"00000000000000fe")));
+                assert_eq!(wire.next().unwrap(), Some(Received::Event(*b"00000000000000fe")));
             }
             assert_eq!(wire.next().unwrap(), None);
         }
@@ -189,11 +189,11 @@ mod tests {
         let mut wire = Wire::new(Carrier::Websocket);
         // The example of RFC 6455, 1.3.
         wire.feed(b"GET / HTTP/1.1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
-        let Some(Came::Handshake(back)) = wire.next().unwrap() else { panic!("no handshake") };
+        let Some(Received::Handshake(back)) = wire.next().unwrap() else { panic!("no handshake") };
         let back = String::from_utf8(back).unwrap();
         assert!(back.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{back}");
         wire.feed(&[0x88, 0x80, 0, 0, 0, 0]);
-        assert_eq!(wire.next().unwrap(), Some(Came::Farewell));
+        assert_eq!(wire.next().unwrap(), Some(Received::CloseAfterAnswer));
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn destination(path: &Path) -> io::Result<Destination> {
     Err(rustix::io::Errno::LOOP.into())
 }
 
-/// The open file behind a link of /proc. Our own output is not opened again: it goes on where it stands.
+/// The open file behind a link of /proc. Our own output is not opened again: it continues at its position.
 fn already_open(folder: &Path, link: &Path) -> io::Result<OwnedFd> {
     let own = Path::new("/proc").join(std::process::id().to_string()).join("fd");
     match link.file_name().and_then(|name| name.to_str()) {
@@ -87,7 +87,7 @@ fn is_in_the_way(e: &io::Error) -> bool {
 }
 
 fn persist(path: &Path, bytes: &[u8], old: Option<&File>) -> io::Result<()> {
-    // Temporary files are private; results are for everybody whom the user's mask allows.
+    // Temporary files are private; results have the permissions of the user's umask.
     let mode = Permissions::from_mode(0o666);
     let mut new = tempfile::Builder::new().permissions(mode).tempfile_in(folder(path))?;
     new.write_all(bytes)?;
@@ -111,14 +111,14 @@ pub fn vacant(dir: &Path) -> Result<()> {
         Ok(mut entries) => match entries.next() {
             None => return Ok(()),
             Some(_) => format!(
-                "results directory {shown} exists already and is not empty: what is in it is not overwritten"
+                "results directory {shown} already exists and is not empty; its files are not overwritten"
             ),
         },
         Err(e) if e.kind() == io::ErrorKind::NotFound => match fs::symlink_metadata(dir) {
             Err(_) => return Ok(()),
             Ok(_) => format!("{shown} is a symbolic link to a directory that does not exist"),
         },
-        Err(_) if dir.exists() && !dir.is_dir() => format!("{shown} is no directory"),
+        Err(_) if dir.exists() && !dir.is_dir() => format!("{shown} is not a directory"),
         Err(e) => return Err(cannot("make the results directory", dir, &e)),
     };
     Err(Error::usage(format!("{taken}; choose another with --out")))
@@ -190,7 +190,7 @@ mod tests {
         let opened =
             unsafe { libc::openpty(&mut ours, &mut theirs, none, none.cast(), none.cast()) };
         assert_eq!(opened, 0);
-        // SAFETY: both were just opened and belong to nobody else.
+        // SAFETY: both were just opened and have no other owner.
         let (mut ours, theirs) = unsafe { (File::from_raw_fd(ours), File::from_raw_fd(theirs)) };
         let number = std::os::fd::AsRawFd::as_raw_fd(&theirs);
         let device = fs::read_link(format!("/proc/self/fd/{number}")).unwrap();
@@ -242,7 +242,7 @@ mod tests {
         symlink("nowhere", path("dangling")).unwrap();
         assert!(refused("dangling").contains("symbolic link"), "{}", refused("dangling"));
         fs::write(path("file"), "").unwrap();
-        assert!(refused("file").contains("no directory"), "{}", refused("file"));
+        assert!(refused("file").contains("not a directory"), "{}", refused("file"));
         assert!(refused("file/below").contains("part of that path"), "{}", refused("file/below"));
     }
 }

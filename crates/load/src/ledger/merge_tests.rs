@@ -106,7 +106,7 @@ fn account(events: &[Event], shard: u64, of: u64, closed: bool) -> Account {
 }
 
 /// All that is summed; a field that is added must be thought of here.
-fn told(account: Account) -> impl PartialEq + std::fmt::Debug {
+fn comparable(account: Account) -> impl PartialEq + std::fmt::Debug {
     let Account {
         measured,
         warmup,
@@ -151,6 +151,6 @@ proptest! {
         (1..of).for_each(|shard| merged.merge(&account(&events, shard, of, closed)));
         prop_assert_eq!(merged.connections, of);
         prop_assert!(whole.measured.sums_are_exact() && whole.warmup.sums_are_exact());
-        prop_assert_eq!(told(merged), told(whole));
+        prop_assert_eq!(comparable(merged), comparable(whole));
     }
 }

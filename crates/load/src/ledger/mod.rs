@@ -3,13 +3,14 @@
 //! It holds the open events only; a closed event becomes counts in histograms (law 12).
 
 mod callbacks;
+mod delivery_ledger;
 mod fanout;
+mod fanout_event;
 #[cfg(test)]
 mod merge_tests;
-mod spread;
 mod state;
 
-pub use fanout::Held;
+pub use fanout::ConnectionTotals;
 
 use pushbench_core::record::account::Account;
 use pushbench_core::record::fanout::Deliveries;
@@ -28,7 +29,7 @@ pub struct Ticket {
     pub seq: u64,
     /// Position in the whole schedule; the event's id is made of it.
     pub index: u64,
-    /// Instant it was due ([`clock::now`] ns). In a closed loop, the instant a slot asked for it.
+    /// Instant it was due ([`clock::now`] ns). In a closed loop, the instant a slot requested it.
     pub due: u64,
 }
 
@@ -60,12 +61,12 @@ pub struct SendInstants {
 
 /// What became of an id that is no longer open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Past {
+pub enum PastOutcome {
     /// It was acknowledged before: a further answer is a duplicate.
     Acknowledged,
     /// It ended otherwise (timed out, failed): a further answer is late.
     Ended,
-    /// Never sent, or too long ago to tell.
+    /// Never sent, or too old to be remembered.
     Unknown,
 }
 
@@ -86,7 +87,7 @@ pub struct LedgerRules {
     pub warmup: u64,
     /// Length of the measured window, ns.
     pub window: u64,
-    /// How measured events are told apart.
+    /// How measured events are divided into strata.
     pub split: Option<Split>,
     /// No due instants: response and lag are not recorded.
     pub closed_loop: bool,
@@ -116,8 +117,8 @@ impl Ledger {
         let mut inner = self.0.borrow_mut();
         inner.ended = true;
         inner.account.open_at_end = inner.open_measured();
-        if let Some(spreads) = &mut inner.spreads {
-            spreads.end(clock::now());
+        if let Some(deliveries) = &mut inner.deliveries {
+            deliveries.end(clock::now());
         }
     }
 
@@ -129,8 +130,8 @@ impl Ledger {
             inner.account.spill += inner.open_measured_from(inner.spilled_to);
         }
         inner.spilled_to = inner.first + inner.open.len() as u64;
-        if let Some(spreads) = &mut inner.spreads {
-            spreads.end_of_slice();
+        if let Some(deliveries) = &mut inner.deliveries {
+            deliveries.end_of_slice();
         }
     }
 
@@ -142,12 +143,12 @@ impl Ledger {
         let ticket = Ticket { seq, index, due };
         let at = at.unwrap_or_else(|| due.saturating_sub(inner.rules.origin));
         let after = at.checked_sub(inner.rules.warmup);
-        inner.open.push_back(Entry { ticket, state: State::Waiting, after, asked: None });
+        inner.open.push_back(Entry { ticket, state: State::Waiting, after, send_instants: None });
         inner.open_count += 1;
         inner.outcomes(after).due += 1;
         inner.interval.due += 1;
-        if let Some(spreads) = &mut inner.spreads {
-            spreads.begin(index, due, after);
+        if let Some(deliveries) = &mut inner.deliveries {
+            deliveries.begin(index, due, after);
         }
         ticket
     }
@@ -165,8 +166,8 @@ impl Ledger {
         {
             entry.state = State::Sent;
             inner.account.sent += 1;
-            if let Some(spreads) = &mut inner.spreads {
-                spreads.sent(ticket.seq, clock::now());
+            if let Some(deliveries) = &mut inner.deliveries {
+                deliveries.sent(ticket.seq, clock::now());
             }
         }
     }
@@ -174,7 +175,7 @@ impl Ledger {
     /// The event's acknowledgement was read.
     pub fn acknowledge(&self, ticket: &Ticket, at: Instants) {
         let mut inner = self.0.borrow_mut();
-        if let Some(after) = inner.close(ticket, Past::Acknowledged) {
+        if let Some(after) = inner.close(ticket, PastOutcome::Acknowledged) {
             inner.outcomes(after).acknowledged += 1;
             let in_window = u64::from(inner.measuring);
             inner.account.acknowledged_in_window += in_window;
@@ -188,11 +189,11 @@ impl Ledger {
     /// The event failed.
     pub fn fail(&self, ticket: &Ticket, why: Failure, message: &str) {
         let mut inner = self.0.borrow_mut();
-        if let Some(after) = inner.close(ticket, Past::Ended) {
+        if let Some(after) = inner.close(ticket, PastOutcome::Ended) {
             inner.outcomes(after).fail(why);
             inner.account.fault(message);
-            if let Some(spreads) = &mut inner.spreads {
-                spreads.unpublished(ticket.seq);
+            if let Some(deliveries) = &mut inner.deliveries {
+                deliveries.unpublished(ticket.seq);
             }
         }
     }
@@ -200,7 +201,7 @@ impl Ledger {
     /// The connection ended after the event was sent.
     pub fn lose(&self, ticket: &Ticket) {
         let mut inner = self.0.borrow_mut();
-        if let Some(after) = inner.close(ticket, Past::Ended) {
+        if let Some(after) = inner.close(ticket, PastOutcome::Ended) {
             inner.outcomes(after).lost += 1;
         }
     }
@@ -209,7 +210,7 @@ impl Ledger {
     pub fn expire(&self, now: u64) -> usize {
         let mut inner = self.0.borrow_mut();
         let mut expired = 0;
-        // Instants come in due order, so the expired ones stand at the front.
+        // Instants come in due order, so the expired ones are at the front.
         for i in 0..inner.open.len() {
             let Entry { ticket, state, after, .. } = inner.open[i];
             if ticket.due + inner.rules.timeout > now {
@@ -221,15 +222,15 @@ impl Ledger {
             expired += 1;
             inner.open[i].state = State::Closed;
             inner.open_count -= 1;
-            inner.remember(&ticket, Past::Ended);
+            inner.remember(&ticket, PastOutcome::Ended);
             let outcomes = inner.outcomes(after);
             outcomes.timed_out += 1;
             outcomes.never_sent += u64::from(state == State::Waiting);
         }
         inner.trim();
         inner.expirations += u64::from(expired > 0);
-        if let Some(spreads) = &mut inner.spreads {
-            spreads.expire(now);
+        if let Some(deliveries) = &mut inner.deliveries {
+            deliveries.expire(now);
         }
         expired
     }
@@ -240,22 +241,22 @@ impl Ledger {
     }
 
     /// What became of the event with this index, which no connection is waiting for.
-    pub fn past(&self, index: u64) -> Past {
+    pub fn past_outcome(&self, index: u64) -> PastOutcome {
         let inner = self.0.borrow();
-        match inner.past[inner.slot(index)] {
-            (known, past) if known == index => past,
-            _ => Past::Unknown,
+        match inner.past_outcome[inner.slot(index)] {
+            (known, past_outcome) if known == index => past_outcome,
+            _ => PastOutcome::Unknown,
         }
     }
 
-    /// Counts an answer that no open event of its connection asked for.
+    /// Counts an answer that belongs to no open event of its connection.
     pub fn stray(&self, index: Option<u64>) {
-        let past = index.map_or(Past::Unknown, |i| self.past(i));
+        let past_outcome = index.map_or(PastOutcome::Unknown, |i| self.past_outcome(i));
         let mut inner = self.0.borrow_mut();
-        match past {
-            Past::Acknowledged => *inner.account.duplicated.get_or_insert(0) += 1,
-            Past::Ended => inner.account.late += 1,
-            Past::Unknown => inner.account.unsolicited += 1,
+        match past_outcome {
+            PastOutcome::Acknowledged => *inner.account.duplicated.get_or_insert(0) += 1,
+            PastOutcome::Ended => inner.account.late += 1,
+            PastOutcome::Unknown => inner.account.unsolicited += 1,
         }
     }
 
@@ -294,7 +295,7 @@ impl Ledger {
     /// Events and deliveries without an outcome.
     pub fn open_count(&self) -> u64 {
         let inner = self.0.borrow();
-        inner.open_count + inner.spreads.as_ref().map_or(0, |s| s.open)
+        inner.open_count + inner.deliveries.as_ref().map_or(0, |s| s.open)
     }
 
     /// Takes what the current interval has seen and begins the next one.
@@ -313,6 +314,6 @@ impl Ledger {
 
     /// What subscribers saw, in a fan-out.
     pub fn deliveries(&self) -> Option<Deliveries> {
-        self.0.borrow().spreads.as_ref().map(|s| s.account.clone())
+        self.0.borrow().deliveries.as_ref().map(|s| s.account.clone())
     }
 }

@@ -1,13 +1,13 @@
 //! What a ledger holds: the open events, and the account of the closed ones.
 
-use crate::ledger::spread::Spreads;
-use crate::ledger::{Instants, LedgerRules, Past, SendInstants, Ticket};
+use crate::ledger::delivery_ledger::DeliveryLedger;
+use crate::ledger::{Instants, LedgerRules, PastOutcome, SendInstants, Ticket};
 use pushbench_core::record::account::Account;
 use pushbench_core::record::interval::IntervalCounts;
 use pushbench_core::record::outcomes::Outcomes;
 use std::collections::VecDeque;
 
-/// Answers to events closed up to this many events ago are still told apart as duplicated or late.
+/// Answers to events closed up to this many events ago are still classified as duplicated or late.
 const REMEMBERED: usize = 1 << 16;
 
 /// Room for open events at first. The queue walks through its room in a circle: more than is needed
@@ -29,7 +29,7 @@ pub(super) struct Entry {
     /// Instant due after the measured window began, in the arm's own time; `None` in the warm-up.
     pub after: Option<u64>,
     /// How it went out, where its answer comes another way.
-    pub asked: Option<SendInstants>,
+    pub send_instants: Option<SendInstants>,
 }
 
 /// The open events of one arm in one shard, oldest first.
@@ -41,13 +41,13 @@ pub(super) struct OpenEvents {
     pub open_count: u64,
     /// Events before this one have been looked at when a slice ended.
     pub(crate) spilled_to: u64,
-    pub past: Vec<(u64, Past)>,
+    pub past_outcome: Vec<(u64, PastOutcome)>,
     pub interval: IntervalCounts,
     pub measuring: bool,
     pub ended: bool,
     pub expirations: u64,
     /// In a fan-out: what became of the events at their subscribers.
-    pub(crate) spreads: Option<Spreads>,
+    pub(crate) deliveries: Option<DeliveryLedger>,
 }
 
 impl OpenEvents {
@@ -60,12 +60,12 @@ impl OpenEvents {
             first: 0,
             open_count: 0,
             spilled_to: 0,
-            past: vec![(u64::MAX, Past::Unknown); REMEMBERED],
+            past_outcome: vec![(u64::MAX, PastOutcome::Unknown); REMEMBERED],
             interval: IntervalCounts::default(),
             measuring: false,
             ended: false,
             expirations: 0,
-            spreads: None,
+            deliveries: None,
         }
     }
 
@@ -107,7 +107,7 @@ impl OpenEvents {
     }
 
     /// Closes an open event and gives its place in the window; `None` when it had its outcome already.
-    pub fn close(&mut self, ticket: &Ticket, past: Past) -> Option<Option<u64>> {
+    pub fn close(&mut self, ticket: &Ticket, past_outcome: PastOutcome) -> Option<Option<u64>> {
         let entry = self.entry(ticket.seq)?;
         if entry.state == State::Closed {
             return None;
@@ -115,7 +115,7 @@ impl OpenEvents {
         entry.state = State::Closed;
         let after = entry.after;
         self.open_count -= 1;
-        self.remember(ticket, past);
+        self.remember(ticket, past_outcome);
         self.trim();
         Some(after)
     }
@@ -134,9 +134,9 @@ impl OpenEvents {
         own as usize % REMEMBERED
     }
 
-    pub(crate) fn remember(&mut self, ticket: &Ticket, past: Past) {
+    pub(crate) fn remember(&mut self, ticket: &Ticket, past_outcome: PastOutcome) {
         let slot = self.slot(ticket.index);
-        self.past[slot] = (ticket.index, past);
+        self.past_outcome[slot] = (ticket.index, past_outcome);
     }
 
     /// `after`: when it was due after the measured window began.
@@ -144,7 +144,7 @@ impl OpenEvents {
         let service = at.done.saturating_sub(at.sent);
         let (a, closed) = (&mut self.account, self.rules.closed_loop);
         a.halves[usize::from(after * 2 >= self.rules.window)].record(service);
-        if self.spreads.is_none() {
+        if self.deliveries.is_none() {
             a.reading.record(at.done.saturating_sub(at.woken));
         }
         let headline = if closed {
@@ -165,7 +165,7 @@ impl OpenEvents {
             }
         }
         // In a fan-out the headline is the delivery, not the publisher's answer.
-        if self.spreads.is_none() {
+        if self.deliveries.is_none() {
             a.peaks.record(at.done.saturating_sub(self.rules.origin), headline);
             self.interval.responses.record(headline);
         }
@@ -174,17 +174,17 @@ impl OpenEvents {
     /// A subscriber has read an event, or something that is none.
     ///
     /// The delivery ended when the poll returned that said there was something to read: a thousand
-    /// subscribers share a CPU here and each waits for its turn, in earnest each has its own. The poll
+    /// subscribers share a CPU here and wait for each other; in production each has its own. The poll
     /// comes round every few tasks, however many are waiting.
     pub fn receive(&mut self, subscriber: usize, index: Option<u64>, done: u64, woken: u64) {
         let seq = index.and_then(|index| self.seq(index));
-        let Some(spreads) = &mut self.spreads else { return };
-        let before = spreads.account.read;
-        let arrival = spreads.received(subscriber, seq, woken.min(done));
+        let Some(deliveries) = &mut self.deliveries else { return };
+        let before = deliveries.account.read;
+        let arrival = deliveries.received(subscriber, seq, woken.min(done));
         if self.measuring {
-            let read = spreads.account.read - before;
-            spreads.account.read_in_window += read;
-            spreads.account.read_by_end += if self.ended { 0 } else { read };
+            let read = deliveries.account.read - before;
+            deliveries.account.read_in_window += read;
+            deliveries.account.read_by_end += if self.ended { 0 } else { read };
         }
         if let Some(arrival) = arrival.filter(|a| a.measured) {
             self.account.reading.record(done.saturating_sub(woken));

@@ -1,4 +1,4 @@
-//! The life of one subscriber: it is there before the first event, may leave and come back at instants
+//! The lifecycle of a subscriber: it subscribes before the first event, may leave and return at instants
 //! of a seeded plan, and subscribes again when it was cut off.
 
 use crate::subscriber::{SubscribeConfig, Subscriber};
@@ -14,7 +14,7 @@ use std::task::Poll;
 use tokio::sync::watch;
 
 /// How often one that leaves looks whether it still waits for something, ns.
-const LOOK_AGAIN_NS: u64 = 1_000_000;
+const CHECK_INTERVAL_NS: u64 = 1_000_000;
 
 /// When a subscriber goes, and how it comes back.
 pub(super) struct Plan {
@@ -29,7 +29,7 @@ pub(super) struct Plan {
 }
 
 /// What a subscriber needs to subscribe again.
-pub(super) struct Seat<S: Subscriber> {
+pub(super) struct SubscriberSlot<S: Subscriber> {
     pub(crate) subscribe_config: Rc<SubscribeConfig>,
     pub common: S::Common,
     pub number: usize,
@@ -43,18 +43,22 @@ enum Ended {
 
 /// Keeps a subscriber, and its record, until the trial ends. There are thousands, so that it keeps little
 /// beside the subscriber: what is done now and then is boxed while it is done.
-pub(super) async fn attend<S: Subscriber>(first: Box<S>, seat: Box<Seat<S>>, mut plan: Box<Plan>) {
-    if let Err(e) = stays(first, &seat, &mut plan).await {
-        seat.subscribe_config.ledger.fault(&format!("subscriber: {e}"));
+pub(super) async fn run_subscriber<S: Subscriber>(
+    first: Box<S>,
+    slot: Box<SubscriberSlot<S>>,
+    mut plan: Box<Plan>,
+) {
+    if let Err(e) = run(first, &slot, &mut plan).await {
+        slot.subscribe_config.ledger.fault(&format!("subscriber: {e}"));
     }
 }
 
-async fn stays<S: Subscriber>(
+async fn run<S: Subscriber>(
     mut subscriber: Box<S>,
-    seat: &Seat<S>,
+    slot: &SubscriberSlot<S>,
     plan: &mut Plan,
 ) -> io::Result<()> {
-    let (ledger, number) = (&seat.subscribe_config.ledger, seat.number);
+    let (ledger, number) = (&slot.subscribe_config.ledger, slot.number);
     // One that only stays needs no descriptor for a timer.
     let moves = plan.leaves.is_some() || plan.pauses.is_some();
     let timer = moves.then(Timer::new).transpose()?;
@@ -71,14 +75,14 @@ async fn stays<S: Subscriber>(
                 drop(subscriber);
                 let (Some(timer), Some(pauses)) = (timer, &mut plan.pauses) else { return Ok(()) };
                 timer.until(clock::now() + pauses.draw()).await?;
-                subscriber = Box::pin(again(seat, Some(pauses), timer)).await?;
+                subscriber = Box::pin(resubscribe(slot, Some(pauses), timer)).await?;
             }
             (Ended::Leaves, Some(timer)) => {
                 ledger.leaving(number);
                 let back = clock::now() + plan.away;
-                Box::pin(go(subscriber, seat, timer)).await?;
+                Box::pin(leave_after_deliveries(subscriber, slot, timer)).await?;
                 timer.until(back).await?;
-                subscriber = Box::pin(again(seat, plan.pauses.as_deref_mut(), timer)).await?;
+                subscriber = Box::pin(resubscribe(slot, plan.pauses.as_deref_mut(), timer)).await?;
                 leave = plan.leaves.as_mut().and_then(Iterator::next);
             }
             (Ended::Leaves, None) => return Ok(()),
@@ -117,19 +121,19 @@ async fn leave_at(
 
 /// Takes what is on its way, then ends the subscription. A publisher that is gone meanwhile has ended
 /// it already.
-async fn go<S: Subscriber>(
+async fn leave_after_deliveries<S: Subscriber>(
     mut subscriber: Box<S>,
-    seat: &Seat<S>,
+    slot: &SubscriberSlot<S>,
     timer: &Timer,
 ) -> io::Result<()> {
-    let (ledger, number) = (&seat.subscribe_config.ledger, seat.number);
-    let taken = async {
+    let (ledger, number) = (&slot.subscribe_config.ledger, slot.number);
+    let deliveries_settled = async {
         while ledger.awaits(number) {
-            timer.until(clock::now() + LOOK_AGAIN_NS).await?;
+            timer.until(clock::now() + CHECK_INTERVAL_NS).await?;
         }
         Ok(())
     };
-    if let Ended::CutOff(_) = first_of(subscriber.receive(), taken).await? {
+    if let Ended::CutOff(_) = first_of(subscriber.receive(), deliveries_settled).await? {
         ledger.cut_off(number);
     } else if let Err(fault) = subscriber.leave().await {
         ledger.fault(&format!("subscriber: leaving: {fault}"));
@@ -138,24 +142,24 @@ async fn go<S: Subscriber>(
 }
 
 /// Subscribes until it is confirmed.
-async fn again<S: Subscriber>(
-    seat: &Seat<S>,
+async fn resubscribe<S: Subscriber>(
+    slot: &SubscriberSlot<S>,
     mut pauses: Option<&mut Pauses>,
     timer: &Timer,
 ) -> io::Result<Box<S>> {
-    let ledger = &seat.subscribe_config.ledger;
+    let ledger = &slot.subscribe_config.ledger;
     loop {
-        let asked = clock::now();
-        match S::subscribe(&seat.subscribe_config, &seat.common, seat.number).await {
+        let requested_at = clock::now();
+        match S::subscribe(&slot.subscribe_config, &slot.common, slot.number).await {
             Ok(subscriber) => {
-                ledger.came(seat.number, asked);
+                ledger.subscribed(slot.number, requested_at);
                 if let Some(pauses) = pauses {
                     pauses.reset();
                 }
                 return Ok(Box::new(subscriber));
             }
             Err(fault) => {
-                ledger.turned_down();
+                ledger.subscription_failed();
                 let Some(pauses) = &mut pauses else {
                     return Err(io::Error::other(format!("subscribing again: {fault}")));
                 };
@@ -171,7 +175,7 @@ mod tests {
     use crate::{tcp, webhook, websocket};
 
     /// Bytes of the task that keeps a subscriber; the subscriber itself is boxed.
-    fn task<S, P, F>(_: impl Fn(Box<S>, Box<Seat<S>>, P) -> F) -> usize
+    fn task<S, P, F>(_: impl Fn(Box<S>, Box<SubscriberSlot<S>>, P) -> F) -> usize
     where
         S: Subscriber,
     {
@@ -183,15 +187,15 @@ mod tests {
         for (transport, task, itself) in [
             (
                 "webhook",
-                task(attend::<webhook::subscriber::Hook>),
-                size_of::<webhook::subscriber::Hook>(),
+                task(run_subscriber::<webhook::subscriber::WebhookSubscriber>),
+                size_of::<webhook::subscriber::WebhookSubscriber>(),
             ),
             (
                 "websocket",
-                task(attend::<websocket::WebsocketSubscriber>),
+                task(run_subscriber::<websocket::WebsocketSubscriber>),
                 size_of::<websocket::WebsocketSubscriber>(),
             ),
-            ("tcp", task(attend::<tcp::TcpSubscriber>), size_of::<tcp::TcpSubscriber>()),
+            ("tcp", task(run_subscriber::<tcp::TcpSubscriber>), size_of::<tcp::TcpSubscriber>()),
         ] {
             assert!(task <= 1280, "{transport}: its task is {task} bytes");
             assert!(itself <= 1024, "{transport}: it is {itself} bytes");

@@ -1,15 +1,15 @@
-//! The driver's subscribers: each receives events and tells the ledger when each was read.
+//! The driver's subscribers: each receives events and records in the ledger when each was read.
 //!
-//! A subscriber half in one idea: *a subscriber subscribes, receives until it leaves or is cut off, and
-//! tells the ledger which event it has read* ([`Subscriber`]). Acknowledging is a part of receiving.
+//! Every transport implements one trait: *a subscriber subscribes, receives until it leaves or is cut off, and
+//! records the events that it has read* ([`Subscriber`]). Acknowledging is a part of receiving.
 
-pub mod asking;
+pub mod event_requester;
 pub(crate) mod lifecycle;
 pub mod requests;
 pub mod stream;
 
 use crate::ledger::Ledger;
-use crate::subscriber::lifecycle::{Plan, Seat, attend};
+use crate::subscriber::lifecycle::{Plan, SubscriberSlot, run_subscriber};
 use crate::tasks::Tasks;
 use crate::{poll, sse, tcp, webhook, websocket};
 use hyper::Method;
@@ -32,7 +32,7 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Starts a task beside the subscribers, such as a connection that a listener has accepted; it ends
+/// Starts an additional task, such as a connection that a listener has accepted; it ends
 /// with the trial.
 pub type Spawn = Rc<dyn Fn(Pin<Box<dyn Future<Output = ()>>>)>;
 
@@ -47,7 +47,7 @@ pub struct SubscribeConfig {
     /// Where an event carries its id.
     pub matched: Matched,
     /// How many there are, what they want, how they behave.
-    pub asked: Subscribers,
+    pub settings: Subscribers,
     /// An acknowledgement in the publisher's own words; `{"id": …}` where there are none.
     pub acknowledgement: Option<Wording>,
     /// How their addresses reach the publisher, where they do not connect themselves.
@@ -63,10 +63,10 @@ pub struct SubscribeConfig {
 }
 
 impl SubscribeConfig {
-    /// Where a subscriber subscribes that says in the query which types it wants.
-    pub fn wanting(&self, number: usize) -> Endpoint {
+    /// The URL of a subscription with its types in the query.
+    pub fn endpoint_for(&self, number: usize) -> Endpoint {
         let mut endpoint = self.subscribe.endpoint.clone();
-        let types = self.asked.wanted(number);
+        let types = self.settings.wanted(number);
         if !types.is_empty() {
             let separator = if endpoint.path.contains('?') { '&' } else { '?' };
             endpoint.path.push_str(&format!("{separator}types={}", types.join(",")));
@@ -76,12 +76,12 @@ impl SubscribeConfig {
 
     /// How a subscriber behaves.
     pub fn conduct(&self, number: usize) -> Conduct {
-        self.asked.audience().conduct(number)
+        self.settings.audience().conduct(number)
     }
 
     /// What a slow subscriber takes for an event, ns.
     pub fn slow_by(&self) -> u64 {
-        self.asked.slow_by.as_nanos() as u64
+        self.settings.slow_by.as_nanos() as u64
     }
 
     /// What acknowledges event `index`.
@@ -101,10 +101,10 @@ pub enum Registration {
     Request {
         /// Its method.
         method: Method,
-        /// Its body; `{"url": …}` where nothing else is said.
+        /// Its body; `{"url": …}` by default.
         body: Option<Wording>,
     },
-    /// It was told when it was started: subscribers are expected at this port.
+    /// It received them when it was started: subscribers listen at this port.
     AtStart(u16),
 }
 /// One subscriber of a transport. Chosen once a trial; nothing is boxed per event.
@@ -142,7 +142,7 @@ pub fn source(number: usize) -> Ipv4Addr {
 /// Below the accept backlog of any server, so that no SYN is dropped and retried a second later.
 const AT_ONCE: usize = 64;
 
-/// What a shard must know of an arm's subscribers.
+/// The parameters of an arm's subscribers.
 #[derive(Debug, Clone)]
 pub struct SubscribersJob {
     /// How events reach them.
@@ -152,7 +152,7 @@ pub struct SubscribersJob {
     /// How their addresses reach the publisher.
     pub registration: Registration,
     /// How many there are and how they behave.
-    pub asked: Subscribers,
+    pub settings: Subscribers,
     /// They acknowledge in these words, where the publisher has its own.
     pub acknowledgement: Option<Wording>,
     /// Where an event carries its id.
@@ -162,7 +162,7 @@ pub struct SubscribersJob {
     /// Nobody leaves later, ns after the origin.
     pub length: u64,
     /// How long a delivery waits at most by design.
-    pub rests: Duration,
+    pub max_polling_delay: Duration,
     /// The publisher is ended and restarted.
     pub restarts: bool,
     /// The run's token.
@@ -170,8 +170,8 @@ pub struct SubscribersJob {
 }
 
 impl SubscribersJob {
-    /// What the subscribers are told.
-    pub(super) fn call(
+    /// The configuration of the subscribers.
+    pub(super) fn subscribe_config(
         &self,
         request_options: &RequestOptions,
         max_segment: Option<u32>,
@@ -184,7 +184,7 @@ impl SubscribersJob {
             request_options: request_options.clone(),
             token: self.token.clone(),
             matched: self.matched.clone(),
-            asked: self.asked.clone(),
+            settings: self.settings.clone(),
             acknowledgement: self.acknowledgement.clone(),
             registration: self.registration.clone(),
             restarts: self.restarts,
@@ -194,7 +194,7 @@ impl SubscribersJob {
         })
     }
 
-    /// Subscribes all and starts them; gives how long it took, ns. `origin` tells when the trial begins.
+    /// Subscribes all and starts them; gives how long it took, ns. `origin`: when the trial begins.
     /// A transport registers its subscriber's half here.
     pub(super) async fn start(
         &self,
@@ -203,20 +203,20 @@ impl SubscribersJob {
         origin: &watch::Receiver<u64>,
     ) -> Result<u64, Fault> {
         let begun = clock::now();
-        let start = Start { job: self, subscribe_config, tasks, origin };
+        let start = Starter { job: self, subscribe_config, tasks, origin };
         match self.transport {
-            Transport::Webhook => start.all::<webhook::subscriber::Hook>().await,
+            Transport::Webhook => start.all::<webhook::subscriber::WebhookSubscriber>().await,
             Transport::Websocket => start.all::<websocket::WebsocketSubscriber>().await,
             Transport::Tcp => start.all::<tcp::TcpSubscriber>().await,
-            Transport::Sse => start.all::<sse::Stream>().await,
-            Transport::LongPoll => start.all::<poll::Held>().await,
-            Transport::Poll => start.all::<poll::Poller>().await,
+            Transport::Sse => start.all::<sse::SseSubscriber>().await,
+            Transport::LongPoll => start.all::<poll::LongPollSubscriber>().await,
+            Transport::Poll => start.all::<poll::PollSubscriber>().await,
         }?;
         Ok(clock::now() - begun)
     }
 
     fn plan(&self, number: usize, origin: &watch::Receiver<u64>) -> Plan {
-        let Subscribers { stay, away, backoff, .. } = self.asked;
+        let Subscribers { stay, away, backoff, .. } = self.settings;
         Plan {
             leaves: stay
                 .map(|stay| Leaves::new(self.seed, number, stay, away, self.length))
@@ -228,16 +228,16 @@ impl SubscribersJob {
     }
 }
 
-struct Start<'a> {
+struct Starter<'a> {
     job: &'a SubscribersJob,
     subscribe_config: &'a Rc<SubscribeConfig>,
     tasks: &'a Tasks,
     origin: &'a watch::Receiver<u64>,
 }
 
-impl Start<'_> {
+impl Starter<'_> {
     async fn all<S: Subscriber>(&self) -> Result<(), Fault> {
-        let (subscribe_config, count) = (self.subscribe_config, self.job.asked.count);
+        let (subscribe_config, count) = (self.subscribe_config, self.job.settings.count);
         let common = S::prepare(subscribe_config).await?;
         for first in (0..count).step_by(AT_ONCE) {
             let numbers = first..count.min(first + AT_ONCE);
@@ -245,14 +245,14 @@ impl Start<'_> {
                 numbers.clone().map(|number| S::subscribe(subscribe_config, &common, number));
             let subscribed = futures_util::future::try_join_all(subscribing).await?;
             for (number, subscriber) in numbers.zip(subscribed) {
-                let seat = Seat {
+                let slot = SubscriberSlot {
                     subscribe_config: subscribe_config.clone(),
                     common: common.clone(),
                     number,
                 };
                 let plan = self.job.plan(number, self.origin);
-                let (first, seat, plan) = (subscriber.into(), seat.into(), plan.into());
-                self.tasks.spawn(attend::<S>(first, seat, plan));
+                let (first, slot, plan) = (subscriber.into(), slot.into(), plan.into());
+                self.tasks.spawn(run_subscriber::<S>(first, slot, plan));
             }
         }
         Ok(())
@@ -260,12 +260,12 @@ impl Start<'_> {
 }
 
 /// A subscriber's whole work. Boxed once a subscription.
-pub struct Ongoing(Pin<Box<dyn Future<Output = Result<(), Fault>>>>);
+pub struct SubscriberTask(Pin<Box<dyn Future<Output = Result<(), Fault>>>>);
 
-impl Ongoing {
+impl SubscriberTask {
     /// Nothing is done yet.
-    pub fn new(work: impl Future<Output = Result<(), Fault>> + 'static) -> Ongoing {
-        Ongoing(Box::pin(work))
+    pub fn new(work: impl Future<Output = Result<(), Fault>> + 'static) -> SubscriberTask {
+        SubscriberTask(Box::pin(work))
     }
 
     /// Works until the publisher ends the subscription.
@@ -273,7 +273,7 @@ impl Ongoing {
         self.0.as_mut().await
     }
 
-    /// Works until nothing is left to be done, as `through` says after each step.
+    /// Works until nothing is left to be done, as `through` reports after each step.
     pub async fn finish(&mut self, through: impl Fn() -> bool) {
         poll_fn(|cx| match self.0.as_mut().poll(cx).is_ready() || through() {
             true => Poll::Ready(()),

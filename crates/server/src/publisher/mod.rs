@@ -5,11 +5,11 @@
 //! subscribers and events have in common is the [`Hub`]'s; the [`requests`] answers requests.
 //! `targets/PROTOCOL.md` writes the protocol down.
 
-mod asked;
 pub(crate) mod hub;
 pub(crate) mod outbox;
 mod pings;
-mod register;
+mod polling;
+mod registry;
 pub mod requests;
 pub mod stream;
 pub mod subscription;
@@ -73,7 +73,7 @@ impl Options {
     }
 
     /// What it does, the same words for every transport where they do the same.
-    pub fn told(&self) -> String {
+    pub fn description(&self) -> String {
         let acknowledged =
             if self.acknowledged { "acknowledged by id" } else { "not acknowledged" };
         let after = |what: &str, time: Option<Duration>| match time {
@@ -112,14 +112,17 @@ async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
         Transport::Websocket => websocket::publisher::subscribe(hub, request).await,
         Transport::Tcp => tcp::publisher::subscribe(),
         Transport::Sse => sse::subscribe(hub, &request),
-        Transport::LongPoll | Transport::Poll => asked::subscribe(hub, request).await,
+        Transport::LongPoll | Transport::Poll => polling::subscribe(hub, request).await,
     }
 }
 
 /// … and, where subscribers do not speak HTTP, here. Gives back a connection that does.
-async fn raw(hub: &Arc<Hub>, stream: Stream<TcpStream>) -> Option<Stream<TcpStream>> {
+async fn accept_without_http(
+    hub: &Arc<Hub>,
+    stream: Stream<TcpStream>,
+) -> Option<Stream<TcpStream>> {
     match hub.options.transport {
-        Transport::Tcp => tcp::publisher::raw(hub, stream).await,
+        Transport::Tcp => tcp::publisher::accept_without_http(hub, stream).await,
         _ => Some(stream),
     }
 }

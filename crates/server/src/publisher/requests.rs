@@ -1,7 +1,7 @@
 //! The publisher's requests: who may ask what, and the answers.
 
-use crate::publisher::asked;
 use crate::publisher::hub::Hub;
+use crate::publisher::polling;
 use crate::sse;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
@@ -24,9 +24,9 @@ use tokio::net::TcpStream;
 /// An answer; its body may be a stream that goes on.
 pub type Answer = Response<BoxBody<Bytes, Infallible>>;
 
-/// Serves one connection until it ends, whatever speaks on it.
+/// Serves one connection until it ends, with HTTP or without.
 pub async fn serve(hub: Arc<Hub>, stream: Stream<TcpStream>) {
-    let Some(stream) = crate::publisher::raw(&hub, stream).await else { return };
+    let Some(stream) = crate::publisher::accept_without_http(&hub, stream).await else { return };
     let service = service_fn(move |request| {
         let hub = hub.clone();
         async move { Ok::<_, Infallible>(answer(&hub, request).await) }
@@ -38,33 +38,40 @@ pub async fn serve(hub: Arc<Hub>, stream: Stream<TcpStream>) {
 }
 
 async fn answer(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
-    let Some(place) = Place::of(hub.options.transport, request.uri().path()) else {
-        return text(StatusCode::NOT_FOUND, Place::known(hub.options.transport));
+    let Some(resource) = Resource::of(hub.options.transport, request.uri().path()) else {
+        return text(StatusCode::NOT_FOUND, Resource::known(hub.options.transport));
     };
-    if !bearer(&request).is_some_and(|token| hub.admits(token)) {
-        return text(StatusCode::UNAUTHORIZED, "Authorization: Bearer and the run's token");
+    if !bearer(&request).is_some_and(|token| hub.is_token(token)) {
+        return text(
+            StatusCode::UNAUTHORIZED,
+            "the token of the run is missing or wrong: send Authorization: Bearer TOKEN",
+        );
     }
-    match (request.method(), place) {
-        (&Method::POST, Place::Publish) => publish(hub, request).await,
-        (_, Place::Subscribe) => crate::publisher::subscribe(hub, request).await,
-        (&Method::GET, Place::Status) => told(StatusCode::OK, &json!(hub.status())),
-        (&Method::DELETE, Place::Subscription(subscriber)) => {
-            left(hub.leave(subscriber), subscriber)
+    match (request.method(), resource) {
+        (&Method::POST, Resource::Publish) => publish(hub, request).await,
+        (_, Resource::Subscribe) => crate::publisher::subscribe(hub, request).await,
+        (&Method::GET, Resource::Status) => json_response(StatusCode::OK, &json!(hub.status())),
+        (&Method::DELETE, Resource::Subscription(subscriber)) => {
+            unsubscribe_response(hub.leave(subscriber), subscriber)
         }
-        (&Method::DELETE, Place::Events(subscriber)) => asked::leave(hub, &request, subscriber),
-        (&Method::GET, Place::Events(subscriber)) => asked::events(hub, &request, subscriber).await,
-        (&Method::POST, Place::Acknowledge(subscriber)) => {
+        (&Method::DELETE, Resource::Events(subscriber)) => {
+            polling::leave(hub, &request, subscriber)
+        }
+        (&Method::GET, Resource::Events(subscriber)) => {
+            polling::events(hub, &request, subscriber).await
+        }
+        (&Method::POST, Resource::Acknowledge(subscriber)) => {
             sse::acknowledge(hub, request, subscriber).await
         }
         _ => text(
             StatusCode::METHOD_NOT_ALLOWED,
-            "POST what is published, GET what is told, DELETE a subscription",
+            "use POST to publish, GET to read, and DELETE to end a subscription",
         ),
     }
 }
 
 /// `DELETE`, of a subscriber that was there or not.
-pub(super) fn left(was_there: bool, subscriber: u64) -> Answer {
+pub(super) fn unsubscribe_response(was_there: bool, subscriber: u64) -> Answer {
     match was_there {
         true => text(StatusCode::NO_CONTENT, ""),
         false => text(StatusCode::NOT_FOUND, format!("there is no subscriber {subscriber}")),
@@ -72,31 +79,31 @@ pub(super) fn left(was_there: bool, subscriber: u64) -> Answer {
 }
 
 /// What a path is about.
-enum Place {
+enum Resource {
     Publish,
     Subscribe,
     Status,
     /// One subscription.
     Subscription(u64),
-    /// The events of a subscriber that asks for them.
+    /// The events of a polling subscriber.
     Events(u64),
     /// The acknowledgements of a subscriber that cannot answer where it gets its events.
     Acknowledge(u64),
 }
 
-impl Place {
-    fn of(transport: Transport, path: &str) -> Option<Place> {
+impl Resource {
+    fn of(transport: Transport, path: &str) -> Option<Resource> {
         let number = |prefix: &str| path.strip_prefix(prefix)?.parse().ok();
         let subscription = path.strip_prefix(SUBSCRIBE).and_then(|rest| rest.strip_prefix('/'));
         if let Some(number) = subscription {
-            return number.parse().ok().map(Place::Subscription);
+            return number.parse().ok().map(Resource::Subscription);
         }
         match (path, transport) {
-            (PUBLISH, _) => Some(Place::Publish),
-            (SUBSCRIBE, _) => Some(Place::Subscribe),
-            (STATUS, _) => Some(Place::Status),
-            (_, Transport::LongPoll | Transport::Poll) => number(EVENTS).map(Place::Events),
-            (_, Transport::Sse) => number(ACKNOWLEDGE).map(Place::Acknowledge),
+            (PUBLISH, _) => Some(Resource::Publish),
+            (SUBSCRIBE, _) => Some(Resource::Subscribe),
+            (STATUS, _) => Some(Resource::Status),
+            (_, Transport::LongPoll | Transport::Poll) => number(EVENTS).map(Resource::Events),
+            (_, Transport::Sse) => number(ACKNOWLEDGE).map(Resource::Acknowledge),
             _ => None,
         }
     }
@@ -107,7 +114,7 @@ impl Place {
             Transport::Sse => format!(" and {ACKNOWLEDGE}SUBSCRIBER"),
             _ => String::new(),
         };
-        format!("there are {PUBLISH}, {SUBSCRIBE}, {STATUS}{more}")
+        format!("the paths are {PUBLISH}, {SUBSCRIBE}, {STATUS}{more}")
     }
 }
 
@@ -131,7 +138,7 @@ fn bearer(request: &Request<Incoming>) -> Option<&str> {
 }
 
 async fn publish(hub: &Hub, request: Request<Incoming>) -> Answer {
-    let body = match whole(request, MAX_BYTES).await {
+    let body = match read_body(request, MAX_BYTES).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };
@@ -146,11 +153,11 @@ async fn publish(hub: &Hub, request: Request<Incoming>) -> Answer {
         return unknown_type(hub, unknown);
     }
     let queued = hub.publish(&event, body.clone());
-    told(StatusCode::ACCEPTED, &json!({ "id": event.id, "queued": queued }))
+    json_response(StatusCode::ACCEPTED, &json!({ "id": event.id, "queued": queued }))
 }
 
 /// The body of a request, at most this long.
-pub async fn whole(request: Request<Incoming>, most: usize) -> Result<Bytes, Answer> {
+pub async fn read_body(request: Request<Incoming>, most: usize) -> Result<Bytes, Answer> {
     // Said before the body is read, so that a sender that waits for a word need not send it.
     if hyper::body::Body::size_hint(request.body()).lower() > most as u64 {
         return Err(too_large(most));
@@ -171,12 +178,12 @@ pub(crate) fn unknown_type(hub: &Hub, unknown: &str) -> Answer {
     let known = hub.options.types.join(", ");
     text(
         StatusCode::UNPROCESSABLE_ENTITY,
-        format!("no type is called {unknown:?}: there are {known}"),
+        format!("there is no type {unknown:?}: the types are {known}"),
     )
 }
 
 /// The answer with a JSON body.
-pub fn told(status: StatusCode, value: &serde_json::Value) -> Answer {
+pub fn json_response(status: StatusCode, value: &serde_json::Value) -> Answer {
     let mut response = text(status, value.to_string());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
@@ -212,7 +219,7 @@ mod tests {
             (Transport::Poll, "/events/", false),
             (Transport::Webhook, "/status", true),
         ] {
-            assert_eq!(Place::of(transport, path).is_some(), there, "{path}");
+            assert_eq!(Resource::of(transport, path).is_some(), there, "{path}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Delivering on a connection that a subscriber holds open: what is ready is written together and
 //! flushed once, acknowledgements are read as they come. The same for every such transport.
 
-use crate::publisher::pings::{Pings, Turn};
+use crate::publisher::pings::{PingAction, Pings};
 use crate::publisher::subscription::Subscription;
 use crate::publisher::tally::DeliveryOutcome;
 use pushbench_core::event::acknowledged_id;
@@ -16,18 +16,19 @@ pub async fn deliver<M: Messages>(messages: M, subscription: Subscription) {
     let options = &subscription.hub().options;
     let (acknowledged, number) = (options.acknowledged, subscription.number());
     let pings = options.ping.filter(|_| M::PINGS).map(|every| Pings::new(every, number));
-    let mut line = Line { messages, subscription, acknowledged, pings, unflushed: false };
-    let ended = poll_fn(|cx| line.poll(cx)).await;
-    let Line { mut messages, subscription, .. } = line;
-    let patience = subscription.hub().options.timeout;
+    let mut delivery =
+        StreamDelivery { messages, subscription, acknowledged, pings, unflushed: false };
+    let ended = poll_fn(|cx| delivery.poll(cx)).await;
+    let StreamDelivery { mut messages, subscription, .. } = delivery;
+    let close_timeout = subscription.hub().options.timeout;
     drop(subscription);
     // One that leaves in good order waits for our goodbye; one that does not read it is not waited for.
     if ended.is_ok() {
-        let _gone = timeout(patience, poll_fn(|cx| messages.poll_finish(cx))).await;
+        let _gone = timeout(close_timeout, poll_fn(|cx| messages.poll_finish(cx))).await;
     }
 }
 
-struct Line<M> {
+struct StreamDelivery<M> {
     messages: M,
     subscription: Subscription,
     acknowledged: bool,
@@ -35,7 +36,7 @@ struct Line<M> {
     unflushed: bool,
 }
 
-impl<M: Messages> Line<M> {
+impl<M: Messages> StreamDelivery<M> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (subscription, pings) = (&self.subscription, &mut self.pings);
         let received = self.messages.poll_messages(cx, |received| match received {
@@ -76,8 +77,8 @@ impl<M: Messages> Line<M> {
 
     /// Queues a ping when its time has come; an error when the subscriber is gone.
     fn ping(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while let Some(Poll::Ready(turn)) = self.pings.as_mut().map(|pings| pings.poll(cx)) {
-            if turn == Turn::Gone {
+        while let Some(Poll::Ready(action)) = self.pings.as_mut().map(|pings| pings.poll(cx)) {
+            if action == PingAction::Gone {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             self.messages.queue_ping()?;

@@ -1,16 +1,16 @@
-//! What became of every delivery, and what else a publisher counts.
+//! The outcomes of deliveries and the other counts of a publisher.
 
 use crate::publisher::outbox::Outbox;
 use pushbench_core::record::fanout::PublisherStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What became of a delivery that was queued.
+/// The outcome of a queued delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryOutcome {
     /// The subscriber acknowledged it.
     Acknowledged,
-    /// Written; no acknowledgement is asked for.
+    /// Written; no acknowledgement is required.
     Written,
     /// Answered otherwise.
     Failed,

@@ -18,20 +18,20 @@ pub async fn serve(handler: Handler, stream: Stream<TcpStream>) {
     let mut event = Vec::new();
     loop {
         let got = poll_fn(|cx| {
-            let came = framed.poll_message(cx).map_ok(|message| {
+            let message_read = framed.poll_message(cx).map_ok(|message| {
                 let message = message?;
                 event.clear();
                 event.extend_from_slice(message);
                 Some(())
             });
-            if came.is_pending() {
+            if message_read.is_pending() {
                 let _rest_is_written_later = framed.poll_written(cx)?;
             }
-            came
+            message_read
         })
         .await;
         if !matches!(got, Ok(Some(()))) {
-            // Whoever has said all may still listen.
+            // A client that has finished sending may still read.
             let _ended = framed.flush().await;
             return;
         }

@@ -1,13 +1,13 @@
 //! The publisher's half: a subscriber registers an address, and each event is POSTed there.
 //!
 //! Each destination has a task of its own with its queue and at most one kept connection. That is the
-//! pool: a destination's events keep their order, a slow one holds up nobody else, and no request is
+//! pool: a destination's events keep their order, a slow one delays no other, and no request is
 //! sent twice behind our back, as hyper-util's pooled client does when a kept connection turns out to
 //! be closed.
 
 use crate::publisher::hub::Hub;
 use crate::publisher::outbox::Publication;
-use crate::publisher::requests::{Answer, text, told, unknown_type, whole};
+use crate::publisher::requests::{Answer, json_response, read_body, text, unknown_type};
 use crate::publisher::subscription::Subscription;
 use crate::publisher::tally::DeliveryOutcome;
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER
 use hyper::{Method, Request, StatusCode, Uri};
 use pushbench_core::publishing::{Keep, LONGEST_SUBSCRIPTION};
 use pushbench_wire::endpoint::{Endpoint, Scheme};
-use pushbench_wire::line::{Ended, Line};
+use pushbench_wire::http_connection::{ExchangeError, HttpConnection};
 use pushbench_wire::stream::Stream;
 use serde::Deserialize;
 use serde_json::json;
@@ -29,7 +29,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 #[derive(Deserialize)]
-struct Wanted {
+struct SubscriptionRequest {
     url: String,
     #[serde(default)]
     types: Vec<String>,
@@ -38,30 +38,30 @@ struct Wanted {
 /// `POST /subscribe {"url": …, "types": […]}`
 pub async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
     if request.method() != Method::POST {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "subscriptions are taken by POST");
+        return text(StatusCode::METHOD_NOT_ALLOWED, "subscriptions are accepted by POST");
     }
-    let body = match whole(request, LONGEST_SUBSCRIPTION).await {
+    let body = match read_body(request, LONGEST_SUBSCRIPTION).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };
-    let wanted: Wanted = match serde_json::from_slice(&body) {
-        Ok(wanted) => wanted,
+    let requested: SubscriptionRequest = match serde_json::from_slice(&body) {
+        Ok(requested) => requested,
         Err(e) => return text(StatusCode::BAD_REQUEST, format!("not a subscription: {e}")),
     };
-    if let Some(unknown) = hub.unknown(wanted.types.iter().map(String::as_str)) {
+    if let Some(unknown) = hub.unknown(requested.types.iter().map(String::as_str)) {
         return unknown_type(hub, unknown);
     }
-    match Destination::parse(&wanted.url) {
+    match Destination::parse(&requested.url) {
         Ok(mut destination) => {
             if hub.options.keep == Keep::Never {
                 destination.headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            let subscription = hub.enter(wanted.types);
+            let subscription = hub.add_subscription(requested.types);
             let number = subscription.number();
             tokio::spawn(deliver(subscription, destination));
-            told(StatusCode::CREATED, &json!({ "subscriber": number }))
+            json_response(StatusCode::CREATED, &json!({ "subscriber": number }))
         }
-        Err((status, why)) => text(status, format!("{}: {why}", wanted.url)),
+        Err((status, why)) => text(status, format!("{}: {why}", requested.url)),
     }
 }
 
@@ -74,7 +74,7 @@ pub(super) struct Destination {
 }
 
 impl Destination {
-    /// Takes an address apart, or says what is wrong with it.
+    /// Parses an address, or returns what is wrong.
     pub(super) fn parse(url: &str) -> Result<Destination, (StatusCode, String)> {
         let bad = |why: String| (StatusCode::BAD_REQUEST, why);
         let endpoint = Endpoint::parse_as(Scheme::Http, url).map_err(bad)?;
@@ -82,7 +82,8 @@ impl Destination {
         if !endpoint.is_loopback() {
             return Err((
                 StatusCode::FORBIDDEN,
-                "only addresses of this machine, such as 127.0.0.2, are delivered to".to_owned(),
+                "events are delivered only to addresses of this machine, such as 127.0.0.2"
+                    .to_owned(),
             ));
         }
         let addresses = endpoint.addresses().map_err(|e| bad(e.to_string()))?;
@@ -112,17 +113,17 @@ impl Destination {
 
 async fn deliver(subscription: Subscription, destination: Destination) {
     let hub = subscription.hub().clone();
-    let mut line: Option<Line<Stream<TcpStream>>> = None;
-    while let Some(event) = next(&subscription, &mut line).await {
+    let mut connection: Option<HttpConnection<Stream<TcpStream>>> = None;
+    while let Some(event) = next(&subscription, &mut connection).await {
         let Ok(_under_way) = hub.under_way.acquire().await else { return };
-        let post = timeout(hub.options.timeout, post(&hub, &destination, &mut line, &event));
+        let post = timeout(hub.options.timeout, post(&hub, &destination, &mut connection, &event));
         let outcome = post.await.unwrap_or(DeliveryOutcome::TimedOut);
         let usable = matches!(
             outcome,
             DeliveryOutcome::Acknowledged | DeliveryOutcome::Failed | DeliveryOutcome::Redirected
         );
         if !usable || hub.options.keep == Keep::Never {
-            line = None;
+            connection = None;
         }
         subscription.settle(&event.id, outcome);
     }
@@ -132,21 +133,22 @@ async fn deliver(subscription: Subscription, destination: Destination) {
 /// costs no event, and closed when it is idle for too long.
 async fn next(
     subscription: &Subscription,
-    line: &mut Option<Line<Stream<TcpStream>>>,
+    connection: &mut Option<HttpConnection<Stream<TcpStream>>>,
 ) -> Option<Arc<Publication>> {
     let hub = subscription.hub();
     let limit = match hub.options.keep {
-        Keep::For(limit) if line.is_some() => Some(limit),
+        Keep::For(limit) if connection.is_some() => Some(limit),
         _ => None,
     };
     let mut idle = pin!(limit.map(sleep));
     poll_fn(|cx| {
-        if line.as_mut().is_some_and(|open| open.drive(cx)) {
-            *line = None;
+        if connection.as_mut().is_some_and(|open| open.drive(cx)) {
+            *connection = None;
         }
-        if line.is_some() && idle.as_mut().as_pin_mut().is_some_and(|idle| idle.poll(cx).is_ready())
+        if connection.is_some()
+            && idle.as_mut().as_pin_mut().is_some_and(|idle| idle.poll(cx).is_ready())
         {
-            *line = None;
+            *connection = None;
             hub.closed_idle();
         }
         subscription.poll_next(cx)
@@ -158,27 +160,27 @@ async fn next(
 async fn post(
     hub: &Hub,
     destination: &Destination,
-    line: &mut Option<Line<Stream<TcpStream>>>,
+    connection: &mut Option<HttpConnection<Stream<TcpStream>>>,
     event: &Publication,
 ) -> DeliveryOutcome {
-    let open = match line {
+    let open = match connection {
         Some(open) => open,
         None => match timeout(hub.options.connect_timeout, open(destination)).await {
-            Ok(Some(opened)) => line.insert(opened),
+            Ok(Some(opened)) => connection.insert(opened),
             Ok(None) | Err(_) => return DeliveryOutcome::Refused,
         },
     };
     match open.exchange(destination.request(event.body.clone())).await {
         Ok((status, _)) if status.is_success() => DeliveryOutcome::Acknowledged,
         Ok((status, _)) if status.is_redirection() => DeliveryOutcome::Redirected,
-        Ok(_) | Err(Ended::Endless(_)) => DeliveryOutcome::Failed,
-        Err(Ended::Connection(_)) => DeliveryOutcome::Lost,
+        Ok(_) | Err(ExchangeError::TooLong(_)) => DeliveryOutcome::Failed,
+        Err(ExchangeError::Connection(_)) => DeliveryOutcome::Lost,
     }
 }
 
-async fn open(destination: &Destination) -> Option<Line<Stream<TcpStream>>> {
+async fn open(destination: &Destination) -> Option<HttpConnection<Stream<TcpStream>>> {
     let stream = Stream::open(destination.addresses()).await.ok()?;
-    Line::new(stream).await.ok()
+    HttpConnection::new(stream).await.ok()
 }
 
 #[cfg(test)]

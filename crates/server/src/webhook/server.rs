@@ -1,7 +1,7 @@
 //! `POST /webhook` on hyper.
 
 use crate::handler::{Checked, Handler, Pause, Refusal};
-use crate::webhook::answering::Answering;
+use crate::webhook::callback_addresses::CallbackAddresses;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -19,11 +19,22 @@ use tokio::sync::Mutex;
 /// Path that takes events.
 pub const PATH: &str = "/webhook";
 
-/// Serves one connection until it ends. `answering`: a question that names an address is answered there.
-pub async fn serve(handler: Handler, answering: Option<Arc<Answering>>, stream: Stream<TcpStream>) {
-    let near = stream.socket().peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
+/// Serves one connection until it ends. `callback_addresses`: a question that names an address is answered
+/// there.
+pub async fn serve(
+    handler: Handler,
+    callback_addresses: Option<Arc<CallbackAddresses>>,
+    stream: Stream<TcpStream>,
+) {
+    let is_local =
+        stream.socket().peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
     // HTTP/1.1 has one request at a time, so the lock never waits; it only satisfies `Fn`.
-    let service = Arc::new(Endpoint { handler, answering, near, pause: Mutex::default() });
+    let service = Arc::new(ConnectionService {
+        handler,
+        callback_addresses,
+        is_local,
+        pause: Mutex::default(),
+    });
     let service = service_fn(move |request| {
         let service = service.clone();
         async move {
@@ -37,28 +48,28 @@ pub async fn serve(handler: Handler, answering: Option<Arc<Answering>>, stream: 
 }
 
 /// What the requests of a connection have in common.
-struct Endpoint {
+struct ConnectionService {
     handler: Handler,
-    answering: Option<Arc<Answering>>,
+    callback_addresses: Option<Arc<CallbackAddresses>>,
     /// The other end is on this machine.
-    near: bool,
+    is_local: bool,
     pause: Mutex<Pause>,
 }
 
-impl Endpoint {
+impl ConnectionService {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Refusal> {
         if request.uri().path() != PATH {
-            return Err((StatusCode::NOT_FOUND, "events are taken at /webhook".to_owned()));
+            return Err((StatusCode::NOT_FOUND, "events are accepted at /webhook".to_owned()));
         }
         if request.method() != Method::POST {
-            return Err((StatusCode::METHOD_NOT_ALLOWED, "events are taken by POST".to_owned()));
+            return Err((StatusCode::METHOD_NOT_ALLOWED, "events are accepted by POST".to_owned()));
         }
         let (head, body) = request.into_parts();
         let cut_short = |e| (StatusCode::BAD_REQUEST, format!("body cut short: {e}"));
         let body = body.collect().await.map_err(cut_short)?.to_bytes();
         let Checked { event, callback } = self.handler.check(&head.headers, &body)?;
-        if let (Some(answering), Some(url)) = (&self.answering, callback) {
-            return self.accept(answering, url, event.id.into_owned());
+        if let (Some(callback_addresses), Some(url)) = (&self.callback_addresses, callback) {
+            return self.accept_question(callback_addresses, url, event.id.into_owned());
         }
         let answer = self.handler.answer(&mut *self.pause.lock().await, &event.id).await?;
         let mut response = Response::new(Full::from(answer));
@@ -67,17 +78,17 @@ impl Endpoint {
     }
 
     /// Says at once that the question is accepted; the answer goes to the address later.
-    fn accept(
+    fn accept_question(
         &self,
-        answering: &Answering,
+        callback_addresses: &CallbackAddresses,
         url: &HeaderValue,
         id: String,
     ) -> Result<Response<Full<Bytes>>, Refusal> {
-        if !self.near {
-            let why = "only who asks from this machine is called back";
+        if !self.is_local {
+            let why = "callbacks are sent only to clients on this machine";
             return Err((StatusCode::FORBIDDEN, why.to_owned()));
         }
-        let address = answering
+        let address = callback_addresses
             .address(url)
             .map_err(|(status, why)| (status, format!("{CALLBACK_URL}: {why}")))?;
         let handler = self.handler;

@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 /// `GET /subscribe?types=a,b` with the headers of a handshake.
 pub async fn subscribe(hub: &Arc<Hub>, mut request: Request<Incoming>) -> Answer {
     let Some(key) = key(request.headers()) else {
-        let mut answer = text(StatusCode::UPGRADE_REQUIRED, "subscribers connect by WebSocket");
+        let mut answer = text(StatusCode::UPGRADE_REQUIRED, "subscribers connect over WebSocket");
         answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
         return answer;
     };
@@ -31,10 +31,10 @@ pub async fn subscribe(hub: &Arc<Hub>, mut request: Request<Incoming>) -> Answer
         return unknown_type(hub, unknown);
     }
     let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) else {
-        return text(StatusCode::BAD_REQUEST, "no usable Sec-WebSocket-Key");
+        return text(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is not valid");
     };
     // Subscribed when the answer is written: an event published after that is delivered.
-    let subscription = hub.enter(types);
+    let subscription = hub.add_subscription(types);
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(upgraded(upgrade, subscription));
     let mut answer = text(StatusCode::SWITCHING_PROTOCOLS, "");
@@ -61,7 +61,7 @@ fn key(headers: &HeaderMap) -> Option<String> {
 
 async fn upgraded(upgrade: hyper::upgrade::OnUpgrade, subscription: Subscription) {
     let Ok(upgraded) = upgrade.await else { return };
-    // The bare socket again: hyper's wrapper would cost memory and an indirection a read.
+    // Unwraps the socket: hyper's wrapper would cost memory and an indirection per read.
     let Ok(parts) = upgraded.downcast::<TokioIo<Stream<TcpStream>>>() else { return };
     let (stream, read) = (parts.io.into_inner(), parts.read_buf.to_vec());
     let socket =

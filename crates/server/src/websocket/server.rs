@@ -37,7 +37,7 @@ pub async fn serve(handler: Handler, stream: Stream<TcpStream>) {
             None => socket.next().await,
         };
         let Some(Ok(message)) = message else {
-            // Whoever has said all may still listen.
+            // A client that has finished sending may still read.
             let _ended = socket.flush().await;
             return;
         };

@@ -33,9 +33,9 @@ pub(super) fn dependencies(
     Ok(None)
 }
 
-/// What a lockfile says, packages by number.
+/// The content of a lockfile, packages by number.
 struct Lock {
-    /// The direct ones; `None` where they are not told apart.
+    /// The direct ones; `None` if the lockfile does not mark them.
     direct: Option<Vec<(String, usize)>>,
     /// What each needs; `None` where the lockfile does not say.
     needs: Option<Vec<Vec<usize>>>,
@@ -68,14 +68,14 @@ impl Lock {
 
 /// How many packages the given ones lead to, themselves included.
 fn reached(from: &[usize], needs: &[Vec<usize>]) -> usize {
-    let mut seen = BTreeSet::new();
+    let mut visited = BTreeSet::new();
     let mut open = from.to_vec();
     while let Some(next) = open.pop() {
-        if seen.insert(next) {
+        if visited.insert(next) {
             open.extend(&needs[next]);
         }
     }
-    seen.len()
+    visited.len()
 }
 
 /// `packages` of a package-lock.json: by folder, the program itself under the empty name.
@@ -85,7 +85,7 @@ fn npm(text: &str) -> Counted<Lock> {
         .as_object()
         .ok_or("it has no \"packages\": write it with npm 7 or later")?;
     let folders: Vec<&String> = packages.keys().filter(|k| k.contains("node_modules/")).collect();
-    // Node looks beside the package that asks, then further and further out.
+    // Node looks next to the requiring package, then in each parent folder.
     let resolve = |from: &str, name: &str| {
         let mut folder = from;
         loop {
@@ -116,13 +116,13 @@ fn npm(text: &str) -> Counted<Lock> {
     })
 }
 
-/// A Cargo.lock, and the Cargo.toml beside it for the direct ones: the lockfile does not tell those
+/// A Cargo.lock, and the Cargo.toml next to it for the direct ones: the lockfile does not distinguish those
 /// of tests apart.
 fn cargo(text: &str, read: Read<'_>) -> Counted<Lock> {
     let lock: toml::Table = text.parse().map_err(|e| format!("not TOML: {e}"))?;
-    let manifest = read("Cargo.toml").map_err(|e| format!("no Cargo.toml beside it: {e}"))?;
+    let manifest = read("Cargo.toml").map_err(|e| format!("no Cargo.toml next to it: {e}"))?;
     let manifest: toml::Table = manifest.parse().map_err(|e| format!("Cargo.toml: {e}"))?;
-    let packages = lock.get("package").and_then(|p| p.as_array()).ok_or("it lists no package")?;
+    let packages = lock.get("package").and_then(|p| p.as_array()).ok_or("it lists no packages")?;
     let word = |package: &toml::Value, key: &str| {
         package.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned()
     };

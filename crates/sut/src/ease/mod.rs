@@ -14,10 +14,10 @@ use std::io;
 use std::path::Path;
 use toml::de::DeValue;
 
-/// A list in a manifest and where it stands.
+/// A list in a manifest and its position.
 pub(super) type Listed = (Vec<String>, Origin);
 
-/// What a manifest says about it.
+/// The keys of a manifest about it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Declared {
     /// The files of the program that this transport needs.
@@ -63,7 +63,7 @@ fn lines_of(
     for path in paths {
         let text = read(path).map_err(|e| at.error(format!("code: cannot read {path}: {e}")))?;
         sum += lines::of_code(path, &text).ok_or_else(|| {
-            at.error(format!("code: {path}: no language is known by the ending of its name"))
+            at.error(format!("code: {path}: the file name extension is not of a known language"))
         })?;
     }
     Ok(sum)
@@ -97,7 +97,7 @@ pub(super) fn duties(value: &DeValue<'_>, at: &Origin) -> Result<Vec<Duty>> {
         let name = item.as_str().unwrap_or_default();
         Duty::named(name).ok_or_else(|| {
             at.error(format!(
-                "duties: there is no duty \"{name}\"{}; there are {}",
+                "duties: there is no duty \"{name}\"{}; the duties are {}",
                 did_you_mean(name, names()),
                 names().join(", ")
             ))

@@ -1,4 +1,4 @@
-use crate::described;
+use crate::description;
 use crate::ease::*;
 use include_dir::{Dir, File};
 use pushbench_core::record::ease::Dependencies;
@@ -94,14 +94,14 @@ fn files_of(dir: &'static Dir<'static>) -> Vec<&'static File<'static>> {
 
 #[test]
 fn shipped_targets_declare_everything_and_every_file_of_code_counts() {
-    for name in described::shipped_names() {
-        let (serves, dir) = described::shipped(name).unwrap().unwrap();
+    for name in description::shipped_names() {
+        let (serves, dir) = description::shipped(name).unwrap().unwrap();
         let mut declared: Vec<String> = Vec::new();
         for (transport, d) in serves {
             let ease = measure(&d.ease, &Files::Shipped(dir), None).unwrap().unwrap();
             assert!(ease.lines_of_code > Some(0), "{transport}@{name}");
             let packages = ease.dependencies.unwrap();
-            // What needs none says so.
+            // A target without dependencies declares that.
             let none = d.ease.packages.as_ref().is_some_and(|(names, _)| names.is_empty());
             assert_eq!(packages.direct == Some(0), none, "{transport}@{name}");
             assert!(packages.direct.is_some_and(|direct| direct <= packages.all), "{name}");

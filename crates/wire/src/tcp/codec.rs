@@ -8,9 +8,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Longest message taken from a peer; a longer length means the peer speaks something else.
+/// Longest message taken from a peer; a longer length means that the peer uses another protocol.
 const LONGEST: usize = 64 << 20;
-/// Bytes asked for in one read.
+/// Size of a read.
 const READ_BYTES: usize = 8 * 1024;
 
 /// A stream with its buffers.

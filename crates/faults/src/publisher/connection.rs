@@ -10,10 +10,10 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A subscriber that is there acknowledges within this, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(30);
+const ACKNOWLEDGE_LIMIT: Duration = Duration::from_secs(30);
 
 /// How a text reaches a subscriber.
-pub(super) trait Outlet {
+pub(super) trait SubscriberConnection {
     /// Writes it.
     fn deliver(&mut self, text: &str) -> io::Result<()>;
 
@@ -24,21 +24,21 @@ pub(super) trait Outlet {
     /// Every delivery is answered, acknowledged or not.
     fn always_answered(&self) -> bool;
 
-    /// Ends it in order, and gives the number of messages that nobody has waited for.
+    /// Ends it in order, and returns the number of unread messages.
     fn close(&mut self) -> io::Result<u64>;
 }
 
 /// A subscriber that is connected to for its POSTs.
-pub(super) struct Hook {
+pub(super) struct WebhookConnection {
     stream: BufReader<TcpStream>,
     head: String,
     /// The event that was posted last.
     posted: Option<u64>,
 }
 
-impl Hook {
+impl WebhookConnection {
     /// Connects to `http://ADDRESS:PORT/PATH`.
-    pub fn connect(url: &str) -> io::Result<Hook> {
+    pub fn connect(url: &str) -> io::Result<WebhookConnection> {
         let wrong = || io::Error::other("it takes http://ADDRESS:PORT/PATH");
         let (authority, path) =
             url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
@@ -46,11 +46,11 @@ impl Hook {
         let stream = TcpStream::connect(address)?;
         prepare(&stream)?;
         let head = format!("POST /{path} HTTP/1.1\r\nHost: {authority}\r\n");
-        Ok(Hook { stream: BufReader::new(stream), head, posted: None })
+        Ok(WebhookConnection { stream: BufReader::new(stream), head, posted: None })
     }
 }
 
-impl Outlet for Hook {
+impl SubscriberConnection for WebhookConnection {
     fn deliver(&mut self, text: &str) -> io::Result<()> {
         self.posted = acknowledged_index(text.as_bytes());
         let request = format!("{}Content-Length: {}\r\n\r\n{text}", self.head, text.len());
@@ -59,7 +59,7 @@ impl Outlet for Hook {
 
     fn acknowledgement(&mut self) -> io::Result<Option<u64>> {
         let answer = Message::read(&mut self.stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        Ok(self.posted.take().filter(|_| answer.word(1).starts_with('2')))
+        Ok(self.posted.take().filter(|_| answer.start_word(1).starts_with('2')))
     }
 
     fn always_answered(&self) -> bool {
@@ -73,24 +73,24 @@ impl Outlet for Hook {
 }
 
 /// A subscriber that holds a connection open.
-pub(super) struct Held<W>(W);
+pub(super) struct StreamConnection<W>(W);
 
-impl Held<Websocket> {
+impl StreamConnection<Websocket> {
     /// Behind the handshake; `read` are bytes that came with it.
     pub fn websocket(stream: TcpStream, read: Vec<u8>) -> io::Result<Self> {
         prepare(&stream)?;
-        Ok(Held(Websocket::shaken(stream, read)))
+        Ok(StreamConnection(Websocket::shaken(stream, read)))
     }
 }
 
-impl Held<Tcp> {
+impl StreamConnection<Tcp> {
     /// Behind the welcome.
     pub fn tcp(wire: Tcp) -> Self {
-        Held(wire)
+        StreamConnection(wire)
     }
 }
 
-impl<W: Wire> Outlet for Held<W> {
+impl<W: Wire> SubscriberConnection for StreamConnection<W> {
     fn deliver(&mut self, text: &str) -> io::Result<()> {
         self.0.socket().write_all(&W::message(text))
     }
@@ -122,5 +122,5 @@ fn count<T>(mut next: impl FnMut() -> io::Result<Option<T>>) -> u64 {
 /// What every connection with a subscriber needs.
 pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))
+    stream.set_read_timeout(Some(ACKNOWLEDGE_LIMIT))
 }

@@ -8,20 +8,20 @@ type Taken = Vec<(String, Vec<u8>)>;
 
 /// Takes every request, answers 204 and gives what was posted.
 async fn serve(stream: DuplexStream) -> (Taken, io::Result<()>) {
-    let mut posts = Posts::new(stream, Common::new(LONGEST));
+    let mut receiver = RequestReceiver::new(stream, ReceiverContext::new(LONGEST));
     let mut taken = vec![];
     loop {
-        match posts.next(|request| (request.path.to_owned(), request.body.to_vec())).await {
+        match receiver.next(|request| (request.path.to_owned(), request.body.to_vec())).await {
             Ok(Some(request)) => taken.push(request),
             Ok(None) => return (taken, Ok(())),
             Err(e) => return (taken, Err(e)),
         }
         assert_eq!(
-            posts.held.capacity() == 0,
-            posts.held.is_empty(),
+            receiver.buffered.capacity() == 0,
+            receiver.buffered.is_empty(),
             "an idle one holds no buffer"
         );
-        if let Err(e) = posts.answer(StatusCode::NO_CONTENT).await {
+        if let Err(e) = receiver.answer(StatusCode::NO_CONTENT).await {
             return (taken, Err(e));
         }
     }
@@ -31,7 +31,7 @@ async fn serve(stream: DuplexStream) -> (Taken, io::Result<()>) {
 fn talk(pieces: &[&[u8]]) -> (Taken, io::Result<()>, String) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let (mut ours, theirs) = duplex(LONGEST * 4);
+        let (mut ours, hyper_response) = duplex(LONGEST * 4);
         let client = async move {
             for piece in pieces {
                 if ours.write_all(piece).await.is_err() {
@@ -46,7 +46,7 @@ fn talk(pieces: &[&[u8]]) -> (Taken, io::Result<()>, String) {
             ours.read_to_string(&mut answers).await.unwrap();
             answers
         };
-        let ((taken, ended), answers) = tokio::join!(serve(theirs), client);
+        let ((taken, ended), answers) = tokio::join!(serve(hyper_response), client);
         (taken, ended, answers)
     })
 }
@@ -123,12 +123,12 @@ fn a_request_that_ends_amid_is_told_apart_from_an_end() {
 
 #[test]
 fn a_response_says_when_and_that_it_has_no_body() {
-    let common = Common::new(LONGEST);
-    let response = common.response(StatusCode::NO_CONTENT, false);
+    let receiver_context = ReceiverContext::new(LONGEST);
+    let response = receiver_context.response(StatusCode::NO_CONTENT, false);
     let date = response.strip_prefix("HTTP/1.1 204 No Content\r\ndate: ").unwrap();
     assert!(httpdate::parse_http_date(date.trim_end()).is_ok(), "{response}");
     assert!(!response.contains("content-length"), "a 204 has none");
-    let response = common.response(StatusCode::NOT_FOUND, true);
+    let response = receiver_context.response(StatusCode::NOT_FOUND, true);
     assert!(response.ends_with("content-length: 0\r\nconnection: close\r\n\r\n"), "{response}");
 }
 
@@ -136,11 +136,11 @@ fn a_response_says_when_and_that_it_has_no_body() {
 fn whatever_comes_is_let_pass_until_the_end() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let (mut ours, theirs) = duplex(16);
-        let mut posts = Posts::new(theirs, Common::new(LONGEST));
+        let (mut ours, hyper_response) = duplex(16);
+        let mut receiver = RequestReceiver::new(hyper_response, ReceiverContext::new(LONGEST));
         let client = async move {
             ours.write_all(&post("/1", &[0; 1000])).await.unwrap();
         };
-        tokio::join!(posts.until_end(), client);
+        tokio::join!(receiver.until_end(), client);
     });
 }

@@ -11,11 +11,11 @@ pub const ENOUGH_BLOCKS: usize = 3;
 
 /// How the blocks have gone so far.
 #[derive(Default)]
-pub struct Tally {
+pub struct BlockTally {
     /// Where the run is kept.
     out: PathBuf,
     /// A ramp or bursts are meant to overload an arm for a while.
-    meant: bool,
+    overload_expected: bool,
     /// Blocks begun.
     pub blocks: usize,
     /// Of these, whole and valid.
@@ -23,15 +23,19 @@ pub struct Tally {
     /// Blocks in which a target did not even start.
     pub failures: usize,
     overloaded: Vec<String>,
-    dead: Vec<(String, String)>,
+    failed_trials: Vec<(String, String)>,
     /// Blocks in which the driver had no time left.
     saturated: usize,
 }
 
-impl Tally {
+impl BlockTally {
     /// Of a point under this load, of a run that is kept there.
-    pub fn of(load: &Load, out: &Path) -> Tally {
-        Tally { out: out.to_owned(), meant: !load.arrivals.is_steady(), ..Tally::default() }
+    pub fn of(load: &Load, out: &Path) -> BlockTally {
+        BlockTally {
+            out: out.to_owned(),
+            overload_expected: !load.arrivals.is_steady(),
+            ..BlockTally::default()
+        }
     }
 
     /// Takes in a block; whether it was a whole and valid one.
@@ -51,7 +55,7 @@ impl Tally {
                 .iter()
                 .find(|r| r.starts_with("target ") || r.starts_with("no event"))
             {
-                self.dead.push((t.label.clone(), reason.clone()));
+                self.failed_trials.push((t.label.clone(), reason.clone()));
             }
         }
         whole
@@ -59,20 +63,23 @@ impl Tally {
 
     /// Whether the first blocks have already answered the question.
     pub fn verdict(&self) -> Option<Result<String>> {
-        let overloaded = self.overloaded.len() == ENOUGH_BLOCKS && !self.meant;
+        let overloaded = self.overloaded.len() == ENOUGH_BLOCKS && !self.overload_expected;
         if self.blocks == ENOUGH_BLOCKS && overloaded {
             let label = &self.overloaded[0];
             return Some(Ok(format!(
                 "{label} was overloaded in each of {ENOUGH_BLOCKS} blocks: stopping early"
             )));
         }
-        if self.blocks == ENOUGH_BLOCKS && self.saturated == ENOUGH_BLOCKS && !self.meant {
+        if self.blocks == ENOUGH_BLOCKS
+            && self.saturated == ENOUGH_BLOCKS
+            && !self.overload_expected
+        {
             return Some(Ok(format!(
-                "the driver had no time left in each of {ENOUGH_BLOCKS} blocks: stopping early"
+                "the driver was saturated in each of {ENOUGH_BLOCKS} blocks: stopping early"
             )));
         }
-        if self.valid == 0 && self.dead.len() >= ENOUGH_BLOCKS {
-            let (label, reason) = &self.dead[0];
+        if self.valid == 0 && self.failed_trials.len() >= ENOUGH_BLOCKS {
+            let (label, reason) = &self.failed_trials[0];
             return Some(Err(give_up(
                 label,
                 &format!("no valid trial in {} blocks: {reason}", self.blocks),
@@ -88,8 +95,13 @@ mod tests {
     use super::*;
     use pushbench_analysis::compare::sample;
 
-    fn after(blocks: usize, meant: bool, change: impl Fn(&mut Trial)) -> Option<Result<String>> {
-        let mut tally = Tally { meant, out: "results/a b".into(), ..Tally::default() };
+    fn after(
+        blocks: usize,
+        overload_expected: bool,
+        change: impl Fn(&mut Trial),
+    ) -> Option<Result<String>> {
+        let mut tally =
+            BlockTally { overload_expected, out: "results/a b".into(), ..BlockTally::default() };
         let mut trials = sample::ratios(1.0, 1.0).trials;
         trials.truncate(2);
         change(&mut trials[1]);
@@ -106,8 +118,8 @@ mod tests {
             trial.judged.invalid =
                 vec!["driver saturated: at work for 99 % of the time it had".to_owned()];
         };
-        let said = after(ENOUGH_BLOCKS, false, saturated).unwrap().unwrap();
-        assert!(said.contains("the driver had no time left"), "{said}");
+        let message = after(ENOUGH_BLOCKS, false, saturated).unwrap().unwrap();
+        assert!(message.contains("the driver was saturated"), "{message}");
         assert!(after(ENOUGH_BLOCKS - 1, false, saturated).is_none());
         assert!(after(ENOUGH_BLOCKS, true, saturated).is_none(), "a ramp is meant to go that far");
         assert!(after(ENOUGH_BLOCKS, false, |_| {}).is_none());
@@ -115,9 +127,10 @@ mod tests {
 
     #[test]
     fn a_target_that_never_works_names_the_directory_that_is_kept() {
-        let dead = |trial: &mut Trial| trial.judged.invalid = vec!["target exited".to_owned()];
-        let said = after(ENOUGH_BLOCKS, false, dead).unwrap().unwrap_err().to_string();
-        assert!(said.contains("`pushbench report 'results/a b'`"), "{said}");
+        let failed_trials =
+            |trial: &mut Trial| trial.judged.invalid = vec!["target exited".to_owned()];
+        let message = after(ENOUGH_BLOCKS, false, failed_trials).unwrap().unwrap_err().to_string();
+        assert!(message.contains("`pushbench report 'results/a b'`"), "{message}");
     }
 
     #[test]

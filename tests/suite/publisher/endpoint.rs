@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What an endpoint does once it has answered.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Then {
+pub enum AfterAnswer {
     GoOn,
     Close,
 }
@@ -20,7 +20,7 @@ pub struct Endpoint {
 
 #[derive(Default)]
 struct Counts {
-    asked: AtomicU64,
+    requests: AtomicU64,
     connections: AtomicU64,
 }
 
@@ -28,7 +28,7 @@ struct Counts {
 pub const OK: &str = "HTTP/1.1 204 No Content\r\n\r\n";
 
 impl Endpoint {
-    pub fn start(host: &str, answer: impl Into<String>, then: Then) -> Endpoint {
+    pub fn start(host: &str, answer: impl Into<String>, then: AfterAnswer) -> Endpoint {
         let listener = TcpListener::bind((host, 0)).unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let counts = Arc::new(Counts::default());
@@ -44,8 +44,8 @@ impl Endpoint {
     }
 
     /// Requests that came.
-    pub fn asked(&self) -> u64 {
-        self.counts.asked.load(Ordering::SeqCst)
+    pub fn requests(&self) -> u64 {
+        self.counts.requests.load(Ordering::SeqCst)
     }
 
     /// Connections that were made.
@@ -54,7 +54,7 @@ impl Endpoint {
     }
 }
 
-fn serve(mut stream: TcpStream, answer: &str, then: Then, counts: &Counts) {
+fn serve(mut stream: TcpStream, answer: &str, then: AfterAnswer, counts: &Counts) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     loop {
         let mut length = 0;
@@ -74,8 +74,8 @@ fn serve(mut stream: TcpStream, answer: &str, then: Then, counts: &Counts) {
         if reader.read_exact(&mut vec![0; length]).is_err() {
             return;
         }
-        counts.asked.fetch_add(1, Ordering::SeqCst);
-        if stream.write_all(answer.as_bytes()).is_err() || then == Then::Close {
+        counts.requests.fetch_add(1, Ordering::SeqCst);
+        if stream.write_all(answer.as_bytes()).is_err() || then == AfterAnswer::Close {
             return;
         }
     }

@@ -1,14 +1,14 @@
-//! The barest loop that exchanges events with a target: it writes, looks whether an answer is there, reads,
-//! and keeps how long that took. What it sees is what the machine and the target cost.
+//! A minimal loop that exchanges events with a target: it writes, polls for an answer, reads,
+//! and records the time. This is the cost of the machine and the target.
 
 use crate::selftest::truth::exact_manifest;
-use crate::selftest::{EVENT_BYTES, Lab};
+use crate::selftest::{EVENT_BYTES, SelfTestContext};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Template;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::scenario::Payload;
 use pushbench_core::transport::Carrier;
-use pushbench_faults::exact::Place;
+use pushbench_faults::exact::AccountFile;
 use pushbench_host::clock;
 use pushbench_host::cpus;
 use pushbench_sut::process::{Launch, start_all, stop_all};
@@ -20,25 +20,26 @@ use std::time::Duration;
 /// Service times over the floor transport with so many connections, each with one event on its way, on the
 /// driver's CPU; `warmup` is not kept.
 pub(super) fn service(
-    lab: &Lab<'_>,
+    context: &SelfTestContext<'_>,
     connections: usize,
     warmup: Duration,
     measured: Duration,
 ) -> Result<Hist> {
-    let place = Place::new()?;
-    let manifest = exact_manifest(&place, Carrier::Tcp, Duration::ZERO);
-    let cpus = &lab.placement.target;
-    let targets = start_all(&[Launch { manifest: &manifest, cpus, interrupt: lab.interrupt }])?;
+    let account_file = AccountFile::new()?;
+    let manifest = exact_manifest(&account_file, Carrier::Tcp, Duration::ZERO);
+    let cpus = &context.placement.target;
+    let targets = start_all(&[Launch { manifest: &manifest, cpus, interrupt: context.interrupt }])?;
     let address = targets[0].address().socket;
-    let cpu = lab.placement.driver[..1].to_vec();
+    let cpu = context.placement.driver[..1].to_vec();
     let exchange = std::thread::spawn(move || {
         cpus::pin(&cpu);
         exchange(address, connections, warmup, measured)
     });
-    let seen = exchange.join();
+    let joined = exchange.join();
     stop_all(targets);
-    seen.map_err(|_| Error::harness("the bare loop panicked: please report it"))?
-        .map_err(|e| Error::harness(format!("the bare loop failed: {e}")))
+    joined
+        .map_err(|_| Error::harness("the minimal loop panicked: please report it"))?
+        .map_err(|e| Error::harness(format!("the minimal loop failed: {e}")))
 }
 
 struct Peer {

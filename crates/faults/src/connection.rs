@@ -3,7 +3,7 @@
 
 use crate::server_fault::ServerFault;
 use crate::site::Site;
-use crate::wire::{Wire, id_of, proper};
+use crate::wire::{Wire, correct_answer, id_of};
 use pushbench_core::event::{acknowledged_index, acknowledgement};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// What happens to the connection once the bytes are written.
 #[derive(PartialEq, Eq)]
-enum Then {
+enum AfterReply {
     GoOn,
     /// Nothing that follows could be understood.
     FallSilent,
@@ -25,16 +25,16 @@ enum Then {
 pub(super) fn serve<W: Wire>(stream: TcpStream, number: u64, site: &Site) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let Some(mut wire) = W::open(stream, site)? else { return Ok(()) };
-    if site.fault.is_deaf_to(number) {
+    if site.fault.never_reads(number) {
         return ignore(&mut wire, site);
     }
-    let mut held = Vec::new();
+    let mut delayed = Vec::new();
     let mut fresh = true;
     while let Some(event) = wire.event()? {
         let index = acknowledged_index(&event)
             .ok_or_else(|| io::Error::other("an event without an id of ours"))?;
         let hangs_up = site.tally(|t| {
-            let hangs_up = fresh && site.fault.hangs_up_on(t.used);
+            let hangs_up = fresh && site.fault.closes(t.used);
             t.used += u64::from(fresh);
             t.events += 1;
             t.hung_up += u64::from(hangs_up);
@@ -44,35 +44,37 @@ pub(super) fn serve<W: Wire>(stream: TcpStream, number: u64, site: &Site) -> io:
         if hangs_up {
             return close(&mut wire);
         }
-        let (bytes, then) = reply::<W>(site, index, &mut held);
+        let (bytes, then) = reply::<W>(site, index, &mut delayed);
         wire.socket().write_all(&bytes)?;
         match then {
-            Then::GoOn => {}
-            Then::FallSilent => return read_out(&mut wire),
-            Then::Close => return close(&mut wire),
-            Then::Reset => return SockRef::from(&*wire.socket()).set_linger(Some(Duration::ZERO)),
+            AfterReply::GoOn => {}
+            AfterReply::FallSilent => return read_out(&mut wire),
+            AfterReply::Close => return close(&mut wire),
+            AfterReply::Reset => {
+                return SockRef::from(&*wire.socket()).set_linger(Some(Duration::ZERO));
+            }
         }
     }
     // The peer has gone; an answer that was held is sent after it.
-    let _nobody_reads_it = wire.socket().write_all(&held);
+    let _nobody_reads_it = wire.socket().write_all(&delayed);
     Ok(())
 }
 
-/// The bytes that answer an event, after or before those of one that was `held`.
-fn reply<W: Wire>(site: &Site, index: u64, held: &mut Vec<u8>) -> (Vec<u8>, Then) {
-    let struck = site.fault.strikes(index);
-    let before = std::mem::take(held);
+/// The bytes that answer an event, after or before those of one that was `delayed`.
+fn reply<W: Wire>(site: &Site, index: u64, delayed: &mut Vec<u8>) -> (Vec<u8>, AfterReply) {
+    let affected = site.fault.affects(index);
+    let before = std::mem::take(delayed);
     site.tally(|t| {
-        t.struck += u64::from(struck);
+        t.affected += u64::from(affected);
         match (site.fault, before.is_empty()) {
             (_, true) => {}
             (ServerFault::Late, false) => t.late += 1,
             (_, false) => t.answered += 1,
         }
     });
-    let (mut bytes, then) = match struck {
-        true => faulty::<W>(site, index, held),
-        false => (answered::<W>(site, index), Then::GoOn),
+    let (mut bytes, then) = match affected {
+        true => faulty::<W>(site, index, delayed),
+        false => (answered::<W>(site, index), AfterReply::GoOn),
     };
     match site.fault {
         ServerFault::Swap => bytes.extend_from_slice(&before),
@@ -83,36 +85,36 @@ fn reply<W: Wire>(site: &Site, index: u64, held: &mut Vec<u8>) -> (Vec<u8>, Then
 
 fn answered<W: Wire>(site: &Site, index: u64) -> Vec<u8> {
     site.tally(|t| t.answered += 1);
-    proper::<W>(index)
+    correct_answer::<W>(index)
 }
 
 /// What a struck event gets.
-fn faulty<W: Wire>(site: &Site, index: u64, held: &mut Vec<u8>) -> (Vec<u8>, Then) {
-    let proper = proper::<W>(index);
+fn faulty<W: Wire>(site: &Site, index: u64, delayed: &mut Vec<u8>) -> (Vec<u8>, AfterReply) {
+    let correct_answer = correct_answer::<W>(index);
     let text = acknowledgement(&id_of(index));
-    let half = || proper[..proper.len() / 2].to_vec();
+    let half = || correct_answer[..correct_answer.len() / 2].to_vec();
     let bytes = match site.fault {
         ServerFault::Late | ServerFault::Swap => {
-            *held = proper;
+            *delayed = correct_answer;
             Vec::new()
         }
         ServerFault::Garbage => W::message("what?"),
-        ServerFault::Nonsense => return (W::NONSENSE.to_vec(), Then::FallSilent),
-        ServerFault::Absurd => return (W::ABSURD.to_vec(), Then::FallSilent),
+        ServerFault::InvalidBytes => return (W::INVALID_BYTES.to_vec(), AfterReply::FallSilent),
+        ServerFault::HugeLength => return (W::HUGE_LENGTH.to_vec(), AfterReply::FallSilent),
         ServerFault::WrongId => W::message(&acknowledgement(&id_of(u64::MAX))),
         ServerFault::Status(status) => W::with_status(status, &text),
-        ServerFault::Half => return (half(), Then::Close),
-        ServerFault::Reset => return (half(), Then::Reset),
+        ServerFault::Half => return (half(), AfterReply::Close),
+        ServerFault::Reset => return (half(), AfterReply::Reset),
         ServerFault::Twice => answered::<W>(site, index).repeat(2),
-        ServerFault::Chatter => W::with_unasked(&answered::<W>(site, index)),
-        ServerFault::Farewell => {
+        ServerFault::Unsolicited => W::with_unsolicited(&answered::<W>(site, index)),
+        ServerFault::CloseAfterAnswer => {
             answered::<W>(site, index);
-            return (W::last(&text), Then::Close);
+            return (W::last(&text), AfterReply::Close);
         }
         // Silence; the others strike no event.
         _ => Vec::new(),
     };
-    (bytes, Then::GoOn)
+    (bytes, AfterReply::GoOn)
 }
 
 /// Ends the connection in order: a close with bytes unread would reset it.
@@ -139,7 +141,7 @@ fn ignore<W: Wire>(wire: &mut W, site: &Site) -> io::Result<()> {
         }
     }
     while wire.event()?.is_some() {
-        site.tally(|t| t.unheard += 1);
+        site.tally(|t| t.unread_events += 1);
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //!
 //! hyper's server keeps 8 KiB for each connection, which is more than all else that a subscriber costs.
 
-use crate::webhook::request::{Come, Request, read};
+use crate::webhook::request::{Parsed, Request, read};
 use hyper::StatusCode;
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -18,22 +18,22 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 /// Bytes read at once.
 const BUFFER_BYTES: usize = 64 * 1024;
 /// To who waits with a body.
-const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// What the connections of one listener share.
-pub struct Common {
+pub struct ReceiverContext {
     buffer: RefCell<Vec<u8>>,
     /// The second, and how a response writes it.
     date: RefCell<(SystemTime, String)>,
     longest: usize,
 }
 
-impl Common {
+impl ReceiverContext {
     /// For bodies of at most `longest` bytes.
-    pub fn new(longest: usize) -> Rc<Common> {
+    pub fn new(longest: usize) -> Rc<ReceiverContext> {
         let date = (SystemTime::UNIX_EPOCH, httpdate::fmt_http_date(SystemTime::UNIX_EPOCH));
         let buffer = vec![0; BUFFER_BYTES].into();
-        Rc::new(Common { buffer, date: date.into(), longest })
+        Rc::new(ReceiverContext { buffer, date: date.into(), longest })
     }
 
     /// A response without a body.
@@ -54,50 +54,51 @@ impl Common {
     }
 }
 
-/// The connection. Each request that was [taken](Posts::next) must be [answered](Posts::answer).
-pub struct Posts<S> {
+/// The connection. Each request that was [taken](RequestReceiver::next) must be
+/// [answered](RequestReceiver::answer).
+pub struct RequestReceiver<S> {
     stream: S,
-    common: Rc<Common>,
+    receiver_context: Rc<ReceiverContext>,
     /// What has come of the next request.
-    held: Vec<u8>,
+    buffered: Vec<u8>,
     /// Nothing is read behind the request that was taken.
     last: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Posts<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> RequestReceiver<S> {
     /// Over a stream that was accepted.
-    pub fn new(stream: S, common: Rc<Common>) -> Posts<S> {
-        Posts { stream, common, held: Vec::new(), last: false }
+    pub fn new(stream: S, receiver_context: Rc<ReceiverContext>) -> RequestReceiver<S> {
+        RequestReceiver { stream, receiver_context, buffered: Vec::new(), last: false }
     }
 
-    /// What `take` makes of the next request; `None` when there is none. A request that cannot be read
-    /// is refused, with an error of the kind `InvalidData`; one that ends amid is an `UnexpectedEof`.
+    /// What `receive` makes of the next request; `None` when there is none. A request that cannot be read
+    /// is refused, with an error of the kind `InvalidData`; one that is incomplete is an `UnexpectedEof`.
     pub async fn next<T>(
         &mut self,
-        mut take: impl FnMut(&Request<'_>) -> T,
+        mut receive: impl FnMut(&Request<'_>) -> T,
     ) -> io::Result<Option<T>> {
         if self.last {
             return Ok(None);
         }
         // Behind the last request there may have been another.
-        let mut more = self.held.is_empty();
-        let mut told_to_go_on = false;
+        let mut more = self.buffered.is_empty();
+        let mut continue_sent = false;
         loop {
-            let seen = match more {
-                true => poll_fn(|cx| self.poll_look(cx, &mut take)).await?,
-                false => self.look(None, &mut take),
+            let step = match more {
+                true => poll_fn(|cx| self.poll_parse(cx, &mut receive)).await?,
+                false => self.parse_buffered(None, &mut receive),
             };
             more = true;
-            match seen {
-                Step::Request(taken) => return Ok(Some(taken)),
-                Step::Part { waits } => {
-                    if waits && !std::mem::replace(&mut told_to_go_on, true) {
-                        self.stream.write_all(GO_ON).await?;
+            match step {
+                ParseStep::Request(received) => return Ok(Some(received)),
+                ParseStep::Incomplete { expects_continue } => {
+                    if expects_continue && !std::mem::replace(&mut continue_sent, true) {
+                        self.stream.write_all(CONTINUE).await?;
                     }
                 }
-                Step::End if self.held.is_empty() => return Ok(None),
-                Step::End => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Step::Refused(status) => {
+                ParseStep::End if self.buffered.is_empty() => return Ok(None),
+                ParseStep::End => return Err(io::ErrorKind::UnexpectedEof.into()),
+                ParseStep::Refused(status) => {
                     self.last = true;
                     self.answer(status).await?;
                     let why = format!("a request that is answered {status}");
@@ -109,7 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Posts<S> {
 
     /// Answers the request that was taken.
     pub async fn answer(&mut self, status: StatusCode) -> io::Result<()> {
-        let response = self.common.response(status, self.last);
+        let response = self.receiver_context.response(status, self.last);
         self.stream.write_all(response.as_bytes()).await?;
         match self.last {
             true => self.stream.shutdown().await,
@@ -119,10 +120,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Posts<S> {
 
     /// Waits until the connection ends, whatever comes.
     pub async fn until_end(&mut self) {
-        self.held = Vec::new();
+        self.buffered = Vec::new();
         poll_fn(|cx| {
             loop {
-                let mut buffer = self.common.buffer.borrow_mut();
+                let mut buffer = self.receiver_context.buffer.borrow_mut();
                 let mut buffer = ReadBuf::new(&mut buffer);
                 let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
                 if read.is_err() || buffer.filled().is_empty() {
@@ -133,72 +134,74 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Posts<S> {
         .await;
     }
 
-    fn poll_look<T>(
+    fn poll_parse<T>(
         &mut self,
         cx: &mut Context<'_>,
-        take: &mut impl FnMut(&Request<'_>) -> T,
-    ) -> Poll<io::Result<Step<T>>> {
-        let common = self.common.clone();
-        let mut buffer = common.buffer.borrow_mut();
+        receive: &mut impl FnMut(&Request<'_>) -> T,
+    ) -> Poll<io::Result<ParseStep<T>>> {
+        let receiver_context = self.receiver_context.clone();
+        let mut buffer = receiver_context.buffer.borrow_mut();
         let mut buffer = ReadBuf::new(&mut buffer);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
         Poll::Ready(Ok(match buffer.filled() {
-            [] => Step::End,
-            read => self.look(Some(read), take),
+            [] => ParseStep::End,
+            read => self.parse_buffered(Some(read), receive),
         }))
     }
 
     /// Looks at what has come, and keeps what belongs to a later look.
-    fn look<T>(
+    fn parse_buffered<T>(
         &mut self,
         read: Option<&[u8]>,
-        take: &mut impl FnMut(&Request<'_>) -> T,
-    ) -> Step<T> {
-        let seen = match read {
-            Some(bytes) if self.held.is_empty() => {
-                let (seen, used) = self.see(bytes, take);
-                self.held.extend_from_slice(&bytes[used..]);
-                seen
+        receive: &mut impl FnMut(&Request<'_>) -> T,
+    ) -> ParseStep<T> {
+        let step = match read {
+            Some(bytes) if self.buffered.is_empty() => {
+                let (step, used) = self.parse(bytes, receive);
+                self.buffered.extend_from_slice(&bytes[used..]);
+                step
             }
             bytes => {
-                self.held.extend_from_slice(bytes.unwrap_or_default());
-                let mut held = std::mem::take(&mut self.held);
-                let (seen, used) = self.see(&held, take);
-                held.drain(..used);
-                self.held = held;
-                seen
+                self.buffered.extend_from_slice(bytes.unwrap_or_default());
+                let mut buffered = std::mem::take(&mut self.buffered);
+                let (step, used) = self.parse(&buffered, receive);
+                buffered.drain(..used);
+                self.buffered = buffered;
+                step
             }
         };
-        if self.held.is_empty() {
-            self.held = Vec::new();
+        if self.buffered.is_empty() {
+            self.buffered = Vec::new();
         }
-        seen
+        step
     }
 
-    fn see<T>(
+    fn parse<T>(
         &mut self,
         bytes: &[u8],
-        take: &mut impl FnMut(&Request<'_>) -> T,
-    ) -> (Step<T>, usize) {
-        match read(bytes, self.common.longest) {
-            Come::Part { waits } => (Step::Part { waits }, 0),
-            Come::Refused(status) => (Step::Refused(status), bytes.len()),
-            Come::Whole(request, length) => {
+        receive: &mut impl FnMut(&Request<'_>) -> T,
+    ) -> (ParseStep<T>, usize) {
+        match read(bytes, self.receiver_context.longest) {
+            Parsed::Incomplete { expects_continue } => {
+                (ParseStep::Incomplete { expects_continue }, 0)
+            }
+            Parsed::Refused(status) => (ParseStep::Refused(status), bytes.len()),
+            Parsed::Complete(request, length) => {
                 self.last = request.last;
-                (Step::Request(take(&request)), length)
+                (ParseStep::Request(receive(&request)), length)
             }
         }
     }
 }
 
 /// What a look has seen.
-enum Step<T> {
+enum ParseStep<T> {
     Request(T),
-    Part { waits: bool },
+    Incomplete { expects_continue: bool },
     Refused(StatusCode),
     End,
 }
 
 #[cfg(test)]
-#[path = "posts_tests.rs"]
+#[path = "request_receiver_tests.rs"]
 mod tests;

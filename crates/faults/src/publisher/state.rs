@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Pause between two looks whether the subscribers' threads have nothing to do.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// What a publisher really did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub struct Tally {
     /// Deliveries that the events taken ask for: one a subscriber that is there.
     pub due: u64,
     /// Of them, struck by the fault.
-    pub struck: u64,
+    pub affected: u64,
     /// Of them, delivered, however often.
     pub delivered: u64,
     /// Of those delivered, ones that came behind a younger event.
@@ -35,7 +35,7 @@ pub struct Tally {
     /// Second copies.
     pub doubled: u64,
     /// Messages that are no event of the driver's.
-    pub unasked: u64,
+    pub unsolicited: u64,
     /// Connections of subscribers that were closed.
     pub hung_up: u64,
     /// Deliveries that were acknowledged, copies not counted.
@@ -50,7 +50,7 @@ pub struct Tally {
 
 impl Tally {
     /// Held back and never delivered.
-    pub fn held(&self) -> u64 {
+    pub fn delayed(&self) -> u64 {
         self.due - self.waiting - self.delivered - self.dropped - self.gone
     }
 }
@@ -63,7 +63,7 @@ pub(super) struct Event {
 
 /// How a publisher is to behave.
 #[derive(Debug, Clone)]
-pub struct Conduct {
+pub struct PublisherOptions {
     /// How events reach subscribers.
     pub transport: Transport,
     /// What it does to deliveries.
@@ -75,10 +75,10 @@ pub struct Conduct {
 }
 
 /// A running publisher, seen from its connections.
-pub(super) struct Site {
-    pub conduct: Conduct,
-    /// Who is told the tally, as JSON on a connection, whenever somebody asks for the status.
-    tell: Option<SocketAddr>,
+pub(super) struct PublisherState {
+    pub options: PublisherOptions,
+    /// Where the tally is reported as JSON, at every status request.
+    report: Option<SocketAddr>,
     tally: Mutex<Tally>,
     subscribers: Mutex<Subscribers>,
 }
@@ -89,9 +89,9 @@ struct Subscribers {
     ended: bool,
 }
 
-impl Site {
-    pub fn new(conduct: Conduct, tell: Option<SocketAddr>) -> Site {
-        Site { conduct, tell, tally: Mutex::default(), subscribers: Mutex::default() }
+impl PublisherState {
+    pub fn new(options: PublisherOptions, report: Option<SocketAddr>) -> PublisherState {
+        PublisherState { options, report, tally: Mutex::default(), subscribers: Mutex::default() }
     }
 
     /// Changes or reads the tally.
@@ -105,7 +105,7 @@ impl Site {
     }
 
     /// Somebody subscribes: a number, and where the events come from.
-    pub fn enter(&self) -> (u64, Receiver<Arc<Event>>) {
+    pub fn add_subscriber(&self) -> (u64, Receiver<Arc<Event>>) {
         let (sender, events) = channel();
         let mut subscribers = self.subscribers();
         let number = subscribers.queues.len() as u64;
@@ -115,9 +115,9 @@ impl Site {
         (number, events)
     }
 
-    /// Takes an event and tells for how many subscribers; `None` when it is turned away.
+    /// Accepts an event and returns the number of subscribers; `None` if it is rejected.
     pub fn publish(&self, event: Event) -> Option<u64> {
-        if self.conduct.fault.turns_away(event.index) {
+        if self.options.fault.rejects(event.index) {
             self.tally(|t| t.turned_away += 1);
             return None;
         }
@@ -145,8 +145,8 @@ impl Site {
     }
 
     /// Tells the tally to whom it concerns.
-    pub fn tell(&self, tally: &Tally) -> io::Result<()> {
-        let Some(address) = self.tell else { return Ok(()) };
+    pub fn report(&self, tally: &Tally) -> io::Result<()> {
+        let Some(address) = self.report else { return Ok(()) };
         TcpStream::connect(address)?.write_all(&serde_json::to_vec(tally)?)
     }
 
@@ -157,7 +157,7 @@ impl Site {
             if tally.waiting == 0 {
                 return tally;
             }
-            std::thread::sleep(LOOK_AGAIN);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 }

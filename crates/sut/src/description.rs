@@ -5,12 +5,12 @@ use crate::ease;
 use crate::ease::Declared;
 use crate::manifest::usable_url;
 use crate::manifest::{BUILTIN, BUILTIN_CLOSE, OWN_FILE, PORT, Ready};
-use crate::mapped;
-use crate::mapped::Publishing;
 use crate::publisher::reaches_subscribers;
+use crate::publishing_keys;
+use crate::publishing_keys::Publishing;
+use crate::request_keys;
 use crate::values;
 use crate::values::text;
-use crate::wants;
 use include_dir::{Dir, include_dir};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Matching;
@@ -28,9 +28,9 @@ use toml::de::{DeTable, DeValue};
 static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../targets");
 
 /// What a target serves, by transport.
-pub(super) type Serves = BTreeMap<String, Described>;
+pub(super) type TransportTables = BTreeMap<String, TargetDescription>;
 /// The same of a user's own, where any may be mistaken.
-pub(super) type Read = BTreeMap<String, Result<Described>>;
+pub(super) type Read = BTreeMap<String, Result<TargetDescription>>;
 /// A user's own targets by name; one with a mistake in its own name or form serves nothing.
 pub(super) type Targets = BTreeMap<String, Result<Read>>;
 
@@ -60,9 +60,9 @@ const KEYS: [&str; 19] = [
     "acknowledge",
 ];
 
-/// What such a table says, checked key by key.
+/// The content of such a table, checked key by key.
 #[derive(Debug, Clone)]
-pub(super) struct Described {
+pub(super) struct TargetDescription {
     pub command: Option<Vec<String>>,
     pub url: String,
     pub(crate) url_origin: Origin,
@@ -83,7 +83,7 @@ pub(super) fn shipped_names() -> impl Iterator<Item = &'static str> {
 }
 
 /// A target in the binary: what it serves and its files.
-pub(super) fn shipped(name: &str) -> Result<Option<(Serves, &'static Dir<'static>)>> {
+pub(super) fn shipped(name: &str) -> Result<Option<(TransportTables, &'static Dir<'static>)>> {
     let Some(dir) = SHIPPED.get_dir(name) else { return Ok(None) };
     let file = format!("targets/{name}/target.toml");
     let Some(text) = dir.get_file(dir.path().join("target.toml")).and_then(|f| f.contents_utf8())
@@ -92,11 +92,11 @@ pub(super) fn shipped(name: &str) -> Result<Option<(Serves, &'static Dir<'static
     };
     let serves = transports(&read_toml(&file, text)?, "", &|at| Origin::at(&file, text, at));
     let serves = serves.into_iter().map(|(transport, read)| Ok((transport, read?)));
-    Ok(Some((serves.collect::<Result<Serves>>()?, dir)))
+    Ok(Some((serves.collect::<Result<TransportTables>>()?, dir)))
 }
 
 /// The targets that the `pushbench.toml` in the working directory describes; none when there is no such
-/// file. A mistake is that of the target in which it stands.
+/// file. An error belongs to the target in which it occurs.
 pub(super) fn own() -> Result<Targets> {
     let text = match input::text(Path::new(OWN_FILE), input::WRITTEN) {
         Ok(text) => text,
@@ -109,7 +109,7 @@ pub(super) fn own() -> Result<Targets> {
         let (DeValue::Table(targets), "target") = (value.get_ref(), key.get_ref().as_ref()) else {
             let name = key.get_ref().to_string();
             let mistake = place(key.span().start).error(format!(
-                "\"{name}\" is not known here: describe a target as [target.NAME.webhook]"
+                "\"{name}\" is not a known key: describe a target as [target.NAME.webhook]"
             ));
             found.insert(name, Err(mistake));
             continue;
@@ -135,10 +135,10 @@ pub(super) fn own() -> Result<Targets> {
 /// The name as it is written in a file, unless no target may be called so.
 fn own_name(name: &str, at: &Origin) -> Result<String> {
     let why = match name {
-        "" => "a name has one character or more",
-        BUILTIN | BUILTIN_CLOSE => "that is pushbench's own",
+        "" => "a name must not be empty",
+        BUILTIN | BUILTIN_CLOSE => "that name is reserved",
         _ if name.contains(|c: char| c.is_control() || c.is_whitespace() || "@#".contains(c)) => {
-            "a name holds no white space, no control character, no @ and no #"
+            "a name must not contain white space, control characters, @ or #"
         }
         _ if name.chars().all(is_bare) => return Ok(name.to_owned()),
         _ => return Ok(format!("\"{}\"", name.escape_default())),
@@ -155,26 +155,26 @@ fn own_name(name: &str, at: &Origin) -> Result<String> {
     )))
 }
 
-/// It may stand in a key of TOML without quotes.
+/// It is allowed in a TOML key without quotes.
 fn is_bare(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
 
-/// The tables of a target, each read or with what is mistaken in it; `prefix` stands before their names
+/// The tables of a target, each read or with its error; `prefix` precedes their names
 /// in messages.
 fn transports(table: &DeTable<'_>, prefix: &str, place: &dyn Fn(usize) -> Origin) -> Read {
     let read =
         |(key, value): (&toml::Spanned<toml::de::DeString<'_>>, &toml::Spanned<DeValue<'_>>)| {
             let name = key.get_ref().to_string();
             let origin = place(key.span().start);
-            let described = match (value.get_ref(), Carrier::named(&name)) {
+            let description = match (value.get_ref(), Carrier::named(&name)) {
                 (DeValue::Table(inner), Some(carrier)) => {
                     let table = format!("{prefix}{name}");
-                    Reading { carrier, name: table, origin, place }.read(inner)
+                    TableReader { carrier, name: table, origin, place }.read(inner)
                 }
                 (other, _) => Err(origin.error(no_transport(&name, prefix, other))),
             };
-            (name, described)
+            (name, description)
         };
     table.iter().map(read).collect()
 }
@@ -188,29 +188,29 @@ fn no_transport(name: &str, prefix: &str, value: &DeValue<'_>) -> String {
     }
     if KEYS.contains(&name) {
         return format!(
-            "{name} belongs to one transport of the target: write it below one of {tables}"
+            "{name} belongs to a transport of the target: write it under one of {tables}"
         );
     }
     let near = did_you_mean(name, names);
-    format!("{prefix}{name} is no table of a transport{near}; there are {tables}")
+    format!("{prefix}{name} is not a transport{near}; the tables are {tables}")
 }
 
-/// A table that is being read: its carrier, its name in messages, and where it stands.
-struct Reading<'a> {
+/// A table that is being read: its carrier, its name in messages, and its position.
+struct TableReader<'a> {
     carrier: Carrier,
     name: String,
     origin: Origin,
     place: &'a dyn Fn(usize) -> Origin,
 }
 
-impl Reading<'_> {
-    fn read(&self, table: &DeTable<'_>) -> Result<Described> {
-        let mut found = Described::new(&self.origin);
+impl TableReader<'_> {
+    fn read(&self, table: &DeTable<'_>) -> Result<TargetDescription> {
+        let mut found = TargetDescription::new(&self.origin);
         let mut matched = false;
         for (key, value) in table {
             let name = key.get_ref().as_ref();
-            let why = wants::out_of_place(name, self.carrier)
-                .or_else(|| mapped::out_of_place(name, self.carrier));
+            let why = request_keys::unusable_key(name, self.carrier)
+                .or_else(|| publishing_keys::unusable_key(name, self.carrier));
             if let Some(why) = why {
                 let at = (self.place)(key.span().start);
                 return Err(at.error(format!("[{}] {name}: {why}", self.name)));
@@ -219,7 +219,7 @@ impl Reading<'_> {
             let at = (self.place)(value.span().start);
             if !self.take(&mut found, name, value.get_ref(), at)? {
                 return Err((self.place)(key.span().start).error(format!(
-                    "[{}] knows no key \"{name}\"{}; there are {}",
+                    "[{}] has no key \"{name}\"{}; the keys are {}",
                     self.name,
                     did_you_mean(name, KEYS),
                     KEYS.join(", ")
@@ -231,16 +231,24 @@ impl Reading<'_> {
     }
 
     /// Reads one value; false when the key is not known.
-    fn take(&self, d: &mut Described, key: &str, value: &DeValue<'_>, at: Origin) -> Result<bool> {
+    fn take(
+        &self,
+        d: &mut TargetDescription,
+        key: &str,
+        value: &DeValue<'_>,
+        at: Origin,
+    ) -> Result<bool> {
         match key {
             "command" => d.command = Some(values::command(value, &at)?),
             "url" => (d.url, d.url_origin) = (text(value, "url", &at)?, at),
             "ready" => d.ready = values::ready(&text(value, "ready", &at)?, &at)?,
             "ready_timeout" => d.ready_timeout = values::ready_timeout(value, &at)?,
-            "match" => (d.matching, d.request_options.id_at) = wants::matching(value, &at)?,
-            "method" => d.request_options.method = wants::method(value, &at)?,
-            "headers" => d.request_options.headers = wants::headers(value, &at, self.place)?,
-            "subprotocol" => d.request_options.subprotocol = Some(wants::subprotocol(value, &at)?),
+            "match" => (d.matching, d.request_options.id_at) = request_keys::matching(value, &at)?,
+            "method" => d.request_options.method = request_keys::method(value, &at)?,
+            "headers" => d.request_options.headers = request_keys::headers(value, &at, self.place)?,
+            "subprotocol" => {
+                d.request_options.subprotocol = Some(request_keys::subprotocol(value, &at)?)
+            }
             "setup" => d.setup = values::texts(value, "setup", &at)?,
             "env" => d.env = values::env(value, &at)?,
             "cwd" => d.cwd = Some(text(value, "cwd", &at)?),
@@ -254,7 +262,7 @@ impl Reading<'_> {
         Ok(true)
     }
 
-    fn check(&self, found: &Described, matched: bool) -> Result<()> {
+    fn check(&self, found: &TargetDescription, matched: bool) -> Result<()> {
         if found.url.is_empty() && found.publishing.publish.is_none() {
             let hint = "url = \"http://127.0.0.1:{port}/webhook\"";
             return Err(self.origin.error(format!(
@@ -265,17 +273,17 @@ impl Reading<'_> {
         }
         if !matched {
             return Err(self.origin.error(format!(
-                "[{}] has no match: add match = \"id\" if the answer carries the event's id, else \
+                "[{}] has no match: add match = \"id\" if the answer contains the event's id, otherwise \
                  match = \"order\"",
                 self.name
             )));
         }
-        let told: Vec<&str> = found.told().collect();
-        found.publishing.check(&self.name, self.carrier, &told, &self.origin)?;
+        let program_inputs: Vec<&str> = found.program_inputs().collect();
+        found.publishing.check(&self.name, self.carrier, &program_inputs, &self.origin)?;
         for (key, url, at) in found.urls() {
             let by = if key == "publish" { Carrier::Webhook } else { self.carrier };
             usable_url((key, url, at), Scheme::of(by.transport()))?;
-            port_is_passed_on((key, url, at), found.command.is_some(), &told)?;
+            port_is_passed_on((key, url, at), found.command.is_some(), &program_inputs)?;
         }
         match &found.publishing.publish {
             Some(publish) if found.url.is_empty() && self.carrier == Carrier::Webhook => {
@@ -286,32 +294,32 @@ impl Reading<'_> {
     }
 }
 
-/// `{port}` stands in an address and in what the program is told, or in none of them.
+/// `{port}` occurs in an address and in the command or environment, or in none of them.
 fn port_is_passed_on(
     (key, url, at): (&str, &str, &Origin),
     started: bool,
-    told: &[&str],
+    program_inputs: &[&str],
 ) -> Result<()> {
-    match (url.contains(PORT), told.iter().any(|text| text.contains(PORT))) {
+    match (url.contains(PORT), program_inputs.iter().any(|text| text.contains(PORT))) {
         (true, _) if !started => Err(at.error(format!(
-            "{key} has {{port}}, but there is no command to give a port to: add command = […], or \
+            "{key} has {{port}}, but there is no command that could receive a port: add command = […], or \
              write the port of the running server"
         ))),
         (true, false) => Err(at.error(format!(
-            "{key} has {{port}}, but nothing tells the program which port that is: write {{port}} in \
-             command or in env = {{ PORT = \"{{port}}\" }}, or in {key} the port it always takes"
+            "{key} has {{port}}, but the program does not receive the port: write {{port}} in \
+             command or in env = {{ PORT = \"{{port}}\" }}, or write the fixed port of the program in {key}"
         ))),
         // Subscribers may be served on another port, one that is always the same.
         (false, true) if key != "subscribe" => Err(at.error(format!(
-            "command or env has {{port}}, {key} \"{url}\" has not: write {{port}} there, too"
+            "command or env has {{port}}, but {key} \"{url}\" does not: write {{port}} there, too"
         ))),
         _ => Ok(()),
     }
 }
 
-impl Described {
-    /// What the program is told when it is started.
-    fn told(&self) -> impl Iterator<Item = &str> {
+impl TargetDescription {
+    /// The command and environment of the program.
+    fn program_inputs(&self) -> impl Iterator<Item = &str> {
         let env = self.env.iter().map(|(_, value)| value.as_str());
         env.chain(self.command.iter().flatten().map(String::as_str))
     }
@@ -323,8 +331,8 @@ impl Described {
         own.into_iter().chain(requests.map(|(key, own)| (key, own.url.as_str(), &own.origin)))
     }
 
-    fn new(origin: &Origin) -> Described {
-        Described {
+    fn new(origin: &Origin) -> TargetDescription {
+        TargetDescription {
             command: None,
             url: String::new(),
             url_origin: origin.clone(),

@@ -17,23 +17,23 @@ const SOCKETS: &str = "/proc/net/unix";
 const MOST: u32 = 1024;
 
 /// Says on which CPUs this process measures, until it is dropped.
-pub(super) struct Neighbors {
+pub(super) struct OtherRuns {
     cpus: Vec<usize>,
     own: Option<(UnixDatagram, String)>,
 }
 
-impl Neighbors {
+impl OtherRuns {
     /// Announces a block. Where that cannot be done (no such sockets), nothing is announced.
-    pub fn announce(cpus: &[usize]) -> Neighbors {
+    pub fn announce(cpus: &[usize]) -> OtherRuns {
         let own = (0..MOST).find_map(|number| {
             let name = format!("{PREFIX}{}/{}-{number}", Cpus(cpus), std::process::id());
             let address = SocketAddr::from_abstract_name(&name).ok()?;
             Some((UnixDatagram::bind_addr(&address).ok()?, name))
         });
-        Neighbors { cpus: cpus.to_vec(), own }
+        OtherRuns { cpus: cpus.to_vec(), own }
     }
 
-    /// How many others measure on one of these CPUs now; 0 where the kernel does not tell.
+    /// How many others measure on one of these CPUs now; 0 if the kernel does not report it.
     pub fn others(&self) -> usize {
         let sockets = std::fs::read_to_string(SOCKETS).unwrap_or_default();
         let own = self.own.as_ref().map(|(_, name)| name.as_str());
@@ -76,12 +76,12 @@ mod tests {
     #[test]
     fn two_blocks_see_each_other_until_one_of_them_ends() {
         // Hardly a machine has these: tests that measure do not meet this one.
-        let first = Neighbors::announce(&[1020, 1021]);
+        let first = OtherRuns::announce(&[1020, 1021]);
         assert!(first.own.is_some() && first.others() == 0);
-        let second = Neighbors::announce(&[1021]);
+        let second = OtherRuns::announce(&[1021]);
         assert_eq!((first.others(), second.others()), (1, 1));
-        let elsewhere = Neighbors::announce(&[1022]);
-        assert_eq!((elsewhere.others(), first.others()), (0, 1));
+        let listens_elsewhere = OtherRuns::announce(&[1022]);
+        assert_eq!((listens_elsewhere.others(), first.others()), (0, 1));
         drop(second);
         assert_eq!(first.others(), 0);
     }

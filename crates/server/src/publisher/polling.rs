@@ -1,11 +1,11 @@
-//! Delivering what subscribers ask for: a request is answered with everything that is queued, and tells
+//! Delivery to polling subscribers: a request is answered with all queued events, and contains
 //! the last event that has come by the answers before. That acknowledges it and all older ones; what an
 //! answer brought that never arrived is brought again. The same for every such transport.
 
 use crate::publisher::hub::Hub;
 use crate::publisher::outbox::{Outbox, Polled, Publication};
 use crate::publisher::requests;
-use crate::publisher::requests::{Answer, query, text, told, unknown_type, whole};
+use crate::publisher::requests::{Answer, json_response, query, read_body, text, unknown_type};
 use crate::publisher::subscription::Subscription;
 use crate::publisher::tally::DeliveryOutcome;
 use bytes::Bytes;
@@ -22,10 +22,10 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// An answer of more bytes than this holds one event only: the rest is for the next request.
-const ANSWER: usize = 1 << 20;
+const MAX_ANSWER_BYTES: usize = 1 << 20;
 
 #[derive(Deserialize)]
-struct Wanted {
+struct SubscriptionRequest {
     #[serde(default)]
     types: Vec<String>,
 }
@@ -33,59 +33,59 @@ struct Wanted {
 /// `POST /subscribe {"types": […]}`
 pub(super) async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
     if request.method() != Method::POST {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "subscriptions are taken by POST");
+        return text(StatusCode::METHOD_NOT_ALLOWED, "subscriptions are accepted by POST");
     }
-    let body = match whole(request, LONGEST_SUBSCRIPTION).await {
+    let body = match read_body(request, LONGEST_SUBSCRIPTION).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };
-    let wanted: Wanted = match serde_json::from_slice(&body) {
-        Ok(wanted) => wanted,
+    let requested: SubscriptionRequest = match serde_json::from_slice(&body) {
+        Ok(requested) => requested,
         Err(e) => return text(StatusCode::BAD_REQUEST, format!("not a subscription: {e}")),
     };
-    if let Some(unknown) = hub.unknown(wanted.types.iter().map(String::as_str)) {
+    if let Some(unknown) = hub.unknown(requested.types.iter().map(String::as_str)) {
         return unknown_type(hub, unknown);
     }
-    let subscription = hub.enter(wanted.types);
+    let subscription = hub.add_subscription(requested.types);
     let number = subscription.number();
-    tokio::spawn(keep(subscription));
-    let events = format!("{EVENTS}{number}?{LIFE}={}", std::process::id());
-    told(StatusCode::CREATED, &json!({ "subscriber": number, "events": events }))
+    tokio::spawn(end_when_inactive(subscription));
+    let events = format!("{EVENTS}{number}?{PROCESS}={}", std::process::id());
+    json_response(StatusCode::CREATED, &json!({ "subscriber": number, "events": events }))
 }
 
-/// Names this process where a subscriber asks for its events: its number is another one's after a
-/// publisher was restarted, and nothing else would tell it that its subscription is gone.
-const LIFE: &str = "life";
+/// Identifies this process in the path of a subscriber's events: its number belongs to another one after a
+/// restart of the publisher, and only this shows that its subscription has ended.
+const PROCESS: &str = "life";
 
-/// The queue of a subscriber that is there and speaks of this process.
+/// The queue of a subscriber of this process.
 fn outbox(hub: &Hub, request: &Request<Incoming>, subscriber: u64) -> Option<Arc<Outbox>> {
-    let mine = std::process::id().to_string();
-    let here = query(request, LIFE).is_none_or(|life| life == mine);
-    hub.outbox(subscriber).filter(|_| here)
+    let own_id = std::process::id().to_string();
+    let same_process = query(request, PROCESS).is_none_or(|process| process == own_id);
+    hub.outbox(subscriber).filter(|_| same_process)
 }
 
-fn gone(hub: &Hub, subscriber: u64) -> Answer {
-    let patience = patience(hub);
-    let gone = format!(
-        "nobody is subscribed as {subscriber}; a subscriber that asks for nothing for {patience:?} is \
-         taken to be gone, and all are when a publisher is started anew: subscribe again"
+fn not_subscribed(hub: &Hub, subscriber: u64) -> Answer {
+    let inactivity_limit = inactivity_limit(hub);
+    let not_subscribed = format!(
+        "there is no subscriber {subscriber}; a subscriber that makes no request for {inactivity_limit:?} is \
+         removed, and all subscribers are removed when the publisher restarts: subscribe again"
     );
-    text(StatusCode::NOT_FOUND, gone)
+    text(StatusCode::NOT_FOUND, not_subscribed)
 }
 
 /// Nothing but its requests shows that a subscriber is there. One that makes none for this long is gone:
 /// it could not acknowledge in time what it was brought.
-fn patience(hub: &Hub) -> Duration {
+fn inactivity_limit(hub: &Hub) -> Duration {
     hub.options.hold + hub.options.timeout
 }
 
 /// Ends the subscription when its subscriber is gone.
-async fn keep(subscription: Subscription) {
-    let patience = patience(subscription.hub());
+async fn end_when_inactive(subscription: Subscription) {
+    let inactivity_limit = inactivity_limit(subscription.hub());
     loop {
-        let before = subscription.asked();
-        sleep(patience).await;
-        if subscription.asked() == before {
+        let before = subscription.polls();
+        sleep(inactivity_limit).await;
+        if subscription.polls() == before {
             return;
         }
     }
@@ -93,10 +93,12 @@ async fn keep(subscription: Subscription) {
 
 /// `DELETE /events/7?after=ID`
 pub(super) fn leave(hub: &Hub, request: &Request<Incoming>, subscriber: u64) -> Answer {
-    let Some(outbox) = outbox(hub, request, subscriber) else { return gone(hub, subscriber) };
+    let Some(outbox) = outbox(hub, request, subscriber) else {
+        return not_subscribed(hub, subscriber);
+    };
     acknowledge(hub, request, &outbox);
     // No request of its own is waited for: it has just made its last one.
-    requests::left(hub.end(subscriber), subscriber)
+    requests::unsubscribe_response(hub.end(subscriber), subscriber)
 }
 
 fn acknowledge(hub: &Hub, request: &Request<Incoming>, outbox: &Outbox) {
@@ -107,19 +109,24 @@ fn acknowledge(hub: &Hub, request: &Request<Incoming>, outbox: &Outbox) {
 
 /// `GET /events/7?after=ID`
 pub(super) async fn events(hub: &Hub, request: &Request<Incoming>, subscriber: u64) -> Answer {
-    let Some(outbox) = outbox(hub, request, subscriber) else { return gone(hub, subscriber) };
+    let Some(outbox) = outbox(hub, request, subscriber) else {
+        return not_subscribed(hub, subscriber);
+    };
     acknowledge(hub, request, &outbox);
-    let number = outbox.ask();
+    let number = outbox.begin_poll();
     let hold = match hub.options.transport {
         Transport::LongPoll => hub.options.hold,
         _ => Duration::ZERO,
     };
-    let asked = poll_fn(|cx| outbox.poll_events(cx, number, ANSWER));
-    let events = match timeout(hold, asked).await {
+    let polled = poll_fn(|cx| outbox.poll_events(cx, number, MAX_ANSWER_BYTES));
+    let events = match timeout(hold, polled).await {
         Ok(Polled::Events(events)) => events,
         Err(_nothing_came) => Vec::new(),
-        Ok(Polled::Again) => {
-            return text(StatusCode::CONFLICT, "this subscriber has asked again meanwhile");
+        Ok(Polled::Superseded) => {
+            return text(
+                StatusCode::CONFLICT,
+                "a newer request of this subscriber has replaced this one",
+            );
         }
         Ok(Polled::Ended) => return text(StatusCode::NOT_FOUND, "the subscription has ended"),
     };
@@ -156,12 +163,12 @@ fn unescaped(value: &str) -> String {
     while let [first, more @ ..] = rest {
         let digits = more.first_chunk::<2>().filter(|d| d.iter().all(u8::is_ascii_hexdigit));
         let escape = digits.and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 16).ok());
-        let (byte, left) = match escape.filter(|_| *first == b'%') {
+        let (byte, unsubscribe_response) = match escape.filter(|_| *first == b'%') {
             Some(byte) => (byte, &more[2..]),
             None => (*first, more),
         };
         bytes.push(byte);
-        rest = left;
+        rest = unsubscribe_response;
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -190,7 +197,7 @@ mod tests {
     #[test]
     fn an_answer_holds_what_fits_and_one_event_at_least() {
         let hub = Arc::new(Hub::new(Options::new(Transport::Poll), String::new()));
-        let subscription = hub.enter(Vec::new());
+        let subscription = hub.add_subscription(Vec::new());
         for (id, size) in [("a", 600), ("b", 300), ("c", 300), ("d", 5000), ("e", 1)] {
             let body = format!(r#"{{"id":"{id}","type":"event","data":{{}}}}{}"#, " ".repeat(size));
             let event = serde_json::from_str(&body).unwrap();
@@ -201,24 +208,24 @@ mod tests {
             Poll::Ready(Polled::Events(events)) => {
                 events.iter().map(|event| event.id.as_str()).collect::<String>()
             }
-            Poll::Ready(Polled::Again) => "again".to_owned(),
+            Poll::Ready(Polled::Superseded) => "again".to_owned(),
             Poll::Ready(Polled::Ended) => "ended".to_owned(),
             Poll::Pending => String::new(),
         };
         let mut answers = Vec::new();
         for last in ["", "a", "c", "d"] {
             hub.settle_up_to(&subscription, last);
-            answers.push(brought(subscription.ask()));
+            answers.push(brought(subscription.begin_poll()));
         }
         assert_eq!(answers, ["ab", "bc", "d", "e"], "b was not acknowledged by a");
-        let older = subscription.ask();
-        subscription.ask();
+        let older = subscription.begin_poll();
+        subscription.begin_poll();
         assert_eq!(brought(older), "again");
     }
 
     #[test]
     fn percent_signs_are_undone_where_they_are_escapes() {
-        for (value, wanted) in [
+        for (value, requested) in [
             ("00ff", "00ff"),
             ("a%20b%2Fc", "a b/c"),
             ("%C3%bc", "ü"),
@@ -227,7 +234,7 @@ mod tests {
             ("%+1%zz", "%+1%zz"),
             ("", ""),
         ] {
-            assert_eq!(unescaped(value), wanted);
+            assert_eq!(unescaped(value), requested);
         }
     }
 }

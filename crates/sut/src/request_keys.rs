@@ -1,4 +1,4 @@
-//! What a description says of requests, handshakes and answers: `method`, `headers`, `subprotocol`,
+//! The keys of a description for requests, handshakes and answers: `method`, `headers`, `subprotocol`,
 //! `match`.
 
 use crate::values::text;
@@ -14,12 +14,12 @@ use toml::de::DeValue;
 /// Methods whose request carries an event in its body.
 const METHODS: [Method; 3] = [Method::POST, Method::PUT, Method::PATCH];
 
-const FRAMING: &str = "pushbench sends each event whole, with its length";
+const FRAMING: &str = "pushbench sends each event complete, with its length";
 const CONNECTION: &str =
-    "connections are pushbench's to keep: see connections.lifetime of a scenario";
+    "pushbench controls the connections: see connections.lifetime of a scenario";
 /// Headers that are not the user's to set, and why.
-const TAKEN: [(&str, &str); 12] = [
-    ("host", "it follows from url: write the name there"),
+const RESERVED_HEADERS: [(&str, &str); 12] = [
+    ("host", "it is taken from url: write the host there"),
     ("content-length", FRAMING),
     ("transfer-encoding", FRAMING),
     ("trailer", FRAMING),
@@ -33,15 +33,15 @@ const TAKEN: [(&str, &str); 12] = [
     ("sec-websocket-extensions", "extensions such as compression are not offered yet"),
 ];
 
-/// Why a key says nothing to this transport.
-pub(super) fn out_of_place(key: &str, carrier: Carrier) -> Option<&'static str> {
+/// Why a key does not apply to this transport.
+pub(super) fn unusable_key(key: &str, carrier: Carrier) -> Option<&'static str> {
     match (key, carrier) {
         ("method", Carrier::Websocket | Carrier::Tcp) => {
-            Some("only a webhook has a method: leave it out")
+            Some("only a webhook has a method: remove this key")
         }
-        ("headers", Carrier::Tcp) => Some("a bare socket has no headers: leave it out"),
+        ("headers", Carrier::Tcp) => Some("tcp has no headers: remove this key"),
         ("subprotocol", Carrier::Webhook | Carrier::Tcp) => {
-            Some("only a WebSocket has a subprotocol: leave it out")
+            Some("only a WebSocket has a subprotocol: remove this key")
         }
         _ => None,
     }
@@ -52,7 +52,7 @@ pub(super) fn method(value: &DeValue<'_>, at: &Origin) -> Result<Method> {
     METHODS.into_iter().find(|method| method.as_str() == text).ok_or_else(|| {
         let near = did_you_mean(&text, METHODS.iter().map(Method::as_str));
         at.error(format!(
-            "method: \"{text}\"{near}: events travel in the body of POST, PUT or PATCH"
+            "method: \"{text}\"{near}: write POST, PUT or PATCH, which have a body for the event"
         ))
     })
 }
@@ -73,7 +73,7 @@ pub(super) fn headers(
         let text = text(value.get_ref(), &format!("headers.{}", name.get_ref()), &at)?;
         if found.insert(header, header_value(name.get_ref(), &text, &at)?).is_some() {
             return Err(at.error(format!(
-                "headers: {} is written twice, capitals make no difference: keep one",
+                "headers: {} occurs twice (upper and lower case are the same): keep one",
                 name.get_ref()
             )));
         }
@@ -84,11 +84,12 @@ pub(super) fn headers(
 fn header_name(name: &str, at: &Origin) -> Result<HeaderName> {
     let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
         at.error(format!(
-            "headers: \"{name}\" is no name of a header: it takes letters, digits and hyphens"
+            "headers: \"{name}\" is not a valid header name: use letters, digits and hyphens"
         ))
     })?;
-    let known = TAKEN.iter().find(|(taken, _)| *taken == header.as_str()).map(|(_, why)| *why);
-    let handshake = "it belongs to the handshake, which pushbench makes";
+    let known =
+        RESERVED_HEADERS.iter().find(|(taken, _)| *taken == header.as_str()).map(|(_, why)| *why);
+    let handshake = "it belongs to the handshake, which pushbench performs";
     let handshakes = header.as_str().starts_with("sec-websocket-").then_some(handshake);
     match known.or(handshakes) {
         Some(why) => Err(at.error(format!("headers: {name} cannot be set: {why}"))),
@@ -104,7 +105,7 @@ fn header_value(name: &str, text: &str, at: &Origin) -> Result<HeaderValue> {
     }
     value.ok_or_else(|| {
         at.error(format!(
-            "headers: the value of {name} holds a line break or a character that no header can: \
+            "headers: the value of {name} contains a line break or a character that is not allowed in headers: \
              write printable ASCII"
         ))
     })
@@ -116,27 +117,27 @@ pub(super) fn subprotocol(value: &DeValue<'_>, at: &Origin) -> Result<HeaderValu
     let valid = HeaderName::from_bytes(text.as_bytes()).is_ok();
     HeaderValue::from_str(&text).ok().filter(|_| valid).ok_or_else(|| {
         at.error(format!(
-            "subprotocol: \"{text}\" is no name of one: write a single name such as \"v1.events\""
+            "subprotocol: \"{text}\" is not a valid name: write a single name such as \"v1.events\""
         ))
     })
 }
 
-/// `"order"`, `"id"`, or `"id:/pointer"`.
+/// `"command_spec"`, `"id"`, or `"id:/pointer"`.
 pub(super) fn matching(value: &DeValue<'_>, at: &Origin) -> Result<(Matching, Option<String>)> {
     let text = text(value, "match", at)?;
     match text.split_once(':') {
         None if text == "id" => Ok((Matching::Id, None)),
         None if text == "order" => Ok((Matching::Order, None)),
         Some(("id", pointer)) if is_pointer(pointer) => {
-            let elsewhere = pointer != "/id";
-            Ok((Matching::Id, elsewhere.then(|| pointer.to_owned())))
+            let listens_elsewhere = pointer != "/id";
+            Ok((Matching::Id, listens_elsewhere.then(|| pointer.to_owned())))
         }
         Some(("id", _)) => Err(at.error(format!(
-            "match: \"{text}\": after id: stands a JSON pointer, /data/event_id for example, in which \
+            "match: \"{text}\": id: is followed by a JSON pointer, for example /data/event_id, in which \
              ~ is written ~0 and / in a name ~1"
         ))),
         _ => Err(at.error(format!(
-            "match: \"{text}\"{}: write \"id\", \"id:/data/event_id\" (where the answer carries the \
+            "match: \"{text}\"{}: write \"id\", \"id:/data/event_id\" (where the answer contains the \
              event's id) or \"order\"",
             did_you_mean(&text, ["id", "order"])
         ))),

@@ -1,4 +1,4 @@
-//! What the probes must know of a transport: how to say something and how to hear the answer.
+//! How the probes send a message over a transport and read the answer.
 
 use crate::verify::no_answer::{NoAnswer, shown};
 use hyper::header::HeaderMap;
@@ -8,7 +8,7 @@ use pushbench_core::transport::Carrier;
 use pushbench_sut::manifest::Manifest;
 use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::request_options::RequestOptions;
-use pushbench_wire::response_diagnostics;
+use pushbench_wire::response_body;
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use std::time::Duration;
 const FIRST_INDEX: u64 = 0x7665_7269_6679_0000;
 
 /// An answer that takes longer does not come: a stalling machine is faster.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIME_LIMIT: Duration = Duration::from_secs(3);
 
 /// A target that takes its time may take so many times as long for what is unusual.
 const SLOWER: u32 = 3;
@@ -27,7 +27,7 @@ const SLOWER: u32 = 3;
 const MOST_UNMATCHED: usize = 16;
 
 /// A target as the probes see it.
-pub(super) struct Peer<'a> {
+pub(super) struct ProbeTarget<'a> {
     pub carrier: Carrier,
     pub address: Resolved,
     pub matching: Matching,
@@ -36,22 +36,22 @@ pub(super) struct Peer<'a> {
     pub interrupt: &'a AtomicBool,
     /// Where an answer names its event, also where that is not relied upon.
     named_at: Matched,
-    patience: Cell<Duration>,
+    time_limit: Cell<Duration>,
     next: Cell<u64>,
     /// Messages that answered no event, the first of them.
     unmatched: RefCell<Vec<Vec<u8>>>,
 }
 
-impl<'a> Peer<'a> {
+impl<'a> ProbeTarget<'a> {
     pub fn new(
         carrier: Carrier,
         address: Resolved,
         manifest: &'a Manifest,
         template: &'a Template,
         interrupt: &'a AtomicBool,
-    ) -> Peer<'a> {
+    ) -> ProbeTarget<'a> {
         let next = Cell::new(FIRST_INDEX);
-        Peer {
+        ProbeTarget {
             carrier,
             address,
             matching: manifest.matching,
@@ -62,20 +62,20 @@ impl<'a> Peer<'a> {
             },
             template,
             interrupt,
-            patience: Cell::new(PATIENCE),
+            time_limit: Cell::new(TIME_LIMIT),
             next,
             unmatched: RefCell::default(),
         }
     }
 
     /// How long a handshake, a write, or the answer to a single message may take.
-    pub fn patience(&self) -> Duration {
-        self.patience.get()
+    pub fn time_limit(&self) -> Duration {
+        self.time_limit.get()
     }
 
     /// An answer took this long: others may take some times as long.
-    pub fn learn(&self, took: Duration) {
-        self.patience.set(self.patience.get().max(took * SLOWER));
+    pub fn extend_time_limit(&self, took: Duration) {
+        self.time_limit.set(self.time_limit.get().max(took * SLOWER));
     }
 
     /// A new event: its index and its bytes.
@@ -90,10 +90,10 @@ impl<'a> Peer<'a> {
         self.named_at.index(answer)
     }
 
-    /// The event whose id stands anywhere in an answer.
+    /// The event whose id occurs anywhere in an answer.
     pub(crate) fn index_within(&self, answer: &[u8]) -> Option<u64> {
         (FIRST_INDEX..self.next.get())
-            .find(|index| response_diagnostics::pointer_in(answer, *index).is_some())
+            .find(|index| response_body::pointer_in(answer, *index).is_some())
     }
 
     /// Remembers a message that answered no event.
@@ -111,7 +111,7 @@ impl<'a> Peer<'a> {
 
     /// Whether this message came before, and answered no event then.
     pub fn ignores(&self, message: &[u8]) -> bool {
-        self.unmatched.borrow().iter().any(|known| known == message)
+        self.unmatched.borrow().iter().any(|known_events| known_events == message)
     }
 
     /// Whether the answer to an event acknowledges it.
@@ -163,7 +163,7 @@ impl Answer {
 
 /// How a message is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cut {
+pub(super) enum WriteMode {
     /// At once.
     Whole,
     /// In several frames or segments, with pauses.
@@ -181,24 +181,24 @@ pub(super) fn pieces(message: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The sender's end of one connection, on a blocking socket.
-pub(super) trait Talk<'a>: Sized {
+pub(super) trait ProbeConnection<'a>: Sized {
     /// Whether it can carry several unanswered messages.
-    const DEEP: bool;
+    const PIPELINED: bool;
 
     /// Connects and shakes hands.
-    fn open(peer: &Peer<'a>) -> Result<Self, NoAnswer>;
+    fn open(target: &ProbeTarget<'a>) -> Result<Self, NoAnswer>;
 
     /// Writes a message. That the peer has gone is heard when its answer is awaited.
-    fn send(&mut self, message: &[u8], cut: Cut) -> Result<(), NoAnswer>;
+    fn send(&mut self, message: &[u8], mode: WriteMode) -> Result<(), NoAnswer>;
 
     /// The next answer.
-    fn answer(&mut self, patience: Duration) -> Result<Answer, NoAnswer>;
+    fn answer(&mut self, time_limit: Duration) -> Result<Answer, NoAnswer>;
 
-    /// False once the peer has said that it takes no more.
+    /// False once the peer has announced that it accepts no more.
     fn is_open(&self) -> bool;
 
     /// Writes the beginning of a message and vanishes.
-    fn break_off(self, message: &[u8]);
+    fn abort(self, message: &[u8]);
 
     /// Whether the last answer came by HTTP/1.0.
     fn old(&self) -> bool {

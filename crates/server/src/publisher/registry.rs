@@ -4,17 +4,17 @@ use crate::publisher::outbox::Outbox;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// Who is subscribed, by number; beside it who wants events of a type only, so that an event for one
-/// of thousands need not ask them all.
+/// Subscribers by number, and by type, so that an event for one
+/// of thousands need not visit them all.
 #[derive(Default)]
-pub(super) struct Register {
+pub(super) struct SubscriberRegistry {
     all: BTreeMap<u64, Arc<Outbox>>,
     every_type: BTreeMap<u64, Arc<Outbox>>,
     by_type: HashMap<String, BTreeMap<u64, Arc<Outbox>>>,
 }
 
-impl Register {
-    pub fn enter(&mut self, number: u64, outbox: &Arc<Outbox>) {
+impl SubscriberRegistry {
+    pub fn add_subscription(&mut self, number: u64, outbox: &Arc<Outbox>) {
         self.all.insert(number, outbox.clone());
         for kind in outbox.types() {
             self.by_type.entry(kind.clone()).or_default().insert(number, outbox.clone());
@@ -26,13 +26,13 @@ impl Register {
 
     /// Gone for good. `None` when there is none of that number.
     pub fn remove(&mut self, number: u64) -> Option<Arc<Outbox>> {
-        self.take_back(number);
+        self.stop_publishing(number);
         self.all.remove(&number)
     }
 
     /// Wants nothing more; what is under way to it still counts. `None` when there is none of that
     /// number.
-    pub(crate) fn take_back(&mut self, number: u64) -> Option<Arc<Outbox>> {
+    pub(crate) fn stop_publishing(&mut self, number: u64) -> Option<Arc<Outbox>> {
         let outbox = self.all.get(&number)?.clone();
         self.every_type.remove(&number);
         for kind in outbox.types() {
@@ -64,7 +64,7 @@ impl Register {
     }
 }
 
-/// Whether a type is this one, or one of those that `order.*` stands for.
+/// Whether a type matches this one or a pattern such as `order.*`.
 pub(super) fn is_of(kind: &str, known: &str) -> bool {
     match known.strip_suffix('*') {
         Some(begin) => kind.starts_with(begin),

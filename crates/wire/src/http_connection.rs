@@ -1,4 +1,5 @@
-//! A kept HTTP/1.1 connection on which one request follows the other, driven by the task that asks.
+//! A kept HTTP/1.1 connection on which one request follows the other, driven by the task that sends the
+//! requests.
 
 use crate::limits::MOST_HEADERS;
 use bytes::Bytes;
@@ -18,34 +19,38 @@ const LONGEST_ANSWER: usize = 64 * 1024;
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub enum Ended {
+pub enum ExchangeError {
     /// The connection ended or broke the protocol.
     Connection(hyper::Error),
     /// The answer has more bytes than this.
-    Endless(usize),
+    TooLong(usize),
 }
 
-impl fmt::Display for Ended {
+impl fmt::Display for ExchangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Ended::Connection(e) => write!(f, "the connection ended: {e}"),
-            Ended::Endless(longest) => write!(f, "the answer has more than {longest} bytes"),
+            ExchangeError::Connection(e) => write!(f, "the connection ended: {e}"),
+            ExchangeError::TooLong(longest) => {
+                write!(f, "the answer has more than {longest} bytes")
+            }
         }
     }
 }
 
 /// An open connection over a stream of this kind.
-pub struct Line<S: AsyncRead + AsyncWrite + Unpin> {
+pub struct HttpConnection<S: AsyncRead + AsyncWrite + Unpin> {
     sender: SendRequest<Full<Bytes>>,
-    open: Open<S>,
+    open: DrivenConnection<S>,
     longest: usize,
 }
 
 /// The connection itself, while it is open. It is dropped as soon as it has ended: only then does the
 /// sender learn of it.
-struct Open<S: AsyncRead + AsyncWrite + Unpin>(Option<Connection<TokioIo<S>, Full<Bytes>>>);
+struct DrivenConnection<S: AsyncRead + AsyncWrite + Unpin>(
+    Option<Connection<TokioIo<S>, Full<Bytes>>>,
+);
 
-impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Open<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> DrivenConnection<S> {
     /// Drives it; true once it has ended.
     fn drive(&mut self, cx: &mut Context<'_>) -> bool {
         let ended = self.0.as_mut().is_none_or(|open| Pin::new(open).poll(cx).is_ready());
@@ -76,26 +81,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Open<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Line<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> HttpConnection<S> {
     /// Over a connected stream.
-    pub async fn new(stream: S) -> Result<Line<S>, hyper::Error> {
+    pub async fn new(stream: S) -> Result<HttpConnection<S>, hyper::Error> {
         Self::built(&Builder::new(), stream).await
     }
 
     /// To a server that is not ours: its answers may have as many headers as those of any target, for which
     /// hyper allocates room with each.
-    pub async fn to_target(stream: S) -> Result<Line<S>, hyper::Error> {
+    pub async fn to_target(stream: S) -> Result<HttpConnection<S>, hyper::Error> {
         Self::built(Builder::new().max_headers(MOST_HEADERS), stream).await
     }
 
-    async fn built(builder: &Builder, stream: S) -> Result<Line<S>, hyper::Error> {
+    async fn built(builder: &Builder, stream: S) -> Result<HttpConnection<S>, hyper::Error> {
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
-        Ok(Line { sender, open: Open(Some(connection)), longest: LONGEST_ANSWER })
+        Ok(HttpConnection {
+            sender,
+            open: DrivenConnection(Some(connection)),
+            longest: LONGEST_ANSWER,
+        })
     }
 
     /// Answers may have this many bytes.
-    pub fn up_to(self, longest: usize) -> Line<S> {
-        Line { longest, ..self }
+    pub fn up_to(self, longest: usize) -> HttpConnection<S> {
+        HttpConnection { longest, ..self }
     }
 
     /// Drives the connection; true once it has ended.
@@ -107,17 +116,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Line<S> {
     pub async fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
-    ) -> Result<(StatusCode, Bytes), Ended> {
-        let Line { sender, open, longest } = self;
+    ) -> Result<(StatusCode, Bytes), ExchangeError> {
+        let HttpConnection { sender, open, longest } = self;
         let mut exchange = pin!(async move {
-            let response = sender.send_request(request).await.map_err(Ended::Connection)?;
+            let response = sender.send_request(request).await.map_err(ExchangeError::Connection)?;
             let (head, body) = response.into_parts();
             match Limited::new(body, *longest).collect().await {
                 Ok(body) => Ok((head.status, body.to_bytes())),
-                Err(e) if e.is::<LengthLimitError>() => Err(Ended::Endless(*longest)),
+                Err(e) if e.is::<LengthLimitError>() => Err(ExchangeError::TooLong(*longest)),
                 Err(e) => Err(match e.downcast::<hyper::Error>() {
-                    Ok(e) => Ended::Connection(*e),
-                    Err(_) => Ended::Endless(*longest),
+                    Ok(e) => ExchangeError::Connection(*e),
+                    Err(_) => ExchangeError::TooLong(*longest),
                 }),
             }
         });
@@ -129,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Line<S> {
         &mut self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, hyper::Error> {
-        let Line { sender, open, .. } = self;
+        let HttpConnection { sender, open, .. } = self;
         let mut answer = pin!(sender.send_request(request));
         poll_fn(|cx| open.poll(cx, |cx| answer.as_mut().poll(cx))).await
     }

@@ -1,7 +1,7 @@
 //! A known set of well-formed events: each must be acknowledged once, in order.
 
 use crate::verify::no_answer::NoAnswer;
-use crate::verify::talk::{Answer, Cut, Peer, Talk};
+use crate::verify::probe_connection::{Answer, ProbeConnection, ProbeTarget, WriteMode};
 use pushbench_core::event::Matching;
 use pushbench_core::record::findings::{Aspect, Finding, YES};
 use std::time::{Duration, Instant};
@@ -15,21 +15,21 @@ pub(super) struct Plan {
     /// No further event is sent after this.
     pub budget: Duration,
     /// How long an answer may take.
-    pub patience: Duration,
+    pub time_limit: Duration,
     /// How long further answers are waited for behind the last one.
     pub quiet: Duration,
 }
 
 /// What an event got instead of an acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Instead {
+pub(super) enum Unacknowledged {
     Answer(Answer),
     NoAnswer(NoAnswer),
 }
 
 /// What became of the events.
 #[derive(Debug, Default)]
-pub(super) struct Tallied {
+pub(super) struct EventTally {
     pub sent: usize,
     pub acknowledged: Vec<u64>,
     /// Answers to events that were acknowledged before.
@@ -50,53 +50,56 @@ pub(super) struct Tallied {
     /// An acknowledgement, to know one by its looks.
     pub usual: Option<Vec<u8>>,
     /// What the first event without an acknowledgement got.
-    pub instead: Option<Instead>,
+    pub unacknowledged: Option<Unacknowledged>,
 }
 
 /// Sends the events and listens.
-pub(super) fn ask<'a, T: Talk<'a>>(peer: &Peer<'a>, plan: &Plan) -> Tallied {
-    let mut seen = Tallied::default();
-    let mut line: Option<T> = None;
+pub(super) fn send_events<'a, T: ProbeConnection<'a>>(
+    target: &ProbeTarget<'a>,
+    plan: &Plan,
+) -> EventTally {
+    let mut tally = EventTally::default();
+    let mut connection: Option<T> = None;
     let began = Instant::now();
-    while seen.sent < plan.events && (seen.sent == 0 || began.elapsed() < plan.budget) {
+    while tally.sent < plan.events && (tally.sent == 0 || began.elapsed() < plan.budget) {
         // The first alone: what it gets is its own.
-        let count = if T::DEEP && seen.sent > 0 { plan.events - seen.sent } else { 1 };
-        let events: Vec<(u64, Vec<u8>)> = (0..count).map(|_| peer.event()).collect();
-        seen.sent += count;
-        if let Err(failure) = seen.exchange(peer, &mut line, &events, plan) {
-            line = None;
-            seen.instead.get_or_insert(Instead::NoAnswer(failure));
+        let count = if T::PIPELINED && tally.sent > 0 { plan.events - tally.sent } else { 1 };
+        let events: Vec<(u64, Vec<u8>)> = (0..count).map(|_| target.event()).collect();
+        tally.sent += count;
+        if let Err(failure) = tally.exchange(target, &mut connection, &events, plan) {
+            connection = None;
+            tally.unacknowledged.get_or_insert(Unacknowledged::NoAnswer(failure));
         }
     }
-    if let Some(line) = line.as_mut().filter(|l| l.is_open()) {
-        seen.extras(peer, line, plan.quiet);
+    if let Some(connection) = connection.as_mut().filter(|l| l.is_open()) {
+        tally.extras(target, connection, plan.quiet);
     }
     // Something came, but nothing that names an event: that is what the events got.
-    if seen.acknowledged.is_empty()
-        && seen.instead == Some(Instead::NoAnswer(NoAnswer::Silent))
-        && let Some(sample) = &seen.sample
+    if tally.acknowledged.is_empty()
+        && tally.unacknowledged == Some(Unacknowledged::NoAnswer(NoAnswer::TimedOut))
+        && let Some(sample) = &tally.sample
     {
-        seen.instead = Some(Instead::Answer(sample.clone()));
+        tally.unacknowledged = Some(Unacknowledged::Answer(sample.clone()));
     }
-    seen
+    tally
 }
 
-impl Tallied {
+impl EventTally {
     /// Sends events together and waits for what they get.
-    fn exchange<'a, T: Talk<'a>>(
+    fn exchange<'a, T: ProbeConnection<'a>>(
         &mut self,
-        peer: &Peer<'a>,
-        line: &mut Option<T>,
+        target: &ProbeTarget<'a>,
+        connection: &mut Option<T>,
         events: &[(u64, Vec<u8>)],
         plan: &Plan,
     ) -> Result<(), NoAnswer> {
-        let used = line.as_ref().is_some_and(Talk::is_open);
-        match self.over(peer, line, events, plan) {
+        let used = connection.as_ref().is_some_and(ProbeConnection::is_open);
+        match self.exchange_on(target, connection, events, plan) {
             // It closed behind its last answer, and did not say so: that is its right.
             Err((failure, 0)) if used && failure.ends() => {
                 self.dropped += 1;
-                *line = None;
-                self.over(peer, line, events, plan).map_err(|(failure, _)| failure)
+                *connection = None;
+                self.exchange_on(target, connection, events, plan).map_err(|(failure, _)| failure)
             }
             other => other.map_err(|(failure, _)| failure),
         }
@@ -104,28 +107,28 @@ impl Tallied {
 
     /// The same over the connection there is, or a new one. An error comes with the number of answers
     /// before it.
-    fn over<'a, T: Talk<'a>>(
+    fn exchange_on<'a, T: ProbeConnection<'a>>(
         &mut self,
-        peer: &Peer<'a>,
-        line: &mut Option<T>,
+        target: &ProbeTarget<'a>,
+        connection: &mut Option<T>,
         events: &[(u64, Vec<u8>)],
         plan: &Plan,
     ) -> Result<(), (NoAnswer, usize)> {
-        if line.as_ref().is_none_or(|l| !l.is_open()) {
+        if connection.as_ref().is_none_or(|l| !l.is_open()) {
             // The old one is closed before the new one is made.
-            *line = None;
-            let mut new = T::open(peer).map_err(|t| (t, 0))?;
+            *connection = None;
+            let mut new = T::open(target).map_err(|t| (t, 0))?;
             // By order a greeting would be taken for the answer to the first event.
-            let may_greet = self.connections == 0 || peer.sends_unmatched();
-            if T::DEEP && peer.matching == Matching::Order && may_greet {
-                self.greeted(peer, &mut new, plan.quiet);
+            let may_greet = self.connections == 0 || target.sends_unmatched();
+            if T::PIPELINED && target.matching == Matching::Order && may_greet {
+                self.read_greeting(target, &mut new, plan.quiet);
             }
-            *line = Some(new);
+            *connection = Some(new);
             self.connections += 1;
         }
-        let Some(line) = line else { return Ok(()) };
+        let Some(connection) = connection else { return Ok(()) };
         for (_, event) in events {
-            line.send(event, Cut::Whole).map_err(|t| (t, 0))?;
+            connection.send(event, WriteMode::Whole).map_err(|t| (t, 0))?;
         }
         let mut open: Vec<u64> = events.iter().map(|(index, _)| *index).collect();
         let mut answers = 0;
@@ -133,38 +136,38 @@ impl Tallied {
         let mut last = began;
         while !open.is_empty() {
             // What answers no event takes none of the time that an answer has, and gives none.
-            let left = plan.patience.saturating_sub(last.elapsed());
-            let answer = line.answer(left).map_err(|t| (t, answers))?;
-            self.old |= line.old();
-            if self.take::<T>(peer, answer, &mut open) {
+            let left = plan.time_limit.saturating_sub(last.elapsed());
+            let answer = connection.answer(left).map_err(|t| (t, answers))?;
+            self.old |= connection.old();
+            if self.take::<T>(target, answer, &mut open) {
                 answers += 1;
                 last = Instant::now();
-                peer.learn(began.elapsed() / events.len() as u32);
+                target.extend_time_limit(began.elapsed() / events.len() as u32);
             }
         }
         Ok(())
     }
 
     /// Finds the event that an answer belongs to; false when it answers no open event.
-    fn take<'a, T: Talk<'a>>(
+    fn take<'a, T: ProbeConnection<'a>>(
         &mut self,
-        peer: &Peer<'a>,
+        target: &ProbeTarget<'a>,
         answer: Answer,
         open: &mut Vec<u64>,
     ) -> bool {
-        let named = peer.named(&answer.body);
-        let place = match (peer.matching, named) {
+        let named = target.named(&answer.body);
+        let position = match (target.matching, named) {
             _ if answer.refuses() => None,
             (Matching::Id, named) => open.iter().position(|index| Some(*index) == named),
             (Matching::Order, _) => Some(0),
         };
-        match (place, named) {
-            (Some(place), _) => {
-                let index = open.remove(place);
+        match (position, named) {
+            (Some(position), _) => {
+                let index = open.remove(position);
                 self.with_id += usize::from(named == Some(index));
                 // By order an answer may still name another event.
                 let other = named.is_some_and(|n| n > index);
-                self.overtook += usize::from(place > 0 || other);
+                self.overtook += usize::from(position > 0 || other);
                 self.acknowledged.push(index);
                 self.usual.get_or_insert(answer.body);
             }
@@ -172,47 +175,57 @@ impl Tallied {
                 self.twice += 1;
                 return false;
             }
-            (None, _) if T::DEEP => {
-                self.unmatched(peer, answer);
+            (None, _) if T::PIPELINED => {
+                self.unmatched(target, answer);
                 return false;
             }
             (None, _) => {
                 // A response answers its request, whatever it holds.
                 open.remove(0);
-                self.instead.get_or_insert(Instead::Answer(answer));
+                self.unacknowledged.get_or_insert(Unacknowledged::Answer(answer));
             }
         }
         true
     }
 
     /// A message that answers no event.
-    fn unmatched(&mut self, peer: &Peer<'_>, answer: Answer) {
+    fn unmatched(&mut self, target: &ProbeTarget<'_>, answer: Answer) {
         self.unmatched += 1;
-        peer.ignore(&answer.body);
-        let names_one = |answer: &Answer| peer.index_within(&answer.body).is_some();
+        target.ignore(&answer.body);
+        let names_one = |answer: &Answer| target.index_within(&answer.body).is_some();
         if names_one(&answer) || !self.sample.as_ref().is_some_and(names_one) {
             self.sample = Some(answer);
         }
     }
 
     /// What a target sends on a new connection before it was sent anything.
-    fn greeted<'a, T: Talk<'a>>(&mut self, peer: &Peer<'a>, line: &mut T, quiet: Duration) {
+    fn read_greeting<'a, T: ProbeConnection<'a>>(
+        &mut self,
+        target: &ProbeTarget<'a>,
+        connection: &mut T,
+        quiet: Duration,
+    ) {
         for _ in 0..MOST_EXTRAS {
-            let Ok(answer) = line.answer(quiet) else { return };
-            self.unmatched(peer, answer);
+            let Ok(answer) = connection.answer(quiet) else { return };
+            self.unmatched(target, answer);
         }
     }
 
     /// Whatever else comes on an idle connection.
-    fn extras<'a, T: Talk<'a>>(&mut self, peer: &Peer<'a>, line: &mut T, quiet: Duration) {
+    fn extras<'a, T: ProbeConnection<'a>>(
+        &mut self,
+        target: &ProbeTarget<'a>,
+        connection: &mut T,
+        quiet: Duration,
+    ) {
         for _ in 0..MOST_EXTRAS {
-            let Ok(answer) = line.answer(quiet) else { return };
-            let named = peer.named(&answer.body);
-            match peer.matching {
+            let Ok(answer) = connection.answer(quiet) else { return };
+            let named = target.named(&answer.body);
+            match target.matching {
                 Matching::Id if named.is_some_and(|n| self.acknowledged.contains(&n)) => {
                     self.twice += 1;
                 }
-                _ => self.unmatched(peer, answer),
+                _ => self.unmatched(target, answer),
             }
         }
     }
@@ -222,7 +235,7 @@ impl Tallied {
         !self.acknowledged.is_empty() && self.with_id + self.overtook >= self.acknowledged.len()
     }
 
-    /// What this says about the target.
+    /// The findings about the target.
     pub fn findings(&self, matching: Matching, deep: bool) -> Vec<Finding> {
         let mut found = vec![self.exactly_once(matching), self.order(matching)];
         found.push(self.acknowledged_by(matching));
@@ -243,13 +256,13 @@ impl Tallied {
         match self.unmatched {
             0 => {}
             n if stray => parts.push(format!(
-                "{n} unmatched, such as `{shown}`, which by order is taken for an answer"
+                "{n} unmatched, such as `{shown}`; when matched by order, it counts as an answer"
             )),
             n => parts.push(format!("{n} unmatched, such as `{shown}`")),
         }
-        let told = |instead: &&Instead| !matches!(instead, Instead::Answer(a) if Some(a) == self.sample.as_ref());
-        if let Some(instead) = self.instead.as_ref().filter(told) {
-            parts.push(instead.to_string());
+        let is_shown = |unacknowledged: &&Unacknowledged| !matches!(unacknowledged, Unacknowledged::Answer(a) if Some(a) == self.sample.as_ref());
+        if let Some(unacknowledged) = self.unacknowledged.as_ref().filter(is_shown) {
+            parts.push(unacknowledged.to_string());
         } else if exact && matching == Matching::Order {
             parts.push("by order".to_owned());
         }
@@ -264,7 +277,7 @@ impl Tallied {
             0 if matching == Matching::Id || self.carries_ids() => {
                 Finding::tested(Aspect::Order, "in order")
             }
-            0 => Finding::unknown(Aspect::Order, "answers carry no id"),
+            0 => Finding::unknown(Aspect::Order, "answers contain no id"),
             n => Finding::tested(Aspect::Order, "out of order").with(format!("{n} overtook")),
         }
     }
@@ -277,7 +290,7 @@ impl Tallied {
             Matching::Id => Finding::tested(Aspect::AcknowledgedBy, "id"),
             Matching::Order if self.carries_ids() => {
                 Finding::declared(Aspect::AcknowledgedBy, "order")
-                    .with("answers carry the id: match = \"id\" would show more")
+                    .with("answers contain the id: match = \"id\" would make more checks possible")
             }
             Matching::Order => Finding::declared(Aspect::AcknowledgedBy, "order"),
         }
@@ -297,17 +310,17 @@ impl Tallied {
         let how = match (self.dropped, version) {
             (0, "") => format!("{connections} connections for {done} events"),
             (0, version) => version.to_owned(),
-            (n, _) => format!("{n} times without a word"),
+            (n, _) => format!("{n} times without notice"),
         };
         Finding::tested(Aspect::KeepAlive, kept).with(how)
     }
 }
 
-impl std::fmt::Display for Instead {
+impl std::fmt::Display for Unacknowledged {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Instead::Answer(answer) => f.write_str(&answer.shown()),
-            Instead::NoAnswer(failure) => failure.fmt(f),
+            Unacknowledged::Answer(answer) => f.write_str(&answer.shown()),
+            Unacknowledged::NoAnswer(failure) => failure.fmt(f),
         }
     }
 }

@@ -17,13 +17,13 @@ const FIRST_BYTES: usize = 1024;
 /// A target that is ready accepts at once; a machine that stalls takes longer.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Between two looks whether the user wants to stop.
-const LOOK_UP: Duration = Duration::from_millis(100);
+const INTERRUPT_CHECK: Duration = Duration::from_millis(100);
 
-/// What came first, also for whoever has lost the socket to a protocol library.
+/// The first bytes, also readable while a protocol library owns the socket.
 pub(super) type FirstBytes = Rc<RefCell<Vec<u8>>>;
 
 /// Whoever uses it reads and writes through the stream over the socket.
-pub(super) struct Tap<'a> {
+pub(super) struct RecordingSocket<'a> {
     stream: Stream<Socket<'a>>,
     first: FirstBytes,
 }
@@ -43,19 +43,19 @@ fn blocking<T>(call: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     }
 }
 
-impl<'a> Tap<'a> {
+impl<'a> RecordingSocket<'a> {
     pub fn connect(address: SocketAddr, interrupt: &'a AtomicBool) -> Result<Self, NoAnswer> {
         let refused = |e: io::Error| NoAnswer::Refused(format!("{address}: {e}"));
         let tcp = TcpStream::connect_timeout(&address, CONNECT).map_err(refused)?;
         tcp.set_nodelay(true).map_err(refused)?;
         let until = Cell::new(Instant::now() + CONNECT);
         let stream = blocking(Stream::connect(Socket { interrupt, tcp, until }));
-        Ok(Tap { stream: stream.map_err(refused)?, first: FirstBytes::default() })
+        Ok(RecordingSocket { stream: stream.map_err(refused)?, first: FirstBytes::default() })
     }
 
     /// What follows may take this long altogether.
-    pub(crate) fn may_take(&mut self, patience: Duration) {
-        self.stream.socket().until.set(Instant::now() + patience);
+    pub(crate) fn may_take(&mut self, time_limit: Duration) {
+        self.stream.socket().until.set(Instant::now() + time_limit);
     }
 
     /// The first bytes that came.
@@ -71,8 +71,8 @@ impl<'a> Tap<'a> {
 }
 
 impl Socket<'_> {
-    /// Tries again and again for as long as it may take and nobody wants to stop.
-    fn patiently(
+    /// Repeats the attempt until it succeeds, its time limit passes or the user interrupts.
+    fn until_limit(
         &self,
         mut attempt: impl FnMut(Duration) -> io::Result<usize>,
     ) -> io::Result<usize> {
@@ -81,7 +81,7 @@ impl Socket<'_> {
             if left.is_zero() || self.interrupt.load(Ordering::Relaxed) {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            match attempt(left.min(LOOK_UP)) {
+            match attempt(left.min(INTERRUPT_CHECK)) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 other => return other,
             }
@@ -95,7 +95,7 @@ impl AsyncRead for Socket<'_> {
         _: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let n = self.patiently(|at_most| {
+        let n = self.until_limit(|at_most| {
             self.tcp.set_read_timeout(Some(at_most))?;
             (&self.tcp).read(buf.initialize_unfilled())
         })?;
@@ -110,7 +110,7 @@ impl AsyncWrite for Socket<'_> {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.patiently(|at_most| {
+        Poll::Ready(self.until_limit(|at_most| {
             self.tcp.set_write_timeout(Some(at_most))?;
             (&self.tcp).write(bytes)
         }))
@@ -125,7 +125,7 @@ impl AsyncWrite for Socket<'_> {
     }
 }
 
-impl Read for Tap<'_> {
+impl Read for RecordingSocket<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = blocking(self.stream.read(buffer))?;
         let mut first = self.first.borrow_mut();
@@ -135,7 +135,7 @@ impl Read for Tap<'_> {
     }
 }
 
-impl Write for Tap<'_> {
+impl Write for RecordingSocket<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         blocking(self.stream.write(bytes))
     }

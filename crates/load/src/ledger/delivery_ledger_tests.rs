@@ -1,12 +1,13 @@
 use super::*;
+use pushbench_core::record::fanout::Mix;
 
 const MS: u64 = 1_000_000;
 
-fn spreads(subscribers: usize) -> Spreads {
-    Spreads::new(Audience::all(subscribers), 100 * MS, 0)
+fn deliveries(subscribers: usize) -> DeliveryLedger {
+    DeliveryLedger::new(Audience::all(subscribers), 100 * MS, 0)
 }
 
-fn exact(s: &Spreads) {
+fn exact(s: &DeliveryLedger) {
     for (name, outcomes) in s.account.all_outcomes() {
         assert!(outcomes.sums_are_exact(), "{name}: {outcomes:?}");
     }
@@ -14,7 +15,7 @@ fn exact(s: &Spreads) {
 
 #[test]
 fn each_subscriber_of_each_event_has_one_fate() {
-    let mut s = spreads(70);
+    let mut s = deliveries(70);
     s.begin(0, 0, Some(0));
     s.sent(0, 2 * MS);
     for subscriber in 0..70 {
@@ -26,8 +27,8 @@ fn each_subscriber_of_each_event_has_one_fate() {
     assert_eq!((a.measured.received, a.complete, a.events, s.open), (70, 1, 1, 0));
     assert_eq!((a.last.count(), a.skew.count()), (1, 1));
     let close = |hist: &pushbench_core::record::histogram::Hist, wanted: u64| {
-        let seen = hist.quantile(0.5).unwrap();
-        assert!(seen.abs_diff(wanted) <= wanted / 500, "{seen} for {wanted}");
+        let measured = hist.quantile(0.5).unwrap();
+        assert!(measured.abs_diff(wanted) <= wanted / 500, "{measured} for {wanted}");
     };
     close(&a.last, 16_900_000);
     close(&a.skew, 6_900_000);
@@ -36,7 +37,7 @@ fn each_subscriber_of_each_event_has_one_fate() {
 
 #[test]
 fn a_dropped_a_doubled_and_a_swapped_delivery_are_each_seen_once() {
-    let mut s = spreads(3);
+    let mut s = deliveries(3);
     (0..4).for_each(|n| s.begin(n, n * MS, Some(n)));
     let order = [[0, 1, 2, 3], [0, 2, 1, 3], [0, 1, 1, 3]];
     for (subscriber, events) in order.iter().enumerate() {
@@ -61,7 +62,7 @@ fn a_dropped_a_doubled_and_a_swapped_delivery_are_each_seen_once() {
 
 #[test]
 fn what_waits_by_design_is_not_behind() {
-    let mut s = Spreads::new(Audience::all(3), 100 * MS, 10 * MS);
+    let mut s = DeliveryLedger::new(Audience::all(3), 100 * MS, 10 * MS);
     (0..4).for_each(|n| s.begin(n, n * 5 * MS, Some(n)));
     s.received(0, Some(0), 6 * MS);
     s.end(16 * MS);
@@ -71,14 +72,14 @@ fn what_waits_by_design_is_not_behind() {
 
 #[test]
 fn who_is_cut_off_loses_what_is_open_and_fails_what_comes() {
-    let mut s = spreads(2);
+    let mut s = deliveries(2);
     s.begin(0, 0, None);
     s.begin(1, MS, Some(0));
     s.received(0, Some(0), 2 * MS);
     s.cut_off(0, 2 * MS);
     s.cut_off(0, 2 * MS);
     s.begin(2, 2 * MS, Some(1));
-    s.came(0, 2 * MS, 3 * MS);
+    s.subscribed(0, 2 * MS, 3 * MS);
     s.begin(3, 3 * MS, Some(2));
     for event in 0..4 {
         s.received(1, Some(event), 4 * MS);
@@ -94,7 +95,7 @@ fn who_is_cut_off_loses_what_is_open_and_fails_what_comes() {
 
 #[test]
 fn an_event_that_was_not_taken_fails_everywhere() {
-    let mut s = spreads(5);
+    let mut s = deliveries(5);
     s.begin(0, 0, Some(0));
     s.received(4, Some(0), MS);
     s.unpublished(0);
@@ -107,7 +108,7 @@ fn an_event_that_was_not_taken_fails_everywhere() {
 
 #[test]
 fn closed_events_are_forgotten_in_the_end_and_open_ones_never() {
-    let mut s = spreads(1);
+    let mut s = deliveries(1);
     s.remembered = 4;
     s.begin(0, 0, Some(0));
     for event in 1..10 {
@@ -128,7 +129,7 @@ fn closed_events_are_forgotten_in_the_end_and_open_ones_never() {
 #[test]
 fn the_unhealthy_are_counted_apart() {
     let audience = Audience { slow: 1, stuck: 2, ..Audience::all(6) };
-    let mut s = Spreads::new(audience, 100 * MS, 0);
+    let mut s = DeliveryLedger::new(audience, 100 * MS, 0);
     s.begin(0, 0, Some(0));
     for healthy in 3..6 {
         assert!(s.received(healthy, Some(0), MS).unwrap().measured);
@@ -151,7 +152,7 @@ fn the_unhealthy_are_counted_apart() {
 
 #[test]
 fn an_event_is_due_at_those_who_were_there_when_it_came_due() {
-    let mut s = spreads(3);
+    let mut s = deliveries(3);
     s.begin(0, 0, Some(0));
     s.leaving(1, MS);
     s.leaving(1, MS);
@@ -160,7 +161,7 @@ fn an_event_is_due_at_those_who_were_there_when_it_came_due() {
     s.received(1, Some(0), 3 * MS);
     // Published while it was leaving: read, and not due.
     assert!(s.received(1, Some(1), 3 * MS).is_none() && !s.awaits(1));
-    s.came(1, 4 * MS, 6 * MS);
+    s.subscribed(1, 4 * MS, 6 * MS);
     s.begin(2, 7 * MS, Some(7));
     for (subscriber, event) in [(0, 0), (2, 0), (0, 1), (2, 1), (0, 2), (1, 2), (2, 2)] {
         s.received(subscriber, Some(event), 9 * MS);
@@ -177,13 +178,13 @@ fn an_event_is_due_at_those_who_were_there_when_it_came_due() {
 
 #[test]
 fn all_are_there_again_when_the_last_one_is() {
-    let mut s = spreads(3);
+    let mut s = deliveries(3);
     (0..3).for_each(|n| s.cut_off(n, 10 * MS + n as u64));
     s.begin(0, 11 * MS, Some(0));
-    s.came(2, 12 * MS, 13 * MS);
+    s.subscribed(2, 12 * MS, 13 * MS);
     s.leaving(1, 14 * MS);
-    s.turned_down();
-    s.came(0, 15 * MS, 20 * MS);
+    s.subscription_failed();
+    s.subscribed(0, 15 * MS, 20 * MS);
     exact(&s);
     assert_eq!((s.account.measured.due, s.account.measured.unsubscribed), (3, 3));
     let t = s.account.turnover.as_ref().unwrap();
@@ -194,7 +195,7 @@ fn all_are_there_again_when_the_last_one_is() {
 #[test]
 fn an_event_is_due_at_those_who_want_its_type() {
     let mix = Some(Mix { types: 3, wants: 2 });
-    let mut s = Spreads::new(Audience { mix, stuck: 1, ..Audience::all(4) }, 100 * MS, 0);
+    let mut s = DeliveryLedger::new(Audience { mix, stuck: 1, ..Audience::all(4) }, 100 * MS, 0);
     // Types 0, 1, 2, 0, 1, 2; subscriber n wants the types n and n + 1, the first one takes nothing.
     (0..3).for_each(|n| s.begin(n, n * MS, Some(n)));
     s.cut_off(2, 3 * MS);
@@ -237,7 +238,7 @@ fn who_wants_what_agrees_from_both_sides() {
 #[test]
 fn an_event_for_one_is_due_there_only() {
     let audience = Audience { one_each: true, ..Audience::all(3) };
-    let mut s = Spreads::new(audience, 100 * MS, 0);
+    let mut s = DeliveryLedger::new(audience, 100 * MS, 0);
     s.leaving(2, 0);
     (0..4).for_each(|n| s.begin(n, n * MS, Some(n)));
     for (subscriber, event) in [(0, 0), (1, 1), (0, 1), (0, 3)] {
@@ -251,7 +252,7 @@ fn an_event_for_one_is_due_there_only() {
 
 #[test]
 fn a_delivery_spills_once_however_many_slices_it_outlives() {
-    let mut s = spreads(3);
+    let mut s = deliveries(3);
     s.begin(0, 0, Some(0));
     (0..4).for_each(|_| s.end_of_slice());
     assert_eq!(s.account.spill, 3);
