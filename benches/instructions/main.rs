@@ -10,7 +10,7 @@
 
 mod baseline;
 mod counted;
-#[path = "../instrument/setting.rs"]
+#[path = "../overhead/setting.rs"]
 mod setting;
 mod valgrind;
 

@@ -25,7 +25,7 @@ use pushbench_core::record::run::StoredRun;
 use pushbench_core::visible;
 use pushbench_host::console;
 use pushbench_host::console::error_line;
-use pushbench_host::store::{self, write_atomically};
+use pushbench_host::results_store::{self, write_atomically};
 use pushbench_report::layout::Look;
 use std::ffi::OsString;
 use std::io;
@@ -91,7 +91,7 @@ fn program() -> ExitCode {
     let hidden = [
         pushbench_sut::supervisor::run_if_requested,
         pushbench_faults::run_if_requested,
-        pushbench_faults::exact::run_if_requested,
+        pushbench_faults::exact_target::run_if_requested,
     ];
     if let Some(code) = hidden.iter().find_map(|main| main(&args)) {
         return code;
@@ -202,7 +202,7 @@ fn stored_run(dir: &Path) -> Result<StoredRun> {
             "{shown} is no run, it is a page of the self-test: `pushbench report {shown}` shows it"
         )
     } else {
-        return store::read(dir);
+        return results_store::read(dir);
     }))
 }
 

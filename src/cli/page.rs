@@ -1,9 +1,9 @@
 //! What a page needs beside the records: the interval logs and the names of the raw files.
 
 use pushbench_analysis::compare::Report;
-use pushbench_analysis::compare::page::page;
+use pushbench_analysis::compare::charts::page;
 use pushbench_core::record::run::StoredRun;
-use pushbench_host::store;
+use pushbench_host::results_store;
 use pushbench_report::html::{RawFile, Source};
 use std::path::{Component, Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub fn source(dir: &Path, run: &StoredRun, report: Report, beside: Option<&Path>
         RawFile { name, href }
     };
     Source {
-        page: page(run, report, &store::read_seconds(run, dir)),
+        page: page(run, report, &results_store::read_seconds(run, dir)),
         dir: dir.display().to_string(),
         files: names(dir).into_iter().map(file).collect(),
     }

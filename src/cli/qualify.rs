@@ -10,7 +10,7 @@ use crate::gate::qualify::Request;
 use crate::run::environment;
 use pushbench_core::error::{Error, Result};
 use pushbench_host::console::error_line;
-use pushbench_host::store::write_atomically;
+use pushbench_host::results_store::write_atomically;
 use pushbench_report::qualification;
 use std::path::{Path, PathBuf};
 

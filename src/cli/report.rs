@@ -11,7 +11,7 @@ use pushbench_core::record::metrics::{METRICS, Metric};
 use pushbench_core::record::run::Seconds;
 use pushbench_core::suggest::did_you_mean;
 use pushbench_host::console::error_line;
-use pushbench_host::store::{self, write_atomically};
+use pushbench_host::results_store::{self, write_atomically};
 use pushbench_report::chart;
 use pushbench_report::chart::Chart;
 use pushbench_report::html;
@@ -112,7 +112,7 @@ fn of_run(args: &Args, format: Format, sort: Option<&'static Metric>) -> Result<
         return print(&text::render(&report, look()));
     }
     let seconds = match format {
-        Format::Hlog => store::read_seconds(&stored, &args.dirs[0]),
+        Format::Hlog => results_store::read_seconds(&stored, &args.dirs[0]),
         _ => Seconds::new(), // no other format shows them
     };
     let evidence = evidence(&stored, &report, &seconds);

@@ -17,8 +17,8 @@ use pushbench_core::record::run::{ArmHeader, RunHeader, StoredRun};
 use pushbench_core::scenario::{Point, Question};
 use pushbench_host::console::error_line;
 use pushbench_host::cpus::Placement;
-use pushbench_host::store::vacant;
-use pushbench_host::store::{self};
+use pushbench_host::results_store::vacant;
+use pushbench_host::results_store::{self};
 use pushbench_report::runs::agreement_in_short;
 use pushbench_sut::manifest::BuiltinOptions;
 use std::path::{Path, PathBuf};
@@ -92,7 +92,7 @@ fn conclude(
     out: &Path,
     ended: Result<()>,
 ) -> Result<u8> {
-    let again = store::read(out)?;
+    let again = results_store::read(out)?;
     if again.trials.is_empty() && ended.is_err() {
         begun.discard();
         return ended.map(|()| 0);

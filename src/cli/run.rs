@@ -15,8 +15,8 @@ use pushbench_core::record::run::StoredRun;
 use pushbench_core::scenario::{Flow, Override, Question};
 use pushbench_host::cpus::Placement;
 use pushbench_host::input;
-use pushbench_host::store::vacant;
-use pushbench_host::store::{self, write_atomically};
+use pushbench_host::results_store::vacant;
+use pushbench_host::results_store::{self, write_atomically};
 use pushbench_report::{html, markdown, text};
 use pushbench_sut::manifest::{BuiltinOptions, OWN_FILE};
 use pushbench_sut::publisher::{PublishOptions, new_token};
@@ -208,7 +208,7 @@ fn conclude(
     ended: Result<()>,
     sort: Option<&'static Metric>,
 ) -> Result<u8> {
-    let stored = store::read(out)?;
+    let stored = results_store::read(out)?;
     if stored.trials.is_empty() && ended.is_err() {
         begun.discard();
         return ended.map(|()| 0);

@@ -3,16 +3,16 @@
 use crate::cli::run::default_out;
 use crate::cli::{command_line, deliver, interrupt_flag, print};
 use crate::run::environment;
-use crate::selftest::truth::{RunContext, measure};
+use crate::selftest::accuracy::{RunContext, measure};
 use crate::selftest::{CHECKS, Check, Line, SelfTestContext};
 use pushbench_core::cpu_list::Cpus;
 use pushbench_core::error::{Error, Result};
-use pushbench_core::record::truth::Truth;
+use pushbench_core::record::accuracy::Truth;
 use pushbench_core::suggest::did_you_mean;
 use pushbench_host::console::error_line;
 use pushbench_host::cpus::Placement;
-use pushbench_host::store::{create_dir, write_atomically};
-use pushbench_report::truth;
+use pushbench_host::results_store::{create_dir, write_atomically};
+use pushbench_report::accuracy;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
@@ -76,8 +76,8 @@ fn truth(out: Option<&Path>, lab: &SelfTestContext<'_>) -> Result<u8> {
     let context =
         RunContext { command: command_line().join(" "), machine: environment::describe() };
     let found = measure(lab, context, &mut |what| error_line(&format!("{what} …")))?;
-    write_atomically(&out.join(TRUTH), truth::json(&found).as_bytes())?;
-    let page = truth::render(&found);
+    write_atomically(&out.join(TRUTH), accuracy::json(&found).as_bytes())?;
+    let page = accuracy::render(&found);
     write_atomically(&out.join("report.md"), page.as_bytes())?;
     print(&format!("\n{page}"))?;
     error_line(&format!("Results  {}", out.display()));
@@ -96,8 +96,8 @@ pub fn report(dir: &Path, format: &str, output: Option<&Path>) -> Result<()> {
     let text = pushbench_host::input::text(&path, pushbench_host::input::GENERATED)?;
     let found: Truth = serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))?;
     let text = match format {
-        "text" | "markdown" => truth::render(&found),
-        "json" => truth::json(&found),
+        "text" | "markdown" => accuracy::render(&found),
+        "json" => accuracy::json(&found),
         other => {
             return Err(Error::usage(format!(
                 "--format {other}: a truth page has the formats text, markdown and json"

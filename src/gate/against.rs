@@ -11,7 +11,7 @@ use pushbench_core::record::run::RunHeader;
 use pushbench_core::record::trial::Stage;
 use pushbench_core::scenario::{Point, Question};
 use pushbench_core::transport::Transport;
-use pushbench_host::store;
+use pushbench_host::results_store;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -94,7 +94,7 @@ impl Against {
     /// Reads it and finds the arm. Of a gate it is the last stage.
     pub fn find(dir: &Path, transport: Transport) -> Result<Against> {
         let dir = if record::is_gate(dir) { record::last_stage(dir) } else { dir.to_owned() };
-        let stored = store::read(&dir)?;
+        let stored = results_store::read(&dir)?;
         if !stored.trials.iter().any(|t| t.stage == Stage::Block && t.is_valid()) {
             return Err(Error::usage(format!(
                 "--against {}: that run has no valid trial to compare with",

@@ -20,7 +20,7 @@ use pushbench_core::record::run::StoredRun;
 use pushbench_core::record::trial::Stage;
 use pushbench_core::scenario::{Blocks, Question};
 use pushbench_host::cpus::Placement;
-use pushbench_host::store;
+use pushbench_host::results_store;
 use record::GateHeader;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -139,7 +139,7 @@ pub fn measure(
     progress: &mut dyn Progress,
 ) -> Result<StoredRun> {
     run::execute(part, interrupt, progress)?;
-    let run = store::read(&part.out)?;
+    let run = results_store::read(&part.out)?;
     match failed(&run) {
         Some(why) => Err(Error::target(format!("{why}; {}", record_result(&part.out)))),
         None => Ok(run),

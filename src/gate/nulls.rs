@@ -4,7 +4,7 @@
 use pushbench_analysis::compare::gate::Margin;
 use pushbench_core::error::{Error, Result};
 use pushbench_host::input;
-use pushbench_host::store::write_atomically;
+use pushbench_host::results_store::write_atomically;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;

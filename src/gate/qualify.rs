@@ -21,7 +21,7 @@ use pushbench_core::scenario::{Blocks, Question};
 use pushbench_core::transport::Transport;
 use pushbench_host::cpus::Placement;
 use pushbench_host::input;
-use pushbench_host::store::{self, write_atomically};
+use pushbench_host::results_store::{self, write_atomically};
 use pushbench_sut::manifest::{BUILTIN, BuiltinOptions, Manifest};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -248,7 +248,7 @@ fn finished(dir: &Path) -> Result<Option<StoredRun>> {
     if !dir.join("run.json").is_file() {
         return Ok(None);
     }
-    let run = store::read(dir)?;
+    let run = results_store::read(dir)?;
     Ok((run.header.complete && !run.cut).then_some(run))
 }
 

@@ -7,8 +7,8 @@ use pushbench_analysis::compare::gate::{Failure, Gate, Settings};
 use pushbench_analysis::compare::machine;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::run::StoredRun;
-use pushbench_host::store::create_dir;
-use pushbench_host::store::{self, write_atomically};
+use pushbench_host::results_store::create_dir;
+use pushbench_host::results_store::{self, write_atomically};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -155,7 +155,7 @@ pub fn judge(dir: &Path, header: &GateHeader) -> Result<Vec<Gate>> {
     let mut stages = Vec::new();
     for stage in 1..=begun(dir) {
         let part = stage_dir(dir, stage);
-        let run = store::read(&part)?;
+        let run = results_store::read(&part)?;
         stages.push(match &header.against {
             None => verdict::judge(&run, verdict::CANDIDATE, &header.settings, stage),
             Some(arm) => judge_against(dir, arm, &run, &header.settings)?,
@@ -199,7 +199,7 @@ pub(crate) fn judge_against(
     run: &StoredRun,
     settings: &Settings,
 ) -> Result<Gate> {
-    let old = store::read(&against_dir(dir))?;
+    let old = results_store::read(&against_dir(dir))?;
     let differs = machine::differences(&old.header, &run.header);
     let differs = differs.iter().map(ToString::to_string).collect();
     Ok(verdict::judge_against(&old, arm, run, settings, differs))
@@ -209,7 +209,7 @@ pub(crate) fn judge_against(
 mod tests {
     use super::*;
     use pushbench_analysis::compare::gate::sample::{recipe, settings};
-    use pushbench_host::store::Store;
+    use pushbench_host::results_store::Store;
 
     /// A gate's directory with these stages, each a candidate that takes this part of the base's time.
     fn gate(dir: &Path, candidates: &[f64], ended: Option<End>) -> Vec<Gate> {

@@ -19,7 +19,7 @@ use pushbench_core::record::sizing::{MOST_BLOCKS, PILOT_BLOCKS, Sizing};
 use pushbench_core::scenario::{Blocks, Question, Scenario};
 use pushbench_core::transport::Carrier;
 use pushbench_host::cpus::Placement;
-use pushbench_host::store::Store;
+use pushbench_host::results_store::Store;
 use pushbench_load::trial_group::{ExecutionContext, TrialObserver};
 use pushbench_sut::setup;
 use pushbench_wire::webhook::CALLBACK_URL;

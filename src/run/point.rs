@@ -18,7 +18,7 @@ use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
 use pushbench_core::scenario::{Arrivals, DesignChoice, Flow, Load, Recipients, Scenario, split};
 use pushbench_core::transport::Transport;
 use pushbench_host::descriptors::raise_descriptors;
-use pushbench_host::store::Store;
+use pushbench_host::results_store::Store;
 use pushbench_load::block;
 use pushbench_load::limits::Machine;
 use pushbench_load::trial_group::{ExecutionContext, FinishedTrial, TrialArm, TrialGroup};

@@ -1,13 +1,13 @@
 //! The instrument checks itself (law 9): each check does something known to a target and compares what
 //! was measured with theory.
 
+pub mod accuracy;
 mod agree;
 mod delay;
 mod deliveries;
-mod freeze;
 mod outcomes;
 mod pacing;
-pub mod truth;
+mod stopped_target;
 
 use pushbench_analysis::validity;
 use pushbench_core::arm::ArmSpec;
@@ -56,7 +56,7 @@ pub struct Check {
 
 /// All checks.
 pub(crate) const CHECKS: [Check; 6] = [
-    Check { name: "freeze", about: freeze::ABOUT, run: freeze::run },
+    Check { name: "freeze", about: stopped_target::ABOUT, run: stopped_target::run },
     Check { name: "delay", about: delay::ABOUT, run: delay::run },
     Check { name: "agree", about: agree::ABOUT, run: agree::run },
     Check { name: "pacing", about: pacing::ABOUT, run: pacing::run },

@@ -129,7 +129,7 @@ fn a_request_that_meets_a_connection_closed_while_idle_says_so() {
     let args = ["--arm", "webhook@t", "--connections", "1", "--out", "r", "--rate", "20"];
     let options = ["--blocks", "1", "--duration", "500ms", "--warmup", "100ms"];
     bench.run(&[&["run"][..], &args, &options].concat());
-    let stored = pushbench_host::store::read(&bench.path("r")).unwrap();
+    let stored = pushbench_host::results_store::read(&bench.path("r")).unwrap();
     let faults: Vec<&String> = stored.trials.iter().flat_map(|t| t.account.faults.keys()).collect();
     let named = |fault: &&&String| fault.contains("ms idle: raise its keep-alive time-out");
     assert!(faults.iter().any(|f| named(&f)), "{faults:?}");

@@ -5,7 +5,7 @@ use crate::common::{Bench, turn};
 use pushbench_core::record::fanout::{Conduct, Fanout};
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::trial::{Stage, Trial};
-use pushbench_host::store;
+use pushbench_host::results_store;
 
 const ALL: [&str; 6] =
     ["--arm", "webhook@builtin", "--arm", "websocket@builtin", "--arm", "tcp@builtin"];
@@ -32,7 +32,7 @@ fn trials(bench: &Bench, scenario: &str, more: &[&str]) -> Vec<(Trial, Fanout)> 
 fn trials_of(arms: &[&str], bench: &Bench, scenario: &str, more: &[&str]) -> Vec<(Trial, Fanout)> {
     let ended = bench.run(&[&["run", scenario, "--out", "r"][..], arms, more].concat());
     assert!(matches!(ended.code, Some(0..=3)), "{}{}", ended.out, ended.err);
-    let stored = store::read(&bench.path("r")).unwrap();
+    let stored = results_store::read(&bench.path("r")).unwrap();
     let mut last: Vec<Trial> = stored.trials.into_iter().rev().take(3).collect();
     last.sort_by_key(|t| t.arm);
     bench.nothing_left();
@@ -107,7 +107,7 @@ fn one_more_is_stuck_in_one_arm_and_in_no_other() {
         let stuck = d.apart.iter().find(|a| a.conduct == Conduct::Stuck);
         assert_eq!(stuck.map_or(0, |a| a.measured.timed_out), events * more, "{d:?}");
     }
-    let stored = store::read(&bench.path("r")).unwrap();
+    let stored = results_store::read(&bench.path("r")).unwrap();
     let stuck: Vec<usize> = stored.header.points[0].arms.iter().map(|a| a.stuck).collect();
     assert_eq!(stuck, [0, 1, 1]);
     let shown = bench.run(&["report", "r"]).out;
@@ -261,7 +261,7 @@ fn the_shipped_scenarios_run_shortened_and_their_tables_suit_them() {
         for text in texts {
             assert!(ended.out.contains(text), "{name}: no {text:?} in {}", ended.out);
         }
-        for trial in store::read(&bench.path("r")).unwrap().trials {
+        for trial in results_store::read(&bench.path("r")).unwrap().trials {
             adds_up(&trial.fanout.unwrap());
         }
         bench.nothing_left();

@@ -7,7 +7,7 @@
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
-pub mod exact;
+pub mod exact_target;
 
 mod connection;
 pub mod counts;

@@ -10,7 +10,7 @@ pub mod descriptors;
 pub mod hiccup;
 pub mod input;
 pub mod kernel_memory;
+pub mod results_store;
 pub mod sleep;
-pub mod store;
 pub mod tcp_info;
 pub mod usage;

@@ -2,6 +2,7 @@
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
+pub mod accuracy;
 pub mod bencher;
 mod certainty;
 pub mod chart;
@@ -28,7 +29,6 @@ pub mod qualification;
 pub mod runs;
 pub mod table;
 pub mod text;
-pub mod truth;
 
 pub use pushbench_core::visible;
 

@@ -1,8 +1,8 @@
 //! Reads the files that describe targets: `[webhook]` in a shipped `target.toml`,
 //! `[target.NAME.webhook]` in a user's `pushbench.toml`.
 
-use crate::ease;
-use crate::ease::Declared;
+use crate::ease_of_implementation;
+use crate::ease_of_implementation::Declared;
 use crate::manifest::usable_url;
 use crate::manifest::{BUILTIN, BUILTIN_CLOSE, OWN_FILE, PORT, Ready};
 use crate::publisher::reaches_subscribers;
@@ -254,7 +254,7 @@ impl TableReader<'_> {
             "cwd" => d.cwd = Some(text(value, "cwd", &at)?),
             "code" => d.ease.code = Some((values::texts(value, "code", &at)?, at)),
             "packages" => d.ease.packages = Some((values::texts(value, "packages", &at)?, at)),
-            "duties" => d.ease.duties = Some(ease::duties(value, &at)?),
+            "duties" => d.ease.duties = Some(ease_of_implementation::duties(value, &at)?),
             _ => {
                 return d.publishing.take((key, self.carrier), value, &at, self.place);
             }

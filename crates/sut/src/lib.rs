@@ -8,7 +8,7 @@
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
 mod description;
-pub mod ease;
+pub mod ease_of_implementation;
 mod http;
 mod listening;
 pub mod manifest;

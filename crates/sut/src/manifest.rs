@@ -3,7 +3,7 @@
 
 use crate::description;
 use crate::description::{TargetDescription, Targets};
-use crate::ease;
+use crate::ease_of_implementation;
 use crate::publisher::{PublishOptions, Publisher};
 use include_dir::Dir;
 use pushbench_core::arm::ArmSpec;
@@ -235,7 +235,7 @@ fn own_files() -> Files {
 
 /// The target as it is described.
 pub(super) fn manifest(name: &str, (d, files): (TargetDescription, Files)) -> Result<Manifest> {
-    let ease = ease::measure(&d.ease, &files, d.cwd.as_deref())?;
+    let ease = ease_of_implementation::measure(&d.ease, &files, d.cwd.as_deref())?;
     Ok(Manifest {
         name: name.to_owned(),
         command: d.command,
@@ -267,12 +267,15 @@ pub fn list() -> Result<Vec<Listed>> {
     let mut found: BTreeMap<String, Vec<_>> = BTreeMap::new();
     for name in description::shipped_names() {
         let Some((serves, dir)) = description::shipped(name)? else { continue };
-        let ease = |d: &TargetDescription| ease::measure(&d.ease, &Files::Shipped(dir), None);
+        let ease = |d: &TargetDescription| {
+            ease_of_implementation::measure(&d.ease, &Files::Shipped(dir), None)
+        };
         found.insert(name.to_owned(), serves.iter().map(|(t, d)| (t.clone(), ease(d))).collect());
     }
     found.insert(BUILTIN.to_owned(), ALL.map(|t| (t.name().to_owned(), Ok(None))).into());
     let files = own_files();
-    let ease = |d: TargetDescription| ease::measure(&d.ease, &files, d.cwd.as_deref());
+    let ease =
+        |d: TargetDescription| ease_of_implementation::measure(&d.ease, &files, d.cwd.as_deref());
     for (name, read) in description::own()? {
         let serves = match read {
             Ok(serves) => serves.into_iter().map(|(t, d)| (t, d.and_then(ease))).collect(),

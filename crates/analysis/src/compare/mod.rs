@@ -3,6 +3,7 @@
 
 mod arm;
 pub mod blocks;
+pub mod charts;
 mod comparability;
 pub mod completeness;
 pub mod conduct;
@@ -21,7 +22,6 @@ pub mod judge;
 mod judge_tests;
 pub mod machine;
 pub mod note;
-pub mod page;
 pub mod parity;
 pub mod ranking;
 pub mod runs;

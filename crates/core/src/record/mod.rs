@@ -5,6 +5,7 @@ pub mod run;
 pub mod usage;
 
 pub mod account;
+pub mod accuracy;
 pub mod callbacks;
 pub mod ease;
 pub mod effective_config;
@@ -19,5 +20,4 @@ pub mod peaks;
 pub mod sizing;
 pub mod strata;
 pub mod trial;
-pub mod truth;
 pub mod wire;

@@ -8,7 +8,7 @@ use crate::chart::svg::Anchor;
 use crate::chart::{Chart, Kind};
 use crate::visible::{shorten, visible};
 use pushbench_analysis::compare::ArmFigures;
-use pushbench_analysis::compare::page::Page;
+use pushbench_analysis::compare::charts::Page;
 
 /// Height of a bar and the room around it.
 const ROW: f64 = 30.0;

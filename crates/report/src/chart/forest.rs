@@ -11,8 +11,8 @@ use crate::overview::FEW;
 use crate::table;
 use crate::table::metric_name;
 use crate::visible::visible;
-use pushbench_analysis::compare::page::Page;
-use pushbench_analysis::compare::page::pairs::Judged;
+use pushbench_analysis::compare::charts::Page;
+use pushbench_analysis::compare::charts::pairs::Judged;
 use pushbench_analysis::compare::{Comparison, Verdict};
 
 /// Least height of a row.

@@ -7,8 +7,8 @@ use crate::chart::svg::num;
 use crate::chart::words::{Words, words};
 use crate::chart::{Chart, Kind};
 use crate::visible::{shorten, visible};
-use pushbench_analysis::compare::page::Page;
-use pushbench_analysis::compare::page::heat::{Heat, LEVELS};
+use pushbench_analysis::compare::charts::Page;
+use pushbench_analysis::compare::charts::heat::{Heat, LEVELS};
 use pushbench_core::scenario::Flow;
 use std::fmt::Write as _;
 

@@ -18,7 +18,7 @@ mod words;
 
 use crate::visible::escape;
 use plot::Plot;
-use pushbench_analysis::compare::page::Page;
+use pushbench_analysis::compare::charts::Page;
 use std::fmt::Write as _;
 
 /// The look of charts, in a page and alone.

@@ -8,8 +8,8 @@ use crate::chart::{Chart, Kind};
 use crate::table::metric_name;
 use crate::visible::{shorten, visible};
 use pushbench_analysis::compare::Comparison;
-use pushbench_analysis::compare::page::Page;
-use pushbench_analysis::compare::page::pairs::{Pair, Pairs};
+use pushbench_analysis::compare::charts::Page;
+use pushbench_analysis::compare::charts::pairs::{Pair, Pairs};
 
 /// Height of the drawing.
 const HEIGHT: f64 = 130.0;

@@ -6,8 +6,8 @@ use crate::chart::scale::{Kind as Spread, Scale, time_tick};
 use crate::chart::words::words;
 use crate::chart::{Chart, Kind};
 use crate::table::{NONE, time};
-use pushbench_analysis::compare::page::Page;
-use pushbench_analysis::compare::page::spectrum::{At, FIRST, Spectrum};
+use pushbench_analysis::compare::charts::Page;
+use pushbench_analysis::compare::charts::spectrum::{At, FIRST, Spectrum};
 use pushbench_core::units;
 
 /// Height of the drawing.

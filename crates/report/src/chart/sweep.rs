@@ -9,8 +9,8 @@ use crate::chart::{Chart, Kind};
 use crate::table;
 use crate::table::metric_name;
 use crate::visible::{shorten, visible};
-use pushbench_analysis::compare::page::Page;
-use pushbench_analysis::compare::page::sweep::{Crossing, Curve, Group, Knee, Mark, Sweep};
+use pushbench_analysis::compare::charts::Page;
+use pushbench_analysis::compare::charts::sweep::{Crossing, Curve, Group, Knee, Mark, Sweep};
 use pushbench_core::scenario::Flow;
 use pushbench_core::units;
 
@@ -196,7 +196,7 @@ impl Lane<'_> {
             Mark::Overloaded => "overloaded".to_owned(),
             Mark::Nothing => table::NONE.to_owned(),
         };
-        let row = |(place, p): (usize, &pushbench_analysis::compare::page::sweep::Place)| {
+        let row = |(place, p): (usize, &pushbench_analysis::compare::charts::sweep::Place)| {
             let mut row = vec![p.label.clone()];
             row.extend(curve.arms.iter().map(|arm| arm.get(place).map_or(String::new(), cell)));
             row

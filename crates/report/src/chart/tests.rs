@@ -1,5 +1,5 @@
 use crate::chart::*;
-use pushbench_analysis::compare::page::page;
+use pushbench_analysis::compare::charts::page;
 use pushbench_analysis::compare::{compare, sample};
 use pushbench_core::record::interval_log::Logged;
 use pushbench_core::record::run::{Seconds, StoredRun};

@@ -8,9 +8,9 @@ use crate::chart::svg::Anchor;
 use crate::chart::words::{Words, words};
 use crate::chart::{Chart, Kind};
 use crate::table;
-use pushbench_analysis::compare::page::Page;
-use pushbench_analysis::compare::page::time::{Span, Tick, TimeLine, Whole};
-use pushbench_analysis::compare::page::timed::Timed;
+use pushbench_analysis::compare::charts::Page;
+use pushbench_analysis::compare::charts::time::{Span, Tick, TimeLine, Whole};
+use pushbench_analysis::compare::charts::timed::Timed;
 use pushbench_core::scenario::Flow;
 use pushbench_core::units;
 

@@ -1,7 +1,7 @@
 //! The words in the charts of each flow.
 
 use pushbench_analysis::compare::Point;
-use pushbench_analysis::compare::page::timed::Timed;
+use pushbench_analysis::compare::charts::timed::Timed;
 use pushbench_core::scenario::Flow;
 
 /// The words of a point.

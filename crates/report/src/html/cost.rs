@@ -7,7 +7,7 @@ use crate::html::frame::{heading, table};
 use crate::table as cells;
 use crate::table::NONE;
 use maud::{Markup, html};
-use pushbench_analysis::compare::page::Evidence;
+use pushbench_analysis::compare::charts::Evidence;
 use pushbench_analysis::compare::{ArmFigures, Point};
 use pushbench_core::scenario::Flow;
 use pushbench_core::units;

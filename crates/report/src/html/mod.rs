@@ -17,7 +17,7 @@ use crate::overview;
 use crate::visible::visible;
 use frame::{Frame, heading};
 use maud::{Markup, html};
-use pushbench_analysis::compare::page::Page;
+use pushbench_analysis::compare::charts::Page;
 use pushbench_core::scenario::Flow;
 
 /// A raw file in the directory of the page.

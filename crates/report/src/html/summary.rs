@@ -5,7 +5,7 @@ use crate::html::tiles::{class, subject, tiles};
 use crate::html::{Run, day, sweep, validity};
 use crate::{certainty, conditions, notes, overview, table as cells};
 use maud::{Markup, html};
-use pushbench_analysis::compare::page::words;
+use pushbench_analysis::compare::charts::words;
 use pushbench_analysis::compare::trust::is_driver_bound;
 use pushbench_analysis::compare::{ArmFigures, Point};
 use pushbench_core::scenario::Flow;

@@ -10,7 +10,7 @@ use crate::idle;
 use crate::table as cells;
 use crate::table::Row;
 use maud::{Markup, html};
-use pushbench_analysis::compare::page::headlines;
+use pushbench_analysis::compare::charts::headlines;
 use pushbench_analysis::compare::{Comparison, Point, Verdict};
 
 /// A line a setting and candidate; of an arm alone a line a setting.

@@ -1,5 +1,5 @@
 use crate::html::*;
-use pushbench_analysis::compare::page::page;
+use pushbench_analysis::compare::charts::page;
 use pushbench_analysis::compare::{compare, sample};
 use pushbench_core::record::run::{Seconds, StoredRun};
 
@@ -127,7 +127,8 @@ fn an_incomplete_run_says_so_on_top() {
 #[test]
 fn records_that_differ_are_said_on_top() {
     let mut run = sample::ratios(0.8, 0.5);
-    run.header.records = Some(pushbench_host::store::Records { count: 24, sha256: String::new() });
+    run.header.records =
+        Some(pushbench_host::results_store::Records { count: 24, sha256: String::new() });
     run.altered = Some("trials.jsonl holds 20 records".to_owned());
     let html = html(&run);
     let notice = html.find("RECORDS DIFFER: trials.jsonl holds 20 records").expect("it says so");

@@ -5,7 +5,7 @@ use crate::html::Run;
 use crate::html::validity::mark;
 use crate::{notes, table as cells};
 use maud::{Markup, html};
-use pushbench_analysis::compare::page::headlines;
+use pushbench_analysis::compare::charts::headlines;
 use pushbench_analysis::compare::{ArmFigures, Comparison, Point, Verdict};
 use pushbench_core::record::metrics;
 use pushbench_core::record::metrics::Family;

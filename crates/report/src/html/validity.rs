@@ -4,7 +4,7 @@ use crate::html::Run;
 use crate::html::frame::{heading, table};
 use crate::{notes, table as cells};
 use maud::{Markup, html};
-use pushbench_analysis::compare::page::blocks::Block;
+use pushbench_analysis::compare::charts::blocks::Block;
 use pushbench_analysis::compare::{Point, Standing, Validity};
 use pushbench_core::units;
 

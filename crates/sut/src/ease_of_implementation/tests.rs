@@ -1,5 +1,5 @@
 use crate::description;
-use crate::ease::*;
+use crate::ease_of_implementation::*;
 use include_dir::{Dir, File};
 use pushbench_core::record::ease::Dependencies;
 use std::collections::BTreeMap;

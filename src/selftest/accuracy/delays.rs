@@ -1,9 +1,9 @@
 //! Responses of a target that holds each event for a known time.
 
 use crate::selftest::SelfTestContext;
-use crate::selftest::truth::{TRIALS, at, exact, middle, of_trial, open};
+use crate::selftest::accuracy::{TRIALS, at, exact, middle, of_trial, open};
 use pushbench_core::error::Result;
-use pushbench_core::record::truth::Delayed;
+use pushbench_core::record::accuracy::Delayed;
 use pushbench_core::transport::{CARRIERS, Carrier};
 use std::time::Duration;
 

@@ -19,8 +19,9 @@ pub(super) fn name(label: &str) -> String {
 /// Where versions before this way of naming wrote it, unless several arms shared that file.
 pub(super) fn former_name(label: &str, others: &[&str]) -> Option<String> {
     let plain = plain(label);
-    let shared =
-        others.iter().any(|other| *other != label && crate::store::logs::plain(other) == plain);
+    let shared = others
+        .iter()
+        .any(|other| *other != label && crate::results_store::logs::plain(other) == plain);
     (!shared).then(|| format!("{plain}.hlog"))
 }
 

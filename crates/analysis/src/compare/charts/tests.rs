@@ -1,6 +1,6 @@
+use crate::compare::charts::sweep::{Crossing, Knee, Mark};
+use crate::compare::charts::*;
 use crate::compare::compare;
-use crate::compare::page::sweep::{Crossing, Knee, Mark};
-use crate::compare::page::*;
 use crate::compare::sample;
 use crate::compare::sample::Block;
 use pushbench_core::record::interval_log::Logged;

@@ -1,12 +1,12 @@
 //! The driver with two shards, compared with one: the gain of a second CPU, where one is available,
 //! and whether an event costs more.
 
-use crate::selftest::truth::{capacity, middle, of_trial};
+use crate::selftest::accuracy::{capacity, middle, of_trial};
 use crate::selftest::{CONNECTIONS, SelfTestContext, load};
 use pushbench_core::cpu_list::Cpus;
 use pushbench_core::error::Result;
+use pushbench_core::record::accuracy::Sharded;
 use pushbench_core::record::trial::Trial;
-use pushbench_core::record::truth::Sharded;
 use pushbench_core::scenario::Arrivals;
 use pushbench_core::transport::{CARRIERS, Carrier};
 use pushbench_host::cpus::{Placement, allowed};

@@ -2,8 +2,8 @@
 //! counts nines.
 
 use crate::compare::Trials;
+use crate::compare::charts::timed::Timed;
 use crate::compare::figures::FEWEST_STALLS;
-use crate::compare::page::timed::Timed;
 use crate::stats;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::metrics::SAMPLES_BEYOND;

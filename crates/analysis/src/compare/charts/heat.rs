@@ -1,6 +1,6 @@
 //! Time against latency: how many events took how long, in each interval of a point's time.
 
-use crate::compare::page::time::TimeLine;
+use crate::compare::charts::time::TimeLine;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::run::{Seconds, StoredRun};
 use pushbench_core::record::trial::{Stage, Trial};

@@ -1,8 +1,8 @@
 //! How far the driver reaches: up to which rate, and with a second shard.
 
+use crate::accuracy::{rows, section};
 use crate::markdown::{escape, grid};
-use crate::truth::{rows, section};
-use pushbench_core::record::truth::{Limit, Rung, Sharded};
+use pushbench_core::record::accuracy::{Limit, Rung, Sharded};
 use pushbench_core::units::{nanos_text, rate};
 use std::fmt::Write as _;
 

@@ -1,11 +1,11 @@
 //! Rising rates against a target that is faster than the driver: where the driver stops being
 //! accurate, and whether its trials are marked invalid.
 
-use crate::selftest::truth::{TRIALS, at, capacity, exact, middle, of_trial, open};
+use crate::selftest::accuracy::{TRIALS, at, capacity, exact, middle, of_trial, open};
 use crate::selftest::{CONNECTIONS, SelfTestContext, load};
 use pushbench_core::error::Result;
+use pushbench_core::record::accuracy::{Limit, Rung};
 use pushbench_core::record::trial::Trial;
-use pushbench_core::record::truth::{Limit, Rung};
 use pushbench_core::scenario::Arrivals;
 use pushbench_core::transport::{CARRIERS, Carrier};
 use std::time::Duration;

@@ -1,11 +1,11 @@
 //! The driver's lag, compared with a loop that only reads the clock.
 
 use crate::selftest::SelfTestContext;
+use crate::selftest::accuracy::{TRIALS, exact, of_trial, open};
 use crate::selftest::pacing::spin;
-use crate::selftest::truth::{TRIALS, exact, of_trial, open};
 use pushbench_core::error::Result;
+use pushbench_core::record::accuracy::Lagging;
 use pushbench_core::record::histogram::Hist;
-use pushbench_core::record::truth::Lagging;
 use pushbench_core::transport::Carrier;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Files and directories that are written: nothing that was there before is lost.
 
 use crate::console;
-use crate::store::cannot;
+use crate::results_store::cannot;
 use pushbench_core::error::{Error, Result};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};

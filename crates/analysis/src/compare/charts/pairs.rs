@@ -63,7 +63,7 @@ pub struct Pairs {
 
 /// Every candidate against the baseline, block by block: a drift of the machine would show.
 pub fn pairs(point: &Point, trials: &Trials<'_>) -> Vec<Pairs> {
-    let shown = crate::compare::page::headlines([point]);
+    let shown = crate::compare::charts::headlines([point]);
     let of = |(comparison, c): (usize, &crate::compare::Comparison)| {
         c.ratio?;
         let candidate = point.arms.iter().position(|a| a.arm == c.candidate)?;

@@ -1,9 +1,9 @@
 //! Response times with a target that is stopped for a second, compared with theory.
 
 use crate::selftest::SelfTestContext;
-use crate::selftest::freeze::{DistributionDifference, stopped};
+use crate::selftest::stopped_target::{DistributionDifference, stopped};
 use pushbench_core::error::{Error, Result};
-use pushbench_core::record::truth::Frozen;
+use pushbench_core::record::accuracy::Frozen;
 use pushbench_core::transport::Transport;
 
 pub(super) fn measure(context: &SelfTestContext<'_>) -> Result<Vec<Frozen>> {

@@ -1,8 +1,8 @@
 //! How the figures change along a swept key or along a ramp: where each arm stops keeping up, and where
 //! two arms cross.
 
+use crate::compare::charts::words;
 use crate::compare::decide::is_about;
-use crate::compare::page::words;
 use crate::compare::{ArmFigures, Comparison, FEWEST_BLOCKS, Point, Report, Trials, Verdict};
 use crate::stats;
 use pushbench_core::record::metrics;
@@ -171,7 +171,7 @@ impl Line<'_> {
         let points: Vec<&Point> = (0..self.points.len()).map(|p| self.point(p)).collect();
         // In a fan-out the published rate would be drawn as well, which is not the question.
         let flow = points[0].design.flow;
-        let shown = crate::compare::page::headlines(points.iter().copied())
+        let shown = crate::compare::charts::headlines(points.iter().copied())
             .into_iter()
             .filter_map(metrics::named);
         let shown = shown.filter(|m| is_about(m, flow));

@@ -3,7 +3,7 @@
 mod limits;
 
 use crate::markdown::{escape, grid};
-use pushbench_core::record::truth::{Delayed, Frozen, Lagging, Share, Truth};
+use pushbench_core::record::accuracy::{Delayed, Frozen, Lagging, Share, Truth};
 use pushbench_core::units::{nanos_text, rate};
 use std::fmt::Write as _;
 
@@ -169,7 +169,7 @@ fn shares(out: &mut String, shares: &[Share]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pushbench_core::record::truth::{Limit, Rung, Sharded};
+    use pushbench_core::record::accuracy::{Limit, Rung, Sharded};
 
     fn sharded(apart: bool, per_second_ratio: f64, target_busy: f64) -> Sharded {
         Sharded {
@@ -229,7 +229,7 @@ mod tests {
             invalid: 1,
         };
         Truth {
-            schema: pushbench_core::record::truth::SCHEMA,
+            schema: pushbench_core::record::accuracy::SCHEMA,
             version: "1".into(),
             command: "pushbench selftest --truth".into(),
             began: "2026-01-01T00:00:00Z".into(),

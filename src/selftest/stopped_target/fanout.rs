@@ -1,6 +1,6 @@
 //! A publisher stopped for a second: every subscriber waits for its end.
 
-use crate::selftest::freeze::{computed, distribution};
+use crate::selftest::stopped_target::{computed, distribution};
 use crate::selftest::{Line, SelfTestContext, load, unusable};
 use pushbench_analysis::stats::queue::Stop;
 use pushbench_core::error::Result;

@@ -2,7 +2,7 @@
 //! left out.
 
 use crate::compare::Trials;
-use crate::compare::page::timed::Timed;
+use crate::compare::charts::timed::Timed;
 use pushbench_core::record::interval::Interval;
 use pushbench_core::record::metrics::supported_quantile;
 use pushbench_core::record::run::PointHeader;

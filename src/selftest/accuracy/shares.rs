@@ -1,9 +1,11 @@
 //! The driver's share of a latency: tcp compared with a minimal loop.
 
-use crate::selftest::truth::{AccountFile, TRIALS, at, exact_arm, middle, minimal_loop, of_trial};
+use crate::selftest::accuracy::{
+    AccountFile, TRIALS, at, exact_arm, middle, minimal_loop, of_trial,
+};
 use crate::selftest::{SelfTestContext, load};
 use pushbench_core::error::Result;
-use pushbench_core::record::truth::Share;
+use pushbench_core::record::accuracy::Share;
 use pushbench_core::scenario::Arrivals;
 use pushbench_core::transport::Carrier;
 use pushbench_load::trial_group::TrialArm;

@@ -41,7 +41,7 @@ pub struct AxisSummary {
 /// One for each candidate.
 pub(super) fn summaries(key: &str, points: &[&Point]) -> Vec<AxisSummary> {
     let Some(first) = points.first() else { return Vec::new() };
-    let metrics = crate::compare::page::headlines(points.iter().copied());
+    let metrics = crate::compare::charts::headlines(points.iter().copied());
     let of_arm = |arm: &str| AxisSummary {
         title: format!("{arm} against {}, as {key} changes", first.arms[0].arm),
         lines: metrics

@@ -1,14 +1,14 @@
 //! A minimal loop that exchanges events with a target: it writes, polls for an answer, reads,
 //! and records the time. This is the cost of the machine and the target.
 
-use crate::selftest::truth::exact_manifest;
+use crate::selftest::accuracy::exact_manifest;
 use crate::selftest::{EVENT_BYTES, SelfTestContext};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Template;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::scenario::Payload;
 use pushbench_core::transport::Carrier;
-use pushbench_faults::exact::AccountFile;
+use pushbench_faults::exact_target::AccountFile;
 use pushbench_host::clock;
 use pushbench_host::cpus;
 use pushbench_sut::process::{Launch, start_all, stop_all};
