@@ -31,7 +31,7 @@ fn unknown_names_are_told_the_nearest_known_one() {
         (&["serve", "tcp+callback", "--duplex", "64"], &["serve webhook+callback --duplex 64"]),
         (
             &["serve", "webhook+stuck"],
-            &["+stuck", "subscribers alone", "write pushbench serve webhook"],
+            &["+stuck", "only to the driver and its subscribers", "write pushbench serve webhook"],
         ),
         (&["serve", "webhook+callback", "--publisher"], &["serve webhook --publisher"]),
         (&["list", "scenaros"], &["did you mean \"scenarios\""]),

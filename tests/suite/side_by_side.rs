@@ -149,7 +149,7 @@ fn what_cannot_be_reproduced_is_refused_before_anything_starts() {
     ];
     bench.run(&["reproduce", "mine", "--out", "new"]).fails(USAGE, &texts);
     changed(&bench, "empty", |run| run["points"] = json!([]));
-    bench.run(&["reproduce", "empty", "--out", "new"]).fails(USAGE, &["empty holds no plan"]);
+    bench.run(&["reproduce", "empty", "--out", "new"]).fails(USAGE, &["empty has no plan"]);
     assert!(!bench.path("new").exists());
 }
 

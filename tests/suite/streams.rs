@@ -197,7 +197,7 @@ fn output_goes_where_it_points() {
     }
     bench
         .run(&["report", &run, "--format", "hgrm", "--output", "-"])
-        .fails(USAGE, &["has several files", "--output hgrm"]);
+        .fails(USAGE, &["writes several files", "--output hgrm"]);
     bench
         .run(&["report", &run, "--format", "hgrm", "--output", "fifo"])
         .fails(USAGE, &["is not a directory"]);
