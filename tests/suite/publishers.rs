@@ -392,7 +392,7 @@ fn bad_mappings_are_refused_with_their_place() {
     bench.write("pushbench.toml", socket);
     bench
         .run(&["run", "fanout", "--arm", "websocket@mine"])
-        .fails(USAGE, &["pushbench.toml:5:", "\"body\"", "subscribers connect"]);
+        .fails(USAGE, &["pushbench.toml:5:", "\"body\"", "subscribers open a connection"]);
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn a_run_is_reproduced_and_shown_beside_the_stored_one() {
     for (trial, events) in first.iter().filter(|(trial, _)| second.contains_key(trial)) {
         assert_eq!(events, &second[trial], "block and arm {trial:?}");
     }
-    let texts = ["again exists already", "--out"];
+    let texts = ["again already exists", "--out"];
     bench.run(&["reproduce", "first", "--out", "again"]).fails(USAGE, &texts);
     bench.nothing_left();
 }

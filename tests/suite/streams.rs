@@ -232,9 +232,9 @@ fn results_overwrite_nothing() {
         (&["reproduce", &run], "r", "is not empty"),
         (&gate, "r", "is not empty"),
         (&truth, "t", "is not empty"),
-        (&["run"], "file", "is no directory"),
+        (&["run"], "file", "is not a directory"),
         (&["run"], "link", "symbolic link"),
-        (&truth, "file", "is no directory"),
+        (&truth, "file", "is not a directory"),
     ] {
         let ended = bench.run(&[command, &["--out", out]].concat());
         ended.fails(USAGE, &[says, "--out"]);
