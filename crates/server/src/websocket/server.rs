@@ -18,6 +18,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut headers = HeaderMap::new();
+    #[expect(clippy::result_large_err, reason = "the error type of the callback is tungstenite's")]
     let keep = |request: &Request, response| {
         headers.clone_from(request.headers());
         Ok(response)
