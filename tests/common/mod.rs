@@ -193,7 +193,7 @@ pub fn json(bench: &Bench, dir: &str) -> serde_json::Value {
     serde_json::from_str(&ended.out).unwrap()
 }
 
-/// The valid trials of an arm, whose figures the report merges: a machine that stalls may void a block.
-pub fn valid_trials(arm: &serde_json::Value) -> u64 {
-    arm["trials"].as_u64().unwrap() - arm["invalid"].as_u64().unwrap()
+/// The valid blocks of the first point, whose trials the report merges: a machine that stalls may void a block.
+pub fn valid_blocks(report: &serde_json::Value) -> u64 {
+    report["points"][0]["design"]["blocks_valid"].as_u64().unwrap()
 }

@@ -43,7 +43,7 @@ fn a_stopped_driver_voids_the_block_and_blames_no_arm() {
         signal(&child, Signal::CONT);
         let ended = end(child);
         let message = ended.out + &ended.err;
-        assert!(message.contains("driver stopped for"), "{design}: {message}");
+        assert!(message.contains("driver stopped continuously for"), "{design}: {message}");
         assert!(
             !message.contains("overloaded") && !message.contains("still open"),
             "{design}: {message}"

@@ -228,7 +228,7 @@ fn the_shipped_scenarios_run_shortened_and_their_tables_suit_them() {
         (
             "slow-subscriber",
             &["--set", "subscribers.stuck=1", "--subscribers", "10", "--duration", "600ms"][..],
-            &["1 slow by 15.0 ms, 1 stuck", "slow: delivery p50", "stuck: due", "turned away"][..],
+            &["1 slow by 15.0 ms, 1 stuck", "slow: delivery p50", "stuck: due", "rejected"][..],
         ),
         (
             "churn",

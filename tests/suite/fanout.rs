@@ -1,6 +1,6 @@
 //! Fan-out, end to end: real publishers, real subscribers, every delivery accounted for.
 
-use crate::common::{Bench, json, turn, valid_trials};
+use crate::common::{Bench, json, turn, valid_blocks};
 use serde_json::Value;
 
 /// A fan-out as short as it can be.
@@ -44,7 +44,7 @@ fn every_subscriber_gets_every_event_over_each_transport() {
             (&f["deliveries"]["duplicated"], &f["deliveries"]["reordered"]),
             (&0.into(), &0.into())
         );
-        let subscribers = 20 * valid_trials(arm);
+        let subscribers = 20 * valid_blocks(&report);
         assert_eq!(f["connections"], subscribers, "one a subscriber in each block: {f}");
         assert!(f["target_bytes_per_subscriber"].as_f64() > Some(0.0), "{f}");
         assert!(f["target_cpu_ns_per_delivery"].as_f64() > Some(0.0), "{f}");

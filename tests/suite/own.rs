@@ -144,7 +144,7 @@ fn init_writes_a_file_that_works_and_overwrites_none() {
     assert!(init.out.contains("pushbench run --arm webhook@mine --arm websocket@mine"));
     let written = std::fs::read_to_string(bench.path("pushbench.toml")).unwrap();
     assert!(written.contains("pushbench run --arm webhook@mine --arm websocket@mine"));
-    bench.run(&["init"]).fails(64, &["pushbench.toml exists already", "list targets"]);
+    bench.run(&["init"]).fails(64, &["pushbench.toml exists and was not changed", "list targets"]);
     assert_eq!(std::fs::read_to_string(bench.path("pushbench.toml")).unwrap(), written);
     let list = bench.run(&["list", "targets"]);
     assert!(list.out.lines().any(|l| l.starts_with("mine ") && l.contains("webhook, websocket")));
@@ -174,7 +174,7 @@ fn init_says_what_is_in_its_way() {
     assert!(run.out.contains("Your own server?       pushbench init"), "{}", run.out);
     // A link into nowhere would be followed by a less careful program.
     std::os::unix::fs::symlink("nowhere.toml", bench.path("pushbench.toml")).unwrap();
-    bench.run(&["init"]).fails(64, &["pushbench.toml exists already"]);
+    bench.run(&["init"]).fails(64, &["pushbench.toml exists and was not changed"]);
     assert!(!bench.path("nowhere.toml").exists());
 }
 

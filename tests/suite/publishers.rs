@@ -2,7 +2,7 @@
 //! `pushbench.toml`. Skipped where the language is missing, except in CI, where that is a failure.
 
 use crate::common::targets::{CACHE, set_up};
-use crate::common::{Bench, Ended, PUSHBENCH, ended, json, turn, valid_trials};
+use crate::common::{Bench, Ended, PUSHBENCH, ended, json, turn, valid_blocks};
 use pushbench_core::transport::Transport;
 use pushbench_sut::manifest::Manifest;
 use pushbench_sut::process::{Launch, Running, start_all};
@@ -34,14 +34,15 @@ fn missing(needs: &[&[&str]], named: &str) -> bool {
 }
 
 /// A fan-out as short as it can be, and the arms of its report.
-fn fanned_out(bench: &Bench, more: &[&str]) -> (Ended, Vec<Value>) {
+/// How the run ended, its arms, and how many of its blocks are valid.
+fn fanned_out(bench: &Bench, more: &[&str]) -> (Ended, Vec<Value>, u64) {
     let short = ["run", "fanout", "--subscribers", "20", "--blocks", "2", "--duration", "500ms"];
     let args = [&short[..], &["--warmup", "200ms", "--rate", "20", "--out", "r"], more].concat();
     let ended = ended(bench.pushbench(&args).env("XDG_CACHE_HOME", CACHE).output().unwrap());
     ended.succeeds();
-    let arms = json(bench, "r")["points"][0]["arms"].as_array().unwrap().clone();
+    let report = json(bench, "r");
     bench.nothing_left();
-    (ended, arms)
+    (ended, report["points"][0]["arms"].as_array().unwrap().clone(), valid_blocks(&report))
 }
 
 fn connections(arm: &Value) -> u64 {
@@ -82,13 +83,14 @@ fn shipped(name: &str) {
     let bench = Bench::new();
     let arms = [format!("webhook@{name}"), format!("websocket@{name}")];
     let more = ["--arm", &arms[0], "--arm", &arms[1]];
-    for arm in fanned_out(&bench, &more).1 {
+    let (_, measured, blocks) = fanned_out(&bench, &more);
+    for arm in measured {
         all_received(&arm);
         // Its own account says the same as the subscribers'.
         let p = &arm["fanout"]["publisher"];
         assert_eq!((&p["acknowledged"], &p["open"]), (&p["queued"], &0.into()), "{arm}");
         assert_eq!(p["complete"], p["published"], "{arm}");
-        assert_eq!(connections(&arm), 20 * valid_trials(&arm), "connections are kept: {arm}");
+        assert_eq!(connections(&arm), 20 * blocks, "connections are kept: {arm}");
         assert!(arm["ease"]["lines_of_code"].as_u64() > Some(0), "{arm}");
     }
     let bench = Bench::new();
@@ -266,15 +268,10 @@ fn a_users_publisher_needs_no_change() {
         let bench = Bench::new();
         bench.write("own.py", OWN);
         bench.write("pushbench.toml", &format!("{DESCRIBED}{handed_over}\n"));
-        let (ended, arms) = fanned_out(&bench, &["--arm", "webhook@mine"]);
+        let (ended, arms, blocks) = fanned_out(&bench, &["--arm", "webhook@mine"]);
         all_received(&arms[0]);
         assert!(arms[0]["fanout"]["publisher"].is_null(), "it tells nothing: {}", arms[0]);
-        assert_eq!(
-            connections(&arms[0]),
-            20 * valid_trials(&arms[0]),
-            "{handed_over}: {}",
-            arms[0]
-        );
+        assert_eq!(connections(&arms[0]), 20 * blocks, "{handed_over}: {}", arms[0]);
         let record = std::fs::read_to_string(bench.path("r/run.json")).unwrap();
         assert!(!(ended.out + &ended.err + &record).contains("s3cret"), "a secret is shown");
     }
@@ -291,7 +288,7 @@ fn a_websocket_is_acknowledged_in_the_publishers_own_words() {
          status = \"/status\"\nacknowledge = '{{\"done\": {{}}, \"id\": \"{{id}}\"}}'\n"
     );
     bench.write("pushbench.toml", &text);
-    let (_, arms) = fanned_out(&bench, &["--arm", "websocket@mine"]);
+    let (_, arms, _) = fanned_out(&bench, &["--arm", "websocket@mine"]);
     all_received(&arms[0]);
     let p = &arms[0]["fanout"]["publisher"];
     assert_eq!((&p["acknowledged"], &p["stray"]), (&p["queued"], &0.into()), "{p}");
