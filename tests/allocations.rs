@@ -8,18 +8,19 @@ use pushbench_core::record::strata::Split;
 use pushbench_core::scenario::{Lifetime, Payload};
 use pushbench_core::transport::Transport;
 use pushbench_host::clock;
-use pushbench_load::client::Client;
-use pushbench_load::connect_config::ConnectConfig;
+use pushbench_load::connections::Client;
+use pushbench_load::connections::ConnectConfig;
 use pushbench_load::feed::{EventQueue, Source};
 use pushbench_load::ledger::{Ledger, LedgerRules};
-use pushbench_load::metered::Metered;
 use pushbench_load::pacer::Pacer;
-use pushbench_load::tcp::client::Tcp;
+use pushbench_load::tasks::TimedTask;
+use pushbench_load::tcp::Tcp;
 use pushbench_load::webhook::client::Webhook;
-use pushbench_load::websocket::client::Websocket;
+use pushbench_load::websocket::Websocket;
 use pushbench_server::handler::Handler;
 use pushbench_server::{tcp, webhook, websocket};
-use pushbench_wire::address::Address;
+use pushbench_wire::endpoint::{Endpoint, Resolved};
+use pushbench_wire::stream::Stream;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -74,7 +75,7 @@ unsafe impl GlobalAlloc for Counting {
 static COUNTING: Counting = Counting;
 
 /// Serves on a thread of its own until the test program ends.
-fn server<S>(serve: fn(TcpStream) -> S) -> SocketAddr
+fn server<S>(serve: fn(Stream<TcpStream>) -> S) -> SocketAddr
 where
     S: Future<Output = ()> + 'static,
 {
@@ -89,6 +90,7 @@ where
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 stream.set_nodelay(true).unwrap();
+                let stream = Stream::accept(stream).await.unwrap();
                 tokio::task::spawn_local(serve(stream));
             }
         });
@@ -110,9 +112,10 @@ async fn trial<C: Client>(address: SocketAddr, source: Source, events: u64) -> u
         closed_loop: source != Source::Open,
     };
     let ledger = Rc::new(Ledger::new(rules, true));
-    let (authority, path) = (address.to_string(), webhook::server::PATH.into());
+    let url = format!("http://{address}{}", webhook::server::PATH);
+    let endpoint = Endpoint::parse(&url).unwrap();
     let connect_config = ConnectConfig {
-        address: Address { socket: address, authority, path },
+        address: Resolved { endpoint, socket: address }.into(),
         matched: Matched::ById,
         request_options: Rc::default(),
         template: Rc::new(Template::new(&Payload::Bytes(512))),
@@ -124,15 +127,15 @@ async fn trial<C: Client>(address: SocketAddr, source: Source, events: u64) -> u
         warm: true,
     };
     let client = C::open(&connect_config).await.unwrap();
-    let spout = EventQueue::new(ledger.clone(), source, 1, 1_000);
+    let queue = EventQueue::new(ledger.clone(), source, 1, 1_000);
     let worked = Rc::new(Cell::new(false));
     let mut pacer = Pacer::new(worked.clone()).unwrap();
     COUNTED.set(Some(0));
-    let carried = Metered::new(client.carry(spout.feed(0), ledger.clone()), worked);
+    let carried = TimedTask::new(client.carry(queue.feed(0), ledger.clone()), worked);
     let carried = tokio::task::spawn_local(carried);
     match source {
-        Source::Open => put(&spout, &ledger, &mut pacer, events).await,
-        Source::Closed { .. } => spout.run(true),
+        Source::Open => put(&queue, &ledger, &mut pacer, events).await,
+        Source::Closed { .. } => queue.run(true),
     }
     carried.await.unwrap().unwrap();
     let counted = COUNTED.take().unwrap();
@@ -141,12 +144,12 @@ async fn trial<C: Client>(address: SocketAddr, source: Source, events: u64) -> u
 }
 
 /// Events due a few microseconds apart, some of them while others are still open.
-async fn put(spout: &EventQueue, ledger: &Ledger, pacer: &mut Pacer, events: u64) {
+async fn put(queue: &EventQueue, ledger: &Ledger, pacer: &mut Pacer, events: u64) {
     let begun = clock::now();
     for index in 0..events {
         let due = clock::now() + 5_000;
         pacer.until(due).await.unwrap();
-        spout.put(index, due, due.saturating_sub(begun));
+        queue.put(index, due, due.saturating_sub(begun));
         while ledger.open_count() >= IN_FLIGHT as u64 {
             tokio::task::yield_now().await;
         }

@@ -1,6 +1,6 @@
 //! What a run that is read back keeps in memory: what was recorded, not room for all that could have been.
 
-use pushbench_host::store;
+use pushbench_host::results_store;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,9 +33,9 @@ fn a_stored_run_takes_little_more_than_its_files() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/in-flight-sweep");
     let file = std::fs::metadata(dir.join("trials.jsonl")).unwrap().len() as usize;
     // What is read once and kept is not the run's.
-    drop(store::read(&dir).unwrap());
+    drop(results_store::read(&dir).unwrap());
     let before = USED.load(Ordering::Relaxed);
-    let run = store::read(&dir).unwrap();
+    let run = results_store::read(&dir).unwrap();
     let used = USED.load(Ordering::Relaxed) - before;
     assert!(!run.trials.is_empty());
     // Histograms of a run of 1.5 MB with room for every value take 170 times the file.

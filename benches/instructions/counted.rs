@@ -6,17 +6,18 @@ use pushbench_core::record::histogram::Hist;
 use pushbench_core::scenario::{Lifetime, Payload};
 use pushbench_core::schedule::Schedule;
 use pushbench_host::clock;
-use pushbench_load::client::Client;
-use pushbench_load::connect_config::ConnectConfig;
+use pushbench_load::connections::Client;
+use pushbench_load::connections::ConnectConfig;
 use pushbench_load::feed::{EventQueue, Source};
-use pushbench_load::io::Stamps;
+use pushbench_load::io::ReadTimes;
 use pushbench_load::ledger::Instants;
-use pushbench_load::tcp::client::Tcp;
+use pushbench_load::pipeline::Window;
+use pushbench_load::tcp::Tcp;
 use pushbench_load::webhook::client::Webhook;
-use pushbench_load::websocket::client::Websocket;
-use pushbench_load::window::Window;
+use pushbench_load::websocket::Websocket;
 use pushbench_server::handler::Handler;
 use pushbench_server::{tcp, webhook, websocket};
+use pushbench_wire::stream::Stream;
 use std::future::poll_fn;
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -111,17 +112,17 @@ fn event_in_ledger(calls: u64) {
 fn event_through_window(calls: u64) {
     let ledger = ledger(false);
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-    let spout = EventQueue::new(ledger.clone(), Source::Open, 1, 1);
-    let feed = spout.feed(0);
+    let queue = EventQueue::new(ledger.clone(), Source::Open, 1, 1);
+    let feed = queue.feed(0);
     let mut window = Window::new(&connect_config(&ledger, nowhere, Lifetime::Unlimited));
-    let (stamps, cx) = (Stamps::default(), Context::from_waker(Waker::noop()));
+    let (read_times, cx) = (ReadTimes::default(), Context::from_waker(Waker::noop()));
     let answers: Vec<String> =
         (0..2 * calls).map(|index| acknowledgement(&format!("{index:016x}"))).collect();
     let mut index = 0;
     repeated(calls, || {
-        spout.put(index, clock::now(), index);
+        queue.put(index, clock::now(), index);
         assert!(window.take(&feed, &cx).is_ready(), "the event must be there");
-        window.answer(answers[index as usize].as_bytes(), &stamps);
+        window.answer(answers[index as usize].as_bytes(), &read_times);
         index += 1;
     });
     assert_eq!(ledger.open_count(), 0, "the bench must do what it says");
@@ -151,7 +152,7 @@ fn websocket(calls: u64, in_flight: usize) {
 
 /// A connection carries events to a server beside it; what its client's task does is counted, the
 /// server's and the runtime's part is not.
-fn carried<C, S>(events: u64, in_flight: usize, serve: impl FnOnce(TcpStream) -> S)
+fn carried<C, S>(events: u64, in_flight: usize, serve: impl FnOnce(Stream<TcpStream>) -> S)
 where
     C: Client,
     S: Future<Output = ()> + 'static,
@@ -169,11 +170,12 @@ where
         let connect = tokio::task::spawn_local(async move { C::open(&connect_config).await });
         let (stream, _) = listener.accept().await.expect("a connection");
         stream.set_nodelay(true).expect("no delay");
+        let stream = Stream::accept(stream).await.expect("a stream");
         let server = tokio::task::spawn_local(serve(stream));
         let client = connect.await.expect("no panic").expect("an open connection");
-        let spout = EventQueue::new(ledger.clone(), Source::Closed { shard: 0, of: 1 }, 1, 1);
-        spout.run(true);
-        let mut carry = pin!(client.carry(spout.feed(0), ledger.clone()));
+        let queue = EventQueue::new(ledger.clone(), Source::Closed { shard: 0, of: 1 }, 1, 1);
+        queue.run(true);
+        let mut carry = pin!(client.carry(queue.feed(0), ledger.clone()));
         let counted = poll_fn(|cx| what_is_counted(|| carry.as_mut().poll(cx)));
         counted.await.expect("every event is answered");
         server.abort();

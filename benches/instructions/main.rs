@@ -10,7 +10,7 @@
 
 mod baseline;
 mod counted;
-#[path = "../instrument/setting.rs"]
+#[path = "../overhead/setting.rs"]
 mod setting;
 mod valgrind;
 
@@ -78,8 +78,8 @@ fn compare() -> Result<bool, String> {
         return Ok(true);
     }
     println!(
-        "More than {:.0} % over the baseline: {}. Make it cheaper, or say in the commit why it is worth that and \
-         write the baseline anew: cargo bench -p instructions -- {WRITE}",
+        "More than {:.0} % over the baseline: {}. Reduce the count, or give the reason in the commit and \
+         write the baseline again: cargo bench -p instructions -- {WRITE}",
         ALLOWED * 100.0,
         more.join(", ")
     );

@@ -9,8 +9,8 @@ use pushbench_core::event::{
 };
 use pushbench_fuzz::{ROOM, bounded};
 use pushbench_wire::request_options::RequestOptions;
-use pushbench_wire::response_diagnostics;
 use pushbench_wire::response_diagnostics::Response;
+use pushbench_wire::{response_body, response_diagnostics};
 use serde_json::Value;
 
 fn id_of(index: u64) -> String {
@@ -46,14 +46,12 @@ fuzz_target!(|input: &[u8]| {
         }
     }
     for index in [0, 255, index.unwrap_or(1)] {
-        if let Some(pointer) =
-            bounded(bytes, ROOM, || response_diagnostics::pointer_in(bytes, index))
-        {
+        if let Some(pointer) = bounded(bytes, ROOM, || response_body::pointer_in(bytes, index)) {
             let found = Matched::ByIdAt(pointer.as_str().into()).index(bytes);
             assert_eq!(found, Some(index), "it is at {pointer:?}");
         }
     }
-    check_shown(&response_diagnostics::shown(bytes, &request_options));
+    check_shown(&response_body::shown(bytes, &request_options));
     check_shown(&response_diagnostics::instead(bytes, &request_options));
     if let Ok(status) = StatusCode::from_u16(u16::from_le_bytes(*status) % 600) {
         let response = Response { status, headers: &HeaderMap::new(), body: bytes };

@@ -4,29 +4,29 @@
 
 use libfuzzer_sys::fuzz_target;
 use pushbench_fuzz::{Cuts, ROOM, bounded};
-use pushbench_wire::websocket::frames::{Frames, Heard, TEXT, append};
-use reference::{Story, told};
+use pushbench_wire::websocket::frames::{Frames, Received, TEXT, append};
+use reference::{Transcript, error_text};
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 
 #[path = "../../crates/wire/src/websocket/reference.rs"]
 mod reference;
 
-fn ours(bytes: &[u8], cuts: Cuts) -> Story {
+fn ours(bytes: &[u8], cuts: Cuts) -> Transcript {
     let (mut frames, mut came, mut used) = (Frames::default(), Vec::new(), 0);
     for end in cuts.ends(bytes) {
         loop {
-            let (n, heard) = match frames.take(&bytes[used..end]) {
+            let (n, received) = match frames.take(&bytes[used..end]) {
                 Ok(None) => break,
                 Ok(Some(taken)) => taken,
-                Err(e) => return (came, told(&e)),
+                Err(e) => return (came, error_text(&e)),
             };
             used += n;
             assert!(used <= end, "more than had come");
-            match heard {
-                Heard::Message(message) => came.push(('m', message.to_vec())),
-                Heard::Ping(payload) => came.push(('p', payload.to_vec())),
-                Heard::Nothing => {}
-                Heard::Close(_) => return (came, "closed".to_owned()),
+            match received {
+                Received::Message(message) => came.push(('m', message.to_vec())),
+                Received::Ping(payload) => came.push(('p', payload.to_vec())),
+                Received::Nothing => {}
+                Received::Close(_) => return (came, "closed".to_owned()),
             }
         }
     }
@@ -39,7 +39,7 @@ fuzz_target!(|input: &[u8]| {
     for cuts in cuts.and_all() {
         assert_eq!(bounded(bytes, ROOM, || ours(bytes, cuts)), whole, "cut at {cuts:?}");
     }
-    assert_eq!(whole, reference::theirs(bytes), "as tungstenite reads it");
+    assert_eq!(whole, reference::tungstenite_transcript(bytes), "as tungstenite reads it");
 
     if let (Some((key, _)), Ok(text)) = (input.split_first_chunk(), std::str::from_utf8(bytes)) {
         let mut out = Vec::new();

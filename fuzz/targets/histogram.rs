@@ -19,13 +19,20 @@ const OURS: (u64, u64, u8) = (1, 3_600_000_000_000, 3);
 fuzz_target!(|bytes: &[u8]| {
     let _lines = bounded(bytes, LARGEST, || interval_log::read(bytes));
     let Ok(read) = bounded(bytes, LARGEST, || Hist::of_text(&BASE64.encode(bytes))) else { return };
-    let theirs: Histogram<u64> =
+    let tungstenite_transcript: Histogram<u64> =
         Deserializer::new().deserialize(&mut &*bytes).expect("what we read the library reads");
-    assert_eq!(read.count(), theirs.len());
+    assert_eq!(read.count(), tungstenite_transcript.len());
     let text = serde_json::to_string(&read).expect("JSON");
     assert_eq!(serde_json::from_str::<Hist>(&text).expect("our own text"), read);
-    if (theirs.low(), theirs.high(), theirs.sigfig()) == OURS {
-        let levels = theirs.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value()));
+    if (
+        tungstenite_transcript.low(),
+        tungstenite_transcript.high(),
+        tungstenite_transcript.sigfig(),
+    ) == OURS
+    {
+        let levels = tungstenite_transcript
+            .iter_recorded()
+            .map(|v| (v.value_iterated_to(), v.count_at_value()));
         assert!(read.values().eq(levels), "as the library reads it");
     }
 });

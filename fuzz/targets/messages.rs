@@ -13,34 +13,34 @@ use std::iter::empty;
 const LONGEST: usize = 64 << 20;
 
 /// What came, and how it ended.
-type Story = (Vec<Vec<u8>>, Option<ErrorKind>);
+type Transcript = (Vec<Vec<u8>>, Option<ErrorKind>);
 
-fn ours(bytes: &[u8], cuts: Cuts) -> Story {
+fn ours(bytes: &[u8], cuts: Cuts) -> Transcript {
     let mut framed = Framed::new(Socket::new(cuts.pieces(bytes)));
-    let mut came = Vec::new();
+    let mut received = Vec::new();
     loop {
         match polled(poll_fn(|cx| framed.poll_message(cx).map_ok(|m| m.map(<[u8]>::to_vec)))) {
-            Ok(Some(message)) => came.push(message),
-            Ok(None) => return (came, None),
-            Err(e) => return (came, Some(e.kind())),
+            Ok(Some(message)) => received.push(message),
+            Ok(None) => return (received, None),
+            Err(e) => return (received, Some(e.kind())),
         }
     }
 }
 
-fn plainly(mut bytes: &[u8]) -> Story {
-    let mut came = Vec::new();
+fn plainly(mut bytes: &[u8]) -> Transcript {
+    let mut received = Vec::new();
     loop {
         let Some((length, rest)) = bytes.split_first_chunk::<4>() else {
-            return (came, (!bytes.is_empty()).then_some(ErrorKind::UnexpectedEof));
+            return (received, (!bytes.is_empty()).then_some(ErrorKind::UnexpectedEof));
         };
         let length = u32::from_be_bytes(*length) as usize;
         if length > LONGEST {
-            return (came, Some(ErrorKind::InvalidData));
+            return (received, Some(ErrorKind::InvalidData));
         }
         let Some((message, rest)) = rest.split_at_checked(length) else {
-            return (came, Some(ErrorKind::UnexpectedEof));
+            return (received, Some(ErrorKind::UnexpectedEof));
         };
-        came.push(message.to_vec());
+        received.push(message.to_vec());
         bytes = rest;
     }
 }
@@ -56,5 +56,5 @@ fuzz_target!(|input: &[u8]| {
         framed.queue_with(|out| out.extend_from_slice(message));
     }
     polled(framed.flush()).expect("the socket takes everything");
-    assert!(bytes.starts_with(&framed.socket.written), "what is written is what was read");
+    assert!(bytes.starts_with(&framed.stream.written), "what is written is what was read");
 });

@@ -10,7 +10,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use libfuzzer_sys::fuzz_target;
 use pushbench_fuzz::{Cuts, ROOM, Socket, bounded, polled};
-use pushbench_wire::webhook::posts::{Common, Posts};
+use pushbench_wire::webhook::request_receiver::{ReceiverContext, RequestReceiver};
 use std::cell::RefCell;
 use std::iter::once;
 
@@ -22,10 +22,11 @@ type Taken = Vec<(String, String, Vec<u8>)>;
 
 /// What is taken of these pieces, and how it ended.
 fn ours(bytes: &[u8], cuts: Cuts) -> (Taken, Option<String>) {
-    let mut posts = Posts::new(Socket::new(cuts.pieces(bytes)), Common::new(LONGEST));
+    let mut receiver =
+        RequestReceiver::new(Socket::new(cuts.pieces(bytes)), ReceiverContext::new(LONGEST));
     let mut taken = Taken::new();
     loop {
-        let next = polled(posts.next(|request| {
+        let next = polled(receiver.next(|request| {
             (request.method.to_owned(), request.path.to_owned(), request.body.to_vec())
         }));
         match next {
@@ -33,12 +34,12 @@ fn ours(bytes: &[u8], cuts: Cuts) -> (Taken, Option<String>) {
             Ok(None) => return (taken, None),
             Err(e) => return (taken, Some(e.to_string())),
         }
-        polled(posts.answer(StatusCode::NO_CONTENT)).expect("the socket takes everything");
+        polled(receiver.answer(StatusCode::NO_CONTENT)).expect("the socket takes everything");
     }
 }
 
 /// What hyper's server takes of the same bytes, and why it stopped.
-fn theirs(bytes: &[u8]) -> (Taken, Option<hyper::Error>) {
+fn tungstenite_transcript(bytes: &[u8]) -> (Taken, Option<hyper::Error>) {
     let taken = RefCell::new(Taken::new());
     let service = service_fn(async |request: Request<Incoming>| {
         let (head, body) = request.into_parts();
@@ -60,16 +61,22 @@ fuzz_target!(|input: &[u8]| {
     for cuts in cuts.and_all() {
         assert_eq!(bounded(bytes, ROOM, || ours(bytes, cuts)), whole, "cut at {cuts:?}");
     }
-    let ((ours, _), (theirs, ended)) = (whole, theirs(bytes));
-    for (ours, theirs) in ours.iter().zip(&theirs) {
+    let ((ours, _), (tungstenite_transcript, ended)) = (whole, tungstenite_transcript(bytes));
+    for (ours, tungstenite_transcript) in ours.iter().zip(&tungstenite_transcript) {
         // Of a target that is no path, hyper gives none; here nobody is found under it.
-        let path = if ours.1.starts_with('/') { theirs.1.as_str() } else { &ours.1 };
-        let theirs = (theirs.0.as_str(), path, &theirs.2[..]);
-        assert_eq!((ours.0.as_str(), ours.1.as_str(), &ours.2[..]), theirs, "as hyper reads it");
+        let path =
+            if ours.1.starts_with('/') { tungstenite_transcript.1.as_str() } else { &ours.1 };
+        let tungstenite_transcript =
+            (tungstenite_transcript.0.as_str(), path, &tungstenite_transcript.2[..]);
+        assert_eq!(
+            (ours.0.as_str(), ours.1.as_str(), &ours.2[..]),
+            tungstenite_transcript,
+            "as hyper reads it"
+        );
     }
-    if ours.len() > theirs.len() {
+    if ours.len() > tungstenite_transcript.len() {
         // hyper looks closer at targets, which here only have to be found.
         let target = ended.as_ref().is_some_and(|e| e.to_string() == "invalid URI");
-        assert!(target, "hyper takes {} of {ours:?}: {ended:?}", theirs.len());
+        assert!(target, "hyper takes {} of {ours:?}: {ended:?}", tungstenite_transcript.len());
     }
 });

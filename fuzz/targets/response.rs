@@ -4,17 +4,17 @@
 
 use libfuzzer_sys::fuzz_target;
 use pushbench_fuzz::{Cuts, ROOM, bounded};
-use pushbench_wire::webhook::response::{Broken, Reading, headers};
+use pushbench_wire::webhook::response::{ResponseError, ResponseParser, headers};
 
 #[path = "../../crates/wire/src/webhook/reference.rs"]
 mod reference;
 
 /// Status, body, bytes used, and whether another may follow.
-type Read = Result<(u16, Vec<u8>, usize, bool), Broken>;
+type Read = Result<(u16, Vec<u8>, usize, bool), ResponseError>;
 
 /// What is read of pieces that are followed by the end of the connection.
 fn read(bytes: &[u8], cuts: Cuts) -> Read {
-    let mut reading = Reading::default();
+    let mut reading = ResponseParser::default();
     for end in cuts.ends(bytes) {
         if let Some(answer) = reading.look(&bytes[..end])? {
             assert!(answer.used <= end, "more than had come");
@@ -40,5 +40,5 @@ fuzz_target!(|input: &[u8]| {
     let driver = ours.clone().map(|(status, body, _, keep)| (status, body, !keep));
     assert_eq!(driver, pushbench::verify::read_response(bytes), "as the first look reads it");
     let ours = ours.map(|(status, body, ..)| (status, body));
-    assert_eq!(ours, reference::theirs(bytes), "as hyper reads it");
+    assert_eq!(ours, reference::hyper_response(bytes), "as hyper reads it");
 });

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pushbench_core::scenario::{Override, Scenario, of_text};
+use pushbench_core::scenario::{Override, Scenario, Source, read};
 use pushbench_fuzz::{ROOM, bounded};
 
 const FILE: &str = "fuzz.toml";
@@ -21,7 +21,9 @@ fuzz_target!(|input: &[u8]| {
             Override { key, value, origin }
         })
         .collect();
-    match bounded(input, ROOM, || of_text(FILE, text, &set)) {
+    let [name, file, text] = [FILE, FILE, text].map(str::to_owned);
+    let source = Source { name, file, text, folder: ".".into() };
+    match bounded(input, ROOM, || read(source, &set, &|_| Err("no file".to_owned()))) {
         Ok(question) => {
             assert!((1..=100).contains(&question.points.len()));
             for point in question.points {
@@ -31,8 +33,8 @@ fuzz_target!(|input: &[u8]| {
             }
         }
         Err(e) => {
-            let said = e.to_string();
-            assert!(said.starts_with(FILE) || said.starts_with(OPTION), "{said}");
+            let message = e.to_string();
+            assert!(message.starts_with(FILE) || message.starts_with(OPTION), "{message}");
         }
     }
 });

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A results directory, whose intervals the other one is held against
+    /// Results directory of the first run; the second is compared with its intervals
     first: PathBuf,
-    /// Another one
+    /// Results directory of the second run
     second: PathBuf,
     #[command(flatten)]
     shape: Shape,
@@ -26,7 +26,7 @@ pub struct Shape {
     /// text, json or markdown
     #[arg(long, default_value = "text", value_parser = Formats::OF_RUNS, hide_possible_values = true)]
     format: Format,
-    /// Writes to a file instead of standard output, which - is
+    /// Writes to this file; - is standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -53,27 +53,27 @@ pub fn run(args: &Args) -> Result<()> {
     args.shape.show(&both)
 }
 
-/// A directory as it was named.
+/// The directory as given on the command line.
 pub fn name(dir: &Path) -> String {
     dir.display().to_string()
 }
 
-/// What is missing so that there were something to put side by side.
+/// Why there is nothing to compare.
 fn nothing_in_common(both: &Runs) -> String {
     let (a, b) = (&both.first.dir, &both.second.dir);
     let kinds = ["scenario", "settings", "arms"];
     let differ = both.differences.iter().filter(|d| kinds.contains(&d.what.as_str()));
-    let mut said = format!("{a} and {b} have nothing to put side by side");
+    let mut message = format!("{a} and {b} have nothing in common to compare");
     for difference in differ {
-        said.push_str(&format!("\n  {}", line(&difference.to_string())));
+        message.push_str(&format!("\n  {}", line(&difference.to_string())));
     }
     match both.points.is_empty() {
-        true => said.push_str("\nno setting is in both: compare runs of one scenario"),
-        false => said.push_str(&format!(
+        true => message.push_str("\nno setting is in both: compare runs of one scenario"),
+        false => message.push_str(&format!(
             "\nno arm has a valid block in both: see `{}` and `{}`",
             again(Path::new(a)),
             again(Path::new(b))
         )),
     }
-    said
+    message
 }

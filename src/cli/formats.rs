@@ -1,4 +1,4 @@
-//! `--format`: names of formats with what each is, for completions and for those who mistype one.
+//! `--format`: names and descriptions of formats, for completions and error messages.
 
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::{Error, ErrorKind};
@@ -14,7 +14,7 @@ impl Formats {
     /// Every format there is.
     pub const ALL: Formats = Formats(&ALL);
     /// Those of two runs side by side.
-    pub const OF_RUNS: Formats = Formats(&[Format::Text, Format::Json, Format::Markdown]);
+    pub(crate) const OF_RUNS: Formats = Formats(&[Format::Text, Format::Json, Format::Markdown]);
 }
 
 impl TypedValueParser for Formats {
@@ -29,12 +29,12 @@ impl TypedValueParser for Formats {
         let name = value.to_string_lossy();
         self.0.iter().copied().find(|f| f.name() == name).ok_or_else(|| {
             let names = || self.0.iter().map(|f| f.name());
-            let said = format!(
+            let message = format!(
                 "--format {name}: no such format{}; there are {}\n",
                 did_you_mean(&name, names()),
                 names().collect::<Vec<_>>().join(", ")
             );
-            Error::raw(ErrorKind::InvalidValue, said).with_cmd(command)
+            Error::raw(ErrorKind::InvalidValue, message).with_cmd(command)
         })
     }
 

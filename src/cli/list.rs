@@ -17,7 +17,7 @@ use pushbench_sut::manifest::Listed;
 pub struct Args {
     /// scenarios, targets, transports, formats, metrics, keys, or schema (of scenario files)
     what: String,
-    /// With targets: how much each is to write and to keep
+    /// With targets: lines of code, dependencies and duties of each
     #[arg(long)]
     ease: bool,
 }
@@ -29,7 +29,9 @@ pub fn run(args: &Args) -> Result<()> {
     if args.ease {
         return match args.what.as_str() {
             "targets" => ease(),
-            _ => Err(Error::usage("--ease is about targets: pushbench list targets --ease")),
+            _ => {
+                Err(Error::usage("--ease applies to targets: write pushbench list targets --ease"))
+            }
         };
     }
     let rows: Vec<(String, String)> = match args.what.as_str() {
@@ -74,7 +76,7 @@ fn scenarios() -> Result<Vec<(String, String)>> {
         .collect()
 }
 
-/// The targets and what each serves; a mistaken one stands there with its mistake, and fails the command.
+/// The targets and what each serves; an invalid one is shown with its error and fails the command.
 fn targets() -> Result<()> {
     let all = manifest::list()?;
     let mut rows = Vec::new();
@@ -97,7 +99,7 @@ fn mistakes(target: &Listed) -> impl Iterator<Item = (&str, &Error)> {
     target.serves.iter().filter_map(|(t, read)| Some((t.as_str(), read.as_ref().err()?)))
 }
 
-/// A list with a mistaken target has been shown and ends as a run of that target would.
+/// After the list was shown, an invalid target gives the exit code that a run of it would give.
 fn mended(all: &[Listed]) -> Result<()> {
     match all.iter().flat_map(mistakes).count() {
         0 => Ok(()),

@@ -25,7 +25,7 @@ use pushbench_core::record::run::StoredRun;
 use pushbench_core::visible;
 use pushbench_host::console;
 use pushbench_host::console::error_line;
-use pushbench_host::store::{self, write_atomically};
+use pushbench_host::results_store::{self, write_atomically};
 use pushbench_report::layout::Look;
 use std::ffi::OsString;
 use std::io;
@@ -49,21 +49,21 @@ enum Command {
     Run(Box<run::Args>),
     /// Show a finished or interrupted run again, without measuring
     Report(report::Args),
-    /// Is a candidate slower than its base? For CI: exit 0 passes, 1 a regression, 2 cannot tell
+    /// Test whether a candidate is slower than its base; for CI: exit code 0 passed, 1 regression, 2 cannot tell
     Gate(Box<gate::Args>),
-    /// Find out how often the gate is right on this machine
+    /// Measure how often the gate gives the right verdict on this machine
     Qualify(Box<qualify::Args>),
-    /// Put two stored runs side by side, and say first whether they may be compared
+    /// Compare two stored runs, after a check whether they are comparable
     Compare(compare::Args),
-    /// Run a stored run's plan again here, and show both, figure by figure
+    /// Run the plan of a stored run again on this machine and compare both runs figure by figure
     Reproduce(reproduce::Args),
-    /// Write a pushbench.toml that describes your own server; it works as it is
+    /// Write an example pushbench.toml that describes your own server; it works unchanged
     Init,
     /// Start one of the built-in servers
     Serve(serve::Args),
-    /// Ask a target what it does with events: known ones, broken ones, large ones
+    /// Check how a target handles events: valid, malformed and large ones
     Verify(verify::Args),
-    /// Check the instrument itself: a freeze, a known delay, an arm against itself, pacing, outcomes
+    /// Check the instrument itself: a frozen target, a known delay, an arm against itself, pacing, outcomes
     Selftest(selftest::Args),
     /// List scenarios, targets, transports, formats, metrics, scenario keys, or their schema
     List(list::Args),
@@ -89,9 +89,9 @@ fn program() -> ExitCode {
     // A file that reaches the limit on its size is an error of the write, which says where.
     let _cannot_be = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let hidden = [
-        pushbench_sut::supervisor::main_if_asked,
-        pushbench_faults::main_if_asked,
-        pushbench_faults::exact::main_if_asked,
+        pushbench_sut::supervisor::run_if_requested,
+        pushbench_faults::run_if_requested,
+        pushbench_faults::exact_target::run_if_requested,
     ];
     if let Some(code) = hidden.iter().find_map(|main| main(&args)) {
         return code;
@@ -114,7 +114,7 @@ fn ended(how: Result<u8>) -> ExitCode {
     }
 }
 
-/// The help or the version, which was asked for, or why the command line cannot be read.
+/// The requested help or version, or why the command line cannot be read.
 fn wanted(e: &clap::Error) -> Result<u8> {
     let text = e.render();
     if !e.use_stderr() {
@@ -151,8 +151,8 @@ fn dispatch(command: Command) -> Result<u8> {
     }
 }
 
-/// How standard output shows a report: colours on a terminal that is not told otherwise (`NO_COLOR`,
-/// `CLICOLOR`, `TERM=dumb`), or where `CLICOLOR_FORCE` wants them; as wide as the terminal.
+/// How standard output shows a report: colours on a terminal unless `NO_COLOR`,
+/// `CLICOLOR` or `TERM=dumb` disables them, or where `CLICOLOR_FORCE` enables them; the terminal's width.
 fn look() -> Look {
     let out = io::stdout();
     Look {
@@ -161,13 +161,13 @@ fn look() -> Look {
     }
 }
 
-/// Prints to standard output; a reader that has gone (`| head`) is no error.
+/// Prints to standard output; a closed pipe (`| head`) is no error.
 fn print(text: &str) -> Result<()> {
     console::output(text)
         .map_err(|e| Error::harness(format!("cannot write to standard output: {e}")))
 }
 
-/// Writes what `--output` was given for; `-` is standard output, as no `--output` is.
+/// Writes to the file of `--output`; `-`, or no `--output`, is standard output.
 fn deliver(text: &str, output: Option<&Path>) -> Result<()> {
     match output {
         Some(path) if path.as_os_str() != "-" => write_atomically(path, text.as_bytes()),
@@ -175,14 +175,14 @@ fn deliver(text: &str, output: Option<&Path>) -> Result<()> {
     }
 }
 
-/// The command line for the record. Where the program lies is nobody's business who reads it.
+/// The command line for the record, without the program's directory: results may be published.
 fn command_line() -> Vec<String> {
     let args = std::env::args_os().skip(1);
     let args = args.map(|arg| arg.to_string_lossy().into_owned());
     std::iter::once("pushbench".to_owned()).chain(args).collect()
 }
 
-/// Reads a run. What `report` shows and is no run is named, with what to give in its place.
+/// Reads a run. The directory of a gate or a qualification is refused; the message names its runs.
 fn stored_run(dir: &Path) -> Result<StoredRun> {
     let shown = dir.display();
     Err(Error::usage(if record::is_gate(dir) {
@@ -202,12 +202,12 @@ fn stored_run(dir: &Path) -> Result<StoredRun> {
             "{shown} is no run, it is a page of the self-test: `pushbench report {shown}` shows it"
         )
     } else {
-        return store::read(dir);
+        return results_store::read(dir);
     }))
 }
 
 /// The flag that Ctrl-C, SIGTERM and SIGHUP set. A second Ctrl-C or SIGTERM ends the process at once; children
-/// end with it because their supervisors see it go.
+/// end with it because their supervisors notice its end.
 fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     let cannot = |e: io::Error| Error::harness(format!("cannot listen for signals: {e}"));
     let flag = Arc::new(AtomicBool::new(false));

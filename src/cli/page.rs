@@ -1,9 +1,9 @@
 //! What a page needs beside the records: the interval logs and the names of the raw files.
 
 use pushbench_analysis::compare::Report;
-use pushbench_analysis::compare::page::page;
+use pushbench_analysis::compare::charts::page;
 use pushbench_core::record::run::StoredRun;
-use pushbench_host::store;
+use pushbench_host::results_store;
 use pushbench_report::html::{RawFile, Source};
 use std::path::{Component, Path, PathBuf};
 
@@ -16,13 +16,13 @@ pub fn source(dir: &Path, run: &StoredRun, report: Report, beside: Option<&Path>
         RawFile { name, href }
     };
     Source {
-        page: page(run, report, &store::read_seconds(run, dir)),
+        page: page(run, report, &results_store::read_seconds(run, dir)),
         dir: dir.display().to_string(),
         files: names(dir).into_iter().map(file).collect(),
     }
 }
 
-/// The records of a results directory by name: reports of them are none.
+/// The names of the record files in a results directory, without reports.
 fn names(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let names = entries.filter_map(|e| e.file_name().into_string().ok());
@@ -33,7 +33,7 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-/// The way from one directory to another, as a reference ends in `/`; empty where they are the same.
+/// The relative path from one directory to another, ending in `/`; empty where they are the same.
 fn relative(from: &Path, to: &Path) -> Option<String> {
     let absolute = |path: &Path| {
         std::fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()
@@ -47,7 +47,7 @@ fn relative(from: &Path, to: &Path) -> Option<String> {
     Some(up + &down.collect::<String>())
 }
 
-/// A name as part of a reference.
+/// A file name, escaped for a relative URL.
 fn encoded(name: &str) -> String {
     let mut out = String::new();
     for byte in name.bytes() {

@@ -10,7 +10,7 @@ use pushbench_core::units;
 use pushbench_core::visible;
 use pushbench_host::console::error_line;
 use pushbench_host::cpus::Placement;
-use pushbench_load::trial_group::Watch;
+use pushbench_load::trial_group::TrialObserver;
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
@@ -22,13 +22,13 @@ pub struct Show {
     total: Duration,
     began: Instant,
     live: Vec<Live>,
-    /// The arm that was heard last.
+    /// The arm of the latest report.
     latest: usize,
     /// Arms that take turns.
     turns: usize,
 }
 
-/// More arms than this do not fit on a line: then the one that runs is shown.
+/// More arms than this do not fit on a line: then only the running one is shown.
 const FIT: usize = 3;
 
 /// The responses of one arm since its point began.
@@ -46,7 +46,7 @@ impl Live {
     }
 
     /// `webhook@builtin 2000/s 118 µs / 0.94 ms`: rate, median and p99, the latter two once enough
-    /// samples support them. Of an arm that takes turns with others, the part of the time that it has.
+    /// samples support them. For an arm that alternates with others, also its share of the time.
     fn shown(&self, turns: usize) -> Option<String> {
         let quantile = |q| supported_quantile(&self.responses, q).map(units::nanos_text);
         let rate = units::rate(self.rates[0].max(self.rates[1]) as f64);
@@ -80,14 +80,14 @@ impl Show {
         shown.iter().filter_map(|live| live.shown(self.turns)).collect::<Vec<_>>().join(" · ")
     }
 
-    /// Says which CPUs are used.
-    pub fn say_placement(&mut self, placement: &Placement) {
+    /// Prints the CPUs in use.
+    pub(crate) fn say_placement(&mut self, placement: &Placement) {
         let (driver, target) = (Cpus(&placement.driver), Cpus(&placement.target));
         let shared = if placement.apart() { "" } else { " (shared: their times are mixed)" };
         self.say(&format!("driver on CPU {driver}, target on CPU {target}{shared}"));
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
@@ -95,7 +95,7 @@ impl Show {
     }
 }
 
-impl Watch for Show {
+impl TrialObserver for Show {
     fn turns(&mut self, arms: usize) {
         self.turns = arms;
     }

@@ -1,6 +1,6 @@
 //! `pushbench qualify`
 
-use crate::cli::gate::{What, read_nulls};
+use crate::cli::gate::{GateOptions, read_nulls};
 use crate::cli::progress::Show;
 use crate::cli::run::default_out;
 use crate::cli::{command_line, deliver, interrupt_flag, print};
@@ -10,57 +10,60 @@ use crate::gate::qualify::Request;
 use crate::run::environment;
 use pushbench_core::error::{Error, Result};
 use pushbench_host::console::error_line;
-use pushbench_host::store::write_atomically;
+use pushbench_host::results_store::write_atomically;
 use pushbench_report::qualification;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    what: What,
-    /// Gates to run; what may be claimed of the rates grows with them
+    options: GateOptions,
+    /// Gates to run; more gates give narrower intervals of the rates
     #[arg(long, value_name = "N", default_value_t = 30)]
     gates: usize,
-    /// Gates in which builds that are 5 % and 10 % slower stand, too
+    /// Gates that also include builds that are 5 % and 10 % slower
     #[arg(long, value_name = "N", default_value_t = 10)]
     injected: usize,
-    /// Where to keep what equal builds show, for the margins of `pushbench gate`
+    /// File for the differences between equal builds, from which `pushbench gate` takes its margins
     #[arg(long, value_name = "FILE", default_value = nulls::FILE)]
     nulls: PathBuf,
 }
 
 /// 0 when every gate was run, whatever the rates are.
 pub fn run(args: &Args) -> Result<u8> {
-    args.what.check_blocks()?;
+    args.options.check_blocks()?;
     if args.gates == 0 || args.injected > args.gates {
         return Err(Error::usage(format!(
-            "--gates {} --injected {}: at least one gate, and no more injected than there are",
+            "--gates {} --injected {}: write at least one gate, and at most as many injected",
             args.gates, args.injected
         )));
     }
-    let transports = args.what.transports()?;
+    let transports = args.options.transports()?;
     let [transport] = transports[..] else {
         return Err(Error::usage("qualify one transport at a time: give --transport once"));
     };
-    let question = args.what.question()?;
+    let question = args.options.question()?;
     if question.points.len() > 1 {
         return Err(Error::usage(
-            "a sweep cannot be qualified as one: set the swept key to one value with --set",
+            "a sweep cannot be qualified: set the swept key to one value with --set",
         ));
     }
-    let placement = args.what.placement()?;
+    let placement = args.options.placement()?;
     // The margins of a machine without nulls: what is found out here must not judge itself.
-    let settings = args.what.settings(&question, &transports, &nulls::Nulls::default())?;
-    let out =
-        args.what.out.clone().unwrap_or_else(|| default_out(&format!("qualify-{}", question.name)));
+    let settings = args.options.settings(&question, &transports, &nulls::Nulls::default())?;
+    let out = args
+        .options
+        .out
+        .clone()
+        .unwrap_or_else(|| default_out(&format!("qualify-{}", question.name)));
     let request = Request {
         question,
         transport,
         settings,
-        blocks: args.what.blocks,
+        blocks: args.options.blocks,
         gates: args.gates,
         injected: args.injected,
-        seed: args.what.seed(),
+        seed: args.options.seed(),
         placement,
         out,
         command: command_line(),
@@ -73,7 +76,7 @@ pub fn run(args: &Args) -> Result<u8> {
     show.finish();
     if !matches!(&ended, Ok(_) | Err(Error::Usage(_))) && request.out.is_dir() {
         error_line(&format!(
-            "what was finished is kept: go on with the same command and --out {}",
+            "finished gates are kept: continue with the same command and --out {}",
             request.out.display()
         ));
     }

@@ -11,7 +11,7 @@ use pushbench_core::record::metrics::{METRICS, Metric};
 use pushbench_core::record::run::Seconds;
 use pushbench_core::suggest::did_you_mean;
 use pushbench_host::console::error_line;
-use pushbench_host::store::{self, write_atomically};
+use pushbench_host::results_store::{self, write_atomically};
 use pushbench_report::chart;
 use pushbench_report::chart::Chart;
 use pushbench_report::html;
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A results directory, of a run or of a gate; of several runs, one page shows them all
+    /// Results directory of a run or a gate; several runs are shown on one page
     #[arg(required = true, value_name = "DIR")]
     dirs: Vec<PathBuf>,
     /// One of `pushbench list formats` [default: text, html for several directories]
@@ -33,7 +33,7 @@ pub struct Args {
     /// Sorts tables of more than three arms by this metric
     #[arg(long, value_name = "METRIC")]
     sort: Option<String>,
-    /// Writes to a file instead of standard output, which - is; to a directory where a format has several files
+    /// Writes to this file; - is standard output; a format with several files takes a directory
     #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
 }
@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let Some(format) = ALL.into_iter().find(|f| f.name() == name) else {
         return Err(Error::usage(format!(
-            "--format {name}: a run has no such format, a gate has; see `pushbench list formats`"
+            "--format {name} is a format of gates, not of runs; see `pushbench list formats`"
         )));
     };
     if args.dirs.len() > 1 && format != Format::Html {
@@ -84,12 +84,12 @@ fn of_runs(args: &Args, format: Format) -> Result<()> {
     let tables = [Format::Text, Format::Markdown, Format::Junit, Format::Html];
     if sort.is_some() && !tables.contains(&format) {
         return Err(Error::usage(format!(
-            "--sort is about tables: {} keeps the order of the arms; leave out --sort, or write --format text",
+            "--sort applies to tables: {} keeps the order of the arms; leave out --sort, or write --format text",
             format.name()
         )));
     }
     if args.chart.is_some() && format != Format::Svg {
-        return Err(Error::usage("--chart is about one chart: add --format svg"));
+        return Err(Error::usage("--chart selects one SVG chart: add --format svg"));
     }
     // Before anything is read: it may take a while.
     where_to(args, format)?;
@@ -112,7 +112,7 @@ fn of_run(args: &Args, format: Format, sort: Option<&'static Metric>) -> Result<
         return print(&text::render(&report, look()));
     }
     let seconds = match format {
-        Format::Hlog => store::read_seconds(&stored, &args.dirs[0]),
+        Format::Hlog => results_store::read_seconds(&stored, &args.dirs[0]),
         _ => Seconds::new(), // no other format shows them
     };
     let evidence = evidence(&stored, &report, &seconds);
@@ -125,7 +125,7 @@ fn of_run(args: &Args, format: Format, sort: Option<&'static Metric>) -> Result<
     }
 }
 
-/// What the page shows of each directory.
+/// The records of each directory, as the page shows them.
 fn sources(args: &Args, sort: Option<&'static Metric>) -> Result<Vec<Source>> {
     let file = args.output.as_ref().filter(|file| file.as_os_str() != "-");
     let beside = file.map(|file| file.parent().unwrap_or(Path::new("")));
@@ -133,8 +133,8 @@ fn sources(args: &Args, sort: Option<&'static Metric>) -> Result<Vec<Source>> {
         let run = stored_run(dir)?;
         let mut report = compare::compare(&run);
         ranking::sort(&mut report, sort);
-        if let Some(said) = table::incomplete(&report) {
-            error_line(&format!("{}: {said}", dir.display()));
+        if let Some(message) = table::incomplete(&report) {
+            error_line(&format!("{}: {message}", dir.display()));
         }
         Ok(page::source(dir, &run, report, beside))
     };
@@ -146,7 +146,7 @@ fn drawing(name: Option<&str>, sources: &[Source]) -> Result<String> {
     let charts: Vec<Chart> = sources.iter().flat_map(|s| chart::all(&s.page)).collect();
     let names: Vec<&str> = charts.iter().map(|c| c.name.as_str()).collect();
     if names.is_empty() {
-        return Err(Error::usage("this run has nothing that could be drawn: see --format text"));
+        return Err(Error::usage("this run has no data for a chart: see --format text"));
     }
     let there_are = names.join(", ");
     let name = name.ok_or_else(|| {
@@ -166,7 +166,7 @@ fn where_to(args: &Args, format: Format) -> Result<()> {
         (None, None) => Err(needs_a_directory(args, format)),
         (Some(path), Some(name)) if path.is_dir() && path.as_os_str() != "-" => {
             Err(Error::usage(format!(
-                "--output {}: that is a directory, and {} is one file: write --output {}",
+                "--output {} is a directory, and {} is one file: write --output {}",
                 path.display(),
                 format.name(),
                 path.join(name).display()
@@ -174,7 +174,7 @@ fn where_to(args: &Args, format: Format) -> Result<()> {
         }
         (Some(path), None) if path.as_os_str() == "-" => Err(needs_a_directory(args, format)),
         (Some(path), None) if path.exists() && !path.is_dir() => Err(Error::usage(format!(
-            "--output {}: that is no directory, and {} has several: name a directory",
+            "--output {} is not a directory, and {} has several files: name a directory",
             path.display(),
             format.name()
         ))),
@@ -185,20 +185,20 @@ fn where_to(args: &Args, format: Format) -> Result<()> {
 fn needs_a_directory(args: &Args, format: Format) -> Error {
     let (dir, format) = (args.dirs[0].display(), format.name());
     Error::usage(format!(
-        "--format {format} has several files: say where they shall go, for example\n  pushbench report {dir} --format {format} --output {format}"
+        "--format {format} writes several files: name a directory for them, for example\n  pushbench report {dir} --format {format} --output {format}"
     ))
 }
 
-/// Files of other tools have no place for it, or nobody looks there.
+/// Formats of other tools have no field for it, or one that is rarely read.
 fn say_what_is_missing(dir: &Path, format: Format, report: &Report, evidence: &Evidence<'_>) {
-    if let Some(said) = table::incomplete(report).filter(|_| format != Format::Text) {
-        error_line(&said);
+    if let Some(message) = table::incomplete(report).filter(|_| format != Format::Text) {
+        error_line(&message);
     }
     let trackers = [Format::GithubAction, Format::Bencher, Format::Gobench];
     let arms = || evidence.points.iter().flat_map(|p| &p.arms);
     if trackers.contains(&format) && arms().all(|a| a.over_blocks.is_empty()) {
         error_line(&format!(
-            "no block is valid, so there is no figure to keep: see `{}`",
+            "no block is valid, so there are no figures to write: see `{}`",
             again(dir)
         ));
     }
@@ -218,7 +218,7 @@ fn write_all(from: &Path, dir: &Path, files: &[File]) -> Result<()> {
     }
     std::fs::create_dir_all(dir).map_err(|e| {
         Error::harness(format!(
-            "cannot make the directory {}: {e}; choose another --output",
+            "cannot create the directory {}: {e}; choose another --output",
             dir.display()
         ))
     })?;

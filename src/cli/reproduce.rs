@@ -8,7 +8,7 @@ use crate::gate::record;
 use crate::run;
 use crate::run::arms;
 use crate::run::arms::Arm;
-use crate::run::{Begun, Request};
+use crate::run::{Request, StartedRun};
 use pushbench_analysis::compare;
 use pushbench_analysis::compare::completeness;
 use pushbench_analysis::compare::runs::side_by_side;
@@ -17,8 +17,8 @@ use pushbench_core::record::run::{ArmHeader, RunHeader, StoredRun};
 use pushbench_core::scenario::{Point, Question};
 use pushbench_host::console::error_line;
 use pushbench_host::cpus::Placement;
-use pushbench_host::store::vacant;
-use pushbench_host::store::{self};
+use pushbench_host::results_store::vacant;
+use pushbench_host::results_store::{self};
 use pushbench_report::runs::agreement_in_short;
 use pushbench_sut::manifest::BuiltinOptions;
 use std::path::{Path, PathBuf};
@@ -46,8 +46,8 @@ pub fn run(args: &Args) -> Result<u8> {
         return Err(a_gate(&args.dir));
     }
     let stored = stored_run(&args.dir)?;
-    for said in completeness::differences(&stored) {
-        error_line(&format!("RECORDS DIFFER in {}: {said}", name(&args.dir)));
+    for difference in completeness::differences(&stored) {
+        error_line(&format!("RECORDS DIFFER in {}: {difference}", name(&args.dir)));
     }
     let placement = placement(args, &stored.header)?;
     let question = question(&args.dir, &stored.header)?;
@@ -65,34 +65,34 @@ pub fn run(args: &Args) -> Result<u8> {
     let mut show = Show::new();
     show.say_placement(&request.placement);
     run::prepare(&request, &interrupt, &mut show)?;
-    let mut begun = Begun::new(&request)?;
+    let mut begun = StartedRun::new(&request)?;
     let ended = begun.measure(&interrupt, &mut show);
     show.finish();
     conclude(args, &stored, begun, &request.out, ended)
 }
 
-/// The arms of its stages are no targets: its own command starts them.
+/// The arms of a gate's stages are commands, not targets: only the gate's command starts them.
 fn a_gate(dir: &Path) -> Error {
     let again = match record::header(dir) {
         Ok(header) => format!(": {}", crate::cli::gate::command(&header.command)),
         Err(_) => String::new(),
     };
     Error::usage(format!(
-        "{0} is the directory of a gate, and reproduce repeats runs: repeat the gate by its own command{again}; \
+        "{0} is the directory of a gate, and reproduce takes a run: repeat the gate with its own command{again}; \
          `pushbench report {0}` shows it",
         dir.display()
     ))
 }
 
-/// Shows both, as far as the new one came.
+/// Shows both runs, as far as the new one was finished.
 fn conclude(
     args: &Args,
     stored: &StoredRun,
-    begun: Begun<'_>,
+    begun: StartedRun<'_>,
     out: &Path,
     ended: Result<()>,
 ) -> Result<u8> {
-    let again = store::read(out)?;
+    let again = results_store::read(out)?;
     if again.trials.is_empty() && ended.is_err() {
         begun.discard();
         return ended.map(|()| 0);
@@ -109,7 +109,7 @@ fn conclude(
 fn question(dir: &Path, header: &RunHeader) -> Result<Question> {
     if header.points.is_empty() {
         return Err(Error::usage(format!(
-            "{} holds no plan: its run.json has no point; name another run",
+            "{} has no plan: its run.json has no point; name another run",
             dir.display()
         )));
     }
@@ -139,11 +139,11 @@ fn placement(args: &Args, header: &RunHeader) -> Result<Placement> {
     })
 }
 
-/// The stored run's arms as they are found here.
+/// The stored run's arms as this machine defines them.
 fn arms(args: &Args, header: &RunHeader, builtin: &BuiltinOptions) -> Result<Vec<Arm>> {
-    let told = header.points.first().map(|p| &p.arms[..]).unwrap_or_default();
-    let names: Vec<String> = told.iter().map(|a| format!("{}@{}", a.transport, a.target)).collect();
-    for (name, arm) in names.iter().zip(told) {
+    let arms = header.points.first().map(|p| &p.arms[..]).unwrap_or_default();
+    let names: Vec<String> = arms.iter().map(|a| format!("{}@{}", a.transport, a.target)).collect();
+    for (name, arm) in names.iter().zip(arms) {
         // One by one, so that the message can say what the stored run did.
         arms::find(std::slice::from_ref(name), builtin, &args.allow_host)
             .map_err(|e| cannot(&args.dir, arm, &e))?;

@@ -3,7 +3,7 @@
 use crate::cli::progress::Show;
 use crate::cli::{command_line, interrupt_flag, look, page, print};
 use crate::run;
-use crate::run::{Begun, Request, arms};
+use crate::run::{Request, StartedRun, arms};
 use pushbench_analysis::compare;
 use pushbench_analysis::compare::evidence::evidence;
 use pushbench_analysis::compare::expect::Outcome;
@@ -12,11 +12,11 @@ use pushbench_core::error::{Error, Result};
 use pushbench_core::publishing::Keep;
 use pushbench_core::record::metrics::Metric;
 use pushbench_core::record::run::StoredRun;
-use pushbench_core::scenario;
 use pushbench_core::scenario::{Flow, Override, Question};
 use pushbench_host::cpus::Placement;
-use pushbench_host::store::vacant;
-use pushbench_host::store::{self, write_atomically};
+use pushbench_host::input;
+use pushbench_host::results_store::vacant;
+use pushbench_host::results_store::{self, write_atomically};
 use pushbench_report::{html, markdown, text};
 use pushbench_sut::manifest::{BuiltinOptions, OWN_FILE};
 use pushbench_sut::publisher::{PublishOptions, new_token};
@@ -33,7 +33,7 @@ pub struct Args {
     /// A shipped scenario's name or a path to a .toml file
     #[arg(default_value = "ingest")]
     scenario: String,
-    /// What to measure, TRANSPORT@TARGET; repeat it, the first is the baseline
+    /// Arm to measure, TRANSPORT@TARGET; may be repeated; the first arm is the baseline
     #[arg(long = "arm", value_name = "ARM")]
     arms: Vec<String>,
     /// Results directory [default: results/TIME-SCENARIO, the time in UTC]
@@ -45,7 +45,7 @@ pub struct Args {
     /// Measured part of a trial (load.duration)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     duration: Option<String>,
-    /// Unmeasured part before it (load.warmup)
+    /// Unmeasured part at the start of a trial (load.warmup)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     warmup: Option<String>,
     /// Events per second (load.rate)
@@ -69,7 +69,7 @@ pub struct Args {
     /// Sets any scenario key; setting a swept key ends its sweep
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Sorts the table of more than three arms by this metric
+    /// Sorts a table of more than three arms by this metric
     #[arg(long, value_name = "METRIC")]
     sort: Option<String>,
     /// CPUs of driver and targets, such as driver=1,target=0
@@ -82,7 +82,7 @@ pub struct Args {
 
 impl Args {
     /// What `pushbench` alone runs.
-    pub fn default_run() -> Args {
+    pub(crate) fn default_run() -> Args {
         Args { scenario: "ingest".to_owned(), seed: SEED, ..Args::default() }
     }
 
@@ -114,7 +114,7 @@ pub(super) struct Overrides<'a> {
 }
 
 impl Overrides<'_> {
-    /// Each as KEY=VALUE.
+    /// Parses each KEY=VALUE.
     pub(super) fn parsed(&self) -> Result<Vec<Override>> {
         let one = |text: &String| {
             let origin = format!("--set {text}");
@@ -132,7 +132,7 @@ impl Overrides<'_> {
 /// Runs the scenario; the exit code of the contract.
 pub fn run(args: &Args) -> Result<u8> {
     let sort = crate::cli::report::sorted_by(args.sort.as_deref())?;
-    let question = scenario::load(&args.scenario, &args.overrides()?)?;
+    let question = input::scenario(&args.scenario, &args.overrides()?)?;
     let placement = match &args.cpus {
         Some(text) => Placement::parse(text)?,
         None => Placement::automatic(),
@@ -151,7 +151,7 @@ pub fn run(args: &Args) -> Result<u8> {
         Request { question, arms, seed: args.seed, placement, out, command: command_line() };
     show.say_placement(&request.placement);
     run::prepare(&request, &interrupt, &mut show)?;
-    let mut begun = Begun::new(&request)?;
+    let mut begun = StartedRun::new(&request)?;
     let ended = begun.measure(&interrupt, &mut show);
     show.finish();
     conclude(begun, &request.out, ended, sort)
@@ -167,17 +167,17 @@ pub(super) fn builtin(question: &Question, placement: &Placement) -> Result<Buil
     let scenario = question.points.first().map(|p| &p.scenario);
     let publish = scenario.and_then(|s| {
         let subscribers = s.subscribers.as_ref()?;
-        let asked = &subscribers.publisher;
+        let publisher = &subscribers.publisher;
         Some(new_token().map(|token| PublishOptions {
             types: subscribers.types(s.payload.kind()),
             acknowledged: subscribers.acknowledged,
             poll_interval: subscribers.poll_interval,
             long_poll_hold: subscribers.long_poll_hold,
             token,
-            queue: asked.queue,
-            timeout: asked.timeout,
-            keep: asked.keep_alive.map_or(Keep::Always, Keep::For),
-            ping: asked.ping,
+            queue: publisher.queue,
+            timeout: publisher.timeout,
+            keep: publisher.keep_alive.map_or(Keep::Always, Keep::For),
+            ping: publisher.ping,
             subscribers: subscribers.count,
         }))
     });
@@ -201,14 +201,14 @@ pub(super) fn default_out(scenario: &str) -> PathBuf {
     std::iter::once(first).chain((2..).map(next)).find(|path| !path.exists()).unwrap_or_default()
 }
 
-/// Shows what was finished, whatever the end was, and finds the exit code.
+/// Shows what was finished, however the run ended, and derives the exit code.
 fn conclude(
-    begun: Begun<'_>,
+    begun: StartedRun<'_>,
     out: &Path,
     ended: Result<()>,
     sort: Option<&'static Metric>,
 ) -> Result<u8> {
-    let stored = store::read(out)?;
+    let stored = results_store::read(out)?;
     if stored.trials.is_empty() && ended.is_err() {
         begun.discard();
         return ended.map(|()| 0);
@@ -231,7 +231,7 @@ fn write_reports(out: &Path, stored: &StoredRun, report: &Report) -> Result<()> 
     write_atomically(&out.join(PAGE), html::render(&[source]).as_bytes())
 }
 
-/// Where everything is, and what to do next. A page that could not be written is not named.
+/// The paths of the results and the next steps; a page that could not be written is left out.
 fn next(out: &Path, report: &Report, written: bool) -> String {
     let dir = out.display();
     let page =
@@ -250,7 +250,7 @@ fn next(out: &Path, report: &Report, written: bool) -> String {
     lines
 }
 
-/// `init` overwrites nothing, so it is of no use where the file stands already.
+/// `init` overwrites nothing, so it is not offered where the file exists.
 fn own_server() -> &'static str {
     match Path::new(OWN_FILE).exists() {
         true => "Your own server?       described in pushbench.toml: pushbench list targets\n",
@@ -263,7 +263,7 @@ pub(super) fn exit_code(report: &Report, out: &Path) -> Result<u8> {
     let points = &report.points;
     if let Some(arm) = points.iter().flat_map(|p| &p.arms).find(|a| a.trials == a.invalid) {
         return Err(Error::target(format!(
-            "{}: none of its {} trials is valid, so nothing is compared with it; `pushbench report {}` says why",
+            "{}: none of its {} trials is valid, so no comparison uses it; `pushbench report {}` shows the reasons",
             arm.arm,
             arm.trials,
             out.display()

@@ -3,16 +3,16 @@
 use crate::cli::run::default_out;
 use crate::cli::{command_line, deliver, interrupt_flag, print};
 use crate::run::environment;
-use crate::selftest::truth::{RunContext, measure};
-use crate::selftest::{CHECKS, Check, Lab, Line};
+use crate::selftest::accuracy::{RunContext, measure};
+use crate::selftest::{CHECKS, Check, Line, SelfTestContext};
 use pushbench_core::cpu_list::Cpus;
 use pushbench_core::error::{Error, Result};
-use pushbench_core::record::truth::Truth;
+use pushbench_core::record::accuracy::Truth;
 use pushbench_core::suggest::did_you_mean;
 use pushbench_host::console::error_line;
 use pushbench_host::cpus::Placement;
-use pushbench_host::store::{create_dir, write_atomically};
-use pushbench_report::truth;
+use pushbench_host::results_store::{create_dir, write_atomically};
+use pushbench_report::accuracy;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
@@ -20,10 +20,10 @@ pub struct Args {
     /// Runs this check alone: freeze, delay, agree, pacing, outcomes or deliveries; may be repeated
     #[arg(long, value_name = "CHECK")]
     only: Vec<String>,
-    /// Measures how true the figures are on this machine, and writes a page and its data
+    /// Measures the accuracy of the figures on this machine and writes a page and its data
     #[arg(long, conflicts_with = "only")]
     truth: bool,
-    /// Where they go [default: `results/UTC-TIME-truth`]
+    /// Directory for both [default: `results/UTC-TIME-truth`]
     #[arg(long, value_name = "DIR", requires = "truth")]
     out: Option<PathBuf>,
     /// CPUs of driver and targets, such as driver=1,target=0
@@ -42,7 +42,7 @@ pub fn run(args: &Args) -> Result<u8> {
         None => Placement::automatic(),
     };
     let interrupt = interrupt_flag()?;
-    let lab = Lab { placement: &placement, interrupt: &interrupt, seed: args.seed };
+    let lab = SelfTestContext { placement: &placement, interrupt: &interrupt, seed: args.seed };
     print(&format!(
         "driver on CPU {}, target on CPU {}\n",
         Cpus(&placement.driver),
@@ -59,9 +59,9 @@ pub fn run(args: &Args) -> Result<u8> {
         print(&shown(&lines))?;
     }
     print(&match wrong {
-        0 => "\nThe instrument measures what theory says.\n".to_owned(),
+        0 => "\nAll checks agree with theory.\n".to_owned(),
         n => format!(
-            "\n{n} figures disagree with theory: do not trust this machine's results until this is understood.\n"
+            "\n{n} figures disagree with theory: do not trust results of this machine until the cause is known.\n"
         ),
     })?;
     Ok(u8::from(wrong > 0))
@@ -70,13 +70,14 @@ pub fn run(args: &Args) -> Result<u8> {
 /// The data of a truth page.
 const TRUTH: &str = "truth.json";
 
-fn truth(out: Option<&Path>, lab: &Lab<'_>) -> Result<u8> {
+fn truth(out: Option<&Path>, lab: &SelfTestContext<'_>) -> Result<u8> {
     let out = out.map_or_else(|| default_out("truth"), Path::to_path_buf);
     create_dir(&out)?;
-    let told = RunContext { command: command_line().join(" "), machine: environment::describe() };
-    let found = measure(lab, told, &mut |what| error_line(&format!("{what} …")))?;
-    write_atomically(&out.join(TRUTH), truth::json(&found).as_bytes())?;
-    let page = truth::render(&found);
+    let context =
+        RunContext { command: command_line().join(" "), machine: environment::describe() };
+    let found = measure(lab, context, &mut |what| error_line(&format!("{what} …")))?;
+    write_atomically(&out.join(TRUTH), accuracy::json(&found).as_bytes())?;
+    let page = accuracy::render(&found);
     write_atomically(&out.join("report.md"), page.as_bytes())?;
     print(&format!("\n{page}"))?;
     error_line(&format!("Results  {}", out.display()));
@@ -84,22 +85,22 @@ fn truth(out: Option<&Path>, lab: &Lab<'_>) -> Result<u8> {
 }
 
 /// True when a directory holds a truth page.
-pub fn is_truth(dir: &Path) -> bool {
+pub(crate) fn is_truth(dir: &Path) -> bool {
     dir.join(TRUTH).is_file()
 }
 
-/// A stored truth page again, without measuring.
+/// Shows a stored truth page without measuring.
 pub fn report(dir: &Path, format: &str, output: Option<&Path>) -> Result<()> {
     let path = dir.join(TRUTH);
     let unreadable = |e: String| Error::usage(format!("{}: {e}", path.display()));
-    let text = pushbench_core::input::text(&path, pushbench_core::input::GENERATED)?;
+    let text = pushbench_host::input::text(&path, pushbench_host::input::GENERATED)?;
     let found: Truth = serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))?;
     let text = match format {
-        "text" | "markdown" => truth::render(&found),
-        "json" => truth::json(&found),
+        "text" | "markdown" => accuracy::render(&found),
+        "json" => accuracy::json(&found),
         other => {
             return Err(Error::usage(format!(
-                "--format {other}: a truth page is shown as text, markdown or json"
+                "--format {other}: a truth page has the formats text, markdown and json"
             )));
         }
     };
@@ -112,7 +113,7 @@ fn chosen(names: &[String]) -> Result<Vec<Check>> {
     }
     let known = || CHECKS.iter().map(|c| c.name);
     let find = |name: &String| {
-        CHECKS.iter().find(|c| c.name == name).copied().ok_or_else(|| {
+        CHECKS.iter().find(|c| c.is_named(name)).copied().ok_or_else(|| {
             Error::usage(format!(
                 "--only {name}: no such check{}; there are {}",
                 did_you_mean(name, known()),

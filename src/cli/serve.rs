@@ -1,38 +1,41 @@
 //! `pushbench serve`
 
+use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::publishing::{self, Keep, TOKEN_VARIABLE};
 use pushbench_core::scenario::payload::{LEAST_ANSWER, MAX_BYTES};
-use pushbench_core::suggest::did_you_mean;
-use pushbench_core::transport::{ALL, CARRIERS, Carrier, Transport};
+use pushbench_core::transport::{CARRIERS, Carrier, Transport};
 use pushbench_core::units;
 use pushbench_server::handler::Handler;
 use pushbench_server::publisher;
 use pushbench_server::serve::{ServeOptions, Work, serve};
+use pushbench_sut::manifest::BUILTIN;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// webhook, websocket or tcp; with --publisher sse, long-poll or poll, too
-    transport: String,
+    /// The left side of an arm, TRANSPORT[+OPTION]: webhook, websocket or tcp; with --publisher also
+    /// sse, long-poll or poll
+    #[arg(value_name = "TRANSPORT")]
+    arm: String,
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: String,
     /// Sleeps this long per event
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     delay: Option<Duration>,
-    /// Burns CPU this long per event
+    /// Uses CPU for this long per event
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     work: Option<Duration>,
-    /// Answer questions with so many bytes instead of acknowledging events; a webhook's question whose
-    /// header callback-url names an address of this machine is answered there
+    /// Answers questions with this many bytes instead of acknowledging events; a webhook question whose
+    /// callback-url header names an address of this machine is answered at that address
     #[arg(long, value_name = "BYTES", conflicts_with = "publisher", value_parser = an_answer)]
     duplex: Option<usize>,
     /// Runtime threads
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
-    /// Publish to subscribers instead of taking events; the token is read from PUSHBENCH_TOKEN
+    /// Publishes to subscribers instead of receiving events; the token is read from PUSHBENCH_TOKEN
     #[arg(long, conflicts_with_all = ["delay", "work"])]
     publisher: bool,
     /// Types of events that are published, separated by commas
@@ -47,25 +50,25 @@ pub struct Args {
     /// Subscribers do not acknowledge (a webhook always does)
     #[arg(long, requires = "publisher")]
     unacknowledged: bool,
-    /// Unsettled events a subscriber may have; further ones are turned away and counted
+    /// Unsettled events allowed per subscriber; further events are rejected and counted
     #[arg(long, value_name = "N", default_value_t = publishing::QUEUE, requires = "publisher", value_parser = at_least_one)]
     queue: usize,
-    /// Webhook deliveries under way at the same time
+    /// Concurrent webhook deliveries
     #[arg(long, value_name = "N", default_value_t = publishing::CONCURRENCY, requires = "publisher", value_parser = at_least_one)]
     concurrency: usize,
-    /// From the write of a delivery to its acknowledgement
+    /// Longest time from the write of a delivery to its acknowledgement
     #[arg(long, value_name = "TIME", requires = "publisher", value_parser = units::parse_duration)]
     timeout: Option<Duration>,
-    /// How long a long-poll's request is held while there is no event
+    /// Time for which a long-poll request is held while there is no event
     #[arg(long, value_name = "TIME", requires = "publisher", value_parser = units::parse_duration)]
     hold: Option<Duration>,
-    /// Close a webhook's kept connection after it was idle for so long
+    /// Closes a webhook's kept-alive connection after it was idle for this long
     #[arg(long, value_name = "TIME", requires = "publisher", value_parser = units::parse_duration)]
     keep_alive: Option<Duration>,
-    /// Close a webhook's connection after each delivery
+    /// Closes a webhook's connection after each delivery
     #[arg(long, requires = "publisher", conflicts_with = "keep_alive")]
     close: bool,
-    /// How often each WebSocket subscriber is pinged, at least 1s; one that does not answer is cut off
+    /// Interval of pings to each WebSocket subscriber, at least 1s; a subscriber that does not answer is disconnected
     #[arg(long, value_name = "TIME", requires = "publisher", value_parser = ping)]
     ping: Option<Duration>,
 }
@@ -89,15 +92,9 @@ fn at_least_one(text: &str) -> std::result::Result<usize, String> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let names = || ALL.map(Transport::name);
-    let transport = Transport::named(&args.transport).ok_or_else(|| {
-        Error::usage(format!(
-            "no transport is called \"{}\"{}; there are {}",
-            args.transport,
-            did_you_mean(&args.transport, names()),
-            names().join(", ")
-        ))
-    })?;
+    let spec = ArmSpec::parse_left(&args.arm, BUILTIN).map_err(Error::usage)?;
+    check_options(&spec, args)?;
+    let transport = spec.transport;
     let listen: SocketAddr = args.listen.parse().map_err(|_| {
         Error::usage(format!(
             "--listen {}: not an address with a port; write for example --listen 127.0.0.1:8080",
@@ -107,7 +104,13 @@ pub fn run(args: &Args) -> Result<()> {
     let work = match (args.publisher, transport.carrier()) {
         (true, _) => publisher(args, transport)?,
         (false, Some(carrier)) => {
-            Work::Take(carrier, Handler { delay: args.delay, work: args.work, answer: args.duplex })
+            // A question by webhook may name a callback without the option, too.
+            let options = match (carrier, args.duplex) {
+                (Carrier::Webhook, Some(_)) => spec.options.with(ArmOption::Callback),
+                _ => spec.options,
+            };
+            let (delay, work, answer) = (args.delay, args.work, args.duplex);
+            Work::Take(carrier, Handler { options, delay, work, answer })
         }
         (false, None) => return Err(takes_nothing(transport)),
     };
@@ -115,10 +118,35 @@ pub fn run(args: &Args) -> Result<()> {
     serve(&ServeOptions { listen, threads: usize::from(args.threads), work })
 }
 
+/// Refuses options that do not apply to a server.
+fn check_options(spec: &ArmSpec, args: &Args) -> Result<()> {
+    for option in spec.options.iter() {
+        let (transport, name) = (spec.transport.name(), option.name());
+        let plain = format!("write pushbench serve {transport}");
+        let why = match option {
+            _ if args.publisher => format!("it does not apply to a publisher: {plain} --publisher"),
+            option if !option.at_receiver() => {
+                format!("it applies only to the driver and its subscribers: {plain}")
+            }
+            ArmOption::Callback if spec.transport != Transport::Webhook => {
+                "a callback is a webhook: write pushbench serve webhook+callback --duplex 64"
+                    .to_owned()
+            }
+            ArmOption::Callback if args.duplex.is_none() => format!(
+                "a callback answers a question, and this server receives none: {plain}+{name} --duplex \
+                 64, or serve {transport}"
+            ),
+            _ => continue,
+        };
+        return Err(Error::usage(format!("serve {}: +{name}: {why}", args.arm)));
+    }
+    Ok(())
+}
+
 fn takes_nothing(transport: Transport) -> Error {
     let name = transport.name();
     Error::usage(format!(
-        "{name} brings events to subscribers and takes none: write {TOKEN_VARIABLE}=$(openssl rand -hex \
+        "{name} delivers events to subscribers and receives none: write {TOKEN_VARIABLE}=$(openssl rand -hex \
          16) pushbench serve {name} --publisher, or serve {}",
         CARRIERS.map(Carrier::name).join(", ")
     ))
@@ -128,9 +156,9 @@ fn publisher(args: &Args, transport: Transport) -> Result<Work> {
     let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty());
     let token = token.ok_or_else(|| {
         Error::usage(format!(
-            "a publisher needs a token, which whoever publishes or subscribes must know: write for \
+            "a publisher needs a token, which publishing and subscribing clients send: write for \
              example {TOKEN_VARIABLE}=$(openssl rand -hex 16) pushbench serve {} --publisher",
-            args.transport
+            args.arm
         ))
     })?;
     let mut options = publisher::Options::new(transport);

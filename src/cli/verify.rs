@@ -2,17 +2,17 @@
 
 use crate::cli::{interrupt_flag, print};
 use crate::run::arms;
-use crate::verify::{Bench, Subject, full};
+use crate::verify::{Subject, VerifyContext, full};
 use pushbench_analysis::compare::verified::{Verified, verified};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Template;
 use pushbench_core::record::findings::Aspect;
-use pushbench_core::scenario;
 use pushbench_core::scenario::Override;
 use pushbench_core::suggest::did_you_mean;
 use pushbench_core::transport::Carrier;
 use pushbench_host::console::error_line;
 use pushbench_host::cpus::Placement;
+use pushbench_host::input;
 use pushbench_report::findings;
 use pushbench_sut::manifest;
 use pushbench_sut::manifest::{BuiltinOptions, Listed};
@@ -22,9 +22,9 @@ const FORMATS: [&str; 2] = ["text", "json"];
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Targets by name, every transport that each serves; or arms
+    /// Names of targets, each with every transport it serves; or arms
     targets: Vec<String>,
-    /// What to look at, TRANSPORT@TARGET; may be repeated
+    /// Arm to check, TRANSPORT@TARGET; may be repeated
     #[arg(long = "arm", value_name = "ARM")]
     arms: Vec<String>,
     /// A JSON file whose event is sent instead of a generated one (payload.file)
@@ -41,7 +41,7 @@ pub struct Args {
     allow_host: Vec<String>,
 }
 
-/// 0 when every arm acknowledges the known events exactly once, whatever else differs; else 3.
+/// 0 when every arm acknowledges the known events exactly once, whatever else differs; otherwise 3.
 pub fn run(args: &Args) -> Result<u8> {
     if !FORMATS.contains(&args.format.as_str()) {
         return Err(Error::usage(format!(
@@ -63,9 +63,10 @@ pub fn run(args: &Args) -> Result<u8> {
     for arm in &arms {
         setup::ensure(&arm.manifest, &interrupt, &mut error_line)?;
     }
-    let bench = Bench { cpus: &placement.target, interrupt: &interrupt, template: &template };
+    let context =
+        VerifyContext { cpus: &placement.target, interrupt: &interrupt, template: &template };
     let subjects: Vec<Subject<'_>> = arms.iter().map(arms::Arm::subject).collect();
-    let all = verified(&full(&subjects, &bench)?);
+    let all = verified(&full(&subjects, &context)?);
     print(&match args.format.as_str() {
         "json" => findings::json(&all),
         _ => findings::text(&all),
@@ -76,12 +77,12 @@ pub fn run(args: &Args) -> Result<u8> {
     }
 }
 
-/// The arms whose known events were not each acknowledged once, and what was found.
+/// The arms that did not acknowledge each valid event once, and what was found.
 fn not_exact(all: &Verified) -> Option<String> {
     let row = all.rows.iter().find(|row| row.aspect == Aspect::ExactlyOnce);
     let wrong = |(i, exact): (usize, &bool)| {
         let found = row.and_then(|row| row.arms.get(i)?.as_ref()?.detail.as_deref());
-        let found = found.unwrap_or("it was not found out");
+        let found = found.unwrap_or("it was not tested");
         (!exact).then(|| {
             format!("{}: not every event was acknowledged exactly once: {found}", all.arms[i])
         })
@@ -98,12 +99,12 @@ fn template(file: Option<&str>) -> Result<Template> {
         origin: format!("--event {path}"),
     });
     let overrides: Vec<Override> = own.into_iter().collect();
-    let question = scenario::load("ingest", &overrides)?;
+    let question = input::scenario("ingest", &overrides)?;
     let payload = question.points.first().map(|p| Template::of(&p.scenario));
     payload.ok_or_else(|| Error::harness("the scenario ingest has no point: please report it"))
 }
 
-/// The arms asked for; those of a run when none are.
+/// The requested arms; without any, those of a run.
 fn names(args: &Args) -> Result<Vec<String>> {
     let mut names = args.arms.clone();
     if !args.targets.is_empty() {
@@ -136,7 +137,7 @@ fn of_target(target: &str, known: &[Listed]) -> Result<Vec<String>> {
     if let Some(mistake) = found.serves.iter().find_map(|(_, read)| read.as_ref().err()) {
         return Err(Error::usage(mistake.to_string()));
     }
-    // What only brings events to subscribers cannot be asked anything.
+    // A transport that only delivers to subscribers cannot be verified.
     let takes = |transport: &&String| Carrier::named(transport).is_some();
     let transports = found.serves.iter().map(|(transport, _)| transport);
     Ok(transports.filter(takes).map(|t| format!("{t}@{target}")).collect())

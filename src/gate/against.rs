@@ -2,7 +2,7 @@
 
 use crate::gate::record;
 use crate::gate::record::GateHeader;
-use crate::gate::{Ended, Request, measure, prepare, sides};
+use crate::gate::{GateResult, Request, measure, prepare, sides};
 use crate::run::Progress;
 use crate::run::arms::Arm;
 use pushbench_analysis::compare::gate::{BASE, NULL};
@@ -11,7 +11,7 @@ use pushbench_core::record::run::RunHeader;
 use pushbench_core::record::trial::Stage;
 use pushbench_core::scenario::{Point, Question};
 use pushbench_core::transport::Transport;
-use pushbench_host::store;
+use pushbench_host::results_store;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -25,13 +25,13 @@ fn arm(stored: &RunHeader, transport: Transport, dir: &Path) -> Result<String> {
         (Some(base), _) => Ok(base.label.clone()),
         (None, [only]) => Ok(only.label.clone()),
         (None, []) => Err(Error::usage(format!(
-            "--against {}: that run has no arm by {}; it has {}",
+            "--against {}: that run has no arm for {}; its arms are {}",
             dir.display(),
             transport.name(),
             arms.iter().map(|a| a.label.as_str()).collect::<Vec<_>>().join(", ")
         ))),
         (None, _) => Err(Error::usage(format!(
-            "--against {}: that run has several arms by {}, and none of them is a gate's base; there are {}",
+            "--against {}: that run has several arms for {}, and none of them is the base of a gate: {}",
             dir.display(),
             transport.name(),
             mine.iter().map(|a| a.label.as_str()).collect::<Vec<_>>().join(", ")
@@ -59,14 +59,14 @@ pub fn execute(
     against: &Against,
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
-) -> Result<Ended> {
+) -> Result<GateResult> {
     let header = GateHeader { against: Some(against.arm.clone()), ..GateHeader::of(request) };
     record::create(&request.out, &header)?;
     let judged = prepare(&request.arms, interrupt, progress)
         .and_then(|()| record::keep_against(&request.out, &against.dir))
         .and_then(|()| measure(&crate::gate::part(request, 1), interrupt, progress))
-        .and_then(|run| record::held_against(&request.out, &against.arm, &run, &request.settings));
-    Ended::kept(&request.out, header, judged.map(|gate| vec![gate]))
+        .and_then(|run| record::judge_against(&request.out, &against.arm, &run, &request.settings));
+    GateResult::record_result(&request.out, header, judged.map(|gate| vec![gate]))
 }
 
 /// As many arms as the stored run had, so that the candidate shares its CPU as the stored arm did; two
@@ -94,10 +94,10 @@ impl Against {
     /// Reads it and finds the arm. Of a gate it is the last stage.
     pub fn find(dir: &Path, transport: Transport) -> Result<Against> {
         let dir = if record::is_gate(dir) { record::last_stage(dir) } else { dir.to_owned() };
-        let stored = store::read(&dir)?;
+        let stored = results_store::read(&dir)?;
         if !stored.trials.iter().any(|t| t.stage == Stage::Block && t.is_valid()) {
             return Err(Error::usage(format!(
-                "--against {}: that run has no valid trial to be held against",
+                "--against {}: that run has no valid trial to compare with",
                 dir.display()
             )));
         }

@@ -2,10 +2,10 @@
 //! stages; `compare::gate` decides.
 
 pub mod against;
+pub mod equivalence;
 pub mod nulls;
 pub mod qualify;
 pub mod record;
-pub mod same;
 pub mod sides;
 pub mod waivers;
 
@@ -20,18 +20,18 @@ use pushbench_core::record::run::StoredRun;
 use pushbench_core::record::trial::Stage;
 use pushbench_core::scenario::{Blocks, Question};
 use pushbench_host::cpus::Placement;
-use pushbench_host::store;
+use pushbench_host::results_store;
 use record::GateHeader;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-/// What `pushbench gate` was asked for.
+/// The parameters of `pushbench gate`.
 pub struct Request {
     /// The scenario's points.
     pub question: Question,
     /// Base, candidate and null of each transport.
     pub arms: Vec<Arm>,
-    /// Base and candidate in words, as they were asked for.
+    /// Base and candidate as given on the command line.
     pub named: [String; 2],
     /// What is judged.
     pub settings: Settings,
@@ -48,25 +48,29 @@ pub struct Request {
 }
 
 /// A gate that was begun.
-pub struct Ended {
+pub struct GateResult {
     /// The stages, the last of which is the verdict.
     pub stages: Vec<Gate>,
     /// What ended it before a verdict.
     pub error: Option<Error>,
 }
 
-impl Ended {
-    /// Keeps how a gate ended, whatever ended it, beside its stages.
-    fn kept(out: &Path, mut header: GateHeader, ended: Result<Vec<Gate>>) -> Result<Ended> {
+impl GateResult {
+    /// Records how a gate ended, also after an error.
+    fn record_result(
+        out: &Path,
+        mut header: GateHeader,
+        ended: Result<Vec<Gate>>,
+    ) -> Result<GateResult> {
         let failure = |e: &Error| Failure { error: e.to_string(), exit_code: e.code() };
         let failure = ended.as_ref().err().map(failure);
         header.ended = Some(record::End { stages: record::begun(out), failure });
         let written = record::write(out, &header);
         match ended {
-            Ok(stages) => written.map(|()| Ended { stages, error: None }),
+            Ok(stages) => written.map(|()| GateResult { stages, error: None }),
             Err(error) => {
                 let stages = record::judge(out, &header).unwrap_or_default();
-                Ok(Ended { stages, error: Some(error) })
+                Ok(GateResult { stages, error: Some(error) })
             }
         }
     }
@@ -77,10 +81,10 @@ pub fn execute(
     request: &Request,
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
-) -> Result<Ended> {
+) -> Result<GateResult> {
     let header = GateHeader::of(request);
     record::create(&request.out, &header)?;
-    Ended::kept(&request.out, header, stages(request, interrupt, progress))
+    GateResult::record_result(&request.out, header, stages(request, interrupt, progress))
 }
 
 fn stages(
@@ -89,8 +93,8 @@ fn stages(
     progress: &mut dyn Progress,
 ) -> Result<Vec<Gate>> {
     prepare(&request.arms, interrupt, progress)?;
-    progress.say("looking at what base and candidate serve");
-    same::check(&request.arms, &request.question, &request.placement, interrupt, progress)?;
+    progress.say("checking that base and candidate handle events in the same way");
+    equivalence::check(&request.arms, &request.question, &request.placement, interrupt, progress)?;
     let mut stages: Vec<Gate> = Vec::new();
     for stage in [1, 2] {
         progress.say(&stage_line(request, stage));
@@ -106,8 +110,8 @@ fn stages(
 fn stage_line(request: &Request, stage: usize) -> String {
     let blocks = blocks(request.blocks, stage);
     match stage {
-        1 => format!("stage 1: {blocks} blocks; what cannot pass goes into a longer one"),
-        _ => format!("stage 2: {blocks} fresh blocks decide"),
+        1 => format!("stage 1: {blocks} blocks; if a metric does not pass, a longer stage follows"),
+        _ => format!("stage 2: {blocks} new blocks decide"),
     }
 }
 
@@ -127,7 +131,7 @@ fn part(request: &Request, stage: usize) -> run::Request {
     }
 }
 
-/// Runs one stretch of blocks and reads it back. A target that ended by itself, or acknowledged nothing,
+/// Runs a stage and reads it back. A target that ended by itself, or acknowledged nothing,
 /// ends the gate: half a comparison is none.
 pub fn measure(
     part: &run::Request,
@@ -135,9 +139,9 @@ pub fn measure(
     progress: &mut dyn Progress,
 ) -> Result<StoredRun> {
     run::execute(part, interrupt, progress)?;
-    let run = store::read(&part.out)?;
+    let run = results_store::read(&part.out)?;
     match failed(&run) {
-        Some(why) => Err(Error::target(format!("{why}; {}", kept(&part.out)))),
+        Some(why) => Err(Error::target(format!("{why}; {}", record_result(&part.out)))),
         None => Ok(run),
     }
 }
@@ -149,19 +153,24 @@ fn failed(run: &StoredRun) -> Option<String> {
             Stage::Pilot => "its pilot".to_owned(),
             Stage::Block => format!("block {}", t.block + 1),
         };
-        let silent = t.events.due > 0 && t.events.acknowledged == 0;
-        let how = match t.invalid.iter().find(|r| r.starts_with("target ")) {
+        let none_acknowledged = t.account.measured.due > 0 && t.account.measured.acknowledged == 0;
+        let how = match t.judged.invalid.iter().find(|r| r.starts_with("target ")) {
             Some(reason) => format!("the {reason}"),
-            None if silent => format!("not one of {} events was acknowledged", t.events.due),
+            None if none_acknowledged => {
+                format!("none of {} events was acknowledged", t.account.measured.due)
+            }
             None => return None,
         };
         Some(format!("{}: {place}: {how}", t.label))
     })
 }
 
-fn kept(dir: &Path) -> String {
+fn record_result(dir: &Path) -> String {
     let dir = dir.display().to_string();
-    format!("what was finished is kept: `pushbench report {}`", shell_words::quote(&dir))
+    format!(
+        "the finished trials are kept: `pushbench report {}` shows them",
+        shell_words::quote(&dir)
+    )
 }
 
 /// Sets up what the targets need, once.

@@ -1,10 +1,10 @@
-//! What equal builds have shown on a kind of machine, kept in a file that belongs beside the code it
+//! Differences between equal builds on a kind of machine, kept in a file that belongs next to the code it
 //! gates: `pushbench qualify` writes it, `pushbench gate` takes its margins from it.
 
 use pushbench_analysis::compare::gate::Margin;
 use pushbench_core::error::{Error, Result};
-use pushbench_core::input;
-use pushbench_host::store::write_atomically;
+use pushbench_host::input;
+use pushbench_host::results_store::write_atomically;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -43,30 +43,30 @@ pub struct Entry {
 
 /// The kind of a machine, from its environment.
 pub fn kind(environment: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let told = |name: &&str| environment.get(*name).map(|v| ((*name).to_owned(), v.clone()));
-    KIND.iter().filter_map(told).collect()
+    let described = |name: &&str| environment.get(*name).map(|v| ((*name).to_owned(), v.clone()));
+    KIND.iter().filter_map(described).collect()
 }
 
 impl Nulls {
-    /// Reads the file; `asked`: it was named, so it must be there.
-    pub fn read(path: &Path, asked: bool) -> Result<Nulls> {
+    /// Reads the file; `required`: it was named, so it must be there.
+    pub fn read(path: &Path, required: bool) -> Result<Nulls> {
         let text = match input::text(path, input::GENERATED) {
             Ok(text) => text,
-            Err(e) if e.is_missing() && !asked => {
+            Err(e) if e.is_missing() && !required => {
                 return Ok(Nulls { schema: SCHEMA, entries: Vec::new() });
             }
             Err(e) => return Err(e.into()),
         };
         let bad = |why: String| {
             Error::usage(format!(
-                "{}: {why}; write it anew with `pushbench qualify`",
+                "{}: {why}; write it again with `pushbench qualify`",
                 path.display()
             ))
         };
         let found: Nulls = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
         if found.schema != SCHEMA {
             return Err(bad(format!(
-                "it has schema {}, this pushbench reads {SCHEMA}",
+                "it has schema {}, but this version of pushbench reads schema {SCHEMA}",
                 found.schema
             )));
         }

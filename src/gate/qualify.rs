@@ -13,15 +13,16 @@ use crate::run::arms::Arm;
 use pushbench_analysis::compare::gate::qualification::{EQUAL, Header, SLOWER, Tried, judged};
 use pushbench_analysis::compare::gate::{BASE, Margin, NULL, Settings};
 use pushbench_analysis::stats;
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
-use pushbench_core::input;
 use pushbench_core::record::metrics;
 use pushbench_core::record::run::StoredRun;
 use pushbench_core::scenario::{Blocks, Question};
 use pushbench_core::transport::Transport;
 use pushbench_host::cpus::Placement;
-use pushbench_host::store::{self, write_atomically};
-use pushbench_sut::manifest::{BuiltinOptions, Manifest};
+use pushbench_host::input;
+use pushbench_host::results_store::{self, write_atomically};
+use pushbench_sut::manifest::{BUILTIN, BuiltinOptions, Manifest};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -35,7 +36,7 @@ const SCHEMA: u32 = 1;
 /// Trials from which the base's service time is read.
 const CALIBRATION_BLOCKS: usize = 8;
 
-/// What `pushbench qualify` was asked for.
+/// The parameters of `pushbench qualify`.
 pub struct Request {
     /// The scenario's points: one.
     pub question: Question,
@@ -47,7 +48,7 @@ pub struct Request {
     pub blocks: usize,
     /// Gates in all.
     pub gates: usize,
-    /// Gates in which slower candidates stand, too.
+    /// Gates that also have slower candidates.
     pub injected: usize,
     /// Seed.
     pub seed: u64,
@@ -66,7 +67,7 @@ pub fn execute(
     progress: &mut dyn Progress,
 ) -> Result<(Header, Vec<Tried>)> {
     let header = match read_header(&request.out)? {
-        Some(header) => gone_on_with(header, request)?,
+        Some(header) => resume(header, request)?,
         None => begin(request, interrupt, progress)?,
     };
     let mut all = Vec::new();
@@ -87,8 +88,9 @@ pub fn execute(
 
 /// What a directory holds so far, judged again.
 pub fn read(dir: &Path) -> Result<(Header, Vec<Tried>)> {
-    let header = read_header(dir)?
-        .ok_or_else(|| Error::usage(format!("{} holds no qualification", dir.display())))?;
+    let header = read_header(dir)?.ok_or_else(|| {
+        Error::usage(format!("{} does not contain a qualification", dir.display()))
+    })?;
     let mut all = Vec::new();
     for gate in 1..=header.gates {
         let stages: Vec<StoredRun> = (1..=2)
@@ -102,7 +104,7 @@ pub fn read(dir: &Path) -> Result<(Header, Vec<Tried>)> {
 }
 
 /// Whether a directory holds a qualification.
-pub fn is_qualification(dir: &Path) -> bool {
+pub(crate) fn is_qualification(dir: &Path) -> bool {
     dir.join(FILE).is_file()
 }
 
@@ -117,7 +119,7 @@ fn read_header(dir: &Path) -> Result<Option<Header>> {
         Err(e) if e.is_missing() && is_not_begun(dir) => return Ok(None),
         Err(e) => {
             return Err(Error::usage(format!(
-                "--out {}: it exists and is no qualification to go on with ({e}); choose another",
+                "--out {}: it exists, but it does not contain a qualification that can be continued ({e}); choose another directory",
                 dir.display()
             )));
         }
@@ -136,18 +138,18 @@ fn is_not_begun(dir: &Path) -> bool {
     entries.all(|e| e.is_ok_and(|e| e.file_name() == CALIBRATION))
 }
 
-/// The same question must be asked again: gates of different ones do not add up.
-fn gone_on_with(header: Header, request: &Request) -> Result<Header> {
-    let asked = Header {
+/// Gates of different parameters cannot be combined.
+fn resume(header: Header, request: &Request) -> Result<Header> {
+    let required = Header {
         command: header.command.clone(),
         service_ns: header.service_ns,
         settings: Settings { today: header.settings.today.clone(), ..request.settings.clone() },
         ..header_of(request, 0.0)
     };
-    match asked == header {
+    match required == header {
         true => Ok(header),
         false => Err(Error::usage(format!(
-            "--out {}: it was begun with other options; repeat these: {}",
+            "--out {}: it was started with other options; repeat these: {}",
             request.out.display(),
             shell_words::join(&header.command)
         ))),
@@ -173,7 +175,7 @@ fn header_of(request: &Request, service_ns: f64) -> Header {
 fn begin(request: &Request, interrupt: &AtomicBool, progress: &mut dyn Progress) -> Result<Header> {
     progress.say("calibration: the base's service time");
     let cannot = |e: std::io::Error| {
-        Error::harness(format!("cannot make {}: {e}; see --out", request.out.display()))
+        Error::harness(format!("cannot create {}: {e}; see --out", request.out.display()))
     };
     std::fs::create_dir_all(&request.out).map_err(cannot)?;
     let arms = vec![arm(request, BASE, None)];
@@ -199,11 +201,12 @@ fn begin(request: &Request, interrupt: &AtomicBool, progress: &mut dyn Progress)
 fn arm(request: &Request, name: &str, work: Option<Duration>) -> Arm {
     let builtin =
         BuiltinOptions { threads: request.placement.target.len(), work, ..Default::default() };
-    let manifest = Manifest::builtin(request.transport.name(), &builtin);
+    let spec = ArmSpec::plain(request.transport, BUILTIN);
+    let manifest = Manifest::builtin(&spec, &builtin);
     sides::arm(name, request.transport, manifest)
 }
 
-/// Slower candidates stand in evenly spread gates.
+/// The gates with slower candidates are spread evenly.
 fn is_injected(header: &Header, gate: usize) -> bool {
     gate * header.injected / header.gates != (gate - 1) * header.injected / header.gates
 }
@@ -245,7 +248,7 @@ fn finished(dir: &Path) -> Result<Option<StoredRun>> {
     if !dir.join("run.json").is_file() {
         return Ok(None);
     }
-    let run = store::read(dir)?;
+    let run = results_store::read(dir)?;
     Ok((run.header.complete && !run.cut).then_some(run))
 }
 

@@ -1,4 +1,4 @@
-//! A gate's directory: `gate.json` (what was asked, and how strictly) beside one results directory a
+//! A gate's directory: `gate.json` (the parameters) and one results directory per
 //! stage. The verdict is derived from them again, digit for digit.
 
 use crate::gate::Request;
@@ -7,8 +7,8 @@ use pushbench_analysis::compare::gate::{Failure, Gate, Settings};
 use pushbench_analysis::compare::machine;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::run::StoredRun;
-use pushbench_host::store::create_dir;
-use pushbench_host::store::{self, write_atomically};
+use pushbench_host::results_store::create_dir;
+use pushbench_host::results_store::{self, write_atomically};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ pub struct GateHeader {
     /// What is judged, and how strictly.
     pub settings: Settings,
     /// The arm of a stored run that the candidate is held against, which is copied into the gate's
-    /// directory; `None` when the base was measured beside the candidate.
+    /// directory; `None` when the base was measured with the candidate.
     #[serde(default)]
     pub against: Option<String>,
     /// The scenario's name; empty in gates of versions that did not keep it.
@@ -76,7 +76,7 @@ fn against_dir(dir: &Path) -> PathBuf {
 }
 
 /// Copies the stored run that a candidate is held against.
-pub fn keep_against(dir: &Path, stored: &Path) -> Result<()> {
+pub(crate) fn keep_against(dir: &Path, stored: &Path) -> Result<()> {
     let to = against_dir(dir);
     let cannot = |e: std::io::Error| {
         Error::harness(format!("cannot copy {}: {e}; see --out", stored.display()))
@@ -89,18 +89,18 @@ pub fn keep_against(dir: &Path, stored: &Path) -> Result<()> {
 }
 
 /// The last stage of a gate that has a finished one.
-pub fn last_stage(dir: &Path) -> PathBuf {
+pub(crate) fn last_stage(dir: &Path) -> PathBuf {
     let stages = (1..).map(|stage| stage_dir(dir, stage)).take_while(|part| part.is_dir());
     stages.last().unwrap_or_else(|| stage_dir(dir, 1))
 }
 
 /// A stage's results directory.
-pub fn stage_dir(dir: &Path, stage: usize) -> PathBuf {
+pub(crate) fn stage_dir(dir: &Path, stage: usize) -> PathBuf {
     dir.join(format!("stage-{stage}"))
 }
 
 /// Whether a directory holds a gate.
-pub fn is_gate(dir: &Path) -> bool {
+pub(crate) fn is_gate(dir: &Path) -> bool {
     dir.join(FILE).is_file()
 }
 
@@ -120,13 +120,13 @@ pub fn write(dir: &Path, header: &GateHeader) -> Result<()> {
 /// Reads `gate.json`.
 pub fn header(dir: &Path) -> Result<GateHeader> {
     let path = dir.join(FILE);
-    let text = pushbench_core::input::text(&path, pushbench_core::input::GENERATED)?;
+    let text = pushbench_host::input::text(&path, pushbench_host::input::GENERATED)?;
     let damaged =
         |e: serde_json::Error| Error::usage(format!("{} is damaged: {e}", path.display()));
     let version: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;
     if version["schema"] != verdict::SCHEMA {
         return Err(Error::usage(format!(
-            "{} has schema {}, this pushbench reads schema {}: use the version that wrote it",
+            "{} has schema {}, but this version of pushbench reads schema {}: use the version that wrote it",
             path.display(),
             version["schema"],
             verdict::SCHEMA
@@ -155,10 +155,10 @@ pub fn judge(dir: &Path, header: &GateHeader) -> Result<Vec<Gate>> {
     let mut stages = Vec::new();
     for stage in 1..=begun(dir) {
         let part = stage_dir(dir, stage);
-        let run = store::read(&part)?;
+        let run = results_store::read(&part)?;
         stages.push(match &header.against {
             None => verdict::judge(&run, verdict::CANDIDATE, &header.settings, stage),
-            Some(arm) => held_against(dir, arm, &run, &header.settings)?,
+            Some(arm) => judge_against(dir, arm, &run, &header.settings)?,
         });
     }
     let planned = header.ended.as_ref().map(|end| end.stages);
@@ -182,20 +182,24 @@ pub fn judge(dir: &Path, header: &GateHeader) -> Result<Vec<Gate>> {
 /// held against the rule by which a second stage follows.
 fn missing(last: &Gate, planned: Option<usize>, against: bool) -> Option<String> {
     match planned {
-        Some(planned) if planned > last.stage => Some(format!(
-            "the gate ran {planned} stages, and stage {} is not there",
-            last.stage + 1
-        )),
+        Some(planned) if planned > last.stage => {
+            Some(format!("the gate ran {planned} stages, but stage {} is missing", last.stage + 1))
+        }
         None if last.stage == 1 && !against && last.wants_more() => {
-            Some("stage 1 left it open, and stage 2 is not there".to_owned())
+            Some("stage 1 did not decide, and stage 2 is missing".to_owned())
         }
         _ => None,
     }
 }
 
-/// The verdict on a run beside the stored one that the gate's directory keeps.
-pub fn held_against(dir: &Path, arm: &str, run: &StoredRun, settings: &Settings) -> Result<Gate> {
-    let old = store::read(&against_dir(dir))?;
+/// The verdict on a run, compared with the copy of the stored run.
+pub(crate) fn judge_against(
+    dir: &Path,
+    arm: &str,
+    run: &StoredRun,
+    settings: &Settings,
+) -> Result<Gate> {
+    let old = results_store::read(&against_dir(dir))?;
     let differs = machine::differences(&old.header, &run.header);
     let differs = differs.iter().map(ToString::to_string).collect();
     Ok(verdict::judge_against(&old, arm, run, settings, differs))
@@ -205,7 +209,7 @@ pub fn held_against(dir: &Path, arm: &str, run: &StoredRun, settings: &Settings)
 mod tests {
     use super::*;
     use pushbench_analysis::compare::gate::sample::{recipe, settings};
-    use pushbench_host::store::Store;
+    use pushbench_host::results_store::Store;
 
     /// A gate's directory with these stages, each a candidate that takes this part of the base's time.
     fn gate(dir: &Path, candidates: &[f64], ended: Option<End>) -> Vec<Gate> {
@@ -245,9 +249,9 @@ mod tests {
         };
         assert_eq!(last("whole", &[1.08, 1.0], end(2, None)).0, 0);
         let (code, said) = last("missing", &[1.08], end(2, None));
-        assert!(code == 2 && said.contains("stage 2 is not there"), "{said}");
+        assert!(code == 2 && said.contains("stage 2 is missing"), "{said}");
         let (code, said) = last("former", &[1.08], None);
-        assert!(code == 2 && said.contains("stage 2 is not there"), "{said}");
+        assert!(code == 2 && said.contains("stage 2 is missing"), "{said}");
         assert_eq!(last("former-whole", &[22.0], None).0, 1);
     }
 

@@ -13,7 +13,7 @@ use pushbench_sut::manifest::{BUILTIN, BuiltinOptions, Manifest, PORT};
 const TRANSPORT: &str = "{transport}";
 
 /// What concerns every side.
-pub struct Common<'a> {
+pub struct SideOptions<'a> {
     /// Path at which a command takes events; the transport's usual one without it.
     pub path: Option<&'a str>,
     /// How a command's answers find their events.
@@ -29,16 +29,16 @@ pub fn arms(
     base: &str,
     candidate: &str,
     transports: &[Transport],
-    common: &Common<'_>,
+    options: &SideOptions<'_>,
 ) -> Result<Vec<Arm>> {
     let mut arms = Vec::new();
     for transport in transports {
-        let known = one("--base", base, *transport, common)?;
-        let tried = one("--candidate", candidate, *transport, common)?;
-        let again = known.clone();
+        let base_manifest = one("--base", base, *transport, options)?;
+        let candidate_manifest = one("--candidate", candidate, *transport, options)?;
+        let again = base_manifest.clone();
         arms.extend([
-            arm(BASE, *transport, known),
-            arm(CANDIDATE, *transport, tried),
+            arm(BASE, *transport, base_manifest),
+            arm(CANDIDATE, *transport, candidate_manifest),
             arm(NULL, *transport, again),
         ]);
     }
@@ -56,7 +56,7 @@ pub fn arm(part: &str, transport: Transport, mut manifest: Manifest) -> Arm {
 }
 
 /// Whether a side is the name of a target and not a command.
-pub fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     !text.contains(char::is_whitespace) && !text.contains(['{', '/'])
 }
 
@@ -65,20 +65,20 @@ pub fn one(
     option: &str,
     text: &str,
     transport: Transport,
-    common: &Common<'_>,
+    options: &SideOptions<'_>,
 ) -> Result<Manifest> {
     if is_name(text) {
         return match text {
-            BUILTIN => Ok(Manifest::builtin(transport.name(), &common.builtin)),
-            name => manifest::find(transport.name(), name, common.allow_hosts)
+            BUILTIN => Ok(Manifest::builtin(&ArmSpec::plain(transport, BUILTIN), &options.builtin)),
+            name => manifest::find(transport, name, options.allow_hosts)
                 .map_err(|e| no_target(option, text, e)),
         };
     }
     let words = words(option, text, transport)?;
-    let path = match common.path {
+    let path = match options.path {
         Some(path) if !path.starts_with('/') => {
             return Err(Error::usage(format!(
-                "--path {path}: a path begins with /: --path /{path}"
+                "--path {path}: a path begins with /: write --path /{path}"
             )));
         }
         Some(path) => path,
@@ -86,7 +86,7 @@ pub fn one(
         None => "/",
     };
     let path = if transport == Transport::Tcp { "" } else { path };
-    Ok(Manifest::started_by(option, transport.name(), words, path, common.matching))
+    Ok(Manifest::started_by(option, transport, words, path, options.matching))
 }
 
 fn words(option: &str, text: &str, transport: Transport) -> Result<Vec<String>> {
@@ -98,10 +98,10 @@ fn words(option: &str, text: &str, transport: Transport) -> Result<Vec<String>> 
     };
     let words = shell_words::split(text).map_err(|_| bad("a quote is not closed"))?;
     if words.is_empty() {
-        return Err(bad("there is no command in it"));
+        return Err(bad("it contains no command"));
     }
     if !words.iter().any(|w| w.contains(PORT)) {
-        return Err(bad("nothing tells it which port to listen on: it has no {port}"));
+        return Err(bad("it has no {port}, so the program does not receive its port"));
     }
     Ok(words.into_iter().map(|w| w.replace(TRANSPORT, transport.name())).collect())
 }
@@ -109,7 +109,7 @@ fn words(option: &str, text: &str, transport: Transport) -> Result<Vec<String>> 
 fn no_target(option: &str, text: &str, e: Error) -> Error {
     match e {
         Error::Usage(why) => Error::usage(format!(
-            "{option} {text}: {why}; a command, other than a target's name, contains {PORT}"
+            "{option} {text}: {why}; a command, unlike the name of a target, contains {PORT}"
         )),
         other => other,
     }
@@ -119,15 +119,15 @@ fn no_target(option: &str, text: &str, e: Error) -> Error {
 mod tests {
     use super::*;
 
-    fn common() -> Common<'static> {
+    fn options() -> SideOptions<'static> {
         let builtin = BuiltinOptions::default();
-        Common { path: None, matching: Matching::Id, builtin, allow_hosts: &[] }
+        SideOptions { path: None, matching: Matching::Id, builtin, allow_hosts: &[] }
     }
 
     #[test]
     fn a_command_is_split_as_by_a_shell() {
         let text = "./my\\ server '--name=a b' --port {port} --over {transport}";
-        let found = one("--base", text, Transport::Websocket, &common()).unwrap();
+        let found = one("--base", text, Transport::Websocket, &options()).unwrap();
         let words = ["./my server", "--name=a b", "--port", "{port}", "--over", "websocket"];
         assert_eq!(found.command.unwrap(), words);
         assert_eq!(found.url, "ws://127.0.0.1:{port}/");
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn what_cannot_be_started_is_refused() {
         let refused = |text: &str| {
-            let e = one("--candidate", text, Transport::Webhook, &common()).unwrap_err();
+            let e = one("--candidate", text, Transport::Webhook, &options()).unwrap_err();
             assert!(matches!(e, Error::Usage(_)), "{e}");
             e.to_string()
         };

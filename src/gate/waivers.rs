@@ -2,11 +2,11 @@
 
 use pushbench_analysis::compare::gate::Waiver;
 use pushbench_core::error::Result;
-use pushbench_core::input;
 use pushbench_core::origin::Origin;
 use pushbench_core::record::metrics;
 use pushbench_core::suggest::did_you_mean;
 use pushbench_core::units;
+use pushbench_host::input;
 use serde::Deserialize;
 use std::path::Path;
 use toml::Spanned;
@@ -31,11 +31,11 @@ struct Entry {
     reason: Spanned<String>,
 }
 
-/// Reads the file. `asked`: it was named, so it must be there.
-pub fn read(path: &Path, asked: bool) -> Result<Vec<Waiver>> {
+/// Reads the file. `required`: it was named, so it must be there.
+pub fn read(path: &Path, required: bool) -> Result<Vec<Waiver>> {
     match input::text(path, input::WRITTEN) {
         Ok(text) => parse(&path.display().to_string(), &text),
-        Err(e) if e.is_missing() && !asked => Ok(Vec::new()),
+        Err(e) if e.is_missing() && !required => Ok(Vec::new()),
         Err(e) => Err(e.into()),
     }
 }
@@ -57,7 +57,7 @@ fn waiver(entry: Entry, place: &dyn Fn(usize) -> Origin) -> Result<Waiver> {
     if metrics::named(metric).is_none() {
         let names = metrics::METRICS.iter().map(|m| m.name);
         return Err(place(entry.metric.span().start).error(format!(
-            "no metric is called \"{metric}\"{}; see `pushbench list metrics`",
+            "there is no metric \"{metric}\"{}; see `pushbench list metrics`",
             did_you_mean(metric, names)
         )));
     }
@@ -66,11 +66,11 @@ fn waiver(entry: Entry, place: &dyn Fn(usize) -> Origin) -> Result<Waiver> {
     let expires = entry.expires.get_ref();
     let day: jiff::civil::Date = expires.parse().map_err(|_| {
         place(entry.expires.span().start)
-            .error(format!("expires \"{expires}\" is no day: write it as 2026-12-31"))
+            .error(format!("expires \"{expires}\" is not a date: write it as 2026-12-31"))
     })?;
     if entry.reason.get_ref().trim().is_empty() {
         return Err(place(entry.reason.span().start)
-            .error("a waiver without a reason is none: say why the slow-down is meant"));
+            .error("reason is empty: state why the slow-down is accepted"));
     }
     Ok(Waiver {
         scenario: entry.scenario,

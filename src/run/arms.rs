@@ -19,7 +19,7 @@ const DEFAULT_DUPLEX: [&str; 3] =
     ["webhook@builtin", "webhook+callback@builtin", "websocket@builtin"];
 
 /// The default arms of a flow.
-pub fn default_of(flow: Flow) -> &'static [&'static str] {
+pub(crate) fn default_of(flow: Flow) -> &'static [&'static str] {
     match flow {
         Flow::Idle => &DEFAULT_IDLE,
         Flow::Duplex => &DEFAULT_DUPLEX,
@@ -61,6 +61,11 @@ impl Arm {
         self.spec.transport.carrier_to(self.manifest.publisher.is_some())
     }
 
+    /// Most unanswered events that one connection holds.
+    pub fn depth_limit(&self) -> Option<usize> {
+        self.spec.depth_limit(self.manifest.publisher.is_some())
+    }
+
     /// The arm as `verify` looks at it.
     pub fn subject(&self) -> Subject<'_> {
         Subject { label: &self.label, carrier: self.carrier(), manifest: &self.manifest }
@@ -81,12 +86,12 @@ pub fn find(
             return Err(takes_nothing(name, transport));
         }
         let manifest = match spec.target.as_str() {
-            BUILTIN => Manifest::builtin(transport.name(), builtin),
-            BUILTIN_CLOSE => closing(name, transport, builtin)?,
+            BUILTIN => Manifest::builtin(&spec, builtin),
+            BUILTIN_CLOSE => closing(name, &spec, builtin)?,
             other if let Some(publish) = &builtin.publish => {
-                publisher::find(transport.name(), other, allow_hosts, publish)?
+                publisher::find(transport, other, allow_hosts, publish)?
             }
-            other => manifest::find(transport.name(), other, allow_hosts)?,
+            other => manifest::find(transport, other, allow_hosts)?,
         };
         check_options(name, &spec, &manifest, builtin)?;
         let same = |a: &&Arm| a.spec == spec;
@@ -122,7 +127,7 @@ fn check_stuck(name: &str, spec: &ArmSpec, builtin: &BuiltinOptions) -> Result<(
     match builtin.publish {
         Some(_) => Ok(()),
         None => Err(Error::usage(format!(
-            "--arm {name}: a subscriber is stuck in it, and this scenario has none: write pushbench run \
+            "--arm {name}: it adds a stuck subscriber, but this scenario has no subscribers: write pushbench run \
              fanout --arm {plain} --arm {name}, or --arm {plain}"
         ))),
     }
@@ -141,15 +146,15 @@ fn check_callback(
     let called_back = format!("--arm webhook+{}@{target}", ArmOption::Callback.name());
     let why = if builtin.answer.is_none() {
         format!(
-            "a callback answers a question, and this scenario asks none: write pushbench run duplex \
+            "a callback answers a question, but this scenario sends none: write pushbench run duplex \
              {called_back}, or --arm {plain}@{target}"
         )
     } else if transport != Transport::Webhook {
         format!("a callback is a webhook: write {called_back}")
     } else if !manifest.matched().tells_ids() {
         format!(
-            "only the id binds an answer to its question, and those of {target} are matched by order: write \
-             match = \"id\" in its description if they carry the id, or --arm webhook@{target}"
+            "a callback is matched to its question by id, but answers of {target} are matched by order: write \
+             match = \"id\" in its description if they contain the id, or --arm webhook@{target}"
         )
     } else {
         return Ok(());
@@ -158,7 +163,8 @@ fn check_callback(
 }
 
 /// The publisher without kept connections.
-fn closing(name: &str, transport: Transport, builtin: &BuiltinOptions) -> Result<Manifest> {
+fn closing(name: &str, spec: &ArmSpec, builtin: &BuiltinOptions) -> Result<Manifest> {
+    let transport = spec.transport;
     let mut options = builtin.clone();
     match &mut options.publish {
         Some(publish) if transport == Transport::Webhook => publish.keep = Keep::Never,
@@ -177,13 +183,13 @@ fn closing(name: &str, transport: Transport, builtin: &BuiltinOptions) -> Result
             )));
         }
     }
-    Ok(Manifest::builtin(transport.name(), &options))
+    Ok(Manifest::builtin(spec, &options))
 }
 
 fn takes_nothing(name: &str, transport: Transport) -> Error {
     let carriers = CARRIERS.map(|carrier| format!("--arm {}@{BUILTIN}", carrier.name()));
     Error::usage(format!(
-        "--arm {name}: {0} brings events to subscribers, no target is sent any by it: write pushbench run \
+        "--arm {name}: {0} only delivers events to subscribers and cannot send events to a target: write pushbench run \
          fanout --arm {0}@{BUILTIN}, or {1}",
         transport.name(),
         carriers.join(", ")

@@ -1,9 +1,9 @@
-//! The machine a run was made on, for whoever reads it later.
+//! The machine of a run, recorded in its header.
 
 use std::collections::BTreeMap;
 use std::fs;
 
-/// Names and values; what the machine does not tell is left out.
+/// Names and values; values that the machine does not report are omitted.
 pub fn describe() -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut add = |name: &str, value: Option<String>| {

@@ -2,30 +2,25 @@
 //! trial is on disk as soon as it ends.
 
 pub mod arms;
+mod block_tally;
+mod checks;
 pub mod environment;
 pub mod point;
 mod sizing;
-mod tally;
 
 use crate::verify;
 use arms::Arm;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::{Matched, Template};
 use pushbench_core::plan;
-use pushbench_core::publishing::QUEUE;
 use pushbench_core::record::findings::Findings;
 use pushbench_core::record::run::{ArmHeader, PointHeader, RunHeader, SCHEMA};
 use pushbench_core::record::sizing::{MOST_BLOCKS, PILOT_BLOCKS, Sizing};
-use pushbench_core::remedy::Try;
-use pushbench_core::scenario::{
-    Blocks, DesignChoice, Flow, Question, Recipients, Scenario, Subscribers,
-};
-use pushbench_core::transport::{Carrier, Transport};
+use pushbench_core::scenario::{Blocks, Question, Scenario};
+use pushbench_core::transport::Carrier;
 use pushbench_host::cpus::Placement;
-use pushbench_host::store::Store;
-use pushbench_load::limits;
-use pushbench_load::trial_group::{Bench, Watch};
-use pushbench_sut::manifest::{BUILTIN, BUILTIN_CLOSE};
+use pushbench_host::results_store::Store;
+use pushbench_load::trial_group::{ExecutionContext, TrialObserver};
 use pushbench_sut::setup;
 use pushbench_wire::webhook::CALLBACK_URL;
 use std::collections::BTreeMap;
@@ -33,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// What `pushbench run` was asked for.
+/// The parameters of `pushbench run`.
 pub struct Request {
     /// The scenario's points.
     pub question: Question,
@@ -49,8 +44,8 @@ pub struct Request {
     pub command: Vec<String>,
 }
 
-/// Hears how a run goes.
-pub trait Progress: Watch {
+/// Receives the progress of a run.
+pub trait Progress: TrialObserver {
     /// The run begins; it should take about this long.
     fn begin(&mut self, estimate: Duration);
     /// It will take this much longer than was thought.
@@ -71,29 +66,29 @@ pub fn execute(
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<()> {
-    Begun::new(request)?.measure(interrupt, progress)
+    StartedRun::new(request)?.measure(interrupt, progress)
 }
 
 /// A run whose results directory is made. Before that nothing there is this run's.
-pub struct Begun<'a> {
+pub struct StartedRun<'a> {
     request: &'a Request,
     header: RunHeader,
     store: Store,
 }
 
-impl<'a> Begun<'a> {
+impl<'a> StartedRun<'a> {
     /// Makes the directory of a run that can be measured.
-    pub fn new(request: &'a Request) -> Result<Begun<'a>> {
-        check(request)?;
+    pub fn new(request: &'a Request) -> Result<StartedRun<'a>> {
+        checks::check(request)?;
         let header = header(request);
         let store = Store::create(&request.out, &header)?;
-        Ok(Begun { request, header, store })
+        Ok(StartedRun { request, header, store })
     }
 
     /// Measures everything, and keeps how it ended.
     pub fn measure(&mut self, interrupt: &AtomicBool, progress: &mut dyn Progress) -> Result<()> {
         let ended = self.measure_points(interrupt, progress);
-        let Begun { header, store, .. } = self;
+        let StartedRun { header, store, .. } = self;
         header.complete = ended.is_ok();
         header.finished = ended.is_ok().then(|| jiff::Timestamp::now().to_string());
         header.failure = ended.as_ref().err().map(ToString::to_string);
@@ -108,19 +103,19 @@ impl<'a> Begun<'a> {
         interrupt: &AtomicBool,
         progress: &mut dyn Progress,
     ) -> Result<()> {
-        let Begun { request, header, store } = self;
-        let bench = Bench { placement: &request.placement, interrupt };
+        let StartedRun { request, header, store } = self;
+        let context = ExecutionContext { placement: &request.placement, interrupt };
         progress.begin(
             request.question.points.iter().map(|p| estimate(&p.scenario, request.arms.len())).sum(),
         );
-        progress.stage("a first look at every arm");
+        progress.stage("first look at every arm");
         header.findings = first_look(request, interrupt)?;
         store.write_header(header)?;
         let labels: Vec<String> = request.arms.iter().map(|a| a.label.clone()).collect();
         for (index, point) in request.question.points.iter().enumerate() {
             progress.point(&labels);
-            let mut book = RunRecords { header, store };
-            point::run(request, index, &point.scenario, &bench, &mut book, progress)?;
+            let mut records = RunRecords { header, store };
+            point::run(request, index, &point.scenario, &context, &mut records, progress)?;
         }
         Ok(())
     }
@@ -129,133 +124,6 @@ impl<'a> Begun<'a> {
     pub fn discard(self) {
         self.store.discard();
     }
-}
-
-/// Refuses what cannot be measured.
-fn check(request: &Request) -> Result<()> {
-    let limit = pushbench_host::descriptors::raise_descriptors();
-    for point in &request.question.points {
-        check_restart(request, &point.scenario)?;
-        check_publishers(request, &point.scenario)?;
-        check_stuck(request, &point.scenario)?;
-        if point.scenario.subscribers.is_some() {
-            check_subscribers(request, &point.scenario, limit)?;
-            continue;
-        }
-        let at_once = if point.scenario.load.rate.is_some() { request.arms.len() } else { 1 };
-        limits::check_descriptors(limit, largest_connections(request, &point.scenario), at_once)?;
-    }
-    check_polling(request)
-}
-
-/// Only what we start can be ended and restarted.
-fn check_restart(request: &Request, scenario: &Scenario) -> Result<()> {
-    let foreign = request.arms.iter().find(|arm| arm.manifest.command.is_none());
-    match (scenario.restart_after, foreign) {
-        (Some(_), Some(arm)) => Err(Error::usage(format!(
-            "--arm {}: faults.restart_after ends the target and starts it anew, but this one was not started \
-             by pushbench: give it a command, or leave faults.restart_after out",
-            arm.label
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// Arms in which one more subscriber is stuck than the scenario says.
-fn check_stuck(request: &Request, scenario: &Scenario) -> Result<()> {
-    let Some(arm) = request.arms.iter().find(|arm| arm.stuck()) else { return Ok(()) };
-    let label = &arm.label;
-    let Some(subscribers) = arm.subscribers(scenario) else { return Ok(()) };
-    let unhealthy = subscribers.slow + subscribers.stuck;
-    if scenario.flow == Flow::Idle {
-        Err(Error::usage(format!(
-            "--arm {label}: nothing is kept for one that is stuck while nothing is published: write pushbench \
-             run fanout --arm {label}"
-        )))
-    } else if scenario.compare.design == DesignChoice::Sliced {
-        Err(Error::usage(format!(
-            "--arm {label}: what a publisher owes to one that is stuck goes by the clock on the wall, which \
-             slices would cut: write --set compare.design=sequential, or leave compare.design out"
-        )))
-    } else if unhealthy >= subscribers.count {
-        Err(Error::usage(format!(
-            "--arm {label}: one more is stuck in it, and {unhealthy} slow and stuck ones of {} subscribers \
-             leave no healthy one: {}lower subscribers.slow or subscribers.stuck",
-            subscribers.count,
-            Try::Subscribers
-                .above(unhealthy as u64 + 1, unhealthy as f64)
-                .map_or(String::new(), |option| format!("write {option}, or "))
-        )))
-    } else {
-        Ok(())
-    }
-}
-
-/// What only the built-in publisher is known to do.
-fn check_publishers(request: &Request, scenario: &Scenario) -> Result<()> {
-    let Some(subscribers) = &scenario.subscribers else { return Ok(()) };
-    let foreign = |arm: &&Arm| ![BUILTIN, BUILTIN_CLOSE].contains(&arm.spec.target.as_str());
-    for arm in request.arms.iter().filter(foreign) {
-        let (key, why) = match arm.spec.transport {
-            _ if subscribers.to == Recipients::One => {
-                ("delivery.to", "events for one subscriber have a type of its own")
-            }
-            _ if subscribers.types.is_some() => {
-                ("payload.types", "there are types of the run's own")
-            }
-            Transport::Webhook if subscribers.stay.is_some() => {
-                ("subscribers.stay", "a webhook's subscribers leave by DELETE")
-            }
-            _ => continue,
-        };
-        return Err(Error::usage(format!(
-            "--arm {}: {key} is for the built-in publisher: {why}, which others do not know: leave {key} \
-             out, or write --arm {}@{BUILTIN}",
-            arm.label,
-            arm.spec.transport.name()
-        )));
-    }
-    Ok(())
-}
-
-/// A subscriber that polls too seldom would miss events by design: they time out, or find its queue full.
-fn check_polling(request: &Request) -> Result<()> {
-    let Some(arm) = request.arms.iter().find(|a| a.spec.transport == Transport::Poll) else {
-        return Ok(());
-    };
-    for point in &request.question.points {
-        let Some(subscribers) = &point.scenario.subscribers else { continue };
-        let (interval, timeout) = (subscribers.poll_interval, point.scenario.load.timeout);
-        let shorter = |millis: u64| {
-            let option = Try::PollInterval.below(millis, interval.as_secs_f64() * 1e3);
-            option.map_or(String::new(), |option| format!("write for example {option}, or "))
-        };
-        if interval >= timeout {
-            return Err(Error::usage(format!(
-                "{}: delivery.poll_interval is {interval:?}, and events time out after load.timeout, \
-                 {timeout:?}: {}raise load.timeout",
-                arm.label,
-                shorter((timeout / 5).as_millis() as u64)
-            )));
-        }
-        // What was answered stays until the next request acknowledges it.
-        let rate = point.scenario.load.rate.unwrap_or_default();
-        let each = match subscribers.to {
-            Recipients::All => rate,
-            Recipients::One => rate / subscribers.count as f64,
-        };
-        let queue = subscribers.publisher.queue.unwrap_or(QUEUE);
-        let queued = each * 2.0 * interval.as_secs_f64();
-        if queued > queue as f64 {
-            return Err(Error::usage(format!(
-                "{}: at {rate} events per second and a delivery.poll_interval of {interval:?} {queued:.0} events \
-                 wait for each subscriber or for its acknowledgement, and its queue holds {queue}: {}lower --rate",
-                arm.label,
-                shorter((queue as f64 / 4.0 / each * 1e3) as u64)
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// Where a run is written down.
@@ -272,37 +140,18 @@ impl RunRecords<'_> {
     }
 }
 
-/// Subscribers of every arm at once are needed in slices only; where they do not fit, `point` runs one
-/// arm after the other unless it was asked not to.
-fn check_subscribers(request: &Request, scenario: &Scenario, limit: u64) -> Result<()> {
-    let sliced = scenario.compare.design == DesignChoice::Sliced;
-    let at_once = if sliced { request.arms.len() } else { 1 };
-    let count = scenario.subscribers.as_ref().map_or(0, |s| s.count);
-    let connections = largest_connections(request, scenario);
-    let each = connections_each(request, scenario);
-    // One that may have to come back has a timer beside its connections.
-    let moves = |s: &Subscribers| s.stay.is_some() || s.backoff.is_some();
-    let timers = usize::from(scenario.subscribers.as_ref().is_some_and(moves));
-    let left = limit * each as u64 / (each + timers) as u64;
-    limits::Machine::read(left).check_subscribers(count, connections, at_once, each)
-}
-
-/// Connections that a subscriber of the hungriest arm holds.
+/// Connections per subscriber in the arm that needs most.
 fn connections_each(request: &Request, scenario: &Scenario) -> usize {
     let acknowledged = scenario.subscribers.as_ref().is_some_and(|s| s.acknowledged);
     request.arms.iter().map(|a| a.spec.transport.connections_each(acknowledged)).max().unwrap_or(1)
 }
 
-fn largest_connections(request: &Request, scenario: &Scenario) -> usize {
-    request.arms.iter().map(|a| slots(a, scenario).0).max().unwrap_or(0)
-}
-
 /// Connections and unanswered events each for an arm: where its protocol holds fewer in flight than
-/// asked, it gets as many more connections.
+/// requested, it gets more connections instead.
 pub fn slots(arm: &Arm, scenario: &Scenario) -> (usize, usize) {
-    let (count, asked) = (scenario.connections.count, scenario.connections.in_flight);
-    let in_flight = arm.carrier().depth_limit().map_or(asked, |limit| asked.min(limit));
-    (count * asked / in_flight, in_flight)
+    let (count, requested) = (scenario.connections.count, scenario.connections.in_flight);
+    let in_flight = arm.depth_limit().map_or(requested, |limit| requested.min(limit));
+    (count * requested / in_flight, in_flight)
 }
 
 /// How long a point will take if nothing goes wrong.
@@ -386,7 +235,7 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
     }
 }
 
-/// What requests of an arm have beside the usual headers.
+/// Names of the additional headers in requests of an arm.
 fn header_names(arm: &Arm) -> Vec<String> {
     let mut names = arm.manifest.request_options.header_names();
     names.extend(arm.called_back().then(|| CALLBACK_URL.to_owned()));
@@ -394,8 +243,8 @@ fn header_names(arm: &Arm) -> Vec<String> {
 }
 
 fn subprotocol(arm: &Arm) -> Option<String> {
-    let asked = arm.manifest.request_options.subprotocol.as_ref()?;
-    asked.to_str().ok().map(str::to_owned)
+    let requested = arm.manifest.request_options.subprotocol.as_ref()?;
+    requested.to_str().ok().map(str::to_owned)
 }
 
 /// What each arm does with a few of the first point's events. A target that acknowledges none of them
@@ -405,14 +254,14 @@ fn first_look(request: &Request, interrupt: &AtomicBool) -> Result<Vec<Findings>
     let subjects: Vec<verify::Subject<'_>> = request.arms.iter().map(Arm::subject).collect();
     let template = Template::of(&point.scenario);
     let cpus = &request.placement.target;
-    let bench = verify::Bench { cpus, interrupt, template: &template };
-    verify::quick(&subjects, &bench, point.scenario.load.timeout)
+    let context = verify::VerifyContext { cpus, interrupt, template: &template };
+    verify::quick(&subjects, &context, point.scenario.load.timeout)
 }
 
 /// Gives up a point whose blocks cannot be had.
 fn give_up(label: &str, why: &str, out: &Path) -> Error {
     Error::target(format!(
-        "{label}: {why}; the trials finished before are kept, see them with `pushbench report {}`",
+        "{label}: {why}; the finished trials are kept: `pushbench report {}` shows them",
         shell_words::quote(&out.display().to_string())
     ))
 }

@@ -2,8 +2,8 @@
 
 use crate::run::arms;
 use crate::run::arms::Arm;
-use crate::run::sizing::{First, said};
-use crate::run::tally::{ENOUGH_BLOCKS, Tally};
+use crate::run::block_tally::{BlockTally, ENOUGH_BLOCKS};
+use crate::run::sizing::{AutoSizing, sizing_line};
 use crate::run::{
     Progress, Request, RunRecords, connections_each, first_planned, of_blocks, slots,
     with_replacements,
@@ -18,17 +18,17 @@ use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
 use pushbench_core::scenario::{Arrivals, DesignChoice, Flow, Load, Recipients, Scenario, split};
 use pushbench_core::transport::Transport;
 use pushbench_host::descriptors::raise_descriptors;
-use pushbench_host::store::Store;
+use pushbench_host::results_store::Store;
 use pushbench_load::block;
 use pushbench_load::limits::Machine;
-use pushbench_load::trial_group::{Bench, Finished, TrialArm, TrialGroup};
+use pushbench_load::trial_group::{ExecutionContext, FinishedTrial, TrialArm, TrialGroup};
 use pushbench_sut::manifest::BuiltinOptions;
 use pushbench_wire::fault::BROKEN;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Usual length of a pilot with its start, for the estimate.
-pub const PILOT: Duration = Duration::from_millis(500);
+pub(crate) const PILOT: Duration = Duration::from_millis(500);
 /// Warm-up of a pilot.
 const PILOT_WARMUP: Duration = Duration::from_millis(150);
 /// Measured part of a pilot, unless the rate is low.
@@ -58,48 +58,50 @@ pub fn run(
     request: &Request,
     index: usize,
     scenario: &Scenario,
-    bench: &Bench<'_>,
-    book: &mut RunRecords<'_>,
+    context: &ExecutionContext<'_>,
+    records: &mut RunRecords<'_>,
     progress: &mut dyn Progress,
 ) -> Result<()> {
-    let maker = Maker { request, index, scenario, template: Template::of(scenario) };
+    let builder = GroupBuilder { request, index, scenario, template: Template::of(scenario) };
     let mut pilots = Vec::new();
     // An idle flow has nothing that a pilot could find out.
     let piloted = if scenario.flow == Flow::Idle { 0 } else { request.arms.len() };
     for arm in 0..piloted {
         progress.stage(&format!("pilot of {}", request.arms[arm].label));
-        let finished = measure(&maker.pilot(arm), bench, progress)?;
+        let finished = measure(&builder.pilot(arm), context, progress)?;
         for f in finished {
-            book.store.append(&f.trial, &f.seconds)?;
+            records.store.append(&f.trial, &f.seconds)?;
             pilots.push(f.trial);
         }
         progress.advance(PILOT);
     }
     check_pilots(&pilots)?;
     let each = connections_each(request, scenario);
-    // What a publisher owes to one that is stuck goes by the clock on the wall.
+    // The queue of a stuck subscriber grows in wall-clock time.
     let design = match request.arms.iter().any(Arm::stuck) {
         true => Design::Sequential,
         false => choose(scenario, &pilots, each, progress),
     };
-    blocks(&maker, design, bench, book, progress)
+    blocks(&builder, design, context, records, progress)
 }
 
 /// A target that has acknowledged a few events at the head of the run and now acknowledges nothing:
 /// the events of this point or their rate are beyond it.
 fn check_pilots(pilots: &[Trial]) -> Result<()> {
-    let silent =
-        |t: &&Trial| t.events.due > 0 && t.events.acknowledged + t.warmup.acknowledged == 0;
-    let Some(trial) = pilots.iter().find(silent) else {
+    let none_acknowledged = |t: &&Trial| {
+        t.account.measured.due > 0
+            && t.account.measured.acknowledged + t.account.warmup.acknowledged == 0
+    };
+    let Some(trial) = pilots.iter().find(none_acknowledged) else {
         return Ok(());
     };
-    let told = trial.faults.iter().filter(|(message, _)| *message != OTHER_FAULTS);
-    let responses = match told.max_by_key(|(_, n)| **n) {
+    let reported = trial.account.faults.iter().filter(|(message, _)| *message != OTHER_FAULTS);
+    let responses = match reported.max_by_key(|(_, n)| **n) {
         Some((message, n)) => format!("{n}× {message}"),
-        None if trial.unsolicited > 0 => {
-            format!("{} messages came back, none with the id of an event", trial.unsolicited)
+        None if trial.account.unsolicited > 0 => {
+            format!("{} messages came back, none with the id of an event", trial.account.unsolicited)
         }
-        None if trial.callbacks.as_ref().is_some_and(|c| !c.accepted.is_empty()) => {
+        None if trial.account.callbacks.as_ref().is_some_and(|c| !c.accepted.is_empty()) => {
             "questions were accepted, but no answer came to the address that the header callback-url names"
                 .to_owned()
         }
@@ -110,23 +112,23 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
     // What cannot be read is not read at a lower rate either.
     let try_this = match responses.contains(&format!("× {BROKEN}")) {
         true => {
-            "targets/PROTOCOL.md, \"What an answer may hold\", says what can be read: mend the target"
+            "targets/PROTOCOL.md, \"What an answer may hold\", lists the supported answers: correct the target"
                 .to_owned()
         }
         false => format!("try {rate}fewer --connections or a smaller --payload"),
     };
-    let died = trial.invalid.first().cloned().unwrap_or_default();
+    let died = trial.judged.invalid.first().cloned().unwrap_or_default();
     let died = if died.starts_with("target ") { format!("; the {died}") } else { String::new() };
     let name = trial.label.split('#').next().unwrap_or_default();
-    // Of a gate's sides and of subscribers' transports it could not be asked.
+    // `verify` does not accept the sides of a gate and the transports of subscribers.
     let verify = arms::find(&[name.to_owned()], &BuiltinOptions::default(), &[])
         .map_or(String::new(), |_| {
             format!(", and `pushbench verify --arm {}`", shell_words::quote(name))
         });
     Err(Error::target(format!(
-        "{}: not one of {} events was acknowledged: {responses}{died}; it acknowledged single events before \
+        "{}: none of {} events was acknowledged: {responses}{died}; it acknowledged single events before \
          the pilot: {try_this}{verify}",
-        trial.label, trial.events.due
+        trial.label, trial.account.measured.due
     )))
 }
 
@@ -152,7 +154,7 @@ fn choose(
             let deliveries = &fanout.deliveries;
             deliveries.last.quantile(0.5).or_else(|| deliveries.delivery.quantile(0.5))
         }
-        None => t.service.quantile(0.5),
+        None => t.account.service.quantile(0.5),
     };
     let slowest = pilots.iter().filter_map(service).max().unwrap_or(0);
     let slice = c.slice.or_else(|| plan::slice_length(slowest, &scenario.load));
@@ -163,17 +165,19 @@ fn choose(
         let machine = Machine::read(raise_descriptors());
         let (fit, short) = machine.subscribers(scenario.connections.count, pilots.len(), each);
         if s.count as u64 > fit {
-            progress.say(&format!("too few {short} for all arms at once: blocks are sequential"));
+            progress.say(&format!(
+                "not enough {short} to run all arms at the same time: blocks are sequential"
+            ));
             return Design::Sequential;
         }
     }
-    if let Some(t) = pilots.iter().find(|t| t.overloaded) {
-        progress.say(&format!("{} falls behind in its pilot: blocks are sequential", t.label));
+    if let Some(t) = pilots.iter().find(|t| t.judged.overloaded) {
+        progress.say(&format!("{} is overloaded in its pilot: blocks are sequential", t.label));
         return Design::Sequential;
     }
     if let Some(t) = pilots.iter().find(|t| t.driver.is_saturated()) {
         progress.say(&format!(
-            "the driver had no time left in the pilot of {}: blocks are sequential",
+            "the driver was saturated in the pilot of {}: blocks are sequential",
             t.label
         ));
         return Design::Sequential;
@@ -189,7 +193,7 @@ fn choose(
     match slice {
         Some(slice) => Design::Sliced(slice),
         None => {
-            progress.say("services are too long for slices: blocks are sequential");
+            progress.say("the service times are too long for slices: blocks are sequential");
             Design::Sequential
         }
     }
@@ -203,24 +207,24 @@ fn near_saturation(pilot: &Trial) -> Option<(&Trial, f64)> {
 }
 
 fn blocks(
-    maker: &Maker<'_>,
+    builder: &GroupBuilder<'_>,
     design: Design,
-    bench: &Bench<'_>,
-    book: &mut RunRecords<'_>,
+    context: &ExecutionContext<'_>,
+    records: &mut RunRecords<'_>,
     progress: &mut dyn Progress,
 ) -> Result<()> {
-    let plan = crate::run::plan(maker.request, maker.scenario, maker.index);
-    let mut wanted = first_planned(maker.scenario);
-    let mut first = First::of(maker.request, maker.scenario);
-    let mut run = Tally::of(&maker.scenario.load, &maker.request.out);
+    let plan = crate::run::plan(builder.request, builder.scenario, builder.index);
+    let mut wanted = first_planned(builder.scenario);
+    let mut first = AutoSizing::of(builder.request, builder.scenario);
+    let mut run = BlockTally::of(&builder.scenario.load, &builder.request.out);
     for b in &plan {
         if run.valid >= wanted || run.blocks >= with_replacements(wanted) {
             break;
         }
         progress.stage(&format!("block {}/{wanted}", (run.valid + 1).min(wanted)));
         let mut trials = Vec::new();
-        for group in maker.block(b, design) {
-            let finished = match measure(&group, bench, progress) {
+        for group in builder.block(b, design) {
+            let finished = match measure(&group, context, progress) {
                 Err(Error::Target(why)) if run.blocks > 0 => {
                     run.failures += 1;
                     progress.say(&format!("block {} is void: {why}", b.index));
@@ -232,16 +236,17 @@ fn blocks(
                 other => other?,
             };
             progress.advance((group.load.warmup + group.load.duration) * group.arms.len() as u32);
-            keep(book.store, &finished)?;
+            store_trials(records.store, &finished)?;
             trials.extend(finished.into_iter().map(|f| f.trial));
         }
-        let whole = run.count(&trials, maker.request.arms.len());
+        let whole = run.count(&trials, builder.request.arms.len());
         if let Some(sizing) = first.as_mut().filter(|_| whole).and_then(|f| f.size(&trials)) {
-            let more = of_blocks(maker.scenario, maker.request.arms.len(), sizing.blocks - wanted);
-            progress.say(&said(&sizing, more));
+            let more =
+                of_blocks(builder.scenario, builder.request.arms.len(), sizing.blocks - wanted);
+            progress.say(&sizing_line(&sizing, more));
             progress.extend(more);
             wanted = sizing.blocks;
-            book.sized(maker.index, sizing)?;
+            records.sized(builder.index, sizing)?;
         }
         if let Some(stop) = run.verdict() {
             return stop.map(|line| progress.say(&line));
@@ -253,34 +258,34 @@ fn blocks(
 /// Drives a trial group and judges its records.
 fn measure(
     group: &TrialGroup,
-    bench: &Bench<'_>,
+    context: &ExecutionContext<'_>,
     progress: &mut dyn Progress,
-) -> Result<Vec<Finished>> {
-    let mut finished = block::run(group, bench, progress)?;
-    finished.iter_mut().for_each(|f| validity::judge(&mut f.trial));
+) -> Result<Vec<FinishedTrial>> {
+    let mut finished = block::run(group, context, progress)?;
+    finished.iter_mut().for_each(|f| validity::judge(&mut f.trial, f.ended.as_deref()));
     Ok(finished)
 }
 
-fn keep(store: &mut Store, finished: &[Finished]) -> Result<()> {
+fn store_trials(store: &mut Store, finished: &[FinishedTrial]) -> Result<()> {
     finished.iter().try_for_each(|f| store.append(&f.trial, &f.seconds))
 }
 
 /// Makes the trial groups of one point.
-struct Maker<'a> {
+struct GroupBuilder<'a> {
     request: &'a Request,
     index: usize,
     scenario: &'a Scenario,
     template: Template,
 }
 
-impl Maker<'_> {
+impl GroupBuilder<'_> {
     fn trial_arm(&self, arm: usize) -> TrialArm {
         let a = &self.request.arms[arm];
         let (connections, in_flight) = slots(a, self.scenario);
         let mut manifest = a.manifest.clone();
         let subscribers = a.subscribers(self.scenario);
-        if let (Some(publisher), Some(asked)) = (&mut manifest.publisher, &subscribers) {
-            publisher.subscribers = asked.count;
+        if let (Some(publisher), Some(requested)) = (&mut manifest.publisher, &subscribers) {
+            publisher.subscribers = requested.count;
         }
         TrialArm {
             arm,
@@ -296,7 +301,7 @@ impl Maker<'_> {
     fn pilot(&self, arm: usize) -> TrialGroup {
         let load = &self.scenario.load;
         let duration = self.pilot_length(arm);
-        // What a ramp or bursts do later is the blocks' affair.
+        // The later parts of a ramp and bursts are measured in the blocks only.
         let arrivals = if load.arrivals.is_steady() { load.arrivals } else { Arrivals::Poisson };
         let warmup = PILOT_WARMUP.min(load.warmup);
         let load = Load { arrivals, warmup, duration, ..load.clone() };

@@ -1,6 +1,6 @@
 //! An arm against itself, and one design of blocks against the other.
 
-use crate::selftest::{Lab, Line, load};
+use crate::selftest::{Line, SelfTestContext, load};
 use pushbench_analysis::stats::{Interval, paired_ratio};
 use pushbench_core::error::Result;
 use pushbench_core::record::metrics;
@@ -9,7 +9,7 @@ use pushbench_core::scenario::Arrivals;
 use pushbench_core::transport::Transport;
 use std::time::Duration;
 
-pub const ABOUT: &str = "an arm against itself differs by nothing, and sliced blocks give the ratio that sequential ones give";
+pub(crate) const ABOUT: &str = "an arm does not differ from itself, and sliced blocks give the same ratio as sequential blocks";
 
 const RATE: f64 = 2_000.0;
 const SLICE: Duration = Duration::from_millis(10);
@@ -18,17 +18,17 @@ const MEASURED_MS: u64 = 400;
 const SLICED_BLOCKS: usize = 10;
 const SEQUENTIAL_BLOCKS: usize = 10;
 /// A slice begins with colder caches than a trial that has its core for itself, and a larger program
-/// pays more for it: that much the designs may differ beside their noise.
+/// pays more for it: this is the allowed difference between the designs, in addition to noise.
 const DESIGN_EFFECT: f64 = 1.05;
 /// Fewer valid blocks say nothing (law 4 allows 8, two may be voided here).
 const FEWEST: usize = 6;
-/// At 95 % one honest self-test in five would cry wolf over its metrics.
+/// At 95 %, one correct self-test in five would fail for one of its metrics.
 const CONFIDENCE: f64 = 0.999;
 const METRICS: [&str; 3] = ["response.p50", "service.p50", "target_usage.cpu_ns_per_event"];
 
-pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
-    let sliced = sliced(lab)?;
-    let sequential = sequential(lab)?;
+pub fn run(context: &SelfTestContext<'_>) -> Result<Vec<Line>> {
+    let sliced = sliced(context)?;
+    let sequential = sequential(context)?;
     let mut lines = Vec::new();
     for (arm, first, again) in [("webhook", 0, 3), ("websocket", 1, 2)] {
         for name in METRICS {
@@ -46,7 +46,7 @@ pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
         lines.push(Line {
             what: format!("websocket against webhook, sliced: {name}"),
             measured: shown(one.as_ref()),
-            theory: format!("sequential {}, and 5 % for caches", shown(other.as_ref())),
+            theory: format!("sequential {}, ± 5 % for cache effects", shown(other.as_ref())),
             ok: one.zip(other).is_some_and(|(a, b)| agree(&a, &b)),
         });
     }
@@ -59,23 +59,23 @@ fn agree(sliced: &Interval, sequential: &Interval) -> bool {
 }
 
 /// Blocks of webhook and websocket, and of both again: the first arm of a block has its equal, too.
-fn sliced(lab: &Lab<'_>) -> Result<Vec<Vec<Trial>>> {
+fn sliced(context: &SelfTestContext<'_>) -> Result<Vec<Vec<Trial>>> {
     let arms = [Transport::Webhook, Transport::Websocket, Transport::Websocket, Transport::Webhook];
     let mut blocks = Vec::new();
     for block in 0..SLICED_BLOCKS {
-        let arms = arms.iter().enumerate().map(|(i, t)| lab.trial_arm(i, *t, None)).collect();
-        let lab = Lab { seed: lab.seed + block as u64, ..*lab };
+        let arms = arms.iter().enumerate().map(|(i, t)| context.trial_arm(i, *t, None)).collect();
+        let context = SelfTestContext { seed: context.seed + block as u64, ..*context };
         let load = load(Arrivals::Poisson, Some(RATE), WARMUP_MS, MEASURED_MS);
-        blocks.push(lab.measure(&lab.group(arms, load, Some(SLICE)))?);
+        blocks.push(context.measure(&context.group(arms, load, Some(SLICE)))?);
     }
     Ok(blocks)
 }
 
 /// Blocks of webhook and websocket, one alive at a time, in alternating order.
-fn sequential(lab: &Lab<'_>) -> Result<Vec<Vec<Trial>>> {
+fn sequential(context: &SelfTestContext<'_>) -> Result<Vec<Vec<Trial>>> {
     let mut blocks = Vec::new();
     for block in 0..SEQUENTIAL_BLOCKS {
-        let lab = Lab { seed: lab.seed + block as u64, ..*lab };
+        let context = SelfTestContext { seed: context.seed + block as u64, ..*context };
         let mut arms = [Transport::Webhook, Transport::Websocket];
         if block % 2 == 1 {
             arms.reverse();
@@ -84,8 +84,8 @@ fn sequential(lab: &Lab<'_>) -> Result<Vec<Vec<Trial>>> {
         for transport in arms {
             let load = load(Arrivals::Poisson, Some(RATE), WARMUP_MS, MEASURED_MS);
             let arm = usize::from(transport == Transport::Websocket);
-            let trial_arm = lab.trial_arm(arm, transport, None);
-            trials.push(lab.measure_one(&lab.group(vec![trial_arm], load, None))?);
+            let trial_arm = context.trial_arm(arm, transport, None);
+            trials.push(context.measure_one(&context.group(vec![trial_arm], load, None))?);
         }
         trials.sort_by_key(|t| t.arm);
         blocks.push(trials);

@@ -1,21 +1,21 @@
 //! Faulty publishers: every delivery has the outcome that theory gives it, and no other.
 
-use crate::selftest::{Lab, Line, load};
+use crate::selftest::{Line, SelfTestContext, load};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::trial::Trial;
 use pushbench_core::scenario::{Arrivals, Subscribers};
 use pushbench_core::transport::CARRIERS;
 use pushbench_faults::publisher::counts::Counts;
 use pushbench_faults::publisher::publisher_fault::PublisherFault;
-use pushbench_faults::publisher::{Conduct, ReportSocket, Tally};
+use pushbench_faults::publisher::{PublisherOptions, ReportSocket, Tally};
 use pushbench_load::trial_group::TrialArm;
 use pushbench_sut::manifest::Manifest;
 use pushbench_sut::publisher::new_token;
 use std::io;
 use std::time::Duration;
 
-pub const ABOUT: &str = "publishers that drop every fifth delivery, make it twice, or behind the next one: \
-     the record's counts are exactly those, and those of the publisher's own tally";
+pub(crate) const ABOUT: &str = "publishers that drop every fifth delivery, repeat it, or send it after the next one: \
+     the counts of the record match the prediction and the publisher's own count";
 
 const FAULTS: [PublisherFault; 3] =
     [PublisherFault::Drop, PublisherFault::Twice, PublisherFault::Swap];
@@ -29,57 +29,61 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// The transports take turns, so that they wait for their time-outs together.
 const SLICE: Duration = Duration::from_millis(10);
 
-pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
+pub fn run(context: &SelfTestContext<'_>) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for fault in FAULTS {
-        let ears = CARRIERS.map(|_| ReportSocket::new());
-        let ears = ears.into_iter().collect::<io::Result<Vec<_>>>().map_err(deaf)?;
-        let arms = ears.iter().enumerate().map(|(i, ear)| trial_arm(lab, i, fault, ear));
+        let report_sockets = CARRIERS.map(|_| ReportSocket::new());
+        let report_sockets =
+            report_sockets.into_iter().collect::<io::Result<Vec<_>>>().map_err(no_report)?;
+        let arms = report_sockets
+            .iter()
+            .enumerate()
+            .map(|(i, report_socket)| trial_arm(context, i, fault, report_socket));
         let arms = arms.collect::<Result<Vec<_>>>()?;
         let mut load = load(Arrivals::Constant, Some(RATE), WARMUP_MS, MEASURED_MS);
         load.timeout = TIMEOUT;
-        let trials = lab.measure(&lab.group(arms, load, Some(SLICE)))?;
-        for (trial, ear) in trials.iter().zip(&ears) {
-            lines.push(line(fault, trial, ear.last().map_err(deaf)?));
+        let trials = context.measure(&context.group(arms, load, Some(SLICE)))?;
+        for (trial, report_socket) in trials.iter().zip(&report_sockets) {
+            lines.push(line(fault, trial, report_socket.last().map_err(no_report)?));
         }
     }
     Ok(lines)
 }
 
-fn deaf(e: io::Error) -> Error {
-    Error::harness(format!("cannot hear what a misbehaving publisher tells: {e}"))
+fn no_report(e: io::Error) -> Error {
+    Error::harness(format!("cannot read the report of a faulty publisher: {e}"))
 }
 
 fn trial_arm(
-    lab: &Lab<'_>,
+    context: &SelfTestContext<'_>,
     arm: usize,
     fault: PublisherFault,
-    ear: &ReportSocket,
+    report_socket: &ReportSocket,
 ) -> Result<TrialArm> {
     let transport = CARRIERS[arm].transport();
-    let conduct = Conduct { transport, fault, acknowledged: true, token: new_token()? };
+    let options = PublisherOptions { transport, fault, acknowledged: true, token: new_token()? };
     let subscribers = Subscribers { count: SUBSCRIBERS as usize, ..Subscribers::default() };
-    let words = ear.words(&conduct).map_err(deaf)?;
-    let program = Manifest::this_program(fault.name(), transport.name(), words);
+    let words = report_socket.words(&options).map_err(no_report)?;
+    let program = Manifest::this_program(fault.name(), transport, words);
     Ok(TrialArm {
         label: format!("{}@{}", transport.name(), fault.name()),
-        manifest: program.publishing(transport.name(), "127.0.0.1:{port}", &conduct.token),
+        manifest: program.publishing(transport, "127.0.0.1:{port}", &options.token),
         // Events are published in their order.
         connections: 1,
         subscribers: Some(subscribers),
-        ..lab.trial_arm(arm, transport, None)
+        ..context.trial_arm(arm, transport, None)
     })
 }
 
 fn line(fault: PublisherFault, trial: &Trial, tally: Option<Tally>) -> Line {
     let events = RATE as u64 * (WARMUP_MS + MEASURED_MS) / 1_000;
     let theory = fault.theory(events, SUBSCRIBERS, true);
-    let (counted, expected) = (Counts::of(trial), Counts::told(&theory, SUBSCRIBERS));
+    let (counted, expected) = (Counts::of(trial), Counts::expected(&theory, SUBSCRIBERS));
     let did = tally == Some(theory);
     let own = match tally {
         _ if did => String::new(),
-        Some(tally) => format!(", but the publisher tells {tally:?}"),
-        None => ", but the publisher has not told".to_owned(),
+        Some(tally) => format!(", but the publisher reports {tally:?}"),
+        None => ", but the publisher sent no report".to_owned(),
     };
     let name = CARRIERS[trial.arm].name();
     Line {

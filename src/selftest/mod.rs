@@ -1,14 +1,15 @@
-//! The instrument proves itself (law 9): each check does something known to a target and shows what
-//! was measured beside what theory says.
+//! The instrument checks itself (law 9): each check does something known to a target and compares what
+//! was measured with theory.
 
+pub mod accuracy;
 mod agree;
 mod delay;
 mod deliveries;
-mod freeze;
 mod outcomes;
 mod pacing;
-pub mod truth;
+mod stopped_target;
 
+use pushbench_analysis::validity;
 use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Template;
@@ -19,7 +20,7 @@ use pushbench_core::scenario::{Arrivals, Lifetime, Load, Payload};
 use pushbench_core::transport::Transport;
 use pushbench_host::cpus::Placement;
 use pushbench_load::block;
-use pushbench_load::trial_group::{Bench, TrialArm, TrialGroup, Watch};
+use pushbench_load::trial_group::{ExecutionContext, TrialArm, TrialGroup, TrialObserver};
 use pushbench_sut::manifest::{BUILTIN, BuiltinOptions, Manifest};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -30,14 +31,14 @@ const EVENT_BYTES: usize = 512;
 /// Connections of every check.
 const CONNECTIONS: usize = 32;
 
-/// One figure beside its theory.
+/// A figure and its theoretical value.
 #[derive(Debug, Clone)]
 pub struct Line {
     /// What was looked at.
     pub what: String,
     /// What was measured.
     pub measured: String,
-    /// What theory says, with the deviation that is allowed.
+    /// The theoretical value, with the allowed deviation.
     pub theory: String,
     /// Whether they agree.
     pub ok: bool,
@@ -50,28 +51,33 @@ pub struct Check {
     pub name: &'static str,
     /// What it does and expects.
     pub about: &'static str,
-    run: fn(&Lab<'_>) -> Result<Vec<Line>>,
+    run: fn(&SelfTestContext<'_>) -> Result<Vec<Line>>,
 }
 
 /// All checks.
-pub const CHECKS: [Check; 6] = [
-    Check { name: "freeze", about: freeze::ABOUT, run: freeze::run },
+pub(crate) const CHECKS: [Check; 6] = [
+    Check { name: "freeze", about: stopped_target::ABOUT, run: stopped_target::run },
     Check { name: "delay", about: delay::ABOUT, run: delay::run },
     Check { name: "agree", about: agree::ABOUT, run: agree::run },
     Check { name: "pacing", about: pacing::ABOUT, run: pacing::run },
-    Check { name: "fates", about: outcomes::ABOUT, run: outcomes::run },
+    Check { name: "outcomes", about: outcomes::ABOUT, run: outcomes::run },
     Check { name: "deliveries", about: deliveries::ABOUT, run: deliveries::run },
 ];
 
 impl Check {
+    /// Whether `--only` accepts this name; `fates` is the former name of `outcomes`.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.name == name || (self.name, name) == ("outcomes", "fates")
+    }
+
     /// Runs it. An error means that it could not be run, not that it failed.
-    pub fn run(&self, lab: &Lab<'_>) -> Result<Vec<Line>> {
-        (self.run)(lab)
+    pub fn run(&self, context: &SelfTestContext<'_>) -> Result<Vec<Line>> {
+        (self.run)(context)
     }
 }
 
-/// Where the checks are run.
-pub struct Lab<'a> {
+/// The parameters of all checks.
+pub struct SelfTestContext<'a> {
     /// Which CPUs.
     pub placement: &'a Placement,
     /// Set when the user wants to stop.
@@ -80,22 +86,23 @@ pub struct Lab<'a> {
     pub seed: u64,
 }
 
-struct Unwatched;
+struct NoObserver;
 
-impl Watch for Unwatched {
+impl TrialObserver for NoObserver {
     fn second(&mut self, _arm: usize, _responses: &Hist) {}
     fn tick(&mut self) {}
 }
 
-impl Lab<'_> {
+impl SelfTestContext<'_> {
     fn trial_arm(&self, arm: usize, transport: Transport, delay: Option<Duration>) -> TrialArm {
         let threads = self.placement.target.len();
         let options = BuiltinOptions { threads, delay, ..BuiltinOptions::default() };
+        let spec = ArmSpec::plain(transport, BUILTIN);
         TrialArm {
             arm,
-            label: format!("{}@{BUILTIN}", transport.name()),
-            spec: ArmSpec::plain(transport, BUILTIN),
-            manifest: Manifest::builtin(transport.name(), &options),
+            label: spec.to_string(),
+            manifest: Manifest::builtin(&spec, &options),
+            spec,
             connections: CONNECTIONS,
             in_flight: 1,
             subscribers: None,
@@ -132,17 +139,18 @@ impl Lab<'_> {
     }
 
     fn measure(&self, group: &TrialGroup) -> Result<Vec<Trial>> {
-        let bench = Bench { placement: self.placement, interrupt: self.interrupt };
-        let finished = block::run(group, &bench, &mut Unwatched)?;
-        let mut trials: Vec<Trial> = finished.into_iter().map(|f| f.trial).collect();
-        trials.iter_mut().for_each(pushbench_analysis::validity::judge);
-        Ok(trials)
+        let context = ExecutionContext { placement: self.placement, interrupt: self.interrupt };
+        let mut finished = block::run(group, &context, &mut NoObserver)?;
+        finished.iter_mut().for_each(|f| validity::judge(&mut f.trial, f.ended.as_deref()));
+        Ok(finished.into_iter().map(|f| f.trial).collect())
     }
 
     /// The only trial of a trial group of one arm.
     fn measure_one(&self, group: &TrialGroup) -> Result<Trial> {
         let mut trials = self.measure(group)?;
-        trials.pop().ok_or_else(|| Error::harness("a stretch left no record: please report it"))
+        trials
+            .pop()
+            .ok_or_else(|| Error::harness("a trial group returned no record: please report it"))
     }
 }
 
@@ -157,9 +165,9 @@ fn load(arrivals: Arrivals, rate: Option<f64>, warmup_ms: u64, duration_ms: u64)
     }
 }
 
-/// A line that says that a trial cannot be used, if it cannot.
+/// A line with the reason if a trial cannot be used.
 fn unusable(what: &str, trial: &Trial) -> Option<Line> {
-    let reason = trial.invalid.first()?;
+    let reason = trial.judged.invalid.first()?;
     Some(Line {
         what: what.to_owned(),
         measured: reason.clone(),

@@ -1,6 +1,6 @@
 //! Faulty targets: every event has the outcome that theory gives it, and no other.
 
-use crate::selftest::{Lab, Line, load};
+use crate::selftest::{Line, SelfTestContext, load};
 use pushbench_core::error::Result;
 use pushbench_core::event::Matching;
 use pushbench_core::record::trial::Trial;
@@ -14,8 +14,8 @@ use pushbench_load::trial_group::TrialArm;
 use pushbench_sut::manifest::Manifest;
 use std::time::Duration;
 
-pub const ABOUT: &str = "targets that answer nothing, twice, with a wrong id, or close amid an answer, \
-     each at every fifth event: the record's counts are exactly those";
+pub(crate) const ABOUT: &str = "targets that do not answer, answer twice, answer with a wrong id, or close during an answer, \
+     each for every fifth event: the counts of the record match the prediction";
 
 const FAULTS: [ServerFault; 4] =
     [ServerFault::Silence, ServerFault::Twice, ServerFault::WrongId, ServerFault::Half];
@@ -28,28 +28,28 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// The transports take turns, so that they wait for their time-outs together.
 const SLICE: Duration = Duration::from_millis(10);
 
-pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
+pub fn run(context: &SelfTestContext<'_>) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for fault in FAULTS {
         let arms = CARRIERS.iter().enumerate();
-        let arms = arms.map(|(i, _)| trial_arm(lab, i, fault)).collect();
+        let arms = arms.map(|(i, _)| trial_arm(context, i, fault)).collect();
         let mut load = load(Arrivals::Constant, Some(RATE), WARMUP_MS, MEASURED_MS);
         load.timeout = TIMEOUT;
         let events = RATE as u64 * (WARMUP_MS + MEASURED_MS) / 1_000;
-        let trials = lab.measure(&lab.group(arms, load, Some(SLICE)))?;
+        let trials = context.measure(&context.group(arms, load, Some(SLICE)))?;
         lines.extend(trials.iter().map(|trial| line(fault, events, trial)));
     }
     Ok(lines)
 }
 
-fn trial_arm(lab: &Lab<'_>, arm: usize, fault: ServerFault) -> TrialArm {
+fn trial_arm(context: &SelfTestContext<'_>, arm: usize, fault: ServerFault) -> TrialArm {
     let carrier = CARRIERS[arm];
     let words = [pushbench_faults::SUBCOMMAND, carrier.name(), fault.name(), "127.0.0.1:{port}"];
     let words = words.map(str::to_owned).to_vec();
     TrialArm {
         label: format!("{}@{}", carrier.name(), fault.name()),
-        manifest: Manifest::this_program(fault.name(), carrier.name(), words),
-        ..lab.trial_arm(arm, carrier.transport(), None)
+        manifest: Manifest::this_program(fault.name(), carrier.transport(), words),
+        ..context.trial_arm(arm, carrier.transport(), None)
     }
 }
 

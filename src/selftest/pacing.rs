@@ -1,6 +1,6 @@
-//! How late the driver is, beside what the machine allows.
+//! The lag of the driver, compared with that of the machine.
 
-use crate::selftest::{Lab, Line, load, unusable};
+use crate::selftest::{Line, SelfTestContext, load, unusable};
 use pushbench_analysis::stats::median;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::histogram::Hist;
@@ -11,8 +11,8 @@ use pushbench_core::units::nanos_text;
 use pushbench_host::clock;
 use pushbench_host::cpus;
 
-pub const ABOUT: &str =
-    "10,000 events a second: the driver's lag beside a bare spin loop and a sleeping hiccup meter";
+pub(crate) const ABOUT: &str =
+    "10,000 events per second: the driver's lag, compared with a spin loop and the hiccup meter";
 
 const RATE: f64 = 10_000.0;
 const TRIALS: usize = 3;
@@ -21,22 +21,22 @@ const MEDIAN_NS: f64 = 50_000.0;
 /// Budget of its p99, as a multiple of the hiccup meter's: beyond it the driver adds stalls of its own.
 const TIMES_HICCUP: f64 = 2.0;
 
-pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
+pub fn run(context: &SelfTestContext<'_>) -> Result<Vec<Line>> {
     let load = load(Arrivals::Poisson, Some(RATE), 200, 1_000);
-    let spin = spin(lab, load.clone())?;
+    let spin = spin(context, load.clone())?;
     let mut lags = Vec::new();
     let mut tails = Vec::new();
     let mut shares = Vec::new();
     let mut hiccups = Vec::new();
     for _ in 0..TRIALS {
-        let trial_arm = lab.trial_arm(0, Transport::Tcp, None);
-        let trial = lab.measure_one(&lab.group(vec![trial_arm], load.clone(), None))?;
+        let trial_arm = context.trial_arm(0, Transport::Tcp, None);
+        let trial = context.measure_one(&context.group(vec![trial_arm], load.clone(), None))?;
         if let Some(line) = unusable("tcp", &trial) {
             return Ok(vec![line]);
         }
         let at = |hist: &Hist, q| hist.quantile(q).unwrap_or(0) as f64;
-        let (lag, hiccup) = (at(&trial.lag, 0.99), at(&trial.hiccup, 0.99));
-        lags.push(at(&trial.lag, 0.5));
+        let (lag, hiccup) = (at(&trial.account.lag, 0.99), at(&trial.hiccup, 0.99));
+        lags.push(at(&trial.account.lag, 0.5));
         tails.push(lag);
         hiccups.push(hiccup);
         shares.push(lag / hiccup.max(1.0));
@@ -64,9 +64,9 @@ pub fn run(lab: &Lab<'_>) -> Result<Vec<Line>> {
 }
 
 /// The lateness of a loop that does nothing but look at the clock, on the driver's CPU.
-pub(super) fn spin(lab: &Lab<'_>, load: Load) -> Result<Hist> {
-    let cpu = lab.placement.driver[..1].to_vec();
-    let seed = lab.seed;
+pub(super) fn spin(context: &SelfTestContext<'_>, load: Load) -> Result<Hist> {
+    let cpu = context.placement.driver[..1].to_vec();
+    let seed = context.seed;
     let thread = std::thread::spawn(move || {
         cpus::pin(&cpu);
         let mut hist = Hist::new();

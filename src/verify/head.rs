@@ -6,7 +6,7 @@ use hyper::header::{
 };
 use pushbench_wire::limits::{LONGEST_BODY, MOST_HEADERS};
 
-/// What a head says.
+/// A parsed head.
 pub(super) struct Head {
     pub code: u16,
     pub line: String,
@@ -56,7 +56,7 @@ impl Head {
     }
 
     /// Another one follows that counts.
-    pub fn is_interim(&self) -> bool {
+    pub(crate) fn is_interim(&self) -> bool {
         is_interim(self.code)
     }
 }
@@ -103,7 +103,7 @@ pub(super) fn fields(lines: &mut Lines<'_>, most: usize) -> Result<Option<Header
         let (name, value) = field(line)?;
         if count == most {
             let what = format!("its answer has more than {most} headers");
-            return Err(NoAnswer::unreadable(what, "let the server send fewer headers"));
+            return Err(NoAnswer::unreadable(what, "make the server send fewer headers"));
         }
         headers.append(name, value);
     }
@@ -118,29 +118,29 @@ fn field(line: &[u8]) -> Result<(HeaderName, HeaderValue), NoAnswer> {
     };
     if line.first().is_some_and(|b| is_blank(*b)) {
         return bad(
-            "a line of its head begins with a blank",
-            "write each header in one line: folded ones are obsolete (RFC 9112, 5.2)",
+            "a line of its head begins with a space or tab",
+            "write each header in one line: folded lines are obsolete (RFC 9112, 5.2)",
         );
     }
     let Some(value) = value else {
         return bad(
             "a line of its head has no colon",
-            "write `Name: value`, and an empty line behind the last header (RFC 9112, 5)",
+            "write `Name: value`, and an empty line after the last header (RFC 9112, 5)",
         );
     };
     if name.last().is_some_and(|b| is_blank(*b)) {
-        return bad("a blank stands before the colon of a header", "take it out (RFC 9112, 5.1)");
+        return bad("a header has a space or tab before its colon", "remove it (RFC 9112, 5.1)");
     }
     let parsed = name.iter().all(|b| is_token(*b)).then(|| HeaderName::from_bytes(name).ok());
     let Some(name) = parsed.flatten() else {
         return bad(
-            "a header's name has a character that none may have",
+            "a header name contains a character that is not allowed",
             "rename it (RFC 9110, 5.1)",
         );
     };
     match HeaderValue::from_bytes(value.trim_ascii()) {
         Ok(value_read) if value.iter().all(|b| is_text(*b)) => Ok((name, value_read)),
-        _ => bad("a header's value has a control character", "take it out (RFC 9110, 5.5)"),
+        _ => bad("a header value contains a control character", "remove it (RFC 9110, 5.5)"),
     }
 }
 
@@ -197,15 +197,15 @@ fn is_token(byte: u8) -> bool {
 
 fn no_status_line(bytes: &[u8]) -> NoAnswer {
     if !bytes.starts_with(b"HTTP/") {
-        return NoAnswer::alien(bytes);
+        return NoAnswer::other_protocol(bytes);
     }
     NoAnswer::unreadable(
         format!("its answer begins with `{}`", shown(bytes)),
-        "begin it with HTTP/1.1, a status of three digits and its name (RFC 9112, 4)",
+        "begin it with HTTP/1.1, a status code of three digits and a reason phrase (RFC 9112, 4)",
     )
 }
 
 pub(super) fn too_long() -> NoAnswer {
     let what = format!("its answer has more than {} MiB", LONGEST_BODY >> 20);
-    NoAnswer::unreadable(what, "answer with less")
+    NoAnswer::unreadable(what, "send a smaller answer")
 }

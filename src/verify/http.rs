@@ -5,10 +5,10 @@
 use crate::verify::head::{Body, Head, Lines, fields, is_blank, is_interim, too_long};
 use crate::verify::no_answer::{NoAnswer, shown};
 use hyper::header::HeaderMap;
-use pushbench_wire::limits::{LONGEST_BODY, LONGEST_HEAD, MOST_BESIDE, MOST_TRAILERS};
+use pushbench_wire::limits::{LONGEST_BODY, LONGEST_HEAD, MAX_CHUNK_OVERHEAD, MOST_TRAILERS};
 use std::io::Read;
 
-/// Digits of a chunk's size and what ends its line, beside [`MOST_BESIDE`].
+/// Bytes of a chunk's size and its line end, in addition to [`MAX_CHUNK_OVERHEAD`].
 const SIZE_BYTES: usize = 32;
 
 /// A response, read to its end.
@@ -26,7 +26,7 @@ pub(super) struct Response {
 }
 
 /// A socket and what was read of it too early.
-pub(super) struct Inbox<R> {
+pub(super) struct ResponseReader<R> {
     pub socket: R,
     pub left: Vec<u8>,
     /// Bytes of the interim responses before the one that counts.
@@ -35,14 +35,14 @@ pub(super) struct Inbox<R> {
 
 impl Response {
     /// Another one follows that counts.
-    pub fn is_interim(&self) -> bool {
+    pub(crate) fn is_interim(&self) -> bool {
         is_interim(self.code)
     }
 }
 
-impl<R: Read> Inbox<R> {
+impl<R: Read> ResponseReader<R> {
     pub fn new(socket: R) -> Self {
-        Inbox { socket, left: Vec::new(), interim: 0 }
+        ResponseReader { socket, left: Vec::new(), interim: 0 }
     }
 
     /// The next response, an interim one included.
@@ -57,11 +57,11 @@ impl<R: Read> Inbox<R> {
     pub fn head(&mut self) -> Result<Head, NoAnswer> {
         loop {
             let head = Head::parse(&self.left)?;
-            let came = head.as_ref().map_or(self.left.len(), |(_, used)| *used);
-            if self.interim + came > LONGEST_HEAD {
+            let head_bytes = head.as_ref().map_or(self.left.len(), |(_, used)| *used);
+            if self.interim + head_bytes > LONGEST_HEAD {
                 return Err(NoAnswer::unreadable(
                     format!("the head of its answer is longer than {} KiB", LONGEST_HEAD >> 10),
-                    "let the server send fewer or shorter headers; are there cookies that grow?",
+                    "make the server send fewer or shorter headers; check for growing cookies",
                 ));
             }
             if let Some((head, used)) = head {
@@ -87,18 +87,18 @@ impl<R: Read> Inbox<R> {
         let mut buffer = [0; 16 * 1024];
         match self.socket.read(&mut buffer) {
             Ok(0) if between => Err(NoAnswer::Closed(None)),
-            Ok(0) => Err(NoAnswer::Closed(Some("amid an answer".to_owned()))),
+            Ok(0) => Err(NoAnswer::Closed(Some("in the middle of an answer".to_owned()))),
             Ok(n) => {
                 self.left.extend_from_slice(&buffer[..n]);
                 Ok(())
             }
             Err(e) => match NoAnswer::of(&e) {
-                NoAnswer::Silent if !between => Err(NoAnswer::unreadable(
-                    "its answer begins and does not end",
-                    "is there an empty line behind the headers, and is Content-Length the number of \
-                     bytes, not of characters?",
+                NoAnswer::TimedOut if !between => Err(NoAnswer::unreadable(
+                    "its answer is incomplete",
+                    "check that an empty line follows the headers and that Content-Length is the number of \
+                     bytes, not of characters",
                 )),
-                trouble => Err(trouble),
+                failure => Err(failure),
             },
         }
     }
@@ -115,7 +115,7 @@ impl<R: Read> Inbox<R> {
             match self.more(false) {
                 Ok(()) => {}
                 Err(NoAnswer::Closed(_)) => return Ok(std::mem::take(&mut self.left)),
-                Err(trouble) => return Err(trouble),
+                Err(failure) => return Err(failure),
             }
         }
         Err(too_long())
@@ -131,7 +131,7 @@ impl<R: Read> Inbox<R> {
                     return Ok(line);
                 }
                 Some(end) if end + 1 < self.left.len() => return Err(no_chunk(&self.left[..end])),
-                None if self.left.len() > MOST_BESIDE + SIZE_BYTES => {
+                None if self.left.len() > MAX_CHUNK_OVERHEAD + SIZE_BYTES => {
                     return Err(no_chunk(&self.left));
                 }
                 _ => self.more(false)?,
@@ -146,7 +146,7 @@ impl<R: Read> Inbox<R> {
             let line = self.line()?;
             let (size, idle) = chunk_size(&line).ok_or_else(|| no_chunk(&line))?;
             beside += idle;
-            if beside > MOST_BESIDE {
+            if beside > MAX_CHUNK_OVERHEAD {
                 return Err(no_chunk(&line));
             }
             match size {
@@ -165,12 +165,12 @@ impl<R: Read> Inbox<R> {
         Ok(body)
     }
 
-    /// Headers behind the last chunk, which nobody asks for.
+    /// Headers after the last chunk, which are checked and ignored.
     fn trailers(&mut self, beside: usize) -> Result<(), NoAnswer> {
         let (mut text, mut count) = (Vec::new(), 0);
         let bad = || {
             NoAnswer::unreadable(
-                "a trailer behind the chunks of its answer cannot be read",
+                "a trailer after the chunks of its answer cannot be read",
                 "write `Name: value`, at most 100 of them, or leave trailers out (RFC 9112, 7.1.2)",
             )
         };
@@ -182,7 +182,7 @@ impl<R: Read> Inbox<R> {
                 break;
             }
             count += 1;
-            if beside + text.len() > MOST_BESIDE + 2 * count || count > MOST_TRAILERS {
+            if beside + text.len() > MAX_CHUNK_OVERHEAD + 2 * count || count > MOST_TRAILERS {
                 return Err(bad());
             }
         }
@@ -193,7 +193,7 @@ impl<R: Read> Inbox<R> {
     }
 }
 
-/// A chunk's size, and how many bytes stand around its digits.
+/// A chunk's size, and how many bytes surround its digits.
 fn chunk_size(line: &[u8]) -> Option<(u64, usize)> {
     let count = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
     let (text, rest) = line.split_at(count);
@@ -211,16 +211,16 @@ fn chunk_size(line: &[u8]) -> Option<(u64, usize)> {
 fn no_chunk(line: &[u8]) -> NoAnswer {
     NoAnswer::unreadable(
         format!("a chunk of its answer cannot be read: `{}`", shown(line)),
-        "write its size in hexadecimal digits before it, and CRLF behind both (RFC 9112, 7.1)",
+        "write its size in hexadecimal digits before it, and CRLF after both (RFC 9112, 7.1)",
     )
 }
 
 /// What is read of a peer that sends these bytes and closes: status, body, and whether the connection
 /// ends with it.
 pub(super) fn whole(bytes: &[u8]) -> Result<(u16, Vec<u8>, bool), NoAnswer> {
-    let mut inbox = Inbox::new(bytes);
+    let mut reader = ResponseReader::new(bytes);
     loop {
-        let response = inbox.response()?;
+        let response = reader.response()?;
         if !response.is_interim() {
             return Ok((response.code, response.body, response.last));
         }

@@ -1,7 +1,7 @@
 //! What an arm does with events before it is measured: a known set of them, and in the full form what
 //! is unusual or broken. Plain blocking sockets, bounded in time; nothing of the driver's own code.
 //!
-//! [`quick`] stands at the head of every run and sends well-formed events only; [`full`] is
+//! [`quick`] begins every run and sends well-formed events only; [`full`] is
 //! `pushbench verify`. Both start targets as a run does. What is found is data; `compare` says where
 //! arms differ and `report` shows it.
 
@@ -10,17 +10,18 @@ mod response_tests;
 
 mod head;
 mod http;
-mod known;
+mod known_events;
 mod no_answer;
+mod probe_connection;
 mod probes;
+mod recording_socket;
 mod remedy;
-mod talk;
-mod tap;
 mod tcp;
 mod webhook;
 mod websocket;
 
-use known::{Instead, Plan, Tallied};
+use known_events::{EventTally, Plan, Unacknowledged};
+use probe_connection::{ProbeConnection, ProbeTarget};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Template;
 use pushbench_core::record::effective_config::EffectiveConfig;
@@ -28,11 +29,9 @@ use pushbench_core::record::findings::{Aspect, Finding, Findings};
 use pushbench_core::transport::Carrier;
 use pushbench_sut::manifest::Manifest;
 use pushbench_sut::process::{Launch, Running, start_all, stop_all};
-use pushbench_wire::address::Address;
 use pushbench_wire::response_diagnostics::TLS;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use talk::{Peer, Talk};
 
 /// An answer that takes longer does not come, whatever the scenario allows.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -42,14 +41,14 @@ const SHORTEST: Duration = Duration::from_secs(2);
 const QUICK: Plan = Plan {
     events: 5,
     budget: Duration::from_secs(2),
-    patience: LONGEST,
+    time_limit: LONGEST,
     quiet: Duration::from_millis(20),
 };
-/// The events of the full form, which listens longer for what nobody asked for.
+/// The events of the full form, which waits longer for unsolicited messages.
 const FULL: Plan = Plan {
     events: 16,
     budget: Duration::from_secs(3),
-    patience: Duration::from_secs(5),
+    time_limit: Duration::from_secs(5),
     quiet: Duration::from_millis(200),
 };
 
@@ -64,7 +63,7 @@ pub struct Subject<'a> {
 }
 
 /// Where and with what.
-pub struct Bench<'a> {
+pub struct VerifyContext<'a> {
     /// The targets' CPUs.
     pub cpus: &'a [usize],
     /// Set when the user wants to stop.
@@ -77,44 +76,44 @@ pub struct Bench<'a> {
 /// answer may take as long as the scenario allows, within reason.
 pub fn quick(
     subjects: &[Subject<'_>],
-    bench: &Bench<'_>,
+    context: &VerifyContext<'_>,
     timeout: Duration,
 ) -> Result<Vec<Findings>> {
-    let plan = Plan { patience: timeout.clamp(SHORTEST, LONGEST), ..QUICK };
-    let all = each(subjects, bench, |peer| form(peer, &plan))?;
-    let mute = |f: &&Findings| f.acknowledged == 0;
-    match all.iter().find(mute).and_then(|f| f.trouble.as_ref()) {
-        Some(trouble) => Err(Error::target(trouble.clone())),
+    let plan = Plan { time_limit: timeout.clamp(SHORTEST, LONGEST), ..QUICK };
+    let all = probe_each(subjects, context, |target| send_known_events(target, &plan))?;
+    let none_acknowledged = |f: &&Findings| f.acknowledged == 0;
+    match all.iter().find(none_acknowledged).and_then(|f| f.failure.as_ref()) {
+        Some(failure) => Err(Error::target(failure.clone())),
         None => Ok(all),
     }
 }
 
-/// Everything that can be asked of each arm.
-pub fn full(subjects: &[Subject<'_>], bench: &Bench<'_>) -> Result<Vec<Findings>> {
-    each(subjects, bench, |peer| {
-        let form = form(peer, &FULL);
+/// All probes of each arm.
+pub fn full(subjects: &[Subject<'_>], context: &VerifyContext<'_>) -> Result<Vec<Findings>> {
+    probe_each(subjects, context, |target| {
+        let result = send_known_events(target, &FULL);
         // Whoever acknowledges nothing has nothing to say about the rest.
-        if form.seen.acknowledged.is_empty() {
-            return form;
+        if result.tally.acknowledged.is_empty() {
+            return result;
         }
-        let more = match peer.carrier {
+        let more = match target.carrier {
             Carrier::Webhook => {
-                let mut found = odd::<webhook::Webhook>(peer, &form.seen);
-                found.extend([webhook::expect(peer), webhook::chunked(peer)]);
+                let mut found = probes::<webhook::Webhook>(target, &result.tally);
+                found.extend([webhook::expect(target), webhook::chunked(target)]);
                 found
             }
             Carrier::Websocket => {
-                let mut found = odd::<websocket::Websocket>(peer, &form.seen);
-                found.extend([websocket::ping(peer), websocket::close(peer)]);
+                let mut found = probes::<websocket::Websocket>(target, &result.tally);
+                found.extend([websocket::ping(target), websocket::close(target)]);
                 found
             }
-            Carrier::Tcp => odd::<tcp::Tcp>(peer, &form.seen),
+            Carrier::Tcp => probes::<tcp::Tcp>(target, &result.tally),
         };
-        Form { list: [form.list, more].concat(), ..form }
+        ProbeResult { list: [result.list, more].concat(), ..result }
     })
 }
 
-/// Status and body of the response in these bytes, behind which the peer closes, and whether the connection
+/// Status and body of the response in these bytes, after which the peer closes, and whether the connection
 /// ends with it: for tests, which put the same bytes before the driver's client.
 #[doc(hidden)]
 pub fn read_response(bytes: &[u8]) -> Option<(u16, Vec<u8>, bool)> {
@@ -122,81 +121,84 @@ pub fn read_response(bytes: &[u8]) -> Option<(u16, Vec<u8>, bool)> {
 }
 
 /// What a form has brought.
-struct Form {
-    seen: Tallied,
+struct ProbeResult {
+    tally: EventTally,
     list: Vec<Finding>,
 }
 
-fn form(peer: &Peer<'_>, plan: &Plan) -> Form {
-    let (seen, deep) = match peer.carrier {
-        Carrier::Webhook => (known::ask::<webhook::Webhook>(peer, plan), false),
-        Carrier::Websocket => (known::ask::<websocket::Websocket>(peer, plan), true),
-        Carrier::Tcp => (known::ask::<tcp::Tcp>(peer, plan), true),
+fn send_known_events(target: &ProbeTarget<'_>, plan: &Plan) -> ProbeResult {
+    let (tally, deep) = match target.carrier {
+        Carrier::Webhook => (known_events::send_events::<webhook::Webhook>(target, plan), false),
+        Carrier::Websocket => {
+            (known_events::send_events::<websocket::Websocket>(target, plan), true)
+        }
+        Carrier::Tcp => (known_events::send_events::<tcp::Tcp>(target, plan), true),
     };
-    let list = seen.findings(peer.matching, deep);
-    Form { seen, list }
+    let list = tally.findings(target.matching, deep);
+    ProbeResult { tally, list }
 }
 
 /// What is unusual or broken, the same for every transport.
-fn odd<'a, T: Talk<'a>>(peer: &Peer<'a>, seen: &Tallied) -> Vec<Finding> {
+fn probes<'a, T: ProbeConnection<'a>>(
+    target: &ProbeTarget<'a>,
+    tally: &EventTally,
+) -> Vec<Finding> {
     vec![
-        probes::malformed::<T>(peer, seen.usual.as_deref()),
-        probes::abrupt_close::<T>(peer),
-        probes::in_pieces::<T>(peer),
-        probes::large::<T>(peer),
+        probes::malformed::<T>(target, tally.usual.as_deref()),
+        probes::abrupt_close::<T>(target),
+        probes::in_pieces::<T>(target),
+        probes::large::<T>(target),
     ]
 }
 
 /// Starts all targets, looks at one after the other, and ends them.
-fn each(
+fn probe_each(
     subjects: &[Subject<'_>],
-    bench: &Bench<'_>,
-    look: impl Fn(&Peer<'_>) -> Form,
+    context: &VerifyContext<'_>,
+    examine: impl Fn(&ProbeTarget<'_>) -> ProbeResult,
 ) -> Result<Vec<Findings>> {
-    let (cpus, interrupt) = (bench.cpus, bench.interrupt);
+    let (cpus, interrupt) = (context.cpus, context.interrupt);
     let launches: Vec<Launch<'_>> =
         subjects.iter().map(|s| Launch { manifest: s.manifest, cpus, interrupt }).collect();
     let mut targets = start_all(&launches)?;
-    let mut look_at = |(subject, target)| {
-        let found = one(subject, target, bench, &look);
+    let mut probe = |(subject, target)| {
+        let found = probe_one(subject, target, context, &examine);
         // What was found while the user wanted to stop is half of it.
-        if bench.interrupt.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { found }
+        if context.interrupt.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { found }
     };
-    let all = subjects.iter().zip(&mut targets).map(&mut look_at).collect();
+    let all = subjects.iter().zip(&mut targets).map(&mut probe).collect();
     stop_all(targets);
     all
 }
 
-fn one(
+fn probe_one(
     subject: &Subject<'_>,
-    target: &mut Running,
-    bench: &Bench<'_>,
-    look: impl Fn(&Peer<'_>) -> Form,
+    running: &mut Running,
+    context: &VerifyContext<'_>,
+    examine: impl Fn(&ProbeTarget<'_>) -> ProbeResult,
 ) -> Result<Findings> {
-    let url = target.url().to_owned();
-    let address = Address::parse(&url, target.address())
-        .map_err(|why| Error::usage(format!("{}: url {url}: {why}", subject.label)))?;
-    let template = subject.manifest.worded(bench.template);
-    let peer =
-        Peer::new(subject.carrier, (address, &url), subject.manifest, &template, bench.interrupt);
-    let mut form = look(&peer);
-    form.list.extend(in_force(target));
-    form.list.sort_by_key(|f| f.aspect);
+    let template = subject.manifest.event_template(context.template);
+    let address = running.address().clone();
+    let target =
+        ProbeTarget::new(subject.carrier, address, subject.manifest, &template, context.interrupt);
+    let mut result = examine(&target);
+    result.list.extend(effective_config(running));
+    result.list.sort_by_key(|f| f.aspect);
     Ok(Findings {
         arm: subject.label.to_owned(),
-        acknowledged: form.seen.acknowledged.len(),
-        trouble: trouble(subject, target, &peer, &form.seen),
-        list: form.list,
+        acknowledged: result.tally.acknowledged.len(),
+        failure: failure(subject, running, &target, &result.tally),
+        list: result.list,
     })
 }
 
-/// What a built-in server says of itself; of another one it is not known.
-fn in_force(target: &Running) -> Vec<Finding> {
+/// The effective configuration of a built-in server; unknown for other servers.
+fn effective_config(target: &Running) -> Vec<Finding> {
     match EffectiveConfig::read(&target.output_tail()) {
-        Some(said) => vec![
-            Finding::tested(Aspect::Nodelay, said.nodelay.to_string()),
-            Finding::declared(Aspect::Runtime, said.runtime),
-            Finding::declared(Aspect::Threads, said.threads.to_string()),
+        Some(config) => vec![
+            Finding::tested(Aspect::Nodelay, config.nodelay.to_string()),
+            Finding::declared(Aspect::Runtime, config.runtime),
+            Finding::declared(Aspect::Threads, config.threads.to_string()),
         ],
         None => [Aspect::Nodelay, Aspect::Runtime, Aspect::Threads]
             .map(|aspect| Finding::unknown(aspect, "not visible"))
@@ -205,45 +207,46 @@ fn in_force(target: &Running) -> Vec<Finding> {
 }
 
 /// Why an arm cannot be measured: nothing is acknowledged, or the target is gone.
-fn trouble(
+fn failure(
     subject: &Subject<'_>,
-    target: &mut Running,
-    peer: &Peer<'_>,
-    seen: &Tallied,
+    running: &mut Running,
+    target: &ProbeTarget<'_>,
+    tally: &EventTally,
 ) -> Option<String> {
     let label = subject.label;
-    let died = target.exited();
-    if !seen.acknowledged.is_empty() {
+    let died = running.exited();
+    if !tally.acknowledged.is_empty() {
         return died.map(|how| format!("{label}: the target {how}"));
     }
-    let events = match seen.sent {
-        1 => "the event it was sent was not acknowledged".to_owned(),
-        n => format!("not one of {n} events was acknowledged"),
+    let events = match tally.sent {
+        1 => "the event was not acknowledged".to_owned(),
+        n => format!("none of {n} events was acknowledged"),
     };
-    let instead = seen.instead.as_ref()?;
-    let before = match (instead, &seen.sample) {
-        (Instead::NoAnswer(_), Some(sample)) => {
+    let unacknowledged = tally.unacknowledged.as_ref()?;
+    let before = match (unacknowledged, &tally.sample) {
+        (Unacknowledged::NoAnswer(_), Some(sample)) => {
             format!("; before that it sent `{}`", sample.text())
         }
         _ => String::new(),
     };
     let ended = died.map(|how| format!("; the target {how}")).unwrap_or_default();
-    let elsewhere = match target.elsewhere() {
+    let listens_elsewhere = match running.listens_elsewhere() {
         Some(place) => format!("; it listens on {place} instead"),
         None => String::new(),
     };
-    let tail = target.output_tail();
+    let tail = running.output_tail();
     let printed = match tail.trim() {
         _ if EffectiveConfig::read(&tail).is_some() || !ended.is_empty() => String::new(),
         "" => String::new(),
         tail => format!("\nits last output:\n  {}", tail.replace('\n', "\n  ")),
     };
     Some(format!(
-        "{label}: {events}: {instead}{before}{elsewhere}{ended}; {}{printed}",
-        match instead {
-            // Many servers of TLS close without a word when they are spoken to without.
-            Instead::NoAnswer(trouble) if trouble.ends() && target.speaks_tls() => TLS.to_owned(),
-            _ => remedy::remedy(peer, instead),
+        "{label}: {events}: {unacknowledged}{before}{listens_elsewhere}{ended}; {}{printed}",
+        match unacknowledged {
+            // Many TLS servers close the connection without an alert when a client does not use TLS.
+            Unacknowledged::NoAnswer(failure) if failure.ends() && running.speaks_tls() =>
+                TLS.to_owned(),
+            _ => remedy::remedy(target, unacknowledged),
         }
     ))
 }

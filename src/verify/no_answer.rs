@@ -1,8 +1,8 @@
-//! What comes back instead of an answer.
+//! The reasons for a missing answer.
 
-use crate::verify::talk::Answer;
+use crate::verify::probe_connection::Answer;
 use pushbench_wire::request_options::RequestOptions;
-use pushbench_wire::{response_diagnostics, webhook};
+use pushbench_wire::{response_body, webhook};
 use std::fmt;
 use std::io;
 
@@ -15,8 +15,8 @@ pub(super) enum NoAnswer {
     /// No connection came about.
     Refused(String),
     /// Nothing came in the time it was given.
-    Silent,
-    /// The connection was closed; with what a close frame said.
+    TimedOut,
+    /// The connection was closed; with the text of a close frame.
     Closed(Option<String>),
     /// The connection was reset.
     Reset,
@@ -27,28 +27,28 @@ pub(super) enum NoAnswer {
     /// An answer that cannot be read, or that the protocol does not allow: what is wrong, and what to do.
     Unreadable(String, String),
     /// Bytes of no protocol that was expected.
-    Alien(String),
+    OtherProtocol(String),
 }
 
 impl NoAnswer {
     /// From an error on an open connection.
     pub fn of(e: &io::Error) -> NoAnswer {
         match e.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => NoAnswer::Silent,
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => NoAnswer::TimedOut,
             io::ErrorKind::UnexpectedEof => NoAnswer::Closed(None),
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => NoAnswer::Reset,
-            _ => NoAnswer::Alien(e.to_string()),
+            _ => NoAnswer::OtherProtocol(e.to_string()),
         }
     }
 
-    /// From the first bytes of a peer that speaks something else.
-    pub fn alien(first: &[u8]) -> NoAnswer {
+    /// From the first bytes of a server with another protocol.
+    pub(crate) fn other_protocol(first: &[u8]) -> NoAnswer {
         // A TLS record: an alert or a handshake, version 3, or the first byte of it.
         if matches!(first, [0x15 | 0x16] | [0x15 | 0x16, 0x03, ..]) {
             return NoAnswer::Tls;
         }
         if !first.starts_with(b"HTTP/") {
-            return NoAnswer::Alien(format!("answered `{}`", shown(first)));
+            return NoAnswer::OtherProtocol(format!("answered `{}`", shown(first)));
         }
         let end = first.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(first.len());
         let (head, body) = (&first[..end], first.get(end + 4..).unwrap_or_default());
@@ -63,14 +63,14 @@ impl NoAnswer {
     }
 
     /// From what is wrong with an answer, and what to do about it.
-    pub fn unreadable(what: impl Into<String>, remedy: impl Into<String>) -> NoAnswer {
+    pub(crate) fn unreadable(what: impl Into<String>, remedy: impl Into<String>) -> NoAnswer {
         NoAnswer::Unreadable(what.into(), remedy.into())
     }
 
     /// Without the values of the target's headers, which a server may send back.
-    pub fn hiding(self, request_options: &RequestOptions) -> NoAnswer {
+    pub fn without_secrets(self, request_options: &RequestOptions) -> NoAnswer {
         match self {
-            NoAnswer::Alien(what) => NoAnswer::Alien(request_options.hide(&what)),
+            NoAnswer::OtherProtocol(what) => NoAnswer::OtherProtocol(request_options.hide(&what)),
             NoAnswer::Unreadable(what, remedy) => {
                 NoAnswer::Unreadable(request_options.hide(&what), remedy)
             }
@@ -88,22 +88,24 @@ impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NoAnswer::Refused(why) => write!(f, "no connection to {why}"),
-            NoAnswer::Silent => f.write_str("no answer came"),
+            NoAnswer::TimedOut => f.write_str("no answer came"),
             NoAnswer::Closed(None) => f.write_str("the connection was closed"),
-            NoAnswer::Closed(Some(said)) => write!(f, "the connection was closed: {said}"),
+            NoAnswer::Closed(Some(close_reason)) => {
+                write!(f, "the connection was closed: {close_reason}")
+            }
             NoAnswer::Reset => f.write_str("the connection was reset"),
-            NoAnswer::Tls => f.write_str("it speaks TLS"),
+            NoAnswer::Tls => f.write_str("it uses TLS"),
             NoAnswer::Http(answer) => {
                 f.write_str(&answer.shown().replacen("answered", "answered by HTTP", 1))
             }
-            NoAnswer::Alien(what) | NoAnswer::Unreadable(what, _) => f.write_str(what),
+            NoAnswer::OtherProtocol(what) | NoAnswer::Unreadable(what, _) => f.write_str(what),
         }
     }
 }
 
 /// The beginning of a target's text in one harmless line.
 pub(super) fn shown(bytes: &[u8]) -> String {
-    if let Some(words) = response_diagnostics::in_words(bytes) {
+    if let Some(words) = response_body::in_words(bytes) {
         return words;
     }
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_CHARS * 4)]);
@@ -116,7 +118,7 @@ pub(super) fn shown(bytes: &[u8]) -> String {
     }
 }
 
-/// What a page of HTML says.
+/// The text of an HTML page.
 fn without_tags(text: &str) -> String {
     if !text.trim_start().starts_with('<') {
         return text.to_owned();
@@ -131,8 +133,9 @@ mod tests {
 
     #[test]
     fn other_protocols_are_told_by_their_first_bytes() {
-        assert_eq!(NoAnswer::alien(&[0x15, 3, 3, 0, 2, 2, 70]), NoAnswer::Tls);
-        let http = NoAnswer::alien(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\nno\n\x1bsuch page");
+        assert_eq!(NoAnswer::other_protocol(&[0x15, 3, 3, 0, 2, 2, 70]), NoAnswer::Tls);
+        let http =
+            NoAnswer::other_protocol(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\nno\n\x1bsuch page");
         let NoAnswer::Http(answer) = &http else { panic!("{http:?}") };
         assert_eq!(
             (answer.status.as_ref().unwrap().0, &answer.headers["a"]),
@@ -140,8 +143,8 @@ mod tests {
         );
         assert_eq!(http.to_string(), "answered by HTTP 404 Not Found: no such page");
         assert_eq!(
-            NoAnswer::alien(b"SSH-2.0-x\r\n"),
-            NoAnswer::Alien("answered `SSH-2.0-x`".into())
+            NoAnswer::other_protocol(b"SSH-2.0-x\r\n"),
+            NoAnswer::OtherProtocol("answered `SSH-2.0-x`".into())
         );
     }
 

@@ -1,13 +1,14 @@
 //! From what came back to what a person does next.
 
-use crate::verify::known::Instead;
+use crate::verify::known_events::Unacknowledged;
 use crate::verify::no_answer::NoAnswer;
-use crate::verify::talk::{Answer, Peer, Talk as _};
+use crate::verify::probe_connection::{Answer, ProbeConnection as _, ProbeTarget};
 use crate::verify::tcp::Tcp;
 use crate::verify::websocket::Websocket;
 use hyper::StatusCode;
 use pushbench_core::event::Matching;
 use pushbench_core::transport::Carrier;
+use pushbench_wire::endpoint::{Endpoint, Scheme};
 use pushbench_wire::response_diagnostics;
 use pushbench_wire::response_diagnostics::Response;
 use std::time::Duration;
@@ -16,130 +17,144 @@ use std::time::Duration;
 const GREETING: Duration = Duration::from_millis(500);
 
 /// What to do about an arm that acknowledges nothing.
-pub(super) fn remedy(peer: &Peer<'_>, instead: &Instead) -> String {
-    match instead {
-        Instead::Answer(answer) => of_answer(peer, answer),
-        Instead::NoAnswer(NoAnswer::Http(answer)) => of_http(peer, answer),
-        Instead::NoAnswer(trouble) => of_trouble(peer, trouble),
+pub(super) fn remedy(target: &ProbeTarget<'_>, unacknowledged: &Unacknowledged) -> String {
+    match unacknowledged {
+        Unacknowledged::Answer(answer) => of_answer(target, answer),
+        Unacknowledged::NoAnswer(NoAnswer::Http(answer)) => of_http(target, answer),
+        Unacknowledged::NoAnswer(failure) => of_failure(target, failure),
     }
 }
 
-fn of_answer(peer: &Peer<'_>, answer: &Answer) -> String {
+fn of_answer(target: &ProbeTarget<'_>, answer: &Answer) -> String {
     if let Some((code, _)) = &answer.status
         && answer.refuses()
     {
-        return of_status(peer, *code, answer);
+        return of_status(target, *code, answer);
     }
-    if peer.matching == Matching::Id {
-        return match peer.named(&answer.body) {
-            None => about_id(peer, answer),
-            Some(_) => "its answers carry other ids than its events: echo the event's `id`".into(),
+    if target.matching == Matching::Id {
+        return match target.named(&answer.body) {
+            None => about_id(target, answer),
+            Some(_) => {
+                "its answers contain other ids than the events: return the event's `id`".into()
+            }
         };
     }
-    of_greeting(peer).unwrap_or_else(|| by_hand(peer))
+    of_greeting(target).unwrap_or_else(|| manual_command(target))
 }
 
 /// Perhaps the id of one of the events is elsewhere in the answer.
-fn about_id(peer: &Peer<'_>, answer: &Answer) -> String {
-    let index = peer.index_within(&answer.body);
+fn about_id(target: &ProbeTarget<'_>, answer: &Answer) -> String {
+    let index = target.index_within(&answer.body);
     if index.is_none()
-        && let Some(remedy) = of_greeting(peer)
+        && let Some(remedy) = of_greeting(target)
     {
         return remedy;
     }
     let code = answer.status.as_ref().map_or(200, |(code, _)| *code);
     let status = StatusCode::from_u16(code).unwrap_or_default();
     let response = Response { status, headers: &answer.headers, body: &answer.body };
-    response_diagnostics::about_id(&response, peer.request_options, index.unwrap_or_default())
+    response_diagnostics::about_id(&response, target.request_options, index.unwrap_or_default())
 }
 
 /// What to do about a target that sends messages before it was sent any.
-fn of_greeting(peer: &Peer<'_>) -> Option<String> {
-    let greeting = match peer.carrier {
+fn of_greeting(target: &ProbeTarget<'_>) -> Option<String> {
+    let greeting = match target.carrier {
         Carrier::Webhook => return None,
-        Carrier::Websocket => Websocket::open(peer).ok()?.answer(GREETING).ok()?,
-        Carrier::Tcp => Tcp::open(peer).ok()?.answer(GREETING).ok()?,
+        Carrier::Websocket => Websocket::open(target).ok()?.answer(GREETING).ok()?,
+        Carrier::Tcp => Tcp::open(target).ok()?.answer(GREETING).ok()?,
     };
     Some(match response_diagnostics::greeting_protocol(&greeting.body) {
         Some(protocol) => format!(
-            "it greets as {protocol} does, whose messages have a form of their own: let \
-             it take plain events at another path, answer each with the event's `id`, and write that \
+            "it sends the greeting of {protocol}, which has its own message format: make \
+             it accept plain events at another path, answer each with the event's `id`, and write that \
              path in url"
         ),
         None => format!(
-            "it sends `{}` before any event, which by order would be taken for an answer: let its \
-             answers carry the event's `id`, and write match = \"id\"",
+            "it sends `{}` before any event; when matched by order, this counts as an answer: make its \
+             answers contain the event's `id`, and write match = \"id\"",
             greeting.text()
         ),
     })
 }
 
-fn of_status(peer: &Peer<'_>, code: u16, answer: &Answer) -> String {
-    let Ok(status) = StatusCode::from_u16(code) else { return by_hand(peer) };
+fn of_status(target: &ProbeTarget<'_>, code: u16, answer: &Answer) -> String {
+    let Ok(status) = StatusCode::from_u16(code) else { return manual_command(target) };
     let response = Response { status, headers: &answer.headers, body: &answer.body };
     match code {
-        426 => is_websocket(peer),
-        404 => format!("nothing takes events at {}: correct the path in url", peer.url),
-        _ => match response_diagnostics::event_remedy(&response, peer.request_options, 0) {
-            remedy if remedy.is_empty() => by_hand(peer),
+        426 => is_websocket(target),
+        404 => {
+            format!(
+                "no service accepts events at {}: correct the path in url",
+                target.address.endpoint
+            )
+        }
+        _ => match response_diagnostics::event_remedy(&response, target.request_options, 0) {
+            remedy if remedy.is_empty() => manual_command(target),
             remedy => remedy,
         },
     }
 }
 
-/// An HTTP answer where a WebSocket or a bare socket was expected.
-fn of_http(peer: &Peer<'_>, answer: &Answer) -> String {
+/// An HTTP answer where WebSocket or tcp was expected.
+fn of_http(target: &ProbeTarget<'_>, answer: &Answer) -> String {
     let code = answer.status.as_ref().map_or(0, |(code, _)| *code);
-    let Ok(status) = StatusCode::from_u16(code) else { return by_hand(peer) };
+    let Ok(status) = StatusCode::from_u16(code) else { return manual_command(target) };
     let response = Response { status, headers: &answer.headers, body: &answer.body };
     let http = "describe it as [target.NAME.webhook] with an http:// url";
-    let elsewhere = match (peer.carrier, code) {
+    let listens_elsewhere = match (target.carrier, code) {
         (Carrier::Websocket, 404) => {
-            format!("no WebSocket is at {}: correct the path in url, or {http}", peer.url)
+            format!(
+                "there is no WebSocket at {}: correct the path in url, or {http}",
+                target.address.endpoint
+            )
         }
         (Carrier::Websocket, _) => format!(
-            "{} does not shake hands for a WebSocket: correct its path, or {http}",
-            peer.url
+            "{} does not complete a WebSocket handshake: correct its path, or {http}",
+            target.address.endpoint
         ),
         _ if !response_diagnostics::wants_tls(&answer.body) => {
-            return format!("{} speaks HTTP: {http}", peer.url);
+            return format!("{} speaks HTTP: {http}", target.address.endpoint);
         }
         _ => String::new(),
     };
-    match response_diagnostics::handshake_remedy(&response, peer.request_options, &elsewhere) {
-        remedy if remedy.is_empty() => by_hand(peer),
+    match response_diagnostics::handshake_remedy(
+        &response,
+        target.request_options,
+        &listens_elsewhere,
+    ) {
+        remedy if remedy.is_empty() => manual_command(target),
         remedy => remedy,
     }
 }
 
-fn of_trouble(peer: &Peer<'_>, trouble: &NoAnswer) -> String {
-    match trouble {
+fn of_failure(target: &ProbeTarget<'_>, failure: &NoAnswer) -> String {
+    match failure {
         NoAnswer::Tls => tls(),
         NoAnswer::Unreadable(_, remedy) => remedy.clone(),
         NoAnswer::Refused(_) => {
             "check that it listens on the host and port of url, {port} in its command".to_owned()
         }
-        NoAnswer::Alien(_) => {
-            format!("check that {} is served by {}", peer.url, peer.carrier.name())
+        NoAnswer::OtherProtocol(_) => {
+            format!("check that {} is served by {}", target.address.endpoint, target.carrier.name())
         }
-        NoAnswer::Closed(_) | NoAnswer::Reset if peer.carrier == Carrier::Webhook => {
-            match Websocket::open(peer) {
-                Ok(_) => is_websocket(peer),
-                Err(_) => format!("is it no HTTP server? {}", by_hand(peer)),
+        NoAnswer::Closed(_) | NoAnswer::Reset if target.carrier == Carrier::Webhook => {
+            match Websocket::open(target) {
+                Ok(_) => is_websocket(target),
+                Err(_) => format!("it may not be an HTTP server; {}", manual_command(target)),
             }
         }
-        NoAnswer::Closed(Some(said)) => of_close(peer, said),
-        _ => of_greeting(peer).unwrap_or_else(|| by_hand(peer)),
+        NoAnswer::Closed(Some(close_reason)) => close_remedy(target, close_reason),
+        _ => of_greeting(target).unwrap_or_else(|| manual_command(target)),
     }
 }
 
 /// A WebSocket was closed with these words.
-fn of_close(peer: &Peer<'_>, said: &str) -> String {
-    let code = said.strip_prefix("code ").and_then(|rest| rest.split(':').next());
+fn close_remedy(target: &ProbeTarget<'_>, close_reason: &str) -> String {
+    let code = close_reason.strip_prefix("code ").and_then(|rest| rest.split(':').next());
     match code {
-        Some("1003") => "it does not take text messages: let it take them".to_owned(),
+        Some("1003") => "it does not accept text messages: make it accept them".to_owned(),
         Some("1008") => {
-            "it refuses by its own rules: write what it needs in headers, such as headers = { \
+            "it refuses the connection by its policy: write what it requires in headers, such as headers = { \
                          Authorization = \"Bearer …\" }"
                 .to_owned()
         }
@@ -147,13 +162,13 @@ fn of_close(peer: &Peer<'_>, said: &str) -> String {
             "the event is too large for it: send a smaller one (payload.bytes of the scenario)"
                 .to_owned()
         }
-        Some("1011") => format!("it failed: its own log may say why; {}", by_hand(peer)),
-        _ => of_greeting(peer).unwrap_or_else(|| by_hand(peer)),
+        Some("1011") => format!("it failed: its log may show the cause; {}", manual_command(target)),
+        _ => of_greeting(target).unwrap_or_else(|| manual_command(target)),
     }
 }
 
-fn is_websocket(peer: &Peer<'_>) -> String {
-    let url = peer.url.replacen("http", "ws", 1);
+fn is_websocket(target: &ProbeTarget<'_>) -> String {
+    let url = Endpoint { scheme: Scheme::Ws, ..target.address.endpoint.clone() };
     format!("it is a WebSocket: describe it as [target.NAME.websocket] with url = \"{url}\"")
 }
 
@@ -162,17 +177,17 @@ fn tls() -> String {
 }
 
 /// The same event, sent without pushbench.
-fn by_hand(peer: &Peer<'_>) -> String {
+fn manual_command(target: &ProbeTarget<'_>) -> String {
     let event = r#"{"id":"0000000000000000","type":"event","data":{}}"#;
-    let url = peer.url.replace('\'', "%27");
-    match peer.carrier {
+    let url = target.address.endpoint.to_string().replace('\'', "%27");
+    match target.carrier {
         Carrier::Webhook => format!(
-            "try it by hand: curl -i -H 'Content-Type: application/json' -d '{event}' '{url}'"
+            "try it manually: curl -i -H 'Content-Type: application/json' -d '{event}' '{url}'"
         ),
         Carrier::Websocket => {
-            format!("try it by hand: python3 -m websockets '{url}', then type {event}")
+            format!("try it manually: python3 -m websockets '{url}', then type {event}")
         }
-        Carrier::Tcp => "an event goes out, and its answer comes back, behind four bytes of \
+        Carrier::Tcp => "each event and each answer is preceded by four bytes of \
                            length (big endian)"
             .to_owned(),
     }

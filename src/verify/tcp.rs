@@ -1,8 +1,10 @@
 //! Length-prefixed messages on a bare socket.
 
 use crate::verify::no_answer::NoAnswer;
-use crate::verify::talk::{Answer, BETWEEN_PIECES, Cut, Peer, Talk};
-use crate::verify::tap::Tap;
+use crate::verify::probe_connection::{
+    Answer, BETWEEN_PIECES, ProbeConnection, ProbeTarget, WriteMode,
+};
+use crate::verify::recording_socket::RecordingSocket;
 use hyper::header::HeaderMap;
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
@@ -11,50 +13,50 @@ use std::time::Duration;
 const LONGEST: usize = 64 << 20;
 
 pub(super) struct Tcp<'a> {
-    tap: Tap<'a>,
-    patience: Duration,
+    recording_socket: RecordingSocket<'a>,
+    time_limit: Duration,
 }
 
-impl<'a> Talk<'a> for Tcp<'a> {
-    const DEEP: bool = true;
+impl<'a> ProbeConnection<'a> for Tcp<'a> {
+    const PIPELINED: bool = true;
 
-    fn open(peer: &Peer<'a>) -> Result<Self, NoAnswer> {
+    fn open(target: &ProbeTarget<'a>) -> Result<Self, NoAnswer> {
         Ok(Tcp {
-            tap: Tap::connect(peer.address.socket, peer.interrupt)?,
-            patience: peer.patience(),
+            recording_socket: RecordingSocket::connect(target.address.socket, target.interrupt)?,
+            time_limit: target.time_limit(),
         })
     }
 
-    fn send(&mut self, message: &[u8], cut: Cut) -> Result<(), NoAnswer> {
+    fn send(&mut self, message: &[u8], mode: WriteMode) -> Result<(), NoAnswer> {
         let framed = framed(message);
-        self.tap.may_take(self.patience);
-        let written = match cut {
-            Cut::Whole => self.tap.write_all(&framed),
-            Cut::Pieces => {
+        self.recording_socket.may_take(self.time_limit);
+        let written = match mode {
+            WriteMode::Whole => self.recording_socket.write_all(&framed),
+            WriteMode::Pieces => {
                 // The length itself is cut, too.
                 let (head, rest) = framed.split_at(2);
                 let (middle, rest) = rest.split_at(rest.len() / 2);
                 [head, middle, rest].into_iter().try_for_each(|piece| {
                     std::thread::sleep(BETWEEN_PIECES);
-                    self.tap.write_all(piece)
+                    self.recording_socket.write_all(piece)
                 })
             }
         };
-        gone_is_heard_later(written)
+        ignore_closed(written)
     }
 
-    fn answer(&mut self, patience: Duration) -> Result<Answer, NoAnswer> {
-        self.tap.may_take(patience);
+    fn answer(&mut self, time_limit: Duration) -> Result<Answer, NoAnswer> {
+        self.recording_socket.may_take(time_limit);
         let mut length = [0; 4];
-        self.tap.read_exact(&mut length).map_err(|e| NoAnswer::of(&e))?;
+        self.recording_socket.read_exact(&mut length).map_err(|e| NoAnswer::of(&e))?;
         let length = u32::from_be_bytes(length) as usize;
         if length > LONGEST {
             // Whatever else is there shows better what it is.
-            let _all_that_comes = self.tap.read(&mut [0; 1024]);
-            return Err(NoAnswer::alien(&self.tap.first().borrow()));
+            let _all_that_comes = self.recording_socket.read(&mut [0; 1024]);
+            return Err(NoAnswer::other_protocol(&self.recording_socket.first().borrow()));
         }
         let mut body = vec![0; length];
-        self.tap.read_exact(&mut body).map_err(|e| NoAnswer::of(&e))?;
+        self.recording_socket.read_exact(&mut body).map_err(|e| NoAnswer::of(&e))?;
         Ok(Answer { status: None, headers: HeaderMap::new(), body })
     }
 
@@ -62,11 +64,11 @@ impl<'a> Talk<'a> for Tcp<'a> {
         true
     }
 
-    fn break_off(mut self, message: &[u8]) {
-        self.tap.may_take(self.patience);
+    fn abort(mut self, message: &[u8]) {
+        self.recording_socket.may_take(self.time_limit);
         let framed = framed(message);
-        let _vanishes_anyway = self.tap.write_all(&framed[..framed.len() / 2]);
-        self.tap.reset_when_dropped();
+        let _may_be_closed = self.recording_socket.write_all(&framed[..framed.len() / 2]);
+        self.recording_socket.reset_when_dropped();
     }
 }
 
@@ -75,9 +77,9 @@ fn framed(message: &[u8]) -> Vec<u8> {
 }
 
 /// A peer that closed while it was written to may have answered before.
-pub(super) fn gone_is_heard_later(written: std::io::Result<()>) -> Result<(), NoAnswer> {
+pub(super) fn ignore_closed(written: std::io::Result<()>) -> Result<(), NoAnswer> {
     match written.map_err(|e| NoAnswer::of(&e)) {
-        Err(trouble) if trouble.ends() => Ok(()),
+        Err(failure) if failure.ends() => Ok(()),
         other => other,
     }
 }

@@ -1,11 +1,13 @@
-//! HTTP/1.1 written and read by hand, and what only HTTP can be asked.
+//! HTTP/1.1 written and read without a library, and the probes that only HTTP has.
 
-use crate::verify::http::{Inbox, Response};
+use crate::verify::http::{Response, ResponseReader};
 use crate::verify::no_answer::NoAnswer;
+use crate::verify::probe_connection::{
+    Answer, BETWEEN_PIECES, ProbeConnection, ProbeTarget, WriteMode, pieces,
+};
 use crate::verify::probes::attempts;
-use crate::verify::talk::{Answer, BETWEEN_PIECES, Cut, Peer, Talk, pieces};
-use crate::verify::tap::Tap;
-use crate::verify::tcp::gone_is_heard_later;
+use crate::verify::recording_socket::RecordingSocket;
+use crate::verify::tcp::ignore_closed;
 use hyper::header::{CONTENT_TYPE, USER_AGENT};
 use pushbench_core::record::findings::{Aspect, Finding};
 use pushbench_wire::request_options::RequestOptions;
@@ -13,25 +15,26 @@ use std::io::Write as _;
 use std::time::Duration;
 
 /// How long a sender that expects `100 Continue` waits before it sends its body anyway (RFC 9110,
-/// 10.1.1, asks it not to wait for ever).
+/// 10.1.1, requires that it does not wait forever).
 const CONTINUE: Duration = Duration::from_secs(1);
 
 pub(super) struct Webhook<'a> {
-    inbox: Inbox<Tap<'a>>,
+    reader: ResponseReader<RecordingSocket<'a>>,
     /// The part of the head that every request has.
     head: String,
     request_options: &'a RequestOptions,
-    patience: Duration,
+    time_limit: Duration,
     closed: bool,
     /// The last response was HTTP/1.0.
     old: bool,
 }
 
-/// The head of a request up to what its body asks for, the same for every probe.
-fn head(peer: &Peer<'_>) -> String {
-    let (method, request_options) = (&peer.request_options.method, peer.request_options);
+/// The head of a request up to the headers of its body, the same for every probe.
+fn head(target: &ProbeTarget<'_>) -> String {
+    let (endpoint, request_options) = (&target.address.endpoint, target.request_options);
+    let method = &request_options.method;
     let mut head =
-        format!("{method} {} HTTP/1.1\r\nHost: {}\r\n", peer.address.path, peer.address.authority);
+        format!("{method} {} HTTP/1.1\r\nHost: {}\r\n", endpoint.path, endpoint.authority);
     let usual = [(CONTENT_TYPE, "application/json"), (USER_AGENT, "pushbench")];
     for (name, value) in
         usual.iter().filter(|(name, _)| !request_options.headers.contains_key(name))
@@ -44,30 +47,35 @@ fn head(peer: &Peer<'_>) -> String {
     head
 }
 
-impl<'a> Talk<'a> for Webhook<'a> {
-    const DEEP: bool = false;
+impl<'a> ProbeConnection<'a> for Webhook<'a> {
+    const PIPELINED: bool = false;
 
-    fn open(peer: &Peer<'a>) -> Result<Self, NoAnswer> {
+    fn open(target: &ProbeTarget<'a>) -> Result<Self, NoAnswer> {
         Ok(Webhook {
-            inbox: Inbox::new(Tap::connect(peer.address.socket, peer.interrupt)?),
-            head: head(peer),
-            request_options: peer.request_options,
-            patience: peer.patience(),
+            reader: ResponseReader::new(RecordingSocket::connect(
+                target.address.socket,
+                target.interrupt,
+            )?),
+            head: head(target),
+            request_options: target.request_options,
+            time_limit: target.time_limit(),
             closed: false,
             old: false,
         })
     }
 
-    fn send(&mut self, message: &[u8], cut: Cut) -> Result<(), NoAnswer> {
+    fn send(&mut self, message: &[u8], mode: WriteMode) -> Result<(), NoAnswer> {
         let head = format!("{}Content-Length: {}\r\n\r\n", self.head, message.len());
-        match cut {
-            Cut::Whole => self.write([[head.as_bytes(), message].concat().as_slice()]),
-            Cut::Pieces => self.write(std::iter::once(head.as_bytes()).chain(pieces(message))),
+        match mode {
+            WriteMode::Whole => self.write([[head.as_bytes(), message].concat().as_slice()]),
+            WriteMode::Pieces => {
+                self.write(std::iter::once(head.as_bytes()).chain(pieces(message)))
+            }
         }
     }
 
-    fn answer(&mut self, patience: Duration) -> Result<Answer, NoAnswer> {
-        self.inbox.socket.may_take(patience);
+    fn answer(&mut self, time_limit: Duration) -> Result<Answer, NoAnswer> {
+        self.reader.socket.may_take(time_limit);
         loop {
             let response = self.response()?;
             if !response.is_interim() {
@@ -82,11 +90,11 @@ impl<'a> Talk<'a> for Webhook<'a> {
         !self.closed
     }
 
-    fn break_off(mut self, message: &[u8]) {
+    fn abort(mut self, message: &[u8]) {
         let head = format!("{}Content-Length: {}\r\n\r\n", self.head, message.len());
         let half = [head.as_bytes(), &message[..message.len() / 2]].concat();
-        let _vanishes_anyway = self.write([half.as_slice()]);
-        self.inbox.socket.reset_when_dropped();
+        let _may_be_closed = self.write([half.as_slice()]);
+        self.reader.socket.reset_when_dropped();
     }
 
     fn old(&self) -> bool {
@@ -96,14 +104,14 @@ impl<'a> Talk<'a> for Webhook<'a> {
 
 impl Webhook<'_> {
     fn write<'a>(&mut self, parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(), NoAnswer> {
-        self.inbox.socket.may_take(self.patience);
+        self.reader.socket.may_take(self.time_limit);
         for (i, part) in parts.into_iter().enumerate() {
             if i > 0 {
                 std::thread::sleep(BETWEEN_PIECES);
             }
-            let written = self.inbox.socket.write_all(part);
+            let written = self.reader.socket.write_all(part);
             let gone = written.is_err();
-            gone_is_heard_later(written)?;
+            ignore_closed(written)?;
             if gone {
                 break;
             }
@@ -113,23 +121,24 @@ impl Webhook<'_> {
 
     fn response(&mut self) -> Result<Response, NoAnswer> {
         let response =
-            self.inbox.response().map_err(|trouble| trouble.hiding(self.request_options));
+            self.reader.response().map_err(|failure| failure.without_secrets(self.request_options));
         self.closed |= response.as_ref().map_or(true, |r| r.last);
         self.old = response.as_ref().is_ok_and(|r| r.old);
         response
     }
 }
 
-/// A request that sends its body only when it is asked to.
-pub(super) fn expect(peer: &Peer<'_>) -> Finding {
-    let ask = || -> Result<(u64, bool, Answer), NoAnswer> {
-        let (index, event) = peer.event();
-        let mut talk = Webhook::open(peer)?;
+/// A request that sends its body only after `100 Continue`.
+pub(super) fn expect(target: &ProbeTarget<'_>) -> Finding {
+    let send_events = || -> Result<(u64, bool, Answer), NoAnswer> {
+        let (index, event) = target.event();
+        let mut connection = Webhook::open(target)?;
         let length = event.len();
-        let head = format!("{}Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n", talk.head);
-        talk.write([head.as_bytes()])?;
-        talk.inbox.socket.may_take(CONTINUE);
-        let asked = match talk.response() {
+        let head =
+            format!("{}Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n", connection.head);
+        connection.write([head.as_bytes()])?;
+        connection.reader.socket.may_take(CONTINUE);
+        let continue_received = match connection.response() {
             Ok(response) if response.code == 100 => true,
             Ok(response) => {
                 let status = Some((response.code, response.line));
@@ -139,41 +148,43 @@ pub(super) fn expect(peer: &Peer<'_>) -> Finding {
                     Answer { status, headers: response.headers, body: response.body },
                 ));
             }
-            Err(NoAnswer::Silent) => false,
-            Err(trouble) => return Err(trouble),
+            Err(NoAnswer::TimedOut) => false,
+            Err(failure) => return Err(failure),
         };
-        talk.write([event.as_slice()])?;
-        Ok((index, asked, talk.answer(peer.patience())?))
+        connection.write([event.as_slice()])?;
+        Ok((index, continue_received, connection.answer(target.time_limit())?))
     };
-    match attempts(ask, |(_, _, answer)| answer) {
-        Ok((index, true, a)) if peer.acknowledges(&a, index) => {
+    match attempts(send_events, |(_, _, answer)| answer) {
+        Ok((index, true, a)) if target.acknowledges(&a, index) => {
             Finding::tested(Aspect::Expect, "honoured")
         }
-        Ok((index, false, a)) if peer.acknowledges(&a, index) => {
+        Ok((index, false, a)) if target.acknowledges(&a, index) => {
             Finding::tested(Aspect::Expect, "ignored").with("no 100, then acknowledged")
         }
         Ok((_, _, a)) => Finding::tested(Aspect::Expect, "refused").with(a.shown()),
-        Err(trouble) => Finding::tested(Aspect::Expect, "fails").with(trouble.to_string()),
+        Err(failure) => Finding::tested(Aspect::Expect, "fails").with(failure.to_string()),
     }
 }
 
 /// A request whose body comes in chunks, without a length.
-pub(super) fn chunked(peer: &Peer<'_>) -> Finding {
-    let ask = || -> Result<(u64, Answer), NoAnswer> {
-        let (index, event) = peer.event();
-        let mut talk = Webhook::open(peer)?;
-        let head = format!("{}Transfer-Encoding: chunked\r\n\r\n", talk.head);
+pub(super) fn chunked(target: &ProbeTarget<'_>) -> Finding {
+    let send_events = || -> Result<(u64, Answer), NoAnswer> {
+        let (index, event) = target.event();
+        let mut connection = Webhook::open(target)?;
+        let head = format!("{}Transfer-Encoding: chunked\r\n\r\n", connection.head);
         let chunk = |part: &[u8]| {
             let size = format!("{:x}\r\n", part.len());
             [size.as_bytes(), part, b"\r\n"].concat()
         };
         let body: Vec<u8> = pieces(&event).flat_map(chunk).collect();
-        talk.write([[head.as_bytes(), &body, b"0\r\n\r\n"].concat().as_slice()])?;
-        Ok((index, talk.answer(peer.patience())?))
+        connection.write([[head.as_bytes(), &body, b"0\r\n\r\n"].concat().as_slice()])?;
+        Ok((index, connection.answer(target.time_limit())?))
     };
-    match attempts(ask, |(_, answer)| answer) {
-        Ok((index, a)) if peer.acknowledges(&a, index) => Finding::tested(Aspect::Chunked, "taken"),
+    match attempts(send_events, |(_, answer)| answer) {
+        Ok((index, a)) if target.acknowledges(&a, index) => {
+            Finding::tested(Aspect::Chunked, "taken")
+        }
         Ok((_, a)) => Finding::tested(Aspect::Chunked, "refused").with(a.shown()),
-        Err(trouble) => Finding::tested(Aspect::Chunked, "fails").with(trouble.to_string()),
+        Err(failure) => Finding::tested(Aspect::Chunked, "fails").with(failure.to_string()),
     }
 }

@@ -1,15 +1,17 @@
-//! WebSocket on tungstenite in blocking mode, and what only a WebSocket can be asked.
+//! WebSocket on tungstenite in blocking mode, and the probes that only WebSocket has.
 
-use crate::verify::http::Inbox;
+use crate::verify::http::ResponseReader;
 use crate::verify::no_answer::{NoAnswer, shown};
-use crate::verify::talk::{Answer, BETWEEN_PIECES, Cut, Peer, Talk, pieces};
-use crate::verify::tap::Tap;
-use crate::verify::tcp::gone_is_heard_later;
+use crate::verify::probe_connection::{
+    Answer, BETWEEN_PIECES, ProbeConnection, ProbeTarget, WriteMode, pieces,
+};
+use crate::verify::recording_socket::RecordingSocket;
+use crate::verify::tcp::ignore_closed;
 use hyper::header::HeaderMap;
 use pushbench_core::record::findings::{Aspect, Finding};
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::websocket::handshake;
-use pushbench_wire::websocket::handshake::{Request, Unfit};
+use pushbench_wire::websocket::handshake::{HandshakeError, Request};
 use std::io::{Read, Write};
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -24,45 +26,47 @@ const PING: &[u8] = b"pushbench";
 const BEGUN: &[u8] = &[0x81, 0x80 | 100, 0, 0, 0, 0, b'{', b'"', b'i', b'd', b'"'];
 
 pub(super) struct Websocket<'a> {
-    socket: WebSocket<Tap<'a>>,
-    patience: Duration,
+    socket: WebSocket<RecordingSocket<'a>>,
+    time_limit: Duration,
     closed: bool,
 }
 
 /// The handshake's request, the same for every probe.
-fn request(peer: &Peer<'_>) -> Result<Request, NoAnswer> {
-    handshake::request(&peer.address, peer.request_options)
+fn request(target: &ProbeTarget<'_>) -> Result<Request, NoAnswer> {
+    handshake::request(&target.address.endpoint, target.request_options)
         .map_err(|e| NoAnswer::Refused(e.to_string()))
 }
 
-impl<'a> Talk<'a> for Websocket<'a> {
-    const DEEP: bool = true;
+impl<'a> ProbeConnection<'a> for Websocket<'a> {
+    const PIPELINED: bool = true;
 
-    fn open(peer: &Peer<'a>) -> Result<Self, NoAnswer> {
-        let mut tap = Tap::connect(peer.address.socket, peer.interrupt)?;
-        tap.may_take(peer.patience());
-        let (tap, came) = shake(tap, &request(peer)?, peer.request_options)?;
-        let socket = WebSocket::from_partially_read(tap, came, Role::Client, None);
-        Ok(Websocket { socket, patience: peer.patience(), closed: false })
+    fn open(target: &ProbeTarget<'a>) -> Result<Self, NoAnswer> {
+        let mut recording_socket =
+            RecordingSocket::connect(target.address.socket, target.interrupt)?;
+        recording_socket.may_take(target.time_limit());
+        let (recording_socket, received) =
+            shake(recording_socket, &request(target)?, target.request_options)?;
+        let socket = WebSocket::from_partially_read(recording_socket, received, Role::Client, None);
+        Ok(Websocket { socket, time_limit: target.time_limit(), closed: false })
     }
 
-    fn send(&mut self, message: &[u8], cut: Cut) -> Result<(), NoAnswer> {
-        self.socket.get_mut().may_take(self.patience);
-        let pieces: Vec<&[u8]> = match cut {
-            Cut::Whole => vec![message],
-            Cut::Pieces => pieces(message).collect(),
+    fn send(&mut self, message: &[u8], mode: WriteMode) -> Result<(), NoAnswer> {
+        self.socket.get_mut().may_take(self.time_limit);
+        let pieces: Vec<&[u8]> = match mode {
+            WriteMode::Whole => vec![message],
+            WriteMode::Pieces => pieces(message).collect(),
         };
         for (i, piece) in pieces.iter().enumerate() {
             let kind = if i == 0 { Data::Text } else { Data::Continue };
             let last = i + 1 == pieces.len();
             let frame = Frame::message(piece.to_vec(), OpCode::Data(kind), last);
             match self.socket.send(Message::Frame(frame)) {
-                Err(Error::Io(e)) => return gone_is_heard_later(Err(e)),
+                Err(Error::Io(e)) => return ignore_closed(Err(e)),
                 // A close frame that was read already is heard with the next answer.
                 Err(Error::ConnectionClosed | Error::AlreadyClosed | Error::Protocol(_)) => {
                     return Ok(());
                 }
-                Err(e) => return Err(NoAnswer::Alien(e.to_string())),
+                Err(e) => return Err(NoAnswer::OtherProtocol(e.to_string())),
                 Ok(()) if last => {}
                 Ok(()) => std::thread::sleep(BETWEEN_PIECES),
             }
@@ -70,8 +74,8 @@ impl<'a> Talk<'a> for Websocket<'a> {
         Ok(())
     }
 
-    fn answer(&mut self, patience: Duration) -> Result<Answer, NoAnswer> {
-        self.socket.get_mut().may_take(patience);
+    fn answer(&mut self, time_limit: Duration) -> Result<Answer, NoAnswer> {
+        self.socket.get_mut().may_take(time_limit);
         loop {
             let body = match self.next()? {
                 Message::Text(text) => text.as_bytes().to_vec(),
@@ -86,22 +90,22 @@ impl<'a> Talk<'a> for Websocket<'a> {
         !self.closed
     }
 
-    fn break_off(mut self, _message: &[u8]) {
-        let tap = self.socket.get_mut();
-        tap.may_take(self.patience);
-        let _vanishes_anyway = tap.write_all(BEGUN);
-        tap.reset_when_dropped();
+    fn abort(mut self, _message: &[u8]) {
+        let recording_socket = self.socket.get_mut();
+        recording_socket.may_take(self.time_limit);
+        let _may_be_closed = recording_socket.write_all(BEGUN);
+        recording_socket.reset_when_dropped();
     }
 }
 
 impl Websocket<'_> {
-    /// The next message of any kind; a close frame is trouble.
+    /// The next message of any kind; a close frame is failure.
     fn next(&mut self) -> Result<Message, NoAnswer> {
-        let trouble = match self.socket.read() {
+        let failure = match self.socket.read() {
             Ok(Message::Close(frame)) => {
                 // The answer to it (RFC 6455, 5.5.1), if the peer still takes it.
                 let _gone = self.socket.flush();
-                NoAnswer::Closed(Some(said(frame.as_ref())))
+                NoAnswer::Closed(Some(close_reason(frame.as_ref())))
             }
             Ok(message) => return Ok(message),
             Err(Error::Io(e)) => NoAnswer::of(&e),
@@ -109,55 +113,58 @@ impl Websocket<'_> {
             Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
                 NoAnswer::Closed(None)
             }
-            Err(e) => NoAnswer::Alien(e.to_string()),
+            Err(e) => NoAnswer::OtherProtocol(e.to_string()),
         };
-        self.closed |= trouble != NoAnswer::Silent;
-        Err(trouble)
+        self.closed |= failure != NoAnswer::TimedOut;
+        Err(failure)
     }
 }
 
 /// A ping on an open connection, and its pong.
-pub(super) fn ping(peer: &Peer<'_>) -> Finding {
-    let ask = || -> Result<(), NoAnswer> {
-        let mut talk = Websocket::open(peer)?;
-        talk.socket.get_mut().may_take(peer.patience());
-        let sent = talk.socket.send(Message::Ping(PING.into()));
-        sent.map_err(|e| NoAnswer::Alien(e.to_string()))?;
+pub(super) fn ping(target: &ProbeTarget<'_>) -> Finding {
+    let send_events = || -> Result<(), NoAnswer> {
+        let mut connection = Websocket::open(target)?;
+        connection.socket.get_mut().may_take(target.time_limit());
+        let sent = connection.socket.send(Message::Ping(PING.into()));
+        sent.map_err(|e| NoAnswer::OtherProtocol(e.to_string()))?;
         loop {
-            match talk.next()? {
+            match connection.next()? {
                 Message::Pong(payload) if &payload[..] == PING => return Ok(()),
                 Message::Pong(payload) => {
-                    return Err(NoAnswer::Alien(format!("the pong carries `{}`", shown(&payload))));
+                    return Err(NoAnswer::OtherProtocol(format!(
+                        "the pong carries `{}`",
+                        shown(&payload)
+                    )));
                 }
                 _ => {}
             }
         }
     };
-    match ask() {
+    match send_events() {
         Ok(()) => Finding::tested(Aspect::Ping, "answered"),
-        Err(trouble) => Finding::tested(Aspect::Ping, "not answered").with(trouble.to_string()),
+        Err(failure) => Finding::tested(Aspect::Ping, "not answered").with(failure.to_string()),
     }
 }
 
 /// A close frame on an open connection, and the one that must come back.
-pub(super) fn close(peer: &Peer<'_>) -> Finding {
+pub(super) fn close(target: &ProbeTarget<'_>) -> Finding {
     let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-    let ask = || -> Result<(), NoAnswer> {
-        let mut talk = Websocket::open(peer)?;
-        talk.socket.get_mut().may_take(peer.patience());
-        talk.socket.close(Some(frame)).map_err(|e| NoAnswer::Alien(e.to_string()))?;
+    let send_events = || -> Result<(), NoAnswer> {
+        let mut connection = Websocket::open(target)?;
+        connection.socket.get_mut().may_take(target.time_limit());
+        connection.socket.close(Some(frame)).map_err(|e| NoAnswer::OtherProtocol(e.to_string()))?;
         loop {
-            talk.next()?;
+            connection.next()?;
         }
     };
-    match ask() {
-        Err(NoAnswer::Closed(Some(said))) => {
-            Finding::tested(Aspect::CloseHandshake, "completed").with(said)
+    match send_events() {
+        Err(NoAnswer::Closed(Some(close_reason))) => {
+            Finding::tested(Aspect::CloseHandshake, "completed").with(close_reason)
         }
-        Err(trouble) => {
-            Finding::tested(Aspect::CloseHandshake, "not completed").with(trouble.to_string())
+        Err(failure) => {
+            Finding::tested(Aspect::CloseHandshake, "not completed").with(failure.to_string())
         }
-        Ok(()) => Finding::unknown(Aspect::CloseHandshake, "the connection went on"),
+        Ok(()) => Finding::unknown(Aspect::CloseHandshake, "the connection stayed open"),
     }
 }
 
@@ -167,28 +174,28 @@ fn shake<S: Read + Write>(
     request: &Request,
     request_options: &RequestOptions,
 ) -> Result<(S, Vec<u8>), NoAnswer> {
-    gone_is_heard_later(socket.write_all(&request.bytes))?;
-    let mut inbox = Inbox::new(socket);
+    ignore_closed(socket.write_all(&request.bytes))?;
+    let mut reader = ResponseReader::new(socket);
     loop {
-        let head = inbox.head().map_err(|trouble| trouble.hiding(request_options))?;
+        let head = reader.head().map_err(|failure| failure.without_secrets(request_options))?;
         if head.is_interim() {
             continue;
         }
         if head.code == 101 {
-            let Unfit { what, remedy } = match request.check(head.old, &head.headers) {
-                Ok(()) => return Ok((inbox.socket, inbox.left)),
-                Err(unfit) => unfit,
+            let HandshakeError { what, remedy } = match request.check(head.old, &head.headers) {
+                Ok(()) => return Ok((reader.socket, reader.left)),
+                Err(handshake_error) => handshake_error,
             };
             return Err(NoAnswer::unreadable(what, remedy));
         }
-        // Some never end: what has come of it says enough.
-        let body = inbox.body(&head).unwrap_or(inbox.left);
+        // Some bodies never end: the received part is enough.
+        let body = reader.body(&head).unwrap_or(reader.left);
         let (status, body) = (Some((head.code, head.line)), request_options.hide_in(body));
         return Err(NoAnswer::Http(Box::new(Answer { status, headers: head.headers, body })));
     }
 }
 
-fn said(frame: Option<&CloseFrame>) -> String {
+fn close_reason(frame: Option<&CloseFrame>) -> String {
     match frame {
         None => "no code".to_owned(),
         Some(f) if f.reason.is_empty() => format!("code {}", u16::from(f.code)),

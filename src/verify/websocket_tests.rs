@@ -2,7 +2,7 @@
 
 use super::*;
 use hyper::header::HeaderValue;
-use pushbench_wire::address::Address;
+use pushbench_wire::endpoint::Endpoint;
 use tokio::io::AsyncWriteExt as _;
 
 fn asked(subprotocol: Option<&'static str>) -> (Request, RequestOptions) {
@@ -10,9 +10,8 @@ fn asked(subprotocol: Option<&'static str>) -> (Request, RequestOptions) {
         subprotocol: subprotocol.map(HeaderValue::from_static),
         ..RequestOptions::default()
     };
-    let socket = ([127, 0, 0, 1], 80).into();
-    let address = Address { socket, authority: "127.0.0.1".into(), path: "/".into() };
-    (handshake::request(&address, &request_options).unwrap(), request_options)
+    let endpoint = Endpoint::parse("ws://127.0.0.1/").unwrap();
+    (handshake::request(&endpoint, &request_options).unwrap(), request_options)
 }
 
 /// What the driver's clients make of an answer: what came behind it, or why there is no WebSocket.
@@ -63,11 +62,11 @@ fn first_look(
             Ok(came)
         }
         Err(NoAnswer::Unreadable(what, remedy)) => Err(format!("{what}: {remedy}")),
-        Err(trouble) => Err(trouble.to_string()),
+        Err(failure) => Err(failure.to_string()),
     }
 }
 
-/// `ACCEPT` stands for what must be there, `REST` for the lines that always are.
+/// `ACCEPT` is replaced by the required value, `REST` by the required lines.
 fn filled(answer: &str, request: &Request) -> String {
     let rest = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ACCEPT\r\n\r\n";
     answer.replace("REST", rest).replace("ACCEPT", &request.accept)
@@ -119,24 +118,20 @@ fn what_opens_none_opens_none_for_anyone_and_both_say_why() {
         (
             None,
             with(&format!("Connection: Upgrade{accept}")),
-            "without upgrade: the target must send Upgrade: websocket",
+            "has no upgrade: the target must send Upgrade: websocket",
         ),
-        (
-            None,
-            with(&format!("Upgrade: h2c\r\nConnection: Upgrade{accept}")),
-            "with `upgrade: h2c`",
-        ),
+        (None, with(&format!("Upgrade: h2c\r\nConnection: Upgrade{accept}")), "has `upgrade: h2c`"),
         (
             None,
             with(&format!("Upgrade: websocket{accept}")),
-            "without connection: the target must send Connection: Upgrade",
+            "has no connection: the target must send Connection: Upgrade",
         ),
         (
             None,
             with(&format!("Upgrade: websocket\r\nConnection: keep-alive, no-upgrade{accept}")),
-            "with `connection: keep-alive, no-upgrade`",
+            "has `connection: keep-alive, no-upgrade`",
         ),
-        (None, with("Upgrade: websocket\r\nConnection: Upgrade"), "without sec-websocket-accept"),
+        (None, with("Upgrade: websocket\r\nConnection: Upgrade"), "has no sec-websocket-accept"),
         (
             None,
             with("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x"),
@@ -145,18 +140,22 @@ fn what_opens_none_opens_none_for_anyone_and_both_say_why() {
         (
             None,
             format!("{SWITCHING}Sec-WebSocket-Extensions: permessage-deflate\r\nREST"),
-            "no extension that was not asked for",
+            "no extension that was not requested",
         ),
-        (None, "HTTP/1.0 101 Switching Protocols\r\nREST".to_owned(), "101 came by HTTP/1.0"),
+        (
+            None,
+            "HTTP/1.0 101 Switching Protocols\r\nREST".to_owned(),
+            "the response 101 uses HTTP/1.0",
+        ),
         (
             None,
             format!("{SWITCHING}Sec-WebSocket-Protocol: v2.events\r\nREST"),
-            "none was asked for: add subprotocol = \"v2.events\"",
+            "none was requested: add subprotocol = \"v2.events\"",
         ),
         (
             Some("v1"),
             format!("{SWITCHING}REST"),
-            "without a subprotocol, v1 was asked for: leave subprotocol out",
+            "has no subprotocol, but v1 was requested: leave subprotocol out",
         ),
         (
             Some("v1"),
@@ -165,7 +164,7 @@ fn what_opens_none_opens_none_for_anyone_and_both_say_why() {
         ),
         (None, long, "longer than"),
         (None, format!("{SWITCHING}{}REST", "X: y\r\n".repeat(256)), "more than 256 headers"),
-        (None, format!("{SWITCHING}X : y\r\nREST"), "before the colon"),
+        (None, format!("{SWITCHING}X : y\r\nREST"), "colon"),
         (
             None,
             "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone".to_owned(),

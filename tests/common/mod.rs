@@ -109,6 +109,17 @@ impl Bench {
         pids.filter(ours).collect()
     }
 
+    /// The built-in servers among them.
+    pub fn servers(&self) -> Vec<u32> {
+        let serves = |pid: &u32| {
+            let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let mut words = words.split(|byte| *byte == 0);
+            words.next().is_some_and(|first| first.ends_with(b"pushbench"))
+                && words.next() == Some(b"serve")
+        };
+        self.processes().into_iter().filter(serves).collect()
+    }
+
     /// Whatever was started must be gone, at the latest soon.
     pub fn nothing_left(&self) {
         eventually("every process to end", || self.processes().is_empty());
@@ -124,12 +135,24 @@ pub fn ended(output: Output) -> Ended {
 }
 
 /// Waits for a condition.
-pub fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let began = Instant::now();
     while !condition() {
         assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// How often a process has waited: a server waits once for almost every event.
+pub fn waits(pid: u32) -> u64 {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let status = threads.map(|t| std::fs::read_to_string(t.path().join("status")));
+    let waits = |status: std::io::Result<String>| {
+        let status = status.ok()?;
+        let n = status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:"))?;
+        n.trim().parse::<u64>().ok()
+    };
+    status.filter_map(waits).sum()
 }
 
 pub fn signal(child: &Child, signal: rustix::process::Signal) {
@@ -170,7 +193,7 @@ pub fn json(bench: &Bench, dir: &str) -> serde_json::Value {
     serde_json::from_str(&ended.out).unwrap()
 }
 
-/// The valid trials of an arm, whose figures the report merges: a machine that stalls may void a block.
-pub fn valid_trials(arm: &serde_json::Value) -> u64 {
-    arm["trials"].as_u64().unwrap() - arm["invalid"].as_u64().unwrap()
+/// The valid blocks of the first point, whose trials the report merges: a machine that stalls may void a block.
+pub fn valid_blocks(report: &serde_json::Value) -> u64 {
+    report["points"][0]["design"]["blocks_valid"].as_u64().unwrap()
 }

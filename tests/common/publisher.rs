@@ -81,18 +81,18 @@ impl Publisher {
     pub fn status(&self) -> Value {
         let (status, body) = self.ask("GET", "/status", TOKEN, "");
         assert_eq!(status, 200);
-        let told: Value = serde_json::from_str(&body).unwrap();
-        let n = |name: &str| told[name].as_u64().unwrap();
-        let fates = n("acknowledged") + n("written") + n("failed") + n("timed_out") + n("lost");
-        assert_eq!(n("queued"), fates + n("open"), "{told}");
-        told
+        let reply: Value = serde_json::from_str(&body).unwrap();
+        let n = |name: &str| reply[name].as_u64().unwrap();
+        let outcomes = n("acknowledged") + n("written") + n("failed") + n("timed_out") + n("lost");
+        assert_eq!(n("queued"), outcomes + n("open"), "{reply}");
+        reply
     }
 
     /// Waits until these counts are reached.
     pub fn reaches(&self, counts: &[(&str, u64)]) -> Value {
         eventually(&format!("{counts:?}"), || {
-            let told = self.status();
-            counts.iter().all(|(name, n)| told[*name] == *n)
+            let reply = self.status();
+            counts.iter().all(|(name, n)| reply[*name] == *n)
         });
         self.status()
     }

@@ -14,12 +14,15 @@ pub fn host() {
     pushbench_sut::set_cache(PathBuf::from(CACHE));
 }
 
-/// Sets targets up where that was not done before: it takes all cores, for the set-up of one is a release
-/// build, and whoever measured meanwhile would measure that. Call it without a turn.
+/// Sets targets up where that was not done before: one is a release build, beside which nothing is measured.
+/// Call it without a turn.
 pub fn set_up(manifests: &[Manifest]) {
     host();
-    let _turn = turn::alone();
+    let mut turn = None;
     for manifest in manifests {
-        setup::ensure(manifest, &AtomicBool::new(false), &mut |_| ()).unwrap();
+        let mut begins = |_: &str| {
+            turn.get_or_insert_with(turn::busy);
+        };
+        setup::ensure(manifest, &AtomicBool::new(false), &mut begins).unwrap();
     }
 }

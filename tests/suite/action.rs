@@ -81,10 +81,16 @@ fn exit_codes_are_what_the_job_does() {
         (64, "warn", 64, "error"),
     ] {
         let job = Job::new(code).with("ON_INCONCLUSIVE", on_inconclusive);
-        let told = job.run();
-        assert_eq!(told.code, Some(wanted), "{code} {on_inconclusive}: {}{}", told.out, told.err);
+        let result = job.run();
+        assert_eq!(
+            result.code,
+            Some(wanted),
+            "{code} {on_inconclusive}: {}{}",
+            result.out,
+            result.err
+        );
         assert_eq!(job.text("output"), format!("verdict={verdict}\n"));
-        assert_eq!(told.out.contains("::error"), verdict == "error", "{}", told.out);
+        assert_eq!(result.out.contains("::error"), verdict == "error", "{}", result.out);
         assert_eq!(job.text("summary").contains("No verdict"), verdict == "error");
         assert!(!job.bench.path("base of it").exists(), "the base's tree is left over");
     }
@@ -93,7 +99,7 @@ fn exit_codes_are_what_the_job_does() {
 /// The gate itself has said why in the log, the summary and on its page.
 #[test]
 fn a_gate_that_failed_is_not_said_a_second_time() {
-    let said = |before: bool| {
+    let printed = |before: bool| {
         let job = Job::new(3);
         let script = "#!/bin/sh\nmkdir -p results/gate\necho why > results/gate/report.md\n\
                       echo '::error title=pushbench gate::why'\nexit 3\n";
@@ -101,13 +107,13 @@ fn a_gate_that_failed_is_not_said_a_second_time() {
         if before {
             job.bench.write("work/results/gate/report.md", "of before");
         }
-        let told = job.run();
-        assert_eq!(told.code, Some(3), "{}{}", told.out, told.err);
+        let result = job.run();
+        assert_eq!(result.code, Some(3), "{}{}", result.out, result.err);
         assert_eq!(job.text("output"), "verdict=error\n");
-        told.out.matches("::error").count()
+        result.out.matches("::error").count()
     };
-    assert_eq!(said(false), 1);
-    assert_eq!(said(true), 2, "what lay there before says nothing of this gate");
+    assert_eq!(printed(false), 1);
+    assert_eq!(printed(true), 2, "what lay there before says nothing of this gate");
 }
 
 #[test]
@@ -121,8 +127,8 @@ fn both_revisions_are_built_and_each_is_started_in_its_own_directory() {
     let (work, base) = (job.bench.path("work"), job.bench.path("base of it"));
     assert_eq!(job.text("built-in"), format!("{}\n{}\n", base.display(), work.display()));
     assert_eq!(std::fs::read_to_string(work.join("built")).unwrap(), "new");
-    let asked = job.text("work/asked");
-    let words: Vec<&str> = asked.lines().collect();
+    let requested = job.text("work/asked");
+    let words: Vec<&str> = requested.lines().collect();
     let option = |name: &str| words[words.iter().position(|w| *w == name).unwrap() + 1];
     for (side, dir) in [("--base", &base), ("--candidate", &work)] {
         let command = shell_words::split(option(side)).unwrap();
@@ -148,9 +154,9 @@ fn what_cannot_be_compared_ends_without_a_verdict() {
         ("BUILD", "grep -q old server", 3, "the candidate does not build"),
     ] {
         let job = Job::new(0).with(name, value);
-        let told = job.run();
-        assert_eq!(told.code, Some(code), "{name}={value}: {}{}", told.out, told.err);
-        assert!(told.out.contains(text) && job.text("summary").contains(text), "{}", told.out);
+        let result = job.run();
+        assert_eq!(result.code, Some(code), "{name}={value}: {}{}", result.out, result.err);
+        assert!(result.out.contains(text) && job.text("summary").contains(text), "{}", result.out);
         assert!(!job.bench.path("work/asked").exists(), "{name}={value}: it was gated");
     }
     let job = Job::new(0).with("COMMAND", "");

@@ -60,7 +60,7 @@ fn missing_credentials_are_asked_for() {
 #[test]
 fn other_places_and_methods_are_named() {
     let moved = |_: &[u8]| response("308 Permanent Redirect\r\nLocation: /v2/events", "");
-    says("webhook", server(moved), &["308", "location: /v2/events", "write that in url"]);
+    says("webhook", server(moved), &["308", "location: /v2/events", "write that address in url"]);
     let put = |_: &[u8]| response("405 Method Not Allowed\r\nAllow: PUT", "");
     says("webhook", server(put), &["405", "allow: PUT", "set method"]);
 }
@@ -79,23 +79,23 @@ fn an_id_in_another_place_is_found() {
 
 #[test]
 fn tls_on_a_plain_address_is_recognised() {
-    let remedy = "speaks TLS there, which pushbench does not yet";
+    let remedy = "uses TLS there, which pushbench does not support yet";
     // As rustls does, as nginx does, and as OpenSSL does, which closes without a word.
     let alert = |_: &[u8]| vec![0x15, 3, 3, 0, 2, 2, 10];
-    let told = |_: &[u8]| {
+    let tls_refusal = |_: &[u8]| {
         response(
             "400 Bad Request",
             "<center>The plain HTTP request was sent to HTTPS port</center>",
         )
     };
-    let silent = |bytes: &[u8]| match bytes {
+    let no_answer = |bytes: &[u8]| match bytes {
         [0x16, ..] => vec![0x15, 3, 3, 0, 2, 2, 40],
         _ => Vec::new(),
     };
     for transport in ["webhook", "websocket"] {
-        says(transport, server(alert), &["it speaks TLS", remedy]);
-        says(transport, server(told), &["400 Bad Request", remedy]);
-        says(transport, server(silent), &["connection", remedy]);
+        says(transport, server(alert), &["it uses TLS", remedy]);
+        says(transport, server(tls_refusal), &["400 Bad Request", remedy]);
+        says(transport, server(no_answer), &["connection", remedy]);
     }
 }
 
@@ -129,8 +129,8 @@ fn a_request_that_meets_a_connection_closed_while_idle_says_so() {
     let args = ["--arm", "webhook@t", "--connections", "1", "--out", "r", "--rate", "20"];
     let options = ["--blocks", "1", "--duration", "500ms", "--warmup", "100ms"];
     bench.run(&[&["run"][..], &args, &options].concat());
-    let stored = pushbench_host::store::read(&bench.path("r")).unwrap();
-    let faults: Vec<&String> = stored.trials.iter().flat_map(|t| t.faults.keys()).collect();
+    let stored = pushbench_host::results_store::read(&bench.path("r")).unwrap();
+    let faults: Vec<&String> = stored.trials.iter().flat_map(|t| t.account.faults.keys()).collect();
     let named = |fault: &&&String| fault.contains("ms idle: raise its keep-alive time-out");
     assert!(faults.iter().any(|f| named(&f)), "{faults:?}");
 }
@@ -138,7 +138,11 @@ fn a_request_that_meets_a_connection_closed_while_idle_says_so() {
 #[test]
 fn a_server_of_one_transport_only() {
     let page = |_: &[u8]| response("200 OK", "<h1>welcome</h1>");
-    says("websocket", server(page), &["200 OK: welcome", "does not shake hands for a WebSocket"]);
+    says(
+        "websocket",
+        server(page),
+        &["200 OK: welcome", "does not complete a WebSocket handshake"],
+    );
 
     let bench = Bench::new();
     let text = format!(
@@ -148,7 +152,7 @@ fn a_server_of_one_transport_only() {
     bench.write("pushbench.toml", &text);
     bench
         .run(&short(&["--arm", "websocket@t"]))
-        .fails(FAILED, &["404 Not Found", "no WebSocket is at", "correct the path in url"]);
+        .fails(FAILED, &["404 Not Found", "there is no WebSocket at", "correct the path in url"]);
     bench.run(&["run", "--arm", "webhook@t"]).fails(64, &["does not serve webhook", "websocket"]);
     bench.nothing_left();
 }

@@ -25,6 +25,15 @@ fn unknown_names_are_told_the_nearest_known_one() {
         ),
         (&["run", "--sort", "response.p5"], &["did you mean \"response.p50\""]),
         (&["serve", "websockt"], &["did you mean \"websocket\""]),
+        (&["serve", "webhook+unknown"], &["no option is called \"unknown\"", "there are callback"]),
+        (&["serve", "webhook+callbak"], &["did you mean \"callback\""]),
+        (&["serve", "webhook+callback"], &["receives none", "serve webhook+callback --duplex 64"]),
+        (&["serve", "tcp+callback", "--duplex", "64"], &["serve webhook+callback --duplex 64"]),
+        (
+            &["serve", "webhook+stuck"],
+            &["+stuck", "only to the driver and its subscribers", "write pushbench serve webhook"],
+        ),
+        (&["serve", "webhook+callback", "--publisher"], &["serve webhook --publisher"]),
         (&["list", "scenaros"], &["did you mean \"scenarios\""]),
         (&["list", "scenarios", "--ease"], &["list targets --ease"]),
         (&["selftest", "--only", "freez"], &["did you mean \"freeze\""]),
@@ -132,12 +141,12 @@ fn keys_of_targets_are_checked_where_they_stand() {
         ("headers = \"X: 1\"", &[":4:11", "{ Name = \"value\" }"]),
         ("headers = { X = 1 }", &[":4:13", "headers.X", "text in quotes"]),
         ("headers = { Content-Length = \"3\" }", &[":4:13", "Content-Length", "its length"]),
-        ("headers = { Host = \"x\" }", &[":4:13", "follows from url"]),
+        ("headers = { Host = \"x\" }", &[":4:13", "taken from url"]),
         ("headers = { connection = \"close\" }", &[":4:13", "connections.lifetime"]),
         ("headers = { Sec-WebSocket-Key = \"x\" }", &[":4:13", "handshake"]),
         ("headers = { Sec-WebSocket-Protocol = \"x\" }", &[":4:13", "subprotocol = "]),
         ("headers = { \"X Y\" = \"x\" }", &[":4:13", "\"X Y\"", "hyphens"]),
-        ("headers = { X-A = \"1\", x-a = \"2\" }", &["x-a", "written twice"]),
+        ("headers = { X-A = \"1\", x-a = \"2\" }", &["x-a", "occurs twice"]),
         ("headers = { X = \"s3cret\\nX: 1\" }", &[":4:13", "line break"]),
     ] {
         bench.write("pushbench.toml", &format!("{begin}{matched}{line}\n"));
@@ -170,7 +179,7 @@ fn keys_of_targets_are_checked_where_they_stand() {
 fn a_port_that_is_told_to_one_side_only_is_refused() {
     let bench = Bench::new();
     for (command, port, says) in [
-        ("server", "{port}", &[":3:7", "nothing tells the program", "env = { PORT"][..]),
+        ("server", "{port}", &[":3:7", "does not receive the port", "env = { PORT"][..]),
         ("server --port {port}", "8080", &[":3:7", "127.0.0.1:8080", "write {port} there, too"]),
     ] {
         bench.write(
@@ -200,7 +209,9 @@ fn a_payload_file_that_cannot_be_sent_is_refused() {
     // A gigabyte of nothing: no block of it is ever written or read.
     let file = std::fs::File::create(bench.path("event.json")).unwrap();
     file.set_len(1 << 30).unwrap();
-    bench.run(&["run", "s.toml"]).fails(USAGE, &["s.toml:4:1", "1073741824", "at most 16777216"]);
+    bench
+        .run(&["run", "s.toml"])
+        .fails(USAGE, &["s.toml:4:1", "1073741824", "the limit is 16777216"]);
     bench
         .run(&["run", "--set", "payload.file=/dev/zero"])
         .fails(USAGE, &["--set payload.file=/dev/zero", "not a file"]);
@@ -288,7 +299,9 @@ fn a_taken_port_is_named() {
         .run(&["serve", "webhook", "--listen", &address])
         .fails(3, &[&address, "another", "--listen"]);
     bench.run(&["serve", "webhook", "--listen", "here"]).fails(USAGE, &["here", "127.0.0.1:8080"]);
-    bench.run(&["serve", "webhook", "--listen", "192.0.2.1:9"]).fails(3, &["no such address"]);
+    bench
+        .run(&["serve", "webhook", "--listen", "192.0.2.1:9"])
+        .fails(3, &["does not have that address"]);
 
     let port = taken.local_addr().unwrap().port();
     bench.write(

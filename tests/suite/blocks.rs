@@ -21,7 +21,7 @@ fn fewer_blocks_than_a_verdict_needs_are_run_and_claim_nothing() {
         assert_eq!((verdict, why), ("inconclusive", "2 valid blocks, 8 are needed"));
     }
     assert!(ended.out.contains("no difference can be claimed"), "{}", ended.out);
-    assert!(ended.out.contains("no difference is claimed below 8"), "{}", ended.out);
+    assert!(ended.out.contains("at least 8 are needed for a claim"), "{}", ended.out);
 }
 
 #[test]
@@ -50,7 +50,8 @@ fn a_voided_block_is_kept_shown_and_replaced() {
     // A block whose target dies before it is ready has no trial, and is told as it happens.
     let voided = arm["invalid"].as_u64().unwrap();
     assert!(voided >= 1 || ended.err.contains("is void"), "{}\n{}", ended.out, ended.err);
-    assert_eq!(arm["trials"].as_u64(), Some(4 + voided));
+    // A block may be void for what befell the other arm.
+    assert!(arm["trials"].as_u64() >= Some(4 + voided), "{arm}");
     if voided > 0 {
         assert!(ended.out.contains("webhook@t: 1 invalid: target "), "{}", ended.out);
         assert_eq!(point["validity"]["ok"], false);

@@ -1,20 +1,26 @@
 //! What a run says of the conditions under which it measured: a paused driver, other runs, one CPU for both
 //! sides, and servers that look overloaded and are not.
 
-use crate::common::{Bench, Ended, ended, eventually, json, signal, turn};
+use crate::common::{Bench, Ended, ended, eventually, json, signal, turn, waits};
 use rustix::process::Signal;
 use std::process::Child;
 
-/// Starts a run of two arms and waits until its first block is measured.
-fn started(bench: &Bench, out: &str, more: &[&str]) -> Child {
+/// Starts a run of two arms and waits until its pilots are stored; the servers of those.
+fn started(bench: &Bench, out: &str, more: &[&str]) -> (Child, Vec<u32>) {
     let args = ["run", "--arm", "webhook@builtin", "--arm", "websocket@builtin", "--out", out];
     let load = ["--rate", "300", "--warmup", "100ms"];
     let child = bench.pushbench(&[&args[..], &load, more].concat()).spawn().unwrap();
-    // The pilots are stored; the next that is measured is a block.
     let trials = bench.path(out).join("trials.jsonl");
-    let pilots = || std::fs::read_to_string(&trials).is_ok_and(|text| text.lines().count() >= 2);
-    eventually("both pilots", pilots);
-    child
+    let mut of_pilots = vec![];
+    eventually("both pilots", || {
+        let servers = bench.servers();
+        let stored = std::fs::read_to_string(&trials).is_ok_and(|text| text.lines().count() >= 2);
+        if !stored {
+            of_pilots.extend(servers);
+        }
+        stored
+    });
+    (child, of_pilots)
 }
 
 fn end(child: Child) -> Ended {
@@ -27,15 +33,21 @@ fn a_stopped_driver_voids_the_block_and_blames_no_arm() {
     for design in ["compare.design=sliced", "compare.design=sequential"] {
         let bench = Bench::new();
         let more = ["--duration", "1500ms", "--blocks", "1", "--set", design];
-        let child = started(&bench, "r", &more);
-        std::thread::sleep(std::time::Duration::from_millis(500));
+        let (child, of_pilots) = started(&bench, "r", &more);
+        // The warm-up has 30 events, a trial 480.
+        eventually("events of the first block", || {
+            bench.servers().iter().any(|pid| !of_pilots.contains(pid) && waits(*pid) > 100)
+        });
         signal(&child, Signal::STOP);
         std::thread::sleep(std::time::Duration::from_millis(1000));
         signal(&child, Signal::CONT);
         let ended = end(child);
-        let said = ended.out + &ended.err;
-        assert!(said.contains("driver stopped for"), "{design}: {said}");
-        assert!(!said.contains("overloaded") && !said.contains("still open"), "{design}: {said}");
+        let message = ended.out + &ended.err;
+        assert!(message.contains("driver stopped continuously for"), "{design}: {message}");
+        assert!(
+            !message.contains("overloaded") && !message.contains("still open"),
+            "{design}: {message}"
+        );
     }
 }
 
@@ -45,11 +57,11 @@ fn two_runs_at_once_name_each_other() {
     let more = ["--duration", "1s", "--blocks", "1"];
     let first = started(&bench, "first", &more);
     let second = started(&bench, "second", &more);
-    for (child, out) in [(first, "first"), (second, "second")] {
+    for ((child, _), out) in [(first, "first"), (second, "second")] {
         let ended = end(child);
         let trust = &json(&bench, out)["points"][0]["validity"]["trust"];
         // At the latest the pilots of the second were beside a block of the first.
         assert!(trust["blocks_beside_other_runs"].as_u64().unwrap() > 0, "{trust} {}", ended.out);
-        assert!(ended.out.contains("beside other runs in "), "{}", ended.out);
+        assert!(ended.out.contains("other runs active in "), "{}", ended.out);
     }
 }

@@ -52,11 +52,11 @@ fn promised(table: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn every_link_leads_somewhere() {
     let mut missing = Vec::new();
-    let mut seen = 0;
+    let mut observed = 0;
     for document in documents() {
         let text = read(&document);
         for (path, anchor) in links(&text) {
-            seen += 1;
+            observed += 1;
             let target = match path {
                 "" => document.clone(),
                 path => document.parent().unwrap().join(path),
@@ -68,7 +68,7 @@ fn every_link_leads_somewhere() {
             }
         }
     }
-    assert!(seen > 100, "only {seen} links were found: are they read right?");
+    assert!(observed > 100, "only {observed} links were found: are they read right?");
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
@@ -87,20 +87,20 @@ fn every_named_path_exists() {
         ".github/",
     ];
     let mut missing = Vec::new();
-    let mut seen = 0;
+    let mut observed = 0;
     for document in documents().iter().filter(|name| !name.ends_with("CHANGELOG.md")) {
         let text = read(document);
         let named = text.split('`').skip(1).step_by(2).filter_map(|code| code.split(' ').next());
         let paths = named.filter(|name| FOLDERS.iter().any(|folder| name.starts_with(folder)));
         // Examples such as `targets/x/` and `fuzz/corpus/TARGET`.
         for path in paths.filter(|path| !path.contains("/x") && !path.contains("TARGET")) {
-            seen += 1;
+            observed += 1;
             if !Path::new(ROOT).join(path).exists() {
                 missing.push(format!("{}: {path}", document.display()));
             }
         }
     }
-    assert!(seen > 20, "only {seen} paths were found: are they read right?");
+    assert!(observed > 20, "only {observed} paths were found: are they read right?");
     assert!(missing.is_empty(), "{missing:#?}");
 }
 

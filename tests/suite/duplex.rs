@@ -27,8 +27,8 @@ fn arms(bench: &Bench, more: &[&str]) -> Vec<Value> {
     for arm in &arms {
         assert_eq!((&arm["trials"], &arm["invalid"]), (&1.into(), &0.into()), "{arm}");
         let n = |name: &str| count(arm, name);
-        let fates = n("acknowledged") + n("failed") + n("timed_out") + n("lost");
-        assert!(n("due") > 0 && n("due") == fates, "{}", arm["events"]);
+        let outcomes = n("acknowledged") + n("failed") + n("timed_out") + n("lost");
+        assert!(n("due") > 0 && n("due") == outcomes, "{}", arm["events"]);
     }
     bench.nothing_left();
     arms
@@ -102,7 +102,7 @@ const ODD: &str = r##"
 import http.client, http.server, json, queue, sys, threading
 from urllib.parse import urlparse
 
-deed, port = sys.argv[1], int(sys.argv[2])
+fault, port = sys.argv[1], int(sys.argv[2])
 answers = queue.Queue()
 
 def call_back():
@@ -126,20 +126,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
         url, id = self.headers["Callback-Url"], question["id"]
         said = b"" if url else json.dumps({"id": id}).encode()
         odd = id[:6] != "766572" and int(id, 16) % 4 == 1
-        self.send_response(500 if url and odd and deed == "refuse" else 202)
+        self.send_response(500 if url and odd and fault == "refuse" else 202)
         self.send_header("Content-Length", str(len(said)))
         self.end_headers()
         self.wfile.write(said)
         if not url:
             return
-        if not odd or deed == "proper":
+        if not odd or fault == "proper":
             answers.put((url, id))
-        elif deed == "twice":
+        elif fault == "twice":
             answers.put((url, id))
             answers.put((url, id))
-        elif deed == "wrong":
+        elif fault == "wrong":
             answers.put((url, "%016x" % (int(id, 16) + (1 << 40))))
-        elif deed == "refuse":
+        elif fault == "refuse":
             answers.put((url, id))
 
 threading.Thread(target=call_back, daemon=True).start()
@@ -147,13 +147,13 @@ http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 "##;
 
 /// What a target with this fault leaves: due, acknowledged, failed, timed out, and twice, for none, late.
-fn odd(deed: &str) -> ([u64; 4], [u64; 3]) {
+fn odd(fault: &str) -> ([u64; 4], [u64; 3]) {
     let bench = Bench::new();
     bench.write("odd.py", ODD);
     bench.write(
         "pushbench.toml",
         &format!(
-            "[target.odd.webhook]\ncommand = [\"python3\", \"odd.py\", \"{deed}\", \"{{port}}\"]\n\
+            "[target.odd.webhook]\ncommand = [\"python3\", \"odd.py\", \"{fault}\", \"{{port}}\"]\n\
              url = \"http://127.0.0.1:{{port}}/\"\nmatch = \"id\"\n"
         ),
     );
@@ -217,15 +217,15 @@ fn who_never_calls_back_is_not_measured() {
     bench.write(
         "pushbench.toml",
         &format!(
-            "[target.deaf.webhook]\ncommand = [{:?}, \"serve\", \"webhook\", \"--listen\", \
+            "[target.no_report.webhook]\ncommand = [{:?}, \"serve\", \"webhook\", \"--listen\", \
              \"127.0.0.1:{{port}}\"]\nurl = \"http://127.0.0.1:{{port}}/webhook\"\nmatch = \"id\"\n",
             crate::common::PUSHBENCH
         ),
     );
-    let args = ["duplex", "--arm", "webhook+callback@deaf", "--set", "load.timeout=300ms"];
+    let args = ["duplex", "--arm", "webhook+callback@no_report", "--set", "load.timeout=300ms"];
     bench
         .run(&crate::common::short(&args))
-        .fails(3, &["webhook+callback@deaf", "questions were accepted", "callback-url"]);
+        .fails(3, &["webhook+callback@no_report", "questions were accepted", "callback-url"]);
     bench.nothing_left();
 }
 
@@ -240,7 +240,7 @@ fn a_callback_is_a_webhook_that_answers_a_question_by_its_id() {
         "websocket+callback@builtin",
         &["a callback is a webhook", "webhook+callback@"],
     );
-    refused("ingest", "webhook+callback@builtin", &["asks none", "pushbench run duplex"]);
+    refused("ingest", "webhook+callback@builtin", &["sends none", "pushbench run duplex"]);
     refused(
         "duplex",
         "webhook+callbak@builtin",
@@ -252,7 +252,7 @@ fn a_callback_is_a_webhook_that_answers_a_question_by_its_id() {
     };
     set("duplex.answer_bytes=10", &["duplex.answer_bytes", "from 37 to"]);
     set("duplex.takes=5s", &["has timed out by then", "load.timeout"]);
-    set("load.arrivals=closed", &["before a callback has answered"]);
+    set("load.arrivals=closed", &["before its callback has arrived"]);
     bench
         .run(&["run", "ingest", "--set", "duplex.takes=5ms"])
         .fails(64, &["flow = \"duplex\"", "leave it out"]);
@@ -317,9 +317,9 @@ fn the_built_in_server_answers_where_it_is_told_on_this_machine_only() {
         assert!(called.read_line(&mut head).unwrap() > 0, "{head}");
     }
     assert!(head.starts_with("POST /here?now HTTP/1.1"), "{head}");
-    let mut told = vec![0; 64];
-    called.read_exact(&mut told).unwrap();
-    assert_eq!(serde_json::from_slice::<Value>(&told).unwrap(), answer);
+    let mut reply = vec![0; 64];
+    called.read_exact(&mut reply).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&reply).unwrap(), answer);
     server.kill().unwrap();
     server.wait().unwrap();
 }

@@ -1,6 +1,6 @@
 //! Fan-out, end to end: real publishers, real subscribers, every delivery accounted for.
 
-use crate::common::{Bench, json, turn, valid_trials};
+use crate::common::{Bench, json, turn, valid_blocks};
 use serde_json::Value;
 
 /// A fan-out as short as it can be.
@@ -35,6 +35,7 @@ fn every_subscriber_gets_every_event_over_each_transport() {
     let report = json(&bench, "r");
     let arms = report["points"][0]["arms"].as_array().unwrap();
     assert_eq!(arms.len(), 3);
+    let mut segments = Vec::new();
     for arm in arms {
         adds_up(arm);
         let f = &arm["fanout"];
@@ -43,12 +44,13 @@ fn every_subscriber_gets_every_event_over_each_transport() {
             (&f["deliveries"]["duplicated"], &f["deliveries"]["reordered"]),
             (&0.into(), &0.into())
         );
-        let subscribers = 20 * valid_trials(arm);
+        let subscribers = 20 * valid_blocks(&report);
         assert_eq!(f["connections"], subscribers, "one a subscriber in each block: {f}");
         assert!(f["target_bytes_per_subscriber"].as_f64() > Some(0.0), "{f}");
         assert!(f["target_cpu_ns_per_delivery"].as_f64() > Some(0.0), "{f}");
         assert!(f["wire"]["bytes_in_per_delivery"].as_f64() > Some(512.0), "{f}");
-        assert!(f["wire"]["segments_per_delivery"].as_f64() >= Some(1.0), "{f}");
+        // They come from the pilot, which may be invalid on a busy machine.
+        segments.extend(f["wire"]["segments_per_delivery"].as_f64());
         // The publisher's own account says the same as the subscribers'.
         let p = &f["publisher"];
         assert_eq!((&p["acknowledged"], &p["open"]), (&p["queued"], &0.into()), "{f}");
@@ -57,6 +59,7 @@ fn every_subscriber_gets_every_event_over_each_transport() {
         let fewest = p["least_acknowledged"].as_u64().unwrap();
         assert!(fewest > 0 && fewest * subscribers <= p["acknowledged"].as_u64().unwrap(), "{f}");
     }
+    assert!(!segments.is_empty() && segments.iter().all(|n| *n >= 1.0), "{segments:?}");
     let metrics: Vec<&str> = report["points"][0]["comparisons"]
         .as_array()
         .unwrap()
@@ -123,7 +126,7 @@ fn expectations_speak_of_deliveries() {
     let bench = Bench::new();
     let text = "question = \"?\"\nflow = \"fanout\"\n[load]\narrivals = \"constant\"\nrate = 40\n\
         duration = \"300ms\"\nwarmup = \"100ms\"\n[connections]\ncount = 2\n[subscribers]\ncount = 5\n\
-        [compare]\nblocks = 4\n[expect]\n";
+        [compare]\nblocks = 2\n[expect]\n";
     for (line, code) in [
         ("lost = 0\nduplicated = 0\noverflowed = 0\nreach = 1\n", 0),
         ("\"delivery.p50\" = \"1us\"\n", 1),

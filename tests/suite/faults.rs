@@ -35,7 +35,7 @@ fn a_target_that_exits_at_once_shows_its_last_lines() {
     target(&bench, "sh -c 'echo one; echo two >&2; echo no such table: events >&2; exit 7'", "");
     bench.run(&["run", "--arm", "webhook@t"]).fails(
         FAILED,
-        &["exited with code 7 before it was ready", "no such table: events", "by hand"],
+        &["exited with code 7 before it was ready", "no such table: events", "manually"],
     );
     target(&bench, "sh -c 'kill -9 $$'", "");
     bench.run(&["run", "--arm", "webhook@t"]).fails(FAILED, &["SIGKILL", "it printed nothing"]);
@@ -46,7 +46,7 @@ fn a_target_that_exits_at_once_shows_its_last_lines() {
 fn a_target_that_never_gets_ready() {
     let bench = Bench::new();
     for (ready, text) in [
-        ("tcp", "nothing accepts connections"),
+        ("tcp", "no server accepts connections"),
         ("http:/health", "GET /health"),
         ("line:READY", "did not print \"READY\""),
     ] {
@@ -68,7 +68,7 @@ fn a_target_that_answers_nothing_is_shown_what_came_back() {
     bench.write("pushbench.toml", &wrong.replace("/webhook\"", "/wrong\""));
     bench.run(&short(&["--arm", "webhook@t"])).fails(
         FAILED,
-        &["answered 404", "events are taken at /webhook", "correct the path in url"],
+        &["answered 404", "events are accepted at /webhook", "correct the path in url"],
     );
     bench.nothing_left();
 }
@@ -80,10 +80,10 @@ fn a_target_that_listens_elsewhere() {
     target(&bench, &format!("{PUSHBENCH} serve webhook --listen 127.0.0.1:0"), soon);
     bench.run(&["run", "--arm", "webhook@t"]).fails(
         FAILED,
-        &["nothing accepts connections at 127.0.0.1:", "it listens on 127.0.0.1:", "{port}"],
+        &["no server accepts connections at 127.0.0.1:", "it listens on 127.0.0.1:", "{port}"],
     );
     target(&bench, "sleep 60", soon);
-    bench.run(&["run", "--arm", "webhook@t"]).fails(FAILED, &["it listens on no port at all"]);
+    bench.run(&["run", "--arm", "webhook@t"]).fails(FAILED, &["it does not listen on any port"]);
     bench.nothing_left();
 }
 
@@ -120,7 +120,7 @@ fn set_up_commands_are_shown_before_they_run() {
     target(&bench, "sleep 60", more);
     let mut command = bench.pushbench(&["run", "--arm", "webhook@t"]);
     let ended = ended(command.env("XDG_CACHE_HOME", bench.path("cache")).output().unwrap());
-    ended.fails(FAILED, &["setting up t (once): touch first", "exited with code 5", "by hand"]);
+    ended.fails(FAILED, &["setting up t (once): touch first", "exited with code 5", "manually"]);
     let at = |text: &str| ended.err.find(text).unwrap();
     assert!(at("(once): sh -c 'test -e first && exit 5'") < at("exited with code 5"));
 }
@@ -170,7 +170,7 @@ fn a_failing_set_up_says_what_to_install() {
             "pip install",
             "exited with code 2",
             "No matching distribution found for Flask",
-            "by hand",
+            "manually",
         ],
     );
     assert!(!bench.path("results").exists(), "something was begun");

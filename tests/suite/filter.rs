@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 const TYPED: &str = "name = \"mine\"\nquestion = \"?\"\nflow = \"fanout\"\n[load]\narrivals = \"constant\"\n\
-     rate = 40\nwarmup = \"200ms\"\nduration = \"1s\"\n[payload]\ntypes = 4\n[connections]\ncount = 2\n\
+     rate = 40\nwarmup = \"200ms\"\nduration = \"600ms\"\n[payload]\ntypes = 4\n[connections]\ncount = 2\n\
      [subscribers]\ncount = 10\nwants = 1\n[compare]\nblocks = 1\ndesign = \"sequential\"\n[sweep]\n\
      \"delivery.filter\" = [true, false]\n";
 
@@ -67,15 +67,15 @@ fn types_that_contradict_something_are_refused() {
         let set: Vec<&str> = set.iter().flat_map(|pair| ["--set", pair]).collect();
         bench.run(&[&["run", scenario][..], &set].concat()).fails(64, texts);
     };
-    refused("fanout", &["subscribers.wants=2"], &["one type of events", "payload.types"]);
-    refused("fanout", &["delivery.filter=false"], &["one type of events", "payload.types"]);
+    refused("fanout", &["subscribers.wants=2"], &["all events have one type", "payload.types"]);
+    refused("fanout", &["delivery.filter=false"], &["all events have one type", "payload.types"]);
     refused("fanout", &["payload.types=2", "subscribers.wants=3"], &["write at most 2"]);
     refused("fanout", &["payload.types=101"], &["payload.types", "from 1 to 100"]);
     refused(
         "fanout",
         &["payload.types=4", "payload.bytes=60"],
-        &["the type has a number", "61 or more"],
+        &["the type contains a number", "61 or more"],
     );
-    refused("sparse", &["payload.types=4"], &["its name for their type", "delivery.to"]);
+    refused("sparse", &["payload.types=4"], &["carry its name as their type", "delivery.to"]);
     refused("ingest", &["payload.types=4"], &["flow = \"fanout\"", "leave it out"]);
 }

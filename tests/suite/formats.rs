@@ -34,9 +34,9 @@ fn the_program_reads_figures_as_they_were_written_to_the_last_digit() {
     let args = "tree --offline --locked --edges no-dev,features --invert serde_json --depth 1";
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(args.split(' '));
-    let told = ended(cargo.output().unwrap());
-    told.succeeds();
-    assert!(told.out.contains("serde_json feature \"float_roundtrip\""), "{}", told.out);
+    let result = ended(cargo.output().unwrap());
+    result.succeeds();
+    assert!(result.out.contains("serde_json feature \"float_roundtrip\""), "{}", result.out);
 }
 
 /// A Python that has HdrHistogram, set up once and kept between test runs.

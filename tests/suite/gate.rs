@@ -30,9 +30,9 @@ const STEADY: [&str; 12] = [
     "--blocks",
     "8",
     "--set",
-    "load.duration=300ms",
+    "load.duration=200ms",
     "--set",
-    "load.warmup=50ms",
+    "load.warmup=20ms",
     "--set",
     "load.rate=600",
     "--set",
@@ -78,18 +78,8 @@ fn steady(bench: &Bench, more: &[&str]) -> Ended {
 }
 
 #[test]
-fn two_copies_of_one_build_pass() {
-    let _turn = turn::alone();
-    let bench = Bench::new();
-    let ended = steady(&bench, &["--base", WORKING, "--candidate", WORKING]);
-    ended.succeeds();
-    says(&ended.out, &["PASSED", "null [95 %]"]);
-    bench.nothing_left();
-}
-
-#[test]
 fn a_slower_candidate_fails_and_its_record_says_the_same_again() {
-    let _turn = turn::alone();
+    let _turn = turn::measuring();
     let bench = Bench::new();
     let dir = "g";
     let first = steady(&bench, &["--base", WORKING, "--candidate", SLOWER, "--out", dir]);
@@ -123,10 +113,14 @@ fn a_slower_candidate_fails_and_its_record_says_the_same_again() {
 fn github(bench: &Bench, dir: &str) {
     let summary = bench.write("summary.md", "before\n");
     let mut command = bench.pushbench(&["report", dir, "--format", "github"]);
-    let told = ended(command.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap());
-    told.succeeds();
-    assert!(told.out.starts_with("::error title=pushbench gate failed::FAILED: "), "{}", told.out);
-    assert_eq!(told.out.lines().count(), 1);
+    let result = ended(command.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap());
+    result.succeeds();
+    assert!(
+        result.out.starts_with("::error title=pushbench gate failed::FAILED: "),
+        "{}",
+        result.out
+    );
+    assert_eq!(result.out.lines().count(), 1);
     let written = std::fs::read_to_string(summary).unwrap();
     assert!(written.starts_with("before\n### pushbench gate: gate\n"), "{written}");
     says(&written, &["| margin |", "| REGRESSION |"]);
@@ -157,10 +151,16 @@ fn against(bench: &Bench, dir: &str) {
     let trials = bench.path("elsewhere/trials.jsonl");
     let text = std::fs::read_to_string(&trials).unwrap();
     std::fs::write(&trials, &text[..text.len() - 40]).unwrap();
-    let elsewhere = against("elsewhere", "advice");
-    assert_eq!(elsewhere.code, Some(2), "{}\n{}", elsewhere.out, elsewhere.err);
+    let listens_elsewhere = against("elsewhere", "advice");
+    assert_eq!(
+        listens_elsewhere.code,
+        Some(2),
+        "{}\n{}",
+        listens_elsewhere.out,
+        listens_elsewhere.err
+    );
     let advice = ["advice, not a verdict", "cpu: Another <b>CPU</b>, then "];
-    says(&elsewhere.out, &[&advice[..], &["the stored run is incomplete"]].concat());
+    says(&listens_elsewhere.out, &[&advice[..], &["the stored run is incomplete"]].concat());
 
     edit(&bench.path("newer/run.json"), "/schema", json!(999));
     against("newer", "n")
@@ -174,7 +174,7 @@ fn against(bench: &Bench, dir: &str) {
 /// Each start of this server is another build: none to one millisecond of work, which it has the time for.
 #[test]
 fn an_instrument_that_differs_from_itself_cannot_tell() {
-    let _turn = turn::alone();
+    let _turn = turn::measuring();
     let bench = Bench::new();
     let script = format!(
         "#!/bin/sh\nwork=$(od -An -N1 -tu1 /dev/urandom)\nexec {PUSHBENCH} serve webhook --listen \
@@ -185,9 +185,9 @@ fn an_instrument_that_differs_from_itself_cannot_tell() {
     let summary = bench.path("summary.md");
     let args = ["gate", "--base", &command, "--candidate", &command, "--format", "github"];
     let mut gate = bench.pushbench(&[&args[..], &STEADY].concat());
-    let told = ended(gate.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap());
-    assert_eq!(told.code, Some(2), "{}\n{}", told.out, told.err);
-    says(&told.out, &["::warning title=pushbench gate cannot tell::", "the null is not clean"]);
+    let result = ended(gate.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap());
+    assert_eq!(result.code, Some(2), "{}\n{}", result.out, result.err);
+    says(&result.out, &["::warning title=pushbench gate cannot tell::", "the null is not clean"]);
     says(&std::fs::read_to_string(summary).unwrap(), &["stage 2: 16/", "cannot tell"]);
     bench.nothing_left();
 }
@@ -211,8 +211,8 @@ fn what_cannot_be_gated_is_refused_before_anything_starts() {
         (with(&["--judge", "throughput"]), &["an open load fixes the throughput"]),
         (with(&["--format", "githb"]), &["did you mean \"github\""]),
         (with(&["--match", "name"]), &["--match name", "order"]),
-        (with(&["--path", "/x"]), &["--path is about commands"]),
-        (with(&["--match", "order"]), &["--match is about commands"]),
+        (with(&["--path", "/x"]), &["--path applies to commands"]),
+        (with(&["--match", "order"]), &["--match applies to commands"]),
         (with(&["--waivers", "none.toml"]), &["none.toml"]),
         (with(&["--scenario", "gat"]), &["did you mean \"gate\""]),
         (vec!["--against", "nowhere", "--candidate", "builtin"], &["not a results directory"]),
@@ -241,11 +241,11 @@ fn what_cannot_be_gated_is_refused_before_anything_starts() {
     }
     for (args, texts) in [
         (&["--blocks", "7"][..], &["--blocks 7"][..]),
-        (&["--gates", "2", "--injected", "3"], &["no more injected"]),
+        (&["--gates", "2", "--injected", "3"], &["at most as many injected"]),
         (&["--transport", "webhook,tcp"], &["one transport at a time"]),
         (&["--scenario", "rate-sweep"], &["a sweep cannot be qualified"]),
         (&["--nulls", "broken.json"], &["broken.json"]),
-        (&["--out", "."], &["no qualification to go on with"]),
+        (&["--out", "."], &["does not contain a qualification"]),
     ] {
         bench.run(&[&["qualify"], args].concat()).fails(64, texts);
     }
@@ -277,10 +277,13 @@ fn a_command_that_does_not_start_ends_it() {
 #[test]
 fn what_serves_something_else_is_not_timed() {
     let bench = Bench::new();
-    let does = |deed: &str| format!("pushbench __odd webhook {deed} 127.0.0.1:{{port}}");
+    let does = |fault: &str| format!("pushbench __faulty webhook {fault} 127.0.0.1:{{port}}");
     let (base, candidate) = (does("honest"), does("twice"));
     let ended = gate(&bench, &["--base", &base, "--candidate", &candidate]);
-    ended.fails(3, &["webhook@candidate does not serve what webhook@base does", "exactly once"]);
+    ended.fails(
+        3,
+        &["webhook@candidate handles events differently from webhook@base", "exactly once"],
+    );
     only_why_is_kept(&bench);
     bench.nothing_left();
 }
@@ -288,7 +291,6 @@ fn what_serves_something_else_is_not_timed() {
 /// A server that is killed in its first block and in every later one.
 #[test]
 fn a_candidate_that_crashes_ends_it_and_what_was_finished_is_kept() {
-    let _turn = turn::measuring();
     let bench = Bench::new();
     let script = format!(
         "#!/bin/sh\necho x >> starts\nif [ $(wc -l < starts) -gt 4 ]; then (sleep 0.4; kill -9 $$) & \
@@ -337,7 +339,6 @@ fn a_candidate_that_does_not_start_leaves_a_record_that_says_so() {
 
 #[test]
 fn an_interrupted_gate_leaves_nothing_running() {
-    let _turn = turn::measuring();
     let bench = Bench::new();
     let args = args(&["--base", SERVER, "--candidate", SERVER, "--out", "g"]);
     let mut child = bench.pushbench(&args).spawn().unwrap();
@@ -350,7 +351,7 @@ fn an_interrupted_gate_leaves_nothing_running() {
 
 #[test]
 fn qualify_goes_on_where_it_was_killed_and_the_gate_takes_its_nulls() {
-    let _turn = turn::alone();
+    let _turn = turn::measuring();
     let bench = Bench::new();
     let args = ["qualify", "--gates", "2", "--injected", "1", "--out", "q"];
     let args = [&args[..], &STEADY[..2], &QUICK].concat();
@@ -361,7 +362,7 @@ fn qualify_goes_on_where_it_was_killed_and_the_gate_takes_its_nulls() {
     signal(&child, rustix::process::Signal::KILL);
     assert_eq!(child.wait().unwrap().code(), None);
     bench.nothing_left();
-    bench.run(&[&args[..], &["--seed", "9"]].concat()).fails(64, &["begun with other options"]);
+    bench.run(&[&args[..], &["--seed", "9"]].concat()).fails(64, &["started with other options"]);
 
     let started = || read(&first)["started"].clone();
     let before = (started(), read(&bench.path("q/calibration/run.json"))["started"].clone());
@@ -384,13 +385,13 @@ fn qualify_goes_on_where_it_was_killed_and_the_gate_takes_its_nulls() {
     };
     assert_eq!(of("target_usage.cpu_ns_per_event").as_array().unwrap().len(), 2);
 
-    // Two are too few; with many wide ones no time can be judged here.
+    // Two are too few, and two copies of one build pass; with many wide ones no time can be judged here.
     let gate =
         |out: &str| steady(&bench, &["--base", WORKING, "--candidate", WORKING, "--out", out]);
     let few = gate("few");
     few.succeeds();
     says(&few.err, &["pushbench-nulls.json: 2 nulls of this kind", "20 are needed"]);
-    says(&few.out, &["5 % (2 nulls are too few)"]);
+    says(&few.out, &["PASSED", "null [95 %]", "5 % (2 nulls are too few)"]);
     let mut wide = nulls.clone();
     for entry in wide["entries"].as_array_mut().unwrap() {
         entry["log_ratios"] = (0..24).map(|n| f64::from(n % 7 - 3) / 10.0).collect();
@@ -398,13 +399,13 @@ fn qualify_goes_on_where_it_was_killed_and_the_gate_takes_its_nulls() {
     std::fs::write(&file, wide.to_string()).unwrap();
     let many = gate("many");
     assert_eq!(many.code, Some(2), "{}\n{}", many.out, many.err);
-    says(&many.out, &["(24 nulls)", "not qualified", "no metric that was asked for can be judged"]);
+    says(&many.out, &["(24 nulls)", "not qualified", "no requested metric can be judged"]);
     // Where nothing else was left open, a longer stage would not change that.
-    let told = bench.run(&["report", "many", "--format", "json"]).out;
-    let first = serde_json::from_str::<Value>(&told).unwrap()["stages"][0].clone();
+    let result = bench.run(&["report", "many", "--format", "json"]).out;
+    let first = serde_json::from_str::<Value>(&result).unwrap()["stages"][0].clone();
     let counted = first["exact"].as_array().unwrap().iter().all(|e| e["outcome"] == "passed");
     if counted && first["blocks_valid"] == 8 {
-        assert!(!bench.path("many/stage-2").exists(), "{told}");
+        assert!(!bench.path("many/stage-2").exists(), "{result}");
     }
     bench.nothing_left();
 }

@@ -37,14 +37,20 @@ fn holding_costs_what_the_transport_holds() {
         // Kernel memory is somebody's, or not told at all.
         assert_eq!(f["kernel_bytes_per_subscriber"].is_null(), f["kernel_scope"].is_null(), "{f}");
     }
-    let held = |f: &Value| f["idle"]["connections_per_subscriber"].as_f64();
-    assert_eq!((held(kept), held(closing), held(websocket)), (Some(1.0), Some(0.0), Some(1.0)));
+    let connections = |f: &Value| f["idle"]["connections_per_subscriber"].as_f64();
+    assert_eq!(
+        (connections(kept), connections(closing), connections(websocket)),
+        (Some(1.0), Some(0.0), Some(1.0))
+    );
     // An event before the stretch and one behind it: a connection for both, or one for each.
     let opened = |f: &Value| f["connections"].as_u64();
     assert_eq!((opened(kept), opened(closing)), (Some(40), Some(80)));
-    let told = |f: &Value, what: &str| f["publisher"][what].as_u64().unwrap();
+    let status = |f: &Value, what: &str| f["publisher"][what].as_u64().unwrap();
     for f in [kept, closing] {
-        assert_eq!((told(f, "pings"), &f["idle"]["pings_per_subscriber_minute"]), (0, &0.0.into()));
+        assert_eq!(
+            (status(f, "pings"), &f["idle"]["pings_per_subscriber_minute"]),
+            (0, &0.0.into())
+        );
         assert_eq!(f["idle"]["bytes_in_per_subscriber_minute"], 0.0, "{f}");
     }
     // A ping has two bytes, its masked answer six.
@@ -54,7 +60,7 @@ fn holding_costs_what_the_transport_holds() {
     let per_ping = |what| rate(what) / pings;
     assert!((per_ping("bytes_in_per_subscriber_minute") - 2.0).abs() < 0.1, "{websocket}");
     assert!((per_ping("bytes_out_per_subscriber_minute") - 6.0).abs() < 0.5, "{websocket}");
-    let (pings, pongs) = (told(websocket, "pings"), told(websocket, "pongs"));
+    let (pings, pongs) = (status(websocket, "pings"), status(websocket, "pongs"));
     assert!(pings >= 40 && pongs <= pings && pings - pongs <= 40, "{pings} and {pongs}");
     bench.nothing_left();
 }
@@ -70,7 +76,7 @@ fn kernel_memory_is_the_targets_own_or_it_is_said_why_not() {
     let notes = report["points"][0]["validity"]["notes"].to_string();
     match f["kernel_scope"].as_str() {
         Some("target") => assert!(f["kernel_bytes_per_subscriber"].as_f64() > Some(100.0), "{f}"),
-        Some("machine") => assert!(notes.contains("counts both ends"), "{notes}"),
+        Some("machine") => assert!(notes.contains("includes both ends"), "{notes}"),
         _ => assert!(notes.contains("cannot be told"), "{notes}"),
     }
     assert_eq!(f["kernel_scope"] == "target", !notes.contains("kernel memory"), "{notes}");

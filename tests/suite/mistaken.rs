@@ -24,10 +24,10 @@ fn list_run_verify_and_gate_refuse_the_same_targets_at_the_same_place() {
         (
             format!("{MINE}{url}command = [\"x\"]\nenv = {{ A = \"x\\u0000\" }}"),
             "5:7",
-            "env.A: it holds a NUL",
+            "env.A: it contains a NUL",
         ),
         (format!("{MINE}{url}command = \"a 'b\""), "4:11", "a quote is not closed"),
-        (format!("{MINE}{url}cwd = \"a\\u0000\""), "4:7", "cwd: it holds a NUL"),
+        (format!("{MINE}{url}cwd = \"a\\u0000\""), "4:7", "cwd: it contains a NUL"),
         (format!("{MINE}{url}ready = \"http:/a b\""), "4:9", "http:/health"),
         (format!("{MINE}{url}ready_timeout = 20"), "4:17", "ready_timeout = \"20s\""),
         (format!("{MINE}{url}ready_timeout = \"0s\""), "4:17", "ready_timeout = \"20s\""),
@@ -80,7 +80,7 @@ fn a_name_that_no_target_may_have_is_told_what_one_holds() {
     bench.write("pushbench.toml", "[target.\"a b\".webhook]\n");
     bench
         .run(&["run", "--arm", "webhook@mine"])
-        .fails(USAGE, &["no target is called", "[target.a-b"]);
+        .fails(USAGE, &["there is no target", "[target.a-b"]);
 }
 
 #[test]

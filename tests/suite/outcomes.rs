@@ -56,7 +56,7 @@ fn answers_without_an_id_are_matched_by_order() {
         ServerFault::Twice,
         ServerFault::Swap,
         ServerFault::Half,
-        ServerFault::Chatter,
+        ServerFault::Unsolicited,
         ServerFault::Status(503),
     ];
     for carrier in CARRIERS {
@@ -79,26 +79,31 @@ fn events_are_told_apart_over_shards() {
 #[test]
 fn a_broken_connection_loses_all_it_carries() {
     for carrier in [Carrier::Websocket, Carrier::Tcp] {
-        for fault in [ServerFault::Nonsense, ServerFault::Half, ServerFault::Reset] {
+        for fault in [ServerFault::InvalidBytes, ServerFault::Half, ServerFault::Reset] {
             let one = Cell::new(fault, carrier, Matching::Id, true);
             let (trial, tally) = Cell { in_flight: 4, ..one }.run(0);
-            let seen = format!("{carrier:?} {fault:?} {tally:?} {:?}", trial.faults);
+            let observed = format!("{carrier:?} {fault:?} {tally:?} {:?}", trial.account.faults);
             let c = Counts::of(&trial);
-            let due = c.fates.due;
-            assert!(trial.warmup.sums_are_exact() && trial.events.sums_are_exact(), "{seen}");
-            assert_eq!(c.fates.acknowledged + c.fates.lost, due, "{seen}");
+            let due = c.outcomes.due;
+            assert!(
+                trial.account.warmup.sums_are_exact() && trial.account.measured.sums_are_exact(),
+                "{observed}"
+            );
+            assert_eq!(c.outcomes.acknowledged + c.outcomes.lost, due, "{observed}");
             assert_eq!(
                 (c.sent, c.late, c.unsolicited, c.faults),
-                (due, 0, 0, tally.struck),
-                "{seen}"
+                (due, 0, 0, tally.affected),
+                "{observed}"
             );
             // A reset throws away answers on their way, so there it may be fewer.
             match fault {
-                ServerFault::Reset => assert!(c.fates.acknowledged <= tally.answered, "{seen}"),
-                _ => assert_eq!(c.fates.acknowledged, tally.answered, "{seen}"),
+                ServerFault::Reset => {
+                    assert!(c.outcomes.acknowledged <= tally.answered, "{observed}")
+                }
+                _ => assert_eq!(c.outcomes.acknowledged, tally.answered, "{observed}"),
             }
-            assert!(c.fates.lost >= tally.struck && tally.struck > 0, "{seen}");
-            assert_eq!(trial.connections, tally.connections - PROBES, "{seen}");
+            assert!(c.outcomes.lost >= tally.affected && tally.affected > 0, "{observed}");
+            assert_eq!(trial.account.connections, tally.connections - PROBES, "{observed}");
         }
     }
 }
@@ -112,23 +117,23 @@ fn a_full_backlog_turns_events_away() {
         let cell = Cell { connections: 1, backlog: 3, bytes: 16 << 20, ..one };
         let (trial, tally) = cell.run(0);
         let counted = Counts::of(&trial);
-        let seen = format!("{counted:?}\n{tally:?}\n{:?}", trial.faults);
-        let (f, due) = (counted.fates, cell.scheduled());
+        let observed = format!("{counted:?}\n{tally:?}\n{:?}", trial.account.faults);
+        let (f, due) = (counted.outcomes, cell.scheduled());
         assert_eq!(
             (f.due, f.failed, f.backlog_full, f.timed_out),
             (due, due - 4, due - 4, 4),
-            "{seen}"
+            "{observed}"
         );
-        assert_eq!((f.acknowledged, f.lost), (0, 0), "{seen}");
-        assert_eq!(counted.sent + f.never_sent, 4, "{seen}");
+        assert_eq!((f.acknowledged, f.lost), (0, 0), "{observed}");
+        assert_eq!(counted.sent + f.never_sent, 4, "{observed}");
         if cell.case.gives_up() {
             // Time-outs are looked after every 25 ms: an event whose own has not come by then is
             // written to the next connection.
-            assert!(counted.sent >= 1, "{seen}");
+            assert!(counted.sent >= 1, "{observed}");
         } else {
-            assert_eq!(counted.sent, 1, "{seen}");
+            assert_eq!(counted.sent, 1, "{observed}");
         }
-        assert_eq!(trial.connections, tally.connections - PROBES, "{seen}");
+        assert_eq!(trial.account.connections, tally.connections - PROBES, "{observed}");
     }
 }
 
@@ -158,10 +163,10 @@ fn a_run_against_a_misbehaving_server_says_what_became_of_its_events() {
             let of = |window: &str| trial[window][name].as_u64().unwrap();
             of("events") + of("warmup")
         };
-        let struck = (0..count("due")).filter(|i| fault.strikes(*i)).count() as u64;
-        assert_eq!(count("wrong_answer"), struck, "{trial}");
-        assert_eq!(count("failed"), struck, "{trial}");
-        assert_eq!(count("acknowledged"), count("due") - struck, "{trial}");
+        let affected = (0..count("due")).filter(|i| fault.affects(*i)).count() as u64;
+        assert_eq!(count("wrong_answer"), affected, "{trial}");
+        assert_eq!(count("failed"), affected, "{trial}");
+        assert_eq!(count("acknowledged"), count("due") - affected, "{trial}");
         assert!(trial["target"].is_null(), "its cost is unknown, not zero");
         assert_eq!(trial["connections"], 32);
     }
@@ -170,7 +175,7 @@ fn a_run_against_a_misbehaving_server_says_what_became_of_its_events() {
 
 /// The same as a user sees it, with targets that are processes of their own.
 #[test]
-fn the_self_test_of_fates_passes() {
+fn the_self_test_of_outcomes_passes_under_its_former_name_too() {
     let bench = Bench::new();
     let ended = bench.run(&["selftest", "--only", "fates"]);
     ended.succeeds();

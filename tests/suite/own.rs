@@ -144,7 +144,7 @@ fn init_writes_a_file_that_works_and_overwrites_none() {
     assert!(init.out.contains("pushbench run --arm webhook@mine --arm websocket@mine"));
     let written = std::fs::read_to_string(bench.path("pushbench.toml")).unwrap();
     assert!(written.contains("pushbench run --arm webhook@mine --arm websocket@mine"));
-    bench.run(&["init"]).fails(64, &["pushbench.toml exists already", "list targets"]);
+    bench.run(&["init"]).fails(64, &["pushbench.toml exists and was not changed", "list targets"]);
     assert_eq!(std::fs::read_to_string(bench.path("pushbench.toml")).unwrap(), written);
     let list = bench.run(&["list", "targets"]);
     assert!(list.out.lines().any(|l| l.starts_with("mine ") && l.contains("webhook, websocket")));
@@ -174,7 +174,7 @@ fn init_says_what_is_in_its_way() {
     assert!(run.out.contains("Your own server?       pushbench init"), "{}", run.out);
     // A link into nowhere would be followed by a less careful program.
     std::os::unix::fs::symlink("nowhere.toml", bench.path("pushbench.toml")).unwrap();
-    bench.run(&["init"]).fails(64, &["pushbench.toml exists already"]);
+    bench.run(&["init"]).fails(64, &["pushbench.toml exists and was not changed"]);
     assert!(!bench.path("nowhere.toml").exists());
 }
 
@@ -272,22 +272,28 @@ fn a_handshake_with_a_secret_and_a_subprotocol() {
     let Some(python) = python_with_websockets() else { return };
     let bench = Bench::new();
     bench.write("echo.py", GUARDED_ECHO);
-    let lines = |speaks: &str, asked: &str, headers: &str| {
+    let lines = |speaks: &str, requested: &str, headers: &str| {
         let command = format!("command = \"{} echo.py {{port}} {speaks}\"", python.display());
         let url = "url = \"ws://127.0.0.1:{port}/\"";
-        let lines =
-            ["[target.mine.websocket]", command.as_str(), url, "match = \"id\"", asked, headers];
+        let lines = [
+            "[target.mine.websocket]",
+            command.as_str(),
+            url,
+            "match = \"id\"",
+            requested,
+            headers,
+        ];
         describe(&bench, &lines);
     };
     let secret = "headers = { Authorization = \"Bearer s3cret-of-mine\" }";
-    let asked = "subprotocol = \"v1.events\"";
-    lines("v1.events", asked, secret);
+    let requested = "subprotocol = \"v1.events\"";
+    lines("v1.events", requested, secret);
     measured(&bench, "websocket@mine", &[]);
 
     let args = short(&["--arm", "websocket@mine", "--out", "s", "--connections", "4"]);
-    lines("v1.events", asked, "");
+    lines("v1.events", requested, "");
     bench.run(&args).fails(3, &["401 Unauthorized", "who are you?", "headers = { Authorization"]);
-    lines("", asked, secret);
-    bench.run(&args).fails(3, &["without a subprotocol", "v1.events", "leave subprotocol out"]);
+    lines("", requested, secret);
+    bench.run(&args).fails(3, &["has no subprotocol", "v1.events", "leave subprotocol out"]);
     bench.nothing_left();
 }

@@ -50,8 +50,8 @@ fn the_same_records_give_the_same_page() {
     let text = bench.run(&["report", &dir("readme-ingest")]).out;
     let (_, verdict) = text.split_once("\nwebsocket@builtin answers ").unwrap();
     let (figure, _) = verdict.split_once(" sooner at the median").unwrap();
-    let told = format!("websocket@builtin answers {} sooner", figure.replace(' ', "\u{a0}"));
-    assert!(first.contains(&told), "{told}");
+    let sentence = format!("websocket@builtin answers {} sooner", figure.replace(' ', "\u{a0}"));
+    assert!(first.contains(&sentence), "{sentence}");
     assert_eq!(first, page());
 }
 

@@ -1,9 +1,9 @@
 //! The built-in publisher against subscribers and publishers of every kind, on plain sockets.
 
-mod lab;
+mod endpoint;
 mod subscribers;
 
-use self::lab::{Endpoint, OK, Then};
+use self::endpoint::{AfterAnswer, Endpoint, OK};
 use crate::common::publisher::{PATIENCE, Publisher, TOKEN};
 use crate::common::{Bench, eventually};
 use serde_json::{Value, json};
@@ -37,12 +37,12 @@ fn who_has_no_token_or_no_event_is_turned_away() {
         ("POST", "/subscribe", TOKEN, r#"{"url":"http://example.com/"}"#, 403),
         ("POST", "/subscribe", TOKEN, r#"{"url":"file:///etc/passwd"}"#, 400),
     ] {
-        let (got, said) = publisher.ask(method, path, token, body);
-        assert_eq!(got, status, "{method} {path} {body}: {said}");
-        assert!(!said.contains(TOKEN));
+        let (got, message) = publisher.ask(method, path, token, body);
+        assert_eq!(got, status, "{method} {path} {body}: {message}");
+        assert!(!message.contains(TOKEN));
     }
-    let told = publisher.status();
-    assert_eq!((&told["published"], &told["subscribers"]), (&2.into(), &0.into()), "{told}");
+    let reply = publisher.status();
+    assert_eq!((&reply["published"], &reply["subscribers"]), (&2.into(), &0.into()), "{reply}");
 }
 
 #[test]
@@ -113,9 +113,9 @@ fn a_slow_subscriber_costs_its_own_events_and_no_others() {
             publisher.status()["most_acknowledged"] == u64::from(id.as_bytes()[0] - b'a' + 1)
         });
     }
-    let told = publisher.status();
+    let reply = publisher.status();
     assert_eq!(
-        (&told["overflowed"], &told["open"], &told["acknowledged"]),
+        (&reply["overflowed"], &reply["open"], &reply["acknowledged"]),
         (&2.into(), &2.into(), &4.into())
     );
     // It got the oldest, and room again once it acknowledges.
@@ -127,8 +127,8 @@ fn a_slow_subscriber_costs_its_own_events_and_no_others() {
     publisher.publish("e");
     assert_eq!(slow.id(), "e");
     drop(slow);
-    let told = publisher.reaches(&[("lost", 2), ("subscribers", 1)]);
-    assert_eq!(told["complete"], 1, "only a reached both: {told}");
+    let reply = publisher.reaches(&[("lost", 2), ("subscribers", 1)]);
+    assert_eq!(reply["complete"], 1, "only a reached both: {reply}");
 }
 
 #[test]
@@ -185,8 +185,8 @@ fn who_answers_pings_stays_and_who_does_not_is_gone() {
     let _reset = mute.read_to_end(&mut rest);
     assert!(rest.is_empty(), "it is closed, not pinged again: {rest:?}");
     let _alive = answering.join().unwrap();
-    let told = publisher.reaches(&[("subscribers", 1), ("pongs", 4)]);
-    assert!(told["pings"].as_u64() >= Some(5), "{told}");
+    let reply = publisher.reaches(&[("subscribers", 1), ("pongs", 4)]);
+    assert!(reply["pings"].as_u64() >= Some(5), "{reply}");
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn without_kept_connections_each_delivery_has_its_own() {
 fn who_has_left_is_not_delivered_to() {
     let bench = Bench::new();
     let publisher = Publisher::start(&bench, &["webhook"]);
-    let hook = Endpoint::start("127.0.0.2", OK, Then::GoOn);
+    let hook = Endpoint::start("127.0.0.2", OK, AfterAnswer::GoOn);
     publisher.subscribe(&hook.url);
     assert_eq!(publisher.publish("a"), 1);
     publisher.reaches(&[("acknowledged", 1)]);
@@ -236,28 +236,28 @@ fn who_has_left_is_not_delivered_to() {
     }
     assert_eq!(publisher.publish("b"), 0);
     publisher.reaches(&[("subscribers", 0), ("queued", 1), ("open", 0)]);
-    assert_eq!(hook.asked(), 1);
+    assert_eq!(hook.requests(), 1);
 }
 
 #[test]
 fn an_idle_connection_is_closed_and_the_next_event_makes_another() {
     let bench = Bench::new();
     let publisher = Publisher::start(&bench, &["webhook", "--keep-alive", "50ms"]);
-    let hook = Endpoint::start("127.0.0.2", OK, Then::GoOn);
+    let hook = Endpoint::start("127.0.0.2", OK, AfterAnswer::GoOn);
     publisher.subscribe(&hook.url);
     for (id, closed) in [("a", 1), ("b", 2)] {
         assert_eq!(publisher.publish(id), 1);
         publisher.reaches(&[("acknowledged", closed), ("idle_closed", closed)]);
     }
-    assert_eq!(hook.asked(), 2);
+    assert_eq!(hook.requests(), 2);
 }
 
 #[test]
 fn events_of_a_type_go_to_those_who_asked_for_it() {
     let bench = Bench::new();
     let publisher = Publisher::start(&bench, &["webhook", "--types", "peer-*,event"]);
-    let one = Endpoint::start("127.0.0.2", OK, Then::GoOn);
-    let all = Endpoint::start("127.0.0.3", OK, Then::GoOn);
+    let one = Endpoint::start("127.0.0.2", OK, AfterAnswer::GoOn);
+    let all = Endpoint::start("127.0.0.3", OK, AfterAnswer::GoOn);
     let wanted = json!({ "url": one.url, "types": ["peer-1"] }).to_string();
     assert_eq!(publisher.ask("POST", "/subscribe", TOKEN, &wanted).0, 201);
     let unknown = json!({ "url": one.url, "types": ["pear-1"] }).to_string();
@@ -269,5 +269,5 @@ fn events_of_a_type_go_to_those_who_asked_for_it() {
         assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["queued"], queued, "{kind}");
     }
     publisher.reaches(&[("acknowledged", 4), ("open", 0)]);
-    assert_eq!((one.asked(), all.asked()), (1, 3));
+    assert_eq!((one.requests(), all.requests()), (1, 3));
 }

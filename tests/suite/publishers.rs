@@ -2,7 +2,8 @@
 //! `pushbench.toml`. Skipped where the language is missing, except in CI, where that is a failure.
 
 use crate::common::targets::{CACHE, set_up};
-use crate::common::{Bench, Ended, PUSHBENCH, ended, json, turn, valid_trials};
+use crate::common::{Bench, Ended, PUSHBENCH, ended, json, turn, valid_blocks};
+use pushbench_core::transport::Transport;
 use pushbench_sut::manifest::Manifest;
 use pushbench_sut::process::{Launch, Running, start_all};
 use pushbench_sut::publisher;
@@ -33,14 +34,15 @@ fn missing(needs: &[&[&str]], named: &str) -> bool {
 }
 
 /// A fan-out as short as it can be, and the arms of its report.
-fn fanned_out(bench: &Bench, more: &[&str]) -> (Ended, Vec<Value>) {
+/// How the run ended, its arms, and how many of its blocks are valid.
+fn fanned_out(bench: &Bench, more: &[&str]) -> (Ended, Vec<Value>, u64) {
     let short = ["run", "fanout", "--subscribers", "20", "--blocks", "2", "--duration", "500ms"];
     let args = [&short[..], &["--warmup", "200ms", "--rate", "20", "--out", "r"], more].concat();
     let ended = ended(bench.pushbench(&args).env("XDG_CACHE_HOME", CACHE).output().unwrap());
     ended.succeeds();
-    let arms = json(bench, "r")["points"][0]["arms"].as_array().unwrap().clone();
+    let report = json(bench, "r");
     bench.nothing_left();
-    (ended, arms)
+    (ended, report["points"][0]["arms"].as_array().unwrap().clone(), valid_blocks(&report))
 }
 
 fn connections(arm: &Value) -> u64 {
@@ -81,13 +83,14 @@ fn shipped(name: &str) {
     let bench = Bench::new();
     let arms = [format!("webhook@{name}"), format!("websocket@{name}")];
     let more = ["--arm", &arms[0], "--arm", &arms[1]];
-    for arm in fanned_out(&bench, &more).1 {
+    let (_, measured, blocks) = fanned_out(&bench, &more);
+    for arm in measured {
         all_received(&arm);
         // Its own account says the same as the subscribers'.
         let p = &arm["fanout"]["publisher"];
         assert_eq!((&p["acknowledged"], &p["open"]), (&p["queued"], &0.into()), "{arm}");
         assert_eq!(p["complete"], p["published"], "{arm}");
-        assert_eq!(connections(&arm), 20 * valid_trials(&arm), "connections are kept: {arm}");
+        assert_eq!(connections(&arm), 20 * blocks, "connections are kept: {arm}");
         assert!(arm["ease"]["lines_of_code"].as_u64() > Some(0), "{arm}");
     }
     let bench = Bench::new();
@@ -98,13 +101,13 @@ fn shipped(name: &str) {
         assert_eq!((&p["written"], &p["acknowledged"]), (&p["queued"], &0.into()), "{arm}");
     }
     let no_publisher = ["run", "ingest", "--arm", &arms[0], "--out", "ingest"];
-    bench.run(&no_publisher).fails(USAGE, &["takes no events", "run fanout --arm"]);
+    bench.run(&no_publisher).fails(USAGE, &["does not accept them", "run fanout --arm"]);
     TRANSPORTS.into_iter().for_each(|transport| turns_away(transport, name));
 }
 
 fn described(transport: &str, name: &str) -> Manifest {
     let options = PublishOptions::new(vec!["event".into(), "order".into()], TOKEN.into());
-    publisher::find(transport, name, &[], &options).unwrap()
+    publisher::find(Transport::named(transport).unwrap(), name, &[], &options).unwrap()
 }
 
 /// Who has no token or no event is turned away, and so is an address elsewhere.
@@ -114,7 +117,7 @@ fn turns_away(transport: &str, name: &str) {
     let launch = Launch { manifest: &manifest, cpus: &[], interrupt: &interrupt };
     let running = start_all(&[launch]).unwrap().remove(0);
     let webhook = transport == "webhook";
-    for (method, path, token, body, status, asked) in [
+    for (method, path, token, body, status, requested) in [
         ("POST", "/publish", "", EVENT, 401, true),
         ("POST", "/publish", "another", EVENT, 401, true),
         ("GET", "/status", "a-toke", "", 401, true),
@@ -145,18 +148,18 @@ fn turns_away(transport: &str, name: &str) {
         ("POST", "/subscribe", TOKEN, r#"{"url":"http://127.0.0.1.nip.io/"}"#, 403, webhook),
         ("GET", "/subscribe", TOKEN, "", 426, !webhook),
     ] {
-        if asked {
-            let (got, said) = ask(&running, method, path, token, body.len(), body);
-            assert_eq!(got, status, "{transport}@{name}: {method} {path} {body}: {said}");
-            assert!(!said.contains(TOKEN), "{said}");
+        if requested {
+            let (got, printed) = ask(&running, method, path, token, body.len(), body);
+            assert_eq!(got, status, "{transport}@{name}: {method} {path} {body}: {printed}");
+            assert!(!printed.contains(TOKEN), "{printed}");
         }
     }
     // Said before it is read.
     let (got, _) = ask(&running, "POST", "/publish", TOKEN, (16 << 20) + 1, "");
     assert_eq!(got, 413, "{transport}@{name}");
-    let (_, told) = ask(&running, "GET", "/status", TOKEN, 0, "");
-    let told: Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((&told["published"], &told["subscribers"]), (&2.into(), &0.into()), "{told}");
+    let (_, reply) = ask(&running, "GET", "/status", TOKEN, 0, "");
+    let reply: Value = serde_json::from_str(&reply).unwrap();
+    assert_eq!((&reply["published"], &reply["subscribers"]), (&2.into(), &0.into()), "{reply}");
     assert_eq!(running.output_tail().trim(), "", "{transport}@{name} logs");
     running.stop();
 }
@@ -169,7 +172,7 @@ fn ask(
     length: usize,
     body: &str,
 ) -> (u16, String) {
-    let mut stream = TcpStream::connect(running.address()).unwrap();
+    let mut stream = TcpStream::connect(running.address().socket).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let admitted = match token {
         "" => String::new(),
@@ -265,15 +268,10 @@ fn a_users_publisher_needs_no_change() {
         let bench = Bench::new();
         bench.write("own.py", OWN);
         bench.write("pushbench.toml", &format!("{DESCRIBED}{handed_over}\n"));
-        let (ended, arms) = fanned_out(&bench, &["--arm", "webhook@mine"]);
+        let (ended, arms, blocks) = fanned_out(&bench, &["--arm", "webhook@mine"]);
         all_received(&arms[0]);
         assert!(arms[0]["fanout"]["publisher"].is_null(), "it tells nothing: {}", arms[0]);
-        assert_eq!(
-            connections(&arms[0]),
-            20 * valid_trials(&arms[0]),
-            "{handed_over}: {}",
-            arms[0]
-        );
+        assert_eq!(connections(&arms[0]), 20 * blocks, "{handed_over}: {}", arms[0]);
         let record = std::fs::read_to_string(bench.path("r/run.json")).unwrap();
         assert!(!(ended.out + &ended.err + &record).contains("s3cret"), "a secret is shown");
     }
@@ -290,7 +288,7 @@ fn a_websocket_is_acknowledged_in_the_publishers_own_words() {
          status = \"/status\"\nacknowledge = '{{\"done\": {{}}, \"id\": \"{{id}}\"}}'\n"
     );
     bench.write("pushbench.toml", &text);
-    let (_, arms) = fanned_out(&bench, &["--arm", "websocket@mine"]);
+    let (_, arms, _) = fanned_out(&bench, &["--arm", "websocket@mine"]);
     all_received(&arms[0]);
     let p = &arms[0]["fanout"]["publisher"];
     assert_eq!((&p["acknowledged"], &p["stray"]), (&p["queued"], &0.into()), "{p}");
@@ -333,7 +331,7 @@ fn bad_mappings_are_refused_with_their_place() {
             format!(
                 "{publish}\nsubscribe = {{ url = \"http://127.0.0.1:{{port}}/\", body = '{{\"u\": 1}}' }}"
             ),
-            &["pushbench.toml:5:", "no place to fill in", "{subscriber_url} or {subscriber_urls}"],
+            &["pushbench.toml:5:", "no placeholder", "{subscriber_url} or {subscriber_urls}"],
         ),
         (
             format!(
@@ -358,7 +356,7 @@ fn bad_mappings_are_refused_with_their_place() {
         ),
         (
             format!("{both}\nenv = {{ U = \"{{subscriber_urls}}\" }}"),
-            &["pushbench.toml:5:13", "twice, keep one"],
+            &["pushbench.toml:5:13", "twice; keep one"],
         ),
         (
             format!("{publish}\nenv = {{ U = \"{{subscriber_url}}\" }}"),
@@ -366,7 +364,7 @@ fn bad_mappings_are_refused_with_their_place() {
         ),
         (
             "url = \"http://127.0.0.1:{port}/\"\nid = \"/id\"".to_owned(),
-            &["pushbench.toml:5:6", "about publishing"],
+            &["pushbench.toml:5:6", "applies only to publishers"],
         ),
         (
             "url = \"http://127.0.0.1:{port}/\"".to_owned(),
@@ -384,14 +382,14 @@ fn bad_mappings_are_refused_with_their_place() {
     bench.write("pushbench.toml", running);
     bench
         .run(&["run", "fanout", "--arm", "webhook@mine"])
-        .fails(USAGE, &["pushbench.toml:3:11", "running already", "add the command"]);
+        .fails(USAGE, &["pushbench.toml:3:11", "already running", "add the command"]);
     let socket = "[target.mine.websocket]\ncommand = \"server {port}\"\nmatch = \"order\"\n\
                   publish = \"http://127.0.0.1:{port}/p\"\n\
                   subscribe = { url = \"ws://127.0.0.1:{port}/\", body = \"{subscriber_url}\" }\n";
     bench.write("pushbench.toml", socket);
     bench
         .run(&["run", "fanout", "--arm", "websocket@mine"])
-        .fails(USAGE, &["pushbench.toml:5:", "\"body\"", "subscribers connect"]);
+        .fails(USAGE, &["pushbench.toml:5:", "\"body\"", "subscribers open a connection"]);
 }
 
 #[test]

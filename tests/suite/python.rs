@@ -2,7 +2,8 @@
 //! CI, where that is a failure.
 
 use crate::common::targets::{CACHE, set_up};
-use crate::common::{Bench, ended, json, turn, valid_trials};
+use crate::common::{Bench, ended, json, turn, valid_blocks};
+use pushbench_core::transport::Transport;
 use pushbench_sut::manifest;
 use std::process::Command;
 
@@ -27,7 +28,7 @@ fn flask_and_websockets_lose_nothing_and_flask_pays_for_connections() {
         return;
     }
     set_up(
-        &[("webhook", "flask"), ("websocket", "websockets")]
+        &[(Transport::Webhook, "flask"), (Transport::Websocket, "websockets")]
             .map(|(transport, name)| manifest::find(transport, name, &[]).unwrap()),
     );
     let _turn = turn::measuring();
@@ -59,7 +60,7 @@ fn flask_and_websockets_lose_nothing_and_flask_pays_for_connections() {
     // Flask's own server closes after every answer.
     let per_event = |arm: usize| arms[arm]["connections"]["per_event"].as_f64().unwrap();
     assert!((0.9..1.6).contains(&per_event(0)), "{}", per_event(0));
-    assert_eq!(arms[1]["connections"]["opened"], 32 * valid_trials(&arms[1]));
+    assert_eq!(arms[1]["connections"]["opened"], 32 * valid_blocks(&report));
 
     // What a first look finds out about them.
     let verified = run(&["verify", "flask", "websockets", "--format", "json"]);

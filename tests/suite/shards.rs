@@ -14,7 +14,9 @@ use pushbench_core::schedule::Schedule;
 use pushbench_core::transport::Transport;
 use pushbench_host::cpus::Placement;
 use pushbench_load::block;
-use pushbench_load::trial_group::{Bench, Finished, TrialArm, TrialGroup, Watch};
+use pushbench_load::trial_group::{
+    ExecutionContext, FinishedTrial, TrialArm, TrialGroup, TrialObserver,
+};
 use pushbench_sut::manifest::Manifest;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -62,9 +64,9 @@ fn group(url: &str, load: Load) -> TrialGroup {
     }
 }
 
-fn drive(group: &TrialGroup, shards: usize) -> Finished {
+fn drive(group: &TrialGroup, shards: usize) -> FinishedTrial {
     struct Unwatched;
-    impl Watch for Unwatched {
+    impl TrialObserver for Unwatched {
         fn second(&mut self, _arm: usize, _responses: &Hist) {}
         fn tick(&mut self) {}
     }
@@ -72,7 +74,7 @@ fn drive(group: &TrialGroup, shards: usize) -> Finished {
     let driver = cpus.iter().copied().cycle().take(shards).collect();
     let placement = Placement { driver, target: cpus };
     let interrupt = AtomicBool::new(false);
-    let bench = Bench { placement: &placement, interrupt: &interrupt };
+    let bench = ExecutionContext { placement: &placement, interrupt: &interrupt };
     block::run(group, &bench, &mut Unwatched).unwrap().pop().unwrap()
 }
 
@@ -83,36 +85,37 @@ fn every_event_of_the_schedule_is_sent_once_by_some_shard() {
         for shards in [1, 2, 3] {
             let load = load(arrivals);
             let target = Target::start();
-            let Finished { trial, seconds } = drive(&group(&target.url(), load.clone()), shards);
-            let seen = format!("{arrivals:?}, {shards} shards, {:?}", trial.faults);
+            let FinishedTrial { trial, seconds, .. } =
+                drive(&group(&target.url(), load.clone()), shards);
+            let observed = format!("{arrivals:?}, {shards} shards, {:?}", trial.account.faults);
             let mut came = target.came();
             came.sort_unstable();
 
             // What the target got: each index once. In a closed loop each shard counts for itself.
-            assert!(came.windows(2).all(|pair| pair[0] < pair[1]), "an id came twice: {seen}");
-            let (e, w) = (&trial.events, &trial.warmup);
-            assert_eq!(e.due + w.due, came.len() as u64, "{seen}");
-            assert_eq!(trial.sent, came.len() as u64, "{seen}");
+            assert!(came.windows(2).all(|pair| pair[0] < pair[1]), "an id came twice: {observed}");
+            let (e, w) = (&trial.account.measured, &trial.account.warmup);
+            assert_eq!(e.due + w.due, came.len() as u64, "{observed}");
+            assert_eq!(trial.account.sent, came.len() as u64, "{observed}");
             if let Some(schedule) = Schedule::new(&load, SEED, 0, 1) {
                 let whole: Vec<u64> = schedule.map(|due| due.index).collect();
-                assert_eq!(came, whole, "{seen}");
+                assert_eq!(came, whole, "{observed}");
             } else {
                 let each =
                     |shard: u64| came.iter().filter(|i| **i % shards as u64 == shard).count();
-                assert!((0..shards as u64).all(|shard| each(shard) > 0), "{seen}");
+                assert!((0..shards as u64).all(|shard| each(shard) > 0), "{observed}");
             }
 
             // What the record says of it.
-            assert!(e.sums_are_exact() && w.sums_are_exact(), "{seen}");
-            assert_eq!((e.acknowledged, w.acknowledged), (e.due, w.due), "{seen}");
-            assert_eq!(trial.service.count(), e.acknowledged, "{seen}");
+            assert!(e.sums_are_exact() && w.sums_are_exact(), "{observed}");
+            assert_eq!((e.acknowledged, w.acknowledged), (e.due, w.due), "{observed}");
+            assert_eq!(trial.account.service.count(), e.acknowledged, "{observed}");
             let responses = if arrivals == Arrivals::Closed { 0 } else { e.acknowledged };
-            assert_eq!(trial.response.count(), responses, "{seen}");
+            assert_eq!(trial.account.response.count(), responses, "{observed}");
             let by_second: u64 = trial.time_line.iter().map(|second| second.due).sum();
-            assert_eq!(by_second, e.due + w.due, "{seen}");
+            assert_eq!(by_second, e.due + w.due, "{observed}");
             let kept: u64 = seconds.iter().map(|(_, hist)| hist.count()).sum();
-            assert_eq!(kept, e.acknowledged, "{seen}");
-            assert_eq!((trial.connections, trial.warm_connections), (5, 5), "{seen}");
+            assert_eq!(kept, e.acknowledged, "{observed}");
+            assert_eq!((trial.account.connections, trial.warm_connections), (5, 5), "{observed}");
         }
     }
 }

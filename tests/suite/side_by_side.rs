@@ -75,7 +75,7 @@ fn runs_without_anything_in_common_are_told_what_is_missing() {
         }
     });
     let texts =
-        ["nothing to put side by side", "webhook@builtin#2", "no arm has a valid block in both"];
+        ["nothing in common to compare", "webhook@builtin#2", "no arm has a valid block in both"];
     bench.run(&["compare", STORED, "other"]).fails(USAGE, &texts);
     let sweep = concat!(env!("CARGO_MANIFEST_DIR"), "/results/in-flight-sweep");
     let texts = ["scenario: ingest, then in-flight-sweep", "no setting is in both"];
@@ -127,7 +127,7 @@ fn a_run_is_reproduced_and_shown_beside_the_stored_one() {
     for (trial, events) in first.iter().filter(|(trial, _)| second.contains_key(trial)) {
         assert_eq!(events, &second[trial], "block and arm {trial:?}");
     }
-    let texts = ["again exists already", "--out"];
+    let texts = ["again already exists", "--out"];
     bench.run(&["reproduce", "first", "--out", "again"]).fails(USAGE, &texts);
     bench.nothing_left();
 }
@@ -149,7 +149,7 @@ fn what_cannot_be_reproduced_is_refused_before_anything_starts() {
     ];
     bench.run(&["reproduce", "mine", "--out", "new"]).fails(USAGE, &texts);
     changed(&bench, "empty", |run| run["points"] = json!([]));
-    bench.run(&["reproduce", "empty", "--out", "new"]).fails(USAGE, &["empty holds no plan"]);
+    bench.run(&["reproduce", "empty", "--out", "new"]).fails(USAGE, &["empty has no plan"]);
     assert!(!bench.path("new").exists());
 }
 
@@ -200,19 +200,19 @@ fn records_that_are_missing_are_said_first_in_every_format() {
         report.succeeds();
         let top = report.out.lines().nth(1).unwrap();
         assert!(top.starts_with("RECORDS DIFFER: ") && top.contains(what), "{}", report.out);
-        let said = |format: &str| {
+        let message = |format: &str| {
             let ended = bench.run(&["report", dir, "--format", format]);
             ended.succeeds();
             assert!(ended.err.contains("RECORDS DIFFER"), "{format}: {}", ended.err);
             ended.out
         };
-        let report: Value = serde_json::from_str(&said("json")).unwrap();
+        let report: Value = serde_json::from_str(&message("json")).unwrap();
         assert_eq!(report["complete"], false);
         assert!(report["records_differ"][0].as_str().unwrap().contains(what), "{report}");
         for format in ["markdown", "junit", "gobench", "html"] {
-            assert!(said(format).contains(what), "{format}");
+            assert!(message(format).contains(what), "{format}");
         }
-        said("csv");
+        message("csv");
         for args in [["compare", STORED, dir], ["compare", dir, STORED]] {
             let both = bench.run(&args);
             both.succeeds();
@@ -258,7 +258,7 @@ fn outputs_are_written_whole_and_where_they_belong() {
         bench.run(&["report", STORED, "--format", format]).fails(USAGE, &["several files", &again]);
         let file = bench.write("file", "mine");
         let args = ["report", STORED, "--format", format, "--output", "file"];
-        bench.run(&args).fails(USAGE, &["that is no directory", "name a directory"]);
+        bench.run(&args).fails(USAGE, &["is not a directory", "name a directory"]);
         assert_eq!(std::fs::read_to_string(file).unwrap(), "mine");
         bench.run(&["report", STORED, "--format", format, "--output", "a/b"]).succeeds();
     }
@@ -268,7 +268,7 @@ fn outputs_are_written_whole_and_where_they_belong() {
         .collect();
     assert_eq!(names.len(), 4 + 3 + 2, "no half-written file is left: {names:?}");
     let args = ["report", STORED, "--format", "csv", "--output", "a"];
-    bench.run(&args).fails(USAGE, &["that is a directory", "--output a/trials.csv"]);
+    bench.run(&args).fails(USAGE, &["is a directory", "--output a/trials.csv"]);
     bench.run(&["report", STORED, "--format", "csv", "--output", "file"]).succeeds();
     assert!(std::fs::read_to_string(bench.path("file")).unwrap().starts_with("scenario,"));
     // What has no valid block has no distribution.
@@ -295,6 +295,6 @@ fn formats_are_listed_and_completed_with_what_they_are() {
         assert!(line.unwrap().split_whitespace().count() > 4, "{}", list.out);
         assert!(zsh.out.contains(&format!("{name}\\:\"")), "no {name} in the completions of zsh");
     }
-    let texts = ["--sort is about tables", "--format text"];
+    let texts = ["--sort applies to tables", "--format text"];
     bench.run(&["report", ".", "--sort", "throughput", "--format", "csv"]).fails(USAGE, &texts);
 }

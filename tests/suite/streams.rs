@@ -85,9 +85,9 @@ fn a_lost_stream_loses_no_run() {
     };
     let run = |out| [&["run", "--arm", "tcp@builtin", "--out", out], &SHORT[..]].concat();
     let mut command = bench.pushbench(&run("gone"));
-    let said = ended(command.stderr(gone()).output().unwrap());
-    assert!(matches!(said.code, Some(0 | 3)) && complete("gone"), "{}", said.out);
-    assert!(said.out.contains("tcp@builtin"), "{}", said.out);
+    let message = ended(command.stderr(gone()).output().unwrap());
+    assert!(matches!(message.code, Some(0 | 3)) && complete("gone"), "{}", message.out);
+    assert!(message.out.contains("tcp@builtin"), "{}", message.out);
     let full = bench.run_limited("exec >/dev/full 2>/dev/full", &run("full"));
     assert!(full.code == Some(FAILED) && complete("full"), "{:?}", full.code);
 
@@ -197,10 +197,10 @@ fn output_goes_where_it_points() {
     }
     bench
         .run(&["report", &run, "--format", "hgrm", "--output", "-"])
-        .fails(USAGE, &["has several files", "--output hgrm"]);
+        .fails(USAGE, &["writes several files", "--output hgrm"]);
     bench
         .run(&["report", &run, "--format", "hgrm", "--output", "fifo"])
-        .fails(USAGE, &["that is no directory"]);
+        .fails(USAGE, &["is not a directory"]);
 }
 
 #[test]
@@ -232,9 +232,9 @@ fn results_overwrite_nothing() {
         (&["reproduce", &run], "r", "is not empty"),
         (&gate, "r", "is not empty"),
         (&truth, "t", "is not empty"),
-        (&["run"], "file", "is no directory"),
+        (&["run"], "file", "is not a directory"),
         (&["run"], "link", "symbolic link"),
-        (&truth, "file", "is no directory"),
+        (&truth, "file", "is not a directory"),
     ] {
         let ended = bench.run(&[command, &["--out", out]].concat());
         ended.fails(USAGE, &[says, "--out"]);

@@ -5,6 +5,7 @@
 use crate::common::targets::{CACHE, set_up};
 use crate::common::{Bench, ended, json, turn};
 use futures_util::{SinkExt as _, StreamExt as _};
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::event::Matching;
 use pushbench_sut::manifest;
 use pushbench_sut::manifest::Manifest;
@@ -131,8 +132,8 @@ fn every_event_is_acknowledged(arms: &[&str]) {
 }
 
 fn described(arm: &str) -> Manifest {
-    let (transport, name) = arm.split_once('@').unwrap();
-    manifest::find(transport, name, &[]).unwrap()
+    let spec = ArmSpec::parse(arm).unwrap();
+    manifest::find(spec.transport, &spec.target, &[]).unwrap()
 }
 
 fn what_is_no_event_is_refused(arm: &str) {
@@ -165,11 +166,11 @@ fn webhook(arm: &str, manifest: &Manifest, running: &Running) {
 }
 
 fn post(running: &Running, event: &str) -> String {
-    let mut stream = TcpStream::connect(running.address()).unwrap();
+    let mut stream = TcpStream::connect(running.address().socket).unwrap();
     let length = event.len();
-    let path = running.url().splitn(4, '/').nth(3).unwrap();
+    let path = &running.address().endpoint.path;
     let head = format!(
-        "POST /{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
          Content-Length: {length}\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(format!("{head}{event}").as_bytes()).unwrap();
@@ -181,9 +182,9 @@ fn post(running: &Running, event: &str) -> String {
 fn websocket(arm: &str, running: &Running) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let stream = tokio::net::TcpStream::connect(running.address()).await.unwrap();
-        let (mut socket, response) =
-            tokio_tungstenite::client_async(running.url(), stream).await.unwrap();
+        let stream = tokio::net::TcpStream::connect(running.address().socket).await.unwrap();
+        let url = running.address().endpoint.to_string();
+        let (mut socket, response) = tokio_tungstenite::client_async(url, stream).await.unwrap();
         assert!(response.headers().get("sec-websocket-extensions").is_none(), "{arm} compresses");
         for event in NO_EVENTS {
             socket.send(Message::text(event)).await.unwrap();

@@ -1,10 +1,10 @@
 //! What `pushbench verify` and the first look of every run find out about servers whose conduct is
 //! known.
 
-mod desk;
+mod described;
 mod server;
 
-use self::desk::{FAILED, expect, refused, running, started, value, verify, webhook};
+use self::described::{FAILED, expect, refused, running, started, value, verify, webhook};
 use self::server::{http, response, serve, talking, unfragmented};
 use crate::common::{Bench, ended, eventually, short, signal};
 use pushbench_core::transport::Carrier;
@@ -45,8 +45,8 @@ fn built_in_servers_do_everything_right() {
     }
     for row in found["rows"].as_array().unwrap() {
         assert_eq!(row["differs"], false, "{row}");
-        let said = matches!(row["aspect"].as_str().unwrap(), "runtime" | "threads");
-        let known = if said { "declared" } else { "tested" };
+        let is_declared = matches!(row["aspect"].as_str().unwrap(), "runtime" | "threads");
+        let known = if is_declared { "declared" } else { "tested" };
         let cells = row["arms"].as_array().unwrap().iter().filter(|cell| !cell.is_null());
         cells.for_each(|cell| assert_eq!(cell["known"], known, "{row}"));
     }
@@ -73,7 +73,12 @@ fn a_200_for_everything_is_a_finding() {
     webhook(&bench, http(|_| response("200 OK", "", "Webhook received")));
     let (found, ended) = verify(&bench, "webhook@t");
     ended.succeeds();
-    expect(&found, "malformed", "acknowledged", "acknowledges what it cannot have read");
+    expect(
+        &found,
+        "malformed",
+        "acknowledged",
+        "acknowledges a message that it cannot have parsed",
+    );
     expect(&found, "exactly-once", "yes", "16 of 16");
     expect(&found, "order", "unknown", "no id");
     expect(&found, "nodelay", "unknown", "");
@@ -111,10 +116,10 @@ fn a_wrong_path_is_refused_with_the_remedy() {
 fn a_refusal_of_every_event_shows_status_and_body() {
     let bench = Bench::new();
     webhook(&bench, http(|_| response("503 Service Unavailable", "", "no database")));
-    let texts = ["not one of", "answered 503 Service Unavailable: no database", "curl -i"];
+    let texts = ["none of", "answered 503 Service Unavailable: no database", "curl -i"];
     refused(&bench, "webhook@t", &texts);
     webhook(&bench, http(|_| response("401 Unauthorized", "", "who are you?")));
-    refused(&bench, "webhook@t", &["answered 401", "who are you?", "who asks"]);
+    refused(&bench, "webhook@t", &["answered 401", "who are you?", "requires credentials"]);
 }
 
 #[test]
@@ -143,7 +148,7 @@ fn a_second_answer_is_no_exactly_once() {
 #[test]
 fn what_nobody_asked_for_is_counted() {
     let bench = Bench::new();
-    let odd = FaultyServer::start(Carrier::Websocket, ServerFault::Chatter).unwrap();
+    let odd = FaultyServer::start(Carrier::Websocket, ServerFault::Unsolicited).unwrap();
     running(&bench, "websocket", &odd.url(), "id");
     let (found, ended) = verify(&bench, "websocket@t");
     ended.succeeds();
@@ -151,18 +156,20 @@ fn what_nobody_asked_for_is_counted() {
     running(&bench, "websocket", &odd.url(), "order");
     let (found, ended) = verify(&bench, "websocket@t");
     assert_eq!(ended.code, Some(FAILED), "{}{}", ended.out, ended.err);
-    expect(&found, "exactly-once", "no", "which by order is taken for an answer");
+    expect(&found, "exactly-once", "no", "it counts as an answer");
 }
 
 #[test]
 fn a_message_that_answers_nothing_does_not_end_the_wait_for_an_answer() {
     let bench = Bench::new();
-    for (before_each, seen) in [("", "16 of 16, 1 unmatched"), ("beat", "16 of 16, 17 unmatched")] {
+    for (before_each, observed) in
+        [("", "16 of 16, 1 unmatched"), ("beat", "16 of 16, 17 unmatched")]
+    {
         let url = format!("ws://127.0.0.1:{}/", talking("welcome", before_each, true));
         running(&bench, "websocket", &url, "id");
         let (found, ended) = verify(&bench, "websocket@t");
         ended.succeeds();
-        expect(&found, "exactly-once", "yes", seen);
+        expect(&found, "exactly-once", "yes", observed);
         expect(&found, "order", "in order", "");
         expect(&found, "malformed", "refused", "answered `no JSON`");
         expect(&found, "abrupt-close", "goes on", "");
@@ -178,7 +185,7 @@ fn a_message_that_answers_nothing_does_not_end_the_wait_for_an_answer() {
         &found,
         "exactly-once",
         "no",
-        "16 of 16, 1 unmatched, such as `welcome`, which by order",
+        "16 of 16, 1 unmatched, such as `welcome`; when matched by order",
     );
     expect(&found, "in-pieces", "taken", "");
 }
@@ -191,9 +198,9 @@ fn a_greeting_that_nothing_follows_is_not_cured_by_order() {
     running(&bench, "websocket", &url, "id");
     let (found, ended) = verify(&bench, "websocket@t");
     assert_eq!(ended.code, Some(FAILED), "{}{}", ended.out, ended.err);
-    let trouble = found["trouble"][0].as_str().unwrap();
-    assert!(trouble.contains("as Engine.IO (Socket.IO) does"), "{trouble}");
-    assert!(!trouble.contains("match = \"order\""), "{trouble}");
+    let failure = found["trouble"][0].as_str().unwrap();
+    assert!(failure.contains("the greeting of Engine.IO (Socket.IO)"), "{failure}");
+    assert!(!failure.contains("match = \"order\""), "{failure}");
 }
 
 #[test]
@@ -218,17 +225,17 @@ fn connections_that_are_not_kept_are_seen() {
     expect(&found, "keep-alive", "one event each", "16 connections for 16 events");
 
     // One that closes behind its answer and does not say so.
-    let silent = serve(|stream| {
+    let no_answer = serve(|stream| {
         let mut reader = std::io::BufReader::new(stream);
         if server::Request::read(&mut reader, |_| true)?.is_some() {
             reader.get_mut().write_all(&response("200 OK", "", "ok"))?;
         }
         Ok(())
     });
-    webhook(&bench, silent);
+    webhook(&bench, no_answer);
     let (found, ended) = verify(&bench, "webhook@t");
     ended.succeeds();
-    expect(&found, "keep-alive", "one event each", "15 times without a word");
+    expect(&found, "keep-alive", "one event each", "15 times without notice");
     expect(&found, "exactly-once", "yes", "16 of 16");
 }
 
@@ -238,7 +245,7 @@ fn silence_is_told_from_a_close() {
     webhook(&bench, serve(|mut stream| std::io::copy(&mut stream, &mut std::io::sink()).map(drop)));
     refused(&bench, "webhook@t", &["no answer came", "curl -i"]);
     webhook(&bench, serve(|mut stream| stream.read_exact(&mut [0; 4])));
-    refused(&bench, "webhook@t", &["the connection was", "is it no HTTP server?"]);
+    refused(&bench, "webhook@t", &["the connection was", "it may not be an HTTP server"]);
 }
 
 #[test]
@@ -283,13 +290,19 @@ fn one_transport_under_the_name_of_another() {
 fn another_port_than_asked_is_named() {
     let bench = Bench::new();
     let (anywhere, url) = ("webhook --listen 127.0.0.1:0", "http://127.0.0.1:{port}/webhook");
-    let told = "env = { PORT = \"{port}\" }";
-    started(&bench, "webhook", anywhere, url, &format!("{told}\nready_timeout = \"1s\""));
+    let port_variable = "env = { PORT = \"{port}\" }";
+    started(&bench, "webhook", anywhere, url, &format!("{port_variable}\nready_timeout = \"1s\""));
     bench
         .run(&["verify", "--arm", "webhook@t"])
         .fails(FAILED, &["not ready", "it listens on 127.0.0.1:", "instead"]);
     // It says that it is ready, and is not there.
-    started(&bench, "webhook", anywhere, url, &format!("{told}\nready = \"line:listening\""));
+    started(
+        &bench,
+        "webhook",
+        anywhere,
+        url,
+        &format!("{port_variable}\nready = \"line:listening\""),
+    );
     refused(&bench, "webhook@t", &["refused", "it listens on 127.0.0.1:", "{port} in its command"]);
     bench.nothing_left();
 }
@@ -327,7 +340,7 @@ fn a_fragmented_message_may_end_a_connection() {
     ended.succeeds();
     expect(&found, "in-pieces", "fails", "the connection was");
     expect(&found, "large", "taken", "");
-    expect(&found, "malformed", "acknowledged", "cannot have read");
+    expect(&found, "malformed", "acknowledged", "cannot have parsed");
     expect(&found, "ping", "not answered", "the connection was");
     expect(&found, "close-handshake", "not completed", "the connection was");
 }

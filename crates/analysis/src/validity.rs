@@ -1,7 +1,7 @@
 //! When a trial may be averaged, and when its target could not keep up.
 
 use pushbench_core::record::fanout::Deliveries;
-use pushbench_core::record::trial::{PAUSE_SHARE, Trial};
+use pushbench_core::record::trial::{Judged, PAUSE_SHARE, Trial};
 use pushbench_core::units::nanos_text;
 
 /// Median lag or late reading up to this is the instrument's own noise (law 2).
@@ -20,27 +20,31 @@ const SATURATED: f64 = 0.90;
 /// Of a fan-out that keeps up, at most so many events are on their way when the schedule ends.
 const EVENTS_IN_THE_AIR: u64 = 4;
 
-/// Decides of a new record, which holds as a reason only that its target ended, whether it is valid and
-/// whether its target fell behind.
-pub fn judge(trial: &mut Trial) {
-    let ended = !trial.invalid.is_empty();
-    trial.invalid.extend(reasons(trial));
-    trial.overloaded = !ended && is_overloaded(trial);
+/// Decides of a new record whether it is valid and whether its target fell behind. `ended`: how the target
+/// ended, where it should not have.
+pub fn judge(trial: &mut Trial, ended: Option<&str>) {
+    let overloaded = ended.is_none() && is_overloaded(trial);
+    let ended = ended.map(|how| format!("target {how}"));
+    trial.judged =
+        Judged { invalid: ended.into_iter().chain(reasons(trial)).collect(), overloaded };
 }
 
 /// Why a trial is not valid, its target's end apart; empty when it is.
 fn reasons(trial: &Trial) -> Vec<String> {
     let mut reasons = Vec::new();
-    for (name, fates) in [("measured", &trial.events), ("warm-up", &trial.warmup)] {
-        if !fates.sums_are_exact() {
-            reasons.push(format!("fates of the {name} events do not add up: {fates:?}"));
+    for (name, outcomes) in
+        [("measured", &trial.account.measured), ("warm-up", &trial.account.warmup)]
+    {
+        if !outcomes.sums_are_exact() {
+            reasons.push(format!("outcomes of the {name} events do not add up: {outcomes:?}"));
         }
     }
     if let Some(fanout) = &trial.fanout {
         let deliveries = &fanout.deliveries;
-        for (name, fates) in deliveries.all_fates() {
-            if !fates.sums_are_exact() {
-                reasons.push(format!("fates of the {name} deliveries do not add up: {fates:?}"));
+        for (name, outcomes) in deliveries.all_outcomes() {
+            if !outcomes.sums_are_exact() {
+                reasons
+                    .push(format!("outcomes of the {name} deliveries do not add up: {outcomes:?}"));
             }
         }
         if deliveries.measured.received == 0 {
@@ -48,13 +52,12 @@ fn reasons(trial: &Trial) -> Vec<String> {
         }
         if let Some(quiet) = fanout.quiet.filter(|q| q.unsettled > 0) {
             reasons.push(format!(
-                "not quiet: {} deliveries of the warm-up were still on their way shortly before the next event; \
-                 lower load.rate",
+                "not idle: {} deliveries of the warm-up were still open shortly before the next event; lower load.rate",
                 quiet.unsettled
             ));
         }
     }
-    if trial.events.acknowledged == 0 {
+    if trial.account.measured.acknowledged == 0 {
         reasons.push("no event was acknowledged".to_owned());
     }
     reasons.extend(driver_faults(trial));
@@ -63,30 +66,30 @@ fn reasons(trial: &Trial) -> Vec<String> {
 
 /// What the driver itself did wrong: it did not run, was late, or had no time left. None asks why: a target
 /// that is slow leaves the driver asleep, whoever is at its limit never sleeps.
-pub fn driver_faults(trial: &Trial) -> Vec<String> {
+pub(crate) fn driver_faults(trial: &Trial) -> Vec<String> {
     let mut reasons = Vec::new();
     reasons.extend(trial.paused_ns().map(|pause| {
         format!(
-            "driver stopped for {} without a break, while {} were to be measured (up to {:.0} % of that is allowed): its \
-             process or this machine was paused",
+            "driver stopped continuously for {} in a measured window of {} (up to {:.0} % of it is allowed): its process or this machine was paused",
             nanos_text(pause as f64),
             nanos_text(trial.wall_ns as f64),
             PAUSE_SHARE * 100.0
         )
     }));
-    // An idle flow compares what the quiet stretch cost; its one event's lateness says nothing of that.
+    // An idle flow compares the cost of the idle interval, which the lateness of its one event does not affect.
     if trial.fanout.as_ref().is_some_and(|f| f.quiet.is_some()) {
         return reasons;
     }
     if trial.offered_per_second.is_none() {
         return reasons; // a closed loop is allowed to be driver-bound: it says so instead
     }
-    let headline = trial.fanout.as_ref().map_or(&trial.response, |f| &f.deliveries.delivery);
+    let headline =
+        trial.fanout.as_ref().map_or(&trial.account.response, |f| &f.deliveries.delivery);
     let response = headline.quantile(0.5).unwrap_or(0);
     let budget = LAG_FLOOR_NS.max((response as f64 * LAG_SHARE) as u64);
     // A delivery ends when the poll returns, so late reading is not in it.
-    let late = trial.fanout.is_none().then_some(("late reading", &trial.reading));
-    for (name, hist) in [("lag", &trial.lag)].into_iter().chain(late) {
+    let late = trial.fanout.is_none().then_some(("late reading", &trial.account.reading));
+    for (name, hist) in [("lag", &trial.account.lag)].into_iter().chain(late) {
         let median = hist.quantile(0.5).unwrap_or(0);
         if median > budget {
             reasons.push(format!(
@@ -107,14 +110,14 @@ fn saturated(trial: &Trial) -> Option<String> {
         return None;
     }
     let busy = trial.driver.busy * 100.0;
-    let mut reason = format!("driver saturated: at work for {busy:.0} % of the time it had");
+    let mut reason = format!("driver saturated: busy for {busy:.0} % of its available time");
     if beyond {
         let completed = completed_share(trial) * 100.0;
-        reason += &format!(", enough for {completed:.0} % of what was offered");
+        reason += &format!(", which completed {completed:.0} % of the offered load");
     }
     let waited = trial.driver.waited_ns.unwrap_or(0);
     if waited > trial.window_ns / 100 {
-        reason += &format!("; others had its CPU for {}", nanos_text(waited as f64));
+        reason += &format!("; other processes used its CPU for {}", nanos_text(waited as f64));
     }
     Some(reason)
 }
@@ -130,15 +133,15 @@ fn beyond_the_driver(trial: &Trial) -> bool {
 fn completed_share(trial: &Trial) -> f64 {
     match &trial.fanout {
         Some(f) => f.deliveries.read_by_end as f64 / f.deliveries.measured.due.max(1) as f64,
-        None => trial.acknowledged_by_end as f64 / trial.events.due.max(1) as f64,
+        None => trial.account.acknowledged_by_end as f64 / trial.account.measured.due.max(1) as f64,
     }
 }
 
 /// True when the target itself fell behind an open load: over 1 % of what was offered queued, was turned
 /// away or timed out. An event that was answered wrongly or lost with its connection is a failure and says
 /// nothing of a queue; what a driver at fault missed says nothing of the target.
-pub fn is_overloaded(trial: &Trial) -> bool {
-    if trial.offered_per_second.is_none() || trial.events.due == 0 {
+pub(crate) fn is_overloaded(trial: &Trial) -> bool {
+    if trial.offered_per_second.is_none() || trial.account.measured.due == 0 {
         return false;
     }
     falls_behind(trial) && driver_faults(trial).is_empty()
@@ -148,11 +151,11 @@ fn falls_behind(trial: &Trial) -> bool {
     if let Some(fanout) = &trial.fanout {
         return fans_out_behind(&fanout.deliveries);
     }
-    let e = &trial.events;
-    let unfinished = trial.open_at_end.max(e.timed_out + e.backlog_full) as f64;
+    let e = &trial.account.measured;
+    let unfinished = trial.account.open_at_end.max(e.timed_out + e.backlog_full) as f64;
     let behind = unfinished > e.due as f64 * (1.0 - COMPLETED_SHARE);
-    let queued = trial.open_at_end > trial.slots || e.never_sent > 0 || e.backlog_full > 0;
-    behind && (queued || e.timed_out > 0 && (trial.late > 0 || target_is_saturated(trial)))
+    let queued = trial.account.open_at_end > trial.slots || e.never_sent > 0 || e.backlog_full > 0;
+    behind && (queued || e.timed_out > 0 && (trial.account.late > 0 || target_is_saturated(trial)))
 }
 
 /// True when the target worked for nearly all of the window, by the CPU time of one core.
@@ -162,10 +165,10 @@ fn target_is_saturated(trial: &Trial) -> bool {
 
 /// The same for deliveries: behind are those of more than a few events, not of the youngest ones only.
 fn fans_out_behind(d: &Deliveries) -> bool {
-    let fates = &d.measured;
-    let unfinished = d.behind_at_end.max(fates.timed_out) as f64;
-    let behind = unfinished > fates.due as f64 * (1.0 - COMPLETED_SHARE);
-    behind && (d.behind_at_end > d.subscribers * EVENTS_IN_THE_AIR || fates.timed_out > 0)
+    let outcomes = &d.measured;
+    let unfinished = d.behind_at_end.max(outcomes.timed_out) as f64;
+    let behind = unfinished > outcomes.due as f64 * (1.0 - COMPLETED_SHARE);
+    behind && (d.behind_at_end > d.subscribers * EVENTS_IN_THE_AIR || outcomes.timed_out > 0)
 }
 
 #[cfg(test)]
@@ -178,7 +181,7 @@ mod tests {
     /// meanwhile, in ms.
     fn behind(cpu: u64, spun: u64, parked: u64, waited: u64) -> Trial {
         let ms = |n: u64| n * 1_000_000;
-        let effort = CpuAccount {
+        let usage = CpuAccount {
             wall: ms(350),
             cpu: ms(cpu),
             spun: ms(spun),
@@ -186,31 +189,31 @@ mod tests {
             waited: ms(waited),
         };
         let mut trial = sample::ratios(1.0, 1.0).trials.swap_remove(0);
-        trial.window_ns = effort.wall;
-        trial.open_at_end = trial.events.due / 2;
-        trial.acknowledged_by_end = trial.events.due / 2;
-        trial.driver.busy = effort.busy();
-        trial.driver.waited_ns = Some(effort.waited);
+        trial.window_ns = usage.wall;
+        trial.account.open_at_end = trial.account.measured.due / 2;
+        trial.account.acknowledged_by_end = trial.account.measured.due / 2;
+        trial.driver.busy = usage.busy();
+        trial.driver.waited_ns = Some(usage.waited);
         trial
     }
 
     #[test]
     fn a_driver_without_a_moment_to_spare_is_at_fault_and_not_the_target() {
-        for (trial, said) in [
-            (behind(348, 0, 1, 0), "for 100 % of the time it had"),
+        for (trial, expected) in [
+            (behind(348, 0, 1, 0), "for 100 % of its available time"),
             // Others had its CPU: 86 % of it are all that it got.
             (
                 behind(300, 0, 2, 47),
-                "for 99 % of the time it had, enough for 50 % of what was offered; others had its CPU for 47.0 ms",
+                "for 99 % of its available time, which completed 50 % of the offered load; other processes used its CPU for 47.0 ms",
             ),
-            (behind(170, 1, 4, 170), "others had its CPU for 170 ms"),
+            (behind(170, 1, 4, 170), "other processes used its CPU for 170 ms"),
         ] {
             let reasons = reasons(&trial);
             assert!(
                 reasons.len() == 1 && reasons[0].starts_with("driver saturated"),
                 "{reasons:?}"
             );
-            assert!(reasons[0].contains(said), "{reasons:?}");
+            assert!(reasons[0].contains(expected), "{reasons:?}");
             assert!(!is_overloaded(&trial));
         }
     }
@@ -233,24 +236,24 @@ mod tests {
     fn who_was_held_up_for_a_while_is_asked_whether_it_could_have_done_all_of_it() {
         // The target stood still for 50 of 350 ms.
         let mut trial = behind(300, 0, 50, 0);
-        let offered = trial.events.due;
+        let offered = trial.account.measured.due;
         let part = |share: f64| (offered as f64 * share) as u64;
-        trial.acknowledged_by_end = part(0.8);
-        let said = "driver saturated: at work for 86 % of the time it had, enough for 80 % of what was offered";
-        assert_eq!(reasons(&trial), [said]);
+        trial.account.acknowledged_by_end = part(0.8);
+        let expected = "driver saturated: busy for 86 % of its available time, which completed 80 % of the offered load";
+        assert_eq!(reasons(&trial), [expected]);
         assert!(!is_overloaded(&trial));
-        trial.acknowledged_by_end = part(0.9); // 1.05 of it without the stall
+        trial.account.acknowledged_by_end = part(0.9); // 1.05 of it without the stall
         assert_eq!(reasons(&trial), Vec::<String>::new());
         assert!(is_overloaded(&trial));
         // Who keeps up has done all of it.
-        (trial.acknowledged_by_end, trial.open_at_end) = (part(0.8), 0);
+        (trial.account.acknowledged_by_end, trial.account.open_at_end) = (part(0.8), 0);
         assert_eq!(reasons(&trial), Vec::<String>::new());
     }
 
     #[test]
     fn time_taken_away_voids_nothing_by_itself() {
         let mut trial = behind(20, 5, 340, 315);
-        trial.open_at_end = 0;
+        trial.account.open_at_end = 0;
         assert_eq!(reasons(&trial), Vec::<String>::new());
         assert!(!is_overloaded(&trial));
     }
@@ -258,8 +261,8 @@ mod tests {
     #[test]
     fn a_driver_that_is_late_says_nothing_of_the_target() {
         let mut trial = behind(30, 5, 320, 0);
-        for _ in 0..trial.lag.count() * 2 {
-            trial.lag.record(LAG_FLOOR_NS * 2);
+        for _ in 0..trial.account.lag.count() * 2 {
+            trial.account.lag.record(LAG_FLOOR_NS * 2);
         }
         assert!(driver_faults(&trial)[0].starts_with("driver too late: median lag"));
         assert!(!is_overloaded(&trial));
@@ -267,38 +270,46 @@ mod tests {
 
     #[test]
     fn failures_losses_and_missing_answers_are_no_overload() {
-        let offered = behind(30, 5, 320, 0).events.due;
+        let offered = behind(30, 5, 320, 0).account.measured.due;
         let after = |change: fn(&mut Trial, u64)| {
             let mut trial = behind(30, 5, 320, 0);
-            trial.open_at_end = 0;
+            trial.account.open_at_end = 0;
             change(&mut trial, offered);
-            trial.events.acknowledged =
-                offered - trial.events.failed - trial.events.lost - trial.events.timed_out;
-            assert!(trial.events.sums_are_exact());
+            trial.account.measured.acknowledged = offered
+                - trial.account.measured.failed
+                - trial.account.measured.lost
+                - trial.account.measured.timed_out;
+            assert!(trial.account.measured.sums_are_exact());
             trial
         };
         // Each of them with a moment in which one event timed out.
         for no_queue in [
             after(|t, due| {
-                (t.events.failed, t.events.wrong_answer) = (due / 10, due / 10);
-                (t.events.lost, t.events.timed_out) = (due / 17, 1);
+                (t.account.measured.failed, t.account.measured.wrong_answer) = (due / 10, due / 10);
+                (t.account.measured.lost, t.account.measured.timed_out) = (due / 17, 1);
             }),
-            after(|t, due| (t.events.failed, t.events.refused) = (due / 2, due / 2)),
-            after(|t, due| t.events.timed_out = due / 20),
+            after(|t, due| {
+                (t.account.measured.failed, t.account.measured.refused) = (due / 2, due / 2)
+            }),
+            after(|t, due| t.account.measured.timed_out = due / 20),
         ] {
-            assert!(!is_overloaded(&no_queue), "{:?}", no_queue.events);
+            assert!(!is_overloaded(&no_queue), "{:?}", no_queue.account.measured);
         }
         for queue in [
-            after(|t, due| t.open_at_end = due / 10),
-            after(|t, due| (t.events.timed_out, t.events.never_sent) = (due / 20, 1)),
-            after(|t, due| (t.events.timed_out, t.late) = (due / 20, 1)),
-            after(|t, due| (t.events.failed, t.events.backlog_full) = (due / 20, due / 20)),
+            after(|t, due| t.account.open_at_end = due / 10),
             after(|t, due| {
-                t.events.timed_out = due / 20;
+                (t.account.measured.timed_out, t.account.measured.never_sent) = (due / 20, 1)
+            }),
+            after(|t, due| (t.account.measured.timed_out, t.account.late) = (due / 20, 1)),
+            after(|t, due| {
+                (t.account.measured.failed, t.account.measured.backlog_full) = (due / 20, due / 20)
+            }),
+            after(|t, due| {
+                t.account.measured.timed_out = due / 20;
                 t.target.as_mut().unwrap().cpu_ns = t.window_ns;
             }),
         ] {
-            assert!(is_overloaded(&queue), "{:?}", queue.events);
+            assert!(is_overloaded(&queue), "{:?}", queue.account.measured);
         }
     }
 
@@ -315,7 +326,7 @@ mod tests {
         assert_eq!(
             reasons_of,
             [
-                "driver stopped for 3.00 s without a break, while 4.00 s were to be measured (up to 5 % of that is \
+                "driver stopped continuously for 3.00 s in a measured window of 4.00 s (up to 5 % of it is \
                  allowed): its process or this machine was paused"
             ]
         );

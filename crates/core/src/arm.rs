@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::suggest::did_you_mean;
-use crate::transport::{ALL, Transport};
+use crate::transport::{ALL, Carrier, Transport};
 use std::fmt;
 
 /// What is added to a transport. A newcomer registers here.
@@ -26,12 +26,20 @@ impl ArmOption {
         }
     }
 
+    /// Whether a server that takes events has a part in it; else the driver and its subscribers alone.
+    pub fn at_receiver(self) -> bool {
+        match self {
+            ArmOption::Callback => true,
+            ArmOption::Stuck => false,
+        }
+    }
+
     fn bit(self) -> u32 {
         1 << self as u32
     }
 }
 
-/// A set of options; whether it holds one is asked for each event.
+/// A set of options; it is queried for each event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ArmOptions(u32);
 
@@ -82,19 +90,32 @@ impl ArmSpec {
         ArmSpec { options: others.fold(ArmOptions::default(), ArmOptions::with), ..self.clone() }
     }
 
+    /// Most unanswered events that one connection of the driver holds, if the protocol sets a limit. A
+    /// publisher is sent events by POST.
+    pub fn depth_limit(&self, publisher: bool) -> Option<usize> {
+        match self.transport.carrier_to(publisher) {
+            Carrier::Webhook => Some(1),
+            Carrier::Websocket | Carrier::Tcp => None,
+        }
+    }
+
     /// Reads `TRANSPORT[+OPTION]…@TARGET`. The error is one of `--arm`.
     pub fn parse(name: &str) -> Result<ArmSpec> {
-        let wrong = |why: String| Err(Error::usage(format!("--arm {name}: {why}")));
-        let Some((left, target)) = name.split_once('@').filter(|(_, t)| !t.is_empty()) else {
-            return wrong(
-                "an arm is TRANSPORT@TARGET, for example --arm webhook@builtin".to_owned(),
-            );
-        };
+        let wrong = |why: String| Error::usage(format!("--arm {name}: {why}"));
+        let (left, target) =
+            name.split_once('@').filter(|(_, t)| !t.is_empty()).ok_or_else(|| {
+                wrong("an arm is TRANSPORT@TARGET, for example --arm webhook@builtin".to_owned())
+            })?;
+        ArmSpec::parse_left(left, target).map_err(wrong)
+    }
+
+    /// Reads the left side of an arm, `TRANSPORT[+OPTION]…`, or says what is wrong with it.
+    pub fn parse_left(left: &str, target: &str) -> std::result::Result<ArmSpec, String> {
         let mut words = left.split('+');
         let transport = words.next().unwrap_or_default();
         let Some(transport) = Transport::named(transport) else {
             let transports = || ALL.map(Transport::name);
-            return wrong(format!(
+            return Err(format!(
                 "no transport is called {transport:?}{}; there are {}",
                 did_you_mean(transport, transports()),
                 transports().join(", ")
@@ -104,26 +125,35 @@ impl ArmSpec {
         for word in words {
             let options = || ArmOption::ALL.map(ArmOption::name);
             let Some(option) = ArmOption::ALL.into_iter().find(|o| o.name() == word) else {
-                return wrong(format!(
+                return Err(format!(
                     "no option is called {word:?}{}; there are {}",
                     did_you_mean(word, options()),
                     options().join(", ")
                 ));
             };
             if spec.has(option) {
-                return wrong(format!("+{word} stands there twice: leave one out"));
+                return Err(format!("+{word} is given twice: remove one"));
             }
             spec.options = spec.options.with(option);
         }
         Ok(spec)
     }
+
+    /// The left side with the options that a server has a part in that takes events, as `pushbench serve`
+    /// reads it.
+    pub fn at_receiver(&self) -> String {
+        self.left(ArmOption::at_receiver)
+    }
+
+    fn left(&self, with: impl Fn(ArmOption) -> bool) -> String {
+        let options = self.options.iter().filter(|option| with(*option));
+        options.fold(self.transport.name().to_owned(), |left, option| left + "+" + option.name())
+    }
 }
 
 impl fmt::Display for ArmSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.transport.name())?;
-        self.options.iter().try_for_each(|option| write!(f, "+{}", option.name()))?;
-        write!(f, "@{}", self.target)
+        write!(f, "{}@{}", self.left(|_| true), self.target)
     }
 }
 
@@ -139,6 +169,11 @@ mod tests {
                 let spec = ArmSpec { options, ..ArmSpec::plain(transport, "a@b+c") };
                 let written = spec.to_string();
                 assert_eq!(ArmSpec::parse(&written).unwrap(), spec, "{written}");
+                let served = ArmSpec::parse_left(&spec.at_receiver(), "a@b+c").unwrap();
+                assert_eq!(served.transport, transport, "{written}");
+                for option in ArmOption::ALL {
+                    assert_eq!(served.has(option), spec.has(option) && option.at_receiver());
+                }
             }
         }
         let swapped = ArmSpec::parse("webhook+stuck+callback@x").unwrap();
@@ -154,10 +189,13 @@ mod tests {
             ("webhok@builtin", "did you mean \"webhook\""),
             ("webhook+calback@builtin", "did you mean \"callback\""),
             ("webhook+@builtin", "there are callback, stuck"),
-            ("webhook+stuck+stuck@builtin", "+stuck stands there twice"),
+            ("webhook+stuck+stuck@builtin", "+stuck is given twice"),
         ] {
-            let said = ArmSpec::parse(name).unwrap_err().to_string();
-            assert!(said.starts_with(&format!("--arm {name}: ")) && said.contains(why), "{said}");
+            let message = ArmSpec::parse(name).unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("--arm {name}: ")) && message.contains(why),
+                "{message}"
+            );
         }
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Template {
     text: Vec<u8>,
-    /// Where in it the id stands.
+    /// The position of the id.
     ids: Vec<usize>,
     numbered: Option<Numbered>,
 }
@@ -23,7 +23,7 @@ pub struct Template {
 /// A number in the type of each event: its index modulo something.
 #[derive(Debug, Clone)]
 struct Numbered {
-    /// Where in the text it stands.
+    /// Its position in the text.
     places: Vec<usize>,
     digits: usize,
     modulo: usize,
@@ -75,7 +75,7 @@ impl Template {
         }
     }
 
-    /// The same events in somebody's own words.
+    /// The same events with the user's own data.
     pub fn within(&self, wording: &Wording) -> Template {
         let mut wrapped = Template { text: Vec::new(), ids: Vec::new(), numbered: None };
         let mut places = Vec::new();

@@ -1,5 +1,5 @@
-//! What is asked and what is recorded: scenarios, schedules, plans, events, metrics, histograms and trial
-//! records. Pure: no clock, no socket, no process.
+//! What is planned and what is recorded: scenarios, schedules, plans, events, metrics, histograms and trial
+//! records. Pure: no clock, file, socket or process.
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
@@ -7,7 +7,6 @@ pub mod arm;
 pub mod cpu_list;
 pub mod error;
 pub mod event;
-pub mod input;
 pub mod origin;
 pub mod plan;
 pub mod publishing;

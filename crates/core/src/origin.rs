@@ -34,7 +34,7 @@ impl Origin {
     }
 }
 
-/// Reads TOML whose keys and values know where they stand; what is no TOML is refused with its place.
+/// Reads TOML with the positions of keys and values; invalid TOML is refused with its position.
 pub fn read_toml<'a>(file: &str, text: &'a str) -> Result<DeTable<'a>> {
     let table = DeTable::parse(text).map_err(|e| {
         let offset = e.span().map_or(0, |s| s.start);

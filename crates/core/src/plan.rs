@@ -1,4 +1,4 @@
-//! Scenario × arms → blocks of trials, and whose turn it is within a block. Pure and seeded.
+//! Scenario × arms → blocks of trials, and the order of arms within a block. Pure and seeded.
 
 use crate::scenario::Load;
 use rand::SeedableRng as _;

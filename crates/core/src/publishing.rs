@@ -19,9 +19,9 @@ pub const EVENTS: &str = "/events/";
 /// Path that takes the acknowledgements of a subscriber; its number follows.
 pub const ACKNOWLEDGE: &str = "/ack/";
 
-/// Events that may wait for a subscriber or for its acknowledgement, when nothing is said.
+/// Events that may wait for a subscriber or for its acknowledgement, by default.
 pub const QUEUE: usize = 1024;
-/// Webhook deliveries under way at the same time, when nothing is said: enough to keep a core busy,
+/// Webhook deliveries under way at the same time, by default: enough to keep a core busy,
 /// few enough that a thousand answers do not all wait for each other.
 pub const CONCURRENCY: usize = 256;
 /// A subscription is an address, or none, and a few names.
@@ -31,7 +31,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A delivery without an acknowledgement for this long is given up.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A request for events is held for so long, when nothing is said: below the 30 s and more after which
+/// A request for events is held for so long, by default: below the 30 s and more after which
 /// proxies and clients give one up.
 pub const HOLD: Duration = Duration::from_secs(25);
 

@@ -2,22 +2,6 @@
 
 use crate::scenario::Flow;
 
-/// The names in arms, manifests and reports.
-pub mod name {
-    /// [`Transport::Webhook`](super::Transport::Webhook)
-    pub const WEBHOOK: &str = "webhook";
-    /// [`Transport::Websocket`](super::Transport::Websocket)
-    pub const WEBSOCKET: &str = "websocket";
-    /// [`Transport::Tcp`](super::Transport::Tcp)
-    pub const TCP: &str = "tcp";
-    /// [`Transport::Sse`](super::Transport::Sse)
-    pub const SSE: &str = "sse";
-    /// [`Transport::LongPoll`](super::Transport::LongPoll)
-    pub const LONG_POLL: &str = "long-poll";
-    /// [`Transport::Poll`](super::Transport::Poll)
-    pub const POLL: &str = "poll";
-}
-
 /// A transport by name. A newcomer registers here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
@@ -63,12 +47,12 @@ impl Transport {
     /// The name in arms, manifests and reports.
     pub fn name(self) -> &'static str {
         match self {
-            Transport::Webhook => name::WEBHOOK,
-            Transport::Websocket => name::WEBSOCKET,
-            Transport::Tcp => name::TCP,
-            Transport::Sse => name::SSE,
-            Transport::LongPoll => name::LONG_POLL,
-            Transport::Poll => name::POLL,
+            Transport::Webhook => "webhook",
+            Transport::Websocket => "websocket",
+            Transport::Tcp => "tcp",
+            Transport::Sse => "sse",
+            Transport::LongPoll => "long-poll",
+            Transport::Poll => "poll",
         }
     }
 
@@ -76,22 +60,22 @@ impl Transport {
     pub fn about(self) -> &'static str {
         match self {
             Transport::Webhook => {
-                "HTTP/1.1 POST per event over kept connections; one unanswered event each"
+                "one HTTP/1.1 POST per event over kept-alive connections, with one unanswered event each"
             }
             Transport::Websocket => {
-                "one WebSocket kept open, a text message per event, many unanswered"
+                "one text message per event over an open WebSocket, with many unanswered events"
             }
             Transport::Tcp => {
-                "length-prefixed messages on a bare socket: the floor of this machine"
+                "length-prefixed messages over plain TCP: the lower bound of this machine"
             }
             Transport::Sse => {
                 "server-sent events in an HTTP response that stays open; acknowledged by POST on a second connection"
             }
             Transport::LongPoll => {
-                "HTTP requests that are held until there is an event; the next one acknowledges it"
+                "HTTP requests that are held until there is an event; the next request acknowledges it"
             }
             Transport::Poll => {
-                "an HTTP request every delivery.poll_interval; the next one acknowledges what came"
+                "an HTTP request every delivery.poll_interval; the next request acknowledges the events received"
             }
         }
     }
@@ -170,14 +154,6 @@ impl Carrier {
     /// The transport's name.
     pub fn name(self) -> &'static str {
         self.transport().name()
-    }
-
-    /// Most unanswered events one connection can hold, if the protocol sets a limit.
-    pub fn depth_limit(self) -> Option<usize> {
-        match self {
-            Carrier::Webhook => Some(1),
-            Carrier::Websocket | Carrier::Tcp => None,
-        }
     }
 
     /// The carrier of that name.

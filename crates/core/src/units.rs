@@ -7,10 +7,10 @@ use std::time::Duration;
 pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// Units of time and their nanoseconds.
-pub const TIME_UNITS: [(&str, f64); 7] =
+pub(crate) const TIME_UNITS: [(&str, f64); 7] =
     [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
 /// Units of size and their bytes.
-pub const SIZE_UNITS: [(&str, f64); 6] = [
+pub(crate) const SIZE_UNITS: [(&str, f64); 6] = [
     ("B", 1.0),
     ("kB", 1e3),
     ("MB", 1e6),
@@ -76,7 +76,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 pub fn parse_percent(text: &str) -> Result<f64, String> {
     match split(text)? {
         (number, "%") => Ok(number / 100.0),
-        _ => Err(format!("\"{}\" is no percentage: write for example 5%", text.trim())),
+        _ => Err(format!("\"{}\" is not a percentage: write for example 5%", text.trim())),
     }
 }
 

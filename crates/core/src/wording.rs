@@ -44,13 +44,13 @@ impl Wording {
             };
             let place = places.iter().find(|place| **place == name).ok_or_else(|| {
                 let near = did_you_mean(name, places.iter().copied());
-                format!("{{{name}}} stands for nothing here{near}: write {}", listed())
+                format!("{{{name}}} is not a placeholder here{near}: write {}", listed())
             })?;
             pieces.extend([Piece::Text(std::mem::take(&mut plain)), Piece::Place(place)]);
             rest = &rest[name.len() + 2..];
         }
         if pieces.is_empty() {
-            return Err(format!("it has no place to fill in: write {} where it belongs", listed()));
+            return Err(format!("it has no placeholder: write {} where it belongs", listed()));
         }
         plain.push_str(rest);
         pieces.push(Piece::Text(plain));
@@ -102,8 +102,11 @@ mod tests {
     #[test]
     fn what_stands_for_nothing_is_refused() {
         let refused = |text| Wording::parse(text, &[SUBSCRIBER_URL, SUBSCRIBER_URLS]).unwrap_err();
-        let said = refused(r#"{"url": "{subscriber_ur}"}"#);
-        assert!(said.contains("{subscriber_ur}") && said.contains("did you mean"), "{said}");
+        let message = refused(r#"{"url": "{subscriber_ur}"}"#);
+        assert!(
+            message.contains("{subscriber_ur}") && message.contains("did you mean"),
+            "{message}"
+        );
         for empty in ["", "{}", "{{}", r#"{"url": "x"}"#, "{subscriber_url"] {
             assert!(refused(empty).contains("no place"), "{empty}");
         }

@@ -1,6 +1,6 @@
 //! The counts of a record, and what theory says they are when a server misbehaves.
 
-use crate::server_fault::{ServerFault, UNASKED};
+use crate::server_fault::{ServerFault, UNSOLICITED};
 use crate::site::Tally;
 use pushbench_core::event::Matching;
 use pushbench_core::record::outcomes::Outcomes;
@@ -12,7 +12,7 @@ use std::fmt;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Outcomes of all events.
-    pub fates: Outcomes,
+    pub outcomes: Outcomes,
     /// Events written.
     pub sent: u64,
     /// Further answers to acknowledged events; `None` when matched by order.
@@ -30,16 +30,16 @@ pub struct Counts {
 impl Counts {
     /// Those of a record.
     pub fn of(trial: &Trial) -> Counts {
-        let mut fates = trial.warmup;
-        fates.add(&trial.events);
+        let mut outcomes = trial.account.warmup;
+        outcomes.add(&trial.account.measured);
         Counts {
-            fates,
-            sent: trial.sent,
-            duplicated: trial.duplicated,
-            reordered: trial.reordered,
-            late: trial.late,
-            unsolicited: trial.unsolicited,
-            faults: trial.faults.values().sum(),
+            outcomes,
+            sent: trial.account.sent,
+            duplicated: trial.account.duplicated,
+            reordered: trial.account.reordered,
+            late: trial.account.late,
+            unsolicited: trial.account.unsolicited,
+            faults: trial.account.faults.values().sum(),
         }
     }
 }
@@ -59,52 +59,55 @@ impl Case {
     /// What the record must say after `due` events with the indices from 0, where a connection that
     /// ends carries no more than one open event. [`ServerFault::HangUp`] has one connection, of two events;
     /// [`ServerFault::TurnDown`] and [`ServerFault::Stall`] have connections of one event each. Only
-    /// [`ServerFault::Late`], [`ServerFault::Deaf`] and [`ServerFault::Stuck`] need the server's tally.
+    /// [`ServerFault::Late`], [`ServerFault::SometimesUnread`] and [`ServerFault::Stuck`] need the
+    /// server's tally.
     pub fn theory(&self, due: u64, tally: &Tally) -> Counts {
-        let struck = (0..due).filter(|i| self.fault.strikes(*i)).count() as u64;
+        let affected = (0..due).filter(|i| self.fault.affects(*i)).count() as u64;
         let by_id = self.matching == Matching::Id;
         let webhook = self.carrier == Carrier::Webhook;
-        let told = by_id.then_some(0);
-        let mut c = Counts { duplicated: told, reordered: told, ..Counts::default() };
+        let expected = by_id.then_some(0);
+        let mut c = Counts { duplicated: expected, reordered: expected, ..Counts::default() };
         match self.fault {
-            ServerFault::Honest | ServerFault::Farewell => {}
-            ServerFault::Silence => c.fates.timed_out = struck,
+            ServerFault::Correct | ServerFault::CloseAfterAnswer => {}
+            ServerFault::Silence => c.outcomes.timed_out = affected,
             ServerFault::Late => {
-                c.fates.timed_out = struck;
+                c.outcomes.timed_out = affected;
                 c.late = tally.late;
             }
-            ServerFault::Deaf | ServerFault::Stuck => c.fates.timed_out = tally.unheard,
+            ServerFault::SometimesUnread | ServerFault::Stuck => {
+                c.outcomes.timed_out = tally.unread_events
+            }
             // A webhook's status says that it is an answer, whatever it holds.
             ServerFault::Garbage | ServerFault::WrongId if webhook && by_id => {
-                c.fates.wrong_answer = struck
+                c.outcomes.wrong_answer = affected
             }
             ServerFault::Garbage | ServerFault::WrongId if by_id => {
-                c.fates.timed_out = struck;
-                c.unsolicited = struck;
+                c.outcomes.timed_out = affected;
+                c.unsolicited = affected;
             }
             // By order the next answer acknowledges, whatever it holds.
             ServerFault::Garbage | ServerFault::WrongId => {}
-            ServerFault::Status(_) => c.fates.wrong_answer = struck,
-            ServerFault::Nonsense
-            | ServerFault::Absurd
+            ServerFault::Status(_) => c.outcomes.wrong_answer = affected,
+            ServerFault::InvalidBytes
+            | ServerFault::HugeLength
             | ServerFault::Half
-            | ServerFault::Reset => c.fates.lost = struck,
-            ServerFault::Twice if by_id => c.duplicated = Some(struck),
-            ServerFault::Twice => c.unsolicited = struck,
+            | ServerFault::Reset => c.outcomes.lost = affected,
+            ServerFault::Twice if by_id => c.duplicated = Some(affected),
+            ServerFault::Twice => c.unsolicited = affected,
             ServerFault::Swap => {
                 // The last event has no next one that could be answered before it.
-                let last = u64::from(due > 0 && self.fault.strikes(due - 1));
-                c.fates.timed_out = last;
-                c.reordered = told.map(|_| struck - last);
+                let last = u64::from(due > 0 && self.fault.affects(due - 1));
+                c.outcomes.timed_out = last;
+                c.reordered = expected.map(|_| affected - last);
             }
             // Of five events two connections carry two each, and the third is closed at its first.
-            ServerFault::HangUp => c.fates.lost = due / 5,
-            ServerFault::TurnDown => c.fates.refused = due / 5,
+            ServerFault::HangUp => c.outcomes.lost = due / 5,
+            ServerFault::TurnDown => c.outcomes.refused = due / 5,
             ServerFault::Stall => {
-                c.fates.timed_out = due / 5;
-                c.fates.never_sent = due / 5;
+                c.outcomes.timed_out = due / 5;
+                c.outcomes.never_sent = due / 5;
             }
-            ServerFault::Chatter => c.unsolicited = struck * UNASKED,
+            ServerFault::Unsolicited => c.unsolicited = affected * UNSOLICITED,
         }
         self.add_up(due, &mut c);
         c
@@ -112,7 +115,7 @@ impl Case {
 
     /// The counts that follow from others.
     fn add_up(&self, due: u64, c: &mut Counts) {
-        let f = &mut c.fates;
+        let f = &mut c.outcomes;
         f.due = due;
         f.failed = f.wrong_answer + f.refused + f.backlog_full;
         f.acknowledged = due - f.failed - f.timed_out - f.lost;
@@ -125,7 +128,7 @@ impl Case {
         c.faults = f.failed + f.lost + given_up;
     }
 
-    /// Whether an event that times out costs its connection: what comes late could not be told apart.
+    /// Whether an event that times out costs its connection: a late answer could not be matched.
     pub fn gives_up(&self) -> bool {
         self.carrier == Carrier::Webhook || self.matching == Matching::Order
     }
@@ -133,7 +136,7 @@ impl Case {
 
 impl fmt::Display for Counts {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let f = &self.fates;
+        let f = &self.outcomes;
         write!(out, "{} due, {} sent: {} ack", f.due, self.sent, f.acknowledged)?;
         for (n, what) in [
             (f.wrong_answer, "wrong"),

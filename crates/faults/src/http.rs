@@ -39,7 +39,7 @@ impl Message {
 
     /// The word of the first line with this number: of a request its method and its target, of a
     /// response its status.
-    pub fn word(&self, number: usize) -> &str {
+    pub fn start_word(&self, number: usize) -> &str {
         self.start.split(' ').nth(number).unwrap_or_default()
     }
 }
@@ -53,5 +53,6 @@ fn line(from: &mut impl BufRead) -> io::Result<Option<String>> {
 /// The bytes of a response; `header` ends its lines itself.
 pub(super) fn response(status: u16, header: &str, text: &str) -> Vec<u8> {
     let length = text.len();
-    format!("HTTP/1.1 {status} Odd\r\nContent-Length: {length}\r\n{header}\r\n{text}").into_bytes()
+    format!("HTTP/1.1 {status} Faulty\r\nContent-Length: {length}\r\n{header}\r\n{text}")
+        .into_bytes()
 }

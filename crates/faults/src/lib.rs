@@ -1,14 +1,15 @@
 //! Faulty servers and [publishers](publisher), for each transport, on plain blocking sockets and
 //! threads: nothing of the driver's own code serves them, and each keeps an exact tally of what it did.
 //!
-//! In a test [`FaultyServer::start`] runs one beside the driver; the self-test starts one as a process of its
-//! own through the hidden subcommand `pushbench __odd TRANSPORT DEED ADDR`.
+//! In a test [`FaultyServer::start`] runs one in the process of the driver; the self-test starts one as a
+//! process of its
+//! own through the hidden subcommand `pushbench __faulty TRANSPORT FAULT ADDR`.
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
-pub mod exact;
+pub mod exact_target;
 
-mod conduct;
+mod connection;
 pub mod counts;
 mod http;
 pub mod publisher;
@@ -34,9 +35,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 /// The hidden subcommand.
-pub const SUBCOMMAND: &str = "__odd";
+pub const SUBCOMMAND: &str = "__faulty";
 /// A connection from here is the call to end, not a peer's.
-const CALLER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 99);
+const END_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 99);
 
 /// A faulty server inside this process.
 pub struct FaultyServer {
@@ -80,8 +81,8 @@ impl FaultyServer {
     /// Waits until every connection has ended, ends it, and says what it did. Connections end when
     /// their peers close them.
     pub fn finish(self) -> io::Result<Tally> {
-        call_to_end(self.address)?;
-        self.accepting.join().map_err(|_| io::Error::other("the misbehaving server panicked"))?;
+        request_end(self.address)?;
+        self.accepting.join().map_err(|_| io::Error::other("the faulty server panicked"))?;
         Ok(self.site.tally(|t| *t))
     }
 }
@@ -89,19 +90,19 @@ impl FaultyServer {
 /// Serves every connection on a thread of its own, and returns when all have ended.
 fn accept(listener: &TcpListener, carrier: Carrier, site: &Site) {
     std::thread::scope(|scope| {
-        until_called(listener, |stream| {
+        accept_until_end(listener, |stream| {
             let number = site.tally(|t| {
                 t.connections += 1;
                 t.connections - 1
             });
             scope.spawn(move || {
-                // Peers close as they like: how a connection ends is the driver's affair.
+                // Peers close as they like: how a connection ends is not an error here.
                 let _ended = match carrier {
-                    Carrier::Webhook => conduct::serve::<webhook::Webhook>(stream, number, site),
+                    Carrier::Webhook => connection::serve::<webhook::Webhook>(stream, number, site),
                     Carrier::Websocket => {
-                        conduct::serve::<websocket::Websocket>(stream, number, site)
+                        connection::serve::<websocket::Websocket>(stream, number, site)
                     }
-                    Carrier::Tcp => conduct::serve::<tcp::Tcp>(stream, number, site),
+                    Carrier::Tcp => connection::serve::<tcp::Tcp>(stream, number, site),
                 };
             });
         });
@@ -110,10 +111,10 @@ fn accept(listener: &TcpListener, carrier: Carrier, site: &Site) {
 }
 
 /// Accepts connections until the one that calls to end.
-fn until_called(listener: &TcpListener, mut each: impl FnMut(TcpStream)) {
+fn accept_until_end(listener: &TcpListener, mut each: impl FnMut(TcpStream)) {
     loop {
         match listener.accept() {
-            Ok((_, from)) if from.ip() == IpAddr::V4(CALLER) => return,
+            Ok((_, from)) if from.ip() == IpAddr::V4(END_ADDRESS) => return,
             Ok((stream, _)) => each(stream),
             Err(_) => {}
         }
@@ -121,29 +122,29 @@ fn until_called(listener: &TcpListener, mut each: impl FnMut(TcpStream)) {
 }
 
 /// Connections are accepted in the order in which they were made: this one is the last.
-fn call_to_end(address: SocketAddr) -> io::Result<()> {
+fn request_end(address: SocketAddr) -> io::Result<()> {
     let call = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    call.bind(&SocketAddr::from((CALLER, 0)).into())?;
+    call.bind(&SocketAddr::from((END_ADDRESS, 0)).into())?;
     call.connect(&address.into())
 }
 
-/// Runs as a faulty server if the command line says so: `pushbench __odd TRANSPORT DEED ADDR`, or
-/// `pushbench __odd publisher TRANSPORT MISCHIEF ADDR TELL`.
-pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
+/// Runs as a faulty server if the command line requests it: `pushbench __faulty TRANSPORT FAULT ADDR`, or
+/// `pushbench __faulty publisher TRANSPORT FAULT ADDR TELL`.
+pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {
         return None;
     }
     let words: Vec<&str> = args[2..].iter().filter_map(|a| a.to_str()).collect();
     let Err(error) = match &words[..] {
-        [publisher::WORD, rest @ ..] => publisher::run(rest),
+        [publisher::ARGUMENT, rest @ ..] => publisher::run(rest),
         words => run(words),
     };
-    pushbench_host::console::error_line(&format!("the misbehaving server failed: {error}"));
+    pushbench_host::console::error_line(&format!("the faulty server failed: {error}"));
     Some(ExitCode::FAILURE)
 }
 
 fn run(words: &[&str]) -> io::Result<std::convert::Infallible> {
-    let wrong = || io::Error::other("it takes TRANSPORT DEED ADDR");
+    let wrong = || io::Error::other("it takes TRANSPORT FAULT ADDR");
     let [carrier, fault, address] = words else { return Err(wrong()) };
     let carrier = Carrier::named(carrier).ok_or_else(wrong)?;
     let fault = ServerFault::named(fault).ok_or_else(wrong)?;

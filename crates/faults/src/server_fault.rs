@@ -6,15 +6,15 @@ use pushbench_core::transport::Carrier;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerFault {
     /// None: every event is answered properly.
-    Honest,
+    Correct,
     /// Answers nothing.
     Silence,
     /// Answers with text that is no acknowledgement.
     Garbage,
     /// Answers with bytes that the protocol does not know.
-    Nonsense,
+    InvalidBytes,
     /// Announces an answer of absurd length.
-    Absurd,
+    HugeLength,
     /// Answers twice in one write.
     Twice,
     /// Holds the answer until the next event of the connection was answered.
@@ -29,7 +29,7 @@ pub enum ServerFault {
     /// Writes half an answer, then resets the connection.
     Reset,
     /// Accepts connections and never reads from some of them.
-    Deaf,
+    SometimesUnread,
     /// Accepts connections and never reads from any.
     Stuck,
     /// Closes some connections when their first event comes.
@@ -40,38 +40,38 @@ pub enum ServerFault {
     TurnDown,
     /// WebSocket: accepts some connections and never shakes hands.
     Stall,
-    /// Sends [`UNASKED`] messages nobody asked for in the same write as the answer.
-    Chatter,
+    /// Sends [`UNSOLICITED`] unsolicited messages in the same write as the answer.
+    Unsolicited,
     /// Closes politely after each answer, in the same write where the protocol has a word for it.
-    Farewell,
+    CloseAfterAnswer,
 }
 
-/// Messages that [`ServerFault::Chatter`] adds to an answer.
-pub const UNASKED: u64 = 2;
+/// Messages that [`ServerFault::Unsolicited`] adds to an answer.
+pub(crate) const UNSOLICITED: u64 = 2;
 
 /// Every fault by the name it has on the command line, and what it is in a few words.
 pub const ALL: [(&str, ServerFault, &str); 21] = [
-    ("honest", ServerFault::Honest, "answers properly"),
-    ("silence", ServerFault::Silence, "answers nothing"),
+    ("honest", ServerFault::Correct, "answers correctly"),
+    ("silence", ServerFault::Silence, "does not answer"),
     ("garbage", ServerFault::Garbage, "answers with garbage"),
-    ("nonsense", ServerFault::Nonsense, "breaks the protocol"),
-    ("absurd", ServerFault::Absurd, "announces an absurd length"),
+    ("nonsense", ServerFault::InvalidBytes, "breaks the protocol"),
+    ("absurd", ServerFault::HugeLength, "announces an extremely large length"),
     ("twice", ServerFault::Twice, "answers twice"),
     ("swap", ServerFault::Swap, "answers in the wrong order"),
     ("wrong-id", ServerFault::WrongId, "answers with a wrong id"),
-    ("half", ServerFault::Half, "closes amid an answer"),
+    ("half", ServerFault::Half, "closes in the middle of an answer"),
     ("late", ServerFault::Late, "answers after the time-out"),
-    ("reset", ServerFault::Reset, "resets amid an answer"),
-    ("deaf", ServerFault::Deaf, "never reads from some connections"),
+    ("reset", ServerFault::Reset, "resets in the middle of an answer"),
+    ("sometimes-unread", ServerFault::SometimesUnread, "never reads from some connections"),
     ("stuck", ServerFault::Stuck, "never reads"),
-    ("hang-up", ServerFault::HangUp, "closes when the first event comes"),
+    ("hang-up", ServerFault::HangUp, "closes the connection at its first event"),
     ("status-302", ServerFault::Status(302), "answers 302"),
     ("status-404", ServerFault::Status(404), "answers 404"),
     ("status-503", ServerFault::Status(503), "answers 503"),
-    ("turn-down", ServerFault::TurnDown, "turns handshakes down"),
+    ("turn-down", ServerFault::TurnDown, "rejects handshakes"),
     ("stall", ServerFault::Stall, "leaves handshakes unanswered"),
-    ("chatter", ServerFault::Chatter, "sends what nobody asked for"),
-    ("farewell", ServerFault::Farewell, "closes after each answer"),
+    ("chatter", ServerFault::Unsolicited, "sends unsolicited messages"),
+    ("farewell", ServerFault::CloseAfterAnswer, "closes the connection after each answer"),
 ];
 
 impl ServerFault {
@@ -102,35 +102,36 @@ impl ServerFault {
             // An HTTP/1.1 connection has one event in the air.
             ServerFault::Swap => carrier != Carrier::Webhook,
             // A bare socket has no word for it, and a close of its own would race the next event.
-            ServerFault::Farewell => carrier != Carrier::Tcp,
+            ServerFault::CloseAfterAnswer => carrier != Carrier::Tcp,
             _ => true,
         }
     }
 
     /// Whether the event with this index is struck.
-    pub fn strikes(self, index: u64) -> bool {
+    pub fn affects(self, index: u64) -> bool {
         match self {
-            ServerFault::Honest | ServerFault::Deaf | ServerFault::Stuck | ServerFault::HangUp => {
-                false
-            }
+            ServerFault::Correct
+            | ServerFault::SometimesUnread
+            | ServerFault::Stuck
+            | ServerFault::HangUp => false,
             ServerFault::TurnDown | ServerFault::Stall => false,
-            ServerFault::Farewell => true,
+            ServerFault::CloseAfterAnswer => true,
             _ => index % 5 == 2,
         }
     }
 
     /// Whether it never reads from the connection that was accepted as this one, from 0.
-    pub(super) fn is_deaf_to(self, connection: u64) -> bool {
-        self == ServerFault::Stuck || self == ServerFault::Deaf && connection % 3 == 2
+    pub(super) fn never_reads(self, connection: u64) -> bool {
+        self == ServerFault::Stuck || self == ServerFault::SometimesUnread && connection % 3 == 2
     }
 
     /// Whether it closes the connection whose first event came as this one, from 0.
-    pub(super) fn hangs_up_on(self, connection: u64) -> bool {
+    pub(super) fn closes(self, connection: u64) -> bool {
         self == ServerFault::HangUp && connection % 3 == 2
     }
 
     /// Whether it does not shake hands when asked for the handshake with this number, from 0.
-    pub(super) fn spoils(self, handshake: u64) -> bool {
+    pub(super) fn fails_handshake(self, handshake: u64) -> bool {
         matches!(self, ServerFault::TurnDown | ServerFault::Stall) && handshake % 5 == 4
     }
 }

@@ -9,10 +9,10 @@ use std::sync::{Mutex, PoisonError};
 pub struct Tally {
     /// Connections accepted.
     pub connections: u64,
-    /// WebSocket handshakes asked for.
+    /// WebSocket handshakes requested.
     pub handshakes: u64,
     /// Of them, turned down or never answered.
-    pub spoilt: u64,
+    pub failed_handshakes: u64,
     /// Connections on which an event came.
     pub used: u64,
     /// Of them, closed when it came.
@@ -20,13 +20,13 @@ pub struct Tally {
     /// Events read.
     pub events: u64,
     /// Of them, struck by the fault.
-    pub struck: u64,
+    pub affected: u64,
     /// Proper answers given in time.
     pub answered: u64,
     /// Proper answers given after the time-out.
     pub late: u64,
     /// Events left unread until the peer had closed.
-    pub unheard: u64,
+    pub unread_events: u64,
 }
 
 /// A running server, seen from its connections.

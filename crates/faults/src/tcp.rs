@@ -1,6 +1,6 @@
 //! Length-prefixed messages on a bare socket.
 
-use crate::server_fault::UNASKED;
+use crate::server_fault::UNSOLICITED;
 use crate::site::Site;
 use crate::wire::Wire;
 use std::io::{self, Read as _};
@@ -16,8 +16,8 @@ impl Tcp {
 
 impl Wire for Tcp {
     /// Four bytes that announce 1.2 GB.
-    const NONSENSE: &'static [u8] = b"HTTP/1.1 200 OK\r\n\r\n";
-    const ABSURD: &'static [u8] = &[0xff; 4];
+    const INVALID_BYTES: &'static [u8] = b"HTTP/1.1 200 OK\r\n\r\n";
+    const HUGE_LENGTH: &'static [u8] = &[0xff; 4];
 
     fn open(stream: TcpStream, _site: &Site) -> io::Result<Option<Tcp>> {
         Ok(Some(Tcp::new(stream)))
@@ -42,8 +42,8 @@ impl Wire for Tcp {
         [&(text.len() as u32).to_be_bytes()[..], text.as_bytes()].concat()
     }
 
-    fn with_unasked(answer: &[u8]) -> Vec<u8> {
-        let mut bytes = Self::message("news").repeat(UNASKED as usize);
+    fn with_unsolicited(answer: &[u8]) -> Vec<u8> {
+        let mut bytes = Self::message("news").repeat(UNSOLICITED as usize);
         bytes.extend_from_slice(answer);
         bytes
     }

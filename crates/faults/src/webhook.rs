@@ -1,7 +1,7 @@
 //! A webhook's endpoint.
 
 use crate::http::{Message, response};
-use crate::server_fault::UNASKED;
+use crate::server_fault::UNSOLICITED;
 use crate::site::Site;
 use crate::wire::Wire;
 use std::io::{self, BufReader};
@@ -10,9 +10,9 @@ use std::net::TcpStream;
 pub(super) struct Webhook(BufReader<TcpStream>);
 
 impl Wire for Webhook {
-    const NONSENSE: &'static [u8] = b"\x16\x03\x01 this is no HTTP\r\n\r\n";
+    const INVALID_BYTES: &'static [u8] = b"\x16\x03\x01 this is no HTTP\r\n\r\n";
     /// One more than 64 bits hold.
-    const ABSURD: &'static [u8] =
+    const HUGE_LENGTH: &'static [u8] =
         b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\n{";
 
     fn open(stream: TcpStream, _site: &Site) -> io::Result<Option<Webhook>> {
@@ -40,8 +40,8 @@ impl Wire for Webhook {
     }
 
     /// Behind the answer: before it, it would be taken for the answer.
-    fn with_unasked(answer: &[u8]) -> Vec<u8> {
-        let unasked = Self::message("{\"news\":true}").repeat(UNASKED as usize);
-        [answer, &unasked].concat()
+    fn with_unsolicited(answer: &[u8]) -> Vec<u8> {
+        let unsolicited = Self::message("{\"news\":true}").repeat(UNSOLICITED as usize);
+        [answer, &unsolicited].concat()
     }
 }

@@ -1,6 +1,6 @@
 //! WebSocket: tungstenite shakes hands and reads, answers are written as bytes.
 
-use crate::server_fault::{ServerFault, UNASKED};
+use crate::server_fault::{ServerFault, UNSOLICITED};
 use crate::site::Site;
 use crate::wire::Wire;
 use std::io;
@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, accept_hdr};
 pub(super) struct Websocket(WebSocket<TcpStream>);
 
 impl Websocket {
-    /// Behind a handshake that somebody else has shaken; `read` came with it.
+    /// After a handshake that was performed elsewhere; `read` arrived with it.
     pub fn shaken(stream: TcpStream, read: Vec<u8>) -> Websocket {
         Websocket(WebSocket::from_partially_read(stream, read, Role::Server, None))
     }
@@ -25,25 +25,25 @@ impl Websocket {
 
 impl Wire for Websocket {
     /// Reserved bits, reserved opcode.
-    const NONSENSE: &'static [u8] = &[0xff; 32];
+    const INVALID_BYTES: &'static [u8] = &[0xff; 32];
     /// A text frame of 2^62 bytes.
-    const ABSURD: &'static [u8] = &[0x81, 127, 0x40, 0, 0, 0, 0, 0, 0, 0];
+    const HUGE_LENGTH: &'static [u8] = &[0x81, 127, 0x40, 0, 0, 0, 0, 0, 0, 0];
 
     fn open(mut stream: TcpStream, site: &Site) -> io::Result<Option<Websocket>> {
         if stream.peek(&mut [0])? == 0 {
             return Ok(None); // it only asked whether anybody is here
         }
-        let spoilt = site.tally(|t| {
-            let spoilt = site.fault.spoils(t.handshakes);
+        let failed_handshakes = site.tally(|t| {
+            let failed_handshakes = site.fault.fails_handshake(t.handshakes);
             t.handshakes += 1;
-            t.spoilt += u64::from(spoilt);
-            spoilt
+            t.failed_handshakes += u64::from(failed_handshakes);
+            failed_handshakes
         });
-        if spoilt && site.fault == ServerFault::Stall {
+        if failed_handshakes && site.fault == ServerFault::Stall {
             io::copy(&mut stream, &mut io::sink())?;
             return Ok(None);
         }
-        Ok(accept_hdr(stream, Door { open: !spoilt }).ok().map(Websocket))
+        Ok(accept_hdr(stream, HandshakeCallback { open: !failed_handshakes }).ok().map(Websocket))
     }
 
     fn event(&mut self) -> io::Result<Option<Vec<u8>>> {
@@ -70,10 +70,10 @@ impl Wire for Websocket {
         [Self::message(text), bytes(Frame::close(None))].concat()
     }
 
-    fn with_unasked(answer: &[u8]) -> Vec<u8> {
+    fn with_unsolicited(answer: &[u8]) -> Vec<u8> {
         let ping = bytes(Frame::ping("anybody there?"));
-        let unasked = [ping, Self::message("news")].concat().repeat(UNASKED as usize);
-        [&unasked, answer].concat()
+        let unsolicited = [ping, Self::message("news")].concat().repeat(UNSOLICITED as usize);
+        [&unsolicited, answer].concat()
     }
 }
 
@@ -84,11 +84,11 @@ fn bytes(frame: Frame) -> Vec<u8> {
 }
 
 /// Shakes hands, or turns the handshake down.
-struct Door {
+struct HandshakeCallback {
     open: bool,
 }
 
-impl Callback for Door {
+impl Callback for HandshakeCallback {
     fn on_request(self, _: &Request, response: Response) -> Result<Response, ErrorResponse> {
         if self.open {
             return Ok(response);

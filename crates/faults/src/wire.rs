@@ -8,9 +8,9 @@ use std::net::TcpStream;
 /// A server's end of one connection, on a blocking socket.
 pub(super) trait Wire: Sized {
     /// Bytes that the protocol does not know.
-    const NONSENSE: &'static [u8];
+    const INVALID_BYTES: &'static [u8];
     /// The head of a message longer than anybody takes.
-    const ABSURD: &'static [u8];
+    const HUGE_LENGTH: &'static [u8];
 
     /// Takes a connection over; `None` when it was turned down or nothing came of it.
     fn open(stream: TcpStream, site: &Site) -> io::Result<Option<Self>>;
@@ -29,13 +29,13 @@ pub(super) trait Wire: Sized {
         Self::message(text)
     }
 
-    /// A message and the word that it was the last one.
+    /// A message and the notice that it is the last one.
     fn last(text: &str) -> Vec<u8> {
         Self::message(text)
     }
 
-    /// An answer with messages nobody asked for, where they hurt most.
-    fn with_unasked(answer: &[u8]) -> Vec<u8>;
+    /// An answer with unsolicited messages.
+    fn with_unsolicited(answer: &[u8]) -> Vec<u8>;
 }
 
 /// The id of the event with this index.
@@ -44,6 +44,6 @@ pub(super) fn id_of(index: u64) -> String {
 }
 
 /// The answer that an event deserves.
-pub(super) fn proper<W: Wire>(index: u64) -> Vec<u8> {
+pub(super) fn correct_answer<W: Wire>(index: u64) -> Vec<u8> {
     W::message(&acknowledgement(&id_of(index)))
 }

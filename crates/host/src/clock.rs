@@ -13,7 +13,7 @@ pub fn woken() -> u64 {
     WOKEN.get()
 }
 
-/// Set by whoever polls a task, before it does.
+/// Set before a task is polled.
 pub fn set_woken(instant: u64) {
     WOKEN.set(instant);
 }

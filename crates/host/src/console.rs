@@ -47,7 +47,7 @@ pub fn report_panics() {
         let trace = Backtrace::capture();
         let trace = match trace.status() {
             BacktraceStatus::Captured => format!("\n{trace}"),
-            _ => "\nRUST_BACKTRACE=1 shows where it came from".to_owned(),
+            _ => "\nRUST_BACKTRACE=1 shows the source".to_owned(),
         };
         error_line(&format!(
             "pushbench: internal error, please report it: thread {name} {panic}{trace}"

@@ -83,7 +83,7 @@ impl Placement {
             let (side, list) =
                 part.split_once('=').ok_or_else(|| bad(format!("\"{part}\" has no \"=\"")))?;
             let cpus =
-                list_of(list).ok_or_else(|| bad(format!("\"{list}\" is no list of CPUs")))?;
+                list_of(list).ok_or_else(|| bad(format!("\"{list}\" is not a list of CPUs")))?;
             let slot = match side.trim() {
                 "driver" => &mut driver,
                 "target" => &mut target,
@@ -92,11 +92,14 @@ impl Placement {
             *slot = Some(cpus);
         }
         let (Some(driver), Some(target)) = (driver, target) else {
-            return Err(bad("both sides are needed".to_owned()));
+            return Err(bad("both driver and target are needed".to_owned()));
         };
         let allowed = allowed();
         if let Some(cpu) = driver.iter().chain(&target).find(|c| !allowed.contains(c)) {
-            return Err(bad(format!("CPU {cpu} is not among {}", Cpus(&allowed))));
+            return Err(bad(format!(
+                "this process may not use CPU {cpu}; it may use {}",
+                Cpus(&allowed)
+            )));
         }
         Ok(Placement { driver, target })
     }

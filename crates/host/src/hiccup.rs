@@ -1,5 +1,5 @@
-//! The hiccup meter: a thread that sleeps a millisecond at a time beside the driver and records how
-//! late it wakes. What it sees is the machine, not the transports.
+//! The hiccup meter: a thread next to the driver that sleeps a millisecond at a time and records how
+//! late it wakes. It measures the machine, not the transports.
 
 use crate::clock;
 use pushbench_core::record::histogram::Hist;
@@ -43,10 +43,10 @@ impl Hiccups {
         prepare: impl FnOnce() + Send + 'static,
     ) -> std::io::Result<Hiccups> {
         let stop = Arc::new(AtomicBool::new(false));
-        let seen = stop.clone();
+        let stop_flag = stop.clone();
         let thread = std::thread::Builder::new().name("hiccups".to_owned()).spawn(move || {
             prepare();
-            measure(&span, &seen)
+            measure(&span, &stop_flag)
         })?;
         Ok(Hiccups { stop, thread })
     }
@@ -62,7 +62,7 @@ fn measure<F: Fn(u64) -> Option<usize>>(span: &Span<F>, stop: &AtomicBool) -> St
     let mut stalls = Stalls { hists: vec![Hist::new(); span.arms], pause_ns: 0 };
     let mut next = Some(span.from);
     loop {
-        // Short sleeps only: the meter must end soon when it is told to.
+        // Short sleeps only: the meter must end soon after the stop flag is set.
         let longest = clock::now() + 20 * STEP_NS;
         let wait_until = next.map_or(longest, |next| next.min(longest));
         clock::sleep_until(wait_until);

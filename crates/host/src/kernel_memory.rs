@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// Kernel memory charged to a memory cgroup, bytes: sockets, their descriptors and buffers, page
-/// tables. `None` when the cgroup does not tell.
+/// tables. `None` if the cgroup does not report it.
 pub fn of_cgroup(dir: &Path) -> Option<u64> {
     let number = |file: &str| fs::read_to_string(dir.join(file)).ok()?.trim().parse::<u64>().ok();
     // Version 1 counts buffers of sockets apart.
@@ -25,7 +25,7 @@ fn of_stat(stat: &str) -> Option<u64> {
 }
 
 /// Kernel memory of the whole machine that could be sockets', bytes: slabs that cannot be reclaimed and
-/// TCP's buffers. `None` when `/proc` does not tell.
+/// TCP's buffers. `None` if `/proc` does not report it.
 pub fn of_machine() -> Option<u64> {
     let slabs = slabs(&fs::read_to_string("/proc/meminfo").ok()?)?;
     let buffers = buffers(&fs::read_to_string("/proc/net/sockstat").ok()?)?;
@@ -44,7 +44,7 @@ fn buffers(sockstat: &str) -> Option<u64> {
     Some(pages * rustix::param::page_size() as u64)
 }
 
-/// Memory that programs may still take, bytes; `None` when the kernel does not tell.
+/// Memory that programs may still take, bytes; `None` if the kernel does not report it.
 pub fn available() -> Option<u64> {
     let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
     let line = meminfo.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;

@@ -1,4 +1,5 @@
-//! What touches the machine: clocks, `/proc`, CPU topology, `TCP_INFO`, and the results store.
+//! What touches the machine: clocks, `/proc`, CPU topology, `TCP_INFO`, the files that a user names, and the
+//! results store.
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
@@ -7,8 +8,9 @@ pub mod console;
 pub mod cpus;
 pub mod descriptors;
 pub mod hiccup;
+pub mod input;
 pub mod kernel_memory;
+pub mod results_store;
 pub mod sleep;
-pub mod store;
 pub mod tcp_info;
 pub mod usage;

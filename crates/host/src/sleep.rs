@@ -45,7 +45,7 @@ impl Timer {
 
     /// Ready once the armed instant has come.
     pub fn poll_fired(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Arming it again forgets what it had to say, and the clock tells which instant has come: reading
+        // Arming it again discards earlier expirations, and the clock shows which instant has passed: reading
         // the number of expirations would be two more system calls a wait.
         loop {
             ready!(self.fd.poll_read_ready(cx))?.clear_ready();

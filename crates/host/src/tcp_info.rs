@@ -3,7 +3,7 @@
 use pushbench_core::record::wire::Traffic;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// Reads a TCP socket's counters; zero when the kernel does not tell.
+/// Reads a TCP socket's counters; zero if the kernel does not report them.
 pub fn traffic(socket: BorrowedFd<'_>) -> Traffic {
     let Some(info) = tcp_info(socket) else {
         return Traffic::default();
@@ -32,7 +32,7 @@ fn tcp_info(socket: BorrowedFd<'_>) -> Option<libc::tcp_info> {
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
     // SAFETY: the descriptor is open (borrowed), and the kernel writes at most `length` bytes into
-    // `info`, which is that long and lives through the call.
+    // `info`, which is that long and valid during the call.
     let code = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),

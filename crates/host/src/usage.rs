@@ -25,14 +25,14 @@ pub fn tree_cpu(pids: &[u32]) -> u64 {
     pids.iter().filter_map(|pid| process_cpu(*pid)).sum()
 }
 
-/// Resident memory of this process now, bytes; 0 when the kernel does not tell.
+/// Resident memory of this process now, bytes; 0 if the kernel does not report it.
 pub fn own_rss() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     field(&status, "VmRSS") * 1024
 }
 
 /// Memory of a process tree, bytes: its own pages and its part of shared ones (PSS). 0 when the
-/// kernel does not tell.
+/// kernel does not report it.
 pub fn tree_pss(pids: &[u32]) -> u64 {
     let one = |pid: &u32| {
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
@@ -74,7 +74,7 @@ fn read_process(pid: u32) -> Option<Reading> {
     })
 }
 
-/// Sums over the threads; `/proc/PID/status` alone speaks of the first one.
+/// Sums over the threads; `/proc/PID/status` alone describes the first one.
 fn switches(pid: u32) -> (u64, u64) {
     let mut sum = (0, 0);
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
@@ -99,22 +99,22 @@ fn switches(pid: u32) -> (u64, u64) {
 /// CPU time of a process in ns: `/proc/PID/stat` counts in ticks of 10 ms, this clock does not.
 fn process_cpu(pid: u32) -> Option<u64> {
     let mut clock: libc::clockid_t = 0;
-    // SAFETY: `clock` lives through the call, which only writes an id into it.
+    // SAFETY: `clock` is valid during the call, which only writes an id into it.
     if unsafe { libc::clock_getcpuclockid(pid as libc::pid_t, &raw mut clock) } != 0 {
         return None;
     }
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` lives through the call, which only writes into it.
+    // SAFETY: `time` is valid during the call, which only writes into it.
     let code = unsafe { libc::clock_gettime(clock, &raw mut time) };
     (code == 0).then_some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }
 
 /// How long a thread was ready to run and had no CPU, because others ran on it. Kernels without
-/// `CONFIG_SCHED_INFO` do not tell.
+/// `CONFIG_SCHED_INFO` do not report it.
 pub struct RunQueue(File);
 
 impl RunQueue {
-    /// The calling thread's, whoever reads it.
+    /// Of the calling thread; any thread may read it.
     pub fn of_this_thread() -> Option<RunQueue> {
         let of_thread = RunQueue(File::open("/proc/thread-self/schedstat").ok()?);
         of_thread.read().map(|_| of_thread)
@@ -133,7 +133,7 @@ impl RunQueue {
     }
 }
 
-/// Resets this process's own peak of resident memory, so that the next reading speaks of what came
+/// Resets this process's own peak of resident memory, so that the next reading covers what came
 /// after. Does nothing where the kernel does not allow it.
 pub fn reset_own_peak() {
     let _unsupported = fs::write("/proc/self/clear_refs", "5");
@@ -188,7 +188,7 @@ mod tests {
         };
         let threads = [std::thread::spawn(spin), std::thread::spawn(spin)];
         let waited: Option<Vec<u64>> = threads.into_iter().map(|t| t.join().unwrap()).collect();
-        // A kernel that does not tell has nothing to be wrong about.
+        // There is nothing to check if the kernel does not report it.
         assert!(waited.is_none_or(|w| w.iter().sum::<u64>() > 20_000_000));
     }
 

@@ -1,18 +1,18 @@
-//! From what the shards and the block have seen to the record of each arm.
+//! Builds the record of each arm from the results of the shards and the block.
 
-use crate::bursts;
 use crate::shard::ArmOutcome;
-use crate::timeline::TimeLine;
-use crate::trial_group::{Finished, TrialArm, TrialGroup};
+use crate::trial_group::{FinishedTrial, TrialGroup};
 use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_core::record::fanout::{Fanout, Growth, KernelMemory, PublisherStatus, Quiet};
-use pushbench_core::record::histogram::Hist;
-use pushbench_core::record::trial::{DriverUsage, TargetUsage, Trial};
+use pushbench_core::record::histogram::{Compact, Hist};
+use pushbench_core::record::interval::{Interval, IntervalCounts};
+use pushbench_core::record::trial::{DriverUsage, Judged, TargetUsage, Trial};
 use pushbench_core::schedule;
 use pushbench_host::hiccup::Stalls;
 use pushbench_host::usage;
+use std::collections::BTreeMap;
 
-/// What the block saw beside the shards; one entry an arm where there are several.
+/// The block's own observations; one entry per arm in each list.
 pub(super) struct Observations {
     /// When the targets were ready, UTC.
     pub started: String,
@@ -27,16 +27,16 @@ pub(super) struct Observations {
     /// How targets ended that should not have.
     pub died: Vec<Option<String>>,
     /// Peak memory of this process.
-    pub driver_rss_peak: u64,
-    /// What built-in servers said of themselves.
+    pub(crate) driver_rss_peak: u64,
+    /// The effective configuration of built-in servers.
     pub in_force: Vec<Option<EffectiveConfig>>,
-    /// What was asked of a fan-out at its end; `None` of another flow.
+    /// Readings of a fan-out at its end; `None` in other flows.
     pub fanout: Vec<Option<FanoutObservations>>,
-    /// What each second brought.
-    pub time_lines: Vec<TimeLine>,
+    /// Other runs that measured on the same CPUs.
+    pub other_runs: u64,
 }
 
-/// What a fan-out's targets and the machine tell at its end.
+/// Readings of a fan-out's target and the machine at its end.
 #[derive(Clone)]
 pub(super) struct FanoutObservations {
     /// Subscribers acknowledge.
@@ -44,7 +44,7 @@ pub(super) struct FanoutObservations {
     /// What memory grew by.
     pub memory: MemoryObservations,
     /// CPU of the target in the quiet period.
-    pub quiet_cpu_ns: Option<u64>,
+    pub(crate) quiet_cpu_ns: Option<u64>,
     /// The publisher's own account.
     pub publisher: Option<PublisherStatus>,
 }
@@ -59,7 +59,7 @@ pub(super) struct MemoryObservations {
     /// The kernel's.
     pub kernel: Option<KernelMemory>,
     /// Why it is not the target's own.
-    pub kernel_why: Option<String>,
+    pub(crate) kernel_why: Option<String>,
 }
 
 /// What a target spent between two readings.
@@ -77,65 +77,58 @@ pub(super) fn difference(before: usage::Reading, after: usage::Reading) -> Targe
 /// The records of a trial group's arms. `shards`: what each shard leaves of each arm.
 pub(super) fn records(
     group: &TrialGroup,
-    mut seen: Observations,
+    mut observations: Observations,
     shards: Vec<Vec<ArmOutcome>>,
-) -> Vec<Finished> {
+    time_lines: Vec<TimeLine>,
+) -> Vec<FinishedTrial> {
     let mut shards: Vec<_> = shards.into_iter().map(Vec::into_iter).collect();
-    let mut finished = Vec::new();
-    for (i, trial_arm) in group.arms.iter().enumerate() {
-        let parts: Vec<ArmOutcome> = shards.iter_mut().filter_map(Iterator::next).collect();
-        let deliveries = parts.first().and_then(|p| p.account.deliveries.clone());
-        let subscribed_in_ns = parts.first().map_or(0, |p| p.subscribed_in_ns);
-        let quiet = parts.first().and_then(|p| p.quiet);
-        let before = parts.first().map_or(0, |p| p.memory_before);
-        let mut trial = record(group, trial_arm, parts);
-        trial.fanout = deliveries.zip(seen.fanout[i].take()).map(|(deliveries, seen)| Fanout {
-            deliveries,
-            acknowledged: seen.acknowledged,
-            subscribed_in_ns,
-            target_memory: seen.memory.target,
-            driver_memory: seen.memory.driver.map(|after| Growth { before, after }),
-            kernel_memory: seen.memory.kernel,
-            kernel_memory_why: seen.memory.kernel_why,
-            quiet: quiet.map(|q| Quiet { target_cpu_ns: seen.quiet_cpu_ns, ..q }),
-            publisher: seen.publisher,
-        });
-        trial.started.clone_from(&seen.started);
-        trial.in_force = seen.in_force[i].take();
-        trial.target = seen.usage[i];
-        trial.down_ns = seen.down_ns[i];
-        trial.hiccup = seen.stalls.hists.get(i).cloned().unwrap_or_default();
-        trial.driver.pause_ns = Some(seen.stalls.pause_ns);
-        trial.steal_ns = seen.steal_ns;
-        trial.driver.rss_peak_bytes = (group.arms.len() == 1).then_some(seen.driver_rss_peak);
-        trial.invalid.extend(seen.died[i].as_ref().map(|how| format!("target {how}")));
-        let time_line = std::mem::take(&mut seen.time_lines[i]);
-        trial.time_line = time_line.intervals();
-        finished.push(Finished { trial, seconds: time_line.into_seconds() });
-    }
-    finished
+    let arms = (0..group.arms.len()).zip(time_lines);
+    arms.map(|(i, time_line)| {
+        let parts = shards.iter_mut().filter_map(Iterator::next).collect();
+        FinishedTrial {
+            trial: record(group, i, parts, &mut observations, &time_line),
+            ended: observations.died[i].take(),
+            seconds: time_line.into_seconds(),
+        }
+    })
+    .collect()
 }
 
-/// The part of a record that the shards and the plan know.
-fn record(group: &TrialGroup, trial_arm: &TrialArm, parts: Vec<ArmOutcome>) -> Trial {
+fn record(
+    group: &TrialGroup,
+    i: usize,
+    parts: Vec<ArmOutcome>,
+    observations: &mut Observations,
+    time_line: &TimeLine,
+) -> Trial {
     let window_ns = group.load.duration.as_nanos() as u64;
-    let shares_wall = group.arms.len() as u64;
-    let mut driver = DriverUsage::default();
-    for part in &parts {
-        let cpu = &part.cpu;
-        driver.cpu_ns += cpu.work() + part.drain_ns;
-        driver.spin_ns += cpu.spun;
-        driver.busy = driver.busy.max(cpu.busy());
-        *driver.asleep_ns.get_or_insert_default() += cpu.asleep();
-        if part.tells_waiting {
-            *driver.waited_ns.get_or_insert_default() += cpu.waited;
-        }
-    }
-    let drained_ns = bursts::merge(parts.iter().map(|p| p.drained_ns.clone()));
-    let mut accounts = parts.into_iter().map(|p| p.account);
-    let mut a = accounts.next().expect("every shard reports every arm");
-    accounts.for_each(|other| a.merge(&other));
+    let alone = group.arms.len() == 1;
+    let driver = driver_usage(&parts, observations, alone);
+    let drained_ns = drained(parts.iter().map(|p| p.drained_ns.clone()));
+    let mut parts = parts.into_iter();
+    let first = parts.next().expect("every shard reports every arm");
+    // One shard has all subscribers.
+    let fanout =
+        first.deliveries.zip(observations.fanout[i].take()).map(|(deliveries, observations)| {
+            Fanout {
+                deliveries,
+                acknowledged: observations.acknowledged,
+                subscribed_in_ns: first.subscribed_in_ns,
+                target_memory: observations.memory.target,
+                driver_memory: observations
+                    .memory
+                    .driver
+                    .map(|after| Growth { before: first.memory_before, after }),
+                kernel_memory: observations.memory.kernel,
+                kernel_memory_why: observations.memory.kernel_why,
+                quiet: first.quiet.map(|q| Quiet { target_cpu_ns: observations.quiet_cpu_ns, ..q }),
+                publisher: observations.publisher,
+            }
+        });
+    let mut account = first.account;
+    parts.for_each(|other| account.merge(&other.account));
     let (point, block, position) = group.place;
+    let trial_arm = &group.arms[i];
     Trial {
         point,
         stage: group.stage,
@@ -144,50 +137,178 @@ fn record(group: &TrialGroup, trial_arm: &TrialArm, parts: Vec<ArmOutcome>) -> T
         label: trial_arm.label.clone(),
         position,
         design: group.design,
-        started: String::new(),
+        started: observations.started.clone(),
         window_ns,
-        wall_ns: window_ns * shares_wall,
+        wall_ns: window_ns * group.arms.len() as u64,
         offered_per_second: schedule::offered(&group.load),
-        events: a.measured,
-        warmup: a.warmup,
-        duplicated: a.duplicated,
-        reordered: a.reordered,
-        late: a.late,
-        unsolicited: a.unsolicited,
-        sent: a.sent,
-        acknowledged_in_window: a.acknowledged_in_window,
-        acknowledged_by_end: a.acknowledged_by_end,
-        open_at_end: a.open_at_end,
-        spill: a.spill,
-        backlog_peak: a.backlog_peak,
+        account,
         drained_ns,
-        connections: a.connections,
-        connect: a.connect,
         warm_connections: trial_arm.connections as u64,
         slots: (trial_arm.connections * trial_arm.in_flight) as u64,
-        response: a.response,
-        unlagged: a.unlagged,
-        service: a.service,
-        halves: a.halves,
         split: group.split.clone(),
-        strata: a.strata,
-        lag: a.lag,
-        reading: a.reading,
-        hiccup: Hist::new(),
-        peaks: a.peaks,
-        time_line: Vec::new(),
-        traffic: a.traffic,
+        hiccup: observations.stalls.hists.get(i).cloned().unwrap_or_default(),
+        time_line: time_line.intervals(),
         max_segment: group.max_segment,
-        target: None,
+        target: observations.usage[i],
         driver,
-        steal_ns: 0,
-        other_runs: 0,
-        in_force: None,
-        fanout: None,
-        callbacks: a.callbacks,
-        down_ns: None,
-        faults: a.faults,
-        invalid: Vec::new(),
-        overloaded: false,
+        steal_ns: observations.steal_ns,
+        other_runs: observations.other_runs,
+        in_force: observations.in_force[i].take(),
+        fanout,
+        down_ns: observations.down_ns[i],
+        judged: Judged::default(),
+    }
+}
+
+fn driver_usage(parts: &[ArmOutcome], observations: &Observations, alone: bool) -> DriverUsage {
+    let mut driver = DriverUsage {
+        pause_ns: Some(observations.stalls.pause_ns),
+        rss_peak_bytes: alone.then_some(observations.driver_rss_peak),
+        ..DriverUsage::default()
+    };
+    for part in parts {
+        let cpu = &part.cpu;
+        driver.cpu_ns += cpu.work() + part.drain_ns;
+        driver.spin_ns += cpu.spun;
+        driver.busy = driver.busy.max(cpu.busy());
+        *driver.asleep_ns.get_or_insert_default() += cpu.asleep();
+        if part.waiting_is_known {
+            *driver.waited_ns.get_or_insert_default() += cpu.waited;
+        }
+    }
+    driver
+}
+
+/// What each second of one arm brought.
+#[derive(Default)]
+pub(super) struct TimeLine(BTreeMap<u64, Second>);
+
+struct Second {
+    due: u64,
+    backlog_peak: u64,
+    /// A long trial has many seconds (law 12).
+    responses: Compact,
+    driver_rss_bytes: u64,
+}
+
+impl TimeLine {
+    /// Adds what one shard saw of a second; `driver_rss_bytes` is read when it arrives.
+    pub fn add(&mut self, second: u64, mut counts: IntervalCounts, driver_rss_bytes: u64) {
+        if let Some(known) = self.0.get(&second) {
+            counts.merge(&known.counts());
+        }
+        let responses = counts.responses.compact();
+        let (due, backlog_peak) = (counts.due, counts.backlog_peak);
+        self.0.insert(second, Second { due, backlog_peak, responses, driver_rss_bytes });
+    }
+
+    /// The figures of every second.
+    pub fn intervals(&self) -> Vec<Interval> {
+        let figures = |(n, s): (&u64, &Second)| Interval::of(*n, &s.counts(), s.driver_rss_bytes);
+        self.0.iter().map(figures).collect()
+    }
+
+    /// The responses of every second.
+    pub(crate) fn into_seconds(self) -> Vec<(u64, Hist)> {
+        self.0.into_iter().map(|(n, s)| (n, s.responses.unpack())).collect()
+    }
+}
+
+impl Second {
+    fn counts(&self) -> IntervalCounts {
+        IntervalCounts {
+            responses: self.responses.unpack(),
+            due: self.due,
+            backlog_peak: self.backlog_peak,
+        }
+    }
+}
+
+/// The bursts of a trial and when each one's queue was gone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Bursts {
+    /// Ends of the bursts in the arm's own time, ns, earliest first.
+    ends: Vec<u64>,
+    /// Time from a burst's end to the first event that found no queue; as many as are known.
+    drained: Vec<u64>,
+}
+
+impl Bursts {
+    pub fn new(ends: Vec<u64>) -> Bursts {
+        Bursts { ends, drained: Vec::new() }
+    }
+
+    /// An event came due `at`; `alone`: no other was waiting for a connection.
+    pub fn note(&mut self, at: u64, alone: bool) {
+        if let Some(&end) = self.ends.get(self.drained.len())
+            && alone
+            && at >= end
+        {
+            self.drained.push(at - end);
+        }
+    }
+
+    /// For each burst the time to drain, `None` when its queue outlived the next one or the window.
+    pub fn finish(self) -> Vec<Option<u64>> {
+        let next = |i: usize| self.ends.get(i + 1).copied().unwrap_or(u64::MAX);
+        let drained = |(i, end): (usize, &u64)| {
+            self.drained.get(i).copied().filter(|took| end + took < next(i))
+        };
+        self.ends.iter().enumerate().map(drained).collect()
+    }
+}
+
+/// Over shards: the queues of all have to be gone.
+pub(super) fn drained(shards: impl Iterator<Item = Vec<Option<u64>>>) -> Vec<Option<u64>> {
+    let both = |a: Vec<Option<u64>>, b: Vec<Option<u64>>| {
+        a.into_iter().zip(b).map(|(a, b)| Some(a?.max(b?))).collect()
+    };
+    shards.reduce(both).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(values: &[u64]) -> IntervalCounts {
+        let mut counts = IntervalCounts { due: 7, backlog_peak: 2, ..IntervalCounts::default() };
+        values.iter().for_each(|v| counts.responses.record(*v));
+        counts
+    }
+
+    #[test]
+    fn shards_of_the_same_second_are_merged_without_loss() {
+        let mut line = TimeLine::default();
+        line.add(1, counts(&[5, 1_000_000]), 10);
+        line.add(0, counts(&[]), 20);
+        line.add(1, counts(&[70_000]), 30);
+        let intervals = line.intervals();
+        assert_eq!(intervals.iter().map(|i| i.second).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!((intervals[1].due, intervals[1].backlog_peak), (14, 4));
+        assert_eq!((intervals[1].acknowledged, intervals[1].driver_rss_bytes), (3, 30));
+        let mut all = Hist::new();
+        [5, 70_000, 1_000_000].into_iter().for_each(|v| all.record(v));
+        assert_eq!(line.into_seconds()[1], (1, all));
+    }
+}
+
+#[cfg(test)]
+mod bursts_tests {
+    use super::*;
+
+    #[test]
+    fn the_first_event_without_a_queue_ends_the_drain() {
+        let mut bursts = Bursts::new(vec![100, 300, 500]);
+        for (at, alone) in [(50, true), (101, false), (120, true), (130, false), (520, true)] {
+            bursts.note(at, alone);
+        }
+        // The second burst's queue was still there when the third one ended; then both are gone.
+        assert_eq!(bursts.finish(), [Some(20), None, None]);
+    }
+
+    #[test]
+    fn every_shard_must_have_drained() {
+        let shards = vec![vec![Some(3), Some(1), None], vec![Some(2), Some(9), Some(1)]];
+        assert_eq!(drained(shards.into_iter()), [Some(3), Some(9), None]);
     }
 }

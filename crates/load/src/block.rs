@@ -1,69 +1,64 @@
 //! A trial group, from fresh target processes to finished records.
 
-use crate::agenda::{Agenda, Mark, TICK};
-use crate::assemble;
-use crate::assemble::Observations;
-use crate::fanout;
-use crate::fanout::BlockContext;
-use crate::memory::Memory;
-use crate::neighbors::Neighbors;
-use crate::quiet;
-use crate::restart_tracker;
-use crate::restart_tracker::{RestartTracker, launch};
-use crate::shard;
-use crate::shard::{ArmJob, ArmOutcome, BlockJob, News, Signals};
-use crate::startup_diagnostics;
-use crate::timeline::TimeLine;
-use crate::trial_group::{Bench, Finished, TrialArm, TrialGroup, Watch};
+use crate::assemble::{Observations, TimeLine};
+use crate::fanout::{BlockContext, Memory};
+use crate::other_runs::OtherRuns;
+use crate::shard::{ArmJob, ArmOutcome, BlockJob, ShardContext, ShardMessage};
+use crate::targets::{RestartTracker, launch};
+use crate::trial_group::{ExecutionContext, FinishedTrial, TrialGroup, TrialObserver};
+use crate::{assemble, fanout, shard, targets};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::effective_config::EffectiveConfig;
-use pushbench_host::clock;
-use pushbench_host::cpus;
 use pushbench_host::hiccup::{Hiccups, Span};
-use pushbench_host::usage;
+use pushbench_host::{clock, cpus, usage};
 use pushbench_sut::process::{Launch, Running, start_all, stop_all};
-use pushbench_wire::address::Address;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Between the last connection and the first event, so that every thread stands ready.
-const RUN_UP_NS: u64 = 5_000_000;
+/// Between the last connection and the first event, so that every thread is ready.
+const LEAD_TIME_NS: u64 = 5_000_000;
 /// Connections to a target that is ready must be open after this.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 
 /// Drives a trial group to its records. An error means that nothing could be measured.
-pub fn run(group: &TrialGroup, bench: &Bench<'_>, watch: &mut dyn Watch) -> Result<Vec<Finished>> {
-    let neighbors = Neighbors::announce(&bench.placement.all());
-    let others = neighbors.others();
-    let launches: Vec<Launch<'_>> = group.arms.iter().map(|m| launch(m, bench)).collect();
+pub fn run(
+    group: &TrialGroup,
+    context: &ExecutionContext<'_>,
+    observer: &mut dyn TrialObserver,
+) -> Result<Vec<FinishedTrial>> {
+    let other_runs = OtherRuns::announce(&context.placement.all());
+    let before = other_runs.others();
+    let launches: Vec<Launch<'_>> = group.arms.iter().map(|m| launch(m, context)).collect();
     let targets = start_all(&launches)?;
-    let mut driving = Driving::begin(group, bench, targets)?;
-    let seen = driving.follow(group, bench, watch);
-    let outcomes = driving.end();
-    let targets = std::mem::take(&mut driving.targets);
-    let mut records = seen.and_then(|mut seen| {
-        seen.time_lines = std::mem::take(&mut driving.time_lines);
-        Ok(assemble::records(group, seen, outcomes?))
+    let mut block_run = BlockRun::begin(group, context, targets)?;
+    // One of two that overlap begins or ends within the other.
+    let other_runs = || before.max(other_runs.others()) as u64;
+    let observations = block_run.measure(group, context, observer, other_runs);
+    let outcomes = block_run.end();
+    let targets = std::mem::take(&mut block_run.targets);
+    let mut records = observations.and_then(|observations| {
+        Ok(assemble::records(
+            group,
+            observations,
+            outcomes?,
+            std::mem::take(&mut block_run.time_lines),
+        ))
     });
     if let Ok(finished) = &mut records {
-        startup_diagnostics::explain(finished, &targets);
-        // One of two that overlap begins or ends within the other.
-        let others = others.max(neighbors.others()) as u64;
-        finished.iter_mut().for_each(|f| f.trial.other_runs = others);
+        targets::add_tls_hints(finished, &targets);
     }
     stop_all(targets);
     records
 }
 
-struct Driving {
+struct BlockRun {
     targets: Vec<Running>,
     stop: Arc<AtomicBool>,
     origin: Arc<AtomicU64>,
-    news: Receiver<News>,
+    messages: Receiver<ShardMessage>,
     threads: Vec<JoinHandle<()>>,
     time_lines: Vec<TimeLine>,
     outcomes: Vec<std::io::Result<Vec<ArmOutcome>>>,
@@ -75,12 +70,16 @@ struct Driving {
     restarts: RestartTracker,
 }
 
-impl Driving {
-    fn begin(group: &TrialGroup, bench: &Bench<'_>, targets: Vec<Running>) -> Result<Driving> {
-        let (sender, news) = channel();
+impl BlockRun {
+    fn begin(
+        group: &TrialGroup,
+        context: &ExecutionContext<'_>,
+        targets: Vec<Running>,
+    ) -> Result<BlockRun> {
+        let (sender, messages) = channel();
         let (stop, origin) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let smallest = group.arms.iter().map(|m| m.connections).min().unwrap_or(1);
-        let mut shards = bench.placement.driver.len().clamp(1, smallest.max(1));
+        let mut shards = context.placement.driver.len().clamp(1, smallest.max(1));
         // Every subscriber gets every event: one shard sees when the last one has it.
         if group.arms.iter().any(|m| m.subscribers.is_some()) {
             shards = 1;
@@ -90,51 +89,52 @@ impl Driving {
         let mut threads = Vec::new();
         for shard in 0..shards {
             let job = job_of(group, &targets, shard, shards)?;
-            let signals = Signals {
+            let context = ShardContext {
                 shard: (shard as u64, shards as u64),
-                cpus: vec![bench.placement.driver[shard]],
+                cpus: vec![context.placement.driver[shard]],
                 stop: stop.clone(),
                 origin: origin.clone(),
-                news: sender.clone(),
+                messages: sender.clone(),
             };
             let thread = std::thread::Builder::new()
                 .name(format!("shard-{shard}"))
-                .spawn(move || shard::run(&job, &signals))
+                .spawn(move || shard::run(&job, &context))
                 .map_err(|e| Error::harness(format!("cannot start a driver thread: {e}")))?;
             threads.push(thread);
         }
-        Ok(Driving {
+        Ok(BlockRun {
             targets,
             stop,
             origin,
-            news,
+            messages,
             threads,
             time_lines: group.arms.iter().map(|_| TimeLine::default()).collect(),
             outcomes: Vec::new(),
             started: jiff::Timestamp::now().to_string(),
             in_force,
-            cpus: bench.placement.all(),
+            cpus: context.placement.all(),
             memory,
             restarts: RestartTracker::of(group.arms.len()),
         })
     }
 
     /// From the first connection to the last outcome.
-    fn follow(
+    fn measure(
         &mut self,
         group: &TrialGroup,
-        bench: &Bench<'_>,
-        watch: &mut dyn Watch,
+        context: &ExecutionContext<'_>,
+        observer: &mut dyn TrialObserver,
+        other_runs: impl Fn() -> u64,
     ) -> Result<Observations> {
-        self.wait_until_warm(group, bench)?;
-        watch.turns(group.arms.len());
-        let origin = clock::now() + RUN_UP_NS;
+        self.wait_until_warm(group, context)?;
+        observer.turns(group.arms.len());
+        let origin = clock::now() + LEAD_TIME_NS;
         let warmup = group.load.warmup.as_nanos() as u64;
         // Whichever arm's turn is first: each is charged for all of its measured slices.
         let from = group.slices.first_wall(warmup);
         usage::reset_own_peak();
         let steal = usage::steal(&self.cpus);
-        let first = bench.placement.driver[..1].to_vec();
+        let first = context.placement.driver[..1].to_vec();
         let slices = group.slices.clone();
         let span = Span {
             from: origin + from,
@@ -145,53 +145,55 @@ impl Driving {
             .map_err(|e| Error::harness(format!("cannot start the hiccup meter: {e}")))?;
         self.origin.store(origin, Ordering::Release);
 
-        let mut agenda = Agenda::new(origin, from, quiet::end(group), group);
+        let mut actions = ScheduledActions::new(origin, from, fanout::quiet_end(group), group);
         let (mut quiet_from, mut quiet) = (None::<Vec<u64>>, None);
         let mut died = vec![None; self.targets.len()];
         let mut waiting = self.threads.len();
         let mut interrupted = false;
         while waiting > 0 {
-            match agenda.due() {
-                Some(Mark::Measure) => self.restarts.measure(&self.targets),
-                Some(Mark::Quiet) => {
+            match actions.due() {
+                Some(Action::Measure) => self.restarts.measure(&self.targets),
+                Some(Action::Quiet) => {
                     let cpu = quiet_from.take().map(|from| self.spent_since(&from));
                     quiet = cpu.map(|cpu| (Memory::read(&self.targets), cpu));
                 }
-                Some(Mark::Restart) => self.restarts.restart(&mut self.targets, group, bench)?,
-                Some(Mark::Freeze) => self.each_target(Running::freeze)?,
-                Some(Mark::Thaw) => self.each_target(Running::thaw)?,
+                Some(Action::Restart) => {
+                    self.restarts.restart(&mut self.targets, group, context)?
+                }
+                Some(Action::Freeze) => self.each_target(Running::freeze)?,
+                Some(Action::Thaw) => self.each_target(Running::thaw)?,
                 None => {}
             }
-            match self.news.recv_timeout(agenda.wait()) {
-                Ok(News::Interval { arm, second, seen }) => {
-                    watch.second(group.arms[arm].arm, &seen.responses);
-                    self.time_lines[arm].add(second, seen, usage::own_rss());
+            match self.messages.recv_timeout(actions.wait()) {
+                Ok(ShardMessage::Interval { arm, second, counts }) => {
+                    observer.second(group.arms[arm].arm, &counts.responses);
+                    self.time_lines[arm].add(second, counts, usage::own_rss());
                 }
-                Ok(News::Quiet) => quiet_from = Some(self.cpu()),
-                Ok(News::Drained) => waiting -= 1,
-                Ok(News::Done(outcome)) => {
+                Ok(ShardMessage::Quiet) => quiet_from = Some(self.cpu()),
+                Ok(ShardMessage::Drained) => waiting -= 1,
+                Ok(ShardMessage::Done(outcome)) => {
                     let failed = outcome.is_err();
                     self.outcomes.push(outcome);
                     if failed {
                         break; // it drained nothing, and the others would wait in vain
                     }
                 }
-                Ok(News::Warm(_)) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(ShardMessage::Warm(_)) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            watch.tick();
+            observer.tick();
             for (target, died) in self.targets.iter_mut().zip(&mut died) {
                 if died.is_none() {
                     *died = target.exited();
                 }
             }
-            interrupted |= bench.interrupt.load(Ordering::Relaxed);
+            interrupted |= context.interrupt.load(Ordering::Relaxed);
             if interrupted || died.iter().any(Option::is_some) {
                 self.stop.store(true, Ordering::Relaxed);
             }
         }
-        let after = restart_tracker::read_all(&self.targets);
-        let asked = BlockContext { memory: &self.memory, quiet, restarts: &self.restarts };
+        let after = targets::read_all(&self.targets);
+        let observed_block = BlockContext { memory: &self.memory, quiet, restarts: &self.restarts };
         if interrupted {
             return Err(Error::Interrupted);
         }
@@ -199,7 +201,7 @@ impl Driving {
         Ok(Observations {
             started: std::mem::take(&mut self.started),
             in_force: std::mem::take(&mut self.in_force),
-            time_lines: Vec::new(), // the last of their seconds are still on their way
+            other_runs: other_runs(),
             usage: (0..self.targets.len())
                 .map(|i| started(&self.targets[i]).then(|| self.restarts.spent(i, after[i])))
                 .collect(),
@@ -208,38 +210,38 @@ impl Driving {
             steal_ns: usage::steal(&self.cpus).saturating_sub(steal),
             died,
             driver_rss_peak: usage::read_tree(&[std::process::id()]).rss_peak_bytes,
-            fanout: fanout::ask(group, &self.targets, &asked),
+            fanout: fanout::observe(group, &self.targets, &observed_block),
         })
     }
 
-    fn wait_until_warm(&mut self, group: &TrialGroup, bench: &Bench<'_>) -> Result<()> {
+    fn wait_until_warm(
+        &mut self,
+        group: &TrialGroup,
+        context: &ExecutionContext<'_>,
+    ) -> Result<()> {
         let limit = clock::now() + CONNECT_LIMIT.as_nanos() as u64;
         let mut warm = 0;
         while warm < self.threads.len() {
-            if bench.interrupt.load(Ordering::Relaxed) {
+            if context.interrupt.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            match self.news.recv_timeout(TICK) {
-                Ok(News::Warm(Ok(()))) => warm += 1,
-                Ok(News::Warm(Err((arm, why)))) => {
-                    return Err(startup_diagnostics::cannot_connect(
+            match self.messages.recv_timeout(TICK) {
+                Ok(ShardMessage::Warm(Ok(()))) => warm += 1,
+                Ok(ShardMessage::Warm(Err((arm, why)))) => {
+                    return Err(targets::cannot_connect(
                         &group.arms[arm],
                         &mut self.targets[arm],
                         &why,
                     ));
                 }
-                Ok(News::Done(Err(e))) => {
+                Ok(ShardMessage::Done(Err(e))) => {
                     return Err(Error::harness(format!("the driver failed: {e}")));
                 }
                 _ => {}
             }
             if clock::now() > limit {
                 let why = format!("not all connections open after {CONNECT_LIMIT:?}");
-                return Err(startup_diagnostics::cannot_connect(
-                    &group.arms[0],
-                    &mut self.targets[0],
-                    &why,
-                ));
+                return Err(targets::cannot_connect(&group.arms[0], &mut self.targets[0], &why));
             }
         }
         Ok(())
@@ -267,10 +269,10 @@ impl Driving {
     fn end(&mut self) -> Result<Vec<Vec<ArmOutcome>>> {
         self.stop.store(true, Ordering::Relaxed);
         while self.outcomes.len() < self.threads.len() {
-            match self.news.recv() {
-                Ok(News::Done(outcome)) => self.outcomes.push(outcome),
-                Ok(News::Interval { arm, second, seen }) => {
-                    self.time_lines[arm].add(second, seen, usage::own_rss());
+            match self.messages.recv() {
+                Ok(ShardMessage::Done(outcome)) => self.outcomes.push(outcome),
+                Ok(ShardMessage::Interval { arm, second, counts }) => {
+                    self.time_lines[arm].add(second, counts, usage::own_rss());
                 }
                 Ok(_) => {}
                 Err(_) => break,
@@ -293,11 +295,11 @@ fn job_of(group: &TrialGroup, targets: &[Running], shard: usize, of: usize) -> R
         arms.push(ArmJob {
             spec: trial_arm.spec.clone(),
             carrier: trial_arm.carrier(),
-            address: address(trial_arm, target.address(), target.url())?,
+            address: target.address().clone(),
             subscribers: fanout::subscribers(group, trial_arm, target)?,
             matched: trial_arm.manifest.matched(),
             request_options: trial_arm.manifest.request_options.clone(),
-            template: trial_arm.manifest.worded(&group.template),
+            template: trial_arm.manifest.event_template(&group.template),
             connections: trial_arm.connections / of + extra,
             in_flight: trial_arm.in_flight,
         });
@@ -309,13 +311,54 @@ fn job_of(group: &TrialGroup, targets: &[Running], shard: usize, of: usize) -> R
         lifetime: group.lifetime,
         max_segment: group.max_segment,
         split: group.split.clone(),
-        quiet_end: quiet::end(group),
+        quiet_end: fanout::quiet_end(group),
         arms,
     })
 }
 
-/// An address of a target, as one of its URLs has it, which leads to this socket.
-pub(super) fn address(trial_arm: &TrialArm, socket: SocketAddr, url: &str) -> Result<Address> {
-    Address::parse(url, socket)
-        .map_err(|why| Error::usage(format!("{}: url {url}: {why}", trial_arm.label)))
+/// How often the block checks its targets and the interrupt flag.
+pub(super) const TICK: Duration = Duration::from_millis(50);
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Action {
+    Measure,
+    /// The quiet period of an idle flow ends.
+    Quiet,
+    Freeze,
+    Thaw,
+    Restart,
+}
+
+/// What the block must do at which instant.
+pub(super) struct ScheduledActions(Vec<(u64, Action)>);
+
+impl ScheduledActions {
+    /// `from`: when the measured window begins, `quiet`: when the quiet period of an idle flow ends,
+    /// both after the origin.
+    pub fn new(origin: u64, from: u64, quiet: Option<u64>, group: &TrialGroup) -> ScheduledActions {
+        let mut actions = Vec::new();
+        actions.extend(quiet.map(|end| (origin + end, Action::Quiet)));
+        if let Some(freeze) = group.freeze {
+            actions.push((origin + freeze.at, Action::Freeze));
+            actions.push((origin + freeze.at + freeze.length, Action::Thaw));
+        }
+        actions.extend(group.restart_after.map(|after| (origin + from + after, Action::Restart)));
+        // The last of those at the same instant comes first.
+        actions.push((origin + from, Action::Measure));
+        actions.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        ScheduledActions(actions)
+    }
+
+    pub fn due(&mut self) -> Option<Action> {
+        let (at, action) = *self.0.last()?;
+        (at <= clock::now()).then(|| {
+            self.0.pop();
+            action
+        })
+    }
+
+    pub fn wait(&self) -> Duration {
+        let next = self.0.last().map_or(u64::MAX, |(at, _)| at.saturating_sub(clock::now()));
+        TICK.min(Duration::from_nanos(next))
+    }
 }

@@ -1,13 +1,16 @@
-//! The life of one connection slot: it is warm before the first event, and a connection that ended
+//! A connection slot: its connection is opened before the first event, and a connection that ended
 //! is made again when the next event needs it.
 
-use crate::client::Client;
-use crate::connect_config::ConnectConfig;
 use crate::feed::Feed;
 use crate::ledger::Ledger;
+use pushbench_core::arm::ArmSpec;
+use pushbench_core::event::{Matched, Template};
 use pushbench_core::record::outcomes::Failure;
+use pushbench_core::scenario::Lifetime;
 use pushbench_host::clock;
+use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::fault::Fault;
+use pushbench_wire::request_options::RequestOptions;
 use std::rc::Rc;
 
 /// Serves a slot until its feed ends.
@@ -46,7 +49,7 @@ pub async fn keep<C: Client>(
                 }
             }
         };
-        if let Err(fault) = client.carry(feed.again(), ledger.clone()).await {
+        if let Err(fault) = client.carry(feed.next_handle(), ledger.clone()).await {
             ledger.fault(&fault.to_string());
         }
         if feed.ended() && ledger.open_count() == 0 {
@@ -56,7 +59,7 @@ pub async fn keep<C: Client>(
 }
 
 /// Opens the warm connections of an arm, a few at a time.
-pub async fn warm_up<C: Client>(
+pub(crate) async fn warm_up<C: Client>(
     count: usize,
     connect_config: &ConnectConfig,
 ) -> Result<Vec<C>, Fault> {
@@ -69,4 +72,52 @@ pub async fn warm_up<C: Client>(
         open.extend(futures_util::future::try_join_all(opening).await?);
     }
     Ok(open)
+}
+
+/// One connection of a transport, driver's side. Chosen once a trial; nothing is boxed per event.
+pub trait Client: Sized + 'static {
+    /// Connects and shakes hands, so that the first event can be written at once.
+    fn open(connect_config: &ConnectConfig) -> impl Future<Output = Result<Self, Fault>>;
+
+    /// Carries events until the feed ends, the lifetime is reached, or the connection ends.
+    fn carry(
+        self,
+        feed: Feed,
+        ledger: Rc<Ledger>,
+    ) -> impl Future<Output = Result<(), Fault>> + 'static;
+}
+
+/// Everything a client half needs to open connections and carry events of one arm in one shard.
+#[derive(Clone)]
+pub struct ConnectConfig {
+    /// The target.
+    pub address: Rc<Resolved>,
+    /// How answers find their events.
+    pub matched: Matched,
+    /// What it wants of requests and handshakes.
+    pub request_options: Rc<RequestOptions>,
+    /// Makes the events.
+    pub template: Rc<Template>,
+    /// Most unanswered events a connection carries.
+    pub in_flight: usize,
+    /// Events a connection carries before it is closed.
+    pub lifetime: Lifetime,
+    /// Cap of the TCP segment size, for counting segments as a real network would.
+    pub max_segment: Option<u32>,
+    /// Where outcomes and traffic go.
+    pub ledger: Rc<Ledger>,
+    /// Transport, options and target of the arm.
+    pub spec: Rc<ArmSpec>,
+    /// This connection is opened before the first event: its set-up is not charged to events.
+    pub warm: bool,
+}
+
+impl ConnectConfig {
+    /// Events the connection may still carry after `carried`.
+    pub fn left(&self, carried: u64) -> u64 {
+        match self.lifetime {
+            Lifetime::Unlimited => u64::MAX,
+            Lifetime::Events(n) => n.saturating_sub(carried),
+        }
+    }
 }

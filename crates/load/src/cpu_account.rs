@@ -33,7 +33,7 @@ pub struct CpuAccount {
     /// Inside the wait for sockets and timer, from when nothing was left to do. Whoever is ready again
     /// and does not get the CPU is still inside.
     pub parked: u64,
-    /// Ready to run and without a CPU: others had it. 0 where the kernel does not tell.
+    /// Ready to run and without a CPU: others had it. 0 if the kernel does not report it.
     pub waited: u64,
 }
 
@@ -45,16 +45,16 @@ impl CpuAccount {
 
     /// Asleep because there was nothing to do: not longer than parked, and not while it ran or waited
     /// for a CPU. Either bound alone is too high: the first where others take the CPU, the second where
-    /// the kernel bills interrupts, or a hypervisor what it took, to nobody.
+    /// the kernel charges interrupts, or time taken by the hypervisor, to no process.
     pub fn asleep(&self) -> u64 {
         self.parked.min(self.wall.saturating_sub(self.cpu + self.waited))
     }
 
     /// The part that was work of the time that the thread could have worked: 1 when it had no moment to
-    /// spare. Time taken away counts on neither side, so that alone it says nothing.
+    /// spare. Time that other processes took is counted in neither part.
     pub fn busy(&self) -> f64 {
-        let (work, leisure) = (self.work(), self.asleep() + self.spun.min(self.cpu));
-        match work + leisure {
+        let (work, idle) = (self.work(), self.asleep() + self.spun.min(self.cpu));
+        match work + idle {
             0 => 0.0,
             all => work as f64 / all as f64,
         }
@@ -81,8 +81,8 @@ impl Meter {
         Meter { run_queue: RunQueue::of_this_thread() }
     }
 
-    /// True where the kernel tells how long a thread waits for a CPU.
-    pub fn tells_waiting(&self) -> bool {
+    /// True if the kernel reports how long a thread waits for a CPU.
+    pub(crate) fn waiting_is_known(&self) -> bool {
         self.run_queue.is_some()
     }
 
@@ -97,7 +97,7 @@ impl Meter {
         }
     }
 
-    /// What came since an earlier reading, of which `spun` was spinning.
+    /// The difference to an earlier reading, of which `spun` was spinning.
     pub fn since(&self, earlier: &CpuAccount, spun: u64) -> CpuAccount {
         let now = self.now();
         CpuAccount {
@@ -145,10 +145,10 @@ mod tests {
 
     #[test]
     fn time_taken_away_alone_says_nothing() {
-        for taken in [0, 20, 60, 90] {
-            let left = 100 - taken;
-            let half = cpu(left / 2, 0, left / 2, taken);
-            assert!((half.busy() - 0.5).abs() < 1e-9, "{taken}: {}", half.busy());
+        for taken_by_others in [0, 20, 60, 90] {
+            let left = 100 - taken_by_others;
+            let half = cpu(left / 2, 0, left / 2, taken_by_others);
+            assert!((half.busy() - 0.5).abs() < 1e-9, "{taken_by_others}: {}", half.busy());
         }
         assert_eq!(cpu(0, 0, 0, 100).busy(), 0.0);
     }
@@ -165,7 +165,7 @@ mod tests {
     fn a_runtime_that_waits_is_parked_and_one_that_works_is_not() {
         let mut builder = Builder::new_current_thread();
         watch_parking(builder.enable_time());
-        let seen = builder.build().unwrap().block_on(async {
+        let account = builder.build().unwrap().block_on(async {
             let meter = Meter::of_this_thread();
             let before = meter.now();
             while clock::thread_cpu() - before.cpu < 20_000_000 {}
@@ -173,7 +173,7 @@ mod tests {
             tokio::time::sleep(std::time::Duration::from_millis(30)).await;
             (worked, meter.since(&before, 0))
         });
-        let (worked, both) = seen;
+        let (worked, both) = account;
         assert_eq!(worked.parked, 0);
         assert!(worked.cpu >= 20_000_000 && worked.busy() > 0.99, "{worked:?}");
         assert!(both.parked >= 25_000_000 && both.parked < both.wall - worked.cpu, "{both:?}");

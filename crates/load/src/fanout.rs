@@ -1,54 +1,57 @@
-//! What a block does for a fan-out beside driving: who the subscribers are, and what is asked at the end.
+//! The parts of a block that only a fan-out has: its subscribers, and the readings at its end.
 
-use crate::assemble::FanoutObservations;
-use crate::block::address;
-use crate::memory::Memory;
-use crate::restart_tracker::RestartTracker;
+use crate::assemble::{FanoutObservations, MemoryObservations};
+use crate::ledger::{ConnectionTotals, Ledger};
 use crate::subscriber::Registration;
-use crate::subscribers::SubscribersJob;
+use crate::subscriber::SubscribersJob;
+use crate::targets::RestartTracker;
 use crate::trial_group::{TrialArm, TrialGroup};
 use pushbench_core::error::Result;
+use pushbench_core::record::fanout::{Growth, KernelMemory, KernelScope, Quiet};
+use pushbench_core::schedule;
+use pushbench_host::{clock, kernel_memory, usage};
 use pushbench_sut::process::Running;
 use pushbench_sut::publisher;
 use pushbench_sut::publisher::Subscribe;
 
-/// What a block has kept for the end.
+/// Readings of a block that are used at its end.
 pub(super) struct BlockContext<'a> {
     /// Memory before the first subscriber.
     pub memory: &'a Memory,
     /// At the end of the quiet period of an idle flow: memory, and CPU of each target since it
     /// began.
     pub quiet: Option<(Memory, Vec<u64>)>,
-    /// What publishers had told before they were restarted.
+    /// The counts of publishers before their restart.
     pub restarts: &'a RestartTracker,
 }
 
-/// What a fan-out is asked while targets and subscribers still stand.
-pub(super) fn ask(
+/// The readings of a fan-out while targets and subscribers are still connected.
+pub(super) fn observe(
     group: &TrialGroup,
     targets: &[Running],
-    asked: &BlockContext<'_>,
+    observed_block: &BlockContext<'_>,
 ) -> Vec<Option<FanoutObservations>> {
     if group.arms.iter().all(|m| m.subscribers.is_none()) {
         return vec![None; group.arms.len()];
     }
-    let now = asked.quiet.is_none().then(|| Memory::read(targets));
-    let after = asked.quiet.as_ref().map(|(memory, _)| memory).or(now.as_ref());
+    let now = observed_block.quiet.is_none().then(|| Memory::read(targets));
+    let after = observed_block.quiet.as_ref().map(|(memory, _)| memory).or(now.as_ref());
     let alone = group.arms.len() == 1;
-    let seen = |(i, trial_arm): (usize, &TrialArm)| {
+    let observed = |(i, trial_arm): (usize, &TrialArm)| {
         let subscribers = trial_arm.subscribers.as_ref()?;
         let target = &targets[i];
-        let spent = asked.quiet.as_ref().filter(|_| target.is_ours());
-        let told = publisher::status(target, &trial_arm.manifest, trial_arm.rests());
+        let spent = observed_block.quiet.as_ref().filter(|_| target.is_ours());
+        let status = publisher::status(target, &trial_arm.manifest, trial_arm.max_polling_delay());
         Some(FanoutObservations {
             acknowledged: subscribers.acknowledged,
-            memory: asked.memory.growth(after?, i, target, alone),
+            memory: observed_block.memory.growth(after?, i, target, alone),
             quiet_cpu_ns: spent.map(|(_, cpu)| cpu[i]),
-            publisher: told
-                .map(|now| asked.restarts.publisher(i).map_or(now, |earlier| earlier.and(now))),
+            publisher: status.map(|now| {
+                observed_block.restarts.publisher(i).map_or(now, |earlier| earlier.and(now))
+            }),
         })
     };
-    group.arms.iter().enumerate().map(seen).collect()
+    group.arms.iter().enumerate().map(observed).collect()
 }
 
 /// The subscribers of an arm that publishes.
@@ -57,32 +60,129 @@ pub(super) fn subscribers(
     trial_arm: &TrialArm,
     target: &Running,
 ) -> Result<Option<SubscribersJob>> {
-    let (Some(asked), Some(publisher)) = (&trial_arm.subscribers, &trial_arm.manifest.publisher)
+    let (Some(settings), Some(publisher)) = (&trial_arm.subscribers, &trial_arm.manifest.publisher)
     else {
         return Ok(None);
     };
-    let (address, registration) = match (&publisher.subscribe, target.told_port()) {
+    let (address, registration) = match (&publisher.subscribe, target.subscriber_port()) {
         (Subscribe::At(url, method, body), _) => {
-            let url = target.filled(url);
-            let socket = publisher::subscribe_address(target, &url)?;
             let registration = Registration::Request { method: method.clone(), body: body.clone() };
-            (address(trial_arm, socket, &url)?, registration)
+            (publisher::subscribe_address(target, &target.filled(url))?, registration)
         }
-        (Subscribe::AtStart, port) => {
-            (address(trial_arm, target.address(), target.url())?, Registration::AtStart(port))
-        }
+        (Subscribe::AtStart, port) => (target.address().clone(), Registration::AtStart(port)),
     };
     Ok(Some(SubscribersJob {
         transport: trial_arm.spec.transport,
         address,
         registration,
-        asked: asked.clone(),
+        settings: settings.clone(),
         acknowledgement: publisher.acknowledgement.clone(),
         matched: publisher.matched.clone(),
         seed: group.seed,
         length: group.slices.wall_length(),
-        rests: trial_arm.rests(),
+        max_polling_delay: trial_arm.max_polling_delay(),
         restarts: group.restart_after.is_some(),
         token: publisher.token.clone(),
     }))
+}
+
+/// The quiet period ends this long before the event, so that memory is read before anything moves.
+const BEFORE_THE_EVENT_NS: u64 = 100_000_000;
+/// A shorter period gives no usable figure, ns.
+pub(super) const SHORTEST_QUIET_NS: u64 = 500_000_000;
+/// How often to look whether the warm-up's deliveries have arrived, ns.
+pub(super) const QUIET_LOOK_NS: u64 = 5_000_000;
+/// Nothing is timed while it is quiet: time-outs are looked after this often, ns.
+pub(super) const QUIET_STEP_NS: u64 = 500_000_000;
+
+/// Where the quiet period of an idle flow ends, ns of the arm's own time; `None` in other flows.
+pub(super) fn quiet_end(group: &TrialGroup) -> Option<u64> {
+    let event = group.idle.then(|| schedule::first_measured(&group.load, group.seed))??;
+    Some(event.saturating_sub(BEFORE_THE_EVENT_NS))
+}
+
+/// What stood when it began.
+pub(super) struct QuietPeriod {
+    at: u64,
+    cpu: u64,
+    totals: ConnectionTotals,
+}
+
+impl QuietPeriod {
+    pub fn now(ledger: &Ledger) -> QuietPeriod {
+        QuietPeriod { at: clock::now(), cpu: clock::thread_cpu(), totals: ledger.totals() }
+    }
+
+    /// What came since; the target's part is not known here.
+    pub(crate) fn until_now(&self, ledger: &Ledger) -> Quiet {
+        let now = ledger.totals();
+        Quiet {
+            ns: clock::now() - self.at,
+            target_cpu_ns: None,
+            driver_cpu_ns: clock::thread_cpu() - self.cpu,
+            bytes_in: now.bytes_in - self.totals.bytes_in,
+            bytes_out: now.bytes_out - self.totals.bytes_out,
+            pings: now.pings - self.totals.pings,
+            connections: now.connections,
+            unsettled: self.totals.unsettled,
+        }
+    }
+}
+
+/// What was read at one instant, bytes.
+pub(super) struct Memory {
+    /// User memory of each target's process tree.
+    targets: Vec<u64>,
+    /// This process's.
+    driver: u64,
+    /// Kernel memory of each target in a cgroup of its own, or why there is none.
+    kernels: Vec<std::result::Result<u64, String>>,
+    /// The whole machine's.
+    machine: Option<u64>,
+}
+
+impl Memory {
+    pub fn read(targets: &[Running]) -> Memory {
+        Memory {
+            targets: targets.iter().map(|t| usage::tree_pss(&t.pids())).collect(),
+            driver: usage::tree_pss(&[std::process::id()]),
+            kernels: targets.iter().map(kernel_of).collect(),
+            machine: kernel_memory::of_machine(),
+        }
+    }
+
+    /// What target `i` and its surroundings have grown by until `after`. `alone`: no other arm shares
+    /// the driver and the machine.
+    pub fn growth(
+        &self,
+        after: &Memory,
+        i: usize,
+        target: &Running,
+        alone: bool,
+    ) -> MemoryObservations {
+        let grown = |before, after| Growth { before, after };
+        let (kernel, kernel_why) = match (&self.kernels[i], &after.kernels[i]) {
+            (Ok(before), Ok(after)) => (
+                Some(KernelMemory { of: KernelScope::Target, growth: grown(*before, *after) }),
+                None,
+            ),
+            (Err(why), _) | (_, Err(why)) => {
+                let both = self.machine.zip(after.machine).filter(|_| alone);
+                let growth = both.map(|(before, after)| grown(before, after));
+                let machine = |growth| KernelMemory { of: KernelScope::Machine, growth };
+                (growth.map(machine), Some(why.clone()))
+            }
+        };
+        MemoryObservations {
+            target: target.is_ours().then(|| grown(self.targets[i], after.targets[i])),
+            driver: alone.then_some(after.driver),
+            kernel,
+            kernel_why,
+        }
+    }
+}
+
+fn kernel_of(target: &Running) -> std::result::Result<u64, String> {
+    let dir = target.memory_cgroup()?;
+    kernel_memory::of_cgroup(&dir).ok_or_else(|| format!("{} does not report it", dir.display()))
 }

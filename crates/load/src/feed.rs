@@ -51,7 +51,7 @@ pub struct EventQueue(Rc<Inner>);
 pub struct Feed {
     inner: Rc<Inner>,
     slot: usize,
-    held: Cell<Option<Ticket>>,
+    put_back_event: Cell<Option<Ticket>>,
 }
 
 impl EventQueue {
@@ -79,7 +79,7 @@ impl EventQueue {
 
     /// The handle of connection `slot`.
     pub fn feed(&self, slot: usize) -> Feed {
-        Feed { inner: self.0.clone(), slot, held: Cell::new(None) }
+        Feed { inner: self.0.clone(), slot, put_back_event: Cell::new(None) }
     }
 
     /// An event is due, `at` in the arm's own time. True when no other was waiting for a connection.
@@ -118,7 +118,7 @@ impl EventQueue {
     }
 
     /// Wakes every connection, so that it sees what has timed out.
-    pub fn wake_all(&self) {
+    pub(crate) fn wake_all(&self) {
         let wakers = self.0.queue.borrow().wakers.clone();
         wakers.iter().flatten().for_each(Waker::wake_by_ref);
     }
@@ -152,7 +152,7 @@ impl Queue {
 
 impl Feed {
     /// Remembers the task that drives this connection, for time-outs. Call it in every poll.
-    pub fn watch(&self, cx: &Context<'_>) {
+    pub fn register_waker(&self, cx: &Context<'_>) {
         let waker = &mut self.inner.queue.borrow_mut().wakers[self.slot];
         match waker {
             Some(known) if known.will_wake(cx.waker()) => {}
@@ -162,7 +162,7 @@ impl Feed {
 
     /// The next event; `None` when no more will come.
     pub fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Ticket>> {
-        if let Some(ticket) = self.held.take()
+        if let Some(ticket) = self.put_back_event.take()
             && self.inner.ledger.is_open(&ticket)
         {
             return Poll::Ready(Some(ticket));
@@ -183,7 +183,7 @@ impl Feed {
         }
         queue.park(self.slot);
         drop(queue);
-        self.watch(cx);
+        self.register_waker(cx);
         Poll::Pending
     }
 
@@ -192,7 +192,7 @@ impl Feed {
             return Poll::Ready(None);
         }
         if !self.inner.running.get() {
-            self.watch(cx);
+            self.register_waker(cx);
             return Poll::Pending;
         }
         let index = self.inner.next.get();
@@ -206,13 +206,17 @@ impl Feed {
     }
 
     /// Gives an event back that was not sent: this slot takes it first.
-    pub fn put_back(&self, ticket: Ticket) {
-        self.held.set(Some(ticket));
+    pub(crate) fn put_back(&self, ticket: Ticket) {
+        self.put_back_event.set(Some(ticket));
     }
 
     /// Passes the slot on to a new connection: a second handle, with any event that was put back.
-    pub fn again(&self) -> Feed {
-        Feed { inner: self.inner.clone(), slot: self.slot, held: Cell::new(self.held.take()) }
+    pub fn next_handle(&self) -> Feed {
+        Feed {
+            inner: self.inner.clone(),
+            slot: self.slot,
+            put_back_event: Cell::new(self.put_back_event.take()),
+        }
     }
 
     /// True when nothing more will come.
@@ -221,13 +225,17 @@ impl Feed {
     }
 
     /// Waits for `work`, but no longer than the event is open; `None` when it timed out first.
-    pub async fn while_open<F: Future>(&self, ticket: &Ticket, work: F) -> Option<F::Output> {
-        self.while_true(|| self.inner.ledger.is_open(ticket), work).await
+    pub(crate) async fn while_open<F: Future>(
+        &self,
+        ticket: &Ticket,
+        work: F,
+    ) -> Option<F::Output> {
+        self.while_condition(|| self.inner.ledger.is_open(ticket), work).await
     }
 
     /// Waits for `work`, but no longer than `waits` holds, which is looked at whenever some event has
     /// timed out.
-    pub async fn while_true<F: Future>(
+    pub(crate) async fn while_condition<F: Future>(
         &self,
         waits: impl Fn() -> bool,
         work: F,
@@ -240,7 +248,7 @@ impl Feed {
             if !waits() {
                 return Poll::Ready(None);
             }
-            self.watch(cx);
+            self.register_waker(cx);
             Poll::Pending
         })
         .await
@@ -250,10 +258,10 @@ impl Feed {
 impl Drop for Feed {
     fn drop(&mut self) {
         let mut queue = self.inner.queue.borrow_mut();
-        if let Some(ticket) = self.held.take() {
+        if let Some(ticket) = self.put_back_event.take() {
             queue.waiting.push_front(ticket);
         }
-        // Whoever waits must hear of events that this connection was woken for but did not take.
+        // Another waiting connection must be woken for events that this one did not take.
         if !queue.waiting.is_empty() {
             queue.wake_one();
         }

@@ -1,10 +1,13 @@
-//! A TCP stream that knows when it was last read, and tells the ledger what it carried.
+//! A TCP stream that records when it was last read and reports its traffic to the ledger.
 
+use crate::connections::ConnectConfig;
 use crate::ledger::Ledger;
+use crate::subscriber::{SubscribeConfig, source};
 use pushbench_core::record::wire::Traffic;
 use pushbench_host::clock;
 use pushbench_host::tcp_info;
 use pushbench_wire::fault::Fault;
+use pushbench_wire::stream::Stream;
 use socket2::SockRef;
 use std::cell::Cell;
 use std::io;
@@ -16,14 +19,14 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// Instants of the last read, shared with whoever owns the stream by then.
+/// Instants of the last read, shared with the later owner of the stream.
 #[derive(Debug, Default)]
-pub struct Stamps {
+pub struct ReadTimes {
     read: Cell<u64>,
     woken: Cell<u64>,
 }
 
-impl Stamps {
+impl ReadTimes {
     /// When the last read that brought bytes returned.
     pub fn read(&self) -> u64 {
         self.read.get()
@@ -37,7 +40,7 @@ impl Stamps {
 
 /// What a stream is for, hence where its traffic is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Carries {
+enum TrafficKind {
     /// Events to the target, and their answers.
     Events,
     /// Deliveries to a subscriber.
@@ -47,56 +50,63 @@ enum Carries {
 }
 
 /// The stream.
-pub struct Stamped {
+pub struct InstrumentedSocket {
     tcp: TcpStream,
-    stamps: Rc<Stamps>,
+    read_times: Rc<ReadTimes>,
     ledger: Rc<Ledger>,
-    carries: Carries,
+    carries: TrafficKind,
     /// Traffic of the set-up of a connection that was warm before the first event.
     setup: Rc<Cell<Traffic>>,
     accounted: Cell<bool>,
 }
 
-impl Stamped {
-    /// Connects with TCP_NODELAY; `max_segment` limits both directions' segments.
+impl InstrumentedSocket {
+    /// A connection for events, with TCP_NODELAY.
     pub async fn connect(
-        address: SocketAddr,
-        max_segment: Option<u32>,
-        ledger: &Rc<Ledger>,
-    ) -> Result<Stamped, Fault> {
-        let tcp = connected(address, None, max_segment).await?;
+        connect_config: &ConnectConfig,
+    ) -> Result<Stream<InstrumentedSocket>, Fault> {
+        let ConnectConfig { address, max_segment, ledger, .. } = connect_config;
+        let tcp = connected(address.socket, None, *max_segment).await?;
         ledger.connected();
-        Ok(Stamped::over(tcp, ledger, Carries::Events))
+        let stamped = InstrumentedSocket::over(tcp, ledger, TrafficKind::Events);
+        Stream::connect(stamped).await.map_err(Fault::refused)
     }
 
-    /// The same for a subscriber, from a source address of its own.
-    pub async fn connect_from(
-        source: IpAddr,
-        address: SocketAddr,
-        max_segment: Option<u32>,
-        ledger: &Rc<Ledger>,
-    ) -> Result<Stamped, Fault> {
-        let tcp = connected(address, Some(source), max_segment).await?;
+    /// The same for subscriber `number`, from a source address of its own.
+    pub async fn subscribe(
+        subscribe_config: &SubscribeConfig,
+        number: usize,
+    ) -> Result<Stream<InstrumentedSocket>, Fault> {
+        let SubscribeConfig { subscribe, max_segment, ledger, .. } = subscribe_config;
+        let tcp = connected(subscribe.socket, Some(source(number).into()), *max_segment).await?;
         ledger.delivery_connected();
-        Ok(Stamped::over(tcp, ledger, Carries::Deliveries))
+        let stamped = InstrumentedSocket::over(tcp, ledger, TrafficKind::Deliveries);
+        Stream::connect(stamped).await.map_err(Fault::refused)
     }
 
     /// A connection that a subscriber has accepted.
-    pub fn accepted(tcp: TcpStream, ledger: &Rc<Ledger>) -> Stamped {
+    pub fn accepted(tcp: TcpStream, ledger: &Rc<Ledger>) -> InstrumentedSocket {
         ledger.delivery_connected();
-        Stamped::over(tcp, ledger, Carries::Deliveries)
+        InstrumentedSocket::over(tcp, ledger, TrafficKind::Deliveries)
     }
 
     /// A connection that was accepted for answers.
-    pub fn called_back(tcp: TcpStream, ledger: &Rc<Ledger>) -> Stamped {
+    pub fn accepted_callback(tcp: TcpStream, ledger: &Rc<Ledger>) -> InstrumentedSocket {
         ledger.callback_connected();
-        Stamped::over(tcp, ledger, Carries::Answers)
+        InstrumentedSocket::over(tcp, ledger, TrafficKind::Answers)
     }
 
-    fn over(tcp: TcpStream, ledger: &Rc<Ledger>, carries: Carries) -> Stamped {
-        Stamped {
+    /// The server's end of the stream over it. One that cannot be set up is noted in the ledger.
+    pub async fn accept(self) -> Option<Stream<InstrumentedSocket>> {
+        let ledger = self.ledger.clone();
+        let note = |e| ledger.fault(&format!("an accepted connection cannot be set up: {e}"));
+        Stream::accept(self).await.map_err(note).ok()
+    }
+
+    fn over(tcp: TcpStream, ledger: &Rc<Ledger>, carries: TrafficKind) -> InstrumentedSocket {
+        InstrumentedSocket {
             tcp,
-            stamps: Rc::default(),
+            read_times: Rc::default(),
             ledger: ledger.clone(),
             carries,
             setup: Rc::default(),
@@ -105,30 +115,30 @@ impl Stamped {
     }
 
     /// The instants of its last read.
-    pub fn stamps(&self) -> Rc<Stamps> {
-        self.stamps.clone()
+    pub fn read_times(&self) -> Rc<ReadTimes> {
+        self.read_times.clone()
     }
 
     /// To be ended when the stream is no longer at hand.
-    pub fn setting_up(&self) -> Result<SetUp, Fault> {
+    pub(crate) fn start_setup(&self) -> Result<SetupTraffic, Fault> {
         let socket = self.tcp.as_fd().try_clone_to_owned().map_err(Fault::refused)?;
-        Ok(SetUp { socket, carried: self.setup.clone() })
+        Ok(SetupTraffic { socket, carried: self.setup.clone() })
     }
 
     /// What was carried until now was set-up and is not charged to events.
-    pub fn set_up(&self) {
+    pub fn end_setup(&self) {
         self.setup.set(tcp_info::traffic(self.tcp.as_fd()));
     }
 }
 
-/// The set-up of a stream that somebody else owns until it is over. It has a descriptor of its own.
-pub struct SetUp {
+/// Traffic of the set-up of a stream that is owned elsewhere. It has its own descriptor.
+pub struct SetupTraffic {
     socket: OwnedFd,
     carried: Rc<Cell<Traffic>>,
 }
 
-impl SetUp {
-    /// As [`Stamped::set_up`].
+impl SetupTraffic {
+    /// As [`InstrumentedSocket::end_setup`].
     pub fn end(self) {
         self.carried.set(tcp_info::traffic(self.socket.as_fd()));
     }
@@ -151,7 +161,7 @@ async fn connected(
         SockRef::from(&socket).set_tcp_mss(bytes).map_err(Fault::refused)?;
     }
     if let Some(source) = source {
-        late_port(&socket);
+        choose_port_at_connect(&socket);
         socket.bind(SocketAddr::new(source, 0)).map_err(Fault::refused)?;
     }
     socket.connect(address).await.map_err(Fault::refused)
@@ -159,10 +169,10 @@ async fn connected(
 
 /// Lets the kernel choose the port when it knows the destination: chosen by `bind` it must be free for
 /// every destination, and looking for one takes milliseconds once thousands are in use.
-fn late_port(socket: &TcpSocket) {
+fn choose_port_at_connect(socket: &TcpSocket) {
     let on: libc::c_int = 1;
     // SAFETY: the descriptor is open (borrowed), and the kernel reads an int of that length, which
-    // lives through the call.
+    // is valid during the call.
     let _slower_without = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
@@ -174,7 +184,7 @@ fn late_port(socket: &TcpSocket) {
     };
 }
 
-impl Stamped {
+impl InstrumentedSocket {
     /// Whether something that was sent has not reached the peer.
     pub fn has_unacknowledged(&self) -> bool {
         tcp_info::has_unacknowledged(self.tcp.as_fd())
@@ -185,32 +195,32 @@ impl Stamped {
         if !self.accounted.replace(true) {
             let carried = tcp_info::traffic(self.tcp.as_fd()).since(&self.setup.get());
             match self.carries {
-                Carries::Events => self.ledger.traffic(carried),
-                Carries::Deliveries => self.ledger.delivery_traffic(carried),
-                Carries::Answers => self.ledger.callback_traffic(carried),
+                TrafficKind::Events => self.ledger.traffic(carried),
+                TrafficKind::Deliveries => self.ledger.delivery_traffic(carried),
+                TrafficKind::Answers => self.ledger.callback_traffic(carried),
             }
         }
     }
 }
 
-impl Stamped {
+impl InstrumentedSocket {
     fn wrote(&self, result: &Poll<io::Result<usize>>) {
-        if let (Carries::Deliveries, Poll::Ready(Ok(bytes))) = (self.carries, result) {
+        if let (TrafficKind::Deliveries, Poll::Ready(Ok(bytes))) = (self.carries, result) {
             self.ledger.delivery_carried(0, *bytes);
         }
     }
 }
 
-impl Drop for Stamped {
+impl Drop for InstrumentedSocket {
     fn drop(&mut self) {
         self.account();
-        if self.carries == Carries::Deliveries {
+        if self.carries == TrafficKind::Deliveries {
             self.ledger.delivery_closed();
         }
     }
 }
 
-impl AsyncRead for Stamped {
+impl AsyncRead for InstrumentedSocket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -219,17 +229,17 @@ impl AsyncRead for Stamped {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.tcp).poll_read(cx, buf);
         if result.is_ready() && buf.filled().len() > before {
-            if self.carries == Carries::Deliveries {
+            if self.carries == TrafficKind::Deliveries {
                 self.ledger.delivery_carried(buf.filled().len() - before, 0);
             }
-            self.stamps.read.set(clock::now());
-            self.stamps.woken.set(clock::woken());
+            self.read_times.read.set(clock::now());
+            self.read_times.woken.set(clock::woken());
         }
         result
     }
 }
 
-impl AsyncWrite for Stamped {
+impl AsyncWrite for InstrumentedSocket {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

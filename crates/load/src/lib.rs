@@ -1,13 +1,10 @@
-//! Sends on schedule and records: pacer, workers, the life of one trial. Never inside a target.
+//! The driver: sends events on schedule and records their outcomes. It never runs inside a target.
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
-pub mod client;
-pub mod connect_config;
 pub mod feed;
 pub mod io;
 pub mod ledger;
-pub mod long_poll;
 pub mod pipeline;
 pub mod poll;
 pub mod sse;
@@ -15,27 +12,16 @@ pub mod subscriber;
 pub mod tcp;
 pub mod webhook;
 pub mod websocket;
-pub mod window;
 
-mod agenda;
 mod assemble;
 pub mod block;
-mod bursts;
 pub mod connections;
 pub mod cpu_account;
 mod fanout;
 pub mod limits;
-mod memory;
-pub mod metered;
-mod neighbors;
+mod other_runs;
 pub mod pacer;
-mod quiet;
-mod restart_tracker;
 pub mod shard;
-mod startup_diagnostics;
-mod subscriber_lifecycle;
-pub mod subscribers;
-mod tasks;
-mod timeline;
+mod targets;
+pub mod tasks;
 pub mod trial_group;
-mod turns;

@@ -6,16 +6,16 @@ use pushbench_core::error::{Error, Result};
 use pushbench_core::remedy::Try;
 use std::fs;
 
-/// Descriptors beside the connections: standard streams, pipes of the targets, epoll, timers, files.
-const BESIDE: u64 = 64;
+/// Descriptors that are not connections: standard streams, pipes of the targets, epoll, timers, files.
+const OTHER_DESCRIPTORS: u64 = 64;
 
 /// Refuses more connections than descriptors allow. `arms_at_once`: arms alive in a block.
 pub fn check_descriptors(limit: u64, connections: usize, arms_at_once: usize) -> Result<()> {
-    let needed = connections as u64 * arms_at_once as u64 + BESIDE;
+    let needed = connections as u64 * arms_at_once as u64 + OTHER_DESCRIPTORS;
     if needed <= limit {
         return Ok(());
     }
-    let fit = limit.saturating_sub(BESIDE) / arms_at_once.max(1) as u64;
+    let fit = limit.saturating_sub(OTHER_DESCRIPTORS) / arms_at_once.max(1) as u64;
     let fewer = Try::Connections.below(fit, connections as f64);
     let fewer = fewer.map_or(String::new(), |option| format!("try {option}, or "));
     Err(Error::usage(format!(
@@ -33,9 +33,9 @@ const SUBSCRIBER_BYTES: u64 = 96 * 1024;
 pub struct Machine {
     /// Descriptors a process may have.
     pub descriptors: u64,
-    /// Memory that is not in use, bytes; `None` when the kernel does not tell.
+    /// Memory that is not in use, bytes; `None` if the kernel does not report it.
     pub memory: Option<u64>,
-    /// Ports that connections from one address have; `None` when the kernel does not tell.
+    /// Ports that connections from one address have; `None` if the kernel does not report it.
     pub ports: Option<u64>,
 }
 
@@ -59,12 +59,12 @@ impl Machine {
         }
     }
 
-    /// How many subscribers each of `arms` arms may have at the same time, beside its connections for
+    /// How many subscribers each of `arms` arms may have at the same time, in addition to its connections for
     /// publishing, and what is short beyond that. `each`: connections of a subscriber.
     pub fn subscribers(&self, connections: usize, arms: usize, each: usize) -> (u64, &'static str) {
         let (arms, each) = (arms.max(1) as u64, each.max(1) as u64);
         let fit = |n: u64| n.saturating_sub(connections as u64) / each;
-        let descriptors = self.descriptors.saturating_sub(BESIDE) / arms;
+        let descriptors = self.descriptors.saturating_sub(OTHER_DESCRIPTORS) / arms;
         let descriptors = (fit(descriptors), "file descriptors");
         let memory = self.memory.map(|bytes| (bytes / SUBSCRIBER_BYTES / arms / each, "memory"));
         // Sources have ports to spare by design; only a tiny range is short of them.
@@ -77,26 +77,29 @@ impl Machine {
     /// Refuses more subscribers than fit.
     pub fn check_subscribers(
         &self,
-        asked: usize,
+        requested: usize,
         connections: usize,
         arms: usize,
         each: usize,
     ) -> Result<()> {
         let (fit, short) = self.subscribers(connections, arms, each);
-        if asked as u64 <= fit {
+        if requested as u64 <= fit {
             return Ok(());
         }
-        let at_once =
-            if arms > 1 { format!(" of each of {arms} arms at once") } else { String::new() };
+        let at_once = if arms > 1 {
+            format!(" in each of {arms} arms at the same time")
+        } else {
+            String::new()
+        };
         let more = match short {
             "file descriptors" => "raise the hard limit (ulimit -Hn)",
             "local ports" => "widen net.ipv4.ip_local_port_range",
-            _ => "free some, or take a machine with more",
+            _ => "free some, or use a machine with more",
         };
-        let fewer = Try::Subscribers.below(fit, asked as f64);
+        let fewer = Try::Subscribers.below(fit, requested as f64);
         let fewer = fewer.map_or(String::new(), |option| format!("try {option}, or "));
         Err(Error::usage(format!(
-            "{asked} subscribers{at_once} need more {short} than this machine has: {fewer}{more}"
+            "{requested} subscribers{at_once} need more {short} than this machine has: {fewer}{more}"
         )))
     }
 }
@@ -138,7 +141,7 @@ mod tests {
         let full = Machine { descriptors: 20_000, memory: Some(0), ports: None };
         let error = full.check_subscribers(1, 10, 1, 1).unwrap_err().to_string();
         assert!(
-            error.ends_with("memory than this machine has: free some, or take a machine with more")
+            error.ends_with("memory than this machine has: free some, or use a machine with more")
         );
     }
 

@@ -1,22 +1,24 @@
 //! Carrying events on a connection that holds many unanswered ones: read what has come, write what
 //! is ready, flush once. The same for every such transport.
 
-use crate::connect_config::ConnectConfig;
+use crate::connections::ConnectConfig;
 use crate::feed::Feed;
-use crate::io::Stamps;
-use crate::window::Window;
-use pushbench_core::event::Template;
+use crate::io::ReadTimes;
+use crate::ledger::{Instants, Ledger, Ticket};
+use pushbench_core::event::{Matched, Template};
+use pushbench_host::clock;
 use pushbench_wire::fault::Fault;
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-/// Bytes of ready events that are written together: each says that it is sent when it is taken, so it
+/// Bytes of ready events that are written together: each has its sent instant when it is taken, so it
 /// must not wait for long for those behind it.
-const TOGETHER: usize = 64 * 1024;
+const BATCH_BYTES: usize = 64 * 1024;
 
 /// A connection that frames messages.
-pub trait Pipe {
+pub trait PipelinedConnection {
     /// Hands every message that has come to `answer`; ready when the connection has ended.
     fn poll_answers(
         &mut self,
@@ -36,36 +38,37 @@ pub trait Pipe {
 
 /// Carries events over a pipe until the feed ends, the lifetime is reached, or the pipe ends.
 pub async fn carry(
-    pipe: &mut impl Pipe,
+    connection: &mut impl PipelinedConnection,
     connect_config: &ConnectConfig,
-    stamps: Rc<Stamps>,
+    read_times: Rc<ReadTimes>,
     feed: &Feed,
 ) -> Result<(), Fault> {
-    let mut carrier = Carrier {
+    let mut sender = PipelineSender {
         window: Window::new(connect_config),
-        pipe,
+        connection,
         connect_config,
-        stamps,
+        read_times,
         unflushed: false,
         blocked: false,
     };
-    poll_fn(|cx| carrier.poll(feed, cx)).await
+    poll_fn(|cx| sender.poll(feed, cx)).await
 }
 
-struct Carrier<'a, P> {
-    pipe: &'a mut P,
+struct PipelineSender<'a, P> {
+    connection: &'a mut P,
     connect_config: &'a ConnectConfig,
-    stamps: Rc<Stamps>,
+    read_times: Rc<ReadTimes>,
     window: Window,
     unflushed: bool,
     blocked: bool,
 }
 
-impl<P: Pipe> Carrier<'_, P> {
+impl<P: PipelinedConnection> PipelineSender<'_, P> {
     fn poll(&mut self, feed: &Feed, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        feed.watch(cx);
-        let (window, stamps) = (&mut self.window, &self.stamps);
-        if self.pipe.poll_answers(cx, |answer| window.answer(answer, stamps))?.is_ready() {
+        feed.register_waker(cx);
+        let (window, read_times) = (&mut self.window, &self.read_times);
+        if self.connection.poll_answers(cx, |answer| window.answer(answer, read_times))?.is_ready()
+        {
             return Poll::Ready(match self.window.is_empty() {
                 true => Ok(()),
                 false => Err(Fault::Closed("closed by the target".to_owned())),
@@ -80,9 +83,9 @@ impl<P: Pipe> Carrier<'_, P> {
                     ended = true;
                     break;
                 };
-                self.pipe.write(&self.connect_config.template, ticket.index)?;
+                self.connection.write(&self.connect_config.template, ticket.index)?;
                 self.unflushed = true;
-                if self.pipe.queued() >= TOGETHER && self.poll_flush(cx)?.is_pending() {
+                if self.connection.queued() >= BATCH_BYTES && self.poll_flush(cx)?.is_pending() {
                     break;
                 }
             }
@@ -98,7 +101,7 @@ impl<P: Pipe> Carrier<'_, P> {
         if !self.unflushed {
             return Poll::Ready(Ok(()));
         }
-        let flushed = self.pipe.poll_flush(cx)?;
+        let flushed = self.connection.poll_flush(cx)?;
         if flushed.is_pending() {
             self.blocked = true;
             return Poll::Pending;
@@ -108,5 +111,145 @@ impl<P: Pipe> Carrier<'_, P> {
             self.window.writable_again();
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+struct InFlightEvent {
+    ticket: Ticket,
+    free: u64,
+    sent: u64,
+    nth: u64,
+}
+
+/// A connection's window.
+pub struct Window {
+    ledger: Rc<Ledger>,
+    matched: Matched,
+    in_flight: VecDeque<InFlightEvent>,
+    /// Instants the free slots were released, oldest first.
+    free: VecDeque<u64>,
+    /// Since when the socket takes bytes.
+    writable: u64,
+    carried: u64,
+    left: u64,
+    expirations: u64,
+}
+
+impl Window {
+    /// The window of a connection that is open and writable now.
+    pub fn new(connect_config: &ConnectConfig) -> Window {
+        let now = clock::now();
+        Window {
+            ledger: connect_config.ledger.clone(),
+            matched: connect_config.matched.clone(),
+            in_flight: VecDeque::with_capacity(connect_config.in_flight),
+            free: std::iter::repeat_n(now, connect_config.in_flight).collect(),
+            writable: now,
+            carried: 0,
+            left: connect_config.left(0),
+            expirations: connect_config.ledger.expirations(),
+        }
+    }
+
+    /// No open events.
+    pub fn is_empty(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
+    /// The connection's lifetime is over: it takes no further event.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Bytes that had been waiting were written: the socket takes further ones from now on.
+    pub(crate) fn writable_again(&mut self) {
+        self.writable = clock::now();
+    }
+
+    /// Takes the next event if a slot is free, and stamps it as sent: write it at once.
+    pub fn take(&mut self, feed: &Feed, cx: &Context<'_>) -> Poll<Option<Ticket>> {
+        if self.left == 0 || self.free.is_empty() {
+            return Poll::Pending;
+        }
+        let Poll::Ready(next) = feed.poll_next(cx) else {
+            return Poll::Pending;
+        };
+        let Some(ticket) = next else {
+            return Poll::Ready(None);
+        };
+        let free = self.free.pop_front().unwrap_or(self.writable);
+        self.left -= 1;
+        self.carried += 1;
+        self.ledger.sent(&ticket);
+        self.in_flight.push_back(InFlightEvent {
+            ticket,
+            free: free.max(self.writable),
+            sent: clock::now(),
+            nth: self.carried,
+        });
+        Poll::Ready(Some(ticket))
+    }
+
+    /// An answer was read.
+    pub fn answer(&mut self, answer: &[u8], read_times: &ReadTimes) {
+        let at = match &self.matched {
+            Matched::ByOrder => (!self.in_flight.is_empty()).then_some(0),
+            by_id => {
+                let index = by_id.index(answer);
+                let at =
+                    index.and_then(|i| self.in_flight.iter().position(|f| f.ticket.index == i));
+                if at.is_none() {
+                    self.ledger.stray(index);
+                    return;
+                }
+                at
+            }
+        };
+        let Some(in_flight) = at.and_then(|at| {
+            if at > 0 {
+                self.ledger.reordered();
+            }
+            self.in_flight.remove(at)
+        }) else {
+            self.ledger.stray(None);
+            return;
+        };
+        let instants = Instants {
+            free: in_flight.free,
+            sent: in_flight.sent,
+            done: read_times.read(),
+            woken: read_times.woken(),
+            nth: in_flight.nth,
+        };
+        self.ledger.acknowledge(&in_flight.ticket, instants);
+        self.free.push_back(read_times.read());
+    }
+
+    /// Frees the slots of events that have timed out. Matched by order a late answer would be taken
+    /// for that of the next event, so the connection is given up.
+    pub(crate) fn drop_expired(&mut self) -> Result<(), Fault> {
+        let expirations = self.ledger.expirations();
+        if std::mem::replace(&mut self.expirations, expirations) == expirations {
+            return Ok(());
+        }
+        let before = self.in_flight.len();
+        let ledger = &self.ledger;
+        self.in_flight.retain(|f| ledger.is_open(&f.ticket));
+        let freed = before - self.in_flight.len();
+        if freed > 0 {
+            if self.matched == Matched::ByOrder {
+                return Err(Fault::TimedOut);
+            }
+            self.free.extend(std::iter::repeat_n(clock::now(), freed));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        for in_flight in &self.in_flight {
+            self.ledger.lose(&in_flight.ticket);
+        }
     }
 }

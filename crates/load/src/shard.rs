@@ -1,28 +1,28 @@
 //! One shard of one block: a thread with a current-thread runtime, the connections of every arm of
 //! the block, and the pacer that feeds them by turns.
 
-use crate::client::Client;
-use crate::connect_config::ConnectConfig;
+use crate::connections::Client;
+use crate::connections::ConnectConfig;
 use crate::connections::{keep, warm_up};
 use crate::cpu_account;
 use crate::cpu_account::CpuAccount;
 use crate::feed::{EventQueue, Source};
 use crate::ledger::{Ledger, LedgerRules};
 use crate::pacer::Pacer;
+use crate::pacer::{Arm, SliceRunner};
 use crate::subscriber::Spawn;
-use crate::subscribers::SubscribersJob;
+use crate::subscriber::SubscribersJob;
 use crate::tasks::Tasks;
-use crate::tcp::client::Tcp;
-use crate::turns::{Arm, Turns};
+use crate::tcp::Tcp;
 use crate::webhook::callback::Callback;
 use crate::webhook::client::Webhook;
-use crate::websocket::client::Websocket;
+use crate::websocket::Websocket;
 use hyper::header::HeaderValue;
 use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::event::{Matched, Template};
 use pushbench_core::plan::Slices;
 use pushbench_core::record::account::Account;
-use pushbench_core::record::fanout::Quiet;
+use pushbench_core::record::fanout::{Deliveries, Quiet};
 use pushbench_core::record::interval::IntervalCounts;
 use pushbench_core::record::strata::Split;
 use pushbench_core::scenario::{Arrivals, Lifetime, Load};
@@ -30,7 +30,7 @@ use pushbench_core::schedule::Schedule;
 use pushbench_core::transport::Carrier;
 use pushbench_host::cpus;
 use pushbench_host::usage;
-use pushbench_wire::address::Address;
+use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::webhook::CALLBACK_URL;
@@ -44,7 +44,7 @@ use tokio::sync::watch;
 
 /// Ready tasks run between two looks at the sockets: few, so that nothing is read late.
 const EVENT_INTERVAL: u32 = 4;
-/// What a shard must know of one arm.
+/// The parameters of an arm in a shard.
 #[derive(Debug, Clone)]
 pub struct ArmJob {
     /// Transport, options and target.
@@ -52,7 +52,7 @@ pub struct ArmJob {
     /// How events travel from the driver.
     pub carrier: Carrier,
     /// Where to.
-    pub address: Address,
+    pub address: Resolved,
     /// How answers are matched.
     pub matched: Matched,
     /// What it wants of requests and handshakes.
@@ -74,22 +74,22 @@ pub struct BlockJob {
     pub load: Load,
     /// Seed of the schedule.
     pub seed: u64,
-    /// Whose turn it is.
+    /// The order of the slices.
     pub slices: Arc<Slices>,
     /// Events a connection carries.
     pub lifetime: Lifetime,
     /// Cap of the segment size.
     pub max_segment: Option<u32>,
-    /// How measured events are told apart.
+    /// How measured events are divided into strata.
     pub split: Option<Split>,
     /// Where the quiet period after the warm-up ends, ns of the arm's own time.
-    pub quiet_end: Option<u64>,
+    pub(crate) quiet_end: Option<u64>,
     /// The arms.
     pub arms: Vec<ArmJob>,
 }
 
 /// The signals between a shard and the block that owns it.
-pub struct Signals {
+pub struct ShardContext {
     /// Shard number and count.
     pub shard: (u64, u64),
     /// The shard's CPU.
@@ -98,12 +98,12 @@ pub struct Signals {
     pub stop: Arc<AtomicBool>,
     /// Origin of the wall clock, set by the block once every shard is warm; 0 before.
     pub origin: Arc<AtomicU64>,
-    /// Where news go.
-    pub news: Sender<News>,
+    /// Where messages go.
+    pub messages: Sender<ShardMessage>,
 }
 
-/// What a shard tells while it runs.
-pub enum News {
+/// A message of a shard to its block.
+pub enum ShardMessage {
     /// Every connection is warm, or an arm's target did not let us connect.
     Warm(Result<(), (usize, String)>),
     /// A second of one arm ended.
@@ -113,99 +113,101 @@ pub enum News {
         /// Its number, from 0.
         second: u64,
         /// What it brought.
-        seen: IntervalCounts,
+        counts: IntervalCounts,
     },
     /// The quiet period of an idle flow begins.
     Quiet,
-    /// Every event has its outcome; connections stand until the block says stop.
+    /// Every event has its outcome; connections stay open until the block sets the stop flag.
     Drained,
     /// The shard is done.
     Done(io::Result<Vec<ArmOutcome>>),
 }
 
-/// What a shard leaves of one arm.
+/// The results of an arm in a shard.
 pub struct ArmOutcome {
     /// Outcomes, times, traffic.
     pub account: Account,
+    /// What subscribers saw, in a fan-out. It is not merged: one shard has all of them.
+    pub deliveries: Option<Deliveries>,
     /// What the thread did in this arm's slices of the measured window.
     pub cpu: CpuAccount,
-    /// The kernel tells how long it waited for its CPU.
-    pub tells_waiting: bool,
+    /// The kernel reports how long it waited for its CPU.
+    pub(crate) waiting_is_known: bool,
     /// CPU of the drain after them, ns; only of an arm that is alone on its cores.
     pub drain_ns: u64,
     /// What it took to subscribe all subscribers, ns.
     pub subscribed_in_ns: u64,
     /// Memory of this process before the first subscriber, bytes.
-    pub memory_before: u64,
-    /// What lay between two events of an idle flow.
+    pub(crate) memory_before: u64,
+    /// The quiet period of an idle flow.
     pub quiet: Option<Quiet>,
     /// For each burst the time until its queue was gone, ns.
     pub drained_ns: Vec<Option<u64>>,
 }
 
-/// Runs the shard on the calling thread and sends [`News::Done`] at the end.
-pub fn run(job: &BlockJob, signals: &Signals) {
-    cpus::pin(&signals.cpus);
-    let done = drive(job, signals);
-    let _block_gone = signals.news.send(News::Done(done));
+/// Runs the shard on the calling thread and sends [`ShardMessage::Done`] at the end.
+pub fn run(job: &BlockJob, context: &ShardContext) {
+    cpus::pin(&context.cpus);
+    let done = drive(job, context);
+    let _block_gone = context.messages.send(ShardMessage::Done(done));
 }
 
-fn drive(job: &BlockJob, signals: &Signals) -> io::Result<Vec<ArmOutcome>> {
+fn drive(job: &BlockJob, context: &ShardContext) -> io::Result<Vec<ArmOutcome>> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_io().event_interval(EVENT_INTERVAL);
     cpu_account::watch_parking(&mut builder);
     let runtime = builder.build_local(Default::default())?;
     runtime.block_on(async {
         // The pacer is a task as well: a self-wake of the root future would write to an eventfd.
-        let (job, signals) = (job.clone(), signals.copy());
-        let pacing = tokio::task::spawn_local(async move { pace(&job, &signals).await });
-        pacing.await.map_err(io::Error::other)?
+        let (job, context) = (job.clone(), context.copy());
+        let running = tokio::task::spawn_local(async move { run_arms(&job, &context).await });
+        running.await.map_err(io::Error::other)?
     })
 }
 
-impl Signals {
-    fn copy(&self) -> Signals {
-        Signals {
+impl ShardContext {
+    fn copy(&self) -> ShardContext {
+        ShardContext {
             shard: self.shard,
             cpus: self.cpus.clone(),
             stop: self.stop.clone(),
             origin: self.origin.clone(),
-            news: self.news.clone(),
+            messages: self.messages.clone(),
         }
     }
 }
 
-async fn pace(job: &BlockJob, signals: &Signals) -> io::Result<Vec<ArmOutcome>> {
+async fn run_arms(job: &BlockJob, context: &ShardContext) -> io::Result<Vec<ArmOutcome>> {
     let worked = Rc::new(Cell::new(false));
     let pacer = Pacer::new(worked.clone())?;
     let mut arms = Vec::new();
     for (i, arm) in job.arms.iter().enumerate() {
-        match connect(job, arm, signals, &worked).await {
+        match connect(job, arm, context, &worked).await {
             Ok(arm) => arms.push(arm),
             Err(why) => {
-                let _block_gone = signals.news.send(News::Warm(Err((i, why))));
+                let _block_gone = context.messages.send(ShardMessage::Warm(Err((i, why))));
                 return Ok(Vec::new());
             }
         }
     }
-    let _block_gone = signals.news.send(News::Warm(Ok(())));
-    let mut turns = Turns::new(job, signals, pacer, arms);
-    if turns.wait_for_origin().await? {
-        turns.all_slices().await?;
-        turns.drain().await?;
+    let _block_gone = context.messages.send(ShardMessage::Warm(Ok(())));
+    let mut slice_runner = SliceRunner::new(job, context, pacer, arms);
+    if slice_runner.wait_for_origin().await? {
+        slice_runner.all_slices().await?;
+        slice_runner.drain().await?;
     }
-    let _block_gone = signals.news.send(News::Drained);
-    turns.wait_for_end().await?;
-    turns.finish().await
+    let _block_gone = context.messages.send(ShardMessage::Drained);
+    slice_runner.wait_for_end().await?;
+    slice_runner.finish().await
 }
 
 async fn connect(
     job: &BlockJob,
     arm: &ArmJob,
-    signals: &Signals,
+    context: &ShardContext,
     worked: &Rc<Cell<bool>>,
 ) -> Result<Arm, String> {
-    let (shard, of) = signals.shard;
+    let (shard, of) = context.shard;
     let closed_loop = job.load.arrivals == Arrivals::Closed;
     let rules = LedgerRules {
         origin: 0,
@@ -220,29 +222,32 @@ async fn connect(
     };
     let ledger = Ledger::new(rules, arm.matched.tells_ids());
     let ledger = Rc::new(match &arm.subscribers {
-        Some(subscribers) => ledger.fanning_out(subscribers.asked.audience(), subscribers.rests),
-        None if arm.spec.has(ArmOption::Callback) => ledger.called_back(),
+        Some(subscribers) => {
+            ledger.with_subscribers(subscribers.settings.audience(), subscribers.max_polling_delay)
+        }
+        None if arm.spec.has(ArmOption::Callback) => ledger.with_callbacks(),
         None => ledger,
     });
     let tasks = Tasks::new(worked);
     let request_options = Rc::new(match arm.spec.has(ArmOption::Callback) {
-        true => called_back(arm, job.max_segment, &ledger, &tasks)?,
+        true => with_callbacks(arm, job.max_segment, &ledger, &tasks)?,
         false => arm.request_options.clone(),
     });
-    let (begins, origin) = watch::channel(0);
+    let (origin_sender, origin) = watch::channel(0);
     let (mut subscribed_in_ns, mut memory_before) = (0, 0);
     if let Some(job_of) = &arm.subscribers {
-        let call = job_of.call(&arm.request_options, job.max_segment, &ledger, &tasks);
+        let subscribe_config =
+            job_of.subscribe_config(&arm.request_options, job.max_segment, &ledger, &tasks);
         // What a trial of any size takes, histograms above all, is no subscriber's.
         usage::give_back();
         memory_before = usage::tree_pss(&[std::process::id()]);
-        let started = job_of.start(&call, &tasks, &origin).await;
+        let started = job_of.start(&subscribe_config, &tasks, &origin).await;
         subscribed_in_ns = started.map_err(|fault| fault.to_string())?;
     }
     let source = if closed_loop { Source::Closed { shard, of } } else { Source::Open };
     let queue = EventQueue::new(ledger.clone(), source, arm.connections, job.load.backlog);
     let connect_config = ConnectConfig {
-        address: arm.address.clone(),
+        address: Rc::new(arm.address.clone()),
         matched: arm.matched.clone(),
         request_options,
         template: Rc::new(arm.template.clone()),
@@ -253,7 +258,8 @@ async fn connect(
         spec: Rc::new(arm.spec.clone()),
         warm: true,
     };
-    let slots = Slots { connect_config, queue: &queue, count: arm.connections, tasks: &tasks };
+    let slots =
+        ConnectionSlots { connect_config, queue: &queue, count: arm.connections, tasks: &tasks };
     match arm.carrier {
         Carrier::Webhook => slots.start::<Webhook>().await,
         Carrier::Websocket => slots.start::<Websocket>().await,
@@ -261,14 +267,14 @@ async fn connect(
     }
     .map_err(|fault| fault.to_string())?;
     let schedule = Schedule::new(&job.load, job.seed, shard as usize, of as usize);
-    let mut arm = Arm::new(ledger, queue, (&job.load, schedule), tasks, begins);
+    let mut arm = Arm::new(ledger, queue, (&job.load, schedule), tasks, origin_sender);
     arm.subscribed_in_ns = subscribed_in_ns;
     arm.memory_before = memory_before;
     Ok(arm)
 }
 
 /// Listens for the answers of this shard's questions; the request options of questions that say where.
-fn called_back(
+fn with_callbacks(
     arm: &ArmJob,
     max_segment: Option<u32>,
     ledger: &Rc<Ledger>,
@@ -277,21 +283,21 @@ fn called_back(
     let (matched, tasks) = (arm.matched.clone(), tasks.clone());
     let spawn: Spawn = Rc::new(move |work| tasks.spawn(work));
     let url = Callback { matched, ledger: ledger.clone(), spawn }.listen(max_segment);
-    let url = url.map_err(|e| format!("no address for answers: {e}"))?;
+    let url = url.map_err(|e| format!("cannot listen for answers: {e}"))?;
     let mut request_options = arm.request_options.clone();
     let url = HeaderValue::from_str(&url).map_err(|e| format!("{url}: {e}"))?;
     request_options.headers.insert(CALLBACK_URL, url);
     Ok(request_options)
 }
 
-struct Slots<'a> {
+struct ConnectionSlots<'a> {
     connect_config: ConnectConfig,
     queue: &'a EventQueue,
     count: usize,
     tasks: &'a Tasks,
 }
 
-impl Slots<'_> {
+impl ConnectionSlots<'_> {
     async fn start<C: Client>(self) -> Result<(), Fault> {
         let warm = warm_up::<C>(self.count, &self.connect_config).await?;
         let again = Rc::new(ConnectConfig { warm: false, ..self.connect_config });

@@ -1,4 +1,4 @@
-//! What is driven together: the arms that live at the same time (all of a sliced block, one of a
+//! A trial group: the arms that run at the same time (all of a sliced block, one of a
 //! sequential one).
 
 use pushbench_core::arm::ArmSpec;
@@ -41,7 +41,7 @@ impl TrialArm {
     }
 
     /// How long a delivery waits at most by design, and then its acknowledgement once more.
-    pub fn rests(&self) -> Duration {
+    pub fn max_polling_delay(&self) -> Duration {
         match (&self.subscribers, self.spec.transport) {
             (Some(subscribers), Transport::Poll) => subscribers.poll_interval,
             _ => Duration::ZERO,
@@ -58,14 +58,14 @@ pub struct Freeze {
     pub length: u64,
 }
 
-/// What is driven together.
+/// The arms that are measured together.
 #[derive(Debug, Clone)]
 pub struct TrialGroup {
     /// The arms alive together.
     pub arms: Vec<TrialArm>,
     /// The load, warm-up and duration rounded to slices.
     pub load: Load,
-    /// Whose turn it is.
+    /// The order of the slices.
     pub slices: Arc<Slices>,
     /// Seed of the schedule.
     pub seed: u64,
@@ -77,7 +77,7 @@ pub struct TrialGroup {
     pub max_segment: Option<u32>,
     /// Point of the sweep, block and place in it.
     pub place: (usize, usize, usize),
-    /// How measured events are told apart.
+    /// How measured events are divided into strata.
     pub split: Option<Split>,
     /// What for.
     pub stage: Stage,
@@ -92,15 +92,17 @@ pub struct TrialGroup {
 }
 
 /// A finished trial and its time line.
-pub struct Finished {
-    /// The record.
+pub struct FinishedTrial {
+    /// The record, not judged yet.
     pub trial: Trial,
+    /// How its target ended, where it should not have.
+    pub ended: Option<String>,
     /// Responses in each second of the wall clock, by its number.
     pub seconds: Vec<(u64, Hist)>,
 }
 
-/// Hears how it goes while it runs.
-pub trait Watch {
+/// Receives the progress of a trial group.
+pub trait TrialObserver {
     /// From now on so many arms take turns: each has that part of every second.
     fn turns(&mut self, _arms: usize) {}
     /// A second of an arm (its index in the run) ended.
@@ -109,8 +111,8 @@ pub trait Watch {
     fn tick(&mut self);
 }
 
-/// Where a run happens.
-pub struct Bench<'a> {
+/// The CPUs and the interrupt flag of a run.
+pub struct ExecutionContext<'a> {
     /// Which CPUs.
     pub placement: &'a Placement,
     /// Set when the user wants to stop.

@@ -1,10 +1,10 @@
-//! How certain a figure is, and why a difference is not claimed.
+//! Intervals of a single arm's figures, and reasons of withheld differences.
 
 use crate::table::Row;
 use pushbench_analysis::compare::{ArmFigures, Point};
 use pushbench_core::units;
 
-/// An arm that stands alone has room for how certain its percentiles are.
+/// A table of a single arm has room for the intervals of its percentiles.
 pub(super) fn add_interval(row: &mut Row, arm: &ArmFigures) {
     let (response, service) = (&arm.response_ns, &arm.service_ns);
     let (value, interval) = match row.name {
@@ -25,7 +25,7 @@ pub fn withheld(point: &Point) -> Vec<String> {
     let mut reasons: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     for c in &point.comparisons {
         let Some(why) = c.withheld() else { continue };
-        match reasons.iter_mut().find(|(arm, said, _)| (*arm, *said) == (&c.candidate, why)) {
+        match reasons.iter_mut().find(|(arm, reason, _)| (*arm, *reason) == (&c.candidate, why)) {
             Some((_, _, metrics)) => metrics.push(c.metric),
             None => reasons.push((&c.candidate, why, vec![c.metric])),
         }

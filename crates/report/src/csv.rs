@@ -49,7 +49,7 @@ fn columns() -> Vec<Column> {
     let mut all = Columns(Vec::new());
     all.identity();
     all.judgement();
-    all.fates();
+    all.outcomes();
     for (name, hist) in HISTOGRAMS {
         all.histogram(name, hist);
     }
@@ -61,12 +61,12 @@ fn columns() -> Vec<Column> {
 type OfHist = fn(&Trial) -> &Hist;
 
 const HISTOGRAMS: [(&str, OfHist); 7] = [
-    ("response", |t| &t.response),
-    ("response_without_lag", |t| &t.unlagged),
-    ("service", |t| &t.service),
-    ("lag", |t| &t.lag),
-    ("late_reading", |t| &t.reading),
-    ("connect", |t| &t.connect),
+    ("response", |t| &t.account.response),
+    ("response_without_lag", |t| &t.account.unlagged),
+    ("service", |t| &t.account.service),
+    ("lag", |t| &t.account.lag),
+    ("late_reading", |t| &t.account.reading),
+    ("connect", |t| &t.account.connect),
     ("hiccup", |t| &t.hiccup),
 ];
 
@@ -118,44 +118,44 @@ impl Columns {
 
     fn judgement(&mut self) {
         self.number("valid", Trial::is_valid);
-        self.add("why_invalid", |r| harmless(&r.trial.invalid.join("; ")));
-        self.number("overloaded", |t| t.overloaded);
+        self.add("why_invalid", |r| harmless(&r.trial.judged.invalid.join("; ")));
+        self.number("overloaded", |t| t.judged.overloaded);
         self.add("faults", |r| {
-            let each = r.trial.faults.iter().map(|(message, n)| format!("{message} ×{n}"));
+            let each = r.trial.account.faults.iter().map(|(message, n)| format!("{message} ×{n}"));
             harmless(&each.collect::<Vec<_>>().join("; "))
         });
         // Every metric of the registry as verdicts see it; percentiles again further on, whole.
         for metric in METRICS.iter().filter(|m| !m.name.contains(".p")) {
             let name = metric.name.replace('.', "_");
             let unit = metric.unit.name().replace('/', "_per_");
-            let said = name.contains("_ns_") || name.ends_with("_bytes");
-            let name = if said { name } else { format!("{name}_{unit}") };
+            let has_unit = name.contains("_ns_") || name.ends_with("_bytes");
+            let name = if has_unit { name } else { format!("{name}_{unit}") };
             self.known(&name, metric.value);
         }
         self.known("offered_events_per_s", |t| t.offered_per_second);
     }
 
-    fn fates(&mut self) {
-        self.number("due_events", |t| t.events.due);
-        self.number("acknowledged_events", |t| t.events.acknowledged);
-        self.number("failed_events", |t| t.events.failed);
-        self.number("timed_out_events", |t| t.events.timed_out);
-        self.number("lost_events", |t| t.events.lost);
-        self.number("wrong_answer_events", |t| t.events.wrong_answer);
-        self.number("refused_events", |t| t.events.refused);
-        self.number("backlog_full_events", |t| t.events.backlog_full);
-        self.number("never_sent_events", |t| t.events.never_sent);
-        self.known("duplicated_events", |t| t.duplicated);
-        self.known("reordered_events", |t| t.reordered);
-        self.number("late_events", |t| t.late);
-        self.number("unsolicited_messages", |t| t.unsolicited);
-        self.number("warmup_due_events", |t| t.warmup.due);
-        self.number("sent_events", |t| t.sent);
-        self.number("acknowledged_in_window_events", |t| t.acknowledged_in_window);
-        self.number("acknowledged_by_end_events", |t| t.acknowledged_by_end);
-        self.number("open_at_end_events", |t| t.open_at_end);
-        self.number("spill_events", |t| t.spill);
-        self.number("backlog_peak_events", |t| t.backlog_peak);
+    fn outcomes(&mut self) {
+        self.number("due_events", |t| t.account.measured.due);
+        self.number("acknowledged_events", |t| t.account.measured.acknowledged);
+        self.number("failed_events", |t| t.account.measured.failed);
+        self.number("timed_out_events", |t| t.account.measured.timed_out);
+        self.number("lost_events", |t| t.account.measured.lost);
+        self.number("wrong_answer_events", |t| t.account.measured.wrong_answer);
+        self.number("refused_events", |t| t.account.measured.refused);
+        self.number("backlog_full_events", |t| t.account.measured.backlog_full);
+        self.number("never_sent_events", |t| t.account.measured.never_sent);
+        self.known("duplicated_events", |t| t.account.duplicated);
+        self.known("reordered_events", |t| t.account.reordered);
+        self.number("late_events", |t| t.account.late);
+        self.number("unsolicited_messages", |t| t.account.unsolicited);
+        self.number("warmup_due_events", |t| t.account.warmup.due);
+        self.number("sent_events", |t| t.account.sent);
+        self.number("acknowledged_in_window_events", |t| t.account.acknowledged_in_window);
+        self.number("acknowledged_by_end_events", |t| t.account.acknowledged_by_end);
+        self.number("open_at_end_events", |t| t.account.open_at_end);
+        self.number("spill_events", |t| t.account.spill);
+        self.number("backlog_peak_events", |t| t.account.backlog_peak);
     }
 
     /// A percentile that too few samples support is empty.
@@ -186,13 +186,13 @@ impl Columns {
     }
 
     fn connections_and_bytes(&mut self) {
-        self.number("connections_opened", |t| t.connections);
+        self.number("connections_opened", |t| t.account.connections);
         self.number("connections_warm", |t| t.warm_connections);
         self.number("slots", |t| t.slots);
-        self.number("traffic_out_bytes", |t| t.traffic.bytes_out);
-        self.number("traffic_in_bytes", |t| t.traffic.bytes_in);
-        self.number("segments_out", |t| t.traffic.segments_out);
-        self.number("segments_in", |t| t.traffic.segments_in);
+        self.number("traffic_out_bytes", |t| t.account.traffic.bytes_out);
+        self.number("traffic_in_bytes", |t| t.account.traffic.bytes_in);
+        self.number("segments_out", |t| t.account.traffic.segments_out);
+        self.number("segments_in", |t| t.account.traffic.segments_in);
         self.known("max_segment_bytes", |t| t.max_segment);
     }
 }

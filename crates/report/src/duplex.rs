@@ -19,19 +19,19 @@ pub(super) fn name_of(metric: &str) -> Option<&'static str> {
     let further = match metric {
         "response.p90" => "answer p90",
         "response.p99_9" => "answer p99.9",
-        "service.p90" => "asked to answered p90",
-        "service.p99" => "asked to answered p99",
+        "service.p90" => "question to answer p90",
+        "service.p99" => "question to answer p99",
         _ => return LINES.iter().find(|(_, m, _)| *m == metric).map(|(name, ..)| *name),
     };
     Some(further)
 }
 
-const OF_CALLBACKS: [&str; 3] = ["accepted p50", "accepted p99", "of these for callbacks"];
+const OF_CALLBACKS: [&str; 3] = ["accepted p50", "accepted p99", "callback connections"];
 
 const LINES: [Line; 14] = [
     ("answer p50", "response.p50", |a| time(a.response_ns.p50)),
     ("answer p99", "response.p99", |a| time(a.response_ns.p99)),
-    ("asked to answered p50", "service.p50", |a| time(a.service_ns.p50)),
+    ("question to answer p50", "service.p50", |a| time(a.service_ns.p50)),
     ("accepted p50", "", |a| of(a, |c| time(c.accepted_ns.p50))),
     ("accepted p99", "", |a| of(a, |c| time(c.accepted_ns.p99))),
     ("target CPU/question", "target_usage.cpu_ns_per_event", |a| {
@@ -40,17 +40,17 @@ const LINES: [Line; 14] = [
     ("driver CPU/question", "driver_usage.cpu_ns_per_event", |a| {
         cpu(a.driver_usage.cpu_ns_per_event)
     }),
-    ("together", "total_usage.cpu_ns_per_event", table::together),
+    ("total CPU/question", "total_usage.cpu_ns_per_event", table::together),
     ("bytes/question out+in", "", table::bytes_per_event),
     ("segments/question", "", |a| {
         a.wire.segments_per_event.map_or(NONE.into(), |n| format!("{n:.2}"))
     }),
     ("connections opened", "", table::connections),
-    ("of these for callbacks", "", |a| {
+    ("callback connections", "", |a| {
         of(a, |c| c.connections_per_trial.map_or(NONE.into(), |n| format!("{n:.0}")))
     }),
-    ("asked / answered / lost", "", table::fates),
-    ("twice / for none / late", "", |a| {
+    ("due / answered / lost", "", table::outcomes),
+    ("duplicate / unmatched / late", "", |a| {
         let e = &a.events;
         let count = |n: u64| units::count(n as f64);
         let twice = e.duplicated.map_or(NONE.into(), count);

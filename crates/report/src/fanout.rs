@@ -15,7 +15,7 @@ pub(super) const LINES: [Line; 17] = [
     ("delivery p99", "delivery.p99", |a| of(a, |f| time(f.delivery_ns.p99))),
     ("last subscriber p50", "last.p50", |a| of(a, |f| time(f.last_ns.p50))),
     ("last subscriber p90", "last.p90", |a| of(a, |f| time(f.last_ns.p90))),
-    ("first to last p50", "skew.p50", |a| of(a, |f| time(f.skew_ns.p50))),
+    ("first to last subscriber p50", "skew.p50", |a| of(a, |f| time(f.skew_ns.p50))),
     ("deliveries/s", "", |a| of(a, |f| number(f.deliveries_per_second))),
     ("target CPU/delivery", "target_usage.cpu_ns_per_delivery", |a| {
         of(a, |f| cpu(f.target_cpu_ns_per_delivery))
@@ -23,7 +23,7 @@ pub(super) const LINES: [Line; 17] = [
     ("driver CPU/delivery", "driver_usage.cpu_ns_per_delivery", |a| {
         of(a, |f| cpu(f.driver_cpu_ns_per_delivery))
     }),
-    ("together", "total_usage.cpu_ns_per_delivery", |a| {
+    ("total CPU/delivery", "total_usage.cpu_ns_per_delivery", |a| {
         of(a, |f| cpu(f.figure("total_usage.cpu_ns_per_delivery")))
     }),
     ("bytes/delivery to + from", "", |a| of(a, bytes)),
@@ -34,8 +34,8 @@ pub(super) const LINES: [Line; 17] = [
         of(a, |f| size(f.target_bytes_per_subscriber))
     }),
     ("driver memory/subscriber", "", |a| of(a, |f| size(f.driver_bytes_per_subscriber))),
-    ("subscribing, each", "", |a| of(a, |f| cpu(f.subscribe_ns_each))),
-    ("due / received / lost", "", |a| of(a, fates)),
+    ("time to subscribe", "", |a| of(a, |f| cpu(f.subscribe_ns_each))),
+    ("due / received / lost", "", |a| of(a, outcomes)),
     ("reach", "reach", |a| of(a, reach)),
     ("duplicated / reordered", "", |a| {
         of(a, |f| format!("{} / {}", f.deliveries.duplicated, f.deliveries.reordered))
@@ -45,13 +45,13 @@ pub(super) const LINES: [Line; 17] = [
 /// A row for what not every fan-out has: shown where an arm has something to show.
 pub(super) type Further = (&'static str, &'static str, fn(&FanoutFigures) -> Option<String>);
 
-/// Of transports whose subscribers make requests.
+/// For transports with requests of subscribers.
 pub(super) const REQUESTS: &str = "requests/delivery (empty)";
 
 /// The rows below [`LINES`].
 pub(super) const FURTHER: [Further; 18] = [
     (REQUESTS, "wire.requests_per_delivery", requests),
-    ("unwanted, of all read", "", |f| {
+    ("unwanted (share of all)", "", |f| {
         let (d, unwanted) = (&f.deliveries, f.deliveries.unwanted?);
         let read = d.read + unwanted;
         Some(format!("{} / {}", units::count(unwanted as f64), units::count(read as f64)))
@@ -63,39 +63,39 @@ pub(super) const FURTHER: [Further; 18] = [
         f.apart.first()?;
         Some(units::count(f.publisher?.longest_queue as f64))
     }),
-    ("turned away / given up", "", |f| {
+    ("rejected / timed out", "", |f| {
         f.apart.first()?;
-        let told = f.publisher?;
+        let publisher = f.publisher?;
         Some(format!(
             "{} / {}",
-            units::count(told.overflowed as f64),
-            units::count(told.timed_out as f64)
+            units::count(publisher.overflowed as f64),
+            units::count(publisher.timed_out as f64)
         ))
     }),
-    ("target memory grew by", "", |f| {
+    ("target memory growth", "", |f| {
         f.apart.first()?;
         f.upkeep.grew_bytes.map(units::bytes)
     }),
-    ("left / cut off / came", "", |f| {
+    ("left / disconnected / joined", "", |f| {
         let t = f.turnover.as_ref()?;
         let count = |n: u64| units::count(n as f64);
         Some(format!("{} / {} / {}", count(t.left), count(t.cut_off), count(t.came)))
     }),
     ("attempts refused", "", |f| Some(units::count(f.turnover.as_ref()?.refused as f64))),
-    ("subscribing again p50", "subscribing.p50", |f| {
+    ("resubscribing p50", "subscribing.p50", |f| {
         Some(time(f.turnover.as_ref()?.subscribing_ns.p50))
     }),
-    ("subscribing again p90", "subscribing.p90", |f| {
+    ("resubscribing p90", "subscribing.p90", |f| {
         Some(time(f.turnover.as_ref()?.subscribing_ns.p90))
     }),
-    ("to the first event p50", "first_event.p50", |f| {
+    ("time to first event p50", "first_event.p50", |f| {
         Some(time(f.turnover.as_ref()?.first_event_ns.p50))
     }),
     ("target down", "", |f| Some(units::nanos_text(f.upkeep.down_ns?))),
-    ("until all were back", "recovery", |f| {
+    ("time until all were back", "recovery", |f| {
         Some(units::nanos_text(f.turnover.as_ref()?.recovery_ns.mean?))
     }),
-    ("read while coming or going", "", |f| {
+    ("read while joining or leaving", "", |f| {
         f.turnover.as_ref()?;
         Some(units::count(f.deliveries.undue as f64))
     }),
@@ -104,11 +104,11 @@ pub(super) const FURTHER: [Further; 18] = [
         f.upkeep.descriptors.map(units::count)
     }),
     ("pings / idle closed", "", |f| {
-        let told = upkeep(f)?;
+        let publisher = upkeep(f)?;
         Some(format!(
             "{} / {}",
-            units::count(told.pings as f64),
-            units::count(told.idle_closed as f64)
+            units::count(publisher.pings as f64),
+            units::count(publisher.idle_closed as f64)
         ))
     }),
 ];
@@ -120,9 +120,9 @@ pub(super) fn name_of(metric: &str) -> Option<&'static str> {
     all.filter(|(_, m)| *m == metric).map(|(name, _)| name).next()
 }
 
-/// What the publisher has told, where it looks after idle connections.
+/// The publisher's counts, where it manages idle connections.
 fn upkeep(f: &FanoutFigures) -> Option<PublisherStatus> {
-    f.publisher.filter(|told| told.pings + told.idle_closed > 0)
+    f.publisher.filter(|publisher| publisher.pings + publisher.idle_closed > 0)
 }
 
 fn apart(
@@ -181,8 +181,8 @@ fn reach(f: &FanoutFigures) -> String {
     f.reach.map_or(NONE.into(), |r| format!("{:.2} %", (r * 1e4).floor() / 1e2))
 }
 
-pub(super) fn fates(f: &FanoutFigures) -> String {
-    sums(&f.deliveries.fates)
+pub(super) fn outcomes(f: &FanoutFigures) -> String {
+    sums(&f.deliveries.outcomes)
 }
 
 fn sums(d: &DeliveryOutcomes) -> String {

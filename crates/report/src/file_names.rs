@@ -14,8 +14,8 @@ impl FileNames {
     pub fn of(&mut self, words: &[&str], ending: &str) -> String {
         let safe =
             |c: char| if c.is_ascii_alphanumeric() || "@#-_.=".contains(c) { c } else { '_' };
-        let told = words.iter().filter(|w| !w.is_empty()).copied().collect::<Vec<_>>().join(".");
-        let stem: String = told.replace(" = ", "=").chars().map(safe).take(LONGEST).collect();
+        let joined = words.iter().filter(|w| !w.is_empty()).copied().collect::<Vec<_>>().join(".");
+        let stem: String = joined.replace(" = ", "=").chars().map(safe).take(LONGEST).collect();
         let numbered = |n: u32| match n {
             1 => format!("{stem}.{ending}"),
             n => format!("{stem}~{n}.{ending}"),

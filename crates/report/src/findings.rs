@@ -30,8 +30,8 @@ pub fn text(v: &Verified) -> String {
         out.push_str(" ≠ arms differ.");
     }
     out.push('\n');
-    for trouble in v.trouble.iter().flatten() {
-        let _ = write!(out, "\n{}\n", visible(trouble));
+    for failure in v.failure.iter().flatten() {
+        let _ = write!(out, "\n{}\n", visible(failure));
     }
     out
 }
@@ -62,8 +62,8 @@ fn cell(f: &Finding, notes: &mut Vec<String>) -> String {
     if detail.chars().count() <= DETAIL_CHARS {
         return format!("{known}{value} ({detail})");
     }
-    let said = notes.iter().position(|note| *note == detail);
-    let number = said.unwrap_or_else(|| {
+    let index = notes.iter().position(|note| *note == detail);
+    let number = index.unwrap_or_else(|| {
         notes.push(detail);
         notes.len() - 1
     });
@@ -81,7 +81,7 @@ mod tests {
         let arm = |name: &str, list| Findings {
             arm: name.to_owned(),
             acknowledged: 16,
-            trouble: None,
+            failure: None,
             list,
         };
         let once = || Finding::tested(Aspect::ExactlyOnce, YES).with("16 of 16");

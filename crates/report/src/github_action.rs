@@ -44,8 +44,8 @@ fn entry(report: &Report, name: &str, o: &OverBlocks) -> Entry {
     if let Some([low, high]) = o.ci95 {
         extra.push_str(&format!("\n95 % interval [{low:.1}, {high:.1}] {}", o.unit));
     }
-    if let Some(said) = table::incomplete(report) {
-        extra.push_str(&format!("\n{said}"));
+    if let Some(message) = table::incomplete(report) {
+        extra.push_str(&format!("\n{message}"));
     }
     Entry {
         name: format!("{name} {}", o.metric),

@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 /// The whole file: what it was measured on, units that are better bigger, trials.
 pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
     let mut out = String::new();
-    if let Some(said) = table::incomplete(report) {
-        let _ = writeln!(out, "# {said}");
+    if let Some(message) = table::incomplete(report) {
+        let _ = writeln!(out, "# {message}");
     }
     let _ = writeln!(out, "scenario: {}", visible::line(&report.scenario));
     let _ = writeln!(out, "seed: {}", report.seed);
@@ -35,7 +35,7 @@ pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
 fn line(out: &mut String, report: &Report, point: &Point, arm: &ArmFigures, trial: &Trial) {
     let name = name(report, point, arm);
     if !trial.is_valid() {
-        let why = visible::line(&trial.invalid.join("; "));
+        let why = visible::line(&trial.judged.invalid.join("; "));
         let _ = writeln!(out, "# block {} of {name} is not valid: {why}", trial.block);
         return;
     }
@@ -47,7 +47,7 @@ fn line(out: &mut String, report: &Report, point: &Point, arm: &ArmFigures, tria
     }
     // A line without a value is none.
     if !values.is_empty() {
-        let _ = writeln!(out, "{name} {}{values}", trial.events.due.max(1));
+        let _ = writeln!(out, "{name} {}{values}", trial.account.measured.due.max(1));
     }
 }
 

@@ -65,10 +65,10 @@ fn distribution_text(
     }
     say(&match distribution.supported {
         Some(q) => format!("fewer than 10 values lie beyond percentile {:.6}", q * 100.0),
-        None => "fewer than 10 values: they say nothing".to_owned(),
+        None => "fewer than 10 values: too few for a percentile".to_owned(),
     });
-    if let Some(said) = table::incomplete(report) {
-        say(&said);
+    if let Some(message) = table::incomplete(report) {
+        say(&message);
     }
     out
 }

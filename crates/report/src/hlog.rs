@@ -21,12 +21,12 @@ pub fn files(report: &Report, evidence: &Evidence<'_>) -> Vec<File> {
         // Readers expect intervals in the order of time.
         all.sort_by_key(|(_, line)| line.start);
         let by_second = found.arms.iter().all(|a| a.by_second);
-        let said = comment(report, point, "all arms", by_second);
-        files.push(log(names.of(&[&setting, "tagged"], "hlog"), evidence, &said, all));
+        let text = comment(report, point, "all arms", by_second);
+        files.push(log(names.of(&[&setting, "tagged"], "hlog"), evidence, &text, all));
         for (arm, recorded) in point.arms.iter().map(|a| &a.arm).zip(&found.arms) {
-            let said = comment(report, point, arm, recorded.by_second);
+            let text = comment(report, point, arm, recorded.by_second);
             let untagged = lines(recorded).map(|line| (None, line)).collect();
-            files.push(log(names.of(&[&setting, arm], "hlog"), evidence, &said, untagged));
+            files.push(log(names.of(&[&setting, arm], "hlog"), evidence, &text, untagged));
         }
     }
     files
@@ -49,15 +49,15 @@ fn log(
 fn comment(report: &Report, point: &Point, arm: &str, by_second: bool) -> String {
     let what = if point.design.rate.is_none() { "service times" } else { "responses" };
     let each = if by_second { "second" } else { "trial" };
-    let mut said = format!(
+    let mut text = format!(
         "pushbench {}: {what} of {arm} in ns, valid trials, one line a {each}",
         report.scenario
     );
     if !point.setting.is_empty() {
-        said.push_str(&format!("; {}", table::setting(point)));
+        text.push_str(&format!("; {}", table::setting(point)));
     }
     if let Some(incomplete) = table::incomplete(report) {
-        said.push_str(&format!("; {incomplete}"));
+        text.push_str(&format!("; {incomplete}"));
     }
-    visible::line(&said)
+    visible::line(&text)
 }

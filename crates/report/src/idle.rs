@@ -6,8 +6,8 @@ use crate::table::{NONE, cpu, time};
 use pushbench_analysis::compare::{ArmFigures, FanoutFigures, IdleFigures};
 use pushbench_core::record::fanout::KernelScope;
 
-/// A headline that is told and not compared: an event or two are no distribution.
-pub(super) const NEXT: &str = "next event, everywhere in";
+/// A headline that is reported and not compared: one or two events are not a distribution.
+pub(super) const NEXT: &str = "next event, last delivery";
 
 /// The rows of every table.
 pub(super) const LINES: [Line; 11] = [
@@ -20,10 +20,10 @@ pub(super) const LINES: [Line; 11] = [
     }),
     ("bytes/subscriber·min to + from", "", bytes),
     ("pings/subscriber·min", "", |a| quiet(a, |q| number(q.pings_per_subscriber_minute))),
-    ("connections held/subscriber", "", |a| quiet(a, |q| number(q.connections_per_subscriber))),
-    ("subscribing, each", "", |a| of(a, |f| cpu(f.subscribe_ns_each))),
+    ("connections/subscriber", "", |a| quiet(a, |q| number(q.connections_per_subscriber))),
+    ("time to subscribe", "", |a| of(a, |f| cpu(f.subscribe_ns_each))),
     (NEXT, "", |a| of(a, |f| time(f.last_ns.max))),
-    ("due / received / lost", "", |a| of(a, fanout::fates)),
+    ("due / received / lost", "", |a| of(a, fanout::outcomes)),
 ];
 
 /// What its rows call a metric.
@@ -38,7 +38,7 @@ pub(super) const OVERVIEW: [&str; 6] = [
     "driver",
     "target CPU/subscriber·min",
     "bytes/subscriber·min",
-    "next event in",
+    "next event",
 ];
 
 /// The cells under [`OVERVIEW`].
@@ -66,11 +66,11 @@ fn target(a: &ArmFigures) -> String {
 }
 
 fn kernel(a: &ArmFigures) -> String {
-    let whose = |f: &FanoutFigures| match f.kernel_scope {
+    let scope = |f: &FanoutFigures| match f.kernel_scope {
         Some(KernelScope::Machine) => " both ends",
         _ => "",
     };
-    of(a, |f| format!("{}{}", size(f.kernel_bytes_per_subscriber), whose(f)))
+    of(a, |f| format!("{}{}", size(f.kernel_bytes_per_subscriber), scope(f)))
 }
 
 fn target_cpu(a: &ArmFigures) -> String {

@@ -12,11 +12,11 @@ use std::time::Duration;
 /// How a case came out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// It was told, whatever it was.
+    /// It was decided.
     Passed,
-    /// It cannot be told, for this reason.
+    /// It is undecided, for this reason.
     Skipped(String),
-    /// It is not as it was asked to be.
+    /// It does not meet the expectation.
     Failed(String),
     /// There is nothing to judge.
     Errored(String),
@@ -84,7 +84,7 @@ fn suite(
     }
 }
 
-/// What was told is passed, be it better or worse: a run answers a question, it is no gate.
+/// Every decided comparison passes, better or worse: a run is not a gate.
 fn compared(c: &Comparison) -> Case {
     let why = |word: &str| match &c.why {
         Some(why) => format!("{word}: {why}"),
@@ -103,13 +103,13 @@ fn compared(c: &Comparison) -> Case {
 
 fn expected(e: &Expected) -> Case {
     let value = e.value.map_or("not measured".to_owned(), |v| v.to_string());
-    let said = format!("{value}, limit {}", e.limit);
+    let text = format!("{value}, limit {}", e.limit);
     Case {
         name: format!("expect {} of {}", e.what, e.arm),
         ending: match e.outcome {
             Outcome::Met => Ending::Passed,
-            Outcome::Failed => Ending::Failed(said),
-            Outcome::CannotTell => Ending::Skipped(format!("cannot be judged: {said}")),
+            Outcome::Failed => Ending::Failed(text),
+            Outcome::CannotTell => Ending::Skipped(format!("cannot be judged: {text}")),
         },
     }
 }
@@ -183,13 +183,13 @@ fn write_case(xml: &mut Xml, suite: &Suite, case: &Case) -> io::Result<()> {
     // A line of a table takes no time of its own.
     let attributes = [("classname", class.as_str()), ("name", &name), ("time", "0.000")];
     let element = xml.create_element("testcase").with_attributes(attributes);
-    let (tag, said) = match &case.ending {
+    let (tag, text) = match &case.ending {
         Ending::Passed => return element.write_empty().map(|_| ()),
-        Ending::Skipped(said) => ("skipped", said),
-        Ending::Failed(said) => ("failure", said),
-        Ending::Errored(said) => ("error", said),
+        Ending::Skipped(text) => ("skipped", text),
+        Ending::Failed(text) => ("failure", text),
+        Ending::Errored(text) => ("error", text),
     };
-    let message = visible::line(said);
+    let message = visible::line(text);
     let kind = if tag == "failure" { "expectation" } else { tag };
     element.write_inner_content(|xml| {
         let ending = xml.create_element(tag).with_attribute(("message", message.as_str()));

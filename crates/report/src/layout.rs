@@ -17,7 +17,7 @@ const LONGEST_UNIT: usize = 4;
 pub struct Look {
     /// Colours are understood and wanted.
     pub colour: bool,
-    /// Columns of the terminal; `None` where nobody minds long lines.
+    /// Columns of the terminal; `None` where lines may be long.
     pub width: Option<usize>,
 }
 
@@ -26,7 +26,7 @@ impl Look {
     pub const PLAIN: Look = Look { colour: false, width: None };
 
     /// Text in a style, if colours are wanted.
-    pub fn paint(self, style: Style, text: &str) -> String {
+    pub(crate) fn paint(self, style: Style, text: &str) -> String {
         match self.colour && !text.is_empty() {
             true => format!("{style}{text}{style:#}"),
             false => text.to_owned(),
@@ -38,7 +38,7 @@ impl Look {
     }
 
     /// Wraps a line between words; further lines begin with so many spaces.
-    pub fn wrap(self, text: &str, indent: usize) -> String {
+    pub(crate) fn wrap(self, text: &str, indent: usize) -> String {
         let columns = self.columns();
         let mut out = String::new();
         for line in text.split('\n') {
@@ -63,11 +63,11 @@ impl Look {
 }
 
 /// Bold, for headings and sentences.
-pub const BOLD: Style = Style::new().bold();
+pub(crate) const BOLD: Style = Style::new().bold();
 /// What went wrong.
-pub const ALARM: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const ALARM: Style = AnsiColor::Red.on_default().bold();
 /// What to know before believing it.
-pub const CAUTION: Style = AnsiColor::Yellow.on_default();
+pub(crate) const CAUTION: Style = AnsiColor::Yellow.on_default();
 
 /// The style of a verdict in words.
 fn verdict_style(words: &str) -> Style {
@@ -97,12 +97,12 @@ pub fn table(grid: &[Vec<String>], names: usize, words: usize, look: Look) -> St
             out.push('\n');
         }
         // What a later part has nothing of is not named again.
-        let told = |row: &[String]| {
+        let relevant = |row: &[String]| {
             group[names.min(group.len())..]
                 .iter()
                 .any(|c| row.get(*c).is_some_and(|s| !s.is_empty()))
         };
-        let rows = grid.iter().enumerate().filter(|(_, row)| i == 0 || told(row));
+        let rows = grid.iter().enumerate().filter(|(_, row)| i == 0 || relevant(row));
         for (number, row) in rows {
             let shown = group.iter().filter_map(|c| Some((*c, row.get(*c)?)));
             let mut line = String::new();
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_align_by_what_is_seen() {
+    fn columns_align_by_visible_width() {
         assert_eq!(
             align(&grid(), 1, 1),
             "       one    two   verdict\np50   1 µs   日本   better*\n"

@@ -2,16 +2,18 @@
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
+pub mod accuracy;
 pub mod bencher;
 mod certainty;
 pub mod chart;
+mod conditions;
 pub mod csv;
 mod duplex;
 mod fanout;
 mod file_names;
 pub mod findings;
 pub mod gate;
-pub mod github_action;
+pub(crate) mod github_action;
 pub mod gobench;
 pub mod hgrm;
 pub mod hlog;
@@ -27,7 +29,6 @@ pub mod qualification;
 pub mod runs;
 pub mod table;
 pub mod text;
-pub mod truth;
 
 pub use pushbench_core::visible;
 
@@ -119,28 +120,28 @@ impl Format {
     /// One line for `pushbench list formats`.
     pub fn about(self) -> &'static str {
         match self {
-            Format::Text => {
-                "the table, trust and parity lines and the sentence, as at the end of a run"
-            }
-            Format::Json => "every figure, schema 1; the same bytes for the same records",
-            Format::Markdown => "verdict and table for a pull request or a design document",
+            Format::Text => "table, trust, parity and summary, as at the end of a run",
+            Format::Json => "every figure (schema 1); identical bytes for identical records",
+            Format::Markdown => "verdict and table, for a pull request or a design document",
             Format::Html => {
                 "report.html: verdict, charts and record in one file, of one run or of several"
             }
             Format::Svg => "one chart of the page (--chart NAME)",
-            Format::Csv => "a row a trial and arm with all its figures, units in the header",
+            Format::Csv => "one row per trial and arm with all its figures, units in the header",
             Format::Hgrm => {
                 "percentile distributions for HdrHistogram's plotter, in µs (a directory)"
             }
             Format::Hlog => {
                 "interval logs V2 of HdrHistogram, tagged by arm and untagged (a directory)"
             }
-            Format::Junit => "JUnit XML: a case a judged line, skipped where it cannot be told",
+            Format::Junit => {
+                "JUnit XML: one test case per judged line, skipped where the gate cannot tell"
+            }
             Format::GithubAction => {
-                "github-action-benchmark: what is better smaller, what is better bigger (a directory)"
+                "github-action-benchmark: one file for smaller-is-better, one for bigger-is-better (a directory)"
             }
             Format::Bencher => "Bencher Metric Format with lower and upper values over blocks",
-            Format::Gobench => "Go's benchmark data, a line a valid trial, for benchstat",
+            Format::Gobench => "Go benchmark format for benchstat, one line per valid trial",
         }
     }
 

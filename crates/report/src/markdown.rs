@@ -1,8 +1,7 @@
-//! The report for a pull request or a design document: what came out first, the table, whether to
-//! trust it; what only some want to know is folded.
+//! The report for a pull request or a design document: verdict, table and trust; details are folded.
 
 use crate::visible::line;
-use crate::{certainty, notes, overview, table, text};
+use crate::{certainty, conditions, notes, overview, table, text};
 use pushbench_analysis::compare::evidence::Evidence;
 use pushbench_analysis::compare::expect::Outcome;
 use pushbench_analysis::compare::machine::NOT_RECORDED;
@@ -13,8 +12,8 @@ use std::fmt::Write as _;
 pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "## {}\n\n{}\n", escape(&report.scenario), paragraph(&report.question));
-    if let Some(said) = table::incomplete(report) {
-        let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(&said));
+    if let Some(message) = table::incomplete(report) {
+        let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(&message));
     }
     if let Some(caution) = notes::caution(&report.points, '!') {
         let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(&caution));
@@ -28,7 +27,7 @@ pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
             }
         }
     }
-    let _ = writeln!(out, "Not tested here: {}.\n", table::not_tested(report));
+    let _ = writeln!(out, "Not tested here: {}.\n", conditions::not_tested(report));
     fold(&mut out, "Machine, seed and command", |out| machine(out, report, evidence));
     out
 }
@@ -37,7 +36,7 @@ fn section(out: &mut String, point: &Point) {
     for sentence in &point.sentences {
         let _ = writeln!(out, "**{}**\n", escape(sentence));
     }
-    let (conditions, place) = (table::conditions(point), table::place(point));
+    let (conditions, place) = (conditions::conditions(point), conditions::place(point));
     let _ = writeln!(out, "{}  \n{}\n", paragraph(&conditions), paragraph(&place));
     if point.arms.len() > overview::FEW {
         grid(out, &overview::grid(point), 1);
@@ -55,15 +54,15 @@ fn section(out: &mut String, point: &Point) {
         let value = e.value.map_or("not measured".to_owned(), |v| v.to_string());
         let failed = e.outcome == Outcome::Failed;
         let what = if failed { "**FAILED**" } else { "cannot be judged" };
-        let said = format!("expect {} of {}: {value}, limit {}", e.what, e.arm, e.limit);
-        let _ = writeln!(out, "- {what}: {}", escape(&said));
+        let message = format!("expect {} of {}: {value}, limit {}", e.what, e.arm, e.limit);
+        let _ = writeln!(out, "- {what}: {}", escape(&message));
     }
-    let _ = writeln!(out, "- trust: {}", escape(&table::trust(point)));
+    let _ = writeln!(out, "- trust: {}", escape(&conditions::trust(point)));
     for (number, note) in point.validity.numbered() {
         let number = number.map_or_else(String::new, |n| format!(" !{n}"));
         let _ = writeln!(out, "- note{number}: {}", escape(&note.text));
     }
-    let _ = writeln!(out, "- parity: {}\n", escape(&table::parity(point)));
+    let _ = writeln!(out, "- parity: {}\n", escape(&conditions::parity(point)));
 }
 
 fn machine(out: &mut String, report: &Report, evidence: &Evidence<'_>) {
@@ -149,7 +148,7 @@ pub(super) fn escape(text: &str) -> String {
     while let Some(c) = all.next() {
         let rest = all.as_str();
         match c {
-            // As entities: whoever renders Markdown may let HTML through.
+            // As entities: a Markdown renderer may let HTML through.
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
@@ -177,7 +176,7 @@ fn is_domain(text: &str) -> bool {
     text[..end].trim_end_matches('.').contains('.')
 }
 
-/// Text in which nothing is obeyed and nobody is mentioned: commands.
+/// Text without active markup or mentions: commands.
 pub(super) fn code(text: &str) -> String {
     let text = line(text);
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);

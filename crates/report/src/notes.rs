@@ -1,4 +1,4 @@
-//! Notes that can move a figure, marked where the figure stands.
+//! Notes that affect a figure, and their marks on the figure.
 
 use pushbench_analysis::compare::{Comparison, Note, Point, Standing, Verdict};
 
@@ -40,13 +40,11 @@ pub(super) fn sign(number: Option<usize>) -> String {
     number.map_or("!".to_owned(), |n| format!("!{n}"))
 }
 
-/// What stands before figures that a note can move.
+/// The warning above figures that a note affects.
 pub(super) fn caution(points: &[Point], sign: char) -> Option<String> {
     let moves = |p: &Point| p.validity.notes.iter().any(|n| n.moves_figures);
-    let said = || {
-        format!("Read the numbered notes first: what they say can move the figures marked {sign}.")
-    };
-    points.iter().any(moves).then(said)
+    let text = || format!("Read the numbered notes first: they affect the figures marked {sign}.");
+    points.iter().any(moves).then(text)
 }
 
 /// The worst standing of these points.

@@ -1,5 +1,4 @@
-//! Many arms in one table, a line each: side by side they would not fit, two by two nobody would see
-//! the whole.
+//! Many arms in one table, one line each: a column each would be too wide.
 
 use crate::table;
 use crate::table::{NONE, cpu, time};
@@ -8,10 +7,10 @@ use pushbench_analysis::compare::{ArmFigures, Point};
 use pushbench_core::scenario::Flow;
 use pushbench_core::units;
 
-/// So many arms still stand side by side.
+/// Up to this many arms have a column each.
 pub const FEW: usize = 3;
 
-/// A heading and a line an arm, the best first, with its difference from the baseline.
+/// A heading and a line per arm, the best first, with its difference from the baseline.
 pub fn grid(point: &Point) -> Vec<Vec<String>> {
     match point.design.flow {
         Flow::Ingest | Flow::Duplex => {}
@@ -53,15 +52,15 @@ fn of_subscribers(
     let around = |first: String, middle: Vec<String>, last: [String; 2]| {
         [vec![first], middle, last.to_vec()].concat()
     };
-    let asks = point.arms.iter().any(|a| asked(a).is_some());
+    let has_requests = point.arms.iter().any(|a| requests(a).is_some());
     let mut head: Vec<String> = head.iter().map(|name| (*name).to_owned()).collect();
-    head.extend(asks.then(|| fanout::REQUESTS.to_owned()));
+    head.extend(has_requests.then(|| fanout::REQUESTS.to_owned()));
     let against = [format!("against {baseline} [95 %]"), String::new()];
     let mut grid = vec![around(format!("by {}", point.sorted_by), head, against)];
     grid.extend(point.order.iter().map(|&arm| {
         let a = &point.arms[arm];
         let mut cells = cells(a);
-        cells.extend(asks.then(|| asked(a).unwrap_or_else(|| NONE.into())));
+        cells.extend(has_requests.then(|| requests(a).unwrap_or_else(|| NONE.into())));
         around(name(point, a), cells, difference(point, arm))
     }));
     grid
@@ -72,8 +71,8 @@ fn name(point: &Point, arm: &ArmFigures) -> String {
     notes::marked(&arm.arm, &notes::of_arm(point, &arm.arm))
 }
 
-/// What its subscribers ask, where they ask.
-fn asked(arm: &ArmFigures) -> Option<String> {
+/// The requests of its subscribers, where they make any.
+fn requests(arm: &ArmFigures) -> Option<String> {
     arm.fanout.as_ref().and_then(fanout::requests)
 }
 
@@ -102,7 +101,7 @@ fn line(point: &Point, arm: usize, closed: bool) -> Vec<String> {
         busy(a),
         a.target_usage.rss_peak_bytes.map_or(NONE.into(), |b| units::bytes(b as f64)),
         table::connections(a),
-        units::count(a.events.fates.lost as f64),
+        units::count(a.events.outcomes.lost as f64),
         difference,
         verdict,
     ]

@@ -8,12 +8,11 @@ use std::fmt::Write as _;
 /// Rates first, then every gate.
 pub fn render(header: &Header, trials: &[Tried]) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "# How often the gate is right: {}\n", escape(&header.scenario));
+    let _ = writeln!(out, "# Error rates of the gate: {}\n", escape(&header.scenario));
     let gates = trials.iter().map(|t| t.gate).max().unwrap_or(0);
     let _ = writeln!(
         out,
-        "{gates} of {} gates by {}, {} blocks each and twice as many where those leave it open; slower builds \
-         in {} of them, by 5 % and 10 % of a service p50 of {}.\n",
+        "{gates} of {} gates over {}, {} blocks each, and twice as many where the first stage cannot decide. {} of them include builds that are slower by 5 % and 10 % of a service p50 of {}.\n",
         header.gates,
         escape(&header.transport),
         header.blocks,
@@ -32,7 +31,7 @@ pub fn render(header: &Header, trials: &[Tried]) -> String {
         ]
     }));
     grid(&mut out, &rows, 1);
-    out.push_str("Intervals are exact binomial ones: so few gates allow no narrower claim.\n\n");
+    out.push_str("The intervals are exact binomial intervals.\n\n");
     let metrics: Vec<&str> = header.settings.margins.iter().map(|m| m.metric.as_str()).collect();
     let mut rows =
         vec![vec!["gate".to_owned(), "candidate".into(), "verdict".into(), "stage".into()]];

@@ -1,4 +1,4 @@
-//! Two runs side by side, for people and for programs.
+//! The comparison of two runs, as text, Markdown and JSON.
 
 use crate::layout;
 use crate::layout::{ALARM, BOLD, Look};
@@ -15,8 +15,8 @@ const NONE: &str = "–";
 /// As on the terminal.
 pub fn text(runs: &Runs, look: Look) -> String {
     let mut out = String::new();
-    for said in altered(runs) {
-        let _ = writeln!(out, "{}", look.paint(ALARM, look.wrap(&line(&said), 2).trim_end()));
+    for text in altered(runs) {
+        let _ = writeln!(out, "{}", look.paint(ALARM, look.wrap(&line(&text), 2).trim_end()));
     }
     let heads = [head("first", &runs.first), head("second", &runs.second)];
     out.push_str(&layout::table(&heads, 4, 0, look));
@@ -41,9 +41,9 @@ pub fn text(runs: &Runs, look: Look) -> String {
 
 /// For a pull request or a design document.
 pub fn markdown(runs: &Runs) -> String {
-    let mut out = "## Two runs side by side\n\n".to_owned();
-    for said in altered(runs) {
-        let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(&said));
+    let mut out = "## Comparison of two runs\n\n".to_owned();
+    for text in altered(runs) {
+        let _ = writeln!(out, "> [!WARNING]\n> {}\n", escape(&text));
     }
     let heads = [
         ["", "directory", "run", "began"].map(str::to_owned).to_vec(),
@@ -92,7 +92,8 @@ fn altered(runs: &Runs) -> Vec<String> {
 
 fn verdict(runs: &Runs) -> String {
     if !altered(runs).is_empty() && runs.differences.is_empty() {
-        return "These runs may NOT be compared: not all of the records are those that were written.".to_owned();
+        return "These runs may NOT be compared: some records are not those that were written."
+            .to_owned();
     }
     match (runs.comparable, runs.differences.is_empty()) {
         (true, true) => "These runs may be compared: scenario, arms, seed, schema, machine and version are the same.",
@@ -141,40 +142,44 @@ fn valued(figure: &Figure, value: Option<Value>) -> String {
 }
 
 fn summary(runs: &Runs) -> String {
-    let (within, told) = runs.within();
-    if told == 0 {
-        return "No figure can be held against the other run: they have none in common that two valid blocks support.".to_owned();
+    let (within, judged) = runs.within();
+    if judged == 0 {
+        return "No figure can be compared: the runs have none in common with two valid blocks."
+            .to_owned();
     }
-    let mut said = format!(
-        "{within} of {told} figures of the second run lie within the first one's 95 % intervals"
+    let mut text = format!(
+        "{within} of {judged} figures of the second run lie within the first one's 95 % intervals"
     );
     if runs.comparable {
-        said.push_str("; of two runs that differ by chance alone about five in six do. Runs made at different times share no moods of the machine: ratios repeat better than times, and no verdict is given");
+        text.push_str("; for two runs that differ only by chance, about five in six do. Runs made at different times were not measured under the same machine conditions: ratios repeat better than times, and no verdict is given");
     }
-    said.push('.');
-    said
+    text.push('.');
+    text
 }
 
 /// Whether both runs come to the same verdicts, in a few words.
 pub fn agreement_in_short(runs: &Runs) -> String {
-    let told = runs.verdicts;
-    match told.of {
-        0 => "none that both runs have".to_owned(),
-        _ if told.contradict > 0 => {
-            format!("{} of {} agree, {} contradict", told.agree, told.of, told.contradict)
+    let verdicts = runs.verdicts;
+    match verdicts.of {
+        0 => "none in common".to_owned(),
+        _ if verdicts.contradict > 0 => {
+            format!(
+                "{} of {} agree, {} contradict",
+                verdicts.agree, verdicts.of, verdicts.contradict
+            )
         }
-        _ => format!("{} of {} agree", told.agree, told.of),
+        _ => format!("{} of {} agree", verdicts.agree, verdicts.of),
     }
 }
 
 /// The same, with every verdict that is not the same.
 fn agreement(runs: &Runs) -> String {
-    let told = runs.verdicts;
-    let mut said = format!("Verdicts: {}", agreement_in_short(runs));
-    if told.agree > told.claims {
-        said.push_str(&format!(
-            " ({} of them that it cannot be told, which confirms nothing)",
-            told.agree - told.claims
+    let verdicts = runs.verdicts;
+    let mut text = format!("Verdicts: {}", agreement_in_short(runs));
+    if verdicts.agree > verdicts.claims {
+        text.push_str(&format!(
+            " ({} of them are \"cannot tell\", which confirms nothing)",
+            verdicts.agree - verdicts.claims
         ));
     }
     let each = |pair: &Pair| {
@@ -183,16 +188,16 @@ fn agreement(runs: &Runs) -> String {
             some => format!(" at {some}"),
         };
         let differ = pair.verdicts.iter().filter(|v| !v.agree);
-        differ.map(|v| format!("{}{setting}", unlike(v))).collect::<Vec<_>>()
+        differ.map(|v| format!("{}{setting}", disagreement(v))).collect::<Vec<_>>()
     };
     let differ: Vec<String> = runs.points.iter().flat_map(each).collect();
     match differ.is_empty() {
-        true => said + ".",
-        false => format!("{said}. Not the same: {}.", differ.join("; ")),
+        true => text + ".",
+        false => format!("{text}. Different: {}.", differ.join("; ")),
     }
 }
 
-fn unlike(v: &VerdictPair) -> String {
+fn disagreement(v: &VerdictPair) -> String {
     let both = [v.first, v.second].map(word);
     format!("{} of {} ({}, then {})", v.metric, v.candidate, both[0], both[1])
 }

@@ -2,16 +2,15 @@
 
 use crate::visible::line;
 use crate::{certainty, duplex, fanout, idle, notes};
-use pushbench_analysis::compare::{ArmFigures, Comparison, Design, Point, Report, Verdict};
-use pushbench_core::cpu_list::Cpus;
-use pushbench_core::scenario::{Arrivals, Flow, Recipients, Setting};
+use pushbench_analysis::compare::{ArmFigures, Comparison, Point, Report, Verdict};
+use pushbench_core::scenario::{Flow, Recipients, Setting};
 use pushbench_core::units;
 
 /// A row: its name, a cell per arm, and for two arms the difference and the verdict.
 pub struct Row {
     /// What it shows.
     pub name: &'static str,
-    /// The metric it is compared by; empty where it is told only.
+    /// The metric it is compared by; empty where it is only reported.
     pub metric: &'static str,
     /// One cell an arm.
     pub arms: Vec<String>,
@@ -82,7 +81,7 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     push("driver CPU/event", "driver_usage.cpu_ns_per_event", |a| {
         cpu(a.driver_usage.cpu_ns_per_event)
     });
-    push("together", "total_usage.cpu_ns_per_event", together);
+    push("total CPU/event", "total_usage.cpu_ns_per_event", together);
     push("bytes/event out+in", "", bytes_per_event);
     push("target memory peak", "", |a| {
         a.target_usage.rss_peak_bytes.map_or(NONE.into(), |b| units::bytes(b as f64))
@@ -90,7 +89,7 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     push("connections opened", "", connections);
     let arms = &point.arms;
     if arms.iter().any(|a| a.connections.reconnects > 0) {
-        push("made anew, each in p50", "", reconnects);
+        push("reconnects · time p50", "", reconnects);
     }
     let queued = |a: &ArmFigures| {
         let slots = a.load.connections * a.load.in_flight as u64;
@@ -104,7 +103,7 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     if arms.iter().any(|a| a.backlog.bursts > 0) {
         push("time to drain a burst", "", |a| time(a.backlog.drain_ns));
     }
-    push("due / ack / lost", "", fates);
+    push("due / ack / lost", "", outcomes);
     let shown = [arms.first(), arms.get(candidate)];
     if shown.iter().flatten().any(|a| a.ease.is_some()) {
         push("lines of code", "", lines_of_code);
@@ -148,10 +147,12 @@ pub(super) fn bytes_per_event(a: &ArmFigures) -> String {
 
 /// Per event where events pay for them, else per trial.
 pub(super) fn connections(a: &ArmFigures) -> String {
-    // Some reconnects are an accident, as many as there were connections are a habit.
-    let habit = 2.0 * a.load.connections as f64;
+    // A few reconnects are incidental; as many as there were connections are systematic.
+    let systematic = 2.0 * a.load.connections as f64;
     match (a.connections.per_event, a.connections.per_trial) {
-        (Some(per_event), Some(opened)) if opened >= habit => format!("{per_event:.2} per event"),
+        (Some(per_event), Some(opened)) if opened >= systematic => {
+            format!("{per_event:.2} per event")
+        }
         (_, Some(opened)) => format!("{opened:.0}"),
         _ => NONE.into(),
     }
@@ -164,7 +165,7 @@ fn reconnects(a: &ArmFigures) -> String {
     }
 }
 
-/// The events told apart: a heading, and a row each with a cell an arm; empty where they are not.
+/// The strata: a heading, and a row per stratum with a cell per arm; empty where there are none.
 pub fn strata(point: &Point) -> Vec<Vec<String>> {
     let Some(first) = point.arms.iter().find(|a| !a.strata.is_empty()) else {
         return Vec::new();
@@ -217,8 +218,8 @@ pub(super) fn duties(a: &ArmFigures) -> String {
     }
 }
 
-pub(super) fn fates(a: &ArmFigures) -> String {
-    let f = &a.events.fates;
+pub(super) fn outcomes(a: &ArmFigures) -> String {
+    let f = &a.events.outcomes;
     let count = |n| units::count(n as f64);
     let mut text = format!("{}/{}/{}", count(f.due), count(f.acknowledged), count(f.lost));
     if f.failed + f.timed_out > 0 {
@@ -263,15 +264,15 @@ pub fn verdict(c: &Comparison) -> String {
 }
 
 /// A metric as the tables of a flow call it.
-pub fn metric_name(flow: Flow, metric: &'static str) -> &'static str {
-    let told = match flow {
-        // Its row stands below those it adds up; alone it needs more words.
+pub(crate) fn metric_name(flow: Flow, metric: &'static str) -> &'static str {
+    let name = match flow {
+        // The total has one name in every flow.
         _ if metric.starts_with("total_usage") => None,
         Flow::Ingest => None,
         Flow::Duplex => duplex::name_of(metric),
         Flow::Fanout | Flow::Idle => fanout::name_of(metric).or_else(|| idle::name_of(metric)),
     };
-    told.unwrap_or(match metric {
+    name.unwrap_or(match metric {
         "response.p50" => "response p50",
         "response.p90" => "response p90",
         "response.p99" => "response p99",
@@ -282,126 +283,29 @@ pub fn metric_name(flow: Flow, metric: &'static str) -> &'static str {
         "delivery.p90" => "delivery p90",
         "delivery.p99_9" => "delivery p99.9",
         "last.p99" => "last subscriber p99",
-        "first_event.p90" => "to the first event p90",
+        "first_event.p90" => "time to first event p90",
         "target_usage.cpu_ns_per_event" => "target CPU/event",
         "driver_usage.cpu_ns_per_event" => "driver CPU/event",
-        "total_usage.cpu_ns_per_event" if flow == Flow::Duplex => "CPU/question together",
-        "total_usage.cpu_ns_per_event" => "CPU/event together",
-        "total_usage.cpu_ns_per_delivery" => "CPU/delivery together",
+        "total_usage.cpu_ns_per_event" if flow == Flow::Duplex => "total CPU/question",
+        "total_usage.cpu_ns_per_event" => "total CPU/event",
+        "total_usage.cpu_ns_per_delivery" => "total CPU/delivery",
         "wire.bytes_per_delivery" => "bytes/delivery",
         "wire.bytes_per_subscriber_minute" => "bytes/subscriber·min",
         other => other,
     })
 }
 
-/// `2000/s poisson · 512 B · 32 warm connections, 1 in flight · 12 sliced blocks`
-pub fn conditions(point: &Point) -> String {
-    let d = &point.design;
-    let arrivals = match (d.arrivals, d.rate) {
-        (Arrivals::Closed, _) => "closed loop".to_owned(),
-        (kind, rate) => {
-            format!("{}/s {}", rate.unwrap_or(0.0), arrivals(kind))
-        }
-    };
-    let size = units::bytes(d.payload_bytes as f64);
-    let whom = match (&d.subscribers, &d.questions) {
-        (Some(subscribers), _) => pushbench_analysis::compare::fanout::asked(subscribers),
-        (_, Some(questions)) => {
-            format!("{} · {}", pushbench_analysis::compare::duplex::asked(questions), slots(point))
-        }
-        _ => slots(point),
-    };
-    format!("{arrivals} · {size} · {whom} · {}", blocks(d))
-}
-
-fn arrivals(kind: Arrivals) -> String {
-    match kind {
-        Arrivals::Constant => "constant".to_owned(),
-        Arrivals::Poisson => "poisson".to_owned(),
-        Arrivals::Closed => "closed".to_owned(),
-        Arrivals::Ramp { to } => format!("rising to {to}/s"),
-        Arrivals::Burst(b) => {
-            let time = |d: std::time::Duration| units::nanos_text(d.as_nanos() as f64);
-            format!("with bursts of ×{} for {} every {}", b.factor, time(b.length), time(b.every))
-        }
-    }
-}
-
-/// `loopback, no TLS · driver on CPU 1, target on CPU 0`
-pub fn place(point: &Point) -> String {
-    let d = &point.design;
-    let (driver, target) = (Cpus(&d.driver_cpus), Cpus(&d.target_cpus));
-    format!("{}, no TLS · driver on CPU {driver}, target on CPU {target}", d.hosts.join(" and "))
-}
-
-fn slots(point: &Point) -> String {
-    let each = |a: &ArmFigures| {
-        format!("{} warm connections, {} in flight", a.load.connections, a.load.in_flight)
-    };
-    let first = point.arms.first().map(each).unwrap_or_default();
-    if point.arms.iter().all(|a| each(a) == first) {
-        return first;
-    }
-    let of_arm = |a: &ArmFigures| format!("{}: {}", a.arm, each(a));
-    point.arms.iter().map(of_arm).collect::<Vec<_>>().join("; ")
-}
-
-fn blocks(d: &Design) -> String {
-    let count = d.blocks_run;
-    match (d.kind, d.slice_ns) {
-        (Some(kind), Some(slice)) => {
-            format!("{count} {kind} blocks of {} slices", units::nanos_text(slice as f64))
-        }
-        (Some(kind), None) => format!("{count} {kind} blocks"),
-        _ => "no block".to_owned(),
-    }
-}
-
-/// `blocks 12/12 valid · lag p50 4 µs · spill 0.3 % · machine stalls p99 0.8 ms`
-pub fn trust(point: &Point) -> String {
-    let t = &point.validity.trust;
-    let mut parts = vec![format!("blocks {}/{} valid", t.blocks_valid, t.blocks_run)];
-    let mut add = |what: &str, value: Option<String>| {
-        if let Some(value) = value {
-            parts.push(format!("{what} {value}"));
-        }
-    };
-    let time = |ns: Option<u64>| ns.map(|v| units::nanos_text(v as f64));
-    add("lag p50", time(t.lag_p50_ns));
-    add("late reading p50", time(t.reading_p50_ns));
-    add("spill", t.spill.map(|s| format!("{:.1} %", s.min(1.0) * 100.0)));
-    add("machine stalls p99", time(t.hiccup_p99_ns));
-    add("steal", t.steal.map(|s| format!("{:.1} %", s * 100.0)));
-    let shared = &t.shared_cpus;
-    add("driver and target shared CPU", (!shared.is_empty()).then(|| Cpus(shared).to_string()));
-    let others = t.blocks_beside_other_runs;
-    add("beside other runs in", (others > 0).then(|| format!("{others}/{} blocks", t.blocks_run)));
-    parts.join(" · ")
-}
-
-/// `same handler, runtime, threads, NODELAY; differs: framing`
-pub fn parity(point: &Point) -> String {
-    let (same, differ, unknown) = point.parity.names();
-    let mut parts = Vec::new();
-    for (what, names) in [("same", same), ("differs:", differ), ("unknown:", unknown)] {
-        if !names.is_empty() {
-            parts.push(format!("{what} {}", names.join(", ")));
-        }
-    }
-    parts.join("; ")
-}
-
-/// What stands on top of a run that was cut short, or whose records are not those that it wrote.
+/// The warning above a run that was cut short or whose records were altered.
 pub fn incomplete(report: &Report) -> Option<String> {
     if !report.records_differ.is_empty() {
         let differ = report.records_differ.join("; ");
         return Some(format!(
-            "RECORDS DIFFER: {differ}: what follows is not the run as it was measured"
+            "RECORDS DIFFER: {differ}: the figures below are not those of the run as it was measured"
         ));
     }
     let why = report.failure.as_ref().map(|why| format!(" ({})", line(why))).unwrap_or_default();
-    let said = format!("INCOMPLETE: the run was cut short{why}; what was finished is below");
-    (!report.complete).then_some(said)
+    let text = format!("INCOMPLETE: the run was cut short{why}; the finished part is below");
+    (!report.complete).then_some(text)
 }
 
 /// An arm as other tools know it from run to run: `ingest load.rate = 500 webhook@builtin`.
@@ -409,21 +313,6 @@ pub fn benchmark(report: &Report, point: &Point, arm: &str) -> String {
     let setting = setting(point);
     let gap = if setting.is_empty() { "" } else { " " };
     format!("{} {setting}{gap}{arm}", report.scenario)
-}
-
-/// What no figure of this version covers.
-const NEVER_TESTED: &str = "TLS, network delay, proxies, retries";
-
-/// What no figure of this report covers.
-pub fn not_tested(report: &Report) -> String {
-    let asked = || report.points.iter().filter_map(|p| p.design.subscribers.as_ref());
-    let moved = asked().any(|s| s.stay.is_some() || s.backoff.is_some());
-    let others = match asked().next() {
-        None => ", fan-out",
-        Some(_) if moved => "",
-        Some(_) => ", subscribers that come and go",
-    };
-    format!("{NEVER_TESTED}{others}")
 }
 
 /// How a setting reads where there is little room: `rate = 500`.

@@ -55,8 +55,8 @@ fn inconclusive() -> StoredRun {
 fn overloaded() -> StoredRun {
     let mut run = sample::ratios(0.8, 0.5);
     run.trials.iter_mut().filter(|t| t.arm == 0).for_each(|t| {
-        t.overloaded = true;
-        t.acknowledged_by_end = 1500;
+        t.judged.overloaded = true;
+        t.account.acknowledged_by_end = 1500;
     });
     run
 }
@@ -64,7 +64,10 @@ fn overloaded() -> StoredRun {
 fn invalid() -> StoredRun {
     let mut run = sample::ratios(0.8, 0.5);
     let why = "median lag 900 µs, over 200 µs";
-    run.trials.iter_mut().filter(|t| t.arm == 1).for_each(|t| t.invalid.push(why.to_owned()));
+    run.trials
+        .iter_mut()
+        .filter(|t| t.arm == 1)
+        .for_each(|t| t.judged.invalid.push(why.to_owned()));
     run
 }
 
@@ -94,16 +97,16 @@ pub(crate) fn fanned_out() -> StoredRun {
     let audience = Audience::all(50);
     for trial in &mut run.trials {
         let mut deliveries = Deliveries::new(&audience);
-        let events = trial.events.due;
+        let events = trial.account.measured.due;
         let due = 50 * events;
         deliveries.measured =
             DeliveryOutcomes { due, received: due, ..DeliveryOutcomes::default() };
         (deliveries.events, deliveries.complete) = (events, events);
         (deliveries.read, deliveries.read_in_window, deliveries.read_by_end) = (due, due, due);
         for times in [&mut deliveries.delivery, &mut deliveries.unlagged, &mut deliveries.last] {
-            times.merge(&trial.service);
+            times.merge(&trial.account.service);
         }
-        deliveries.skew.merge(&trial.lag);
+        deliveries.skew.merge(&trial.account.lag);
         deliveries.connections = 50;
         trial.fanout = Some(Fanout {
             deliveries,
@@ -155,7 +158,7 @@ pub(crate) fn idled() -> StoredRun {
 /// Events were open when the other arm's slice began.
 pub(crate) fn spilled() -> StoredRun {
     let mut run = sample::ratios(0.8, 0.5);
-    run.trials.iter_mut().for_each(|t| t.spill = t.events.due / 10);
+    run.trials.iter_mut().for_each(|t| t.account.spill = t.account.measured.due / 10);
     run
 }
 
@@ -183,9 +186,12 @@ fn hostile() -> StoredRun {
     run.header.points[0].arms[0].label.clone_from(&label);
     for trial in run.trials.iter_mut().filter(|t| t.arm == 0) {
         trial.label.clone_from(&label);
-        trial.faults.insert("-answered <img src=x>\n\u{1b}]0;title\u{7} \u{ffff}".to_owned(), 3);
+        trial
+            .account
+            .faults
+            .insert("-answered <img src=x>\n\u{1b}]0;title\u{7} \u{ffff}".to_owned(), 3);
         if trial.block == 3 {
-            trial.invalid.push("@exit <i>=2</i>\n\u{2066}".to_owned());
+            trial.judged.invalid.push("@exit <i>=2</i>\n\u{2066}".to_owned());
         }
     }
     run
@@ -376,29 +382,4 @@ fn nothing_to_compare_says_what_is_missing() {
     }
     let report: Report = compare::compare(&run);
     assert_eq!(report.points[0].arms.len(), 2, "the arms are named all the same");
-}
-
-#[test]
-fn other_runs_shared_cpus_and_pauses_stand_in_the_trust_line() {
-    let mut run = sample::ratios(1.0, 1.0);
-    let line = |run: &StoredRun| crate::table::trust(&compare::compare(run).points[0]);
-    let quiet = line(&run);
-    assert!(!quiet.contains("other runs") && !quiet.contains("shared"), "{quiet}");
-    run.header.placement.insert("driver".to_owned(), vec![0, 1]);
-    run.trials.iter_mut().filter(|t| t.block < 3).for_each(|t| t.other_runs = 1);
-    run.trials[0].spill = run.trials[0].events.due * 100;
-    let said = line(&run);
-    assert!(said.contains("driver and target shared CPU 0"), "{said}");
-    assert!(said.contains("beside other runs in 3/12 blocks"), "{said}");
-    assert!(said.contains("spill 100.0 %"), "a share of an older run: {said}");
-    for trial in &mut run.trials {
-        trial.driver.pause_ns = Some(3_000_000_000);
-        trial.invalid = vec!["driver stopped".to_owned()];
-    }
-    assert!(
-        compare::compare(&run).points[0]
-            .sentences
-            .join(" ")
-            .contains("The driver was stopped while it measured")
-    );
 }

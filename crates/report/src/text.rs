@@ -6,7 +6,7 @@ use crate::layout::{ALARM, BOLD, CAUTION};
 use crate::table;
 use crate::table::Row;
 use crate::visible::{line, visible};
-use crate::{idle, notes, overview};
+use crate::{conditions, idle, notes, overview};
 use pushbench_analysis::compare::expect::Outcome;
 use pushbench_analysis::compare::{ArmFigures, Point, Report};
 use pushbench_core::scenario::Flow;
@@ -20,8 +20,8 @@ pub use layout::align;
 pub fn render(report: &Report, look: Look) -> String {
     let question = format!("{}: {}", line(&report.scenario), visible(&report.question));
     let mut out = look.wrap(&question, 2);
-    if let Some(said) = table::incomplete(report) {
-        let _ = writeln!(out, "{}", look.paint(ALARM, look.wrap(&said, 2).trim_end()));
+    if let Some(message) = table::incomplete(report) {
+        let _ = writeln!(out, "{}", look.paint(ALARM, look.wrap(&message, 2).trim_end()));
     }
     for point in &report.points {
         out.push_str(&crate::text::point(point, look));
@@ -29,7 +29,7 @@ pub fn render(report: &Report, look: Look) -> String {
     if report.points.len() > 1 {
         out.push_str(&sweep(report, look));
     }
-    out.push_str(&look.wrap(&format!("Not tested here: {}.", table::not_tested(report)), 2));
+    out.push_str(&look.wrap(&format!("Not tested here: {}.", conditions::not_tested(report)), 2));
     out
 }
 
@@ -39,8 +39,8 @@ pub fn point(point: &Point, look: Look) -> String {
     if !point.setting.is_empty() {
         let _ = writeln!(out, "\n— {} —", look.paint(BOLD, &line(&table::setting(point))));
     }
-    out.push_str(&look.wrap(&line(&table::conditions(point)), 2));
-    out.push_str(&look.wrap(&line(&table::place(point)), 2));
+    out.push_str(&look.wrap(&line(&conditions::conditions(point)), 2));
+    out.push_str(&look.wrap(&line(&conditions::place(point)), 2));
     out.push('\n');
     if point.arms.len() > overview::FEW {
         let mut grid = overview::grid(point);
@@ -71,17 +71,17 @@ pub fn point(point: &Point, look: Look) -> String {
     out
 }
 
-/// What stands under the tables: trust, parity, expectations, sentences.
+/// The lines under the tables: trust, parity, expectations, sentences.
 fn below(out: &mut String, point: &Point, look: Look) {
     // Continued under the text, not under its heading.
     const INDENT: usize = 8;
-    out.push_str(&look.wrap(&format!("trust   {}", table::trust(point)), INDENT));
+    out.push_str(&look.wrap(&format!("trust   {}", conditions::trust(point)), INDENT));
     for (number, note) in point.validity.numbered() {
         let text = format!("        {} {}", notes::sign(number), line(&note.text));
         let wrapped = look.wrap(&text, INDENT + 2);
         let _ = writeln!(out, "{}", look.paint(CAUTION, wrapped.trim_end()));
     }
-    out.push_str(&look.wrap(&format!("parity  {}", line(&table::parity(point))), INDENT));
+    out.push_str(&look.wrap(&format!("parity  {}", line(&conditions::parity(point))), INDENT));
     out.push('\n');
     for e in point.expectations.iter().filter(|e| e.outcome != Outcome::Met) {
         let value = e.value.map_or("not measured".to_owned(), |v| v.to_string());
@@ -90,8 +90,8 @@ fn below(out: &mut String, point: &Point, look: Look) {
             _ => ("cannot be judged", CAUTION),
         };
         let arm = line(&e.arm);
-        let said = format!("expect  {} of {arm}: {value}, limit {}: {what}", e.what, e.limit);
-        let _ = writeln!(out, "{}", look.paint(style, look.wrap(&said, INDENT).trim_end()));
+        let message = format!("expect  {} of {arm}: {value}, limit {}: {what}", e.what, e.limit);
+        let _ = writeln!(out, "{}", look.paint(style, look.wrap(&message, INDENT).trim_end()));
     }
     for sentence in &point.sentences {
         let wrapped = look.wrap(&line(sentence), 2);

@@ -1,14 +1,20 @@
 //! The one handler behind every built-in server: decode the event's JSON, check it, acknowledge
 //! it or answer it.
 
+use hyper::StatusCode;
+use hyper::header::{HeaderMap, HeaderValue};
+use pushbench_core::arm::{ArmOption, ArmOptions};
 use pushbench_core::event::{Event, acknowledgement, answer};
 use pushbench_host::clock;
 use pushbench_host::sleep::Timer;
+use pushbench_wire::webhook::CALLBACK_URL;
 use std::time::Duration;
 
-/// What the handler does beside its duty, to imitate a slower server.
+/// Options of the handler: those of its arm, and those that imitate a slower server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Handler {
+    /// What is added to the transport.
+    pub options: ArmOptions,
     /// Sleeps this long per event.
     pub delay: Option<Duration>,
     /// Burns CPU this long per event.
@@ -22,39 +28,68 @@ pub struct Handler {
 #[derive(Default)]
 pub struct Pause(Option<Timer>);
 
+/// Why an event is refused. A transport without a status sends the text alone.
+pub type Refusal = (StatusCode, String);
+
+/// An event that is in order.
+pub struct Checked<'a> {
+    /// The event.
+    pub event: Event<'a>,
+    /// The URL at which its answer is wanted, where that is not the connection it came by.
+    pub callback: Option<&'a HeaderValue>,
+}
+
+fn bad(why: impl Into<String>) -> Refusal {
+    (StatusCode::BAD_REQUEST, why.into())
+}
+
 impl Handler {
     /// Whether it takes its time over an event, so that an answer must not wait for the next one's.
-    pub fn takes_time(&self) -> bool {
+    pub(crate) fn takes_time(&self) -> bool {
         self.delay.is_some() || self.work.is_some()
     }
 
     /// Handles one event: its acknowledgement or its answer, or why it is refused.
-    pub async fn handle(&self, pause: &mut Pause, event: &[u8]) -> Result<String, String> {
-        let event = self.check(event)?;
-        self.answer(pause, &event.id).await
+    pub async fn handle(
+        &self,
+        pause: &mut Pause,
+        headers: &HeaderMap,
+        event: &[u8],
+    ) -> Result<String, Refusal> {
+        let checked = self.check(headers, event)?;
+        self.answer(pause, &checked.event.id).await
     }
 
-    /// The first half: the event, or why it is refused.
-    pub fn check<'a>(&self, event: &'a [u8]) -> Result<Event<'a>, String> {
-        let event = Event::read(event).map_err(|e| format!("not an event: {e}"))?;
+    /// The first half: the event, or why it is refused. `headers` are those of its request, or of the
+    /// handshake of its connection; none where the transport has no headers.
+    pub fn check<'a>(
+        &self,
+        headers: &'a HeaderMap,
+        event: &'a [u8],
+    ) -> Result<Checked<'a>, Refusal> {
+        let event = Event::read(event).map_err(|e| bad(format!("not an event: {e}")))?;
         if event.id.is_empty() || event.kind.is_empty() {
-            return Err("not an event: id and type must not be empty".to_owned());
+            return Err(bad("not an event: id and type must not be empty"));
         }
-        Ok(event)
+        let callback = match self.options.contains(ArmOption::Callback) {
+            true => headers.get(CALLBACK_URL),
+            false => None,
+        };
+        Ok(Checked { event, callback })
     }
 
     /// The second half: what goes back for the event of that id.
-    pub async fn answer(&self, pause: &mut Pause, id: &str) -> Result<String, String> {
+    pub async fn answer(&self, pause: &mut Pause, id: &str) -> Result<String, Refusal> {
         if let Some(work) = self.work {
             burn(work);
         }
         if let Some(delay) = self.delay {
             let timer = match pause.0.take() {
                 Some(timer) => timer,
-                None => Timer::new().map_err(|e| format!("no timer: {e}"))?,
+                None => Timer::new().map_err(|e| bad(format!("no timer: {e}")))?,
             };
             let until = clock::now() + delay.as_nanos() as u64;
-            timer.until(until).await.map_err(|e| e.to_string())?;
+            timer.until(until).await.map_err(|e| bad(e.to_string()))?;
             pause.0 = Some(timer);
         }
         Ok(match self.answer {
@@ -64,7 +99,7 @@ impl Handler {
     }
 }
 
-/// By the thread's own clock: beside other work it takes longer, and costs as much.
+/// Uses CPU time of the thread, so that the cost is the same under load.
 fn burn(work: Duration) {
     let end = clock::thread_cpu() + work.as_nanos() as u64;
     while clock::thread_cpu() < end {
@@ -75,10 +110,12 @@ fn burn(work: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hyper::header::HeaderName;
 
-    fn handle(event: &str) -> Result<String, String> {
+    fn handle(event: &str) -> Result<String, Refusal> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(Handler::default().handle(&mut Pause::default(), event.as_bytes()))
+        let (mut pause, headers) = (Pause::default(), HeaderMap::new());
+        runtime.block_on(Handler::default().handle(&mut pause, &headers, event.as_bytes()))
     }
 
     #[test]
@@ -99,6 +136,18 @@ mod tests {
             r#"{"id":"7","type":"t","data":{}"#,
         ] {
             assert!(handle(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_url_in_the_headers_is_heeded_where_answers_are_called_back() {
+        let url = (HeaderName::from_static(CALLBACK_URL), HeaderValue::from_static("u"));
+        let headers = HeaderMap::from_iter([url]);
+        let called_back = ArmOptions::default().with(ArmOption::Callback);
+        for (options, heeded) in [(ArmOptions::default(), false), (called_back, true)] {
+            let handler = Handler { options, ..Handler::default() };
+            let checked = handler.check(&headers, br#"{"id":"7","type":"t","data":{}}"#);
+            assert_eq!(checked.ok().unwrap().callback.is_some(), heeded);
         }
     }
 }

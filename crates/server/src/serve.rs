@@ -2,14 +2,16 @@
 
 use crate::handler::Handler;
 use crate::publisher;
-use crate::publisher::desk;
 use crate::publisher::hub::Hub;
-use crate::webhook::answering::Answering;
+use crate::publisher::requests;
+use crate::webhook::callback_addresses::CallbackAddresses;
 use crate::{tcp, webhook, websocket};
+use pushbench_core::arm::ArmOption;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::effective_config::{EffectiveConfig, LISTENING};
 use pushbench_core::transport::Carrier;
 use pushbench_host::console;
+use pushbench_wire::stream::Stream;
 use std::io::{self};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// How often a publisher looks for deliveries that were not acknowledged in time.
 const SWEEP: Duration = Duration::from_millis(250);
 
-/// What `pushbench serve` was asked for.
+/// The parameters of `pushbench serve`.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
     /// Where it listens; port 0 takes a free one.
@@ -49,7 +51,7 @@ pub enum Work {
 enum Service {
     Take(Carrier, Handler),
     /// Questions by POST, whose answers may be wanted elsewhere.
-    Answer(Handler, Arc<Answering>),
+    Answer(Handler, Arc<CallbackAddresses>),
     Publish(Arc<Hub>),
 }
 
@@ -70,7 +72,7 @@ pub fn serve(options: &ServeOptions) -> Result<()> {
     runtime.block_on(async {
         let listener = listen(options.listen)?;
         announce(options, &listener)
-            .map_err(|e| Error::harness(format!("cannot announce: {e}")))?;
+            .map_err(|e| Error::harness(format!("cannot print the address of the server: {e}")))?;
         accept(options, listener).await
     })
 }
@@ -93,7 +95,9 @@ fn listen(address: SocketAddr) -> Result<TcpListener> {
                 "another program listens there: choose another --listen, or port 0 for a free one"
             }
             io::ErrorKind::PermissionDenied => "ports below 1024 need root: choose a higher one",
-            io::ErrorKind::AddrNotAvailable => "this machine has no such address: try 127.0.0.1:0",
+            io::ErrorKind::AddrNotAvailable => {
+                "this machine does not have that address: try 127.0.0.1:0"
+            }
             _ => "try --listen 127.0.0.1:0",
         };
         Error::harness(format!("cannot listen on {address}: {e}; {remedy}"))
@@ -109,13 +113,13 @@ fn taking(handler: &Handler) -> String {
 }
 
 fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
-    let (told, handler) = match &options.work {
-        Work::Publish(publisher, _) => (publisher.told(), Handler::default()),
+    let (description, handler) = match &options.work {
+        Work::Publish(publisher, _) => (publisher.description(), Handler::default()),
         Work::Take(_, handler) => (taking(handler), *handler),
     };
     let nanos = |d: Option<Duration>| d.map_or(0, |d| d.as_nanos() as u64);
     let in_force = EffectiveConfig {
-        handler: told,
+        handler: description,
         runtime: if options.threads == 1 {
             "tokio current-thread".to_owned()
         } else {
@@ -133,7 +137,7 @@ fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
 
 async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
     let service = match &options.work {
-        Work::Take(Carrier::Webhook, handler) if handler.answer.is_some() => {
+        Work::Take(Carrier::Webhook, handler) if handler.options.contains(ArmOption::Callback) => {
             Service::Answer(*handler, Arc::default())
         }
         Work::Take(carrier, handler) => Service::Take(*carrier, *handler),
@@ -147,8 +151,8 @@ async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
     };
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(connection(service.clone(), stream));
+            Ok((socket, _)) => {
+                tokio::spawn(connection(service.clone(), socket));
             }
             Err(e) => {
                 console::error_line(&format!("cannot accept a connection: {e}"));
@@ -158,14 +162,15 @@ async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
     }
 }
 
-/// A connection that ends badly is the client's affair; the server goes on.
-async fn connection(service: Service, stream: TcpStream) {
+/// An error of a connection does not affect the server.
+async fn connection(service: Service, socket: TcpStream) {
+    let Ok(stream) = Stream::accept(socket).await else { return };
     match service {
         Service::Take(Carrier::Webhook, h) => webhook::server::serve(h, None, stream).await,
         Service::Answer(h, to) => webhook::server::serve(h, Some(to), stream).await,
         Service::Take(Carrier::Websocket, h) => websocket::server::serve(h, stream).await,
         Service::Take(Carrier::Tcp, h) => tcp::server::serve(h, stream).await,
-        Service::Publish(hub) => desk::serve(hub, stream).await,
+        Service::Publish(hub) => requests::serve(hub, stream).await,
     }
 }
 

@@ -1,9 +1,9 @@
-//! The publisher's half: a subscriber asks for `/subscribe` and gets a response that does not end.
+//! The publisher: a subscriber requests `/subscribe` and gets a response that does not end.
 
-use crate::publisher::desk::{Answer, text, types, unknown_type, whole};
 use crate::publisher::hub::Hub;
+use crate::publisher::requests::{Answer, read_body, text, types, unknown_type};
 use crate::publisher::subscription::Subscription;
-use crate::publisher::tally::Fate;
+use crate::publisher::tally::DeliveryOutcome;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming};
@@ -25,19 +25,19 @@ const LONGEST_ACKNOWLEDGEMENT: usize = 1 << 20;
 /// `GET /subscribe?types=a,b`
 pub fn subscribe(hub: &Arc<Hub>, request: &Request<Incoming>) -> Answer {
     if request.method() != Method::GET {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "a stream is asked for by GET");
+        return text(StatusCode::METHOD_NOT_ALLOWED, "a stream is requested by GET");
     }
     if !accepts(request) {
-        let here = format!("here is {CONTENT}, which the header Accept does not allow");
+        let here = format!("the response is {CONTENT}, which the header Accept does not allow");
         return text(StatusCode::NOT_ACCEPTABLE, here);
     }
     let types = types(request);
     if let Some(unknown) = hub.unknown(types.iter().map(String::as_str)) {
         return unknown_type(hub, unknown);
     }
-    let subscription = hub.enter(types);
+    let subscription = hub.add_subscription(types);
     let number = subscription.number();
-    // Nothing is resumed, whatever Last-Event-ID asks for: who is away loses what comes meanwhile, as
+    // Last-Event-ID is ignored: a subscriber that is disconnected loses the events of that time, as
     // over every other transport.
     let mut hello = json!({ "subscriber": number, "resumed": false });
     if hub.options.acknowledged {
@@ -53,12 +53,12 @@ pub fn subscribe(hub: &Arc<Hub>, request: &Request<Incoming>) -> Answer {
 
 /// Whether the header Accept, where there is one, allows a stream of events.
 fn accepts(request: &Request<Incoming>) -> bool {
-    let mut asked = request.headers().get_all(ACCEPT).iter().peekable();
+    let mut polling = request.headers().get_all(ACCEPT).iter().peekable();
     let allows = |kind: &str| {
         let kind = kind.split(';').next().unwrap_or_default().trim();
         [CONTENT, "text/*", "*/*"].iter().any(|ours| kind.eq_ignore_ascii_case(ours))
     };
-    asked.peek().is_none() || asked.any(|v| v.to_str().is_ok_and(|v| v.split(',').any(allows)))
+    polling.peek().is_none() || polling.any(|v| v.to_str().is_ok_and(|v| v.split(',').any(allows)))
 }
 
 /// The body that does not end. hyper writes what is ready together, without copying it, and drops this
@@ -82,7 +82,7 @@ impl Body for Events {
         let next = ready!(self.subscription.poll_next(cx));
         Poll::Ready(next.map(|event| {
             if !self.subscription.hub().options.acknowledged {
-                self.subscription.settle(&event.id, Fate::Written);
+                self.subscription.settle(&event.id, DeliveryOutcome::Written);
             }
             Ok(Frame::data(event.framed(|e| frame(&e.id, &e.body))))
         }))
@@ -91,16 +91,16 @@ impl Body for Events {
 
 /// `POST /ack/7 ["ID", …]`
 pub async fn acknowledge(hub: &Hub, request: Request<Incoming>, subscriber: u64) -> Answer {
-    let body = match whole(request, LONGEST_ACKNOWLEDGEMENT).await {
+    let body = match read_body(request, LONGEST_ACKNOWLEDGEMENT).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };
     let ids: Vec<Cow<'_, str>> = match serde_json::from_slice(&body) {
         Ok(ids) => ids,
-        Err(e) => return text(StatusCode::BAD_REQUEST, format!("no array of ids: {e}")),
+        Err(e) => return text(StatusCode::BAD_REQUEST, format!("not an array of ids: {e}")),
     };
     if !hub.acknowledged(subscriber, &ids) {
-        let nobody = format!("nobody is subscribed as {subscriber}: its stream has ended");
+        let nobody = format!("there is no subscriber {subscriber}: its stream has ended");
         return text(StatusCode::NOT_FOUND, nobody);
     }
     text(StatusCode::NO_CONTENT, "")

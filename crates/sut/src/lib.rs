@@ -7,18 +7,19 @@
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
-mod address;
-mod described;
-pub mod ease;
+mod description;
+pub mod ease_of_implementation;
+mod http;
 mod listening;
 pub mod manifest;
-mod mapped;
 mod memory_cgroup;
 mod output;
 mod port;
 pub mod process;
 pub mod publisher;
+mod publishing_keys;
 mod ready;
+mod request_keys;
 pub mod setup;
 mod subscriber_urls;
 mod supervised;
@@ -26,7 +27,6 @@ pub mod supervisor;
 mod tls;
 mod tree;
 mod values;
-mod wants;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -40,7 +40,7 @@ pub fn set_program(path: PathBuf) {
     let _already_named = PROGRAM.set(path);
 }
 
-/// Names the folder to cache in, for programs that use this library: it stands for XDG_CACHE_HOME.
+/// Names the folder to cache in, for programs that use this library: it replaces XDG_CACHE_HOME.
 /// Only the first call counts.
 pub fn set_cache(path: PathBuf) {
     let _already_named = CACHE.set(path);

@@ -1,5 +1,5 @@
 //! Where the processes of a target really listen, read from /proc: for the message when it is not
-//! where they were asked to.
+//! the expected address.
 
 use std::collections::HashSet;
 use std::fs;

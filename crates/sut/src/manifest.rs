@@ -1,18 +1,19 @@
 //! What a target is: read from the shipped `targets/` (embedded in the binary) or from the user's
 //! `pushbench.toml`.
 
-use crate::address::{Endpoint, scheme_of};
-use crate::described;
-use crate::described::{Described, Targets};
-use crate::ease;
+use crate::description;
+use crate::description::{TargetDescription, Targets};
+use crate::ease_of_implementation;
 use crate::publisher::{PublishOptions, Publisher};
 use include_dir::Dir;
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::{Matched, Matching};
 use pushbench_core::origin::Origin;
 use pushbench_core::record::ease::Ease;
 use pushbench_core::suggest::did_you_mean;
-use pushbench_core::transport::ALL;
+use pushbench_core::transport::{ALL, Transport};
+use pushbench_wire::endpoint::{Endpoint, Scheme};
 use pushbench_wire::request_options::RequestOptions;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -97,13 +98,14 @@ pub struct BuiltinOptions {
 }
 
 impl Manifest {
-    /// This program's own server of a transport.
-    pub fn builtin(transport: &str, options: &BuiltinOptions) -> Manifest {
+    /// This program's own server for an arm.
+    pub fn builtin(spec: &ArmSpec, options: &BuiltinOptions) -> Manifest {
+        let transport = spec.transport;
         if let Some(publish) = &options.publish {
             return Manifest::publisher(transport, options, publish);
         }
         let mut words: Vec<String> =
-            ["serve", transport, "--listen", "127.0.0.1:{port}", "--threads"]
+            ["serve", &spec.at_receiver(), "--listen", "127.0.0.1:{port}", "--threads"]
                 .map(str::to_owned)
                 .to_vec();
         words.push(options.threads.max(1).to_string());
@@ -120,9 +122,9 @@ impl Manifest {
 
     /// This program started with other words, which makes it a server that acknowledges by id and
     /// says that it listens.
-    pub fn this_program(name: &str, transport: &str, words: Vec<String>) -> Manifest {
-        let path = if transport == "webhook" { "/webhook" } else { "/" };
-        let url = format!("{}://127.0.0.1:{{port}}{path}", scheme_of(transport));
+    pub fn this_program(name: &str, transport: Transport, words: Vec<String>) -> Manifest {
+        let path = if transport == Transport::Webhook { "/webhook" } else { "/" };
+        let url = format!("{}://127.0.0.1:{PORT}{path}", Scheme::of(transport));
         Manifest {
             command: Some([vec![SELF.to_owned()], words].concat()),
             ready: Ready::Line(pushbench_core::record::effective_config::LISTENING.to_owned()),
@@ -130,15 +132,15 @@ impl Manifest {
         }
     }
 
-    /// A command that serves a transport at a path of the port it is given; `{port}` stands for it.
+    /// A command that serves a transport at a path of the port it is given; `{port}` is its placeholder.
     pub fn started_by(
         name: &str,
-        transport: &str,
+        transport: Transport,
         words: Vec<String>,
         path: &str,
         matching: Matching,
     ) -> Manifest {
-        let url = format!("{}://127.0.0.1:{PORT}{path}", scheme_of(transport));
+        let url = format!("{}://127.0.0.1:{PORT}{path}", Scheme::of(transport));
         Manifest { command: Some(words), ..Manifest::running(name, &url, matching) }
     }
 
@@ -187,24 +189,26 @@ impl Manifest {
 
 /// Finds the target `name` and what it serves over `transport`. A user's own target of that name goes
 /// before a shipped one. A host other than loopback must be among `allow_hosts`.
-pub fn find(transport: &str, name: &str, allow_hosts: &[String]) -> Result<Manifest> {
-    let found = described(transport, name)?;
+pub fn find(transport: Transport, name: &str, allow_hosts: &[String]) -> Result<Manifest> {
+    let found = description(transport, name)?;
     if found.0.url.is_empty() {
         return Err(Error::usage(format!(
-            "--arm {transport}@{name}: {name} publishes and takes no events: it is measured by \
-             pushbench run fanout --arm {transport}@{name}"
+            "--arm {0}@{name}: {name} publishes events and does not accept them over {0}: measure it with \
+             pushbench run fanout --arm {0}@{name}",
+            transport.name()
         )));
     }
-    check_url(("url", &found.0.url, &found.0.url_origin), scheme_of(transport), allow_hosts)?;
+    check_url(("url", &found.0.url, &found.0.url_origin), Scheme::of(transport), allow_hosts)?;
     manifest(name, found)
 }
 
 /// Reads what the target `name` serves over `transport`, and where its files are.
-pub(super) fn described(transport: &str, name: &str) -> Result<(Described, Files)> {
-    let mut own = described::own()?;
+pub(super) fn description(transport: Transport, name: &str) -> Result<(TargetDescription, Files)> {
+    let transport = transport.name();
+    let mut own = description::own()?;
     let (mut serves, files) = match own.remove(name) {
         Some(read) => (read?, own_files()),
-        None => match described::shipped(name)? {
+        None => match description::shipped(name)? {
             Some((serves, dir)) => (
                 serves.into_iter().map(|(transport, d)| (transport, Ok(d))).collect(),
                 Files::Shipped(dir),
@@ -216,7 +220,7 @@ pub(super) fn described(transport: &str, name: &str) -> Result<(Described, Files
         return Ok((read?, files));
     }
     let others = serves.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-    // What was meant for it may stand under a mistaken name.
+    // The intended table may have a misspelled name.
     Err(serves.into_values().find_map(Result::err).unwrap_or_else(|| {
         Error::usage(format!(
             "--arm {transport}@{name}: {name} does not serve {transport}; it serves {others}"
@@ -230,8 +234,8 @@ fn own_files() -> Files {
 }
 
 /// The target as it is described.
-pub(super) fn manifest(name: &str, (d, files): (Described, Files)) -> Result<Manifest> {
-    let ease = ease::measure(&d.ease, &files, d.cwd.as_deref())?;
+pub(super) fn manifest(name: &str, (d, files): (TargetDescription, Files)) -> Result<Manifest> {
+    let ease = ease_of_implementation::measure(&d.ease, &files, d.cwd.as_deref())?;
     Ok(Manifest {
         name: name.to_owned(),
         command: d.command,
@@ -261,15 +265,18 @@ pub struct Listed {
 /// All targets, by name.
 pub fn list() -> Result<Vec<Listed>> {
     let mut found: BTreeMap<String, Vec<_>> = BTreeMap::new();
-    for name in described::shipped_names() {
-        let Some((serves, dir)) = described::shipped(name)? else { continue };
-        let ease = |d: &Described| ease::measure(&d.ease, &Files::Shipped(dir), None);
+    for name in description::shipped_names() {
+        let Some((serves, dir)) = description::shipped(name)? else { continue };
+        let ease = |d: &TargetDescription| {
+            ease_of_implementation::measure(&d.ease, &Files::Shipped(dir), None)
+        };
         found.insert(name.to_owned(), serves.iter().map(|(t, d)| (t.clone(), ease(d))).collect());
     }
     found.insert(BUILTIN.to_owned(), ALL.map(|t| (t.name().to_owned(), Ok(None))).into());
     let files = own_files();
-    let ease = |d: Described| ease::measure(&d.ease, &files, d.cwd.as_deref());
-    for (name, read) in described::own()? {
+    let ease =
+        |d: TargetDescription| ease_of_implementation::measure(&d.ease, &files, d.cwd.as_deref());
+    for (name, read) in description::own()? {
         let serves = match read {
             Ok(serves) => serves.into_iter().map(|(t, d)| (t, d.and_then(ease))).collect(),
             Err(mistake) => vec![(String::new(), Err(mistake))],
@@ -280,41 +287,33 @@ pub fn list() -> Result<Vec<Listed>> {
 }
 
 fn unknown(transport: &str, name: &str, own: Targets) -> Error {
-    let mut known: Vec<&str> = described::shipped_names().chain([BUILTIN]).collect();
+    let mut known: Vec<&str> = description::shipped_names().chain([BUILTIN]).collect();
     known.extend(own.iter().filter(|(_, read)| read.is_ok()).map(|(name, _)| name.as_str()));
     let message = format!(
-        "--arm {transport}@{name}: no target is called \"{name}\"{}; there are {}; your own server is \
-         described in {OWN_FILE} in the working directory",
+        "--arm {transport}@{name}: there is no target \"{name}\"{}; the targets are {}; describe your own server \
+         in {OWN_FILE} in the working directory",
         did_you_mean(name, known.iter().copied()),
         known.join(", ")
     );
-    // It may be what stands in the file under a mistaken name.
+    // The intended target may have a misspelled name.
     let mistake = own.into_values().find_map(Result::err);
     Error::usage(mistake.map_or(message.clone(), |mistake| format!("{message}; {mistake}")))
 }
 
-/// An address that can be asked, of this scheme.
-pub(super) fn usable_url((key, url, at): (&str, &str, &Origin), scheme: &str) -> Result<Endpoint> {
-    if !url.contains("://") {
-        let what = format!("it has no scheme: write {scheme}://HOST:PORT/PATH");
-        return Err(at.error(format!("{key} \"{}\": {what}", url.escape_debug())));
-    }
+/// A valid address of this scheme.
+pub(super) fn usable_url(
+    (key, url, at): (&str, &str, &Origin),
+    scheme: Scheme,
+) -> Result<Endpoint> {
     // Any port will do: it is the rest that is looked at.
-    let endpoint = Endpoint::parse(&url.replace(PORT, "1"))
-        .map_err(|why| at.error(format!("{key} \"{}\": {why}", url.escape_debug())))?;
-    match endpoint.scheme == scheme {
-        true => Ok(endpoint),
-        false => Err(at.error(format!(
-            "{key} \"{url}\": it is reached by {scheme}://, not {}://",
-            endpoint.scheme
-        ))),
-    }
+    Endpoint::parse_as(scheme, &url.replace(PORT, "1"))
+        .map_err(|why| at.error(format!("{key} \"{}\": {why}", url.escape_debug())))
 }
 
 /// An address must have this scheme, and lead to this machine or a host that was named.
 pub(super) fn check_url(
     (key, url, at): (&str, &str, &Origin),
-    scheme: &str,
+    scheme: Scheme,
     allow_hosts: &[String],
 ) -> Result<Endpoint> {
     let endpoint = usable_url((key, url, at), scheme)?;
@@ -322,7 +321,7 @@ pub(super) fn check_url(
         && !allow_hosts.iter().any(|h| h.eq_ignore_ascii_case(&endpoint.host))
     {
         return Err(at.error(format!(
-            "{key} \"{url}\": {host} is not this machine; events are sent to another host only when it \
+            "{key} \"{url}\": {host} is not this machine; events are sent to another host only if it \
              is named: add --allow-host {host} if it is yours to load",
             host = endpoint.host
         )));

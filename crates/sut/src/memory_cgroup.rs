@@ -1,4 +1,4 @@
-//! A memory cgroup of a target's own, so that the kernel memory of its sockets is told from that of the
+//! A memory cgroup of a target's own, so that the kernel memory of its sockets is separated from that of the
 //! other end, which on one machine is ours.
 
 use std::fs::{self, File, OpenOptions};
@@ -12,9 +12,9 @@ const PREFIX: &str = "pushbench-";
 /// is more than any machine has.
 const NO_LIMIT: &str = "1099511627776";
 /// A process that has ended leaves its cgroup a moment later.
-const LEAVING: Duration = Duration::from_millis(2);
+const REMOVE_INTERVAL: Duration = Duration::from_millis(2);
 /// Looks at a cgroup that is to go.
-const LOOKS: usize = 50;
+const REMOVE_ATTEMPTS: usize = 50;
 
 /// The cgroup of one target; dropping it removes it once its processes are gone.
 pub(super) struct MemoryCgroup {
@@ -25,11 +25,11 @@ impl MemoryCgroup {
     /// Makes one, or says why this machine does not allow it.
     pub fn make() -> Result<MemoryCgroup, String> {
         let mut why = "this machine has no memory cgroups".to_owned();
-        for parent in places() {
+        for parent in parent_dirs() {
             remove_left_over(&parent);
             let dir = parent.join(format!("{PREFIX}{}", std::process::id()));
             if let Err(e) = fs::create_dir(&dir) {
-                why = format!("no memory cgroup can be made in {}: {e}", parent.display());
+                why = format!("cannot create a memory cgroup in {}: {e}", parent.display());
                 continue;
             }
             let cgroup = MemoryCgroup { dir };
@@ -52,31 +52,31 @@ impl MemoryCgroup {
         }
     }
 
-    /// Where its figures stand.
+    /// The directory of its figures.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// A process that writes `0` into this file is in it from then on, and its children are.
-    pub fn door(&self) -> io::Result<File> {
+    pub(crate) fn procs_file(&self) -> io::Result<File> {
         OpenOptions::new().write(true).open(self.dir.join("cgroup.procs"))
     }
 }
 
 impl Drop for MemoryCgroup {
     fn drop(&mut self) {
-        for _ in 0..LOOKS {
+        for _ in 0..REMOVE_ATTEMPTS {
             if fs::remove_dir(&self.dir).is_ok() {
                 return;
             }
-            std::thread::sleep(LEAVING);
+            std::thread::sleep(REMOVE_INTERVAL);
         }
     }
 }
 
-/// Directories in which one may be made: inside our own cgroup, or beside it where version 2 allows no
+/// Directories in which one may be made: inside our own cgroup, or next to it where version 2 allows no
 /// cgroup with both processes and children.
-fn places() -> Vec<PathBuf> {
+fn parent_dirs() -> Vec<PathBuf> {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     own_cgroup(&own, &mounts)
@@ -119,8 +119,8 @@ fn own_cgroup(own: &str, mounts: &str) -> Option<PathBuf> {
 fn remove_left_over(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for name in entries.flatten().filter_map(|e| e.file_name().into_string().ok()) {
-        let keeper = name.strip_prefix(PREFIX).and_then(|pid| pid.parse::<u32>().ok());
-        if keeper.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+        let supervisor = name.strip_prefix(PREFIX).and_then(|pid| pid.parse::<u32>().ok());
+        if supervisor.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
             // One with a process in it cannot be removed.
             let _in_use = fs::remove_dir(parent.join(name));
         }

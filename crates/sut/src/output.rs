@@ -35,25 +35,25 @@ impl Output {
     pub fn follow(mut pipe: PipeReader, wanted: Option<&str>) -> std::io::Result<Output> {
         let state = State { wanted: wanted.map(str::to_owned), ..State::default() };
         let shared = Arc::new(Shared { state: Mutex::new(state), ended: Condvar::new() });
-        let theirs = Arc::clone(&shared);
+        let reader = Arc::clone(&shared);
         std::thread::Builder::new().name("target output".into()).spawn(move || {
             let mut buffer = vec![0; 16 * 1024];
             loop {
                 match pipe.read(&mut buffer) {
                     Ok(0) => break,
-                    Ok(n) => theirs.lock().feed(&buffer[..n]),
+                    Ok(n) => reader.lock().feed(&buffer[..n]),
                     Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                     Err(_) => break,
                 }
             }
-            theirs.lock().ended = true;
-            theirs.ended.notify_all();
+            reader.lock().ended = true;
+            reader.ended.notify_all();
         })?;
         Ok(Output(shared))
     }
 
     /// Whether the wanted text has appeared.
-    pub fn seen(&self) -> bool {
+    pub fn has_wanted_text(&self) -> bool {
         self.0.lock().wanted.is_none()
     }
 
@@ -93,11 +93,11 @@ impl State {
             }
         }
         // A prompt without a line break counts as well.
-        self.look();
+        self.check_wanted_text();
     }
 
     fn end_line(&mut self) {
-        self.look();
+        self.check_wanted_text();
         let line = self.current();
         self.partial.clear();
         self.cut = 0;
@@ -107,7 +107,7 @@ impl State {
         self.lines.push_back(line);
     }
 
-    fn look(&mut self) {
+    fn check_wanted_text(&mut self) {
         let Some(wanted) = &self.wanted else { return };
         if String::from_utf8_lossy(&self.partial).contains(wanted.as_str()) {
             self.wanted = None;
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn sees_the_wanted_text_without_a_line_break() {
-        assert!(printed(b"one\nnow READY", Some("READY")).seen());
-        assert!(!printed(b"REA\nDY", Some("READY")).seen());
+        assert!(printed(b"one\nnow READY", Some("READY")).has_wanted_text());
+        assert!(!printed(b"REA\nDY", Some("READY")).has_wanted_text());
     }
 }

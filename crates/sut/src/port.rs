@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const EVERYWHERE: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
 
-/// A port nobody listens on now, outside the range the kernel gives to outgoing connections: one of
+/// A port without a listener, outside the range the kernel gives to outgoing connections: one of
 /// the driver's own connections could otherwise take it before the target does. `None` when all are
 /// taken.
 pub(super) fn free() -> Option<u16> {
@@ -31,9 +31,7 @@ pub(super) fn free() -> Option<u16> {
 
 /// The same with words for the user.
 pub(super) fn free_or_error() -> Result<u16> {
-    free().ok_or_else(|| {
-        Error::harness("no free TCP port from 10000 upwards: end programs that hold them")
-    })
+    free().ok_or_else(|| Error::harness("no free TCP port above 10000: end programs that use them"))
 }
 
 /// Whether a port is free in each family that one of these addresses belongs to. Binding every address
@@ -48,7 +46,7 @@ pub(super) fn is_free(addresses: &[SocketAddr]) -> bool {
 
 fn binds(address: SocketAddr) -> bool {
     let Ok(socket) = Socket::new(Domain::for_address(address), Type::STREAM, None) else {
-        // A machine without IPv6: nobody listens there.
+        // A machine without IPv6 has no listener there.
         return address.is_ipv6();
     };
     if address.is_ipv6() && socket.set_only_v6(true).is_err() {

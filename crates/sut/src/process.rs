@@ -1,10 +1,10 @@
 //! A target as a running program: started on a free port, ready, watched, stopped.
 
-use crate::address::Endpoint;
 use crate::manifest::{Manifest, PORT, Ready, SELF};
-use crate::supervised::{Order, Supervised};
+use crate::supervised::{CommandSpec, Supervised};
 use crate::{listening, port, program, ready, setup, subscriber_urls, tls};
 use pushbench_core::error::{Error, Result};
+use pushbench_wire::endpoint::{Endpoint, Resolved};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// Another program may take the port between our look and the target's start.
 const ATTEMPTS: usize = 3;
 /// Pause between two looks whether a target is ready.
-const LOOK_AGAIN: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// What to start and where.
 pub struct Launch<'a> {
@@ -30,15 +30,14 @@ pub struct Launch<'a> {
 /// A target that takes events. Dropping it ends its whole process tree.
 pub struct Running {
     /// None when the server was already running and is not ours.
-    kept: Option<Supervised>,
-    url: String,
+    supervised: Option<Supervised>,
+    /// Where it takes events: at the first of its addresses until it is ready.
+    address: Resolved,
     port: u16,
     /// The addresses that the host of its url has.
     addresses: Vec<SocketAddr>,
-    /// The one of them at which it takes events; the first until it is ready.
-    address: SocketAddr,
-    /// Where its subscribers will listen, when it was told at its start; else 0.
-    told_port: u16,
+    /// The port of its subscribers, if it received their addresses at its start; otherwise 0.
+    subscriber_port: u16,
 }
 
 /// Starts targets and waits until all are ready. When one fails, none is left running.
@@ -54,11 +53,15 @@ pub fn start_all(launches: &[Launch<'_>]) -> Result<Vec<Running>> {
 /// Ends a target and starts it again on the port it had, for the subscribers it had; back when it is
 /// ready.
 pub fn restart(target: &mut Running, launch: &Launch<'_>) -> Result<()> {
-    drop(target.kept.take());
-    let ports = Some(Ports { own: target.port, told: target.told_port });
+    drop(target.supervised.take());
+    let ports = Some(Ports { own: target.port, told: target.subscriber_port });
     let running = start(launch, ports)?;
     // Connections are made again where they were.
-    let running = Running { addresses: vec![target.address], address: target.address, ..running };
+    let running = Running {
+        addresses: vec![target.address.socket],
+        address: target.address.clone(),
+        ..running
+    };
     let mut starting = Starting { launch, running, began: Instant::now(), attempt: 1, ports };
     starting.wait()?;
     *target = starting.running;
@@ -95,33 +98,34 @@ impl<'a> Starting<'a> {
             if self.launch.interrupt.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            let Some(kept) = &mut self.running.kept else { return Ok(()) };
-            match kept.ended() {
+            let Some(supervised) = &mut self.running.supervised else { return Ok(()) };
+            match supervised.ended() {
                 Some(Err(why)) => return Err(cannot_execute(manifest, &why)),
                 Some(Ok(how)) => {
-                    self.again(&how)?;
+                    self.restart_ports(&how)?;
                     continue;
                 }
                 None => {}
             }
             let addresses = &self.running.addresses;
-            match ready::ready_at(&manifest.ready, addresses, kept.output()) {
+            match ready::ready_at(&manifest.ready, addresses, supervised.output()) {
                 Some(address) => {
-                    self.running.address = address;
+                    self.running.address.socket = address;
                     return Ok(());
                 }
                 None if self.began.elapsed() > manifest.ready_timeout => {
                     return Err(never_ready(manifest, &self.running));
                 }
-                None => std::thread::sleep(LOOK_AGAIN),
+                None => std::thread::sleep(POLL_INTERVAL),
             }
         }
     }
 
     /// It ended before it was ready: once more if its port was taken meanwhile.
-    fn again(&mut self, how: &str) -> Result<()> {
+    fn restart_ports(&mut self, how: &str) -> Result<()> {
         let manifest = self.launch.manifest;
-        let tail = self.running.kept.as_ref().map(Supervised::last_words).unwrap_or_default();
+        let tail =
+            self.running.supervised.as_ref().map(Supervised::final_output).unwrap_or_default();
         let taken = tail.to_lowercase().contains("in use") || tail.contains("EADDRINUSE");
         if taken && manifest.url.contains(PORT) && self.attempt < ATTEMPTS {
             self.attempt += 1;
@@ -130,14 +134,14 @@ impl<'a> Starting<'a> {
             return Ok(());
         }
         let background = match how.ends_with("code 0") {
-            true => " (it has to stay in the foreground for as long as it serves)",
+            true => " (it must stay in the foreground)",
             false => "",
         };
         Err(Error::target(format!(
-            "target {} {how} before it was ready{background}{}\ntry it by hand: {}",
+            "target {} {how} before it was ready{background}{}\ntry it manually: {}",
             manifest.name,
-            said(&tail),
-            by_hand(manifest)
+            last_lines(&tail),
+            manual_command(manifest)
         )))
     }
 }
@@ -150,15 +154,15 @@ struct Ports {
     told: u16,
 }
 
-fn start(launch: &Launch<'_>, again: Option<Ports>) -> Result<Running> {
+fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
     let manifest = launch.manifest;
     let fixed = !manifest.url.contains(PORT);
-    let port = match again {
+    let port = match restart_ports {
         Some(ports) => ports.own,
         None if fixed => 0,
         None => port::free_or_error()?,
     };
-    let told = subscriber_urls::of(manifest, again.map(|ports| ports.told))?;
+    let told = subscriber_urls::of(manifest, restart_ports.map(|ports| ports.told))?;
     let fill = |text: &String| told.filled(&text.replace(PORT, &port.to_string()));
     let url = fill(&manifest.url);
     let unusable =
@@ -168,11 +172,11 @@ fn start(launch: &Launch<'_>, again: Option<Ports>) -> Result<Running> {
         unusable(format!("cannot find host {}: {e}; check the name", endpoint.host))
     })?;
     let Some(words) = &manifest.command else {
-        return running_already(url.clone(), &addresses).map_err(unusable);
+        return running_already(endpoint, &addresses).map_err(unusable);
     };
-    if fixed && again.is_none() && !port::is_free(&addresses) {
+    if fixed && restart_ports.is_none() && !port::is_free(&addresses) {
         return Err(unusable(format!(
-            "port {} is in use, so the target cannot listen there: end the program that holds it, or \
+            "port {} is in use, so the target cannot listen there: end the program that uses it, or \
              write {{port}} in command and url",
             endpoint.port
         )));
@@ -184,23 +188,29 @@ fn start(launch: &Launch<'_>, again: Option<Ports>) -> Result<Running> {
     let env: Vec<_> = manifest.env.iter().map(|(n, value)| (n.clone(), fill(value))).collect();
     told.fits(manifest, &words, &env)?;
     let folder = setup::folder(manifest)?;
-    let order = Order {
+    let command_spec = CommandSpec {
         words: &words,
         cpus: launch.cpus,
         folder: folder.as_deref(),
         env: &env,
-        caged: manifest.publisher.is_some(),
+        wants_cgroup: manifest.publisher.is_some(),
         wanted: match &manifest.ready {
             Ready::Line(text) => Some(text),
             _ => None,
         },
     };
-    let kept = Supervised::start(&order).map_err(|e| {
+    let supervised = Supervised::start(&command_spec).map_err(|e| {
         let place = folder.as_ref().map_or(String::new(), |f| format!(" in {}", f.display()));
         Error::harness(format!("cannot start a process for target {}{place}: {e}", manifest.name))
     })?;
-    let address = addresses[0];
-    Ok(Running { kept: Some(kept), url, port, addresses, address, told_port: told.port })
+    let address = Resolved { endpoint, socket: addresses[0] };
+    Ok(Running {
+        supervised: Some(supervised),
+        address,
+        port,
+        addresses,
+        subscriber_port: told.port,
+    })
 }
 
 /// Whether a socket that listens there gets what is sent to `address`.
@@ -216,15 +226,18 @@ fn includes(listener: SocketAddr, address: SocketAddr) -> bool {
 }
 
 /// A server that is not ours must answer at once.
-fn running_already(url: String, addresses: &[SocketAddr]) -> std::result::Result<Running, String> {
+fn running_already(
+    endpoint: Endpoint,
+    addresses: &[SocketAddr],
+) -> std::result::Result<Running, String> {
     let connects =
         |a: &&SocketAddr| std::net::TcpStream::connect_timeout(a, Duration::from_secs(5)).is_ok();
     match addresses.iter().find(connects) {
-        Some(&address) => {
-            let addresses = vec![address];
-            Ok(Running { kept: None, url, port: 0, addresses, address, told_port: 0 })
+        Some(&socket) => {
+            let (address, addresses) = (Resolved { endpoint, socket }, vec![socket]);
+            Ok(Running { supervised: None, address, port: 0, addresses, subscriber_port: 0 })
         }
-        None => Err("nothing accepts connections there: start the server first".to_owned()),
+        None => Err("no server accepts connections there: start the server first".to_owned()),
     }
 }
 
@@ -233,7 +246,7 @@ fn cannot_execute(manifest: &Manifest, why: &str) -> Error {
     Error::target(format!(
         "target {}: cannot execute \"{program}\": {why}; check its command: {}",
         manifest.name,
-        by_hand(manifest)
+        manual_command(manifest)
     ))
 }
 
@@ -241,7 +254,7 @@ fn never_ready(manifest: &Manifest, running: &Running) -> Error {
     let places: Vec<String> = running.addresses.iter().map(SocketAddr::to_string).collect();
     let places = places.join(" or ");
     let waited_for = match &manifest.ready {
-        Ready::Tcp => format!("nothing accepts connections at {places}"),
+        Ready::Tcp => format!("no server accepts connections at {places}"),
         Ready::Http(path) => format!("GET {path} at {places} is not answered with 2xx"),
         Ready::Line(text) => format!("it did not print \"{text}\""),
     };
@@ -250,31 +263,31 @@ fn never_ready(manifest: &Manifest, running: &Running) -> Error {
          description, or raise ready_timeout",
         manifest.name,
         pushbench_core::units::nanos_text(manifest.ready_timeout.as_nanos() as f64),
-        instead(running),
-        said(&running.output_tail())
+        actual_address(running),
+        last_lines(&running.output_tail())
     ))
 }
 
-/// Where it listens when that is not where it was asked to.
-fn instead(running: &Running) -> String {
-    match running.elsewhere() {
+/// Its actual address if that differs from the expected one.
+fn actual_address(running: &Running) -> String {
+    match running.listens_elsewhere() {
         Some(place) => format!("; it listens on {place} instead"),
         None if listening::addresses(&running.pids()).is_empty() => {
-            "; it listens on no port at all".to_owned()
+            "; it does not listen on any port".to_owned()
         }
         None => String::new(),
     }
 }
 
-fn said(tail: &str) -> String {
+fn last_lines(tail: &str) -> String {
     match tail.trim() {
         "" => "; it printed nothing".to_owned(),
         tail => format!("; its last lines:\n  {}", tail.replace('\n', "\n  ")),
     }
 }
 
-/// What a person types to see the trouble.
-fn by_hand(manifest: &Manifest) -> String {
+/// What a person types to see the failure.
+fn manual_command(manifest: &Manifest) -> String {
     let line = manifest.command_line().replace("'{port}'", "8080").replace(PORT, "8080");
     // Other variables may be secrets.
     let told = manifest.env.iter().filter(|(_, value)| value.contains(PORT));
@@ -289,8 +302,8 @@ fn by_hand(manifest: &Manifest) -> String {
 
 impl Running {
     /// Where events go.
-    pub fn url(&self) -> &str {
-        &self.url
+    pub fn address(&self) -> &Resolved {
+        &self.address
     }
 
     /// Another text of its description, with its port filled in.
@@ -298,55 +311,51 @@ impl Running {
         text.replace(PORT, &self.port.to_string())
     }
 
-    /// The port at which it expects its subscribers, if it was told their addresses.
-    pub fn told_port(&self) -> u16 {
-        self.told_port
+    /// The port of its subscribers, if it received their addresses.
+    pub fn subscriber_port(&self) -> u16 {
+        self.subscriber_port
     }
 
-    /// The socket address behind the url.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Where its processes listen, when that is not where they were asked to.
-    pub fn elsewhere(&self) -> Option<String> {
+    /// The actual addresses of its processes, if they differ from the expected ones.
+    pub fn listens_elsewhere(&self) -> Option<String> {
         let listening = listening::addresses(&self.pids());
-        let asked = |l: &SocketAddr| self.addresses.iter().any(|address| includes(*l, *address));
+        let is_expected =
+            |l: &SocketAddr| self.addresses.iter().any(|address| includes(*l, *address));
         let places: Vec<String> = listening.iter().map(SocketAddr::to_string).collect();
-        (!listening.iter().any(asked) && !places.is_empty()).then(|| places.join(" and "))
+        (!listening.iter().any(is_expected) && !places.is_empty()).then(|| places.join(" and "))
     }
 
     /// Its processes; none when it is not ours.
     pub fn pids(&self) -> Vec<u32> {
-        self.kept.as_ref().map(Supervised::pids).unwrap_or_default()
+        self.supervised.as_ref().map(Supervised::pids).unwrap_or_default()
     }
 
     /// The directory of its memory cgroup, or why it has none.
-    pub fn cage(&self) -> std::result::Result<PathBuf, String> {
-        let kept = self.kept.as_ref().ok_or("it was running already")?;
-        kept.cage()
+    pub fn memory_cgroup(&self) -> std::result::Result<PathBuf, String> {
+        let supervised = self.supervised.as_ref().ok_or("it was already running")?;
+        supervised.memory_cgroup()
     }
 
     /// True when we started it.
     pub fn is_ours(&self) -> bool {
-        self.kept.is_some()
+        self.supervised.is_some()
     }
 
     /// How it ended, with its last lines, if it did.
     pub fn exited(&mut self) -> Option<String> {
-        let kept = self.kept.as_mut()?;
-        let how = kept.ended()?.unwrap_or_else(|why| format!("could not be executed: {why}"));
-        Some(format!("{how}{}", said(&kept.last_words())))
+        let supervised = self.supervised.as_mut()?;
+        let how = supervised.ended()?.unwrap_or_else(|why| format!("could not be executed: {why}"));
+        Some(format!("{how}{}", last_lines(&supervised.final_output())))
     }
 
     /// The last lines it printed.
     pub fn output_tail(&self) -> String {
-        self.kept.as_ref().map(|k| k.output().tail()).unwrap_or_default()
+        self.supervised.as_ref().map(|k| k.output().tail()).unwrap_or_default()
     }
 
-    /// Whether it speaks TLS; for one that has answered nothing sensible.
+    /// Whether it uses TLS. Used when its answers were not valid.
     pub fn speaks_tls(&self) -> bool {
-        tls::speaks(self.address)
+        tls::speaks(self.address.socket)
     }
 
     /// Stops all of its processes where they are (SIGSTOP).

@@ -1,10 +1,10 @@
-//! Targets that publish: what the driver must know of one beside where events go, and what one tells.
+//! Targets that publish: their properties in a manifest, and their status.
 
-use crate::address::{Endpoint, scheme_of};
+use crate::http;
 use crate::manifest;
 use crate::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, PORT};
-use crate::mapped::Own;
 use crate::process::Running;
+use crate::publishing_keys::RequestSpec;
 use crate::ready;
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, HeaderValue};
@@ -17,32 +17,26 @@ use pushbench_core::publishing::{
 };
 use pushbench_core::record::fanout::PublisherStatus;
 use pushbench_core::transport::Transport;
-use pushbench_core::transport::name;
 use pushbench_core::wording::Wording;
-
-use pushbench_wire::webhook::response::Reading;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use pushbench_wire::endpoint::{Endpoint, Resolved, Scheme};
+use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 /// A publisher that is not frozen answers within this.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// It has a handful of numbers to tell.
-const LONGEST_STATUS: u64 = 64 * 1024;
-
 /// Pause between two looks at a publisher that still waits for acknowledgements …
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// … and for how long, beyond what an acknowledgement takes by design; what is open then has not been
 /// acknowledged.
-const LOOKING: Duration = Duration::from_millis(100);
+const MAX_STATUS_WAIT: Duration = Duration::from_millis(100);
 
 /// The publishing side of a target; its `url` takes the application's events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publisher {
     /// How subscribers get its events.
     pub subscribe: Subscribe,
-    /// How many there will be, for one that is told when it is started.
+    /// Their number, for a publisher that receives their addresses at its start.
     pub subscribers: usize,
     /// What an event is published in; itself where nothing is said.
     pub body: Option<Wording>,
@@ -50,7 +44,7 @@ pub struct Publisher {
     pub matched: Matched,
     /// What a subscriber acknowledges with; `{"id": …}` where nothing is said.
     pub acknowledgement: Option<Wording>,
-    /// Path that tells a [`PublisherStatus`], where there is one.
+    /// Path of its [`PublisherStatus`], if there is one.
     pub status: Option<String>,
     /// The run's token.
     pub token: String,
@@ -62,7 +56,7 @@ pub enum Subscribe {
     /// They ask for them there, `{port}` not yet filled in: by connecting, or by a request of this
     /// method and body.
     At(String, Method, Option<Wording>),
-    /// It is told their addresses when it is started.
+    /// It receives their addresses when it is started.
     AtStart,
 }
 
@@ -109,18 +103,17 @@ impl PublishOptions {
     }
 
     /// The options that are times, of a transport.
-    fn times(&self, transport: &str) -> [(&'static str, Option<Duration>); 4] {
-        let transport = Transport::named(transport);
+    fn times(&self, transport: Transport) -> [(&'static str, Option<Duration>); 4] {
         let timeout = match transport {
             // What came by one request is acknowledged by the next one.
-            Some(Transport::Poll) => Some(self.timeout.unwrap_or(TIMEOUT) + self.poll_interval),
+            Transport::Poll => Some(self.timeout.unwrap_or(TIMEOUT) + self.poll_interval),
             _ => self.timeout,
         };
         let keep_alive = match self.keep {
             Keep::For(time) => Some(time),
             Keep::Always | Keep::Never => None,
         };
-        let holds = transport == Some(Transport::LongPoll);
+        let holds = transport == Transport::LongPoll;
         [
             ("--timeout", timeout),
             ("--keep-alive", keep_alive),
@@ -130,24 +123,24 @@ impl PublishOptions {
     }
 }
 
-/// A token that nobody can guess.
+/// A random token.
 pub fn new_token() -> Result<String> {
     let mut bytes = [0; 16];
     let read = std::fs::File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut bytes));
-    read.map_err(|e| Error::harness(format!("cannot make a token from /dev/urandom: {e}")))?;
+    read.map_err(|e| Error::harness(format!("cannot create a token from /dev/urandom: {e}")))?;
     Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
 }
 
 impl Manifest {
     /// This program's own publisher over a transport.
     pub fn publisher(
-        transport: &str,
+        transport: Transport,
         options: &BuiltinOptions,
         publish: &PublishOptions,
     ) -> Manifest {
         let threads = options.threads.max(1).to_string();
         let mut words: Vec<String> =
-            ["serve", transport, "--publisher", "--listen", "127.0.0.1:{port}", "--threads"]
+            ["serve", transport.name(), "--publisher", "--listen", "127.0.0.1:{port}", "--threads"]
                 .map(str::to_owned)
                 .to_vec();
         words.extend([threads, "--types".to_owned(), publish.types.join(",")]);
@@ -164,14 +157,13 @@ impl Manifest {
         program.publishing(transport, &format!("127.0.0.1:{PORT}"), &publish.token)
     }
 
-    /// The same program as a publisher that speaks `targets/PROTOCOL.md` at `at`, an address and its port.
-    pub fn publishing(mut self, transport: &str, at: &str, token: &str) -> Manifest {
-        let scheme = scheme_of(transport);
+    /// The same program as a publisher that implements `targets/PROTOCOL.md` at `at`, an address and its port.
+    pub fn publishing(mut self, transport: Transport, at: &str, token: &str) -> Manifest {
         self.url = format!("http://{at}{PUBLISH}");
         self.matching = Matching::Id;
         self.env.push((TOKEN_VARIABLE.to_owned(), token.to_owned()));
-        self.admit(token);
-        let subscribe = format!("{scheme}://{at}{SUBSCRIBE}");
+        self.add_token(token);
+        let subscribe = format!("{}://{at}{SUBSCRIBE}", Scheme::of(transport));
         self.publisher = Some(Publisher {
             subscribe: Subscribe::At(subscribe, Method::POST, None),
             subscribers: 0,
@@ -185,16 +177,16 @@ impl Manifest {
     }
 
     /// The events as they are sent to it.
-    pub fn worded(&self, template: &Template) -> Template {
+    pub fn event_template(&self, template: &Template) -> Template {
         match self.publisher.as_ref().and_then(|p| p.body.as_ref()) {
             Some(body) => template.within(body),
             None => template.clone(),
         }
     }
 
-    /// Tells a program by its environment what the built-in publisher is told by options; what its
+    /// Sets the environment variables that correspond to the options of the built-in publisher; what its
     /// description sets stays.
-    fn tell(&mut self, options: &PublishOptions) {
+    fn set_environment(&mut self, options: &PublishOptions) {
         for (name, value) in [
             (TOKEN_VARIABLE, options.token.clone()),
             (TYPES_VARIABLE, options.types.join(",")),
@@ -206,8 +198,8 @@ impl Manifest {
         }
     }
 
-    /// Adds the token to whatever is asked of the target, unless its description has its own.
-    fn admit(&mut self, token: &str) {
+    /// Adds the token to the request headers, unless the description has its own.
+    fn add_token(&mut self, token: &str) {
         if self.request_options.headers.contains_key(AUTHORIZATION) {
             return;
         }
@@ -220,38 +212,39 @@ impl Manifest {
 
 /// Finds the target `name` as one that publishes over `transport`.
 pub fn find(
-    transport: &str,
+    transport: Transport,
     name: &str,
     allow_hosts: &[String],
     options: &PublishOptions,
 ) -> Result<Manifest> {
-    let (described, files) = manifest::described(transport, name)?;
-    let publishing = described.publishing.clone();
+    let (description, files) = manifest::description(transport, name)?;
+    let publishing = description.publishing.clone();
     let Some(publish) = publishing.publish else {
         return Err(Error::usage(format!(
-            "--arm {transport}@{name}: a fan-out needs a target that publishes, and {name} does not: \
+            "--arm {0}@{name}: a fan-out needs a target that publishes, but {name} does not: \
              add publish and subscribe to its description (targets/PROTOCOL.md), or write \
-             {transport}@{BUILTIN}"
+             {0}@{BUILTIN}",
+            transport.name()
         )));
     };
     let at = ("publish", publish.url.as_str(), &publish.origin);
-    if transport == name::WEBHOOK {
-        reaches_subscribers(&publish, described.command.is_some())?;
+    if transport == Transport::Webhook {
+        reaches_subscribers(&publish, description.command.is_some())?;
     }
-    manifest::check_url(at, "http", allow_hosts)?;
+    manifest::check_url(at, Scheme::Http, allow_hosts)?;
     let subscribe = match publishing.subscribe {
         Some(own) => {
             let at = ("subscribe", own.url.as_str(), &own.origin);
-            manifest::check_url(at, scheme_of(transport), allow_hosts)?;
+            manifest::check_url(at, Scheme::of(transport), allow_hosts)?;
             Subscribe::At(own.url, own.method, own.body)
         }
         None => Subscribe::AtStart,
     };
-    let mut manifest = manifest::manifest(name, (described, files))?;
+    let mut manifest = manifest::manifest(name, (description, files))?;
     manifest.url = publish.url;
     manifest.request_options.method = publish.method;
-    manifest.admit(&options.token);
-    manifest.tell(options);
+    manifest.add_token(&options.token);
+    manifest.set_environment(options);
     manifest.publisher = Some(Publisher {
         subscribe,
         subscribers: options.subscribers,
@@ -265,80 +258,68 @@ pub fn find(
 }
 
 /// Subscribers of a webhook are hosts of this machine, and gone after each block.
-pub(super) fn reaches_subscribers(publish: &Own, started: bool) -> Result<()> {
+pub(super) fn reaches_subscribers(publish: &RequestSpec, started: bool) -> Result<()> {
     let (at, url) = (&publish.origin, &publish.url);
-    if !manifest::usable_url(("publish", url, at), "http")?.is_loopback() {
+    if !manifest::usable_url(("publish", url, at), Scheme::Http)?.is_loopback() {
         return Err(at.error(format!(
-            "publish \"{url}\": its subscribers are addresses of this machine, 127.1.0.1 and further, \
+            "publish \"{url}\": its subscribers are addresses of this machine (127.1.0.1 and following), \
              which another host does not reach: start the publisher here"
         )));
     }
     if !started {
         return Err(at.error(format!(
-            "publish \"{url}\": a webhook publisher that is running already would keep the \
-             subscribers of each block, which are gone: add the command that starts it"
+            "publish \"{url}\": a webhook publisher that is already running would keep the \
+             subscribers of earlier blocks: add the command that starts it"
         )));
     }
     Ok(())
 }
 
 /// Asks a publisher what it has counted, once the last acknowledgements have reached it; `None` when it
-/// does not tell. `by_design`: how long a subscriber may wait before it acknowledges.
+/// does not report it. `by_design`: how long a subscriber may wait before it acknowledges.
 pub fn status(
     target: &Running,
     manifest: &Manifest,
     by_design: Duration,
 ) -> Option<PublisherStatus> {
-    let (path, authorization) = asking(manifest)?;
-    let mut status = ask(target, path, authorization)?;
+    let (path, authorization) = status_request(manifest)?;
+    let mut status = read_status(target, path, authorization)?;
     let begun = Instant::now();
-    while status.open > 0 && begun.elapsed() < by_design + LOOKING {
-        std::thread::sleep(LOOK_AGAIN);
-        status = ask(target, path, authorization)?;
+    while status.open > 0 && begun.elapsed() < by_design + MAX_STATUS_WAIT {
+        std::thread::sleep(POLL_INTERVAL);
+        status = read_status(target, path, authorization)?;
     }
     Some(status)
 }
 
 /// The same at once, whatever is still open.
 pub fn status_now(target: &Running, manifest: &Manifest) -> Option<PublisherStatus> {
-    let (path, authorization) = asking(manifest)?;
-    ask(target, path, authorization)
+    let (path, authorization) = status_request(manifest)?;
+    read_status(target, path, authorization)
 }
 
-/// Where a publisher is asked for its status, and as whom.
-fn asking(manifest: &Manifest) -> Option<(&str, &str)> {
+/// Path and authorization of a publisher's status.
+fn status_request(manifest: &Manifest) -> Option<(&str, &str)> {
     let path = manifest.publisher.as_ref()?.status.as_ref()?;
     Some((path, manifest.request_options.headers.get(AUTHORIZATION)?.to_str().ok()?))
 }
 
-fn ask(target: &Running, path: &str, authorization: &str) -> Option<PublisherStatus> {
-    let mut stream = TcpStream::connect_timeout(&target.address(), ANSWER).ok()?;
-    stream.set_read_timeout(Some(ANSWER)).ok()?;
-    stream.set_write_timeout(Some(ANSWER)).ok()?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: {authorization}\r\nConnection: close\r\n\r\n",
-        target.address(),
-    )
-    .ok()?;
-    let mut came = Vec::new();
-    stream.take(LONGEST_STATUS).read_to_end(&mut came).ok()?;
-    let mut reading = Reading::default();
-    let whole = reading.look(&came).ok()?.is_some();
-    let answer = if whole { reading.look(&came).ok()?? } else { reading.end(&came).ok()? };
-    answer.status.is_success().then(|| serde_json::from_slice(answer.body).ok())?
+fn read_status(target: &Running, path: &str, authorization: &str) -> Option<PublisherStatus> {
+    let authorization = format!("Authorization: {authorization}\r\n");
+    let socket = target.address().socket;
+    let body = http::get(socket, (path, &authorization), true, (ANSWER, ANSWER))?;
+    serde_json::from_slice(&body).ok()
 }
 
 /// Where subscribers connect: mostly where events are published, too.
-pub fn subscribe_address(target: &Running, url: &str) -> Result<SocketAddr> {
+pub fn subscribe_address(target: &Running, url: &str) -> Result<Resolved> {
     let unusable = |why: String| Error::target(format!("subscribe {url}: {why}"));
-    let there = Endpoint::parse(url).map_err(unusable)?;
-    let here = Endpoint::parse(target.url()).map_err(unusable)?;
-    if (&there.host, there.port) == (&here.host, here.port) {
-        return Ok(target.address());
+    let endpoint = Endpoint::parse(url).map_err(unusable)?;
+    let here = &target.address().endpoint;
+    if (&endpoint.host, endpoint.port) == (&here.host, here.port) {
+        return Ok(Resolved { endpoint, socket: target.address().socket });
     }
-    let found = there.addresses().map_err(|e| unusable(e.to_string()))?;
+    let found = endpoint.addresses().map_err(|e| unusable(e.to_string()))?;
     let listening = found.iter().find(|address| ready::accepts(**address));
-    let address = listening.or(found.first()).copied();
-    address.ok_or_else(|| unusable("it has no address".to_owned()))
+    Ok(Resolved { endpoint, socket: *listening.unwrap_or(&found[0]) })
 }

@@ -1,7 +1,7 @@
 //! Prepares targets that need it, once: shipped ones in the user's cache directory.
 
 use crate::manifest::{Files, Manifest};
-use crate::supervised::{Order, Supervised};
+use crate::supervised::{CommandSpec, Supervised};
 use include_dir::Dir;
 use pushbench_core::error::{Error, Result};
 use std::fs::{self, File, TryLockError};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Pause between two looks at a command or a lock.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Programs that set-ups start, and the packages of Debian and Ubuntu that hold them.
 const PACKAGES: [(&str, &str); 5] = [
@@ -33,7 +33,7 @@ pub(super) fn folder(manifest: &Manifest) -> Result<Option<PathBuf>> {
     Ok(Some(manifest.cwd.as_ref().map_or(base.clone(), |cwd| base.join(cwd))))
 }
 
-/// Prepares the target if that was not done yet. `say` hears what is done.
+/// Prepares the target if that was not done yet. `say` receives a line per step.
 ///
 /// Two runs at once wait for one another. What was begun and not finished is begun again.
 pub fn ensure(
@@ -50,7 +50,7 @@ pub fn ensure(
     let cache = cache()?;
     let unusable = |e: io::Error| {
         Error::harness(format!(
-            "cannot use the cache directory {}: {e}; name another in XDG_CACHE_HOME",
+            "cannot use the cache directory {}: {e}; choose another in XDG_CACHE_HOME",
             cache.display()
         ))
     };
@@ -81,7 +81,7 @@ fn cache() -> Result<PathBuf> {
     let cache = named().or_else(|| Some(absolute("HOME")?.join(".cache")));
     cache.map(|c| c.join("pushbench").join("targets")).ok_or_else(|| {
         Error::harness(
-            "there is no HOME to keep set-up targets in: set XDG_CACHE_HOME to a directory",
+            "HOME is not set, so there is no directory for targets: set XDG_CACHE_HOME to a directory",
         )
     })
 }
@@ -127,12 +127,12 @@ fn unpack(dir: &Dir<'_>, to: &Path) -> io::Result<()> {
 }
 
 fn wait_for(lock: &File, interrupt: &AtomicBool, waiting: &mut dyn FnMut()) -> Result<()> {
-    let mut said = false;
+    let mut last_lines = false;
     loop {
         match lock.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) => {
-                if !std::mem::replace(&mut said, true) {
+                if !std::mem::replace(&mut last_lines, true) {
                     waiting();
                 }
                 pause(interrupt)?;
@@ -148,7 +148,7 @@ fn pause(interrupt: &AtomicBool) -> Result<()> {
     if interrupt.load(Ordering::Relaxed) {
         return Err(Error::Interrupted);
     }
-    std::thread::sleep(LOOK_AGAIN);
+    std::thread::sleep(POLL_INTERVAL);
     Ok(())
 }
 
@@ -162,27 +162,27 @@ fn run(manifest: &Manifest, command: &str, folder: &Path, interrupt: &AtomicBool
             package(program)
         )));
     }
-    let order = Order {
+    let command_spec = CommandSpec {
         words: &words,
         cpus: &[],
         folder: Some(folder),
         env: &manifest.env,
-        caged: false,
+        wants_cgroup: false,
         wanted: None,
     };
-    let mut kept = Supervised::start(&order)
+    let mut supervised = Supervised::start(&command_spec)
         .map_err(|e| Error::harness(format!("setting up {name} in {}: {e}", folder.display())))?;
     let how = loop {
-        match kept.ended() {
+        match supervised.ended() {
             Some(Ok(how)) if how == "exited with code 0" => return Ok(()),
             Some(Ok(how)) => break format!("\"{command}\" {how}"),
             Some(Err(why)) => break format!("cannot execute \"{program}\": {why}"),
             None => pause(interrupt)?,
         }
     };
-    let tail = kept.last_words();
+    let tail = supervised.final_output();
     Err(Error::target(format!(
-        "setting up {name} failed: {how}{}\n  {}\ntry it by hand: cd {} && {command}",
+        "setting up {name} failed: {how}{}\n  {}\ntry it manually: cd {} && {command}",
         remedy(&tail),
         tail.replace('\n', "\n  "),
         folder.display()
@@ -197,20 +197,20 @@ const CAUSES: [(&[&str], &str); 10] = [
     ),
     (
         &["require a different python version"],
-        "a pinned package is not for this Python: make python3 another version of it, 3.11 or later",
+        "a pinned package does not support this Python: use another version as python3, 3.11 or later",
     ),
     (
         &["NewConnectionError", "Temporary failure in name resolution", "from versions: none"],
-        "the package index cannot be reached: check the network, or name a mirror in PIP_INDEX_URL",
+        "the package index cannot be reached: check the network, or set a mirror in PIP_INDEX_URL",
     ),
     (
         &["No matching distribution found", "Failed building wheel", "Failed to build"],
-        "a pinned package is not to be had for this Python: make python3 another version of it, \
+        "a pinned package is not available for this Python: use another version as python3, \
          3.11 or later",
     ),
     (
         &["EAI_AGAIN", "ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT", "ERR_SOCKET_TIMEOUT"],
-        "npm's registry cannot be reached: check the network, or name a mirror in \
+        "npm's registry cannot be reached: check the network, or set a mirror in \
          NPM_CONFIG_REGISTRY",
     ),
     (
@@ -219,7 +219,7 @@ const CAUSES: [(&[&str], &str); 10] = [
     ),
     (
         &["Could not resolve host", "download of config.json failed", "offline mode"],
-        "the registry of crates cannot be reached: check the network, or name a mirror in Cargo's \
+        "the registry of crates cannot be reached: check the network, or set a mirror in Cargo's \
          configuration",
     ),
     (
@@ -253,7 +253,7 @@ fn on_path(program: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::described::{shipped, shipped_names};
+    use crate::description::{shipped, shipped_names};
 
     #[test]
     fn known_causes_have_a_remedy() {

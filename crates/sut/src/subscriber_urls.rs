@@ -12,15 +12,15 @@ use pushbench_wire::subscriber_addresses::Addresses;
 /// The longest argument or variable that Linux hands to a program (MAX_ARG_STRLEN), its end included.
 const LONGEST: usize = 128 * 1024;
 
-/// What a target is told of its subscribers.
+/// The addresses of the subscribers that a target receives.
 #[derive(Default)]
 pub(super) struct SubscriberUrls {
-    /// Where they will listen; 0 when it is told nothing.
+    /// Their port; 0 if the target does not receive the addresses.
     pub port: u16,
     urls: String,
 }
 
-/// Chooses the port at which a target's subscribers will listen, if it is to be told; `again`: where
+/// Chooses the port at which a target's subscribers will listen, if it receives their addresses; `again`: where
 /// they listen already.
 pub(super) fn of(manifest: &Manifest, again: Option<u16>) -> Result<SubscriberUrls> {
     let Some(publisher) = manifest.publisher.as_ref().filter(|p| p.subscribe == Subscribe::AtStart)
@@ -61,8 +61,8 @@ impl SubscriberUrls {
         let fewer = Try::Subscribers.below(most as u64, count as f64);
         let fewer = fewer.map_or(String::new(), |option| format!("lower to {option}, or "));
         Err(Error::usage(format!(
-            "target {}: the addresses of {count} subscribers are too long to hand over at its start: \
-             {fewer}let them subscribe one by one",
+            "target {}: the addresses of {count} subscribers are too long for a command or variable: \
+             {fewer}use subscribe, so that they subscribe one by one",
             manifest.name
         )))
     }

@@ -3,7 +3,7 @@
 //!
 //! pushbench holds the other end of the supervisor's standard input and never writes to it; its end of
 //! file is the signal. The supervisor adopts orphans of its tree (subreaper), so that a target that
-//! starts further processes cannot leave any behind. What happens is told on standard output, a line
+//! starts further processes cannot leave any. It reports events on standard output, one line
 //! each; the target's own output goes to standard error.
 
 use crate::memory_cgroup::MemoryCgroup;
@@ -25,46 +25,46 @@ use std::time::{Duration, Instant};
 
 /// The hidden subcommand.
 pub(super) const SUBCOMMAND: &str = "__keep";
-/// Asks for a memory cgroup of the target's own, and begins the line that tells its directory.
-pub(super) const CAGED: &str = "caged";
-/// Asks for none, and begins the line that says why there is none.
-pub(super) const UNCAGED: &str = "uncaged";
-/// First word of the line that says why the target could not be executed.
+/// Requests a memory cgroup for the target, and begins the line with its directory.
+pub(super) const CGROUP: &str = "cgroup";
+/// Requests none, and begins the line with the reason why there is none.
+pub(super) const NO_CGROUP: &str = "no-cgroup";
+/// First word of the line with the reason why the target could not be executed.
 pub(super) const FAILED: &str = "failed ";
-/// First word of the line that says how the target ended.
+/// First word of the line with the target's exit.
 pub(super) const ENDED: &str = "ended ";
 
 /// Time a target has between SIGTERM and SIGKILL: Ctrl-C must end within 2 s, with several targets.
 const GRACE: Duration = Duration::from_millis(500);
 /// SIGKILL is repeated until the tree is empty, at most this long: a process in an uninterruptible
 /// system call cannot be waited for.
-const LAST_CALL: Duration = Duration::from_secs(2);
+const KILL_LIMIT: Duration = Duration::from_secs(2);
 /// Pause between two looks at a tree that is ending.
-const LOOK_AGAIN: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// Runs as a supervisor if the command line says so: `pushbench __keep CPUS CAGED COMMAND…`.
-pub fn main_if_asked(args: &[OsString]) -> Option<ExitCode> {
+/// Runs as a supervisor if the command line requests it: `pushbench __keep CPUS CGROUP COMMAND…`.
+pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {
         return None;
     }
-    Some(match keep(args.get(2..).unwrap_or_default()) {
+    Some(match supervise(args.get(2..).unwrap_or_default()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("{FAILED}the keeper failed: {error}"));
+            report(&format!("{FAILED}the supervisor failed: {error}"));
             ExitCode::FAILURE
         }
     })
 }
 
-/// pushbench may be gone; then nobody needs to know.
-fn say(line: &str) {
+/// The reader may have ended.
+fn report(line: &str) {
     let mut out = io::stdout().lock();
-    let _nobody_listens = writeln!(out, "{line}").and_then(|()| out.flush());
+    let _reader_gone = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-fn keep(args: &[OsString]) -> io::Result<()> {
-    let [cpus, caged, program, rest @ ..] = args else {
-        return Err(io::Error::other("it takes CPUS CAGED COMMAND…"));
+fn supervise(args: &[OsString]) -> io::Result<()> {
+    let [cpus, wants_cgroup, program, rest @ ..] = args else {
+        return Err(io::Error::other("it takes CPUS CGROUP COMMAND…"));
     };
     let (wake, alarm) = UnixStream::pair()?;
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
@@ -73,12 +73,12 @@ fn keep(args: &[OsString]) -> io::Result<()> {
     set_child_subreaper(Some(getpid()))?;
     pin(&cpus.to_string_lossy());
     // Outlives the tree: it is removed when the last process has left it.
-    let cgroup = if caged == CAGED { cage() } else { None };
-    let door = cgroup.as_ref().and_then(|cgroup| cgroup.door().ok());
-    let child = match start(program, rest, door) {
+    let cgroup = if wants_cgroup == CGROUP { memory_cgroup() } else { None };
+    let cgroup_procs = cgroup.as_ref().and_then(|cgroup| cgroup.procs_file().ok());
+    let child = match start(program, rest, cgroup_procs) {
         Ok(pid) => pid,
         Err(error) => {
-            say(&format!("{FAILED}{error}"));
+            report(&format!("{FAILED}{error}"));
             return Ok(());
         }
     };
@@ -87,14 +87,14 @@ fn keep(args: &[OsString]) -> io::Result<()> {
     Ok(())
 }
 
-fn cage() -> Option<MemoryCgroup> {
+fn memory_cgroup() -> Option<MemoryCgroup> {
     match MemoryCgroup::make() {
         Ok(cgroup) => {
-            say(&format!("{CAGED} {}", cgroup.dir().display()));
+            report(&format!("{CGROUP} {}", cgroup.dir().display()));
             Some(cgroup)
         }
         Err(why) => {
-            say(&format!("{UNCAGED} {why}"));
+            report(&format!("{NO_CGROUP} {why}"));
             None
         }
     }
@@ -107,8 +107,8 @@ fn pin(cpus: &str) {
     }
 }
 
-fn start(program: &OsString, args: &[OsString], door: Option<File>) -> io::Result<Pid> {
-    let keeper = getpid();
+fn start(program: &OsString, args: &[OsString], cgroup_procs: Option<File>) -> io::Result<Pid> {
+    let supervisor = getpid();
     let mut command = Command::new(program);
     command
         .args(args)
@@ -120,11 +120,11 @@ fn start(program: &OsString, args: &[OsString], door: Option<File>) -> io::Resul
         command.pre_exec(move || {
             // For the case that the supervisor itself is killed; grandchildren are beyond its reach then.
             set_parent_process_death_signal(Some(Signal::KILL))?;
-            if getppid() != Some(keeper) {
+            if getppid() != Some(supervisor) {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
-            if let Some(door) = &door {
-                rustix::io::write(door, b"0")?;
+            if let Some(cgroup_procs) = &cgroup_procs {
+                rustix::io::write(cgroup_procs, b"0")?;
             }
             Ok(())
         });
@@ -150,8 +150,8 @@ fn watch(child: Pid, wake: &UnixStream) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
         let [from_pushbench, signal, _target] = fds.map(|fd| !fd.revents().is_empty());
-        if let Some(how) = bury(Some(child)) {
-            say(&format!("{ENDED}{how}"));
+        if let Some(how) = reap(Some(child)) {
+            report(&format!("{ENDED}{how}"));
             return Ok(());
         }
         if signal || from_pushbench && stdin.lock().read(&mut [0; 64])? == 0 {
@@ -160,8 +160,8 @@ fn watch(child: Pid, wake: &UnixStream) -> io::Result<()> {
     }
 }
 
-/// Collects every child that has ended, and says how `wanted` did if it is among them.
-fn bury(wanted: Option<Pid>) -> Option<String> {
+/// Collects every child that has ended, and returns how `wanted` ended if it is among them.
+fn reap(wanted: Option<Pid>) -> Option<String> {
     let mut found = None;
     while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
         if Some(pid) == wanted {
@@ -184,7 +184,7 @@ fn describe(status: WaitStatus) -> String {
 
 fn end_tree() {
     let me = std::process::id();
-    let tell = |signals: &[Signal]| {
+    let signal_all = |signals: &[Signal]| {
         let alive = descendants(me);
         for pid in alive.iter().filter_map(|pid| Pid::from_raw(*pid as i32)) {
             for signal in signals {
@@ -194,18 +194,18 @@ fn end_tree() {
         alive.is_empty()
     };
     // A stopped process takes SIGTERM only when it goes on.
-    let mut empty = tell(&[Signal::TERM, Signal::CONT]);
-    let asked = Instant::now();
-    while !empty && asked.elapsed() < GRACE {
-        std::thread::sleep(LOOK_AGAIN);
-        bury(None);
+    let mut empty = signal_all(&[Signal::TERM, Signal::CONT]);
+    let signalled = Instant::now();
+    while !empty && signalled.elapsed() < GRACE {
+        std::thread::sleep(POLL_INTERVAL);
+        reap(None);
         empty = descendants(me).is_empty();
     }
     let forced = Instant::now();
-    while !empty && forced.elapsed() < LAST_CALL {
+    while !empty && forced.elapsed() < KILL_LIMIT {
         // Anew each time: a process may have started another meanwhile.
-        empty = tell(&[Signal::KILL]);
-        bury(None);
-        std::thread::sleep(LOOK_AGAIN);
+        empty = signal_all(&[Signal::KILL]);
+        reap(None);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }

@@ -1,5 +1,5 @@
-//! Whether a server that answered nothing sensible speaks TLS: many close without a word when they are
-//! spoken to without.
+//! Whether a server without valid answers uses TLS: many close the connection when a client does
+//! not use TLS.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 /// Every process below `root`, parents before children, `root` itself and the already dead excluded.
 ///
-/// The answer is a moment's view: whoever ends processes with it must look again until none is left.
+/// The result is a snapshot: code that ends processes must repeat the call until none is left.
 pub(super) fn descendants(root: u32) -> Vec<u32> {
     static FAST: OnceLock<bool> = OnceLock::new();
     // Some kernels lack the list of children (CONFIG_PROC_CHILDREN): then every process is read.
@@ -39,8 +39,8 @@ fn walk(root: u32, mut children: impl FnMut(u32) -> Vec<u32>) -> Vec<u32> {
             break;
         }
     }
-    let mut seen = std::collections::HashSet::new();
-    found.retain(|pid| seen.insert(*pid));
+    let mut visited = std::collections::HashSet::new();
+    found.retain(|pid| visited.insert(*pid));
     found
 }
 

@@ -1,4 +1,4 @@
-//! The values of a target's keys, each checked where it stands.
+//! The values of a target's keys, with the position of errors.
 
 use crate::manifest::Ready;
 use pushbench_core::error::Result;
@@ -8,9 +8,9 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 /// No program, variable, path or address can hold one.
-const NUL: &str = "it holds a NUL character: leave that out";
+const NUL: &str = "it contains a NUL character: remove it";
 
-/// Text, whatever else it says.
+/// A text value.
 pub(super) fn text(value: &DeValue<'_>, key: &str, at: &Origin) -> Result<String> {
     match value {
         DeValue::String(s) if s.contains('\0') => Err(at.error(format!("{key}: {NUL}"))),
@@ -73,7 +73,7 @@ pub(super) fn ready_timeout(value: &DeValue<'_>, at: &Origin) -> Result<Duration
     };
     let why = match units::parse_duration(&text) {
         Ok(time) if !time.is_zero() => return Ok(time),
-        Ok(_) => format!("\"{text}\" is no time to get ready in"),
+        Ok(_) => format!("\"{text}\" is not a positive duration"),
         Err(why) => why,
     };
     Err(at.error(format!("ready_timeout: {why}; for example ready_timeout = \"20s\"")))
@@ -83,17 +83,19 @@ pub(super) fn env(value: &DeValue<'_>, at: &Origin) -> Result<Vec<(String, Strin
     let DeValue::Table(table) = value else {
         return Err(at.error(format!("env: this is {}: write {{ NAME = \"value\" }}", kind(value))));
     };
-    let pair =
-        |(name, value): (&toml::Spanned<toml::de::DeString<'_>>, &toml::Spanned<DeValue<'_>>)| {
-            let name = name.get_ref();
-            if name.is_empty() || name.contains(['=', '\0']) {
-                return Err(at.error(format!(
-                    "env: \"{}\" is no name of a variable: it has one character or more, and no = \
-                     and no NUL",
+    let pair = |(name, value): (
+        &toml::Spanned<toml::de::DeString<'_>>,
+        &toml::Spanned<DeValue<'_>>,
+    )| {
+        let name = name.get_ref();
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(at.error(format!(
+                    "env: \"{}\" is not a valid name of a variable: it must not be empty and must not contain = \
+                     or NUL",
                     name.escape_debug()
                 )));
-            }
-            Ok((name.to_string(), text(value.get_ref(), &format!("env.{name}"), at)?))
-        };
+        }
+        Ok((name.to_string(), text(value.get_ref(), &format!("env.{name}"), at)?))
+    };
     table.iter().map(pair).collect()
 }

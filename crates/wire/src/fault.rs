@@ -8,7 +8,7 @@ pub const ENDED: &str = "connection ended";
 /// How the message of a [`Fault::Protocol`] begins.
 pub const BROKEN: &str = "protocol broken";
 
-/// A connection's end that was not asked for.
+/// An unexpected end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// No connection: refused, unreachable, or the handshake was turned down.
@@ -17,7 +17,7 @@ pub enum Fault {
     Closed(String),
     /// The target broke the protocol.
     Protocol(String),
-    /// The event it was busy with timed out, and its late answer could not be told apart; or the event
+    /// The event it was busy with timed out, and a late answer could not be matched; or the event
     /// it was opened for did before it was open.
     TimedOut,
 }
@@ -28,7 +28,7 @@ impl fmt::Display for Fault {
             Fault::Refused(why) => write!(f, "no connection: {why}"),
             Fault::Closed(why) => write!(f, "{ENDED}: {why}"),
             Fault::Protocol(why) => write!(f, "{BROKEN}: {why}"),
-            Fault::TimedOut => f.write_str("connection given up after a time-out"),
+            Fault::TimedOut => f.write_str("the connection was closed after a time-out"),
         }
     }
 }
@@ -80,8 +80,8 @@ mod tests {
 
     #[test]
     fn idle_times_are_counted_together() {
-        let told = |ns| Fault::closed("gone").after_idle(ns).to_string();
-        assert_eq!(told(5_003_000_000), told(5_900_000_000));
-        assert!(told(5_003_000_000).contains("closed it after at least 5.00 s idle"));
+        let message = |ns| Fault::closed("gone").after_idle(ns).to_string();
+        assert_eq!(message(5_003_000_000), message(5_900_000_000));
+        assert!(message(5_003_000_000).contains("closed it after at least 5.00 s idle"));
     }
 }

@@ -3,15 +3,17 @@
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
-pub mod address;
+pub mod endpoint;
 pub mod fault;
+pub mod http_connection;
 pub mod limits;
-pub mod line;
 pub mod messages;
 pub mod request_options;
+pub mod response_body;
 pub mod response_diagnostics;
 pub mod shared_buffers;
 pub mod sse;
+pub mod stream;
 pub mod subscriber_addresses;
 pub mod tcp;
 pub mod webhook;

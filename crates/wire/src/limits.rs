@@ -8,7 +8,7 @@ pub const MOST_HEADERS: usize = 256;
 /// Longest body, as of messages over the other transports.
 pub const LONGEST_BODY: u64 = 64 << 20;
 /// Bytes around the chunks of a body: extensions, idle zeros and trailers.
-pub const MOST_BESIDE: usize = 16 * 1024;
+pub const MAX_CHUNK_OVERHEAD: usize = 16 * 1024;
 /// Most trailers behind the last chunk.
 pub const MOST_TRAILERS: usize = 100;
 
@@ -25,7 +25,7 @@ mod tests {
             format!("{MOST_HEADERS} headers"),
             format!("{} KiB of head", LONGEST_HEAD >> 10),
             format!("{} MiB of body", LONGEST_BODY >> 20),
-            format!("{} KiB around its chunks", MOST_BESIDE >> 10),
+            format!("{} KiB around its chunks", MAX_CHUNK_OVERHEAD >> 10),
             format!("{MOST_TRAILERS} trailers"),
         ] {
             assert!(stated.contains(&limit), "{limit:?} is not in {stated}");

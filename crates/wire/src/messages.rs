@@ -5,10 +5,10 @@ use std::io;
 use std::task::{Context, Poll};
 
 /// What has come.
-pub enum Heard<'a> {
+pub enum Received<'a> {
     /// A message.
     Message(&'a [u8]),
-    /// The other end asks whether this one is there; the transport answers by itself.
+    /// A ping; the transport answers it.
     Ping,
     /// The answer to a ping.
     Pong,
@@ -20,7 +20,7 @@ pub trait Messages {
     fn poll_messages(
         &mut self,
         cx: &mut Context<'_>,
-        each: impl FnMut(Heard<'_>),
+        each: impl FnMut(Received<'_>),
     ) -> Poll<io::Result<()>>;
 
     /// Queues a message.

@@ -1,4 +1,4 @@
-//! Request options: what a target wants of requests and handshakes beside the event itself, and where its
+//! Request options: a target's requirements for requests and handshakes, and where its
 //! answers carry the event's id.
 
 use hyper::Method;

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes asked for in one read.
+/// Size of a read.
 const READ_BYTES: usize = 64 * 1024;
 /// A larger buffer is not kept for the next connection.
 const KEPT_BYTES: usize = 1024 * 1024;
@@ -34,7 +34,7 @@ impl Unread {
         self.0.extend_from_slice(bytes);
     }
 
-    /// Hands the bytes to `look`, which says how many of them it has understood.
+    /// Hands the bytes to `look`, which returns how many of them it has used.
     pub fn look<T>(&mut self, look: impl FnOnce(&[u8]) -> (usize, T)) -> T {
         let (used, out) = look(&self.0);
         self.0.drain(..used);

@@ -1,7 +1,7 @@
 //! What is asked, made into a request: nothing is started before all of it holds.
 
 use crate::cli::command_line;
-use crate::cli::gate::what::What;
+use crate::cli::gate::options::GateOptions;
 use crate::cli::gate::{Args, read_nulls};
 use crate::cli::run::default_out;
 use crate::gate::against;
@@ -18,15 +18,15 @@ use pushbench_host::cpus::Placement;
 use pushbench_sut::manifest::BuiltinOptions;
 use std::path::{Path, PathBuf};
 
-/// The request, and the stored run it is held against.
+/// The request, and the stored run that is its base.
 pub struct Plan {
     pub request: Request,
     pub against: Option<Against>,
-    /// What to know before it begins.
+    /// Notes to print before the gate begins.
     pub remarks: Vec<String>,
 }
 
-/// Base and candidate, and the questions they are asked.
+/// Base, candidate and the metrics to judge.
 struct Sides {
     question: Question,
     arms: Vec<Arm>,
@@ -37,14 +37,14 @@ struct Sides {
 
 impl Plan {
     pub fn of(args: &Args, transports: &[Transport], placement: Placement) -> Result<Plan> {
-        let what = &args.what;
+        let options = &args.options;
         let common = common(args, &placement)?;
         let sides = match (&args.against, &args.base) {
             (Some(dir), _) => stored(args, dir, transports, &common)?,
             (None, Some(base)) => Sides {
-                question: what.question()?,
+                question: options.question()?,
                 arms: sides::arms(base, &args.candidate, transports, &common)?,
-                seed: what.seed(),
+                seed: options.seed(),
                 base: base.clone(),
                 against: None,
             },
@@ -57,7 +57,7 @@ impl Plan {
             min_difference_ns: args.min_difference.as_nanos() as f64,
             ratio: args.ratio,
             waivers: waivers::read(file, named.is_some())?,
-            ..what.settings(&sides.question, transports, &all)?
+            ..options.settings(&sides.question, transports, &all)?
         };
         let remarks = of_nulls(args.nulls.as_deref(), &settings);
         let name = format!("gate-{}", sides.question.name);
@@ -66,10 +66,10 @@ impl Plan {
             arms: sides.arms,
             named: [sides.base, args.candidate.clone()],
             settings,
-            blocks: what.blocks,
+            blocks: options.blocks,
             seed: sides.seed,
             placement,
-            out: what.out.clone().unwrap_or_else(|| default_out(&name)),
+            out: options.out.clone().unwrap_or_else(|| default_out(&name)),
             command: command_line(),
         };
         Ok(Plan { request, against: sides.against, remarks: remarks.into_iter().collect() })
@@ -81,16 +81,18 @@ fn stored(
     args: &Args,
     dir: &Path,
     transports: &[Transport],
-    common: &sides::Common<'_>,
+    common: &sides::SideOptions<'_>,
 ) -> Result<Sides> {
-    let What { scenario, set, seed, .. } = &args.what;
+    let GateOptions { scenario, set, seed, .. } = &args.options;
     if scenario.is_some() || !set.is_empty() || seed.is_some() {
         return Err(Error::usage(
-            "--against takes the scenario and the seed of the stored run: leave out --scenario, --set and --seed",
+            "--against uses the scenario and the seed of the stored run: leave out --scenario, --set and --seed",
         ));
     }
     let [transport] = transports else {
-        return Err(Error::usage("--against holds one transport at a time: give --transport once"));
+        return Err(Error::usage(
+            "--against compares one transport at a time: give --transport once",
+        ));
     };
     let found = Against::find(dir, *transport)?;
     let program = sides::one("--candidate", &args.candidate, *transport, common)?;
@@ -104,7 +106,7 @@ fn stored(
     })
 }
 
-fn common<'a>(args: &'a Args, placement: &Placement) -> Result<sides::Common<'a>> {
+fn common<'a>(args: &'a Args, placement: &Placement) -> Result<sides::SideOptions<'a>> {
     let matching = match args.matching.as_deref() {
         None | Some("id") => Matching::Id,
         Some("order") => Matching::Order,
@@ -119,12 +121,12 @@ fn common<'a>(args: &'a Args, placement: &Placement) -> Result<sides::Common<'a>
         let option = if args.path.is_some() { "--path" } else { "--match" };
         if sides.into_iter().all(|text| sides::is_name(text)) {
             return Err(Error::usage(format!(
-                "{option} is about commands: a target's name brings its own; leave it out"
+                "{option} applies to commands, and a target defines its own: leave it out"
             )));
         }
     }
     let builtin = BuiltinOptions { threads: placement.target.len(), ..BuiltinOptions::default() };
-    Ok(sides::Common {
+    Ok(sides::SideOptions {
         path: args.path.as_deref(),
         matching,
         builtin,
@@ -132,7 +134,7 @@ fn common<'a>(args: &'a Args, placement: &Placement) -> Result<sides::Common<'a>
     })
 }
 
-/// A file of nulls that was named and gives no margin is said, and why.
+/// Reports a given file of nulls that has too few nulls for a margin.
 fn of_nulls(named: Option<&Path>, settings: &Settings) -> Option<String> {
     let from_default = |m: &verdict::Margin| match m.source {
         MarginSource::Default { nulls } => Some(nulls),

@@ -50,13 +50,14 @@ impl Page {
             .stderr(Stdio::piped());
         let mut browser = command.spawn().unwrap();
         let mut lines = BufReader::new(browser.stderr.take().unwrap()).lines();
-        let mut said = String::new();
+        let mut printed = String::new();
         let url = loop {
-            let line = lines.next().unwrap_or_else(|| panic!("the browser ended: {said}")).unwrap();
+            let line =
+                lines.next().unwrap_or_else(|| panic!("the browser ended: {printed}")).unwrap();
             if let Some(url) = line.strip_prefix("DevTools listening on ") {
                 break url.to_owned();
             }
-            said = said + &line + "\n";
+            printed = printed + &line + "\n";
         };
         // What it says later must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
@@ -150,7 +151,7 @@ impl Page {
     }
 
     /// What the page has said on the console, exceptions included.
-    pub fn said(&self) -> Vec<&Value> {
+    pub fn printed(&self) -> Vec<&Value> {
         let says = ["Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"];
         self.events.iter().filter(|e| says.iter().any(|method| e["method"] == *method)).collect()
     }

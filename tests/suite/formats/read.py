@@ -127,7 +127,7 @@ with open(written / "trials.csv", newline="", encoding="utf-8") as file:
     rows = list(csv.reader(file, strict=True))
 header, rows = rows[0], rows[1:]
 assert len(set(header)) == len(header) and all(len(row) == len(header) for row in rows)
-assert len(rows) == len(trials), "a row a trial and arm"
+assert len(rows) == len(trials), "one row per trial and arm"
 for row in rows:
     for name, cell in zip(header, row):
         assert not cell.lstrip().startswith(("=", "+", "-", "@")), (name, cell)

@@ -15,7 +15,7 @@ use pushbench_faults::server_fault::ServerFault;
 use pushbench_faults::{FaultyServer, Tally};
 use pushbench_host::cpus::Placement;
 use pushbench_load::block;
-use pushbench_load::trial_group::{Bench, TrialArm, TrialGroup, Watch};
+use pushbench_load::trial_group::{ExecutionContext, TrialArm, TrialGroup, TrialObserver};
 use pushbench_sut::manifest::Manifest;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -78,14 +78,16 @@ impl Cell {
             ServerFault::Late if !closed => {
                 Cell { connections: 8, rate: 10.0, duration: Duration::from_secs(3), ..cell }
             }
-            ServerFault::Late | ServerFault::Deaf if closed => {
+            ServerFault::Late | ServerFault::SometimesUnread if closed => {
                 Cell { connections: 4, duration: BEYOND, ..cell }
             }
-            _ if expected.fates.timed_out > 0 || fault == ServerFault::Deaf => match closed {
-                false => Cell { connections: 8, ..cell },
-                true => Cell { duration: BEYOND, ..cell },
-            },
-            ServerFault::Honest | ServerFault::Twice | ServerFault::Chatter
+            _ if expected.outcomes.timed_out > 0 || fault == ServerFault::SometimesUnread => {
+                match closed {
+                    false => Cell { connections: 8, ..cell },
+                    true => Cell { duration: BEYOND, ..cell },
+                }
+            }
+            ServerFault::Correct | ServerFault::Twice | ServerFault::Unsolicited
                 if matching == Matching::Id && carrier != Carrier::Webhook =>
             {
                 Cell { in_flight: 4, ..cell }
@@ -150,27 +152,31 @@ impl Cell {
     fn check(&self, cpu: usize) {
         let (trial, tally) = self.run(cpu);
         let counted = Counts::of(&trial);
-        let seen = format!("{self:?}\n{tally:?}\n{:?}", trial.faults);
-        let due = counted.fates.due;
-        assert_eq!(counted, self.case.theory(due, &tally), "{seen}");
-        assert!(self.closed || due == self.scheduled(), "{seen}");
-        assert!(due > 2, "nothing was struck: {seen}");
+        let observed = format!("{self:?}\n{tally:?}\n{:?}", trial.account.faults);
+        let due = counted.outcomes.due;
+        assert_eq!(counted, self.case.theory(due, &tally), "{observed}");
+        assert!(self.closed || due == self.scheduled(), "{observed}");
+        assert!(due > 2, "nothing was struck: {observed}");
 
         // What the server says of itself.
-        let heard = tally.events + tally.unheard;
-        assert_eq!(heard, counted.sent, "every event sent came once: {seen}");
-        let struck = (0..due).filter(|i| self.case.fault.strikes(*i)).count() as u64;
-        assert_eq!(tally.struck, struck, "{seen}");
-        assert_eq!((tally.spoilt, tally.hung_up), self.struck_connections(due), "{seen}");
+        let received = tally.events + tally.unread_events;
+        assert_eq!(received, counted.sent, "every event sent came once: {observed}");
+        let affected = (0..due).filter(|i| self.case.fault.affects(*i)).count() as u64;
+        assert_eq!(tally.affected, affected, "{observed}");
+        assert_eq!(
+            (tally.failed_handshakes, tally.hung_up),
+            self.struck_connections(due),
+            "{observed}"
+        );
         if self.case.matching == Matching::Id {
-            assert_eq!(counted.fates.acknowledged, tally.answered, "{seen}");
+            assert_eq!(counted.outcomes.acknowledged, tally.answered, "{observed}");
         }
-        assert_eq!(trial.connections, tally.connections - PROBES, "{seen}");
-        let broken = trial.faults.keys().all(|fault| fault.starts_with("protocol broken"));
-        let breaks = matches!(self.case.fault, ServerFault::Nonsense | ServerFault::Absurd);
-        assert!(broken || !breaks, "{seen}");
+        assert_eq!(trial.account.connections, tally.connections - PROBES, "{observed}");
+        let broken = trial.account.faults.keys().all(|fault| fault.starts_with("protocol broken"));
+        let breaks = matches!(self.case.fault, ServerFault::InvalidBytes | ServerFault::HugeLength);
+        assert!(broken || !breaks, "{observed}");
         if self.connections == 1 {
-            assert_eq!(trial.connections, self.connections_opened(due), "{seen}");
+            assert_eq!(trial.account.connections, self.connections_opened(due), "{observed}");
         }
     }
 
@@ -186,17 +192,17 @@ impl Cell {
     fn connections_opened(&self, due: u64) -> u64 {
         let webhook = self.case.carrier == Carrier::Webhook;
         // After the last event nothing is opened.
-        let followed = (0..due - 1).filter(|i| self.case.fault.strikes(*i)).count() as u64;
+        let followed = (0..due - 1).filter(|i| self.case.fault.affects(*i)).count() as u64;
         match self.case.fault {
-            ServerFault::TurnDown | ServerFault::Stall | ServerFault::Farewell => due,
+            ServerFault::TurnDown | ServerFault::Stall | ServerFault::CloseAfterAnswer => due,
             // Two events, two events, one event.
             ServerFault::HangUp => due / 5 * 3 + [0, 1, 1, 2, 2][due as usize % 5],
-            ServerFault::Nonsense
-            | ServerFault::Absurd
+            ServerFault::InvalidBytes
+            | ServerFault::HugeLength
             | ServerFault::Half
             | ServerFault::Reset => 1 + followed,
             // Bytes behind an answer: nobody could tell any more which answer belongs to which event.
-            ServerFault::Twice | ServerFault::Chatter if webhook => 1 + followed,
+            ServerFault::Twice | ServerFault::Unsolicited if webhook => 1 + followed,
             ServerFault::Silence | ServerFault::Late if self.case.gives_up() => 1 + followed,
             _ => 1,
         }
@@ -206,7 +212,7 @@ impl Cell {
 /// Drives a trial group of one arm, from this CPU on.
 pub fn drive(group: &TrialGroup, shards: usize, cpu: usize) -> Trial {
     struct Unwatched;
-    impl Watch for Unwatched {
+    impl TrialObserver for Unwatched {
         fn second(&mut self, _arm: usize, _responses: &Hist) {}
         fn tick(&mut self) {}
     }
@@ -214,11 +220,11 @@ pub fn drive(group: &TrialGroup, shards: usize, cpu: usize) -> Trial {
     let driver = (0..shards).map(|shard| cpus[(cpu + shard) % cpus.len()]).collect();
     let placement = Placement { driver, target: cpus };
     let interrupt = AtomicBool::new(false);
-    let bench = Bench { placement: &placement, interrupt: &interrupt };
-    let mut finished = block::run(group, &bench, &mut Unwatched).unwrap();
-    let mut trial = finished.pop().unwrap().trial;
-    validity::judge(&mut trial);
-    trial
+    let context = ExecutionContext { placement: &placement, interrupt: &interrupt };
+    let mut finished = block::run(group, &context, &mut Unwatched).unwrap();
+    let mut finished = finished.pop().unwrap();
+    validity::judge(&mut finished.trial, finished.ended.as_deref());
+    finished.trial
 }
 
 /// Checks all cells, and names those that fail.

@@ -13,7 +13,7 @@ use pushbench_core::transport::Transport;
 use pushbench_faults::publisher::counts::Counts;
 use pushbench_faults::publisher::publisher_fault;
 use pushbench_faults::publisher::publisher_fault::PublisherFault;
-use pushbench_faults::publisher::{Conduct, FaultyPublisher, Tally};
+use pushbench_faults::publisher::{FaultyPublisher, PublisherOptions, Tally};
 use pushbench_load::trial_group::{TrialArm, TrialGroup};
 use pushbench_sut::manifest::Manifest;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ impl Cell {
     }
 
     fn run(&self, cpu: usize) -> (Trial, Tally) {
-        let publisher = FaultyPublisher::start(Conduct {
+        let publisher = FaultyPublisher::start(PublisherOptions {
             transport: self.transport,
             fault: self.fault,
             acknowledged: self.acknowledged,
@@ -97,7 +97,7 @@ impl Cell {
         .unwrap();
         let running = Manifest::running(self.fault.name(), "", Matching::Id);
         let at = publisher.address().to_string();
-        let manifest = running.publishing(self.transport.name(), &at, "a-token");
+        let manifest = running.publishing(self.transport, &at, "a-token");
         let trial = drive(&self.group(manifest), 1, cpu);
         (trial, publisher.finish().unwrap())
     }
@@ -109,35 +109,42 @@ impl Cell {
 
     fn check(&self, cpu: usize) {
         let (trial, tally) = self.run(cpu);
-        let seen = format!("{self:?}\n{tally:?}\n{:?}", trial.faults);
+        let observed = format!("{self:?}\n{tally:?}\n{:?}", trial.account.faults);
         let counted = Counts::of(&trial).unwrap();
-        assert_eq!(tally, self.fault.theory(self.events(), SUBSCRIBERS, self.answers()), "{seen}");
-        assert_eq!(counted, Counts::told(&tally, SUBSCRIBERS), "{seen}");
-        assert!(counted.fates.sums_are_exact() && trial.events.sums_are_exact(), "{seen}");
-        let struck = tally.struck + tally.turned_away;
-        assert_eq!(struck > 0, self.fault != PublisherFault::Honest, "{seen}");
-        self.check_the_rest(trial.fanout.as_ref().unwrap(), &tally, &seen);
+        assert_eq!(
+            tally,
+            self.fault.theory(self.events(), SUBSCRIBERS, self.answers()),
+            "{observed}"
+        );
+        assert_eq!(counted, Counts::expected(&tally, SUBSCRIBERS), "{observed}");
+        assert!(
+            counted.outcomes.sums_are_exact() && trial.account.measured.sums_are_exact(),
+            "{observed}"
+        );
+        let affected = tally.affected + tally.turned_away;
+        assert_eq!(affected > 0, self.fault != PublisherFault::Correct, "{observed}");
+        self.check_the_rest(trial.fanout.as_ref().unwrap(), &tally, &observed);
     }
 
     /// What reached everybody, by which connections, and what the publisher said of itself.
-    fn check_the_rest(&self, fanout: &Fanout, tally: &Tally, seen: &str) {
+    fn check_the_rest(&self, fanout: &Fanout, tally: &Tally, observed: &str) {
         let d = &fanout.deliveries;
         let first = self.events() - d.events;
         let missed = |index: u64| {
             let misses = matches!(self.fault, PublisherFault::Drop | PublisherFault::Late)
                 || self.fault == PublisherFault::Swap && index + 1 == self.events();
-            misses && (0..SUBSCRIBERS).any(|s| self.fault.strikes(index, s))
-                || self.fault.turns_away(index)
+            misses && (0..SUBSCRIBERS).any(|s| self.fault.affects(index, s))
+                || self.fault.rejects(index)
         };
         let whole = (first..self.events()).filter(|index| !missed(*index)).count() as u64;
-        assert_eq!(d.complete, whole, "{seen}");
-        assert_eq!((d.last.count(), d.skew.count()), (d.events, whole), "{seen}");
-        assert_eq!(d.delivery.count(), d.measured.received, "{seen}");
-        assert_eq!(d.connections, SUBSCRIBERS, "{seen}");
-        let told = fanout.publisher.unwrap();
-        assert!(told.sums_are_exact(), "{told:?} {seen}");
-        assert_eq!((told.published, told.stray), (tally.published, 0), "{seen}");
-        assert_eq!(told.acknowledged + told.written, tally.delivered, "{seen}");
+        assert_eq!(d.complete, whole, "{observed}");
+        assert_eq!((d.last.count(), d.skew.count()), (d.events, whole), "{observed}");
+        assert_eq!(d.delivery.count(), d.measured.received, "{observed}");
+        assert_eq!(d.connections, SUBSCRIBERS, "{observed}");
+        let status = fanout.publisher.unwrap();
+        assert!(status.sums_are_exact(), "{status:?} {observed}");
+        assert_eq!((status.published, status.stray), (tally.published, 0), "{observed}");
+        assert_eq!(status.acknowledged + status.written, tally.delivered, "{observed}");
     }
 }
 
@@ -176,17 +183,17 @@ fn a_subscriber_that_is_hung_up_on_misses_all_that_follows() {
         for acknowledged in [true, false] {
             let cell = Cell { transport, fault: PublisherFault::HangUp, acknowledged };
             let (trial, tally) = cell.run(0);
-            let seen = format!("{cell:?}\n{tally:?}\n{:?}", trial.faults);
+            let observed = format!("{cell:?}\n{tally:?}\n{:?}", trial.account.faults);
             let counted = Counts::of(&trial).unwrap();
-            let f = counted.fates;
-            assert!(f.sums_are_exact(), "{f:?} {seen}");
-            assert_eq!((tally.hung_up, tally.struck), (2, 2), "{seen}");
-            assert_eq!((f.due, f.received), (tally.due, tally.delivered), "{seen}");
-            assert_eq!(f.lost + f.unsubscribed, tally.gone, "{seen}");
-            assert_eq!(tally.gone, 2 * (cell.events() - 5), "{seen}");
-            assert!(f.lost >= tally.hung_up, "{seen}");
-            assert_eq!((f.timed_out, f.unpublished, counted.late), (0, 0, 0), "{seen}");
-            assert_eq!(trial.fanout.unwrap().deliveries.connections, SUBSCRIBERS, "{seen}");
+            let f = counted.outcomes;
+            assert!(f.sums_are_exact(), "{f:?} {observed}");
+            assert_eq!((tally.hung_up, tally.affected), (2, 2), "{observed}");
+            assert_eq!((f.due, f.received), (tally.due, tally.delivered), "{observed}");
+            assert_eq!(f.lost + f.unsubscribed, tally.gone, "{observed}");
+            assert_eq!(tally.gone, 2 * (cell.events() - 5), "{observed}");
+            assert!(f.lost >= tally.hung_up, "{observed}");
+            assert_eq!((f.timed_out, f.unpublished, counted.late), (0, 0, 0), "{observed}");
+            assert_eq!(trial.fanout.unwrap().deliveries.connections, SUBSCRIBERS, "{observed}");
         }
     }
 }
@@ -197,7 +204,7 @@ fn a_webhook_that_is_hung_up_on_times_out() {
     let cell =
         Cell { transport: Transport::Webhook, fault: PublisherFault::HangUp, acknowledged: true };
     let (trial, tally) = cell.run(0);
-    let f = Counts::of(&trial).unwrap().fates;
+    let f = Counts::of(&trial).unwrap().outcomes;
     assert_eq!((f.received, f.timed_out, f.lost), (tally.delivered, tally.gone, 0), "{tally:?}");
     assert_eq!(tally.gone, 2 * (cell.events() - 5), "{tally:?}");
 }

@@ -1,6 +1,6 @@
 //! Subscribers that do not acknowledge: each delivery has the outcome of its answer, and none is made twice.
 
-use super::lab::{Endpoint, OK, Then};
+use super::endpoint::{AfterAnswer, Endpoint, OK};
 use crate::common::Bench;
 use crate::common::publisher::{PATIENCE, Publisher, TOKEN};
 use serde_json::Value;
@@ -15,8 +15,8 @@ const EVENTS: [&str; 3] = ["a", "b", "c"];
 const TIMEOUT: &str = "2s";
 
 /// The counts of the publisher by name.
-fn counts<const N: usize>(told: &Value, names: [&str; N]) -> [u64; N] {
-    names.map(|name| told[name].as_u64().unwrap_or_else(|| panic!("no {name} in {told}")))
+fn counts<const N: usize>(reply: &Value, names: [&str; N]) -> [u64; N] {
+    names.map(|name| reply[name].as_u64().unwrap_or_else(|| panic!("no {name} in {reply}")))
 }
 
 /// Publishes three events to the only subscriber, one after the other's outcome: what became of them.
@@ -37,14 +37,14 @@ fn answer(status: &str, header: &str) -> String {
 
 /// The three events had this outcome, and the endpoint got each once.
 #[track_caller]
-fn all_are(fate: &str, endpoint: &Endpoint, timeout: &str) {
-    let told = three_to(endpoint, timeout);
-    let seen = format!("{} {told}", endpoint.url);
-    assert_eq!(told[fate], 3, "{seen}");
-    let fates = ["acknowledged", "failed", "timed_out", "lost"];
-    assert_eq!(counts(&told, fates).iter().sum::<u64>(), 3, "{seen}");
-    assert_eq!(told["subscribers"], 1, "nobody is unsubscribed: {seen}");
-    assert_eq!(endpoint.asked(), 3, "{seen}");
+fn all_are(outcome: &str, endpoint: &Endpoint, timeout: &str) {
+    let reply = three_to(endpoint, timeout);
+    let observed = format!("{} {reply}", endpoint.url);
+    assert_eq!(reply[outcome], 3, "{observed}");
+    let outcomes = ["acknowledged", "failed", "timed_out", "lost"];
+    assert_eq!(counts(&reply, outcomes).iter().sum::<u64>(), 3, "{observed}");
+    assert_eq!(reply["subscribers"], 1, "nobody is unsubscribed: {observed}");
+    assert_eq!(endpoint.requests(), 3, "{observed}");
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn another_status_fails_the_delivery_and_nothing_else() {
         ("429 Too Many Requests", "Retry-After: 0\r\n"),
         ("503 Service Unavailable", "Retry-After: 0\r\n"),
     ] {
-        let endpoint = Endpoint::start("127.0.0.2", answer(status, header), Then::GoOn);
+        let endpoint = Endpoint::start("127.0.0.2", answer(status, header), AfterAnswer::GoOn);
         all_are("failed", &endpoint, TIMEOUT);
         assert_eq!(endpoint.connections(), 1, "{status}: the connection is kept");
     }
@@ -64,19 +64,19 @@ fn another_status_fails_the_delivery_and_nothing_else() {
 
 #[test]
 fn a_redirect_is_not_followed() {
-    let away = Endpoint::start("127.0.0.3", OK, Then::GoOn);
+    let away = Endpoint::start("127.0.0.3", OK, AfterAnswer::GoOn);
     for status in ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"] {
         let location = format!("Location: {}\r\n", away.url);
-        let endpoint = Endpoint::start("127.0.0.2", answer(status, &location), Then::GoOn);
+        let endpoint = Endpoint::start("127.0.0.2", answer(status, &location), AfterAnswer::GoOn);
         all_are("redirected", &endpoint, TIMEOUT);
         assert_eq!(endpoint.connections(), 1, "{status}: the connection is kept");
     }
-    assert_eq!((away.asked(), away.connections()), (0, 0));
+    assert_eq!((away.requests(), away.connections()), (0, 0));
 }
 
 #[test]
 fn no_answer_times_out_and_costs_the_connection() {
-    let endpoint = Endpoint::start("127.0.0.2", "", Then::GoOn);
+    let endpoint = Endpoint::start("127.0.0.2", "", AfterAnswer::GoOn);
     all_are("timed_out", &endpoint, "100ms");
     // An answer that comes late could not be told from the next one's.
     assert_eq!(endpoint.connections(), 3);
@@ -85,7 +85,7 @@ fn no_answer_times_out_and_costs_the_connection() {
 #[test]
 fn a_connection_that_ends_amid_the_answer_loses_its_event() {
     for half in ["", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "nonsense\r\n\r\n"] {
-        let endpoint = Endpoint::start("127.0.0.2", half, Then::Close);
+        let endpoint = Endpoint::start("127.0.0.2", half, AfterAnswer::Close);
         all_are("lost", &endpoint, TIMEOUT);
         assert_eq!(endpoint.connections(), 3, "{half:?}");
     }
@@ -94,7 +94,7 @@ fn a_connection_that_ends_amid_the_answer_loses_its_event() {
 #[test]
 fn a_connection_that_ends_behind_the_answer_costs_nothing() {
     let last = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-    let endpoint = Endpoint::start("127.0.0.2", last, Then::Close);
+    let endpoint = Endpoint::start("127.0.0.2", last, AfterAnswer::Close);
     all_are("acknowledged", &endpoint, TIMEOUT);
     assert_eq!(endpoint.connections(), 3);
 }
@@ -103,31 +103,31 @@ fn a_connection_that_ends_behind_the_answer_costs_nothing() {
 fn an_answer_that_does_not_end_fails_and_costs_nobody_else() {
     // More than is read of an answer.
     let long = format!("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{}", "x".repeat(200_000));
-    let endpoint = Endpoint::start("127.0.0.2", long, Then::GoOn);
+    let endpoint = Endpoint::start("127.0.0.2", long, AfterAnswer::GoOn);
     all_are("failed", &endpoint, TIMEOUT);
     // Nor those that wait behind it already.
     let bench = Bench::new();
     let publisher = Publisher::start(&bench, &["webhook", "--timeout", TIMEOUT]);
     publisher.subscribe(&endpoint.url);
     EVENTS.iter().for_each(|id| assert_eq!(publisher.publish(id), 1));
-    let told = publisher.reaches(&[("open", 0)]);
-    assert_eq!(counts(&told, ["failed", "lost"]), [3, 0], "{told}");
-    assert_eq!(endpoint.asked(), 6);
+    let reply = publisher.reaches(&[("open", 0)]);
+    assert_eq!(counts(&reply, ["failed", "lost"]), [3, 0], "{reply}");
+    assert_eq!(endpoint.requests(), 6);
 }
 
 #[test]
-fn each_subscriber_has_fates_of_its_own() {
+fn each_subscriber_has_its_own_outcomes() {
     let bench = Bench::new();
     let publisher = Publisher::start(&bench, &["webhook", "--timeout", TIMEOUT]);
-    let away = Endpoint::start("127.0.0.3", OK, Then::GoOn);
+    let away = Endpoint::start("127.0.0.3", OK, AfterAnswer::GoOn);
     let redirect = answer("307 Temporary Redirect", &format!("Location: {}\r\n", away.url));
-    let fine = Endpoint::start("127.0.0.2", OK, Then::GoOn);
+    let fine = Endpoint::start("127.0.0.2", OK, AfterAnswer::GoOn);
     let odd = [
-        Endpoint::start("127.0.0.4", answer("500 Internal Server Error", ""), Then::GoOn),
-        Endpoint::start("127.0.0.5", answer("410 Gone", ""), Then::GoOn),
-        Endpoint::start("127.0.0.6", redirect, Then::GoOn),
-        Endpoint::start("127.0.0.7", "", Then::GoOn),
-        Endpoint::start("127.0.0.8", "nonsense\r\n\r\n", Then::GoOn),
+        Endpoint::start("127.0.0.4", answer("500 Internal Server Error", ""), AfterAnswer::GoOn),
+        Endpoint::start("127.0.0.5", answer("410 Gone", ""), AfterAnswer::GoOn),
+        Endpoint::start("127.0.0.6", redirect, AfterAnswer::GoOn),
+        Endpoint::start("127.0.0.7", "", AfterAnswer::GoOn),
+        Endpoint::start("127.0.0.8", "nonsense\r\n\r\n", AfterAnswer::GoOn),
     ];
     publisher.subscribe(&fine.url);
     odd.iter().for_each(|endpoint| publisher.subscribe(&endpoint.url));
@@ -137,15 +137,15 @@ fn each_subscriber_has_fates_of_its_own() {
     for id in EVENTS {
         assert_eq!(publisher.publish(id), 7);
     }
-    let told = publisher.reaches(&[("open", 0)]);
-    assert_eq!(counts(&told, ["queued", "acknowledged", "complete"]), [21, 3, 0], "{told}");
-    assert_eq!(counts(&told, ["failed", "redirected", "refused"]), [12, 3, 3], "{told}");
-    assert_eq!(counts(&told, ["timed_out", "lost"]), [3, 3], "{told}");
-    assert_eq!(counts(&told, ["least_acknowledged", "most_acknowledged"]), [0, 3], "{told}");
+    let reply = publisher.reaches(&[("open", 0)]);
+    assert_eq!(counts(&reply, ["queued", "acknowledged", "complete"]), [21, 3, 0], "{reply}");
+    assert_eq!(counts(&reply, ["failed", "redirected", "refused"]), [12, 3, 3], "{reply}");
+    assert_eq!(counts(&reply, ["timed_out", "lost"]), [3, 3], "{reply}");
+    assert_eq!(counts(&reply, ["least_acknowledged", "most_acknowledged"]), [0, 3], "{reply}");
     // No retry, no redirect followed.
-    assert_eq!(fine.asked(), 3);
-    assert!(odd.iter().all(|endpoint| endpoint.asked() == 3));
-    assert_eq!(away.asked(), 0);
+    assert_eq!(fine.requests(), 3);
+    assert!(odd.iter().all(|endpoint| endpoint.requests() == 3));
+    assert_eq!(away.requests(), 0);
 }
 
 /// A subscriber by WebSocket on a blocking socket.
@@ -180,9 +180,9 @@ impl Socket {
     fn hears_nothing(&mut self) -> bool {
         let socket = self.0.get_ref();
         socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-        let heard = self.0.read();
+        let received = self.0.read();
         self.0.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
-        matches!(heard, Err(Error::Io(e)) if e.kind() == std::io::ErrorKind::WouldBlock)
+        matches!(received, Err(Error::Io(e)) if e.kind() == std::io::ErrorKind::WouldBlock)
     }
 }
 
@@ -199,8 +199,8 @@ fn a_websocket_that_says_nothing_times_out_and_gets_what_follows() {
     assert!(mute.hears_nothing(), "nothing is sent again");
     // Too late to be anything but a stray.
     mute.acknowledge("a");
-    let told = publisher.reaches(&[("stray", 1)]);
-    assert_eq!(counts(&told, ["acknowledged", "subscribers", "complete"]), [0, 1, 0], "{told}");
+    let reply = publisher.reaches(&[("stray", 1)]);
+    assert_eq!(counts(&reply, ["acknowledged", "subscribers", "complete"]), [0, 1, 0], "{reply}");
 }
 
 #[test]
@@ -216,8 +216,8 @@ fn a_websocket_that_acknowledges_something_else_has_acknowledged_nothing() {
     publisher.reaches(&[("stray", 5), ("open", 1), ("acknowledged", 0)]);
     odd.acknowledge("a");
     odd.acknowledge("a");
-    let told = publisher.reaches(&[("stray", 6), ("open", 0)]);
-    assert_eq!(counts(&told, ["acknowledged", "complete", "lost"]), [1, 1, 0], "{told}");
+    let reply = publisher.reaches(&[("stray", 6), ("open", 0)]);
+    assert_eq!(counts(&reply, ["acknowledged", "complete", "lost"]), [1, 1, 0], "{reply}");
     assert!(odd.hears_nothing());
 }
 

@@ -36,7 +36,7 @@ pub struct ArmFigures {
     pub service_ns: Latency,
     /// The driver's own lateness.
     pub lag_ns: Latency,
-    /// The machine's stalls beside the driver.
+    /// The machine's stalls next to the driver.
     pub hiccup_ns: Latency,
     /// Outcomes.
     pub events: Events,
@@ -61,10 +61,10 @@ pub struct ArmFigures {
     pub faults: Vec<(String, u64)>,
     /// The first against the second half of the measured window; `null` where the load itself changes.
     pub steady: Option<Steady>,
-    /// Events told apart: the steps of a ramp, a burst, the age of a connection.
+    /// Strata of events: the steps of a ramp, a burst, the age of a connection.
     pub strata: Vec<Stratum>,
     /// By age of the connection: the median response of first events over that of last ones, over
-    /// blocks; `null` where events are not told apart so.
+    /// blocks; `null` where events have no such strata.
     pub first_over_last: Option<Ratio>,
     /// On a ramp: the rate up to which the arm kept up, events per second, the median over blocks;
     /// `null` without a ramp.
@@ -117,7 +117,7 @@ pub struct Percentiles {
 pub struct Events {
     /// The exact sums.
     #[serde(flatten)]
-    pub fates: Outcomes,
+    pub outcomes: Outcomes,
     /// Second answers; `null` when answers carry no id.
     pub duplicated: Option<u64>,
     /// Overtaking answers; `null` when answers carry no id.
@@ -150,7 +150,7 @@ pub struct Backlog {
     pub peak: Option<u64>,
     /// Bursts that ended within a measured window.
     pub bursts: u64,
-    /// Of these, whose queue outlived the window or the next burst.
+    /// Of these, bursts after which the queue was not empty before the next burst or the end of the window.
     pub undrained: u64,
     /// Median over bursts: from a burst's end to the first event that found no queue, ns. One that
     /// did not drain counts as longer than all others.
@@ -170,16 +170,16 @@ pub struct Ratio {
 #[derive(Debug, Clone, Serialize)]
 pub struct Steady {
     /// Of the first half, ns.
-    pub first_half_p50_ns: Option<u64>,
+    pub(crate) first_half_p50_ns: Option<u64>,
     /// Of the second half, ns.
-    pub second_half_p50_ns: Option<u64>,
+    pub(crate) second_half_p50_ns: Option<u64>,
     /// The second over the first, over blocks; `null` of too few.
-    pub second_over_first: Option<Ratio>,
+    pub(crate) second_over_first: Option<Ratio>,
     /// When the first half was slower beyond doubt: the warm-up to try, ns.
-    pub warmup_to_try_ns: Option<u64>,
+    pub(crate) warmup_to_try_ns: Option<u64>,
 }
 
-/// Some of the measured events, told apart.
+/// One stratum of the measured events.
 #[derive(Debug, Clone, Serialize)]
 pub struct Stratum {
     /// What they have in common.

@@ -17,7 +17,7 @@ const NO_MATTER: [&str; 2] = ["question", "name"];
 const NONE: &str = "none";
 
 /// Indices of the settings that both have.
-pub fn points_of_both(a: &RunHeader, b: &RunHeader) -> Vec<(usize, usize)> {
+pub(crate) fn points_of_both(a: &RunHeader, b: &RunHeader) -> Vec<(usize, usize)> {
     if let ([_], [_]) = (&a.points[..], &b.points[..]) {
         return vec![(0, 0)];
     }
@@ -47,8 +47,8 @@ pub fn differences(a: &RunHeader, b: &RunHeader) -> Vec<Difference> {
     }
     found.extend(machine::differences(a, b));
     // A sweep would say the same of every point.
-    let mut said = BTreeSet::new();
-    found.retain(|d| said.insert(d.to_string()));
+    let mut listed = BTreeSet::new();
+    found.retain(|d| listed.insert(d.to_string()));
     found
 }
 
@@ -65,14 +65,14 @@ fn labels(point: &PointHeader) -> String {
 }
 
 /// Indices of the arms that both have, by label.
-pub fn arms_of_both(p: &PointHeader, q: &PointHeader) -> Vec<(usize, usize)> {
+pub(crate) fn arms_of_both(p: &PointHeader, q: &PointHeader) -> Vec<(usize, usize)> {
     let of = |label: &str| q.arms.iter().position(|a| a.label == label);
     p.arms.iter().enumerate().filter_map(|(i, a)| Some((i, of(&a.label)?))).collect()
 }
 
 fn scenario_differences(a: &Scenario, b: &Scenario) -> Vec<Difference> {
     let keys = |s: &Scenario| serde_json::to_value(s).map(|v| flat(&v)).unwrap_or_default();
-    let mut found = unlike("", keys(a), keys(b));
+    let mut found = key_differences("", keys(a), keys(b));
     found.retain(|d| !NO_MATTER.contains(&d.what.as_str()));
     found
 }
@@ -83,10 +83,10 @@ fn arm_differences(a: &ArmHeader, b: &ArmHeader) -> Vec<Difference> {
         let arm = ArmHeader { ease: None, ..arm.clone() };
         serde_json::to_value(arm).map(|v| flat(&v)).unwrap_or_default()
     };
-    unlike(&format!("{}: ", a.label), keys(a), keys(b))
+    key_differences(&format!("{}: ", a.label), keys(a), keys(b))
 }
 
-fn unlike(
+fn key_differences(
     prefix: &str,
     a: BTreeMap<String, String>,
     b: BTreeMap<String, String>,

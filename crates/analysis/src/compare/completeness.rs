@@ -9,7 +9,7 @@ use pushbench_core::record::trial::Trial;
 const ENOUGH_BLOCKS: usize = 3;
 
 /// Every planned trial was run, and all records are there.
-pub fn is_complete(run: &StoredRun) -> bool {
+pub(crate) fn is_complete(run: &StoredRun) -> bool {
     run.header.complete && !run.cut && differences(run).is_empty()
 }
 
@@ -51,7 +51,7 @@ fn from_plan(run: &StoredRun, point: usize) -> Option<String> {
 }
 
 fn ends_early(trial: &Trial) -> bool {
-    trial.overloaded || trial.driver.is_saturated()
+    trial.judged.overloaded || trial.driver.is_saturated()
 }
 
 #[cfg(test)]
@@ -101,16 +101,16 @@ mod tests {
     fn a_run_that_ended_early_or_was_voided_is_whole() {
         let mut early = former();
         early.trials.truncate(2 + 2 * ENOUGH_BLOCKS);
-        early.trials.iter_mut().filter(|t| t.arm == 1).for_each(|t| t.overloaded = true);
+        early.trials.iter_mut().filter(|t| t.arm == 1).for_each(|t| t.judged.overloaded = true);
         assert!(is_complete(&early), "{:?}", differences(&early));
         let mut voided = former();
         for n in 12..18 {
             let mut more = voided.trials[2..4].to_vec();
             more.iter_mut().for_each(|t| t.block = n);
-            more[0].invalid = vec!["the driver stalled".to_owned()];
+            more[0].judged.invalid = vec!["the driver stalled".to_owned()];
             voided.trials.extend(more);
         }
-        voided.trials[4].invalid = vec!["the driver stalled".to_owned()];
+        voided.trials[4].judged.invalid = vec!["the driver stalled".to_owned()];
         assert!(is_complete(&voided), "{:?}", differences(&voided));
     }
 

@@ -9,7 +9,7 @@ use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::trial::Trial;
 use serde::Serialize;
 
-/// Subscribers that do not behave like the healthy ones, of which all other figures speak.
+/// Subscribers that do not behave like the healthy ones, which all other figures describe.
 #[derive(Debug, Clone, Serialize)]
 pub struct ApartFigures {
     /// How they behave.
@@ -73,7 +73,7 @@ pub(super) fn apart(trials: &[&Trial], all: &[&Fanout]) -> Vec<ApartFigures> {
     all.first().map_or(Vec::new(), |f| f.deliveries.apart.iter().map(of).collect())
 }
 
-/// Everybody's coming and going; `None` where nobody did.
+/// Joins and departures of all subscribers; `None` where there were none.
 pub(super) fn turnover(trials: &[&Trial], all: &[&Fanout]) -> Option<TurnoverFigures> {
     let each = all.iter().filter_map(|f| f.deliveries.turnover.as_ref());
     let sum = each.cloned().reduce(Turnover::and).filter(|sum| !sum.is_empty())?;

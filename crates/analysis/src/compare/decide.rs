@@ -26,7 +26,7 @@ pub fn region(metric: &Metric) -> f64 {
 }
 
 /// Whether a metric is of what a flow is about.
-pub fn is_about(metric: &Metric, flow: Flow) -> bool {
+pub(crate) fn is_about(metric: &Metric, flow: Flow) -> bool {
     let about = match flow {
         Flow::Ingest | Flow::Duplex => [Subject::Event].as_slice(),
         Flow::Fanout => &[Subject::Delivery, Subject::Subscriber],
@@ -187,7 +187,7 @@ impl Pair<'_> {
     fn too_few_events(&self) -> Option<String> {
         let needed = self.metric.events_to_judge();
         let trials = self.trials.valid.iter().flat_map(|b| [b[0], b[self.candidate]]);
-        let fewest = trials.map(|t| t.events.acknowledged).min()?;
+        let fewest = trials.map(|t| t.account.measured.acknowledged).min()?;
         let shown = |n: u64| units::count(n as f64);
         (fewest < needed).then(|| {
             format!("{} events in a trial, {} are needed to judge it", shown(fewest), shown(needed))
@@ -224,7 +224,7 @@ impl Pair<'_> {
                 .and_then(|v| v.ratio(CONFIDENCE))
                 .and_then(|r| direction(&r, self.metric.more_is_better));
             if again != Some(claimed) {
-                return Some("does not stand without the driver's own lag".to_owned());
+                return Some("does not hold without the driver's own lag".to_owned());
             }
         }
         // Voided blocks: kept out of the average, but they must not have decided the sign.
@@ -239,7 +239,7 @@ impl Pair<'_> {
             |arm: usize| self.trials.all.iter().filter(|t| t.arm == arm && !t.is_valid()).count();
         let (a, b) = (voided(0), voided(self.candidate));
         if voids_know_the_arm(a, b) {
-            return Some(format!("invalid trials strike one arm more ({a} against {b})"));
+            return Some(format!("one arm has more invalid trials ({a} against {b})"));
         }
         None
     }

@@ -13,13 +13,13 @@ const TWO: f64 = 1.8;
 /// An acknowledgement without data for each event, with the same room.
 const ONE: f64 = 0.8;
 
-/// What to change in a server whose answers wait.
-pub const CURE: &str =
+/// What to change in a server with delayed answers.
+pub(crate) const CURE: &str =
     "set TCP_NODELAY on its connections, or write head and body of an answer in one call";
 
 /// True when the median answer of a trial waited for a delayed acknowledgement.
 pub fn waits(trial: &Trial) -> bool {
-    let median = trial.service.quantile(0.5);
+    let median = trial.account.service.quantile(0.5);
     let target_busy = trial.target.map_or(0.0, |t| t.cpu_ns as f64 / trial.window_ns as f64);
     let idle = trial.driver.busy < IDLE && target_busy < IDLE;
     median.is_some_and(|ns| DELAY_NS.contains(&ns)) && idle && in_two_pieces(trial)
@@ -27,11 +27,11 @@ pub fn waits(trial: &Trial) -> bool {
 
 /// Each answer came in two segments with data, and the driver acknowledged one of them by a segment without.
 fn in_two_pieces(trial: &Trial) -> bool {
-    let t = &trial.traffic;
-    let events = trial.sent as f64;
+    let t = &trial.account.traffic;
+    let events = trial.account.sent as f64;
     // Runs of older versions did not tell segments with data apart.
     let (pieces, acknowledgements) = match t.data_segments_in {
-        0 => (t.segments_in, t.segments_out.saturating_sub(trial.sent)),
+        0 => (t.segments_in, t.segments_out.saturating_sub(trial.account.sent)),
         with_data => (with_data, t.segments_out.saturating_sub(t.data_segments_out)),
     };
     pieces as f64 >= events * TWO && acknowledgements as f64 >= events * ONE
@@ -52,9 +52,9 @@ mod tests {
     /// without.
     fn trial(service: u64, pieces: u64, acknowledgements: u64) -> Trial {
         let mut trial = sample::trial("webhook@a", 0, 0, &Block::of(service, 40_000));
-        trial.traffic.data_segments_in = pieces * trial.sent;
-        trial.traffic.segments_in = trial.traffic.data_segments_in;
-        trial.traffic.segments_out = (1 + acknowledgements) * trial.sent;
+        trial.account.traffic.data_segments_in = pieces * trial.account.sent;
+        trial.account.traffic.segments_in = trial.account.traffic.data_segments_in;
+        trial.account.traffic.segments_out = (1 + acknowledgements) * trial.account.sent;
         trial
     }
 
@@ -64,7 +64,7 @@ mod tests {
             assert!(waits(&trial(service, 2, 1)), "{service}");
         }
         let mut older = trial(44_000_000, 2, 1);
-        (older.traffic.data_segments_in, older.traffic.data_segments_out) = (0, 0);
+        (older.account.traffic.data_segments_in, older.account.traffic.data_segments_out) = (0, 0);
         assert!(waits(&older));
         older.target = None;
         assert!(waits(&older), "a target that was running already");

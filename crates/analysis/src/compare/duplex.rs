@@ -1,4 +1,4 @@
-//! The figures of a duplex beside those of every flow: answers that come by a callback.
+//! The figures that only a duplex has: answers by callback.
 
 use crate::compare::Latency;
 use crate::compare::figures::{distribution, over_blocks, per};
@@ -10,7 +10,7 @@ use pushbench_core::scenario::Questions;
 use pushbench_core::units;
 use serde::Serialize;
 
-/// What was seen of answers by callback, from the merged measured windows of valid trials.
+/// Figures of answers by callback, from the merged measured windows of valid trials.
 #[derive(Debug, Clone, Serialize)]
 pub struct CallbackFigures {
     /// From due to the word that the question was accepted.
@@ -25,7 +25,8 @@ pub struct CallbackFigures {
 
 /// The figures of an arm's valid trials; `None` where answers come in another way.
 pub fn figures(trials: &[&Trial]) -> Option<CallbackFigures> {
-    let all: Option<Vec<&Callbacks>> = trials.iter().map(|t| t.callbacks.as_ref()).collect();
+    let all: Option<Vec<&Callbacks>> =
+        trials.iter().map(|t| t.account.callbacks.as_ref()).collect();
     let all = all.filter(|all| !all.is_empty())?;
     let (mut accepted, mut traffic) = (Hist::new(), Traffic::default());
     for callbacks in &all {
@@ -33,7 +34,7 @@ pub fn figures(trials: &[&Trial]) -> Option<CallbackFigures> {
         traffic.add(&callbacks.traffic);
     }
     let blocks: Vec<Option<&Hist>> = all.iter().map(|c| Some(&c.accepted)).collect();
-    let sent = trials.iter().map(|t| t.sent).sum();
+    let sent = trials.iter().map(|t| t.account.sent).sum();
     let connections = all.iter().map(|c| c.connections).sum();
     Some(CallbackFigures {
         accepted_ns: distribution(&accepted, trials, false, |q| over_blocks(&blocks, q)),
@@ -44,7 +45,7 @@ pub fn figures(trials: &[&Trial]) -> Option<CallbackFigures> {
 }
 
 /// `answers of 512 B after 5 ms`
-pub fn asked(questions: &Questions) -> String {
+pub fn describe(questions: &Questions) -> String {
     let mut text = format!("answers of {}", units::bytes(questions.answer_bytes as f64));
     if !questions.takes.is_zero() {
         let takes = units::nanos_text(questions.takes.as_nanos() as f64);

@@ -81,11 +81,12 @@ pub fn evidence<'a>(run: &'a StoredRun, report: &Report, seconds: &Seconds) -> E
         let trials = Trials::of(run, index);
         let arm = |arm: usize| {
             let valid = trials.of_arm(arm);
-            let response = Distribution::of(&valid, |t| &t.response);
-            let service = Distribution::of(&valid, |t| &t.service);
+            let response = Distribution::of(&valid, |t| &t.account.response);
+            let service = Distribution::of(&valid, |t| &t.account.service);
             let recorded = if response.hist.is_empty() { &service } else { &response };
-            let told = seconds.get(&header.points[index].arms[arm].label);
-            let by_second = told.and_then(|told| of_trials(run, told, index, arm, recorded));
+            let intervals = seconds.get(&header.points[index].arms[arm].label);
+            let by_second =
+                intervals.and_then(|intervals| of_trials(run, intervals, index, arm, recorded));
             ArmEvidence {
                 by_second: by_second.is_some(),
                 log: by_second.unwrap_or_else(|| valid.iter().map(|t| whole(t)).collect()),
@@ -114,7 +115,11 @@ fn took(trials: &[&Trial]) -> Duration {
 
 /// A trial as one interval.
 fn whole(trial: &Trial) -> Logged {
-    let hist = if trial.response.is_empty() { &trial.service } else { &trial.response };
+    let hist = if trial.account.response.is_empty() {
+        &trial.account.service
+    } else {
+        &trial.account.response
+    };
     let (start, length) = (trial.began(), Duration::from_nanos(trial.wall_ns));
     Logged { start, length, hist: hist.packed() }
 }
@@ -150,7 +155,7 @@ mod tests {
     use crate::compare::{compare, sample};
 
     /// A sample whose trials follow each other, and its seconds.
-    fn told() -> (StoredRun, Seconds) {
+    fn run_with_seconds() -> (StoredRun, Seconds) {
         let mut run = sample::ratios(0.8, 0.5);
         let mut seconds = Seconds::new();
         for trial in &mut run.trials {
@@ -165,8 +170,11 @@ mod tests {
 
     #[test]
     fn seconds_are_those_of_valid_trials_and_add_up() {
-        let (mut run, mut seconds) = told();
-        run.trials.iter_mut().filter(|t| t.block == 3).for_each(|t| t.invalid.push("x".into()));
+        let (mut run, mut seconds) = run_with_seconds();
+        run.trials
+            .iter_mut()
+            .filter(|t| t.block == 3)
+            .for_each(|t| t.judged.invalid.push("x".into()));
         let report = compare(&run);
         let found = evidence(&run, &report, &seconds);
         let arm = &found.points[0].arms[1];

@@ -61,20 +61,26 @@ pub fn judge(expect: &[Expectation], arms: &[ArmFigures], trials: &Trials<'_>) -
 
 fn value(what: &str, arm: &ArmFigures, index: usize, trials: &Trials<'_>) -> Option<f64> {
     // Outcomes count in every trial that can be counted; a voided one still lost what it lost.
-    let fate = |of: fn(&Trial) -> Option<u64>| {
+    let outcome = |of: fn(&Trial) -> Option<u64>| {
         let mine: Option<Vec<u64>> =
             trials.all.iter().filter(|t| t.arm == index).map(|t| of(t)).collect();
         mine.filter(|m| !m.is_empty()).map(|m| m.iter().sum::<u64>() as f64)
     };
     match what {
-        "lost" => fate(|t| Some(t.events.lost + deliveries(t, |d| d.measured.lost))),
-        "failed" => fate(|t| Some(t.events.failed + deliveries(t, |d| d.measured.failed))),
-        "timed_out" => fate(|t| Some(t.events.timed_out + deliveries(t, |d| d.measured.timed_out))),
-        "duplicated" => fate(|t| Some(t.duplicated? + deliveries(t, |d| d.duplicated))),
-        "reordered" => fate(|t| Some(t.reordered? + deliveries(t, |d| d.reordered))),
-        "unsolicited" => fate(|t| Some(t.unsolicited + deliveries(t, |d| d.unsolicited))),
-        "unwanted" => fate(|t| t.fanout.as_ref()?.deliveries.unwanted),
-        "overflowed" => fate(|t| Some(t.fanout.as_ref()?.publisher?.overflowed)),
+        "lost" => outcome(|t| Some(t.account.measured.lost + deliveries(t, |d| d.measured.lost))),
+        "failed" => {
+            outcome(|t| Some(t.account.measured.failed + deliveries(t, |d| d.measured.failed)))
+        }
+        "timed_out" => outcome(|t| {
+            Some(t.account.measured.timed_out + deliveries(t, |d| d.measured.timed_out))
+        }),
+        "duplicated" => outcome(|t| Some(t.account.duplicated? + deliveries(t, |d| d.duplicated))),
+        "reordered" => outcome(|t| Some(t.account.reordered? + deliveries(t, |d| d.reordered))),
+        "unsolicited" => {
+            outcome(|t| Some(t.account.unsolicited + deliveries(t, |d| d.unsolicited)))
+        }
+        "unwanted" => outcome(|t| t.fanout.as_ref()?.deliveries.unwanted),
+        "overflowed" => outcome(|t| Some(t.fanout.as_ref()?.publisher?.overflowed)),
         metric => arm.figure(metric),
     }
 }

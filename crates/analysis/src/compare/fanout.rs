@@ -49,13 +49,13 @@ pub struct FanoutFigures {
     pub driver_cpu_ns_per_delivery: Option<f64>,
     /// Bytes and segments of the subscribers' connections.
     pub wire: DeliveryWire,
-    /// What subscribers asked; `null` where they make no requests.
+    /// Requests of subscribers; `null` where they make no requests.
     pub requests: Option<RequestFigures>,
     /// What the target's memory grew by for a subscriber, median over trials.
     pub target_bytes_per_subscriber: Option<f64>,
     /// The driver's, where an arm had it for itself.
     pub driver_bytes_per_subscriber: Option<f64>,
-    /// What kernel memory grew by for a subscriber, median over trials; `kernel_scope` says whose.
+    /// Growth of kernel memory per subscriber, median over trials; `kernel_scope` names its scope.
     pub kernel_bytes_per_subscriber: Option<f64>,
     /// The target's own, or the whole machine's, which has both ends.
     pub kernel_scope: Option<KernelScope>,
@@ -69,7 +69,7 @@ pub struct FanoutFigures {
     pub publisher: Option<PublisherStatus>,
     /// Slow and stuck subscribers; all other figures are the healthy ones'.
     pub apart: Vec<ApartFigures>,
-    /// Who came and went; `null` where nobody did.
+    /// Subscribers that joined and left; `null` where none did.
     pub turnover: Option<TurnoverFigures>,
     /// What the publisher kept.
     pub upkeep: Upkeep,
@@ -82,7 +82,7 @@ pub struct RequestFigures {
     pub count: u64,
     /// Per delivery read.
     pub per_delivery: Option<f64>,
-    /// The part that asked for events and got none.
+    /// The part that requested events and received none.
     pub empty: f64,
 }
 
@@ -91,7 +91,7 @@ pub struct RequestFigures {
 pub struct Delivered {
     /// The exact sums.
     #[serde(flatten)]
-    pub fates: DeliveryOutcomes,
+    pub outcomes: DeliveryOutcomes,
     /// Events that a subscriber got again.
     pub duplicated: u64,
     /// Events that came behind a younger one.
@@ -104,7 +104,7 @@ pub struct Delivered {
     pub undue: u64,
     /// First deliveries read, warm-up and late ones included.
     pub read: u64,
-    /// Events read, in the warm-up as well, of a type that the subscriber does not want; `null` where types are not told apart.
+    /// Events read, in the warm-up as well, of a type that the subscriber does not want; `null` where types are not distinguished.
     pub unwanted: Option<u64>,
 }
 
@@ -134,8 +134,8 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
         distribution(&merged, trials, peaked, |q| over_blocks(&hists, q))
     };
     let sum = |pick: fn(&Deliveries) -> u64| all.iter().map(|f| pick(&f.deliveries)).sum::<u64>();
-    let mut fates = DeliveryOutcomes::default();
-    all.iter().for_each(|f| fates.add(&f.deliveries.measured));
+    let mut outcomes = DeliveryOutcomes::default();
+    all.iter().for_each(|f| outcomes.add(&f.deliveries.measured));
     let in_window = sum(|d| d.read_in_window);
     let window_ns: u64 = trials.iter().map(|t| t.window_ns).sum();
     let median = |value: fn(&Trial) -> Option<f64>| {
@@ -150,7 +150,7 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
         last_ns: hist(|d| &d.last, false),
         skew_ns: hist(|d| &d.skew, false),
         deliveries: Delivered {
-            fates,
+            outcomes,
             duplicated: sum(|d| d.duplicated),
             reordered: sum(|d| d.reordered),
             late: sum(|d| d.late),
@@ -159,7 +159,7 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
             read: sum(|d| d.read),
             unwanted: all.iter().map(|f| f.deliveries.unwanted).sum(),
         },
-        reach: fates.reach(),
+        reach: outcomes.reach(),
         events: sum(|d| d.events),
         complete: sum(|d| d.complete),
         deliveries_per_second: (window_ns > 0)
@@ -213,7 +213,7 @@ fn publisher(all: &[&Fanout]) -> Option<PublisherStatus> {
 }
 
 fn late_reading(trials: &[&Trial]) -> Option<u64> {
-    merged(trials, |t| &t.reading).quantile(0.5)
+    merged(trials, |t| &t.account.reading).quantile(0.5)
 }
 
 /// What to know of an arm's deliveries before believing its figures. `trials`: the valid ones.
@@ -225,30 +225,29 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<Note> {
         && late as f64 > delivery as f64 * LATE_SHARE
     {
         let late = note(format!(
-            "half of the deliveries were read {} or more after they could be, so their acknowledgements \
-             went out as late: one CPU plays all subscribers",
+            "half of the deliveries were read {} or more after they were readable, and acknowledged that much later: one CPU simulates all subscribers",
             units::nanos_text(late as f64)
         ));
         notes.push(late.moves(|m| begins(m, &["delivery", "last", "skew"])));
     }
-    let fates = &f.deliveries.fates;
-    let missing = fates.due - fates.received;
+    let outcomes = &f.deliveries.outcomes;
+    let missing = outcomes.due - outcomes.received;
     if missing > 0 {
         let missed = note(format!(
             "{missing} deliveries did not arrive ({} failed, {} timed out, {} lost)",
-            fates.failed, fates.timed_out, fates.lost
+            outcomes.failed, outcomes.timed_out, outcomes.lost
         ));
-        let lacks = lacks(missing, fates.due);
+        let lacks = lacks(missing, outcomes.due);
         notes.push(missed.moves(|m| begins(m, &["delivery"]) && lacks(m)));
     }
-    let Some(told) = &f.publisher else {
-        notes.push(note("the publisher did not tell what it has counted".to_owned()));
+    let Some(status) = &f.publisher else {
+        notes.push(note("the publisher did not report its counts".to_owned()));
         return notes;
     };
-    if told.overflowed > 0 {
+    if status.overflowed > 0 {
         notes.push(note(format!(
-            "{} deliveries were turned away because the subscriber's queue was full",
-            told.overflowed
+            "{} deliveries were rejected because the subscriber's queue was full",
+            status.overflowed
         )));
     }
     let read = |f: &Fanout| {
@@ -256,18 +255,18 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<Note> {
         d.read + d.undue + d.unwanted.unwrap_or(0)
     };
     let read: u64 = trials.iter().filter_map(|t| t.fanout.as_ref()).map(read).sum();
-    if f.acknowledged && told.acknowledged != read {
+    if f.acknowledged && status.acknowledged != read {
         let down = match f.upkeep.down_ns {
-            Some(_) => "; what it counts between our last question and its end goes with it",
+            Some(_) => "; its counts after the last status request before a restart are lost",
             None => "",
         };
         notes.push(note(format!(
             "the publisher recorded {} acknowledgements of the {read} deliveries that were read{down}",
-            told.acknowledged
+            status.acknowledged
         )));
     }
-    if !told.sums_are_exact() {
-        notes.push(note(format!("the publisher's own counts do not add up: {told:?}")));
+    if !status.sums_are_exact() {
+        notes.push(note(format!("the publisher's own counts do not add up: {status:?}")));
     }
     notes
 }
@@ -319,7 +318,7 @@ impl FanoutFigures {
 }
 
 /// `200 subscribers, acknowledged by id`
-pub fn asked(subscribers: &Subscribers) -> String {
+pub fn describe(subscribers: &Subscribers) -> String {
     let how = if subscribers.acknowledged { "acknowledged by id" } else { "not acknowledged" };
     let mut text = format!("{} subscribers, {how}", units::count(subscribers.count as f64));
     let time = |time: std::time::Duration| units::nanos_text(time.as_nanos() as f64);
@@ -342,7 +341,7 @@ pub fn asked(subscribers: &Subscribers) -> String {
     }
     if let Some(stay) = subscribers.stay {
         let away = time(subscribers.away);
-        text.push_str(&format!(", who stay for {} and are away for {away}", time(stay)));
+        text.push_str(&format!(", staying for {} and away for {away}", time(stay)));
     }
     text
 }

@@ -43,7 +43,7 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
         questions: s.questions.clone(),
         hosts: hosts.into_iter().cloned().collect(),
         driver_cpus: match &s.subscribers {
-            // One shard plays all subscribers.
+            // One shard simulates all subscribers.
             Some(_) => cpus("driver").into_iter().take(1).collect(),
             None => cpus("driver"),
         },
@@ -62,11 +62,11 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
     let mine: Vec<&Trial> = trials.all.iter().filter(|t| t.arm == arm).copied().collect();
     let valid = trials.of_arm(arm);
     let window_ns: u64 = valid.iter().map(|t| t.window_ns).sum();
-    let by_end: u64 = valid.iter().map(|t| t.acknowledged_by_end).sum();
+    let by_end: u64 = valid.iter().map(|t| t.account.acknowledged_by_end).sum();
     let fans_out = scenario.subscribers.is_some();
     let pilot = trials.pilot.iter().find(|t| t.arm == arm).copied();
     let invalid = mine.iter().filter(|t| !t.is_valid()).count();
-    let overloaded = mine.iter().filter(|t| t.is_valid() && t.overloaded).count();
+    let overloaded = mine.iter().filter(|t| t.is_valid() && t.judged.overloaded).count();
     ArmFigures {
         arm: header.label.clone(),
         transport: header.transport.clone(),
@@ -79,9 +79,9 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
         offered_per_second: mine.first().map_or(rate, |t| t.offered_per_second),
         throughput_per_second: (window_ns > 0).then(|| by_end as f64 / (window_ns as f64 / 1e9)),
         // In a fan-out the peaks are the deliveries'.
-        response_ns: latency(&valid, |t| &t.response, rate.is_some() && !fans_out),
-        service_ns: latency(&valid, |t| &t.service, rate.is_none()),
-        lag_ns: latency(&valid, |t| &t.lag, false),
+        response_ns: latency(&valid, |t| &t.account.response, rate.is_some() && !fans_out),
+        service_ns: latency(&valid, |t| &t.account.service, rate.is_none()),
+        lag_ns: latency(&valid, |t| &t.account.lag, false),
         hiccup_ns: latency(&valid, |t| &t.hiccup, false),
         events: events(&valid),
         connections: connections(&valid),
@@ -115,7 +115,7 @@ fn backlog(trials: &[&Trial]) -> Backlog {
     let mut drained: Vec<u64> = drains.iter().map(|d| d.unwrap_or(u64::MAX)).collect();
     drained.sort_unstable();
     Backlog {
-        peak: trials.iter().map(|t| t.backlog_peak).max(),
+        peak: trials.iter().map(|t| t.account.backlog_peak).max(),
         bursts: drains.len() as u64,
         undrained: drains.iter().filter(|d| d.is_none()).count() as u64,
         drain_ns: drained.get(drained.len() / 2).copied().filter(|ns| *ns < u64::MAX),
@@ -145,7 +145,7 @@ pub(super) fn distribution(
     let percentile = |q: f64| {
         let value = sum.quantile(q)?;
         let beyond = (sum.count() as f64 * (1.0 - q)).floor() as u64;
-        let stalls = || trials.iter().map(|t| t.peaks.stalls_above(value)).sum::<usize>();
+        let stalls = || trials.iter().map(|t| t.account.peaks.stalls_above(value)).sum::<usize>();
         (beyond >= SAMPLES_BEYOND && (!peaked || stalls() >= FEWEST_STALLS)).then_some(value)
     };
     let (p50, p90, p99, p99_9) =
@@ -178,31 +178,31 @@ pub(super) fn over_blocks(hists: &[Option<&Hist>], q: f64) -> Option<[f64; 2]> {
 }
 
 fn events(trials: &[&Trial]) -> Events {
-    let mut fates = Outcomes::default();
-    trials.iter().for_each(|t| fates.add(&t.events));
+    let mut outcomes = Outcomes::default();
+    trials.iter().for_each(|t| outcomes.add(&t.account.measured));
     let sum = |of: fn(&Trial) -> Option<u64>| -> Option<u64> {
         let each: Option<Vec<u64>> = trials.iter().map(|t| of(t)).collect();
         each.filter(|e| !e.is_empty()).map(|e| e.iter().sum())
     };
     Events {
-        fates,
-        duplicated: sum(|t| t.duplicated),
-        reordered: sum(|t| t.reordered),
-        late: trials.iter().map(|t| t.late).sum(),
-        unsolicited: trials.iter().map(|t| t.unsolicited).sum(),
+        outcomes,
+        duplicated: sum(|t| t.account.duplicated),
+        reordered: sum(|t| t.account.reordered),
+        late: trials.iter().map(|t| t.account.late).sum(),
+        unsolicited: trials.iter().map(|t| t.account.unsolicited).sum(),
     }
 }
 
 fn connections(trials: &[&Trial]) -> Connections {
-    let opened: u64 = trials.iter().map(|t| t.connections).sum();
-    let sent: u64 = trials.iter().map(|t| t.sent).sum();
+    let opened: u64 = trials.iter().map(|t| t.account.connections).sum();
+    let sent: u64 = trials.iter().map(|t| t.account.sent).sum();
     let per_trial = per(opened, trials.len() as u64);
     Connections {
         opened,
         per_trial,
         per_event: per(opened, sent),
-        reconnects: trials.iter().map(|t| t.connect.count()).sum(),
-        connect_ns: latency(trials, |t| &t.connect, false),
+        reconnects: trials.iter().map(|t| t.account.connect.count()).sum(),
+        connect_ns: latency(trials, |t| &t.account.connect, false),
     }
 }
 
@@ -216,7 +216,7 @@ fn target_usage(trials: &[&Trial]) -> Usage {
     let Some(readings) = readings.filter(|r| !r.is_empty()) else {
         return Usage::default();
     };
-    let acknowledged: u64 = trials.iter().map(|t| t.acknowledged_in_window).sum();
+    let acknowledged: u64 = trials.iter().map(|t| t.account.acknowledged_in_window).sum();
     let cpu: u64 = readings.iter().map(|r| r.cpu_ns).sum();
     let switches = |r: &pushbench_core::record::trial::TargetUsage| {
         r.voluntary_switches + r.involuntary_switches
@@ -234,7 +234,7 @@ fn target_usage(trials: &[&Trial]) -> Usage {
 }
 
 fn driver_usage(trials: &[&Trial]) -> Usage {
-    let acknowledged: u64 = trials.iter().map(|t| t.acknowledged_in_window).sum();
+    let acknowledged: u64 = trials.iter().map(|t| t.account.acknowledged_in_window).sum();
     let busy: Vec<f64> = trials.iter().map(|t| t.driver.busy).collect();
     Usage {
         cpu_ns_per_event: per(trials.iter().map(|t| t.driver.cpu_ns).sum(), acknowledged),
@@ -246,24 +246,25 @@ fn driver_usage(trials: &[&Trial]) -> Usage {
 
 fn wire(trials: &[&Trial], pilot: Option<&Trial>) -> Wire {
     let mut traffic = Traffic::default();
-    trials.iter().for_each(|t| traffic.add(&t.traffic));
-    let sent: u64 = trials.iter().map(|t| t.sent).sum();
+    trials.iter().for_each(|t| traffic.add(&t.account.traffic));
+    let sent: u64 = trials.iter().map(|t| t.account.sent).sum();
     let segments = pilot.filter(|p| p.max_segment.is_some() && p.is_valid());
     Wire {
         bytes_out_per_event: per(traffic.bytes_out, sent),
         bytes_in_per_event: per(traffic.bytes_in, sent),
-        segments_per_event: segments
-            .and_then(|p| per(p.traffic.segments_out + p.traffic.segments_in, p.sent)),
+        segments_per_event: segments.and_then(|p| {
+            per(p.account.traffic.segments_out + p.account.traffic.segments_in, p.account.sent)
+        }),
     }
 }
 
 fn faults(trials: &[&Trial]) -> Vec<(String, u64)> {
     let mut sum: BTreeMap<&str, u64> = BTreeMap::new();
-    for (message, n) in trials.iter().flat_map(|t| &t.faults) {
+    for (message, n) in trials.iter().flat_map(|t| &t.account.faults) {
         *sum.entry(message).or_default() += n;
     }
     let mut faults: Vec<_> = sum.into_iter().map(|(m, n)| (m.to_owned(), n)).collect();
-    // What all others are called says nothing, however many they are.
+    // The names of the other arms give no information, however many there are.
     let unnamed = |message: &str| message == OTHER_FAULTS;
     faults.sort_by(|a, b| {
         unnamed(&a.0).cmp(&unnamed(&b.0)).then(b.1.cmp(&a.1)).then_with(|| a.0.cmp(&b.0))

@@ -5,7 +5,7 @@ use pushbench_core::scenario::{Arrivals, Scenario};
 use pushbench_core::units;
 
 /// One sentence an arm, where the scenario asks for more than a comparison.
-pub fn of_arms(scenario: &Scenario, arms: &[ArmFigures]) -> Vec<String> {
+pub(crate) fn of_arms(scenario: &Scenario, arms: &[ArmFigures]) -> Vec<String> {
     let of_arm = |arm: &ArmFigures| match scenario.load.arrivals {
         Arrivals::Ramp { to } => arm.knee_per_second.map(|knee| kept_up(&arm.arm, knee, to)),
         Arrivals::Burst(_) => drain(arm),
@@ -27,12 +27,12 @@ fn drain(arm: &ArmFigures) -> Option<String> {
     let peak = b.peak.filter(|_| b.bursts > 0)?;
     Some(match b.drain_ns {
         Some(ns) => format!(
-            "{name}: at most {peak} events waited; {} after a burst nothing waited any more (median of {}).",
+            "{name}: at most {peak} events waited; the queue was empty {} after a burst (median of {}).",
             units::nanos_text(ns as f64),
             b.bursts
         ),
         None => format!(
-            "{name}: at most {peak} events waited; the queue outlived {} of {} bursts' quiet time.",
+            "{name}: at most {peak} events waited; after {} of {} bursts the queue was not empty before the next one.",
             b.undrained, b.bursts
         ),
     })

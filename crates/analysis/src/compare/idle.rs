@@ -20,7 +20,7 @@ pub struct IdleFigures {
     pub bytes_out_per_subscriber_minute: Option<f64>,
     /// Pings that came to a subscriber.
     pub pings_per_subscriber_minute: Option<f64>,
-    /// Connections open at the end of the stretch, by subscriber.
+    /// Open connections at the end of the idle interval, per subscriber.
     pub connections_per_subscriber: Option<f64>,
 }
 
@@ -67,14 +67,14 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<Note> {
     }
     let why = all.iter().find_map(|f| f.kernel_memory_why.as_ref());
     let because = why.map_or(String::new(), |why| format!(": {why}"));
-    let kernel = |told| Note::of(&arm.arm, format!("{told}{because}"));
+    let kernel = |text| Note::of(&arm.arm, format!("{text}{because}"));
     let mut notes: Vec<Note> = match kernel_scope(&all) {
         Some(KernelScope::Target) => Vec::new(),
         Some(KernelScope::Machine) => {
-            let note = kernel("kernel memory counts both ends and the whole machine");
+            let note = kernel("kernel memory includes both ends and the whole machine");
             vec![note.moves(|m| m.name == "target_usage.kernel_bytes_per_subscriber")]
         }
-        None => vec![kernel("kernel memory cannot be told")],
+        None => vec![kernel("kernel memory is unknown")],
     };
     let silent = |f: &&Fanout| f.publisher.is_some_and(|p| p.pings > p.pongs + p.subscribers);
     if all.iter().any(silent) {

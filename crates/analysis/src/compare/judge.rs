@@ -9,10 +9,10 @@ use crate::stats::Interval;
 /// Confidence of the published intervals.
 pub const CONFIDENCE: f64 = 0.95;
 /// The chance of any false claim about a pair of arms that are the same.
-pub const ALPHA: f64 = 0.05;
+pub(crate) const ALPHA: f64 = 0.05;
 /// Two one-sided tests at 5 % are a 90 % interval inside the region.
 const EQUIVALENCE_CONFIDENCE: f64 = 0.90;
-/// The same blocks give the same bootstrap interval, whoever asks.
+/// A fixed seed: the same blocks give the same bootstrap interval.
 const BOOTSTRAP_SEED: u64 = 0x626f_6f74;
 
 /// The values of both arms, block by block.
@@ -68,7 +68,7 @@ pub struct Answer {
     /// The interval of the ratio that agrees with the decision.
     pub adjusted: Interval,
     /// Holm-adjusted p.
-    pub p_adjusted: f64,
+    pub(crate) p_adjusted: f64,
     /// What it comes to.
     pub verdict: Verdict,
     /// Why nothing is claimed where the metric's own interval would allow it.
@@ -138,11 +138,11 @@ impl Question<'_> {
         }
         // Above the number that it can count, Student's t has blocks enough to be right.
         if let Some(p) = self.values.sign_flip().filter(|p| *p > ALPHA) {
-            return Some(format!("the sign-flip test does not bear it out (p {p:.2})"));
+            return Some(format!("the sign-flip test does not confirm it (p {p:.2})"));
         }
         match self.values.bootstrap() {
             Some(b) if !b.holds(1.0) => None,
-            _ => Some("the bootstrap interval does not bear it out".into()),
+            _ => Some("the bootstrap interval does not confirm it".into()),
         }
     }
 }

@@ -108,7 +108,7 @@ fn every_comparison_is_checked_by_other_ways() {
 }
 
 #[test]
-fn a_merged_ratio_that_disagrees_is_said() {
+fn a_merged_ratio_that_disagrees_is_reported() {
     // One block in twelve, in which everything takes fifty times as long and the first arm half as
     // long again: it makes up the whole tail of the merged windows.
     let block = |n: u64| match n {
@@ -117,9 +117,9 @@ fn a_merged_ratio_that_disagrees_is_said() {
     };
     let report = compare(&sample::run(&(0..12).map(block).collect::<Vec<_>>()));
     let notes = &report.points[0].validity.notes;
-    let said =
+    let noted =
         |metric: &str| notes.iter().any(|n| n.text.contains("merged") && n.text.contains(metric));
-    assert!(said("service.p99") && !said("service.p50"), "{notes:?}");
+    assert!(noted("service.p99") && !noted("service.p50"), "{notes:?}");
 }
 
 #[test]
@@ -141,13 +141,13 @@ fn a_far_tail_is_judged_from_a_hundred_thousand_events_on() {
     for (times, judged) in [(16u64, false), (34, true)] {
         let mut run = ratios(0.5, 1.0);
         for t in &mut run.trials {
-            let hists = [&mut t.response, &mut t.unlagged];
+            let hists = [&mut t.account.response, &mut t.account.unlagged];
             for hist in hists {
                 let once = hist.clone();
                 (1..times).for_each(|_| hist.merge(&once));
             }
-            t.events.due *= times;
-            t.events.acknowledged *= times;
+            t.account.measured.due *= times;
+            t.account.measured.acknowledged *= times;
         }
         let report = compare(&run);
         let c = find(&report, "response.p99_9");

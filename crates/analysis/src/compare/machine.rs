@@ -4,7 +4,7 @@
 use pushbench_core::record::run::RunHeader;
 use serde::Serialize;
 
-/// What `run.json` tells of the machine and may not differ. Names are those of its `environment`.
+/// Properties of the machine in `run.json` that may not differ. Names are those of its `environment`.
 const MACHINE: [&str; 8] =
     ["cpu", "cpus", "virtual machine", "kernel", "clock", "governor", "memory", "build"];
 /// A kernel reserves a little more or less of the same memory each time it starts.
@@ -37,9 +37,10 @@ impl std::fmt::Display for Difference {
 }
 
 /// The machine of a run: names and values, in the order people read them.
-pub fn fingerprint(run: &RunHeader) -> Vec<(&'static str, String)> {
-    let told = |name: &str| run.environment.get(name).cloned();
-    let machine = MACHINE.map(|name| (name, told(name).unwrap_or_else(|| NOT_RECORDED.to_owned())));
+pub(crate) fn fingerprint(run: &RunHeader) -> Vec<(&'static str, String)> {
+    let value = |name: &str| run.environment.get(name).cloned();
+    let machine =
+        MACHINE.map(|name| (name, value(name).unwrap_or_else(|| NOT_RECORDED.to_owned())));
     let cpus = |side: &str| match run.placement.get(side) {
         Some(cpus) => pushbench_core::cpu_list::Cpus(cpus).to_string(),
         None => NOT_RECORDED.to_owned(),

@@ -1,8 +1,9 @@
 //! What the records say: figures of each arm, differences with their uncertainty, verdicts. Pure, and
-//! the only place that decides; reports render what stands here.
+//! the only place that decides; reports render its results.
 
 mod arm;
 pub mod blocks;
+pub mod charts;
 mod comparability;
 pub mod completeness;
 pub mod conduct;
@@ -21,7 +22,6 @@ pub mod judge;
 mod judge_tests;
 pub mod machine;
 pub mod note;
-pub mod page;
 pub mod parity;
 pub mod ranking;
 pub mod runs;
@@ -55,7 +55,7 @@ use pushbench_core::record::run::StoredRun;
 use pushbench_core::record::trial::{Stage, Trial};
 
 /// Blocks without which no difference is claimed (law 4).
-pub const FEWEST_BLOCKS: usize = 8;
+pub(crate) const FEWEST_BLOCKS: usize = 8;
 
 /// Compares a stored run. The same records give the same report, digit for digit.
 pub fn compare(run: &StoredRun) -> Report {
@@ -84,7 +84,7 @@ pub struct Trials<'a> {
     pub pilot: Vec<&'a Trial>,
     /// Whole blocks, a trial per arm in arm order.
     pub blocks: Vec<Vec<&'a Trial>>,
-    /// Of these, the ones whose every trial is valid.
+    /// Of these, the ones with only valid trials.
     pub valid: Vec<Vec<&'a Trial>>,
 }
 

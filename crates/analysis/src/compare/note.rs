@@ -14,7 +14,7 @@ pub struct Note {
     pub arm: Option<String>,
     /// The metrics that it bears on; empty where it is about no figure.
     pub metrics: Vec<&'static str>,
-    /// True where these figures would be others without what the note says.
+    /// True where the cause of the note affects these figures.
     pub moves_figures: bool,
 }
 
@@ -52,14 +52,14 @@ impl Note {
     }
 
     /// Whether it can move the figure of a metric in one of these arms.
-    pub fn can_move(&self, arms: &[&str], metric: &str) -> bool {
+    pub(crate) fn can_move(&self, arms: &[&str], metric: &str) -> bool {
         let of_arm = self.arm.as_deref().is_none_or(|arm| arms.contains(&arm));
         self.moves_figures && of_arm && self.metrics.contains(&metric)
     }
 }
 
 /// Every latency: from due or from sent, of events or of deliveries.
-pub fn is_latency(metric: &Metric) -> bool {
+pub(crate) fn is_latency(metric: &Metric) -> bool {
     matches!(metric.family, pushbench_core::record::metrics::Family::Latency { .. })
 }
 
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn a_note_marks_the_figures_that_it_can_move_and_no_other() {
         let mut spilled = ratios(0.8, 0.5);
-        spilled.trials.iter_mut().for_each(|t| t.spill = t.events.due / 10);
+        spilled.trials.iter_mut().for_each(|t| t.account.spill = t.account.measured.due / 10);
         let v = validity(&spilled);
         assert_eq!(v.standing(), Standing::Movable);
         assert_eq!(v.moving(&ARMS[..1], "response.p99"), [1], "of every arm");
@@ -114,8 +114,8 @@ mod tests {
         for (missing, moved) in [(1, [false, false]), (40, [false, true]), (300, [true, true])] {
             let mut run = ratios(1.0, 1.0);
             for trial in run.trials.iter_mut().filter(|t| t.arm == 1) {
-                trial.events.acknowledged -= missing;
-                trial.events.failed = missing;
+                trial.account.measured.acknowledged -= missing;
+                trial.account.measured.failed = missing;
             }
             let v = validity(&run);
             assert!(v.notes.iter().any(|n| n.text.contains("not acknowledged")), "it is said");
@@ -132,7 +132,7 @@ mod tests {
         few.trials.retain(|t| t.block < 3);
         assert_eq!(validity(&few).standing(), Standing::TooFew);
         let mut invalid = ratios(0.8, 0.5);
-        invalid.trials[0].invalid.push("lag".to_owned());
+        invalid.trials[0].judged.invalid.push("lag".to_owned());
         assert_eq!(validity(&invalid).standing(), Standing::Unsound);
     }
 }

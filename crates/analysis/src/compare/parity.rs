@@ -42,15 +42,15 @@ pub struct Parity {
 
 /// Derives the table from the records. `findings` has one entry an arm, or none at all.
 pub fn parity(header: &PointHeader, findings: &[Findings], trials: &Trials<'_>) -> Parity {
-    let in_force: Vec<Option<EffectiveConfig>> = (0..header.arms.len())
+    let configs: Vec<Option<EffectiveConfig>> = (0..header.arms.len())
         .map(|a| trials.all.iter().find(|t| t.arm == a).and_then(|t| t.in_force.clone()))
         .collect();
-    let said = |of: fn(&EffectiveConfig) -> String| -> Vec<Property> {
+    let effective = |of: fn(&EffectiveConfig) -> String| -> Vec<Property> {
         let property = |s: &Option<EffectiveConfig>| match s {
             Some(s) => Property { value: of(s), known: Known::Tested },
             None => Property { value: "unknown".to_owned(), known: Known::Unknown },
         };
-        in_force.iter().map(property).collect()
+        configs.iter().map(property).collect()
     };
     let declared = |of: fn(&ArmHeader) -> String| -> Vec<Property> {
         let property = |a: &ArmHeader| Property { value: of(a), known: Known::Declared };
@@ -66,13 +66,13 @@ pub fn parity(header: &PointHeader, findings: &[Findings], trials: &Trials<'_>) 
         false => found(Aspect::AcknowledgedBy, header, findings),
     };
     let mut rows = vec![
-        row("handler", said(|s| s.handler.clone())),
-        row("runtime", said(|s| s.runtime.clone())),
-        row("threads", said(|s| s.threads.to_string())),
-        row("NODELAY", said(|s| s.nodelay.to_string())),
-        row("backlog", said(|s| s.backlog.to_string())),
-        row("handler delay", said(|s| format!("{} ns", s.delay_ns))),
-        row("handler work", said(|s| format!("{} ns", s.work_ns))),
+        row("handler", effective(|s| s.handler.clone())),
+        row("runtime", effective(|s| s.runtime.clone())),
+        row("threads", effective(|s| s.threads.to_string())),
+        row("NODELAY", effective(|s| s.nodelay.to_string())),
+        row("backlog", effective(|s| s.backlog.to_string())),
+        row("handler delay", effective(|s| format!("{} ns", s.delay_ns))),
+        row("handler work", effective(|s| format!("{} ns", s.work_ns))),
         row("acknowledged by", acknowledged_by),
         row("connections", declared(|a| a.connections.to_string())),
         row("in flight", declared(|a| a.in_flight.to_string())),
@@ -84,7 +84,7 @@ pub fn parity(header: &PointHeader, findings: &[Findings], trials: &Trials<'_>) 
     }
     if header.arms.iter().any(|a| a.stuck > 0) {
         let stuck = |a: &ArmHeader| match a.stuck {
-            0 => "as the scenario has them".to_owned(),
+            0 => "as in the scenario".to_owned(),
             n => format!("{n} more stuck"),
         };
         rows.push(row("subscribers", declared(stuck)));

@@ -4,7 +4,7 @@ use crate::compare::{ArmFigures, Latency, Point, Report};
 use pushbench_core::record::metrics::{Family, METRICS, Metric};
 use pushbench_core::scenario::Flow;
 
-/// The metric that many arms are sorted by when none is asked for.
+/// The metric that many arms are sorted by by default.
 fn headline(point: &Point) -> &'static str {
     match (point.design.flow, point.design.rate) {
         (Flow::Fanout, _) => "delivery.p50",

@@ -1,4 +1,4 @@
-//! Two stored runs side by side: first whether they may be compared, then figure by figure whether
+//! Comparison of two stored runs: first whether they may be compared, then figure by figure whether
 //! the second run's value lies within the first one's interval, and whether both come to the same
 //! verdicts. No verdict on the runs: they were not measured under the same machine conditions (law 5).
 
@@ -93,10 +93,10 @@ pub struct Value {
 }
 
 impl Runs {
-    /// Figures within the first run's intervals, and all that could be told.
+    /// Figures within the first run's intervals, and all that could be compared.
     pub fn within(&self) -> (usize, usize) {
-        let told = || self.points.iter().flat_map(|p| &p.figures).filter_map(|f| f.within);
-        (told().filter(|w| *w).count(), told().count())
+        let judged = || self.points.iter().flat_map(|p| &p.figures).filter_map(|f| f.within);
+        (judged().filter(|w| *w).count(), judged().count())
     }
 }
 
@@ -132,7 +132,7 @@ fn run((dir, stored): (&str, &StoredRun)) -> Run {
     }
 }
 
-/// A run with what it says.
+/// A run with its report.
 struct Derived<'a> {
     header: &'a RunHeader,
     report: Report,
@@ -221,11 +221,14 @@ mod tests {
         let run = sample::ratios(0.8, 0.5);
         let runs = side_by_side(("a", &run), ("b", &run));
         assert!(runs.comparable && runs.differences.is_empty(), "{:?}", runs.differences);
-        let (within, told) = runs.within();
-        assert!(within == told && told > 12, "{within} of {told}");
+        let (within, judged) = runs.within();
+        assert!(within == judged && judged > 12, "{within} of {judged}");
         assert!(runs.points[0].figures.iter().all(|f| f.change.is_none_or(|c| c == 1.0)));
-        let told = runs.verdicts;
-        assert!(told.agree == told.of && told.of > 4 && told.contradict == 0, "{told:?}");
+        let verdicts = runs.verdicts;
+        assert!(
+            verdicts.agree == verdicts.of && verdicts.of > 4 && verdicts.contradict == 0,
+            "{verdicts:?}"
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Made-up runs for the tests of comparison and report.
 
+use pushbench_core::record::account::Account;
 use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::interval::Interval;
@@ -7,7 +8,7 @@ use pushbench_core::record::outcomes::Outcomes;
 use pushbench_core::record::peaks::Peaks;
 use pushbench_core::record::records::Records;
 use pushbench_core::record::run::{ArmHeader, PointHeader, RunHeader, SCHEMA, StoredRun};
-use pushbench_core::record::trial::{DriverUsage, Stage, TargetUsage, Trial, TrialDesign};
+use pushbench_core::record::trial::{DriverUsage, Judged, Stage, TargetUsage, Trial, TrialDesign};
 use pushbench_core::record::usage::Reading;
 use pushbench_core::record::wire::Traffic;
 use pushbench_core::scenario;
@@ -51,9 +52,9 @@ pub fn run(blocks: &[[Block; 2]]) -> StoredRun {
 pub fn ratios(service: f64, cpu: f64) -> StoredRun {
     let block = |n: u64| {
         // Both arms share the machine's conditions; a little is left of their own.
-        let mood = 1.0 + 0.1 * ((n * 7) % 5) as f64;
+        let shared = 1.0 + 0.1 * ((n * 7) % 5) as f64;
         let own = 1.0 + 0.004 * ((n * 3) % 4) as f64;
-        let part = |base: f64, ratio: f64| (base * mood * ratio) as u64;
+        let part = |base: f64, ratio: f64| (base * shared * ratio) as u64;
         [
             Block::of(part(100_000.0, 1.0), part(40_000.0, 1.0)),
             Block::of(part(100_000.0, service * own), part(40_000.0, cpu * own)),
@@ -125,7 +126,31 @@ pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
     let mut hiccup = Hist::new();
     (0..1500).for_each(|n| hiccup.record(60_000 + n * 100));
     let [response, unlagged, service, lag] = hists;
-    let fates = Outcomes { due: EVENTS, acknowledged: EVENTS, ..Outcomes::default() };
+    let account = Account {
+        measured: Outcomes { due: EVENTS, acknowledged: EVENTS, ..Outcomes::default() },
+        response,
+        unlagged,
+        halves: [service.clone(), service.clone()],
+        service,
+        lag: lag.clone(),
+        reading: lag,
+        peaks,
+        sent: EVENTS,
+        acknowledged_in_window: EVENTS,
+        acknowledged_by_end: EVENTS,
+        spill: 9,
+        backlog_peak: 3,
+        connections: 32,
+        traffic: Traffic {
+            bytes_out: EVENTS * 637,
+            bytes_in: EVENTS * 133,
+            segments_out: EVENTS,
+            segments_in: EVENTS,
+            data_segments_out: EVENTS,
+            data_segments_in: EVENTS,
+        },
+        ..Account::new(true, 0, None)
+    };
     Trial {
         point: 0,
         stage: Stage::Block,
@@ -138,33 +163,12 @@ pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
         window_ns: 1_500_000_000,
         wall_ns: 3_000_000_000,
         offered_per_second: Some(2000.0),
-        events: fates,
-        warmup: Outcomes::default(),
-        duplicated: Some(0),
-        reordered: Some(0),
-        late: 0,
-        unsolicited: 0,
-        sent: EVENTS,
-        acknowledged_in_window: EVENTS,
-        acknowledged_by_end: EVENTS,
-        open_at_end: 0,
-        spill: 9,
-        backlog_peak: 3,
+        account,
         drained_ns: Vec::new(),
-        connections: 32,
-        connect: Hist::new(),
         warm_connections: 32,
         slots: 32,
-        response,
-        unlagged,
-        halves: [service.clone(), service.clone()],
-        service,
         split: None,
-        strata: Vec::new(),
-        lag: lag.clone(),
-        reading: lag,
         hiccup,
-        peaks,
         time_line: vec![Interval {
             second: 0,
             due: EVENTS,
@@ -175,14 +179,6 @@ pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
             backlog_peak: 3,
             driver_rss_bytes: 8 << 20,
         }],
-        traffic: Traffic {
-            bytes_out: EVENTS * 637,
-            bytes_in: EVENTS * 133,
-            segments_out: EVENTS,
-            segments_in: EVENTS,
-            data_segments_out: EVENTS,
-            data_segments_in: EVENTS,
-        },
         max_segment: None,
         target: Some(TargetUsage {
             cpu_ns: block.cpu * EVENTS,
@@ -213,10 +209,7 @@ pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
             work_ns: 0,
         }),
         fanout: None,
-        callbacks: None,
         down_ns: None,
-        faults: BTreeMap::new(),
-        invalid: Vec::new(),
-        overloaded: false,
+        judged: Judged::default(),
     }
 }

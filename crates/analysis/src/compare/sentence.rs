@@ -8,7 +8,7 @@ use pushbench_core::remedy::Try;
 use pushbench_core::scenario::Arrivals;
 use pushbench_core::units;
 
-/// An overloaded arm is told to try this part of what it completed.
+/// The rate suggested for an overloaded arm, as a share of what it completed.
 const SAFE_SHARE: f64 = 0.7;
 
 /// The closing sentences: one for each other arm.
@@ -27,9 +27,8 @@ pub fn closing(
     if !overloaded.is_empty() {
         sentences.push(match ramp {
             false => overload(&overloaded),
-            true => {
-                "The ramp goes past what an arm can do: latencies are compared by step only.".into()
-            }
+            true => "The ramp exceeds the capacity of an arm: latencies are compared by step only."
+                .into(),
         });
     }
     sentences.extend(findings::of_arms(&header.scenario, arms));
@@ -64,7 +63,7 @@ fn driver_at_its_limit(trials: &Trials<'_>) -> Option<String> {
         .filter(|t| t.offered_per_second.is_some() && t.driver.is_saturated())
         .collect();
     let invalid = trials.all.iter().filter(|t| !t.is_valid()).count();
-    let completed = |t: &&Trial| t.acknowledged_by_end as f64 / (t.window_ns as f64 / 1e9);
+    let completed = |t: &&Trial| t.account.acknowledged_by_end as f64 / (t.window_ns as f64 / 1e9);
     let lowest = at_limit.iter().map(completed).reduce(f64::min)?;
     (at_limit.len() * 2 > invalid).then(|| {
         let offered = at_limit.iter().filter_map(|t| t.offered_per_second).fold(f64::MAX, f64::min);
@@ -81,8 +80,7 @@ fn driver_stopped(trials: &Trials<'_>) -> Option<String> {
     let invalid = trials.all.iter().filter(|t| !t.is_valid()).count();
     let stopped = trials.all.iter().filter(|t| t.paused_ns().is_some()).count();
     (stopped > 0 && stopped * 2 > invalid).then(|| {
-        "The driver was stopped while it measured, so nothing is compared: run it again where neither the process \
-         nor the machine is paused."
+        "The driver was stopped during the measurement, so nothing is compared: run it again without pausing the process or the machine."
             .to_owned()
     })
 }
@@ -93,20 +91,20 @@ fn overload(arms: &[&ArmFigures]) -> String {
     };
     let (waiting, slow): (Vec<&ArmFigures>, Vec<&ArmFigures>) =
         arms.iter().copied().partition(|a| a.answers_wait_for_acknowledgement);
-    let said = format!("{} overloaded, so latencies are not compared", names(arms));
+    let text = format!("{} overloaded, so latencies are not compared", names(arms));
     if !waiting.is_empty() {
         // A lower rate would not make it faster.
-        let mut said = format!(
-            "{said}; no CPU is busy: each answer of {} waits 40 ms for a delayed acknowledgement: {}.",
+        let mut text = format!(
+            "{text}; no CPU is busy: each answer of {} waits 40 ms for a delayed acknowledgement: {}.",
             names(&waiting),
             delayed_ack::CURE
         );
         if !slow.is_empty() {
-            said.push_str(&format!(" For {}: {}.", names(&slow), rate_advice(&slow)));
+            text.push_str(&format!(" For {}: {}.", names(&slow), rate_advice(&slow)));
         }
-        return said;
+        return text;
     }
-    format!("{said}; {}.", rate_advice(arms))
+    format!("{text}; {}.", rate_advice(arms))
 }
 
 fn rate_advice(arms: &[&ArmFigures]) -> String {
@@ -123,7 +121,7 @@ fn rate_advice(arms: &[&ArmFigures]) -> String {
 }
 
 /// A rate that a target completing `t` events a second should hold, in two digits.
-pub fn try_rate(t: f64) -> u64 {
+pub(crate) fn try_rate(t: f64) -> u64 {
     let safe = (t * SAFE_SHARE).max(1.0);
     let step = 10f64.powf(safe.log10().floor() - 1.0).max(1.0);
     ((safe / step).floor() * step) as u64

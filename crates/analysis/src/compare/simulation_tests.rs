@@ -54,9 +54,9 @@ fn skewed(rng: &mut ChaCha8Rng, sigma: f64) -> f64 {
 }
 
 /// An AR(1) process of ρ = 0.9 and deviation 1.
-struct Mood(f64);
+struct Autocorrelated(f64);
 
-impl Mood {
+impl Autocorrelated {
     fn next(&mut self, rng: &mut ChaCha8Rng) -> f64 {
         const RHO: f64 = 0.9;
         self.0 = RHO * self.0 + (1.0 - RHO * RHO).sqrt() * normal(rng);
@@ -69,14 +69,14 @@ impl Noise {
     /// these orders.
     fn logs(self, rng: &mut ChaCha8Rng, orders: &[plan::Block], own: f64) -> Vec<[f64; 2]> {
         let heavy = StudentT::new(3.0).unwrap();
-        let (mut mood, mut one) = (Mood(normal(rng)), Mood(normal(rng)));
+        let (mut shared, mut one) = (Autocorrelated(normal(rng)), Autocorrelated(normal(rng)));
         let mut block = |order: &plan::Block| {
             let mut logs = [0.0; 2];
             for (place, arm) in order.order.iter().enumerate() {
                 let trial = (2 * order.index + place) as f64;
                 logs[*arm] = match self {
                     Independent => own * normal(rng),
-                    Drift => 0.1 * mood.next(rng) + own * normal(rng),
+                    Drift => 0.1 * shared.next(rng) + own * normal(rng),
                     Trend => 0.02 * trial + own * normal(rng),
                     HeavyTails => own * heavy.sample(rng) / 3f64.sqrt(),
                     Skew if *arm == 1 => own * skewed(rng, 0.5),

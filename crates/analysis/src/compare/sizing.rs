@@ -9,8 +9,8 @@ use pushbench_core::record::sizing::{MOST_BLOCKS, PILOT_BLOCKS, Sizing};
 use pushbench_core::record::trial::Trial;
 use pushbench_core::scenario::Scenario;
 
-/// A true slow-down of the size asked for is found this often.
-pub const POWER: f64 = 0.9;
+/// A true slow-down of the requested size is found this often.
+pub(crate) const POWER: f64 = 0.9;
 /// The deviation planned with is one that the true one exceeds once in five pilots: planned with the
 /// estimate itself, every second number would be too small.
 const DEVIATION_CONFIDENCE: f64 = 0.8;

@@ -21,10 +21,10 @@ pub fn steady(scenario: &Scenario, trials: &[&Trial]) -> Option<Steady> {
         return None;
     }
     let p50 = |half: usize| {
-        supported_quantile(&merged(trials, |t| &t.halves[half]), 0.5).map(|ns| ns as u64)
+        supported_quantile(&merged(trials, |t| &t.account.halves[half]), 0.5).map(|ns| ns as u64)
     };
     let of_trials = |half: usize| -> Option<Vec<f64>> {
-        trials.iter().map(|t| supported_quantile(&t.halves[half], 0.5)).collect()
+        trials.iter().map(|t| supported_quantile(&t.account.halves[half], 0.5)).collect()
     };
     let ratio = of_trials(0)
         .zip(of_trials(1))
@@ -48,6 +48,6 @@ fn to_try(scenario: &Scenario) -> u64 {
 }
 
 /// True when the second half was slower beyond doubt.
-pub fn slows_down(steady: &Steady) -> bool {
+pub(crate) fn slows_down(steady: &Steady) -> bool {
     steady.second_over_first.as_ref().is_some_and(|r| r.ci95[0] > ALIKE)
 }

@@ -1,4 +1,4 @@
-//! Events told apart: figures of each stratum, the knee of a ramp, first events against last ones.
+//! Strata: figures of each stratum, the knee of a ramp, first events against last ones.
 
 use crate::compare::FEWEST_BLOCKS;
 use crate::compare::figures::latency;
@@ -14,16 +14,16 @@ use pushbench_core::scenario::{Scenario, split};
 /// connection can carry its median stays below this many times that of an idle one.
 const KNEE: f64 = 10.0;
 
-/// The figures of each stratum over an arm's valid trials; none where events are not told apart.
+/// The figures of each stratum over an arm's valid trials; none where events have no strata.
 pub fn strata(scenario: &Scenario, trials: &[&Trial]) -> Vec<Stratum> {
     let names = split::names(scenario);
-    if trials.is_empty() || trials.iter().any(|t| t.strata.len() != names.len()) {
+    if trials.is_empty() || trials.iter().any(|t| t.account.strata.len() != names.len()) {
         return Vec::new();
     }
     let stratum = |(i, name): (usize, String)| Stratum {
         name,
-        response_ns: latency(trials, |t| &t.strata[i].response, false),
-        service_ns: latency(trials, |t| &t.strata[i].service, false),
+        response_ns: latency(trials, |t| &t.account.strata[i].response, false),
+        service_ns: latency(trials, |t| &t.account.strata[i].service, false),
     };
     names.into_iter().enumerate().map(stratum).collect()
 }
@@ -35,7 +35,7 @@ pub fn knee(scenario: &Scenario, trials: &[&Trial]) -> Option<f64> {
     let steps = split::ramp_steps(scenario);
     let of_trial = |t: &&Trial| -> Option<f64> {
         let p50 = |s: &TrialStratum| supported_quantile(&s.response, 0.5);
-        let medians: Vec<Option<f64>> = t.strata.iter().map(p50).collect();
+        let medians: Vec<Option<f64>> = t.account.strata.iter().map(p50).collect();
         let idle = medians.iter().flatten().copied().reduce(f64::min)?;
         let last = medians.iter().rposition(|m| m.is_some_and(|m| m <= KNEE * idle))?;
         steps.get(last).map(|(_, rate)| *rate)
@@ -46,14 +46,14 @@ pub fn knee(scenario: &Scenario, trials: &[&Trial]) -> Option<f64> {
 
 /// The median response of a connection's first event over that of its last one, over blocks; `None`
 /// of too few.
-pub fn first_over_last(trials: &[&Trial]) -> Option<Ratio> {
+pub(crate) fn first_over_last(trials: &[&Trial]) -> Option<Ratio> {
     let by_use = |t: &&Trial| matches!(t.split, Some(Split::Use { .. }));
     if trials.len() < FEWEST_BLOCKS || !trials.iter().all(by_use) {
         return None;
     }
     let side = |last: bool| -> Option<Vec<f64>> {
         let of = |t: &&Trial| {
-            let stratum = if last { t.strata.last() } else { t.strata.first() }?;
+            let stratum = if last { t.account.strata.last() } else { t.account.strata.first() }?;
             // A closed loop knows no response.
             let hist = match stratum.response.is_empty() {
                 true => &stratum.service,

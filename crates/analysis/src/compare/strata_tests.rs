@@ -16,12 +16,12 @@ fn hist(ns: u64) -> Hist {
 }
 
 /// Every trial's strata have these medians, in µs.
-fn told_apart(mut run: StoredRun, medians_us: &[u64]) -> StoredRun {
+fn with_strata(mut run: StoredRun, medians_us: &[u64]) -> StoredRun {
     let of = split::of(&run.header.points[0].scenario);
     let stratum = |us: &u64| Stratum { response: hist(us * 1000), service: hist(us * 500) };
     for trial in &mut run.trials {
         trial.split.clone_from(&of);
-        trial.strata = medians_us.iter().map(stratum).collect();
+        trial.account.strata = medians_us.iter().map(stratum).collect();
     }
     run
 }
@@ -34,7 +34,7 @@ fn ramp(medians_us: &[u64]) -> Report {
     let mut run = ratios(1.0, 1.0);
     let load = &mut run.header.points[0].scenario.load;
     (load.rate, load.arrivals) = (Some(1_000.0), Arrivals::Ramp { to: 11_000.0 });
-    compare(&told_apart(run, medians_us))
+    compare(&with_strata(run, medians_us))
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn the_knee_is_the_last_step_before_the_response_is_out_of_proportion() {
 fn the_first_event_of_a_connection_is_set_against_its_last() {
     let mut run = ratios(1.0, 1.0);
     run.header.points[0].scenario.connections.lifetime = Lifetime::Events(100);
-    let report = compare(&told_apart(run, &[300, 110, 100, 100]));
+    let report = compare(&with_strata(run, &[300, 110, 100, 100]));
     let found = report.points[0].arms[0].first_over_last.clone().unwrap();
     assert!((found.ratio - 3.0).abs() < 0.01 && found.ci95[0] <= found.ratio, "{found:?}");
     assert!(sentences(&report).contains("first event of a connection takes ×3.00"));
@@ -73,12 +73,12 @@ fn a_burst_is_followed_until_its_queue_is_gone() {
         trial.drained_ns = vec![Some(trial.block as u64 * 1_000_000)];
     }
     run.trials[0].drained_ns = vec![None];
-    let report = compare(&told_apart(run, &[100, 900, 100]));
+    let report = compare(&with_strata(run, &[100, 900, 100]));
     let backlog = &report.points[0].arms[0].backlog;
     assert_eq!((backlog.bursts, backlog.undrained), (12, 1));
     // 1 to 11 ms and one that never ended: the seventh of them in order.
     assert_eq!(backlog.drain_ns, Some(7_000_000));
-    assert!(sentences(&report).contains("7.00 ms after a burst nothing waited any more"));
+    assert!(sentences(&report).contains("the queue was empty 7.00 ms after a burst"));
 }
 
 fn texts(report: &Report) -> Vec<&str> {
@@ -89,8 +89,8 @@ fn texts(report: &Report) -> Vec<&str> {
 fn halves(first: u64, second: u64) -> Report {
     let mut run = ratios(1.0, 1.0);
     for trial in &mut run.trials {
-        let mood = 1_000 + trial.block as u64;
-        trial.halves = [hist(first * mood), hist(second * mood)];
+        let base = 1_000 + trial.block as u64;
+        trial.account.halves = [hist(first * base), hist(second * base)];
     }
     compare(&run)
 }
@@ -119,22 +119,24 @@ fn a_warm_up_that_was_too_short_is_told_a_longer_one() {
 }
 
 #[test]
-fn what_an_arm_was_given_instead_is_said() {
+fn a_substituted_load_is_reported() {
     let mut run = ratios(1.0, 1.0);
     let point = &mut run.header.points[0];
     point.scenario.connections.in_flight = 16;
     (point.arms[0].connections, point.arms[0].in_flight) = (512, 1);
     (point.arms[1].connections, point.arms[1].in_flight) = (32, 16);
     for trial in run.trials.iter_mut().filter(|t| t.arm == 1) {
-        (trial.events.acknowledged, trial.events.failed) = (2_990, 10);
-        trial.events.backlog_full = 10;
+        (trial.account.measured.acknowledged, trial.account.measured.failed) = (2_990, 10);
+        trial.account.measured.backlog_full = 10;
     }
     let notes = texts(&compare(&run)).join("\n");
     let given = &compare(&run).points[0].validity.notes[0];
     assert!(!given.metrics.is_empty() && !given.moves_figures, "{given:?}");
     assert!(notes.contains("512 connections instead of 32 with 16 in flight"), "{notes}");
     assert!(
-        notes.contains("websocket@builtin: 120 events failed because 20000 were waiting"),
+        notes.contains(
+            "websocket@builtin: 120 events failed because 20000 events were already waiting"
+        ),
         "{notes}"
     );
 }

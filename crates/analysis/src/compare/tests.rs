@@ -56,7 +56,7 @@ fn too_few_blocks_claim_nothing() {
 #[test]
 fn a_block_is_voided_whole() {
     let mut run = ratios(0.5, 0.5);
-    run.trials[1].invalid.push("target exited".to_owned());
+    run.trials[1].judged.invalid.push("target exited".to_owned());
     // A void trial's figures must not matter, whatever they are.
     run.trials[1].target.as_mut().unwrap().cpu_ns *= 1000;
     let report = compare(&run);
@@ -64,7 +64,7 @@ fn a_block_is_voided_whole() {
     assert_eq!((point.design.blocks_valid, point.design.blocks_run), (11, 12));
     assert_eq!((point.arms[0].trials, point.arms[0].invalid), (12, 0));
     assert_eq!((point.arms[1].trials, point.arms[1].invalid), (12, 1));
-    assert_eq!(point.arms[0].events.fates.due, point.arms[1].events.fates.due);
+    assert_eq!(point.arms[0].events.outcomes.due, point.arms[1].events.outcomes.due);
     let cpu = of(&run, "target_usage.cpu_ns_per_event");
     assert!((cpu.ratio.unwrap() - 0.5).abs() < 0.01, "{cpu:?}");
     assert!(!point.validity.ok);
@@ -75,11 +75,11 @@ fn a_block_is_voided_whole() {
 fn voids_that_know_the_arm_or_decide_the_sign_leave_it_open() {
     let mut one_sided = ratios(0.5, 0.5);
     one_sided.trials.iter_mut().filter(|t| t.arm == 1 && t.block < 4).for_each(|t| {
-        t.invalid.push("driver too late".to_owned());
+        t.judged.invalid.push("driver too late".to_owned());
     });
     let c = of(&one_sided, "service.p50");
     assert_eq!(c.verdict, Verdict::Inconclusive);
-    assert!(c.why.unwrap().contains("strike one arm more"));
+    assert!(c.why.unwrap().contains("one arm has more invalid trials"));
 
     let block = |n: usize| match n {
         0 | 1 => [Block::of(100_000, 40_000), Block::of(100_000_000, 40_000)],
@@ -87,7 +87,10 @@ fn voids_that_know_the_arm_or_decide_the_sign_leave_it_open() {
     };
     let mut run = sample::run(&(0..12).map(block).collect::<Vec<_>>());
     assert_eq!(of(&run, "service.p50").verdict, Verdict::Inconclusive);
-    run.trials.iter_mut().filter(|t| t.block < 2).for_each(|t| t.invalid.push("x".to_owned()));
+    run.trials
+        .iter_mut()
+        .filter(|t| t.block < 2)
+        .for_each(|t| t.judged.invalid.push("x".to_owned()));
     let c = of(&run, "service.p50");
     assert_eq!(c.verdict, Verdict::Inconclusive);
     assert!(c.why.unwrap().contains("voided"));
@@ -121,8 +124,8 @@ fn what_only_the_ratio_supports_is_not_claimed() {
 fn an_overloaded_arm_is_told_a_rate_and_has_no_latency_compared() {
     let mut run = ratios(0.5, 0.5);
     run.trials.iter_mut().filter(|t| t.arm == 0).for_each(|t| {
-        t.overloaded = true;
-        t.acknowledged_by_end = 1500;
+        t.judged.overloaded = true;
+        t.account.acknowledged_by_end = 1500;
     });
     let c = of(&run, "response.p50");
     assert_eq!((c.verdict, c.ratio, c.difference), (Verdict::Overloaded, None, None));
@@ -135,15 +138,15 @@ fn a_driver_at_its_limit_is_told_a_rate_and_no_arm_is_blamed() {
     let mut run = ratios(0.5, 0.5);
     run.trials.iter_mut().filter(|t| t.arm == 1).for_each(|t| {
         t.driver.busy = 0.99;
-        t.invalid = vec!["driver saturated: at work for 99 % of the time it had".to_owned()];
-        t.acknowledged_by_end = 1500;
+        t.judged.invalid = vec!["driver saturated: busy for 99 % of its available time".to_owned()];
+        t.account.acknowledged_by_end = 1500;
     });
-    let said = sentence(&compare(&run));
+    let text = sentence(&compare(&run));
     assert!(
-        said.contains("The driver was at its own limit") && said.contains("--rate 700"),
-        "{said}"
+        text.contains("The driver was at its own limit") && text.contains("--rate 700"),
+        "{text}"
     );
-    assert!(!said.contains("overloaded") && !said.contains("no valid trial"), "{said}");
+    assert!(!text.contains("overloaded") && !text.contains("no valid trial"), "{text}");
     // A closed loop may be at its limit; if it has no valid block, that is not why.
     run.trials.iter_mut().for_each(|t| t.offered_per_second = None);
     assert!(sentence(&compare(&run)).contains("has no valid trial"));
@@ -159,9 +162,9 @@ fn percentiles_need_samples_and_separate_stalls() {
     // All slow events of the run in one stall of one block.
     let mut run = ratios(1.0, 1.0);
     for trial in &mut run.trials {
-        trial.peaks.max_ns.fill(1_000);
+        trial.account.peaks.max_ns.fill(1_000);
     }
-    run.trials[0].peaks.max_ns[7] = 5_000_000;
+    run.trials[0].account.peaks.max_ns[7] = 5_000_000;
     let report = compare(&run);
     assert_eq!(report.points[0].arms[0].response_ns.p99, None);
 }
@@ -170,7 +173,7 @@ fn percentiles_need_samples_and_separate_stalls() {
 fn what_is_unknown_is_null() {
     let mut run = ratios(1.0, 1.0);
     for trial in run.trials.iter_mut().filter(|t| t.arm == 0) {
-        (trial.target, trial.duplicated, trial.reordered, trial.in_force) =
+        (trial.target, trial.account.duplicated, trial.account.reordered, trial.in_force) =
             (None, None, None, None);
     }
     let report = serde_json::to_value(compare(&run)).unwrap();
@@ -187,14 +190,14 @@ fn answers_that_wait_for_an_acknowledgement_are_told_the_cure_and_no_rate() {
     let mut run = ratios(1.0, 1.0);
     let slow = sample::trial("webhook@builtin", 0, 0, &sample::Block::of(44_000_000, 40_000));
     run.trials.iter_mut().filter(|t| t.arm == 0).for_each(|t| {
-        (t.service, t.overloaded) = (slow.service.clone(), true);
-        t.traffic.data_segments_in = 2 * t.sent;
-        t.traffic.segments_out = 2 * t.sent;
+        (t.account.service, t.judged.overloaded) = (slow.account.service.clone(), true);
+        t.account.traffic.data_segments_in = 2 * t.account.sent;
+        t.account.traffic.segments_out = 2 * t.account.sent;
     });
     let report = compare(&run);
-    let said = sentence(&report);
-    assert!(said.contains("overloaded") && said.contains("TCP_NODELAY"), "{said}");
-    assert!(!said.contains("--rate"), "{said}");
+    let text = sentence(&report);
+    assert!(text.contains("overloaded") && text.contains("TCP_NODELAY"), "{text}");
+    assert!(!text.contains("--rate"), "{text}");
     let notes = &report.points[0].validity.notes;
     assert!(
         notes.iter().any(|n| n.text.contains("Nagle") && n.text.contains("service p50 44")),

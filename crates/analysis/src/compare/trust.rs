@@ -78,7 +78,7 @@ pub fn validity(
     let (planned, scenario) =
         (header.points[point].blocks_planned(), &header.points[point].scenario);
     if run.cut {
-        let cut = "trials.jsonl ends in the middle of a line: what stands before it was read";
+        let cut = "trials.jsonl ends in the middle of a line: the lines before it were read";
         notes.push(cut.to_owned().into());
     }
     if !header.complete || run.cut {
@@ -90,7 +90,7 @@ pub fn validity(
     if trials.valid.len() < FEWEST_BLOCKS {
         let valid = trials.valid.len();
         notes.push(
-            format!("{valid} valid blocks: no difference is claimed below {FEWEST_BLOCKS}").into(),
+            format!("{valid} valid blocks: at least {FEWEST_BLOCKS} are needed for a claim").into(),
         );
     }
     notes.extend(voided(&trials.all).into_iter().map(Note::from));
@@ -130,10 +130,10 @@ pub(super) fn beside_others(blocks: usize) -> Option<String> {
 
 fn trust(trials: &Trials<'_>, cpus: usize, shared_cpus: Vec<usize>) -> Trust {
     let valid: Vec<&Trial> = trials.valid.iter().flatten().copied().collect();
-    let lag = merged(&valid, |t| &t.lag);
+    let lag = merged(&valid, |t| &t.account.lag);
     let headline = |t: &Trial| match &t.fanout {
         Some(f) => (f.deliveries.measured.due, f.deliveries.spill),
-        None => (t.events.due, t.spill),
+        None => (t.account.measured.due, t.account.spill),
     };
     let due: u64 = valid.iter().map(|t| headline(t).0).sum();
     let sliced = valid
@@ -156,7 +156,7 @@ fn trust(trials: &Trials<'_>, cpus: usize, shared_cpus: Vec<usize>) -> Trust {
         blocks_run: trials.blocks.len(),
         lag_p50_ns: lag.quantile(0.5),
         lag_p99_ns: lag.quantile(0.99),
-        reading_p50_ns: merged(&valid, |t| &t.reading).quantile(0.5),
+        reading_p50_ns: merged(&valid, |t| &t.account.reading).quantile(0.5),
         spill: (sliced && due > 0).then(|| spill as f64 / due as f64),
         hiccup_p99_ns: merged(&valid, |t| &t.hiccup).quantile(0.99),
         // Steal is read from the warm-up to the last outcome, which is longer than the window.
@@ -176,7 +176,7 @@ fn trust(trials: &Trials<'_>, cpus: usize, shared_cpus: Vec<usize>) -> Trust {
 fn voided(trials: &[&Trial]) -> Vec<String> {
     let mut reasons: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for trial in trials {
-        for reason in &trial.invalid {
+        for reason in &trial.judged.invalid {
             *reasons.entry((&trial.label, reason)).or_default() += 1;
         }
     }
@@ -213,7 +213,7 @@ fn of_events(missing: u64, due: u64) -> impl Fn(&Metric) -> bool {
 
 fn about_arm(arm: &ArmFigures) -> Vec<Note> {
     let mut notes = Vec::new();
-    let e = &arm.events.fates;
+    let e = &arm.events.outcomes;
     let missing = e.failed + e.timed_out + e.lost;
     let fans_out = arm.fanout.is_some();
     if missing > 0 && !arm.overloaded {
@@ -228,26 +228,24 @@ fn about_arm(arm: &ArmFigures) -> Vec<Note> {
             format!(" (service p50 {}, driver and target idle)", units::nanos_text(ns as f64))
         });
         let text = format!(
-            "its answers come in two pieces that lie 40 ms apart{service}, as where Nagle's algorithm holds the second \
-             back until the first is acknowledged: {}; if both are so, look for what the server waits for between \
-             the two",
+            "its answers come in two pieces 40 ms apart{service}, as when Nagle's algorithm holds the second piece back until the first is acknowledged: {}; if neither applies, look for what the server waits for between the two pieces",
             delayed_ack::CURE
         );
         notes.push(Note::of(&arm.arm, text).on(is_time));
     }
     if arm.events.unsolicited > 0 {
-        let text = format!("{} messages answered no event", arm.events.unsolicited);
+        let text = format!("{} messages matched no event", arm.events.unsolicited);
         notes.push(Note::of(&arm.arm, text));
     }
     if let Some((fault, n)) = arm.faults.first() {
         notes.push(Note::of(&arm.arm, format!("{n}× {fault}")));
     }
     if is_driver_bound(arm) && arm.offered_per_second.is_none() {
-        let text = "throughput is at least what is shown, driver-bound";
+        let text = "throughput is a lower bound: the driver was the limit";
         notes.push(Note::of(&arm.arm, text).moves(is_time));
     }
-    if arm.events.fates.due > 0 && arm.target_usage.cpu_ns_per_event.is_none() {
-        let text = "one process that pushbench did not start: its cost is unknown, and its blocks share it";
+    if arm.events.outcomes.due > 0 && arm.target_usage.cpu_ns_per_event.is_none() {
+        let text = "a process that pushbench did not start serves all blocks; its cost is unknown";
         notes.push(
             Note::of(&arm.arm, text)
                 .on(|m| m.family == Family::Cpu && !begins(m, &["driver_usage"])),
@@ -278,24 +276,24 @@ fn about_deliveries(arm: &ArmFigures, trials: &Trials<'_>) -> Vec<Note> {
     notes
 }
 
-/// Where the load was carried otherwise than the scenario says, or not at all.
+/// Load that was carried in another way than in the scenario, or not at all.
 fn about_load(scenario: &Scenario, arm: &ArmFigures) -> Vec<Note> {
     let mut notes = Vec::new();
     let (wanted, in_flight) = (scenario.connections.count, scenario.connections.in_flight);
     if arm.load.in_flight < in_flight {
         let text = format!(
-            "its protocol holds {} unanswered event a connection: {} connections instead of {wanted} with {in_flight} in flight",
+            "its protocol allows {} unanswered event per connection: {} connections instead of {wanted} with {in_flight} in flight",
             arm.load.in_flight, arm.load.connections
         );
         notes.push(Note::of(&arm.arm, text).on(is_time));
     }
-    let full = arm.events.fates.backlog_full;
+    let full = arm.events.outcomes.backlog_full;
     if full > 0 {
         let text = format!(
-            "{full} events failed because {} were waiting already (load.backlog)",
+            "{full} events failed because {} events were already waiting (load.backlog)",
             scenario.load.backlog
         );
-        notes.push(Note::of(&arm.arm, text).moves(of_events(full, arm.events.fates.due)));
+        notes.push(Note::of(&arm.arm, text).moves(of_events(full, arm.events.outcomes.due)));
     }
     notes
 }
@@ -303,15 +301,15 @@ fn about_load(scenario: &Scenario, arm: &ArmFigures) -> Vec<Note> {
 fn about_halves(arm: &str, given: Duration, halves: &Steady) -> Option<Note> {
     let time = |ns: Option<u64>| ns.map_or("?".into(), |ns| units::nanos_text(ns as f64));
     let (first, second) = (time(halves.first_half_p50_ns), time(halves.second_half_p50_ns));
-    let said =
+    let change =
         format!("service p50 {first} in the first half of the window, {second} in the second");
     let text = match halves.warmup_to_try_ns {
         Some(warmup) => {
             let longer = Try::Warmup.above(warmup / 1_000_000, given.as_millis() as f64);
             let longer = longer.map_or(String::new(), |option| format!(": try {option}"));
-            format!("the warm-up was too short: {said}{longer}")
+            format!("the warm-up was too short: {change}{longer}")
         }
-        None if steady::slows_down(halves) => format!("slows down while it runs: {said}"),
+        None if steady::slows_down(halves) => format!("slows down while it runs: {change}"),
         None => return None,
     };
     // What is cold takes more CPU as well.
@@ -332,7 +330,7 @@ fn about_merged(comparisons: &[Comparison]) -> Vec<Note> {
     };
     let line = |((candidate, baseline), all): ((&str, &str), Vec<&Comparison>)| {
         let text = format!(
-            "{candidate} against {baseline}: merged windows give other ratios than the blocks' intervals: {}",
+            "{candidate} against {baseline}: ratios of the merged windows lie outside the blocks' intervals: {}",
             all.iter().map(ratios).collect::<Vec<_>>().join(", ")
         );
         let disagree = |m: &Metric| all.iter().any(|c| c.metric == m.name);

@@ -34,7 +34,7 @@ pub struct Report {
 pub struct Point {
     /// The swept keys; empty without a sweep.
     pub setting: Setting,
-    /// What was asked and how it was run, for the heading.
+    /// Scenario and design, for the heading.
     pub design: Design,
     /// The arms; the first is the baseline.
     pub arms: Vec<ArmFigures>,
@@ -83,11 +83,11 @@ pub struct Design {
     pub driver_cpus: Vec<usize>,
     /// The targets' CPUs.
     pub target_cpus: Vec<usize>,
-    /// Blocks asked for.
+    /// Requested blocks.
     pub blocks_planned: usize,
     /// How that number was found, where the scenario leaves it to the run.
     pub sizing: Option<Sizing>,
-    /// Blocks of which every arm has a record.
+    /// Blocks in which every arm has a record.
     pub blocks_run: usize,
     /// Blocks that are averaged.
     pub blocks_valid: usize,
@@ -103,7 +103,7 @@ pub enum Verdict {
     Worse,
     /// The difference lies inside the region of equivalence.
     Equivalent,
-    /// It cannot be told.
+    /// The data do not decide.
     Inconclusive,
     /// An arm fell behind; latencies are not compared.
     Overloaded,
@@ -131,16 +131,16 @@ pub struct Comparison {
     /// The interval of the ratio at the confidence that Holm's adjustment over the judged metrics of
     /// this pair leaves it: it excludes 1 exactly where `p_adjusted` is at most 5 %. `null` for a
     /// metric that is not judged.
-    pub adjusted_ci95: Option<[f64; 2]>,
+    pub(crate) adjusted_ci95: Option<[f64; 2]>,
     /// Holm-adjusted p of Student's t test that the ratio is 1.
-    pub p_adjusted: Option<f64>,
+    pub(crate) p_adjusted: Option<f64>,
     /// The same ratio by other ways.
-    pub cross_checks: CrossChecks,
+    pub(crate) cross_checks: CrossChecks,
     /// Unit of the difference.
     pub unit: &'static str,
     /// What it comes to.
     pub verdict: Verdict,
-    /// False when the whole interval lies inside what the scenario says does not matter.
+    /// False when the whole interval lies inside the scenario's region of differences that do not matter.
     pub matters: bool,
     /// Why the verdict is what it is, where that needs saying.
     pub why: Option<String>,
@@ -160,15 +160,15 @@ impl Comparison {
     }
 }
 
-/// A ratio by ways whose assumptions are not those of Student's t.
+/// A ratio by methods with other assumptions than Student's t.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct CrossChecks {
     /// Studentised bootstrap over blocks, 95 %.
-    pub bootstrap_ci95: Option<[f64; 2]>,
+    pub(crate) bootstrap_ci95: Option<[f64; 2]>,
     /// Two-sided p of the exact sign-flip test over blocks.
-    pub sign_flip_p: Option<f64>,
+    pub(crate) sign_flip_p: Option<f64>,
     /// The ratio of the figures of the merged windows.
-    pub merged_ratio: Option<f64>,
+    pub(crate) merged_ratio: Option<f64>,
 }
 
 /// Whether a point can be trusted. In the JSON `notes` are the texts, `note_details` the whole notes.

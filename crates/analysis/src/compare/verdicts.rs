@@ -21,7 +21,7 @@ pub struct VerdictPair {
 }
 
 impl VerdictPair {
-    /// One says better where the other says worse.
+    /// One verdict is better, the other worse.
     pub fn contradicts(&self) -> bool {
         let both = (self.first, self.second);
         matches!(both, (Verdict::Better, Verdict::Worse) | (Verdict::Worse, Verdict::Better))
@@ -90,16 +90,22 @@ mod tests {
         assert_eq!(of("service.p50"), (Verdict::Better, Verdict::Worse, false));
         let cpu = of("target_usage.cpu_ns_per_event");
         assert_eq!(cpu, (Verdict::Better, Verdict::Better, true));
-        let told = runs.verdicts;
-        assert!(told.agree >= 1 && told.agree < told.of && told.contradict >= 1, "{told:?}");
-        assert!(told.claims >= 1, "{told:?}");
+        let verdicts = runs.verdicts;
+        assert!(
+            verdicts.agree >= 1 && verdicts.agree < verdicts.of && verdicts.contradict >= 1,
+            "{verdicts:?}"
+        );
+        assert!(verdicts.claims >= 1, "{verdicts:?}");
     }
 
     #[test]
     fn to_agree_that_it_cannot_be_told_is_no_claim() {
         let mut few = sample::ratios(0.8, 0.5);
         few.trials.truncate(8);
-        let told = side_by_side(("a", &few), ("b", &few)).verdicts;
-        assert!(told.of > 0 && told.agree == told.of && told.claims == 0, "{told:?}");
+        let verdicts = side_by_side(("a", &few), ("b", &few)).verdicts;
+        assert!(
+            verdicts.of > 0 && verdicts.agree == verdicts.of && verdicts.claims == 0,
+            "{verdicts:?}"
+        );
     }
 }

@@ -6,11 +6,11 @@ use serde::Serialize;
 /// One aspect over all arms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// What was asked.
+    /// The aspect.
     pub aspect: Aspect,
-    /// What was found, an entry an arm; `None` where it does not apply or was not asked.
+    /// What was found, an entry an arm; `None` where it does not apply or was not tested.
     pub arms: Vec<Option<Finding>>,
-    /// True when two arms of which it is known have different values.
+    /// True when two arms have different known values.
     pub differs: bool,
 }
 
@@ -22,10 +22,11 @@ pub struct Verified {
     /// The arms by name.
     pub arms: Vec<String>,
     /// Why an arm cannot be measured, an entry an arm.
-    pub trouble: Vec<Option<String>>,
+    #[serde(rename = "trouble")]
+    pub failure: Vec<Option<String>>,
     /// Whether each arm acknowledged every known event exactly once.
     pub exactly_once: Vec<bool>,
-    /// Every aspect that was asked of one arm at least.
+    /// Every aspect that was tested on at least one arm.
     pub rows: Vec<Row>,
 }
 
@@ -38,7 +39,7 @@ pub fn verified(all: &[Findings]) -> Verified {
     Verified {
         schema: pushbench_core::record::run::SCHEMA,
         arms: all.iter().map(|f| f.arm.clone()).collect(),
-        trouble: all.iter().map(|f| f.trouble.clone()).collect(),
+        failure: all.iter().map(|f| f.failure.clone()).collect(),
         exactly_once: all.iter().map(Findings::exactly_once).collect(),
         rows: aspects.into_iter().map(|aspect| row(aspect, all)).collect(),
     }
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     fn arm(name: &str, list: Vec<Finding>) -> Findings {
-        Findings { arm: name.to_owned(), acknowledged: 1, trouble: None, list }
+        Findings { arm: name.to_owned(), acknowledged: 1, failure: None, list }
     }
 
     #[test]
@@ -69,9 +70,9 @@ mod tests {
             arm("c", vec![Finding::tested(Aspect::Ping, "answered")]),
         ];
         let rows = verified(&all).rows;
-        let seen: Vec<(Aspect, bool)> = rows.iter().map(|r| (r.aspect, r.differs)).collect();
+        let found: Vec<(Aspect, bool)> = rows.iter().map(|r| (r.aspect, r.differs)).collect();
         let wanted = [(Aspect::KeepAlive, true), (Aspect::Ping, false), (Aspect::Nodelay, false)];
-        assert_eq!(seen, wanted);
+        assert_eq!(found, wanted);
         assert_eq!(rows[1].arms.iter().flatten().count(), 1);
     }
 }

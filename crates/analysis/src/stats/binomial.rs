@@ -3,7 +3,7 @@
 use crate::stats::Interval;
 use statrs::distribution::{Beta, ContinuousCDF as _};
 
-/// Exact interval of a share of which `k` of `n` were seen (Clopper and Pearson 1934): it never covers
+/// Exact interval of a share of which `k` of `n` were observed (Clopper and Pearson 1934): it never covers
 /// less than it promises. Of nothing it is everything.
 pub fn exact_binomial(k: u64, n: u64, confidence: f64) -> Interval {
     debug_assert!(k <= n);
@@ -50,10 +50,10 @@ mod tests {
     }
 
     proptest! {
-        /// By its definition: at each end, what was seen or more extreme has half of what is left.
+        /// By its definition: at each end, the observed or a more extreme count has half of the remaining probability.
         #[test]
-        fn its_ends_are_where_the_tails_are(n in 1..200u64, seen in 0.0..1.0f64) {
-            let k = (seen * n as f64) as u64;
+        fn its_ends_are_where_the_tails_are(n in 1..200u64, share in 0.0..1.0f64) {
+            let k = (share * n as f64) as u64;
             let i = exact_binomial(k, n, 0.95);
             prop_assert!(i.low <= i.estimate && i.estimate <= i.high);
             if k > 0 {

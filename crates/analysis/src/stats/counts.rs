@@ -5,7 +5,7 @@ use statrs::distribution::{Binomial, DiscreteCDF as _};
 /// The probability that at least so many of all the counted fall to the first of two groups, each given
 /// as counted and out of how many, were both alike (the exact conditional test of two Poisson means,
 /// Przyborowski and Wilenski 1940).
-pub fn by_chance((count, of): (u64, u64), (other, other_of): (u64, u64)) -> f64 {
+pub(crate) fn by_chance((count, of): (u64, u64), (other, other_of): (u64, u64)) -> f64 {
     if count == 0 {
         return 1.0;
     }

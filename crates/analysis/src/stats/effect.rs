@@ -13,7 +13,7 @@ pub struct Effect {
     /// Its standard error.
     pub error: f64,
     /// Degrees of freedom.
-    pub freedom: f64,
+    pub(crate) freedom: f64,
 }
 
 impl Effect {
@@ -26,7 +26,7 @@ impl Effect {
     }
 
     /// Of `candidate` over `baseline`, measured apart. `None` below two values a side.
-    pub fn unpaired(baseline: &[f64], candidate: &[f64]) -> Option<Effect> {
+    pub(crate) fn unpaired(baseline: &[f64], candidate: &[f64]) -> Option<Effect> {
         let (b, c) = (Effect::paired(baseline)?, Effect::paired(candidate)?);
         let (vb, vc) = (b.error.powi(2), c.error.powi(2));
         let spread = vb.powi(2) / b.freedom + vc.powi(2) / c.freedom;
@@ -40,7 +40,7 @@ impl Effect {
     }
 
     /// The probability of an estimate as large as this one, were the true effect `bound`.
-    pub fn p_above(&self, bound: f64) -> Option<f64> {
+    pub(crate) fn p_above(&self, bound: f64) -> Option<f64> {
         let t = (self.estimate - bound) / self.error;
         match t.is_nan() {
             true => Some(1.0), // no variance and no distance: nothing speaks for an effect

@@ -71,7 +71,7 @@ pub fn median(values: &[f64]) -> Option<f64> {
 }
 
 /// Student-t interval of the mean. `None` below two values or when one is not finite.
-pub fn t_interval(values: &[f64], confidence: f64) -> Option<Interval> {
+pub(crate) fn t_interval(values: &[f64], confidence: f64) -> Option<Interval> {
     if values.iter().any(|v| !v.is_finite()) {
         return None;
     }
@@ -97,7 +97,11 @@ pub fn paired_ratio(baseline: &[f64], candidate: &[f64], confidence: f64) -> Opt
 }
 
 /// Interval of the difference candidate − baseline over blocks.
-pub fn paired_difference(baseline: &[f64], candidate: &[f64], confidence: f64) -> Option<Interval> {
+pub(crate) fn paired_difference(
+    baseline: &[f64],
+    candidate: &[f64],
+    confidence: f64,
+) -> Option<Interval> {
     if baseline.len() != candidate.len() {
         return None;
     }

@@ -1,4 +1,4 @@
-//! What theory says of a server that stops for a while: the oracle of the freeze self-test.
+//! Expected waiting times for a server that stops for a while: the oracle of the freeze self-test.
 
 /// A server that stops, and how it answers otherwise.
 #[derive(Debug, Clone, Copy)]

@@ -1,12 +1,13 @@
-//! What a ledger adds up: counts and histograms of one arm in one shard, merged over shards.
+//! What a ledger adds up: counts and histograms of one arm in one shard, merged over shards; part of a
+//! trial's record.
 
 use crate::record::callbacks::Callbacks;
-use crate::record::fanout::Deliveries;
 use crate::record::histogram::Hist;
 use crate::record::outcomes::Outcomes;
 use crate::record::peaks::Peaks;
 use crate::record::strata::{Split, Stratum};
 use crate::record::wire::Traffic;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Different fault messages kept, each with its count; enough to see what came back.
@@ -15,9 +16,10 @@ const FAULT_KINDS: usize = 8;
 pub const OTHER_FAULTS: &str = "other faults";
 
 /// The counts and histograms that a finished ledger leaves; merged over shards without loss.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Account {
     /// Events due in the measured window.
+    #[serde(rename = "events")]
     pub measured: Outcomes,
     /// Events due before it.
     pub warmup: Outcomes,
@@ -29,13 +31,13 @@ pub struct Account {
     pub service: Hist,
     /// Service times of the events due in the first and in the second half of the measured window.
     pub halves: [Hist; 2],
-    /// Times told apart by the scenario's split.
+    /// Times of the strata of the scenario's split.
     pub strata: Vec<Stratum>,
     /// `sent − max(due, free)`, ns. Empty in a closed loop.
     pub lag: Hist,
     /// From the wake of the reading task to `done`, ns.
     pub reading: Hist,
-    /// Slowest response per stretch of the trial (service time in a closed loop).
+    /// Slowest response per interval of the trial (service time in a closed loop).
     pub peaks: Peaks,
     /// Answers to events that had been acknowledged already; `None` when matched by order.
     pub duplicated: Option<u64>,
@@ -43,7 +45,7 @@ pub struct Account {
     pub reordered: Option<u64>,
     /// Answers to events that had timed out or failed before.
     pub late: u64,
-    /// Messages that answer no event: unknown id, garbage, not asked for.
+    /// Messages that answer no event: unknown id, garbage, unsolicited.
     pub unsolicited: u64,
     /// Events written, warm-up included.
     pub sent: u64,
@@ -57,24 +59,24 @@ pub struct Account {
     pub open_at_end: u64,
     /// Acknowledgements read between the start of measuring and the end of the last slice.
     pub acknowledged_by_end: u64,
-    /// Measured events open when another arm's slice began, each once.
+    /// Measured events open when another arm's slice began, each once; in runs of older versions once for
+    /// each slice that it outlived.
     pub spill: u64,
-    /// Longest queue of events waiting for a connection.
+    /// Longest queue of events waiting for a connection, summed over shards.
     pub backlog_peak: u64,
-    /// Bytes and segments of all connections.
+    /// Bytes and segments, without the set-up of warm connections.
     pub traffic: Traffic,
     /// What went wrong, by message.
     pub faults: BTreeMap<String, u64>,
-    /// What subscribers saw, in a fan-out. It is not merged: one shard has all of them.
-    pub deliveries: Option<Deliveries>,
-    /// What was seen of answers that come by a callback, where they do.
+    /// Figures of answers by callback, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callbacks: Option<Callbacks>,
 }
 
 impl Account {
     /// Nothing yet. `tells_ids`: answers carry the event's id; `wall_length`: what the peaks cover, ns.
     pub fn new(tells_ids: bool, wall_length: u64, split: Option<&Split>) -> Account {
-        let told = tells_ids.then_some(0);
+        let count = tells_ids.then_some(0);
         Account {
             measured: Outcomes::default(),
             warmup: Outcomes::default(),
@@ -86,8 +88,8 @@ impl Account {
             lag: Hist::new(),
             reading: Hist::new(),
             peaks: Peaks::new(wall_length),
-            duplicated: told,
-            reordered: told,
+            duplicated: count,
+            reordered: count,
             late: 0,
             unsolicited: 0,
             sent: 0,
@@ -100,7 +102,6 @@ impl Account {
             backlog_peak: 0,
             traffic: Traffic::default(),
             faults: BTreeMap::new(),
-            deliveries: None,
             callbacks: None,
         }
     }

@@ -1,4 +1,4 @@
-//! What is seen of questions whose answers come back by a callback, beside their outcomes and times.
+//! Figures of questions answered by callback, in addition to their outcomes and times.
 
 use crate::record::histogram::Hist;
 use crate::record::wire::Traffic;

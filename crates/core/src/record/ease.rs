@@ -1,4 +1,4 @@
-//! What a program asks of those who write and keep it: lines, dependencies, duties.
+//! Code size, dependencies and duties of a program.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Duty {
-    /// Finds out who sends.
+    /// Authenticates the sender.
     Authentication,
     /// Sends again what was not acknowledged.
     Retry,

@@ -1,4 +1,4 @@
-//! What a built-in server says of itself on its first line: the parity table is made of it.
+//! The configuration that a built-in server prints on its first line; source of the parity table.
 
 use serde::{Deserialize, Serialize};
 

@@ -10,11 +10,11 @@ pub enum Known {
     Tested,
     /// Said by the target's manifest, by itself, or by the driver's own settings.
     Declared,
-    /// Nobody has said or tested it.
+    /// Neither declared nor tested.
     Unknown,
 }
 
-/// What is asked of an arm, in the order of the table.
+/// Aspects tested on an arm, in the order of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Aspect {
@@ -79,13 +79,13 @@ pub const YES: &str = "yes";
 /// One property of one arm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// What was asked.
+    /// The aspect.
     pub aspect: Aspect,
     /// How the answer is known.
     pub known: Known,
     /// The answer in a word or two; two arms differ when these do.
     pub value: String,
-    /// What was seen, where it says more; text that came from the target is in here.
+    /// Details of the observation, where there are any; text that came from the target is in here.
     pub detail: Option<String>,
 }
 
@@ -95,7 +95,7 @@ impl Finding {
         Finding { aspect, known: Known::Tested, value: value.into(), detail: None }
     }
 
-    /// Said by somebody who should know.
+    /// Declared, for example in a manifest.
     pub fn declared(aspect: Aspect, value: impl Into<String>) -> Finding {
         Finding { known: Known::Declared, ..Finding::tested(aspect, value) }
     }
@@ -106,7 +106,7 @@ impl Finding {
         unknown.with(why)
     }
 
-    /// The same with what was seen.
+    /// The same with details.
     pub fn with(self, detail: impl Into<String>) -> Finding {
         Finding { detail: Some(detail.into()), ..self }
     }
@@ -120,20 +120,21 @@ pub struct Findings {
     /// Known events that it acknowledged.
     pub acknowledged: usize,
     /// Why it cannot be measured and what to type next; `None` when it acknowledges events and lives.
-    pub trouble: Option<String>,
+    #[serde(rename = "trouble")]
+    pub failure: Option<String>,
     /// One by one, in the order of the table.
     pub list: Vec<Finding>,
 }
 
 impl Findings {
-    /// What was found out about this aspect, if it was asked.
+    /// The finding of this aspect, if it was tested.
     pub fn of(&self, aspect: Aspect) -> Option<&Finding> {
         self.list.iter().find(|f| f.aspect == aspect)
     }
 
     /// Whether every known event was acknowledged exactly once.
     pub fn exactly_once(&self) -> bool {
-        self.trouble.is_none() && self.of(Aspect::ExactlyOnce).is_some_and(|f| f.value == YES)
+        self.failure.is_none() && self.of(Aspect::ExactlyOnce).is_some_and(|f| f.value == YES)
     }
 }
 
@@ -148,7 +149,7 @@ mod tests {
             Finding::unknown(Aspect::Nodelay, "not visible"),
         ];
         let findings =
-            Findings { arm: "webhook@x".to_owned(), acknowledged: 5, trouble: None, list };
+            Findings { arm: "webhook@x".to_owned(), acknowledged: 5, failure: None, list };
         assert!(findings.exactly_once());
         let text = serde_json::to_string(&findings).unwrap();
         assert!(text.contains(r#""aspect":"exactly-once","known":"tested""#), "{text}");

@@ -4,7 +4,7 @@ use crate::record::histogram::Hist;
 use crate::record::metrics::supported_quantile;
 use serde::{Deserialize, Serialize};
 
-/// What one arm of one shard has seen since the last interval was closed.
+/// Counts of one arm of one shard since the last interval was closed.
 #[derive(Debug, Clone, Default)]
 pub struct IntervalCounts {
     /// Responses (service times in a closed loop), by the instant the answer was read.
@@ -37,7 +37,7 @@ pub struct Interval {
     pub second: u64,
     /// Events that came due.
     pub due: u64,
-    /// Measured events whose answer was read.
+    /// Measured events with a read answer.
     pub acknowledged: u64,
     /// Median response.
     pub p50: Option<u64>,
@@ -53,16 +53,16 @@ pub struct Interval {
 
 impl Interval {
     /// The figures of a second.
-    pub fn of(second: u64, seen: &IntervalCounts, driver_rss_bytes: u64) -> Interval {
-        let quantile = |q| supported_quantile(&seen.responses, q).map(|v| v as u64);
+    pub fn of(second: u64, counts: &IntervalCounts, driver_rss_bytes: u64) -> Interval {
+        let quantile = |q| supported_quantile(&counts.responses, q).map(|v| v as u64);
         Interval {
             second,
-            due: seen.due,
-            acknowledged: seen.responses.count(),
+            due: counts.due,
+            acknowledged: counts.responses.count(),
             p50: quantile(0.5),
             p99: quantile(0.99),
-            max: seen.responses.max(),
-            backlog_peak: seen.backlog_peak,
+            max: counts.responses.max(),
+            backlog_peak: counts.backlog_peak,
             driver_rss_bytes,
         }
     }

@@ -113,7 +113,7 @@ pub fn supported_quantile(hist: &Hist, q: f64) -> Option<f64> {
 }
 
 /// The metrics whose differences the number of blocks is planned for: medians, throughput and the
-/// target's CPU. Tails vary too much from block to block for any number that somebody would wait for.
+/// target's CPU. Tails vary too much from block to block for any practical number of blocks.
 pub const PLANNED: [&str; 4] =
     ["response.p50", "service.p50", "throughput", "target_usage.cpu_ns_per_event"];
 

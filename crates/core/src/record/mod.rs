@@ -1,10 +1,11 @@
-//! What was seen: histograms, the ledger of outcomes, resources, hiccups, and the results store.
+//! What was measured: histograms, the ledger of outcomes, resources, hiccups, and the results store.
 
 pub mod records;
 pub mod run;
 pub mod usage;
 
 pub mod account;
+pub mod accuracy;
 pub mod callbacks;
 pub mod ease;
 pub mod effective_config;
@@ -19,5 +20,4 @@ pub mod peaks;
 pub mod sizing;
 pub mod strata;
 pub mod trial;
-pub mod truth;
 pub mod wire;

@@ -16,7 +16,7 @@ pub enum Failure {
 /// Counts of outcomes; the sum of the last four is `due`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcomes {
-    /// Events whose instant came.
+    /// Events that became due.
     pub due: u64,
     /// Answered, and the answer was an acknowledgement.
     pub acknowledged: u64,

@@ -1,9 +1,9 @@
-//! The slowest response in each short stretch of a trial: tells whether the samples beyond a
+//! The slowest response in each short interval of a trial: shows whether the samples beyond a
 //! percentile come from many separate stalls or from one.
 
 use serde::{Deserialize, Serialize};
 
-/// Shortest stretch: stalls closer together than this count as one.
+/// Shortest interval: stalls closer together than this count as one.
 const SHORTEST_BIN_NS: u64 = 10_000_000;
 /// Bounds the memory of a long trial; its periods grow instead.
 const MOST_BINS: u64 = 1_000;
@@ -15,7 +15,7 @@ const BINS_OF_A_STALL: usize = 10;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peaks {
     /// Length of a bin.
-    pub bin_ns: u64,
+    pub(crate) bin_ns: u64,
     /// Largest response in each bin, 0 where none ended.
     pub max_ns: Vec<u64>,
 }

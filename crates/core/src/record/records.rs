@@ -40,7 +40,7 @@ pub fn difference(written: &Records, found: &Records) -> Option<String> {
         _ if written == found => return None,
         n if n < then => format!("{} missing", are(then - n)),
         n if n > then => format!("{} more than were written", are(n - then)),
-        _ => "they are not the same ones: their SHA-256 differs".to_owned(),
+        _ => "the records differ in their SHA-256".to_owned(),
     };
     Some(format!(
         "trials.jsonl holds {now} records, run.json counted {then} at the end of the run: {what}"
@@ -80,16 +80,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_added_or_changed_is_said() {
-        let said = |found: &str| difference(&records("a\nb\nc\n"), &records(found));
-        assert_eq!(said("a\nb\nc\n"), None);
+    fn what_is_missing_added_or_changed_is_reported() {
+        let diff = |found: &str| difference(&records("a\nb\nc\n"), &records(found));
+        assert_eq!(diff("a\nb\nc\n"), None);
         for (found, text) in [
             ("a\nb\n", "holds 2 records, run.json counted 3 at the end of the run: 1 is missing"),
             ("", "3 are missing"),
             ("a\nb\nc\nc\n", "1 is more than were written"),
-            ("a\nc\nb\n", "not the same ones"),
+            ("a\nc\nb\n", "differ in their SHA-256"),
         ] {
-            assert!(said(found).is_some_and(|s| s.contains(text)), "{found:?}: {:?}", said(found));
+            assert!(diff(found).is_some_and(|s| s.contains(text)), "{found:?}: {:?}", diff(found));
         }
     }
 }

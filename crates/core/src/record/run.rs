@@ -1,4 +1,4 @@
-//! A run as it is stored: `run.json` (what was asked, of what, and where) and its trials.
+//! A run as it is stored: `run.json` (scenario, arms and machine) and its trials.
 
 use crate::error::{Error, Result};
 use crate::record::ease::Ease;

@@ -14,7 +14,7 @@ pub const MOST_BLOCKS: usize = 40;
 pub struct Sizing {
     /// Valid blocks to have in the end, the first ones included.
     pub blocks: usize,
-    /// So many of them had been seen.
+    /// Number of blocks observed so far.
     pub seen: usize,
     /// The metric whose log ratios deviate most from block to block.
     pub metric: String,
@@ -22,7 +22,7 @@ pub struct Sizing {
     pub candidate: String,
     /// Their standard deviation.
     pub deviation: f64,
-    /// The slow-down that so many blocks find with the power asked for, if the deviation is as large as
+    /// The slow-down that so many blocks find with the requested power, if the deviation is as large as
     /// it may well be (0.1 is 10 %).
     pub finds: f64,
 }

@@ -1,4 +1,4 @@
-//! Measured events told apart: by when they were due, or by how much their connection had carried.
+//! Strata of measured events: by when they were due, or by how much their connection had carried.
 
 use crate::record::histogram::Hist;
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,7 @@ pub struct Stratum {
 
 impl Stratum {
     /// As many empty strata as a split has.
-    pub fn all_of(split: Option<&Split>) -> Vec<Stratum> {
+    pub(crate) fn all_of(split: Option<&Split>) -> Vec<Stratum> {
         let empty = || Stratum { response: Hist::new(), service: Hist::new() };
         (0..split.map_or(0, Split::len)).map(|_| empty()).collect()
     }

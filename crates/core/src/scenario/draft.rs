@@ -4,7 +4,7 @@ use crate::scenario::raw::plain;
 use crate::scenario::shape::{Process, Shape};
 use crate::scenario::{
     Blocks, Compare, Connections, DesignChoice, Expectation, Flow, Lifetime, Load, Matters,
-    Payload, Questions, Scenario, Subscribers, payload,
+    Payload, Questions, ReadText, Scenario, Subscribers, payload,
 };
 use crate::units;
 use std::path::PathBuf;
@@ -13,10 +13,10 @@ use std::time::Duration;
 /// More events in a trial than this would take days to send.
 const MOST_EVENTS: f64 = 1e9;
 
-/// Bytes of a generated event when nothing is said.
+/// Default size of a generated event, in bytes.
 const DEFAULT_BYTES: usize = 512;
 
-/// The slow-down that `compare.blocks = "auto"` looks for when nothing is said.
+/// The slow-down that `compare.blocks = "auto"` looks for by default.
 const PRECISION: f64 = 0.10;
 
 /// The smallest one that may be looked for.
@@ -28,7 +28,7 @@ const MOST_OPEN: usize = 1 << 22;
 /// Bytes of events that may be unanswered in all: they may wait in buffers at both ends.
 const MOST_OPEN_BYTES: usize = 1 << 30;
 
-/// Less than this between two events of an idle flow tells nothing of idleness.
+/// A shorter time between two events of an idle flow does not show idle cost.
 const SHORTEST_QUIET: Duration = Duration::from_secs(1);
 
 /// What is wrong with keys that are valid by themselves.
@@ -129,9 +129,9 @@ impl Draft {
     }
 
     /// Reads the payload's file, if there is one.
-    pub fn read_file(&mut self) -> Result<(), Wrong> {
+    pub(crate) fn read_file(&mut self, read_text: ReadText<'_>) -> Result<(), Wrong> {
         if let Some(path) = &self.file {
-            let read = payload::read(&self.folder.join(path));
+            let read = payload::read(&self.folder.join(path), read_text);
             self.json = read.map_err(|why| Wrong::new("payload.file", why))?;
         }
         Ok(())
@@ -209,7 +209,7 @@ impl Draft {
             (None, Some(p)) if p < FINEST => {
                 let (given, finest) = (plain(p * 100.0), plain(FINEST * 100.0));
                 Err(wrong(format!(
-                    "{given}%: no machine repeats itself so well; write {finest}% or more"
+                    "{given}%: no machine is that repeatable; write {finest}% or more"
                 )))
             }
             (None, precision) => Ok(Blocks::Auto { precision: precision.unwrap_or(PRECISION) }),
@@ -237,7 +237,7 @@ impl Draft {
         if closed && self.flow != Flow::Ingest {
             let why = match self.flow {
                 Flow::Duplex => {
-                    "closed: a slot would ask again before a callback has answered it: write poisson"
+                    "closed: a slot would send again before its callback has arrived: write poisson"
                 }
                 _ => {
                     "closed: publishing needs due instants, which a closed loop has not: write poisson"
@@ -315,15 +315,15 @@ impl Draft {
             return Err(Wrong::new("load.arrivals", why).against("flow"));
         }
         if self.design == DesignChoice::Sliced {
-            let why = "sliced: what holding subscribers costs is measured one arm at a time; write sequential";
+            let why = "sliced: the cost of idle subscribers is measured one arm at a time; write sequential";
             return Err(Wrong::new("compare.design", why).against("flow"));
         }
         let restarts = self.restart_after.map(|_| "faults.restart_after");
         if let Some(key) = restarts.or_else(|| self.fanout.unsteady()) {
-            let why = "an idle flow measures what it costs to hold subscribers that stay and answer: leave it out";
+            let why = "an idle flow measures the cost of subscribers that stay connected and respond: leave it out";
             return Err(Wrong::new(key, why).against("flow"));
         }
-        // Of the first event after the warm-up, which ends the quiet stretch.
+        // Of the first event after the warm-up, which ends the idle interval.
         let warmup = self.warmup.as_secs_f64();
         let next = (warmup * rate).ceil() / rate;
         if next - warmup < SHORTEST_QUIET.as_secs_f64()
@@ -353,13 +353,13 @@ impl Draft {
         match restarts.or_else(|| self.fanout.lives_by_the_wall()) {
             Some(key) if self.design == DesignChoice::Sliced => {
                 let why = format!(
-                    "sliced: {key} goes by the clock on the wall, slices do not; write auto"
+                    "sliced: {key} needs wall-clock time, which slices interrupt; write auto"
                 );
                 Err(Wrong::new("compare.design", why).against(key))
             }
             Some(key) if self.slice.is_some() => {
                 let why =
-                    format!("{key} goes by the clock on the wall, slices do not: leave it out");
+                    format!("{key} needs wall-clock time, which slices interrupt: leave it out");
                 Err(Wrong::new("compare.slice", why).against(key))
             }
             _ => Ok(()),

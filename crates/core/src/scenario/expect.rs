@@ -9,16 +9,16 @@ use crate::scenario::raw::Raw;
 use serde_json::Value as Json;
 use std::time::Duration;
 
-/// Figures that may be limited beside the metrics: outcomes that are counted.
+/// Figures that may be limited in addition to the metrics: counted outcomes.
 const FATES: [(&str, &str); 8] = [
     ("lost", "events, in a fan-out deliveries too, whose connection ended after they were sent"),
-    ("failed", "events answered wrongly, refused, or beyond the backlog, and their deliveries"),
+    ("failed", "events with a wrong answer, refused, or beyond the backlog, and their deliveries"),
     ("timed_out", "events without an answer within load.timeout, deliveries that did not arrive"),
-    ("duplicated", "answers to events that had been answered, deliveries that came twice"),
-    ("reordered", "answers, or deliveries, that overtook an older event's"),
+    ("duplicated", "second answers to an event, deliveries that arrived twice"),
+    ("reordered", "answers, or deliveries, that overtook those of an older event"),
     ("unsolicited", "answers, or deliveries, that belong to no event of the run"),
     ("unwanted", "in a fan-out: deliveries of a type that the subscriber does not want"),
-    ("overflowed", "in a fan-out: deliveries turned away because a subscriber's queue was full"),
+    ("overflowed", "in a fan-out: deliveries rejected because a subscriber's queue was full"),
 ];
 
 const TIME: Length = Length(Duration::ZERO);
@@ -32,9 +32,9 @@ pub struct Figure {
     unit: Unit,
 }
 
-/// Every figure that may stand in `[expect]`.
+/// Every figure that `[expect]` accepts.
 pub fn figures() -> Vec<Figure> {
-    let fates = FATES.into_iter().map(|(name, about)| Figure { name, about, unit: Unit::Count });
+    let outcomes = FATES.into_iter().map(|(name, about)| Figure { name, about, unit: Unit::Count });
     let expected = |m: &&metrics::Metric| {
         let name = m.name;
         name.starts_with("response.")
@@ -44,7 +44,7 @@ pub fn figures() -> Vec<Figure> {
             || m.subject != metrics::Subject::Event
     };
     let metrics = metrics::METRICS.iter().filter(expected);
-    fates.chain(metrics.map(|m| Figure { name: m.name, about: m.about, unit: m.unit })).collect()
+    outcomes.chain(metrics.map(|m| Figure { name: m.name, about: m.about, unit: m.unit })).collect()
 }
 
 impl Figure {

@@ -1,4 +1,4 @@
-//! `[subscribers]` and `[delivery]`: who gets the events that a target publishes, how they behave, and how the
+//! `[subscribers]` and `[delivery]`: which subscribers receive the events of a target, how they behave, and how the
 //! built-in publisher delivers to them.
 
 use crate::record::fanout::{Audience, Mix};
@@ -114,7 +114,7 @@ impl Subscribers {
         Audience { subscribers, slow: self.slow, stuck: self.stuck, one_each, mix }
     }
 
-    /// The types and who wants them, where there are several.
+    /// The types and the subscribers that want them, where there are several.
     fn mix(&self) -> Option<Mix> {
         let types = self.types?;
         Some(Mix { types, wants: self.wants.unwrap_or(types) })
@@ -187,15 +187,14 @@ impl Subscribers {
         if unhealthy >= self.count {
             let key = if self.stuck > 0 { "subscribers.stuck" } else { "subscribers.slow" };
             let why = format!(
-                "slow and stuck ones are among the {} subscribers, {unhealthy} leave no healthy one: write \
-                 fewer, or raise subscribers.count",
+                "slow and stuck subscribers count towards the {} subscribers, and {unhealthy} leave no healthy one: write fewer, or raise subscribers.count",
                 self.count
             );
             return Err(Wrong::new(key, why).against("subscribers.count"));
         }
         self.check_types(file, bytes)?;
         if self.to == Recipients::One && file {
-            let why = "events for one subscriber have its name for their type, a file has its own: write payload.bytes";
+            let why = "events for one subscriber carry its name as their type, and a file has its own type: write payload.bytes";
             return Err(Wrong::new("payload.file", why).against("delivery.to"));
         }
         let least = payload::MIN_BYTES - payload::KIND.len() + payload::peer(0).len();
@@ -215,7 +214,7 @@ impl Subscribers {
                 [("subscribers.wants", self.wants.is_some()), ("delivery.filter", !self.filter)];
             return match needs.into_iter().find(|(_, given)| *given) {
                 Some((key, _)) => {
-                    let why = "there is one type of events: add payload.types, or leave it out";
+                    let why = "all events have one type: add payload.types, or leave it out";
                     Err(Wrong::new(key, why))
                 }
                 None => Ok(()),
@@ -226,7 +225,7 @@ impl Subscribers {
             return Err(Wrong::new("subscribers.wants", why).against("payload.types"));
         }
         if self.to == Recipients::One {
-            let why = "events for one subscriber have its name for their type: leave it out";
+            let why = "events for one subscriber carry its name as their type: leave it out";
             return Err(Wrong::new("payload.types", why).against("delivery.to"));
         }
         if file {
@@ -236,7 +235,7 @@ impl Subscribers {
         let least = payload::MIN_BYTES - payload::KIND.len() + payload::kind(0).len();
         match bytes.filter(|bytes| *bytes < least) {
             Some(bytes) => {
-                let why = format!("{bytes}: the type has a number: write {least} or more");
+                let why = format!("{bytes}: the type contains a number: write {least} or more");
                 Err(Wrong::new("payload.bytes", why).against("payload.types"))
             }
             None => Ok(()),

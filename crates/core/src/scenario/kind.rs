@@ -16,7 +16,7 @@ pub trait Kind: Sync {
     fn takes(&self) -> String;
     /// Reads a value, or says what is wrong with it.
     fn read(&self, raw: &Raw) -> Result<Self::Value, String>;
-    /// A value as it would stand in a file; `None` when it cannot be written.
+    /// A value as written in a file; `None` when it cannot be written.
     fn written(&self, value: &Self::Value) -> Option<Json>;
     /// Its JSON Schema. It refuses nothing that is read, except odd spellings.
     fn schema(&self) -> Json;
@@ -46,7 +46,7 @@ impl Kind for Text {
     }
 }
 
-/// A name that may stand in a path, of at most this many characters.
+/// A name that is allowed in a path, of at most this many characters.
 pub struct Name(pub usize);
 
 impl Kind for Name {

@@ -1,7 +1,6 @@
 //! From a name or a path and the overrides to valid scenarios, one for each point of the sweep.
 
 use crate::error::{Error, Result};
-use crate::input;
 use crate::origin::Origin;
 use crate::scenario::draft::{Draft, Wrong};
 use crate::scenario::expect;
@@ -18,7 +17,7 @@ use std::path::{Path, PathBuf};
 static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../scenarios");
 
 /// Larger sweeps take days; they are better split.
-pub const MOST_POINTS: usize = 100;
+pub(crate) const MOST_POINTS: usize = 100;
 
 /// A key set on the command line.
 #[derive(Debug, Clone)]
@@ -59,51 +58,49 @@ pub fn shipped() -> impl Iterator<Item = (&'static str, &'static str)> {
     })
 }
 
-struct Source {
-    name: String,
-    file: String,
-    text: String,
-    folder: PathBuf,
+/// A scenario's text and where it comes from.
+pub struct Source {
+    /// The scenario's name.
+    pub name: String,
+    /// The file, for messages.
+    pub file: String,
+    /// What it holds.
+    pub text: String,
+    /// Where paths in it begin.
+    pub folder: PathBuf,
 }
 
-fn find(name_or_path: &str) -> Result<Source> {
-    if let Some((name, text)) = shipped().find(|(name, _)| *name == name_or_path) {
-        return Ok(Source {
+impl Source {
+    /// A scenario in the binary.
+    pub fn shipped(name: &str) -> Result<Source> {
+        let Some((_, text)) = shipped().find(|(known, _)| *known == name) else {
+            let names: Vec<&str> = shipped().map(|(n, _)| n).collect();
+            return Err(Error::usage(format!(
+                "no scenario is called \"{name}\"{}; there are {}, or give a path to a .toml file",
+                did_you_mean(name, names.iter().copied()),
+                names.join(", ")
+            )));
+        };
+        Ok(Source {
             name: name.to_owned(),
             file: format!("scenarios/{name}.toml"),
             text: text.to_owned(),
             folder: PathBuf::from("."),
-        });
+        })
     }
-    let path = Path::new(name_or_path);
-    let is_path = name_or_path.contains('/') || name_or_path.ends_with(".toml") || path.is_file();
-    if !is_path {
-        let names: Vec<&str> = shipped().map(|(n, _)| n).collect();
-        return Err(Error::usage(format!(
-            "no scenario is called \"{name_or_path}\"{}; there are {}, or give a path to a .toml file",
-            did_you_mean(name_or_path, names.iter().copied()),
-            names.join(", ")
-        )));
-    }
-    let text = input::text_or_pipe(path, input::WRITTEN)
-        .map_err(|e| Error::usage(format!("{e}; see `pushbench list scenarios`")))?;
-    let name = path.file_stem().and_then(|s| s.to_str()).unwrap_or("scenario").to_owned();
-    let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
-    Ok(Source { name, file: name_or_path.to_owned(), text, folder })
 }
 
-/// Loads a shipped scenario by name or any by path, with overrides applied.
-pub fn load(name_or_path: &str, overrides: &[Override]) -> Result<Question> {
-    read(find(name_or_path)?, overrides)
+/// Reads the text of a file that a scenario names; the error says which and why it cannot be read.
+pub type ReadText<'a> = &'a dyn Fn(&Path) -> std::result::Result<String, String>;
+
+/// Loads a shipped scenario whose events are generated, with overrides applied.
+pub fn load(name: &str, overrides: &[Override]) -> Result<Question> {
+    let no_file = |path: &Path| Err(format!("{} is not read here", path.display()));
+    read(Source::shipped(name)?, overrides, &no_file)
 }
 
-/// The same of the text of a file; a path in it begins at the working directory.
-pub fn of_text(file: &str, text: &str, overrides: &[Override]) -> Result<Question> {
-    let [name, file, text] = [file, file, text].map(str::to_owned);
-    read(Source { name, file, text, folder: PathBuf::from(".") }, overrides)
-}
-
-fn read(source: Source, overrides: &[Override]) -> Result<Question> {
+/// Reads a scenario, with overrides applied.
+pub fn read(source: Source, overrides: &[Override], read_text: ReadText<'_>) -> Result<Question> {
     let mut entries = parse::entries(&source.file, &source.text)?;
     let mut draft = Draft::new(source.folder);
     draft.name = source.name;
@@ -118,7 +115,7 @@ fn read(source: Source, overrides: &[Override]) -> Result<Question> {
         .chain(overrides.iter().map(|o| (o.key.clone(), Origin::named(&o.origin))))
         .collect();
     let places = Places { all: places, file: Origin::named(&source.file) };
-    draft.read_file().map_err(|wrong| places.error(&wrong))?;
+    draft.read_file(read_text).map_err(|wrong| places.error(&wrong))?;
     let points = unroll(&draft, &axes, &places)?;
     Ok(Question { name: draft.name, question: draft.question, points })
 }
@@ -194,10 +191,8 @@ fn apply(draft: &mut Draft, path: &str, value: &Raw, origin: &Origin) -> Result<
         let figure = figures.iter().find(|f| f.name == what).ok_or_else(|| {
             let names: Vec<&str> = figures.iter().map(|f| f.name).collect();
             let hint = did_you_mean(what, names.iter().copied());
-            origin.error(format!(
-                "[expect] knows no \"{what}\"{hint}; there are {}",
-                names.join(", ")
-            ))
+            origin
+                .error(format!("[expect] has no \"{what}\"{hint}; there are {}", names.join(", ")))
         })?;
         return figure.apply(draft, value).map_err(wrong);
     }

@@ -1,4 +1,4 @@
-//! What is asked: flow, load, connections, payload, expectations and sweeps.
+//! The scenario: flow, load, connections, payload, expectations and sweeps.
 //!
 //! A [`Scenario`] is always valid: it is made only by the parser in this room, which refuses bad input
 //! with file, line, column, value and remedy.
@@ -20,7 +20,7 @@ pub mod split;
 
 pub use duplex::Questions;
 pub use fanout::{Delivering, Recipients, Subscribers};
-pub use load::{Override, Point, Question, load, of_text, shipped};
+pub use load::{Override, Point, Question, ReadText, Source, load, read, shipped};
 
 use crate::units::nanos;
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ pub enum Flow {
     Ingest,
     /// The driver publishes, the target delivers each event to every subscriber.
     Fanout,
-    /// The same with hardly an event: what holding subscribers costs.
+    /// The same with very few events: the cost of idle subscribers.
     Idle,
     /// The driver asks, the target answers.
     Duplex,
@@ -107,11 +107,11 @@ impl Arrivals {
     }
 }
 
-/// How long a connection lives.
+/// The lifetime of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lifetime {
-    /// Until somebody closes it.
+    /// Until either side closes it.
     Unlimited,
     /// It is closed by the driver after this many events (at least 1).
     Events(u64),
@@ -142,7 +142,7 @@ pub struct Load {
 pub struct Connections {
     /// Connections opened before the first event.
     pub count: usize,
-    /// Unanswered events a connection may carry; HTTP/1.1 holds one whatever is asked.
+    /// Unanswered events a connection may carry; HTTP/1.1 always has one.
     pub in_flight: usize,
     /// Events a connection carries before the driver closes it.
     pub lifetime: Lifetime,

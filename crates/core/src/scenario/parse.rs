@@ -1,4 +1,4 @@
-//! Reads a scenario file into key–value pairs that know where they stand.
+//! Reads a scenario file into key–value pairs with their positions.
 
 use crate::error::Result;
 use crate::origin::{Origin, kind, read_toml};
@@ -6,7 +6,7 @@ use crate::scenario::raw::Raw;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// One value of a file: its dotted path, itself, and where it stands.
+/// One value of a file: its dotted path, its value and its position.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// `load.rate`
@@ -14,8 +14,8 @@ pub struct Entry {
     /// The value; several in a sweep, each with its own place.
     pub values: Vec<(Raw, Origin)>,
     /// True for `[…]`.
-    pub is_list: bool,
-    /// Where its key stands.
+    pub(crate) is_list: bool,
+    /// The position of its key.
     pub origin: Origin,
 }
 

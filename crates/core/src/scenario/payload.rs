@@ -1,6 +1,6 @@
 //! What an event is made of: the text of a generated one, and the user's own from a file.
 
-use crate::input;
+use crate::scenario::ReadText;
 use std::path::Path;
 
 /// Every event begins with its id.
@@ -12,24 +12,24 @@ pub const KIND: &str = "event";
 /// From the id to the type.
 pub const TYPE: &str = r#"","type":""#;
 /// From the type to the padding.
-pub const PAD: &str = r#"","data":{"pad":""#;
+pub(crate) const PAD: &str = r#"","data":{"pad":""#;
 /// The type of an event for one subscriber is this and the subscriber's number.
-pub const PEER: &str = "peer-";
+pub(crate) const PEER: &str = "peer-";
 /// Digits of that number: fixed, so that every event of a scenario has the same length.
-pub const PEER_DIGITS: usize = 7;
+pub(crate) const PEER_DIGITS: usize = 7;
 /// What follows the padding.
 pub const CLOSE: &str = r#""}}"#;
 /// An event with an empty `data.pad`, the smallest one generated.
-pub const MIN_BYTES: usize =
+pub(crate) const MIN_BYTES: usize =
     OPEN.len() + ID_DIGITS + TYPE.len() + KIND.len() + PAD.len() + CLOSE.len();
 /// Where there are several types, each is this and its number.
 pub const KINDS: &str = "event-";
 /// Digits of that number.
-pub const KIND_DIGITS: usize = 2;
+pub(crate) const KIND_DIGITS: usize = 2;
 /// From the id to the padding of an answer.
 pub const ANSWER: &str = r#"","answer":""#;
 /// What follows that padding.
-pub const ANSWER_END: &str = r#""}"#;
+pub(crate) const ANSWER_END: &str = r#""}"#;
 /// An answer to one of our own events with an empty `answer`, the smallest one.
 pub const LEAST_ANSWER: usize = OPEN.len() + ID_DIGITS + ANSWER.len() + ANSWER_END.len();
 /// Largest event: the frame limit of common WebSocket libraries.
@@ -46,11 +46,11 @@ pub fn peer(number: usize) -> String {
 }
 
 /// Reads the file: a JSON object with `type` and `data`, returned compact and without its `id`.
-pub fn read(path: &Path) -> Result<String, String> {
+pub fn read(path: &Path, read_text: ReadText<'_>) -> Result<String, String> {
     if path.as_os_str().is_empty() {
         return Err("it is empty: write the path of a JSON file".to_owned());
     }
-    let text = input::text(path, MAX_BYTES as u64).map_err(|e| e.to_string())?;
+    let text = read_text(path)?;
     if text.trim().is_empty() {
         return Err(format!(
             "{} is empty: write {{\"type\": \"order.created\", \"data\": …}}",

@@ -1,4 +1,4 @@
-//! A value as it was written, before its key says what it means.
+//! A value as written, before its key's type is known.
 
 /// A value as written, whether in TOML or on the command line.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +15,7 @@ pub enum Raw {
 
 impl Raw {
     /// From the command line: a number if it reads as one.
-    pub fn from_option(text: &str) -> Raw {
+    pub(crate) fn from_option(text: &str) -> Raw {
         let bare = text.trim();
         let unquoted = bare.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
         match (unquoted, bare.parse::<f64>()) {
@@ -39,7 +39,7 @@ impl Raw {
         match self {
             Raw::Text(t) => Ok(t.clone()),
             Raw::Number(n) if n.is_finite() => Ok(n.to_string()),
-            Raw::Number(_) => Err("this is no finite number: write text in quotes".into()),
+            Raw::Number(_) => Err("this is not a finite number: write text in quotes".into()),
             Raw::Switch(_) => Err("this is a boolean: write text or a number".into()),
             Raw::Other(what) => Err(format!("this is {what}: write text or a number")),
         }

@@ -88,8 +88,8 @@ impl Shape {
         Ok(Burst { factor, length, every })
     }
 
-    /// Another process was asked for on the command line: what belonged to the file's goes.
-    pub fn forget(&mut self) {
+    /// The command line selects another arrival process: keys of the file's process are dropped.
+    pub(crate) fn forget(&mut self) {
         *self = Shape::default();
     }
 }

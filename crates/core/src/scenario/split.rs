@@ -1,4 +1,4 @@
-//! How a scenario's measured events are told apart: the steps of a ramp, a burst and what is around
+//! How a scenario's measured events are divided into strata: the steps of a ramp, a burst and what is around
 //! it, the first events of a connection and the later ones.
 
 use crate::record::strata::Split;

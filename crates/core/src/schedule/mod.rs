@@ -62,7 +62,7 @@ pub fn offered(load: &Load) -> Option<f64> {
     let (begin, length) = (load.warmup.as_nanos() as f64, load.duration.as_nanos() as f64);
     let intensity = Intensity::of(load)?;
     match load.arrivals {
-        // As it was asked for, to the last digit.
+        // Exactly the requested rate.
         Arrivals::Constant | Arrivals::Poisson => load.rate,
         _ => {
             let events = intensity.expected(begin + length) - intensity.expected(begin);

@@ -1,47 +1,47 @@
 //! Faulty publishers: an application's event comes in, and what becomes of each delivery is the
 //! fault's. They speak `targets/PROTOCOL.md` and share nothing with the built-in publisher but paths.
 
+mod connection;
 pub mod counts;
-mod desk;
-mod outlet;
 pub mod publisher_fault;
-mod site;
+mod requests;
+mod state;
 mod subscription;
 
-pub use site::{Conduct, Tally};
+pub use state::{PublisherOptions, Tally};
 
-use crate::{SUBCOMMAND, call_to_end, listen, until_called};
+use crate::{SUBCOMMAND, accept_until_end, listen, request_end};
 use publisher_fault::PublisherFault;
 use pushbench_core::publishing::TOKEN_VARIABLE;
 use pushbench_core::transport::Transport;
-use site::Site;
+use state::PublisherState;
 use std::convert::Infallible;
 use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-/// What `pushbench __odd` is told first.
-pub(super) const WORD: &str = "publisher";
-/// Told instead of an address where acknowledgements are not waited for.
+/// The first argument of `pushbench __faulty` for a publisher.
+pub(super) const ARGUMENT: &str = "publisher";
+/// Argument of a publisher that does not wait for acknowledgements.
 const UNACKNOWLEDGED: &str = "unacknowledged";
 
 /// A faulty publisher inside this process.
 pub struct FaultyPublisher {
     address: SocketAddr,
-    site: Arc<Site>,
+    state: Arc<PublisherState>,
     accepting: JoinHandle<()>,
 }
 
 impl FaultyPublisher {
     /// Starts one on a free port of this machine.
-    pub fn start(conduct: Conduct) -> io::Result<FaultyPublisher> {
+    pub fn start(options: PublisherOptions) -> io::Result<FaultyPublisher> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let site = Arc::new(Site::new(conduct, None));
-        let here = site.clone();
+        let state = Arc::new(PublisherState::new(options, None));
+        let here = state.clone();
         let accepting = std::thread::spawn(move || accept(&listener, &here));
-        Ok(FaultyPublisher { address, site, accepting })
+        Ok(FaultyPublisher { address, state, accepting })
     }
 
     /// Where it takes events and subscriptions.
@@ -52,25 +52,23 @@ impl FaultyPublisher {
     /// Waits until every connection has ended, ends it, and says what it did. Connections end when
     /// their peers close them.
     pub fn finish(self) -> io::Result<Tally> {
-        call_to_end(self.address)?;
-        self.accepting
-            .join()
-            .map_err(|_| io::Error::other("the misbehaving publisher panicked"))?;
-        Ok(self.site.tally(|t| *t))
+        request_end(self.address)?;
+        self.accepting.join().map_err(|_| io::Error::other("the faulty publisher panicked"))?;
+        Ok(self.state.tally(|t| *t))
     }
 }
 
-fn accept(listener: &TcpListener, site: &Site) {
+fn accept(listener: &TcpListener, state: &PublisherState) {
     std::thread::scope(|scope| {
-        until_called(listener, |stream| {
+        accept_until_end(listener, |stream| {
             // Peers close as they like: what became of deliveries is in the tally.
-            scope.spawn(move || drop(desk::serve(stream, site, scope)));
+            scope.spawn(move || drop(requests::serve(stream, state, scope)));
         });
-        site.end();
+        state.end();
     });
 }
 
-/// Where publishers that are processes of their own tell what they did.
+/// Where publishers in their own processes report what they did.
 pub struct ReportSocket(TcpListener);
 
 impl ReportSocket {
@@ -81,26 +79,26 @@ impl ReportSocket {
         Ok(ReportSocket(listener))
     }
 
-    /// The words with which this program is started as a publisher of this conduct that tells this ear.
-    pub fn words(&self, conduct: &Conduct) -> io::Result<Vec<String>> {
-        let (transport, fault) = (conduct.transport.name(), conduct.fault.name());
-        let tell = self.0.local_addr()?.to_string();
-        let words = [SUBCOMMAND, WORD, transport, fault, "127.0.0.1:{port}", &tell];
+    /// The arguments that start this program as a publisher that reports to this socket.
+    pub fn words(&self, options: &PublisherOptions) -> io::Result<Vec<String>> {
+        let (transport, fault) = (options.transport.name(), options.fault.name());
+        let report = self.0.local_addr()?.to_string();
+        let words = [SUBCOMMAND, ARGUMENT, transport, fault, "127.0.0.1:{port}", &report];
         let mut words = words.map(str::to_owned).to_vec();
-        words.extend((!conduct.acknowledged).then(|| UNACKNOWLEDGED.to_owned()));
+        words.extend((!options.acknowledged).then(|| UNACKNOWLEDGED.to_owned()));
         Ok(words)
     }
 
-    /// What was told last, after the publisher has answered for its status.
+    /// The last report, after the publisher has answered a status request.
     pub fn last(&self) -> io::Result<Option<Tally>> {
         let mut last = None;
         loop {
             match self.0.accept() {
                 Ok((mut stream, _)) => {
                     stream.set_nonblocking(false)?;
-                    let mut told = Vec::new();
-                    stream.read_to_end(&mut told)?;
-                    last = Some(serde_json::from_slice(&told)?);
+                    let mut report = Vec::new();
+                    stream.read_to_end(&mut report)?;
+                    last = Some(serde_json::from_slice(&report)?);
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(last),
                 Err(e) => return Err(e),
@@ -109,17 +107,17 @@ impl ReportSocket {
     }
 }
 
-/// Runs as a faulty publisher: `TRANSPORT MISCHIEF ADDR TELL [unacknowledged]`.
+/// Runs as a faulty publisher: `TRANSPORT FAULT ADDR TELL [unacknowledged]`.
 pub(super) fn run(words: &[&str]) -> io::Result<Infallible> {
-    let wrong = || io::Error::other("it takes TRANSPORT MISCHIEF ADDR TELL [unacknowledged]");
-    let [transport, fault, address, tell, rest @ ..] = words else { return Err(wrong()) };
-    let conduct = Conduct {
+    let wrong = || io::Error::other("it takes TRANSPORT FAULT ADDR TELL [unacknowledged]");
+    let [transport, fault, address, report, rest @ ..] = words else { return Err(wrong()) };
+    let options = PublisherOptions {
         transport: Transport::named(transport).ok_or_else(wrong)?,
         fault: PublisherFault::named(fault).ok_or_else(wrong)?,
         acknowledged: !rest.contains(&UNACKNOWLEDGED),
         token: std::env::var(TOKEN_VARIABLE).map_err(io::Error::other)?,
     };
-    let tell = tell.parse().map_err(io::Error::other)?;
-    accept(&listen(address)?, &Site::new(conduct, Some(tell)));
+    let report = report.parse().map_err(io::Error::other)?;
+    accept(&listen(address)?, &PublisherState::new(options, Some(report)));
     Err(io::Error::other("it was called to end"))
 }

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PublisherFault {
     /// None: every subscriber gets every event.
-    Honest,
+    Correct,
     /// Takes the event and does not deliver it.
     Drop,
     /// Delivers it twice.
@@ -13,7 +13,7 @@ pub enum PublisherFault {
     Swap,
     /// Delivers it after its time-out: behind the event [`RELEASE`].
     Late,
-    /// Delivers [`UNASKED`] messages beside it that no subscriber can want.
+    /// Delivers [`UNSOLICITED`] additional messages that no subscriber expects.
     Unasked,
     /// Turns the event away when it is to be published.
     TurnAway,
@@ -22,11 +22,11 @@ pub enum PublisherFault {
 }
 
 /// Messages that [`PublisherFault::Unasked`] adds to a delivery.
-pub const UNASKED: u64 = 2;
+pub(crate) const UNSOLICITED: u64 = 2;
 /// [`PublisherFault::Late`] strikes events before [`LATE_BEFORE`] and delivers them behind this one.
-pub const RELEASE: u64 = 25;
+pub(crate) const RELEASE: u64 = 25;
 /// See [`RELEASE`].
-pub const LATE_BEFORE: u64 = 5;
+pub(crate) const LATE_BEFORE: u64 = 5;
 /// [`PublisherFault::HangUp`] does so when this event is to be delivered …
 const HANGS_UP_AT: u64 = 5;
 /// … to every third subscriber.
@@ -34,14 +34,14 @@ const HANGS_UP_ON: u64 = 3;
 
 /// Each by the name it has on the command line, and what it is in a few words.
 pub const ALL: [(&str, PublisherFault, &str); 8] = [
-    ("honest", PublisherFault::Honest, "delivers properly"),
+    ("honest", PublisherFault::Correct, "delivers correctly"),
     ("drop", PublisherFault::Drop, "drops every fifth delivery"),
-    ("twice", PublisherFault::Twice, "delivers every fifth twice"),
-    ("swap", PublisherFault::Swap, "delivers every fifth behind the next"),
-    ("late", PublisherFault::Late, "delivers some after the time-out"),
-    ("unasked", PublisherFault::Unasked, "delivers what nobody wants"),
-    ("turn-away", PublisherFault::TurnAway, "turns every fifth event away"),
-    ("hang-up", PublisherFault::HangUp, "closes some subscribers' connections"),
+    ("twice", PublisherFault::Twice, "makes every fifth delivery twice"),
+    ("swap", PublisherFault::Swap, "makes every fifth delivery after the next one"),
+    ("late", PublisherFault::Late, "makes some deliveries after the time-out"),
+    ("unasked", PublisherFault::Unasked, "delivers unsolicited messages"),
+    ("turn-away", PublisherFault::TurnAway, "rejects every fifth event"),
+    ("hang-up", PublisherFault::HangUp, "closes the connections of some subscribers"),
 ];
 
 impl PublisherFault {
@@ -66,10 +66,10 @@ impl PublisherFault {
 
     /// Whether the delivery of the event with this index to this subscriber, numbered from 0 as they
     /// came, is struck. Each subscriber misses other events, and no event misses all subscribers.
-    pub fn strikes(self, index: u64, subscriber: u64) -> bool {
+    pub fn affects(self, index: u64, subscriber: u64) -> bool {
         let fifth = (index + subscriber) % 5 == 2;
         match self {
-            PublisherFault::Honest | PublisherFault::TurnAway => false,
+            PublisherFault::Correct | PublisherFault::TurnAway => false,
             PublisherFault::Drop
             | PublisherFault::Twice
             | PublisherFault::Swap
@@ -80,12 +80,12 @@ impl PublisherFault {
     }
 
     /// Whether the event is turned away.
-    pub fn turns_away(self, index: u64) -> bool {
+    pub fn rejects(self, index: u64) -> bool {
         self == PublisherFault::TurnAway && index % 5 == 2
     }
 
     /// Whether what was held back is delivered behind the event with this index.
-    pub(super) fn releases(self, index: u64) -> bool {
+    pub(super) fn sends_delayed(self, index: u64) -> bool {
         match self {
             PublisherFault::Late => index == RELEASE,
             _ => true,

@@ -1,43 +1,43 @@
-//! What the ledger hears of questions that are answered by a callback: the question goes one way, its
-//! answer comes another, and only the id binds the two.
+//! The ledger's records of questions that are answered by a callback: the answer arrives on another
+//! connection than the question and is matched by id.
 
-use crate::ledger::book::State;
+use crate::ledger::state::State;
 use crate::ledger::{Instants, Ledger, SendInstants, Ticket};
 use pushbench_core::record::callbacks::Callbacks;
 use pushbench_core::record::wire::Traffic;
 
 impl Ledger {
-    /// The same for questions that are answered by a callback. Which answer overtook which is not told:
-    /// they come on connections of the target's choice.
-    pub fn called_back(self) -> Self {
-        let mut book = self.0.into_inner();
-        book.account.callbacks = Some(Callbacks::default());
-        book.account.reordered = None;
-        Ledger(book.into())
+    /// The same for questions that are answered by a callback. Reordering is not counted:
+    /// the target chooses the connections of its answers.
+    pub fn with_callbacks(self) -> Self {
+        let mut inner = self.0.into_inner();
+        inner.account.callbacks = Some(Callbacks::default());
+        inner.account.reordered = None;
+        Ledger(inner.into())
     }
 
-    /// How a question goes out; true when it is a measured one.
-    pub fn asked(&self, ticket: &Ticket, asked: SendInstants) -> bool {
-        let mut book = self.0.borrow_mut();
-        let Some(entry) = book.entry(ticket.seq) else { return false };
-        entry.asked = Some(asked);
+    /// Records how a question is sent; true if it is measured.
+    pub fn send_instants(&self, ticket: &Ticket, send_instants: SendInstants) -> bool {
+        let mut inner = self.0.borrow_mut();
+        let Some(entry) = inner.entry(ticket.seq) else { return false };
+        entry.send_instants = Some(send_instants);
         entry.after.is_some()
     }
 
-    /// The word that a measured question was accepted was read; its answer may have come before.
+    /// The response that a measured question was accepted was read. The answer may have arrived before it.
     pub fn accepted(&self, ticket: &Ticket, done: u64) {
         if let Some(callbacks) = &mut self.0.borrow_mut().account.callbacks {
             callbacks.accepted.record(done.saturating_sub(ticket.due));
         }
     }
 
-    /// An answer was read that names this question, or none of ours.
+    /// An answer was read. `index`: its question, if it has the id of one.
     pub fn answered(&self, index: Option<u64>, done: u64, woken: u64) {
         let open = index.and_then(|index| {
-            let mut book = self.0.borrow_mut();
-            let seq = book.seq(index)?;
-            let entry = book.entry(seq).filter(|entry| entry.state == State::Sent)?;
-            Some((entry.ticket, entry.asked?))
+            let mut inner = self.0.borrow_mut();
+            let seq = inner.seq(index)?;
+            let entry = inner.entry(seq).filter(|entry| entry.state == State::Sent)?;
+            Some((entry.ticket, entry.send_instants?))
         });
         let Some((ticket, SendInstants { free, sent, nth })) = open else {
             return self.stray(index);
@@ -46,12 +46,12 @@ impl Ledger {
     }
 
     /// Its answer may still come in time, or has come.
-    pub fn is_in_time(&self, ticket: &Ticket, now: u64) -> bool {
+    pub(crate) fn is_in_time(&self, ticket: &Ticket, now: u64) -> bool {
         now < ticket.due.saturating_add(self.0.borrow().rules.timeout)
     }
 
     /// Counts a connection on which answers come.
-    pub fn callback_connected(&self) {
+    pub(crate) fn callback_connected(&self) {
         self.connected();
         if let Some(callbacks) = &mut self.0.borrow_mut().account.callbacks {
             callbacks.connections += 1;
@@ -59,7 +59,7 @@ impl Ledger {
     }
 
     /// Adds what such a connection has carried when it ends.
-    pub fn callback_traffic(&self, traffic: Traffic) {
+    pub(crate) fn callback_traffic(&self, traffic: Traffic) {
         self.traffic(traffic);
         if let Some(callbacks) = &mut self.0.borrow_mut().account.callbacks {
             callbacks.traffic.add(&traffic);
@@ -88,13 +88,13 @@ mod tests {
             split: None,
             closed_loop: false,
         };
-        Ledger::new(rules, true).called_back()
+        Ledger::new(rules, true).with_callbacks()
     }
 
-    fn ask(ledger: &Ledger, index: u64, due: u64) -> Ticket {
+    fn send_question(ledger: &Ledger, index: u64, due: u64) -> Ticket {
         let ticket = ledger.open(index, due, Some(due));
         ledger.sent(&ticket);
-        assert!(ledger.asked(&ticket, SendInstants { free: due, sent: due + MS, nth: 1 }));
+        assert!(ledger.send_instants(&ticket, SendInstants { free: due, sent: due + MS, nth: 1 }));
         ticket
     }
 
@@ -107,12 +107,12 @@ mod tests {
     #[test]
     fn each_answer_finds_its_question_whatever_the_order() {
         let ledger = ledger(1, 2);
-        let tickets = [1, 3, 5].map(|index| ask(&ledger, index, index * MS));
+        let tickets = [1, 3, 5].map(|index| send_question(&ledger, index, index * MS));
         ledger.accepted(&tickets[0], 3 * MS);
         for (index, at) in [(5, 8 * MS), (1, 9 * MS), (3, 10 * MS)] {
             ledger.answered(Some(index), at, at - 1);
         }
-        // Before its answer or behind it: the word that it was accepted counts.
+        // The response that it was accepted counts before and after its answer.
         ledger.accepted(&tickets[2], 11 * MS);
         let a = account(&ledger);
         assert_eq!((a.measured.due, a.measured.acknowledged, a.sent), (3, 3, 3));
@@ -126,10 +126,10 @@ mod tests {
     #[test]
     fn an_answer_twice_never_or_for_nobody_is_counted_once() {
         let ledger = ledger(0, 2);
-        let tickets = [0, 2, 4].map(|index| ask(&ledger, index, index * MS));
+        let tickets = [0, 2, 4].map(|index| send_question(&ledger, index, index * MS));
         ledger.answered(Some(0), 5 * MS, 5 * MS);
         ledger.answered(Some(0), 6 * MS, 6 * MS);
-        // Another shard's, one that was never asked, one that is no id at all.
+        // An id of another shard, an unknown id, no id.
         for wrong in [Some(1), Some(77), None] {
             ledger.answered(wrong, 6 * MS, 6 * MS);
         }

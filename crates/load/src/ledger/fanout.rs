@@ -1,16 +1,17 @@
-//! What the ledger of a fan-out hears of subscribers.
+//! The ledger's records of subscribers in a fan-out.
 
 use crate::ledger::Ledger;
-use crate::ledger::spread::Spreads;
-use pushbench_core::record::fanout::Audience;
+use crate::ledger::delivery_ledger::DeliveryLedger;
+use pushbench_core::record::fanout::{Audience, Turnover};
 use pushbench_core::record::wire::Traffic;
 use pushbench_host::clock;
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// What the subscribers' connections have seen until some instant.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Held {
+pub struct ConnectionTotals {
     /// Open now.
     pub connections: u64,
     /// Bytes read, set-up included.
@@ -24,13 +25,14 @@ pub struct Held {
 }
 
 impl Ledger {
-    /// The same for a fan-out: every event is also due at these subscribers. `rests`: how long a
+    /// The same for a fan-out: every event is also due at these subscribers. `max_polling_delay`: how long a
     /// delivery waits at most by design.
-    pub fn fanning_out(self, audience: Audience, rests: Duration) -> Self {
-        let mut book = self.0.into_inner();
-        let rests = rests.as_nanos() as u64;
-        book.spreads = Some(Spreads::new(audience, book.rules.timeout, rests));
-        Ledger(RefCell::new(book))
+    pub(crate) fn with_subscribers(self, audience: Audience, max_polling_delay: Duration) -> Self {
+        let mut inner = self.0.into_inner();
+        let max_polling_delay = max_polling_delay.as_nanos() as u64;
+        inner.deliveries =
+            Some(DeliveryLedger::new(audience, inner.rules.timeout, max_polling_delay));
+        Ledger(RefCell::new(inner))
     }
 
     /// A subscriber has read the event of this index, or something that is none. `done`: its last read
@@ -39,100 +41,159 @@ impl Ledger {
         self.0.borrow_mut().receive(subscriber, index, done, woken);
     }
 
-    /// A subscriber has made a request, for events or to acknowledge them. `empty`: it asked for events
+    /// A subscriber has made a request, for events or to acknowledge them. `empty`: it requested events
     /// and got none.
-    pub fn requested(&self, empty: bool) {
-        let mut book = self.0.borrow_mut();
-        let measuring = u64::from(book.measuring);
-        if let Some(spreads) = &mut book.spreads {
-            spreads.account.requests += measuring;
-            spreads.account.empty += measuring * u64::from(empty);
+    pub(crate) fn requested(&self, empty: bool) {
+        let mut inner = self.0.borrow_mut();
+        let measuring = u64::from(inner.measuring);
+        if let Some(deliveries) = &mut inner.deliveries {
+            deliveries.account.requests += measuring;
+            deliveries.account.empty += measuring * u64::from(empty);
         }
     }
 
     /// Events are due at a subscriber of that number.
-    pub fn has_subscriber(&self, number: usize) -> bool {
-        let book = self.0.borrow();
-        book.spreads.as_ref().is_some_and(|s| (number as u64) < s.account.subscribers)
+    pub(crate) fn has_subscriber(&self, number: usize) -> bool {
+        let inner = self.0.borrow();
+        inner.deliveries.as_ref().is_some_and(|s| (number as u64) < s.account.subscribers)
     }
 
     /// A subscription was cut off by the other end.
     pub fn cut_off(&self, subscriber: usize) {
-        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
-            spreads.cut_off(subscriber, clock::now());
+        if let Some(deliveries) = &mut self.0.borrow_mut().deliveries {
+            deliveries.cut_off(subscriber, clock::now());
         }
     }
 
     /// A subscriber begins to leave.
     pub fn leaving(&self, subscriber: usize) {
-        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
-            spreads.leaving(subscriber, clock::now());
+        if let Some(deliveries) = &mut self.0.borrow_mut().deliveries {
+            deliveries.leaving(subscriber, clock::now());
         }
     }
 
-    /// A subscriber that was away is subscribed again; it had asked for it at `asked`.
-    pub fn came(&self, subscriber: usize, asked: u64) {
-        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
-            spreads.came(subscriber, asked, clock::now());
+    /// A subscriber that was away is subscribed again; it sent the request at `requested_at`.
+    pub fn subscribed(&self, subscriber: usize, requested_at: u64) {
+        if let Some(deliveries) = &mut self.0.borrow_mut().deliveries {
+            deliveries.subscribed(subscriber, requested_at, clock::now());
         }
     }
 
     /// An attempt to subscribe again has failed.
-    pub fn turned_down(&self) {
-        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
-            spreads.turned_down();
+    pub(crate) fn subscription_failed(&self) {
+        if let Some(deliveries) = &mut self.0.borrow_mut().deliveries {
+            deliveries.subscription_failed();
         }
     }
 
     /// Something due at a subscriber has no outcome yet.
-    pub fn awaits(&self, subscriber: usize) -> bool {
-        self.0.borrow().spreads.as_ref().is_some_and(|s| s.awaits(subscriber))
+    pub(crate) fn awaits(&self, subscriber: usize) -> bool {
+        self.0.borrow().deliveries.as_ref().is_some_and(|s| s.awaits(subscriber))
     }
 
     /// Counts a connection that carries deliveries.
-    pub fn delivery_connected(&self) {
-        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
-            spreads.account.connections += 1;
-            spreads.held.connections += 1;
+    pub(crate) fn delivery_connected(&self) {
+        if let Some(deliveries) = &mut self.0.borrow_mut().deliveries {
+            deliveries.account.connections += 1;
+            deliveries.totals.connections += 1;
         }
     }
 
     /// Such a connection is closed.
-    pub fn delivery_closed(&self) {
-        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
-            spreads.held.connections -= 1;
+    pub(crate) fn delivery_closed(&self) {
+        if let Some(deliveries) = &mut self.0.borrow_mut().deliveries {
+            deliveries.totals.connections -= 1;
         }
     }
 
     /// Such a connection has carried bytes.
-    pub fn delivery_carried(&self, bytes_in: usize, bytes_out: usize) {
-        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
-            spreads.held.bytes_in += bytes_in as u64;
-            spreads.held.bytes_out += bytes_out as u64;
+    pub(crate) fn delivery_carried(&self, bytes_in: usize, bytes_out: usize) {
+        if let Some(deliveries) = &mut self.0.borrow_mut().deliveries {
+            deliveries.totals.bytes_in += bytes_in as u64;
+            deliveries.totals.bytes_out += bytes_out as u64;
         }
     }
 
     /// A ping came to a subscriber.
     pub fn pinged(&self) {
-        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
-            spreads.account.pings += 1;
+        if let Some(deliveries) = &mut self.0.borrow_mut().deliveries {
+            deliveries.account.pings += 1;
         }
     }
 
     /// What subscribers' connections have seen until now.
-    pub fn held(&self) -> Held {
-        let book = self.0.borrow();
-        book.spreads.as_ref().map_or_else(Held::default, |s| Held {
+    pub fn totals(&self) -> ConnectionTotals {
+        let inner = self.0.borrow();
+        inner.deliveries.as_ref().map_or_else(ConnectionTotals::default, |s| ConnectionTotals {
             pings: s.account.pings,
             unsettled: s.open,
-            ..s.held
+            ..s.totals
         })
     }
 
     /// Adds the bytes and segments of such a connection when it ends.
-    pub fn delivery_traffic(&self, traffic: Traffic) {
-        if let Some(spreads) = &mut self.0.borrow_mut().spreads {
-            spreads.account.traffic.add(&traffic);
+    pub(crate) fn delivery_traffic(&self, traffic: Traffic) {
+        if let Some(deliveries) = &mut self.0.borrow_mut().deliveries {
+            deliveries.account.traffic.add(&traffic);
         }
+    }
+}
+
+impl DeliveryLedger {
+    /// A subscription was cut off: what is open at it is lost, what comes due until it is back fails.
+    pub fn cut_off(&mut self, subscriber: usize, now: u64) {
+        self.awaiting_first_event.remove(&(subscriber as u32));
+        // One that is leaving only loses what is on its way.
+        if self.present.has(subscriber) && self.cut_off_subscribers.insert(subscriber as u32) {
+            if self.cut_off_subscribers.len() == 1 {
+                self.cut_off_at = now;
+            }
+            self.turnover().cut_off += 1;
+        }
+        self.lose(subscriber);
+    }
+
+    /// A subscriber begins to leave: events due from now on are not due at it.
+    pub fn leaving(&mut self, subscriber: usize, now: u64) {
+        if !self.present.has(subscriber) {
+            return;
+        }
+        Rc::make_mut(&mut self.present).clear(subscriber);
+        self.count_recipient(subscriber, |n| *n -= 1);
+        self.turnover().left += 1;
+        self.awaiting_first_event.remove(&(subscriber as u32));
+        self.record_recovery(subscriber, now);
+    }
+
+    /// A subscriber's subscription was confirmed `now`: events due from now on are due at it. It had
+    /// sent the request at `requested_at`.
+    pub fn subscribed(&mut self, subscriber: usize, requested_at: u64, now: u64) {
+        if !self.present.has(subscriber) {
+            Rc::make_mut(&mut self.present).set(subscriber);
+            self.count_recipient(subscriber, |n| *n += 1);
+        }
+        let turnover = self.turnover();
+        turnover.came += 1;
+        turnover.subscribing.record(now.saturating_sub(requested_at));
+        self.awaiting_first_event.insert(subscriber as u32, requested_at);
+        self.record_recovery(subscriber, now);
+    }
+
+    fn record_recovery(&mut self, subscriber: usize, now: u64) {
+        if self.cut_off_subscribers.remove(&(subscriber as u32))
+            && self.cut_off_subscribers.is_empty()
+        {
+            let took = now.saturating_sub(self.cut_off_at);
+            self.turnover().recovery.record(took);
+        }
+    }
+
+    /// An attempt to subscribe has failed.
+    pub(crate) fn subscription_failed(&mut self) {
+        self.turnover().refused += 1;
+    }
+
+    pub(super) fn turnover(&mut self) -> &mut Turnover {
+        self.account.turnover.get_or_insert_default()
     }
 }

@@ -2,24 +2,24 @@
 //!
 //! It holds the open events only; a closed event becomes counts in histograms (law 12).
 
-mod bits;
-mod book;
 mod callbacks;
+mod delivery_ledger;
 mod fanout;
+mod fanout_event;
 #[cfg(test)]
 mod merge_tests;
-mod presence;
-mod spread;
+mod state;
 
-pub use fanout::Held;
+pub use fanout::ConnectionTotals;
 
-use book::{Entry, OpenEvents, State};
 use pushbench_core::record::account::Account;
+use pushbench_core::record::fanout::Deliveries;
 use pushbench_core::record::interval::IntervalCounts;
 use pushbench_core::record::outcomes::Failure;
 use pushbench_core::record::strata::Split;
 use pushbench_core::record::wire::Traffic;
 use pushbench_host::clock;
+use state::{Entry, OpenEvents, State};
 use std::cell::RefCell;
 
 /// An event on its way: handed from the pacer through the feed to a connection.
@@ -29,7 +29,7 @@ pub struct Ticket {
     pub seq: u64,
     /// Position in the whole schedule; the event's id is made of it.
     pub index: u64,
-    /// Instant it was due ([`clock::now`] ns). In a closed loop, the instant a slot asked for it.
+    /// Instant it was due ([`clock::now`] ns). In a closed loop, the instant a slot requested it.
     pub due: u64,
 }
 
@@ -61,12 +61,12 @@ pub struct SendInstants {
 
 /// What became of an id that is no longer open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Past {
+pub enum PastOutcome {
     /// It was acknowledged before: a further answer is a duplicate.
     Acknowledged,
     /// It ended otherwise (timed out, failed): a further answer is late.
     Ended,
-    /// Never sent, or too long ago to tell.
+    /// Never sent, or too old to be remembered.
     Unknown,
 }
 
@@ -87,7 +87,7 @@ pub struct LedgerRules {
     pub warmup: u64,
     /// Length of the measured window, ns.
     pub window: u64,
-    /// How measured events are told apart.
+    /// How measured events are divided into strata.
     pub split: Option<Split>,
     /// No due instants: response and lag are not recorded.
     pub closed_loop: bool,
@@ -108,47 +108,47 @@ impl Ledger {
     }
 
     /// From now on acknowledgements count into the window.
-    pub fn start_measuring(&self) {
+    pub(crate) fn start_measuring(&self) {
         self.0.borrow_mut().measuring = true;
     }
 
     /// The last slice is over: whatever is open now was not completed in time.
-    pub fn end_of_schedule(&self) {
-        let mut book = self.0.borrow_mut();
-        book.ended = true;
-        book.account.open_at_end = book.open_measured();
-        if let Some(spreads) = &mut book.spreads {
-            spreads.end(clock::now());
+    pub(crate) fn end_of_schedule(&self) {
+        let mut inner = self.0.borrow_mut();
+        inner.ended = true;
+        inner.account.open_at_end = inner.open_measured();
+        if let Some(deliveries) = &mut inner.deliveries {
+            deliveries.end(clock::now());
         }
     }
 
     /// Another arm's slice begins: events still open here spill into it. Each is counted once, however
     /// many slices it outlives.
-    pub fn end_of_slice(&self) {
-        let mut book = self.0.borrow_mut();
-        if book.open_count > 0 {
-            book.account.spill += book.open_measured_from(book.spilled_to);
+    pub(crate) fn end_of_slice(&self) {
+        let mut inner = self.0.borrow_mut();
+        if inner.open_count > 0 {
+            inner.account.spill += inner.open_measured_from(inner.spilled_to);
         }
-        book.spilled_to = book.first + book.open.len() as u64;
-        if let Some(spreads) = &mut book.spreads {
-            spreads.end_of_slice();
+        inner.spilled_to = inner.first + inner.open.len() as u64;
+        if let Some(deliveries) = &mut inner.deliveries {
+            deliveries.end_of_slice();
         }
     }
 
     /// An event's instant came. `at`: the same instant in the arm's own time, which in a closed loop
     /// is the wall's.
     pub fn open(&self, index: u64, due: u64, at: Option<u64>) -> Ticket {
-        let mut book = self.0.borrow_mut();
-        let seq = book.first + book.open.len() as u64;
+        let mut inner = self.0.borrow_mut();
+        let seq = inner.first + inner.open.len() as u64;
         let ticket = Ticket { seq, index, due };
-        let at = at.unwrap_or_else(|| due.saturating_sub(book.rules.origin));
-        let after = at.checked_sub(book.rules.warmup);
-        book.open.push_back(Entry { ticket, state: State::Waiting, after, asked: None });
-        book.open_count += 1;
-        book.fates(after).due += 1;
-        book.interval.due += 1;
-        if let Some(spreads) = &mut book.spreads {
-            spreads.begin(index, due, after);
+        let at = at.unwrap_or_else(|| due.saturating_sub(inner.rules.origin));
+        let after = at.checked_sub(inner.rules.warmup);
+        inner.open.push_back(Entry { ticket, state: State::Waiting, after, send_instants: None });
+        inner.open_count += 1;
+        inner.outcomes(after).due += 1;
+        inner.interval.due += 1;
+        if let Some(deliveries) = &mut inner.deliveries {
+            deliveries.begin(index, due, after);
         }
         ticket
     }
@@ -160,77 +160,77 @@ impl Ledger {
 
     /// The event is about to be written.
     pub fn sent(&self, ticket: &Ticket) {
-        let mut book = self.0.borrow_mut();
-        if let Some(entry) = book.entry(ticket.seq)
+        let mut inner = self.0.borrow_mut();
+        if let Some(entry) = inner.entry(ticket.seq)
             && entry.state == State::Waiting
         {
             entry.state = State::Sent;
-            book.account.sent += 1;
-            if let Some(spreads) = &mut book.spreads {
-                spreads.sent(ticket.seq, clock::now());
+            inner.account.sent += 1;
+            if let Some(deliveries) = &mut inner.deliveries {
+                deliveries.sent(ticket.seq, clock::now());
             }
         }
     }
 
     /// The event's acknowledgement was read.
     pub fn acknowledge(&self, ticket: &Ticket, at: Instants) {
-        let mut book = self.0.borrow_mut();
-        if let Some(after) = book.close(ticket, Past::Acknowledged) {
-            book.fates(after).acknowledged += 1;
-            let in_window = u64::from(book.measuring);
-            book.account.acknowledged_in_window += in_window;
-            book.account.acknowledged_by_end += if book.ended { 0 } else { in_window };
+        let mut inner = self.0.borrow_mut();
+        if let Some(after) = inner.close(ticket, PastOutcome::Acknowledged) {
+            inner.outcomes(after).acknowledged += 1;
+            let in_window = u64::from(inner.measuring);
+            inner.account.acknowledged_in_window += in_window;
+            inner.account.acknowledged_by_end += if inner.ended { 0 } else { in_window };
             if let Some(after) = after {
-                book.time(ticket, after, at);
+                inner.time(ticket, after, at);
             }
         }
     }
 
     /// The event failed.
     pub fn fail(&self, ticket: &Ticket, why: Failure, message: &str) {
-        let mut book = self.0.borrow_mut();
-        if let Some(after) = book.close(ticket, Past::Ended) {
-            book.fates(after).fail(why);
-            book.account.fault(message);
-            if let Some(spreads) = &mut book.spreads {
-                spreads.unpublished(ticket.seq);
+        let mut inner = self.0.borrow_mut();
+        if let Some(after) = inner.close(ticket, PastOutcome::Ended) {
+            inner.outcomes(after).fail(why);
+            inner.account.fault(message);
+            if let Some(deliveries) = &mut inner.deliveries {
+                deliveries.unpublished(ticket.seq);
             }
         }
     }
 
     /// The connection ended after the event was sent.
     pub fn lose(&self, ticket: &Ticket) {
-        let mut book = self.0.borrow_mut();
-        if let Some(after) = book.close(ticket, Past::Ended) {
-            book.fates(after).lost += 1;
+        let mut inner = self.0.borrow_mut();
+        if let Some(after) = inner.close(ticket, PastOutcome::Ended) {
+            inner.outcomes(after).lost += 1;
         }
     }
 
     /// Times out every event due longer ago than the time-out; returns how many.
     pub fn expire(&self, now: u64) -> usize {
-        let mut book = self.0.borrow_mut();
+        let mut inner = self.0.borrow_mut();
         let mut expired = 0;
-        // Instants come in due order, so the expired ones stand at the front.
-        for i in 0..book.open.len() {
-            let Entry { ticket, state, after, .. } = book.open[i];
-            if ticket.due + book.rules.timeout > now {
+        // Instants come in due order, so the expired ones are at the front.
+        for i in 0..inner.open.len() {
+            let Entry { ticket, state, after, .. } = inner.open[i];
+            if ticket.due + inner.rules.timeout > now {
                 break;
             }
             if state == State::Closed {
                 continue;
             }
             expired += 1;
-            book.open[i].state = State::Closed;
-            book.open_count -= 1;
-            book.remember(&ticket, Past::Ended);
-            let fates = book.fates(after);
-            fates.timed_out += 1;
-            fates.never_sent += u64::from(state == State::Waiting);
+            inner.open[i].state = State::Closed;
+            inner.open_count -= 1;
+            inner.remember(&ticket, PastOutcome::Ended);
+            let outcomes = inner.outcomes(after);
+            outcomes.timed_out += 1;
+            outcomes.never_sent += u64::from(state == State::Waiting);
         }
-        book.trim();
-        book.expirations += u64::from(expired > 0);
-        if let Some(spreads) = &mut book.spreads {
-            spreads.expire(now);
+        inner.trim();
+        inner.expirations += u64::from(expired > 0);
+        if let Some(deliveries) = &mut inner.deliveries {
+            deliveries.expire(now);
         }
         expired
     }
@@ -241,22 +241,22 @@ impl Ledger {
     }
 
     /// What became of the event with this index, which no connection is waiting for.
-    pub fn past(&self, index: u64) -> Past {
-        let book = self.0.borrow();
-        match book.past[book.slot(index)] {
-            (known, past) if known == index => past,
-            _ => Past::Unknown,
+    pub fn past_outcome(&self, index: u64) -> PastOutcome {
+        let inner = self.0.borrow();
+        match inner.past_outcome[inner.slot(index)] {
+            (known, past_outcome) if known == index => past_outcome,
+            _ => PastOutcome::Unknown,
         }
     }
 
-    /// Counts an answer that no open event of its connection asked for.
+    /// Counts an answer that belongs to no open event of its connection.
     pub fn stray(&self, index: Option<u64>) {
-        let past = index.map_or(Past::Unknown, |i| self.past(i));
-        let mut book = self.0.borrow_mut();
-        match past {
-            Past::Acknowledged => *book.account.duplicated.get_or_insert(0) += 1,
-            Past::Ended => book.account.late += 1,
-            Past::Unknown => book.account.unsolicited += 1,
+        let past_outcome = index.map_or(PastOutcome::Unknown, |i| self.past_outcome(i));
+        let mut inner = self.0.borrow_mut();
+        match past_outcome {
+            PastOutcome::Acknowledged => *inner.account.duplicated.get_or_insert(0) += 1,
+            PastOutcome::Ended => inner.account.late += 1,
+            PastOutcome::Unknown => inner.account.unsolicited += 1,
         }
     }
 
@@ -271,7 +271,7 @@ impl Ledger {
     }
 
     /// Notes what it took to make a connection again, handshake included, ns.
-    pub fn reconnected(&self, took: u64) {
+    pub(crate) fn reconnected(&self, took: u64) {
         self.0.borrow_mut().account.connect.record(took);
     }
 
@@ -287,35 +287,33 @@ impl Ledger {
 
     /// Notes the length of the queue.
     pub fn backlog(&self, waiting: usize) {
-        let mut book = self.0.borrow_mut();
-        book.account.backlog_peak = book.account.backlog_peak.max(waiting as u64);
-        book.interval.backlog_peak = book.interval.backlog_peak.max(waiting as u64);
+        let mut inner = self.0.borrow_mut();
+        inner.account.backlog_peak = inner.account.backlog_peak.max(waiting as u64);
+        inner.interval.backlog_peak = inner.interval.backlog_peak.max(waiting as u64);
     }
 
     /// Events and deliveries without an outcome.
     pub fn open_count(&self) -> u64 {
-        let book = self.0.borrow();
-        book.open_count + book.spreads.as_ref().map_or(0, |s| s.open)
-    }
-
-    /// Due instant of the oldest open event.
-    pub fn oldest_due(&self) -> Option<u64> {
-        let book = self.0.borrow();
-        book.open.iter().find(|e| e.state != State::Closed).map(|e| e.ticket.due)
+        let inner = self.0.borrow();
+        inner.open_count + inner.deliveries.as_ref().map_or(0, |s| s.open)
     }
 
     /// Takes what the current interval has seen and begins the next one.
-    pub fn take_interval(&self) -> IntervalCounts {
+    pub(crate) fn take_interval(&self) -> IntervalCounts {
         std::mem::take(&mut self.0.borrow_mut().interval)
     }
 
     /// What the ledger holds, once nothing is open any more.
     pub fn account(&self) -> Account {
-        let book = self.0.borrow();
-        let deliveries = book.spreads.as_ref().map(|s| s.account.clone());
-        let mut account = Account { deliveries, ..book.account.clone() };
+        let inner = self.0.borrow();
+        let mut account = inner.account.clone();
         // Each service time was counted once, into its half of the window.
         account.halves.iter().for_each(|half| account.service.merge(half));
         account
+    }
+
+    /// What subscribers saw, in a fan-out.
+    pub fn deliveries(&self) -> Option<Deliveries> {
+        self.0.borrow().deliveries.as_ref().map(|s| s.account.clone())
     }
 }

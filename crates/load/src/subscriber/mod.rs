@@ -1,35 +1,45 @@
-//! The driver's subscribers: each receives events and tells the ledger when each was read.
+//! The driver's subscribers: each receives events and records in the ledger when each was read.
 //!
-//! A subscriber half in one idea: *a subscriber subscribes, receives until it leaves or is cut off, and
-//! tells the ledger which event it has read* ([`Subscriber`]). Acknowledging is a part of receiving.
+//! Every transport implements one trait: *a subscriber subscribes, receives until it leaves or is cut off, and
+//! records the events that it has read* ([`Subscriber`]). Acknowledging is a part of receiving.
 
-pub mod asking;
-pub mod ongoing;
+pub mod event_requester;
+pub(crate) mod lifecycle;
 pub mod requests;
 pub mod stream;
 
 use crate::ledger::Ledger;
+use crate::subscriber::lifecycle::{Plan, SubscriberSlot, run_subscriber};
+use crate::tasks::Tasks;
+use crate::{poll, sse, tcp, webhook, websocket};
 use hyper::Method;
 use pushbench_core::event::{Matched, acknowledgement};
 use pushbench_core::record::fanout::Conduct;
 use pushbench_core::scenario::Subscribers;
 use pushbench_core::scenario::payload::ID_DIGITS;
+use pushbench_core::schedule::turnover::{Leaves, Pauses};
+use pushbench_core::transport::Transport;
 use pushbench_core::wording::Wording;
-use pushbench_wire::address::Address;
+use pushbench_host::clock;
+use pushbench_wire::endpoint::{Endpoint, Resolved};
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
+use std::future::poll_fn;
 use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::sync::watch;
 
-/// Starts a task beside the subscribers, such as a connection that a listener has accepted; it ends
+/// Starts an additional task, such as a connection that a listener has accepted; it ends
 /// with the trial.
 pub type Spawn = Rc<dyn Fn(Pin<Box<dyn Future<Output = ()>>>)>;
 
 /// Everything the subscribers of one arm need to know.
 pub struct SubscribeConfig {
     /// Where to subscribe.
-    pub subscribe: Address,
+    pub subscribe: Resolved,
     /// What the publisher wants of that request, the token among it.
     pub request_options: RequestOptions,
     /// The run's token by itself, for what has no headers.
@@ -37,7 +47,7 @@ pub struct SubscribeConfig {
     /// Where an event carries its id.
     pub matched: Matched,
     /// How many there are, what they want, how they behave.
-    pub asked: Subscribers,
+    pub settings: Subscribers,
     /// An acknowledgement in the publisher's own words; `{"id": …}` where there are none.
     pub acknowledgement: Option<Wording>,
     /// How their addresses reach the publisher, where they do not connect themselves.
@@ -53,25 +63,25 @@ pub struct SubscribeConfig {
 }
 
 impl SubscribeConfig {
-    /// Where a subscriber subscribes that says in the query which types it wants.
-    pub fn wanting(&self, number: usize) -> Address {
-        let mut address = self.subscribe.clone();
-        let types = self.asked.wanted(number);
+    /// The URL of a subscription with its types in the query.
+    pub fn endpoint_for(&self, number: usize) -> Endpoint {
+        let mut endpoint = self.subscribe.endpoint.clone();
+        let types = self.settings.wanted(number);
         if !types.is_empty() {
-            let separator = if address.path.contains('?') { '&' } else { '?' };
-            address.path.push_str(&format!("{separator}types={}", types.join(",")));
+            let separator = if endpoint.path.contains('?') { '&' } else { '?' };
+            endpoint.path.push_str(&format!("{separator}types={}", types.join(",")));
         }
-        address
+        endpoint
     }
 
     /// How a subscriber behaves.
     pub fn conduct(&self, number: usize) -> Conduct {
-        self.asked.audience().conduct(number)
+        self.settings.audience().conduct(number)
     }
 
     /// What a slow subscriber takes for an event, ns.
     pub fn slow_by(&self) -> u64 {
-        self.asked.slow_by.as_nanos() as u64
+        self.settings.slow_by.as_nanos() as u64
     }
 
     /// What acknowledges event `index`.
@@ -91,10 +101,10 @@ pub enum Registration {
     Request {
         /// Its method.
         method: Method,
-        /// Its body; `{"url": …}` where nothing else is said.
+        /// Its body; `{"url": …}` by default.
         body: Option<Wording>,
     },
-    /// It was told when it was started: subscribers are expected at this port.
+    /// It received them when it was started: subscribers listen at this port.
     AtStart(u16),
 }
 /// One subscriber of a transport. Chosen once a trial; nothing is boxed per event.
@@ -122,11 +132,155 @@ pub trait Subscriber: Sized + 'static {
 }
 
 /// Connections from one source address to one destination: the usual range of ports has 28,000.
-pub const CONNECTIONS_PER_SOURCE: usize = 10_000;
+pub(crate) const CONNECTIONS_PER_SOURCE: usize = 10_000;
 
 /// The source address of subscriber `number`, where it connects itself: 127.0.1.1, 127.0.1.2 …
 pub fn source(number: usize) -> Ipv4Addr {
     Ipv4Addr::from(0x7f00_0101 + (number / CONNECTIONS_PER_SOURCE) as u32)
+}
+
+/// Below the accept backlog of any server, so that no SYN is dropped and retried a second later.
+const AT_ONCE: usize = 64;
+
+/// The parameters of an arm's subscribers.
+#[derive(Debug, Clone)]
+pub struct SubscribersJob {
+    /// How events reach them.
+    pub transport: Transport,
+    /// Where they subscribe.
+    pub address: Resolved,
+    /// How their addresses reach the publisher.
+    pub registration: Registration,
+    /// How many there are and how they behave.
+    pub settings: Subscribers,
+    /// They acknowledge in these words, where the publisher has its own.
+    pub acknowledgement: Option<Wording>,
+    /// Where an event carries its id.
+    pub matched: Matched,
+    /// Of their plans: the block's.
+    pub seed: u64,
+    /// Nobody leaves later, ns after the origin.
+    pub length: u64,
+    /// How long a delivery waits at most by design.
+    pub max_polling_delay: Duration,
+    /// The publisher is ended and restarted.
+    pub restarts: bool,
+    /// The run's token.
+    pub token: String,
+}
+
+impl SubscribersJob {
+    /// The configuration of the subscribers.
+    pub(super) fn subscribe_config(
+        &self,
+        request_options: &RequestOptions,
+        max_segment: Option<u32>,
+        ledger: &Rc<crate::ledger::Ledger>,
+        tasks: &Tasks,
+    ) -> Rc<SubscribeConfig> {
+        let tasks = tasks.clone();
+        Rc::new(SubscribeConfig {
+            subscribe: self.address.clone(),
+            request_options: request_options.clone(),
+            token: self.token.clone(),
+            matched: self.matched.clone(),
+            settings: self.settings.clone(),
+            acknowledgement: self.acknowledgement.clone(),
+            registration: self.registration.clone(),
+            restarts: self.restarts,
+            max_segment,
+            ledger: ledger.clone(),
+            spawn: Rc::new(move |work| tasks.spawn(work)),
+        })
+    }
+
+    /// Subscribes all and starts them; gives how long it took, ns. `origin`: when the trial begins.
+    /// A transport registers its subscriber's half here.
+    pub(super) async fn start(
+        &self,
+        subscribe_config: &Rc<SubscribeConfig>,
+        tasks: &Tasks,
+        origin: &watch::Receiver<u64>,
+    ) -> Result<u64, Fault> {
+        let begun = clock::now();
+        let start = Starter { job: self, subscribe_config, tasks, origin };
+        match self.transport {
+            Transport::Webhook => start.all::<webhook::subscriber::WebhookSubscriber>().await,
+            Transport::Websocket => start.all::<websocket::WebsocketSubscriber>().await,
+            Transport::Tcp => start.all::<tcp::TcpSubscriber>().await,
+            Transport::Sse => start.all::<sse::SseSubscriber>().await,
+            Transport::LongPoll => start.all::<poll::LongPollSubscriber>().await,
+            Transport::Poll => start.all::<poll::PollSubscriber>().await,
+        }?;
+        Ok(clock::now() - begun)
+    }
+
+    fn plan(&self, number: usize, origin: &watch::Receiver<u64>) -> Plan {
+        let Subscribers { stay, away, backoff, .. } = self.settings;
+        Plan {
+            leaves: stay
+                .map(|stay| Leaves::new(self.seed, number, stay, away, self.length))
+                .map(Box::new),
+            away: away.as_nanos() as u64,
+            pauses: backoff.map(|first| Pauses::new(self.seed, number, first)).map(Box::new),
+            origin: origin.clone(),
+        }
+    }
+}
+
+struct Starter<'a> {
+    job: &'a SubscribersJob,
+    subscribe_config: &'a Rc<SubscribeConfig>,
+    tasks: &'a Tasks,
+    origin: &'a watch::Receiver<u64>,
+}
+
+impl Starter<'_> {
+    async fn all<S: Subscriber>(&self) -> Result<(), Fault> {
+        let (subscribe_config, count) = (self.subscribe_config, self.job.settings.count);
+        let common = S::prepare(subscribe_config).await?;
+        for first in (0..count).step_by(AT_ONCE) {
+            let numbers = first..count.min(first + AT_ONCE);
+            let subscribing =
+                numbers.clone().map(|number| S::subscribe(subscribe_config, &common, number));
+            let subscribed = futures_util::future::try_join_all(subscribing).await?;
+            for (number, subscriber) in numbers.zip(subscribed) {
+                let slot = SubscriberSlot {
+                    subscribe_config: subscribe_config.clone(),
+                    common: common.clone(),
+                    number,
+                };
+                let plan = self.job.plan(number, self.origin);
+                let (first, slot, plan) = (subscriber.into(), slot.into(), plan.into());
+                self.tasks.spawn(run_subscriber::<S>(first, slot, plan));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A subscriber's whole work. Boxed once a subscription.
+pub struct SubscriberTask(Pin<Box<dyn Future<Output = Result<(), Fault>>>>);
+
+impl SubscriberTask {
+    /// Nothing is done yet.
+    pub fn new(work: impl Future<Output = Result<(), Fault>> + 'static) -> SubscriberTask {
+        SubscriberTask(Box::pin(work))
+    }
+
+    /// Works until the publisher ends the subscription.
+    pub async fn receive(&mut self) -> Result<(), Fault> {
+        self.0.as_mut().await
+    }
+
+    /// Works until nothing is left to be done, as `through` reports after each step.
+    pub async fn finish(&mut self, through: impl Fn() -> bool) {
+        poll_fn(|cx| match self.0.as_mut().poll(cx).is_ready() || through() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The requests of one subscriber, over a connection of its own that is kept, and made again once it has
 //! ended.
 
-use crate::io::{SetUp, Stamped, Stamps};
-use crate::subscriber::{SubscribeConfig, source};
+use crate::io::{InstrumentedSocket, ReadTimes, SetupTraffic};
+use crate::subscriber::SubscribeConfig;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -10,18 +10,18 @@ use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use pushbench_core::scenario::payload::MAX_BYTES;
 use pushbench_wire::fault::Fault;
-use pushbench_wire::line::{Ended, Line};
+use pushbench_wire::http_connection::{ExchangeError, HttpConnection};
+use pushbench_wire::stream::Stream;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
-use tokio::net::TcpStream;
 
 /// Longest answer: the largest event, or many of them.
 const LONGEST: usize = 2 * MAX_BYTES;
 /// Bytes of an answer that is not what was wanted.
-const WORTH_TELLING: usize = 512;
+const SHOWN_BYTES: usize = 512;
 
-/// What is asked; sent again as it is when the connection has ended meanwhile.
+/// A request; it is sent again if the connection has ended.
 #[derive(Clone)]
 pub struct SubscriberRequest {
     /// GET, POST or DELETE.
@@ -49,55 +49,58 @@ impl SubscriberRequest {
 }
 
 /// A subscriber's connection for requests.
-pub struct Requests {
+pub struct RequestConnection {
     subscribe_config: Rc<SubscribeConfig>,
     number: usize,
-    line: Line<Stamped>,
-    stamps: Rc<Stamps>,
-    setting_up: Option<SetUp>,
+    connection: HttpConnection<Stream<InstrumentedSocket>>,
+    read_times: Rc<ReadTimes>,
+    setup: Option<SetupTraffic>,
 }
 
-impl Requests {
-    /// Connects for subscriber `number`. What is carried until [`set_up`](Self::set_up) is not charged to
+impl RequestConnection {
+    /// Connects for subscriber `number`. What is carried until [`end_setup`](Self::end_setup) is not charged to
     /// deliveries.
     pub async fn connect(
         subscribe_config: &Rc<SubscribeConfig>,
         number: usize,
-    ) -> Result<Requests, Fault> {
-        let (line, stamps, setting_up) = connect(subscribe_config, number).await?;
-        let setting_up = Some(setting_up);
-        Ok(Requests {
+    ) -> Result<RequestConnection, Fault> {
+        let (connection, read_times, setup) = connect(subscribe_config, number).await?;
+        let setup = Some(setup);
+        Ok(RequestConnection {
             subscribe_config: subscribe_config.clone(),
             number,
-            line,
-            stamps,
-            setting_up,
+            connection,
+            read_times,
+            setup,
         })
     }
 
     /// The instants of the last read.
-    pub fn stamps(&self) -> &Stamps {
-        &self.stamps
+    pub fn read_times(&self) -> &ReadTimes {
+        &self.read_times
     }
 
     /// From now on what is carried belongs to deliveries.
-    pub fn set_up(&mut self) {
-        if let Some(setting_up) = self.setting_up.take() {
-            setting_up.end();
+    pub fn end_setup(&mut self) {
+        if let Some(setup) = self.setup.take() {
+            setup.end();
         }
     }
 
-    /// Asks, and reads the answer to its end. Whatever is asked here may be asked twice: a kept
+    /// Sends a request and reads its response completely. These requests may be repeated: a kept
     /// connection that turns out to be closed costs nothing but a new one.
-    pub async fn ask(&mut self, asked: &SubscriberRequest) -> Result<(StatusCode, Bytes), Fault> {
+    pub async fn exchange(
+        &mut self,
+        wanted: &SubscriberRequest,
+    ) -> Result<(StatusCode, Bytes), Fault> {
         let mut fresh = self.renew_if_ended().await?;
         loop {
-            let request = request(&self.subscribe_config, asked)?;
-            match self.line.exchange(request).await {
+            let request = request(&self.subscribe_config, wanted)?;
+            match self.connection.exchange(request).await {
                 Ok(answer) => return Ok(answer),
-                Err(Ended::Connection(e)) if fresh => return Err(Fault::closed(e)),
-                Err(e @ Ended::Endless(_)) => return Err(Fault::protocol(e)),
-                Err(Ended::Connection(_)) => {
+                Err(ExchangeError::Connection(e)) if fresh => return Err(Fault::closed(e)),
+                Err(e @ ExchangeError::TooLong(_)) => return Err(Fault::protocol(e)),
+                Err(ExchangeError::Connection(_)) => {
                     self.renew().await?;
                     fresh = true;
                 }
@@ -105,31 +108,31 @@ impl Requests {
         }
     }
 
-    /// Asks, and gives the answer as soon as its head is there.
-    pub async fn begin(&mut self, asked: &SubscriberRequest) -> Result<Response<Incoming>, Fault> {
-        let request = request(&self.subscribe_config, asked)?;
-        self.line.begin(request).await.map_err(Fault::closed)
+    /// Sends a request and returns the response as soon as its head has arrived.
+    pub async fn begin(&mut self, wanted: &SubscriberRequest) -> Result<Response<Incoming>, Fault> {
+        let request = request(&self.subscribe_config, wanted)?;
+        self.connection.begin(request).await.map_err(Fault::closed)
     }
 
     /// The next bytes of an answer that was begun; `None` at its end.
     pub async fn bytes(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Fault> {
-        poll_fn(|cx| self.line.poll_bytes(body, cx)).await.transpose().map_err(Fault::closed)
+        poll_fn(|cx| self.connection.poll_bytes(body, cx)).await.transpose().map_err(Fault::closed)
     }
 
     /// The rest of an answer that is not what was wanted, as much as is worth telling.
     pub async fn rest(&mut self, mut body: Incoming) -> Vec<u8> {
         let mut rest = Vec::new();
-        while rest.len() < WORTH_TELLING
+        while rest.len() < SHOWN_BYTES
             && let Ok(Some(bytes)) = self.bytes(&mut body).await
         {
-            rest.extend_from_slice(&bytes[..bytes.len().min(WORTH_TELLING - rest.len())]);
+            rest.extend_from_slice(&bytes[..bytes.len().min(SHOWN_BYTES - rest.len())]);
         }
         rest
     }
 
     /// Nobody has driven the connection since the last answer.
     async fn renew_if_ended(&mut self) -> Result<bool, Fault> {
-        let ended = poll_fn(|cx| Poll::Ready(self.line.drive(cx))).await;
+        let ended = poll_fn(|cx| Poll::Ready(self.connection.drive(cx))).await;
         if ended {
             self.renew().await?;
         }
@@ -137,42 +140,44 @@ impl Requests {
     }
 
     async fn renew(&mut self) -> Result<(), Fault> {
-        (self.line, self.stamps, _) = connect(&self.subscribe_config, self.number).await?;
+        (self.connection, self.read_times, _) =
+            connect(&self.subscribe_config, self.number).await?;
         Ok(())
     }
 }
 
 fn request(
     subscribe_config: &SubscribeConfig,
-    asked: &SubscriberRequest,
+    wanted: &SubscriberRequest,
 ) -> Result<Request<Full<Bytes>>, Fault> {
-    let mut request = Request::new(Full::new(asked.body.clone()));
-    *request.method_mut() = asked.method.clone();
-    *request.uri_mut() = asked.path.clone();
-    let own =
-        HeaderValue::from_str(&subscribe_config.subscribe.authority).map_err(Fault::refused)?;
+    let mut request = Request::new(Full::new(wanted.body.clone()));
+    *request.method_mut() = wanted.method.clone();
+    *request.uri_mut() = wanted.path.clone();
+    let own = HeaderValue::from_str(&subscribe_config.subscribe.endpoint.authority)
+        .map_err(Fault::refused)?;
     let headers = request.headers_mut();
     headers.extend(subscribe_config.request_options.headers.clone());
     headers.insert(HOST, own);
-    headers.extend(asked.header.clone());
+    headers.extend(wanted.header.clone());
     Ok(request)
 }
 
 /// Ends the subscription that has this path, on a connection that is no delivery's.
-pub async fn unsubscribe(subscribe_config: &SubscribeConfig, path: &str) -> Result<(), Fault> {
+pub(crate) async fn unsubscribe(
+    subscribe_config: &SubscribeConfig,
+    path: &str,
+) -> Result<(), Fault> {
     let path = path.parse().map_err(Fault::refused)?;
-    let asked = SubscriberRequest { method: Method::DELETE, ..SubscriberRequest::get(path) };
-    let stream =
-        TcpStream::connect(subscribe_config.subscribe.socket).await.map_err(Fault::refused)?;
-    stream.set_nodelay(true).map_err(Fault::refused)?;
-    let mut line = Line::new(stream).await.map_err(Fault::refused)?;
+    let wanted = SubscriberRequest { method: Method::DELETE, ..SubscriberRequest::get(path) };
+    let stream = Stream::open(subscribe_config.subscribe.socket).await.map_err(Fault::refused)?;
+    let mut connection = HttpConnection::new(stream).await.map_err(Fault::refused)?;
     let (status, body) =
-        line.exchange(request(subscribe_config, &asked)?).await.map_err(Fault::closed)?;
+        connection.exchange(request(subscribe_config, &wanted)?).await.map_err(Fault::closed)?;
     match status.is_success() {
         true => Ok(()),
         false => {
-            let said = String::from_utf8_lossy(&body);
-            Err(Fault::Refused(format!("unsubscribing was answered {status}: {said}")))
+            let text = String::from_utf8_lossy(&body);
+            Err(Fault::Refused(format!("unsubscribing was answered {status}: {text}")))
         }
     }
 }
@@ -180,12 +185,9 @@ pub async fn unsubscribe(subscribe_config: &SubscribeConfig, path: &str) -> Resu
 async fn connect(
     subscribe_config: &Rc<SubscribeConfig>,
     number: usize,
-) -> Result<(Line<Stamped>, Rc<Stamps>, SetUp), Fault> {
-    let (from, to) = (source(number).into(), subscribe_config.subscribe.socket);
-    let io =
-        Stamped::connect_from(from, to, subscribe_config.max_segment, &subscribe_config.ledger)
-            .await?;
-    let (stamps, setting_up) = (io.stamps(), io.setting_up()?);
-    let line = Line::new(io).await.map_err(Fault::refused)?.up_to(LONGEST);
-    Ok((line, stamps, setting_up))
+) -> Result<(HttpConnection<Stream<InstrumentedSocket>>, Rc<ReadTimes>, SetupTraffic), Fault> {
+    let io = InstrumentedSocket::subscribe(subscribe_config, number).await?;
+    let (read_times, setup) = (io.socket().read_times(), io.socket().start_setup()?);
+    let connection = HttpConnection::new(io).await.map_err(Fault::refused)?.up_to(LONGEST);
+    Ok((connection, read_times, setup))
 }

@@ -1,13 +1,13 @@
 //! Receiving on a connection held open: what has come is read together, its acknowledgements are
 //! flushed once. The same for every such transport.
 
-use crate::io::Stamps;
+use crate::io::ReadTimes;
 use crate::subscriber::SubscribeConfig;
 use pushbench_core::record::fanout::Conduct;
 use pushbench_host::clock;
 use pushbench_host::sleep::Timer;
 use pushbench_wire::fault::Fault;
-use pushbench_wire::messages::{Heard, Messages};
+use pushbench_wire::messages::{Messages, Received};
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
 use std::io;
@@ -15,34 +15,34 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 /// A subscriber's open connection.
-pub struct Inbox<M> {
+pub struct StreamSubscriber<M> {
     messages: M,
     subscribe_config: Rc<SubscribeConfig>,
     number: usize,
-    stamps: Rc<Stamps>,
+    read_times: Rc<ReadTimes>,
     /// What a slow subscriber has read and not yet taken up.
     unhandled: VecDeque<Option<u64>>,
-    /// What it has taken up, and when it is through with it.
-    in_hand: Option<(Option<u64>, u64)>,
+    /// The event it is handling, and when it has handled it.
+    handling: Option<(Option<u64>, u64)>,
     unflushed: bool,
 }
 
-impl<M: Messages> Inbox<M> {
+impl<M: Messages> StreamSubscriber<M> {
     /// Of subscriber `number`, whose connection is read at these stamps.
     pub fn new(
         messages: M,
         subscribe_config: Rc<SubscribeConfig>,
         number: usize,
-        stamps: Rc<Stamps>,
-    ) -> Inbox<M> {
+        read_times: Rc<ReadTimes>,
+    ) -> StreamSubscriber<M> {
         let unhandled = VecDeque::new();
-        Inbox {
+        StreamSubscriber {
             messages,
             subscribe_config,
             number,
-            stamps,
+            read_times,
             unhandled,
-            in_hand: None,
+            handling: None,
             unflushed: false,
         }
     }
@@ -59,44 +59,49 @@ impl<M: Messages> Inbox<M> {
 
     fn poll_healthy(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut answers = Vec::new();
-        let (subscribe_config, stamps, number) =
-            (&self.subscribe_config, &self.stamps, self.number);
-        let heard = self.messages.poll_messages(cx, |heard| match heard {
-            Heard::Message(message) => {
+        let (subscribe_config, read_times, number) =
+            (&self.subscribe_config, &self.read_times, self.number);
+        let received = self.messages.poll_messages(cx, |received| match received {
+            Received::Message(message) => {
                 let index = subscribe_config.matched.index(message);
-                subscribe_config.ledger.receive(number, index, stamps.read(), stamps.woken());
-                answers.extend(index.filter(|_| subscribe_config.asked.acknowledged));
+                subscribe_config.ledger.receive(
+                    number,
+                    index,
+                    read_times.read(),
+                    read_times.woken(),
+                );
+                answers.extend(index.filter(|_| subscribe_config.settings.acknowledged));
             }
-            Heard::Ping => subscribe_config.ledger.pinged(),
-            Heard::Pong => {}
+            Received::Ping => subscribe_config.ledger.pinged(),
+            Received::Pong => {}
         })?;
         answers.into_iter().try_for_each(|index| self.answer(index))?;
         if self.unflushed {
             self.unflushed = self.messages.poll_flush(cx)?.is_pending();
         }
-        heard.map(Ok)
+        received.map(Ok)
     }
 
-    /// Takes up one event after the other, and reads again when it is through with what it has read.
+    /// Handles one event after the other, and reads again when it has handled all of them.
     async fn receive_slowly(&mut self) -> io::Result<()> {
         loop {
             self.finish().await?;
             if let Some(index) = self.unhandled.pop_front() {
                 let now = clock::now();
                 self.subscribe_config.ledger.receive(self.number, index, now, now);
-                self.in_hand = Some((index, now + self.subscribe_config.slow_by()));
+                self.handling = Some((index, now + self.subscribe_config.slow_by()));
             } else if poll_fn(|cx| self.poll_some(cx)).await? {
                 return Ok(());
             }
         }
     }
 
-    /// Is through with what a slow subscriber has in hand, and acknowledges it.
+    /// Waits until a slow subscriber has handled its event, and acknowledges it.
     async fn finish(&mut self) -> io::Result<()> {
-        let Some((index, done)) = self.in_hand else { return Ok(()) };
+        let Some((index, done)) = self.handling else { return Ok(()) };
         Timer::new()?.until(done).await?;
-        self.in_hand = None;
-        if let Some(index) = index.filter(|_| self.subscribe_config.asked.acknowledged) {
+        self.handling = None;
+        if let Some(index) = index.filter(|_| self.subscribe_config.settings.acknowledged) {
             self.answer(index)?;
         }
         poll_fn(|cx| self.messages.poll_flush(cx)).await
@@ -106,13 +111,15 @@ impl<M: Messages> Inbox<M> {
     /// connection has ended.
     fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let (subscribe_config, unhandled) = (&self.subscribe_config, &mut self.unhandled);
-        let heard = self.messages.poll_messages(cx, |heard| match heard {
-            Heard::Message(message) => unhandled.push_back(subscribe_config.matched.index(message)),
-            Heard::Ping => subscribe_config.ledger.pinged(),
-            Heard::Pong => {}
+        let received = self.messages.poll_messages(cx, |received| match received {
+            Received::Message(message) => {
+                unhandled.push_back(subscribe_config.matched.index(message))
+            }
+            Received::Ping => subscribe_config.ledger.pinged(),
+            Received::Pong => {}
         })?;
         match self.unhandled.is_empty() {
-            true => heard.map(|()| Ok(true)),
+            true => received.map(|()| Ok(true)),
             false => Poll::Ready(Ok(false)),
         }
     }
@@ -131,13 +138,18 @@ impl<M: Messages> Inbox<M> {
                 ready!(self.messages.poll_finish(cx))?;
                 finished = true;
             }
-            // What still comes was published before the publisher knew; nobody waits for it.
-            let (subscribe_config, stamps, number) =
-                (&self.subscribe_config, &self.stamps, self.number);
-            self.messages.poll_messages(cx, |heard| {
-                if let Heard::Message(message) = heard {
+            // Events that still arrive were published before the publisher knew; they are not waited for.
+            let (subscribe_config, read_times, number) =
+                (&self.subscribe_config, &self.read_times, self.number);
+            self.messages.poll_messages(cx, |received| {
+                if let Received::Message(message) = received {
                     let index = subscribe_config.matched.index(message);
-                    subscribe_config.ledger.receive(number, index, stamps.read(), stamps.woken());
+                    subscribe_config.ledger.receive(
+                        number,
+                        index,
+                        read_times.read(),
+                        read_times.woken(),
+                    );
                 }
             })
         });

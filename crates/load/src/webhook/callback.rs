@@ -1,14 +1,14 @@
-//! The driver's address for answers that come back as a webhook of their own: what was asked on one
+//! The driver's address for answers that arrive as callbacks: what was sent on one
 //! connection is answered on another, and only the id in the answer binds the two.
 
-use crate::io::{Stamped, Stamps};
+use crate::io::{InstrumentedSocket, ReadTimes};
 use crate::ledger::Ledger;
 use crate::subscriber::Spawn;
 use hyper::StatusCode;
 use pushbench_core::event::Matched;
 use pushbench_core::scenario::payload::MAX_BYTES;
-use pushbench_wire::webhook::posts::{Common, Posts};
 use pushbench_wire::webhook::request::Request;
+use pushbench_wire::webhook::request_receiver::{ReceiverContext, RequestReceiver};
 use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -24,7 +24,7 @@ const BACKLOG: u32 = 4096;
 pub struct Callback {
     /// Where an answer carries the id of its question.
     pub matched: Matched,
-    /// Where it is told.
+    /// Where outcomes are recorded.
     pub ledger: Rc<Ledger>,
     /// For the listener and its connections.
     pub spawn: Spawn,
@@ -47,15 +47,15 @@ impl Callback {
     }
 
     async fn accept(self, listener: TcpListener) {
-        let common = Common::new(MAX_BYTES);
+        let receiver_context = ReceiverContext::new(MAX_BYTES);
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let io = Stamped::called_back(stream, &self.ledger);
-                    (self.spawn)(Box::pin(self.clone().serve(io, common.clone())));
+                    let io = InstrumentedSocket::accepted_callback(stream, &self.ledger);
+                    (self.spawn)(Box::pin(self.clone().serve(io, receiver_context.clone())));
                 }
                 Err(e) => {
-                    self.ledger.fault(&format!("an answer's connection cannot be accepted: {e}"));
+                    self.ledger.fault(&format!("cannot accept a connection for answers: {e}"));
                     // Whoever holds the descriptors that are missing may run and end.
                     tokio::task::yield_now().await;
                 }
@@ -63,11 +63,12 @@ impl Callback {
         }
     }
 
-    async fn serve(self, io: Stamped, common: Rc<Common>) {
-        let stamps = io.stamps();
-        let mut posts = Posts::new(io, common);
+    async fn serve(self, io: InstrumentedSocket, receiver_context: Rc<ReceiverContext>) {
+        let read_times = io.read_times();
+        let Some(stream) = io.accept().await else { return };
+        let mut receiver = RequestReceiver::new(stream, receiver_context);
         loop {
-            let status = match posts.next(|request| self.take(&stamps, request)).await {
+            let status = match receiver.next(|request| self.take(&read_times, request)).await {
                 Ok(Some(status)) => status,
                 Ok(None) => return,
                 Err(e) => {
@@ -77,18 +78,18 @@ impl Callback {
                     return;
                 }
             };
-            if posts.answer(status).await.is_err() {
+            if receiver.answer(status).await.is_err() {
                 return;
             }
         }
     }
 
-    /// Whatever is POSTed here is an answer, its outcome is the ledger's affair.
-    fn take(&self, stamps: &Stamps, request: &Request<'_>) -> StatusCode {
+    /// Every POST here is an answer; the ledger determines its outcome.
+    fn take(&self, read_times: &ReadTimes, request: &Request<'_>) -> StatusCode {
         match (request.method, request.path) {
             ("POST", PATH) => {
                 let index = self.matched.index(&request.body);
-                self.ledger.answered(index, stamps.read(), stamps.woken());
+                self.ledger.answered(index, read_times.read(), read_times.woken());
                 StatusCode::NO_CONTENT
             }
             (_, PATH) => StatusCode::METHOD_NOT_ALLOWED,

@@ -1,22 +1,22 @@
-//! The sender's half: one kept connection, one request at a time, spoken without a library between the
+//! The client: one kept connection, one request at a time, without a library between the
 //! socket and the event: a prepared head, and a response that is taken apart where it was read.
 
-use crate::client::Client;
-use crate::connect_config::ConnectConfig;
+use crate::connections::Client;
+use crate::connections::ConnectConfig;
 use crate::feed::Feed;
-use crate::io::{Stamped, Stamps};
+use crate::io::{InstrumentedSocket, ReadTimes};
 use crate::ledger::{Instants, Ledger, SendInstants, Ticket};
-use crate::webhook::prebuilt::Prebuilt;
-use crate::webhook::unasked;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use pushbench_core::arm::ArmOption;
-use pushbench_core::event::Matched;
+use pushbench_core::event::{Matched, Template};
 use pushbench_core::record::outcomes::Failure;
 use pushbench_host::clock;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::response_diagnostics;
 use pushbench_wire::shared_buffers::{Unread, Unwritten};
+use pushbench_wire::stream::Stream;
 use pushbench_wire::webhook::response;
-use pushbench_wire::webhook::response::{Answer, Broken, Reading};
+use pushbench_wire::webhook::response::{Answer, ResponseError, ResponseParser};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -27,45 +27,44 @@ const LEAST_IDLE: u64 = 10_000_000;
 /// An open connection to a webhook endpoint.
 pub struct Webhook {
     connect_config: ConnectConfig,
-    request: Prebuilt,
-    io: Stamped,
+    request: PreparedRequest,
+    io: Stream<InstrumentedSocket>,
 }
 
 impl Client for Webhook {
     async fn open(connect_config: &ConnectConfig) -> Result<Self, Fault> {
-        let request = Prebuilt::new(connect_config)?;
-        let io = Stamped::connect(
-            connect_config.address.socket,
-            connect_config.max_segment,
-            &connect_config.ledger,
-        )
-        .await?;
+        let request = PreparedRequest::new(connect_config)?;
+        let io = InstrumentedSocket::connect(connect_config).await?;
         if connect_config.warm {
-            io.set_up();
+            io.socket().end_setup();
         }
         Ok(Webhook { connect_config: connect_config.clone(), request, io })
     }
 
     async fn carry(self, feed: Feed, ledger: Rc<Ledger>) -> Result<(), Fault> {
         let Webhook { connect_config, request, io } = self;
-        let stamps = io.stamps();
-        let mut carrier = Carrier {
-            desk: Matcher { connect_config: &connect_config, ledger: &ledger, stamps: &stamps },
+        let read_times = io.socket().read_times();
+        let mut sender = RequestSender {
+            response_matcher: ResponseMatcher {
+                connect_config: &connect_config,
+                ledger: &ledger,
+                read_times: &read_times,
+            },
             request: &request,
             feed: &feed,
             io,
             unread: Unread::default(),
             unwritten: Unwritten::default(),
-            reading: Reading::default(),
-            flight: None,
+            parser: ResponseParser::default(),
+            in_flight: None,
             free: clock::now(),
             carried: 0,
         };
-        let ended = poll_fn(|cx| carrier.poll(cx)).await;
-        let left = carrier.unread.bytes();
+        let ended = poll_fn(|cx| sender.poll(cx)).await;
+        let left = sender.unread.bytes();
         match ended {
             Ok(()) => {
-                unasked::count(left, &connect_config.matched, &ledger);
+                count_unsolicited(left, &connect_config.matched, &ledger);
                 Ok(())
             }
             // What is left after a response that is none belongs to it.
@@ -79,64 +78,68 @@ impl Client for Webhook {
 }
 
 /// An event in the air.
-struct Flight {
+struct InFlightRequest {
     ticket: Ticket,
-    asked: SendInstants,
+    send_instants: SendInstants,
     /// Its answer comes by a callback, and when it is accepted is measured.
     measured: bool,
 }
 
 /// A connection that carries events.
-struct Carrier<'a> {
-    desk: Matcher<'a>,
-    request: &'a Prebuilt,
+struct RequestSender<'a> {
+    response_matcher: ResponseMatcher<'a>,
+    request: &'a PreparedRequest,
     feed: &'a Feed,
-    io: Stamped,
+    io: Stream<InstrumentedSocket>,
     unread: Unread,
     unwritten: Unwritten,
-    reading: Reading,
-    flight: Option<Flight>,
+    parser: ResponseParser,
+    in_flight: Option<InFlightRequest>,
     /// Since when the next event could have gone.
     free: u64,
     carried: u64,
 }
 
-impl Carrier<'_> {
+impl RequestSender<'_> {
     /// Ready when the connection carries no further event. Nothing is lost by an `Ok`: the slot
     /// connects again for the next event.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         loop {
-            if let Some(flight) = self.flight.take() {
-                match self.poll_answer(&flight, cx) {
+            if let Some(in_flight) = self.in_flight.take() {
+                match self.poll_answer(&in_flight, cx) {
                     Poll::Ready(Ok(keep)) => {
-                        self.settled();
+                        self.finish_event();
                         if !keep {
                             return Poll::Ready(Ok(()));
                         }
                     }
                     Poll::Ready(Err(fault)) => {
-                        self.desk.ledger.lose(&flight.ticket);
-                        return Poll::Ready(Err(self.explained(fault, &flight.asked)));
+                        self.response_matcher.ledger.lose(&in_flight.ticket);
+                        return Poll::Ready(Err(
+                            self.with_idle_time(fault, &in_flight.send_instants)
+                        ));
                     }
-                    Poll::Pending if self.desk.waits(&flight.ticket) => {
-                        self.flight = Some(flight);
-                        self.feed.watch(cx);
+                    Poll::Pending if self.response_matcher.is_awaited(&in_flight.ticket) => {
+                        self.in_flight = Some(in_flight);
+                        self.feed.register_waker(cx);
                         return Poll::Pending;
                     }
                     Poll::Pending => return Poll::Ready(Err(Fault::TimedOut)),
                 }
             }
             let Some(ticket) = ready!(self.poll_next(cx)) else { return Poll::Ready(Ok(())) };
-            self.depart(ticket);
+            self.send(ticket);
         }
     }
 
     /// The next event once the connection can take it; `None` when there is none for this connection.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ticket>> {
-        if self.desk.connect_config.left(self.carried) == 0 || !self.unread.bytes().is_empty() {
+        if self.response_matcher.connect_config.left(self.carried) == 0
+            || !self.unread.bytes().is_empty()
+        {
             return Poll::Ready(None);
         }
-        // Bytes that no request asked for, or the end: either way nothing can be sent here any more.
+        // Unsolicited bytes or the end: in both cases this connection cannot be used again.
         if self.unread.poll_read(&mut self.io, cx, |_| (0, ())).is_ready() {
             return Poll::Ready(None);
         }
@@ -145,35 +148,43 @@ impl Carrier<'_> {
             Poll::Ready(Ok(())) => self.feed.poll_next(cx),
             Poll::Ready(Err(_closed)) => Poll::Ready(None),
             Poll::Pending => {
-                self.feed.watch(cx);
+                self.feed.register_waker(cx);
                 Poll::Pending
             }
         }
     }
 
     /// The event is on its way from here on; its bytes are written next.
-    fn depart(&mut self, ticket: Ticket) {
-        let Matcher { connect_config, ledger, .. } = self.desk;
-        let asked = SendInstants { free: self.free, sent: clock::now(), nth: self.carried + 1 };
+    fn send(&mut self, ticket: Ticket) {
+        let ResponseMatcher { connect_config, ledger, .. } = self.response_matcher;
+        let send_instants =
+            SendInstants { free: self.free, sent: clock::now(), nth: self.carried + 1 };
         ledger.sent(&ticket);
-        let measured = connect_config.spec.has(ArmOption::Callback) && ledger.asked(&ticket, asked);
+        let measured = connect_config.spec.has(ArmOption::Callback)
+            && ledger.send_instants(&ticket, send_instants);
         self.request.append(&connect_config.template, ticket.index, self.unwritten.room());
-        self.flight = Some(Flight { ticket, asked, measured });
+        self.in_flight = Some(InFlightRequest { ticket, send_instants, measured });
     }
 
     /// Writes what is left of the request and reads its response; true when the connection can be used
     /// again. What has come is looked at even when nothing can be written any more.
-    fn poll_answer(&mut self, flight: &Flight, cx: &mut Context<'_>) -> Poll<Result<bool, Fault>> {
+    fn poll_answer(
+        &mut self,
+        in_flight: &InFlightRequest,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<bool, Fault>> {
         let written = match self.unwritten.is_empty() {
             true => Poll::Ready(Ok(())),
             false => self.unwritten.poll_written(&mut self.io, cx),
         };
         loop {
-            let (reading, desk) = (&mut self.reading, self.desk);
-            let read = self.unread.poll_read(&mut self.io, cx, |bytes| match reading.look(bytes) {
+            let (parser, response_matcher) = (&mut self.parser, self.response_matcher);
+            let read = self.unread.poll_read(&mut self.io, cx, |bytes| match parser.look(bytes) {
                 Ok(None) => (0, Ok(None)),
-                Ok(Some(answer)) => (answer.used, Ok(Some(desk.settle(flight, &answer)))),
-                Err(broken) => (0, Err(broken)),
+                Ok(Some(answer)) => {
+                    (answer.used, Ok(Some(response_matcher.record_response(in_flight, &answer))))
+                }
+                Err(error) => (0, Err(error)),
             });
             return Poll::Ready(match read {
                 Poll::Pending => match written {
@@ -183,11 +194,13 @@ impl Carrier<'_> {
                 Poll::Ready(Err(e)) => Err(Fault::closed(e)),
                 Poll::Ready(Ok(Some(Ok(None)))) => continue,
                 Poll::Ready(Ok(Some(Ok(Some(keep))))) => Ok(keep),
-                Poll::Ready(Ok(Some(Err(broken)))) => Err(fault_of(broken)),
+                Poll::Ready(Ok(Some(Err(error)))) => Err(fault_of(error)),
                 Poll::Ready(Ok(None)) => {
-                    let ended = self.unread.look(|bytes| match reading.end(bytes) {
-                        Ok(answer) => (answer.used, Ok(desk.settle(flight, &answer))),
-                        Err(broken) => (0, Err(broken)),
+                    let ended = self.unread.look(|bytes| match parser.end(bytes) {
+                        Ok(answer) => {
+                            (answer.used, Ok(response_matcher.record_response(in_flight, &answer)))
+                        }
+                        Err(error) => (0, Err(error)),
                     });
                     ended.map_err(fault_of)
                 }
@@ -196,12 +209,13 @@ impl Carrier<'_> {
     }
 
     /// Names the time-out of a target that closed the kept connection before it read the request.
-    fn explained(&self, fault: Fault, asked: &SendInstants) -> Fault {
-        let idle = asked.sent.saturating_sub(asked.free);
+    fn with_idle_time(&self, fault: Fault, send_instants: &SendInstants) -> Fault {
+        let idle = send_instants.sent.saturating_sub(send_instants.free);
         let answered = self.carried == 0 || !self.unread.bytes().is_empty();
         // A socket that is closed with a request unread is reset.
-        let unread = self.io.has_unacknowledged() || fault != fault_of(Broken::CutShort);
-        let at_once = clock::now().saturating_sub(asked.sent) < idle;
+        let unread =
+            self.io.socket().has_unacknowledged() || fault != fault_of(ResponseError::CutShort);
+        let at_once = clock::now().saturating_sub(send_instants.sent) < idle;
         match &fault {
             Fault::Closed(_) if !answered && unread && at_once && idle >= LEAST_IDLE => {
                 fault.after_idle(idle)
@@ -211,65 +225,65 @@ impl Carrier<'_> {
     }
 
     /// The event has its outcome, and the connection may take the next one.
-    fn settled(&mut self) {
-        self.reading = Reading::default();
+    fn finish_event(&mut self) {
+        self.parser = ResponseParser::default();
         self.carried += 1;
-        self.free = self.desk.stamps.read();
+        self.free = self.response_matcher.read_times.read();
     }
 }
 
-fn fault_of(broken: Broken) -> Fault {
-    match broken {
-        Broken::CutShort => Fault::closed(broken),
-        broken => Fault::protocol(broken),
+fn fault_of(error: ResponseError) -> Fault {
+    match error {
+        ResponseError::CutShort => Fault::closed(error),
+        error => Fault::protocol(error),
     }
 }
 
 /// Where answers find their events and events their outcomes.
 #[derive(Clone, Copy)]
-struct Matcher<'a> {
+struct ResponseMatcher<'a> {
     connect_config: &'a ConnectConfig,
     ledger: &'a Ledger,
-    stamps: &'a Stamps,
+    read_times: &'a ReadTimes,
 }
 
-impl Matcher<'_> {
-    /// Whether an answer is still worth waiting for. It may overtake the word that the question was
-    /// accepted, which is still to come then.
-    fn waits(&self, ticket: &Ticket) -> bool {
+impl ResponseMatcher<'_> {
+    /// Whether to wait for an answer. The callback may arrive before the response that the question was
+    /// accepted.
+    fn is_awaited(&self, ticket: &Ticket) -> bool {
         self.ledger.is_open(ticket)
             || self.connect_config.spec.has(ArmOption::Callback)
                 && self.ledger.is_in_time(ticket, clock::now())
     }
 
     /// A response was read; true when another request may follow it.
-    fn settle(&self, flight: &Flight, answer: &Answer<'_>) -> bool {
-        let Flight { ticket, asked, measured } = flight;
-        let (done, woken) = (self.stamps.read(), self.stamps.woken());
+    fn record_response(&self, in_flight: &InFlightRequest, answer: &Answer<'_>) -> bool {
+        let InFlightRequest { ticket, send_instants, measured } = in_flight;
+        let (done, woken) = (self.read_times.read(), self.read_times.woken());
         let success = answer.status.is_success();
         if self.connect_config.spec.has(ArmOption::Callback) {
             match success {
                 true if *measured => self.ledger.accepted(ticket, done),
                 true => {}
-                false => self.refused(ticket, answer),
+                false => self.record_refusal(ticket, answer),
             }
-        } else if success && self.names(ticket, answer.body) {
-            let SendInstants { free, sent, nth } = *asked;
+        } else if success && self.echoes_id(ticket, answer.body) {
+            let SendInstants { free, sent, nth } = *send_instants;
             self.ledger.acknowledge(ticket, Instants { free, sent, done, woken, nth });
         } else {
-            self.refused(ticket, answer);
+            self.record_refusal(ticket, answer);
         }
         answer.keep
     }
 
-    fn names(&self, ticket: &Ticket, body: &[u8]) -> bool {
+    fn echoes_id(&self, ticket: &Ticket, body: &[u8]) -> bool {
         match &self.connect_config.matched {
             Matched::ByOrder => true,
             by_id => by_id.index(body) == Some(ticket.index),
         }
     }
 
-    fn refused(&self, ticket: &Ticket, answer: &Answer<'_>) {
+    fn record_refusal(&self, ticket: &Ticket, answer: &Answer<'_>) {
         let headers = response::headers(answer.head);
         let Answer { status, body, .. } = *answer;
         let response = response_diagnostics::Response { status, headers: &headers, body };
@@ -279,5 +293,87 @@ impl Matcher<'_> {
             ticket.index,
         );
         self.ledger.fail(ticket, Failure::WrongAnswer, &message);
+    }
+}
+
+/// The head of every request of a connection.
+pub(super) struct PreparedRequest(Box<[u8]>);
+
+impl PreparedRequest {
+    pub fn new(connect_config: &ConnectConfig) -> Result<PreparedRequest, Fault> {
+        let target = &connect_config.address.endpoint.path;
+        let mut head =
+            format!("{} {target} HTTP/1.1\r\n", connect_config.request_options.method).into_bytes();
+        for (name, value) in &headers(connect_config)? {
+            head.extend_from_slice(name.as_str().as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value.as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
+        head.extend_from_slice(b"\r\n");
+        Ok(PreparedRequest(head.into()))
+    }
+
+    /// Appends the request that carries an event.
+    pub fn append(&self, template: &Template, index: u64, out: &mut Vec<u8>) {
+        out.reserve(self.0.len() + template.len());
+        out.extend_from_slice(&self.0);
+        template.append(index, out);
+    }
+}
+
+fn headers(connect_config: &ConnectConfig) -> Result<HeaderMap, Fault> {
+    let host = HeaderValue::from_str(&connect_config.address.endpoint.authority)
+        .map_err(Fault::refused)?;
+    let mut headers = HeaderMap::new();
+    headers.insert(HOST, host);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(USER_AGENT, HeaderValue::from_static("pushbench"));
+    for (name, value) in &connect_config.request_options.headers {
+        headers.insert(name, value.clone());
+    }
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(connect_config.template.len()));
+    Ok(headers)
+}
+
+const HEAD_END: &[u8] = b"\r\n\r\n";
+
+/// Counts the responses in what was left on a connection; bytes that are no response count as one.
+pub(super) fn count_unsolicited(mut left: &[u8], matched: &Matched, ledger: &Ledger) {
+    while !left.is_empty() {
+        let (body, rest) = response(left).unwrap_or((left, &[]));
+        ledger.stray(matched.index(body));
+        left = rest;
+    }
+}
+
+/// The body of the first response and what follows it; `None` when the bytes are no whole response.
+fn response(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    if !bytes.starts_with(b"HTTP/1.") {
+        return None;
+    }
+    let head = bytes.windows(HEAD_END.len()).position(|w| w == HEAD_END)?;
+    let (head, rest) = bytes.split_at(head + HEAD_END.len());
+    let length = std::str::from_utf8(head).ok()?.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+    });
+    rest.split_at_checked(length.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn responses_are_taken_apart() {
+        let two = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 204 No\r\n\r\nrest";
+        let (body, rest) = response(two).unwrap();
+        assert_eq!(body, b"ok");
+        assert_eq!(response(rest).unwrap(), (&b""[..], &b"rest"[..]));
+        for bad in ["rest", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"]
+        {
+            assert_eq!(response(bad.as_bytes()), None, "{bad}");
+        }
     }
 }

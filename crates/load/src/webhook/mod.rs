@@ -2,6 +2,4 @@
 
 pub mod callback;
 pub mod client;
-pub mod prebuilt;
 pub mod subscriber;
-pub mod unasked;

@@ -1,9 +1,9 @@
 //! The subscriber's half: an address that is registered, and behind all addresses one listener.
 //!
 //! Every subscriber is a host of its own out of 127.0.0.0/8, so that the publisher needs a connection
-//! for each as it would in earnest. The path says which one it is.
+//! for each, as it does in production. The path contains its number.
 
-use crate::io::{Stamped, Stamps};
+use crate::io::{InstrumentedSocket, ReadTimes};
 use crate::subscriber::{Registration, SubscribeConfig, Subscriber};
 use bytes::Bytes;
 use http_body_util::Full;
@@ -15,11 +15,12 @@ use pushbench_core::wording::SUBSCRIBER_URLS;
 use pushbench_host::clock;
 use pushbench_host::sleep::Timer;
 use pushbench_wire::fault::Fault;
-use pushbench_wire::line::Line;
-use pushbench_wire::response_diagnostics;
+use pushbench_wire::http_connection::HttpConnection;
+use pushbench_wire::response_body;
+use pushbench_wire::stream::Stream;
 use pushbench_wire::subscriber_addresses::{Addresses, to_loopback};
-use pushbench_wire::webhook::posts::{Common, Posts};
 use pushbench_wire::webhook::request::Request;
+use pushbench_wire::webhook::request_receiver::{ReceiverContext, RequestReceiver};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -39,10 +40,10 @@ const LONGEST: usize = 2 * MAX_BYTES;
 const ACCEPT_PAUSE_NS: u64 = 10_000_000;
 
 /// A registered subscriber; its events come in through the listener.
-pub struct Hook {
+pub struct WebhookSubscriber {
     subscribe_config: Rc<SubscribeConfig>,
-    desk: Rc<SharedListener>,
-    /// Its number at the publisher, where that tells one.
+    listener: Rc<SharedListener>,
+    /// Its number at the publisher, if the publisher returns one.
     name: Option<u64>,
     /// Ends with the publisher, where that is restarted.
     publisher: Option<watch::Receiver<()>>,
@@ -57,9 +58,9 @@ pub struct SharedListener {
 /// Where subscribers register, one after the other or all at once.
 #[derive(Default)]
 struct Registrar {
-    line: Option<Line<TcpStream>>,
+    connection: Option<HttpConnection<Stream<TcpStream>>>,
     /// Ends with the publisher. A webhook's subscriber has no connection that would: it is a second one
-    /// to the publisher on which nothing is asked, in place of whatever tells a subscriber in earnest
+    /// to the publisher without requests. It replaces the signal by which a subscriber in production learns
     /// that it must register again.
     publisher: Option<watch::Receiver<()>>,
     /// One request has registered them all.
@@ -71,7 +72,7 @@ struct Registered {
     subscriber: u64,
 }
 
-impl Subscriber for Hook {
+impl Subscriber for WebhookSubscriber {
     type Common = Rc<SharedListener>;
 
     async fn prepare(subscribe_config: &Rc<SubscribeConfig>) -> Result<Rc<SharedListener>, Fault> {
@@ -92,32 +93,41 @@ impl Subscriber for Hook {
 
     async fn subscribe(
         subscribe_config: &Rc<SubscribeConfig>,
-        desk: &Rc<SharedListener>,
+        listener: &Rc<SharedListener>,
         number: usize,
     ) -> Result<Self, Fault> {
-        let mut registrar = desk.registrar.lock().await;
+        let mut registrar = listener.registrar.lock().await;
         let publisher = match subscribe_config.restarts {
             true => Some(registrar.publisher(subscribe_config).await?),
             false => None,
         };
-        let name = registrar.register(subscribe_config, &desk.addresses, number).await?;
-        Ok(Hook { subscribe_config: subscribe_config.clone(), desk: desk.clone(), name, publisher })
+        let name = registrar.register(subscribe_config, &listener.addresses, number).await?;
+        Ok(WebhookSubscriber {
+            subscribe_config: subscribe_config.clone(),
+            listener: listener.clone(),
+            name,
+            publisher,
+        })
     }
 
     async fn receive(&mut self) -> Result<(), Fault> {
         let Some(publisher) = &mut self.publisher else { return pending().await };
         while publisher.changed().await.is_ok() {}
-        Err(Fault::closed("the publisher has gone, and the registration with it"))
+        Err(Fault::closed("the publisher has ended, and so has the registration"))
     }
 
     async fn leave(self) -> Result<(), Fault> {
         let Some(name) = self.name else {
-            let why = "the publisher has not told under which number it is to be unsubscribed";
+            let why =
+                "the publisher did not return a subscriber number, so it cannot be unsubscribed";
             return Err(Fault::Refused(why.to_owned()));
         };
-        let path = format!("{}/{name}", self.subscribe_config.subscribe.path);
-        let mut registrar = self.desk.registrar.lock().await;
-        registrar.ask(&self.subscribe_config, Method::DELETE, &path, String::new()).await.map(drop)
+        let path = format!("{}/{name}", self.subscribe_config.subscribe.endpoint.path);
+        let mut registrar = self.listener.registrar.lock().await;
+        registrar
+            .exchange(&self.subscribe_config, Method::DELETE, &path, String::new())
+            .await
+            .map(drop)
     }
 }
 
@@ -137,7 +147,7 @@ impl Registrar {
             drop(there);
         }));
         self.publisher = Some(publisher.clone());
-        // It knows nobody yet.
+        // It has no registrations yet.
         self.all = false;
         Ok(publisher)
     }
@@ -159,21 +169,26 @@ impl Registrar {
         let url = addresses.url(number);
         let body = match body {
             Some(own) if all => {
-                let urls = json!(addresses.urls(subscribe_config.asked.count)).to_string();
+                let urls = json!(addresses.urls(subscribe_config.settings.count)).to_string();
                 own.filled(|_| urls.clone())
             }
             Some(own) => own.filled(|_| url.clone()),
-            None => wanted(&url, &subscribe_config.asked.wanted(number)).to_string(),
+            None => subscription_body(&url, &subscribe_config.settings.wanted(number)).to_string(),
         };
         let answer = self
-            .ask(subscribe_config, method.clone(), &subscribe_config.subscribe.path, body)
+            .exchange(
+                subscribe_config,
+                method.clone(),
+                &subscribe_config.subscribe.endpoint.path,
+                body,
+            )
             .await?;
         self.all = all;
-        Ok(serde_json::from_slice(&answer).ok().map(|told: Registered| told.subscriber))
+        Ok(serde_json::from_slice(&answer).ok().map(|registered: Registered| registered.subscriber))
     }
 
     /// One request and the body of its answer, which must be 2xx.
-    async fn ask(
+    async fn exchange(
         &mut self,
         subscribe_config: &Rc<SubscribeConfig>,
         method: Method,
@@ -183,8 +198,8 @@ impl Registrar {
         let mut request = hyper::Request::new(Full::new(Bytes::from(body)));
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().map_err(Fault::refused)?;
-        let host =
-            HeaderValue::from_str(&subscribe_config.subscribe.authority).map_err(Fault::refused)?;
+        let host = HeaderValue::from_str(&subscribe_config.subscribe.endpoint.authority)
+            .map_err(Fault::refused)?;
         let headers = request.headers_mut();
         headers.insert(HOST, host);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -192,41 +207,38 @@ impl Registrar {
         for (name, value) in &subscribe_config.request_options.headers {
             headers.insert(name, value.clone());
         }
-        // Taken out: a connection that fails, or that is given up amid an answer, is not used again.
-        let mut line = match self.line.take() {
-            Some(line) => line,
-            None => {
-                Line::to_target(connect(subscribe_config).await?).await.map_err(Fault::refused)?
-            }
+        // Taken out: a connection that fails, or is abandoned during an answer, is not used again.
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => HttpConnection::to_target(connect(subscribe_config).await?)
+                .await
+                .map_err(Fault::refused)?,
         };
-        let (status, body) = line
+        let (status, body) = connection
             .exchange(request)
             .await
             .map_err(|e| Fault::Refused(format!("subscribing: {e}")))?;
-        self.line = Some(line);
+        self.connection = Some(connection);
         match status.is_success() {
             true => Ok(body),
             false => {
-                let said = response_diagnostics::shown(&body, &subscribe_config.request_options);
-                Err(Fault::Refused(format!("subscribing was answered {status}: {said}")))
+                let text = response_body::shown(&body, &subscribe_config.request_options);
+                Err(Fault::Refused(format!("subscribing was answered {status}: {text}")))
             }
         }
     }
 }
 
 /// A subscription in the words of `targets/PROTOCOL.md`; without types it is to all.
-fn wanted(url: &str, types: &[String]) -> Value {
+fn subscription_body(url: &str, types: &[String]) -> Value {
     match types {
         [] => json!({ "url": url }),
         types => json!({ "url": url, "types": types }),
     }
 }
 
-async fn connect(subscribe_config: &SubscribeConfig) -> Result<TcpStream, Fault> {
-    let stream =
-        TcpStream::connect(subscribe_config.subscribe.socket).await.map_err(Fault::refused)?;
-    stream.set_nodelay(true).map_err(Fault::refused)?;
-    Ok(stream)
+async fn connect(subscribe_config: &SubscribeConfig) -> Result<Stream<TcpStream>, Fault> {
+    Stream::open(subscribe_config.subscribe.socket).await.map_err(Fault::refused)
 }
 
 /// One descriptor for every address of the loopback network; where the kernel does not let us bind it
@@ -249,11 +261,11 @@ fn listen(port: u16, max_segment: Option<u32>) -> io::Result<(TcpListener, Addre
 }
 
 async fn accept(listener: TcpListener, subscribe_config: Rc<SubscribeConfig>) {
-    let common = Common::new(LONGEST);
+    let common = ReceiverContext::new(LONGEST);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let io = Stamped::accepted(stream, &subscribe_config.ledger);
+                let io = InstrumentedSocket::accepted(stream, &subscribe_config.ledger);
                 (subscribe_config.spawn)(Box::pin(serve(
                     io,
                     subscribe_config.clone(),
@@ -262,7 +274,7 @@ async fn accept(listener: TcpListener, subscribe_config: Rc<SubscribeConfig>) {
             }
             Err(e) => {
                 subscribe_config.ledger.fault(&format!("a subscriber cannot accept: {e}"));
-                if rest(ACCEPT_PAUSE_NS).await.is_err() {
+                if sleep(ACCEPT_PAUSE_NS).await.is_err() {
                     return;
                 }
             }
@@ -270,35 +282,40 @@ async fn accept(listener: TcpListener, subscribe_config: Rc<SubscribeConfig>) {
     }
 }
 
-async fn rest(ns: u64) -> io::Result<()> {
+async fn sleep(ns: u64) -> io::Result<()> {
     Timer::new()?.until(clock::now() + ns).await
 }
 
-async fn serve(io: Stamped, subscribe_config: Rc<SubscribeConfig>, common: Rc<Common>) {
-    let stamps = io.stamps();
-    let mut posts = Posts::new(io, common);
-    // A connection that ends badly is told by what its deliveries come to.
-    while let Ok(Some(taken)) =
-        posts.next(|request| take(&subscribe_config, &stamps, request)).await
+async fn serve(
+    io: InstrumentedSocket,
+    subscribe_config: Rc<SubscribeConfig>,
+    common: Rc<ReceiverContext>,
+) {
+    let read_times = io.read_times();
+    let Some(stream) = io.accept().await else { return };
+    let mut receiver = RequestReceiver::new(stream, common);
+    // The outcomes of its deliveries show if a connection ended with an error.
+    while let Ok(Some(received)) =
+        receiver.next(|request| receive_post(&subscribe_config, &read_times, request)).await
     {
-        let status = match taken {
+        let status = match received {
             None => StatusCode::NOT_FOUND,
-            Some(Conduct::Stuck) => return posts.until_end().await,
-            Some(Conduct::Slow) if rest(subscribe_config.slow_by()).await.is_err() => {
+            Some(Conduct::Stuck) => return receiver.until_end().await,
+            Some(Conduct::Slow) if sleep(subscribe_config.slow_by()).await.is_err() => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             Some(Conduct::Slow | Conduct::Healthy) => StatusCode::NO_CONTENT,
         };
-        if posts.answer(status).await.is_err() {
+        if receiver.answer(status).await.is_err() {
             return;
         }
     }
 }
 
 /// Tells the ledger, and gives how the subscriber behaves; `None` where there is none at this path.
-fn take(
+fn receive_post(
     subscribe_config: &SubscribeConfig,
-    stamps: &Stamps,
+    read_times: &ReadTimes,
     request: &Request<'_>,
 ) -> Option<Conduct> {
     let number = request.path.strip_prefix('/')?.parse().ok()?;
@@ -308,7 +325,7 @@ fn take(
     let conduct = subscribe_config.conduct(number);
     if conduct != Conduct::Stuck {
         let index = subscribe_config.matched.index(&request.body);
-        subscribe_config.ledger.receive(number, index, stamps.read(), stamps.woken());
+        subscribe_config.ledger.receive(number, index, read_times.read(), read_times.woken());
     }
     Some(conduct)
 }

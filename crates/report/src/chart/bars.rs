@@ -8,7 +8,7 @@ use crate::chart::svg::Anchor;
 use crate::chart::{Chart, Kind};
 use crate::visible::{shorten, visible};
 use pushbench_analysis::compare::ArmFigures;
-use pushbench_analysis::compare::page::Page;
+use pushbench_analysis::compare::charts::Page;
 
 /// Height of a bar and the room around it.
 const ROW: f64 = 30.0;
@@ -32,7 +32,7 @@ pub(super) struct Bars {
 }
 
 /// Charts of cost; those without a figure are left out.
-pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
+pub(crate) fn of_point(page: &Page, index: usize) -> Vec<Chart> {
     let point = &page.report.points[index];
     let (arms, all) = (&point.arms, costs::of(point.design.flow));
     let looks = looks(arms);

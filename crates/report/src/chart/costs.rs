@@ -19,7 +19,7 @@ const OF_EVENTS: [Bars; 3] = [
     Bars {
         name: "cpu",
         title: "CPU per event: target and driver",
-        about: "Solid: the target's process tree. Pale: the driver, without spinning for due instants. Loopback bills much of the receiver's network work to the sender: only the sum is free of that.",
+        about: "Solid: the target's process tree. Pale: the driver, without spinning for due instants. On loopback the kernel charges much of the receiver's network work to the sender; only the sum is unaffected.",
         axis: "CPU time per acknowledged event",
         parts: ["target", "driver"],
         of: |a| [a.target_usage.cpu_ns_per_event, a.driver_usage.cpu_ns_per_event],
@@ -28,8 +28,8 @@ const OF_EVENTS: [Bars; 3] = [
     },
     Bars {
         name: "bytes",
-        title: "Bytes per event: to the target and back",
-        about: "Solid: to the target. Pale: back. Bytes inside TCP segments, without IP and TCP headers and without the set-up of warm connections.",
+        title: "Bytes per event: to the target and from it",
+        about: "Solid: to the target. Pale: from the target. TCP payload bytes, without IP and TCP headers and without the setup of warm connections.",
         axis: "bytes per event sent",
         parts: ["out", "in"],
         of: |a| [a.wire.bytes_out_per_event, a.wire.bytes_in_per_event],
@@ -42,7 +42,7 @@ const OF_EVENTS: [Bars; 3] = [
 const MEMORY: Bars = Bars {
     name: "memory",
     title: "Memory of the target",
-    about: "Solid: resident at the end of the window (median of the trials). Pale: how much more the largest peak was.",
+    about: "Solid: resident at the end of the window (median of the trials). Pale: the further growth up to the largest peak.",
     axis: "resident memory of the process tree",
     parts: ["steady", "to the peak"],
     of: |a| {
@@ -57,7 +57,7 @@ const OF_DELIVERIES: [Bars; 4] = [
     Bars {
         name: "cpu",
         title: "CPU per delivery: target and driver",
-        about: "Solid: the publisher's process tree. Pale: the driver, which publishes and holds all subscribers, without spinning for due instants. Loopback bills much of the receiver's network work to the sender: only the sum is free of that.",
+        about: "Solid: the publisher's process tree. Pale: the driver, which publishes and holds all subscribers, without spinning for due instants. On loopback the kernel charges much of the receiver's network work to the sender; only the sum is unaffected.",
         axis: "CPU time per delivery read",
         parts: ["target", "driver"],
         of: |a| fanout(a, |f| [f.target_cpu_ns_per_delivery, f.driver_cpu_ns_per_delivery]),
@@ -67,7 +67,7 @@ const OF_DELIVERIES: [Bars; 4] = [
     Bars {
         name: "bytes",
         title: "Bytes per delivery: to the subscriber and from it",
-        about: "Solid: to the subscriber. Pale: from it, acknowledgements included. Bytes inside TCP segments of the subscribers' connections, without IP and TCP headers.",
+        about: "Solid: to the subscriber. Pale: from it, acknowledgements included. TCP payload bytes of the subscribers' connections, without IP and TCP headers.",
         axis: "bytes per delivery read",
         parts: ["to", "from"],
         of: |a| fanout(a, |f| [f.wire.bytes_in_per_delivery, f.wire.bytes_out_per_delivery]),
@@ -77,7 +77,7 @@ const OF_DELIVERIES: [Bars; 4] = [
     Bars {
         name: "memory-subscriber",
         title: "Memory per subscriber: target and driver",
-        about: "Solid: what the publisher's memory grew by for a subscriber. Pale: the driver's, where an arm had it for itself.",
+        about: "Solid: growth of the publisher's memory per subscriber. Pale: of the driver's, where one arm was active at a time.",
         axis: "memory per subscriber",
         parts: ["target", "driver"],
         of: |a| fanout(a, |f| [f.target_bytes_per_subscriber, f.driver_bytes_per_subscriber]),
@@ -90,8 +90,8 @@ const OF_DELIVERIES: [Bars; 4] = [
 const OF_SILENCE: [Bars; 3] = [
     Bars {
         name: "memory-subscriber",
-        title: "Memory per silent subscriber: the target's and the kernel's",
-        about: "Solid: what the target's own memory grew by for a subscriber. Pale: the kernel's, for its sockets; where the target has no memory cgroup of its own, both ends'.",
+        title: "Memory per idle subscriber: the target's and the kernel's",
+        about: "Solid: growth of the target's own memory per subscriber. Pale: of kernel memory for its sockets; without a memory cgroup of the target, for both ends.",
         axis: "memory per subscriber",
         parts: ["target", "kernel"],
         of: |a| fanout(a, |f| [f.target_bytes_per_subscriber, f.kernel_bytes_per_subscriber]),
@@ -100,7 +100,7 @@ const OF_SILENCE: [Bars; 3] = [
     },
     Bars {
         name: "cpu",
-        title: "CPU per silent subscriber and minute: target and driver",
+        title: "CPU per idle subscriber and minute: target and driver",
         about: "Solid: the target's process tree. Pale: the driver. Between two events, when nothing is published.",
         axis: "CPU time per subscriber and minute",
         parts: ["target", "driver"],
@@ -114,8 +114,8 @@ const OF_SILENCE: [Bars; 3] = [
     },
     Bars {
         name: "bytes",
-        title: "Bytes per silent subscriber and minute: to it and from it",
-        about: "Solid: to the subscriber. Pale: from it. Pings and their answers, inside TCP segments.",
+        title: "Bytes per idle subscriber and minute: to it and from it",
+        about: "Solid: to the subscriber. Pale: from it. TCP payload bytes of pings and their answers.",
         axis: "bytes per subscriber and minute",
         parts: ["to", "from"],
         of: |a| quiet(a, |q| [q.bytes_in_per_subscriber_minute, q.bytes_out_per_subscriber_minute]),

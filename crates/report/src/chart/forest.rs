@@ -1,4 +1,4 @@
-//! Every ratio with its interval, beside the region in which a difference is called equivalent.
+//! Every ratio with its interval and the region of equivalence.
 
 use crate::chart::look::{Look, looks};
 use crate::chart::names::Names;
@@ -11,8 +11,8 @@ use crate::overview::FEW;
 use crate::table;
 use crate::table::metric_name;
 use crate::visible::visible;
-use pushbench_analysis::compare::page::Page;
-use pushbench_analysis::compare::page::pairs::Judged;
+use pushbench_analysis::compare::charts::Page;
+use pushbench_analysis::compare::charts::pairs::Judged;
 use pushbench_analysis::compare::{Comparison, Verdict};
 
 /// Least height of a row.
@@ -41,7 +41,7 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Its name as it is written beside it.
+    /// Its name as shown in the chart.
     fn label(&self) -> String {
         let null = if self.judged.null { " (null)" } else { "" };
         format!("{}{null}", self.name)
@@ -49,13 +49,13 @@ impl Row<'_> {
 }
 
 /// A point's metrics: all in one plot, or with many arms a plot a metric.
-pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
+pub(crate) fn of_point(page: &Page, index: usize) -> Vec<Chart> {
     let point = &page.report.points[index];
     let (looks, flow) = (looks(&point.arms), point.design.flow);
     let rows = |metric: Option<&str>| -> Vec<Row<'_>> {
         let judged = page.evidence[index].judged.iter();
         let row = |judged| row(page, index, &looks, judged);
-        // What no arm has a figure of is no row: of a fan-out in which nobody left, how they came again.
+        // A metric without any figure has no row, such as resubscribing where no subscriber left.
         let known = |m: &str| point.arms.iter().any(|a| a.figure(m).is_some());
         let mine = |r: &Row<'_>| {
             let own = r.comparison.metric;
@@ -125,8 +125,8 @@ pub fn of_run(page: &Page) -> Vec<Chart> {
 fn metrics_of(comparisons: &[Comparison]) -> Vec<&'static str> {
     let mut names: Vec<&'static str> = Vec::new();
     for c in comparisons {
-        let told = c.metric.ends_with("p90") || c.metric.ends_with("p99_9");
-        if !names.contains(&c.metric) && !told {
+        let omitted = c.metric.ends_with("p90") || c.metric.ends_with("p99_9");
+        if !names.contains(&c.metric) && !omitted {
             names.push(c.metric);
         }
     }
@@ -153,7 +153,7 @@ fn chart(name: &str, what: &str, rows: &[Row<'_>], baseline: &str) -> Option<Cha
         }
     }
     legend.retain(|_| rows.len() > 1);
-    // Where a row is an arm, its name is beside it.
+    // Where a row is an arm, it is labelled with its name.
     legend.truncate(if legend.len() > FEW { 0 } else { FEW });
     let names = Names::of(rows.iter().map(Row::label), ROW);
     let mut plot = Plot::with_left(rows.len() as f64 * names.row + 8.0, names.left, &legend);
@@ -185,11 +185,11 @@ fn chart(name: &str, what: &str, rows: &[Row<'_>], baseline: &str) -> Option<Cha
         rows.iter().any(|r| r.comparison.ci95.is_none() && r.comparison.measured().is_some());
     let starred = rows.iter().any(|r| is_small(r.comparison));
     let about = format!(
-        "Each line is the 95 % interval of the ratio to {}. Left of ×1 is less, right is more. In the grey region a difference is called equivalent.{}{}{}",
+        "Each line is the 95 % interval of the ratio to {}. Left of ×1 is less, right is more. Differences inside the grey region are equivalent.{}{}{}",
         visible(baseline),
-        if bare { " A mark without a line is one of too few blocks for an interval." } else { "" },
+        if bare { " A mark without a line has too few blocks for an interval." } else { "" },
         if null {
-            " A row marked null compares the same thing with itself: what it is off by is the instrument's own."
+            " A row marked null compares the same program with itself: its distance from ×1 is the instrument's error."
         } else {
             ""
         },
@@ -262,7 +262,7 @@ fn figure(ratio: f64) -> String {
     format!("{ratio:.decimals$}")
 }
 
-/// The verdict with a sign beside the word; what is too small to matter has its star alone.
+/// The verdict with a sign; a difference too small to matter has only its star.
 pub fn words(c: &Comparison) -> String {
     let sign = match c.verdict {
         _ if is_small(c) => "",

@@ -1,4 +1,4 @@
-//! A gate's lines: each slow-down with its interval, beside what is allowed and what the null shows.
+//! A gate's lines: each slow-down with its interval, the allowed margin and the null.
 
 use crate::chart::names::Names;
 use crate::chart::plot::{Plot, WIDTH};
@@ -38,8 +38,8 @@ pub fn of_gate(gate: &Gate) -> Option<Chart> {
         row(&mut plot, line, x, y + (names.row - ROW) / 2.0);
     }
     plot.svg.line("one", (x.place(1.0), top), (x.place(1.0), plot.y.0));
-    let about = "Above in each row: the slow-down with its 95 % interval. Below, pale: the null, the base measured once more in the same blocks, whose true slow-down is ×1; what it is off by is this machine's own. Grey reaches as far as is allowed: a line is a regression when it lies beyond, adjusted for all lines judged, and passes when it lies within.";
-    let title = "Slow-down of the candidate, beside what is allowed".to_owned();
+    let about = "Upper mark of each row: the slow-down with its 95 % interval. Lower, pale mark: the null, which is the base measured again in the same blocks; its true slow-down is ×1, so its distance from ×1 is the error of this machine. The grey area is the allowed slow-down. An interval beyond it, adjusted for all lines judged, is a regression; an interval within it passes.";
+    let title = "Slow-down of the candidate and the allowed margin".to_owned();
     Some(Chart::of("gate", Kind::Forest, title, about.to_owned(), plot))
 }
 

@@ -7,8 +7,8 @@ use crate::chart::svg::num;
 use crate::chart::words::{Words, words};
 use crate::chart::{Chart, Kind};
 use crate::visible::{shorten, visible};
-use pushbench_analysis::compare::page::Page;
-use pushbench_analysis::compare::page::heat::{Heat, LEVELS};
+use pushbench_analysis::compare::charts::Page;
+use pushbench_analysis::compare::charts::heat::{Heat, LEVELS};
 use pushbench_core::scenario::Flow;
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 const HEIGHT: f64 = 190.0;
 
 /// A chart an arm.
-pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
+pub(crate) fn of_point(page: &Page, index: usize) -> Vec<Chart> {
     let point = &page.report.points[index];
     if point.design.flow == Flow::Idle {
         return Vec::new();

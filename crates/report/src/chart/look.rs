@@ -64,12 +64,12 @@ pub fn looks(arms: &[ArmFigures]) -> Vec<Look> {
 
 impl Look {
     /// Classes of whatever belongs to the arm: its colour, and its place for showing and hiding.
-    pub fn classes(&self) -> String {
+    pub(crate) fn classes(&self) -> String {
         format!("c-{} a{}", self.colour, self.arm)
     }
 
     /// The class of its colour alone.
-    pub fn colour_class(&self) -> String {
+    pub(crate) fn colour_class(&self) -> String {
         format!("c-{}", self.colour)
     }
 

@@ -18,13 +18,13 @@ mod words;
 
 use crate::visible::escape;
 use plot::Plot;
-use pushbench_analysis::compare::page::Page;
+use pushbench_analysis::compare::charts::Page;
 use std::fmt::Write as _;
 
 /// The look of charts, in a page and alone.
-pub const STYLE: &str = include_str!("chart.css");
+pub(crate) const STYLE: &str = include_str!("chart.css");
 
-/// What a chart tells of; the page has a section for each.
+/// The subject of a chart; the page has a section for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Ratios with their intervals.
@@ -46,7 +46,7 @@ pub enum Kind {
 pub struct Chart {
     /// `spectrum`, and with the point's number in a run of several: `spectrum-2`.
     pub name: String,
-    /// What it tells of.
+    /// Its subject.
     pub kind: Kind,
     /// The point it belongs to; `None` where it is about all of them.
     pub point: Option<usize>,
@@ -81,7 +81,7 @@ impl Chart {
     }
 
     /// Twice as high as wide ones are, so that two may stand beside it.
-    pub fn is_tall(&self) -> bool {
+    pub(crate) fn is_tall(&self) -> bool {
         self.size.1 > self.size.0 * 0.8
     }
 

@@ -74,7 +74,7 @@ mod tests {
         for (name, broken) in [
             ("delivery p50", vec!["delivery p50"]),
             ("count = 1000, webhook@builtin-close", vec!["count = 1000,", "webhook@builtin-close"]),
-            ("asked to answered p50 (null)", vec!["asked to answered p50", "(null)"]),
+            ("question to answer p50 (null)", vec!["question to answer p50", "(null)"]),
             (
                 "webhook target_usage.cpu_ns_per_event",
                 vec!["webhook", "target_usage.cpu_ns_per_", "event"],

@@ -8,8 +8,8 @@ use crate::chart::{Chart, Kind};
 use crate::table::metric_name;
 use crate::visible::{shorten, visible};
 use pushbench_analysis::compare::Comparison;
-use pushbench_analysis::compare::page::Page;
-use pushbench_analysis::compare::page::pairs::{Pair, Pairs};
+use pushbench_analysis::compare::charts::Page;
+use pushbench_analysis::compare::charts::pairs::{Pair, Pairs};
 
 /// Height of the drawing.
 const HEIGHT: f64 = 130.0;
@@ -17,7 +17,7 @@ const HEIGHT: f64 = 130.0;
 const NARROWEST: f64 = 1.1;
 
 /// A chart a metric; of many arms those of the first candidates only would mislead, so all are drawn.
-pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
+pub(crate) fn of_point(page: &Page, index: usize) -> Vec<Chart> {
     let point = &page.report.points[index];
     let looks = looks(&point.arms);
     let pairs = &page.evidence[index].pairs;
@@ -39,7 +39,7 @@ pub fn of_point(page: &Page, index: usize) -> Vec<Chart> {
     metrics.iter().map(chart).collect()
 }
 
-fn draw(metric: &str, told: &str, all: &[(&Pairs, &Comparison, &Look)], baseline: &str) -> Chart {
+fn draw(metric: &str, label: &str, all: &[(&Pairs, &Comparison, &Look)], baseline: &str) -> Chart {
     let legend: Vec<Look> = all.iter().map(|(.., look)| (*look).clone()).collect();
     let mut plot = Plot::new(HEIGHT, &legend);
     let blocks = || all.iter().flat_map(|(p, ..)| &p.blocks);
@@ -48,11 +48,11 @@ fn draw(metric: &str, told: &str, all: &[(&Pairs, &Comparison, &Look)], baseline
     let ratios = blocks().map(|b| b.ratio);
     let low = ratios.clone().fold(1.0 / NARROWEST, f64::min);
     let high = ratios.fold(NARROWEST, f64::max);
-    // Marks at the edge are seen whole.
+    // Marks at the edge are drawn completely.
     let room = (high / low).powf(0.06);
     let (low, high) = (low / room, high * room);
     let y = Scale::of(Spread::Log, (low, high), plot.y);
-    let name = format!("{told} ÷ {}", shorten(&visible(baseline), 30));
+    let name = format!("{label} ÷ {}", shorten(&visible(baseline), 30));
     plot.y_axis(&Axis { scale: y, name: &name, tick: |v| format!("×{}", short(v)), ticks: 4 });
     let every = (last / 12.0).floor() as usize + 1;
     let marks: Vec<(f64, String)> = (0..=last as usize)
@@ -64,8 +64,8 @@ fn draw(metric: &str, told: &str, all: &[(&Pairs, &Comparison, &Look)], baseline
     for (pairs, comparison, look) in all {
         series(&mut plot, pairs, comparison, look, x, y);
     }
-    let about = "Each mark is one block's ratio; line and band are their mean and its 95 % interval. A slope would be a drift of the machine; crosses are voided blocks, which are not averaged.";
-    let title = format!("Block by block: {told}");
+    let about = "Each mark is one block's ratio; line and band are their mean and its 95 % interval. A slope indicates drift of the machine; crosses are voided blocks, which are not averaged.";
+    let title = format!("Block by block: {label}");
     let name = format!("paired-{}", metric.replace(['.', '_'], "-"));
     Chart::of(&name, Kind::Paired, title, about.to_owned(), plot).with(table(all))
 }

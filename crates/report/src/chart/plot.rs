@@ -6,17 +6,17 @@ use crate::chart::svg::{Anchor, Svg};
 use crate::visible::{shorten, visible};
 
 /// Width of every chart: two stand side by side on a wide screen, and one on a phone stays readable.
-pub const WIDTH: f64 = 560.0;
+pub(crate) const WIDTH: f64 = 560.0;
 /// Left of the vertical axis, where its ticks are written.
-pub const LEFT: f64 = 74.0;
+pub(crate) const LEFT: f64 = 74.0;
 /// Right of the drawing.
-pub const RIGHT: f64 = 14.0;
+pub(crate) const RIGHT: f64 = 14.0;
 /// Below the drawing: ticks and the name of the axis.
 const BELOW: f64 = 46.0;
 /// A line of the legend.
 const LEGEND_LINE: f64 = 20.0;
 /// About the width of a letter, at the size used on phones.
-pub const LETTER: f64 = 9.0;
+pub(crate) const LETTER: f64 = 9.0;
 /// Longest name in a legend.
 const NAME: usize = 34;
 /// Above a drawing, for the name of its vertical axis.
@@ -53,7 +53,7 @@ impl Plot {
     }
 
     /// The same with so much room for what stands to the left.
-    pub fn with_left(height: f64, left: f64, legend: &[Look]) -> Plot {
+    pub(crate) fn with_left(height: f64, left: f64, legend: &[Look]) -> Plot {
         let (places, lines) = flow(legend);
         let top = lines as f64 * LEGEND_LINE + ABOVE;
         let mut svg = Svg::new(WIDTH, top + height + BELOW);
@@ -70,14 +70,14 @@ impl Plot {
 
     /// Room of this height below what was drawn so far, for another vertical axis over the same
     /// horizontal one.
-    pub fn next_panel(&mut self, height: f64) {
+    pub(crate) fn next_panel(&mut self, height: f64) {
         let top = self.y.0 + GAP + ABOVE;
         self.y = (top + height, top);
         self.svg.height = top + height + BELOW;
     }
 
     /// Draws the vertical axis: grid lines, ticks, its name above.
-    pub fn y_axis(&mut self, axis: &Axis<'_>) {
+    pub(crate) fn y_axis(&mut self, axis: &Axis<'_>) {
         for tick in axis.scale.ticks(axis.ticks) {
             let y = axis.scale.place(tick);
             self.svg.line("g", (self.x.0, y), (self.x.1, y));
@@ -87,14 +87,14 @@ impl Plot {
     }
 
     /// Draws the horizontal axis: ticks, its name below.
-    pub fn x_axis(&mut self, axis: &Axis<'_>) {
+    pub(crate) fn x_axis(&mut self, axis: &Axis<'_>) {
         let ticks = axis.scale.ticks(axis.ticks);
         let marks = ticks.into_iter().map(|t| (axis.scale.place(t), (axis.tick)(t)));
         self.x_marks(&marks.collect::<Vec<_>>(), &named(axis));
     }
 
     /// The horizontal axis with these places and their names.
-    pub fn x_marks(&mut self, marks: &[(f64, String)], name: &str) {
+    pub(crate) fn x_marks(&mut self, marks: &[(f64, String)], name: &str) {
         let (bottom, (left, right)) = (self.y.0, self.x);
         self.svg.line("axis", (left, bottom), (right, bottom));
         let mut free = f64::NEG_INFINITY;
@@ -126,7 +126,7 @@ pub fn label(look: &Look) -> String {
     shorten(&visible(&look.name), NAME)
 }
 
-/// Where each name of a legend stands: its left edge and its line, and how many lines there are.
+/// The place of each name of a legend: its left edge and its line, and how many lines there are.
 fn flow(legend: &[Look]) -> (Vec<(f64, usize)>, usize) {
     let (mut x, mut line) = (4.0, 0);
     let mut places = Vec::new();

@@ -39,7 +39,7 @@ impl Scale {
     }
 
     /// A linear axis from 0.
-    pub fn from_zero(values: impl IntoIterator<Item = f64>, range: (f64, f64)) -> Scale {
+    pub(crate) fn from_zero(values: impl IntoIterator<Item = f64>, range: (f64, f64)) -> Scale {
         let finite = values.into_iter().filter(|v| v.is_finite());
         let high = extent(finite).map_or(0.0, |(_, high)| high).max(0.0);
         let high = if high > 0.0 { high } else { 1.0 };
@@ -81,7 +81,7 @@ impl Scale {
 }
 
 fn extent(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
-    values.fold(None, |seen, v| match seen {
+    values.fold(None, |range, v| match range {
         None => Some((v, v)),
         Some((low, high)) => Some((low.min(v), high.max(v))),
     })
@@ -137,19 +137,19 @@ pub fn short(value: f64) -> String {
 }
 
 /// A tick in nanoseconds: `500 µs`, `1 ms`.
-pub fn time_tick(ns: f64) -> String {
+pub(crate) fn time_tick(ns: f64) -> String {
     trimmed(&units::nanos_text(ns))
 }
 
 /// A tick in events a second: `20k/s`.
-pub fn rate_tick(per_second: f64) -> String {
+pub(crate) fn rate_tick(per_second: f64) -> String {
     let text = units::count(per_second);
     let cut = text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len());
     format!("{}{}/s", zeros(&text[..cut]), &text[cut..])
 }
 
 /// A tick in bytes.
-pub fn bytes_tick(bytes: f64) -> String {
+pub(crate) fn bytes_tick(bytes: f64) -> String {
     trimmed(&units::bytes(bytes))
 }
 

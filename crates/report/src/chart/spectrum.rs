@@ -6,8 +6,8 @@ use crate::chart::scale::{Kind as Spread, Scale, time_tick};
 use crate::chart::words::words;
 use crate::chart::{Chart, Kind};
 use crate::table::{NONE, time};
-use pushbench_analysis::compare::page::Page;
-use pushbench_analysis::compare::page::spectrum::{At, FIRST, Spectrum};
+use pushbench_analysis::compare::charts::Page;
+use pushbench_analysis::compare::charts::spectrum::{At, FIRST, Spectrum};
 use pushbench_core::units;
 
 /// Height of the drawing.
@@ -23,7 +23,7 @@ const NAMES: [(f64, &str); 6] = [
 ];
 
 /// The chart of a point; none where no arm has a curve.
-pub fn of_point(page: &Page, index: usize) -> Option<Chart> {
+pub(crate) fn of_point(page: &Page, index: usize) -> Option<Chart> {
     let point = &page.report.points[index];
     let spectra = &page.evidence[index].spectra;
     let looks = looks(&point.arms);
@@ -46,15 +46,15 @@ pub fn of_point(page: &Page, index: usize) -> Option<Chart> {
         .filter(|(nines, _)| *nines <= last + 1e-9)
         .map(|(nines, name)| (x.place(*nines), (*name).to_owned()))
         .collect();
-    plot.x_marks(&marks, "percentile (each step to the right is one more nine)");
+    plot.x_marks(&marks, "percentile (one more nine per step)");
     for (look, spectrum) in &drawn {
         curve(&mut plot, look, &spectrum.points, x, y);
     }
     let about = format!(
-        "Line: the {} of all valid blocks together, from p10 on. Band: the mean of the blocks' own percentiles with its 95 % interval, as far as each block supports it; the line leaves it where a few blocks hold most of the tail. A curve ends where fewer than 10 samples, or fewer than 3 separate stalls, lie beyond.",
+        "Line: the {} of all valid blocks together, from p10 on. Band: the mean of the blocks' own percentiles with its 95 % interval, as far as each block supports it; the line leaves the band where a few blocks hold most of the tail. A curve ends where fewer than 10 samples, or fewer than 3 separate stalls, lie beyond.",
         words.times
     );
-    let title = format!("How long it takes, out to the tail: {} by percentile", words.time);
+    let title = format!("Latency distribution: {} by percentile", words.time);
     Some(Chart::of("spectrum", Kind::Spectrum, title, about, plot).with(table(&drawn)))
 }
 

@@ -29,7 +29,7 @@ pub enum Anchor {
 }
 
 /// A number in as few digits as the eye can use.
-pub fn num(value: f64) -> String {
+pub(crate) fn num(value: f64) -> String {
     let text = format!("{value:.1}");
     let text = text.strip_suffix(".0").unwrap_or(&text);
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
@@ -76,7 +76,7 @@ impl Svg {
     }
 
     /// A line through all of these.
-    pub fn polyline(&mut self, class: &str, points: &[(f64, f64)]) {
+    pub(crate) fn polyline(&mut self, class: &str, points: &[(f64, f64)]) {
         if points.len() > 1 {
             self.path(class, &through(points));
         }
@@ -91,7 +91,7 @@ impl Svg {
     }
 
     /// A rectangle; `tip` is what hovering says, after the name of the arm whose group it is in.
-    pub fn rect(&mut self, class: &str, x: (f64, f64), y: (f64, f64), tip: Option<&str>) {
+    pub(crate) fn rect(&mut self, class: &str, x: (f64, f64), y: (f64, f64), tip: Option<&str>) {
         let (left, top) = (x.0.min(x.1), y.0.min(y.1));
         let _ = write!(
             self.out,
@@ -100,7 +100,7 @@ impl Svg {
             num(top),
             num((x.1 - x.0).abs()),
             num((y.1 - y.0).abs()),
-            said(tip)
+            title(tip)
         );
     }
 
@@ -126,23 +126,23 @@ impl Svg {
     }
 
     /// The mark of an arm where there are many.
-    pub fn small_mark(&mut self, look: &Look, at: (f64, f64), tip: &str) {
+    pub(crate) fn small_mark(&mut self, look: &Look, at: (f64, f64), tip: &str) {
         self.sized_mark(look, at, SMALL, Some(tip));
     }
 
     fn sized_mark(&mut self, look: &Look, at: (f64, f64), size: f64, tip: Option<&str>) {
         let shape = look.shape(at, size);
-        let _ = write!(self.out, "<path class=\"m\" d=\"{shape}\"{}/>", said(tip));
+        let _ = write!(self.out, "<path class=\"m\" d=\"{shape}\"{}/>", title(tip));
     }
 
-    /// A place that says something when it is hovered over, and shows nothing.
+    /// An invisible area with a tooltip.
     pub fn hint(&mut self, at: (f64, f64), tip: &str) {
         let (x, y) = (num(at.0), num(at.1));
-        let _ = write!(self.out, "<path class=\"h\" d=\"M{x} {y}h0\"{}/>", said(Some(tip)));
+        let _ = write!(self.out, "<path class=\"h\" d=\"M{x} {y}h0\"{}/>", title(Some(tip)));
     }
 }
 
-fn said(tip: Option<&str>) -> String {
+fn title(tip: Option<&str>) -> String {
     tip.map_or(String::new(), |tip| format!(" data-tip=\"{}\"", escape(tip)))
 }
 

@@ -9,8 +9,8 @@ use crate::chart::{Chart, Kind};
 use crate::table;
 use crate::table::metric_name;
 use crate::visible::{shorten, visible};
-use pushbench_analysis::compare::page::Page;
-use pushbench_analysis::compare::page::sweep::{Crossing, Curve, Group, Knee, Mark, Sweep};
+use pushbench_analysis::compare::charts::Page;
+use pushbench_analysis::compare::charts::sweep::{Crossing, Curve, Group, Knee, Mark, Sweep};
 use pushbench_core::scenario::Flow;
 use pushbench_core::units;
 
@@ -155,7 +155,7 @@ impl Lane<'_> {
         let fell = curve.arms.iter().flatten().any(|m| *m == Mark::Overloaded);
         if fell {
             about.push_str(
-                " Where an arm is overloaded its latency is the length of the trial, so none is drawn.",
+                " The latency of an overloaded arm depends on the length of the trial and is not drawn.",
             );
         }
         for knee in &self.group.knees {
@@ -196,7 +196,7 @@ impl Lane<'_> {
             Mark::Overloaded => "overloaded".to_owned(),
             Mark::Nothing => table::NONE.to_owned(),
         };
-        let row = |(place, p): (usize, &pushbench_analysis::compare::page::sweep::Place)| {
+        let row = |(place, p): (usize, &pushbench_analysis::compare::charts::sweep::Place)| {
             let mut row = vec![p.label.clone()];
             row.extend(curve.arms.iter().map(|arm| arm.get(place).map_or(String::new(), cell)));
             row
@@ -241,7 +241,7 @@ fn series(plot: &mut Plot, look: &Look, marks: &[Mark], metric: &str, places: &[
 }
 
 /// The steps of a ramp: p50 and p99 against the rate, the knee as a band.
-pub fn of_ramp(page: &Page, index: usize) -> Option<Chart> {
+pub(crate) fn of_ramp(page: &Page, index: usize) -> Option<Chart> {
     let point = &page.report.points[index];
     let ramp = page.evidence[index].ramp.as_ref()?;
     let looks = looks(&point.arms);
@@ -284,9 +284,9 @@ pub fn of_ramp(page: &Page, index: usize) -> Option<Chart> {
         }
         plot.svg.end();
     }
-    let about = "Each step of the ramp by the rate in its middle; p50 below, p99 above. The shaded band of an arm is the step in which it stopped keeping up: beyond it the response is the length of a queue.";
+    let about = "Each step of the ramp at the rate of its middle; p50 below, p99 above. The shaded band of an arm is the step in which it stopped keeping up; beyond it, response time is mostly queueing.";
     let title = format!(
-        "Up to where each keeps up: response by offered load ({})",
+        "Response by offered load, and where each arm stops keeping up ({})",
         shorten(&page.report.scenario, 30)
     );
     Some(Chart::of("ramp", Kind::Sweep, title, about.to_owned(), plot).with(table::strata(point)))

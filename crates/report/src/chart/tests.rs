@@ -1,5 +1,5 @@
 use crate::chart::*;
-use pushbench_analysis::compare::page::page;
+use pushbench_analysis::compare::charts::page;
 use pushbench_analysis::compare::{compare, sample};
 use pushbench_core::record::interval_log::Logged;
 use pushbench_core::record::run::{Seconds, StoredRun};
@@ -110,9 +110,9 @@ fn charts_call_metrics_what_tables_call_them() {
         let judged =
             pushbench_core::record::metrics::METRICS.iter().filter(|m| is_judged(m, &scenario));
         for metric in judged {
-            let told = crate::table::metric_name(scenario.flow, metric.name);
-            let raw = told.contains('_') || told == metric.name && told.contains('.');
-            assert!(!raw, "{name}: {told}");
+            let label = crate::table::metric_name(scenario.flow, metric.name);
+            let raw = label.contains('_') || label == metric.name && label.contains('.');
+            assert!(!raw, "{name}: {label}");
         }
     }
 }
@@ -121,7 +121,7 @@ fn charts_call_metrics_what_tables_call_them() {
 fn what_no_arm_has_a_figure_of_is_no_row() {
     let charts = charts(&crate::tests::fanned_out());
     let (names, _) = names_of(charts.iter().find(|c| c.name == "forest").unwrap());
-    assert!(names.contains("delivery p50") && !names.contains("subscribing again"), "{names}");
+    assert!(names.contains("delivery p50") && !names.contains("resubscribing"), "{names}");
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn deliveries_have_trials_and_no_seconds() {
         let logged = Logged {
             start: t.began(),
             length: std::time::Duration::from_secs(1),
-            hist: t.response.clone(),
+            hist: t.account.response.clone(),
         };
         seconds.entry(t.label.clone()).or_default().push(logged);
     }

@@ -8,9 +8,9 @@ use crate::chart::svg::Anchor;
 use crate::chart::words::{Words, words};
 use crate::chart::{Chart, Kind};
 use crate::table;
-use pushbench_analysis::compare::page::Page;
-use pushbench_analysis::compare::page::time::{Span, Tick, TimeLine, Whole};
-use pushbench_analysis::compare::page::timed::Timed;
+use pushbench_analysis::compare::charts::Page;
+use pushbench_analysis::compare::charts::time::{Span, Tick, TimeLine, Whole};
+use pushbench_analysis::compare::charts::timed::Timed;
 use pushbench_core::scenario::Flow;
 use pushbench_core::units;
 
@@ -20,7 +20,7 @@ const HEIGHTS: [f64; 3] = [110.0, 170.0, 90.0];
 const LEAST_STEAL: f64 = 0.01;
 
 /// Throughput, percentiles, and the machine over one axis of time; none of a point without a second.
-pub fn of_point(page: &Page, index: usize) -> Option<Chart> {
+pub(crate) fn of_point(page: &Page, index: usize) -> Option<Chart> {
     let point = &page.report.points[index];
     let line = &page.evidence[index].time;
     // An idle flow publishes an event or two: what lies between them is its time.
@@ -38,7 +38,7 @@ pub fn of_point(page: &Page, index: usize) -> Option<Chart> {
     scene.machine(&mut plot);
     scene.time_axis(&mut plot);
     let by = if by_second { "Second by second" } else { "Trial by trial" };
-    let title = format!("{by}: throughput, latency, and what the machine did");
+    let title = format!("{by}: throughput, latency and machine stalls");
     let about = scene.about();
     let table = scene.table();
     Some(Chart::of("time", Kind::Time, title, about, plot).with(table))
@@ -52,7 +52,7 @@ struct Scene<'a> {
     by_second: bool,
 }
 
-const OF_MACHINE: &str = "Below: how late the hiccup meter beside the driver woke, p99 as bars and the longest as lines; a percentage is CPU time that the hypervisor took (written from 1 % on).";
+const OF_MACHINE: &str = "Below: wake-up delay of the hiccup meter, p99 as bars and the longest as lines; a percentage is the CPU time taken by the hypervisor (shown from 1 %).";
 
 impl Scene<'_> {
     fn about(&self) -> String {
@@ -62,7 +62,7 @@ impl Scene<'_> {
                 "Above: {answered} per second of each arm's own time; warm-ups, seconds of which less than half was measured, and the set-up between blocks are left out. Middle: marks are seconds, p50 below and p99 above, where the second has the 1,000 samples that a p99 needs; wide pale lines are the p99 of whole trials. {OF_MACHINE}"
             ),
             false => format!(
-                "Each line is a whole trial: the records keep no seconds of {answered}, so there is no map of time and latency either. Above: {answered} per second of each arm's own time. Middle: p50 of the times from due to read by a subscriber, and as wide pale lines p99. {OF_MACHINE}"
+                "Each line is a whole trial: the records hold no per-second figures of {answered}, so there is no map of time and latency. Above: {answered} per second of each arm's own time. Middle: p50 of the times from due to read by a subscriber, and as wide pale lines p99. {OF_MACHINE}"
             ),
         }
     }
@@ -133,7 +133,7 @@ impl Scene<'_> {
         self.line.spans.iter().flat_map(|s| &s.arms)
     }
 
-    /// An arm's trials, each with its stretch of time.
+    /// An arm's trials, each with its time interval.
     fn of_arm(&self, arm: usize) -> impl Iterator<Item = (&Span, &Whole)> {
         let whole = move |s| Span::of_arm(s, arm).map(|whole| (s, whole));
         self.line.spans.iter().filter_map(whole)
@@ -170,7 +170,7 @@ impl Scene<'_> {
         what: &str,
         written: fn(f64) -> String,
     ) {
-        // The baseline last: where arms lie on each other both are still seen by shape.
+        // The baseline last: where marks overlap, their shapes distinguish them.
         for (look, ticks) in self.looks.iter().zip(&self.line.arms).rev() {
             let points: Vec<(&Tick, f64)> =
                 ticks.iter().filter_map(|t| Some((t, of(t)?))).collect();
@@ -253,7 +253,7 @@ impl Scene<'_> {
     }
 }
 
-/// The left and the right end of a stretch of time, a little apart from its neighbours.
+/// The left and the right end of a time interval, a little apart from its neighbours.
 fn ends(x: Scale, span: &Span) -> (f64, f64) {
     (x.place(span.from) + 1.0, x.place(span.to) - 1.0)
 }

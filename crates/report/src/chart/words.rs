@@ -1,7 +1,7 @@
-//! What the charts of a flow call what they show.
+//! The words in the charts of each flow.
 
 use pushbench_analysis::compare::Point;
-use pushbench_analysis::compare::page::timed::Timed;
+use pushbench_analysis::compare::charts::timed::Timed;
 use pushbench_core::scenario::Flow;
 
 /// The words of a point.
@@ -10,16 +10,16 @@ pub struct Words {
     pub time: &'static str,
     /// Several of them.
     pub times: &'static str,
-    /// The same in short, beside a percentile.
+    /// The short form, before a percentile.
     pub answer: &'static str,
-    /// What is counted a second.
+    /// What is counted per second.
     pub answered: &'static str,
 }
 
 /// Those of a point.
 pub fn words(point: &Point) -> Words {
-    let asked = point.design.flow == Flow::Duplex;
-    let (time, times, answer) = match (Timed::of(point), asked) {
+    let duplex = point.design.flow == Flow::Duplex;
+    let (time, times, answer) = match (Timed::of(point), duplex) {
         (Timed::Delivery, _) => {
             ("delivery time", "times from due to read by a subscriber", "delivery")
         }

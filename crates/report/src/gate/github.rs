@@ -6,17 +6,17 @@ use crate::gate::{GateSides, markdown};
 use pushbench_analysis::compare::gate::{Gate, Outcome};
 
 /// A step's summary may hold 1 MiB; what a step wrote before shares it.
-pub const LIMIT: usize = 1024 * 1024 / 2;
+pub(crate) const LIMIT: usize = 1024 * 1024 / 2;
 
 /// Tables as short as this are not cut before others are.
 const FEW: usize = 100;
 
 /// The summary, with fewer rows where all of them would not fit.
-pub fn summary(told: &GateSides<'_>) -> String {
+pub fn summary(sides: &GateSides<'_>) -> String {
     let longest = |g: &Gate| g.lines.len().max(g.exact.len()).max(g.missing.len());
-    let mut most = told.last().map_or(0, longest).max(FEW);
+    let mut most = sides.last().map_or(0, longest).max(FEW);
     loop {
-        let text = markdown(told, most);
+        let text = markdown(sides, most);
         if text.len() <= LIMIT || most == 0 {
             return text;
         }
@@ -24,9 +24,9 @@ pub fn summary(told: &GateSides<'_>) -> String {
     }
 }
 
-/// One workflow command a line: an error for what failed, a warning for what cannot be told.
-pub fn annotations(told: &GateSides<'_>) -> String {
-    let Some(gate) = told.last() else { return String::new() };
+/// One workflow command a line: an error for what failed, a warning for what is undecided.
+pub fn annotations(sides: &GateSides<'_>) -> String {
+    let Some(gate) = sides.last() else { return String::new() };
     let (level, title) = match gate.verdict {
         _ if gate.failure.is_some() => ("error", "pushbench gate ended without a verdict"),
         Outcome::Regression => ("error", "pushbench gate failed"),

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 /// A gate with what was gated.
 #[derive(Debug, Serialize)]
 pub struct GateSides<'a> {
-    /// What the base is, as it was asked for.
+    /// The base as given on the command line.
     pub base: &'a str,
     /// What the candidate is.
     pub candidate: &'a str,
@@ -62,13 +62,13 @@ impl Format {
 
     /// Renders a gate. Of `github` this is the summary; the annotations stand apart. `source`: what the
     /// page says beside.
-    pub fn render(self, told: &GateSides<'_>, source: Source<'_>) -> String {
+    pub fn render(self, sides: &GateSides<'_>, source: Source<'_>) -> String {
         match self {
-            Format::Text => text(told),
-            Format::Json => visible::json(&format!("{:#}\n", serde_json::json!(told))),
-            Format::Markdown => markdown(told, usize::MAX),
-            Format::Github => github::summary(told),
-            Format::Html => html::gate::render(told, source),
+            Format::Text => text(sides),
+            Format::Json => visible::json(&format!("{:#}\n", serde_json::json!(sides))),
+            Format::Markdown => markdown(sides, usize::MAX),
+            Format::Github => github::summary(sides),
+            Format::Html => html::gate::render(sides, source),
         }
     }
 }
@@ -80,13 +80,17 @@ impl GateSides<'_> {
     }
 }
 
-fn text(told: &GateSides<'_>) -> String {
+fn text(sides: &GateSides<'_>) -> String {
     let mut out = String::new();
-    let Some(gate) = told.last() else { return out };
+    let Some(gate) = sides.last() else { return out };
     let _ = writeln!(out, "gate: {}", visible(&gate.scenario));
-    let _ =
-        writeln!(out, "base       {}\ncandidate  {}", visible(told.base), visible(told.candidate));
-    let _ = writeln!(out, "{}\n", rows::stages(told.stages));
+    let _ = writeln!(
+        out,
+        "base       {}\ncandidate  {}",
+        visible(sides.base),
+        visible(sides.candidate)
+    );
+    let _ = writeln!(out, "{}\n", rows::stages(sides.stages));
     let table = |grid: Vec<Vec<String>>, words: usize| {
         let grid: Vec<Vec<String>> =
             grid.iter().map(|row| row.iter().map(|cell| visible(cell)).collect()).collect();
@@ -102,17 +106,17 @@ fn text(told: &GateSides<'_>) -> String {
 }
 
 /// `most`: so many rows of each table, the worst first, so that it fits.
-fn markdown(told: &GateSides<'_>, most: usize) -> String {
+fn markdown(sides: &GateSides<'_>, most: usize) -> String {
     let mut out = String::new();
-    let Some(gate) = told.last() else { return out };
+    let Some(gate) = sides.last() else { return out };
     let _ = writeln!(out, "### pushbench gate: {}\n", escape(&gate.scenario));
     let _ = writeln!(out, "**{}**\n", escape(&gate.sentence));
     let _ = writeln!(
         out,
         "- base: {}\n- candidate: {}\n- {}\n",
-        code(told.base),
-        code(told.candidate),
-        escape(&rows::stages(told.stages))
+        code(sides.base),
+        code(sides.candidate),
+        escape(&rows::stages(sides.stages))
     );
     table(&mut out, rows::lines(gate), most, "lines");
     table(&mut out, rows::exact(gate, true), most, "counts");

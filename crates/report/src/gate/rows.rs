@@ -76,8 +76,8 @@ pub fn exact(gate: &Gate, changed: bool) -> Vec<Vec<String>> {
     let mut sorted: Vec<&Exact> = gate.exact.iter().collect();
     sorted.sort_by_key(|e| rank(e.outcome));
     let counted = |e: &&Exact| e.base.is_some() || e.candidate.is_some();
-    let told = |e: &&Exact| !changed || e.outcome != Outcome::Passed || e.base != e.candidate;
-    rows.extend(sorted.into_iter().filter(counted).filter(told).map(count));
+    let relevant = |e: &&Exact| !changed || e.outcome != Outcome::Passed || e.base != e.candidate;
+    rows.extend(sorted.into_iter().filter(counted).filter(relevant).map(count));
     rows
 }
 

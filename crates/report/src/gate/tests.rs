@@ -13,7 +13,7 @@ const SOURCE: Source<'_> = Source {
     pushbench: "0.1.0",
 };
 
-fn told(stages: &[Gate]) -> GateSides<'_> {
+fn sides(stages: &[Gate]) -> GateSides<'_> {
     GateSides { base: COMMAND, candidate: "./new/server --port {port}", stages }
 }
 
@@ -86,16 +86,19 @@ fn a_gate_as_people_see_it() {
     for (name, gate) in [("passed", passed()), ("failed", failed()), ("cannot_tell", cannot_tell())]
     {
         let stages = [Gate { stage: 1, ..gate.clone() }, gate];
-        let told = told(if name == "passed" { &stages[..1] } else { &stages });
-        insta::assert_snapshot!(format!("{name}_text"), Format::Text.render(&told, SOURCE));
-        insta::assert_snapshot!(format!("{name}_markdown"), Format::Markdown.render(&told, SOURCE));
+        let sides = sides(if name == "passed" { &stages[..1] } else { &stages });
+        insta::assert_snapshot!(format!("{name}_text"), Format::Text.render(&sides, SOURCE));
+        insta::assert_snapshot!(
+            format!("{name}_markdown"),
+            Format::Markdown.render(&sides, SOURCE)
+        );
     }
 }
 
 #[test]
 fn the_summary_is_the_tables_that_were_meant() {
     let gates = [failed()];
-    let found = understood(&summary(&told(&gates)));
+    let found = understood(&summary(&sides(&gates)));
     assert!(found.foreign.is_empty(), "{:?}", found.foreign);
     assert_eq!(found.code, [COMMAND, "./new/server --port {port}"]);
     let [lines] = &found.tables[..] else { panic!("{:?}", found.tables) };
@@ -131,8 +134,8 @@ fn what_comes_from_elsewhere_stays_text() {
         gate.notes.push(evil.to_owned());
         gate.sentence.push_str(evil);
         let gates = [gate];
-        let told = GateSides { base: evil, candidate: evil, stages: &gates };
-        let markdown = summary(&told);
+        let sides = GateSides { base: evil, candidate: evil, stages: &gates };
+        let markdown = summary(&sides);
         let found = understood(&markdown);
         assert!(found.foreign.is_empty(), "{evil:?}: {:?}\n{markdown}", found.foreign);
         let shape: Vec<Vec<usize>> =
@@ -140,10 +143,10 @@ fn what_comes_from_elsewhere_stays_text() {
         assert_eq!(shape, [vec![9; 4], vec![6; 2]], "{evil:?}\n{markdown}");
         assert_eq!(found.code.len(), 2, "{evil:?}\n{markdown}");
         for format in ALL.into_iter().filter(|f| *f != Format::Json) {
-            let text = format.render(&told, SOURCE);
+            let text = format.render(&sides, SOURCE);
             assert!(!text.contains(['\u{1b}', '\u{7}']), "{text:?}");
         }
-        let noted = annotations(&told);
+        let noted = annotations(&sides);
         assert_eq!(noted.lines().count(), 1, "{noted:?}");
     }
 }
@@ -151,7 +154,7 @@ fn what_comes_from_elsewhere_stays_text() {
 #[test]
 fn a_sweep_stays_under_the_limit() {
     let gates = [sweep(&failed(), 100)];
-    let whole = summary(&told(&gates));
+    let whole = summary(&sides(&gates));
     assert!(whole.len() < LIMIT, "{} bytes", whole.len());
     let found = understood(&whole);
     assert_eq!(found.tables[0].len(), 1 + 300, "every line of 100 points is shown");
@@ -159,10 +162,10 @@ fn a_sweep_stays_under_the_limit() {
 
     let gates = [sweep(&failed(), 2_000)];
     assert!(
-        Format::Markdown.render(&told(&gates), SOURCE).len() > LIMIT,
+        Format::Markdown.render(&sides(&gates), SOURCE).len() > LIMIT,
         "this test tests nothing"
     );
-    let cut = summary(&told(&gates));
+    let cut = summary(&sides(&gates));
     assert!(cut.len() < LIMIT, "{} bytes", cut.len());
     let shown = understood(&cut).tables[0].len() - 1;
     assert!(shown > 1_000, "{shown} rows");
@@ -175,17 +178,17 @@ fn whatever_else_is_long_gives_way_too() {
     gate.notes = vec!["n".repeat(1_000); 2_000];
     gate.missing = vec!["m".repeat(1_000); 2_000];
     let gates = [gate];
-    let cut = summary(&told(&gates));
+    let cut = summary(&sides(&gates));
     assert!(cut.len() < LIMIT && cut.contains("more remarks are not shown"), "{}", cut.len());
     assert_eq!(understood(&cut).tables[0].len(), 1 + 3, "the lines are still there");
 }
 
 #[test]
 fn annotations_are_one_command_each() {
-    let of = |gate: Gate| annotations(&told(&[gate]));
-    let said = of(failed());
-    assert!(said.starts_with("::error title=pushbench gate failed::FAILED: service.p50"), "{said}");
-    assert!(said.contains("%25") && !said.contains(" % "), "{said}");
+    let of = |gate: Gate| annotations(&sides(&[gate]));
+    let text = of(failed());
+    assert!(text.starts_with("::error title=pushbench gate failed::FAILED: service.p50"), "{text}");
+    assert!(text.contains("%25") && !text.contains(" % "), "{text}");
     assert!(of(passed()).starts_with("::notice "));
     assert!(of(cannot_tell()).starts_with("::warning "));
     let evil = Gate { sentence: "a\n::error::b\r%0A".to_owned(), ..passed() };
@@ -210,11 +213,11 @@ fn waivers_are_always_shown() {
         1,
     )];
     for format in ALL {
-        let text = format.render(&told(&gates), SOURCE);
+        let text = format.render(&sides(&gates), SOURCE);
         assert!(text.contains("answers are signed now"), "{}", format.name());
     }
     let json: serde_json::Value =
-        serde_json::from_str(&Format::Json.render(&told(&gates), SOURCE)).unwrap();
+        serde_json::from_str(&Format::Json.render(&sides(&gates), SOURCE)).unwrap();
     assert_eq!(json["stages"][0]["waivers"][0]["state"], "not-needed");
     assert_eq!(json["stages"][0]["verdict"], "passed");
 }
@@ -225,7 +228,7 @@ fn the_page_says_what_was_decided_and_how_to_repeat_it() {
         [(passed(), "✓ passed"), (failed(), "✗ failed"), (cannot_tell(), "? cannot tell")]
     {
         let gates = [Gate { stage: 1, ..cannot_tell() }, Gate { stage: 2, ..gate }];
-        let page = Format::Html.render(&told(&gates), SOURCE);
+        let page = Format::Html.render(&sides(&gates), SOURCE);
         let sentence = gates[1].sentence.split(' ').next().unwrap();
         for part in [
             word,
@@ -248,7 +251,7 @@ fn the_page_says_what_was_decided_and_how_to_repeat_it() {
 
 #[test]
 fn a_gate_that_passed_with_remarks_is_not_green() {
-    let page = |gate: Gate| Format::Html.render(&told(&[gate]), SOURCE);
+    let page = |gate: Gate| Format::Html.render(&sides(&[gate]), SOURCE);
     assert!(page(passed()).contains("class=\"tile better\""));
     let mut noted = passed();
     noted.notes.push("driver and target shared a CPU".to_owned());
@@ -267,9 +270,9 @@ fn what_comes_from_elsewhere_stays_text_on_the_page() {
         gate.lines[1].setting.insert("payload.file".to_owned(), evil.into());
         gate.notes.push(evil.to_owned());
         let gates = [gate];
-        let told = GateSides { base: evil, candidate: evil, stages: &gates };
+        let sides = GateSides { base: evil, candidate: evil, stages: &gates };
         let source = Source { command: evil, dir: evil, pushbench: evil };
-        let page = Format::Html.render(&told, source);
+        let page = Format::Html.render(&sides, source);
         assert_eq!(page.matches("<script").count(), 1, "our own");
         assert!(!page.contains('\u{1b}') && !page.contains("<img"), "{evil:?}");
     }

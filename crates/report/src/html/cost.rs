@@ -1,4 +1,4 @@
-//! What each arm cost, and what its program asks of those who write it.
+//! Cost of each arm, and code size and duties of its program.
 
 use crate::chart::Kind;
 use crate::html::Run;
@@ -7,7 +7,7 @@ use crate::html::frame::{heading, table};
 use crate::table as cells;
 use crate::table::NONE;
 use maud::{Markup, html};
-use pushbench_analysis::compare::page::Evidence;
+use pushbench_analysis::compare::charts::Evidence;
 use pushbench_analysis::compare::{ArmFigures, Point};
 use pushbench_core::scenario::Flow;
 use pushbench_core::units;
@@ -55,7 +55,7 @@ fn resources(point: &Point, evidence: &Evidence) -> Vec<Vec<String>> {
         row.extend(point.arms.iter().map(cell));
         row
     };
-    // What a delivery or a subscriber costs stands in the table side by side and in the bars.
+    // Costs per delivery and per subscriber are in the table and in the bars.
     let shown = rows.iter().filter(|(name, _)| of_events || !name.ends_with("/event"));
     let mut grid: Vec<Vec<String>> = std::iter::once(head).chain(shown.map(row)).collect();
     if !of_events {
@@ -85,9 +85,13 @@ fn number(n: Option<f64>) -> String {
 /// Lines, packages and duties of the programs; nothing is known of the built-in servers.
 fn ease(run: &Run<'_>) -> Markup {
     let Some(point) = run.page.report.points.first() else { return html! {} };
-    let title = heading(run.level + 2, None, &html! { "What the programs ask of their writers" });
+    let title = heading(
+        run.level + 2,
+        None,
+        &html! { "Code size, dependencies and duties of the servers" },
+    );
     if point.arms.iter().all(|a| a.ease.is_none()) {
-        return html! { (title) p.soft { "The servers shown are this program's own: nothing is known of how easy they are to write. Shipped targets and those of pushbench.toml are counted." } };
+        return html! { (title) p.soft { "Only built-in servers are shown; their code is not counted. Shipped targets and those of pushbench.toml are counted." } };
     }
     let head = ["", "lines of code", "packages direct / all", "duties in the code"];
     let row = |a: &ArmFigures| {
@@ -98,6 +102,6 @@ fn ease(run: &Run<'_>) -> Markup {
     html! {
         (title)
         (table("Ease", &grid))
-        p.soft { "Shorter code that takes on fewer duties is not easier: compare only where the duties agree. Duties are declared, not tested." }
+        p.soft { "Shorter code with fewer duties is not easier to write: compare only servers with the same duties. Duties are declared, not tested." }
     }
 }

@@ -52,7 +52,7 @@ fn figure(run: &Run<'_>, chart: &Chart) -> Markup {
     }
 }
 
-/// Events told apart by the load, a table a point.
+/// The strata of the load, a table per point.
 pub(super) fn strata(run: &Run<'_>) -> Option<Markup> {
     let points = &run.page.report.points;
     let grids = points.iter().map(|p| (cells::setting(p), cells::strata(p)));
@@ -60,8 +60,8 @@ pub(super) fn strata(run: &Run<'_>) -> Option<Markup> {
     (!grids.is_empty()).then(|| {
         html! {
             @for (setting, grid) in grids {
-                @if !setting.is_empty() { (heading(run.level + 2, None, &html! { "Events told apart at " bdi { (setting) } })) }
-                (table(&format!("Events told apart {setting}"), &grid))
+                @if !setting.is_empty() { (heading(run.level + 2, None, &html! { "Latency by stratum at " bdi { (setting) } })) }
+                (table(&format!("Latency by stratum {setting}"), &grid))
             }
         }
     })

@@ -122,12 +122,12 @@ pub(super) fn table(caption: &str, grid: &[Vec<String>]) -> Markup {
     rows_of(caption, grid, false)
 }
 
-/// One that a narrow screen shows row by row, each cell with its heading beside it.
+/// One that a narrow screen shows row by row, each cell with its heading.
 pub(super) fn stacked(caption: &str, grid: &[Vec<String>]) -> Markup {
     rows_of(caption, grid, true)
 }
 
-/// A cell that has its heading beside it where rows are stacked.
+/// A cell that shows its heading where rows are stacked.
 pub(super) fn labelled(label: &str, content: &Markup) -> Markup {
     html! { td data-label=(label) { (content) } }
 }

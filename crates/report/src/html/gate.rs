@@ -9,7 +9,7 @@ use crate::visible::visible;
 use maud::{Markup, PreEscaped, html};
 use pushbench_analysis::compare::gate::{Gate, Outcome};
 
-/// What a page says of a gate beside its verdict.
+/// Figures of a gate's page apart from the verdict.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
     /// The command that was typed.
@@ -21,10 +21,10 @@ pub struct Source<'a> {
 }
 
 /// The page of a gate.
-pub fn render(told: &GateSides<'_>, source: Source<'_>) -> String {
-    let (title, body) = match told.stages.last() {
+pub fn render(sides: &GateSides<'_>, source: Source<'_>) -> String {
+    let (title, body) = match sides.stages.last() {
         None => ("pushbench gate".to_owned(), html! { h1 { "No stage was finished" } }),
-        Some(gate) => (format!("pushbench gate: {}", gate.scenario), body(told, gate, source)),
+        Some(gate) => (format!("pushbench gate: {}", gate.scenario), body(sides, gate, source)),
     };
     let bar = html! {
         nav aria-label="Sections" {
@@ -36,32 +36,32 @@ pub fn render(told: &GateSides<'_>, source: Source<'_>) -> String {
     visible(&Frame { title: &title, bar }.around(&body).into_string())
 }
 
-fn body(told: &GateSides<'_>, gate: &Gate, source: Source<'_>) -> Markup {
+fn body(sides: &GateSides<'_>, gate: &Gate, source: Source<'_>) -> Markup {
     html! {
         article id="top" {
             header {
                 p.eyebrow { "pushbench gate · " bdi { (gate.scenario) } }
                 (heading(1, None, &html! { "Is the candidate slower than its base?" }))
                 dl.facts {
-                    div { dt { "base" } dd { code { (told.base) } } }
-                    div { dt { "candidate" } dd { code { (told.candidate) } } }
+                    div { dt { "base" } dd { code { (sides.base) } } }
+                    div { dt { "candidate" } dd { code { (sides.candidate) } } }
                 }
             }
             section id="verdict" { (heading(2, None, &html! { "Verdict" })) (verdict(gate)) }
-            section id="counted" { (heading(2, None, &html! { "Counted: decides without statistics" })) (counted(gate)) }
+            section id="counted" { (heading(2, None, &html! { "Counts: compared without statistics" })) (counted(gate)) }
             section id="stages" {
                 (heading(2, None, &html! { "Stages" }))
-                p { (rows::stages(told.stages)) }
-                p.soft { "A stage that leaves something open is followed by one with twice as many blocks, on fresh data. The last one is the verdict." }
-                @for earlier in &told.stages[..told.stages.len() - 1] {
+                p { (rows::stages(sides.stages)) }
+                p.soft { "A stage that cannot decide is followed by one with twice as many blocks, on new data. The last stage gives the verdict." }
+                @for earlier in &sides.stages[..sides.stages.len() - 1] {
                     details.data { summary { "Stage " (earlier.stage) } p { bdi { (unbroken(&earlier.sentence)) } } (table(&format!("Lines of stage {}", earlier.stage), &rows::lines(earlier))) }
                 }
             }
             section id="repeat" {
                 (heading(2, None, &html! { "Run it again" }))
                 (command("The same gate again, on this machine", source.command))
-                (command("This verdict again, from the records", &format!("pushbench report {}", shell_words::quote(source.dir))))
-                (command("All that a stage measured, as a page", &format!("pushbench report {} --format html", shell_words::quote(&format!("{}/stage-{}", source.dir, gate.stage)))))
+                (command("The same verdict, from the records", &format!("pushbench report {}", shell_words::quote(source.dir))))
+                (command("All figures of a stage, as a page", &format!("pushbench report {} --format html", shell_words::quote(&format!("{}/stage-{}", source.dir, gate.stage)))))
                 p.soft { "Measured by pushbench " (source.pushbench) ". Every stage keeps its raw records in a directory of its own." }
             }
         }
@@ -75,7 +75,7 @@ fn verdict(gate: &Gate) -> Markup {
         Outcome::Regression => ("worse", "✗ failed"),
         Outcome::CannotTell | Outcome::NotQualified => ("open", "? cannot tell"),
     };
-    // What it passed in spite of stands beside the word.
+    // What it passed in spite of is shown next to the word.
     let remarks = rows::remarks(gate, usize::MAX);
     let class = if class == "better" && !remarks.is_empty() { "moved" } else { class };
     html! {

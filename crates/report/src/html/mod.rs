@@ -17,10 +17,10 @@ use crate::overview;
 use crate::visible::visible;
 use frame::{Frame, heading};
 use maud::{Markup, html};
-use pushbench_analysis::compare::page::Page;
+use pushbench_analysis::compare::charts::Page;
 use pushbench_core::scenario::Flow;
 
-/// A raw file beside the page.
+/// A raw file in the directory of the page.
 #[derive(Debug, Clone)]
 pub struct RawFile {
     /// Its name.
@@ -49,11 +49,11 @@ struct Run<'a> {
     prefix: String,
     /// Level of the run's own heading.
     level: u8,
-    /// The sections of [`HALVES`] have a chart each and stand beside each other.
+    /// The sections of [`HALVES`] have a chart each and are shown in two columns.
     halves: bool,
 }
 
-/// Sections that fit beside each other where each has one chart.
+/// Sections that fit into two columns where each has one chart.
 const HALVES: [&str; 2] = ["ratios", "percentiles"];
 
 /// The page of one run, or of several with an index.
@@ -164,7 +164,7 @@ impl Run<'_> {
         }
     }
 
-    /// The sweep's own section, or the events that a load tells apart.
+    /// The sweep's own section, or the strata of a load.
     fn sweep(&self) -> Markup {
         let strata = figures::strata(self);
         let charts = figures::of_kind(self, Kind::Sweep);
@@ -173,7 +173,7 @@ impl Run<'_> {
         }
         let title = match &self.page.sweep {
             Some(sweep) => format!("By {}", sweep.key),
-            None => "Events told apart".to_owned(),
+            None => "Latency by stratum".to_owned(),
         };
         self.section(
             "sweep",

@@ -16,7 +16,7 @@ pub(super) fn record(run: &Run<'_>) -> Markup {
             (parity(point))
         }
         @if !run.page.facts.findings.rows.is_empty() {
-            (title("Found out before"))
+            (title("Verified before the run"))
             (findings(run))
         }
         div.two {
@@ -28,13 +28,13 @@ pub(super) fn record(run: &Run<'_>) -> Markup {
     }
 }
 
-/// Rows that differ first; a sign says which.
+/// Rows that differ come first and are marked.
 fn parity(point: &Point) -> Markup {
     let mut rows: Vec<_> = point.parity.rows.iter().collect();
     rows.sort_by_key(|r| r.same);
     html! {
         @if point.parity.different_programs {
-            p { "Different programs stand on the sides: the comparison is of these programs, not of the transports alone." }
+            p { "The arms run different programs: the comparison is of these programs, not of the transports alone." }
         }
         (scrolled("Parity", &html! {
             table.parity {
@@ -51,7 +51,7 @@ fn parity(point: &Point) -> Markup {
                 }
             }
         }))
-        p.soft { "Read back from the running servers or observed, unless it says declared or unknown." }
+        p.soft { "Read from the running servers or observed, unless marked declared or unknown." }
     }
 }
 
@@ -73,7 +73,7 @@ fn findings(run: &Run<'_>) -> Markup {
             format!("{}{detail} {how}", f.value).trim_end().to_owned()
         }
     };
-    let mut head = vec!["asked".to_owned()];
+    let mut head = vec!["property".to_owned()];
     head.extend(v.arms.iter().cloned());
     let row = |r: &pushbench_analysis::compare::verified::Row| {
         let mark = if r.differs { " ≠" } else { "" };
@@ -82,7 +82,7 @@ fn findings(run: &Run<'_>) -> Markup {
         row
     };
     let grid: Vec<Vec<String>> = std::iter::once(head).chain(v.rows.iter().map(row)).collect();
-    table("Found out before", &grid)
+    table("Verified before the run", &grid)
 }
 
 fn environment(run: &Run<'_>) -> Markup {
@@ -104,7 +104,7 @@ fn environment(run: &Run<'_>) -> Markup {
 
 fn files(run: &Run<'_>) -> Markup {
     html! {
-        p.soft { "Every figure of this page can be derived again from them: full histograms of every trial, one record a line." }
+        p.soft { "Every figure of this page can be derived from them again: full histograms of every trial, one record per line." }
         ul.files {
             @for file in &run.source.files {
                 li { @match &file.href {

@@ -3,15 +3,15 @@
 use crate::html::frame::{heading, labelled, scrolled, stacked, table, unbroken};
 use crate::html::tiles::{class, subject, tiles};
 use crate::html::{Run, day, sweep, validity};
-use crate::{certainty, notes, overview, table as cells};
+use crate::{certainty, conditions, notes, overview, table as cells};
 use maud::{Markup, html};
-use pushbench_analysis::compare::page::words;
+use pushbench_analysis::compare::charts::words;
 use pushbench_analysis::compare::trust::is_driver_bound;
 use pushbench_analysis::compare::{ArmFigures, Point};
 use pushbench_core::scenario::Flow;
 use pushbench_core::units;
 
-/// The question and under what conditions it was asked.
+/// The question and the conditions of the run.
 pub(super) fn header(run: &Run<'_>) -> Markup {
     let (report, facts) = (&run.page.report, &run.page.facts);
     let first = report.points.first();
@@ -19,13 +19,13 @@ pub(super) fn header(run: &Run<'_>) -> Markup {
         header {
             p.eyebrow { "pushbench · " bdi { (report.scenario) } " · " time datetime=(facts.started) { (day(&facts.started)) } }
             (heading(run.level, None, &html! { bdi { (report.question) } }))
-            @if let Some(said) = cells::incomplete(report) {
-                p.alert role="note" { strong { bdi { (said) } } " – " (finished(run)) }
+            @if let Some(text) = cells::incomplete(report) {
+                p.alert role="note" { strong { bdi { (text) } } " – " (finished(run)) }
             }
             @if let Some(point) = first {
                 p.conditions {
                     @if report.points.len() > 1 { (report.points.len()) " settings, the first: " }
-                    bdi { (cells::conditions(point)) } br; bdi { (cells::place(point)) }
+                    bdi { (conditions::conditions(point)) } br; bdi { (conditions::place(point)) }
                 }
             }
         }
@@ -46,13 +46,13 @@ pub(super) fn claims(run: &Run<'_>) -> Markup {
     html! {
         div.claims {
             @match (&run.page.sweep, run.page.report.points.as_slice()) {
-                (Some(sweep), _) => @for told in sweep.groups.iter().flat_map(|g| &g.told) {
-                    (claim(&told.title))
-                    ul.told { @for (metric, at) in &told.lines { li { strong { (cells::metric_name(flow(run), metric)) } ": " bdi { (at) } } } }
+                (Some(sweep), _) => @for summary in sweep.groups.iter().flat_map(|g| &g.summaries) {
+                    (claim(&summary.title))
+                    ul.summaries { @for (metric, at) in &summary.lines { li { strong { (cells::metric_name(flow(run), metric)) } ": " bdi { (at) } } } }
                 },
                 (None, [point]) if run.has_many_arms() => {
                     @if let Some(text) = first_and_last(point) { (claim(&text)) }
-                    details { summary { "Each in words" } @for line in &point.sentences { p { bdi { (unbroken(line)) } } } }
+                    details { summary { "Sentences of every setting" } @for line in &point.sentences { p { bdi { (unbroken(line)) } } } }
                 }
                 (None, points) => @for line in points.iter().flat_map(|p| &p.sentences) { (claim(line)) },
             }
@@ -120,12 +120,12 @@ fn limits(run: &Run<'_>) -> Markup {
         div.two {
             section.card aria-label="Not tested" {
                 (heading(run.level + 2, None, &html! { "Not tested here" }))
-                ul.plain { @for what in cells::not_tested(&run.page.report).split(", ") { li { (what) } } }
-                p.soft { "Events went over " bdi { (hosts(&run.page.report.points)) } ": what a real network adds is not in these figures." }
+                ul.plain { @for what in conditions::not_tested(&run.page.report).split(", ") { li { (what) } } }
+                p.soft { "Events went over " bdi { (hosts(&run.page.report.points)) } ": these figures do not include the delay of a real network." }
             }
             section.card aria-label="Repeat" {
                 (heading(run.level + 2, None, &html! { "Run it again" }))
-                (command("The same again, on this machine", &run.page.facts.repeat))
+                (command("The same run again, on this machine", &run.page.facts.repeat))
                 (command("These figures again, from the records", &format!("pushbench report {}", shell_words::quote(&run.source.dir))))
             }
         }
@@ -180,13 +180,13 @@ fn difference(point: &Point, candidate: usize, row: &cells::Row) -> String {
     cells::comparison(point, candidate, row.metric).map(cells::measured).unwrap_or_default()
 }
 
-/// What a star beside a verdict means, where there is one.
+/// The meaning of a star at a verdict, where there is one.
 pub(super) fn star<'a>(points: impl IntoIterator<Item = &'a Point>) -> Markup {
     let starred = points.into_iter().any(|p| p.comparisons.iter().any(notes::is_small));
     html! { @if starred { p.soft { "* too small to matter by this scenario (compare.matters)." } } }
 }
 
-/// What the signs beside verdicts mean.
+/// The meaning of the signs at verdicts.
 fn legend(point: &Point) -> Markup {
     html! {
         (star([point]))

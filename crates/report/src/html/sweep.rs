@@ -10,7 +10,7 @@ use crate::idle;
 use crate::table as cells;
 use crate::table::Row;
 use maud::{Markup, html};
-use pushbench_analysis::compare::page::headlines;
+use pushbench_analysis::compare::charts::headlines;
 use pushbench_analysis::compare::{Comparison, Point, Verdict};
 
 /// A line a setting and candidate; of an arm alone a line a setting.
@@ -18,9 +18,9 @@ pub(super) fn matrix(run: &Run<'_>) -> Markup {
     let points = &run.page.report.points;
     let Some(first) = points.first() else { return html! {} };
     let alone = first.arms.len() == 1;
-    let asked = headlines(points);
+    let metrics = headlines(points);
     let shown = |point: &Point, candidate: usize| -> Vec<Row> {
-        let headline = |row: &Row| asked.contains(&row.metric) || row.name == idle::NEXT;
+        let headline = |row: &Row| metrics.contains(&row.metric) || row.name == idle::NEXT;
         cells::rows(point, candidate).into_iter().filter(headline).collect()
     };
     let names: Vec<&str> = shown(first, 1).iter().map(|row| row.name).collect();
@@ -45,7 +45,7 @@ pub(super) fn matrix(run: &Run<'_>) -> Markup {
         }))
         (star(points))
         @if !alone {
-            p.soft { "Under each verdict the difference from " bdi { (first.arms[0].arm) } " with its 95 % interval, a ratio alone where blocks are too few for one, and the figures of both." }
+            p.soft { "Below each verdict: the difference from " bdi { (first.arms[0].arm) } " with its 95 % interval (only a ratio where there are too few blocks for an interval), and the figures of both arms." }
         }
     }
 }
@@ -69,7 +69,7 @@ fn cell(run: &Run<'_>, point: &Point, arm: usize, row: Option<&Row>) -> Markup {
             td.word.(class(c)) data-label=(row.name) {
                 div {
                     (forest::words(c)) (marks) br;
-                    span.soft { bdi { (unbroken(&cells::measured(c))) } @if is_told(c) { br; bdi { (figures) } } }
+                    span.soft { bdi { (unbroken(&cells::measured(c))) } @if is_claimed(c) { br; bdi { (figures) } } }
                 }
             }
         },
@@ -77,6 +77,6 @@ fn cell(run: &Run<'_>, point: &Point, arm: usize, row: Option<&Row>) -> Markup {
 }
 
 /// The latency of an arm that fell behind is none of its figures.
-fn is_told(c: &Comparison) -> bool {
+fn is_claimed(c: &Comparison) -> bool {
     c.verdict != Verdict::Overloaded
 }

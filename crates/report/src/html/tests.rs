@@ -1,5 +1,5 @@
 use crate::html::*;
-use pushbench_analysis::compare::page::page;
+use pushbench_analysis::compare::charts::page;
 use pushbench_analysis::compare::{compare, sample};
 use pushbench_core::record::run::{Seconds, StoredRun};
 
@@ -35,12 +35,12 @@ fn hostile() -> StoredRun {
     arm.command = Some(vec![HOSTILE.to_owned()]);
     h.points[0].setting.insert(HOSTILE.to_owned(), HOSTILE.into());
     for trial in &mut run.trials {
-        trial.faults.insert(HOSTILE.to_owned(), 3);
+        trial.account.faults.insert(HOSTILE.to_owned(), 3);
         if trial.arm == 0 {
             trial.label = HOSTILE.to_owned();
         }
         if trial.block == 2 {
-            trial.invalid.push(HOSTILE.to_owned());
+            trial.judged.invalid.push(HOSTILE.to_owned());
         }
     }
     run
@@ -63,7 +63,7 @@ fn every_section_is_there_in_order() {
     assert!(places.is_sorted(), "{places:?}");
     for text in [
         "websocket@builtin answers",
-        "Can it be trusted?",
+        "Validity",
         "Not tested here",
         "pushbench run ingest --seed 7",
         "pushbench report results/x",
@@ -116,8 +116,8 @@ fn an_incomplete_run_says_so_on_top() {
     run.header.complete = false;
     run.header.finished = None;
     let html = html(&run);
-    let said = html.find("the run was cut short").expect("it says so");
-    assert!(said < html.find("id=\"verdict\"").unwrap());
+    let notice = html.find("the run was cut short").expect("it says so");
+    assert!(notice < html.find("id=\"verdict\"").unwrap());
     assert!(html.contains("2 of 12 blocks."), "and how far it came");
     run.header.failure = Some("disk <full>".to_owned());
     let why = "the run was cut short (disk &lt;full&gt;)";
@@ -127,11 +127,12 @@ fn an_incomplete_run_says_so_on_top() {
 #[test]
 fn records_that_differ_are_said_on_top() {
     let mut run = sample::ratios(0.8, 0.5);
-    run.header.records = Some(pushbench_host::store::Records { count: 24, sha256: String::new() });
+    run.header.records =
+        Some(pushbench_host::results_store::Records { count: 24, sha256: String::new() });
     run.altered = Some("trials.jsonl holds 20 records".to_owned());
     let html = html(&run);
-    let said = html.find("RECORDS DIFFER: trials.jsonl holds 20 records").expect("it says so");
-    assert!(said < html.find("id=\"verdict\"").unwrap());
+    let notice = html.find("RECORDS DIFFER: trials.jsonl holds 20 records").expect("it says so");
+    assert!(notice < html.find("id=\"verdict\"").unwrap());
 }
 
 #[test]
@@ -140,7 +141,7 @@ fn a_card_is_green_only_where_no_note_can_move_a_figure() {
     assert!(sound.contains("class=\"card validity well\"") && !sound.contains("class=\"mark\""));
     let moved = html(&crate::tests::spilled());
     assert!(moved.contains("class=\"card validity ill\"") && !moved.contains("is valid.<"));
-    assert!(moved.contains("notes below can move figures"), "not by colour alone");
+    assert!(moved.contains("the notes below affect figures"), "not by colour alone");
     assert!(moved.contains("class=\"tile moved\""), "nor is what it moves green");
     let pair = table_of(&moved, "pair");
     let row = |name: &str| pair.split("<tr>").find(|r| r.contains(name)).unwrap().to_owned();
@@ -149,7 +150,7 @@ fn a_card_is_green_only_where_no_note_can_move_a_figure() {
     assert_eq!(attributes(&moved, "id").iter().filter(|id| **id == "note-1-1").count(), 1);
     let mut few = sample::ratios(0.8, 0.5);
     few.trials.retain(|t| t.block < 3);
-    assert!(html(&few).contains("too few blocks are for a claim"));
+    assert!(html(&few).contains("too few blocks for a claim"));
 }
 
 #[test]
@@ -183,9 +184,9 @@ fn every_run_is_a_page() {
     alone.header.points[0].arms.truncate(1);
     alone.trials.retain(|t| t.arm == 0);
     let mut overloaded = sample::ratios(0.8, 0.5);
-    overloaded.trials.iter_mut().filter(|t| t.arm == 0).for_each(|t| t.overloaded = true);
+    overloaded.trials.iter_mut().filter(|t| t.arm == 0).for_each(|t| t.judged.overloaded = true);
     let mut invalid = sample::ratios(0.8, 0.5);
-    invalid.trials.iter_mut().for_each(|t| t.invalid.push("lag".to_owned()));
+    invalid.trials.iter_mut().for_each(|t| t.judged.invalid.push("lag".to_owned()));
     for (run, says) in [
         (nothing, "No trial was finished"),
         (alone, "measured alone"),
@@ -223,7 +224,7 @@ fn a_fan_out_tells_of_deliveries_and_subscribers() {
         "CPU per delivery: target and driver",
         "Memory per subscriber",
         "Trial by trial",
-        "records keep no seconds of deliveries",
+        "records hold no per-second figures of deliveries",
     ] {
         assert!(html.contains(text), "no {text:?}");
     }
@@ -246,7 +247,7 @@ fn an_idle_flow_has_no_distribution_to_show() {
     let html = html(&run);
     assert!(!html.contains("id=\"percentiles\"") && !html.contains("id=\"time\""));
     assert!(!html.contains("href=\"#percentiles\"") && html.contains("id=\"cost\""));
-    assert!(html.contains("Memory per silent subscriber"));
+    assert!(html.contains("Memory per idle subscriber"));
 }
 
 #[test]
@@ -274,7 +275,7 @@ fn a_sweep_shows_its_headlines_with_figures_where_nothing_can_be_claimed() {
         "target memory/subscriber",
         "kernel memory/subscriber",
         "target CPU/subscriber·min",
-        "next event, everywhere in",
+        "next event, last delivery",
         "? cannot tell",
         "×0.50",
         "20.5 KiB → 10.2 KiB",
@@ -320,6 +321,6 @@ fn a_ratio_of_too_few_blocks_is_shown_everywhere_and_claims_nothing() {
     run.trials.retain(|t| t.block == 0);
     let html = html(&run);
     assert!(table_of(&html, "pair").contains("×0.50"), "in the table");
-    assert!(html.contains("A mark without a line is one of too few blocks"), "in the chart");
+    assert!(html.contains("A mark without a line has too few blocks"), "in the chart");
     assert!(html.contains("×0.500 ? cannot tell"), "beside its mark");
 }

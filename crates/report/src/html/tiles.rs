@@ -1,16 +1,16 @@
-//! A tile a headline metric: whose figure is better, by how much, and what could move it.
+//! A tile per headline metric: the better arm, the difference, and the notes that affect it.
 
 use crate::chart::forest;
 use crate::html::Run;
 use crate::html::validity::mark;
 use crate::{notes, table as cells};
 use maud::{Markup, html};
-use pushbench_analysis::compare::page::headlines;
+use pushbench_analysis::compare::charts::headlines;
 use pushbench_analysis::compare::{ArmFigures, Comparison, Point, Verdict};
 use pushbench_core::record::metrics;
 use pushbench_core::record::metrics::Family;
 
-/// Those of the second arm; of several candidates the table tells.
+/// Tiles compare with the second arm; the table shows further candidates.
 pub(super) fn tiles(run: &Run<'_>, point: &Point) -> Markup {
     if point.arms.len() != 2 {
         return html! {};
@@ -27,7 +27,7 @@ pub(super) fn tiles(run: &Run<'_>, point: &Point) -> Markup {
                     @if notes::is_small(c) { p.small { "too small to matter" } }
                     p.figure { bdi { (cells::measured(c)) } }
                     @if let Some(why) = &c.why { p.why { bdi { (why) } } }
-                    @if !moving.is_empty() { p.why { (mark(run, point, &moving)) " can move this figure" } }
+                    @if !moving.is_empty() { p.why { (mark(run, point, &moving)) " affects this figure" } }
                 }
             }
         }
@@ -68,7 +68,7 @@ fn claim(point: &Point, c: &Comparison) -> String {
     format!("{sign}{} {word}", subject(&point.arms, &c.candidate))
 }
 
-/// The shortest part of an arm's name that tells it from the others: transport and options, or the target.
+/// The shortest part of an arm's name that distinguishes it: transport and options, or the target.
 pub(super) fn subject<'a>(arms: &[ArmFigures], arm: &'a str) -> &'a str {
     let Some((way, target)) = arm.split_once('@') else { return arm };
     let alone = |is: &dyn Fn((&str, &str)) -> bool| {

@@ -4,7 +4,7 @@ use crate::html::Run;
 use crate::html::frame::{heading, table};
 use crate::{notes, table as cells};
 use maud::{Markup, html};
-use pushbench_analysis::compare::page::blocks::Block;
+use pushbench_analysis::compare::charts::blocks::Block;
 use pushbench_analysis::compare::{Point, Standing, Validity};
 use pushbench_core::units;
 
@@ -13,15 +13,17 @@ pub(super) fn panel(run: &Run<'_>) -> Markup {
     let points = &run.page.report.points;
     let (class, word) = match notes::standing(points) {
         Standing::Sound => ("well", "✓ Every trial is valid."),
-        Standing::TooFew => ("ill", "⚠ Every trial is valid, but too few blocks are for a claim."),
+        Standing::TooFew => {
+            ("ill", "⚠ Every trial is valid, but there are too few blocks for a claim.")
+        }
         Standing::Movable => {
-            ("ill", "⚠ Every trial is valid, but notes below can move figures: read them first.")
+            ("ill", "⚠ Every trial is valid, but the notes below affect figures: read them first.")
         }
         Standing::Unsound => ("ill", "⚠ Read these notes first."),
     };
     html! {
         section.card.validity.(class) aria-label="Validity" {
-            (heading(run.level + 2, None, &html! { "Can it be trusted?" }))
+            (heading(run.level + 2, None, &html! { "Validity" }))
             p.word { (word) }
             @if points.len() > 1 { (of_sweep(run)) }
             @else { @for (point, evidence) in points.iter().zip(&run.page.evidence) { (of_point(run, point, &evidence.blocks)) } }
@@ -77,16 +79,16 @@ fn note_id(run: &Run<'_>, point: &Point, number: usize) -> String {
     run.id(&format!("note-{}-{number}", index.unwrap_or(0) + 1))
 }
 
-/// A mark beside a figure that leads to the first of the notes that can move it.
+/// A mark at a figure that links to the first note that affects it.
 pub(super) fn mark(run: &Run<'_>, point: &Point, numbers: &[usize]) -> Markup {
-    let said: Vec<&str> = point
+    let texts: Vec<&str> = point
         .validity
         .numbered()
         .filter(|(number, _)| number.is_some_and(|n| numbers.contains(&n)))
         .map(|(_, note)| note.text.as_str())
         .collect();
     html! {
-        a.mark href={ "#" (note_id(run, point, numbers[0])) } title=(said.join("\n")) {
+        a.mark href={ "#" (note_id(run, point, numbers[0])) } title=(texts.join("\n")) {
             "⚠" span.hidden { " note" } " " (notes::list(numbers))
         }
     }
@@ -108,7 +110,7 @@ fn of_point(run: &Run<'_>, point: &Point, blocks: &[Block]) -> Markup {
     }
 }
 
-/// A square a block: which ones count can be seen at a glance.
+/// One square per block, coloured by validity.
 fn squares(blocks: &[Block]) -> Markup {
     html! {
         ol.blocks aria-label="Blocks in the order of the run" {
@@ -135,28 +137,32 @@ fn meters(validity: &Validity) -> [(&'static str, String, &'static str); 9] {
     };
     let blocks = format!("{} of {}", t.blocks_valid, t.blocks_run);
     [
-        ("blocks valid", blocks, "at least 8 are needed to claim anything"),
+        ("blocks valid", blocks, "at least 8 are needed for a claim"),
         (
             "driver's lag, p50",
             time(t.lag_p50_ns),
             "invalid above 200 µs or a tenth of the response",
         ),
-        ("driver's lag, p99", time(t.lag_p99_ns), "a verdict stands only without it, too"),
+        (
+            "driver's lag, p99",
+            time(t.lag_p99_ns),
+            "a verdict must also hold with this lag subtracted",
+        ),
         ("late reading, p50", time(t.reading_p50_ns), "the same budget as lag"),
-        ("spill", share(t.spill), "events open in the other arm's slice; warned above 5 %"),
+        ("spill", share(t.spill), "events still open in another arm's slice; warning above 5 %"),
         (
             "machine's stalls, p99",
             time(t.hiccup_p99_ns),
-            "a meter beside the driver, once a millisecond",
+            "measured next to the driver, once per millisecond",
         ),
-        ("steal", share(t.steal), "CPU time the hypervisor took"),
+        ("steal", share(t.steal), "CPU time taken by the hypervisor"),
         (
             "driver's longest pause",
             time(t.longest_pause_ns),
             "a block is void above 5 % of its window, at least 100 ms",
         ),
         (
-            "blocks beside other runs",
+            "blocks with other runs active",
             t.blocks_beside_other_runs.to_string(),
             "another run of pushbench measured on the same CPUs",
         ),
@@ -180,7 +186,7 @@ fn voided_table(head: &[&str], rows: Vec<Vec<String>>) -> Markup {
     let grid: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
     html! {
         details.data open {
-            summary { "What was voided, and why" }
+            summary { "Voided trials and reasons" }
             (table("Voided blocks", &grid))
         }
     }

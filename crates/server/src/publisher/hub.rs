@@ -1,10 +1,10 @@
-//! Who is subscribed, and what became of every delivery.
+//! The subscribers of a publisher, and the outcome of every delivery.
 
 use crate::publisher::Options;
 use crate::publisher::outbox::{Outbox, Publication};
-use crate::publisher::register::{Register, is_of};
+use crate::publisher::registry::{SubscriberRegistry, is_of};
 use crate::publisher::subscription::Subscription;
-use crate::publisher::tally::{Fate, Tally, add};
+use crate::publisher::tally::{DeliveryOutcome, Tally, add};
 use bytes::Bytes;
 use pushbench_core::event::Event;
 use pushbench_core::record::fanout::PublisherStatus;
@@ -19,30 +19,30 @@ pub struct Hub {
     /// Bounds the webhook deliveries under way.
     pub under_way: Semaphore,
     token: String,
-    register: Mutex<Register>,
+    registry: Mutex<SubscriberRegistry>,
     next: AtomicU64,
     tally: Tally,
 }
 
 impl Hub {
-    /// Nobody is subscribed yet.
+    /// Without subscribers.
     pub fn new(options: Options, token: String) -> Hub {
         Hub {
             under_way: Semaphore::new(options.concurrency),
             options,
             token,
-            register: Mutex::default(),
+            registry: Mutex::default(),
             next: AtomicU64::new(0),
             tally: Tally::default(),
         }
     }
 
-    fn register(&self) -> MutexGuard<'_, Register> {
-        self.register.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn registry(&self) -> MutexGuard<'_, SubscriberRegistry> {
+        self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Whether somebody knows the token; it takes as long for a wrong one as for the right one.
-    pub fn admits(&self, token: &str) -> bool {
+    /// Compares the token in constant time.
+    pub(crate) fn is_token(&self, token: &str) -> bool {
         let differ = token.bytes().zip(self.token.bytes()).fold(0, |d, (a, b)| d | (a ^ b));
         token.len() == self.token.len() && differ == 0
     }
@@ -53,38 +53,38 @@ impl Hub {
     }
 
     /// Somebody subscribes to these types, to all of them where there are none.
-    pub fn enter(self: &Arc<Hub>, types: Vec<String>) -> Subscription {
+    pub fn add_subscription(self: &Arc<Hub>, types: Vec<String>) -> Subscription {
         let outbox = Arc::new(Outbox::new(types, self.options.queue));
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.register().enter(number, &outbox);
+        self.registry().add_subscription(number, &outbox);
         Subscription::new(self, number, outbox)
     }
 
     /// Ends a subscription once what is being delivered is; false when there is none of that number.
     pub fn leave(&self, number: u64) -> bool {
-        let outbox = self.register().take_back(number);
+        let outbox = self.registry().stop_publishing(number);
         outbox.is_some_and(|outbox| outbox.close())
     }
 
     /// Ends a subscription at once: what has not been settled is lost. False when there is none of that
     /// number.
     pub fn end(&self, number: u64) -> bool {
-        let Some(outbox) = self.register().remove(number) else { return false };
-        outbox.end().iter().for_each(|event| self.settle(event, Fate::Lost));
+        let Some(outbox) = self.registry().remove(number) else { return false };
+        outbox.end().iter().for_each(|event| self.settle(event, DeliveryOutcome::Lost));
         true
     }
 
     /// Counts a kept connection that was closed because it was idle.
-    pub fn closed_idle(&self) {
+    pub(crate) fn closed_idle(&self) {
         add(&self.tally.idle_closed, 1);
     }
 
-    /// Queues an event for everybody who wants it, and tells for how many.
+    /// Queues an event for each interested subscriber, and returns their number.
     pub fn publish(&self, event: &Event<'_>, body: Bytes) -> usize {
         let (id, kind) = (event.id.clone().into_owned(), event.kind.clone().into_owned());
         let event = Arc::new(Publication::new(id, kind, body));
         let (mut queued, mut overflowed, mut longest) = (0, 0, 0);
-        for outbox in self.register().wanting(&event.kind) {
+        for outbox in self.registry().wanting(&event.kind) {
             // Counted before it can be settled.
             event.unsettled.fetch_add(1, Ordering::Relaxed);
             if let Some(open) = outbox.put(&event) {
@@ -100,45 +100,45 @@ impl Hub {
         add(&self.tally.queued, queued);
         add(&self.tally.overflowed, overflowed);
         self.tally.longest_queue.fetch_max(longest as u64, Ordering::Relaxed);
-        self.settled_one(&event);
+        self.delivery_settled(&event);
         queued as usize
     }
 
-    fn settled_one(&self, event: &Publication) {
+    fn delivery_settled(&self, event: &Publication) {
         let last = event.unsettled.fetch_sub(1, Ordering::AcqRel) == 1;
         if last && !event.failed.load(Ordering::Relaxed) {
             add(&self.tally.complete, 1);
         }
     }
 
-    fn settle(&self, event: &Publication, fate: Fate) {
-        add(&self.tally.fates[fate as usize], 1);
-        if !matches!(fate, Fate::Acknowledged | Fate::Written) {
+    fn settle(&self, event: &Publication, outcome: DeliveryOutcome) {
+        add(&self.tally.outcomes[outcome as usize], 1);
+        if !matches!(outcome, DeliveryOutcome::Acknowledged | DeliveryOutcome::Written) {
             event.failed.store(true, Ordering::Relaxed);
         }
-        self.settled_one(event);
+        self.delivery_settled(event);
     }
 
     /// The queue of a subscriber that is there.
     pub(super) fn outbox(&self, number: u64) -> Option<Arc<Outbox>> {
-        self.register().all().get(&number).cloned()
+        self.registry().all().get(&number).cloned()
     }
 
     /// The written event of that id has its outcome. False when none of that id was open.
-    pub(super) fn settle_one(&self, outbox: &Outbox, id: &str, fate: Fate) -> bool {
-        let event = outbox.settled(id, fate == Fate::Acknowledged);
+    pub(super) fn settle_one(&self, outbox: &Outbox, id: &str, outcome: DeliveryOutcome) -> bool {
+        let event = outbox.settled(id, outcome == DeliveryOutcome::Acknowledged);
         match &event {
-            Some(event) => self.settle(event, fate),
+            Some(event) => self.settle(event, outcome),
             None => add(&self.tally.stray, 1),
         }
         event.is_some()
     }
 
-    /// The written events up to the one of that id are acknowledged. A cursor is told again with every
+    /// The written events up to the one of that id are acknowledged. A cursor is sent again with every
     /// request until it moves: that it acknowledges nothing more is no stray acknowledgement.
     pub(super) fn settle_up_to(&self, outbox: &Outbox, id: &str) {
         for event in outbox.settled_up_to(id) {
-            self.settle(&event, Fate::Acknowledged);
+            self.settle(&event, DeliveryOutcome::Acknowledged);
         }
     }
 
@@ -146,13 +146,13 @@ impl Hub {
     pub fn acknowledged(&self, subscriber: u64, ids: &[impl AsRef<str>]) -> bool {
         let Some(outbox) = self.outbox(subscriber) else { return false };
         for id in ids {
-            self.settle_one(&outbox, id.as_ref(), Fate::Acknowledged);
+            self.settle_one(&outbox, id.as_ref(), DeliveryOutcome::Acknowledged);
         }
         self.answered(false);
         true
     }
 
-    /// A request of a subscriber was answered; `empty`: without an event that it asked for.
+    /// A request of a subscriber was answered; `empty`: without a requested event.
     pub(super) fn answered(&self, empty: bool) {
         add(&self.tally.requests, 1);
         add(&self.tally.empty, u64::from(empty));
@@ -161,19 +161,19 @@ impl Hub {
     /// Gives up what was written and not acknowledged in time.
     pub fn sweep(&self) {
         // With thousands of subscribers and hardly an event, looking at each would be most of the work.
-        let settled: u64 = self.tally.fates.iter().map(|n| n.load(Ordering::Relaxed)).sum();
+        let settled: u64 = self.tally.outcomes.iter().map(|n| n.load(Ordering::Relaxed)).sum();
         if settled == self.tally.queued.load(Ordering::Relaxed) {
             return;
         }
-        let all: Vec<Arc<Outbox>> = self.register().all().values().cloned().collect();
+        let all: Vec<Arc<Outbox>> = self.registry().all().values().cloned().collect();
         for event in all.iter().flat_map(|outbox| outbox.overdue(self.options.timeout)) {
-            self.settle(&event, Fate::TimedOut);
+            self.settle(&event, DeliveryOutcome::TimedOut);
         }
     }
 
     /// What was counted until now.
     pub fn status(&self) -> PublisherStatus {
-        self.tally.status(self.register().all().values())
+        self.tally.status(self.registry().all().values())
     }
 
     /// A ping was queued.
@@ -209,11 +209,11 @@ mod tests {
     #[test]
     fn a_full_queue_turns_events_away_from_its_own_subscriber_only() {
         let hub = hub(2);
-        let (slow, quick) = (hub.enter(Vec::new()), hub.enter(Vec::new()));
+        let (slow, quick) = (hub.add_subscription(Vec::new()), hub.add_subscription(Vec::new()));
         for (id, queued) in [("a", 2), ("b", 2), ("c", 1), ("d", 1)] {
             assert_eq!(publish(&hub, id, "event"), queued);
             assert_eq!(next(&quick).as_deref(), Some(id));
-            assert!(quick.settle(id, Fate::Acknowledged));
+            assert!(quick.settle(id, DeliveryOutcome::Acknowledged));
         }
         // What is written but not acknowledged takes room, too.
         assert_eq!(next(&slow).as_deref(), Some("a"));
@@ -231,13 +231,17 @@ mod tests {
     #[test]
     fn only_wanted_types_are_delivered() {
         let hub = hub(8);
-        let (all, some) = (hub.enter(Vec::new()), hub.enter(vec!["order".into()]));
+        let (all, some) =
+            (hub.add_subscription(Vec::new()), hub.add_subscription(vec!["order".into()]));
         assert_eq!((publish(&hub, "a", "event"), publish(&hub, "b", "order")), (1, 2));
         assert_eq!(next(&some).as_deref(), Some("b"));
         assert!(all.take().is_some() && all.take().is_some());
-        assert!(all.settle("b", Fate::Acknowledged) && all.settle("a", Fate::Acknowledged));
-        assert!(some.settle("b", Fate::Acknowledged));
-        assert!(!some.settle("b", Fate::Acknowledged), "once only");
+        assert!(
+            all.settle("b", DeliveryOutcome::Acknowledged)
+                && all.settle("a", DeliveryOutcome::Acknowledged)
+        );
+        assert!(some.settle("b", DeliveryOutcome::Acknowledged));
+        assert!(!some.settle("b", DeliveryOutcome::Acknowledged), "once only");
         let s = hub.status();
         assert_eq!((s.complete, s.acknowledged, s.stray, s.open), (2, 3, 1, 0));
     }
@@ -245,20 +249,20 @@ mod tests {
     #[test]
     fn who_leaves_gets_what_is_being_delivered_and_nothing_more() {
         let hub = hub(8);
-        let one = hub.enter(vec!["event".into()]);
+        let one = hub.add_subscription(vec!["event".into()]);
         assert_eq!((publish(&hub, "a", "event"), publish(&hub, "b", "event")), (1, 1));
         assert_eq!(next(&one).as_deref(), Some("a"));
         assert!(hub.leave(one.number()) && !hub.leave(one.number()));
         assert_eq!(publish(&hub, "c", "event"), 0);
         let s = hub.status();
         assert_eq!((s.open, s.subscribers), (2, 1), "what is under way counts to its end");
-        assert!(one.settle("a", Fate::Acknowledged) && s.sums_are_exact());
+        assert!(one.settle("a", DeliveryOutcome::Acknowledged) && s.sums_are_exact());
         assert!(matches!(one.take(), Some(None)), "it has ended");
         drop(one);
         let s = hub.status();
         assert_eq!((s.acknowledged, s.lost, s.open, s.longest_queue), (1, 1, 0, 2));
         assert!(s.sums_are_exact());
-        assert!(hub.register().is_empty());
+        assert!(hub.registry().is_empty());
     }
 
     #[test]
@@ -267,7 +271,7 @@ mod tests {
         let mut options = hub.options.clone();
         options.timeout = std::time::Duration::ZERO;
         let hub = Arc::new(Hub::new(options, String::new()));
-        let one = hub.enter(Vec::new());
+        let one = hub.add_subscription(Vec::new());
         publish(&hub, "a", "event");
         publish(&hub, "b", "event");
         assert_eq!(next(&one).as_deref(), Some("a"));
@@ -281,9 +285,9 @@ mod tests {
     #[test]
     fn the_token_is_compared_whole() {
         let hub = hub(1);
-        assert!(hub.admits("secret"));
+        assert!(hub.is_token("secret"));
         for wrong in ["", "secre", "secret1", "Secret"] {
-            assert!(!hub.admits(wrong), "{wrong}");
+            assert!(!hub.is_token(wrong), "{wrong}");
         }
     }
 }

@@ -2,27 +2,28 @@
 //!
 //! The mirror of the client half: there a connection carries events out of a feed, here *a subscriber's
 //! connection delivers events out of its [`Outbox`](outbox::Outbox)*, whatever the transport. What
-//! subscribers and events have in common is the [`Hub`]'s; the [`desk`] answers requests.
+//! subscribers and events have in common is the [`Hub`]'s; the [`requests`] answers requests.
 //! `targets/PROTOCOL.md` writes the protocol down.
 
-mod asked;
-pub mod desk;
-pub mod hub;
-pub mod outbox;
+pub(crate) mod hub;
+pub(crate) mod outbox;
 mod pings;
-mod register;
+mod polling;
+mod registry;
+pub mod requests;
 pub mod stream;
 pub mod subscription;
 pub mod tally;
 
 use crate::{sse, tcp, webhook, websocket};
-use desk::Answer;
 use hub::Hub;
 use hyper::Request;
 use hyper::body::Incoming;
 use pushbench_core::publishing::{CONCURRENCY, CONNECT_TIMEOUT, HOLD, Keep, QUEUE, TIMEOUT};
 use pushbench_core::transport::Transport;
 use pushbench_core::units;
+use pushbench_wire::stream::Stream;
+use requests::Answer;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -72,7 +73,7 @@ impl Options {
     }
 
     /// What it does, the same words for every transport where they do the same.
-    pub fn told(&self) -> String {
+    pub fn description(&self) -> String {
         let acknowledged =
             if self.acknowledged { "acknowledged by id" } else { "not acknowledged" };
         let after = |what: &str, time: Option<Duration>| match time {
@@ -99,7 +100,7 @@ impl Options {
     }
 
     /// Deliveries of this transport time out by themselves.
-    pub fn times_out_itself(&self) -> bool {
+    pub(crate) fn times_out_itself(&self) -> bool {
         self.transport == Transport::Webhook
     }
 }
@@ -111,14 +112,17 @@ async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
         Transport::Websocket => websocket::publisher::subscribe(hub, request).await,
         Transport::Tcp => tcp::publisher::subscribe(),
         Transport::Sse => sse::subscribe(hub, &request),
-        Transport::LongPoll | Transport::Poll => asked::subscribe(hub, request).await,
+        Transport::LongPoll | Transport::Poll => polling::subscribe(hub, request).await,
     }
 }
 
 /// … and, where subscribers do not speak HTTP, here. Gives back a connection that does.
-async fn raw(hub: &Arc<Hub>, stream: TcpStream) -> Option<TcpStream> {
+async fn accept_without_http(
+    hub: &Arc<Hub>,
+    stream: Stream<TcpStream>,
+) -> Option<Stream<TcpStream>> {
     match hub.options.transport {
-        Transport::Tcp => tcp::publisher::raw(hub, stream).await,
+        Transport::Tcp => tcp::publisher::accept_without_http(hub, stream).await,
         _ => Some(stream),
     }
 }

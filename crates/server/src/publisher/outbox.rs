@@ -1,4 +1,4 @@
-//! What one subscriber has yet to get, and what it has yet to acknowledge.
+//! The queue of a subscriber: events that are not delivered or not acknowledged yet.
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
@@ -25,7 +25,7 @@ pub struct Publication {
 }
 
 impl Publication {
-    /// Nobody has it yet.
+    /// Not delivered yet.
     pub fn new(id: String, kind: String, body: Bytes) -> Publication {
         Publication {
             id,
@@ -47,8 +47,8 @@ impl Publication {
 pub(super) enum Polled {
     /// Whatever was queued, oldest first.
     Events(Vec<Arc<Publication>>),
-    /// The subscriber has asked again meanwhile.
-    Again,
+    /// The subscriber has sent a newer request.
+    Superseded,
     /// The subscription has ended.
     Ended,
 }
@@ -70,7 +70,7 @@ struct State {
     written: VecDeque<(Arc<Publication>, Instant)>,
     acknowledged: u64,
     /// Requests for events so far, of a subscriber that makes such.
-    asked: u64,
+    polls: u64,
     ended: bool,
 }
 
@@ -88,7 +88,7 @@ impl Outbox {
         &self.types
     }
 
-    /// Queues an event and tells how many are unsettled then; `None` when there is no room for it.
+    /// Queues an event and returns how many are unsettled then; `None` when there is no room for it.
     pub(super) fn put(&self, event: &Arc<Publication>) -> Option<usize> {
         let mut state = self.state();
         let open = state.waiting.len() + state.written.len();
@@ -115,7 +115,7 @@ impl Outbox {
             return Poll::Ready(next);
         }
         self.task.register(cx.waker());
-        // What came between the look and the registration has woken nobody.
+        // An event that arrived before the registration has woken no task.
         self.take().map_or(Poll::Pending, Poll::Ready)
     }
 
@@ -135,29 +135,29 @@ impl Outbox {
     }
 
     /// A request for events begins, and gets its number; one that still waits gives up. What earlier
-    /// answers brought and nobody has acknowledged is brought once more.
-    pub(super) fn ask(&self) -> u64 {
+    /// responses contained and was not acknowledged is sent again.
+    pub(super) fn begin_poll(&self) -> u64 {
         let mut state = self.state();
-        state.asked += 1;
+        state.polls += 1;
         while let Some((event, _)) = state.written.pop_back() {
             state.waiting.push_front(event);
         }
-        let number = state.asked;
+        let number = state.polls;
         drop(state);
         self.task.wake();
         number
     }
 
     /// Requests for events so far.
-    pub(super) fn asked(&self) -> u64 {
-        self.state().asked
+    pub(super) fn polls(&self) -> u64 {
+        self.state().polls
     }
 
     /// What is queued for the request of that number, which is written at once: one event at least, and
     /// more while they have at most `bytes` together.
     pub(super) fn poll_events(&self, cx: &Context<'_>, number: u64, bytes: usize) -> Poll<Polled> {
-        if let Some(asked) = self.take_events(number, bytes) {
-            return Poll::Ready(asked);
+        if let Some(polls) = self.take_events(number, bytes) {
+            return Poll::Ready(polls);
         }
         self.task.register(cx.waker());
         self.take_events(number, bytes).map_or(Poll::Pending, Poll::Ready)
@@ -166,19 +166,19 @@ impl Outbox {
     fn take_events(&self, number: u64, bytes: usize) -> Option<Polled> {
         let mut guard = self.state();
         let state = &mut *guard;
-        if state.ended || state.asked != number {
-            return Some(if state.ended { Polled::Ended } else { Polled::Again });
+        if state.ended || state.polls != number {
+            return Some(if state.ended { Polled::Ended } else { Polled::Superseded });
         }
-        let (mut taken, mut size, now) = (Vec::new(), 0, Instant::now());
+        let (mut events, mut size, now) = (Vec::new(), 0, Instant::now());
         while let Some(event) = state.waiting.front() {
             size += event.body.len();
-            if !taken.is_empty() && size > bytes {
+            if !events.is_empty() && size > bytes {
                 break;
             }
-            taken.extend(state.waiting.pop_front());
+            events.extend(state.waiting.pop_front());
         }
-        state.written.extend(taken.iter().map(|event| (event.clone(), now)));
-        (!taken.is_empty()).then_some(Polled::Events(taken))
+        state.written.extend(events.iter().map(|event| (event.clone(), now)));
+        (!events.is_empty()).then_some(Polled::Events(events))
     }
 
     /// The written events up to the one of that id, which are settled now; none where it is not there.
@@ -213,9 +213,9 @@ impl Outbox {
         state.ended = true;
         let state = &mut *state;
         let written = state.written.drain(..).map(|(event, _)| event);
-        let left = written.chain(state.waiting.drain(..)).collect();
+        let unsubscribe_response = written.chain(state.waiting.drain(..)).collect();
         self.task.wake();
-        left
+        unsubscribe_response
     }
 
     pub(super) fn open(&self) -> usize {

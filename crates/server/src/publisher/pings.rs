@@ -18,7 +18,7 @@ pub struct Pings {
 
 /// What to do now.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum PingAction {
     /// Ping.
     Ping,
     /// The last ping was not answered in a whole interval: the subscriber is gone.
@@ -27,23 +27,23 @@ pub enum Turn {
 
 impl Pings {
     /// Of subscriber `number`, each with a phase of its own: thousands that subscribe together would
-    /// otherwise all be pinged together, as they are not in earnest.
+    /// otherwise be pinged all at once, unlike in production.
     pub fn new(every: Duration, number: u64) -> Pings {
         let phase = every.mul_f64(phase(number));
         let next = Box::pin(sleep_until(Instant::now() + phase));
         Pings { every, next, unanswered: false }
     }
 
-    /// Ready when something is to be done; to be asked again after a ping.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+    /// Ready when something is to be done; to be polled again after a ping.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<PingAction> {
         if self.next.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
         // Missed ones, as after a pause of the machine, are not made up for.
         self.next.as_mut().reset(Instant::now() + self.every);
         Poll::Ready(match std::mem::replace(&mut self.unanswered, true) {
-            true => Turn::Gone,
-            false => Turn::Ping,
+            true => PingAction::Gone,
+            false => PingAction::Ping,
         })
     }
 
@@ -79,11 +79,11 @@ mod tests {
         runtime.block_on(async {
             let mut pings = Pings::new(Duration::from_millis(1), 0);
             let mut turn = async || std::future::poll_fn(|cx| pings.poll(cx)).await;
-            assert_eq!(turn().await, Turn::Ping);
-            assert_eq!(turn().await, Turn::Gone);
+            assert_eq!(turn().await, PingAction::Ping);
+            assert_eq!(turn().await, PingAction::Gone);
             let mut pings = Pings::new(Duration::from_millis(1), 1);
             for _ in 0..3 {
-                assert_eq!(std::future::poll_fn(|cx| pings.poll(cx)).await, Turn::Ping);
+                assert_eq!(std::future::poll_fn(|cx| pings.poll(cx)).await, PingAction::Ping);
                 pings.answered();
             }
         });

@@ -1,11 +1,11 @@
 //! Delivering on a connection that a subscriber holds open: what is ready is written together and
 //! flushed once, acknowledgements are read as they come. The same for every such transport.
 
-use crate::publisher::pings::{Pings, Turn};
+use crate::publisher::pings::{PingAction, Pings};
 use crate::publisher::subscription::Subscription;
-use crate::publisher::tally::Fate;
+use crate::publisher::tally::DeliveryOutcome;
 use pushbench_core::event::acknowledged_id;
-use pushbench_wire::messages::{Heard, Messages};
+use pushbench_wire::messages::{Messages, Received};
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
@@ -16,18 +16,19 @@ pub async fn deliver<M: Messages>(messages: M, subscription: Subscription) {
     let options = &subscription.hub().options;
     let (acknowledged, number) = (options.acknowledged, subscription.number());
     let pings = options.ping.filter(|_| M::PINGS).map(|every| Pings::new(every, number));
-    let mut line = Line { messages, subscription, acknowledged, pings, unflushed: false };
-    let ended = poll_fn(|cx| line.poll(cx)).await;
-    let Line { mut messages, subscription, .. } = line;
-    let patience = subscription.hub().options.timeout;
+    let mut delivery =
+        StreamDelivery { messages, subscription, acknowledged, pings, unflushed: false };
+    let ended = poll_fn(|cx| delivery.poll(cx)).await;
+    let StreamDelivery { mut messages, subscription, .. } = delivery;
+    let close_timeout = subscription.hub().options.timeout;
     drop(subscription);
     // One that leaves in good order waits for our goodbye; one that does not read it is not waited for.
     if ended.is_ok() {
-        let _gone = timeout(patience, poll_fn(|cx| messages.poll_finish(cx))).await;
+        let _gone = timeout(close_timeout, poll_fn(|cx| messages.poll_finish(cx))).await;
     }
 }
 
-struct Line<M> {
+struct StreamDelivery<M> {
     messages: M,
     subscription: Subscription,
     acknowledged: bool,
@@ -35,22 +36,22 @@ struct Line<M> {
     unflushed: bool,
 }
 
-impl<M: Messages> Line<M> {
+impl<M: Messages> StreamDelivery<M> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (subscription, pings) = (&self.subscription, &mut self.pings);
-        let heard = self.messages.poll_messages(cx, |heard| match heard {
-            Heard::Message(message) => {
+        let received = self.messages.poll_messages(cx, |received| match received {
+            Received::Message(message) => {
                 // What acknowledges nothing is counted there.
                 let id = acknowledged_id(message);
-                subscription.settle(id.as_deref().unwrap_or(""), Fate::Acknowledged);
+                subscription.settle(id.as_deref().unwrap_or(""), DeliveryOutcome::Acknowledged);
             }
-            Heard::Pong => {
+            Received::Pong => {
                 subscription.ponged();
                 pings.iter_mut().for_each(Pings::answered);
             }
-            Heard::Ping => {}
+            Received::Ping => {}
         })?;
-        if heard.is_ready() {
+        if received.is_ready() {
             return Poll::Ready(Ok(()));
         }
         self.ping(cx)?;
@@ -65,7 +66,7 @@ impl<M: Messages> Line<M> {
                 self.messages.queue(event.body.clone())?;
                 self.unflushed = true;
                 if !self.acknowledged {
-                    self.subscription.settle(&event.id, Fate::Written);
+                    self.subscription.settle(&event.id, DeliveryOutcome::Written);
                 }
             }
             if !self.unflushed {
@@ -76,8 +77,8 @@ impl<M: Messages> Line<M> {
 
     /// Queues a ping when its time has come; an error when the subscriber is gone.
     fn ping(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while let Some(Poll::Ready(turn)) = self.pings.as_mut().map(|pings| pings.poll(cx)) {
-            if turn == Turn::Gone {
+        while let Some(Poll::Ready(action)) = self.pings.as_mut().map(|pings| pings.poll(cx)) {
+            if action == PingAction::Gone {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             self.messages.queue_ping()?;

@@ -2,7 +2,7 @@
 
 use crate::publisher::hub::Hub;
 use crate::publisher::outbox::Outbox;
-use crate::publisher::tally::Fate;
+use crate::publisher::tally::DeliveryOutcome;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ impl Subscription {
     }
 
     /// The written event of that id has its outcome. False when none of that id was open.
-    pub fn settle(&self, id: &str, fate: Fate) -> bool {
-        self.hub.settle_one(&self.outbox, id, fate)
+    pub fn settle(&self, id: &str, outcome: DeliveryOutcome) -> bool {
+        self.hub.settle_one(&self.outbox, id, outcome)
     }
 
     /// A ping was queued.
@@ -30,12 +30,12 @@ impl Subscription {
     }
 
     /// One was answered.
-    pub fn ponged(&self) {
+    pub(crate) fn ponged(&self) {
         self.hub.ponged();
     }
 
     /// Whose subscription it is.
-    pub fn hub(&self) -> &Arc<Hub> {
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
 

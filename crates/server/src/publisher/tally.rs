@@ -1,16 +1,16 @@
-//! What became of every delivery, and what else a publisher counts.
+//! The outcomes of deliveries and the other counts of a publisher.
 
 use crate::publisher::outbox::Outbox;
 use pushbench_core::record::fanout::PublisherStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What became of a delivery that was queued.
+/// The outcome of a queued delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum DeliveryOutcome {
     /// The subscriber acknowledged it.
     Acknowledged,
-    /// Written; no acknowledgement is asked for.
+    /// Written; no acknowledgement is required.
     Written,
     /// Answered otherwise.
     Failed,
@@ -34,7 +34,7 @@ pub(super) struct Tally {
     pub stray: AtomicU64,
     pub requests: AtomicU64,
     pub empty: AtomicU64,
-    pub fates: [AtomicU64; 7],
+    pub outcomes: [AtomicU64; 7],
     pub longest_queue: AtomicU64,
     pub pings: AtomicU64,
     pub pongs: AtomicU64,
@@ -54,20 +54,22 @@ impl Tally {
     ) -> PublisherStatus {
         let each = || subscribers.clone().map(|o| o.acknowledged());
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let fate = |fate: Fate| read(&self.fates[fate as usize]);
+        let outcome = |outcome: DeliveryOutcome| read(&self.outcomes[outcome as usize]);
         PublisherStatus {
             subscribers: subscribers.len() as u64,
             published: read(&self.published),
             complete: read(&self.complete),
             queued: read(&self.queued),
             overflowed: read(&self.overflowed),
-            acknowledged: fate(Fate::Acknowledged),
-            written: fate(Fate::Written),
-            failed: fate(Fate::Failed) + fate(Fate::Redirected) + fate(Fate::Refused),
-            redirected: fate(Fate::Redirected),
-            refused: fate(Fate::Refused),
-            timed_out: fate(Fate::TimedOut),
-            lost: fate(Fate::Lost),
+            acknowledged: outcome(DeliveryOutcome::Acknowledged),
+            written: outcome(DeliveryOutcome::Written),
+            failed: outcome(DeliveryOutcome::Failed)
+                + outcome(DeliveryOutcome::Redirected)
+                + outcome(DeliveryOutcome::Refused),
+            redirected: outcome(DeliveryOutcome::Redirected),
+            refused: outcome(DeliveryOutcome::Refused),
+            timed_out: outcome(DeliveryOutcome::TimedOut),
+            lost: outcome(DeliveryOutcome::Lost),
             open: subscribers.clone().map(|o| o.open() as u64).sum(),
             stray: read(&self.stray),
             requests: read(&self.requests),

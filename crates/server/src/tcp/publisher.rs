@@ -1,11 +1,12 @@
-//! The publisher's half: a subscriber connects to the publisher's port, says who it is in a message,
+//! The publisher's half: a subscriber connects to the publisher's port, sends a first message,
 //! and gets a message per event.
 
-use crate::publisher::desk::{Answer, text};
 use crate::publisher::hub::Hub;
+use crate::publisher::requests::{Answer, text};
 use crate::publisher::stream::deliver;
 use crate::publisher::subscription::Subscription;
 use hyper::StatusCode;
+use pushbench_wire::stream::Stream;
 use pushbench_wire::tcp::Hello;
 use pushbench_wire::tcp::codec::Framed;
 use std::future::poll_fn;
@@ -14,19 +15,22 @@ use tokio::net::TcpStream;
 
 /// Subscribers of this transport do not speak HTTP.
 pub fn subscribe() -> Answer {
-    let how = "subscribers connect to this port and send {\"token\": …} with its length before it";
+    let how = "subscribers connect to this port and send {\"token\": …}, preceded by its length";
     text(StatusCode::UPGRADE_REQUIRED, how)
 }
 
-/// Tells a subscriber from somebody who speaks HTTP by the first byte, the highest of a length.
-pub async fn raw(hub: &Arc<Hub>, stream: TcpStream) -> Option<TcpStream> {
+/// Distinguishes a subscriber from an HTTP client by the first byte, the highest of a length.
+pub async fn accept_without_http(
+    hub: &Arc<Hub>,
+    stream: Stream<TcpStream>,
+) -> Option<Stream<TcpStream>> {
     let mut first = [0];
-    match stream.peek(&mut first).await {
+    match stream.socket().peek(&mut first).await {
         Ok(1) if first[0] == 0 => {}
         _ => return Some(stream),
     }
     let mut framed = Framed::new(stream);
-    let (subscription, answer) = match welcome(hub, &mut framed).await {
+    let (subscription, answer) = match authenticate(hub, &mut framed).await {
         Ok(subscription) => (Some(subscription), serde_json::json!({})),
         Err(why) => (None, serde_json::json!({ "error": why })),
     };
@@ -39,21 +43,23 @@ pub async fn raw(hub: &Arc<Hub>, stream: TcpStream) -> Option<TcpStream> {
     None
 }
 
-async fn welcome(hub: &Arc<Hub>, framed: &mut Framed<TcpStream>) -> Result<Subscription, String> {
+async fn authenticate(
+    hub: &Arc<Hub>,
+    framed: &mut Framed<Stream<TcpStream>>,
+) -> Result<Subscription, String> {
     let hello = poll_fn(|cx| {
         framed.poll_message(cx).map(|message| match message {
-            Ok(Some(bytes)) => {
-                serde_json::from_slice::<Hello>(bytes).map_err(|e| format!("not a hello: {e}"))
-            }
-            _ => Err("no hello".to_owned()),
+            Ok(Some(bytes)) => serde_json::from_slice::<Hello>(bytes)
+                .map_err(|e| format!("not a valid first message: {e}")),
+            _ => Err("no first message".to_owned()),
         })
     });
     let hello = hello.await?;
-    if !hub.admits(&hello.token) {
+    if !hub.is_token(&hello.token) {
         return Err("wrong token".to_owned());
     }
     match hub.unknown(hello.types.iter().map(String::as_str)) {
-        Some(unknown) => Err(format!("no type is called {unknown:?}")),
-        None => Ok(hub.enter(hello.types)),
+        Some(unknown) => Err(format!("there is no type {unknown:?}")),
+        None => Ok(hub.add_subscription(hello.types)),
     }
 }

@@ -2,6 +2,8 @@
 //! together.
 
 use crate::handler::{Handler, Pause};
+use hyper::HeaderMap;
+use pushbench_wire::stream::Stream;
 use pushbench_wire::tcp::codec::Framed;
 use std::future::poll_fn;
 use tokio::net::TcpStream;
@@ -10,31 +12,32 @@ use tokio::net::TcpStream;
 const MOST_WAITING: usize = 64 * 1024;
 
 /// Serves one connection until it ends.
-pub async fn serve(handler: Handler, stream: TcpStream) {
+pub async fn serve(handler: Handler, stream: Stream<TcpStream>) {
     let mut framed = Framed::new(stream);
-    let mut pause = Pause::default();
+    let (mut pause, headers) = (Pause::default(), HeaderMap::new());
     let mut event = Vec::new();
     loop {
         let got = poll_fn(|cx| {
-            let came = framed.poll_message(cx).map_ok(|message| {
+            let message_read = framed.poll_message(cx).map_ok(|message| {
                 let message = message?;
                 event.clear();
                 event.extend_from_slice(message);
                 Some(())
             });
-            if came.is_pending() {
+            if message_read.is_pending() {
                 let _rest_is_written_later = framed.poll_written(cx)?;
             }
-            came
+            message_read
         })
         .await;
         if !matches!(got, Ok(Some(()))) {
-            // Whoever has said all may still listen.
+            // A client that has finished sending may still read.
             let _ended = framed.flush().await;
             return;
         }
-        let answer = handler.handle(&mut pause, &event).await;
-        let text = answer.unwrap_or_else(|why| serde_json::json!({ "error": why }).to_string());
+        let answer = handler.handle(&mut pause, &headers, &event).await;
+        let text =
+            answer.unwrap_or_else(|(_, why)| serde_json::json!({ "error": why }).to_string());
         framed.queue_with(|out| out.extend_from_slice(text.as_bytes()));
         let waits = handler.takes_time() || framed.left_to_write() >= MOST_WAITING;
         if waits && framed.flush().await.is_err() {

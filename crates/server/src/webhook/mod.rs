@@ -1,5 +1,5 @@
 //! The webhook transport, server's side.
 
-pub mod answering;
+pub mod callback_addresses;
 pub mod publisher;
 pub mod server;

@@ -1,33 +1,35 @@
 //! The publisher's half: a subscriber registers an address, and each event is POSTed there.
 //!
 //! Each destination has a task of its own with its queue and at most one kept connection. That is the
-//! pool: a destination's events keep their order, a slow one holds up nobody else, and no request is
+//! pool: a destination's events keep their order, a slow one delays no other, and no request is
 //! sent twice behind our back, as hyper-util's pooled client does when a kept connection turns out to
 //! be closed.
 
-use crate::publisher::desk::{Answer, text, told, unknown_type, whole};
 use crate::publisher::hub::Hub;
 use crate::publisher::outbox::Publication;
+use crate::publisher::requests::{Answer, json_response, read_body, text, unknown_type};
 use crate::publisher::subscription::Subscription;
-use crate::publisher::tally::Fate;
+use crate::publisher::tally::DeliveryOutcome;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode, Uri};
 use pushbench_core::publishing::{Keep, LONGEST_SUBSCRIPTION};
-use pushbench_wire::line::{Ended, Line};
+use pushbench_wire::endpoint::{Endpoint, Scheme};
+use pushbench_wire::http_connection::{ExchangeError, HttpConnection};
+use pushbench_wire::stream::Stream;
 use serde::Deserialize;
 use serde_json::json;
 use std::future::poll_fn;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 #[derive(Deserialize)]
-struct Wanted {
+struct SubscriptionRequest {
     url: String,
     #[serde(default)]
     types: Vec<String>,
@@ -36,30 +38,30 @@ struct Wanted {
 /// `POST /subscribe {"url": …, "types": […]}`
 pub async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
     if request.method() != Method::POST {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "subscriptions are taken by POST");
+        return text(StatusCode::METHOD_NOT_ALLOWED, "subscriptions are accepted by POST");
     }
-    let body = match whole(request, LONGEST_SUBSCRIPTION).await {
+    let body = match read_body(request, LONGEST_SUBSCRIPTION).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };
-    let wanted: Wanted = match serde_json::from_slice(&body) {
-        Ok(wanted) => wanted,
+    let requested: SubscriptionRequest = match serde_json::from_slice(&body) {
+        Ok(requested) => requested,
         Err(e) => return text(StatusCode::BAD_REQUEST, format!("not a subscription: {e}")),
     };
-    if let Some(unknown) = hub.unknown(wanted.types.iter().map(String::as_str)) {
+    if let Some(unknown) = hub.unknown(requested.types.iter().map(String::as_str)) {
         return unknown_type(hub, unknown);
     }
-    match Destination::parse(&wanted.url) {
+    match Destination::parse(&requested.url) {
         Ok(mut destination) => {
             if hub.options.keep == Keep::Never {
                 destination.headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            let subscription = hub.enter(wanted.types);
+            let subscription = hub.add_subscription(requested.types);
             let number = subscription.number();
             tokio::spawn(deliver(subscription, destination));
-            told(StatusCode::CREATED, &json!({ "subscriber": number }))
+            json_response(StatusCode::CREATED, &json!({ "subscriber": number }))
         }
-        Err((status, why)) => text(status, format!("{}: {why}", wanted.url)),
+        Err((status, why)) => text(status, format!("{}: {why}", requested.url)),
     }
 }
 
@@ -72,39 +74,26 @@ pub(super) struct Destination {
 }
 
 impl Destination {
-    /// Takes an address apart, or says what is wrong with it.
+    /// Parses an address, or returns what is wrong.
     pub(super) fn parse(url: &str) -> Result<Destination, (StatusCode, String)> {
-        let bad = |why: &str| (StatusCode::BAD_REQUEST, why.to_owned());
-        let uri: Uri = url.parse().map_err(|_| bad("not a URL"))?;
-        if uri.scheme_str() != Some("http") {
-            return Err(bad("write http://ADDRESS:PORT/PATH"));
-        }
-        let authority = uri.authority().ok_or_else(|| bad("it has no host"))?;
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        let ips: Vec<IpAddr> = match host.parse::<IpAddr>() {
-            Ok(ip) => vec![ip],
-            Err(_) if host.eq_ignore_ascii_case("localhost") => {
-                vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
-            }
-            Err(_) => Vec::new(),
-        };
+        let bad = |why: String| (StatusCode::BAD_REQUEST, why);
+        let endpoint = Endpoint::parse_as(Scheme::Http, url).map_err(bad)?;
         // A publisher that POSTs anywhere is an open relay; a name could point anywhere, too.
-        if ips.is_empty() || !ips.iter().all(IpAddr::is_loopback) {
+        if !endpoint.is_loopback() {
             return Err((
                 StatusCode::FORBIDDEN,
-                "only addresses of this machine, such as 127.0.0.2, are delivered to".to_owned(),
+                "events are delivered only to addresses of this machine, such as 127.0.0.2"
+                    .to_owned(),
             ));
         }
+        let addresses = endpoint.addresses().map_err(|e| bad(e.to_string()))?;
         let mut headers = HeaderMap::new();
-        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| bad("no usable host"))?;
-        headers.insert(HOST, host);
+        let host = HeaderValue::from_str(&endpoint.authority);
+        headers.insert(HOST, host.map_err(|_| bad("no usable host".to_owned()))?);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static("pushbench"));
-        let path = uri.path_and_query().map_or("/", |p| p.as_str());
-        let path = path.parse().map_err(|_| bad("no usable path"))?;
-        let port = authority.port_u16().unwrap_or(80);
-        let addresses = ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-        Ok(Destination { addresses, uri: path, headers })
+        let uri = endpoint.path.parse().map_err(|_| bad("no usable path".to_owned()))?;
+        Ok(Destination { addresses, uri, headers })
     }
 
     /// Where to connect: one after the other, until one accepts.
@@ -124,16 +113,19 @@ impl Destination {
 
 async fn deliver(subscription: Subscription, destination: Destination) {
     let hub = subscription.hub().clone();
-    let mut line: Option<Line<TcpStream>> = None;
-    while let Some(event) = next(&subscription, &mut line).await {
+    let mut connection: Option<HttpConnection<Stream<TcpStream>>> = None;
+    while let Some(event) = next(&subscription, &mut connection).await {
         let Ok(_under_way) = hub.under_way.acquire().await else { return };
-        let post = timeout(hub.options.timeout, post(&hub, &destination, &mut line, &event));
-        let fate = post.await.unwrap_or(Fate::TimedOut);
-        let usable = matches!(fate, Fate::Acknowledged | Fate::Failed | Fate::Redirected);
+        let post = timeout(hub.options.timeout, post(&hub, &destination, &mut connection, &event));
+        let outcome = post.await.unwrap_or(DeliveryOutcome::TimedOut);
+        let usable = matches!(
+            outcome,
+            DeliveryOutcome::Acknowledged | DeliveryOutcome::Failed | DeliveryOutcome::Redirected
+        );
         if !usable || hub.options.keep == Keep::Never {
-            line = None;
+            connection = None;
         }
-        subscription.settle(&event.id, fate);
+        subscription.settle(&event.id, outcome);
     }
 }
 
@@ -141,21 +133,22 @@ async fn deliver(subscription: Subscription, destination: Destination) {
 /// costs no event, and closed when it is idle for too long.
 async fn next(
     subscription: &Subscription,
-    line: &mut Option<Line<TcpStream>>,
+    connection: &mut Option<HttpConnection<Stream<TcpStream>>>,
 ) -> Option<Arc<Publication>> {
     let hub = subscription.hub();
     let limit = match hub.options.keep {
-        Keep::For(limit) if line.is_some() => Some(limit),
+        Keep::For(limit) if connection.is_some() => Some(limit),
         _ => None,
     };
     let mut idle = pin!(limit.map(sleep));
     poll_fn(|cx| {
-        if line.as_mut().is_some_and(|open| open.drive(cx)) {
-            *line = None;
+        if connection.as_mut().is_some_and(|open| open.drive(cx)) {
+            *connection = None;
         }
-        if line.is_some() && idle.as_mut().as_pin_mut().is_some_and(|idle| idle.poll(cx).is_ready())
+        if connection.is_some()
+            && idle.as_mut().as_pin_mut().is_some_and(|idle| idle.poll(cx).is_ready())
         {
-            *line = None;
+            *connection = None;
             hub.closed_idle();
         }
         subscription.poll_next(cx)
@@ -167,28 +160,27 @@ async fn next(
 async fn post(
     hub: &Hub,
     destination: &Destination,
-    line: &mut Option<Line<TcpStream>>,
+    connection: &mut Option<HttpConnection<Stream<TcpStream>>>,
     event: &Publication,
-) -> Fate {
-    let open = match line {
+) -> DeliveryOutcome {
+    let open = match connection {
         Some(open) => open,
         None => match timeout(hub.options.connect_timeout, open(destination)).await {
-            Ok(Some(opened)) => line.insert(opened),
-            Ok(None) | Err(_) => return Fate::Refused,
+            Ok(Some(opened)) => connection.insert(opened),
+            Ok(None) | Err(_) => return DeliveryOutcome::Refused,
         },
     };
     match open.exchange(destination.request(event.body.clone())).await {
-        Ok((status, _)) if status.is_success() => Fate::Acknowledged,
-        Ok((status, _)) if status.is_redirection() => Fate::Redirected,
-        Ok(_) | Err(Ended::Endless(_)) => Fate::Failed,
-        Err(Ended::Connection(_)) => Fate::Lost,
+        Ok((status, _)) if status.is_success() => DeliveryOutcome::Acknowledged,
+        Ok((status, _)) if status.is_redirection() => DeliveryOutcome::Redirected,
+        Ok(_) | Err(ExchangeError::TooLong(_)) => DeliveryOutcome::Failed,
+        Err(ExchangeError::Connection(_)) => DeliveryOutcome::Lost,
     }
 }
 
-async fn open(destination: &Destination) -> Option<Line<TcpStream>> {
-    let stream = TcpStream::connect(destination.addresses()).await.ok()?;
-    stream.set_nodelay(true).ok()?;
-    Line::new(stream).await.ok()
+async fn open(destination: &Destination) -> Option<HttpConnection<Stream<TcpStream>>> {
+    let stream = Stream::open(destination.addresses()).await.ok()?;
+    HttpConnection::new(stream).await.ok()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `POST /webhook` on hyper.
 
-use crate::handler::{Handler, Pause};
-use crate::webhook::answering::Answering;
+use crate::handler::{Checked, Handler, Pause, Refusal};
+use crate::webhook::callback_addresses::CallbackAddresses;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -9,6 +9,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use pushbench_wire::stream::Stream;
 use pushbench_wire::webhook::CALLBACK_URL;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,14 +19,28 @@ use tokio::sync::Mutex;
 /// Path that takes events.
 pub const PATH: &str = "/webhook";
 
-/// Serves one connection until it ends. `answering`: a question that names an address is answered there.
-pub async fn serve(handler: Handler, answering: Option<Arc<Answering>>, stream: TcpStream) {
-    let near = stream.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
+/// Serves one connection until it ends. `callback_addresses`: a question that names an address is answered
+/// there.
+pub async fn serve(
+    handler: Handler,
+    callback_addresses: Option<Arc<CallbackAddresses>>,
+    stream: Stream<TcpStream>,
+) {
+    let is_local =
+        stream.socket().peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
     // HTTP/1.1 has one request at a time, so the lock never waits; it only satisfies `Fn`.
-    let desk = Arc::new(Endpoint { handler, answering, near, pause: Mutex::default() });
+    let service = Arc::new(ConnectionService {
+        handler,
+        callback_addresses,
+        is_local,
+        pause: Mutex::default(),
+    });
     let service = service_fn(move |request| {
-        let desk = desk.clone();
-        async move { Ok::<_, Infallible>(desk.answer(request).await) }
+        let service = service.clone();
+        async move {
+            let answer = service.answer(request).await;
+            Ok::<_, Infallible>(answer.unwrap_or_else(|(status, why)| text(status, why)))
+        }
     });
     let _ended = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
@@ -33,70 +48,60 @@ pub async fn serve(handler: Handler, answering: Option<Arc<Answering>>, stream: 
 }
 
 /// What the requests of a connection have in common.
-struct Endpoint {
+struct ConnectionService {
     handler: Handler,
-    answering: Option<Arc<Answering>>,
+    callback_addresses: Option<Arc<CallbackAddresses>>,
     /// The other end is on this machine.
-    near: bool,
+    is_local: bool,
     pause: Mutex<Pause>,
 }
 
-impl Endpoint {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+impl ConnectionService {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Refusal> {
         if request.uri().path() != PATH {
-            return text(StatusCode::NOT_FOUND, "events are taken at /webhook");
+            return Err((StatusCode::NOT_FOUND, "events are accepted at /webhook".to_owned()));
         }
         if request.method() != Method::POST {
-            return text(StatusCode::METHOD_NOT_ALLOWED, "events are taken by POST");
+            return Err((StatusCode::METHOD_NOT_ALLOWED, "events are accepted by POST".to_owned()));
         }
         let (head, body) = request.into_parts();
-        let body = match body.collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(e) => return text(StatusCode::BAD_REQUEST, format!("body cut short: {e}")),
-        };
-        if let (Some(answering), Some(url)) = (&self.answering, head.headers.get(CALLBACK_URL)) {
-            return self.accept(answering, url, &body);
+        let cut_short = |e| (StatusCode::BAD_REQUEST, format!("body cut short: {e}"));
+        let body = body.collect().await.map_err(cut_short)?.to_bytes();
+        let Checked { event, callback } = self.handler.check(&head.headers, &body)?;
+        if let (Some(callback_addresses), Some(url)) = (&self.callback_addresses, callback) {
+            return self.accept_question(callback_addresses, url, event.id.into_owned());
         }
-        match self.handler.handle(&mut *self.pause.lock().await, &body).await {
-            Ok(answer) => {
-                let mut response = Response::new(Full::from(answer));
-                let json = HeaderValue::from_static("application/json");
-                response.headers_mut().insert(CONTENT_TYPE, json);
-                response
-            }
-            Err(why) => text(StatusCode::BAD_REQUEST, why),
-        }
+        let answer = self.handler.answer(&mut *self.pause.lock().await, &event.id).await?;
+        let mut response = Response::new(Full::from(answer));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(response)
     }
 
     /// Says at once that the question is accepted; the answer goes to the address later.
-    fn accept(
+    fn accept_question(
         &self,
-        answering: &Answering,
+        callback_addresses: &CallbackAddresses,
         url: &HeaderValue,
-        question: &[u8],
-    ) -> Response<Full<Bytes>> {
-        if !self.near {
-            return text(StatusCode::FORBIDDEN, "only who asks from this machine is called back");
+        id: String,
+    ) -> Result<Response<Full<Bytes>>, Refusal> {
+        if !self.is_local {
+            let why = "callbacks are sent only to clients on this machine";
+            return Err((StatusCode::FORBIDDEN, why.to_owned()));
         }
-        let address = match answering.address(url) {
-            Ok(address) => address,
-            Err((status, why)) => return text(status, format!("{CALLBACK_URL}: {why}")),
-        };
-        let id = match self.handler.check(question) {
-            Ok(event) => event.id.into_owned(),
-            Err(why) => return text(StatusCode::BAD_REQUEST, why),
-        };
+        let address = callback_addresses
+            .address(url)
+            .map_err(|(status, why)| (status, format!("{CALLBACK_URL}: {why}")))?;
         let handler = self.handler;
         tokio::spawn(async move {
             let sent = match handler.answer(&mut Pause::default(), &id).await {
                 Ok(answer) => address.post(answer).await.map_err(|e| e.to_string()),
-                Err(why) => Err(why),
+                Err((_, why)) => Err(why),
             };
             if let Err(why) = sent {
                 pushbench_host::console::error_line(&format!("cannot answer {id:?}: {why}"));
             }
         });
-        text(StatusCode::ACCEPTED, "")
+        Ok(text(StatusCode::ACCEPTED, ""))
     }
 }
 

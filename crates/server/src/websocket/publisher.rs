@@ -1,7 +1,7 @@
 //! The publisher's half: a subscriber connects to `/subscribe` and gets a text message per event.
 
-use crate::publisher::desk::{Answer, text, types, unknown_type};
 use crate::publisher::hub::Hub;
+use crate::publisher::requests::{Answer, text, types, unknown_type};
 use crate::publisher::stream::deliver;
 use crate::publisher::subscription::Subscription;
 use hyper::body::Incoming;
@@ -11,6 +11,7 @@ use hyper::header::{
 };
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use pushbench_wire::stream::Stream;
 use pushbench_wire::websocket::messages::small;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -21,7 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 /// `GET /subscribe?types=a,b` with the headers of a handshake.
 pub async fn subscribe(hub: &Arc<Hub>, mut request: Request<Incoming>) -> Answer {
     let Some(key) = key(request.headers()) else {
-        let mut answer = text(StatusCode::UPGRADE_REQUIRED, "subscribers connect by WebSocket");
+        let mut answer = text(StatusCode::UPGRADE_REQUIRED, "subscribers connect over WebSocket");
         answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
         return answer;
     };
@@ -30,10 +31,10 @@ pub async fn subscribe(hub: &Arc<Hub>, mut request: Request<Incoming>) -> Answer
         return unknown_type(hub, unknown);
     }
     let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) else {
-        return text(StatusCode::BAD_REQUEST, "no usable Sec-WebSocket-Key");
+        return text(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is not valid");
     };
     // Subscribed when the answer is written: an event published after that is delivered.
-    let subscription = hub.enter(types);
+    let subscription = hub.add_subscription(types);
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(upgraded(upgrade, subscription));
     let mut answer = text(StatusCode::SWITCHING_PROTOCOLS, "");
@@ -60,8 +61,8 @@ fn key(headers: &HeaderMap) -> Option<String> {
 
 async fn upgraded(upgrade: hyper::upgrade::OnUpgrade, subscription: Subscription) {
     let Ok(upgraded) = upgrade.await else { return };
-    // The bare socket again: hyper's wrapper would cost memory and an indirection a read.
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
+    // Unwraps the socket: hyper's wrapper would cost memory and an indirection per read.
+    let Ok(parts) = upgraded.downcast::<TokioIo<Stream<TcpStream>>>() else { return };
     let (stream, read) = (parts.io.into_inner(), parts.read_buf.to_vec());
     let socket =
         WebSocketStream::from_partially_read(stream, read, Role::Server, Some(small())).await;

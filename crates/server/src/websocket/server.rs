@@ -3,16 +3,33 @@
 
 use crate::handler::{Handler, Pause};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use hyper::HeaderMap;
+use pushbench_wire::stream::Stream;
 use pushbench_wire::websocket::config;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::server::Request;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// Performs the handshake, and keeps the headers of its request.
+async fn accept<S>(stream: S) -> Result<(WebSocketStream<S>, HeaderMap), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut headers = HeaderMap::new();
+    #[expect(clippy::result_large_err, reason = "the error type of the callback is tungstenite's")]
+    let keep = |request: &Request, response| {
+        headers.clone_from(request.headers());
+        Ok(response)
+    };
+    let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, keep, Some(config()));
+    Ok((accepted.await?, headers))
+}
 
 /// Serves one connection until it ends.
-pub async fn serve(handler: Handler, stream: TcpStream) {
-    let config = Some(config());
-    let Ok(mut socket) = tokio_tungstenite::accept_async_with_config(stream, config).await else {
-        return;
-    };
+pub async fn serve(handler: Handler, stream: Stream<TcpStream>) {
+    let Ok((mut socket, headers)) = accept(stream).await else { return };
     let mut pause = Pause::default();
     loop {
         let message = match socket.next().now_or_never() {
@@ -21,18 +38,36 @@ pub async fn serve(handler: Handler, stream: TcpStream) {
             None => socket.next().await,
         };
         let Some(Ok(message)) = message else {
-            // Whoever has said all may still listen.
+            // A client that has finished sending may still read.
             let _ended = socket.flush().await;
             return;
         };
         if !(message.is_text() || message.is_binary()) {
             continue;
         }
-        let answer = handler.handle(&mut pause, &message.into_data()).await;
-        let text = answer.unwrap_or_else(|why| serde_json::json!({ "error": why }).to_string());
+        let answer = handler.handle(&mut pause, &headers, &message.into_data()).await;
+        let text =
+            answer.unwrap_or_else(|(_, why)| serde_json::json!({ "error": why }).to_string());
         let queued = socket.feed(Message::text(text)).await;
         if queued.is_err() || handler.takes_time() && socket.flush().await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio_tungstenite::client_async;
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+
+    #[tokio::test]
+    async fn the_headers_of_the_handshake_are_kept() {
+        let (near, far) = tokio::io::duplex(4096);
+        let mut request = "ws://here/".into_client_request().unwrap();
+        request.headers_mut().insert("x-mark", "7".parse().unwrap());
+        let (accepted, opened) = tokio::join!(accept(far), client_async(request, near));
+        opened.unwrap();
+        assert_eq!(accepted.unwrap().1["x-mark"], "7");
     }
 }

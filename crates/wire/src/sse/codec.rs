@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use std::io;
 
-/// Longest event taken from a publisher: one that goes on longer speaks something else.
+/// Longest event taken from a publisher: a longer one is another protocol.
 const LONGEST: usize = 64 << 20;
-/// A byte order mark may stand before the first line.
+/// A byte order mark may precede the first line.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// An event of a publication: its id, where that fits into a line, and its text, line by line.
@@ -49,7 +49,7 @@ pub struct Message<'a> {
     pub kind: &'a [u8],
     /// Its text.
     pub data: &'a [u8],
-    /// The last id that was told, by this event or an older one.
+    /// The last id that was sent, with this event or an older one.
     pub id: &'a [u8],
 }
 

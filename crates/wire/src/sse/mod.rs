@@ -3,7 +3,7 @@
 
 pub mod codec;
 
-/// The event that opens a stream and says how it is acknowledged.
+/// The first event of a stream, with the path for acknowledgements.
 pub const SUBSCRIBED: &str = "subscribed";
 /// What the stream is.
 pub const CONTENT: &str = "text/event-stream";

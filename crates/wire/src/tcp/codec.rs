@@ -8,15 +8,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Longest message taken from a peer; a longer length means the peer speaks something else.
+/// Longest message taken from a peer; a longer length means that the peer uses another protocol.
 const LONGEST: usize = 64 << 20;
-/// Bytes asked for in one read.
+/// Size of a read.
 const READ_BYTES: usize = 8 * 1024;
 
-/// A socket with its buffers.
+/// A stream with its buffers.
 pub struct Framed<S> {
-    /// The socket.
-    pub socket: S,
+    /// The stream.
+    pub stream: S,
     read: Vec<u8>,
     taken: usize,
     write: Vec<u8>,
@@ -24,9 +24,9 @@ pub struct Framed<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
-    /// Over a connected socket.
-    pub fn new(socket: S) -> Self {
-        Framed { socket, read: Vec::new(), taken: 0, write: Vec::new(), written: 0 }
+    /// Over a connected stream.
+    pub fn new(stream: S) -> Self {
+        Framed { stream, read: Vec::new(), taken: 0, write: Vec::new(), written: 0 }
     }
 
     /// The next message; `None` at an orderly end between messages.
@@ -66,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut space = [const { std::mem::MaybeUninit::uninit() }; READ_BYTES];
         let mut buf = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buf))?;
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
         self.read.extend_from_slice(buf.filled());
         Poll::Ready(Ok(buf.filled().len()))
     }
@@ -89,7 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
     pub fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.write.len() {
             let rest = &self.write[self.written..];
-            let n = ready!(Pin::new(&mut self.socket).poll_write(cx, rest))?;
+            let n = ready!(Pin::new(&mut self.stream).poll_write(cx, rest))?;
             if n == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }

@@ -1,6 +1,6 @@
 //! Messages both ways, at either end.
 
-use crate::messages::{Heard, Messages};
+use crate::messages::{Messages, Received};
 use crate::tcp::codec::Framed;
 use bytes::Bytes;
 use std::io;
@@ -12,10 +12,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Messages for Framed<S> {
     fn poll_messages(
         &mut self,
         cx: &mut Context<'_>,
-        mut each: impl FnMut(Heard<'_>),
+        mut each: impl FnMut(Received<'_>),
     ) -> Poll<io::Result<()>> {
         while let Some(message) = ready!(self.poll_message(cx))? {
-            each(Heard::Message(message));
+            each(Received::Message(message));
         }
         Poll::Ready(Ok(()))
     }
@@ -37,6 +37,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Messages for Framed<S> {
 
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_written(cx))?;
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

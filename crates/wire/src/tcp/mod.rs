@@ -1,4 +1,4 @@
-//! Length-prefixed messages on a bare socket: the floor that shows what the machine itself costs.
+//! Length-prefixed messages on a bare socket: the reference for the cost of the machine itself.
 
 pub mod codec;
 mod messages;

@@ -1,25 +1,25 @@
 //! A body in chunks (RFC 9112, section 7.1), taken apart as it comes, of a request or of a response.
 
-use crate::limits::{MOST_BESIDE, MOST_TRAILERS};
+use crate::limits::{MAX_CHUNK_OVERHEAD, MOST_TRAILERS};
 
 /// Why bytes are no such body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wrong {
-    /// A chunk or what tells its size.
+pub enum ChunkError {
+    /// A chunk or its size.
     Chunk,
     /// A trailer behind the last chunk.
     Trailer,
-    /// More than [`MOST_BESIDE`] bytes of trailers, or too many of them.
+    /// More than [`MAX_CHUNK_OVERHEAD`] bytes of trailers, or too many of them.
     LongTrailer,
-    /// More than [`MOST_BESIDE`] bytes around the chunks.
-    Beside,
+    /// More than [`MAX_CHUNK_OVERHEAD`] bytes around the chunks.
+    Overhead,
     /// More bytes in the chunks than may be.
     TooLong,
 }
 
 /// Where the next byte belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum State {
     /// The first digit of a chunk's size.
     Size,
     /// A further digit, or what ends them.
@@ -42,10 +42,10 @@ enum Place {
 /// The chunks so far.
 #[derive(Debug)]
 pub struct Chunks {
-    place: Place,
+    state: State,
     /// Of the chunk that comes.
     left: u64,
-    beside: usize,
+    add_overhead: usize,
     body: Vec<u8>,
     trailers: Vec<u8>,
     /// Lines of them.
@@ -55,27 +55,27 @@ pub struct Chunks {
 impl Default for Chunks {
     fn default() -> Chunks {
         let (body, trailers) = Default::default();
-        Chunks { place: Place::Size, left: 0, beside: 0, body, trailers, lines: 0 }
+        Chunks { state: State::Size, left: 0, add_overhead: 0, body, trailers, lines: 0 }
     }
 }
 
 impl Chunks {
-    /// Takes further bytes of a body of at most `longest` and says how many belonged to it: all, unless it
+    /// Takes further bytes of a body of at most `longest` and returns how many belong to it: all, unless it
     /// has ended.
-    pub fn take(&mut self, bytes: &[u8], longest: u64) -> Result<usize, Wrong> {
+    pub fn take(&mut self, bytes: &[u8], longest: u64) -> Result<usize, ChunkError> {
         let mut at = 0;
-        while at < bytes.len() && self.place != Place::End {
-            if self.place == Place::Data {
+        while at < bytes.len() && self.state != State::End {
+            if self.state == State::Data {
                 let n = usize::try_from(self.left)
                     .map_or(bytes.len() - at, |left| left.min(bytes.len() - at));
                 self.body.extend_from_slice(&bytes[at..at + n]);
                 self.left -= n as u64;
                 at += n;
                 if self.left == 0 {
-                    self.place = Place::DataCr;
+                    self.state = State::DataCr;
                 }
             } else {
-                self.place = self.step(bytes[at], longest)?;
+                self.state = self.step(bytes[at], longest)?;
                 at += 1;
             }
         }
@@ -84,7 +84,7 @@ impl Chunks {
 
     /// The last chunk and what belongs to it have come.
     pub fn ended(&self) -> bool {
-        self.place == Place::End
+        self.state == State::End
     }
 
     /// The body so far.
@@ -92,74 +92,74 @@ impl Chunks {
         &self.body
     }
 
-    /// The same when nobody else needs it.
+    /// The body, without a copy.
     pub fn into_body(self) -> Vec<u8> {
         self.body
     }
 
-    fn step(&mut self, byte: u8, longest: u64) -> Result<Place, Wrong> {
-        Ok(match (self.place, byte) {
-            (Place::Size | Place::Digits, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+    fn step(&mut self, byte: u8, longest: u64) -> Result<State, ChunkError> {
+        Ok(match (self.state, byte) {
+            (State::Size | State::Digits, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
                 self.digit(byte, longest)?;
-                Place::Digits
+                State::Digits
             }
-            (Place::Digits | Place::Blank, b'\t' | b' ') => {
-                self.beside()?;
-                Place::Blank
+            (State::Digits | State::Blank, b'\t' | b' ') => {
+                self.add_overhead()?;
+                State::Blank
             }
-            (Place::Digits | Place::Blank, b';') => Place::Extension,
-            (Place::Digits | Place::Blank | Place::Extension, b'\r') => Place::SizeLf,
-            (Place::Extension, b) if b != b'\n' => {
-                self.beside()?;
-                Place::Extension
+            (State::Digits | State::Blank, b';') => State::Extension,
+            (State::Digits | State::Blank | State::Extension, b'\r') => State::SizeLf,
+            (State::Extension, b) if b != b'\n' => {
+                self.add_overhead()?;
+                State::Extension
             }
-            (Place::SizeLf, b'\n') if self.left == 0 => Place::Line,
-            (Place::SizeLf, b'\n') => Place::Data,
-            (Place::DataCr, b'\r') => Place::DataLf,
-            (Place::DataLf, b'\n') => Place::Size,
-            (Place::Line, b'\r') => Place::EndLf,
-            (Place::Trailer, b'\r') => Place::TrailerLf,
-            (Place::Line | Place::Trailer, byte) => {
-                self.beside().map_err(|_| Wrong::LongTrailer)?;
+            (State::SizeLf, b'\n') if self.left == 0 => State::Line,
+            (State::SizeLf, b'\n') => State::Data,
+            (State::DataCr, b'\r') => State::DataLf,
+            (State::DataLf, b'\n') => State::Size,
+            (State::Line, b'\r') => State::EndLf,
+            (State::Trailer, b'\r') => State::TrailerLf,
+            (State::Line | State::Trailer, byte) => {
+                self.add_overhead().map_err(|_| ChunkError::LongTrailer)?;
                 self.trailers.push(byte);
-                Place::Trailer
+                State::Trailer
             }
-            (Place::TrailerLf, b'\n') => {
+            (State::TrailerLf, b'\n') => {
                 self.trailers.extend_from_slice(b"\r\n");
                 self.lines += 1;
-                Place::Line
+                State::Line
             }
-            (Place::EndLf, b'\n') => self.end()?,
-            _ => return Err(Wrong::Chunk),
+            (State::EndLf, b'\n') => self.end()?,
+            _ => return Err(ChunkError::Chunk),
         })
     }
 
-    /// Trailers are headers, though nobody asks for them; one a line.
-    fn end(&mut self) -> Result<Place, Wrong> {
+    /// Trailers are checked as headers, one per line.
+    fn end(&mut self) -> Result<State, ChunkError> {
         self.trailers.extend_from_slice(b"\r\n");
         let mut headers = [httparse::EMPTY_HEADER; MOST_TRAILERS];
-        let headers = headers.get_mut(..self.lines).ok_or(Wrong::LongTrailer)?;
+        let headers = headers.get_mut(..self.lines).ok_or(ChunkError::LongTrailer)?;
         match httparse::parse_headers(&self.trailers, headers) {
-            Ok(httparse::Status::Complete(_)) => Ok(Place::End),
-            _ => Err(Wrong::Trailer),
+            Ok(httparse::Status::Complete(_)) => Ok(State::End),
+            _ => Err(ChunkError::Trailer),
         }
     }
 
-    fn digit(&mut self, byte: u8, longest: u64) -> Result<(), Wrong> {
+    fn digit(&mut self, byte: u8, longest: u64) -> Result<(), ChunkError> {
         let digit = char::from(byte).to_digit(16).unwrap_or_default();
-        if self.place == Place::Digits && self.left == 0 {
-            self.beside()?;
+        if self.state == State::Digits && self.left == 0 {
+            self.add_overhead()?;
         }
-        self.left = self.left.checked_mul(16).ok_or(Wrong::Chunk)? + u64::from(digit);
+        self.left = self.left.checked_mul(16).ok_or(ChunkError::Chunk)? + u64::from(digit);
         match self.left.saturating_add(self.body.len() as u64) > longest {
-            true => Err(Wrong::TooLong),
+            true => Err(ChunkError::TooLong),
             false => Ok(()),
         }
     }
 
-    fn beside(&mut self) -> Result<(), Wrong> {
-        self.beside += 1;
-        if self.beside > MOST_BESIDE { Err(Wrong::Beside) } else { Ok(()) }
+    fn add_overhead(&mut self) -> Result<(), ChunkError> {
+        self.add_overhead += 1;
+        if self.add_overhead > MAX_CHUNK_OVERHEAD { Err(ChunkError::Overhead) } else { Ok(()) }
     }
 }
 
@@ -169,7 +169,7 @@ mod tests {
 
     const LONGEST: u64 = 1 << 20;
 
-    fn whole(bytes: &[u8]) -> Result<(Vec<u8>, usize, bool), Wrong> {
+    fn whole(bytes: &[u8]) -> Result<(Vec<u8>, usize, bool), ChunkError> {
         let mut chunks = Chunks::default();
         let used = chunks.take(bytes, LONGEST)?;
         Ok((chunks.body().to_vec(), used, chunks.ended()))
@@ -201,20 +201,21 @@ mod tests {
         ] {
             assert!(whole(bad.as_bytes()).is_err(), "{bad:?}");
         }
-        assert_eq!(whole(b"fffffffffffffff\r\n"), Err(Wrong::TooLong));
-        assert_eq!(whole(format!("{:x}\r\n", LONGEST + 1).as_bytes()), Err(Wrong::TooLong));
+        assert_eq!(whole(b"fffffffffffffff\r\n"), Err(ChunkError::TooLong));
+        assert_eq!(whole(format!("{:x}\r\n", LONGEST + 1).as_bytes()), Err(ChunkError::TooLong));
         assert!(whole(format!("{LONGEST:x}\r\n").as_bytes()).is_ok());
     }
 
     #[test]
     fn what_stands_around_a_body_has_its_bound() {
-        let and = |begin: &str, byte| [begin.as_bytes(), &vec![byte; MOST_BESIDE + 1]].concat();
-        assert_eq!(whole(&and("1;", b'x')), Err(Wrong::Beside));
-        assert_eq!(whole(&and("0", b'0')), Err(Wrong::Beside));
-        assert_eq!(whole(&and("0\r\n", b'x')), Err(Wrong::LongTrailer));
+        let and =
+            |begin: &str, byte| [begin.as_bytes(), &vec![byte; MAX_CHUNK_OVERHEAD + 1]].concat();
+        assert_eq!(whole(&and("1;", b'x')), Err(ChunkError::Overhead));
+        assert_eq!(whole(&and("0", b'0')), Err(ChunkError::Overhead));
+        assert_eq!(whole(&and("0\r\n", b'x')), Err(ChunkError::LongTrailer));
         let many = "X: y\r\n".repeat(MOST_TRAILERS + 1);
-        assert_eq!(whole(format!("0\r\n{many}\r\n").as_bytes()), Err(Wrong::LongTrailer));
+        assert_eq!(whole(format!("0\r\n{many}\r\n").as_bytes()), Err(ChunkError::LongTrailer));
         // One line that would be two trailers is none.
-        assert_eq!(whole(b"0\r\nX: y\nZ: a\r\n\r\n"), Err(Wrong::Trailer));
+        assert_eq!(whole(b"0\r\nX: y\nZ: a\r\n\r\n"), Err(ChunkError::Trailer));
     }
 }

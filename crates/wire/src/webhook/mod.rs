@@ -2,9 +2,9 @@
 //! acknowledge it.
 
 mod chunks;
-pub mod posts;
 pub mod request;
+pub mod request_receiver;
 pub mod response;
 
-/// The header of a question that says where its answer is to be POSTed.
+/// The header of a question with the URL for its answer.
 pub const CALLBACK_URL: &str = "callback-url";

@@ -1,4 +1,4 @@
-//! hyper's client beside ours, for tests and for the fuzz target, which includes this file.
+//! hyper's client, for comparison in tests and in the fuzz target, which includes this file.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
@@ -12,8 +12,8 @@ const MOST_HEADERS: usize = 256;
 /// A response's status and body, if it is one.
 pub type Parsed = Option<(u16, Vec<u8>)>;
 
-/// What hyper makes of these bytes, behind which the peer closes.
-pub fn theirs(bytes: &[u8]) -> Parsed {
+/// hyper's result for these bytes, after which the peer closes.
+pub fn hyper_response(bytes: &[u8]) -> Parsed {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let (near, mut far) = tokio::io::duplex(1 << 20);
@@ -31,7 +31,7 @@ pub fn theirs(bytes: &[u8]) -> Parsed {
             far.write_all(bytes).await.unwrap();
             drop(far);
         };
-        // A 101 is answered before its connection is handed over, which nobody wants here.
+        // A 101 is answered before its connection is handed over, which is not needed here.
         tokio::join!(answered, connection.with_upgrades(), served).0
     })
 }

@@ -1,7 +1,7 @@
 //! What the bytes that have come on a connection hold of an HTTP/1.1 request. Pure: they may be looked
 //! at again when more have come.
 
-use crate::webhook::chunks::{Chunks, Wrong};
+use crate::webhook::chunks::{ChunkError, Chunks};
 use hyper::StatusCode;
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
@@ -13,15 +13,15 @@ const MOST_FIELDS: usize = 64;
 
 /// What has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Come<'a> {
+pub enum Parsed<'a> {
     /// A part: there is more to come.
-    Part {
-        /// Nothing comes until the sender is told to go on (`Expect: 100-continue`).
-        waits: bool,
+    Incomplete {
+        /// The sender waits for `100 Continue`.
+        expects_continue: bool,
     },
     /// A request, and how many bytes it takes up.
-    Whole(Request<'a>, usize),
-    /// One that is not taken. What follows it cannot be told apart from it.
+    Complete(Request<'a>, usize),
+    /// One that is not taken. The end of the request is unknown, so nothing after it can be read.
     Refused(StatusCode),
 }
 
@@ -39,18 +39,18 @@ pub struct Request<'a> {
 }
 
 /// Takes a request with a body of at most `longest` bytes out of the beginning of `bytes`.
-pub fn read(bytes: &[u8], longest: usize) -> Come<'_> {
-    match whole(bytes, longest) {
-        Ok(Some((request, length))) => Come::Whole(request, length),
-        Ok(None) => Come::Part { waits: false },
-        Err(Stop::Waits) => Come::Part { waits: true },
-        Err(Stop::Refused(status)) => Come::Refused(status),
+pub fn read(bytes: &[u8], longest: usize) -> Parsed<'_> {
+    match parse(bytes, longest) {
+        Ok(Some((request, length))) => Parsed::Complete(request, length),
+        Ok(None) => Parsed::Incomplete { expects_continue: false },
+        Err(Stop::ExpectsContinue) => Parsed::Incomplete { expects_continue: true },
+        Err(Stop::Refused(status)) => Parsed::Refused(status),
     }
 }
 
 /// Why reading stops before the end of a request, other than for want of bytes.
 enum Stop {
-    Waits,
+    ExpectsContinue,
     Refused(StatusCode),
 }
 
@@ -60,17 +60,17 @@ impl From<StatusCode> for Stop {
     }
 }
 
-impl From<Wrong> for Stop {
-    fn from(wrong: Wrong) -> Stop {
+impl From<ChunkError> for Stop {
+    fn from(wrong: ChunkError) -> Stop {
         Stop::Refused(match wrong {
-            Wrong::Chunk | Wrong::Trailer => StatusCode::BAD_REQUEST,
-            Wrong::LongTrailer => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Wrong::Beside | Wrong::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            ChunkError::Chunk | ChunkError::Trailer => StatusCode::BAD_REQUEST,
+            ChunkError::LongTrailer => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            ChunkError::Overhead | ChunkError::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
         })
     }
 }
 
-fn whole(bytes: &[u8], longest: usize) -> Result<Option<(Request<'_>, usize)>, Stop> {
+fn parse(bytes: &[u8], longest: usize) -> Result<Option<(Request<'_>, usize)>, Stop> {
     let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut head = httparse::Request::new(&mut []);
     let end = match head.parse_with_uninit_headers(bytes, &mut fields).map_err(refusal)? {
@@ -78,9 +78,9 @@ fn whole(bytes: &[u8], longest: usize) -> Result<Option<(Request<'_>, usize)>, S
         httparse::Status::Partial if bytes.len() <= LONGEST_HEAD => return Ok(None),
         _ => return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into()),
     };
-    let says = Says::of(head.headers, head.version == Some(1))?;
+    let framing = RequestFraming::of(head.headers, head.version == Some(1))?;
     let rest = &bytes[end..];
-    let body = match says.length {
+    let body = match framing.length {
         Length::Known(length) if length > longest as u64 => {
             return Err(StatusCode::PAYLOAD_TOO_LARGE.into());
         }
@@ -94,11 +94,11 @@ fn whole(bytes: &[u8], longest: usize) -> Result<Option<(Request<'_>, usize)>, S
         }
     };
     let Some((body, length)) = body else {
-        let waits = says.waits && rest.is_empty();
-        return if waits { Err(Stop::Waits) } else { Ok(None) };
+        let expects_continue = framing.expects_continue && rest.is_empty();
+        return if expects_continue { Err(Stop::ExpectsContinue) } else { Ok(None) };
     };
     let (method, target) = (head.method.unwrap_or_default(), head.path.unwrap_or_default());
-    Ok(Some((Request { method, path: path(target), body, last: says.last }, end + length)))
+    Ok(Some((Request { method, path: path(target), body, last: framing.last }, end + length)))
 }
 
 fn refusal(e: httparse::Error) -> Stop {
@@ -121,31 +121,34 @@ fn path(target: &str) -> &str {
     }
 }
 
-/// How a body's end is told.
+/// How the end of a body is determined.
 #[derive(Clone, Copy)]
 enum Length {
     Known(u64),
     Chunked,
 }
 
-/// What the fields of a head say of what follows it.
-struct Says {
+/// The fields of a head about the body.
+struct RequestFraming {
     length: Length,
     last: bool,
-    waits: bool,
+    expects_continue: bool,
 }
 
-impl Says {
+impl RequestFraming {
     /// Two of them that contradict each other are how requests are smuggled past a proxy: refused.
-    fn of(fields: &[httparse::Header<'_>], kept_by_default: bool) -> Result<Says, StatusCode> {
-        let (mut length, mut chunked, mut waits) = (None, false, false);
+    fn of(
+        fields: &[httparse::Header<'_>],
+        kept_by_default: bool,
+    ) -> Result<RequestFraming, StatusCode> {
+        let (mut length, mut chunked, mut expects_continue) = (None, false, false);
         let (mut close, mut keep) = (false, false);
         for field in fields {
             let is = |name: &str| field.name.eq_ignore_ascii_case(name);
             let value = field.value.trim_ascii();
             if is("content-length") {
-                let told = digits(value).ok_or(StatusCode::BAD_REQUEST)?;
-                if length.replace(told).is_some_and(|before| before != told) {
+                let length_value = digits(value).ok_or(StatusCode::BAD_REQUEST)?;
+                if length.replace(length_value).is_some_and(|before| before != length_value) {
                     return Err(StatusCode::BAD_REQUEST);
                 }
             } else if is("transfer-encoding") {
@@ -159,7 +162,7 @@ impl Says {
                     keep |= option.eq_ignore_ascii_case(b"keep-alive");
                 }
             } else if is("expect") {
-                waits |= value.eq_ignore_ascii_case(b"100-continue");
+                expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
             }
         }
         let length = match (chunked, length) {
@@ -169,7 +172,7 @@ impl Says {
             (false, length) => Length::Known(length.unwrap_or(0)),
         };
         let last = close || !(keep || kept_by_default);
-        Ok(Says { length, last, waits: waits && kept_by_default })
+        Ok(RequestFraming { length, last, expects_continue: expects_continue && kept_by_default })
     }
 }
 

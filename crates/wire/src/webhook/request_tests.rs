@@ -1,5 +1,5 @@
 use super::*;
-use crate::limits::MOST_BESIDE;
+use crate::limits::MAX_CHUNK_OVERHEAD;
 use proptest::prelude::*;
 
 const LONGEST: usize = 64;
@@ -54,9 +54,13 @@ fn a_request_is_taken_once_it_is_whole_and_not_a_byte_sooner() {
     for (text, wanted) in taken() {
         for cut in 0..text.len() {
             let part = read(&text.as_bytes()[..cut], LONGEST);
-            assert!(matches!(part, Come::Part { .. }), "{text:?} up to {cut}: {part:?}");
+            assert!(matches!(part, Parsed::Incomplete { .. }), "{text:?} up to {cut}: {part:?}");
         }
-        assert_eq!(read(text.as_bytes(), LONGEST), Come::Whole(wanted, text.len()), "{text:?}");
+        assert_eq!(
+            read(text.as_bytes(), LONGEST),
+            Parsed::Complete(wanted, text.len()),
+            "{text:?}"
+        );
     }
 }
 
@@ -65,25 +69,29 @@ fn what_comes_behind_a_request_is_left_for_the_next() {
     for (text, wanted) in taken() {
         for next in ["P", "\0\0", "POST /2 HTTP/1.1\r\n\r\n"] {
             let both = format!("{text}{next}");
-            let come = read(both.as_bytes(), LONGEST);
-            assert_eq!(come, Come::Whole(wanted.clone(), text.len()), "{both:?}");
+            let received = read(both.as_bytes(), LONGEST);
+            assert_eq!(received, Parsed::Complete(wanted.clone(), text.len()), "{both:?}");
         }
     }
 }
 
 #[test]
 fn one_who_waits_to_be_told_to_go_on_is_known_by_its_head_alone() {
-    let waits = |text: &str| read(text.as_bytes(), LONGEST) == Come::Part { waits: true };
+    let expects_continue = |text: &str| {
+        read(text.as_bytes(), LONGEST) == Parsed::Incomplete { expects_continue: true }
+    };
     let head = "POST /1 HTTP/1.1\r\nexpect: 100-Continue\r\ncontent-length: 2\r\n";
-    assert!(!waits(head));
-    assert!(waits(&format!("{head}\r\n")));
-    assert!(!waits(&format!("{head}\r\na")), "it has not waited");
-    assert!(waits(
+    assert!(!expects_continue(head));
+    assert!(expects_continue(&format!("{head}\r\n")));
+    assert!(!expects_continue(&format!("{head}\r\na")), "it has not waited");
+    assert!(expects_continue(
         "POST /1 HTTP/1.1\r\nexpect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n"
     ));
-    assert!(!waits("POST /1 HTTP/1.1\r\ncontent-length: 2\r\n\r\n"));
+    assert!(!expects_continue("POST /1 HTTP/1.1\r\ncontent-length: 2\r\n\r\n"));
     // HTTP/1.0 knows no such answer.
-    assert!(!waits("POST /1 HTTP/1.0\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"));
+    assert!(!expects_continue(
+        "POST /1 HTTP/1.0\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"
+    ));
 }
 
 #[test]
@@ -115,7 +123,7 @@ fn what_cannot_be_read_is_refused() {
         (chunks("x\r\n"), 400),
         (chunks("1\r\nab\r\n"), 400),
         (chunks("fffffffffffffffff\r\n"), 413),
-        (chunks(&format!("1;{}", "x".repeat(MOST_BESIDE + 1))), 413),
+        (chunks(&format!("1;{}", "x".repeat(MAX_CHUNK_OVERHEAD + 1))), 413),
         (chunks("41\r\n"), 413),
         (
             chunks(
@@ -126,7 +134,7 @@ fn what_cannot_be_read_is_refused() {
         (chunks(&format!("0\r\na: {long}")), 431),
         (chunks("0\r\nno colon\r\n\r\n"), 400),
     ] {
-        let wanted = Come::Refused(StatusCode::from_u16(status).unwrap());
+        let wanted = Parsed::Refused(StatusCode::from_u16(status).unwrap());
         assert_eq!(read(text.as_bytes(), LONGEST), wanted, "{:?}", &text[..text.len().min(200)]);
     }
 }
@@ -136,10 +144,13 @@ fn a_long_extension_is_taken_wherever_it_is_cut() {
     let head = "POST /1 HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
     let text = format!("{head}1;{}\r\na\r\n0\r\n\r\n", "x".repeat(2_000));
     for cut in [head.len() + 1_500, text.len() - 1] {
-        assert_eq!(read(&text.as_bytes()[..cut], LONGEST), Come::Part { waits: false });
+        assert_eq!(
+            read(&text.as_bytes()[..cut], LONGEST),
+            Parsed::Incomplete { expects_continue: false }
+        );
     }
     let wanted = posted("/1", b"a", false);
-    assert_eq!(read(text.as_bytes(), LONGEST), Come::Whole(wanted, text.len()));
+    assert_eq!(read(text.as_bytes(), LONGEST), Parsed::Complete(wanted, text.len()));
 }
 
 #[test]
@@ -148,7 +159,7 @@ fn tiny_chunks_with_long_extensions_do_not_take_the_memory() {
     for _ in 0..LONGEST {
         text.push_str(&format!("1;{}\r\na\r\n", "x".repeat(900)));
     }
-    assert_eq!(read(text.as_bytes(), LONGEST), Come::Refused(StatusCode::PAYLOAD_TOO_LARGE));
+    assert_eq!(read(text.as_bytes(), LONGEST), Parsed::Refused(StatusCode::PAYLOAD_TOO_LARGE));
 }
 
 proptest! {
@@ -156,7 +167,7 @@ proptest! {
     #[test]
     fn anything_may_come(bytes in proptest::collection::vec(any::<u8>(), 0..200), nth in 0usize..15) {
         for bytes in [bytes.clone(), [taken()[nth].0.as_bytes(), &bytes].concat()] {
-            if let Come::Whole(_, length) = read(&bytes, LONGEST) {
+            if let Parsed::Complete(_, length) = read(&bytes, LONGEST) {
                 prop_assert!(length <= bytes.len());
             }
         }
@@ -173,6 +184,6 @@ proptest! {
         }
         text.extend(b"0\r\n\r\n");
         let body = chunks.concat();
-        prop_assert_eq!(read(&text, LONGEST), Come::Whole(posted("/1", &body, false), text.len()));
+        prop_assert_eq!(read(&text, LONGEST), Parsed::Complete(posted("/1", &body, false), text.len()));
     }
 }

@@ -2,7 +2,7 @@
 //! whether another request may follow it. Headers are looked at only where they decide that.
 
 use crate::limits::{LONGEST_BODY, LONGEST_HEAD, MOST_HEADERS};
-use crate::webhook::chunks::{Chunks, Wrong};
+use crate::webhook::chunks::{ChunkError, Chunks};
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
@@ -13,7 +13,7 @@ const USUAL_HEADERS: usize = 100;
 
 /// Why bytes are no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Broken {
+pub enum ResponseError {
     /// The head.
     Head(httparse::Error),
     /// The head has no end.
@@ -32,38 +32,38 @@ pub enum Broken {
     CutShort,
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for ResponseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Broken::Head(httparse::Error::HeaderName) => f.write_str(
+            ResponseError::Head(httparse::Error::HeaderName) => f.write_str(
                 "no `Name: value` in a line of the head (a folded line, a blank before the colon?)",
             ),
-            Broken::Head(httparse::Error::HeaderValue) => {
+            ResponseError::Head(httparse::Error::HeaderValue) => {
                 f.write_str("a control character in a header's value")
             }
-            Broken::Head(httparse::Error::TooManyHeaders) => {
+            ResponseError::Head(httparse::Error::TooManyHeaders) => {
                 write!(f, "a response has more than {MOST_HEADERS} headers")
             }
-            Broken::Head(e) => write!(f, "no HTTP response: {e}"),
-            Broken::LongHead => {
+            ResponseError::Head(e) => write!(f, "no HTTP response: {e}"),
+            ResponseError::LongHead => {
                 write!(f, "the head of a response is longer than {LONGEST_HEAD} bytes")
             }
-            Broken::Length => f.write_str("invalid Content-Length"),
-            Broken::Encoding => f.write_str("Transfer-Encoding in HTTP/1.0"),
-            Broken::Chunk => f.write_str("invalid chunk"),
-            Broken::Trailer => f.write_str("invalid trailer"),
-            Broken::TooLong => write!(f, "a response has more than {LONGEST_BODY} bytes"),
-            Broken::CutShort => f.write_str("connection closed before message completed"),
+            ResponseError::Length => f.write_str("invalid Content-Length"),
+            ResponseError::Encoding => f.write_str("Transfer-Encoding in HTTP/1.0"),
+            ResponseError::Chunk => f.write_str("invalid chunk"),
+            ResponseError::Trailer => f.write_str("invalid trailer"),
+            ResponseError::TooLong => write!(f, "a response has more than {LONGEST_BODY} bytes"),
+            ResponseError::CutShort => f.write_str("connection closed before message completed"),
         }
     }
 }
 
-impl From<Wrong> for Broken {
-    fn from(wrong: Wrong) -> Broken {
+impl From<ChunkError> for ResponseError {
+    fn from(wrong: ChunkError) -> ResponseError {
         match wrong {
-            Wrong::Chunk | Wrong::Beside => Broken::Chunk,
-            Wrong::Trailer | Wrong::LongTrailer => Broken::Trailer,
-            Wrong::TooLong => Broken::TooLong,
+            ChunkError::Chunk | ChunkError::Overhead => ResponseError::Chunk,
+            ChunkError::Trailer | ChunkError::LongTrailer => ResponseError::Trailer,
+            ChunkError::TooLong => ResponseError::TooLong,
         }
     }
 }
@@ -102,7 +102,7 @@ struct Head {
 
 /// One response as far as it has come.
 #[derive(Debug, Default)]
-pub struct Reading {
+pub struct ResponseParser {
     head: Option<Head>,
     /// End of the interim responses.
     begin: usize,
@@ -111,10 +111,10 @@ pub struct Reading {
     chunks: Chunks,
 }
 
-impl Reading {
+impl ResponseParser {
     /// Looks at all bytes that have come since the response began; `None` when some are missing.
     #[inline]
-    pub fn look<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Option<Answer<'a>>, Broken> {
+    pub fn look<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Option<Answer<'a>>, ResponseError> {
         let Some(head) = self.head(bytes)? else { return Ok(None) };
         let came = bytes.len() - head.end;
         match head.body {
@@ -122,7 +122,7 @@ impl Reading {
                 Ok(Some(head.answer(bytes, &bytes[head.end..head.end + length], head.end + length)))
             }
             Body::Length(_) => Ok(None),
-            Body::UntilClose if came as u64 > LONGEST_BODY => Err(Broken::TooLong),
+            Body::UntilClose if came as u64 > LONGEST_BODY => Err(ResponseError::TooLong),
             Body::UntilClose => Ok(None),
             Body::Chunked => {
                 let from = self.taken.max(head.end);
@@ -134,27 +134,27 @@ impl Reading {
     }
 
     /// The same once the peer has closed: nothing more will come.
-    pub fn end<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Answer<'a>, Broken> {
+    pub fn end<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Answer<'a>, ResponseError> {
         match self.head {
             Some(head) if head.body == Body::UntilClose => {
                 Ok(head.answer(bytes, &bytes[head.end..], bytes.len()))
             }
-            _ => Err(Broken::CutShort),
+            _ => Err(ResponseError::CutShort),
         }
     }
 
     /// The response as soon as its head is there, with whatever has come behind it.
-    pub fn begun<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Answer<'a>>, Broken> {
+    pub fn begun<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Answer<'a>>, ResponseError> {
         let head = self.head(bytes)?;
         Ok(head.map(|head| head.answer(bytes, &bytes[head.end..], head.end)))
     }
 
-    fn head(&mut self, bytes: &[u8]) -> Result<Option<Head>, Broken> {
+    fn head(&mut self, bytes: &[u8]) -> Result<Option<Head>, ResponseError> {
         while self.head.is_none() {
             match head::<USUAL_HEADERS>(bytes, self.begin)? {
-                None if bytes.len() > LONGEST_HEAD => return Err(Broken::LongHead),
+                None if bytes.len() > LONGEST_HEAD => return Err(ResponseError::LongHead),
                 None => return Ok(None),
-                Some((end, _)) if end > LONGEST_HEAD => return Err(Broken::LongHead),
+                Some((end, _)) if end > LONGEST_HEAD => return Err(ResponseError::LongHead),
                 // An interim response: the one that counts is still to come.
                 Some((end, None)) => self.begin = end,
                 Some((_, head)) => self.head = head,
@@ -171,11 +171,11 @@ impl Head {
     }
 }
 
-/// The head that begins there: its end, and what it says unless it is an interim one's.
+/// The head that begins there: its end, and its content unless it is interim.
 fn head<const ROOM: usize>(
     bytes: &[u8],
     begin: usize,
-) -> Result<Option<(usize, Option<Head>)>, Broken> {
+) -> Result<Option<(usize, Option<Head>)>, ResponseError> {
     let mut headers = [MaybeUninit::uninit(); ROOM];
     let mut response = httparse::Response::new(&mut []);
     let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
@@ -189,28 +189,29 @@ fn head<const ROOM: usize>(
         Err(httparse::Error::TooManyHeaders) if ROOM < MOST_HEADERS => {
             return head::<MOST_HEADERS>(bytes, begin);
         }
-        Err(e) => return Err(Broken::Head(e)),
+        Err(e) => return Err(ResponseError::Head(e)),
     };
     let code = response.code.unwrap_or_default();
-    let status = StatusCode::from_u16(code).map_err(|_| Broken::Head(httparse::Error::Status))?;
+    let status =
+        StatusCode::from_u16(code).map_err(|_| ResponseError::Head(httparse::Error::Status))?;
     let end = begin + length;
     if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(Some((end, None)));
     }
     let old = response.version == Some(0);
-    let told = Framing::of(response.headers);
+    let framing = Framing::of(response.headers);
     let body = match status {
         StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => {
             Body::Length(0)
         }
-        _ => told.body(old)?,
+        _ => framing.body(old)?,
     };
     let ends = status == StatusCode::SWITCHING_PROTOCOLS || body == Body::UntilClose;
-    let keep = !told.close && (!old || told.keep_alive) && !ends;
+    let keep = !framing.close && (!old || framing.keep_alive) && !ends;
     Ok(Some((end, Some(Head { status, begin, end, body, keep }))))
 }
 
-/// What the headers say of the body and the connection.
+/// The headers about the body and the connection.
 #[derive(Default)]
 struct Framing {
     length: Option<u64>,
@@ -223,21 +224,22 @@ struct Framing {
 
 impl Framing {
     fn of(headers: &[httparse::Header<'_>]) -> Framing {
-        let mut told = Framing::default();
+        let mut framing = Framing::default();
         for header in headers {
             let name = header.name;
-            // Most names have another length: that is told without looking at their letters.
+            // Most names have another length, which is a cheap test.
             match name.len() {
-                14 if name.eq_ignore_ascii_case("content-length") => told.length(header.value),
-                10 if name.eq_ignore_ascii_case("connection") => told.connection(header.value),
+                14 if name.eq_ignore_ascii_case("content-length") => framing.length(header.value),
+                10 if name.eq_ignore_ascii_case("connection") => framing.connection(header.value),
                 17 if name.eq_ignore_ascii_case("transfer-encoding") => {
                     let last = words(header.value).last();
-                    told.chunked = Some(last.is_some_and(|w| w.eq_ignore_ascii_case(b"chunked")));
+                    framing.chunked =
+                        Some(last.is_some_and(|w| w.eq_ignore_ascii_case(b"chunked")));
                 }
                 _ => {}
             }
         }
-        told
+        framing
     }
 
     /// Several are fine when they say the same.
@@ -257,13 +259,13 @@ impl Framing {
         }
     }
 
-    fn body(&self, old: bool) -> Result<Body, Broken> {
+    fn body(&self, old: bool) -> Result<Body, ResponseError> {
         match (self.chunked, self.length) {
-            (Some(_), _) if old => Err(Broken::Encoding),
+            (Some(_), _) if old => Err(ResponseError::Encoding),
             (Some(true), _) => Ok(Body::Chunked),
             (Some(false), _) => Ok(Body::UntilClose),
-            _ if self.bad_length => Err(Broken::Length),
-            (None, Some(length)) if length > LONGEST_BODY => Err(Broken::TooLong),
+            _ if self.bad_length => Err(ResponseError::Length),
+            (None, Some(length)) if length > LONGEST_BODY => Err(ResponseError::TooLong),
             (None, Some(length)) => Ok(Body::Length(length as usize)),
             (None, None) => Ok(Body::UntilClose),
         }

@@ -32,7 +32,7 @@ pub const PONG: u8 = 10;
 
 /// What a frame of the server brings.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Heard<'a> {
+pub enum Received<'a> {
     /// A whole message.
     Message(&'a [u8]),
     /// A piece of one, or an answer to a ping.
@@ -66,21 +66,21 @@ struct Head {
 impl Frames {
     /// Takes the first frame: how many bytes it has and what it brings; `None` when some are missing.
     #[inline]
-    pub fn take<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Option<(usize, Heard<'a>)>, Error> {
+    pub fn take<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Option<(usize, Received<'a>)>, Error> {
         let Some(head) = head(bytes)? else { return Ok(None) };
         let end = head.begin + head.length;
         let Some(payload) = bytes.get(head.begin..end) else { return Ok(None) };
         head.check()?;
-        let heard = match head.opcode {
+        let received = match head.opcode {
             TEXT | BINARY | CONTINUED => self.data(&head, payload)?,
-            CLOSE => Heard::Close(reason(payload)?),
-            PING => Heard::Ping(payload),
-            _ => Heard::Nothing,
+            CLOSE => Received::Close(reason(payload)?),
+            PING => Received::Ping(payload),
+            _ => Received::Nothing,
         };
-        Ok(Some((end, heard)))
+        Ok(Some((end, received)))
     }
 
-    fn data<'a>(&'a mut self, head: &Head, payload: &'a [u8]) -> Result<Heard<'a>, Error> {
+    fn data<'a>(&'a mut self, head: &Head, payload: &'a [u8]) -> Result<Received<'a>, Error> {
         let text = match (head.opcode, self.incomplete) {
             (CONTINUED, None) => return Err(ProtocolError::UnexpectedContinueFrame.into()),
             (CONTINUED, Some(text)) => text,
@@ -108,7 +108,7 @@ impl Frames {
             self.check(head.last)?;
         }
         self.incomplete = (!head.last).then_some(text);
-        Ok(if head.last { Heard::Message(&self.pieces) } else { Heard::Nothing })
+        Ok(if head.last { Received::Message(&self.pieces) } else { Received::Nothing })
     }
 
     /// Each piece of a text is checked as it comes; a character may be cut by their borders.
@@ -165,11 +165,11 @@ impl Head {
     }
 }
 
-fn whole(message: &[u8], text: bool) -> Result<Heard<'_>, Error> {
+fn whole(message: &[u8], text: bool) -> Result<Received<'_>, Error> {
     if text {
         utf8(message)?;
     }
-    Ok(Heard::Message(message))
+    Ok(Received::Message(message))
 }
 
 /// The payload of a close frame: nothing, or a code and a text.

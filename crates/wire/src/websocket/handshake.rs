@@ -1,12 +1,14 @@
-//! The opening handshake of every client: the request, what is asked of its answer (RFC 6455, section 4.1),
+//! The opening handshake of every client: the request, the requirements of its response (RFC 6455, section
+//! 4.1),
 //! and what is wrong when it fails.
 
-use crate::address::Address;
+use crate::endpoint::Endpoint;
 use crate::fault::Fault;
 use crate::request_options::RequestOptions;
+use crate::response_body::shown;
 use crate::response_diagnostics;
-use crate::response_diagnostics::{Response, shown};
-use crate::webhook::response::{Answer, Reading, headers};
+use crate::response_diagnostics::Response;
+use crate::webhook::response::{Answer, ResponseParser, headers};
 use hyper::StatusCode;
 use hyper::header::{
     CONNECTION, HeaderMap, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
@@ -26,13 +28,13 @@ pub struct Request {
     pub bytes: Vec<u8>,
     /// What `Sec-WebSocket-Accept` must say.
     pub accept: String,
-    /// The subprotocols that were asked for.
+    /// The subprotocols that were requested.
     subprotocols: Option<String>,
 }
 
 /// Why `101 Switching Protocols` opens no WebSocket.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Unfit {
+pub struct HandshakeError {
     /// What is wrong with it.
     pub what: String,
     /// What to do about it.
@@ -40,8 +42,8 @@ pub struct Unfit {
 }
 
 /// The request with the target's headers and subprotocol.
-pub fn request(address: &Address, request_options: &RequestOptions) -> Result<Request, Fault> {
-    let url = format!("ws://{}{}", address.authority, address.path);
+pub fn request(endpoint: &Endpoint, request_options: &RequestOptions) -> Result<Request, Fault> {
+    let url = format!("ws://{}{}", endpoint.authority, endpoint.path);
     let mut request = url.into_client_request().map_err(Fault::refused)?;
     let headers = request.headers_mut();
     for (name, value) in &request_options.headers {
@@ -65,31 +67,33 @@ pub async fn shake<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut reading = Reading::default();
-    let mut came = Vec::with_capacity(ANSWER_BYTES);
-    // A peer that has closed may have said why before it did.
+    let mut parser = ResponseParser::default();
+    let mut received = Vec::with_capacity(ANSWER_BYTES);
+    // A peer that has closed may have sent the reason before.
     let written = io.write_all(&request.bytes).await;
     loop {
-        let read = io.read_buf(&mut came).await;
-        let instead = |why: &str| {
+        let read = io.read_buf(&mut received).await;
+        let refused_with = |why: &str| {
             Fault::Refused(format!(
                 "{why}{}",
-                response_diagnostics::instead(&came, request_options)
+                response_diagnostics::instead(&received, request_options)
             ))
         };
-        match reading.begun(&came) {
+        match parser.begun(&received) {
             Ok(Some(answer)) => {
-                request.opens(&answer, request_options)?;
+                request.check_answer(&answer, request_options)?;
                 let used = answer.used;
-                return Ok(came.split_off(used));
+                return Ok(received.split_off(used));
             }
-            Err(broken) => return Err(instead(&broken.to_string())),
+            Err(error) => return Err(refused_with(&error.to_string())),
             Ok(None) => {}
         }
         match written.as_ref().err().or(read.as_ref().err()) {
-            Some(e) => return Err(instead(&e.to_string())),
+            Some(e) => return Err(refused_with(&e.to_string())),
             None if matches!(read, Ok(0)) => {
-                return Err(instead("the target closed it instead of shaking hands"));
+                return Err(refused_with(
+                    "the target closed the connection instead of completing the handshake",
+                ));
             }
             None => {}
         }
@@ -97,7 +101,11 @@ where
 }
 
 impl Request {
-    fn opens(&self, answer: &Answer<'_>, request_options: &RequestOptions) -> Result<(), Fault> {
+    fn check_answer(
+        &self,
+        answer: &Answer<'_>,
+        request_options: &RequestOptions,
+    ) -> Result<(), Fault> {
         let headers = headers(answer.head);
         if answer.status != StatusCode::SWITCHING_PROTOCOLS {
             let response = Response { status: answer.status, headers: &headers, body: answer.body };
@@ -108,50 +116,60 @@ impl Request {
         }
         let old = answer.head.trim_ascii_start().starts_with(b"HTTP/1.0");
         self.check(old, &headers)
-            .map_err(|Unfit { what, remedy }| Fault::Refused(format!("{what}: {remedy}")))
+            .map_err(|HandshakeError { what, remedy }| Fault::Refused(format!("{what}: {remedy}")))
     }
 
     /// Whether a 101 with these headers opens a WebSocket; `old`: by HTTP/1.0.
-    pub fn check(&self, old: bool, headers: &HeaderMap) -> Result<(), Unfit> {
+    pub fn check(&self, old: bool, headers: &HeaderMap) -> Result<(), HandshakeError> {
         let send = |remedy: &str| format!("the target must send {remedy} (RFC 6455, 4.2.2)");
         if old {
-            return unfit("101 came by HTTP/1.0".to_owned(), send("101 by HTTP/1.1"));
+            return handshake_error(
+                "the response 101 uses HTTP/1.0".to_owned(),
+                send("101 by HTTP/1.1"),
+            );
         }
         if !all(headers, &UPGRADE).eq_ignore_ascii_case("websocket") {
-            return unfit(wrong(headers, UPGRADE), send("Upgrade: websocket"));
+            return handshake_error(header_problem(headers, UPGRADE), send("Upgrade: websocket"));
         }
         if !words(&all(headers, &CONNECTION)).any(|word| word.eq_ignore_ascii_case("upgrade")) {
-            return unfit(wrong(headers, CONNECTION), send("Connection: Upgrade"));
+            return handshake_error(
+                header_problem(headers, CONNECTION),
+                send("Connection: Upgrade"),
+            );
         }
         if all(headers, &SEC_WEBSOCKET_ACCEPT) != self.accept {
-            let remedy = send("what follows from the Sec-WebSocket-Key of the same request");
-            return unfit(wrong(headers, SEC_WEBSOCKET_ACCEPT), remedy);
+            let remedy = send("the value derived from the Sec-WebSocket-Key of the same request");
+            return handshake_error(header_problem(headers, SEC_WEBSOCKET_ACCEPT), remedy);
         }
         if words(&all(headers, &SEC_WEBSOCKET_EXTENSIONS)).any(|word| !word.is_empty()) {
-            let remedy = send("no extension that was not asked for");
-            return unfit(wrong(headers, SEC_WEBSOCKET_EXTENSIONS), remedy);
+            let remedy = send("no extension that was not requested");
+            return handshake_error(header_problem(headers, SEC_WEBSOCKET_EXTENSIONS), remedy);
         }
         self.check_subprotocol(headers)
     }
 
-    fn check_subprotocol(&self, headers: &HeaderMap) -> Result<(), Unfit> {
+    fn check_subprotocol(&self, headers: &HeaderMap) -> Result<(), HandshakeError> {
         let chosen = headers.get(SEC_WEBSOCKET_PROTOCOL).map(|v| plain(v.as_bytes()));
         match (&self.subprotocols, chosen) {
             (None, None) => Ok(()),
-            (Some(asked), Some(chosen)) if words(asked).any(|word| word == chosen) => Ok(()),
-            (Some(asked), None) => unfit(
-                format!("the handshake came back without a subprotocol, {asked} was asked for"),
+            (Some(requested), Some(chosen)) if words(requested).any(|word| word == chosen) => {
+                Ok(())
+            }
+            (Some(requested), None) => handshake_error(
+                format!(
+                    "the response to the handshake has no subprotocol, but {requested} was requested"
+                ),
                 "leave subprotocol out, or check its spelling".to_owned(),
             ),
-            (Some(asked), Some(chosen)) => unfit(
+            (Some(requested), Some(chosen)) => handshake_error(
                 format!(
-                    "the handshake came back with the subprotocol {chosen}, {asked} was asked for"
+                    "the response to the handshake has the subprotocol {chosen}, but {requested} was requested"
                 ),
                 format!("write subprotocol = \"{chosen}\""),
             ),
-            (None, Some(chosen)) => unfit(
+            (None, Some(chosen)) => handshake_error(
                 format!(
-                    "the handshake came back with the subprotocol {chosen}, none was asked for"
+                    "the response to the handshake has the subprotocol {chosen}, but none was requested"
                 ),
                 format!("add subprotocol = \"{chosen}\""),
             ),
@@ -159,18 +177,18 @@ impl Request {
     }
 }
 
-fn unfit(what: String, remedy: String) -> Result<(), Unfit> {
-    Err(Unfit { what, remedy })
+fn handshake_error(what: String, remedy: String) -> Result<(), HandshakeError> {
+    Err(HandshakeError { what, remedy })
 }
 
-/// What is said about a header that does not say what it must.
-fn wrong(headers: &HeaderMap, name: HeaderName) -> String {
+/// Describes a header with a wrong value.
+fn header_problem(headers: &HeaderMap, name: HeaderName) -> String {
     match headers.contains_key(&name) {
         true => {
             let value = plain(all(headers, &name).as_bytes());
-            format!("the handshake came back with `{name}: {value}`")
+            format!("the response to the handshake has `{name}: {value}`")
         }
-        false => format!("the handshake came back without {name}"),
+        false => format!("the response to the handshake has no {name}"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Text messages both ways on an open WebSocket, at either end.
 
-use crate::messages::{Heard, Messages};
+use crate::messages::{Messages, Received};
 use bytes::Bytes;
 use futures_util::{Sink, Stream as _};
 use std::io;
@@ -30,16 +30,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Messages for WebSocketStream<S> {
     fn poll_messages(
         &mut self,
         cx: &mut Context<'_>,
-        mut each: impl FnMut(Heard<'_>),
+        mut each: impl FnMut(Received<'_>),
     ) -> Poll<io::Result<()>> {
         while let Some(message) = ready!(Pin::new(&mut *self).poll_next(cx)) {
             match message.map_err(error)? {
-                Message::Text(text) => each(Heard::Message(text.as_bytes())),
-                Message::Binary(bytes) => each(Heard::Message(&bytes)),
+                Message::Text(text) => each(Received::Message(text.as_bytes())),
+                Message::Binary(bytes) => each(Received::Message(&bytes)),
                 Message::Close(_) => return Poll::Ready(Ok(())),
                 // tungstenite answers it with the next read.
-                Message::Ping(_) => each(Heard::Ping),
-                Message::Pong(_) => each(Heard::Pong),
+                Message::Ping(_) => each(Received::Ping),
+                Message::Pong(_) => each(Received::Pong),
                 Message::Frame(_) => {}
             }
         }

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 /// tungstenite allocates its read buffer per socket and zero-fills it at each read: 128 KiB, its
 /// default, costs 1.6 µs a read and 1 GB for 10,000 sockets. 8 KiB hold an ordinary event.
-pub const BUFFER_BYTES: usize = 8 * 1024;
+pub(crate) const BUFFER_BYTES: usize = 8 * 1024;
 
 /// The same buffers at both ends.
 pub fn config() -> WebSocketConfig {

@@ -1,22 +1,22 @@
-//! tungstenite beside our frames, for tests and for the fuzz target, which includes this file.
+//! tungstenite's reader, for comparison in tests and in the fuzz target, which includes this file.
 
 use std::io::{self, Read, Write};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// What came, in order, and how it ended.
-pub type Story = (Vec<(char, Vec<u8>)>, String);
+pub type Transcript = (Vec<(char, Vec<u8>)>, String);
 
 /// The bytes as a socket that closes behind them.
-struct Bare(io::Cursor<Vec<u8>>);
+struct InMemorySocket(io::Cursor<Vec<u8>>);
 
-impl Read for Bare {
+impl Read for InMemorySocket {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.0.read(buf)
     }
 }
 
-impl Write for Bare {
+impl Write for InMemorySocket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(bytes.len())
     }
@@ -26,32 +26,32 @@ impl Write for Bare {
     }
 }
 
-/// What tungstenite's client makes of these bytes, behind which the server closes.
-pub fn theirs(bytes: &[u8]) -> Story {
+/// The messages that tungstenite's client reads from these bytes, after which the server closes.
+pub fn tungstenite_transcript(bytes: &[u8]) -> Transcript {
     let config = WebSocketConfig::default().read_buffer_size(4096);
-    let bare = Bare(io::Cursor::new(bytes.to_vec()));
-    let mut socket = WebSocket::from_raw_socket(bare, Role::Client, Some(config));
-    let mut came = Vec::new();
+    let socket_bytes = InMemorySocket(io::Cursor::new(bytes.to_vec()));
+    let mut socket = WebSocket::from_raw_socket(socket_bytes, Role::Client, Some(config));
+    let mut transcript = Vec::new();
     loop {
         match socket.read() {
-            Ok(Message::Text(text)) => came.push(('m', text.as_bytes().to_vec())),
-            Ok(Message::Binary(bytes)) => came.push(('m', bytes.to_vec())),
-            Ok(Message::Ping(bytes)) => came.push(('p', bytes.to_vec())),
-            Ok(Message::Close(_)) => return (came, "closed".to_owned()),
+            Ok(Message::Text(text)) => transcript.push(('m', text.as_bytes().to_vec())),
+            Ok(Message::Binary(bytes)) => transcript.push(('m', bytes.to_vec())),
+            Ok(Message::Ping(bytes)) => transcript.push(('p', bytes.to_vec())),
+            Ok(Message::Close(_)) => return (transcript, "closed".to_owned()),
             Ok(_) => {}
-            Err(e) => return (came, told(&e)),
+            Err(e) => return (transcript, error_text(&e)),
         }
     }
 }
 
 /// Where in a text the wrong byte is, tungstenite does not always say.
-pub fn told(e: &Error) -> String {
+pub fn error_text(e: &Error) -> String {
     if matches!(e, Error::Utf8(_)) { "no UTF-8".to_owned() } else { e.to_string() }
 }
 
 /// The message that tungstenite's server reads in a client's frame.
 pub fn masked(frame: &[u8]) -> Vec<u8> {
-    let bare = Bare(io::Cursor::new(frame.to_vec()));
-    let mut socket = WebSocket::from_raw_socket(bare, Role::Server, None);
+    let socket_bytes = InMemorySocket(io::Cursor::new(frame.to_vec()));
+    let mut socket = WebSocket::from_raw_socket(socket_bytes, Role::Server, None);
     socket.read().expect("a message").into_data().to_vec()
 }

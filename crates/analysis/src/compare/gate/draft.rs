@@ -14,7 +14,7 @@ use pushbench_core::units;
 const CONFIDENCE: f64 = 0.95;
 
 /// Why no time decides when the null is wide or shifted.
-pub const NOT_CLEAN: &str = "the null is not clean";
+pub(crate) const NOT_CLEAN: &str = "the null is not clean";
 
 /// What a line is about.
 pub struct Subject<'a> {
@@ -80,7 +80,7 @@ impl Draft {
     }
 
     /// The level that the adjustment leaves for this line.
-    pub fn judge_at(&mut self, level: f64) {
+    pub(crate) fn judge_at(&mut self, level: f64) {
         self.level = level;
     }
 
@@ -118,15 +118,15 @@ impl Draft {
             return (Outcome::Passed, Some(format!("less than {least_text}")));
         }
         if low <= self.allowed {
-            return cannot("what is allowed lies within the interval");
+            return cannot("the allowed slow-down lies within the interval");
         }
         if in_time.is_some_and(|[low, _]| low <= least) {
-            let why = format!("beyond the margin, but not beyond doubt more than {least_text}");
+            let why = format!("beyond the margin, but not certainly by more than {least_text}");
             return (Outcome::CannotTell, Some(why));
         }
         let stands = self.evidence.unlagged.map(|e| e.and_then(|e| e.low(self.level)));
         if stands.is_some_and(|low| low.is_none_or(|low| low <= self.allowed)) {
-            return cannot("does not stand without the driver's own lag");
+            return cannot("does not hold without the driver's own lag");
         }
         (Outcome::Regression, None)
     }
@@ -148,7 +148,7 @@ impl Draft {
     /// The base against itself must lie inside the margin, or this machine cannot tell today.
     fn null_is_not_clean(&self) -> Option<&'static str> {
         match self.evidence.null.and_then(|n| n.interval(CONFIDENCE)) {
-            None => Some("there is no null in this job"),
+            None => Some("this gate has no null"),
             Some(null) if null.low < -self.own_margin || null.high > self.own_margin => {
                 Some(NOT_CLEAN)
             }

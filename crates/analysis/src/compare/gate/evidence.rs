@@ -9,7 +9,7 @@ use crate::stats::effect::Effect;
 use pushbench_core::record::metrics::{Family, Metric};
 use pushbench_core::record::trial::DRIVER_LIMIT;
 
-/// Effects are logs of slow-downs, where nothing else is said.
+/// Effects are logs of slow-downs unless stated otherwise.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
     /// Blocks that went into it.
@@ -27,7 +27,7 @@ pub struct Evidence {
     /// The base once more over the base.
     pub null: Option<Effect>,
     /// Why no judgement can be made of it, whatever the effects are.
-    pub doubt: Option<String>,
+    pub(crate) doubt: Option<String>,
 }
 
 impl Evidence {
@@ -49,7 +49,7 @@ impl Evidence {
     }
 
     /// From values alone.
-    pub fn from_values(
+    pub(crate) fn from_values(
         metric: &Metric,
         found: Option<Values>,
         unlagged: Option<Option<Values>>,
@@ -71,7 +71,7 @@ impl Evidence {
     }
 
     /// Too few blocks, or blocks without a value.
-    pub fn too_little(&self, metric: &Metric) -> Option<String> {
+    pub(crate) fn too_little(&self, metric: &Metric) -> Option<String> {
         if self.blocks < FEWEST {
             return Some(format!("{} valid blocks, {FEWEST} are needed", self.blocks));
         }
@@ -85,7 +85,7 @@ impl Evidence {
 }
 
 /// Why no time is judged that was measured on a CPU that the driver used, too.
-pub const MIXED: &str = "driver and target shared a CPU, so their times are mixed";
+pub(crate) const MIXED: &str = "driver and target shared a CPU, so their times are mixed";
 
 /// Law 10: on one CPU each waits for the other. What CPU the target used is known all the same.
 pub fn mixed(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
@@ -94,18 +94,18 @@ pub fn mixed(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
 }
 
 /// Law 7: the latency of an arm that falls behind is the length of the trial, and no property of it.
-pub fn fallen_behind(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
+pub(crate) fn fallen_behind(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
     let latency = matches!(metric.family, Family::Latency { .. });
     let behind = exact::overloaded(&pair.base) || exact::overloaded(&pair.candidate);
     (latency && behind)
-        .then(|| "an arm fell behind: its latency is the length of the trial".to_owned())
+        .then(|| "an arm was overloaded: its latency depends on the length of the trial".to_owned())
 }
 
-/// A far tail of few events says more of the stalls they met than of the program.
+/// A far tail of few events depends more on the stalls they met than on the program.
 fn too_few_events(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
     let needed = metric.events_to_judge();
     let both = pair.base.iter().chain(&pair.candidate);
-    let fewest = both.map(|t| t.events.acknowledged).min().filter(|n| *n < needed)?;
+    let fewest = both.map(|t| t.account.measured.acknowledged).min().filter(|n| *n < needed)?;
     Some(format!("{fewest} events in a trial, {needed} are needed to judge it"))
 }
 
@@ -123,7 +123,7 @@ fn voids(pair: &Pairs<'_>, metric: &Metric, found: Option<&Effect>) -> Option<St
     let [base, candidate] = pair.invalid;
     if voids_know_the_arm(base, candidate) {
         return Some(format!(
-            "invalid trials strike one side more ({base} of the base, {candidate} of the candidate)"
+            "one side has more invalid trials ({base} of the base, {candidate} of the candidate)"
         ));
     }
     let (first, second): &(Side<'_>, Side<'_>) = &pair.with_voided;

@@ -12,7 +12,7 @@ const ROUNDING: f64 = 0.01;
 /// this seldom.
 const CHANCE: f64 = 0.001;
 
-/// Nothing of which there was none is a good sign.
+/// Without events, a count of 0 means nothing.
 const NO_EVENT: &str = "no event was sent";
 
 /// A count over trials; `None` where it cannot be counted.
@@ -20,19 +20,19 @@ type Count = fn(&Trial) -> Option<u64>;
 
 /// Outcomes and order: none is fine, one more than none is not.
 const COUNTS: [(&str, Count); 6] = [
-    ("failed", |t| Some(t.events.failed)),
-    ("timed out", |t| Some(t.events.timed_out)),
-    ("lost", |t| Some(t.events.lost)),
-    ("duplicated", |t| t.duplicated),
-    ("reordered", |t| t.reordered),
-    ("unsolicited", |t| Some(t.unsolicited)),
+    ("failed", |t| Some(t.account.measured.failed)),
+    ("timed out", |t| Some(t.account.measured.timed_out)),
+    ("lost", |t| Some(t.account.measured.lost)),
+    ("duplicated", |t| t.account.duplicated),
+    ("reordered", |t| t.account.reordered),
+    ("unsolicited", |t| Some(t.account.unsolicited)),
 ];
 
 /// Per event: the same programs show the same.
 const RATES: [(&str, Count); 3] = [
-    ("connections per event", |t| Some(t.connections)),
-    ("bytes to the target per event", |t| Some(t.traffic.bytes_out)),
-    ("bytes from the target per event", |t| Some(t.traffic.bytes_in)),
+    ("connections per event", |t| Some(t.account.connections)),
+    ("bytes to the target per event", |t| Some(t.account.traffic.bytes_out)),
+    ("bytes from the target per event", |t| Some(t.account.traffic.bytes_in)),
 ];
 
 /// Every count of one pair.
@@ -44,7 +44,7 @@ pub fn all(pairs: &Pairs<'_>) -> Vec<Exact> {
 
 /// The arm completed less than it was offered in most blocks.
 pub fn overloaded(trials: &[&Trial]) -> bool {
-    2 * trials.iter().filter(|t| t.overloaded).count() > trials.len()
+    2 * trials.iter().filter(|t| t.judged.overloaded).count() > trials.len()
 }
 
 /// How often an arm must have fallen behind alone before it is its own doing.
@@ -52,13 +52,13 @@ const FALLEN_BEHIND: u64 = 3;
 /// More blocks change nothing where chance would let only the candidate fall behind this seldom.
 const BEYOND_DOUBT: f64 = 0.00001;
 /// The count that depends on the machine's day.
-pub const KEEPING_UP: &str = "share of blocks overloaded";
+pub(crate) const KEEPING_UP: &str = "share of blocks overloaded";
 
 /// A machine that is busy with something else makes every arm fall behind now and then: the candidate
 /// fails where it does so in most blocks and what is known never did, or beyond chance.
 fn keeping_up(pairs: &Pairs<'_>) -> Exact {
     let behind = |trials: &[&Trial]| {
-        (trials.iter().filter(|t| t.overloaded).count() as u64, trials.len() as u64)
+        (trials.iter().filter(|t| t.judged.overloaded).count() as u64, trials.len() as u64)
     };
     let share = |(n, of): (u64, u64)| (of > 0).then(|| n as f64 / of as f64);
     let (base, candidate) = (behind(&pairs.base), behind(&pairs.candidate));
@@ -71,14 +71,16 @@ fn keeping_up(pairs: &Pairs<'_>) -> Exact {
     let (outcome, why) = match (most(base), most(candidate)) {
         (true, _) => (
             Outcome::CannotTell,
-            Some("the base falls behind: try a lower rate (--set load.rate=…)"),
+            Some("the base is overloaded: try a lower rate (--set load.rate=…)"),
         ),
         (false, true) if certain => {
             (Outcome::Regression, Some("the base keeps up, the candidate does not"))
         }
         (false, true) => (
             Outcome::CannotTell,
-            Some("the base falls behind, too, now and then: try a lower rate (--set load.rate=…)"),
+            Some(
+                "the base is overloaded in some blocks, too: try a lower rate (--set load.rate=…)",
+            ),
         ),
         (false, false) => (Outcome::Passed, None),
     };
@@ -92,11 +94,11 @@ fn keeping_up(pairs: &Pairs<'_>) -> Exact {
 
 fn counted(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
     let sum = |trials: &[&Trial]| trials.iter().map(|t| count(t)).sum::<Option<u64>>();
-    let due = |trials: &[&Trial]| trials.iter().map(|t| t.events.due).sum::<u64>();
+    let due = |trials: &[&Trial]| trials.iter().map(|t| t.account.measured.due).sum::<u64>();
     let (base, candidate) = (sum(&pairs.base), sum(&pairs.candidate));
     let again = pairs.null.as_ref().map(|(_, null)| null);
     let null = again.and_then(|null| sum(null));
-    // Beside a stored run the null is the candidate once more, and says nothing of the base.
+    // Against a stored run the null is the candidate measured again, which gives no information about the base.
     let again = again.filter(|_| pairs.paired);
     let known = base.unwrap_or(0) + again.and_then(|null| sum(null)).unwrap_or(0);
     let known_due = due(&pairs.base) + again.map_or(0, |null| due(null));
@@ -108,14 +110,16 @@ fn counted(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
         (Some(_), Some(n)) if known == 0 => {
             (Outcome::Regression, (n > 0).then_some("the base has none"))
         }
-        (Some(_), Some(n)) => match by_chance((n, due(&pairs.candidate)), (known, known_due))
-            < CHANCE
-        {
-            true => (Outcome::Regression, Some("more than chance brings beside the base's own")),
-            false => (Outcome::Passed, Some("the base has as many, chance allowed")),
-        },
+        (Some(_), Some(n)) => {
+            match by_chance((n, due(&pairs.candidate)), (known, known_due)) < CHANCE {
+                true => {
+                    (Outcome::Regression, Some("more than the base's own count and chance explain"))
+                }
+                false => (Outcome::Passed, Some("within chance of the base's own count")),
+            }
+        }
         (Some(_), None) => {
-            (Outcome::Regression, Some("can no longer be counted: answers lost their id"))
+            (Outcome::Regression, Some("can no longer be counted: answers no longer carry an id"))
         }
         (None, _) => (Outcome::Passed, None),
     };
@@ -126,7 +130,7 @@ fn counted(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
 fn rated(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
     let rate = |trials: &[&Trial]| {
         let total = trials.iter().map(|t| count(t)).sum::<Option<u64>>()? as f64;
-        let sent = trials.iter().map(|t| t.sent).sum::<u64>();
+        let sent = trials.iter().map(|t| t.account.sent).sum::<u64>();
         (sent > 0).then(|| total / sent as f64)
     };
     let null = pairs.null.as_ref().map(|(first, second)| (rate(first), rate(second)));
@@ -138,7 +142,7 @@ fn rated(pairs: &Pairs<'_>, what: &'static str, count: Count) -> Exact {
     let (outcome, why) = match (base, candidate) {
         _ if spread > ROUNDING => (Outcome::CannotTell, Some("the base differs from itself")),
         (Some(b), Some(c)) if c > b * (1.0 + ROUNDING) => {
-            (Outcome::Regression, Some("more than 1 % more"))
+            (Outcome::Regression, Some("more by over 1 %"))
         }
         (Some(_), Some(_)) => (Outcome::Passed, None),
         _ => (Outcome::CannotTell, Some(NO_EVENT)),

@@ -38,10 +38,10 @@ pub fn judge_against(
     mut differs: Vec<String>,
 ) -> Gate {
     differs.extend(pairs::designs_differ(stored, now));
-    let of_stored = |said: &String| format!("the stored run: {said}");
+    let of_stored = |reason: &String| format!("the stored run: {reason}");
     let mut gate = decide(now, pairs::against(stored, arm, now), settings, 1, incomplete(now));
     if !stored.header.complete || stored.cut {
-        let note = "the stored run is incomplete: what it finished is the base";
+        let note = "the stored run is incomplete: its finished part is the base";
         gate.notes.push(note.to_owned());
     }
     if !differs.is_empty() {
@@ -60,7 +60,7 @@ pub fn judge_against(
 const CPU_METRIC: &str = "target_usage.cpu_ns_per_event";
 
 /// Why one stage is enough.
-const ONE_STAGE: &str = "one stage is enough: at a 25th of the level the slow-down still lies above twice what is allowed";
+const ONE_STAGE: &str = "one stage is enough: even at 1/25 of the significance level the slow-down exceeds twice the allowed one";
 
 /// Why a run that was cut short does not pass.
 fn incomplete(run: &StoredRun) -> Vec<String> {
@@ -68,7 +68,7 @@ fn incomplete(run: &StoredRun) -> Vec<String> {
     cut_short.then(|| "the run is incomplete".to_owned()).into_iter().collect()
 }
 
-/// `open`: what keeps the gate from passing beside its lines.
+/// `open`: what prevents a pass, apart from the lines.
 fn decide(
     run: &StoredRun,
     found: Found<'_>,
@@ -175,7 +175,7 @@ fn waivers(settings: &Settings, scenario: &str, lines: &[Line]) -> Vec<WaiverUse
     mine.map(|w| WaiverUse { state: w.state(&settings.today, lines), waiver: w.clone() }).collect()
 }
 
-/// Where a line or a count stands, for sentences: the transport and, in a sweep, the point.
+/// The place of a line or a count, for sentences: the transport and, in a sweep, the point.
 pub fn place(transport: &str, setting: &Setting) -> String {
     match setting.is_empty() {
         true => transport.to_owned(),

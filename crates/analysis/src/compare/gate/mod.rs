@@ -3,7 +3,7 @@
 //! What is exact (outcomes, connections, bytes, keeping up) always decides. A time decides only where the
 //! base, measured once more in the same blocks (the null), shows that this machine can tell: the lower
 //! bound of the slow-down, Holm-adjusted over all lines that are judged, must lie above the margin. It
-//! passes when the upper bound lies below; between the two it cannot be told.
+//! passes when the upper bound lies below; between the two the gate cannot tell.
 
 mod draft;
 mod evidence;
@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 pub const BLOCKS: usize = 12;
 /// The second stage decides about what the first one could not let pass, with this many times as
 /// many blocks.
-pub const LONGER: usize = 2;
+pub(crate) const LONGER: usize = 2;
 
 /// Blocks of a stage, from 1.
 pub fn blocks(first: usize, stage: usize) -> usize {
@@ -47,21 +47,21 @@ pub fn blocks(first: usize, stage: usize) -> usize {
 
 /// Version of the gate's JSON.
 pub const SCHEMA: u32 = 1;
-/// What is judged unless something else is asked for.
+/// The metrics that are judged by default.
 pub const JUDGED: [&str; 3] = ["service.p50", "response.p50", "target_usage.cpu_ns_per_event"];
 /// Probability of a false alarm over all judged lines of a gate: the lower half of a 95 % interval.
-pub const ALPHA: f64 = 0.025;
+pub(crate) const ALPHA: f64 = 0.025;
 /// Probability of calling a slow-down of exactly the margin smaller than it.
-pub const BETA: f64 = 0.05;
+pub(crate) const BETA: f64 = 0.05;
 /// A first stage is enough where the lower bound at this part of the level …
-pub const EARLY: f64 = 1.0 / 25.0;
+pub(crate) const EARLY: f64 = 1.0 / 25.0;
 /// … lies above this many times what is allowed (on the log scale). Stopping for less would raise the rate of
 /// false alarms of two stages above that of the second.
-pub const EARLY_BEYOND: f64 = 2.0;
+pub(crate) const EARLY_BEYOND: f64 = 2.0;
 /// The fewest blocks that any verdict needs.
 pub const FEWEST: usize = FEWEST_BLOCKS;
 
-/// The name of the arm that stands for what is known.
+/// The name of the base's arm.
 pub const BASE: &str = "base";
 /// The arm that may be slower.
 pub const CANDIDATE: &str = "candidate";
@@ -101,7 +101,7 @@ pub enum Outcome {
     Waived,
     /// Slower than the margin allows.
     Regression,
-    /// It cannot be told.
+    /// The data do not decide.
     CannotTell,
     /// This kind of machine cannot hold the metric within 5 %: shown, not judged.
     NotQualified,
@@ -149,7 +149,7 @@ pub struct Line {
     /// What is allowed.
     pub margin: Margin,
     /// A waiver allows it.
-    pub waived: bool,
+    pub(crate) waived: bool,
     /// Blocks that went into it.
     pub blocks: usize,
     /// What it comes to.
@@ -158,7 +158,7 @@ pub struct Line {
     pub why: Option<String>,
     /// A regression that is beyond doubt after any stage: the lower bound at a 25th of the level lies above
     /// twice what is allowed.
-    pub decisive: bool,
+    pub(crate) decisive: bool,
 }
 
 impl Line {
@@ -196,7 +196,7 @@ pub struct Exact {
     /// Why, where that needs saying.
     pub why: Option<String>,
     /// A regression that more blocks do not change.
-    pub decisive: bool,
+    pub(crate) decisive: bool,
 }
 
 /// A waiver that concerns this gate.
@@ -243,11 +243,11 @@ pub struct Gate {
     pub missing: Vec<String>,
     /// Waivers of this scenario.
     pub waivers: Vec<WaiverUse>,
-    /// What keeps the gate from passing beside its lines.
+    /// What prevents a pass, apart from the lines.
     pub open: Vec<String>,
     /// What else to know before believing it.
     pub notes: Vec<String>,
-    /// What differs from the stored run beside the candidate, when there is one: then nothing fails.
+    /// Differences from the stored run apart from the candidate, if there is one: then nothing fails.
     pub advisory: Option<Vec<String>>,
     /// What ended the gate in this stage: then there is no verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -255,7 +255,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A stage of which nothing was kept.
+    /// A stage without stored records.
     pub fn without_records(scenario: &str) -> Gate {
         let mut gate = Gate {
             schema: SCHEMA,
@@ -285,7 +285,7 @@ impl Gate {
         self
     }
 
-    /// Not all that was measured is there: whatever the rest says is no verdict.
+    /// Records are missing, so the rest gives no verdict.
     pub fn left_open(mut self, why: String) -> Gate {
         (self.verdict, self.open) = (Outcome::CannotTell, [vec![why], self.open].concat());
         self.sentence = sentence::closing(&self);

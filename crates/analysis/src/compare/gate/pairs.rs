@@ -1,4 +1,4 @@
-//! The trials that stand against each other: base, candidate, and the base once more.
+//! The trials that are compared: base, candidate and null.
 
 use crate::compare::Trials;
 use crate::compare::gate::{BASE, NULL};
@@ -19,12 +19,12 @@ pub struct Pairs<'a> {
     pub candidate: Side<'a>,
     /// Two sides of the same program, block by block.
     pub null: Option<(Side<'a>, Side<'a>)>,
-    /// Whether base and candidate stand in the same blocks.
+    /// Whether base and candidate were measured in the same blocks.
     pub paired: bool,
     /// Both sides again, with the blocks that were voided.
-    pub with_voided: (Side<'a>, Side<'a>),
+    pub(crate) with_voided: (Side<'a>, Side<'a>),
     /// Driver and target used the same CPU.
-    pub shared_cpu: bool,
+    pub(crate) shared_cpu: bool,
     /// Invalid trials of base and candidate.
     pub invalid: [usize; 2],
     pub blocks_run: usize,
@@ -119,7 +119,7 @@ pub fn against<'a>(stored: &'a StoredRun, arm: &str, now: &'a StoredRun) -> Foun
 }
 
 /// A point by what is swept, for messages.
-pub fn setting_text(setting: &Setting) -> String {
+pub(crate) fn setting_text(setting: &Setting) -> String {
     let each: Vec<String> = setting.iter().map(|(key, value)| format!("{key} = {value}")).collect();
     if each.is_empty() { "the only point".to_owned() } else { each.join(", ") }
 }
@@ -149,7 +149,7 @@ fn invalid(trials: &Trials<'_>, arm: usize) -> usize {
 
 /// In what the blocks of a stored run and of this one differ. A program that shares its CPU with others,
 /// slice by slice, finds the caches colder than one that has it for itself.
-pub fn designs_differ(stored: &StoredRun, now: &StoredRun) -> Vec<String> {
+pub(crate) fn designs_differ(stored: &StoredRun, now: &StoredRun) -> Vec<String> {
     let design = |run: &StoredRun, point: &PointHeader, index: usize| {
         let first = run.trials.iter().find(|t| t.point == index && t.stage == Stage::Block);
         match first.map(|t| t.design) {

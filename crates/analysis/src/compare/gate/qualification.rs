@@ -49,7 +49,7 @@ pub struct Tried {
     /// A second stage is wanted and not there yet.
     pub open: bool,
     /// The verdict on service p50 alone.
-    pub service_p50: Option<Outcome>,
+    pub(crate) service_p50: Option<Outcome>,
     /// Slow-down of each judged metric, log ratio.
     pub log_ratios: Vec<(String, f64)>,
 }
@@ -108,13 +108,13 @@ pub fn rates(trials: &[Tried]) -> Vec<Rate> {
     let by_service = |t: &Tried| t.service_p50 == Some(Outcome::Regression);
     let mut all = vec![
         rate("false alarms among equal builds".into(), EQUAL, &failed),
-        rate("equal builds that could not be told".into(), EQUAL, &cannot),
+        rate("equal builds with the verdict cannot tell".into(), EQUAL, &cannot),
     ];
     for (name, share) in SLOWER {
         let share = share * 100.0;
         all.push(rate(format!("+{share:.0} % found"), name, &failed));
         all.push(rate(format!("+{share:.0} % found on service.p50"), name, &by_service));
-        all.push(rate(format!("+{share:.0} % that could not be told"), name, &cannot));
+        all.push(rate(format!("+{share:.0} % with the verdict cannot tell"), name, &cannot));
     }
     all.into_iter().flatten().collect()
 }

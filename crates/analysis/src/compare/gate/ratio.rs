@@ -1,4 +1,4 @@
-//! The ratio between two transports: whether one has become slower beside the other.
+//! The ratio between two transports: whether one has become slower relative to the other.
 
 use crate::compare::decide::is_judged;
 use crate::compare::gate::Settings;
@@ -11,7 +11,7 @@ use pushbench_core::record::metrics;
 use pushbench_core::record::metrics::Metric;
 use pushbench_core::record::trial::Trial;
 
-/// Whether the later transport has become slower beside the earlier one, block by block.
+/// Whether the later transport has become slower relative to the earlier one, block by block.
 pub fn all(all: &[Pairs<'_>], settings: &Settings) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for (at, first) in all.iter().enumerate() {

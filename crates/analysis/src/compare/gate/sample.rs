@@ -68,9 +68,9 @@ impl Recipe {
 
     fn block(&self, number: usize, part: usize) -> Block {
         let n = number as i32;
-        let mood = 1.0 + 0.1 * f64::from((n * 7) % 5);
+        let shared = 1.0 + 0.1 * f64::from((n * 7) % 5);
         let own = 1.0 + self.noise[part] * f64::from((n * (3 + part as i32)) % 5 - 2) / 2.0;
-        let share = [1.0, self.candidate, self.null][part] * own * mood;
+        let share = [1.0, self.candidate, self.null][part] * own * shared;
         Block::of((self.service * share) as u64, (0.4 * self.service * share) as u64)
     }
 

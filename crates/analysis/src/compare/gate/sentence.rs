@@ -7,7 +7,7 @@ use crate::compare::gate::{Exact, Gate, Line, Outcome};
 
 /// So many findings are listed, the others counted: a sentence over a sweep must stay one.
 const LISTED: usize = 6;
-/// Where a line does not say why it cannot be told.
+/// The reason of a line that gives none.
 const TOO_WIDE: &str = "the interval is too wide";
 
 /// The closing sentence of a gate.
@@ -19,23 +19,23 @@ pub fn closing(gate: &Gate) -> String {
             failure.error.trim_end_matches('.')
         );
     }
-    let mut said = match gate.verdict {
+    let mut text = match gate.verdict {
         Outcome::Regression => format!("FAILED: {}.", listed(&regressions(gate))),
         Outcome::CannotTell | Outcome::NotQualified => {
             format!("CANNOT TELL: {}.", listed(&reasons(gate)))
         }
         Outcome::Passed | Outcome::Waived => passed(gate),
     };
-    if gate.verdict == Outcome::CannotTell && said.contains(NOT_CLEAN) {
-        said.push_str(" The null is one program measured twice in the same blocks: while it differs from itself by more than the margin, this machine cannot tell.");
+    if gate.verdict == Outcome::CannotTell && text.contains(NOT_CLEAN) {
+        text.push_str(" The null is one program measured twice in the same blocks. As long as it differs from itself by more than the margin, no verdict is possible on this machine.");
     }
     if let Some(differs) = &gate.advisory {
-        said.push_str(&format!(
+        text.push_str(&format!(
             " This is advice, not a verdict: the stored run is not of the same kind ({}).",
             listed(differs)
         ));
     }
-    said
+    text
 }
 
 fn listed(all: &[String]) -> String {
@@ -111,12 +111,12 @@ fn reasons(gate: &Gate) -> Vec<String> {
     });
     all.extend(grouped(lines));
     if gate.lines.iter().all(|l| l.outcome == Outcome::NotQualified) {
-        all.push("no metric that was asked for can be judged here".to_owned());
+        all.push("no requested metric can be judged here".to_owned());
     }
     all
 }
 
-/// What cannot be told, with what is of the same place and has the same reason.
+/// Undecided lines, grouped by place and reason.
 fn grouped<'a>(all: impl Iterator<Item = (String, &'a str, &'a str)>) -> Vec<String> {
     let mut groups: Vec<(String, &str, Vec<&str>)> = Vec::new();
     for (place, why, what) in all {
@@ -140,7 +140,7 @@ fn passed(gate: &Gate) -> String {
         claims.push(format!("no slow-down beyond {:.1} % in {names}", largest * 100.0));
     }
     if let Some(names) = named(gate, |l| l.outcome == Outcome::Passed && !within(l)) {
-        claims.push(format!("no slow-down by as much time as counts in {names}"));
+        claims.push(format!("no slow-down by as much as --min-difference in {names}"));
     }
     claims.push(counts(gate));
     if let Some(names) = named(gate, |l| l.outcome == Outcome::Waived) {
@@ -157,7 +157,7 @@ fn counts(gate: &Gate) -> String {
     let more = |e: &Exact| e.candidate > e.base && e.base.is_some();
     match gate.exact.iter().any(more) {
         false => "no more failures, connections or bytes".to_owned(),
-        true => "failures, connections and bytes within what chance and 1 % allow".to_owned(),
+        true => "failures, connections and bytes within chance and 1 %".to_owned(),
     }
 }
 

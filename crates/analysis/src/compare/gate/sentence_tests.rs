@@ -78,9 +78,9 @@ fn gate(lines: Vec<Line>, exact: Vec<Exact>, advisory: Option<Vec<String>>) -> G
 }
 
 /// The names in the claim that begins like this, and what stands between.
-fn claim<'a>(said: &'a str, begins: &str) -> Option<(&'a str, Vec<&'a str>)> {
-    let said = said.split(" This is advice").next()?.split(" The null is").next()?;
-    let rest = &said[said.find(begins)? + begins.len()..];
+fn claim<'a>(text: &'a str, begins: &str) -> Option<(&'a str, Vec<&'a str>)> {
+    let text = text.split(" This is advice").next()?.split(" The null is").next()?;
+    let rest = &text[text.find(begins)? + begins.len()..];
     let rest = rest.split(';').next()?.trim_end_matches('.');
     let (between, names) = rest.split_once(" in ").or(rest.split_once(": "))?;
     Some((between.trim(), names.split(", ").collect()))
@@ -93,44 +93,44 @@ fn clean(line: &Line) -> bool {
 
 /// Whatever a sentence claims must stand in the figures of the gate.
 fn claims_hold(gate: &Gate) {
-    let said = gate.sentence.as_str();
+    let text = gate.sentence.as_str();
     let of = |name: &str| gate.lines.iter().find(|l| l.metric == name).unwrap();
-    if let Some((share, names)) = claim(said, "no slow-down beyond ") {
+    if let Some((share, names)) = claim(text, "no slow-down beyond ") {
         let limit = 1.0 + share.trim_end_matches(" %").parse::<f64>().unwrap() / 100.0;
         for line in names.into_iter().map(of) {
-            assert!(line.upper.unwrap() <= limit && clean(line), "{said}\n{line:?}");
+            assert!(line.upper.unwrap() <= limit && clean(line), "{text}\n{line:?}");
         }
     }
-    if let Some((_, names)) = claim(said, "no slow-down by as much time as counts") {
+    if let Some((_, names)) = claim(text, "no slow-down by as much as --min-difference") {
         for line in names.into_iter().map(of) {
-            assert!(line.difference.unwrap()[1] < 500.0 && clean(line), "{said}\n{line:?}");
+            assert!(line.difference.unwrap()[1] < 500.0 && clean(line), "{text}\n{line:?}");
         }
     }
-    if let Some((_, names)) = claim(said, "only because of a waiver") {
+    if let Some((_, names)) = claim(text, "only because of a waiver") {
         for line in names.into_iter().map(of) {
-            assert!(line.waived && line.upper.unwrap() < 1.15 && clean(line), "{said}\n{line:?}");
+            assert!(line.waived && line.upper.unwrap() < 1.15 && clean(line), "{text}\n{line:?}");
         }
     }
-    if said.contains("no more failures") {
-        assert!(gate.exact.iter().all(|e| e.candidate <= e.base), "{said}");
+    if text.contains("no more failures") {
+        assert!(gate.exact.iter().all(|e| e.candidate <= e.base), "{text}");
     }
     for line in &gate.lines {
-        let slower = said.contains(&format!("{} of webhook is worse by +", line.metric));
+        let slower = text.contains(&format!("{} of webhook is worse by +", line.metric));
         let certain = line.adjusted_low.is_some_and(|low| low > line.limit())
             && line.difference.is_some_and(|d| d[0] > 500.0);
-        assert!(!slower || certain && clean(line), "{said}\n{line:?}");
-        let open = said.starts_with("CANNOT TELL") && line.outcome == Outcome::CannotTell;
-        assert!(said.contains(line.metric) || !(open || said.starts_with("PASSED")), "{said}");
+        assert!(!slower || certain && clean(line), "{text}\n{line:?}");
+        let open = text.starts_with("CANNOT TELL") && line.outcome == Outcome::CannotTell;
+        assert!(text.contains(line.metric) || !(open || text.starts_with("PASSED")), "{text}");
     }
     // Nothing passes beside a line that does not, and nothing fails without one that does.
     let bad = |o: Outcome| matches!(o, Outcome::Regression | Outcome::CannotTell);
-    if said.starts_with("PASSED") {
-        assert!(!gate.outcomes().any(bad), "{said}");
-        assert!(gate.lines.iter().any(|l| l.outcome != Outcome::NotQualified), "{said}");
+    if text.starts_with("PASSED") {
+        assert!(!gate.outcomes().any(bad), "{text}");
+        assert!(gate.lines.iter().any(|l| l.outcome != Outcome::NotQualified), "{text}");
     }
     let fails = gate.outcomes().any(|o| o == Outcome::Regression);
-    assert_eq!(said.starts_with("FAILED"), fails && gate.advisory.is_none(), "{said}");
-    assert_eq!(said.contains("advice"), gate.advisory.is_some(), "{said}");
+    assert_eq!(text.starts_with("FAILED"), fails && gate.advisory.is_none(), "{text}");
+    assert_eq!(text.contains("advice"), gate.advisory.is_some(), "{text}");
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn it_never_claims_what_the_intervals_do_not_support() {
 #[test]
 fn over_a_sweep_it_stays_a_sentence() {
     let slow = kinds("service.p50").into_iter().find(|l| l.outcome == Outcome::Regression).unwrap();
-    let said = gate(vec![slow; 300], Vec::new(), None).sentence;
-    assert!(said.ends_with("; and 294 more."), "{said}");
-    assert!(said.len() < 2_000);
+    let text = gate(vec![slow; 300], Vec::new(), None).sentence;
+    assert!(text.ends_with("; and 294 more."), "{text}");
+    assert!(text.len() < 2_000);
 }

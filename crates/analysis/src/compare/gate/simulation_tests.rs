@@ -21,7 +21,7 @@ struct Machine {
     /// Heavy tails: Student's t with three degrees of freedom, scaled to the same deviation.
     heavy: bool,
     /// Deviation of the mood that all arms of a block share.
-    mood: f64,
+    shared: f64,
 }
 
 impl Machine {
@@ -37,7 +37,7 @@ impl Machine {
         let mut metrics = vec![[Vec::new(), Vec::new(), Vec::new()]; JUDGED.len()];
         let mut drift = 0.0;
         for _ in 0..blocks {
-            drift = 0.9 * drift + self.mood * normal.sample(rng);
+            drift = 0.9 * drift + self.shared * normal.sample(rng);
             // Half of an arm's variance is common to its metrics.
             let common = [(); 3].map(|()| noise(rng));
             for metric in &mut metrics {
@@ -101,14 +101,14 @@ const GATES: u64 = 2_000;
 /// A slow-down of exactly the margin is where it is hardest.
 #[test]
 fn equal_builds_fail_in_one_of_forty_at_most() {
-    for (own, heavy, mood) in
+    for (own, heavy, shared) in
         [(0.05, false, 0.0), (0.05, true, 0.0), (0.05, true, 0.1), (0.02, false, 0.1)]
     {
-        let machine = Machine { own, heavy, mood };
+        let machine = Machine { own, heavy, shared };
         for (slow_down, allowed) in [(0.0, ALPHA), (1.05f64.ln(), ALPHA)] {
             let wrong = count(&machine, slow_down, GATES, Outcome::Regression);
             let surely = stats::exact_binomial(wrong, GATES, 0.99).low;
-            assert!(surely <= allowed, "{wrong} of {GATES} at {own} {heavy} {mood} {slow_down}");
+            assert!(surely <= allowed, "{wrong} of {GATES} at {own} {heavy} {shared} {slow_down}");
         }
     }
 }
@@ -116,7 +116,7 @@ fn equal_builds_fail_in_one_of_forty_at_most() {
 /// And they pass on a machine of the usual noise, so that nobody switches the gate off.
 #[test]
 fn equal_builds_pass_at_the_usual_noise() {
-    let usual = Machine { own: 0.03, heavy: false, mood: 0.1 };
+    let usual = Machine { own: 0.03, heavy: false, shared: 0.1 };
     let passed = count(&usual, 0.0, GATES, Outcome::Passed);
     assert!(passed >= 98 * GATES / 100, "{passed} of {GATES}");
 }
@@ -124,7 +124,7 @@ fn equal_builds_pass_at_the_usual_noise() {
 #[test]
 fn ten_per_cent_are_found_in_nine_of_ten_at_the_default_number_of_blocks() {
     for heavy in [false, true] {
-        let usual = Machine { own: 0.03, heavy, mood: 0.1 };
+        let usual = Machine { own: 0.03, heavy, shared: 0.1 };
         let found = count(&usual, 1.1f64.ln(), GATES, Outcome::Regression);
         assert!(found >= 90 * GATES / 100, "{found} of {GATES}, heavy tails {heavy}");
     }
@@ -134,7 +134,7 @@ fn ten_per_cent_are_found_in_nine_of_ten_at_the_default_number_of_blocks() {
 #[test]
 fn a_slow_down_beyond_the_margin_seldom_passes() {
     for own in [0.03, 0.1, 0.3] {
-        let machine = Machine { own, heavy: false, mood: 0.1 };
+        let machine = Machine { own, heavy: false, shared: 0.1 };
         let passed = count(&machine, 1.05f64.ln(), GATES, Outcome::Passed);
         let surely = stats::exact_binomial(passed, GATES, 0.99).low;
         // Two looks at BETA each.
@@ -146,10 +146,10 @@ fn a_slow_down_beyond_the_margin_seldom_passes() {
 /// the first one shows.
 #[test]
 fn to_end_after_one_stage_raises_no_false_alarms() {
-    for (own, heavy, mood) in
+    for (own, heavy, shared) in
         [(0.05, false, 0.0), (0.05, true, 0.1), (0.5, false, 0.0), (0.5, true, 0.1)]
     {
-        let machine = Machine { own, heavy, mood };
+        let machine = Machine { own, heavy, shared };
         for slow_down in [0.0, 1.05f64.ln()] {
             let mut rng = ChaCha8Rng::seed_from_u64(12);
             let (mut early, mut alarms, mut of_two) = (0, 0, 0);
@@ -166,7 +166,7 @@ fn to_end_after_one_stage_raises_no_false_alarms() {
                 alarms += u64::from(ended || failed);
             }
             let at = format!(
-                "{early} of {alarms}, {of_two} in two stages, at {own} {heavy} {mood} {slow_down}"
+                "{early} of {alarms}, {of_two} in two stages, at {own} {heavy} {shared} {slow_down}"
             );
             assert!(stats::exact_binomial(early, GATES, 0.99).low <= ALPHA * EARLY, "{at}");
             assert!(stats::exact_binomial(alarms, GATES, 0.99).low <= ALPHA, "{at}");
@@ -176,7 +176,7 @@ fn to_end_after_one_stage_raises_no_false_alarms() {
 
 #[test]
 fn an_overwhelming_slow_down_needs_one_stage_and_one_of_ten_per_cent_two() {
-    let usual = Machine { own: 0.03, heavy: false, mood: 0.1 };
+    let usual = Machine { own: 0.03, heavy: false, shared: 0.1 };
     let mut rng = ChaCha8Rng::seed_from_u64(13);
     let mut ended = |factor: f64| {
         let first = |_| judged(&usual.stage(factor.ln(), blocks(BLOCKS, 1), &mut rng));

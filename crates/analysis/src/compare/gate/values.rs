@@ -13,7 +13,7 @@ pub type Source = fn(&Trial) -> Option<f64>;
 pub struct Values {
     pub base: Vec<f64>,
     pub candidate: Vec<f64>,
-    /// Whether both sides stand in the same blocks.
+    /// Whether both sides were measured in the same blocks.
     pub paired: bool,
 }
 

@@ -26,7 +26,7 @@ pub enum State {
     Expired,
     /// The slow-down is larger than it allows.
     Exceeded,
-    /// Whether the slow-down is smaller than it allows cannot be told.
+    /// It is undecided whether the slow-down is smaller than it allows.
     Open,
     /// A line passes only because of it.
     InUse,
@@ -45,7 +45,7 @@ impl State {
             State::Open => "waiver, and cannot tell",
             State::InUse => "waiver in use",
             State::NotNeeded => "waiver not needed",
-            State::Unjudged => "waiver of what is not judged",
+            State::Unjudged => "waiver of a metric that is not judged",
         }
     }
 }

@@ -40,7 +40,7 @@ pub struct Audience {
     pub stuck: usize,
     /// Each event goes to one of them, in turn, not to all.
     pub one_each: bool,
-    /// Which types of events there are, where they are told apart.
+    /// Which types of events there are, where they are distinguished.
     pub mix: Option<Mix>,
 }
 

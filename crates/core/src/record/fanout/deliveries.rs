@@ -119,7 +119,7 @@ pub struct Deliveries {
     pub measured: DeliveryOutcomes,
     /// Deliveries of the warm-up's events.
     pub warmup: DeliveryOutcomes,
-    /// From the event's due instant to the poll that told that a subscriber can read it.
+    /// From the event's due instant to the poll that reported it readable.
     pub delivery: Hist,
     /// The same from the instant the driver wrote the event to the publisher.
     pub unlagged: Hist,
@@ -146,10 +146,10 @@ pub struct Deliveries {
     /// Requests that subscribers have made since measuring began, for events or to acknowledge them.
     #[serde(default)]
     pub requests: u64,
-    /// Of these, the ones that asked for events and got none.
+    /// Of these, the ones that requested events and received none.
     #[serde(default)]
     pub empty: u64,
-    /// Events read of a type that the subscriber does not want; `None` where types are not told apart.
+    /// Events read of a type that the subscriber does not want; `None` where types are not distinguished.
     #[serde(default)]
     pub unwanted: Option<u64>,
     /// First deliveries read, warm-up and late ones included.
@@ -222,8 +222,8 @@ impl Deliveries {
         }
     }
 
-    /// The outcomes of those who behave so, of the measured window or the warm-up.
-    pub fn fates(&mut self, conduct: Conduct, measured: bool) -> &mut DeliveryOutcomes {
+    /// The outcomes of subscribers with this behaviour, of the measured window or the warm-up.
+    pub fn outcomes(&mut self, conduct: Conduct, measured: bool) -> &mut DeliveryOutcomes {
         let (window, warmup) = match self.apart.iter_mut().find(|a| a.conduct == conduct) {
             Some(apart) => (&mut apart.measured, &mut apart.warmup),
             None => (&mut self.measured, &mut self.warmup),
@@ -232,7 +232,7 @@ impl Deliveries {
     }
 
     /// The sums of all subscribers, by name.
-    pub fn all_fates(&self) -> impl Iterator<Item = (String, &DeliveryOutcomes)> {
+    pub fn all_outcomes(&self) -> impl Iterator<Item = (String, &DeliveryOutcomes)> {
         let healthy =
             [("measured".to_owned(), &self.measured), ("warm-up".to_owned(), &self.warmup)];
         let apart = self.apart.iter().flat_map(|a| {

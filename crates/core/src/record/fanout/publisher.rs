@@ -19,7 +19,7 @@ pub struct PublisherStatus {
     pub overflowed: u64,
     /// Acknowledged by the subscriber.
     pub acknowledged: u64,
-    /// Written where no acknowledgement is asked for.
+    /// Written where no acknowledgement is requested.
     pub written: u64,
     /// Answered otherwise (webhook: another status than 2xx), or no connection could be made.
     pub failed: u64,
@@ -41,7 +41,7 @@ pub struct PublisherStatus {
     pub idle_closed: u64,
     /// Requests of subscribers, for events or to acknowledge them.
     pub requests: u64,
-    /// Of these, the ones that asked for events and got none.
+    /// Of these, the ones that requested events and received none.
     pub empty: u64,
     /// Fewest acknowledgements of a subscriber.
     pub least_acknowledged: u64,

@@ -1,4 +1,4 @@
-//! A histogram of which only the levels that hold something are kept.
+//! A histogram that stores only its non-empty levels.
 
 use crate::record::histogram::empty;
 use crate::record::histogram::levels::{level, lowest, middle};
@@ -74,10 +74,10 @@ impl Packed {
 
     pub(super) fn quantile(&self, q: f64) -> Option<u64> {
         let rank = ((q.min(1.0) * self.count as f64).ceil() as u64).max(1);
-        let mut seen = 0;
+        let mut cumulative = 0;
         let (highest, _) = self.levels.iter().find(|(_, count)| {
-            seen += count;
-            seen >= rank
+            cumulative += count;
+            cumulative >= rank
         })?;
         Some(if q == 0.0 { lowest(level(*highest)) } else { *highest })
     }
@@ -86,10 +86,10 @@ impl Packed {
     pub(super) fn quantiles(&self, rising: &[f64]) -> Vec<u64> {
         let total = self.count as f64;
         let mut wanted = rising.iter().map(|q| ((q * total).ceil() as u64).max(1)).peekable();
-        let (mut seen, mut found) = (0, Vec::with_capacity(rising.len()));
+        let (mut cumulative, mut found) = (0, Vec::with_capacity(rising.len()));
         for (value, count) in self.values() {
-            seen += count;
-            while wanted.next_if(|rank| *rank <= seen).is_some() {
+            cumulative += count;
+            while wanted.next_if(|rank| *rank <= cumulative).is_some() {
                 found.push(value);
             }
         }

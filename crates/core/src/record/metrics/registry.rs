@@ -8,7 +8,7 @@ use crate::record::metrics::values::{
 use crate::record::metrics::{Family, Metric, Subject, Unit, supported_quantile};
 use crate::record::trial::Trial;
 
-/// One of which less is better, and in which the driver's lag has no part.
+/// A metric where less is better and that excludes the driver's lag.
 const fn less(
     name: &'static str,
     unit: Unit,
@@ -20,7 +20,7 @@ const fn less(
     Metric { name, unit, more_is_better: false, subject, family, about, value, without_lag: None }
 }
 
-/// One of which more is better.
+/// A metric where more is better.
 const fn more(
     name: &'static str,
     unit: Unit,
@@ -41,7 +41,7 @@ macro_rules! latency {
             subject: Subject::Event,
             family: Family::Latency { tail: $tail },
             about: $about,
-            value: |t| supported_quantile(&t.$hist, $q),
+            value: |t| supported_quantile(&t.account.$hist, $q),
             without_lag: $without,
         }
     };
@@ -79,7 +79,7 @@ macro_rules! latency {
         }
     };
     (response $name:literal, $q:expr, $tail:expr, $about:literal) => {
-        latency!($name, response, $q, $tail, Some(|t| supported_quantile(&t.unlagged, $q)), $about)
+        latency!($name, response, $q, $tail, Some(|t| supported_quantile(&t.account.unlagged, $q)), $about)
     };
     (service $name:literal, $q:expr, $tail:expr, $about:literal) => {
         latency!($name, service, $q, $tail, None, $about)
@@ -143,16 +143,16 @@ pub static METRICS: &[Metric] = &[
     latency!(fanout "last.p90", last, 0.9, false, "due to read by the last subscriber, 90th percentile"),
     latency!(fanout "last.p99", last, 0.99, true, "due to read by the last subscriber, 99th percentile"),
     latency!(fanout "skew.p50", skew, 0.5, false, "from the first subscriber's read to the last one's, median"),
-    latency!(turnover "subscribing.p50", subscribing, 0.5, "a subscriber that comes again: asking to confirmed, median"),
-    latency!(turnover "subscribing.p90", subscribing, 0.9, "a subscriber that comes again: asking to confirmed, 90th percentile"),
-    latency!(turnover "first_event.p50", first_event, 0.5, "a subscriber that comes again: asking to its first event, median"),
-    latency!(turnover "first_event.p90", first_event, 0.9, "a subscriber that comes again: asking to its first event, 90th percentile"),
+    latency!(turnover "subscribing.p50", subscribing, 0.5, "a returning subscriber: request to confirmation, median"),
+    latency!(turnover "subscribing.p90", subscribing, 0.9, "a returning subscriber: request to confirmation, 90th percentile"),
+    latency!(turnover "first_event.p50", first_event, 0.5, "a returning subscriber: request to its first event, median"),
+    latency!(turnover "first_event.p90", first_event, 0.9, "a returning subscriber: request to its first event, 90th percentile"),
     less(
         "recovery",
         Unit::Nanoseconds,
         Subject::Delivery,
         Family::Latency { tail: false },
-        "from the first subscription that was cut off until all are there again, mean",
+        "from the first dropped subscription until all subscribers are back, mean",
         |t| t.fanout.as_ref()?.deliveries.turnover.as_ref()?.recovery.mean(),
     ),
     less(
@@ -176,7 +176,7 @@ pub static METRICS: &[Metric] = &[
         Unit::Share,
         Subject::Delivery,
         Family::Reported,
-        "deliveries received, of those due",
+        "share of due deliveries that were received",
         |t| t.fanout.as_ref()?.deliveries.measured.reach(),
     ),
     less(
@@ -208,7 +208,7 @@ pub static METRICS: &[Metric] = &[
         Unit::Bytes,
         Subject::Subscriber,
         Family::Memory,
-        "what the target's memory grew by for each subscriber",
+        "growth of the target's memory per subscriber",
         target_memory,
     ),
     less(
@@ -216,7 +216,7 @@ pub static METRICS: &[Metric] = &[
         Unit::Bytes,
         Subject::Subscriber,
         Family::Reported,
-        "what the driver's memory grew by for each subscriber",
+        "growth of the driver's memory per subscriber",
         driver_memory,
     ),
     less(
@@ -224,7 +224,7 @@ pub static METRICS: &[Metric] = &[
         Unit::Bytes,
         Subject::Subscriber,
         Family::Memory,
-        "what the kernel's memory for the target grew by for each subscriber; not known without a memory cgroup",
+        "growth of kernel memory charged to the target per subscriber; unknown without a memory cgroup",
         own_kernel_memory,
     ),
     less(
@@ -232,7 +232,7 @@ pub static METRICS: &[Metric] = &[
         Unit::Nanoseconds,
         Subject::Quiet,
         Family::Cpu,
-        "CPU of the target's process tree to hold a subscriber for a minute",
+        "CPU of the target's process tree per idle subscriber and minute",
         |t| quiet(t, |q| q.target_cpu_ns),
     ),
     less(
@@ -240,7 +240,7 @@ pub static METRICS: &[Metric] = &[
         Unit::Nanoseconds,
         Subject::Quiet,
         Family::Cpu,
-        "CPU of the driver to be a subscriber for a minute",
+        "CPU of the driver per idle subscriber and minute",
         |t| quiet(t, |q| Some(q.driver_cpu_ns)),
     ),
     less(
@@ -248,7 +248,7 @@ pub static METRICS: &[Metric] = &[
         Unit::Bytes,
         Subject::Quiet,
         Family::Reported,
-        "bytes inside TCP for a subscriber that gets nothing, pings included, both ways",
+        "TCP payload bytes per idle subscriber and minute, both directions, pings included",
         |t| quiet(t, |q| Some(q.bytes_in + q.bytes_out)),
     ),
     less(
@@ -256,7 +256,7 @@ pub static METRICS: &[Metric] = &[
         Unit::Count,
         Subject::Delivery,
         Family::Reported,
-        "requests of subscribers per delivery, for events or to acknowledge them",
+        "requests of subscribers per delivery, to fetch events or to acknowledge them",
         requests_per_delivery,
     ),
     less(
@@ -264,7 +264,7 @@ pub static METRICS: &[Metric] = &[
         Unit::Bytes,
         Subject::Delivery,
         Family::Reported,
-        "bytes inside TCP per delivery, both ways",
+        "TCP payload bytes per delivery, both directions",
         |t| {
             let d = &t.fanout.as_ref()?.deliveries;
             per_event(d.traffic.bytes_in + d.traffic.bytes_out, d.read)

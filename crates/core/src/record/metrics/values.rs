@@ -9,12 +9,12 @@ pub(super) fn per_event(total: u64, events: u64) -> Option<f64> {
 
 /// CPU of the target's process tree per acknowledged event, ns.
 pub fn target_cpu(t: &Trial) -> Option<f64> {
-    per_event(t.target?.cpu_ns, t.acknowledged_in_window)
+    per_event(t.target?.cpu_ns, t.account.acknowledged_in_window)
 }
 
 /// CPU of the driver's threads per acknowledged event, without spinning, ns.
 pub fn driver_cpu(t: &Trial) -> Option<f64> {
-    per_event(t.driver.cpu_ns, t.acknowledged_in_window)
+    per_event(t.driver.cpu_ns, t.account.acknowledged_in_window)
 }
 
 /// Requests that subscribers made per delivery read; `None` where none of them makes any.
@@ -30,7 +30,7 @@ pub fn total_cpu(t: &Trial) -> Option<f64> {
 
 /// Acknowledged events per second of the arm's own time.
 pub fn throughput(t: &Trial) -> Option<f64> {
-    (t.window_ns > 0).then(|| t.acknowledged_by_end as f64 / (t.window_ns as f64 / 1e9))
+    (t.window_ns > 0).then(|| t.account.acknowledged_by_end as f64 / (t.window_ns as f64 / 1e9))
 }
 
 /// CPU of the target's process tree per delivery read, ns.
@@ -55,7 +55,7 @@ pub fn driver_memory(t: &Trial) -> Option<f64> {
     f.driver_memory?.each(f.deliveries.subscribers)
 }
 
-/// What kernel memory grew by for a subscriber, bytes, whoever it belongs to.
+/// Growth of kernel memory per subscriber in bytes, of any scope.
 pub fn kernel_memory(t: &Trial) -> Option<f64> {
     let f = t.fanout.as_ref()?;
     f.kernel_memory?.growth.each(f.deliveries.subscribers)
@@ -66,7 +66,7 @@ pub(super) fn own_kernel_memory(t: &Trial) -> Option<f64> {
     kernel_memory(t).filter(|_| own)
 }
 
-/// A total of the quiet stretch by subscriber and minute.
+/// A total of the idle interval per subscriber and minute.
 pub(super) fn quiet(t: &Trial, of: fn(&Quiet) -> Option<u64>) -> Option<f64> {
     let f = t.fanout.as_ref()?;
     let q = f.quiet.as_ref()?;

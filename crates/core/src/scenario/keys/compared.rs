@@ -5,19 +5,19 @@ use crate::scenario::keys::{ANY_LENGTH, Field, Key, key};
 use crate::scenario::kind::{Count, Length, OneOf, Optional, Or, Percent};
 use std::time::Duration;
 
-/// Below this a slice holds hardly an event.
+/// Below this a slice contains too few events.
 const SLICE_LENGTH: Length = Length(Duration::from_millis(1));
 
 pub(super) static KEYS: &[Key] = &[
     key!(
         fixed "compare.blocks",
-        "blocks to run; auto: as many as compare.precision needs, by the deviation of the first ones",
+        "blocks to run; auto: as many as compare.precision needs, computed from the deviation of the first blocks",
         Or("auto", Count(10_000)),
         |d| &mut d.blocks
     ),
     key!(
         fixed "compare.precision",
-        "the slow-down of a median, of throughput or of the target's CPU that blocks = \"auto\" finds nine times in ten",
+        "the slow-down of a median, of throughput or of target CPU that blocks = \"auto\" detects with 90 % probability",
         Optional(Percent(100)),
         |d| &mut d.precision
     ),

@@ -15,13 +15,13 @@ const POLL_INTERVAL: Length = Length(Duration::from_millis(1));
 pub(super) static KEYS: &[Key] = &[
     key!(
         swept "subscribers.wants",
-        "of payload.types, those that a subscriber wants, from its own number on; all when left out",
+        "number of payload.types that a subscriber wants, counted from its own number; all when left out",
         Optional(Count(100)),
         |d| &mut d.fanout.wants
     ),
     key!(
         swept "delivery.filter",
-        "the publisher filters by type; when false subscribers ask for every type, and what they do not want comes, too",
+        "the publisher filters by type; when false, subscribers subscribe to every type and also receive events they do not want",
         Switch,
         |d| &mut d.fanout.filter
     ),
@@ -39,49 +39,49 @@ pub(super) static KEYS: &[Key] = &[
     ),
     key!(
         fixed "delivery.ping",
-        "how often the built-in publisher pings a WebSocket subscriber, which has to answer before the next; none when left out",
+        "interval of the built-in publisher's pings to a WebSocket subscriber, which must answer before the next ping; none when left out",
         Or("none", PING_LENGTH),
         |d| &mut d.fanout.publisher.ping
     ),
     key!(
         fixed "delivery.to",
-        "in a fan-out: who gets an event, all subscribers or one, each in its turn",
+        "in a fan-out: receivers of an event, all subscribers or one, in turn",
         OneOf(&[("all", Recipients::All), ("one", Recipients::One)]),
         |d| &mut d.fanout.to
     ),
     key!(
         fixed "delivery.queue",
-        "unsettled events a subscriber may have at the built-in publisher, which turns further ones away for it",
+        "unsettled events allowed per subscriber at the built-in publisher, which rejects further ones",
         Optional(Count(1_000_000)),
         |d| &mut d.fanout.publisher.queue
     ),
     key!(
         fixed "delivery.timeout",
-        "the built-in publisher gives a delivery up that is not acknowledged so long after its write",
+        "the built-in publisher gives up a delivery that is not acknowledged within this time after its write",
         Optional(PUBLISHER_LENGTH),
         |d| &mut d.fanout.publisher.timeout
     ),
     key!(
         fixed "delivery.keep_alive",
-        "a webhook's kept connection is closed by the built-in publisher when it was idle for so long",
+        "the built-in publisher closes a webhook's kept-alive connection after it was idle for this long",
         Optional(PUBLISHER_LENGTH),
         |d| &mut d.fanout.publisher.keep_alive
     ),
     key!(
         swept "subscribers.slow",
-        "of the subscribers, slow ones",
+        "number of slow subscribers",
         UpTo(1_000_000),
         |d| &mut d.fanout.slow
     ),
     key!(
         swept "subscribers.slow_by",
-        "what a slow subscriber takes for an event before it acknowledges it and takes up the next one",
+        "time a slow subscriber spends on an event before it acknowledges it and reads the next one",
         SOME_LENGTH,
         |d| &mut d.fanout.slow_by
     ),
     key!(
         swept "subscribers.stuck",
-        "of the subscribers, those that accept and never read nor answer",
+        "number of stuck subscribers, which accept connections and never read or answer",
         UpTo(1_000_000),
         |d| &mut d.fanout.stuck
     ),
@@ -99,7 +99,7 @@ pub(super) static KEYS: &[Key] = &[
     ),
     key!(
         swept "subscribers.backoff",
-        "a subscriber that was cut off subscribes again after up to so long, doubled at each failed attempt (seeded)",
+        "a disconnected subscriber subscribes again after a random delay of up to this long, doubled at each failed attempt (seeded)",
         Optional(SOME_LENGTH),
         |d| &mut d.fanout.backoff
     ),
@@ -111,19 +111,19 @@ pub(super) static KEYS: &[Key] = &[
     ),
     key!(
         fixed "duplex.takes",
-        "in a duplex: how long the built-in server takes to have an answer",
+        "in a duplex: time the built-in server needs for an answer",
         ANY_LENGTH,
         |d| &mut d.questions.takes
     ),
     key!(
         fixed "faults.restart_after",
-        "each target is ended and started anew on its port so long after the measured window began",
+        "each target is stopped and restarted on its port this long after the measured window began",
         Optional(ANY_LENGTH),
         |d| &mut d.restart_after
     ),
     key!(
         swept "delivery.poll_interval",
-        "in a fan-out over poll: from one request of a subscriber to its next one, shorter than load.timeout; 1s when left out",
+        "in a fan-out over poll: interval of a subscriber's requests, shorter than load.timeout; 1s when left out",
         Optional(POLL_INTERVAL),
         |d| &mut d.poll_interval
     ),

@@ -18,8 +18,8 @@ pub struct Key {
     pub path: &'static str,
     /// What it is.
     pub about: &'static str,
-    /// May stand in `[sweep]`.
-    pub sweepable: bool,
+    /// May be in `[sweep]`.
+    pub(crate) sweepable: bool,
     setting: &'static dyn Setting,
 }
 
@@ -78,7 +78,7 @@ impl<K: Kind> Setting for Field<K> {
     }
 }
 
-/// `fixed` keys have one value, `swept` ones may stand in `[sweep]`, too.
+/// `fixed` keys have one value, `swept` ones may also be in `[sweep]`.
 macro_rules! key {
     (fixed $($entry:tt)*) => { key!(false, $($entry)*) };
     (swept $($entry:tt)*) => { key!(true, $($entry)*) };

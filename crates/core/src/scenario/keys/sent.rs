@@ -1,4 +1,4 @@
-//! Keys of what is asked, of the load, its connections and its events.
+//! Keys of the scenario itself, the load, its connections and its events.
 
 use crate::scenario::keys::{ANY_LENGTH, Field, Key, SOME_LENGTH, key};
 use crate::scenario::kind::{Count, Length, Name, Number, OneOf, Optional, Or, Size, Text};
@@ -13,11 +13,11 @@ const RATE: Optional<Number> =
 const WINDOW_LENGTH: Length = Length(Duration::from_millis(100));
 
 pub(super) static KEYS: &[Key] = &[
-    key!(fixed "name", "short name; it stands in the results directory", Name(64), |d| &mut d.name),
+    key!(fixed "name", "short name; part of the name of the results directory", Name(64), |d| &mut d.name),
     key!(fixed "question", "the question the scenario answers", Text, |d| &mut d.question),
     key!(
         fixed "flow",
-        "which way events go",
+        "direction of the events",
         OneOf(&[
             ("ingest", Flow::Ingest),
             ("fanout", Flow::Fanout),
@@ -46,7 +46,7 @@ pub(super) static KEYS: &[Key] = &[
     ),
     key!(
         swept "load.ramp_to",
-        "rate at the end of a ramp, which begins with load.rate",
+        "rate at the end of a ramp, which starts at load.rate",
         RATE,
         |d| &mut d.shape.ramp_to
     ),
@@ -64,7 +64,7 @@ pub(super) static KEYS: &[Key] = &[
     ),
     key!(
         swept "load.burst_every",
-        "from one burst's begin to the next one's",
+        "time from the start of one burst to the start of the next",
         Optional(SOME_LENGTH),
         |d| &mut d.shape.every
     ),
@@ -119,7 +119,7 @@ pub(super) static KEYS: &[Key] = &[
     ),
     key!(
         swept "payload.types",
-        "in a fan-out: types of generated events, each event of the next one",
+        "in a fan-out: number of types of generated events, used in turn",
         Optional(Count(100)),
         |d| &mut d.fanout.types
     ),

@@ -16,10 +16,10 @@ fn beside_a_stored_run_only_the_same_machine_fails() {
     // Measured apart, the machine's conditions widen the interval.
     let calm = |factor: f64| {
         let mut run = recipe(factor).run();
-        run.trials.iter_mut().for_each(|t| t.traffic = stored.trials[0].traffic);
+        run.trials.iter_mut().for_each(|t| t.account.traffic = stored.trials[0].account.traffic);
         // The second time the candidate is the null.
         for t in run.trials.iter_mut().filter(|t| t.arm == 2) {
-            let took = t.service.quantile(0.5).unwrap() as f64 * factor;
+            let took = t.account.service.quantile(0.5).unwrap() as f64 * factor;
             let block = Block::of(took as u64, (0.4 * took) as u64);
             *t = crate::compare::sample::trial(&t.label, t.arm, t.block, &block);
         }
@@ -38,7 +38,7 @@ fn beside_a_stored_run_only_the_same_machine_fails() {
 fn beside_a_stored_run_the_candidates_own_failures_excuse_nothing() {
     let stored = recipe(1.0).run();
     let mut now = recipe(1.0).run();
-    now.trials.iter_mut().filter(|t| t.arm > 0).for_each(|t| t.events.lost = 1);
+    now.trials.iter_mut().filter(|t| t.arm > 0).for_each(|t| t.account.measured.lost = 1);
     let gate = judge_against(&stored, "webhook@base", &now, &settings(), Vec::new());
     is(&gate, Outcome::Regression, &["lost of webhook: 12 instead of 0"]);
 }
@@ -53,8 +53,8 @@ fn blocks_of_another_kind_make_a_stored_run_advice() {
     now.trials.retain(|t| t.arm > 0);
     now.trials.iter_mut().for_each(|t| t.arm -= 1);
     let gate = judge_against(&stored, "webhook@base", &now, &settings(), Vec::new());
-    let told = "blocks: 3 arms in turn in slices of 10.0 ms, then 2 arms in turn";
-    assert!(gate.advisory.as_ref().unwrap()[0].contains(told), "{:?}", gate.advisory);
+    let text = "blocks: 3 arms in turn in slices of 10.0 ms, then 2 arms in turn";
+    assert!(gate.advisory.as_ref().unwrap()[0].contains(text), "{:?}", gate.advisory);
     let mut cut = stored.clone();
     cut.cut = true;
     let gate = judge_against(&cut, "webhook@base", &stored, &settings(), Vec::new());

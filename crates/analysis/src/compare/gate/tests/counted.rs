@@ -8,12 +8,12 @@ use pushbench_core::record::run::StoredRun;
 #[test]
 fn what_is_counted_decides_though_the_times_are_equal() {
     let one: [(&str, Change); 6] = [
-        ("failed", |t| t.events.failed = 1),
-        ("timed out", |t| t.events.timed_out = 1),
-        ("lost", |t| t.events.lost = 1),
-        ("duplicated", |t| t.duplicated = Some(1)),
-        ("reordered", |t| t.reordered = Some(1)),
-        ("unsolicited", |t| t.unsolicited = 1),
+        ("failed", |t| t.account.measured.failed = 1),
+        ("timed out", |t| t.account.measured.timed_out = 1),
+        ("lost", |t| t.account.measured.lost = 1),
+        ("duplicated", |t| t.account.duplicated = Some(1)),
+        ("reordered", |t| t.account.reordered = Some(1)),
+        ("unsolicited", |t| t.account.unsolicited = 1),
     ];
     for (what, change) in one {
         let mut left = 1;
@@ -27,20 +27,20 @@ fn what_is_counted_decides_though_the_times_are_equal() {
         assert!(!gate.wants_more(), "what is counted is decided");
         assert!(gate.lines.iter().all(|l| l.outcome == Outcome::Passed));
     }
-    let lost_ids = after(1, |t| t.duplicated = None);
+    let lost_ids = after(1, |t| t.account.duplicated = None);
     is(&lost_ids, Outcome::Regression, &["duplicated of webhook: – instead of 0"]);
     // Nobody can count it: told as unknown, and no reason to fail.
     let mut run = recipe(1.0).run();
-    run.trials.iter_mut().for_each(|t| t.duplicated = None);
+    run.trials.iter_mut().for_each(|t| t.account.duplicated = None);
     is(&judge(&run, CANDIDATE, &settings(), 2), Outcome::Passed, &[]);
 }
 
 #[test]
 fn more_per_event_fails_unless_the_base_differs_from_itself() {
     let more: [(&str, Change); 3] = [
-        ("connections per event", |t| t.connections += 32),
-        ("bytes to the target per event", |t| t.traffic.bytes_out += 20 * t.sent),
-        ("bytes from the target per event", |t| t.traffic.bytes_in += 2 * t.sent),
+        ("connections per event", |t| t.account.connections += 32),
+        ("bytes to the target per event", |t| t.account.traffic.bytes_out += 20 * t.account.sent),
+        ("bytes from the target per event", |t| t.account.traffic.bytes_in += 2 * t.account.sent),
     ];
     for (what, change) in more {
         let gate = after(1, change);
@@ -51,8 +51,8 @@ fn more_per_event_fails_unless_the_base_differs_from_itself() {
         is(&after(0, change), Outcome::CannotTell, &[what]);
     }
     // Half a per cent more is no regression, and is not called "no more" either.
-    let little = after(1, |t| t.traffic.bytes_out += 3 * t.sent);
-    is(&little, Outcome::Passed, &["within what chance and 1 % allow"]);
+    let little = after(1, |t| t.account.traffic.bytes_out += 3 * t.account.sent);
+    is(&little, Outcome::Passed, &["within chance and 1 %"]);
 }
 
 #[test]
@@ -60,12 +60,12 @@ fn beside_a_base_that_fails_events_too_only_more_than_chance_fails() {
     let failing = |base: u64, candidate: u64| {
         let mut run = recipe(1.0).run();
         for t in &mut run.trials {
-            t.events.failed = if t.arm == 1 { candidate } else { base };
+            t.account.measured.failed = if t.arm == 1 { candidate } else { base };
         }
         judge(&run, CANDIDATE, &settings(), 2)
     };
     let same = failing(5, 6);
-    is(&same, Outcome::Passed, &["within what chance and 1 % allow"]);
+    is(&same, Outcome::Passed, &["within chance and 1 %"]);
     assert!(!same.sentence.contains("no more failures"));
     is(&failing(5, 15), Outcome::Regression, &["failed of webhook: 180 instead of 60"]);
     is(&failing(5, 4), Outcome::Passed, &["no more failures"]);
@@ -75,7 +75,10 @@ fn beside_a_base_that_fails_events_too_only_more_than_chance_fails() {
 fn an_overloaded_candidate_fails_and_an_overloaded_base_tells_nothing() {
     let behind = |arms: &[usize], factor: f64| {
         let mut run = recipe(factor).run();
-        run.trials.iter_mut().filter(|t| arms.contains(&t.arm)).for_each(|t| t.overloaded = true);
+        run.trials
+            .iter_mut()
+            .filter(|t| arms.contains(&t.arm))
+            .for_each(|t| t.judged.overloaded = true);
         judge(&run, CANDIDATE, &settings(), 2)
     };
     let candidate = behind(&[1], 1.0);
@@ -83,7 +86,7 @@ fn an_overloaded_candidate_fails_and_an_overloaded_base_tells_nothing() {
     assert_eq!(line(&candidate, "service.p50").outcome, Outcome::CannotTell);
     for arms in [&[0, 1, 2][..], &[0, 2]] {
         let gate = behind(arms, 1.5);
-        let why = ["the base falls behind: try a lower rate"];
+        let why = ["the base is overloaded: try a lower rate"];
         let cpu = line(&gate, "target_usage.cpu_ns_per_event").outcome;
         assert_eq!(cpu, Outcome::Regression, "CPU an event is what it is");
         assert_eq!(
@@ -95,17 +98,17 @@ fn an_overloaded_candidate_fails_and_an_overloaded_base_tells_nothing() {
     is(&behind(&[0, 1, 2], 1.0), Outcome::CannotTell, &["try a lower rate"]);
     assert!(!candidate.wants_more(), "in every block, and the base in none");
     let mut most = recipe(1.0).run();
-    most.trials.iter_mut().for_each(|t| t.overloaded = t.arm == 1 && t.block < 8);
+    most.trials.iter_mut().for_each(|t| t.judged.overloaded = t.arm == 1 && t.block < 8);
     let most = judge(&most, CANDIDATE, &settings(), 1);
     is(&most, Outcome::Regression, &["share of blocks overloaded of webhook"]);
     assert!(most.wants_more(), "a busy machine may have done it");
     // A machine that is busy with something else: 7 of 12 against 5 of 12 is nobody's doing.
     let mut run = recipe(1.0).run();
     for t in &mut run.trials {
-        t.overloaded = t.block < [5, 7, 4][t.arm];
+        t.judged.overloaded = t.block < [5, 7, 4][t.arm];
     }
     let busy = judge(&run, CANDIDATE, &settings(), 2);
-    is(&busy, Outcome::CannotTell, &["falls behind, too, now and then"]);
+    is(&busy, Outcome::CannotTell, &["overloaded in some blocks, too"]);
 }
 
 #[test]

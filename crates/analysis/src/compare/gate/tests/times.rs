@@ -86,7 +86,7 @@ fn without_a_clean_null_no_time_decides() {
     let mut run = recipe(1.25).run();
     run.header.points[0].arms.pop();
     run.trials.retain(|t| t.arm < 2);
-    is(&judge(&run, CANDIDATE, &settings(), 1), Outcome::CannotTell, &["there is no null"]);
+    is(&judge(&run, CANDIDATE, &settings(), 1), Outcome::CannotTell, &["this gate has no null"]);
 }
 
 #[test]
@@ -102,37 +102,37 @@ fn voided_blocks_are_told_and_those_that_know_the_side_leave_it_open() {
     let voided = |blocks: usize, arms: &[usize]| {
         let mut run = Recipe { blocks: 16, ..recipe(1.25) }.run();
         for t in run.trials.iter_mut().filter(|t| t.block < blocks && arms.contains(&t.arm)) {
-            t.invalid.push("driver too late".to_owned());
+            t.judged.invalid.push("driver too late".to_owned());
         }
         judge(&run, CANDIDATE, &settings(), 2)
     };
     let both = voided(4, &[0, 1, 2]);
     is(&both, Outcome::Regression, &[]);
     assert!(both.notes.contains(&"4 of 16 blocks were voided".to_owned()), "{:?}", both.notes);
-    is(&voided(4, &[1]), Outcome::CannotTell, &["invalid trials strike one side more"]);
+    is(&voided(4, &[1]), Outcome::CannotTell, &["one side has more invalid trials"]);
 }
 
 #[test]
 fn a_slow_down_of_less_time_than_counts_passes_and_is_not_called_small_in_per_cent() {
     let gate = Recipe { service: 1_200.0, ..recipe(1.2) }.gate();
-    is(&gate, Outcome::Passed, &["no slow-down by as much time as counts in service.p50"]);
+    is(&gate, Outcome::Passed, &["no slow-down by as much as --min-difference in service.p50"]);
     assert!(!gate.sentence.contains("% in service.p50"), "{}", gate.sentence);
     let service = line(&gate, "service.p50");
     assert_eq!(service.why.as_deref(), Some("less than 500 ns"));
     assert!(service.upper.unwrap() > service.limit());
     // Beyond the margin, and about as long as counts.
     let gate = Recipe { service: 1_000.0, noise: [0.0, 0.1, 0.005], ..recipe(1.42) }.gate();
-    is(&gate, Outcome::CannotTell, &["not beyond doubt more than 500 ns"]);
+    is(&gate, Outcome::CannotTell, &["not certainly by more than 500 ns"]);
 }
 
 #[test]
 fn what_only_the_drivers_lag_carries_does_not_fail() {
     let mut run = recipe(1.0).run();
     for t in run.trials.iter_mut().filter(|t| t.arm == 1) {
-        let took = t.service.quantile(0.5).unwrap();
+        let took = t.account.service.quantile(0.5).unwrap();
         let late = Block { lag: 40_000, ..Block::of(took, 40_000) };
         let slow = crate::compare::sample::trial(&t.label, t.arm, t.block, &late);
-        (t.response, t.lag) = (slow.response, slow.lag);
+        (t.account.response, t.account.lag) = (slow.account.response, slow.account.lag);
     }
     let gate = judge(&run, CANDIDATE, &settings(), 2);
     is(&gate, Outcome::CannotTell, &["response.p50", "without the driver's own lag"]);
@@ -149,7 +149,7 @@ fn metrics_that_are_not_qualified_are_shown_and_not_judged() {
         ..settings()
     };
     let gate = judge(&recipe(1.25).run(), CANDIDATE, &unqualified(&JUDGED), 1);
-    is(&gate, Outcome::CannotTell, &["no metric that was asked for can be judged here"]);
+    is(&gate, Outcome::CannotTell, &["no requested metric can be judged here"]);
     assert!(gate.lines.iter().all(|l| l.slow_down.is_some() && l.outcome == Outcome::NotQualified));
     assert!(!gate.wants_more(), "more blocks do not change the kind of machine");
     let gate = judge(&recipe(1.0).run(), CANDIDATE, &unqualified(&["service.p50"]), 1);
@@ -170,7 +170,7 @@ fn a_closed_loop_judges_service_and_throughput_and_no_response() {
     assert_eq!(names(&open), ["service.p50", "response.p50"]);
     run.header.points[0].scenario.load.rate = None;
     for t in run.trials.iter_mut().filter(|t| t.arm == 1) {
-        t.acknowledged_by_end -= t.acknowledged_by_end / 4;
+        t.account.acknowledged_by_end -= t.account.acknowledged_by_end / 4;
     }
     let closed = judged(&run);
     assert_eq!(names(&closed), ["service.p50", "throughput"]);
@@ -186,8 +186,8 @@ fn a_far_tail_needs_many_events() {
     let mut run = recipe(1.5).run();
     for t in &mut run.trials {
         // As many events as a p99.9 has samples for, and no more.
-        (0..20_000).for_each(|n| t.response.record(100_000 + n));
-        (0..20_000).for_each(|n| t.unlagged.record(100_000 + n));
+        (0..20_000).for_each(|n| t.account.response.record(100_000 + n));
+        (0..20_000).for_each(|n| t.account.unlagged.record(100_000 + n));
     }
     let gate = judge(&run, CANDIDATE, &Settings { margins, ..settings() }, 2);
     is(&gate, Outcome::CannotTell, &["100000 are needed to judge it"]);
@@ -216,8 +216,9 @@ fn the_ratio_between_two_transports_is_judged_where_it_is_asked_for() {
     // Both sides of the second transport take twice the time; the candidate's a third more than that.
     for t in run.trials.iter_mut().filter(|t| t.arm >= 3) {
         let factor = if t.arm == 4 { 2.66 } else { 2.0 };
-        let mood = 1.0 + 0.1 * ((t.block * 7) % 5) as f64;
-        let took = Block::of((100_000.0 * mood * factor) as u64, (40_000.0 * mood * factor) as u64);
+        let shared = 1.0 + 0.1 * ((t.block * 7) % 5) as f64;
+        let took =
+            Block::of((100_000.0 * shared * factor) as u64, (40_000.0 * shared * factor) as u64);
         *t = crate::compare::sample::trial(&t.label, t.arm, t.block, &took);
     }
     let ask = |ratio| judge(&run, CANDIDATE, &Settings { ratio, ..settings() }, 2);

@@ -19,7 +19,7 @@ fn waived(candidate: f64, waivers: Vec<Waiver>) -> Gate {
 }
 
 #[test]
-fn waivers_allow_up_to_their_ceiling_and_are_always_told() {
+fn waivers_allow_up_to_their_ceiling_and_are_always_reported() {
     let all = |ceiling| JUDGED.map(|m| waiver(m, ceiling, "2026-06-01")).to_vec();
     let states = |gate: &Gate| gate.waivers.iter().map(|w| w.state).collect::<Vec<_>>();
     let in_use = waived(1.1, all(0.15));

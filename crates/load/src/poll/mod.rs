@@ -1,4 +1,0 @@
-//! The poll transport.
-
-pub mod alarms;
-pub mod subscriber;

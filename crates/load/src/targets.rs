@@ -1,0 +1,134 @@
+//! The targets of a trial: how they are started and restarted, what they spend over all their processes, and
+//! why one cannot be connected to.
+
+use crate::assemble::difference;
+use crate::trial_group::{ExecutionContext, FinishedTrial, TrialArm, TrialGroup};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::fanout::PublisherStatus;
+use pushbench_core::record::trial::TargetUsage;
+use pushbench_host::clock;
+use pushbench_host::usage;
+use pushbench_sut::process::{Launch, Running, restart};
+use pushbench_sut::publisher;
+use pushbench_wire::fault::ENDED;
+use pushbench_wire::response_diagnostics::TLS;
+
+/// How the target of an arm is started.
+pub(super) fn launch<'a>(trial_arm: &'a TrialArm, context: &'a ExecutionContext<'_>) -> Launch<'a> {
+    let cpus = &context.placement.target;
+    Launch { manifest: &trial_arm.manifest, cpus, interrupt: context.interrupt }
+}
+
+/// What each target has used by now.
+pub(super) fn read_all(targets: &[Running]) -> Vec<usage::Reading> {
+    let pids: Vec<Vec<u32>> = targets.iter().map(Running::pids).collect();
+    // CPU of all of them first: reading the rest takes a while, in which one of them may be at work.
+    let cpu: Vec<u64> = pids.iter().map(|pids| usage::tree_cpu(pids)).collect();
+    let rest = pids.iter().map(|pids| usage::read_tree(pids));
+    rest.zip(cpu).map(|(rest, cpu_ns)| usage::Reading { cpu_ns, ..rest }).collect()
+}
+
+/// An earlier process of a target.
+struct PreviousProcess {
+    spent: TargetUsage,
+    /// What its publisher had counted just before its end.
+    publisher: Option<PublisherStatus>,
+    /// From its end to the next one's readiness, ns.
+    down_ns: u64,
+}
+
+/// The processes of a block's targets over restarts.
+pub(super) struct RestartTracker {
+    /// What each had used when the measured window began; nothing when it was started since.
+    before: Vec<usage::Reading>,
+    earlier: Vec<Option<PreviousProcess>>,
+}
+
+impl RestartTracker {
+    pub fn of(targets: usize) -> RestartTracker {
+        let before = vec![usage::Reading::default(); targets];
+        RestartTracker { before, earlier: (0..targets).map(|_| None).collect() }
+    }
+
+    /// The measured window begins.
+    pub fn measure(&mut self, targets: &[Running]) {
+        self.before = read_all(targets);
+    }
+
+    /// What a target has spent since, over all its processes. `now`: the usage of the current one.
+    pub fn spent(&self, i: usize, now: usage::Reading) -> TargetUsage {
+        let spent = difference(self.before[i], now);
+        self.earlier[i].as_ref().map_or(spent, |earlier| earlier.spent.and(spent))
+    }
+
+    /// Ends each target and starts it again on its port. The shards go on meanwhile.
+    pub fn restart(
+        &mut self,
+        targets: &mut [Running],
+        group: &TrialGroup,
+        context: &ExecutionContext<'_>,
+    ) -> Result<()> {
+        for (i, (trial_arm, target)) in group.arms.iter().zip(targets).enumerate() {
+            let publisher = publisher::status_now(target, &trial_arm.manifest);
+            let spent = self.spent(i, read_all(std::slice::from_ref(target))[0]);
+            let ended = clock::now();
+            restart(target, &launch(trial_arm, context))?;
+            self.earlier[i] =
+                Some(PreviousProcess { spent, publisher, down_ns: clock::now() - ended });
+            self.before[i] = usage::Reading::default();
+        }
+        Ok(())
+    }
+
+    /// How long each was down; `None` where it was not.
+    pub fn down_ns(&self) -> Vec<Option<u64>> {
+        self.earlier.iter().map(|e| e.as_ref().map(|e| e.down_ns)).collect()
+    }
+
+    /// What a target's publisher had counted before it was restarted.
+    pub fn publisher(&self, i: usize) -> Option<PublisherStatus> {
+        self.earlier[i].as_ref()?.publisher
+    }
+}
+
+/// Adds a TLS hint to the faults of targets that acknowledged nothing.
+pub(super) fn add_tls_hints(finished: &mut [FinishedTrial], targets: &[Running]) {
+    for (f, target) in finished.iter_mut().zip(targets) {
+        let trial = &mut f.trial;
+        let none_acknowledged =
+            trial.account.measured.acknowledged + trial.account.warmup.acknowledged == 0;
+        // A server that closes the connection may require TLS; one that sends nothing does not.
+        if !none_acknowledged || !trial.account.faults.keys().any(|fault| fault.starts_with(ENDED))
+        {
+            continue;
+        }
+        let more = hint(target);
+        let faults = std::mem::take(&mut trial.account.faults);
+        trial.account.faults = faults.into_iter().map(|(fault, n)| (fault + &more, n)).collect();
+    }
+}
+
+/// The warm connections of an arm could not be opened.
+pub(super) fn cannot_connect(trial_arm: &TrialArm, target: &mut Running, why: &str) -> Error {
+    let more = match target.exited() {
+        Some(how) => format!("; the target {how}"),
+        None if why.contains(TLS) => String::new(),
+        None => hint(target),
+    };
+    let tail = match target.output_tail().trim() {
+        "" => String::new(),
+        tail => format!("\nits last output:\n{tail}"),
+    };
+    Error::target(format!(
+        "{}: cannot open {} connections to {}: {why}{more}; check that it serves {} there{tail}",
+        trial_arm.label,
+        trial_arm.connections,
+        target.address().endpoint,
+        trial_arm.spec.transport.name(),
+    ))
+}
+
+/// `; it uses TLS there …`, or nothing.
+fn hint(target: &Running) -> String {
+    if target.speaks_tls() { format!("; {TLS}") } else { String::new() }
+}

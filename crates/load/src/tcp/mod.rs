@@ -1,4 +1,0 @@
-//! The tcp transport, driver's side.
-
-pub mod client;
-pub mod subscriber;

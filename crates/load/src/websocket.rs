@@ -1,0 +1,280 @@
+//! A client's end of an open WebSocket: frames over buffers that its thread's connections share.
+
+use crate::connections::{Client, ConnectConfig};
+use crate::feed::Feed;
+use crate::io::{InstrumentedSocket, ReadTimes};
+use crate::ledger::Ledger;
+use crate::pipeline;
+use crate::pipeline::PipelinedConnection;
+use crate::subscriber::stream::StreamSubscriber;
+use crate::subscriber::{SubscribeConfig, Subscriber};
+use pushbench_core::event::Template;
+use pushbench_wire::fault::Fault;
+use pushbench_wire::shared_buffers::{Unread, Unwritten};
+use pushbench_wire::stream::Stream;
+use pushbench_wire::websocket::frames::{CLOSE, Frames, PONG, Received, TEXT};
+use pushbench_wire::websocket::messages::small;
+use pushbench_wire::websocket::{frames, handshake};
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::hash::{BuildHasher as _, RandomState};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+/// While so many bytes wait for the peer to read, only the last of its pings is answered.
+const MOST_WAITING: usize = 8 * 1024;
+/// The reason of a close that breaks the rules for codes.
+const VIOLATION: &[u8] = b"\x03\xeaProtocol violation";
+
+thread_local! {
+    /// Masks must not be predictable for the author of the text (RFC 6455, section 10.3).
+    static MASK_KEYS: RefCell<ChaCha8Rng> =
+        RefCell::new(ChaCha8Rng::seed_from_u64(RandomState::new().hash_one(0)));
+}
+
+fn key() -> [u8; 4] {
+    MASK_KEYS.with_borrow_mut(|keys| keys.next_u32()).to_ne_bytes()
+}
+
+/// An open WebSocket.
+pub(super) struct Socket {
+    io: Stream<InstrumentedSocket>,
+    unread: Unread,
+    unwritten: Unwritten,
+    frames: Frames,
+    /// The control frame that the peer expects.
+    reply: Option<ControlReply>,
+}
+
+/// A control frame that answers one.
+#[derive(Debug, PartialEq, Eq)]
+struct ControlReply {
+    opcode: u8,
+    payload: Vec<u8>,
+}
+
+impl Socket {
+    /// Over a connection that has shaken hands; `received_early` is what the peer has sent since.
+    pub fn new(io: Stream<InstrumentedSocket>, received_early: &[u8]) -> Socket {
+        let mut unread = Unread::default();
+        unread.push(received_early);
+        Socket {
+            io,
+            unread,
+            unwritten: Unwritten::default(),
+            frames: Frames::default(),
+            reply: None,
+        }
+    }
+
+    /// Sends a close frame if it can be written at once. Its bytes are not charged to events.
+    pub fn close(mut self, cx: &mut Context<'_>) {
+        self.io.socket().account();
+        let ControlReply { opcode, payload } = match self.reply.take() {
+            Some(answer) if answer.opcode == CLOSE => answer,
+            _ => ControlReply { opcode: CLOSE, payload: Vec::new() },
+        };
+        self.control(opcode, &payload);
+        let _not_waited_for = self.unwritten.poll_written(&mut self.io, cx);
+    }
+
+    fn control(&mut self, opcode: u8, payload: &[u8]) {
+        frames::append(self.unwritten.room(), (opcode, payload.len()), key(), |out| {
+            out.extend_from_slice(payload);
+        });
+    }
+
+    /// Answers the last ping.
+    fn poll_pong(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
+        if self.unwritten.len() < MOST_WAITING
+            && let Some(ControlReply { opcode, payload }) = self.reply.take_if(|r| r.opcode == PONG)
+        {
+            self.control(opcode, &payload);
+            let _rest_is_written_later = self.poll_flush(cx)?;
+        }
+        Ok(())
+    }
+}
+
+/// Hands the messages in `bytes` to `answer`; how many bytes were understood, and whether the peer closes.
+fn take(
+    frames: &mut Frames,
+    reply: &mut Option<ControlReply>,
+    bytes: &[u8],
+    answer: &mut impl FnMut(&[u8]),
+) -> (usize, Result<bool, Error>) {
+    let mut used = 0;
+    loop {
+        match frames.take(&bytes[used..]) {
+            Ok(None) => return (used, Ok(false)),
+            Err(e) => return (used, Err(e)),
+            Ok(Some((n, received))) => {
+                used += n;
+                match received {
+                    Received::Message(message) => answer(message),
+                    Received::Nothing => {}
+                    Received::Ping(payload) => {
+                        *reply = Some(ControlReply { opcode: PONG, payload: payload.to_vec() });
+                    }
+                    Received::Close(reason) => {
+                        *reply =
+                            Some(ControlReply { opcode: CLOSE, payload: echo(reason).to_vec() });
+                        return (used, Ok(true));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A close is answered with its own reason, unless that has a code that must not be sent.
+fn echo(reason: &[u8]) -> &[u8] {
+    use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+    match reason {
+        [a, b, ..] if !CloseCode::from(u16::from_be_bytes([*a, *b])).is_allowed() => VIOLATION,
+        reason => reason,
+    }
+}
+
+impl PipelinedConnection for Socket {
+    fn poll_answers(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut answer: impl FnMut(&[u8]),
+    ) -> Poll<Result<(), Fault>> {
+        let (frames, reply) = (&mut self.frames, &mut self.reply);
+        // What came with the handshake; later there is at most the begin of a frame.
+        if !self.unread.bytes().is_empty()
+            && self.unread.look(|bytes| take(frames, reply, bytes, &mut answer)).map_err(fault)?
+        {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            self.poll_pong(cx)?;
+            let (frames, reply) = (&mut self.frames, &mut self.reply);
+            let read = self
+                .unread
+                .poll_read(&mut self.io, cx, |bytes| take(frames, reply, bytes, &mut answer));
+            match ready!(read).map_err(|e| fault(Error::Io(e)))? {
+                None => {
+                    return Poll::Ready(Err(fault(
+                        ProtocolError::ResetWithoutClosingHandshake.into(),
+                    )));
+                }
+                // What would be sent now is not read any more: the connection has ended.
+                Some(closes) => {
+                    if closes.map_err(fault)? {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn queued(&self) -> usize {
+        self.unwritten.len()
+    }
+
+    fn write(&mut self, template: &Template, index: u64) -> Result<(), Fault> {
+        frames::append(self.unwritten.room(), (TEXT, template.len()), key(), |out| {
+            template.append(index, out);
+        });
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.unwritten.poll_written(&mut self.io, cx).map_err(|e| fault(Error::Io(e)))
+    }
+}
+
+fn fault(e: Error) -> Fault {
+    match e {
+        Error::ConnectionClosed | Error::AlreadyClosed | Error::Io(_) => Fault::closed(e),
+        e => Fault::protocol(e),
+    }
+}
+
+/// An open WebSocket.
+pub struct Websocket {
+    connect_config: ConnectConfig,
+    socket: Socket,
+    read_times: Rc<ReadTimes>,
+}
+
+impl Client for Websocket {
+    async fn open(connect_config: &ConnectConfig) -> Result<Self, Fault> {
+        let mut io = InstrumentedSocket::connect(connect_config).await?;
+        let read_times = io.socket().read_times();
+        let request =
+            handshake::request(&connect_config.address.endpoint, &connect_config.request_options)?;
+        let received_early =
+            handshake::shake(&mut io, &request, &connect_config.request_options).await?;
+        if connect_config.warm {
+            io.socket().end_setup();
+        }
+        Ok(Websocket {
+            connect_config: connect_config.clone(),
+            socket: Socket::new(io, &received_early),
+            read_times,
+        })
+    }
+
+    async fn carry(mut self, feed: Feed, _ledger: Rc<Ledger>) -> Result<(), Fault> {
+        let ended =
+            pipeline::carry(&mut self.socket, &self.connect_config, self.read_times, &feed).await;
+        // Also where the peer has closed with events on their way: its close wants an answer (RFC 6455, 5.5.1).
+        let mut socket = Some(self.socket);
+        poll_fn(|cx| Poll::Ready(socket.take().map(|socket| socket.close(cx)))).await;
+        ended
+    }
+}
+
+/// A subscriber with its open connection.
+pub struct WebsocketSubscriber(StreamSubscriber<WebSocketStream<Stream<InstrumentedSocket>>>);
+
+impl Subscriber for WebsocketSubscriber {
+    type Common = ();
+
+    async fn prepare(_: &Rc<SubscribeConfig>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn subscribe(
+        subscribe_config: &Rc<SubscribeConfig>,
+        (): &(),
+        number: usize,
+    ) -> Result<Self, Fault> {
+        let mut io = InstrumentedSocket::subscribe(subscribe_config, number).await?;
+        let read_times = io.socket().read_times();
+        let request = handshake::request(
+            &subscribe_config.endpoint_for(number),
+            &subscribe_config.request_options,
+        )?;
+        let received_early =
+            handshake::shake(&mut io, &request, &subscribe_config.request_options).await?;
+        io.socket().end_setup();
+        let config = Some(small());
+        let socket =
+            WebSocketStream::from_partially_read(io, received_early, Role::Client, config).await;
+        Ok(WebsocketSubscriber(StreamSubscriber::new(
+            socket,
+            subscribe_config.clone(),
+            number,
+            read_times,
+        )))
+    }
+
+    async fn receive(&mut self) -> Result<(), Fault> {
+        self.0.receive().await
+    }
+
+    async fn leave(self) -> Result<(), Fault> {
+        self.0.leave().await
+    }
+}

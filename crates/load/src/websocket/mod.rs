@@ -1,5 +1,0 @@
-//! The websocket transport, driver's side.
-
-pub mod client;
-pub mod socket;
-pub mod subscriber;

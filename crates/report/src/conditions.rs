@@ -1,0 +1,155 @@
+//! The lines around a point's table: load, machine, trust, parity, and what was not tested.
+
+use pushbench_analysis::compare::{ArmFigures, Design, Point, Report};
+use pushbench_core::cpu_list::Cpus;
+use pushbench_core::scenario::Arrivals;
+use pushbench_core::units;
+
+/// `2000/s poisson · 512 B · 32 warm connections, 1 in flight · 12 sliced blocks`
+pub(crate) fn conditions(point: &Point) -> String {
+    let d = &point.design;
+    let arrivals = match (d.arrivals, d.rate) {
+        (Arrivals::Closed, _) => "closed loop".to_owned(),
+        (kind, rate) => {
+            format!("{}/s {}", rate.unwrap_or(0.0), arrivals(kind))
+        }
+    };
+    let size = units::bytes(d.payload_bytes as f64);
+    let load = match (&d.subscribers, &d.questions) {
+        (Some(subscribers), _) => pushbench_analysis::compare::fanout::describe(subscribers),
+        (_, Some(questions)) => {
+            format!(
+                "{} · {}",
+                pushbench_analysis::compare::duplex::describe(questions),
+                slots(point)
+            )
+        }
+        _ => slots(point),
+    };
+    format!("{arrivals} · {size} · {load} · {}", blocks(d))
+}
+
+fn arrivals(kind: Arrivals) -> String {
+    match kind {
+        Arrivals::Constant => "constant".to_owned(),
+        Arrivals::Poisson => "poisson".to_owned(),
+        Arrivals::Closed => "closed".to_owned(),
+        Arrivals::Ramp { to } => format!("rising to {to}/s"),
+        Arrivals::Burst(b) => {
+            let time = |d: std::time::Duration| units::nanos_text(d.as_nanos() as f64);
+            format!("with bursts of ×{} for {} every {}", b.factor, time(b.length), time(b.every))
+        }
+    }
+}
+
+/// `loopback, no TLS · driver on CPU 1, target on CPU 0`
+pub(crate) fn place(point: &Point) -> String {
+    let d = &point.design;
+    let (driver, target) = (Cpus(&d.driver_cpus), Cpus(&d.target_cpus));
+    format!("{}, no TLS · driver on CPU {driver}, target on CPU {target}", d.hosts.join(" and "))
+}
+
+fn slots(point: &Point) -> String {
+    let each = |a: &ArmFigures| {
+        format!("{} warm connections, {} in flight", a.load.connections, a.load.in_flight)
+    };
+    let first = point.arms.first().map(each).unwrap_or_default();
+    if point.arms.iter().all(|a| each(a) == first) {
+        return first;
+    }
+    let of_arm = |a: &ArmFigures| format!("{}: {}", a.arm, each(a));
+    point.arms.iter().map(of_arm).collect::<Vec<_>>().join("; ")
+}
+
+fn blocks(d: &Design) -> String {
+    let count = d.blocks_run;
+    match (d.kind, d.slice_ns) {
+        (Some(kind), Some(slice)) => {
+            format!("{count} {kind} blocks of {} slices", units::nanos_text(slice as f64))
+        }
+        (Some(kind), None) => format!("{count} {kind} blocks"),
+        _ => "no block".to_owned(),
+    }
+}
+
+/// `blocks 12/12 valid · lag p50 4 µs · spill 0.3 % · machine stalls p99 0.8 ms`
+pub(crate) fn trust(point: &Point) -> String {
+    let t = &point.validity.trust;
+    let mut parts = vec![format!("blocks {}/{} valid", t.blocks_valid, t.blocks_run)];
+    let mut add = |what: &str, value: Option<String>| {
+        if let Some(value) = value {
+            parts.push(format!("{what} {value}"));
+        }
+    };
+    let time = |ns: Option<u64>| ns.map(|v| units::nanos_text(v as f64));
+    add("lag p50", time(t.lag_p50_ns));
+    add("late reading p50", time(t.reading_p50_ns));
+    add("spill", t.spill.map(|s| format!("{:.1} %", s.min(1.0) * 100.0)));
+    add("machine stalls p99", time(t.hiccup_p99_ns));
+    add("steal", t.steal.map(|s| format!("{:.1} %", s * 100.0)));
+    let shared = &t.shared_cpus;
+    add("driver and target shared CPU", (!shared.is_empty()).then(|| Cpus(shared).to_string()));
+    let others = t.blocks_beside_other_runs;
+    add("other runs active in", (others > 0).then(|| format!("{others}/{} blocks", t.blocks_run)));
+    parts.join(" · ")
+}
+
+/// `same handler, runtime, threads, NODELAY; differs: framing`
+pub(crate) fn parity(point: &Point) -> String {
+    let (same, differ, unknown) = point.parity.names();
+    let mut parts = Vec::new();
+    for (what, names) in [("same", same), ("differs:", differ), ("unknown:", unknown)] {
+        if !names.is_empty() {
+            parts.push(format!("{what} {}", names.join(", ")));
+        }
+    }
+    parts.join("; ")
+}
+
+/// What no figure of this version covers.
+const NEVER_TESTED: &str = "TLS, network delay, proxies, retries";
+
+/// What no figure of this report covers.
+pub(crate) fn not_tested(report: &Report) -> String {
+    let subscribers = || report.points.iter().filter_map(|p| p.design.subscribers.as_ref());
+    let moved = subscribers().any(|s| s.stay.is_some() || s.backoff.is_some());
+    let others = match subscribers().next() {
+        None => ", fan-out",
+        Some(_) if moved => "",
+        Some(_) => ", subscribers that come and go",
+    };
+    format!("{NEVER_TESTED}{others}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pushbench_analysis::compare;
+    use pushbench_analysis::compare::sample;
+    use pushbench_core::record::run::StoredRun;
+
+    #[test]
+    fn the_trust_line_names_other_runs_shared_cpus_and_pauses() {
+        let mut run = sample::ratios(1.0, 1.0);
+        let line = |run: &StoredRun| trust(&compare::compare(run).points[0]);
+        let quiet = line(&run);
+        assert!(!quiet.contains("other runs") && !quiet.contains("shared"), "{quiet}");
+        run.header.placement.insert("driver".to_owned(), vec![0, 1]);
+        run.trials.iter_mut().filter(|t| t.block < 3).for_each(|t| t.other_runs = 1);
+        run.trials[0].account.spill = run.trials[0].account.measured.due * 100;
+        let text = line(&run);
+        assert!(text.contains("driver and target shared CPU 0"), "{text}");
+        assert!(text.contains("other runs active in 3/12 blocks"), "{text}");
+        assert!(text.contains("spill 100.0 %"), "a share of an older run: {text}");
+        for trial in &mut run.trials {
+            trial.driver.pause_ns = Some(3_000_000_000);
+            trial.judged.invalid = vec!["driver stopped".to_owned()];
+        }
+        assert!(
+            compare::compare(&run).points[0]
+                .sentences
+                .join(" ")
+                .contains("The driver was stopped during the measurement")
+        );
+    }
+}

@@ -1,0 +1,350 @@
+//! Reads the files that describe targets: `[webhook]` in a shipped `target.toml`,
+//! `[target.NAME.webhook]` in a user's `pushbench.toml`.
+
+use crate::ease_of_implementation;
+use crate::ease_of_implementation::Declared;
+use crate::manifest::usable_url;
+use crate::manifest::{BUILTIN, BUILTIN_CLOSE, OWN_FILE, PORT, Ready};
+use crate::publisher::reaches_subscribers;
+use crate::publishing_keys;
+use crate::publishing_keys::Publishing;
+use crate::request_keys;
+use crate::values;
+use crate::values::text;
+use include_dir::{Dir, include_dir};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::event::Matching;
+use pushbench_core::origin::{Origin, kind, read_toml};
+use pushbench_core::suggest::did_you_mean;
+use pushbench_core::transport::{CARRIERS, Carrier};
+use pushbench_host::input;
+use pushbench_wire::endpoint::Scheme;
+use pushbench_wire::request_options::RequestOptions;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+use toml::de::{DeTable, DeValue};
+
+static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../targets");
+
+/// What a target serves, by transport.
+pub(super) type TransportTables = BTreeMap<String, TargetDescription>;
+/// The same of a user's own, where any may be mistaken.
+pub(super) type Read = BTreeMap<String, Result<TargetDescription>>;
+/// A user's own targets by name; one with a mistake in its own name or form serves nothing.
+pub(super) type Targets = BTreeMap<String, Result<Read>>;
+
+/// How long a target may take to get ready: a cold Python with many imports takes seconds.
+const READY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The keys of such a table.
+const KEYS: [&str; 19] = [
+    "command",
+    "url",
+    "match",
+    "method",
+    "headers",
+    "subprotocol",
+    "ready",
+    "ready_timeout",
+    "setup",
+    "env",
+    "cwd",
+    "code",
+    "packages",
+    "duties",
+    "publish",
+    "subscribe",
+    "status",
+    "id",
+    "acknowledge",
+];
+
+/// The content of such a table, checked key by key.
+#[derive(Debug, Clone)]
+pub(super) struct TargetDescription {
+    pub command: Option<Vec<String>>,
+    pub url: String,
+    pub(crate) url_origin: Origin,
+    pub ready: Ready,
+    pub ready_timeout: Duration,
+    pub matching: Matching,
+    pub request_options: RequestOptions,
+    pub setup: Vec<String>,
+    pub env: Vec<(String, String)>,
+    pub cwd: Option<String>,
+    pub ease: Declared,
+    pub publishing: Publishing,
+}
+
+/// The names of the targets in the binary: every folder of `targets/`.
+pub(super) fn shipped_names() -> impl Iterator<Item = &'static str> {
+    SHIPPED.dirs().filter_map(|dir| dir.path().to_str())
+}
+
+/// A target in the binary: what it serves and its files.
+pub(super) fn shipped(name: &str) -> Result<Option<(TransportTables, &'static Dir<'static>)>> {
+    let Some(dir) = SHIPPED.get_dir(name) else { return Ok(None) };
+    let file = format!("targets/{name}/target.toml");
+    let Some(text) = dir.get_file(dir.path().join("target.toml")).and_then(|f| f.contents_utf8())
+    else {
+        return Err(Error::harness(format!("{file} is missing in this build: please report it")));
+    };
+    let serves = transports(&read_toml(&file, text)?, "", &|at| Origin::at(&file, text, at));
+    let serves = serves.into_iter().map(|(transport, read)| Ok((transport, read?)));
+    Ok(Some((serves.collect::<Result<TransportTables>>()?, dir)))
+}
+
+/// The targets that the `pushbench.toml` in the working directory describes; none when there is no such
+/// file. An error belongs to the target in which it occurs.
+pub(super) fn own() -> Result<Targets> {
+    let text = match input::text(Path::new(OWN_FILE), input::WRITTEN) {
+        Ok(text) => text,
+        Err(e) if e.is_missing() => return Ok(Targets::new()),
+        Err(e) => return Err(e.into()),
+    };
+    let place = |at: usize| Origin::at(OWN_FILE, &text, at);
+    let mut found = Targets::new();
+    for (key, value) in &read_toml(OWN_FILE, &text)? {
+        let (DeValue::Table(targets), "target") = (value.get_ref(), key.get_ref().as_ref()) else {
+            let name = key.get_ref().to_string();
+            let mistake = place(key.span().start).error(format!(
+                "\"{name}\" is not a known key: describe a target as [target.NAME.webhook]"
+            ));
+            found.insert(name, Err(mistake));
+            continue;
+        };
+        for (name, value) in targets {
+            let at = place(name.span().start);
+            let name = name.get_ref().to_string();
+            let read = own_name(&name, &at).and_then(|written| match value.get_ref() {
+                DeValue::Table(table) if !table.is_empty() => {
+                    Ok(transports(table, &format!("target.{written}."), &place))
+                }
+                other => Err(at.error(format!(
+                    "target.{written} is {}: write [target.{written}.webhook], and below it its url",
+                    if let DeValue::Table(_) = other { "empty" } else { kind(other) }
+                ))),
+            });
+            found.insert(name, read);
+        }
+    }
+    Ok(found)
+}
+
+/// The name as it is written in a file, unless no target may be called so.
+fn own_name(name: &str, at: &Origin) -> Result<String> {
+    let why = match name {
+        "" => "a name must not be empty",
+        BUILTIN | BUILTIN_CLOSE => "that name is reserved",
+        _ if name.contains(|c: char| c.is_control() || c.is_whitespace() || "@#".contains(c)) => {
+            "a name must not contain white space, control characters, @ or #"
+        }
+        _ if name.chars().all(is_bare) => return Ok(name.to_owned()),
+        _ => return Ok(format!("\"{}\"", name.escape_default())),
+    };
+    let plain: String = name.chars().map(|c| if is_bare(c) { c } else { '-' }).collect();
+    let better = match plain.trim_matches('-') {
+        "" => "mine".to_owned(),
+        plain if plain == name => format!("my-{plain}"),
+        plain => plain.to_owned(),
+    };
+    Err(at.error(format!(
+        "a target cannot be called \"{}\": {why}: write for example [target.{better}.webhook]",
+        name.escape_debug()
+    )))
+}
+
+/// It is allowed in a TOML key without quotes.
+fn is_bare(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '_'
+}
+
+/// The tables of a target, each read or with its error; `prefix` precedes their names
+/// in messages.
+fn transports(table: &DeTable<'_>, prefix: &str, place: &dyn Fn(usize) -> Origin) -> Read {
+    let read =
+        |(key, value): (&toml::Spanned<toml::de::DeString<'_>>, &toml::Spanned<DeValue<'_>>)| {
+            let name = key.get_ref().to_string();
+            let origin = place(key.span().start);
+            let description = match (value.get_ref(), Carrier::named(&name)) {
+                (DeValue::Table(inner), Some(carrier)) => {
+                    let table = format!("{prefix}{name}");
+                    TableReader { carrier, name: table, origin, place }.read(inner)
+                }
+                (other, _) => Err(origin.error(no_transport(&name, prefix, other))),
+            };
+            (name, description)
+        };
+    table.iter().map(read).collect()
+}
+
+/// Why this entry of a target describes no transport.
+fn no_transport(name: &str, prefix: &str, value: &DeValue<'_>) -> String {
+    let names = CARRIERS.map(Carrier::name);
+    let tables = names.map(|n| format!("[{prefix}{n}]")).join(", ");
+    if names.contains(&name) {
+        return format!("{prefix}{name} is {}: write [{prefix}{name}], once", kind(value));
+    }
+    if KEYS.contains(&name) {
+        return format!(
+            "{name} belongs to a transport of the target: write it under one of {tables}"
+        );
+    }
+    let near = did_you_mean(name, names);
+    format!("{prefix}{name} is not a transport{near}; the tables are {tables}")
+}
+
+/// A table that is being read: its carrier, its name in messages, and its position.
+struct TableReader<'a> {
+    carrier: Carrier,
+    name: String,
+    origin: Origin,
+    place: &'a dyn Fn(usize) -> Origin,
+}
+
+impl TableReader<'_> {
+    fn read(&self, table: &DeTable<'_>) -> Result<TargetDescription> {
+        let mut found = TargetDescription::new(&self.origin);
+        let mut matched = false;
+        for (key, value) in table {
+            let name = key.get_ref().as_ref();
+            let why = request_keys::unusable_key(name, self.carrier)
+                .or_else(|| publishing_keys::unusable_key(name, self.carrier));
+            if let Some(why) = why {
+                let at = (self.place)(key.span().start);
+                return Err(at.error(format!("[{}] {name}: {why}", self.name)));
+            }
+            matched |= name == "match";
+            let at = (self.place)(value.span().start);
+            if !self.take(&mut found, name, value.get_ref(), at)? {
+                return Err((self.place)(key.span().start).error(format!(
+                    "[{}] has no key \"{name}\"{}; the keys are {}",
+                    self.name,
+                    did_you_mean(name, KEYS),
+                    KEYS.join(", ")
+                )));
+            }
+        }
+        self.check(&found, matched)?;
+        Ok(found)
+    }
+
+    /// Reads one value; false when the key is not known.
+    fn take(
+        &self,
+        d: &mut TargetDescription,
+        key: &str,
+        value: &DeValue<'_>,
+        at: Origin,
+    ) -> Result<bool> {
+        match key {
+            "command" => d.command = Some(values::command(value, &at)?),
+            "url" => (d.url, d.url_origin) = (text(value, "url", &at)?, at),
+            "ready" => d.ready = values::ready(&text(value, "ready", &at)?, &at)?,
+            "ready_timeout" => d.ready_timeout = values::ready_timeout(value, &at)?,
+            "match" => (d.matching, d.request_options.id_at) = request_keys::matching(value, &at)?,
+            "method" => d.request_options.method = request_keys::method(value, &at)?,
+            "headers" => d.request_options.headers = request_keys::headers(value, &at, self.place)?,
+            "subprotocol" => {
+                d.request_options.subprotocol = Some(request_keys::subprotocol(value, &at)?)
+            }
+            "setup" => d.setup = values::texts(value, "setup", &at)?,
+            "env" => d.env = values::env(value, &at)?,
+            "cwd" => d.cwd = Some(text(value, "cwd", &at)?),
+            "code" => d.ease.code = Some((values::texts(value, "code", &at)?, at)),
+            "packages" => d.ease.packages = Some((values::texts(value, "packages", &at)?, at)),
+            "duties" => d.ease.duties = Some(ease_of_implementation::duties(value, &at)?),
+            _ => {
+                return d.publishing.take((key, self.carrier), value, &at, self.place);
+            }
+        }
+        Ok(true)
+    }
+
+    fn check(&self, found: &TargetDescription, matched: bool) -> Result<()> {
+        if found.url.is_empty() && found.publishing.publish.is_none() {
+            let hint = "url = \"http://127.0.0.1:{port}/webhook\"";
+            return Err(self.origin.error(format!(
+                "[{}] has no url: add for example {hint}, or publish and subscribe for a target that \
+                 publishes",
+                self.name
+            )));
+        }
+        if !matched {
+            return Err(self.origin.error(format!(
+                "[{}] has no match: add match = \"id\" if the answer contains the event's id, otherwise \
+                 match = \"order\"",
+                self.name
+            )));
+        }
+        let program_inputs: Vec<&str> = found.program_inputs().collect();
+        found.publishing.check(&self.name, self.carrier, &program_inputs, &self.origin)?;
+        for (key, url, at) in found.urls() {
+            let by = if key == "publish" { Carrier::Webhook } else { self.carrier };
+            usable_url((key, url, at), Scheme::of(by.transport()))?;
+            port_is_passed_on((key, url, at), found.command.is_some(), &program_inputs)?;
+        }
+        match &found.publishing.publish {
+            Some(publish) if found.url.is_empty() && self.carrier == Carrier::Webhook => {
+                reaches_subscribers(publish, found.command.is_some())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `{port}` occurs in an address and in the command or environment, or in none of them.
+fn port_is_passed_on(
+    (key, url, at): (&str, &str, &Origin),
+    started: bool,
+    program_inputs: &[&str],
+) -> Result<()> {
+    match (url.contains(PORT), program_inputs.iter().any(|text| text.contains(PORT))) {
+        (true, _) if !started => Err(at.error(format!(
+            "{key} has {{port}}, but there is no command that could receive a port: add command = […], or \
+             write the port of the running server"
+        ))),
+        (true, false) => Err(at.error(format!(
+            "{key} has {{port}}, but the program does not receive the port: write {{port}} in \
+             command or in env = {{ PORT = \"{{port}}\" }}, or write the fixed port of the program in {key}"
+        ))),
+        // Subscribers may be served on another port, one that is always the same.
+        (false, true) if key != "subscribe" => Err(at.error(format!(
+            "command or env has {{port}}, but {key} \"{url}\" does not: write {{port}} there, too"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+impl TargetDescription {
+    /// The command and environment of the program.
+    fn program_inputs(&self) -> impl Iterator<Item = &str> {
+        let env = self.env.iter().map(|(_, value)| value.as_str());
+        env.chain(self.command.iter().flatten().map(String::as_str))
+    }
+
+    /// Its addresses, with their keys and where they were written.
+    fn urls(&self) -> impl Iterator<Item = (&'static str, &str, &Origin)> {
+        let own = (!self.url.is_empty()).then_some(("url", self.url.as_str(), &self.url_origin));
+        let requests = self.publishing.requests();
+        own.into_iter().chain(requests.map(|(key, own)| (key, own.url.as_str(), &own.origin)))
+    }
+
+    fn new(origin: &Origin) -> TargetDescription {
+        TargetDescription {
+            command: None,
+            url: String::new(),
+            url_origin: origin.clone(),
+            ready: Ready::Tcp,
+            ready_timeout: READY_TIMEOUT,
+            matching: Matching::Order,
+            request_options: RequestOptions::default(),
+            setup: Vec::new(),
+            env: Vec::new(),
+            cwd: None,
+            ease: Declared::default(),
+            publishing: Publishing::default(),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What is sent, what is judged: the options that `gate` and `qualify` have in common.
+
+use crate::cli::run::{Overrides, SEED};
+use crate::gate::nulls;
+use crate::gate::nulls::Nulls;
+use crate::run::environment;
+use pushbench_analysis::compare::decide::is_judged;
+use pushbench_analysis::compare::gate::{FEWEST, JUDGED, Settings};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::metrics;
+use pushbench_core::record::metrics::METRICS;
+use pushbench_core::scenario::{Flow, Question};
+use pushbench_core::suggest::did_you_mean;
+use pushbench_core::transport;
+use pushbench_core::transport::Transport;
+use pushbench_host::cpus::Placement;
+use pushbench_host::input;
+use std::path::PathBuf;
+
+/// What is sent, and how: options shared with `qualify`.
+#[derive(Debug, clap::Args)]
+pub struct GateOptions {
+    /// Transport of the events; may be repeated
+    #[arg(long = "transport", value_name = "T", default_values = ["webhook"])]
+    transports: Vec<String>,
+    /// A shipped scenario's name or a path to a .toml file [default: gate, or the stored run's]
+    #[arg(long, value_name = "S")]
+    pub(in crate::cli) scenario: Option<String>,
+    /// Metrics to judge, separated by commas
+    #[arg(long, value_name = "METRICS", value_delimiter = ',', default_values = JUDGED)]
+    judge: Vec<String>,
+    /// Blocks of the first stage; the second has twice as many
+    #[arg(long, value_name = "N", default_value_t = pushbench_analysis::compare::gate::BLOCKS)]
+    pub(in crate::cli) blocks: usize,
+    /// Results directory [default: results/TIME-NAME, the time in UTC]
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) out: Option<PathBuf>,
+    /// Seed of schedules and orders [default: 7, or the stored run's]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub(in crate::cli) seed: Option<u64>,
+    /// Sets any scenario key
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(in crate::cli) set: Vec<String>,
+    /// CPUs of driver and targets, such as driver=1,target=0
+    #[arg(long, value_name = "LIST")]
+    cpus: Option<String>,
+}
+
+impl GateOptions {
+    pub(in crate::cli) fn transports(&self) -> Result<Vec<Transport>> {
+        let names = || transport::ALL.map(Transport::name);
+        let mut found = Vec::new();
+        for name in self.transports.iter().flat_map(|t| t.split(',')) {
+            let transport = Transport::named(name).ok_or_else(|| {
+                let hint = did_you_mean(name, names());
+                Error::usage(format!(
+                    "--transport {name}: no such transport{hint}; there are {}",
+                    names().join(", ")
+                ))
+            })?;
+            if !found.contains(&transport) {
+                found.push(transport);
+            }
+        }
+        Ok(found)
+    }
+
+    pub(in crate::cli) fn question(&self) -> Result<Question> {
+        let question = input::scenario(
+            self.scenario.as_deref().unwrap_or("gate"),
+            &Overrides { set: &self.set }.parsed()?,
+        )?;
+        match question.points.iter().any(|p| p.scenario.flow != Flow::Ingest) {
+            true => Err(Error::usage(format!(
+                "--scenario {}: a gate needs a server that receives events: choose a scenario whose flow is ingest",
+                question.name
+            ))),
+            false => Ok(question),
+        }
+    }
+
+    pub(in crate::cli) fn seed(&self) -> u64 {
+        self.seed.unwrap_or(SEED)
+    }
+
+    pub(in crate::cli) fn placement(&self) -> Result<Placement> {
+        match &self.cpus {
+            Some(text) => Placement::parse(text),
+            None => Ok(Placement::automatic()),
+        }
+    }
+
+    pub(in crate::cli) fn check_blocks(&self) -> Result<()> {
+        match self.blocks < FEWEST {
+            true => Err(Error::usage(format!(
+                "--blocks {}: no verdict is possible below {FEWEST} blocks: write --blocks {FEWEST} or more",
+                self.blocks
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// The metrics, all of them known and applicable to the load.
+    pub(in crate::cli) fn judged(&self, question: &Question) -> Result<Vec<&'static str>> {
+        let mut found = Vec::new();
+        for name in &self.judge {
+            let metric = metrics::named(name).ok_or_else(|| {
+                let hint = did_you_mean(name, METRICS.iter().map(|m| m.name));
+                Error::usage(format!(
+                    "--judge {name}: no such metric{hint}; see `pushbench list metrics`"
+                ))
+            })?;
+            let usual = self.judge == JUDGED;
+            let fits = question.points.iter().any(|p| is_judged(metric, &p.scenario));
+            if !fits && !usual {
+                return Err(Error::usage(format!(
+                    "--judge {name}: {}; choose others of `pushbench list metrics`",
+                    match metric.family {
+                        metrics::Family::Reported => "it is reported, not judged",
+                        metrics::Family::Throughput => "an open load fixes the throughput",
+                        _ => "a closed load has no due instants to respond to",
+                    }
+                )));
+            }
+            if fits && !found.contains(&metric.name) {
+                found.push(metric.name);
+            }
+        }
+        Ok(found)
+    }
+
+    pub(in crate::cli) fn settings(
+        &self,
+        question: &Question,
+        transports: &[Transport],
+        nulls: &Nulls,
+    ) -> Result<Settings> {
+        let machine = nulls::kind(&environment::describe());
+        let names: Vec<&str> = transports.iter().map(|t| t.name()).collect();
+        let margin = |metric| nulls.margin(&machine, &question.name, &names, metric);
+        Ok(Settings {
+            margins: self.judged(question)?.into_iter().map(margin).collect(),
+            min_difference_ns: 0.0,
+            ratio: false,
+            waivers: Vec::new(),
+            today: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
+        })
+    }
+}

@@ -1,0 +1,207 @@
+//! How the probes send a message over a transport and read the answer.
+
+use crate::verify::no_answer::{NoAnswer, shown};
+use hyper::header::HeaderMap;
+use pushbench_core::event::Matching;
+use pushbench_core::event::{Matched, Template};
+use pushbench_core::transport::Carrier;
+use pushbench_sut::manifest::Manifest;
+use pushbench_wire::endpoint::Resolved;
+use pushbench_wire::request_options::RequestOptions;
+use pushbench_wire::response_body;
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Ids of probes begin here ("verify" in ASCII), so that a target that remembers ids does not take an
+/// event of the run for a repeated one.
+const FIRST_INDEX: u64 = 0x7665_7269_6679_0000;
+
+/// An answer that takes longer does not come: a stalling machine is faster.
+const TIME_LIMIT: Duration = Duration::from_secs(3);
+
+/// A target that takes its time may take so many times as long for what is unusual.
+const SLOWER: u32 = 3;
+
+/// Most messages that are remembered because they answer no event.
+const MOST_UNMATCHED: usize = 16;
+
+/// A target as the probes see it.
+pub(super) struct ProbeTarget<'a> {
+    pub carrier: Carrier,
+    pub address: Resolved,
+    pub matching: Matching,
+    pub request_options: &'a RequestOptions,
+    pub template: &'a Template,
+    pub interrupt: &'a AtomicBool,
+    /// Where an answer names its event, also where that is not relied upon.
+    named_at: Matched,
+    time_limit: Cell<Duration>,
+    next: Cell<u64>,
+    /// Messages that answered no event, the first of them.
+    unmatched: RefCell<Vec<Vec<u8>>>,
+}
+
+impl<'a> ProbeTarget<'a> {
+    pub fn new(
+        carrier: Carrier,
+        address: Resolved,
+        manifest: &'a Manifest,
+        template: &'a Template,
+        interrupt: &'a AtomicBool,
+    ) -> ProbeTarget<'a> {
+        let next = Cell::new(FIRST_INDEX);
+        ProbeTarget {
+            carrier,
+            address,
+            matching: manifest.matching,
+            request_options: &manifest.request_options,
+            named_at: match &manifest.request_options.id_at {
+                None => Matched::ById,
+                Some(pointer) => Matched::ByIdAt(pointer.as_str().into()),
+            },
+            template,
+            interrupt,
+            time_limit: Cell::new(TIME_LIMIT),
+            next,
+            unmatched: RefCell::default(),
+        }
+    }
+
+    /// How long a handshake, a write, or the answer to a single message may take.
+    pub fn time_limit(&self) -> Duration {
+        self.time_limit.get()
+    }
+
+    /// An answer took this long: others may take some times as long.
+    pub fn extend_time_limit(&self, took: Duration) {
+        self.time_limit.set(self.time_limit.get().max(took * SLOWER));
+    }
+
+    /// A new event: its index and its bytes.
+    pub fn event(&self) -> (u64, Vec<u8>) {
+        let index = self.next.get();
+        self.next.set(index + 1);
+        (index, self.template.render(index))
+    }
+
+    /// The event that an answer names.
+    pub fn named(&self, answer: &[u8]) -> Option<u64> {
+        self.named_at.index(answer)
+    }
+
+    /// The event whose id occurs anywhere in an answer.
+    pub(crate) fn index_within(&self, answer: &[u8]) -> Option<u64> {
+        (FIRST_INDEX..self.next.get())
+            .find(|index| response_body::pointer_in(answer, *index).is_some())
+    }
+
+    /// Remembers a message that answered no event.
+    pub fn ignore(&self, message: &[u8]) {
+        let mut unmatched = self.unmatched.borrow_mut();
+        if unmatched.len() < MOST_UNMATCHED {
+            unmatched.push(message.to_vec());
+        }
+    }
+
+    /// Whether the target sends messages that answer no event.
+    pub(crate) fn sends_unmatched(&self) -> bool {
+        !self.unmatched.borrow().is_empty()
+    }
+
+    /// Whether this message came before, and answered no event then.
+    pub fn ignores(&self, message: &[u8]) -> bool {
+        self.unmatched.borrow().iter().any(|known_events| known_events == message)
+    }
+
+    /// Whether the answer to an event acknowledges it.
+    pub fn acknowledges(&self, answer: &Answer, index: u64) -> bool {
+        !answer.refuses()
+            && match self.matching {
+                Matching::Order => true,
+                Matching::Id => self.named(&answer.body) == Some(index),
+            }
+    }
+}
+
+/// Something that came back as the protocol has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// HTTP: status code and line.
+    pub status: Option<(u16, String)>,
+    /// Those of HTTP.
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// By its status: a message without one may mean anything.
+    pub fn refuses(&self) -> bool {
+        self.status.as_ref().is_some_and(|(code, _)| !(200..300).contains(code))
+    }
+
+    /// By its status the target failed, and may not fail the next time.
+    pub fn fails(&self) -> bool {
+        self.status.as_ref().is_some_and(|(code, _)| (500..600).contains(code))
+    }
+
+    /// The beginning of its body.
+    pub fn text(&self) -> String {
+        shown(&self.body)
+    }
+
+    /// What came back, for a person.
+    pub fn shown(&self) -> String {
+        let body = self.text();
+        match &self.status {
+            Some((_, line)) if body.is_empty() => format!("answered {line}"),
+            Some((_, line)) => format!("answered {line}: {body}"),
+            None => format!("answered `{body}`"),
+        }
+    }
+}
+
+/// How a message is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WriteMode {
+    /// At once.
+    Whole,
+    /// In several frames or segments, with pauses.
+    Pieces,
+}
+
+/// Between two pieces, so that each travels alone.
+pub(super) const BETWEEN_PIECES: Duration = Duration::from_millis(5);
+/// Pieces of a message.
+pub(super) const PIECES: usize = 4;
+
+/// Cuts a message into its pieces.
+pub(super) fn pieces(message: &[u8]) -> impl Iterator<Item = &[u8]> {
+    message.chunks(message.len().div_ceil(PIECES).max(1))
+}
+
+/// The sender's end of one connection, on a blocking socket.
+pub(super) trait ProbeConnection<'a>: Sized {
+    /// Whether it can carry several unanswered messages.
+    const PIPELINED: bool;
+
+    /// Connects and shakes hands.
+    fn open(target: &ProbeTarget<'a>) -> Result<Self, NoAnswer>;
+
+    /// Writes a message. That the peer has gone is heard when its answer is awaited.
+    fn send(&mut self, message: &[u8], mode: WriteMode) -> Result<(), NoAnswer>;
+
+    /// The next answer.
+    fn answer(&mut self, time_limit: Duration) -> Result<Answer, NoAnswer>;
+
+    /// False once the peer has announced that it accepts no more.
+    fn is_open(&self) -> bool;
+
+    /// Writes the beginning of a message and vanishes.
+    fn abort(self, message: &[u8]);
+
+    /// Whether the last answer came by HTTP/1.0.
+    fn old(&self) -> bool {
+        false
+    }
+}
