@@ -373,7 +373,8 @@ mod tests {
 
     #[test]
     fn the_highest_counts_of_files_add_up() {
-        let of_file = |count| Packed::of_file(vec![(1_000, count)]).map(|p| Hist(Counts::Packed(p)));
+        let of_file =
+            |count| Packed::of_file(vec![(1_000, count)]).map(|p| Hist(Counts::Packed(p)));
         assert!(of_file((1 << 53) + 1).is_none());
         let most = of_file(1 << 53).unwrap();
         let mut sum = most.clone();

@@ -139,7 +139,8 @@ impl RunHeader {
         let side = |name| self.placement.get(name).map_or(&[][..], Vec::as_slice);
         let target = side("target");
         let both = side("driver").iter().filter(|cpu| target.contains(cpu));
-        let shared: BTreeSet<usize> = both.chain(self.shared_cores.iter().flatten()).copied().collect();
+        let shared: BTreeSet<usize> =
+            both.chain(self.shared_cores.iter().flatten()).copied().collect();
         shared.into_iter().collect()
     }
 
