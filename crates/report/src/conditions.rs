@@ -143,8 +143,8 @@ mod tests {
         let mut other = sample::ratios(1.0, 1.0);
         other.header.shared_cores = vec![vec![0, 1]];
         other.header.cpu_quota = Some(1.5);
-        let text = line(&other);
-        assert!(text.contains("shared CPU 0-1") && text.contains("CPU quota 1.50"), "{text}");
+        let limited = line(&other);
+        assert!(limited.contains("shared CPU 0-1 · CPU quota 1.50"), "{limited}");
         let notes = &compare::compare(&other).points[0].validity.notes;
         let note = |words: &str| notes.iter().any(|note| note.text.contains(words));
         assert!(note("shared a CPU or a core") && note("allows 1.50 CPUs of time"), "{notes:?}");
