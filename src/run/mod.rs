@@ -18,7 +18,7 @@ use pushbench_core::record::run::{ArmHeader, PointHeader, RunHeader, SCHEMA};
 use pushbench_core::record::sizing::{MOST_BLOCKS, PILOT_BLOCKS, Sizing};
 use pushbench_core::scenario::{Blocks, Question, Scenario};
 use pushbench_core::transport::Carrier;
-use pushbench_host::cpus::Placement;
+use pushbench_host::cpus::{self, Placement};
 use pushbench_host::results_store::Store;
 use pushbench_load::trial_group::{ExecutionContext, TrialObserver};
 use pushbench_sut::setup;
@@ -198,6 +198,8 @@ fn header(request: &Request) -> RunHeader {
             ("driver".to_owned(), placement.driver.clone()),
             ("target".to_owned(), placement.target.clone()),
         ]),
+        shared_cores: placement.shared_cores(),
+        cpu_quota: cpus::quota(),
         environment: environment::describe(),
     }
 }

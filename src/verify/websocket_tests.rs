@@ -5,7 +5,7 @@ use hyper::header::HeaderValue;
 use pushbench_wire::endpoint::Endpoint;
 use tokio::io::AsyncWriteExt as _;
 
-fn asked(subprotocol: Option<&'static str>) -> (Request, RequestOptions) {
+fn requesting(subprotocol: Option<&'static str>) -> (Request, RequestOptions) {
     let request_options = RequestOptions {
         subprotocol: subprotocol.map(HeaderValue::from_static),
         ..RequestOptions::default()
@@ -94,7 +94,7 @@ fn what_opens_a_websocket_opens_it_for_everyone() {
         (Some("v1"), "Sec-WebSocket-Protocol: v1\r\nREST"),
         (Some("v1, v2"), "Sec-WebSocket-Protocol: v2\r\nREST"),
     ] {
-        let (request, request_options) = asked(subprotocol);
+        let (request, request_options) = requesting(subprotocol);
         let early = "HTTP/1.1 103 Early Hints\r\n\r\n";
         for before in ["", early] {
             let answer = filled(&format!("{before}{SWITCHING}{answer}frames"), &request);
@@ -174,7 +174,7 @@ fn what_opens_none_opens_none_for_anyone_and_both_say_why() {
         (None, "HTTP/1.1 101 Swi".to_owned(), "closed"),
         (None, String::new(), "closed"),
     ] {
-        let (request, request_options) = asked(subprotocol);
+        let (request, request_options) = requesting(subprotocol);
         let answer = filled(&answer, &request);
         let shown = &answer[..answer.len().min(200)];
         let driver = driver(&request, &request_options, &answer).unwrap_err();

@@ -54,7 +54,7 @@ pub fn start_all(launches: &[Launch<'_>]) -> Result<Vec<Running>> {
 /// ready.
 pub fn restart(target: &mut Running, launch: &Launch<'_>) -> Result<()> {
     drop(target.supervised.take());
-    let ports = Some(Ports { own: target.port, told: target.subscriber_port });
+    let ports = Some(Ports { own: target.port, subscribers: target.subscriber_port });
     let running = start(launch, ports)?;
     // Connections are made again where they were.
     let running = Running {
@@ -151,7 +151,7 @@ impl<'a> Starting<'a> {
 struct Ports {
     own: u16,
     /// Where its subscribers listen.
-    told: u16,
+    subscribers: u16,
 }
 
 fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
@@ -162,8 +162,8 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
         None if fixed => 0,
         None => port::free_or_error()?,
     };
-    let told = subscriber_urls::of(manifest, restart_ports.map(|ports| ports.told))?;
-    let fill = |text: &String| told.filled(&text.replace(PORT, &port.to_string()));
+    let urls = subscriber_urls::of(manifest, restart_ports.map(|ports| ports.subscribers))?;
+    let fill = |text: &String| urls.filled(&text.replace(PORT, &port.to_string()));
     let url = fill(&manifest.url);
     let unusable =
         |why: String| Error::target(format!("target {}: url {url}: {why}", manifest.name));
@@ -186,7 +186,7 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
         words[0] = program().to_string_lossy().into_owned();
     }
     let env: Vec<_> = manifest.env.iter().map(|(n, value)| (n.clone(), fill(value))).collect();
-    told.fits(manifest, &words, &env)?;
+    urls.fits(manifest, &words, &env)?;
     let folder = setup::folder(manifest)?;
     let command_spec = CommandSpec {
         words: &words,
@@ -209,7 +209,7 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
         address,
         port,
         addresses,
-        subscriber_port: told.port,
+        subscriber_port: urls.port,
     })
 }
 
@@ -290,9 +290,9 @@ fn last_lines(tail: &str) -> String {
 fn manual_command(manifest: &Manifest) -> String {
     let line = manifest.command_line().replace("'{port}'", "8080").replace(PORT, "8080");
     // Other variables may be secrets.
-    let told = manifest.env.iter().filter(|(_, value)| value.contains(PORT));
+    let variables = manifest.env.iter().filter(|(_, value)| value.contains(PORT));
     let env: Vec<String> =
-        told.map(|(name, value)| format!("{name}={} ", value.replace(PORT, "8080"))).collect();
+        variables.map(|(name, value)| format!("{name}={} ", value.replace(PORT, "8080"))).collect();
     let line = format!("{}{line}", env.concat());
     match setup::folder(manifest) {
         Ok(Some(folder)) => format!("cd {} && {line}", folder.display()),

@@ -151,8 +151,10 @@ mod tests {
             (b"f", 4, b"cdef", b""),
         ] {
             write(&mut far, came);
-            let Poll::Ready(Ok(Some(seen))) = read(&mut unread, used) else { panic!("{came:?}") };
-            assert_eq!((&seen[..], unread.bytes()), (shown, left));
+            let Poll::Ready(Ok(Some(read_bytes))) = read(&mut unread, used) else {
+                panic!("{came:?}")
+            };
+            assert_eq!((&read_bytes[..], unread.bytes()), (shown, left));
         }
         drop(far);
         assert!(matches!(read(&mut unread, 0), Poll::Ready(Ok(None))));

@@ -10,8 +10,6 @@ use crate::stats::Interval;
 pub const CONFIDENCE: f64 = 0.95;
 /// The chance of any false claim about a pair of arms that are the same.
 pub(crate) const ALPHA: f64 = 0.05;
-/// Two one-sided tests at 5 % are a 90 % interval inside the region.
-const EQUIVALENCE_CONFIDENCE: f64 = 0.90;
 /// A fixed seed: the same blocks give the same bootstrap interval.
 const BOOTSTRAP_SEED: u64 = 0x626f_6f74;
 
@@ -83,10 +81,13 @@ pub fn family(questions: &[Question<'_>]) -> Vec<Option<Answer>> {
     let judged: Vec<f64> = p.iter().flatten().copied().collect();
     let mut adjusted =
         stats::holm(&judged).into_iter().zip(stats::holm_confidences(&judged, ALPHA));
+    let tested = questions.iter().zip(&p).filter(|(_, p)| p.is_some());
+    let equal: Vec<f64> = tested.map(|(q, _)| q.not_equivalent().unwrap_or(1.0)).collect();
+    let mut equal = stats::holm(&equal).into_iter().map(|p| p <= ALPHA);
     let answer = |(question, p): (&Question<'_>, Option<f64>)| {
         p?;
-        let (p_adjusted, confidence) = adjusted.next()?;
-        question.answer(p_adjusted, confidence, judged.len())
+        let ((p_adjusted, confidence), equivalent) = adjusted.next().zip(equal.next())?;
+        question.answer(p_adjusted, confidence, judged.len(), equivalent)
     };
     questions.iter().zip(p).map(answer).collect()
 }
@@ -100,16 +101,22 @@ pub fn direction(ratio: &Interval, more_is_better: bool) -> Option<Verdict> {
 }
 
 impl Question<'_> {
-    fn answer(&self, p_adjusted: f64, confidence: f64, judged: usize) -> Option<Answer> {
+    fn answer(
+        &self,
+        p_adjusted: f64,
+        confidence: f64,
+        judged: usize,
+        equivalent: bool,
+    ) -> Option<Answer> {
         let adjusted = self.values.ratio(confidence)?;
-        let (verdict, why) = self.verdict(&adjusted, p_adjusted, judged);
+        let (verdict, why) = match equivalent {
+            true => (Verdict::Equivalent, None),
+            false => self.verdict(&adjusted, p_adjusted, judged),
+        };
         Some(Answer { adjusted, p_adjusted, verdict, why })
     }
 
     fn verdict(&self, adjusted: &Interval, p: f64, judged: usize) -> (Verdict, Option<String>) {
-        if self.is_equivalent() {
-            return (Verdict::Equivalent, None);
-        }
         let Some(claimed) = direction(adjusted, self.more_is_better) else {
             let own = self.values.ratio(CONFIDENCE).filter(|r| !r.holds(1.0));
             let why = own.map(|_| {
@@ -123,10 +130,13 @@ impl Question<'_> {
         }
     }
 
-    fn is_equivalent(&self) -> bool {
-        self.values
-            .ratio(EQUIVALENCE_CONFIDENCE)
-            .is_some_and(|r| r.low > 1.0 / (1.0 + self.region) && r.high < 1.0 + self.region)
+    /// p of two one-sided tests (Schuirmann 1987): small if the ratio is certainly within the region.
+    fn not_equivalent(&self) -> Option<f64> {
+        let logs = self.values.log_ratios()?;
+        let negated: Vec<f64> = logs.iter().map(|l| -l).collect();
+        let edge = -self.region.ln_1p();
+        let above = stats::t_test_at_most(&logs, edge)?;
+        Some(above.max(stats::t_test_at_most(&negated, edge)?))
     }
 
     /// Which of the other ways to look at the same blocks does not bear a claim out. A claim must not

@@ -103,6 +103,8 @@ fn header(blocks: usize) -> RunHeader {
         }],
         findings: Vec::new(),
         placement: BTreeMap::from([("driver".to_owned(), vec![1]), ("target".to_owned(), vec![0])]),
+        shared_cores: Vec::new(),
+        cpu_quota: None,
         environment: BTreeMap::new(),
     }
 }

@@ -14,7 +14,7 @@ const VERDICTS: [Verdict; 6] = [
 ];
 
 /// A metric, its words when it claims that the candidate is better or worse, and its name when
-/// nothing can be told.
+/// nothing can be small_is_stated.
 struct Claim {
     metric: &'static str,
     better: &'static str,
@@ -96,7 +96,7 @@ fn comparison(claim: &Claim, verdict: Verdict, matters: bool, like: &Comparison)
 
 fn holds(said: &str, claim: &Claim, comparison: &Comparison) {
     let verdict = comparison.verdict;
-    // A slower candidate is not told as a faster one, and an open question not as a difference.
+    // A slower candidate is not small_is_stated as a faster one, and an open question not as a difference.
     for (words, claimed) in [
         (claim.better, Verdict::Better),
         (claim.worse, Verdict::Worse),
@@ -106,8 +106,8 @@ fn holds(said: &str, claim: &Claim, comparison: &Comparison) {
     }
     if let Some(at) = said.find(claim.better).or(said.find(claim.worse)) {
         let small = said[at..].split(" and ").next().unwrap().split(", ").next().unwrap();
-        let told = small.contains("too little to matter");
-        assert_eq!(told, !comparison.matters, "{verdict:?}: {said}");
+        let small_is_stated = small.contains("too little to matter");
+        assert_eq!(small_is_stated, !comparison.matters, "{verdict:?}: {said}");
     }
     let unclear = said.split("cannot tell: ").nth(1).unwrap_or_default();
     let listed = unclear.trim_end_matches('.').split(", ").any(|name| name == claim.unclear);

@@ -158,6 +158,31 @@ fn intervals_cover_and_equals_are_not_told_apart() {
     }
 }
 
+/// The first metrics lie at the edge of the region of equivalence, half of them above 1, the others equal.
+#[test]
+fn what_lies_at_the_edge_is_rarely_called_equivalent() {
+    let metrics = judged();
+    for at_the_edge in [metrics.len(), metrics.len() / 2] {
+        let run = |seed: u64| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let orders = plan::blocks(12, 2, seed, 0);
+            let ratio = |i: usize| match (i < at_the_edge, i % 2) {
+                (false, _) => 1.0,
+                (true, 0) => 1.0 + region(metrics[i]),
+                (true, _) => 1.0 / (1.0 + region(metrics[i])),
+            };
+            let values: Vec<Values> = (0..metrics.len())
+                .map(|i| Independent.values(&mut rng, &orders, 0.3 * OWN, ratio(i)))
+                .collect();
+            let verdicts = verdicts(&metrics, &values);
+            verdicts[..at_the_edge].contains(&Verdict::Equivalent)
+        };
+        let wrong = (0..RUNS).into_par_iter().filter(|seed| run(*seed)).count();
+        let share = wrong as f64 / RUNS as f64;
+        assert!(share <= 0.065, "{at_the_edge} at the edge: {share}");
+    }
+}
+
 #[test]
 fn intervals_nearly_cover_under_skew() {
     let s = of_equals(Skew, 12, RUNS);

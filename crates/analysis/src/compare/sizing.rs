@@ -67,13 +67,13 @@ impl Pilot {
         let all =
             planned.flat_map(|s| pairs.clone().filter_map(move |a| Some((s.deviation(a)?, s, a))));
         let (deviation, series, arm) = all.max_by(|a, b| a.0.total_cmp(&b.0))?;
-        let seen = self.blocks();
-        let assumed = stats::deviation_at_most(deviation, seen, DEVIATION_CONFIDENCE);
+        let observed = self.blocks();
+        let assumed = stats::deviation_at_most(deviation, observed, DEVIATION_CONFIDENCE);
         let needed = stats::blocks_needed(assumed, precision.ln_1p(), POWER, level);
-        let blocks = needed.clamp(PILOT_BLOCKS, MOST_BLOCKS).max(seen);
+        let blocks = needed.clamp(PILOT_BLOCKS, MOST_BLOCKS).max(observed);
         Some(Sizing {
             blocks,
-            seen,
+            seen: observed,
             metric: series.metric.name.to_owned(),
             candidate: self.arms[arm].clone(),
             deviation,

@@ -47,8 +47,10 @@ pub struct Trust {
     pub blocks_beside_other_runs: usize,
     /// Longest time for which the driver did not run, over all blocks, ns; `null` in runs of older versions.
     pub longest_pause_ns: Option<u64>,
-    /// CPUs that driver and target shared: their times are mixed.
+    /// CPUs that driver and target shared, or whose cores they shared: their times are mixed.
     pub shared_cpus: Vec<usize>,
+    /// CPU quota of the cgroup, in CPUs; `null` without one, and where it is no less than the CPUs in use.
+    pub cpu_quota: Option<f64>,
 }
 
 /// True when the driver's busiest thread had no time left.
@@ -73,7 +75,11 @@ pub fn validity(
     let header = &run.header;
     let cpus: usize =
         header.placement.values().flatten().collect::<std::collections::BTreeSet<_>>().len();
-    let trust = trust(trials, cpus, header.shared_cpus());
+    let trust = Trust {
+        shared_cpus: header.shared_cpus(),
+        cpu_quota: header.short_quota(),
+        ..trust(trials, cpus)
+    };
     let mut notes: Vec<Note> = completeness::differences(run).into_iter().map(Note::from).collect();
     let (planned, scenario) =
         (header.points[point].blocks_planned(), &header.points[point].scenario);
@@ -104,9 +110,16 @@ pub fn validity(
     notes.extend(about_merged(comparisons));
     notes.extend(about_instrument(&trust));
     if !trust.shared_cpus.is_empty() {
-        let mixed = "driver and target shared a CPU: their times are mixed".to_owned();
+        let mixed = "driver and target shared a CPU or a core: their times are mixed".to_owned();
         notes.push(Note::from(mixed).moves(is_time));
     }
+    notes.extend(trust.cpu_quota.map(|quota| {
+        let text = format!(
+            "a cgroup allows {quota:.2} CPUs of time for the {cpus} CPUs of driver and target: the kernel stops both when \
+             it is used up; raise the quota, or lower the rate"
+        );
+        Note::from(text).moves(is_time)
+    }));
     let beside = beside_others(trust.blocks_beside_other_runs);
     notes.extend(
         beside.map(|text| Note::from(text).moves(|m| is_time(m) || m.family == Family::Cpu)),
@@ -128,7 +141,7 @@ pub(super) fn beside_others(blocks: usize) -> Option<String> {
     })
 }
 
-fn trust(trials: &Trials<'_>, cpus: usize, shared_cpus: Vec<usize>) -> Trust {
+fn trust(trials: &Trials<'_>, cpus: usize) -> Trust {
     let valid: Vec<&Trial> = trials.valid.iter().flatten().copied().collect();
     let lag = merged(&valid, |t| &t.account.lag);
     let headline = |t: &Trial| match &t.fanout {
@@ -157,7 +170,8 @@ fn trust(trials: &Trials<'_>, cpus: usize, shared_cpus: Vec<usize>) -> Trust {
         lag_p50_ns: lag.quantile(0.5),
         lag_p99_ns: lag.quantile(0.99),
         reading_p50_ns: merged(&valid, |t| &t.account.reading).quantile(0.5),
-        spill: (sliced && due > 0).then(|| spill as f64 / due as f64),
+        // Older versions counted an event for each slice that it outlived.
+        spill: (sliced && due > 0).then(|| (spill as f64 / due as f64).min(1.0)),
         hiccup_p99_ns: merged(&valid, |t| &t.hiccup).quantile(0.99),
         // Steal is read from the warm-up to the last outcome, which is longer than the window.
         steal: (wall > 0 && cpus > 0)
@@ -168,7 +182,8 @@ fn trust(trials: &Trials<'_>, cpus: usize, shared_cpus: Vec<usize>) -> Trust {
             .filter(|b| b.iter().any(|t| t.other_runs > 0))
             .count(),
         longest_pause_ns: trials.all.iter().filter_map(|t| t.driver.pause_ns).max(),
-        shared_cpus,
+        shared_cpus: Vec::new(),
+        cpu_quota: None,
     }
 }
 
@@ -352,10 +367,9 @@ fn merged_disagrees(c: &Comparison) -> bool {
 
 fn about_instrument(trust: &Trust) -> Option<Note> {
     let spill = trust.spill.filter(|s| *s > SPILL_SHARE)?;
-    // Older versions counted an event for each slice that it outlived.
     let text = format!(
         "{:.0} % of the events were still open when another arm's slice began: try --set compare.design=sequential",
-        spill.min(1.0) * 100.0
+        spill * 100.0
     );
     Some(Note::from(text).moves(is_time))
 }

@@ -211,7 +211,7 @@ impl Hist {
             HdrReader::new().deserialize(&mut &*plain).map_err(|e| e.to_string())?;
         let mut ours = empty();
         ours.add(&read).map_err(|e| e.to_string())?;
-        let packed = Packed::of_levels(recorded(&ours).collect());
+        let packed = Packed::of_file(recorded(&ours).collect());
         Ok(Hist(Counts::Packed(packed.ok_or("more values than can be counted")?)))
     }
 
@@ -369,6 +369,22 @@ mod tests {
     fn garbage_is_refused() {
         assert!(serde_json::from_str::<Hist>("\"AAAA\"").is_err());
         assert!(serde_json::from_str::<Hist>("\"not base64!\"").is_err());
+    }
+
+    #[test]
+    fn the_highest_counts_of_files_add_up() {
+        let of_file =
+            |count| Packed::of_file(vec![(1_000, count)]).map(|p| Hist(Counts::Packed(p)));
+        assert!(of_file((1 << 53) + 1).is_none());
+        let most = of_file(1 << 53).unwrap();
+        let mut sum = most.clone();
+        sum.merge(&most);
+        assert_eq!((sum.count(), sum.quantile(0.99)), (1 << 54, Some(1_000)));
+        assert!(sum.mean() > Some(999.0) && sum.std_dev() < Some(1.0));
+        (0..3_000).for_each(|_| sum.merge(&most));
+        assert_eq!((sum.count(), sum.count_above(999)), (u64::MAX, u64::MAX));
+        sum.merge(&sum.clone());
+        assert_eq!((sum.count(), sum.quantile(1.0)), (u64::MAX, Some(1_000)));
     }
 
     /// A busy second has thousands of levels, and a long trial thousands of seconds.

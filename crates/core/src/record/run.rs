@@ -9,7 +9,7 @@ use crate::record::sizing::{PILOT_BLOCKS, Sizing};
 use crate::record::trial::Trial;
 use crate::scenario::{Blocks, Scenario, Setting};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Version of `run.json`, `trials.jsonl` and the JSON report.
@@ -121,16 +121,34 @@ pub struct RunHeader {
     pub findings: Vec<Findings>,
     /// CPUs of driver and target.
     pub placement: BTreeMap<String, Vec<usize>>,
+    /// The cores of which driver and target each have a CPU (hyper-threads), by their CPUs in use. Empty in
+    /// runs of older versions, which did not record them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared_cores: Vec<Vec<usize>>,
+    /// How many CPUs' worth of time a cgroup allowed for driver and target together; `None` without a quota,
+    /// and in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_quota: Option<f64>,
     /// The machine.
     pub environment: BTreeMap<String, String>,
 }
 
 impl RunHeader {
-    /// The CPUs that driver and target both used: their times are mixed.
+    /// The CPUs that driver and target both used, and those of cores that both used: their times are mixed.
     pub fn shared_cpus(&self) -> Vec<usize> {
         let side = |name| self.placement.get(name).map_or(&[][..], Vec::as_slice);
         let target = side("target");
-        side("driver").iter().copied().filter(|cpu| target.contains(cpu)).collect()
+        let both = side("driver").iter().filter(|cpu| target.contains(cpu));
+        let shared: BTreeSet<usize> =
+            both.chain(self.shared_cores.iter().flatten()).copied().collect();
+        shared.into_iter().collect()
+    }
+
+    /// The CPU quota, if it is less than the CPUs of driver and target: the kernel stops both while it is used
+    /// up.
+    pub fn short_quota(&self) -> Option<f64> {
+        let cpus: BTreeSet<_> = self.placement.values().flatten().collect();
+        self.cpu_quota.filter(|quota| *quota < cpus.len() as f64)
     }
 
     /// Reads the text of that file, written by this version or another of the same schema.

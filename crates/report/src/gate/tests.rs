@@ -53,7 +53,7 @@ fn understood(markdown: &str) -> Understood {
         match &node.data().value {
             NodeValue::Table(_) => found.tables.push(node.children().map(cells).collect()),
             NodeValue::Code(code) => found.code.push(code.literal.clone()),
-            odd @ (NodeValue::Link(_)
+            foreign @ (NodeValue::Link(_)
             | NodeValue::Image(_)
             | NodeValue::HtmlInline(_)
             | NodeValue::HtmlBlock(_)
@@ -61,7 +61,7 @@ fn understood(markdown: &str) -> Understood {
             | NodeValue::FootnoteReference(_)
             | NodeValue::CodeBlock(_)
             | NodeValue::BlockQuote
-            | NodeValue::TaskItem(_)) => found.foreign.push(format!("{odd:?}")),
+            | NodeValue::TaskItem(_)) => found.foreign.push(format!("{foreign:?}")),
             _ => {}
         }
     }

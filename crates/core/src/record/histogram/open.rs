@@ -18,20 +18,18 @@ impl Open {
     /// Counts one value, beyond all levels as the highest there is.
     #[inline]
     pub(super) fn record(&mut self, ns: u64) {
-        self.add(ns, 1);
+        self.0[within(ns)] += 1;
     }
 
-    /// Counts a value so often.
-    #[inline]
+    /// Counts a value `count` times. Counts from files may be so high that their sum has no room.
     pub(super) fn add(&mut self, ns: u64, count: u64) {
-        let at = level(ns);
-        let at = if at < LEVELS { at } else { const { level(HIGHEST_NS) } };
-        self.0[at] += count;
+        let level = &mut self.0[within(ns)];
+        *level = level.saturating_add(count);
     }
 
     /// Adds what another one holds.
     pub(super) fn merge(&mut self, other: &Open) {
-        self.0.iter_mut().zip(&other.0).for_each(|(mine, theirs)| *mine += theirs);
+        self.0.iter_mut().zip(&other.0).for_each(|(mine, more)| *mine = mine.saturating_add(*more));
     }
 
     /// Nothing was recorded.
@@ -47,9 +45,15 @@ impl Open {
 
     /// Only what was recorded.
     pub(super) fn pack(&self) -> Packed {
-        let packed = Packed::of_levels(self.values().collect());
-        packed.expect("an event each, of which there are fewer than 2^64")
+        Packed::of_levels(self.values().collect())
     }
+}
+
+/// The level of a value; the highest level for values beyond it.
+#[inline]
+fn within(ns: u64) -> usize {
+    let at = level(ns);
+    if at < LEVELS { at } else { const { level(HIGHEST_NS) } }
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@ use crate::record::histogram::levels::{level, lowest, middle};
 use crate::record::histogram::open::Open;
 use hdrhistogram::Histogram;
 
-/// Most values that are taken from outside: sums of such histograms still fit their counters, and a mean
-/// is exact. No run comes near it.
+/// Most values that a histogram from a file may hold: its mean is exact. No run comes near it.
 const MOST: u64 = 1 << 53;
 
 /// The recorded levels, smallest first.
@@ -18,10 +17,15 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// Of the highest value and the count of each level, rising; `None` of too many to be counted.
-    pub(super) fn of_levels(levels: Vec<(u64, u64)>) -> Option<Packed> {
-        let count = levels.iter().try_fold(0u64, |sum, (_, count)| sum.checked_add(*count))?;
-        (count <= MOST).then(|| Packed { count, levels: levels.into() })
+    /// Of the highest value and the count of each level, rising.
+    pub(super) fn of_levels(levels: Vec<(u64, u64)>) -> Packed {
+        let count = levels.iter().fold(0u64, |sum, (_, count)| sum.saturating_add(*count));
+        Packed { count, levels: levels.into() }
+    }
+
+    /// The same of a file; `None` if it holds more values than [`MOST`].
+    pub(super) fn of_file(levels: Vec<(u64, u64)>) -> Option<Packed> {
+        Some(Packed::of_levels(levels)).filter(|packed| packed.count <= MOST)
     }
 
     /// With room for every value again.
@@ -76,7 +80,7 @@ impl Packed {
         let rank = ((q.min(1.0) * self.count as f64).ceil() as u64).max(1);
         let mut cumulative = 0;
         let (highest, _) = self.levels.iter().find(|(_, count)| {
-            cumulative += count;
+            cumulative = u64::saturating_add(cumulative, *count);
             cumulative >= rank
         })?;
         Some(if q == 0.0 { lowest(level(*highest)) } else { *highest })
@@ -88,7 +92,7 @@ impl Packed {
         let mut wanted = rising.iter().map(|q| ((q * total).ceil() as u64).max(1)).peekable();
         let (mut cumulative, mut found) = (0, Vec::with_capacity(rising.len()));
         for (value, count) in self.values() {
-            cumulative += count;
+            cumulative = u64::saturating_add(cumulative, count);
             while wanted.next_if(|rank| *rank <= cumulative).is_some() {
                 found.push(value);
             }
