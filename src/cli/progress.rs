@@ -83,7 +83,8 @@ impl Show {
     /// Prints the CPUs in use.
     pub(crate) fn say_placement(&mut self, placement: &Placement) {
         let (driver, target) = (Cpus(&placement.driver), Cpus(&placement.target));
-        let shared = if placement.apart() { "" } else { " (shared: their times are mixed)" };
+        let apart = placement.apart() && placement.shared_cores().is_empty();
+        let shared = if apart { "" } else { " (they share a core: their times are mixed)" };
         self.say(&format!("driver on CPU {driver}, target on CPU {target}{shared}"));
     }
 

@@ -22,9 +22,9 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// True when driver and target have no CPU and no core in common.
+    /// True when driver and target have no CPU in common.
     pub fn apart(&self) -> bool {
-        !self.driver.iter().any(|c| self.target.contains(c)) && self.shared_cores().is_empty()
+        !self.driver.iter().any(|c| self.target.contains(c))
     }
 
     /// All CPUs in use.

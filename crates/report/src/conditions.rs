@@ -88,7 +88,10 @@ pub(crate) fn trust(point: &Point) -> String {
     add("machine stalls p99", time(t.hiccup_p99_ns));
     add("steal", t.steal.map(|s| format!("{:.1} %", s * 100.0)));
     let shared = &t.shared_cpus;
-    add("driver and target shared CPU", (!shared.is_empty()).then(|| Cpus(shared).to_string()));
+    add(
+        "driver and target shared the core of CPU",
+        (!shared.is_empty()).then(|| Cpus(shared).to_string()),
+    );
     add("CPU quota", t.cpu_quota.map(|quota| format!("{quota:.2}")));
     let others = t.blocks_beside_other_runs;
     add("other runs active in", (others > 0).then(|| format!("{others}/{} blocks", t.blocks_run)));
@@ -139,15 +142,18 @@ mod tests {
         run.trials.iter_mut().filter(|t| t.block < 3).for_each(|t| t.other_runs = 1);
         run.trials[0].account.spill = run.trials[0].account.measured.due * 100;
         let text = line(&run);
-        assert!(text.contains("driver and target shared CPU 0"), "{text}");
+        assert!(text.contains("driver and target shared the core of CPU 0"), "{text}");
         let mut other = sample::ratios(1.0, 1.0);
         other.header.shared_cores = vec![vec![0, 1]];
         other.header.cpu_quota = Some(1.5);
         let limited = line(&other);
-        assert!(limited.contains("shared CPU 0-1 · CPU quota 1.50"), "{limited}");
+        assert!(limited.contains("shared the core of CPU 0-1 · CPU quota 1.50"), "{limited}");
         let notes = &compare::compare(&other).points[0].validity.notes;
         let note = |words: &str| notes.iter().any(|note| note.text.contains(words));
-        assert!(note("shared a CPU or a core") && note("allows 1.50 CPUs of time"), "{notes:?}");
+        assert!(
+            note("driver and target shared a core") && note("allows 1.50 CPUs of time"),
+            "{notes:?}"
+        );
         other.header.cpu_quota = Some(2.0);
         assert!(!line(&other).contains("CPU quota"), "no less than the CPUs in use");
         assert!(text.contains("other runs active in 3/12 blocks"), "{text}");

@@ -110,7 +110,7 @@ pub fn validity(
     notes.extend(about_merged(comparisons));
     notes.extend(about_instrument(&trust));
     if !trust.shared_cpus.is_empty() {
-        let mixed = "driver and target shared a CPU or a core: their times are mixed".to_owned();
+        let mixed = "driver and target shared a core: their times are mixed".to_owned();
         notes.push(Note::from(mixed).moves(is_time));
     }
     notes.extend(trust.cpu_quota.map(|quota| {

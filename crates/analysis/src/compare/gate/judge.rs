@@ -118,7 +118,7 @@ fn conditions(run: &StoredRun) -> Vec<String> {
     let shared = run.header.shared_cpus();
     if !shared.is_empty() {
         notes.push(format!(
-            "driver and target shared CPU {}: no time is judged; give them CPUs of their own (--cpus), or judge \
+            "driver and target shared the core of CPU {}: no time is judged; give them cores of their own (--cpus), or judge \
              what CPU the target uses: --judge {CPU_METRIC}",
             Cpus(&shared)
         ));

@@ -283,7 +283,10 @@ fn no_time_is_judged_that_was_measured_on_a_cpu_of_the_driver() {
         for line in gate.lines.iter().filter(|l| l.metric.ends_with("p50")) {
             assert_eq!(line.outcome, Outcome::CannotTell, "{line:?}");
         }
-        assert!(gate.notes[0].contains("shared CPU 0") && gate.notes[0].contains("--judge"));
+        assert!(
+            gate.notes[0].contains("shared the core of CPU 0:")
+                && gate.notes[0].contains("--judge")
+        );
         // What CPU the target used is known.
         let decided = if candidate == 1.0 { Outcome::Passed } else { Outcome::Regression };
         assert_eq!(judge(&run, CANDIDATE, &only_cpu, 1).verdict, decided);
