@@ -1,6 +1,7 @@
 //! How the blocks of a point go, and when going on would not change the answer.
 
 use crate::run::give_up;
+use pushbench_analysis::validity::CUT_QUEUE;
 use pushbench_core::error::Result;
 use pushbench_core::record::trial::Trial;
 use pushbench_core::scenario::Load;
@@ -26,6 +27,8 @@ pub struct BlockTally {
     failed_trials: Vec<(String, String)>,
     /// Blocks in which the driver had no time left.
     saturated: usize,
+    /// Blocks whose slices cut a queue.
+    cut: usize,
 }
 
 impl BlockTally {
@@ -48,6 +51,8 @@ impl BlockTally {
         }
         let saturated = |t: &Trial| t.offered_per_second.is_some() && t.driver.is_saturated();
         self.saturated += usize::from(trials.iter().any(saturated));
+        let cut = |t: &Trial| t.judged.invalid.iter().any(|why| why.starts_with(CUT_QUEUE));
+        self.cut += usize::from(trials.iter().any(cut));
         for t in trials.iter().filter(|t| !t.is_valid()) {
             if let Some(reason) = t
                 .judged
@@ -59,6 +64,11 @@ impl BlockTally {
             }
         }
         whole
+    }
+
+    /// Whether slices are no design for these arms: they cut a queue in enough blocks, and in most of them.
+    pub fn cut_queues(&self) -> bool {
+        self.cut >= ENOUGH_BLOCKS && self.cut * 2 > self.blocks
     }
 
     /// Whether the first blocks have already answered the question.

@@ -17,6 +17,7 @@ use pushbench_core::record::account::OTHER_FAULTS;
 use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
 use pushbench_core::scenario::{Arrivals, DesignChoice, Flow, Load, Recipients, Scenario, split};
 use pushbench_core::transport::Transport;
+use pushbench_core::units::nanos_text;
 use pushbench_host::descriptors::raise_descriptors;
 use pushbench_host::results_store::Store;
 use pushbench_load::block;
@@ -42,9 +43,6 @@ const PILOT_FANNED_OUT: f64 = 10.0;
 const PILOT_LONGEST: Duration = Duration::from_secs(5);
 /// Segment size of an Ethernet path: loopback's own 64 KiB would hide how many packets a message is.
 const REALISTIC_SEGMENT: u32 = 1448;
-/// A target busier than this part of one core is run alone. A server of several threads may have
-/// more to give, but what can keep up in slices alone must not be taken to keep up for good.
-const BUSY_PILOT: f64 = 0.7;
 
 /// How the blocks of a point are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +78,7 @@ pub fn run(
     // The queue of a stuck subscriber grows in wall-clock time.
     let design = match request.arms.iter().any(Arm::stuck) {
         true => Design::Sequential,
-        false => choose(scenario, &pilots, each, progress),
+        false => choose(scenario, &pilots, (each, context.placement.driver.len()), progress),
     };
     blocks(&builder, design, context, records, progress)
 }
@@ -132,11 +130,12 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
     )))
 }
 
-/// `each`: connections that a subscriber holds.
+/// `each`: connections that a subscriber holds; `shards`: of the driver. A shard records the busy periods
+/// of its own events, and its idle times are not those of the others.
 fn choose(
     scenario: &Scenario,
     pilots: &[Trial],
-    each: usize,
+    (each, shards): (usize, usize),
     progress: &mut dyn Progress,
 ) -> Design {
     let c = &scenario.compare;
@@ -148,19 +147,14 @@ fn choose(
     if pilots.len() < 2 || c.design == DesignChoice::Sequential {
         return Design::Sequential;
     }
-    // An event of a fan-out is over when the last subscriber has it.
-    let service = |t: &Trial| match &t.fanout {
-        Some(fanout) => {
-            let deliveries = &fanout.deliveries;
-            deliveries.last.quantile(0.5).or_else(|| deliveries.delivery.quantile(0.5))
-        }
-        None => t.account.service.quantile(0.5),
-    };
-    let slowest = pilots.iter().filter_map(service).max().unwrap_or(0);
-    let slice = c.slice.or_else(|| plan::slice_length(slowest, &scenario.load));
+    let longest = pilots.iter().max_by_key(|t| busy_period(t));
+    let busy = longest.map_or(0, busy_period).saturating_mul(shards as u64);
+    let shortest = plan::slice_length(busy, &scenario.load);
     if c.design == DesignChoice::Sliced {
+        let slice = c.slice.or(shortest);
         return Design::Sliced(slice.unwrap_or(Duration::from_millis(100)));
     }
+    let slice = c.slice.or(shortest).filter(|slice| shortest.is_some_and(|s| s <= *slice));
     if let Some(s) = &scenario.subscribers {
         let machine = Machine::read(raise_descriptors());
         let (fit, short) = machine.subscribers(scenario.connections.count, pilots.len(), each);
@@ -182,33 +176,28 @@ fn choose(
         ));
         return Design::Sequential;
     }
-    if let Some((t, busy)) = pilots.iter().find_map(near_saturation) {
+    if slice.is_none()
+        && let Some(t) = longest
+    {
         progress.say(&format!(
-            "{} used {:.0} % of a core in its pilot: blocks are sequential",
+            "{} is busy for {} without a break (median over the events of its pilot), so slices would cut its \
+             queue: blocks are sequential",
             t.label,
-            busy * 100.0
+            nanos_text(busy as f64)
         ));
-        return Design::Sequential;
     }
-    match slice {
-        Some(slice) => Design::Sliced(slice),
-        None => {
-            progress.say("the service times are too long for slices: blocks are sequential");
-            Design::Sequential
-        }
-    }
+    slice.map_or(Design::Sequential, Design::Sliced)
 }
 
-/// A target that is nearly busy all the time, and how busy. Between its slices it would work off
-/// what a steady load lets pile up, and an overload would not be seen.
-fn near_saturation(pilot: &Trial) -> Option<(&Trial, f64)> {
-    let busy = pilot.target?.cpu_ns as f64 / pilot.window_ns as f64;
-    (busy > BUSY_PILOT).then_some((pilot, busy))
+/// How long queues take to empty, ns: for half of the events some event was open for longer without a
+/// break. Stalls of the machine do not move the median.
+fn busy_period(pilot: &Trial) -> u64 {
+    pilot.account.busy_periods.quantile(0.5).unwrap_or(0)
 }
 
 fn blocks(
     builder: &GroupBuilder<'_>,
-    design: Design,
+    mut design: Design,
     context: &ExecutionContext<'_>,
     records: &mut RunRecords<'_>,
     progress: &mut dyn Progress,
@@ -248,6 +237,13 @@ fn blocks(
             wanted = sizing.blocks;
             records.sized(builder.index, sizing)?;
         }
+        let chosen = builder.scenario.compare.design == DesignChoice::Auto;
+        if chosen && design != Design::Sequential && run.cut_queues() {
+            progress.say(
+                "slices cut a queue in most of the blocks so far: the next ones are sequential",
+            );
+            design = Design::Sequential;
+        }
         if let Some(stop) = run.verdict() {
             return stop.map(|line| progress.say(&line));
         }
@@ -263,6 +259,10 @@ fn measure(
 ) -> Result<Vec<FinishedTrial>> {
     let mut finished = block::run(group, context, progress)?;
     finished.iter_mut().for_each(|f| validity::judge(&mut f.trial, f.ended.as_deref()));
+    // The design of the block is at fault, and not the arm: none of its trials is valid.
+    if let Some(why) = finished.iter().find_map(|f| validity::cut_queue(&f.trial)) {
+        finished.iter_mut().for_each(|f| f.trial.judged.invalid.push(why.clone()));
+    }
     Ok(finished)
 }
 

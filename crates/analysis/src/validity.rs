@@ -1,7 +1,8 @@
 //! When a trial may be averaged, and when its target could not keep up.
 
+use pushbench_core::plan::SLICES_TO_EMPTY_IN;
 use pushbench_core::record::fanout::Deliveries;
-use pushbench_core::record::trial::{Judged, PAUSE_SHARE, Trial};
+use pushbench_core::record::trial::{Judged, PAUSE_SHARE, Trial, TrialDesign};
 use pushbench_core::units::nanos_text;
 
 /// Median lag or late reading up to this is the instrument's own noise (law 2).
@@ -19,6 +20,26 @@ const SATURATED: f64 = 0.90;
 
 /// Of a fan-out that keeps up, at most so many events are on their way when the schedule ends.
 const EVENTS_IN_THE_AIR: u64 = 4;
+
+/// A block is void if more than this part of an arm's slices cut a queue.
+const CUT_SHARE: f64 = 0.05;
+
+/// Why the slices of a block are no design for this arm; `None` if its queue empties within a slice.
+pub fn cut_queue(trial: &Trial) -> Option<String> {
+    let TrialDesign::Sliced { slice_ns } = trial.design else { return None };
+    let (cut, slices) = (trial.account.slices_cut, trial.window_ns.div_ceil(slice_ns));
+    (cut as f64 > slices as f64 * CUT_SHARE).then(|| {
+        format!(
+            "{CUT_QUEUE} of {}: at the end of {cut} of {slices} some event had been open for more than {} without a \
+             break",
+            trial.label,
+            nanos_text((slice_ns / SLICES_TO_EMPTY_IN) as f64)
+        )
+    })
+}
+
+/// How the reason begins where slices cut a queue.
+pub const CUT_QUEUE: &str = "slices cut the queue";
 
 /// Decides of a new record whether it is valid and whether its target fell behind. `ended`: how the target
 /// ended, where it should not have.
@@ -104,7 +125,7 @@ pub(crate) fn driver_faults(trial: &Trial) -> Vec<String> {
 }
 
 /// Whether the driver had no time left, or would have had none had its target been faster.
-fn saturated(trial: &Trial) -> Option<String> {
+pub(crate) fn saturated(trial: &Trial) -> Option<String> {
     let beyond = beyond_the_driver(trial);
     if !trial.driver.is_saturated() && !beyond {
         return None;

@@ -8,6 +8,7 @@ use crate::feed::EventQueue;
 use crate::ledger::Ledger;
 use crate::shard::{ArmOutcome, BlockJob, ShardContext, ShardMessage};
 use crate::tasks::Tasks;
+use pushbench_core::plan;
 use pushbench_core::record::fanout::Quiet;
 use pushbench_core::scenario::Load;
 use pushbench_core::schedule::{Due, Schedule, burst_ends};
@@ -266,9 +267,11 @@ impl<'a> SliceRunner<'a> {
 
     fn end_slice(&mut self, arm: usize, measured_from: Option<CpuAccount>) {
         let spun = self.pacer.take_spun();
+        let alternating = self.arms.len() > 1;
+        let longest = self.job.slices.slice_ns() / plan::SLICES_TO_EMPTY_IN;
         let arm = &mut self.arms[arm];
         arm.queue.run(false);
-        arm.ledger.end_of_slice();
+        arm.ledger.end_of_slice((alternating && measured_from.is_some()).then_some(longest));
         if let Some(from) = measured_from {
             arm.cpu += self.meter.since(&from, spun);
         }

@@ -226,6 +226,9 @@ pub struct Usage {
     pub context_switches_per_event: Option<f64>,
     /// Busiest shard's share of its CPU (driver only), median over trials.
     pub busy: Option<f64>,
+    /// Trials in which the busiest shard had no time left (driver only).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub trials_at_limit: usize,
 }
 
 /// Bytes inside TCP per event sent; segments from the pilot with a realistic segment size.
@@ -237,4 +240,8 @@ pub struct Wire {
     pub bytes_in_per_event: Option<f64>,
     /// Both ways, acknowledgements included.
     pub segments_per_event: Option<f64>,
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }

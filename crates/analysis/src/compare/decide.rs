@@ -3,7 +3,7 @@
 
 use crate::compare::judge;
 use crate::compare::judge::{Answer, CONFIDENCE, Question, Values, direction};
-use crate::compare::trust::{is_driver_bound, voids_know_the_arm};
+use crate::compare::trust::{driver_at_limit, is_driver_bound, voids_know_the_arm};
 use crate::compare::{ArmFigures, Comparison, CrossChecks, FEWEST_BLOCKS, Trials, Verdict};
 use crate::stats::Interval;
 use pushbench_core::record::metrics::{Family, METRICS, Metric, Subject};
@@ -35,13 +35,14 @@ pub(crate) fn is_about(metric: &Metric, flow: Flow) -> bool {
     about.contains(&metric.subject)
 }
 
-/// Whether a metric is judged in such a scenario: it must be of what its flow is about; a closed loop has
-/// no response, an open one completes what its schedule says.
+/// Whether a metric is judged in such a scenario: it must be of what its flow is about. An open loop
+/// completes what its schedule says. A closed one has no response, and its service time and throughput are
+/// one quantity (Little's law: throughput = events in flight / mean service time), judged once.
 pub fn is_judged(metric: &Metric, scenario: &Scenario) -> bool {
     let closed = scenario.load.rate.is_none();
     is_about(metric, scenario.flow)
         && match metric.family {
-            Family::Latency { .. } => !(closed && metric.name.starts_with("response")),
+            Family::Latency { .. } => !closed,
             Family::Throughput => closed,
             Family::Cpu | Family::Memory => true,
             Family::Reported => false,
@@ -207,13 +208,15 @@ impl Pair<'_> {
         latency && (self.arms[0].overloaded || self.arms[self.candidate].overloaded)
     }
 
-    /// Law 10: with the driver at its limit a throughput is only a lower bound.
+    /// Law 10: with the driver at its limit a throughput is only a lower bound, and so is a mean with such
+    /// a trial in it.
     fn driver_bound(&self) -> Option<String> {
         if self.metric.family != Family::Throughput {
             return None;
         }
         let bound = [0, self.candidate].into_iter().find(|a| is_driver_bound(&self.arms[*a]))?;
-        Some(format!("{}: at least this much, the driver was the limit", self.arms[bound].arm))
+        let arm = &self.arms[bound];
+        Some(format!("{}: at least this much, {}", arm.arm, driver_at_limit(arm)))
     }
 
     /// Reasons not to claim a difference that the interval alone would support.

@@ -229,7 +229,7 @@ fn target_usage(trials: &[&Trial]) -> Usage {
         threads: readings.iter().map(|r| r.end.threads).max(),
         descriptors: readings.iter().map(|r| r.end.descriptors).max(),
         context_switches_per_event: per(readings.iter().map(switches).sum(), acknowledged),
-        busy: None,
+        ..Usage::default()
     }
 }
 
@@ -240,6 +240,7 @@ fn driver_usage(trials: &[&Trial]) -> Usage {
         cpu_ns_per_event: per(trials.iter().map(|t| t.driver.cpu_ns).sum(), acknowledged),
         rss_peak_bytes: trials.iter().filter_map(|t| t.driver.rss_peak_bytes).max(),
         busy: stats::median(&busy),
+        trials_at_limit: trials.iter().filter(|t| t.driver.is_saturated()).count(),
         ..Usage::default()
     }
 }

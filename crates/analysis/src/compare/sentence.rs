@@ -2,6 +2,7 @@
 
 use crate::compare::delayed_ack;
 use crate::compare::{ArmFigures, Comparison, Trials, Verdict, findings};
+use crate::validity::saturated;
 use pushbench_core::record::run::PointHeader;
 use pushbench_core::record::trial::Trial;
 use pushbench_core::remedy::Try;
@@ -60,7 +61,7 @@ fn driver_at_its_limit(trials: &Trials<'_>) -> Option<String> {
         .all
         .iter()
         .copied()
-        .filter(|t| t.offered_per_second.is_some() && t.driver.is_saturated())
+        .filter(|t| t.offered_per_second.is_some() && saturated(t).is_some())
         .collect();
     let invalid = trials.all.iter().filter(|t| !t.is_valid()).count();
     let completed = |t: &&Trial| t.account.acknowledged_by_end as f64 / (t.window_ns as f64 / 1e9);
@@ -129,18 +130,17 @@ pub(crate) fn try_rate(t: f64) -> u64 {
 
 fn against(header: &PointHeader, baseline: &str, arm: &str, mine: &[&Comparison]) -> String {
     let find = |name: &str| mine.iter().find(|c| c.metric == name).copied();
-    let closed = header.scenario.load.rate.is_none();
     let mut claims = Vec::new();
     let mut unclear = Vec::new();
     let fans_out = header.scenario.subscribers.is_some();
-    let latencies: &[(&str, &str)] = match (fans_out, closed) {
-        (true, _) => &[
+    // A closed loop judges no latency.
+    let latencies: &[(&str, &str)] = match fans_out {
+        true => &[
             ("delivery.p50", "the median"),
             ("delivery.p99", "p99"),
             ("last.p50", "the last subscriber's median"),
         ],
-        (false, true) => &[("service.p50", "the median"), ("service.p99", "p99")],
-        (false, false) => &[("response.p50", "the median"), ("response.p99", "p99")],
+        false => &[("response.p50", "the median"), ("response.p99", "p99")],
     };
     let verb = if fans_out { "delivers" } else { "answers" };
     for (metric, what) in latencies {
@@ -248,22 +248,23 @@ mod tests {
         use Verdict::{Better, Equivalent, Inconclusive, Invalid, Overloaded, Worse};
         let all = [Better, Worse, Equivalent, Inconclusive, Overloaded, Invalid];
         for (closed, metrics) in [
-            (false, ["response.p50", "response.p99", "target_usage.cpu_ns_per_event"]),
-            (true, ["service.p50", "throughput", "target_usage.cpu_ns_per_event"]),
+            (false, ["response.p50", "response.p99", "target_usage.cpu_ns_per_event"].as_slice()),
+            (true, &["throughput", "target_usage.cpu_ns_per_event"]),
         ] {
             let mut run = ratios(0.8, 0.5);
             let load = &mut run.header.points[0].scenario.load;
             load.rate = load.rate.filter(|_| !closed);
             let judged = compare(&run).points.remove(0).comparisons;
             // Each combination of verdicts, whatever the numbers are.
-            for number in 0..all.len().pow(3) {
+            for number in 0..all.len().pow(metrics.len() as u32) {
                 let verdicts = [number % 6, number / 6 % 6, number / 36].map(|v| all[v]);
-                let with = |(name, verdict): (&str, Verdict)| {
-                    let mut c = judged.iter().find(|c| c.metric == name).unwrap().clone();
-                    c.verdict = verdict;
+                let verdicts = &verdicts[..metrics.len()];
+                let with = |(name, verdict): (&&str, &Verdict)| {
+                    let mut c = judged.iter().find(|c| c.metric == *name).unwrap().clone();
+                    c.verdict = *verdict;
                     c
                 };
-                let mine: Vec<Comparison> = metrics.into_iter().zip(verdicts).map(with).collect();
+                let mine: Vec<Comparison> = metrics.iter().zip(verdicts).map(with).collect();
                 let text =
                     against(&run.header.points[0], "a", "b", &mine.iter().collect::<Vec<_>>());
                 let claims = CLAIMS.iter().any(|word| text.contains(word));

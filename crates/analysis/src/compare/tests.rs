@@ -204,3 +204,30 @@ fn answers_that_wait_for_an_acknowledgement_are_told_the_cure_and_no_rate() {
         "{notes:?}"
     );
 }
+
+#[test]
+fn a_closed_loop_is_judged_once_and_only_if_the_driver_never_was_the_limit() {
+    let mut run = ratios(1.0, 1.0);
+    run.header.points[0].scenario.load.rate = None;
+    for t in &mut run.trials {
+        t.offered_per_second = None;
+        let share = if t.arm == 0 { 3 } else { 4 };
+        t.account.acknowledged_by_end = t.account.acknowledged_by_end * share / 4;
+    }
+    let of = |run: &StoredRun| compare(run).points.remove(0);
+    let point = of(&run);
+    let judged: Vec<&str> = point.comparisons.iter().map(|c| c.metric).collect();
+    assert!(judged.contains(&"throughput"), "{judged:?}");
+    assert!(!judged.iter().any(|m| m.starts_with("service") || m.starts_with("response")));
+    assert!(point.sentences[0].contains("33 % more events a second"), "{:?}", point.sentences);
+    // The driver had no time left in one trial of twelve, which the median does not show.
+    run.trials[1].driver.busy = 0.95;
+    let point = of(&run);
+    let throughput = point.comparisons.iter().find(|c| c.metric == "throughput").unwrap();
+    assert_eq!(throughput.verdict, Verdict::Inconclusive);
+    let why = "at least this much, the driver was at its limit in 1 of 12 trials";
+    assert!(throughput.why.as_ref().unwrap().contains(why), "{:?}", throughput.why);
+    assert!(point.sentences[0].contains("cannot tell: throughput"), "{:?}", point.sentences);
+    let notes: Vec<String> = point.validity.notes.iter().map(|n| n.text.clone()).collect();
+    assert!(notes.iter().any(|n| n.contains("in 1 of 12 trials")), "{notes:?}");
+}

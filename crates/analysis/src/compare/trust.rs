@@ -9,7 +9,7 @@ use crate::compare::{
 use pushbench_core::record::metrics;
 use pushbench_core::record::metrics::{Family, Metric};
 use pushbench_core::record::run::StoredRun;
-use pushbench_core::record::trial::{DRIVER_LIMIT, Trial};
+use pushbench_core::record::trial::Trial;
 use pushbench_core::remedy::Try;
 use pushbench_core::scenario::Scenario;
 use pushbench_core::units;
@@ -53,9 +53,15 @@ pub struct Trust {
     pub cpu_quota: Option<f64>,
 }
 
-/// True when the driver's busiest thread had no time left.
+/// True when in some trial the driver's busiest thread had no time left.
 pub fn is_driver_bound(arm: &ArmFigures) -> bool {
-    arm.driver_usage.busy.is_some_and(|b| b > DRIVER_LIMIT)
+    arm.driver_usage.trials_at_limit > 0
+}
+
+/// `the driver was at its limit in 6 of 12 trials`
+pub(super) fn driver_at_limit(arm: &ArmFigures) -> String {
+    let (at_limit, valid) = (arm.driver_usage.trials_at_limit, arm.trials - arm.invalid);
+    format!("the driver was at its limit in {at_limit} of {valid} trials")
 }
 
 /// Whether invalid trials strike one of two arms more: each is a coin toss between them unless it knows
@@ -256,7 +262,7 @@ fn about_arm(arm: &ArmFigures) -> Vec<Note> {
         notes.push(Note::of(&arm.arm, format!("{n}× {fault}")));
     }
     if is_driver_bound(arm) && arm.offered_per_second.is_none() {
-        let text = "throughput is a lower bound: the driver was the limit";
+        let text = format!("throughput is a lower bound: {}", driver_at_limit(arm));
         notes.push(Note::of(&arm.arm, text).moves(is_time));
     }
     if arm.events.outcomes.due > 0 && arm.target_usage.cpu_ns_per_event.is_none() {

@@ -62,6 +62,14 @@ pub struct Account {
     /// Measured events open when another arm's slice began, each once; in runs of older versions once for
     /// each slice that it outlived.
     pub spill: u64,
+    /// Busy periods: how long without a break some event was open, ns, once for each event of the period.
+    /// Each shard records those of its own events. Empty in runs of older versions.
+    #[serde(default = "Hist::nothing", skip_serializing_if = "Hist::is_empty")]
+    pub busy_periods: Hist,
+    /// Measured slices that cut a queue: at their end the current busy period had lasted for more than a
+    /// tenth of the slice. Of the shard with most.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub slices_cut: u64,
     /// Longest queue of events waiting for a connection, summed over shards.
     pub backlog_peak: u64,
     /// Bytes and segments, without the set-up of warm connections.
@@ -99,6 +107,8 @@ impl Account {
             open_at_end: 0,
             acknowledged_by_end: 0,
             spill: 0,
+            busy_periods: Hist::new(),
+            slices_cut: 0,
             backlog_peak: 0,
             traffic: Traffic::default(),
             faults: BTreeMap::new(),
@@ -142,6 +152,8 @@ impl Account {
         self.open_at_end += other.open_at_end;
         self.acknowledged_by_end += other.acknowledged_by_end;
         self.spill += other.spill;
+        self.busy_periods.merge(&other.busy_periods);
+        self.slices_cut = self.slices_cut.max(other.slices_cut);
         self.backlog_peak += other.backlog_peak;
         self.traffic.add(&other.traffic);
         if let (Some(mine), Some(theirs)) = (&mut self.callbacks, &other.callbacks) {
@@ -151,4 +163,8 @@ impl Account {
             *self.faults.entry(message.clone()).or_default() += n;
         }
     }
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }

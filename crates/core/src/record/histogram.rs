@@ -71,6 +71,11 @@ impl Hist {
         Hist(Counts::Open(Open::new()))
     }
 
+    /// Nothing, without room: what a record of an older version lacks.
+    pub(crate) fn nothing() -> Hist {
+        Hist(Counts::Packed(Packed::of_levels(Vec::new())))
+    }
+
     /// Only what was recorded, 16 bytes a level; it opens again when something is recorded. Whoever wants several
     /// figures of an open one packs it first.
     pub fn packed(&self) -> Hist {
@@ -100,6 +105,12 @@ impl Hist {
     #[inline]
     pub fn record(&mut self, ns: u64) {
         self.opened().record(ns);
+    }
+
+    /// Counts a value so many times.
+    #[inline]
+    pub fn record_times(&mut self, ns: u64, times: u64) {
+        self.opened().add(ns, times);
     }
 
     /// Adds every value of another histogram, without loss.

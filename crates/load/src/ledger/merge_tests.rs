@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use pushbench_core::record::account::Account;
 use pushbench_core::record::outcomes::Failure;
 use pushbench_core::record::strata::Split;
+use pushbench_host::clock;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -52,10 +53,42 @@ fn an_event_spills_once_however_many_slices_it_outlives() {
     let ledger = Ledger::new(rules, true);
     for round in 0..5u64 {
         ledger.open(round, origin + round, Some(SECOND + round));
-        ledger.end_of_slice();
-        ledger.end_of_slice();
+        ledger.end_of_slice(None);
+        ledger.end_of_slice(None);
     }
     assert_eq!((ledger.account().spill, ledger.account().measured.due), (5, 5));
+}
+
+#[test]
+fn a_busy_period_lasts_until_nothing_is_open_and_a_slice_that_ends_in_a_long_one_cuts_it() {
+    let ledger = Ledger::new(rules(0, 1, false), true);
+    ledger.start_measuring();
+    let begin = clock::now();
+    let open = |index, due| ledger.open(index, begin + due, Some(SECOND / 2));
+    let done = |ticket, done| {
+        let (free, sent, done) = (begin, begin, begin + done);
+        ledger.acknowledge(&ticket, Instants { free, sent, done, woken: done, nth: 1 });
+    };
+    // Two that overlap, answered in the other order; then one alone.
+    let (first, second) = (open(0, 0), open(1, 300));
+    done(second, 500);
+    done(first, 900);
+    ledger.end_of_slice(Some(0)); // nothing is open
+    done(open(2, 2_000), 2_100);
+    let third = open(3, 3_000);
+    let periods = ledger.account().busy_periods;
+    assert_eq!(periods.values().collect::<Vec<_>>(), [(100, 1), (900, 2)]);
+    ledger.end_of_slice(Some(u64::MAX / 2));
+    assert_eq!(ledger.account().slices_cut, 0);
+    while clock::now() < begin + 4_000 {}
+    ledger.end_of_slice(Some(500));
+    ledger.end_of_slice(None); // in the warm-up
+    assert_eq!(ledger.account().slices_cut, 1);
+    // What is open at the end has lasted until then.
+    ledger.end_of_schedule();
+    assert_eq!(ledger.account().busy_periods.count(), 4);
+    assert!(ledger.account().busy_periods.max().unwrap() >= 1_000);
+    done(third, 5_000);
 }
 
 /// What a shard's ledger leaves of its events: those whose index is its own.
@@ -97,7 +130,7 @@ fn account(events: &[Event], shard: u64, of: u64, closed: bool) -> Account {
             }
         }
         if !ended {
-            ledger.end_of_slice();
+            ledger.end_of_slice(None);
             ledger.end_of_schedule();
         }
     }
@@ -129,6 +162,8 @@ fn comparable(account: Account) -> impl PartialEq + std::fmt::Debug {
         open_at_end,
         acknowledged_by_end,
         spill,
+        busy_periods: _, // each shard sees those of its own events
+        slices_cut: _,   // of the shard with most
         backlog_peak,
         traffic,
         faults,

@@ -19,7 +19,7 @@ use pushbench_core::record::outcomes::Failure;
 use pushbench_core::record::strata::Split;
 use pushbench_core::record::wire::Traffic;
 use pushbench_host::clock;
-use state::{Entry, OpenEvents, State};
+use state::{BusyPeriod, Entry, OpenEvents, State};
 use std::cell::RefCell;
 
 /// An event on its way: handed from the pacer through the feed to a connection.
@@ -117,15 +117,23 @@ impl Ledger {
         let mut inner = self.0.borrow_mut();
         inner.ended = true;
         inner.account.open_at_end = inner.open_measured();
+        let now = clock::now();
+        let end = if inner.is_idle() { inner.busy.last_done } else { now };
+        inner.end_busy_period(end, now);
         if let Some(deliveries) = &mut inner.deliveries {
-            deliveries.end(clock::now());
+            deliveries.end(now);
         }
     }
 
     /// Another arm's slice begins: events still open here spill into it. Each is counted once, however
-    /// many slices it outlives.
-    pub(crate) fn end_of_slice(&self) {
+    /// many slices it outlives. `longest`: the slice has cut a queue if the current busy period has lasted
+    /// longer, ns; `None` where it cuts none, or in the warm-up.
+    pub(crate) fn end_of_slice(&self, longest: Option<u64>) {
         let mut inner = self.0.borrow_mut();
+        let lasted = |busy: &BusyPeriod| clock::now().saturating_sub(busy.since);
+        if longest.is_some_and(|longest| !inner.is_idle() && lasted(&inner.busy) > longest) {
+            inner.account.slices_cut += 1;
+        }
         if inner.open_count > 0 {
             inner.account.spill += inner.open_measured_from(inner.spilled_to);
         }
@@ -141,6 +149,11 @@ impl Ledger {
         let mut inner = self.0.borrow_mut();
         let seq = inner.first + inner.open.len() as u64;
         let ticket = Ticket { seq, index, due };
+        if inner.is_idle() {
+            let end = inner.busy.last_done;
+            inner.end_busy_period(end, due);
+        }
+        inner.busy.events += 1;
         let at = at.unwrap_or_else(|| due.saturating_sub(inner.rules.origin));
         let after = at.checked_sub(inner.rules.warmup);
         inner.open.push_back(Entry { ticket, state: State::Waiting, after, send_instants: None });
@@ -176,6 +189,7 @@ impl Ledger {
     pub fn acknowledge(&self, ticket: &Ticket, at: Instants) {
         let mut inner = self.0.borrow_mut();
         if let Some(after) = inner.close(ticket, PastOutcome::Acknowledged) {
+            inner.busy.last_done = at.done;
             inner.outcomes(after).acknowledged += 1;
             let in_window = u64::from(inner.measuring);
             inner.account.acknowledged_in_window += in_window;

@@ -32,6 +32,17 @@ pub(super) struct Entry {
     pub send_instants: Option<SendInstants>,
 }
 
+/// The time for which some event or delivery has been open without a break, as in queueing theory.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct BusyPeriod {
+    /// When its first event was due.
+    pub since: u64,
+    /// When the last event so far was answered, or delivered.
+    pub last_done: u64,
+    /// Events of it so far.
+    pub events: u64,
+}
+
 /// The open events of one arm in one shard, oldest first.
 pub(super) struct OpenEvents {
     pub rules: LedgerRules,
@@ -41,6 +52,7 @@ pub(super) struct OpenEvents {
     pub open_count: u64,
     /// Events before this one have been looked at when a slice ended.
     pub(crate) spilled_to: u64,
+    pub(super) busy: BusyPeriod,
     pub past_outcome: Vec<(u64, PastOutcome)>,
     pub interval: IntervalCounts,
     pub measuring: bool,
@@ -60,6 +72,7 @@ impl OpenEvents {
             first: 0,
             open_count: 0,
             spilled_to: 0,
+            busy: BusyPeriod::default(),
             past_outcome: vec![(u64::MAX, PastOutcome::Unknown); REMEMBERED],
             interval: IntervalCounts::default(),
             measuring: false,
@@ -75,6 +88,19 @@ impl OpenEvents {
             Some(_) => &mut self.account.measured,
             None => &mut self.account.warmup,
         }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.open_count == 0 && self.deliveries.as_ref().is_none_or(|d| d.open == 0)
+    }
+
+    /// A busy period ended at `end`, and another one begins with the event due at `due`.
+    pub(super) fn end_busy_period(&mut self, end: u64, due: u64) {
+        let BusyPeriod { since, events, .. } = self.busy;
+        if self.measuring && events > 0 {
+            self.account.busy_periods.record_times(end.saturating_sub(since), events);
+        }
+        self.busy = BusyPeriod { since: due, last_done: due, events: 0 };
     }
 
     pub(crate) fn open_measured(&self) -> u64 {
@@ -181,6 +207,7 @@ impl OpenEvents {
         let Some(deliveries) = &mut self.deliveries else { return };
         let before = deliveries.account.read;
         let arrival = deliveries.received(subscriber, seq, woken.min(done));
+        self.busy.last_done = done;
         if self.measuring {
             let read = deliveries.account.read - before;
             deliveries.account.read_in_window += read;

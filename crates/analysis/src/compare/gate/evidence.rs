@@ -4,10 +4,8 @@ use crate::compare::gate::pairs::{Pairs, Side};
 use crate::compare::gate::values::{Source, Values, middle};
 use crate::compare::gate::{FEWEST, exact};
 use crate::compare::trust::voids_know_the_arm;
-use crate::stats;
 use crate::stats::effect::Effect;
 use pushbench_core::record::metrics::{Family, Metric};
-use pushbench_core::record::trial::DRIVER_LIMIT;
 
 /// Effects are logs of slow-downs unless stated otherwise.
 #[derive(Debug, Clone, Default)]
@@ -109,13 +107,18 @@ fn too_few_events(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
     Some(format!("{fewest} events in a trial, {needed} are needed to judge it"))
 }
 
-/// Law 10: with the driver at its limit a throughput is only a lower bound.
+/// Law 10: with the driver at its limit a throughput is only a lower bound, and so is a mean with such a
+/// trial in it.
 fn driver_bound(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
-    let busy =
-        |side: &Side<'_>| stats::median(&side.iter().map(|t| t.driver.busy).collect::<Vec<f64>>());
-    let bound = |side| busy(side).is_some_and(|busy| busy > DRIVER_LIMIT);
-    (metric.family == Family::Throughput && (bound(&pair.base) || bound(&pair.candidate)))
-        .then(|| "the driver was the limit: at least this much".to_owned())
+    if metric.family != Family::Throughput {
+        return None;
+    }
+    let at_limit = |side: &Side<'_>| side.iter().filter(|t| t.driver.is_saturated()).count();
+    let (sides, trials) = ([&pair.base, &pair.candidate], pair.base.len() + pair.candidate.len());
+    let at_limit: usize = sides.into_iter().map(at_limit).sum();
+    (at_limit > 0).then(|| {
+        format!("the driver was at its limit in {at_limit} of {trials} trials: at least this much")
+    })
 }
 
 /// Voided blocks are kept out of the average, but they must not have decided anything.

@@ -48,7 +48,8 @@ pub fn blocks(first: usize, stage: usize) -> usize {
 /// Version of the gate's JSON.
 pub const SCHEMA: u32 = 1;
 /// The metrics that are judged by default.
-pub const JUDGED: [&str; 3] = ["service.p50", "response.p50", "target_usage.cpu_ns_per_event"];
+pub const JUDGED: [&str; 4] =
+    ["service.p50", "response.p50", "throughput", "target_usage.cpu_ns_per_event"];
 /// Probability of a false alarm over all judged lines of a gate: the lower half of a 95 % interval.
 pub(crate) const ALPHA: f64 = 0.025;
 /// Probability of calling a slow-down of exactly the margin smaller than it.
