@@ -11,8 +11,8 @@ use std::time::Duration;
 /// queues at 20 to 90 % utilisation, simulated, such slices change the mean response by less than 3 %.
 const BUSY_PERIODS_PER_SLICE: u64 = 50;
 /// A slice cuts a queue if at its end the current busy period has lasted for more than this part (one in so
-/// many) of it.
-pub const SLICES_TO_EMPTY_IN: u64 = 10;
+/// many) of it. Stalls of a busy machine are shorter than half of the shortest slice.
+pub const SLICES_TO_EMPTY_IN: u64 = 2;
 /// Shorter slices spend too much of themselves on their edges.
 const SHORTEST_SLICE_NS: u64 = 10_000_000;
 /// Longer slices no longer share the machine's stalls: better one arm after the other.

@@ -66,8 +66,8 @@ pub struct Account {
     /// Each shard records those of its own events. Empty in runs of older versions.
     #[serde(default = "Hist::nothing", skip_serializing_if = "Hist::is_empty")]
     pub busy_periods: Hist,
-    /// Measured slices that cut a queue: at their end the current busy period had lasted for more than a
-    /// tenth of the slice. Of the shard with most.
+    /// Measured slices that cut a queue: at their end the current busy period had lasted for more than
+    /// half of the slice. Of the shard with most.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub slices_cut: u64,
     /// Longest queue of events waiting for a connection, summed over shards.
