@@ -186,7 +186,6 @@ impl Slices {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use rand::Rng as _;
 
     proptest! {
         #[test]

@@ -60,7 +60,7 @@ fn columns() -> Vec<Column> {
 
 type OfHist = fn(&Trial) -> &Hist;
 
-const HISTOGRAMS: [(&str, OfHist); 7] = [
+const HISTOGRAMS: [(&str, OfHist); 8] = [
     ("response", |t| &t.account.response),
     ("response_without_lag", |t| &t.account.unlagged),
     ("service", |t| &t.account.service),
@@ -68,6 +68,7 @@ const HISTOGRAMS: [(&str, OfHist); 7] = [
     ("late_reading", |t| &t.account.reading),
     ("connect", |t| &t.account.connect),
     ("hiccup", |t| &t.hiccup),
+    ("response_without_driver", |t| &t.account.driver_excluded),
 ];
 
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99_9", 0.999)];

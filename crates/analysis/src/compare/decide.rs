@@ -17,6 +17,9 @@ const EQUIVALENT: f64 = 0.05;
 /// The same for tails, which no machine repeats better.
 const EQUIVALENT_TAIL: f64 = 0.10;
 
+/// What lag and late reading may add to a difference, as a part of the difference that is claimed (law 2).
+const DRIVER_SHARE: f64 = 0.25;
+
 /// How far from 1 ratios of this metric are still called equivalent.
 pub fn region(metric: &Metric) -> f64 {
     match metric.family {
@@ -76,6 +79,8 @@ fn against_baseline(pairs: Vec<Pair<'_>>) -> Vec<Comparison> {
 struct Case<'a> {
     pair: Pair<'a>,
     values: Option<Values>,
+    /// Without what the driver itself adds, where it adds something.
+    without_driver: Option<Values>,
     /// Why it is not judged at all.
     barred: Option<(Verdict, Option<String>)>,
     answer: Option<Answer>,
@@ -86,13 +91,16 @@ impl<'a> Case<'a> {
         let values = pair.values(&pair.trials.valid, pair.metric.value);
         let values = values.filter(|_| !pair.falls_behind());
         let barred = pair.barred(values.as_ref());
-        Case { pair, values, barred, answer: None }
+        let without_driver =
+            pair.metric.without_lag.and_then(|of| pair.values(&pair.trials.valid, of));
+        Case { pair, values, without_driver, barred, answer: None }
     }
 
     fn question(&self) -> Option<Question<'_>> {
         let metric = self.pair.metric;
         let (values, more_is_better) = (self.values.as_ref()?, metric.more_is_better);
-        Some(Question { values, more_is_better, region: region(metric) })
+        let without_driver = self.without_driver.as_ref();
+        Some(Question { values, more_is_better, region: region(metric), without_driver })
     }
 
     fn comparison(self) -> Comparison {
@@ -124,6 +132,36 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Law 2: what lag and late reading may add to the difference must be small against it, and what is left
+    /// must still bear the claim.
+    fn driver_share(&self, claimed: Verdict) -> Option<String> {
+        self.pair.metric.without_lag?;
+        let (values, without) = match (&self.values, &self.without_driver) {
+            (Some(values), Some(without)) => (values, without),
+            _ => return Some("its values without the driver's own lag are unknown".to_owned()),
+        };
+        let again = without.ratio(CONFIDENCE);
+        let again = again.and_then(|r| direction(&r, self.pair.metric.more_is_better));
+        if again != Some(claimed) {
+            return Some("does not hold without the driver's own lag".to_owned());
+        }
+        let own =
+            |all: &[f64], without: &[f64]| all.iter().zip(without).map(|(a, b)| a - b).collect();
+        let own = Values {
+            baseline: own(&values.baseline, &without.baseline),
+            candidate: own(&values.candidate, &without.candidate),
+        };
+        let (own, claimed) = (own.difference()?, values.difference()?.estimate.abs());
+        let most = own.low.abs().max(own.high.abs());
+        (most > claimed * DRIVER_SHARE).then(|| {
+            format!(
+                "the driver's own lag and late reading may make up {} of the difference of {}",
+                units::nanos_text(most),
+                units::nanos_text(claimed)
+            )
+        })
+    }
+
     fn verdict(&self) -> (Verdict, Option<String>) {
         if let Some(barred) = &self.barred {
             return barred.clone();
@@ -132,7 +170,10 @@ impl<'a> Case<'a> {
             return (Verdict::Inconclusive, Some("a value of 0 has no ratio".to_owned()));
         };
         let claimed = matches!(answer.verdict, Verdict::Better | Verdict::Worse);
-        let doubt = || self.pair.doubt(answer.adjusted.estimate, answer.verdict);
+        let doubt = || {
+            let own = self.driver_share(answer.verdict);
+            own.or_else(|| self.pair.doubt(answer.adjusted.estimate))
+        };
         match claimed.then(doubt).flatten() {
             Some(why) => (Verdict::Inconclusive, Some(why)),
             None => (answer.verdict, answer.why.clone()),
@@ -220,16 +261,7 @@ impl Pair<'_> {
     }
 
     /// Reasons not to claim a difference that the interval alone would support.
-    fn doubt(&self, ratio: f64, claimed: Verdict) -> Option<String> {
-        if let Some(without_lag) = self.metric.without_lag {
-            let again = self
-                .values(&self.trials.valid, without_lag)
-                .and_then(|v| v.ratio(CONFIDENCE))
-                .and_then(|r| direction(&r, self.metric.more_is_better));
-            if again != Some(claimed) {
-                return Some("does not hold without the driver's own lag".to_owned());
-            }
-        }
+    fn doubt(&self, ratio: f64) -> Option<String> {
         // Voided blocks: kept out of the average, but they must not have decided the sign.
         let with_voided =
             self.values(&self.trials.blocks, self.metric.value).and_then(|v| v.ratio(CONFIDENCE));

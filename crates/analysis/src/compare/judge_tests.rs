@@ -14,7 +14,7 @@ fn of_logs(logs: &[f64]) -> Values {
 }
 
 fn question(values: &Values) -> Question<'_> {
-    Question { values, more_is_better: false, region: 0.05 }
+    Question { values, more_is_better: false, region: 0.05, without_driver: None }
 }
 
 fn alone(logs: &[f64]) -> Answer {

@@ -109,6 +109,7 @@ fn verdicts(metrics: &[&Metric], values: &[Values]) -> Vec<Verdict> {
         values,
         more_is_better: m.more_is_better,
         region: region(m),
+        without_driver: None,
     };
     let questions: Vec<Question<'_>> = metrics.iter().zip(values).map(question).collect();
     family(&questions).into_iter().map(|a| a.unwrap().verdict).collect()

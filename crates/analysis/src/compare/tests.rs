@@ -103,6 +103,22 @@ fn a_difference_made_by_the_driver_is_not_claimed() {
     let c = of(&sample::run(&[late; 12]), "response.p50");
     assert_eq!(c.verdict, Verdict::Inconclusive);
     assert!(c.why.unwrap().contains("lag"));
+    // Half of the difference is lag, and it holds without it, but not by what is claimed.
+    let late = [Block::of(100_000, 40_000), Block { lag: 20_000, ..Block::of(120_000, 40_000) }];
+    let c = of(&sample::run(&[late; 12]), "response.p50");
+    assert_eq!(c.verdict, Verdict::Inconclusive);
+    let why = "late reading may make up 15.0 µs of the difference of 35.1 µs";
+    assert!(c.why.as_ref().unwrap().contains(why), "{:?}", c.why);
+}
+
+#[test]
+fn equal_lag_on_both_sides_makes_nothing_equivalent() {
+    let both = |lag| [100_000, 108_000].map(|service| Block { lag, ..Block::of(service, 40_000) });
+    let c = of(&sample::run(&[both(2_000_000); 12]), "response.p50");
+    assert!(c.ratio.is_some_and(|r| r < 1.01), "{:?}", c.ratio);
+    assert_eq!(c.verdict, Verdict::Worse, "the difference is small beside the lag, and certain");
+    let alike = [Block { lag: 2_000, ..Block::of(100_000, 40_000) }; 2];
+    assert_eq!(of(&sample::run(&[alike; 12]), "response.p50").verdict, Verdict::Equivalent);
 }
 
 #[test]

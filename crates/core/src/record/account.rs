@@ -27,6 +27,10 @@ pub struct Account {
     pub response: Hist,
     /// `done − due − lag`, ns: the response without the driver's own lateness.
     pub unlagged: Hist,
+    /// `done − due − lag − late reading`, ns: the response without what the driver itself adds. Empty in runs
+    /// of older versions, and in a fan-out.
+    #[serde(default = "Hist::nothing", skip_serializing_if = "Hist::is_empty")]
+    pub driver_excluded: Hist,
     /// `done − sent`, ns.
     pub service: Hist,
     /// Service times of the events due in the first and in the second half of the measured window.
@@ -90,6 +94,7 @@ impl Account {
             warmup: Outcomes::default(),
             response: Hist::new(),
             unlagged: Hist::new(),
+            driver_excluded: Hist::new(),
             service: Hist::new(),
             halves: [Hist::new(), Hist::new()],
             strata: Stratum::all_of(split),
@@ -135,6 +140,7 @@ impl Account {
         self.warmup.add(&other.warmup);
         self.response.merge(&other.response);
         self.unlagged.merge(&other.unlagged);
+        self.driver_excluded.merge(&other.driver_excluded);
         self.service.merge(&other.service);
         self.halves.iter_mut().zip(&other.halves).for_each(|(mine, theirs)| mine.merge(theirs));
         self.strata.iter_mut().zip(&other.strata).for_each(|(mine, theirs)| mine.merge(theirs));

@@ -88,7 +88,7 @@ pub struct Metric {
     pub about: &'static str,
     /// Its value in one trial; `None` when it could not be measured.
     pub value: fn(&Trial) -> Option<f64>,
-    /// The same without the driver's own lag, where lag enters.
+    /// The same without the driver's own lag and late reading, where they enter.
     pub without_lag: Option<fn(&Trial) -> Option<f64>>,
 }
 

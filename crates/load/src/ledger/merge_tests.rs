@@ -145,6 +145,7 @@ fn comparable(account: Account) -> impl PartialEq + std::fmt::Debug {
         warmup,
         response,
         unlagged,
+        driver_excluded,
         service,
         halves,
         strata,
@@ -170,7 +171,8 @@ fn comparable(account: Account) -> impl PartialEq + std::fmt::Debug {
         callbacks: _, // merged by their own rule
     } = account;
     let [first, second] = halves;
-    let times = [response, unlagged, service, lag, reading, connect, first, second];
+    let times =
+        [response, unlagged, driver_excluded, service, lag, reading, connect, first, second];
     let counts = [late, unsolicited, sent, acknowledged_in_window, acknowledged_by_end];
     let open = [open_at_end, spill, backlog_peak];
     let ids = (duplicated, reordered);

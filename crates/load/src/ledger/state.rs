@@ -170,8 +170,9 @@ impl OpenEvents {
         let service = at.done.saturating_sub(at.sent);
         let (a, closed) = (&mut self.account, self.rules.closed_loop);
         a.halves[usize::from(after * 2 >= self.rules.window)].record(service);
+        let reading = at.done.saturating_sub(at.woken);
         if self.deliveries.is_none() {
-            a.reading.record(at.done.saturating_sub(at.woken));
+            a.reading.record(reading);
         }
         let headline = if closed {
             service
@@ -181,6 +182,9 @@ impl OpenEvents {
             a.response.record(response);
             a.lag.record(lag);
             a.unlagged.record(response.saturating_sub(lag));
+            if self.deliveries.is_none() {
+                a.driver_excluded.record(response.saturating_sub(lag + reading));
+            }
             response
         };
         if let Some(split) = &self.rules.split {

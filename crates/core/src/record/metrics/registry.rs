@@ -1,5 +1,6 @@
 //! The list.
 
+use crate::record::histogram::Hist;
 use crate::record::metrics::values::{
     driver_cpu, driver_cpu_per_delivery, driver_memory, own_kernel_memory, per_event, quiet,
     requests_per_delivery, target_cpu, target_cpu_per_delivery, target_memory, throughput,
@@ -8,7 +9,7 @@ use crate::record::metrics::values::{
 use crate::record::metrics::{Family, Metric, Subject, Unit, supported_quantile};
 use crate::record::trial::Trial;
 
-/// A metric where less is better and that excludes the driver's lag.
+/// A metric where less is better, and in which the driver has no part of its own.
 const fn less(
     name: &'static str,
     unit: Unit,
@@ -30,6 +31,12 @@ const fn more(
     value: fn(&Trial) -> Option<f64>,
 ) -> Metric {
     Metric { more_is_better: true, ..less(name, unit, subject, family, about, value) }
+}
+
+/// Responses without lag and late reading; in runs of older versions without lag.
+fn without_driver(t: &Trial) -> &Hist {
+    let account = &t.account;
+    if account.driver_excluded.is_empty() { &account.unlagged } else { &account.driver_excluded }
 }
 
 macro_rules! latency {
@@ -79,7 +86,7 @@ macro_rules! latency {
         }
     };
     (response $name:literal, $q:expr, $tail:expr, $about:literal) => {
-        latency!($name, response, $q, $tail, Some(|t| supported_quantile(&t.account.unlagged, $q)), $about)
+        latency!($name, response, $q, $tail, Some(|t| supported_quantile(without_driver(t), $q)), $about)
     };
     (service $name:literal, $q:expr, $tail:expr, $about:literal) => {
         latency!($name, service, $q, $tail, None, $about)

@@ -158,6 +158,20 @@ fn metrics_that_are_not_qualified_are_shown_and_not_judged() {
 }
 
 #[test]
+fn what_lag_on_both_sides_hides_does_not_pass() {
+    let mut run = recipe(1.3).run();
+    for t in &mut run.trials {
+        let took = t.account.service.quantile(0.5).unwrap();
+        let late = Block { lag: 5_000_000, ..Block::of(took, 40_000) };
+        let late = crate::compare::sample::trial(&t.label, t.arm, t.block, &late);
+        (t.account.response, t.account.lag) = (late.account.response, late.account.lag);
+    }
+    let gate = judge(&run, CANDIDATE, &settings(), 2);
+    assert!(line(&gate, "response.p50").slow_down.as_ref().unwrap().ratio < 1.02);
+    assert_eq!(line(&gate, "response.p50").outcome, Outcome::CannotTell);
+}
+
+#[test]
 fn a_closed_loop_judges_throughput_alone() {
     let judged = |run: &StoredRun| {
         let metrics = ["service.p50", "response.p50", "throughput"];
