@@ -119,8 +119,12 @@ pub struct Deliveries {
     pub measured: DeliveryOutcomes,
     /// Deliveries of the warm-up's events.
     pub warmup: DeliveryOutcomes,
-    /// From the event's due instant to the poll that reported it readable.
+    /// From the event's due instant to the arrival of its last byte at the subscriber's socket; see `stamped`.
     pub delivery: Hist,
+    /// Of `delivery`, those whose arrival the kernel has dated. The others ended when the poll returned that reported
+    /// them readable, like all of them in older results.
+    #[serde(default)]
+    pub stamped: u64,
     /// The same from the instant the driver wrote the event to the publisher.
     pub unlagged: Hist,
     /// From the event's due instant to the last subscriber's read; an event that did not reach every
@@ -195,6 +199,7 @@ impl Deliveries {
             measured: DeliveryOutcomes::default(),
             warmup: DeliveryOutcomes::default(),
             delivery: Hist::new(),
+            stamped: 0,
             unlagged: Hist::new(),
             last: Hist::new(),
             skew: Hist::new(),
