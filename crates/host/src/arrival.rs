@@ -2,7 +2,8 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 
 /// The control message with a timestamp, as the kernel writes it.
 #[repr(C)]
@@ -11,8 +12,17 @@ struct Control {
     stamp: libc::timespec,
 }
 
-/// Has the kernel date what arrives at a socket, and at what a listener accepts (`SO_TIMESTAMPNS`). The first socket
-/// of the machine that wants it starts the dating of packets, which takes some milliseconds.
+/// Has the kernel date packets until the socket is dropped. Starting it takes some milliseconds.
+///
+/// # Errors
+/// There is no socket, or the kernel does not know the option.
+pub fn start_stamping() -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    enable(socket.as_fd())?;
+    Ok(socket)
+}
+
+/// Has the kernel date what arrives at a socket, and at what a listener accepts (`SO_TIMESTAMPNS`).
 ///
 /// # Errors
 /// The kernel does not know the option.

@@ -325,3 +325,7 @@ impl AsyncWrite for InstrumentedSocket {
         Pin::new(&mut self.tcp).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+#[path = "io_tests.rs"]
+mod tests;

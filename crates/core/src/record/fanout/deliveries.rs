@@ -183,7 +183,24 @@ pub struct Deliveries {
     pub turnover: Option<Turnover>,
 }
 
+/// What says when a delivery had arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatedBy {
+    /// The kernel's receive timestamp.
+    Kernel,
+    /// The driver's poll, which comes the later the more subscribers a CPU reads.
+    Read,
+}
+
 impl Deliveries {
+    /// What dates them; the kernel, if those that it did not date are too few to move a 99th percentile.
+    pub fn dated_by(&self) -> DatedBy {
+        match self.stamped * 1000 >= self.delivery.count() * 999 {
+            true => DatedBy::Kernel,
+            false => DatedBy::Read,
+        }
+    }
+
     /// Nothing yet.
     pub fn new(audience: &Audience) -> Deliveries {
         let apart = |conduct: &Conduct| Apart {
