@@ -61,15 +61,16 @@ mod tests {
 
     #[test]
     fn a_stamp_of_the_other_clock_comes_back_as_the_instant_it_was_taken() {
-        for _ in 0..1000 {
+        for _ in 0..100 {
             let before = now();
             let stamp = nanos(clock_gettime(ClockId::Realtime));
             let after = now();
+            while now() < after + 100_000 {}
+            let converting = now();
             let (read, instant) = dated(stamp);
-            let reads = read - after;
             let instant = instant.expect("it was taken before");
             // Each clock is cut to whole nanoseconds by itself.
-            assert!(instant + 2 >= before && instant <= (after + reads).min(read) + 2);
+            assert!(instant + 2 >= before && instant <= after + (read - converting) + 2);
         }
     }
 
