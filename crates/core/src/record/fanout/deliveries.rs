@@ -127,10 +127,10 @@ pub struct Deliveries {
     pub stamped: u64,
     /// The same from the instant the driver wrote the event to the publisher.
     pub unlagged: Hist,
-    /// From the event's due instant to the last subscriber's read; an event that did not reach every
+    /// From the event's due instant to its arrival at the last subscriber; an event that did not reach every
     /// subscriber counts with the time-out, which it took at least.
     pub last: Hist,
-    /// From the first subscriber's read to the last one's, of events that reached all.
+    /// From its arrival at the first subscriber to that at the last one, of events that reached all.
     pub skew: Hist,
     /// Measured events.
     pub events: u64,
