@@ -2,7 +2,7 @@
 //! delivery accounted for, end to end against the built-in publisher.
 
 use crate::common::{Bench, turn};
-use pushbench_core::record::fanout::{Conduct, Fanout};
+use pushbench_core::record::fanout::{Conduct, DatedBy, Fanout};
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::trial::{Stage, Trial};
 use pushbench_host::results_store;
@@ -51,6 +51,8 @@ fn trials_of(arms: &[&str], bench: &Bench, scenario: &str, more: &[&str]) -> Vec
 
 /// Every delivery has one outcome, in the driver's and in the publisher's account.
 fn adds_up(fanout: &Fanout) {
+    // Whoever comes and goes, and over every transport.
+    assert_eq!(fanout.deliveries.dated_by(), DatedBy::Kernel, "{}", fanout.deliveries.stamped);
     for (name, outcomes) in fanout.deliveries.all_outcomes() {
         assert!(outcomes.sums_are_exact(), "{name}: {outcomes:?}");
     }

@@ -1,7 +1,7 @@
 //! When a trial may be averaged, and when its target could not keep up.
 
 use pushbench_core::plan::SLICES_TO_EMPTY_IN;
-use pushbench_core::record::fanout::Deliveries;
+use pushbench_core::record::fanout::{DatedBy, Deliveries, Fanout};
 use pushbench_core::record::trial::{Judged, PAUSE_SHARE, Trial, TrialDesign};
 use pushbench_core::units::nanos_text;
 
@@ -114,8 +114,10 @@ pub(crate) fn driver_faults(trial: &Trial) -> Vec<String> {
     let noise = LAG_FLOOR_NS.min((response as f64 * MOST_OF_RESPONSE) as u64);
     let budget = noise.max((response as f64 * LAG_SHARE) as u64);
     let lag = trial.account.lag.quantile(0.5).unwrap_or(0);
-    // A delivery ends when it arrives, so late reading is not in it.
-    let reading = trial.fanout.is_none().then(|| trial.account.reading.quantile(0.5).unwrap_or(0));
+    // A delivery that the kernel dates ends when it arrives, so late reading is not in it.
+    let arrives = |f: &Fanout| f.deliveries.dated_by() == DatedBy::Kernel;
+    let reading = (!trial.fanout.as_ref().is_some_and(arrives))
+        .then(|| trial.account.reading.quantile(0.5).unwrap_or(0));
     if lag + reading.unwrap_or(0) > budget {
         let micros = |ns: u64| ns / 1000;
         let reading =

@@ -3,6 +3,7 @@
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
+pub mod arrival;
 pub mod clock;
 pub mod console;
 pub mod cpus;

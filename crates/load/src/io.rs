@@ -1,11 +1,10 @@
 //! A TCP stream that records when it was last read and reports its traffic to the ledger.
 
 use crate::connections::ConnectConfig;
-use crate::ledger::Ledger;
+use crate::ledger::{DeliveryTimes, Ledger};
 use crate::subscriber::{SubscribeConfig, source};
 use pushbench_core::record::wire::Traffic;
-use pushbench_host::clock;
-use pushbench_host::tcp_info;
+use pushbench_host::{arrival, clock, tcp_info};
 use pushbench_wire::fault::Fault;
 use pushbench_wire::stream::Stream;
 use socket2::SockRef;
@@ -15,8 +14,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 
 /// Instants of the last read, shared with the later owner of the stream.
@@ -24,6 +23,8 @@ use tokio::net::{TcpSocket, TcpStream};
 pub struct ReadTimes {
     read: Cell<u64>,
     woken: Cell<u64>,
+    /// Of a delivery: `woken` is the instant at which it arrived.
+    stamped: Cell<bool>,
 }
 
 impl ReadTimes {
@@ -35,6 +36,24 @@ impl ReadTimes {
     /// When the task that did it was woken.
     pub fn woken(&self) -> u64 {
         self.woken.get()
+    }
+
+    /// A delivery was read now. It had arrived when the kernel says; where it does not say, when the task was woken;
+    /// and where it names an instant that has not come, now.
+    fn arrived(&self, stamp: Option<u64>) {
+        let (read, arrived) = match stamp.map(clock::dated) {
+            Some((read, arrived)) => (read, arrived),
+            None => (clock::now(), Some(clock::woken())),
+        };
+        self.read.set(read);
+        self.woken.set(arrived.unwrap_or(read));
+        self.stamped.set(stamp.is_some() && arrived.is_some());
+    }
+
+    /// Those of a delivery that was read last.
+    pub fn delivery(&self) -> DeliveryTimes {
+        let (read, stamped) = (self.read.get(), self.stamped.get());
+        DeliveryTimes { read, arrived: self.woken.get().min(read), stamped }
     }
 }
 
@@ -79,12 +98,13 @@ impl InstrumentedSocket {
     ) -> Result<Stream<InstrumentedSocket>, Fault> {
         let SubscribeConfig { subscribe, max_segment, ledger, .. } = subscribe_config;
         let tcp = connected(subscribe.socket, Some(source(number).into()), *max_segment).await?;
+        let _dated_by_reads_without = arrival::enable(tcp.as_fd());
         ledger.delivery_connected();
         let stamped = InstrumentedSocket::over(tcp, ledger, TrafficKind::Deliveries);
         Stream::connect(stamped).await.map_err(Fault::refused)
     }
 
-    /// A connection that a subscriber has accepted.
+    /// A connection that a subscriber has accepted. Its listener has the kernel date what arrives.
     pub fn accepted(tcp: TcpStream, ledger: &Rc<Ledger>) -> InstrumentedSocket {
         ledger.delivery_connected();
         InstrumentedSocket::over(tcp, ledger, TrafficKind::Deliveries)
@@ -209,6 +229,39 @@ impl InstrumentedSocket {
             self.ledger.delivery_carried(0, *bytes);
         }
     }
+
+    /// Reads for a subscriber, and when what was read had arrived.
+    fn poll_delivery(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.tcp.poll_read_ready(cx))?;
+            let mut received = None;
+            let result = self.tcp.try_io(Interest::READABLE, || {
+                // SAFETY: nothing is written to it that is not initialised.
+                let room = unsafe { buf.unfilled_mut() };
+                let (bytes, stamp) = arrival::receive(self.tcp.as_fd(), room)?;
+                received = Some((bytes, stamp));
+                // A read that leaves room has emptied the socket. Tokio saves the next one, too.
+                match bytes > 0 && bytes < room.len() {
+                    true => Err(io::ErrorKind::WouldBlock.into()),
+                    false => Ok(()),
+                }
+            });
+            match (received, result) {
+                (Some((bytes, stamp)), _) => {
+                    // SAFETY: `receive` has initialised them.
+                    unsafe { buf.assume_init(bytes) };
+                    buf.advance(bytes);
+                    if bytes > 0 {
+                        self.ledger.delivery_carried(bytes, 0);
+                        self.read_times.arrived(stamp);
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+                (None, Err(e)) if e.kind() == io::ErrorKind::WouldBlock => {}
+                (None, result) => return Poll::Ready(result),
+            }
+        }
+    }
 }
 
 impl Drop for InstrumentedSocket {
@@ -226,12 +279,12 @@ impl AsyncRead for InstrumentedSocket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.carries == TrafficKind::Deliveries {
+            return self.poll_delivery(cx, buf);
+        }
         let before = buf.filled().len();
         let result = Pin::new(&mut self.tcp).poll_read(cx, buf);
         if result.is_ready() && buf.filled().len() > before {
-            if self.carries == TrafficKind::Deliveries {
-                self.ledger.delivery_carried(buf.filled().len() - before, 0);
-            }
             self.read_times.read.set(clock::now());
             self.read_times.woken.set(clock::woken());
         }
@@ -272,3 +325,7 @@ impl AsyncWrite for InstrumentedSocket {
         Pin::new(&mut self.tcp).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+#[path = "io_tests.rs"]
+mod tests;

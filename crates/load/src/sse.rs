@@ -1,5 +1,6 @@
 //! The subscriber's half: a stream that is read on one connection, and acknowledgements on another one.
 
+use crate::ledger::DeliveryTimes;
 use crate::subscriber::SubscriberTask;
 use crate::subscriber::requests::{RequestConnection, SubscriberRequest, unsubscribe};
 use crate::subscriber::{SubscribeConfig, Subscriber};
@@ -195,12 +196,7 @@ impl EventStream {
     fn take(&self, message: Message<'_>) {
         if let Some(index) = self.index(&message) {
             let read_times = self.requests.read_times();
-            self.subscribe_config.ledger.receive(
-                self.number,
-                index,
-                read_times.read(),
-                read_times.woken(),
-            );
+            self.subscribe_config.ledger.receive(self.number, index, read_times.delivery());
             self.acknowledge(index);
         }
     }
@@ -212,7 +208,11 @@ impl EventStream {
         while self.read(|source, message| unhandled.extend(source.index(&message))).await? {
             for index in unhandled.drain(..) {
                 let now = clock::now();
-                self.subscribe_config.ledger.receive(self.number, index, now, now);
+                self.subscribe_config.ledger.receive(
+                    self.number,
+                    index,
+                    DeliveryTimes::handled(now),
+                );
                 self.acknowledgements.handling.set(true);
                 timer.until(now + self.subscribe_config.slow_by()).await.map_err(Fault::closed)?;
                 self.acknowledgements.handling.set(false);

@@ -10,7 +10,7 @@ use crate::compare::trust::lacks;
 use crate::compare::{ArmFigures, Latency, Note};
 use crate::stats;
 use pushbench_core::record::fanout::{
-    Deliveries, DeliveryOutcomes, Fanout, KernelScope, PublisherStatus,
+    DatedBy, Deliveries, DeliveryOutcomes, Fanout, KernelScope, PublisherStatus,
 };
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::metrics;
@@ -27,11 +27,13 @@ pub struct FanoutFigures {
     pub subscribers: u64,
     /// Each acknowledged every event.
     pub acknowledged: bool,
-    /// From due to the read at each subscriber.
+    /// What says when a delivery had arrived: `kernel` (receive timestamps), or `read` (the driver's poll).
+    pub dated_by: DatedBy,
+    /// From due to the arrival at each subscriber.
     pub delivery_ns: Latency,
-    /// From due to the last subscriber's read; an event that did not reach all counts with the time-out.
+    /// From due to the arrival at the last subscriber; an event that did not reach all counts with the time-out.
     pub last_ns: Latency,
-    /// From the first subscriber's read to the last one's.
+    /// From the arrival at the first subscriber to that at the last one.
     pub skew_ns: Latency,
     /// Outcomes of the measured deliveries.
     pub deliveries: Delivered,
@@ -146,6 +148,7 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
     Some(FanoutFigures {
         subscribers: first.deliveries.subscribers,
         acknowledged: first.acknowledged,
+        dated_by: all.iter().map(|f| f.deliveries.dated_by()).max().unwrap_or(DatedBy::Read),
         delivery_ns: hist(|d| &d.delivery, true),
         last_ns: hist(|d| &d.last, false),
         skew_ns: hist(|d| &d.skew, false),
@@ -224,8 +227,9 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<Note> {
     if let (Some(late), Some(delivery)) = (late_reading(trials), f.delivery_ns.p50)
         && late as f64 > delivery as f64 * LATE_SHARE
     {
+        let dated = if f.dated_by == DatedBy::Kernel { "had arrived" } else { "were readable" };
         let late = note(format!(
-            "half of the deliveries were read {} or more after they were readable, and acknowledged that much later: one CPU simulates all subscribers",
+            "half of the deliveries were read {} or more after they {dated}, and acknowledged that much later: one CPU simulates all subscribers",
             units::nanos_text(late as f64)
         ));
         notes.push(late.moves(|m| begins(m, &["delivery", "last", "skew"])));

@@ -39,7 +39,7 @@ pub struct Account {
     pub strata: Vec<Stratum>,
     /// `sent − max(due, free)`, ns. Empty in a closed loop.
     pub lag: Hist,
-    /// From the wake of the reading task to `done`, ns.
+    /// From the wake of the reading task to `done`, ns; of a delivery, from its arrival to its read.
     pub reading: Hist,
     /// Slowest response per interval of the trial (service time in a closed loop).
     pub peaks: Peaks,

@@ -160,6 +160,11 @@ impl DeliveryLedger {
         }
     }
 
+    /// When the driver wrote it, or else when it was due; 0 for something that is no event.
+    pub fn published(&mut self, event: Option<u64>) -> u64 {
+        event.and_then(|event| self.at(event)).map_or(0, |e| e.sent.unwrap_or(e.due))
+    }
+
     /// The publisher has not taken the event: what is open of it fails.
     pub fn unpublished(&mut self, event: u64) {
         self.end_open(event, |outcomes, n| {

@@ -9,6 +9,32 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+/// When a delivery was read, and when it could have been.
+#[derive(Debug, Clone, Copy)]
+pub struct DeliveryTimes {
+    /// Its last read returned.
+    pub read: u64,
+    /// Its last byte had arrived, with what was read together with it; at most `read`.
+    pub arrived: u64,
+    /// The kernel says so. Otherwise it is the instant at which the reading task was woken.
+    pub stamped: bool,
+}
+
+impl DeliveryTimes {
+    /// Those of a slow subscriber's delivery, which counts when it is handled.
+    pub fn handled(now: u64) -> DeliveryTimes {
+        DeliveryTimes { read: now, arrived: now, stamped: false }
+    }
+
+    /// Nothing arrives before it is published. Such an instant is not the delivery's; its read is.
+    pub(super) fn after(self, published: u64) -> DeliveryTimes {
+        match self.arrived >= published {
+            true => self,
+            false => DeliveryTimes::handled(self.read),
+        }
+    }
+}
+
 /// What the subscribers' connections have seen until some instant.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ConnectionTotals {
@@ -35,10 +61,9 @@ impl Ledger {
         Ledger(RefCell::new(inner))
     }
 
-    /// A subscriber has read the event of this index, or something that is none. `done`: its last read
-    /// returned; `woken`: the reading task was.
-    pub fn receive(&self, subscriber: usize, index: Option<u64>, done: u64, woken: u64) {
-        self.0.borrow_mut().receive(subscriber, index, done, woken);
+    /// A subscriber has read the event of this index, or something that is none.
+    pub fn receive(&self, subscriber: usize, index: Option<u64>, times: DeliveryTimes) {
+        self.0.borrow_mut().receive(subscriber, index, times);
     }
 
     /// A subscriber has made a request, for events or to acknowledge them. `empty`: it requested events

@@ -10,7 +10,7 @@ mod fanout_event;
 mod merge_tests;
 mod state;
 
-pub use fanout::ConnectionTotals;
+pub use fanout::{ConnectionTotals, DeliveryTimes};
 
 use pushbench_core::record::account::Account;
 use pushbench_core::record::fanout::Deliveries;

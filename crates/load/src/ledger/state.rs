@@ -1,7 +1,7 @@
 //! What a ledger holds: the open events, and the account of the closed ones.
 
 use crate::ledger::delivery_ledger::DeliveryLedger;
-use crate::ledger::{Instants, LedgerRules, PastOutcome, SendInstants, Ticket};
+use crate::ledger::{DeliveryTimes, Instants, LedgerRules, PastOutcome, SendInstants, Ticket};
 use pushbench_core::record::account::Account;
 use pushbench_core::record::interval::IntervalCounts;
 use pushbench_core::record::outcomes::Outcomes;
@@ -203,23 +203,26 @@ impl OpenEvents {
 
     /// A subscriber has read an event, or something that is none.
     ///
-    /// The delivery ended when the poll returned that said there was something to read: a thousand
-    /// subscribers share a CPU here and wait for each other; in production each has its own. The poll
-    /// comes round every few tasks, however many are waiting.
-    pub fn receive(&mut self, subscriber: usize, index: Option<u64>, done: u64, woken: u64) {
+    /// The delivery ended when it arrived: a thousand subscribers share a CPU here and wait for each other; in
+    /// production each has its own.
+    pub fn receive(&mut self, subscriber: usize, index: Option<u64>, times: DeliveryTimes) {
         let seq = index.and_then(|index| self.seq(index));
         let Some(deliveries) = &mut self.deliveries else { return };
         let before = deliveries.account.read;
-        let arrival = deliveries.received(subscriber, seq, woken.min(done));
-        self.busy.last_done = done;
+        let times = times.after(deliveries.published(seq));
+        let arrival = deliveries.received(subscriber, seq, times.arrived);
+        self.busy.last_done = times.arrived;
         if self.measuring {
             let read = deliveries.account.read - before;
             deliveries.account.read_in_window += read;
             deliveries.account.read_by_end += if self.ended { 0 } else { read };
         }
         if let Some(arrival) = arrival.filter(|a| a.measured) {
-            self.account.reading.record(done.saturating_sub(woken));
-            self.account.peaks.record(woken.saturating_sub(self.rules.origin), arrival.took);
+            deliveries.account.stamped += u64::from(times.stamped);
+            self.account.reading.record(times.read - times.arrived);
+            self.account
+                .peaks
+                .record(times.arrived.saturating_sub(self.rules.origin), arrival.took);
             self.interval.responses.record(arrival.took);
         }
     }

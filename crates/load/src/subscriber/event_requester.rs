@@ -2,6 +2,7 @@
 //! of what
 //! has come to the publisher since. The same for every such transport.
 
+use crate::ledger::DeliveryTimes;
 use crate::subscriber::SubscribeConfig;
 use crate::subscriber::requests::{RequestConnection, SubscriberRequest, unsubscribe};
 use hyper::{StatusCode, Uri};
@@ -106,8 +107,7 @@ impl EventRequester {
                 _ => state.subscribe_config.ledger.receive(
                     state.number,
                     index,
-                    read_times.read(),
-                    read_times.woken(),
+                    read_times.delivery(),
                 ),
             }
             state.after.set(index.or(state.after.get()));
@@ -122,7 +122,7 @@ impl SubscriptionState {
     /// Handles an event for the time of a slow subscriber.
     async fn take_slowly(&self, index: Option<u64>) -> Result<(), Fault> {
         let now = clock::now();
-        self.subscribe_config.ledger.receive(self.number, index, now, now);
+        self.subscribe_config.ledger.receive(self.number, index, DeliveryTimes::handled(now));
         self.busy.set(true);
         let through = async { Timer::new()?.until(now + self.subscribe_config.slow_by()).await };
         through.await.map_err(Fault::closed)?;

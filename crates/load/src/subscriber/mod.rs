@@ -20,12 +20,12 @@ use pushbench_core::scenario::payload::ID_DIGITS;
 use pushbench_core::schedule::turnover::{Leaves, Pauses};
 use pushbench_core::transport::Transport;
 use pushbench_core::wording::Wording;
-use pushbench_host::clock;
+use pushbench_host::{arrival, clock};
 use pushbench_wire::endpoint::{Endpoint, Resolved};
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
 use std::future::poll_fn;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -56,6 +56,9 @@ pub struct SubscribeConfig {
     pub restarts: bool,
     /// Cap of the TCP segment size.
     pub max_segment: Option<u32>,
+    /// Has the kernel date packets also while nobody is connected: starting it takes some milliseconds. `None` where
+    /// the kernel does not date them.
+    pub stamping: Option<UdpSocket>,
     /// Where deliveries and traffic go.
     pub ledger: Rc<Ledger>,
     /// For further tasks.
@@ -189,6 +192,7 @@ impl SubscribersJob {
             registration: self.registration.clone(),
             restarts: self.restarts,
             max_segment,
+            stamping: arrival::start_stamping().ok(),
             ledger: ledger.clone(),
             spawn: Rc::new(move |work| tasks.spawn(work)),
         })

@@ -2,6 +2,7 @@
 //! flushed once. The same for every such transport.
 
 use crate::io::ReadTimes;
+use crate::ledger::DeliveryTimes;
 use crate::subscriber::SubscribeConfig;
 use pushbench_core::record::fanout::Conduct;
 use pushbench_host::clock;
@@ -64,12 +65,7 @@ impl<M: Messages> StreamSubscriber<M> {
         let received = self.messages.poll_messages(cx, |received| match received {
             Received::Message(message) => {
                 let index = subscribe_config.matched.index(message);
-                subscribe_config.ledger.receive(
-                    number,
-                    index,
-                    read_times.read(),
-                    read_times.woken(),
-                );
+                subscribe_config.ledger.receive(number, index, read_times.delivery());
                 answers.extend(index.filter(|_| subscribe_config.settings.acknowledged));
             }
             Received::Ping => subscribe_config.ledger.pinged(),
@@ -88,7 +84,11 @@ impl<M: Messages> StreamSubscriber<M> {
             self.finish().await?;
             if let Some(index) = self.unhandled.pop_front() {
                 let now = clock::now();
-                self.subscribe_config.ledger.receive(self.number, index, now, now);
+                self.subscribe_config.ledger.receive(
+                    self.number,
+                    index,
+                    DeliveryTimes::handled(now),
+                );
                 self.handling = Some((index, now + self.subscribe_config.slow_by()));
             } else if poll_fn(|cx| self.poll_some(cx)).await? {
                 return Ok(());
@@ -144,12 +144,7 @@ impl<M: Messages> StreamSubscriber<M> {
             self.messages.poll_messages(cx, |received| {
                 if let Received::Message(message) = received {
                     let index = subscribe_config.matched.index(message);
-                    subscribe_config.ledger.receive(
-                        number,
-                        index,
-                        read_times.read(),
-                        read_times.woken(),
-                    );
+                    subscribe_config.ledger.receive(number, index, read_times.delivery());
                 }
             })
         });

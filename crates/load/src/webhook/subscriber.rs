@@ -12,8 +12,8 @@ use hyper::{Method, StatusCode};
 use pushbench_core::record::fanout::Conduct;
 use pushbench_core::scenario::payload::MAX_BYTES;
 use pushbench_core::wording::SUBSCRIBER_URLS;
-use pushbench_host::clock;
 use pushbench_host::sleep::Timer;
+use pushbench_host::{arrival, clock};
 use pushbench_wire::fault::Fault;
 use pushbench_wire::http_connection::HttpConnection;
 use pushbench_wire::response_body;
@@ -27,6 +27,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd as _;
 use std::rc::Rc;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -248,6 +249,7 @@ fn listen(port: u16, max_segment: Option<u32>) -> io::Result<(TcpListener, Addre
     let own_hosts = to_loopback(&socket);
     let ip = if own_hosts { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
     // Linux hands these down to every accepted connection.
+    let _dated_by_reads_without = arrival::enable(socket.as_fd());
     socket.set_tcp_nodelay(true)?;
     if let Some(bytes) = max_segment {
         socket.set_tcp_mss(bytes)?;
@@ -325,7 +327,7 @@ fn receive_post(
     let conduct = subscribe_config.conduct(number);
     if conduct != Conduct::Stuck {
         let index = subscribe_config.matched.index(&request.body);
-        subscribe_config.ledger.receive(number, index, read_times.read(), read_times.woken());
+        subscribe_config.ledger.receive(number, index, read_times.delivery());
     }
     Some(conduct)
 }

@@ -141,14 +141,14 @@ fn meters(validity: &Validity) -> [(&'static str, String, &'static str); 9] {
         (
             "driver's lag, p50",
             time(t.lag_p50_ns),
-            "invalid above 200 µs or a tenth of the response",
+            "with late reading: invalid above a tenth of the response, or 200 µs up to half of it",
         ),
         (
             "driver's lag, p99",
             time(t.lag_p99_ns),
-            "a verdict must also hold with this lag subtracted",
+            "a verdict must also hold with lag and late reading subtracted",
         ),
-        ("late reading, p50", time(t.reading_p50_ns), "the same budget as lag"),
+        ("late reading, p50", time(t.reading_p50_ns), "part of the same budget"),
         ("spill", share(t.spill), "events still open in another arm's slice; warning above 5 %"),
         (
             "machine's stalls, p99",

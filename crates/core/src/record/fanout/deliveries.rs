@@ -119,14 +119,18 @@ pub struct Deliveries {
     pub measured: DeliveryOutcomes,
     /// Deliveries of the warm-up's events.
     pub warmup: DeliveryOutcomes,
-    /// From the event's due instant to the poll that reported it readable.
+    /// From the event's due instant to the arrival of its last byte at the subscriber's socket; see `stamped`.
     pub delivery: Hist,
+    /// Of `delivery`, those whose arrival the kernel has dated. The others ended when the poll returned that reported
+    /// them readable, like all of them in older results.
+    #[serde(default)]
+    pub stamped: u64,
     /// The same from the instant the driver wrote the event to the publisher.
     pub unlagged: Hist,
-    /// From the event's due instant to the last subscriber's read; an event that did not reach every
+    /// From the event's due instant to its arrival at the last subscriber; an event that did not reach every
     /// subscriber counts with the time-out, which it took at least.
     pub last: Hist,
-    /// From the first subscriber's read to the last one's, of events that reached all.
+    /// From its arrival at the first subscriber to that at the last one, of events that reached all.
     pub skew: Hist,
     /// Measured events.
     pub events: u64,
@@ -179,7 +183,25 @@ pub struct Deliveries {
     pub turnover: Option<Turnover>,
 }
 
+/// What says when a delivery had arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DatedBy {
+    /// The kernel's receive timestamp.
+    Kernel,
+    /// The driver's poll, which comes the later the more subscribers a CPU reads.
+    Read,
+}
+
 impl Deliveries {
+    /// What dates them; the kernel, if those that it did not date are too few to move a 99th percentile.
+    pub fn dated_by(&self) -> DatedBy {
+        match self.stamped * 1000 >= self.delivery.count() * 999 {
+            true => DatedBy::Kernel,
+            false => DatedBy::Read,
+        }
+    }
+
     /// Nothing yet.
     pub fn new(audience: &Audience) -> Deliveries {
         let apart = |conduct: &Conduct| Apart {
@@ -195,6 +217,7 @@ impl Deliveries {
             measured: DeliveryOutcomes::default(),
             warmup: DeliveryOutcomes::default(),
             delivery: Hist::new(),
+            stamped: 0,
             unlagged: Hist::new(),
             last: Hist::new(),
             skew: Hist::new(),
