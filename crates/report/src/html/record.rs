@@ -44,14 +44,14 @@ fn parity(point: &Point) -> Markup {
                     @for row in rows {
                         tr.differs[!row.same] {
                             th scope="row" { (row.property) }
-                            @for p in &row.arms { td { bdi { (p.value) } @if p.known != Known::Tested { " " span.soft { (known(p.known)) } } } }
+                            @for p in &row.arms { td { bdi { (p.value) } " " span.soft { (known(p.known)) } } }
                             td { @if row.same { "same" } @else if row.arms.iter().any(|p| p.known == Known::Unknown) { "unknown" } @else { "≠ differs" } }
                         }
                     }
                 }
             }
         }))
-        p.soft { "Read from the running servers or observed, unless marked declared or unknown." }
+        p.soft { "Tested: observed from outside. Declared: said by the target itself, also by a built-in one, by its description, or by the driver." }
     }
 }
 
