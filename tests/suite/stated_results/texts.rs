@@ -1,28 +1,23 @@
-//! The results that documents state are made from the stored runs. Between `<!-- results: NAME -->` and
-//! `<!-- end of results -->` stands what [`block`] makes of a run, and nothing else.
-//! `UPDATE_DOCUMENTS=1 cargo test --test suite stated_results` writes these blocks anew.
+//! What documents say of a stored run: figures and verdicts as its report has them, so that no sentence says
+//! more than the verdict.
 
 use crate::common::Bench;
-use crate::documents::{ROOT, documents, read};
+use crate::documents::{ROOT, read};
 use pushbench_analysis::compare::{ArmFigures, Comparison, Point, Report, compare, cpu_measured};
 use pushbench_core::units;
 use pushbench_host::results_store;
 use pushbench_report::table;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::path::Path;
 
-const BEGIN: &str = "<!-- results: ";
-const END: &str = "<!-- end of results -->\n";
-
 /// A stored run, compared.
-struct Stored {
+pub struct Stored {
     name: &'static str,
     report: Report,
 }
 
 impl Stored {
-    fn of(name: &'static str) -> Stored {
+    pub fn of(name: &'static str) -> Stored {
         let run = results_store::read(&Path::new(ROOT).join("results").join(name)).unwrap();
         Stored { name, report: compare(&run) }
     }
@@ -67,41 +62,16 @@ fn at_real_time(name: &str) -> bool {
     listed
 }
 
-/// What a document says of a run.
-fn block(name: &str) -> String {
-    match name {
-        "readme-ingest" => terminal("readme-ingest"),
-        "gate-20us" => gate(),
-        "in-flight-sweep" => sweep(
-            &Stored::of("in-flight-sweep"),
-            "in flight per connection",
-            &["throughput", "target_usage.cpu_ns_per_event"],
-        ),
-        "short-lived-connections" => sweep(
-            &Stored::of("short-lived-connections"),
-            "events per connection",
-            &["response.p50", "response.p99", "target_usage.cpu_ns_per_event"],
-        ),
-        "fanout-9000" => delivered(&Stored::of("fanout-9000")),
-        "idle" => memory(&Stored::of("idle")),
-        "stuck" => ["stuck-websocket", "stuck-webhook"].map(|run| stuck(&Stored::of(run))).concat(),
-        "four-sides" => sides(&Stored::of("four-sides")),
-        "open-5000" => subscribed(&Stored::of("open-5000")),
-        "broadcast-256" => compared(&Stored::of("broadcast-256")),
-        "qualify-gate" => rates("qualify-gate"),
-        other => panic!("no document states the results of {other}"),
-    }
-}
-
 /// The output of a run, as the terminal shows it again.
-fn terminal(name: &str) -> String {
+pub fn terminal(name: &str) -> String {
     let out = Bench::new().run(&["report", &format!("{ROOT}/results/{name}")]).out;
-    let priority = if at_real_time(name) { "\nThis run was made at real-time priority.\n" } else { "" };
+    let priority =
+        if at_real_time(name) { "\nThis run was made at real-time priority.\n" } else { "" };
     format!("```\n{}\n```\n{priority}", out.trim_end())
 }
 
 /// The head of a gate, and how far its null lets it judge.
-fn gate() -> String {
+pub fn gate() -> String {
     let bench = Bench::new();
     let dir = format!("{ROOT}/results/gate-20us");
     let out = bench.run(&["report", &dir]).out;
@@ -181,7 +151,7 @@ fn legend(points: &[Point], shown: &str) -> String {
 }
 
 /// Both arms at each setting of a sweep.
-fn sweep(run: &Stored, key: &str, metrics: &[&str]) -> String {
+pub fn sweep(run: &Stored, key: &str, metrics: &[&str]) -> String {
     let points = &run.report.points;
     let mut rows = vec![vec![key.to_owned()]];
     rows[0].extend(metrics.iter().map(|m| name(&points[0], m)));
@@ -201,14 +171,14 @@ fn sweep(run: &Stored, key: &str, metrics: &[&str]) -> String {
 }
 
 /// Each arm of a fan-out.
-fn sides(run: &Stored) -> String {
+pub fn sides(run: &Stored) -> String {
     const METRICS: [&str; 4] =
         ["delivery.p50", "delivery.p99", "target_usage.cpu_ns_per_delivery", "reach"];
     let point = &run.report.points[0];
     let cells = |arm: usize| -> Vec<String> {
         let rows = table::rows(point, arm.max(1));
         let cell = |metric: &&str| {
-            let row = rows.iter().find(|r| r.metric == **metric).unwrap();
+            let row = rows.iter().find(|r| r.metric == *metric).unwrap();
             let verdict = row.verdict.trim_end_matches('†').replace('*', "\\*");
             let moved = if row.notes.is_empty() { "" } else { "!" };
             match (arm, verdict.as_str()) {
@@ -216,7 +186,9 @@ fn sides(run: &Stored) -> String {
                 _ => format!("{}: {verdict}{moved}", row.arms[arm]),
             }
         };
-        std::iter::once(format!("`{}`", point.arms[arm].arm)).chain(METRICS.iter().map(cell)).collect()
+        std::iter::once(format!("`{}`", point.arms[arm].arm))
+            .chain(METRICS.iter().map(cell))
+            .collect()
     };
     let mut rows = vec![vec!["arm".to_owned()]];
     rows[0].extend(METRICS.map(|m| name(point, m)));
@@ -231,7 +203,7 @@ fn sides(run: &Stored) -> String {
 }
 
 /// What came of every delivery.
-fn delivered(run: &Stored) -> String {
+pub fn delivered(run: &Stored) -> String {
     let point = &run.report.points[0];
     let arm = |a: &ArmFigures| {
         let d = &a.fanout.as_ref().unwrap().deliveries.outcomes;
@@ -249,11 +221,12 @@ fn delivered(run: &Stored) -> String {
 }
 
 /// Memory of a subscriber at each size, and what can be said of the difference.
-fn memory(run: &Stored) -> String {
+pub fn memory(run: &Stored) -> String {
     let points = &run.report.points;
     let sizes: Vec<String> =
         points.iter().map(|p| p.design.subscribers.as_ref().unwrap().count.to_string()).collect();
-    let mut rows = vec![["arm", "target", "driver", "verdict on the target's"].map(str::to_owned).to_vec()];
+    let mut rows =
+        vec![["arm", "target", "driver", "verdict on the target's"].map(str::to_owned).to_vec()];
     for (i, arm) in points[0].arms.iter().enumerate() {
         let each = |of: fn(&ArmFigures) -> Option<f64>| {
             let cell = |p: &Point| of(&p.arms[i]).map_or("–".to_owned(), units::bytes);
@@ -287,7 +260,7 @@ fn of_metric<'a>(point: &'a Point, arm: &str, metric: &str) -> Option<&'a Compar
 }
 
 /// What a stuck subscriber does to the others, beside the same arm against itself.
-fn stuck(run: &Stored) -> String {
+pub fn stuck(run: &Stored) -> String {
     let point = &run.report.points[0];
     let change = |arm: usize| {
         let c = of_metric(point, &point.arms[arm].arm, "delivery.p99").unwrap();
@@ -304,7 +277,7 @@ fn stuck(run: &Stored) -> String {
 }
 
 /// How long it takes to subscribe, which is not compared.
-fn subscribed(run: &Stored) -> String {
+pub fn subscribed(run: &Stored) -> String {
     let point = &run.report.points[0];
     let arm = |a: &ArmFigures| {
         let each = a.fanout.as_ref().unwrap().subscribe_ns_each.unwrap();
@@ -312,15 +285,11 @@ fn subscribed(run: &Stored) -> String {
     };
     let arms: Vec<String> = point.arms.iter().map(arm).collect();
     let count = point.design.subscribers.as_ref().unwrap().count;
-    format!(
-        "Time to subscribe, for each of {count}: {} ({}).\n",
-        arms.join(", "),
-        run.source()
-    )
+    format!("Time to subscribe, for each of {count}: {} ({}).\n", arms.join(", "), run.source())
 }
 
 /// The target's CPU for a delivery.
-fn compared(run: &Stored) -> String {
+pub fn compared(run: &Stored) -> String {
     const CPU: &str = "target_usage.cpu_ns_per_delivery";
     let point = &run.report.points[0];
     let c = of_metric(point, &point.arms[1].arm, CPU).unwrap();
@@ -335,9 +304,8 @@ fn compared(run: &Stored) -> String {
 }
 
 /// How often a gate was right.
-fn rates(run: &str) -> String {
-    let report: Value =
-        serde_json::from_str(&read(format!("results/{run}/report.json"))).unwrap();
+pub fn rates(run: &str) -> String {
+    let report: Value = serde_json::from_str(&read(format!("results/{run}/report.json"))).unwrap();
     let mut rows = vec![["", "found", "exact 95 % interval"].map(str::to_owned).to_vec()];
     rows.extend(report["rates"].as_array().unwrap().iter().map(|rate| {
         let [low, high] = [0, 1].map(|i| rate["ci95"][i].as_f64().unwrap() * 100.0);
@@ -355,61 +323,4 @@ fn rates(run: &str) -> String {
         header["blocks"],
         grid(&rows)
     )
-}
-
-/// Each block of a text: the name of its results, and where its content lies.
-fn blocks(text: &str) -> Vec<(&str, std::ops::Range<usize>)> {
-    let begin = |(at, _): (usize, &str)| {
-        let (name, _) = text[at + BEGIN.len()..].split_once(" -->\n").unwrap();
-        let from = at + BEGIN.len() + name.len() + " -->\n".len();
-        let length = text[from..].find(END).unwrap_or_else(|| panic!("{name} has no end"));
-        (name, from..from + length)
-    };
-    text.match_indices(BEGIN).map(begin).collect()
-}
-
-#[test]
-fn documents_state_the_results_of_the_stored_runs() {
-    let mut made: BTreeMap<String, String> = BTreeMap::new();
-    let mut stale = Vec::new();
-    for document in documents() {
-        let old = read(&document);
-        let mut new = old.clone();
-        // From the end, so that places before stay where they are.
-        for (name, at) in blocks(&old).into_iter().rev() {
-            let text = made.entry(name.to_owned()).or_insert_with(|| format!("\n{}\n", block(name).trim_end()) + "\n");
-            new.replace_range(at, text);
-        }
-        if new != old && std::env::var_os("UPDATE_DOCUMENTS").is_some() {
-            std::fs::write(Path::new(ROOT).join(&document), &new).unwrap();
-        } else if new != old {
-            stale.push(document);
-        }
-    }
-    assert!(made.len() > 8, "only {:?} are stated", made.keys());
-    assert!(
-        stale.is_empty(),
-        "{stale:?} do not state what the stored runs do: UPDATE_DOCUMENTS=1 cargo test --test suite stated_results"
-    );
-}
-
-/// Outside of these blocks, the README's results have neither a figure nor a word that says which is ahead.
-#[test]
-fn the_readme_states_no_result_of_its_own() {
-    const CLAIMS: [&str; 15] = [
-        "faster", "slower", "sooner", "later", "higher", "lower", "more", "less", "fewer", "ahead",
-        "best", "same", "equal", "most", "cheaper",
-    ];
-    let readme = read("README.md");
-    let section = readme.split_once("\n## Results so far\n").unwrap().1.split("\n## ").next().unwrap();
-    let mut text = section.to_owned();
-    for (_, at) in blocks(section).into_iter().rev() {
-        text.replace_range(at, "");
-    }
-    let text: String = text.split(BEGIN).map(|t| t.split_once(" -->").map_or(t, |(_, t)| t)).collect();
-    let text: String = text.split('`').step_by(2).collect();
-    assert!(!text.contains(|c: char| c.is_ascii_digit()), "{text}");
-    let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).collect();
-    let claims: Vec<&&str> = CLAIMS.iter().filter(|claim| words.contains(claim)).collect();
-    assert!(claims.is_empty(), "{claims:?} in {text}");
 }
