@@ -324,3 +324,21 @@ pub fn rates(run: &str) -> String {
         grid(&rows)
     )
 }
+
+/// A run that comes out the other way is stated the other way.
+#[test]
+fn what_is_stated_follows_the_verdict() {
+    use pushbench_analysis::compare::sample;
+    for (ratio, verdict) in [(0.8, "better"), (1.0, "equivalent"), (1.3, "worse")] {
+        let mut run = sample::ratios(ratio, 1.0);
+        run.header.points[0].setting.insert("load.rate".to_owned(), 2000.into());
+        let mut stored = Stored { name: "readme-ingest", report: compare(&run) };
+        let text = sweep(&stored, "rate", &["response.p50"]);
+        assert!(text.contains(&format!("µs: {verdict}")), "{text}");
+        run.trials.retain(|t| t.block < 7);
+        stored.report = compare(&run);
+        let text = sweep(&stored, "rate", &["response.p50"]);
+        assert!(text.contains("µs: cannot tell"), "{text}");
+        assert!(text.contains("7 blocks, which are too few for a claim"), "{text}");
+    }
+}
