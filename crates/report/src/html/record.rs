@@ -69,8 +69,7 @@ fn findings(run: &Run<'_>) -> Markup {
         None => "–".to_owned(),
         Some(f) => {
             let detail = f.detail.as_ref().map_or(String::new(), |d| format!(" ({d})"));
-            let how = if f.known == Known::Tested { "" } else { known(f.known) };
-            format!("{}{detail} {how}", f.value).trim_end().to_owned()
+            format!("{}{detail} {}", f.value, known(f.known))
         }
     };
     let mut head = vec!["property".to_owned()];
