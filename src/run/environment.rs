@@ -26,6 +26,35 @@ pub fn describe() -> BTreeMap<String, String> {
     add("governor", read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"));
     let memory = read("/proc/meminfo").unwrap_or_default();
     add("memory", memory.lines().next().and_then(|l| Some(l.split_once(':')?.1.trim().to_owned())));
+    add("scheduling", read("/proc/self/stat").and_then(|stat| scheduling(&stat)));
     add("build", Some(if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned()));
     found
+}
+
+/// How the kernel schedules this process, from its `/proc/PID/stat`: `ordinary`, or `real-time priority 10`.
+/// Its targets inherit it.
+fn scheduling(stat: &str) -> Option<String> {
+    // The name of the program may contain anything; after it, fields are numbered from 3.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(40 - 3);
+    let priority = fields.next()?;
+    Some(match fields.next()? {
+        "1" | "2" => format!("real-time priority {priority}"),
+        _ => "ordinary".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scheduling_is_read_from_the_policy() {
+        let stat = |policy: &str, priority: &str| {
+            let zeros = "0 ".repeat(40 - 4);
+            scheduling(&format!("7 (a ) b) S {zeros}{priority} {policy} 0 0"))
+        };
+        assert_eq!(stat("0", "0").as_deref(), Some("ordinary"));
+        assert_eq!(stat("1", "10").as_deref(), Some("real-time priority 10"));
+        assert!(describe().contains_key("scheduling"));
+    }
 }

@@ -22,6 +22,7 @@ use pushbench_host::cpus::{self, Placement};
 use pushbench_host::results_store::Store;
 use pushbench_load::trial_group::{ExecutionContext, TrialObserver};
 use pushbench_sut::setup;
+use pushbench_wire::libraries;
 use pushbench_wire::webhook::CALLBACK_URL;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -210,6 +211,8 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
         label: arm.label.clone(),
         transport: arm.spec.transport.name().to_owned(),
         target: arm.spec.target.clone(),
+        scheme: arm.manifest.scheme(),
+        library: Some(libraries::of_driver(arm.spec.transport, scenario.subscribers.is_some())),
         command: arm.manifest.command.clone(),
         host: arm.manifest.host(),
         matched: match arm.manifest.matched() {

@@ -192,11 +192,11 @@ fn probe_one(
     })
 }
 
-/// The effective configuration of a built-in server; unknown for other servers.
+/// What a built-in server says of its configuration; unknown for other servers.
 fn effective_config(target: &Running) -> Vec<Finding> {
     match EffectiveConfig::read(&target.output_tail()) {
         Some(config) => vec![
-            Finding::tested(Aspect::Nodelay, config.nodelay.to_string()),
+            Finding::declared(Aspect::Nodelay, config.nodelay.to_string()),
             Finding::declared(Aspect::Runtime, config.runtime),
             Finding::declared(Aspect::Threads, config.threads.to_string()),
         ],

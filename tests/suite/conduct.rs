@@ -113,7 +113,7 @@ fn one_more_is_stuck_in_one_arm_and_in_no_other() {
     let stuck: Vec<usize> = stored.header.points[0].arms.iter().map(|a| a.stuck).collect();
     assert_eq!(stuck, [0, 1, 1]);
     let shown = bench.run(&["report", "r"]).out;
-    let differ = shown.split("differs: ").nth(1).and_then(|rest| rest.lines().next());
+    let differ = shown.split("different: ").nth(1).and_then(|rest| rest.lines().next());
     assert!(differ.is_some_and(|names| names.contains("subscribers")), "{shown}");
 }
 

@@ -1,12 +1,11 @@
 //! What the documents point to is part of the project: in a clone, a page that git was not given is missing.
 
-use crate::common::Bench;
 use std::path::{Path, PathBuf};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Every Markdown file that people read; pages of results are snapshots of their own.
-fn documents() -> Vec<PathBuf> {
+pub fn documents() -> Vec<PathBuf> {
     let mut found = vec![PathBuf::from("targets/PROTOCOL.md"), PathBuf::from("results/README.md")];
     for folder in ["", "docs", "docs/decisions", "docs/methodology"] {
         let files = std::fs::read_dir(Path::new(ROOT).join(folder)).unwrap();
@@ -16,7 +15,7 @@ fn documents() -> Vec<PathBuf> {
     found
 }
 
-fn read(name: impl AsRef<Path>) -> String {
+pub fn read(name: impl AsRef<Path>) -> String {
     let name = name.as_ref();
     let text = std::fs::read_to_string(Path::new(ROOT).join(name));
     text.unwrap_or_else(|e| panic!("{}: {e}", name.display()))
@@ -150,15 +149,4 @@ fn every_kept_result_is_there_and_not_ignored() {
         let kept = format!("!/results/{name}/");
         assert!(ignored.lines().any(|line| line == kept), "git ignores results/{name}");
     }
-}
-
-/// What the README shows is what the stored runs say; of the gate it shows the head.
-#[test]
-fn the_readme_shows_its_stored_runs() {
-    let (bench, readme) = (Bench::new(), read("README.md"));
-    let report = |run: &str| bench.run(&["report", &format!("{ROOT}/results/{run}")]).out;
-    assert!(readme.contains(report("readme-ingest").trim_end()), "{}", report("readme-ingest"));
-    let gate = report("gate-20us");
-    let head = &gate[gate.find("stage 1:").unwrap()..gate.find("\n\nexact").unwrap()];
-    assert!(readme.contains(head), "{head}");
 }

@@ -34,6 +34,7 @@ mod scenarios;
 mod schema;
 mod shards;
 mod side_by_side;
+mod stated_results;
 mod streams;
 mod targets;
 mod truth;

@@ -27,6 +27,13 @@ pub fn has_unacknowledged(socket: BorrowedFd<'_>) -> bool {
     })
 }
 
+/// The length of the accept queue that the kernel granted a listening socket: what was requested, or
+/// `net.core.somaxconn` if that is less. `None` if the kernel does not report it.
+pub fn backlog(listener: BorrowedFd<'_>) -> Option<u32> {
+    // A listening socket reports its limit here (net/ipv4/tcp.c, tcp_get_info).
+    tcp_info(listener).map(|info| info.tcpi_sacked)
+}
+
 fn tcp_info(socket: BorrowedFd<'_>) -> Option<libc::tcp_info> {
     // SAFETY: tcp_info is plain old data, for which all zeroes is a valid value.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
@@ -43,4 +50,24 @@ fn tcp_info(socket: BorrowedFd<'_>) -> Option<libc::tcp_info> {
         )
     };
     (code == 0).then_some(info)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd as _;
+
+    #[test]
+    fn the_backlog_is_what_the_kernel_granted() {
+        let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+        let most: u32 = most.trim().parse().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let granted = |requested: i32| {
+            // The last call counts.
+            rustix::net::listen(&listener, requested).unwrap();
+            backlog(listener.as_fd())
+        };
+        assert_eq!(granted(7), Some(7.min(most)));
+        assert_eq!(granted(i32::MAX), Some(most));
+    }
 }

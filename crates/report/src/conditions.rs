@@ -1,9 +1,11 @@
 //! The lines around a point's table: load, machine, trust, parity, and what was not tested.
 
-use pushbench_analysis::compare::{ArmFigures, Design, Point, Report};
+use pushbench_analysis::compare::{ArmFigures, Design, Point, Report, cpu_measured};
 use pushbench_core::cpu_list::Cpus;
+use pushbench_core::record::findings::Known;
 use pushbench_core::scenario::Arrivals;
 use pushbench_core::units;
+use std::collections::BTreeSet;
 
 /// `2000/s poisson · 512 B · 32 warm connections, 1 in flight · 12 sliced blocks`
 pub(crate) fn conditions(point: &Point) -> String {
@@ -46,7 +48,29 @@ fn arrivals(kind: Arrivals) -> String {
 pub(crate) fn place(point: &Point) -> String {
     let d = &point.design;
     let (driver, target) = (Cpus(&d.driver_cpus), Cpus(&d.target_cpus));
-    format!("{}, no TLS · driver on CPU {driver}, target on CPU {target}", d.hosts.join(" and "))
+    let tls = match d.tls() {
+        Some(false) => "no TLS",
+        Some(true) => "TLS",
+        None => "TLS for some arms only",
+    };
+    // Ordinary scheduling is what everybody expects.
+    let scheduling = d.scheduling.as_ref().filter(|how| *how != "ordinary");
+    let scheduling = scheduling.map_or(String::new(), |how| format!(" · at {how}"));
+    let hosts = d.hosts.join(" and ");
+    format!("{hosts}, {tls} · driver on CPU {driver}, target on CPU {target}{scheduling}")
+}
+
+/// How CPU was measured at these settings: the figures depend on it.
+pub(crate) fn cpu_design<'a>(points: impl IntoIterator<Item = &'a Point>) -> Option<String> {
+    let kinds: BTreeSet<&str> = points.into_iter().filter_map(|p| p.design.kind).collect();
+    let kinds: Vec<&str> = kinds.into_iter().map(cpu_measured).collect();
+    let other = match kinds[..] {
+        [] => return None,
+        [one] if one == cpu_measured("sliced") => "one arm at a time it may differ",
+        [_] => "in slices it may differ",
+        _ => "which of them, each setting says",
+    };
+    Some(format!("CPU was {}; {other}", kinds.join(" and ")))
 }
 
 fn slots(point: &Point) -> String {
@@ -98,31 +122,35 @@ pub(crate) fn trust(point: &Point) -> String {
     parts.join(" · ")
 }
 
-/// `same handler, runtime, threads, NODELAY; differs: framing`
+/// `tested same: order, keep-alive; declared same: handler, runtime; declared different: framing`
 pub(crate) fn parity(point: &Point) -> String {
-    let (same, differ, unknown) = point.parity.names();
     let mut parts = Vec::new();
-    for (what, names) in [("same", same), ("differs:", differ), ("unknown:", unknown)] {
-        if !names.is_empty() {
-            parts.push(format!("{what} {}", names.join(", ")));
-        }
+    for (how, known) in [("tested", Known::Tested), ("declared", Known::Declared)] {
+        let [same, differ] = point.parity.names(known);
+        parts.extend([(format!("{how} same"), same), (format!("{how} different"), differ)]);
     }
-    parts.join("; ")
+    parts.push(("unknown".to_owned(), point.parity.names(Known::Unknown).concat()));
+    parts.retain(|(_, names)| !names.is_empty());
+    let text = |(what, names): (String, Vec<&str>)| format!("{what}: {}", names.join(", "));
+    parts.into_iter().map(text).collect::<Vec<_>>().join("; ")
 }
 
-/// What no figure of this version covers.
-const NEVER_TESTED: &str = "TLS, network delay, proxies, retries";
-
-/// What no figure of this report covers.
-pub(crate) fn not_tested(report: &Report) -> String {
-    let subscribers = || report.points.iter().filter_map(|p| p.design.subscribers.as_ref());
-    let moved = subscribers().any(|s| s.stay.is_some() || s.backoff.is_some());
-    let others = match subscribers().next() {
-        None => ", fan-out",
-        Some(_) if moved => "",
-        Some(_) => ", subscribers that come and go",
-    };
-    format!("{NEVER_TESTED}{others}")
+/// What no figure of this report covers, from what was configured. No scenario has a key for retries, and the
+/// driver never sends an event again.
+pub(crate) fn not_tested(report: &Report) -> Vec<&'static str> {
+    let all = |is: fn(&Design) -> bool| report.points.iter().all(|p| is(&p.design));
+    let stays =
+        |d: &Design| d.subscribers.as_ref().is_none_or(|s| s.stay.is_none() && s.backoff.is_none());
+    let fans_out = |d: &Design| d.subscribers.is_some();
+    let listed = [
+        ("TLS", all(|d| d.tls() == Some(false))),
+        ("network delay", all(|d| !d.is_remote())),
+        ("proxies", all(|d| !d.is_remote())),
+        ("retries", true),
+        ("fan-out", all(|d| d.subscribers.is_none())),
+        ("subscribers that come and go", all(fans_out) && all(stays)),
+    ];
+    listed.into_iter().filter(|(_, untested)| *untested).map(|(what, _)| what).collect()
 }
 
 #[cfg(test)]
@@ -131,6 +159,7 @@ mod tests {
     use pushbench_analysis::compare;
     use pushbench_analysis::compare::sample;
     use pushbench_core::record::run::StoredRun;
+    use pushbench_core::record::trial::TrialDesign;
 
     #[test]
     fn the_trust_line_names_other_runs_shared_cpus_and_pauses() {
@@ -168,5 +197,49 @@ mod tests {
                 .join(" ")
                 .contains("The driver was stopped during the measurement")
         );
+    }
+    #[test]
+    fn what_was_not_tested_follows_from_the_configuration() {
+        let mut run = sample::ratios(1.0, 1.0);
+        let lines = |run: &StoredRun| {
+            let report = compare::compare(run);
+            (not_tested(&report).join(", "), place(&report.points[0]))
+        };
+        let (plain, here) = lines(&run);
+        assert_eq!(plain, "TLS, network delay, proxies, retries, fan-out");
+        assert!(here.starts_with("loopback, no TLS · driver"), "{here}");
+        let arms = &mut run.header.points[0].arms;
+        arms[1].scheme = Some("wss".to_owned());
+        assert!(lines(&run).1.contains("TLS for some arms only"));
+        let arms = &mut run.header.points[0].arms;
+        (arms[0].scheme, arms[0].host) = (Some("https".to_owned()), "example.org".to_owned());
+        run.header.environment.insert("scheduling".to_owned(), "real-time priority 10".to_owned());
+        let (secure, there) = lines(&run);
+        assert_eq!(secure, "retries, fan-out");
+        assert!(there.contains("example.org and loopback, TLS · driver"), "{there}");
+        assert!(there.ends_with(" · at real-time priority 10"), "{there}");
+        let fanned_out = crate::tests::fanned_out();
+        assert!(lines(&fanned_out).0.ends_with("retries, subscribers that come and go"));
+    }
+
+    #[test]
+    fn a_figure_of_cpu_says_how_it_was_measured() {
+        let sliced = sample::ratios(0.8, 0.5);
+        let mut sequential = sliced.clone();
+        sequential.trials.iter_mut().for_each(|t| t.design = TrialDesign::Sequential);
+        for (run, how) in
+            [(sliced, "measured in slices"), (sequential, "measured one arm at a time")]
+        {
+            let report = compare::compare(&run);
+            let point = &report.points[0];
+            let sentence = format!("50 % less target CPU per event {how} (against");
+            assert!(point.sentences.concat().contains(&sentence), "{:?}", point.sentences);
+            assert!(cpu_design([point]).unwrap().starts_with(&format!("CPU was {how}; ")));
+            let json = serde_json::to_value(&report).unwrap();
+            for c in json["points"][0]["comparisons"].as_array().unwrap() {
+                let is_cpu = c["metric"].as_str().unwrap().contains("cpu");
+                assert_eq!(c["design"].is_string(), is_cpu, "{c}");
+            }
+        }
     }
 }

@@ -104,10 +104,7 @@ impl Columns {
         });
         self.number("block", |t| t.block);
         self.number("position", |t| t.position);
-        self.number("design", |t| match t.design {
-            TrialDesign::Sliced { .. } => "sliced",
-            TrialDesign::Sequential => "sequential",
-        });
+        self.number("design", |t| t.design.name());
         self.known("slice_ns", |t| match t.design {
             TrialDesign::Sliced { slice_ns } => Some(slice_ns),
             TrialDesign::Sequential => None,

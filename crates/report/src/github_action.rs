@@ -33,14 +33,15 @@ fn entries(report: &Report, evidence: &Evidence<'_>, bigger: bool) -> Vec<Entry>
         for (arm, recorded) in point.arms.iter().zip(&found.arms) {
             let name = visible::line(&table::benchmark(report, point, &arm.arm));
             let mine = recorded.over_blocks.iter().filter(|o| o.more_is_better == bigger);
-            entries.extend(mine.map(|o| entry(report, &name, o)));
+            entries.extend(mine.map(|o| entry(report, point.design.kind, &name, o)));
         }
     }
     entries
 }
 
-fn entry(report: &Report, name: &str, o: &OverBlocks) -> Entry {
-    let mut extra = format!("geometric mean of {} blocks, seed {}", o.blocks, report.seed);
+fn entry(report: &Report, design: Option<&str>, name: &str, o: &OverBlocks) -> Entry {
+    let kind = design.map_or(String::new(), |kind| format!("{kind} "));
+    let mut extra = format!("geometric mean of {} {kind}blocks, seed {}", o.blocks, report.seed);
     if let Some([low, high]) = o.ci95 {
         extra.push_str(&format!("\n95 % interval [{low:.1}, {high:.1}] {}", o.unit));
     }

@@ -23,6 +23,9 @@ pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
         let _ = writeln!(out, "Unit {} better=higher", unit(metric));
     }
     for (point, found) in report.points.iter().zip(&evidence.points) {
+        if let Some(kind) = point.design.kind {
+            let _ = writeln!(out, "design: {kind}");
+        }
         for trial in found.trials.iter().filter(|t| t.stage == Stage::Block) {
             if let Some(arm) = point.arms.get(trial.arm) {
                 line(&mut out, report, point, arm, trial);

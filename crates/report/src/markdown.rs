@@ -22,12 +22,13 @@ pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
         [only] => section(&mut out, only),
         points => {
             grid(&mut out, &text::sweep_grid(report), 2);
+            cpu_design(&mut out, points);
             for point in points {
                 fold(&mut out, &table::setting(point), |out| section(out, point));
             }
         }
     }
-    let _ = writeln!(out, "Not tested here: {}.\n", conditions::not_tested(report));
+    let _ = writeln!(out, "Not tested here: {}.\n", conditions::not_tested(report).join(", "));
     fold(&mut out, "Machine, seed and command", |out| machine(out, report, evidence));
     out
 }
@@ -43,6 +44,7 @@ fn section(out: &mut String, point: &Point) {
     } else {
         (1..point.arms.len().max(2)).for_each(|candidate| comparison(out, point, candidate));
     }
+    cpu_design(out, [point]);
     if point.comparisons.iter().any(notes::is_small) {
         out.push_str("\\* too small to matter (`compare.matters`)\n\n");
     }
@@ -63,6 +65,12 @@ fn section(out: &mut String, point: &Point) {
         let _ = writeln!(out, "- note{number}: {}", escape(&note.text));
     }
     let _ = writeln!(out, "- parity: {}\n", escape(&conditions::parity(point)));
+}
+
+fn cpu_design<'a>(out: &mut String, points: impl IntoIterator<Item = &'a Point>) {
+    if let Some(how) = conditions::cpu_design(points) {
+        let _ = writeln!(out, "{how}\n");
+    }
 }
 
 fn machine(out: &mut String, report: &Report, evidence: &Evidence<'_>) {

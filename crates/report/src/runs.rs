@@ -4,9 +4,9 @@ use crate::layout;
 use crate::layout::{ALARM, BOLD, Look};
 use crate::markdown::{escape, grid as markdown_grid};
 use crate::visible::line;
-use pushbench_analysis::compare::Verdict;
 use pushbench_analysis::compare::runs::{Figure, Pair, Run, Runs, Value};
 use pushbench_analysis::compare::verdicts::VerdictPair;
+use pushbench_analysis::compare::{Verdict, cpu_measured};
 use pushbench_core::units;
 use std::fmt::Write as _;
 
@@ -33,6 +33,7 @@ pub fn text(runs: &Runs, look: Look) -> String {
         let mut rows = rows(pair);
         rows.iter_mut().flatten().for_each(|cell| *cell = line(cell));
         let _ = write!(out, "\n{}", layout::table(&rows, 2, 1, look));
+        out.extend(cpu_design(pair).map(|how| look.wrap(&how, 2)));
     }
     let _ = write!(out, "\n{}", look.wrap(&summary(runs), 2));
     out.push_str(&look.wrap(&line(&agreement(runs)), 2));
@@ -62,6 +63,7 @@ pub fn markdown(runs: &Runs) -> String {
             let _ = writeln!(out, "### {}\n", escape(&setting));
         }
         markdown_grid(&mut out, &rows(pair), 2);
+        out.extend(cpu_design(pair).map(|how| how + "\n\n"));
     }
     let _ = writeln!(out, "{}\n\n{}", escape(&summary(runs)), escape(&agreement(runs)));
     out
@@ -101,6 +103,16 @@ fn verdict(runs: &Runs) -> String {
         (false, _) => "These runs may NOT be compared like for like. What differs:",
     }
     .to_owned()
+}
+
+/// How each run measured CPU, where both have a block.
+fn cpu_design(pair: &Pair) -> Option<String> {
+    let [first, second] = pair.designs;
+    let [first, second] = [cpu_measured(first?), cpu_measured(second?)];
+    Some(match first == second {
+        true => format!("CPU was {first} in both."),
+        false => format!("CPU was {first} in the first run and {second} in the second."),
+    })
 }
 
 fn setting(pair: &Pair) -> String {

@@ -29,7 +29,8 @@ pub fn render(report: &Report, look: Look) -> String {
     if report.points.len() > 1 {
         out.push_str(&sweep(report, look));
     }
-    out.push_str(&look.wrap(&format!("Not tested here: {}.", conditions::not_tested(report)), 2));
+    let not_tested = conditions::not_tested(report).join(", ");
+    out.push_str(&look.wrap(&format!("Not tested here: {not_tested}."), 2));
     out
 }
 
@@ -55,6 +56,10 @@ pub fn point(point: &Point, look: Look) -> String {
     if !strata.is_empty() {
         strata.iter_mut().flatten().for_each(|cell| *cell = line(cell));
         out.push_str(&layout::table(&strata, 1, 0, look));
+        out.push('\n');
+    }
+    if let Some(how) = conditions::cpu_design([point]) {
+        out.push_str(&look.wrap(&how, 2));
         out.push('\n');
     }
     if point.comparisons.iter().any(notes::is_small) {
@@ -130,7 +135,9 @@ fn cells(row: &Row, shown: &[usize]) -> Vec<String> {
 fn sweep(report: &Report, look: Look) -> String {
     let mut grid = sweep_grid(report);
     grid.iter_mut().flatten().for_each(|cell| *cell = line(cell));
-    format!("\n{}\n", layout::table(&grid, 2, 1, look))
+    let how = conditions::cpu_design(&report.points);
+    let how = how.map_or(String::new(), |how| look.wrap(&how, 2) + "\n");
+    format!("\n{}\n{how}", layout::table(&grid, 2, 1, look))
 }
 
 /// One line a point and arm: how the axis changes the figures.

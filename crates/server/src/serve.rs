@@ -10,10 +10,12 @@ use pushbench_core::arm::ArmOption;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::effective_config::{EffectiveConfig, LISTENING};
 use pushbench_core::transport::Carrier;
-use pushbench_host::console;
+use pushbench_host::{console, tcp_info};
+use pushbench_wire::libraries;
 use pushbench_wire::stream::Stream;
 use std::io::{self};
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -113,9 +115,11 @@ fn taking(handler: &Handler) -> String {
 }
 
 fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
-    let (description, handler) = match &options.work {
-        Work::Publish(publisher, _) => (publisher.description(), Handler::default()),
-        Work::Take(_, handler) => (taking(handler), *handler),
+    let (transport, description, handler) = match &options.work {
+        Work::Publish(publisher, _) => {
+            (publisher.transport, publisher.description(), Handler::default())
+        }
+        Work::Take(carrier, handler) => (carrier.transport(), taking(handler), *handler),
     };
     let nanos = |d: Option<Duration>| d.map_or(0, |d| d.as_nanos() as u64);
     let in_force = EffectiveConfig {
@@ -125,9 +129,10 @@ fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
         } else {
             "tokio multi-thread".to_owned()
         },
+        library: Some(libraries::of_target(transport)),
         threads: options.threads,
         nodelay: socket2::SockRef::from(listener).tcp_nodelay()?,
-        backlog: BACKLOG,
+        backlog: tcp_info::backlog(listener.as_fd()).unwrap_or(BACKLOG),
         delay_ns: nanos(handler.delay),
         work_ns: nanos(handler.work),
     };

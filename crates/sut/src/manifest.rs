@@ -181,6 +181,12 @@ impl Manifest {
         }
     }
 
+    /// The scheme of the URL to which its events go.
+    pub fn scheme(&self) -> Option<String> {
+        let endpoint = Endpoint::parse(&self.url.replace("{port}", "1")).ok()?;
+        Some(endpoint.scheme.to_string())
+    }
+
     /// What a person calls it in a message.
     pub(super) fn command_line(&self) -> String {
         self.command.as_ref().map_or(self.url.clone(), shell_words::join)

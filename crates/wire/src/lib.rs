@@ -6,6 +6,7 @@
 pub mod endpoint;
 pub mod fault;
 pub mod http_connection;
+pub mod libraries;
 pub mod limits;
 pub mod messages;
 pub mod request_options;

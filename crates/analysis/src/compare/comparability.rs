@@ -78,9 +78,14 @@ fn scenario_differences(a: &Scenario, b: &Scenario) -> Vec<Difference> {
 }
 
 fn arm_differences(a: &ArmHeader, b: &ArmHeader) -> Vec<Difference> {
-    // How easy a program is to write changes nothing about its figures.
+    // How easy a program is to write changes nothing about its figures. Older versions recorded neither scheme
+    // nor library.
+    let recorded = a.library.is_some() && b.library.is_some();
     let keys = |arm: &ArmHeader| {
-        let arm = ArmHeader { ease: None, ..arm.clone() };
+        let mut arm = ArmHeader { ease: None, ..arm.clone() };
+        if !recorded {
+            (arm.scheme, arm.library) = (None, None);
+        }
         serde_json::to_value(arm).map(|v| flat(&v)).unwrap_or_default()
     };
     key_differences(&format!("{}: ", a.label), keys(a), keys(b))

@@ -126,6 +126,10 @@ impl<'a> Case<'a> {
                 merged_ratio: values.and_then(|_| pair.merged_ratio()),
             },
             unit: pair.metric.unit.name(),
+            design: match (pair.metric.family, pair.trials.valid.first()) {
+                (Family::Cpu, Some(block)) => Some(block[0].design.name()),
+                _ => None,
+            },
             verdict,
             matters: pair.matters(ratio.as_ref(), difference.as_ref()),
             why,

@@ -1,6 +1,7 @@
 //! The figures of one arm, from the merged windows of its valid trials.
 
 use crate::compare::judge::CONFIDENCE;
+use crate::compare::machine::SCHEDULING;
 use crate::compare::{
     ArmFigures, ArmLoad, Backlog, Connections, Design, Events, Latency, Second, Usage, Wire,
 };
@@ -27,14 +28,14 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
     let s = &header.scenario;
     let hosts: BTreeSet<&String> = header.arms.iter().map(|a| &a.host).collect();
     let cpus = |side: &str| run.placement.get(side).cloned().unwrap_or_default();
-    let (kind, slice_ns) = match trials.all.first().map(|t| t.design) {
-        Some(TrialDesign::Sliced { slice_ns }) => (Some("sliced"), Some(slice_ns)),
-        Some(TrialDesign::Sequential) => (Some("sequential"), None),
-        None => (None, None),
-    };
+    let schemes: BTreeSet<&String> = header.arms.iter().filter_map(|a| a.scheme.as_ref()).collect();
+    let trial = trials.valid.first().and_then(|block| block.first()).or(trials.all.first());
     Design {
-        kind,
-        slice_ns,
+        kind: trial.map(|t| t.design.name()),
+        slice_ns: trial.and_then(|t| match t.design {
+            TrialDesign::Sliced { slice_ns } => Some(slice_ns),
+            TrialDesign::Sequential => None,
+        }),
         flow: s.flow,
         rate: s.load.rate,
         arrivals: s.load.arrivals,
@@ -42,6 +43,8 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
         subscribers: s.subscribers.clone(),
         questions: s.questions.clone(),
         hosts: hosts.into_iter().cloned().collect(),
+        schemes: schemes.into_iter().cloned().collect(),
+        scheduling: run.environment.get(SCHEDULING).cloned(),
         driver_cpus: match &s.subscribers {
             // One shard simulates all subscribers.
             Some(_) => cpus("driver").into_iter().take(1).collect(),

@@ -5,8 +5,20 @@ use pushbench_core::record::run::RunHeader;
 use serde::Serialize;
 
 /// Properties of the machine in `run.json` that may not differ. Names are those of its `environment`.
-const MACHINE: [&str; 8] =
-    ["cpu", "cpus", "virtual machine", "kernel", "clock", "governor", "memory", "build"];
+const MACHINE: [&str; 9] = [
+    "cpu",
+    "cpus",
+    "virtual machine",
+    "kernel",
+    "clock",
+    "governor",
+    "memory",
+    "build",
+    SCHEDULING,
+];
+/// How the kernel scheduled driver and targets: `ordinary`, or a real-time priority. Older versions did not
+/// record it, which is no difference.
+pub(super) const SCHEDULING: &str = "scheduling";
 /// A kernel reserves a little more or less of the same memory each time it starts.
 const SAME_MEMORY: f64 = 0.02;
 /// What a run does not tell.
@@ -58,7 +70,8 @@ pub(crate) fn fingerprint(run: &RunHeader) -> Vec<(&'static str, String)> {
 pub fn differences(first: &RunHeader, second: &RunHeader) -> Vec<Difference> {
     let pairs = fingerprint(first).into_iter().zip(fingerprint(second));
     let differ = |((what, a), (_, b)): ((&str, String), (_, String))| {
-        if what == "memory" && same_memory(&a, &b) {
+        let unknown = what == SCHEDULING && [&a, &b].contains(&&NOT_RECORDED.to_owned());
+        if unknown || what == "memory" && same_memory(&a, &b) {
             return None;
         }
         Difference::between(what, a, b)
@@ -106,6 +119,10 @@ mod tests {
             assert_eq!(found[0].to_string(), format!("{name}: 1 kB, then 2 kB"));
             other.remove(i);
             let found = differences(&a, &header(&other));
+            if *name == SCHEDULING {
+                assert_eq!(found, [], "older versions did not record it");
+                continue;
+            }
             assert_eq!((found[0].what.as_str(), found[0].second.as_str()), (*name, NOT_RECORDED));
         }
         let mut newer = a.clone();

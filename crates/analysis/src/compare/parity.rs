@@ -1,4 +1,4 @@
-//! What the two sides have in common and what not, from the settings in force (law 6).
+//! What the two sides have in common and what not, and how that is known (law 6).
 
 use crate::compare::Trials;
 use pushbench_core::record::effective_config::EffectiveConfig;
@@ -18,6 +18,16 @@ pub struct Property {
     pub value: String,
     /// How it is known.
     pub known: Known,
+}
+
+impl Property {
+    /// What somebody said; unknown where nobody did.
+    fn declared(value: Option<String>) -> Property {
+        match value {
+            Some(value) => Property { value, known: Known::Declared },
+            None => Property { value: "unknown".to_owned(), known: Known::Unknown },
+        }
+    }
 }
 
 /// One property over all arms.
@@ -45,15 +55,13 @@ pub fn parity(header: &PointHeader, findings: &[Findings], trials: &Trials<'_>) 
     let configs: Vec<Option<EffectiveConfig>> = (0..header.arms.len())
         .map(|a| trials.all.iter().find(|t| t.arm == a).and_then(|t| t.in_force.clone()))
         .collect();
+    // Also what a built-in server says of itself is only declared.
     let effective = |of: fn(&EffectiveConfig) -> String| -> Vec<Property> {
-        let property = |s: &Option<EffectiveConfig>| match s {
-            Some(s) => Property { value: of(s), known: Known::Tested },
-            None => Property { value: "unknown".to_owned(), known: Known::Unknown },
-        };
+        let property = |s: &Option<EffectiveConfig>| Property::declared(s.as_ref().map(of));
         configs.iter().map(property).collect()
     };
     let declared = |of: fn(&ArmHeader) -> String| -> Vec<Property> {
-        let property = |a: &ArmHeader| Property { value: of(a), known: Known::Declared };
+        let property = |a: &ArmHeader| Property::declared(Some(of(a)));
         header.arms.iter().map(property).collect()
     };
     let row = |property, arms: Vec<Property>| {
@@ -78,6 +86,15 @@ pub fn parity(header: &PointHeader, findings: &[Findings], trials: &Trials<'_>) 
         row("in flight", declared(|a| a.in_flight.to_string())),
         row("framing", declared(|a| a.framing.clone())),
     ];
+    // Older versions did not record them.
+    if header.arms.iter().any(|a| a.library.is_some()) {
+        let target = |c: &Option<EffectiveConfig>| {
+            Property::declared(c.as_ref().and_then(|c| c.library.clone()))
+        };
+        let driver = |a: &ArmHeader| Property::declared(a.library.clone());
+        rows.push(row("target's library", configs.iter().map(target).collect()));
+        rows.push(row("driver's library", header.arms.iter().map(driver).collect()));
+    }
     if header.arms.iter().any(|a| a.acknowledgement.is_some()) {
         let how = |a: &ArmHeader| a.acknowledgement.clone().unwrap_or_else(|| "not at all".into());
         rows.push(row("deliveries acknowledged by", declared(how)));
@@ -111,25 +128,78 @@ fn found(aspect: Aspect, header: &PointHeader, findings: &[Findings]) -> Vec<Pro
         let finding = findings.iter().find(|f| f.arm == arm.label).and_then(|f| f.of(aspect));
         match finding {
             Some(f) => Property { value: f.value.clone(), known: f.known },
-            None => Property { value: "unknown".to_owned(), known: Known::Unknown },
+            None => Property::declared(None),
         }
     };
     header.arms.iter().map(of_arm).collect()
 }
 
-impl Parity {
-    /// Names of the rows that agree, that differ, and that are not known.
-    pub fn names(&self) -> (Vec<&'static str>, Vec<&'static str>, Vec<&'static str>) {
-        let (mut same, mut differ, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
-        for row in &self.rows {
-            if row.arms.iter().any(|p| p.known == Known::Unknown) {
-                unknown.push(row.property);
-            } else if row.same {
-                same.push(row.property);
-            } else {
-                differ.push(row.property);
-            }
+impl Row {
+    /// How the row is known: as its least known value is.
+    pub fn known(&self) -> Known {
+        let any = |known| self.arms.iter().any(|p| p.known == known);
+        match (any(Known::Unknown), any(Known::Declared)) {
+            (true, _) => Known::Unknown,
+            (false, true) => Known::Declared,
+            (false, false) => Known::Tested,
         }
-        (same, differ, unknown)
+    }
+}
+
+impl Parity {
+    /// Names of the rows that are known in this way and agree, and of those that are so known and differ.
+    pub fn names(&self, known: Known) -> [Vec<&'static str>; 2] {
+        let mine = |same| {
+            let rows = self.rows.iter().filter(move |r| r.known() == known && r.same == same);
+            rows.map(|r| r.property).collect()
+        };
+        [mine(true), mine(false)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::{compare, sample};
+    use pushbench_core::record::findings::Finding;
+    use pushbench_core::record::run::StoredRun;
+
+    fn rows(run: &StoredRun) -> Vec<Row> {
+        compare(run).points.remove(0).parity.rows
+    }
+
+    #[test]
+    fn what_a_side_says_of_itself_is_declared_and_only_what_was_observed_is_tested() {
+        let mut run = sample::ratios(1.0, 1.0);
+        assert!(rows(&run).iter().all(|r| r.known() == Known::Declared), "{:?}", rows(&run));
+        run.header.findings = run.header.points[0]
+            .arms
+            .iter()
+            .map(|arm| Findings {
+                arm: arm.label.clone(),
+                acknowledged: 5,
+                failure: None,
+                list: vec![Finding::tested(Aspect::Order, "in order")],
+            })
+            .collect();
+        let tested: Vec<&str> =
+            rows(&run).iter().filter(|r| r.known() == Known::Tested).map(|r| r.property).collect();
+        assert_eq!(tested, ["order"]);
+        run.trials.iter_mut().filter(|t| t.arm == 0).for_each(|t| t.in_force = None);
+        let handler = rows(&run).remove(0);
+        assert_eq!((handler.property, handler.known()), ("handler", Known::Unknown));
+    }
+
+    #[test]
+    fn both_sides_name_their_libraries_where_the_run_has_them() {
+        let mut run = sample::ratios(1.0, 1.0);
+        let value = |run: &StoredRun, name: &str| {
+            let row = rows(run).into_iter().find(|r| r.property == name)?;
+            Some(row.arms[1].value.clone())
+        };
+        assert_eq!(value(&run, "target's library").as_deref(), Some("hyper 1.2.3"));
+        assert_eq!(value(&run, "driver's library").as_deref(), Some("own code"));
+        run.header.points[0].arms.iter_mut().for_each(|a| a.library = None);
+        assert_eq!(value(&run, "driver's library"), None, "an older run");
     }
 }

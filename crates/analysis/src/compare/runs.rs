@@ -58,6 +58,8 @@ pub struct Run {
 pub struct Pair {
     /// The swept keys; empty without a sweep.
     pub setting: Setting,
+    /// The design of the blocks of each, on which CPU depends: `sliced`, `sequential`, or `null`.
+    pub designs: [Option<&'static str>; 2],
     /// Figures of the arms that both have, and the ratios between them.
     pub figures: Vec<Figure>,
     /// What both say of the pairs of arms that both have.
@@ -102,11 +104,18 @@ impl Runs {
 
 /// Puts two runs, each with the name of its directory, side by side.
 pub fn side_by_side(first: (&str, &StoredRun), second: (&str, &StoredRun)) -> Runs {
-    let differences = differences(&first.1.header, &second.1.header);
+    let mut differences = differences(&first.1.header, &second.1.header);
     let hinders = |d: &&Difference| !HARMLESS.contains(&d.what.as_str());
     let (a, b) = (Derived::of(first.1), Derived::of(second.1));
     let points = points_of_both(&first.1.header, &second.1.header);
     let points: Vec<Pair> = points.iter().map(|(i, j)| pair(&a, *i, &b, *j)).collect();
+    let designs = points.iter().find_map(|p| match p.designs {
+        [Some(first), Some(second)] => {
+            Difference::between("design of the blocks", first.to_owned(), second.to_owned())
+        }
+        _ => None,
+    });
+    differences.extend(designs);
     let (first, second) = (run(first), run(second));
     let altered = !first.records_differ.is_empty() || !second.records_differ.is_empty();
     Runs {
@@ -157,7 +166,8 @@ fn pair(a: &Derived<'_>, i: usize, b: &Derived<'_>, j: usize) -> Pair {
     }
     let (first, second) = (&a.report.points[i].comparisons, &b.report.points[j].comparisons);
     figures.extend(ratios(first, second));
-    Pair { setting: p.setting.clone(), figures, verdicts: pairs(first, second) }
+    let designs = [a.report.points[i].design.kind, b.report.points[j].design.kind];
+    Pair { setting: p.setting.clone(), designs, figures, verdicts: pairs(first, second) }
 }
 
 fn of_arm(label: &str, first: &[OverBlocks], second: &[OverBlocks]) -> Vec<Figure> {
@@ -211,6 +221,7 @@ fn figure(
 mod tests {
     use super::*;
     use crate::compare::sample;
+    use pushbench_core::record::trial::TrialDesign;
 
     fn names(runs: &Runs) -> Vec<&str> {
         runs.differences.iter().map(|d| d.what.as_str()).collect()
@@ -241,6 +252,17 @@ mod tests {
         let runs = side_by_side(("a", &run), ("b", &altered));
         assert!(!runs.comparable && !runs.second.complete && runs.first.complete);
         assert_eq!(runs.second.records_differ, ["6 are missing"]);
+    }
+
+    #[test]
+    fn blocks_of_another_design_are_a_difference() {
+        let first = sample::ratios(0.8, 0.5);
+        let mut second = first.clone();
+        second.trials.iter_mut().for_each(|t| t.design = TrialDesign::Sequential);
+        let runs = side_by_side(("a", &first), ("b", &second));
+        assert_eq!(names(&runs), ["design of the blocks"]);
+        assert!(!runs.comparable);
+        assert_eq!(runs.points[0].designs, [Some("sliced"), Some("sequential")]);
     }
 
     #[test]

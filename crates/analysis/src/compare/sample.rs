@@ -70,6 +70,8 @@ fn header(blocks: usize) -> RunHeader {
         label: format!("{transport}@builtin"),
         transport: transport.to_owned(),
         target: "builtin".to_owned(),
+        scheme: Some(if transport == "webhook" { "http" } else { "ws" }.to_owned()),
+        library: Some("own code".to_owned()),
         command: Some(vec!["pushbench".to_owned(), "serve".to_owned(), transport.to_owned()]),
         host: "loopback".to_owned(),
         matched: "id".to_owned(),
@@ -204,6 +206,7 @@ pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
         in_force: Some(EffectiveConfig {
             handler: "built-in".to_owned(),
             runtime: "tokio".to_owned(),
+            library: Some("hyper 1.2.3".to_owned()),
             threads: 1,
             nodelay: true,
             backlog: 4096,

@@ -1,7 +1,7 @@
 //! What the intervals support, in words: never more (law 7), and of what was measured (law 8).
 
 use crate::compare::delayed_ack;
-use crate::compare::{ArmFigures, Comparison, Trials, Verdict, findings};
+use crate::compare::{ArmFigures, Comparison, Trials, Verdict, cpu_measured, findings};
 use crate::validity::saturated;
 use pushbench_core::record::run::PointHeader;
 use pushbench_core::record::trial::Trial;
@@ -212,6 +212,7 @@ fn latency_claim(c: &Comparison, verb: &str, what: &str) -> Option<String> {
 fn relative_claim(c: &Comparison, what: &str, more: &str, less: &str) -> Option<String> {
     let ratio = c.ratio?;
     let small = if c.matters { "" } else { " (too little to matter)" };
+    let how = c.design.map_or(String::new(), |design| format!(" {}", cpu_measured(design)));
     let percent = (ratio - 1.0).abs() * 100.0;
     let by = if ratio > 2.0 {
         format!("{ratio:.1}× the")
@@ -220,8 +221,8 @@ fn relative_claim(c: &Comparison, what: &str, more: &str, less: &str) -> Option<
     };
     let verb = if what.starts_with("events") { "completes" } else { "uses" };
     match c.verdict {
-        Verdict::Better | Verdict::Worse => Some(format!("{verb} {by} {what}{small}")),
-        Verdict::Equivalent => Some(format!("is equivalent in {what}")),
+        Verdict::Better | Verdict::Worse => Some(format!("{verb} {by} {what}{how}{small}")),
+        Verdict::Equivalent => Some(format!("is equivalent in {what}{how}")),
         _ => None,
     }
 }

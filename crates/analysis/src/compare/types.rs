@@ -79,6 +79,10 @@ pub struct Design {
     pub questions: Option<Questions>,
     /// The hosts that events went to, `loopback` for the driver's own machine.
     pub hosts: Vec<String>,
+    /// The schemes of the arms' URLs; empty in runs of older versions, which had no TLS.
+    pub schemes: Vec<String>,
+    /// How the kernel scheduled driver and targets; `null` in runs of older versions.
+    pub scheduling: Option<String>,
     /// The driver's CPUs.
     pub driver_cpus: Vec<usize>,
     /// The targets' CPUs.
@@ -138,12 +142,41 @@ pub struct Comparison {
     pub(crate) cross_checks: CrossChecks,
     /// Unit of the difference.
     pub unit: &'static str,
+    /// Of CPU, which depends on it: the design of the blocks, `sliced` or `sequential`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub design: Option<&'static str>,
     /// What it comes to.
     pub verdict: Verdict,
     /// False when the whole interval lies inside the scenario's region of differences that do not matter.
     pub matters: bool,
     /// Why the verdict is what it is, where that needs saying.
     pub why: Option<String>,
+}
+
+impl Design {
+    /// Whether every arm used TLS, or none did; `None` where only some did.
+    pub fn tls(&self) -> Option<bool> {
+        let secure = |s: &String| matches!(s.as_str(), "https" | "wss");
+        let count = self.schemes.iter().filter(|s| secure(s)).count();
+        match count {
+            0 => Some(false),
+            n if n == self.schemes.len() => Some(true),
+            _ => None,
+        }
+    }
+
+    /// Whether events left this machine.
+    pub fn is_remote(&self) -> bool {
+        self.hosts.iter().any(|host| host != "loopback")
+    }
+}
+
+/// How CPU was measured, in words. It depends on the design: between its slices a target's caches get cold.
+pub fn cpu_measured(design: &str) -> &'static str {
+    match design {
+        "sliced" => "measured in slices",
+        _ => "measured one arm at a time",
+    }
 }
 
 impl Comparison {

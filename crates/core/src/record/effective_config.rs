@@ -2,19 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The settings in force, read back from the running server where the kernel can tell. Printed on
-/// the line that says it listens; the parity table is made of them.
+/// What a built-in server says of itself, read back from the kernel where it can tell. Printed on the line
+/// that says it listens; the parity table shows it as declared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EffectiveConfig {
     /// Which handler code runs.
     pub handler: String,
     /// Which runtime.
     pub runtime: String,
+    /// The library that speaks the protocol, with its version; `None` in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub library: Option<String>,
     /// Its threads.
     pub threads: usize,
     /// TCP_NODELAY of accepted connections, as the kernel reports it.
     pub nodelay: bool,
-    /// Length of the accept queue.
+    /// Length of the accept queue that the kernel granted; in runs of older versions, the requested one.
     pub backlog: u32,
     /// Sleep per event, ns.
     pub delay_ns: u64,
@@ -42,6 +45,7 @@ mod tests {
         let settings = EffectiveConfig {
             handler: "h".into(),
             runtime: "r".into(),
+            library: Some("l 1.2.3".into()),
             threads: 1,
             nodelay: true,
             backlog: 7,

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Known {
-    /// Read back or observed in the run.
+    /// Observed from outside.
     Tested,
-    /// Said by the target's manifest, by itself, or by the driver's own settings.
+    /// Said by the target's manifest, by the target itself (also a built-in one), or by the driver's settings.
     Declared,
     /// Neither declared nor tested.
     Unknown,

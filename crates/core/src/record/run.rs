@@ -24,6 +24,12 @@ pub struct ArmHeader {
     pub transport: String,
     /// Its target.
     pub target: String,
+    /// The scheme of its URLs; `None` in runs of older versions, which had no TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<String>,
+    /// The library by which the driver speaks its protocol, with its version; `None` in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub library: Option<String>,
     /// How it is started; `None` when it was already running.
     pub command: Option<Vec<String>>,
     /// The host its events go to, `loopback` for this machine.

@@ -34,6 +34,16 @@ pub enum TrialDesign {
     Sequential,
 }
 
+impl TrialDesign {
+    /// `sliced` or `sequential`.
+    pub fn name(self) -> &'static str {
+        match self {
+            TrialDesign::Sliced { .. } => "sliced",
+            TrialDesign::Sequential => "sequential",
+        }
+    }
+}
+
 /// A driver thread that works for more of its time than this has none left: in open loop it cannot
 /// promise to be on time, in closed loop it was the limit.
 pub const DRIVER_LIMIT: f64 = 0.90;

@@ -6,6 +6,7 @@ use crate::chart::plot::{Plot, WIDTH};
 use crate::chart::scale::Scale;
 use crate::chart::svg::Anchor;
 use crate::chart::{Chart, Kind};
+use crate::conditions::cpu_design;
 use crate::visible::{shorten, visible};
 use pushbench_analysis::compare::ArmFigures;
 use pushbench_analysis::compare::charts::Page;
@@ -36,7 +37,12 @@ pub(crate) fn of_point(page: &Page, index: usize) -> Vec<Chart> {
     let point = &page.report.points[index];
     let (arms, all) = (&point.arms, costs::of(point.design.flow));
     let looks = looks(arms);
-    all.iter().filter_map(|bars| bars.chart(arms, &looks)).collect()
+    let mut charts: Vec<Chart> = all.iter().filter_map(|bars| bars.chart(arms, &looks)).collect();
+    if let Some(how) = cpu_design([point]) {
+        let cpu = charts.iter_mut().filter(|c| c.name.starts_with("cpu"));
+        cpu.for_each(|chart| chart.about.push_str(&format!(" {how}.")));
+    }
+    charts
 }
 
 impl Bars {

@@ -13,7 +13,7 @@ use crate::table::metric_name;
 use crate::visible::visible;
 use pushbench_analysis::compare::charts::Page;
 use pushbench_analysis::compare::charts::pairs::Judged;
-use pushbench_analysis::compare::{Comparison, Verdict};
+use pushbench_analysis::compare::{Comparison, Verdict, cpu_measured};
 
 /// Least height of a row.
 const ROW: f64 = 24.0;
@@ -184,8 +184,12 @@ fn chart(name: &str, what: &str, rows: &[Row<'_>], baseline: &str) -> Option<Cha
     let bare =
         rows.iter().any(|r| r.comparison.ci95.is_none() && r.comparison.measured().is_some());
     let starred = rows.iter().any(|r| is_small(r.comparison));
+    let how = rows
+        .iter()
+        .find_map(|r| r.comparison.design)
+        .map_or(String::new(), |design| format!(" CPU was {}.", cpu_measured(design)));
     let about = format!(
-        "Each line is the 95 % interval of the ratio to {}. Left of ×1 is less, right is more. Differences inside the grey region are equivalent.{}{}{}",
+        "Each line is the 95 % interval of the ratio to {}. Left of ×1 is less, right is more. Differences inside the grey region are equivalent.{how}{}{}{}",
         visible(baseline),
         if bare { " A mark without a line has too few blocks for an interval." } else { "" },
         if null {

@@ -7,9 +7,9 @@ use crate::chart::svg::num;
 use crate::chart::{Chart, Kind};
 use crate::table::metric_name;
 use crate::visible::{shorten, visible};
-use pushbench_analysis::compare::Comparison;
 use pushbench_analysis::compare::charts::Page;
 use pushbench_analysis::compare::charts::pairs::{Pair, Pairs};
+use pushbench_analysis::compare::{Comparison, cpu_measured};
 
 /// Height of the drawing.
 const HEIGHT: f64 = 130.0;
@@ -64,10 +64,14 @@ fn draw(metric: &str, label: &str, all: &[(&Pairs, &Comparison, &Look)], baselin
     for (pairs, comparison, look) in all {
         series(&mut plot, pairs, comparison, look, x, y);
     }
+    let how = all
+        .iter()
+        .find_map(|(_, c, _)| c.design)
+        .map_or(String::new(), |design| format!(" CPU was {}.", cpu_measured(design)));
     let about = "Each mark is one block's ratio; line and band are their mean and its 95 % interval. A slope indicates drift of the machine; crosses are voided blocks, which are not averaged.";
     let title = format!("Block by block: {label}");
     let name = format!("paired-{}", metric.replace(['.', '_'], "-"));
-    Chart::of(&name, Kind::Paired, title, about.to_owned(), plot).with(table(all))
+    Chart::of(&name, Kind::Paired, title, format!("{about}{how}"), plot).with(table(all))
 }
 
 fn series(

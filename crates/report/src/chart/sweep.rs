@@ -6,11 +6,13 @@ use crate::chart::plot::{Axis, Plot};
 use crate::chart::scale::{Kind as Spread, Scale, bytes_tick, rate_tick, time_tick};
 use crate::chart::svg::{Anchor, num};
 use crate::chart::{Chart, Kind};
+use crate::conditions::cpu_design;
 use crate::table;
 use crate::table::metric_name;
 use crate::visible::{shorten, visible};
 use pushbench_analysis::compare::charts::Page;
 use pushbench_analysis::compare::charts::sweep::{Crossing, Curve, Group, Knee, Mark, Sweep};
+use pushbench_core::record::metrics::{self, Family};
 use pushbench_core::scenario::Flow;
 use pushbench_core::units;
 
@@ -27,7 +29,7 @@ pub fn of_run(page: &Page) -> Vec<Chart> {
     for (number, group) in sweep.groups.iter().enumerate() {
         let looks = looks(&group.arms);
         for curve in &group.curves {
-            let lane = Lane { sweep, group, looks: &looks, number, flow };
+            let lane = Lane { page, sweep, group, looks: &looks, number, flow };
             charts.extend(lane.chart(curve));
         }
     }
@@ -35,11 +37,16 @@ pub fn of_run(page: &Page) -> Vec<Chart> {
 }
 
 struct Lane<'a> {
+    page: &'a Page,
     sweep: &'a Sweep,
     group: &'a Group,
     looks: &'a [Look],
     number: usize,
     flow: Flow,
+}
+
+fn is_cpu(metric: &str) -> bool {
+    metrics::named(metric).is_some_and(|m| m.family == Family::Cpu)
 }
 
 /// Writes a figure.
@@ -165,6 +172,9 @@ impl Lane<'_> {
                 units::rate(knee.from),
                 units::rate(knee.to)
             ));
+        }
+        if let Some(how) = cpu_design(&self.page.report.points).filter(|_| is_cpu(curve.metric)) {
+            about.push_str(&format!(" {how}."));
         }
         for c in &curve.crossings {
             about.push_str(&self.crossing_words(c));

@@ -57,7 +57,10 @@ fn line(line: &Line) -> Vec<String> {
         None => none(),
     };
     vec![
-        format!("{} {}", place(&line.transport, &line.setting), line.metric),
+        {
+            let place = place(&line.transport, &line.setting);
+            format!("{place} {}{}", line.metric, line.cpu_measured())
+        },
         value(line.base),
         value(line.candidate),
         ratio(&line.slow_down),

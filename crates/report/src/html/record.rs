@@ -44,14 +44,14 @@ fn parity(point: &Point) -> Markup {
                     @for row in rows {
                         tr.differs[!row.same] {
                             th scope="row" { (row.property) }
-                            @for p in &row.arms { td { bdi { (p.value) } @if p.known != Known::Tested { " " span.soft { (known(p.known)) } } } }
+                            @for p in &row.arms { td { bdi { (p.value) } " " span.soft { (known(p.known)) } } }
                             td { @if row.same { "same" } @else if row.arms.iter().any(|p| p.known == Known::Unknown) { "unknown" } @else { "≠ differs" } }
                         }
                     }
                 }
             }
         }))
-        p.soft { "Read from the running servers or observed, unless marked declared or unknown." }
+        p.soft { "Tested: observed from outside. Declared: said by the target itself, also by a built-in one, by its description, or by the driver." }
     }
 }
 
@@ -69,8 +69,7 @@ fn findings(run: &Run<'_>) -> Markup {
         None => "–".to_owned(),
         Some(f) => {
             let detail = f.detail.as_ref().map_or(String::new(), |d| format!(" ({d})"));
-            let how = if f.known == Known::Tested { "" } else { known(f.known) };
-            format!("{}{detail} {how}", f.value).trim_end().to_owned()
+            format!("{}{detail} {}", f.value, known(f.known))
         }
     };
     let mut head = vec!["property".to_owned()];

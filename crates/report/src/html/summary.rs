@@ -120,8 +120,10 @@ fn limits(run: &Run<'_>) -> Markup {
         div.two {
             section.card aria-label="Not tested" {
                 (heading(run.level + 2, None, &html! { "Not tested here" }))
-                ul.plain { @for what in conditions::not_tested(&run.page.report).split(", ") { li { (what) } } }
-                p.soft { "Events went over " bdi { (hosts(&run.page.report.points)) } ": these figures do not include the delay of a real network." }
+                ul.plain { @for what in conditions::not_tested(&run.page.report) { li { (what) } } }
+                @if !run.page.report.points.iter().any(|p| p.design.is_remote()) {
+                    p.soft { "Events went over loopback: these figures do not include the delay of a real network." }
+                }
             }
             section.card aria-label="Repeat" {
                 (heading(run.level + 2, None, &html! { "Run it again" }))
@@ -130,11 +132,6 @@ fn limits(run: &Run<'_>) -> Markup {
             }
         }
     }
-}
-
-fn hosts(points: &[Point]) -> String {
-    let hosts = points.first().map(|p| p.design.hosts.clone()).unwrap_or_default();
-    hosts.join(" and ")
 }
 
 pub(super) fn command(what: &str, text: &str) -> Markup {
@@ -186,9 +183,15 @@ pub(super) fn star<'a>(points: impl IntoIterator<Item = &'a Point>) -> Markup {
     html! { @if starred { p.soft { "* too small to matter by this scenario (compare.matters)." } } }
 }
 
+/// How CPU was measured.
+pub(super) fn cpu_design<'a>(points: impl IntoIterator<Item = &'a Point>) -> Markup {
+    html! { @if let Some(how) = conditions::cpu_design(points) { p.soft { (how) "." } } }
+}
+
 /// The meaning of the signs at verdicts.
 fn legend(point: &Point) -> Markup {
     html! {
+        (cpu_design([point]))
         (star([point]))
         @for why in certainty::withheld(point) { p.soft { "† " bdi { (why) } } }
     }

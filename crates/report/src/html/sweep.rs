@@ -3,7 +3,7 @@
 use crate::chart::forest;
 use crate::html::Run;
 use crate::html::frame::{breakable, scrolled, unbroken};
-use crate::html::summary::star;
+use crate::html::summary::{cpu_design, star};
 use crate::html::tiles::class;
 use crate::html::validity::mark;
 use crate::idle;
@@ -43,6 +43,7 @@ pub(super) fn matrix(run: &Run<'_>) -> Markup {
                 }
             }
         }))
+        (cpu_design(points))
         (star(points))
         @if !alone {
             p.soft { "Below each verdict: the difference from " bdi { (first.arms[0].arm) } " with its 95 % interval (only a ratio where there are too few blocks for an interval), and the figures of both arms." }

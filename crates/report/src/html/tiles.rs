@@ -6,7 +6,7 @@ use crate::html::validity::mark;
 use crate::{notes, table as cells};
 use maud::{Markup, html};
 use pushbench_analysis::compare::charts::headlines;
-use pushbench_analysis::compare::{ArmFigures, Comparison, Point, Verdict};
+use pushbench_analysis::compare::{ArmFigures, Comparison, Point, Verdict, cpu_measured};
 use pushbench_core::record::metrics;
 use pushbench_core::record::metrics::Family;
 
@@ -26,6 +26,7 @@ pub(super) fn tiles(run: &Run<'_>, point: &Point) -> Markup {
                     p.word { bdi { (claim(point, c)) } }
                     @if notes::is_small(c) { p.small { "too small to matter" } }
                     p.figure { bdi { (cells::measured(c)) } }
+                    @if let Some(design) = c.design { p.small { (cpu_measured(design)) } }
                     @if let Some(why) = &c.why { p.why { bdi { (why) } } }
                     @if !moving.is_empty() { p.why { (mark(run, point, &moving)) " affects this figure" } }
                 }

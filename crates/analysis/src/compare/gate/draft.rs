@@ -6,7 +6,7 @@ use crate::compare::gate::waiver::Waiver;
 use crate::compare::gate::{ALPHA, BETA, EARLY, EARLY_BEYOND, Line, Margin, Outcome, Settings};
 use crate::stats::Interval;
 use crate::stats::effect::Effect;
-use pushbench_core::record::metrics::{Metric, Unit};
+use pushbench_core::record::metrics::{Family, Metric, Unit};
 use pushbench_core::scenario::Setting;
 use pushbench_core::units;
 
@@ -22,6 +22,8 @@ pub struct Subject<'a> {
     pub transport: String,
     pub metric: &'static Metric,
     pub margin: &'a Margin,
+    /// The design of the blocks.
+    pub design: Option<&'static str>,
     /// The slow-down that is meant, if there is one in force.
     pub waiver: Option<&'a Waiver>,
 }
@@ -43,7 +45,7 @@ pub struct Draft {
 
 impl Draft {
     pub fn new(subject: Subject<'_>, evidence: Evidence) -> Draft {
-        let Subject { setting, transport, metric, margin, waiver } = subject;
+        let Subject { setting, transport, metric, margin, design, waiver } = subject;
         let share = waiver.map_or(margin.share, |w| w.ceiling.max(margin.share));
         let allowed = share.ln_1p();
         let (outcome, why) = match (margin.qualified, &evidence.doubt) {
@@ -57,6 +59,7 @@ impl Draft {
             transport,
             metric: metric.name,
             unit: metric.unit.name(),
+            design: design.filter(|_| metric.family == Family::Cpu),
             base: evidence.base,
             candidate: evidence.candidate,
             slow_down: evidence.slow_down.and_then(|e| e.interval(CONFIDENCE)).map(published),

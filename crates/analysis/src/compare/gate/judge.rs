@@ -139,6 +139,7 @@ fn of_pair(pair: &Pairs<'_>, settings: &Settings) -> Vec<Draft> {
             transport: pair.transport.clone(),
             metric,
             margin,
+            design: pair.base.first().map(|t| t.design.name()),
             waiver: settings.waiver(&pair.scenario.name, metric.name),
         };
         drafts.push(Draft::new(subject, Evidence::of(pair, metric)));

@@ -30,7 +30,7 @@ pub use margin::{Margin, MarginSource};
 pub use sentence::{change, percent, value};
 pub use waiver::{State, Waiver};
 
-use crate::compare::{FEWEST_BLOCKS, Ratio};
+use crate::compare::{FEWEST_BLOCKS, Ratio, cpu_measured};
 use pushbench_core::scenario::Setting;
 use serde::{Deserialize, Serialize};
 
@@ -133,6 +133,9 @@ pub struct Line {
     pub metric: &'static str,
     /// Its unit.
     pub unit: &'static str,
+    /// Of CPU, which depends on it: the design of the blocks, `sliced` or `sequential`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub design: Option<&'static str>,
     /// Geometric mean over blocks; `null` for a ratio of transports.
     pub base: Option<f64>,
     /// The same of the candidate.
@@ -163,6 +166,11 @@ pub struct Line {
 }
 
 impl Line {
+    /// How CPU was measured, after a comma; empty for other metrics.
+    pub fn cpu_measured(&self) -> String {
+        self.design.map_or(String::new(), |design| format!(", {}", cpu_measured(design)))
+    }
+
     /// What is allowed, as a ratio.
     pub fn limit(&self) -> f64 {
         1.0 + self.margin.share

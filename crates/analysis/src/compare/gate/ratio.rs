@@ -25,6 +25,7 @@ pub fn all(all: &[Pairs<'_>], settings: &Settings) -> Vec<Draft> {
                         transport: format!("{}:{}", second.transport, first.transport),
                         metric,
                         margin,
+                        design: first.base.first().map(|t| t.design.name()),
                         waiver: settings.waiver(&first.scenario.name, metric.name),
                     };
                     drafts.push(Draft::new(subject, evidence(first, second, metric)));

@@ -67,10 +67,11 @@ fn slower(line: &Line) -> String {
         None => ("?".to_owned(), String::new()),
     };
     format!(
-        "{} of {} is worse by {by}{interval}, by {} at least (Holm-adjusted), where {} is allowed",
+        "{} of {} is worse by {by}{interval}, by {} at least (Holm-adjusted){}, where {} is allowed",
         line.metric,
         place(&line.transport, &line.setting),
         line.adjusted_low.map_or("?".to_owned(), percent),
+        line.cpu_measured(),
         line.allowed()
     )
 }

@@ -41,6 +41,7 @@ fn kinds(metric: &'static str) -> Vec<Line> {
                             transport: "webhook".to_owned(),
                             metric,
                             margin,
+                            design: None,
                             waiver,
                         };
                         let draft = Draft::new(subject, evidence);

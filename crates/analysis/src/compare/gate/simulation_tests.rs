@@ -80,7 +80,10 @@ fn judged(made: &[[Vec<f64>; 3]]) -> Gate {
         let unlagged = metric.without_lag.map(|_| Some(found.clone()));
         let evidence = Evidence::from_values(metric, Some(found), unlagged, Some(beside(null)));
         let (setting, transport) = (Setting::new(), "webhook".to_owned());
-        Draft::new(Subject { setting, transport, metric, margin, waiver: None }, evidence)
+        Draft::new(
+            Subject { setting, transport, metric, margin, design: None, waiver: None },
+            evidence,
+        )
     };
     let drafts = settings.margins.iter().zip(made).map(draft).collect();
     let lines = judge::lines(drafts, &settings);
