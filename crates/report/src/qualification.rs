@@ -1,7 +1,7 @@
 //! How often the gate was right, as Markdown and JSON.
 
 use crate::markdown::{escape, grid};
-use pushbench_analysis::compare::gate::qualification::{Header, Tried, rates};
+use pushbench_analysis::compare::gate::qualification::{Header, Tried, null_means, rates};
 use pushbench_core::units;
 use std::fmt::Write as _;
 
@@ -32,6 +32,22 @@ pub fn render(header: &Header, trials: &[Tried]) -> String {
     }));
     grid(&mut out, &rows, 1);
     out.push_str("The intervals are exact binomial intervals.\n\n");
+    let means = null_means(header, trials);
+    if !means.is_empty() {
+        let head = ["mean of equal builds", "gates", "mean", "95 % interval", ""];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        let signed = |log: f64| format!("{:+.2} %", log.exp_m1() * 100.0);
+        rows.extend(means.into_iter().map(|m| {
+            let word = if m.biased { "biased" } else { "" };
+            let interval = format!("{} to {}", signed(m.ci95[0]), signed(m.ci95[1]));
+            vec![m.metric, m.of.to_string(), signed(m.mean), interval, word.to_owned()]
+        }));
+        grid(&mut out, &rows, 1);
+        out.push_str(
+            "A mean is *biased* if its interval (Student's t over gates) excludes 0 and it is beyond 0.3 %. `pushbench \
+             gate` does not judge a biased metric.\n\n",
+        );
+    }
     let metrics: Vec<&str> = header.settings.margins.iter().map(|m| m.metric.as_str()).collect();
     let mut rows =
         vec![vec!["gate".to_owned(), "candidate".into(), "verdict".into(), "stage".into()]];
@@ -55,6 +71,6 @@ pub fn render(header: &Header, trials: &[Tried]) -> String {
 
 /// The same as data.
 pub fn json(header: &Header, trials: &[Tried]) -> String {
-    let all = serde_json::json!({ "header": header, "rates": rates(trials), "gates": trials });
+    let all = serde_json::json!({ "header": header, "rates": rates(trials), "null_means": null_means(header, trials), "gates": trials });
     crate::visible::json(&format!("{all:#}\n"))
 }

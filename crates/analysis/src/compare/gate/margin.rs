@@ -1,5 +1,7 @@
 //! How large a slow-down is let pass, per metric.
 
+use crate::stats;
+use crate::stats::Interval;
 use serde::{Deserialize, Serialize};
 
 /// Without nulls of this kind of machine: what good practice calls a small regression, and what the
@@ -11,6 +13,9 @@ const SMALLEST: f64 = 0.02;
 const LARGEST: f64 = 0.05;
 /// Fewer nulls say too little of their own spread.
 pub const FEWEST_NULLS: usize = 20;
+/// Equal builds that differ by more than this on average are not measured alike: with enough gates such a
+/// difference would be claimed.
+const MOST_BIAS: f64 = 0.003;
 /// Tukey's outer fence: beyond it a value is called far out (Exploratory Data Analysis, 1977).
 const FENCE: f64 = 3.0;
 
@@ -40,8 +45,22 @@ pub struct Margin {
     pub share: f64,
     /// Where it comes from.
     pub source: MarginSource,
-    /// False when this kind of machine needs a wider margin than anybody should accept.
+    /// Mean log ratio of equal builds, where it is a bias: certainly not 0, and not small.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias: Option<f64>,
+    /// False when this kind of machine needs a wider margin than anybody should accept, or is biased.
     pub qualified: bool,
+}
+
+/// The mean log ratio of equal builds with its 95 % interval (Student's t); `None` of fewer than two.
+pub fn mean_of_nulls(nulls: &[f64]) -> Option<Interval> {
+    stats::t_interval(nulls, 0.95)
+}
+
+/// The mean where it is a bias: its interval excludes 0, and it is larger than 0.3 %.
+pub fn bias(nulls: &[f64]) -> Option<f64> {
+    let mean = mean_of_nulls(nulls).filter(|mean| !mean.holds(0.0))?;
+    Some(mean.estimate).filter(|mean| mean.abs().exp_m1() > MOST_BIAS)
 }
 
 impl Margin {
@@ -50,14 +69,15 @@ impl Margin {
         let metric = metric.to_owned();
         if nulls.len() < FEWEST_NULLS {
             let source = MarginSource::Default { nulls: nulls.len() };
-            return Margin { metric, share: DEFAULT, source, qualified: true };
+            return Margin { metric, share: DEFAULT, source, bias: None, qualified: true };
         }
         let mut sizes: Vec<f64> = nulls.iter().map(|log| log.abs().exp_m1()).collect();
         sizes.sort_by(f64::total_cmp);
         let (q1, q3) = (quantile(&sizes, 0.25), quantile(&sizes, 0.75));
         let share = SMALLEST.max(q3 + FENCE * (q3 - q1));
         let source = MarginSource::Nulls { count: nulls.len() };
-        Margin { metric, share, source, qualified: share <= LARGEST }
+        let bias = bias(nulls);
+        Margin { metric, share, source, bias, qualified: share <= LARGEST && bias.is_none() }
     }
 
     /// Said which: `5 %`, `5 % (3 nulls are too few)`, `2.0 % (30 nulls)`.
@@ -69,7 +89,10 @@ impl Margin {
                 format!("{:.0} % ({nulls} {are} too few)", self.share * 100.0)
             }
             MarginSource::Nulls { count } => {
-                format!("{:.1} % ({count} nulls)", self.share * 100.0)
+                let mean = self.bias.map_or(String::new(), |mean| {
+                    format!(", which differ by {:+.1} % on average", mean.exp_m1() * 100.0)
+                });
+                format!("{:.1} % ({count} nulls{mean})", self.share * 100.0)
             }
         }
     }
@@ -108,5 +131,19 @@ mod tests {
         assert_eq!((few.share, few.qualified), (DEFAULT, true));
         assert_eq!(few.text(), "5 % (19 nulls are too few)");
         assert_eq!(Margin::of("service.p50", &[]).text(), "5 %");
+    }
+
+    #[test]
+    fn nulls_that_are_all_small_and_on_one_side_are_a_bias() {
+        let around = |mean: f64| -> Vec<f64> {
+            (0..30).map(|i| mean + 0.005 * f64::from(i % 7 - 3) / 3.0).collect()
+        };
+        let biased = Margin::of("target_usage.cpu_ns_per_event", &around(-0.01));
+        assert_eq!((biased.share, biased.qualified), (SMALLEST, false));
+        assert_eq!(biased.text(), "2.0 % (30 nulls, which differ by -1.0 % on average)");
+        // Certain, and too small to matter; and large, but not certain.
+        assert!(Margin::of("service.p50", &around(-0.002)).qualified);
+        let uncertain: Vec<f64> = (0..20).map(|i| if i == 0 { 0.1 } else { 0.0 }).collect();
+        assert_eq!(bias(&uncertain), None);
     }
 }

@@ -1,6 +1,7 @@
 //! How often the gate was right: false alarms among equal builds, and what it found of what was put in
 //! on purpose.
 
+use crate::compare::gate::margin::{bias, mean_of_nulls};
 use crate::compare::gate::{BASE, Gate, Line, NULL, Outcome, Settings, judge};
 use crate::stats;
 use pushbench_core::record::run::StoredRun;
@@ -93,6 +94,40 @@ pub struct Rate {
     pub of: usize,
     /// Exact binomial 95 % interval.
     pub ci95: [f64; 2],
+}
+
+/// By how much equal builds differ on average.
+#[derive(Debug, Clone, Serialize)]
+pub struct NullMean {
+    /// The metric.
+    pub metric: String,
+    /// Gates.
+    pub of: usize,
+    /// Mean log ratio over gates.
+    pub mean: f64,
+    /// Its 95 % interval (Student's t).
+    pub ci95: [f64; 2],
+    /// The interval excludes 0, and the mean is beyond 0.3 %.
+    pub biased: bool,
+}
+
+/// The mean of the equal builds in each judged metric. A verdict may be right in every gate and the
+/// measurement still favour one side.
+pub fn null_means(header: &Header, trials: &[Tried]) -> Vec<NullMean> {
+    let of = |metric: &str| {
+        let equal = trials.iter().filter(|t| t.candidate == EQUAL);
+        let log = |t: &Tried| Some(t.log_ratios.iter().find(|(m, _)| m == metric)?.1);
+        let nulls: Vec<f64> = equal.filter_map(log).collect();
+        let mean = mean_of_nulls(&nulls)?;
+        Some(NullMean {
+            metric: metric.to_owned(),
+            of: nulls.len(),
+            mean: mean.estimate,
+            ci95: [mean.low, mean.high],
+            biased: bias(&nulls).is_some(),
+        })
+    };
+    header.settings.margins.iter().filter_map(|m| of(&m.metric)).collect()
 }
 
 /// False alarms and detections, each with what N allows to say.
