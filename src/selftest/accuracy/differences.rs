@@ -51,13 +51,16 @@ fn differences(context: &SelfTestContext<'_>, carrier: Carrier) -> Result<Vec<Di
         });
         let known: Vec<f64> =
             pairs(&run, arm).map(|[base, other]| held(other) - held(base)).collect();
+        let difference = reported.and_then(|c| c.difference.zip(c.difference_ci95));
+        let (reported_ns, interval_ns) = difference.unwrap_or_default();
         Difference {
             transport: carrier.name().to_owned(),
             wanted_ns,
             known_ns: mean(&known).unwrap_or(0.0),
-            reported_ns: reported.and_then(|c| c.difference).unwrap_or(0.0),
-            interval_ns: reported.and_then(|c| c.difference_ci95).unwrap_or_default(),
-            blocks: known.len(),
+            reported_ns,
+            interval_ns,
+            // One block has no interval.
+            blocks: difference.map_or(0, |_| known.len()),
             left_out,
         }
     };

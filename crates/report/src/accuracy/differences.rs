@@ -1,6 +1,6 @@
 //! Known differences between two targets, and a known tail.
 
-use crate::accuracy::queues::trials;
+use crate::accuracy::queues::{known, trials};
 use crate::accuracy::{rows, section, step, within};
 use crate::markdown::grid;
 use pushbench_core::record::accuracy::{Difference, Tail};
@@ -21,7 +21,7 @@ pub(super) fn differences(out: &mut String, differences: &[Difference]) {
     );
     let row = |d: &Difference| {
         let [low, high] = d.interval_ns.map(nanos_text);
-        vec![
+        let cells = vec![
             d.transport.clone(),
             nanos_text(d.wanted_ns as f64),
             nanos_text(d.known_ns),
@@ -29,7 +29,8 @@ pub(super) fn differences(out: &mut String, differences: &[Difference]) {
             format!("{low} … {high}"),
             nanos_text(error(d)),
             trials(d.blocks, d.left_out),
-        ]
+        ];
+        known(cells, 2, d.blocks)
     };
     let head = ["", "added", "known", "reported", "interval", "error", "blocks"];
     grid(out, &rows(&head, differences.iter().map(row)), 1);
@@ -78,12 +79,14 @@ pub(super) fn tails(out: &mut String, tails: &[Tail]) {
         cells.extend([reported, exact, reported - exact].map(nanos_text));
         cells.extend(t.beyond.map(percent));
         cells.push(trials(t.trials, t.left_out));
-        cells
+        known(cells, 1, t.trials)
     };
     let head = ["", "p99", "exact", "error", "over 10 ms", "exact", "trials"];
     grid(out, &rows(&head, tails.iter().map(row)), 1);
     let valid = || tails.iter().filter(|t| t.trials > 0);
-    let p99 = valid().map(|t| (t.p99_ns[0] - t.p99_ns[1]).abs()).fold(0.0, f64::max);
+    let Some(p99) = valid().map(|t| (t.p99_ns[0] - t.p99_ns[1]).abs()).reduce(f64::max) else {
+        return;
+    };
     let beyond = valid().map(|t| (t.beyond[0] - t.beyond[1]).abs()).fold(0.0, f64::max);
     let at = valid().map(|t| t.p99_ns[0]).fold(0.0, f64::max);
     let _ = writeln!(
@@ -145,6 +148,7 @@ mod tests {
         let page = page(&[none, difference(5_000, 2_500.0)]);
         assert!(page.contains("is 2.50 µs, beyond the limit of 2.00 µs. The interval"), "{page}");
         assert!(page.contains("in 0 of 1 rows"), "{page}");
+        assert!(page.contains("| tcp | 2.00 µs | – | – | – | – | 0, 1 left out |"), "{page}");
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) fn queues(out: &mut String, queues: &[Queued]) {
             cells.push(nanos_text(deviation(q, i)));
         }
         cells.extend([nanos_text(q.hiccup_p99_ns), trials(q.trials, q.left_out)]);
-        cells
+        known(cells, 2, q.trials)
     };
     let head = [
         "",
@@ -51,18 +51,28 @@ pub(super) fn queues(out: &mut String, queues: &[Queued]) {
     grid(out, &rows(&head, queues.iter().map(row)), 1);
     let valid = || queues.iter().filter(|q| q.trials > 0);
     let fine = |i: usize| valid().filter(move |q| resolved(q.reported_ns[i]));
-    let worst = |i: usize| fine(i).map(|q| deviation(q, i).abs()).fold(0.0, f64::max);
-    let hiccups =
-        fine(2).map(|q| deviation(q, 2).abs() / q.hiccup_p99_ns.max(1.0)).fold(0.0, f64::max);
-    let _ = write!(
-        out,
-        "The largest deviation is {} at p50 and {} at p90, {} the limit of {}. At p99 it is up to ×{hiccups:.1} of the 99th percentile of the hiccup meter, {} the limit of ×{WANTED_HICCUPS}.",
-        nanos_text(worst(0)),
-        nanos_text(worst(1)),
-        within(worst(0).max(worst(1)), WANTED_NS),
-        nanos_text(WANTED_NS),
-        within(hiccups, WANTED_HICCUPS),
-    );
+    let worst = |i: usize| fine(i).map(|q| deviation(q, i).abs()).reduce(f64::max);
+    let named = [worst(0).map(|ns| (ns, "p50")), worst(1).map(|ns| (ns, "p90"))];
+    let texts: Vec<String> =
+        named.iter().flatten().map(|(ns, name)| format!("{} at {name}", nanos_text(*ns))).collect();
+    let _ = match worst(0).into_iter().chain(worst(1)).reduce(f64::max) {
+        Some(largest) => write!(
+            out,
+            "The largest deviation is {}, {} the limit of {}.",
+            texts.join(" and "),
+            within(largest, WANTED_NS),
+            nanos_text(WANTED_NS),
+        ),
+        None => write!(out, "No trial shows a deviation at p50 or p90."),
+    };
+    let hiccups = |q: &Queued| deviation(q, 2).abs() / q.hiccup_p99_ns.max(1.0);
+    if let Some(worst) = fine(2).map(hiccups).reduce(f64::max) {
+        let _ = write!(
+            out,
+            " At p99 it is up to ×{worst:.1} of the 99th percentile of the hiccup meter, {} the limit of ×{WANTED_HICCUPS}.",
+            within(worst, WANTED_HICCUPS),
+        );
+    }
     let coarse = valid().flat_map(|q| q.reported_ns).filter(|ns| !resolved(*ns));
     steps(out, coarse.reduce(f64::min));
     out.push_str("\n\n");
@@ -95,7 +105,7 @@ fn formulas(out: &mut String, queues: &[Queued]) {
         let own = ((q.mean_ns[0] - q.mean_ns[1]).abs() - WANTED_NS).max(0.0);
         own / q.deviation_ns.max(1.0)
     };
-    let worst = valid.map(times).fold(0.0, f64::max);
+    let Some(worst) = valid.map(times).reduce(f64::max) else { return };
     let _ = writeln!(
         out,
         "After {} for the way of an answer, the largest deviation is ×{worst:.1} of that of a perfect instrument, {} the limit of ×{WANTED_DEVIATIONS}.\n",
@@ -127,6 +137,15 @@ fn law(q: &Queued) -> &'static str {
 
 fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
+}
+
+/// A row whose figures, from this cell to the one before the last, are known if there is anything behind them.
+pub(super) fn known(mut cells: Vec<String>, from: usize, behind: usize) -> Vec<String> {
+    let last = cells.len() - 1;
+    if behind == 0 {
+        cells[from..last].fill("–".to_owned());
+    }
+    cells
 }
 
 /// How many there are, and how many are not among them.
@@ -221,6 +240,13 @@ mod tests {
         none.trials = 0;
         let page = page(&[queued([1e3; 3], 11e6), none]);
         assert!(page.contains("is 1.00 µs at p50 and 1.00 µs at p90, within"), "{page}");
-        assert!(page.contains("| 0, 1 left out |"), "{page}");
+        assert!(
+            page.contains("| sleeps | – | – |") && page.contains("| 0, 1 left out |"),
+            "{page}"
+        );
+        none = queued([0.0; 3], 11e6);
+        none.trials = 0;
+        let page = self::page(&[none]);
+        assert!(page.contains("No trial shows a deviation") && !page.contains("within"), "{page}");
     }
 }
