@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 const BASELINE_NS: u64 = 100_000;
 const ADDED_US: [u64; 5] = [2, 5, 10, 50, 1_000];
-const BLOCKS: usize = 12;
+const BLOCKS: usize = 10;
 /// The two times of the target with a tail, and how many events there are to one that takes the longer one.
 const TWO_POINTS: Service = Service::Held { ns: 1_000_000, other: 20_000_000, every: 20 };
 const BEYOND_NS: u64 = 10_000_000;
@@ -37,7 +37,7 @@ fn differences(context: &SelfTestContext<'_>, carrier: Carrier) -> Result<Vec<Di
     let settings = [
         ("load.rate", "1000".to_owned()),
         ("load.warmup", "100ms".to_owned()),
-        ("load.duration", "600ms".to_owned()),
+        ("load.duration", "500ms".to_owned()),
         ("compare.blocks", BLOCKS.to_string()),
     ];
     let mut run = exact_run::run(context, &arms, &settings)?;
