@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Runs this check alone: freeze, delay, agree, pacing, outcomes or deliveries; may be repeated
+    /// Runs this check alone: freeze, delay, agree, pacing, queue, outcomes or deliveries; may be repeated
     #[arg(long, value_name = "CHECK")]
     only: Vec<String>,
     /// Measures the accuracy of the figures on this machine and writes a page and its data

@@ -5,8 +5,10 @@ pub mod accuracy;
 mod agree;
 mod delay;
 mod deliveries;
+mod exact_run;
 mod outcomes;
 mod pacing;
+mod queue;
 mod stopped_target;
 
 use pushbench_analysis::validity;
@@ -55,11 +57,12 @@ pub struct Check {
 }
 
 /// All checks.
-pub(crate) const CHECKS: [Check; 6] = [
+pub(crate) const CHECKS: [Check; 7] = [
     Check { name: "freeze", about: stopped_target::ABOUT, run: stopped_target::run },
     Check { name: "delay", about: delay::ABOUT, run: delay::run },
     Check { name: "agree", about: agree::ABOUT, run: agree::run },
     Check { name: "pacing", about: pacing::ABOUT, run: pacing::run },
+    Check { name: "queue", about: queue::ABOUT, run: queue::run },
     Check { name: "outcomes", about: outcomes::ABOUT, run: outcomes::run },
     Check { name: "deliveries", about: deliveries::ABOUT, run: deliveries::run },
 ];

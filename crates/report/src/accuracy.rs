@@ -1,6 +1,8 @@
 //! How true the instrument's figures are, as Markdown and JSON.
 
+mod differences;
 mod limits;
+mod queues;
 
 use crate::markdown::{escape, grid};
 use pushbench_core::record::accuracy::{Delayed, Frozen, Lagging, Share, Truth};
@@ -26,6 +28,9 @@ pub fn render(truth: &Truth) -> String {
     let machine = truth.machine.iter().map(|(name, value)| format!("{name} {value}"));
     let _ = writeln!(out, "Machine: {}.\n", escape(&machine.collect::<Vec<_>>().join(", ")));
     delays(&mut out, &truth.delays);
+    differences::differences(&mut out, &truth.differences);
+    differences::tails(&mut out, &truth.tails);
+    queues::queues(&mut out, &truth.queues);
     freezes(&mut out, &truth.freezes);
     lags(&mut out, &truth.lags);
     shares(&mut out, &truth.shares);
@@ -80,24 +85,39 @@ fn delays(out: &mut String, delays: &[Delayed]) {
         "trials",
     ];
     grid(out, &rows(&head, delays.iter().map(row)), 1);
-    let resolved = |d: &&Delayed| step(d.reported_ns) <= WANTED_NS;
-    let worst = delays.iter().filter(resolved).map(|d| d.error_ns.abs()).fold(0.0, f64::max);
-    let within = if worst <= WANTED_NS { "within" } else { "beyond" };
+    let fine = delays.iter().filter(|d| resolved(d.reported_ns));
+    let worst = fine.map(|d| d.error_ns.abs()).fold(0.0, f64::max);
     let _ = write!(
         out,
-        "The largest error is {}, {within} the limit of {}.",
+        "The largest error is {}, {} the limit of {}.",
         nanos_text(worst),
+        within(worst, WANTED_NS),
         nanos_text(WANTED_NS)
     );
-    if let Some(coarse) = delays.iter().find(|d| !resolved(d)) {
+    let coarse = delays.iter().find(|d| !resolved(d.reported_ns));
+    steps(out, coarse.map(|d| d.delay_ns as f64));
+    out.push_str("\n\n");
+}
+
+fn within(value: f64, limit: f64) -> &'static str {
+    if value <= limit { "within" } else { "beyond" }
+}
+
+/// An error of the wanted size can be told apart at this value.
+fn resolved(ns: f64) -> bool {
+    step(ns) <= WANTED_NS
+}
+
+/// Says why rows of such values are not counted, where there are any.
+fn steps(out: &mut String, coarse_ns: Option<f64>) {
+    if let Some(ns) = coarse_ns {
         let _ = write!(
             out,
             " A histogram has steps of up to 0.1 % of its values, {} at {}: an error of that size cannot be resolved there, and such rows are not counted in this sentence.",
-            nanos_text(step(coarse.reported_ns)),
-            nanos_text(coarse.delay_ns as f64)
+            nanos_text(step(ns)),
+            nanos_text(ns)
         );
     }
-    out.push_str("\n\n");
 }
 
 /// The step of a histogram at a value: three significant digits are 2,048 steps to twice a power of two.
@@ -261,6 +281,9 @@ mod tests {
                 mistrusted_from: Some(80e3),
             }],
             shards: vec![sharded(false, 0.9, 0.5)],
+            queues: Vec::new(),
+            differences: Vec::new(),
+            tails: Vec::new(),
         }
     }
 

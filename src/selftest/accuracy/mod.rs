@@ -1,10 +1,12 @@
 //! How true the instrument's figures are, measured: `pushbench selftest --truth`.
 
 mod delays;
+mod differences;
 mod freezes;
 mod lags;
 mod limits;
 mod minimal_loop;
+mod queues;
 mod shards;
 mod shares;
 
@@ -18,7 +20,7 @@ use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::trial::Trial;
 use pushbench_core::scenario::{Arrivals, Load};
 use pushbench_core::transport::Carrier;
-use pushbench_faults::exact_target::{Account, AccountFile};
+use pushbench_faults::exact_target::{Account, AccountFile, Service};
 use pushbench_load::trial_group::TrialArm;
 use pushbench_sut::manifest::Manifest;
 use std::collections::BTreeMap;
@@ -52,6 +54,12 @@ pub fn measure(
     let lags = lags::measure(context)?;
     say("responses against known delays");
     let delays = delays::measure(context)?;
+    say("known differences between two targets");
+    let differences = differences::measure(context)?;
+    say("a target with a known tail");
+    let tails = differences::tails(context)?;
+    say("one server with a queue");
+    let queues = queues::measure(context)?;
     say("the driver's share of a latency");
     let shares = shares::measure(context)?;
     say("the highest rate at which the driver is accurate");
@@ -76,6 +84,9 @@ pub fn measure(
         shares,
         limits,
         shards,
+        queues,
+        differences,
+        tails,
     })
 }
 
@@ -139,5 +150,6 @@ fn exact_arm(
 }
 
 fn exact_manifest(account_file: &AccountFile, carrier: Carrier, delay: Duration) -> Manifest {
-    Manifest::this_program("exact", carrier.transport(), account_file.arguments(carrier, delay))
+    let service = Service::Delay(delay.as_nanos() as u64);
+    Manifest::this_program("exact", carrier.transport(), account_file.arguments(carrier, service))
 }

@@ -1,4 +1,5 @@
-//! Expected waiting times for a server that stops for a while: the oracle of the freeze self-test.
+//! Expected response times of a server that stops for a while, and of one that serves one event after the
+//! other: the oracles of the self-test.
 
 /// A server that stops, and how it answers otherwise.
 #[derive(Debug, Clone, Copy)]
@@ -38,9 +39,88 @@ pub fn responses(due: &[u64], stop: &Stop) -> Vec<u64> {
     responses
 }
 
+/// What one event takes of a server, ns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// From the start of its service to its answer.
+    pub answered_ns: u64,
+    /// From the start of its service until the server is free again.
+    pub busy_ns: u64,
+}
+
+/// The response time (answer − due) of each event of one server, in the order in which it serves them: a service
+/// begins when the event is due and the server is free (Lindley's recursion).
+pub fn first_in_first_out(events: impl IntoIterator<Item = (u64, Work)>) -> Vec<u64> {
+    let mut free = 0;
+    let response = |(due, work): (u64, Work)| {
+        let start = free.max(due);
+        free = start + work.busy_ns;
+        start + work.answered_ns - due
+    };
+    events.into_iter().map(response).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// A server that is looked at every nanosecond.
+        #[test]
+        fn the_recursion_gives_what_a_simulated_server_gives(
+            gaps in proptest::collection::vec((0..30u64, 1..20u64, 0..4u64), 1..40)
+        ) {
+            let mut due = 0;
+            let events: Vec<(u64, Work)> = gaps.iter().map(|(gap, answered_ns, more)| {
+                due += gap;
+                (due, Work { answered_ns: *answered_ns, busy_ns: answered_ns + more })
+            }).collect();
+            let mut simulated = Vec::new();
+            let mut queue = std::collections::VecDeque::new();
+            let mut next = events.iter().peekable();
+            let mut serving: Option<(u64, u64, Work)> = None;
+            for now in 0.. {
+                while let Some((due, work)) = next.next_if(|(due, _)| *due <= now) {
+                    queue.push_back((*due, *work));
+                }
+                if serving.is_some_and(|(_, start, work)| start + work.busy_ns == now) {
+                    serving = None;
+                }
+                if serving.is_none() {
+                    serving = queue.pop_front().map(|(due, work)| (due, now, work));
+                }
+                if let Some((due, start, work)) = serving
+                    && start + work.answered_ns == now + 1
+                {
+                    simulated.push(now + 1 - due);
+                }
+                if simulated.len() == events.len() {
+                    break;
+                }
+            }
+            prop_assert_eq!(first_in_first_out(events), simulated);
+        }
+    }
+
+    #[test]
+    fn constant_services_wait_as_long_as_the_formula_of_m_d_1_says() {
+        use rand::SeedableRng as _;
+        use rand_distr::Distribution as _;
+        let (service, busy) = (1e6, 0.7);
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        let mut due = 0.0;
+        let work = Work { answered_ns: service as u64, busy_ns: service as u64 };
+        let events = (0..400_000).map(|_| {
+            let gap: f64 = rand_distr::Exp1.sample(&mut rng);
+            due += gap * service / busy;
+            (due as u64, work)
+        });
+        let responses = first_in_first_out(events);
+        let mean = responses.iter().sum::<u64>() as f64 / responses.len() as f64;
+        let formula = service + busy * service / (2.0 * (1.0 - busy));
+        assert!((mean / formula - 1.0).abs() < 0.03, "{mean} {formula}");
+    }
 
     const STOP: Stop = Stop { from: 1_000, until: 2_000, service_ns: 10, drain_gap_ns: 5 };
 

@@ -40,6 +40,15 @@ pub struct Truth {
     /// The driver as two shards and as one; none in pages of older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shards: Vec<Sharded>,
+    /// Responses of a server with a queue; none in pages of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queues: Vec<Queued>,
+    /// Known differences between two targets; none in pages of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+    /// A target that answers one event in twenty late; none in pages of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tails: Vec<Tail>,
 }
 
 /// A response and the time that the target really delayed the event.
@@ -147,6 +156,84 @@ pub struct Sharded {
     pub cpu_ratio: f64,
     /// Part of its CPUs that the target used while two shards drove it.
     pub target_busy: f64,
+}
+
+/// The server of [`Queued`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Server {
+    /// It spins for a constant time.
+    Spinning,
+    /// It sleeps for a constant time.
+    Sleeping,
+    /// It sleeps for exponential times.
+    Exponential,
+}
+
+/// Responses of a server that serves one event after the other, in the design that a run chooses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Queued {
+    /// By which transport.
+    pub transport: String,
+    /// What the server does for each event.
+    pub server: Server,
+    /// Median time that an event takes of the server by its own clock.
+    pub busy_ns: f64,
+    /// Events a second.
+    pub rate: f64,
+    /// `rate` times the mean of that time: more than 1 is an overload.
+    pub utilisation: f64,
+    /// Some of the blocks were sliced.
+    pub sliced: bool,
+    /// Valid trials.
+    pub trials: usize,
+    /// Trials of blocks that were not valid; their figures are in none of these.
+    pub left_out: usize,
+    /// p50, p90 and p99 that the driver reports.
+    pub reported_ns: [f64; 3],
+    /// The same of Lindley's recursion over the schedule and the times that the server logged.
+    pub computed_ns: [f64; 3],
+    /// 99th percentile of the hiccup meter meanwhile.
+    pub hiccup_p99_ns: f64,
+    /// Mean response: reported, by the formula.
+    pub mean_ns: [f64; 2],
+    /// Root mean square deviation from the formula of a simulated instrument without any error, with as many
+    /// trials of the same length.
+    pub deviation_ns: f64,
+}
+
+/// Two targets that hold events for known times, compared as a run compares arms.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// By which transport.
+    pub transport: String,
+    /// How much longer one of them was to hold events.
+    pub wanted_ns: u64,
+    /// How much longer it held them: difference of the medians by the clocks of the targets, mean over blocks.
+    pub known_ns: f64,
+    /// The difference of `response.p50` that the run reports.
+    pub reported_ns: f64,
+    /// Its 95 % interval.
+    pub interval_ns: [f64; 2],
+    /// Blocks behind it.
+    pub blocks: usize,
+    /// Blocks that were not valid, or in which the machine stalled.
+    pub left_out: usize,
+}
+
+/// A target that holds one event in twenty for longer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tail {
+    /// By which transport.
+    pub transport: String,
+    /// 99th percentile of the response: reported, by the clock of the target.
+    pub p99_ns: [f64; 2],
+    /// Part of the responses over 10 ms: reported, exact.
+    pub beyond: [f64; 2],
+    /// Trials behind it.
+    pub trials: usize,
+    /// Trials that were not valid, or in which the machine stalled.
+    pub left_out: usize,
 }
 
 /// One rate.

@@ -1,10 +1,13 @@
-//! A target whose time is exact: one thread that never sleeps, so that no timer and no wake-up is late.
-//! It answers each event a given time after its read, and records the actual time.
+//! A target whose time is known exactly: one thread that answers each event a given time after its read, or
+//! serves one event after the other, and records the actual times. [`Service`] says which.
 //!
-//! It is a process of its own, `pushbench __exact TRANSPORT DELAY_NS ACCOUNT ADDR`, and writes its account
-//! to the file ACCOUNT when it is ended.
+//! It is a process of its own, `pushbench __exact TRANSPORT SERVICE ACCOUNT ADDR`, and writes its account
+//! to the file ACCOUNT when it is ended, or to ACCOUNT.1, ACCOUNT.2 … where that exists.
 
+mod service;
 mod wire;
+
+pub use service::{Served, Service};
 
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::effective_config::LISTENING;
@@ -13,17 +16,18 @@ use pushbench_core::transport::Carrier;
 use pushbench_host::clock;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::OwnedFd;
+use rustix::time::Timespec;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-use wire::{Id, Received, Wire, answer};
+use wire::{Id, Received, Wire, answer, index};
 
 /// The hidden subcommand.
 const SUBCOMMAND: &str = "__exact";
@@ -33,12 +37,18 @@ const LISTENER: u64 = u64::MAX;
 const AT_ONCE: usize = 256;
 /// More connections than the self-test opens at once.
 const BACKLOG: i32 = 4096;
+/// How long a target that blocks does so before it looks whether it is to end.
+const BLOCK: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// The report of an exact target at its end.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Account {
     /// From the read that completed an event to before its answer's write, ns; warm-up included.
     pub held: Hist,
+    /// Every event in the order of its answer; empty for [`Service::Delay`].
+    #[serde(default)]
+    pub log: Vec<Served>,
 }
 
 /// Where an exact target leaves its account.
@@ -59,18 +69,48 @@ impl AccountFile {
     }
 
     /// The words with which this program is started as such a target.
-    pub fn arguments(&self, carrier: Carrier, delay: Duration) -> Vec<String> {
+    pub fn arguments(&self, carrier: Carrier, service: Service) -> Vec<String> {
         let path = self.path().display().to_string();
-        let delay = delay.as_nanos().to_string();
-        [SUBCOMMAND, carrier.name(), &delay, &path, "127.0.0.1:{port}"].map(str::to_owned).to_vec()
+        [SUBCOMMAND, carrier.name(), &service.to_string(), &path, "127.0.0.1:{port}"]
+            .map(str::to_owned)
+            .to_vec()
     }
 
     /// The report of the target after its end.
     pub fn account(&self) -> Result<Account> {
-        let read = || -> io::Result<Account> {
-            Ok(serde_json::from_str(&std::fs::read_to_string(self.path())?)?)
-        };
-        read().map_err(|e| Error::harness(format!("the exact target left no account: {e}")))
+        read(&self.path())
+    }
+
+    /// The reports of all targets that were started with these words, in the order in which they were started.
+    pub fn accounts(&self) -> Result<Vec<Account>> {
+        let paths =
+            std::iter::successors(Some(0), |n| Some(n + 1)).map(|n| numbered(&self.path(), n));
+        paths.take_while(|path| path.exists()).map(|path| read(&path)).collect()
+    }
+}
+
+fn read(path: &Path) -> Result<Account> {
+    let read =
+        || -> io::Result<Account> { Ok(serde_json::from_str(&std::fs::read_to_string(path)?)?) };
+    read().map_err(|e| Error::harness(format!("the exact target left no account: {e}")))
+}
+
+/// ACCOUNT, ACCOUNT.1, ACCOUNT.2 …
+fn numbered(path: &Path, n: usize) -> PathBuf {
+    match n {
+        0 => path.to_owned(),
+        n => PathBuf::from(format!("{}.{n}", path.display())),
+    }
+}
+
+/// Makes the first of them that does not exist.
+fn create(path: &Path) -> io::Result<File> {
+    let mut n = 0;
+    loop {
+        match File::create_new(numbered(path, n)) {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => n += 1,
+            other => return other,
+        }
     }
 }
 
@@ -90,22 +130,25 @@ pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
 }
 
 fn run(arguments: &[&str]) -> io::Result<()> {
-    let wrong = || io::Error::other("it takes TRANSPORT DELAY_NS ACCOUNT ADDR");
-    let [carrier, delay, account, address] = arguments else { return Err(wrong()) };
+    let wrong = || io::Error::other("it takes TRANSPORT SERVICE ACCOUNT ADDR");
+    let [carrier, service, account, address] = arguments else { return Err(wrong()) };
     let carrier = Carrier::named(carrier).ok_or_else(wrong)?;
-    let delay = delay.parse().map_err(|_| wrong())?;
+    let service = Service::parse(service).ok_or_else(wrong)?;
+    let mut account = create(Path::new(account))?;
     let ended = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGTERM, ended.clone())?;
     pushbench_host::descriptors::raise_descriptors();
-    let mut target = Target::new(listen(address)?, carrier, delay)?;
+    let mut target = Target::new(listen(address)?, carrier, service)?;
     while !ended.load(Ordering::Relaxed) {
         target.poll_once()?;
-        // At real-time priority, no process of the same priority would run here again, including its
-        // supervisor.
-        std::thread::yield_now();
+        if !service.blocks() {
+            // At real-time priority, no process of the same priority would run here again, including its
+            // supervisor.
+            std::thread::yield_now();
+        }
     }
-    let report = serde_json::to_vec(&Account { held: target.held })?;
-    std::fs::write(Path::new(account), report)
+    let report = serde_json::to_vec(&Account { held: target.held, log: target.log })?;
+    account.write_all(&report)
 }
 
 fn listen(address: &str) -> io::Result<TcpListener> {
@@ -127,40 +170,60 @@ struct Connection {
 struct PendingAnswer {
     connection: usize,
     id: Id,
+    index: u64,
     read: u64,
+    /// The one with the smallest is answered first: the instant of its answer, or its position in the schedule.
+    key: u64,
 }
 
 struct Target {
     carrier: Carrier,
-    delay: u64,
+    service: Service,
     listener: TcpListener,
     epoll: OwnedFd,
     ready: Vec<epoll::Event>,
     /// One that has ended leaves its place empty: its events must not reach another's peer.
     connections: Vec<Option<Connection>>,
-    /// All are held equally long, so the first that came is the first that goes.
+    /// By their keys.
     waiting: VecDeque<PendingAnswer>,
+    /// When a server with a queue ended its last service, until it has looked for the next event.
+    free: Option<u64>,
     held: Hist,
+    log: Vec<Served>,
 }
 
 impl Target {
-    fn new(listener: TcpListener, carrier: Carrier, delay: u64) -> io::Result<Target> {
+    fn new(listener: TcpListener, carrier: Carrier, service: Service) -> io::Result<Target> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
         let ready = Vec::with_capacity(AT_ONCE);
         let (connections, waiting, held) = (Vec::new(), VecDeque::new(), Hist::new());
-        Ok(Target { carrier, delay, listener, epoll, ready, connections, waiting, held })
+        let (free, log) = (None, Vec::new());
+        Ok(Target {
+            carrier,
+            service,
+            listener,
+            epoll,
+            ready,
+            connections,
+            waiting,
+            free,
+            held,
+            log,
+        })
     }
 
-    /// Reads what is there and answers what is due, without waiting for either.
+    /// Reads what is there and answers what is due, or serves one event.
     fn poll_once(&mut self) -> io::Result<()> {
-        let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+        let idle = self.waiting.is_empty() && self.free.is_none();
+        let wait = if idle && self.service.blocks() { BLOCK } else { NO_WAIT };
         self.ready.clear();
         let room = rustix::buffer::spare_capacity(&mut self.ready);
-        match epoll::wait(&self.epoll, room, Some(&now)) {
+        match epoll::wait(&self.epoll, room, Some(&wait)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(e.into()),
         }
+        let woken = clock::now();
         for i in 0..self.ready.len() {
             match self.ready[i].data.u64() {
                 LISTENER => self.accept()?,
@@ -173,6 +236,9 @@ impl Target {
             self.answer();
         }
         self.answer();
+        if self.service.is_queue() {
+            self.serve(woken);
+        }
         Ok(())
     }
 
@@ -205,7 +271,14 @@ impl Target {
         while let Some(received) = connection.wire.next()? {
             match received {
                 Received::Event(id) => {
-                    self.waiting.push_back(PendingAnswer { connection: number, id, read })
+                    let index = index(&id)?;
+                    let key = match self.service.is_queue() {
+                        true => index,
+                        false => read + self.service.time(index),
+                    };
+                    let place = self.waiting.partition_point(|other| other.key <= key);
+                    let event = PendingAnswer { connection: number, id, index, read, key };
+                    self.waiting.insert(place, event);
                 }
                 Received::Handshake(back) => connection.stream.write_all(&back)?,
                 Received::CloseAfterAnswer => return Err(ErrorKind::ConnectionAborted.into()),
@@ -218,16 +291,46 @@ impl Target {
     fn answer(&mut self) {
         while let Some(first) = self.waiting.front() {
             let now = clock::now();
-            if now < first.read + self.delay {
+            if self.service.is_queue() || now < first.key {
                 return;
             }
-            let Some(held) = self.waiting.pop_front() else { return };
-            let Some(to) = &mut self.connections[held.connection] else { continue };
-            self.held.record(now - held.read);
-            // A hundred bytes find room; where they do not, the driver counts a lost event.
-            if to.stream.write_all(&answer(self.carrier, &held.id)).is_err() {
-                self.connections[held.connection] = None;
+            let Some(event) = self.waiting.pop_front() else { return };
+            self.held.record(now - event.read);
+            self.write(&event);
+            if self.service.blocks() {
+                self.record(&event, event.read, now);
             }
+        }
+    }
+
+    /// Serves the first event in the queue. If the server has just served another one, this service begins at
+    /// the end of that one: what the server did in between belongs to its work.
+    fn serve(&mut self, woken: u64) {
+        let free = self.free.take();
+        let Some(event) = self.waiting.pop_front() else { return };
+        let start = free.unwrap_or(woken);
+        let until = start + self.service.time(event.index);
+        match self.service {
+            Service::Spin(_) => while clock::now() < until {},
+            _ => clock::sleep_until(until),
+        }
+        let end = clock::now();
+        self.held.record(end - event.read);
+        self.write(&event);
+        self.record(&event, start, end);
+        self.free = self.log.last().map(|served| served.free);
+    }
+
+    fn record(&mut self, event: &PendingAnswer, start: u64, end: u64) {
+        let (index, read, free) = (event.index, event.read, clock::now());
+        self.log.push(Served { index, read, start, end, free });
+    }
+
+    fn write(&mut self, event: &PendingAnswer) {
+        let Some(to) = &mut self.connections[event.connection] else { return };
+        // A hundred bytes find room; where they do not, the driver counts a lost event.
+        if to.stream.write_all(&answer(self.carrier, &event.id)).is_err() {
+            self.connections[event.connection] = None;
         }
     }
 }

@@ -25,6 +25,12 @@ pub(super) enum Received {
 /// The digits of an event's id.
 pub(super) type Id = [u8; ID_DIGITS];
 
+/// An event's position in its schedule.
+pub(super) fn index(id: &Id) -> io::Result<u64> {
+    let digits = std::str::from_utf8(id).ok().and_then(|id| u64::from_str_radix(id, 16).ok());
+    digits.ok_or_else(|| io::Error::other("no event of ours"))
+}
+
 /// The reading half of a connection.
 pub(super) struct Wire {
     carrier: Carrier,
