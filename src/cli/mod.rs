@@ -63,7 +63,7 @@ enum Command {
     Serve(serve::Args),
     /// Check how a target handles events: valid, malformed and large ones
     Verify(verify::Args),
-    /// Check the instrument itself: a frozen target, a known delay, an arm against itself, pacing, outcomes
+    /// Check the instrument itself: a frozen target, a known delay, a queue, an arm against itself, pacing, outcomes
     Selftest(selftest::Args),
     /// List scenarios, targets, transports, formats, metrics, scenario keys, or their schema
     List(list::Args),

@@ -17,7 +17,7 @@ use pushbench_analysis::compare::gate::blocks;
 use pushbench_analysis::compare::gate::{Failure, Gate, Settings};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::run::StoredRun;
-use pushbench_core::record::trial::Stage;
+use pushbench_core::record::trial::{Stage, Trial};
 use pushbench_core::scenario::{Blocks, Question};
 use pushbench_host::cpus::Placement;
 use pushbench_host::results_store;
@@ -146,23 +146,28 @@ pub fn measure(
     }
 }
 
-/// A target that failed, and how.
+/// A target that failed, and how. One that ended comes first: it also ends the slices of the others.
 fn failed(run: &StoredRun) -> Option<String> {
-    run.trials.iter().find_map(|t| {
+    let ended = |t: &Trial| {
+        let reason = t.judged.invalid.iter().find(|r| r.starts_with("target "))?;
+        Some(format!("the {reason}"))
+    };
+    let none_acknowledged = |t: &Trial| {
+        let measured = &t.account.measured;
+        (measured.due > 0 && measured.acknowledged == 0)
+            .then(|| format!("none of {} events was acknowledged", measured.due))
+    };
+    let of = |t: &Trial, how: String| {
         let place = match t.stage {
             Stage::Pilot => "its pilot".to_owned(),
             Stage::Block => format!("block {}", t.block + 1),
         };
-        let none_acknowledged = t.account.measured.due > 0 && t.account.measured.acknowledged == 0;
-        let how = match t.judged.invalid.iter().find(|r| r.starts_with("target ")) {
-            Some(reason) => format!("the {reason}"),
-            None if none_acknowledged => {
-                format!("none of {} events was acknowledged", t.account.measured.due)
-            }
-            None => return None,
-        };
-        Some(format!("{}: {place}: {how}", t.label))
-    })
+        format!("{}: {place}: {how}", t.label)
+    };
+    let found = |how: &dyn Fn(&Trial) -> Option<String>| {
+        run.trials.iter().find_map(|t| Some(of(t, how(t)?)))
+    };
+    found(&ended).or_else(|| found(&none_acknowledged))
 }
 
 fn record_result(dir: &Path) -> String {

@@ -1,5 +1,6 @@
 //! When a trial may be averaged, and when its target could not keep up.
 
+use crate::stats;
 use pushbench_core::plan::SLICES_TO_EMPTY_IN;
 use pushbench_core::record::fanout::{DatedBy, Deliveries, Fanout};
 use pushbench_core::record::trial::{Judged, PAUSE_SHARE, Trial, TrialDesign};
@@ -24,15 +25,18 @@ const SATURATED: f64 = 0.90;
 /// Of a fan-out that keeps up, at most so many events are on their way when the schedule ends.
 const EVENTS_IN_THE_AIR: u64 = 4;
 
-/// A block is void if more than this part of an arm's slices cut a queue. Of M/D/1 and M/M/1 queues at 50 to
+/// A block is void if certainly more than this part of an arm's slices cut a queue. Of M/D/1 and M/M/1 queues at 50 to
 /// 95 % utilisation, simulated, slices change the mean response by more than 11 % only beyond it.
 const CUT_SHARE: f64 = 0.05;
+/// Confidence of that: a stall of the machine at the end of one slice of few is none.
+const CUT_CONFIDENCE: f64 = 0.95;
 
 /// Why the slices of a block are no design for this arm; `None` if its queue empties within a slice.
 pub fn cut_queue(trial: &Trial) -> Option<String> {
     let TrialDesign::Sliced { slice_ns } = trial.design else { return None };
     let (cut, slices) = (trial.account.slices_cut, trial.window_ns.div_ceil(slice_ns));
-    (cut as f64 > slices as f64 * CUT_SHARE).then(|| {
+    let share = stats::exact_binomial(cut, slices, CUT_CONFIDENCE);
+    (share.low > CUT_SHARE).then(|| {
         format!(
             "{CUT_QUEUE} of {}: at the end of {cut} of {slices} some event had been open for more than {} without a \
              break",
@@ -295,6 +299,27 @@ mod tests {
         }
         assert!(driver_faults(&trial)[0].starts_with("driver too late: median lag"));
         assert!(!is_overloaded(&trial));
+    }
+
+    #[test]
+    fn slices_that_cut_a_queue_are_no_design_and_one_stall_is_no_queue() {
+        let mut trial = behind(30, 5, 320, 0);
+        trial.design = TrialDesign::Sliced { slice_ns: 10_000_000 };
+        trial.window_ns = 1_500_000_000;
+        let mut cut = |slices: u64| {
+            trial.account.slices_cut = slices;
+            cut_queue(&trial)
+        };
+        assert_eq!(cut(13), None, "9 % of 150 slices may be 5 %");
+        let why = cut(14).unwrap();
+        assert!(why.starts_with(CUT_QUEUE) && why.contains("14 of 150"), "{why}");
+        assert!(why.contains("more than 5.00 ms without a break"), "{why}");
+        trial.window_ns = 190_000_000;
+        trial.account.slices_cut = 2;
+        assert_eq!(cut_queue(&trial), None);
+        trial.design = TrialDesign::Sequential;
+        trial.account.slices_cut = 19;
+        assert_eq!(cut_queue(&trial), None);
     }
 
     #[test]

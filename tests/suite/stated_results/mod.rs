@@ -8,7 +8,8 @@ use crate::documents::{ROOT, documents, read};
 use std::collections::BTreeMap;
 use std::path::Path;
 use texts::{
-    Stored, compared, delivered, gate, memory, rates, sides, stuck, subscribed, sweep, terminal,
+    Stored, accuracy, compared, delivered, gate, memory, rates, sides, stuck, subscribed, sweep,
+    terminal,
 };
 
 const BEGIN: &str = "\n<!-- results: ";
@@ -36,6 +37,7 @@ fn block(name: &str) -> String {
         "open-5000" => subscribed(&Stored::of("open-5000")),
         "broadcast-256" => compared(&Stored::of("broadcast-256")),
         "qualify-gate" => rates("qualify-gate"),
+        "truth" => accuracy(),
         other => panic!("no document states the results of {other}"),
     }
 }

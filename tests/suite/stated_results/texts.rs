@@ -62,6 +62,20 @@ fn at_real_time(name: &str) -> bool {
     listed
 }
 
+/// The sentences under the tables of the accuracy page, which are derived from its figures.
+pub fn accuracy() -> String {
+    let page = Bench::new().run(&["report", &format!("{ROOT}/results/truth")]).out;
+    let mut text = String::new();
+    for section in page.split("\n## ").skip(1) {
+        let (title, body) = section.split_once("\n\n").unwrap();
+        let (_, below) = body.trim_end().rsplit_once("|\n\n").unwrap_or_default();
+        if !below.is_empty() {
+            text += &format!("- **{title}.** {}\n", below.replace('\n', " "));
+        }
+    }
+    text
+}
+
 /// The output of a run, as the terminal shows it again.
 pub fn terminal(name: &str) -> String {
     let out = Bench::new().run(&["report", &format!("{ROOT}/results/{name}")]).out;

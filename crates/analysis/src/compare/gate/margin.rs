@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn nulls_that_are_all_small_and_on_one_side_are_a_bias() {
         let around = |mean: f64| -> Vec<f64> {
-            (0..30).map(|i| mean + 0.005 * f64::from(i % 7 - 3) / 3.0).collect()
+            (0..30).map(|i| mean + 0.001 * f64::from(i % 7 - 3) / 3.0).collect()
         };
         let biased = Margin::of("target_usage.cpu_ns_per_event", &around(-0.01));
         assert_eq!((biased.share, biased.qualified), (SMALLEST, false));
