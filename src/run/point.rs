@@ -78,7 +78,12 @@ pub fn run(
     // The queue of a stuck subscriber grows in wall-clock time.
     let design = match request.arms.iter().any(Arm::stuck) {
         true => Design::Sequential,
-        false => choose(scenario, &pilots, (each, context.placement.driver.len()), progress),
+        false => {
+            let fewest = request.arms.iter().map(|a| slots(a, scenario).0).min().unwrap_or(1);
+            let cpus = context.placement.driver.len();
+            let shards = block::shards(cpus, fewest, scenario.subscribers.is_some());
+            choose(scenario, &pilots, (each, shards), progress)
+        }
     };
     blocks(&builder, design, context, records, progress)
 }
@@ -179,11 +184,16 @@ fn choose(
     if slice.is_none()
         && let Some(t) = longest
     {
+        let why = match (c.slice, shortest) {
+            (Some(_), Some(shortest)) => {
+                format!("slices need {shortest:?} and compare.slice is shorter")
+            }
+            _ => "slices that are long against it do not fit".to_owned(),
+        };
         progress.say(&format!(
-            "{} is busy for {} without a break (median over the events of its pilot), so slices would cut its \
-             queue: blocks are sequential",
+            "events of {} are open for {} without a break (median of its pilot); {why}: blocks are sequential",
             t.label,
-            nanos_text(busy as f64)
+            nanos_text(busy_period(t) as f64)
         ));
     }
     slice.map_or(Design::Sequential, Design::Sliced)
@@ -240,9 +250,11 @@ fn blocks(
         let chosen = builder.scenario.compare.design == DesignChoice::Auto;
         if chosen && design != Design::Sequential && run.cut_queues() {
             progress.say(
-                "slices cut a queue in most of the blocks so far: the next ones are sequential",
+                "slices cut a queue in most of the blocks so far: all are measured anew, sequentially",
             );
             design = Design::Sequential;
+            run = BlockTally::of(&builder.scenario.load, &builder.request.out);
+            first = AutoSizing::of(builder.request, builder.scenario);
         }
         if let Some(stop) = run.verdict() {
             return stop.map(|line| progress.say(&line));
@@ -259,8 +271,10 @@ fn measure(
 ) -> Result<Vec<FinishedTrial>> {
     let mut finished = block::run(group, context, progress)?;
     finished.iter_mut().for_each(|f| validity::judge(&mut f.trial, f.ended.as_deref()));
-    // The design of the block is at fault, and not the arm: none of its trials is valid.
-    if let Some(why) = finished.iter().find_map(|f| validity::cut_queue(&f.trial)) {
+    // The design of the block is at fault, and not the arm: none of its trials is valid. An overloaded arm has
+    // its own verdict.
+    let overloaded = finished.iter().any(|f| f.trial.judged.overloaded);
+    if !overloaded && let Some(why) = finished.iter().find_map(|f| validity::cut_queue(&f.trial)) {
         finished.iter_mut().for_each(|f| f.trial.judged.invalid.push(why.clone()));
     }
     Ok(finished)

@@ -2,7 +2,7 @@
 
 use crate::stats;
 use pushbench_core::plan::SLICES_TO_EMPTY_IN;
-use pushbench_core::record::fanout::{DatedBy, Deliveries, Fanout};
+use pushbench_core::record::fanout::Deliveries;
 use pushbench_core::record::trial::{Judged, PAUSE_SHARE, Trial, TrialDesign};
 use pushbench_core::units::nanos_text;
 
@@ -38,9 +38,10 @@ pub fn cut_queue(trial: &Trial) -> Option<String> {
     let share = stats::exact_binomial(cut, slices, CUT_CONFIDENCE);
     (share.low > CUT_SHARE).then(|| {
         format!(
-            "{CUT_QUEUE} of {}: at the end of {cut} of {slices} some event had been open for more than {} without a \
-             break",
+            "{CUT_QUEUE} of {}: at the end of more than {:.0} % of them, events had been open without a break for more than \
+             {}",
             trial.label,
+            CUT_SHARE * 100.0,
             nanos_text((slice_ns / SLICES_TO_EMPTY_IN) as f64)
         )
     })
@@ -118,10 +119,8 @@ pub(crate) fn driver_faults(trial: &Trial) -> Vec<String> {
     let noise = LAG_FLOOR_NS.min((response as f64 * MOST_OF_RESPONSE) as u64);
     let budget = noise.max((response as f64 * LAG_SHARE) as u64);
     let lag = trial.account.lag.quantile(0.5).unwrap_or(0);
-    // A delivery that the kernel dates ends when it arrives, so late reading is not in it.
-    let arrives = |f: &Fanout| f.deliveries.dated_by() == DatedBy::Kernel;
-    let reading = (!trial.fanout.as_ref().is_some_and(arrives))
-        .then(|| trial.account.reading.quantile(0.5).unwrap_or(0));
+    // A delivery ends when it arrives, or else at the poll: late reading is not in it.
+    let reading = trial.fanout.is_none().then(|| trial.account.reading.quantile(0.5).unwrap_or(0));
     if lag + reading.unwrap_or(0) > budget {
         let micros = |ns: u64| ns / 1000;
         let reading =
@@ -312,8 +311,8 @@ mod tests {
         };
         assert_eq!(cut(13), None, "9 % of 150 slices may be 5 %");
         let why = cut(14).unwrap();
-        assert!(why.starts_with(CUT_QUEUE) && why.contains("14 of 150"), "{why}");
-        assert!(why.contains("more than 5.00 ms without a break"), "{why}");
+        assert!(why.starts_with(CUT_QUEUE) && why.contains("more than 5 % of them"), "{why}");
+        assert!(why.contains("without a break for more than 5.00 ms"), "{why}");
         trial.window_ns = 190_000_000;
         trial.account.slices_cut = 2;
         assert_eq!(cut_queue(&trial), None);

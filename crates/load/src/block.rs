@@ -23,6 +23,12 @@ const LEAD_TIME_NS: u64 = 5_000_000;
 /// Connections to a target that is ready must be open after this.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 
+/// Shards of the driver on so many CPUs. `connections`: of the arm with fewest. Every subscriber of a fan-out
+/// gets every event: one shard sees when the last one has it.
+pub fn shards(cpus: usize, connections: usize, fans_out: bool) -> usize {
+    if fans_out { 1 } else { cpus.clamp(1, connections.max(1)) }
+}
+
 /// Drives a trial group to its records. An error means that nothing could be measured.
 pub fn run(
     group: &TrialGroup,
@@ -79,11 +85,8 @@ impl BlockRun {
         let (sender, messages) = channel();
         let (stop, origin) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let smallest = group.arms.iter().map(|m| m.connections).min().unwrap_or(1);
-        let mut shards = context.placement.driver.len().clamp(1, smallest.max(1));
-        // Every subscriber gets every event: one shard sees when the last one has it.
-        if group.arms.iter().any(|m| m.subscribers.is_some()) {
-            shards = 1;
-        }
+        let fans_out = group.arms.iter().any(|m| m.subscribers.is_some());
+        let shards = shards(context.placement.driver.len(), smallest, fans_out);
         let memory = Memory::read(&targets);
         let in_force = targets.iter().map(|t| EffectiveConfig::read(&t.output_tail())).collect();
         let mut threads = Vec::new();

@@ -68,9 +68,12 @@ pub(crate) fn cpu_design<'a>(points: impl IntoIterator<Item = &'a Point>) -> Opt
         [] => return None,
         [one] if one == cpu_measured("sliced") => "one arm at a time it may differ",
         [_] => "in slices it may differ",
-        _ => "which of them, each setting says",
+        _ => {
+            let both = "CPU was measured in slices at some settings and one arm at a time at others; each setting says which";
+            return Some(both.to_owned());
+        }
     };
-    Some(format!("CPU was {}; {other}", kinds.join(" and ")))
+    Some(format!("CPU was {}; {other}", kinds[0]))
 }
 
 fn slots(point: &Point) -> String {

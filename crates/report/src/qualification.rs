@@ -44,7 +44,7 @@ pub fn render(header: &Header, trials: &[Tried]) -> String {
         }));
         grid(&mut out, &rows, 1);
         out.push_str(
-            "A mean is *biased* if its interval (Student's t over gates) excludes 0 and it is beyond 0.3 %. `pushbench \
+            "A mean is *biased* if its interval (Student's t over gates) excludes 0 and it is beyond 0.3 %, in at least 20 gates. `pushbench \
              gate` does not judge a biased metric.\n\n",
         );
     }

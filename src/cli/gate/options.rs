@@ -118,6 +118,9 @@ impl GateOptions {
                     match metric.family {
                         metrics::Family::Reported => "it is reported, not judged",
                         metrics::Family::Throughput => "an open load fixes the throughput",
+                        _ if name.starts_with("service") => {
+                            "service time and throughput of a closed load are one quantity, judged as throughput"
+                        }
                         _ => "a closed load has no due instants to respond to",
                     }
                 )));

@@ -229,6 +229,9 @@ pub struct Usage {
     /// Trials in which the busiest shard had no time left (driver only).
     #[serde(skip_serializing_if = "is_zero")]
     pub trials_at_limit: usize,
+    /// Trials that these figures are of.
+    #[serde(skip)]
+    pub trials: usize,
 }
 
 /// Bytes inside TCP per event sent; segments from the pilot with a realistic segment size.

@@ -29,7 +29,7 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
     let hosts: BTreeSet<&String> = header.arms.iter().map(|a| &a.host).collect();
     let cpus = |side: &str| run.placement.get(side).cloned().unwrap_or_default();
     let schemes: BTreeSet<&String> = header.arms.iter().filter_map(|a| a.scheme.as_ref()).collect();
-    let trial = trials.valid.first().and_then(|block| block.first()).or(trials.all.first());
+    let trial = trials.valid.first().and_then(|block| block.first()).or(trials.all.last());
     Design {
         kind: trial.map(|t| t.design.name()),
         slice_ns: trial.and_then(|t| match t.design {
@@ -243,6 +243,7 @@ fn driver_usage(trials: &[&Trial]) -> Usage {
         cpu_ns_per_event: per(trials.iter().map(|t| t.driver.cpu_ns).sum(), acknowledged),
         rss_peak_bytes: trials.iter().filter_map(|t| t.driver.rss_peak_bytes).max(),
         busy: stats::median(&busy),
+        trials: trials.len(),
         trials_at_limit: trials.iter().filter(|t| t.driver.is_saturated()).count(),
         ..Usage::default()
     }

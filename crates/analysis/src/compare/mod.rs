@@ -52,7 +52,7 @@ pub use note::Note;
 pub use types::*;
 
 use pushbench_core::record::run::StoredRun;
-use pushbench_core::record::trial::{Stage, Trial};
+use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
 
 /// Blocks without which no difference is claimed (law 4).
 pub(crate) const FEWEST_BLOCKS: usize = 8;
@@ -99,7 +99,10 @@ impl<'a> Trials<'a> {
             (0..arms).map(|a| all.iter().find(|t| t.block == b && t.arm == a).copied()).collect()
         };
         let blocks: Vec<Vec<&Trial>> = (0..last).filter_map(block).collect();
-        let whole = |b: &&Vec<&Trial>| b.iter().all(|t| t.is_valid());
+        // Where slices turned out to be no design, the run went on with sequential blocks: the figures are theirs.
+        let sliced = |b: &Vec<&Trial>| b.iter().any(|t| t.design != TrialDesign::Sequential);
+        let last = blocks.last().map(sliced);
+        let whole = |b: &&Vec<&Trial>| b.iter().all(|t| t.is_valid()) && Some(sliced(b)) == last;
         let valid = blocks.iter().filter(whole).cloned().collect();
         Trials { arms, all, pilot, blocks, valid }
     }

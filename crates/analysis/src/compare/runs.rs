@@ -9,6 +9,7 @@ use crate::compare::evidence::{Evidence, evidence};
 use crate::compare::machine::Difference;
 use crate::compare::verdicts::{Agreement, VerdictPair, pairs};
 use crate::compare::{Comparison, Report, compare};
+use pushbench_core::record::fanout::DatedBy;
 use pushbench_core::record::run::{RunHeader, StoredRun};
 use pushbench_core::scenario::Setting;
 use serde::Serialize;
@@ -116,6 +117,17 @@ pub fn side_by_side(first: (&str, &StoredRun), second: (&str, &StoredRun)) -> Ru
         _ => None,
     });
     differences.extend(designs);
+    let dated = |run: &StoredRun| {
+        let fanouts = run.trials.iter().filter_map(|t| t.fanout.as_ref());
+        Some(match fanouts.map(|f| f.deliveries.dated_by()).max()? {
+            DatedBy::Kernel => "their arrival, by the kernel",
+            DatedBy::Read => "the driver's poll",
+        })
+    };
+    if let (Some(first), Some(second)) = (dated(first.1), dated(second.1)) {
+        let (first, second) = (first.to_owned(), second.to_owned());
+        differences.extend(Difference::between("deliveries end at", first, second));
+    }
     let (first, second) = (run(first), run(second));
     let altered = !first.records_differ.is_empty() || !second.records_differ.is_empty();
     Runs {

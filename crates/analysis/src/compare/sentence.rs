@@ -212,7 +212,7 @@ fn latency_claim(c: &Comparison, verb: &str, what: &str) -> Option<String> {
 fn relative_claim(c: &Comparison, what: &str, more: &str, less: &str) -> Option<String> {
     let ratio = c.ratio?;
     let small = if c.matters { "" } else { " (too little to matter)" };
-    let how = c.design.map_or(String::new(), |design| format!(" {}", cpu_measured(design)));
+    let how = c.design.map_or(String::new(), |design| format!(" when {}", cpu_measured(design)));
     let percent = (ratio - 1.0).abs() * 100.0;
     let by = if ratio > 2.0 {
         format!("{ratio:.1}× the")

@@ -2,6 +2,7 @@ use crate::compare::sample;
 use crate::compare::sample::{Block, ratios};
 use crate::compare::{Comparison, Report, Verdict, compare};
 use pushbench_core::record::run::StoredRun;
+use pushbench_core::record::trial::TrialDesign;
 
 fn of(run: &StoredRun, metric: &str) -> Comparison {
     let mut report = compare(run);
@@ -246,4 +247,16 @@ fn a_closed_loop_is_judged_once_and_only_if_the_driver_never_was_the_limit() {
     assert!(point.sentences[0].contains("cannot tell: throughput"), "{:?}", point.sentences);
     let notes: Vec<String> = point.validity.notes.iter().map(|n| n.text.clone()).collect();
     assert!(notes.iter().any(|n| n.contains("in 1 of 12 trials")), "{notes:?}");
+}
+
+#[test]
+fn blocks_of_a_design_that_was_given_up_are_not_averaged() {
+    let mut run = ratios(0.8, 0.5);
+    for t in run.trials.iter_mut().filter(|t| t.block >= 4) {
+        t.design = TrialDesign::Sequential;
+    }
+    let point = compare(&run).points.remove(0);
+    assert_eq!((point.design.blocks_run, point.design.blocks_valid), (12, 8));
+    assert_eq!(point.design.kind, Some("sequential"));
+    assert!(point.comparisons.iter().all(|c| c.design != Some("sliced")));
 }

@@ -60,8 +60,8 @@ pub fn is_driver_bound(arm: &ArmFigures) -> bool {
 
 /// `the driver was at its limit in 6 of 12 trials`
 pub(super) fn driver_at_limit(arm: &ArmFigures) -> String {
-    let (at_limit, valid) = (arm.driver_usage.trials_at_limit, arm.trials - arm.invalid);
-    format!("the driver was at its limit in {at_limit} of {valid} trials")
+    let (at_limit, trials) = (arm.driver_usage.trials_at_limit, arm.driver_usage.trials);
+    format!("the driver was at its limit in {at_limit} of {trials} trials")
 }
 
 /// Whether invalid trials strike one of two arms more: each is a coin toss between them unless it knows

@@ -51,6 +51,8 @@ pub(super) struct DeliveryLedger {
     pub(super) awaiting_first_event: BTreeMap<u32, u64>,
     /// Deliveries without an outcome.
     pub open: u64,
+    /// Of these, deliveries of earlier slices.
+    pub(super) stale: u64,
     /// What their connections have seen.
     pub totals: crate::ledger::ConnectionTotals,
 }
@@ -75,6 +77,7 @@ impl DeliveryLedger {
             cut_off_at: 0,
             awaiting_first_event: BTreeMap::new(),
             open: 0,
+            stale: 0,
             totals: crate::ledger::ConnectionTotals::default(),
             audience,
         };
@@ -186,7 +189,7 @@ impl DeliveryLedger {
         let (open, measured) = (self.open_of(fanout_event), fanout_event.after.is_some());
         for (conduct, n) in CONDUCTS.into_iter().zip(open) {
             outcome(self.account.outcomes(conduct, measured), n);
-            self.open -= n;
+            self.closed(event, n);
         }
         if let Some(fanout_event) = self.at(event) {
             fanout_event.open = 0;
@@ -241,7 +244,7 @@ impl DeliveryLedger {
         let (measured, done) = (fanout_event.after.is_some(), fanout_event.open == 0);
         let (took, sent) =
             (at.saturating_sub(fanout_event.due), fanout_event.sent.unwrap_or(fanout_event.due));
-        self.open -= 1;
+        self.closed(event, 1);
         self.account.outcomes(conduct, measured).received += 1;
         if measured && healthy {
             self.account.delivery.record(took);
@@ -267,7 +270,7 @@ impl DeliveryLedger {
             fanout_event.settled.insert(subscriber as u32);
             fanout_event.open -= 1;
             let (measured, done) = (fanout_event.after.is_some(), fanout_event.open == 0);
-            self.open -= 1;
+            self.closed(event, 1);
             self.account.outcomes(conduct, measured).lost += 1;
             if done {
                 self.close(event);
@@ -303,6 +306,13 @@ impl DeliveryLedger {
     pub(crate) fn end_of_slice(&mut self) {
         self.account.spill += self.open_from(self.spilled_to, u64::MAX);
         self.spilled_to = self.first + self.events.len() as u64;
+        self.stale = self.open;
+    }
+
+    /// Open deliveries of an event got their outcome.
+    fn closed(&mut self, event: u64, n: u64) {
+        self.open -= n;
+        self.stale -= if event < self.spilled_to { n } else { 0 };
     }
 
     /// Deliveries of measured events to healthy subscribers without an outcome.

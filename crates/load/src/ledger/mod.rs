@@ -19,7 +19,7 @@ use pushbench_core::record::outcomes::Failure;
 use pushbench_core::record::strata::Split;
 use pushbench_core::record::wire::Traffic;
 use pushbench_host::clock;
-use state::{BusyPeriod, Entry, OpenEvents, State};
+use state::{Entry, OpenEvents, State};
 use std::cell::RefCell;
 
 /// An event on its way: handed from the pacer through the feed to a connection.
@@ -130,14 +130,17 @@ impl Ledger {
     /// longer, ns; `None` where it cuts none, or in the warm-up.
     pub(crate) fn end_of_slice(&self, longest: Option<u64>) {
         let mut inner = self.0.borrow_mut();
-        let lasted = |busy: &BusyPeriod| clock::now().saturating_sub(busy.since);
-        if longest.is_some_and(|longest| !inner.is_idle() && lasted(&inner.busy) > longest) {
-            inner.account.slices_cut += 1;
+        if !inner.is_idle() {
+            let now = clock::now();
+            let lasted = now.saturating_sub(inner.busy.since);
+            inner.account.slices_cut += u64::from(longest.is_some_and(|longest| lasted > longest));
+            inner.end_busy_period(now, now);
         }
         if inner.open_count > 0 {
             inner.account.spill += inner.open_measured_from(inner.spilled_to);
         }
         inner.spilled_to = inner.first + inner.open.len() as u64;
+        inner.stale = inner.open_count;
         if let Some(deliveries) = &mut inner.deliveries {
             deliveries.end_of_slice();
         }
@@ -235,7 +238,7 @@ impl Ledger {
             }
             expired += 1;
             inner.open[i].state = State::Closed;
-            inner.open_count -= 1;
+            inner.closed(ticket.seq);
             inner.remember(&ticket, PastOutcome::Ended);
             let outcomes = inner.outcomes(after);
             outcomes.timed_out += 1;

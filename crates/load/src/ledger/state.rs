@@ -53,6 +53,8 @@ pub(super) struct OpenEvents {
     /// Events before this one have been looked at when a slice ended.
     pub(crate) spilled_to: u64,
     pub(super) busy: BusyPeriod,
+    /// Of those open, events of earlier slices: they wait for a time-out, and no queue waits for them.
+    pub(super) stale: u64,
     pub past_outcome: Vec<(u64, PastOutcome)>,
     pub interval: IntervalCounts,
     pub measuring: bool,
@@ -73,6 +75,7 @@ impl OpenEvents {
             open_count: 0,
             spilled_to: 0,
             busy: BusyPeriod::default(),
+            stale: 0,
             past_outcome: vec![(u64::MAX, PastOutcome::Unknown); REMEMBERED],
             interval: IntervalCounts::default(),
             measuring: false,
@@ -90,8 +93,16 @@ impl OpenEvents {
         }
     }
 
+    /// Nothing of the current slice is open.
     pub(super) fn is_idle(&self) -> bool {
-        self.open_count == 0 && self.deliveries.as_ref().is_none_or(|d| d.open == 0)
+        let deliveries = self.deliveries.as_ref();
+        self.open_count == self.stale && deliveries.is_none_or(|d| d.open == d.stale)
+    }
+
+    /// An open event got its outcome.
+    pub(super) fn closed(&mut self, seq: u64) {
+        self.open_count -= 1;
+        self.stale -= u64::from(seq < self.spilled_to);
     }
 
     /// A busy period ended at `end`, and another one begins with the event due at `due`.
@@ -140,7 +151,7 @@ impl OpenEvents {
         }
         entry.state = State::Closed;
         let after = entry.after;
-        self.open_count -= 1;
+        self.closed(ticket.seq);
         self.remember(ticket, past_outcome);
         self.trim();
         Some(after)

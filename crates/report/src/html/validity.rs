@@ -141,7 +141,7 @@ fn meters(validity: &Validity) -> [(&'static str, String, &'static str); 9] {
         (
             "driver's lag, p50",
             time(t.lag_p50_ns),
-            "with late reading: invalid above a tenth of the response, or 200 µs up to half of it",
+            "invalid, with late reading, above a tenth of the response or 200 µs, at most half of it",
         ),
         (
             "driver's lag, p99",

@@ -151,8 +151,8 @@ fn invalid(trials: &Trials<'_>, arm: usize) -> usize {
 /// slice by slice, finds the caches colder than one that has it for itself.
 pub(crate) fn designs_differ(stored: &StoredRun, now: &StoredRun) -> Vec<String> {
     let design = |run: &StoredRun, point: &PointHeader, index: usize| {
-        let first = run.trials.iter().find(|t| t.point == index && t.stage == Stage::Block);
-        match first.map(|t| t.design) {
+        let mut blocks = run.trials.iter().filter(|t| t.point == index && t.stage == Stage::Block);
+        match blocks.next_back().map(|t| t.design) {
             Some(TrialDesign::Sliced { slice_ns }) => format!(
                 "{} arms in turn in slices of {}",
                 point.arms.len(),
@@ -163,6 +163,13 @@ pub(crate) fn designs_differ(stored: &StoredRun, now: &StoredRun) -> Vec<String>
         }
     };
     let mut found = Vec::new();
+    // Older versions subtracted lag only.
+    let excluded =
+        |run: &StoredRun| run.trials.iter().any(|t| !t.account.driver_excluded.is_empty());
+    if excluded(stored) != excluded(now) {
+        let line = "late reading: subtracted beside the driver's lag in one run only";
+        found.push(line.to_owned());
+    }
     for (index, point) in now.header.points.iter().enumerate() {
         let old = stored.header.points.iter().position(|p| p.setting == point.setting);
         let Some(old) = old else { continue };

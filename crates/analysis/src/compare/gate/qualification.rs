@@ -1,7 +1,7 @@
 //! How often the gate was right: false alarms among equal builds, and what it found of what was put in
 //! on purpose.
 
-use crate::compare::gate::margin::{bias, mean_of_nulls};
+use crate::compare::gate::margin::{FEWEST_NULLS, bias, mean_of_nulls};
 use crate::compare::gate::{BASE, Gate, Line, NULL, Outcome, Settings, judge};
 use crate::stats;
 use pushbench_core::record::run::StoredRun;
@@ -107,7 +107,7 @@ pub struct NullMean {
     pub mean: f64,
     /// Its 95 % interval (Student's t).
     pub ci95: [f64; 2],
-    /// The interval excludes 0, and the mean is beyond 0.3 %.
+    /// The interval excludes 0, and the mean is beyond 0.3 %, of enough gates for margins.
     pub biased: bool,
 }
 
@@ -124,7 +124,7 @@ pub fn null_means(header: &Header, trials: &[Tried]) -> Vec<NullMean> {
             of: nulls.len(),
             mean: mean.estimate,
             ci95: [mean.low, mean.high],
-            biased: bias(&nulls).is_some(),
+            biased: nulls.len() >= FEWEST_NULLS && bias(&nulls).is_some(),
         })
     };
     header.settings.margins.iter().filter_map(|m| of(&m.metric)).collect()
