@@ -235,7 +235,7 @@ mod tests {
         {
             let report = compare::compare(&run);
             let point = &report.points[0];
-            let sentence = format!("50 % less target CPU per event {how} (against");
+            let sentence = format!("50 % less target CPU per event when {how} (against");
             assert!(point.sentences.concat().contains(&sentence), "{:?}", point.sentences);
             assert!(cpu_design([point]).unwrap().starts_with(&format!("CPU was {how}; ")));
             let json = serde_json::to_value(&report).unwrap();
