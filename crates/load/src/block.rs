@@ -9,6 +9,7 @@ use crate::trial_group::{ExecutionContext, FinishedTrial, TrialGroup, TrialObser
 use crate::{assemble, fanout, shard, targets};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::effective_config::EffectiveConfig;
+use pushbench_core::record::trial::Stage;
 use pushbench_host::hiccup::{Hiccups, Span};
 use pushbench_host::{clock, cpus, usage};
 use pushbench_sut::process::{Launch, Running, start_all, stop_all};
@@ -315,6 +316,7 @@ fn job_of(group: &TrialGroup, targets: &[Running], shard: usize, of: usize) -> R
         max_segment: group.max_segment,
         split: group.split.clone(),
         quiet_end: fanout::quiet_end(group),
+        pilot: group.stage == Stage::Pilot,
         arms,
     })
 }

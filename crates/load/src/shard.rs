@@ -84,6 +84,8 @@ pub struct BlockJob {
     pub split: Option<Split>,
     /// Where the quiet period after the warm-up ends, ns of the arm's own time.
     pub(crate) quiet_end: Option<u64>,
+    /// A pilot, which finds out how long queues take to empty.
+    pub(crate) pilot: bool,
     /// The arms.
     pub arms: Vec<ArmJob>,
 }
@@ -221,6 +223,9 @@ async fn connect(
         closed_loop,
     };
     let ledger = Ledger::new(rules, arm.matched.tells_ids());
+    if job.pilot {
+        ledger.record_busy_periods();
+    }
     let ledger = Rc::new(match &arm.subscribers {
         Some(subscribers) => {
             ledger.with_subscribers(subscribers.settings.audience(), subscribers.max_polling_delay)

@@ -67,7 +67,7 @@ pub struct Account {
     /// each slice that it outlived.
     pub spill: u64,
     /// Busy periods: how long without a break some event was open, ns, once for each event of the period.
-    /// Each shard records those of its own events. Empty in runs of older versions.
+    /// Each shard records those of its own events. Only in pilots; empty in runs of older versions.
     #[serde(default = "Hist::nothing", skip_serializing_if = "Hist::is_empty")]
     pub busy_periods: Hist,
     /// Measured slices that cut a queue: at their end the current busy period had lasted for more than

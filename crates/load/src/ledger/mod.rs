@@ -102,6 +102,11 @@ impl Ledger {
         Ledger(RefCell::new(OpenEvents::new(rules, tells_ids)))
     }
 
+    /// Busy periods are recorded: a pilot needs them.
+    pub(crate) fn record_busy_periods(&self) {
+        self.0.borrow_mut().records_busy_periods = true;
+    }
+
     /// Sets the origin of the wall clock once every shard is ready.
     pub fn begin(&self, origin: u64) {
         self.0.borrow_mut().rules.origin = origin;

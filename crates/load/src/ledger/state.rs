@@ -53,6 +53,7 @@ pub(super) struct OpenEvents {
     /// Events before this one have been looked at when a slice ended.
     pub(crate) spilled_to: u64,
     pub(super) busy: BusyPeriod,
+    pub(super) records_busy_periods: bool,
     /// Of those open, events of earlier slices: they wait for a time-out, and no queue waits for them.
     pub(super) stale: u64,
     pub past_outcome: Vec<(u64, PastOutcome)>,
@@ -75,6 +76,7 @@ impl OpenEvents {
             open_count: 0,
             spilled_to: 0,
             busy: BusyPeriod::default(),
+            records_busy_periods: false,
             stale: 0,
             past_outcome: vec![(u64::MAX, PastOutcome::Unknown); REMEMBERED],
             interval: IntervalCounts::default(),
@@ -108,7 +110,7 @@ impl OpenEvents {
     /// A busy period ended at `end`, and another one begins with the event due at `due`.
     pub(super) fn end_busy_period(&mut self, end: u64, due: u64) {
         let BusyPeriod { since, events, .. } = self.busy;
-        if self.measuring && events > 0 {
+        if self.records_busy_periods && self.measuring && events > 0 {
             self.account.busy_periods.record_times(end.saturating_sub(since), events);
         }
         self.busy = BusyPeriod { since: due, last_done: due, events: 0 };
