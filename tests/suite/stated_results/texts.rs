@@ -69,8 +69,15 @@ pub fn accuracy() -> String {
     for section in page.split("\n## ").skip(1) {
         let (title, body) = section.split_once("\n\n").unwrap();
         let (_, below) = body.trim_end().rsplit_once("|\n\n").unwrap_or_default();
-        if !below.is_empty() {
-            text += &format!("- **{title}.** {}\n", below.replace('\n', " "));
+        // A part for each transport ends in a table, its sentence is above.
+        let parts = body.split("### ").skip(1).filter_map(|part| {
+            let (transport, below) = part.split_once("\n\n")?;
+            Some(format!("{transport}: {}", below.lines().next()?))
+        });
+        let parts: Vec<String> = parts.collect();
+        let sentence = if parts.is_empty() { below.replace('\n', " ") } else { parts.join(" ") };
+        if !sentence.is_empty() {
+            text += &format!("- **{title}.** {sentence}\n");
         }
     }
     text
