@@ -87,6 +87,7 @@ fn hostile(bench: &Bench, name: &str) {
     run["points"][0]["arms"][0]["label"] = HOSTILE_LABEL.into();
     run["points"][0]["arms"][0]["host"] = HOSTILE_TEXT.into();
     run["complete"] = false.into();
+    run.as_object_mut().unwrap().remove("records");
     bench.write(&format!("{name}/run.json"), &run.to_string());
     let lines = std::fs::read_to_string(from.join("trials.jsonl")).unwrap();
     let mut changed = String::new();
