@@ -49,7 +49,7 @@ impl Draft {
         let share = waiver.map_or(margin.share, |w| w.ceiling.max(margin.share));
         let allowed = share.ln_1p();
         let (outcome, why) = match (margin.qualified, &evidence.doubt) {
-            (false, _) => (Outcome::NotQualified, None),
+            (false, _) => (Outcome::NotQualified, margin.bias.map(biased)),
             (true, doubt) => (Outcome::CannotTell, doubt.clone()),
         };
         let judged = margin.qualified && evidence.doubt.is_none();
@@ -165,6 +165,12 @@ impl Draft {
             Some(_) => None,
         }
     }
+}
+
+/// Why a metric is not judged whose equal builds differ on average.
+fn biased(mean: f64) -> String {
+    let percent = mean.exp_m1() * 100.0;
+    format!("equal builds differ by {percent:+.1} % on average on this kind of machine")
 }
 
 fn published(log: Interval) -> Ratio {

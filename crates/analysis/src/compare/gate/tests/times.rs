@@ -200,6 +200,16 @@ fn a_closed_loop_judges_throughput_alone() {
 }
 
 #[test]
+fn a_biased_metric_is_not_judged_and_says_so() {
+    let nulls = [-0.010, -0.011, -0.009, -0.010].repeat(6);
+    let margins = vec![Margin::of("service.p50", &nulls)];
+    let gate = judge(&recipe(1.5).run(), CANDIDATE, &Settings { margins, ..settings() }, 2);
+    is(&gate, Outcome::CannotTell, &["no requested metric can be judged here"]);
+    let why = line(&gate, "service.p50").why.as_deref();
+    assert!(why.is_some_and(|why| why.contains("differ by -1.0 % on average")), "{why:?}");
+}
+
+#[test]
 fn a_far_tail_needs_many_events() {
     let margins = vec![Margin::of("response.p99_9", &[])];
     let mut run = recipe(1.5).run();
