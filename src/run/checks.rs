@@ -30,6 +30,14 @@ pub(super) fn check(request: &Request) -> Result<()> {
 /// Only what we start can be ended and restarted.
 fn check_restart(request: &Request, scenario: &Scenario) -> Result<()> {
     let foreign = request.arms.iter().find(|arm| arm.manifest.command.is_none());
+    let greeted = request.arms.iter().find(|arm| !arm.manifest.hello_requests.is_empty());
+    if let (Some(_), Some(arm)) = (scenario.restart_after, greeted) {
+        return Err(Error::usage(format!(
+            "--arm {}: faults.restart_after restarts the target, but its hello has requests, which are sent once: \
+             write them as messages, or leave faults.restart_after out",
+            arm.label
+        )));
+    }
     match (scenario.restart_after, foreign) {
         (Some(_), Some(arm)) => Err(Error::usage(format!(
             "--arm {}: faults.restart_after restarts the target, but this one was not started \
