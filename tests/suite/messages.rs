@@ -184,7 +184,7 @@ fn mistaken_messages_are_refused_where_they_stand() {
         (
             format!("{ws}wrap = '{{\"e\":{{event}},}}'"),
             "4:8",
-            "wrap: it is not JSON at character 13",
+            "wrap: it is not JSON at character 14",
         ),
         (
             format!("{ws}wrap = '[{{evnt}}]'"),
