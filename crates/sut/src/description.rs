@@ -9,6 +9,7 @@ use crate::publisher::reaches_subscribers;
 use crate::publishing_keys;
 use crate::publishing_keys::Publishing;
 use crate::request_keys;
+use crate::secret_text;
 use crate::values;
 use crate::values::text;
 use include_dir::{Dir, include_dir};
@@ -240,7 +241,7 @@ impl TableReader<'_> {
     ) -> Result<bool> {
         match key {
             "command" => d.command = Some(values::command(value, &at)?),
-            "url" => (d.url, d.url_origin) = (text(value, "url", &at)?, at),
+            "url" => (d.url, d.url_origin) = (secret_text::url(value, "url", &at)?, at),
             "ready" => d.ready = values::ready(&text(value, "ready", &at)?, &at)?,
             "ready_timeout" => d.ready_timeout = values::ready_timeout(value, &at)?,
             "match" => (d.matching, d.request_options.id_at) = request_keys::matching(value, &at)?,
