@@ -4,6 +4,9 @@
 use crate::secrets::SHORTEST;
 use std::borrow::Cow;
 
+/// An escape takes fewer bytes, also one that was escaped again.
+const LONGEST_ESCAPE: usize = 16;
+
 /// A value, and what is shown in its place.
 #[derive(Debug, Clone)]
 pub(super) struct Secret {
@@ -55,7 +58,7 @@ fn length(text: &[u8], secret: &str, cut: bool) -> Option<usize> {
     for (index, c) in secret.char_indices() {
         let is_over = |end: &usize| {
             let rest = &text[*end..];
-            rest.is_empty() || rest.len() < SHORTEST && is_escape(rest[0])
+            rest.is_empty() || rest.len() < LONGEST_ESCAPE && is_escape(rest[0])
         };
         if cut && index >= SHORTEST && ends.iter().any(is_over) {
             return Some(text.len());
@@ -84,6 +87,11 @@ fn forms_of(c: char, text: &[u8], mut found: impl FnMut(usize)) {
     let Some(&first) = text.first() else { return };
     match first {
         b'+' if c == ' ' => found(1),
+        // It stays the same for each further encoding: `%25`, `%2525`.
+        b'%' if c == '%' => {
+            let levels = text[1..].chunks(2).take_while(|level| *level == b"25");
+            (1..=levels.count()).for_each(|level| found(1 + 2 * level));
+        }
         b'%' => found_some(bytes_of(utf8, text, percent), found),
         b'&' => found_some(entity(c, text), found),
         b'\\' => backslash(c, utf8, text, found),
@@ -103,13 +111,10 @@ fn bytes_of(utf8: &[u8], text: &[u8], form: impl Fn(u8, &[u8]) -> Option<usize>)
 /// `%2F`, or `%252F` where it was encoded twice.
 fn percent(byte: u8, text: &[u8]) -> Option<usize> {
     let mut digits = text.strip_prefix(b"%")?;
-    while let Some(rest) = digits.strip_prefix(b"25")
-        && number(digits, 2, 16) != Some(u32::from(byte))
-    {
-        digits = rest;
+    while number(digits, 2, 16) != Some(byte.into()) {
+        digits = digits.strip_prefix(b"25")?;
     }
-    let fits = number(digits, 2, 16) == Some(u32::from(byte));
-    fits.then(|| text.len() - digits.len() + 2)
+    Some(text.len() - digits.len() + 2)
 }
 
 /// `&quot;`, `&#34;` or `&#x22;`, also with `&amp;` for its first character.
@@ -145,8 +150,7 @@ fn entity(c: char, text: &[u8]) -> Option<usize> {
 fn backslash(c: char, utf8: &[u8], text: &[u8], mut found: impl FnMut(usize)) {
     let run = text.iter().take_while(|b| **b == b'\\').count();
     if c == '\\' {
-        [2, 4, 8].into_iter().filter(|length| *length <= run).for_each(found);
-        return;
+        [2, 4, 8].into_iter().filter(|length| *length <= run).for_each(&mut found);
     }
     let rest = &text[run..];
     if c.is_ascii_punctuation() && rest.starts_with(utf8) {

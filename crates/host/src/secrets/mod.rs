@@ -4,6 +4,8 @@
 
 mod document;
 mod forms;
+#[cfg(test)]
+mod tests;
 
 use forms::Secret;
 use std::borrow::Cow;
