@@ -1,10 +1,13 @@
-//! A secret in a text, as it stands or as a program escapes it: percent-encoded, in a JSON string, in HTML, or as
-//! the literal of a programming language, also twice.
+//! A secret in a text, as it stands or as programs escape it: percent-encoded, in a JSON string, in HTML, or as
+//! the literal of a programming language, also one after the other.
 
 use crate::secrets::SHORTEST;
 use std::borrow::Cow;
+use std::ops::Range;
 
-/// An escape takes fewer bytes, also one that was escaped again.
+/// How often a text may have been escaped.
+const DEPTH: usize = 3;
+/// An escape takes fewer bytes.
 const LONGEST_ESCAPE: usize = 16;
 
 /// A value, and what is shown in its place.
@@ -14,189 +17,179 @@ pub(super) struct Secret {
     pub shown: String,
 }
 
+/// A place in the text, and what is shown there.
+type Found<'s> = (Range<usize>, &'s str);
+
 /// The text with every secret replaced; `cut`: also one of which the text ends with the beginning.
 pub(super) fn hide<'a>(text: &'a str, secrets: &[Secret], cut: bool) -> Cow<'a, str> {
-    let (mut hidden, mut kept, mut at) = (String::new(), 0, 0);
-    while at < text.len() {
-        match longest(&text.as_bytes()[at..], secrets, cut) {
-            Some((length, shown)) => {
-                hidden.push_str(&text[kept..at]);
-                hidden.push_str(shown);
-                at += length;
-                kept = at;
-            }
-            None => at += 1,
-        }
-    }
-    if kept == 0 {
+    let mut found = Vec::new();
+    Decoded::of(text).search(secrets, cut, DEPTH, &mut found);
+    if found.is_empty() {
         return Cow::Borrowed(text);
+    }
+    // The longest of those that begin at one place goes first; of equal ones, the first secret.
+    found.sort_by_key(|(place, _)| (place.start, std::cmp::Reverse(place.end)));
+    let (mut hidden, mut kept) = (String::new(), 0);
+    for (place, shown) in found {
+        if place.start >= kept {
+            hidden.push_str(&text[kept..place.start]);
+            hidden.push_str(shown);
+        }
+        kept = kept.max(place.end);
     }
     hidden.push_str(&text[kept..]);
     Cow::Owned(hidden)
 }
 
-/// The length of the longest secret with which this text begins, and what is shown for it. The first of two that
-/// are equal counts.
-fn longest<'s>(text: &[u8], secrets: &'s [Secret], cut: bool) -> Option<(usize, &'s str)> {
-    let first = text[0];
-    let escaped = is_escape(first);
-    let candidates =
-        secrets.iter().filter(|s| escaped || s.value.as_bytes().first() == Some(&first));
-    let found = candidates.filter_map(|s| Some((length(text, &s.value, cut)?, s.shown.as_str())));
-    found.reduce(|a, b| if b.0 > a.0 { b } else { a })
+/// A text whose escapes were decoded, and where each byte of it begins in the text itself; its end included.
+struct Decoded {
+    bytes: Vec<u8>,
+    starts: Vec<usize>,
 }
 
-/// With which an escape begins; a plus is a space in a form.
-fn is_escape(byte: u8) -> bool {
-    matches!(byte, b'%' | b'\\' | b'&' | b'+')
-}
+impl Decoded {
+    fn of(text: &str) -> Decoded {
+        Decoded { bytes: text.as_bytes().to_vec(), starts: (0..=text.len()).collect() }
+    }
 
-/// How many bytes of the text the secret takes with which it begins, in any form.
-fn length(text: &[u8], secret: &str, cut: bool) -> Option<usize> {
-    // Where the text may continue: some escapes can be read in two ways.
-    let (mut ends, mut next) = (vec![0], Vec::new());
-    for (index, c) in secret.char_indices() {
-        let is_over = |end: &usize| {
-            let rest = &text[*end..];
-            rest.is_empty() || rest.len() < LONGEST_ESCAPE && is_escape(rest[0])
-        };
-        if cut && index >= SHORTEST && ends.iter().any(is_over) {
-            return Some(text.len());
-        }
-        for end in &ends {
-            forms_of(c, &text[*end..], |length| next.push(end + length));
-        }
-        next.sort_unstable();
-        next.dedup();
-        std::mem::swap(&mut ends, &mut next);
-        next.clear();
-        if ends.is_empty() {
-            return None;
-        }
-    }
-    ends.last().copied()
-}
-
-/// Calls `found` with the length of each form of a character with which this text begins.
-fn forms_of(c: char, text: &[u8], mut found: impl FnMut(usize)) {
-    let mut utf8 = [0; 4];
-    let utf8 = c.encode_utf8(&mut utf8).as_bytes();
-    if text.starts_with(utf8) {
-        found(utf8.len());
-    }
-    let Some(&first) = text.first() else { return };
-    match first {
-        b'+' if c == ' ' => found(1),
-        // It stays the same for each further encoding: `%25`, `%2525`.
-        b'%' if c == '%' => {
-            let levels = text[1..].chunks(2).take_while(|level| *level == b"25");
-            (1..=levels.count()).for_each(|level| found(1 + 2 * level));
-        }
-        b'%' => found_some(bytes_of(utf8, text, percent), found),
-        b'&' => found_some(entity(c, text), found),
-        b'\\' => backslash(c, utf8, text, found),
-        _ => {}
-    }
-}
-
-fn found_some(length: Option<usize>, mut found: impl FnMut(usize)) {
-    length.into_iter().for_each(&mut found);
-}
-
-/// All bytes of a character one after the other, each in this form.
-fn bytes_of(utf8: &[u8], text: &[u8], form: impl Fn(u8, &[u8]) -> Option<usize>) -> Option<usize> {
-    utf8.iter().try_fold(0, |end, byte| Some(end + form(*byte, &text[end..])?))
-}
-
-/// `%2F`, or `%252F` where it was encoded twice.
-fn percent(byte: u8, text: &[u8]) -> Option<usize> {
-    let mut digits = text.strip_prefix(b"%")?;
-    while number(digits, 2, 16) != Some(byte.into()) {
-        digits = digits.strip_prefix(b"25")?;
-    }
-    Some(text.len() - digits.len() + 2)
-}
-
-/// `&quot;`, `&#34;` or `&#x22;`, also with `&amp;` for its first character.
-fn entity(c: char, text: &[u8]) -> Option<usize> {
-    let mut rest = text.strip_prefix(b"&")?;
-    let plain = rest;
-    while let Some(inner) = rest.strip_prefix(b"amp;") {
-        rest = inner;
-    }
-    if c == '&' && rest.len() < plain.len() {
-        return Some(text.len() - rest.len());
-    }
-    let end = rest.iter().take(10).position(|b| *b == b';')?;
-    let name = std::str::from_utf8(&rest[..end]).ok()?;
-    let code = match name.strip_prefix('#') {
-        Some(digits) => match digits.strip_prefix(['x', 'X']) {
-            Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-            None => digits.parse().ok()?,
-        },
-        None => match name {
-            "quot" => u32::from('"'),
-            "apos" => u32::from('\''),
-            "lt" => u32::from('<'),
-            "gt" => u32::from('>'),
-            "nbsp" => u32::from('\u{a0}'),
-            _ => return None,
-        },
-    };
-    (code == u32::from(c)).then(|| text.len() - rest.len() + end + 1)
-}
-
-/// An escape of JSON or of a programming language, with one or more backslashes where it was escaped again.
-fn backslash(c: char, utf8: &[u8], text: &[u8], mut found: impl FnMut(usize)) {
-    let run = text.iter().take_while(|b| **b == b'\\').count();
-    if c == '\\' {
-        [2, 4, 8].into_iter().filter(|length| *length <= run).for_each(&mut found);
-    }
-    let rest = &text[run..];
-    if c.is_ascii_punctuation() && rest.starts_with(utf8) {
-        found(run + 1);
-    }
-    match rest.first() {
-        Some(b'x') => {
-            let hex = |byte: u8, text: &[u8]| {
-                let slashes = text.iter().take_while(|b| **b == b'\\').count();
-                let digits = text[slashes..].strip_prefix(b"x")?;
-                (number(digits, 2, 16)? == u32::from(byte)).then_some(slashes + 3)
-            };
-            // As bytes, or as a character of Latin-1.
-            found_some(bytes_of(utf8, text, hex), &mut found);
-            if let Some(latin) = u8::try_from(u32::from(c)).ok().filter(|code| *code >= 0x80) {
-                found_some(hex(latin, text), found);
+    /// Adds the secrets that it contains, as it stands and decoded up to `depth` times more.
+    fn search<'s>(
+        &self,
+        secrets: &'s [Secret],
+        cut: bool,
+        depth: usize,
+        found: &mut Vec<Found<'s>>,
+    ) {
+        for Secret { value, shown } in secrets {
+            let value = value.as_bytes();
+            let mut at = 0;
+            while let Some(next) = position(&self.bytes[at..], value) {
+                let place = at + next..at + next + value.len();
+                found.push((self.starts[place.start]..self.starts[place.end], shown));
+                at = place.end;
+            }
+            if let Some(start) = self.begun(value).filter(|_| cut) {
+                found.push((self.starts[start]..self.starts[self.bytes.len()], shown));
             }
         }
-        Some(b'u') => found_some(unicode(c, text), found),
-        _ => {}
+        if depth > 0 {
+            let decoded =
+                ESCAPES.iter().filter_map(|(begins, escape)| self.decode(begins, *escape));
+            decoded.for_each(|decoded| decoded.search(secrets, cut, depth - 1, found));
+        }
+    }
+
+    /// Where its end begins, an incomplete escape or character (U+FFFD, in UTF-8 from 0xEF) apart, if that is the
+    /// beginning of a value.
+    fn begun(&self, value: &[u8]) -> Option<usize> {
+        let length = self.bytes.len();
+        let is_end =
+            |end: &usize| *end == length || matches!(self.bytes[*end], b'%' | b'\\' | b'&' | 0xef);
+        let ends = (length.saturating_sub(LONGEST_ESCAPE)..=length).filter(is_end);
+        let begins = |end: usize| {
+            let longest = end.min(value.len() - 1);
+            let mut starts = end - longest..=end.saturating_sub(SHORTEST);
+            starts.find(|start| value.starts_with(&self.bytes[*start..end]))
+        };
+        ends.filter_map(begins).min()
+    }
+
+    /// Decoded once more; `None` where there is nothing to decode.
+    fn decode(&self, begins: &[u8], escape: Escape) -> Option<Decoded> {
+        let mut decoded = Decoded { bytes: Vec::new(), starts: Vec::new() };
+        let (mut at, mut changed) = (0, false);
+        while at < self.bytes.len() {
+            let rest = &self.bytes[at..];
+            let found = if begins.contains(&rest[0]) { escape(rest) } else { None };
+            let (length, utf8) = match &found {
+                Some((length, utf8)) => (*length, utf8.as_slice()),
+                None => (1, &rest[..1]),
+            };
+            decoded.bytes.extend_from_slice(utf8);
+            decoded.starts.extend(std::iter::repeat_n(self.starts[at], utf8.len()));
+            changed |= found.is_some();
+            at += length;
+        }
+        decoded.starts.push(self.starts[at]);
+        changed.then_some(decoded)
     }
 }
 
-/// `\u002f`, a pair of them beyond the first plane, or `\u{2f}`.
-fn unicode(c: char, text: &[u8]) -> Option<usize> {
-    let digits = |text: &[u8]| {
-        let slashes = text.iter().take_while(|b| **b == b'\\').count();
-        (slashes > 0 && text.get(slashes) == Some(&b'u')).then_some(slashes + 1)
+/// The first place of a value.
+fn position(bytes: &[u8], value: &[u8]) -> Option<usize> {
+    let first = *value.first()?;
+    let mut at = 0;
+    while let Some(next) = bytes[at..].iter().position(|byte| *byte == first) {
+        at += next;
+        if bytes[at..].starts_with(value) {
+            return Some(at);
+        }
+        at += 1;
+    }
+    None
+}
+
+/// The length of the escape with which some bytes begin, and what it stands for.
+type Escape = fn(&[u8]) -> Option<(usize, Vec<u8>)>;
+
+/// With which bytes escapes begin, and how they are read. In a form a plus is a space.
+const ESCAPES: [(&[u8], Escape); 4] =
+    [(b"%", percent), (b"+%", form), (b"\\", backslash), (b"&", entity)];
+
+/// `%2F`
+fn percent(bytes: &[u8]) -> Option<(usize, Vec<u8>)> {
+    let byte = number(bytes.get(1..3)?)?;
+    Some((3, vec![byte as u8]))
+}
+
+fn form(bytes: &[u8]) -> Option<(usize, Vec<u8>)> {
+    if bytes[0] == b'+' { Some((1, vec![b' '])) } else { percent(bytes) }
+}
+
+/// `\"`, `\u002f`, a pair of them beyond the first plane, `\u{2f}` or the byte `\x2f`.
+fn backslash(bytes: &[u8]) -> Option<(usize, Vec<u8>)> {
+    let character = |length: usize, code: u32| {
+        let c = char::from_u32(code)?;
+        Some((length, c.to_string().into_bytes()))
     };
-    let start = digits(text)?;
-    if let Some(inner) = text[start..].strip_prefix(b"{") {
-        let end = inner.iter().take(8).position(|b| *b == b'}')?;
-        let fits = number(inner, end, 16) == Some(u32::from(c));
-        return fits.then_some(start + end + 2);
+    match bytes.get(1)? {
+        b'x' => Some((4, vec![number(bytes.get(2..4)?)? as u8])),
+        b'u' if bytes.get(2) == Some(&b'{') => {
+            let digits = bytes[3..].iter().take(7).position(|byte| *byte == b'}')?;
+            character(digits + 4, number(&bytes[3..digits + 3])?)
+        }
+        b'u' => match number(bytes.get(2..6)?)? {
+            high @ 0xd800..0xdc00 => {
+                let low =
+                    bytes[6..].strip_prefix(b"\\u").and_then(|rest| number(rest.get(..4)?))?;
+                let low = low.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
+                character(12, 0x10000 + ((high - 0xd800) << 10) + low)
+            }
+            code => character(6, code),
+        },
+        byte if byte.is_ascii_punctuation() => Some((2, vec![*byte])),
+        _ => None,
     }
-    let mut units = [0; 2];
-    c.encode_utf16(&mut units).iter().try_fold(0, |end, unit| {
-        let rest = &text[end..];
-        let start = digits(rest)?;
-        let fits = number(&rest[start..], 4, 16) == Some(u32::from(*unit));
-        fits.then_some(end + start + 4)
-    })
 }
 
-/// The number in the first digits.
-fn number(text: &[u8], digits: usize, radix: u32) -> Option<u32> {
-    let text = std::str::from_utf8(text.get(..digits)?).ok()?;
-    u32::from_str_radix(text, radix).ok()
+/// `&quot;`, `&#34;` or `&#x22;`
+fn entity(bytes: &[u8]) -> Option<(usize, Vec<u8>)> {
+    let end = bytes.iter().take(LONGEST_ESCAPE).position(|byte| *byte == b';')?;
+    let c = match &bytes[1..end] {
+        [b'#', b'x' | b'X', hex @ ..] => char::from_u32(number(hex)?)?,
+        [b'#', digits @ ..] => char::from_u32(std::str::from_utf8(digits).ok()?.parse().ok()?)?,
+        b"quot" => '"',
+        b"apos" => '\'',
+        b"amp" => '&',
+        b"lt" => '<',
+        b"gt" => '>',
+        _ => return None,
+    };
+    Some((end + 1, c.to_string().into_bytes()))
+}
+
+/// Hexadecimal digits, at least one.
+fn number(digits: &[u8]) -> Option<u32> {
+    let hexadecimal = digits.iter().all(u8::is_ascii_hexdigit);
+    hexadecimal.then(|| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())?
 }

@@ -51,6 +51,10 @@ fn escaped(text: &str) -> Vec<String> {
         all.to_lowercase(),
         all.replace("%20", "+"),
         percent(&all, |b| b.is_ascii_alphanumeric()),
+        percent(&json(text), |b| b.is_ascii_alphanumeric()),
+        escape(&json(text)),
+        json(&escape(&json(text))),
+        json(&ascii_json(&all)),
         json(text),
         json(&json(text)),
         json(text).replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"),
@@ -89,10 +93,12 @@ fn the_beginning_of_a_secret_is_hidden_where_a_text_was_cut() {
         for (end, _) in form.char_indices() {
             let text = format!("begun: {}", &form[..end]);
             let hidden = forms::hide(&text, &secrets(&[AWKWARD]), true);
-            assert!(!hidden.contains("s3/cr=et") && hidden.len() < 7 + 100, "{text}: {hidden}");
+            assert!(!hidden.contains("s3/cr=et") && hidden.len() < 7 + 160, "{text}: {hidden}");
             assert!(hidden == text || hidden == "begun: ${NAME}", "{text}: {hidden}");
         }
     }
+    let hidden = forms::hide("s3/cr=et+&\"\\'<\u{fffd}", &secrets(&[AWKWARD]), true);
+    assert_eq!(hidden, "${NAME}", "cut within a character");
     let whole = "a text that goes on: tokens are refused";
     assert_eq!(forms::hide(whole, &secrets(&["token-12345"]), true), whole);
 }
@@ -155,6 +161,19 @@ fn results_stay_readable_where_a_secret_is_one_of_their_words() {
     assert!(document::hide(&header, &secrets(&["webhook"])).contains("the secret is ${NAME}"));
 }
 
+/// Secrets, whole and in part, escapes, and what looks like one.
+fn odd() -> impl Strategy<Value = String> {
+    let all: Vec<String> = escaped(AWKWARD).into_iter().chain(escaped("ä😀ä😀")).collect();
+    prop_oneof![
+        "[%\\\\&+u{}x;#0-9a-fé😀]{0,6}",
+        prop::sample::select(all.clone()),
+        (prop::sample::select(all), any::<prop::sample::Index>()).prop_map(|(text, index)| {
+            let ends: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+            text[ends[index.index(ends.len())]..].to_owned()
+        }),
+    ]
+}
+
 /// JSON with a secret here and there, alone and among other text, also in the names of members.
 fn values() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
@@ -197,6 +216,12 @@ fn expected(value: &Value, name: &str) -> Value {
 }
 
 proptest! {
+    #[test]
+    fn no_text_is_too_odd(pieces in prop::collection::vec(odd(), 0..8), cut in any::<bool>()) {
+        let hidden = forms::hide(&pieces.concat(), &secrets(&[AWKWARD, "ä😀ä😀"]), cut).into_owned();
+        prop_assert!(!hidden.contains(AWKWARD) && !hidden.contains("ä😀ä😀"), "{}", hidden);
+    }
+
     #[test]
     fn json_stays_json_and_only_secrets_change(value in values()) {
         for text in [value.to_string(), format!("{value:#}\n")] {
