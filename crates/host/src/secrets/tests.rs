@@ -1,3 +1,5 @@
+use crate::results_store;
+use crate::results_store::{Store, write_atomically};
 use crate::secrets::forms::Secret;
 use crate::secrets::{document, forms};
 use proptest::prelude::*;
@@ -172,6 +174,30 @@ fn odd() -> impl Strategy<Value = String> {
             text[ends[index.index(ends.len())]..].to_owned()
         }),
     ]
+}
+
+#[test]
+fn no_file_of_a_run_has_a_secret_that_was_registered() {
+    let value = "Zq7-of-a-run";
+    crate::secrets::register("OF_A_RUN", value);
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = sample::ratios(0.8, 0.5);
+    run.header.failure = Some(format!("it answered {value}"));
+    run.trials[0].account.fault(&format!("it answered {value}"));
+    let mut store = Store::create(&dir.path().join("r"), &run.header).unwrap();
+    store.append(&run.trials[0], &[]).unwrap();
+    let counted = store.records();
+    write_atomically(&dir.path().join("r/report.md"), value.as_bytes()).unwrap();
+    for file in ["run.json", "trials.jsonl", "report.md"] {
+        let text = std::fs::read_to_string(dir.path().join("r").join(file)).unwrap();
+        assert!(text.contains("${OF_A_RUN}") && !text.contains(value), "{file}: {text}");
+    }
+    let read = results_store::read(&dir.path().join("r")).unwrap();
+    assert_eq!(read.header.failure.as_deref(), Some("it answered ${OF_A_RUN}"));
+    run.header.records = Some(counted);
+    store.write_header(&run.header).unwrap();
+    let read = results_store::read(&dir.path().join("r")).unwrap();
+    assert_eq!(read.altered, None, "what was written is what was counted");
 }
 
 /// JSON with a secret here and there, alone and among other text, also in the names of members.
