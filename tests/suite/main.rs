@@ -33,6 +33,7 @@ mod python;
 mod run;
 mod scenarios;
 mod schema;
+mod secrets;
 mod shards;
 mod side_by_side;
 mod stated_results;

@@ -11,6 +11,7 @@ use crate::publisher::reaches_subscribers;
 use crate::publishing_keys;
 use crate::publishing_keys::Publishing;
 use crate::request_keys;
+use crate::secret_text;
 use crate::values;
 use crate::values::text;
 use include_dir::{Dir, include_dir};
@@ -267,7 +268,7 @@ impl TableReader<'_> {
     ) -> Result<bool> {
         match key {
             "command" => d.command = Some(values::command(value, &at)?),
-            "url" => (d.url, d.url_origin) = (text(value, "url", &at)?, at),
+            "url" => (d.url, d.url_origin) = (secret_text::url(value, "url", &at)?, at),
             "ready" => d.ready = values::ready(&text(value, "ready", &at)?, &at)?,
             "ready_timeout" => d.ready_timeout = values::duration(key, value, &at)?,
             "match" => (d.matching, d.request_options.id_at) = request_keys::matching(value, &at)?,

@@ -22,6 +22,7 @@ pub mod publisher;
 mod publishing_keys;
 mod ready;
 mod request_keys;
+pub mod secret_text;
 pub mod setup;
 mod subscriber_urls;
 mod supervised;

@@ -3,6 +3,7 @@
 use crate::manifest::PORT;
 use crate::protocol_keys;
 use crate::request_keys;
+use crate::secret_text;
 use crate::values::text;
 use hyper::Method;
 use pushbench_core::error::Result;
@@ -178,8 +179,8 @@ impl TableReader<'_> {
             body: None,
         };
         let table = match value {
-            DeValue::String(url) => {
-                own.url = url.to_string();
+            DeValue::String(_) => {
+                own.url = secret_text::url(value, key, self.at)?;
                 return Ok(own);
             }
             DeValue::Table(table) => table,
@@ -206,7 +207,7 @@ impl TableReader<'_> {
             }
             match name {
                 "url" => {
-                    own.url = text(value.get_ref(), inner.key, &at)?;
+                    own.url = secret_text::url(value.get_ref(), inner.key, &at)?;
                     own.origin = at.clone();
                 }
                 "method" => own.method = request_keys::method(value.get_ref(), &at)?,
@@ -220,7 +221,7 @@ impl TableReader<'_> {
     }
 
     fn wording(&self, value: &DeValue<'_>, places: &[&'static str]) -> Result<Wording> {
-        let text = text(value, self.key, self.at)?;
+        let text = secret_text::text(value, self.key, self.at)?;
         let wording = Wording::parse_with_place(&text, places)
             .map_err(|why| self.at.error(format!("{}: {why}", self.key)))?;
         if wording.has(SUBSCRIBER_URL) && wording.has(SUBSCRIBER_URLS) {
