@@ -5,6 +5,7 @@
 pub mod feed;
 pub mod io;
 pub mod ledger;
+pub mod long_poll;
 pub mod pipeline;
 pub mod poll;
 pub mod sse;

@@ -215,15 +215,16 @@ impl Registrar {
                 .await
                 .map_err(Fault::refused)?,
         };
-        let (status, body) = connection
+        let answer = connection
             .exchange(request)
             .await
             .map_err(|e| Fault::Refused(format!("subscribing: {e}")))?;
         self.connection = Some(connection);
+        let status = answer.status();
         match status.is_success() {
-            true => Ok(body),
+            true => Ok(answer.into_body()),
             false => {
-                let text = response_body::shown(&body, &subscribe_config.request_options);
+                let text = response_body::shown(answer.body(), &subscribe_config.request_options);
                 Err(Fault::Refused(format!("subscribing was answered {status}: {text}")))
             }
         }
