@@ -190,7 +190,7 @@ fn takes_nothing(name: &str, transport: Transport) -> Error {
     let carriers = CARRIERS.map(|carrier| format!("--arm {}@{BUILTIN}", carrier.name()));
     Error::usage(format!(
         "--arm {name}: {0} only delivers events to subscribers and cannot send events to a target: write pushbench run \
-         fanout --arm {0}@{BUILTIN}, or {1}",
+         fanout --arm {name}, or {1}",
         transport.name(),
         carriers.join(", ")
     ))

@@ -21,7 +21,7 @@ async fn serve(stream: DuplexStream) -> (Taken, io::Result<()>) {
             receiver.buffered.is_empty(),
             "an idle one holds no buffer"
         );
-        if let Err(e) = receiver.answer(StatusCode::NO_CONTENT).await {
+        if let Err(e) = receiver.answer(StatusCode::NO_CONTENT, "").await {
             return (taken, Err(e));
         }
     }
