@@ -44,6 +44,11 @@ impl Arm {
         self.spec.has(ArmOption::Callback)
     }
 
+    /// Its target is not the built-in one.
+    pub(crate) fn is_foreign(&self) -> bool {
+        ![BUILTIN, BUILTIN_CLOSE].contains(&self.spec.target.as_str())
+    }
+
     /// One of its subscribers is stuck that the scenario's other arms have healthy.
     pub fn stuck(&self) -> bool {
         self.spec.has(ArmOption::Stuck)

@@ -60,7 +60,8 @@ impl BlockTally {
                 .iter()
                 .find(|r| r.starts_with("target ") || r.starts_with("no event"))
             {
-                self.failed_trials.push((t.label.clone(), reason.clone()));
+                let fault = most_frequent_fault(t).map_or(String::new(), |fault| format!("; {fault}"));
+                self.failed_trials.push((t.label.clone(), reason.clone() + &fault));
             }
         }
         whole

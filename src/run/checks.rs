@@ -8,7 +8,7 @@ use pushbench_core::remedy::Try;
 use pushbench_core::scenario::{DesignChoice, Flow, Recipients, Scenario, Subscribers};
 use pushbench_core::transport::Transport;
 use pushbench_load::limits;
-use pushbench_sut::manifest::{BUILTIN, BUILTIN_CLOSE};
+use pushbench_sut::manifest::BUILTIN;
 
 /// Refuses what cannot be measured.
 pub(super) fn check(request: &Request) -> Result<()> {
@@ -83,8 +83,7 @@ fn check_publishers(request: &Request, scenario: &Scenario) -> Result<()> {
             arm.spec.transport.name()
         )));
     }
-    let foreign = |arm: &&Arm| ![BUILTIN, BUILTIN_CLOSE].contains(&arm.spec.target.as_str());
-    for arm in request.arms.iter().filter(foreign) {
+    for arm in request.arms.iter().filter(|arm| arm.is_foreign()) {
         let (key, why) = match arm.spec.transport {
             _ if subscribers.to == Recipients::One => (
                 "delivery.to",

@@ -225,6 +225,10 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
         headers: header_names(arm),
         subprotocol: subprotocol(arm),
         framing: match arm.called_back() {
+            // Its publisher answers with the event itself.
+            false if arm.spec.transport == Transport::LongPoll && arm.is_foreign() => {
+                "HTTP/1.1 request and response heads".to_owned()
+            }
             true => format!("{}, twice", arm.spec.transport.framing()),
             false => arm.spec.transport.framing().to_owned(),
         },
