@@ -3,7 +3,7 @@
 
 use crate::ledger::DeliveryTimes;
 use crate::subscriber::requests::{RequestConnection, SubscriberRequest};
-use crate::subscriber::{SubscribeConfig, Subscriber, SubscriberTask};
+use crate::subscriber::{Delivered, SubscribeConfig, Subscriber, SubscriberTask};
 use bytes::Bytes;
 use hyper::header::{
     ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
@@ -117,8 +117,9 @@ impl HeldRequests {
             }
             if self.first_requests.held.get() {
                 self.subscribe_config.ledger.requested(event.is_none());
-                if let Some(event) = event {
-                    let index = self.subscribe_config.matched.index(event);
+                if let Some(Delivered::Event(index)) =
+                    event.map(|event| self.subscribe_config.delivered(event))
+                {
                     self.take(index, conduct).await?;
                 }
             } else if event.is_none() {

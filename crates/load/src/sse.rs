@@ -3,7 +3,7 @@
 use crate::ledger::DeliveryTimes;
 use crate::subscriber::SubscriberTask;
 use crate::subscriber::requests::{RequestConnection, SubscriberRequest, unsubscribe};
-use crate::subscriber::{SubscribeConfig, Subscriber};
+use crate::subscriber::{Delivered, SubscribeConfig, Subscriber};
 use futures_util::future::{Either, select};
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
@@ -228,9 +228,12 @@ impl EventStream {
             self.acknowledgements.subscribed(message.data);
             return None;
         }
-        let index = self.subscribe_config.matched.index(message.data);
-        // An event of another type, such as a greeting, is a delivery only if it carries an id.
-        (index.is_some() || matches!(message.kind, b"" | b"message")).then_some(index)
+        match self.subscribe_config.delivered(message.data) {
+            // An event of another type, such as a greeting, is a delivery only if it carries an id.
+            Delivered::Event(None) if !matches!(message.kind, b"" | b"message") => None,
+            Delivered::Event(index) => Some(index),
+            Delivered::Heartbeat | Delivered::Nothing => None,
+        }
     }
 
     fn acknowledge(&self, index: Option<u64>) {

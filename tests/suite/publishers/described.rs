@@ -168,9 +168,10 @@ fn a_subscription_that_breaks_later_is_reported() {
         let first = event(events, count(events));
         stream.write_all(answer("200 OK", "", &first).as_bytes())
     };
-    for (transport, serve, why) in
-        [("sse", ends, "the publisher ended the subscription"), ("long-poll", unnamed, "neither Last-Modified nor Etag")]
-    {
+    for (transport, serve, why) in [
+        ("sse", ends, "the publisher ended the subscription"),
+        ("long-poll", unnamed, "neither Last-Modified nor Etag"),
+    ] {
         let bench = bench(transport, &publisher(serve));
         let arm = format!("{transport}@mine");
         let short = ["run", "fanout", "--blocks", "2", "--duration", "500ms", "--warmup", "200ms"];
