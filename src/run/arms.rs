@@ -44,6 +44,11 @@ impl Arm {
         self.spec.has(ArmOption::Callback)
     }
 
+    /// Its target is not the built-in one.
+    pub(crate) fn is_foreign(&self) -> bool {
+        ![BUILTIN, BUILTIN_CLOSE].contains(&self.spec.target.as_str())
+    }
+
     /// One of its subscribers is stuck that the scenario's other arms have healthy.
     pub fn stuck(&self) -> bool {
         self.spec.has(ArmOption::Stuck)
@@ -190,7 +195,7 @@ fn takes_nothing(name: &str, transport: Transport) -> Error {
     let carriers = CARRIERS.map(|carrier| format!("--arm {}@{BUILTIN}", carrier.name()));
     Error::usage(format!(
         "--arm {name}: {0} only delivers events to subscribers and cannot send events to a target: write pushbench run \
-         fanout --arm {0}@{BUILTIN}, or {1}",
+         fanout --arm {name}, or {1}",
         transport.name(),
         carriers.join(", ")
     ))

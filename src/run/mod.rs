@@ -17,7 +17,7 @@ use pushbench_core::record::findings::Findings;
 use pushbench_core::record::run::{ArmHeader, PointHeader, RunHeader, SCHEMA};
 use pushbench_core::record::sizing::{MOST_BLOCKS, PILOT_BLOCKS, Sizing};
 use pushbench_core::scenario::{Blocks, Question, Scenario};
-use pushbench_core::transport::Carrier;
+use pushbench_core::transport::{Carrier, Transport};
 use pushbench_host::cpus::{self, Placement};
 use pushbench_host::results_store::Store;
 use pushbench_load::trial_group::{ExecutionContext, TrialObserver};
@@ -228,6 +228,10 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
         subprotocol: subprotocol(arm),
         messages: messages(arm),
         framing: match arm.called_back() {
+            // Its publisher answers with the event itself.
+            false if arm.spec.transport == Transport::LongPoll && arm.is_foreign() => {
+                "HTTP/1.1 request and response heads".to_owned()
+            }
             true => format!("{}, twice", arm.spec.transport.framing()),
             false => arm.spec.transport.framing().to_owned(),
         },

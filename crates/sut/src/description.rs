@@ -19,7 +19,7 @@ use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Matching;
 use pushbench_core::origin::{Origin, kind, read_toml};
 use pushbench_core::suggest::did_you_mean;
-use pushbench_core::transport::{CARRIERS, Carrier};
+use pushbench_core::transport::{Carrier, DESCRIBED, Transport};
 use pushbench_host::input;
 use pushbench_wire::endpoint::Scheme;
 use pushbench_wire::request_options::RequestOptions;
@@ -176,10 +176,12 @@ fn transports(table: &DeTable<'_>, prefix: &str, place: &dyn Fn(usize) -> Origin
         |(key, value): (&toml::Spanned<toml::de::DeString<'_>>, &toml::Spanned<DeValue<'_>>)| {
             let name = key.get_ref().to_string();
             let origin = place(key.span().start);
-            let description = match (value.get_ref(), Carrier::named(&name)) {
-                (DeValue::Table(inner), Some(carrier)) => {
+            let transport = DESCRIBED.into_iter().find(|transport| transport.name() == name);
+            let description = match (value.get_ref(), transport) {
+                (DeValue::Table(inner), Some(transport)) => {
                     let table = format!("{prefix}{name}");
-                    TableReader { carrier, name: table, origin, place }.read(inner)
+                    let carrier = transport.carrier_to(false);
+                    TableReader { transport, carrier, name: table, origin, place }.read(inner)
                 }
                 (other, _) => Err(origin.error(no_transport(&name, prefix, other))),
             };
@@ -190,7 +192,7 @@ fn transports(table: &DeTable<'_>, prefix: &str, place: &dyn Fn(usize) -> Origin
 
 /// Why this entry of a target describes no transport.
 fn no_transport(name: &str, prefix: &str, value: &DeValue<'_>) -> String {
-    let names = CARRIERS.map(Carrier::name);
+    let names = DESCRIBED.map(Transport::name);
     let tables = names.map(|n| format!("[{prefix}{n}]")).join(", ");
     if names.contains(&name) {
         return format!("{prefix}{name} is {}: write [{prefix}{name}], once", kind(value));
@@ -204,8 +206,10 @@ fn no_transport(name: &str, prefix: &str, value: &DeValue<'_>) -> String {
     format!("{prefix}{name} is not a transport{near}; the tables are {tables}")
 }
 
-/// A table that is being read: its carrier, its name in messages, and its position.
+/// A table that is being read: its transport, how events travel to the target, its name in messages, and its
+/// position.
 struct TableReader<'a> {
+    transport: Transport,
     carrier: Carrier,
     name: String,
     origin: Origin,
@@ -220,8 +224,8 @@ impl TableReader<'_> {
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             let why = request_keys::unusable_key(name, self.carrier)
-                .or_else(|| publishing_keys::unusable_key(name, self.carrier))
-                .or_else(|| protocol_keys::unusable_key(name, Some(self.carrier)));
+                .or_else(|| publishing_keys::unusable_key(name, self.transport))
+                .or_else(|| protocol_keys::unusable_key(name, self.transport.carrier()));
             if let Some(why) = why {
                 let at = (self.place)(key.span().start);
                 return Err(at.error(format!("[{}] {name}: {why}", self.name)));
@@ -297,13 +301,20 @@ impl TableReader<'_> {
             "packages" => d.ease.packages = Some((values::texts(value, "packages", &at)?, at)),
             "duties" => d.ease.duties = Some(ease_of_implementation::duties(value, &at)?),
             _ => {
-                return d.publishing.take((key, self.carrier), value, &at, self.place);
+                return d.publishing.take((key, self.transport), value, &at, self.place);
             }
         }
         Ok(true)
     }
 
     fn check(&self, found: &TargetDescription, matched: bool) -> Result<()> {
+        if self.transport.carrier().is_none() && found.publishing.publish.is_none() {
+            return Err(self.origin.error(format!(
+                "[{}] has no publish: {} only delivers events to subscribers: add publish and subscribe",
+                self.name,
+                self.transport.name()
+            )));
+        }
         if found.url.is_empty() && found.publishing.publish.is_none() {
             let hint = "url = \"http://127.0.0.1:{port}/webhook\"";
             return Err(self.origin.error(format!(
@@ -326,14 +337,14 @@ impl TableReader<'_> {
             )));
         }
         let program_inputs: Vec<&str> = found.program_inputs().collect();
-        found.publishing.check(&self.name, self.carrier, &program_inputs, &self.origin)?;
+        found.publishing.check(&self.name, self.transport, &program_inputs, &self.origin)?;
         for (key, url, at) in found.urls() {
-            let by = if key == "publish" { Carrier::Webhook } else { self.carrier };
-            usable_url((key, url, at), Scheme::of(by.transport()))?;
+            let by = if key == "publish" { Transport::Webhook } else { self.transport };
+            usable_url((key, url, at), Scheme::of(by))?;
             port_is_passed_on((key, url, at), found.command.is_some(), &program_inputs)?;
         }
         match &found.publishing.publish {
-            Some(publish) if found.url.is_empty() && self.carrier == Carrier::Webhook => {
+            Some(publish) if found.url.is_empty() && self.transport == Transport::Webhook => {
                 reaches_subscribers(publish, found.command.is_some())
             }
             _ => Ok(()),
