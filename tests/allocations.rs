@@ -119,6 +119,7 @@ async fn trial<C: Client>(address: SocketAddr, source: Source, events: u64) -> u
         matched: Matched::ById,
         request_options: Rc::default(),
         template: Rc::new(Template::new(&Payload::Bytes(512))),
+        events: Rc::new(Template::new(&Payload::Bytes(512))),
         in_flight: IN_FLIGHT,
         lifetime: Lifetime::Events(events),
         max_segment: None,

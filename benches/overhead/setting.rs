@@ -64,6 +64,7 @@ pub fn connect_config(
         matched: Matched::ById,
         request_options: Rc::default(),
         template: Rc::new(Template::new(&Payload::Bytes(EVENT_BYTES))),
+        events: Rc::new(Template::new(&Payload::Bytes(EVENT_BYTES))),
         in_flight: 1,
         lifetime,
         max_segment: None,

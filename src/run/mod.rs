@@ -219,11 +219,14 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
             Matched::ByOrder => "order".to_owned(),
             Matched::ById => "id".to_owned(),
             Matched::ByIdAt(pointer) => format!("id:{pointer}"),
+            Matched::ByPattern(answer) if answer.has_id() => "id".to_owned(),
+            Matched::ByPattern(_) => "order".to_owned(),
         },
         method: (arm.carrier() == Carrier::Webhook)
             .then(|| arm.manifest.request_options.method.to_string()),
         headers: header_names(arm),
         subprotocol: subprotocol(arm),
+        messages: messages(arm),
         framing: match arm.called_back() {
             true => format!("{}, twice", arm.spec.transport.framing()),
             false => arm.spec.transport.framing().to_owned(),
@@ -245,6 +248,19 @@ fn header_names(arm: &Arm) -> Vec<String> {
     let mut names = arm.manifest.request_options.header_names();
     names.extend(arm.called_back().then(|| CALLBACK_URL.to_owned()));
     names
+}
+
+/// What its description says about messages.
+fn messages(arm: &Arm) -> Vec<String> {
+    let (options, requests) = (&arm.manifest.request_options, arm.manifest.hello_requests.len());
+    let mut said = Vec::new();
+    said.extend(options.wrap.is_some().then(|| "events wrapped".to_owned()));
+    said.extend((requests > 0).then(|| format!("hello of {requests} requests")));
+    said.extend(
+        (!options.hello.is_empty()).then(|| format!("hello of {} messages", options.hello.len())),
+    );
+    said.extend(options.heartbeat.is_some().then(|| "heartbeats".to_owned()));
+    said
 }
 
 fn subprotocol(arm: &Arm) -> Option<String> {

@@ -155,11 +155,15 @@ impl EventTally {
         answer: Answer,
         open: &mut Vec<u64>,
     ) -> bool {
+        if T::PIPELINED && !target.may_answer(&answer.body) {
+            target.ignore(&answer.body);
+            return false;
+        }
         let named = target.named(&answer.body);
         let position = match (target.matching, named) {
             _ if answer.refuses() => None,
             (Matching::Id, named) => open.iter().position(|index| Some(*index) == named),
-            (Matching::Order, _) => Some(0),
+            (Matching::Order, _) => target.may_answer(&answer.body).then_some(0),
         };
         match (position, named) {
             (Some(position), _) => {
@@ -207,7 +211,10 @@ impl EventTally {
     ) {
         for _ in 0..MOST_EXTRAS {
             let Ok(answer) = connection.answer(quiet) else { return };
-            self.unmatched(target, answer);
+            match target.may_answer(&answer.body) {
+                true => self.unmatched(target, answer),
+                false => target.ignore(&answer.body),
+            }
         }
     }
 
@@ -225,6 +232,7 @@ impl EventTally {
                 Matching::Id if named.is_some_and(|n| self.acknowledged.contains(&n)) => {
                     self.twice += 1;
                 }
+                _ if !target.may_answer(&answer.body) => target.ignore(&answer.body),
                 _ => self.unmatched(target, answer),
             }
         }

@@ -14,6 +14,8 @@ const SHOWN_CHARS: usize = 120;
 pub(super) enum NoAnswer {
     /// No connection came about.
     Refused(String),
+    /// The hello of a target's description was not completed.
+    Greeting(String),
     /// Nothing came in the time it was given.
     TimedOut,
     /// The connection was closed; with the text of a close frame.
@@ -88,6 +90,7 @@ impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NoAnswer::Refused(why) => write!(f, "no connection to {why}"),
+            NoAnswer::Greeting(why) => f.write_str(why),
             NoAnswer::TimedOut => f.write_str("no answer came"),
             NoAnswer::Closed(None) => f.write_str("the connection was closed"),
             NoAnswer::Closed(Some(close_reason)) => {

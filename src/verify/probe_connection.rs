@@ -4,6 +4,7 @@ use crate::verify::no_answer::{NoAnswer, shown};
 use hyper::header::HeaderMap;
 use pushbench_core::event::Matching;
 use pushbench_core::event::{Matched, Template};
+use pushbench_core::message_pattern::Captured;
 use pushbench_core::transport::Carrier;
 use pushbench_sut::manifest::Manifest;
 use pushbench_wire::endpoint::Resolved;
@@ -32,7 +33,10 @@ pub(super) struct ProbeTarget<'a> {
     pub address: Resolved,
     pub matching: Matching,
     pub request_options: &'a RequestOptions,
-    pub template: &'a Template,
+    /// The events as they are sent on the latest connection.
+    template: RefCell<Template>,
+    /// The events before they are wrapped.
+    events: &'a Template,
     pub interrupt: &'a AtomicBool,
     /// Where an answer names its event, also where that is not relied upon.
     named_at: Matched,
@@ -46,7 +50,7 @@ impl<'a> ProbeTarget<'a> {
     pub fn new(
         carrier: Carrier,
         address: Resolved,
-        manifest: &'a Manifest,
+        (manifest, request_options): (&Manifest, &'a RequestOptions),
         template: &'a Template,
         interrupt: &'a AtomicBool,
     ) -> ProbeTarget<'a> {
@@ -55,12 +59,14 @@ impl<'a> ProbeTarget<'a> {
             carrier,
             address,
             matching: manifest.matching,
-            request_options: &manifest.request_options,
-            named_at: match &manifest.request_options.id_at {
-                None => Matched::ById,
-                Some(pointer) => Matched::ByIdAt(pointer.as_str().into()),
+            request_options,
+            named_at: match (&request_options.answer, &request_options.id_at) {
+                (Some(answer), _) => Matched::ByPattern(answer.clone()),
+                (None, None) => Matched::ById,
+                (None, Some(pointer)) => Matched::ByIdAt(pointer.as_str().into()),
             },
-            template,
+            template: RefCell::new(request_options.wrapped(template, &Captured::new())),
+            events: template,
             interrupt,
             time_limit: Cell::new(TIME_LIMIT),
             next,
@@ -82,7 +88,29 @@ impl<'a> ProbeTarget<'a> {
     pub fn event(&self) -> (u64, Vec<u8>) {
         let index = self.next.get();
         self.next.set(index + 1);
-        (index, self.template.render(index))
+        (index, self.template.borrow().render(index))
+    }
+
+    /// A connection has captured values that the events on it carry.
+    pub fn captured(&self, captured: &Captured) {
+        self.template.replace(self.request_options.wrapped(self.events, captured));
+    }
+
+    /// Whether a message may be an answer, where the description says which messages are.
+    pub fn may_answer(&self, message: &[u8]) -> bool {
+        match &self.request_options.answer {
+            Some(answer) => answer.fit(message).is_some(),
+            None => true,
+        }
+    }
+
+    /// What was sent that is no answer, and why it is none.
+    pub fn not_an_answer(&self) -> Option<String> {
+        let answer = self.request_options.answer.as_ref()?;
+        let unmatched = self.unmatched.borrow();
+        let message = unmatched.iter().rfind(|message| answer.fit(message).is_none())?;
+        let difference = answer.difference(message)?;
+        Some(format!("it sent `{}`, which does not fit answer: {difference}", shown(message)))
     }
 
     /// The event that an answer names.
@@ -118,7 +146,7 @@ impl<'a> ProbeTarget<'a> {
     pub fn acknowledges(&self, answer: &Answer, index: u64) -> bool {
         !answer.refuses()
             && match self.matching {
-                Matching::Order => true,
+                Matching::Order => self.may_answer(&answer.body),
                 Matching::Id => self.named(&answer.body) == Some(index),
             }
     }

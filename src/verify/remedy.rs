@@ -130,6 +130,12 @@ fn of_http(target: &ProbeTarget<'_>, answer: &Answer) -> String {
 fn of_failure(target: &ProbeTarget<'_>, failure: &NoAnswer) -> String {
     match failure {
         NoAnswer::Tls => tls(),
+        // It says what to do.
+        NoAnswer::Greeting(_) => "targets/PROTOCOL.md describes hello".to_owned(),
+        NoAnswer::TimedOut if target.not_an_answer().is_some() => format!(
+            "{}; correct answer, or what the target answers",
+            target.not_an_answer().unwrap_or_default()
+        ),
         NoAnswer::Unreadable(_, remedy) => remedy.clone(),
         NoAnswer::Refused(_) => {
             "check that it listens on the host and port of url, {port} in its command".to_owned()

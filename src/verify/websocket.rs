@@ -9,11 +9,12 @@ use crate::verify::recording_socket::RecordingSocket;
 use crate::verify::tcp::ignore_closed;
 use hyper::header::HeaderMap;
 use pushbench_core::record::findings::{Aspect, Finding};
+use pushbench_wire::hello::Hello;
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::websocket::handshake;
 use pushbench_wire::websocket::handshake::{HandshakeError, Request};
 use std::io::{Read, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
@@ -27,6 +28,7 @@ const BEGUN: &[u8] = &[0x81, 0x80 | 100, 0, 0, 0, 0, b'{', b'"', b'i', b'd', b'"
 
 pub(super) struct Websocket<'a> {
     socket: WebSocket<RecordingSocket<'a>>,
+    options: RequestOptions,
     time_limit: Duration,
     closed: bool,
 }
@@ -47,7 +49,13 @@ impl<'a> ProbeConnection<'a> for Websocket<'a> {
         let (recording_socket, received) =
             shake(recording_socket, &request(target)?, target.request_options)?;
         let socket = WebSocket::from_partially_read(recording_socket, received, Role::Client, None);
-        Ok(Websocket { socket, time_limit: target.time_limit(), closed: false })
+        let options = target.request_options.clone();
+        let time_limit = target.time_limit();
+        let mut opened = Websocket { socket, options, time_limit, closed: false };
+        if !target.request_options.hello.is_empty() {
+            opened.greet(target)?;
+        }
+        Ok(opened)
     }
 
     fn send(&mut self, message: &[u8], mode: WriteMode) -> Result<(), NoAnswer> {
@@ -82,6 +90,12 @@ impl<'a> ProbeConnection<'a> for Websocket<'a> {
                 Message::Binary(bytes) => bytes.to_vec(),
                 _ => continue,
             };
+            if self.options.is_heartbeat(&body) {
+                if let Some(reply) = self.options.heartbeat_reply() {
+                    let _a_close_is_heard_next = self.socket.send(Message::text(reply));
+                }
+                continue;
+            }
             return Ok(Answer { status: None, headers: HeaderMap::new(), body });
         }
     }
@@ -98,7 +112,40 @@ impl<'a> ProbeConnection<'a> for Websocket<'a> {
     }
 }
 
-impl Websocket<'_> {
+impl<'a> Websocket<'a> {
+    /// Sends and awaits the messages of `hello`.
+    fn greet(&mut self, target: &ProbeTarget<'a>) -> Result<(), NoAnswer> {
+        let mut hello = Hello::new(target.request_options);
+        let began = Instant::now();
+        loop {
+            while let Some(text) = hello.to_send() {
+                let sent = self.socket.send(Message::text(text));
+                sent.or_else(|e| match e {
+                    Error::Io(e) => ignore_closed(Err(e)),
+                    _ => Ok(()),
+                })?;
+            }
+            if hello.is_done() {
+                break;
+            }
+            self.socket.get_mut().may_take(target.time_limit().saturating_sub(began.elapsed()));
+            let message = match self.next() {
+                Ok(message) => message,
+                Err(failure) => {
+                    let why = hello.failure(&self.options.hide(&failure.to_string()));
+                    return Err(NoAnswer::Greeting(why));
+                }
+            };
+            match message {
+                Message::Text(text) => hello.receive(text.as_bytes()),
+                Message::Binary(bytes) => hello.receive(&bytes),
+                _ => {}
+            }
+        }
+        target.captured(&hello.finish().captured);
+        Ok(())
+    }
+
     /// The next message of any kind; a close frame is failure.
     fn next(&mut self) -> Result<Message, NoAnswer> {
         let failure = match self.socket.read() {

@@ -1,11 +1,12 @@
 //! The event on the wire and its acknowledgement, the same bytes for every transport.
 
+use crate::message_pattern::{Fit, MessagePattern};
 use crate::scenario::payload;
 use crate::scenario::payload::{
     ANSWER, ANSWER_END, CLOSE, ID_DIGITS, KIND, OPEN, PAD, PEER, PEER_DIGITS, TYPE,
 };
 use crate::scenario::{Payload, Scenario, Subscribers};
-use crate::wording::{EVENT, Piece, Wording};
+use crate::wording::{EVENT, EVENT_TEXT, ID, Piece, Wording, json_content};
 use bytes::{BufMut, Bytes};
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -75,28 +76,51 @@ impl Template {
         }
     }
 
-    /// The same events with the user's own data.
+    /// The same events with the user's own data. Places whose values are not known stay as they are written.
     pub fn within(&self, wording: &Wording) -> Template {
         let mut wrapped = Template { text: Vec::new(), ids: Vec::new(), numbered: None };
         let mut places = Vec::new();
+        let escaped = wording.has(EVENT_TEXT).then(|| self.escaped());
         for piece in wording.pieces() {
             let at = wrapped.text.len();
-            match piece {
-                Piece::Text(text) => wrapped.text.extend_from_slice(text.as_bytes()),
-                Piece::Place(EVENT) => {
-                    wrapped.ids.extend(self.ids.iter().map(|id| at + id));
-                    let numbers = self.numbered.iter().flat_map(|numbered| &numbered.places);
-                    places.extend(numbers.map(|number| at + number));
-                    wrapped.text.extend_from_slice(&self.text);
-                }
-                Piece::Place(_) => {
+            let event = match piece {
+                Piece::Place(place) if place == EVENT => self,
+                Piece::Place(place) if place == EVENT_TEXT => escaped.as_ref().unwrap_or(self),
+                Piece::Place(place) if place == ID => {
                     wrapped.ids.push(at);
                     wrapped.text.extend([b'0'; ID_DIGITS]);
+                    continue;
                 }
-            }
+                Piece::Place(other) => {
+                    wrapped.text.extend_from_slice(format!("{{{other}}}").as_bytes());
+                    continue;
+                }
+                Piece::Text(text) => {
+                    wrapped.text.extend_from_slice(text.as_bytes());
+                    continue;
+                }
+            };
+            wrapped.ids.extend(event.ids.iter().map(|id| at + id));
+            let numbers = event.numbered.iter().flat_map(|numbered| &numbered.places);
+            places.extend(numbers.map(|number| at + number));
+            wrapped.text.extend_from_slice(&event.text);
         }
         wrapped.numbered = self.numbered.clone().map(|numbered| Numbered { places, ..numbered });
         wrapped
+    }
+
+    /// The same events as the content of a JSON string.
+    fn escaped(&self) -> Template {
+        let text = String::from_utf8_lossy(&self.text);
+        let moved = |at: &usize| json_content(&text[..*at]).len();
+        Template {
+            text: json_content(&text).into_bytes(),
+            ids: self.ids.iter().map(moved).collect(),
+            numbered: self.numbered.clone().map(|numbered| Numbered {
+                places: numbered.places.iter().map(moved).collect(),
+                ..numbered
+            }),
+        }
     }
 
     /// Length of every event in bytes.
@@ -216,7 +240,7 @@ pub fn acknowledged_index(answer: &[u8]) -> Option<u64> {
         return Some(index);
     }
     let ack: Acknowledgement<'_> = object(answer).ok()?;
-    index_of(&ack.id)
+    index_of(ack.id.as_bytes())
 }
 
 /// The same of an acknowledgement as [`acknowledgement`] makes it, byte for byte: most need no parser.
@@ -236,10 +260,11 @@ pub fn acknowledged_id(answer: &[u8]) -> Option<Cow<'_, str>> {
     Some(ack.id)
 }
 
-fn index_of(id: &str) -> Option<u64> {
-    // `from_str_radix` would take a sign for the first of them.
-    let digits = id.bytes().all(|b| b.is_ascii_hexdigit());
-    (digits && id.len() == ID_DIGITS).then(|| u64::from_str_radix(id, 16).ok())?
+/// The index of an event by its id, in upper or lower case.
+pub(crate) fn index_of(id: &[u8]) -> Option<u64> {
+    let id: &[u8; ID_DIGITS] = id.try_into().ok()?;
+    id.iter()
+        .try_fold(0, |index, digit| Some(index << 4 | u64::from(char::from(*digit).to_digit(16)?)))
 }
 
 /// How answers find their events, as a description says it.
@@ -260,12 +285,43 @@ pub enum Matched {
     ById,
     /// The answer is JSON with the event's id where this pointer (RFC 6901) leads.
     ByIdAt(Arc<str>),
+    /// The answer fits a pattern, which has the id or not; what does not fit is no answer.
+    ByPattern(Arc<MessagePattern>),
+}
+
+/// What a message answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answered {
+    /// The event with this index.
+    Event(u64),
+    /// The oldest open event of its connection.
+    Oldest,
+    /// None of ours.
+    Nothing,
 }
 
 impl Matched {
     /// Answers carry the event's id.
     pub fn tells_ids(&self) -> bool {
-        *self != Matched::ByOrder
+        match self {
+            Matched::ByOrder => false,
+            Matched::ById | Matched::ByIdAt(_) => true,
+            Matched::ByPattern(pattern) => pattern.has_id(),
+        }
+    }
+
+    /// What a message answers.
+    #[inline]
+    pub fn answered(&self, message: &[u8]) -> Answered {
+        match self {
+            Matched::ByOrder => Answered::Oldest,
+            Matched::ByPattern(pattern) => match pattern.fit(message) {
+                Some(Fit { index: Some(index) }) => Answered::Event(index),
+                Some(Fit { index: None }) => Answered::Oldest,
+                None => Answered::Nothing,
+            },
+            by_id => by_id.index(message).map_or(Answered::Nothing, Answered::Event),
+        }
     }
 
     /// The index of the event that an answer names; none where answers carry no id.
@@ -275,8 +331,9 @@ impl Matched {
             Matched::ById => acknowledged_index(answer),
             Matched::ByIdAt(pointer) => {
                 let answer: serde_json::Value = serde_json::from_slice(answer).ok()?;
-                index_of(answer.pointer(pointer)?.as_str()?)
+                index_of(answer.pointer(pointer)?.as_str()?.as_bytes())
             }
+            Matched::ByPattern(pattern) => pattern.fit(answer)?.index,
         }
     }
 }

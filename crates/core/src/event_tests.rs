@@ -35,6 +35,19 @@ fn events_are_wrapped_in_somebodys_own_words() {
 }
 
 #[test]
+fn events_are_wrapped_as_text() {
+    let bare = Template::new(&Payload::Bytes(64));
+    let wording =
+        Wording::parse(r#"{"data":"{event_text}","id":"{id}"}"#, &[EVENT_TEXT, ID]).unwrap();
+    let t = bare.within(&wording);
+    for index in [0, 255, u64::MAX] {
+        let value: serde_json::Value = serde_json::from_slice(&t.render(index)).unwrap();
+        assert_eq!(value["data"].as_str().unwrap().as_bytes(), bare.render(index));
+        assert_eq!(value["id"], format!("{index:016x}"));
+    }
+}
+
+#[test]
 fn the_type_is_numbered_in_somebodys_own_words_too() {
     let scenario = crate::scenario::load("filter", &[]).unwrap().points.remove(0).scenario;
     let wording = Wording::parse(r#"{"first":{event},"again":{event}}"#, &[EVENT]).unwrap();

@@ -302,7 +302,7 @@ fn job_of(group: &TrialGroup, targets: &[Running], shard: usize, of: usize) -> R
             address: target.address().clone(),
             subscribers: fanout::subscribers(group, trial_arm, target)?,
             matched: trial_arm.manifest.matched(),
-            request_options: trial_arm.manifest.request_options.clone(),
+            request_options: target.request_options().clone(),
             template: trial_arm.manifest.event_template(&group.template),
             connections: trial_arm.connections / of + extra,
             in_flight: trial_arm.in_flight,

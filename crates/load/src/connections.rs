@@ -96,8 +96,10 @@ pub struct ConnectConfig {
     pub matched: Matched,
     /// What it wants of requests and handshakes.
     pub request_options: Rc<RequestOptions>,
-    /// Makes the events.
+    /// Makes the events, as they are sent.
     pub template: Rc<Template>,
+    /// The events before they are wrapped.
+    pub events: Rc<Template>,
     /// Most unanswered events a connection carries.
     pub in_flight: usize,
     /// Events a connection carries before it is closed.

@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
 pub mod feed;
+mod hello;
 pub mod io;
 pub mod ledger;
 pub mod pipeline;

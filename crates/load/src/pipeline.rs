@@ -5,9 +5,10 @@ use crate::connections::ConnectConfig;
 use crate::feed::Feed;
 use crate::io::ReadTimes;
 use crate::ledger::{Instants, Ledger, Ticket};
-use pushbench_core::event::{Matched, Template};
+use pushbench_core::event::{Answered, Matched, Template};
 use pushbench_host::clock;
 use pushbench_wire::fault::Fault;
+use pushbench_wire::request_options::RequestOptions;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -19,11 +20,12 @@ const BATCH_BYTES: usize = 64 * 1024;
 
 /// A connection that frames messages.
 pub trait PipelinedConnection {
-    /// Hands every message that has come to `answer`; ready when the connection has ended.
+    /// Hands every message that has come to `answer`, which returns true for a heartbeat; ready when the
+    /// connection has ended.
     fn poll_answers(
         &mut self,
         cx: &mut Context<'_>,
-        answer: impl FnMut(&[u8]),
+        answer: impl FnMut(&[u8]) -> bool,
     ) -> Poll<Result<(), Fault>>;
 
     /// Bytes that are queued.
@@ -125,6 +127,7 @@ struct InFlightEvent {
 pub struct Window {
     ledger: Rc<Ledger>,
     matched: Matched,
+    request_options: Rc<RequestOptions>,
     in_flight: VecDeque<InFlightEvent>,
     /// Instants the free slots were released, oldest first.
     free: VecDeque<u64>,
@@ -142,6 +145,7 @@ impl Window {
         Window {
             ledger: connect_config.ledger.clone(),
             matched: connect_config.matched.clone(),
+            request_options: connect_config.request_options.clone(),
             in_flight: VecDeque::with_capacity(connect_config.in_flight),
             free: std::iter::repeat_n(now, connect_config.in_flight).collect(),
             writable: now,
@@ -190,20 +194,18 @@ impl Window {
         Poll::Ready(Some(ticket))
     }
 
-    /// An answer was read.
-    pub fn answer(&mut self, answer: &[u8], read_times: &ReadTimes) {
-        let at = match &self.matched {
-            Matched::ByOrder => (!self.in_flight.is_empty()).then_some(0),
-            by_id => {
-                let index = by_id.index(answer);
-                let at =
-                    index.and_then(|i| self.in_flight.iter().position(|f| f.ticket.index == i));
-                if at.is_none() {
-                    self.ledger.stray(index);
-                    return;
-                }
-                at
+    /// A message was read; true when it is a heartbeat of the target.
+    pub fn answer(&mut self, message: &[u8], read_times: &ReadTimes) -> bool {
+        // By order any message would be an answer.
+        if matches!(self.matched, Matched::ByOrder) && self.request_options.is_heartbeat(message) {
+            return true;
+        }
+        let (at, index) = match self.matched.answered(message) {
+            Answered::Oldest => ((!self.in_flight.is_empty()).then_some(0), None),
+            Answered::Event(index) => {
+                (self.in_flight.iter().position(|f| f.ticket.index == index), Some(index))
             }
+            Answered::Nothing => (None, None),
         };
         let Some(in_flight) = at.and_then(|at| {
             if at > 0 {
@@ -211,8 +213,14 @@ impl Window {
             }
             self.in_flight.remove(at)
         }) else {
-            self.ledger.stray(None);
-            return;
+            let heartbeat = index.is_none() && self.request_options.is_heartbeat(message);
+            match (index, &self.matched) {
+                _ if heartbeat => {}
+                // The protocol has messages that are no answers.
+                (None, Matched::ByPattern(_)) => self.ledger.other_message(),
+                _ => self.ledger.stray(index),
+            }
+            return heartbeat;
         };
         let instants = Instants {
             free: in_flight.free,
@@ -223,6 +231,7 @@ impl Window {
         };
         self.ledger.acknowledge(&in_flight.ticket, instants);
         self.free.push_back(read_times.read());
+        false
     }
 
     /// Frees the slots of events that have timed out. Matched by order a late answer would be taken
@@ -237,7 +246,7 @@ impl Window {
         self.in_flight.retain(|f| ledger.is_open(&f.ticket));
         let freed = before - self.in_flight.len();
         if freed > 0 {
-            if self.matched == Matched::ByOrder {
+            if !self.matched.tells_ids() {
                 return Err(Fault::TimedOut);
             }
             self.free.extend(std::iter::repeat_n(clock::now(), freed));

@@ -20,6 +20,7 @@ use crate::websocket::Websocket;
 use hyper::header::HeaderValue;
 use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::event::{Matched, Template};
+use pushbench_core::message_pattern::Captured;
 use pushbench_core::plan::Slices;
 use pushbench_core::record::account::Account;
 use pushbench_core::record::fanout::{Deliveries, Quiet};
@@ -254,8 +255,9 @@ async fn connect(
     let connect_config = ConnectConfig {
         address: Rc::new(arm.address.clone()),
         matched: arm.matched.clone(),
+        template: Rc::new(request_options.wrapped(&arm.template, &Captured::new())),
+        events: Rc::new(arm.template.clone()),
         request_options,
-        template: Rc::new(arm.template.clone()),
         in_flight: arm.in_flight,
         lifetime: job.lifetime,
         max_segment: job.max_segment,

@@ -44,7 +44,7 @@ impl PipelinedConnection for Framed<Stream<InstrumentedSocket>> {
     fn poll_answers(
         &mut self,
         cx: &mut Context<'_>,
-        mut answer: impl FnMut(&[u8]),
+        mut answer: impl FnMut(&[u8]) -> bool,
     ) -> Poll<Result<(), Fault>> {
         while let Some(message) = ready!(self.poll_message(cx)).map_err(fault)? {
             answer(message);
@@ -111,10 +111,10 @@ impl Subscriber for TcpSubscriber {
         framed.stream.socket().end_setup();
         Ok(TcpSubscriber(StreamSubscriber::new(
             framed,
-            subscribe_config.clone(),
-            number,
+            (subscribe_config.clone(), number),
             read_times,
-        )))
+            Vec::new(),
+        )?))
     }
 
     async fn receive(&mut self) -> Result<(), Fault> {

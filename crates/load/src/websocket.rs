@@ -2,6 +2,8 @@
 
 use crate::connections::{Client, ConnectConfig};
 use crate::feed::Feed;
+use crate::hello;
+use crate::hello::{HeartbeatState, MessageChannel};
 use crate::io::{InstrumentedSocket, ReadTimes};
 use crate::ledger::Ledger;
 use crate::pipeline;
@@ -10,6 +12,10 @@ use crate::subscriber::stream::StreamSubscriber;
 use crate::subscriber::{SubscribeConfig, Subscriber};
 use pushbench_core::event::Template;
 use pushbench_wire::fault::Fault;
+use pushbench_wire::hello::Greeted;
+use pushbench_wire::messages;
+use pushbench_wire::messages::Messages;
+use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::shared_buffers::{Unread, Unwritten};
 use pushbench_wire::stream::Stream;
 use pushbench_wire::websocket::frames::{CLOSE, Frames, PONG, Received, TEXT};
@@ -50,6 +56,8 @@ pub(super) struct Socket {
     frames: Frames,
     /// The control frame that the peer expects.
     reply: Option<ControlReply>,
+    /// The heartbeat of the protocol above, where it has one.
+    heartbeat: Option<Box<HeartbeatState>>,
 }
 
 /// A control frame that answers one.
@@ -70,7 +78,36 @@ impl Socket {
             unwritten: Unwritten::default(),
             frames: Frames::default(),
             reply: None,
+            heartbeat: None,
         }
+    }
+
+    /// Sends and awaits what the target's description wants before the first event.
+    async fn greet(&mut self, request_options: &RequestOptions) -> Result<Greeted, Fault> {
+        let greeted = match request_options.hello.is_empty() {
+            true => Greeted::default(),
+            false => hello::greet(self, request_options).await?,
+        };
+        self.heartbeat = HeartbeatState::new(request_options)?;
+        Ok(greeted)
+    }
+
+    fn queue_text(&mut self, text: &str) {
+        frames::append(self.unwritten.room(), (TEXT, text.len()), key(), |out| {
+            out.extend_from_slice(text.as_bytes());
+        });
+    }
+
+    /// Sends the heartbeats that are due.
+    fn poll_heartbeat(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
+        let Some(mut state) = self.heartbeat.take() else { return Ok(()) };
+        let due = state.poll_due(cx)?;
+        (0..due).for_each(|_| self.queue_text(state.text()));
+        self.heartbeat = Some(state);
+        if due > 0 {
+            let _rest_is_written_later = self.poll_flush(cx)?;
+        }
+        Ok(())
     }
 
     /// Sends a close frame if it can be written at once. Its bytes are not charged to events.
@@ -105,9 +142,9 @@ impl Socket {
 /// Hands the messages in `bytes` to `answer`; how many bytes were understood, and whether the peer closes.
 fn take(
     frames: &mut Frames,
-    reply: &mut Option<ControlReply>,
+    (reply, heartbeat): (&mut Option<ControlReply>, &mut Option<Box<HeartbeatState>>),
     bytes: &[u8],
-    answer: &mut impl FnMut(&[u8]),
+    answer: &mut impl FnMut(&[u8]) -> bool,
 ) -> (usize, Result<bool, Error>) {
     let mut used = 0;
     loop {
@@ -117,7 +154,13 @@ fn take(
             Ok(Some((n, received))) => {
                 used += n;
                 match received {
-                    Received::Message(message) => answer(message),
+                    Received::Message(message) => {
+                        if answer(message)
+                            && let Some(state) = heartbeat
+                        {
+                            state.received();
+                        }
+                    }
                     Received::Nothing => {}
                     Received::Ping(payload) => {
                         *reply = Some(ControlReply { opcode: PONG, payload: payload.to_vec() });
@@ -146,21 +189,22 @@ impl PipelinedConnection for Socket {
     fn poll_answers(
         &mut self,
         cx: &mut Context<'_>,
-        mut answer: impl FnMut(&[u8]),
+        mut answer: impl FnMut(&[u8]) -> bool,
     ) -> Poll<Result<(), Fault>> {
-        let (frames, reply) = (&mut self.frames, &mut self.reply);
+        let (frames, replies) = (&mut self.frames, (&mut self.reply, &mut self.heartbeat));
         // What came with the handshake; later there is at most the begin of a frame.
         if !self.unread.bytes().is_empty()
-            && self.unread.look(|bytes| take(frames, reply, bytes, &mut answer)).map_err(fault)?
+            && self.unread.look(|bytes| take(frames, replies, bytes, &mut answer)).map_err(fault)?
         {
             return Poll::Ready(Ok(()));
         }
         loop {
             self.poll_pong(cx)?;
-            let (frames, reply) = (&mut self.frames, &mut self.reply);
+            self.poll_heartbeat(cx)?;
+            let (frames, replies) = (&mut self.frames, (&mut self.reply, &mut self.heartbeat));
             let read = self
                 .unread
-                .poll_read(&mut self.io, cx, |bytes| take(frames, reply, bytes, &mut answer));
+                .poll_read(&mut self.io, cx, |bytes| take(frames, replies, bytes, &mut answer));
             match ready!(read).map_err(|e| fault(Error::Io(e)))? {
                 None => {
                     return Poll::Ready(Err(fault(
@@ -200,6 +244,62 @@ fn fault(e: Error) -> Fault {
     }
 }
 
+impl MessageChannel for Socket {
+    fn poll_received(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut each: impl FnMut(&[u8]),
+    ) -> Poll<Result<(), Fault>> {
+        self.poll_answers(cx, |message| {
+            each(message);
+            false
+        })
+    }
+
+    fn queue_text(&mut self, text: &str) -> Result<(), Fault> {
+        Socket::queue_text(self, text);
+        Ok(())
+    }
+
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.poll_flush(cx)
+    }
+
+    fn close_reason(&self) -> Option<String> {
+        let reply = self.reply.as_ref().filter(|reply| reply.opcode == CLOSE)?;
+        let [a, b, text @ ..] = &reply.payload[..] else { return None };
+        let code = u16::from_be_bytes([*a, *b]);
+        Some(format!("code {code} {}", String::from_utf8_lossy(text)).trim_end().to_owned())
+    }
+}
+
+impl MessageChannel for WebSocketStream<Stream<InstrumentedSocket>> {
+    fn poll_received(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut each: impl FnMut(&[u8]),
+    ) -> Poll<Result<(), Fault>> {
+        let each = |received: messages::Received<'_>| {
+            if let messages::Received::Message(message) = received {
+                each(message);
+            }
+        };
+        self.poll_messages(cx, each).map_err(Fault::closed)
+    }
+
+    fn queue_text(&mut self, text: &str) -> Result<(), Fault> {
+        self.queue(text.as_bytes().to_vec().into()).map_err(Fault::closed)
+    }
+
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        Messages::poll_flush(self, cx).map_err(Fault::closed)
+    }
+
+    fn close_reason(&self) -> Option<String> {
+        None
+    }
+}
+
 /// An open WebSocket.
 pub struct Websocket {
     connect_config: ConnectConfig,
@@ -215,14 +315,18 @@ impl Client for Websocket {
             handshake::request(&connect_config.address.endpoint, &connect_config.request_options)?;
         let received_early =
             handshake::shake(&mut io, &request, &connect_config.request_options).await?;
+        let mut socket = Socket::new(io, &received_early);
+        let greeted = socket.greet(&connect_config.request_options).await?;
         if connect_config.warm {
-            io.socket().end_setup();
+            socket.io.socket().end_setup();
         }
-        Ok(Websocket {
-            connect_config: connect_config.clone(),
-            socket: Socket::new(io, &received_early),
-            read_times,
-        })
+        let mut connect_config = connect_config.clone();
+        if !greeted.captured.is_empty() && connect_config.request_options.wrap.is_some() {
+            let request_options = &connect_config.request_options;
+            let wrapped = request_options.wrapped(&connect_config.events, &greeted.captured);
+            connect_config.template = Rc::new(wrapped);
+        }
+        Ok(Websocket { connect_config, socket, read_times })
     }
 
     async fn carry(mut self, feed: Feed, _ledger: Rc<Ledger>) -> Result<(), Fault> {
@@ -258,16 +362,20 @@ impl Subscriber for WebsocketSubscriber {
         )?;
         let received_early =
             handshake::shake(&mut io, &request, &subscribe_config.request_options).await?;
-        io.socket().end_setup();
         let config = Some(small());
-        let socket =
+        let mut socket =
             WebSocketStream::from_partially_read(io, received_early, Role::Client, config).await;
+        let greeted = match subscribe_config.request_options.hello.is_empty() {
+            true => Greeted::default(),
+            false => hello::greet(&mut socket, &subscribe_config.request_options).await?,
+        };
+        socket.get_ref().socket().end_setup();
         Ok(WebsocketSubscriber(StreamSubscriber::new(
             socket,
-            subscribe_config.clone(),
-            number,
+            (subscribe_config.clone(), number),
             read_times,
-        )))
+            greeted.early,
+        )?))
     }
 
     async fn receive(&mut self) -> Result<(), Fault> {

@@ -5,6 +5,8 @@ use crate::ease_of_implementation;
 use crate::ease_of_implementation::Declared;
 use crate::manifest::usable_url;
 use crate::manifest::{BUILTIN, BUILTIN_CLOSE, OWN_FILE, PORT, Ready};
+use crate::protocol_keys;
+use crate::protocol_keys::HelloKeys;
 use crate::publisher::reaches_subscribers;
 use crate::publishing_keys;
 use crate::publishing_keys::Publishing;
@@ -38,7 +40,7 @@ pub(super) type Targets = BTreeMap<String, Result<Read>>;
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The keys of such a table.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 24] = [
     "command",
     "url",
     "match",
@@ -58,6 +60,11 @@ const KEYS: [&str; 19] = [
     "status",
     "id",
     "acknowledge",
+    "hello",
+    "heartbeat",
+    "wrap",
+    "answer",
+    "delivery",
 ];
 
 /// The content of such a table, checked key by key.
@@ -75,6 +82,7 @@ pub(super) struct TargetDescription {
     pub cwd: Option<String>,
     pub ease: Declared,
     pub publishing: Publishing,
+    pub hello: HelloKeys,
 }
 
 /// The names of the targets in the binary: every folder of `targets/`.
@@ -206,18 +214,24 @@ struct TableReader<'a> {
 impl TableReader<'_> {
     fn read(&self, table: &DeTable<'_>) -> Result<TargetDescription> {
         let mut found = TargetDescription::new(&self.origin);
-        let mut matched = false;
+        let mut matched = None;
+        let mut wrap = None;
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             let why = request_keys::unusable_key(name, self.carrier)
-                .or_else(|| publishing_keys::unusable_key(name, self.carrier));
+                .or_else(|| publishing_keys::unusable_key(name, self.carrier))
+                .or_else(|| protocol_keys::unusable_key(name, Some(self.carrier)));
             if let Some(why) = why {
                 let at = (self.place)(key.span().start);
                 return Err(at.error(format!("[{}] {name}: {why}", self.name)));
             }
-            matched |= name == "match";
             let at = (self.place)(value.span().start);
-            if !self.take(&mut found, name, value.get_ref(), at)? {
+            if name == "match" {
+                matched = Some(at.clone());
+            }
+            if name == "wrap" {
+                wrap = Some((values::message(value.get_ref(), name, &at)?, at));
+            } else if !self.take(&mut found, name, value.get_ref(), at)? {
                 return Err((self.place)(key.span().start).error(format!(
                     "[{}] has no key \"{name}\"{}; the keys are {}",
                     self.name,
@@ -226,6 +240,19 @@ impl TableReader<'_> {
                 )));
             }
         }
+        if let Some((written, at)) = wrap {
+            let wrap = protocol_keys::wrap(&written, &at, &found.hello.names)?;
+            found.request_options.wrap = Some(wrap);
+        }
+        if let Some(answer) = &found.request_options.answer {
+            if let Some(at) = matched {
+                return Err(at.error(
+                    "match: answer says already which message answers which event: remove match",
+                ));
+            }
+            found.matching = if answer.has_id() { Matching::Id } else { Matching::Order };
+        }
+        let matched = matched.is_some() || found.request_options.answer.is_some();
         self.check(&found, matched)?;
         Ok(found)
     }
@@ -242,12 +269,25 @@ impl TableReader<'_> {
             "command" => d.command = Some(values::command(value, &at)?),
             "url" => (d.url, d.url_origin) = (text(value, "url", &at)?, at),
             "ready" => d.ready = values::ready(&text(value, "ready", &at)?, &at)?,
-            "ready_timeout" => d.ready_timeout = values::ready_timeout(value, &at)?,
+            "ready_timeout" => d.ready_timeout = values::duration(key, value, &at)?,
             "match" => (d.matching, d.request_options.id_at) = request_keys::matching(value, &at)?,
             "method" => d.request_options.method = request_keys::method(value, &at)?,
             "headers" => d.request_options.headers = request_keys::headers(value, &at, self.place)?,
             "subprotocol" => {
                 d.request_options.subprotocol = Some(request_keys::subprotocol(value, &at)?)
+            }
+            "hello" => {
+                let messages = self.carrier == Carrier::Websocket;
+                d.hello = protocol_keys::hello(value, &at, self.place, messages)?;
+                d.request_options.hello = std::mem::take(&mut d.hello.messages);
+            }
+            "heartbeat" => {
+                let heartbeat = protocol_keys::heartbeat(value, &at, self.place)?;
+                d.request_options.heartbeat = Some(heartbeat.into());
+            }
+            "answer" => {
+                let answer = protocol_keys::pattern(value, key, &at)?;
+                d.request_options.answer = Some(answer.into());
             }
             "setup" => d.setup = values::texts(value, "setup", &at)?,
             "env" => d.env = values::env(value, &at)?,
@@ -275,6 +315,12 @@ impl TableReader<'_> {
             return Err(self.origin.error(format!(
                 "[{}] has no match: add match = \"id\" if the answer contains the event's id, otherwise \
                  match = \"order\"",
+                self.name
+            )));
+        }
+        if let (Some(publish), Some(_)) = (&found.publishing.publish, &found.request_options.wrap) {
+            return Err(publish.origin.error(format!(
+                "[{}] has publish and wrap: write the wrapped event as body of publish, {{ url = \"…\", body = \"…\" }}",
                 self.name
             )));
         }
@@ -345,6 +391,7 @@ impl TargetDescription {
             cwd: None,
             ease: Declared::default(),
             publishing: Publishing::default(),
+            hello: HelloKeys::default(),
         }
     }
 }

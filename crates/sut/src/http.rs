@@ -1,6 +1,9 @@
-//! One GET on a blocking socket: readiness, and the status of a publisher.
+//! One request on a blocking socket: readiness, the status of a publisher, and what a target wants first.
 
-use pushbench_wire::webhook::response::ResponseParser;
+use hyper::header::HeaderMap;
+use hyper::{Method, StatusCode};
+use pushbench_wire::webhook::response::{ResponseError, ResponseParser};
+use std::io;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -8,37 +11,74 @@ use std::time::Duration;
 /// A status is a handful of numbers.
 const LONGEST: u64 = 64 * 1024;
 
-/// The body of a 2xx response: the whole of it, or what has come with its head. `headers` are whole
-/// lines; the times limit connecting, and each write and read.
+/// A request on a connection of its own.
+pub(super) struct Request<'a> {
+    pub method: Method,
+    /// Path and query.
+    pub path: &'a str,
+    /// What the `Host` header says.
+    pub host: &'a str,
+    pub headers: &'a HeaderMap,
+    pub body: &'a str,
+}
+
+/// The body of a 2xx response to a GET: the whole of it, or what has come with its head. The times limit
+/// connecting, and each write and read.
 pub(super) fn get(
     address: SocketAddr,
-    (path, headers): (&str, &str),
+    (path, headers): (&str, &HeaderMap),
+    whole: bool,
+    times: (Duration, Duration),
+) -> Option<Vec<u8>> {
+    let host = address.to_string();
+    let request = Request { method: Method::GET, path, host: &host, headers, body: "" };
+    let (status, body) = exchange(address, &request, whole, times).ok()?;
+    status.is_success().then_some(body)
+}
+
+/// Status and body of the response.
+pub(super) fn exchange(
+    address: SocketAddr,
+    request: &Request<'_>,
     whole: bool,
     (connect, answer): (Duration, Duration),
-) -> Option<Vec<u8>> {
-    let mut stream = TcpStream::connect_timeout(&address, connect).ok()?;
-    stream.set_read_timeout(Some(answer)).ok()?;
-    stream.set_write_timeout(Some(answer)).ok()?;
-    let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}");
-    write!(stream, "{head}Connection: close\r\n\r\n").ok()?;
+) -> io::Result<(StatusCode, Vec<u8>)> {
+    let mut stream = TcpStream::connect_timeout(&address, connect)?;
+    stream.set_read_timeout(Some(answer))?;
+    stream.set_write_timeout(Some(answer))?;
+    let Request { method, path, host, headers, body } = request;
+    let mut bytes = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n").into_bytes();
+    for (name, value) in *headers {
+        bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    if method != Method::GET {
+        bytes.extend(format!("Content-Length: {}\r\n", body.len()).into_bytes());
+    }
+    bytes.extend([b"Connection: close\r\n\r\n", body.as_bytes()].concat());
+    stream.write_all(&bytes)?;
     let (mut stream, mut parser) = (stream.take(LONGEST), ResponseParser::default());
     let (mut received, mut bytes) = (Vec::new(), [0; 4096]);
     loop {
-        let read = stream.read(&mut bytes).ok()?;
+        let read = stream.read(&mut bytes)?;
         received.extend_from_slice(&bytes[..read]);
-        let answer = if whole { parser.look(&received) } else { parser.begun(&received) }.ok()?;
-        let answer = match answer {
+        let answer = if whole { parser.look(&received) } else { parser.begun(&received) };
+        let answer = match answer.map_err(unreadable)? {
             None if read > 0 => continue,
-            None => parser.end(&received).ok()?,
+            None => parser.end(&received).map_err(unreadable)?,
             Some(answer) => answer,
         };
-        return answer.status.is_success().then(|| answer.body.to_vec());
+        return Ok((answer.status, answer.body.to_vec()));
     }
+}
+
+fn unreadable(why: ResponseError) -> io::Error {
+    io::Error::other(why.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hyper::header::{ETAG, HeaderValue};
     use std::net::TcpListener;
 
     /// What is made of these bytes; the server then closes, unless it waits for ever.
@@ -54,9 +94,10 @@ mod tests {
             (kept, String::from_utf8_lossy(&request[..length]).into_owned())
         });
         let patience = Duration::from_secs(60);
-        let found = get(address, ("/a?b", "X: y\r\n"), whole, (patience, patience));
+        let headers = HeaderMap::from_iter([(ETAG, HeaderValue::from_static("y"))]);
+        let found = get(address, ("/a?b", &headers), whole, (patience, patience));
         let (_kept, request) = server.join().unwrap();
-        let rest = format!("Host: {address}\r\nX: y\r\nConnection: close\r\n\r\n");
+        let rest = format!("Host: {address}\r\netag: y\r\nConnection: close\r\n\r\n");
         assert_eq!(request, format!("GET /a?b HTTP/1.1\r\n{rest}"));
         found
     }

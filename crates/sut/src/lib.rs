@@ -9,6 +9,7 @@
 
 mod description;
 pub mod ease_of_implementation;
+mod hello_requests;
 mod http;
 mod listening;
 pub mod manifest;
@@ -16,6 +17,7 @@ mod memory_cgroup;
 mod output;
 mod port;
 pub mod process;
+pub mod protocol_keys;
 pub mod publisher;
 mod publishing_keys;
 mod ready;

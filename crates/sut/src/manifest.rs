@@ -4,6 +4,7 @@
 use crate::description;
 use crate::description::{TargetDescription, Targets};
 use crate::ease_of_implementation;
+use crate::protocol_keys::HelloRequest;
 use crate::publisher::{PublishOptions, Publisher};
 use include_dir::Dir;
 use pushbench_core::arm::ArmSpec;
@@ -65,6 +66,8 @@ pub struct Manifest {
     pub matching: Matching,
     /// What it wants of requests and handshakes.
     pub request_options: RequestOptions,
+    /// Requests to it before the first event.
+    pub hello_requests: Vec<HelloRequest>,
     /// When it is ready.
     pub ready: Ready,
     /// How long that may take.
@@ -152,6 +155,7 @@ impl Manifest {
             url: url.to_owned(),
             matching,
             request_options: RequestOptions::default(),
+            hello_requests: Vec::new(),
             ready: Ready::Tcp,
             ready_timeout: Duration::from_secs(10),
             setup: Vec::new(),
@@ -165,6 +169,9 @@ impl Manifest {
 
     /// How the driver finds the event of an answer.
     pub fn matched(&self) -> Matched {
+        if let Some(answer) = &self.request_options.answer {
+            return Matched::ByPattern(answer.clone());
+        }
         match (self.matching, &self.request_options.id_at) {
             (Matching::Order, _) => Matched::ByOrder,
             (Matching::Id, None) => Matched::ById,
@@ -248,6 +255,7 @@ pub(super) fn manifest(name: &str, (d, files): (TargetDescription, Files)) -> Re
         url: d.url,
         matching: d.matching,
         request_options: d.request_options,
+        hello_requests: d.hello.requests,
         ready: d.ready,
         ready_timeout: d.ready_timeout,
         setup: d.setup,

@@ -2,9 +2,10 @@
 
 use crate::manifest::{Manifest, PORT, Ready, SELF};
 use crate::supervised::{CommandSpec, Supervised};
-use crate::{listening, port, program, ready, setup, subscriber_urls, tls};
+use crate::{hello_requests, listening, port, program, ready, setup, subscriber_urls, tls};
 use pushbench_core::error::{Error, Result};
 use pushbench_wire::endpoint::{Endpoint, Resolved};
+use pushbench_wire::request_options::RequestOptions;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
 use std::net::SocketAddr;
@@ -38,6 +39,8 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     /// The port of its subscribers, if it received their addresses at its start; otherwise 0.
     subscriber_port: u16,
+    /// What it wants of requests and handshakes, with what `hello` has captured.
+    request_options: RequestOptions,
 }
 
 /// Starts targets and waits until all are ready. When one fails, none is left running.
@@ -46,6 +49,7 @@ pub fn start_all(launches: &[Launch<'_>]) -> Result<Vec<Running>> {
     let mut starting = launches.iter().map(Starting::begin).collect::<Result<Vec<_>>>()?;
     for one in &mut starting {
         one.wait()?;
+        hello_requests::send(one.launch.manifest, &mut one.running)?;
     }
     Ok(starting.into_iter().map(|one| one.running).collect())
 }
@@ -60,6 +64,7 @@ pub fn restart(target: &mut Running, launch: &Launch<'_>) -> Result<()> {
     let running = Running {
         addresses: vec![target.address.socket],
         address: target.address.clone(),
+        request_options: target.request_options.clone(),
         ..running
     };
     let mut starting = Starting { launch, running, began: Instant::now(), attempt: 1, ports };
@@ -172,7 +177,7 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
         unusable(format!("cannot find host {}: {e}; check the name", endpoint.host))
     })?;
     let Some(words) = &manifest.command else {
-        return running_already(endpoint, &addresses).map_err(unusable);
+        return running_already(manifest, endpoint, &addresses).map_err(unusable);
     };
     if fixed && restart_ports.is_none() && !port::is_free(&addresses) {
         return Err(unusable(format!(
@@ -210,6 +215,7 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
         port,
         addresses,
         subscriber_port: urls.port,
+        request_options: manifest.request_options.clone(),
     })
 }
 
@@ -227,6 +233,7 @@ fn includes(listener: SocketAddr, address: SocketAddr) -> bool {
 
 /// A server that is not ours must answer at once.
 fn running_already(
+    manifest: &Manifest,
     endpoint: Endpoint,
     addresses: &[SocketAddr],
 ) -> std::result::Result<Running, String> {
@@ -235,7 +242,16 @@ fn running_already(
     match addresses.iter().find(connects) {
         Some(&socket) => {
             let (address, addresses) = (Resolved { endpoint, socket }, vec![socket]);
-            Ok(Running { supervised: None, address, port: 0, addresses, subscriber_port: 0 })
+            let request_options = manifest.request_options.clone();
+            let supervised = None;
+            Ok(Running {
+                supervised,
+                address,
+                port: 0,
+                addresses,
+                subscriber_port: 0,
+                request_options,
+            })
         }
         None => Err("no server accepts connections there: start the server first".to_owned()),
     }
@@ -304,6 +320,16 @@ impl Running {
     /// Where events go.
     pub fn address(&self) -> &Resolved {
         &self.address
+    }
+
+    /// What it wants of requests and handshakes.
+    pub fn request_options(&self) -> &RequestOptions {
+        &self.request_options
+    }
+
+    /// What `hello` may fill in.
+    pub(super) fn filled_in(&mut self) -> (&mut RequestOptions, &mut Resolved) {
+        (&mut self.request_options, &mut self.address)
     }
 
     /// Another text of its description, with its port filled in.

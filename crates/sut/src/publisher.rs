@@ -7,7 +7,7 @@ use crate::process::Running;
 use crate::publishing_keys::RequestSpec;
 use crate::ready;
 use hyper::Method;
-use hyper::header::{AUTHORIZATION, HeaderValue};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Matching;
 use pushbench_core::event::{Matched, Template};
@@ -176,7 +176,7 @@ impl Manifest {
         self
     }
 
-    /// The events as they are sent to it.
+    /// The events as they are sent to it, before what a hello has captured on a connection.
     pub fn event_template(&self, template: &Template) -> Template {
         match self.publisher.as_ref().and_then(|p| p.body.as_ref()) {
             Some(body) => template.within(body),
@@ -249,7 +249,11 @@ pub fn find(
         subscribe,
         subscribers: options.subscribers,
         body: publish.body,
-        matched: publishing.id_at.map_or(Matched::ById, |at| Matched::ByIdAt(at.into())),
+        matched: match (publishing.delivery, publishing.id_at) {
+            (Some(delivery), _) => Matched::ByPattern(delivery),
+            (None, Some(at)) => Matched::ByIdAt(at.into()),
+            (None, None) => Matched::ById,
+        },
         acknowledgement: publishing.acknowledgement,
         status: publishing.status,
         token: options.token.clone(),
@@ -282,32 +286,30 @@ pub fn status(
     manifest: &Manifest,
     by_design: Duration,
 ) -> Option<PublisherStatus> {
-    let (path, authorization) = status_request(manifest)?;
-    let mut status = read_status(target, path, authorization)?;
+    let path = status_path(manifest)?;
+    let mut status = read_status(target, path)?;
     let begun = Instant::now();
     while status.open > 0 && begun.elapsed() < by_design + MAX_STATUS_WAIT {
         std::thread::sleep(POLL_INTERVAL);
-        status = read_status(target, path, authorization)?;
+        status = read_status(target, path)?;
     }
     Some(status)
 }
 
 /// The same at once, whatever is still open.
 pub fn status_now(target: &Running, manifest: &Manifest) -> Option<PublisherStatus> {
-    let (path, authorization) = status_request(manifest)?;
-    read_status(target, path, authorization)
+    read_status(target, status_path(manifest)?)
 }
 
-/// Path and authorization of a publisher's status.
-fn status_request(manifest: &Manifest) -> Option<(&str, &str)> {
-    let path = manifest.publisher.as_ref()?.status.as_ref()?;
-    Some((path, manifest.request_options.headers.get(AUTHORIZATION)?.to_str().ok()?))
+/// Path of a publisher's status.
+fn status_path(manifest: &Manifest) -> Option<&str> {
+    manifest.publisher.as_ref()?.status.as_deref()
 }
 
-fn read_status(target: &Running, path: &str, authorization: &str) -> Option<PublisherStatus> {
-    let authorization = format!("Authorization: {authorization}\r\n");
-    let socket = target.address().socket;
-    let body = http::get(socket, (path, &authorization), true, (ANSWER, ANSWER))?;
+fn read_status(target: &Running, path: &str) -> Option<PublisherStatus> {
+    let authorization = target.request_options().headers.get(AUTHORIZATION)?.clone();
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, authorization)]);
+    let body = http::get(target.address().socket, (path, &headers), true, (ANSWER, ANSWER))?;
     serde_json::from_slice(&body).ok()
 }
 

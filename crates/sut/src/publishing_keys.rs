@@ -1,14 +1,17 @@
 //! The keys of a description for publishing: `publish`, `subscribe`, `status`, `id`, `acknowledge`.
 
 use crate::manifest::PORT;
+use crate::protocol_keys;
 use crate::request_keys;
 use crate::values::text;
 use hyper::Method;
 use pushbench_core::error::Result;
+use pushbench_core::message_pattern::MessagePattern;
 use pushbench_core::origin::{Origin, kind};
 use pushbench_core::suggest::did_you_mean;
 use pushbench_core::transport::Carrier;
 use pushbench_core::wording::{EVENT, ID, SUBSCRIBER_URL, SUBSCRIBER_URLS, Wording};
+use std::sync::Arc;
 use toml::de::DeValue;
 
 /// The keys of a request.
@@ -35,6 +38,8 @@ pub(super) struct Publishing {
     /// Where a delivered event carries its id.
     pub id_at: Option<String>,
     pub acknowledgement: Option<Wording>,
+    /// Which messages are delivered events, where not all of them are.
+    pub delivery: Option<Arc<MessagePattern>>,
     /// The first of `status`, `id` and `acknowledge`, which mean nothing alone.
     other_key: Option<(String, Origin)>,
 }
@@ -78,6 +83,7 @@ impl Publishing {
                 }
                 self.id_at = Some(pointer).filter(|pointer| pointer != "/id");
             }
+            "delivery" => self.delivery = Some(protocol_keys::pattern(value, key, at)?.into()),
             "acknowledge" => self.acknowledgement = Some(reading.wording(value, &[ID])?),
             _ => return Ok(false),
         }
@@ -94,6 +100,11 @@ impl Publishing {
         program_inputs: &[&str],
         at: &Origin,
     ) -> Result<()> {
+        if self.delivery.is_some() && self.id_at.is_some() {
+            return Err(at.error(format!(
+                "[{name}] has id and delivery: delivery says where the id is, so remove id"
+            )));
+        }
         let all = format!("{{{SUBSCRIBER_URLS}}}");
         let handed_over = program_inputs.iter().any(|text| text.contains(&all));
         if program_inputs.iter().any(|text| text.contains(&format!("{{{SUBSCRIBER_URL}}}"))) {
@@ -210,7 +221,7 @@ impl TableReader<'_> {
 
     fn wording(&self, value: &DeValue<'_>, places: &[&'static str]) -> Result<Wording> {
         let text = text(value, self.key, self.at)?;
-        let wording = Wording::parse(&text, places)
+        let wording = Wording::parse_with_place(&text, places)
             .map_err(|why| self.at.error(format!("{}: {why}", self.key)))?;
         if wording.has(SUBSCRIBER_URL) && wording.has(SUBSCRIBER_URLS) {
             return Err(self.at.error(format!(

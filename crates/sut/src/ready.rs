@@ -3,6 +3,7 @@
 use crate::http;
 use crate::manifest::Ready;
 use crate::output::Output;
+use hyper::header::HeaderMap;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -19,7 +20,9 @@ pub(super) fn ready_at(
 ) -> Option<SocketAddr> {
     let healthy = |address: &SocketAddr| match ready {
         Ready::Tcp | Ready::Line(_) => accepts(*address),
-        Ready::Http(path) => http::get(*address, (path, ""), false, (CONNECT, ANSWER)).is_some(),
+        Ready::Http(path) => {
+            http::get(*address, (path, &HeaderMap::new()), false, (CONNECT, ANSWER)).is_some()
+        }
     };
     let found = || addresses.iter().copied().find(healthy);
     match (ready, addresses) {

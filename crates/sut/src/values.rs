@@ -19,6 +19,14 @@ pub(super) fn text(value: &DeValue<'_>, key: &str, at: &Origin) -> Result<String
     }
 }
 
+/// A message, which may have any character.
+pub(super) fn message(value: &DeValue<'_>, key: &str, at: &Origin) -> Result<String> {
+    match value {
+        DeValue::String(s) => Ok(s.to_string()),
+        _ => text(value, key, at),
+    }
+}
+
 pub(super) fn texts(value: &DeValue<'_>, key: &str, at: &Origin) -> Result<Vec<String>> {
     let DeValue::Array(items) = value else {
         return Err(at.error(format!(
@@ -64,19 +72,20 @@ pub(super) fn ready(text: &str, at: &Origin) -> Result<Ready> {
     }
 }
 
-/// More than zero: a program needs a moment to start.
-pub(super) fn ready_timeout(value: &DeValue<'_>, at: &Origin) -> Result<Duration> {
+/// More than zero.
+pub(super) fn duration(key: &str, value: &DeValue<'_>, at: &Origin) -> Result<Duration> {
     let text = match value {
         DeValue::Integer(n) => n.as_str().to_owned(),
         DeValue::Float(n) => n.as_str().to_owned(),
-        _ => text(value, "ready_timeout", at)?,
+        _ => text(value, key, at)?,
     };
     let why = match units::parse_duration(&text) {
         Ok(time) if !time.is_zero() => return Ok(time),
         Ok(_) => format!("\"{text}\" is not a positive duration"),
         Err(why) => why,
     };
-    Err(at.error(format!("ready_timeout: {why}; for example ready_timeout = \"20s\"")))
+    let name = key.rsplit(' ').next().unwrap_or(key);
+    Err(at.error(format!("{key}: {why}; for example {name} = \"20s\"")))
 }
 
 pub(super) fn env(value: &DeValue<'_>, at: &Origin) -> Result<Vec<(String, String)>> {

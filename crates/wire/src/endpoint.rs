@@ -163,6 +163,15 @@ fn percent(c: char) -> String {
     c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
+/// A text as a part of a path or query: what is not unreserved (RFC 3986, 2.3) is percent-encoded.
+pub fn percent_encoded(text: &str) -> String {
+    let encoded = |c: char| match c {
+        c if c.is_ascii_alphanumeric() || "-._~".contains(c) => c.to_string(),
+        c => percent(c),
+    };
+    text.chars().map(encoded).collect()
+}
+
 /// `host`, `host:port`, `[v6]` or `[v6]:port`.
 fn split_host(authority: &str) -> Result<(&str, Option<&str>), String> {
     if let Some(rest) = authority.strip_prefix('[') {

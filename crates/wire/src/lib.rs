@@ -5,6 +5,7 @@
 
 pub mod endpoint;
 pub mod fault;
+pub mod hello;
 pub mod http_connection;
 pub mod libraries;
 pub mod limits;

@@ -1,8 +1,13 @@
 //! Request options: a target's requirements for requests and handshakes, and where its
 //! answers carry the event's id.
 
+use crate::hello::{Heartbeat, HelloStep};
 use hyper::Method;
 use hyper::header::{HeaderMap, HeaderValue};
+use pushbench_core::event::Template;
+use pushbench_core::message_pattern::{Captured, MessagePattern};
+use pushbench_core::wording::Wording;
+use std::sync::Arc;
 
 /// Shorter words of a header's value are no secret, and common in what servers answer.
 const SECRET_BYTES: usize = 6;
@@ -18,6 +23,14 @@ pub struct RequestOptions {
     pub subprotocol: Option<HeaderValue>,
     /// JSON pointer (RFC 6901) to the event's id in an answer; `/id` where none is given.
     pub id_at: Option<String>,
+    /// What is said on a new WebSocket before the first event.
+    pub hello: Vec<HelloStep>,
+    /// The heartbeat of the protocol above WebSocket.
+    pub heartbeat: Option<Arc<Heartbeat>>,
+    /// How an event is wrapped; as it is where there is nothing.
+    pub wrap: Option<Wording>,
+    /// Which messages are answers, where not all of them are.
+    pub answer: Option<Arc<MessagePattern>>,
 }
 
 impl Default for RequestOptions {
@@ -27,11 +40,34 @@ impl Default for RequestOptions {
             headers: HeaderMap::new(),
             subprotocol: None,
             id_at: None,
+            hello: Vec::new(),
+            heartbeat: None,
+            wrap: None,
+            answer: None,
         }
     }
 }
 
 impl RequestOptions {
+    /// The events as they are sent, with what a hello has captured.
+    pub fn wrapped(&self, events: &Template, captured: &Captured) -> Template {
+        match &self.wrap {
+            Some(wrap) => events.within(&wrap.with(captured)),
+            None => events.clone(),
+        }
+    }
+
+    /// Whether a message is a heartbeat of the target.
+    pub fn is_heartbeat(&self, message: &[u8]) -> bool {
+        self.heartbeat.as_ref().is_some_and(|h| h.awaited.fit(message).is_some())
+    }
+
+    /// What is sent for a heartbeat of the target; nothing where it answers one.
+    pub fn heartbeat_reply(&self) -> Option<&str> {
+        let heartbeat = self.heartbeat.as_ref().filter(|h| h.every.is_none())?;
+        Some(&heartbeat.sent)
+    }
+
     /// The names of its headers, for the record: values may be secrets.
     pub fn header_names(&self) -> Vec<String> {
         self.headers.keys().map(ToString::to_string).collect()

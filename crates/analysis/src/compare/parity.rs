@@ -114,6 +114,13 @@ pub fn parity(header: &PointHeader, findings: &[Findings], trials: &Trials<'_>) 
         };
         rows.push(row("headers", declared(names)));
     }
+    if header.arms.iter().any(|a| !a.messages.is_empty()) {
+        let messages = |a: &ArmHeader| match a.messages.is_empty() {
+            true => "as they are".to_owned(),
+            false => a.messages.join(", "),
+        };
+        rows.push(row("messages", declared(messages)));
+    }
     if !findings.is_empty() {
         rows.extend(FOUND.map(|aspect| row(aspect.name(), found(aspect, header, findings))));
     }

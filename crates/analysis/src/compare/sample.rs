@@ -78,6 +78,7 @@ fn header(blocks: usize) -> RunHeader {
         method: None,
         headers: Vec::new(),
         subprotocol: None,
+        messages: Vec::new(),
         framing: framing.to_owned(),
         acknowledgement: None,
         stuck: 0,

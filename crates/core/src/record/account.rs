@@ -51,6 +51,9 @@ pub struct Account {
     pub late: u64,
     /// Messages that answer no event: unknown id, garbage, unsolicited.
     pub unsolicited: u64,
+    /// Messages of the protocol that are no answers, where a description says which messages are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub other_messages: u64,
     /// Events written, warm-up included.
     pub sent: u64,
     /// Acknowledgements read since measuring began, whenever their events were due.
@@ -105,6 +108,7 @@ impl Account {
             reordered: count,
             late: 0,
             unsolicited: 0,
+            other_messages: 0,
             sent: 0,
             acknowledged_in_window: 0,
             connections: 0,
@@ -151,6 +155,7 @@ impl Account {
         self.reordered = both(self.reordered, other.reordered);
         self.late += other.late;
         self.unsolicited += other.unsolicited;
+        self.other_messages += other.other_messages;
         self.sent += other.sent;
         self.acknowledged_in_window += other.acknowledged_in_window;
         self.connections += other.connections;

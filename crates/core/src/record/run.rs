@@ -45,6 +45,9 @@ pub struct ArmHeader {
     /// The subprotocol its handshakes agreed on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subprotocol: Option<String>,
+    /// What its description adds to messages: `events wrapped`, `hello of 3 messages`, `heartbeats`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<String>,
     /// What surrounds an event on the wire.
     pub framing: String,
     /// How a subscriber acknowledges a delivery; `None` where none does.

@@ -161,6 +161,7 @@ fn comparable(account: Account) -> impl PartialEq + std::fmt::Debug {
         reordered,
         late,
         unsolicited,
+        other_messages,
         sent,
         acknowledged_in_window,
         connections: _, // every shard has its own
@@ -179,7 +180,7 @@ fn comparable(account: Account) -> impl PartialEq + std::fmt::Debug {
     let times =
         [response, unlagged, driver_excluded, service, lag, reading, connect, first, second];
     let counts = [late, unsolicited, sent, acknowledged_in_window, acknowledged_by_end];
-    let open = [open_at_end, spill, backlog_peak];
+    let open = [open_at_end, spill, backlog_peak, other_messages];
     let ids = (duplicated, reordered);
     ((measured, warmup, faults), (times, strata, peaks), (counts, open, ids, traffic))
 }

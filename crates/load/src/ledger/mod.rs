@@ -282,6 +282,11 @@ impl Ledger {
         }
     }
 
+    /// Counts a message of the protocol that is no answer.
+    pub fn other_message(&self) {
+        self.0.borrow_mut().account.other_messages += 1;
+    }
+
     /// Counts an answer that overtook an older one.
     pub fn reordered(&self) {
         *self.0.borrow_mut().account.reordered.get_or_insert(0) += 1;

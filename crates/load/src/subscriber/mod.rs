@@ -13,7 +13,7 @@ use crate::subscriber::lifecycle::{Plan, SubscriberSlot, run_subscriber};
 use crate::tasks::Tasks;
 use crate::{poll, sse, tcp, webhook, websocket};
 use hyper::Method;
-use pushbench_core::event::{Matched, acknowledgement};
+use pushbench_core::event::{Answered, Matched, acknowledgement};
 use pushbench_core::record::fanout::Conduct;
 use pushbench_core::scenario::Subscribers;
 use pushbench_core::scenario::payload::ID_DIGITS;
@@ -77,6 +77,19 @@ impl SubscribeConfig {
         endpoint
     }
 
+    /// What a message delivers.
+    pub(crate) fn delivered(&self, message: &[u8]) -> Delivered {
+        match self.matched.answered(message) {
+            Answered::Event(index) => Delivered::Event(Some(index)),
+            _ if self.request_options.is_heartbeat(message) => Delivered::Heartbeat,
+            // The protocol has messages that deliver nothing.
+            Answered::Nothing if matches!(self.matched, Matched::ByPattern(_)) => {
+                Delivered::Nothing
+            }
+            _ => Delivered::Event(None),
+        }
+    }
+
     /// How a subscriber behaves.
     pub fn conduct(&self, number: usize) -> Conduct {
         self.settings.audience().conduct(number)
@@ -95,6 +108,16 @@ impl SubscribeConfig {
             None => acknowledgement(&id),
         }
     }
+}
+
+/// What a message brings to a subscriber.
+pub(crate) enum Delivered {
+    /// An event; `None` for one that is none of ours.
+    Event(Option<u64>),
+    /// A heartbeat of the publisher.
+    Heartbeat,
+    /// Nothing.
+    Nothing,
 }
 
 /// How the addresses of subscribers reach the publisher.

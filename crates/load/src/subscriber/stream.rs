@@ -1,9 +1,10 @@
 //! Receiving on a connection held open: what has come is read together, its acknowledgements are
 //! flushed once. The same for every such transport.
 
+use crate::hello::HeartbeatState;
 use crate::io::ReadTimes;
 use crate::ledger::DeliveryTimes;
-use crate::subscriber::SubscribeConfig;
+use crate::subscriber::{Delivered, SubscribeConfig};
 use pushbench_core::record::fanout::Conduct;
 use pushbench_host::clock;
 use pushbench_host::sleep::Timer;
@@ -26,26 +27,31 @@ pub struct StreamSubscriber<M> {
     /// The event it is handling, and when it has handled it.
     handling: Option<(Option<u64>, u64)>,
     unflushed: bool,
+    /// Messages that came with the hello.
+    early: Vec<Vec<u8>>,
+    heartbeat: Option<Box<HeartbeatState>>,
 }
 
 impl<M: Messages> StreamSubscriber<M> {
-    /// Of subscriber `number`, whose connection is read at these stamps.
+    /// Of a subscriber by its number, whose connection is read at these stamps; `early`: messages that have come.
     pub fn new(
         messages: M,
-        subscribe_config: Rc<SubscribeConfig>,
-        number: usize,
+        (subscribe_config, number): (Rc<SubscribeConfig>, usize),
         read_times: Rc<ReadTimes>,
-    ) -> StreamSubscriber<M> {
-        let unhandled = VecDeque::new();
-        StreamSubscriber {
+        early: Vec<Vec<u8>>,
+    ) -> Result<StreamSubscriber<M>, Fault> {
+        let heartbeat = HeartbeatState::new(&subscribe_config.request_options)?;
+        Ok(StreamSubscriber {
             messages,
             subscribe_config,
             number,
             read_times,
-            unhandled,
+            unhandled: VecDeque::new(),
             handling: None,
             unflushed: false,
-        }
+            early,
+            heartbeat,
+        })
     }
 
     /// Receives until the connection ends.
@@ -61,19 +67,42 @@ impl<M: Messages> StreamSubscriber<M> {
     fn poll_healthy(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut answers = Vec::new();
         let (subscribe_config, read_times, number) =
-            (&self.subscribe_config, &self.read_times, self.number);
-        let received = self.messages.poll_messages(cx, |received| match received {
-            Received::Message(message) => {
-                let index = subscribe_config.matched.index(message);
-                subscribe_config.ledger.receive(number, index, read_times.delivery());
-                answers.extend(index.filter(|_| subscribe_config.settings.acknowledged));
-            }
-            Received::Ping => subscribe_config.ledger.pinged(),
-            Received::Pong => {}
+            (self.subscribe_config.clone(), self.read_times.clone(), self.number);
+        let received = self.poll_received(cx, |index| {
+            subscribe_config.ledger.receive(number, index, read_times.delivery());
+            answers.extend(index.filter(|_| subscribe_config.settings.acknowledged));
         })?;
         answers.into_iter().try_for_each(|index| self.answer(index))?;
         if self.unflushed {
             self.unflushed = self.messages.poll_flush(cx)?.is_pending();
+        }
+        received.map(Ok)
+    }
+
+    /// Hands the event of each message that has come to `each`: none where it names none of ours. Answers
+    /// heartbeats. Ready when the connection has ended.
+    fn poll_received(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut each: impl FnMut(Option<u64>),
+    ) -> Poll<io::Result<()>> {
+        let (subscribe_config, heartbeat) = (&self.subscribe_config, &mut self.heartbeat);
+        let mut take = |message: &[u8]| match subscribe_config.delivered(message) {
+            Delivered::Event(index) => each(index),
+            Delivered::Heartbeat => heartbeat.iter_mut().for_each(|h| h.received()),
+            Delivered::Nothing => subscribe_config.ledger.other_message(),
+        };
+        self.early.drain(..).for_each(|message| take(&message));
+        let received = self.messages.poll_messages(cx, |received| match received {
+            Received::Message(message) => take(message),
+            Received::Ping => subscribe_config.ledger.pinged(),
+            Received::Pong => {}
+        })?;
+        if let Some(heartbeat) = &mut self.heartbeat {
+            for _ in 0..heartbeat.poll_due(cx).map_err(io::Error::other)? {
+                self.messages.queue(heartbeat.text().as_bytes().to_vec().into())?;
+                self.unflushed = true;
+            }
         }
         received.map(Ok)
     }
@@ -110,14 +139,13 @@ impl<M: Messages> StreamSubscriber<M> {
     /// Ready when there is something to take up, or, with true, when there is nothing more and the
     /// connection has ended.
     fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let (subscribe_config, unhandled) = (&self.subscribe_config, &mut self.unhandled);
-        let received = self.messages.poll_messages(cx, |received| match received {
-            Received::Message(message) => {
-                unhandled.push_back(subscribe_config.matched.index(message))
-            }
-            Received::Ping => subscribe_config.ledger.pinged(),
-            Received::Pong => {}
-        })?;
+        let mut unhandled = std::mem::take(&mut self.unhandled);
+        let received = self.poll_received(cx, |index| unhandled.push_back(index));
+        self.unhandled = unhandled;
+        let received = received?;
+        if self.unflushed {
+            self.unflushed = self.messages.poll_flush(cx)?.is_pending();
+        }
         match self.unhandled.is_empty() {
             true => received.map(|()| Ok(true)),
             false => Poll::Ready(Ok(false)),
@@ -142,8 +170,9 @@ impl<M: Messages> StreamSubscriber<M> {
             let (subscribe_config, read_times, number) =
                 (&self.subscribe_config, &self.read_times, self.number);
             self.messages.poll_messages(cx, |received| {
-                if let Received::Message(message) = received {
-                    let index = subscribe_config.matched.index(message);
+                if let Received::Message(message) = received
+                    && let Delivered::Event(index) = subscribe_config.delivered(message)
+                {
                     subscribe_config.ledger.receive(number, index, read_times.delivery());
                 }
             })

@@ -8,7 +8,7 @@ use crate::io::{InstrumentedSocket, ReadTimes};
 use crate::ledger::{Instants, Ledger, SendInstants, Ticket};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use pushbench_core::arm::ArmOption;
-use pushbench_core::event::{Matched, Template};
+use pushbench_core::event::{Answered, Matched, Template};
 use pushbench_core::record::outcomes::Failure;
 use pushbench_host::clock;
 use pushbench_wire::fault::Fault;
@@ -267,7 +267,7 @@ impl ResponseMatcher<'_> {
                 true => {}
                 false => self.record_refusal(ticket, answer),
             }
-        } else if success && self.echoes_id(ticket, answer.body) {
+        } else if success && self.answers(ticket, answer.body) {
             let SendInstants { free, sent, nth } = *send_instants;
             self.ledger.acknowledge(ticket, Instants { free, sent, done, woken, nth });
         } else {
@@ -276,10 +276,11 @@ impl ResponseMatcher<'_> {
         answer.keep
     }
 
-    fn echoes_id(&self, ticket: &Ticket, body: &[u8]) -> bool {
-        match &self.connect_config.matched {
-            Matched::ByOrder => true,
-            by_id => by_id.index(body) == Some(ticket.index),
+    fn answers(&self, ticket: &Ticket, body: &[u8]) -> bool {
+        match self.connect_config.matched.answered(body) {
+            Answered::Oldest => true,
+            Answered::Event(index) => index == ticket.index,
+            Answered::Nothing => false,
         }
     }
 
