@@ -104,6 +104,9 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
         None if trial.account.unsolicited > 0 => {
             format!("{} messages came back, none with the id of an event", trial.account.unsolicited)
         }
+        None if trial.account.other_messages > 0 => {
+            format!("{} messages came back, none that fits answer", trial.account.other_messages)
+        }
         None if trial.account.callbacks.as_ref().is_some_and(|c| !c.accepted.is_empty()) => {
             "questions were accepted, but no answer came to the address that the header callback-url names"
                 .to_owned()

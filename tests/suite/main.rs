@@ -22,6 +22,7 @@ mod gate;
 mod idle;
 mod layers;
 mod limit;
+mod messages;
 mod mistaken;
 mod outcomes;
 mod own;

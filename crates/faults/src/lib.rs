@@ -12,6 +12,7 @@ pub mod exact_target;
 mod connection;
 pub mod counts;
 mod http;
+pub mod messages;
 pub mod publisher;
 pub mod server_fault;
 mod site;
@@ -129,7 +130,7 @@ fn request_end(address: SocketAddr) -> io::Result<()> {
 }
 
 /// Runs as a faulty server if the command line requests it: `pushbench __faulty TRANSPORT FAULT ADDR`, or
-/// `pushbench __faulty publisher TRANSPORT FAULT ADDR TELL`.
+/// `pushbench __faulty publisher TRANSPORT FAULT ADDR TELL`, or `pushbench __faulty messages FAULT ADDR`.
 pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {
         return None;
@@ -137,6 +138,7 @@ pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
     let words: Vec<&str> = args[2..].iter().filter_map(|a| a.to_str()).collect();
     let Err(error) = match &words[..] {
         [publisher::ARGUMENT, rest @ ..] => publisher::run(rest),
+        [messages::ARGUMENT, rest @ ..] => messages::run(rest),
         words => run(words),
     };
     pushbench_host::console::error_line(&format!("the faulty server failed: {error}"));

@@ -39,29 +39,25 @@ pub(crate) async fn greet<C: MessageChannel>(
     let mut limit = pin!(timer.until(clock::now() + LIMIT.as_nanos() as u64));
     let ended = poll_fn(|cx| {
         loop {
-            let mut sends = false;
             while let Some(text) = hello.to_send() {
                 channel.queue_text(&text)?;
-                sends = true;
             }
-            if sends || !hello.is_done() {
-                let _rest_is_written_later = channel.poll_written(cx)?;
-            }
+            let written = channel.poll_written(cx)?;
             if hello.is_done() {
-                return channel.poll_written(cx).map_ok(|()| None);
+                return written.map(|()| Ok::<_, Fault>(None));
             }
             match channel.poll_received(cx, |message| hello.receive(message)) {
-                _ if hello.is_done() => {}
+                // What has come may want an answer.
+                _ if hello.is_done() || hello.has_to_send() => {}
                 Poll::Ready(Ok(())) => {
-                    return Poll::Ready(Ok(Some("the target closed the connection".to_owned())));
+                    let why = "the target closed the connection".to_owned();
+                    return Poll::Ready(Ok(Some(why)));
                 }
                 Poll::Ready(Err(fault)) => return Poll::Ready(Ok(Some(fault.to_string()))),
                 Poll::Pending if limit.as_mut().poll(cx).is_ready() => {
                     return Poll::Ready(Ok(Some(format!("it did not come within {LIMIT:?}"))));
                 }
-                // A message may want one in return.
-                Poll::Pending if !sends => return Poll::Pending,
-                Poll::Pending => {}
+                Poll::Pending => return Poll::Pending,
             }
         }
     })

@@ -72,6 +72,11 @@ impl<'a> Hello<'a> {
         self.to_send.pop_front()
     }
 
+    /// Whether a message waits to be sent.
+    pub fn has_to_send(&self) -> bool {
+        !self.to_send.is_empty()
+    }
+
     /// Nothing more is awaited; what is left to be sent still is.
     pub fn is_done(&self) -> bool {
         self.steps.is_empty()

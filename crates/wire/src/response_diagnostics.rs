@@ -44,7 +44,7 @@ pub struct Response<'a> {
 pub fn to_event(response: &Response<'_>, request_options: &RequestOptions, index: u64) -> String {
     // The same for every event, so that the record counts them together.
     let body = beginning(response.body).replace(&id_of(index), "<id>");
-    let what_to_do = event_remedy(response, request_options, index);
+    let what_to_do = event_remedy(response, request_options, index).replace(&id_of(index), "<id>");
     Response { body: body.as_bytes(), ..*response }.describe(request_options, &what_to_do)
 }
 
@@ -247,6 +247,13 @@ fn wants_websocket(response: &Response<'_>) -> bool {
 /// An answer of 2xx lacks the id: perhaps it is elsewhere or cannot be read, perhaps there is none.
 pub fn about_id(response: &Response<'_>, request_options: &RequestOptions, index: u64) -> String {
     let body = response.body;
+    if let Some(answer) = &request_options.answer {
+        let difference = answer.difference(body).unwrap_or_else(|| "it has another id".to_owned());
+        return format!(
+            "it does not fit answer ({}): correct answer, or what the target answers",
+            request_options.hide(&difference)
+        );
+    }
     if let Some(pointer) = pointer_in(body, index) {
         return format!("the event's id is at {pointer}: write match = \"id:{pointer}\"");
     }
