@@ -6,27 +6,30 @@ use crate::common::targets::{CACHE, set_up};
 use crate::common::{Bench, ended, json, turn};
 use futures_util::{SinkExt as _, StreamExt as _};
 use pushbench_core::arm::ArmSpec;
-use pushbench_core::event::Matching;
+use pushbench_core::event::{Answered, Matching};
 use pushbench_sut::manifest;
 use pushbench_sut::manifest::Manifest;
 use pushbench_sut::process::{Launch, Running, start_all};
+use pushbench_wire::hello::HelloStep;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-const EVENT: &str = r#"{"id":"7","type":"t","data":null}"#;
+const EVENT: &str = r#"{"id":"0000000000000007","type":"t","data":null}"#;
+const ID: &str = "0000000000000007";
 /// The first ones are refused by the article's app too, which looks for an id and no further.
 const NO_EVENTS: [&str; 9] = [
     "{",
     "[]",
     "{}",
     "null",
-    r#"{"id":"7","type":"t"}"#,
-    r#"{"id":"7","data":{}}"#,
+    r#"{"id":"0000000000000007","type":"t"}"#,
+    r#"{"id":"0000000000000007","data":{}}"#,
     r#"{"id":"","type":"t","data":{}}"#,
-    r#"{"id":"7","type":"","data":{}}"#,
+    r#"{"id":"0000000000000007","type":"","data":{}}"#,
     r#"{"id":7,"type":"t","data":{}}"#,
 ];
 const REFUSED_BY_ALL: usize = 3;
@@ -46,6 +49,14 @@ fn python() {
             "websocket@fastapi",
             "webhook@aiohttp",
             "websocket@aiohttp",
+            "webhook@starlette",
+            "websocket@starlette",
+            "webhook@quart",
+            "websocket@quart",
+            "webhook@django",
+            "websocket@django",
+            "webhook@python-socketio",
+            "websocket@python-socketio",
         ],
     );
 }
@@ -57,14 +68,30 @@ fn node() {
     targets(
         &needs,
         "Node.js 20 with npm (apt install nodejs npm)",
-        &["webhook@express", "websocket@express", "webhook@fastify", "websocket@fastify"],
+        &[
+            "webhook@express",
+            "websocket@express",
+            "webhook@fastify",
+            "websocket@fastify",
+            "webhook@ws",
+            "websocket@ws",
+            "webhook@hono",
+            "websocket@hono",
+            "webhook@socketio",
+            "websocket@socketio",
+            "webhook@graphql-ws",
+            "websocket@graphql-ws",
+            "webhook@stomp",
+            "websocket@stomp",
+        ],
     );
 }
 
 #[test]
 fn rust() {
     let needs: [&[&str]; 1] = [&["cargo", "--version"]];
-    targets(&needs, "cargo (rustup)", &["webhook@axum", "websocket@axum"]);
+    let arms = ["webhook@axum", "websocket@axum", "webhook@actix", "websocket@actix"];
+    targets(&needs, "cargo (rustup)", &arms);
 }
 
 #[test]
@@ -144,7 +171,7 @@ fn what_is_no_event_is_refused(arm: &str) {
     let running = start_all(&[launch]).unwrap().remove(0);
     match transport {
         "webhook" => webhook(arm, &manifest, &running),
-        _ => websocket(arm, &running),
+        _ => websocket(arm, &manifest, &running),
     }
     assert_eq!(running.output_tail().trim(), "", "{arm} logs");
     running.stop();
@@ -154,14 +181,17 @@ fn webhook(arm: &str, manifest: &Manifest, running: &Running) {
     let by_id = manifest.matching == Matching::Id;
     let refused = if by_id { NO_EVENTS.len() } else { REFUSED_BY_ALL };
     for event in &NO_EVENTS[..refused] {
-        let answer = post(running, event);
+        let answer = post(running, &wrapped(manifest, event));
         assert!(answer.starts_with("HTTP/1.1 400 "), "{arm}: {event}: {answer}");
     }
     for event in [EVENT, &large()] {
-        let answer = post(running, event);
+        let answer = post(running, &wrapped(manifest, event));
         assert!(answer.starts_with("HTTP/1.1 200 "), "{arm}: {answer}");
-        let body = answer.split("\r\n\r\n").nth(1).unwrap();
-        assert_eq!(is_acknowledged(body), by_id, "{arm}: {body}");
+        let (head, mut body) = answer.split_once("\r\n\r\n").unwrap();
+        if head.to_lowercase().contains("transfer-encoding: chunked") {
+            body = body.lines().nth(1).unwrap();
+        }
+        assert_eq!(is_acknowledged(manifest, body), by_id, "{arm}: {body}");
     }
 }
 
@@ -179,25 +209,55 @@ fn post(running: &Running, event: &str) -> String {
     answer
 }
 
-fn websocket(arm: &str, running: &Running) {
+fn websocket(arm: &str, manifest: &Manifest, running: &Running) {
+    let options = &manifest.request_options;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let stream = tokio::net::TcpStream::connect(running.address().socket).await.unwrap();
-        let url = running.address().endpoint.to_string();
-        let (mut socket, response) = tokio_tungstenite::client_async(url, stream).await.unwrap();
+        let mut request = running.address().endpoint.to_string().into_client_request().unwrap();
+        if let Some(subprotocol) = &options.subprotocol {
+            request.headers_mut().insert("Sec-WebSocket-Protocol", subprotocol.clone());
+        }
+        let (mut socket, response) =
+            tokio_tungstenite::client_async(request, stream).await.unwrap();
         assert!(response.headers().get("sec-websocket-extensions").is_none(), "{arm} compresses");
-        for event in NO_EVENTS {
-            socket.send(Message::text(event)).await.unwrap();
+        for step in &options.hello {
+            match step {
+                HelloStep::Send(text) => socket.send(Message::text(text.written())).await.unwrap(),
+                HelloStep::Await(pattern) => {
+                    let message = socket.next().await.unwrap().unwrap().into_text().unwrap();
+                    assert!(pattern.fit(message.as_bytes()).is_some(), "{arm}: {message}");
+                }
+            }
+        }
+        // Protocols with messages of their own close where one cannot be parsed.
+        let wraps = options.wrap.is_some();
+        for event in &NO_EVENTS[usize::from(wraps)..] {
+            socket.send(Message::text(wrapped(manifest, event))).await.unwrap();
             let answer = socket.next().await.unwrap().unwrap().into_text().unwrap();
-            let value: serde_json::Value = serde_json::from_str(&answer).unwrap();
-            assert!(value["error"].is_string(), "{arm}: {event}: {answer}");
+            assert!(!is_acknowledged(manifest, &answer), "{arm}: {event}: {answer}");
+            if !wraps {
+                let value: serde_json::Value = serde_json::from_str(&answer).unwrap();
+                assert!(value["error"].is_string(), "{arm}: {event}: {answer}");
+            }
         }
         for event in [EVENT.to_owned(), large()] {
-            socket.send(Message::text(event)).await.unwrap();
-            let answer = socket.next().await.unwrap().unwrap().into_text().unwrap();
-            assert!(is_acknowledged(&answer), "{arm}: {answer}");
+            socket.send(Message::text(wrapped(manifest, &event))).await.unwrap();
+            let mut answer = socket.next().await.unwrap().unwrap().into_text().unwrap();
+            while wraps && !is_acknowledged(manifest, &answer) {
+                answer = socket.next().await.unwrap().unwrap().into_text().unwrap();
+            }
+            assert!(is_acknowledged(manifest, &answer), "{arm}: {answer}");
         }
     });
+}
+
+/// What is sent for an event, or for what is none.
+fn wrapped(manifest: &Manifest, event: &str) -> String {
+    match &manifest.request_options.wrap {
+        Some(wrap) => wrap.filled(|place| if place == "id" { ID } else { event }.to_owned()),
+        None => event.to_owned(),
+    }
 }
 
 fn large() -> String {
@@ -205,6 +265,6 @@ fn large() -> String {
     EVENT.replace("null", &format!("\"{padding}\""))
 }
 
-fn is_acknowledged(answer: &str) -> bool {
-    serde_json::from_str::<serde_json::Value>(answer).is_ok_and(|value| value["id"] == "7")
+fn is_acknowledged(manifest: &Manifest, answer: &str) -> bool {
+    manifest.matched().answered(answer.as_bytes()) == Answered::Event(7)
 }

@@ -1,0 +1,21 @@
+# What an event is.
+
+import json
+
+
+# The acknowledgement of an event; ValueError where it is none.
+def acknowledge(event):
+    if not isinstance(event, dict) or "data" not in event:
+        raise ValueError("not an event: an object with id, type and data")
+    for name in ("id", "type"):
+        if not isinstance(event.get(name), str) or not event[name]:
+            raise ValueError(f"not an event: {name} must be a non-empty string")
+    return {"id": event["id"]}
+
+
+# The JSON value in this text; ValueError where it is none.
+def parsed(text):
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
