@@ -15,6 +15,7 @@ mod reproduce;
 mod run;
 mod selftest;
 mod serve;
+mod target_options;
 mod verify;
 
 use crate::gate::qualify::is_qualification;
@@ -33,6 +34,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use target_options::TargetOptions;
 
 /// Should these events travel by webhook or by WebSocket? Measures both under the same schedule and
 /// says how sure it is.
@@ -180,6 +182,15 @@ fn command_line() -> Vec<String> {
     let args = std::env::args_os().skip(1);
     let args = args.map(|arg| arg.to_string_lossy().into_owned());
     std::iter::once("pushbench".to_owned()).chain(args).collect()
+}
+
+/// The options that described a target in a stored run.
+fn target_of(command: &[String]) -> TargetOptions {
+    match Cli::try_parse_from(command).map(|cli| cli.command) {
+        Ok(Some(Command::Run(args))) => args.target,
+        Ok(Some(Command::Reproduce(args))) => args.target,
+        _ => TargetOptions::default(),
+    }
 }
 
 /// Reads a run. The directory of a gate or a qualification is refused; the message names its runs.

@@ -21,7 +21,6 @@ use pushbench_core::transport::Carrier;
 use pushbench_host::cpus::{self, Placement};
 use pushbench_host::results_store::Store;
 use pushbench_load::trial_group::{ExecutionContext, TrialObserver};
-use pushbench_sut::setup;
 use pushbench_wire::libraries;
 use pushbench_wire::webhook::CALLBACK_URL;
 use std::collections::BTreeMap;
@@ -285,14 +284,26 @@ fn with_replacements(wanted: usize) -> usize {
     wanted + wanted / 2
 }
 
-/// Sets up what the targets need, once.
+/// Sets up what the targets need, once, and finds out what their descriptions leave open.
 pub fn prepare(
-    request: &Request,
+    request: &mut Request,
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<()> {
-    for arm in &request.arms {
-        setup::ensure(&arm.manifest, interrupt, &mut |line| progress.say(line))?;
-    }
-    Ok(())
+    let Request { question, arms, placement, .. } = request;
+    prepare_arms(arms, question, placement, interrupt, progress)
+}
+
+/// The same for the arms of a gate.
+pub(crate) fn prepare_arms(
+    arms: &mut [Arm],
+    question: &Question,
+    placement: &Placement,
+    interrupt: &AtomicBool,
+    progress: &mut dyn Progress,
+) -> Result<()> {
+    let Some(point) = question.points.first() else { return Ok(()) };
+    let template = Template::of(&point.scenario);
+    let context = verify::VerifyContext { cpus: &placement.target, interrupt, template: &template };
+    arms::prepare(arms, &context, point.scenario.load.timeout, &mut |line| progress.say(line))
 }

@@ -23,6 +23,7 @@ mod idle;
 mod layers;
 mod limit;
 mod mistaken;
+mod one_line;
 mod outcomes;
 mod own;
 mod page;

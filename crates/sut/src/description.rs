@@ -35,7 +35,7 @@ pub(super) type Read = BTreeMap<String, Result<TargetDescription>>;
 pub(super) type Targets = BTreeMap<String, Result<Read>>;
 
 /// How long a target may take to get ready: a cold Python with many imports takes seconds.
-const READY_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The keys of such a table.
 const KEYS: [&str; 19] = [
@@ -69,6 +69,7 @@ pub(super) struct TargetDescription {
     pub ready: Ready,
     pub ready_timeout: Duration,
     pub matching: Matching,
+    pub match_left_out: bool,
     pub request_options: RequestOptions,
     pub setup: Vec<String>,
     pub env: Vec<(String, String)>,
@@ -206,7 +207,6 @@ struct TableReader<'a> {
 impl TableReader<'_> {
     fn read(&self, table: &DeTable<'_>) -> Result<TargetDescription> {
         let mut found = TargetDescription::new(&self.origin);
-        let mut matched = false;
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             let why = request_keys::unusable_key(name, self.carrier)
@@ -215,7 +215,7 @@ impl TableReader<'_> {
                 let at = (self.place)(key.span().start);
                 return Err(at.error(format!("[{}] {name}: {why}", self.name)));
             }
-            matched |= name == "match";
+            found.match_left_out &= name != "match";
             let at = (self.place)(value.span().start);
             if !self.take(&mut found, name, value.get_ref(), at)? {
                 return Err((self.place)(key.span().start).error(format!(
@@ -226,7 +226,7 @@ impl TableReader<'_> {
                 )));
             }
         }
-        self.check(&found, matched)?;
+        self.check(&found)?;
         Ok(found)
     }
 
@@ -262,19 +262,12 @@ impl TableReader<'_> {
         Ok(true)
     }
 
-    fn check(&self, found: &TargetDescription, matched: bool) -> Result<()> {
+    fn check(&self, found: &TargetDescription) -> Result<()> {
         if found.url.is_empty() && found.publishing.publish.is_none() {
             let hint = "url = \"http://127.0.0.1:{port}/webhook\"";
             return Err(self.origin.error(format!(
                 "[{}] has no url: add for example {hint}, or publish and subscribe for a target that \
                  publishes",
-                self.name
-            )));
-        }
-        if !matched {
-            return Err(self.origin.error(format!(
-                "[{}] has no match: add match = \"id\" if the answer contains the event's id, otherwise \
-                 match = \"order\"",
                 self.name
             )));
         }
@@ -339,6 +332,7 @@ impl TargetDescription {
             ready: Ready::Tcp,
             ready_timeout: READY_TIMEOUT,
             matching: Matching::Order,
+            match_left_out: true,
             request_options: RequestOptions::default(),
             setup: Vec::new(),
             env: Vec::new(),

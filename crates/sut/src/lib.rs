@@ -9,6 +9,7 @@
 
 mod description;
 pub mod ease_of_implementation;
+pub mod given;
 mod http;
 mod listening;
 pub mod manifest;

@@ -63,6 +63,8 @@ pub struct Manifest {
     pub url: String,
     /// How answers find their events.
     pub matching: Matching,
+    /// Its description does not say how: the first look finds out.
+    pub match_left_out: bool,
     /// What it wants of requests and handshakes.
     pub request_options: RequestOptions,
     /// When it is ready.
@@ -151,6 +153,7 @@ impl Manifest {
             command: None,
             url: url.to_owned(),
             matching,
+            match_left_out: false,
             request_options: RequestOptions::default(),
             ready: Ready::Tcp,
             ready_timeout: Duration::from_secs(10),
@@ -179,6 +182,13 @@ impl Manifest {
             Ok(endpoint) => endpoint.host,
             Err(_) => self.url.clone(),
         }
+    }
+
+    /// The port on which its program listens every time it is started; none where it gets a free one, or
+    /// was running already.
+    pub fn fixed_port(&self) -> Option<u16> {
+        let fixed = self.command.is_some() && !self.url.contains(PORT);
+        fixed.then(|| Endpoint::parse(&self.url).ok().map(|endpoint| endpoint.port))?
     }
 
     /// The scheme of the URL to which its events go.
@@ -235,7 +245,7 @@ pub(super) fn description(transport: Transport, name: &str) -> Result<(TargetDes
 }
 
 /// The files of a user's own target.
-fn own_files() -> Files {
+pub(super) fn own_files() -> Files {
     Files::Own(std::env::current_dir().unwrap_or_default())
 }
 
@@ -247,6 +257,7 @@ pub(super) fn manifest(name: &str, (d, files): (TargetDescription, Files)) -> Re
         command: d.command,
         url: d.url,
         matching: d.matching,
+        match_left_out: d.match_left_out,
         request_options: d.request_options,
         ready: d.ready,
         ready_timeout: d.ready_timeout,
