@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, thin.
 
+mod check;
 mod compare;
 mod formats;
 mod gate;
@@ -7,6 +8,7 @@ mod init;
 mod list;
 mod page;
 mod progress;
+mod proposal;
 mod qualify;
 #[cfg(test)]
 mod remedy_tests;
@@ -59,7 +61,9 @@ enum Command {
     Compare(compare::Args),
     /// Run the plan of a stored run again on this machine and compare both runs figure by figure
     Reproduce(reproduce::Args),
-    /// Write an example pushbench.toml that describes your own server; it works unchanged
+    /// Validate scenario files and pushbench.toml without starting anything, and say how long a run takes
+    Check(check::Args),
+    /// Write a pushbench.toml for the program in this directory, or an example that works unchanged
     Init,
     /// Start one of the built-in servers
     Serve(serve::Args),
@@ -140,6 +144,7 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Qualify(args) => qualify::run(&args),
         Command::Compare(args) => compare::run(&args).map(|()| 0),
         Command::Reproduce(args) => reproduce::run(&args),
+        Command::Check(args) => check::run(&args).map(|()| 0),
         Command::Init => init::run().map(|()| 0),
         Command::Serve(args) => serve::run(&args).map(|()| 0),
         Command::Verify(args) => verify::run(&args),

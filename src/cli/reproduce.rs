@@ -61,7 +61,8 @@ pub fn run(args: &Args) -> Result<u8> {
         Some(_) => TargetOptions::default(),
         None => target_of(&stored.header.command),
     };
-    let given = typed.map_or_else(|| inherited.target(&args.allow_host), |given| Ok(Some(given)))?;
+    let given =
+        typed.map_or_else(|| inherited.target(&args.allow_host), |given| Ok(Some(given)))?;
     let mut request = Request {
         question,
         arms: arms(args, &stored.header, &builtin, given.as_ref())?,

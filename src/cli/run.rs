@@ -160,7 +160,7 @@ pub fn run(args: &Args) -> Result<u8> {
     conclude(begun, &request.out, ended, sort)
 }
 
-fn default_arms(question: &Question) -> Vec<String> {
+pub(super) fn default_arms(question: &Question) -> Vec<String> {
     let flow = question.points.first().map_or(Flow::Ingest, |p| p.scenario.flow);
     arms::default_of(flow).iter().map(|arm| (*arm).to_owned()).collect()
 }

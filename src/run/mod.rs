@@ -105,9 +105,7 @@ impl<'a> StartedRun<'a> {
     ) -> Result<()> {
         let StartedRun { request, header, store } = self;
         let context = ExecutionContext { placement: &request.placement, interrupt };
-        progress.begin(
-            request.question.points.iter().map(|p| estimate(&p.scenario, request.arms.len())).sum(),
-        );
+        progress.begin(estimates(&request.question, request.arms.len()).0);
         progress.stage("first look at every arm");
         header.findings = first_look(request, interrupt)?;
         store.write_header(header)?;
@@ -154,6 +152,22 @@ pub fn slots(arm: &Arm, scenario: &Scenario) -> (usize, usize) {
     (count * requested / in_flight, in_flight)
 }
 
+/// Refuses a run that cannot be measured; starts nothing.
+pub(crate) fn check(request: &Request) -> Result<()> {
+    checks::check(request)
+}
+
+/// How long the blocks of all points take that are planned, and those of them that `blocks = "auto"` may
+/// come to; without the starts of the targets.
+pub(crate) fn estimates(question: &Question, arms: usize) -> (Duration, Duration) {
+    let scenarios = || question.points.iter().map(|p| &p.scenario);
+    let more = |scenario: &Scenario| {
+        let more = most_planned(scenario) - first_planned(scenario);
+        estimate(scenario, arms) + of_blocks(scenario, arms, more)
+    };
+    (scenarios().map(|s| estimate(s, arms)).sum(), scenarios().map(more).sum())
+}
+
 /// How long a point will take if nothing goes wrong.
 fn estimate(scenario: &Scenario, arms: usize) -> Duration {
     of_blocks(scenario, arms, first_planned(scenario)) + point::PILOT * arms as u32
@@ -169,6 +183,14 @@ fn first_planned(scenario: &Scenario) -> usize {
     match scenario.compare.blocks {
         Blocks::Fixed(n) => n,
         Blocks::Auto { .. } => PILOT_BLOCKS,
+    }
+}
+
+/// The most blocks that are planned.
+fn most_planned(scenario: &Scenario) -> usize {
+    match scenario.compare.blocks {
+        Blocks::Fixed(n) => n,
+        Blocks::Auto { .. } => MOST_BLOCKS,
     }
 }
 
@@ -272,11 +294,7 @@ fn give_up(label: &str, why: &str, out: &Path) -> Error {
 
 /// The blocks that a point may come to, voided ones and those in their place included.
 fn plan(request: &Request, scenario: &Scenario, point: usize) -> Vec<plan::Block> {
-    let most = match scenario.compare.blocks {
-        Blocks::Fixed(n) => n,
-        Blocks::Auto { .. } => MOST_BLOCKS,
-    };
-    plan::blocks(with_replacements(most), request.arms.len(), request.seed, point)
+    plan::blocks(with_replacements(most_planned(scenario)), request.arms.len(), request.seed, point)
 }
 
 /// Voided blocks are replaced, up to half as many again as are wanted.

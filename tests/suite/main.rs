@@ -10,6 +10,7 @@ mod bad_input;
 mod baselines;
 mod blocks;
 mod browser;
+mod check;
 mod conditions;
 mod conduct;
 mod documents;

@@ -2,8 +2,10 @@
 //! matched where nobody says it.
 
 use crate::common::{Bench, PUSHBENCH, json, short};
+use crate::verify::server::{serve, talking};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use tokio_tungstenite::tungstenite;
 
 const USAGE: i32 = 64;
 
@@ -186,8 +188,7 @@ fn the_first_look_finds_how_answers_are_matched() {
         eprintln!("skipped: python3 is missing: apt install python3");
         return;
     }
-    let description =
-        "[target.t.webhook]\ncommand = \"python3 s.py {port}\"\nurl = \"http://127.0.0.1:{port}/\"\n";
+    let description = "[target.t.webhook]\ncommand = \"python3 s.py {port}\"\nurl = \"http://127.0.0.1:{port}/\"\n";
     bench.write("pushbench.toml", description);
     let few = ["--arm", "webhook@t", "--connections", "4", "--out"];
     for (answer, says, matched) in [
@@ -197,7 +198,11 @@ fn the_first_look_finds_how_answers_are_matched() {
             "answers contain the event's id at /data/0/id: matched by id",
             "id:/data/0/id",
         ),
-        ("json.dumps({'a': event['id'], 'id': event['id']})", "the event's id at /id", "id"),
+        (
+            "json.dumps({'a': event['id'], 'id': event['id']})",
+            "answers contain the event's id at /id: matched by id",
+            "id",
+        ),
     ] {
         bench.write("s.py", &ANSWERS.replace("ANSWER", answer));
         let out = format!("r-{}", matched.replace(['/', ':'], "-"));
@@ -226,4 +231,47 @@ fn the_first_look_finds_how_answers_are_matched() {
         assert!(ended.err.contains(&line), "no {line:?} in:\n{}", ended.err);
     }
     bench.nothing_left();
+}
+
+#[test]
+fn a_greeting_is_no_answer() {
+    let bench = Bench::new();
+    // It greets, says something before each answer, and its answers have the id.
+    let url = format!("ws://127.0.0.1:{}/", talking("welcome", "beat", true));
+    let run = bench.run(&short(&["--websocket", &url, "--connections", "4", "--out", "r"]));
+    run.succeeds();
+    let says = "websocket@mine: answers contain the event's id at /id: matched by id";
+    assert!(run.err.contains(says), "{}", run.err);
+    measured(&bench, "r", &["websocket@mine"]);
+
+    // A greeting beside answers without an id: by order it would be the first answer.
+    for greeting in [Some("welcome"), None] {
+        let port = serve(move |stream| {
+            let Ok(mut socket) = tungstenite::accept(stream) else { return Ok(()) };
+            let say = |text: &'static str, socket: &mut tungstenite::WebSocket<_>| {
+                socket.send(tungstenite::Message::text(text)).map_err(std::io::Error::other)
+            };
+            greeting.map_or(Ok(()), |text| say(text, &mut socket))?;
+            while let Ok(message) = socket.read() {
+                if message.is_text() {
+                    say("ok", &mut socket)?;
+                }
+            }
+            Ok(())
+        });
+        let url = format!("ws://127.0.0.1:{port}/");
+        let run = bench.run(&short(&["--websocket", &url, "--connections", "4"]));
+        match greeting {
+            Some(_) => run.fails(3, &["answers contain no id", "such as `welcome`", "with match"]),
+            None => {
+                run.succeeds();
+                assert!(run.err.contains("contain no id: matched by order"), "{}", run.err);
+            }
+        }
+    }
+
+    // One that never answers is refused with the same remedy as ever.
+    let url = format!("ws://127.0.0.1:{}/", talking("0{\"sid\":\"x\"}", "", false));
+    let silent = bench.run(&["run", "--websocket", &url]);
+    silent.fails(3, &["none", "acknowledged", "the greeting of Engine.IO (Socket.IO)"]);
 }

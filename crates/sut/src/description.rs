@@ -97,16 +97,20 @@ pub(super) fn shipped(name: &str) -> Result<Option<(TransportTables, &'static Di
 }
 
 /// The targets that the `pushbench.toml` in the working directory describes; none when there is no such
-/// file. An error belongs to the target in which it occurs.
+/// file.
 pub(super) fn own() -> Result<Targets> {
-    let text = match input::text(Path::new(OWN_FILE), input::WRITTEN) {
-        Ok(text) => text,
-        Err(e) if e.is_missing() => return Ok(Targets::new()),
-        Err(e) => return Err(e.into()),
-    };
-    let place = |at: usize| Origin::at(OWN_FILE, &text, at);
+    match input::text(Path::new(OWN_FILE), input::WRITTEN) {
+        Ok(text) => described(OWN_FILE, &text),
+        Err(e) if e.is_missing() => Ok(Targets::new()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// The targets that a file describes. An error belongs to the target in which it occurs.
+pub(super) fn described(file: &str, text: &str) -> Result<Targets> {
+    let place = |at: usize| Origin::at(file, text, at);
     let mut found = Targets::new();
-    for (key, value) in &read_toml(OWN_FILE, &text)? {
+    for (key, value) in &read_toml(file, text)? {
         let (DeValue::Table(targets), "target") = (value.get_ref(), key.get_ref().as_ref()) else {
             let name = key.get_ref().to_string();
             let mistake = place(key.span().start).error(format!(
@@ -207,27 +211,45 @@ struct TableReader<'a> {
 impl TableReader<'_> {
     fn read(&self, table: &DeTable<'_>) -> Result<TargetDescription> {
         let mut found = TargetDescription::new(&self.origin);
+        let mut mistakes = Vec::new();
         for (key, value) in table {
             let name = key.get_ref().as_ref();
-            let why = request_keys::unusable_key(name, self.carrier)
-                .or_else(|| publishing_keys::unusable_key(name, self.carrier));
-            if let Some(why) = why {
-                let at = (self.place)(key.span().start);
-                return Err(at.error(format!("[{}] {name}: {why}", self.name)));
-            }
             found.match_left_out &= name != "match";
-            let at = (self.place)(value.span().start);
-            if !self.take(&mut found, name, value.get_ref(), at)? {
-                return Err((self.place)(key.span().start).error(format!(
-                    "[{}] has no key \"{name}\"{}; the keys are {}",
-                    self.name,
-                    did_you_mean(name, KEYS),
-                    KEYS.join(", ")
-                )));
+            if let Err(mistake) = self.take_key(&mut found, key, value) {
+                mistakes.push((key.span().start, mistake));
             }
         }
-        self.check(&found)?;
-        Ok(found)
+        if mistakes.is_empty() {
+            self.check(&found)?;
+            return Ok(found);
+        }
+        mistakes.sort_by_key(|(at, _)| *at);
+        let lines: Vec<String> = mistakes.iter().map(|(_, mistake)| mistake.to_string()).collect();
+        Err(Error::usage(lines.join("\n")))
+    }
+
+    fn take_key(
+        &self,
+        found: &mut TargetDescription,
+        key: &toml::Spanned<toml::de::DeString<'_>>,
+        value: &toml::Spanned<DeValue<'_>>,
+    ) -> Result<()> {
+        let name = key.get_ref().as_ref();
+        let at = (self.place)(key.span().start);
+        let why = request_keys::unusable_key(name, self.carrier)
+            .or_else(|| publishing_keys::unusable_key(name, self.carrier));
+        if let Some(why) = why {
+            return Err(at.error(format!("[{}] {name}: {why}", self.name)));
+        }
+        match self.take(found, name, value.get_ref(), (self.place)(value.span().start))? {
+            true => Ok(()),
+            false => Err(at.error(format!(
+                "[{}] has no key \"{name}\"{}; the keys are {}",
+                self.name,
+                did_you_mean(name, KEYS),
+                KEYS.join(", ")
+            ))),
+        }
     }
 
     /// Reads one value; false when the key is not known.

@@ -16,7 +16,7 @@ use pushbench_core::transport::{ALL, Transport};
 use pushbench_wire::endpoint::{Endpoint, Scheme};
 use pushbench_wire::request_options::RequestOptions;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The file in the working directory that describes a user's own targets.
@@ -301,6 +301,42 @@ pub fn list() -> Result<Vec<Listed>> {
         found.insert(name, serves);
     }
     Ok(found.into_iter().map(|(name, serves)| Listed { name, serves }).collect())
+}
+
+/// One transport of a target that a file describes.
+pub struct Described {
+    /// The target's name.
+    pub target: String,
+    /// The transport; empty for a mistake that is in the whole target.
+    pub transport: String,
+    /// What it is, or every mistake in it, one a line.
+    pub read: Result<Manifest>,
+}
+
+/// Everything that a file such as `pushbench.toml` describes; `file` names it in messages.
+///
+/// # Errors
+///
+/// A usage error where the text is not TOML.
+pub fn described(file: &str, text: &str) -> Result<Vec<Described>> {
+    let folder = Path::new(file).parent().unwrap_or(Path::new("")).to_owned();
+    let mut found = Vec::new();
+    for (target, read) in description::described(file, text)? {
+        let transports = match read {
+            Ok(transports) => transports,
+            Err(mistake) => [(String::new(), Err(mistake))].into(),
+        };
+        for (transport, read) in transports {
+            let read = read.and_then(|mut d| {
+                if let Some(publish) = d.publishing.publish.as_ref().filter(|_| d.url.is_empty()) {
+                    d.url.clone_from(&publish.url);
+                }
+                manifest(&target, (d, Files::Own(folder.clone())))
+            });
+            found.push(Described { target: target.clone(), transport, read });
+        }
+    }
+    Ok(found)
 }
 
 fn unknown(transport: &str, name: &str, own: Targets) -> Error {
