@@ -117,7 +117,8 @@ impl<'a> ProbeTarget<'a> {
     pub fn not_an_answer(&self) -> Option<String> {
         let answer = self.request_options.answer.as_ref()?;
         let unmatched = self.unmatched.borrow();
-        let message = unmatched.iter().rfind(|message| answer.fit(message).is_none())?;
+        let names_one = |message: &&Vec<u8>| self.index_within(message).is_some();
+        let message = unmatched.iter().find(names_one).or(unmatched.last())?;
         let difference = answer.difference(message)?;
         Some(format!("it sent `{}`, which does not fit answer: {difference}", shown(message)))
     }

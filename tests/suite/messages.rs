@@ -212,7 +212,7 @@ fn mistaken_messages_are_refused_where_they_stand() {
             "before the messages",
         ),
         (format!("{ws}heartbeat = {{ await = 'x' }}"), "4:13", "no await or no send"),
-        (format!("{ws}heartbeat = {{ await = 'x', send = 'y', every = '0s' }}"), "4:47", "every"),
+        (format!("{ws}heartbeat = {{ await = 'x', send = 'y', every = '0s' }}"), "4:48", "every"),
         (format!("{hook}heartbeat = {{ await = 'x', send = 'y' }}"), "4:1", "only a WebSocket"),
         (format!("{hook}hello = [{{ send = 'x' }}]"), "4:19", "only a WebSocket"),
         (format!("{ws}answer = '{{\"id\":\"{{id}}\"}}'"), "3:9", "remove match"),
