@@ -2,6 +2,7 @@
 //! answers carry the event's id.
 
 use crate::hello::{Heartbeat, HelloStep};
+use crate::response_body::READ_BYTES;
 use hyper::Method;
 use hyper::header::{HeaderMap, HeaderValue};
 use pushbench_core::event::Template;
@@ -79,12 +80,13 @@ impl RequestOptions {
         secrets::hide_echo(text, &others).into_owned()
     }
 
-    /// The same with bytes, which stay as they are where there is nothing to hide.
-    pub fn hide_in(&self, bytes: Vec<u8>) -> Vec<u8> {
-        match self.headers.is_empty() {
-            true => bytes,
-            false => self.hide(&String::from_utf8_lossy(&bytes)).into_bytes(),
-        }
+    /// The same in the beginning of an answer, which is all that is shown of it.
+    pub fn hide_in(&self, mut answer: Vec<u8>) -> Vec<u8> {
+        let is_inside = |at: &usize| answer.get(*at).is_some_and(|byte| byte & 0xc0 == 0x80);
+        let end = (0..=answer.len().min(READ_BYTES)).rev().find(|at| !is_inside(at)).unwrap_or(0);
+        let hidden = self.hide(&String::from_utf8_lossy(&answer[..end]));
+        answer.splice(..end, hidden.into_bytes());
+        answer
     }
 }
 
@@ -101,5 +103,8 @@ mod tests {
             .hide("{\"authorization\": \"Bearer abc123def\", \"token\": \"abc123def\"}");
         assert_eq!(shown, "{\"authorization\": \"[hidden]\", \"token\": \"[hidden]\"}");
         assert_eq!(request_options.header_names(), ["authorization"]);
+        let long = format!("abc123def {}", "ä".repeat(READ_BYTES)).into_bytes();
+        let hidden = String::from_utf8(request_options.hide_in(long)).unwrap();
+        assert_eq!(hidden, format!("[hidden] {}", "ä".repeat(READ_BYTES)));
     }
 }

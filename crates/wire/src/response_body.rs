@@ -10,7 +10,7 @@ const SHOWN_BYTES: usize = 120;
 /// Longest piece of an answer in which secrets are looked for, to show its beginning.
 const EXAMINED_BYTES: usize = 8 * SHOWN_BYTES;
 /// Longest piece of an answer that is looked at.
-const READ_BYTES: usize = 16 * 1024;
+pub(crate) const READ_BYTES: usize = 16 * 1024;
 
 /// The beginning, as text.
 pub(crate) fn beginning(bytes: &[u8]) -> Cow<'_, str> {
