@@ -4,9 +4,11 @@
 
 use pushbench_core::arm::ArmSpec;
 use pushbench_core::event::{Matched, Template};
+use pushbench_core::message_pattern::{Captured, MessagePattern};
 use pushbench_core::record::strata::Split;
 use pushbench_core::scenario::{Lifetime, Payload};
 use pushbench_core::transport::Transport;
+use pushbench_core::wording::{EVENT, ID, Wording};
 use pushbench_host::clock;
 use pushbench_load::connections::Client;
 use pushbench_load::connections::ConnectConfig;
@@ -20,6 +22,8 @@ use pushbench_load::websocket::Websocket;
 use pushbench_server::handler::Handler;
 use pushbench_server::{tcp, webhook, websocket};
 use pushbench_wire::endpoint::{Endpoint, Resolved};
+use pushbench_wire::hello::Heartbeat;
+use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::stream::Stream;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -99,7 +103,12 @@ where
 }
 
 /// How many times memory is allocated while `events` are carried over a warm connection.
-async fn trial<C: Client>(address: SocketAddr, source: Source, events: u64) -> u64 {
+async fn trial<C: Client>(
+    address: SocketAddr,
+    source: Source,
+    events: u64,
+    request_options: &RequestOptions,
+) -> u64 {
     let rules = LedgerRules {
         origin: clock::now(),
         timeout: 60_000_000_000,
@@ -114,12 +123,13 @@ async fn trial<C: Client>(address: SocketAddr, source: Source, events: u64) -> u
     let ledger = Rc::new(Ledger::new(rules, true));
     let url = format!("http://{address}{}", webhook::server::PATH);
     let endpoint = Endpoint::parse(&url).unwrap();
+    let plain = Template::new(&Payload::Bytes(512));
     let connect_config = ConnectConfig {
         address: Resolved { endpoint, socket: address }.into(),
-        matched: Matched::ById,
-        request_options: Rc::default(),
-        template: Rc::new(Template::new(&Payload::Bytes(512))),
-        events: Rc::new(Template::new(&Payload::Bytes(512))),
+        matched: request_options.answer.clone().map_or(Matched::ById, Matched::ByPattern),
+        request_options: Rc::new(request_options.clone()),
+        template: Rc::new(request_options.wrapped(&plain, &Captured::new())),
+        events: Rc::new(plain),
         in_flight: IN_FLIGHT,
         lifetime: Lifetime::Events(events),
         max_segment: None,
@@ -159,12 +169,16 @@ async fn put(queue: &EventQueue, ledger: &Ledger, pacer: &mut Pacer, events: u64
 
 /// Allocations per event: what a long trial has more than a short one.
 fn per_event<C: Client>(address: SocketAddr, source: Source) -> f64 {
+    per_event_with::<C>(address, source, &RequestOptions::default())
+}
+
+fn per_event_with<C: Client>(address: SocketAddr, source: Source, options: &RequestOptions) -> f64 {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_io().build_local(Default::default()).unwrap();
     runtime.block_on(async {
-        let _warm_up = trial::<C>(address, source, FEW).await;
-        let few = trial::<C>(address, source, FEW).await;
-        let many = trial::<C>(address, source, MANY).await;
+        let _warm_up = trial::<C>(address, source, FEW, options).await;
+        let few = trial::<C>(address, source, FEW, options).await;
+        let many = trial::<C>(address, source, MANY, options).await;
         println!("{}: {few} and {many}", std::any::type_name::<C>());
         many.saturating_sub(few) as f64 / (MANY - FEW) as f64
     })
@@ -187,6 +201,28 @@ fn websocket_allocates_nothing_per_event() {
     for source in LOADS {
         let per_event = per_event::<Websocket>(address, source);
         assert!(per_event < NONE, "{per_event} allocations per event, {source:?}");
+    }
+}
+
+#[test]
+fn messages_above_websocket_allocate_nothing_per_event() {
+    let address = server(|stream| websocket::server::serve(Handler::default(), stream));
+    let wrap = Wording::parse(r#"{"id":"{id}","type":"event","data":{event}}"#, &[EVENT, ID]);
+    let pattern = |text| MessagePattern::parse(text).unwrap();
+    // With the blanks no answer is the pattern byte for byte.
+    for answer in [r#"{"id":"{id}"}"#, r#"{ "id": "{id}" }"#] {
+        let options = RequestOptions {
+            wrap: Some(wrap.clone().unwrap()),
+            heartbeat: Some(
+                Heartbeat { awaited: pattern("2"), sent: "3".to_owned(), every: None }.into(),
+            ),
+            answer: Some(pattern(answer).into()),
+            ..RequestOptions::default()
+        };
+        for source in LOADS {
+            let per_event = per_event_with::<Websocket>(address, source, &options);
+            assert!(per_event < NONE, "{per_event} allocations per event, {source:?}, {answer}");
+        }
     }
 }
 

@@ -2,9 +2,11 @@
 
 use crate::setting::{ARRIVALS, EVENT_BYTES, connect_config, ledger, load};
 use pushbench_core::event::{Matched, Template, acknowledgement};
+use pushbench_core::message_pattern::{Captured, MessagePattern};
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::scenario::{Lifetime, Payload};
 use pushbench_core::schedule::Schedule;
+use pushbench_core::wording::{EVENT, ID, Wording};
 use pushbench_host::clock;
 use pushbench_load::connections::Client;
 use pushbench_load::connections::ConnectConfig;
@@ -17,6 +19,8 @@ use pushbench_load::webhook::client::Webhook;
 use pushbench_load::websocket::Websocket;
 use pushbench_server::handler::Handler;
 use pushbench_server::{tcp, webhook, websocket};
+use pushbench_wire::hello::{Heartbeat, HelloStep};
+use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::stream::Stream;
 use std::future::poll_fn;
 use std::hint::black_box;
@@ -41,8 +45,13 @@ const fn of(name: &'static str, calls: u64, run: fn(u64)) -> Function {
     Function { name, calls, run }
 }
 
+/// Events as they are.
+pub const PLAIN: &str = "websocket: an event written, its answer read";
+/// The same number of bytes.
+pub const WITH_MESSAGES: &str = "websocket: the same with hello and wrap";
+
 /// All of them.
-pub const FUNCTIONS: [Function; 12] = [
+pub const FUNCTIONS: [Function; 14] = [
     of("schedule: next of constant", MANY, |n| schedule(0, n)),
     of("schedule: next of poisson", MANY, |n| schedule(1, n)),
     of("schedule: next of ramp", MANY, |n| schedule(2, n)),
@@ -51,13 +60,15 @@ pub const FUNCTIONS: [Function; 12] = [
     of("record: an event through feed, window, ledger", MANY, event_through_window),
     of("event: made", MANY, made),
     of("event: answer matched by id", MANY, matched),
+    of("event: answer matched by structure", MANY, matched_by_structure),
     of("tcp: an event written, its answer read", FEWER, |n| {
-        carried::<Tcp, _>(n, 1, |s| tcp::server::serve(Handler::default(), s));
+        carried::<Tcp, _>(n, 1, false, |s| tcp::server::serve(Handler::default(), s));
     }),
-    of("websocket: an event written, its answer read", FEWER, |n| websocket(n, 1)),
-    of("websocket: the same, 16 in flight", FEWER, |n| websocket(n, 16)),
+    of(PLAIN, FEWER, |n| websocket(n, 1, false)),
+    of(WITH_MESSAGES, FEWER, |n| websocket(n, 1, true)),
+    of("websocket: the same, 16 in flight", FEWER, |n| websocket(n, 16, false)),
     of("webhook: an event written, its answer read", FEWER, |n| {
-        carried::<Webhook, _>(n, 1, |s| webhook::server::serve(Handler::default(), None, s));
+        carried::<Webhook, _>(n, 1, false, |s| webhook::server::serve(Handler::default(), None, s));
     }),
 ];
 
@@ -145,15 +156,60 @@ fn matched(calls: u64) {
     });
 }
 
-fn websocket(calls: u64, in_flight: usize) {
+fn matched_by_structure(calls: u64) {
+    let answer = r#"{"type": "next", "payload": {"id": "000000000000002a"}}"#;
+    let pattern = MessagePattern::parse(r#"{"type":"next","payload":{"id":"{id}"}}"#);
+    let matched = Matched::ByPattern(pattern.expect("a pattern").into());
+    repeated(calls, || {
+        black_box(matched.index(black_box(answer.as_bytes())));
+    });
+}
+
+fn websocket(calls: u64, in_flight: usize, messages: bool) {
     let serve = |s| websocket::server::serve(Handler::default(), s);
-    carried::<Websocket, _>(calls, in_flight, serve);
+    carried::<Websocket, _>(calls, in_flight, messages, serve);
+}
+
+/// Sends events as data of others, whose bytes are as many, after a hello.
+fn with_messages(plain: ConnectConfig) -> ConnectConfig {
+    let places = [EVENT, ID];
+    let wrap = Wording::parse(r#"{"id":"{id}","type":"event","data":{event}}"#, &places);
+    let hello = r#"{"id":"hello","type":"event","data":0}"#;
+    let pattern = |text| MessagePattern::parse(text).expect("a pattern");
+    let request_options = RequestOptions {
+        hello: vec![
+            HelloStep::Send(Wording::parse(hello, &[]).expect("a message")),
+            HelloStep::Await(pattern(r#"{"id":"hello"}"#)),
+        ],
+        wrap: Some(wrap.expect("a template")),
+        heartbeat: Some(
+            Heartbeat { awaited: pattern(r#"{"type":"ping"}"#), sent: "{}".into(), every: None }
+                .into(),
+        ),
+        answer: Some(pattern(r#"{"id":"{id}"}"#).into()),
+        ..RequestOptions::default()
+    };
+    let around = r#"{"id":"0000000000000000","type":"event","data":}"#.len();
+    let events = Template::new(&Payload::Bytes(EVENT_BYTES - around));
+    let template = request_options.wrapped(&events, &Captured::new());
+    assert_eq!(template.len(), plain.template.len(), "the bench must do what it says");
+    ConnectConfig {
+        matched: Matched::ByPattern(request_options.answer.clone().expect("a pattern")),
+        request_options: request_options.into(),
+        template: template.into(),
+        events: events.into(),
+        ..plain
+    }
 }
 
 /// A connection carries events to a server beside it; what its client's task does is counted, the
 /// server's and the runtime's part is not.
-fn carried<C, S>(events: u64, in_flight: usize, serve: impl FnOnce(Stream<TcpStream>) -> S)
-where
+fn carried<C, S>(
+    events: u64,
+    in_flight: usize,
+    messages: bool,
+    serve: impl FnOnce(Stream<TcpStream>) -> S,
+) where
     C: Client,
     S: Future<Output = ()> + 'static,
 {
@@ -166,6 +222,10 @@ where
         let connect_config = ConnectConfig {
             in_flight,
             ..connect_config(&ledger, socket, Lifetime::Events(events))
+        };
+        let connect_config = match messages {
+            true => with_messages(connect_config),
+            false => connect_config,
         };
         let connect = tokio::task::spawn_local(async move { C::open(&connect_config).await });
         let (stream, _) = listener.accept().await.expect("a connection");

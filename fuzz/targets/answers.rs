@@ -7,11 +7,22 @@ use libfuzzer_sys::fuzz_target;
 use pushbench_core::event::{
     Matched, acknowledged_id, acknowledged_index, acknowledgement, answer,
 };
+use pushbench_core::message_pattern::MessagePattern;
 use pushbench_fuzz::{ROOM, bounded};
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::response_diagnostics::Response;
 use pushbench_wire::{response_body, response_diagnostics};
 use serde_json::Value;
+
+/// What answers may look like.
+const PATTERNS: [&str; 6] = [
+    r#"{"id":"{id}"}"#,
+    r#"431[{"id":"{id}"}]"#,
+    r#"{"data":[{"a":"{any}","id":"x{id}{any}"}],"n":1,"b":null}"#,
+    "RECEIPT\n{any}receipt-id:{id}\n{any}",
+    "{any}{id}",
+    "{id}{any}a{any}b",
+];
 
 fn id_of(index: u64) -> String {
     format!("{index:016x}")
@@ -49,6 +60,15 @@ fuzz_target!(|input: &[u8]| {
         if let Some(pointer) = bounded(bytes, ROOM, || response_body::pointer_in(bytes, index)) {
             let found = Matched::ByIdAt(pointer.as_str().into()).index(bytes);
             assert_eq!(found, Some(index), "it is at {pointer:?}");
+        }
+    }
+    for written in PATTERNS {
+        let pattern = MessagePattern::parse(written).expect("a pattern");
+        let fit = bounded(bytes, ROOM, || pattern.fit(bytes));
+        assert_eq!(fit.is_none(), pattern.difference(bytes).is_some(), "{written}");
+        if let Some(index) = fit.and_then(|fit| fit.index) {
+            let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
+            assert!(text.contains(&id_of(index)) || text.contains('\\'), "{index:x}");
         }
     }
     check_shown(&response_body::shown(bytes, &request_options));

@@ -34,7 +34,7 @@ fn ours(bytes: &[u8], cuts: Cuts) -> (Taken, Option<String>) {
             Ok(None) => return (taken, None),
             Err(e) => return (taken, Some(e.to_string())),
         }
-        polled(receiver.answer(StatusCode::NO_CONTENT)).expect("the socket takes everything");
+        polled(receiver.answer(StatusCode::NO_CONTENT, "")).expect("the socket takes everything");
     }
 }
 

@@ -1,6 +1,7 @@
 //! How the blocks of a point go, and when going on would not change the answer.
 
 use crate::run::give_up;
+use crate::run::point::most_frequent_fault;
 use pushbench_analysis::validity::CUT_QUEUE;
 use pushbench_core::error::Result;
 use pushbench_core::record::trial::Trial;
@@ -60,7 +61,9 @@ impl BlockTally {
                 .iter()
                 .find(|r| r.starts_with("target ") || r.starts_with("no event"))
             {
-                self.failed_trials.push((t.label.clone(), reason.clone()));
+                let fault =
+                    most_frequent_fault(t).map_or(String::new(), |fault| format!("; {fault}"));
+                self.failed_trials.push((t.label.clone(), reason.clone() + &fault));
             }
         }
         whole

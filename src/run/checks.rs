@@ -8,7 +8,7 @@ use pushbench_core::remedy::Try;
 use pushbench_core::scenario::{DesignChoice, Flow, Recipients, Scenario, Subscribers};
 use pushbench_core::transport::Transport;
 use pushbench_load::limits;
-use pushbench_sut::manifest::{BUILTIN, BUILTIN_CLOSE};
+use pushbench_sut::manifest::BUILTIN;
 
 /// Refuses what cannot be measured.
 pub(super) fn check(request: &Request) -> Result<()> {
@@ -30,6 +30,14 @@ pub(super) fn check(request: &Request) -> Result<()> {
 /// Only what we start can be ended and restarted.
 fn check_restart(request: &Request, scenario: &Scenario) -> Result<()> {
     let foreign = request.arms.iter().find(|arm| arm.manifest.command.is_none());
+    let greeted = request.arms.iter().find(|arm| !arm.manifest.hello_requests.is_empty());
+    if let (Some(_), Some(arm)) = (scenario.restart_after, greeted) {
+        return Err(Error::usage(format!(
+            "--arm {}: faults.restart_after restarts the target, but its hello has requests, which are sent once: \
+             write them as messages, or leave faults.restart_after out",
+            arm.label
+        )));
+    }
     match (scenario.restart_after, foreign) {
         (Some(_), Some(arm)) => Err(Error::usage(format!(
             "--arm {}: faults.restart_after restarts the target, but this one was not started \
@@ -73,8 +81,17 @@ fn check_stuck(request: &Request, scenario: &Scenario) -> Result<()> {
 /// What only the built-in publisher is known to do.
 fn check_publishers(request: &Request, scenario: &Scenario) -> Result<()> {
     let Some(subscribers) = &scenario.subscribers else { return Ok(()) };
-    let foreign = |arm: &&Arm| ![BUILTIN, BUILTIN_CLOSE].contains(&arm.spec.target.as_str());
-    for arm in request.arms.iter().filter(foreign) {
+    let mute = |arm: &&Arm| arm.manifest.publisher.as_ref().is_some_and(|p| !p.acknowledges);
+    if let Some(arm) = request.arms.iter().find(mute).filter(|_| subscribers.acknowledged) {
+        return Err(Error::usage(format!(
+            "--arm {}: {} takes no acknowledgements of its subscribers over {}: write --set \
+             delivery.acknowledged=false, which concerns all arms",
+            arm.label,
+            arm.spec.target,
+            arm.spec.transport.name()
+        )));
+    }
+    for arm in request.arms.iter().filter(|arm| arm.is_foreign()) {
         let (key, why) = match arm.spec.transport {
             _ if subscribers.to == Recipients::One => (
                 "delivery.to",
@@ -86,6 +103,10 @@ fn check_publishers(request: &Request, scenario: &Scenario) -> Result<()> {
             Transport::Webhook if subscribers.stay.is_some() => {
                 ("subscribers.stay", "a webhook subscriber unsubscribes by DELETE")
             }
+            Transport::LongPoll if subscribers.stay.is_some() => (
+                "subscribers.stay",
+                "a subscriber that returns must know from when on events are due",
+            ),
             _ => continue,
         };
         return Err(Error::usage(format!(

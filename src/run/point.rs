@@ -88,6 +88,12 @@ pub fn run(
     blocks(&builder, design, context, records, progress)
 }
 
+/// The fault that a trial reports most often.
+pub(super) fn most_frequent_fault(trial: &Trial) -> Option<String> {
+    let reported = trial.account.faults.iter().filter(|(message, _)| *message != OTHER_FAULTS);
+    reported.max_by_key(|(_, n)| **n).map(|(message, n)| format!("{n}× {message}"))
+}
+
 /// A target that has acknowledged a few events at the head of the run and now acknowledges nothing:
 /// the events of this point or their rate are beyond it.
 fn check_pilots(pilots: &[Trial]) -> Result<()> {
@@ -98,9 +104,8 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
     let Some(trial) = pilots.iter().find(none_acknowledged) else {
         return Ok(());
     };
-    let reported = trial.account.faults.iter().filter(|(message, _)| *message != OTHER_FAULTS);
-    let responses = match reported.max_by_key(|(_, n)| **n) {
-        Some((message, n)) => format!("{n}× {message}"),
+    let responses = match most_frequent_fault(trial) {
+        Some(fault) => fault,
         None if trial.account.unsolicited > 0 => {
             format!("{} messages came back, none with the id of an event", trial.account.unsolicited)
         }
@@ -127,7 +132,7 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
     let died = if died.starts_with("target ") { format!("; the {died}") } else { String::new() };
     let name = trial.label.split('#').next().unwrap_or_default();
     // `verify` does not accept the sides of a gate and the transports of subscribers.
-    let verify = arms::find(&[name.to_owned()], &BuiltinOptions::default(), &[])
+    let verify = arms::find(&[name.to_owned()], &BuiltinOptions::default(), &[], None)
         .map_or(String::new(), |_| {
             format!(", and `pushbench verify --arm {}`", shell_words::quote(name))
         });

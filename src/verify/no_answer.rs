@@ -1,6 +1,7 @@
 //! The reasons for a missing answer.
 
 use crate::verify::probe_connection::Answer;
+use pushbench_host::secrets;
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::{response_body, webhook};
 use std::fmt;
@@ -106,13 +107,13 @@ impl fmt::Display for NoAnswer {
     }
 }
 
-/// The beginning of a target's text in one harmless line.
+/// The beginning of a target's text in one harmless line, without secrets.
 pub(super) fn shown(bytes: &[u8]) -> String {
     if let Some(words) = response_body::in_words(bytes) {
         return words;
     }
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_CHARS * 4)]);
-    let text = without_tags(&text);
+    let text = without_tags(&secrets::hide_echo(&text, &[]));
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
     let line = words.filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(SHOWN_CHARS) {

@@ -131,7 +131,7 @@ fn of_failure(target: &ProbeTarget<'_>, failure: &NoAnswer) -> String {
     match failure {
         NoAnswer::Tls => tls(),
         // It says what to do.
-        NoAnswer::Greeting(_) => "targets/PROTOCOL.md describes hello".to_owned(),
+        NoAnswer::Greeting(_) => "docs/protocols.md describes hello".to_owned(),
         NoAnswer::TimedOut if target.not_an_answer().is_some() => format!(
             "{}; correct answer, or what the target answers",
             target.not_an_answer().unwrap_or_default()

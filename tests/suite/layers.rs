@@ -9,7 +9,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
     ("core", &[]),
     ("host", &["core"]),
     ("faults", &["core", "host"]),
-    ("wire", &["core"]),
+    ("wire", &["core", "host"]),
     ("server", &["core", "host", "wire"]),
     ("sut", &["core", "host", "wire"]),
     ("load", &["core", "host", "sut", "wire"]),

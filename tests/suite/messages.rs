@@ -184,7 +184,7 @@ fn mistaken_messages_are_refused_where_they_stand() {
         (
             format!("{ws}wrap = '{{\"e\":{{event}},}}'"),
             "4:8",
-            "wrap: it is not JSON at character 13",
+            "wrap: it is not JSON at character 14",
         ),
         (
             format!("{ws}wrap = '[{{evnt}}]'"),
@@ -230,4 +230,31 @@ fn mistaken_messages_are_refused_where_they_stand() {
         bench.run(&["run", "--arm", &format!("{transport}@t")]).fails(USAGE, &[&at, says]);
     }
     assert!(!bench.path("results").exists(), "something was begun");
+}
+
+/// What docs/protocols.md shows is valid, and is what the shipped target has.
+#[test]
+fn every_protocol_is_described_as_its_document_shows() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let text = std::fs::read_to_string(format!("{root}/docs/protocols.md")).unwrap();
+    let bench = Bench::new();
+    let (mut blocks, mut shipped) = (0, 0);
+    for (before, block) in text.split("```toml\n").zip(text.split("```toml\n").skip(1)) {
+        let block = block.split("```").next().unwrap();
+        bench.write("pushbench.toml", block);
+        bench.run(&["list", "targets"]).succeeds();
+        blocks += 1;
+        let mark = before.trim_end().lines().last().unwrap_or_default();
+        let Some(mark) = mark.strip_prefix("<!-- target: ") else { continue };
+        let (target, transport) = mark.trim_end_matches(" -->").split_once(' ').unwrap();
+        let manifest = std::fs::read_to_string(format!("{root}/targets/{target}/target.toml"));
+        let manifest: toml::Table = manifest.unwrap().parse().unwrap();
+        let shown: toml::Table = block.parse().unwrap();
+        let shown = shown["target"].as_table().unwrap().values().next().unwrap()[transport].clone();
+        for key in ["subprotocol", "hello", "heartbeat", "wrap", "answer"] {
+            assert_eq!(shown.get(key), manifest[transport].get(key), "{target}: {key}");
+        }
+        shipped += 1;
+    }
+    assert!(blocks >= 7 && shipped >= 3, "{blocks} blocks, {shipped} of shipped targets");
 }

@@ -1,6 +1,9 @@
 //! Publishers that are not the built-in one: those shipped, and a user's own behind a few lines of
 //! `pushbench.toml`. Skipped where the language is missing, except in CI, where that is a failure.
 
+mod described;
+mod nchan;
+
 use crate::common::targets::{CACHE, set_up};
 use crate::common::{Bench, Ended, PUSHBENCH, ended, json, turn, valid_blocks};
 use pushbench_core::transport::Transport;
@@ -198,17 +201,21 @@ const OWN: &str = r#"
 import json, os, queue, sys, threading
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 hooks = []
 
-def hook(url):
-    waiting = queue.Queue()
-    hooks.append(waiting)
-    threading.Thread(target=deliver, args=(urlsplit(url), waiting), daemon=True).start()
-
-def deliver(url, waiting):
+def hook(url, challenge=None):
+    url, waiting = urlsplit(url), queue.Queue()
     connection = HTTPConnection(url.hostname, url.port)
+    if challenge:
+        connection.request("GET", url.path + "?hub.mode=subscribe&hub.challenge=" + quote(challenge))
+        answer = connection.getresponse()
+        assert (answer.status, answer.read().decode()) == (200, challenge)
+    hooks.append(waiting)
+    threading.Thread(target=deliver, args=(url, connection, waiting), daemon=True).start()
+
+def deliver(url, connection, waiting):
     while True:
         connection.request("POST", url.path, waiting.get(), {"Content-Type": "application/json"})
         connection.getresponse().read()
@@ -228,7 +235,7 @@ class Publisher(BaseHTTPRequestHandler):
     def do_PATCH(self):
         asked = self.taken("/api/hooks")
         for url in asked.get("callbacks", []) or [asked["callback"]]:
-            hook(url)
+            hook(url, "of " + url)
         self.say(b"granted")
 
     def taken(self, path):

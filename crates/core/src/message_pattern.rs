@@ -86,9 +86,9 @@ impl MessagePattern {
         Ok(MessagePattern { written: written.to_owned(), exact, shape, names })
     }
 
-    /// As it was written.
-    pub fn written(&self) -> &str {
-        &self.written
+    /// As it was written, in one line.
+    pub fn shown(&self) -> String {
+        one_line(&self.written)
     }
 
     /// It says where the event's id is.
@@ -140,7 +140,7 @@ impl MessagePattern {
             return None;
         }
         let Shape::Json(digits, node) = &self.shape else {
-            return Some(format!("it does not look like `{}`", self.written.escape_debug()));
+            return Some(format!("it does not look like `{}`", self.shown()));
         };
         let Some(json) = message.strip_prefix(&**digits) else {
             return Some(format!("it does not begin with {}", String::from_utf8_lossy(digits)));
@@ -171,7 +171,18 @@ pub(crate) fn no_json(written: &str, json: &str, e: &serde_json::Error) -> Strin
     let at = written.floor_char_boundary(at);
     let shown: String = written[at..].chars().take(20).collect();
     let number = written[..at].chars().count() + 1;
-    format!("it is not JSON at character {number}, before `{}`: {remedy}", shown.escape_debug())
+    format!("it is not JSON at character {number}, before `{}`: {remedy}", one_line(&shown))
+}
+
+/// The text with control characters as TOML and JSON write them.
+fn one_line(text: &str) -> String {
+    let written = |c: char| match c {
+        '\n' => "\\n".to_owned(),
+        '\r' => "\\r".to_owned(),
+        c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    text.chars().map(written).collect()
 }
 
 #[cfg(test)]

@@ -29,6 +29,11 @@ pub const ALL: [Transport; 6] = [
     Transport::Poll,
 ];
 
+/// Those for which a description of a target has a table. A target that is described as `sse` or
+/// `long-poll` is a publisher.
+pub const DESCRIBED: [Transport; 5] =
+    [Transport::Webhook, Transport::Websocket, Transport::Tcp, Transport::Sse, Transport::LongPoll];
+
 /// A transport by which a target can be sent events; the others only bring them to subscribers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carrier {

@@ -103,8 +103,10 @@ fn http(mut stream: BufReader<TcpStream>, fault: MessageFault) -> io::Result<()>
             ("POST", None)
                 if request.header("authorization") == Some(&format!("Bearer {TOKEN}")) =>
             {
-                let id = body["event"]["id"].as_str().unwrap_or_default();
-                response(200, "", &received(id, fault).to_string())
+                match body["event"]["id"].as_str() {
+                    Some(id) => response(200, "", &received(id, fault).to_string()),
+                    None => response(400, "", r#"{"error":"no event"}"#),
+                }
             }
             _ => response(401, "", r#"{"error":"log in first"}"#),
         };

@@ -1,6 +1,7 @@
 //! Standard output and standard error of this program. Either may be a closed pipe, a full disk or a
 //! terminal that is gone: no panic comes of it, and no run is lost with its progress.
 
+use crate::secrets;
 use pushbench_core::visible::{coloured, terminal};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -10,14 +11,17 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 /// Writes a line to standard error as far as it can be written. What a terminal would obey is shown instead.
 pub fn error_line(text: &str) {
-    let line = format!("{}\n", terminal(text));
+    let line = format!("{}\n", terminal(&secrets::hide(text)));
     let _nobody_reads_it = write_all(io::stderr().lock().as_fd(), line.as_bytes());
 }
 
 /// Writes to standard output. What a terminal would obey is shown instead, colours apart. A reader that has
 /// gone (`| head`) is no error.
 pub fn output(text: &str) -> io::Result<()> {
-    match write_all(io::stdout().lock().as_fd(), coloured(text).as_bytes()) {
+    match write_all(
+        io::stdout().lock().as_fd(),
+        coloured(&secrets::hide_text_document(text)).as_bytes(),
+    ) {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }

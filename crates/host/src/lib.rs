@@ -12,6 +12,7 @@ pub mod hiccup;
 pub mod input;
 pub mod kernel_memory;
 pub mod results_store;
+pub mod secrets;
 pub mod sleep;
 pub mod tcp_info;
 pub mod usage;

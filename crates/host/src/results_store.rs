@@ -7,6 +7,7 @@ mod logs;
 pub use file::{create_dir, vacant, write_atomically};
 
 use crate::input;
+use crate::secrets;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::interval_log::{self, Logged};
@@ -81,6 +82,7 @@ impl Store {
         let mut line = serde_json::to_vec(trial)
             .map_err(|e| Error::harness(format!("cannot write a trial: {e}")))?;
         line.push(b'\n');
+        let line = secrets::hide_document(&line);
         self.trials
             .write_all(&line)
             .and_then(|()| self.trials.flush())

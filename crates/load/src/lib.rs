@@ -6,6 +6,7 @@ pub mod feed;
 mod hello;
 pub mod io;
 pub mod ledger;
+pub mod long_poll;
 pub mod pipeline;
 pub mod poll;
 pub mod sse;

@@ -3,7 +3,7 @@
 use crate::ledger::DeliveryTimes;
 use crate::subscriber::SubscriberTask;
 use crate::subscriber::requests::{RequestConnection, SubscriberRequest, unsubscribe};
-use crate::subscriber::{SubscribeConfig, Subscriber};
+use crate::subscriber::{Delivered, SubscribeConfig, Subscriber};
 use futures_util::future::{Either, select};
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
@@ -69,7 +69,7 @@ impl Subscriber for SseSubscriber {
         let mut requests = RequestConnection::connect(subscribe_config, number).await?;
         let path = subscribe_config.endpoint_for(number).path.parse().map_err(Fault::refused)?;
         let accept = Some((ACCEPT, HeaderValue::from_static(CONTENT)));
-        let request = SubscriberRequest { header: accept, ..SubscriberRequest::get(path) };
+        let request = SubscriberRequest { headers: [accept, None], ..SubscriberRequest::get(path) };
         let answer = requests.begin(&request).await?;
         let body = streaming(answer, &mut requests).await?;
         let (decoder, acknowledgements) = (Decoder::default(), Rc::<Acknowledgements>::default());
@@ -228,7 +228,12 @@ impl EventStream {
             self.acknowledgements.subscribed(message.data);
             return None;
         }
-        Some(self.subscribe_config.matched.index(message.data))
+        match self.subscribe_config.delivered(message.data) {
+            // An event of another type, such as a greeting, is a delivery only if it carries an id.
+            Delivered::Event(None) if !matches!(message.kind, b"" | b"message") => None,
+            Delivered::Event(index) => Some(index),
+            Delivered::Heartbeat | Delivered::Nothing => None,
+        }
     }
 
     fn acknowledge(&self, index: Option<u64>) {
@@ -253,12 +258,13 @@ impl Acknowledger {
             indices.append(&mut acknowledgements.indices.borrow_mut());
             let ids: Vec<String> = indices.iter().map(|i| format!("{i:0ID_DIGITS$x}")).collect();
             let body = serde_json::to_vec(&ids).map_err(Fault::protocol)?;
-            let (status, text) =
+            let answer =
                 self.requests.exchange(&SubscriberRequest::post(self.path.clone(), body)).await?;
+            let status = answer.status();
             subscribe_config.ledger.requested(false);
             acknowledgements.request_in_progress.set(false);
             if !status.is_success() {
-                let text = String::from_utf8_lossy(&text);
+                let text = String::from_utf8_lossy(answer.body());
                 subscribe_config
                     .ledger
                     .fault(&format!("acknowledgements were answered {status}: {text}"));

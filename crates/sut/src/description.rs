@@ -11,6 +11,7 @@ use crate::publisher::reaches_subscribers;
 use crate::publishing_keys;
 use crate::publishing_keys::Publishing;
 use crate::request_keys;
+use crate::secret_text;
 use crate::values;
 use crate::values::text;
 use include_dir::{Dir, include_dir};
@@ -18,7 +19,7 @@ use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Matching;
 use pushbench_core::origin::{Origin, kind, read_toml};
 use pushbench_core::suggest::did_you_mean;
-use pushbench_core::transport::{CARRIERS, Carrier};
+use pushbench_core::transport::{Carrier, DESCRIBED, Transport};
 use pushbench_host::input;
 use pushbench_wire::endpoint::Scheme;
 use pushbench_wire::request_options::RequestOptions;
@@ -37,7 +38,7 @@ pub(super) type Read = BTreeMap<String, Result<TargetDescription>>;
 pub(super) type Targets = BTreeMap<String, Result<Read>>;
 
 /// How long a target may take to get ready: a cold Python with many imports takes seconds.
-const READY_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The keys of such a table.
 const KEYS: [&str; 24] = [
@@ -76,6 +77,7 @@ pub(super) struct TargetDescription {
     pub ready: Ready,
     pub ready_timeout: Duration,
     pub matching: Matching,
+    pub match_left_out: bool,
     pub request_options: RequestOptions,
     pub setup: Vec<String>,
     pub env: Vec<(String, String)>,
@@ -104,16 +106,20 @@ pub(super) fn shipped(name: &str) -> Result<Option<(TransportTables, &'static Di
 }
 
 /// The targets that the `pushbench.toml` in the working directory describes; none when there is no such
-/// file. An error belongs to the target in which it occurs.
+/// file.
 pub(super) fn own() -> Result<Targets> {
-    let text = match input::text(Path::new(OWN_FILE), input::WRITTEN) {
-        Ok(text) => text,
-        Err(e) if e.is_missing() => return Ok(Targets::new()),
-        Err(e) => return Err(e.into()),
-    };
-    let place = |at: usize| Origin::at(OWN_FILE, &text, at);
+    match input::text(Path::new(OWN_FILE), input::WRITTEN) {
+        Ok(text) => described(OWN_FILE, &text),
+        Err(e) if e.is_missing() => Ok(Targets::new()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// The targets that a file describes. An error belongs to the target in which it occurs.
+pub(super) fn described(file: &str, text: &str) -> Result<Targets> {
+    let place = |at: usize| Origin::at(file, text, at);
     let mut found = Targets::new();
-    for (key, value) in &read_toml(OWN_FILE, &text)? {
+    for (key, value) in &read_toml(file, text)? {
         let (DeValue::Table(targets), "target") = (value.get_ref(), key.get_ref().as_ref()) else {
             let name = key.get_ref().to_string();
             let mistake = place(key.span().start).error(format!(
@@ -175,10 +181,12 @@ fn transports(table: &DeTable<'_>, prefix: &str, place: &dyn Fn(usize) -> Origin
         |(key, value): (&toml::Spanned<toml::de::DeString<'_>>, &toml::Spanned<DeValue<'_>>)| {
             let name = key.get_ref().to_string();
             let origin = place(key.span().start);
-            let description = match (value.get_ref(), Carrier::named(&name)) {
-                (DeValue::Table(inner), Some(carrier)) => {
+            let transport = DESCRIBED.into_iter().find(|transport| transport.name() == name);
+            let description = match (value.get_ref(), transport) {
+                (DeValue::Table(inner), Some(transport)) => {
                     let table = format!("{prefix}{name}");
-                    TableReader { carrier, name: table, origin, place }.read(inner)
+                    let carrier = transport.carrier_to(false);
+                    TableReader { transport, carrier, name: table, origin, place }.read(inner)
                 }
                 (other, _) => Err(origin.error(no_transport(&name, prefix, other))),
             };
@@ -189,7 +197,7 @@ fn transports(table: &DeTable<'_>, prefix: &str, place: &dyn Fn(usize) -> Origin
 
 /// Why this entry of a target describes no transport.
 fn no_transport(name: &str, prefix: &str, value: &DeValue<'_>) -> String {
-    let names = CARRIERS.map(Carrier::name);
+    let names = DESCRIBED.map(Transport::name);
     let tables = names.map(|n| format!("[{prefix}{n}]")).join(", ");
     if names.contains(&name) {
         return format!("{prefix}{name} is {}: write [{prefix}{name}], once", kind(value));
@@ -203,8 +211,10 @@ fn no_transport(name: &str, prefix: &str, value: &DeValue<'_>) -> String {
     format!("{prefix}{name} is not a transport{near}; the tables are {tables}")
 }
 
-/// A table that is being read: its carrier, its name in messages, and its position.
+/// A table that is being read: its transport, how events travel to the target, its name in messages, and its
+/// position.
 struct TableReader<'a> {
+    transport: Transport,
     carrier: Carrier,
     name: String,
     origin: Origin,
@@ -214,47 +224,66 @@ struct TableReader<'a> {
 impl TableReader<'_> {
     fn read(&self, table: &DeTable<'_>) -> Result<TargetDescription> {
         let mut found = TargetDescription::new(&self.origin);
-        let mut matched = None;
-        let mut wrap = None;
+        let mut mistakes = Vec::new();
         for (key, value) in table {
             let name = key.get_ref().as_ref();
-            let why = request_keys::unusable_key(name, self.carrier)
-                .or_else(|| publishing_keys::unusable_key(name, self.carrier))
-                .or_else(|| protocol_keys::unusable_key(name, Some(self.carrier)));
-            if let Some(why) = why {
-                let at = (self.place)(key.span().start);
-                return Err(at.error(format!("[{}] {name}: {why}", self.name)));
-            }
-            let at = (self.place)(value.span().start);
-            if name == "match" {
-                matched = Some(at.clone());
-            }
-            if name == "wrap" {
-                wrap = Some((values::message(value.get_ref(), name, &at)?, at));
-            } else if !self.take(&mut found, name, value.get_ref(), at)? {
-                return Err((self.place)(key.span().start).error(format!(
-                    "[{}] has no key \"{name}\"{}; the keys are {}",
-                    self.name,
-                    did_you_mean(name, KEYS),
-                    KEYS.join(", ")
-                )));
+            found.match_left_out &= name != "match";
+            if let Err(mistake) = self.take_key(&mut found, key, value) {
+                mistakes.push((key.span().start, mistake));
             }
         }
-        if let Some((written, at)) = wrap {
+        if mistakes.is_empty() {
+            self.take_messages(&mut found, table)?;
+            self.check(&found)?;
+            return Ok(found);
+        }
+        mistakes.sort_by_key(|(at, _)| *at);
+        let lines: Vec<String> = mistakes.iter().map(|(_, mistake)| mistake.to_string()).collect();
+        Err(Error::usage(lines.join("\n")))
+    }
+
+    /// Reads what depends on other keys.
+    fn take_messages(&self, found: &mut TargetDescription, table: &DeTable<'_>) -> Result<()> {
+        if let Some(wrap) = table.get("wrap") {
+            let at = (self.place)(wrap.span().start);
+            let written = values::message(wrap.get_ref(), "wrap", &at)?;
             let wrap = protocol_keys::wrap(&written, &at, &found.hello.names)?;
             found.request_options.wrap = Some(wrap);
         }
-        if let Some(answer) = &found.request_options.answer {
-            if let Some(at) = matched {
-                return Err(at.error(
-                    "match: answer says already which message answers which event: remove match",
-                ));
-            }
-            found.matching = if answer.has_id() { Matching::Id } else { Matching::Order };
+        let Some(answer) = &found.request_options.answer else { return Ok(()) };
+        if let Some(matched) = table.get("match") {
+            return Err((self.place)(matched.span().start).error(
+                "match: answer says already which message answers which event: remove match",
+            ));
         }
-        let matched = matched.is_some() || found.request_options.answer.is_some();
-        self.check(&found, matched)?;
-        Ok(found)
+        found.matching = if answer.has_id() { Matching::Id } else { Matching::Order };
+        found.match_left_out = false;
+        Ok(())
+    }
+
+    fn take_key(
+        &self,
+        found: &mut TargetDescription,
+        key: &toml::Spanned<toml::de::DeString<'_>>,
+        value: &toml::Spanned<DeValue<'_>>,
+    ) -> Result<()> {
+        let name = key.get_ref().as_ref();
+        let at = (self.place)(key.span().start);
+        let why = request_keys::unusable_key(name, self.carrier)
+            .or_else(|| publishing_keys::unusable_key(name, self.transport))
+            .or_else(|| protocol_keys::unusable_key(name, self.transport.carrier()));
+        if let Some(why) = why {
+            return Err(at.error(format!("[{}] {name}: {why}", self.name)));
+        }
+        match self.take(found, name, value.get_ref(), (self.place)(value.span().start))? {
+            true => Ok(()),
+            false => Err(at.error(format!(
+                "[{}] has no key \"{name}\"{}; the keys are {}",
+                self.name,
+                did_you_mean(name, KEYS),
+                KEYS.join(", ")
+            ))),
+        }
     }
 
     /// Reads one value; false when the key is not known.
@@ -267,7 +296,7 @@ impl TableReader<'_> {
     ) -> Result<bool> {
         match key {
             "command" => d.command = Some(values::command(value, &at)?),
-            "url" => (d.url, d.url_origin) = (text(value, "url", &at)?, at),
+            "url" => (d.url, d.url_origin) = (secret_text::url(value, "url", &at)?, at),
             "ready" => d.ready = values::ready(&text(value, "ready", &at)?, &at)?,
             "ready_timeout" => d.ready_timeout = values::duration(key, value, &at)?,
             "match" => (d.matching, d.request_options.id_at) = request_keys::matching(value, &at)?,
@@ -276,6 +305,8 @@ impl TableReader<'_> {
             "subprotocol" => {
                 d.request_options.subprotocol = Some(request_keys::subprotocol(value, &at)?)
             }
+            // Read last: it may contain what hello captures.
+            "wrap" => {}
             "hello" => {
                 let messages = self.carrier == Carrier::Websocket;
                 d.hello = protocol_keys::hello(value, &at, self.place, messages)?;
@@ -296,25 +327,25 @@ impl TableReader<'_> {
             "packages" => d.ease.packages = Some((values::texts(value, "packages", &at)?, at)),
             "duties" => d.ease.duties = Some(ease_of_implementation::duties(value, &at)?),
             _ => {
-                return d.publishing.take((key, self.carrier), value, &at, self.place);
+                return d.publishing.take((key, self.transport), value, &at, self.place);
             }
         }
         Ok(true)
     }
 
-    fn check(&self, found: &TargetDescription, matched: bool) -> Result<()> {
+    fn check(&self, found: &TargetDescription) -> Result<()> {
+        if self.transport.carrier().is_none() && found.publishing.publish.is_none() {
+            return Err(self.origin.error(format!(
+                "[{}] has no publish: {} only delivers events to subscribers: add publish and subscribe",
+                self.name,
+                self.transport.name()
+            )));
+        }
         if found.url.is_empty() && found.publishing.publish.is_none() {
             let hint = "url = \"http://127.0.0.1:{port}/webhook\"";
             return Err(self.origin.error(format!(
                 "[{}] has no url: add for example {hint}, or publish and subscribe for a target that \
                  publishes",
-                self.name
-            )));
-        }
-        if !matched {
-            return Err(self.origin.error(format!(
-                "[{}] has no match: add match = \"id\" if the answer contains the event's id, otherwise \
-                 match = \"order\"",
                 self.name
             )));
         }
@@ -325,14 +356,14 @@ impl TableReader<'_> {
             )));
         }
         let program_inputs: Vec<&str> = found.program_inputs().collect();
-        found.publishing.check(&self.name, self.carrier, &program_inputs, &self.origin)?;
+        found.publishing.check(&self.name, self.transport, &program_inputs, &self.origin)?;
         for (key, url, at) in found.urls() {
-            let by = if key == "publish" { Carrier::Webhook } else { self.carrier };
-            usable_url((key, url, at), Scheme::of(by.transport()))?;
+            let by = if key == "publish" { Transport::Webhook } else { self.transport };
+            usable_url((key, url, at), Scheme::of(by))?;
             port_is_passed_on((key, url, at), found.command.is_some(), &program_inputs)?;
         }
         match &found.publishing.publish {
-            Some(publish) if found.url.is_empty() && self.carrier == Carrier::Webhook => {
+            Some(publish) if found.url.is_empty() && self.transport == Transport::Webhook => {
                 reaches_subscribers(publish, found.command.is_some())
             }
             _ => Ok(()),
@@ -385,6 +416,7 @@ impl TargetDescription {
             ready: Ready::Tcp,
             ready_timeout: READY_TIMEOUT,
             matching: Matching::Order,
+            match_left_out: true,
             request_options: RequestOptions::default(),
             setup: Vec::new(),
             env: Vec::new(),

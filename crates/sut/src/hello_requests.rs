@@ -10,7 +10,7 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::message_pattern::Captured;
 use pushbench_wire::endpoint::{Endpoint, Scheme, percent_encoded};
-use pushbench_wire::hello::{LIMIT, random};
+use pushbench_wire::hello::{HelloStep, LIMIT, random};
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::response_body::shown;
 
@@ -32,6 +32,11 @@ pub(super) fn send(manifest: &Manifest, running: &mut Running) -> Result<()> {
         if let Ok(mut filled) = HeaderValue::from_str(&replaced(text, &captured, str::to_owned)) {
             filled.set_sensitive(true);
             *value = filled;
+        }
+    }
+    for step in &mut options.hello {
+        if let HelloStep::Send(wording) = step {
+            *wording = wording.with(&captured);
         }
     }
     if let Some(wrap) = &mut options.wrap {
@@ -97,6 +102,6 @@ fn exchange(
     Err(format!(
         "{}, but `{}` is awaited ({why}); correct await, or what the target answers",
         answered(),
-        awaited.written().escape_debug()
+        awaited.shown()
     ))
 }

@@ -9,6 +9,7 @@
 
 mod description;
 pub mod ease_of_implementation;
+pub mod given;
 mod hello_requests;
 mod http;
 mod listening;
@@ -22,6 +23,7 @@ pub mod publisher;
 mod publishing_keys;
 mod ready;
 mod request_keys;
+pub mod secret_text;
 pub mod setup;
 mod subscriber_urls;
 mod supervised;

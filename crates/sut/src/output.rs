@@ -1,5 +1,6 @@
 //! What a target prints: its last lines, in bounded memory.
 
+use pushbench_host::secrets;
 use std::collections::VecDeque;
 use std::io::{PipeReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -57,7 +58,7 @@ impl Output {
         self.0.lock().wanted.is_none()
     }
 
-    /// The last lines, oldest first, without control characters: they end up on a terminal.
+    /// The last lines, oldest first, without secrets and control characters: they end up on a terminal.
     pub fn tail(&self) -> String {
         let state = self.0.lock();
         let mut lines: Vec<String> = state.lines.iter().cloned().collect();
@@ -116,6 +117,7 @@ impl State {
 
     fn current(&self) -> String {
         let text = String::from_utf8_lossy(&self.partial);
+        let text = secrets::hide_echo(&text, &[]);
         let mut line: String = text.chars().filter(|c| *c == '\t' || !c.is_control()).collect();
         if self.cut > 0 {
             line.push_str(&format!("… ({} more bytes)", self.cut));

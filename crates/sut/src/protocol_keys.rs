@@ -2,8 +2,9 @@
 //! `answer`, `delivery`.
 
 use crate::request_keys;
+use crate::secret_text;
 use crate::values;
-use crate::values::{message, text};
+use crate::values::message;
 use hyper::Method;
 use hyper::header::HeaderMap;
 use pushbench_core::error::Result;
@@ -148,7 +149,7 @@ impl StepReader<'_> {
             let (at, value) = ((self.place)(value.span().start), value.get_ref());
             match name.get_ref().as_ref() {
                 "url" => {
-                    let url = text(value, "hello: url", &at)?;
+                    let url = secret_text::url(value, "hello: url", &at)?;
                     let places = [&names[..], &["port"]].concat();
                     request.url = Wording::parse(&url, &places)
                         .map_err(|why| at.error(format!("hello: url: {why}")))?;
@@ -213,14 +214,13 @@ pub(super) fn heartbeat(
 pub(super) fn wrap(written: &str, at: &Origin, names: &[String]) -> Result<Wording> {
     let names = names.iter().map(String::as_str);
     let places: Vec<&str> = [EVENT, EVENT_TEXT, ID].into_iter().chain(names).collect();
-    let parsed = Wording::parse(written, &places).and_then(|wording| {
-        wording.check_json()?;
-        match wording.has(EVENT) || wording.has(EVENT_TEXT) || wording.has(ID) {
-            true => Ok(wording),
-            false => Err("it has no placeholder: write {event} where the event belongs".to_owned()),
+    let wording = template(written, "wrap", at, &places)?;
+    match [EVENT, EVENT_TEXT, ID].iter().any(|place| wording.has(place)) {
+        true => Ok(wording),
+        false => {
+            Err(at.error("wrap: it has no placeholder: write {event} where the event belongs"))
         }
-    });
-    parsed.map_err(|why| at.error(format!("wrap: {why}")))
+    }
 }
 
 /// Which messages are answers, or deliveries.
@@ -237,13 +237,25 @@ pub(super) fn pattern(value: &DeValue<'_>, key: &str, at: &Origin) -> Result<Mes
 
 fn awaited(value: &DeValue<'_>, key: &str, at: &Origin) -> Result<MessagePattern> {
     let written = message(value, key, at)?;
-    MessagePattern::parse(&written).map_err(|why| at.error(format!("{key}: {why}")))
+    let parse =
+        |text: &str| MessagePattern::parse(text).map_err(|why| at.error(format!("{key}: {why}")));
+    // An error shows a part of the text: before a secret is in it.
+    parse(&secret_text::masked(&written))?;
+    parse(&secret_text::filled(&written, key, at)?)
 }
 
 fn sent(value: &DeValue<'_>, key: &str, at: &Origin, places: &[&str]) -> Result<Wording> {
-    let written = message(value, key, at)?;
-    let parsed = Wording::parse(&written, places).and_then(|w| w.check_json().map(|()| w));
-    parsed.map_err(|why| at.error(format!("{key}: {why}")))
+    template(&message(value, key, at)?, key, at, places)
+}
+
+fn template(written: &str, key: &str, at: &Origin, places: &[&str]) -> Result<Wording> {
+    let parse = |text: &str| {
+        Wording::parse(text, places)
+            .and_then(|wording| wording.check_json().map(|()| wording))
+            .map_err(|why| at.error(format!("{key}: {why}")))
+    };
+    parse(&secret_text::masked(written))?;
+    parse(&secret_text::filled(written, key, at)?)
 }
 
 fn known_keys(

@@ -44,6 +44,8 @@ pub struct Publisher {
     pub matched: Matched,
     /// What a subscriber acknowledges with; `{"id": …}` where nothing is said.
     pub acknowledgement: Option<Wording>,
+    /// Subscribers can acknowledge.
+    pub acknowledges: bool,
     /// Path of its [`PublisherStatus`], if there is one.
     pub status: Option<String>,
     /// The run's token.
@@ -170,6 +172,7 @@ impl Manifest {
             body: None,
             matched: Matched::ById,
             acknowledgement: None,
+            acknowledges: true,
             status: Some(STATUS.to_owned()),
             token: token.to_owned(),
         });
@@ -219,6 +222,7 @@ pub fn find(
 ) -> Result<Manifest> {
     let (description, files) = manifest::description(transport, name)?;
     let publishing = description.publishing.clone();
+    let acknowledges = publishing.acknowledges(transport);
     let Some(publish) = publishing.publish else {
         return Err(Error::usage(format!(
             "--arm {0}@{name}: a fan-out needs a target that publishes, but {name} does not: \
@@ -255,6 +259,7 @@ pub fn find(
             (None, None) => Matched::ById,
         },
         acknowledgement: publishing.acknowledgement,
+        acknowledges,
         status: publishing.status,
         token: options.token.clone(),
     });

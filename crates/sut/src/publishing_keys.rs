@@ -3,13 +3,14 @@
 use crate::manifest::PORT;
 use crate::protocol_keys;
 use crate::request_keys;
+use crate::secret_text;
 use crate::values::text;
 use hyper::Method;
 use pushbench_core::error::Result;
 use pushbench_core::message_pattern::MessagePattern;
 use pushbench_core::origin::{Origin, kind};
 use pushbench_core::suggest::did_you_mean;
-use pushbench_core::transport::Carrier;
+use pushbench_core::transport::Transport;
 use pushbench_core::wording::{EVENT, ID, SUBSCRIBER_URL, SUBSCRIBER_URLS, Wording};
 use std::sync::Arc;
 use toml::de::DeValue;
@@ -38,6 +39,8 @@ pub(super) struct Publishing {
     /// Where a delivered event carries its id.
     pub id_at: Option<String>,
     pub acknowledgement: Option<Wording>,
+    /// Subscribers can acknowledge, where the description says so.
+    acknowledges: Option<bool>,
     /// Which messages are delivered events, where not all of them are.
     pub delivery: Option<Arc<MessagePattern>>,
     /// The first of `status`, `id` and `acknowledge`, which mean nothing alone.
@@ -45,16 +48,30 @@ pub(super) struct Publishing {
 }
 
 /// Why such a key does not apply to this transport.
-pub(super) fn unusable_key(key: &str, carrier: Carrier) -> Option<&'static str> {
-    (key == "acknowledge" && carrier == Carrier::Webhook)
-        .then_some("a webhook acknowledges by its status 2xx: remove this key")
+pub(super) fn unusable_key(key: &str, transport: Transport) -> Option<&'static str> {
+    match (key, transport) {
+        ("acknowledge", Transport::Webhook) => {
+            Some("a webhook acknowledges by its status 2xx: remove this key")
+        }
+        ("acknowledge", Transport::LongPoll) => Some(
+            "a long-poll's request states the last event and acknowledges nothing: remove this key",
+        ),
+        ("url", _) if transport.carrier().is_none() => Some(
+            "over this transport events are only delivered to subscribers: write publish, where events \
+             are published, and subscribe, where subscribers request them",
+        ),
+        ("method", _) if transport.carrier().is_none() => {
+            Some("write publish = { url = …, method = … }")
+        }
+        _ => None,
+    }
 }
 
 impl Publishing {
     /// Reads one value; false when the key is not one of publishing.
     pub fn take(
         &mut self,
-        (key, carrier): (&str, Carrier),
+        (key, transport): (&str, Transport),
         value: &DeValue<'_>,
         at: &Origin,
         place: &dyn Fn(usize) -> Origin,
@@ -67,8 +84,11 @@ impl Publishing {
                 return Ok(true);
             }
             "subscribe" => {
-                let keys = if carrier == Carrier::Webhook { &KEYS[..] } else { &KEYS[..1] };
-                let own = reading.request(value, keys, &[SUBSCRIBER_URL, SUBSCRIBER_URLS])?;
+                let keys = if transport == Transport::Webhook { &KEYS[..] } else { &KEYS[..1] };
+                let mut own = reading.request(value, keys, &[SUBSCRIBER_URL, SUBSCRIBER_URLS])?;
+                if transport.carrier().is_none() {
+                    own.method = Method::GET;
+                }
                 self.subscribe = Some(own);
                 return Ok(true);
             }
@@ -84,11 +104,26 @@ impl Publishing {
                 self.id_at = Some(pointer).filter(|pointer| pointer != "/id");
             }
             "delivery" => self.delivery = Some(protocol_keys::pattern(value, key, at)?.into()),
-            "acknowledge" => self.acknowledgement = Some(reading.wording(value, &[ID])?),
+            "acknowledge" => match value {
+                DeValue::Boolean(can) => self.acknowledges = Some(*can),
+                _ if transport == Transport::Sse => {
+                    return Err(at.error(
+                        "acknowledge: write true if the first event of a stream states where \
+                         acknowledgements are posted, as the built-in publisher's does; otherwise remove \
+                         this key",
+                    ));
+                }
+                _ => self.acknowledgement = Some(reading.wording(value, &[ID])?),
+            },
             _ => return Ok(false),
         }
         self.other_key.get_or_insert_with(|| (key.to_owned(), at.clone()));
         Ok(true)
+    }
+
+    /// Whether subscribers can acknowledge.
+    pub fn acknowledges(&self, transport: Transport) -> bool {
+        self.acknowledges.unwrap_or(transport.carrier().is_some())
     }
 
     /// What must hold of all of it together; `program_inputs` is the command and its environment, with its
@@ -96,7 +131,7 @@ impl Publishing {
     pub fn check(
         &self,
         name: &str,
-        carrier: Carrier,
+        transport: Transport,
         program_inputs: &[&str],
         at: &Origin,
     ) -> Result<()> {
@@ -115,8 +150,8 @@ impl Publishing {
         match (&self.publish, &self.subscribe) {
             (Some(publish), None) if !handed_over => Err(publish.origin.error(format!(
                 "[{name}] has publish, but it does not state how subscribers receive its events: add subscribe{}",
-                match carrier {
-                    Carrier::Webhook => format!(", or write {all} in command or env"),
+                match transport {
+                    Transport::Webhook => format!(", or write {all} in command or env"),
                     _ => String::new(),
                 }
             ))),
@@ -131,11 +166,11 @@ impl Publishing {
                 "[{name}] has subscribe, and also {all} in command or env: subscribers would be registered \
                  twice; keep one of them"
             ))),
-            (Some(publish), None) if carrier != Carrier::Webhook => {
+            (Some(publish), None) if transport != Transport::Webhook => {
                 Err(publish.origin.error(format!(
                     "[{name}] passes {all} to the program, but subscribers of {} open the connections: \
                      write the address in subscribe",
-                    carrier.name()
+                    transport.name()
                 )))
             }
             (None, None) => match &self.other_key {
@@ -178,8 +213,8 @@ impl TableReader<'_> {
             body: None,
         };
         let table = match value {
-            DeValue::String(url) => {
-                own.url = url.to_string();
+            DeValue::String(_) => {
+                own.url = secret_text::url(value, key, self.at)?;
                 return Ok(own);
             }
             DeValue::Table(table) => table,
@@ -206,7 +241,7 @@ impl TableReader<'_> {
             }
             match name {
                 "url" => {
-                    own.url = text(value.get_ref(), inner.key, &at)?;
+                    own.url = secret_text::url(value.get_ref(), inner.key, &at)?;
                     own.origin = at.clone();
                 }
                 "method" => own.method = request_keys::method(value.get_ref(), &at)?,
@@ -220,7 +255,7 @@ impl TableReader<'_> {
     }
 
     fn wording(&self, value: &DeValue<'_>, places: &[&'static str]) -> Result<Wording> {
-        let text = text(value, self.key, self.at)?;
+        let text = secret_text::text(value, self.key, self.at)?;
         let wording = Wording::parse_with_place(&text, places)
             .map_err(|why| self.at.error(format!("{}: {why}", self.key)))?;
         if wording.has(SUBSCRIBER_URL) && wording.has(SUBSCRIBER_URLS) {

@@ -1,6 +1,7 @@
 //! The keys of a description for requests, handshakes and answers: `method`, `headers`, `subprotocol`,
 //! `match`.
 
+use crate::secret_text;
 use crate::values::text;
 use hyper::Method;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -70,7 +71,8 @@ pub(super) fn headers(
     for (name, value) in table {
         let at = place(name.span().start);
         let header = header_name(name.get_ref(), &at)?;
-        let text = text(value.get_ref(), &format!("headers.{}", name.get_ref()), &at)?;
+        let key = format!("headers.{}", name.get_ref());
+        let text = secret_text::text(value.get_ref(), &key, &place(value.span().start))?;
         if found.insert(header, header_value(name.get_ref(), &text, &at)?).is_some() {
             return Err(at.error(format!(
                 "headers: {} occurs twice (upper and lower case are the same): keep one",

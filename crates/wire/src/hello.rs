@@ -112,10 +112,9 @@ impl<'a> Hello<'a> {
             }
             None => String::new(),
         };
-        let awaited = self.options.hide(awaited.written());
+        let awaited = self.options.hide(&awaited.shown());
         format!(
-            "step {step} of hello awaits `{}`, but {why}{instead}; correct hello, or what it sends",
-            awaited.escape_debug()
+            "step {step} of hello awaits `{awaited}`, but {why}{instead}; correct hello, or what it sends"
         )
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use std::fmt;
 use std::future::poll_fn;
@@ -116,13 +116,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> HttpConnection<S> {
     pub async fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
-    ) -> Result<(StatusCode, Bytes), ExchangeError> {
+    ) -> Result<Response<Bytes>, ExchangeError> {
         let HttpConnection { sender, open, longest } = self;
         let mut exchange = pin!(async move {
             let response = sender.send_request(request).await.map_err(ExchangeError::Connection)?;
             let (head, body) = response.into_parts();
             match Limited::new(body, *longest).collect().await {
-                Ok(body) => Ok((head.status, body.to_bytes())),
+                Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
                 Err(e) if e.is::<LengthLimitError>() => Err(ExchangeError::TooLong(*longest)),
                 Err(e) => Err(match e.downcast::<hyper::Error>() {
                     Ok(e) => ExchangeError::Connection(*e),

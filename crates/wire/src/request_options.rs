@@ -7,10 +7,8 @@ use hyper::header::{HeaderMap, HeaderValue};
 use pushbench_core::event::Template;
 use pushbench_core::message_pattern::{Captured, MessagePattern};
 use pushbench_core::wording::Wording;
+use pushbench_host::secrets;
 use std::sync::Arc;
-
-/// Shorter words of a header's value are no secret, and common in what servers answer.
-const SECRET_BYTES: usize = 6;
 
 /// The same for every event of an arm.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,16 +71,12 @@ impl RequestOptions {
         self.headers.keys().map(ToString::to_string).collect()
     }
 
-    /// The text without the values of its headers, which a server may send back.
+    /// The text without secrets and the values of its headers, which a server may send back.
     pub fn hide(&self, text: &str) -> String {
-        let mut hidden = text.to_owned();
-        for value in self.headers.values().filter_map(|value| value.to_str().ok()) {
-            let secrets = std::iter::once(value).chain(value.split_ascii_whitespace());
-            for secret in secrets.filter(|s| s.len() >= SECRET_BYTES) {
-                hidden = hidden.replace(secret, "[hidden]");
-            }
-        }
-        hidden
+        let values = self.headers.values().filter_map(|value| value.to_str().ok());
+        let words = values.flat_map(|v| std::iter::once(v).chain(v.split_ascii_whitespace()));
+        let others: Vec<&str> = words.filter(|word| word.len() >= secrets::SHORTEST).collect();
+        secrets::hide_echo(text, &others).into_owned()
     }
 
     /// The same with bytes, which stay as they are where there is nothing to hide.

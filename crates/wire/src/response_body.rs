@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 /// Longest piece of an answer that is shown.
 const SHOWN_BYTES: usize = 120;
+/// Longest piece of an answer in which secrets are looked for, to show its beginning.
+const EXAMINED_BYTES: usize = 8 * SHOWN_BYTES;
 /// Longest piece of an answer that is looked at.
 const READ_BYTES: usize = 16 * 1024;
 
@@ -20,7 +22,8 @@ pub fn shown(bytes: &[u8], request_options: &RequestOptions) -> String {
     if let Some(words) = in_words(bytes) {
         return words;
     }
-    let text = request_options.hide(&beginning(bytes));
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(EXAMINED_BYTES)]);
+    let text = request_options.hide(&text);
     let text = text.trim();
     match text.len() <= SHOWN_BYTES {
         true => plain(text),

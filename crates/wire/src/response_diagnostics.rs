@@ -6,6 +6,7 @@ use hyper::StatusCode;
 use hyper::header::{
     ALLOW, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE,
 };
+use pushbench_host::secrets;
 
 /// What to do about a server that wants TLS.
 pub const TLS: &str = "it uses TLS there, which pushbench does not support yet: make it also serve plain http or ws, \
@@ -229,7 +230,8 @@ impl Response<'_> {
     /// A header of the response, in brackets.
     fn header_in_brackets(&self, name: HeaderName) -> String {
         let Some(value) = self.headers.get(&name) else { return String::new() };
-        format!(" ({name}: {})", plain(&String::from_utf8_lossy(value.as_bytes())))
+        let value = String::from_utf8_lossy(value.as_bytes());
+        format!(" ({name}: {})", plain(&secrets::hide_echo(&value, &[])))
     }
 }
 

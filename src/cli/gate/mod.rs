@@ -21,6 +21,7 @@ use pushbench_core::suggest::did_you_mean;
 use pushbench_core::units;
 use pushbench_host::console::error_line;
 use pushbench_host::results_store::{vacant, write_atomically};
+use pushbench_host::secrets;
 use pushbench_report::gate::{ALL, Format, GateSides, github};
 use pushbench_report::html::gate::Source;
 use std::io::Write as _;
@@ -90,13 +91,13 @@ pub fn run(args: &Args) -> Result<u8> {
     }
     let interrupt = interrupt_flag()?;
     let mut show = Show::new();
-    let plan = Plan::of(args, &transports, placement)?;
+    let mut plan = Plan::of(args, &transports, placement)?;
     vacant(&plan.request.out)?;
     show.say_placement(&plan.request.placement);
     plan.remarks.iter().for_each(|line| show.say(line));
     let ended = match &plan.against {
-        None => gate::execute(&plan.request, &interrupt, &mut show),
-        Some(stored) => against::execute(&plan.request, stored, &interrupt, &mut show),
+        None => gate::execute(&mut plan.request, &interrupt, &mut show),
+        Some(stored) => against::execute(&mut plan.request, stored, &interrupt, &mut show),
     };
     show.finish();
     let GateResult { stages, error } = ended?;
@@ -163,7 +164,7 @@ fn write_report(
 /// Appends: earlier steps may have written to the summary.
 fn append(path: &Path, text: &str) -> Result<()> {
     let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-    file.and_then(|mut f| f.write_all(text.as_bytes()))
+    file.and_then(|mut f| f.write_all(secrets::hide(text).as_bytes()))
         .map_err(|e| Error::harness(format!("cannot write the summary {}: {e}", path.display())))
 }
 

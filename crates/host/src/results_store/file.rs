@@ -2,6 +2,7 @@
 
 use crate::console;
 use crate::results_store::cannot;
+use crate::secrets;
 use pushbench_core::error::{Error, Result};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
@@ -16,6 +17,7 @@ const MOST_LINKS: usize = 40;
 /// What is no regular file (a device, a FIFO) and what is open already (`/dev/stdout`) is written to as it
 /// is; a reader that has gone is no error.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let bytes = &secrets::hide_document(bytes);
     let write = || match destination(path)? {
         Destination::Replace(path) => replace(&path, bytes),
         Destination::InPlace(file) => match console::write_all(file.as_fd(), bytes) {

@@ -51,7 +51,8 @@ impl EventRequester {
         let mut requests = RequestConnection::connect(subscribe_config, number).await?;
         let path: Uri = subscribe_config.subscribe.endpoint.path.parse().map_err(Fault::refused)?;
         let wanted = json!({ "types": subscribe_config.settings.wanted(number) }).to_string();
-        let (status, body) = requests.exchange(&SubscriberRequest::post(path, wanted)).await?;
+        let answer = requests.exchange(&SubscriberRequest::post(path, wanted)).await?;
+        let (status, body) = (answer.status(), answer.into_body());
         let text = || String::from_utf8_lossy(&body);
         if !status.is_success() {
             return Err(Fault::Refused(format!("subscribing was answered {status}: {}", text())));
@@ -85,7 +86,8 @@ impl EventRequester {
         let path = self.state.path().parse().map_err(|e| {
             Fault::protocol(format!("{}: the path is not valid: {e}", self.state.events))
         })?;
-        let (status, body) = self.requests.exchange(&SubscriberRequest::get(path)).await?;
+        let answer = self.requests.exchange(&SubscriberRequest::get(path)).await?;
+        let (status, body) = (answer.status(), answer.into_body());
         let events: Vec<&RawValue> = match status {
             StatusCode::NO_CONTENT => Vec::new(),
             StatusCode::OK => serde_json::from_slice(&body).map_err(|e| {

@@ -68,9 +68,10 @@ async fn run<S: Subscriber>(
         let ended = first_of(subscriber.receive(), leaves).await?;
         match (ended, &timer) {
             (Ended::CutOff(how), timer) => {
-                if let Err(fault) = how {
-                    ledger.fault(&format!("subscriber: {fault}"));
-                }
+                ledger.fault(&match how {
+                    Ok(()) => "subscriber: the publisher ended the subscription".to_owned(),
+                    Err(fault) => format!("subscriber: {fault}"),
+                });
                 ledger.cut_off(number);
                 drop(subscriber);
                 let (Some(timer), Some(pauses)) = (timer, &mut plan.pauses) else { return Ok(()) };

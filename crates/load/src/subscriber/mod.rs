@@ -11,7 +11,7 @@ pub mod stream;
 use crate::ledger::Ledger;
 use crate::subscriber::lifecycle::{Plan, SubscriberSlot, run_subscriber};
 use crate::tasks::Tasks;
-use crate::{poll, sse, tcp, webhook, websocket};
+use crate::{long_poll, poll, sse, tcp, webhook, websocket};
 use hyper::Method;
 use pushbench_core::event::{Answered, Matched, acknowledgement};
 use pushbench_core::record::fanout::Conduct;
@@ -24,7 +24,7 @@ use pushbench_host::{arrival, clock};
 use pushbench_wire::endpoint::{Endpoint, Resolved};
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
-use std::future::poll_fn;
+use std::future::{poll_fn, ready};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -133,6 +133,14 @@ pub enum Registration {
     /// It received them when it was started: subscribers listen at this port.
     AtStart(u16),
 }
+
+impl Registration {
+    /// The request that subscribes is already one for events.
+    fn is_by_get(&self) -> bool {
+        matches!(self, Registration::Request { method, .. } if method == Method::GET)
+    }
+}
+
 /// One subscriber of a transport. Chosen once a trial; nothing is boxed per event.
 pub trait Subscriber: Sized + 'static {
     /// What the subscribers of an arm have in common, such as the listener behind their addresses.
@@ -149,6 +157,12 @@ pub trait Subscriber: Sized + 'static {
         common: &Self::Common,
         number: usize,
     ) -> impl Future<Output = Result<Self, Fault>>;
+
+    /// After all have subscribed before the first event: waits for what confirms it, where that is no
+    /// answer to any of them.
+    fn confirm(_: &Self::Common) -> impl Future<Output = Result<(), Fault>> {
+        ready(Ok(()))
+    }
 
     /// Receives until the publisher ends the subscription.
     fn receive(&mut self) -> impl Future<Output = Result<(), Fault>>;
@@ -229,17 +243,18 @@ impl SubscribersJob {
         tasks: &Tasks,
         origin: &watch::Receiver<u64>,
     ) -> Result<u64, Fault> {
-        let begun = clock::now();
         let start = Starter { job: self, subscribe_config, tasks, origin };
         match self.transport {
             Transport::Webhook => start.all::<webhook::subscriber::WebhookSubscriber>().await,
             Transport::Websocket => start.all::<websocket::WebsocketSubscriber>().await,
             Transport::Tcp => start.all::<tcp::TcpSubscriber>().await,
             Transport::Sse => start.all::<sse::SseSubscriber>().await,
+            Transport::LongPoll if self.registration.is_by_get() => {
+                start.all::<long_poll::HeldRequestSubscriber>().await
+            }
             Transport::LongPoll => start.all::<poll::LongPollSubscriber>().await,
             Transport::Poll => start.all::<poll::PollSubscriber>().await,
-        }?;
-        Ok(clock::now() - begun)
+        }
     }
 
     fn plan(&self, number: usize, origin: &watch::Receiver<u64>) -> Plan {
@@ -263,7 +278,8 @@ struct Starter<'a> {
 }
 
 impl Starter<'_> {
-    async fn all<S: Subscriber>(&self) -> Result<(), Fault> {
+    async fn all<S: Subscriber>(&self) -> Result<u64, Fault> {
+        let begun = clock::now();
         let (subscribe_config, count) = (self.subscribe_config, self.job.settings.count);
         let common = S::prepare(subscribe_config).await?;
         for first in (0..count).step_by(AT_ONCE) {
@@ -282,7 +298,9 @@ impl Starter<'_> {
                 self.tasks.spawn(run_subscriber::<S>(first, slot, plan));
             }
         }
-        Ok(())
+        let took = clock::now() - begun;
+        S::confirm(&common).await?;
+        Ok(took)
     }
 }
 
@@ -293,6 +311,15 @@ impl SubscriberTask {
     /// Nothing is done yet.
     pub fn new(work: impl Future<Output = Result<(), Fault>> + 'static) -> SubscriberTask {
         SubscriberTask(Box::pin(work))
+    }
+
+    /// Works until it waits for the publisher.
+    pub(crate) async fn begin(&mut self) -> Result<(), Fault> {
+        poll_fn(|cx| match self.0.as_mut().poll(cx) {
+            Poll::Ready(ended) => Poll::Ready(ended),
+            Poll::Pending => Poll::Ready(Ok(())),
+        })
+        .await
     }
 
     /// Works until the publisher ends the subscription.

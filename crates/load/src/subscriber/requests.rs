@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, Response, Uri};
 use pushbench_core::scenario::payload::MAX_BYTES;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::http_connection::{ExchangeError, HttpConnection};
@@ -30,21 +30,21 @@ pub struct SubscriberRequest {
     pub path: Uri,
     /// JSON, or nothing.
     pub body: Bytes,
-    /// A further header.
-    pub header: Option<(HeaderName, HeaderValue)>,
+    /// Further headers.
+    pub headers: [Option<(HeaderName, HeaderValue)>; 2],
 }
 
 impl SubscriberRequest {
     /// A GET.
     pub fn get(path: Uri) -> SubscriberRequest {
-        SubscriberRequest { method: Method::GET, path, body: Bytes::new(), header: None }
+        SubscriberRequest { method: Method::GET, path, body: Bytes::new(), headers: [None, None] }
     }
 
     /// A POST of JSON.
     pub fn post(path: Uri, body: impl Into<Bytes>) -> SubscriberRequest {
         let json = HeaderValue::from_static("application/json");
-        let header = Some((CONTENT_TYPE, json));
-        SubscriberRequest { method: Method::POST, path, body: body.into(), header }
+        let headers = [Some((CONTENT_TYPE, json)), None];
+        SubscriberRequest { method: Method::POST, path, body: body.into(), headers }
     }
 }
 
@@ -89,10 +89,7 @@ impl RequestConnection {
 
     /// Sends a request and reads its response completely. These requests may be repeated: a kept
     /// connection that turns out to be closed costs nothing but a new one.
-    pub async fn exchange(
-        &mut self,
-        wanted: &SubscriberRequest,
-    ) -> Result<(StatusCode, Bytes), Fault> {
+    pub async fn exchange(&mut self, wanted: &SubscriberRequest) -> Result<Response<Bytes>, Fault> {
         let mut fresh = self.renew_if_ended().await?;
         loop {
             let request = request(&self.subscribe_config, wanted)?;
@@ -158,7 +155,7 @@ fn request(
     let headers = request.headers_mut();
     headers.extend(subscribe_config.request_options.headers.clone());
     headers.insert(HOST, own);
-    headers.extend(wanted.header.clone());
+    headers.extend(wanted.headers.iter().flatten().cloned());
     Ok(request)
 }
 
@@ -171,12 +168,13 @@ pub(crate) async fn unsubscribe(
     let wanted = SubscriberRequest { method: Method::DELETE, ..SubscriberRequest::get(path) };
     let stream = Stream::open(subscribe_config.subscribe.socket).await.map_err(Fault::refused)?;
     let mut connection = HttpConnection::new(stream).await.map_err(Fault::refused)?;
-    let (status, body) =
+    let answer =
         connection.exchange(request(subscribe_config, &wanted)?).await.map_err(Fault::closed)?;
+    let status = answer.status();
     match status.is_success() {
         true => Ok(()),
         false => {
-            let text = String::from_utf8_lossy(&body);
+            let text = String::from_utf8_lossy(answer.body());
             Err(Fault::Refused(format!("unsubscribing was answered {status}: {text}")))
         }
     }

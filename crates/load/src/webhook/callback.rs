@@ -78,7 +78,7 @@ impl Callback {
                     return;
                 }
             };
-            if receiver.answer(status).await.is_err() {
+            if receiver.answer(status, "").await.is_err() {
                 return;
             }
         }

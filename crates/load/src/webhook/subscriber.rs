@@ -215,15 +215,16 @@ impl Registrar {
                 .await
                 .map_err(Fault::refused)?,
         };
-        let (status, body) = connection
+        let answer = connection
             .exchange(request)
             .await
             .map_err(|e| Fault::Refused(format!("subscribing: {e}")))?;
         self.connection = Some(connection);
+        let status = answer.status();
         match status.is_success() {
-            true => Ok(body),
+            true => Ok(answer.into_body()),
             false => {
-                let text = response_body::shown(&body, &subscribe_config.request_options);
+                let text = response_body::shown(answer.body(), &subscribe_config.request_options);
                 Err(Fault::Refused(format!("subscribing was answered {status}: {text}")))
             }
         }
@@ -298,36 +299,59 @@ async fn serve(
     let mut receiver = RequestReceiver::new(stream, common);
     // The outcomes of its deliveries show if a connection ended with an error.
     while let Ok(Some(received)) =
-        receiver.next(|request| receive_post(&subscribe_config, &read_times, request)).await
+        receiver.next(|request| receive_request(&subscribe_config, &read_times, request)).await
     {
         let status = match received {
             None => StatusCode::NOT_FOUND,
-            Some(Conduct::Stuck) => return receiver.until_end().await,
-            Some(Conduct::Slow) if sleep(subscribe_config.slow_by()).await.is_err() => {
+            Some(Received::Challenge(text)) => {
+                if receiver.answer(StatusCode::OK, &text).await.is_err() {
+                    return;
+                }
+                receiver.stream().socket().end_setup();
+                continue;
+            }
+            Some(Received::Delivery(Conduct::Stuck)) => return receiver.until_end().await,
+            Some(Received::Delivery(Conduct::Slow))
+                if sleep(subscribe_config.slow_by()).await.is_err() =>
+            {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
-            Some(Conduct::Slow | Conduct::Healthy) => StatusCode::NO_CONTENT,
+            Some(Received::Delivery(Conduct::Slow | Conduct::Healthy)) => StatusCode::NO_CONTENT,
         };
-        if receiver.answer(status).await.is_err() {
+        if receiver.answer(status, "").await.is_err() {
             return;
         }
     }
 }
 
-/// Tells the ledger, and gives how the subscriber behaves; `None` where there is none at this path.
-fn receive_post(
+/// What came to a subscriber.
+enum Received {
+    /// An event, and how the subscriber behaves.
+    Delivery(Conduct),
+    /// A request for this text.
+    Challenge(String),
+}
+
+/// Tells the ledger of a delivery; `None` where there is no subscriber at this path.
+fn receive_request(
     subscribe_config: &SubscribeConfig,
     read_times: &ReadTimes,
     request: &Request<'_>,
-) -> Option<Conduct> {
+) -> Option<Received> {
     let number = request.path.strip_prefix('/')?.parse().ok()?;
     if !subscribe_config.ledger.has_subscriber(number) {
         return None;
     }
     let conduct = subscribe_config.conduct(number);
-    if conduct != Conduct::Stuck {
-        let index = subscribe_config.matched.index(&request.body);
+    let stuck = conduct == Conduct::Stuck;
+    let index = if stuck { None } else { subscribe_config.matched.index(&request.body) };
+    if index.is_none()
+        && let Some(text) = request.challenge()
+    {
+        return Some(Received::Challenge(text));
+    }
+    if !stuck {
         subscribe_config.ledger.receive(number, index, read_times.delivery());
     }
-    Some(conduct)
+    Some(Received::Delivery(conduct))
 }

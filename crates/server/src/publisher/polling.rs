@@ -14,6 +14,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use pushbench_core::publishing::{EVENTS, LONGEST_SUBSCRIPTION};
 use pushbench_core::transport::Transport;
+use pushbench_wire::webhook::request::unescaped;
 use serde::Deserialize;
 use serde_json::json;
 use std::future::poll_fn;
@@ -156,23 +157,6 @@ fn array(events: &[Arc<Publication>]) -> Bytes {
     array.into()
 }
 
-/// A value of a query without its percent signs; what is no escape stays as it is.
-fn unescaped(value: &str) -> String {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let [first, more @ ..] = rest {
-        let digits = more.first_chunk::<2>().filter(|d| d.iter().all(u8::is_ascii_hexdigit));
-        let escape = digits.and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 16).ok());
-        let (byte, unsubscribe_response) = match escape.filter(|_| *first == b'%') {
-            Some(byte) => (byte, &more[2..]),
-            None => (*first, more),
-        };
-        bytes.push(byte);
-        rest = unsubscribe_response;
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,20 +205,5 @@ mod tests {
         let older = subscription.begin_poll();
         subscription.begin_poll();
         assert_eq!(brought(older), "again");
-    }
-
-    #[test]
-    fn percent_signs_are_undone_where_they_are_escapes() {
-        for (value, requested) in [
-            ("00ff", "00ff"),
-            ("a%20b%2Fc", "a b/c"),
-            ("%C3%bc", "ü"),
-            ("100%", "100%"),
-            ("%4", "%4"),
-            ("%+1%zz", "%+1%zz"),
-            ("", ""),
-        ] {
-            assert_eq!(unescaped(value), requested);
-        }
     }
 }

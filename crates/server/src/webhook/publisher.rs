@@ -171,8 +171,8 @@ async fn post(
         },
     };
     match open.exchange(destination.request(event.body.clone())).await {
-        Ok((status, _)) if status.is_success() => DeliveryOutcome::Acknowledged,
-        Ok((status, _)) if status.is_redirection() => DeliveryOutcome::Redirected,
+        Ok(answer) if answer.status().is_success() => DeliveryOutcome::Acknowledged,
+        Ok(answer) if answer.status().is_redirection() => DeliveryOutcome::Redirected,
         Ok(_) | Err(ExchangeError::TooLong(_)) => DeliveryOutcome::Failed,
         Err(ExchangeError::Connection(_)) => DeliveryOutcome::Lost,
     }

@@ -81,7 +81,7 @@ static LANGUAGES: &[Language] = &[
         quotes: &[(Long, "\"", "\""), (Long, "'", "'")],
     },
     Language {
-        endings: &["sh", "bash", "zsh"],
+        endings: &["sh", "bash", "zsh", "conf"],
         comments: &["#"],
         block: None,
         nested: false,

@@ -32,10 +32,42 @@ pub struct Request<'a> {
     pub method: &'a str,
     /// Its target without query and, where it was given, without scheme and host.
     pub path: &'a str,
+    /// What follows the path, with its question mark.
+    pub query: &'a str,
     /// What was posted.
     pub body: Cow<'a, [u8]>,
     /// The connection ends behind the answer.
     pub last: bool,
+}
+
+impl Request<'_> {
+    /// What a publisher that makes sure that this subscriber exists wants to read in the answer:
+    /// `?challenge=…` or, in WebSub, `?hub.challenge=…`; `None` for another request.
+    pub fn challenge(&self) -> Option<String> {
+        let query = self.query.strip_prefix('?').filter(|_| self.method == "GET")?;
+        let query = query.split('#').next()?;
+        query.split('&').filter_map(|pair| pair.split_once('=')).find_map(|(name, value)| {
+            let named = name == "challenge" || name.ends_with(".challenge");
+            named.then(|| unescaped(&value.replace('+', " ")))
+        })
+    }
+}
+
+/// A value of a query without its percent signs; what is no escape stays as it is.
+pub fn unescaped(value: &str) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let [first, more @ ..] = rest {
+        let digits = more.first_chunk::<2>().filter(|d| d.iter().all(u8::is_ascii_hexdigit));
+        let escape = digits.and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 16).ok());
+        let (byte, left) = match escape.filter(|_| *first == b'%') {
+            Some(byte) => (byte, &more[2..]),
+            None => (*first, more),
+        };
+        bytes.push(byte);
+        rest = left;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Takes a request with a body of at most `longest` bytes out of the beginning of `bytes`.
@@ -98,7 +130,8 @@ fn parse(bytes: &[u8], longest: usize) -> Result<Option<(Request<'_>, usize)>, S
         return if expects_continue { Err(Stop::ExpectsContinue) } else { Ok(None) };
     };
     let (method, target) = (head.method.unwrap_or_default(), head.path.unwrap_or_default());
-    Ok(Some((Request { method, path: path(target), body, last: framing.last }, end + length)))
+    let (path, query) = split(target);
+    Ok(Some((Request { method, path, query, body, last: framing.last }, end + length)))
 }
 
 fn refusal(e: httparse::Error) -> Stop {
@@ -109,16 +142,18 @@ fn refusal(e: httparse::Error) -> Stop {
     })
 }
 
-/// The path of a target in origin form, `/1?a=b`, or in absolute form, `http://127.1.0.1/1`.
-fn path(target: &str) -> &str {
+/// The path of a target in origin form, `/1?a=b`, or in absolute form, `http://127.1.0.1/1`, and what follows
+/// it.
+fn split(target: &str) -> (&str, &str) {
     // What follows the path may hold slashes of its own.
-    let until = target.find(['?', '#']).unwrap_or(target.len());
-    match target[..until].split_once("://") {
+    let (path, query) = target.split_at(target.find(['?', '#']).unwrap_or(target.len()));
+    let path = match path.split_once("://") {
         Some((scheme, rest)) if !scheme.contains('/') => {
             rest.find('/').map_or("/", |slash| &rest[slash..])
         }
-        _ => &target[..until],
-    }
+        _ => path,
+    };
+    (path, query)
 }
 
 /// How the end of a body is determined.

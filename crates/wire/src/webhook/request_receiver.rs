@@ -36,8 +36,8 @@ impl ReceiverContext {
         Rc::new(ReceiverContext { buffer, date: date.into(), longest })
     }
 
-    /// A response without a body.
-    fn response(&self, status: StatusCode, last: bool) -> String {
+    /// A response with this text for a body, where there is one.
+    fn response(&self, status: StatusCode, last: bool, text: &str) -> String {
         let (mut date, now) = (self.date.borrow_mut(), SystemTime::now());
         if now.duration_since(date.0).map_or(true, |age| age >= Duration::from_secs(1)) {
             let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -47,9 +47,10 @@ impl ReceiverContext {
         let mut response = String::with_capacity(128);
         let _never_fails = write!(response, "HTTP/1.1 {status}\r\ndate: {}\r\n", date.1);
         if status != StatusCode::NO_CONTENT {
-            response.push_str("content-length: 0\r\n");
+            let _never_fails = write!(response, "content-length: {}\r\n", text.len());
         }
         response.push_str(if last { "connection: close\r\n\r\n" } else { "\r\n" });
+        response.push_str(text);
         response
     }
 }
@@ -100,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RequestReceiver<S> {
                 ParseStep::End => return Err(io::ErrorKind::UnexpectedEof.into()),
                 ParseStep::Refused(status) => {
                     self.last = true;
-                    self.answer(status).await?;
+                    self.answer(status, "").await?;
                     let why = format!("a request that is answered {status}");
                     return Err(io::Error::new(io::ErrorKind::InvalidData, why));
                 }
@@ -108,14 +109,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RequestReceiver<S> {
         }
     }
 
-    /// Answers the request that was taken.
-    pub async fn answer(&mut self, status: StatusCode) -> io::Result<()> {
-        let response = self.receiver_context.response(status, self.last);
+    /// Answers the request that was taken; only an answer other than 204 has a text.
+    pub async fn answer(&mut self, status: StatusCode, text: &str) -> io::Result<()> {
+        let response = self.receiver_context.response(status, self.last, text);
         self.stream.write_all(response.as_bytes()).await?;
         match self.last {
             true => self.stream.shutdown().await,
             false => Ok(()),
         }
+    }
+
+    /// The stream.
+    pub fn stream(&self) -> &S {
+        &self.stream
     }
 
     /// Waits until the connection ends, whatever comes.

@@ -21,7 +21,7 @@ async fn serve(stream: DuplexStream) -> (Taken, io::Result<()>) {
             receiver.buffered.is_empty(),
             "an idle one holds no buffer"
         );
-        if let Err(e) = receiver.answer(StatusCode::NO_CONTENT).await {
+        if let Err(e) = receiver.answer(StatusCode::NO_CONTENT, "").await {
             return (taken, Err(e));
         }
     }
@@ -124,11 +124,11 @@ fn a_request_that_ends_amid_is_told_apart_from_an_end() {
 #[test]
 fn a_response_says_when_and_that_it_has_no_body() {
     let receiver_context = ReceiverContext::new(LONGEST);
-    let response = receiver_context.response(StatusCode::NO_CONTENT, false);
+    let response = receiver_context.response(StatusCode::NO_CONTENT, false, "");
     let date = response.strip_prefix("HTTP/1.1 204 No Content\r\ndate: ").unwrap();
     assert!(httpdate::parse_http_date(date.trim_end()).is_ok(), "{response}");
     assert!(!response.contains("content-length"), "a 204 has none");
-    let response = receiver_context.response(StatusCode::NOT_FOUND, true);
+    let response = receiver_context.response(StatusCode::NOT_FOUND, true, "");
     assert!(response.ends_with("content-length: 0\r\nconnection: close\r\n\r\n"), "{response}");
 }
 

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 const LONGEST: usize = 64;
 
 fn posted<'a>(path: &'a str, body: &'a [u8], last: bool) -> Request<'a> {
-    Request { method: "POST", path, body: body.into(), last }
+    let (path, query) = path.split_at(path.find(['?', '#']).unwrap_or(path.len()));
+    Request { method: "POST", path, query, body: body.into(), last }
 }
 
 /// Requests that are taken, with what is read of them.
@@ -16,12 +17,12 @@ fn taken() -> Vec<(&'static str, Request<'static>)> {
             posted("/17", b"hello", false),
         ),
         ("POST / HTTP/1.1\r\n\r\n", posted("/", b"", false)),
-        ("POST /1?a=/b?c HTTP/1.1\r\nContent-Length:0\r\n\r\n", posted("/1", b"", false)),
-        ("POST http://127.1.0.1:80/1?a HTTP/1.1\r\n\r\n", posted("/1", b"", false)),
+        ("POST /1?a=/b?c HTTP/1.1\r\nContent-Length:0\r\n\r\n", posted("/1?a=/b?c", b"", false)),
+        ("POST http://127.1.0.1:80/1?a HTTP/1.1\r\n\r\n", posted("/1?a", b"", false)),
         ("POST http://127.1.0.1 HTTP/1.1\r\n\r\n", posted("/", b"", false)),
-        ("POST http://127.1.0.1?to=/1 HTTP/1.1\r\n\r\n", posted("/", b"", false)),
-        ("POST /1?to=http://a/b HTTP/1.1\r\n\r\n", posted("/1", b"", false)),
-        ("POST /1#a?b HTTP/1.1\r\n\r\n", posted("/1", b"", false)),
+        ("POST http://127.1.0.1?to=/1 HTTP/1.1\r\n\r\n", posted("/?to=/1", b"", false)),
+        ("POST /1?to=http://a/b HTTP/1.1\r\n\r\n", posted("/1?to=http://a/b", b"", false)),
+        ("POST /1#a?b HTTP/1.1\r\n\r\n", posted("/1#a?b", b"", false)),
         ("\r\nPOST /1 HTTP/1.1\r\n\r\n", posted("/1", b"", false)),
         ("POST /1 HTTP/1.0\r\ncontent-length: 2\r\n\r\nab", posted("/1", b"ab", true)),
         ("POST /1 HTTP/1.0\r\nconnection: keep-alive\r\n\r\n", posted("/1", b"", false)),
@@ -185,5 +186,43 @@ proptest! {
         text.extend(b"0\r\n\r\n");
         let body = chunks.concat();
         prop_assert_eq!(read(&text, LONGEST), Parsed::Complete(posted("/1", &body, false), text.len()));
+    }
+}
+
+#[test]
+fn percent_signs_are_undone_where_they_are_escapes() {
+    for (value, requested) in [
+        ("00ff", "00ff"),
+        ("a%20b%2Fc", "a b/c"),
+        ("%C3%bc", "ü"),
+        ("100%", "100%"),
+        ("%4", "%4"),
+        ("%+1%zz", "%+1%zz"),
+        ("", ""),
+    ] {
+        assert_eq!(unescaped(value), requested);
+    }
+}
+
+#[test]
+fn a_challenge_is_a_parameter_of_a_get() {
+    for (target, challenge) in [
+        ("/1?challenge=a", Some("a")),
+        ("/1?hub.mode=subscribe&hub.challenge=a%2Bb+c%3D&hub.topic=t", Some("a+b c=")),
+        ("http://127.1.0.1/1?challenge=", Some("")),
+        ("/1?challenge=a&challenge=b#challenge=c", Some("a")),
+        ("/1?unchallenge=a&challenge", None),
+        ("/1#?challenge=a", None),
+        ("/challenge=a", None),
+        ("/1", None),
+    ] {
+        for method in ["GET", "POST"] {
+            let text = format!("{method} {target} HTTP/1.1\r\n\r\n");
+            let Parsed::Complete(request, _) = read(text.as_bytes(), LONGEST) else {
+                panic!("{text}");
+            };
+            let wanted = challenge.filter(|_| method == "GET");
+            assert_eq!(request.challenge().as_deref(), wanted, "{text}");
+        }
     }
 }
