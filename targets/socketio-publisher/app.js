@@ -24,8 +24,12 @@ const server = createServer({ keepAliveTimeout: 75_000 }, async (request, respon
     if (!admits(request, token)) {
       throw new Refused(401, "Authorization: Bearer and the run's token");
     }
-    const route = routes[`${request.method} ${target(request).pathname}`];
-    if (!route) throw new Refused(404, `there are ${Object.keys(routes).join(", ")}`);
+    const { pathname } = target(request);
+    const route = routes[`${request.method} ${pathname}`];
+    if (!route) {
+      const known = Object.keys(routes).some((name) => name.endsWith(` ${pathname}`));
+      throw new Refused(known ? 405 : 404, `there are ${Object.keys(routes).join(", ")}`);
+    }
     answer(response, ...(await route(request)));
   } catch (error) {
     refuse(request, response, error);

@@ -17,6 +17,7 @@ export class Deliveries {
   #subscribers = new Map(); // by subscriber: its open deliveries by event id, oldest first
 
   subscribe(subscriber) {
+    if (this.#subscribers.has(subscriber)) return;
     this.#subscribers.set(subscriber, { open: new Map(), acknowledged: 0 });
   }
 

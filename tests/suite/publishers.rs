@@ -67,7 +67,7 @@ fn all_received(arm: &Value) {
 fn python() {
     let check = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
     if !missing(&[&["python3", "-c", check]], "Python 3.11 with venv (apt install python3-venv)") {
-        shipped("aiohttp-publisher");
+        shipped("aiohttp-publisher", &TRANSPORTS);
     }
 }
 
@@ -76,16 +76,17 @@ fn node() {
     let check = "process.exit(Number(parseInt(process.versions.node) < 20))";
     let needs: [&[&str]; 2] = [&["node", "-e", check], &["npm", "--version"]];
     if !missing(&needs, "Node.js 20 with npm (apt install nodejs npm)") {
-        shipped("node-publisher");
+        shipped("node-publisher", &TRANSPORTS);
+        shipped("socketio-publisher", &["websocket"]);
     }
 }
 
-fn shipped(name: &str) {
-    set_up(&TRANSPORTS.map(|transport| described(transport, name)));
+fn shipped(name: &str, transports: &[&str]) {
+    set_up(&transports.iter().map(|transport| described(transport, name)).collect::<Vec<_>>());
     let _turn = turn::measuring();
     let bench = Bench::new();
-    let arms = [format!("webhook@{name}"), format!("websocket@{name}")];
-    let more = ["--arm", &arms[0], "--arm", &arms[1]];
+    let arms: Vec<String> = transports.iter().map(|t| format!("{t}@{name}")).collect();
+    let more: Vec<&str> = arms.iter().flat_map(|arm| ["--arm", arm]).collect();
     let (_, measured, blocks) = fanned_out(&bench, &more);
     for arm in measured {
         all_received(&arm);
@@ -97,7 +98,7 @@ fn shipped(name: &str) {
         assert!(arm["ease"]["lines_of_code"].as_u64() > Some(0), "{arm}");
     }
     let bench = Bench::new();
-    let unasked = [&more[2..], &["--set", "delivery.acknowledged=false"]].concat();
+    let unasked = [&more[more.len() - 2..], &["--set", "delivery.acknowledged=false"]].concat();
     for arm in fanned_out(&bench, &unasked).1 {
         all_received(&arm);
         let p = &arm["fanout"]["publisher"];
@@ -105,7 +106,7 @@ fn shipped(name: &str) {
     }
     let no_publisher = ["run", "ingest", "--arm", &arms[0], "--out", "ingest"];
     bench.run(&no_publisher).fails(USAGE, &["does not accept them", "run fanout --arm"]);
-    TRANSPORTS.into_iter().for_each(|transport| turns_away(transport, name));
+    transports.iter().for_each(|transport| turns_away(transport, name));
 }
 
 fn described(transport: &str, name: &str) -> Manifest {
@@ -120,12 +121,14 @@ fn turns_away(transport: &str, name: &str) {
     let launch = Launch { manifest: &manifest, cpus: &[], interrupt: &interrupt };
     let running = start_all(&[launch]).unwrap().remove(0);
     let webhook = transport == "webhook";
+    // Subscribers that greet connect elsewhere.
+    let websocket = !webhook && manifest.request_options.hello.is_empty();
     for (method, path, token, body, status, requested) in [
         ("POST", "/publish", "", EVENT, 401, true),
         ("POST", "/publish", "another", EVENT, 401, true),
         ("GET", "/status", "a-toke", "", 401, true),
         ("POST", "/subscribe", "", HOOK, 401, webhook),
-        ("GET", "/subscribe", "", "", 401, !webhook),
+        ("GET", "/subscribe", "", "", 401, websocket),
         ("POST", "/publish", TOKEN, EVENT, 202, true),
         ("POST", "/publish", TOKEN, r#"{"id":"1","type":"order","data":null}"#, 202, true),
         ("POST", "/publish", TOKEN, r#"{"id":"1","type":"other","data":{}}"#, 422, true),
@@ -149,7 +152,7 @@ fn turns_away(transport: &str, name: &str) {
         ("POST", "/subscribe", TOKEN, r#"{"url":"http://192.0.2.1/"}"#, 403, webhook),
         ("POST", "/subscribe", TOKEN, r#"{"url":"http://0.0.0.0:1/"}"#, 403, webhook),
         ("POST", "/subscribe", TOKEN, r#"{"url":"http://127.0.0.1.nip.io/"}"#, 403, webhook),
-        ("GET", "/subscribe", TOKEN, "", 426, !webhook),
+        ("GET", "/subscribe", TOKEN, "", 426, websocket),
     ] {
         if requested {
             let (got, printed) = ask(&running, method, path, token, body.len(), body);
