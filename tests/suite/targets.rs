@@ -233,7 +233,8 @@ fn websocket(arm: &str, manifest: &Manifest, running: &Running) {
         // Protocols with messages of their own close where one cannot be parsed.
         let wraps = options.wrap.is_some();
         for event in &NO_EVENTS[usize::from(wraps)..] {
-            socket.send(Message::text(wrapped(manifest, event))).await.unwrap();
+            let sent = socket.send(Message::text(wrapped(manifest, event))).await;
+            sent.unwrap_or_else(|e| panic!("{arm}: before {event}: {e}"));
             let answer = socket.next().await.unwrap().unwrap().into_text().unwrap();
             assert!(!is_acknowledged(manifest, &answer), "{arm}: {event}: {answer}");
             if !wraps {
@@ -242,7 +243,8 @@ fn websocket(arm: &str, manifest: &Manifest, running: &Running) {
             }
         }
         for event in [EVENT.to_owned(), large()] {
-            socket.send(Message::text(wrapped(manifest, &event))).await.unwrap();
+            let sent = socket.send(Message::text(wrapped(manifest, &event))).await;
+            sent.unwrap_or_else(|e| panic!("{arm}: {e}"));
             let mut answer = socket.next().await.unwrap().unwrap().into_text().unwrap();
             while wraps && !is_acknowledged(manifest, &answer) {
                 answer = socket.next().await.unwrap().unwrap().into_text().unwrap();
