@@ -88,7 +88,9 @@ fn targets() -> Result<()> {
         }
         for (transport, mistake) in mistakes(target) {
             let of = if transport.is_empty() { "" } else { " in " };
-            rows.push((target.name.clone(), format!("mistaken{of}{transport}: {mistake}")));
+            for line in mistake.to_string().lines() {
+                rows.push((target.name.clone(), format!("mistaken{of}{transport}: {line}")));
+            }
         }
     }
     print(&visible(&table(&rows)))?;

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, thin.
 
+mod check;
 mod compare;
 mod formats;
 mod gate;
@@ -7,6 +8,7 @@ mod init;
 mod list;
 mod page;
 mod progress;
+mod proposal;
 mod qualify;
 #[cfg(test)]
 mod remedy_tests;
@@ -15,6 +17,7 @@ mod reproduce;
 mod run;
 mod selftest;
 mod serve;
+mod target_options;
 mod verify;
 
 use crate::gate::qualify::is_qualification;
@@ -33,6 +36,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use target_options::TargetOptions;
 
 /// Should these events travel by webhook or by WebSocket? Measures both under the same schedule and
 /// says how sure it is.
@@ -57,7 +61,9 @@ enum Command {
     Compare(compare::Args),
     /// Run the plan of a stored run again on this machine and compare both runs figure by figure
     Reproduce(reproduce::Args),
-    /// Write an example pushbench.toml that describes your own server; it works unchanged
+    /// Validate scenario files and pushbench.toml without starting anything, and say how long a run takes
+    Check(check::Args),
+    /// Write a pushbench.toml for the program in this directory, or an example that works unchanged
     Init,
     /// Start one of the built-in servers
     Serve(serve::Args),
@@ -138,6 +144,7 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Qualify(args) => qualify::run(&args),
         Command::Compare(args) => compare::run(&args).map(|()| 0),
         Command::Reproduce(args) => reproduce::run(&args),
+        Command::Check(args) => check::run(&args).map(|()| 0),
         Command::Init => init::run().map(|()| 0),
         Command::Serve(args) => serve::run(&args).map(|()| 0),
         Command::Verify(args) => verify::run(&args),
@@ -180,6 +187,15 @@ fn command_line() -> Vec<String> {
     let args = std::env::args_os().skip(1);
     let args = args.map(|arg| arg.to_string_lossy().into_owned());
     std::iter::once("pushbench".to_owned()).chain(args).collect()
+}
+
+/// The options that described a target in a stored run.
+fn target_of(command: &[String]) -> TargetOptions {
+    match Cli::try_parse_from(command).map(|cli| cli.command) {
+        Ok(Some(Command::Run(args))) => args.target,
+        Ok(Some(Command::Reproduce(args))) => args.target,
+        _ => TargetOptions::default(),
+    }
 }
 
 /// Reads a run. The directory of a gate or a qualification is refused; the message names its runs.

@@ -3,7 +3,8 @@
 use crate::cli::compare::{Shape, name};
 use crate::cli::progress::Show;
 use crate::cli::run::{default_out, exit_code};
-use crate::cli::{command_line, interrupt_flag, stored_run};
+use crate::cli::target_options::TargetOptions;
+use crate::cli::{command_line, interrupt_flag, stored_run, target_of};
 use crate::gate::record;
 use crate::run;
 use crate::run::arms;
@@ -20,6 +21,7 @@ use pushbench_host::cpus::Placement;
 use pushbench_host::results_store::vacant;
 use pushbench_host::results_store::{self};
 use pushbench_report::runs::agreement_in_short;
+use pushbench_sut::given::Given;
 use pushbench_sut::manifest::BuiltinOptions;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +40,8 @@ pub struct Args {
     allow_host: Vec<String>,
     #[command(flatten)]
     shape: Shape,
+    #[command(flatten)]
+    pub(super) target: TargetOptions,
 }
 
 /// Runs the plan again; the exit code is that of `run`.
@@ -52,19 +56,26 @@ pub fn run(args: &Args) -> Result<u8> {
     let placement = placement(args, &stored.header)?;
     let question = question(&args.dir, &stored.header)?;
     let builtin = crate::cli::run::builtin(&question, &placement)?;
-    let request = Request {
+    let typed = args.target.target(&args.allow_host)?;
+    let inherited = match typed {
+        Some(_) => TargetOptions::default(),
+        None => target_of(&stored.header.command),
+    };
+    let given =
+        typed.map_or_else(|| inherited.target(&args.allow_host), |given| Ok(Some(given)))?;
+    let mut request = Request {
         question,
-        arms: arms(args, &stored.header, &builtin)?,
+        arms: arms(args, &stored.header, &builtin, given.as_ref())?,
         seed: stored.header.seed,
         placement,
         out: args.out.clone().unwrap_or_else(|| default_out(&stored.header.scenario)),
-        command: command_line(),
+        command: [command_line(), inherited.words()].concat(),
     };
     vacant(&request.out)?;
     let interrupt = interrupt_flag()?;
     let mut show = Show::new();
     show.say_placement(&request.placement);
-    run::prepare(&request, &interrupt, &mut show)?;
+    run::prepare(&mut request, &interrupt, &mut show)?;
     let mut begun = StartedRun::new(&request)?;
     let ended = begun.measure(&interrupt, &mut show);
     show.finish();
@@ -140,15 +151,20 @@ fn placement(args: &Args, header: &RunHeader) -> Result<Placement> {
 }
 
 /// The stored run's arms as this machine defines them.
-fn arms(args: &Args, header: &RunHeader, builtin: &BuiltinOptions) -> Result<Vec<Arm>> {
+fn arms(
+    args: &Args,
+    header: &RunHeader,
+    builtin: &BuiltinOptions,
+    given: Option<&Given>,
+) -> Result<Vec<Arm>> {
     let arms = header.points.first().map(|p| &p.arms[..]).unwrap_or_default();
     let names: Vec<String> = arms.iter().map(|a| format!("{}@{}", a.transport, a.target)).collect();
     for (name, arm) in names.iter().zip(arms) {
         // One by one, so that the message can say what the stored run did.
-        arms::find(std::slice::from_ref(name), builtin, &args.allow_host)
+        arms::find(std::slice::from_ref(name), builtin, &args.allow_host, given)
             .map_err(|e| cannot(&args.dir, arm, &e))?;
     }
-    arms::find(&names, builtin, &args.allow_host)
+    arms::find(&names, builtin, &args.allow_host, given)
 }
 
 fn cannot(dir: &Path, arm: &ArmHeader, e: &Error) -> Error {

@@ -1,9 +1,11 @@
 //! `pushbench run`
 
 use crate::cli::progress::Show;
+use crate::cli::target_options;
+use crate::cli::target_options::TargetOptions;
 use crate::cli::{command_line, interrupt_flag, look, page, print};
 use crate::run;
-use crate::run::{Request, StartedRun, arms};
+use crate::run::{Progress as _, Request, StartedRun, arms};
 use pushbench_analysis::compare;
 use pushbench_analysis::compare::evidence::evidence;
 use pushbench_analysis::compare::expect::Outcome;
@@ -78,6 +80,8 @@ pub struct Args {
     /// Allows a target on this host; only loopback is allowed otherwise
     #[arg(long, value_name = "HOST")]
     allow_host: Vec<String>,
+    #[command(flatten)]
+    pub(super) target: TargetOptions,
 }
 
 impl Args {
@@ -138,26 +142,25 @@ pub fn run(args: &Args) -> Result<u8> {
         None => Placement::automatic(),
     };
     let builtin = builtin(&question, &placement)?;
-    let names: Vec<String> = match args.arms.is_empty() {
-        true => default_arms(&question),
-        false => args.arms.clone(),
-    };
-    let arms = arms::find(&names, &builtin, &args.allow_host)?;
+    let given = args.target.target(&args.allow_host)?;
+    let names = target_options::names(given.as_ref(), &args.arms, || default_arms(&question));
+    let arms = arms::find(&names, &builtin, &args.allow_host, given.as_ref())?;
     let out = args.out.clone().unwrap_or_else(|| default_out(&question.name));
     vacant(&out)?;
     let interrupt = interrupt_flag()?;
     let mut show = Show::new();
-    let request =
+    let mut request =
         Request { question, arms, seed: args.seed, placement, out, command: command_line() };
     show.say_placement(&request.placement);
-    run::prepare(&request, &interrupt, &mut show)?;
+    target_options::remark(given.as_ref()).into_iter().for_each(|line| show.say(line));
+    run::prepare(&mut request, &interrupt, &mut show)?;
     let mut begun = StartedRun::new(&request)?;
     let ended = begun.measure(&interrupt, &mut show);
     show.finish();
     conclude(begun, &request.out, ended, sort)
 }
 
-fn default_arms(question: &Question) -> Vec<String> {
+pub(super) fn default_arms(question: &Question) -> Vec<String> {
     let flow = question.points.first().map_or(Flow::Ingest, |p| p.scenario.flow);
     arms::default_of(flow).iter().map(|arm| (*arm).to_owned()).collect()
 }

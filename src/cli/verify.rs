@@ -1,5 +1,7 @@
 //! `pushbench verify`
 
+use crate::cli::target_options;
+use crate::cli::target_options::TargetOptions;
 use crate::cli::{interrupt_flag, print};
 use crate::run::arms;
 use crate::verify::{Subject, VerifyContext, full};
@@ -16,8 +18,10 @@ use pushbench_host::input;
 use pushbench_report::findings;
 use pushbench_sut::manifest;
 use pushbench_sut::manifest::{BuiltinOptions, Listed};
-use pushbench_sut::setup;
+use std::time::Duration;
 
+/// How long an answer may take that shows how it is matched.
+const TIMEOUT: Duration = Duration::from_secs(5);
 const FORMATS: [&str; 2] = ["text", "json"];
 
 #[derive(Debug, clap::Args)]
@@ -39,6 +43,8 @@ pub struct Args {
     /// Allows a target on this host; only loopback is allowed otherwise
     #[arg(long, value_name = "HOST")]
     allow_host: Vec<String>,
+    #[command(flatten)]
+    target: TargetOptions,
 }
 
 /// 0 when every arm acknowledges the known events exactly once, whatever else differs; otherwise 3.
@@ -58,13 +64,16 @@ pub fn run(args: &Args) -> Result<u8> {
     let threads = placement.target.len();
     let builtin = BuiltinOptions { threads, ..BuiltinOptions::default() };
     let template = template(args.event.as_deref())?;
-    let arms = arms::find(&names(args)?, &builtin, &args.allow_host)?;
+    let given = args.target.target(&args.allow_host)?;
+    let names = target_options::names(given.as_ref(), &named(args)?, || {
+        arms::DEFAULT.map(str::to_owned).to_vec()
+    });
+    let mut arms = arms::find(&names, &builtin, &args.allow_host, given.as_ref())?;
     let interrupt = interrupt_flag()?;
-    for arm in &arms {
-        setup::ensure(&arm.manifest, &interrupt, &mut error_line)?;
-    }
+    target_options::remark(given.as_ref()).into_iter().for_each(error_line);
     let context =
         VerifyContext { cpus: &placement.target, interrupt: &interrupt, template: &template };
+    arms::prepare(&mut arms, &context, TIMEOUT, &mut error_line)?;
     let subjects: Vec<Subject<'_>> = arms.iter().map(arms::Arm::subject).collect();
     let all = verified(&full(&subjects, &context)?);
     print(&match args.format.as_str() {
@@ -104,8 +113,8 @@ fn template(file: Option<&str>) -> Result<Template> {
     payload.ok_or_else(|| Error::harness("the scenario ingest has no point: please report it"))
 }
 
-/// The requested arms; without any, those of a run.
-fn names(args: &Args) -> Result<Vec<String>> {
+/// The arms of `--arm`, then those of each target.
+fn named(args: &Args) -> Result<Vec<String>> {
     let mut names = args.arms.clone();
     if !args.targets.is_empty() {
         let known = manifest::list()?;
@@ -115,9 +124,6 @@ fn names(args: &Args) -> Result<Vec<String>> {
                 false => names.extend(of_target(target, &known)?),
             }
         }
-    }
-    if names.is_empty() {
-        names.extend(arms::DEFAULT.map(str::to_owned));
     }
     Ok(names)
 }

@@ -55,14 +55,14 @@ pub fn question(stored: &RunHeader) -> Question {
 /// Measures the candidate several times and holds it against the stored arm. There is one stage: the
 /// stored run has no fresh blocks to give.
 pub fn execute(
-    request: &Request,
+    request: &mut Request,
     against: &Against,
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<GateResult> {
     let header = GateHeader { against: Some(against.arm.clone()), ..GateHeader::of(request) };
     record::create(&request.out, &header)?;
-    let judged = prepare(&request.arms, interrupt, progress)
+    let judged = prepare(request, interrupt, progress)
         .and_then(|()| record::keep_against(&request.out, &against.dir))
         .and_then(|()| measure(&crate::gate::part(request, 1), interrupt, progress))
         .and_then(|run| record::judge_against(&request.out, &against.arm, &run, &request.settings));

@@ -76,23 +76,34 @@ impl GateResult {
     }
 }
 
+/// What a run's preparation is, before either side is measured.
+fn prepare(
+    request: &mut Request,
+    interrupt: &AtomicBool,
+    progress: &mut dyn Progress,
+) -> Result<()> {
+    let Request { question, arms, placement, .. } = request;
+    run::prepare_arms(arms, question, placement, interrupt, progress)
+}
+
 /// Runs the gate.
 pub fn execute(
-    request: &Request,
+    request: &mut Request,
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<GateResult> {
     let header = GateHeader::of(request);
     record::create(&request.out, &header)?;
-    GateResult::record_result(&request.out, header, stages(request, interrupt, progress))
+    let ended = stages(request, interrupt, progress);
+    GateResult::record_result(&request.out, header, ended)
 }
 
 fn stages(
-    request: &Request,
+    request: &mut Request,
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Gate>> {
-    prepare(&request.arms, interrupt, progress)?;
+    prepare(request, interrupt, progress)?;
     progress.say("checking that base and candidate handle events in the same way");
     equivalence::check(&request.arms, &request.question, &request.placement, interrupt, progress)?;
     let mut stages: Vec<Gate> = Vec::new();
@@ -176,12 +187,4 @@ fn record_result(dir: &Path) -> String {
         "the finished trials are kept: `pushbench report {}` shows them",
         shell_words::quote(&dir)
     )
-}
-
-/// Sets up what the targets need, once.
-fn prepare(arms: &[Arm], interrupt: &AtomicBool, progress: &mut dyn Progress) -> Result<()> {
-    for arm in arms {
-        pushbench_sut::setup::ensure(&arm.manifest, interrupt, &mut |line| progress.say(line))?;
-    }
-    Ok(())
 }

@@ -1,14 +1,18 @@
 //! Arms by name: `webhook@builtin`, `websocket@websockets`, repeated ones numbered.
 
-use crate::verify::Subject;
+use crate::verify;
+use crate::verify::{Subject, VerifyContext};
 use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::publishing::Keep;
 use pushbench_core::scenario::{Flow, Scenario, Subscribers};
 use pushbench_core::transport::{CARRIERS, Carrier, Transport};
+use pushbench_sut::given::{GIVEN, Given};
 use pushbench_sut::manifest;
-use pushbench_sut::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest};
+use pushbench_sut::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, PORT};
 use pushbench_sut::publisher;
+use pushbench_sut::setup;
+use std::time::Duration;
 
 /// The default arms: the question in its purest form.
 pub const DEFAULT: [&str; 2] = ["webhook@builtin", "websocket@builtin"];
@@ -77,11 +81,12 @@ impl Arm {
     }
 }
 
-/// Finds the arms of these names. Nothing is started or set up.
+/// Finds the arms of these names; `given` is a target that options describe. Nothing is started or set up.
 pub fn find(
     names: &[String],
     builtin: &BuiltinOptions,
     allow_hosts: &[String],
+    given: Option<&Given>,
 ) -> Result<Vec<Arm>> {
     let mut arms: Vec<Arm> = Vec::new();
     for name in names {
@@ -93,6 +98,10 @@ pub fn find(
         let manifest = match spec.target.as_str() {
             BUILTIN => Manifest::builtin(&spec, builtin),
             BUILTIN_CLOSE => closing(name, &spec, builtin)?,
+            GIVEN if let Some(given) = given => match builtin.publish {
+                Some(_) => return Err(subscribes_nobody(transport)),
+                None => given.manifest(transport)?,
+            },
             other if let Some(publish) = &builtin.publish => {
                 publisher::find(transport, other, allow_hosts, publish)?
             }
@@ -105,9 +114,36 @@ pub fn find(
             0 => name.clone(),
             n => format!("{name}#{}", n + 1),
         };
-        arms.push(Arm { label, spec, manifest });
+        let arm = Arm { label, spec, manifest };
+        check_port(&arm, &arms)?;
+        arms.push(arm);
     }
     Ok(arms)
+}
+
+/// The programs of all arms run at the same time.
+fn check_port(arm: &Arm, others: &[Arm]) -> Result<()> {
+    let Some(port) = arm.manifest.fixed_port() else { return Ok(()) };
+    match others.iter().find(|other| other.manifest.fixed_port() == Some(port)) {
+        Some(other) => Err(Error::usage(format!(
+            "{}: its program listens on port {port}, and so does that of {}, which runs at the same time: write \
+             {PORT} in command and URL, so that each gets a port of its own, or start one server yourself and leave \
+             the command out",
+            arm.label, other.label
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// A URL alone does not say how subscribers reach a publisher.
+fn subscribes_nobody(transport: Transport) -> Error {
+    let t = transport.name();
+    Error::usage(format!(
+        "--{t}: this scenario delivers events to subscribers, and a URL does not say how they subscribe: \
+         describe the publisher in pushbench.toml as [target.NAME.{t}] with publish and subscribe \
+         (targets/PROTOCOL.md), and write --arm {t}@NAME; or measure how the server receives events: pushbench \
+         run ingest --{t} URL"
+    ))
 }
 
 /// Refuses options that have no meaning on an arm, alone or together.
@@ -156,15 +192,46 @@ fn check_callback(
         )
     } else if transport != Transport::Webhook {
         format!("a callback is a webhook: write {called_back}")
-    } else if !manifest.matched().tells_ids() {
-        format!(
-            "a callback is matched to its question by id, but answers of {target} are matched by order: write \
-             match = \"id\" in its description if they contain the id, or --arm webhook@{target}"
-        )
+    } else if !manifest.match_left_out && !manifest.matched().tells_ids() {
+        nameless_answers(target)
     } else {
         return Ok(());
     };
     Err(Error::usage(format!("--arm {name}: {why}")))
+}
+
+/// Why answers of this target are no callbacks.
+fn nameless_answers(target: &str) -> String {
+    format!(
+        "a callback is matched to its question by id, but answers of {target} are matched by order: write \
+         match = \"id\" in its description if they contain the id, or --arm webhook@{target}"
+    )
+}
+
+/// Sets up what the targets need, once, and finds out how their answers are matched where no description
+/// says it.
+pub fn prepare(
+    arms: &mut [Arm],
+    context: &VerifyContext<'_>,
+    timeout: Duration,
+    say: &mut dyn FnMut(&str),
+) -> Result<()> {
+    for arm in &*arms {
+        setup::ensure(&arm.manifest, context.interrupt, say)?;
+    }
+    let mut open: Vec<&mut Arm> =
+        arms.iter_mut().filter(|arm| arm.manifest.match_left_out).collect();
+    let subjects: Vec<Subject<'_>> = open.iter().map(|arm| arm.subject()).collect();
+    let settled = verify::settle_matching(&subjects, context, timeout)?;
+    for (arm, (manifest, found)) in open.iter_mut().zip(settled) {
+        say(&found);
+        if arm.called_back() && !manifest.matched().tells_ids() {
+            let why = nameless_answers(&manifest.name);
+            return Err(Error::usage(format!("--arm {}: {why}", arm.label)));
+        }
+        arm.manifest = manifest;
+    }
+    Ok(())
 }
 
 /// The publisher without kept connections.

@@ -21,7 +21,6 @@ use pushbench_core::transport::{Carrier, Transport};
 use pushbench_host::cpus::{self, Placement};
 use pushbench_host::results_store::Store;
 use pushbench_load::trial_group::{ExecutionContext, TrialObserver};
-use pushbench_sut::setup;
 use pushbench_wire::libraries;
 use pushbench_wire::webhook::CALLBACK_URL;
 use std::collections::BTreeMap;
@@ -106,9 +105,7 @@ impl<'a> StartedRun<'a> {
     ) -> Result<()> {
         let StartedRun { request, header, store } = self;
         let context = ExecutionContext { placement: &request.placement, interrupt };
-        progress.begin(
-            request.question.points.iter().map(|p| estimate(&p.scenario, request.arms.len())).sum(),
-        );
+        progress.begin(estimates(&request.question, request.arms.len()).0);
         progress.stage("first look at every arm");
         header.findings = first_look(request, interrupt)?;
         store.write_header(header)?;
@@ -155,6 +152,22 @@ pub fn slots(arm: &Arm, scenario: &Scenario) -> (usize, usize) {
     (count * requested / in_flight, in_flight)
 }
 
+/// Refuses a run that cannot be measured; starts nothing.
+pub(crate) fn check(request: &Request) -> Result<()> {
+    checks::check(request)
+}
+
+/// How long the blocks of all points take that are planned, and those of them that `blocks = "auto"` may
+/// come to; without the starts of the targets.
+pub(crate) fn estimates(question: &Question, arms: usize) -> (Duration, Duration) {
+    let scenarios = || question.points.iter().map(|p| &p.scenario);
+    let more = |scenario: &Scenario| {
+        let more = most_planned(scenario) - first_planned(scenario);
+        estimate(scenario, arms) + of_blocks(scenario, arms, more)
+    };
+    (scenarios().map(|s| estimate(s, arms)).sum(), scenarios().map(more).sum())
+}
+
 /// How long a point will take if nothing goes wrong.
 fn estimate(scenario: &Scenario, arms: usize) -> Duration {
     of_blocks(scenario, arms, first_planned(scenario)) + point::PILOT * arms as u32
@@ -170,6 +183,14 @@ fn first_planned(scenario: &Scenario) -> usize {
     match scenario.compare.blocks {
         Blocks::Fixed(n) => n,
         Blocks::Auto { .. } => PILOT_BLOCKS,
+    }
+}
+
+/// The most blocks that are planned.
+fn most_planned(scenario: &Scenario) -> usize {
+    match scenario.compare.blocks {
+        Blocks::Fixed(n) => n,
+        Blocks::Auto { .. } => MOST_BLOCKS,
     }
 }
 
@@ -293,11 +314,7 @@ fn give_up(label: &str, why: &str, out: &Path) -> Error {
 
 /// The blocks that a point may come to, voided ones and those in their place included.
 fn plan(request: &Request, scenario: &Scenario, point: usize) -> Vec<plan::Block> {
-    let most = match scenario.compare.blocks {
-        Blocks::Fixed(n) => n,
-        Blocks::Auto { .. } => MOST_BLOCKS,
-    };
-    plan::blocks(with_replacements(most), request.arms.len(), request.seed, point)
+    plan::blocks(with_replacements(most_planned(scenario)), request.arms.len(), request.seed, point)
 }
 
 /// Voided blocks are replaced, up to half as many again as are wanted.
@@ -305,14 +322,26 @@ fn with_replacements(wanted: usize) -> usize {
     wanted + wanted / 2
 }
 
-/// Sets up what the targets need, once.
+/// Sets up what the targets need, once, and finds out what their descriptions leave open.
 pub fn prepare(
-    request: &Request,
+    request: &mut Request,
     interrupt: &AtomicBool,
     progress: &mut dyn Progress,
 ) -> Result<()> {
-    for arm in &request.arms {
-        setup::ensure(&arm.manifest, interrupt, &mut |line| progress.say(line))?;
-    }
-    Ok(())
+    let Request { question, arms, placement, .. } = request;
+    prepare_arms(arms, question, placement, interrupt, progress)
+}
+
+/// The same for the arms of a gate.
+pub(crate) fn prepare_arms(
+    arms: &mut [Arm],
+    question: &Question,
+    placement: &Placement,
+    interrupt: &AtomicBool,
+    progress: &mut dyn Progress,
+) -> Result<()> {
+    let Some(point) = question.points.first() else { return Ok(()) };
+    let template = Template::of(&point.scenario);
+    let context = verify::VerifyContext { cpus: &placement.target, interrupt, template: &template };
+    arms::prepare(arms, &context, point.scenario.load.timeout, &mut |line| progress.say(line))
 }

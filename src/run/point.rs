@@ -132,7 +132,7 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
     let died = if died.starts_with("target ") { format!("; the {died}") } else { String::new() };
     let name = trial.label.split('#').next().unwrap_or_default();
     // `verify` does not accept the sides of a gate and the transports of subscribers.
-    let verify = arms::find(&[name.to_owned()], &BuiltinOptions::default(), &[])
+    let verify = arms::find(&[name.to_owned()], &BuiltinOptions::default(), &[], None)
         .map_or(String::new(), |_| {
             format!(", and `pushbench verify --arm {}`", shell_words::quote(name))
         });

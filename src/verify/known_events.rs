@@ -64,7 +64,7 @@ pub(super) fn send_events<'a, T: ProbeConnection<'a>>(
     while tally.sent < plan.events && (tally.sent == 0 || began.elapsed() < plan.budget) {
         // The first alone: what it gets is its own.
         let count = if T::PIPELINED && tally.sent > 0 { plan.events - tally.sent } else { 1 };
-        let events: Vec<(u64, Vec<u8>)> = (0..count).map(|_| target.event()).collect();
+        let events: Vec<u64> = (0..count).map(|_| target.next_index()).collect();
         tally.sent += count;
         if let Err(failure) = tally.exchange(target, &mut connection, &events, plan) {
             connection = None;
@@ -90,7 +90,7 @@ impl EventTally {
         &mut self,
         target: &ProbeTarget<'a>,
         connection: &mut Option<T>,
-        events: &[(u64, Vec<u8>)],
+        events: &[u64],
         plan: &Plan,
     ) -> Result<(), NoAnswer> {
         let used = connection.as_ref().is_some_and(ProbeConnection::is_open);
@@ -111,7 +111,7 @@ impl EventTally {
         &mut self,
         target: &ProbeTarget<'a>,
         connection: &mut Option<T>,
-        events: &[(u64, Vec<u8>)],
+        events: &[u64],
         plan: &Plan,
     ) -> Result<(), (NoAnswer, usize)> {
         if connection.as_ref().is_none_or(|l| !l.is_open()) {
@@ -127,10 +127,10 @@ impl EventTally {
             self.connections += 1;
         }
         let Some(connection) = connection else { return Ok(()) };
-        for (_, event) in events {
-            connection.send(event, WriteMode::Whole).map_err(|t| (t, 0))?;
+        for index in events {
+            connection.send(&target.rendered(*index), WriteMode::Whole).map_err(|t| (t, 0))?;
         }
-        let mut open: Vec<u64> = events.iter().map(|(index, _)| *index).collect();
+        let mut open = events.to_vec();
         let mut answers = 0;
         let began = Instant::now();
         let mut last = began;

@@ -11,6 +11,7 @@ mod response_tests;
 mod head;
 mod http;
 mod known_events;
+mod matching;
 mod no_answer;
 mod probe_connection;
 mod probes;
@@ -30,6 +31,7 @@ use pushbench_core::transport::Carrier;
 use pushbench_sut::manifest::Manifest;
 use pushbench_sut::process::{Launch, Running, start_all, stop_all};
 use pushbench_wire::response_diagnostics::TLS;
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -86,6 +88,44 @@ pub fn quick(
         Some(failure) => Err(Error::target(failure.clone())),
         None => Ok(all),
     }
+}
+
+/// How the answers of each arm find their events, as they show it: one line for each arm, which says what was
+/// found, and the manifest in which it is settled.
+pub fn settle_matching(
+    subjects: &[Subject<'_>],
+    context: &VerifyContext<'_>,
+    timeout: Duration,
+) -> Result<Vec<(Manifest, String)>> {
+    let plan = Plan { time_limit: timeout.clamp(SHORTEST, LONGEST), ..QUICK };
+    let seen = RefCell::new(Vec::new());
+    let all = probe_each(subjects, context, |target| {
+        let (tally, ids) = match target.carrier {
+            Carrier::Webhook => matching::observe::<webhook::Webhook>(target, &plan),
+            Carrier::Websocket => matching::observe::<websocket::Websocket>(target, &plan),
+            Carrier::Tcp => matching::observe::<tcp::Tcp>(target, &plan),
+        };
+        seen.borrow_mut().push(ids.settled());
+        ProbeResult { tally, list: Vec::new() }
+    })?;
+    let settled = subjects.iter().zip(&all).zip(seen.into_inner());
+    let settled = settled.map(|((subject, found), settled)| {
+        let label = subject.label;
+        if let (0, Some(failure)) = (found.acknowledged, &found.failure) {
+            return Err(Error::target(failure.clone()));
+        }
+        let (matching, id_at, found) = settled.map_err(|why| {
+            Error::target(format!(
+                "{label}: {why}: how answers find their events cannot be told: describe the target in pushbench.toml \
+                 and say it with match, \"id\" (other messages are then ignored) or \"order\""
+            ))
+        })?;
+        let mut manifest = subject.manifest.clone();
+        (manifest.matching, manifest.request_options.id_at) = (matching, id_at);
+        manifest.match_left_out = false;
+        Ok((manifest, format!("{label}: {found}")))
+    });
+    settled.collect()
 }
 
 /// All probes of each arm.

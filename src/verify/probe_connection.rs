@@ -86,9 +86,18 @@ impl<'a> ProbeTarget<'a> {
 
     /// A new event: its index and its bytes.
     pub fn event(&self) -> (u64, Vec<u8>) {
-        let index = self.next.get();
-        self.next.set(index + 1);
-        (index, self.template.borrow().render(index))
+        let index = self.next_index();
+        (index, self.rendered(index))
+    }
+
+    /// The index of a new event.
+    pub fn next_index(&self) -> u64 {
+        self.next.replace(self.next.get() + 1)
+    }
+
+    /// An event as the latest connection carries it.
+    pub fn rendered(&self, index: u64) -> Vec<u8> {
+        self.template.borrow().render(index)
     }
 
     /// A connection has captured values that the events on it carry.
@@ -122,6 +131,11 @@ impl<'a> ProbeTarget<'a> {
     pub(crate) fn index_within(&self, answer: &[u8]) -> Option<u64> {
         (FIRST_INDEX..self.next.get())
             .find(|index| response_body::pointer_in(answer, *index).is_some())
+    }
+
+    /// JSON pointer to an event's id in an answer.
+    pub(crate) fn pointer_within(&self, answer: &[u8]) -> Option<String> {
+        (FIRST_INDEX..self.next.get()).find_map(|index| response_body::pointer_in(answer, index))
     }
 
     /// Remembers a message that answered no event.

@@ -67,8 +67,8 @@ fn once<'a, T: ProbeConnection<'a>>(
     mode: WriteMode,
     transform: impl Fn(Vec<u8>) -> Vec<u8>,
 ) -> Result<(u64, Answer), NoAnswer> {
-    let (index, event) = target.event();
     let mut connection: T = opened(target)?;
+    let (index, event) = target.event();
     connection.send(&transform(event), mode)?;
     let mut answer = connection.answer(target.time_limit())?;
     // A message that names no event may answer none: the one that does is still to come.
@@ -147,8 +147,8 @@ fn malformed_exchange<'a, T: ProbeConnection<'a>>(
     usual: Option<&[u8]>,
 ) -> Result<Finding, NoAnswer> {
     let tested = |value: &str| Finding::tested(Aspect::Malformed, value);
-    let (index, event) = target.event();
     let mut connection: T = opened(target)?;
+    let (index, event) = target.event();
     connection.send(MALFORMED, WriteMode::Whole)?;
     if T::PIPELINED {
         connection.send(&event, WriteMode::Whole)?;

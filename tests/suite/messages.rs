@@ -152,14 +152,13 @@ fn a_wrapped_answer_without_an_id_acknowledges_nothing() {
     let mut seen = 0;
     for trial in trials.lines() {
         let trial: serde_json::Value = serde_json::from_str(trial).unwrap();
-        let events = &trial["account"]["events"];
-        let warmup = &trial["account"]["warmup"];
+        let (events, warmup) = (&trial["events"], &trial["warmup"]);
         let both = |name: &str| events[name].as_u64().unwrap() + warmup[name].as_u64().unwrap();
         // A webhook's answer is an answer, a message may be none.
         let webhook = trial["label"] == "webhook@t";
         let missed = both(if webhook { "failed" } else { "timed_out" });
         assert!((5 * missed).abs_diff(both("due")) <= 5, "{missed} of {}", both("due"));
-        let faults = trial["account"]["faults"].to_string();
+        let faults = trial["faults"].to_string();
         assert!(!webhook || faults.contains("it has no /received/id"), "{faults}");
         seen += 1;
     }
@@ -209,7 +208,7 @@ fn mistaken_messages_are_refused_where_they_stand() {
         (format!("{ws}hello = 'x'"), "4:9", "write a list"),
         (
             format!("{ws}hello = [{{ send = 'x' }}, {{ url = 'http://127.0.0.1:1/' }}]"),
-            "4:24",
+            "4:26",
             "before the messages",
         ),
         (format!("{ws}heartbeat = {{ await = 'x' }}"), "4:13", "no await or no send"),

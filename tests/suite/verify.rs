@@ -2,7 +2,7 @@
 //! known.
 
 mod described;
-mod server;
+pub mod server;
 
 use self::described::{FAILED, expect, refused, running, started, value, verify, webhook};
 use self::server::{http, response, serve, talking, unfragmented};

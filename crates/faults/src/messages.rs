@@ -131,7 +131,8 @@ fn websocket(stream: TcpStream, fault: MessageFault) -> io::Result<()> {
     loop {
         let message = match socket.read() {
             Ok(Message::Text(text)) => serde_json::from_str(&text).unwrap_or_default(),
-            Ok(Message::Close(_)) | Err(Error::ConnectionClosed) => return Ok(()),
+            Ok(Message::Close(_)) => return socket.flush().map_err(io::Error::other),
+            Err(Error::ConnectionClosed) => return Ok(()),
             Ok(_) => continue,
             Err(e) => return Err(io::Error::other(e)),
         };

@@ -38,7 +38,7 @@ pub(super) type Read = BTreeMap<String, Result<TargetDescription>>;
 pub(super) type Targets = BTreeMap<String, Result<Read>>;
 
 /// How long a target may take to get ready: a cold Python with many imports takes seconds.
-const READY_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The keys of such a table.
 const KEYS: [&str; 24] = [
@@ -77,6 +77,7 @@ pub(super) struct TargetDescription {
     pub ready: Ready,
     pub ready_timeout: Duration,
     pub matching: Matching,
+    pub match_left_out: bool,
     pub request_options: RequestOptions,
     pub setup: Vec<String>,
     pub env: Vec<(String, String)>,
@@ -105,16 +106,20 @@ pub(super) fn shipped(name: &str) -> Result<Option<(TransportTables, &'static Di
 }
 
 /// The targets that the `pushbench.toml` in the working directory describes; none when there is no such
-/// file. An error belongs to the target in which it occurs.
+/// file.
 pub(super) fn own() -> Result<Targets> {
-    let text = match input::text(Path::new(OWN_FILE), input::WRITTEN) {
-        Ok(text) => text,
-        Err(e) if e.is_missing() => return Ok(Targets::new()),
-        Err(e) => return Err(e.into()),
-    };
-    let place = |at: usize| Origin::at(OWN_FILE, &text, at);
+    match input::text(Path::new(OWN_FILE), input::WRITTEN) {
+        Ok(text) => described(OWN_FILE, &text),
+        Err(e) if e.is_missing() => Ok(Targets::new()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// The targets that a file describes. An error belongs to the target in which it occurs.
+pub(super) fn described(file: &str, text: &str) -> Result<Targets> {
+    let place = |at: usize| Origin::at(file, text, at);
     let mut found = Targets::new();
-    for (key, value) in &read_toml(OWN_FILE, &text)? {
+    for (key, value) in &read_toml(file, text)? {
         let (DeValue::Table(targets), "target") = (value.get_ref(), key.get_ref().as_ref()) else {
             let name = key.get_ref().to_string();
             let mistake = place(key.span().start).error(format!(
@@ -219,47 +224,66 @@ struct TableReader<'a> {
 impl TableReader<'_> {
     fn read(&self, table: &DeTable<'_>) -> Result<TargetDescription> {
         let mut found = TargetDescription::new(&self.origin);
-        let mut matched = None;
-        let mut wrap = None;
+        let mut mistakes = Vec::new();
         for (key, value) in table {
             let name = key.get_ref().as_ref();
-            let why = request_keys::unusable_key(name, self.carrier)
-                .or_else(|| publishing_keys::unusable_key(name, self.transport))
-                .or_else(|| protocol_keys::unusable_key(name, self.transport.carrier()));
-            if let Some(why) = why {
-                let at = (self.place)(key.span().start);
-                return Err(at.error(format!("[{}] {name}: {why}", self.name)));
-            }
-            let at = (self.place)(value.span().start);
-            if name == "match" {
-                matched = Some(at.clone());
-            }
-            if name == "wrap" {
-                wrap = Some((values::message(value.get_ref(), name, &at)?, at));
-            } else if !self.take(&mut found, name, value.get_ref(), at)? {
-                return Err((self.place)(key.span().start).error(format!(
-                    "[{}] has no key \"{name}\"{}; the keys are {}",
-                    self.name,
-                    did_you_mean(name, KEYS),
-                    KEYS.join(", ")
-                )));
+            found.match_left_out &= name != "match";
+            if let Err(mistake) = self.take_key(&mut found, key, value) {
+                mistakes.push((key.span().start, mistake));
             }
         }
-        if let Some((written, at)) = wrap {
+        if mistakes.is_empty() {
+            self.take_messages(&mut found, table)?;
+            self.check(&found)?;
+            return Ok(found);
+        }
+        mistakes.sort_by_key(|(at, _)| *at);
+        let lines: Vec<String> = mistakes.iter().map(|(_, mistake)| mistake.to_string()).collect();
+        Err(Error::usage(lines.join("\n")))
+    }
+
+    /// Reads what depends on other keys.
+    fn take_messages(&self, found: &mut TargetDescription, table: &DeTable<'_>) -> Result<()> {
+        if let Some(wrap) = table.get("wrap") {
+            let at = (self.place)(wrap.span().start);
+            let written = values::message(wrap.get_ref(), "wrap", &at)?;
             let wrap = protocol_keys::wrap(&written, &at, &found.hello.names)?;
             found.request_options.wrap = Some(wrap);
         }
-        if let Some(answer) = &found.request_options.answer {
-            if let Some(at) = matched {
-                return Err(at.error(
-                    "match: answer says already which message answers which event: remove match",
-                ));
-            }
-            found.matching = if answer.has_id() { Matching::Id } else { Matching::Order };
+        let Some(answer) = &found.request_options.answer else { return Ok(()) };
+        if let Some(matched) = table.get("match") {
+            return Err((self.place)(matched.span().start).error(
+                "match: answer says already which message answers which event: remove match",
+            ));
         }
-        let matched = matched.is_some() || found.request_options.answer.is_some();
-        self.check(&found, matched)?;
-        Ok(found)
+        found.matching = if answer.has_id() { Matching::Id } else { Matching::Order };
+        found.match_left_out = false;
+        Ok(())
+    }
+
+    fn take_key(
+        &self,
+        found: &mut TargetDescription,
+        key: &toml::Spanned<toml::de::DeString<'_>>,
+        value: &toml::Spanned<DeValue<'_>>,
+    ) -> Result<()> {
+        let name = key.get_ref().as_ref();
+        let at = (self.place)(key.span().start);
+        let why = request_keys::unusable_key(name, self.carrier)
+            .or_else(|| publishing_keys::unusable_key(name, self.transport))
+            .or_else(|| protocol_keys::unusable_key(name, self.transport.carrier()));
+        if let Some(why) = why {
+            return Err(at.error(format!("[{}] {name}: {why}", self.name)));
+        }
+        match self.take(found, name, value.get_ref(), (self.place)(value.span().start))? {
+            true => Ok(()),
+            false => Err(at.error(format!(
+                "[{}] has no key \"{name}\"{}; the keys are {}",
+                self.name,
+                did_you_mean(name, KEYS),
+                KEYS.join(", ")
+            ))),
+        }
     }
 
     /// Reads one value; false when the key is not known.
@@ -281,6 +305,8 @@ impl TableReader<'_> {
             "subprotocol" => {
                 d.request_options.subprotocol = Some(request_keys::subprotocol(value, &at)?)
             }
+            // Read last: it may contain what hello captures.
+            "wrap" => {}
             "hello" => {
                 let messages = self.carrier == Carrier::Websocket;
                 d.hello = protocol_keys::hello(value, &at, self.place, messages)?;
@@ -307,7 +333,7 @@ impl TableReader<'_> {
         Ok(true)
     }
 
-    fn check(&self, found: &TargetDescription, matched: bool) -> Result<()> {
+    fn check(&self, found: &TargetDescription) -> Result<()> {
         if self.transport.carrier().is_none() && found.publishing.publish.is_none() {
             return Err(self.origin.error(format!(
                 "[{}] has no publish: {} only delivers events to subscribers: add publish and subscribe",
@@ -320,13 +346,6 @@ impl TableReader<'_> {
             return Err(self.origin.error(format!(
                 "[{}] has no url: add for example {hint}, or publish and subscribe for a target that \
                  publishes",
-                self.name
-            )));
-        }
-        if !matched {
-            return Err(self.origin.error(format!(
-                "[{}] has no match: add match = \"id\" if the answer contains the event's id, otherwise \
-                 match = \"order\"",
                 self.name
             )));
         }
@@ -397,6 +416,7 @@ impl TargetDescription {
             ready: Ready::Tcp,
             ready_timeout: READY_TIMEOUT,
             matching: Matching::Order,
+            match_left_out: true,
             request_options: RequestOptions::default(),
             setup: Vec::new(),
             env: Vec::new(),

@@ -9,6 +9,7 @@
 
 mod description;
 pub mod ease_of_implementation;
+pub mod given;
 mod hello_requests;
 mod http;
 mod listening;

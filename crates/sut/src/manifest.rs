@@ -17,7 +17,7 @@ use pushbench_core::transport::{ALL, Transport};
 use pushbench_wire::endpoint::{Endpoint, Scheme};
 use pushbench_wire::request_options::RequestOptions;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The file in the working directory that describes a user's own targets.
@@ -64,6 +64,8 @@ pub struct Manifest {
     pub url: String,
     /// How answers find their events.
     pub matching: Matching,
+    /// Its description does not say how: the first look finds out.
+    pub match_left_out: bool,
     /// What it wants of requests and handshakes.
     pub request_options: RequestOptions,
     /// Requests to it before the first event.
@@ -154,6 +156,7 @@ impl Manifest {
             command: None,
             url: url.to_owned(),
             matching,
+            match_left_out: false,
             request_options: RequestOptions::default(),
             hello_requests: Vec::new(),
             ready: Ready::Tcp,
@@ -186,6 +189,13 @@ impl Manifest {
             Ok(endpoint) => endpoint.host,
             Err(_) => self.url.clone(),
         }
+    }
+
+    /// The port on which its program listens every time it is started; none where it gets a free one, or
+    /// was running already.
+    pub fn fixed_port(&self) -> Option<u16> {
+        let fixed = self.command.is_some() && !self.url.contains(PORT);
+        fixed.then(|| Endpoint::parse(&self.url).ok().map(|endpoint| endpoint.port))?
     }
 
     /// The scheme of the URL to which its events go.
@@ -242,7 +252,7 @@ pub(super) fn description(transport: Transport, name: &str) -> Result<(TargetDes
 }
 
 /// The files of a user's own target.
-fn own_files() -> Files {
+pub(super) fn own_files() -> Files {
     Files::Own(std::env::current_dir().unwrap_or_default())
 }
 
@@ -254,6 +264,7 @@ pub(super) fn manifest(name: &str, (d, files): (TargetDescription, Files)) -> Re
         command: d.command,
         url: d.url,
         matching: d.matching,
+        match_left_out: d.match_left_out,
         request_options: d.request_options,
         hello_requests: d.hello.requests,
         ready: d.ready,
@@ -298,6 +309,42 @@ pub fn list() -> Result<Vec<Listed>> {
         found.insert(name, serves);
     }
     Ok(found.into_iter().map(|(name, serves)| Listed { name, serves }).collect())
+}
+
+/// One transport of a target that a file describes.
+pub struct Described {
+    /// The target's name.
+    pub target: String,
+    /// The transport; empty for a mistake that is in the whole target.
+    pub transport: String,
+    /// What it is, or every mistake in it, one a line.
+    pub read: Result<Manifest>,
+}
+
+/// Everything that a file such as `pushbench.toml` describes; `file` names it in messages.
+///
+/// # Errors
+///
+/// A usage error where the text is not TOML.
+pub fn described(file: &str, text: &str) -> Result<Vec<Described>> {
+    let folder = Path::new(file).parent().unwrap_or(Path::new("")).to_owned();
+    let mut found = Vec::new();
+    for (target, read) in description::described(file, text)? {
+        let transports = match read {
+            Ok(transports) => transports,
+            Err(mistake) => [(String::new(), Err(mistake))].into(),
+        };
+        for (transport, read) in transports {
+            let read = read.and_then(|mut d| {
+                if let Some(publish) = d.publishing.publish.as_ref().filter(|_| d.url.is_empty()) {
+                    d.url.clone_from(&publish.url);
+                }
+                manifest(&target, (d, Files::Own(folder.clone())))
+            });
+            found.push(Described { target: target.clone(), transport, read });
+        }
+    }
+    Ok(found)
 }
 
 fn unknown(transport: &str, name: &str, own: Targets) -> Error {

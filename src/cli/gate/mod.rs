@@ -91,13 +91,13 @@ pub fn run(args: &Args) -> Result<u8> {
     }
     let interrupt = interrupt_flag()?;
     let mut show = Show::new();
-    let plan = Plan::of(args, &transports, placement)?;
+    let mut plan = Plan::of(args, &transports, placement)?;
     vacant(&plan.request.out)?;
     show.say_placement(&plan.request.placement);
     plan.remarks.iter().for_each(|line| show.say(line));
     let ended = match &plan.against {
-        None => gate::execute(&plan.request, &interrupt, &mut show),
-        Some(stored) => against::execute(&plan.request, stored, &interrupt, &mut show),
+        None => gate::execute(&mut plan.request, &interrupt, &mut show),
+        Some(stored) => against::execute(&mut plan.request, stored, &interrupt, &mut show),
     };
     show.finish();
     let GateResult { stages, error } = ended?;
