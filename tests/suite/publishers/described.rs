@@ -110,7 +110,7 @@ fn long_poll(head: &str, stream: &mut TcpStream, events: &Events) -> std::io::Re
 fn bench(transport: &str, address: &str) -> Bench {
     let bench = Bench::new();
     let text = format!(
-        "[target.mine.{transport}]\nmatch = \"order\"\npublish = \"http://{address}/publish\"\n\
+        "[target.mine.{transport}]\npublish = \"http://{address}/publish\"\n\
          subscribe = \"http://{address}/subscribe\"\n"
     );
     bench.write("pushbench.toml", &text);
@@ -133,6 +133,7 @@ fn delivers(transport: &str, serve: Serve) {
     let _turn = turn::measuring();
     let bench = bench(transport, &publisher(serve));
     let arm = format!("{transport}@mine");
+    bench.run(&["verify", "mine"]).fails(USAGE, &["only delivers", "run fanout --arm", &arm]);
     let (_, arms, _) = fanned_out(&bench, &[&["--arm", &arm][..], &UNACKNOWLEDGED].concat());
     all_received(&arms[0]);
     let d = &arms[0]["fanout"]["deliveries"];
