@@ -146,5 +146,12 @@ fn of_target(target: &str, known: &[Listed]) -> Result<Vec<String>> {
     // A transport that only delivers to subscribers cannot be verified.
     let takes = |transport: &&String| Carrier::named(transport).is_some();
     let transports = found.serves.iter().map(|(transport, _)| transport);
-    Ok(transports.filter(takes).map(|t| format!("{t}@{target}")).collect())
+    let arms: Vec<String> = transports.filter(takes).map(|t| format!("{t}@{target}")).collect();
+    match found.serves.first().filter(|_| arms.is_empty()) {
+        Some((transport, _)) => Err(Error::usage(format!(
+            "{target} only delivers events to subscribers, and verify sends events to a target: measure it with \
+             pushbench run fanout --arm {transport}@{target}"
+        ))),
+        None => Ok(arms),
+    }
 }

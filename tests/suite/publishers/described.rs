@@ -110,7 +110,7 @@ fn long_poll(head: &str, stream: &mut TcpStream, events: &Events) -> std::io::Re
 fn bench(transport: &str, address: &str) -> Bench {
     let bench = Bench::new();
     let text = format!(
-        "[target.mine.{transport}]\nmatch = \"order\"\npublish = \"http://{address}/publish\"\n\
+        "[target.mine.{transport}]\npublish = \"http://{address}/publish\"\n\
          subscribe = \"http://{address}/subscribe\"\n"
     );
     bench.write("pushbench.toml", &text);
@@ -120,14 +120,25 @@ fn bench(transport: &str, address: &str) -> Bench {
 const UNACKNOWLEDGED: [&str; 2] = ["--set", "delivery.acknowledged=false"];
 
 #[test]
-fn a_described_publisher_delivers_what_it_was_sent_and_nothing_else() {
+fn a_described_stream_delivers_its_events_and_nothing_else() {
+    delivers("sse", stream);
+}
+
+#[test]
+fn a_described_long_poll_delivers_what_is_published_from_the_subscription_on() {
+    delivers("long-poll", long_poll);
+}
+
+fn delivers(transport: &str, serve: Serve) {
     let _turn = turn::measuring();
-    for (transport, serve) in [("sse", stream as Serve), ("long-poll", long_poll)] {
-        let bench = bench(transport, &publisher(serve));
-        let arm = format!("{transport}@mine");
-        let (_, arms, _) = fanned_out(&bench, &[&["--arm", &arm][..], &UNACKNOWLEDGED].concat());
-        all_received(&arms[0]);
-        assert_eq!(arms[0]["fanout"]["acknowledged"], false);
+    let bench = bench(transport, &publisher(serve));
+    let arm = format!("{transport}@mine");
+    bench.run(&["verify", "mine"]).fails(USAGE, &["only delivers", "run fanout --arm", &arm]);
+    let (_, arms, _) = fanned_out(&bench, &[&["--arm", &arm][..], &UNACKNOWLEDGED].concat());
+    all_received(&arms[0]);
+    let d = &arms[0]["fanout"]["deliveries"];
+    for other in ["unsolicited", "unpublished", "undue"] {
+        assert_eq!(d[other], 0, "{d}");
     }
 }
 
