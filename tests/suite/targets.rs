@@ -19,7 +19,6 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 const EVENT: &str = r#"{"id":"0000000000000007","type":"t","data":null}"#;
-const ID: &str = "0000000000000007";
 /// The first ones are refused by the article's app too, which looks for an id and no further.
 const NO_EVENTS: [&str; 9] = [
     "{",
@@ -181,17 +180,18 @@ fn webhook(arm: &str, manifest: &Manifest, running: &Running) {
     let by_id = manifest.matching == Matching::Id;
     let refused = if by_id { NO_EVENTS.len() } else { REFUSED_BY_ALL };
     for event in &NO_EVENTS[..refused] {
-        let answer = post(running, &wrapped(manifest, event));
+        let answer = post(running, &wrapped(manifest, event, 0));
         assert!(answer.starts_with("HTTP/1.1 400 "), "{arm}: {event}: {answer}");
     }
-    for event in [EVENT, &large()] {
-        let answer = post(running, &wrapped(manifest, event));
+    for (index, event) in [(7, EVENT), (8, &large())] {
+        let answer = post(running, &wrapped(manifest, event, index));
         assert!(answer.starts_with("HTTP/1.1 200 "), "{arm}: {answer}");
         let (head, mut body) = answer.split_once("\r\n\r\n").unwrap();
         if head.to_lowercase().contains("transfer-encoding: chunked") {
             body = body.lines().nth(1).unwrap();
         }
-        assert_eq!(is_acknowledged(manifest, body), by_id, "{arm}: {body}");
+        let answered = manifest.matched().answered(body.as_bytes());
+        assert_eq!(answered == Answered::Event(index), by_id, "{arm}: {body}");
     }
 }
 
@@ -232,41 +232,39 @@ fn websocket(arm: &str, manifest: &Manifest, running: &Running) {
         }
         // Protocols with messages of their own close where one cannot be parsed.
         let wraps = options.wrap.is_some();
-        for event in &NO_EVENTS[usize::from(wraps)..] {
-            let sent = socket.send(Message::text(wrapped(manifest, event))).await;
-            sent.unwrap_or_else(|e| panic!("{arm}: before {event}: {e}"));
+        let matched = manifest.matched();
+        let answered = |message: &str| matched.answered(message.as_bytes());
+        for (event, id) in NO_EVENTS.iter().zip(16..).skip(usize::from(wraps)) {
+            socket.send(Message::text(wrapped(manifest, event, id))).await.unwrap();
             let answer = socket.next().await.unwrap().unwrap().into_text().unwrap();
-            assert!(!is_acknowledged(manifest, &answer), "{arm}: {event}: {answer}");
+            assert_eq!(answered(&answer), Answered::Nothing, "{arm}: {event}: {answer}");
             if !wraps {
                 let value: serde_json::Value = serde_json::from_str(&answer).unwrap();
                 assert!(value["error"].is_string(), "{arm}: {event}: {answer}");
             }
         }
-        for event in [EVENT.to_owned(), large()] {
-            let sent = socket.send(Message::text(wrapped(manifest, &event))).await;
-            sent.unwrap_or_else(|e| panic!("{arm}: {e}"));
+        for (index, event) in [(7, EVENT.to_owned()), (8, large())] {
+            socket.send(Message::text(wrapped(manifest, &event, index))).await.unwrap();
             let mut answer = socket.next().await.unwrap().unwrap().into_text().unwrap();
-            while wraps && !is_acknowledged(manifest, &answer) {
+            while wraps && answered(&answer) == Answered::Nothing {
                 answer = socket.next().await.unwrap().unwrap().into_text().unwrap();
             }
-            assert!(is_acknowledged(manifest, &answer), "{arm}: {answer}");
+            assert_eq!(answered(&answer), Answered::Event(index), "{arm}: {answer}");
         }
     });
 }
 
-/// What is sent for an event, or for what is none.
-fn wrapped(manifest: &Manifest, event: &str) -> String {
+/// What is sent for an event with this index, or for what is none.
+fn wrapped(manifest: &Manifest, event: &str, index: u64) -> String {
+    let id = format!("{index:016x}");
     match &manifest.request_options.wrap {
-        Some(wrap) => wrap.filled(|place| if place == "id" { ID } else { event }.to_owned()),
+        Some(wrap) => wrap.filled(|place| if place == "id" { &id } else { event }.to_owned()),
         None => event.to_owned(),
     }
 }
 
+/// Event 8.
 fn large() -> String {
     let padding = "x".repeat(LARGEST - EVENT.len() + "null".len() - "\"\"".len());
-    EVENT.replace("null", &format!("\"{padding}\""))
-}
-
-fn is_acknowledged(manifest: &Manifest, answer: &str) -> bool {
-    manifest.matched().answered(answer.as_bytes()) == Answered::Event(7)
+    EVENT.replace('7', "8").replace("null", &format!("\"{padding}\""))
 }
