@@ -224,7 +224,7 @@ fn plan(file: &str, Request { question, arms, .. }: &Request) -> Checked {
         "arms": arms.iter().map(arm).collect::<Vec<_>>(),
         "points": question.points.len(),
         "seconds_at_least": least.as_secs_f64(),
-        "seconds_at_most": (most > least).then(|| most.as_secs_f64()),
+        "seconds_at_most": (most > least).then_some(most.as_secs_f64()),
     });
     Checked { text: format!("{file}: valid\n{}", indented(&table)), json, mistakes: Vec::new() }
 }

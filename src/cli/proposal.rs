@@ -174,9 +174,11 @@ fn python(dir: &Path) -> Option<Proposal> {
         needs.extend(declared(&text));
     }
     let uses = |name: &str| needs.iter().any(|needed| needed == name);
-    let (program, source) = (source != "").then_some(("python3", source))?;
+    if source.is_empty() {
+        return None;
+    }
     let venv = ".venv/bin/python";
-    let program = if dir.join(venv).is_file() { venv } else { program };
+    let program = if dir.join(venv).is_file() { venv } else { "python3" };
     let application = |made_by: &str| application(dir, made_by);
     let there = PYTHON_FILES.into_iter().find(|file| dir.join(file).is_file());
     let (more, command) = if uses("django") && dir.join("manage.py").is_file() {
