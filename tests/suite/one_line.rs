@@ -275,3 +275,21 @@ fn a_greeting_is_no_answer() {
     let silent = bench.run(&["run", "--websocket", &url]);
     silent.fails(3, &["was not acknowledged", "the greeting of Engine.IO (Socket.IO)"]);
 }
+
+#[test]
+fn a_publisher_needs_no_match_either() {
+    let bench = Bench::new();
+    bench.write(
+        "pushbench.toml",
+        &format!(
+            "[target.hub.websocket]\ncommand = \"{PUSHBENCH} serve websocket --publisher --listen 127.0.0.1:{{port}}\"\n\
+             publish = \"http://127.0.0.1:{{port}}/publish\"\nsubscribe = \"ws://127.0.0.1:{{port}}/subscribe\"\n"
+        ),
+    );
+    let args = ["run", "fanout", "--arm", "websocket@hub", "--subscribers", "5", "--rate", "20"];
+    let more = ["--blocks", "2", "--duration", "300ms", "--warmup", "100ms", "--out", "r"];
+    let run = bench.run(&[&args[..], &more].concat());
+    run.succeeds();
+    assert!(run.err.contains("websocket@hub: answers contain"), "{}", run.err);
+    bench.nothing_left();
+}
