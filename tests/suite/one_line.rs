@@ -140,7 +140,7 @@ fn what_cannot_be_one_line_is_refused_before_anything_starts() {
         (&["--webhook", port, "--command", "server"], &["--command does not", "PORT={port} npm"]),
         (&["--webhook", fixed, "--command", "a {port}"], &["write {port} here, too"]),
         (&["--command", "a {port}"], &["--command 'a {port}'", "add --webhook http://"]),
-        (&["--webhook", port, "--command", "a 'b"], &["a quote is not closed", "node server.js"]),
+        (&["--webhook", port, "--command", "a 'b"], &["a quote is not closed", "./server --port"]),
         (&["--webhook", port, "--command", "A=b"], &["it names no program", "npm start"]),
         (
             &["--webhook", fixed, "--websocket", ws_fixed, "--command", "a"],
