@@ -220,13 +220,16 @@ fn plan(file: &str, Request { question, arms, .. }: &Request) -> Checked {
     rows.push(vec!["takes".to_owned(), format!("{takes}{other}")]);
     let table = pushbench_report::text::align(&rows, 2, 0);
     let arm = |arm: &arms::Arm| json!({ "arm": arm.label, "command": arm.manifest.command, "url": arm.manifest.url });
+    let per_arm = |s: &Scenario| arms.iter().map(|arm| slots(arm, s).0).collect::<Vec<_>>();
     let json = json!({
         "scenario": question.name,
         "question": question.question,
         "arms": arms.iter().map(arm).collect::<Vec<_>>(),
         "points": question.points.len(),
+        "blocks": scenarios().map(run::first_planned).collect::<Vec<_>>(),
+        "connections": scenarios().map(per_arm).collect::<Vec<_>>(),
         "seconds_at_least": least.as_secs_f64(),
-        "seconds_at_most": (most > least).then(|| most.as_secs_f64()),
+        "seconds_at_most": (most > least).then_some(most.as_secs_f64()),
     });
     Checked { text: format!("{file}: valid\n{}", indented(&table)), json, mistakes: Vec::new() }
 }

@@ -19,6 +19,7 @@ pub struct Proposal {
     /// The variable by which it gets its port, where the command has none.
     port_variable: Option<&'static str>,
     setup: Option<&'static str>,
+    socket_io: bool,
 }
 
 /// What packages of an ecosystem serve.
@@ -48,6 +49,21 @@ const GO: Known = Known {
     ],
 };
 
+/// Packages that speak Socket.IO, and what a description of them needs.
+const SOCKET_IO: [&str; 2] = ["socket.io", "python-socketio"];
+const SOCKET_IO_TABLE: &str = r#"
+# It uses Socket.IO, which has a protocol of its own over WebSocket. Such a table describes it, for a server that
+# answers the event "event" with {"id": …}:
+#
+# [target.mine.websocket]
+# command = COMMAND
+# url = "ws://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket"
+# hello = [{ await = "0{}" }, { send = "40" }, { await = "40{}" }]
+# heartbeat = { await = "2", send = "3" }
+# wrap = '421["event",{event}]'
+# answer = '431[{"id":"{id}"}]'
+"#;
+
 /// Where Python applications usually are.
 const PYTHON_FILES: [&str; 7] =
     ["main.py", "app.py", "server.py", "wsgi.py", "asgi.py", "app/main.py", "src/main.py"];
@@ -62,7 +78,12 @@ fn text(path: &Path) -> Option<String> {
 }
 
 impl Proposal {
-    fn new(source: &str, command: &[&str], known: &Known, uses: impl Fn(&str) -> bool) -> Proposal {
+    fn new(
+        source: &str,
+        command: &[&str],
+        known: &Known,
+        uses: impl Fn(&str) -> bool + Copy,
+    ) -> Proposal {
         let used = |names: &'static [&'static str]| names.iter().copied().filter(|name| uses(name));
         let mut packages: Vec<&str> = used(known.http).chain(used(known.websocket)).collect();
         packages.sort_unstable();
@@ -83,6 +104,7 @@ impl Proposal {
             command,
             port_variable,
             setup: None,
+            socket_io: SOCKET_IO.into_iter().any(uses),
         }
     }
 
@@ -135,6 +157,9 @@ impl Proposal {
             let _infallible =
                 writeln!(out, "url = \"{url}\"   # <== the path where it takes events");
         }
+        if self.socket_io {
+            out.push_str(&SOCKET_IO_TABLE.replace("COMMAND", &json!(self.command).to_string()));
+        }
         out.push_str(
             "\n# match is left out: the first look finds out whether answers contain the event's id.\n#\n",
         );
@@ -174,9 +199,11 @@ fn python(dir: &Path) -> Option<Proposal> {
         needs.extend(declared(&text));
     }
     let uses = |name: &str| needs.iter().any(|needed| needed == name);
-    let (program, source) = (source != "").then_some(("python3", source))?;
+    if source.is_empty() {
+        return None;
+    }
     let venv = ".venv/bin/python";
-    let program = if dir.join(venv).is_file() { venv } else { program };
+    let program = if dir.join(venv).is_file() { venv } else { "python3" };
     let application = |made_by: &str| application(dir, made_by);
     let there = PYTHON_FILES.into_iter().find(|file| dir.join(file).is_file());
     let (more, command) = if uses("django") && dir.join("manage.py").is_file() {

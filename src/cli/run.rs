@@ -253,11 +253,11 @@ fn next(out: &Path, report: &Report, written: bool) -> String {
     lines
 }
 
-/// `init` overwrites nothing, so it is not offered where the file exists.
+/// One line needs no file; a file that is there may be another's.
 fn own_server() -> &'static str {
     match Path::new(OWN_FILE).exists() {
         true => "Your own server?       described in pushbench.toml: pushbench list targets\n",
-        false => "Your own server?       pushbench init\n",
+        false => "Your own server?       pushbench run --webhook URL --websocket URL\n",
     }
 }
 

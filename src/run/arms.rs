@@ -141,8 +141,8 @@ fn subscribes_nobody(transport: Transport) -> Error {
     Error::usage(format!(
         "--{t}: this scenario delivers events to subscribers, and a URL does not say how they subscribe: \
          describe the publisher in pushbench.toml as [target.NAME.{t}] with publish and subscribe \
-         (targets/PROTOCOL.md), and write --arm {t}@NAME; or measure how the server receives events: pushbench \
-         run ingest --{t} URL"
+         (targets/PROTOCOL.md), and write --arm {t}@NAME; or measure how the server receives events: `pushbench \
+         run ingest` takes this URL"
     ))
 }
 

@@ -179,7 +179,7 @@ fn of_blocks(scenario: &Scenario, arms: usize, blocks: usize) -> Duration {
 }
 
 /// Blocks that are planned before any was run.
-fn first_planned(scenario: &Scenario) -> usize {
+pub(crate) fn first_planned(scenario: &Scenario) -> usize {
     match scenario.compare.blocks {
         Blocks::Fixed(n) => n,
         Blocks::Auto { .. } => PILOT_BLOCKS,

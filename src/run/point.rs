@@ -73,7 +73,7 @@ pub fn run(
         }
         progress.advance(PILOT);
     }
-    check_pilots(&pilots)?;
+    check_pilots(request, &pilots)?;
     let each = connections_each(request, scenario);
     // The queue of a stuck subscriber grows in wall-clock time.
     let design = match request.arms.iter().any(Arm::stuck) {
@@ -96,7 +96,7 @@ pub(super) fn most_frequent_fault(trial: &Trial) -> Option<String> {
 
 /// A target that has acknowledged a few events at the head of the run and now acknowledges nothing:
 /// the events of this point or their rate are beyond it.
-fn check_pilots(pilots: &[Trial]) -> Result<()> {
+fn check_pilots(request: &Request, pilots: &[Trial]) -> Result<()> {
     let none_acknowledged = |t: &&Trial| {
         t.account.measured.due > 0
             && t.account.measured.acknowledged + t.account.warmup.acknowledged == 0
@@ -131,8 +131,13 @@ fn check_pilots(pilots: &[Trial]) -> Result<()> {
     let died = trial.judged.invalid.first().cloned().unwrap_or_default();
     let died = if died.starts_with("target ") { format!("; the {died}") } else { String::new() };
     let name = trial.label.split('#').next().unwrap_or_default();
-    // `verify` does not accept the sides of a gate and the transports of subscribers.
+    // `verify` does not accept the sides of a gate and the transports of subscribers, and by name it finds no
+    // target that options describe.
+    let url = &request.arms[trial.arm].manifest.url;
+    let is_it = |found: &Vec<Arm>| found[0].manifest.url == *url;
     let verify = arms::find(&[name.to_owned()], &BuiltinOptions::default(), &[], None)
+        .ok()
+        .filter(is_it)
         .map_or(String::new(), |_| {
             format!(", and `pushbench verify --arm {}`", shell_words::quote(name))
         });

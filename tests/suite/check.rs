@@ -82,6 +82,8 @@ fn a_scenario_is_told_its_arms_its_size_and_its_time() {
     let found: serde_json::Value = serde_json::from_str(&found.out).unwrap();
     let file = &found["files"][0];
     assert_eq!((&file["points"], &file["seconds_at_most"]), (&2.into(), &().into()));
+    assert_eq!(file["blocks"], serde_json::json!([10, 10]));
+    assert_eq!(file["connections"], serde_json::json!([[7, 7], [7, 7]]));
     // Two points, ten blocks, two arms, and 2.5 s each, with a pilot for each arm of a point.
     let seconds = file["seconds_at_least"].as_f64().unwrap();
     assert!((100.0..105.0).contains(&seconds), "{seconds}");
@@ -184,6 +186,14 @@ fn init_proposes_a_command_and_says_from_where() {
 
 #[test]
 fn init_writes_the_example_where_nothing_can_be_proposed() {
+    let (_bench, written, _) = proposed(&[(
+        "package.json",
+        "{\"dependencies\": {\"express\": \"5\", \"socket.io\": \"4\"}}",
+    )]);
+    assert!(
+        written.contains("# hello = [{ await = \"0{}\" }")
+            && !written.contains("\n[target.mine.websocket]")
+    );
     for files in [
         &[("package.json", "{ no JSON")][..],
         &[("Cargo.toml", "[package")],

@@ -1,7 +1,7 @@
 //! A server of one's own without any file: `--webhook`, `--websocket`, `--command`, and how its answers are
 //! matched where nobody says it.
 
-use crate::common::{Bench, PUSHBENCH, json, short};
+use crate::common::{Bench, PUSHBENCH, SHORT, json, short};
 use crate::verify::server::{serve, talking};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -140,7 +140,7 @@ fn what_cannot_be_one_line_is_refused_before_anything_starts() {
         (&["--webhook", port, "--command", "server"], &["--command does not", "PORT={port} npm"]),
         (&["--webhook", fixed, "--command", "a {port}"], &["write {port} here, too"]),
         (&["--command", "a {port}"], &["--command 'a {port}'", "add --webhook http://"]),
-        (&["--webhook", port, "--command", "a 'b"], &["a quote is not closed", "node server.js"]),
+        (&["--webhook", port, "--command", "a 'b"], &["a quote is not closed", "./server --port"]),
         (&["--webhook", port, "--command", "A=b"], &["it names no program", "npm start"]),
         (
             &["--webhook", fixed, "--websocket", ws_fixed, "--command", "a"],
@@ -171,7 +171,7 @@ class Hooks(BaseHTTPRequestHandler):
         global n
         event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         n += 1
-        body = ANSWER.encode()
+        body = (ANSWER).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -223,10 +223,10 @@ fn the_first_look_finds_how_answers_are_matched() {
             .fails(3, &["webhook@t: ", says, "say it with match"]);
     }
     bench.write("s.py", &ANSWERS.replace("ANSWER", "'ok'"));
-    let gate = ["gate", "--base", "t", "--candidate", "t", "--blocks", "6", "--set"];
-    let more = ["load.duration=200ms", "--set", "load.rate=100", "--set", "connections.count=4"];
-    let ended = bench.run(&[&gate[..], &more].concat());
-    for side in ["base", "candidate", "null"] {
+    // A gate finds it out for each side, and then that they are not alike.
+    let ended = bench.run(&["gate", "--base", "t", "--candidate", "builtin"]);
+    ended.fails(3, &["webhook@candidate handles events differently from webhook@base"]);
+    for side in ["base", "null"] {
         let line = format!("webhook@{side}: answers contain no id: matched by order");
         assert!(ended.err.contains(&line), "no {line:?} in:\n{}", ended.err);
     }
@@ -273,5 +273,108 @@ fn a_greeting_is_no_answer() {
     // One that never answers is refused with the same remedy as ever.
     let url = format!("ws://127.0.0.1:{}/", talking("0{\"sid\":\"x\"}", "", false));
     let silent = bench.run(&["run", "--websocket", &url]);
-    silent.fails(3, &["none", "acknowledged", "the greeting of Engine.IO (Socket.IO)"]);
+    silent.fails(3, &["was not acknowledged", "the greeting of Engine.IO (Socket.IO)"]);
+}
+
+#[test]
+fn a_publisher_needs_no_match_either() {
+    let bench = Bench::new();
+    bench.write(
+        "pushbench.toml",
+        &format!(
+            "[target.hub.websocket]\ncommand = \"{PUSHBENCH} serve websocket --publisher --listen 127.0.0.1:{{port}}\"\n\
+             publish = \"http://127.0.0.1:{{port}}/publish\"\nsubscribe = \"ws://127.0.0.1:{{port}}/subscribe\"\n"
+        ),
+    );
+    let args = ["run", "fanout", "--arm", "websocket@hub", "--subscribers", "5", "--rate", "20"];
+    let more = ["--blocks", "2", "--duration", "300ms", "--warmup", "100ms", "--out", "r"];
+    let run = bench.run(&[&args[..], &more].concat());
+    run.succeeds();
+    assert!(run.err.contains("websocket@hub: answers contain"), "{}", run.err);
+    bench.nothing_left();
+}
+
+/// A server as a stranger has it: POST /hook and a WebSocket at /ws, both echoes, on one port, without a package.
+const SERVER_JS: &str = r#"
+const http = require('http'), crypto = require('crypto');
+const option = process.argv.indexOf('--port');
+const port = option > 0 ? process.argv[option + 1] : process.env.PORT;
+const server = http.createServer((request, response) => {
+  const parts = [];
+  request.on('data', part => parts.push(part));
+  request.on('end', () => {
+    response.statusCode = request.url === '/hook' ? 200 : 404;
+    response.end(Buffer.concat(parts));
+  });
+});
+const frame = (first, data) => data.length < 126
+  ? Buffer.concat([Buffer.from([first, data.length]), data])
+  : Buffer.concat([Buffer.from([first, 126, data.length >> 8, data.length & 255]), data]);
+server.on('upgrade', (request, socket) => {
+  if (request.url !== '/ws') return socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n');
+  const key = request.headers['sec-websocket-key'] + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+  const accept = crypto.createHash('sha1').update(key).digest('base64');
+  socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+    `Sec-WebSocket-Accept: ${accept}\r\n\r\n`);
+  socket.on('error', () => {});
+  let read = Buffer.alloc(0);
+  socket.on('data', part => {
+    read = Buffer.concat([read, part]);
+    while (read.length >= 6) {
+      const short = read[1] & 127, head = short === 126 ? 4 : 2;
+      const length = short === 126 ? read.readUInt16BE(2) : short;
+      if (read.length < head + 4 + length) return;
+      const mask = read.subarray(head, head + 4);
+      const data = Buffer.from(read.subarray(head + 4, head + 4 + length).map((b, i) => b ^ mask[i % 4]));
+      const kind = read[0] & 15;
+      read = read.subarray(head + 4 + length);
+      socket.write(frame(kind === 9 ? 0x8a : 0x80 | kind, data));
+      if (kind === 8) return socket.end();
+    }
+  });
+});
+server.listen(port, '127.0.0.1', () => console.log('listening'));
+"#;
+
+/// The commands of README's "Measure your own server", as they are typed.
+const COMMANDS: [&str; 4] = [
+    "pushbench run --webhook http://127.0.0.1:8000/hook --websocket ws://127.0.0.1:8000/ws",
+    "pushbench run --command 'node server.js --port {port}' --webhook 'http://127.0.0.1:{port}/hook' --websocket \
+     'ws://127.0.0.1:{port}/ws'",
+    "pushbench run --command 'PORT={port} npm start' --webhook 'http://127.0.0.1:{port}/hook' --arm webhook@builtin",
+    "pushbench verify --command 'node server.js --port {port}' --webhook 'http://127.0.0.1:{port}/hook'",
+];
+
+#[test]
+fn the_commands_of_the_readme_measure_a_strangers_server() {
+    if ["node", "npm"].iter().any(|p| Command::new(p).arg("--version").output().is_err()) {
+        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "node or npm is missing");
+        eprintln!("skipped: node or npm is missing: apt install nodejs npm");
+        return;
+    }
+    let bench = Bench::new();
+    bench.write("server.js", SERVER_JS);
+    bench.write("package.json", "{\"scripts\": {\"start\": \"node server.js\"}}");
+    // Somebody else's program may have port 8000.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut server = bench.command("node");
+    let mut server = server.args(["server.js", "--port", &free.to_string()]).spawn().unwrap();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+    for (number, command) in COMMANDS.iter().enumerate() {
+        let typed = command.replace("8000", &free.to_string());
+        let words = shell_words::split(&typed).unwrap();
+        let words: Vec<&str> = words[1..].iter().map(String::as_str).collect();
+        if words[0] == "verify" {
+            bench.run(&words).succeeds();
+            continue;
+        }
+        let out = format!("r{number}");
+        let fast = ["--connections", "4", "--out", &out];
+        bench.run(&[&words[..], &SHORT, &fast].concat()).succeeds();
+        let other = if number == 2 { "webhook@builtin" } else { "websocket@mine" };
+        measured(&bench, &out, &["webhook@mine", other]);
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
+    bench.nothing_left();
 }

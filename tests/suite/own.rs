@@ -171,7 +171,8 @@ fn init_writes_a_file_that_works_and_overwrites_none() {
 fn init_says_what_is_in_its_way() {
     let bench = Bench::new();
     let run = bench.run(&short(&["--out", "r"]));
-    assert!(run.out.contains("Your own server?       pushbench init"), "{}", run.out);
+    let next = "Your own server?       pushbench run --webhook URL --websocket URL";
+    assert!(run.out.contains(next), "{}", run.out);
     // A link into nowhere would be followed by a less careful program.
     std::os::unix::fs::symlink("nowhere.toml", bench.path("pushbench.toml")).unwrap();
     bench.run(&["init"]).fails(64, &["pushbench.toml exists and was not changed"]);

@@ -83,8 +83,7 @@ impl Given {
 fn program(text: &str) -> Result<Program> {
     let refused = |why: &str| {
         Error::usage(format!(
-            "--command '{text}': {why}: write the program and its arguments, for example --command 'node \
-             server.js --port {PORT}' or --command 'PORT={PORT} npm start'"
+            "--command '{text}': {why}: write the program and its arguments, for example --command './server --port {PORT}' or --command 'PORT={PORT} npm start'"
         ))
     };
     let words = shell_words::split(text).map_err(|_| refused("a quote is not closed"))?;
@@ -117,8 +116,7 @@ fn manifest(
     let passed_on = env.chain(program.iter().flat_map(|p| &p.words)).any(|t| t.contains(PORT));
     let why = match (url.contains(PORT), program) {
         (true, None) => format!(
-            "it has {PORT}, but there is no program that could receive a port: add --command 'node server.js \
-             --port {PORT}', or write the port of the running server"
+            "it has {PORT}, but there is no program that could receive a port: add --command './server --port {PORT}', or write the port of the running server"
         ),
         (true, Some(_)) if !passed_on => format!(
             "it has {PORT}, but --command does not, so the program does not receive the port: write {PORT} there, \
