@@ -150,8 +150,9 @@ impl Template {
 
     /// Writes an event's id, and the number in its type.
     fn address(&self, index: u64, event: &mut [u8]) {
+        let id = id_digits(index);
         for at in &self.ids {
-            write_id(index, &mut event[*at..*at + ID_DIGITS]);
+            event[*at..*at + ID_DIGITS].copy_from_slice(&id);
         }
         let Some(Numbered { places, digits, modulo }) = &self.numbered else { return };
         for at in places {
@@ -171,11 +172,13 @@ fn generated(bytes: usize, kind: &str) -> String {
     format!("{head}{pad}{CLOSE}")
 }
 
-fn write_id(index: u64, digits: &mut [u8]) {
+fn id_digits(index: u64) -> [u8; ID_DIGITS] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut digits = [0; ID_DIGITS];
     for (i, digit) in digits.iter_mut().rev().enumerate() {
         *digit = HEX[(index >> (4 * i)) as usize & 15];
     }
+    digits
 }
 
 /// What the built-in handler reads of an event; the data is checked to be JSON but not kept.
@@ -246,12 +249,7 @@ pub fn acknowledged_index(answer: &[u8]) -> Option<u64> {
 /// The same of an acknowledgement as [`acknowledgement`] makes it, byte for byte: most need no parser.
 fn plain_index(answer: &[u8]) -> Option<u64> {
     let id = answer.strip_prefix(OPEN.as_bytes())?.strip_suffix(b"\"}")?;
-    let id: &[u8; ID_DIGITS] = id.try_into().ok()?;
-    id.iter().try_fold(0, |index, digit| match digit {
-        b'0'..=b'9' => Some(index << 4 | u64::from(digit - b'0')),
-        b'a'..=b'f' => Some(index << 4 | u64::from(digit - b'a' + 10)),
-        _ => None,
-    })
+    index_of(id)
 }
 
 /// The id in an acknowledgement, or in an event, whatever else it holds.
@@ -261,6 +259,7 @@ pub fn acknowledged_id(answer: &[u8]) -> Option<Cow<'_, str>> {
 }
 
 /// The index of an event by its id, in upper or lower case.
+#[inline]
 pub(crate) fn index_of(id: &[u8]) -> Option<u64> {
     let id: &[u8; ID_DIGITS] = id.try_into().ok()?;
     id.iter()

@@ -22,7 +22,7 @@ pub struct MessagePattern {
     written: String,
     /// The pattern as bytes before and after its id, where nothing else in it varies: most answers are these bytes,
     /// and need no parser.
-    exact: Option<(Box<[u8]>, Box<[u8]>)>,
+    exact: Option<[Box<[u8]>; 2]>,
     shape: Shape,
     names: Vec<String>,
 }
@@ -81,8 +81,7 @@ impl MessagePattern {
             None => Shape::Text(TextPattern::parse(written, &mut names)?),
         };
         let exact = written.split_once("{id}").filter(|_| names == ["id"]);
-        let exact =
-            exact.map(|(before, after)| (before.as_bytes().into(), after.as_bytes().into()));
+        let exact = exact.map(|(before, after)| [before, after].map(|text| text.as_bytes().into()));
         Ok(MessagePattern { written: written.to_owned(), exact, shape, names })
     }
 
@@ -105,7 +104,7 @@ impl MessagePattern {
     /// characters or is deeply nested.
     #[inline]
     pub fn fit(&self, message: &[u8]) -> Option<Fit> {
-        if let Some((before, after)) = &self.exact
+        if let Some([before, after]) = &self.exact
             && let Some(id) = message.strip_prefix(&**before).and_then(|m| m.strip_suffix(&**after))
             && let Some(index) = super::event::index_of(id)
         {

@@ -195,33 +195,27 @@ impl Window {
     }
 
     /// A message was read; true when it is a heartbeat of the target.
+    #[inline]
     pub fn answer(&mut self, message: &[u8], read_times: &ReadTimes) -> bool {
         // By order any message would be an answer.
-        if matches!(self.matched, Matched::ByOrder) && self.request_options.is_heartbeat(message) {
+        let by_order = matches!(self.matched, Matched::ByOrder);
+        if by_order && self.request_options.is_heartbeat(message) {
             return true;
         }
         let (at, index) = match self.matched.answered(message) {
-            Answered::Oldest => ((!self.in_flight.is_empty()).then_some(0), None),
+            Answered::Oldest => (0, None),
             Answered::Event(index) => {
-                (self.in_flight.iter().position(|f| f.ticket.index == index), Some(index))
+                let at = self.in_flight.iter().position(|f| f.ticket.index == index);
+                (at.unwrap_or(usize::MAX), Some(index))
             }
-            Answered::Nothing => (None, None),
+            Answered::Nothing => (usize::MAX, None),
         };
-        let Some(in_flight) = at.and_then(|at| {
-            if at > 0 {
-                self.ledger.reordered();
-            }
-            self.in_flight.remove(at)
-        }) else {
-            let heartbeat = index.is_none() && self.request_options.is_heartbeat(message);
-            match (index, &self.matched) {
-                _ if heartbeat => {}
-                // The protocol has messages that are no answers.
-                (None, Matched::ByPattern(_)) => self.ledger.other_message(),
-                _ => self.ledger.stray(index),
-            }
-            return heartbeat;
+        let Some(in_flight) = self.in_flight.remove(at) else {
+            return self.unanswered(message, index);
         };
+        if at > 0 {
+            self.ledger.reordered();
+        }
         let instants = Instants {
             free: in_flight.free,
             sent: in_flight.sent,
@@ -231,6 +225,20 @@ impl Window {
         };
         self.ledger.acknowledge(&in_flight.ticket, instants);
         self.free.push_back(read_times.read());
+        false
+    }
+
+    /// A message answers no open event; true when it is a heartbeat of the target.
+    #[cold]
+    fn unanswered(&self, message: &[u8], index: Option<u64>) -> bool {
+        if index.is_none() && self.request_options.is_heartbeat(message) {
+            return true;
+        }
+        match (index, &self.matched) {
+            // The protocol has messages that are no answers.
+            (None, Matched::ByPattern(_)) => self.ledger.other_message(),
+            _ => self.ledger.stray(index),
+        }
         false
     }
 

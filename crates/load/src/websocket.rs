@@ -99,6 +99,7 @@ impl Socket {
     }
 
     /// Sends the heartbeats that are due.
+    #[cold]
     fn poll_heartbeat(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
         let Some(mut state) = self.heartbeat.take() else { return Ok(()) };
         let due = state.poll_due(cx)?;
@@ -140,6 +141,7 @@ impl Socket {
 }
 
 /// Hands the messages in `bytes` to `answer`; how many bytes were understood, and whether the peer closes.
+#[inline(always)]
 fn take(
     frames: &mut Frames,
     (reply, heartbeat): (&mut Option<ControlReply>, &mut Option<Box<HeartbeatState>>),
@@ -200,7 +202,9 @@ impl PipelinedConnection for Socket {
         }
         loop {
             self.poll_pong(cx)?;
-            self.poll_heartbeat(cx)?;
+            if self.heartbeat.is_some() {
+                self.poll_heartbeat(cx)?;
+            }
             let (frames, replies) = (&mut self.frames, (&mut self.reply, &mut self.heartbeat));
             let read = self
                 .unread

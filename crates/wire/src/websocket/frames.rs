@@ -65,7 +65,7 @@ struct Head {
 
 impl Frames {
     /// Takes the first frame: how many bytes it has and what it brings; `None` when some are missing.
-    #[inline]
+    #[inline(always)]
     pub fn take<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Option<(usize, Received<'a>)>, Error> {
         let Some(head) = head(bytes)? else { return Ok(None) };
         let end = head.begin + head.length;
