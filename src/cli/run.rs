@@ -135,6 +135,13 @@ impl Overrides<'_> {
 
 /// Runs the scenario; the exit code of the contract.
 pub fn run(args: &Args) -> Result<u8> {
+    if let Some((scheme, _)) = args.scenario.split_once("://") {
+        let option = if scheme.starts_with("ws") { "--websocket" } else { "--webhook" };
+        let url = &args.scenario;
+        return Err(Error::usage(format!(
+            "{url} is no scenario: write pushbench run {option} {url} to measure a server there"
+        )));
+    }
     let sort = crate::cli::report::sorted_by(args.sort.as_deref())?;
     let question = input::scenario(&args.scenario, &args.overrides()?)?;
     let placement = match &args.cpus {
@@ -241,13 +248,15 @@ fn next(out: &Path, report: &Report, written: bool) -> String {
         if written { format!("\nReport                 {dir}/{PAGE}") } else { String::new() };
     let mut lines =
         format!("{page}\nResults                {dir}  (pushbench report {dir} --format json)\n");
-    if report.scenario == "ingest" {
+    let arms = || report.points.iter().flat_map(|point| &point.arms);
+    let own = arms().any(|arm| !arm.arm.contains("@builtin"));
+    if report.scenario == "ingest" && !own {
         lines.push_str("Highest rate?          pushbench run saturate\n");
         lines.push_str("Sending to customers?  pushbench run fanout\n");
         lines.push_str("Python servers?        pushbench run ingest --arm webhook@flask --arm websocket@websockets --rate 300\n");
     }
     lines.push_str("Trust the instrument?  pushbench selftest\n");
-    if report.scenario == "ingest" {
+    if report.scenario == "ingest" && !own {
         lines.push_str(own_server());
     }
     lines

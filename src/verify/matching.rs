@@ -32,13 +32,15 @@ pub(super) fn observe<'a, T: ProbeConnection<'a>>(
     plan: &Plan,
 ) -> (EventTally, AnswerIds) {
     let (mut tally, mut ids) = (EventTally::default(), AnswerIds::default());
-    (0..IDS_OF_THE_FIRST_LOOK).for_each(|_| drop(target.event()));
+    for _ in 0..IDS_OF_THE_FIRST_LOOK {
+        let _not_used_here = target.next_index();
+    }
     let mut connection: Option<T> = None;
     let began = Instant::now();
     while tally.sent < plan.events && (tally.sent == 0 || began.elapsed() < plan.budget) {
-        let (index, event) = target.event();
+        let index = target.next_index();
         tally.sent += 1;
-        match ids.exchange(target, &mut connection, &event, plan.time_limit) {
+        match ids.exchange(target, &mut connection, index, plan.time_limit) {
             Ok(answer) if answer.refuses() => {
                 tally.unacknowledged.get_or_insert(Unacknowledged::Answer(answer));
             }
@@ -70,11 +72,11 @@ impl AnswerIds {
         &mut self,
         target: &ProbeTarget<'a>,
         connection: &mut Option<T>,
-        event: &[u8],
+        index: u64,
         time_limit: Duration,
     ) -> Result<Answer, NoAnswer> {
         if let Some(open) = connection.as_mut().filter(|c| c.is_open()) {
-            match self.answer(target, open, event, time_limit) {
+            match self.answer(target, open, index, time_limit) {
                 // It closed behind its last answer, and did not say so: that is its right.
                 Err(failure) if failure.ends() => {}
                 other => return other,
@@ -84,7 +86,7 @@ impl AnswerIds {
         *connection = None;
         let new = connection.insert(T::open(target)?);
         self.greeting(new);
-        self.answer(target, new, event, time_limit)
+        self.answer(target, new, index, time_limit)
     }
 
     /// What comes before anything was sent.
@@ -99,10 +101,10 @@ impl AnswerIds {
         &mut self,
         target: &ProbeTarget<'a>,
         connection: &mut T,
-        event: &[u8],
+        index: u64,
         time_limit: Duration,
     ) -> Result<Answer, NoAnswer> {
-        connection.send(event, WriteMode::Whole)?;
+        connection.send(&target.rendered(index), WriteMode::Whole)?;
         let first = connection.answer(time_limit)?;
         if !T::PIPELINED || place(target, &first).is_some() {
             return Ok(first);
@@ -148,7 +150,7 @@ impl AnswerIds {
                 self.places.len() + without,
                 shown(answer)
             )),
-            (None, _) => match &self.stray {
+            (None, answer) => match &self.stray {
                 Some(stray) => Err(format!(
                     "answers contain no id, and it also sends messages that are no answers, such as `{}`, which \
                      would count as answers if they were matched by order",
@@ -157,7 +159,14 @@ impl AnswerIds {
                 None => Ok((
                     Matching::Order,
                     None,
-                    "answers contain no id: matched by order".to_owned(),
+                    format!(
+                        "answers contain no id: matched by order{}",
+                        // A refusal may have the status 200.
+                        answer.as_ref().map_or(String::new(), |(answer, _)| format!(
+                            "; the first one {}",
+                            shown(answer)
+                        ))
+                    ),
                 )),
             },
         }

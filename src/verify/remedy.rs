@@ -65,13 +65,12 @@ fn of_greeting(target: &ProbeTarget<'_>) -> Option<String> {
     };
     Some(match response_diagnostics::greeting_protocol(&greeting.body) {
         Some(protocol) => format!(
-            "it sends the greeting of {protocol}, which has its own message format: make \
-             it accept plain events at another path, answer each with the event's `id`, and write that \
-             path in url"
+            "it sends a greeting like that of {protocol}, which has its own message format: describe it with hello, \
+             wrap and answer (docs/protocols.md)"
         ),
         None => format!(
-            "it sends `{}` before any event; when matched by order, this counts as an answer: make its \
-             answers contain the event's `id`, and write match = \"id\"",
+            "it sends `{0}` before any event, which counts as an answer when matched by order: write hello = \
+             [{{ await = '{0}' }}] (docs/protocols.md)",
             greeting.text()
         ),
     })

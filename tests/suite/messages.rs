@@ -190,7 +190,7 @@ fn mistaken_messages_are_refused_where_they_stand() {
             "4:8",
             "{evnt} is not a placeholder here (did you mean \"event\"?)",
         ),
-        (format!("{ws}wrap = '[1]'"), "4:8", "write {event} where the event belongs"),
+        (format!("{ws}wrap = '[1]'"), "4:8", "write {event} where it belongs"),
         (
             format!("{ws}hello = [{{ send = '[1' }}]"),
             "4:19",

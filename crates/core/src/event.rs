@@ -262,9 +262,31 @@ pub fn acknowledged_id(answer: &[u8]) -> Option<Cow<'_, str>> {
 #[inline]
 pub(crate) fn index_of(id: &[u8]) -> Option<u64> {
     let id: &[u8; ID_DIGITS] = id.try_into().ok()?;
-    id.iter()
-        .try_fold(0, |index, digit| Some(index << 4 | u64::from(char::from(*digit).to_digit(16)?)))
+    let (index, all) = id.iter().fold((0, 0), |(index, all), digit| {
+        let value = DIGITS[usize::from(*digit)];
+        (index << 4 | u64::from(value & 15), all | value)
+    });
+    (all & NO_DIGIT == 0).then_some(index)
 }
+
+/// Marks what is no hexadecimal digit.
+const NO_DIGIT: u8 = 0x80;
+
+/// The value of each byte as a hexadecimal digit.
+static DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut byte = 0;
+    while byte < digits.len() {
+        digits[byte] = match byte as u8 {
+            digit @ b'0'..=b'9' => digit - b'0',
+            digit @ b'a'..=b'f' => digit - b'a' + 10,
+            digit @ b'A'..=b'F' => digit - b'A' + 10,
+            _ => NO_DIGIT,
+        };
+        byte += 1;
+    }
+    digits
+};
 
 /// How answers find their events, as a description says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

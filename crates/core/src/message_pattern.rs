@@ -121,6 +121,7 @@ impl MessagePattern {
         Some(fit)
     }
 
+    #[inline(never)]
     fn search(&self, message: &[u8], captured: Option<&mut Captured>) -> Option<Fit> {
         let mut search = Search { index: None, fits: true, captured };
         match &self.shape {
@@ -161,7 +162,8 @@ pub(crate) fn json_begin(text: &str) -> Option<usize> {
 
 /// Says where a text, of which `json` is the end, stops being JSON.
 pub(crate) fn no_json(written: &str, json: &str, e: &serde_json::Error) -> String {
-    let remedy = "correct it, and write a placeholder for a text in quotes, such as \"{id}\"";
+    let remedy = "correct it; a placeholder for a text stands in quotes, such as \"{id}\" or \"{event_text}\", and \
+                  {event} without them";
     if e.is_eof() {
         return format!("it is not JSON, its end is missing: {remedy}");
     }

@@ -76,7 +76,8 @@ impl Wording {
     pub fn check_json(&self) -> Result<(), String> {
         // A place keeps its length, so that an error is found where it was written.
         let filled = self.filled(|place| match place {
-            EVENT => "1".repeat(EVENT.len() + 2),
+            // As long as the placeholder, and no content of a string.
+            EVENT => r#"{"a":1}"#.to_owned(),
             other => "x".repeat(other.len() + 2),
         });
         let Some(begin) = message_pattern::json_begin(&filled) else { return Ok(()) };
@@ -200,6 +201,7 @@ mod tests {
             (r#"42["event",{event}"#, "its end is missing"),
             (r#"{"id":"{id}","data":{event},}"#, "at character 29, before `}`"),
             (r#"{"id":{id}}"#, "at character 7, before `{id}}`"),
+            (r#"{"data":"{event}"}"#, "at character 12"),
             ("[\n1\n2]", "at character 5, before `2]`"),
         ] {
             let message = check(bad).unwrap_err();

@@ -129,6 +129,7 @@ impl Socket {
     }
 
     /// Answers the last ping.
+    #[cold]
     fn poll_pong(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
         if self.unwritten.len() < MOST_WAITING
             && let Some(ControlReply { opcode, payload }) = self.reply.take_if(|r| r.opcode == PONG)
@@ -201,7 +202,9 @@ impl PipelinedConnection for Socket {
             return Poll::Ready(Ok(()));
         }
         loop {
-            self.poll_pong(cx)?;
+            if self.reply.is_some() {
+                self.poll_pong(cx)?;
+            }
             if self.heartbeat.is_some() {
                 self.poll_heartbeat(cx)?;
             }

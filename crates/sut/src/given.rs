@@ -87,6 +87,13 @@ fn program(text: &str) -> Result<Program> {
         ))
     };
     let words = shell_words::split(text).map_err(|_| refused("a quote is not closed"))?;
+    const SHELL: [&str; 8] = ["|", "||", "&", "&&", ";", ">", ">>", "<"];
+    if let Some(word) = words.iter().find(|word| SHELL.contains(&word.as_str())) {
+        return Err(Error::usage(format!(
+            "--command '{text}': \"{word}\" means something to a shell, and no shell reads this: write --command \
+             \"sh -c '…'\""
+        )));
+    }
     let variables = words.iter().map_while(|word| variable(word)).collect::<Vec<_>>();
     let words = words[variables.len()..].to_vec();
     match words.first().is_none_or(String::is_empty) {

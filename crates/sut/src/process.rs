@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// Another program may take the port between our look and the target's start.
 const ATTEMPTS: usize = 3;
+/// A port that an earlier process of the target had is free after this.
+const PORT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Pause between two looks whether a target is ready.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
@@ -179,7 +181,7 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
     let Some(words) = &manifest.command else {
         return running_already(manifest, endpoint, &addresses).map_err(unusable);
     };
-    if fixed && restart_ports.is_none() && !port::is_free(&addresses) {
+    if fixed && restart_ports.is_none() && !becomes_free(&addresses) {
         return Err(unusable(format!(
             "port {} is in use, so the target cannot listen there: end the program that uses it, or \
              write {{port}} in command and url",
@@ -217,6 +219,18 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
         subscriber_port: urls.port,
         request_options: manifest.request_options.clone(),
     })
+}
+
+/// Whether nothing listens there, at the latest in a moment: an earlier process of the target may just be ending.
+fn becomes_free(addresses: &[SocketAddr]) -> bool {
+    let began = Instant::now();
+    while !port::is_free(addresses) {
+        if began.elapsed() > PORT_TIMEOUT {
+            return false;
+        }
+        std::thread::sleep(POLL_INTERVAL);
+    }
+    true
 }
 
 /// Whether a socket that listens there gets what is sent to `address`.

@@ -215,10 +215,10 @@ pub(super) fn wrap(written: &str, at: &Origin, names: &[String]) -> Result<Wordi
     let names = names.iter().map(String::as_str);
     let places: Vec<&str> = [EVENT, EVENT_TEXT, ID].into_iter().chain(names).collect();
     let wording = template(written, "wrap", at, &places)?;
-    match [EVENT, EVENT_TEXT, ID].iter().any(|place| wording.has(place)) {
+    match [EVENT, EVENT_TEXT].iter().any(|place| wording.has(place)) {
         true => Ok(wording),
         false => {
-            Err(at.error("wrap: it has no placeholder: write {event} where the event belongs"))
+            Err(at.error("wrap: the event is not in it: write {event} where it belongs, or \"{event_text}\" within a string"))
         }
     }
 }

@@ -51,8 +51,17 @@ pub(super) fn command(value: &DeValue<'_>, at: &Origin) -> Result<Vec<String>> {
         }
         _ => texts(value, "command", at)?,
     };
-    if words.first().is_none_or(String::is_empty) {
+    let Some(program) = words.first().filter(|program| !program.is_empty()) else {
         return Err(at.error("command: it is empty: write the program and its arguments"));
+    };
+    let name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if let Some((variable, value)) = program.split_once('=')
+        && !variable.is_empty()
+        && variable.chars().all(name)
+    {
+        return Err(at.error(format!(
+            "command: \"{program}\" sets a variable and is no program: write env = {{ {variable} = \"{value}\" }}"
+        )));
     }
     Ok(words)
 }
@@ -61,7 +70,9 @@ pub(super) fn ready(text: &str, at: &Origin) -> Result<Ready> {
     match text.split_once(':') {
         None if text == "tcp" => Ok(Ready::Tcp),
         Some(("http", path))
-            if path.starts_with('/') && path.chars().all(|c| c.is_ascii_graphic()) =>
+            if path.starts_with('/')
+                && !path.starts_with("//")
+                && path.chars().all(|c| c.is_ascii_graphic()) =>
         {
             Ok(Ready::Http(path.to_owned()))
         }

@@ -64,6 +64,7 @@ pub fn event_remedy(
         }
         // 401 and 407 ask for credentials, whatever else their text mentions.
         400 | 402..=406 | 408..=499 if named.is_some() => named.unwrap_or_default(),
+        500 if response.is_duplicate() => named.unwrap_or_default(),
         405 => format!(
             "it does not accept {}{}: set method, or correct the path in url",
             request_options.method,
@@ -193,6 +194,10 @@ impl Response<'_> {
     /// What to do where the text of a refusal names its reason.
     fn named_remedy(&self) -> Option<String> {
         let remedy = match () {
+            _ if self.is_duplicate() => {
+                "ids of events begin anew in every trial, so a target that stores events must begin empty: let \
+                 pushbench start it (command), with an empty store"
+            }
             _ if self.mentions(&["csrf"]) => {
                 "it requires a CSRF token, which programs that send events do not have: exempt that path \
                  from the check"
@@ -216,6 +221,11 @@ impl Response<'_> {
             _ => return None,
         };
         Some(remedy.to_owned())
+    }
+
+    /// It has the id already.
+    fn is_duplicate(&self) -> bool {
+        self.mentions(&["duplicate", "already exists"])
     }
 
     fn text(&self) -> String {
@@ -330,6 +340,8 @@ mod tests {
             (301, Some((LOCATION, "https://x/")), "", "an address with TLS (location: https://x/)"),
             (401, None, "the websocket needs a token", "requires credentials"),
             (403, None, "CSRF verification failed", "CSRF token"),
+            (409, None, "id already exists", "begin anew in every trial"),
+            (500, None, "Insert failed, duplicate id", "begin anew in every trial"),
             (403, None, "Blocked hosts: 127.0.0.1", "does not accept the host"),
             (403, None, "the original is missing", "requires credentials"),
             (411, None, "", "Length Required"),

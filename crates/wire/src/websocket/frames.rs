@@ -80,6 +80,7 @@ impl Frames {
         Ok(Some((end, received)))
     }
 
+    #[inline(always)]
     fn data<'a>(&'a mut self, head: &Head, payload: &'a [u8]) -> Result<Received<'a>, Error> {
         let text = match (head.opcode, self.incomplete) {
             (CONTINUED, None) => return Err(ProtocolError::UnexpectedContinueFrame.into()),
@@ -123,6 +124,7 @@ impl Frames {
 }
 
 /// The head of a frame; `None` when bytes of it are missing.
+#[inline(always)]
 fn head(bytes: &[u8]) -> Result<Option<Head>, Error> {
     let [first, second, rest @ ..] = bytes else { return Ok(None) };
     let opcode = first & OPCODE;
@@ -151,6 +153,7 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Error> {
 
 impl Head {
     /// What a server's frame may not be.
+    #[inline(always)]
     fn check(&self) -> Result<(), ProtocolError> {
         let control = self.opcode & CONTROL != 0;
         match () {
@@ -165,6 +168,7 @@ impl Head {
     }
 }
 
+#[inline(always)]
 fn whole(message: &[u8], text: bool) -> Result<Received<'_>, Error> {
     if text {
         utf8(message)?;
@@ -173,6 +177,7 @@ fn whole(message: &[u8], text: bool) -> Result<Received<'_>, Error> {
 }
 
 /// The payload of a close frame: nothing, or a code and a text.
+#[cold]
 fn reason(payload: &[u8]) -> Result<&[u8], Error> {
     match payload {
         [_] => return Err(ProtocolError::InvalidCloseSequence.into()),
