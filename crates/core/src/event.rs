@@ -261,32 +261,28 @@ pub fn acknowledged_id(answer: &[u8]) -> Option<Cow<'_, str>> {
 /// The index of an event by its id, in upper or lower case.
 #[inline]
 pub(crate) fn index_of(id: &[u8]) -> Option<u64> {
-    let id: &[u8; ID_DIGITS] = id.try_into().ok()?;
-    let (index, all) = id.iter().fold((0, 0), |(index, all), digit| {
-        let value = DIGITS[usize::from(*digit)];
-        (index << 4 | u64::from(value & 15), all | value)
-    });
-    (all & NO_DIGIT == 0).then_some(index)
+    let (first, second) = id.split_first_chunk()?;
+    Some(u64::from(eight_digits(*first)?) << 32 | u64::from(eight_digits(second.try_into().ok()?)?))
 }
 
-/// Marks what is no hexadecimal digit.
-const NO_DIGIT: u8 = 0x80;
-
-/// The value of each byte as a hexadecimal digit.
-static DIGITS: [u8; 256] = {
-    let mut digits = [NO_DIGIT; 256];
-    let mut byte = 0;
-    while byte < digits.len() {
-        digits[byte] = match byte as u8 {
-            digit @ b'0'..=b'9' => digit - b'0',
-            digit @ b'a'..=b'f' => digit - b'a' + 10,
-            digit @ b'A'..=b'F' => digit - b'A' + 10,
-            _ => NO_DIGIT,
-        };
-        byte += 1;
+/// Eight hexadecimal digits at once, each in its byte of a word.
+#[inline]
+fn eight_digits(digits: [u8; 8]) -> Option<u32> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let text = u64::from_be_bytes(digits);
+    // Letters have this bit, and their low half counts from 1.
+    let letters = text >> 6 & ONES;
+    let values = (text & (0x0f * ONES)) + letters * 9;
+    // Written again in lower case, what is a digit is what was read.
+    let above_nine = (values + 6 * ONES) >> 4 & ONES;
+    let written = values + 0x30 * ONES + above_nine * 39;
+    if values & (0xf0 * ONES) != 0 || written != text | letters << 5 {
+        return None;
     }
-    digits
-};
+    let pairs = (values | values >> 4) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+    Some((fours | fours >> 16) as u32)
+}
 
 /// How answers find their events, as a description says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

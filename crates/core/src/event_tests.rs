@@ -136,3 +136,20 @@ fn an_id_is_found_where_the_pointer_leads() {
     assert_eq!(at("/data").index(b"ok"), None);
     assert_eq!(Matched::ByOrder.index(acknowledgement("00000000000000ff").as_bytes()), None);
 }
+
+#[test]
+fn digits_are_read_as_the_standard_library_reads_them() {
+    for byte in 0..=u8::MAX {
+        for at in 0..ID_DIGITS {
+            let mut id = *b"0123456789abcDEF";
+            id[at] = byte;
+            let digits = id.iter().all(u8::is_ascii_hexdigit);
+            let naive =
+                digits.then(|| u64::from_str_radix(std::str::from_utf8(&id).unwrap(), 16).unwrap());
+            assert_eq!(index_of(&id), naive, "{byte} at {at}");
+        }
+    }
+    for id in ["", "0", "00000000", "000000000000000", "00000000000000000"] {
+        assert_eq!(index_of(id.as_bytes()), None, "{id}");
+    }
+}

@@ -113,6 +113,11 @@ impl HeartbeatState {
         }
     }
 
+    /// Whether one may have to be sent.
+    pub fn may_be_due(&self) -> bool {
+        self.to_answer > 0 || self.timer.is_some()
+    }
+
     /// How many are to be sent now.
     pub fn poll_due(&mut self, cx: &mut Context<'_>) -> Result<usize, Fault> {
         let mut due = std::mem::take(&mut self.to_answer);

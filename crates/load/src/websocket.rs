@@ -205,7 +205,7 @@ impl PipelinedConnection for Socket {
             if self.reply.is_some() {
                 self.poll_pong(cx)?;
             }
-            if self.heartbeat.is_some() {
+            if self.heartbeat.as_ref().is_some_and(|state| state.may_be_due()) {
                 self.poll_heartbeat(cx)?;
             }
             let (frames, replies) = (&mut self.frames, (&mut self.reply, &mut self.heartbeat));
