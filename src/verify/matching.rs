@@ -5,6 +5,7 @@ use crate::verify::known_events::{EventTally, Plan, Unacknowledged};
 use crate::verify::no_answer::NoAnswer;
 use crate::verify::probe_connection::{Answer, ProbeConnection, ProbeTarget, WriteMode};
 use pushbench_core::event::Matching;
+use pushbench_wire::response_body;
 use std::time::{Duration, Instant};
 
 /// How long a new connection is listened to before anything is sent, and how long a message without an id
@@ -46,7 +47,7 @@ pub(super) fn observe<'a, T: ProbeConnection<'a>>(
             }
             Ok(answer) => {
                 tally.acknowledged.push(index);
-                ids.take(target, answer);
+                ids.take(target, index, answer);
             }
             Err(failure) => {
                 connection = None;
@@ -58,11 +59,11 @@ pub(super) fn observe<'a, T: ProbeConnection<'a>>(
     (tally, ids)
 }
 
-/// Where an answer has an event's id; the usual place first.
-fn place(target: &ProbeTarget<'_>, answer: &Answer) -> Option<String> {
+/// Where an answer has the id of its event; the usual place first.
+fn place(target: &ProbeTarget<'_>, answer: &Answer, index: u64) -> Option<String> {
     match target.named(&answer.body) {
-        Some(_) => Some("/id".to_owned()),
-        None => target.pointer_within(&answer.body),
+        Some(named) if named == index => Some("/id".to_owned()),
+        _ => response_body::pointer_in(&answer.body, index),
     }
 }
 
@@ -105,23 +106,27 @@ impl AnswerIds {
         time_limit: Duration,
     ) -> Result<Answer, NoAnswer> {
         connection.send(&target.rendered(index), WriteMode::Whole)?;
-        let first = connection.answer(time_limit)?;
-        if !T::PIPELINED || place(target, &first).is_some() {
-            return Ok(first);
-        }
-        let until = Instant::now() + QUIET;
+        let (mut first, mut until) = (None, Instant::now() + time_limit);
         for _ in 0..MOST_EXTRAS {
             match connection.answer(until.saturating_duration_since(Instant::now())) {
-                Ok(next) if place(target, &next).is_some() => return Ok(next),
-                Ok(next) => self.stray = Some(next),
-                Err(_) => break,
+                Ok(answer) if !T::PIPELINED || place(target, &answer, index).is_some() => {
+                    return Ok(answer);
+                }
+                // A further message about an earlier event.
+                Ok(answer) if target.index_within(&answer.body).is_some() => {}
+                Ok(answer) if first.is_none() => {
+                    first = Some(answer);
+                    until = Instant::now() + QUIET;
+                }
+                Ok(answer) => self.stray = Some(answer),
+                Err(failure) => return first.ok_or(failure),
             }
         }
-        Ok(first)
+        first.ok_or(NoAnswer::TimedOut)
     }
 
-    fn take(&mut self, target: &ProbeTarget<'_>, answer: Answer) {
-        match place(target, &answer) {
+    fn take(&mut self, target: &ProbeTarget<'_>, index: u64, answer: Answer) {
+        match place(target, &answer, index) {
             Some(place) => self.places.push(place),
             None => self.without.get_or_insert((answer, 0)).1 += 1,
         }

@@ -134,11 +134,6 @@ impl<'a> ProbeTarget<'a> {
             .find(|index| response_body::pointer_in(answer, *index).is_some())
     }
 
-    /// JSON pointer to an event's id in an answer.
-    pub(crate) fn pointer_within(&self, answer: &[u8]) -> Option<String> {
-        (FIRST_INDEX..self.next.get()).find_map(|index| response_body::pointer_in(answer, index))
-    }
-
     /// Remembers a message that answered no event.
     pub fn ignore(&self, message: &[u8]) {
         let mut unmatched = self.unmatched.borrow_mut();

@@ -68,11 +68,19 @@ fn of_greeting(target: &ProbeTarget<'_>) -> Option<String> {
             "it sends a greeting like that of {protocol}, which has its own message format: describe it with hello, \
              wrap and answer (docs/protocols.md)"
         ),
-        None => format!(
-            "it sends `{0}` before any event, which counts as an answer when matched by order: write hello = \
-             [{{ await = '{0}' }}] (docs/protocols.md)",
-            greeting.text()
-        ),
+        None => {
+            let text = greeting.text();
+            // What varies from one connection to the next is no part of a pattern.
+            let pattern = match serde_json::from_slice::<serde_json::Value>(&greeting.body) {
+                Ok(serde_json::Value::Object(_)) => "{}",
+                _ if text.len() <= 40 && !text.contains(['\'', '…', '{']) => &text,
+                _ => "{any}",
+            };
+            format!(
+                "it sends `{text}` before any event, which counts as an answer when matched by order: write \
+                 hello = [{{ await = '{pattern}' }}] (docs/protocols.md)"
+            )
+        }
     })
 }
 

@@ -9,7 +9,7 @@ use crate::verify::recording_socket::RecordingSocket;
 use crate::verify::tcp::ignore_closed;
 use hyper::header::HeaderMap;
 use pushbench_core::record::findings::{Aspect, Finding};
-use pushbench_wire::hello::Hello;
+use pushbench_wire::hello::{Hello, LIMIT};
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::websocket::handshake;
 use pushbench_wire::websocket::handshake::{HandshakeError, Request};
@@ -128,7 +128,7 @@ impl<'a> Websocket<'a> {
             if hello.is_done() {
                 break;
             }
-            self.socket.get_mut().may_take(target.time_limit().saturating_sub(began.elapsed()));
+            self.socket.get_mut().may_take(LIMIT.saturating_sub(began.elapsed()));
             let message = match self.next() {
                 Ok(message) => message,
                 Err(failure) => {

@@ -221,7 +221,26 @@ fn mistaken_messages_are_refused_where_they_stand() {
             "3:10",
             "did you mean \"id\"",
         ),
-        (format!("{ws}delivery = 'x'"), "4:12", "applies only to publishers"),
+        (format!("{ws}delivery = '{{id}}'"), "4:12", "applies only to publishers"),
+        (format!("{ws}delivery = 'x'"), "4:12", "delivery: it has no {id}"),
+        (
+            format!("{hook}hello = [{{ url = 'http://10.0.0.1/login' }}]"),
+            "4:18",
+            "--allow-host 10.0.0.1",
+        ),
+        (format!("{hook}hello = [{{ url = 'https://127.0.0.1/login' }}]"), "4:18", "TLS"),
+        (
+            format!("{ws}hello = [{{ await = '{{\"a\":\"{{event}}\"}}' }}]"),
+            "4:20",
+            "cannot be captured",
+        ),
+        (
+            format!(
+                "{hook}headers = {{ A = '{{tokn}}' }}\nhello = [{{ url = 'http://127.0.0.1:1/', await = '{{token}}' }}]"
+            ),
+            "1:9",
+            "a: {tokn} is captured by no await of hello (did you mean \"token\"?)",
+        ),
     ] {
         bench.write("pushbench.toml", &text);
         let transport = if text.starts_with("[target.t.webhook") { "webhook" } else { "websocket" };
@@ -250,10 +269,10 @@ fn every_protocol_is_described_as_its_document_shows() {
         let manifest: toml::Table = manifest.unwrap().parse().unwrap();
         let shown: toml::Table = block.parse().unwrap();
         let shown = shown["target"].as_table().unwrap().values().next().unwrap()[transport].clone();
-        for key in ["subprotocol", "hello", "heartbeat", "wrap", "answer"] {
+        for key in ["subprotocol", "hello", "heartbeat", "wrap", "answer", "match", "acknowledge"] {
             assert_eq!(shown.get(key), manifest[transport].get(key), "{target}: {key}");
         }
         shipped += 1;
     }
-    assert!(blocks >= 7 && shipped >= 3, "{blocks} blocks, {shipped} of shipped targets");
+    assert!(blocks >= 8 && shipped >= 5, "{blocks} blocks, {shipped} of shipped targets");
 }

@@ -347,6 +347,14 @@ const COMMANDS: [&str; 4] = [
 
 #[test]
 fn the_commands_of_the_readme_measure_a_strangers_server() {
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let section = readme.split("## Measure your own server").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let shown = section
+        .lines()
+        .filter(|line| line.starts_with("pushbench run") && !line.contains("--arm webhook@mine"));
+    assert_eq!(shown.collect::<Vec<_>>(), COMMANDS[..3], "the README shows other commands");
     if ["node", "npm"].iter().any(|p| Command::new(p).arg("--version").output().is_err()) {
         assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "node or npm is missing");
         eprintln!("skipped: node or npm is missing: apt install nodejs npm");

@@ -144,6 +144,11 @@ fn plain_piece(pieces: &mut Vec<Piece>, plain: &mut String) {
     }
 }
 
+/// The names in braces in a text.
+pub fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices('{').filter_map(|(at, _)| name(&text[at..]))
+}
+
 /// The name in `{name}…`.
 pub(crate) fn name(text: &str) -> Option<&str> {
     let (name, _) = text.strip_prefix('{')?.split_once('}')?;

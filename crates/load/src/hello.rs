@@ -43,8 +43,14 @@ pub(crate) async fn greet<C: MessageChannel>(
                 channel.queue_text(&text)?;
             }
             let written = channel.poll_written(cx)?;
+            if hello.is_done() && written.is_ready() {
+                return Poll::Ready(Ok::<_, Fault>(None));
+            }
             if hello.is_done() {
-                return written.map(|()| Ok::<_, Fault>(None));
+                return match limit.as_mut().poll(cx).is_ready() {
+                    true => Poll::Ready(Ok(Some("it does not read".to_owned()))),
+                    false => Poll::Pending,
+                };
             }
             match channel.poll_received(cx, |message| hello.receive(message)) {
                 // What has come may want an answer.
@@ -72,6 +78,9 @@ pub(crate) async fn greet<C: MessageChannel>(
         }
     }
 }
+
+/// Heartbeats of a target that does not read are answered no more often.
+const MOST_ANSWERS: usize = 64;
 
 /// The heartbeats of one connection.
 pub(crate) struct HeartbeatState {
@@ -109,7 +118,7 @@ impl HeartbeatState {
     pub fn received(&mut self) {
         match self.timer {
             Some(_) => self.unanswered = false,
-            None => self.to_answer += 1,
+            None => self.to_answer = MOST_ANSWERS.min(self.to_answer + 1),
         }
     }
 

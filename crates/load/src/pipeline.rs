@@ -100,7 +100,8 @@ impl<P: PipelinedConnection> PipelineSender<'_, P> {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        if !self.unflushed {
+        // A heartbeat may be left over.
+        if !self.unflushed && self.connection.queued() == 0 {
             return Poll::Ready(Ok(()));
         }
         let flushed = self.connection.poll_flush(cx)?;
@@ -202,16 +203,17 @@ impl Window {
         if by_order && self.request_options.is_heartbeat(message) {
             return true;
         }
-        let (at, index) = match self.matched.answered(message) {
-            Answered::Oldest => (0, None),
+        let answered = self.matched.answered(message);
+        let at = match answered {
+            Answered::Oldest => 0,
             Answered::Event(index) => {
                 let at = self.in_flight.iter().position(|f| f.ticket.index == index);
-                (at.unwrap_or(usize::MAX), Some(index))
+                at.unwrap_or(usize::MAX)
             }
-            Answered::Nothing => (usize::MAX, None),
+            Answered::Nothing => usize::MAX,
         };
         let Some(in_flight) = self.in_flight.remove(at) else {
-            return self.unanswered(message, index);
+            return self.unanswered(message, answered);
         };
         if at > 0 {
             self.ledger.reordered();
@@ -230,14 +232,13 @@ impl Window {
 
     /// A message answers no open event; true when it is a heartbeat of the target.
     #[cold]
-    fn unanswered(&self, message: &[u8], index: Option<u64>) -> bool {
-        if index.is_none() && self.request_options.is_heartbeat(message) {
-            return true;
-        }
-        match (index, &self.matched) {
+    fn unanswered(&self, message: &[u8], answered: Answered) -> bool {
+        match (answered, &self.matched) {
+            (Answered::Event(index), _) => self.ledger.stray(Some(index)),
+            (Answered::Nothing, _) if self.request_options.is_heartbeat(message) => return true,
             // The protocol has messages that are no answers.
-            (None, Matched::ByPattern(_)) => self.ledger.other_message(),
-            _ => self.ledger.stray(index),
+            (Answered::Nothing, Matched::ByPattern(_)) => self.ledger.other_message(),
+            (Answered::Nothing | Answered::Oldest, _) => self.ledger.stray(None),
         }
         false
     }

@@ -27,7 +27,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -101,6 +101,9 @@ impl Socket {
     /// Sends the heartbeats that are due.
     #[cold]
     fn poll_heartbeat(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
+        if self.unwritten.len() >= MOST_WAITING {
+            return Ok(());
+        }
         let Some(mut state) = self.heartbeat.take() else { return Ok(()) };
         let due = state.poll_due(cx)?;
         (0..due).for_each(|_| self.queue_text(state.text()));
@@ -205,14 +208,18 @@ impl PipelinedConnection for Socket {
             if self.reply.is_some() {
                 self.poll_pong(cx)?;
             }
-            if self.heartbeat.as_ref().is_some_and(|state| state.may_be_due()) {
-                self.poll_heartbeat(cx)?;
-            }
             let (frames, replies) = (&mut self.frames, (&mut self.reply, &mut self.heartbeat));
             let read = self
                 .unread
                 .poll_read(&mut self.io, cx, |bytes| take(frames, replies, bytes, &mut answer));
-            match ready!(read).map_err(|e| fault(Error::Io(e)))? {
+            let Poll::Ready(read) = read else {
+                // The answer to one may have been read just now.
+                if self.heartbeat.as_ref().is_some_and(|state| state.may_be_due()) {
+                    self.poll_heartbeat(cx)?;
+                }
+                return Poll::Pending;
+            };
+            match read.map_err(|e| fault(Error::Io(e)))? {
                 None => {
                     return Poll::Ready(Err(fault(
                         ProtocolError::ResetWithoutClosingHandshake.into(),

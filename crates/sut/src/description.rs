@@ -20,6 +20,7 @@ use pushbench_core::event::Matching;
 use pushbench_core::origin::{Origin, kind, read_toml};
 use pushbench_core::suggest::did_you_mean;
 use pushbench_core::transport::{Carrier, DESCRIBED, Transport};
+use pushbench_core::wording;
 use pushbench_host::input;
 use pushbench_wire::endpoint::Scheme;
 use pushbench_wire::request_options::RequestOptions;
@@ -362,12 +363,47 @@ impl TableReader<'_> {
             usable_url((key, url, at), Scheme::of(by))?;
             port_is_passed_on((key, url, at), found.command.is_some(), &program_inputs)?;
         }
+        for request in &found.hello.requests {
+            let (url, at) = (request.checked_url(), &request.origin);
+            usable_url(("hello: url", &url, at), Scheme::Http)?;
+            // Another server may answer it, at a port that is always the same.
+            if url.contains(PORT) {
+                let started = found.command.is_some();
+                port_is_passed_on(("hello: url", &url, at), started, &program_inputs)?;
+            }
+        }
+        self.check_names(found)?;
         match &found.publishing.publish {
             Some(publish) if found.url.is_empty() && self.transport == Transport::Webhook => {
                 reaches_subscribers(publish, found.command.is_some())
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl TableReader<'_> {
+    /// A name in braces that nothing captures would be sent as it is.
+    fn check_names(&self, found: &TargetDescription) -> Result<()> {
+        if found.hello.requests.is_empty() {
+            return Ok(());
+        }
+        let headers = found.request_options.headers.iter();
+        let headers =
+            headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+        let urls = found.urls().map(|(key, url, _)| (key, url));
+        for (key, text) in headers.chain(urls) {
+            let known =
+                |name: &&str| *name == "port" || found.hello.names.iter().any(|n| n == name);
+            if let Some(name) = wording::names(text).find(|name| !known(name)) {
+                let near = did_you_mean(name, found.hello.names.iter().map(String::as_str));
+                return Err(self.origin.error(format!(
+                    "[{}] {key}: {{{name}}} is captured by no await of hello{near}: correct the name",
+                    self.name
+                )));
+            }
+        }
+        Ok(())
     }
 }
 

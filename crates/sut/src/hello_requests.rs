@@ -9,10 +9,14 @@ use crate::protocol_keys::HelloRequest;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::message_pattern::Captured;
+use pushbench_host::secrets;
 use pushbench_wire::endpoint::{Endpoint, Scheme, percent_encoded};
-use pushbench_wire::hello::{HelloStep, LIMIT, random};
+use pushbench_wire::hello::{HelloStep, LIMIT, RANDOM, random};
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::response_body::shown;
+
+/// Shorter values that are captured may be ordinary words.
+const TOKEN_BYTES: usize = 12;
 
 /// Sends the requests, and fills in what they have captured.
 pub(super) fn send(manifest: &Manifest, running: &mut Running) -> Result<()> {
@@ -26,13 +30,23 @@ pub(super) fn send(manifest: &Manifest, running: &mut Running) -> Result<()> {
             Error::target(format!("target {}: {}: hello: {why}", manifest.name, request.origin))
         })?;
     }
-    let (options, address) = running.filled_in();
-    for value in options.headers.values_mut() {
+    // What a login gives is as secret as what it was given.
+    for (name, value) in
+        captured.iter().filter(|(name, value)| name != RANDOM && value.len() >= TOKEN_BYTES)
+    {
+        secrets::register(name, value);
+    }
+    let (options, address) = running.filled_in(&captured);
+    for (name, value) in &mut options.headers {
         let Ok(text) = value.to_str() else { continue };
-        if let Ok(mut filled) = HeaderValue::from_str(&replaced(text, &captured, str::to_owned)) {
-            filled.set_sensitive(true);
-            *value = filled;
-        }
+        let filled = HeaderValue::from_str(&replaced(text, &captured, str::to_owned));
+        *value = filled.map_err(|_| {
+            Error::target(format!(
+                "target {}: hello has captured what no header can hold: correct await, or the header {name}",
+                manifest.name
+            ))
+        })?;
+        value.set_sensitive(true);
     }
     for step in &mut options.hello {
         if let HelloStep::Send(wording) = step {
@@ -47,7 +61,11 @@ pub(super) fn send(manifest: &Manifest, running: &mut Running) -> Result<()> {
 }
 
 /// A text with the captured values in the place of their names.
-fn replaced(text: &str, captured: &Captured, written: impl Fn(&str) -> String) -> String {
+pub(super) fn replaced(
+    text: &str,
+    captured: &Captured,
+    written: impl Fn(&str) -> String,
+) -> String {
     captured.iter().fold(text.to_owned(), |text, (name, value)| {
         text.replace(&format!("{{{name}}}"), &written(value))
     })
@@ -68,6 +86,8 @@ fn exchange(
             *endpoint.addresses().map_err(|e| e.to_string())?.first().ok_or("it has no address")?
         }
     };
+    let mut hidden = options.clone();
+    hidden.headers.extend(request.headers.clone());
     let mut headers = HeaderMap::new();
     if request.body.is_some() {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -87,7 +107,7 @@ fn exchange(
     let what = format!("{} {}", request.method, request.url.written());
     let (status, body) = http::exchange(socket, &wanted, true, (LIMIT, LIMIT))
         .map_err(|e| format!("{what}: {e}; check that the target serves it"))?;
-    let answered = || match shown(&body, options) {
+    let answered = || match shown(&body, &hidden) {
         text if text.is_empty() => format!("{what} was answered {status}"),
         text => format!("{what} was answered {status}: {text}"),
     };

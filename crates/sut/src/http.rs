@@ -6,7 +6,7 @@ use pushbench_wire::webhook::response::{ResponseError, ResponseParser};
 use std::io;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A status is a handful of numbers.
 const LONGEST: u64 = 64 * 1024;
@@ -51,14 +51,18 @@ pub(super) fn exchange(
     for (name, value) in *headers {
         bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
-    if method != Method::GET {
+    if method != Method::GET || !body.is_empty() {
         bytes.extend(format!("Content-Length: {}\r\n", body.len()).into_bytes());
     }
     bytes.extend([b"Connection: close\r\n\r\n", body.as_bytes()].concat());
     stream.write_all(&bytes)?;
+    let began = Instant::now();
     let (mut stream, mut parser) = (stream.take(LONGEST), ResponseParser::default());
     let (mut received, mut bytes) = (Vec::new(), [0; 4096]);
     loop {
+        if began.elapsed() > answer {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         let read = stream.read(&mut bytes)?;
         received.extend_from_slice(&bytes[..read]);
         let answer = if whole { parser.look(&received) } else { parser.begun(&received) };

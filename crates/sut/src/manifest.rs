@@ -222,6 +222,7 @@ pub fn find(transport: Transport, name: &str, allow_hosts: &[String]) -> Result<
         )));
     }
     check_url(("url", &found.0.url, &found.0.url_origin), Scheme::of(transport), allow_hosts)?;
+    check_hello(&found.0, allow_hosts)?;
     manifest(name, found)
 }
 
@@ -359,6 +360,14 @@ fn unknown(transport: &str, name: &str, own: Targets) -> Error {
     // The intended target may have a misspelled name.
     let mistake = own.into_values().find_map(Result::err);
     Error::usage(mistake.map_or(message.clone(), |mistake| format!("{message}; {mistake}")))
+}
+
+/// The requests of `hello` must lead to this machine or a host that was named, too.
+pub(super) fn check_hello(description: &TargetDescription, allow_hosts: &[String]) -> Result<()> {
+    description.hello.requests.iter().try_for_each(|request| {
+        let url = ("hello: url", &*request.checked_url(), &request.origin);
+        check_url(url, Scheme::Http, allow_hosts).map(drop)
+    })
 }
 
 /// A valid address of this scheme.

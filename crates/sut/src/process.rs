@@ -4,7 +4,8 @@ use crate::manifest::{Manifest, PORT, Ready, SELF};
 use crate::supervised::{CommandSpec, Supervised};
 use crate::{hello_requests, listening, port, program, ready, setup, subscriber_urls, tls};
 use pushbench_core::error::{Error, Result};
-use pushbench_wire::endpoint::{Endpoint, Resolved};
+use pushbench_core::message_pattern::Captured;
+use pushbench_wire::endpoint::{Endpoint, Resolved, percent_encoded};
 use pushbench_wire::request_options::RequestOptions;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
@@ -43,6 +44,8 @@ pub struct Running {
     subscriber_port: u16,
     /// What it wants of requests and handshakes, with what `hello` has captured.
     request_options: RequestOptions,
+    /// What `hello` has captured.
+    captured: Captured,
 }
 
 /// Starts targets and waits until all are ready. When one fails, none is left running.
@@ -67,6 +70,7 @@ pub fn restart(target: &mut Running, launch: &Launch<'_>) -> Result<()> {
         addresses: vec![target.address.socket],
         address: target.address.clone(),
         request_options: target.request_options.clone(),
+        captured: target.captured.clone(),
         ..running
     };
     let mut starting = Starting { launch, running, began: Instant::now(), attempt: 1, ports };
@@ -218,6 +222,7 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
         addresses,
         subscriber_port: urls.port,
         request_options: manifest.request_options.clone(),
+        captured: Captured::new(),
     })
 }
 
@@ -265,6 +270,7 @@ fn running_already(
                 addresses,
                 subscriber_port: 0,
                 request_options,
+                captured: Captured::new(),
             })
         }
         None => Err("no server accepts connections there: start the server first".to_owned()),
@@ -342,13 +348,18 @@ impl Running {
     }
 
     /// What `hello` may fill in.
-    pub(super) fn filled_in(&mut self) -> (&mut RequestOptions, &mut Resolved) {
+    pub(super) fn filled_in(
+        &mut self,
+        captured: &Captured,
+    ) -> (&mut RequestOptions, &mut Resolved) {
+        self.captured = captured.clone();
         (&mut self.request_options, &mut self.address)
     }
 
-    /// Another text of its description, with its port filled in.
-    pub fn filled(&self, text: &str) -> String {
-        text.replace(PORT, &self.port.to_string())
+    /// Another URL of its description, with its port and what `hello` has captured filled in.
+    pub fn filled(&self, url: &str) -> String {
+        let url = url.replace(PORT, &self.port.to_string());
+        hello_requests::replaced(&url, &self.captured, percent_encoded)
     }
 
     /// The port of its subscribers, if it received their addresses.

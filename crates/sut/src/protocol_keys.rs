@@ -1,6 +1,7 @@
 //! The keys of a description for what a target speaks above its transport: `hello`, `heartbeat`, `wrap`,
 //! `answer`, `delivery`.
 
+use crate::manifest::PORT;
 use crate::request_keys;
 use crate::secret_text;
 use crate::values;
@@ -18,6 +19,9 @@ use toml::de::{DeTable, DeValue};
 
 /// The keys of a message, and those of a request.
 const STEP_KEYS: [&str; 6] = ["send", "await", "url", "method", "headers", "body"];
+/// Not with the text, in which there is a secret.
+const NO_MESSAGE: &str =
+    "with the values of its variables it is not JSON: write ${NAME} within a string";
 const HEARTBEAT_KEYS: [&str; 3] = ["await", "send", "every"];
 
 /// A request before the first event.
@@ -29,12 +33,22 @@ pub struct HelloRequest {
     pub origin: Origin,
     /// POST where nothing else is written.
     pub method: Method,
-    /// Its headers, beside those of the description.
+    /// Its headers; those of the description are not sent.
     pub headers: HeaderMap,
     /// Its body, which may be none.
     pub body: Option<Wording>,
     /// What the body of its 2xx response must look like.
     pub awaited: Option<MessagePattern>,
+}
+
+impl HelloRequest {
+    /// Its address with something in the place of what is captured, to be checked.
+    pub(super) fn checked_url(&self) -> String {
+        self.url.filled(|place| match place {
+            "port" => PORT.to_owned(),
+            _ => "x".to_owned(),
+        })
+    }
 }
 
 /// What stands in `hello`.
@@ -237,11 +251,16 @@ pub(super) fn pattern(value: &DeValue<'_>, key: &str, at: &Origin) -> Result<Mes
 
 fn awaited(value: &DeValue<'_>, key: &str, at: &Origin) -> Result<MessagePattern> {
     let written = message(value, key, at)?;
-    let parse =
-        |text: &str| MessagePattern::parse(text).map_err(|why| at.error(format!("{key}: {why}")));
     // An error shows a part of the text: before a secret is in it.
-    parse(&secret_text::masked(&written))?;
-    parse(&secret_text::filled(&written, key, at)?)
+    let masked = MessagePattern::parse(&secret_text::masked(&written));
+    let masked = masked.map_err(|why| at.error(format!("{key}: {why}")))?;
+    if let Some(name) = masked.captures().find(|name| [EVENT, EVENT_TEXT, "port"].contains(name)) {
+        return Err(at.error(format!(
+            "{key}: {{{name}}} stands for something else and cannot be captured: choose another name"
+        )));
+    }
+    MessagePattern::parse(&secret_text::filled(&written, key, at)?)
+        .map_err(|_| at.error(format!("{key}: {NO_MESSAGE}")))
 }
 
 fn sent(value: &DeValue<'_>, key: &str, at: &Origin, places: &[&str]) -> Result<Wording> {
@@ -250,12 +269,11 @@ fn sent(value: &DeValue<'_>, key: &str, at: &Origin, places: &[&str]) -> Result<
 
 fn template(written: &str, key: &str, at: &Origin, places: &[&str]) -> Result<Wording> {
     let parse = |text: &str| {
-        Wording::parse(text, places)
-            .and_then(|wording| wording.check_json().map(|()| wording))
-            .map_err(|why| at.error(format!("{key}: {why}")))
+        Wording::parse(text, places).and_then(|wording| wording.check_json().map(|()| wording))
     };
-    parse(&secret_text::masked(written))?;
+    parse(&secret_text::masked(written)).map_err(|why| at.error(format!("{key}: {why}")))?;
     parse(&secret_text::filled(written, key, at)?)
+        .map_err(|_| at.error(format!("{key}: {NO_MESSAGE}")))
 }
 
 fn known_keys(

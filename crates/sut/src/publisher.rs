@@ -236,6 +236,7 @@ pub fn find(
         reaches_subscribers(&publish, description.command.is_some())?;
     }
     manifest::check_url(at, Scheme::Http, allow_hosts)?;
+    manifest::check_hello(&description, allow_hosts)?;
     let subscribe = match publishing.subscribe {
         Some(own) => {
             let at = ("subscribe", own.url.as_str(), &own.origin);

@@ -103,7 +103,15 @@ impl Publishing {
                 }
                 self.id_at = Some(pointer).filter(|pointer| pointer != "/id");
             }
-            "delivery" => self.delivery = Some(protocol_keys::pattern(value, key, at)?.into()),
+            "delivery" => {
+                let delivery = protocol_keys::pattern(value, key, at)?;
+                if !delivery.has_id() {
+                    return Err(
+                        at.error("delivery: it has no {id}: write it where the event's id is")
+                    );
+                }
+                self.delivery = Some(delivery.into());
+            }
             "acknowledge" => match value {
                 DeValue::Boolean(can) => self.acknowledges = Some(*can),
                 _ if transport == Transport::Sse => {

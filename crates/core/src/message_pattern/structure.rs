@@ -66,6 +66,9 @@ impl Node {
     pub fn difference(&self, value: &Value, at: &str) -> Option<String> {
         let place = if at.is_empty() { "it" } else { at };
         match (self, value) {
+            (Node::Any(Some(name)), Value::Object(_) | Value::Array(_)) => {
+                Some(format!("{place} is no text or number that {{{name}}} could be"))
+            }
             (Node::Any(_), _) => None,
             (Node::Object(members), Value::Object(found)) => {
                 members.iter().find_map(|(name, node)| {
@@ -86,14 +89,24 @@ impl Node {
             (Node::Text(pattern), Value::String(text)) => {
                 let mut search = Search { index: None, fits: true, captured: None };
                 pattern.search(text.as_bytes(), &mut search);
-                (!search.fits).then(|| format!("{place} is {value}"))
+                (!search.fits).then(|| format!("{place} is {}", short(value)))
             }
             (_, found) => Some(match found {
                 Value::Object(_) => format!("{place} is an object"),
                 Value::Array(_) => format!("{place} is a list"),
-                scalar => format!("{place} is {scalar}"),
+                scalar => format!("{place} is {}", short(scalar)),
             }),
         }
+    }
+}
+
+/// The beginning of a value.
+fn short(value: &Value) -> String {
+    const SHOWN_CHARS: usize = 40;
+    let text = value.to_string();
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 
@@ -173,7 +186,7 @@ impl<'de> Visitor<'de> for Seed<'_, '_> {
         let members: &[(String, Node)] = match self.node {
             Node::Object(members) => members,
             node => {
-                self.search.fits &= matches!(node, Node::Any(_));
+                self.search.fits &= matches!(node, Node::Any(None));
                 &[]
             }
         };
@@ -195,7 +208,7 @@ impl<'de> Visitor<'de> for Seed<'_, '_> {
         let nodes: &[Node] = match self.node {
             Node::Array(nodes) => nodes,
             node => {
-                self.search.fits &= matches!(node, Node::Any(_));
+                self.search.fits &= matches!(node, Node::Any(None));
                 &[]
             }
         };

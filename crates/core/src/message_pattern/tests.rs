@@ -92,6 +92,7 @@ fn values_are_captured() {
     assert_eq!(capture(r#"{"n":"{n}"}"#, r#"{"n":17}"#), one("n", "17"));
     assert_eq!(capture("token={token};{any}", "token=abc;path=/;x"), one("token", "abc"));
     assert_eq!(capture("token={token};{any}", "token=abc"), None);
+    assert_eq!(capture(r#"{"token":"{token}"}"#, r#"{"token":{"value":"x"}}"#), None);
     let mut known = vec![("random".to_owned(), "abc".to_owned())];
     assert_eq!(pattern("{random}").capture(b"abd", &mut known), None);
     assert!(pattern("{random}").capture(b"abc", &mut known).is_some());

@@ -87,8 +87,11 @@ impl Decoded {
             |end: &usize| *end == length || matches!(self.bytes[*end], b'%' | b'\\' | b'&' | 0xef);
         let ends = (length.saturating_sub(LONGEST_ESCAPE)..=length).filter(is_end);
         let begins = |end: usize| {
+            if end < SHORTEST {
+                return None;
+            }
             let longest = end.min(value.len() - 1);
-            let mut starts = end - longest..=end.saturating_sub(SHORTEST);
+            let mut starts = end - longest..=end - SHORTEST;
             starts.find(|start| value.starts_with(&self.bytes[*start..end]))
         };
         ends.filter_map(begins).min()

@@ -260,3 +260,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_text_too_short_to_hold_a_beginning_stays() {
+    let secrets = [Secret { value: "abcdefgh".to_owned(), shown: "${NAME}".to_owned() }];
+    for text in ["", "a", "abcde", "%", "&", "\u{feff}ok", "abcdeX"] {
+        assert_eq!(forms::hide(text, &secrets, true), text);
+    }
+    assert_eq!(forms::hide("xabcdef", &secrets, true), "x${NAME}");
+}

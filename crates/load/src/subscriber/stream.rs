@@ -98,7 +98,7 @@ impl<M: Messages> StreamSubscriber<M> {
             Received::Ping => subscribe_config.ledger.pinged(),
             Received::Pong => {}
         })?;
-        if let Some(heartbeat) = &mut self.heartbeat {
+        if let Some(heartbeat) = self.heartbeat.as_mut().filter(|_| !self.unflushed) {
             for _ in 0..heartbeat.poll_due(cx).map_err(io::Error::other)? {
                 self.messages.queue(heartbeat.text().as_bytes().to_vec().into())?;
                 self.unflushed = true;
