@@ -65,7 +65,7 @@ fn of_greeting(target: &ProbeTarget<'_>) -> Option<String> {
     };
     Some(match response_diagnostics::greeting_protocol(&greeting.body) {
         Some(protocol) => format!(
-            "it sends a greeting like that of {protocol}, which has its own message format: describe it with hello, \
+            "it sends the greeting of {protocol} or a similar one, which has its own message format: describe it with hello, \
              wrap and answer (docs/protocols.md)"
         ),
         None => {

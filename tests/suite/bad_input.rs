@@ -139,7 +139,7 @@ fn keys_of_targets_are_checked_where_they_stand() {
         ("metod = \"PUT\"", &[":4:1", "did you mean \"method\""]),
         ("subprotocol = \"x\"", &[":4:1", "only a WebSocket"]),
         ("headers = \"X: 1\"", &[":4:11", "{ Name = \"value\" }"]),
-        ("headers = { X = 1 }", &[":4:13", "headers.X", "text in quotes"]),
+        ("headers = { X = 1 }", &[":4:17", "headers.X", "text in quotes"]),
         ("headers = { Content-Length = \"3\" }", &[":4:13", "Content-Length", "its length"]),
         ("headers = { Host = \"x\" }", &[":4:13", "taken from url"]),
         ("headers = { connection = \"close\" }", &[":4:13", "connections.lifetime"]),
@@ -147,7 +147,7 @@ fn keys_of_targets_are_checked_where_they_stand() {
         ("headers = { Sec-WebSocket-Protocol = \"x\" }", &[":4:13", "subprotocol = "]),
         ("headers = { \"X Y\" = \"x\" }", &[":4:13", "\"X Y\"", "hyphens"]),
         ("headers = { X-A = \"1\", x-a = \"2\" }", &["x-a", "occurs twice"]),
-        ("headers = { X = \"s3cret\\nX: 1\" }", &[":4:13", "line break"]),
+        ("headers = { X = \"s3cret\\nX: 1\" }", &[":4:17", "line break"]),
     ] {
         bench.write("pushbench.toml", &format!("{begin}{matched}{line}\n"));
         let ended = bench.run(&["run", "--arm", "webhook@t"]);

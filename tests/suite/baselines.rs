@@ -166,7 +166,7 @@ fn what_takes_no_events_is_refused_with_what_to_type() {
             .fails(64, &["needs a token", "PUSHBENCH_TOKEN="]);
     }
     bench.write("pushbench.toml", "[target.mine.sse]\nurl = \"http://127.0.0.1:1/\"\n");
-    bench.run(&["run", "--arm", "webhook@mine"]).fails(64, &["is not a transport"]);
+    bench.run(&["run", "--arm", "webhook@mine"]).fails(64, &["are only delivered to subscribers"]);
     let listed = bench.run(&["list", "transports"]).out;
     let flows = |name: &str| {
         let line = listed.lines().find(|l| l.starts_with(name)).unwrap();

@@ -238,7 +238,7 @@ fn mistaken_messages_are_refused_where_they_stand() {
             format!(
                 "{hook}headers = {{ A = '{{tokn}}' }}\nhello = [{{ url = 'http://127.0.0.1:1/', await = '{{token}}' }}]"
             ),
-            "1:9",
+            "1:11",
             "a: {tokn} is captured by no await of hello (did you mean \"token\"?)",
         ),
     ] {
