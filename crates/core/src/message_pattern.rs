@@ -146,7 +146,9 @@ impl MessagePattern {
             return Some(format!("it does not begin with {}", String::from_utf8_lossy(digits)));
         };
         match serde_json::from_slice(json) {
-            Ok(value) => node.difference(&value, ""),
+            Ok(value) => node
+                .difference(&value, "")
+                .or_else(|| Some("it has a member twice, with different values".to_owned())),
             Err(_) => Some("it is not JSON".to_owned()),
         }
     }

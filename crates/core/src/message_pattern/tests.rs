@@ -110,6 +110,10 @@ fn a_message_that_does_not_fit_says_why() {
         (r#"{"type":"next","id":"00000000000000ff","payload":{"a":[]}}"#, "it has no /payload/a/0"),
         (r#"{"type":"next","id":"00000000000000ff","payload":7}"#, "/payload is 7"),
         ("[]", "it is a list"),
+        (
+            r#"{"type":"next","id":"00000000000000ff","id":"0000000000000001","payload":{"a":[{}]}}"#,
+            "it has a member twice, with different values",
+        ),
         ("hello", "it is not JSON"),
     ] {
         assert_eq!(difference(next, message).as_deref(), Some(why), "{message}");
