@@ -1,7 +1,7 @@
 //! `pushbench check` starts nothing, finds every mistake, and says what a run would do; `pushbench init` proposes
 //! what passes it.
 
-use crate::common::{Bench, SHORT, json};
+use crate::common::{Bench, SHORT, json, turn};
 
 const USAGE: i32 = 64;
 
@@ -208,6 +208,7 @@ fn init_writes_the_example_where_nothing_can_be_proposed() {
 
 #[test]
 fn a_proposed_program_is_measured_as_it_is_written() {
+    let _turn = turn::measuring();
     if std::process::Command::new("node").arg("--version").output().is_err() {
         assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "node is missing");
         eprintln!("skipped: node is missing: apt install nodejs");

@@ -1,7 +1,7 @@
 //! A server of one's own without any file: `--webhook`, `--websocket`, `--command`, and how its answers are
 //! matched where nobody says it.
 
-use crate::common::{Bench, PUSHBENCH, SHORT, json, short};
+use crate::common::{Bench, PUSHBENCH, SHORT, json, short, turn};
 use crate::verify::server::{serve, talking};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -54,6 +54,7 @@ fn measured(bench: &Bench, dir: &str, labels: &[&str]) {
 
 #[test]
 fn two_addresses_of_running_servers_are_compared_and_reproduced() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     let (hook, socket) = (Server::start("webhook"), Server::start("websocket"));
     let hook = format!("http://{}/webhook", hook.1);
@@ -91,6 +92,7 @@ fn two_addresses_of_running_servers_are_compared_and_reproduced() {
 
 #[test]
 fn a_command_starts_a_program_for_each_arm() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     // One program that serves both, as most do: here it is chosen by a variable.
     let script = "#!/bin/sh\ntest \"$GREETING\" = 'good day' || exit 9\nexec \"$1\" serve \"$2\" --listen \
@@ -114,6 +116,7 @@ fn a_command_starts_a_program_for_each_arm() {
 
 #[test]
 fn options_win_over_a_description_of_that_name_and_say_so() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     let server = Server::start("webhook");
     let url = format!("http://{}/webhook", server.1);
@@ -182,6 +185,7 @@ ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Hooks).serve_forever()
 
 #[test]
 fn the_first_look_finds_how_answers_are_matched() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     if Command::new("python3").arg("--version").output().is_err() {
         assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "python3 is missing");
@@ -235,6 +239,7 @@ fn the_first_look_finds_how_answers_are_matched() {
 
 #[test]
 fn a_greeting_is_no_answer() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     // It greets, says something before each answer, and its answers have the id.
     let url = format!("ws://127.0.0.1:{}/", talking("welcome", "beat", true));
@@ -278,6 +283,7 @@ fn a_greeting_is_no_answer() {
 
 #[test]
 fn a_publisher_needs_no_match_either() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     bench.write(
         "pushbench.toml",
@@ -347,6 +353,7 @@ const COMMANDS: [&str; 4] = [
 
 #[test]
 fn the_commands_of_the_readme_measure_a_strangers_server() {
+    let _turn = turn::measuring();
     let readme =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let section = readme.split("## Measure your own server").nth(1).unwrap();

@@ -1,7 +1,7 @@
 //! Secrets: `${NAME}` in a description. Targets send them back and print them in every way; nothing that
 //! pushbench writes, prints or starts contains one.
 
-use crate::common::{Bench, Ended, ended, json};
+use crate::common::{Bench, Ended, ended, json, turn};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -194,6 +194,7 @@ fn short<'a>(args: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn a_run_that_succeeds_shows_no_secret() {
+    let _turn = turn::measuring();
     if python_is_missing() {
         return;
     }
@@ -262,6 +263,7 @@ fn what_fails_shows_no_secret() {
 /// Results are read by their words: a secret that is one of them must not change them.
 #[test]
 fn a_secret_that_is_an_ordinary_word_leaves_results_readable() {
+    let _turn = turn::measuring();
     let bench = Bench::new();
     bench.write(
         "pushbench.toml",
