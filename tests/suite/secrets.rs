@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Variables and their values: characters that are escaped in headers, URLs, JSON and HTML, behind a beginning
 /// that is escaped nowhere and occurs nowhere else.
 const SECRETS: [(&str, &str); 4] = [
-    ("HEADER_TOKEN", "Zq7h3ad3r\"h\\e'a & <d> +e%r"),
-    ("QUERY_KEY", "Zq7qu3ry/k?e&y=\"ü\\ <y>+ #%41"),
-    ("BODY_KEY", "Zq7b0dyk3y\"b\\o'd <é> & {Y}"),
-    ("SUBSCRIBE_KEY", "Zq7sub5cr1be&\"k\\e<y>"),
+    ("HEADER_TOKEN", "Zq7-h3ad3r\"h\\e'a & <d> +e%r"),
+    ("QUERY_KEY", "Zq7-qu3ry/k?e&y=\"ü\\ <y>+ #%41"),
+    ("BODY_KEY", "Zq7-b0dyk3y\"b\\o'd <é> & {Y}"),
+    ("SUBSCRIBE_KEY", "Zq7-sub5cr1be&\"k\\e<y>"),
 ];
-const MARK: &str = "Zq7";
+const MARK: &str = "Zq7-";
 
 /// Sends back what it gets, and prints it, as its first argument says.
 const ECHO: &str = r#"
