@@ -157,6 +157,13 @@ fn check_options(
         match option {
             ArmOption::Callback => check_callback(name, spec, manifest, builtin)?,
             ArmOption::Stuck => check_stuck(name, spec, builtin)?,
+            ArmOption::Tls | ArmOption::Token | ArmOption::Signed => {
+                let plain = spec.without(option);
+                return Err(Error::usage(format!(
+                    "--arm {name}: +{} is not available there: write --arm {plain}",
+                    option.name()
+                )));
+            }
         }
     }
     Ok(())

@@ -8,6 +8,12 @@ use std::fmt;
 /// What is added to a transport. A newcomer registers here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArmOption {
+    /// TLS 1.3 between socket and protocol.
+    Tls,
+    /// Each request, or each handshake of a connection that carries many events, has a bearer token.
+    Token,
+    /// Each event is signed, as Standard Webhooks describes it.
+    Signed,
     /// Answers come back by a callback.
     Callback,
     /// One more of the subscribers is stuck, beside an arm in which it is healthy.
@@ -16,11 +22,20 @@ pub enum ArmOption {
 
 impl ArmOption {
     /// Every option there is.
-    pub const ALL: [ArmOption; 2] = [ArmOption::Callback, ArmOption::Stuck];
+    pub const ALL: [ArmOption; 5] = [
+        ArmOption::Tls,
+        ArmOption::Token,
+        ArmOption::Signed,
+        ArmOption::Callback,
+        ArmOption::Stuck,
+    ];
 
     /// The name in arms, without the plus sign.
     pub fn name(self) -> &'static str {
         match self {
+            ArmOption::Tls => "tls",
+            ArmOption::Token => "token",
+            ArmOption::Signed => "signed",
             ArmOption::Callback => "callback",
             ArmOption::Stuck => "stuck",
         }
@@ -29,7 +44,7 @@ impl ArmOption {
     /// Whether a server that takes events has a part in it; else the driver and its subscribers alone.
     pub fn at_receiver(self) -> bool {
         match self {
-            ArmOption::Callback => true,
+            ArmOption::Tls | ArmOption::Token | ArmOption::Signed | ArmOption::Callback => true,
             ArmOption::Stuck => false,
         }
     }
@@ -188,7 +203,7 @@ mod tests {
             ("webhook@", "TRANSPORT@TARGET"),
             ("webhok@builtin", "did you mean \"webhook\""),
             ("webhook+calback@builtin", "did you mean \"callback\""),
-            ("webhook+@builtin", "there are callback, stuck"),
+            ("webhook+@builtin", "there are tls, token, signed, callback, stuck"),
             ("webhook+stuck+stuck@builtin", "+stuck is given twice"),
         ] {
             let message = ArmSpec::parse(name).unwrap_err().to_string();
