@@ -3,14 +3,20 @@
 use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::publishing::{self, Keep, TOKEN_VARIABLE};
+use pushbench_core::scenario::KeyKind;
 use pushbench_core::scenario::payload::{LEAST_ANSWER, MAX_BYTES};
 use pushbench_core::transport::{CARRIERS, Carrier, Transport};
 use pushbench_core::units;
+use pushbench_host::input;
+use pushbench_host::results_store::write_atomically;
 use pushbench_server::handler::Handler;
 use pushbench_server::publisher;
 use pushbench_server::serve::{ServeOptions, Work, serve};
 use pushbench_sut::manifest::BUILTIN;
-use std::net::SocketAddr;
+use pushbench_wire::tls::ServerTls;
+use pushbench_wire::tls::certificates::Certificates;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
@@ -22,6 +28,15 @@ pub struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: String,
+    /// With +tls: PEM file of its certificate; one is made when left out
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// With +tls: PEM file of the certificate's private key
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// With +tls: writes here whom clients must trust: the authority of the certificate that was made
+    #[arg(long, value_name = "FILE", conflicts_with = "cert")]
+    cert_out: Option<PathBuf>,
     /// Sleeps this long per event
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     delay: Option<Duration>,
@@ -114,8 +129,43 @@ pub fn run(args: &Args) -> Result<()> {
         }
         (false, None) => return Err(takes_nothing(transport)),
     };
+    let tls = tls(&spec, args, listen.ip())?;
     pushbench_host::descriptors::raise_descriptors();
-    serve(&ServeOptions { listen, threads: usize::from(args.threads), work })
+    serve(&ServeOptions { listen, threads: usize::from(args.threads), tls, work })
+}
+
+/// The server's end of TLS, where the arm has it.
+fn tls(spec: &ArmSpec, args: &Args, listen: IpAddr) -> Result<Option<ServerTls>> {
+    let given = [("--cert", &args.cert), ("--key", &args.key), ("--cert-out", &args.cert_out)];
+    if !spec.has(ArmOption::Tls) {
+        return match given.into_iter().find(|(_, value)| value.is_some()) {
+            None => Ok(None),
+            Some((option, _)) => Err(Error::usage(format!(
+                "{option}: this server has no TLS: write pushbench serve {}+tls",
+                args.arm
+            ))),
+        };
+    }
+    let made = |e| Error::harness(format!("cannot make a certificate: {e}"));
+    let (Some(cert), Some(key)) = (&args.cert, &args.key) else {
+        let certificates =
+            Certificates::make(KeyKind::P256, &[listen.to_string()]).map_err(made)?;
+        if let Some(path) = &args.cert_out {
+            write_atomically(path, certificates.ca.as_bytes())?;
+        }
+        return ServerTls::new(&certificates.cert, &certificates.key).map(Some).map_err(made);
+    };
+    let read = |option: &str, path: &Path| {
+        input::text(path, input::WRITTEN).map_err(|e| Error::usage(format!("{option}: {e}")))
+    };
+    let (cert_text, key_text) = (read("--cert", cert)?, read("--key", key)?);
+    ServerTls::new(&cert_text, &key_text).map(Some).map_err(|e| {
+        Error::usage(format!(
+            "--cert {} --key {}: {e}: name PEM files of a certificate chain and of its private key",
+            cert.display(),
+            key.display()
+        ))
+    })
 }
 
 /// Refuses options that do not apply to a server.

@@ -341,6 +341,9 @@ pub(crate) fn prepare_arms(
     progress: &mut dyn Progress,
 ) -> Result<()> {
     let Some(point) = question.points.first() else { return Ok(()) };
+    for arm in &mut *arms {
+        arm.manifest = arm.manifest.clone().with_tls_settings(point.scenario.tls);
+    }
     let template = Template::of(&point.scenario);
     let context = verify::VerifyContext { cpus: &placement.target, interrupt, template: &template };
     arms::prepare(arms, &context, point.scenario.load.timeout, &mut |line| progress.say(line))

@@ -218,10 +218,12 @@ fn probe_one(
     examine: impl Fn(&ProbeTarget<'_>) -> ProbeResult,
 ) -> Result<Findings> {
     let template = subject.manifest.event_template(context.template);
-    let (address, request_options) = (running.address().clone(), running.request_options().clone());
+    let (address, tls) = (running.address().clone(), running.tls().cloned());
+    let request_options = running.request_options().clone();
     let described = (subject.manifest, &request_options);
+    let reached = (address, tls.as_ref());
     let target =
-        ProbeTarget::new(subject.carrier, address, described, &template, context.interrupt);
+        ProbeTarget::new(subject.carrier, reached, described, &template, context.interrupt);
     let mut result = examine(&target);
     result.list.extend(effective_config(running));
     result.list.sort_by_key(|f| f.aspect);

@@ -10,6 +10,7 @@ use pushbench_sut::manifest::Manifest;
 use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::response_body;
+use pushbench_wire::tls::ClientTls;
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -31,6 +32,8 @@ const MOST_UNMATCHED: usize = 16;
 pub(super) struct ProbeTarget<'a> {
     pub carrier: Carrier,
     pub address: Resolved,
+    /// How connections there are encrypted; nothing without TLS.
+    pub tls: Option<&'a ClientTls>,
     pub matching: Matching,
     pub request_options: &'a RequestOptions,
     /// The events as they are sent on the latest connection.
@@ -49,7 +52,7 @@ pub(super) struct ProbeTarget<'a> {
 impl<'a> ProbeTarget<'a> {
     pub fn new(
         carrier: Carrier,
-        address: Resolved,
+        (address, tls): (Resolved, Option<&'a ClientTls>),
         (manifest, request_options): (&Manifest, &'a RequestOptions),
         template: &'a Template,
         interrupt: &'a AtomicBool,
@@ -58,6 +61,7 @@ impl<'a> ProbeTarget<'a> {
         ProbeTarget {
             carrier,
             address,
+            tls,
             matching: manifest.matching,
             request_options,
             named_at: match (&request_options.answer, &request_options.id_at) {

@@ -1,10 +1,12 @@
 //! A blocking socket that never waits longer than it may, and remembers how its peer began.
 
 use crate::verify::no_answer::NoAnswer;
+use crate::verify::probe_connection::ProbeTarget;
 use pushbench_wire::stream::Stream;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,37 +27,39 @@ pub(super) type FirstBytes = Rc<RefCell<Vec<u8>>>;
 /// Whoever uses it reads and writes through the stream over the socket.
 pub(super) struct RecordingSocket<'a> {
     stream: Stream<Socket<'a>>,
+    waiting: Rc<Waiting<'a>>,
     first: FirstBytes,
 }
 
-/// Its asynchronous calls block until they are done, hence are never pending.
-struct Socket<'a> {
+/// The socket below the stream. It never blocks: TLS reads until nothing more has come.
+struct Socket<'a>(Rc<Waiting<'a>>);
+
+/// A connected socket, and how long one may wait for it.
+struct Waiting<'a> {
     interrupt: &'a AtomicBool,
     tcp: TcpStream,
     until: Cell<Instant>,
-}
-
-/// The outcome of an asynchronous call on such a socket.
-fn blocking<T>(call: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(done) => done,
-        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-    }
+    /// For what the last call that could not be done has to wait.
+    wanted: Cell<PollFlags>,
 }
 
 impl<'a> RecordingSocket<'a> {
-    pub fn connect(address: SocketAddr, interrupt: &'a AtomicBool) -> Result<Self, NoAnswer> {
+    pub fn connect(target: &ProbeTarget<'a>) -> Result<Self, NoAnswer> {
+        let (address, interrupt) = (target.address.socket, target.interrupt);
         let refused = |e: io::Error| NoAnswer::Refused(format!("{address}: {e}"));
         let tcp = TcpStream::connect_timeout(&address, CONNECT).map_err(refused)?;
-        tcp.set_nodelay(true).map_err(refused)?;
+        tcp.set_nodelay(true).and_then(|()| tcp.set_nonblocking(true)).map_err(refused)?;
         let until = Cell::new(Instant::now() + CONNECT);
-        let stream = blocking(Stream::connect(Socket { interrupt, tcp, until }));
-        Ok(RecordingSocket { stream: stream.map_err(refused)?, first: FirstBytes::default() })
+        let wanted = Cell::new(PollFlags::empty());
+        let waiting = Rc::new(Waiting { interrupt, tcp, until, wanted });
+        let connecting = Stream::connect(Socket(waiting.clone()), target.tls);
+        let stream = waiting.blocking(connecting).map_err(refused)?;
+        Ok(RecordingSocket { stream, waiting, first: FirstBytes::default() })
     }
 
     /// What follows may take this long altogether.
     pub(crate) fn may_take(&mut self, time_limit: Duration) {
-        self.stream.socket().until.set(Instant::now() + time_limit);
+        self.waiting.until.set(Instant::now() + time_limit);
     }
 
     /// The first bytes that came.
@@ -65,26 +69,41 @@ impl<'a> RecordingSocket<'a> {
 
     /// Its end will be a reset.
     pub(crate) fn reset_when_dropped(&self) {
-        let socket = socket2::SockRef::from(&self.stream.socket().tcp);
+        let socket = socket2::SockRef::from(&self.waiting.tcp);
         let _already_gone = socket.set_linger(Some(Duration::ZERO));
     }
 }
 
-impl Socket<'_> {
-    /// Repeats the attempt until it succeeds, its time limit passes or the user interrupts.
-    fn until_limit(
-        &self,
-        mut attempt: impl FnMut(Duration) -> io::Result<usize>,
-    ) -> io::Result<usize> {
+impl Waiting<'_> {
+    /// The outcome of an asynchronous call: repeats the attempt until it is done, its time limit passes or the
+    /// user interrupts.
+    fn blocking<T>(&self, call: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let mut call = pin!(call);
         loop {
             let left = self.until.get().saturating_duration_since(Instant::now());
             if left.is_zero() || self.interrupt.load(Ordering::Relaxed) {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            match attempt(left.min(INTERRUPT_CHECK)) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                other => return other,
+            if let Poll::Ready(done) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                return done;
             }
+            let mut fds = [PollFd::new(&self.tcp, self.wanted.replace(PollFlags::empty()))];
+            let at_most = Timespec::try_from(left.min(INTERRUPT_CHECK)).ok();
+            match poll(&mut fds, at_most.as_ref()) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The outcome of a system call, which may have to be repeated when the socket is ready for it.
+    fn polled<T>(&self, wanted: PollFlags, outcome: io::Result<T>) -> Poll<io::Result<T>> {
+        match outcome {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                self.wanted.set(self.wanted.get() | wanted);
+                Poll::Pending
+            }
+            other => Poll::Ready(other),
         }
     }
 }
@@ -95,12 +114,8 @@ impl AsyncRead for Socket<'_> {
         _: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let n = self.until_limit(|at_most| {
-            self.tcp.set_read_timeout(Some(at_most))?;
-            (&self.tcp).read(buf.initialize_unfilled())
-        })?;
-        buf.advance(n);
-        Poll::Ready(Ok(()))
+        let outcome = (&self.0.tcp).read(buf.initialize_unfilled());
+        self.0.polled(PollFlags::IN, outcome).map_ok(|n| buf.advance(n))
     }
 }
 
@@ -110,10 +125,7 @@ impl AsyncWrite for Socket<'_> {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.until_limit(|at_most| {
-            self.tcp.set_write_timeout(Some(at_most))?;
-            (&self.tcp).write(bytes)
-        }))
+        self.0.polled(PollFlags::OUT, (&self.0.tcp).write(bytes))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -121,13 +133,13 @@ impl AsyncWrite for Socket<'_> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.tcp.shutdown(Shutdown::Write))
+        Poll::Ready(self.0.tcp.shutdown(Shutdown::Write))
     }
 }
 
 impl Read for RecordingSocket<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = blocking(self.stream.read(buffer))?;
+        let n = self.waiting.blocking(self.stream.read(buffer))?;
         let mut first = self.first.borrow_mut();
         let room = FIRST_BYTES.saturating_sub(first.len());
         first.extend_from_slice(&buffer[..n.min(room)]);
@@ -137,10 +149,10 @@ impl Read for RecordingSocket<'_> {
 
 impl Write for RecordingSocket<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        blocking(self.stream.write(bytes))
+        self.waiting.blocking(self.stream.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        blocking(self.stream.flush())
+        self.waiting.blocking(self.stream.flush())
     }
 }

@@ -22,7 +22,7 @@ impl<'a> ProbeConnection<'a> for Tcp<'a> {
 
     fn open(target: &ProbeTarget<'a>) -> Result<Self, NoAnswer> {
         Ok(Tcp {
-            recording_socket: RecordingSocket::connect(target.address.socket, target.interrupt)?,
+            recording_socket: RecordingSocket::connect(target)?,
             time_limit: target.time_limit(),
         })
     }

@@ -52,10 +52,7 @@ impl<'a> ProbeConnection<'a> for Webhook<'a> {
 
     fn open(target: &ProbeTarget<'a>) -> Result<Self, NoAnswer> {
         Ok(Webhook {
-            reader: ResponseReader::new(RecordingSocket::connect(
-                target.address.socket,
-                target.interrupt,
-            )?),
+            reader: ResponseReader::new(RecordingSocket::connect(target)?),
             head: head(target),
             request_options: target.request_options,
             time_limit: target.time_limit(),

@@ -43,8 +43,7 @@ impl<'a> ProbeConnection<'a> for Websocket<'a> {
     const PIPELINED: bool = true;
 
     fn open(target: &ProbeTarget<'a>) -> Result<Self, NoAnswer> {
-        let mut recording_socket =
-            RecordingSocket::connect(target.address.socket, target.interrupt)?;
+        let mut recording_socket = RecordingSocket::connect(target)?;
         recording_socket.may_take(target.time_limit());
         let (recording_socket, received) =
             shake(recording_socket, &request(target)?, target.request_options)?;

@@ -300,6 +300,7 @@ fn job_of(group: &TrialGroup, targets: &[Running], shard: usize, of: usize) -> R
             spec: trial_arm.spec.clone(),
             carrier: trial_arm.carrier(),
             address: target.address().clone(),
+            tls: target.tls().cloned(),
             subscribers: fanout::subscribers(group, trial_arm, target)?,
             matched: trial_arm.manifest.matched(),
             request_options: target.request_options().clone(),

@@ -11,6 +11,7 @@ use pushbench_host::clock;
 use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
+use pushbench_wire::tls::ClientTls;
 use std::rc::Rc;
 
 /// Serves a slot until its feed ends.
@@ -58,17 +59,15 @@ pub async fn keep<C: Client>(
     }
 }
 
-/// Opens the warm connections of an arm, a few at a time.
-pub(crate) async fn warm_up<C: Client>(
-    count: usize,
-    connect_config: &ConnectConfig,
-) -> Result<Vec<C>, Fault> {
+/// Opens the warm connections of the slots, a few at a time.
+pub(crate) async fn warm_up<C: Client>(slots: &[Rc<ConnectConfig>]) -> Result<Vec<C>, Fault> {
     /// Below the accept backlog of any server, so that no SYN is dropped and retried a second later.
     const AT_ONCE: usize = 64;
-    let mut open = Vec::with_capacity(count);
-    while open.len() < count {
-        let batch = AT_ONCE.min(count - open.len());
-        let opening = (0..batch).map(|_| C::open(connect_config));
+    let mut open = Vec::with_capacity(slots.len());
+    for batch in slots.chunks(AT_ONCE) {
+        let opening = batch.iter().map(async |slot| {
+            C::open(&ConnectConfig { warm: true, ..ConnectConfig::clone(slot) }).await
+        });
         open.extend(futures_util::future::try_join_all(opening).await?);
     }
     Ok(open)
@@ -92,6 +91,8 @@ pub trait Client: Sized + 'static {
 pub struct ConnectConfig {
     /// The target.
     pub address: Rc<Resolved>,
+    /// How its connections are encrypted; nothing without TLS.
+    pub tls: Option<ClientTls>,
     /// How answers find their events.
     pub matched: Matched,
     /// What it wants of requests and handshakes.

@@ -7,6 +7,7 @@ use pushbench_core::record::wire::Traffic;
 use pushbench_host::{arrival, clock, tcp_info};
 use pushbench_wire::fault::Fault;
 use pushbench_wire::stream::Stream;
+use pushbench_wire::tls::ClientTls;
 use socket2::SockRef;
 use std::cell::Cell;
 use std::io;
@@ -84,11 +85,12 @@ impl InstrumentedSocket {
     pub async fn connect(
         connect_config: &ConnectConfig,
     ) -> Result<Stream<InstrumentedSocket>, Fault> {
-        let ConnectConfig { address, max_segment, ledger, .. } = connect_config;
+        let ConnectConfig { address, tls, max_segment, ledger, .. } = connect_config;
+        let begun = clock::now();
         let tcp = connected(address.socket, None, *max_segment).await?;
         ledger.connected();
         let stamped = InstrumentedSocket::over(tcp, ledger, TrafficKind::Events);
-        Stream::connect(stamped).await.map_err(Fault::refused)
+        encrypted(stamped, tls.as_ref(), begun).await
     }
 
     /// The same for subscriber `number`, from a source address of its own.
@@ -101,7 +103,7 @@ impl InstrumentedSocket {
         let _dated_by_reads_without = arrival::enable(tcp.as_fd());
         ledger.delivery_connected();
         let stamped = InstrumentedSocket::over(tcp, ledger, TrafficKind::Deliveries);
-        Stream::connect(stamped).await.map_err(Fault::refused)
+        encrypted(stamped, None, 0).await
     }
 
     /// A connection that a subscriber has accepted. Its listener has the kernel date what arrives.
@@ -120,7 +122,7 @@ impl InstrumentedSocket {
     pub async fn accept(self) -> Option<Stream<InstrumentedSocket>> {
         let ledger = self.ledger.clone();
         let note = |e| ledger.fault(&format!("an accepted connection cannot be set up: {e}"));
-        Stream::accept(self).await.map_err(note).ok()
+        Stream::accept(self, None).await.map_err(note).ok()
     }
 
     fn over(tcp: TcpStream, ledger: &Rc<Ledger>, carries: TrafficKind) -> InstrumentedSocket {
@@ -162,6 +164,20 @@ impl SetupTraffic {
     pub fn end(self) {
         self.carried.set(tcp_info::traffic(self.socket.as_fd()));
     }
+}
+
+/// The stream over a connected socket. `begun`: before it was connected.
+async fn encrypted(
+    socket: InstrumentedSocket,
+    tls: Option<&ClientTls>,
+    begun: u64,
+) -> Result<Stream<InstrumentedSocket>, Fault> {
+    let (ledger, connected) = (socket.ledger.clone(), clock::now());
+    let stream = Stream::connect(socket, tls).await.map_err(Fault::refused)?;
+    if let Some(negotiated) = stream.negotiated() {
+        ledger.handshake(&negotiated, Some(connected - begun), clock::now() - connected);
+    }
+    Ok(stream)
 }
 
 /// A connection with TCP_NODELAY. A cap of the segment size set before the handshake limits what the

@@ -34,6 +34,7 @@ use pushbench_host::usage;
 use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
+use pushbench_wire::tls::ClientTls;
 use pushbench_wire::webhook::CALLBACK_URL;
 use std::cell::Cell;
 use std::io;
@@ -54,6 +55,8 @@ pub struct ArmJob {
     pub carrier: Carrier,
     /// Where to.
     pub address: Resolved,
+    /// How connections there are encrypted; nothing without TLS.
+    pub tls: Option<ClientTls>,
     /// How answers are matched.
     pub matched: Matched,
     /// What it wants of requests and handshakes.
@@ -254,6 +257,7 @@ async fn connect(
     let queue = EventQueue::new(ledger.clone(), source, arm.connections, job.load.backlog);
     let connect_config = ConnectConfig {
         address: Rc::new(arm.address.clone()),
+        tls: arm.tls.clone(),
         matched: arm.matched.clone(),
         template: Rc::new(request_options.wrapped(&arm.template, &Captured::new())),
         events: Rc::new(arm.template.clone()),
@@ -263,7 +267,7 @@ async fn connect(
         max_segment: job.max_segment,
         ledger: ledger.clone(),
         spec: Rc::new(arm.spec.clone()),
-        warm: true,
+        warm: false,
     };
     let slots =
         ConnectionSlots { connect_config, queue: &queue, count: arm.connections, tasks: &tasks };
@@ -305,12 +309,21 @@ struct ConnectionSlots<'a> {
 }
 
 impl ConnectionSlots<'_> {
+    /// What the connections of each slot need: the same, but for the TLS sessions that they resume.
+    fn configs(&self) -> Vec<Rc<ConnectConfig>> {
+        let Some(tls) = &self.connect_config.tls else {
+            return vec![Rc::new(self.connect_config.clone()); self.count];
+        };
+        let own = |_| ConnectConfig { tls: Some(tls.of_its_own()), ..self.connect_config.clone() };
+        (0..self.count).map(own).map(Rc::new).collect()
+    }
+
     async fn start<C: Client>(self) -> Result<(), Fault> {
-        let warm = warm_up::<C>(self.count, &self.connect_config).await?;
-        let again = Rc::new(ConnectConfig { warm: false, ..self.connect_config });
-        for (slot, client) in warm.into_iter().enumerate() {
-            let feed = self.queue.feed(slot);
-            self.tasks.spawn(keep::<C>(client, again.clone(), feed, again.ledger.clone()));
+        let slots = self.configs();
+        let warm = warm_up::<C>(&slots).await?;
+        for (slot, (client, config)) in warm.into_iter().zip(slots).enumerate() {
+            let (feed, ledger) = (self.queue.feed(slot), config.ledger.clone());
+            self.tasks.spawn(keep::<C>(client, config, feed, ledger));
         }
         Ok(())
     }

@@ -36,7 +36,11 @@ impl Client for Tcp {
     }
 
     async fn carry(mut self, feed: Feed, _ledger: Rc<Ledger>) -> Result<(), Fault> {
-        pipeline::carry(&mut self.framed, &self.connect_config, self.read_times, &feed).await
+        let Tcp { connect_config, framed, read_times } = &mut self;
+        pipeline::carry(framed, connect_config, read_times.clone(), &feed).await?;
+        framed.stream.socket().account();
+        poll_fn(|cx| Poll::Ready(framed.stream.close_notify(cx))).await;
+        Ok(())
     }
 }
 

@@ -123,6 +123,7 @@ impl Socket {
         };
         self.control(opcode, &payload);
         let _not_waited_for = self.unwritten.poll_written(&mut self.io, cx);
+        self.io.close_notify(cx);
     }
 
     fn control(&mut self, opcode: u8, payload: &[u8]) {

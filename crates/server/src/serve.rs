@@ -13,6 +13,7 @@ use pushbench_core::transport::Carrier;
 use pushbench_host::{console, tcp_info};
 use pushbench_wire::libraries;
 use pushbench_wire::stream::Stream;
+use pushbench_wire::tls::ServerTls;
 use std::io::{self};
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
@@ -25,6 +26,8 @@ use tokio::net::{TcpListener, TcpStream};
 const BACKLOG: u32 = 4096;
 /// How long to wait before accepting again after an error such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+/// A client that has not finished its TLS handshake by then is disconnected.
+const HANDSHAKE: Duration = Duration::from_secs(30);
 /// How often a publisher looks for deliveries that were not acknowledged in time.
 const SWEEP: Duration = Duration::from_millis(250);
 
@@ -35,6 +38,8 @@ pub struct ServeOptions {
     pub listen: SocketAddr,
     /// Runtime threads; one means tokio's current-thread runtime.
     pub threads: usize,
+    /// Its end of TLS; nothing without.
+    pub tls: Option<ServerTls>,
     /// What it does.
     pub work: Work,
 }
@@ -157,7 +162,7 @@ async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
     loop {
         match listener.accept().await {
             Ok((socket, _)) => {
-                tokio::spawn(connection(service.clone(), socket));
+                tokio::spawn(connection(service.clone(), options.tls.clone(), socket));
             }
             Err(e) => {
                 console::error_line(&format!("cannot accept a connection: {e}"));
@@ -168,8 +173,9 @@ async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
 }
 
 /// An error of a connection does not affect the server.
-async fn connection(service: Service, socket: TcpStream) {
-    let Ok(stream) = Stream::accept(socket).await else { return };
+async fn connection(service: Service, tls: Option<ServerTls>, socket: TcpStream) {
+    let accepting = tokio::time::timeout(HANDSHAKE, Stream::accept(socket, tls.as_ref()));
+    let Ok(Ok(stream)) = accepting.await else { return };
     match service {
         Service::Take(Carrier::Webhook, h) => webhook::server::serve(h, None, stream).await,
         Service::Answer(h, to) => webhook::server::serve(h, Some(to), stream).await,

@@ -23,6 +23,7 @@ pub mod publisher;
 mod publishing_keys;
 mod ready;
 mod request_keys;
+pub mod run_keys;
 pub mod secret_text;
 pub mod setup;
 mod subscriber_urls;

@@ -6,18 +6,22 @@ use crate::description::{TargetDescription, Targets};
 use crate::ease_of_implementation;
 use crate::protocol_keys::HelloRequest;
 use crate::publisher::{PublishOptions, Publisher};
+use crate::run_keys;
+use crate::run_keys::RunKeys;
 use include_dir::Dir;
-use pushbench_core::arm::ArmSpec;
+use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::{Matched, Matching};
 use pushbench_core::origin::Origin;
 use pushbench_core::record::ease::Ease;
+use pushbench_core::scenario::TlsSettings;
 use pushbench_core::suggest::did_you_mean;
 use pushbench_core::transport::{ALL, Transport};
 use pushbench_wire::endpoint::{Endpoint, Scheme};
 use pushbench_wire::request_options::RequestOptions;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The file in the working directory that describes a user's own targets.
@@ -82,9 +86,22 @@ pub struct Manifest {
     pub cwd: Option<String>,
     /// How easy it is to write, as far as it is known.
     pub ease: Option<Ease>,
+    /// How it is reached over TLS, where its URL says so.
+    pub tls: Option<TlsOptions>,
     /// It delivers what comes to `url` to subscribers; `None` for one that takes events.
     pub publisher: Option<Publisher>,
     pub(super) files: Files,
+}
+
+/// How a target is reached over TLS.
+#[derive(Debug, Clone, Default)]
+pub struct TlsOptions {
+    /// PEM certificates of those it may be signed by; `None` for the authority of the run.
+    pub ca: Option<String>,
+    /// The name in its certificate; the host of its URL when left out.
+    pub server_name: Option<String>,
+    /// The key of the run's certificate, and whether connections resume sessions.
+    pub settings: TlsSettings,
 }
 
 /// How the built-in servers are started.
@@ -122,7 +139,41 @@ impl Manifest {
                 words.extend([option.to_owned(), format!("{}ns", time.as_nanos())]);
             }
         }
-        Manifest::this_program(BUILTIN, transport, words)
+        let manifest = Manifest::this_program(BUILTIN, transport, words);
+        if spec.has(ArmOption::Tls) { manifest.over_tls() } else { manifest }
+    }
+
+    /// The same built-in server over TLS, with the certificate of the run.
+    fn over_tls(mut self) -> Manifest {
+        let words = ["--cert", "{cert}", "--key", "{key}"].map(str::to_owned);
+        self.command.get_or_insert_default().extend(words);
+        if let Some((scheme, rest)) = self.url.split_once("://") {
+            let scheme = Scheme::named(scheme).map(Scheme::over_tls);
+            self.url = scheme.map_or(self.url.clone(), |scheme| format!("{scheme}://{rest}"));
+        }
+        self.tls = Some(TlsOptions::default());
+        self
+    }
+
+    /// The same in a scenario with these settings.
+    #[must_use]
+    pub fn with_tls_settings(mut self, settings: TlsSettings) -> Manifest {
+        if let Some(tls) = &mut self.tls {
+            tls.settings = settings;
+        }
+        self
+    }
+
+    /// The keys of the run, where the target or its connections need them.
+    ///
+    /// # Errors
+    /// They cannot be made.
+    pub fn run_keys(&self) -> Result<Option<Arc<RunKeys>>> {
+        let words = self.command.iter().flatten().chain(self.env.iter().map(|(_, value)| value));
+        let named = words.into_iter().any(|word| run_keys::are_named_in(word));
+        let settings = self.tls.as_ref().map(|tls| tls.settings).unwrap_or_default();
+        let trusted = self.tls.as_ref().is_some_and(|tls| tls.ca.is_none());
+        (named || trusted).then(|| run_keys::of(settings.key)).transpose()
     }
 
     /// This program started with other words, which makes it a server that acknowledges by id and
@@ -165,6 +216,7 @@ impl Manifest {
             env: Vec::new(),
             cwd: None,
             ease: None,
+            tls: None,
             publisher: None,
             files: Files::None,
         }
@@ -274,6 +326,7 @@ pub(super) fn manifest(name: &str, (d, files): (TargetDescription, Files)) -> Re
         env: d.env,
         cwd: d.cwd,
         ease,
+        tls: None,
         publisher: None,
         files,
     })

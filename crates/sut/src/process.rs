@@ -1,12 +1,14 @@
 //! A target as a running program: started on a free port, ready, watched, stopped.
 
 use crate::manifest::{Manifest, PORT, Ready, SELF};
+use crate::run_keys::RunKeys;
 use crate::supervised::{CommandSpec, Supervised};
 use crate::{hello_requests, listening, port, program, ready, setup, subscriber_urls, tls};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::message_pattern::Captured;
 use pushbench_wire::endpoint::{Endpoint, Resolved, percent_encoded};
 use pushbench_wire::request_options::RequestOptions;
+use pushbench_wire::tls::ClientTls;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
 use std::net::SocketAddr;
@@ -37,6 +39,8 @@ pub struct Running {
     supervised: Option<Supervised>,
     /// Where it takes events: at the first of its addresses until it is ready.
     address: Resolved,
+    /// How connections there are encrypted.
+    tls: Option<ClientTls>,
     port: u16,
     /// The addresses that the host of its url has.
     addresses: Vec<SocketAddr>,
@@ -174,16 +178,22 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
         None => port::free_or_error()?,
     };
     let urls = subscriber_urls::of(manifest, restart_ports.map(|ports| ports.subscribers))?;
-    let fill = |text: &String| urls.filled(&text.replace(PORT, &port.to_string()));
+    let keys = manifest.run_keys()?;
+    let fill = |text: &String| {
+        let text = urls.filled(&text.replace(PORT, &port.to_string()));
+        keys.as_ref().map_or(text.clone(), |keys| keys.filled(&text))
+    };
     let url = fill(&manifest.url);
     let unusable =
         |why: String| Error::target(format!("target {}: url {url}: {why}", manifest.name));
     let endpoint = Endpoint::parse(&url).map_err(unusable)?;
+    let tls =
+        client_tls(manifest, &endpoint, keys.as_deref()).map_err(|e| unusable(e.to_string()))?;
     let addresses = endpoint.addresses().map_err(|e| {
         unusable(format!("cannot find host {}: {e}; check the name", endpoint.host))
     })?;
     let Some(words) = &manifest.command else {
-        return running_already(manifest, endpoint, &addresses).map_err(unusable);
+        return running_already(manifest, endpoint, tls, &addresses).map_err(unusable);
     };
     if fixed && restart_ports.is_none() && !becomes_free(&addresses) {
         return Err(unusable(format!(
@@ -218,12 +228,28 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
     Ok(Running {
         supervised: Some(supervised),
         address,
+        tls,
         port,
         addresses,
         subscriber_port: urls.port,
         request_options: manifest.request_options.clone(),
         captured: Captured::new(),
     })
+}
+
+/// How connections to the endpoint are encrypted; nothing where its scheme has no TLS.
+fn client_tls(
+    manifest: &Manifest,
+    endpoint: &Endpoint,
+    keys: Option<&RunKeys>,
+) -> io::Result<Option<ClientTls>> {
+    let Some(tls) = manifest.tls.as_ref().filter(|_| endpoint.scheme.is_tls()) else {
+        return Ok(None);
+    };
+    let ca = tls.ca.as_ref().or(keys.map(|keys| &keys.certificates.ca));
+    let ca = ca.ok_or_else(|| io::Error::other("nobody is trusted to sign its certificate"))?;
+    let name = tls.server_name.as_ref().unwrap_or(&endpoint.host);
+    ClientTls::new(ca, name, endpoint.scheme, tls.settings.resumption).map(Some)
 }
 
 /// Whether nothing listens there, at the latest in a moment: an earlier process of the target may just be ending.
@@ -254,6 +280,7 @@ fn includes(listener: SocketAddr, address: SocketAddr) -> bool {
 fn running_already(
     manifest: &Manifest,
     endpoint: Endpoint,
+    tls: Option<ClientTls>,
     addresses: &[SocketAddr],
 ) -> std::result::Result<Running, String> {
     let connects =
@@ -266,6 +293,7 @@ fn running_already(
             Ok(Running {
                 supervised,
                 address,
+                tls,
                 port: 0,
                 addresses,
                 subscriber_port: 0,
@@ -340,6 +368,11 @@ impl Running {
     /// Where events go.
     pub fn address(&self) -> &Resolved {
         &self.address
+    }
+
+    /// How connections to it are encrypted; nothing without TLS.
+    pub fn tls(&self) -> Option<&ClientTls> {
+        self.tls.as_ref()
     }
 
     /// What it wants of requests and handshakes.

@@ -15,6 +15,12 @@ pub enum Scheme {
     Ws,
     /// `tcp`
     Tcp,
+    /// `https`
+    Https,
+    /// `wss`
+    Wss,
+    /// `tls`: `tcp` over TLS
+    Tls,
 }
 
 impl Scheme {
@@ -29,14 +35,36 @@ impl Scheme {
         }
     }
 
-    /// The case of a scheme means nothing (RFC 3986, 3.1).
-    fn named(name: &str) -> Result<Scheme, String> {
+    /// The same protocol over TLS.
+    #[must_use]
+    pub fn over_tls(self) -> Scheme {
+        match self {
+            Scheme::Http | Scheme::Https => Scheme::Https,
+            Scheme::Ws | Scheme::Wss => Scheme::Wss,
+            Scheme::Tcp | Scheme::Tls => Scheme::Tls,
+        }
+    }
+
+    /// Whether it is over TLS.
+    pub fn is_tls(self) -> bool {
+        self == self.over_tls()
+    }
+
+    /// Whether it begins as HTTP does.
+    pub fn is_http(self) -> bool {
+        self.over_tls() != Scheme::Tls
+    }
+
+    /// The scheme of that name, or why there is none. Its case means nothing (RFC 3986, 3.1).
+    pub fn named(name: &str) -> Result<Scheme, String> {
         match name.to_ascii_lowercase().as_str() {
             "http" => Ok(Scheme::Http),
             "ws" => Ok(Scheme::Ws),
             "tcp" => Ok(Scheme::Tcp),
-            "https" | "wss" => Err("TLS is not supported yet: use http or ws".into()),
-            other => Err(format!("unknown scheme `{other}`: use http, ws or tcp")),
+            "https" => Ok(Scheme::Https),
+            "wss" => Ok(Scheme::Wss),
+            "tls" => Ok(Scheme::Tls),
+            other => Err(format!("unknown scheme `{other}`: use http, https, ws, wss, tcp or tls")),
         }
     }
 }
@@ -47,6 +75,9 @@ impl fmt::Display for Scheme {
             Scheme::Http => "http",
             Scheme::Ws => "ws",
             Scheme::Tcp => "tcp",
+            Scheme::Https => "https",
+            Scheme::Wss => "wss",
+            Scheme::Tls => "tls",
         })
     }
 }
@@ -92,7 +123,10 @@ impl Endpoint {
                 .filter(|port| *port != 0)
                 .ok_or_else(|| format!("`{text}` is not a port: write 1 to 65535"))?,
             (None, Scheme::Http | Scheme::Ws) => 80,
-            (None, Scheme::Tcp) => return Err("it has no port: write tcp://HOST:PORT".into()),
+            (None, Scheme::Https | Scheme::Wss) => 443,
+            (None, Scheme::Tcp | Scheme::Tls) => {
+                return Err(format!("it has no port: write {scheme}://HOST:PORT"));
+            }
         };
         if host.is_empty() {
             return Err("it has no valid host: write for example 127.0.0.1".into());
@@ -106,15 +140,18 @@ impl Endpoint {
         Ok(Endpoint { scheme, host: host.into(), port, authority: authority.into(), path })
     }
 
-    /// The same where the URL must have this scheme.
+    /// The same where the URL must have this scheme, with or without TLS.
     pub fn parse_as(scheme: Scheme, url: &str) -> Result<Endpoint, String> {
         if !url.contains("://") {
             return Err(format!("it has no scheme: write {scheme}://HOST:PORT/PATH"));
         }
         let endpoint = Endpoint::parse(url)?;
         match endpoint.scheme {
-            found if found == scheme => Ok(endpoint),
-            found => Err(format!("it is reached by {scheme}://, not {found}://")),
+            found if found.over_tls() == scheme.over_tls() => Ok(endpoint),
+            found => Err(format!(
+                "it is reached by {scheme}:// or {}://, not {found}://",
+                scheme.over_tls()
+            )),
         }
     }
 
@@ -206,8 +243,8 @@ mod tests {
         assert_eq!(parts("ws://[::1]?a").unwrap(), (Scheme::Ws, "::1".into(), 80, "/?a".into()));
         for bad in [
             "localhost:80",
-            "https://x/",
-            "WSS://x/",
+            "httpz://x/",
+            "tls://x/",
             "tcp://x",
             "http://x:0/",
             "http://a@b/",
@@ -218,7 +255,9 @@ mod tests {
         ] {
             assert!(parts(bad).is_err(), "{bad}");
         }
+        assert_eq!(parts("WSS://x").unwrap(), (Scheme::Wss, "x".into(), 443, "/".into()));
         assert!(Endpoint::parse_as(Scheme::Http, "http://x/").is_ok());
+        assert!(Endpoint::parse_as(Scheme::Http, "https://x/").is_ok());
         assert!(Endpoint::parse_as(Scheme::Ws, "http://x/").unwrap_err().contains("by ws://"));
         assert!(Endpoint::parse_as(Scheme::Ws, "x").unwrap_err().contains("write ws://"));
     }
@@ -241,7 +280,7 @@ mod tests {
         /// Most of them are URLs, and some are nearly.
         #[test]
         fn a_written_endpoint_is_read_as_itself_and_as_hyper_reads_it(
-            url in "(http|WS|tcp)://(127\\.0\\.0\\.1|localhost|\\[::1\\]|[a-z0-9.:@\\[\\]%-]{0,6})\
+            url in "(http|WS|tcp|https|wss)://(127\\.0\\.0\\.1|localhost|\\[::1\\]|[a-z0-9.:@\\[\\]%-]{0,6})\
                     (:[0-9]{0,5})?([/?#][!-~]{0,12}){0,3}"
         ) {
             let Ok(endpoint) = Endpoint::parse(&url) else { return Ok(()) };
@@ -252,7 +291,7 @@ mod tests {
             let host = authority.host();
             let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
             prop_assert_eq!(bare.unwrap_or(host), &endpoint.host);
-            prop_assert_eq!(authority.port_u16().unwrap_or(80), endpoint.port);
+            prop_assert_eq!(authority.port_u16().unwrap_or(if endpoint.scheme.is_tls() { 443 } else { 80 }), endpoint.port);
             prop_assert_eq!(uri.path_and_query().unwrap().to_string(), endpoint.path);
         }
     }

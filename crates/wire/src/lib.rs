@@ -18,5 +18,6 @@ pub mod sse;
 pub mod stream;
 pub mod subscriber_addresses;
 pub mod tcp;
+pub mod tls;
 pub mod webhook;
 pub mod websocket;

@@ -100,7 +100,7 @@ impl Unwritten {
         &mut self.bytes
     }
 
-    /// Writes them.
+    /// Writes them, through every layer down to the socket.
     pub fn poll_written(
         &mut self,
         io: &mut (impl AsyncWrite + Unpin),
@@ -113,6 +113,8 @@ impl Unwritten {
             }
             self.written += n;
         }
+        // Below a layer that encrypts, bytes that were taken may still wait for the socket.
+        ready!(Pin::new(io).poll_flush(cx))?;
         self.written = 0;
         let mut bytes = std::mem::take(&mut self.bytes);
         if (1..=KEPT_BYTES).contains(&bytes.capacity()) {

@@ -1,30 +1,50 @@
 //! How bytes travel on a connected socket: the layer between a socket and a protocol. Every connection of the
 //! driver, its subscribers, the built-in servers and `verify` goes through it.
 
+use crate::tls;
+use crate::tls::{ClientTls, ServerTls};
+use pushbench_core::record::handshakes::Negotiated;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, ToSocketAddrs};
+use tokio_rustls::TlsStream;
 
-/// Bytes as they are, over a socket of this kind.
-pub struct Stream<S>(S);
+/// Bytes over a socket of this kind.
+pub enum Stream<S> {
+    /// As they are.
+    Plain(S),
+    /// Encrypted.
+    Tls(Box<TlsStream<S>>),
+}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
     /// The client's end of a connected socket, ready for the first byte of the protocol.
     ///
     /// # Errors
-    /// The layer cannot be set up.
-    pub async fn connect(socket: S) -> io::Result<Stream<S>> {
-        Ok(Stream(socket))
+    /// The TLS handshake failed.
+    pub async fn connect(socket: S, tls: Option<&ClientTls>) -> io::Result<Stream<S>> {
+        let Some(tls) = tls else { return Ok(Stream::Plain(socket)) };
+        let (connector, name) = tls.connector();
+        Ok(Stream::Tls(Box::new(connector.connect(name, socket).await?.into())))
     }
 
     /// The server's end of an accepted socket.
     ///
     /// # Errors
-    /// The layer cannot be set up.
-    pub async fn accept(socket: S) -> io::Result<Stream<S>> {
-        Ok(Stream(socket))
+    /// The TLS handshake failed.
+    pub async fn accept(socket: S, tls: Option<&ServerTls>) -> io::Result<Stream<S>> {
+        let Some(tls) = tls else { return Ok(Stream::Plain(socket)) };
+        Ok(Stream::Tls(Box::new(tls.acceptor().accept(socket).await?.into())))
+    }
+
+    /// Tells the peer that nothing more will come, as far as the socket takes it now: TLS marks the end of its
+    /// data, TCP itself needs nothing before its socket is closed.
+    pub fn close_notify(&mut self, cx: &mut Context<'_>) {
+        if let Stream::Tls(tls) = self {
+            let _not_waited_for = Pin::new(tls).poll_shutdown(cx);
+        }
     }
 }
 
@@ -32,64 +52,96 @@ impl Stream<TcpStream> {
     /// Connects to the first address that accepts, with TCP_NODELAY.
     ///
     /// # Errors
-    /// No address accepts, or the layer cannot be set up.
-    pub async fn open(addresses: impl ToSocketAddrs) -> io::Result<Stream<TcpStream>> {
+    /// No address accepts, or the TLS handshake failed.
+    pub async fn open(
+        addresses: impl ToSocketAddrs,
+        tls: Option<&ClientTls>,
+    ) -> io::Result<Stream<TcpStream>> {
         let socket = TcpStream::connect(addresses).await?;
         socket.set_nodelay(true)?;
-        Stream::connect(socket).await
+        Stream::connect(socket, tls).await
     }
 }
 
 impl<S> Stream<S> {
-    /// The socket below.
+    /// The socket below, under the encryption.
     #[inline]
     pub fn socket(&self) -> &S {
-        &self.0
+        match self {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(tls) => tls.get_ref().0,
+        }
+    }
+
+    /// What the TLS handshake has agreed on; nothing without TLS.
+    pub fn negotiated(&self) -> Option<Negotiated> {
+        match self {
+            Stream::Plain(_) => None,
+            Stream::Tls(stream) => Some(tls::negotiated(stream.get_ref().1)),
+        }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
     #[inline]
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        match self.get_mut() {
+            Stream::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
+            Stream::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        }
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     #[inline]
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        match self.get_mut() {
+            Stream::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
+            Stream::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        }
     }
 
     #[inline]
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+        match self.get_mut() {
+            Stream::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, bufs),
+            Stream::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
+        }
     }
 
     #[inline]
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        match self {
+            Stream::Plain(socket) => socket.is_write_vectored(),
+            Stream::Tls(tls) => tls.is_write_vectored(),
+        }
     }
 
     #[inline]
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Stream::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
     }
 
     #[inline]
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Stream::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! trial's record.
 
 use crate::record::callbacks::Callbacks;
+use crate::record::handshakes::Handshakes;
 use crate::record::histogram::Hist;
 use crate::record::outcomes::Outcomes;
 use crate::record::peaks::Peaks;
@@ -86,6 +87,9 @@ pub struct Account {
     /// Figures of answers by callback, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callbacks: Option<Callbacks>,
+    /// TLS handshakes of all connections of the arm, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handshakes: Option<Handshakes>,
 }
 
 impl Account {
@@ -122,6 +126,7 @@ impl Account {
             traffic: Traffic::default(),
             faults: BTreeMap::new(),
             callbacks: None,
+            handshakes: None,
         }
     }
 
@@ -169,6 +174,9 @@ impl Account {
         self.traffic.add(&other.traffic);
         if let (Some(mine), Some(theirs)) = (&mut self.callbacks, &other.callbacks) {
             mine.merge(theirs);
+        }
+        if let Some(theirs) = &other.handshakes {
+            self.handshakes.get_or_insert_default().merge(theirs);
         }
         for (message, n) in &other.faults {
             *self.faults.entry(message.clone()).or_default() += n;

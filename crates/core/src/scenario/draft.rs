@@ -4,7 +4,7 @@ use crate::scenario::raw::plain;
 use crate::scenario::shape::{Process, Shape};
 use crate::scenario::{
     Blocks, Compare, Connections, DesignChoice, Expectation, Flow, Lifetime, Load, Matters,
-    Payload, Questions, ReadText, Scenario, Subscribers, payload,
+    Payload, Questions, ReadText, Scenario, Subscribers, TlsSettings, payload,
 };
 use crate::units;
 use std::path::PathBuf;
@@ -73,6 +73,7 @@ pub struct Draft {
     pub file: Option<String>,
     /// What `file` holds, once it was read.
     pub json: String,
+    pub tls: TlsSettings,
     pub subscribers: Option<usize>,
     pub acknowledged: Option<bool>,
     pub poll_interval: Option<Duration>,
@@ -111,6 +112,7 @@ impl Draft {
             bytes: None,
             file: None,
             json: String::new(),
+            tls: TlsSettings::default(),
             subscribers: None,
             acknowledged: None,
             poll_interval: None,
@@ -183,6 +185,7 @@ impl Draft {
                 lifetime: self.lifetime.map_or(Lifetime::Unlimited, |n| Lifetime::Events(n as u64)),
             },
             payload,
+            tls: self.tls,
             subscribers: fanout,
             questions,
             restart_after: self.restart_after,

@@ -148,6 +148,38 @@ pub struct Connections {
     pub lifetime: Lifetime,
 }
 
+/// The key of a certificate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyKind {
+    /// ECDSA over P-256.
+    #[default]
+    P256,
+    /// RSA of 2,048 bits.
+    Rsa2048,
+}
+
+/// `[tls]`: of arms that are measured over TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsSettings {
+    /// The key of the run's certificate.
+    pub key: KeyKind,
+    /// A connection that is made again resumes the session of the one before it.
+    pub resumption: bool,
+}
+
+impl Default for TlsSettings {
+    fn default() -> TlsSettings {
+        TlsSettings { key: KeyKind::P256, resumption: true }
+    }
+}
+
+impl TlsSettings {
+    fn is_default(&self) -> bool {
+        *self == TlsSettings::default()
+    }
+}
+
 /// `[payload]`: what one event looks like on the wire.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -254,6 +286,9 @@ pub struct Scenario {
     pub connections: Connections,
     /// `[payload]`
     pub payload: Payload,
+    /// `[tls]`
+    #[serde(default, skip_serializing_if = "TlsSettings::is_default")]
+    pub tls: TlsSettings,
     /// Who gets the events; `None` where the target takes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscribers: Option<Subscribers>,

@@ -14,6 +14,7 @@ pub use fanout::{ConnectionTotals, DeliveryTimes};
 
 use pushbench_core::record::account::Account;
 use pushbench_core::record::fanout::Deliveries;
+use pushbench_core::record::handshakes::Negotiated;
 use pushbench_core::record::interval::IntervalCounts;
 use pushbench_core::record::outcomes::Failure;
 use pushbench_core::record::strata::Split;
@@ -295,6 +296,12 @@ impl Ledger {
     /// Counts a connection that was opened.
     pub fn connected(&self) {
         self.0.borrow_mut().account.connections += 1;
+    }
+
+    /// Counts a TLS handshake: until TCP was connected, where the driver has connected, and from then on, ns.
+    pub(crate) fn handshake(&self, negotiated: &Negotiated, tcp_ns: Option<u64>, tls_ns: u64) {
+        let handshakes = &mut self.0.borrow_mut().account.handshakes;
+        handshakes.get_or_insert_default().count(negotiated, tcp_ns, tls_ns);
     }
 
     /// Notes what it took to make a connection again, handshake included, ns.

@@ -166,7 +166,8 @@ pub(crate) async fn unsubscribe(
 ) -> Result<(), Fault> {
     let path = path.parse().map_err(Fault::refused)?;
     let wanted = SubscriberRequest { method: Method::DELETE, ..SubscriberRequest::get(path) };
-    let stream = Stream::open(subscribe_config.subscribe.socket).await.map_err(Fault::refused)?;
+    let stream =
+        Stream::open(subscribe_config.subscribe.socket, None).await.map_err(Fault::refused)?;
     let mut connection = HttpConnection::new(stream).await.map_err(Fault::refused)?;
     let answer =
         connection.exchange(request(subscribe_config, &wanted)?).await.map_err(Fault::closed)?;

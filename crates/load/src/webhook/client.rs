@@ -65,6 +65,8 @@ impl Client for Webhook {
         match ended {
             Ok(()) => {
                 count_unsolicited(left, &connect_config.matched, &ledger);
+                sender.io.socket().account();
+                poll_fn(|cx| Poll::Ready(sender.io.close_notify(cx))).await;
                 Ok(())
             }
             // What is left after a response that is none belongs to it.

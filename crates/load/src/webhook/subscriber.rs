@@ -240,7 +240,7 @@ fn subscription_body(url: &str, types: &[String]) -> Value {
 }
 
 async fn connect(subscribe_config: &SubscribeConfig) -> Result<Stream<TcpStream>, Fault> {
-    Stream::open(subscribe_config.subscribe.socket).await.map_err(Fault::refused)
+    Stream::open(subscribe_config.subscribe.socket, None).await.map_err(Fault::refused)
 }
 
 /// One descriptor for every address of the loopback network; where the kernel does not let us bind it

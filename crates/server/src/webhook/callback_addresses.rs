@@ -95,7 +95,7 @@ impl CallbackAddress {
     }
 
     async fn open(&self) -> io::Result<HttpConnection<Stream<TcpStream>>> {
-        let stream = Stream::open(self.destination.addresses()).await?;
+        let stream = Stream::open(self.destination.addresses(), None).await?;
         HttpConnection::new(stream).await.map_err(io::Error::other)
     }
 }

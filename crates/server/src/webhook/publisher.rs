@@ -179,7 +179,7 @@ async fn post(
 }
 
 async fn open(destination: &Destination) -> Option<HttpConnection<Stream<TcpStream>>> {
-    let stream = Stream::open(destination.addresses()).await.ok()?;
+    let stream = Stream::open(destination.addresses(), None).await.ok()?;
     HttpConnection::new(stream).await.ok()
 }
 

@@ -1,9 +1,9 @@
 //! Keys of the scenario itself, the load, its connections and its events.
 
 use crate::scenario::keys::{ANY_LENGTH, Field, Key, SOME_LENGTH, key};
-use crate::scenario::kind::{Count, Length, Name, Number, OneOf, Optional, Or, Size, Text};
+use crate::scenario::kind::{Count, Length, Name, Number, OneOf, Optional, Or, Size, Switch, Text};
 use crate::scenario::shape::Process;
-use crate::scenario::{Flow, payload};
+use crate::scenario::{Flow, KeyKind, payload};
 use std::time::Duration;
 
 /// More events a second than any schedule in whole nanoseconds can keep apart on one machine.
@@ -122,5 +122,17 @@ pub(super) static KEYS: &[Key] = &[
         "in a fan-out: number of types of generated events, used in turn",
         Optional(Count(100)),
         |d| &mut d.fanout.types
+    ),
+    key!(
+        swept "tls.key",
+        "key of the run's certificate, for arms with +tls",
+        OneOf(&[("p256", KeyKind::P256), ("rsa2048", KeyKind::Rsa2048)]),
+        |d| &mut d.tls.key
+    ),
+    key!(
+        swept "tls.resumption",
+        "a TLS connection that is made again resumes the session of the connection before it",
+        Switch,
+        |d| &mut d.tls.resumption
     ),
 ];

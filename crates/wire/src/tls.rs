@@ -1,0 +1,164 @@
+//! TLS 1.3 at both ends: what a client trusts and what a server shows. Key exchange is X25519, or P-256 with a
+//! server that does not offer it, so that bytes and CPU are the same for every peer that does.
+
+pub mod certificates;
+
+use crate::endpoint::Scheme;
+use pushbench_core::record::handshakes::Negotiated;
+use rustls::client::Resumption;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::NoServerSessionStorage;
+use rustls::version::TLS13;
+use rustls::{ClientConfig, CommonState, RootCertStore, ServerConfig};
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+/// Sessions that a connection slot remembers: those of the server it connects to.
+const SESSIONS: usize = 2;
+/// What HTTP/1.1 is called in ALPN (RFC 7301).
+const HTTP: &[u8] = b"http/1.1";
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(CryptoProvider {
+        kx_groups: vec![aws_lc_rs::kx_group::X25519, aws_lc_rs::kx_group::SECP256R1],
+        ..aws_lc_rs::default_provider()
+    })
+}
+
+fn certificates(pem: &str) -> io::Result<Vec<CertificateDer<'static>>> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    match found {
+        Ok(list) if list.is_empty() => Err(io::Error::other("it contains no PEM certificate")),
+        Ok(list) => Ok(list),
+        Err(e) => Err(io::Error::other(format!("it is not PEM: {e}"))),
+    }
+}
+
+/// The client's end: whom it trusts, and the sessions that it can resume. A clone shares the sessions.
+#[derive(Clone)]
+pub struct ClientTls {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+    resumption: bool,
+}
+
+impl ClientTls {
+    /// A client that trusts the certificates in `ca_pem` and connects to `server_name`, a DNS name or an
+    /// address. With `resumption` a later connection resumes the session of an earlier one.
+    ///
+    /// # Errors
+    /// `ca_pem` contains no certificate that can be trusted, or the name is neither a DNS name nor an address.
+    pub fn new(
+        ca_pem: &str,
+        server_name: &str,
+        scheme: Scheme,
+        resumption: bool,
+    ) -> io::Result<ClientTls> {
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates(ca_pem)? {
+            roots.add(certificate).map_err(io::Error::other)?;
+        }
+        let name = ServerName::try_from(server_name.to_owned()).map_err(io::Error::other)?;
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&TLS13])
+            .map_err(io::Error::other)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.resumption = sessions(resumption);
+        if scheme.is_http() {
+            config.alpn_protocols = vec![HTTP.to_vec()];
+        }
+        Ok(ClientTls { connector: Arc::new(config).into(), name, resumption })
+    }
+
+    /// The same with sessions of its own: by default clients of a server share 8 tickets, so that only a few of
+    /// many connections could resume.
+    #[must_use]
+    pub fn of_its_own(&self) -> ClientTls {
+        let mut config = ClientConfig::clone(self.connector.config());
+        config.resumption = sessions(self.resumption);
+        ClientTls { connector: Arc::new(config).into(), ..self.clone() }
+    }
+
+    pub(crate) fn connector(&self) -> (&TlsConnector, ServerName<'static>) {
+        (&self.connector, self.name.clone())
+    }
+}
+
+fn sessions(resumption: bool) -> Resumption {
+    match resumption {
+        true => Resumption::in_memory_sessions(SESSIONS),
+        false => Resumption::disabled(),
+    }
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientTls").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The server's end.
+#[derive(Clone)]
+pub struct ServerTls(TlsAcceptor);
+
+impl ServerTls {
+    /// A server with this certificate chain and key. Tickets hold the sessions (RFC 8446, 4.6.1), so that any
+    /// number of clients can resume.
+    ///
+    /// # Errors
+    /// Certificate and key are no PEM, or do not belong together.
+    pub fn new(cert_pem: &str, key_pem: &str) -> io::Result<ServerTls> {
+        let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes())
+            .map_err(|e| io::Error::other(format!("it contains no PEM private key: {e}")))?;
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&TLS13])
+            .map_err(io::Error::other)?
+            .with_no_client_auth()
+            .with_single_cert(certificates(cert_pem)?, key)
+            .map_err(io::Error::other)?;
+        config.alpn_protocols = vec![HTTP.to_vec()];
+        config.ticketer = aws_lc_rs::Ticketer::new().map_err(io::Error::other)?;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        Ok(ServerTls(Arc::new(config).into()))
+    }
+
+    pub(crate) fn acceptor(&self) -> &TlsAcceptor {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServerTls")
+    }
+}
+
+/// What the two ends have agreed on.
+pub(crate) fn negotiated(state: &CommonState) -> Negotiated {
+    let text = |found: Option<String>| found.unwrap_or_else(|| "none".to_owned());
+    let alpn = state.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
+    let version = text(state.protocol_version().and_then(|v| v.as_str().map(str::to_owned)));
+    let cipher = state.negotiated_cipher_suite().map(|suite| suite.suite());
+    let group = state.negotiated_key_exchange_group().map(|group| group.name());
+    Negotiated {
+        resumed: state.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+        words: [
+            version.replace("TLSv1_", "TLS 1."),
+            text(
+                cipher.and_then(|c| c.as_str().map(|s| s.trim_start_matches("TLS13_").to_owned())),
+            ),
+            text(group.and_then(|g| g.as_str().map(str::to_owned))),
+            format!("ALPN {}", text(alpn)),
+        ]
+        .join(", "),
+    }
+}
+
+#[cfg(test)]
+#[path = "tls_tests.rs"]
+mod tests;

@@ -1,0 +1,74 @@
+use super::certificates::Certificates;
+use super::*;
+use crate::stream::Stream;
+use pushbench_core::scenario::KeyKind;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+fn ends(kind: KeyKind, name: &str, resumption: bool) -> (ClientTls, ServerTls) {
+    let made = Certificates::make(kind, &["a.example".to_owned()]).unwrap();
+    let client = ClientTls::new(&made.ca, name, Scheme::Https, resumption).unwrap();
+    (client, ServerTls::new(&made.cert, &made.key).unwrap())
+}
+
+/// Connects once and sends a byte each way; what each end says of the handshake.
+async fn once(client: &ClientTls, server: &ServerTls) -> io::Result<(Negotiated, Negotiated)> {
+    let (near, far) = tokio::io::duplex(1 << 14);
+    let serve = async {
+        let mut stream = Stream::accept(far, Some(server)).await?;
+        let byte = stream.read_u8().await?;
+        stream.write_u8(byte + 1).await?;
+        stream.flush().await?;
+        io::Result::Ok(stream)
+    };
+    let ask = async {
+        let mut stream = Stream::connect(near, Some(client)).await?;
+        stream.write_u8(6).await?;
+        stream.flush().await?;
+        assert_eq!(stream.read_u8().await?, 7);
+        io::Result::Ok(stream)
+    };
+    let (asked, served) = tokio::join!(ask, serve);
+    Ok((asked?.negotiated().unwrap(), served?.negotiated().unwrap()))
+}
+
+fn block<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
+
+#[test]
+fn a_slot_resumes_its_own_session_and_no_other() {
+    for kind in [KeyKind::P256, KeyKind::Rsa2048] {
+        let (client, server) = ends(kind, "127.0.0.1", true);
+        let slots: Vec<_> = (0..64).map(|_| client.of_its_own()).collect();
+        for resumed in [false, true, true] {
+            for slot in &slots {
+                let (asked, served) = block(once(slot, &server)).unwrap();
+                assert_eq!((asked.resumed, served.resumed), (resumed, resumed));
+                assert_eq!(asked.words, served.words);
+                assert!(
+                    asked.words.starts_with("TLS 1.3, AES_256_GCM_SHA384, X25519"),
+                    "{asked:?}"
+                );
+                assert!(asked.words.ends_with("ALPN http/1.1"), "{asked:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_resumption_every_handshake_is_full() {
+    let (client, server) = ends(KeyKind::P256, "a.example", false);
+    for _ in 0..3 {
+        assert!(!block(once(&client, &server)).unwrap().0.resumed);
+    }
+}
+
+#[test]
+fn another_name_and_another_authority_are_refused() {
+    let (client, server) = ends(KeyKind::P256, "b.example", true);
+    assert!(block(once(&client, &server)).is_err());
+    let (stranger, _) = ends(KeyKind::P256, "localhost", true);
+    assert!(block(once(&stranger, &server)).is_err());
+    assert!(ClientTls::new("", "localhost", Scheme::Https, true).is_err());
+    assert!(ClientTls::new("-----BEGIN", "localhost", Scheme::Https, true).is_err());
+}
