@@ -3,7 +3,7 @@
 
 use crate::feed::Feed;
 use crate::ledger::Ledger;
-use pushbench_core::arm::ArmSpec;
+use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::event::{Matched, Template};
 use pushbench_core::record::outcomes::Failure;
 use pushbench_core::scenario::Lifetime;
@@ -116,6 +116,11 @@ pub struct ConnectConfig {
 }
 
 impl ConnectConfig {
+    /// Something between events and socket takes its time: encryption or signatures.
+    pub(crate) fn has_layers(&self) -> bool {
+        self.tls.is_some() || self.spec.has(ArmOption::Signed)
+    }
+
     /// Events the connection may still carry after `carried`.
     pub fn left(&self, carried: u64) -> u64 {
         match self.lifetime {

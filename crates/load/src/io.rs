@@ -19,14 +19,20 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// Instants of the last read, shared with the later owner of the stream.
+/// Instants of the last read, and of a write that is awaited, shared with the later owner of the stream.
 #[derive(Debug, Default)]
 pub struct ReadTimes {
     read: Cell<u64>,
     woken: Cell<u64>,
     /// Of a delivery: `woken` is the instant at which it arrived.
     stamped: Cell<bool>,
+    /// When the first write since [`ReadTimes::await_write`] began; [`AWAITED`] until then, and 0 where nobody
+    /// asked.
+    written: Cell<u64>,
 }
+
+/// No instant: the next write is awaited.
+const AWAITED: u64 = 1;
 
 impl ReadTimes {
     /// When the last read that brought bytes returned.
@@ -37,6 +43,23 @@ impl ReadTimes {
     /// When the task that did it was woken.
     pub fn woken(&self) -> u64 {
         self.woken.get()
+    }
+
+    /// The beginning of the next write is noted.
+    pub(crate) fn await_write(&self) {
+        self.written.set(AWAITED);
+    }
+
+    /// When the write that was awaited began; `None` before.
+    pub(crate) fn written(&self) -> Option<u64> {
+        Some(self.written.get()).filter(|at| *at > AWAITED)
+    }
+
+    #[inline]
+    fn writing(&self) {
+        if self.written.get() == AWAITED {
+            self.written.set(clock::now());
+        }
     }
 
     /// A delivery was read now. It had arrived when the kernel says; where it does not say, when the task was woken;
@@ -314,6 +337,7 @@ impl AsyncWrite for InstrumentedSocket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.read_times.writing();
         let result = Pin::new(&mut self.tcp).poll_write(cx, buf);
         self.wrote(&result);
         result
@@ -324,6 +348,7 @@ impl AsyncWrite for InstrumentedSocket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.read_times.writing();
         let result = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
         self.wrote(&result);
         result

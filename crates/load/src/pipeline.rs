@@ -52,6 +52,7 @@ pub async fn carry(
         read_times,
         unflushed: false,
         blocked: false,
+        has_layers: connect_config.has_layers(),
     };
     poll_fn(|cx| sender.poll(feed, cx)).await
 }
@@ -63,6 +64,7 @@ struct PipelineSender<'a, P> {
     window: Window,
     unflushed: bool,
     blocked: bool,
+    has_layers: bool,
 }
 
 impl<P: PipelinedConnection> PipelineSender<'_, P> {
@@ -85,6 +87,9 @@ impl<P: PipelinedConnection> PipelineSender<'_, P> {
                     ended = true;
                     break;
                 };
+                if self.has_layers {
+                    self.read_times.await_write();
+                }
                 self.connection.write(&self.connect_config.template, ticket.index)?;
                 self.unflushed = true;
                 if self.connection.queued() >= BATCH_BYTES && self.poll_flush(cx)?.is_pending() {
@@ -92,6 +97,9 @@ impl<P: PipelinedConnection> PipelineSender<'_, P> {
                 }
             }
             let _written = self.poll_flush(cx)?;
+            if self.has_layers {
+                self.window.written(&self.read_times);
+            }
         }
         if (ended || self.window.is_spent()) && self.window.is_empty() {
             return Poll::Ready(Ok(()));
@@ -121,6 +129,8 @@ struct InFlightEvent {
     ticket: Ticket,
     free: u64,
     sent: u64,
+    /// When its bytes were handed to the socket; 0 before, and where no layer takes its time.
+    written: u64,
     nth: u64,
 }
 
@@ -190,9 +200,17 @@ impl Window {
             ticket,
             free: free.max(self.writable),
             sent: clock::now(),
+            written: 0,
             nth: self.carried,
         });
         Poll::Ready(Some(ticket))
+    }
+
+    /// What was taken lately was handed to the socket.
+    fn written(&mut self, read_times: &ReadTimes) {
+        let Some(at) = read_times.written() else { return };
+        let lately = self.in_flight.iter_mut().rev().take_while(|f| f.written == 0);
+        lately.for_each(|f| f.written = at);
     }
 
     /// A message was read; true when it is a heartbeat of the target.
@@ -225,6 +243,10 @@ impl Window {
             woken: read_times.woken(),
             nth: in_flight.nth,
         };
+        if in_flight.written > 0 {
+            let encode = in_flight.written - in_flight.sent;
+            self.ledger.layer_times(&in_flight.ticket, encode, clock::now() - instants.done);
+        }
         self.ledger.acknowledge(&in_flight.ticket, instants);
         self.free.push_back(read_times.read());
         false

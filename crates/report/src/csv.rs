@@ -55,6 +55,7 @@ fn columns() -> Vec<Column> {
     }
     all.usage();
     all.connections_and_bytes();
+    all.layers();
     all.0
 }
 
@@ -78,6 +79,14 @@ struct Columns(Vec<Column>);
 impl Columns {
     fn add(&mut self, name: impl Into<String>, cell: impl Fn(&Row<'_>) -> String + 'static) {
         self.0.push(Column { name: name.into(), cell: Box::new(cell) });
+    }
+
+    /// TLS handshakes, encryption and signatures.
+    fn layers(&mut self) {
+        self.known("handshakes_full", |t| Some(t.account.handshakes.as_ref()?.full));
+        self.known("handshakes_resumed", |t| Some(t.account.handshakes.as_ref()?.resumed));
+        self.known("encode_p50_ns", |t| t.account.layers.as_ref()?.encode.quantile(0.5));
+        self.known("decode_p50_ns", |t| t.account.layers.as_ref()?.decode.quantile(0.5));
     }
 
     /// A figure of the trial.

@@ -2,7 +2,9 @@
 
 use crate::visible::line;
 use crate::{certainty, duplex, fanout, idle, notes};
-use pushbench_analysis::compare::{ArmFigures, Comparison, Point, Report, Verdict};
+use pushbench_analysis::compare::{
+    ArmFigures, Comparison, HandshakeFigures, Latency, Point, Report, Verdict,
+};
 use pushbench_core::scenario::{Flow, Recipients, Setting};
 use pushbench_core::units;
 
@@ -90,6 +92,24 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     let arms = &point.arms;
     if arms.iter().any(|a| a.connections.reconnects > 0) {
         push("reconnects · time p50", "", reconnects);
+    }
+    if arms.iter().any(|a| a.connections.handshakes.is_some()) {
+        push("TLS handshakes full + resumed", "", |a| {
+            let counts = |h: &HandshakeFigures| format!("{} + {}", h.full, h.resumed);
+            a.connections.handshakes.as_ref().map_or(NONE.into(), counts)
+        });
+        push("time of a TLS handshake full / resumed", "", |a| {
+            let p50s = |h: &HandshakeFigures| {
+                format!("{} / {}", time(h.full_ns.p50), time(h.resumed_ns.p50))
+            };
+            a.connections.handshakes.as_ref().map_or(NONE.into(), p50s)
+        });
+    }
+    if arms.iter().any(|a| a.encode_ns.is_some()) {
+        push("encode · decode p50", "", |a| {
+            let p50 = |times: &Option<Latency>| time(times.as_ref().and_then(|t| t.p50));
+            format!("{} · {}", p50(&a.encode_ns), p50(&a.decode_ns))
+        });
     }
     let queued = |a: &ArmFigures| {
         let slots = a.load.connections * a.load.in_flight as u64;

@@ -2,6 +2,7 @@
 
 use crate::compare::duplex::CallbackFigures;
 use crate::compare::fanout::FanoutFigures;
+use crate::compare::layers::HandshakeFigures;
 use pushbench_core::record::ease::Ease;
 use pushbench_core::record::interval::Interval;
 use pushbench_core::record::outcomes::Outcomes;
@@ -34,6 +35,12 @@ pub struct ArmFigures {
     pub response_ns: Latency,
     /// Sent to done.
     pub service_ns: Latency,
+    /// Encryption and signing of an event, part of both; left out where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encode_ns: Option<Latency>,
+    /// Decryption of an answer, after done; left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decode_ns: Option<Latency>,
     /// The driver's own lateness.
     pub lag_ns: Latency,
     /// The machine's stalls next to the driver.
@@ -141,6 +148,9 @@ pub struct Connections {
     pub reconnects: u64,
     /// What each of these took, handshake included.
     pub connect_ns: Latency,
+    /// TLS handshakes; left out without TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handshakes: Option<HandshakeFigures>,
 }
 
 /// The queue of events that waited for a connection, over valid trials.

@@ -6,7 +6,7 @@ use crate::compare::{
     ArmFigures, ArmLoad, Backlog, Connections, Design, Events, Latency, Second, Usage, Wire,
 };
 use crate::compare::{
-    FEWEST_BLOCKS, Percentiles, Trials, delayed_ack, duplex, fanout, steady, strata,
+    FEWEST_BLOCKS, Percentiles, Trials, delayed_ack, duplex, fanout, layers, steady, strata,
 };
 use crate::stats;
 use pushbench_core::event::Template;
@@ -84,6 +84,8 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
         // In a fan-out the peaks are the deliveries'.
         response_ns: latency(&valid, |t| &t.account.response, rate.is_some() && !fans_out),
         service_ns: latency(&valid, |t| &t.account.service, rate.is_none()),
+        encode_ns: layers::encode(&valid),
+        decode_ns: layers::decode(&valid),
         lag_ns: latency(&valid, |t| &t.account.lag, false),
         hiccup_ns: latency(&valid, |t| &t.hiccup, false),
         events: events(&valid),
@@ -206,6 +208,7 @@ fn connections(trials: &[&Trial]) -> Connections {
         per_event: per(opened, sent),
         reconnects: trials.iter().map(|t| t.account.connect.count()).sum(),
         connect_ns: latency(trials, |t| &t.account.connect, false),
+        handshakes: layers::handshakes(trials),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod idle;
 pub mod judge;
 #[cfg(test)]
 mod judge_tests;
+pub mod layers;
 pub mod machine;
 pub mod note;
 pub mod parity;
@@ -48,6 +49,7 @@ pub use arm::*;
 pub use duplex::CallbackFigures;
 pub use fanout::FanoutFigures;
 pub use idle::IdleFigures;
+pub use layers::HandshakeFigures;
 pub use note::Note;
 pub use types::*;
 

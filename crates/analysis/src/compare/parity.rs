@@ -1,6 +1,7 @@
 //! What the two sides have in common and what not, and how that is known (law 6).
 
 use crate::compare::Trials;
+use crate::compare::layers;
 use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_core::record::findings::{Aspect, Findings};
 use pushbench_core::record::run::{ArmHeader, PointHeader};
@@ -86,6 +87,16 @@ pub fn parity(header: &PointHeader, findings: &[Findings], trials: &Trials<'_>) 
         row("in flight", declared(|a| a.in_flight.to_string())),
         row("framing", declared(|a| a.framing.clone())),
     ];
+    // The usual connection has no encryption, which is not worth a row.
+    let security: Vec<Option<String>> =
+        (0..header.arms.len()).map(|arm| layers::security(arm, &trials.all)).collect();
+    if security.iter().any(Option::is_some) {
+        let property = |agreed: Option<String>| Property {
+            value: agreed.unwrap_or_else(|| "none".to_owned()),
+            known: Known::Tested,
+        };
+        rows.push(row("security", security.into_iter().map(property).collect()));
+    }
     // Older versions did not record them.
     if header.arms.iter().any(|a| a.library.is_some()) {
         let target = |c: &Option<EffectiveConfig>| {

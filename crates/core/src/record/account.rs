@@ -2,7 +2,7 @@
 //! trial's record.
 
 use crate::record::callbacks::Callbacks;
-use crate::record::handshakes::Handshakes;
+use crate::record::handshakes::{Handshakes, LayerTimes};
 use crate::record::histogram::Hist;
 use crate::record::outcomes::Outcomes;
 use crate::record::peaks::Peaks;
@@ -90,6 +90,9 @@ pub struct Account {
     /// TLS handshakes of all connections of the arm, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handshakes: Option<Handshakes>,
+    /// What encryption and signatures took, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<LayerTimes>,
 }
 
 impl Account {
@@ -127,6 +130,7 @@ impl Account {
             faults: BTreeMap::new(),
             callbacks: None,
             handshakes: None,
+            layers: None,
         }
     }
 
@@ -177,6 +181,9 @@ impl Account {
         }
         if let Some(theirs) = &other.handshakes {
             self.handshakes.get_or_insert_default().merge(theirs);
+        }
+        if let Some(theirs) = &other.layers {
+            self.layers.get_or_insert_default().merge(theirs);
         }
         for (message, n) in &other.faults {
             *self.faults.entry(message.clone()).or_default() += n;

@@ -1,4 +1,4 @@
-//! Handshakes of TLS connections: how many there were, and how long they took.
+//! What the layers between events and sockets took: TLS handshakes, encryption, signatures.
 
 use crate::record::histogram::Hist;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,30 @@ pub struct Negotiated {
     pub resumed: bool,
     /// Version, cipher suite, group of the key exchange and ALPN.
     pub words: String,
+}
+
+/// What encryption and signatures took for the events that were measured.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LayerTimes {
+    /// From `sent` until the bytes of the event were handed to the socket: signing and encryption, also of events
+    /// that are written together with it, ns. Part of the response and of the service time, not of the lag.
+    pub encode: Hist,
+    /// From `done`, the read of the last encrypted byte, until its answer was decrypted, ns.
+    pub decode: Hist,
+}
+
+impl Default for LayerTimes {
+    fn default() -> LayerTimes {
+        LayerTimes { encode: Hist::new(), decode: Hist::new() }
+    }
+}
+
+impl LayerTimes {
+    /// Adds another shard's.
+    pub fn merge(&mut self, other: &LayerTimes) {
+        self.encode.merge(&other.encode);
+        self.decode.merge(&other.decode);
+    }
 }
 
 /// The TLS handshakes of an arm, those of warm connections included.

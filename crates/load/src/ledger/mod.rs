@@ -304,6 +304,16 @@ impl Ledger {
         handshakes.get_or_insert_default().count(negotiated, tcp_ns, tls_ns);
     }
 
+    /// Notes what encryption and signatures took for an open event and for its answer, ns.
+    pub(crate) fn layer_times(&self, ticket: &Ticket, encode: u64, decode: u64) {
+        let mut inner = self.0.borrow_mut();
+        if inner.entry(ticket.seq).is_some_and(|entry| entry.after.is_some()) {
+            let layers = inner.account.layers.get_or_insert_default();
+            layers.encode.record(encode);
+            layers.decode.record(decode);
+        }
+    }
+
     /// Notes what it took to make a connection again, handshake included, ns.
     pub(crate) fn reconnected(&self, took: u64) {
         self.0.borrow_mut().account.connect.record(took);

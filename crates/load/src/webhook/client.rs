@@ -59,6 +59,7 @@ impl Client for Webhook {
             in_flight: None,
             free: clock::now(),
             carried: 0,
+            has_layers: connect_config.has_layers(),
         };
         let ended = poll_fn(|cx| sender.poll(cx)).await;
         let left = sender.unread.bytes();
@@ -100,6 +101,7 @@ struct RequestSender<'a> {
     /// Since when the next event could have gone.
     free: u64,
     carried: u64,
+    has_layers: bool,
 }
 
 impl RequestSender<'_> {
@@ -164,6 +166,9 @@ impl RequestSender<'_> {
         ledger.sent(&ticket);
         let measured = connect_config.spec.has(ArmOption::Callback)
             && ledger.send_instants(&ticket, send_instants);
+        if self.has_layers {
+            self.response_matcher.read_times.await_write();
+        }
         self.request.append(&connect_config.template, ticket.index, self.unwritten.room());
         self.in_flight = Some(InFlightRequest { ticket, send_instants, measured });
     }
@@ -271,6 +276,9 @@ impl ResponseMatcher<'_> {
             }
         } else if success && self.answers(ticket, answer.body) {
             let SendInstants { free, sent, nth } = *send_instants;
+            if let Some(written) = self.read_times.written() {
+                self.ledger.layer_times(ticket, written - sent, clock::now() - done);
+            }
             self.ledger.acknowledge(ticket, Instants { free, sent, done, woken, nth });
         } else {
             self.record_refusal(ticket, answer);

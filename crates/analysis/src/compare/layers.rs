@@ -1,0 +1,69 @@
+//! Figures of what lies between events and sockets: TLS handshakes, encryption, signatures.
+
+use crate::compare::Latency;
+use crate::compare::figures::{distribution, over_blocks};
+use pushbench_core::record::handshakes::Handshakes;
+use pushbench_core::record::histogram::Hist;
+use pushbench_core::record::trial::Trial;
+use serde::Serialize;
+
+/// TLS handshakes over valid trials, those of warm connections included.
+#[derive(Debug, Clone, Serialize)]
+pub struct HandshakeFigures {
+    /// With certificate and signature.
+    pub full: u64,
+    /// That resumed a session.
+    pub resumed: u64,
+    /// Until TCP was connected, where the driver has connected.
+    pub tcp_ns: Latency,
+    /// From then until the end of a full handshake.
+    pub full_ns: Latency,
+    /// The same of a resumed one.
+    pub resumed_ns: Latency,
+}
+
+/// The handshakes of an arm's valid trials; `None` without TLS.
+pub(super) fn handshakes(trials: &[&Trial]) -> Option<HandshakeFigures> {
+    let mut all = Handshakes::default();
+    for trial in trials {
+        all.merge(trial.account.handshakes.as_ref()?);
+    }
+    (all.full + all.resumed > 0).then(|| HandshakeFigures {
+        full: all.full,
+        resumed: all.resumed,
+        tcp_ns: times(trials, |t| Some(&t.account.handshakes.as_ref()?.tcp)),
+        full_ns: times(trials, |t| Some(&t.account.handshakes.as_ref()?.full_tls)),
+        resumed_ns: times(trials, |t| Some(&t.account.handshakes.as_ref()?.resumed_tls)),
+    })
+}
+
+/// From sent until the bytes of an event were handed to the socket; `None` where no layer takes its time.
+pub(super) fn encode(trials: &[&Trial]) -> Option<Latency> {
+    let found = times(trials, |t| Some(&t.account.layers.as_ref()?.encode));
+    (found.count > 0).then_some(found)
+}
+
+/// From the read of the last encrypted byte until its answer was decrypted; `None` where no layer takes its time.
+pub(super) fn decode(trials: &[&Trial]) -> Option<Latency> {
+    let found = times(trials, |t| Some(&t.account.layers.as_ref()?.decode));
+    (found.count > 0).then_some(found)
+}
+
+fn times(trials: &[&Trial], of: impl Fn(&Trial) -> Option<&Hist>) -> Latency {
+    let each: Vec<Option<&Hist>> = trials.iter().map(|t| of(t)).collect();
+    let mut sum = Hist::new();
+    each.iter().flatten().for_each(|hist| sum.merge(hist));
+    distribution(&sum, trials, false, |q| over_blocks(&each, q))
+}
+
+/// What the connections of an arm have agreed on, as they say themselves: the most frequent first. `None` without
+/// TLS, and where no trial was finished.
+pub(super) fn security(arm: usize, trials: &[&Trial]) -> Option<String> {
+    let mut all = Handshakes::default();
+    let mine = trials.iter().filter(|t| t.arm == arm);
+    mine.filter_map(|t| t.account.handshakes.as_ref()).for_each(|h| all.merge(h));
+    let mut found: Vec<(String, u64)> = all.negotiated.into_iter().collect();
+    found.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    let words: Vec<String> = found.into_iter().map(|(words, _)| words).collect();
+    (!words.is_empty()).then(|| words.join("; "))
+}
