@@ -168,8 +168,14 @@ pub fn run(args: &Args) -> Result<u8> {
 }
 
 pub(super) fn default_arms(question: &Question) -> Vec<String> {
-    let flow = question.points.first().map_or(Flow::Ingest, |p| p.scenario.flow);
-    arms::default_of(flow).iter().map(|arm| (*arm).to_owned()).collect()
+    let first = question.points.first().map(|p| &p.scenario);
+    match first.map(|scenario| &scenario.compare.arms).filter(|arms| !arms.is_empty()) {
+        Some(own) => own.clone(),
+        None => {
+            let flow = first.map_or(Flow::Ingest, |scenario| scenario.flow);
+            arms::default_of(flow).iter().map(|arm| (*arm).to_owned()).collect()
+        }
+    }
 }
 
 /// How built-in servers are started for a scenario.

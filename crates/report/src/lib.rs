@@ -21,6 +21,7 @@ pub mod html;
 mod idle;
 pub mod json;
 pub mod junit;
+mod layers;
 pub mod layout;
 pub mod markdown;
 mod notes;

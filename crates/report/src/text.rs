@@ -6,7 +6,7 @@ use crate::layout::{ALARM, BOLD, CAUTION};
 use crate::table;
 use crate::table::Row;
 use crate::visible::{line, visible};
-use crate::{conditions, idle, notes, overview};
+use crate::{conditions, idle, layers, notes, overview};
 use pushbench_analysis::compare::expect::Outcome;
 use pushbench_analysis::compare::{ArmFigures, Point, Report};
 use pushbench_core::scenario::Flow;
@@ -56,6 +56,12 @@ pub fn point(point: &Point, look: Look) -> String {
     if !strata.is_empty() {
         strata.iter_mut().flatten().for_each(|cell| *cell = line(cell));
         out.push_str(&layout::table(&strata, 1, 0, look));
+        out.push('\n');
+    }
+    let mut costs = layers::grid(point);
+    if !costs.is_empty() {
+        costs.iter_mut().flatten().for_each(|cell| *cell = line(cell));
+        out.push_str(&layout::table(&costs, 2, 0, look));
         out.push('\n');
     }
     if let Some(how) = conditions::cpu_design([point]) {

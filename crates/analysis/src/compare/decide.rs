@@ -54,13 +54,19 @@ pub fn is_judged(metric: &Metric, scenario: &Scenario) -> bool {
 
 /// Every judged metric of every other arm against the first.
 pub fn all(header: &PointHeader, arms: &[ArmFigures], trials: &Trials<'_>) -> Vec<Comparison> {
-    (1..arms.len())
-        .flat_map(|candidate| {
-            let judged = METRICS.iter().filter(|m| is_judged(m, &header.scenario));
-            let pair = |metric| Pair { metric, header, arms, trials, candidate };
-            against_baseline(judged.map(pair).collect())
-        })
-        .collect()
+    (1..arms.len()).flat_map(|arm| against(header, arms, trials, (0, arm))).collect()
+}
+
+/// Every judged metric of one arm, the second, against another.
+pub(super) fn against(
+    header: &PointHeader,
+    arms: &[ArmFigures],
+    trials: &Trials<'_>,
+    (baseline, candidate): (usize, usize),
+) -> Vec<Comparison> {
+    let judged = METRICS.iter().filter(|m| is_judged(m, &header.scenario));
+    let pair = |metric| Pair { metric, header, arms, trials, baseline, candidate };
+    against_baseline(judged.map(pair).collect())
 }
 
 /// All metrics of one pair: those that may be judged are judged together.
@@ -112,7 +118,7 @@ impl<'a> Case<'a> {
         let bounds = |i: &Interval| [i.low, i.high];
         Comparison {
             metric: pair.metric.name,
-            baseline: pair.arms[0].arm.clone(),
+            baseline: pair.arms[pair.baseline].arm.clone(),
             candidate: pair.arms[pair.candidate].arm.clone(),
             ratio: ratio.as_ref().map(|r| r.estimate),
             ci95: ratio.as_ref().map(bounds),
@@ -185,12 +191,13 @@ impl<'a> Case<'a> {
     }
 }
 
-/// One metric of one arm against the first.
+/// One metric of one arm against another.
 struct Pair<'a> {
     metric: &'static Metric,
     header: &'a PointHeader,
     arms: &'a [ArmFigures],
     trials: &'a Trials<'a>,
+    baseline: usize,
     candidate: usize,
 }
 
@@ -198,13 +205,13 @@ impl Pair<'_> {
     /// The values of some blocks; `None` when one is missing.
     fn values(&self, blocks: &[Vec<&Trial>], value: fn(&Trial) -> Option<f64>) -> Option<Values> {
         let side = |arm: usize| blocks.iter().map(|b| value(b[arm])).collect::<Option<Vec<f64>>>();
-        Some(Values { baseline: side(0)?, candidate: side(self.candidate)? })
+        Some(Values { baseline: side(self.baseline)?, candidate: side(self.candidate)? })
     }
 
     /// Why the metric is not judged, whatever its values are.
     fn barred(&self, values: Option<&Values>) -> Option<(Verdict, Option<String>)> {
         let cannot = |why: String| Some((Verdict::Inconclusive, Some(why)));
-        let pair = [&self.arms[0], &self.arms[self.candidate]];
+        let pair = [&self.arms[self.baseline], &self.arms[self.candidate]];
         if self.trials.valid.is_empty() {
             return Some((Verdict::Invalid, Some("no valid block".to_owned())));
         }
@@ -232,7 +239,7 @@ impl Pair<'_> {
 
     fn too_few_events(&self) -> Option<String> {
         let needed = self.metric.events_to_judge();
-        let trials = self.trials.valid.iter().flat_map(|b| [b[0], b[self.candidate]]);
+        let trials = self.trials.valid.iter().flat_map(|b| [b[self.baseline], b[self.candidate]]);
         let fewest = trials.map(|t| t.account.measured.acknowledged).min()?;
         let shown = |n: u64| units::count(n as f64);
         (fewest < needed).then(|| {
@@ -243,14 +250,14 @@ impl Pair<'_> {
     /// The ratio of the figures of the merged windows.
     fn merged_ratio(&self) -> Option<f64> {
         let figure = |arm: usize| self.arms[arm].figure(self.metric.name).filter(|v| *v > 0.0);
-        Some(figure(self.candidate)? / figure(0)?)
+        Some(figure(self.candidate)? / figure(self.baseline)?)
     }
 
     /// Law 7: the latency of an arm that falls behind is the length of the trial, and no property of
     /// the arm: it is not put beside another.
     fn falls_behind(&self) -> bool {
         let latency = matches!(self.metric.family, Family::Latency { .. });
-        latency && (self.arms[0].overloaded || self.arms[self.candidate].overloaded)
+        latency && (self.arms[self.baseline].overloaded || self.arms[self.candidate].overloaded)
     }
 
     /// Law 10: with the driver at its limit a throughput is only a lower bound, and so is a mean with such
@@ -259,7 +266,9 @@ impl Pair<'_> {
         if self.metric.family != Family::Throughput {
             return None;
         }
-        let bound = [0, self.candidate].into_iter().find(|a| is_driver_bound(&self.arms[*a]))?;
+        let bound = [self.baseline, self.candidate]
+            .into_iter()
+            .find(|a| is_driver_bound(&self.arms[*a]))?;
         let arm = &self.arms[bound];
         Some(format!("{}: at least this much, {}", arm.arm, driver_at_limit(arm)))
     }
@@ -276,7 +285,7 @@ impl Pair<'_> {
         }
         let voided =
             |arm: usize| self.trials.all.iter().filter(|t| t.arm == arm && !t.is_valid()).count();
-        let (a, b) = (voided(0), voided(self.candidate));
+        let (a, b) = (voided(self.baseline), voided(self.candidate));
         if voids_know_the_arm(a, b) {
             return Some(format!("one arm has more invalid trials ({a} against {b})"));
         }

@@ -1,11 +1,61 @@
-//! Figures of what lies between events and sockets: TLS handshakes, encryption, signatures.
+//! What each layer costs, and figures of what lies between events and sockets: TLS handshakes, encryption, signatures.
 
-use crate::compare::Latency;
 use crate::compare::figures::{distribution, over_blocks};
+use crate::compare::{ArmFigures, Comparison, Latency, Trials, decide};
+use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::record::handshakes::Handshakes;
 use pushbench_core::record::histogram::Hist;
+use pushbench_core::record::run::PointHeader;
 use pushbench_core::record::trial::Trial;
 use serde::Serialize;
+
+/// The options that add a layer between events and sockets.
+const LAYERS: [ArmOption; 3] = [ArmOption::Tls, ArmOption::Token, ArmOption::Signed];
+
+/// What one or several layers cost a transport: an arm against the same arm without them.
+#[derive(Debug, Clone, Serialize)]
+pub struct LayerCost {
+    /// `+tls+signed`
+    pub layers: String,
+    /// The arm without them.
+    pub baseline: String,
+    /// The arm with them.
+    pub candidate: String,
+    /// Every judged metric.
+    pub comparisons: Vec<Comparison>,
+    /// Bytes inside TCP that each event has more, both ways.
+    pub bytes_per_event: Option<f64>,
+}
+
+/// The costs of the layers of every arm that is measured without them, too.
+pub(super) fn costs(
+    header: &PointHeader,
+    arms: &[ArmFigures],
+    trials: &Trials<'_>,
+) -> Vec<LayerCost> {
+    let specs: Vec<Option<ArmSpec>> =
+        header.arms.iter().map(|arm| ArmSpec::parse(&arm.label).ok()).collect();
+    let of = |candidate: usize| {
+        let spec = specs[candidate].as_ref()?;
+        let plain = LAYERS.into_iter().fold(spec.clone(), |plain, layer| plain.without(layer));
+        let baseline = specs.iter().position(|other| other.as_ref() == Some(&plain))?;
+        let layers = LAYERS.into_iter().filter(|layer| spec.has(*layer));
+        let bytes = |arm: usize| {
+            let wire = &arms[arm].wire;
+            Some(wire.bytes_out_per_event? + wire.bytes_in_per_event?)
+        };
+        (baseline != candidate).then(|| LayerCost {
+            layers: layers.map(|layer| format!("+{}", layer.name())).collect(),
+            baseline: arms[baseline].arm.clone(),
+            candidate: arms[candidate].arm.clone(),
+            comparisons: decide::against(header, arms, trials, (baseline, candidate)),
+            bytes_per_event: bytes(candidate)
+                .zip(bytes(baseline))
+                .map(|(with, plain)| with - plain),
+        })
+    };
+    (0..arms.len()).filter_map(of).collect()
+}
 
 /// TLS handshakes over valid trials, those of warm connections included.
 #[derive(Debug, Clone, Serialize)]

@@ -16,6 +16,7 @@ pub mod fanout;
 pub mod figures;
 mod findings;
 pub mod gate;
+mod handshake_cost;
 pub mod idle;
 pub mod judge;
 #[cfg(test)]
@@ -49,7 +50,7 @@ pub use arm::*;
 pub use duplex::CallbackFigures;
 pub use fanout::FanoutFigures;
 pub use idle::IdleFigures;
-pub use layers::HandshakeFigures;
+pub use layers::{HandshakeFigures, LayerCost};
 pub use note::Note;
 pub use types::*;
 
@@ -72,6 +73,7 @@ pub fn compare(run: &StoredRun) -> Report {
         failure: run.header.failure.clone(),
         points,
     };
+    handshake_cost::add(run, &mut report);
     ranking::sort(&mut report, None);
     report
 }
@@ -123,13 +125,15 @@ fn point(run: &StoredRun, index: usize) -> Point {
     let comparisons = decide::all(header, &arms, &trials);
     let validity = trust::validity(run, index, &trials, &arms, &comparisons);
     let expectations = expect::judge(&header.scenario.expect, &arms, &trials);
-    let sentences = sentence::closing(header, &arms, &comparisons, &trials);
+    let layers = layers::costs(header, &arms, &trials);
+    let sentences = sentence::closing(header, &arms, (&comparisons, &layers), &trials);
     Point {
         setting: header.setting.clone(),
         design: figures::design(&run.header, index, &trials),
         parity: parity::parity(header, &run.header.findings, &trials),
         arms,
         comparisons,
+        layers,
         validity,
         sentences,
         expectations,

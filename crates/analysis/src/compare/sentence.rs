@@ -1,7 +1,7 @@
 //! What the intervals support, in words: never more (law 7), and of what was measured (law 8).
 
 use crate::compare::delayed_ack;
-use crate::compare::{ArmFigures, Comparison, Trials, Verdict, cpu_measured, findings};
+use crate::compare::{ArmFigures, Comparison, LayerCost, Trials, Verdict, cpu_measured, findings};
 use crate::validity::saturated;
 use pushbench_core::record::run::PointHeader;
 use pushbench_core::record::trial::Trial;
@@ -12,11 +12,11 @@ use pushbench_core::units;
 /// The rate suggested for an overloaded arm, as a share of what it completed.
 const SAFE_SHARE: f64 = 0.7;
 
-/// The closing sentences: one for each other arm.
+/// The closing sentences: one for each other arm, against the first or against the same arm without its layers.
 pub fn closing(
     header: &PointHeader,
     arms: &[ArmFigures],
-    comparisons: &[Comparison],
+    (comparisons, layers): (&[Comparison], &[LayerCost]),
     trials: &Trials<'_>,
 ) -> Vec<String> {
     if trials.valid.is_empty() {
@@ -34,9 +34,13 @@ pub fn closing(
     }
     sentences.extend(findings::of_arms(&header.scenario, arms));
     for arm in arms.iter().skip(1) {
-        let mine: Vec<&Comparison> =
-            comparisons.iter().filter(|c| c.candidate == arm.arm).collect();
-        sentences.push(against(header, &arms[0].arm, &arm.arm, &mine));
+        // What a layer costs is said of the transport that has it.
+        let (baseline, all) = match layers.iter().find(|cost| cost.candidate == arm.arm) {
+            Some(cost) => (&cost.baseline, &cost.comparisons[..]),
+            None => (&arms[0].arm, comparisons),
+        };
+        let mine: Vec<&Comparison> = all.iter().filter(|c| c.candidate == arm.arm).collect();
+        sentences.push(against(header, baseline, &arm.arm, &mine));
     }
     if arms.len() == 1 {
         sentences.push(format!("{} was measured alone: nothing is compared.", arms[0].arm));

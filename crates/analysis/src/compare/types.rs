@@ -1,6 +1,6 @@
 //! The report as a structure: what every format renders.
 
-use crate::compare::{ArmFigures, FEWEST_BLOCKS, Note, expect, parity, trust};
+use crate::compare::{ArmFigures, FEWEST_BLOCKS, LayerCost, Note, expect, parity, trust};
 use pushbench_core::record::sizing::Sizing;
 use pushbench_core::scenario::{Flow, Questions, Setting, Subscribers};
 use serde::ser::SerializeStruct;
@@ -40,6 +40,10 @@ pub struct Point {
     pub arms: Vec<ArmFigures>,
     /// Every judged metric of every other arm against the baseline.
     pub comparisons: Vec<Comparison>,
+    /// What encryption and authentication cost each transport; left out where no arm has them beside the same
+    /// arm without.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerCost>,
     /// Whether the point can be trusted.
     pub validity: Validity,
     /// What the two sides have in common and what not.

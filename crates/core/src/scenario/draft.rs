@@ -85,6 +85,7 @@ pub struct Draft {
     /// Found by the run when `None`.
     pub blocks: Option<usize>,
     pub precision: Option<f64>,
+    pub arms: Vec<String>,
     pub design: DesignChoice,
     pub slice: Option<Duration>,
     pub matters: Matters,
@@ -122,6 +123,7 @@ impl Draft {
             restart_after: None,
             blocks: Some(12),
             precision: None,
+            arms: Vec::new(),
             design: DesignChoice::Auto,
             slice: None,
             matters: Matters { latency: Duration::from_millis(1), cpu: 0.05, throughput: 0.05 },
@@ -190,6 +192,7 @@ impl Draft {
             questions,
             restart_after: self.restart_after,
             compare: Compare {
+                arms: self.arms,
                 blocks,
                 design: self.design,
                 slice: self.slice,

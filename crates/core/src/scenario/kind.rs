@@ -1,6 +1,7 @@
 //! Kinds of values: what a key takes. Each kind is the one place that knows its words for messages, the
 //! limits it checks, and its JSON Schema.
 
+use crate::arm::ArmSpec;
 use crate::scenario::pattern;
 use crate::scenario::raw::{Raw, plain};
 use crate::suggest::did_you_mean;
@@ -40,6 +41,30 @@ impl Kind for Text {
     }
     fn written(&self, value: &String) -> Option<Json> {
         (!value.is_empty()).then(|| json!(value))
+    }
+    fn schema(&self) -> Json {
+        json!({ "type": "string" })
+    }
+}
+
+/// Arms, separated by spaces.
+pub struct Arms;
+
+impl Kind for Arms {
+    type Value = Vec<String>;
+    fn takes(&self) -> String {
+        "arms separated by spaces, for example \"webhook@builtin websocket@builtin\"".into()
+    }
+    fn read(&self, raw: &Raw) -> Result<Vec<String>, String> {
+        let text = raw.text()?;
+        let arms = text.split_whitespace().map(|arm| match ArmSpec::parse(arm) {
+            Ok(_) => Ok(arm.to_owned()),
+            Err(e) => Err(e.to_string().trim_start_matches("--arm ").to_owned()),
+        });
+        arms.collect()
+    }
+    fn written(&self, value: &Vec<String>) -> Option<Json> {
+        (!value.is_empty()).then(|| json!(value.join(" ")))
     }
     fn schema(&self) -> Json {
         json!({ "type": "string" })

@@ -236,6 +236,9 @@ pub enum Blocks {
 /// `[compare]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Compare {
+    /// Arms that are measured where none are named; those of the flow where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arms: Vec<String>,
     /// Blocks to run.
     pub blocks: Blocks,
     /// Block design.

@@ -20,10 +20,11 @@ pub struct Entry {
 }
 
 /// Sections a scenario may have; a table elsewhere is an unknown key.
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "load",
     "connections",
     "payload",
+    "tls",
     "subscribers",
     "delivery",
     "duplex",

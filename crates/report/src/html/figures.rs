@@ -3,8 +3,10 @@
 use crate::chart::{Chart, Kind};
 use crate::html::Run;
 use crate::html::frame::{heading, table, unbroken};
+use crate::layers;
 use crate::table as cells;
 use maud::{Markup, PreEscaped, html};
+use pushbench_analysis::compare::Point;
 
 /// The figures of a kind; those of a point of a sweep are folded away, the first one open. `None` where
 /// there are none.
@@ -54,14 +56,24 @@ fn figure(run: &Run<'_>, chart: &Chart) -> Markup {
 
 /// The strata of the load, a table per point.
 pub(super) fn strata(run: &Run<'_>) -> Option<Markup> {
+    tables(run, "Latency by stratum", cells::strata)
+}
+
+/// What encryption and authentication cost, a table per point.
+pub(super) fn layers(run: &Run<'_>) -> Option<Markup> {
+    tables(run, "What each layer costs", layers::grid)
+}
+
+/// A table of each point that has one.
+fn tables(run: &Run<'_>, title: &str, of: fn(&Point) -> Vec<Vec<String>>) -> Option<Markup> {
     let points = &run.page.report.points;
-    let grids = points.iter().map(|p| (cells::setting(p), cells::strata(p)));
+    let grids = points.iter().map(|p| (cells::setting(p), of(p)));
     let grids: Vec<_> = grids.filter(|(_, grid)| !grid.is_empty()).collect();
     (!grids.is_empty()).then(|| {
         html! {
             @for (setting, grid) in grids {
-                @if !setting.is_empty() { (heading(run.level + 2, None, &html! { "Latency by stratum at " bdi { (setting) } })) }
-                (table(&format!("Latency by stratum {setting}"), &grid))
+                @if !setting.is_empty() { (heading(run.level + 2, None, &html! { (title) " at " bdi { (setting) } })) }
+                (table(&format!("{title} {setting}"), &grid))
             }
         }
     })

@@ -128,6 +128,7 @@ impl Run<'_> {
         let idle = self.page.report.points.first().is_some_and(|p| p.design.flow == Flow::Idle);
         match section {
             "sweep" => self.has_sweep(),
+            "layers" => figures::layers(self).is_some(),
             "percentiles" | "time" => !idle,
             _ => true,
         }
@@ -143,6 +144,9 @@ impl Run<'_> {
                 (summary::header(self))
                 @if self.level > 1 || self.has_many_arms() { (frame::arms(self)) }
                 (self.section("verdict", "Verdict", &summary::verdict(self)))
+                @if let Some(costs) = figures::layers(self) {
+                    (self.section("layers", "What each layer costs", &costs))
+                }
                 (self.charts_of("ratios", "Ratios", Kind::Forest))
                 @if self.shows("percentiles") { (self.charts_of("percentiles", "Percentiles", Kind::Spectrum)) }
                 (self.sweep())

@@ -2,13 +2,19 @@
 
 use crate::scenario::DesignChoice;
 use crate::scenario::keys::{ANY_LENGTH, Field, Key, key};
-use crate::scenario::kind::{Count, Length, OneOf, Optional, Or, Percent};
+use crate::scenario::kind::{Arms, Count, Length, OneOf, Optional, Or, Percent};
 use std::time::Duration;
 
 /// Below this a slice contains too few events.
 const SLICE_LENGTH: Length = Length(Duration::from_millis(1));
 
 pub(super) static KEYS: &[Key] = &[
+    key!(
+        fixed "compare.arms",
+        "arms that are measured where no --arm is given; those of the flow when left out",
+        Arms,
+        |d| &mut d.arms
+    ),
     key!(
         fixed "compare.blocks",
         "blocks to run; auto: as many as compare.precision needs, computed from the deviation of the first blocks",
