@@ -1,6 +1,7 @@
 //! `pushbench list`
 
 use crate::cli::print;
+use pushbench_core::arm::ArmOption;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::metrics::METRICS;
 use pushbench_core::scenario;
@@ -15,15 +16,15 @@ use pushbench_sut::manifest::Listed;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// scenarios, targets, transports, formats, metrics, keys, or schema (of scenario files)
+    /// scenarios, targets, transports, options (of arms), formats, metrics, keys, or schema (of scenario files)
     what: String,
     /// With targets: lines of code, dependencies and duties of each
     #[arg(long)]
     ease: bool,
 }
 
-const KINDS: [&str; 7] =
-    ["scenarios", "targets", "transports", "formats", "metrics", "keys", "schema"];
+const KINDS: [&str; 8] =
+    ["scenarios", "targets", "transports", "options", "formats", "metrics", "keys", "schema"];
 
 pub fn run(args: &Args) -> Result<()> {
     if args.ease {
@@ -39,6 +40,9 @@ pub fn run(args: &Args) -> Result<()> {
         "targets" => return targets(),
         "transports" => {
             transport::ALL.iter().map(|t| (t.name().into(), transport_row(*t))).collect()
+        }
+        "options" => {
+            ArmOption::ALL.iter().map(|o| (format!("+{}", o.name()), o.about().into())).collect()
         }
         "formats" => {
             pushbench_report::ALL.iter().map(|f| (f.name().into(), f.about().into())).collect()

@@ -41,6 +41,23 @@ impl ArmOption {
         }
     }
 
+    /// One line for `pushbench list options`.
+    pub fn about(self) -> &'static str {
+        match self {
+            ArmOption::Tls => {
+                "TLS 1.3 on every connection, with a certificate that is made for the run"
+            }
+            ArmOption::Token => {
+                "a bearer token in each request, or once in the handshake of a connection that carries many events"
+            }
+            ArmOption::Signed => {
+                "each event is signed as Standard Webhooks describes it, and verified"
+            }
+            ArmOption::Callback => "in a duplex: the answer to a webhook comes back by a callback",
+            ArmOption::Stuck => "in a fan-out: one more of the subscribers is stuck",
+        }
+    }
+
     /// Whether a server that takes events has a part in it; else the driver and its subscribers alone.
     pub fn at_receiver(self) -> bool {
         match self {
