@@ -45,7 +45,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(args, Path(scratch), tools)
         groups = []
-        for group in (webhook, websocket):
+        for group in (webhook, webhook_tls, websocket):
             if args.only in (None, group.__name__):
                 groups.append(bench.measure(group))
     found = {
@@ -85,7 +85,7 @@ def arguments():
     parser.add_argument("--long", type=int, default=3, metavar="SECONDS")
     parser.add_argument("--server-cpu", type=int, default=0)
     parser.add_argument("--client-cpu", type=int, default=1)
-    parser.add_argument("--only", choices=["webhook", "websocket"])
+    parser.add_argument("--only", choices=["webhook", "webhook_tls", "websocket"])
     parser.add_argument("--out", default=ROOT / "results/peers")
     args = parser.parse_args()
     for program in (args.pushbench, args.ws_loop):
@@ -107,6 +107,7 @@ class Server:
 
     def __init__(self, bench, transport):
         command = [bench.args.pushbench, "serve", transport, "--listen", "127.0.0.1:0"]
+        command += ["--cert-out", bench.ca] if transport.endswith("+tls") else []
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, preexec_fn=pinned(bench.args.server_cpu)
         )
@@ -128,6 +129,7 @@ class Bench:
         head = '{"id":"0000000000000000","type":"event","data":{"pad":"'
         self.body = scratch / "body.json"
         self.body.write_text(head + "x" * (BYTES - len(head) - 3) + '"}}')
+        self.ca = scratch / "ca.pem"
         self.post = scratch / "post.lua"
         self.post.write_text(
             'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n'
@@ -193,10 +195,17 @@ class Bench:
         """Our own driver, with all that it records, towards a server that is running already."""
 
         def tool(addresses, seconds):
-            scheme, path = {"webhook": ("http", "/webhook"), "websocket": ("ws", "/"), "tcp": ("tcp", "/")}[transport]
+            scheme, path = {
+                "webhook": ("http", "/webhook"),
+                "webhook+tls": ("https", "/webhook"),
+                "websocket": ("ws", "/"),
+                "tcp": ("tcp", "/"),
+            }[transport]
             self.runs += 1
+            trusted = f'ca = "{self.ca}"\n' if scheme == "https" else ""
             (self.scratch / "pushbench.toml").write_text(
-                f'[target.peer.{transport}]\nurl = "{scheme}://{addresses[transport]}{path}"\nmatch = "id"\n'
+                f'[target.peer.{transport.split("+")[0]}]\nurl = "{scheme}://{addresses[transport]}{path}"\n'
+                f'match = "id"\n{trusted}'
             )
             out = self.scratch / f"run-{self.runs}"
             cpu = self.args.client_cpu
@@ -215,8 +224,14 @@ class Bench:
 
         return tool
 
+    @staticmethod
+    def url(addresses):
+        """Where the peers send to: each group has one server that takes webhooks."""
+        tls = addresses.get("webhook+tls")
+        return f"https://{tls}/webhook" if tls else f"http://{addresses['webhook']}/webhook"
+
     def wrk(self, addresses, seconds):
-        url = f"http://{addresses['webhook']}/webhook"
+        url = self.url(addresses)
         command = [self.tools["wrk"], "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", self.post, url]
 
         def count(text):
@@ -227,7 +242,7 @@ class Bench:
         return command, count
 
     def h2load(self, addresses, seconds):
-        url = f"http://{addresses['webhook']}/webhook"
+        url = self.url(addresses)
         command = [
             self.tools["h2load"], "--h1", "-t1", f"-c{CONNECTIONS}", "-m1", "-D", seconds, "-d", self.body,
             "-H", "content-type: application/json", url,
@@ -235,7 +250,7 @@ class Bench:
         return command, lambda text: int(re.search(r"status codes: (\d+) 2xx", text).group(1))
 
     def oha(self, addresses, seconds):
-        url = f"http://{addresses['webhook']}/webhook"
+        url = self.url(addresses)
         command = [
             self.tools["oha"], "-z", f"{seconds}s", "-c", CONNECTIONS, "-m", "POST", "-D", self.body,
             "-H", "content-type: application/json", "--no-tui", "--output-format", "json", url,
@@ -261,6 +276,20 @@ def webhook(bench):
         for peer in list(tools)[1:]
     ]
     return "webhook", ["webhook"], tools, compared
+
+
+def webhook_tls(bench):
+    """The same over TLS 1.3. wrk and h2load use OpenSSL and do not check the certificate."""
+    tools = {"pushbench webhook over TLS": bench.driver("webhook+tls", 1)}
+    for name in ("wrk", "h2load"):
+        if bench.tools[name]:
+            tools[name] = getattr(bench, name)
+    wanted = {"h2load": 1.0}
+    compared = [
+        {"what": "cpu_us", "of": "pushbench webhook over TLS", "over": peer, "at_most": wanted.get(peer)}
+        for peer in list(tools)[1:]
+    ]
+    return "webhook over TLS", ["webhook+tls"], tools, compared
 
 
 def websocket(bench):

@@ -7,7 +7,7 @@ pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Every Markdown file that people read; pages of results are snapshots of their own.
 pub fn documents() -> Vec<PathBuf> {
     let mut found = vec![PathBuf::from("targets/PROTOCOL.md"), PathBuf::from("results/README.md")];
-    for folder in ["", "docs", "docs/decisions", "docs/methodology"] {
+    for folder in ["", "docs", "docs/decisions", "docs/methodology", "results/claims"] {
         let files = std::fs::read_dir(Path::new(ROOT).join(folder)).unwrap();
         let names = files.map(|file| Path::new(folder).join(file.unwrap().file_name()));
         found.extend(names.filter(|name| name.extension().is_some_and(|e| e == "md")));
