@@ -8,17 +8,24 @@ use pushbench_sut::given::Given;
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Your own server, without a file")]
 pub struct TargetOptions {
-    /// Where it takes events by HTTP: the arm webhook@mine. Without --arm only the URLs given here are
+    /// Where it takes events by HTTP or HTTPS: the arm webhook@mine. Without --arm only the URLs given here are
     /// measured; with it they come first
     #[arg(long, value_name = "URL")]
     webhook: Option<String>,
     /// Where it takes events by WebSocket: the arm websocket@mine
     #[arg(long, value_name = "URL")]
     websocket: Option<String>,
-    /// Starts it, once for each arm; {port}, also in the URLs, is a free port. Without it the server is
-    /// running already
+    /// Starts it, once for each arm; {port}, also in the URLs, is a free port, and {cert} and {key} are files of a
+    /// certificate made for this run. Without it the server is running already
     #[arg(long, value_name = "CMD")]
     command: Option<String>,
+    /// For https and wss: PEM certificates to trust, the server's own or that of the authority that issued it;
+    /// with {cert} in the command that of this run
+    #[arg(long, value_name = "FILE")]
+    ca: Option<String>,
+    /// For https and wss: the name in the server's certificate, where it is not the host of the URL
+    #[arg(long, value_name = "NAME")]
+    server_name: Option<String>,
 }
 
 impl TargetOptions {
@@ -27,7 +34,8 @@ impl TargetOptions {
         let urls = [(Transport::Webhook, &self.webhook), (Transport::Websocket, &self.websocket)];
         let urls: Vec<(Transport, &str)> =
             urls.into_iter().filter_map(|(t, url)| Some((t, url.as_deref()?))).collect();
-        Given::read(&urls, self.command.as_deref(), allow_hosts)
+        let trust = (self.ca.as_deref(), self.server_name.as_deref());
+        Given::read(&urls, self.command.as_deref(), trust, allow_hosts)
     }
 
     /// The options as they are typed.
@@ -36,6 +44,8 @@ impl TargetOptions {
             ("--webhook", &self.webhook),
             ("--websocket", &self.websocket),
             ("--command", &self.command),
+            ("--ca", &self.ca),
+            ("--server-name", &self.server_name),
         ];
         let typed = |(option, value): (&str, &Option<String>)| {
             value.as_ref().map(|value| [option.to_owned(), value.clone()])

@@ -6,12 +6,12 @@ use crate::cli::{interrupt_flag, print};
 use crate::run::arms;
 use crate::verify::{Subject, VerifyContext, full};
 use pushbench_analysis::compare::verified::{Verified, verified};
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Template;
 use pushbench_core::record::findings::Aspect;
 use pushbench_core::scenario::Override;
 use pushbench_core::suggest::did_you_mean;
-use pushbench_core::transport::Carrier;
 use pushbench_host::console::error_line;
 use pushbench_host::cpus::Placement;
 use pushbench_host::input;
@@ -144,7 +144,9 @@ fn of_target(target: &str, known: &[Listed]) -> Result<Vec<String>> {
         return Err(Error::usage(mistake.to_string()));
     }
     // A transport that only delivers to subscribers cannot be verified.
-    let takes = |transport: &&String| Carrier::named(transport).is_some();
+    let takes = |left: &&String| {
+        ArmSpec::parse_left(left, target).is_ok_and(|spec| spec.transport.carrier().is_some())
+    };
     let transports = found.serves.iter().map(|(transport, _)| transport);
     let arms: Vec<String> = transports.filter(takes).map(|t| format!("{t}@{target}")).collect();
     match found.serves.first().filter(|_| arms.is_empty()) {

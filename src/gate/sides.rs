@@ -70,7 +70,7 @@ pub fn one(
     if is_name(text) {
         return match text {
             BUILTIN => Ok(Manifest::builtin(&ArmSpec::plain(transport, BUILTIN), &options.builtin)),
-            name => manifest::find(transport, name, options.allow_hosts)
+            name => manifest::find(&ArmSpec::plain(transport, name), options.allow_hosts)
                 .map_err(|e| no_target(option, text, e)),
         };
     }

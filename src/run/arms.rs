@@ -100,12 +100,12 @@ pub fn find(
             BUILTIN_CLOSE => closing(name, &spec, builtin)?,
             GIVEN if let Some(given) = given => match builtin.publish {
                 Some(_) => return Err(subscribes_nobody(transport)),
-                None => given.manifest(transport)?,
+                None => given.manifest(&spec)?,
             },
-            other if let Some(publish) = &builtin.publish => {
-                publisher::find(transport, other, allow_hosts, publish)?
+            _ if let Some(publish) = &builtin.publish => {
+                publisher::find(&spec, allow_hosts, publish)?
             }
-            other => manifest::find(transport, other, allow_hosts)?,
+            _ => manifest::find(&spec, allow_hosts)?,
         };
         check_options(name, &spec, &manifest, builtin)?;
         let same = |a: &&Arm| a.spec == spec;

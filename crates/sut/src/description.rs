@@ -5,13 +5,15 @@ mod checks;
 
 use crate::ease_of_implementation;
 use crate::ease_of_implementation::Declared;
-use crate::manifest::{BUILTIN, BUILTIN_CLOSE, OWN_FILE, Ready};
+use crate::manifest::{OWN_FILE, Ready};
 use crate::protocol_keys;
 use crate::protocol_keys::HelloKeys;
 use crate::publishing_keys;
 use crate::publishing_keys::Publishing;
 use crate::request_keys;
 use crate::secret_text;
+use crate::tls_keys;
+use crate::tls_keys::TlsKeys;
 use crate::values;
 use crate::values::text;
 use include_dir::{Dir, include_dir};
@@ -40,7 +42,7 @@ pub(super) type Targets = BTreeMap<String, Result<Read>>;
 pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The keys of such a table.
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 28] = [
     "command",
     "url",
     "match",
@@ -65,6 +67,10 @@ const KEYS: [&str; 24] = [
     "wrap",
     "answer",
     "delivery",
+    "ca",
+    "server_name",
+    "secret",
+    "tls",
 ];
 
 /// The content of such a table, checked key by key.
@@ -84,6 +90,11 @@ pub(super) struct TargetDescription {
     pub ease: Declared,
     pub publishing: Publishing,
     pub hello: HelloKeys,
+    pub tls: TlsKeys,
+    /// The key of signatures.
+    pub secret: Option<String>,
+    /// The same target over TLS, where its table `tls` says how it is started then.
+    pub over_tls: Option<Box<TargetDescription>>,
 }
 
 /// The names of the targets in the binary: every folder of `targets/`.
@@ -130,7 +141,7 @@ pub(super) fn described(file: &str, text: &str) -> Result<Targets> {
         for (name, value) in targets {
             let at = place(name.span().start);
             let name = name.get_ref().to_string();
-            let read = own_name(&name, &at).and_then(|written| match value.get_ref() {
+            let read = checks::own_name(&name, &at).and_then(|written| match value.get_ref() {
                 DeValue::Table(table) if !table.is_empty() => {
                     Ok(transports(table, &format!("target.{written}."), &place))
                 }
@@ -143,34 +154,6 @@ pub(super) fn described(file: &str, text: &str) -> Result<Targets> {
         }
     }
     Ok(found)
-}
-
-/// The name as it is written in a file, unless no target may be called so.
-fn own_name(name: &str, at: &Origin) -> Result<String> {
-    let why = match name {
-        "" => "a name must not be empty",
-        BUILTIN | BUILTIN_CLOSE => "that name is reserved",
-        _ if name.contains(|c: char| c.is_control() || c.is_whitespace() || "@#".contains(c)) => {
-            "a name must not contain white space, control characters, @ or #"
-        }
-        _ if name.chars().all(is_bare) => return Ok(name.to_owned()),
-        _ => return Ok(format!("\"{}\"", name.escape_default())),
-    };
-    let plain: String = name.chars().map(|c| if is_bare(c) { c } else { '-' }).collect();
-    let better = match plain.trim_matches('-') {
-        "" => "mine".to_owned(),
-        plain if plain == name => format!("my-{plain}"),
-        plain => plain.to_owned(),
-    };
-    Err(at.error(format!(
-        "a target cannot be called \"{}\": {why}: write for example [target.{better}.webhook]",
-        name.escape_debug()
-    )))
-}
-
-/// It is allowed in a TOML key without quotes.
-fn is_bare(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
 
 /// The tables of a target, each read or with its error; `prefix` precedes their names
@@ -222,8 +205,41 @@ struct TableReader<'a> {
 
 impl TableReader<'_> {
     fn read(&self, table: &DeTable<'_>) -> Result<TargetDescription> {
-        let mut found = TargetDescription::new(&self.origin);
         let mut mistakes = Vec::new();
+        let mut found = self.read_keys(table, &mut mistakes);
+        let variant = tls_keys::variant(table, &self.name, self.place)?;
+        let variant = variant.map(|(origin, table)| {
+            let name = format!("{}.tls", self.name);
+            let reader = TableReader { name, origin, ..*self };
+            let read = reader.read_keys(&table, &mut mistakes);
+            (reader, read, table)
+        });
+        if !mistakes.is_empty() {
+            // What the table `tls` takes from the table around it is read twice.
+            mistakes.sort_by_key(|(at, _)| *at);
+            mistakes.dedup_by_key(|(at, _)| *at);
+            let lines: Vec<String> =
+                mistakes.iter().map(|(_, mistake)| mistake.to_string()).collect();
+            return Err(Error::usage(lines.join("\n")));
+        }
+        self.take_messages(&mut found, table)?;
+        self.check(&found)?;
+        if let Some((reader, mut variant, table)) = variant {
+            reader.take_messages(&mut variant, &table)?;
+            reader.check(&variant)?;
+            tls_keys::check_variant((&reader.name, &reader.origin), &found, &variant)?;
+            found.over_tls = Some(Box::new(variant));
+        }
+        Ok(found)
+    }
+
+    /// Reads key by key; a mistake is added with its place.
+    fn read_keys(
+        &self,
+        table: &DeTable<'_>,
+        mistakes: &mut Vec<(usize, Error)>,
+    ) -> TargetDescription {
+        let mut found = TargetDescription::new(&self.origin);
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             found.match_left_out &= name != "match";
@@ -231,14 +247,7 @@ impl TableReader<'_> {
                 mistakes.push((key.span().start, mistake));
             }
         }
-        if mistakes.is_empty() {
-            self.take_messages(&mut found, table)?;
-            self.check(&found)?;
-            return Ok(found);
-        }
-        mistakes.sort_by_key(|(at, _)| *at);
-        let lines: Vec<String> = mistakes.iter().map(|(_, mistake)| mistake.to_string()).collect();
-        Err(Error::usage(lines.join("\n")))
+        found
     }
 
     /// Reads what depends on other keys.
@@ -304,8 +313,8 @@ impl TableReader<'_> {
             "subprotocol" => {
                 d.request_options.subprotocol = Some(request_keys::subprotocol(value, &at)?)
             }
-            // Read last: it may contain what hello captures.
-            "wrap" => {}
+            // Read last: wrap may contain what hello captures, and tls goes before all other keys.
+            "wrap" | "tls" => {}
             "hello" => {
                 let messages = self.carrier == Carrier::Websocket;
                 d.hello = protocol_keys::hello(value, &at, self.place, messages)?;
@@ -321,6 +330,8 @@ impl TableReader<'_> {
             }
             "setup" => d.setup = values::texts(value, "setup", &at)?,
             "env" => d.env = values::env(value, &at)?,
+            "ca" | "server_name" => d.tls.take(key, text(value, key, &at)?, at)?,
+            "secret" => d.secret = Some(secret_text::text(value, key, &at)?),
             "cwd" => d.cwd = Some(text(value, "cwd", &at)?),
             "code" => d.ease.code = Some((values::texts(value, "code", &at)?, at)),
             "packages" => d.ease.packages = Some((values::texts(value, "packages", &at)?, at)),
@@ -341,7 +352,7 @@ impl TargetDescription {
     }
 
     /// Its addresses, with their keys and where they were written.
-    fn urls(&self) -> impl Iterator<Item = (&'static str, &str, &Origin)> {
+    pub(super) fn urls(&self) -> impl Iterator<Item = (&'static str, &str, &Origin)> {
         let own = (!self.url.is_empty()).then_some(("url", self.url.as_str(), &self.url_origin));
         let requests = self.publishing.requests();
         own.into_iter().chain(requests.map(|(key, own)| (key, own.url.as_str(), &own.origin)))
@@ -363,6 +374,9 @@ impl TargetDescription {
             ease: Declared::default(),
             publishing: Publishing::default(),
             hello: HelloKeys::default(),
+            tls: TlsKeys::default(),
+            secret: None,
+            over_tls: None,
         }
     }
 }

@@ -4,11 +4,14 @@
 use crate::description;
 use crate::manifest::{self, Manifest, OWN_FILE, PORT};
 use crate::secret_text;
+use crate::tls_keys::{TlsKeys, is_over_tls};
+use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Matching;
 use pushbench_core::origin::Origin;
 use pushbench_core::transport::Transport;
 use pushbench_wire::endpoint::Scheme;
+use std::path::Path;
 
 /// The name of such a target.
 pub const GIVEN: &str = "mine";
@@ -26,7 +29,7 @@ struct Program {
 }
 
 impl Given {
-    /// Reads the options; `None` where none is given. They are checked as a description is.
+    /// Reads the options: URLs, the command, and the certificates and the name of `--ca` and `--server-name`; `None` where none is given. They are checked as a description is.
     ///
     /// # Errors
     ///
@@ -34,19 +37,29 @@ impl Given {
     pub fn read(
         urls: &[(Transport, &str)],
         command: Option<&str>,
+        (ca, server_name): (Option<&str>, Option<&str>),
         allow_hosts: &[String],
     ) -> Result<Option<Given>> {
         let program = command.map(program).transpose()?;
         let given = urls.iter().map(|(transport, url)| {
             Ok((*transport, manifest(*transport, url, program.as_ref(), allow_hosts)?))
         });
-        let manifests = given.collect::<Result<Vec<_>>>()?;
+        let mut manifests = given.collect::<Result<Vec<_>>>()?;
+        add_tls(&mut manifests, (ca, server_name))?;
         match (manifests.is_empty(), command) {
             (true, Some(command)) => Err(Error::usage(format!(
                 "--command '{command}': no URL says where the program takes events: add --webhook \
                  http://127.0.0.1:{PORT}/PATH, --websocket ws://127.0.0.1:{PORT}/PATH, or both"
             ))),
-            (true, None) => Ok(None),
+            (true, None) => {
+                match ca.map(|ca| ("ca", ca)).or(server_name.map(|n| ("server-name", n))) {
+                    Some((option, value)) => Err(Error::usage(format!(
+                        "--{option} {value}: no URL says where the server is: add --webhook https://HOST:PORT/PATH, \
+                     --websocket wss://HOST:PORT/PATH, or both"
+                    ))),
+                    None => Ok(None),
+                }
+            }
             (false, _) => Ok(Some(Given { manifests })),
         }
     }
@@ -56,21 +69,29 @@ impl Given {
         self.manifests.iter().map(|(t, _)| format!("{}@{GIVEN}", t.name())).collect()
     }
 
-    /// What it serves over a transport.
+    /// What it serves for an arm.
     ///
     /// # Errors
     ///
-    /// A usage error where no option gives a URL of that transport.
-    pub fn manifest(&self, transport: Transport) -> Result<Manifest> {
-        let found = self.manifests.iter().find(|(t, _)| *t == transport);
-        found.map(|(_, manifest)| manifest.clone()).ok_or_else(|| {
-            let t = transport.name();
-            Error::usage(format!(
-                "--arm {t}@{GIVEN}: the options of this command describe {} only: add --{t} URL if there is such an \
+    /// A usage error where no option gives a URL of the arm's transport, or the arm is over TLS and the URL is not.
+    pub fn manifest(&self, spec: &ArmSpec) -> Result<Manifest> {
+        let found = self.manifests.iter().find(|(t, _)| *t == spec.transport);
+        let t = spec.transport.name();
+        match found {
+            Some((_, manifest)) if spec.has(ArmOption::Tls) && manifest.tls.is_none() => {
+                Err(Error::usage(format!(
+                    "--arm {spec}: --{t} {} is not over TLS: write --{t} {}://…, where the server uses TLS",
+                    manifest.url,
+                    Scheme::of(spec.transport).over_tls()
+                )))
+            }
+            Some((_, manifest)) => Ok(manifest.clone()),
+            None => Err(Error::usage(format!(
+                "--arm {spec}: the options of this command describe {} only: add --{t} URL if there is such an \
                  option, or describe the server in {OWN_FILE} as [target.NAME.{t}]",
                 self.arms().join(" and ")
-            ))
-        })
+            ))),
+        }
     }
 
     /// Whether `pushbench.toml` describes another target of that name, which is not used.
@@ -108,6 +129,34 @@ fn variable(word: &str) -> Option<(String, String)> {
     let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let valid = begins && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     valid.then(|| (name.to_owned(), value.to_owned()))
+}
+
+/// What connections over TLS trust.
+fn add_tls(
+    manifests: &mut [(Transport, Manifest)],
+    (ca, server_name): (Option<&str>, Option<&str>),
+) -> Result<()> {
+    let mut keys = TlsKeys::default();
+    for (key, option, value) in [("ca", "--ca", ca), ("server_name", "--server-name", server_name)]
+    {
+        if let Some(value) = value {
+            keys.take(key, value.to_owned(), Origin::named(option))?;
+        }
+    }
+    let Some((_, first)) = manifests.first() else { return Ok(()) };
+    let options: Vec<Origin> =
+        manifests.iter().map(|(t, _)| Origin::named(&format!("--{}", t.name()))).collect();
+    let urls: Vec<_> =
+        manifests.iter().zip(&options).map(|((_, m), at)| ("URL", &*m.url, at)).collect();
+    let env = first.env.iter().map(|(_, value)| value.as_str());
+    let inputs: Vec<&str> = env.chain(first.command.iter().flatten().map(String::as_str)).collect();
+    let program = ("the command", &Origin::named("--command"), &inputs[..]);
+    keys.check(&urls, program, "--ca FILE.pem")?;
+    let options = keys.options(Path::new(""))?;
+    for (_, manifest) in manifests.iter_mut().filter(|(_, m)| is_over_tls(&m.url)) {
+        manifest.tls = Some(options.clone());
+    }
+    Ok(())
 }
 
 fn manifest(

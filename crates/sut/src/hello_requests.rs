@@ -86,6 +86,11 @@ fn exchange(
             *endpoint.addresses().map_err(|e| e.to_string())?.first().ok_or("it has no address")?
         }
     };
+    let tls = running.tls().filter(|_| endpoint.scheme.is_tls()).map(|tls| {
+        // `server_name` is that of the target.
+        if endpoint.host == there.endpoint.host { Ok(tls.clone()) } else { tls.to(&endpoint.host) }
+    });
+    let tls = tls.transpose().map_err(|e| format!("url: {e}"))?;
     let mut hidden = options.clone();
     hidden.headers.extend(request.headers.clone());
     let mut headers = HeaderMap::new();
@@ -105,7 +110,7 @@ fn exchange(
         body: body.as_deref().unwrap_or_default(),
     };
     let what = format!("{} {}", request.method, request.url.written());
-    let (status, body) = http::exchange(socket, &wanted, true, (LIMIT, LIMIT))
+    let (status, body) = http::exchange((socket, tls.as_ref()), &wanted, true, (LIMIT, LIMIT))
         .map_err(|e| format!("{what}: {e}; check that the target serves it"))?;
     let answered = || match shown(&body, &hidden) {
         text if text.is_empty() => format!("{what} was answered {status}"),

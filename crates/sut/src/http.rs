@@ -2,6 +2,7 @@
 
 use hyper::header::HeaderMap;
 use hyper::{Method, StatusCode};
+use pushbench_wire::tls::ClientTls;
 use pushbench_wire::webhook::response::{ResponseError, ResponseParser};
 use std::io;
 use std::io::{Read as _, Write as _};
@@ -10,6 +11,12 @@ use std::time::{Duration, Instant};
 
 /// A status is a handful of numbers.
 const LONGEST: u64 = 64 * 1024;
+
+/// The server, and how connections to it are encrypted.
+pub(super) type To<'a> = (SocketAddr, Option<&'a ClientTls>);
+
+trait Duplex: io::Read + io::Write {}
+impl<S: io::Read + io::Write> Duplex for S {}
 
 /// A request on a connection of its own.
 pub(super) struct Request<'a> {
@@ -25,27 +32,31 @@ pub(super) struct Request<'a> {
 /// The body of a 2xx response to a GET: the whole of it, or what has come with its head. The times limit
 /// connecting, and each write and read.
 pub(super) fn get(
-    address: SocketAddr,
+    to: To<'_>,
     (path, headers): (&str, &HeaderMap),
     whole: bool,
     times: (Duration, Duration),
 ) -> Option<Vec<u8>> {
-    let host = address.to_string();
+    let host = to.0.to_string();
     let request = Request { method: Method::GET, path, host: &host, headers, body: "" };
-    let (status, body) = exchange(address, &request, whole, times).ok()?;
+    let (status, body) = exchange(to, &request, whole, times).ok()?;
     status.is_success().then_some(body)
 }
 
 /// Status and body of the response.
 pub(super) fn exchange(
-    address: SocketAddr,
+    (address, tls): To<'_>,
     request: &Request<'_>,
     whole: bool,
     (connect, answer): (Duration, Duration),
 ) -> io::Result<(StatusCode, Vec<u8>)> {
-    let mut stream = TcpStream::connect_timeout(&address, connect)?;
-    stream.set_read_timeout(Some(answer))?;
-    stream.set_write_timeout(Some(answer))?;
+    let socket = TcpStream::connect_timeout(&address, connect)?;
+    socket.set_read_timeout(Some(answer))?;
+    socket.set_write_timeout(Some(answer))?;
+    let mut stream: Box<dyn Duplex> = match tls {
+        Some(tls) => Box::new(tls.blocking(socket)?),
+        None => Box::new(socket),
+    };
     let Request { method, path, host, headers, body } = request;
     let mut bytes = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n").into_bytes();
     for (name, value) in *headers {
@@ -99,7 +110,7 @@ mod tests {
         });
         let patience = Duration::from_secs(60);
         let headers = HeaderMap::from_iter([(ETAG, HeaderValue::from_static("y"))]);
-        let found = get(address, ("/a?b", &headers), whole, (patience, patience));
+        let found = get((address, None), ("/a?b", &headers), whole, (patience, patience));
         let (_kept, request) = server.join().unwrap();
         let rest = format!("Host: {address}\r\netag: y\r\nConnection: close\r\n\r\n");
         assert_eq!(request, format!("GET /a?b HTTP/1.1\r\n{rest}"));

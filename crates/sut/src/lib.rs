@@ -30,6 +30,7 @@ mod subscriber_urls;
 mod supervised;
 pub mod supervisor;
 mod tls;
+mod tls_keys;
 mod tree;
 mod values;
 

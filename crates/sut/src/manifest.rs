@@ -1,26 +1,28 @@
 //! What a target is: read from the shipped `targets/` (embedded in the binary) or from the user's
 //! `pushbench.toml`.
 
-use crate::description;
-use crate::description::{TargetDescription, Targets};
-use crate::ease_of_implementation;
+mod find;
+mod list;
+
+pub use find::find;
+pub use list::{Described, Listed, described, list};
+
+pub(super) use find::{check_hello, check_url, description, manifest, own_files, usable_url};
+
 use crate::protocol_keys::HelloRequest;
 use crate::publisher::{PublishOptions, Publisher};
 use crate::run_keys;
 use crate::run_keys::RunKeys;
 use include_dir::Dir;
 use pushbench_core::arm::{ArmOption, ArmSpec};
-use pushbench_core::error::{Error, Result};
+use pushbench_core::error::Result;
 use pushbench_core::event::{Matched, Matching};
-use pushbench_core::origin::Origin;
 use pushbench_core::record::ease::Ease;
 use pushbench_core::scenario::TlsSettings;
-use pushbench_core::suggest::did_you_mean;
-use pushbench_core::transport::{ALL, Transport};
+use pushbench_core::transport::Transport;
 use pushbench_wire::endpoint::{Endpoint, Scheme};
 use pushbench_wire::request_options::RequestOptions;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,6 +90,8 @@ pub struct Manifest {
     pub ease: Option<Ease>,
     /// How it is reached over TLS, where its URL says so.
     pub tls: Option<TlsOptions>,
+    /// The key of its signatures, where its description has one.
+    pub secret: Option<String>,
     /// It delivers what comes to `url` to subscribers; `None` for one that takes events.
     pub publisher: Option<Publisher>,
     pub(super) files: Files,
@@ -217,6 +221,7 @@ impl Manifest {
             cwd: None,
             ease: None,
             tls: None,
+            secret: None,
             publisher: None,
             files: Files::None,
         }
@@ -260,194 +265,4 @@ impl Manifest {
     pub(super) fn command_line(&self) -> String {
         self.command.as_ref().map_or(self.url.clone(), shell_words::join)
     }
-}
-
-/// Finds the target `name` and what it serves over `transport`. A user's own target of that name goes
-/// before a shipped one. A host other than loopback must be among `allow_hosts`.
-pub fn find(transport: Transport, name: &str, allow_hosts: &[String]) -> Result<Manifest> {
-    let found = description(transport, name)?;
-    if found.0.url.is_empty() {
-        return Err(Error::usage(format!(
-            "--arm {0}@{name}: {name} publishes events and does not accept them over {0}: measure it with \
-             pushbench run fanout --arm {0}@{name}",
-            transport.name()
-        )));
-    }
-    check_url(("url", &found.0.url, &found.0.url_origin), Scheme::of(transport), allow_hosts)?;
-    check_hello(&found.0, allow_hosts)?;
-    manifest(name, found)
-}
-
-/// Reads what the target `name` serves over `transport`, and where its files are.
-pub(super) fn description(transport: Transport, name: &str) -> Result<(TargetDescription, Files)> {
-    let transport = transport.name();
-    let mut own = description::own()?;
-    let (mut serves, files) = match own.remove(name) {
-        Some(read) => (read?, own_files()),
-        None => match description::shipped(name)? {
-            Some((serves, dir)) => (
-                serves.into_iter().map(|(transport, d)| (transport, Ok(d))).collect(),
-                Files::Shipped(dir),
-            ),
-            None => return Err(unknown(transport, name, own)),
-        },
-    };
-    if let Some(read) = serves.remove(transport) {
-        return Ok((read?, files));
-    }
-    let others = serves.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-    // The intended table may have a misspelled name.
-    Err(serves.into_values().find_map(Result::err).unwrap_or_else(|| {
-        Error::usage(format!(
-            "--arm {transport}@{name}: {name} does not serve {transport}; it serves {others}"
-        ))
-    }))
-}
-
-/// The files of a user's own target.
-pub(super) fn own_files() -> Files {
-    Files::Own(std::env::current_dir().unwrap_or_default())
-}
-
-/// The target as it is described.
-pub(super) fn manifest(name: &str, (d, files): (TargetDescription, Files)) -> Result<Manifest> {
-    let ease = ease_of_implementation::measure(&d.ease, &files, d.cwd.as_deref())?;
-    Ok(Manifest {
-        name: name.to_owned(),
-        command: d.command,
-        url: d.url,
-        matching: d.matching,
-        match_left_out: d.match_left_out,
-        request_options: d.request_options,
-        hello_requests: d.hello.requests,
-        ready: d.ready,
-        ready_timeout: d.ready_timeout,
-        setup: d.setup,
-        env: d.env,
-        cwd: d.cwd,
-        ease,
-        tls: None,
-        publisher: None,
-        files,
-    })
-}
-
-/// A target, and each transport that it serves with its ease, or with what is mistaken in its
-/// description: a run of it is refused for that, too.
-pub struct Listed {
-    /// The target's name.
-    pub name: String,
-    /// By transport; one without a name for a mistake that is in the whole target.
-    pub serves: Vec<(String, Result<Option<Ease>>)>,
-}
-
-/// All targets, by name.
-pub fn list() -> Result<Vec<Listed>> {
-    let mut found: BTreeMap<String, Vec<_>> = BTreeMap::new();
-    for name in description::shipped_names() {
-        let Some((serves, dir)) = description::shipped(name)? else { continue };
-        let ease = |d: &TargetDescription| {
-            ease_of_implementation::measure(&d.ease, &Files::Shipped(dir), None)
-        };
-        found.insert(name.to_owned(), serves.iter().map(|(t, d)| (t.clone(), ease(d))).collect());
-    }
-    found.insert(BUILTIN.to_owned(), ALL.map(|t| (t.name().to_owned(), Ok(None))).into());
-    let files = own_files();
-    let ease =
-        |d: TargetDescription| ease_of_implementation::measure(&d.ease, &files, d.cwd.as_deref());
-    for (name, read) in description::own()? {
-        let serves = match read {
-            Ok(serves) => serves.into_iter().map(|(t, d)| (t, d.and_then(ease))).collect(),
-            Err(mistake) => vec![(String::new(), Err(mistake))],
-        };
-        found.insert(name, serves);
-    }
-    Ok(found.into_iter().map(|(name, serves)| Listed { name, serves }).collect())
-}
-
-/// One transport of a target that a file describes.
-pub struct Described {
-    /// The target's name.
-    pub target: String,
-    /// The transport; empty for a mistake that is in the whole target.
-    pub transport: String,
-    /// What it is, or every mistake in it, one a line.
-    pub read: Result<Manifest>,
-}
-
-/// Everything that a file such as `pushbench.toml` describes; `file` names it in messages.
-///
-/// # Errors
-///
-/// A usage error where the text is not TOML.
-pub fn described(file: &str, text: &str) -> Result<Vec<Described>> {
-    let folder = Path::new(file).parent().unwrap_or(Path::new("")).to_owned();
-    let mut found = Vec::new();
-    for (target, read) in description::described(file, text)? {
-        let transports = match read {
-            Ok(transports) => transports,
-            Err(mistake) => [(String::new(), Err(mistake))].into(),
-        };
-        for (transport, read) in transports {
-            let read = read.and_then(|mut d| {
-                if let Some(publish) = d.publishing.publish.as_ref().filter(|_| d.url.is_empty()) {
-                    d.url.clone_from(&publish.url);
-                }
-                manifest(&target, (d, Files::Own(folder.clone())))
-            });
-            found.push(Described { target: target.clone(), transport, read });
-        }
-    }
-    Ok(found)
-}
-
-fn unknown(transport: &str, name: &str, own: Targets) -> Error {
-    let mut known: Vec<&str> = description::shipped_names().chain([BUILTIN]).collect();
-    known.extend(own.iter().filter(|(_, read)| read.is_ok()).map(|(name, _)| name.as_str()));
-    let message = format!(
-        "--arm {transport}@{name}: there is no target \"{name}\"{}; the targets are {}; describe your own server \
-         in {OWN_FILE} in the working directory",
-        did_you_mean(name, known.iter().copied()),
-        known.join(", ")
-    );
-    // The intended target may have a misspelled name.
-    let mistake = own.into_values().find_map(Result::err);
-    Error::usage(mistake.map_or(message.clone(), |mistake| format!("{message}; {mistake}")))
-}
-
-/// The requests of `hello` must lead to this machine or a host that was named, too.
-pub(super) fn check_hello(description: &TargetDescription, allow_hosts: &[String]) -> Result<()> {
-    description.hello.requests.iter().try_for_each(|request| {
-        let url = ("hello: url", &*request.checked_url(), &request.origin);
-        check_url(url, Scheme::Http, allow_hosts).map(drop)
-    })
-}
-
-/// A valid address of this scheme.
-pub(super) fn usable_url(
-    (key, url, at): (&str, &str, &Origin),
-    scheme: Scheme,
-) -> Result<Endpoint> {
-    // Any port will do: it is the rest that is looked at.
-    Endpoint::parse_as(scheme, &url.replace(PORT, "1"))
-        .map_err(|why| at.error(format!("{key} \"{}\": {why}", url.escape_debug())))
-}
-
-/// An address must have this scheme, and lead to this machine or a host that was named.
-pub(super) fn check_url(
-    (key, url, at): (&str, &str, &Origin),
-    scheme: Scheme,
-    allow_hosts: &[String],
-) -> Result<Endpoint> {
-    let endpoint = usable_url((key, url, at), scheme)?;
-    if !endpoint.is_loopback()
-        && !allow_hosts.iter().any(|h| h.eq_ignore_ascii_case(&endpoint.host))
-    {
-        return Err(at.error(format!(
-            "{key} \"{url}\": {host} is not this machine; events are sent to another host only if it \
-             is named: add --allow-host {host} if it is yours to load",
-            host = endpoint.host
-        )));
-    }
-    Ok(endpoint)
 }

@@ -122,8 +122,8 @@ impl<'a> Starting<'a> {
                 }
                 None => {}
             }
-            let addresses = &self.running.addresses;
-            match ready::ready_at(&manifest.ready, addresses, supervised.output()) {
+            let (addresses, tls) = (&self.running.addresses, self.running.tls.as_ref());
+            match ready::ready_at(&manifest.ready, addresses, tls, supervised.output()) {
                 Some(address) => {
                     self.running.address.socket = address;
                     return Ok(());
@@ -238,7 +238,7 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
 }
 
 /// How connections to the endpoint are encrypted; nothing where its scheme has no TLS.
-fn client_tls(
+pub(super) fn client_tls(
     manifest: &Manifest,
     endpoint: &Endpoint,
     keys: Option<&RunKeys>,

@@ -8,6 +8,7 @@ use crate::publishing_keys::RequestSpec;
 use crate::ready;
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Matching;
 use pushbench_core::event::{Matched, Template};
@@ -213,19 +214,15 @@ impl Manifest {
     }
 }
 
-/// Finds the target `name` as one that publishes over `transport`.
-pub fn find(
-    transport: Transport,
-    name: &str,
-    allow_hosts: &[String],
-    options: &PublishOptions,
-) -> Result<Manifest> {
-    let (description, files) = manifest::description(transport, name)?;
+/// Finds the target of an arm as one that publishes over the arm's transport.
+pub fn find(spec: &ArmSpec, allow_hosts: &[String], options: &PublishOptions) -> Result<Manifest> {
+    let (transport, name) = (spec.transport, spec.target.as_str());
+    let (description, files) = manifest::description(spec)?;
     let publishing = description.publishing.clone();
     let acknowledges = publishing.acknowledges(transport);
     let Some(publish) = publishing.publish else {
         return Err(Error::usage(format!(
-            "--arm {0}@{name}: a fan-out needs a target that publishes, but {name} does not: \
+            "--arm {spec}: a fan-out needs a target that publishes, but {name} does not: \
              add publish and subscribe to its description (targets/PROTOCOL.md), or write \
              {0}@{BUILTIN}",
             transport.name()
@@ -315,7 +312,8 @@ fn status_path(manifest: &Manifest) -> Option<&str> {
 fn read_status(target: &Running, path: &str) -> Option<PublisherStatus> {
     let authorization = target.request_options().headers.get(AUTHORIZATION)?.clone();
     let headers = HeaderMap::from_iter([(AUTHORIZATION, authorization)]);
-    let body = http::get(target.address().socket, (path, &headers), true, (ANSWER, ANSWER))?;
+    let to = (target.address().socket, target.tls());
+    let body = http::get(to, (path, &headers), true, (ANSWER, ANSWER))?;
     serde_json::from_slice(&body).ok()
 }
 

@@ -4,6 +4,7 @@ use crate::http;
 use crate::manifest::Ready;
 use crate::output::Output;
 use hyper::header::HeaderMap;
+use pushbench_wire::tls::ClientTls;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -16,12 +17,14 @@ const ANSWER: Duration = Duration::from_secs(2);
 pub(super) fn ready_at(
     ready: &Ready,
     addresses: &[SocketAddr],
+    tls: Option<&ClientTls>,
     output: &Output,
 ) -> Option<SocketAddr> {
     let healthy = |address: &SocketAddr| match ready {
         Ready::Tcp | Ready::Line(_) => accepts(*address),
         Ready::Http(path) => {
-            http::get(*address, (path, &HeaderMap::new()), false, (CONNECT, ANSWER)).is_some()
+            http::get((*address, tls), (path, &HeaderMap::new()), false, (CONNECT, ANSWER))
+                .is_some()
         }
     };
     let found = || addresses.iter().copied().find(healthy);

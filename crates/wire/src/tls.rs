@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::NoServerSessionStorage;
 use rustls::version::TLS13;
-use rustls::{ClientConfig, CommonState, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, ClientConnection, CommonState, RootCertStore, ServerConfig, StreamOwned};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -36,6 +36,11 @@ fn certificates(pem: &str) -> io::Result<Vec<CertificateDer<'static>>> {
         Ok(list) => Ok(list),
         Err(e) => Err(io::Error::other(format!("it is not PEM: {e}"))),
     }
+}
+
+/// Whether a certificate may be for this name: a DNS name or an address.
+pub fn is_server_name(text: &str) -> bool {
+    ServerName::try_from(text).is_ok()
 }
 
 /// The client's end: whom it trusts, and the sessions that it can resume. A clone shares the sessions.
@@ -82,6 +87,25 @@ impl ClientTls {
         let mut config = ClientConfig::clone(self.connector.config());
         config.resumption = sessions(self.resumption);
         ClientTls { connector: Arc::new(config).into(), ..self.clone() }
+    }
+
+    /// The same client to another server.
+    ///
+    /// # Errors
+    /// The name is neither a DNS name nor an address.
+    pub fn to(&self, server_name: &str) -> io::Result<ClientTls> {
+        let name = ServerName::try_from(server_name.to_owned()).map_err(io::Error::other)?;
+        Ok(ClientTls { name, ..self.clone() })
+    }
+
+    /// An encrypted connection on a blocking socket, with a session of its own.
+    ///
+    /// # Errors
+    /// The connection cannot be set up; the handshake is a part of the first write.
+    pub fn blocking(&self, socket: std::net::TcpStream) -> io::Result<impl io::Read + io::Write> {
+        let config = self.of_its_own().connector.config().clone();
+        let client = ClientConnection::new(config, self.name.clone()).map_err(io::Error::other)?;
+        Ok(StreamOwned::new(client, socket))
     }
 
     pub(crate) fn connector(&self) -> (&TlsConnector, ServerName<'static>) {

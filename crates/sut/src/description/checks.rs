@@ -1,8 +1,9 @@
-//! What must hold of all keys of a description together.
+//! What must hold of a target's name, and of all keys of a description together.
 
 use crate::description::{TableReader, TargetDescription};
-use crate::manifest::{PORT, usable_url};
+use crate::manifest::{BUILTIN, BUILTIN_CLOSE, PORT, usable_url};
 use crate::publisher::reaches_subscribers;
+use crate::tls_keys;
 use pushbench_core::error::Result;
 use pushbench_core::origin::Origin;
 use pushbench_core::suggest::did_you_mean;
@@ -50,6 +51,11 @@ impl TableReader<'_> {
                 port_is_passed_on(("hello: url", &url, at), started, &program_inputs)?;
             }
         }
+        let urls: Vec<_> = found.urls().collect();
+        let program = format!("[{}] command or env", self.name);
+        let program = (program.as_str(), &self.origin, &program_inputs[..]);
+        found.tls.check(&urls, program, "ca = \"FILE.pem\"")?;
+        tls_keys::check_hello(found)?;
         self.check_names(found)?;
         match &found.publishing.publish {
             Some(publish) if found.url.is_empty() && self.transport == Transport::Webhook => {
@@ -104,4 +110,32 @@ fn port_is_passed_on(
         ))),
         _ => Ok(()),
     }
+}
+
+/// The name as it is written in a file, unless no target may be called so.
+pub(super) fn own_name(name: &str, at: &Origin) -> Result<String> {
+    let why = match name {
+        "" => "a name must not be empty",
+        BUILTIN | BUILTIN_CLOSE => "that name is reserved",
+        _ if name.contains(|c: char| c.is_control() || c.is_whitespace() || "@#".contains(c)) => {
+            "a name must not contain white space, control characters, @ or #"
+        }
+        _ if name.chars().all(is_bare) => return Ok(name.to_owned()),
+        _ => return Ok(format!("\"{}\"", name.escape_default())),
+    };
+    let plain: String = name.chars().map(|c| if is_bare(c) { c } else { '-' }).collect();
+    let better = match plain.trim_matches('-') {
+        "" => "mine".to_owned(),
+        plain if plain == name => format!("my-{plain}"),
+        plain => plain.to_owned(),
+    };
+    Err(at.error(format!(
+        "a target cannot be called \"{}\": {why}: write for example [target.{better}.webhook]",
+        name.escape_debug()
+    )))
+}
+
+/// It is allowed in a TOML key without quotes.
+fn is_bare(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
