@@ -1,4 +1,4 @@
-// Takes events by POST: `node webhook.js PORT`.
+// Takes events by POST: `node webhook.js PORT [CERTIFICATE KEY]`.
 
 import express from "express";
 import { acknowledge } from "./event.js";
@@ -13,5 +13,6 @@ app.use((error, request, response, next) => {
   response.status(400).json({ error: error.message });
 });
 
-const server = app.listen(Number(process.argv[2]), "127.0.0.1");
-server.keepAliveTimeout = 75_000;
+const { createServer } = await import(process.argv[3] ? "./tls.js" : "node:http");
+const server = createServer({ keepAliveTimeout: 75_000 }, app);
+server.listen(Number(process.argv[2]), "127.0.0.1");

@@ -1,4 +1,4 @@
-// Takes events as messages: `node websocket.js PORT`.
+// Takes events as messages: `node websocket.js PORT [CERTIFICATE KEY]`.
 
 import { WebSocketServer } from "ws";
 import { acknowledge } from "./event.js";
@@ -11,9 +11,13 @@ function answer(message) {
   }
 }
 
-const server = new WebSocketServer({ host: "127.0.0.1", port: Number(process.argv[2]) });
+const { createServer } = await import(process.argv[3] ? "./tls.js" : "node:http");
+const server = createServer({}, (request, response) => response.writeHead(426).end());
+const sockets = new WebSocketServer({ server });
 
-server.on("connection", (socket) => {
+sockets.on("connection", (socket) => {
   socket.on("error", console.error);
   socket.on("message", (message) => socket.send(JSON.stringify(answer(message))));
 });
+
+server.listen(Number(process.argv[2]), "127.0.0.1");
