@@ -5,13 +5,17 @@ pub mod certificates;
 
 use crate::endpoint::Scheme;
 use pushbench_core::record::handshakes::Negotiated;
-use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::NoServerSessionStorage;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::{NoServerSessionStorage, ParsedCertificate};
 use rustls::version::TLS13;
-use rustls::{ClientConfig, ClientConnection, CommonState, RootCertStore, ServerConfig, StreamOwned};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, CommonState, DigitallySignedStruct,
+    RootCertStore, ServerConfig, SignatureScheme, StreamOwned,
+};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -63,15 +67,13 @@ impl ClientTls {
         scheme: Scheme,
         resumption: bool,
     ) -> io::Result<ClientTls> {
-        let mut roots = RootCertStore::empty();
-        for certificate in certificates(ca_pem)? {
-            roots.add(certificate).map_err(io::Error::other)?;
-        }
+        let trusted = Trusted::new(certificates(ca_pem)?)?;
         let name = ServerName::try_from(server_name.to_owned()).map_err(io::Error::other)?;
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13])
             .map_err(io::Error::other)?
-            .with_root_certificates(roots)
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(trusted))
             .with_no_client_auth();
         config.resumption = sessions(resumption);
         if scheme.is_http() {
@@ -123,6 +125,69 @@ fn sessions(resumption: bool) -> Resumption {
 impl fmt::Debug for ClientTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientTls").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Whom a client trusts: authorities, and servers whose own certificate it has. The latter are often marked as an
+/// authority as well, as `openssl req -x509` does, and webpki then refuses them as servers.
+#[derive(Debug)]
+struct Trusted {
+    authorities: Arc<WebPkiServerVerifier>,
+    known: Vec<CertificateDer<'static>>,
+}
+
+impl Trusted {
+    fn new(known: Vec<CertificateDer<'static>>) -> io::Result<Trusted> {
+        let mut roots = RootCertStore::empty();
+        for certificate in &known {
+            roots.add(certificate.clone()).map_err(io::Error::other)?;
+        }
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
+        Ok(Trusted { authorities: verifier.build().map_err(io::Error::other)?, known })
+    }
+}
+
+impl ServerCertVerifier for Trusted {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        match self.authorities.verify_server_cert(certificate, intermediates, name, ocsp, now) {
+            // Its time of validity was checked before.
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(_)))
+                if self.known.contains(certificate) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.authorities.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.authorities.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.authorities.supported_verify_schemes()
     }
 }
 

@@ -72,3 +72,24 @@ fn another_name_and_another_authority_are_refused() {
     assert!(ClientTls::new("", "localhost", Scheme::Https, true).is_err());
     assert!(ClientTls::new("-----BEGIN", "localhost", Scheme::Https, true).is_err());
 }
+
+/// A certificate signed by its own key and marked as an authority, as `openssl req -x509` makes it.
+fn own_certificate(expires: i32) -> (ServerTls, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["own.example".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.not_after = rcgen::date_time_ymd(expires, 1, 1);
+    let pem = params.self_signed(&key).unwrap().pem();
+    (ServerTls::new(&pem, &key.serialize_pem()).unwrap(), pem)
+}
+
+#[test]
+fn a_server_whose_own_certificate_is_known_is_trusted_under_its_name_and_in_its_time() {
+    let ((server, pem), (other, _)) = (own_certificate(2999), own_certificate(2999));
+    let client = |pem: &str, name| ClientTls::new(pem, name, Scheme::Https, true).unwrap();
+    assert!(block(once(&client(&pem, "own.example"), &server)).is_ok());
+    assert!(block(once(&client(&pem, "b.example"), &server)).is_err());
+    assert!(block(once(&client(&pem, "own.example"), &other)).is_err());
+    let (expired, pem) = own_certificate(2001);
+    assert!(block(once(&client(&pem, "own.example"), &expired)).is_err());
+}
