@@ -2,6 +2,7 @@
 //! `<!-- end of results -->` stands what [`block`] makes of a run, and nothing else.
 //! `UPDATE_DOCUMENTS=1 cargo test --test suite stated_results` writes these blocks anew.
 
+mod claims;
 mod texts;
 
 use crate::documents::{ROOT, documents, read};
@@ -38,6 +39,10 @@ fn block(name: &str) -> String {
         "broadcast-256" => compared(&Stored::of("broadcast-256")),
         "qualify-gate" => rates("qualify-gate"),
         "truth" => accuracy(),
+        "ablation" => claims::layers(&Stored::of("ablation")),
+        "tls-cold" => claims::cold(&Stored::of("tls-cold")),
+        "claim-hmac" => claims::hmac(&Stored::of("hmac-bottleneck")),
+        "claim-handshakes" => claims::handshakes(&Stored::of("tls-cold")),
         other => panic!("no document states the results of {other}"),
     }
 }

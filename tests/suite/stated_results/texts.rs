@@ -13,7 +13,7 @@ use std::path::Path;
 /// A stored run, compared.
 pub struct Stored {
     name: &'static str,
-    report: Report,
+    pub report: Report,
 }
 
 impl Stored {
@@ -23,7 +23,7 @@ impl Stored {
     }
 
     /// `results/x`: 12 blocks, CPU measured in slices, at real-time priority
-    fn source(&self) -> String {
+    pub fn source(&self) -> String {
         let designs = || self.report.points.iter().map(|p| &p.design);
         let fewest = designs().map(|d| d.blocks_valid).min().unwrap();
         let blocks = match fewest {
@@ -127,7 +127,7 @@ pub fn gate() -> String {
 }
 
 /// A Markdown table.
-fn grid(rows: &[Vec<String>]) -> String {
+pub fn grid(rows: &[Vec<String>]) -> String {
     let line = |row: &Vec<String>| format!("| {} |\n", row.join(" | "));
     let rule = format!("|{}\n", "---|".repeat(rows[0].len()));
     line(&rows[0]) + &rule + &rows[1..].iter().map(line).collect::<String>()
@@ -150,7 +150,7 @@ fn name(point: &Point, metric: &str) -> String {
 }
 
 /// The meaning of the signs in a table.
-fn legend(points: &[Point], shown: &str) -> String {
+pub fn legend(points: &[Point], shown: &str) -> String {
     let mut text = String::new();
     if shown.contains("\\*") {
         let matters = "\\* too small to matter by the scenario (`compare.matters`).";

@@ -127,7 +127,8 @@ fn every_claim_is_one_of_the_comparisons() {
                 })
                 .collect();
             let header = &run.header.points[0];
-            let said = sentence::closing(header, &report.points[0].arms, &mine, &trials).join(" ");
+            let said =
+                sentence::closing(header, &report.points[0].arms, (&mine, &[]), &trials).join(" ");
             for (claim, comparison) in claims.iter().zip(&mine) {
                 holds(&said, claim, comparison);
             }

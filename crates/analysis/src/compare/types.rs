@@ -160,7 +160,7 @@ pub struct Comparison {
 impl Design {
     /// Whether every arm used TLS, or none did; `None` where only some did.
     pub fn tls(&self) -> Option<bool> {
-        let secure = |s: &String| matches!(s.as_str(), "https" | "wss");
+        let secure = |s: &String| matches!(s.as_str(), "https" | "wss" | "tls");
         let count = self.schemes.iter().filter(|s| secure(s)).count();
         match count {
             0 => Some(false),

@@ -174,7 +174,9 @@ fn comparable(account: Account) -> impl PartialEq + std::fmt::Debug {
         backlog_peak,
         traffic,
         faults,
-        callbacks: _, // merged by their own rule
+        callbacks: _,  // merged by their own rule
+        handshakes: _, // likewise
+        layers: _,     // likewise
     } = account;
     let [first, second] = halves;
     let times =
