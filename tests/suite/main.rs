@@ -41,5 +41,6 @@ mod side_by_side;
 mod stated_results;
 mod streams;
 mod targets;
+mod tls_interop;
 mod truth;
 mod verify;

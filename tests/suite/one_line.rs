@@ -10,12 +10,12 @@ use tokio_tungstenite::tungstenite;
 const USAGE: i32 = 64;
 
 /// One of the built-in servers on a port of its own, which nobody restarts.
-struct Server(Child, String);
+pub struct Server(Child, pub String);
 
 impl Server {
-    fn start(transport: &str) -> Server {
+    pub fn start(words: &[&str]) -> Server {
         let mut child = Command::new(PUSHBENCH)
-            .args(["serve", transport, "--listen", "127.0.0.1:0"])
+            .args([&["serve"], words, &["--listen", "127.0.0.1:0"]].concat())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -56,7 +56,7 @@ fn measured(bench: &Bench, dir: &str, labels: &[&str]) {
 fn two_addresses_of_running_servers_are_compared_and_reproduced() {
     let _turn = turn::measuring();
     let bench = Bench::new();
-    let (hook, socket) = (Server::start("webhook"), Server::start("websocket"));
+    let (hook, socket) = (Server::start(&["webhook"]), Server::start(&["websocket"]));
     let hook = format!("http://{}/webhook", hook.1);
     let both = ["--webhook", &hook, "--websocket", &format!("ws://{}/", socket.1)];
     let run = bench.run(&short(&[&both[..], &["--out", "r"]].concat()));
@@ -118,7 +118,7 @@ fn a_command_starts_a_program_for_each_arm() {
 fn options_win_over_a_description_of_that_name_and_say_so() {
     let _turn = turn::measuring();
     let bench = Bench::new();
-    let server = Server::start("webhook");
+    let server = Server::start(&["webhook"]);
     let url = format!("http://{}/webhook", server.1);
     bench.write("pushbench.toml", "[target.mine.webhook]\nurl = \"http://127.0.0.1:1/\"\n");
     let run = bench.run(&short(&["--webhook", &url]));

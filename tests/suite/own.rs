@@ -85,24 +85,24 @@ async def main():
 asyncio.run(main())
 "#;
 
-fn works(program: impl AsRef<Path>, args: &[&str]) -> bool {
+pub fn works(program: impl AsRef<Path>, args: &[&str]) -> bool {
     Command::new(program.as_ref()).args(args).output().is_ok_and(|o| o.status.success())
 }
 
 /// Skips a test with a message; in CI, where everything is there, that is a failure.
-fn skip(missing: &str) -> bool {
+pub fn skip(missing: &str) -> bool {
     assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
     eprintln!("skipped: {missing}");
     true
 }
 
-fn python_is_missing() -> bool {
+pub fn python_is_missing() -> bool {
     !works("python3", &["-c", "import http.server"])
         && skip("python3 is missing: apt install python3 python3-venv")
 }
 
 /// A Python with the `websockets` of the shipped target, kept between test runs.
-fn python_with_websockets() -> Option<&'static PathBuf> {
+pub fn python_with_websockets() -> Option<&'static PathBuf> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
     let make = || {
         let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("own-python");

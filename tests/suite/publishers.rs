@@ -6,7 +6,7 @@ mod nchan;
 
 use crate::common::targets::{CACHE, set_up};
 use crate::common::{Bench, Ended, PUSHBENCH, ended, json, turn, valid_blocks};
-use pushbench_core::transport::Transport;
+use pushbench_core::arm::ArmSpec;
 use pushbench_sut::manifest::Manifest;
 use pushbench_sut::process::{Launch, Running, start_all};
 use pushbench_sut::publisher;
@@ -111,7 +111,8 @@ fn shipped(name: &str, transports: &[&str]) {
 
 fn described(transport: &str, name: &str) -> Manifest {
     let options = PublishOptions::new(vec!["event".into(), "order".into()], TOKEN.into());
-    publisher::find(Transport::named(transport).unwrap(), name, &[], &options).unwrap()
+    let spec = ArmSpec::parse(&format!("{transport}@{name}")).unwrap();
+    publisher::find(&spec, &[], &options).unwrap()
 }
 
 /// Who has no token or no event is turned away, and so is an address elsewhere.

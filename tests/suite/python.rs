@@ -3,8 +3,7 @@
 
 use crate::common::targets::{CACHE, set_up};
 use crate::common::{Bench, ended, json, turn, valid_blocks};
-use pushbench_core::transport::Transport;
-use pushbench_sut::manifest;
+use crate::targets::described;
 use std::process::Command;
 
 fn python_is_missing() -> bool {
@@ -27,10 +26,7 @@ fn flask_and_websockets_lose_nothing_and_flask_pays_for_connections() {
     if python_is_missing() {
         return;
     }
-    set_up(
-        &[(Transport::Webhook, "flask"), (Transport::Websocket, "websockets")]
-            .map(|(transport, name)| manifest::find(transport, name, &[]).unwrap()),
-    );
+    set_up(&["webhook@flask", "websocket@websockets"].map(described));
     let _turn = turn::measuring();
     let bench = Bench::new();
     let args = ["run", "ingest", "--arm", "webhook@flask", "--arm", "websocket@websockets"];

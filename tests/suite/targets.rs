@@ -157,9 +157,9 @@ fn every_event_is_acknowledged(arms: &[&str]) {
     bench.nothing_left();
 }
 
-fn described(arm: &str) -> Manifest {
+pub fn described(arm: &str) -> Manifest {
     let spec = ArmSpec::parse(arm).unwrap();
-    manifest::find(spec.transport, &spec.target, &[]).unwrap()
+    manifest::find(&spec, &[]).unwrap()
 }
 
 fn what_is_no_event_is_refused(arm: &str) {

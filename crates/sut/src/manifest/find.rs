@@ -44,9 +44,9 @@ pub(crate) fn description(spec: &ArmSpec) -> Result<(TargetDescription, Files)> 
     };
     let all = served(&serves);
     let refused = |remedy: String| {
+        let over_tls = if spec.has(ArmOption::Tls) { " over TLS" } else { "" };
         Error::usage(format!(
-            "--arm {spec}: {name} does not serve {transport}{}; it serves {all}{remedy}",
-            if spec.has(ArmOption::Tls) { " over TLS" } else { "" }
+            "--arm {spec}: {name} does not serve {transport}{over_tls}; it serves {all}{remedy}"
         ))
     };
     match serves.remove(transport) {
@@ -54,9 +54,10 @@ pub(crate) fn description(spec: &ArmSpec) -> Result<(TargetDescription, Files)> 
             plain if !spec.has(ArmOption::Tls) || plain.is_over_tls() => Ok((plain, files)),
             TargetDescription { over_tls: Some(over_tls), .. } => Ok((*over_tls, files)),
             _ => Err(refused(format!(
-                "; describe it in {OWN_FILE} as [target.{name}.{transport}.tls], with url = \"{}://…\" and a command \
-                 that starts it with the files {{cert}} and {{key}}, or write ca",
-                Scheme::of(spec.transport).over_tls()
+                "; describe it in {OWN_FILE} in [target.{name}.{transport}.tls], with url = \"{}://…\" and {{cert}} and \
+                 {{key}} in its command, or choose a target that `pushbench list targets` shows with {}",
+                Scheme::of(spec.transport).over_tls(),
+                over_tls_name(transport)
             ))),
         },
         // The intended table may have a misspelled name.
