@@ -13,7 +13,8 @@ use pushbench_server::handler::Handler;
 use pushbench_server::publisher;
 use pushbench_server::serve::{ServeOptions, Work, serve};
 use pushbench_sut::manifest::BUILTIN;
-use pushbench_wire::tls::ServerTls;
+use pushbench_wire::endpoint::Scheme;
+use pushbench_wire::tls::{ClientTls, ServerTls};
 use pushbench_wire::tls::certificates::Certificates;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,9 @@ pub struct Args {
     /// With +tls: writes here whom clients must trust: the authority of the certificate that was made
     #[arg(long, value_name = "FILE", conflicts_with = "cert")]
     cert_out: Option<PathBuf>,
+    /// PEM file of whom a webhook server trusts when it delivers or answers to https:// addresses
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Sleeps this long per event
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     delay: Option<Duration>,
@@ -116,8 +120,9 @@ pub fn run(args: &Args) -> Result<()> {
             args.listen
         ))
     })?;
+    let trusted = args.ca.as_deref().map(|ca| trusted(ca, args, transport)).transpose()?;
     let work = match (args.publisher, transport.carrier()) {
-        (true, _) => publisher(args, transport)?,
+        (true, _) => publisher(args, transport, trusted)?,
         (false, Some(carrier)) => {
             // A question by webhook may name a callback without the option, too.
             let options = match (carrier, args.duplex) {
@@ -125,7 +130,7 @@ pub fn run(args: &Args) -> Result<()> {
                 _ => spec.options,
             };
             let (delay, work, answer) = (args.delay, args.work, args.duplex);
-            Work::Take(carrier, Handler { options, delay, work, answer })
+            Work::Take(carrier, Handler { options, delay, work, answer }, trusted)
         }
         (false, None) => return Err(takes_nothing(transport)),
     };
@@ -155,10 +160,7 @@ fn tls(spec: &ArmSpec, args: &Args, listen: IpAddr) -> Result<Option<ServerTls>>
         }
         return ServerTls::new(&certificates.cert, &certificates.key).map(Some).map_err(made);
     };
-    let read = |option: &str, path: &Path| {
-        input::text(path, input::WRITTEN).map_err(|e| Error::usage(format!("{option}: {e}")))
-    };
-    let (cert_text, key_text) = (read("--cert", cert)?, read("--key", key)?);
+    let (cert_text, key_text) = (text("--cert", cert)?, text("--key", key)?);
     ServerTls::new(&cert_text, &key_text).map(Some).map_err(|e| {
         Error::usage(format!(
             "--cert {} --key {}: {e}: name PEM files of a certificate chain and of its private key",
@@ -168,12 +170,33 @@ fn tls(spec: &ArmSpec, args: &Args, listen: IpAddr) -> Result<Option<ServerTls>>
     })
 }
 
+fn text(option: &str, path: &Path) -> Result<String> {
+    input::text(path, input::WRITTEN).map_err(|e| Error::usage(format!("{option}: {e}")))
+}
+
+/// Whom the server trusts at https:// addresses. All are addresses of this machine, whose certificate names
+/// `localhost`: no certificate names the 127.1.0.1, 127.1.0.2 … of many subscribers.
+fn trusted(ca: &Path, args: &Args, transport: Transport) -> Result<ClientTls> {
+    if transport != Transport::Webhook || !args.publisher && args.duplex.is_none() {
+        return Err(Error::usage(format!(
+            "--ca {}: this server connects to nobody: leave it out, or write pushbench serve webhook --publisher, or \
+             serve webhook --duplex 64",
+            ca.display()
+        )));
+    }
+    let client = ClientTls::new(&text("--ca", ca)?, "localhost", Scheme::Https, true);
+    client.map_err(|e| {
+        Error::usage(format!("--ca {}: {e}: name a PEM file of certificates", ca.display()))
+    })
+}
+
 /// Refuses options that do not apply to a server.
 fn check_options(spec: &ArmSpec, args: &Args) -> Result<()> {
     for option in spec.options.iter() {
         let (transport, name) = (spec.transport.name(), option.name());
         let plain = format!("write pushbench serve {transport}");
         let why = match option {
+            ArmOption::Tls => continue,
             _ if args.publisher => format!("it does not apply to a publisher: {plain} --publisher"),
             option if !option.at_receiver() => {
                 format!("it applies only to the driver and its subscribers: {plain}")
@@ -202,7 +225,7 @@ fn takes_nothing(transport: Transport) -> Error {
     ))
 }
 
-fn publisher(args: &Args, transport: Transport) -> Result<Work> {
+fn publisher(args: &Args, transport: Transport, tls: Option<ClientTls>) -> Result<Work> {
     let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty());
     let token = token.ok_or_else(|| {
         Error::usage(format!(
@@ -223,5 +246,6 @@ fn publisher(args: &Args, transport: Transport) -> Result<Work> {
     };
     options.ping = args.ping;
     options.hold = args.hold.unwrap_or(options.hold);
+    options.tls = tls;
     Ok(Work::Publish(options, token))
 }

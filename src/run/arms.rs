@@ -157,7 +157,7 @@ fn check_options(
         match option {
             ArmOption::Callback => check_callback(name, spec, manifest, builtin)?,
             ArmOption::Stuck => check_stuck(name, spec, builtin)?,
-            ArmOption::Tls if manifest.tls.is_some() && builtin.publish.is_none() => {}
+            ArmOption::Tls if manifest.tls.is_some() => {}
             ArmOption::Tls | ArmOption::Token | ArmOption::Signed => {
                 let plain = spec.without(option);
                 return Err(Error::usage(format!(

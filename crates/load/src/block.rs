@@ -301,6 +301,7 @@ fn job_of(group: &TrialGroup, targets: &[Running], shard: usize, of: usize) -> R
             carrier: trial_arm.carrier(),
             address: target.address().clone(),
             tls: target.tls().cloned(),
+            listener_tls: trial_arm.listener_tls()?,
             subscribers: fanout::subscribers(group, trial_arm, target)?,
             matched: trial_arm.manifest.matched(),
             request_options: target.request_options().clone(),

@@ -73,6 +73,7 @@ pub(super) fn subscribers(
     };
     Ok(Some(SubscribersJob {
         transport: trial_arm.spec.transport,
+        tls: trial_arm.manifest.client_tls(&address.endpoint)?,
         address,
         registration,
         settings: settings.clone(),

@@ -7,7 +7,7 @@ use pushbench_core::record::wire::Traffic;
 use pushbench_host::{arrival, clock, tcp_info};
 use pushbench_wire::fault::Fault;
 use pushbench_wire::stream::Stream;
-use pushbench_wire::tls::ClientTls;
+use pushbench_wire::tls::{ClientTls, ServerTls};
 use socket2::SockRef;
 use std::cell::Cell;
 use std::io;
@@ -121,12 +121,13 @@ impl InstrumentedSocket {
         subscribe_config: &SubscribeConfig,
         number: usize,
     ) -> Result<Stream<InstrumentedSocket>, Fault> {
-        let SubscribeConfig { subscribe, max_segment, ledger, .. } = subscribe_config;
+        let SubscribeConfig { subscribe, tls, max_segment, ledger, .. } = subscribe_config;
+        let begun = clock::now();
         let tcp = connected(subscribe.socket, Some(source(number).into()), *max_segment).await?;
         let _dated_by_reads_without = arrival::enable(tcp.as_fd());
         ledger.delivery_connected();
         let stamped = InstrumentedSocket::over(tcp, ledger, TrafficKind::Deliveries);
-        encrypted(stamped, None, 0).await
+        encrypted(stamped, tls.get(number), begun).await
     }
 
     /// A connection that a subscriber has accepted. Its listener has the kernel date what arrives.
@@ -142,10 +143,14 @@ impl InstrumentedSocket {
     }
 
     /// The server's end of the stream over it. One that cannot be set up is noted in the ledger.
-    pub async fn accept(self) -> Option<Stream<InstrumentedSocket>> {
-        let ledger = self.ledger.clone();
+    pub async fn accept(self, tls: Option<&ServerTls>) -> Option<Stream<InstrumentedSocket>> {
+        let (ledger, accepted) = (self.ledger.clone(), clock::now());
         let note = |e| ledger.fault(&format!("an accepted connection cannot be set up: {e}"));
-        Stream::accept(self, None).await.map_err(note).ok()
+        let stream = Stream::accept(self, tls).await.map_err(note).ok()?;
+        if let Some(negotiated) = stream.negotiated() {
+            ledger.handshake(&negotiated, None, clock::now() - accepted);
+        }
+        Some(stream)
     }
 
     fn over(tcp: TcpStream, ledger: &Rc<Ledger>, carries: TrafficKind) -> InstrumentedSocket {

@@ -34,7 +34,7 @@ use pushbench_host::usage;
 use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
-use pushbench_wire::tls::ClientTls;
+use pushbench_wire::tls::{ClientTls, ServerTls};
 use pushbench_wire::webhook::CALLBACK_URL;
 use std::cell::Cell;
 use std::io;
@@ -57,6 +57,8 @@ pub struct ArmJob {
     pub address: Resolved,
     /// How connections there are encrypted; nothing without TLS.
     pub tls: Option<ClientTls>,
+    /// The driver's end of connections that the target opens; nothing without TLS.
+    pub listener_tls: Option<ServerTls>,
     /// How answers are matched.
     pub matched: Matched,
     /// What it wants of requests and handshakes.
@@ -246,7 +248,7 @@ async fn connect(
     let (mut subscribed_in_ns, mut memory_before) = (0, 0);
     if let Some(job_of) = &arm.subscribers {
         let subscribe_config =
-            job_of.subscribe_config(&arm.request_options, job.max_segment, &ledger, &tasks);
+            job_of.subscribe_config(arm, job.max_segment, &ledger, &tasks);
         // What a trial of any size takes, histograms above all, is no subscriber's.
         usage::give_back();
         memory_before = usage::tree_pss(&[std::process::id()]);
@@ -293,7 +295,8 @@ fn with_callbacks(
 ) -> Result<RequestOptions, String> {
     let (matched, tasks) = (arm.matched.clone(), tasks.clone());
     let spawn: Spawn = Rc::new(move |work| tasks.spawn(work));
-    let url = Callback { matched, ledger: ledger.clone(), spawn }.listen(max_segment);
+    let (ledger, tls) = (ledger.clone(), arm.listener_tls.clone());
+    let url = Callback { matched, ledger, spawn, tls }.listen(max_segment);
     let url = url.map_err(|e| format!("cannot listen for answers: {e}"))?;
     let mut request_options = arm.request_options.clone();
     let url = HeaderValue::from_str(&url).map_err(|e| format!("{url}: {e}"))?;

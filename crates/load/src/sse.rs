@@ -34,6 +34,7 @@ struct Subscribed {
 /// A subscriber with its open stream.
 pub struct SseSubscriber {
     subscribe_config: Rc<SubscribeConfig>,
+    number: usize,
     acknowledgements: Rc<Acknowledgements>,
     streaming: SubscriberTask,
 }
@@ -89,6 +90,7 @@ impl Subscriber for SseSubscriber {
         let streaming = SubscriberTask::new(stream(source, acknowledger));
         Ok(SseSubscriber {
             subscribe_config: subscribe_config.clone(),
+            number,
             acknowledgements,
             streaming,
         })
@@ -103,7 +105,7 @@ impl Subscriber for SseSubscriber {
         match self.acknowledgements.name.get() {
             Some(name) => {
                 unsubscribe(
-                    &self.subscribe_config,
+                    (&self.subscribe_config, self.number),
                     &format!("{}/{name}", self.subscribe_config.subscribe.endpoint.path),
                 )
                 .await

@@ -1,7 +1,8 @@
 //! A trial group: the arms that run at the same time (all of a sliced block, one of a
 //! sequential one).
 
-use pushbench_core::arm::ArmSpec;
+use pushbench_core::arm::{ArmOption, ArmSpec};
+use pushbench_core::error::Result;
 use pushbench_core::event::Template;
 use pushbench_core::plan::Slices;
 use pushbench_core::record::histogram::Hist;
@@ -11,6 +12,7 @@ use pushbench_core::scenario::{Lifetime, Load, Subscribers};
 use pushbench_core::transport::{Carrier, Transport};
 use pushbench_host::cpus::Placement;
 use pushbench_sut::manifest::Manifest;
+use pushbench_wire::tls::ServerTls;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -38,6 +40,16 @@ impl TrialArm {
     /// How events travel from the driver: to a publisher by POST, whatever it delivers by.
     pub fn carrier(&self) -> Carrier {
         self.spec.transport.carrier_to(self.subscribers.is_some())
+    }
+
+    /// The driver's end of connections that the target opens; nothing where it opens none, and without TLS.
+    pub(super) fn listener_tls(&self) -> Result<Option<ServerTls>> {
+        match self.spec.transport == Transport::Webhook
+            && (self.subscribers.is_some() || self.spec.has(ArmOption::Callback))
+        {
+            true => self.manifest.listener_tls(),
+            false => Ok(None),
+        }
     }
 
     /// How long a delivery waits at most by design, and then its acknowledgement once more.

@@ -13,7 +13,7 @@ use pushbench_core::transport::Carrier;
 use pushbench_host::{console, tcp_info};
 use pushbench_wire::libraries;
 use pushbench_wire::stream::Stream;
-use pushbench_wire::tls::ServerTls;
+use pushbench_wire::tls::{ClientTls, ServerTls};
 use std::io::{self};
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
@@ -47,8 +47,8 @@ pub struct ServeOptions {
 /// What a server does.
 #[derive(Debug, Clone)]
 pub enum Work {
-    /// Takes events.
-    Take(Carrier, Handler),
+    /// Takes events. Whom it trusts at the addresses of callbacks over TLS.
+    Take(Carrier, Handler, Option<ClientTls>),
     /// Publishes events to subscribers, for those who know this token.
     Publish(publisher::Options, String),
 }
@@ -124,7 +124,7 @@ fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
         Work::Publish(publisher, _) => {
             (publisher.transport, publisher.description(), Handler::default())
         }
-        Work::Take(carrier, handler) => (carrier.transport(), taking(handler), *handler),
+        Work::Take(carrier, handler, _) => (carrier.transport(), taking(handler), *handler),
     };
     let nanos = |d: Option<Duration>| d.map_or(0, |d| d.as_nanos() as u64);
     let in_force = EffectiveConfig {
@@ -147,10 +147,12 @@ fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
 
 async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
     let service = match &options.work {
-        Work::Take(Carrier::Webhook, handler) if handler.options.contains(ArmOption::Callback) => {
-            Service::Answer(*handler, Arc::default())
+        Work::Take(Carrier::Webhook, handler, tls)
+            if handler.options.contains(ArmOption::Callback) =>
+        {
+            Service::Answer(*handler, Arc::new(CallbackAddresses::new(tls.clone())))
         }
-        Work::Take(carrier, handler) => Service::Take(*carrier, *handler),
+        Work::Take(carrier, handler, _) => Service::Take(*carrier, *handler),
         Work::Publish(publisher, token) => {
             let hub = Arc::new(Hub::new(publisher.clone(), token.clone()));
             if !publisher.times_out_itself() {

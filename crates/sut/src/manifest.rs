@@ -10,9 +10,9 @@ pub use list::{Described, Listed, described, list};
 pub(super) use find::{check_hello, check_url, description, manifest, own_files, usable_url};
 
 use crate::protocol_keys::HelloRequest;
-use crate::publisher::{PublishOptions, Publisher};
+use crate::publisher::{PublishOptions, Publisher, Subscribe};
 use crate::run_keys;
-use crate::run_keys::RunKeys;
+use crate::run_keys::{CA, RunKeys};
 use include_dir::Dir;
 use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::error::Result;
@@ -22,6 +22,7 @@ use pushbench_core::scenario::TlsSettings;
 use pushbench_core::transport::Transport;
 use pushbench_wire::endpoint::{Endpoint, Scheme};
 use pushbench_wire::request_options::RequestOptions;
+use pushbench_wire::tls::ServerTls;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,7 +129,7 @@ impl Manifest {
     pub fn builtin(spec: &ArmSpec, options: &BuiltinOptions) -> Manifest {
         let transport = spec.transport;
         if let Some(publish) = &options.publish {
-            return Manifest::publisher(transport, options, publish);
+            return Manifest::publisher(spec, options, publish);
         }
         let mut words: Vec<String> =
             ["serve", &spec.at_receiver(), "--listen", "127.0.0.1:{port}", "--threads"]
@@ -143,20 +144,57 @@ impl Manifest {
                 words.extend([option.to_owned(), format!("{}ns", time.as_nanos())]);
             }
         }
-        let manifest = Manifest::this_program(BUILTIN, transport, words);
-        if spec.has(ArmOption::Tls) { manifest.over_tls() } else { manifest }
+        Manifest::this_program(BUILTIN, transport, words).as_in(spec)
     }
 
-    /// The same built-in server over TLS, with the certificate of the run.
-    fn over_tls(mut self) -> Manifest {
-        let words = ["--cert", "{cert}", "--key", "{key}"].map(str::to_owned);
-        self.command.get_or_insert_default().extend(words);
-        if let Some((scheme, rest)) = self.url.split_once("://") {
-            let scheme = Scheme::named(scheme).map(Scheme::over_tls);
-            self.url = scheme.map_or(self.url.clone(), |scheme| format!("{scheme}://{rest}"));
+    /// The same built-in server over TLS, with the certificate of the run, where the arm wants it.
+    pub(super) fn as_in(mut self, spec: &ArmSpec) -> Manifest {
+        if !spec.has(ArmOption::Tls) {
+            return self;
+        }
+        let connects = spec.transport == Transport::Webhook
+            && (self.publisher.is_some() || spec.has(ArmOption::Callback));
+        let trusted = connects.then_some(["--ca", CA]).into_iter().flatten();
+        let words = ["--cert", "{cert}", "--key", "{key}"].into_iter().chain(trusted);
+        self.command.get_or_insert_default().extend(words.map(str::to_owned));
+        let subscribe = self.publisher.as_mut().and_then(|publisher| match &mut publisher.subscribe {
+            Subscribe::At(url, ..) => Some(url),
+            Subscribe::AtStart => None,
+        });
+        for url in [Some(&mut self.url), subscribe].into_iter().flatten() {
+            if let Some((scheme, rest)) = url.split_once("://") {
+                let scheme = Scheme::named(scheme).map(Scheme::over_tls);
+                *url = scheme.map_or(url.clone(), |scheme| format!("{scheme}://{rest}"));
+            }
         }
         self.tls = Some(TlsOptions::default());
         self
+    }
+
+    /// Whether its program is handed the certificate to trust at the driver's own listeners: then these are over
+    /// TLS, too.
+    pub fn trusts_the_driver(&self) -> bool {
+        self.tls.is_some() && self.handed().any(|word| word.contains(CA))
+    }
+
+    /// The driver's end of connections that the target opens; nothing without TLS.
+    ///
+    /// # Errors
+    /// The keys of the run cannot be made.
+    pub fn listener_tls(&self) -> Result<Option<ServerTls>> {
+        let Some(tls) = self.tls.as_ref().filter(|_| self.trusts_the_driver()) else {
+            return Ok(None);
+        };
+        let keys = run_keys::of(tls.settings.key)?;
+        Ok(Some(match tls.settings.resumption {
+            true => keys.server.clone(),
+            false => keys.server.without_resumption(),
+        }))
+    }
+
+    /// What its program is started with.
+    fn handed(&self) -> impl Iterator<Item = &String> {
+        self.command.iter().flatten().chain(self.env.iter().map(|(_, value)| value))
     }
 
     /// The same in a scenario with these settings.
@@ -173,8 +211,7 @@ impl Manifest {
     /// # Errors
     /// They cannot be made.
     pub fn run_keys(&self) -> Result<Option<Arc<RunKeys>>> {
-        let words = self.command.iter().flatten().chain(self.env.iter().map(|(_, value)| value));
-        let named = words.into_iter().any(|word| run_keys::are_named_in(word));
+        let named = self.handed().any(|word| run_keys::are_named_in(word));
         let settings = self.tls.as_ref().map(|tls| tls.settings).unwrap_or_default();
         let trusted = self.tls.as_ref().is_some_and(|tls| tls.ca.is_none());
         (named || trusted).then(|| run_keys::of(settings.key)).transpose()

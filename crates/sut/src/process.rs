@@ -237,6 +237,17 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
     })
 }
 
+impl Manifest {
+    /// How connections to one of its addresses are encrypted; nothing where its scheme has no TLS.
+    ///
+    /// # Errors
+    /// The certificates to trust are not usable.
+    pub fn client_tls(&self, endpoint: &Endpoint) -> Result<Option<ClientTls>> {
+        client_tls(self, endpoint, self.run_keys()?.as_deref())
+            .map_err(|e| Error::target(format!("target {}: {endpoint}: {e}", self.name)))
+    }
+}
+
 /// How connections to the endpoint are encrypted; nothing where its scheme has no TLS.
 pub(super) fn client_tls(
     manifest: &Manifest,

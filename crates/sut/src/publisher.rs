@@ -137,13 +137,14 @@ pub fn new_token() -> Result<String> {
 impl Manifest {
     /// This program's own publisher over a transport.
     pub fn publisher(
-        transport: Transport,
+        spec: &ArmSpec,
         options: &BuiltinOptions,
         publish: &PublishOptions,
     ) -> Manifest {
+        let (transport, left) = (spec.transport, spec.at_receiver());
         let threads = options.threads.max(1).to_string();
         let mut words: Vec<String> =
-            ["serve", transport.name(), "--publisher", "--listen", "127.0.0.1:{port}", "--threads"]
+            ["serve", &left, "--publisher", "--listen", "127.0.0.1:{port}", "--threads"]
                 .map(str::to_owned)
                 .to_vec();
         words.extend([threads, "--types".to_owned(), publish.types.join(",")]);
@@ -157,7 +158,7 @@ impl Manifest {
         }
         let name = if publish.keep == Keep::Never { BUILTIN_CLOSE } else { BUILTIN };
         let program = Manifest::this_program(name, transport, words);
-        program.publishing(transport, &format!("127.0.0.1:{PORT}"), &publish.token)
+        program.publishing(transport, &format!("127.0.0.1:{PORT}"), &publish.token).as_in(spec)
     }
 
     /// The same program as a publisher that implements `targets/PROTOCOL.md` at `at`, an address and its port.

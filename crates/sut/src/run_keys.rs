@@ -19,7 +19,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The hidden subcommand of the guard.
 const SUBCOMMAND: &str = "__remove";
 /// Placeholders of the files in commands and environment variables.
-pub(super) const FILES: [&str; 3] = ["{cert}", "{key}", "{ca}"];
+pub(super) const FILES: [&str; 3] = ["{cert}", "{key}", CA];
+/// The last of them: whom to trust.
+pub(super) const CA: &str = "{ca}";
 /// Their names in the directory.
 const NAMES: [&str; 3] = ["cert.pem", "key.pem", "ca.pem"];
 

@@ -7,6 +7,7 @@ use crate::publisher::Subscribe;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::remedy::Try;
 use pushbench_core::wording::SUBSCRIBER_URLS;
+use pushbench_wire::endpoint::Scheme;
 use pushbench_wire::subscriber_addresses::Addresses;
 
 /// The longest argument or variable that Linux hands to a program (MAX_ARG_STRLEN), its end included.
@@ -31,7 +32,8 @@ pub(super) fn of(manifest: &Manifest, again: Option<u16>) -> Result<SubscriberUr
         Some(port) => port,
         None => port::free_or_error()?,
     };
-    let urls = Addresses::at(port).urls(publisher.subscribers).join(",");
+    let scheme = if manifest.trusts_the_driver() { Scheme::Https } else { Scheme::Http };
+    let urls = Addresses::at(port, scheme).urls(publisher.subscribers).join(",");
     Ok(SubscriberUrls { port, urls })
 }
 

@@ -7,7 +7,7 @@ use pushbench_core::record::handshakes::Negotiated;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio_rustls::TlsStream;
 
@@ -60,6 +60,18 @@ impl Stream<TcpStream> {
         let socket = TcpStream::connect(addresses).await?;
         socket.set_nodelay(true)?;
         Stream::connect(socket, tls).await
+    }
+
+    /// The first byte that the next read brings, which stays; nothing at the end.
+    ///
+    /// # Errors
+    /// The connection has failed.
+    pub async fn peek(&mut self) -> io::Result<Option<u8>> {
+        let mut first = [0];
+        match self {
+            Stream::Plain(socket) => Ok((socket.peek(&mut first).await? > 0).then_some(first[0])),
+            Stream::Tls(tls) => Ok(tls.fill_buf().await?.first().copied()),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where subscribers that are connected to can be reached.
 
+use crate::endpoint::Scheme;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::Ipv4Addr;
 
@@ -10,20 +11,22 @@ pub struct Addresses {
     pub port: u16,
     /// Every subscriber has a host of its own.
     pub own_hosts: bool,
+    /// How they are reached.
+    pub scheme: Scheme,
 }
 
 impl Addresses {
     /// Those behind a listener at this port, as this machine allows.
-    pub fn at(port: u16) -> Addresses {
+    pub fn at(port: u16, scheme: Scheme) -> Addresses {
         let own_hosts = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))
             .is_ok_and(|socket| to_loopback(&socket));
-        Addresses { port, own_hosts }
+        Addresses { port, own_hosts, scheme }
     }
 
     /// Where subscriber `number` is.
     pub fn url(&self, number: usize) -> String {
         let host = if self.own_hosts { host(number) } else { Ipv4Addr::LOCALHOST };
-        format!("http://{host}:{}/{number}", self.port)
+        format!("{}://{host}:{}/{number}", self.scheme, self.port)
     }
 
     /// Where the first `count` subscribers are.

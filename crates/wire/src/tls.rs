@@ -216,6 +216,14 @@ impl ServerTls {
         Ok(ServerTls(Arc::new(config).into()))
     }
 
+    /// The same without tickets: no client can resume.
+    #[must_use]
+    pub fn without_resumption(&self) -> ServerTls {
+        let mut config = ServerConfig::clone(self.0.config());
+        config.send_tls13_tickets = 0;
+        ServerTls(Arc::new(config).into())
+    }
+
     pub(crate) fn acceptor(&self) -> &TlsAcceptor {
         &self.0
     }

@@ -9,6 +9,7 @@ pub mod requests;
 pub mod stream;
 
 use crate::ledger::Ledger;
+use crate::shard::ArmJob;
 use crate::subscriber::lifecycle::{Plan, SubscriberSlot, run_subscriber};
 use crate::tasks::Tasks;
 use crate::{long_poll, poll, sse, tcp, webhook, websocket};
@@ -24,6 +25,7 @@ use pushbench_host::{arrival, clock};
 use pushbench_wire::endpoint::{Endpoint, Resolved};
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
+use pushbench_wire::tls::{ClientTls, ServerTls};
 use std::future::{poll_fn, ready};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::pin::Pin;
@@ -40,6 +42,11 @@ pub type Spawn = Rc<dyn Fn(Pin<Box<dyn Future<Output = ()>>>)>;
 pub struct SubscribeConfig {
     /// Where to subscribe.
     pub subscribe: Resolved,
+    /// How connections there are encrypted: a client for each subscriber, with sessions of its own, but one for
+    /// all where the publisher connects to them; none without TLS.
+    pub tls: Vec<ClientTls>,
+    /// The end of subscribers that the publisher connects to; nothing without TLS.
+    pub listener_tls: Option<ServerTls>,
     /// What the publisher wants of that request, the token among it.
     pub request_options: RequestOptions,
     /// The run's token by itself, for what has no headers.
@@ -189,6 +196,8 @@ pub struct SubscribersJob {
     pub transport: Transport,
     /// Where they subscribe.
     pub address: Resolved,
+    /// How connections there are encrypted; nothing without TLS.
+    pub tls: Option<ClientTls>,
     /// How their addresses reach the publisher.
     pub registration: Registration,
     /// How many there are and how they behave.
@@ -213,15 +222,22 @@ impl SubscribersJob {
     /// The configuration of the subscribers.
     pub(super) fn subscribe_config(
         &self,
-        request_options: &RequestOptions,
+        arm: &ArmJob,
         max_segment: Option<u32>,
         ledger: &Rc<crate::ledger::Ledger>,
         tasks: &Tasks,
     ) -> Rc<SubscribeConfig> {
         let tasks = tasks.clone();
+        let connect = match self.transport {
+            Transport::Webhook => 1,
+            _ => self.settings.count,
+        };
+        let tls = self.tls.iter().flat_map(|tls| (0..connect).map(|_| tls.of_its_own()));
         Rc::new(SubscribeConfig {
             subscribe: self.address.clone(),
-            request_options: request_options.clone(),
+            tls: tls.collect(),
+            listener_tls: arm.listener_tls.clone(),
+            request_options: arm.request_options.clone(),
             token: self.token.clone(),
             matched: self.matched.clone(),
             settings: self.settings.clone(),

@@ -161,13 +161,13 @@ fn request(
 
 /// Ends the subscription that has this path, on a connection that is no delivery's.
 pub(crate) async fn unsubscribe(
-    subscribe_config: &SubscribeConfig,
+    (subscribe_config, number): (&SubscribeConfig, usize),
     path: &str,
 ) -> Result<(), Fault> {
     let path = path.parse().map_err(Fault::refused)?;
     let wanted = SubscriberRequest { method: Method::DELETE, ..SubscriberRequest::get(path) };
-    let stream =
-        Stream::open(subscribe_config.subscribe.socket, None).await.map_err(Fault::refused)?;
+    let (socket, tls) = (subscribe_config.subscribe.socket, subscribe_config.tls.get(number));
+    let stream = Stream::open(socket, tls).await.map_err(Fault::refused)?;
     let mut connection = HttpConnection::new(stream).await.map_err(Fault::refused)?;
     let answer =
         connection.exchange(request(subscribe_config, &wanted)?).await.map_err(Fault::closed)?;

@@ -7,6 +7,8 @@ use crate::subscriber::Spawn;
 use hyper::StatusCode;
 use pushbench_core::event::Matched;
 use pushbench_core::scenario::payload::MAX_BYTES;
+use pushbench_wire::endpoint::Scheme;
+use pushbench_wire::tls::ServerTls;
 use pushbench_wire::webhook::request::Request;
 use pushbench_wire::webhook::request_receiver::{ReceiverContext, RequestReceiver};
 use std::io::{self, ErrorKind};
@@ -28,6 +30,8 @@ pub struct Callback {
     pub ledger: Rc<Ledger>,
     /// For the listener and its connections.
     pub spawn: Spawn,
+    /// The driver's end of its connections; nothing without TLS.
+    pub tls: Option<ServerTls>,
 }
 
 impl Callback {
@@ -41,7 +45,8 @@ impl Callback {
         }
         socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
         let listener = socket.listen(BACKLOG)?;
-        let url = format!("http://{}{PATH}", listener.local_addr()?);
+        let scheme = if self.tls.is_some() { Scheme::Https } else { Scheme::Http };
+        let url = format!("{scheme}://{}{PATH}", listener.local_addr()?);
         (self.spawn.clone())(Box::pin(self.accept(listener)));
         Ok(url)
     }
@@ -65,7 +70,7 @@ impl Callback {
 
     async fn serve(self, io: InstrumentedSocket, receiver_context: Rc<ReceiverContext>) {
         let read_times = io.read_times();
-        let Some(stream) = io.accept().await else { return };
+        let Some(stream) = io.accept(self.tls.as_ref()).await else { return };
         let mut receiver = RequestReceiver::new(stream, receiver_context);
         loop {
             let status = match receiver.next(|request| self.take(&read_times, request)).await {

@@ -15,6 +15,7 @@ use pushbench_core::wording::SUBSCRIBER_URLS;
 use pushbench_host::sleep::Timer;
 use pushbench_host::{arrival, clock};
 use pushbench_wire::fault::Fault;
+use pushbench_wire::endpoint::Scheme;
 use pushbench_wire::http_connection::HttpConnection;
 use pushbench_wire::response_body;
 use pushbench_wire::stream::Stream;
@@ -82,7 +83,7 @@ impl Subscriber for WebhookSubscriber {
             Registration::Request { .. } => 0,
         };
         let (listener, addresses) =
-            listen(port, subscribe_config.max_segment).map_err(Fault::refused)?;
+            listen(port, subscribe_config).map_err(Fault::refused)?;
         if !addresses.own_hosts {
             subscribe_config
                 .ledger
@@ -240,19 +241,23 @@ fn subscription_body(url: &str, types: &[String]) -> Value {
 }
 
 async fn connect(subscribe_config: &SubscribeConfig) -> Result<Stream<TcpStream>, Fault> {
-    Stream::open(subscribe_config.subscribe.socket, None).await.map_err(Fault::refused)
+    let tls = subscribe_config.tls.first();
+    Stream::open(subscribe_config.subscribe.socket, tls).await.map_err(Fault::refused)
 }
 
 /// One descriptor for every address of the loopback network; where the kernel does not let us bind it
 /// to the device, it listens on 127.0.0.1 alone: on all addresses it would be open to others.
-fn listen(port: u16, max_segment: Option<u32>) -> io::Result<(TcpListener, Addresses)> {
+fn listen(
+    port: u16,
+    subscribe_config: &SubscribeConfig,
+) -> io::Result<(TcpListener, Addresses)> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     let own_hosts = to_loopback(&socket);
     let ip = if own_hosts { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
     // Linux hands these down to every accepted connection.
     let _dated_by_reads_without = arrival::enable(socket.as_fd());
     socket.set_tcp_nodelay(true)?;
-    if let Some(bytes) = max_segment {
+    if let Some(bytes) = subscribe_config.max_segment {
         socket.set_tcp_mss(bytes)?;
     }
     socket.bind(&SockAddr::from(SocketAddr::from((ip, port))))?;
@@ -260,7 +265,9 @@ fn listen(port: u16, max_segment: Option<u32>) -> io::Result<(TcpListener, Addre
     socket.set_nonblocking(true)?;
     let listener = TcpListener::from_std(socket.into())?;
     let port = listener.local_addr()?.port();
-    Ok((listener, Addresses { port, own_hosts }))
+    let scheme =
+        if subscribe_config.listener_tls.is_some() { Scheme::Https } else { Scheme::Http };
+    Ok((listener, Addresses { port, own_hosts, scheme }))
 }
 
 async fn accept(listener: TcpListener, subscribe_config: Rc<SubscribeConfig>) {
@@ -295,7 +302,7 @@ async fn serve(
     common: Rc<ReceiverContext>,
 ) {
     let read_times = io.read_times();
-    let Some(stream) = io.accept().await else { return };
+    let Some(stream) = io.accept(subscribe_config.listener_tls.as_ref()).await else { return };
     let mut receiver = RequestReceiver::new(stream, common);
     // The outcomes of its deliveries show if a connection ended with an error.
     while let Ok(Some(received)) =

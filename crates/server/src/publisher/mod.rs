@@ -23,6 +23,7 @@ use pushbench_core::publishing::{CONCURRENCY, CONNECT_TIMEOUT, HOLD, Keep, QUEUE
 use pushbench_core::transport::Transport;
 use pushbench_core::units;
 use pushbench_wire::stream::Stream;
+use pushbench_wire::tls::ClientTls;
 use requests::Answer;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +54,8 @@ pub struct Options {
     /// How often each subscriber that holds a connection is pinged, where the protocol has pings. One
     /// that has not answered by the next ping is gone.
     pub ping: Option<Duration>,
+    /// Whom a webhook's publisher trusts at addresses over TLS.
+    pub tls: Option<ClientTls>,
 }
 
 impl Options {
@@ -69,6 +72,7 @@ impl Options {
             hold: HOLD,
             keep: Keep::Always,
             ping: None,
+            tls: None,
         }
     }
 

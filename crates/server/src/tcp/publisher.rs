@@ -22,12 +22,10 @@ pub fn subscribe() -> Answer {
 /// Distinguishes a subscriber from an HTTP client by the first byte, the highest of a length.
 pub async fn accept_without_http(
     hub: &Arc<Hub>,
-    stream: Stream<TcpStream>,
+    mut stream: Stream<TcpStream>,
 ) -> Option<Stream<TcpStream>> {
-    let mut first = [0];
-    match stream.socket().peek(&mut first).await {
-        Ok(1) if first[0] == 0 => {}
-        _ => return Some(stream),
+    if !matches!(stream.peek().await, Ok(Some(0))) {
+        return Some(stream);
     }
     let mut framed = Framed::new(stream);
     let (subscription, answer) = match authenticate(hub, &mut framed).await {

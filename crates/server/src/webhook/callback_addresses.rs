@@ -9,6 +9,7 @@ use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use pushbench_wire::http_connection::{ExchangeError, HttpConnection};
 use pushbench_wire::stream::Stream;
+use pushbench_wire::tls::ClientTls;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
@@ -30,6 +31,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Every address that answers go to.
 #[derive(Default)]
 pub struct CallbackAddresses {
+    /// Whom to trust at addresses over TLS.
+    tls: Option<ClientTls>,
     addresses_by_url: Mutex<HashMap<HeaderValue, Arc<CallbackAddress>>>,
 }
 
@@ -45,6 +48,11 @@ fn lock<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl CallbackAddresses {
+    /// None yet. `tls`: whom to trust at addresses over TLS.
+    pub fn new(tls: Option<ClientTls>) -> CallbackAddresses {
+        CallbackAddresses { tls, ..CallbackAddresses::default() }
+    }
+
     /// The address that a question's header names, or the answer to what names none.
     pub fn address(&self, url: &HeaderValue) -> Result<Arc<CallbackAddress>, (StatusCode, String)> {
         let mut addresses_by_url = lock(&self.addresses_by_url);
@@ -52,7 +60,7 @@ impl CallbackAddresses {
             return Ok(address.clone());
         }
         let text = url.to_str().map_err(|_| (StatusCode::BAD_REQUEST, "not a URL".to_owned()))?;
-        let destination = Destination::parse(text)?;
+        let destination = Destination::parse(text, self.tls.as_ref())?;
         if addresses_by_url.len() >= MOST_ADDRESSES {
             let why = format!("the limit of {MOST_ADDRESSES} callback addresses is reached");
             return Err((StatusCode::SERVICE_UNAVAILABLE, why));
@@ -74,7 +82,7 @@ impl CallbackAddress {
     async fn exchange(&self, answer: Bytes) -> io::Result<()> {
         let mut connection = match self.idle_connection().await {
             Some(connection) => connection,
-            None => self.open().await?,
+            None => self.destination.open().await?,
         };
         match connection.exchange(self.destination.request(answer)).await {
             Ok(_) => lock(&self.idle).push(connection),
@@ -92,11 +100,6 @@ impl CallbackAddress {
                 return Some(connection);
             }
         }
-    }
-
-    async fn open(&self) -> io::Result<HttpConnection<Stream<TcpStream>>> {
-        let stream = Stream::open(self.destination.addresses(), None).await?;
-        HttpConnection::new(stream).await.map_err(io::Error::other)
     }
 }
 

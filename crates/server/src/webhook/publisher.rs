@@ -19,9 +19,11 @@ use pushbench_core::publishing::{Keep, LONGEST_SUBSCRIPTION};
 use pushbench_wire::endpoint::{Endpoint, Scheme};
 use pushbench_wire::http_connection::{ExchangeError, HttpConnection};
 use pushbench_wire::stream::Stream;
+use pushbench_wire::tls::ClientTls;
 use serde::Deserialize;
 use serde_json::json;
 use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -51,7 +53,7 @@ pub async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
     if let Some(unknown) = hub.unknown(requested.types.iter().map(String::as_str)) {
         return unknown_type(hub, unknown);
     }
-    match Destination::parse(&requested.url) {
+    match Destination::parse(&requested.url, hub.options.tls.as_ref()) {
         Ok(mut destination) => {
             if hub.options.keep == Keep::Never {
                 destination.headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -69,15 +71,28 @@ pub async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
 pub(super) struct Destination {
     /// `localhost` has two: the one that accepts connections counts.
     addresses: Vec<SocketAddr>,
+    /// How connections there are encrypted, with sessions of its own; nothing without TLS.
+    tls: Option<ClientTls>,
     uri: Uri,
     headers: HeaderMap,
 }
 
 impl Destination {
-    /// Parses an address, or returns what is wrong.
-    pub(super) fn parse(url: &str) -> Result<Destination, (StatusCode, String)> {
+    /// Parses an address, or returns what is wrong. `tls`: whom to trust at addresses over TLS.
+    pub(super) fn parse(
+        url: &str,
+        tls: Option<&ClientTls>,
+    ) -> Result<Destination, (StatusCode, String)> {
         let bad = |why: String| (StatusCode::BAD_REQUEST, why);
         let endpoint = Endpoint::parse_as(Scheme::Http, url).map_err(bad)?;
+        let tls = match (endpoint.scheme.is_tls(), tls) {
+            (false, _) => None,
+            (true, Some(tls)) => Some(tls.of_its_own()),
+            (true, None) => {
+                let why = "this server trusts no certificate: start it with --ca FILE, or use http";
+                return Err(bad(why.to_owned()));
+            }
+        };
         // A publisher that POSTs anywhere is an open relay; a name could point anywhere, too.
         if !endpoint.is_loopback() {
             return Err((
@@ -93,12 +108,13 @@ impl Destination {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static("pushbench"));
         let uri = endpoint.path.parse().map_err(|_| bad("no usable path".to_owned()))?;
-        Ok(Destination { addresses, uri, headers })
+        Ok(Destination { addresses, tls, uri, headers })
     }
 
-    /// Where to connect: one after the other, until one accepts.
-    pub(super) fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    /// Connects to the first address that accepts.
+    pub(super) async fn open(&self) -> io::Result<HttpConnection<Stream<TcpStream>>> {
+        let stream = Stream::open(&*self.addresses, self.tls.as_ref()).await?;
+        HttpConnection::new(stream).await.map_err(io::Error::other)
     }
 
     /// A POST of this body.
@@ -165,9 +181,9 @@ async fn post(
 ) -> DeliveryOutcome {
     let open = match connection {
         Some(open) => open,
-        None => match timeout(hub.options.connect_timeout, open(destination)).await {
-            Ok(Some(opened)) => connection.insert(opened),
-            Ok(None) | Err(_) => return DeliveryOutcome::Refused,
+        None => match timeout(hub.options.connect_timeout, destination.open()).await {
+            Ok(Ok(opened)) => connection.insert(opened),
+            Ok(Err(_)) | Err(_) => return DeliveryOutcome::Refused,
         },
     };
     match open.exchange(destination.request(event.body.clone())).await {
@@ -176,11 +192,6 @@ async fn post(
         Ok(_) | Err(ExchangeError::TooLong(_)) => DeliveryOutcome::Failed,
         Err(ExchangeError::Connection(_)) => DeliveryOutcome::Lost,
     }
-}
-
-async fn open(destination: &Destination) -> Option<HttpConnection<Stream<TcpStream>>> {
-    let stream = Stream::open(destination.addresses(), None).await.ok()?;
-    HttpConnection::new(stream).await.ok()
 }
 
 #[cfg(test)]
@@ -195,7 +206,7 @@ mod tests {
             "http://[::1]:9/",
             "http://localhost:1",
         ] {
-            assert!(Destination::parse(url).is_ok(), "{url}");
+            assert!(Destination::parse(url, None).is_ok(), "{url}");
         }
         for (url, status) in [
             ("http://10.0.0.1/", 403),
@@ -208,14 +219,14 @@ mod tests {
             ("/hook", 400),
             ("", 400),
         ] {
-            let refused = Destination::parse(url).err().map(|(status, _)| status.as_u16());
+            let refused = Destination::parse(url, None).err().map(|(status, _)| status.as_u16());
             assert_eq!(refused, Some(status), "{url}");
         }
     }
 
     #[test]
     fn the_path_goes_along() {
-        let destination = Destination::parse("http://127.0.0.5:81/a/7?b=1").ok().unwrap();
+        let destination = Destination::parse("http://127.0.0.5:81/a/7?b=1", None).ok().unwrap();
         assert_eq!(destination.uri, "/a/7?b=1");
         assert_eq!(destination.headers[HOST], "127.0.0.5:81");
     }

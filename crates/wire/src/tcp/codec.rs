@@ -95,6 +95,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
             }
             self.written += n;
         }
+        // Below a layer that encrypts, bytes that were taken may still wait for the socket.
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         self.write.clear();
         self.written = 0;
         Poll::Ready(Ok(()))
