@@ -17,6 +17,7 @@ pub mod publisher;
 pub mod server_fault;
 mod site;
 mod tcp;
+pub mod tls;
 mod webhook;
 mod websocket;
 mod wire;
@@ -130,7 +131,8 @@ fn request_end(address: SocketAddr) -> io::Result<()> {
 }
 
 /// Runs as a faulty server if the command line requests it: `pushbench __faulty TRANSPORT FAULT ADDR`, or
-/// `pushbench __faulty publisher TRANSPORT FAULT ADDR TELL`, or `pushbench __faulty messages FAULT ADDR`.
+/// `pushbench __faulty publisher TRANSPORT FAULT ADDR TELL`, or `pushbench __faulty messages FAULT ADDR`, or
+/// `pushbench __faulty tls FAULT ADDR --ca-out FILE`.
 pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {
         return None;
@@ -139,6 +141,7 @@ pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
     let Err(error) = match &words[..] {
         [publisher::ARGUMENT, rest @ ..] => publisher::run(rest),
         [messages::ARGUMENT, rest @ ..] => messages::run(rest),
+        [tls::ARGUMENT, rest @ ..] => tls::run(rest),
         words => run(words),
     };
     pushbench_host::console::error_line(&format!("the faulty server failed: {error}"));
