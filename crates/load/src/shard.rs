@@ -1,6 +1,7 @@
 //! One shard of one block: a thread with a current-thread runtime, the connections of every arm of
 //! the block, and the pacer that feeds them by turns.
 
+use crate::block::TICK;
 use crate::connections::Client;
 use crate::connections::ConnectConfig;
 use crate::connections::{keep, warm_up};
@@ -29,8 +30,8 @@ use pushbench_core::record::strata::Split;
 use pushbench_core::scenario::{Arrivals, Lifetime, Load};
 use pushbench_core::schedule::Schedule;
 use pushbench_core::transport::Carrier;
-use pushbench_host::cpus;
-use pushbench_host::usage;
+use pushbench_host::sleep::Timer;
+use pushbench_host::{clock, cpus, usage};
 use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
@@ -40,12 +41,15 @@ use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Ready tasks run between two looks at the sockets: few, so that nothing is read late.
 const EVENT_INTERVAL: u32 = 4;
+/// The connections of an arm whose target is ready must be open after this.
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// The parameters of an arm in a shard.
 #[derive(Debug, Clone)]
 pub struct ArmJob {
@@ -190,7 +194,14 @@ async fn run_arms(job: &BlockJob, context: &ShardContext) -> io::Result<Vec<ArmO
     let pacer = Pacer::new(worked.clone())?;
     let mut arms = Vec::new();
     for (i, arm) in job.arms.iter().enumerate() {
-        match connect(job, arm, context, &worked).await {
+        let connected = tokio::select! {
+            connected = connect(job, arm, context, &worked) => connected,
+            ended = called_off(context) => match ended? {
+                Some(why) => Err(why),
+                None => return Ok(Vec::new()),
+            },
+        };
+        match connected {
             Ok(arm) => arms.push(arm),
             Err(why) => {
                 let _block_gone = context.messages.send(ShardMessage::Warm(Err((i, why))));
@@ -207,6 +218,20 @@ async fn run_arms(job: &BlockJob, context: &ShardContext) -> io::Result<Vec<ArmO
     let _block_gone = context.messages.send(ShardMessage::Drained);
     slice_runner.wait_for_end().await?;
     slice_runner.finish().await
+}
+
+/// Ready when the connections of an arm need not be waited for any longer: with a reason where the target has not
+/// let all of them open in time, with none where the block was called off.
+async fn called_off(context: &ShardContext) -> io::Result<Option<String>> {
+    let (timer, began) = (Timer::new()?, clock::now());
+    while !context.stop.load(Ordering::Relaxed) {
+        let now = clock::now();
+        if now > began + CONNECT_LIMIT.as_nanos() as u64 {
+            return Ok(Some(format!("not all connections open after {CONNECT_LIMIT:?}")));
+        }
+        timer.until(now + TICK.as_nanos() as u64).await?;
+    }
+    Ok(None)
 }
 
 async fn connect(

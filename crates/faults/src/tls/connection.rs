@@ -78,7 +78,9 @@ pub(super) fn serve(mut tcp: TcpStream, site: &Site) -> io::Result<()> {
             site.tally(|t| t.stalled += 1);
             return read_out(&mut tcp);
         }
-        TlsFault::Plain => return instead_of_hello(tcp, &response(400, "Connection: close\r\n", "")),
+        TlsFault::Plain => {
+            return instead_of_hello(tcp, &response(400, "Connection: close\r\n", ""));
+        }
         TlsFault::Tls12 => return instead_of_hello(tcp, &PROTOCOL_VERSION),
         TlsFault::Garbage => return instead_of_hello(tcp, &GARBAGE),
         TlsFault::ClosesAfterHello => return instead_of_hello(tcp, &[]),

@@ -181,8 +181,8 @@ fn certified(
         _ => NAMES.map(str::to_owned).to_vec(),
     };
     let mut own = CertificateParams::new(names)?;
-    let now = rcgen::date_time_ymd(1970, 1, 1)
-        + SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let now =
+        rcgen::date_time_ymd(1970, 1, 1) + SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     match fault {
         TlsFault::Expired => own.not_after = now - THREE_DAYS,
         TlsFault::NotYetValid => own.not_before = now + THREE_DAYS,
