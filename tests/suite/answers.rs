@@ -79,7 +79,7 @@ fn an_id_in_another_place_is_found() {
 
 #[test]
 fn tls_on_a_plain_address_is_recognised() {
-    let remedy = "uses TLS there, which pushbench does not support yet";
+    let remedy = "uses TLS there: write https://";
     // As rustls does, as nginx does, and as OpenSSL does, which closes without a word.
     let alert = |_: &[u8]| vec![0x15, 3, 3, 0, 2, 2, 10];
     let tls_refusal = |_: &[u8]| {

@@ -41,6 +41,7 @@ mod side_by_side;
 mod stated_results;
 mod streams;
 mod targets;
+mod tls_faults;
 mod tls_interop;
 mod truth;
 mod verify;

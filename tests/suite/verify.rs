@@ -260,14 +260,14 @@ fn tls_on_a_plain_address_is_named() {
     });
     for (transport, scheme) in [("webhook", "http"), ("websocket", "ws"), ("tcp", "tcp")] {
         running(&bench, transport, &format!("{scheme}://127.0.0.1:{alert}/"), "order");
-        refused(&bench, &format!("{transport}@t"), &["TLS", "plain port"]);
+        refused(&bench, &format!("{transport}@t"), &["TLS", "write https://"]);
     }
     let nginx = "<html>The plain HTTP request was sent to HTTPS port</html>";
     let port = http(move |_| response("400 Bad Request", "Connection: close\r\n", nginx));
     webhook(&bench, port);
-    refused(&bench, "webhook@t", &["400 Bad Request", "HTTPS port", "plain port"]);
+    refused(&bench, "webhook@t", &["400 Bad Request", "HTTPS port", "write https://"]);
     running(&bench, "websocket", &format!("ws://127.0.0.1:{port}/"), "order");
-    refused(&bench, "websocket@t", &["400 Bad Request", "HTTPS port", "plain port"]);
+    refused(&bench, "websocket@t", &["400 Bad Request", "HTTPS port", "write https://"]);
 }
 
 #[test]

@@ -9,8 +9,8 @@ use hyper::header::{
 use pushbench_host::secrets;
 
 /// What to do about a server that wants TLS.
-pub const TLS: &str = "it uses TLS there, which pushbench does not support yet: make it also serve plain http or ws, \
-                       and write its plain port in url";
+pub const TLS: &str =
+    "it uses TLS there: write https:// (wss://, tls://) in url, or add +tls to its arm";
 /// Responses of TLS servers to plain requests: nginx, Go, Apache, Tomcat.
 const TLS_WANTED: [&str; 4] = [
     "plain HTTP request was sent to HTTPS port",
@@ -179,7 +179,9 @@ impl Response<'_> {
         let header = self.header_in_brackets(LOCATION);
         match location.to_ascii_lowercase() {
             l if l.starts_with(b"https:") || l.starts_with(b"wss:") => {
-                format!("it redirects to an address with TLS{header}: {TLS}")
+                format!(
+                    "it redirects to an address with TLS{header}: write that address in url (a WebSocket's with wss://)"
+                )
             }
             // A WebSocket's address is redirected to by its http form.
             l if l.starts_with(b"http:") => {

@@ -73,15 +73,18 @@ pub(super) fn serve(mut tcp: TcpStream, site: &Site) -> io::Result<()> {
         t.hellos += 1;
         t.hellos - 1
     });
-    match site.fault {
-        fault if fault.stalls(hello) => {
+    match site.fault.at(hello) {
+        TlsFault::Stalls => {
             site.tally(|t| t.stalled += 1);
             return read_out(&mut tcp);
         }
         TlsFault::Plain => {
             return instead_of_hello(tcp, &response(400, "Connection: close\r\n", ""));
         }
-        TlsFault::Tls12 => return instead_of_hello(tcp, &PROTOCOL_VERSION),
+        TlsFault::Tls12 => {
+            site.tally(|t| t.refused += 1);
+            return instead_of_hello(tcp, &PROTOCOL_VERSION);
+        }
         TlsFault::Garbage => return instead_of_hello(tcp, &GARBAGE),
         TlsFault::ClosesAfterHello => return instead_of_hello(tcp, &[]),
         TlsFault::SlowHandshake => std::thread::sleep(SLOW),

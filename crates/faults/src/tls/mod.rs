@@ -39,6 +39,8 @@ pub struct Tally {
     pub resumed: u64,
     /// Hellos that were never answered.
     pub stalled: u64,
+    /// Hellos that were refused for their version.
+    pub refused: u64,
     /// Events read.
     pub events: u64,
     /// Of them, struck by the fault.
@@ -95,6 +97,11 @@ impl TlsServer {
         &self.certificates.own
     }
 
+    /// The key of its certificate, PEM.
+    pub fn key(&self) -> &str {
+        &self.certificates.key
+    }
+
     /// What it has done so far.
     pub fn tally(&self) -> Tally {
         self.site.tally(|t| *t)
@@ -133,6 +140,7 @@ fn accept(listener: &TcpListener, site: &Site) {
 struct Certificates {
     ca: String,
     own: String,
+    key: String,
 }
 
 fn site(fault: TlsFault) -> io::Result<(Arc<Site>, Certificates)> {
@@ -144,7 +152,7 @@ fn configured(
     fault: TlsFault,
 ) -> Result<(ServerConfig, Certificates), Box<dyn std::error::Error + Send + Sync>> {
     let (ca, own, key) = certified(fault)?;
-    let certificates = Certificates { ca: ca.pem(), own: own.pem() };
+    let certificates = Certificates { ca: ca.pem(), own: own.pem(), key: key.serialize_pem() };
     let mut provider = default_provider();
     provider.kx_groups = match fault {
         TlsFault::NoCommonGroup => vec![kx_group::SECP384R1],

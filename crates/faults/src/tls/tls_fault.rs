@@ -23,6 +23,8 @@ pub enum TlsFault {
     NoCommonGroup,
     /// It knows TLS 1.2 at most: what OpenSSL answers then.
     Tls12,
+    /// The same to every fifth ClientHello.
+    RefusesNowAndThen,
     /// It serves plain HTTP.
     Plain,
     /// It closes when it has read the ClientHello.
@@ -46,7 +48,7 @@ pub enum TlsFault {
 }
 
 /// Every fault by the name it has on the command line.
-pub const ALL: [(&str, TlsFault); 19] = [
+pub const ALL: [(&str, TlsFault); 20] = [
     ("healthy", TlsFault::Healthy),
     ("expired", TlsFault::Expired),
     ("not-yet-valid", TlsFault::NotYetValid),
@@ -57,6 +59,7 @@ pub const ALL: [(&str, TlsFault); 19] = [
     ("client-certificate", TlsFault::ClientCertificate),
     ("no-common-group", TlsFault::NoCommonGroup),
     ("tls12", TlsFault::Tls12),
+    ("refuses-now-and-then", TlsFault::RefusesNowAndThen),
     ("plain", TlsFault::Plain),
     ("closes-after-hello", TlsFault::ClosesAfterHello),
     ("garbage", TlsFault::Garbage),
@@ -78,8 +81,12 @@ impl TlsFault {
         strikes_events && index % 5 == 2
     }
 
-    /// Whether the handshake with this number, from 0, is never answered.
-    pub(super) fn stalls(self, handshake: u64) -> bool {
-        self == TlsFault::Stalls || self == TlsFault::StallsNowAndThen && handshake % 5 == 4
+    /// What it does to the handshake with this number, from 0.
+    pub(super) fn at(self, handshake: u64) -> TlsFault {
+        match self {
+            TlsFault::StallsNowAndThen if handshake % 5 == 4 => TlsFault::Stalls,
+            TlsFault::RefusesNowAndThen if handshake % 5 == 4 => TlsFault::Tls12,
+            fault => fault,
+        }
     }
 }

@@ -5,6 +5,7 @@ use rustls::{
 };
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 
 /// A failure of TLS, as the error within an [`io::Error`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +140,9 @@ fn of_certificate(error: &CertificateError) -> (String, String) {
             return (format!("its certificate expired {ago} ago"), "renew it".to_owned());
         }
         CertificateError::NotValidYetContext { time, not_before } => {
-            let later = duration(not_before.as_secs().saturating_sub(time.as_secs()));
+            // Rounded up: some seconds have passed since it was made for a day to come.
+            let seconds = not_before.as_secs().saturating_sub(time.as_secs());
+            let later = duration(seconds.next_multiple_of(60 * 60));
             return (
                 format!("its certificate is not valid yet, but in {later}"),
                 "make it again, or correct the clock of this machine".to_owned(),
@@ -188,10 +191,13 @@ fn of_names(expected: &str, presented: &[String]) -> (String, String) {
                 first.replace('*', "host")
             ),
         ),
-        None => (
-            "its certificate is for no host (it has no subjectAltName)".to_owned(),
-            format!("give it one for {expected}: openssl req … -addext subjectAltName=…:{expected}"),
-        ),
+        None => {
+            let kind = if expected.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" };
+            (
+                "its certificate is for no host (it has no subjectAltName)".to_owned(),
+                format!("make another one: openssl req … -addext subjectAltName={kind}:{expected}"),
+            )
+        }
     }
 }
 

@@ -1,0 +1,238 @@
+//! Servers whose TLS is at fault: each has its message, which says what to write instead, and every event has one
+//! outcome, as the server counts it.
+
+mod drive;
+
+use self::drive::{Load, Server, Target, drive, first_look, openssl};
+use eventually;
+use pushbench_core::error::Error;
+use pushbench_core::record::histogram::Hist;
+use pushbench_core::record::trial::Trial;
+use pushbench_core::transport::Carrier;
+use pushbench_faults::counts::Counts;
+use pushbench_faults::tls::Tally;
+use pushbench_faults::tls::tls_fault::TlsFault;
+use pushbench_faults::tls::{OTHER_NAME, SLOW};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Faults of the handshake, and what is said about them.
+const HANDSHAKES: [(TlsFault, &[&str]); 12] = [
+    (TlsFault::Expired, &["its certificate expired 3 days ago: renew it"]),
+    (TlsFault::NotYetValid, &["its certificate is not valid yet, but in 3 days", "clock"]),
+    (TlsFault::SelfSigned, &["signed by an authority that is not trusted", "write ca = \"FILE\""]),
+    (
+        TlsFault::Authority,
+        &["that of an authority (CA:TRUE)", "basicConstraints=critical,CA:FALSE"],
+    ),
+    (
+        TlsFault::OtherName,
+        &["its certificate is for example.org, not for 127.0.0.1", "server_name = \"example.org\""],
+    ),
+    (TlsFault::NoName, &["is for no host", "subjectAltName=IP:127.0.0.1"]),
+    (TlsFault::NoCommonGroup, &["no key-exchange group", "enable X25519 or P-256"]),
+    (TlsFault::Tls12, &["TLS 1.2 at most", "enable TLS 1.3"]),
+    (TlsFault::Plain, &["something else than TLS", "write http://"]),
+    (TlsFault::ClosesAfterHello, &["closed the connection in the TLS handshake", "write http://"]),
+    (TlsFault::Garbage, &["what TLS does not allow", "TLS library"]),
+    (
+        TlsFault::ClientCertificate,
+        &["requires a certificate of its client", "without a certificate"],
+    ),
+];
+
+#[track_caller]
+fn says(message: &str, wanted: &[&str]) {
+    for text in wanted {
+        assert!(message.contains(text), "no {text:?} in {message}");
+    }
+}
+
+/// Full and resumed handshakes, as both ends count them.
+#[track_caller]
+fn handshakes_agree(trial: &Trial, tally: &Tally) {
+    let handshakes = trial.account.handshakes.as_ref().unwrap();
+    let ours = (handshakes.full + handshakes.resumed, handshakes.resumed);
+    assert_eq!(ours, (tally.handshakes, tally.resumed), "{tally:?}");
+}
+
+#[test]
+fn the_first_look_names_the_fault_and_the_remedy() {
+    for carrier in [Carrier::Webhook, Carrier::Websocket] {
+        for (fault, wanted) in HANDSHAKES {
+            let server = Server::start(fault, carrier);
+            says(&first_look(&server.described()).unwrap_err().to_string(), wanted);
+        }
+    }
+}
+
+#[test]
+fn the_driver_names_them_too_before_the_first_event() {
+    for (fault, wanted) in HANDSHAKES {
+        // The client's certificate is missed when the handshake has ended for the client.
+        if fault == TlsFault::ClientCertificate {
+            continue;
+        }
+        let server = Server::start(fault, Carrier::Webhook);
+        let error = drive(&server.described(), &Default::default()).unwrap_err();
+        assert_eq!(error.code(), 3);
+        says(&error.to_string(), &["cannot open 1 connections", "no connection: ", wanted[0]]);
+    }
+}
+
+/// What the messages say to write is what helps.
+#[test]
+fn the_remedies_work() {
+    let tried = |fault, change: fn(&Server, &mut Target)| {
+        let server = Server::start(fault, Carrier::Webhook);
+        let mut target = server.described();
+        change(&server, &mut target);
+        first_look(&target)
+    };
+    tried(TlsFault::OtherName, |_, target| {
+        target.tls_mut().server_name = Some(OTHER_NAME.to_owned());
+    })
+    .unwrap();
+    tried(TlsFault::SelfSigned, |server, target| {
+        target.tls_mut().ca = Some(server.tls.certificate().to_owned());
+    })
+    .unwrap();
+    tried(TlsFault::Plain, |_, target| target.in_the_clear()).unwrap();
+    let wanted = "it uses TLS there: write https://";
+    says(&tried(TlsFault::Healthy, |_, t| t.in_the_clear()).unwrap_err().to_string(), &[wanted]);
+    tried(TlsFault::Healthy, |_, _| {}).unwrap();
+}
+
+/// A handshake that does not end is given up, at the first look and at the start of a trial.
+#[test]
+fn a_stalled_handshake_does_not_hold_up_the_start() {
+    let server = Server::start(TlsFault::Stalls, Carrier::Webhook);
+    let error = first_look(&server.described()).unwrap_err();
+    says(&error.to_string(), &["did not answer the TLS handshake", "write http://"]);
+
+    let interrupt = Arc::new(AtomicBool::new(false));
+    let (by, stalled) = (interrupt.clone(), server.tls.tally().stalled);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            crate::common::eventually("a hello", || server.tls.tally().stalled > stalled);
+            by.store(true, Ordering::Relaxed);
+        });
+        let began = Instant::now();
+        let ended = drive(&server.described(), &Load { interrupt, ..Default::default() });
+        assert!(matches!(ended, Err(Error::Interrupted)), "{ended:?}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    });
+}
+
+/// An answer that is cut short or corrupt is lost with its connection, and counted as the server counts it.
+#[test]
+fn events_whose_answers_break_tls_are_lost() {
+    for carrier in [Carrier::Webhook, Carrier::Websocket] {
+        for (fault, message) in [
+            (
+                TlsFault::Truncates,
+                "connection ended: it closed the connection without close_notify",
+            ),
+            (TlsFault::GarbageLater, "protocol broken: it sent what TLS does not allow"),
+        ] {
+            let server = Server::start(fault, carrier);
+            let trial = drive(&server.described(), &Default::default()).unwrap();
+            let tally = server.tls.finish().unwrap();
+            let observed = format!("{carrier:?} {fault:?} {tally:?} {:?}", trial.account.faults);
+            let counts = Counts::of(&trial);
+            let outcomes = counts.outcomes;
+            assert!(outcomes.due > 5 && tally.affected > 0, "{observed}");
+            assert_eq!(outcomes.lost, tally.affected, "{observed}");
+            assert_eq!(outcomes.acknowledged, tally.answered, "{observed}");
+            assert_eq!(outcomes.acknowledged + outcomes.lost, outcomes.due, "{observed}");
+            assert_eq!((counts.sent, counts.faults), (tally.events, tally.affected), "{observed}");
+            let named = |fault: &String| fault.starts_with(message);
+            assert!(trial.account.faults.keys().all(named), "{observed}");
+            handshakes_agree(&trial, &tally);
+        }
+    }
+}
+
+/// A kept connection that ends between two answers without close_notify costs no event.
+#[test]
+fn a_truncated_end_between_answers_loses_nothing() {
+    for carrier in [Carrier::Webhook, Carrier::Websocket] {
+        let server = Server::start(TlsFault::TruncatesBetween, carrier);
+        let trial = drive(&server.described(), &Default::default()).unwrap();
+        let tally = server.tls.finish().unwrap();
+        let observed = format!("{carrier:?} {tally:?} {:?}", trial.account.faults);
+        let counts = Counts::of(&trial);
+        assert_eq!(counts.outcomes.acknowledged, counts.outcomes.due, "{observed}");
+        assert_eq!((counts.sent, tally.answered), (tally.events, tally.events), "{observed}");
+        assert!(tally.affected > 0 && tally.connections > tally.affected, "{observed}");
+        // A WebSocket has no right to end without a close frame.
+        let faults = if carrier == Carrier::Websocket { tally.affected } else { 0 };
+        assert_eq!(counts.faults, faults, "{observed}");
+        handshakes_agree(&trial, &tally);
+    }
+}
+
+/// A handshake that never ends takes the time that its event has, and no other event's.
+#[test]
+fn a_reconnect_that_stalls_times_out_with_its_event() {
+    for carrier in [Carrier::Webhook, Carrier::Websocket] {
+        let server = Server::start(TlsFault::StallsNowAndThen, carrier);
+        let load = Load { events_per_connection: Some(1), ..Load::beyond_time_out() };
+        let trial = drive(&server.described(), &load).unwrap();
+        let tally = server.tls.finish().unwrap();
+        let observed = format!("{carrier:?} {tally:?} {:?}", trial.account.faults);
+        let counts = Counts::of(&trial);
+        let outcomes = counts.outcomes;
+        assert!(tally.stalled > 0, "{observed}");
+        assert_eq!(
+            (outcomes.timed_out, outcomes.never_sent),
+            (tally.stalled, tally.stalled),
+            "{observed}"
+        );
+        assert_eq!(outcomes.acknowledged + outcomes.timed_out, outcomes.due, "{observed}");
+        assert_eq!(outcomes.acknowledged, tally.answered, "{observed}");
+        handshakes_agree(&trial, &tally);
+    }
+}
+
+/// A reconnect whose handshake fails refuses its event with the message.
+#[test]
+fn a_reconnect_that_fails_refuses_its_event() {
+    let server = Server::start(TlsFault::RefusesNowAndThen, Carrier::Webhook);
+    let load = Load { events_per_connection: Some(1), ..Default::default() };
+    let trial = drive(&server.described(), &load).unwrap();
+    let tally = server.tls.finish().unwrap();
+    let observed = format!("{tally:?} {:?}", trial.account.faults);
+    let outcomes = Counts::of(&trial).outcomes;
+    assert!(tally.refused > 0, "{observed}");
+    assert_eq!((outcomes.refused, outcomes.failed), (tally.refused, tally.refused), "{observed}");
+    assert_eq!(outcomes.acknowledged, tally.answered, "{observed}");
+    let message = "no connection: it speaks TLS 1.2 at most";
+    assert!(trial.account.faults.keys().all(|f| f.starts_with(message)), "{observed}");
+    handshakes_agree(&trial, &tally);
+}
+
+/// The time of a handshake is the server's, not TCP's.
+#[test]
+fn a_slow_handshake_is_seen_in_the_time_of_tls() {
+    let server = Server::start(TlsFault::SlowHandshake, Carrier::Webhook);
+    let load = Load { events_per_connection: Some(1), ..Default::default() };
+    let trial = drive(&server.described(), &load).unwrap();
+    let handshakes = trial.account.handshakes.unwrap();
+    let slow = SLOW.as_nanos() as u64;
+    // The histogram has three digits.
+    let took = |times: &Hist| times.min().unwrap() * 1_001 / 1_000;
+    assert!(took(&handshakes.full_tls) >= slow, "{handshakes:?}");
+    assert!(took(&handshakes.resumed_tls) >= slow, "{handshakes:?}");
+    assert!(took(&handshakes.tcp) < slow, "{handshakes:?}");
+}
+
+/// The foreign referee: a server of OpenSSL that knows TLS 1.2 at most.
+#[test]
+fn a_server_of_tls_1_2_is_named() {
+    let server = Server::start(TlsFault::Healthy, Carrier::Webhook);
+    let Some((_openssl, port)) = openssl(&server, &["-tls1_2"]) else { return };
+    let error = first_look(&server.described().at(port)).unwrap_err();
+    says(&error.to_string(), &["TLS 1.2 at most", "enable TLS 1.3"]);
+}
