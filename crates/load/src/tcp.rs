@@ -14,7 +14,6 @@ use pushbench_wire::stream::Stream;
 use pushbench_wire::tcp::Hello;
 use pushbench_wire::tcp::codec::Framed;
 use std::future::poll_fn;
-use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
@@ -50,7 +49,7 @@ impl PipelinedConnection for Framed<Stream<InstrumentedSocket>> {
         cx: &mut Context<'_>,
         mut answer: impl FnMut(&[u8]) -> bool,
     ) -> Poll<Result<(), Fault>> {
-        while let Some(message) = ready!(self.poll_message(cx)).map_err(fault)? {
+        while let Some(message) = ready!(self.poll_message(cx)).map_err(Fault::of)? {
             answer(message);
         }
         Poll::Ready(Ok(()))
@@ -67,13 +66,6 @@ impl PipelinedConnection for Framed<Stream<InstrumentedSocket>> {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         self.poll_written(cx).map_err(Fault::closed)
-    }
-}
-
-fn fault(e: io::Error) -> Fault {
-    match e.kind() {
-        io::ErrorKind::InvalidData => Fault::protocol(e),
-        _ => Fault::closed(e),
     }
 }
 

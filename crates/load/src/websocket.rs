@@ -220,7 +220,7 @@ impl PipelinedConnection for Socket {
                 }
                 return Poll::Pending;
             };
-            match read.map_err(|e| fault(Error::Io(e)))? {
+            match read.map_err(Fault::of)? {
                 None => {
                     return Poll::Ready(Err(fault(
                         ProtocolError::ResetWithoutClosingHandshake.into(),
@@ -248,13 +248,14 @@ impl PipelinedConnection for Socket {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        self.unwritten.poll_written(&mut self.io, cx).map_err(|e| fault(Error::Io(e)))
+        self.unwritten.poll_written(&mut self.io, cx).map_err(Fault::of)
     }
 }
 
 fn fault(e: Error) -> Fault {
     match e {
-        Error::ConnectionClosed | Error::AlreadyClosed | Error::Io(_) => Fault::closed(e),
+        Error::Io(e) => Fault::of(e),
+        Error::ConnectionClosed | Error::AlreadyClosed => Fault::closed(e),
         e => Fault::protocol(e),
     }
 }

@@ -2,6 +2,7 @@
 
 use pushbench_core::units;
 use std::fmt;
+use std::io;
 
 /// How the message of a [`Fault::Closed`] begins.
 pub const ENDED: &str = "connection ended";
@@ -44,6 +45,15 @@ impl Fault {
     /// From an error on an open connection.
     pub fn closed(e: impl fmt::Display) -> Fault {
         Fault::Closed(e.to_string())
+    }
+
+    /// From an error on an open connection whose bytes may be understood below: what is not allowed there breaks the
+    /// protocol.
+    pub fn of(e: io::Error) -> Fault {
+        match e.kind() {
+            io::ErrorKind::InvalidData => Fault::protocol(e),
+            _ => Fault::closed(e),
+        }
     }
 
     /// The same, with what is known besides.

@@ -61,7 +61,7 @@ impl<M: Messages> StreamSubscriber<M> {
             Conduct::Slow => self.receive_slowly().await,
             Conduct::Stuck => pending().await,
         };
-        ended.map_err(fault)
+        ended.map_err(Fault::of)
     }
 
     fn poll_healthy(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -159,7 +159,7 @@ impl<M: Messages> StreamSubscriber<M> {
 
     /// Says that it leaves, after what it has acknowledged, and waits until the publisher knows.
     pub async fn leave(mut self) -> Result<(), Fault> {
-        self.finish().await.map_err(fault)?;
+        self.finish().await.map_err(Fault::of)?;
         let mut finished = false;
         let left = poll_fn(|cx| {
             if !finished {
@@ -177,13 +177,6 @@ impl<M: Messages> StreamSubscriber<M> {
                 }
             })
         });
-        left.await.map_err(fault)
-    }
-}
-
-fn fault(e: io::Error) -> Fault {
-    match e.kind() {
-        io::ErrorKind::InvalidData => Fault::protocol(e),
-        _ => Fault::closed(e),
+        left.await.map_err(Fault::of)
     }
 }

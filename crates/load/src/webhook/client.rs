@@ -195,10 +195,10 @@ impl RequestSender<'_> {
             });
             return Poll::Ready(match read {
                 Poll::Pending => match written {
-                    Poll::Ready(Err(e)) => Err(Fault::closed(e)),
+                    Poll::Ready(Err(e)) => Err(Fault::of(e)),
                     _ => return Poll::Pending,
                 },
-                Poll::Ready(Err(e)) => Err(Fault::closed(e)),
+                Poll::Ready(Err(e)) => Err(Fault::of(e)),
                 Poll::Ready(Ok(Some(Ok(None)))) => continue,
                 Poll::Ready(Ok(Some(Ok(Some(keep))))) => Ok(keep),
                 Poll::Ready(Ok(Some(Err(error)))) => Err(fault_of(error)),
