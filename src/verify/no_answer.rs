@@ -3,6 +3,7 @@
 use crate::verify::probe_connection::Answer;
 use pushbench_host::secrets;
 use pushbench_wire::request_options::RequestOptions;
+use pushbench_wire::tls::diagnostics::TlsFailure;
 use pushbench_wire::{response_body, webhook};
 use std::fmt;
 use std::io;
@@ -36,10 +37,14 @@ pub(super) enum NoAnswer {
 impl NoAnswer {
     /// From an error on an open connection.
     pub fn of(e: &io::Error) -> NoAnswer {
-        match e.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => NoAnswer::TimedOut,
-            io::ErrorKind::UnexpectedEof => NoAnswer::Closed(None),
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => NoAnswer::Reset,
+        match (e.kind(), TlsFailure::of(e)) {
+            (io::ErrorKind::UnexpectedEof, Some(_)) => {
+                NoAnswer::Closed(Some("TLS was not ended (no close_notify)".to_owned()))
+            }
+            (_, Some(TlsFailure { what, remedy })) => NoAnswer::unreadable(what, remedy),
+            (io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut, _) => NoAnswer::TimedOut,
+            (io::ErrorKind::UnexpectedEof, _) => NoAnswer::Closed(None),
+            (io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe, _) => NoAnswer::Reset,
             _ => NoAnswer::OtherProtocol(e.to_string()),
         }
     }

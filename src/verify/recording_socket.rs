@@ -3,6 +3,7 @@
 use crate::verify::no_answer::NoAnswer;
 use crate::verify::probe_connection::ProbeTarget;
 use pushbench_wire::stream::Stream;
+use pushbench_wire::tls::diagnostics::TlsFailure;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
@@ -53,7 +54,10 @@ impl<'a> RecordingSocket<'a> {
         let wanted = Cell::new(PollFlags::empty());
         let waiting = Rc::new(Waiting { interrupt, tcp, until, wanted });
         let connecting = Stream::connect(Socket(waiting.clone()), target.tls);
-        let stream = waiting.blocking(connecting).map_err(refused)?;
+        let stream = waiting.blocking(connecting).map_err(|e| match TlsFailure::of(&e) {
+            Some(TlsFailure { what, remedy }) => NoAnswer::unreadable(what, remedy),
+            None => refused(e),
+        })?;
         Ok(RecordingSocket { stream, waiting, first: FirstBytes::default() })
     }
 

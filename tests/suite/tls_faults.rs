@@ -4,7 +4,7 @@
 mod drive;
 
 use self::drive::{Load, Server, Target, drive, first_look, openssl};
-use eventually;
+use crate::common::eventually;
 use pushbench_core::error::Error;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::trial::Trial;
@@ -115,7 +115,7 @@ fn a_stalled_handshake_does_not_hold_up_the_start() {
     let (by, stalled) = (interrupt.clone(), server.tls.tally().stalled);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            crate::common::eventually("a hello", || server.tls.tally().stalled > stalled);
+            eventually("a hello", || server.tls.tally().stalled > stalled);
             by.store(true, Ordering::Relaxed);
         });
         let began = Instant::now();

@@ -2,6 +2,7 @@
 //! driver, its subscribers, the built-in servers and `verify` goes through it.
 
 use crate::tls;
+use crate::tls::diagnostics;
 use crate::tls::{ClientTls, ServerTls};
 use pushbench_core::record::handshakes::Negotiated;
 use std::io;
@@ -27,7 +28,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
     pub async fn connect(socket: S, tls: Option<&ClientTls>) -> io::Result<Stream<S>> {
         let Some(tls) = tls else { return Ok(Stream::Plain(socket)) };
         let (connector, name) = tls.connector();
-        Ok(Stream::Tls(Box::new(connector.connect(name, socket).await?.into())))
+        let stream = connector.connect(name, socket).await.map_err(diagnostics::of_handshake)?;
+        Ok(Stream::Tls(Box::new(stream.into())))
     }
 
     /// The server's end of an accepted socket.
@@ -36,7 +38,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
     /// The TLS handshake failed.
     pub async fn accept(socket: S, tls: Option<&ServerTls>) -> io::Result<Stream<S>> {
         let Some(tls) = tls else { return Ok(Stream::Plain(socket)) };
-        Ok(Stream::Tls(Box::new(tls.acceptor().accept(socket).await?.into())))
+        let stream = tls.acceptor().accept(socket).await.map_err(diagnostics::of_handshake)?;
+        Ok(Stream::Tls(Box::new(stream.into())))
     }
 
     /// Tells the peer that nothing more will come, as far as the socket takes it now: TLS marks the end of its
@@ -103,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
-            Stream::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+            Stream::Tls(tls) => Pin::new(tls).poll_read(cx, buf).map_err(diagnostics::of_stream),
         }
     }
 }
@@ -117,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Stream::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
-            Stream::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+            Stream::Tls(tls) => Pin::new(tls).poll_write(cx, buf).map_err(diagnostics::of_stream),
         }
     }
 

@@ -2,6 +2,7 @@
 //! server that does not offer it, so that bytes and CPU are the same for every peer that does.
 
 pub mod certificates;
+pub mod diagnostics;
 
 use crate::endpoint::Scheme;
 use pushbench_core::record::handshakes::Negotiated;

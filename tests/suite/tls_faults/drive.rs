@@ -72,7 +72,9 @@ impl Target {
         let plain = Scheme::of(self.carrier.transport());
         let scheme = if self.tls.is_some() { plain.over_tls() } else { plain };
         let url = format!("{scheme}://127.0.0.1:{}/events", self.port);
-        Manifest { tls: self.tls.clone(), ..Manifest::running("t", &url, Matching::Id) }
+        let mut manifest = Manifest::running("t", &url, Matching::Id);
+        manifest.tls = self.tls.clone();
+        manifest
     }
 }
 

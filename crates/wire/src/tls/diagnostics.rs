@@ -1,8 +1,6 @@
 //! What went wrong with TLS, and what to write instead.
 
-use rustls::{
-    AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible,
-};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -241,10 +239,7 @@ mod tests {
     fn other_errors_are_left_as_they_are() {
         let error = || io::Error::from(io::ErrorKind::ConnectionReset);
         assert_eq!(of_stream(error()).to_string(), error().to_string());
-        assert_eq!(
-            of_handshake(io::Error::other("disk")).to_string(),
-            "disk"
-        );
+        assert_eq!(of_handshake(io::Error::other("disk")).to_string(), "disk");
         let ended = of_handshake(error());
         assert!(ended.to_string().contains("in the TLS handshake"), "{ended}");
         assert_eq!(ended.kind(), io::ErrorKind::ConnectionReset);
