@@ -3,7 +3,7 @@
 use crate::verify::no_answer::NoAnswer;
 use crate::verify::probe_connection::ProbeTarget;
 use pushbench_wire::stream::Stream;
-use pushbench_wire::tls::diagnostics::TlsFailure;
+use pushbench_wire::tls::diagnostics;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
@@ -54,8 +54,9 @@ impl<'a> RecordingSocket<'a> {
         let wanted = Cell::new(PollFlags::empty());
         let waiting = Rc::new(Waiting { interrupt, tcp, until, wanted });
         let connecting = Stream::connect(Socket(waiting.clone()), target.tls);
-        let stream = waiting.blocking(connecting).map_err(|e| match TlsFailure::of(&e) {
-            Some(TlsFailure { what, remedy }) => NoAnswer::unreadable(what, remedy),
+        let stream = waiting.blocking(connecting).map_err(|e| match target.tls {
+            // That it takes too long is no error of the stream.
+            Some(_) => NoAnswer::of(&diagnostics::of_handshake(e)),
             None => refused(e),
         })?;
         Ok(RecordingSocket { stream, waiting, first: FirstBytes::default() })

@@ -43,5 +43,7 @@ mod streams;
 mod targets;
 mod tls_faults;
 mod tls_interop;
+mod tls_keys;
+mod tls_server;
 mod truth;
 mod verify;

@@ -4,7 +4,7 @@
 mod drive;
 
 use self::drive::{Load, Server, Target, drive, first_look, openssl};
-use crate::common::eventually;
+use crate::common::{Bench, ended, eventually, json, short, signal};
 use pushbench_core::error::Error;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::trial::Trial;
@@ -13,19 +13,19 @@ use pushbench_faults::counts::Counts;
 use pushbench_faults::tls::Tally;
 use pushbench_faults::tls::tls_fault::TlsFault;
 use pushbench_faults::tls::{OTHER_NAME, SLOW};
+use rustix::process::Signal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+const FAILED: i32 = 3;
+
 /// Faults of the handshake, and what is said about them.
 const HANDSHAKES: [(TlsFault, &[&str]); 12] = [
-    (TlsFault::Expired, &["its certificate expired 3 days ago: renew it"]),
+    (TlsFault::Expired, &["its certificate expired 3 days ago", "renew it"]),
     (TlsFault::NotYetValid, &["its certificate is not valid yet, but in 3 days", "clock"]),
     (TlsFault::SelfSigned, &["signed by an authority that is not trusted", "write ca = \"FILE\""]),
-    (
-        TlsFault::Authority,
-        &["that of an authority (CA:TRUE)", "basicConstraints=critical,CA:FALSE"],
-    ),
+    (TlsFault::Authority, &["(CA:TRUE) and not trusted itself", "write ca = \"FILE\"", "CA:FALSE"]),
     (
         TlsFault::OtherName,
         &["its certificate is for example.org, not for 127.0.0.1", "server_name = \"example.org\""],
@@ -94,10 +94,12 @@ fn the_remedies_work() {
         target.tls_mut().server_name = Some(OTHER_NAME.to_owned());
     })
     .unwrap();
-    tried(TlsFault::SelfSigned, |server, target| {
-        target.tls_mut().ca = Some(server.tls.certificate().to_owned());
-    })
-    .unwrap();
+    for fault in [TlsFault::SelfSigned, TlsFault::Authority] {
+        tried(fault, |server, target| {
+            target.tls_mut().ca = Some(server.tls.certificate().to_owned());
+        })
+        .unwrap();
+    }
     tried(TlsFault::Plain, |_, target| target.in_the_clear()).unwrap();
     let wanted = "it uses TLS there: write https://";
     says(&tried(TlsFault::Healthy, |_, t| t.in_the_clear()).unwrap_err().to_string(), &[wanted]);
@@ -235,4 +237,55 @@ fn a_server_of_tls_1_2_is_named() {
     let Some((_openssl, port)) = openssl(&server, &["-tls1_2"]) else { return };
     let error = first_look(&server.described().at(port)).unwrap_err();
     says(&error.to_string(), &["TLS 1.2 at most", "enable TLS 1.3"]);
+}
+
+/// Describes a server at `https://` for a user's run.
+fn described(bench: &Bench, server: &Server) {
+    bench.write("ca.pem", server.tls.ca());
+    let url = format!("https://127.0.0.1:{}/events", server.tls.port());
+    let text = format!("[target.t.webhook]\nurl = \"{url}\"\nca = \"ca.pem\"\nmatch = \"id\"\n");
+    bench.write("pushbench.toml", &text);
+}
+
+#[test]
+fn a_run_and_verify_end_with_the_message() {
+    let (bench, server) = (Bench::new(), Server::start(TlsFault::Tls12, Carrier::Webhook));
+    described(&bench, &server);
+    let wanted = ["webhook@t", "TLS 1.2 at most", "enable TLS 1.3"];
+    bench.run(&short(&["--arm", "webhook@t"])).fails(FAILED, &wanted);
+    bench.run(&["verify", "--arm", "webhook@t"]).fails(FAILED, &wanted);
+    bench.nothing_left();
+}
+
+#[test]
+fn ctrl_c_ends_a_run_whose_handshake_stalls() {
+    // At the first look, and when the connections of a trial are opened.
+    for fault in [TlsFault::Stalls, TlsFault::StallsNowAndThen] {
+        let (bench, server) = (Bench::new(), Server::start(fault, Carrier::Webhook));
+        described(&bench, &server);
+        let child = bench.pushbench(&short(&["--arm", "webhook@t", "--connections", "8"]));
+        let child = { child }.spawn().unwrap();
+        eventually("a hello", || server.tls.tally().stalled > 0);
+        let interrupted = Instant::now();
+        signal(&child, Signal::INT);
+        ended(child.wait_with_output().unwrap()).fails(130, &["interrupted"]);
+        // Far less than any limit of a handshake.
+        assert!(interrupted.elapsed() < Duration::from_secs(3), "{:?}", interrupted.elapsed());
+        bench.nothing_left();
+    }
+}
+
+#[test]
+fn an_arm_whose_tls_breaks_ends_the_run_and_keeps_the_finished_trials() {
+    let (bench, server) = (Bench::new(), Server::start(TlsFault::RefusesLater, Carrier::Webhook));
+    described(&bench, &server);
+    let args = ["run", "--arm", "webhook@builtin", "--arm", "webhook@t", "--out", "r"];
+    let load = ["--connections", "2", "--blocks", "20", "--duration", "300ms", "--warmup", "100ms"];
+    let ended = bench.run(&[&args[..], &load, &["--rate", "200"]].concat());
+    ended.fails(FAILED, &["webhook@t", "TLS 1.2 at most", "are kept"]);
+    let report = json(&bench, "r");
+    assert_eq!(report["complete"], false);
+    let arms = report["points"][0]["arms"].as_array().unwrap();
+    assert!(arms.iter().all(|arm| arm["trials"].as_u64() >= Some(1)), "{arms:?}");
+    bench.nothing_left();
 }

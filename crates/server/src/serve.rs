@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Connections the kernel may hold for a server that has not accepted them yet: above the largest
@@ -28,6 +29,10 @@ const BACKLOG: u32 = 4096;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// A client that has not finished its TLS handshake by then is disconnected.
 const HANDSHAKE: Duration = Duration::from_secs(30);
+/// The answer to a client that speaks HTTP without TLS to a server with TLS.
+const TLS_WANTED: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 51\r\n\r\n\
+                            this server requires TLS: write https:// or wss://\n";
 /// How often a publisher looks for deliveries that were not acknowledged in time.
 const SWEEP: Duration = Duration::from_millis(250);
 
@@ -176,7 +181,7 @@ async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
 
 /// An error of a connection does not affect the server.
 async fn connection(service: Service, tls: Option<ServerTls>, socket: TcpStream) {
-    let accepting = tokio::time::timeout(HANDSHAKE, Stream::accept(socket, tls.as_ref()));
+    let accepting = tokio::time::timeout(HANDSHAKE, accepted(tls.as_ref(), socket));
     let Ok(Ok(stream)) = accepting.await else { return };
     match service {
         Service::Take(Carrier::Webhook, h) => webhook::server::serve(h, None, stream).await,
@@ -185,6 +190,18 @@ async fn connection(service: Service, tls: Option<ServerTls>, socket: TcpStream)
         Service::Take(Carrier::Tcp, h) => tcp::server::serve(h, stream).await,
         Service::Publish(hub) => requests::serve(hub, stream).await,
     }
+}
+
+/// The stream over an accepted socket.
+async fn accepted(tls: Option<&ServerTls>, mut socket: TcpStream) -> io::Result<Stream<TcpStream>> {
+    let mut first = [0];
+    // A request of HTTP begins with a capital letter, a TLS handshake with a 22.
+    if tls.is_some() && socket.peek(&mut first).await? > 0 && first[0].is_ascii_uppercase() {
+        let _what_is_left_unread_resets = socket.read(&mut [0; 4096]).await?;
+        socket.write_all(TLS_WANTED).await?;
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    Stream::accept(socket, tls).await
 }
 
 /// Gives up deliveries that are not acknowledged in time.

@@ -448,9 +448,9 @@ impl Running {
         self.supervised.as_ref().map(|k| k.output().tail()).unwrap_or_default()
     }
 
-    /// Whether it uses TLS. Used when its answers were not valid.
+    /// Whether it uses TLS though its URL does not say so. Used when its answers were not valid.
     pub fn speaks_tls(&self) -> bool {
-        tls::speaks(self.address.socket)
+        self.tls.is_none() && tls::speaks(self.address.socket)
     }
 
     /// Stops all of its processes where they are (SIGSTOP).

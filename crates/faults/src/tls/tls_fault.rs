@@ -1,5 +1,8 @@
 //! What a TLS server can do wrong, and to which handshakes and events it does it.
 
+/// Before [`TlsFault::RefusesLater`] begins.
+const HEALTHY_HELLOS: u64 = 12;
+
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsFault {
@@ -25,6 +28,8 @@ pub enum TlsFault {
     Tls12,
     /// The same to every fifth ClientHello.
     RefusesNowAndThen,
+    /// The same to every ClientHello after the first [`HEALTHY_HELLOS`].
+    RefusesLater,
     /// It serves plain HTTP.
     Plain,
     /// It closes when it has read the ClientHello.
@@ -48,7 +53,7 @@ pub enum TlsFault {
 }
 
 /// Every fault by the name it has on the command line.
-pub const ALL: [(&str, TlsFault); 20] = [
+pub const ALL: [(&str, TlsFault); 21] = [
     ("healthy", TlsFault::Healthy),
     ("expired", TlsFault::Expired),
     ("not-yet-valid", TlsFault::NotYetValid),
@@ -60,6 +65,7 @@ pub const ALL: [(&str, TlsFault); 20] = [
     ("no-common-group", TlsFault::NoCommonGroup),
     ("tls12", TlsFault::Tls12),
     ("refuses-now-and-then", TlsFault::RefusesNowAndThen),
+    ("refuses-later", TlsFault::RefusesLater),
     ("plain", TlsFault::Plain),
     ("closes-after-hello", TlsFault::ClosesAfterHello),
     ("garbage", TlsFault::Garbage),
@@ -86,6 +92,7 @@ impl TlsFault {
         match self {
             TlsFault::StallsNowAndThen if handshake % 5 == 4 => TlsFault::Stalls,
             TlsFault::RefusesNowAndThen if handshake % 5 == 4 => TlsFault::Tls12,
+            TlsFault::RefusesLater if handshake >= HEALTHY_HELLOS => TlsFault::Tls12,
             fault => fault,
         }
     }

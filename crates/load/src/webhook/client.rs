@@ -15,6 +15,7 @@ use pushbench_wire::fault::Fault;
 use pushbench_wire::response_diagnostics;
 use pushbench_wire::shared_buffers::{Unread, Unwritten};
 use pushbench_wire::stream::Stream;
+use pushbench_wire::tls::diagnostics::{TlsFailure, WITHOUT_CLOSE_NOTIFY};
 use pushbench_wire::webhook::response;
 use pushbench_wire::webhook::response::{Answer, ResponseError, ResponseParser};
 use std::future::poll_fn;
@@ -144,7 +145,13 @@ impl RequestSender<'_> {
             return Poll::Ready(None);
         }
         // Unsolicited bytes or the end: in both cases this connection cannot be used again.
-        if self.unread.poll_read(&mut self.io, cx, |_| (0, ())).is_ready() {
+        if let Poll::Ready(read) = self.unread.poll_read(&mut self.io, cx, |_| (0, ())) {
+            // That it ends is its right, and that it breaks TLS is not.
+            if let Err(e) = read
+                && TlsFailure::of(&e).is_some_and(|failure| failure.what != WITHOUT_CLOSE_NOTIFY)
+            {
+                self.response_matcher.ledger.fault(&Fault::of(e).to_string());
+            }
             return Poll::Ready(None);
         }
         // A target may answer before it has read everything; the rest of that request goes first.
@@ -220,8 +227,9 @@ impl RequestSender<'_> {
         let idle = send_instants.sent.saturating_sub(send_instants.free);
         let answered = self.carried == 0 || !self.unread.bytes().is_empty();
         // A socket that is closed with a request unread is reset.
-        let unread =
-            self.io.socket().has_unacknowledged() || fault != fault_of(ResponseError::CutShort);
+        let unread = self.io.socket().has_unacknowledged()
+            || fault != fault_of(ResponseError::CutShort)
+                && !matches!(&fault, Fault::Closed(why) if why.starts_with(WITHOUT_CLOSE_NOTIFY));
         let at_once = clock::now().saturating_sub(send_instants.sent) < idle;
         match &fault {
             Fault::Closed(_) if !answered && unread && at_once && idle >= LEAST_IDLE => {

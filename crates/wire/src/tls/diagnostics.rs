@@ -32,9 +32,12 @@ impl TlsFailure {
 /// What a server without TLS is reached by.
 const PLAIN: &str = "if it serves without TLS there, write http://, ws:// or tcp:// in url";
 
+/// How the failure of a peer begins that closes an open connection and does not end TLS.
+pub const WITHOUT_CLOSE_NOTIFY: &str = "it closed the connection without close_notify";
+
 /// Explains an error of a handshake.
 pub fn of_handshake(error: io::Error) -> io::Error {
-    let kind = error.kind();
+    let mut kind = error.kind();
     let (what, remedy) = match cause(&error) {
         Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => (
             "it answered the TLS handshake with something else than TLS".to_owned(),
@@ -44,10 +47,13 @@ pub fn of_handshake(error: io::Error) -> io::Error {
         None => match kind {
             io::ErrorKind::UnexpectedEof
             | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::BrokenPipe => (
-                "it closed the connection in the TLS handshake".to_owned(),
-                format!("{PLAIN}; else its log may show the cause"),
-            ),
+            | io::ErrorKind::BrokenPipe => {
+                kind = io::ErrorKind::ConnectionReset;
+                (
+                    "it closed the connection in the TLS handshake".to_owned(),
+                    format!("{PLAIN}; else its log may show the cause"),
+                )
+            }
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => (
                 "it did not answer the TLS handshake".to_owned(),
                 format!("check that it serves TLS there; {PLAIN}"),
@@ -70,7 +76,7 @@ pub fn of_stream(error: io::Error) -> io::Error {
     let (what, remedy) = match cause(&error) {
         Some(cause) => of_tls(cause),
         None => (
-            "it closed the connection without close_notify".to_owned(),
+            WITHOUT_CLOSE_NOTIFY.to_owned(),
             "make it end TLS before it closes: what came before could be cut short".to_owned(),
         ),
     };
@@ -155,8 +161,9 @@ fn of_certificate(error: &CertificateError) -> (String, String) {
              if it is self-signed",
         ),
         CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity" => (
-            "its certificate is that of an authority (CA:TRUE), which no server may have",
-            "make another one: openssl req -x509 … -addext basicConstraints=critical,CA:FALSE",
+            "its certificate is marked as an authority's (CA:TRUE) and not trusted itself",
+            "write ca = \"FILE\" in its table, that very certificate (PEM), or make another one: openssl req -x509 … \
+             -addext basicConstraints=critical,CA:FALSE",
         ),
         CertificateError::BadSignature => (
             "its certificate is not signed by the authority that it names",

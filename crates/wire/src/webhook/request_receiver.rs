@@ -148,7 +148,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RequestReceiver<S> {
         let receiver_context = self.receiver_context.clone();
         let mut buffer = receiver_context.buffer.borrow_mut();
         let mut buffer = ReadBuf::new(&mut buffer);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+        match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
+            // A peer of TLS that closes without close_notify: between two requests as good as with it.
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {}
+            read => read?,
+        }
         Poll::Ready(Ok(match buffer.filled() {
             [] => ParseStep::End,
             read => self.parse_buffered(Some(read), receive),
