@@ -7,7 +7,7 @@ use pushbench_core::event::{Matched, Template};
 use pushbench_core::message_pattern::{Captured, MessagePattern};
 use pushbench_core::record::strata::Split;
 use pushbench_core::scenario::{Lifetime, Payload};
-use pushbench_core::transport::Transport;
+use pushbench_core::transport::{Carrier, Transport};
 use pushbench_core::wording::{EVENT, ID, Wording};
 use pushbench_host::clock;
 use pushbench_load::connections::Client;
@@ -19,16 +19,19 @@ use pushbench_load::tasks::TimedTask;
 use pushbench_load::tcp::Tcp;
 use pushbench_load::webhook::client::Webhook;
 use pushbench_load::websocket::Websocket;
+use pushbench_server::authentication::Authentication;
 use pushbench_server::handler::Handler;
 use pushbench_server::{tcp, webhook, websocket};
 use pushbench_wire::endpoint::{Endpoint, Resolved};
 use pushbench_wire::hello::Heartbeat;
 use pushbench_wire::request_options::RequestOptions;
+use pushbench_wire::signing::SigningKey;
 use pushbench_wire::stream::Stream;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::OnceLock;
 use tokio::net::{TcpListener, TcpStream};
 
 /// Events of the short and the long trial: what both allocate alike is set-up.
@@ -94,7 +97,7 @@ where
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 stream.set_nodelay(true).unwrap();
-                let stream = Stream::accept(stream).await.unwrap();
+                let stream = Stream::accept(stream, None).await.unwrap();
                 tokio::task::spawn_local(serve(stream));
             }
         });
@@ -126,6 +129,7 @@ async fn trial<C: Client>(
     let plain = Template::new(&Payload::Bytes(512));
     let connect_config = ConnectConfig {
         address: Resolved { endpoint, socket: address }.into(),
+        tls: None,
         matched: request_options.answer.clone().map_or(Matched::ById, Matched::ByPattern),
         request_options: Rc::new(request_options.clone()),
         template: Rc::new(request_options.wrapped(&plain, &Captured::new())),
@@ -223,6 +227,27 @@ fn messages_above_websocket_allocate_nothing_per_event() {
             let per_event = per_event_with::<Websocket>(address, source, &options);
             assert!(per_event < NONE, "{per_event} allocations per event, {source:?}, {answer}");
         }
+    }
+}
+
+#[test]
+fn signed_events_allocate_nothing() {
+    fn verifying(carrier: Carrier) -> Handler {
+        static AUTHENTICATION: [OnceLock<Authentication>; 2] = [OnceLock::new(), OnceLock::new()];
+        let made = AUTHENTICATION[usize::from(carrier == Carrier::Webhook)]
+            .get_or_init(|| Authentication::new(carrier, None, SigningKey::parse("a secret").ok()));
+        Handler { authentication: Some(made), ..Handler::default() }
+    }
+    let options =
+        |carrier| RequestOptions::default().signed(SigningKey::parse("a secret").unwrap(), carrier);
+    let webhook = server(|s| webhook::server::serve(verifying(Carrier::Webhook), None, s));
+    let websocket = server(|s| websocket::server::serve(verifying(Carrier::Websocket), s));
+    for source in LOADS {
+        let per_event = [
+            per_event_with::<Webhook>(webhook, source, &options(Carrier::Webhook)),
+            per_event_with::<Websocket>(websocket, source, &options(Carrier::Websocket)),
+        ];
+        assert!(per_event.iter().all(|n| *n < NONE), "{per_event:?} per event, {source:?}");
     }
 }
 

@@ -6,6 +6,7 @@ use pushbench_core::message_pattern::{Captured, MessagePattern};
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::scenario::{Lifetime, Payload};
 use pushbench_core::schedule::Schedule;
+use pushbench_core::transport::Carrier;
 use pushbench_core::wording::{EVENT, ID, Wording};
 use pushbench_host::clock;
 use pushbench_load::connections::Client;
@@ -17,10 +18,12 @@ use pushbench_load::pipeline::Window;
 use pushbench_load::tcp::Tcp;
 use pushbench_load::webhook::client::Webhook;
 use pushbench_load::websocket::Websocket;
+use pushbench_server::authentication::Authentication;
 use pushbench_server::handler::Handler;
 use pushbench_server::{tcp, webhook, websocket};
 use pushbench_wire::hello::{Heartbeat, HelloStep};
 use pushbench_wire::request_options::RequestOptions;
+use pushbench_wire::signing::SigningKey;
 use pushbench_wire::stream::Stream;
 use std::future::poll_fn;
 use std::hint::black_box;
@@ -51,7 +54,7 @@ pub const PLAIN: &str = "websocket: an event written, its answer read";
 pub const WITH_MESSAGES: &str = "websocket: the same with hello and wrap";
 
 /// All of them.
-pub const FUNCTIONS: [Function; 14] = [
+pub const FUNCTIONS: [Function; 16] = [
     of("schedule: next of constant", MANY, |n| schedule(0, n)),
     of("schedule: next of poisson", MANY, |n| schedule(1, n)),
     of("schedule: next of ramp", MANY, |n| schedule(2, n)),
@@ -62,13 +65,25 @@ pub const FUNCTIONS: [Function; 14] = [
     of("event: answer matched by id", MANY, matched),
     of("event: answer matched by structure", MANY, matched_by_structure),
     of("tcp: an event written, its answer read", FEWER, |n| {
-        carried::<Tcp, _>(n, 1, false, |s| tcp::server::serve(Handler::default(), s));
+        carried::<Tcp, _>(n, 1, Events::Plain, |s| tcp::server::serve(Handler::default(), s));
     }),
-    of(PLAIN, FEWER, |n| websocket(n, 1, false)),
-    of(WITH_MESSAGES, FEWER, |n| websocket(n, 1, true)),
-    of("websocket: the same, 16 in flight", FEWER, |n| websocket(n, 16, false)),
+    of(PLAIN, FEWER, |n| websocket(n, 1, Events::Plain)),
+    of(WITH_MESSAGES, FEWER, |n| websocket(n, 1, Events::Wrapped)),
+    of("websocket: the same, 16 in flight", FEWER, |n| websocket(n, 16, Events::Plain)),
     of("webhook: an event written, its answer read", FEWER, |n| {
-        carried::<Webhook, _>(n, 1, false, |s| webhook::server::serve(Handler::default(), None, s));
+        carried::<Webhook, _>(n, 1, Events::Plain, |s| {
+            webhook::server::serve(Handler::default(), None, s)
+        });
+    }),
+    of("webhook: the same, signed", FEWER, |n| {
+        carried::<Webhook, _>(n, 1, Events::Signed(Carrier::Webhook), |s| {
+            webhook::server::serve(verifying(Carrier::Webhook), None, s)
+        });
+    }),
+    of("websocket: the same, signed", FEWER, |n| {
+        carried::<Websocket, _>(n, 1, Events::Signed(Carrier::Websocket), |s| {
+            websocket::server::serve(verifying(Carrier::Websocket), s)
+        });
     }),
 ];
 
@@ -165,9 +180,35 @@ fn matched_by_structure(calls: u64) {
     });
 }
 
-fn websocket(calls: u64, in_flight: usize, messages: bool) {
+fn websocket(calls: u64, in_flight: usize, messages: Events) {
     let serve = |s| websocket::server::serve(Handler::default(), s);
     carried::<Websocket, _>(calls, in_flight, messages, serve);
+}
+
+/// How events are sent.
+#[derive(Clone, Copy)]
+enum Events {
+    /// As they are.
+    Plain,
+    /// As data of others.
+    Wrapped,
+    /// With a signature, where this carrier has it.
+    Signed(Carrier),
+}
+
+fn key() -> SigningKey {
+    SigningKey::parse("a secret of the bench").expect("a key")
+}
+
+fn verifying(carrier: Carrier) -> Handler {
+    let authentication = Box::leak(Box::new(Authentication::new(carrier, None, Some(key()))));
+    Handler { authentication: Some(authentication), ..Handler::default() }
+}
+
+fn signed(plain: ConnectConfig, carrier: Carrier) -> ConnectConfig {
+    let request_options = RequestOptions::default().signed(key(), carrier);
+    let template = request_options.wrapped(&plain.events, &Captured::new());
+    ConnectConfig { request_options: request_options.into(), template: template.into(), ..plain }
 }
 
 /// Sends events as data of others, whose bytes are as many, after a hello.
@@ -207,7 +248,7 @@ fn with_messages(plain: ConnectConfig) -> ConnectConfig {
 fn carried<C, S>(
     events: u64,
     in_flight: usize,
-    messages: bool,
+    messages: Events,
     serve: impl FnOnce(Stream<TcpStream>) -> S,
 ) where
     C: Client,
@@ -224,13 +265,14 @@ fn carried<C, S>(
             ..connect_config(&ledger, socket, Lifetime::Events(events))
         };
         let connect_config = match messages {
-            true => with_messages(connect_config),
-            false => connect_config,
+            Events::Plain => connect_config,
+            Events::Wrapped => with_messages(connect_config),
+            Events::Signed(carrier) => signed(connect_config, carrier),
         };
         let connect = tokio::task::spawn_local(async move { C::open(&connect_config).await });
         let (stream, _) = listener.accept().await.expect("a connection");
         stream.set_nodelay(true).expect("no delay");
-        let stream = Stream::accept(stream).await.expect("a stream");
+        let stream = Stream::accept(stream, None).await.expect("a stream");
         let server = tokio::task::spawn_local(serve(stream));
         let client = connect.await.expect("no panic").expect("an open connection");
         let queue = EventQueue::new(ledger.clone(), Source::Closed { shard: 0, of: 1 }, 1, 1);

@@ -27,7 +27,7 @@ where
     let connect = tokio::task::spawn_local(async move { C::open(&connect_config).await });
     let (stream, _) = listener.accept().await.expect("a connection");
     stream.set_nodelay(true).expect("no delay");
-    let stream = Stream::accept(stream).await.expect("a stream");
+    let stream = Stream::accept(stream, None).await.expect("a stream");
     let server = tokio::task::spawn_local(serve(stream));
     let client = connect.await.expect("no panic").expect("an open connection");
     let queue = EventQueue::new(ledger.clone(), Source::Closed { shard: 0, of: 1 }, 1, 1);

@@ -61,6 +61,7 @@ pub fn connect_config(
     let endpoint = Endpoint::parse(&url).expect("a URL");
     ConnectConfig {
         address: Resolved { endpoint, socket }.into(),
+        tls: None,
         matched: Matched::ById,
         request_options: Rc::default(),
         template: Rc::new(Template::new(&Payload::Bytes(EVENT_BYTES))),

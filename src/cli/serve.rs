@@ -1,6 +1,6 @@
 //! `pushbench serve`
 
-use pushbench_core::arm::{ArmOption, ArmSpec};
+use pushbench_core::arm::{ArmOption, ArmSpec, BEARER_VARIABLE, SECRET_VARIABLE};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::publishing::{self, Keep, TOKEN_VARIABLE};
 use pushbench_core::scenario::KeyKind;
@@ -9,13 +9,19 @@ use pushbench_core::transport::{CARRIERS, Carrier, Transport};
 use pushbench_core::units;
 use pushbench_host::input;
 use pushbench_host::results_store::write_atomically;
+use pushbench_host::{console, secrets};
+use pushbench_server::authentication::Authentication;
 use pushbench_server::handler::Handler;
 use pushbench_server::publisher;
 use pushbench_server::serve::{ServeOptions, Work, serve};
 use pushbench_sut::manifest::BUILTIN;
 use pushbench_wire::endpoint::Scheme;
-use pushbench_wire::tls::{ClientTls, ServerTls};
+use pushbench_wire::signing::SigningKey;
 use pushbench_wire::tls::certificates::Certificates;
+use pushbench_wire::tls::{ClientTls, ServerTls};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -122,7 +128,7 @@ pub fn run(args: &Args) -> Result<()> {
     })?;
     let trusted = args.ca.as_deref().map(|ca| trusted(ca, args, transport)).transpose()?;
     let work = match (args.publisher, transport.carrier()) {
-        (true, _) => publisher(args, transport, trusted)?,
+        (true, _) => publisher(args, &spec, trusted)?,
         (false, Some(carrier)) => {
             // A question by webhook may name a callback without the option, too.
             let options = match (carrier, args.duplex) {
@@ -130,7 +136,8 @@ pub fn run(args: &Args) -> Result<()> {
                 _ => spec.options,
             };
             let (delay, work, answer) = (args.delay, args.work, args.duplex);
-            Work::Take(carrier, Handler { options, delay, work, answer }, trusted)
+            let authentication = authentication(&spec, carrier)?;
+            Work::Take(carrier, Handler { options, delay, work, answer, authentication }, trusted)
         }
         (false, None) => return Err(takes_nothing(transport)),
     };
@@ -190,6 +197,52 @@ fn trusted(ca: &Path, args: &Args, transport: Transport) -> Result<ClientTls> {
     })
 }
 
+/// What a sender must present. When the server is ended, it shows how often that was refused.
+fn authentication(spec: &ArmSpec, carrier: Carrier) -> Result<Option<&'static Authentication>> {
+    let token = variable(spec, ArmOption::Token, BEARER_VARIABLE)?;
+    let key = signing_key(spec)?;
+    if token.is_none() && key.is_none() {
+        return Ok(None);
+    }
+    // It serves until the process ends.
+    let made: &'static Authentication =
+        Box::leak(Box::new(Authentication::new(carrier, token.as_deref(), key)));
+    let cannot = |e: io::Error| Error::harness(format!("cannot listen for signals: {e}"));
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(cannot)?;
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            console::error_line(&made.to_string());
+            let _ended = signal_hook::low_level::emulate_default_handler(signal);
+        }
+    });
+    Ok(Some(made))
+}
+
+fn signing_key(spec: &ArmSpec) -> Result<Option<SigningKey>> {
+    let secret = variable(spec, ArmOption::Signed, SECRET_VARIABLE)?;
+    let key = secret.as_deref().map(SigningKey::parse).transpose();
+    key.map_err(|why| Error::usage(format!("{SECRET_VARIABLE}: {why}")))
+}
+
+/// The secret of an option, which no other program of the machine can see.
+fn variable(spec: &ArmSpec, option: ArmOption, name: &str) -> Result<Option<String>> {
+    if !spec.has(option) {
+        return Ok(None);
+    }
+    let value = std::env::var(name).ok().filter(|value| value.len() >= secrets::SHORTEST);
+    let value = value.ok_or_else(|| {
+        let arm = spec.at_receiver();
+        Error::usage(format!(
+            "serve {arm}: +{} is checked against {name}, which is not set or has fewer than {} bytes: write {name}=$(openssl \
+             rand -hex 32) pushbench serve {arm}",
+            option.name(),
+            secrets::SHORTEST
+        ))
+    })?;
+    secrets::register(name, &value);
+    Ok(Some(value))
+}
+
 /// Refuses options that do not apply to a server.
 fn check_options(spec: &ArmSpec, args: &Args) -> Result<()> {
     for option in spec.options.iter() {
@@ -197,6 +250,12 @@ fn check_options(spec: &ArmSpec, args: &Args) -> Result<()> {
         let plain = format!("write pushbench serve {transport}");
         let why = match option {
             ArmOption::Tls => continue,
+            ArmOption::Token | ArmOption::Signed if args.publisher => match spec.transport {
+                Transport::Tcp if option == ArmOption::Token => {
+                    "tcp has no headers for a token: write pushbench serve tcp+signed --publisher".to_owned()
+                }
+                _ => continue,
+            },
             _ if args.publisher => format!("it does not apply to a publisher: {plain} --publisher"),
             option if !option.at_receiver() => {
                 format!("it applies only to the driver and its subscribers: {plain}")
@@ -209,6 +268,10 @@ fn check_options(spec: &ArmSpec, args: &Args) -> Result<()> {
                 "a callback answers a question, and this server receives none: {plain}+{name} --duplex \
                  64, or serve {transport}"
             ),
+            ArmOption::Token if spec.transport == Transport::Tcp => {
+                "tcp has no headers for a token: write pushbench serve tcp+signed, or serve websocket+token"
+                    .to_owned()
+            }
             _ => continue,
         };
         return Err(Error::usage(format!("serve {}: +{name}: {why}", args.arm)));
@@ -225,7 +288,7 @@ fn takes_nothing(transport: Transport) -> Error {
     ))
 }
 
-fn publisher(args: &Args, transport: Transport, tls: Option<ClientTls>) -> Result<Work> {
+fn publisher(args: &Args, spec: &ArmSpec, tls: Option<ClientTls>) -> Result<Work> {
     let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty());
     let token = token.ok_or_else(|| {
         Error::usage(format!(
@@ -234,7 +297,10 @@ fn publisher(args: &Args, transport: Transport, tls: Option<ClientTls>) -> Resul
             args.arm
         ))
     })?;
-    let mut options = publisher::Options::new(transport);
+    let mut options = publisher::Options::new(spec.transport);
+    options.signing = signing_key(spec)?;
+    let bearer = variable(spec, ArmOption::Token, BEARER_VARIABLE)?;
+    options.bearer = bearer.map(|token| format!("Bearer {token}"));
     options.types.clone_from(&args.types);
     options.acknowledged = !args.unacknowledged;
     options.queue = args.queue;

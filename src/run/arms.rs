@@ -2,16 +2,18 @@
 
 use crate::verify;
 use crate::verify::{Subject, VerifyContext};
-use pushbench_core::arm::{ArmOption, ArmSpec};
+use pushbench_core::arm::{ArmOption, ArmSpec, BEARER_VARIABLE, SECRET_VARIABLE};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::publishing::Keep;
 use pushbench_core::scenario::{Flow, Scenario, Subscribers};
 use pushbench_core::transport::{CARRIERS, Carrier, Transport};
+use pushbench_host::secrets;
 use pushbench_sut::given::{GIVEN, Given};
 use pushbench_sut::manifest;
-use pushbench_sut::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, PORT};
+use pushbench_sut::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, OWN_FILE, PORT};
 use pushbench_sut::publisher;
 use pushbench_sut::setup;
+use pushbench_wire::signing::SigningKey;
 use std::time::Duration;
 
 /// The default arms: the question in its purest form.
@@ -77,7 +79,9 @@ impl Arm {
 
     /// The arm as `verify` looks at it.
     pub fn subject(&self) -> Subject<'_> {
-        Subject { label: &self.label, carrier: self.carrier(), manifest: &self.manifest }
+        let authentication = self.spec.authentication();
+        let (label, carrier, manifest) = (&self.label, self.carrier(), &self.manifest);
+        Subject { label, carrier, manifest, authentication }
     }
 }
 
@@ -95,7 +99,7 @@ pub fn find(
         if builtin.publish.is_none() && transport.carrier().is_none() {
             return Err(takes_nothing(name, transport));
         }
-        let manifest = match spec.target.as_str() {
+        let mut manifest = match spec.target.as_str() {
             BUILTIN => Manifest::builtin(&spec, builtin),
             BUILTIN_CLOSE => closing(name, &spec, builtin)?,
             GIVEN if let Some(given) = given => match builtin.publish {
@@ -108,6 +112,7 @@ pub fn find(
             _ => manifest::find(&spec, allow_hosts)?,
         };
         check_options(name, &spec, &manifest, builtin)?;
+        authenticate(&spec, &mut manifest)?;
         let same = |a: &&Arm| a.spec == spec;
         let repeats = arms.iter().filter(same).count();
         let label = match repeats {
@@ -158,7 +163,10 @@ fn check_options(
             ArmOption::Callback => check_callback(name, spec, manifest, builtin)?,
             ArmOption::Stuck => check_stuck(name, spec, builtin)?,
             ArmOption::Tls if manifest.tls.is_some() => {}
-            ArmOption::Tls | ArmOption::Token | ArmOption::Signed => {
+            ArmOption::Token | ArmOption::Signed => {
+                check_authentication(name, spec, manifest, builtin, option)?;
+            }
+            ArmOption::Tls => {
                 let plain = spec.without(option);
                 return Err(Error::usage(format!(
                     "--arm {name}: +{} is not available there: write --arm {plain}",
@@ -168,6 +176,90 @@ fn check_options(
         }
     }
     Ok(())
+}
+
+/// Who authenticates needs something to show, and somebody who checks it.
+fn check_authentication(
+    name: &str,
+    spec: &ArmSpec,
+    manifest: &Manifest,
+    builtin: &BuiltinOptions,
+    option: ArmOption,
+) -> Result<()> {
+    let (target, transport) = (&spec.target, spec.transport.name());
+    let table = format!("[target.{target}.{transport}]");
+    let plain = spec.without(option);
+    let why = if spec.has(ArmOption::Callback) {
+        format!(
+            "answers by callback are not authenticated: write --arm {}, whose answers come in the response, or \
+             --arm {}",
+            spec.without(ArmOption::Callback),
+            spec.without(ArmOption::Token).without(ArmOption::Signed)
+        )
+    } else if option == ArmOption::Token && spec.transport == Transport::Tcp {
+        format!(
+            "tcp has no headers for a token: write --arm tcp+signed@{BUILTIN}, or --arm websocket+token@{BUILTIN}"
+        )
+    } else if [BUILTIN, BUILTIN_CLOSE].contains(&target.as_str()) {
+        return Ok(());
+    } else if builtin.publish.is_some() {
+        format!("only the built-in publisher authenticates its deliveries: write --arm {plain}")
+    } else if option == ArmOption::Token {
+        format!(
+            "the token of {target} stands in its description: write --arm {plain}, and in {table} headers = \
+             {{ Authorization = \"Bearer ${{NAME}}\" }}"
+        )
+    } else if manifest.secret.is_none() {
+        format!(
+            "its key is not known: write secret = \"${{NAME}}\" in {table} of {OWN_FILE}, or --arm {plain}"
+        )
+    } else if manifest.request_options.wrap.is_some() {
+        format!(
+            "its messages are wrapped already: remove wrap from {table}, or write --arm {plain}"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::usage(format!("--arm {name}: +{}: {why}", option.name())))
+}
+
+/// What its sender authenticates with: in requests or messages of the driver, and in the environment of the
+/// built-in server.
+fn authenticate(spec: &ArmSpec, manifest: &mut Manifest) -> Result<()> {
+    if spec.has(ArmOption::Token) {
+        let token = new_secret(BEARER_VARIABLE, manifest)?;
+        match &mut manifest.publisher {
+            // The subscribers of the other transports present the token of the run.
+            Some(publisher) if spec.transport == Transport::Webhook => {
+                publisher.deliveries.bearer = Some(format!("Bearer {token}"));
+            }
+            Some(_) => {}
+            None => manifest.add_token(&token),
+        }
+    }
+    if spec.has(ArmOption::Signed) {
+        let secret = match manifest.secret.clone() {
+            Some(own) => own,
+            None => new_secret(SECRET_VARIABLE, manifest)?,
+        };
+        let key = SigningKey::parse(&secret).map_err(Error::harness)?;
+        if let Some(publisher) = &mut manifest.publisher {
+            publisher.deliveries.signing = Some(key);
+            return Ok(());
+        }
+        let carrier = spec.transport.carrier_to(false);
+        manifest.request_options =
+            std::mem::take(&mut manifest.request_options).signed(key, carrier);
+    }
+    Ok(())
+}
+
+/// A secret of this run, which the program reads from a variable.
+fn new_secret(variable: &str, manifest: &mut Manifest) -> Result<String> {
+    let secret = publisher::new_token()?;
+    secrets::register(variable, &secret);
+    manifest.env.push((variable.to_owned(), secret.clone()));
+    Ok(secret)
 }
 
 /// Who is stuck must be subscribed to something.
@@ -275,3 +367,7 @@ fn takes_nothing(name: &str, transport: Transport) -> Error {
         carriers.join(", ")
     ))
 }
+
+#[cfg(test)]
+#[path = "arms_tests.rs"]
+mod tests;

@@ -10,6 +10,7 @@ mod sizing;
 
 use crate::verify;
 use arms::Arm;
+use hyper::header::AUTHORIZATION;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::{Matched, Template};
 use pushbench_core::plan;
@@ -246,6 +247,7 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
         method: (arm.carrier() == Carrier::Webhook)
             .then(|| arm.manifest.request_options.method.to_string()),
         headers: header_names(arm),
+        authentication: authentication(arm),
         subprotocol: subprotocol(arm),
         messages: messages(arm),
         framing: match arm.called_back() {
@@ -279,13 +281,21 @@ fn header_names(arm: &Arm) -> Vec<String> {
 fn messages(arm: &Arm) -> Vec<String> {
     let (options, requests) = (&arm.manifest.request_options, arm.manifest.hello_requests.len());
     let mut said = Vec::new();
-    said.extend(options.wrap.is_some().then(|| "events wrapped".to_owned()));
+    let wrapped = options.wrap.is_some() && options.signing.is_none();
+    said.extend(wrapped.then(|| "events wrapped".to_owned()));
     said.extend((requests > 0).then(|| format!("hello of {requests} requests")));
     said.extend(
         (!options.hello.is_empty()).then(|| format!("hello of {} messages", options.hello.len())),
     );
     said.extend(options.heartbeat.is_some().then(|| "heartbeats".to_owned()));
     said
+}
+
+/// How the receiver of its events knows who sent them.
+fn authentication(arm: &Arm) -> Option<String> {
+    let headers = &arm.manifest.request_options.headers;
+    let own = arm.is_foreign() && headers.contains_key(AUTHORIZATION);
+    arm.spec.authentication().or_else(|| own.then(|| "header authorization".to_owned()))
 }
 
 fn subprotocol(arm: &Arm) -> Option<String> {

@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod response_tests;
 
+mod forgeries;
 mod head;
 mod http;
 mod known_events;
@@ -62,6 +63,8 @@ pub struct Subject<'a> {
     pub carrier: Carrier,
     /// The program.
     pub manifest: &'a Manifest,
+    /// How it knows who sent an event.
+    pub authentication: Option<String>,
 }
 
 /// Where and with what.
@@ -225,6 +228,13 @@ fn probe_one(
     let target =
         ProbeTarget::new(subject.carrier, reached, described, &template, context.interrupt);
     let mut result = examine(&target);
+    // A server that was running before us gets well-formed events only.
+    if let Some(how) = subject.authentication.as_deref()
+        && !result.tally.acknowledged.is_empty()
+        && subject.manifest.command.is_some()
+    {
+        result.list.push(forgeries::authentication(&target, how));
+    }
     result.list.extend(effective_config(running));
     result.list.sort_by_key(|f| f.aspect);
     Ok(Findings {

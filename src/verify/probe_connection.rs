@@ -101,7 +101,37 @@ impl<'a> ProbeTarget<'a> {
 
     /// An event as the latest connection carries it.
     pub fn rendered(&self, index: u64) -> Vec<u8> {
-        self.template.borrow().render(index)
+        let template = self.template.borrow();
+        match self.carrier {
+            // Signed in headers, if at all.
+            Carrier::Webhook => template.render(index),
+            Carrier::Websocket | Carrier::Tcp => {
+                let mut message = Vec::new();
+                self.request_options.append_message(&template, index, &mut message);
+                message
+            }
+        }
+    }
+
+    /// The same target with other requests.
+    pub fn with<'b>(&self, request_options: &'b RequestOptions) -> ProbeTarget<'b>
+    where
+        'a: 'b,
+    {
+        ProbeTarget {
+            carrier: self.carrier,
+            address: self.address.clone(),
+            tls: self.tls,
+            matching: self.matching,
+            request_options,
+            template: request_options.wrapped(self.events, &Captured::new()).into(),
+            events: self.events,
+            interrupt: self.interrupt,
+            named_at: self.named_at.clone(),
+            time_limit: self.time_limit.clone(),
+            next: self.next.clone(),
+            unmatched: self.unmatched.clone(),
+        }
     }
 
     /// A connection has captured values that the events on it carry.

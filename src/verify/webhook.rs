@@ -9,6 +9,7 @@ use crate::verify::probes::attempts;
 use crate::verify::recording_socket::RecordingSocket;
 use crate::verify::tcp::ignore_closed;
 use hyper::header::{CONTENT_TYPE, USER_AGENT};
+use pushbench_core::event::acknowledged_id;
 use pushbench_core::record::findings::{Aspect, Finding};
 use pushbench_wire::request_options::RequestOptions;
 use std::io::Write as _;
@@ -62,7 +63,7 @@ impl<'a> ProbeConnection<'a> for Webhook<'a> {
     }
 
     fn send(&mut self, message: &[u8], mode: WriteMode) -> Result<(), NoAnswer> {
-        let head = format!("{}Content-Length: {}\r\n\r\n", self.head, message.len());
+        let head = format!("{}Content-Length: {}\r\n\r\n", self.head(message), message.len());
         match mode {
             WriteMode::Whole => self.write([[head.as_bytes(), message].concat().as_slice()]),
             WriteMode::Pieces => {
@@ -88,7 +89,7 @@ impl<'a> ProbeConnection<'a> for Webhook<'a> {
     }
 
     fn abort(mut self, message: &[u8]) {
-        let head = format!("{}Content-Length: {}\r\n\r\n", self.head, message.len());
+        let head = format!("{}Content-Length: {}\r\n\r\n", self.head(message), message.len());
         let half = [head.as_bytes(), &message[..message.len() / 2]].concat();
         let _may_be_closed = self.write([half.as_slice()]);
         self.reader.socket.reset_when_dropped();
@@ -100,6 +101,16 @@ impl<'a> ProbeConnection<'a> for Webhook<'a> {
 }
 
 impl Webhook<'_> {
+    /// The part of the head that every request has, and the fields of its signature.
+    fn head(&self, message: &[u8]) -> String {
+        let Some(key) = &self.request_options.signing else { return self.head.clone() };
+        let id = acknowledged_id(message).unwrap_or("verify".into());
+        let fields = key.fields(&id, message);
+        fields
+            .into_iter()
+            .fold(self.head.clone(), |head, (name, value)| format!("{head}{name}: {value}\r\n"))
+    }
+
     fn write<'a>(&mut self, parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(), NoAnswer> {
         self.reader.socket.may_take(self.time_limit);
         for (i, part) in parts.into_iter().enumerate() {
@@ -131,8 +142,10 @@ pub(super) fn expect(target: &ProbeTarget<'_>) -> Finding {
         let (index, event) = target.event();
         let mut connection = Webhook::open(target)?;
         let length = event.len();
-        let head =
-            format!("{}Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n", connection.head);
+        let head = format!(
+            "{}Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n",
+            connection.head(&event)
+        );
         connection.write([head.as_bytes()])?;
         connection.reader.socket.may_take(CONTINUE);
         let continue_received = match connection.response() {
@@ -168,7 +181,7 @@ pub(super) fn chunked(target: &ProbeTarget<'_>) -> Finding {
     let send_events = || -> Result<(u64, Answer), NoAnswer> {
         let (index, event) = target.event();
         let mut connection = Webhook::open(target)?;
-        let head = format!("{}Transfer-Encoding: chunked\r\n\r\n", connection.head);
+        let head = format!("{}Transfer-Encoding: chunked\r\n\r\n", connection.head(&event));
         let chunk = |part: &[u8]| {
             let size = format!("{:x}\r\n", part.len());
             [size.as_bytes(), part, b"\r\n"].concat()

@@ -38,6 +38,7 @@ mod schema;
 mod secrets;
 mod shards;
 mod side_by_side;
+mod signing;
 mod stated_results;
 mod streams;
 mod targets;

@@ -6,7 +6,7 @@ use crate::common::{Bench, ended, json, turn, valid_blocks};
 use crate::targets::described;
 use std::process::Command;
 
-fn python_is_missing() -> bool {
+pub fn python_is_missing() -> bool {
     let works = |args: &[&str]| {
         Command::new("python3").args(args).output().is_ok_and(|o| o.status.success())
     };

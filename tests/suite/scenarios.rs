@@ -67,6 +67,7 @@ fn no_scenario_is_left_out_here() {
         "rate-sweep",
         "saturate",
         "short-lived-connections",
+        "signed-against-token",
         "slow-subscriber",
         "sparse",
     ];

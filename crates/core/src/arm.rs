@@ -5,6 +5,11 @@ use crate::suggest::did_you_mean;
 use crate::transport::{ALL, Carrier, Transport};
 use std::fmt;
 
+/// The variable from which the built-in server reads the key of signatures.
+pub const SECRET_VARIABLE: &str = "PUSHBENCH_SECRET";
+/// The variable from which it reads the bearer token.
+pub const BEARER_VARIABLE: &str = "PUSHBENCH_BEARER";
+
 /// What is added to a transport. A newcomer registers here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArmOption {
@@ -169,6 +174,21 @@ impl ArmSpec {
             spec.options = spec.options.with(option);
         }
         Ok(spec)
+    }
+
+    /// How the receiver of an event knows who sent it; `None` where it does not.
+    pub fn authentication(&self) -> Option<String> {
+        let (token, fields) = match self.transport {
+            Transport::Webhook => ("in each request", "in headers"),
+            Transport::LongPoll | Transport::Poll => ("in each request", "in the envelope"),
+            Transport::Sse => ("in the request of the stream", "in the envelope"),
+            Transport::Websocket | Transport::Tcp => ("in the handshake", "in the envelope"),
+        };
+        let token = self.has(ArmOption::Token).then(|| format!("bearer token {token}"));
+        let signed = self.has(ArmOption::Signed);
+        let signed = signed.then(|| format!("Standard Webhooks v1 signature {fields}"));
+        let both: Vec<String> = token.into_iter().chain(signed).collect();
+        (!both.is_empty()).then(|| both.join(", "))
     }
 
     /// The left side with the options that a server has a part in that takes events, as `pushbench serve`

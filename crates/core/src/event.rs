@@ -172,7 +172,9 @@ fn generated(bytes: usize, kind: &str) -> String {
     format!("{head}{pad}{CLOSE}")
 }
 
-fn id_digits(index: u64) -> [u8; ID_DIGITS] {
+/// The id of an event.
+#[inline]
+pub fn id_digits(index: u64) -> [u8; ID_DIGITS] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut digits = [0; ID_DIGITS];
     for (i, digit) in digits.iter_mut().rev().enumerate() {
@@ -202,7 +204,7 @@ impl Event<'_> {
 }
 
 /// An object's members. A list in their order, which serde takes as well, is none.
-fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
+pub fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
     match json.trim_ascii_start().first() {
         Some(b'[') => Err(serde::de::Error::custom("a list, where an object was expected")),
         _ => serde_json::from_slice(json),

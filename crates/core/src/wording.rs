@@ -31,6 +31,11 @@ pub enum Piece {
 }
 
 impl Wording {
+    /// Of these parts.
+    pub fn of(pieces: impl Into<Vec<Piece>>) -> Wording {
+        Wording { pieces: pieces.into() }
+    }
+
     /// Takes a text apart that may hold these places; the error says what is wrong. A place is a name in braces,
     /// which no JSON outside of its texts is.
     pub fn parse(text: &str, places: &[&str]) -> Result<Wording, String> {

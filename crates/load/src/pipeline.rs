@@ -5,7 +5,7 @@ use crate::connections::ConnectConfig;
 use crate::feed::Feed;
 use crate::io::ReadTimes;
 use crate::ledger::{Instants, Ledger, Ticket};
-use pushbench_core::event::{Answered, Matched, Template};
+use pushbench_core::event::{Answered, Matched};
 use pushbench_host::clock;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
@@ -31,8 +31,8 @@ pub trait PipelinedConnection {
     /// Bytes that are queued.
     fn queued(&self) -> usize;
 
-    /// Queues an event.
-    fn write(&mut self, template: &Template, index: u64) -> Result<(), Fault>;
+    /// Queues a message of `length` bytes, which `fill` appends.
+    fn write(&mut self, length: usize, fill: impl FnOnce(&mut Vec<u8>)) -> Result<(), Fault>;
 
     /// Writes what is queued.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>>;
@@ -90,7 +90,10 @@ impl<P: PipelinedConnection> PipelineSender<'_, P> {
                 if self.has_layers {
                     self.read_times.await_write();
                 }
-                self.connection.write(&self.connect_config.template, ticket.index)?;
+                let ConnectConfig { template, request_options, .. } = self.connect_config;
+                self.connection.write(template.len(), |out| {
+                    request_options.append_message(template, ticket.index, out);
+                })?;
                 self.unflushed = true;
                 if self.connection.queued() >= BATCH_BYTES && self.poll_flush(cx)?.is_pending() {
                     break;

@@ -272,8 +272,7 @@ async fn connect(
     let (origin_sender, origin) = watch::channel(0);
     let (mut subscribed_in_ns, mut memory_before) = (0, 0);
     if let Some(job_of) = &arm.subscribers {
-        let subscribe_config =
-            job_of.subscribe_config(arm, job.max_segment, &ledger, &tasks);
+        let subscribe_config = job_of.subscribe_config(arm, job.max_segment, &ledger, &tasks);
         // What a trial of any size takes, histograms above all, is no subscriber's.
         usage::give_back();
         memory_before = usage::tree_pss(&[std::process::id()]);

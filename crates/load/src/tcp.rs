@@ -8,7 +8,6 @@ use crate::pipeline;
 use crate::pipeline::PipelinedConnection;
 use crate::subscriber::stream::StreamSubscriber;
 use crate::subscriber::{SubscribeConfig, Subscriber};
-use pushbench_core::event::Template;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::stream::Stream;
 use pushbench_wire::tcp::Hello;
@@ -59,8 +58,8 @@ impl PipelinedConnection for Framed<Stream<InstrumentedSocket>> {
         self.left_to_write()
     }
 
-    fn write(&mut self, template: &Template, index: u64) -> Result<(), Fault> {
-        self.queue_with(|out| template.append(index, out));
+    fn write(&mut self, _length: usize, fill: impl FnOnce(&mut Vec<u8>)) -> Result<(), Fault> {
+        self.queue_with(fill);
         Ok(())
     }
 

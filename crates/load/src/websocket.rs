@@ -10,7 +10,6 @@ use crate::pipeline;
 use crate::pipeline::PipelinedConnection;
 use crate::subscriber::stream::StreamSubscriber;
 use crate::subscriber::{SubscribeConfig, Subscriber};
-use pushbench_core::event::Template;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::hello::Greeted;
 use pushbench_wire::messages;
@@ -240,10 +239,8 @@ impl PipelinedConnection for Socket {
         self.unwritten.len()
     }
 
-    fn write(&mut self, template: &Template, index: u64) -> Result<(), Fault> {
-        frames::append(self.unwritten.room(), (TEXT, template.len()), key(), |out| {
-            template.append(index, out);
-        });
+    fn write(&mut self, length: usize, fill: impl FnOnce(&mut Vec<u8>)) -> Result<(), Fault> {
+        frames::append(self.unwritten.room(), (TEXT, length), key(), fill);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The one handler behind every built-in server: decode the event's JSON, check it, acknowledge
 //! it or answer it.
 
+use crate::authentication::Authentication;
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderValue};
 use pushbench_core::arm::{ArmOption, ArmOptions};
@@ -11,7 +12,7 @@ use pushbench_wire::webhook::CALLBACK_URL;
 use std::time::Duration;
 
 /// Options of the handler: those of its arm, and those that imitate a slower server.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Handler {
     /// What is added to the transport.
     pub options: ArmOptions,
@@ -21,6 +22,8 @@ pub struct Handler {
     pub work: Option<Duration>,
     /// Answers questions with so many bytes instead of acknowledging events.
     pub answer: Option<usize>,
+    /// Refuses events of others than the sender it knows.
+    pub authentication: Option<&'static Authentication>,
 }
 
 /// A connection's own timer, made when the first event must be delayed. Events of one connection are
@@ -39,7 +42,7 @@ pub struct Checked<'a> {
     pub callback: Option<&'a HeaderValue>,
 }
 
-fn bad(why: impl Into<String>) -> Refusal {
+pub(crate) fn bad(why: impl Into<String>) -> Refusal {
     (StatusCode::BAD_REQUEST, why.into())
 }
 
@@ -60,6 +63,11 @@ impl Handler {
         self.answer(pause, &checked.event.id).await
     }
 
+    /// Whether a webhook request or a WebSocket handshake with these headers is taken.
+    pub fn admit(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        self.authentication.map_or(Ok(()), |authentication| authentication.admit(headers))
+    }
+
     /// The first half: the event, or why it is refused. `headers` are those of its request, or of the
     /// handshake of its connection; none where the transport has no headers.
     pub fn check<'a>(
@@ -67,6 +75,10 @@ impl Handler {
         headers: &'a HeaderMap,
         event: &'a [u8],
     ) -> Result<Checked<'a>, Refusal> {
+        let event = match self.authentication {
+            Some(authentication) => authentication.signed(headers, event)?,
+            None => event,
+        };
         let event = Event::read(event).map_err(|e| bad(format!("not an event: {e}")))?;
         if event.id.is_empty() || event.kind.is_empty() {
             return Err(bad("not an event: id and type must not be empty"));

@@ -2,6 +2,7 @@
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
+pub mod authentication;
 pub mod handler;
 pub mod publisher;
 pub mod serve;

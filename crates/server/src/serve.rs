@@ -118,9 +118,13 @@ fn listen(address: SocketAddr) -> Result<TcpListener> {
 
 /// What is done with events, in words.
 fn taking(handler: &Handler) -> String {
+    let checks = match handler.authentication {
+        Some(authentication) => format!("{}, JSON check", authentication.description()),
+        None => "JSON check".to_owned(),
+    };
     match handler.answer {
-        None => "built-in JSON check, acknowledges by id".to_owned(),
-        Some(bytes) => format!("built-in JSON check, answers by id with {bytes} bytes"),
+        None => format!("built-in {checks}, acknowledges by id"),
+        Some(bytes) => format!("built-in {checks}, answers by id with {bytes} bytes"),
     }
 }
 

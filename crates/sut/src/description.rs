@@ -328,10 +328,10 @@ impl TableReader<'_> {
                 let answer = protocol_keys::pattern(value, key, &at)?;
                 d.request_options.answer = Some(answer.into());
             }
+            "secret" => d.secret = Some(secret_text::signing_key(value, &at)?),
             "setup" => d.setup = values::texts(value, "setup", &at)?,
             "env" => d.env = values::env(value, &at)?,
             "ca" | "server_name" => d.tls.take(key, text(value, key, &at)?, at)?,
-            "secret" => d.secret = Some(secret_text::text(value, key, &at)?),
             "cwd" => d.cwd = Some(text(value, "cwd", &at)?),
             "code" => d.ease.code = Some((values::texts(value, "code", &at)?, at)),
             "packages" => d.ease.packages = Some((values::texts(value, "packages", &at)?, at)),

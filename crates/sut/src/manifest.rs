@@ -157,10 +157,11 @@ impl Manifest {
         let trusted = connects.then_some(["--ca", CA]).into_iter().flatten();
         let words = ["--cert", "{cert}", "--key", "{key}"].into_iter().chain(trusted);
         self.command.get_or_insert_default().extend(words.map(str::to_owned));
-        let subscribe = self.publisher.as_mut().and_then(|publisher| match &mut publisher.subscribe {
-            Subscribe::At(url, ..) => Some(url),
-            Subscribe::AtStart => None,
-        });
+        let subscribe =
+            self.publisher.as_mut().and_then(|publisher| match &mut publisher.subscribe {
+                Subscribe::At(url, ..) => Some(url),
+                Subscribe::AtStart => None,
+            });
         for url in [Some(&mut self.url), subscribe].into_iter().flatten() {
             if let Some((scheme, rest)) = url.split_once("://") {
                 let scheme = Scheme::named(scheme).map(Scheme::over_tls);

@@ -20,6 +20,7 @@ use pushbench_core::record::fanout::PublisherStatus;
 use pushbench_core::transport::Transport;
 use pushbench_core::wording::Wording;
 use pushbench_wire::endpoint::{Endpoint, Resolved, Scheme};
+use pushbench_wire::sender::Sender;
 use std::io::Read as _;
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 const MAX_STATUS_WAIT: Duration = Duration::from_millis(100);
 
 /// The publishing side of a target; its `url` takes the application's events.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Publisher {
     /// How subscribers get its events.
     pub subscribe: Subscribe,
@@ -51,6 +52,8 @@ pub struct Publisher {
     pub status: Option<String>,
     /// The run's token.
     pub token: String,
+    /// Who its deliveries come from.
+    pub deliveries: Sender,
 }
 
 /// How subscribers get its events.
@@ -177,6 +180,7 @@ impl Manifest {
             acknowledges: true,
             status: Some(STATUS.to_owned()),
             token: token.to_owned(),
+            deliveries: Sender::default(),
         });
         self
     }
@@ -204,7 +208,7 @@ impl Manifest {
     }
 
     /// Adds the token to the request headers, unless the description has its own.
-    fn add_token(&mut self, token: &str) {
+    pub fn add_token(&mut self, token: &str) {
         if self.request_options.headers.contains_key(AUTHORIZATION) {
             return;
         }
@@ -261,6 +265,7 @@ pub fn find(spec: &ArmSpec, allow_hosts: &[String], options: &PublishOptions) ->
         acknowledges,
         status: publishing.status,
         token: options.token.clone(),
+        deliveries: Sender::default(),
     });
     Ok(manifest)
 }

@@ -5,12 +5,28 @@ use crate::values;
 use pushbench_core::error::Result;
 use pushbench_core::origin::Origin;
 use pushbench_host::secrets;
+use pushbench_wire::signing::SigningKey;
 use std::fmt::Write as _;
 use toml::de::DeValue;
 
 /// A text value of a header or a message, with the values of its variables.
 pub(super) fn text(value: &DeValue<'_>, key: &str, at: &Origin) -> Result<String> {
     filled(&values::text(value, key, at)?, key, at)
+}
+
+/// The key of signatures: the value of a variable, so that it stands in no file.
+pub(super) fn signing_key(value: &DeValue<'_>, at: &Origin) -> Result<String> {
+    let written = values::text(value, "secret", at)?;
+    let secret = filled(&written, "secret", at)?;
+    let why = match SigningKey::parse(&secret) {
+        _ if secret == written => {
+            "this is the key itself: write secret = \"${NAME}\", and type export NAME=… before pushbench"
+                .to_owned()
+        }
+        Ok(_) => return Ok(secret),
+        Err(why) => why,
+    };
+    Err(at.error(format!("secret: {why}")))
 }
 
 /// A URL, with the values of its variables.

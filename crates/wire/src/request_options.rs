@@ -3,16 +3,18 @@
 
 use crate::hello::{Heartbeat, HelloStep};
 use crate::response_body::READ_BYTES;
+use crate::signing::{ENVELOPE, SigningKey};
 use hyper::Method;
 use hyper::header::{HeaderMap, HeaderValue};
 use pushbench_core::event::Template;
 use pushbench_core::message_pattern::{Captured, MessagePattern};
+use pushbench_core::transport::Carrier;
 use pushbench_core::wording::Wording;
 use pushbench_host::secrets;
 use std::sync::Arc;
 
 /// The same for every event of an arm.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RequestOptions {
     /// Of webhook requests.
     pub method: Method,
@@ -30,6 +32,8 @@ pub struct RequestOptions {
     pub wrap: Option<Wording>,
     /// Which messages are answers, where not all of them are.
     pub answer: Option<Arc<MessagePattern>>,
+    /// Signs each event; on a connection that frames messages `wrap` is then the envelope.
+    pub signing: Option<SigningKey>,
 }
 
 impl Default for RequestOptions {
@@ -43,6 +47,7 @@ impl Default for RequestOptions {
             heartbeat: None,
             wrap: None,
             answer: None,
+            signing: None,
         }
     }
 }
@@ -53,6 +58,26 @@ impl RequestOptions {
         match &self.wrap {
             Some(wrap) => events.within(&wrap.with(captured)),
             None => events.clone(),
+        }
+    }
+
+    /// The same for signed events: a webhook has the signature in headers, a message in its envelope.
+    #[must_use]
+    pub fn signed(mut self, key: SigningKey, carrier: Carrier) -> RequestOptions {
+        if carrier != Carrier::Webhook {
+            self.wrap = Some(ENVELOPE.around_event());
+        }
+        self.signing = Some(key);
+        self
+    }
+
+    /// Appends the message of event `index`, signed where events are.
+    #[inline]
+    pub fn append_message(&self, template: &Template, index: u64, out: &mut Vec<u8>) {
+        let begin = out.len();
+        template.append(index, out);
+        if let Some(key) = &self.signing {
+            key.sign(&ENVELOPE, index, &mut out[begin..]);
         }
     }
 

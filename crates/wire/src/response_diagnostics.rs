@@ -2,6 +2,7 @@
 
 use crate::request_options::RequestOptions;
 use crate::response_body::{beginning, compression, id_of, plain, pointer_in, shown};
+use crate::signing;
 use hyper::StatusCode;
 use hyper::header::{
     ALLOW, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE,
@@ -65,6 +66,13 @@ pub fn event_remedy(
         // 401 and 407 ask for credentials, whatever else their text mentions.
         400 | 402..=406 | 408..=499 if named.is_some() => named.unwrap_or_default(),
         500 if response.is_duplicate() => named.unwrap_or_default(),
+        401 | 403 if request_options.signing.is_some() => {
+            "it does not accept the signature: write the key that it knows in secret".to_owned()
+        }
+        401 | 403 if response.mentions(&[signing::ID, signing::SIGNATURE]) => {
+            "it verifies signatures: write secret = \"${NAME}\" in its description, and +signed in the arm"
+                .to_owned()
+        }
         405 => format!(
             "it does not accept {}{}: set method, or correct the path in url",
             request_options.method,
@@ -341,6 +349,7 @@ mod tests {
             (200, None, "got 00000000000000ff", "not as a separate JSON string"),
             (301, Some((LOCATION, "https://x/")), "", "an address with TLS (location: https://x/)"),
             (401, None, "the websocket needs a token", "requires credentials"),
+            (401, None, "no Webhook-Signature", "secret = \"${NAME}\""),
             (403, None, "CSRF verification failed", "CSRF token"),
             (409, None, "id already exists", "begin anew in every trial"),
             (500, None, "Insert failed, duplicate id", "begin anew in every trial"),

@@ -82,7 +82,12 @@ impl Target {
 pub fn first_look(target: &Target) -> Result<Vec<Findings>> {
     let _turn = turn::beside();
     let (manifest, template) = (target.manifest(), Template::new(&Payload::Bytes(80)));
-    let subject = Subject { label: "webhook@t", carrier: target.carrier, manifest: &manifest };
+    let subject = Subject {
+        label: "webhook@t",
+        carrier: target.carrier,
+        manifest: &manifest,
+        authentication: None,
+    };
     let (cpus, interrupt) = (Placement::automatic().all(), AtomicBool::new(false));
     let context = VerifyContext { cpus: &cpus, interrupt: &interrupt, template: &template };
     quick(&[subject], &context, TIMEOUT)

@@ -117,6 +117,18 @@ pub fn parity(header: &PointHeader, findings: &[Findings], trials: &Trials<'_>) 
         };
         rows.push(row("subscribers", declared(stuck)));
     }
+    if header.arms.iter().any(|a| a.authentication.is_some()) {
+        let declared = |a: &ArmHeader| a.authentication.clone().unwrap_or_else(|| "none".into());
+        let authentication = |(a, tested): (&ArmHeader, Property)| match tested.known {
+            Known::Tested => tested,
+            _ => Property::declared(Some(declared(a))),
+        };
+        let tested = found(Aspect::Authentication, header, findings);
+        rows.push(row(
+            Aspect::Authentication.name(),
+            header.arms.iter().zip(tested).map(authentication).collect(),
+        ));
+    }
     // The usual request adds nothing, which is not worth a row.
     if header.arms.iter().any(|a| !a.headers.is_empty()) {
         let names = |a: &ArmHeader| match a.headers.is_empty() {
@@ -206,6 +218,30 @@ mod tests {
         run.trials.iter_mut().filter(|t| t.arm == 0).for_each(|t| t.in_force = None);
         let handler = rows(&run).remove(0);
         assert_eq!((handler.property, handler.known()), ("handler", Known::Unknown));
+    }
+
+    #[test]
+    fn authentication_is_tested_where_it_was_and_none_where_there_is_none() {
+        let mut run = sample::ratios(1.0, 1.0);
+        assert!(rows(&run).iter().all(|r| r.property != "authentication"), "an older run");
+        run.header.points[0].arms[0].authentication = Some("a token".to_owned());
+        let authentication =
+            |run: &StoredRun| rows(run).into_iter().find(|r| r.property == "authentication");
+        let values = |row: &Row| row.arms.iter().map(|p| p.value.clone()).collect::<Vec<_>>();
+        let row = authentication(&run).unwrap();
+        assert_eq!(
+            (row.same, row.known(), values(&row)),
+            (false, Known::Declared, vec!["a token".into(), "none".into()])
+        );
+        run.header.findings = vec![Findings {
+            arm: run.header.points[0].arms[0].label.clone(),
+            acknowledged: 5,
+            failure: None,
+            list: vec![Finding::tested(Aspect::Authentication, "not demanded")],
+        }];
+        let row = authentication(&run).unwrap();
+        assert_eq!(row.arms[0], Property { value: "not demanded".into(), known: Known::Tested });
+        assert_eq!(row.arms[1].known, Known::Declared);
     }
 
     #[test]

@@ -77,6 +77,7 @@ fn header(blocks: usize) -> RunHeader {
         matched: "id".to_owned(),
         method: None,
         headers: Vec::new(),
+        authentication: None,
         subprotocol: None,
         messages: Vec::new(),
         framing: framing.to_owned(),

@@ -26,6 +26,8 @@ pub enum Aspect {
     AcknowledgedBy,
     /// A connection carries more than one event.
     KeepAlive,
+    /// Events of a sender that is not known are refused.
+    Authentication,
     /// What a message that is no event gets.
     Malformed,
     /// The target goes on after a peer vanished amid an event.
@@ -58,6 +60,7 @@ impl Aspect {
             Aspect::Order => "order",
             Aspect::AcknowledgedBy => "acknowledged by",
             Aspect::KeepAlive => "keep-alive",
+            Aspect::Authentication => "authentication",
             Aspect::Malformed => "malformed event",
             Aspect::AbruptClose => "abrupt close",
             Aspect::InPieces => "event in pieces",

@@ -42,6 +42,9 @@ pub struct ArmHeader {
     /// Names of the headers added to its requests or handshakes; their values may be secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<String>,
+    /// How the receiver of an event knows who sent it; `None` where it does not, and in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<String>,
     /// The subprotocol its handshakes agreed on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subprotocol: Option<String>,

@@ -103,7 +103,7 @@ impl EventRequester {
         let (read_times, state) = (self.requests.read_times(), &self.state);
         state.subscribe_config.ledger.requested(events.is_empty());
         for event in &events {
-            let index = state.subscribe_config.matched.index(event.get().as_bytes());
+            let index = state.subscribe_config.index(event.get().as_bytes());
             match state.subscribe_config.conduct(state.number) {
                 Conduct::Slow => state.take_slowly(index).await?,
                 _ => state.subscribe_config.ledger.receive(

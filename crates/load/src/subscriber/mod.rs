@@ -25,6 +25,7 @@ use pushbench_host::{arrival, clock};
 use pushbench_wire::endpoint::{Endpoint, Resolved};
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
+use pushbench_wire::sender::Sender;
 use pushbench_wire::tls::{ClientTls, ServerTls};
 use std::future::{poll_fn, ready};
 use std::net::{Ipv4Addr, UdpSocket};
@@ -51,6 +52,8 @@ pub struct SubscribeConfig {
     pub request_options: RequestOptions,
     /// The run's token by itself, for what has no headers.
     pub token: String,
+    /// Who deliveries come from.
+    pub sender: Sender,
     /// Where an event carries its id.
     pub matched: Matched,
     /// How many there are, what they want, how they behave.
@@ -84,8 +87,26 @@ impl SubscribeConfig {
         endpoint
     }
 
+    /// The event in a message; `None` where its signature is refused.
+    fn opened<'a>(&self, message: &'a [u8]) -> Option<&'a [u8]> {
+        let Some(key) = &self.sender.signing else { return Some(message) };
+        key.open(message).map_err(|why| self.refused(&why.to_string())).ok()
+    }
+
+    /// Notes why a delivery is refused: its event stays open.
+    #[cold]
+    pub(crate) fn refused(&self, why: &str) {
+        self.ledger.fault(&format!("a delivery was refused: {why}"));
+    }
+
+    /// The index of the event that a message delivers; none where it names none of ours.
+    pub(crate) fn index(&self, message: &[u8]) -> Option<u64> {
+        self.matched.index(self.opened(message)?)
+    }
+
     /// What a message delivers.
     pub(crate) fn delivered(&self, message: &[u8]) -> Delivered {
+        let Some(message) = self.opened(message) else { return Delivered::Event(None) };
         match self.matched.answered(message) {
             Answered::Event(index) => Delivered::Event(Some(index)),
             _ if self.request_options.is_heartbeat(message) => Delivered::Heartbeat,
@@ -216,6 +237,8 @@ pub struct SubscribersJob {
     pub restarts: bool,
     /// The run's token.
     pub token: String,
+    /// Who deliveries come from.
+    pub sender: Sender,
 }
 
 impl SubscribersJob {
@@ -239,6 +262,7 @@ impl SubscribersJob {
             listener_tls: arm.listener_tls.clone(),
             request_options: arm.request_options.clone(),
             token: self.token.clone(),
+            sender: self.sender.clone(),
             matched: self.matched.clone(),
             settings: self.settings.clone(),
             acknowledgement: self.acknowledgement.clone(),

@@ -14,6 +14,7 @@ use pushbench_host::clock;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::response_diagnostics;
 use pushbench_wire::shared_buffers::{Unread, Unwritten};
+use pushbench_wire::signing::{HEADERS, SigningKey};
 use pushbench_wire::stream::Stream;
 use pushbench_wire::tls::diagnostics::{TlsFailure, WITHOUT_CLOSE_NOTIFY};
 use pushbench_wire::webhook::response;
@@ -316,7 +317,11 @@ impl ResponseMatcher<'_> {
 }
 
 /// The head of every request of a connection.
-pub(super) struct PreparedRequest(Box<[u8]>);
+pub(super) struct PreparedRequest {
+    head: Box<[u8]>,
+    /// The head ends with the fields of a signature.
+    signing: Option<SigningKey>,
+}
 
 impl PreparedRequest {
     pub fn new(connect_config: &ConnectConfig) -> Result<PreparedRequest, Fault> {
@@ -329,15 +334,23 @@ impl PreparedRequest {
             head.extend_from_slice(value.as_bytes());
             head.extend_from_slice(b"\r\n");
         }
-        head.extend_from_slice(b"\r\n");
-        Ok(PreparedRequest(head.into()))
+        let signing = connect_config.request_options.signing.clone();
+        match signing {
+            Some(_) => head.extend_from_slice(HEADERS.text().as_bytes()),
+            None => head.extend_from_slice(b"\r\n"),
+        }
+        Ok(PreparedRequest { head: head.into(), signing })
     }
 
     /// Appends the request that carries an event.
     pub fn append(&self, template: &Template, index: u64, out: &mut Vec<u8>) {
-        out.reserve(self.0.len() + template.len());
-        out.extend_from_slice(&self.0);
+        out.reserve(self.head.len() + template.len());
+        out.extend_from_slice(&self.head);
         template.append(index, out);
+        if let Some(key) = &self.signing {
+            let begin = out.len() - template.len() - HEADERS.length();
+            key.sign(&HEADERS, index, &mut out[begin..]);
+        }
     }
 }
 

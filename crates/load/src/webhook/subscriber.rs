@@ -14,8 +14,8 @@ use pushbench_core::scenario::payload::MAX_BYTES;
 use pushbench_core::wording::SUBSCRIBER_URLS;
 use pushbench_host::sleep::Timer;
 use pushbench_host::{arrival, clock};
-use pushbench_wire::fault::Fault;
 use pushbench_wire::endpoint::Scheme;
+use pushbench_wire::fault::Fault;
 use pushbench_wire::http_connection::HttpConnection;
 use pushbench_wire::response_body;
 use pushbench_wire::stream::Stream;
@@ -82,8 +82,7 @@ impl Subscriber for WebhookSubscriber {
             Registration::AtStart(port) => port,
             Registration::Request { .. } => 0,
         };
-        let (listener, addresses) =
-            listen(port, subscribe_config).map_err(Fault::refused)?;
+        let (listener, addresses) = listen(port, subscribe_config).map_err(Fault::refused)?;
         if !addresses.own_hosts {
             subscribe_config
                 .ledger
@@ -247,10 +246,7 @@ async fn connect(subscribe_config: &SubscribeConfig) -> Result<Stream<TcpStream>
 
 /// One descriptor for every address of the loopback network; where the kernel does not let us bind it
 /// to the device, it listens on 127.0.0.1 alone: on all addresses it would be open to others.
-fn listen(
-    port: u16,
-    subscribe_config: &SubscribeConfig,
-) -> io::Result<(TcpListener, Addresses)> {
+fn listen(port: u16, subscribe_config: &SubscribeConfig) -> io::Result<(TcpListener, Addresses)> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     let own_hosts = to_loopback(&socket);
     let ip = if own_hosts { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
@@ -265,8 +261,7 @@ fn listen(
     socket.set_nonblocking(true)?;
     let listener = TcpListener::from_std(socket.into())?;
     let port = listener.local_addr()?.port();
-    let scheme =
-        if subscribe_config.listener_tls.is_some() { Scheme::Https } else { Scheme::Http };
+    let scheme = if subscribe_config.listener_tls.is_some() { Scheme::Https } else { Scheme::Http };
     Ok((listener, Addresses { port, own_hosts, scheme }))
 }
 
@@ -317,6 +312,12 @@ async fn serve(
                 receiver.stream().socket().end_setup();
                 continue;
             }
+            Some(Received::Refused(why)) => {
+                if receiver.answer(StatusCode::UNAUTHORIZED, &why).await.is_err() {
+                    return;
+                }
+                continue;
+            }
             Some(Received::Delivery(Conduct::Stuck)) => return receiver.until_end().await,
             Some(Received::Delivery(Conduct::Slow))
                 if sleep(subscribe_config.slow_by()).await.is_err() =>
@@ -337,6 +338,8 @@ enum Received {
     Delivery(Conduct),
     /// A request for this text.
     Challenge(String),
+    /// A delivery of another sender, and why it is none of ours.
+    Refused(String),
 }
 
 /// Tells the ledger of a delivery; `None` where there is no subscriber at this path.
@@ -348,6 +351,11 @@ fn receive_request(
     let number = request.path.strip_prefix('/')?.parse().ok()?;
     if !subscribe_config.ledger.has_subscriber(number) {
         return None;
+    }
+    if let Err(why) = subscribe_config.sender.check(request.head, &request.body) {
+        subscribe_config.refused(&why);
+        subscribe_config.ledger.receive(number, None, read_times.delivery());
+        return Some(Received::Refused(why));
     }
     let conduct = subscribe_config.conduct(number);
     let stuck = conduct == Conduct::Stuck;

@@ -6,8 +6,11 @@ use crate::publisher::registry::{SubscriberRegistry, is_of};
 use crate::publisher::subscription::Subscription;
 use crate::publisher::tally::{DeliveryOutcome, Tally, add};
 use bytes::Bytes;
+use hyper::header::{HeaderName, HeaderValue};
 use pushbench_core::event::Event;
 use pushbench_core::record::fanout::PublisherStatus;
+use pushbench_core::transport::Transport;
+use pushbench_wire::signing::same;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Semaphore;
@@ -43,8 +46,7 @@ impl Hub {
 
     /// Compares the token in constant time.
     pub(crate) fn is_token(&self, token: &str) -> bool {
-        let differ = token.bytes().zip(self.token.bytes()).fold(0, |d, (a, b)| d | (a ^ b));
-        token.len() == self.token.len() && differ == 0
+        same(token.as_bytes(), self.token.as_bytes())
     }
 
     /// The first of these types that this publisher does not know.
@@ -82,7 +84,17 @@ impl Hub {
     /// Queues an event for each interested subscriber, and returns their number.
     pub fn publish(&self, event: &Event<'_>, body: Bytes) -> usize {
         let (id, kind) = (event.id.clone().into_owned(), event.kind.clone().into_owned());
-        let event = Arc::new(Publication::new(id, kind, body));
+        let (body, signature) = match (&self.options.signing, self.options.transport) {
+            (None, _) => (body, Vec::new()),
+            (Some(key), Transport::Webhook) => {
+                let signature = key.fields(&id, &body).into_iter().filter_map(header).collect();
+                (body, signature)
+            }
+            (Some(key), _) => (key.envelope(&id, &body).into(), Vec::new()),
+        };
+        let mut event = Publication::new(id, kind, body);
+        event.signature = signature;
+        let event = Arc::new(event);
         let (mut queued, mut overflowed, mut longest) = (0, 0, 0);
         for outbox in self.registry().wanting(&event.kind) {
             // Counted before it can be settled.
@@ -187,10 +199,14 @@ impl Hub {
     }
 }
 
+/// A field of a signature as a header; an id with other characters than those of headers has none.
+fn header((name, value): (&'static str, String)) -> Option<(HeaderName, HeaderValue)> {
+    Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pushbench_core::transport::Transport;
 
     fn hub(queue: usize) -> Arc<Hub> {
         let options = Options { queue, ..Options::new(Transport::Websocket) };

@@ -22,6 +22,7 @@ use hyper::body::Incoming;
 use pushbench_core::publishing::{CONCURRENCY, CONNECT_TIMEOUT, HOLD, Keep, QUEUE, TIMEOUT};
 use pushbench_core::transport::Transport;
 use pushbench_core::units;
+use pushbench_wire::signing::SigningKey;
 use pushbench_wire::stream::Stream;
 use pushbench_wire::tls::ClientTls;
 use requests::Answer;
@@ -56,6 +57,10 @@ pub struct Options {
     pub ping: Option<Duration>,
     /// Whom a webhook's publisher trusts at addresses over TLS.
     pub tls: Option<ClientTls>,
+    /// Signs each event, once for all subscribers.
+    pub signing: Option<SigningKey>,
+    /// The token of a webhook's deliveries.
+    pub bearer: Option<String>,
 }
 
 impl Options {
@@ -73,6 +78,8 @@ impl Options {
             keep: Keep::Always,
             ping: None,
             tls: None,
+            signing: None,
+            bearer: None,
         }
     }
 
@@ -96,8 +103,9 @@ impl Options {
             }
         };
         format!(
-            "built-in publisher: JSON check, a queue of {} events a subscriber that turns away what is \
+            "built-in publisher: JSON check, {}a queue of {} events a subscriber that turns away what is \
              too much, deliveries {acknowledged}, given up after {}{kept}",
+            if self.signing.is_some() { "each event signed once, " } else { "" },
             self.queue,
             units::nanos_text(self.timeout.as_nanos() as f64)
         )

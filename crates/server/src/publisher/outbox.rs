@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
+use hyper::header::{HeaderName, HeaderValue};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -17,6 +18,8 @@ pub struct Publication {
     pub kind: String,
     /// The event as it came.
     pub body: Bytes,
+    /// Headers of its signature; none where it is in the body.
+    pub signature: Vec<(HeaderName, HeaderValue)>,
     framed: OnceLock<Bytes>,
     /// Deliveries without an outcome, and one more while it is being queued.
     pub(super) unsettled: AtomicUsize,
@@ -31,6 +34,7 @@ impl Publication {
             id,
             kind,
             body,
+            signature: Vec::new(),
             framed: OnceLock::new(),
             unsettled: AtomicUsize::new(1),
             failed: AtomicBool::new(false),

@@ -13,7 +13,9 @@ use crate::publisher::tally::DeliveryOutcome;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT,
+};
 use hyper::{Method, Request, StatusCode, Uri};
 use pushbench_core::publishing::{Keep, LONGEST_SUBSCRIPTION};
 use pushbench_wire::endpoint::{Endpoint, Scheme};
@@ -58,6 +60,10 @@ pub async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
             if hub.options.keep == Keep::Never {
                 destination.headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
+            let bearer = hub.options.bearer.as_deref();
+            destination.headers.extend(
+                bearer.and_then(|b| HeaderValue::from_str(b).ok()).map(|b| (AUTHORIZATION, b)),
+            );
             let subscription = hub.add_subscription(requested.types);
             let number = subscription.number();
             tokio::spawn(deliver(subscription, destination));
@@ -186,7 +192,9 @@ async fn post(
             Ok(Err(_)) | Err(_) => return DeliveryOutcome::Refused,
         },
     };
-    match open.exchange(destination.request(event.body.clone())).await {
+    let mut request = destination.request(event.body.clone());
+    request.headers_mut().extend(event.signature.iter().cloned());
+    match open.exchange(request).await {
         Ok(answer) if answer.status().is_success() => DeliveryOutcome::Acknowledged,
         Ok(answer) if answer.status().is_redirection() => DeliveryOutcome::Redirected,
         Ok(_) | Err(ExchangeError::TooLong(_)) => DeliveryOutcome::Failed,

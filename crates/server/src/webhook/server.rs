@@ -67,6 +67,7 @@ impl ConnectionService {
         let (head, body) = request.into_parts();
         let cut_short = |e| (StatusCode::BAD_REQUEST, format!("body cut short: {e}"));
         let body = body.collect().await.map_err(cut_short)?.to_bytes();
+        self.handler.admit(&head.headers)?;
         let Checked { event, callback } = self.handler.check(&head.headers, &body)?;
         if let (Some(callback_addresses), Some(url)) = (&self.callback_addresses, callback) {
             return self.accept_question(callback_addresses, url, event.id.into_owned());

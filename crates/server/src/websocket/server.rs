@@ -9,11 +9,11 @@ use pushbench_wire::websocket::config;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::handshake::server::Request;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// Performs the handshake, and keeps the headers of its request.
-async fn accept<S>(stream: S) -> Result<(WebSocketStream<S>, HeaderMap), Error>
+/// Performs the handshake, or refuses it, and keeps the headers of its request.
+async fn accept<S>(handler: &Handler, stream: S) -> Result<(WebSocketStream<S>, HeaderMap), Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -21,7 +21,14 @@ where
     #[expect(clippy::result_large_err, reason = "the error type of the callback is tungstenite's")]
     let keep = |request: &Request, response| {
         headers.clone_from(request.headers());
-        Ok(response)
+        match handler.admit(&headers) {
+            Ok(()) => Ok(response),
+            Err((status, why)) => {
+                let mut refusal = ErrorResponse::new(Some(why));
+                *refusal.status_mut() = status;
+                Err(refusal)
+            }
+        }
     };
     let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, keep, Some(config()));
     Ok((accepted.await?, headers))
@@ -29,7 +36,7 @@ where
 
 /// Serves one connection until it ends.
 pub async fn serve(handler: Handler, stream: Stream<TcpStream>) {
-    let Ok((mut socket, headers)) = accept(stream).await else { return };
+    let Ok((mut socket, headers)) = accept(&handler, stream).await else { return };
     let mut pause = Pause::default();
     loop {
         let message = match socket.next().now_or_never() {
@@ -63,10 +70,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_headers_of_the_handshake_are_kept() {
-        let (near, far) = tokio::io::duplex(4096);
+        let ((near, far), handler) = (tokio::io::duplex(4096), Handler::default());
         let mut request = "ws://here/".into_client_request().unwrap();
         request.headers_mut().insert("x-mark", "7".parse().unwrap());
-        let (accepted, opened) = tokio::join!(accept(far), client_async(request, near));
+        let (accepted, opened) = tokio::join!(accept(&handler, far), client_async(request, near));
         opened.unwrap();
         assert_eq!(accepted.unwrap().1["x-mark"], "7");
     }

@@ -34,6 +34,8 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// What follows the path, with its question mark.
     pub query: &'a str,
+    /// Its head as it was written.
+    pub head: &'a [u8],
     /// What was posted.
     pub body: Cow<'a, [u8]>,
     /// The connection ends behind the answer.
@@ -131,7 +133,8 @@ fn parse(bytes: &[u8], longest: usize) -> Result<Option<(Request<'_>, usize)>, S
     };
     let (method, target) = (head.method.unwrap_or_default(), head.path.unwrap_or_default());
     let (path, query) = split(target);
-    Ok(Some((Request { method, path, query, body, last: framing.last }, end + length)))
+    let head = &bytes[..end];
+    Ok(Some((Request { method, path, query, head, body, last: framing.last }, end + length)))
 }
 
 fn refusal(e: httparse::Error) -> Stop {

@@ -6,7 +6,18 @@ const LONGEST: usize = 64;
 
 fn posted<'a>(path: &'a str, body: &'a [u8], last: bool) -> Request<'a> {
     let (path, query) = path.split_at(path.find(['?', '#']).unwrap_or(path.len()));
-    Request { method: "POST", path, query, body: body.into(), last }
+    Request { method: "POST", path, query, head: b"", body: body.into(), last }
+}
+
+/// What is read, apart from the head.
+fn read(bytes: &[u8], longest: usize) -> Parsed<'_> {
+    match super::read(bytes, longest) {
+        Parsed::Complete(request, length) => {
+            assert!(bytes.starts_with(request.head) && request.head.ends_with(b"\r\n\r\n"));
+            Parsed::Complete(Request { head: b"", ..request }, length)
+        }
+        other => other,
+    }
 }
 
 /// Requests that are taken, with what is read of them.
