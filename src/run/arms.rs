@@ -113,6 +113,7 @@ pub fn find(
         };
         check_options(name, &spec, &manifest, builtin)?;
         authenticate(&spec, &mut manifest)?;
+        check_listener(name, &spec, &manifest)?;
         let same = |a: &&Arm| a.spec == spec;
         let repeats = arms.iter().filter(same).count();
         let label = match repeats {
@@ -260,6 +261,23 @@ fn new_secret(variable: &str, manifest: &mut Manifest) -> Result<String> {
     secrets::register(variable, &secret);
     manifest.env.push((variable.to_owned(), secret.clone()));
     Ok(secret)
+}
+
+/// A target that is reached over TLS delivers and answers over TLS, and must trust who takes it.
+fn check_listener(name: &str, spec: &ArmSpec, manifest: &Manifest) -> Result<()> {
+    let connects = spec.transport == Transport::Webhook
+        && (manifest.publisher.is_some() || spec.has(ArmOption::Callback));
+    if !connects || manifest.tls.is_none() || manifest.trusts_the_driver() {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "--arm {name}: {0} is reached over TLS, so that it POSTs over TLS, too, and nothing hands it the certificate to \
+         trust: write {{ca}} in its command or env, a file of this run, for example env = {{ SSL_CERT_FILE = \
+         \"{{ca}}\" }}; a server that is already running cannot be handed it: write the command that starts it, or \
+         --arm {1}",
+        manifest.name,
+        ArmSpec { target: BUILTIN.to_owned(), ..spec.clone() }
+    )))
 }
 
 /// Who is stuck must be subscribed to something.

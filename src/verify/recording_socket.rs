@@ -154,7 +154,13 @@ impl Read for RecordingSocket<'_> {
 
 impl Write for RecordingSocket<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.waiting.blocking(self.stream.write(bytes))
+        let (waiting, stream) = (&self.waiting, &mut self.stream);
+        waiting.blocking(async {
+            let n = stream.write(bytes).await?;
+            // Below a layer that encrypts, bytes that were taken may still wait for the socket.
+            stream.flush().await?;
+            Ok(n)
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -42,6 +42,7 @@ mod signing;
 mod stated_results;
 mod streams;
 mod targets;
+mod tls_fanout;
 mod tls_faults;
 mod tls_interop;
 mod tls_keys;

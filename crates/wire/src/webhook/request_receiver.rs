@@ -95,6 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RequestReceiver<S> {
                 ParseStep::Incomplete { expects_continue } => {
                     if expects_continue && !std::mem::replace(&mut continue_sent, true) {
                         self.stream.write_all(CONTINUE).await?;
+                        self.stream.flush().await?;
                     }
                 }
                 ParseStep::End if self.buffered.is_empty() => return Ok(None),
@@ -113,6 +114,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RequestReceiver<S> {
     pub async fn answer(&mut self, status: StatusCode, text: &str) -> io::Result<()> {
         let response = self.receiver_context.response(status, self.last, text);
         self.stream.write_all(response.as_bytes()).await?;
+        // Below a layer that encrypts, bytes that were taken may still wait for the socket.
+        self.stream.flush().await?;
         match self.last {
             true => self.stream.shutdown().await,
             false => Ok(()),

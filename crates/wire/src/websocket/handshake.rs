@@ -70,7 +70,11 @@ where
     let mut parser = ResponseParser::default();
     let mut received = Vec::with_capacity(ANSWER_BYTES);
     // A peer that has closed may have sent the reason before.
-    let written = io.write_all(&request.bytes).await;
+    let written = async {
+        io.write_all(&request.bytes).await?;
+        io.flush().await
+    };
+    let written = written.await;
     loop {
         let read = io.read_buf(&mut received).await;
         let refused_with = |why: &str| {
