@@ -230,13 +230,38 @@ fn a_slow_handshake_is_seen_in_the_time_of_tls() {
     assert!(took(&handshakes.tcp) < slow, "{handshakes:?}");
 }
 
-/// The foreign referee: a server of OpenSSL that knows TLS 1.2 at most.
+/// A client's certificate is missed when the handshake has ended for the client: its events are lost, with the message.
 #[test]
-fn a_server_of_tls_1_2_is_named() {
+fn events_are_lost_where_a_certificate_of_the_client_is_required() {
+    for carrier in [Carrier::Webhook, Carrier::Websocket] {
+        let server = Server::start(TlsFault::ClientCertificate, carrier);
+        let load = Load { duration: Duration::from_millis(50), ..Load::default() };
+        let message = match drive(&server.described(), &load) {
+            Ok(trial) => {
+                let outcomes = Counts::of(&trial).outcomes;
+                assert!(outcomes.due > 0 && outcomes.acknowledged == 0, "{outcomes:?}");
+                trial.account.faults.into_keys().collect::<Vec<_>>().join("\n")
+            }
+            // The WebSocket's own handshake comes behind that of TLS.
+            Err(error) => error.to_string(),
+        };
+        says(&message, &["it requires a certificate of its client"]);
+        assert_eq!(server.tls.finish().unwrap().events, 0);
+    }
+}
+
+/// The foreign referee: what servers of OpenSSL send is understood as ours is.
+#[test]
+fn servers_of_openssl_are_named() {
     let server = Server::start(TlsFault::Healthy, Carrier::Webhook);
-    let Some((_openssl, port)) = openssl(&server, &["-tls1_2"]) else { return };
-    let error = first_look(&server.described().at(port)).unwrap_err();
-    says(&error.to_string(), &["TLS 1.2 at most", "enable TLS 1.3"]);
+    for (options, wanted) in [
+        (&["-tls1_2"][..], ["TLS 1.2 at most", "enable TLS 1.3"]),
+        (&["-groups", "P-384"], ["no key-exchange group", "enable X25519 or P-256"]),
+        (&["-Verify", "1"], ["requires a certificate of its client", "without a certificate"]),
+    ] {
+        let Some((_openssl, port)) = openssl(&server, options) else { return };
+        says(&first_look(&server.described().at(port)).unwrap_err().to_string(), &wanted);
+    }
 }
 
 /// Describes a server at `https://` for a user's run.

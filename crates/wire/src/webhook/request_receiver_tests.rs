@@ -7,7 +7,7 @@ const LONGEST: usize = 200_000;
 type Taken = Vec<(String, Vec<u8>)>;
 
 /// Takes every request, answers 204 and gives what was posted.
-async fn serve(stream: DuplexStream) -> (Taken, io::Result<()>) {
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin) -> (Taken, io::Result<()>) {
     let mut receiver = RequestReceiver::new(stream, ReceiverContext::new(LONGEST));
     let mut taken = vec![];
     loop {
@@ -49,6 +49,61 @@ fn talk(pieces: &[&[u8]]) -> (Taken, io::Result<()>, String) {
         let ((taken, ended), answers) = tokio::join!(serve(hyper_response), client);
         (taken, ended, answers)
     })
+}
+
+/// As a stream of TLS: its end without `close_notify` is an error.
+struct WithoutCloseNotify(DuplexStream);
+
+impl AsyncRead for WithoutCloseNotify {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.0).poll_read(cx, buf))?;
+        Poll::Ready(match buf.filled().len() == before {
+            true => Err(io::ErrorKind::UnexpectedEof.into()),
+            false => Ok(()),
+        })
+    }
+}
+
+impl AsyncWrite for WithoutCloseNotify {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[test]
+fn tls_may_end_without_close_notify_behind_a_request_and_not_amid_one() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let text = post("/1", b"abc");
+    let ended = |bytes: &[u8]| {
+        runtime.block_on(async {
+            let (mut ours, theirs) = duplex(LONGEST);
+            ours.write_all(bytes).await.unwrap();
+            ours.shutdown().await.unwrap();
+            serve(WithoutCloseNotify(theirs)).await
+        })
+    };
+    let (taken, end) = ended(&text);
+    assert!(taken.len() == 1 && end.is_ok(), "{end:?}");
+    let (taken, end) = ended(&text[..text.len() - 1]);
+    assert!(taken.is_empty());
+    assert_eq!(end.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
 }
 
 fn post(path: &str, body: &[u8]) -> Vec<u8> {
