@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> Result<u8> {
         )));
     }
     let transports = args.options.transports()?;
-    let [transport] = transports[..] else {
+    let [transport] = &transports[..] else {
         return Err(Error::usage("qualify one transport at a time: give --transport once"));
     };
     let question = args.options.question()?;
@@ -58,7 +58,7 @@ pub fn run(args: &Args) -> Result<u8> {
         .unwrap_or_else(|| default_out(&format!("qualify-{}", question.name)));
     let request = Request {
         question,
-        transport,
+        transport: transport.clone(),
         settings,
         blocks: args.options.blocks,
         gates: args.gates,

@@ -6,20 +6,22 @@ use crate::gate::{GateResult, Request, measure, prepare, sides};
 use crate::run::Progress;
 use crate::run::arms::Arm;
 use pushbench_analysis::compare::gate::{BASE, NULL};
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
-use pushbench_core::record::run::RunHeader;
+use pushbench_core::record::run::{ArmHeader, RunHeader};
 use pushbench_core::record::trial::Stage;
 use pushbench_core::scenario::{Point, Question};
-use pushbench_core::transport::Transport;
 use pushbench_host::results_store;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 /// The arm of a stored run that a candidate of this transport is held against: the only one, or the
 /// one that played the base of a gate.
-fn arm(stored: &RunHeader, transport: Transport, dir: &Path) -> Result<String> {
+fn arm(stored: &RunHeader, spec: &ArmSpec, dir: &Path) -> Result<String> {
     let arms = stored.points.first().map_or(&[][..], |p| &p.arms);
-    let mine: Vec<_> = arms.iter().filter(|a| a.transport == transport.name()).collect();
+    let kind = spec.at_receiver();
+    let is_of = |arm: &&ArmHeader| arm.label.split('@').next() == Some(&kind);
+    let mine: Vec<_> = arms.iter().filter(is_of).collect();
     let base = mine.iter().find(|a| a.target == BASE);
     match (base, &mine[..]) {
         (Some(base), _) => Ok(base.label.clone()),
@@ -27,13 +29,13 @@ fn arm(stored: &RunHeader, transport: Transport, dir: &Path) -> Result<String> {
         (None, []) => Err(Error::usage(format!(
             "--against {}: that run has no arm for {}; its arms are {}",
             dir.display(),
-            transport.name(),
+            kind,
             arms.iter().map(|a| a.label.as_str()).collect::<Vec<_>>().join(", ")
         ))),
         (None, _) => Err(Error::usage(format!(
             "--against {}: that run has several arms for {}, and none of them is the base of a gate: {}",
             dir.display(),
-            transport.name(),
+            kind,
             mine.iter().map(|a| a.label.as_str()).collect::<Vec<_>>().join(", ")
         ))),
     }
@@ -75,7 +77,7 @@ pub fn arms(candidate: &Arm, stored: &RunHeader) -> Vec<Arm> {
     let count = stored.points.first().map_or(0, |p| p.arms.len()).max(2);
     let again = |n: usize| {
         let part = if n == 1 { NULL.to_owned() } else { format!("again-{n}") };
-        sides::arm(&part, candidate.spec.transport, candidate.manifest.clone())
+        sides::arm(&part, &candidate.spec, candidate.manifest.clone())
     };
     std::iter::once(candidate.clone()).chain((1..count).map(again)).collect()
 }
@@ -92,7 +94,7 @@ pub struct Against {
 
 impl Against {
     /// Reads it and finds the arm. Of a gate it is the last stage.
-    pub fn find(dir: &Path, transport: Transport) -> Result<Against> {
+    pub fn find(dir: &Path, spec: &ArmSpec) -> Result<Against> {
         let dir = if record::is_gate(dir) { record::last_stage(dir) } else { dir.to_owned() };
         let stored = results_store::read(&dir)?;
         if !stored.trials.iter().any(|t| t.stage == Stage::Block && t.is_valid()) {
@@ -101,7 +103,7 @@ impl Against {
                 dir.display()
             )));
         }
-        let arm = arm(&stored.header, transport, &dir)?;
+        let arm = arm(&stored.header, spec, &dir)?;
         Ok(Against { dir, header: stored.header, arm })
     }
 }

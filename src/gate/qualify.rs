@@ -18,11 +18,10 @@ use pushbench_core::error::{Error, Result};
 use pushbench_core::record::metrics;
 use pushbench_core::record::run::StoredRun;
 use pushbench_core::scenario::{Blocks, Question};
-use pushbench_core::transport::Transport;
 use pushbench_host::cpus::Placement;
 use pushbench_host::input;
 use pushbench_host::results_store::{self, write_atomically};
-use pushbench_sut::manifest::{BUILTIN, BuiltinOptions, Manifest};
+use pushbench_sut::manifest::{BuiltinOptions, Manifest};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -41,7 +40,7 @@ pub struct Request {
     /// The scenario's points: one.
     pub question: Question,
     /// How events travel.
-    pub transport: Transport,
+    pub transport: ArmSpec,
     /// What is judged.
     pub settings: Settings,
     /// Blocks of a gate's first stage.
@@ -161,7 +160,7 @@ fn header_of(request: &Request, service_ns: f64) -> Header {
         schema: SCHEMA,
         command: request.command.clone(),
         scenario: request.question.name.clone(),
-        transport: request.transport.name().to_owned(),
+        transport: request.transport.at_receiver(),
         settings: request.settings.clone(),
         blocks: request.blocks,
         gates: request.gates,
@@ -201,9 +200,7 @@ fn begin(request: &Request, interrupt: &AtomicBool, progress: &mut dyn Progress)
 fn arm(request: &Request, name: &str, work: Option<Duration>) -> Arm {
     let builtin =
         BuiltinOptions { threads: request.placement.target.len(), work, ..Default::default() };
-    let spec = ArmSpec::plain(request.transport, BUILTIN);
-    let manifest = Manifest::builtin(&spec, &builtin);
-    sides::arm(name, request.transport, manifest)
+    sides::arm(name, &request.transport, Manifest::builtin(&request.transport, &builtin))
 }
 
 /// The gates with slower candidates are spread evenly.

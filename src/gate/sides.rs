@@ -1,13 +1,13 @@
 //! Base and candidate: a command with `{port}`, or the name of a target.
 
+use crate::run::arms;
 use crate::run::arms::Arm;
 use pushbench_analysis::compare::gate::{BASE, CANDIDATE, NULL};
-use pushbench_core::arm::ArmSpec;
+use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Matching;
 use pushbench_core::transport::Transport;
-use pushbench_sut::manifest;
-use pushbench_sut::manifest::{BUILTIN, BuiltinOptions, Manifest, PORT};
+use pushbench_sut::manifest::{BuiltinOptions, Manifest, OWN_FILE, PORT};
 
 /// Stands for the transport in a command that serves several.
 const TRANSPORT: &str = "{transport}";
@@ -28,31 +28,28 @@ pub struct SideOptions<'a> {
 pub fn arms(
     base: &str,
     candidate: &str,
-    transports: &[Transport],
+    transports: &[ArmSpec],
     options: &SideOptions<'_>,
 ) -> Result<Vec<Arm>> {
     let mut arms = Vec::new();
-    for transport in transports {
-        let base_manifest = one("--base", base, *transport, options)?;
-        let candidate_manifest = one("--candidate", candidate, *transport, options)?;
+    for spec in transports {
+        let base_manifest = one("--base", base, spec, options)?;
+        let candidate_manifest = one("--candidate", candidate, spec, options)?;
         let again = base_manifest.clone();
         arms.extend([
-            arm(BASE, *transport, base_manifest),
-            arm(CANDIDATE, *transport, candidate_manifest),
-            arm(NULL, *transport, again),
+            arm(BASE, spec, base_manifest),
+            arm(CANDIDATE, spec, candidate_manifest),
+            arm(NULL, spec, again),
         ]);
     }
     Ok(arms)
 }
 
 /// An arm that plays a part.
-pub fn arm(part: &str, transport: Transport, mut manifest: Manifest) -> Arm {
+pub fn arm(part: &str, spec: &ArmSpec, mut manifest: Manifest) -> Arm {
     part.clone_into(&mut manifest.name);
-    Arm {
-        label: format!("{}@{part}", transport.name()),
-        spec: ArmSpec::plain(transport, part),
-        manifest,
-    }
+    let spec = ArmSpec { target: part.to_owned(), ..spec.clone() };
+    Arm { label: spec.to_string(), spec, manifest }
 }
 
 /// Whether a side is the name of a target and not a command.
@@ -64,15 +61,20 @@ pub(crate) fn is_name(text: &str) -> bool {
 pub fn one(
     option: &str,
     text: &str,
-    transport: Transport,
+    spec: &ArmSpec,
     options: &SideOptions<'_>,
 ) -> Result<Manifest> {
+    let transport = spec.transport;
     if is_name(text) {
-        return match text {
-            BUILTIN => Ok(Manifest::builtin(&ArmSpec::plain(transport, BUILTIN), &options.builtin)),
-            name => manifest::find(&ArmSpec::plain(transport, name), options.allow_hosts)
-                .map_err(|e| no_target(option, text, e)),
-        };
+        let spec = ArmSpec { target: text.to_owned(), ..spec.clone() };
+        let found = arms::find_one(&spec.to_string(), &spec, &options.builtin, options.allow_hosts);
+        return found.map_err(|e| no_target(option, text, e));
+    }
+    if let Some(other) = spec.options.iter().find(|option| *option != ArmOption::Tls) {
+        return Err(Error::usage(format!(
+            "{option} \"{text}\": a command cannot be told of +{}: describe it in {OWN_FILE} and name the target",
+            other.name()
+        )));
     }
     let words = words(option, text, transport)?;
     let path = match options.path {
@@ -86,7 +88,13 @@ pub fn one(
         None => "/",
     };
     let path = if transport == Transport::Tcp { "" } else { path };
-    Ok(Manifest::started_by(option, transport, words, path, options.matching))
+    if spec.has(ArmOption::Tls) && !text.contains("{cert}") {
+        return Err(Error::usage(format!(
+            "{option} \"{text}\": it is reached over TLS: hand it the files of the run, such as --cert {{cert}} --key \
+             {{key}}"
+        )));
+    }
+    Ok(Manifest::started_by(option, spec, words, path, options.matching))
 }
 
 fn words(option: &str, text: &str, transport: Transport) -> Result<Vec<String>> {
@@ -127,16 +135,22 @@ mod tests {
     #[test]
     fn a_command_is_split_as_by_a_shell() {
         let text = "./my\\ server '--name=a b' --port {port} --over {transport}";
-        let found = one("--base", text, Transport::Websocket, &options()).unwrap();
+        let found =
+            one("--base", text, &ArmSpec::plain(Transport::Websocket, ""), &options()).unwrap();
         let words = ["./my server", "--name=a b", "--port", "{port}", "--over", "websocket"];
         assert_eq!(found.command.unwrap(), words);
         assert_eq!(found.url, "ws://127.0.0.1:{port}/");
+        let over_tls = ArmSpec::parse_left("webhook+tls", "").unwrap();
+        let found = one("--base", "./server {port} {cert}", &over_tls, &options()).unwrap();
+        assert_eq!(found.url, "https://127.0.0.1:{port}/webhook");
+        assert!(found.tls.is_some());
     }
 
     #[test]
     fn what_cannot_be_started_is_refused() {
         let refused = |text: &str| {
-            let e = one("--candidate", text, Transport::Webhook, &options()).unwrap_err();
+            let e = one("--candidate", text, &ArmSpec::plain(Transport::Webhook, ""), &options())
+                .unwrap_err();
             assert!(matches!(e, Error::Usage(_)), "{e}");
             e.to_string()
         };
@@ -144,5 +158,10 @@ mod tests {
         assert!(refused("./server 'x {port}").contains("quote"));
         assert!(refused("  ").contains("no command"));
         assert!(refused("flsk").contains("did you mean"));
+        for (arm, why) in [("webhook+tls", "--cert {cert}"), ("webhook+signed", "pushbench.toml")] {
+            let spec = ArmSpec::parse_left(arm, "").unwrap();
+            let e = one("--candidate", "./server {port}", &spec, &options()).unwrap_err();
+            assert!(e.to_string().contains(why), "{e}");
+        }
     }
 }

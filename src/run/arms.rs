@@ -99,21 +99,11 @@ pub fn find(
         if builtin.publish.is_none() && transport.carrier().is_none() {
             return Err(takes_nothing(name, transport));
         }
-        let mut manifest = match spec.target.as_str() {
-            BUILTIN => Manifest::builtin(&spec, builtin),
-            BUILTIN_CLOSE => closing(name, &spec, builtin)?,
-            GIVEN if let Some(given) = given => match builtin.publish {
-                Some(_) => return Err(subscribes_nobody(transport)),
-                None => given.manifest(&spec)?,
-            },
-            _ if let Some(publish) = &builtin.publish => {
-                publisher::find(&spec, allow_hosts, publish)?
-            }
-            _ => manifest::find(&spec, allow_hosts)?,
+        let manifest = match given.filter(|_| spec.target == GIVEN) {
+            Some(_) if builtin.publish.is_some() => return Err(subscribes_nobody(transport)),
+            Some(given) => ready_for(name, &spec, given.manifest(&spec)?, builtin)?,
+            None => find_one(name, &spec, builtin, allow_hosts)?,
         };
-        check_options(name, &spec, &manifest, builtin)?;
-        authenticate(&spec, &mut manifest)?;
-        check_listener(name, &spec, &manifest)?;
         let same = |a: &&Arm| a.spec == spec;
         let repeats = arms.iter().filter(same).count();
         let label = match repeats {
@@ -125,6 +115,36 @@ pub fn find(
         arms.push(arm);
     }
     Ok(arms)
+}
+
+/// The target of one arm, with what its options need.
+pub(crate) fn find_one(
+    name: &str,
+    spec: &ArmSpec,
+    builtin: &BuiltinOptions,
+    allow_hosts: &[String],
+) -> Result<Manifest> {
+    let manifest = match spec.target.as_str() {
+        BUILTIN => Manifest::builtin(spec, builtin),
+        BUILTIN_CLOSE => closing(name, spec, builtin)?,
+        _ => match &builtin.publish {
+            Some(publish) => publisher::find(spec, allow_hosts, publish)?,
+            None => manifest::find(spec, allow_hosts)?,
+        },
+    };
+    ready_for(name, spec, manifest, builtin)
+}
+
+fn ready_for(
+    name: &str,
+    spec: &ArmSpec,
+    mut manifest: Manifest,
+    builtin: &BuiltinOptions,
+) -> Result<Manifest> {
+    check_options(name, spec, &manifest, builtin)?;
+    authenticate(spec, &mut manifest)?;
+    check_listener(name, spec, &manifest)?;
+    Ok(manifest)
 }
 
 /// The programs of all arms run at the same time.

@@ -230,16 +230,20 @@ impl Manifest {
         }
     }
 
-    /// A command that serves a transport at a path of the port it is given; `{port}` is its placeholder.
+    /// A command that serves a transport at a path of the port it is given; `{port}` is its placeholder. With
+    /// `+tls` it is handed the certificate of the run.
     pub fn started_by(
         name: &str,
-        transport: Transport,
+        spec: &ArmSpec,
         words: Vec<String>,
         path: &str,
         matching: Matching,
     ) -> Manifest {
-        let url = format!("{}://127.0.0.1:{PORT}{path}", Scheme::of(transport));
-        Manifest { command: Some(words), ..Manifest::running(name, &url, matching) }
+        let (plain, over_tls) = (Scheme::of(spec.transport), spec.has(ArmOption::Tls));
+        let scheme = if over_tls { plain.over_tls() } else { plain };
+        let tls = over_tls.then(TlsOptions::default);
+        let url = format!("{scheme}://127.0.0.1:{PORT}{path}");
+        Manifest { command: Some(words), tls, ..Manifest::running(name, &url, matching) }
     }
 
     /// A server that is already running.

@@ -6,13 +6,12 @@ use crate::gate::nulls::Nulls;
 use crate::run::environment;
 use pushbench_analysis::compare::decide::is_judged;
 use pushbench_analysis::compare::gate::{FEWEST, JUDGED, Settings};
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::metrics;
 use pushbench_core::record::metrics::METRICS;
 use pushbench_core::scenario::{Flow, Question};
 use pushbench_core::suggest::did_you_mean;
-use pushbench_core::transport;
-use pushbench_core::transport::Transport;
 use pushbench_host::cpus::Placement;
 use pushbench_host::input;
 use std::path::PathBuf;
@@ -20,7 +19,7 @@ use std::path::PathBuf;
 /// What is sent, and how: options shared with `qualify`.
 #[derive(Debug, clap::Args)]
 pub struct GateOptions {
-    /// Transport of the events; may be repeated
+    /// Transport of the events, with options as in an arm (webhook+tls); may be repeated
     #[arg(long = "transport", value_name = "T", default_values = ["webhook"])]
     transports: Vec<String>,
     /// A shipped scenario's name or a path to a .toml file [default: gate, or the stored run's]
@@ -47,19 +46,22 @@ pub struct GateOptions {
 }
 
 impl GateOptions {
-    pub(in crate::cli) fn transports(&self) -> Result<Vec<Transport>> {
-        let names = || transport::ALL.map(Transport::name);
-        let mut found = Vec::new();
+    /// Transports and options; the sides are their targets.
+    pub(in crate::cli) fn transports(&self) -> Result<Vec<ArmSpec>> {
+        let mut found: Vec<ArmSpec> = Vec::new();
         for name in self.transports.iter().flat_map(|t| t.split(',')) {
-            let transport = Transport::named(name).ok_or_else(|| {
-                let hint = did_you_mean(name, names());
-                Error::usage(format!(
-                    "--transport {name}: no such transport{hint}; there are {}",
-                    names().join(", ")
-                ))
-            })?;
-            if !found.contains(&transport) {
-                found.push(transport);
+            let wrong = |why: String| Error::usage(format!("--transport {name}: {why}"));
+            let spec = ArmSpec::parse_left(name, "").map_err(wrong)?;
+            match found.iter().find(|other| other.transport == spec.transport) {
+                None => found.push(spec),
+                Some(other) if *other == spec => {}
+                Some(other) => {
+                    return Err(wrong(format!(
+                        "a gate compares one kind of {} at a time: leave this or {} out",
+                        spec.transport.name(),
+                        other.at_receiver()
+                    )));
+                }
             }
         }
         Ok(found)
@@ -135,11 +137,12 @@ impl GateOptions {
     pub(in crate::cli) fn settings(
         &self,
         question: &Question,
-        transports: &[Transport],
+        transports: &[ArmSpec],
         nulls: &Nulls,
     ) -> Result<Settings> {
         let machine = nulls::kind(&environment::describe());
-        let names: Vec<&str> = transports.iter().map(|t| t.name()).collect();
+        let names: Vec<String> = transports.iter().map(ArmSpec::at_receiver).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let margin = |metric| nulls.margin(&machine, &question.name, &names, metric);
         Ok(Settings {
             margins: self.judged(question)?.into_iter().map(margin).collect(),

@@ -10,10 +10,10 @@ use crate::gate::{Request, nulls, sides, waivers};
 use crate::run::arms::Arm;
 use pushbench_analysis::compare::gate as verdict;
 use pushbench_analysis::compare::gate::{MarginSource, Settings};
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Matching;
 use pushbench_core::scenario::Question;
-use pushbench_core::transport::Transport;
 use pushbench_host::cpus::Placement;
 use pushbench_sut::manifest::BuiltinOptions;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ struct Sides {
 }
 
 impl Plan {
-    pub fn of(args: &Args, transports: &[Transport], placement: Placement) -> Result<Plan> {
+    pub fn of(args: &Args, transports: &[ArmSpec], placement: Placement) -> Result<Plan> {
         let options = &args.options;
         let common = common(args, &placement)?;
         let sides = match (&args.against, &args.base) {
@@ -80,7 +80,7 @@ impl Plan {
 fn stored(
     args: &Args,
     dir: &Path,
-    transports: &[Transport],
+    transports: &[ArmSpec],
     common: &sides::SideOptions<'_>,
 ) -> Result<Sides> {
     let GateOptions { scenario, set, seed, .. } = &args.options;
@@ -94,9 +94,9 @@ fn stored(
             "--against compares one transport at a time: give --transport once",
         ));
     };
-    let found = Against::find(dir, *transport)?;
-    let program = sides::one("--candidate", &args.candidate, *transport, common)?;
-    let candidate = sides::arm(verdict::CANDIDATE, *transport, program);
+    let found = Against::find(dir, transport)?;
+    let program = sides::one("--candidate", &args.candidate, transport, common)?;
+    let candidate = sides::arm(verdict::CANDIDATE, transport, program);
     Ok(Sides {
         question: against::question(&found.header),
         arms: against::arms(&candidate, &found.header),
