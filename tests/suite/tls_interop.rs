@@ -67,9 +67,9 @@ fn serve_tls(arms: &[&str]) {
         let (events, connections) = (&arm["events"], &arm["connections"]);
         assert_eq!(events["acknowledged"], events["due"], "{arm}");
         let count = |kind: &str| connections["handshakes"][kind].as_u64().unwrap();
-        assert_eq!(count("full"), 8, "one for each of four connections in two blocks: {arm}");
         assert_eq!(count("full") + count("resumed"), connections["opened"], "{arm}");
-        assert!(count("resumed") > 0, "{arm}");
+        // gunicorn makes a context for each connection, and with it the keys of tickets.
+        assert_eq!(count("resumed") > 0, arm["target"] != "flask-gunicorn", "{arm}");
     }
     let verified = pushbench(&["verify", "--format", "json"]);
     verified.succeeds();
@@ -157,7 +157,7 @@ fn stored(bench: &Bench) -> Vec<(String, (u64, u64))> {
     let lines = std::fs::read_to_string(bench.path("r/trials.jsonl")).unwrap();
     let trials = lines.lines().map(|line| {
         let trial: Value = serde_json::from_str(line).unwrap();
-        let count = |kind: &str| trial["account"]["handshakes"][kind].as_u64().unwrap();
+        let count = |kind: &str| trial["handshakes"][kind].as_u64().unwrap();
         (trial["label"].as_str().unwrap().to_owned(), (count("full"), count("resumed")))
     });
     trials.collect()
@@ -329,8 +329,12 @@ fn mistakes_have_their_place_and_what_to_write() {
         (format!("{started}{url}ca = \"no.pem\"\n"), "4:6", ["no PEM certificate", "BEGIN CERT"]),
         (format!("{run}{url}server_name = \"a/b\"\n"), "4:15", ["\"a/b\" is neither", "DNS name"]),
         (format!("{started}{plain}ca = \"no.pem\"\n"), "4:6", ["is not over TLS", "remove ca"]),
-        (format!("{run}{plain}"), "1:9", ["has {cert}", "write https or wss"]),
-        (format!("command = \"x {{port}} {{cert}}\"\n{url}"), "1:9", ["only one of", "both files"]),
+        (format!("{run}{plain}"), "1:11", ["has {cert}", "write https or wss"]),
+        (
+            format!("command = \"x {{port}} {{cert}}\"\n{url}"),
+            "1:11",
+            ["only one of", "both files"],
+        ),
         (format!("{run}{url}tls = true\n"), "4:1", ["is true or false", "[target.t.webhook.tls]"]),
         (
             format!("{started}{plain}[target.t.webhook.tls]\n"),
