@@ -1,8 +1,16 @@
 use super::certificates::Certificates;
 use super::*;
+use crate::endpoint::Endpoint;
+use crate::request_options::RequestOptions;
 use crate::stream::Stream;
+use crate::tcp::codec::Framed;
+use crate::webhook::request_receiver::{ReceiverContext, RequestReceiver};
+use crate::websocket::handshake;
+use hyper::StatusCode;
 use pushbench_core::scenario::KeyKind;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 fn ends(kind: KeyKind, name: &str, resumption: bool) -> (ClientTls, ServerTls) {
     let made = Certificates::make(kind, &["a.example".to_owned()]).unwrap();
@@ -92,4 +100,101 @@ fn a_server_whose_own_certificate_is_known_is_trusted_under_its_name_and_in_its_
     assert!(block(once(&client(&pem, "own.example"), &other)).is_err());
     let (expired, pem) = own_certificate(2001);
     assert!(block(once(&client(&pem, "own.example"), &expired)).is_err());
+}
+
+/// Polls until it is done: whatever it waits for happens in it.
+fn done<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut poll = |_| match work.as_mut().poll(&mut cx) {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => None,
+    };
+    (0..100_000).find_map(&mut poll).expect("it stands still")
+}
+
+/// The two ends of a connection that holds a few bytes.
+fn connected() -> (Stream<DuplexStream>, Stream<DuplexStream>) {
+    let (client, server) = ends(KeyKind::P256, "localhost", true);
+    let (near, far) = tokio::io::duplex(256);
+    let both = async {
+        tokio::join!(Stream::connect(near, Some(&client)), Stream::accept(far, Some(&server)))
+    };
+    let (near, far) = done(both);
+    (near.unwrap(), far.unwrap())
+}
+
+#[test]
+fn what_a_full_socket_has_not_taken_is_written_later() {
+    const LENGTH: usize = 20_000;
+    let (near, mut far) = connected();
+    let path = "a".repeat(LENGTH);
+    let endpoint = Endpoint::parse(&format!("wss://localhost/{path}")).unwrap();
+    let options = RequestOptions::default();
+    let request = handshake::request(&endpoint, &options).unwrap();
+    let arrives = async {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            assert!(far.read_buf(&mut head).await.unwrap() > 0);
+        }
+        drop(far);
+        head.len()
+    };
+    let shaking = async {
+        let mut near = near;
+        handshake::shake(&mut near, &request, &options).await
+    };
+    assert!(done(async { tokio::join!(arrives, shaking) }).0 > LENGTH);
+
+    let (near, far) = connected();
+    let (mut near, mut far) = (Framed::new(near), Framed::new(far));
+    near.queue_with(|out| out.resize(LENGTH + 4, 7));
+    let arrives = std::future::poll_fn(|cx| far.poll_message(cx).map_ok(|m| m.map(<[u8]>::len)));
+    let (written, arrived) = done(async { tokio::join!(near.flush(), arrives) });
+    assert_eq!((written.unwrap(), arrived.unwrap()), ((), Some(LENGTH)));
+
+    let (near, mut far) = connected();
+    let mut receiver = RequestReceiver::new(near, ReceiverContext::new(LENGTH));
+    let answered = async {
+        receiver.answer(StatusCode::OK, &path).await.unwrap();
+        receiver
+    };
+    let mut arrived = Vec::new();
+    let arrives = async {
+        while !arrived.ends_with(&[b'a'; LENGTH]) {
+            assert!(far.read_buf(&mut arrived).await.unwrap() > 0);
+        }
+    };
+    done(async { tokio::join!(answered, arrives) });
+}
+
+#[test]
+fn a_server_without_tickets_lets_nobody_resume() {
+    let (client, server) = ends(KeyKind::P256, "localhost", true);
+    let server = server.without_resumption();
+    for _ in 0..3 {
+        assert!(!block(once(&client, &server)).unwrap().1.resumed);
+    }
+}
+
+#[test]
+fn the_first_byte_stays_when_it_is_looked_at() {
+    let (client, server) = ends(KeyKind::P256, "localhost", true);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        for (client, server) in [(None, None), (Some(&client), Some(&server))] {
+            let near = Stream::open(listener.local_addr().unwrap(), client);
+            let far = async { Stream::accept(listener.accept().await?.0, server).await };
+            let (near, far) = tokio::join!(near, far);
+            let (mut near, mut far) = (near.unwrap(), far.unwrap());
+            near.write_all(&[5, 6]).await.unwrap();
+            assert_eq!(
+                (far.peek().await.unwrap(), far.read_u16().await.unwrap()),
+                (Some(5), 0x506)
+            );
+            near.shutdown().await.unwrap();
+            assert_eq!(far.peek().await.unwrap(), None);
+        }
+    });
 }

@@ -205,6 +205,8 @@ async fn post(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pushbench_core::scenario::KeyKind;
+    use pushbench_wire::tls::certificates::Certificates;
 
     #[test]
     fn only_this_machine_is_delivered_to() {
@@ -230,6 +232,18 @@ mod tests {
             let refused = Destination::parse(url, None).err().map(|(status, _)| status.as_u16());
             assert_eq!(refused, Some(status), "{url}");
         }
+    }
+
+    #[test]
+    fn addresses_over_tls_need_somebody_to_trust() {
+        let made = Certificates::make(KeyKind::P256, &[]).unwrap();
+        let tls = ClientTls::new(&made.ca, "localhost", Scheme::Https, true).unwrap();
+        let over_tls = |url| Destination::parse(url, Some(&tls)).ok().unwrap().tls.is_some();
+        assert!(over_tls("https://127.1.0.1:9/") && !over_tls("http://127.1.0.1:9/"));
+        let why = Destination::parse("https://127.0.0.1/", None).err().unwrap().1;
+        assert!(why.contains("--ca FILE"), "{why}");
+        let refused = Destination::parse("https://10.0.0.1/", Some(&tls)).err().unwrap();
+        assert_eq!(refused.0, StatusCode::FORBIDDEN);
     }
 
     #[test]
