@@ -113,10 +113,10 @@ fn done<T>(work: impl Future<Output = T>) -> T {
     (0..100_000).find_map(&mut poll).expect("it stands still")
 }
 
-/// The two ends of a connection that holds a few bytes.
+/// The two ends of a connection that holds a handshake and little more.
 fn connected() -> (Stream<DuplexStream>, Stream<DuplexStream>) {
     let (client, server) = ends(KeyKind::P256, "localhost", true);
-    let (near, far) = tokio::io::duplex(256);
+    let (near, far) = tokio::io::duplex(2048);
     let both = async {
         tokio::join!(Stream::connect(near, Some(&client)), Stream::accept(far, Some(&server)))
     };
