@@ -47,22 +47,34 @@ pub fn layers(run: &Stored) -> String {
 
 /// After how many events a connection has paid for its handshake, at each setting.
 pub fn cold(run: &Stored) -> String {
-    let mut text = format!("What a connection costs ({}):\n\n", run.source());
+    let head = [
+        "arm",
+        "handshakes",
+        "key",
+        "CPU of opening a connection, both sides",
+        "events that cost as much",
+        "pays less than 5 % from",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
     for point in &run.report.points {
-        let setting =
-            |key: &str| point.setting.get(key).map(ToString::to_string).unwrap_or_default();
-        let handshake = match setting("tls.resumption").as_str() {
-            "true" => "resumed",
-            _ => "full",
-        };
-        let key = setting("tls.key").replace('"', "");
-        for sentence in point.sentences.iter().filter(|s| s.contains("cost") && s.contains("open"))
-        {
-            let (arm, words) = sentence.split_once(": ").unwrap();
-            text += &format!("- `{arm}`, {handshake} handshakes, {key}: {words}.\n");
+        let setting = |key: &str| point.setting.get(key).unwrap();
+        let resumed = setting("tls.resumption").as_bool().unwrap();
+        for cost in &point.openings {
+            let events = cost.events.zip(cost.events_ci95);
+            rows.push(vec![
+                format!("`{}`", cost.arm),
+                if resumed { "resumed" } else { "full" }.to_owned(),
+                setting("tls.key").as_str().unwrap().to_owned(),
+                units::nanos_text(cost.cpu_ns),
+                events.map_or("cannot tell".to_owned(), |(n, [low, high])| {
+                    format!("{n:.1} [{low:.1}, {high:.1}]")
+                }),
+                cost.paid_from
+                    .map_or("cannot tell".to_owned(), |n| format!("{} events", units::count(n))),
+            ]);
         }
     }
-    text
+    format!("What it costs to open a connection ({}):\n\n{}", run.source(), grid(&rows))
 }
 
 /// The 95 % interval of a CPU ratio at one point; `None` without enough blocks.

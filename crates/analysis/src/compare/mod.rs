@@ -49,6 +49,7 @@ pub mod verified;
 pub use arm::*;
 pub use duplex::CallbackFigures;
 pub use fanout::FanoutFigures;
+pub use handshake_cost::OpeningCost;
 pub use idle::IdleFigures;
 pub use layers::{HandshakeFigures, LayerCost};
 pub use note::Note;
@@ -134,6 +135,7 @@ fn point(run: &StoredRun, index: usize) -> Point {
         arms,
         comparisons,
         layers,
+        openings: Vec::new(),
         validity,
         sentences,
         expectations,

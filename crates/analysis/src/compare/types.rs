@@ -1,6 +1,8 @@
 //! The report as a structure: what every format renders.
 
-use crate::compare::{ArmFigures, FEWEST_BLOCKS, LayerCost, Note, expect, parity, trust};
+use crate::compare::{
+    ArmFigures, FEWEST_BLOCKS, LayerCost, Note, OpeningCost, expect, parity, trust,
+};
 use pushbench_core::record::sizing::Sizing;
 use pushbench_core::scenario::{Flow, Questions, Setting, Subscribers};
 use serde::ser::SerializeStruct;
@@ -44,6 +46,10 @@ pub struct Point {
     /// arm without.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerCost>,
+    /// What it costs each arm with TLS to open a connection; left out where no sweep of `connections.lifetime`
+    /// tells it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub openings: Vec<OpeningCost>,
     /// Whether the point can be trusted.
     pub validity: Validity,
     /// What the two sides have in common and what not.
