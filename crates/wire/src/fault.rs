@@ -56,6 +56,14 @@ impl Fault {
         }
     }
 
+    /// From an error of an HTTP connection: what broke below it says more than that something did.
+    pub fn of_http(e: hyper::Error) -> Fault {
+        match std::error::Error::source(&e).and_then(|e| e.downcast_ref::<io::Error>()) {
+            Some(below) => Fault::of(io::Error::new(below.kind(), below.to_string())),
+            None => Fault::closed(e),
+        }
+    }
+
     /// The same, with what is known besides.
     pub fn with(self, more: &str) -> Fault {
         match self {
@@ -87,6 +95,55 @@ impl Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http_connection::HttpConnection;
+    use bytes::Bytes;
+    use http_body_util::Full;
+    use hyper::Request;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    /// As a stream of TLS whose peer sends garbage.
+    struct Garbage;
+
+    impl AsyncRead for Garbage {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "no TLS")))
+        }
+    }
+
+    impl AsyncWrite for Garbage {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_broke_below_http_is_named() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let ended = runtime.block_on(async {
+            let mut connection = HttpConnection::new(Garbage).await.unwrap();
+            connection.begin(Request::new(Full::new(Bytes::new()))).await
+        });
+        let fault = Fault::of_http(ended.unwrap_err());
+        assert_eq!(fault, Fault::Protocol("no TLS".to_owned()));
+    }
 
     #[test]
     fn idle_times_are_counted_together() {

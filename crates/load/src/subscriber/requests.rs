@@ -95,7 +95,7 @@ impl RequestConnection {
             let request = request(&self.subscribe_config, wanted)?;
             match self.connection.exchange(request).await {
                 Ok(answer) => return Ok(answer),
-                Err(ExchangeError::Connection(e)) if fresh => return Err(Fault::closed(e)),
+                Err(ExchangeError::Connection(e)) if fresh => return Err(Fault::of_http(e)),
                 Err(e @ ExchangeError::TooLong(_)) => return Err(Fault::protocol(e)),
                 Err(ExchangeError::Connection(_)) => {
                     self.renew().await?;
@@ -108,12 +108,12 @@ impl RequestConnection {
     /// Sends a request and returns the response as soon as its head has arrived.
     pub async fn begin(&mut self, wanted: &SubscriberRequest) -> Result<Response<Incoming>, Fault> {
         let request = request(&self.subscribe_config, wanted)?;
-        self.connection.begin(request).await.map_err(Fault::closed)
+        self.connection.begin(request).await.map_err(Fault::of_http)
     }
 
     /// The next bytes of an answer that was begun; `None` at its end.
     pub async fn bytes(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Fault> {
-        poll_fn(|cx| self.connection.poll_bytes(body, cx)).await.transpose().map_err(Fault::closed)
+        poll_fn(|cx| self.connection.poll_bytes(body, cx)).await.transpose().map_err(Fault::of_http)
     }
 
     /// The rest of an answer that is not what was wanted, as much as is worth telling.
