@@ -103,25 +103,33 @@ mod tests {
     use std::task::{Context, Poll};
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-    /// As a stream of TLS whose peer sends garbage.
-    struct Garbage;
+    /// As a stream of TLS whose peer answers with garbage.
+    #[derive(Default)]
+    struct Garbage {
+        requested: bool,
+    }
 
     impl AsyncRead for Garbage {
         fn poll_read(
             self: Pin<&mut Self>,
-            _: &mut Context<'_>,
+            cx: &mut Context<'_>,
             _: &mut ReadBuf<'_>,
         ) -> Poll<io::Result<()>> {
+            if !self.requested {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "no TLS")))
         }
     }
 
     impl AsyncWrite for Garbage {
         fn poll_write(
-            self: Pin<&mut Self>,
+            mut self: Pin<&mut Self>,
             _: &mut Context<'_>,
             bytes: &[u8],
         ) -> Poll<io::Result<usize>> {
+            self.requested = true;
             Poll::Ready(Ok(bytes.len()))
         }
 
@@ -138,7 +146,7 @@ mod tests {
     fn what_broke_below_http_is_named() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let ended = runtime.block_on(async {
-            let mut connection = HttpConnection::new(Garbage).await.unwrap();
+            let mut connection = HttpConnection::new(Garbage::default()).await.unwrap();
             connection.begin(Request::new(Full::new(Bytes::new()))).await
         });
         let fault = Fault::of_http(ended.unwrap_err());
