@@ -50,6 +50,9 @@ use tokio::sync::watch;
 const EVENT_INTERVAL: u32 = 4;
 /// The connections of an arm whose target is ready must be open after this.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+/// … or, of thousands, after this for each: a TLS handshake takes both ends 0.3 ms of CPU, on a machine that may be
+/// busy.
+const CONNECT_EACH: Duration = Duration::from_millis(10);
 /// The parameters of an arm in a shard.
 #[derive(Debug, Clone)]
 pub struct ArmJob {
@@ -75,6 +78,14 @@ pub struct ArmJob {
     pub in_flight: usize,
     /// Who gets the events that the target publishes.
     pub subscribers: Option<SubscribersJob>,
+}
+
+impl ArmJob {
+    /// Its connections and its subscribers' must be open after this.
+    fn connect_limit(&self) -> Duration {
+        let subscribers = self.subscribers.as_ref().map_or(0, |s| s.settings.count);
+        CONNECT_LIMIT.max(CONNECT_EACH * (self.connections + subscribers) as u32)
+    }
 }
 
 /// What all shards of a block share.
@@ -196,7 +207,7 @@ async fn run_arms(job: &BlockJob, context: &ShardContext) -> io::Result<Vec<ArmO
     for (i, arm) in job.arms.iter().enumerate() {
         let connected = tokio::select! {
             connected = connect(job, arm, context, &worked) => connected,
-            ended = called_off(context) => match ended? {
+            ended = called_off(context, arm.connect_limit()) => match ended? {
                 Some(why) => Err(why),
                 None => return Ok(Vec::new()),
             },
@@ -222,12 +233,12 @@ async fn run_arms(job: &BlockJob, context: &ShardContext) -> io::Result<Vec<ArmO
 
 /// Ready when the connections of an arm need not be waited for any longer: with a reason where the target has not
 /// let all of them open in time, with none where the block was called off.
-async fn called_off(context: &ShardContext) -> io::Result<Option<String>> {
+async fn called_off(context: &ShardContext, limit: Duration) -> io::Result<Option<String>> {
     let (timer, began) = (Timer::new()?, clock::now());
     while !context.stop.load(Ordering::Relaxed) {
         let now = clock::now();
-        if now > began + CONNECT_LIMIT.as_nanos() as u64 {
-            return Ok(Some(format!("not all connections open after {CONNECT_LIMIT:?}")));
+        if now > began + limit.as_nanos() as u64 {
+            return Ok(Some(format!("not all connections open after {limit:?}")));
         }
         timer.until(now + TICK.as_nanos() as u64).await?;
     }
