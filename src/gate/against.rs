@@ -20,7 +20,10 @@ use std::sync::atomic::AtomicBool;
 fn arm(stored: &RunHeader, spec: &ArmSpec, dir: &Path) -> Result<String> {
     let arms = stored.points.first().map_or(&[][..], |p| &p.arms);
     let kind = spec.at_receiver();
-    let is_of = |arm: &&ArmHeader| arm.label.split('@').next() == Some(&kind);
+    let is_of = |arm: &&ArmHeader| {
+        let left = arm.label.split('@').next().unwrap_or_default();
+        ArmSpec::parse_left(left, "").is_ok_and(|arm| arm == *spec)
+    };
     let mine: Vec<_> = arms.iter().filter(is_of).collect();
     let base = mine.iter().find(|a| a.target == BASE);
     match (base, &mine[..]) {

@@ -221,6 +221,14 @@ fn check_authentication(
         format!(
             "tcp has no headers for a token: write --arm tcp+signed@{BUILTIN}, or --arm websocket+token@{BUILTIN}"
         )
+    } else if option == ArmOption::Token
+        && builtin.publish.is_some()
+        && spec.transport != Transport::Webhook
+    {
+        format!(
+            "subscribers over {transport} present the token of the run in any case: write --arm {plain}, or --arm \
+             webhook+token@{BUILTIN}"
+        )
     } else if [BUILTIN, BUILTIN_CLOSE].contains(&target.as_str()) {
         return Ok(());
     } else if builtin.publish.is_some() {
@@ -250,11 +258,7 @@ fn authenticate(spec: &ArmSpec, manifest: &mut Manifest) -> Result<()> {
     if spec.has(ArmOption::Token) {
         let token = new_secret(BEARER_VARIABLE, manifest)?;
         match &mut manifest.publisher {
-            // The subscribers of the other transports present the token of the run.
-            Some(publisher) if spec.transport == Transport::Webhook => {
-                publisher.deliveries.bearer = Some(format!("Bearer {token}"));
-            }
-            Some(_) => {}
+            Some(publisher) => publisher.deliveries.bearer = Some(format!("Bearer {token}")),
             None => manifest.add_token(&token),
         }
     }

@@ -294,7 +294,9 @@ fn messages(arm: &Arm) -> Vec<String> {
 /// How the receiver of its events knows who sent them.
 fn authentication(arm: &Arm) -> Option<String> {
     let headers = &arm.manifest.request_options.headers;
-    let own = arm.is_foreign() && headers.contains_key(AUTHORIZATION);
+    // A publisher always gets the token of the run.
+    let foreign = arm.is_foreign() && arm.manifest.publisher.is_none();
+    let own = foreign && headers.contains_key(AUTHORIZATION);
     arm.spec.authentication().or_else(|| own.then(|| "header authorization".to_owned()))
 }
 

@@ -20,18 +20,21 @@ pub(super) fn authentication(target: &ProbeTarget<'_>, how: &str) -> Finding {
     if target.matching == Matching::Order && target.carrier != Carrier::Webhook {
         return Finding::declared(Aspect::Authentication, how);
     }
-    let taken = |(what, options): (&str, RequestOptions)| {
-        let forged = target.with(&options);
-        let taken = match target.carrier {
-            Carrier::Webhook => is_taken::<webhook::Webhook<'_>>(&forged),
-            Carrier::Websocket => is_taken::<websocket::Websocket<'_>>(&forged),
-            Carrier::Tcp => is_taken::<tcp::Tcp<'_>>(&forged),
-        };
-        taken.then(|| what.to_owned())
+    let is_taken = |options: &RequestOptions| {
+        let sent = target.with(options);
+        match target.carrier {
+            Carrier::Webhook => is_taken::<webhook::Webhook<'_>>(&sent),
+            Carrier::Websocket => is_taken::<websocket::Websocket<'_>>(&sent),
+            Carrier::Tcp => is_taken::<tcp::Tcp<'_>>(&sent),
+        }
     };
+    let taken =
+        |(what, options): (&str, RequestOptions)| is_taken(&options).then(|| what.to_owned());
     let taken: Vec<String> =
         forgeries(target.request_options).into_iter().filter_map(taken).collect();
     match taken.is_empty() {
+        // A target that takes nothing any more has not refused a sender.
+        true if !is_taken(target.request_options) => Finding::declared(Aspect::Authentication, how),
         true => Finding::tested(Aspect::Authentication, how),
         false => Finding::tested(Aspect::Authentication, "not demanded")
             .with(format!("it acknowledged an event with {}", taken.join(", with "))),

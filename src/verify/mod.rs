@@ -228,10 +228,11 @@ fn probe_one(
     let target =
         ProbeTarget::new(subject.carrier, reached, described, &template, context.interrupt);
     let mut result = examine(&target);
-    // A server that was running before us gets well-formed events only.
+    // A server that was running before us gets well-formed events only, and a publisher is itself the sender.
     if let Some(how) = subject.authentication.as_deref()
         && !result.tally.acknowledged.is_empty()
         && subject.manifest.command.is_some()
+        && subject.manifest.publisher.is_none()
     {
         result.list.push(forgeries::authentication(&target, how));
     }

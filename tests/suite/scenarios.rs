@@ -10,7 +10,12 @@ const BRIEF: [&str; 4] = ["--blocks", "1", "--warmup", "100ms"];
 
 /// Runs a scenario briefly; every event must be acknowledged. Gives what was printed and the report.
 fn brief(bench: &Bench, scenario: &str, more: &[&str]) -> (String, Value) {
-    let args = [&["run", scenario, "--out", scenario][..], &ARMS, &BRIEF, more].concat();
+    brief_of(bench, scenario, &[&ARMS, more].concat())
+}
+
+/// The same with the scenario's own arms, where no others are given.
+fn brief_of(bench: &Bench, scenario: &str, more: &[&str]) -> (String, Value) {
+    let args = [&["run", scenario, "--out", scenario][..], &BRIEF, more].concat();
     let mut ended = bench.run(&args);
     // The only block of an arm may be the one during which the machine stalled.
     for _ in 0..2 {
@@ -51,6 +56,7 @@ fn no_scenario_is_left_out_here() {
         pushbench_core::scenario::shipped().map(|(name, _)| name).collect();
     shipped.sort_unstable();
     let here = [
+        "ablation",
         "burst",
         "churn",
         "cold-start",
@@ -70,6 +76,7 @@ fn no_scenario_is_left_out_here() {
         "signed-against-token",
         "slow-subscriber",
         "sparse",
+        "tls-cold",
     ];
     assert_eq!(shipped, here);
 }
@@ -150,6 +157,62 @@ fn short_lived_connections_pay_for_their_handshakes() {
     }
     for arm in arms(&report["points"][3]) {
         assert_eq!(arm["connections"]["reconnects"], 0);
+    }
+}
+
+#[test]
+fn ablation_puts_each_layer_beside_the_same_arm_without_it() {
+    let _turn = turn::measuring();
+    let bench = Bench::new();
+    let (out, report) = brief_of(&bench, "ablation", &["--duration", "300ms"]);
+    let layers = report["points"][0]["layers"].as_array().unwrap();
+    let pairs: Vec<String> = layers
+        .iter()
+        .map(|l| format!("{} {}", l["layers"], l["baseline"]).replace('"', ""))
+        .collect();
+    let mut expected = Vec::new();
+    for transport in ["webhook", "websocket"] {
+        for layer in ["+token", "+signed", "+tls", "+tls+signed"] {
+            expected.push(format!("{layer} {transport}@builtin"));
+        }
+    }
+    assert_eq!(pairs, expected);
+    for layer in layers {
+        // A token is part of a WebSocket's handshake alone.
+        let bytes = layer["bytes_per_event"].as_f64().unwrap();
+        let once = layer["candidate"] == "websocket+token@builtin";
+        assert!(if once { bytes.abs() < 1.0 } else { bytes > 20.0 }, "{layer}");
+        assert!(layer["comparisons"].as_array().unwrap().len() > 5, "{layer}");
+    }
+    assert!(out.contains("added to"), "{out}");
+}
+
+#[test]
+fn a_connection_that_is_made_again_resumes_where_it_may() {
+    let _turn = turn::measuring();
+    let bench = Bench::new();
+    let more = ["--duration", "300ms", "--rate", "200", "--set", "tls.key=p256"];
+    let (_, report) = brief_of(&bench, "tls-cold", &more);
+    for point in report["points"].as_array().unwrap() {
+        let setting = &point["setting"];
+        let limited = setting["connections.lifetime"] != "unlimited";
+        for arm in arms(point) {
+            let c = &arm["connections"];
+            let Some(found) = c["handshakes"].as_object() else {
+                assert_eq!(arm["arm"], "webhook@builtin");
+                continue;
+            };
+            let count = |kind: &str| found[kind].as_u64().unwrap();
+            assert_eq!(c["opened"].as_u64(), Some(count("full") + count("resumed")), "{arm}");
+            // The first connection of each of two slots has no session.
+            let full =
+                if setting["tls.resumption"] == true { 2 } else { c["opened"].as_u64().unwrap() };
+            assert_eq!(count("full"), full, "{setting}: {arm}");
+            assert!(arm["encode_ns"]["count"].as_u64() > Some(0), "{arm}");
+            if limited && setting["connections.lifetime"] == 1 {
+                assert!(c["reconnects"].as_u64() > Some(20), "{arm}");
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::feed::Feed;
 use crate::ledger::Ledger;
-use pushbench_core::arm::{ArmOption, ArmSpec};
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::event::{Matched, Template};
 use pushbench_core::record::outcomes::Failure;
 use pushbench_core::scenario::Lifetime;
@@ -116,9 +116,9 @@ pub struct ConnectConfig {
 }
 
 impl ConnectConfig {
-    /// Something between events and socket takes its time: encryption or signatures.
-    pub(crate) fn has_layers(&self) -> bool {
-        self.tls.is_some() || self.spec.has(ArmOption::Signed)
+    /// Events are signed or encrypted on their way to the socket, which takes its time.
+    pub(crate) fn encodes(&self) -> bool {
+        self.tls.is_some() || self.request_options.signing.is_some()
     }
 
     /// Events the connection may still carry after `carried`.

@@ -111,9 +111,10 @@ impl InstrumentedSocket {
         let ConnectConfig { address, tls, max_segment, ledger, .. } = connect_config;
         let begun = clock::now();
         let tcp = connected(address.socket, None, *max_segment).await?;
-        ledger.connected();
         let stamped = InstrumentedSocket::over(tcp, ledger, TrafficKind::Events);
-        encrypted(stamped, tls.as_ref(), begun).await
+        let stream = encrypted(stamped, tls.as_ref(), begun).await?;
+        ledger.connected();
+        Ok(stream)
     }
 
     /// The same for subscriber `number`, from a source address of its own.

@@ -28,6 +28,9 @@ pub trait PipelinedConnection {
         answer: impl FnMut(&[u8]) -> bool,
     ) -> Poll<Result<(), Fault>>;
 
+    /// What was carried until now, session tickets of TLS included, was set-up.
+    fn end_setup(&self);
+
     /// Bytes that are queued.
     fn queued(&self) -> usize;
 
@@ -52,7 +55,7 @@ pub async fn carry(
         read_times,
         unflushed: false,
         blocked: false,
-        has_layers: connect_config.has_layers(),
+        encodes: connect_config.encodes(),
     };
     poll_fn(|cx| sender.poll(feed, cx)).await
 }
@@ -64,7 +67,7 @@ struct PipelineSender<'a, P> {
     window: Window,
     unflushed: bool,
     blocked: bool,
-    has_layers: bool,
+    encodes: bool,
 }
 
 impl<P: PipelinedConnection> PipelineSender<'_, P> {
@@ -87,7 +90,10 @@ impl<P: PipelinedConnection> PipelineSender<'_, P> {
                     ended = true;
                     break;
                 };
-                if self.has_layers {
+                if self.window.carried == 1 && self.connect_config.warm {
+                    self.connection.end_setup();
+                }
+                if self.encodes {
                     self.read_times.await_write();
                 }
                 let ConnectConfig { template, request_options, .. } = self.connect_config;
@@ -95,12 +101,18 @@ impl<P: PipelinedConnection> PipelineSender<'_, P> {
                     request_options.append_message(template, ticket.index, out);
                 })?;
                 self.unflushed = true;
-                if self.connection.queued() >= BATCH_BYTES && self.poll_flush(cx)?.is_pending() {
-                    break;
+                if self.connection.queued() >= BATCH_BYTES {
+                    let flushed = self.poll_flush(cx)?;
+                    if self.encodes {
+                        self.window.written(&self.read_times);
+                    }
+                    if flushed.is_pending() {
+                        break;
+                    }
                 }
             }
             let _written = self.poll_flush(cx)?;
-            if self.has_layers {
+            if self.encodes {
                 self.window.written(&self.read_times);
             }
         }

@@ -26,9 +26,6 @@ pub struct Tcp {
 impl Client for Tcp {
     async fn open(connect_config: &ConnectConfig) -> Result<Self, Fault> {
         let io = InstrumentedSocket::connect(connect_config).await?;
-        if connect_config.warm {
-            io.socket().end_setup();
-        }
         let read_times = io.socket().read_times();
         Ok(Tcp { connect_config: connect_config.clone(), framed: Framed::new(io), read_times })
     }
@@ -52,6 +49,10 @@ impl PipelinedConnection for Framed<Stream<InstrumentedSocket>> {
             answer(message);
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn end_setup(&self) {
+        self.stream.socket().end_setup();
     }
 
     fn queued(&self) -> usize {

@@ -235,6 +235,10 @@ impl PipelinedConnection for Socket {
         }
     }
 
+    fn end_setup(&self) {
+        self.io.socket().end_setup();
+    }
+
     fn queued(&self) -> usize {
         self.unwritten.len()
     }
@@ -330,9 +334,6 @@ impl Client for Websocket {
             handshake::shake(&mut io, &request, &connect_config.request_options).await?;
         let mut socket = Socket::new(io, &received_early);
         let greeted = socket.greet(&connect_config.request_options).await?;
-        if connect_config.warm {
-            socket.io.socket().end_setup();
-        }
         let mut connect_config = connect_config.clone();
         if !greeted.captured.is_empty() && connect_config.request_options.wrap.is_some() {
             let request_options = &connect_config.request_options;

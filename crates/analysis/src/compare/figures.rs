@@ -84,8 +84,9 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
         // In a fan-out the peaks are the deliveries'.
         response_ns: latency(&valid, |t| &t.account.response, rate.is_some() && !fans_out),
         service_ns: latency(&valid, |t| &t.account.service, rate.is_none()),
-        encode_ns: layers::encode(&valid),
-        decode_ns: layers::decode(&valid),
+        // In a fan-out these are of the application's own request, which is not what is compared.
+        encode_ns: layers::encode(&valid).filter(|_| !fans_out),
+        decode_ns: layers::decode(&valid).filter(|_| !fans_out),
         lag_ns: latency(&valid, |t| &t.account.lag, false),
         hiccup_ns: latency(&valid, |t| &t.hiccup, false),
         events: events(&valid),

@@ -44,7 +44,10 @@ pub(super) fn costs(
             let wire = &arms[arm].wire;
             Some(wire.bytes_out_per_event? + wire.bytes_in_per_event?)
         };
-        (baseline != candidate).then(|| LayerCost {
+        // An arm may be over TLS by its URL alone.
+        let scheme = |arm: usize| header.arms[arm].scheme.as_deref();
+        let same = spec.has(ArmOption::Tls) && scheme(baseline) == scheme(candidate);
+        (baseline != candidate && !same).then(|| LayerCost {
             layers: layers.map(|layer| format!("+{}", layer.name())).collect(),
             baseline: arms[baseline].arm.clone(),
             candidate: arms[candidate].arm.clone(),

@@ -37,9 +37,6 @@ impl Client for Webhook {
     async fn open(connect_config: &ConnectConfig) -> Result<Self, Fault> {
         let request = PreparedRequest::new(connect_config)?;
         let io = InstrumentedSocket::connect(connect_config).await?;
-        if connect_config.warm {
-            io.socket().end_setup();
-        }
         Ok(Webhook { connect_config: connect_config.clone(), request, io })
     }
 
@@ -61,7 +58,7 @@ impl Client for Webhook {
             in_flight: None,
             free: clock::now(),
             carried: 0,
-            has_layers: connect_config.has_layers(),
+            encodes: connect_config.encodes(),
         };
         let ended = poll_fn(|cx| sender.poll(cx)).await;
         let left = sender.unread.bytes();
@@ -103,7 +100,7 @@ struct RequestSender<'a> {
     /// Since when the next event could have gone.
     free: u64,
     carried: u64,
-    has_layers: bool,
+    encodes: bool,
 }
 
 impl RequestSender<'_> {
@@ -172,9 +169,12 @@ impl RequestSender<'_> {
         let send_instants =
             SendInstants { free: self.free, sent: clock::now(), nth: self.carried + 1 };
         ledger.sent(&ticket);
+        if self.carried == 0 && connect_config.warm {
+            self.io.socket().end_setup();
+        }
         let measured = connect_config.spec.has(ArmOption::Callback)
             && ledger.send_instants(&ticket, send_instants);
-        if self.has_layers {
+        if self.encodes {
             self.response_matcher.read_times.await_write();
         }
         self.request.append(&connect_config.template, ticket.index, self.unwritten.room());
