@@ -313,5 +313,5 @@ fn publisher(args: &Args, spec: &ArmSpec, tls: Option<ClientTls>) -> Result<Work
     options.ping = args.ping;
     options.hold = args.hold.unwrap_or(options.hold);
     options.tls = tls;
-    Ok(Work::Publish(options, token))
+    Ok(Work::Publish(Box::new(options), token))
 }

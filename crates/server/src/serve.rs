@@ -55,7 +55,7 @@ pub enum Work {
     /// Takes events. Whom it trusts at the addresses of callbacks over TLS.
     Take(Carrier, Handler, Option<ClientTls>),
     /// Publishes events to subscribers, for those who know this token.
-    Publish(publisher::Options, String),
+    Publish(Box<publisher::Options>, String),
 }
 
 /// What is done with a connection.
@@ -163,7 +163,7 @@ async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
         }
         Work::Take(carrier, handler, _) => Service::Take(*carrier, *handler),
         Work::Publish(publisher, token) => {
-            let hub = Arc::new(Hub::new(publisher.clone(), token.clone()));
+            let hub = Arc::new(Hub::new(*publisher.clone(), token.clone()));
             if !publisher.times_out_itself() {
                 tokio::spawn(sweep(hub.clone()));
             }
