@@ -57,7 +57,7 @@ fn keys_are_private_and_gone_afterwards() {
         }
         signal(&child, how);
         let ended = child.wait_with_output().unwrap();
-        assert_eq!(ended.status.success(), false);
+        assert!(!ended.status.success());
         eventually("the keys to be removed", || keys(&bench).is_empty());
         bench.nothing_left();
     }
