@@ -88,7 +88,7 @@ def arguments():
     parser.add_argument("--only", choices=["webhook", "webhook_tls", "websocket"])
     parser.add_argument("--out", default=ROOT / "results/peers")
     args = parser.parse_args()
-    for program in (args.pushbench, args.ws_loop):
+    for program in (args.pushbench, *([args.ws_loop] if args.only in (None, "websocket") else [])):
         if not Path(program).exists():
             parser.error(f"{program} is not there: cargo build --release --locked --example ws_loop --bin pushbench")
     if args.rounds < 1 or not 0 < args.short < args.long:

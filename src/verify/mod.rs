@@ -1,8 +1,8 @@
 //! What an arm does with events before it is measured: a known set of them, and in the full form what
 //! is unusual or broken. Plain blocking sockets, bounded in time; nothing of the driver's own code.
 //!
-//! [`quick`] begins every run and sends well-formed events only; [`full`] is
-//! `pushbench verify`. Both start targets as a run does. What is found is data; `compare` says where
+//! [`quick`] begins every run and sends well-formed events, and events of another sender where the arm
+//! authenticates; [`full`] is `pushbench verify`. Both start targets as a run does. What is found is data; `compare` says where
 //! arms differ and `report` shows it.
 
 #[cfg(test)]
