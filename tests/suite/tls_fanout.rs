@@ -2,7 +2,7 @@
 //! has its handshake in the account, and who connects again resumes.
 
 use crate::common::publisher::{Publisher, TOKEN};
-use crate::common::{Bench, PUSHBENCH, turn};
+use crate::common::{Bench, PUSHBENCH, eventually, turn};
 use pushbench_core::record::fanout::Fanout;
 use pushbench_core::record::handshakes::Handshakes;
 use pushbench_core::record::trial::{Stage, Trial};
@@ -252,18 +252,25 @@ fn a_burst_of_cold_connections_has_all_its_outcomes() {
     }
 }
 
-/// This program as a publisher that somebody describes, over TLS.
-fn described(bench: &Bench, transport: &str, more: &str) {
+/// This program as a publisher that somebody describes, over TLS; `env`: a line of that table.
+fn described(bench: &Bench, transport: &str, trusts: &str, env: &str) {
     let command = format!(
-        "{PUSHBENCH} serve {transport}+tls --publisher --listen 127.0.0.1:{{port}} --cert {{cert}} --key {{key}}{more}"
+        "{PUSHBENCH} serve {transport}+tls --publisher --listen 127.0.0.1:{{port}} --cert {{cert}} --key {{key}}{trusts}"
     );
-    let scheme = if transport == "websocket" { "wss" } else { "https" };
+    let (plain, over_tls) = match transport {
+        "websocket" => ("ws", "wss"),
+        _ => ("http", "https"),
+    };
+    let urls = |http: &str, scheme: &str| {
+        format!(
+            "publish = \"{http}://127.0.0.1:{{port}}/publish\"\nsubscribe = \"{scheme}://127.0.0.1:{{port}}/subscribe\"\n"
+        )
+    };
     let text = format!(
-        "[target.mine.{transport}.tls]\ncommand = {command:?}\npublish = \"https://127.0.0.1:{{port}}/publish\"\n\
-         subscribe = \"{scheme}://127.0.0.1:{{port}}/subscribe\"\n[target.mine.{transport}]\ncommand = \"false {{port}}\"\n\
-         publish = \"http://127.0.0.1:{{port}}/publish\"\nsubscribe = \"{}://127.0.0.1:{{port}}/subscribe\"\n\
-         match = \"id\"\nstatus = \"/status\"\n",
-        scheme.replace("ps", "p").replace("ss", "s")
+        "[target.mine.{transport}]\ncommand = \"false {{port}}\"\n{}match = \"id\"\nstatus = \"/status\"\n\
+         [target.mine.{transport}.tls]\ncommand = {command:?}\n{}{env}\n",
+        urls("http", plain),
+        urls("https", over_tls)
     );
     bench.write("pushbench.toml", &text);
 }
@@ -271,9 +278,9 @@ fn described(bench: &Bench, transport: &str, more: &str) {
 #[test]
 fn described_publishers_deliver_over_tls() {
     let short = ["--subscribers", "5", "--blocks", "1", "--duration", "300ms", "--warmup", "100ms"];
-    for (transport, more) in [("webhook", " --ca {ca}"), ("websocket", "")] {
+    for (transport, trusts) in [("webhook", " --ca {ca}"), ("websocket", "")] {
         let bench = Bench::new();
-        described(&bench, transport, more);
+        described(&bench, transport, trusts, "");
         let arm = format!("{transport}+tls@mine");
         for trial in trials(&bench, &[&["fanout", "--arm", &arm][..], &short].concat()) {
             let d = &trial.fanout.as_ref().unwrap().deliveries;
@@ -287,9 +294,27 @@ fn described_publishers_deliver_over_tls() {
         }
     }
     let bench = Bench::new();
-    described(&bench, "webhook", "");
+    described(&bench, "webhook", "", "");
     let refused = bench.run(&["run", "fanout", "--arm", "webhook+tls@mine"]);
     refused.fails(USAGE, &["webhook+tls@mine", "{ca}", "--arm webhook+tls@builtin"]);
+}
+
+#[test]
+fn a_publisher_that_does_not_trust_the_run_delivers_nothing_and_is_told_what_to_trust() {
+    let bench = Bench::new();
+    let keys = ["webhook+tls", "--listen", "127.0.0.1:0", "--cert-out", "other.pem"];
+    let mut other = bench.pushbench(&[&["serve"][..], &keys].concat()).spawn().unwrap();
+    eventually("the certificate is there", || bench.path("other.pem").exists());
+    other.kill().unwrap();
+    other.wait().unwrap();
+    described(&bench, "webhook", " --ca other.pem", "env = { TRUSTED = \"{ca}\" }");
+    let short = ["--subscribers", "3", "--blocks", "1", "--duration", "300ms", "--warmup", "100ms"];
+    for trial in trials(&bench, &[&["fanout", "--arm", "webhook+tls@mine"][..], &short].concat()) {
+        let d = &trial.fanout.as_ref().unwrap().deliveries;
+        assert_eq!(d.measured.received, 0, "{d:?}");
+        let faults = trial.account.faults.keys().cloned().collect::<String>();
+        assert!(faults.contains("trust the certificate in {ca}"), "{faults}");
+    }
 }
 
 #[test]

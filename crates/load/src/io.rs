@@ -146,7 +146,12 @@ impl InstrumentedSocket {
     /// The server's end of the stream over it. One that cannot be set up is noted in the ledger.
     pub async fn accept(self, tls: Option<&ServerTls>) -> Option<Stream<InstrumentedSocket>> {
         let (ledger, accepted) = (self.ledger.clone(), clock::now());
-        let note = |e| ledger.fault(&format!("an accepted connection cannot be set up: {e}"));
+        let trust = match tls {
+            Some(_) => "; the target must trust the certificate in {ca}, whose name is localhost",
+            None => "",
+        };
+        let note =
+            |e| ledger.fault(&format!("an accepted connection cannot be set up: {e}{trust}"));
         let stream = Stream::accept(self, tls).await.map_err(note).ok()?;
         if let Some(negotiated) = stream.negotiated() {
             ledger.handshake(&negotiated, None, clock::now() - accepted);

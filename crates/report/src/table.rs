@@ -49,6 +49,7 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     if let Some(subscribers) = &point.design.subscribers {
         let one = subscribers.to == Recipients::One;
         let lines = lines.iter().filter(|(_, metric, _)| !(one && fanout::of_many(metric)));
+        let lines = lines.chain(handshakes(&point.arms));
         lines.for_each(|(name, metric, cell)| push(name, metric, *cell));
         for (name, metric, arms) in fanout::further(&point.arms) {
             let c = comparison(point, candidate, metric);
@@ -62,7 +63,8 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     if point.design.flow == Flow::Duplex {
         let shown: Vec<&ArmFigures> =
             [point.arms.first(), point.arms.get(candidate)].into_iter().flatten().collect();
-        duplex::lines(&shown).for_each(|(name, metric, cell)| push(name, metric, *cell));
+        let lines = duplex::lines(&shown).chain(handshakes(&point.arms));
+        lines.for_each(|(name, metric, cell)| push(name, metric, *cell));
         return rows;
     }
     if closed {
@@ -93,18 +95,7 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     if arms.iter().any(|a| a.connections.reconnects > 0) {
         push("reconnects · time p50", "", reconnects);
     }
-    if arms.iter().any(|a| a.connections.handshakes.is_some()) {
-        push("TLS handshakes full + resumed", "", |a| {
-            let counts = |h: &HandshakeFigures| format!("{} + {}", h.full, h.resumed);
-            a.connections.handshakes.as_ref().map_or(NONE.into(), counts)
-        });
-        push("time of a TLS handshake full / resumed", "", |a| {
-            let p50s = |h: &HandshakeFigures| {
-                format!("{} / {}", time(h.full_ns.p50), time(h.resumed_ns.p50))
-            };
-            a.connections.handshakes.as_ref().map_or(NONE.into(), p50s)
-        });
-    }
+    handshakes(arms).iter().for_each(|(name, metric, cell)| push(name, metric, *cell));
     if arms.iter().any(|a| a.encode_ns.is_some()) {
         push("encode · decode p50", "", |a| {
             let p50 = |times: &Option<Latency>| time(times.as_ref().and_then(|t| t.p50));
@@ -134,6 +125,23 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
         rows.iter_mut().for_each(|row| certainty::add_interval(row, alone));
     }
     rows
+}
+
+/// The rows of TLS handshakes, where an arm has any.
+fn handshakes(arms: &[ArmFigures]) -> &'static [fanout::Line] {
+    const LINES: [fanout::Line; 2] = [
+        ("TLS handshakes full + resumed", "", |a| {
+            let counts = |h: &HandshakeFigures| format!("{} + {}", h.full, h.resumed);
+            a.connections.handshakes.as_ref().map_or(NONE.into(), counts)
+        }),
+        ("time of a TLS handshake full / resumed", "", |a| {
+            let p50s = |h: &HandshakeFigures| {
+                format!("{} / {}", time(h.full_ns.p50), time(h.resumed_ns.p50))
+            };
+            a.connections.handshakes.as_ref().map_or(NONE.into(), p50s)
+        }),
+    ];
+    if arms.iter().any(|a| a.connections.handshakes.is_some()) { &LINES } else { &[] }
 }
 
 pub(super) fn comparison<'a>(
