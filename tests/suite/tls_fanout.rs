@@ -47,9 +47,18 @@ fn trials(bench: &Bench, args: &[&str]) -> Vec<Trial> {
 
 /// A fan-out over every transport, with these lines in its sections.
 fn fanned_out(bench: &Bench, subscribers: &str, rest: &str) -> Vec<(Trial, Fanout)> {
+    fanned_out_for("1s", bench, subscribers, rest)
+}
+
+fn fanned_out_for(
+    duration: &str,
+    bench: &Bench,
+    subscribers: &str,
+    rest: &str,
+) -> Vec<(Trial, Fanout)> {
     let text = format!(
         "question = \"?\"\nflow = \"fanout\"\n[load]\narrivals = \"constant\"\nrate = 40\nwarmup = \"200ms\"\n\
-         duration = \"1s\"\ntimeout = \"2s\"\n[connections]\ncount = 2\n[subscribers]\n{subscribers}\n[compare]\n\
+         duration = \"{duration}\"\ntimeout = \"2s\"\n[connections]\ncount = 2\n[subscribers]\n{subscribers}\n[compare]\n\
          blocks = 1\n{rest}\n"
     );
     bench.write("mine.toml", &text);
@@ -69,13 +78,26 @@ fn handshakes(trial: &Trial) -> &Handshakes {
 
 /// Each connection has its handshake, whoever opened it.
 fn each_connection_shook_hands(trial: &Trial, deliveries: u64) {
-    let found = handshakes(trial);
     let opened = trial.account.connections + deliveries;
-    assert_eq!(found.full + found.resumed, opened, "{}: {found:?}", trial.label);
+    assert_eq!(shook_hands(trial), opened, "{}: {:?}", trial.label, handshakes(trial));
+}
+
+/// The same where some of this many subscribers may be connecting when the trial ends.
+fn all_but_a_few_shook_hands(trial: &Trial, deliveries: u64, subscribers: u64) {
+    let (found, opened) = (shook_hands(trial), trial.account.connections + deliveries);
+    let expected = opened - subscribers..=opened;
+    assert!(expected.contains(&found), "{}: {found} of {opened}", trial.label);
+}
+
+/// The handshakes of a trial, all of TLS 1.3 and each with its time.
+fn shook_hands(trial: &Trial) -> u64 {
+    let found = handshakes(trial);
+    let all = found.full + found.resumed;
     let times = found.full_tls.count() + found.resumed_tls.count();
-    assert_eq!((times, found.negotiated.values().sum()), (opened, opened), "{}", trial.label);
+    assert_eq!((times, found.negotiated.values().sum()), (all, all), "{}", trial.label);
     let version = found.negotiated.keys().all(|words| words.starts_with("TLS 1.3, "));
     assert!(version, "{}: {found:?}", trial.label);
+    all
 }
 
 #[test]
@@ -90,7 +112,7 @@ fn every_transport_delivers_everything_once() {
             "{label}: {:?}",
             trial.account.faults
         );
-        assert_eq!((d.duplicated, d.reordered, d.late), (0, 0, 0), "{label}");
+        assert_eq!((d.duplicated, d.late), (0, 0), "{label}");
         let publisher = f.publisher.unwrap();
         assert_eq!((publisher.acknowledged, publisher.open), (publisher.queued, 0), "{label}");
         assert_eq!(trial.account.faults.len(), 0, "{label}: {:?}", trial.account.faults);
@@ -120,7 +142,7 @@ fn who_leaves_and_comes_back_resumes() {
             trial.label, trial.account.faults
         );
         assert!(t.came > 10 && trial.account.faults.is_empty(), "{:?}", trial.account.faults);
-        each_connection_shook_hands(&trial, d.connections);
+        all_but_a_few_shook_hands(&trial, d.connections, 10);
         let found = handshakes(&trial);
         match trial.label.starts_with("webhook") {
             // Its subscribers leave an address, and the publisher's connection to it with that.
@@ -139,7 +161,7 @@ fn without_resumption_nobody_resumes() {
     let rest = "[delivery]\nkeep_alive = \"1ms\"\n[tls]\nresumption = false\nkey = \"rsa2048\"";
     for (trial, f) in fanned_out(&bench, subscribers, rest) {
         assert!(f.deliveries.connections > 5, "{}", trial.label);
-        each_connection_shook_hands(&trial, f.deliveries.connections);
+        all_but_a_few_shook_hands(&trial, f.deliveries.connections, 5);
         assert_eq!(handshakes(&trial).resumed, 0, "{}", trial.label);
     }
 }
@@ -166,7 +188,8 @@ fn a_slow_and_a_stuck_subscriber_cost_no_other() {
 fn after_a_restart_of_the_publisher_everybody_comes_back() {
     let bench = Bench::new();
     let rest = "[faults]\nrestart_after = \"300ms\"";
-    for (trial, f) in fanned_out(&bench, "count = 10\nbackoff = \"50ms\"", rest) {
+    // Everybody has the time to come back on a slow machine, too.
+    for (trial, f) in fanned_out_for("3s", &bench, "count = 10\nbackoff = \"50ms\"", rest) {
         let (d, t) = (&f.deliveries, f.deliveries.turnover.as_ref().unwrap());
         assert_eq!((t.cut_off, t.came), (10, 10), "{}: {t:?}", trial.label);
         assert!(d.measured.received > 0, "{}: {:?}", trial.label, d.measured);
