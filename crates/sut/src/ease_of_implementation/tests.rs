@@ -97,7 +97,11 @@ fn shipped_targets_declare_everything_and_every_file_of_code_counts() {
     for name in description::shipped_names() {
         let (serves, dir) = description::shipped(name).unwrap().unwrap();
         let mut declared: Vec<String> = Vec::new();
-        for (transport, d) in serves {
+        let with_tls = |(transport, mut d): (String, description::TargetDescription)| {
+            let over_tls = d.over_tls.take().map(|d| (format!("{transport}+tls"), *d));
+            std::iter::once((transport, d)).chain(over_tls)
+        };
+        for (transport, d) in serves.into_iter().flat_map(with_tls) {
             let ease = measure(&d.ease, &Files::Shipped(dir), None).unwrap().unwrap();
             assert!(ease.lines_of_code > Some(0), "{transport}@{name}");
             // Packages of the system are in no lockfile.
