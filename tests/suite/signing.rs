@@ -361,7 +361,7 @@ fn what_is_delivered_is_signed_and_verified_over_every_transport() {
         "tcp+signed@builtin",
         "sse+signed@builtin",
         "long-poll+signed@builtin",
-        "poll+token+signed@builtin",
+        "poll+signed@builtin",
     ];
     let few = ["--set", "subscribers.count=5", "--set", "delivery.poll_interval=100ms"];
     let ended = run(&bench, "fanout", &names, &few);
