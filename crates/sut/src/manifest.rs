@@ -144,11 +144,11 @@ impl Manifest {
                 words.extend([option.to_owned(), format!("{}ns", time.as_nanos())]);
             }
         }
-        Manifest::this_program(BUILTIN, transport, words).as_in(spec)
+        Manifest::this_program(BUILTIN, transport, words).in_arm(spec)
     }
 
     /// The same built-in server over TLS, with the certificate of the run, where the arm wants it.
-    pub(super) fn as_in(mut self, spec: &ArmSpec) -> Manifest {
+    pub(super) fn in_arm(mut self, spec: &ArmSpec) -> Manifest {
         if !spec.has(ArmOption::Tls) {
             return self;
         }

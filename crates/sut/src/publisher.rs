@@ -161,7 +161,7 @@ impl Manifest {
         }
         let name = if publish.keep == Keep::Never { BUILTIN_CLOSE } else { BUILTIN };
         let program = Manifest::this_program(name, transport, words);
-        program.publishing(transport, &format!("127.0.0.1:{PORT}"), &publish.token).as_in(spec)
+        program.publishing(transport, &format!("127.0.0.1:{PORT}"), &publish.token).in_arm(spec)
     }
 
     /// The same program as a publisher that implements `targets/PROTOCOL.md` at `at`, an address and its port.
