@@ -350,7 +350,8 @@ impl ConnectionSlots<'_> {
     /// What the connections of each slot need: the same, but for the TLS sessions that they resume.
     fn configs(&self) -> Vec<Rc<ConnectConfig>> {
         let Some(tls) = &self.connect_config.tls else {
-            return vec![Rc::new(self.connect_config.clone()); self.count];
+            // They share one.
+            return std::iter::repeat_n(Rc::new(self.connect_config.clone()), self.count).collect();
         };
         let own = |_| ConnectConfig { tls: Some(tls.of_its_own()), ..self.connect_config.clone() };
         (0..self.count).map(own).map(Rc::new).collect()

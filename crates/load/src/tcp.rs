@@ -34,7 +34,11 @@ impl Client for Tcp {
         let Tcp { connect_config, framed, read_times } = &mut self;
         pipeline::carry(framed, connect_config, read_times.clone(), &feed).await?;
         framed.stream.socket().account();
-        poll_fn(|cx| Poll::Ready(framed.stream.close_notify(cx))).await;
+        poll_fn(|cx| {
+            framed.stream.close_notify(cx);
+            Poll::Ready(())
+        })
+        .await;
         Ok(())
     }
 }

@@ -14,19 +14,13 @@ pub struct Negotiated {
 }
 
 /// What encryption and signatures took for the events that were measured.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct LayerTimes {
     /// From `sent` until the bytes of the event were handed to the socket: signing and encryption, also of events
     /// that are written together with it, ns. Part of the response and of the service time, not of the lag.
     pub encode: Hist,
     /// From `done`, the read of the last encrypted byte, until its answer was decrypted, ns.
     pub decode: Hist,
-}
-
-impl Default for LayerTimes {
-    fn default() -> LayerTimes {
-        LayerTimes { encode: Hist::new(), decode: Hist::new() }
-    }
 }
 
 impl LayerTimes {
@@ -38,7 +32,7 @@ impl LayerTimes {
 }
 
 /// The TLS handshakes of an arm, those of warm connections included.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Handshakes {
     /// Certificate and signature were sent and checked.
     pub full: u64,
@@ -52,19 +46,6 @@ pub struct Handshakes {
     pub resumed_tls: Hist,
     /// What was agreed on, with the number of connections.
     pub negotiated: BTreeMap<String, u64>,
-}
-
-impl Default for Handshakes {
-    fn default() -> Handshakes {
-        Handshakes {
-            full: 0,
-            resumed: 0,
-            tcp: Hist::new(),
-            full_tls: Hist::new(),
-            resumed_tls: Hist::new(),
-            negotiated: BTreeMap::new(),
-        }
-    }
 }
 
 impl Handshakes {

@@ -66,7 +66,11 @@ impl Client for Webhook {
             Ok(()) => {
                 count_unsolicited(left, &connect_config.matched, &ledger);
                 sender.io.socket().account();
-                poll_fn(|cx| Poll::Ready(sender.io.close_notify(cx))).await;
+                poll_fn(|cx| {
+                    sender.io.close_notify(cx);
+                    Poll::Ready(())
+                })
+                .await;
                 Ok(())
             }
             // What is left after a response that is none belongs to it.
