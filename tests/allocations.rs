@@ -1,4 +1,4 @@
-//! What the driver allocates per event: nothing.
+//! What the driver allocates per event: nothing of its own, and over TLS what rustls does.
 //!
 //! Only the driver's thread is counted; the server runs on another one.
 
@@ -6,7 +6,7 @@ use pushbench_core::arm::ArmSpec;
 use pushbench_core::event::{Matched, Template};
 use pushbench_core::message_pattern::{Captured, MessagePattern};
 use pushbench_core::record::strata::Split;
-use pushbench_core::scenario::{Lifetime, Payload};
+use pushbench_core::scenario::{KeyKind, Lifetime, Payload};
 use pushbench_core::transport::{Carrier, Transport};
 use pushbench_core::wording::{EVENT, ID, Wording};
 use pushbench_host::clock;
@@ -22,11 +22,13 @@ use pushbench_load::websocket::Websocket;
 use pushbench_server::authentication::Authentication;
 use pushbench_server::handler::Handler;
 use pushbench_server::{tcp, webhook, websocket};
-use pushbench_wire::endpoint::{Endpoint, Resolved};
+use pushbench_wire::endpoint::{Endpoint, Resolved, Scheme};
 use pushbench_wire::hello::Heartbeat;
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::signing::SigningKey;
 use pushbench_wire::stream::Stream;
+use pushbench_wire::tls::certificates::Certificates;
+use pushbench_wire::tls::{ClientTls, ServerTls};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -39,6 +41,9 @@ const FEW: u64 = 2_000;
 const MANY: u64 = 20_000;
 /// Allocations per event that are none: a buffer that still grows now and then.
 const NONE: f64 = 0.001;
+/// Over TLS: of rustls, two for what is sent and two for what is read. The first event that is encrypted also makes
+/// the driver's histograms for it.
+const OF_RUSTLS: f64 = 4.0;
 const IN_FLIGHT: usize = 8;
 
 struct Counting;
@@ -81,8 +86,32 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
+/// A server, and how its connections are encrypted.
+struct Target {
+    address: SocketAddr,
+    tls: Option<ClientTls>,
+}
+
 /// Serves on a thread of its own until the test program ends.
-fn server<S>(serve: fn(Stream<TcpStream>) -> S) -> SocketAddr
+fn server<S>(serve: fn(Stream<TcpStream>) -> S) -> Target
+where
+    S: Future<Output = ()> + 'static,
+{
+    Target { address: listening(serve, None), tls: None }
+}
+
+/// The same over TLS.
+fn server_over_tls<S>(serve: fn(Stream<TcpStream>) -> S) -> Target
+where
+    S: Future<Output = ()> + 'static,
+{
+    let made = Certificates::make(KeyKind::P256, &[]).unwrap();
+    let client = ClientTls::new(&made.ca, "localhost", Scheme::Https, true).unwrap();
+    let own = ServerTls::new(&made.cert, &made.key).unwrap();
+    Target { address: listening(serve, Some(own)), tls: Some(client) }
+}
+
+fn listening<S>(serve: fn(Stream<TcpStream>) -> S, tls: Option<ServerTls>) -> SocketAddr
 where
     S: Future<Output = ()> + 'static,
 {
@@ -97,7 +126,7 @@ where
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 stream.set_nodelay(true).unwrap();
-                let stream = Stream::accept(stream, None).await.unwrap();
+                let stream = Stream::accept(stream, tls.as_ref()).await.unwrap();
                 tokio::task::spawn_local(serve(stream));
             }
         });
@@ -107,7 +136,7 @@ where
 
 /// How many times memory is allocated while `events` are carried over a warm connection.
 async fn trial<C: Client>(
-    address: SocketAddr,
+    Target { address, tls }: &Target,
     source: Source,
     events: u64,
     request_options: &RequestOptions,
@@ -128,8 +157,8 @@ async fn trial<C: Client>(
     let endpoint = Endpoint::parse(&url).unwrap();
     let plain = Template::new(&Payload::Bytes(512));
     let connect_config = ConnectConfig {
-        address: Resolved { endpoint, socket: address }.into(),
-        tls: None,
+        address: Resolved { endpoint, socket: *address }.into(),
+        tls: tls.clone(),
         matched: request_options.answer.clone().map_or(Matched::ById, Matched::ByPattern),
         request_options: Rc::new(request_options.clone()),
         template: Rc::new(request_options.wrapped(&plain, &Captured::new())),
@@ -172,17 +201,17 @@ async fn put(queue: &EventQueue, ledger: &Ledger, pacer: &mut Pacer, events: u64
 }
 
 /// Allocations per event: what a long trial has more than a short one.
-fn per_event<C: Client>(address: SocketAddr, source: Source) -> f64 {
-    per_event_with::<C>(address, source, &RequestOptions::default())
+fn per_event<C: Client>(target: &Target, source: Source) -> f64 {
+    per_event_with::<C>(target, source, &RequestOptions::default())
 }
 
-fn per_event_with<C: Client>(address: SocketAddr, source: Source, options: &RequestOptions) -> f64 {
+fn per_event_with<C: Client>(target: &Target, source: Source, options: &RequestOptions) -> f64 {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_io().build_local(Default::default()).unwrap();
     runtime.block_on(async {
-        let _warm_up = trial::<C>(address, source, FEW, options).await;
-        let few = trial::<C>(address, source, FEW, options).await;
-        let many = trial::<C>(address, source, MANY, options).await;
+        let _warm_up = trial::<C>(target, source, FEW, options).await;
+        let few = trial::<C>(target, source, FEW, options).await;
+        let many = trial::<C>(target, source, MANY, options).await;
         println!("{}: {few} and {many}", std::any::type_name::<C>());
         many.saturating_sub(few) as f64 / (MANY - FEW) as f64
     })
@@ -192,25 +221,25 @@ const LOADS: [Source; 2] = [Source::Open, Source::Closed { shard: 0, of: 1 }];
 
 #[test]
 fn tcp_allocates_nothing_per_event() {
-    let address = server(|stream| tcp::server::serve(Handler::default(), stream));
+    let target = server(|stream| tcp::server::serve(Handler::default(), stream));
     for source in LOADS {
-        let per_event = per_event::<Tcp>(address, source);
+        let per_event = per_event::<Tcp>(&target, source);
         assert!(per_event < NONE, "{per_event} allocations per event, {source:?}");
     }
 }
 
 #[test]
 fn websocket_allocates_nothing_per_event() {
-    let address = server(|stream| websocket::server::serve(Handler::default(), stream));
+    let target = server(|stream| websocket::server::serve(Handler::default(), stream));
     for source in LOADS {
-        let per_event = per_event::<Websocket>(address, source);
+        let per_event = per_event::<Websocket>(&target, source);
         assert!(per_event < NONE, "{per_event} allocations per event, {source:?}");
     }
 }
 
 #[test]
 fn messages_above_websocket_allocate_nothing_per_event() {
-    let address = server(|stream| websocket::server::serve(Handler::default(), stream));
+    let target = server(|stream| websocket::server::serve(Handler::default(), stream));
     let wrap = Wording::parse(r#"{"id":"{id}","type":"event","data":{event}}"#, &[EVENT, ID]);
     let pattern = |text| MessagePattern::parse(text).unwrap();
     // With the blanks no answer is the pattern byte for byte.
@@ -224,7 +253,7 @@ fn messages_above_websocket_allocate_nothing_per_event() {
             ..RequestOptions::default()
         };
         for source in LOADS {
-            let per_event = per_event_with::<Websocket>(address, source, &options);
+            let per_event = per_event_with::<Websocket>(&target, source, &options);
             assert!(per_event < NONE, "{per_event} allocations per event, {source:?}, {answer}");
         }
     }
@@ -244,8 +273,8 @@ fn signed_events_allocate_nothing() {
     let websocket = server(|s| websocket::server::serve(verifying(Carrier::Websocket), s));
     for source in LOADS {
         let per_event = [
-            per_event_with::<Webhook>(webhook, source, &options(Carrier::Webhook)),
-            per_event_with::<Websocket>(websocket, source, &options(Carrier::Websocket)),
+            per_event_with::<Webhook>(&webhook, source, &options(Carrier::Webhook)),
+            per_event_with::<Websocket>(&websocket, source, &options(Carrier::Websocket)),
         ];
         assert!(per_event.iter().all(|n| *n < NONE), "{per_event:?} per event, {source:?}");
     }
@@ -253,9 +282,20 @@ fn signed_events_allocate_nothing() {
 
 #[test]
 fn webhook_allocates_nothing_per_event() {
-    let address = server(|stream| webhook::server::serve(Handler::default(), None, stream));
+    let target = server(|stream| webhook::server::serve(Handler::default(), None, stream));
     for source in LOADS {
-        let per_event = per_event::<Webhook>(address, source);
+        let per_event = per_event::<Webhook>(&target, source);
         assert!(per_event < NONE, "{per_event} allocations per event, {source:?}");
+    }
+}
+
+#[test]
+fn over_tls_rustls_alone_allocates() {
+    let webhook = server_over_tls(|s| webhook::server::serve(Handler::default(), None, s));
+    let websocket = server_over_tls(|s| websocket::server::serve(Handler::default(), s));
+    for source in LOADS {
+        let per_event =
+            [per_event::<Webhook>(&webhook, source), per_event::<Websocket>(&websocket, source)];
+        assert!(per_event.iter().all(|n| *n <= OF_RUSTLS), "{per_event:?} per event, {source:?}");
     }
 }

@@ -56,7 +56,6 @@ def main():
         "connections": CONNECTIONS,
         "bytes": BYTES,
         "cpus": {"server": args.server_cpu, "client": args.client_cpu},
-        "machine": machine(),
         "versions": versions(args, tools),
         "groups": groups,
     }
@@ -68,6 +67,8 @@ def main():
         older = json.loads(stored.read_text())
         names = [group["name"] for group in groups]
         kept = [group for group in older["groups"] if group["name"] not in names]
+        # They may have been measured elsewhere.
+        kept = [{"machine": older.get("machine"), **group} for group in kept]
         found["groups"] = sorted(kept + groups, key=lambda group: group["name"])
         found["versions"] = {**older["versions"], **found["versions"]}
     stored.write_text(json.dumps(found, indent=1) + "\n")
@@ -154,7 +155,7 @@ class Bench:
             for server in opened.values():
                 server.__exit__()
         commands = {tool: shown_command(tools[tool](addresses, self.args.long)[0], self) for tool in tools}
-        return {"name": name, "rounds": rounds, "compared": compared, "commands": commands}
+        return {"name": name, "machine": machine(), "rounds": rounds, "compared": compared, "commands": commands}
 
     def cost(self, tool, addresses):
         """CPU and time of one more event."""
@@ -348,10 +349,10 @@ def page(found):
         f"event's is that of {long} s less that of {short} s, by the events between. *Whole* is the bill of {long} s with start, "
         "connections and report. The driver records everything it always does.",
         "",
-        f"Machine: {found['machine']}. Versions: " + "; ".join(f"{k}: {v}" for k, v in found["versions"].items()) + ".",
+        "Versions: " + "; ".join(f"{k}: {v}" for k, v in found["versions"].items()) + ".",
     ]
     for group in found["groups"]:
-        lines += ["", f"## {group['name']}", "", "| | CPU/event | whole | events/s |", "|---|---:|---:|---:|"]
+        lines += ["", f"## {group['name']}", "", f"Machine: {group['machine']}.", "", "| | CPU/event | whole | events/s |", "|---|---:|---:|---:|"]
         for tool in group["commands"]:
             middle = {key: median(group, tool, key) for key in ("cpu_us", "whole_cpu_us", "per_second")}
             lines.append(

@@ -41,10 +41,10 @@ pub struct Args {
     /// With +tls: PEM file of the certificate's private key
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
-    /// With +tls: writes here whom clients must trust: the authority of the certificate that was made
+    /// With +tls: writes the CA certificate here that clients must trust
     #[arg(long, value_name = "FILE", conflicts_with = "cert")]
     cert_out: Option<PathBuf>,
-    /// PEM file of whom a webhook server trusts when it delivers or answers to https:// addresses
+    /// PEM file of the certificates that a webhook server trusts when it delivers or answers to https:// addresses
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// Sleeps this long per event
@@ -253,6 +253,11 @@ fn check_options(spec: &ArmSpec, args: &Args) -> Result<()> {
             ArmOption::Token | ArmOption::Signed if args.publisher => match spec.transport {
                 Transport::Tcp if option == ArmOption::Token => {
                     "tcp has no headers for a token: write pushbench serve tcp+signed --publisher".to_owned()
+                }
+                Transport::Websocket | Transport::Sse | Transport::LongPoll | Transport::Poll
+                    if option == ArmOption::Token =>
+                {
+                    format!("subscribers present {TOKEN_VARIABLE} in any case: {plain} --publisher")
                 }
                 _ => continue,
             },

@@ -1,6 +1,7 @@
 use super::*;
-use pushbench_core::arm::ArmOptions;
+use pushbench_core::arm::{ArmOptions, BEARER_VARIABLE, SECRET_VARIABLE};
 use pushbench_core::transport::ALL;
+use pushbench_host::secrets;
 use pushbench_sut::publisher::PublishOptions;
 
 const FLOWS: [&str; 3] = ["ingest", "duplex", "fanout"];

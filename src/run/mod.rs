@@ -1,6 +1,7 @@
 //! A whole run: arms are found, every point of the scenario gets its pilot and its blocks, and each
 //! trial is on disk as soon as it ends.
 
+mod arm_options;
 pub mod arms;
 mod block_tally;
 mod checks;

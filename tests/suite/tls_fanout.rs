@@ -77,7 +77,7 @@ fn handshakes(trial: &Trial) -> &Handshakes {
 }
 
 /// Each connection has its handshake, whoever opened it.
-fn each_connection_shook_hands(trial: &Trial, deliveries: u64) {
+fn each_connection_has_a_handshake(trial: &Trial, deliveries: u64) {
     let opened = trial.account.connections + deliveries;
     assert_eq!(shook_hands(trial), opened, "{}: {:?}", trial.label, handshakes(trial));
 }
@@ -118,7 +118,7 @@ fn every_transport_delivers_everything_once() {
         assert_eq!(trial.account.faults.len(), 0, "{label}: {:?}", trial.account.faults);
         let per_subscriber = if label.starts_with("sse") { 2 } else { 1 };
         assert_eq!(d.connections, 200 * per_subscriber, "{label}");
-        each_connection_shook_hands(&trial, d.connections);
+        each_connection_has_a_handshake(&trial, d.connections);
         let found = handshakes(&trial);
         // The connection of acknowledgements resumes the session of the stream.
         assert_eq!(found.resumed, 200 * (per_subscriber - 1), "{label}");
@@ -220,7 +220,7 @@ fn held_connections_are_held_and_closed_ones_are_resumed() {
         let f = trial.fanout.as_ref().unwrap();
         let (d, held) = (&f.deliveries, f.quiet.unwrap().connections);
         assert_eq!((d.measured.due, d.measured.received), (40, 40), "{}", trial.label);
-        each_connection_shook_hands(&trial, d.connections);
+        each_connection_has_a_handshake(&trial, d.connections);
         let (held_by_each, resumed) = match trial.label.as_str() {
             "webhook+tls@builtin-close" => (0, 40),
             "sse+tls@builtin" => (2, 40),
@@ -247,7 +247,7 @@ fn answers_come_back_by_callback() {
         assert_eq!(events.due, events.acknowledged, "{:?}", trial.account.faults);
         let callbacks = trial.account.callbacks.as_ref().unwrap();
         assert!(callbacks.connections > 0, "{callbacks:?}");
-        each_connection_shook_hands(&trial, 0);
+        each_connection_has_a_handshake(&trial, 0);
         let connected = trial.account.connections - callbacks.connections;
         assert_eq!(handshakes(&trial).tcp.count(), connected, "those of the server's have none");
     }
@@ -269,7 +269,7 @@ fn a_burst_of_cold_connections_has_all_its_outcomes() {
         let events = &trial.account.measured;
         assert!(events.due > 3000, "{events:?}");
         assert_eq!(events.due, events.acknowledged, "{}: {:?}", trial.label, trial.account.faults);
-        each_connection_shook_hands(&trial, 0);
+        each_connection_has_a_handshake(&trial, 0);
         let found = handshakes(&trial);
         assert!(found.full == 2000 && found.resumed > 1000, "{}: {found:?}", trial.label);
     }
@@ -313,7 +313,7 @@ fn described_publishers_deliver_over_tls() {
                 "{:?}",
                 trial.account.faults
             );
-            each_connection_shook_hands(&trial, d.connections);
+            each_connection_has_a_handshake(&trial, d.connections);
         }
     }
     let bench = Bench::new();

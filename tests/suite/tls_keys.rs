@@ -1,7 +1,7 @@
 //! The keys of a run: nobody else can read them, they are gone when pushbench is gone however it went, and
 //! nothing that is stored or shown has them.
 
-use crate::common::{Bench, ended, eventually, short, signal};
+use crate::common::{Bench, ended, eventually, short, signal, turn};
 use rustix::process::Signal;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -86,5 +86,28 @@ fn what_is_stored_and_shown_has_no_key() {
     }
     assert!(shown.len() > 15, "{}", shown.len());
     assert!(shown.iter().all(|text| !text.contains(SECRET)));
+    bench.nothing_left();
+}
+
+/// Both sides of a gate are handed the files, and their connections are over TLS.
+#[test]
+fn a_gate_hands_its_commands_the_keys() {
+    let _turn = turn::measuring();
+    let bench = Bench::new();
+    let command = "pushbench serve webhook+tls --listen 127.0.0.1:{port} --cert {cert} --key {key}";
+    let sides = ["gate", "--base", command, "--candidate", "builtin", "--blocks", "8"];
+    let load = ["load.duration=100ms", "load.warmup=20ms", "load.rate=200", "connections.count=4"];
+    let load = load.iter().flat_map(|setting| ["--set", *setting]);
+    let more = ["--transport", "webhook+tls", "--out", "g"];
+    bench.run(&sides.into_iter().chain(load).chain(more).collect::<Vec<_>>());
+    let trials = std::fs::read_to_string(bench.path("g/stage-1/trials.jsonl")).unwrap();
+    let mut arms = std::collections::BTreeSet::new();
+    for line in trials.lines() {
+        let trial: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(trial["handshakes"]["full"], trial["connections"], "{line}");
+        arms.insert(trial["label"].as_str().unwrap().to_owned());
+    }
+    let expected = ["webhook+tls@base", "webhook+tls@candidate", "webhook+tls@null"];
+    assert!(arms.iter().eq(expected.iter()), "{arms:?}");
     bench.nothing_left();
 }

@@ -84,7 +84,7 @@ pub(super) fn subscribers(
         max_polling_delay: trial_arm.max_polling_delay(),
         restarts: group.restart_after.is_some(),
         token: publisher.token.clone(),
-        sender: publisher.deliveries.clone(),
+        verifier: publisher.deliveries.clone(),
     }))
 }
 

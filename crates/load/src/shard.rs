@@ -207,7 +207,7 @@ async fn run_arms(job: &BlockJob, context: &ShardContext) -> io::Result<Vec<ArmO
     for (i, arm) in job.arms.iter().enumerate() {
         let connected = tokio::select! {
             connected = connect(job, arm, context, &worked) => connected,
-            ended = called_off(context, arm.connect_limit()) => match ended? {
+            ended = connect_deadline(context, arm.connect_limit()) => match ended? {
                 Some(why) => Err(why),
                 None => return Ok(Vec::new()),
             },
@@ -233,7 +233,7 @@ async fn run_arms(job: &BlockJob, context: &ShardContext) -> io::Result<Vec<ArmO
 
 /// Ready when the connections of an arm need not be waited for any longer: with a reason where the target has not
 /// let all of them open in time, with none where the block was called off.
-async fn called_off(context: &ShardContext, limit: Duration) -> io::Result<Option<String>> {
+async fn connect_deadline(context: &ShardContext, limit: Duration) -> io::Result<Option<String>> {
     let (timer, began) = (Timer::new()?, clock::now());
     while !context.stop.load(Ordering::Relaxed) {
         let now = clock::now();
@@ -353,7 +353,8 @@ impl ConnectionSlots<'_> {
             // They share one.
             return std::iter::repeat_n(Rc::new(self.connect_config.clone()), self.count).collect();
         };
-        let own = |_| ConnectConfig { tls: Some(tls.of_its_own()), ..self.connect_config.clone() };
+        let own =
+            |_| ConnectConfig { tls: Some(tls.with_own_sessions()), ..self.connect_config.clone() };
         (0..self.count).map(own).map(Rc::new).collect()
     }
 

@@ -5,7 +5,7 @@ use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use pushbench_core::transport::Carrier;
 use pushbench_host::console;
-use pushbench_wire::signing::{Fields, SigningKey, Unverified, opened, same};
+use pushbench_wire::signing::{Fields, SigningKey, Unverified, constant_time_eq, opened};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -61,7 +61,7 @@ impl Authentication {
     pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let Some(bearer) = &self.bearer else { return Ok(()) };
         match headers.get(AUTHORIZATION) {
-            Some(value) if same(value.as_bytes(), bearer.as_bytes()) => {
+            Some(value) if constant_time_eq(value.as_bytes(), bearer.as_bytes()) => {
                 if self.key.is_none() {
                     self.count(Outcome::Verified);
                 }

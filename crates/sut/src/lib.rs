@@ -26,6 +26,7 @@ mod request_keys;
 pub mod run_keys;
 pub mod secret_text;
 pub mod setup;
+mod startup_diagnostics;
 mod subscriber_urls;
 mod supervised;
 pub mod supervisor;

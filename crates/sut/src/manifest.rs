@@ -175,7 +175,7 @@ impl Manifest {
     /// Whether its program is handed the certificate to trust at the driver's own listeners: then these are over
     /// TLS, too.
     pub fn trusts_the_driver(&self) -> bool {
-        self.tls.is_some() && self.handed().any(|word| word.contains(CA))
+        self.tls.is_some() && self.program_inputs().any(|word| word.contains(CA))
     }
 
     /// The driver's end of connections that the target opens; nothing without TLS.
@@ -194,7 +194,7 @@ impl Manifest {
     }
 
     /// What its program is started with.
-    fn handed(&self) -> impl Iterator<Item = &String> {
+    pub(super) fn program_inputs(&self) -> impl Iterator<Item = &String> {
         self.command.iter().flatten().chain(self.env.iter().map(|(_, value)| value))
     }
 
@@ -212,7 +212,7 @@ impl Manifest {
     /// # Errors
     /// They cannot be made.
     pub fn run_keys(&self) -> Result<Option<Arc<RunKeys>>> {
-        let named = self.handed().any(|word| run_keys::are_named_in(word));
+        let named = self.program_inputs().any(|word| run_keys::are_named_in(word));
         let settings = self.tls.as_ref().map(|tls| tls.settings).unwrap_or_default();
         let trusted = self.tls.as_ref().is_some_and(|tls| tls.ca.is_none());
         (named || trusted).then(|| run_keys::of(settings.key)).transpose()

@@ -2,6 +2,7 @@
 
 use crate::manifest::{Manifest, PORT, Ready, SELF};
 use crate::run_keys::RunKeys;
+use crate::startup_diagnostics::{cannot_execute, last_lines, manual_command, never_ready};
 use crate::supervised::{CommandSpec, Supervised};
 use crate::{hello_requests, listening, port, program, ready, setup, subscriber_urls, tls};
 use pushbench_core::error::{Error, Result};
@@ -43,7 +44,7 @@ pub struct Running {
     tls: Option<ClientTls>,
     port: u16,
     /// The addresses that the host of its url has.
-    addresses: Vec<SocketAddr>,
+    pub(super) addresses: Vec<SocketAddr>,
     /// The port of its subscribers, if it received their addresses at its start; otherwise 0.
     subscriber_port: u16,
     /// What it wants of requests and handshakes, with what `hello` has captured.
@@ -258,7 +259,7 @@ pub(super) fn client_tls(
         return Ok(None);
     };
     let ca = tls.ca.as_ref().or(keys.map(|keys| &keys.certificates.ca));
-    let ca = ca.ok_or_else(|| io::Error::other("nobody is trusted to sign its certificate"))?;
+    let ca = ca.ok_or_else(|| io::Error::other("no trusted certificate is configured: add ca"))?;
     let name = tls.server_name.as_ref().unwrap_or(&endpoint.host);
     ClientTls::new(ca, name, endpoint.scheme, tls.settings.resumption).map(Some)
 }
@@ -313,65 +314,6 @@ fn running_already(
             })
         }
         None => Err("no server accepts connections there: start the server first".to_owned()),
-    }
-}
-
-fn cannot_execute(manifest: &Manifest, why: &str) -> Error {
-    let program = manifest.command.as_ref().and_then(|c| c.first()).map_or("", String::as_str);
-    Error::target(format!(
-        "target {}: cannot execute \"{program}\": {why}; check its command: {}",
-        manifest.name,
-        manual_command(manifest)
-    ))
-}
-
-fn never_ready(manifest: &Manifest, running: &Running) -> Error {
-    let places: Vec<String> = running.addresses.iter().map(SocketAddr::to_string).collect();
-    let places = places.join(" or ");
-    let waited_for = match &manifest.ready {
-        Ready::Tcp => format!("no server accepts connections at {places}"),
-        Ready::Http(path) => format!("GET {path} at {places} is not answered with 2xx"),
-        Ready::Line(text) => format!("it did not print \"{text}\""),
-    };
-    Error::target(format!(
-        "target {} was not ready after {}: {waited_for}{}{}\ncheck ready and {{port}} in its \
-         description, or raise ready_timeout",
-        manifest.name,
-        pushbench_core::units::nanos_text(manifest.ready_timeout.as_nanos() as f64),
-        actual_address(running),
-        last_lines(&running.output_tail())
-    ))
-}
-
-/// Its actual address if that differs from the expected one.
-fn actual_address(running: &Running) -> String {
-    match running.listens_elsewhere() {
-        Some(place) => format!("; it listens on {place} instead"),
-        None if listening::addresses(&running.pids()).is_empty() => {
-            "; it does not listen on any port".to_owned()
-        }
-        None => String::new(),
-    }
-}
-
-fn last_lines(tail: &str) -> String {
-    match tail.trim() {
-        "" => "; it printed nothing".to_owned(),
-        tail => format!("; its last lines:\n  {}", tail.replace('\n', "\n  ")),
-    }
-}
-
-/// What a person types to see the failure.
-fn manual_command(manifest: &Manifest) -> String {
-    let line = manifest.command_line().replace("'{port}'", "8080").replace(PORT, "8080");
-    // Other variables may be secrets.
-    let variables = manifest.env.iter().filter(|(_, value)| value.contains(PORT));
-    let env: Vec<String> =
-        variables.map(|(name, value)| format!("{name}={} ", value.replace(PORT, "8080"))).collect();
-    let line = format!("{}{line}", env.concat());
-    match setup::folder(manifest) {
-        Ok(Some(folder)) => format!("cd {} && {line}", folder.display()),
-        _ => line,
     }
 }
 

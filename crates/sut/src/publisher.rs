@@ -19,8 +19,8 @@ use pushbench_core::publishing::{
 use pushbench_core::record::fanout::PublisherStatus;
 use pushbench_core::transport::Transport;
 use pushbench_core::wording::Wording;
+use pushbench_wire::delivery_verifier::DeliveryVerifier;
 use pushbench_wire::endpoint::{Endpoint, Resolved, Scheme};
-use pushbench_wire::sender::Sender;
 use std::io::Read as _;
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,7 @@ pub struct Publisher {
     /// The run's token.
     pub token: String,
     /// Who its deliveries come from.
-    pub deliveries: Sender,
+    pub deliveries: DeliveryVerifier,
 }
 
 /// How subscribers get its events.
@@ -180,7 +180,7 @@ impl Manifest {
             acknowledges: true,
             status: Some(STATUS.to_owned()),
             token: token.to_owned(),
-            deliveries: Sender::default(),
+            deliveries: DeliveryVerifier::default(),
         });
         self
     }
@@ -265,7 +265,7 @@ pub fn find(spec: &ArmSpec, allow_hosts: &[String], options: &PublishOptions) ->
         acknowledges,
         status: publishing.status,
         token: options.token.clone(),
-        deliveries: Sender::default(),
+        deliveries: DeliveryVerifier::default(),
     });
     Ok(manifest)
 }

@@ -3,6 +3,7 @@
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
+pub mod delivery_verifier;
 pub mod endpoint;
 pub mod fault;
 pub mod hello;
@@ -13,7 +14,7 @@ pub mod messages;
 pub mod request_options;
 pub mod response_body;
 pub mod response_diagnostics;
-pub mod sender;
+
 pub mod shared_buffers;
 pub mod signing;
 pub mod sse;

@@ -159,7 +159,7 @@ impl SigningKey {
         let expected = self.signature(id.as_bytes(), timestamp.as_bytes(), event);
         // There are several while a key is replaced.
         let mut signatures = signatures.split(' ').filter_map(|s| s.strip_prefix(VERSION));
-        match signatures.any(|signature| same(signature.as_bytes(), &expected)) {
+        match signatures.any(|signature| constant_time_eq(signature.as_bytes(), &expected)) {
             true => Ok(()),
             false => Err(Unverified::Wrong),
         }
@@ -167,7 +167,7 @@ impl SigningKey {
 }
 
 /// Whether two texts are the same; the time it takes depends on their lengths alone.
-pub fn same(a: &[u8], b: &[u8]) -> bool {
+pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     let differ = a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b));
     a.len() == b.len() && black_box(differ) == 0
 }

@@ -86,7 +86,7 @@ impl ClientTls {
     /// The same with sessions of its own: by default clients of a server share 8 tickets, so that only a few of
     /// many connections could resume.
     #[must_use]
-    pub fn of_its_own(&self) -> ClientTls {
+    pub fn with_own_sessions(&self) -> ClientTls {
         let mut config = ClientConfig::clone(self.connector.config());
         config.resumption = sessions(self.resumption);
         ClientTls { connector: Arc::new(config).into(), ..self.clone() }
@@ -106,7 +106,7 @@ impl ClientTls {
     /// # Errors
     /// The connection cannot be set up; the handshake is a part of the first write.
     pub fn blocking(&self, socket: std::net::TcpStream) -> io::Result<impl io::Read + io::Write> {
-        let config = self.of_its_own().connector.config().clone();
+        let config = self.with_own_sessions().connector.config().clone();
         let client = ClientConnection::new(config, self.name.clone()).map_err(io::Error::other)?;
         Ok(StreamOwned::new(client, socket))
     }

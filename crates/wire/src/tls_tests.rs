@@ -47,7 +47,7 @@ fn block<T>(work: impl Future<Output = T>) -> T {
 fn a_slot_resumes_its_own_session_and_no_other() {
     for kind in [KeyKind::P256, KeyKind::Rsa2048] {
         let (client, server) = ends(kind, "127.0.0.1", true);
-        let slots: Vec<_> = (0..64).map(|_| client.of_its_own()).collect();
+        let slots: Vec<_> = (0..64).map(|_| client.with_own_sessions()).collect();
         for resumed in [false, true, true] {
             for slot in &slots {
                 let (asked, served) = block(once(slot, &server)).unwrap();

@@ -22,10 +22,10 @@ use pushbench_core::schedule::turnover::{Leaves, Pauses};
 use pushbench_core::transport::Transport;
 use pushbench_core::wording::Wording;
 use pushbench_host::{arrival, clock};
+use pushbench_wire::delivery_verifier::DeliveryVerifier;
 use pushbench_wire::endpoint::{Endpoint, Resolved};
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
-use pushbench_wire::sender::Sender;
 use pushbench_wire::tls::{ClientTls, ServerTls};
 use std::future::{poll_fn, ready};
 use std::net::{Ipv4Addr, UdpSocket};
@@ -53,7 +53,7 @@ pub struct SubscribeConfig {
     /// The run's token by itself, for what has no headers.
     pub token: String,
     /// Who deliveries come from.
-    pub sender: Sender,
+    pub verifier: DeliveryVerifier,
     /// Where an event carries its id.
     pub matched: Matched,
     /// How many there are, what they want, how they behave.
@@ -89,7 +89,7 @@ impl SubscribeConfig {
 
     /// The event in a message; `None` where its signature is refused.
     fn opened<'a>(&self, message: &'a [u8]) -> Option<&'a [u8]> {
-        let Some(key) = &self.sender.signing else { return Some(message) };
+        let Some(key) = &self.verifier.signing else { return Some(message) };
         key.open(message).map_err(|why| self.refused(&why.to_string())).ok()
     }
 
@@ -238,7 +238,7 @@ pub struct SubscribersJob {
     /// The run's token.
     pub token: String,
     /// Who deliveries come from.
-    pub sender: Sender,
+    pub verifier: DeliveryVerifier,
 }
 
 impl SubscribersJob {
@@ -255,14 +255,14 @@ impl SubscribersJob {
             Transport::Webhook => 1,
             _ => self.settings.count,
         };
-        let tls = self.tls.iter().flat_map(|tls| (0..connect).map(|_| tls.of_its_own()));
+        let tls = self.tls.iter().flat_map(|tls| (0..connect).map(|_| tls.with_own_sessions()));
         Rc::new(SubscribeConfig {
             subscribe: self.address.clone(),
             tls: tls.collect(),
             listener_tls: arm.listener_tls.clone(),
             request_options: arm.request_options.clone(),
             token: self.token.clone(),
-            sender: self.sender.clone(),
+            verifier: self.verifier.clone(),
             matched: self.matched.clone(),
             settings: self.settings.clone(),
             acknowledgement: self.acknowledgement.clone(),

@@ -2,4 +2,5 @@
 
 pub mod callback;
 pub mod client;
+mod prepared_request;
 pub mod subscriber;

@@ -352,7 +352,7 @@ fn receive_request(
     if !subscribe_config.ledger.has_subscriber(number) {
         return None;
     }
-    if let Err(why) = subscribe_config.sender.check(request.head, &request.body) {
+    if let Err(why) = subscribe_config.verifier.check(request.head, &request.body) {
         subscribe_config.refused(&why);
         subscribe_config.ledger.receive(number, None, read_times.delivery());
         return Some(Received::Refused(why));

@@ -10,7 +10,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use pushbench_core::event::Event;
 use pushbench_core::record::fanout::PublisherStatus;
 use pushbench_core::transport::Transport;
-use pushbench_wire::signing::same;
+use pushbench_wire::signing::constant_time_eq;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Semaphore;
@@ -46,7 +46,7 @@ impl Hub {
 
     /// Compares the token in constant time.
     pub(crate) fn is_token(&self, token: &str) -> bool {
-        same(token.as_bytes(), self.token.as_bytes())
+        constant_time_eq(token.as_bytes(), self.token.as_bytes())
     }
 
     /// The first of these types that this publisher does not know.

@@ -55,7 +55,7 @@ pub struct Options {
     /// How often each subscriber that holds a connection is pinged, where the protocol has pings. One
     /// that has not answered by the next ping is gone.
     pub ping: Option<Duration>,
-    /// Whom a webhook's publisher trusts at addresses over TLS.
+    /// The certificates that a webhook publisher trusts at https addresses.
     pub tls: Option<ClientTls>,
     /// Signs each event, once for all subscribers.
     pub signing: Option<SigningKey>,

@@ -93,7 +93,7 @@ impl Destination {
         let endpoint = Endpoint::parse_as(Scheme::Http, url).map_err(bad)?;
         let tls = match (endpoint.scheme.is_tls(), tls) {
             (false, _) => None,
-            (true, Some(tls)) => Some(tls.of_its_own()),
+            (true, Some(tls)) => Some(tls.with_own_sessions()),
             (true, None) => {
                 let why = "this server trusts no certificate: start it with --ca FILE, or use http";
                 return Err(bad(why.to_owned()));

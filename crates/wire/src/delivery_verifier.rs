@@ -6,14 +6,14 @@ use hyper::header::AUTHORIZATION;
 
 /// How subscribers know who sent a delivery.
 #[derive(Debug, Clone, Default)]
-pub struct Sender {
+pub struct DeliveryVerifier {
     /// What `Authorization` says in a webhook's delivery.
     pub bearer: Option<String>,
     /// The key of its signatures.
     pub signing: Option<SigningKey>,
 }
 
-impl Sender {
+impl DeliveryVerifier {
     /// Whether a webhook's delivery with this head comes from it; else why not.
     #[inline]
     pub fn check(&self, head: &[u8], event: &[u8]) -> Result<(), String> {
@@ -26,7 +26,7 @@ impl Sender {
     fn check_head(&self, head: &[u8], event: &[u8]) -> Result<(), String> {
         if let Some(bearer) = &self.bearer {
             match signing::field(head, AUTHORIZATION.as_str()) {
-                Some(given) if signing::same(given.as_bytes(), bearer.as_bytes()) => {}
+                Some(given) if signing::constant_time_eq(given.as_bytes(), bearer.as_bytes()) => {}
                 Some(_) => return Err("the token is wrong".to_owned()),
                 None => return Err("the token is missing".to_owned()),
             }
@@ -50,8 +50,10 @@ mod tests {
         };
         let token = |token: &str| ("Authorization", format!("Bearer {token}"));
         let signed = |secret| key(secret).fields("7", b"{}").to_vec();
-        let sender =
-            Sender { bearer: Some("Bearer a-token".to_owned()), signing: Some(key("a secret")) };
+        let sender = DeliveryVerifier {
+            bearer: Some("Bearer a-token".to_owned()),
+            signing: Some(key("a secret")),
+        };
         let both = |secret, given| [signed(secret), vec![token(given)]].concat();
         assert_eq!(sender.check(&head(&both("a secret", "a-token")), b"{}"), Ok(()));
         for (fields, event, why) in [
@@ -64,6 +66,6 @@ mod tests {
             let refused = sender.check(&head(&fields), event).unwrap_err();
             assert!(refused.contains(why), "{refused}");
         }
-        assert_eq!(Sender::default().check(&head(&[]), b"{}"), Ok(()));
+        assert_eq!(DeliveryVerifier::default().check(&head(&[]), b"{}"), Ok(()));
     }
 }

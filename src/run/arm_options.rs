@@ -1,0 +1,187 @@
+//! The options of an arm: which go together and where each has a meaning, and what authentication adds to a target.
+
+use pushbench_core::arm::{ArmOption, ArmSpec, BEARER_VARIABLE, SECRET_VARIABLE};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::transport::Transport;
+use pushbench_host::secrets;
+use pushbench_sut::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, OWN_FILE};
+use pushbench_sut::publisher;
+use pushbench_wire::signing::SigningKey;
+
+/// Refuses options that have no meaning on an arm, alone or together.
+pub(super) fn check_options(
+    name: &str,
+    spec: &ArmSpec,
+    manifest: &Manifest,
+    builtin: &BuiltinOptions,
+) -> Result<()> {
+    for option in spec.options.iter() {
+        match option {
+            ArmOption::Callback => check_callback(name, spec, manifest, builtin)?,
+            ArmOption::Stuck => check_stuck(name, spec, builtin)?,
+            ArmOption::Tls if manifest.tls.is_some() => {}
+            ArmOption::Token | ArmOption::Signed => {
+                check_authentication(name, spec, manifest, builtin, option)?;
+            }
+            ArmOption::Tls => {
+                let plain = spec.without(option);
+                return Err(Error::usage(format!(
+                    "--arm {name}: +{} is not available there: write --arm {plain}",
+                    option.name()
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Who authenticates needs something to show, and somebody who checks it.
+fn check_authentication(
+    name: &str,
+    spec: &ArmSpec,
+    manifest: &Manifest,
+    builtin: &BuiltinOptions,
+    option: ArmOption,
+) -> Result<()> {
+    let (target, transport) = (&spec.target, spec.transport.name());
+    let table = format!("[target.{target}.{transport}]");
+    let plain = spec.without(option);
+    let why = if spec.has(ArmOption::Callback) {
+        format!(
+            "answers by callback are not authenticated: write --arm {}, whose answers come in the response, or \
+             --arm {}",
+            spec.without(ArmOption::Callback),
+            spec.without(ArmOption::Token).without(ArmOption::Signed)
+        )
+    } else if option == ArmOption::Token && spec.transport == Transport::Tcp {
+        format!(
+            "tcp has no headers for a token: write --arm tcp+signed@{BUILTIN}, or --arm websocket+token@{BUILTIN}"
+        )
+    } else if option == ArmOption::Token
+        && builtin.publish.is_some()
+        && spec.transport != Transport::Webhook
+    {
+        format!(
+            "subscribers over {transport} present the token of the run in any case: write --arm {plain}, or --arm \
+             webhook+token@{BUILTIN}"
+        )
+    } else if [BUILTIN, BUILTIN_CLOSE].contains(&target.as_str()) {
+        return Ok(());
+    } else if builtin.publish.is_some() {
+        format!("only the built-in publisher authenticates its deliveries: write --arm {plain}")
+    } else if option == ArmOption::Token {
+        format!(
+            "the token of {target} stands in its description: write --arm {plain}, and in {table} headers = \
+             {{ Authorization = \"Bearer ${{NAME}}\" }}"
+        )
+    } else if manifest.secret.is_none() {
+        format!(
+            "its key is not known: write secret = \"${{NAME}}\" in {table} of {OWN_FILE}, or --arm {plain}"
+        )
+    } else if manifest.request_options.wrap.is_some() {
+        format!(
+            "its messages are wrapped already: remove wrap from {table}, or write --arm {plain}"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::usage(format!("--arm {name}: +{}: {why}", option.name())))
+}
+
+/// What its sender authenticates with: in requests or messages of the driver, and in the environment of the
+/// built-in server.
+pub(super) fn authenticate(spec: &ArmSpec, manifest: &mut Manifest) -> Result<()> {
+    if spec.has(ArmOption::Token) {
+        let token = new_secret(BEARER_VARIABLE, manifest)?;
+        match &mut manifest.publisher {
+            Some(publisher) => publisher.deliveries.bearer = Some(format!("Bearer {token}")),
+            None => manifest.add_token(&token),
+        }
+    }
+    if spec.has(ArmOption::Signed) {
+        let secret = match manifest.secret.clone() {
+            Some(own) => own,
+            None => new_secret(SECRET_VARIABLE, manifest)?,
+        };
+        let key = SigningKey::parse(&secret).map_err(Error::harness)?;
+        if let Some(publisher) = &mut manifest.publisher {
+            publisher.deliveries.signing = Some(key);
+            return Ok(());
+        }
+        let carrier = spec.transport.carrier_to(false);
+        manifest.request_options =
+            std::mem::take(&mut manifest.request_options).signed(key, carrier);
+    }
+    Ok(())
+}
+
+/// A secret of this run, which the program reads from a variable.
+fn new_secret(variable: &str, manifest: &mut Manifest) -> Result<String> {
+    let secret = publisher::new_token()?;
+    secrets::register(variable, &secret);
+    manifest.env.push((variable.to_owned(), secret.clone()));
+    Ok(secret)
+}
+
+/// A target that is reached over TLS delivers and answers over TLS, and must trust who takes it.
+pub(super) fn check_listener(name: &str, spec: &ArmSpec, manifest: &Manifest) -> Result<()> {
+    let connects = spec.transport == Transport::Webhook
+        && (manifest.publisher.is_some() || spec.has(ArmOption::Callback));
+    if !connects || manifest.tls.is_none() || manifest.trusts_the_driver() {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "--arm {name}: {0} is reached over TLS, so that it POSTs over TLS, too, and nothing hands it the certificate to \
+         trust: write {{ca}} in its command or env, a file of this run, for example env = {{ SSL_CERT_FILE = \
+         \"{{ca}}\" }}; a server that is already running cannot be handed it: write the command that starts it, or \
+         --arm {1}",
+        manifest.name,
+        ArmSpec { target: BUILTIN.to_owned(), ..spec.clone() }
+    )))
+}
+
+/// Who is stuck must be subscribed to something.
+fn check_stuck(name: &str, spec: &ArmSpec, builtin: &BuiltinOptions) -> Result<()> {
+    let plain = spec.without(ArmOption::Stuck);
+    match builtin.publish {
+        Some(_) => Ok(()),
+        None => Err(Error::usage(format!(
+            "--arm {name}: it adds a stuck subscriber, but this scenario has no subscribers: write pushbench run \
+             fanout --arm {plain} --arm {name}, or --arm {plain}"
+        ))),
+    }
+}
+
+/// A callback is a webhook, it answers a question, and its answer names it.
+fn check_callback(
+    name: &str,
+    spec: &ArmSpec,
+    manifest: &Manifest,
+    builtin: &BuiltinOptions,
+) -> Result<()> {
+    let target = &manifest.name;
+    let transport = spec.transport;
+    let plain = transport.name();
+    let called_back = format!("--arm webhook+{}@{target}", ArmOption::Callback.name());
+    let why = if builtin.answer.is_none() {
+        format!(
+            "a callback answers a question, but this scenario sends none: write pushbench run duplex \
+             {called_back}, or --arm {plain}@{target}"
+        )
+    } else if transport != Transport::Webhook {
+        format!("a callback is a webhook: write {called_back}")
+    } else if !manifest.match_left_out && !manifest.matched().tells_ids() {
+        nameless_answers(target)
+    } else {
+        return Ok(());
+    };
+    Err(Error::usage(format!("--arm {name}: {why}")))
+}
+
+/// Why answers of this target are no callbacks.
+pub(super) fn nameless_answers(target: &str) -> String {
+    format!(
+        "a callback is matched to its question by id, but answers of {target} are matched by order: write \
+         match = \"id\" in its description if they contain the id, or --arm webhook@{target}"
+    )
+}
