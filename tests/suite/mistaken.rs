@@ -16,7 +16,11 @@ fn list_run_verify_and_gate_refuse_the_same_targets_at_the_same_place() {
     let cases = [
         (format!("{MINE}url = \"https://127.0.0.1:1/\""), "3:7", "which certificate to trust"),
         (format!("{MINE}url = \"http://127.0.0.1:99999/\""), "3:7", "write 1 to 65535"),
-        (format!("{MINE}url = \"ftp://127.0.0.1/\""), "3:7", "use http, ws or tcp"),
+        (
+            format!("{MINE}url = \"ftp://127.0.0.1/\""),
+            "3:7",
+            "use http, https, ws, wss, tcp or tls",
+        ),
         (format!("{MINE}url = \"hello\""), "3:7", "write http://HOST:PORT/PATH"),
         (format!("{MINE}url = \"http://127.0.0.1:1/a\\nb\""), "3:7", "%0A"),
         (format!("{MINE}url = \"http://127.0.0.1:1/a<b\""), "3:7", "%3C"),

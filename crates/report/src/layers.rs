@@ -5,9 +5,8 @@ use pushbench_analysis::compare::{LayerCost, Point};
 use std::collections::BTreeSet;
 
 /// The metrics that have a column, where they are judged.
-const SHOWN: [&str; 8] = [
+const SHOWN: [&str; 7] = [
     "response.p50",
-    "response.p99",
     "throughput",
     "delivery.p50",
     "target_usage.cpu_ns_per_event",
