@@ -158,7 +158,9 @@ fn arms(
     given: Option<&Given>,
 ) -> Result<Vec<Arm>> {
     let arms = header.points.first().map(|p| &p.arms[..]).unwrap_or_default();
-    let names: Vec<String> = arms.iter().map(|a| format!("{}@{}", a.transport, a.target)).collect();
+    // A repeated arm is numbered.
+    let name = |arm: &ArmHeader| arm.label.split('#').next().unwrap_or_default().to_owned();
+    let names: Vec<String> = arms.iter().map(name).collect();
     for (name, arm) in names.iter().zip(arms) {
         // One by one, so that the message can say what the stored run did.
         arms::find(std::slice::from_ref(name), builtin, &args.allow_host, given)

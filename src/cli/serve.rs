@@ -8,7 +8,6 @@ use pushbench_core::scenario::payload::{LEAST_ANSWER, MAX_BYTES};
 use pushbench_core::transport::{CARRIERS, Carrier, Transport};
 use pushbench_core::units;
 use pushbench_host::input;
-use pushbench_host::results_store::write_atomically;
 use pushbench_host::{console, secrets};
 use pushbench_server::authentication::Authentication;
 use pushbench_server::handler::Handler;
@@ -35,7 +34,7 @@ pub struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: String,
-    /// With +tls: PEM file of its certificate; one is made when left out
+    /// With +tls: PEM file of its certificate; --cert-out has one made instead
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
     /// With +tls: PEM file of the certificate's private key
@@ -141,13 +140,14 @@ pub fn run(args: &Args) -> Result<()> {
         }
         (false, None) => return Err(takes_nothing(transport)),
     };
-    let tls = tls(&spec, args, listen.ip())?;
+    let (tls, ca) = tls(&spec, args, listen.ip())?.unzip();
+    let ca_out = args.cert_out.clone().zip(ca.flatten());
     pushbench_host::descriptors::raise_descriptors();
-    serve(&ServeOptions { listen, threads: usize::from(args.threads), tls, work })
+    serve(&ServeOptions { listen, threads: usize::from(args.threads), tls, ca_out, work })
 }
 
-/// The server's end of TLS, where the arm has it.
-fn tls(spec: &ArmSpec, args: &Args, listen: IpAddr) -> Result<Option<ServerTls>> {
+/// The server's end of TLS, where the arm has it, and the certificate of the authority if it was made.
+fn tls(spec: &ArmSpec, args: &Args, listen: IpAddr) -> Result<Option<(ServerTls, Option<String>)>> {
     let given = [("--cert", &args.cert), ("--key", &args.key), ("--cert-out", &args.cert_out)];
     if !spec.has(ArmOption::Tls) {
         return match given.into_iter().find(|(_, value)| value.is_some()) {
@@ -160,15 +160,28 @@ fn tls(spec: &ArmSpec, args: &Args, listen: IpAddr) -> Result<Option<ServerTls>>
     }
     let made = |e| Error::harness(format!("cannot make a certificate: {e}"));
     let (Some(cert), Some(key)) = (&args.cert, &args.key) else {
+        let Some(path) = &args.cert_out else {
+            return Err(Error::usage(format!(
+                "serve {0}: its clients need a certificate to trust: write pushbench serve {0} --cert-out ca.pem, or \
+                 --cert FILE --key FILE",
+                args.arm
+            )));
+        };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(Error::usage(format!(
+                "--cert-out {}: there is no directory {}",
+                path.display(),
+                folder.display()
+            )));
+        }
         let certificates =
             Certificates::make(KeyKind::P256, &[listen.to_string()]).map_err(made)?;
-        if let Some(path) = &args.cert_out {
-            write_atomically(path, certificates.ca.as_bytes())?;
-        }
-        return ServerTls::new(&certificates.cert, &certificates.key).map(Some).map_err(made);
+        let own = ServerTls::new(&certificates.cert, &certificates.key).map_err(made)?;
+        return Ok(Some((own, Some(certificates.ca))));
     };
     let (cert_text, key_text) = (text("--cert", cert)?, text("--key", key)?);
-    ServerTls::new(&cert_text, &key_text).map(Some).map_err(|e| {
+    ServerTls::new(&cert_text, &key_text).map(|own| Some((own, None))).map_err(|e| {
         Error::usage(format!(
             "--cert {} --key {}: {e}: name PEM files of a certificate chain and of its private key",
             cert.display(),
@@ -186,9 +199,10 @@ fn text(option: &str, path: &Path) -> Result<String> {
 fn trusted(ca: &Path, args: &Args, transport: Transport) -> Result<ClientTls> {
     if transport != Transport::Webhook || !args.publisher && args.duplex.is_none() {
         return Err(Error::usage(format!(
-            "--ca {}: this server connects to nobody: leave it out, or write pushbench serve webhook --publisher, or \
-             serve webhook --duplex 64",
-            ca.display()
+            "--ca {}: this server connects to nobody: leave it out, or write pushbench serve {1} --publisher, or \
+             serve {1} --duplex 64",
+            ca.display(),
+            args.arm
         )));
     }
     let client = ClientTls::new(&text("--ca", ca)?, "localhost", Scheme::Https, true);

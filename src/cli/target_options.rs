@@ -20,7 +20,7 @@ pub struct TargetOptions {
     #[arg(long, value_name = "CMD")]
     command: Option<String>,
     /// For https and wss: PEM certificates to trust, the server's own or that of the authority that issued it;
-    /// with {cert} in the command that of this run
+    /// with {cert} in the command it is not needed
     #[arg(long, value_name = "FILE")]
     ca: Option<String>,
     /// For https and wss: the name in the server's certificate, where it is not the host of the URL

@@ -4,6 +4,7 @@ use pushbench_core::arm::{ArmOption, ArmSpec, BEARER_VARIABLE, SECRET_VARIABLE};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::transport::Transport;
 use pushbench_host::secrets;
+use pushbench_sut::given::GIVEN;
 use pushbench_sut::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, OWN_FILE};
 use pushbench_sut::publisher;
 use pushbench_wire::signing::SigningKey;
@@ -74,6 +75,13 @@ fn check_authentication(
             "the token of {target} stands in its description: write --arm {plain}, and in {table} headers = \
              {{ Authorization = \"Bearer ${{NAME}}\" }}"
         )
+    } else if manifest.secret.is_none() && target == GIVEN {
+        format!(
+            "its key is not known: leave --webhook, --websocket and --command out, describe the server as {table} in \
+             {OWN_FILE} with secret = \"${{NAME}}\" (pushbench init writes an example), or write --arm {plain}"
+        )
+    } else if manifest.secret.is_none() && manifest.is_shipped() {
+        format!("the shipped {target} does not verify signatures: write --arm {plain}")
     } else if manifest.secret.is_none() {
         format!(
             "its key is not known: write secret = \"${{NAME}}\" in {table} of {OWN_FILE}, or --arm {plain}"

@@ -4,7 +4,7 @@ use crate::verify::probe_connection::{ProbeConnection, ProbeTarget, WriteMode};
 use crate::verify::{tcp, webhook, websocket};
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use pushbench_core::event::Matching;
-use pushbench_core::record::findings::{Aspect, Finding};
+use pushbench_core::record::findings::{Aspect, Finding, NOT_DEMANDED};
 use pushbench_core::transport::Carrier;
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::signing::SigningKey;
@@ -36,7 +36,7 @@ pub(super) fn authentication(target: &ProbeTarget<'_>, how: &str) -> Finding {
         // A target that takes nothing any more has not refused a sender.
         true if !is_taken(target.request_options) => Finding::declared(Aspect::Authentication, how),
         true => Finding::tested(Aspect::Authentication, how),
-        false => Finding::tested(Aspect::Authentication, "not demanded")
+        false => Finding::tested(Aspect::Authentication, NOT_DEMANDED)
             .with(format!("it acknowledged an event with {}", taken.join(", with "))),
     }
 }

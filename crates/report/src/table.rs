@@ -130,7 +130,7 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
 /// The rows of TLS handshakes, where an arm has any.
 fn handshakes(arms: &[ArmFigures]) -> &'static [fanout::Line] {
     const LINES: [fanout::Line; 2] = [
-        ("TLS handshakes full + resumed", "", |a| {
+        ("TLS handshakes of all blocks full + resumed", "", |a| {
             let counts = |h: &HandshakeFigures| format!("{} + {}", h.full, h.resumed);
             a.connections.handshakes.as_ref().map_or(NONE.into(), counts)
         }),

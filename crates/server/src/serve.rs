@@ -10,6 +10,7 @@ use pushbench_core::arm::ArmOption;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::effective_config::{EffectiveConfig, LISTENING};
 use pushbench_core::transport::Carrier;
+use pushbench_host::results_store::write_atomically;
 use pushbench_host::{console, tcp_info};
 use pushbench_wire::libraries;
 use pushbench_wire::stream::Stream;
@@ -17,6 +18,7 @@ use pushbench_wire::tls::{ClientTls, ServerTls};
 use std::io::{self};
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -45,6 +47,8 @@ pub struct ServeOptions {
     pub threads: usize,
     /// Its end of TLS; nothing without.
     pub tls: Option<ServerTls>,
+    /// Where the certificate is written that clients must trust, once the server listens.
+    pub ca_out: Option<(PathBuf, String)>,
     /// What it does.
     pub work: Work,
 }
@@ -83,6 +87,9 @@ pub fn serve(options: &ServeOptions) -> Result<()> {
         .map_err(|e| Error::harness(format!("cannot start the server's runtime: {e}")))?;
     runtime.block_on(async {
         let listener = listen(options.listen)?;
+        if let Some((path, ca)) = &options.ca_out {
+            write_atomically(path, ca.as_bytes())?;
+        }
         announce(options, &listener)
             .map_err(|e| Error::harness(format!("cannot print the address of the server: {e}")))?;
         accept(options, listener).await

@@ -193,6 +193,11 @@ impl Manifest {
         }))
     }
 
+    /// Whether it is one of the servers that pushbench ships.
+    pub fn is_shipped(&self) -> bool {
+        matches!(self.files, Files::Shipped(_))
+    }
+
     /// What its program is started with.
     pub(super) fn program_inputs(&self) -> impl Iterator<Item = &String> {
         self.command.iter().flatten().chain(self.env.iter().map(|(_, value)| value))

@@ -10,8 +10,7 @@ use hyper::header::{
 use pushbench_host::secrets;
 
 /// What to do about a server that wants TLS.
-pub const TLS: &str =
-    "it uses TLS there: write https:// (wss://, tls://) in url, or add +tls to its arm";
+pub const TLS: &str = "it uses TLS there: write https:// (wss://, tls://) in its URL";
 /// Responses of TLS servers to plain requests: nginx, Go, Apache, Tomcat.
 const TLS_WANTED: [&str; 4] = [
     "plain HTTP request was sent to HTTPS port",

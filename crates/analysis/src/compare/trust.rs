@@ -6,6 +6,7 @@ use crate::compare::{
     ArmFigures, Comparison, FEWEST_BLOCKS, Note, Steady, Trials, Validity, completeness, decide,
     delayed_ack, fanout, idle, steady,
 };
+use pushbench_core::record::findings::{Aspect, Findings, NOT_DEMANDED};
 use pushbench_core::record::metrics;
 use pushbench_core::record::metrics::{Family, Metric};
 use pushbench_core::record::run::StoredRun;
@@ -64,6 +65,15 @@ pub(super) fn driver_at_limit(arm: &ArmFigures) -> String {
     format!("the driver was at its limit in {at_limit} of {trials} trials")
 }
 
+/// A target that checks no sender does less than the other side.
+fn not_demanded(findings: &[Findings], arm: &str) -> Option<Note> {
+    let found = findings.iter().find(|f| f.arm == arm)?.of(Aspect::Authentication)?;
+    let text = format!(
+        "{arm}: the target checks no sender: it acknowledged events without a valid token or signature"
+    );
+    (found.value == NOT_DEMANDED).then(|| text.into())
+}
+
 /// Whether invalid trials strike one of two arms more: each is a coin toss between them unless it knows
 /// the arm.
 pub(super) fn voids_know_the_arm(a: usize, b: usize) -> bool {
@@ -107,6 +117,7 @@ pub fn validity(
     }
     notes.extend(voided(&trials.all).into_iter().map(Note::from));
     for arm in arms {
+        notes.extend(not_demanded(&header.findings, &arm.arm));
         notes.extend(about_arm(arm));
         notes.extend(about_deliveries(arm, trials));
         notes.extend(about_load(scenario, arm));

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The value of [`Aspect::Authentication`] where a target acknowledges events of another sender.
+pub const NOT_DEMANDED: &str = "not demanded";
+
 /// How a property of an arm is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -57,7 +57,8 @@ impl Kind for Arms {
     }
     fn read(&self, raw: &Raw) -> Result<Vec<String>, String> {
         let text = raw.text()?;
-        let arms = text.split_whitespace().map(|arm| match ArmSpec::parse(arm) {
+        let words = text.split(|c: char| c.is_whitespace() || c == ',').filter(|w| !w.is_empty());
+        let arms = words.map(|arm| match ArmSpec::parse(arm) {
             Ok(_) => Ok(arm.to_owned()),
             Err(e) => Err(e.to_string().trim_start_matches("--arm ").to_owned()),
         });

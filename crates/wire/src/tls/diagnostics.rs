@@ -111,7 +111,7 @@ fn of_tls(error: &Error) -> (String, String) {
         ),
         Error::AlertReceived(AlertDescription::UnrecognisedName) => (
             "it has no certificate for the name that pushbench requested",
-            "write server_name = \"NAME\" in its table, with a name that it knows",
+            "write server_name = \"NAME\" in its table (or --server-name NAME), with a name that it knows",
         ),
         Error::AlertReceived(AlertDescription::NoApplicationProtocol)
         | Error::NoApplicationProtocol => {
@@ -157,13 +157,13 @@ fn of_certificate(error: &CertificateError) -> (String, String) {
         }
         CertificateError::UnknownIssuer => (
             "its certificate is signed by an authority that is not trusted",
-            "write ca = \"FILE\" in its table, the certificate of that authority (PEM), or the certificate itself \
-             if it is self-signed",
+            "write ca = \"FILE\" in its table (or --ca FILE): the PEM certificate of that authority, or the certificate \
+             itself if it is self-signed",
         ),
         CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity" => (
-            "its certificate is marked as an authority's (CA:TRUE) and not trusted itself",
-            "write ca = \"FILE\" in its table, that very certificate (PEM), or make another one: openssl req -x509 … \
-             -addext basicConstraints=critical,CA:FALSE",
+            "its certificate is not among the trusted ones, and is marked as an authority's (CA:TRUE)",
+            "write ca = \"FILE\" in its table (or --ca FILE) with this very certificate (PEM), or make another one: \
+             openssl req -x509 … -addext basicConstraints=critical,CA:FALSE",
         ),
         CertificateError::BadSignature => (
             "its certificate is not signed by the authority that it names",
@@ -192,7 +192,7 @@ fn of_names(expected: &str, presented: &[String]) -> (String, String) {
         Some(first) => (
             format!("its certificate is for {}, not for {expected}", names.join(", ")),
             format!(
-                "write server_name = \"{}\" in its table, or give it a certificate for {expected}",
+                "write server_name = \"{0}\" in its table (or --server-name {0}), or give it a certificate for {expected}",
                 first.replace('*', "host")
             ),
         ),
