@@ -25,7 +25,10 @@ const HANDSHAKES: [(TlsFault, &[&str]); 12] = [
     (TlsFault::Expired, &["its certificate expired 3 days ago", "renew it"]),
     (TlsFault::NotYetValid, &["its certificate is not valid yet, but in 3 days", "clock"]),
     (TlsFault::SelfSigned, &["signed by an authority that is not trusted", "write ca = \"FILE\""]),
-    (TlsFault::Authority, &["(CA:TRUE) and not trusted itself", "write ca = \"FILE\"", "CA:FALSE"]),
+    (
+        TlsFault::Authority,
+        &["not among the trusted ones, and is marked", "write ca = \"FILE\"", "CA:FALSE"],
+    ),
     (
         TlsFault::OtherName,
         &["its certificate is for example.org, not for 127.0.0.1", "server_name = \"example.org\""],

@@ -111,3 +111,22 @@ fn a_gate_hands_its_commands_the_keys() {
     assert!(arms.iter().eq(expected.iter()), "{arms:?}");
     bench.nothing_left();
 }
+
+/// A stored run is repeated with the options of its arms.
+#[test]
+fn a_run_over_tls_is_reproduced_over_tls() {
+    let _turn = turn::measuring();
+    let bench = Bench::new();
+    let arms = ["--arm", "webhook+tls@builtin", "--arm", "webhook+tls@builtin"];
+    bench.run(&[&short(&arms)[..], &["--out", "first"]].concat());
+    bench.run(&["reproduce", "first", "--out", "again"]);
+    let labels = |dir: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(bench.path(dir).join("run.json")).unwrap();
+        let header: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let arms = header["points"][0]["arms"].as_array().unwrap().clone();
+        arms.iter().map(|arm| arm["label"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(labels("first"), ["webhook+tls@builtin", "webhook+tls@builtin#2"]);
+    assert_eq!(labels("again"), labels("first"));
+    bench.nothing_left();
+}

@@ -115,7 +115,7 @@ fn a_plain_url_of_a_server_with_tls_is_named() {
         );
         bench.write("pushbench.toml", &text);
         let wanted =
-            ["400 Bad Request", "it uses TLS there: write https:// (wss://, tls://) in url"];
+            ["400 Bad Request", "it uses TLS there: write https:// (wss://, tls://) in its URL"];
         bench.run(&["run", "--arm", &format!("{transport}@t")]).fails(3, &wanted);
     }
     server.kill().unwrap();

@@ -97,8 +97,45 @@ impl<S> Stream<S> {
     }
 }
 
+// Out of line, so that a plain stream stays a part of the code that uses it.
+
+#[inline(never)]
+fn poll_read<S: AsyncRead + AsyncWrite + Unpin>(
+    tls: &mut TlsStream<S>,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    Pin::new(tls).poll_read(cx, buf).map_err(diagnostics::of_stream)
+}
+
+#[inline(never)]
+fn poll_write<S: AsyncRead + AsyncWrite + Unpin>(
+    tls: &mut TlsStream<S>,
+    cx: &mut Context<'_>,
+    buf: &[u8],
+) -> Poll<io::Result<usize>> {
+    Pin::new(tls).poll_write(cx, buf).map_err(diagnostics::of_stream)
+}
+
+#[inline(never)]
+fn poll_write_vectored<S: AsyncRead + AsyncWrite + Unpin>(
+    tls: &mut TlsStream<S>,
+    cx: &mut Context<'_>,
+    bufs: &[io::IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    Pin::new(tls).poll_write_vectored(cx, bufs)
+}
+
+#[inline(never)]
+fn poll_flush<S: AsyncRead + AsyncWrite + Unpin>(
+    tls: &mut TlsStream<S>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    Pin::new(tls).poll_flush(cx)
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
-    #[inline]
+    #[inline(always)]
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -106,13 +143,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
-            Stream::Tls(tls) => Pin::new(tls).poll_read(cx, buf).map_err(diagnostics::of_stream),
+            Stream::Tls(tls) => poll_read(tls, cx, buf),
         }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
-    #[inline]
+    #[inline(always)]
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -120,11 +157,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Stream::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
-            Stream::Tls(tls) => Pin::new(tls).poll_write(cx, buf).map_err(diagnostics::of_stream),
+            Stream::Tls(tls) => poll_write(tls, cx, buf),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -132,11 +169,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Stream::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, bufs),
-            Stream::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
+            Stream::Tls(tls) => poll_write_vectored(tls, cx, bufs),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_write_vectored(&self) -> bool {
         match self {
             Stream::Plain(socket) => socket.is_write_vectored(),
@@ -144,15 +181,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Plain(socket) => Pin::new(socket).poll_flush(cx),
-            Stream::Tls(tls) => Pin::new(tls).poll_flush(cx),
+            Stream::Tls(tls) => poll_flush(tls, cx),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
