@@ -7,6 +7,7 @@
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
+mod client_tls;
 mod description;
 pub mod ease_of_implementation;
 pub mod given;

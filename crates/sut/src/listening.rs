@@ -1,6 +1,7 @@
 //! Where the processes of a target really listen, read from /proc: for the message when it is not
 //! the expected address.
 
+use crate::ready;
 use std::collections::HashSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -60,6 +61,18 @@ fn ip_of(hex: &str) -> Option<IpAddr> {
     let words = [word(0)?, word(8)?, word(16)?, word(24)?];
     let bytes: [u8; 16] = words.concat().try_into().ok()?;
     Some(Ipv6Addr::from(bytes).into())
+}
+
+/// Whether a socket that listens there gets what is sent to `address`.
+pub(super) fn includes(listener: SocketAddr, address: SocketAddr) -> bool {
+    let everywhere = listener.ip().is_unspecified() && listener.port() == address.port();
+    listener == address
+        || everywhere
+            && match (listener.is_ipv6(), address.is_ipv6()) {
+                // A socket of IPv6 may take connections of IPv4, too: /proc does not say.
+                (true, false) => ready::accepts(address),
+                (own, other) => own == other,
+            }
 }
 
 #[cfg(test)]

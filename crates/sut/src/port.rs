@@ -7,8 +7,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// A port that an earlier process of a target had is free after this.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// Pause between two looks.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// Every address of each family.
 const EVERYWHERE: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
@@ -32,6 +36,18 @@ pub(super) fn free() -> Option<u16> {
 /// The same with words for the user.
 pub(super) fn free_or_error() -> Result<u16> {
     free().ok_or_else(|| Error::harness("no free TCP port above 10000: end programs that use them"))
+}
+
+/// Whether nothing listens there, at the latest in a moment: an earlier process of the target may just be ending.
+pub(super) fn becomes_free(addresses: &[SocketAddr]) -> bool {
+    let began = Instant::now();
+    while !is_free(addresses) {
+        if began.elapsed() > TIMEOUT {
+            return false;
+        }
+        std::thread::sleep(POLL_INTERVAL);
+    }
+    true
 }
 
 /// Whether a port is free in each family that one of these addresses belongs to. Binding every address

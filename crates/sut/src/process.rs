@@ -1,7 +1,7 @@
 //! A target as a running program: started on a free port, ready, watched, stopped.
 
+use crate::client_tls::client_tls;
 use crate::manifest::{Manifest, PORT, Ready, SELF};
-use crate::run_keys::RunKeys;
 use crate::startup_diagnostics::{cannot_execute, last_lines, manual_command, never_ready};
 use crate::supervised::{CommandSpec, Supervised};
 use crate::{hello_requests, listening, port, program, ready, setup, subscriber_urls, tls};
@@ -19,8 +19,6 @@ use std::time::{Duration, Instant};
 
 /// Another program may take the port between our look and the target's start.
 const ATTEMPTS: usize = 3;
-/// A port that an earlier process of the target had is free after this.
-const PORT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Pause between two looks whether a target is ready.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
@@ -196,7 +194,7 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
     let Some(words) = &manifest.command else {
         return running_already(manifest, endpoint, tls, &addresses).map_err(unusable);
     };
-    if fixed && restart_ports.is_none() && !becomes_free(&addresses) {
+    if fixed && restart_ports.is_none() && !port::becomes_free(&addresses) {
         return Err(unusable(format!(
             "port {} is in use, so the target cannot listen there: end the program that uses it, or \
              write {{port}} in command and url",
@@ -236,56 +234,6 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
         request_options: manifest.request_options.clone(),
         captured: Captured::new(),
     })
-}
-
-impl Manifest {
-    /// How connections to one of its addresses are encrypted; nothing where its scheme has no TLS.
-    ///
-    /// # Errors
-    /// The certificates to trust are not usable.
-    pub fn client_tls(&self, endpoint: &Endpoint) -> Result<Option<ClientTls>> {
-        client_tls(self, endpoint, self.run_keys()?.as_deref())
-            .map_err(|e| Error::target(format!("target {}: {endpoint}: {e}", self.name)))
-    }
-}
-
-/// How connections to the endpoint are encrypted; nothing where its scheme has no TLS.
-pub(super) fn client_tls(
-    manifest: &Manifest,
-    endpoint: &Endpoint,
-    keys: Option<&RunKeys>,
-) -> io::Result<Option<ClientTls>> {
-    let Some(tls) = manifest.tls.as_ref().filter(|_| endpoint.scheme.is_tls()) else {
-        return Ok(None);
-    };
-    let ca = tls.ca.as_ref().or(keys.map(|keys| &keys.certificates.ca));
-    let ca = ca.ok_or_else(|| io::Error::other("no trusted certificate is configured: add ca"))?;
-    let name = tls.server_name.as_ref().unwrap_or(&endpoint.host);
-    ClientTls::new(ca, name, endpoint.scheme, tls.settings.resumption).map(Some)
-}
-
-/// Whether nothing listens there, at the latest in a moment: an earlier process of the target may just be ending.
-fn becomes_free(addresses: &[SocketAddr]) -> bool {
-    let began = Instant::now();
-    while !port::is_free(addresses) {
-        if began.elapsed() > PORT_TIMEOUT {
-            return false;
-        }
-        std::thread::sleep(POLL_INTERVAL);
-    }
-    true
-}
-
-/// Whether a socket that listens there gets what is sent to `address`.
-fn includes(listener: SocketAddr, address: SocketAddr) -> bool {
-    let everywhere = listener.ip().is_unspecified() && listener.port() == address.port();
-    listener == address
-        || everywhere
-            && match (listener.is_ipv6(), address.is_ipv6()) {
-                // A socket of IPv6 may take connections of IPv4, too: /proc does not say.
-                (true, false) => ready::accepts(address),
-                (own, other) => own == other,
-            }
 }
 
 /// A server that is not ours must answer at once.
@@ -357,7 +305,7 @@ impl Running {
     pub fn listens_elsewhere(&self) -> Option<String> {
         let listening = listening::addresses(&self.pids());
         let is_expected =
-            |l: &SocketAddr| self.addresses.iter().any(|address| includes(*l, *address));
+            |l: &SocketAddr| self.addresses.iter().any(|address| listening::includes(*l, *address));
         let places: Vec<String> = listening.iter().map(SocketAddr::to_string).collect();
         (!listening.iter().any(is_expected) && !places.is_empty()).then(|| places.join(" and "))
     }
