@@ -78,7 +78,7 @@ fn check_authentication(
     } else if manifest.secret.is_none() && target == GIVEN {
         format!(
             "its key is not known: leave --webhook, --websocket and --command out, describe the server as {table} in \
-             {OWN_FILE} with secret = \"${{NAME}}\" (pushbench init writes an example), or write --arm {plain}"
+             {OWN_FILE} with secret = \"${{NAME}}\" (`pushbench init` writes an example), or write --arm {plain}"
         )
     } else if manifest.secret.is_none() && manifest.is_shipped() {
         format!("the shipped {target} does not verify signatures: write --arm {plain}")

@@ -117,7 +117,9 @@ impl TlsServer {
 
 /// Serves until the process is ended: `FAULT ADDR --ca-out FILE`.
 pub(super) fn run(words: &[&str]) -> io::Result<std::convert::Infallible> {
-    let wrong = || io::Error::other("it takes FAULT ADDR --ca-out FILE");
+    let wrong = || {
+        io::Error::other("it takes FAULT, ADDR, and the file for the certificate of the authority")
+    };
     let [name, address, "--ca-out", file] = words else { return Err(wrong()) };
     let fault = tls_fault::ALL.iter().find(|(known, _)| known == name).ok_or_else(wrong)?.1;
     let (site, certificates) = site(fault)?;
