@@ -375,7 +375,7 @@ fn what_is_delivered_is_signed_and_verified_over_every_transport() {
 }
 
 #[test]
-fn a_delivery_of_another_sender_is_refused() {
+fn a_publisher_that_signs_needs_its_secret() {
     let bench = Bench::new();
     let mut publisher =
         bench.pushbench(&["serve", "webhook+signed", "--publisher", "--listen", "127.0.0.1:0"]);
