@@ -42,7 +42,7 @@ pub fn run(args: &Args) -> Result<()> {
             transport::ALL.iter().map(|t| (t.name().into(), transport_row(*t))).collect()
         }
         "options" => {
-            ArmOption::ALL.iter().map(|o| (format!("+{}", o.name()), o.about().into())).collect()
+            ArmOption::ALL.iter().map(|o| (format!("+{}", o.written()), o.about().into())).collect()
         }
         "formats" => {
             pushbench_report::ALL.iter().map(|f| (f.name().into(), f.about().into())).collect()

@@ -24,6 +24,10 @@ pub(super) fn check_options(
             ArmOption::Token | ArmOption::Signed => {
                 check_authentication(name, spec, manifest, builtin, option)?;
             }
+            ArmOption::H2 => check_http2(name, spec, manifest, builtin)?,
+            ArmOption::Batch => check_batch(name, spec, manifest, builtin)?,
+            ArmOption::Compressed => check_compressed(name, spec, builtin)?,
+            ArmOption::Connections => check_connections(name, spec, builtin)?,
             ArmOption::Tls => {
                 let plain = spec.without(option);
                 return Err(Error::usage(format!(
@@ -34,6 +38,105 @@ pub(super) fn check_options(
         }
     }
     Ok(())
+}
+
+/// HTTP/2 carries webhooks, and server-sent events to subscribers.
+fn check_http2(
+    name: &str,
+    spec: &ArmSpec,
+    manifest: &Manifest,
+    builtin: &BuiltinOptions,
+) -> Result<()> {
+    let (target, transport) = (&spec.target, spec.transport.name());
+    let plain = spec.without(ArmOption::H2);
+    let why = match spec.transport {
+        Transport::Websocket => {
+            format!("a WebSocket over HTTP/2 is not measured: write --arm {plain}")
+        }
+        Transport::Webhook if spec.has(ArmOption::Callback) => {
+            format!("answers by callback come over HTTP/1.1: write --arm {plain}")
+        }
+        Transport::Webhook if builtin.publish.is_some() => format!(
+            "webhooks to subscribers are delivered over HTTP/1.1: write --arm {plain}, or --arm sse+h2@{target}"
+        ),
+        Transport::Webhook | Transport::Sse if manifest.http2 || manifest.tls.is_some() => {
+            return Ok(());
+        }
+        Transport::Webhook | Transport::Sse if target == GIVEN || manifest.is_shipped() => {
+            format!("whether {target} speaks HTTP/2 without TLS is not known: write --arm {plain}")
+        }
+        Transport::Webhook | Transport::Sse => format!(
+            "whether it speaks HTTP/2 without TLS is not known: write http_version = \"2\" in \
+             [target.{target}.{transport}] of {OWN_FILE}, or --arm {plain}"
+        ),
+        Transport::Tcp | Transport::LongPoll | Transport::Poll => {
+            format!("{transport} is not measured over HTTP/2: write --arm {plain}")
+        }
+    };
+    Err(Error::usage(format!("--arm {name}: +h2: {why}")))
+}
+
+/// A batch is a webhook with several events.
+fn check_batch(
+    name: &str,
+    spec: &ArmSpec,
+    manifest: &Manifest,
+    builtin: &BuiltinOptions,
+) -> Result<()> {
+    let target = &spec.target;
+    let plain = spec.without(ArmOption::Batch);
+    let why = if spec.transport != Transport::Webhook {
+        format!("only a webhook carries batches: write --arm {plain}")
+    } else if builtin.publish.is_some() {
+        format!("deliveries to subscribers are not batched: write --arm {plain}")
+    } else if spec.has(ArmOption::Callback) {
+        format!("a question with a callback is asked alone: write --arm {plain}")
+    } else if spec.has(ArmOption::H2) {
+        format!(
+            "a batch is what a sender does instead of many requests in flight: write --arm {plain}, or --arm {}",
+            spec.without(ArmOption::H2)
+        )
+    } else if manifest.batches {
+        return Ok(());
+    } else if target == GIVEN || manifest.is_shipped() {
+        format!("whether {target} takes batches is not known: write --arm {plain}")
+    } else {
+        format!(
+            "whether it takes a JSON array of events is not known: write batch = true in [target.{target}.webhook] of \
+             {OWN_FILE}, or --arm {plain}"
+        )
+    };
+    Err(Error::usage(format!("--arm {name}: +batch: {why}")))
+}
+
+/// What is compressed is a message of a WebSocket or the body of a webhook.
+fn check_compressed(name: &str, spec: &ArmSpec, builtin: &BuiltinOptions) -> Result<()> {
+    let plain = spec.without(ArmOption::Compressed);
+    let why = match spec.transport {
+        Transport::Websocket => return Ok(()),
+        Transport::Webhook if spec.has(ArmOption::Callback) => {
+            format!("answers by callback are not compressed: write --arm {plain}")
+        }
+        Transport::Webhook if builtin.publish.is_some() => {
+            format!("deliveries by webhook are not compressed: write --arm {plain}")
+        }
+        Transport::Webhook => return Ok(()),
+        Transport::Tcp | Transport::Sse | Transport::LongPoll | Transport::Poll => {
+            format!("{} is not compressed: write --arm {plain}", spec.transport.name())
+        }
+    };
+    Err(Error::usage(format!("--arm {name}: +compressed: {why}")))
+}
+
+/// In a fan-out a subscriber has its own connection.
+fn check_connections(name: &str, spec: &ArmSpec, builtin: &BuiltinOptions) -> Result<()> {
+    let plain = spec.without(ArmOption::Connections);
+    match builtin.publish {
+        None => Ok(()),
+        Some(_) => Err(Error::usage(format!(
+            "--arm {name}: +connections: here subscribers have a connection each, as many as subscribers.count says: write --arm {plain}"
+        ))),
+    }
 }
 
 /// Who authenticates needs something to show, and somebody who checks it.

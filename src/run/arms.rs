@@ -71,11 +71,6 @@ impl Arm {
         self.spec.transport.carrier_to(self.manifest.publisher.is_some())
     }
 
-    /// Most unanswered events that one connection holds.
-    pub fn depth_limit(&self) -> Option<usize> {
-        self.spec.depth_limit(self.manifest.publisher.is_some())
-    }
-
     /// The arm as `verify` looks at it.
     pub fn subject(&self) -> Subject<'_> {
         let authentication = self.spec.authentication();

@@ -146,12 +146,10 @@ fn connections_each(request: &Request, scenario: &Scenario) -> usize {
     request.arms.iter().map(|a| a.spec.transport.connections_each(acknowledged)).max().unwrap_or(1)
 }
 
-/// Connections and unanswered events each for an arm: where its protocol holds fewer in flight than
-/// requested, it gets more connections instead.
+/// Connections and unanswered events each for an arm, as [`ArmSpec::slots`] has them.
 pub fn slots(arm: &Arm, scenario: &Scenario) -> (usize, usize) {
-    let (count, requested) = (scenario.connections.count, scenario.connections.in_flight);
-    let in_flight = arm.depth_limit().map_or(requested, |limit| requested.min(limit));
-    (count * requested / in_flight, in_flight)
+    let (publisher, connections) = (arm.manifest.publisher.is_some(), &scenario.connections);
+    arm.spec.slots(publisher, connections.count, connections.in_flight)
 }
 
 /// Refuses a run that cannot be measured; starts nothing.

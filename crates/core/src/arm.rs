@@ -15,10 +15,18 @@ pub const BEARER_VARIABLE: &str = "PUSHBENCH_BEARER";
 pub enum ArmOption {
     /// TLS 1.3 between socket and protocol.
     Tls,
+    /// HTTP/2: many requests in flight on one connection.
+    H2,
+    /// The events in flight share at most so many connections.
+    Connections,
+    /// A request carries up to so many events.
+    Batch,
     /// Each request, or each handshake of a connection that carries many events, has a bearer token.
     Token,
     /// Each event is signed, as Standard Webhooks describes it.
     Signed,
+    /// Each message or request body is compressed.
+    Compressed,
     /// Answers come back by a callback.
     Callback,
     /// One more of the subscribers is stuck, beside an arm in which it is healthy.
@@ -27,10 +35,14 @@ pub enum ArmOption {
 
 impl ArmOption {
     /// Every option there is.
-    pub const ALL: [ArmOption; 5] = [
+    pub const ALL: [ArmOption; 9] = [
         ArmOption::Tls,
+        ArmOption::H2,
+        ArmOption::Connections,
+        ArmOption::Batch,
         ArmOption::Token,
         ArmOption::Signed,
+        ArmOption::Compressed,
         ArmOption::Callback,
         ArmOption::Stuck,
     ];
@@ -39,11 +51,29 @@ impl ArmOption {
     pub fn name(self) -> &'static str {
         match self {
             ArmOption::Tls => "tls",
+            ArmOption::H2 => "h2",
+            ArmOption::Connections => "connections",
+            ArmOption::Batch => "batch",
             ArmOption::Token => "token",
             ArmOption::Signed => "signed",
+            ArmOption::Compressed => "compressed",
             ArmOption::Callback => "callback",
             ArmOption::Stuck => "stuck",
         }
+    }
+
+    /// What follows the name behind an equals sign; nothing where the name is all.
+    pub fn value(self) -> Option<OptionValue> {
+        match self {
+            ArmOption::Connections => Some(OptionValue { place: 0, most: 10_000 }),
+            ArmOption::Batch => Some(OptionValue { place: 1, most: 1_000 }),
+            _ => None,
+        }
+    }
+
+    /// As it is written: `batch=N`.
+    pub fn written(self) -> String {
+        format!("{}{}", self.name(), if self.value().is_some() { "=N" } else { "" })
     }
 
     /// One line for `pushbench list options`.
@@ -52,11 +82,23 @@ impl ArmOption {
             ArmOption::Tls => {
                 "TLS 1.3 on every connection, with a certificate that is made for the run"
             }
+            ArmOption::H2 => {
+                "HTTP/2 instead of HTTP/1.1, with many requests in flight on one connection"
+            }
+            ArmOption::Connections => {
+                "as many events in flight as without it, over at most N connections"
+            }
+            ArmOption::Batch => {
+                "a POST carries up to N events, those that wait when the connection is free"
+            }
             ArmOption::Token => {
                 "a bearer token in each request, or once in the handshake of a connection that carries many events"
             }
             ArmOption::Signed => {
                 "each event is signed as Standard Webhooks describes it, and verified"
+            }
+            ArmOption::Compressed => {
+                "permessage-deflate on a WebSocket, gzip of the body of each webhook request"
             }
             ArmOption::Callback => "in a duplex: the answer to a webhook comes back by a callback",
             ArmOption::Stuck => "in a fan-out: one more of the subscribers is stuck",
@@ -66,8 +108,14 @@ impl ArmOption {
     /// Whether a server that takes events has a part in it; else the driver and its subscribers alone.
     pub fn at_receiver(self) -> bool {
         match self {
-            ArmOption::Tls | ArmOption::Token | ArmOption::Signed | ArmOption::Callback => true,
-            ArmOption::Stuck => false,
+            ArmOption::Tls
+            | ArmOption::H2
+            | ArmOption::Batch
+            | ArmOption::Token
+            | ArmOption::Signed
+            | ArmOption::Compressed
+            | ArmOption::Callback => true,
+            ArmOption::Connections | ArmOption::Stuck => false,
         }
     }
 
@@ -76,20 +124,58 @@ impl ArmOption {
     }
 }
 
+/// The number behind an option's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OptionValue {
+    /// Where [`ArmOptions`] keeps it.
+    place: usize,
+    /// The largest.
+    pub most: u16,
+}
+
 /// A set of options; it is queried for each event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ArmOptions(u32);
+pub struct ArmOptions {
+    set: u32,
+    values: [u16; 2],
+}
 
 impl ArmOptions {
     /// Whether the option is among them.
     pub fn contains(self, option: ArmOption) -> bool {
-        self.0 & option.bit() != 0
+        self.set & option.bit() != 0
     }
 
-    /// With one more.
+    /// With one more. One that takes a number has 1 until [`ArmOptions::set`] says another.
     #[must_use]
     pub fn with(self, option: ArmOption) -> ArmOptions {
-        ArmOptions(self.0 | option.bit())
+        self.set(option, 1)
+    }
+
+    /// With one more and its number, which counts where the option takes one.
+    #[must_use]
+    pub fn set(mut self, option: ArmOption, number: u16) -> ArmOptions {
+        self.set |= option.bit();
+        if let Some(value) = option.value() {
+            self.values[value.place] = number;
+        }
+        self
+    }
+
+    /// Without one.
+    #[must_use]
+    pub fn without(mut self, option: ArmOption) -> ArmOptions {
+        self.set &= !option.bit();
+        if let Some(value) = option.value() {
+            self.values[value.place] = 0;
+        }
+        self
+    }
+
+    /// The number of an option that is among them and takes one.
+    pub fn number(self, option: ArmOption) -> Option<usize> {
+        let value = option.value().filter(|_| self.contains(option))?;
+        Some(usize::from(self.values[value.place]))
     }
 
     /// In the order of [`ArmOption::ALL`], whatever the order in which they were written.
@@ -123,17 +209,27 @@ impl ArmSpec {
     /// The same arm without an option.
     #[must_use]
     pub fn without(&self, option: ArmOption) -> ArmSpec {
-        let others = self.options.iter().filter(|o| *o != option);
-        ArmSpec { options: others.fold(ArmOptions::default(), ArmOptions::with), ..self.clone() }
+        ArmSpec { options: self.options.without(option), ..self.clone() }
     }
 
-    /// Most unanswered events that one connection of the driver holds, if the protocol sets a limit. A
-    /// publisher is sent events by POST.
-    pub fn depth_limit(&self, publisher: bool) -> Option<usize> {
-        match self.transport.carrier_to(publisher) {
-            Carrier::Webhook => Some(1),
-            Carrier::Websocket | Carrier::Tcp => None,
-        }
+    /// Connections and unanswered events each, where the scenario has `count` connections with `in_flight` each. An arm
+    /// whose protocol holds fewer in flight has more connections instead, and the other way round, so that
+    /// every arm has as many events in flight. A publisher is sent events by POST.
+    pub fn slots(&self, publisher: bool, count: usize, in_flight: usize) -> (usize, usize) {
+        let total = count * in_flight;
+        let limit = match self.transport.carrier_to(publisher) {
+            Carrier::Webhook if self.has(ArmOption::H2) => in_flight,
+            Carrier::Webhook => self.options.number(ArmOption::Batch).unwrap_or(1),
+            Carrier::Websocket | Carrier::Tcp => in_flight,
+        };
+        // Equal shares for all, so only a divisor of the total.
+        let shared_by = |connections: &usize| total.is_multiple_of(*connections);
+        let connections = match self.options.number(ArmOption::Connections) {
+            Some(most) => (1..=most.min(total)).rev().find(shared_by),
+            None => (total.div_ceil(limit)..=total).find(shared_by),
+        };
+        let connections = connections.unwrap_or(total);
+        (connections, total / connections)
     }
 
     /// Reads `TRANSPORT[+OPTION]…@TARGET`. The error is one of `--arm`.
@@ -160,18 +256,34 @@ impl ArmSpec {
         };
         let mut spec = ArmSpec::plain(transport, target);
         for word in words {
-            let options = || ArmOption::ALL.map(ArmOption::name);
+            let (word, number) = match word.split_once('=') {
+                Some((word, number)) => (word, Some(number)),
+                None => (word, None),
+            };
             let Some(option) = ArmOption::ALL.into_iter().find(|o| o.name() == word) else {
                 return Err(format!(
                     "no option is called {word:?}{}; there are {}",
-                    did_you_mean(word, options()),
-                    options().join(", ")
+                    did_you_mean(word, ArmOption::ALL.map(ArmOption::name)),
+                    ArmOption::ALL.map(ArmOption::written).join(", ")
                 ));
             };
             if spec.has(option) {
                 return Err(format!("+{word} is given twice: remove one"));
             }
-            spec.options = spec.options.with(option);
+            let number = match (option.value(), number) {
+                (None, None) => 1,
+                (None, Some(_)) => return Err(format!("+{word} takes no number: write +{word}")),
+                (Some(value), number) => {
+                    let number = number.and_then(|n| n.parse().ok());
+                    number.filter(|n| (1..=value.most).contains(n)).ok_or_else(|| {
+                        format!(
+                            "+{word} takes a whole number from 1 to {}: write for example +{word}=4",
+                            value.most
+                        )
+                    })?
+                }
+            };
+            spec.options = spec.options.set(option, number);
         }
         Ok(spec)
     }
@@ -198,8 +310,14 @@ impl ArmSpec {
     }
 
     fn left(&self, with: impl Fn(ArmOption) -> bool) -> String {
-        let options = self.options.iter().filter(|option| with(*option));
-        options.fold(self.transport.name().to_owned(), |left, option| left + "+" + option.name())
+        let mut left = self.transport.name().to_owned();
+        for option in self.options.iter().filter(|option| with(*option)) {
+            left.extend(["+", option.name()]);
+            if let Some(number) = self.options.number(option) {
+                left += &format!("={number}");
+            }
+        }
+        left
     }
 }
 
@@ -217,7 +335,8 @@ mod tests {
     fn every_set_of_options_is_read_as_it_is_written() {
         for transport in ALL {
             for bits in 0..1 << ArmOption::ALL.len() {
-                let options = ArmOptions(bits);
+                let chosen = ArmOption::ALL.into_iter().filter(|o| bits & o.bit() != 0);
+                let options = chosen.fold(ArmOptions::default(), |set, o| set.set(o, 7));
                 let spec = ArmSpec { options, ..ArmSpec::plain(transport, "a@b+c") };
                 let written = spec.to_string();
                 assert_eq!(ArmSpec::parse(&written).unwrap(), spec, "{written}");
@@ -234,13 +353,40 @@ mod tests {
     }
 
     #[test]
+    fn every_arm_has_as_many_events_in_flight_as_the_scenario() {
+        let slots = |left, count, in_flight| {
+            ArmSpec::parse_left(left, "x").unwrap().slots(false, count, in_flight)
+        };
+        for (left, of_one, of_two) in [
+            ("webhook", (16, 1), (32, 1)),
+            ("websocket", (1, 16), (2, 16)),
+            ("webhook+h2", (1, 16), (2, 16)),
+            ("webhook+h2+connections=4", (4, 4), (4, 8)),
+            ("webhook+h2+connections=64", (16, 1), (32, 1)),
+            ("webhook+batch=64", (1, 16), (1, 32)),
+            ("webhook+batch=8", (2, 8), (4, 8)),
+            ("websocket+connections=8", (8, 2), (8, 4)),
+            ("websocket+connections=6", (4, 4), (4, 8)),
+            ("webhook+batch=7", (4, 4), (8, 4)),
+        ] {
+            assert_eq!((slots(left, 1, 16), slots(left, 2, 16)), (of_one, of_two), "{left}");
+        }
+        let publisher = ArmSpec::plain(Transport::Websocket, "x").slots(true, 2, 16);
+        assert_eq!(publisher, (32, 1), "a publisher is sent events by POST");
+    }
+
+    #[test]
     fn what_is_no_arm_is_refused_with_what_there_is() {
         for (name, why) in [
             ("webhook", "TRANSPORT@TARGET"),
             ("webhook@", "TRANSPORT@TARGET"),
             ("webhok@builtin", "did you mean \"webhook\""),
             ("webhook+calback@builtin", "did you mean \"callback\""),
-            ("webhook+@builtin", "there are tls, token, signed, callback, stuck"),
+            ("webhook+@builtin", "there are tls, h2, connections=N, batch=N, token,"),
+            ("webhook+batch@builtin", "+batch takes a whole number from 1 to 1000"),
+            ("webhook+batch=0@builtin", "write for example +batch=4"),
+            ("webhook+batch=1001@builtin", "from 1 to 1000"),
+            ("webhook+h2=4@builtin", "+h2 takes no number: write +h2"),
             ("webhook+stuck+stuck@builtin", "+stuck is given twice"),
         ] {
             let message = ArmSpec::parse(name).unwrap_err().to_string();

@@ -42,7 +42,7 @@ pub(super) type Targets = BTreeMap<String, Result<Read>>;
 pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The keys of such a table.
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 30] = [
     "command",
     "url",
     "match",
@@ -70,6 +70,8 @@ const KEYS: [&str; 28] = [
     "ca",
     "server_name",
     "secret",
+    "http_version",
+    "batch",
     "tls",
 ];
 
@@ -93,6 +95,10 @@ pub(super) struct TargetDescription {
     pub tls: TlsKeys,
     /// The key of signatures.
     pub secret: Option<String>,
+    /// It speaks HTTP/2.
+    pub http2: bool,
+    /// It takes batches.
+    pub batches: bool,
     /// The same target over TLS, where its table `tls` says how it is started then.
     pub over_tls: Option<Box<TargetDescription>>,
 }
@@ -277,7 +283,7 @@ impl TableReader<'_> {
     ) -> Result<()> {
         let name = key.get_ref().as_ref();
         let at = (self.place)(key.span().start);
-        let why = request_keys::unusable_key(name, self.carrier)
+        let why = request_keys::unusable_key(name, self.transport)
             .or_else(|| publishing_keys::unusable_key(name, self.transport))
             .or_else(|| protocol_keys::unusable_key(name, self.transport.carrier()));
         if let Some(why) = why {
@@ -329,6 +335,8 @@ impl TableReader<'_> {
                 d.request_options.answer = Some(answer.into());
             }
             "secret" => d.secret = Some(secret_text::signing_key(value, &at)?),
+            "http_version" => d.http2 = request_keys::http2(value, &at)?,
+            "batch" => d.batches = request_keys::batches(value, &at)?,
             "setup" => d.setup = values::texts(value, "setup", &at)?,
             "env" => d.env = values::env(value, &at)?,
             "ca" | "server_name" => d.tls.take(key, text(value, key, &at)?, at)?,
@@ -376,6 +384,8 @@ impl TargetDescription {
             hello: HelloKeys::default(),
             tls: TlsKeys::default(),
             secret: None,
+            http2: false,
+            batches: false,
             over_tls: None,
         }
     }

@@ -93,6 +93,10 @@ pub struct Manifest {
     pub tls: Option<TlsOptions>,
     /// The key of its signatures, where its description has one.
     pub secret: Option<String>,
+    /// It speaks HTTP/2 without TLS, too; with TLS that is found out.
+    pub http2: bool,
+    /// It takes several events in a request.
+    pub batches: bool,
     /// It delivers what comes to `url` to subscribers; `None` for one that takes events.
     pub publisher: Option<Publisher>,
     pub(super) files: Files,
@@ -231,6 +235,8 @@ impl Manifest {
         Manifest {
             command: Some([vec![SELF.to_owned()], words].concat()),
             ready: Ready::Line(pushbench_core::record::effective_config::LISTENING.to_owned()),
+            http2: true,
+            batches: true,
             ..Manifest::running(name, &url, Matching::Id)
         }
     }
@@ -269,6 +275,8 @@ impl Manifest {
             ease: None,
             tls: None,
             secret: None,
+            http2: false,
+            batches: false,
             publisher: None,
             files: Files::None,
         }

@@ -9,7 +9,7 @@ use pushbench_core::error::Result;
 use pushbench_core::event::Matching;
 use pushbench_core::origin::{Origin, kind};
 use pushbench_core::suggest::did_you_mean;
-use pushbench_core::transport::Carrier;
+use pushbench_core::transport::{Carrier, Transport};
 use toml::de::DeValue;
 
 /// Methods whose request carries an event in its body.
@@ -35,16 +35,46 @@ const RESERVED_HEADERS: [(&str, &str); 12] = [
 ];
 
 /// Why a key does not apply to this transport.
-pub(super) fn unusable_key(key: &str, carrier: Carrier) -> Option<&'static str> {
-    match (key, carrier) {
-        ("method", Carrier::Websocket | Carrier::Tcp) => {
+pub(super) fn unusable_key(key: &str, transport: Transport) -> Option<&'static str> {
+    match (key, transport, transport.carrier_to(false)) {
+        ("http_version", Transport::Webhook | Transport::Sse, _) => None,
+        ("http_version", ..) => {
+            Some("HTTP/2 is for webhooks and server-sent events: remove this key")
+        }
+        ("batch", Transport::Webhook, _) => None,
+        ("batch", ..) => Some("only a webhook carries batches: remove this key"),
+        ("method", _, Carrier::Websocket | Carrier::Tcp) => {
             Some("only a webhook has a method: remove this key")
         }
-        ("headers", Carrier::Tcp) => Some("tcp has no headers: remove this key"),
-        ("subprotocol", Carrier::Webhook | Carrier::Tcp) => {
+        ("headers", _, Carrier::Tcp) => Some("tcp has no headers: remove this key"),
+        ("subprotocol", _, Carrier::Webhook | Carrier::Tcp) => {
             Some("only a WebSocket has a subprotocol: remove this key")
         }
         _ => None,
+    }
+}
+
+/// Whether `http_version` says that the target also speaks HTTP/2.
+pub(super) fn http2(value: &DeValue<'_>, at: &Origin) -> Result<bool> {
+    match text(value, "http_version", at)?.as_str() {
+        "2" => Ok(true),
+        "1.1" => Ok(false),
+        other => Err(at.error(format!(
+            "http_version: \"{}\": write \"2\" for a server that also speaks HTTP/2, or \"1.1\"",
+            other.escape_debug()
+        ))),
+    }
+}
+
+/// Whether it takes a request with a JSON array of events.
+pub(super) fn batches(value: &DeValue<'_>, at: &Origin) -> Result<bool> {
+    match value {
+        DeValue::Boolean(takes) => Ok(*takes),
+        other => Err(at.error(format!(
+            "batch: this is {}: write true if the server takes a JSON array of events and answers with an array of \
+             their acknowledgements, or false",
+            kind(other)
+        ))),
     }
 }
 

@@ -26,6 +26,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 const SESSIONS: usize = 2;
 /// What HTTP/1.1 is called in ALPN (RFC 7301).
 const HTTP: &[u8] = b"http/1.1";
+/// And HTTP/2.
+const HTTP2: &[u8] = b"h2";
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(CryptoProvider {
@@ -89,6 +91,14 @@ impl ClientTls {
     pub fn with_own_sessions(&self) -> ClientTls {
         let mut config = ClientConfig::clone(self.connector.config());
         config.resumption = sessions(self.resumption);
+        ClientTls { connector: Arc::new(config).into(), ..self.clone() }
+    }
+
+    /// The same for connections that carry HTTP/2: it offers nothing else.
+    #[must_use]
+    pub fn with_http2(&self) -> ClientTls {
+        let mut config = ClientConfig::clone(self.connector.config());
+        config.alpn_protocols = vec![HTTP2.to_vec()];
         ClientTls { connector: Arc::new(config).into(), ..self.clone() }
     }
 
@@ -215,6 +225,14 @@ impl ServerTls {
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(io::Error::other)?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(ServerTls(Arc::new(config).into()))
+    }
+
+    /// The same for a server that speaks HTTP/2 with clients that offer it.
+    #[must_use]
+    pub fn with_http2(&self) -> ServerTls {
+        let mut config = ServerConfig::clone(self.0.config());
+        config.alpn_protocols = vec![HTTP2.to_vec(), HTTP.to_vec()];
+        ServerTls(Arc::new(config).into())
     }
 
     /// The same without tickets: no client can resume.

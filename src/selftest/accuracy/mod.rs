@@ -136,15 +136,13 @@ fn exact_arm(
     slots: usize,
 ) -> TrialArm {
     let plain = context.trial_arm(0, carrier.transport(), None);
-    let most = match plain.spec.depth_limit(false) {
-        Some(1) => slots,
-        _ => slots.min(CONNECTIONS),
-    };
+    let at_least = slots.min(CONNECTIONS);
+    let (connections, in_flight) = plain.spec.slots(false, at_least, slots.div_ceil(at_least));
     TrialArm {
         label: format!("{}@exact", carrier.name()),
         manifest: exact_manifest(account_file, carrier, delay),
-        connections: most,
-        in_flight: slots.div_ceil(most),
+        connections,
+        in_flight,
         ..plain
     }
 }

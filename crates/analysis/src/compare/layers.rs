@@ -8,6 +8,7 @@ use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::run::PointHeader;
 use pushbench_core::record::trial::Trial;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// The options that add a layer between events and sockets.
 const LAYERS: [ArmOption; 3] = [ArmOption::Tls, ArmOption::Token, ArmOption::Signed];
@@ -109,14 +110,30 @@ fn times(trials: &[&Trial], of: impl Fn(&Trial) -> Option<&Hist>) -> Latency {
     distribution(&sum, trials, false, |q| over_blocks(&each, q))
 }
 
-/// What the connections of an arm have agreed on, as they say themselves: the most frequent first. `None` without
-/// TLS, and where no trial was finished.
+/// What the connections of an arm have agreed on in TLS, as they say themselves. `None` without TLS, and where no
+/// trial was finished.
 pub(super) fn security(arm: usize, trials: &[&Trial]) -> Option<String> {
-    let mut all = Handshakes::default();
+    agreed(arm, trials, |t| Some(&t.account.handshakes.as_ref()?.negotiated))
+}
+
+/// The same above TLS: HTTP/2 and its limits, extensions of WebSocket.
+pub(super) fn protocol(arm: usize, trials: &[&Trial]) -> Option<String> {
+    agreed(arm, trials, |t| Some(&t.account.agreed))
+}
+
+/// The most frequent first.
+fn agreed(
+    arm: usize,
+    trials: &[&Trial],
+    of: impl Fn(&Trial) -> Option<&BTreeMap<String, u64>>,
+) -> Option<String> {
+    let mut all = BTreeMap::<&str, u64>::new();
     let mine = trials.iter().filter(|t| t.arm == arm);
-    mine.filter_map(|t| t.account.handshakes.as_ref()).for_each(|h| all.merge(h));
-    let mut found: Vec<(String, u64)> = all.negotiated.into_iter().collect();
+    for (words, n) in mine.filter_map(|t| of(t)).flatten() {
+        *all.entry(words).or_default() += n;
+    }
+    let mut found: Vec<(&str, u64)> = all.into_iter().collect();
     found.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-    let words: Vec<String> = found.into_iter().map(|(words, _)| words).collect();
+    let words: Vec<&str> = found.into_iter().map(|(words, _)| words).collect();
     (!words.is_empty()).then(|| words.join("; "))
 }

@@ -5,6 +5,7 @@ use crate::compare::layers;
 use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_core::record::findings::{Aspect, Findings};
 use pushbench_core::record::run::{ArmHeader, PointHeader};
+use pushbench_core::record::trial::Trial;
 use serde::Serialize;
 
 pub use pushbench_core::record::findings::Known;
@@ -87,15 +88,18 @@ pub fn parity(header: &PointHeader, findings: &[Findings], trials: &Trials<'_>) 
         row("in flight", declared(|a| a.in_flight.to_string())),
         row("framing", declared(|a| a.framing.clone())),
     ];
-    // The usual connection has no encryption, which is not worth a row.
-    let security: Vec<Option<String>> =
-        (0..header.arms.len()).map(|arm| layers::security(arm, &trials.all)).collect();
-    if security.iter().any(Option::is_some) {
-        let property = |agreed: Option<String>| Property {
-            value: agreed.unwrap_or_else(|| "none".to_owned()),
-            known: Known::Tested,
-        };
-        rows.push(row("security", security.into_iter().map(property).collect()));
+    // The usual connection has neither encryption nor an extension, which is not worth a row.
+    type Agreed = fn(usize, &[&Trial]) -> Option<String>;
+    for (name, of) in [("security", layers::security as Agreed), ("protocol", layers::protocol)] {
+        let found: Vec<Option<String>> =
+            (0..header.arms.len()).map(|arm| of(arm, &trials.all)).collect();
+        if found.iter().any(Option::is_some) {
+            let property = |agreed: Option<String>| Property {
+                value: agreed.unwrap_or_else(|| "none".to_owned()),
+                known: Known::Tested,
+            };
+            rows.push(row(name, found.into_iter().map(property).collect()));
+        }
     }
     // Older versions did not record them.
     if header.arms.iter().any(|a| a.library.is_some()) {

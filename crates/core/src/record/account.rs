@@ -90,7 +90,11 @@ pub struct Account {
     /// TLS handshakes of all connections of the arm, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handshakes: Option<Handshakes>,
-    /// What encryption and signatures took, where there are any.
+    /// What the two ends of connections have agreed on above TLS, with the number of connections: HTTP/2 and its
+    /// limits, extensions of WebSocket.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub agreed: BTreeMap<String, u64>,
+    /// What compression, encryption and signatures took, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layers: Option<LayerTimes>,
 }
@@ -130,6 +134,7 @@ impl Account {
             faults: BTreeMap::new(),
             callbacks: None,
             handshakes: None,
+            agreed: BTreeMap::new(),
             layers: None,
         }
     }
@@ -185,8 +190,11 @@ impl Account {
         if let Some(theirs) = &other.layers {
             self.layers.get_or_insert_default().merge(theirs);
         }
-        for (message, n) in &other.faults {
-            *self.faults.entry(message.clone()).or_default() += n;
+        for (mine, theirs) in [(&mut self.faults, &other.faults), (&mut self.agreed, &other.agreed)]
+        {
+            for (message, n) in theirs {
+                *mine.entry(message.clone()).or_default() += n;
+            }
         }
     }
 }

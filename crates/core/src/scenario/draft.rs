@@ -3,8 +3,8 @@
 use crate::scenario::raw::plain;
 use crate::scenario::shape::{Process, Shape};
 use crate::scenario::{
-    Blocks, Compare, Connections, DesignChoice, Expectation, Flow, Lifetime, Load, Matters,
-    Payload, Questions, ReadText, Scenario, Subscribers, TlsSettings, payload,
+    Blocks, Compare, Compression, Connections, DesignChoice, Expectation, Flow, Lifetime, Load,
+    Matters, Payload, Questions, ReadText, Scenario, Subscribers, TlsSettings, payload,
 };
 use crate::units;
 use std::path::PathBuf;
@@ -74,6 +74,7 @@ pub struct Draft {
     /// What `file` holds, once it was read.
     pub json: String,
     pub tls: TlsSettings,
+    pub compression: Compression,
     pub subscribers: Option<usize>,
     pub acknowledged: Option<bool>,
     pub poll_interval: Option<Duration>,
@@ -114,6 +115,7 @@ impl Draft {
             file: None,
             json: String::new(),
             tls: TlsSettings::default(),
+            compression: Compression::default(),
             subscribers: None,
             acknowledged: None,
             poll_interval: None,
@@ -188,6 +190,7 @@ impl Draft {
             },
             payload,
             tls: self.tls,
+            compression: self.compression,
             subscribers: fanout,
             questions,
             restart_after: self.restart_after,

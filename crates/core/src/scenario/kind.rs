@@ -186,45 +186,24 @@ impl Kind for Number {
     }
 }
 
-/// A whole number from 1 to this.
-pub struct Count(pub usize);
+/// A whole number from the first to the second.
+pub struct Whole(pub usize, pub usize);
 
-impl Kind for Count {
+impl Kind for Whole {
     type Value = usize;
     fn takes(&self) -> String {
-        format!("a whole number from 1 to {}", self.0)
+        format!("a whole number from {} to {}", self.0, self.1)
     }
     fn read(&self, raw: &Raw) -> Result<usize, String> {
         let number = raw.number()?;
-        let fits = number.fract() == 0.0 && number >= 1.0 && number <= self.0 as f64;
+        let fits = number.fract() == 0.0 && (self.0 as f64..=self.1 as f64).contains(&number);
         if fits { Ok(number as usize) } else { Err(self.refused()) }
     }
     fn written(&self, value: &usize) -> Option<Json> {
         Some(json!(value))
     }
     fn schema(&self) -> Json {
-        json!({ "type": "integer", "minimum": 1, "maximum": self.0 })
-    }
-}
-
-/// A whole number from 0 to this.
-pub struct UpTo(pub usize);
-
-impl Kind for UpTo {
-    type Value = usize;
-    fn takes(&self) -> String {
-        format!("a whole number from 0 to {}", self.0)
-    }
-    fn read(&self, raw: &Raw) -> Result<usize, String> {
-        let number = raw.number()?;
-        let fits = number.fract() == 0.0 && (0.0..=self.0 as f64).contains(&number);
-        if fits { Ok(number as usize) } else { Err(self.refused()) }
-    }
-    fn written(&self, value: &usize) -> Option<Json> {
-        Some(json!(value))
-    }
-    fn schema(&self) -> Json {
-        json!({ "type": "integer", "minimum": 0, "maximum": self.0 })
+        json!({ "type": "integer", "minimum": self.0, "maximum": self.1 })
     }
 }
 

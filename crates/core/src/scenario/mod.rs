@@ -180,6 +180,27 @@ impl TlsSettings {
     }
 }
 
+/// `[compression]`: of permessage-deflate (RFC 7692), on arms with `+compressed`, the same in both directions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compression {
+    /// A message is compressed with what was sent before it on its connection.
+    pub context_takeover: bool,
+    /// Base-2 logarithm of the window's size in bytes, 9 to 15.
+    pub window_bits: usize,
+}
+
+impl Default for Compression {
+    fn default() -> Compression {
+        Compression { context_takeover: true, window_bits: 15 }
+    }
+}
+
+impl Compression {
+    fn is_default(&self) -> bool {
+        *self == Compression::default()
+    }
+}
+
 /// `[payload]`: what one event looks like on the wire.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -292,6 +313,9 @@ pub struct Scenario {
     /// `[tls]`
     #[serde(default, skip_serializing_if = "TlsSettings::is_default")]
     pub tls: TlsSettings,
+    /// `[compression]`
+    #[serde(default, skip_serializing_if = "Compression::is_default")]
+    pub compression: Compression,
     /// Who gets the events; `None` where the target takes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscribers: Option<Subscribers>,

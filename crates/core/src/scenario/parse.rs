@@ -20,11 +20,12 @@ pub struct Entry {
 }
 
 /// Sections a scenario may have; a table elsewhere is an unknown key.
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "load",
     "connections",
     "payload",
     "tls",
+    "compression",
     "subscribers",
     "delivery",
     "duplex",

@@ -176,6 +176,7 @@ fn comparable(account: Account) -> impl PartialEq + std::fmt::Debug {
         faults,
         callbacks: _,  // merged by their own rule
         handshakes: _, // likewise
+        agreed: _,     // likewise
         layers: _,     // likewise
     } = account;
     let [first, second] = halves;

@@ -304,7 +304,16 @@ impl Ledger {
         handshakes.get_or_insert_default().count(negotiated, tcp_ns, tls_ns);
     }
 
-    /// Notes what encryption and signatures took for an open event and for its answer, ns.
+    /// Counts a connection whose ends have agreed on this above TLS.
+    pub(crate) fn agreed(&self, words: &str) {
+        let agreed = &mut self.0.borrow_mut().account.agreed;
+        match agreed.get_mut(words) {
+            Some(n) => *n += 1,
+            None => _ = agreed.insert(words.to_owned(), 1),
+        }
+    }
+
+    /// Notes what compression, encryption and signatures took for an open event and for its answer, ns.
     pub(crate) fn layer_times(&self, ticket: &Ticket, encode: u64, decode: u64) {
         let mut inner = self.0.borrow_mut();
         if inner.entry(ticket.seq).is_some_and(|entry| entry.after.is_some()) {

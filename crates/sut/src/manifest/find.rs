@@ -104,6 +104,8 @@ pub(crate) fn manifest(name: &str, (d, files): (TargetDescription, Files)) -> Re
         ease,
         tls,
         secret: d.secret,
+        http2: d.http2,
+        batches: d.batches,
         publisher: None,
         files,
     })

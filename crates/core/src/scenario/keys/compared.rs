@@ -2,7 +2,7 @@
 
 use crate::scenario::DesignChoice;
 use crate::scenario::keys::{ANY_LENGTH, Field, Key, key};
-use crate::scenario::kind::{Arms, Count, Length, OneOf, Optional, Or, Percent};
+use crate::scenario::kind::{Arms, Length, OneOf, Optional, Or, Percent, Whole};
 use std::time::Duration;
 
 /// Below this a slice contains too few events.
@@ -18,7 +18,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(
         fixed "compare.blocks",
         "blocks to run; auto: as many as compare.precision needs, computed from the deviation of the first blocks",
-        Or("auto", Count(10_000)),
+        Or("auto", Whole(1, 10_000)),
         |d| &mut d.blocks
     ),
     key!(

@@ -1,7 +1,7 @@
 //! Keys of what comes to subscribers, of answers, and of faults.
 
 use crate::scenario::keys::{ANY_LENGTH, Field, Key, SOME_LENGTH, key};
-use crate::scenario::kind::{Count, Length, OneOf, Optional, Or, Size, Switch, UpTo};
+use crate::scenario::kind::{Length, OneOf, Optional, Or, Size, Switch, Whole};
 use crate::scenario::{Recipients, payload};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(
         swept "subscribers.wants",
         "number of payload.types that a subscriber wants, counted from its own number; all when left out",
-        Optional(Count(100)),
+        Optional(Whole(1, 100)),
         |d| &mut d.fanout.wants
     ),
     key!(
@@ -28,7 +28,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(
         swept "subscribers.count",
         "in a fan-out: subscribers that every event is delivered to; 100 when left out",
-        Optional(Count(1_000_000)),
+        Optional(Whole(1, 1_000_000)),
         |d| &mut d.subscribers
     ),
     key!(
@@ -52,7 +52,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(
         fixed "delivery.queue",
         "unsettled events allowed per subscriber at the built-in publisher, which rejects further ones",
-        Optional(Count(1_000_000)),
+        Optional(Whole(1, 1_000_000)),
         |d| &mut d.fanout.publisher.queue
     ),
     key!(
@@ -70,7 +70,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(
         swept "subscribers.slow",
         "number of slow subscribers",
-        UpTo(1_000_000),
+        Whole(0, 1_000_000),
         |d| &mut d.fanout.slow
     ),
     key!(
@@ -82,7 +82,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(
         swept "subscribers.stuck",
         "number of stuck subscribers, which accept connections and never read or answer",
-        UpTo(1_000_000),
+        Whole(0, 1_000_000),
         |d| &mut d.fanout.stuck
     ),
     key!(

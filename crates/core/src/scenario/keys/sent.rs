@@ -1,7 +1,7 @@
 //! Keys of the scenario itself, the load, its connections and its events.
 
 use crate::scenario::keys::{ANY_LENGTH, Field, Key, SOME_LENGTH, key};
-use crate::scenario::kind::{Count, Length, Name, Number, OneOf, Optional, Or, Size, Switch, Text};
+use crate::scenario::kind::{Length, Name, Number, OneOf, Optional, Or, Size, Switch, Text, Whole};
 use crate::scenario::shape::Process;
 use crate::scenario::{Flow, KeyKind, payload};
 use std::time::Duration;
@@ -84,25 +84,25 @@ pub(super) static KEYS: &[Key] = &[
     key!(
         swept "load.backlog",
         "events that may wait for a connection; further ones fail",
-        Count(100_000_000),
+        Whole(1, 100_000_000),
         |d| &mut d.backlog
     ),
     key!(
         swept "connections.count",
         "connections opened before the first event",
-        Count(1_000_000),
+        Whole(1, 1_000_000),
         |d| &mut d.count
     ),
     key!(
         swept "connections.in_flight",
         "unanswered events a connection may carry",
-        Count(65_536),
+        Whole(1, 65_536),
         |d| &mut d.in_flight
     ),
     key!(
         swept "connections.lifetime",
         "events a connection carries before it is closed",
-        Or("unlimited", Count(1_000_000_000)),
+        Or("unlimited", Whole(1, 1_000_000_000)),
         |d| &mut d.lifetime
     ),
     key!(
@@ -120,7 +120,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(
         swept "payload.types",
         "in a fan-out: number of types of generated events, used in turn",
-        Optional(Count(100)),
+        Optional(Whole(1, 100)),
         |d| &mut d.fanout.types
     ),
     key!(
@@ -134,5 +134,17 @@ pub(super) static KEYS: &[Key] = &[
         "a TLS connection that is made again resumes the session of the connection before it",
         Switch,
         |d| &mut d.tls.resumption
+    ),
+    key!(
+        swept "compression.context_takeover",
+        "for +compressed on a WebSocket: a message is compressed with what was sent before it",
+        Switch,
+        |d| &mut d.compression.context_takeover
+    ),
+    key!(
+        swept "compression.window_bits",
+        "for +compressed on a WebSocket: base-2 logarithm of the window's size in bytes",
+        Whole(9, 15),
+        |d| &mut d.compression.window_bits
     ),
 ];
