@@ -17,6 +17,7 @@ use crate::tasks::Tasks;
 use crate::tcp::Tcp;
 use crate::webhook::callback::Callback;
 use crate::webhook::client::Webhook;
+use crate::webhook::http2::Http2;
 use crate::websocket::Websocket;
 use hyper::header::HeaderValue;
 use pushbench_core::arm::{ArmOption, ArmSpec};
@@ -81,6 +82,14 @@ pub struct ArmJob {
 }
 
 impl ArmJob {
+    /// How the driver's connections for events are encrypted.
+    fn client_tls(&self) -> Option<ClientTls> {
+        match self.spec.has(ArmOption::H2) {
+            true => self.tls.as_ref().map(ClientTls::with_http2),
+            false => self.tls.clone(),
+        }
+    }
+
     /// Its connections and its subscribers' must be open after this.
     fn connect_limit(&self) -> Duration {
         let subscribers = self.subscribers.as_ref().map_or(0, |s| s.settings.count);
@@ -294,7 +303,7 @@ async fn connect(
     let queue = EventQueue::new(ledger.clone(), source, arm.connections, job.load.backlog);
     let connect_config = ConnectConfig {
         address: Rc::new(arm.address.clone()),
-        tls: arm.tls.clone(),
+        tls: arm.client_tls(),
         matched: arm.matched.clone(),
         template: Rc::new(request_options.wrapped(&arm.template, &Captured::new())),
         events: Rc::new(arm.template.clone()),
@@ -309,6 +318,7 @@ async fn connect(
     let slots =
         ConnectionSlots { connect_config, queue: &queue, count: arm.connections, tasks: &tasks };
     match arm.carrier {
+        Carrier::Webhook if arm.spec.has(ArmOption::H2) => slots.start::<Http2>().await,
         Carrier::Webhook => slots.start::<Webhook>().await,
         Carrier::Websocket => slots.start::<Websocket>().await,
         Carrier::Tcp => slots.start::<Tcp>().await,

@@ -7,6 +7,7 @@ pub mod delivery_verifier;
 pub mod endpoint;
 pub mod fault;
 pub mod hello;
+pub mod http2;
 pub mod http_connection;
 pub mod libraries;
 pub mod limits;

@@ -7,6 +7,8 @@ use crate::feed::Feed;
 use crate::io::{InstrumentedSocket, ReadTimes};
 use crate::ledger::{Instants, Ledger, SendInstants, Ticket};
 use crate::webhook::prepared_request::PreparedRequest;
+use hyper::StatusCode;
+use hyper::header::HeaderMap;
 use pushbench_core::arm::ArmOption;
 use pushbench_core::event::{Answered, Matched};
 use pushbench_core::record::outcomes::Failure;
@@ -83,11 +85,11 @@ impl Client for Webhook {
 }
 
 /// An event in the air.
-struct InFlightRequest {
-    ticket: Ticket,
-    send_instants: SendInstants,
+pub(super) struct InFlightRequest {
+    pub ticket: Ticket,
+    pub send_instants: SendInstants,
     /// Its answer comes by a callback, and when it is accepted is measured.
-    measured: bool,
+    pub measured: bool,
 }
 
 /// A connection that carries events.
@@ -200,7 +202,7 @@ impl RequestSender<'_> {
             let read = self.unread.poll_read(&mut self.io, cx, |bytes| match parser.look(bytes) {
                 Ok(None) => (0, Ok(None)),
                 Ok(Some(answer)) => {
-                    (answer.used, Ok(Some(response_matcher.record_response(in_flight, &answer))))
+                    (answer.used, Ok(Some(response_matcher.record_answer(in_flight, &answer))))
                 }
                 Err(error) => (0, Err(error)),
             });
@@ -216,7 +218,7 @@ impl RequestSender<'_> {
                 Poll::Ready(Ok(None)) => {
                     let ended = self.unread.look(|bytes| match parser.end(bytes) {
                         Ok(answer) => {
-                            (answer.used, Ok(response_matcher.record_response(in_flight, &answer)))
+                            (answer.used, Ok(response_matcher.record_answer(in_flight, &answer)))
                         }
                         Err(error) => (0, Err(error)),
                     });
@@ -260,10 +262,10 @@ fn fault_of(error: ResponseError) -> Fault {
 
 /// Where answers find their events and events their outcomes.
 #[derive(Clone, Copy)]
-struct ResponseMatcher<'a> {
-    connect_config: &'a ConnectConfig,
-    ledger: &'a Ledger,
-    read_times: &'a ReadTimes,
+pub(super) struct ResponseMatcher<'a> {
+    pub connect_config: &'a ConnectConfig,
+    pub ledger: &'a Ledger,
+    pub read_times: &'a ReadTimes,
 }
 
 impl ResponseMatcher<'_> {
@@ -275,27 +277,38 @@ impl ResponseMatcher<'_> {
                 && self.ledger.is_in_time(ticket, clock::now())
     }
 
-    /// A response was read; true when another request may follow it.
-    fn record_response(&self, in_flight: &InFlightRequest, answer: &Answer<'_>) -> bool {
+    /// A response of HTTP/1.1 was read; true when another request may follow it.
+    fn record_answer(&self, in_flight: &InFlightRequest, answer: &Answer<'_>) -> bool {
+        let headers = || response::headers(answer.head);
+        let written = self.read_times.written();
+        self.record(in_flight, written, (answer.status, headers, answer.body));
+        answer.keep
+    }
+
+    /// An exchange has ended: the request, when it was handed to the socket where a layer takes its time, and status,
+    /// headers and body of its response.
+    pub fn record(
+        &self,
+        in_flight: &InFlightRequest,
+        written: Option<u64>,
+        (status, headers, body): (StatusCode, impl FnOnce() -> HeaderMap, &[u8]),
+    ) {
         let InFlightRequest { ticket, send_instants, measured } = in_flight;
         let (done, woken) = (self.read_times.read(), self.read_times.woken());
-        let success = answer.status.is_success();
-        if self.connect_config.spec.has(ArmOption::Callback) {
-            match success {
-                true if *measured => self.ledger.accepted(ticket, done),
-                true => {}
-                false => self.record_refusal(ticket, answer),
+        let success = status.is_success();
+        if success && self.connect_config.spec.has(ArmOption::Callback) {
+            if *measured {
+                self.ledger.accepted(ticket, done);
             }
-        } else if success && self.answers(ticket, answer.body) {
+        } else if success && self.answers(ticket, body) {
             let SendInstants { free, sent, nth } = *send_instants;
-            if let Some(written) = self.read_times.written() {
+            if let Some(written) = written {
                 self.ledger.layer_times(ticket, written - sent, clock::now() - done);
             }
             self.ledger.acknowledge(ticket, Instants { free, sent, done, woken, nth });
         } else {
-            self.record_refusal(ticket, answer);
+            self.record_refusal(ticket, status, &headers(), body);
         }
-        answer.keep
     }
 
     fn answers(&self, ticket: &Ticket, body: &[u8]) -> bool {
@@ -306,10 +319,15 @@ impl ResponseMatcher<'_> {
         }
     }
 
-    fn record_refusal(&self, ticket: &Ticket, answer: &Answer<'_>) {
-        let headers = response::headers(answer.head);
-        let Answer { status, body, .. } = *answer;
-        let response = response_diagnostics::Response { status, headers: &headers, body };
+    #[cold]
+    fn record_refusal(
+        &self,
+        ticket: &Ticket,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) {
+        let response = response_diagnostics::Response { status, headers, body };
         let message = response_diagnostics::to_event(
             &response,
             &self.connect_config.request_options,

@@ -2,5 +2,6 @@
 
 pub mod callback;
 pub mod client;
+pub mod http2;
 mod prepared_request;
 pub mod subscriber;

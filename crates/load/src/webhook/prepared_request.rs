@@ -44,7 +44,8 @@ impl PreparedRequest {
     }
 }
 
-fn headers(connect_config: &ConnectConfig) -> Result<HeaderMap, Fault> {
+/// The headers of every request of a connection.
+pub(super) fn headers(connect_config: &ConnectConfig) -> Result<HeaderMap, Fault> {
     let host = HeaderValue::from_str(&connect_config.address.endpoint.authority)
         .map_err(Fault::refused)?;
     let mut headers = HeaderMap::new();
