@@ -233,7 +233,7 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
         transport: arm.spec.transport.name().to_owned(),
         target: arm.spec.target.clone(),
         scheme: arm.manifest.scheme(),
-        library: Some(libraries::of_driver(arm.spec.transport, scenario.subscribers.is_some())),
+        library: Some(libraries::of_driver(&arm.spec, scenario.subscribers.is_some())),
         command: arm.manifest.command.clone(),
         host: arm.manifest.host(),
         matched: match arm.manifest.matched() {
@@ -249,14 +249,7 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
         authentication: authentication(arm),
         subprotocol: subprotocol(arm),
         messages: messages(arm),
-        framing: match arm.called_back() {
-            // Its publisher answers with the event itself.
-            false if arm.spec.transport == Transport::LongPoll && arm.is_foreign() => {
-                "HTTP/1.1 request and response heads".to_owned()
-            }
-            true => format!("{}, twice", arm.spec.transport.framing()),
-            false => arm.spec.transport.framing().to_owned(),
-        },
+        framing: framing(arm),
         acknowledgement: scenario
             .subscribers
             .as_ref()
@@ -266,6 +259,23 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
         in_flight,
         connections,
         ease: arm.manifest.ease.clone(),
+    }
+}
+
+/// What surrounds an event on the wire.
+fn framing(arm: &Arm) -> String {
+    let transport = arm.spec.transport;
+    match transport {
+        Transport::Webhook if arm.called_back() => format!("{}, twice", transport.framing()),
+        Transport::Webhook if arm.spec.has(ArmOption::H2) => {
+            "HTTP/2 HEADERS and DATA frames, heads compressed with HPACK".to_owned()
+        }
+        Transport::Sse if arm.spec.has(ArmOption::H2) => {
+            "lines id: and data: in a DATA frame of an HTTP/2 response".to_owned()
+        }
+        // Its publisher answers with the event itself.
+        Transport::LongPoll if arm.is_foreign() => "HTTP/1.1 request and response heads".to_owned(),
+        _ => transport.framing().to_owned(),
     }
 }
 

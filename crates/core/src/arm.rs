@@ -178,6 +178,18 @@ impl ArmOptions {
         Some(usize::from(self.values[value.place]))
     }
 
+    /// Some of them as they are written, `+tls+batch=8`.
+    pub fn written(self, which: impl Fn(ArmOption) -> bool) -> String {
+        let mut text = String::new();
+        for option in self.iter().filter(|option| which(*option)) {
+            text.extend(["+", option.name()]);
+            if let Some(number) = self.number(option) {
+                text += &format!("={number}");
+            }
+        }
+        text
+    }
+
     /// In the order of [`ArmOption::ALL`], whatever the order in which they were written.
     pub fn iter(self) -> impl Iterator<Item = ArmOption> {
         ArmOption::ALL.into_iter().filter(move |option| self.contains(*option))
@@ -310,14 +322,7 @@ impl ArmSpec {
     }
 
     fn left(&self, with: impl Fn(ArmOption) -> bool) -> String {
-        let mut left = self.transport.name().to_owned();
-        for option in self.options.iter().filter(|option| with(*option)) {
-            left.extend(["+", option.name()]);
-            if let Some(number) = self.options.number(option) {
-                left += &format!("={number}");
-            }
-        }
-        left
+        format!("{}{}", self.transport.name(), self.options.written(with))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which library speaks each protocol, with the version that the lockfile fixes: for the parity table.
 
+use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::transport::Transport;
 
 /// What is compiled in.
@@ -19,8 +20,9 @@ pub fn of_target(transport: Transport) -> String {
 }
 
 /// The driver's, where it sends events or where its subscribers receive them.
-pub fn of_driver(transport: Transport, receives: bool) -> String {
-    match (transport, receives) {
+pub fn of_driver(spec: &ArmSpec, receives: bool) -> String {
+    match (spec.transport, receives) {
+        (Transport::Webhook, _) if spec.has(ArmOption::H2) => locked("h2"),
         (Transport::Tcp | Transport::Webhook, _) | (Transport::Websocket, false) => OWN.to_owned(),
         (Transport::Websocket, true) => locked("tungstenite"),
         (Transport::Sse | Transport::LongPoll | Transport::Poll, _) => locked("hyper"),
@@ -41,10 +43,15 @@ mod tests {
 
     #[test]
     fn every_side_is_named_and_a_library_with_its_version() {
-        let each = |t| [of_target(t), of_driver(t, false), of_driver(t, true)];
+        let each = |t: Transport| {
+            let http2 = format!("{}+h2@x", t.name());
+            let specs = [ArmSpec::plain(t, "x"), ArmSpec::parse(&http2).unwrap()];
+            let driver = specs.map(|spec| [of_driver(&spec, false), of_driver(&spec, true)]);
+            [driver.concat(), vec![of_target(t)]].concat()
+        };
         for name in ALL.into_iter().flat_map(each).filter(|name| name != OWN) {
             let (library, version) = name.split_once(' ').unwrap();
-            assert!(["hyper", "tungstenite"].contains(&library), "{name}");
+            assert!(["h2", "hyper", "tungstenite"].contains(&library), "{name}");
             assert!(version.split('.').all(|part| part.parse::<u32>().is_ok()), "{name}");
         }
     }

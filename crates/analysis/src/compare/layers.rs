@@ -10,8 +10,16 @@ use pushbench_core::record::trial::Trial;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The options that add a layer between events and sockets.
-const LAYERS: [ArmOption; 3] = [ArmOption::Tls, ArmOption::Token, ArmOption::Signed];
+/// The options that add a layer between events and sockets, or change how events share connections.
+const LAYERS: [ArmOption; 7] = [
+    ArmOption::Tls,
+    ArmOption::H2,
+    ArmOption::Connections,
+    ArmOption::Batch,
+    ArmOption::Token,
+    ArmOption::Signed,
+    ArmOption::Compressed,
+];
 
 /// What one or several layers cost a transport: an arm against the same arm without them.
 #[derive(Debug, Clone, Serialize)]
@@ -40,7 +48,6 @@ pub(super) fn costs(
         let spec = specs[candidate].as_ref()?;
         let plain = LAYERS.into_iter().fold(spec.clone(), |plain, layer| plain.without(layer));
         let baseline = specs.iter().position(|other| other.as_ref() == Some(&plain))?;
-        let layers = LAYERS.into_iter().filter(|layer| spec.has(*layer));
         let bytes = |arm: usize| {
             let wire = &arms[arm].wire;
             Some(wire.bytes_out_per_event? + wire.bytes_in_per_event?)
@@ -49,7 +56,7 @@ pub(super) fn costs(
         let scheme = |arm: usize| header.arms[arm].scheme.as_deref();
         let same = spec.has(ArmOption::Tls) && scheme(baseline) == scheme(candidate);
         (baseline != candidate && !same).then(|| LayerCost {
-            layers: layers.map(|layer| format!("+{}", layer.name())).collect(),
+            layers: spec.options.written(|option| LAYERS.contains(&option)),
             baseline: arms[baseline].arm.clone(),
             candidate: arms[candidate].arm.clone(),
             comparisons: decide::against(header, arms, trials, (baseline, candidate)),

@@ -312,10 +312,10 @@ fn about_deliveries(arm: &ArmFigures, trials: &Trials<'_>) -> Vec<Note> {
 fn about_load(scenario: &Scenario, arm: &ArmFigures) -> Vec<Note> {
     let mut notes = Vec::new();
     let (wanted, in_flight) = (scenario.connections.count, scenario.connections.in_flight);
-    if arm.load.in_flight < in_flight {
+    if arm.load.in_flight != in_flight {
         let text = format!(
-            "its protocol allows {} unanswered event per connection: {} connections instead of {wanted} with {in_flight} in flight",
-            arm.load.in_flight, arm.load.connections
+            "{} connections with {} unanswered events each, instead of {wanted} with {in_flight} each",
+            arm.load.connections, arm.load.in_flight
         );
         notes.push(Note::of(&arm.arm, text).on(is_time));
     }
