@@ -12,6 +12,7 @@ mod sizing;
 use crate::verify;
 use arms::Arm;
 use hyper::header::AUTHORIZATION;
+use pushbench_core::arm::ArmOption;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::{Matched, Template};
 use pushbench_core::plan;
