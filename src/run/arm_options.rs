@@ -128,15 +128,18 @@ fn check_compressed(name: &str, spec: &ArmSpec, builtin: &BuiltinOptions) -> Res
     Err(Error::usage(format!("--arm {name}: +compressed: {why}")))
 }
 
-/// In a fan-out a subscriber has its own connection.
+/// In a fan-out a subscriber has its own connection, and in HTTP/1.1 an unanswered event has.
 fn check_connections(name: &str, spec: &ArmSpec, builtin: &BuiltinOptions) -> Result<()> {
     let plain = spec.without(ArmOption::Connections);
-    match builtin.publish {
-        None => Ok(()),
-        Some(_) => Err(Error::usage(format!(
-            "--arm {name}: +connections: here subscribers have a connection each, as many as subscribers.count says: write --arm {plain}"
-        ))),
-    }
+    let shares = spec.has(ArmOption::H2) || spec.has(ArmOption::Batch);
+    let why = if builtin.publish.is_some() {
+        "here subscribers have a connection each, as many as subscribers.count says"
+    } else if spec.transport == Transport::Webhook && !shares {
+        "over HTTP/1.1 a connection has one unanswered event, so that there are as many as events in flight"
+    } else {
+        return Ok(());
+    };
+    Err(Error::usage(format!("--arm {name}: +connections: {why}: write --arm {plain}")))
 }
 
 /// Who authenticates needs something to show, and somebody who checks it.

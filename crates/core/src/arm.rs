@@ -229,16 +229,21 @@ impl ArmSpec {
     /// every arm has as many events in flight. A publisher is sent events by POST.
     pub fn slots(&self, publisher: bool, count: usize, in_flight: usize) -> (usize, usize) {
         let total = count * in_flight;
-        let limit = match self.transport.carrier_to(publisher) {
-            Carrier::Webhook if self.has(ArmOption::H2) => in_flight,
-            Carrier::Webhook => self.options.number(ArmOption::Batch).unwrap_or(1),
-            Carrier::Websocket | Carrier::Tcp => in_flight,
+        let most = match self.options.number(ArmOption::Connections) {
+            Some(_) => total,
+            None => in_flight,
         };
-        // Equal shares for all, so only a divisor of the total.
-        let shared_by = |connections: &usize| total.is_multiple_of(*connections);
+        let limit = match self.transport.carrier_to(publisher) {
+            Carrier::Webhook if self.has(ArmOption::H2) => most,
+            Carrier::Webhook => self.options.number(ArmOption::Batch).unwrap_or(1),
+            Carrier::Websocket | Carrier::Tcp => most,
+        };
+        // Equal shares for all, so only a divisor of the total; no connection beyond its limit.
+        let mut shares = (total.div_ceil(limit)..=total)
+            .filter(|connections| total.is_multiple_of(*connections));
         let connections = match self.options.number(ArmOption::Connections) {
-            Some(most) => (1..=most.min(total)).rev().find(shared_by),
-            None => (total.div_ceil(limit)..=total).find(shared_by),
+            Some(most) => shares.clone().take_while(|c| *c <= most).last().or(shares.next()),
+            None => shares.next(),
         };
         let connections = connections.unwrap_or(total);
         (connections, total / connections)
@@ -373,6 +378,8 @@ mod tests {
             ("websocket+connections=8", (8, 2), (8, 4)),
             ("websocket+connections=6", (4, 4), (4, 8)),
             ("webhook+batch=7", (4, 4), (8, 4)),
+            ("webhook+batch=8+connections=4", (4, 4), (4, 8)),
+            ("webhook+batch=4+connections=2", (4, 4), (8, 4)),
         ] {
             assert_eq!((slots(left, 1, 16), slots(left, 2, 16)), (of_one, of_two), "{left}");
         }
