@@ -140,7 +140,10 @@ pub fn run(args: &Args) -> Result<()> {
         }
         (false, None) => return Err(takes_nothing(transport)),
     };
-    let (tls, ca) = tls(&spec, args, listen.ip())?.unzip();
+    let (mut tls, ca) = tls(&spec, args, listen.ip())?.unzip();
+    if spec.has(ArmOption::H2) {
+        tls = tls.map(|tls| tls.with_http2());
+    }
     let ca_out = args.cert_out.clone().zip(ca.flatten());
     pushbench_host::descriptors::raise_descriptors();
     serve(&ServeOptions { listen, threads: usize::from(args.threads), tls, ca_out, work })
@@ -275,9 +278,19 @@ fn check_options(spec: &ArmSpec, args: &Args) -> Result<()> {
                 }
                 _ => continue,
             },
+            ArmOption::H2 if spec.transport == Transport::Sse => continue,
+            ArmOption::H2 if args.publisher => format!(
+                "only server-sent events are delivered over HTTP/2: {plain} --publisher, or serve sse+h2 --publisher"
+            ),
             _ if args.publisher => format!("it does not apply to a publisher: {plain} --publisher"),
             option if !option.at_receiver() => {
                 format!("it applies only to the driver and its subscribers: {plain}")
+            }
+            ArmOption::H2 if spec.transport != Transport::Webhook => {
+                format!("{transport} is not served over HTTP/2: {plain}, or serve webhook+h2")
+            }
+            ArmOption::H2 if spec.has(ArmOption::Callback) => {
+                format!("answers by callback come over HTTP/1.1: {plain}+callback --duplex 64")
             }
             ArmOption::Callback if spec.transport != Transport::Webhook => {
                 "a callback is a webhook: write pushbench serve webhook+callback --duplex 64"
@@ -317,6 +330,7 @@ fn publisher(args: &Args, spec: &ArmSpec, tls: Option<ClientTls>) -> Result<Work
         ))
     })?;
     let mut options = publisher::Options::new(spec.transport);
+    options.http2 = spec.has(ArmOption::H2);
     options.signing = signing_key(spec)?;
     let bearer = variable(spec, ArmOption::Token, BEARER_VARIABLE)?;
     options.bearer = bearer.map(|token| format!("Bearer {token}"));

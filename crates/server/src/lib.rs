@@ -4,6 +4,7 @@
 
 pub mod authentication;
 pub mod handler;
+mod http2;
 pub mod publisher;
 pub mod serve;
 pub mod sse;

@@ -1,6 +1,7 @@
 //! What the built-in servers share: runtime, listener, accept loop, and the settings in force.
 
 use crate::handler::Handler;
+use crate::http2;
 use crate::publisher;
 use crate::publisher::hub::Hub;
 use crate::publisher::requests;
@@ -129,9 +130,13 @@ fn taking(handler: &Handler) -> String {
         Some(authentication) => format!("{}, JSON check", authentication.description()),
         None => "JSON check".to_owned(),
     };
+    let http2 = match handler.options.contains(ArmOption::H2) {
+        true => http2::description(),
+        false => String::new(),
+    };
     match handler.answer {
-        None => format!("built-in {checks}, acknowledges by id"),
-        Some(bytes) => format!("built-in {checks}, answers by id with {bytes} bytes"),
+        None => format!("built-in {checks}, acknowledges by id{http2}"),
+        Some(bytes) => format!("built-in {checks}, answers by id with {bytes} bytes{http2}"),
     }
 }
 

@@ -1,6 +1,8 @@
-//! Settings of HTTP/2, the same at both ends.
+//! Settings of HTTP/2, the same at both ends: of the driver's client, its subscribers and the built-in servers.
 
-/// Bytes of a message that a stream may carry before its receiver has taken them.
+/// Bytes that a stream may carry before its receiver has taken them up.
 pub const STREAM_WINDOW: u32 = 1 << 20;
-/// Bytes that all streams of a connection may carry together.
+/// And all streams of a connection together.
 pub const CONNECTION_WINDOW: u32 = 1 << 20;
+/// Open streams that a built-in server allows on a connection, as hyper does by default.
+pub const MAX_STREAMS: u32 = 200;

@@ -61,6 +61,8 @@ pub struct Options {
     pub signing: Option<SigningKey>,
     /// The token of a webhook's deliveries.
     pub bearer: Option<String>,
+    /// Its clients speak HTTP/2.
+    pub http2: bool,
 }
 
 impl Options {
@@ -80,6 +82,7 @@ impl Options {
             tls: None,
             signing: None,
             bearer: None,
+            http2: false,
         }
     }
 
@@ -104,10 +107,11 @@ impl Options {
         };
         format!(
             "built-in publisher: JSON check, {}a queue of {} events a subscriber that turns away what is \
-             too much, deliveries {acknowledged}, given up after {}{kept}",
+             too much, deliveries {acknowledged}, given up after {}{kept}{}",
             if self.signing.is_some() { "each event signed once, " } else { "" },
             self.queue,
-            units::nanos_text(self.timeout.as_nanos() as f64)
+            units::nanos_text(self.timeout.as_nanos() as f64),
+            if self.http2 { crate::http2::description() } else { String::new() }
         )
     }
 

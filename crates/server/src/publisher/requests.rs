@@ -1,5 +1,6 @@
 //! The publisher's requests: who may ask what, and the answers.
 
+use crate::http2;
 use crate::publisher::hub::Hub;
 use crate::publisher::polling;
 use crate::sse;
@@ -27,10 +28,14 @@ pub type Answer = Response<BoxBody<Bytes, Infallible>>;
 /// Serves one connection until it ends, with HTTP or without.
 pub async fn serve(hub: Arc<Hub>, stream: Stream<TcpStream>) {
     let Some(stream) = crate::publisher::accept_without_http(&hub, stream).await else { return };
+    let over_http2 = hub.options.http2;
     let service = service_fn(move |request| {
         let hub = hub.clone();
         async move { Ok::<_, Infallible>(answer(&hub, request).await) }
     });
+    if over_http2 {
+        return http2::serve(stream, service).await;
+    }
     let _ended = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades()

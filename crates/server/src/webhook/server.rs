@@ -1,6 +1,7 @@
 //! `POST /webhook` on hyper.
 
 use crate::handler::{Checked, Handler, Pause, Refusal};
+use crate::http2;
 use crate::webhook::callback_addresses::CallbackAddresses;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -9,12 +10,12 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use pushbench_core::arm::ArmOption;
 use pushbench_wire::stream::Stream;
 use pushbench_wire::webhook::CALLBACK_URL;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
 
 /// Path that takes events.
 pub const PATH: &str = "/webhook";
@@ -28,12 +29,12 @@ pub async fn serve(
 ) {
     let is_local =
         stream.socket().peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
-    // HTTP/1.1 has one request at a time, so the lock never waits; it only satisfies `Fn`.
+    let over_http2 = handler.options.contains(ArmOption::H2);
     let service = Arc::new(ConnectionService {
         handler,
         callback_addresses,
         is_local,
-        pause: Mutex::default(),
+        pauses: Mutex::default(),
     });
     let service = service_fn(move |request| {
         let service = service.clone();
@@ -42,6 +43,9 @@ pub async fn serve(
             Ok::<_, Infallible>(answer.unwrap_or_else(|(status, why)| text(status, why)))
         }
     });
+    if over_http2 {
+        return http2::serve(stream, service).await;
+    }
     let _ended = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
@@ -53,7 +57,8 @@ struct ConnectionService {
     callback_addresses: Option<Arc<CallbackAddresses>>,
     /// The other end is on this machine.
     is_local: bool,
-    pause: Mutex<Pause>,
+    /// Those of requests that are answered: over HTTP/2 several pause at the same time.
+    pauses: Mutex<Vec<Pause>>,
 }
 
 impl ConnectionService {
@@ -72,7 +77,10 @@ impl ConnectionService {
         if let (Some(callback_addresses), Some(url)) = (&self.callback_addresses, callback) {
             return self.accept_question(callback_addresses, url, event.id.into_owned());
         }
-        let answer = self.handler.answer(&mut *self.pause.lock().await, &event.id).await?;
+        let pauses = || self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pause = pauses().pop().unwrap_or_default();
+        let answer = self.handler.answer(&mut pause, &event.id).await?;
+        pauses().push(pause);
         let mut response = Response::new(Full::from(answer));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(response)
