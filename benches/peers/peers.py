@@ -45,7 +45,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(args, Path(scratch), tools)
         groups = []
-        for group in (webhook, webhook_tls, websocket):
+        for group in (webhook, webhook_h2, webhook_tls, websocket):
             if args.only in (None, group.__name__):
                 groups.append(bench.measure(group))
     found = {
@@ -86,7 +86,7 @@ def arguments():
     parser.add_argument("--long", type=int, default=3, metavar="SECONDS")
     parser.add_argument("--server-cpu", type=int, default=0)
     parser.add_argument("--client-cpu", type=int, default=1)
-    parser.add_argument("--only", choices=["webhook", "webhook_tls", "websocket"])
+    parser.add_argument("--only", choices=["webhook", "webhook_h2", "webhook_tls", "websocket"])
     parser.add_argument("--out", default=ROOT / "results/peers")
     args = parser.parse_args()
     for program in (args.pushbench, *([args.ws_loop] if args.only in (None, "websocket") else [])):
@@ -192,27 +192,29 @@ class Bench:
         except (AttributeError, KeyError, ValueError) as error:
             sys.exit(f"{' '.join(map(str, command))} said something else than expected ({error}):\n{text}")
 
-    def driver(self, transport, in_flight):
+    def driver(self, transport, in_flight, connections=CONNECTIONS):
         """Our own driver, with all that it records, towards a server that is running already."""
 
         def tool(addresses, seconds):
             scheme, path = {
                 "webhook": ("http", "/webhook"),
+                "webhook+h2": ("http", "/webhook"),
                 "webhook+tls": ("https", "/webhook"),
                 "websocket": ("ws", "/"),
                 "tcp": ("tcp", "/"),
             }[transport]
             self.runs += 1
-            trusted = f'ca = "{self.ca}"\n' if scheme == "https" else ""
+            more = f'ca = "{self.ca}"\n' if scheme == "https" else ""
+            more += 'http_version = "2"\n' if transport.endswith("+h2") else ""
             (self.scratch / "pushbench.toml").write_text(
                 f'[target.peer.{transport.split("+")[0]}]\nurl = "{scheme}://{addresses[transport]}{path}"\n'
-                f'match = "id"\n{trusted}'
+                f'match = "id"\n{more}'
             )
             out = self.scratch / f"run-{self.runs}"
             cpu = self.args.client_cpu
             command = [
                 self.args.pushbench, "run", "saturate", "--arm", f"{transport}@peer", "--blocks", 1,
-                "--connections", CONNECTIONS, "--in-flight", in_flight, "--payload", BYTES,
+                "--connections", connections, "--in-flight", in_flight, "--payload", BYTES,
                 "--duration", f"{seconds}s", "--cpus", f"driver={cpu},target={cpu}", "--out", out,
             ]  # fmt: skip
 
@@ -228,8 +230,8 @@ class Bench:
     @staticmethod
     def url(addresses):
         """Where the peers send to: each group has one server that takes webhooks."""
-        tls = addresses.get("webhook+tls")
-        return f"https://{tls}/webhook" if tls else f"http://{addresses['webhook']}/webhook"
+        (transport, address) = next(iter(addresses.items()))
+        return f"http{'s' if transport.endswith('+tls') else ''}://{address}/webhook"
 
     def wrk(self, addresses, seconds):
         url = self.url(addresses)
@@ -249,6 +251,16 @@ class Bench:
             "-H", "content-type: application/json", url,
         ]  # fmt: skip
         return command, lambda text: int(re.search(r"status codes: (\d+) 2xx", text).group(1))
+
+    def h2load_streams(self, connections, streams):
+        """h2load over HTTP/2 without TLS."""
+
+        def tool(addresses, seconds):
+            command, count = self.h2load(addresses, seconds)
+            new = {"--h1": "--no-tls-proto=h2c", f"-c{CONNECTIONS}": f"-c{connections}", "-m1": f"-m{streams}"}
+            return [new.get(word, word) for word in command], count
+
+        return tool
 
     def oha(self, addresses, seconds):
         url = self.url(addresses)
@@ -277,6 +289,18 @@ def webhook(bench):
         for peer in list(tools)[1:]
     ]
     return "webhook", ["webhook"], tools, compared
+
+
+def webhook_h2(bench):
+    """HTTP/2 without TLS, 32 events in flight over one connection and 64 over four."""
+    tools, compared = {}, []
+    for connections, streams in ((1, 32), (4, 16)):
+        ours, peer = (f"{who}, {connections} × {streams} streams" for who in ("pushbench webhook over HTTP/2", "h2load"))
+        tools[ours] = bench.driver("webhook+h2", streams, connections)
+        if bench.tools["h2load"]:
+            tools[peer] = bench.h2load_streams(connections, streams)
+            compared.append({"what": "cpu_us", "of": ours, "over": peer})
+    return "webhook over HTTP/2", ["webhook+h2"], tools, compared
 
 
 def webhook_tls(bench):

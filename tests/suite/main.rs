@@ -20,6 +20,7 @@ mod faults;
 mod filter;
 mod formats;
 mod gate;
+mod http2;
 mod idle;
 mod layers;
 mod limit;
