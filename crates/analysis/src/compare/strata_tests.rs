@@ -132,7 +132,10 @@ fn a_substituted_load_is_reported() {
     let notes = texts(&compare(&run)).join("\n");
     let given = &compare(&run).points[0].validity.notes[0];
     assert!(!given.metrics.is_empty() && !given.moves_figures, "{given:?}");
-    assert!(notes.contains("512 connections instead of 32 with 16 in flight"), "{notes}");
+    assert!(
+        notes.contains("512 connections with 1 unanswered events each, instead of 32 with 16 each"),
+        "{notes}"
+    );
     assert!(
         notes.contains(
             "websocket@builtin: 120 events failed because 20000 events were already waiting"
