@@ -36,6 +36,8 @@ pub struct SseSubscriber {
     subscribe_config: Rc<SubscribeConfig>,
     number: usize,
     acknowledgements: Rc<Acknowledgements>,
+    /// For the request that unsubscribes, where it is a stream of the same connection.
+    unsubscribing: Option<RequestConnection>,
     streaming: SubscriberTask,
 }
 
@@ -49,7 +51,7 @@ struct EventStream {
     acknowledgements: Rc<Acknowledgements>,
 }
 
-/// The connection that takes acknowledgements.
+/// The connection that takes acknowledgements: over HTTP/2 the same one.
 struct Acknowledger {
     requests: RequestConnection,
     path: Uri,
@@ -87,11 +89,13 @@ impl Subscriber for SseSubscriber {
             false => None,
         };
         source.requests.end_setup();
+        let unsubscribing = source.requests.another();
         let streaming = SubscriberTask::new(stream(source, acknowledger));
         Ok(SseSubscriber {
             subscribe_config: subscribe_config.clone(),
             number,
             acknowledgements,
+            unsubscribing,
             streaming,
         })
     }
@@ -106,6 +110,7 @@ impl Subscriber for SseSubscriber {
             Some(name) => {
                 unsubscribe(
                     (&self.subscribe_config, self.number),
+                    self.unsubscribing,
                     &format!("{}/{name}", self.subscribe_config.subscribe.endpoint.path),
                 )
                 .await
@@ -180,8 +185,15 @@ impl EventStream {
             return Err(Fault::Refused(why));
         };
         let path = acknowledge.parse().map_err(Fault::refused)?;
-        let mut requests = RequestConnection::connect(&self.subscribe_config, self.number).await?;
-        requests.end_setup();
+        let requests = match self.requests.another() {
+            Some(stream) => stream,
+            None => {
+                let mut requests =
+                    RequestConnection::connect(&self.subscribe_config, self.number).await?;
+                requests.end_setup();
+                requests
+            }
+        };
         Ok(Acknowledger { requests, path })
     }
 

@@ -139,7 +139,7 @@ impl SubscriptionState {
 
     /// Ends the subscription and acknowledges what has come.
     pub async fn leave(&self) -> Result<(), Fault> {
-        unsubscribe((&self.subscribe_config, self.number), &self.path()).await
+        unsubscribe((&self.subscribe_config, self.number), None, &self.path()).await
     }
 
     /// The path of its events, with the last one as acknowledgement.

@@ -14,6 +14,7 @@ use crate::subscriber::lifecycle::{Plan, SubscriberSlot, run_subscriber};
 use crate::tasks::Tasks;
 use crate::{long_poll, poll, sse, tcp, webhook, websocket};
 use hyper::Method;
+use pushbench_core::arm::ArmOption;
 use pushbench_core::event::{Answered, Matched, acknowledgement};
 use pushbench_core::record::fanout::Conduct;
 use pushbench_core::scenario::Subscribers;
@@ -46,6 +47,8 @@ pub struct SubscribeConfig {
     /// How connections there are encrypted: a client for each subscriber, with sessions of its own, but one for
     /// all where the publisher connects to them; none without TLS.
     pub tls: Vec<ClientTls>,
+    /// Whether connections there speak HTTP/2.
+    pub http2: bool,
     /// The end of subscribers that the publisher connects to; nothing without TLS.
     pub listener_tls: Option<ServerTls>,
     /// What the publisher wants of that request, the token among it.
@@ -255,10 +258,13 @@ impl SubscribersJob {
             Transport::Webhook => 1,
             _ => self.settings.count,
         };
-        let tls = self.tls.iter().flat_map(|tls| (0..connect).map(|_| tls.with_own_sessions()));
+        let http2 = arm.spec.has(ArmOption::H2);
+        let tls = self.tls.iter().map(|tls| if http2 { tls.with_http2() } else { tls.clone() });
+        let tls = tls.flat_map(|tls| (0..connect).map(move |_| tls.with_own_sessions()));
         Rc::new(SubscribeConfig {
             subscribe: self.address.clone(),
             tls: tls.collect(),
+            http2,
             listener_tls: arm.listener_tls.clone(),
             request_options: arm.request_options.clone(),
             token: self.token.clone(),

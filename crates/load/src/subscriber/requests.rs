@@ -1,5 +1,5 @@
-//! The requests of one subscriber, over a connection of its own that is kept, and made again once it has
-//! ended.
+//! The requests of one subscriber, over a connection of its own that is kept. One of HTTP/1.1 is made again once it has
+//! ended; one of HTTP/2 carries the requests of the whole subscription, and ends it.
 
 use crate::io::{InstrumentedSocket, ReadTimes, SetupTraffic};
 use crate::subscriber::SubscribeConfig;
@@ -9,8 +9,10 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, Uri};
 use pushbench_core::scenario::payload::MAX_BYTES;
+use pushbench_wire::endpoint::Endpoint;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::http_connection::{ExchangeError, HttpConnection};
+use pushbench_wire::http2::Http2Connection;
 use pushbench_wire::stream::Stream;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -48,11 +50,17 @@ impl SubscriberRequest {
     }
 }
 
+/// The connection, over either version of HTTP.
+enum Connection {
+    Http1(HttpConnection<Stream<InstrumentedSocket>>),
+    Http2(Http2Connection<Stream<InstrumentedSocket>>),
+}
+
 /// A subscriber's connection for requests.
 pub struct RequestConnection {
     subscribe_config: Rc<SubscribeConfig>,
     number: usize,
-    connection: HttpConnection<Stream<InstrumentedSocket>>,
+    connection: Connection,
     read_times: Rc<ReadTimes>,
     setup: Option<SetupTraffic>,
 }
@@ -75,6 +83,18 @@ impl RequestConnection {
         })
     }
 
+    /// The same connection for another request at the same time; `None` over HTTP/1.1, which has one.
+    pub(crate) fn another(&self) -> Option<RequestConnection> {
+        let Connection::Http2(connection) = &self.connection else { return None };
+        Some(RequestConnection {
+            subscribe_config: self.subscribe_config.clone(),
+            number: self.number,
+            connection: Connection::Http2(connection.clone()),
+            read_times: self.read_times.clone(),
+            setup: None,
+        })
+    }
+
     /// The instants of the last read.
     pub fn read_times(&self) -> &ReadTimes {
         &self.read_times
@@ -93,7 +113,11 @@ impl RequestConnection {
         let mut fresh = self.renew_if_ended().await?;
         loop {
             let request = request(&self.subscribe_config, wanted)?;
-            match self.connection.exchange(request).await {
+            let answer = match &mut self.connection {
+                Connection::Http1(connection) => connection.exchange(request).await,
+                Connection::Http2(connection) => connection.exchange(request, LONGEST).await,
+            };
+            match answer {
                 Ok(answer) => return Ok(answer),
                 Err(ExchangeError::Connection(e)) if fresh => return Err(Fault::of_http(e)),
                 Err(e @ ExchangeError::TooLong(_)) => return Err(Fault::protocol(e)),
@@ -108,12 +132,20 @@ impl RequestConnection {
     /// Sends a request and returns the response as soon as its head has arrived.
     pub async fn begin(&mut self, wanted: &SubscriberRequest) -> Result<Response<Incoming>, Fault> {
         let request = request(&self.subscribe_config, wanted)?;
-        self.connection.begin(request).await.map_err(Fault::of_http)
+        let answer = match &mut self.connection {
+            Connection::Http1(connection) => connection.begin(request).await,
+            Connection::Http2(connection) => connection.begin(request).await,
+        };
+        answer.map_err(Fault::of_http)
     }
 
     /// The next bytes of an answer that was begun; `None` at its end.
     pub async fn bytes(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Fault> {
-        poll_fn(|cx| self.connection.poll_bytes(body, cx)).await.transpose().map_err(Fault::of_http)
+        let bytes = poll_fn(|cx| match &mut self.connection {
+            Connection::Http1(connection) => connection.poll_bytes(body, cx),
+            Connection::Http2(connection) => connection.poll_bytes(body, cx),
+        });
+        bytes.await.transpose().map_err(Fault::of_http)
     }
 
     /// The rest of an answer that is not what was wanted, as much as is worth telling.
@@ -127,9 +159,10 @@ impl RequestConnection {
         rest
     }
 
-    /// Nobody has driven the connection since the last answer.
+    /// True where the connection is fresh, or never made again. Nobody has driven it since the last answer.
     async fn renew_if_ended(&mut self) -> Result<bool, Fault> {
-        let ended = poll_fn(|cx| Poll::Ready(self.connection.drive(cx))).await;
+        let Connection::Http1(connection) = &mut self.connection else { return Ok(true) };
+        let ended = poll_fn(|cx| Poll::Ready(connection.drive(cx))).await;
         if ended {
             self.renew().await?;
         }
@@ -147,30 +180,41 @@ fn request(
     subscribe_config: &SubscribeConfig,
     wanted: &SubscriberRequest,
 ) -> Result<Request<Full<Bytes>>, Fault> {
+    let Endpoint { scheme, authority, .. } = &subscribe_config.subscribe.endpoint;
     let mut request = Request::new(Full::new(wanted.body.clone()));
     *request.method_mut() = wanted.method.clone();
     *request.uri_mut() = wanted.path.clone();
-    let own = HeaderValue::from_str(&subscribe_config.subscribe.endpoint.authority)
-        .map_err(Fault::refused)?;
     let headers = request.headers_mut();
     headers.extend(subscribe_config.request_options.headers.clone());
-    headers.insert(HOST, own);
     headers.extend(wanted.headers.iter().flatten().cloned());
+    if subscribe_config.http2 {
+        let whole = format!("{scheme}://{authority}{}", wanted.path);
+        *request.uri_mut() = whole.parse().map_err(Fault::refused)?;
+    } else {
+        headers.insert(HOST, HeaderValue::from_str(authority).map_err(Fault::refused)?);
+    }
     Ok(request)
 }
 
-/// Ends the subscription that has this path, on a connection that is no delivery's.
+/// Ends the subscription that has this path: on its connection over HTTP/2, on one that is no delivery's over HTTP/1.1.
 pub(crate) async fn unsubscribe(
     (subscribe_config, number): (&SubscribeConfig, usize),
+    over_http2: Option<RequestConnection>,
     path: &str,
 ) -> Result<(), Fault> {
     let path = path.parse().map_err(Fault::refused)?;
     let wanted = SubscriberRequest { method: Method::DELETE, ..SubscriberRequest::get(path) };
-    let (socket, tls) = (subscribe_config.subscribe.socket, subscribe_config.tls.get(number));
-    let stream = Stream::open(socket, tls).await.map_err(Fault::refused)?;
-    let mut connection = HttpConnection::new(stream).await.map_err(Fault::refused)?;
-    let answer =
-        connection.exchange(request(subscribe_config, &wanted)?).await.map_err(Fault::closed)?;
+    let answer = match over_http2 {
+        Some(mut connection) => connection.exchange(&wanted).await?,
+        None => {
+            let tls = subscribe_config.tls.get(number);
+            let stream = Stream::open(subscribe_config.subscribe.socket, tls).await;
+            let connection = HttpConnection::new(stream.map_err(Fault::refused)?).await;
+            let request = request(subscribe_config, &wanted)?;
+            let answer = connection.map_err(Fault::refused)?.exchange(request).await;
+            answer.map_err(Fault::closed)?
+        }
+    };
     let status = answer.status();
     match status.is_success() {
         true => Ok(()),
@@ -184,9 +228,15 @@ pub(crate) async fn unsubscribe(
 async fn connect(
     subscribe_config: &Rc<SubscribeConfig>,
     number: usize,
-) -> Result<(HttpConnection<Stream<InstrumentedSocket>>, Rc<ReadTimes>, SetupTraffic), Fault> {
+) -> Result<(Connection, Rc<ReadTimes>, SetupTraffic), Fault> {
     let io = InstrumentedSocket::subscribe(subscribe_config, number).await?;
     let (read_times, setup) = (io.socket().read_times(), io.socket().start_setup()?);
-    let connection = HttpConnection::new(io).await.map_err(Fault::refused)?.up_to(LONGEST);
+    let connection = match subscribe_config.http2 {
+        true => Connection::Http2(Http2Connection::new(io).await?),
+        false => {
+            let connection = HttpConnection::new(io).await.map_err(Fault::refused)?;
+            Connection::Http1(connection.up_to(LONGEST))
+        }
+    };
     Ok((connection, read_times, setup))
 }
