@@ -144,7 +144,8 @@ impl RunRecords<'_> {
 /// Connections per subscriber in the arm that needs most.
 fn connections_each(request: &Request, scenario: &Scenario) -> usize {
     let acknowledged = scenario.subscribers.as_ref().is_some_and(|s| s.acknowledged);
-    request.arms.iter().map(|a| a.spec.transport.connections_each(acknowledged)).max().unwrap_or(1)
+    let each = |a: &Arm| a.spec.transport.connections_each(acknowledged, a.spec.has(ArmOption::H2));
+    request.arms.iter().map(each).max().unwrap_or(1)
 }
 
 /// Connections and unanswered events each for an arm, as [`ArmSpec::slots`] has them.
@@ -255,7 +256,7 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
             .subscribers
             .as_ref()
             .filter(|s| s.acknowledged)
-            .map(|_| arm.spec.transport.acknowledgement().to_owned()),
+            .map(|_| arm.spec.transport.acknowledgement(arm.spec.has(ArmOption::H2)).to_owned()),
         stuck: usize::from(arm.stuck()),
         in_flight,
         connections,

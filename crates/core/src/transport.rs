@@ -102,8 +102,9 @@ impl Transport {
     }
 
     /// How a subscriber acknowledges a delivery, for the parity table.
-    pub fn acknowledgement(self) -> &'static str {
+    pub fn acknowledgement(self, http2: bool) -> &'static str {
         match self {
+            Transport::Sse if http2 => "a POST of the ids that are ready, the same connection",
             Transport::Webhook => "the response's status, the same connection",
             Transport::Websocket | Transport::Tcp => "a message with the id, the same connection",
             Transport::Sse => {
@@ -113,10 +114,10 @@ impl Transport {
         }
     }
 
-    /// Connections that a subscriber holds, where it acknowledges and where it does not.
-    pub fn connections_each(self, acknowledged: bool) -> usize {
+    /// Connections that a subscriber holds, where it acknowledges and where it does not, and over either version of HTTP.
+    pub fn connections_each(self, acknowledged: bool, http2: bool) -> usize {
         match self {
-            Transport::Sse if acknowledged => 2,
+            Transport::Sse if acknowledged && !http2 => 2,
             _ => 1,
         }
     }

@@ -1,5 +1,5 @@
 //! Server-sent events: a response that never ends, an event per event. It goes one way only, so each
-//! subscriber acknowledges by POST on a second connection.
+//! subscriber acknowledges by POST on a second connection, or over HTTP/2 on the same one.
 
 pub mod codec;
 
