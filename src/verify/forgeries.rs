@@ -1,7 +1,7 @@
 //! Events whose sender is not the one that the target knows: it must refuse them.
 
 use crate::verify::probe_connection::{ProbeConnection, ProbeTarget, WriteMode};
-use crate::verify::{tcp, webhook, websocket};
+use crate::verify::{http2, tcp, webhook, websocket};
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use pushbench_core::event::Matching;
 use pushbench_core::record::findings::{Aspect, Finding, NOT_DEMANDED};
@@ -23,6 +23,7 @@ pub(super) fn authentication(target: &ProbeTarget<'_>, how: &str) -> Finding {
     let is_taken = |options: &RequestOptions| {
         let sent = target.with(options);
         match target.carrier {
+            Carrier::Webhook if sent.http2 => is_taken::<http2::Http2<'_>>(&sent),
             Carrier::Webhook => is_taken::<webhook::Webhook<'_>>(&sent),
             Carrier::Websocket => is_taken::<websocket::Websocket<'_>>(&sent),
             Carrier::Tcp => is_taken::<tcp::Tcp<'_>>(&sent),

@@ -63,7 +63,8 @@ pub(super) fn send_events<'a, T: ProbeConnection<'a>>(
     let began = Instant::now();
     while tally.sent < plan.events && (tally.sent == 0 || began.elapsed() < plan.budget) {
         // The first alone: what it gets is its own.
-        let count = if T::PIPELINED && tally.sent > 0 { plan.events - tally.sent } else { 1 };
+        let several = (T::PIPELINED || T::MULTIPLEXED) && tally.sent > 0;
+        let count = if several { plan.events - tally.sent } else { 1 };
         let events: Vec<u64> = (0..count).map(|_| target.next_index()).collect();
         tally.sent += count;
         if let Err(failure) = tally.exchange(target, &mut connection, &events, plan) {
@@ -139,7 +140,7 @@ impl EventTally {
             let left = plan.time_limit.saturating_sub(last.elapsed());
             let answer = connection.answer(left).map_err(|t| (t, answers))?;
             self.old |= connection.old();
-            if self.take::<T>(target, answer, &mut open) {
+            if self.take::<T>(target, answer, connection.position(), &mut open) {
                 answers += 1;
                 last = Instant::now();
                 target.extend_time_limit(began.elapsed() / events.len() as u32);
@@ -148,11 +149,13 @@ impl EventTally {
         Ok(())
     }
 
-    /// Finds the event that an answer belongs to; false when it answers no open event.
+    /// Finds the event that an answer belongs to, where the protocol says so the one at this position; false when it
+    /// answers no open event.
     fn take<'a, T: ProbeConnection<'a>>(
         &mut self,
         target: &ProbeTarget<'a>,
         answer: Answer,
+        at: usize,
         open: &mut Vec<u64>,
     ) -> bool {
         if T::PIPELINED && !target.may_answer(&answer.body) {
@@ -162,8 +165,11 @@ impl EventTally {
         let named = target.named(&answer.body);
         let position = match (target.matching, named) {
             _ if answer.refuses() => None,
-            (Matching::Id, named) => open.iter().position(|index| Some(*index) == named),
-            (Matching::Order, _) => target.may_answer(&answer.body).then_some(0),
+            (Matching::Id, named) => open
+                .iter()
+                .position(|index| Some(*index) == named)
+                .filter(|position| !T::MULTIPLEXED || *position == at),
+            (Matching::Order, _) => target.may_answer(&answer.body).then_some(at),
         };
         match (position, named) {
             (Some(position), _) => {
@@ -185,7 +191,7 @@ impl EventTally {
             }
             (None, _) => {
                 // A response answers its request, whatever it holds.
-                open.remove(0);
+                open.remove(at);
                 self.unacknowledged.get_or_insert(Unacknowledged::Answer(answer));
             }
         }

@@ -11,6 +11,7 @@ mod response_tests;
 mod forgeries;
 mod head;
 mod http;
+mod http2;
 mod known_events;
 mod matching;
 mod no_answer;
@@ -61,6 +62,8 @@ pub struct Subject<'a> {
     pub label: &'a str,
     /// How events travel.
     pub carrier: Carrier,
+    /// Requests go over HTTP/2.
+    pub http2: bool,
     /// The program.
     pub manifest: &'a Manifest,
     /// How it knows who sent an event.
@@ -104,6 +107,7 @@ pub fn settle_matching(
     let seen = RefCell::new(Vec::new());
     let all = probe_each(subjects, context, |target| {
         let (tally, ids) = match target.carrier {
+            Carrier::Webhook if target.http2 => matching::observe::<http2::Http2>(target, &plan),
             Carrier::Webhook => matching::observe::<webhook::Webhook>(target, &plan),
             Carrier::Websocket => matching::observe::<websocket::Websocket>(target, &plan),
             Carrier::Tcp => matching::observe::<tcp::Tcp>(target, &plan),
@@ -140,6 +144,11 @@ pub fn full(subjects: &[Subject<'_>], context: &VerifyContext<'_>) -> Result<Vec
             return result;
         }
         let more = match target.carrier {
+            Carrier::Webhook if target.http2 => {
+                let mut found = probes::<http2::Http2>(target, &result.tally);
+                found.extend(http2::not_applicable());
+                found
+            }
             Carrier::Webhook => {
                 let mut found = probes::<webhook::Webhook>(target, &result.tally);
                 found.extend([webhook::expect(target), webhook::chunked(target)]);
@@ -171,6 +180,9 @@ struct ProbeResult {
 
 fn send_known_events(target: &ProbeTarget<'_>, plan: &Plan) -> ProbeResult {
     let (tally, deep) = match target.carrier {
+        Carrier::Webhook if target.http2 => {
+            (known_events::send_events::<http2::Http2>(target, plan), false)
+        }
         Carrier::Webhook => (known_events::send_events::<webhook::Webhook>(target, plan), false),
         Carrier::Websocket => {
             (known_events::send_events::<websocket::Websocket>(target, plan), true)
@@ -221,12 +233,20 @@ fn probe_one(
     examine: impl Fn(&ProbeTarget<'_>) -> ProbeResult,
 ) -> Result<Findings> {
     let template = subject.manifest.event_template(context.template);
-    let (address, tls) = (running.address().clone(), running.tls().cloned());
+    let (address, mut tls) = (running.address().clone(), running.tls().cloned());
+    if subject.http2 {
+        tls = tls.map(|tls| tls.with_http2());
+    }
     let request_options = running.request_options().clone();
     let described = (subject.manifest, &request_options);
     let reached = (address, tls.as_ref());
-    let target =
-        ProbeTarget::new(subject.carrier, reached, described, &template, context.interrupt);
+    let target = ProbeTarget::new(
+        (subject.carrier, subject.http2),
+        reached,
+        described,
+        &template,
+        context.interrupt,
+    );
     let mut result = examine(&target);
     // A server that was running before us gets well-formed events only, and a publisher is itself the sender.
     if let Some(how) = subject.authentication.as_deref()

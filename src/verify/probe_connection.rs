@@ -31,6 +31,8 @@ const MOST_UNMATCHED: usize = 16;
 /// A target as the probes see it.
 pub(super) struct ProbeTarget<'a> {
     pub carrier: Carrier,
+    /// Requests go over HTTP/2.
+    pub http2: bool,
     pub address: Resolved,
     /// How connections there are encrypted; nothing without TLS.
     pub tls: Option<&'a ClientTls>,
@@ -51,7 +53,7 @@ pub(super) struct ProbeTarget<'a> {
 
 impl<'a> ProbeTarget<'a> {
     pub fn new(
-        carrier: Carrier,
+        (carrier, http2): (Carrier, bool),
         (address, tls): (Resolved, Option<&'a ClientTls>),
         (manifest, request_options): (&Manifest, &'a RequestOptions),
         template: &'a Template,
@@ -60,6 +62,7 @@ impl<'a> ProbeTarget<'a> {
         let next = Cell::new(FIRST_INDEX);
         ProbeTarget {
             carrier,
+            http2,
             address,
             tls,
             matching: manifest.matching,
@@ -120,6 +123,7 @@ impl<'a> ProbeTarget<'a> {
     {
         ProbeTarget {
             carrier: self.carrier,
+            http2: self.http2,
             address: self.address.clone(),
             tls: self.tls,
             matching: self.matching,
@@ -256,6 +260,8 @@ pub(super) fn pieces(message: &[u8]) -> impl Iterator<Item = &[u8]> {
 pub(super) trait ProbeConnection<'a>: Sized {
     /// Whether it can carry several unanswered messages.
     const PIPELINED: bool;
+    /// Whether it can carry several requests, each of which has its own answer.
+    const MULTIPLEXED: bool = false;
 
     /// Connects and shakes hands.
     fn open(target: &ProbeTarget<'a>) -> Result<Self, NoAnswer>;
@@ -271,6 +277,11 @@ pub(super) trait ProbeConnection<'a>: Sized {
 
     /// Writes the beginning of a message and vanishes.
     fn abort(self, message: &[u8]);
+
+    /// Which of the unanswered requests, oldest first, the last answer belongs to.
+    fn position(&self) -> usize {
+        0
+    }
 
     /// Whether the last answer came by HTTP/1.0.
     fn old(&self) -> bool {

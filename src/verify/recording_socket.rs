@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 /// Bytes kept of what came first: a status line and the beginning of a body.
 const FIRST_BYTES: usize = 1024;
@@ -36,7 +36,7 @@ pub(super) struct RecordingSocket<'a> {
 struct Socket<'a>(Rc<Waiting<'a>>);
 
 /// A connected socket, and how long one may wait for it.
-struct Waiting<'a> {
+pub(super) struct Waiting<'a> {
     interrupt: &'a AtomicBool,
     tcp: TcpStream,
     until: Cell<Instant>,
@@ -64,7 +64,17 @@ impl<'a> RecordingSocket<'a> {
 
     /// What follows may take this long altogether.
     pub(crate) fn may_take(&mut self, time_limit: Duration) {
-        self.waiting.until.set(Instant::now() + time_limit);
+        self.waiting.may_take(time_limit);
+    }
+
+    /// For a library that owns the socket.
+    pub fn waiting(&self) -> Rc<Waiting<'a>> {
+        self.waiting.clone()
+    }
+
+    /// What the TLS handshake has agreed on; nothing without TLS.
+    pub fn negotiated(&self) -> Option<String> {
+        self.stream.negotiated().map(|negotiated| negotiated.words)
     }
 
     /// The first bytes that came.
@@ -74,15 +84,24 @@ impl<'a> RecordingSocket<'a> {
 
     /// Its end will be a reset.
     pub(crate) fn reset_when_dropped(&self) {
-        let socket = socket2::SockRef::from(&self.waiting.tcp);
-        let _already_gone = socket.set_linger(Some(Duration::ZERO));
+        self.waiting.reset_when_dropped();
     }
 }
 
 impl Waiting<'_> {
+    /// As [`RecordingSocket::may_take`].
+    pub fn may_take(&self, time_limit: Duration) {
+        self.until.set(Instant::now() + time_limit);
+    }
+
+    /// As [`RecordingSocket::reset_when_dropped`].
+    pub fn reset_when_dropped(&self) {
+        let _already_gone = socket2::SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
+    }
+
     /// The outcome of an asynchronous call: repeats the attempt until it is done, its time limit passes or the
     /// user interrupts.
-    fn blocking<T>(&self, call: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    pub fn blocking<T>(&self, call: impl Future<Output = io::Result<T>>) -> io::Result<T> {
         let mut call = pin!(call);
         loop {
             let left = self.until.get().saturating_duration_since(Instant::now());
@@ -142,13 +161,43 @@ impl AsyncWrite for Socket<'_> {
     }
 }
 
-impl Read for RecordingSocket<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.waiting.blocking(self.stream.read(buffer))?;
+impl AsyncRead for RecordingSocket<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         let mut first = self.first.borrow_mut();
         let room = FIRST_BYTES.saturating_sub(first.len());
-        first.extend_from_slice(&buffer[..n.min(room)]);
-        Ok(n)
+        first.extend(buf.filled()[before..].iter().take(room));
+        read
+    }
+}
+
+impl AsyncWrite for RecordingSocket<'_> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl Read for RecordingSocket<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let waiting = self.waiting.clone();
+        waiting.blocking(AsyncReadExt::read(self, buffer))
     }
 }
 

@@ -85,6 +85,7 @@ pub fn first_look(target: &Target) -> Result<Vec<Findings>> {
     let subject = Subject {
         label: "webhook@t",
         carrier: target.carrier,
+        http2: false,
         manifest: &manifest,
         authentication: None,
     };
