@@ -196,6 +196,13 @@ fn is_token(byte: u8) -> bool {
 }
 
 fn no_status_line(bytes: &[u8]) -> NoAnswer {
+    // The settings with which a server begins whose client has not begun with the preface of HTTP/2.
+    if bytes.get(3..9) == Some(&[4, 0, 0, 0, 0, 0]) {
+        return NoAnswer::unreadable(
+            "it speaks HTTP/2 only",
+            "write the arm with +h2, such as webhook+h2@NAME, and http_version = \"2\" in its description",
+        );
+    }
     if !bytes.starts_with(b"HTTP/") {
         return NoAnswer::other_protocol(bytes);
     }

@@ -254,11 +254,11 @@ fn no_answer(e: h2::Error, first: &FirstBytes) -> NoAnswer {
     let http2 = first.get(3).is_none_or(|kind| *kind == SETTINGS);
     if !http2 || first.starts_with(b"HTTP") {
         return match NoAnswer::other_protocol(&first) {
-            NoAnswer::Http(answer) => NoAnswer::unreadable(
-                format!("it does not speak HTTP/2: it {}", answer.shown()),
+            NoAnswer::Tls => NoAnswer::Tls,
+            other => NoAnswer::unreadable(
+                format!("it does not speak HTTP/2: it {other}"),
                 "switch HTTP/2 without TLS (prior knowledge) on there, or write the arm without +h2",
             ),
-            other => other,
         };
     }
     let text = e.to_string();
