@@ -219,6 +219,15 @@ impl Feed {
         }
     }
 
+    /// Leaves an event to another connection that waits for one: this slot was woken for it and cannot take it.
+    pub(crate) fn pass_on(&self) {
+        let mut queue = self.inner.queue.borrow_mut();
+        if !queue.waiting.is_empty() {
+            queue.unpark(self.slot);
+            queue.wake_one();
+        }
+    }
+
     /// True when nothing more will come.
     pub fn ended(&self) -> bool {
         self.inner.ended.get()

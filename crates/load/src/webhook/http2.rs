@@ -1,67 +1,143 @@
 //! The client over HTTP/2 (RFC 9113): one connection with many requests in flight, each a stream of its own, whose
 //! responses come in any order.
 
+mod diagnostics;
+mod in_flight;
+mod tap;
+
 use crate::connections::{Client, ConnectConfig};
 use crate::feed::Feed;
 use crate::io::{InstrumentedSocket, ReadTimes, SetupTraffic};
 use crate::ledger::{Ledger, SendInstants, Ticket};
 use crate::webhook::client::{InFlightRequest, ResponseMatcher};
 use crate::webhook::prepared_request::headers;
-use bytes::{Bytes, BytesMut};
-use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
-use h2::{Ping, RecvStream, SendStream};
-use hyper::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
+use h2::Ping;
+use h2::client::{Builder, Connection, SendRequest};
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE,
+};
 use hyper::http::response::Parts;
 use hyper::{Request, Uri, Version};
+use in_flight::{Ended, InFlight, InFlightStream, Response};
 use pushbench_core::event::id_digits;
 use pushbench_core::record::outcomes::Failure;
-use pushbench_core::scenario::payload::MAX_BYTES;
 use pushbench_host::clock;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::http2::{CONNECTION_WINDOW, STREAM_WINDOW};
+use pushbench_wire::limits::{LONGEST_BODY, LONGEST_HEAD};
 use pushbench_wire::stream::Stream;
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
+use tap::{Body, Seen, Tap};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Longest answer, as over HTTP/1.1.
-const LONGEST: usize = 2 * MAX_BYTES;
+/// The limit of streams until the peer's settings have come: none that a peer could send.
+const UNKNOWN_LIMIT: usize = usize::MAX - 1;
+/// Bytes of events that are written together: an event has its sent instant when it is taken, so it must not wait for
+/// long for those behind it.
+const BATCH_BYTES: usize = 64 * 1024;
 
 /// An open connection to a webhook endpoint.
-pub struct Http2 {
+pub struct Http2<S = Stream<InstrumentedSocket>> {
     connect_config: ConnectConfig,
     /// What the requests have in common.
     request: Request<()>,
-    sender: SendRequest<Bytes>,
-    connection: Connection<Stream<InstrumentedSocket>, Bytes>,
+    sender: SendRequest<Body>,
+    connection: Connection<Tap<S>, Body>,
+    seen: Rc<Seen>,
     read_times: Rc<ReadTimes>,
     setup: Option<SetupTraffic>,
 }
 
 impl Client for Http2 {
     async fn open(connect_config: &ConnectConfig) -> Result<Self, Fault> {
-        let request = request(connect_config)?;
         let io = InstrumentedSocket::connect(connect_config).await?;
         check_alpn(&io)?;
         let read_times = io.socket().read_times();
         let setup = connect_config.warm.then(|| io.socket().start_setup()).transpose()?;
+        Http2 { setup, ..Http2::over(io, read_times, connect_config).await? }.settled().await
+    }
+
+    async fn carry(self, feed: Feed, ledger: Rc<Ledger>) -> Result<(), Fault> {
+        self.carry_events(feed, ledger).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Http2<S> {
+    /// HTTP/2 over a connected stream.
+    ///
+    /// # Errors
+    /// The peer does not speak HTTP/2, or HTTP/2 cannot carry the request.
+    pub async fn over(
+        io: S,
+        read_times: Rc<ReadTimes>,
+        connect_config: &ConnectConfig,
+    ) -> Result<Self, Fault> {
+        let request = request(connect_config)?;
+        let seen = Rc::<Seen>::default();
         let mut builder = Builder::new();
         builder
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_max_send_streams(UNKNOWN_LIMIT)
+            .max_header_list_size(LONGEST_HEAD as u32)
             .enable_push(false);
-        let (sender, mut connection) = builder.handshake(io).await.map_err(fault_of)?;
-        if connect_config.warm {
-            settle(&mut connection).await?;
-        }
+        let handshake = builder.handshake(Tap::new(io, seen.clone())).await;
+        let (sender, connection) = handshake.map_err(|e| diagnostics::ended(e, false))?;
         let connect_config = connect_config.clone();
-        Ok(Http2 { connect_config, request, sender, connection, read_times, setup })
+        Ok(Http2 { connect_config, request, sender, connection, seen, read_times, setup: None })
     }
 
-    async fn carry(self, feed: Feed, ledger: Rc<Ledger>) -> Result<(), Fault> {
-        let Http2 { connect_config, request, sender, connection, read_times, setup } = self;
+    /// Drives a connection that is open before the first event until the settings of the peer have come, which it
+    /// sends before it answers a ping.
+    ///
+    /// # Errors
+    /// The peer does not speak HTTP/2.
+    pub async fn settled(mut self) -> Result<Self, Fault> {
+        if !self.connect_config.warm {
+            return Ok(self);
+        }
+        let Some(mut ping) = self.connection.ping_pong() else { return Ok(self) };
+        let of = |e| diagnostics::ended(e, false);
+        let ended = ping.send_ping(Ping::opaque()).map_err(of);
+        let settled = poll_fn(|cx| {
+            loop {
+                match Pin::new(&mut self.connection).poll(cx) {
+                    Poll::Ready(Ok(())) => return Poll::Ready(Err(diagnostics::closed())),
+                    Poll::Ready(Err(e)) => return Poll::Ready(Err(of(e))),
+                    Poll::Pending if self.seen.take_read() => {}
+                    Poll::Pending => return ping.poll_pong(cx).map_ok(drop).map_err(of),
+                }
+            }
+        });
+        if let Err(fault) = ended.and(settled.await) {
+            let fault = self.seen.named(fault, &self.connect_config);
+            let hint = match &fault {
+                Fault::Closed(_) => {
+                    "; it may not speak HTTP/2: switch it on there, or write the arm without +h2"
+                }
+                _ => "",
+            };
+            return Err(fault.with(hint));
+        }
+        match self.connection.max_concurrent_send_streams() {
+            UNKNOWN_LIMIT => Err(Fault::protocol(
+                "the target has sent no SETTINGS frame, with which HTTP/2 begins (RFC 9113, 3.4)",
+            )),
+            _ => Ok(self),
+        }
+    }
+
+    /// Carries events until the feed ends, the lifetime is reached, or the connection ends.
+    ///
+    /// # Errors
+    /// The connection ended, and events were on their way or the peer has broken HTTP/2.
+    pub async fn carry_events(self, feed: Feed, ledger: Rc<Ledger>) -> Result<(), Fault> {
+        let Http2 { connect_config, request, sender, connection, seen, read_times, setup } = self;
         let mut streams = Streams {
             response_matcher: ResponseMatcher {
                 connect_config: &connect_config,
@@ -72,16 +148,20 @@ impl Client for Http2 {
             feed: &feed,
             sender,
             connection,
+            seen: &seen,
             setup,
-            in_flight: VecDeque::with_capacity(connect_config.in_flight),
+            in_flight: InFlight::default(),
             free: VecDeque::with_capacity(connect_config.in_flight),
+            writable: 0,
             carried: 0,
             closing: false,
+            broken: None,
             agreed: false,
             expirations: ledger.expirations(),
             encodes: connect_config.encodes(),
         };
-        poll_fn(|cx| streams.poll(cx)).await
+        let ended = poll_fn(|cx| streams.poll(cx)).await;
+        ended.map_err(|fault| seen.named(fault, &connect_config))
     }
 }
 
@@ -100,6 +180,14 @@ fn request(connect_config: &ConnectConfig) -> Result<Request<()>, Fault> {
     *request.headers_mut() = headers(connect_config)?;
     // The pseudo-header :authority has it.
     request.headers_mut().remove(HOST);
+    let connections = [CONNECTION.as_str(), TRANSFER_ENCODING.as_str(), UPGRADE.as_str()];
+    for name in connections.into_iter().chain(["keep-alive", "proxy-connection", "te"]) {
+        if request.headers().contains_key(name) {
+            return Err(Fault::Refused(format!(
+                "HTTP/2 has no header {name}: remove it from headers, or write the arm without +h2"
+            )));
+        }
+    }
     Ok(request)
 }
 
@@ -115,139 +203,75 @@ fn check_alpn(io: &Stream<InstrumentedSocket>) -> Result<(), Fault> {
     }
 }
 
-/// Drives the connection until the settings of the peer have come, which it sends before it answers a ping.
-async fn settle(
-    connection: &mut Connection<Stream<InstrumentedSocket>, Bytes>,
-) -> Result<(), Fault> {
-    let Some(mut ping) = connection.ping_pong() else { return Ok(()) };
-    ping.send_ping(Ping::opaque()).map_err(fault_of)?;
-    poll_fn(|cx| match Pin::new(&mut *connection).poll(cx) {
-        Poll::Ready(Ok(())) => Poll::Ready(Err(Fault::Closed("closed by the target".to_owned()))),
-        Poll::Ready(Err(e)) => Poll::Ready(Err(fault_of(e))),
-        Poll::Pending => ping.poll_pong(cx).map_ok(drop).map_err(fault_of),
-    })
-    .await
-}
-
-/// An event in the air.
-struct InFlightStream {
-    request: InFlightRequest,
-    /// When its bytes were handed to the socket, where a layer takes its time.
-    written: Option<u64>,
-    /// Dropped before its response has come, it resets the stream.
-    _stream: SendStream<Bytes>,
-    response: Response,
-}
-
-/// How much of a response has come.
-enum Response {
-    Nothing(ResponseFuture),
-    Head(Box<Parts>, RecvStream, BytesMut),
-}
-
-/// What has become of a stream.
-enum Ended {
-    Answered(Box<Parts>, BytesMut),
-    Broken(h2::Error),
-    TooLong,
-}
-
-impl Response {
-    /// Takes what has come. Nothing is woken: streams advance only while their connection is driven.
-    fn poll(&mut self) -> Poll<Ended> {
-        let mut cx = Context::from_waker(Waker::noop());
-        loop {
-            match self {
-                Response::Nothing(response) => match Pin::new(response).poll(&mut cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Err(e)) => return Poll::Ready(Ended::Broken(e)),
-                    Poll::Ready(Ok(response)) => {
-                        let (head, body) = response.into_parts();
-                        *self = Response::Head(Box::new(head), body, BytesMut::new());
-                    }
-                },
-                Response::Head(head, body, bytes) => match body.poll_data(&mut cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Some(Err(e))) => return Poll::Ready(Ended::Broken(e)),
-                    Poll::Ready(Some(Ok(data))) => {
-                        let _stream_may_have_ended =
-                            body.flow_control().release_capacity(data.len());
-                        if bytes.len() + data.len() > LONGEST {
-                            return Poll::Ready(Ended::TooLong);
-                        }
-                        bytes.extend_from_slice(&data);
-                    }
-                    Poll::Ready(None) => {
-                        let empty = Box::new(hyper::Response::new(()).into_parts().0);
-                        let head = std::mem::replace(head, empty);
-                        return Poll::Ready(Ended::Answered(head, std::mem::take(bytes)));
-                    }
-                },
-            }
-        }
-    }
-}
-
 /// A connection that carries events.
-struct Streams<'a> {
+struct Streams<'a, S> {
     response_matcher: ResponseMatcher<'a>,
     request: &'a Request<()>,
     feed: &'a Feed,
-    sender: SendRequest<Bytes>,
-    connection: Connection<Stream<InstrumentedSocket>, Bytes>,
+    sender: SendRequest<Body>,
+    connection: Connection<Tap<S>, Body>,
+    seen: &'a Rc<Seen>,
     setup: Option<SetupTraffic>,
-    in_flight: VecDeque<InFlightStream>,
+    in_flight: InFlight,
     /// Instants at which the free slots were released, oldest first.
     free: VecDeque<u64>,
+    /// Since when a further request can be written.
+    writable: u64,
     carried: u64,
     /// The peer takes no further request on this connection.
     closing: bool,
+    /// Why events were lost.
+    broken: Option<Fault>,
     /// What the ends have agreed on is noted.
     agreed: bool,
     expirations: u64,
     encodes: bool,
 }
 
-impl Streams<'_> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Streams<'_, S> {
     /// Ready when the connection carries no further event.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         self.feed.register_waker(cx);
         loop {
+            let was_blocked = self.seen.blocked();
             let ended = Pin::new(&mut self.connection).poll(cx);
-            self.note_written();
-            let answered = self.take_answers();
+            if was_blocked && !self.seen.blocked() {
+                self.writable = clock::now();
+            }
+            if self.encodes
+                && let Some(at) = self.response_matcher.read_times.written()
+            {
+                self.in_flight.written(at);
+            }
+            let mut active = self.seen.take_read();
+            while let Some((stream, ended, overtook)) = self.in_flight.next_ended() {
+                active = true;
+                self.end(&stream, ended, overtook);
+            }
             if let Poll::Ready(ended) = ended {
-                return Poll::Ready(match (ended, self.in_flight.is_empty()) {
-                    (Err(e), _) => Err(fault_of(e)),
-                    (Ok(()), true) => Ok(()),
-                    (Ok(()), false) => Err(Fault::Closed("closed by the target".to_owned())),
-                });
+                return Poll::Ready(self.ended(ended));
             }
             self.drop_expired();
             let (sent, no_more) = self.send(cx)?;
             if self.in_flight.is_empty() && no_more {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(self.broken.take().map_or(Ok(()), Err));
             }
-            if !answered && !sent {
+            if !active && !sent {
                 return Poll::Pending;
             }
         }
     }
 
-    /// Gives every answer that has come to its event; whether there was one.
-    fn take_answers(&mut self) -> bool {
-        let mut any = false;
-        let mut at = 0;
-        while let Some(stream) = self.in_flight.get_mut(at) {
-            let Poll::Ready(ended) = stream.response.poll() else {
-                at += 1;
-                continue;
-            };
-            any = true;
-            let Some(stream) = self.in_flight.remove(at) else { break };
-            self.end(&stream, ended, at > 0);
+    /// The connection has ended. One that carries nothing has a right to.
+    fn ended(&mut self, ended: Result<(), h2::Error>) -> Result<(), Fault> {
+        match (ended, self.broken.take()) {
+            (Ok(()), None) => Ok(()),
+            (Ok(()), Some(fault)) => Err(fault),
+            (Err(e), None) if e.get_io().is_some_and(|e| e.kind() != ErrorKind::InvalidData) => {
+                Ok(())
+            }
+            (Err(e), broken) => Err(diagnostics::ended(e, broken.is_some())),
         }
-        any
     }
 
     /// A stream has ended; `overtook`: before an older one.
@@ -258,7 +282,8 @@ impl Streams<'_> {
             Ended::Answered(head, body) => {
                 if !std::mem::replace(&mut self.agreed, true) {
                     let streams = match self.connection.max_concurrent_send_streams() {
-                        usize::MAX => "any number of streams".to_owned(),
+                        usize::MAX | UNKNOWN_LIMIT => "any number of streams".to_owned(),
+                        1 => "at most 1 stream".to_owned(),
                         most => format!("at most {most} streams"),
                     };
                     ledger.agreed(&format!("HTTP/2, {streams}"));
@@ -274,16 +299,15 @@ impl Streams<'_> {
                 );
             }
             Ended::TooLong => {
-                let why = format!("the answer has more than {LONGEST} bytes");
+                let why = format!("the answer has more than {} MiB", LONGEST_BODY >> 20);
                 ledger.fail(ticket, Failure::WrongAnswer, &why);
             }
-            Ended::Broken(e) if e.is_reset() && e.is_remote() => {
-                let why = format!("the target has reset the stream: {}", reason(&e));
-                ledger.fail(ticket, Failure::WrongAnswer, &why);
+            Ended::Broken(e) if e.is_reset() => {
+                ledger.fail(ticket, Failure::WrongAnswer, &diagnostics::reset(&e));
             }
             Ended::Broken(e) => {
                 ledger.lose(ticket);
-                ledger.fault(&fault_of(e).to_string());
+                self.broken.get_or_insert_with(|| diagnostics::ended(e, true));
             }
         }
         self.free.push_back(read_times.read());
@@ -294,7 +318,7 @@ impl Streams<'_> {
     fn send(&mut self, cx: &mut Context<'_>) -> Result<(bool, bool), Fault> {
         let mut sent = false;
         self.fit();
-        while !self.closing && !self.free.is_empty() {
+        while !self.closing && !self.free.is_empty() && !self.seen.blocked() {
             if self.response_matcher.connect_config.left(self.carried) == 0 {
                 return Ok((sent, true));
             }
@@ -304,19 +328,30 @@ impl Streams<'_> {
                     self.closing = true;
                     break;
                 }
-                Poll::Pending => break,
+                Poll::Pending => {
+                    self.writable = clock::now();
+                    break;
+                }
             }
-            let Poll::Ready(next) = self.feed.poll_next(cx) else { break };
+            let Poll::Ready(next) = self.feed.poll_next(cx) else { return Ok((sent, false)) };
             let Some(ticket) = next else { return Ok((sent, true)) };
             self.begin(ticket)?;
             sent = true;
+            if self.seen.held() >= BATCH_BYTES {
+                break;
+            }
         }
+        self.feed.pass_on();
         Ok((sent, self.closing))
     }
 
     /// As many slots as the connection has and the peer allows streams.
     fn fit(&mut self) {
-        let most = self.connection.max_concurrent_send_streams();
+        let most = match self.connection.max_concurrent_send_streams() {
+            // A peer may refuse what exceeds its limit.
+            UNKNOWN_LIMIT => 1,
+            most => most,
+        };
         let slots = self.response_matcher.connect_config.in_flight.min(most);
         while self.in_flight.len() + self.free.len() > slots && self.free.pop_front().is_some() {}
         while self.in_flight.len() + self.free.len() < slots {
@@ -329,7 +364,7 @@ impl Streams<'_> {
         let ResponseMatcher { connect_config, ledger, read_times } = self.response_matcher;
         let sent = clock::now();
         self.carried += 1;
-        let free = self.free.pop_front().unwrap_or(sent);
+        let free = self.free.pop_front().unwrap_or(sent).max(self.writable);
         ledger.sent(&ticket);
         if let Some(setup) = self.setup.take() {
             setup.end();
@@ -353,33 +388,28 @@ impl Streams<'_> {
             send_instants: SendInstants { free, sent, nth: self.carried },
             measured: false,
         };
+        let body = Body::new(event.into(), self.seen);
         let begun = self.sender.send_request(request, false).and_then(|(response, mut stream)| {
-            stream.send_data(event.into(), true)?;
+            stream.send_data(body, true)?;
             Ok((response, stream))
         });
         match begun {
-            Ok((response, stream)) => self.in_flight.push_back(InFlightStream {
-                request: request_in_flight,
-                written: None,
-                _stream: stream,
-                response: Response::Nothing(response),
-            }),
+            Ok((response, stream)) => {
+                let response = Response::Nothing(response);
+                let request = request_in_flight;
+                self.in_flight.push(
+                    InFlightStream { request, written: None, _stream: stream, response },
+                    self.encodes,
+                );
+            }
             Err(e) => {
-                ledger.fail(&ticket, Failure::WrongAnswer, &fault_of(e).to_string());
+                // The next one would fail in the same way.
+                self.closing = true;
+                ledger.fail(&ticket, Failure::WrongAnswer, &diagnostics::ended(e, false).to_string());
                 self.free.push_back(sent);
             }
         }
         Ok(())
-    }
-
-    /// What was sent lately was handed to the socket.
-    fn note_written(&mut self) {
-        if !self.encodes {
-            return;
-        }
-        let Some(at) = self.response_matcher.read_times.written() else { return };
-        let lately = self.in_flight.iter_mut().rev().take_while(|stream| stream.written.is_none());
-        lately.for_each(|stream| stream.written = Some(at));
     }
 
     /// Frees the slots of events that have timed out; their streams are reset.
@@ -389,33 +419,22 @@ impl Streams<'_> {
         if std::mem::replace(&mut self.expirations, expirations) == expirations {
             return;
         }
-        let before = self.in_flight.len();
-        self.in_flight.retain(|stream| ledger.is_open(&stream.request.ticket));
-        let freed = before - self.in_flight.len();
+        let window_is_closed = self.seen.held() > 0 && !self.seen.blocked();
+        let freed = self.in_flight.retain(|stream| ledger.is_open(&stream.request.ticket));
         self.free.extend(std::iter::repeat_n(clock::now(), freed));
-    }
-}
-
-impl Drop for Streams<'_> {
-    fn drop(&mut self) {
-        for stream in &self.in_flight {
-            self.response_matcher.ledger.lose(&stream.request.ticket);
+        if freed > 0 && window_is_closed {
+            ledger.fault(
+                "events timed out while the target's flow-control window was closed: it must send WINDOW_UPDATE \
+                 when it has read, and its initial window must not be 0",
+            );
         }
     }
 }
 
-/// The name of an error code (RFC 9113, section 7).
-fn reason(e: &h2::Error) -> String {
-    e.reason().map_or_else(|| e.to_string(), |reason| format!("{reason:?}"))
-}
-
-fn fault_of(e: h2::Error) -> Fault {
-    if e.is_go_away() && e.is_remote() {
-        return Fault::Closed(format!("the target has sent GOAWAY: {}", reason(&e)));
-    }
-    let text = e.to_string();
-    match e.into_io() {
-        Some(below) => Fault::of(below),
-        None => Fault::Protocol(text),
+impl<S> Drop for Streams<'_, S> {
+    fn drop(&mut self) {
+        for stream in self.in_flight.iter() {
+            self.response_matcher.ledger.lose(&stream.request.ticket);
+        }
     }
 }

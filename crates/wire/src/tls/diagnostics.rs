@@ -115,7 +115,10 @@ fn of_tls(error: &Error) -> (String, String) {
         ),
         Error::AlertReceived(AlertDescription::NoApplicationProtocol)
         | Error::NoApplicationProtocol => {
-            ("it does not offer HTTP/1.1 over TLS (ALPN http/1.1)", "enable HTTP/1.1 in it")
+            (
+                "it does not offer the arm's version of HTTP over TLS (ALPN http/1.1, or h2 with +h2)",
+                "enable that version in it, or write the arm with the other one",
+            )
         }
         Error::AlertReceived(
             AlertDescription::BadCertificate
