@@ -21,6 +21,7 @@ mod filter;
 mod formats;
 mod gate;
 mod http2;
+mod http2_faults;
 mod idle;
 mod layers;
 mod limit;

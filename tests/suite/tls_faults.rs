@@ -1,7 +1,7 @@
 //! Servers whose TLS is at fault: each has its message, which says what to write instead, and every event has one
 //! outcome, as the server counts it.
 
-mod drive;
+pub mod drive;
 
 use self::drive::{Load, Server, Target, drive, first_look, openssl};
 use crate::common::{Bench, ended, eventually, json, short, signal};

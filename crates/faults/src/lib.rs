@@ -12,6 +12,7 @@ pub mod exact_target;
 mod connection;
 pub mod counts;
 mod http;
+pub mod http2;
 pub mod messages;
 pub mod publisher;
 pub mod server_fault;
@@ -132,7 +133,7 @@ fn request_end(address: SocketAddr) -> io::Result<()> {
 
 /// Runs as a faulty server if the command line requests it: `pushbench __faulty TRANSPORT FAULT ADDR`, or
 /// `pushbench __faulty publisher TRANSPORT FAULT ADDR TELL`, or `pushbench __faulty messages FAULT ADDR`, or
-/// `pushbench __faulty tls FAULT ADDR --ca-out FILE`.
+/// `pushbench __faulty tls FAULT ADDR --ca-out FILE`, or `pushbench __faulty http2 FAULT ADDR`.
 pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {
         return None;
@@ -142,6 +143,7 @@ pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
         [publisher::ARGUMENT, rest @ ..] => publisher::run(rest),
         [messages::ARGUMENT, rest @ ..] => messages::run(rest),
         [tls::ARGUMENT, rest @ ..] => tls::run(rest),
+        [http2::ARGUMENT, rest @ ..] => http2::run(rest),
         words => run(words),
     };
     pushbench_host::console::error_line(&format!("the faulty server failed: {error}"));

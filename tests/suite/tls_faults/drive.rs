@@ -1,8 +1,8 @@
-//! A first look and a trial against a TLS server of this process or of OpenSSL.
+//! A first look and a trial against a server of this process, with TLS or over HTTP/2, or of OpenSSL.
 
 use crate::common::{eventually, turn};
 use pushbench::verify::{Subject, VerifyContext, quick};
-use pushbench_core::arm::ArmSpec;
+use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::error::Result;
 use pushbench_core::event::{Matching, Template};
 use pushbench_core::plan::Slices;
@@ -42,7 +42,7 @@ impl Server {
     /// As a user describes it: its authority is trusted.
     pub fn described(&self) -> Target {
         let tls = TlsOptions { ca: Some(self.tls.ca().to_owned()), ..TlsOptions::default() };
-        Target { carrier: self.carrier, port: self.tls.port(), tls: Some(tls) }
+        Target { carrier: self.carrier, port: self.tls.port(), tls: Some(tls), http2: false }
     }
 }
 
@@ -51,9 +51,20 @@ pub struct Target {
     carrier: Carrier,
     port: u16,
     tls: Option<TlsOptions>,
+    http2: bool,
 }
 
 impl Target {
+    /// A webhook over HTTP/2 without TLS.
+    pub fn http2(port: u16) -> Target {
+        Target { carrier: Carrier::Webhook, port, tls: None, http2: true }
+    }
+
+    /// The same over HTTP/2.
+    pub fn over_http2(self) -> Target {
+        Target { http2: true, ..self }
+    }
+
     pub fn tls_mut(&mut self) -> &mut TlsOptions {
         self.tls.as_mut().unwrap()
     }
@@ -94,9 +105,12 @@ pub fn first_look(target: &Target) -> Result<Vec<Findings>> {
     quick(&[subject], &context, TIMEOUT)
 }
 
-/// One event after the other on one connection.
+/// By default one event after the other on one connection.
 pub struct Load {
     pub duration: Duration,
+    pub in_flight: usize,
+    /// Events per second, on schedule.
+    pub rate: Option<f64>,
     pub events_per_connection: Option<u64>,
     pub interrupt: Arc<AtomicBool>,
 }
@@ -104,7 +118,8 @@ pub struct Load {
 impl Default for Load {
     fn default() -> Load {
         let duration = Duration::from_millis(150);
-        Load { duration, events_per_connection: None, interrupt: Arc::default() }
+        let (events_per_connection, rate) = (None, None);
+        Load { duration, in_flight: 1, rate, events_per_connection, interrupt: Arc::default() }
     }
 }
 
@@ -123,20 +138,24 @@ pub fn drive(target: &Target, load: &Load) -> Result<Trial> {
         fn tick(&mut self) {}
     }
     let _turn = turn::beside();
+    let mut spec = ArmSpec::plain(target.carrier.transport(), "t");
+    if target.http2 {
+        spec.options = spec.options.with(ArmOption::H2);
+    }
     let group = TrialGroup {
         arms: vec![TrialArm {
             arm: 0,
             label: "t".to_owned(),
-            spec: ArmSpec::plain(target.carrier.transport(), "t"),
+            spec,
             manifest: target.manifest(),
             connections: 1,
-            in_flight: 1,
+            in_flight: load.in_flight,
             subscribers: None,
         }],
         slices: Arc::new(Slices::alone((WARMUP + load.duration).as_nanos() as u64)),
         load: scenario::Load {
-            arrivals: Arrivals::Closed,
-            rate: None,
+            arrivals: if load.rate.is_some() { Arrivals::Constant } else { Arrivals::Closed },
+            rate: load.rate,
             warmup: WARMUP,
             duration: load.duration,
             timeout: TIMEOUT,

@@ -174,7 +174,11 @@ fn configured(
         _ => builder.with_no_client_auth(),
     };
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    Ok((builder.with_single_cert(vec![own.der().clone()], key)?, certificates))
+    let mut config = builder.with_single_cert(vec![own.der().clone()], key)?;
+    if fault == TlsFault::AlpnHttp1 {
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    }
+    Ok((config, certificates))
 }
 
 /// An authority, a certificate with this fault, and its key.

@@ -24,6 +24,8 @@ pub enum TlsFault {
     ClientCertificate,
     /// It has no key-exchange group in common with a client of X25519 and P-256.
     NoCommonGroup,
+    /// It speaks HTTP/1.1 alone, and says so by ALPN.
+    AlpnHttp1,
     /// It knows TLS 1.2 at most: what OpenSSL answers then.
     Tls12,
     /// The same to every fifth ClientHello.
@@ -53,7 +55,7 @@ pub enum TlsFault {
 }
 
 /// Every fault by the name it has on the command line.
-pub const ALL: [(&str, TlsFault); 21] = [
+pub const ALL: [(&str, TlsFault); 22] = [
     ("healthy", TlsFault::Healthy),
     ("expired", TlsFault::Expired),
     ("not-yet-valid", TlsFault::NotYetValid),
@@ -63,6 +65,7 @@ pub const ALL: [(&str, TlsFault); 21] = [
     ("no-name", TlsFault::NoName),
     ("client-certificate", TlsFault::ClientCertificate),
     ("no-common-group", TlsFault::NoCommonGroup),
+    ("alpn-http1", TlsFault::AlpnHttp1),
     ("tls12", TlsFault::Tls12),
     ("refuses-now-and-then", TlsFault::RefusesNowAndThen),
     ("refuses-later", TlsFault::RefusesLater),

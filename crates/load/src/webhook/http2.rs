@@ -405,7 +405,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Streams<'_, S> {
             Err(e) => {
                 // The next one would fail in the same way.
                 self.closing = true;
-                ledger.fail(&ticket, Failure::WrongAnswer, &diagnostics::ended(e, false).to_string());
+                ledger.fail(
+                    &ticket,
+                    Failure::WrongAnswer,
+                    &diagnostics::ended(e, false).to_string(),
+                );
                 self.free.push_back(sent);
             }
         }

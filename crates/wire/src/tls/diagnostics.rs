@@ -114,12 +114,10 @@ fn of_tls(error: &Error) -> (String, String) {
             "write server_name = \"NAME\" in its table (or --server-name NAME), with a name that it knows",
         ),
         Error::AlertReceived(AlertDescription::NoApplicationProtocol)
-        | Error::NoApplicationProtocol => {
-            (
-                "it does not offer the arm's version of HTTP over TLS (ALPN http/1.1, or h2 with +h2)",
-                "enable that version in it, or write the arm with the other one",
-            )
-        }
+        | Error::NoApplicationProtocol => (
+            "it does not offer the arm's version of HTTP over TLS (ALPN http/1.1, or h2 with +h2)",
+            "enable that version in it, or write the arm with the other one",
+        ),
         Error::AlertReceived(
             AlertDescription::BadCertificate
             | AlertDescription::CertificateUnknown

@@ -28,7 +28,9 @@ fn code(reason: Reason) -> String {
         Reason::ENHANCE_YOUR_CALM => {
             "it limits the load: remove that limit for the measurement, or lower --rate"
         }
-        Reason::INADEQUATE_SECURITY => "it requires other TLS settings than those of pushbench, TLS 1.3",
+        Reason::INADEQUATE_SECURITY => {
+            "it requires other TLS settings than those of pushbench, TLS 1.3"
+        }
         Reason::HTTP_1_1_REQUIRED => "it requires HTTP/1.1 there: write the arm without +h2",
         _ => "it is no error code of RFC 9113: see its log",
     };

@@ -48,7 +48,8 @@ impl Seen {
     /// The same fault, or what the peer speaks instead of HTTP/2.
     pub fn named(&self, fault: Fault, connect_config: &ConnectConfig) -> Fault {
         let (first, options) = (self.first.borrow(), &connect_config.request_options);
-        if !matches!(fault, Fault::Protocol(_)) || first.len() < FRAME_HEAD || first[3] == SETTINGS {
+        if !matches!(fault, Fault::Protocol(_)) || first.len() < FRAME_HEAD || first[3] == SETTINGS
+        {
             return fault;
         }
         let without_tls = if connect_config.tls.is_some() { "" } else { " without TLS" };
