@@ -29,7 +29,7 @@ pub fn check(
     progress: &mut dyn Progress,
 ) -> Result<()> {
     let Some(point) = question.points.first() else { return Ok(()) };
-    let template = Template::new(&point.scenario.payload);
+    let template = Template::of(&point.scenario);
     let context = VerifyContext { cpus: &placement.target, interrupt, template: &template };
     let plays = |part: &'static str| arms.iter().filter(move |a| a.spec.target == part);
     for (base, candidate) in plays(BASE).zip(plays(CANDIDATE)) {

@@ -247,7 +247,7 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
         },
         method: (arm.carrier() == Carrier::Webhook)
             .then(|| arm.manifest.request_options.method.to_string()),
-        headers: header_names(arm),
+        headers: header_names(arm, scenario),
         authentication: authentication(arm),
         subprotocol: subprotocol(arm),
         messages: messages(arm),
@@ -282,8 +282,10 @@ fn framing(arm: &Arm) -> String {
 }
 
 /// Names of the additional headers in requests of an arm.
-fn header_names(arm: &Arm) -> Vec<String> {
+fn header_names(arm: &Arm, scenario: &Scenario) -> Vec<String> {
     let mut names = arm.manifest.request_options.header_names();
+    let (bytes, has_headers) = (scenario.headers_bytes, arm.carrier() != Carrier::Tcp);
+    names.extend((bytes > 0 && has_headers).then(|| format!("{bytes} bytes of usual ones")));
     names.extend(arm.called_back().then(|| CALLBACK_URL.to_owned()));
     names
 }

@@ -73,7 +73,7 @@ pub fn run(
         }
         progress.advance(PILOT);
     }
-    check_pilots(request, &pilots)?;
+    check_pilots(&builder, &pilots)?;
     let each = connections_each(request, scenario);
     // The queue of a stuck subscriber grows in wall-clock time.
     let design = match request.arms.iter().any(Arm::stuck) {
@@ -96,7 +96,7 @@ pub(super) fn most_frequent_fault(trial: &Trial) -> Option<String> {
 
 /// A target that has acknowledged a few events at the head of the run and now acknowledges nothing:
 /// the events of this point or their rate are beyond it.
-fn check_pilots(request: &Request, pilots: &[Trial]) -> Result<()> {
+fn check_pilots(builder: &GroupBuilder<'_>, pilots: &[Trial]) -> Result<()> {
     let none_acknowledged = |t: &&Trial| {
         t.account.measured.due > 0
             && t.account.measured.acknowledged + t.account.warmup.acknowledged == 0
@@ -126,6 +126,9 @@ fn check_pilots(request: &Request, pilots: &[Trial]) -> Result<()> {
             "targets/PROTOCOL.md, \"What an answer may hold\", lists the supported answers: correct the target"
                 .to_owned()
         }
+        false if builder.scenario.headers_bytes > 0 => {
+            format!("try {rate}fewer --connections, a smaller --payload or a smaller payload.headers_bytes")
+        }
         false => format!("try {rate}fewer --connections or a smaller --payload"),
     };
     let died = trial.judged.invalid.first().cloned().unwrap_or_default();
@@ -133,7 +136,7 @@ fn check_pilots(request: &Request, pilots: &[Trial]) -> Result<()> {
     let name = trial.label.split('#').next().unwrap_or_default();
     // `verify` does not accept the sides of a gate and the transports of subscribers, and by name it finds no
     // target that options describe.
-    let url = &request.arms[trial.arm].manifest.url;
+    let url = &builder.request.arms[trial.arm].manifest.url;
     let is_it = |found: &Vec<Arm>| found[0].manifest.url == *url;
     let verify = arms::find(&[name.to_owned()], &BuiltinOptions::default(), &[], None)
         .ok()
@@ -314,6 +317,8 @@ impl GroupBuilder<'_> {
         if let (Some(publisher), Some(requested)) = (&mut manifest.publisher, &subscribers) {
             publisher.subscribers = requested.count;
         }
+        let request_options = std::mem::take(&mut manifest.request_options);
+        manifest.request_options = request_options.with_usual_headers(self.scenario.headers_bytes);
         TrialArm {
             arm,
             label: a.label.clone(),

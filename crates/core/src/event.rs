@@ -3,9 +3,9 @@
 use crate::message_pattern::{Fit, MessagePattern};
 use crate::scenario::payload;
 use crate::scenario::payload::{
-    ANSWER, ANSWER_END, CLOSE, ID_DIGITS, KIND, OPEN, PAD, PEER, PEER_DIGITS, TYPE,
+    ANSWER, ANSWER_END, ID_DIGITS, KIND, OPEN, PEER, PEER_DIGITS, TYPE,
 };
-use crate::scenario::{Payload, Scenario, Subscribers};
+use crate::scenario::{Content, Payload, Scenario, Subscribers};
 use crate::wording::{EVENT, EVENT_TEXT, ID, Piece, Wording, json_content};
 use bytes::{BufMut, Bytes};
 use serde::Deserialize;
@@ -15,7 +15,10 @@ use std::sync::Arc;
 /// Makes the bytes of event `index` by writing its id into a prepared text.
 #[derive(Debug, Clone)]
 pub struct Template {
-    text: Vec<u8>,
+    /// Texts of equal length, one after the other, which events have by turns.
+    texts: Vec<u8>,
+    count: u64,
+    length: usize,
     /// The position of the id.
     ids: Vec<usize>,
     numbered: Option<Numbered>,
@@ -41,18 +44,21 @@ impl Numbered {
 impl Template {
     /// Prepares the text of a scenario's events.
     pub fn new(payload: &Payload) -> Template {
-        let head = format!("{OPEN}{:0ID_DIGITS$x}", 0);
-        let text = match payload {
-            Payload::Bytes(n) => generated(*n, KIND),
-            Payload::File { json, .. } => match json.strip_prefix('{') {
-                Some("}") | None => format!("{head}\"}}"),
-                Some(rest) => format!("{head}\",{rest}"),
-            },
+        let (texts, count) = match payload {
+            Payload::Bytes(n) => Content::Padding.texts(*n, KIND),
+            Payload::File { json, .. } => {
+                let head = format!("{OPEN}{:0ID_DIGITS$x}", 0);
+                let text = match json.strip_prefix('{') {
+                    Some("}") | None => format!("{head}\"}}"),
+                    Some(rest) => format!("{head}\",{rest}"),
+                };
+                (text, 1)
+            }
         };
-        Template { text: text.into_bytes(), ids: vec![OPEN.len()], numbered: None }
+        Template::taking_turns(texts, count, None)
     }
 
-    /// Prepares the text of a scenario's events, which may be for one subscriber each, or of types that
+    /// Prepares the texts of a scenario's events, which may be for one subscriber each, or of types that
     /// take turns.
     pub fn of(scenario: &Scenario) -> Template {
         let audience = scenario.subscribers.as_ref().map(Subscribers::audience);
@@ -67,84 +73,110 @@ impl Template {
             )),
             None => None,
         });
-        match (numbered, &scenario.payload) {
-            (Some((kind, numbered)), Payload::Bytes(n)) => {
-                let text = generated(*n, &kind).into_bytes();
-                Template { text, ids: vec![OPEN.len()], numbered: Some(numbered) }
+        let (kind, numbered) = numbered.unzip();
+        match &scenario.payload {
+            Payload::Bytes(n) => {
+                let (texts, count) = scenario.content.texts(*n, kind.as_deref().unwrap_or(KIND));
+                Template::taking_turns(texts, count, numbered)
             }
-            (_, payload) => Template::new(payload),
+            payload => Template::new(payload),
         }
+    }
+
+    /// So many texts of equal length, one after the other.
+    fn taking_turns(texts: String, count: u64, numbered: Option<Numbered>) -> Template {
+        let length = texts.len() / count as usize;
+        Template { texts: texts.into_bytes(), count, length, ids: vec![OPEN.len()], numbered }
     }
 
     /// The same events with the user's own data. Places whose values are not known stay as they are written.
     pub fn within(&self, wording: &Wording) -> Template {
-        let mut wrapped = Template { text: Vec::new(), ids: Vec::new(), numbered: None };
-        let mut places = Vec::new();
+        let (mut texts, mut ids, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
         let escaped = wording.has(EVENT_TEXT).then(|| self.escaped());
-        for piece in wording.pieces() {
-            let at = wrapped.text.len();
-            let event = match piece {
-                Piece::Place(place) if place == EVENT => self,
-                Piece::Place(place) if place == EVENT_TEXT => escaped.as_ref().unwrap_or(self),
-                Piece::Place(place) if place == ID => {
-                    wrapped.ids.push(at);
-                    wrapped.text.extend([b'0'; ID_DIGITS]);
-                    continue;
+        for number in 0..self.count {
+            for piece in wording.pieces() {
+                let at = texts.len();
+                let event = match piece {
+                    Piece::Place(place) if place == EVENT => self,
+                    Piece::Place(place) if place == EVENT_TEXT => escaped.as_ref().unwrap_or(self),
+                    Piece::Place(place) if place == ID => {
+                        ids.extend((number == 0).then_some(at));
+                        texts.extend([b'0'; ID_DIGITS]);
+                        continue;
+                    }
+                    Piece::Place(other) => {
+                        texts.extend_from_slice(format!("{{{other}}}").as_bytes());
+                        continue;
+                    }
+                    Piece::Text(text) => {
+                        texts.extend_from_slice(text.as_bytes());
+                        continue;
+                    }
+                };
+                texts.extend_from_slice(event.text(number));
+                // They are in the same place of every text.
+                if number == 0 {
+                    ids.extend(event.ids.iter().map(|id| at + id));
+                    let places = event.numbered.iter().flat_map(|numbered| &numbered.places);
+                    numbers.extend(places.map(|place| at + place));
                 }
-                Piece::Place(other) => {
-                    wrapped.text.extend_from_slice(format!("{{{other}}}").as_bytes());
-                    continue;
-                }
-                Piece::Text(text) => {
-                    wrapped.text.extend_from_slice(text.as_bytes());
-                    continue;
-                }
-            };
-            wrapped.ids.extend(event.ids.iter().map(|id| at + id));
-            let numbers = event.numbered.iter().flat_map(|numbered| &numbered.places);
-            places.extend(numbers.map(|number| at + number));
-            wrapped.text.extend_from_slice(&event.text);
+            }
         }
-        wrapped.numbered = self.numbered.clone().map(|numbered| Numbered { places, ..numbered });
-        wrapped
+        let numbered = self.numbered.clone();
+        let numbered = numbered.map(|numbered| Numbered { places: numbers, ..numbered });
+        Template { length: texts.len() / self.count as usize, texts, ids, numbered, ..*self }
     }
 
     /// The same events as the content of a JSON string.
     fn escaped(&self) -> Template {
-        let text = String::from_utf8_lossy(&self.text);
-        let moved = |at: &usize| json_content(&text[..*at]).len();
+        let first = String::from_utf8_lossy(self.text(0));
+        let moved = |at: &usize| json_content(&first[..*at]).len();
+        let texts = String::from_utf8_lossy(&self.texts);
+        let texts = json_content(&texts).into_bytes();
         Template {
-            text: json_content(&text).into_bytes(),
+            length: texts.len() / self.count as usize,
+            texts,
             ids: self.ids.iter().map(moved).collect(),
             numbered: self.numbered.clone().map(|numbered| Numbered {
                 places: numbered.places.iter().map(moved).collect(),
                 ..numbered
             }),
+            ..*self
         }
+    }
+
+    /// The text of event `index`, in which its id is missing.
+    #[inline]
+    fn text(&self, index: u64) -> &[u8] {
+        if self.count == 1 {
+            return &self.texts;
+        }
+        let at = (index % self.count) as usize * self.length;
+        &self.texts[at..at + self.length]
     }
 
     /// Length of every event in bytes.
     pub fn len(&self) -> usize {
-        self.text.len()
+        self.length
     }
 
     /// Never true; an event has at least its id.
     pub fn is_empty(&self) -> bool {
-        self.text.is_empty()
+        self.length == 0
     }
 
     /// Event `index` as a message of its own.
     pub fn render(&self, index: u64) -> Vec<u8> {
-        let mut event = self.text.clone();
+        let mut event = self.text(index).to_vec();
         self.address(index, &mut event);
         event
     }
 
     /// Appends event `index` to a buffer.
     pub fn append(&self, index: u64, out: &mut (impl BufMut + AsMut<[u8]>)) {
-        out.put_slice(&self.text);
+        out.put_slice(self.text(index));
         let event = out.as_mut();
-        let start = event.len() - self.text.len();
+        let start = event.len() - self.length;
         self.address(index, &mut event[start..]);
     }
 
@@ -163,13 +195,6 @@ impl Template {
             });
         }
     }
-}
-
-/// A generated event of that length and type; its id is zero.
-fn generated(bytes: usize, kind: &str) -> String {
-    let head = format!("{OPEN}{:0ID_DIGITS$x}{TYPE}{kind}{PAD}", 0);
-    let pad = "x".repeat(bytes.saturating_sub(head.len() + CLOSE.len()));
-    format!("{head}{pad}{CLOSE}")
 }
 
 /// The id of an event.

@@ -72,6 +72,33 @@ fn types_take_turns_and_leave_the_length_alone() {
 }
 
 #[test]
+fn texts_take_turns_and_stay_in_place_when_they_are_wrapped() {
+    let wording = Wording::parse(r#"{"as":"{event_text}","n":"{id}"}"#, &[EVENT_TEXT, ID]).unwrap();
+    for (scenario, kind) in [("ingest", "event"), ("filter", "event-02")] {
+        for content in [Content::Random, Content::Events, Content::Repeats] {
+            let loaded = crate::scenario::load(scenario, &[]).unwrap().points.remove(0).scenario;
+            let bare = Template::of(&Scenario { content, ..loaded });
+            let wrapped = bare.within(&wording);
+            let (one, other) = (bare.render(2), bare.render(6));
+            assert_ne!(one[40..], other[40..], "{content:?}");
+            for index in [2, 6, bare.count, u64::MAX - 1] {
+                let event = wrapped.render(index);
+                assert_eq!(event.len(), wrapped.len());
+                let value: serde_json::Value = serde_json::from_slice(&event).unwrap();
+                assert_eq!(value["as"].as_str().unwrap().as_bytes(), bare.render(index));
+                assert_eq!(value["n"], format!("{index:016x}"));
+                let mut appended = b"head".to_vec();
+                wrapped.append(index, &mut appended);
+                assert_eq!(appended[4..], event[..]);
+            }
+            for event in [one, other] {
+                assert_eq!((&*Event::read(&event).unwrap().kind, event.len()), (kind, 512));
+            }
+        }
+    }
+}
+
+#[test]
 fn an_answer_has_the_asked_length_and_its_questions_id() {
     for bytes in [payload::LEAST_ANSWER, 64, 512, 65_536] {
         let text = answer("00000000000000ff", bytes);

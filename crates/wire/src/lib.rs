@@ -23,5 +23,6 @@ pub mod stream;
 pub mod subscriber_addresses;
 pub mod tcp;
 pub mod tls;
+mod usual_headers;
 pub mod webhook;
 pub mod websocket;

@@ -4,6 +4,7 @@
 use crate::hello::{Heartbeat, HelloStep};
 use crate::response_body::READ_BYTES;
 use crate::signing::{ENVELOPE, SigningKey};
+use crate::usual_headers;
 use hyper::Method;
 use hyper::header::{HeaderMap, HeaderValue};
 use pushbench_core::event::Template;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 pub struct RequestOptions {
     /// Of webhook requests.
     pub method: Method,
-    /// Added to webhook requests and WebSocket handshakes. Marked as sensitive: values are shown nowhere.
+    /// Added to webhook requests and WebSocket handshakes. Values that are marked as sensitive are shown nowhere.
     pub headers: HeaderMap,
     /// What the WebSocket handshake must agree on.
     pub subprotocol: Option<HeaderValue>,
@@ -71,6 +72,13 @@ impl RequestOptions {
         self
     }
 
+    /// The same with headers of a browser and of gateways that take so many bytes.
+    #[must_use]
+    pub fn with_usual_headers(mut self, bytes: usize) -> RequestOptions {
+        usual_headers::add(&mut self.headers, bytes);
+        self
+    }
+
     /// Appends the message of event `index`, signed where events are.
     #[inline]
     pub fn append_message(&self, template: &Template, index: u64, out: &mut Vec<u8>) {
@@ -99,7 +107,8 @@ impl RequestOptions {
 
     /// The text without secrets and the values of its headers, which a server may send back.
     pub fn hide(&self, text: &str) -> String {
-        let values = self.headers.values().filter_map(|value| value.to_str().ok());
+        let values = self.headers.values().filter(|value| value.is_sensitive());
+        let values = values.filter_map(|value| value.to_str().ok());
         let words = values.flat_map(|v| std::iter::once(v).chain(v.split_ascii_whitespace()));
         let others: Vec<&str> = words.filter(|word| word.len() >= secrets::SHORTEST).collect();
         secrets::hide_echo(text, &others).into_owned()
@@ -123,7 +132,9 @@ mod tests {
     #[test]
     fn values_of_headers_are_hidden() {
         let mut request_options = RequestOptions::default();
-        request_options.headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer abc123def"));
+        let mut token = HeaderValue::from_static("Bearer abc123def");
+        token.set_sensitive(true);
+        request_options.headers.insert(AUTHORIZATION, token);
         let shown = request_options
             .hide("{\"authorization\": \"Bearer abc123def\", \"token\": \"abc123def\"}");
         assert_eq!(shown, "{\"authorization\": \"[hidden]\", \"token\": \"[hidden]\"}");

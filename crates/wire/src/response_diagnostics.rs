@@ -26,6 +26,8 @@ const GREETINGS: [(&str, &str); 4] = [
     ("{\"event\":\"pusher:", "Pusher"),
     ("INFO {", "NATS"),
 ];
+const TOO_LARGE: &str = "the head of the request is too large for it: shorten headers, or the path in url, or lower \
+                         payload.headers_bytes of the scenario";
 const WANTS_CONTENT_TYPE: &str =
     "it requires another content type: headers = { Content-Type = \"…\" }";
 
@@ -167,11 +169,7 @@ impl Response<'_> {
             ),
             404 | 410 => "correct the path in url".to_owned(),
             300..=399 if self.headers.contains_key(LOCATION) => self.redirect(),
-            414 | 431 => {
-                "the head of the request is too large for it: shorten headers, or the path \
-                          in url"
-                    .to_owned()
-            }
+            414 | 431 => TOO_LARGE.to_owned(),
             502 | 504 => {
                 "a proxy answers there, but the server behind it does not: start that server, \
                           or write its address in url"
@@ -223,6 +221,15 @@ impl Response<'_> {
             }
             _ if self.text().split(|c: char| !c.is_alphanumeric()).any(|word| word == "origin") => {
                 "it requires another origin: headers = { Origin = \"http://…\" }"
+            }
+            // nginx and Python's servers say so with 400.
+            _ if self.mentions(&[
+                "header or cookie too large",
+                "header fields too large",
+                "headers too large",
+            ]) =>
+            {
+                TOO_LARGE
             }
             _ if self.mentions(&["content-type", "content type", "media type"]) => {
                 WANTS_CONTENT_TYPE
@@ -356,6 +363,7 @@ mod tests {
             (403, None, "the original is missing", "requires credentials"),
             (411, None, "", "Length Required"),
             (431, None, "", "shorten headers"),
+            (400, None, "Request Header Or Cookie Too Large", "lower payload.headers_bytes"),
             (502, None, "", "a proxy answers there"),
         ] {
             let message = messages(status, header, body).0;

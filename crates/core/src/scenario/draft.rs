@@ -3,8 +3,8 @@
 use crate::scenario::raw::plain;
 use crate::scenario::shape::{Process, Shape};
 use crate::scenario::{
-    Blocks, Compare, Compression, Connections, DesignChoice, Expectation, Flow, Lifetime, Load,
-    Matters, Payload, Questions, ReadText, Scenario, Subscribers, TlsSettings, payload,
+    Blocks, Compare, Compression, Connections, Content, DesignChoice, Expectation, Flow, Lifetime,
+    Load, Matters, Payload, Questions, ReadText, Scenario, Subscribers, TlsSettings, payload,
 };
 use crate::units;
 use std::path::PathBuf;
@@ -73,6 +73,8 @@ pub struct Draft {
     pub file: Option<String>,
     /// What `file` holds, once it was read.
     pub json: String,
+    pub content: Content,
+    pub headers_bytes: usize,
     pub tls: TlsSettings,
     pub compression: Compression,
     pub subscribers: Option<usize>,
@@ -114,6 +116,8 @@ impl Draft {
             bytes: None,
             file: None,
             json: String::new(),
+            content: Content::default(),
+            headers_bytes: 0,
             tls: TlsSettings::default(),
             compression: Compression::default(),
             subscribers: None,
@@ -163,10 +167,21 @@ impl Draft {
         let questions = (self.flow == Flow::Duplex).then_some(self.questions.clone());
         let arrivals = self.shape.arrivals(self.arrivals, self.duration)?;
         let blocks = self.blocks()?;
+        if (1..payload::LEAST_HEADERS_BYTES).contains(&self.headers_bytes) {
+            let (bytes, least) = (self.headers_bytes, payload::LEAST_HEADERS_BYTES);
+            let why =
+                format!("{bytes}: a header has a name and a value: write 0, or {least} or more");
+            return Err(Wrong::new("payload.headers_bytes", why));
+        }
         let payload = match (self.bytes, self.file) {
             (Some(_), Some(_)) => {
                 let why = "payload.bytes is given, too: keep one of them";
                 return Err(Wrong::new("payload.file", why).against("payload.bytes"));
+            }
+            (_, Some(_)) if self.content != Content::default() => {
+                let why =
+                    "events from payload.file have data of their own: keep one of the two keys";
+                return Err(Wrong::new("payload.content", why).against("payload.file"));
             }
             (_, Some(path)) => Payload::File { path, json: self.json },
             (bytes, None) => Payload::Bytes(bytes.unwrap_or(DEFAULT_BYTES)),
@@ -189,6 +204,8 @@ impl Draft {
                 lifetime: self.lifetime.map_or(Lifetime::Unlimited, |n| Lifetime::Events(n as u64)),
             },
             payload,
+            content: self.content,
+            headers_bytes: self.headers_bytes,
             tls: self.tls,
             compression: self.compression,
             subscribers: fanout,

@@ -9,7 +9,7 @@ use crate::scenario::parse;
 use crate::scenario::parse::Entry;
 use crate::scenario::raw::Raw;
 use crate::scenario::shape::Process;
-use crate::scenario::{Scenario, Setting};
+use crate::scenario::{Content, Scenario, Setting};
 use crate::suggest::did_you_mean;
 use include_dir::{Dir, include_dir};
 use std::path::{Path, PathBuf};
@@ -218,6 +218,7 @@ fn apply_override(draft: &mut Draft, o: &Override, axes: &mut Vec<Axis>) -> Resu
         "payload.bytes" => draft.file = None,
         "payload.file" => {
             draft.bytes = None;
+            draft.content = Content::default();
             draft.folder = PathBuf::from("."); // typed here, so it begins here
         }
         _ => {}

@@ -3,6 +3,7 @@
 //! A [`Scenario`] is always valid: it is made only by the parser in this room, which refuses bad input
 //! with file, line, column, value and remedy.
 
+pub mod content;
 mod draft;
 mod duplex;
 pub mod expect;
@@ -18,6 +19,7 @@ pub mod schema;
 mod shape;
 pub mod split;
 
+pub use content::Content;
 pub use duplex::Questions;
 pub use fanout::{Delivering, Recipients, Subscribers};
 pub use load::{Override, Point, Question, ReadText, Source, load, read, shipped};
@@ -310,6 +312,12 @@ pub struct Scenario {
     pub connections: Connections,
     /// `[payload]`
     pub payload: Payload,
+    /// `payload.content`: of generated events.
+    #[serde(default, skip_serializing_if = "Content::is_default")]
+    pub content: Content,
+    /// `payload.headers_bytes`: what requests and handshakes carry beside their own headers.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub headers_bytes: usize,
     /// `[tls]`
     #[serde(default, skip_serializing_if = "TlsSettings::is_default")]
     pub tls: TlsSettings,
@@ -338,6 +346,10 @@ impl Scenario {
         let restarts = self.restart_after.map(|_| "faults.restart_after");
         restarts.or_else(|| self.subscribers.as_ref()?.lives_by_the_wall())
     }
+}
+
+fn is_zero(bytes: &usize) -> bool {
+    *bytes == 0
 }
 
 mod optional_nanos {

@@ -35,6 +35,11 @@ pub const LEAST_ANSWER: usize = OPEN.len() + ID_DIGITS + ANSWER.len() + ANSWER_E
 /// Largest event: the frame limit of common WebSocket libraries.
 pub const MAX_BYTES: usize = 16 << 20;
 
+/// What further headers may take: twice what the strictest servers accept in all.
+pub(crate) const MOST_HEADERS_BYTES: usize = 32 * 1024;
+/// The shortest of them, a name with one character.
+pub const LEAST_HEADERS_BYTES: usize = 16;
+
 /// The type of that number, where there are several.
 pub fn kind(number: usize) -> String {
     format!("{KINDS}{number:0KIND_DIGITS$}")

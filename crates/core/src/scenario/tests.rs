@@ -215,6 +215,27 @@ fn an_event_may_be_64_bytes_small() {
 }
 
 #[test]
+fn what_generated_events_hold_and_what_goes_with_them_is_chosen() {
+    let set = [over("payload.content", "repeats"), over("payload.headers_bytes", "2.5KiB")];
+    let scenario = load("ingest", &set).unwrap().points.remove(0).scenario;
+    assert_eq!((scenario.content, scenario.headers_bytes), (Content::Repeats, 2560));
+    let text = serde_json::to_string(&scenario).unwrap();
+    assert_eq!(serde_json::from_str::<Scenario>(&text).unwrap(), scenario);
+    for (key, value, says) in [
+        ("payload.content", "event", "padding, random, events or repeats"),
+        ("payload.headers_bytes", "15", "write 0, or 16 or more"),
+        ("payload.headers_bytes", "33KiB", "from 0 to 32768 bytes"),
+    ] {
+        let e = load("ingest", &[over(key, value)]).unwrap_err().to_string();
+        assert!(e.contains(says) && e.contains(key), "{e}");
+    }
+    let file = |_: &Path| Ok(r#"{"type": "t", "data": {}}"#.to_owned());
+    let both = [over("payload.file", "e.json"), over("payload.content", "random")];
+    let e = read(Source::shipped("ingest").unwrap(), &both, &file).unwrap_err().to_string();
+    assert!(e.contains("data of their own") && e.contains("payload.file"), "{e}");
+}
+
+#[test]
 fn scenarios_survive_storage() {
     for point in load("rate-sweep", &[]).unwrap().points {
         let text = serde_json::to_string(&point.scenario).unwrap();

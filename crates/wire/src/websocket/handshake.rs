@@ -22,6 +22,9 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 /// Room for an answer with the usual headers.
 const ANSWER_BYTES: usize = 1024;
 
+/// A request from here on may be longer than a target takes.
+const LARGE_HEAD: usize = 4096;
+
 /// A handshake's request.
 pub struct Request {
     /// As it is written.
@@ -95,9 +98,13 @@ where
         match written.as_ref().err().or(read.as_ref().err()) {
             Some(e) => return Err(refused_with(&e.to_string())),
             None if matches!(read, Ok(0)) => {
-                return Err(refused_with(
-                    "the target closed the connection instead of completing the handshake",
-                ));
+                let why = "the target closed the connection instead of completing the handshake";
+                return Err(refused_with(&match request.bytes.len() {
+                    0..LARGE_HEAD => why.to_owned(),
+                    bytes => format!(
+                        "{why}, whose request has {bytes} bytes: shorten headers, or lower payload.headers_bytes of the scenario"
+                    ),
+                }));
             }
             None => {}
         }

@@ -3,7 +3,7 @@
 use crate::scenario::keys::{ANY_LENGTH, Field, Key, SOME_LENGTH, key};
 use crate::scenario::kind::{Length, Name, Number, OneOf, Optional, Or, Size, Switch, Text, Whole};
 use crate::scenario::shape::Process;
-use crate::scenario::{Flow, KeyKind, payload};
+use crate::scenario::{Content, Flow, KeyKind, payload};
 use std::time::Duration;
 
 /// More events a second than any schedule in whole nanoseconds can keep apart on one machine.
@@ -116,6 +116,23 @@ pub(super) static KEYS: &[Key] = &[
         "path of a JSON object sent as the event; its id is replaced",
         Optional(Text),
         |d| &mut d.file
+    ),
+    key!(
+        swept "payload.content",
+        "what the data of a generated event is made of, which decides how far it is compressed",
+        OneOf(&[
+            ("padding", Content::Padding),
+            ("random", Content::Random),
+            ("events", Content::Events),
+            ("repeats", Content::Repeats),
+        ]),
+        |d| &mut d.content
+    ),
+    key!(
+        swept "payload.headers_bytes",
+        "further headers of each webhook request, or of the handshake of a WebSocket",
+        Size { least: 0, most: payload::MOST_HEADERS_BYTES },
+        |d| &mut d.headers_bytes
     ),
     key!(
         swept "payload.types",
