@@ -22,6 +22,9 @@ use std::time::Duration;
 
 /// The kind of frame that a server begins with.
 const SETTINGS: u8 = 4;
+/// What to do about a server without it.
+const SWITCH_ON: &str =
+    "switch HTTP/2 without TLS (prior knowledge) on there, or write the arm without +h2";
 
 pub(super) struct Http2<'a> {
     connection: Connection<RecordingSocket<'a>, Bytes>,
@@ -216,7 +219,7 @@ impl Http2<'_> {
             return;
         }
         self.ended = match (Pin::new(&mut self.connection).poll(cx), self.sender.poll_ready(cx)) {
-            (Poll::Ready(Ok(())), _) => Some(NoAnswer::Closed(None)),
+            (Poll::Ready(Ok(())), _) => Some(without_http2(NoAnswer::Closed(None), &self.first)),
             (Poll::Ready(Err(e)), _) => Some(no_answer(e, &self.first)),
             (Poll::Pending, Poll::Ready(Err(e))) => Some(no_answer(e, &self.first)),
             (Poll::Pending, _) => None,
@@ -248,17 +251,16 @@ impl Http2<'_> {
     }
 }
 
-/// From an error of the library; `first`: what the peer began with.
-fn no_answer(e: h2::Error, first: &FirstBytes) -> NoAnswer {
-    let first = first.borrow();
+/// From an error of the library; `bytes`: what the peer began with.
+fn no_answer(e: h2::Error, bytes: &FirstBytes) -> NoAnswer {
+    let first = bytes.borrow();
     let http2 = first.get(3).is_none_or(|kind| *kind == SETTINGS);
     if !http2 || first.starts_with(b"HTTP") {
         return match NoAnswer::other_protocol(&first) {
             NoAnswer::Tls => NoAnswer::Tls,
-            other => NoAnswer::unreadable(
-                format!("it does not speak HTTP/2: it {other}"),
-                "switch HTTP/2 without TLS (prior knowledge) on there, or write the arm without +h2",
-            ),
+            other => {
+                NoAnswer::unreadable(format!("it does not speak HTTP/2: it {other}"), SWITCH_ON)
+            }
         };
     }
     let text = e.to_string();
@@ -271,9 +273,18 @@ fn no_answer(e: h2::Error, first: &FirstBytes) -> NoAnswer {
     if e.is_go_away() && e.is_remote() {
         return NoAnswer::Closed(Some(format!("GOAWAY: {text}")));
     }
+    drop(first);
     match e.into_io() {
-        Some(below) => NoAnswer::of(&below),
+        Some(below) => without_http2(NoAnswer::of(&below), bytes),
         None => NoAnswer::OtherProtocol(text),
+    }
+}
+
+/// From the end of a connection: a server that has not even sent its settings may not know what they are.
+fn without_http2(failure: NoAnswer, first: &FirstBytes) -> NoAnswer {
+    match failure.ends() && first.borrow().is_empty() {
+        true => NoAnswer::unreadable(format!("it does not speak HTTP/2: {failure}"), SWITCH_ON),
+        false => failure,
     }
 }
 

@@ -23,6 +23,7 @@ server.on("stream", (stream, headers) => {
   const chunks = [];
   stream.on("data", (chunk) => chunks.push(chunk));
   stream.on("end", () => {
+    if (stream.destroyed) return; // the client has gone
     const [status, body] = answer(Buffer.concat(chunks));
     stream.respond({ ":status": status, "content-type": "application/json" });
     stream.end(JSON.stringify(body));

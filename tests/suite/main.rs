@@ -22,6 +22,7 @@ mod formats;
 mod gate;
 mod http2;
 mod http2_faults;
+mod http2_interop;
 mod idle;
 mod layers;
 mod limit;

@@ -46,6 +46,8 @@ fn python() {
             "webhook@flask-gunicorn",
             "webhook@fastapi",
             "websocket@fastapi",
+            "webhook@hypercorn",
+            "websocket@hypercorn",
             "webhook@aiohttp",
             "websocket@aiohttp",
             "webhook@starlette",
