@@ -2,6 +2,7 @@
 //! acknowledge it.
 
 mod chunks;
+pub mod gzip;
 pub mod request;
 pub mod request_receiver;
 pub mod response;
