@@ -267,6 +267,12 @@ fn check_options(spec: &ArmSpec, args: &Args) -> Result<()> {
         let plain = format!("write pushbench serve {transport}");
         let why = match option {
             ArmOption::Tls => continue,
+            ArmOption::Compressed if spec.transport == Transport::Websocket => continue,
+            ArmOption::Compressed if spec.transport != Transport::Webhook || args.publisher => format!(
+                "a WebSocket's messages and the bodies of received webhooks are compressed: write pushbench serve \
+                 websocket+compressed{0}, or {plain}{0}",
+                if args.publisher { " --publisher" } else { "" }
+            ),
             ArmOption::Token | ArmOption::Signed if args.publisher => match spec.transport {
                 Transport::Tcp if option == ArmOption::Token => {
                     "tcp has no headers for a token: write pushbench serve tcp+signed --publisher".to_owned()
@@ -335,6 +341,7 @@ fn publisher(args: &Args, spec: &ArmSpec, tls: Option<ClientTls>) -> Result<Work
     let bearer = variable(spec, ArmOption::Token, BEARER_VARIABLE)?;
     options.bearer = bearer.map(|token| format!("Bearer {token}"));
     options.types.clone_from(&args.types);
+    options.compressed = spec.has(ArmOption::Compressed);
     options.acknowledged = !args.unacknowledged;
     options.queue = args.queue;
     options.concurrency = args.concurrency;

@@ -6,7 +6,7 @@ use crate::verify::{Subject, VerifyContext};
 use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::publishing::Keep;
-use pushbench_core::scenario::{Flow, Scenario, Subscribers};
+use pushbench_core::scenario::{Compression, Flow, Scenario, Subscribers};
 use pushbench_core::transport::{CARRIERS, Carrier, Transport};
 use pushbench_sut::given::{GIVEN, Given};
 use pushbench_sut::manifest;
@@ -138,6 +138,9 @@ fn ready_for(
 ) -> Result<Manifest> {
     check_options(name, spec, &manifest, builtin)?;
     authenticate(spec, &mut manifest)?;
+    if spec.has(ArmOption::Compressed) {
+        manifest = manifest.with_compression(Compression::default());
+    }
     check_listener(name, spec, &manifest)?;
     Ok(manifest)
 }

@@ -367,7 +367,7 @@ pub(crate) fn prepare_arms(
 ) -> Result<()> {
     let Some(point) = question.points.first() else { return Ok(()) };
     for arm in &mut *arms {
-        arm.manifest = arm.manifest.clone().with_tls_settings(point.scenario.tls);
+        arm.manifest = arm.manifest.clone().in_scenario(&point.scenario);
     }
     let template = Template::of(&point.scenario);
     let context = verify::VerifyContext { cpus: &placement.target, interrupt, template: &template };

@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod response_tests;
 
+mod compressed_socket;
 mod forgeries;
 mod head;
 mod http;

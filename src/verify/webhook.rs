@@ -8,10 +8,13 @@ use crate::verify::probe_connection::{
 use crate::verify::probes::attempts;
 use crate::verify::recording_socket::RecordingSocket;
 use crate::verify::tcp::ignore_closed;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hyper::header::{CONTENT_TYPE, USER_AGENT};
 use pushbench_core::event::acknowledged_id;
 use pushbench_core::record::findings::{Aspect, Finding};
 use pushbench_wire::request_options::RequestOptions;
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -42,6 +45,9 @@ fn head(target: &ProbeTarget<'_>) -> String {
     {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
+    if request_options.compression.is_some() {
+        head.push_str("Content-Encoding: gzip\r\n");
+    }
     for (name, value) in &request_options.headers {
         head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap_or_default()));
     }
@@ -63,12 +69,11 @@ impl<'a> ProbeConnection<'a> for Webhook<'a> {
     }
 
     fn send(&mut self, message: &[u8], mode: WriteMode) -> Result<(), NoAnswer> {
-        let head = format!("{}Content-Length: {}\r\n\r\n", self.head(message), message.len());
+        let body = self.body(message);
+        let head = format!("{}Content-Length: {}\r\n\r\n", self.head(message), body.len());
         match mode {
-            WriteMode::Whole => self.write([[head.as_bytes(), message].concat().as_slice()]),
-            WriteMode::Pieces => {
-                self.write(std::iter::once(head.as_bytes()).chain(pieces(message)))
-            }
+            WriteMode::Whole => self.write([[head.as_bytes(), &body].concat().as_slice()]),
+            WriteMode::Pieces => self.write(std::iter::once(head.as_bytes()).chain(pieces(&body))),
         }
     }
 
@@ -89,8 +94,9 @@ impl<'a> ProbeConnection<'a> for Webhook<'a> {
     }
 
     fn abort(mut self, message: &[u8]) {
-        let head = format!("{}Content-Length: {}\r\n\r\n", self.head(message), message.len());
-        let half = [head.as_bytes(), &message[..message.len() / 2]].concat();
+        let body = self.body(message);
+        let head = format!("{}Content-Length: {}\r\n\r\n", self.head(message), body.len());
+        let half = [head.as_bytes(), &body[..body.len() / 2]].concat();
         let _may_be_closed = self.write([half.as_slice()]);
         self.reader.socket.reset_when_dropped();
     }
@@ -109,6 +115,16 @@ impl Webhook<'_> {
         fields
             .into_iter()
             .fold(self.head.clone(), |head, (name, value)| format!("{head}{name}: {value}\r\n"))
+    }
+
+    /// The body of the request that carries a message.
+    fn body<'m>(&self, message: &'m [u8]) -> Cow<'m, [u8]> {
+        if self.request_options.compression.is_none() {
+            return message.into();
+        }
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+        let packed = gzip.write_all(message).and_then(|()| gzip.finish());
+        packed.expect("memory takes it").into()
     }
 
     fn write<'a>(&mut self, parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(), NoAnswer> {
@@ -141,7 +157,8 @@ pub(super) fn expect(target: &ProbeTarget<'_>) -> Finding {
     let send_events = || -> Result<(u64, bool, Answer), NoAnswer> {
         let (index, event) = target.event();
         let mut connection = Webhook::open(target)?;
-        let length = event.len();
+        let body = connection.body(&event);
+        let length = body.len();
         let head = format!(
             "{}Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n",
             connection.head(&event)
@@ -161,7 +178,7 @@ pub(super) fn expect(target: &ProbeTarget<'_>) -> Finding {
             Err(NoAnswer::TimedOut) => false,
             Err(failure) => return Err(failure),
         };
-        connection.write([event.as_slice()])?;
+        connection.write([&*body])?;
         Ok((index, continue_received, connection.answer(target.time_limit())?))
     };
     match attempts(send_events, |(_, _, answer)| answer) {
@@ -186,7 +203,7 @@ pub(super) fn chunked(target: &ProbeTarget<'_>) -> Finding {
             let size = format!("{:x}\r\n", part.len());
             [size.as_bytes(), part, b"\r\n"].concat()
         };
-        let body: Vec<u8> = pieces(&event).flat_map(chunk).collect();
+        let body: Vec<u8> = pieces(&connection.body(&event)).flat_map(chunk).collect();
         connection.write([[head.as_bytes(), &body, b"0\r\n\r\n"].concat().as_slice()])?;
         Ok((index, connection.answer(target.time_limit())?))
     };

@@ -1,5 +1,6 @@
 //! WebSocket on tungstenite in blocking mode, and the probes that only WebSocket has.
 
+use crate::verify::compressed_socket::CompressedSocket;
 use crate::verify::http::ResponseReader;
 use crate::verify::no_answer::{NoAnswer, shown};
 use crate::verify::probe_connection::{
@@ -11,6 +12,7 @@ use hyper::header::HeaderMap;
 use pushbench_core::record::findings::{Aspect, Finding};
 use pushbench_wire::hello::{Hello, LIMIT};
 use pushbench_wire::request_options::RequestOptions;
+use pushbench_wire::websocket::deflate::Agreed;
 use pushbench_wire::websocket::handshake;
 use pushbench_wire::websocket::handshake::{HandshakeError, Request};
 use std::io::{Read, Write};
@@ -27,7 +29,7 @@ const PING: &[u8] = b"pushbench";
 const BEGUN: &[u8] = &[0x81, 0x80 | 100, 0, 0, 0, 0, b'{', b'"', b'i', b'd', b'"'];
 
 pub(super) struct Websocket<'a> {
-    socket: WebSocket<RecordingSocket<'a>>,
+    socket: WebSocket<CompressedSocket<'a>>,
     options: RequestOptions,
     time_limit: Duration,
     closed: bool,
@@ -45,9 +47,10 @@ impl<'a> ProbeConnection<'a> for Websocket<'a> {
     fn open(target: &ProbeTarget<'a>) -> Result<Self, NoAnswer> {
         let mut recording_socket = RecordingSocket::connect(target)?;
         recording_socket.may_take(target.time_limit());
-        let (recording_socket, received) =
+        let (recording_socket, received, agreed) =
             shake(recording_socket, &request(target)?, target.request_options)?;
-        let socket = WebSocket::from_partially_read(recording_socket, received, Role::Client, None);
+        let socket = CompressedSocket::new(recording_socket, received, agreed);
+        let socket = WebSocket::from_raw_socket(socket, Role::Client, None);
         let options = target.request_options.clone();
         let time_limit = target.time_limit();
         let mut opened = Websocket { socket, options, time_limit, closed: false };
@@ -59,6 +62,8 @@ impl<'a> ProbeConnection<'a> for Websocket<'a> {
 
     fn send(&mut self, message: &[u8], mode: WriteMode) -> Result<(), NoAnswer> {
         self.socket.get_mut().may_take(self.time_limit);
+        let packed = self.socket.get_mut().packed(message);
+        let message = packed.as_deref().unwrap_or(message);
         let pieces: Vec<&[u8]> = match mode {
             WriteMode::Whole => vec![message],
             WriteMode::Pieces => pieces(message).collect(),
@@ -66,7 +71,8 @@ impl<'a> ProbeConnection<'a> for Websocket<'a> {
         for (i, piece) in pieces.iter().enumerate() {
             let kind = if i == 0 { Data::Text } else { Data::Continue };
             let last = i + 1 == pieces.len();
-            let frame = Frame::message(piece.to_vec(), OpCode::Data(kind), last);
+            let mut frame = Frame::message(piece.to_vec(), OpCode::Data(kind), last);
+            frame.header_mut().rsv1 = i == 0 && packed.is_some();
             match self.socket.send(Message::Frame(frame)) {
                 Err(Error::Io(e)) => return ignore_closed(Err(e)),
                 // A close frame that was read already is heard with the next answer.
@@ -214,12 +220,12 @@ pub(super) fn close(target: &ProbeTarget<'_>) -> Finding {
     }
 }
 
-/// Shakes hands; gives the socket back with what has come behind the answer.
+/// Shakes hands; gives the socket back with what has come behind the answer, and the compression agreed on.
 fn shake<S: Read + Write>(
     mut socket: S,
     request: &Request,
     request_options: &RequestOptions,
-) -> Result<(S, Vec<u8>), NoAnswer> {
+) -> Result<(S, Vec<u8>, Option<Agreed>), NoAnswer> {
     ignore_closed(socket.write_all(&request.bytes))?;
     let mut reader = ResponseReader::new(socket);
     loop {
@@ -229,7 +235,7 @@ fn shake<S: Read + Write>(
         }
         if head.code == 101 {
             let HandshakeError { what, remedy } = match request.check(head.old, &head.headers) {
-                Ok(()) => return Ok((reader.socket, reader.left)),
+                Ok(agreed) => return Ok((reader.socket, reader.left, agreed)),
                 Err(handshake_error) => handshake_error,
             };
             return Err(NoAnswer::unreadable(what, remedy));

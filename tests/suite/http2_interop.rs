@@ -239,7 +239,9 @@ fn a_server_of_the_other_version_is_told() {
     describe(&plain, "http_version = \"2\"");
     bench.run(&verify).fails(FAILED, &["it does not speak HTTP/2", "write the arm without +h2"]);
     describe(&encrypted, "ca = \"ca.pem\"");
-    bench.run(&verify).fails(FAILED, &["ALPN http/1.1, or h2 with +h2", "enable that version in it"]);
+    bench
+        .run(&verify)
+        .fails(FAILED, &["ALPN http/1.1, or h2 with +h2", "enable that version in it"]);
     if works("node", &["--version"]) || !skip("Node.js 20 is missing") {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/targets/node-http2/webhook.js");
         let command = format!("command = \"node {script} {{port}}\"");

@@ -85,6 +85,7 @@ pub(super) fn subscribers(
         restarts: group.restart_after.is_some(),
         token: publisher.token.clone(),
         verifier: publisher.deliveries.clone(),
+        compression: publisher.compression,
     }))
 }
 

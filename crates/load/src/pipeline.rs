@@ -5,6 +5,7 @@ use crate::connections::ConnectConfig;
 use crate::feed::Feed;
 use crate::io::ReadTimes;
 use crate::ledger::{Instants, Ledger, Ticket};
+use pushbench_core::arm::ArmOption;
 use pushbench_core::event::{Answered, Matched};
 use pushbench_host::clock;
 use pushbench_wire::fault::Fault;
@@ -55,7 +56,7 @@ pub async fn carry(
         read_times,
         unflushed: false,
         blocked: false,
-        encodes: connect_config.encodes(),
+        encodes: connect_config.encodes() || connect_config.spec.has(ArmOption::Compressed),
     };
     poll_fn(|cx| sender.poll(feed, cx)).await
 }

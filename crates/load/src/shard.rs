@@ -320,6 +320,9 @@ async fn connect(
     match arm.carrier {
         Carrier::Webhook if arm.spec.has(ArmOption::H2) => slots.start::<Http2>().await,
         Carrier::Webhook => slots.start::<Webhook>().await,
+        Carrier::Websocket if arm.spec.has(ArmOption::Compressed) => {
+            slots.start::<Websocket<true>>().await
+        }
         Carrier::Websocket => slots.start::<Websocket>().await,
         Carrier::Tcp => slots.start::<Tcp>().await,
     }

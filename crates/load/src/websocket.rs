@@ -17,6 +17,8 @@ use pushbench_wire::messages::Messages;
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::shared_buffers::{Unread, Unwritten};
 use pushbench_wire::stream::Stream;
+use pushbench_wire::websocket::deflate::{Agreed, Deflater, Inflater};
+use pushbench_wire::websocket::deflate_stream::DeflateStream;
 use pushbench_wire::websocket::frames::{CLOSE, Frames, PONG, Received, TEXT};
 use pushbench_wire::websocket::messages::small;
 use pushbench_wire::websocket::{frames, handshake};
@@ -27,6 +29,7 @@ use std::future::poll_fn;
 use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -47,12 +50,14 @@ fn key() -> [u8; 4] {
     MASK_KEYS.with_borrow_mut(|keys| keys.next_u32()).to_ne_bytes()
 }
 
-/// An open WebSocket.
-pub(super) struct Socket {
+/// An open WebSocket; the messages of a compressed one are.
+pub(super) struct Socket<const COMPRESSED: bool> {
     io: Stream<InstrumentedSocket>,
     unread: Unread,
     unwritten: Unwritten,
     frames: Frames,
+    /// Where compression is agreed on.
+    deflater: Option<Deflater>,
     /// The control frame that the peer expects.
     reply: Option<ControlReply>,
     /// The heartbeat of the protocol above, where it has one.
@@ -66,16 +71,22 @@ struct ControlReply {
     payload: Vec<u8>,
 }
 
-impl Socket {
+impl<const COMPRESSED: bool> Socket<COMPRESSED> {
     /// Over a connection that has shaken hands; `received_early` is what the peer has sent since.
-    pub fn new(io: Stream<InstrumentedSocket>, received_early: &[u8]) -> Socket {
+    pub fn new(
+        io: Stream<InstrumentedSocket>,
+        (received_early, agreed): (&[u8], Option<Agreed>),
+    ) -> Socket<COMPRESSED> {
         let mut unread = Unread::default();
         unread.push(received_early);
         Socket {
             io,
             unread,
             unwritten: Unwritten::default(),
-            frames: Frames::default(),
+            frames: agreed.map_or(Frames::default(), |agreed| {
+                Frames::compressed(Inflater::new(agreed.server))
+            }),
+            deflater: agreed.map(|agreed| Deflater::new(agreed.client)),
             reply: None,
             heartbeat: None,
         }
@@ -91,10 +102,16 @@ impl Socket {
         Ok(greeted)
     }
 
+    fn queue_message(&mut self, length: usize, fill: impl FnOnce(&mut Vec<u8>)) {
+        let (out, key) = (self.unwritten.room(), key());
+        match self.deflater.as_mut().filter(|_| COMPRESSED) {
+            Some(deflater) => deflater.append(out, TEXT, Some(key), fill),
+            None => frames::append(out, (TEXT, length), key, fill),
+        }
+    }
+
     fn queue_text(&mut self, text: &str) {
-        frames::append(self.unwritten.room(), (TEXT, text.len()), key(), |out| {
-            out.extend_from_slice(text.as_bytes());
-        });
+        self.queue_message(text.len(), |out| out.extend_from_slice(text.as_bytes()));
     }
 
     /// Sends the heartbeats that are due.
@@ -191,7 +208,7 @@ fn echo(reason: &[u8]) -> &[u8] {
     }
 }
 
-impl PipelinedConnection for Socket {
+impl<const COMPRESSED: bool> PipelinedConnection for Socket<COMPRESSED> {
     fn poll_answers(
         &mut self,
         cx: &mut Context<'_>,
@@ -244,7 +261,7 @@ impl PipelinedConnection for Socket {
     }
 
     fn write(&mut self, length: usize, fill: impl FnOnce(&mut Vec<u8>)) -> Result<(), Fault> {
-        frames::append(self.unwritten.room(), (TEXT, length), key(), fill);
+        self.queue_message(length, fill);
         Ok(())
     }
 
@@ -261,7 +278,7 @@ fn fault(e: Error) -> Fault {
     }
 }
 
-impl MessageChannel for Socket {
+impl<const COMPRESSED: bool> MessageChannel for Socket<COMPRESSED> {
     fn poll_received(
         &mut self,
         cx: &mut Context<'_>,
@@ -290,7 +307,7 @@ impl MessageChannel for Socket {
     }
 }
 
-impl MessageChannel for WebSocketStream<Stream<InstrumentedSocket>> {
+impl<S: AsyncRead + AsyncWrite + Unpin> MessageChannel for WebSocketStream<S> {
     fn poll_received(
         &mut self,
         cx: &mut Context<'_>,
@@ -317,22 +334,23 @@ impl MessageChannel for WebSocketStream<Stream<InstrumentedSocket>> {
     }
 }
 
-/// An open WebSocket.
-pub struct Websocket {
+/// An open WebSocket, and whether its messages are compressed.
+pub struct Websocket<const COMPRESSED: bool = false> {
     connect_config: ConnectConfig,
-    socket: Socket,
+    socket: Socket<COMPRESSED>,
     read_times: Rc<ReadTimes>,
 }
 
-impl Client for Websocket {
+impl<const COMPRESSED: bool> Client for Websocket<COMPRESSED> {
     async fn open(connect_config: &ConnectConfig) -> Result<Self, Fault> {
         let mut io = InstrumentedSocket::connect(connect_config).await?;
         let read_times = io.socket().read_times();
         let request =
             handshake::request(&connect_config.address.endpoint, &connect_config.request_options)?;
-        let received_early =
+        let (received_early, agreed) =
             handshake::shake(&mut io, &request, &connect_config.request_options).await?;
-        let mut socket = Socket::new(io, &received_early);
+        agreed.iter().for_each(|agreed| connect_config.ledger.agreed(&agreed.to_string()));
+        let mut socket = Socket::new(io, (&received_early, agreed));
         let greeted = socket.greet(&connect_config.request_options).await?;
         let mut connect_config = connect_config.clone();
         if !greeted.captured.is_empty() && connect_config.request_options.wrap.is_some() {
@@ -353,10 +371,59 @@ impl Client for Websocket {
     }
 }
 
-/// A subscriber with its open connection.
-pub struct WebsocketSubscriber(StreamSubscriber<WebSocketStream<Stream<InstrumentedSocket>>>);
+/// What carries the frames of a subscriber.
+pub trait FrameStream: AsyncRead + AsyncWrite + Unpin + Sized + 'static {
+    /// Over a connection that has shaken hands, and what has come behind the handshake.
+    fn over(
+        io: Stream<InstrumentedSocket>,
+        received_early: Vec<u8>,
+        agreed: Option<Agreed>,
+    ) -> Result<(Self, Vec<u8>), Fault>;
 
-impl Subscriber for WebsocketSubscriber {
+    /// The socket below.
+    fn socket(&self) -> &InstrumentedSocket;
+}
+
+impl FrameStream for Stream<InstrumentedSocket> {
+    fn over(
+        io: Stream<InstrumentedSocket>,
+        received_early: Vec<u8>,
+        _: Option<Agreed>,
+    ) -> Result<(Self, Vec<u8>), Fault> {
+        Ok((io, received_early))
+    }
+
+    fn socket(&self) -> &InstrumentedSocket {
+        Stream::socket(self)
+    }
+}
+
+impl FrameStream for DeflateStream<Stream<InstrumentedSocket>> {
+    fn over(
+        io: Stream<InstrumentedSocket>,
+        received_early: Vec<u8>,
+        agreed: Option<Agreed>,
+    ) -> Result<(Self, Vec<u8>), Fault> {
+        let none = || Fault::Refused("compression was not offered".to_owned());
+        let agreed = agreed.ok_or_else(none)?;
+        Ok((DeflateStream::new(io, &received_early, Role::Client, agreed), Vec::new()))
+    }
+
+    fn socket(&self) -> &InstrumentedSocket {
+        self.get_ref().socket()
+    }
+}
+
+/// A subscriber with its open connection.
+pub struct WebsocketSubscriber<S>(StreamSubscriber<WebSocketStream<S>>);
+
+/// A subscriber whose messages are as they are.
+pub(super) type PlainSubscriber = WebsocketSubscriber<Stream<InstrumentedSocket>>;
+/// A subscriber whose messages are compressed.
+pub(super) type CompressedSubscriber =
+    WebsocketSubscriber<DeflateStream<Stream<InstrumentedSocket>>>;
+
+impl<S: FrameStream> Subscriber for WebsocketSubscriber<S> {
     type Common = ();
 
     async fn prepare(_: &Rc<SubscribeConfig>) -> Result<(), Fault> {
@@ -374,11 +441,14 @@ impl Subscriber for WebsocketSubscriber {
             &subscribe_config.endpoint_for(number),
             &subscribe_config.request_options,
         )?;
-        let received_early =
+        let (received_early, agreed) =
             handshake::shake(&mut io, &request, &subscribe_config.request_options).await?;
+        agreed.iter().for_each(|agreed| subscribe_config.ledger.agreed(&agreed.to_string()));
+        let (stream, received_early) = S::over(io, received_early, agreed)?;
         let config = Some(small());
         let mut socket =
-            WebSocketStream::from_partially_read(io, received_early, Role::Client, config).await;
+            WebSocketStream::from_partially_read(stream, received_early, Role::Client, config)
+                .await;
         let greeted = match subscribe_config.request_options.hello.is_empty() {
             true => Greeted::default(),
             false => hello::greet(&mut socket, &subscribe_config.request_options).await?,

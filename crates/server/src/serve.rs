@@ -125,7 +125,7 @@ fn listen(address: SocketAddr) -> Result<TcpListener> {
 }
 
 /// What is done with events, in words.
-fn taking(handler: &Handler) -> String {
+fn taking(carrier: Carrier, handler: &Handler) -> String {
     let checks = match handler.authentication {
         Some(authentication) => format!("{}, JSON check", authentication.description()),
         None => "JSON check".to_owned(),
@@ -133,6 +133,11 @@ fn taking(handler: &Handler) -> String {
     let http2 = match handler.options.contains(ArmOption::H2) {
         true => http2::description(),
         false => String::new(),
+    };
+    let checks = match (handler.options.contains(ArmOption::Compressed), carrier) {
+        (true, Carrier::Webhook) => format!("gzip, {checks}"),
+        (true, Carrier::Websocket | Carrier::Tcp) => format!("permessage-deflate, {checks}"),
+        (false, _) => checks,
     };
     match handler.answer {
         None => format!("built-in {checks}, acknowledges by id{http2}"),
@@ -145,7 +150,9 @@ fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
         Work::Publish(publisher, _) => {
             (publisher.transport, publisher.description(), Handler::default())
         }
-        Work::Take(carrier, handler, _) => (carrier.transport(), taking(handler), *handler),
+        Work::Take(carrier, handler, _) => {
+            (carrier.transport(), taking(*carrier, handler), *handler)
+        }
     };
     let nanos = |d: Option<Duration>| d.map_or(0, |d| d.as_nanos() as u64);
     let in_force = EffectiveConfig {

@@ -18,7 +18,7 @@ use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::error::Result;
 use pushbench_core::event::{Matched, Matching};
 use pushbench_core::record::ease::Ease;
-use pushbench_core::scenario::TlsSettings;
+use pushbench_core::scenario::{Compression, Scenario, TlsSettings};
 use pushbench_core::transport::Transport;
 use pushbench_wire::endpoint::{Endpoint, Scheme};
 use pushbench_wire::request_options::RequestOptions;
@@ -207,13 +207,27 @@ impl Manifest {
         self.command.iter().flatten().chain(self.env.iter().map(|(_, value)| value))
     }
 
-    /// The same in a scenario with these settings.
+    /// The same with compressed messages or bodies: of its subscribers' connections where it publishes.
     #[must_use]
-    pub fn with_tls_settings(mut self, settings: TlsSettings) -> Manifest {
-        if let Some(tls) = &mut self.tls {
-            tls.settings = settings;
+    pub fn with_compression(mut self, settings: Compression) -> Manifest {
+        match &mut self.publisher {
+            Some(publisher) => publisher.compression = Some(settings),
+            None => self.request_options.compression = Some(settings),
         }
         self
+    }
+
+    /// The same in a scenario with its settings.
+    #[must_use]
+    pub fn in_scenario(mut self, scenario: &Scenario) -> Manifest {
+        if let Some(tls) = &mut self.tls {
+            tls.settings = scenario.tls;
+        }
+        let offered = self.publisher.iter().filter_map(|p| p.compression).next();
+        match offered.or(self.request_options.compression) {
+            Some(_) => self.with_compression(scenario.compression),
+            None => self,
+        }
     }
 
     /// The keys of the run, where the target or its connections need them.

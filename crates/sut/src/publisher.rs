@@ -17,6 +17,7 @@ use pushbench_core::publishing::{
     TYPES_VARIABLE,
 };
 use pushbench_core::record::fanout::PublisherStatus;
+use pushbench_core::scenario::Compression;
 use pushbench_core::transport::Transport;
 use pushbench_core::wording::Wording;
 use pushbench_wire::delivery_verifier::DeliveryVerifier;
@@ -54,6 +55,8 @@ pub struct Publisher {
     pub token: String,
     /// Who its deliveries come from.
     pub deliveries: DeliveryVerifier,
+    /// What its subscribers offer for the compression of messages.
+    pub compression: Option<Compression>,
 }
 
 /// How subscribers get its events.
@@ -181,6 +184,7 @@ impl Manifest {
             status: Some(STATUS.to_owned()),
             token: token.to_owned(),
             deliveries: DeliveryVerifier::default(),
+            compression: None,
         });
         self
     }
@@ -266,6 +270,7 @@ pub fn find(spec: &ArmSpec, allow_hosts: &[String], options: &PublishOptions) ->
         status: publishing.status,
         token: options.token.clone(),
         deliveries: DeliveryVerifier::default(),
+        compression: None,
     });
     Ok(manifest)
 }

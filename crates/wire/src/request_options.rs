@@ -9,6 +9,7 @@ use hyper::Method;
 use hyper::header::{HeaderMap, HeaderValue};
 use pushbench_core::event::Template;
 use pushbench_core::message_pattern::{Captured, MessagePattern};
+use pushbench_core::scenario::Compression;
 use pushbench_core::transport::Carrier;
 use pushbench_core::wording::Wording;
 use pushbench_host::secrets;
@@ -33,6 +34,9 @@ pub struct RequestOptions {
     pub wrap: Option<Wording>,
     /// Which messages are answers, where not all of them are.
     pub answer: Option<Arc<MessagePattern>>,
+    /// What a WebSocket handshake offers for the compression of messages, and that bodies of webhook requests are
+    /// compressed.
+    pub compression: Option<Compression>,
     /// Signs each event; on a connection that frames messages `wrap` is then the envelope.
     pub signing: Option<SigningKey>,
 }
@@ -48,6 +52,7 @@ impl Default for RequestOptions {
             heartbeat: None,
             wrap: None,
             answer: None,
+            compression: None,
             signing: None,
         }
     }

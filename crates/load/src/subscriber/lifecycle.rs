@@ -193,8 +193,8 @@ mod tests {
             ),
             (
                 "websocket",
-                task(run_subscriber::<websocket::WebsocketSubscriber>),
-                size_of::<websocket::WebsocketSubscriber>(),
+                task(run_subscriber::<websocket::PlainSubscriber>),
+                size_of::<websocket::PlainSubscriber>(),
             ),
             ("tcp", task(run_subscriber::<tcp::TcpSubscriber>), size_of::<tcp::TcpSubscriber>()),
         ] {

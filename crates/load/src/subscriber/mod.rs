@@ -17,8 +17,8 @@ use hyper::Method;
 use pushbench_core::arm::ArmOption;
 use pushbench_core::event::{Answered, Matched, acknowledgement};
 use pushbench_core::record::fanout::Conduct;
-use pushbench_core::scenario::Subscribers;
 use pushbench_core::scenario::payload::ID_DIGITS;
+use pushbench_core::scenario::{Compression, Subscribers};
 use pushbench_core::schedule::turnover::{Leaves, Pauses};
 use pushbench_core::transport::Transport;
 use pushbench_core::wording::Wording;
@@ -242,6 +242,8 @@ pub struct SubscribersJob {
     pub token: String,
     /// Who deliveries come from.
     pub verifier: DeliveryVerifier,
+    /// The compression that they offer.
+    pub compression: Option<Compression>,
 }
 
 impl SubscribersJob {
@@ -266,7 +268,10 @@ impl SubscribersJob {
             tls: tls.collect(),
             http2,
             listener_tls: arm.listener_tls.clone(),
-            request_options: arm.request_options.clone(),
+            request_options: RequestOptions {
+                compression: self.compression,
+                ..arm.request_options.clone()
+            },
             token: self.token.clone(),
             verifier: self.verifier.clone(),
             matched: self.matched.clone(),
@@ -292,7 +297,10 @@ impl SubscribersJob {
         let start = Starter { job: self, subscribe_config, tasks, origin };
         match self.transport {
             Transport::Webhook => start.all::<webhook::subscriber::WebhookSubscriber>().await,
-            Transport::Websocket => start.all::<websocket::WebsocketSubscriber>().await,
+            Transport::Websocket if subscribe_config.request_options.compression.is_some() => {
+                start.all::<websocket::CompressedSubscriber>().await
+            }
+            Transport::Websocket => start.all::<websocket::PlainSubscriber>().await,
             Transport::Tcp => start.all::<tcp::TcpSubscriber>().await,
             Transport::Sse => start.all::<sse::SseSubscriber>().await,
             Transport::LongPoll if self.registration.is_by_get() => {

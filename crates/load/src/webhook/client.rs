@@ -42,7 +42,7 @@ impl Client for Webhook {
     }
 
     async fn carry(self, feed: Feed, ledger: Rc<Ledger>) -> Result<(), Fault> {
-        let Webhook { connect_config, request, io } = self;
+        let Webhook { connect_config, mut request, io } = self;
         let read_times = io.socket().read_times();
         let mut sender = RequestSender {
             response_matcher: ResponseMatcher {
@@ -50,7 +50,8 @@ impl Client for Webhook {
                 ledger: &ledger,
                 read_times: &read_times,
             },
-            request: &request,
+            encodes: connect_config.encodes() || request.is_compressed(),
+            request: &mut request,
             feed: &feed,
             io,
             unread: Unread::default(),
@@ -59,7 +60,6 @@ impl Client for Webhook {
             in_flight: None,
             free: clock::now(),
             carried: 0,
-            encodes: connect_config.encodes(),
         };
         let ended = poll_fn(|cx| sender.poll(cx)).await;
         let left = sender.unread.bytes();
@@ -95,7 +95,7 @@ pub(super) struct InFlightRequest {
 /// A connection that carries events.
 struct RequestSender<'a> {
     response_matcher: ResponseMatcher<'a>,
-    request: &'a PreparedRequest,
+    request: &'a mut PreparedRequest,
     feed: &'a Feed,
     io: Stream<InstrumentedSocket>,
     unread: Unread,

@@ -1,46 +1,106 @@
 //! The request that carries an event: its head is prepared once per connection.
 
 use crate::connections::ConnectConfig;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    USER_AGENT,
+};
+use pushbench_core::arm::ArmOption;
 use pushbench_core::event::Template;
+use pushbench_core::transport::Transport;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::signing::{HEADERS, SigningKey};
+use pushbench_wire::webhook::gzip::{GZIP, Gzip};
+use std::io::Write as _;
 
-/// The head of every request of a connection.
+/// The head of every request of a connection, and what is done to its body.
 pub(super) struct PreparedRequest {
     head: Box<[u8]>,
+    body: Body,
+}
+
+enum Body {
+    /// As it is.
+    Plain,
     /// The head ends with the fields of a signature.
+    Signed(SigningKey),
+    /// The head ends where its length follows.
+    Compressed(Box<CompressedBody>),
+}
+
+struct CompressedBody {
+    gzip: Gzip,
     signing: Option<SigningKey>,
+    /// What stands between the length and the body.
+    preamble: Vec<u8>,
+    /// The same and the body before it is compressed.
+    plain: Vec<u8>,
 }
 
 impl PreparedRequest {
     pub fn new(connect_config: &ConnectConfig) -> Result<PreparedRequest, Fault> {
-        let target = &connect_config.address.endpoint.path;
-        let mut head =
-            format!("{} {target} HTTP/1.1\r\n", connect_config.request_options.method).into_bytes();
-        for (name, value) in &headers(connect_config)? {
-            head.extend_from_slice(name.as_str().as_bytes());
-            head.extend_from_slice(b": ");
-            head.extend_from_slice(value.as_bytes());
-            head.extend_from_slice(b"\r\n");
+        let ConnectConfig { address, request_options, spec, template, .. } = connect_config;
+        let mut head = format!("{} {} HTTP/1.1\r\n", request_options.method, address.endpoint.path)
+            .into_bytes();
+        let mut append = |name: &HeaderName, value: &HeaderValue| {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                head.extend_from_slice(part);
+            }
+        };
+        headers(connect_config)?.iter().for_each(|(name, value)| append(name, value));
+        let signing = request_options.signing.clone();
+        let preamble = match signing {
+            Some(_) => HEADERS.text(),
+            None => "\r\n".to_owned(),
+        };
+        // The event that a publisher is sent is not compressed, its delivery is.
+        if spec.transport == Transport::Webhook && spec.has(ArmOption::Compressed) {
+            append(&CONTENT_ENCODING, &HeaderValue::from_static(GZIP));
+            let (preamble, plain) = (preamble.into_bytes(), Vec::new());
+            let body = CompressedBody { gzip: Gzip::default(), signing, preamble, plain };
+            return Ok(PreparedRequest { head: head.into(), body: Body::Compressed(body.into()) });
         }
-        let signing = connect_config.request_options.signing.clone();
-        match signing {
-            Some(_) => head.extend_from_slice(HEADERS.text().as_bytes()),
-            None => head.extend_from_slice(b"\r\n"),
-        }
-        Ok(PreparedRequest { head: head.into(), signing })
+        append(&CONTENT_LENGTH, &HeaderValue::from(template.len()));
+        head.extend_from_slice(preamble.as_bytes());
+        let body = signing.map_or(Body::Plain, Body::Signed);
+        Ok(PreparedRequest { head: head.into(), body })
+    }
+
+    /// Its body is compressed.
+    pub fn is_compressed(&self) -> bool {
+        matches!(self.body, Body::Compressed(_))
     }
 
     /// Appends the request that carries an event.
-    pub fn append(&self, template: &Template, index: u64, out: &mut Vec<u8>) {
+    pub fn append(&mut self, template: &Template, index: u64, out: &mut Vec<u8>) {
         out.reserve(self.head.len() + template.len());
         out.extend_from_slice(&self.head);
         template.append(index, out);
-        if let Some(key) = &self.signing {
-            let begin = out.len() - template.len() - HEADERS.length();
-            key.sign(&HEADERS, index, &mut out[begin..]);
+        let begin = out.len() - template.len();
+        match &mut self.body {
+            Body::Plain => {}
+            Body::Signed(key) => key.sign(&HEADERS, index, &mut out[begin - HEADERS.length()..]),
+            Body::Compressed(body) => body.replace(begin, index, out),
         }
+    }
+}
+
+impl CompressedBody {
+    /// Puts the length, the preamble and the compressed event in the place of the event.
+    #[inline(never)]
+    fn replace(&mut self, begin: usize, index: u64, out: &mut Vec<u8>) {
+        let CompressedBody { gzip, signing, preamble, plain } = self;
+        plain.clear();
+        plain.extend_from_slice(preamble);
+        plain.extend(out.drain(begin..));
+        if let Some(key) = signing {
+            key.sign(&HEADERS, index, plain);
+        }
+        let (preamble, event) = plain.split_at(preamble.len());
+        let body = gzip.encode(event);
+        let _never_fails = write!(out, "{CONTENT_LENGTH}: {}\r\n", body.len());
+        out.extend_from_slice(preamble);
+        out.extend_from_slice(body);
     }
 }
 
@@ -55,6 +115,5 @@ pub(super) fn headers(connect_config: &ConnectConfig) -> Result<HeaderMap, Fault
     for (name, value) in &connect_config.request_options.headers {
         headers.insert(name, value.clone());
     }
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(connect_config.template.len()));
     Ok(headers)
 }

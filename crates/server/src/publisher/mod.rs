@@ -63,6 +63,8 @@ pub struct Options {
     pub bearer: Option<String>,
     /// Its clients speak HTTP/2.
     pub http2: bool,
+    /// Messages are compressed for subscribers that offer it.
+    pub compressed: bool,
 }
 
 impl Options {
@@ -83,6 +85,7 @@ impl Options {
             signing: None,
             bearer: None,
             http2: false,
+            compressed: false,
         }
     }
 
@@ -100,7 +103,10 @@ impl Options {
                 Keep::For(time) => after("idle connections are closed after", Some(time)),
                 Keep::Never => ", a connection for each".to_owned(),
             },
-            Transport::Websocket => after("pings every", self.ping),
+            Transport::Websocket => {
+                let compressed = if self.compressed { ", permessage-deflate" } else { "" };
+                after("pings every", self.ping) + compressed
+            }
             Transport::Tcp | Transport::Sse | Transport::LongPoll | Transport::Poll => {
                 String::new()
             }

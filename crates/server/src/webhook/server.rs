@@ -1,22 +1,27 @@
 //! `POST /webhook` on hyper.
 
-use crate::handler::{Checked, Handler, Pause, Refusal};
+use crate::handler::{Checked, Handler, Pause, Refusal, bad};
 use crate::http2;
 use crate::webhook::callback_addresses::CallbackAddresses;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use pushbench_core::arm::ArmOption;
+use pushbench_core::scenario::payload::MAX_BYTES;
 use pushbench_wire::stream::Stream;
 use pushbench_wire::webhook::CALLBACK_URL;
+use pushbench_wire::webhook::gzip;
+use pushbench_wire::webhook::gzip::GZIP;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpStream;
 
+/// Longest body when it is decompressed: a batch has several events.
+const LONGEST: usize = 4 * MAX_BYTES;
 /// Path that takes events.
 pub const PATH: &str = "/webhook";
 
@@ -73,6 +78,7 @@ impl ConnectionService {
         let cut_short = |e| (StatusCode::BAD_REQUEST, format!("body cut short: {e}"));
         let body = body.collect().await.map_err(cut_short)?.to_bytes();
         self.handler.admit(&head.headers)?;
+        let body = self.decoded(&head.headers, body)?;
         let Checked { event, callback } = self.handler.check(&head.headers, &body)?;
         if let (Some(callback_addresses), Some(url)) = (&self.callback_addresses, callback) {
             return self.accept_question(callback_addresses, url, event.id.into_owned());
@@ -84,6 +90,23 @@ impl ConnectionService {
         let mut response = Response::new(Full::from(answer));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(response)
+    }
+
+    /// The body without the encoding that the headers name.
+    fn decoded(&self, headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refusal> {
+        let Some(encoding) = headers.get(CONTENT_ENCODING) else { return Ok(body) };
+        if !self.handler.options.contains(ArmOption::Compressed) || encoding != GZIP {
+            let accepted = match self.handler.options.contains(ArmOption::Compressed) {
+                true => GZIP,
+                false => "no encoding; `pushbench serve webhook+compressed` accepts gzip",
+            };
+            let why = format!(
+                "content-encoding {}: this server accepts {accepted}",
+                encoding.to_str().unwrap_or("?")
+            );
+            return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
+        }
+        gzip::decode(&body, LONGEST).map(Bytes::from).map_err(bad)
     }
 
     /// Says at once that the question is accepted; the answer goes to the address later.

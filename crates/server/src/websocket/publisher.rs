@@ -9,9 +9,13 @@ use hyper::header::{
     CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
+use hyper::upgrade::OnUpgrade;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use pushbench_wire::stream::Stream;
+use pushbench_wire::websocket::deflate::Agreed;
+use pushbench_wire::websocket::deflate_stream::DeflateStream;
+use pushbench_wire::websocket::handshake;
 use pushbench_wire::websocket::messages::small;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -33,12 +37,19 @@ pub async fn subscribe(hub: &Arc<Hub>, mut request: Request<Incoming>) -> Answer
     let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) else {
         return text(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is not valid");
     };
+    let mut answer = text(StatusCode::SWITCHING_PROTOCOLS, "");
+    let headers = answer.headers_mut();
+    let agreed = match hub.options.compressed {
+        true => handshake::accept_compression(request.headers(), headers),
+        false => None,
+    };
     // Subscribed when the answer is written: an event published after that is delivered.
     let subscription = hub.add_subscription(types);
     let upgrade = hyper::upgrade::on(&mut request);
-    tokio::spawn(upgraded(upgrade, subscription));
-    let mut answer = text(StatusCode::SWITCHING_PROTOCOLS, "");
-    let headers = answer.headers_mut();
+    match agreed {
+        None => tokio::spawn(upgraded(upgrade, subscription)),
+        Some(agreed) => tokio::spawn(upgraded_compressed(upgrade, subscription, agreed)),
+    };
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
@@ -59,12 +70,23 @@ fn key(headers: &HeaderMap) -> Option<String> {
     handshake.then(|| key.to_owned())
 }
 
-async fn upgraded(upgrade: hyper::upgrade::OnUpgrade, subscription: Subscription) {
-    let Ok(upgraded) = upgrade.await else { return };
+/// The stream, and what has come behind the handshake.
+async fn taken_over(upgrade: OnUpgrade) -> Option<(Stream<TcpStream>, Vec<u8>)> {
     // Unwraps the socket: hyper's wrapper would cost memory and an indirection per read.
-    let Ok(parts) = upgraded.downcast::<TokioIo<Stream<TcpStream>>>() else { return };
-    let (stream, read) = (parts.io.into_inner(), parts.read_buf.to_vec());
+    let parts = upgrade.await.ok()?.downcast::<TokioIo<Stream<TcpStream>>>().ok()?;
+    Some((parts.io.into_inner(), parts.read_buf.to_vec()))
+}
+
+async fn upgraded(upgrade: OnUpgrade, subscription: Subscription) {
+    let Some((stream, read)) = taken_over(upgrade).await else { return };
     let socket =
         WebSocketStream::from_partially_read(stream, read, Role::Server, Some(small())).await;
+    deliver(socket, subscription).await;
+}
+
+async fn upgraded_compressed(upgrade: OnUpgrade, subscription: Subscription, agreed: Agreed) {
+    let Some((stream, read)) = taken_over(upgrade).await else { return };
+    let stream = DeflateStream::new(stream, &read, Role::Server, agreed);
+    let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(small())).await;
     deliver(socket, subscription).await;
 }

@@ -4,25 +4,37 @@
 use crate::handler::{Handler, Pause};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use hyper::HeaderMap;
+use pushbench_core::arm::ArmOption;
 use pushbench_wire::stream::Stream;
-use pushbench_wire::websocket::config;
+use pushbench_wire::websocket::deflate::Agreed;
+use pushbench_wire::websocket::deflate_stream::DeflateStream;
+use pushbench_wire::websocket::{config, handshake};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request};
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// Performs the handshake, or refuses it, and keeps the headers of its request.
-async fn accept<S>(handler: &Handler, stream: S) -> Result<(WebSocketStream<S>, HeaderMap), Error>
+/// Performs the handshake, or refuses it, and keeps the headers of its request and what was agreed on.
+async fn accept<S>(
+    handler: &Handler,
+    stream: S,
+) -> Result<(WebSocketStream<S>, HeaderMap, Option<Agreed>), Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut headers = HeaderMap::new();
+    let (mut headers, mut agreed) = (HeaderMap::new(), None);
     #[expect(clippy::result_large_err, reason = "the error type of the callback is tungstenite's")]
-    let keep = |request: &Request, response| {
+    let keep = |request: &Request, mut response: Response| {
         headers.clone_from(request.headers());
         match handler.admit(&headers) {
-            Ok(()) => Ok(response),
+            Ok(()) => {
+                if handler.options.contains(ArmOption::Compressed) {
+                    agreed = handshake::accept_compression(&headers, response.headers_mut());
+                }
+                Ok(response)
+            }
             Err((status, why)) => {
                 let mut refusal = ErrorResponse::new(Some(why));
                 *refusal.status_mut() = status;
@@ -31,12 +43,26 @@ where
         }
     };
     let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, keep, Some(config()));
-    Ok((accepted.await?, headers))
+    Ok((accepted.await?, headers, agreed))
 }
 
 /// Serves one connection until it ends.
 pub async fn serve(handler: Handler, stream: Stream<TcpStream>) {
-    let Ok((mut socket, headers)) = accept(&handler, stream).await else { return };
+    let Ok((socket, headers, agreed)) = accept(&handler, stream).await else { return };
+    let Some(agreed) = agreed else { return answer_all(handler, socket, headers).await };
+    // Boxed, so that it takes no memory of the connections without.
+    let compressed = async {
+        let stream = DeflateStream::new(socket.into_inner(), &[], Role::Server, agreed);
+        let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config())).await;
+        answer_all(handler, socket, headers).await;
+    };
+    Box::pin(compressed).await;
+}
+
+async fn answer_all<S>(handler: Handler, mut socket: WebSocketStream<S>, headers: HeaderMap)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut pause = Pause::default();
     loop {
         let message = match socket.next().now_or_never() {

@@ -9,11 +9,14 @@ use crate::response_body::shown;
 use crate::response_diagnostics;
 use crate::response_diagnostics::Response;
 use crate::webhook::response::{Answer, ResponseParser, headers};
+use crate::websocket::deflate::Agreed;
+use crate::websocket::negotiation;
 use hyper::StatusCode;
 use hyper::header::{
-    CONNECTION, HeaderMap, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_PROTOCOL, UPGRADE,
 };
+use pushbench_core::scenario::Compression;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::handshake::client::generate_request;
@@ -33,6 +36,8 @@ pub struct Request {
     pub accept: String,
     /// The subprotocols that were requested.
     subprotocols: Option<String>,
+    /// The compression that was offered.
+    compression: Option<Compression>,
 }
 
 /// Why `101 Switching Protocols` opens no WebSocket.
@@ -55,18 +60,24 @@ pub fn request(endpoint: &Endpoint, request_options: &RequestOptions) -> Result<
     if let Some(subprotocol) = &request_options.subprotocol {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol.clone());
     }
+    let compression = request_options.compression;
+    if let Some(settings) = &compression {
+        let offer = HeaderValue::try_from(negotiation::offer(settings)).map_err(Fault::refused)?;
+        headers.insert(SEC_WEBSOCKET_EXTENSIONS, offer);
+    }
     let (bytes, key) = generate_request(request).map_err(Fault::refused)?;
     let subprotocols =
         request_options.subprotocol.as_ref().and_then(|s| s.to_str().ok()).map(str::to_owned);
-    Ok(Request { bytes, accept: derive_accept_key(key.as_bytes()), subprotocols })
+    Ok(Request { bytes, accept: derive_accept_key(key.as_bytes()), subprotocols, compression })
 }
 
-/// Shakes hands over an open connection; gives what the peer has sent behind its answer.
+/// Shakes hands over an open connection; gives what the peer has sent behind its answer, and the compression that
+/// was agreed on.
 pub async fn shake<S>(
     io: &mut S,
     request: &Request,
     request_options: &RequestOptions,
-) -> Result<Vec<u8>, Fault>
+) -> Result<(Vec<u8>, Option<Agreed>), Fault>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -88,9 +99,9 @@ where
         };
         match parser.begun(&received) {
             Ok(Some(answer)) => {
-                request.check_answer(&answer, request_options)?;
+                let agreed = request.check_answer(&answer, request_options)?;
                 let used = answer.used;
-                return Ok(received.split_off(used));
+                return Ok((received.split_off(used), agreed));
             }
             Err(error) => return Err(refused_with(&error.to_string())),
             Ok(None) => {}
@@ -116,7 +127,7 @@ impl Request {
         &self,
         answer: &Answer<'_>,
         request_options: &RequestOptions,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<Agreed>, Fault> {
         let headers = headers(answer.head);
         if answer.status != StatusCode::SWITCHING_PROTOCOLS {
             let response = Response { status: answer.status, headers: &headers, body: answer.body };
@@ -130,8 +141,8 @@ impl Request {
             .map_err(|HandshakeError { what, remedy }| Fault::Refused(format!("{what}: {remedy}")))
     }
 
-    /// Whether a 101 with these headers opens a WebSocket; `old`: by HTTP/1.0.
-    pub fn check(&self, old: bool, headers: &HeaderMap) -> Result<(), HandshakeError> {
+    /// Whether a 101 with these headers opens a WebSocket, and the compression of its messages; `old`: by HTTP/1.0.
+    pub fn check(&self, old: bool, headers: &HeaderMap) -> Result<Option<Agreed>, HandshakeError> {
         let send = |remedy: &str| format!("the target must send {remedy} (RFC 6455, 4.2.2)");
         if old {
             return handshake_error(
@@ -152,11 +163,38 @@ impl Request {
             let remedy = send("the value derived from the Sec-WebSocket-Key of the same request");
             return handshake_error(header_problem(headers, SEC_WEBSOCKET_ACCEPT), remedy);
         }
-        if words(&all(headers, &SEC_WEBSOCKET_EXTENSIONS)).any(|word| !word.is_empty()) {
-            let remedy = send("no extension that was not requested");
-            return handshake_error(header_problem(headers, SEC_WEBSOCKET_EXTENSIONS), remedy);
+        let agreed = self.check_extensions(headers)?;
+        self.check_subprotocol(headers).map(|()| agreed)
+    }
+
+    fn check_extensions(&self, headers: &HeaderMap) -> Result<Option<Agreed>, HandshakeError> {
+        let named = all(headers, &SEC_WEBSOCKET_EXTENSIONS);
+        let names_none = words(&named).all(str::is_empty);
+        let Some(settings) = &self.compression else {
+            return match names_none {
+                true => Ok(None),
+                false => handshake_error(
+                    header_problem(headers, SEC_WEBSOCKET_EXTENSIONS),
+                    "the target must send no extension that was not requested (RFC 6455, 4.2.2)"
+                        .to_owned(),
+                ),
+            };
+        };
+        if names_none {
+            return handshake_error(
+                "the target does not agree on permessage-deflate".to_owned(),
+                "switch it on in the server, or write the arm without +compressed".to_owned(),
+            );
         }
-        self.check_subprotocol(headers)
+        negotiation::agreed(&named, settings).map(Some).or_else(|why| {
+            handshake_error(
+                format!("{}, but {why}", header_problem(headers, SEC_WEBSOCKET_EXTENSIONS)),
+                format!(
+                    "the target must answer the offer `{}` (RFC 7692, 7.1)",
+                    negotiation::offer(settings)
+                ),
+            )
+        })
     }
 
     fn check_subprotocol(&self, headers: &HeaderMap) -> Result<(), HandshakeError> {
@@ -188,7 +226,15 @@ impl Request {
     }
 }
 
-fn handshake_error(what: String, remedy: String) -> Result<(), HandshakeError> {
+/// The server's part in the negotiation of compression: adds to the headers of its answer what it accepts of the
+/// client's offers.
+pub fn accept_compression(request: &HeaderMap, answer: &mut HeaderMap) -> Option<Agreed> {
+    let (agreed, accepted) = negotiation::accept(&all(request, &SEC_WEBSOCKET_EXTENSIONS))?;
+    answer.insert(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::try_from(accepted).ok()?);
+    Some(agreed)
+}
+
+fn handshake_error<T>(what: String, remedy: String) -> Result<T, HandshakeError> {
     Err(HandshakeError { what, remedy })
 }
 

@@ -1,8 +1,11 @@
 //! One connection kept open, a text message per event; a message back acknowledges it.
 
+pub mod deflate;
+pub mod deflate_stream;
 pub mod frames;
 pub mod handshake;
 pub mod messages;
+pub mod negotiation;
 
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
