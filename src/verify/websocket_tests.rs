@@ -27,6 +27,7 @@ fn driver(
         far.shutdown().await.unwrap();
         handshake::shake(&mut near, request, request_options)
             .await
+            .map(|(came, _)| came)
             .map_err(|fault| fault.to_string())
     })
 }
@@ -57,7 +58,7 @@ fn first_look(
     answer: &str,
 ) -> Result<Vec<u8>, String> {
     match shake(Server(answer.as_bytes()), request, request_options) {
-        Ok((mut server, mut came)) => {
+        Ok((mut server, mut came, _)) => {
             server.read_to_end(&mut came).unwrap();
             Ok(came)
         }
