@@ -6,7 +6,7 @@ use crate::connections::ConnectConfig;
 use crate::feed::Feed;
 use crate::io::{InstrumentedSocket, ReadTimes};
 use crate::ledger::{Instants, Ledger, SendInstants, Ticket};
-use crate::webhook::prepared_request::PreparedRequest;
+use crate::webhook::prepared_request::{PreparedRequest, is_compressed};
 use hyper::StatusCode;
 use hyper::header::HeaderMap;
 use pushbench_core::arm::ArmOption;
@@ -50,7 +50,7 @@ impl Client for Webhook {
                 ledger: &ledger,
                 read_times: &read_times,
             },
-            encodes: connect_config.encodes() || request.is_compressed(),
+            encodes: connect_config.encodes() || is_compressed(&connect_config),
             request: &mut request,
             feed: &feed,
             io,

@@ -10,11 +10,12 @@ use crate::feed::Feed;
 use crate::io::{InstrumentedSocket, ReadTimes, SetupTraffic};
 use crate::ledger::{Ledger, SendInstants, Ticket};
 use crate::webhook::client::{InFlightRequest, ResponseMatcher};
-use crate::webhook::prepared_request::headers;
+use crate::webhook::prepared_request::{headers, is_compressed};
 use h2::Ping;
 use h2::client::{Builder, Connection, SendRequest};
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use hyper::http::response::Parts;
 use hyper::{Request, Uri, Version};
@@ -26,6 +27,7 @@ use pushbench_wire::fault::Fault;
 use pushbench_wire::http2::{CONNECTION_WINDOW, STREAM_WINDOW};
 use pushbench_wire::limits::{LONGEST_BODY, LONGEST_HEAD};
 use pushbench_wire::stream::Stream;
+use pushbench_wire::webhook::gzip::{GZIP, Gzip};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::ErrorKind;
@@ -158,7 +160,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http2<S> {
             broken: None,
             agreed: false,
             expirations: ledger.expirations(),
-            encodes: connect_config.encodes(),
+            encodes: connect_config.encodes() || is_compressed(&connect_config),
+            gzip: is_compressed(&connect_config).then(Gzip::default),
         };
         let ended = poll_fn(|cx| streams.poll(cx)).await;
         ended.map_err(|fault| seen.named(fault, &connect_config))
@@ -178,6 +181,9 @@ fn request(connect_config: &ConnectConfig) -> Result<Request<()>, Fault> {
         .path_and_query(endpoint.path.as_str());
     *request.uri_mut() = uri.build().map_err(Fault::refused)?;
     *request.headers_mut() = headers(connect_config)?;
+    if is_compressed(connect_config) {
+        request.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(GZIP));
+    }
     // The pseudo-header :authority has it.
     request.headers_mut().remove(HOST);
     let connections = [CONNECTION.as_str(), TRANSFER_ENCODING.as_str(), UPGRADE.as_str()];
@@ -226,6 +232,8 @@ struct Streams<'a, S> {
     agreed: bool,
     expirations: u64,
     encodes: bool,
+    /// Compresses the bodies.
+    gzip: Option<Gzip>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Streams<'_, S> {
@@ -382,6 +390,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Streams<'_, S> {
                 request.headers_mut().insert(HeaderName::from_static(name), value);
             }
         }
+        let event = match &mut self.gzip {
+            Some(gzip) => gzip.encode(&event).to_vec(),
+            None => event,
+        };
         request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(event.len()));
         let request_in_flight = InFlightRequest {
             ticket,

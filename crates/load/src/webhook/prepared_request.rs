@@ -39,7 +39,7 @@ struct CompressedBody {
 
 impl PreparedRequest {
     pub fn new(connect_config: &ConnectConfig) -> Result<PreparedRequest, Fault> {
-        let ConnectConfig { address, request_options, spec, template, .. } = connect_config;
+        let ConnectConfig { address, request_options, template, .. } = connect_config;
         let mut head = format!("{} {} HTTP/1.1\r\n", request_options.method, address.endpoint.path)
             .into_bytes();
         let mut append = |name: &HeaderName, value: &HeaderValue| {
@@ -53,8 +53,7 @@ impl PreparedRequest {
             Some(_) => HEADERS.text(),
             None => "\r\n".to_owned(),
         };
-        // The event that a publisher is sent is not compressed, its delivery is.
-        if spec.transport == Transport::Webhook && spec.has(ArmOption::Compressed) {
+        if is_compressed(connect_config) {
             append(&CONTENT_ENCODING, &HeaderValue::from_static(GZIP));
             let (preamble, plain) = (preamble.into_bytes(), Vec::new());
             let body = CompressedBody { gzip: Gzip::default(), signing, preamble, plain };
@@ -64,11 +63,6 @@ impl PreparedRequest {
         head.extend_from_slice(preamble.as_bytes());
         let body = signing.map_or(Body::Plain, Body::Signed);
         Ok(PreparedRequest { head: head.into(), body })
-    }
-
-    /// Its body is compressed.
-    pub fn is_compressed(&self) -> bool {
-        matches!(self.body, Body::Compressed(_))
     }
 
     /// Appends the request that carries an event.
@@ -102,6 +96,12 @@ impl CompressedBody {
         out.extend_from_slice(preamble);
         out.extend_from_slice(body);
     }
+}
+
+/// Bodies are compressed. The event that a publisher is sent is not, its delivery is.
+pub(super) fn is_compressed(connect_config: &ConnectConfig) -> bool {
+    let spec = &connect_config.spec;
+    spec.transport == Transport::Webhook && spec.has(ArmOption::Compressed)
 }
 
 /// The headers of every request of a connection.
