@@ -7,7 +7,7 @@ use pushbench_core::units;
 use pushbench_report::table;
 
 /// Valid blocks without which nothing is judged.
-const FEWEST_BLOCKS: usize = 8;
+pub(super) const FEWEST_BLOCKS: usize = 8;
 
 /// What each layer costs each transport.
 pub fn layers(run: &Stored) -> String {
@@ -78,14 +78,14 @@ pub fn cold(run: &Stored) -> String {
 }
 
 /// The 95 % interval of a CPU ratio at one point; `None` without enough blocks.
-fn ratio(point: &Point, candidate: &str, metric: &str) -> Option<[f64; 2]> {
+pub(super) fn ratio(point: &Point, candidate: &str, metric: &str) -> Option<[f64; 2]> {
     let of = |c: &&Comparison| c.candidate == candidate && c.metric == metric;
     let found = point.comparisons.iter().find(of)?;
     found.ci95.filter(|_| point.design.blocks_valid >= FEWEST_BLOCKS)
 }
 
 /// Borne out, contradicted, or neither.
-fn of_interval(interval: Option<[f64; 2]>, above: f64, below: f64) -> Option<bool> {
+pub(super) fn of_interval(interval: Option<[f64; 2]>, above: f64, below: f64) -> Option<bool> {
     match interval {
         Some([low, _]) if low > above => Some(true),
         Some([_, high]) if high < below => Some(false),
@@ -94,7 +94,7 @@ fn of_interval(interval: Option<[f64; 2]>, above: f64, below: f64) -> Option<boo
 }
 
 /// The verdict on a claim that was tried in several ways.
-fn verdict(tried: &[Option<bool>], on: &str) -> String {
+pub(super) fn verdict(tried: &[Option<bool>], on: &str) -> String {
     let (yes, no) = (tried.contains(&Some(true)), tried.contains(&Some(false)));
     match (yes, no) {
         (true, true) => format!("depends on {on}"),
@@ -104,7 +104,7 @@ fn verdict(tried: &[Option<bool>], on: &str) -> String {
     }
 }
 
-fn word(tried: Option<bool>) -> &'static str {
+pub(super) fn word(tried: Option<bool>) -> &'static str {
     match tried {
         Some(true) => "borne out",
         Some(false) => "contradicted",
@@ -112,7 +112,7 @@ fn word(tried: Option<bool>) -> &'static str {
     }
 }
 
-fn interval(found: Option<[f64; 2]>) -> String {
+pub(super) fn interval(found: Option<[f64; 2]>) -> String {
     found.map_or("not measured".to_owned(), |[low, high]| format!("×{low:.2} to ×{high:.2}"))
 }
 

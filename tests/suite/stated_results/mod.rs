@@ -3,6 +3,7 @@
 //! `UPDATE_DOCUMENTS=1 cargo test --test suite stated_results` writes these blocks anew.
 
 mod claims;
+mod protocols;
 mod texts;
 
 use crate::documents::{ROOT, documents, read};
@@ -43,6 +44,12 @@ fn block(name: &str) -> String {
         "tls-cold" => claims::cold(&Stored::of("tls-cold")),
         "claim-hmac" => claims::hmac(&Stored::of("hmac-bottleneck")),
         "claim-handshakes" => claims::handshakes(&Stored::of("tls-cold")),
+        "http2" => protocols::http2(&Stored::of("http2")),
+        "compression" => protocols::compression(&Stored::of("compression")),
+        "claim-http2" => protocols::claim_http2(&Stored::of("http2")),
+        "claim-throughput" => protocols::throughput(),
+        "claim-bytes" => protocols::bytes(&Stored::of("headers")),
+        "claim-memory" => protocols::memory(&Stored::of("compressed-memory")),
         other => panic!("no document states the results of {other}"),
     }
 }

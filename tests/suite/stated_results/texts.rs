@@ -4,6 +4,7 @@
 use crate::common::Bench;
 use crate::documents::{ROOT, read};
 use pushbench_analysis::compare::{ArmFigures, Comparison, Point, Report, compare, cpu_measured};
+use pushbench_core::record::trial::Trial;
 use pushbench_core::units;
 use pushbench_host::results_store;
 use pushbench_report::table;
@@ -14,12 +15,29 @@ use std::path::Path;
 pub struct Stored {
     name: &'static str,
     pub report: Report,
+    pub trials: Vec<Trial>,
 }
 
 impl Stored {
     pub fn of(name: &'static str) -> Stored {
         let run = results_store::read(&Path::new(ROOT).join("results").join(name)).unwrap();
-        Stored { name, report: compare(&run) }
+        Stored { name, report: compare(&run), trials: run.trials }
+    }
+
+    /// The same, compared with another arm than the first.
+    pub fn with_baseline(name: &'static str, baseline: &str) -> Stored {
+        let mut run = results_store::read(&Path::new(ROOT).join("results").join(name)).unwrap();
+        let arms = &run.header.points[0].arms;
+        let first = arms.iter().position(|arm| arm.label == baseline).unwrap();
+        run.header.points.iter_mut().for_each(|point| point.arms.swap(0, first));
+        for trial in &mut run.trials {
+            trial.arm = match trial.arm {
+                arm if arm == first => 0,
+                0 => first,
+                other => other,
+            };
+        }
+        Stored { name, report: compare(&run), trials: run.trials }
     }
 
     /// `results/x`: 12 blocks, CPU measured in slices, at real-time priority
@@ -353,7 +371,8 @@ fn what_is_stated_follows_the_verdict() {
     for (ratio, verdict) in [(0.8, "better"), (1.0, "equivalent"), (1.3, "worse")] {
         let mut run = sample::ratios(ratio, 1.0);
         run.header.points[0].setting.insert("load.rate".to_owned(), 2000.into());
-        let mut stored = Stored { name: "readme-ingest", report: compare(&run) };
+        let mut stored =
+            Stored { name: "readme-ingest", report: compare(&run), trials: Vec::new() };
         let text = sweep(&stored, "rate", &["response.p50"]);
         assert!(text.contains(&format!("µs: {verdict}")), "{text}");
         run.trials.retain(|t| t.block < 7);
