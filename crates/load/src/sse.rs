@@ -2,10 +2,11 @@
 
 use crate::ledger::DeliveryTimes;
 use crate::subscriber::SubscriberTask;
-use crate::subscriber::requests::{RequestConnection, SubscriberRequest, unsubscribe};
+use crate::subscriber::requests::{
+    RequestConnection, ResponseBody, SubscriberRequest, unsubscribe,
+};
 use crate::subscriber::{Delivered, SubscribeConfig, Subscriber};
 use futures_util::future::{Either, select};
-use hyper::body::Incoming;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode, Uri};
 use pushbench_core::record::fanout::Conduct;
@@ -46,7 +47,7 @@ struct EventStream {
     subscribe_config: Rc<SubscribeConfig>,
     number: usize,
     requests: RequestConnection,
-    body: Incoming,
+    body: ResponseBody,
     decoder: Decoder,
     acknowledgements: Rc<Acknowledgements>,
 }
@@ -134,9 +135,9 @@ async fn stream(mut source: EventStream, acknowledger: Option<Acknowledger>) -> 
 
 /// The body of an answer that is a stream of events.
 async fn streaming(
-    answer: Response<Incoming>,
+    answer: Response<ResponseBody>,
     requests: &mut RequestConnection,
-) -> Result<Incoming, Fault> {
+) -> Result<ResponseBody, Fault> {
     let (head, body) = answer.into_parts();
     let content = head.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if head.status == StatusCode::OK && content.starts_with(CONTENT) {

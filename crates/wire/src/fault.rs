@@ -58,16 +58,9 @@ impl Fault {
 
     /// From an error of an HTTP connection: what broke below it says more than that something did.
     pub fn of_http(e: hyper::Error) -> Fault {
-        let source = std::error::Error::source(&e);
-        let http2 = source.and_then(|e| e.downcast_ref::<h2::Error>());
-        let below = match http2 {
-            Some(http2) => http2.get_io(),
-            None => source.and_then(|e| e.downcast_ref()),
-        };
-        match (below, http2) {
-            (Some(below), _) => Fault::of(io::Error::new(below.kind(), below.to_string())),
-            (None, Some(http2)) => Fault::closed(http2),
-            (None, None) => Fault::closed(e),
+        match std::error::Error::source(&e).and_then(|e| e.downcast_ref::<io::Error>()) {
+            Some(below) => Fault::of(io::Error::new(below.kind(), below.to_string())),
+            None => Fault::closed(e),
         }
     }
 

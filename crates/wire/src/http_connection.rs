@@ -120,7 +120,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> HttpConnection<S> {
         let HttpConnection { sender, open, longest } = self;
         let mut exchange = pin!(async move {
             let response = sender.send_request(request).await.map_err(ExchangeError::Connection)?;
-            read_to_end(response, *longest).await
+            let (head, body) = response.into_parts();
+            match Limited::new(body, *longest).collect().await {
+                Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
+                Err(e) if e.is::<LengthLimitError>() => Err(ExchangeError::TooLong(*longest)),
+                Err(e) => Err(match e.downcast::<hyper::Error>() {
+                    Ok(e) => ExchangeError::Connection(*e),
+                    Err(_) => ExchangeError::TooLong(*longest),
+                }),
+            }
         });
         poll_fn(|cx| open.poll(cx, |cx| exchange.as_mut().poll(cx))).await
     }
@@ -141,42 +149,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> HttpConnection<S> {
         body: &mut Incoming,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, hyper::Error>>> {
-        self.open.poll(cx, |cx| poll_bytes(body, cx))
-    }
-}
-
-/// The answer with its whole body, of so many bytes at most.
-///
-/// # Errors
-/// The connection ended within the body, or the body is longer.
-pub(crate) async fn read_to_end(
-    response: Response<Incoming>,
-    longest: usize,
-) -> Result<Response<Bytes>, ExchangeError> {
-    let (head, body) = response.into_parts();
-    match Limited::new(body, longest).collect().await {
-        Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
-        Err(e) if e.is::<LengthLimitError>() => Err(ExchangeError::TooLong(longest)),
-        Err(e) => Err(match e.downcast::<hyper::Error>() {
-            Ok(e) => ExchangeError::Connection(*e),
-            Err(_) => ExchangeError::TooLong(longest),
-        }),
-    }
-}
-
-/// The next bytes of a body; `None` at its end.
-pub(crate) fn poll_bytes(
-    body: &mut Incoming,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Bytes, hyper::Error>>> {
-    loop {
-        match std::task::ready!(Pin::new(&mut *body).poll_frame(cx)) {
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(bytes) => return Poll::Ready(Some(Ok(bytes))),
-                Err(_trailers) => {}
-            },
-            Some(Err(e)) => return Poll::Ready(Some(Err(e))),
-            None => return Poll::Ready(None),
-        }
+        self.open.poll(cx, |cx| {
+            loop {
+                match std::task::ready!(Pin::new(&mut *body).poll_frame(cx)) {
+                    Some(Ok(frame)) => match frame.into_data() {
+                        Ok(bytes) => return Poll::Ready(Some(Ok(bytes))),
+                        Err(_trailers) => {}
+                    },
+                    Some(Err(e)) => return Poll::Ready(Some(Err(e))),
+                    None => return Poll::Ready(None),
+                }
+            }
+        })
     }
 }

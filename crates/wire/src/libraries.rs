@@ -22,7 +22,7 @@ pub fn of_target(transport: Transport) -> String {
 /// The driver's, where it sends events or where its subscribers receive them.
 pub fn of_driver(spec: &ArmSpec, receives: bool) -> String {
     match (spec.transport, receives) {
-        (Transport::Webhook, _) if spec.has(ArmOption::H2) => locked("h2"),
+        (Transport::Webhook | Transport::Sse, _) if spec.has(ArmOption::H2) => locked("h2"),
         (Transport::Tcp | Transport::Webhook, _) | (Transport::Websocket, false) => OWN.to_owned(),
         (Transport::Websocket, true) => locked("tungstenite"),
         (Transport::Sse | Transport::LongPoll | Transport::Poll, _) => locked("hyper"),

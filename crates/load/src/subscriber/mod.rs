@@ -4,6 +4,7 @@
 //! records the events that it has read* ([`Subscriber`]). Acknowledging is a part of receiving.
 
 pub mod event_requester;
+mod http2;
 pub(crate) mod lifecycle;
 pub mod requests;
 pub mod stream;

@@ -3,7 +3,9 @@
 
 use crate::io::{InstrumentedSocket, ReadTimes, SetupTraffic};
 use crate::subscriber::SubscribeConfig;
+use crate::subscriber::http2::Http2Connection;
 use bytes::Bytes;
+use h2::RecvStream;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
@@ -12,7 +14,6 @@ use pushbench_core::scenario::payload::MAX_BYTES;
 use pushbench_wire::endpoint::Endpoint;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::http_connection::{ExchangeError, HttpConnection};
-use pushbench_wire::http2::Http2Connection;
 use pushbench_wire::stream::Stream;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -56,6 +57,14 @@ enum Connection {
     Http2(Http2Connection<Stream<InstrumentedSocket>>),
 }
 
+/// The body of an answer, which comes bit by bit.
+pub enum ResponseBody {
+    /// Over HTTP/1.1.
+    Http1(Incoming),
+    /// Over HTTP/2.
+    Http2(RecvStream),
+}
+
 /// A subscriber's connection for requests.
 pub struct RequestConnection {
     subscribe_config: Rc<SubscribeConfig>,
@@ -89,7 +98,7 @@ impl RequestConnection {
         Some(RequestConnection {
             subscribe_config: self.subscribe_config.clone(),
             number: self.number,
-            connection: Connection::Http2(connection.clone()),
+            connection: Connection::Http2(connection.another()),
             read_times: self.read_times.clone(),
             setup: None,
         })
@@ -114,8 +123,10 @@ impl RequestConnection {
         loop {
             let request = request(&self.subscribe_config, wanted)?;
             let answer = match &mut self.connection {
-                Connection::Http1(connection) => connection.exchange(request).await,
-                Connection::Http2(connection) => connection.exchange(request, LONGEST).await,
+                Connection::Http1(connection) => connection.exchange(request.map(Full::new)).await,
+                Connection::Http2(connection) => {
+                    return connection.exchange(request, LONGEST).await;
+                }
             };
             match answer {
                 Ok(answer) => return Ok(answer),
@@ -130,26 +141,39 @@ impl RequestConnection {
     }
 
     /// Sends a request and returns the response as soon as its head has arrived.
-    pub async fn begin(&mut self, wanted: &SubscriberRequest) -> Result<Response<Incoming>, Fault> {
+    pub async fn begin(
+        &mut self,
+        wanted: &SubscriberRequest,
+    ) -> Result<Response<ResponseBody>, Fault> {
         let request = request(&self.subscribe_config, wanted)?;
-        let answer = match &mut self.connection {
-            Connection::Http1(connection) => connection.begin(request).await,
-            Connection::Http2(connection) => connection.begin(request).await,
-        };
-        answer.map_err(Fault::of_http)
+        match &mut self.connection {
+            Connection::Http1(connection) => {
+                let answer = connection.begin(request.map(Full::new)).await;
+                Ok(answer.map_err(Fault::of_http)?.map(ResponseBody::Http1))
+            }
+            Connection::Http2(connection) => {
+                Ok(connection.begin(request).await?.map(ResponseBody::Http2))
+            }
+        }
     }
 
     /// The next bytes of an answer that was begun; `None` at its end.
-    pub async fn bytes(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Fault> {
-        let bytes = poll_fn(|cx| match &mut self.connection {
-            Connection::Http1(connection) => connection.poll_bytes(body, cx),
-            Connection::Http2(connection) => connection.poll_bytes(body, cx),
-        });
-        bytes.await.transpose().map_err(Fault::of_http)
+    pub async fn bytes(&mut self, body: &mut ResponseBody) -> Result<Option<Bytes>, Fault> {
+        match (&mut self.connection, body) {
+            (Connection::Http1(connection), ResponseBody::Http1(body)) => {
+                let bytes = poll_fn(|cx| connection.poll_bytes(body, cx)).await;
+                bytes.transpose().map_err(Fault::of_http)
+            }
+            (Connection::Http2(connection), ResponseBody::Http2(body)) => {
+                connection.bytes(body).await
+            }
+            // It belongs to another connection.
+            _ => Ok(None),
+        }
     }
 
     /// The rest of an answer that is not what was wanted, as much as is worth telling.
-    pub async fn rest(&mut self, mut body: Incoming) -> Vec<u8> {
+    pub async fn rest(&mut self, mut body: ResponseBody) -> Vec<u8> {
         let mut rest = Vec::new();
         while rest.len() < SHOWN_BYTES
             && let Ok(Some(bytes)) = self.bytes(&mut body).await
@@ -179,9 +203,9 @@ impl RequestConnection {
 fn request(
     subscribe_config: &SubscribeConfig,
     wanted: &SubscriberRequest,
-) -> Result<Request<Full<Bytes>>, Fault> {
+) -> Result<Request<Bytes>, Fault> {
     let Endpoint { scheme, authority, .. } = &subscribe_config.subscribe.endpoint;
-    let mut request = Request::new(Full::new(wanted.body.clone()));
+    let mut request = Request::new(wanted.body.clone());
     *request.method_mut() = wanted.method.clone();
     *request.uri_mut() = wanted.path.clone();
     let headers = request.headers_mut();
@@ -210,7 +234,7 @@ pub(crate) async fn unsubscribe(
             let tls = subscribe_config.tls.get(number);
             let stream = Stream::open(subscribe_config.subscribe.socket, tls).await;
             let connection = HttpConnection::new(stream.map_err(Fault::refused)?).await;
-            let request = request(subscribe_config, &wanted)?;
+            let request = request(subscribe_config, &wanted)?.map(Full::new);
             let answer = connection.map_err(Fault::refused)?.exchange(request).await;
             answer.map_err(Fault::closed)?
         }

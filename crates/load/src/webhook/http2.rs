@@ -1,7 +1,7 @@
 //! The client over HTTP/2 (RFC 9113): one connection with many requests in flight, each a stream of its own, whose
 //! responses come in any order.
 
-mod diagnostics;
+pub(crate) mod diagnostics;
 mod in_flight;
 mod tap;
 

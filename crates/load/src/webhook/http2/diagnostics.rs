@@ -38,7 +38,7 @@ fn code(reason: Reason) -> String {
 }
 
 /// What a stream was reset for.
-pub(super) fn reset(e: &Error) -> String {
+pub(crate) fn reset(e: &Error) -> String {
     match e.reason() {
         Some(reason) if e.is_remote() => {
             format!("the target has reset the stream: {}", code(reason))
@@ -55,7 +55,7 @@ pub(super) fn reset(e: &Error) -> String {
 }
 
 /// Why a connection ended. `lost`: events were on their way.
-pub(super) fn ended(e: Error, lost: bool) -> Fault {
+pub(crate) fn ended(e: Error, lost: bool) -> Fault {
     let text = e.to_string();
     // The library has no other way to the debug data of GOAWAY.
     let details = text.split_once(" (b\"").and_then(|(_, details)| details.strip_suffix("\")"));
