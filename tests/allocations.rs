@@ -6,7 +6,7 @@ use pushbench_core::arm::ArmSpec;
 use pushbench_core::event::{Matched, Template};
 use pushbench_core::message_pattern::{Captured, MessagePattern};
 use pushbench_core::record::strata::Split;
-use pushbench_core::scenario::{KeyKind, Lifetime, Payload};
+use pushbench_core::scenario::{Compression, KeyKind, Lifetime, Payload};
 use pushbench_core::transport::{Carrier, Transport};
 use pushbench_core::wording::{EVENT, ID, Wording};
 use pushbench_host::clock;
@@ -167,7 +167,10 @@ async fn trial<C: Client>(
         lifetime: Lifetime::Events(events),
         max_segment: None,
         ledger: ledger.clone(),
-        spec: Rc::new(ArmSpec::plain(Transport::Webhook, "builtin")),
+        spec: Rc::new(match request_options.compression {
+            Some(_) => compressed(),
+            None => ArmSpec::plain(Transport::Webhook, "builtin"),
+        }),
         warm: true,
     };
     let client = C::open(&connect_config).await.unwrap();
@@ -277,6 +280,29 @@ fn signed_events_allocate_nothing() {
             per_event_with::<Websocket>(&websocket, source, &options(Carrier::Websocket)),
         ];
         assert!(per_event.iter().all(|n| *n < NONE), "{per_event:?} per event, {source:?}");
+    }
+}
+
+fn compressed() -> ArmSpec {
+    ArmSpec::parse("webhook+compressed@builtin").unwrap()
+}
+
+#[test]
+fn compressed_events_allocate_nothing() {
+    const HANDLER: fn() -> Handler =
+        || Handler { options: compressed().options, ..Handler::default() };
+    let webhook = server(|s| webhook::server::serve(HANDLER(), None, s));
+    let websocket = server(|s| websocket::server::serve(HANDLER(), s));
+    for context_takeover in [true, false] {
+        let settings = Compression { context_takeover, ..Compression::default() };
+        let options = RequestOptions { compression: Some(settings), ..RequestOptions::default() };
+        for source in LOADS {
+            let per_event = [
+                per_event_with::<Webhook>(&webhook, source, &options),
+                per_event_with::<Websocket<true>>(&websocket, source, &options),
+            ];
+            assert!(per_event.iter().all(|n| *n < NONE), "{per_event:?} per event, {source:?}");
+        }
     }
 }
 

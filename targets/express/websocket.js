@@ -13,7 +13,7 @@ function answer(message) {
 
 const { createServer } = await import(process.argv[3] ? "./tls.js" : "node:http");
 const server = createServer({}, (request, response) => response.writeHead(426).end());
-const sockets = new WebSocketServer({ server });
+const sockets = new WebSocketServer({ server, perMessageDeflate: true });
 
 sockets.on("connection", (socket) => {
   socket.on("error", console.error);

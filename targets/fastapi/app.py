@@ -20,7 +20,6 @@ if __name__ == "__main__":
         http="httptools",
         ws="websockets-sansio",
         ws_max_size=32 * 1024 * 1024,
-        ws_per_message_deflate=False,
         timeout_keep_alive=75,
         access_log=False,
         log_level="warning",

@@ -12,7 +12,7 @@ function answer(message) {
 }
 
 export function websocket(server) {
-  const sockets = new WebSocketServer({ server, path: "/events" });
+  const sockets = new WebSocketServer({ server, path: "/events", perMessageDeflate: true });
   sockets.on("connection", (socket) => {
     socket.on("error", console.error);
     socket.on("message", (message) => socket.send(JSON.stringify(answer(message))));

@@ -11,6 +11,8 @@ mod baselines;
 mod blocks;
 mod browser;
 mod check;
+mod compression;
+mod compression_interop;
 mod conditions;
 mod conduct;
 mod documents;

@@ -9,6 +9,7 @@
 
 pub mod exact_target;
 
+mod compression;
 mod connection;
 pub mod counts;
 mod http;
@@ -134,6 +135,7 @@ fn request_end(address: SocketAddr) -> io::Result<()> {
 /// Runs as a faulty server if the command line requests it: `pushbench __faulty TRANSPORT FAULT ADDR`, or
 /// `pushbench __faulty publisher TRANSPORT FAULT ADDR TELL`, or `pushbench __faulty messages FAULT ADDR`, or
 /// `pushbench __faulty tls FAULT ADDR --ca-out FILE`, or `pushbench __faulty http2 FAULT ADDR`.
+/// `pushbench __faulty tls FAULT ADDR --ca-out FILE`, or `pushbench __faulty compression FAULT ADDR`.
 pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
     if args.get(1)? != SUBCOMMAND {
         return None;
@@ -144,6 +146,7 @@ pub fn run_if_requested(args: &[OsString]) -> Option<ExitCode> {
         [messages::ARGUMENT, rest @ ..] => messages::run(rest),
         [tls::ARGUMENT, rest @ ..] => tls::run(rest),
         [http2::ARGUMENT, rest @ ..] => http2::run(rest),
+        [compression::ARGUMENT, rest @ ..] => compression::run(rest),
         words => run(words),
     };
     pushbench_host::console::error_line(&format!("the faulty server failed: {error}"));

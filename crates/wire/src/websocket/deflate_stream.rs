@@ -29,6 +29,8 @@ pub struct DeflateStream<S> {
     /// What came with the handshake was not looked at yet.
     early: bool,
     reader: Reader,
+    /// Why nothing is read behind the frames that wait.
+    failed: Option<io::Error>,
     unwritten: Unwritten,
     writer: Writer,
 }
@@ -48,6 +50,7 @@ impl<S> DeflateStream<S> {
             unread,
             early: true,
             reader: Reader::new(reads),
+            failed: None,
             unwritten: Unwritten::default(),
             writer: Writer { direction: writes, deflater: None },
         }
@@ -178,14 +181,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for DeflateStream<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let DeflateStream { stream, unread, early, reader, .. } = self.get_mut();
+        let DeflateStream { stream, unread, early, reader, failed, .. } = self.get_mut();
         if std::mem::take(early) {
-            unread.look(|bytes| reader.take(bytes))?;
+            *failed = unread.look(|bytes| reader.take(bytes)).err();
         }
         while reader.waiting().is_empty() {
+            if let Some(e) = failed.take() {
+                return Poll::Ready(Err(e));
+            }
             match ready!(unread.poll_read(stream, cx, |bytes| reader.take(bytes)))? {
                 None => return Poll::Ready(Ok(())),
-                Some(taken) => taken?,
+                Some(taken) => *failed = taken.err(),
             }
         }
         let n = reader.waiting().len().min(buf.remaining());
