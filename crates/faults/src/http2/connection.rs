@@ -123,6 +123,7 @@ impl Connection<'_> {
         if preface != PREFACE {
             return Err(io::Error::other("not HTTP/2"));
         }
+        self.site.tally(|t| t.connections += 1);
         let settings = match self.site.fault {
             Http2Fault::Http1 => {
                 self.tcp.write_all(&response(400, "Connection: close\r\n", "no HTTP/2 here"))?;
@@ -268,8 +269,14 @@ impl Connection<'_> {
             Http2Fault::WrongLength => {
                 answer_with(stream, &[&[STATUS_200], LENGTH_999].concat(), index)
             }
-            Http2Fault::WrongStream => answer(stream + 2_000_000, index),
-            Http2Fault::HugeFrame => HUGE.to_vec(),
+            Http2Fault::WrongStream => {
+                self.tcp.write_all(&answer(stream + 2_000_000, index))?;
+                return Ok(false);
+            }
+            Http2Fault::HugeFrame => {
+                self.tcp.write_all(HUGE)?;
+                return Ok(false);
+            }
             Http2Fault::HeadersTooLarge => {
                 let mut bytes = head(0);
                 for n in 1..=LARGE_HEADERS {

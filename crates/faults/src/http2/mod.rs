@@ -23,7 +23,7 @@ pub const PINGS: u64 = 1_000;
 /// What a server really did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Connections accepted.
+    /// Connections on which HTTP/2 was begun.
     pub connections: u64,
     /// Streams opened by peers.
     pub streams: u64,
@@ -104,7 +104,6 @@ fn site(fault: Http2Fault) -> Site {
 fn accept(listener: &TcpListener, site: &Site) {
     std::thread::scope(|scope| {
         crate::accept_until_end(listener, |stream| {
-            site.tally(|t| t.connections += 1);
             // Peers close as they like: how a connection ends is not an error here.
             scope.spawn(move || drop(connection::serve(stream, site)));
         });
