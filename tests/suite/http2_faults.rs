@@ -190,7 +190,7 @@ fn a_connection_that_ends_loses_its_events() {
             let observed = format!("{fault:?} {tally:?} {:?}", trial.account.faults);
             let counts = Counts::of(&trial);
             let outcomes = &counts.outcomes;
-            assert!(tally.affected > 0 && tally.connections > tally.affected, "{observed}");
+            assert!(tally.affected > 0 && tally.connections >= tally.affected, "{observed}");
             assert_eq!(outcomes.acknowledged, tally.answered, "{observed}");
             assert_eq!(outcomes.acknowledged + outcomes.lost, outcomes.due, "{observed}");
             assert!(outcomes.lost >= tally.affected, "{observed}");
@@ -209,7 +209,7 @@ fn goaway_behind_the_last_answer_costs_nothing() {
     let (trial, tally) = met(Http2Fault::GoAwayAnswered, &in_flight(1));
     let counts = Counts::of(&trial);
     let observed = format!("{tally:?} {:?}", trial.account.faults);
-    assert!(tally.affected > 0 && tally.connections > tally.affected, "{observed}");
+    assert!(tally.affected > 0 && tally.connections >= tally.affected, "{observed}");
     assert_eq!(counts.outcomes.acknowledged, counts.outcomes.due, "{observed}");
     assert_eq!((counts.faults, counts.sent), (0, tally.events), "{observed}");
 }
