@@ -165,7 +165,9 @@ fn what_is_not_compressed_is_refused_with_what_to_write() {
     }
     for words in [&["tcp+compressed"][..], &["webhook+compressed", "--publisher"]] {
         let args = [&["serve"], words].concat();
-        bench.run(&args).fails(USAGE, &["+compressed: ", "write pushbench serve websocket+compressed"]);
+        bench
+            .run(&args)
+            .fails(USAGE, &["+compressed: ", "write pushbench serve websocket+compressed"]);
     }
     bench.nothing_left();
 }
@@ -195,7 +197,10 @@ fn a_handshake_that_agrees_on_nothing_ends_the_run_before_it_begins() {
         ),
         (
             "wrong-parameter",
-            ["server_max_window_bits=16 is no number from 8 to 15", "permessage-deflate; client_max_window_bits"],
+            [
+                "server_max_window_bits=16 is no number from 8 to 15",
+                "permessage-deflate; client_max_window_bits",
+            ],
         ),
     ] {
         faulty(&bench, fault);

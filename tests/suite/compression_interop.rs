@@ -261,5 +261,7 @@ fn find(folder: &std::path::Path, wanted: &str) -> Option<PathBuf> {
         return Some(there);
     }
     let below = std::fs::read_dir(folder).ok()?.filter_map(Result::ok).map(|entry| entry.path());
-    below.filter(|path| path.is_dir() && !path.ends_with("node_modules")).find_map(|path| find(&path, wanted))
+    below
+        .filter(|path| path.is_dir() && !path.ends_with("node_modules"))
+        .find_map(|path| find(&path, wanted))
 }

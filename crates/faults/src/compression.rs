@@ -49,11 +49,13 @@ impl CompressionFault {
     fn answer(self) -> Option<&'static str> {
         match self {
             CompressionFault::Corrupt | CompressionFault::Bomb => Some("permessage-deflate"),
-            CompressionFault::NoTakeover => Some(
-                "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
-            ),
+            CompressionFault::NoTakeover => {
+                Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover")
+            }
             CompressionFault::NotOffered => Some("x-webkit-deflate-frame"),
-            CompressionFault::WrongParameter => Some("permessage-deflate; server_max_window_bits=16"),
+            CompressionFault::WrongParameter => {
+                Some("permessage-deflate; server_max_window_bits=16")
+            }
             CompressionFault::Declined => None,
         }
     }
