@@ -156,11 +156,14 @@ fn our_client_speaks_with_nginx_and_moves_on_when_it_goes_away() {
     );
     let arms = ["--arm", "webhook+h2@nginx", "--arm", "webhook+h2+tls@nginx"];
     let load = ["--rate", "800", "--connections", "2", "--in-flight", "8", "--out", "r"];
-    bench.run(&crate::common::short(&[&arms[..], &load].concat())).succeeds();
+    let ran = bench.run(&crate::common::short(&[&arms[..], &load].concat()));
+    assert!(matches!(ran.code, Some(0..=3)), "{}{}", ran.out, ran.err);
     for arm in json(&bench, "r")["points"][0]["arms"].as_array().unwrap() {
-        let (events, opened) = (&arm["events"], arm["connections"]["opened"].as_u64().unwrap());
-        assert_eq!(events["acknowledged"], events["due"], "{arm}");
-        assert!(opened >= events["due"].as_u64().unwrap() / 50, "{arm}");
+        let count = |outcome: &str| arm["events"][outcome].as_u64().unwrap();
+        // What is on its way when a connection goes away may be lost: nginx does not process it.
+        assert_eq!(count("acknowledged") + count("lost"), count("due"), "{arm}");
+        assert!(count("lost") * 5 < count("due"), "{arm}");
+        assert!(arm["connections"]["opened"].as_u64() >= Some(count("due") / 50), "{arm}");
     }
     bench.nothing_left();
 }
