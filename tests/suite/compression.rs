@@ -18,9 +18,12 @@ const EVENT: &str = r#"{"id":"000000000000002a","type":"event","data":{}}"#;
 
 fn run(bench: &Bench, scenario: &str, names: &[&str], more: &[&str]) -> Ended {
     let arms: Vec<&str> = names.iter().flat_map(|name| ["--arm", name]).collect();
-    let short = ["--blocks", "1", "--duration", "400ms", "--warmup", "100ms", "--out", "r"];
-    let args = [&["run", scenario][..], &arms, &short, more].concat();
-    ended(bench.pushbench(&args).env("XDG_CACHE_HOME", CACHE).output().unwrap())
+    let short = match scenario {
+        "idle" => ["--duration", "2s", "--warmup", "500ms"],
+        _ => ["--duration", "400ms", "--warmup", "100ms"],
+    };
+    let args = [&["run", scenario, "--blocks", "1", "--out", "r"], &short[..], &arms, more];
+    ended(bench.pushbench(&args.concat()).env("XDG_CACHE_HOME", CACHE).output().unwrap())
 }
 
 /// Of the arms that acknowledged every event: the row "protocol" of the parity table.
@@ -90,8 +93,8 @@ fn every_flow_of_a_websocket_is_compressed() {
     for scenario in ["fanout", "duplex", "idle"] {
         let bench = Bench::new();
         let more: &[&str] = match scenario {
-            "fanout" => &["--set", "subscribers.count=4", "--rate", "50"],
-            "idle" => &["--set", "subscribers.count=4", "--duration", "2s"],
+            "fanout" => &["--subscribers", "4", "--rate", "50"],
+            "idle" => &["--subscribers", "4", "--rate", "0.5"],
             _ => &["--rate", "100"],
         };
         let ended = run(&bench, scenario, &["websocket+compressed@builtin"], more);
@@ -233,7 +236,7 @@ fn a_message_that_cannot_be_decompressed_loses_what_its_connection_carries() {
     ] {
         let bench = Bench::new();
         faulty(&bench, fault);
-        let more = ["--rate", "50", "--connections", "4", "--format", "json"];
+        let more = ["--rate", "50", "--connections", "4"];
         let ended = run(&bench, "ingest", &["websocket+compressed@t"], &more);
         let report = json(&bench, "r");
         let events = &report["points"][0]["arms"][0]["events"];

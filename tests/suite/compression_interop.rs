@@ -104,7 +104,7 @@ struct Program(Child, String);
 
 impl Program {
     fn start(command: &mut Command) -> Program {
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut port = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
         Program(child, format!("127.0.0.1:{}", port.trim()))

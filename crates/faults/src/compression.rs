@@ -105,16 +105,16 @@ fn serve(stream: TcpStream, fault: CompressionFault) -> io::Result<()> {
         received.decompress_vec(&packed, &mut plain, FlushDecompress::Sync)?;
         let event: Value = serde_json::from_slice(&plain)?;
         let id = event["id"].as_str().unwrap_or_default();
-        let answer = match fault.affects(id) {
+        let struck = fault.affects(id);
+        let answer = match struck && fault == CompressionFault::Bomb {
+            true => vec![0; BOMB],
             false => json!({ "id": id }).to_string().into_bytes(),
-            true if fault == CompressionFault::Bomb => vec![0; BOMB],
-            true => Vec::new(),
         };
         let mut packed = Vec::with_capacity(answer.len() + 64);
         sent.compress_vec(&answer, &mut packed, FlushCompress::Sync)?;
         packed.truncate(packed.len() - TAIL.len());
-        if fault == CompressionFault::Corrupt && answer.is_empty() {
-            packed = vec![0xff; 8];
+        if struck && fault == CompressionFault::Corrupt {
+            packed.fill(0xff);
         }
         if fault == CompressionFault::NoTakeover {
             sent.reset();

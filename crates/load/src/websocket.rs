@@ -1,5 +1,7 @@
 //! A client's end of an open WebSocket: frames over buffers that its thread's connections share.
 
+pub mod subscriber;
+
 use crate::connections::{Client, ConnectConfig};
 use crate::feed::Feed;
 use crate::hello;
@@ -8,19 +10,13 @@ use crate::io::{InstrumentedSocket, ReadTimes};
 use crate::ledger::Ledger;
 use crate::pipeline;
 use crate::pipeline::PipelinedConnection;
-use crate::subscriber::stream::StreamSubscriber;
-use crate::subscriber::{SubscribeConfig, Subscriber};
 use pushbench_wire::fault::Fault;
 use pushbench_wire::hello::Greeted;
-use pushbench_wire::messages;
-use pushbench_wire::messages::Messages;
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::shared_buffers::{Unread, Unwritten};
 use pushbench_wire::stream::Stream;
 use pushbench_wire::websocket::deflate::{Agreed, Deflater, Inflater};
-use pushbench_wire::websocket::deflate_stream::DeflateStream;
 use pushbench_wire::websocket::frames::{CLOSE, Frames, PONG, Received, TEXT};
-use pushbench_wire::websocket::messages::small;
 use pushbench_wire::websocket::{frames, handshake};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -29,11 +25,8 @@ use std::future::poll_fn;
 use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// While so many bytes wait for the peer to read, only the last of its pings is answered.
 const MOST_WAITING: usize = 8 * 1024;
@@ -307,33 +300,6 @@ impl<const COMPRESSED: bool> MessageChannel for Socket<COMPRESSED> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> MessageChannel for WebSocketStream<S> {
-    fn poll_received(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut each: impl FnMut(&[u8]),
-    ) -> Poll<Result<(), Fault>> {
-        let each = |received: messages::Received<'_>| {
-            if let messages::Received::Message(message) = received {
-                each(message);
-            }
-        };
-        self.poll_messages(cx, each).map_err(Fault::closed)
-    }
-
-    fn queue_text(&mut self, text: &str) -> Result<(), Fault> {
-        self.queue(text.as_bytes().to_vec().into()).map_err(Fault::closed)
-    }
-
-    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        Messages::poll_flush(self, cx).map_err(Fault::closed)
-    }
-
-    fn close_reason(&self) -> Option<String> {
-        None
-    }
-}
-
 /// An open WebSocket, and whether its messages are compressed.
 pub struct Websocket<const COMPRESSED: bool = false> {
     connect_config: ConnectConfig,
@@ -368,105 +334,5 @@ impl<const COMPRESSED: bool> Client for Websocket<COMPRESSED> {
         let mut socket = Some(self.socket);
         poll_fn(|cx| Poll::Ready(socket.take().map(|socket| socket.close(cx)))).await;
         ended
-    }
-}
-
-/// What carries the frames of a subscriber.
-pub trait FrameStream: AsyncRead + AsyncWrite + Unpin + Sized + 'static {
-    /// Over a connection that has shaken hands, and what has come behind the handshake.
-    fn over(
-        io: Stream<InstrumentedSocket>,
-        received_early: Vec<u8>,
-        agreed: Option<Agreed>,
-    ) -> Result<(Self, Vec<u8>), Fault>;
-
-    /// The socket below.
-    fn socket(&self) -> &InstrumentedSocket;
-}
-
-impl FrameStream for Stream<InstrumentedSocket> {
-    fn over(
-        io: Stream<InstrumentedSocket>,
-        received_early: Vec<u8>,
-        _: Option<Agreed>,
-    ) -> Result<(Self, Vec<u8>), Fault> {
-        Ok((io, received_early))
-    }
-
-    fn socket(&self) -> &InstrumentedSocket {
-        Stream::socket(self)
-    }
-}
-
-impl FrameStream for DeflateStream<Stream<InstrumentedSocket>> {
-    fn over(
-        io: Stream<InstrumentedSocket>,
-        received_early: Vec<u8>,
-        agreed: Option<Agreed>,
-    ) -> Result<(Self, Vec<u8>), Fault> {
-        let none = || Fault::Refused("compression was not offered".to_owned());
-        let agreed = agreed.ok_or_else(none)?;
-        Ok((DeflateStream::new(io, &received_early, Role::Client, agreed), Vec::new()))
-    }
-
-    fn socket(&self) -> &InstrumentedSocket {
-        self.get_ref().socket()
-    }
-}
-
-/// A subscriber with its open connection.
-pub struct WebsocketSubscriber<S>(StreamSubscriber<WebSocketStream<S>>);
-
-/// A subscriber whose messages are as they are.
-pub(super) type PlainSubscriber = WebsocketSubscriber<Stream<InstrumentedSocket>>;
-/// A subscriber whose messages are compressed.
-pub(super) type CompressedSubscriber =
-    WebsocketSubscriber<DeflateStream<Stream<InstrumentedSocket>>>;
-
-impl<S: FrameStream> Subscriber for WebsocketSubscriber<S> {
-    type Common = ();
-
-    async fn prepare(_: &Rc<SubscribeConfig>) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn subscribe(
-        subscribe_config: &Rc<SubscribeConfig>,
-        (): &(),
-        number: usize,
-    ) -> Result<Self, Fault> {
-        let mut io = InstrumentedSocket::subscribe(subscribe_config, number).await?;
-        let read_times = io.socket().read_times();
-        let request = handshake::request(
-            &subscribe_config.endpoint_for(number),
-            &subscribe_config.request_options,
-        )?;
-        let (received_early, agreed) =
-            handshake::shake(&mut io, &request, &subscribe_config.request_options).await?;
-        agreed.iter().for_each(|agreed| subscribe_config.ledger.agreed(&agreed.to_string()));
-        let (stream, received_early) = S::over(io, received_early, agreed)?;
-        let config = Some(small());
-        let mut socket =
-            WebSocketStream::from_partially_read(stream, received_early, Role::Client, config)
-                .await;
-        let greeted = match subscribe_config.request_options.hello.is_empty() {
-            true => Greeted::default(),
-            false => hello::greet(&mut socket, &subscribe_config.request_options).await?,
-        };
-        socket.get_ref().socket().end_setup();
-        Ok(WebsocketSubscriber(StreamSubscriber::new(
-            socket,
-            (subscribe_config.clone(), number),
-            read_times,
-            greeted.early,
-        )?))
-    }
-
-    async fn receive(&mut self) -> Result<(), Fault> {
-        self.0.receive().await
-    }
-
-    async fn leave(self) -> Result<(), Fault> {
-        self.0.leave().await
     }
 }

@@ -31,7 +31,10 @@ const RESERVED_HEADERS: [(&str, &str); 12] = [
     ("proxy-connection", CONNECTION),
     ("upgrade", CONNECTION),
     ("sec-websocket-protocol", "write subprotocol = \"…\" instead"),
-    ("sec-websocket-extensions", "extensions such as compression are not offered yet"),
+    (
+        "sec-websocket-extensions",
+        "permessage-deflate is offered by an arm with +compressed: websocket+compressed@NAME",
+    ),
 ];
 
 /// Why a key does not apply to this transport.

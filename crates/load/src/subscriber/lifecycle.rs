@@ -193,8 +193,8 @@ mod tests {
             ),
             (
                 "websocket",
-                task(run_subscriber::<websocket::PlainSubscriber>),
-                size_of::<websocket::PlainSubscriber>(),
+                task(run_subscriber::<websocket::subscriber::PlainSubscriber>),
+                size_of::<websocket::subscriber::PlainSubscriber>(),
             ),
             ("tcp", task(run_subscriber::<tcp::TcpSubscriber>), size_of::<tcp::TcpSubscriber>()),
         ] {

@@ -299,9 +299,9 @@ impl SubscribersJob {
         match self.transport {
             Transport::Webhook => start.all::<webhook::subscriber::WebhookSubscriber>().await,
             Transport::Websocket if subscribe_config.request_options.compression.is_some() => {
-                start.all::<websocket::CompressedSubscriber>().await
+                start.all::<websocket::subscriber::CompressedSubscriber>().await
             }
-            Transport::Websocket => start.all::<websocket::PlainSubscriber>().await,
+            Transport::Websocket => start.all::<websocket::subscriber::PlainSubscriber>().await,
             Transport::Tcp => start.all::<tcp::TcpSubscriber>().await,
             Transport::Sse => start.all::<sse::SseSubscriber>().await,
             Transport::LongPoll if self.registration.is_by_get() => {

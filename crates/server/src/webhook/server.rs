@@ -78,8 +78,19 @@ impl ConnectionService {
         let cut_short = |e| (StatusCode::BAD_REQUEST, format!("body cut short: {e}"));
         let body = body.collect().await.map_err(cut_short)?.to_bytes();
         self.handler.admit(&head.headers)?;
-        let body = self.decoded(&head.headers, body)?;
-        let Checked { event, callback } = self.handler.check(&head.headers, &body)?;
+        let compressed = self.handler.options.contains(ArmOption::Compressed);
+        let body = if compressed { decoded(&head.headers, body)? } else { body };
+        let checked = self.handler.check(&head.headers, &body);
+        let Checked { event, callback } = match checked {
+            // That is why it is no event.
+            Err((StatusCode::BAD_REQUEST, _))
+                if !compressed && head.headers.contains_key(CONTENT_ENCODING) =>
+            {
+                let accepted = "no encoding; `pushbench serve webhook+compressed` accepts gzip";
+                return Err(unsupported(&head.headers[CONTENT_ENCODING], accepted));
+            }
+            checked => checked?,
+        };
         if let (Some(callback_addresses), Some(url)) = (&self.callback_addresses, callback) {
             return self.accept_question(callback_addresses, url, event.id.into_owned());
         }
@@ -90,23 +101,6 @@ impl ConnectionService {
         let mut response = Response::new(Full::from(answer));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(response)
-    }
-
-    /// The body without the encoding that the headers name.
-    fn decoded(&self, headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refusal> {
-        let Some(encoding) = headers.get(CONTENT_ENCODING) else { return Ok(body) };
-        if !self.handler.options.contains(ArmOption::Compressed) || encoding != GZIP {
-            let accepted = match self.handler.options.contains(ArmOption::Compressed) {
-                true => GZIP,
-                false => "no encoding; `pushbench serve webhook+compressed` accepts gzip",
-            };
-            let why = format!(
-                "content-encoding {}: this server accepts {accepted}",
-                encoding.to_str().unwrap_or("?")
-            );
-            return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
-        }
-        gzip::decode(&body, LONGEST).map(Bytes::from).map_err(bad)
     }
 
     /// Says at once that the question is accepted; the answer goes to the address later.
@@ -135,6 +129,23 @@ impl ConnectionService {
         });
         Ok(text(StatusCode::ACCEPTED, ""))
     }
+}
+
+/// The body without the encoding that the headers name.
+fn decoded(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refusal> {
+    match headers.get(CONTENT_ENCODING) {
+        None => Ok(body),
+        Some(encoding) if encoding == GZIP => {
+            gzip::decode(&body, LONGEST).map(Bytes::from).map_err(bad)
+        }
+        Some(encoding) => Err(unsupported(encoding, GZIP)),
+    }
+}
+
+fn unsupported(encoding: &HeaderValue, accepted: &str) -> Refusal {
+    let encoding = encoding.to_str().unwrap_or_default().escape_debug();
+    let why = format!("content-encoding \"{encoding}\": this server accepts {accepted}");
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, why)
 }
 
 fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
