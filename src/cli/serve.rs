@@ -306,6 +306,9 @@ fn check_options(spec: &ArmSpec, args: &Args) -> Result<()> {
                 "a callback answers a question, and this server receives none: {plain}+{name} --duplex \
                  64, or serve {transport}"
             ),
+            ArmOption::Batch if spec.transport != Transport::Webhook => {
+                "only a webhook carries batches: write pushbench serve webhook+batch=8".to_owned()
+            }
             ArmOption::Token if spec.transport == Transport::Tcp => {
                 "tcp has no headers for a token: write pushbench serve tcp+signed, or serve websocket+token"
                     .to_owned()

@@ -96,6 +96,15 @@ fn check_batch(
             "a batch is what a sender does instead of many requests in flight: write --arm {plain}, or --arm {}",
             spec.without(ArmOption::H2)
         )
+    } else if manifest.batches
+        && (manifest.match_left_out
+            || manifest.request_options.answer.is_some()
+            || !manifest.matched().tells_ids())
+    {
+        format!(
+            "each entry of the answer names its event: write match = \"id\" in [target.{target}.webhook] of \
+             {OWN_FILE}, without answer, or --arm {plain}"
+        )
     } else if manifest.batches {
         return Ok(());
     } else if target == GIVEN || manifest.is_shipped() {

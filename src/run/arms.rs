@@ -75,8 +75,8 @@ impl Arm {
     pub fn subject(&self) -> Subject<'_> {
         let authentication = self.spec.authentication();
         let (label, carrier, manifest) = (&self.label, self.carrier(), &self.manifest);
-        let http2 = self.spec.has(ArmOption::H2);
-        Subject { label, carrier, http2, manifest, authentication }
+        let (http2, batches) = (self.spec.has(ArmOption::H2), self.spec.has(ArmOption::Batch));
+        Subject { label, carrier, http2, manifest, authentication, batches }
     }
 }
 

@@ -251,7 +251,7 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
         authentication: authentication(arm),
         subprotocol: subprotocol(arm),
         messages: messages(arm),
-        framing: framing(arm),
+        framing: framing(arm, in_flight),
         acknowledgement: scenario
             .subscribers
             .as_ref()
@@ -265,7 +265,7 @@ fn arm_header(arm: &Arm, scenario: &Scenario) -> ArmHeader {
 }
 
 /// What surrounds an event on the wire.
-fn framing(arm: &Arm) -> String {
+fn framing(arm: &Arm, in_flight: usize) -> String {
     let transport = arm.spec.transport;
     match transport {
         Transport::Webhook if arm.called_back() => format!("{}, twice", transport.framing()),
@@ -274,6 +274,9 @@ fn framing(arm: &Arm) -> String {
         }
         Transport::Sse if arm.spec.has(ArmOption::H2) => {
             "lines id: and data: in a DATA frame of an HTTP/2 response".to_owned()
+        }
+        Transport::Webhook if let Some(most) = arm.spec.options.number(ArmOption::Batch) => {
+            format!("{} for up to {} events", transport.framing(), most.min(in_flight))
         }
         // Its publisher answers with the event itself.
         Transport::LongPoll if arm.is_foreign() => "HTTP/1.1 request and response heads".to_owned(),

@@ -69,6 +69,8 @@ pub struct Subject<'a> {
     pub manifest: &'a Manifest,
     /// How it knows who sent an event.
     pub authentication: Option<String>,
+    /// Its requests carry batches.
+    pub batches: bool,
 }
 
 /// Where and with what.
@@ -238,7 +240,10 @@ fn probe_one(
     if subject.http2 {
         tls = tls.map(|tls| tls.with_http2());
     }
-    let request_options = running.request_options().clone();
+    let request_options = match subject.batches {
+        true => running.request_options().clone().batch_of_one(),
+        false => running.request_options().clone(),
+    };
     let described = (subject.manifest, &request_options);
     let reached = (address, tls.as_ref());
     let target = ProbeTarget::new(
@@ -256,6 +261,9 @@ fn probe_one(
         && subject.manifest.publisher.is_none()
     {
         result.list.push(forgeries::authentication(&target, how));
+    }
+    if subject.batches && !result.tally.acknowledged.is_empty() {
+        result.list.push(webhook::batch(&target));
     }
     result.list.extend(effective_config(running));
     result.list.sort_by_key(|f| f.aspect);

@@ -2,8 +2,7 @@
 
 use crate::verify::no_answer::{NoAnswer, shown};
 use hyper::header::HeaderMap;
-use pushbench_core::event::Matching;
-use pushbench_core::event::{Matched, Template};
+use pushbench_core::event::{Matched, Matching, Template, elements};
 use pushbench_core::message_pattern::Captured;
 use pushbench_core::transport::Carrier;
 use pushbench_sut::manifest::Manifest;
@@ -11,6 +10,7 @@ use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::response_body;
 use pushbench_wire::tls::ClientTls;
+use serde_json::value::RawValue;
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -164,6 +164,13 @@ impl<'a> ProbeTarget<'a> {
     /// The event that an answer names.
     pub fn named(&self, answer: &[u8]) -> Option<u64> {
         self.named_at.index(answer)
+    }
+
+    /// The events that the entries of an answer to a batch name. An answer to a batch of one is the same with one.
+    pub fn named_in_array(&self, answer: &[u8]) -> Vec<u64> {
+        let entries = elements(answer).unwrap_or_default();
+        let alone = |entry: &&RawValue| self.named(format!("[{}]", entry.get()).as_bytes());
+        entries.iter().filter_map(alone).collect()
     }
 
     /// The event whose id occurs anywhere in an answer.

@@ -22,6 +22,9 @@ use std::time::Duration;
 /// 10.1.1, requires that it does not wait forever).
 const CONTINUE: Duration = Duration::from_secs(1);
 
+/// Enough for one that is not the first and not the last.
+const BATCHED_EVENTS: usize = 3;
+
 pub(super) struct Webhook<'a> {
     reader: ResponseReader<RecordingSocket<'a>>,
     /// The part of the head that every request has.
@@ -190,6 +193,32 @@ pub(super) fn expect(target: &ProbeTarget<'_>) -> Finding {
         }
         Ok((_, _, a)) => Finding::tested(Aspect::Expect, "refused").with(a.shown()),
         Err(failure) => Finding::tested(Aspect::Expect, "fails").with(failure.to_string()),
+    }
+}
+
+/// Several events in one request, each of which its answer has to acknowledge.
+pub(super) fn batch(target: &ProbeTarget<'_>) -> Finding {
+    let send_events = || -> Result<(Vec<u64>, Answer), NoAnswer> {
+        let (indices, events): (Vec<u64>, Vec<Vec<u8>>) =
+            (0..BATCHED_EVENTS).map(|_| target.event()).unzip();
+        // Each is a batch of its own.
+        let bare = events.iter().map(|event| &event[1..event.len() - 1]);
+        let batch = [b"[", &bare.collect::<Vec<_>>().join(&b',')[..], b"]"].concat();
+        let mut connection = Webhook::open(target)?;
+        connection.send(&batch, WriteMode::Whole)?;
+        Ok((indices, connection.answer(target.time_limit())?))
+    };
+    match attempts(send_events, |(_, answer)| answer) {
+        Ok((_, a)) if a.refuses() => Finding::tested(Aspect::Batch, "refused").with(a.shown()),
+        Ok((indices, a)) => {
+            let mut named: Vec<u64> = target.named_in_array(&a.body);
+            named.sort_unstable();
+            match named == indices {
+                true => Finding::tested(Aspect::Batch, "each by its id"),
+                false => Finding::tested(Aspect::Batch, "not each by its id").with(a.shown()),
+            }
+        }
+        Err(failure) => Finding::tested(Aspect::Batch, "fails").with(failure.to_string()),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::scenario::{Content, Payload, Scenario, Subscribers};
 use crate::wording::{EVENT, EVENT_TEXT, ID, Piece, Wording, json_content};
 use bytes::{BufMut, Bytes};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -234,6 +235,11 @@ pub fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
         Some(b'[') => Err(serde::de::Error::custom("a list, where an object was expected")),
         _ => serde_json::from_slice(json),
     }
+}
+
+/// The elements of a JSON array, each as it was written: the events of a batch, or what answers each of them.
+pub fn elements(json: &[u8]) -> serde_json::Result<Vec<&RawValue>> {
+    serde_json::from_slice(json)
 }
 
 /// What an acknowledgement must carry where it is matched by id.

@@ -187,6 +187,19 @@ impl Feed {
         Poll::Pending
     }
 
+    /// The next event if one waits already. This connection is not woken for a later one.
+    pub(crate) fn next_waiting(&self) -> Option<Ticket> {
+        if let Source::Closed { of, .. } = self.inner.source {
+            let index = self.inner.next.get();
+            let runs = self.inner.running.get() && !self.inner.ended.get();
+            self.inner.next.set(index + if runs { of } else { 0 });
+            return runs.then(|| self.inner.ledger.open(index, clock::now(), None));
+        }
+        let mut queue = self.inner.queue.borrow_mut();
+        std::iter::from_fn(|| queue.waiting.pop_front())
+            .find(|ticket| self.inner.ledger.is_open(ticket))
+    }
+
     fn poll_closed(&self, cx: &Context<'_>, of: u64) -> Poll<Option<Ticket>> {
         if self.inner.ended.get() {
             return Poll::Ready(None);

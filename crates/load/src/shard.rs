@@ -15,6 +15,7 @@ use crate::subscriber::Spawn;
 use crate::subscriber::SubscribersJob;
 use crate::tasks::Tasks;
 use crate::tcp::Tcp;
+use crate::webhook::batch::BatchedWebhook;
 use crate::webhook::callback::Callback;
 use crate::webhook::client::Webhook;
 use crate::webhook::http2::Http2;
@@ -319,6 +320,7 @@ async fn connect(
         ConnectionSlots { connect_config, queue: &queue, count: arm.connections, tasks: &tasks };
     match arm.carrier {
         Carrier::Webhook if arm.spec.has(ArmOption::H2) => slots.start::<Http2>().await,
+        Carrier::Webhook if arm.spec.has(ArmOption::Batch) => slots.start::<BatchedWebhook>().await,
         Carrier::Webhook => slots.start::<Webhook>().await,
         Carrier::Websocket if arm.spec.has(ArmOption::Compressed) => {
             slots.start::<Websocket<true>>().await

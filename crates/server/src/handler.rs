@@ -5,7 +5,7 @@ use crate::authentication::Authentication;
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderValue};
 use pushbench_core::arm::{ArmOption, ArmOptions};
-use pushbench_core::event::{Event, acknowledgement, answer};
+use pushbench_core::event::{Event, acknowledged_id, acknowledgement, answer, elements};
 use pushbench_host::clock;
 use pushbench_host::sleep::Timer;
 use pushbench_wire::webhook::CALLBACK_URL;
@@ -68,6 +68,51 @@ impl Handler {
         self.authentication.map_or(Ok(()), |authentication| authentication.admit(headers))
     }
 
+    /// Handles a batch of at most so many events: an array with an entry for each, or why all are refused.
+    pub(crate) async fn handle_batch(
+        &self,
+        pause: &mut Pause,
+        headers: &HeaderMap,
+        body: &[u8],
+        most: usize,
+    ) -> Result<String, Refusal> {
+        // One signature covers all of it.
+        let body = self.signed(headers, body)?;
+        let events = elements(body).map_err(|e| bad(format!("not a batch: {e}")))?;
+        match events.len() {
+            0 => return Err(bad("not a batch: there is no event in it")),
+            n if n > most => {
+                let why = format!("a batch of {n} events: this server takes at most {most}");
+                return Err((StatusCode::PAYLOAD_TOO_LARGE, why));
+            }
+            _ => {}
+        }
+        let mut entries = String::from("[");
+        for event in events {
+            let event = event.get().as_bytes();
+            let answer = match read(event) {
+                Ok(event) => self.answer(pause, &event.id).await,
+                Err(refusal) => Err(refusal),
+            };
+            if entries.len() > 1 {
+                entries.push(',');
+            }
+            match answer {
+                Ok(answer) => entries += &answer,
+                Err((_, why)) => {
+                    let id = acknowledged_id(event);
+                    entries += &serde_json::json!({ "id": id, "error": why }).to_string();
+                }
+            }
+        }
+        entries.push(']');
+        Ok(entries)
+    }
+
+    fn signed<'a>(&self, headers: &HeaderMap, body: &'a [u8]) -> Result<&'a [u8], Refusal> {
+        self.authentication.map_or(Ok(body), |authentication| authentication.signed(headers, body))
+    }
+
     /// The first half: the event, or why it is refused. `headers` are those of its request, or of the
     /// handshake of its connection; none where the transport has no headers.
     pub fn check<'a>(
@@ -75,14 +120,7 @@ impl Handler {
         headers: &'a HeaderMap,
         event: &'a [u8],
     ) -> Result<Checked<'a>, Refusal> {
-        let event = match self.authentication {
-            Some(authentication) => authentication.signed(headers, event)?,
-            None => event,
-        };
-        let event = Event::read(event).map_err(|e| bad(format!("not an event: {e}")))?;
-        if event.id.is_empty() || event.kind.is_empty() {
-            return Err(bad("not an event: id and type must not be empty"));
-        }
+        let event = read(self.signed(headers, event)?)?;
         let callback = match self.options.contains(ArmOption::Callback) {
             true => headers.get(CALLBACK_URL),
             false => None,
@@ -108,6 +146,14 @@ impl Handler {
             Some(bytes) => answer(id, bytes),
             None => acknowledgement(id),
         })
+    }
+}
+
+fn read(event: &[u8]) -> Result<Event<'_>, Refusal> {
+    let event = Event::read(event).map_err(|e| bad(format!("not an event: {e}")))?;
+    match event.id.is_empty() || event.kind.is_empty() {
+        true => Err(bad("not an event: id and type must not be empty")),
+        false => Ok(event),
     }
 }
 

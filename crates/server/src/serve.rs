@@ -139,6 +139,10 @@ fn taking(carrier: Carrier, handler: &Handler) -> String {
         (true, Carrier::Websocket | Carrier::Tcp) => format!("permessage-deflate, {checks}"),
         (false, _) => checks,
     };
+    let checks = match handler.options.number(ArmOption::Batch) {
+        Some(most) => format!("{checks} of batches of up to {most} events"),
+        None => checks,
+    };
     match handler.answer {
         None => format!("built-in {checks}, acknowledges by id{http2}"),
         Some(bytes) => format!("built-in {checks}, answers by id with {bytes} bytes{http2}"),

@@ -11,7 +11,7 @@ use pushbench_core::event::Template;
 use pushbench_core::message_pattern::{Captured, MessagePattern};
 use pushbench_core::scenario::Compression;
 use pushbench_core::transport::Carrier;
-use pushbench_core::wording::Wording;
+use pushbench_core::wording::{EVENT, Piece, Wording};
 use pushbench_host::secrets;
 use std::sync::Arc;
 
@@ -65,6 +65,17 @@ impl RequestOptions {
             Some(wrap) => events.within(&wrap.with(captured)),
             None => events.clone(),
         }
+    }
+
+    /// The same for a request that carries one event as a batch, whose answer is an array with one entry.
+    #[must_use]
+    pub fn batch_of_one(mut self) -> RequestOptions {
+        let event = || Wording::of([Piece::Place(EVENT.to_owned())]);
+        let event = self.wrap.take().unwrap_or_else(event);
+        let bracket = |text: &str| Piece::Text(text.to_owned());
+        self.wrap = Some(Wording::of([&[bracket("[")], event.pieces(), &[bracket("]")]].concat()));
+        self.id_at = Some(format!("/0{}", self.id_at.as_deref().unwrap_or("/id")));
+        self
     }
 
     /// The same for signed events: a webhook has the signature in headers, a message in its envelope.

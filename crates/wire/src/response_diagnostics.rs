@@ -45,10 +45,27 @@ pub struct Response<'a> {
 /// Says that a webhook's response does not acknowledge event `index`, and why that may be:
 /// `answered 404 Not Found: no such page; correct the path in url`.
 pub fn to_event(response: &Response<'_>, request_options: &RequestOptions, index: u64) -> String {
-    // The same for every event, so that the record counts them together.
-    let body = beginning(response.body).replace(&id_of(index), "<id>");
-    let what_to_do = event_remedy(response, request_options, index).replace(&id_of(index), "<id>");
+    to_batch(response, request_options, std::iter::once(index))
+}
+
+/// The same of a response to a request that carries these events.
+pub fn to_batch(
+    response: &Response<'_>,
+    request_options: &RequestOptions,
+    indices: impl Iterator<Item = u64> + Clone,
+) -> String {
+    let without_ids =
+        |text: String| indices.clone().fold(text, |text, index| without_id(&text, index));
+    let body = without_ids(beginning(response.body).into_owned());
+    let what_to_do = indices.clone().next().map_or_else(String::new, |first| {
+        without_ids(event_remedy(response, request_options, first))
+    });
     Response { body: body.as_bytes(), ..*response }.describe(request_options, &what_to_do)
+}
+
+/// The text, the same for every event, so that the record counts them together.
+pub fn without_id(text: &str, index: u64) -> String {
+    text.replace(&id_of(index), "<id>")
 }
 
 /// What to do about a response that does not acknowledge event `index`; empty when it is not known.

@@ -57,6 +57,9 @@ pub struct Account {
     pub other_messages: u64,
     /// Events written, warm-up included.
     pub sent: u64,
+    /// Requests that carried them, of an arm with `+batch`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub batches: u64,
     /// Acknowledgements read since measuring began, whenever their events were due.
     pub acknowledged_in_window: u64,
     /// Connections opened, the warm ones included.
@@ -121,6 +124,7 @@ impl Account {
             unsolicited: 0,
             other_messages: 0,
             sent: 0,
+            batches: 0,
             acknowledged_in_window: 0,
             connections: 0,
             connect: Hist::new(),
@@ -171,6 +175,7 @@ impl Account {
         self.unsolicited += other.unsolicited;
         self.other_messages += other.other_messages;
         self.sent += other.sent;
+        self.batches += other.batches;
         self.acknowledged_in_window += other.acknowledged_in_window;
         self.connections += other.connections;
         self.connect.merge(&other.connect);

@@ -29,6 +29,8 @@ pub enum Aspect {
     AcknowledgedBy,
     /// A connection carries more than one event.
     KeepAlive,
+    /// What the events of a batch get.
+    Batch,
     /// Events of a sender that is not known are refused.
     Authentication,
     /// What a message that is no event gets.
@@ -63,6 +65,7 @@ impl Aspect {
             Aspect::Order => "order",
             Aspect::AcknowledgedBy => "acknowledged by",
             Aspect::KeepAlive => "keep-alive",
+            Aspect::Batch => "batch",
             Aspect::Authentication => "authentication",
             Aspect::Malformed => "malformed event",
             Aspect::AbruptClose => "abrupt close",

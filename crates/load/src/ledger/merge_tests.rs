@@ -163,6 +163,7 @@ fn comparable(account: Account) -> impl PartialEq + std::fmt::Debug {
         unsolicited,
         other_messages,
         sent,
+        batches,
         acknowledged_in_window,
         connections: _, // every shard has its own
         connect,
@@ -183,7 +184,7 @@ fn comparable(account: Account) -> impl PartialEq + std::fmt::Debug {
     let times =
         [response, unlagged, driver_excluded, service, lag, reading, connect, first, second];
     let counts = [late, unsolicited, sent, acknowledged_in_window, acknowledged_by_end];
-    let open = [open_at_end, spill, backlog_peak, other_messages];
+    let open = [open_at_end, spill, backlog_peak, other_messages, batches];
     let ids = (duplicated, reordered);
     ((measured, warmup, faults), (times, strata, peaks), (counts, open, ids, traffic))
 }

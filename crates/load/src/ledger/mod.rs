@@ -194,6 +194,11 @@ impl Ledger {
         }
     }
 
+    /// A request is about to be written that may carry several events.
+    pub(crate) fn posted(&self) {
+        self.0.borrow_mut().account.batches += 1;
+    }
+
     /// The event's acknowledgement was read.
     pub fn acknowledge(&self, ticket: &Ticket, at: Instants) {
         let mut inner = self.0.borrow_mut();

@@ -123,9 +123,14 @@ impl RequestSender<'_> {
                     }
                     Poll::Ready(Err(fault)) => {
                         self.response_matcher.ledger.lose(&in_flight.ticket);
-                        return Poll::Ready(Err(
-                            self.with_idle_time(fault, &in_flight.send_instants)
-                        ));
+                        let answered = self.carried == 0 || !self.unread.bytes().is_empty();
+                        let instants = &in_flight.send_instants;
+                        return Poll::Ready(Err(with_idle_time(
+                            fault,
+                            instants,
+                            answered,
+                            self.io.socket(),
+                        )));
                     }
                     Poll::Pending if self.response_matcher.is_awaited(&in_flight.ticket) => {
                         self.in_flight = Some(in_flight);
@@ -228,23 +233,6 @@ impl RequestSender<'_> {
         }
     }
 
-    /// Names the time-out of a target that closed the kept connection before it read the request.
-    fn with_idle_time(&self, fault: Fault, send_instants: &SendInstants) -> Fault {
-        let idle = send_instants.sent.saturating_sub(send_instants.free);
-        let answered = self.carried == 0 || !self.unread.bytes().is_empty();
-        // A socket that is closed with a request unread is reset.
-        let unread = self.io.socket().has_unacknowledged()
-            || fault != fault_of(ResponseError::CutShort)
-                && !matches!(&fault, Fault::Closed(why) if why.starts_with(WITHOUT_CLOSE_NOTIFY));
-        let at_once = clock::now().saturating_sub(send_instants.sent) < idle;
-        match &fault {
-            Fault::Closed(_) if !answered && unread && at_once && idle >= LEAST_IDLE => {
-                fault.after_idle(idle)
-            }
-            _ => fault,
-        }
-    }
-
     /// The event has its outcome, and the connection may take the next one.
     fn finish_event(&mut self) {
         self.parser = ResponseParser::default();
@@ -253,7 +241,29 @@ impl RequestSender<'_> {
     }
 }
 
-fn fault_of(error: ResponseError) -> Fault {
+/// Names the time-out of a target that closed the kept connection before it read the request. `answered`: it was no
+/// kept one, or something has come back.
+pub(super) fn with_idle_time(
+    fault: Fault,
+    send_instants: &SendInstants,
+    answered: bool,
+    socket: &InstrumentedSocket,
+) -> Fault {
+    let idle = send_instants.sent.saturating_sub(send_instants.free);
+    // A socket that is closed with a request unread is reset.
+    let unread = socket.has_unacknowledged()
+        || fault != fault_of(ResponseError::CutShort)
+            && !matches!(&fault, Fault::Closed(why) if why.starts_with(WITHOUT_CLOSE_NOTIFY));
+    let at_once = clock::now().saturating_sub(send_instants.sent) < idle;
+    match &fault {
+        Fault::Closed(_) if !answered && unread && at_once && idle >= LEAST_IDLE => {
+            fault.after_idle(idle)
+        }
+        _ => fault,
+    }
+}
+
+pub(super) fn fault_of(error: ResponseError) -> Fault {
     match error {
         ResponseError::CutShort => Fault::closed(error),
         error => Fault::protocol(error),
@@ -349,7 +359,7 @@ pub(super) fn count_unsolicited(mut left: &[u8], matched: &Matched, ledger: &Led
 }
 
 /// The body of the first response and what follows it; `None` when the bytes are no whole response.
-fn response(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn response(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     if !bytes.starts_with(b"HTTP/1.") {
         return None;
     }

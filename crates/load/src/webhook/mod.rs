@@ -1,5 +1,6 @@
 //! The webhook transport, driver's side.
 
+pub mod batch;
 pub mod callback;
 pub mod client;
 pub mod http2;

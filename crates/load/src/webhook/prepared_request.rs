@@ -25,15 +25,15 @@ enum Body {
     /// The head ends with the fields of a signature.
     Signed(SigningKey),
     /// The head ends where its length follows.
-    Compressed(Box<CompressedBody>),
+    OfAnyLength(Box<BodyOfAnyLength>),
 }
 
-struct CompressedBody {
-    gzip: Gzip,
+struct BodyOfAnyLength {
+    gzip: Option<Gzip>,
     signing: Option<SigningKey>,
     /// What stands between the length and the body.
     preamble: Vec<u8>,
-    /// The same and the body before it is compressed.
+    /// The same and the body as it is signed.
     plain: Vec<u8>,
 }
 
@@ -53,11 +53,15 @@ impl PreparedRequest {
             Some(_) => HEADERS.text(),
             None => "\r\n".to_owned(),
         };
-        if is_compressed(connect_config) {
+        let compressed = is_compressed(connect_config);
+        if compressed {
             append(&CONTENT_ENCODING, &HeaderValue::from_static(GZIP));
+        }
+        if compressed || connect_config.spec.has(ArmOption::Batch) {
             let (preamble, plain) = (preamble.into_bytes(), Vec::new());
-            let body = CompressedBody { gzip: Gzip::default(), signing, preamble, plain };
-            return Ok(PreparedRequest { head: head.into(), body: Body::Compressed(body.into()) });
+            let gzip = compressed.then(Gzip::default);
+            let body = BodyOfAnyLength { gzip, signing, preamble, plain };
+            return Ok(PreparedRequest { head: head.into(), body: Body::OfAnyLength(body.into()) });
         }
         append(&CONTENT_LENGTH, &HeaderValue::from(template.len()));
         head.extend_from_slice(preamble.as_bytes());
@@ -74,24 +78,45 @@ impl PreparedRequest {
         match &mut self.body {
             Body::Plain => {}
             Body::Signed(key) => key.sign(&HEADERS, index, &mut out[begin - HEADERS.length()..]),
-            Body::Compressed(body) => body.replace(begin, index, out),
+            Body::OfAnyLength(body) => body.replace(begin, index, out),
+        }
+    }
+
+    /// Appends the request that carries these events as an array, signed under the id of the first.
+    pub fn append_batch(
+        &mut self,
+        template: &Template,
+        (first, others): (u64, impl Iterator<Item = u64>),
+        out: &mut Vec<u8>,
+    ) {
+        out.extend_from_slice(&self.head);
+        let begin = out.len();
+        out.push(b'[');
+        template.append(first, out);
+        for index in others {
+            out.push(b',');
+            template.append(index, out);
+        }
+        out.push(b']');
+        if let Body::OfAnyLength(body) = &mut self.body {
+            body.replace(begin, first, out);
         }
     }
 }
 
-impl CompressedBody {
-    /// Puts the length, the preamble and the compressed event in the place of the event.
+impl BodyOfAnyLength {
+    /// Puts the length, the preamble and the body, compressed or not, in the place of the body.
     #[inline(never)]
     fn replace(&mut self, begin: usize, index: u64, out: &mut Vec<u8>) {
-        let CompressedBody { gzip, signing, preamble, plain } = self;
+        let BodyOfAnyLength { gzip, signing, preamble, plain } = self;
         plain.clear();
         plain.extend_from_slice(preamble);
         plain.extend(out.drain(begin..));
         if let Some(key) = signing {
             key.sign(&HEADERS, index, plain);
         }
-        let (preamble, event) = plain.split_at(preamble.len());
-        let body = gzip.encode(event);
+        let (preamble, body) = plain.split_at(preamble.len());
+        let body = gzip.as_mut().map_or(body, |gzip| gzip.encode(body));
         let _never_fails = write!(out, "{CONTENT_LENGTH}: {}\r\n", body.len());
         out.extend_from_slice(preamble);
         out.extend_from_slice(body);

@@ -17,7 +17,7 @@ use pushbench_wire::webhook::CALLBACK_URL;
 use pushbench_wire::webhook::gzip;
 use pushbench_wire::webhook::gzip::GZIP;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::TcpStream;
 
 /// Longest body when it is decompressed: a batch has several events.
@@ -80,6 +80,14 @@ impl ConnectionService {
         self.handler.admit(&head.headers)?;
         let compressed = self.handler.options.contains(ArmOption::Compressed);
         let body = if compressed { decoded(&head.headers, body)? } else { body };
+        if let Some(most) = self.handler.options.number(ArmOption::Batch)
+            && body.trim_ascii_start().starts_with(b"[")
+        {
+            let mut pause = self.pauses().pop().unwrap_or_default();
+            let answer = self.handler.handle_batch(&mut pause, &head.headers, &body, most).await?;
+            self.pauses().push(pause);
+            return Ok(json(answer));
+        }
         let checked = self.handler.check(&head.headers, &body);
         let Checked { event, callback } = match checked {
             // That is why it is no event.
@@ -94,13 +102,14 @@ impl ConnectionService {
         if let (Some(callback_addresses), Some(url)) = (&self.callback_addresses, callback) {
             return self.accept_question(callback_addresses, url, event.id.into_owned());
         }
-        let pauses = || self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut pause = pauses().pop().unwrap_or_default();
+        let mut pause = self.pauses().pop().unwrap_or_default();
         let answer = self.handler.answer(&mut pause, &event.id).await?;
-        pauses().push(pause);
-        let mut response = Response::new(Full::from(answer));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Ok(response)
+        self.pauses().push(pause);
+        Ok(json(answer))
+    }
+
+    fn pauses(&self) -> MutexGuard<'_, Vec<Pause>> {
+        self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says at once that the question is accepted; the answer goes to the address later.
@@ -146,6 +155,12 @@ fn unsupported(encoding: &HeaderValue, accepted: &str) -> Refusal {
     let encoding = encoding.to_str().unwrap_or_default().escape_debug();
     let why = format!("content-encoding \"{encoding}\": this server accepts {accepted}");
     (StatusCode::UNSUPPORTED_MEDIA_TYPE, why)
+}
+
+fn json(answer: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(answer));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {

@@ -1,6 +1,7 @@
 //! An HTTP/1.1 POST per event; the answer's status, and its id where the target echoes one,
 //! acknowledge it.
 
+pub mod batch;
 mod chunks;
 pub mod gzip;
 pub mod request;
