@@ -1,6 +1,7 @@
 //! Every event has one outcome, also when the target misbehaves: each count of the record is exactly what
 //! the fault did, for every fault, transport and loop.
 
+mod batches;
 mod cell;
 mod publishing;
 

@@ -7,6 +7,7 @@
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
+pub mod batches;
 pub mod exact_target;
 
 mod compression;

@@ -92,6 +92,11 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     });
     push("connections opened", "", connections);
     let arms = &point.arms;
+    if arms.iter().any(|a| a.connections.events_per_request.is_some()) {
+        push("events/request", "", |a| {
+            a.connections.events_per_request.map_or(NONE.into(), |n| format!("{n:.2}"))
+        });
+    }
     if arms.iter().any(|a| a.connections.reconnects > 0) {
         push("reconnects · time p50", "", reconnects);
     }

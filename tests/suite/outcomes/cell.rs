@@ -96,7 +96,8 @@ impl Cell {
         }
     }
 
-    fn group(&self, url: &str) -> TrialGroup {
+    /// The trial group of one arm at that address.
+    pub fn group(&self, url: &str) -> TrialGroup {
         let warmup = Duration::from_millis(30);
         let (arrivals, rate) = match self.closed {
             true => (Arrivals::Closed, None),

@@ -94,6 +94,7 @@ pub fn first_look(target: &Target) -> Result<Vec<Findings>> {
     let _turn = turn::beside();
     let (manifest, template) = (target.manifest(), Template::new(&Payload::Bytes(80)));
     let subject = Subject {
+        batches: false,
         label: "webhook@t",
         carrier: target.carrier,
         http2: false,

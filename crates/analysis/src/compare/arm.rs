@@ -144,6 +144,9 @@ pub struct Connections {
     pub per_trial: Option<f64>,
     /// Per event sent, the warm ones included.
     pub per_event: Option<f64>,
+    /// Events that a request carried; left out where it carries one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events_per_request: Option<f64>,
     /// Connections made again for an event, after the warm ones.
     pub reconnects: u64,
     /// What each of these took, handshake included.

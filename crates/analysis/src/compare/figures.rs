@@ -203,10 +203,12 @@ fn connections(trials: &[&Trial]) -> Connections {
     let opened: u64 = trials.iter().map(|t| t.account.connections).sum();
     let sent: u64 = trials.iter().map(|t| t.account.sent).sum();
     let per_trial = per(opened, trials.len() as u64);
+    let batches: u64 = trials.iter().map(|t| t.account.batches).sum();
     Connections {
         opened,
         per_trial,
         per_event: per(opened, sent),
+        events_per_request: per(sent, batches),
         reconnects: trials.iter().map(|t| t.account.connect.count()).sum(),
         connect_ns: latency(trials, |t| &t.account.connect, false),
         handshakes: layers::handshakes(trials),
