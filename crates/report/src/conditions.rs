@@ -28,7 +28,8 @@ pub(crate) fn conditions(point: &Point) -> String {
         }
         _ => slots(point),
     };
-    format!("{arrivals} · {size} · {load} · {}", blocks(d))
+    let content = d.content.words();
+    format!("{arrivals} · {size}{content} · {load} · {}", blocks(d))
 }
 
 fn arrivals(kind: Arrivals) -> String {

@@ -40,6 +40,7 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
         rate: s.load.rate,
         arrivals: s.load.arrivals,
         payload_bytes: Template::of(s).len(),
+        content: s.content,
         subscribers: s.subscribers.clone(),
         questions: s.questions.clone(),
         hosts: hosts.into_iter().cloned().collect(),

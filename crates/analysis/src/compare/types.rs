@@ -4,7 +4,7 @@ use crate::compare::{
     ArmFigures, FEWEST_BLOCKS, LayerCost, Note, OpeningCost, expect, parity, trust,
 };
 use pushbench_core::record::sizing::Sizing;
-use pushbench_core::scenario::{Flow, Questions, Setting, Subscribers};
+use pushbench_core::scenario::{Content, Flow, Questions, Setting, Subscribers};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
@@ -81,6 +81,9 @@ pub struct Design {
     pub arrivals: pushbench_core::scenario::Arrivals,
     /// Bytes of an event.
     pub payload_bytes: usize,
+    /// What the data of a generated event is made of; left out where it is padding.
+    #[serde(skip_serializing_if = "Content::is_default")]
+    pub content: Content,
     /// Who gets the events of a fan-out; left out in other flows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subscribers: Option<Subscribers>,

@@ -62,8 +62,19 @@ const WORDS: [&str; 16] = [
 ];
 
 impl Content {
-    pub(super) fn is_default(&self) -> bool {
+    /// Nothing else was chosen.
+    pub fn is_default(&self) -> bool {
         *self == Content::default()
+    }
+
+    /// What stands behind the size of an event; nothing behind that of the default.
+    pub fn words(self) -> &'static str {
+        match self {
+            Content::Padding => "",
+            Content::Random => " (random)",
+            Content::Events => " (events)",
+            Content::Repeats => " (repeats)",
+        }
     }
 
     /// The texts of events of so many bytes and that type, one after the other, and how many there are. Their ids

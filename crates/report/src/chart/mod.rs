@@ -14,6 +14,7 @@ mod spectrum;
 mod svg;
 mod sweep;
 mod time;
+mod trade;
 mod words;
 
 use crate::visible::escape;
@@ -132,6 +133,7 @@ pub fn all(page: &Page) -> Vec<Chart> {
         of_point.extend(time::of_point(page, index));
         of_point.extend(heat::of_point(page, index));
         of_point.extend(paired::of_point(page, index));
+        of_point.extend(trade::of_point(page, index));
         if !several {
             of_point.extend(bars::of_point(page, index));
         }

@@ -189,3 +189,21 @@ fn deliveries_have_trials_and_no_seconds() {
     // 50 subscribers, 3,000 events in 1.5 s.
     assert_eq!(whole.per_second, Some(100_000.0));
 }
+
+#[test]
+fn bytes_stand_against_cpu_where_some_arms_are_compressed() {
+    let mut run = sample::ratios(0.8, 0.5);
+    assert!(charts(&run).iter().all(|chart| chart.name != "bytes-cpu"));
+    for trial in &mut run.trials {
+        if trial.arm == 1 {
+            trial.label = "websocket+compressed@builtin".to_owned();
+        }
+    }
+    run.header.points[0].arms[1].label = "websocket+compressed@builtin".to_owned();
+    let charts = charts(&run);
+    let chart = charts.iter().find(|chart| chart.name == "bytes-cpu").expect("a chart");
+    assert_eq!(chart.table.len(), 3, "{:?}", chart.table);
+    assert!(chart.table[2][0].contains("+compressed"), "{:?}", chart.table);
+    let file = chart.file();
+    assert!(file.matches("class=\"m\"").count() >= 4 && !file.contains("NaN"), "{file}");
+}

@@ -13,6 +13,8 @@ pub mod words;
 
 use crate::compare::{ArmFigures, Point, Report, Trials};
 use facts::Facts;
+use pushbench_core::arm::{ArmOption, ArmSpec};
+use pushbench_core::record::metrics;
 use pushbench_core::record::run::{Seconds, StoredRun};
 
 /// What a page shows first of each comparison and along a swept key, in this order: of every flow what a
@@ -73,6 +75,8 @@ pub struct Evidence {
     /// Resident memory of each arm's target at the end of the window over its connections: the program
     /// itself is in it, so it says most where there are many.
     pub memory_per_connection: Vec<Option<u64>>,
+    /// What each arm's events take in bytes and CPU, where some arms are compressed and others are not.
+    pub traded: Vec<Option<Traded>>,
     /// The steps of a ramp, where the load is one.
     pub ramp: Option<sweep::Ramp>,
     /// Figures of each second, or of each trial where the records hold no per-second figures.
@@ -80,6 +84,17 @@ pub struct Evidence {
     /// Time against latency, one an arm; empty where the interval logs are missing or do not hold
     /// these times.
     pub heat: Vec<heat::Heat>,
+}
+
+/// What an event of an arm takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traded {
+    /// Bytes in both directions.
+    pub bytes: f64,
+    /// CPU of target and driver, ns.
+    pub cpu_ns: f64,
+    /// Its 95 % interval over blocks.
+    pub interval: Option<[f64; 2]>,
 }
 
 /// Derives the page of a run from its report. `seconds`: whatever is there.
@@ -102,9 +117,28 @@ fn evidence(run: &StoredRun, report: &Report, index: usize, seconds: &Seconds) -
         pairs: pairs::pairs(point, &trials),
         heat: if timed.has_seconds() { heat::heat(run, index, &time, seconds) } else { Vec::new() },
         memory_per_connection: point.arms.iter().map(memory_per_connection).collect(),
+        traded: traded(&point.arms, &trials),
         ramp: sweep::ramp(&header.scenario, &point.arms),
         time,
     }
+}
+
+fn traded(arms: &[ArmFigures], trials: &Trials<'_>) -> Vec<Option<Traded>> {
+    let is_compressed =
+        |a: &ArmFigures| ArmSpec::parse(&a.arm).is_ok_and(|spec| spec.has(ArmOption::Compressed));
+    let compressed = arms.iter().filter(|a| is_compressed(a)).count();
+    let metric = metrics::named("total_usage.cpu_ns_per_event");
+    let Some(metric) = metric.filter(|_| (1..arms.len()).contains(&compressed)) else {
+        return Vec::new();
+    };
+    let of = |(arm, a): (usize, &ArmFigures)| {
+        Some(Traded {
+            bytes: a.wire.bytes_out_per_event? + a.wire.bytes_in_per_event?,
+            cpu_ns: a.figure(metric.name)?,
+            interval: sweep::interval(metric, arm, trials),
+        })
+    };
+    arms.iter().enumerate().map(of).collect()
 }
 
 fn memory_per_connection(arm: &ArmFigures) -> Option<u64> {

@@ -241,7 +241,7 @@ impl Line<'_> {
 }
 
 /// The interval of a block's own value, on logarithms as all ratios are.
-fn interval(metric: &Metric, arm: usize, trials: &Trials<'_>) -> Option<[f64; 2]> {
+pub(super) fn interval(metric: &Metric, arm: usize, trials: &Trials<'_>) -> Option<[f64; 2]> {
     let values: Option<Vec<f64>> = trials.of_arm(arm).iter().map(|t| (metric.value)(t)).collect();
     let logs: Vec<f64> =
         values.filter(|v| v.len() >= FEWEST_BLOCKS)?.iter().map(|v| v.ln()).collect();
