@@ -198,6 +198,26 @@ mod tests {
     }
 
     #[test]
+    fn each_event_of_a_batch_has_its_entry() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let batch = |body: &str, most| {
+            let (mut pause, headers) = (Pause::default(), HeaderMap::new());
+            let handler = Handler::default();
+            runtime.block_on(handler.handle_batch(&mut pause, &headers, body.as_bytes(), most))
+        };
+        let event = r#"{"id":"7","type":"t","data":{}}"#;
+        assert_eq!(batch(&format!("[{event}]"), 1).unwrap(), r#"[{"id":"7"}]"#);
+        let mixed = batch(&format!(" [{event}, {{\"id\": \"8\"}}, 9]"), 3).unwrap();
+        let entries: serde_json::Value = serde_json::from_str(&mixed).unwrap();
+        assert_eq!(entries[0], serde_json::json!({ "id": "7" }));
+        assert!(entries[1]["id"] == "8" && entries[1]["error"].is_string(), "{mixed}");
+        assert!(entries[2]["id"].is_null() && entries[2]["error"].is_string(), "{mixed}");
+        for (body, status) in [("[]", 400), ("[", 400), ("[1, 2, 3]", 413)] {
+            assert_eq!(batch(body, 2).unwrap_err().0, status, "{body}");
+        }
+    }
+
+    #[test]
     fn a_url_in_the_headers_is_heeded_where_answers_are_called_back() {
         let url = (HeaderName::from_static(CALLBACK_URL), HeaderValue::from_static("u"));
         let headers = HeaderMap::from_iter([url]);
