@@ -42,6 +42,12 @@ pub(crate) fn id_of(index: u64) -> String {
     format!("{index:0ID_DIGITS$x}")
 }
 
+/// The beginning of a text from outside, without the ids of these events.
+pub fn without_ids(bytes: &[u8], indices: impl IntoIterator<Item = u64>) -> String {
+    let text = beginning(bytes).into_owned();
+    indices.into_iter().fold(text, |text, index| text.replace(&id_of(index), "<id>"))
+}
+
 /// The compression that these bytes begin as.
 pub(crate) fn compression(bytes: &[u8]) -> Option<&'static str> {
     match bytes {

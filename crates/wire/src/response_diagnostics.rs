@@ -1,7 +1,7 @@
 //! Describes a response that is not the expected one, and suggests a correction.
 
 use crate::request_options::RequestOptions;
-use crate::response_body::{beginning, compression, id_of, plain, pointer_in, shown};
+use crate::response_body::{beginning, compression, id_of, plain, pointer_in, shown, without_ids};
 use crate::signing;
 use hyper::StatusCode;
 use hyper::header::{
@@ -45,27 +45,11 @@ pub struct Response<'a> {
 /// Says that a webhook's response does not acknowledge event `index`, and why that may be:
 /// `answered 404 Not Found: no such page; correct the path in url`.
 pub fn to_event(response: &Response<'_>, request_options: &RequestOptions, index: u64) -> String {
-    to_batch(response, request_options, std::iter::once(index))
-}
-
-/// The same of a response to a request that carries these events.
-pub fn to_batch(
-    response: &Response<'_>,
-    request_options: &RequestOptions,
-    indices: impl Iterator<Item = u64> + Clone,
-) -> String {
-    let without_ids =
-        |text: String| indices.clone().fold(text, |text, index| without_id(&text, index));
-    let body = without_ids(beginning(response.body).into_owned());
-    let what_to_do = indices.clone().next().map_or_else(String::new, |first| {
-        without_ids(event_remedy(response, request_options, first))
-    });
+    // The same for every event, so that the record counts them together.
+    let body = without_ids(response.body, [index]);
+    let what_to_do = event_remedy(response, request_options, index);
+    let what_to_do = without_ids(what_to_do.as_bytes(), [index]);
     Response { body: body.as_bytes(), ..*response }.describe(request_options, &what_to_do)
-}
-
-/// The text, the same for every event, so that the record counts them together.
-pub fn without_id(text: &str, index: u64) -> String {
-    text.replace(&id_of(index), "<id>")
 }
 
 /// What to do about a response that does not acknowledge event `index`; empty when it is not known.

@@ -14,7 +14,7 @@ use std::time::Duration;
 const MOST_EVENTS: f64 = 1e9;
 
 /// Default size of a generated event, in bytes.
-const DEFAULT_BYTES: usize = 512;
+pub(super) const DEFAULT_BYTES: usize = 512;
 
 /// The slow-down that `compare.blocks = "auto"` looks for by default.
 const PRECISION: f64 = 0.10;
@@ -167,25 +167,8 @@ impl Draft {
         let questions = (self.flow == Flow::Duplex).then_some(self.questions.clone());
         let arrivals = self.shape.arrivals(self.arrivals, self.duration)?;
         let blocks = self.blocks()?;
-        if (1..payload::LEAST_HEADERS_BYTES).contains(&self.headers_bytes) {
-            let (bytes, least) = (self.headers_bytes, payload::LEAST_HEADERS_BYTES);
-            let why =
-                format!("{bytes}: a header has a name and a value: write 0, or {least} or more");
-            return Err(Wrong::new("payload.headers_bytes", why));
-        }
-        let payload = match (self.bytes, self.file) {
-            (Some(_), Some(_)) => {
-                let why = "payload.bytes is given, too: keep one of them";
-                return Err(Wrong::new("payload.file", why).against("payload.bytes"));
-            }
-            (_, Some(_)) if self.content != Content::default() => {
-                let why =
-                    "events from payload.file have data of their own: keep one of the two keys";
-                return Err(Wrong::new("payload.content", why).against("payload.file"));
-            }
-            (_, Some(path)) => Payload::File { path, json: self.json },
-            (bytes, None) => Payload::Bytes(bytes.unwrap_or(DEFAULT_BYTES)),
-        };
+        payload::check_headers(self.headers_bytes)?;
+        let payload = Payload::of(self.bytes, self.file, self.json, self.content)?;
         Ok(Scenario {
             name: self.name,
             question: self.question,

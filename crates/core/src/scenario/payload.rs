@@ -1,6 +1,7 @@
 //! What an event is made of: the text of a generated one, and the user's own from a file.
 
-use crate::scenario::ReadText;
+use crate::scenario::draft::{DEFAULT_BYTES, Wrong};
+use crate::scenario::{Content, Payload, ReadText};
 use std::path::Path;
 
 /// Every event begins with its id.
@@ -48,6 +49,43 @@ pub fn kind(number: usize) -> String {
 /// The type of the events for one subscriber.
 pub fn peer(number: usize) -> String {
     format!("{PEER}{number:0PEER_DIGITS$}")
+}
+
+/// Whether headers can take so many bytes.
+pub(super) fn check_headers(bytes: usize) -> Result<(), Wrong> {
+    match (1..LEAST_HEADERS_BYTES).contains(&bytes) {
+        false => Ok(()),
+        true => {
+            let why = format!(
+                "{bytes}: a header has a name and a value: write 0, or {LEAST_HEADERS_BYTES} or more"
+            );
+            Err(Wrong::new("payload.headers_bytes", why))
+        }
+    }
+}
+
+impl Payload {
+    /// Generated events, or those of a file that has been read.
+    pub(super) fn of(
+        bytes: Option<usize>,
+        file: Option<String>,
+        json: String,
+        content: Content,
+    ) -> Result<Payload, Wrong> {
+        match (bytes, file) {
+            (Some(_), Some(_)) => {
+                let why = "payload.bytes is given, too: keep one of them";
+                Err(Wrong::new("payload.file", why).against("payload.bytes"))
+            }
+            (_, Some(_)) if !content.is_default() => {
+                let why =
+                    "events from payload.file have data of their own: keep one of the two keys";
+                Err(Wrong::new("payload.content", why).against("payload.file"))
+            }
+            (_, Some(path)) => Ok(Payload::File { path, json }),
+            (bytes, None) => Ok(Payload::Bytes(bytes.unwrap_or(DEFAULT_BYTES))),
+        }
+    }
 }
 
 /// Reads the file: a JSON object with `type` and `data`, returned compact and without its `id`.

@@ -11,6 +11,7 @@ use pushbench_core::arm::ArmOption;
 use pushbench_core::record::outcomes::Failure;
 use pushbench_host::clock;
 use pushbench_wire::fault::Fault;
+use pushbench_wire::response_body::without_ids;
 use pushbench_wire::response_diagnostics;
 use pushbench_wire::shared_buffers::{Unread, Unwritten};
 use pushbench_wire::stream::Stream;
@@ -250,7 +251,7 @@ impl Batch<'_> {
                         ledger.acknowledge(ticket, Instants { free, sent, done, woken, nth });
                     }
                     Entry::Refused { at, why } => {
-                        let why = response_diagnostics::without_id(why, tickets[at].index);
+                        let why = without_ids(why.as_bytes(), [tickets[at].index]);
                         let why = connect_config.request_options.hide(&why);
                         let message = format!("refused in the response of its batch: {why}");
                         ledger.fail(&tickets[at], Failure::WrongAnswer, &message);
@@ -278,9 +279,11 @@ impl Batch<'_> {
     fn refusal(&self, answer: &Answer<'_>) -> String {
         let headers = response::headers(answer.head);
         let Answer { status, body, .. } = *answer;
-        let ids = self.tickets.iter().map(|ticket| ticket.index);
-        let response = response_diagnostics::Response { status, headers: &headers, body };
-        response_diagnostics::to_batch(&response, &self.connect_config.request_options, ids)
+        let body = without_ids(body, self.tickets.iter().map(|ticket| ticket.index));
+        let response =
+            response_diagnostics::Response { status, headers: &headers, body: body.as_bytes() };
+        let first = self.tickets.first().map_or(0, |ticket| ticket.index);
+        response_diagnostics::to_event(&response, &self.connect_config.request_options, first)
     }
 
     fn fail_rest(&self, message: &str) {
