@@ -95,12 +95,18 @@ fn of_status(target: &ProbeTarget<'_>, code: u16, answer: &Answer) -> String {
                 target.address.endpoint
             )
         }
-        400 | 415 | 422 | 500 if target.request_options.compression.is_some() => {
-            "it may not decompress the bodies of requests, as few servers do: decode Content-Encoding: gzip in its \
-             code, or write the arm without +compressed"
-                .to_owned()
-        }
         _ => match response_diagnostics::event_remedy(&response, target.request_options, 0) {
+            remedy
+                if target.request_options.compression.is_some()
+                    && matches!(code, 400 | 415 | 422 | 500) =>
+            {
+                let compressed = "it may not decompress the bodies of requests, as few servers do: decode \
+                                  Content-Encoding: gzip in its code, or write the arm without +compressed";
+                match remedy.is_empty() {
+                    true => compressed.to_owned(),
+                    false => format!("{compressed}; or {remedy}"),
+                }
+            }
             remedy if remedy.is_empty() => manual_command(target),
             remedy => remedy,
         },

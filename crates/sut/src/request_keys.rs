@@ -19,9 +19,10 @@ const FRAMING: &str = "pushbench sends each event complete, with its length";
 const CONNECTION: &str =
     "pushbench controls the connections: see connections.lifetime of a scenario";
 /// Headers that are not the user's to set, and why.
-const RESERVED_HEADERS: [(&str, &str); 12] = [
+const RESERVED_HEADERS: [(&str, &str); 13] = [
     ("host", "it is taken from url: write the host there"),
     ("content-length", FRAMING),
+    ("content-encoding", "events are sent as they are: write +compressed in the arm for gzip"),
     ("transfer-encoding", FRAMING),
     ("trailer", FRAMING),
     ("te", FRAMING),

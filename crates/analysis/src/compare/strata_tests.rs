@@ -129,7 +129,16 @@ fn a_substituted_load_is_reported() {
         (trial.account.measured.acknowledged, trial.account.measured.failed) = (2_990, 10);
         trial.account.measured.backlog_full = 10;
     }
+    for trial in run.trials.iter_mut().filter(|t| t.arm == 1) {
+        trial.account.agree("HTTP/2, at most 10 streams");
+    }
     let notes = texts(&compare(&run)).join("\n");
+    assert!(
+        notes.contains(
+            "allows 10 streams on a connection: 10 events in flight on each, instead of 16"
+        ),
+        "{notes}"
+    );
     let given = &compare(&run).points[0].validity.notes[0];
     assert!(!given.metrics.is_empty() && !given.moves_figures, "{given:?}");
     assert!(

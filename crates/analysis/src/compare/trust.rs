@@ -120,7 +120,7 @@ pub fn validity(
         notes.extend(not_demanded(&header.findings, &arm.arm));
         notes.extend(about_arm(arm));
         notes.extend(about_deliveries(arm, trials));
-        notes.extend(about_load(scenario, arm));
+        notes.extend(about_load(scenario, arm, trials));
         let halves = arm.steady.as_ref();
         notes.extend(halves.and_then(|s| about_halves(&arm.arm, scenario.load.warmup, s)));
     }
@@ -308,14 +308,32 @@ fn about_deliveries(arm: &ArmFigures, trials: &Trials<'_>) -> Vec<Note> {
     notes
 }
 
+/// The fewest streams that the target has allowed on a connection over HTTP/2, where it limits them.
+fn streams_allowed(trials: &Trials<'_>, arm: &str) -> Option<usize> {
+    let mine = trials.valid.iter().flatten().filter(|t| t.label == arm);
+    let limit = |words: &String| -> Option<usize> {
+        let (_, most) = words.split_once("HTTP/2, at most ")?;
+        most.split(' ').next()?.parse().ok()
+    };
+    mine.flat_map(|t| t.account.agreed.keys()).filter_map(limit).min()
+}
+
 /// Load that was carried in another way than in the scenario, or not at all.
-fn about_load(scenario: &Scenario, arm: &ArmFigures) -> Vec<Note> {
+fn about_load(scenario: &Scenario, arm: &ArmFigures, trials: &Trials<'_>) -> Vec<Note> {
     let mut notes = Vec::new();
     let (wanted, in_flight) = (scenario.connections.count, scenario.connections.in_flight);
     if arm.load.in_flight != in_flight {
         let text = format!(
             "{} connections with {} unanswered events each, instead of {wanted} with {in_flight} each",
             arm.load.connections, arm.load.in_flight
+        );
+        notes.push(Note::of(&arm.arm, text).on(is_time));
+    }
+    if let Some(most) = streams_allowed(trials, &arm.arm).filter(|most| *most < arm.load.in_flight)
+    {
+        let text = format!(
+            "the target allows {most} streams on a connection: {} events in flight on each, instead of {}",
+            most, arm.load.in_flight
         );
         notes.push(Note::of(&arm.arm, text).on(is_time));
     }

@@ -11,8 +11,8 @@ use crate::record::wire::Traffic;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Different fault messages kept, each with its count; enough to see what came back.
-const FAULT_KINDS: usize = 8;
+/// Different texts kept, each with its count; enough to see what came back.
+const KINDS: usize = 8;
 /// All further ones.
 pub const OTHER_FAULTS: &str = "other faults";
 
@@ -145,14 +145,12 @@ impl Account {
 
     /// Counts what went wrong, by message.
     pub fn fault(&mut self, message: &str) {
-        let faults = &mut self.faults;
-        if let Some(n) = faults.get_mut(message) {
-            *n += 1;
-        } else if faults.len() < FAULT_KINDS {
-            faults.insert(message.to_owned(), 1);
-        } else {
-            *faults.entry(OTHER_FAULTS.to_owned()).or_default() += 1;
-        }
+        count(&mut self.faults, message, OTHER_FAULTS);
+    }
+
+    /// Counts a connection whose ends have agreed on this above TLS.
+    pub fn agree(&mut self, words: &str) {
+        count(&mut self.agreed, words, "others");
     }
 
     /// Adds another shard of the same trial.
@@ -201,6 +199,17 @@ impl Account {
                 *mine.entry(message.clone()).or_default() += n;
             }
         }
+    }
+}
+
+/// Counts a text, and those of further kinds together.
+fn count(counts: &mut BTreeMap<String, u64>, text: &str, others: &str) {
+    if let Some(n) = counts.get_mut(text) {
+        *n += 1;
+    } else if counts.len() < KINDS {
+        counts.insert(text.to_owned(), 1);
+    } else {
+        *counts.entry(others.to_owned()).or_default() += 1;
     }
 }
 

@@ -311,11 +311,7 @@ impl Ledger {
 
     /// Counts a connection whose ends have agreed on this above TLS.
     pub(crate) fn agreed(&self, words: &str) {
-        let agreed = &mut self.0.borrow_mut().account.agreed;
-        match agreed.get_mut(words) {
-            Some(n) => *n += 1,
-            None => _ = agreed.insert(words.to_owned(), 1),
-        }
+        self.0.borrow_mut().account.agree(words);
     }
 
     /// Notes what compression, encryption and signatures took for an open event and for its answer, ns.

@@ -116,7 +116,7 @@ fn of_tls(error: &Error) -> (String, String) {
         Error::AlertReceived(AlertDescription::NoApplicationProtocol)
         | Error::NoApplicationProtocol => (
             "it does not offer the arm's version of HTTP over TLS (ALPN http/1.1, or h2 with +h2)",
-            "enable that version in it, or write the arm with the other one",
+            "enable that version in it; a webhook can also be measured with +h2, or without it",
         ),
         Error::AlertReceived(
             AlertDescription::BadCertificate
