@@ -292,7 +292,7 @@ pub fn memory(run: &Stored) -> String {
     let head = ["server", "without compression, 95 %", "with permessage-deflate, 95 %", ""];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     let mut tried = Vec::new();
-    for server in ["builtin", "websockets", "fastapi"] {
+    for server in ["builtin", "websockets", "ws"] {
         let compressed = slope(&format!("websocket+compressed@{server}"));
         tried.push(compressed.and_then(|[low, high]| match () {
             () if low >= 250.0 && high <= 390.0 => Some(true),
