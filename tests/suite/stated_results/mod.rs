@@ -6,6 +6,7 @@ mod claims;
 mod protocols;
 mod texts;
 
+use crate::common::Bench;
 use crate::documents::{ROOT, documents, read};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -110,6 +111,28 @@ fn documents_state_the_results_of_the_stored_runs() {
         stale.is_empty(),
         "{stale:?} do not state what the stored runs do: UPDATE_DOCUMENTS=1 cargo test --test suite stated_results"
     );
+}
+
+/// Pictures of documents that are a chart of a stored run: the file, the run, the name of the chart.
+const CHARTS: [(&str, &str, &str); 1] = [("docs/http2.svg", "http2", "sweep-response-p50")];
+
+#[test]
+fn pictures_show_the_stored_runs() {
+    for (file, run, chart) in CHARTS {
+        let dir = format!("{ROOT}/results/{run}");
+        let drawn = Bench::new()
+            .run(&["report", &dir, "--format", "svg", "--chart", chart, "--output", "-"]);
+        drawn.succeeds();
+        let path = Path::new(ROOT).join(file);
+        if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
+            std::fs::write(&path, &drawn.out).unwrap();
+        }
+        let stored = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(
+            stored, drawn.out,
+            "{file}: UPDATE_DOCUMENTS=1 cargo test --test suite stated_results"
+        );
+    }
 }
 
 /// Outside of these blocks, the README's results have neither a figure nor a word that says which is ahead.
