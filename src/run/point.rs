@@ -312,7 +312,7 @@ impl GroupBuilder<'_> {
     fn trial_arm(&self, arm: usize) -> TrialArm {
         let a = &self.request.arms[arm];
         let (connections, in_flight) = slots(a, self.scenario);
-        let mut manifest = a.manifest.clone().in_scenario(&self.scenario);
+        let mut manifest = a.manifest.clone().in_scenario(self.scenario);
         let subscribers = a.subscribers(self.scenario);
         if let (Some(publisher), Some(requested)) = (&mut manifest.publisher, &subscribers) {
             publisher.subscribers = requested.count;

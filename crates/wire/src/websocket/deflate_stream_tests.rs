@@ -47,7 +47,8 @@ fn frames_of(messages: &[Sent], direction: Direction, key: Option<[u8; 4]>) -> V
         let (mut begin, last) = (0, ends.len() - 1);
         for (i, end) in ends.into_iter().enumerate() {
             let piece = &payload[begin..end];
-            let first = if i == 0 { TEXT | COMPRESSED * u8::from(*compressed) } else { CONTINUED };
+            let begin_of = if *compressed { COMPRESSED | TEXT } else { TEXT };
+            let first = if i == 0 { begin_of } else { CONTINUED };
             let fin = if i == last { FINAL } else { 0 };
             frames::append_head(&mut out, (fin | first, piece.len()), key);
             let at = out.len();
