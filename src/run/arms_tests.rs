@@ -60,9 +60,13 @@ fn each_set_of_options_runs_or_is_refused_with_a_remedy_that_leads_to_one_that_r
     let count = |flow: &str, option: &str| {
         runs.iter().filter(|run| run.starts_with(flow) && run.contains(option)).count()
     };
-    // Over TLS and without, where it is there: token, signed, both; tcp has no token.
-    for (flow, signed, token) in [("ingest", 10, 8), ("duplex", 10, 8)] {
-        assert_eq!((count(flow, "+signed"), count(flow, "+token")), (signed, token), "{runs:?}");
+    // Over TLS and without; a webhook over HTTP/1.1, over HTTP/2 or in batches, these with +connections and without; a
+    // WebSocket and tcp with +connections and without; compressed and not, but for tcp.
+    let (webhook, websocket, tcp) = (2 * 5 * 2, 2 * 2 * 2, 2 * 2);
+    // Each with a token and without; tcp has none.
+    let (signed, token) = (2 * (webhook + websocket) + tcp, 2 * (webhook + websocket));
+    for flow in ["ingest", "duplex"] {
+        assert_eq!((count(flow, "+signed"), count(flow, "+token")), (signed, token), "{flow}");
     }
     for arm in
         ["webhook+token+signed", "websocket+signed", "sse+signed", "poll+signed", "tcp+signed"]
