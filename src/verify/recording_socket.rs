@@ -157,7 +157,9 @@ impl AsyncWrite for Socket<'_> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.0.tcp.shutdown(Shutdown::Write))
+        // A connection that was reset is closed already.
+        let _reset = self.0.tcp.shutdown(Shutdown::Write);
+        Poll::Ready(Ok(()))
     }
 }
 
