@@ -53,7 +53,7 @@ impl SubscriberRequest {
 
 /// The connection, over either version of HTTP.
 enum Connection {
-    Http1(HttpConnection<Stream<InstrumentedSocket>>),
+    Http1(Box<HttpConnection<Stream<InstrumentedSocket>>>),
     Http2(Http2Connection<Stream<InstrumentedSocket>>),
 }
 
@@ -259,7 +259,7 @@ async fn connect(
         true => Connection::Http2(Http2Connection::new(io).await?),
         false => {
             let connection = HttpConnection::new(io).await.map_err(Fault::refused)?;
-            Connection::Http1(connection.up_to(LONGEST))
+            Connection::Http1(Box::new(connection.up_to(LONGEST)))
         }
     };
     Ok((connection, read_times, setup))
