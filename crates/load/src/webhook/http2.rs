@@ -108,7 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http2<S> {
         if let Err(fault) = ended.and(settled.await) {
             let fault = self.seen.named(fault, &self.connect_config);
             let hint = match &fault {
-                Fault::Closed(_) => {
+                Fault::Closed(why) if !why.contains("GOAWAY") => {
                     "; it may not speak HTTP/2: switch it on there, or write the arm without +h2"
                 }
                 _ => "",

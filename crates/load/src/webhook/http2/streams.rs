@@ -127,6 +127,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Streams<'a, S> {
             (Err(e), None) if e.get_io().is_some_and(|e| e.kind() != ErrorKind::InvalidData) => {
                 Ok(())
             }
+            // The streams were told more of what the library has found.
+            (Err(e), Some(fault)) if e.is_library() => Err(fault),
             (Err(e), broken) => Err(diagnostics::ended(e, broken.is_some())),
         }
     }
