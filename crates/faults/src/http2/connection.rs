@@ -150,8 +150,9 @@ impl Connection<'_> {
                     self.open.remove(&stream);
                 }
                 HEADERS => self.opened(stream)?,
-                DATA if self.open.contains_key(&stream) => {
-                    if !self.body(stream, &payload, flags & END_STREAM != 0)? {
+                DATA => {
+                    let goes_on = self.body(stream, &payload, flags & END_STREAM != 0)?;
+                    if !goes_on {
                         return self.close();
                     }
                 }

@@ -258,7 +258,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Streams<'a, S> {
             send_instants: SendInstants { free, sent, nth: self.carried },
             measured: false,
         };
-        let body = Body::new(event.into(), self.seen);
+        let body = Body::new(event, self.seen);
         let begun = self.sender.send_request(request, false).and_then(|(response, mut stream)| {
             stream.send_data(body, true)?;
             Ok((response, stream))
