@@ -62,11 +62,13 @@ fn check((fault, outcomes, answers, message): &Expected, cpu: usize) {
     let (c, account) = (Counts::of(&trial), &trial.account);
     let observed = format!("{fault:?}, {requests} requests: {c:?} {:?}", account.faults);
     assert!(requests > 2, "{observed}");
-    assert_eq!((account.batches, c.sent), (requests, requests * EVENTS), "{observed}");
+    // Where the connection is made again the last event may have come without others.
+    assert_eq!((account.batches, c.sent.div_ceil(EVENTS)), (requests, requests), "{observed}");
+    let of_sent = |n: u64| n * c.sent / EVENTS;
     let counted = [c.outcomes.acknowledged, c.outcomes.failed, c.outcomes.lost];
-    assert_eq!(counted, outcomes.map(|n| n * requests), "{observed}");
+    assert_eq!(counted, outcomes.map(of_sent), "{observed}");
     let answered = [account.duplicated.unwrap(), account.reordered.unwrap(), account.unsolicited];
-    assert_eq!(answered, answers.map(|n| n * requests), "{observed}");
+    assert_eq!(answered, answers.map(of_sent), "{observed}");
     assert_eq!((c.late, c.outcomes.timed_out), (0, 0), "{observed}");
     let messages: Vec<&String> = account.faults.keys().collect();
     match &messages[..] {
@@ -100,5 +102,5 @@ fn a_batch_that_is_not_answered_ends_with_its_oldest_event() {
     // The first request carries the first event alone, and the next ones what has waited for it.
     assert!(c.lost > 0 && c.timed_out > c.never_sent, "{observed}");
     assert_eq!(c.timed_out - c.never_sent + c.lost, trial.account.sent, "{observed}");
-    assert!(faults.keys().any(|fault| fault.contains("timed out")), "{observed}");
+    assert!(faults.keys().any(|fault| fault.contains("after a time-out")), "{observed}");
 }
