@@ -27,7 +27,10 @@ fn unknown_names_are_told_the_nearest_known_one() {
         (&["serve", "websockt"], &["did you mean \"websocket\""]),
         (
             &["serve", "webhook+unknown"],
-            &["no option is called \"unknown\"", "there are tls, h2, connections=N, batch=N, token, signed"],
+            &[
+                "no option is called \"unknown\"",
+                "there are tls, h2, connections=N, batch=N, token, signed",
+            ],
         ),
         (&["serve", "webhook+callbak"], &["did you mean \"callback\""]),
         (&["serve", "webhook+callback"], &["receives none", "serve webhook+callback --duplex 64"]),

@@ -6,6 +6,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use pushbench_wire::http2::{CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW};
+use pushbench_wire::limits::LONGEST_HEAD;
 use pushbench_wire::stream::Stream;
 use std::convert::Infallible;
 use tokio::net::TcpStream;
@@ -32,6 +33,8 @@ where
     builder
         .http2()
         .max_concurrent_streams(MAX_STREAMS)
+        // hyper's 16 KiB are less than a scenario may add (payload.headers_bytes).
+        .max_header_list_size(LONGEST_HEAD as u32)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
     let _ended = builder.serve_connection(TokioIo::new(stream), service).await;

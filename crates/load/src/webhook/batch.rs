@@ -5,7 +5,9 @@ use crate::connections::{Client, ConnectConfig};
 use crate::feed::Feed;
 use crate::io::{InstrumentedSocket, ReadTimes};
 use crate::ledger::{Instants, Ledger, SendInstants, Ticket};
-use crate::webhook::client::{fault_of, response as next_response, with_idle_time};
+use crate::webhook::client::{
+    fault_of, note_broken_tls, response as next_response, with_idle_time,
+};
 use crate::webhook::prepared_request::{PreparedRequest, is_compressed};
 use pushbench_core::arm::ArmOption;
 use pushbench_core::record::outcomes::Failure;
@@ -142,7 +144,8 @@ impl BatchSender<'_> {
             return Poll::Ready(None);
         }
         // Unsolicited bytes or the end: in both cases this connection cannot be used again.
-        if self.unread.poll_read(&mut self.io, cx, |_| (0, ())).is_ready() {
+        if let Poll::Ready(read) = self.unread.poll_read(&mut self.io, cx, |_| (0, ())) {
+            note_broken_tls(read, self.batch.ledger);
             return Poll::Ready(None);
         }
         match self.unwritten.poll_written(&mut self.io, cx) {

@@ -21,6 +21,7 @@ use pushbench_wire::tls::diagnostics::{TlsFailure, WITHOUT_CLOSE_NOTIFY};
 use pushbench_wire::webhook::response;
 use pushbench_wire::webhook::response::{Answer, ResponseError, ResponseParser};
 use std::future::poll_fn;
+use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
@@ -154,12 +155,7 @@ impl RequestSender<'_> {
         }
         // Unsolicited bytes or the end: in both cases this connection cannot be used again.
         if let Poll::Ready(read) = self.unread.poll_read(&mut self.io, cx, |_| (0, ())) {
-            // That it ends is its right, and that it breaks TLS is not.
-            if let Err(e) = read
-                && TlsFailure::of(&e).is_some_and(|failure| failure.what != WITHOUT_CLOSE_NOTIFY)
-            {
-                self.response_matcher.ledger.fault(&Fault::of(e).to_string());
-            }
+            note_broken_tls(read, self.response_matcher.ledger);
             return Poll::Ready(None);
         }
         // A target may answer before it has read everything; the rest of that request goes first.
@@ -344,6 +340,15 @@ impl ResponseMatcher<'_> {
             ticket.index,
         );
         self.ledger.fail(ticket, Failure::WrongAnswer, &message);
+    }
+}
+
+/// A connection that carries nothing has ended. That is its right, and that it breaks TLS is not.
+pub(super) fn note_broken_tls(read: io::Result<Option<()>>, ledger: &Ledger) {
+    if let Err(e) = read
+        && TlsFailure::of(&e).is_some_and(|failure| failure.what != WITHOUT_CLOSE_NOTIFY)
+    {
+        ledger.fault(&Fault::of(e).to_string());
     }
 }
 

@@ -137,6 +137,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http2<S> {
         let mut streams =
             Streams::new((response_matcher, &request, &feed), (sender, connection, &seen), setup);
         let ended = poll_fn(|cx| streams.poll(cx)).await;
+        if ended.is_ok() {
+            streams.close().await;
+        }
         ended.map_err(|fault| seen.named(fault, &connect_config))
     }
 }

@@ -111,7 +111,8 @@ impl BodyOfAnyLength {
         let BodyOfAnyLength { gzip, signing, preamble, plain } = self;
         plain.clear();
         plain.extend_from_slice(preamble);
-        plain.extend(out.drain(begin..));
+        plain.extend_from_slice(&out[begin..]);
+        out.truncate(begin);
         if let Some(key) = signing {
             key.sign(&HEADERS, index, plain);
         }

@@ -4,6 +4,8 @@ use h2::{Error, Reason};
 use pushbench_wire::fault::Fault;
 use pushbench_wire::limits::LONGEST_HEAD;
 
+/// Bytes of a text of the target in a message.
+const SHOWN_BYTES: usize = 200;
 /// How the end of a stream below HTTP/2 reads that comes within a frame.
 const WITHIN_FRAME: &str = "bytes remaining on stream";
 
@@ -67,7 +69,9 @@ pub(crate) fn ended(e: Error, lost: bool) -> Fault {
         }
         (_, Some(io)) => Fault::of(io),
         (Some(reason), None) if text.starts_with("connection error received") => {
-            let details = details.map(|d| format!(" (it says \"{d}\")")).unwrap_or_default();
+            let beginning = |d: &str| d[..d.floor_char_boundary(SHOWN_BYTES)].to_owned();
+            let details =
+                details.map(|d| format!(" (it says \"{}\")", beginning(d))).unwrap_or_default();
             let unprocessed = match (reason, lost) {
                 (Reason::NO_ERROR, true) => {
                     "; it did not process what was on its way: raise its limit of requests or of time for a connection"

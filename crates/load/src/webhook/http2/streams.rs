@@ -20,6 +20,7 @@ use pushbench_wire::fault::Fault;
 use pushbench_wire::limits::LONGEST_BODY;
 use pushbench_wire::webhook::gzip::Gzip;
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -35,7 +36,8 @@ pub(super) struct Streams<'a, S> {
     response_matcher: ResponseMatcher<'a>,
     request: &'a Request<()>,
     feed: &'a Feed,
-    sender: SendRequest<Body>,
+    /// Nothing once the connection is being closed.
+    sender: Option<SendRequest<Body>>,
     connection: Connection<Tap<S>, Body>,
     seen: &'a Rc<Seen>,
     setup: Option<SetupTraffic>,
@@ -69,7 +71,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Streams<'a, S> {
             response_matcher,
             request,
             feed,
-            sender,
+            sender: Some(sender),
             connection,
             seen,
             setup,
@@ -84,6 +86,16 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Streams<'a, S> {
             encodes: connect_config.encodes() || gzip.is_some(),
             gzip,
         }
+    }
+
+    /// Says that nothing more will come (GOAWAY, and close_notify of TLS), as far as the socket takes it now.
+    pub async fn close(&mut self) {
+        self.sender = None;
+        poll_fn(|cx| {
+            let _not_waited_for = Pin::new(&mut self.connection).poll(cx);
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// Ready when the connection carries no further event.
@@ -188,7 +200,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Streams<'a, S> {
             if self.response_matcher.connect_config.left(self.carried) == 0 {
                 return Ok((sent, true));
             }
-            match self.sender.poll_ready(cx) {
+            let Some(sender) = &mut self.sender else { break };
+            match sender.poll_ready(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_going_away)) => {
                     self.closing = true;
@@ -259,7 +272,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Streams<'a, S> {
             measured: false,
         };
         let body = Body::new(event, self.seen);
-        let begun = self.sender.send_request(request, false).and_then(|(response, mut stream)| {
+        let Some(sender) = &mut self.sender else { return Ok(()) };
+        let begun = sender.send_request(request, false).and_then(|(response, mut stream)| {
             stream.send_data(body, true)?;
             Ok((response, stream))
         });

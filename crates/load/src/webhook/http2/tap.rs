@@ -48,6 +48,12 @@ impl Seen {
     /// The same fault, or what the peer speaks instead of HTTP/2.
     pub fn named(&self, fault: Fault, connect_config: &ConnectConfig) -> Fault {
         let (first, options) = (self.first.borrow(), &connect_config.request_options);
+        // The text of a GOAWAY may repeat a header.
+        let fault = match fault {
+            Fault::Closed(text) => Fault::Closed(options.hide(&text)),
+            Fault::Protocol(text) => Fault::Protocol(options.hide(&text)),
+            other => other,
+        };
         if !matches!(fault, Fault::Protocol(_)) || first.len() < FRAME_HEAD || first[3] == SETTINGS
         {
             return fault;
