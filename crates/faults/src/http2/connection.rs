@@ -87,6 +87,9 @@ fn answer(stream: u32, index: u64) -> Vec<u8> {
     answer_with(stream, &[STATUS_200], index)
 }
 
+/// Type, flags, stream and payload.
+type Frame = (u8, u8, u32, Vec<u8>);
+
 struct Connection<'a> {
     tcp: TcpStream,
     site: &'a Site,
@@ -165,8 +168,8 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// The next frame: type, flags, stream, payload; `None` at the end.
-    fn frame(&mut self) -> io::Result<Option<(u8, u8, u32, Vec<u8>)>> {
+    /// The next frame; `None` at the end.
+    fn frame(&mut self) -> io::Result<Option<Frame>> {
         if !self.held.is_empty() {
             let mut fds = [PollFd::new(&self.tcp, PollFlags::IN)];
             if poll(&mut fds, Some(&HELD))? == 0 {
