@@ -55,7 +55,9 @@ pub(crate) fn add(headers: &mut HeaderMap, bytes: usize) {
         }
     }
     let mut lines = left.div_ceil(LONGEST_LINE);
-    let free: Vec<_> = LONG.iter().filter(|(name, _)| !headers.contains_key(*name)).collect();
+    let longest_name = (left / lines.max(1)).saturating_sub(AROUND);
+    let is_free = |name: &str| name.len() < longest_name && !headers.contains_key(name);
+    let free: Vec<_> = LONG.iter().filter(|(name, _)| is_free(name)).collect();
     for (name, begin) in free.into_iter().take(lines) {
         let value = token(name, begin, (left / lines).saturating_sub(name.len() + AROUND));
         left -= name.len() + value.len() + AROUND;
