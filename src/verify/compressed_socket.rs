@@ -2,7 +2,7 @@
 //! without compression. The driver has code of its own.
 
 use crate::verify::recording_socket::RecordingSocket;
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use pushbench_wire::websocket::deflate::Agreed;
 use std::io::{self, Read, Write};
 use std::ops::{Deref, DerefMut};
@@ -93,18 +93,22 @@ impl<'a> CompressedSocket<'a> {
 impl Streams {
     fn inflate(&mut self, payload: &[u8], last: bool) -> io::Result<Vec<u8>> {
         let packed = [payload, if last { &TAIL[..] } else { &[] }].concat();
-        let (mut plain, begin) = (Vec::new(), self.received.total_in());
+        let (mut plain, mut rest) = (Vec::new(), &packed[..]);
         loop {
             plain.reserve(4 * packed.len() + 1024);
-            let rest = &packed[(self.received.total_in() - begin) as usize..];
+            let before = self.received.total_in();
             let inflated = self.received.decompress_vec(rest, &mut plain, FlushDecompress::Sync);
-            inflated
+            let status = inflated
                 .map_err(|e| invalid(&format!("a message is not compressed as agreed: {e}")))?;
+            rest = &rest[(self.received.total_in() - before) as usize..];
             if plain.len() > LONGEST {
                 return Err(invalid("a message is too long when it is decompressed"));
             }
-            if plain.len() < plain.capacity() {
-                break;
+            match status {
+                // A block may say that it is the last of its stream (RFC 7692, 7.2.3.4).
+                Status::StreamEnd => self.received.reset(false),
+                _ if plain.len() < plain.capacity() => break,
+                _ => {}
             }
         }
         if last && !self.agreed.server.takeover {

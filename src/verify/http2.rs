@@ -5,10 +5,13 @@ use crate::verify::probe_connection::{
     Answer, BETWEEN_PIECES, ProbeConnection, ProbeTarget, WriteMode, pieces,
 };
 use crate::verify::recording_socket::{FirstBytes, RecordingSocket, Waiting};
+use crate::verify::webhook::encoded;
 use bytes::Bytes;
 use h2::client::{Connection, ResponseFuture, SendRequest, handshake};
 use h2::{RecvStream, SendStream};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT,
+};
 use hyper::{Request, Uri, Version};
 use pushbench_core::event::acknowledged_id;
 use pushbench_core::record::findings::{Aspect, Finding};
@@ -84,6 +87,9 @@ fn request(target: &ProbeTarget<'_>) -> Result<Request<()>, NoAnswer> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, HeaderValue::from_static("pushbench"));
     headers.extend(request_options.headers.clone());
+    if request_options.compression.is_some() {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     Ok(request)
 }
 
@@ -121,10 +127,12 @@ impl<'a> ProbeConnection<'a> for Http2<'a> {
 
     fn send(&mut self, message: &[u8], mode: WriteMode) -> Result<(), NoAnswer> {
         self.waiting.may_take(self.time_limit);
-        let Some((response, mut stream)) = self.begin(message)? else { return Ok(()) };
+        let body = encoded(self.request_options, message);
+        let begun = self.begin(message, body.len())?;
+        let Some((response, mut stream)) = begun else { return Ok(()) };
         let parts: Vec<&[u8]> = match mode {
-            WriteMode::Whole => vec![message],
-            WriteMode::Pieces => pieces(message).collect(),
+            WriteMode::Whole => vec![&body],
+            WriteMode::Pieces => pieces(&body).collect(),
         };
         for (i, part) in parts.iter().enumerate() {
             if i > 0 {
@@ -157,8 +165,9 @@ impl<'a> ProbeConnection<'a> for Http2<'a> {
 
     fn abort(mut self, message: &[u8]) {
         self.waiting.may_take(self.time_limit);
-        if let Ok(Some((_response, mut stream))) = self.begin(message) {
-            let half = Bytes::copy_from_slice(&message[..message.len() / 2]);
+        let body = encoded(self.request_options, message);
+        if let Ok(Some((_response, mut stream))) = self.begin(message, body.len()) {
+            let half = Bytes::copy_from_slice(&body[..body.len() / 2]);
             let _may_be_closed = stream.send_data(half, false);
             self.drive();
             self.waiting.reset_when_dropped();
@@ -171,14 +180,15 @@ impl<'a> ProbeConnection<'a> for Http2<'a> {
 }
 
 impl Http2<'_> {
-    /// A new stream for a message; `None` once the peer has gone, which is heard when an answer is awaited.
+    /// A new stream for a message, whose body has so many bytes; `None` once the peer has gone, which is heard when an answer is awaited.
     fn begin(
         &mut self,
         message: &[u8],
+        length: usize,
     ) -> Result<Option<(ResponseFuture, SendStream<Bytes>)>, NoAnswer> {
         let mut request = self.request.clone();
         let headers = request.headers_mut();
-        headers.insert(CONTENT_LENGTH, message.len().into());
+        headers.insert(CONTENT_LENGTH, length.into());
         if let Some(key) = &self.request_options.signing {
             let id = acknowledged_id(message).unwrap_or("verify".into());
             for (name, value) in key.fields(&id, message) {

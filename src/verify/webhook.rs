@@ -57,6 +57,16 @@ fn head(target: &ProbeTarget<'_>) -> String {
     head
 }
 
+/// The body of the request that carries a message.
+pub(super) fn encoded<'m>(request_options: &RequestOptions, message: &'m [u8]) -> Cow<'m, [u8]> {
+    if request_options.compression.is_none() {
+        return message.into();
+    }
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    let packed = gzip.write_all(message).and_then(|()| gzip.finish());
+    packed.expect("memory takes it").into()
+}
+
 impl<'a> ProbeConnection<'a> for Webhook<'a> {
     const PIPELINED: bool = false;
 
@@ -72,7 +82,7 @@ impl<'a> ProbeConnection<'a> for Webhook<'a> {
     }
 
     fn send(&mut self, message: &[u8], mode: WriteMode) -> Result<(), NoAnswer> {
-        let body = self.body(message);
+        let body = encoded(self.request_options, message);
         let head = format!("{}Content-Length: {}\r\n\r\n", self.head(message), body.len());
         match mode {
             WriteMode::Whole => self.write([[head.as_bytes(), &body].concat().as_slice()]),
@@ -97,7 +107,7 @@ impl<'a> ProbeConnection<'a> for Webhook<'a> {
     }
 
     fn abort(mut self, message: &[u8]) {
-        let body = self.body(message);
+        let body = encoded(self.request_options, message);
         let head = format!("{}Content-Length: {}\r\n\r\n", self.head(message), body.len());
         let half = [head.as_bytes(), &body[..body.len() / 2]].concat();
         let _may_be_closed = self.write([half.as_slice()]);
@@ -118,16 +128,6 @@ impl Webhook<'_> {
         fields
             .into_iter()
             .fold(self.head.clone(), |head, (name, value)| format!("{head}{name}: {value}\r\n"))
-    }
-
-    /// The body of the request that carries a message.
-    fn body<'m>(&self, message: &'m [u8]) -> Cow<'m, [u8]> {
-        if self.request_options.compression.is_none() {
-            return message.into();
-        }
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-        let packed = gzip.write_all(message).and_then(|()| gzip.finish());
-        packed.expect("memory takes it").into()
     }
 
     fn write<'a>(&mut self, parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(), NoAnswer> {
@@ -160,7 +160,7 @@ pub(super) fn expect(target: &ProbeTarget<'_>) -> Finding {
     let send_events = || -> Result<(u64, bool, Answer), NoAnswer> {
         let (index, event) = target.event();
         let mut connection = Webhook::open(target)?;
-        let body = connection.body(&event);
+        let body = encoded(connection.request_options, &event);
         let length = body.len();
         let head = format!(
             "{}Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n",
@@ -232,7 +232,8 @@ pub(super) fn chunked(target: &ProbeTarget<'_>) -> Finding {
             let size = format!("{:x}\r\n", part.len());
             [size.as_bytes(), part, b"\r\n"].concat()
         };
-        let body: Vec<u8> = pieces(&connection.body(&event)).flat_map(chunk).collect();
+        let body: Vec<u8> =
+            pieces(&encoded(connection.request_options, &event)).flat_map(chunk).collect();
         connection.write([[head.as_bytes(), &body, b"0\r\n\r\n"].concat().as_slice()])?;
         Ok((index, connection.answer(target.time_limit())?))
     };
