@@ -5,7 +5,7 @@ use crate::scenario::Flow;
 /// A transport by name. A newcomer registers here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// HTTP/1.1 POST per event.
+    /// HTTP POST per event, over HTTP/1.1 unless an option says otherwise.
     Webhook,
     /// One connection kept open, a text message per event.
     Websocket,
@@ -65,7 +65,7 @@ impl Transport {
     pub fn about(self) -> &'static str {
         match self {
             Transport::Webhook => {
-                "one HTTP/1.1 POST per event over kept-alive connections, with one unanswered event each"
+                "one HTTP POST per event over kept-alive connections, with one unanswered event each; many with +h2"
             }
             Transport::Websocket => {
                 "one text message per event over an open WebSocket, with many unanswered events"
@@ -74,7 +74,7 @@ impl Transport {
                 "length-prefixed messages over plain TCP: the lower bound of this machine"
             }
             Transport::Sse => {
-                "server-sent events in an HTTP response that stays open; acknowledged by POST on a second connection"
+                "server-sent events in an HTTP response that stays open; acknowledged by POST on a second connection, with +h2 on the same"
             }
             Transport::LongPoll => {
                 "HTTP requests that are held until there is an event; the next request acknowledges it"

@@ -1,4 +1,5 @@
-//! The subscriber's half: a stream that is read on one connection, and acknowledgements on another one.
+//! The subscriber's half: a stream that is read on one connection, and acknowledgements on another one, or over HTTP/2 on
+//! another stream of the same.
 
 use crate::ledger::DeliveryTimes;
 use crate::subscriber::SubscriberTask;

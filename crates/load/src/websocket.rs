@@ -65,7 +65,7 @@ struct ControlReply {
 }
 
 impl<const COMPRESSED: bool> Socket<COMPRESSED> {
-    /// Over a connection that has shaken hands; `received_early` is what the peer has sent since.
+    /// Over a connection whose handshake is done; `received_early` is what the peer has sent since.
     pub fn new(
         io: Stream<InstrumentedSocket>,
         (received_early, agreed): (&[u8], Option<Agreed>),

@@ -26,8 +26,8 @@ pub struct Handler {
     pub authentication: Option<&'static Authentication>,
 }
 
-/// A connection's own timer, made when the first event must be delayed. Events of one connection are
-/// handled one after the other on every transport.
+/// A timer, made when the first event must be delayed. Events of one connection are handled one after the other, but
+/// for those over HTTP/2, of which each that is handled has a timer.
 #[derive(Default)]
 pub struct Pause(Option<Timer>);
 

@@ -1,4 +1,4 @@
-//! How events travel: HTTP/1, WebSocket, server-sent events and length-prefixed messages, as bytes. The
+//! How events travel: HTTP/1, HTTP/2, WebSocket, server-sent events and length-prefixed messages, as bytes. The
 //! client side of each transport is in `pushbench-load`, the server side in `pushbench-server`.
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]

@@ -142,7 +142,7 @@ fn a_substituted_load_is_reported() {
     let given = &compare(&run).points[0].validity.notes[0];
     assert!(!given.metrics.is_empty() && !given.moves_figures, "{given:?}");
     assert!(
-        notes.contains("512 connections with 1 unanswered events each, instead of 32 with 16 each"),
+        notes.contains("512 × 1 (connections × events in flight on each), instead of 32 × 16"),
         "{notes}"
     );
     assert!(

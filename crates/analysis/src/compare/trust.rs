@@ -324,7 +324,7 @@ fn about_load(scenario: &Scenario, arm: &ArmFigures, trials: &Trials<'_>) -> Vec
     let (wanted, in_flight) = (scenario.connections.count, scenario.connections.in_flight);
     if arm.load.in_flight != in_flight {
         let text = format!(
-            "{} connections with {} unanswered events each, instead of {wanted} with {in_flight} each",
+            "{} × {} (connections × events in flight on each), instead of {wanted} × {in_flight}",
             arm.load.connections, arm.load.in_flight
         );
         notes.push(Note::of(&arm.arm, text).on(is_time));

@@ -144,7 +144,7 @@ pub struct Load {
 pub struct Connections {
     /// Connections opened before the first event.
     pub count: usize,
-    /// Unanswered events a connection may carry; HTTP/1.1 always has one.
+    /// Unanswered events a connection may carry; over HTTP/1.1 an arm has more connections instead.
     pub in_flight: usize,
     /// Events a connection carries before the driver closes it.
     pub lifetime: Lifetime,

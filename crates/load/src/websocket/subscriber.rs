@@ -49,7 +49,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> MessageChannel for WebSocketStream<S> {
 
 /// What carries the frames of a subscriber.
 pub trait FrameStream: AsyncRead + AsyncWrite + Unpin + Sized + 'static {
-    /// Over a connection that has shaken hands, and what has come behind the handshake.
+    /// Over a connection whose handshake is done, and what has come behind it.
     fn over(
         io: Stream<InstrumentedSocket>,
         received_early: Vec<u8>,

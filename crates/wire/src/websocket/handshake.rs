@@ -1,6 +1,5 @@
-//! The opening handshake of every client: the request, the requirements of its response (RFC 6455, section
-//! 4.1),
-//! and what is wrong when it fails.
+//! The opening handshake of every client: the request, the requirements of its response (RFC 6455, section 4.1), and
+//! what is wrong when it fails.
 
 use crate::endpoint::Endpoint;
 use crate::fault::Fault;
