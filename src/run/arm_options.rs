@@ -16,6 +16,14 @@ pub(super) fn check_options(
     manifest: &Manifest,
     builtin: &BuiltinOptions,
 ) -> Result<()> {
+    if manifest.http2_only && !spec.has(ArmOption::H2) {
+        let mut http2 = spec.clone();
+        http2.options = http2.options.with(ArmOption::H2);
+        return Err(Error::usage(format!(
+            "--arm {name}: {} speaks HTTP/2 only: write --arm {http2}",
+            manifest.name
+        )));
+    }
     for option in spec.options.iter() {
         match option {
             ArmOption::Callback => check_callback(name, spec, manifest, builtin)?,

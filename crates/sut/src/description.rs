@@ -97,6 +97,8 @@ pub(super) struct TargetDescription {
     pub secret: Option<String>,
     /// It speaks HTTP/2.
     pub http2: bool,
+    /// … and no HTTP/1.1.
+    pub http2_only: bool,
     /// It takes batches.
     pub batches: bool,
     /// The same target over TLS, where its table `tls` says how it is started then.
@@ -335,7 +337,7 @@ impl TableReader<'_> {
                 d.request_options.answer = Some(answer.into());
             }
             "secret" => d.secret = Some(secret_text::signing_key(value, &at)?),
-            "http_version" => d.http2 = request_keys::http2(value, &at)?,
+            "http_version" => (d.http2, d.http2_only) = request_keys::http2(value, &at)?,
             "batch" => d.batches = request_keys::batches(value, &at)?,
             "setup" => d.setup = values::texts(value, "setup", &at)?,
             "env" => d.env = values::env(value, &at)?,
@@ -385,6 +387,7 @@ impl TargetDescription {
             tls: TlsKeys::default(),
             secret: None,
             http2: false,
+            http2_only: false,
             batches: false,
             over_tls: None,
         }

@@ -95,6 +95,8 @@ pub struct Manifest {
     pub secret: Option<String>,
     /// It speaks HTTP/2 without TLS, too; with TLS that is found out.
     pub http2: bool,
+    /// … and no HTTP/1.1.
+    pub http2_only: bool,
     /// It takes several events in a request.
     pub batches: bool,
     /// It delivers what comes to `url` to subscribers; `None` for one that takes events.
@@ -290,6 +292,7 @@ impl Manifest {
             tls: None,
             secret: None,
             http2: false,
+            http2_only: false,
             batches: false,
             publisher: None,
             files: Files::None,

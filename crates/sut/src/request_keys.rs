@@ -58,13 +58,15 @@ pub(super) fn unusable_key(key: &str, transport: Transport) -> Option<&'static s
     }
 }
 
-/// Whether `http_version` says that the target also speaks HTTP/2.
-pub(super) fn http2(value: &DeValue<'_>, at: &Origin) -> Result<bool> {
+/// Whether `http_version` says that the target speaks HTTP/2, and nothing else.
+pub(super) fn http2(value: &DeValue<'_>, at: &Origin) -> Result<(bool, bool)> {
     match text(value, "http_version", at)?.as_str() {
-        "2" => Ok(true),
-        "1.1" => Ok(false),
+        "2" => Ok((true, false)),
+        "2 only" => Ok((true, true)),
+        "1.1" => Ok((false, false)),
         other => Err(at.error(format!(
-            "http_version: \"{}\": write \"2\" for a server that also speaks HTTP/2, or \"1.1\"",
+            "http_version: \"{}\": write \"2\" for a server that also speaks HTTP/2, \"2 only\" for one that speaks \
+             nothing else, or \"1.1\"",
             other.escape_debug()
         ))),
     }

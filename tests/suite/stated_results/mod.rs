@@ -46,7 +46,6 @@ fn block(name: &str) -> String {
         "claim-hmac" => claims::hmac(&Stored::of("hmac-bottleneck")),
         "claim-handshakes" => claims::handshakes(&Stored::of("tls-cold")),
         "http2" => protocols::http2(&Stored::of("http2")),
-        "compression" => protocols::compression(&Stored::of("compression")),
         "claim-http2" => protocols::claim_http2(&Stored::of("http2")),
         "claim-throughput" => protocols::throughput(),
         "claim-bytes" => protocols::bytes(&Stored::of("headers")),
@@ -114,7 +113,7 @@ fn documents_state_the_results_of_the_stored_runs() {
 }
 
 /// Pictures of documents that are a chart of a stored run: the file, the run, the name of the chart.
-const CHARTS: [(&str, &str, &str); 1] = [("docs/http2.svg", "http2", "sweep-response-p50")];
+const CHARTS: [(&str, &str, &str); 1] = [("docs/multiplexing.svg", "http2", "sweep-response-p50")];
 
 #[test]
 fn pictures_show_the_stored_runs() {

@@ -314,40 +314,6 @@ pub fn memory(run: &Stored) -> String {
     )
 }
 
-/// Bytes and CPU of compressed events by what they hold.
-pub fn compression(run: &Stored) -> String {
-    let head = ["content", "size", "arm", "bytes/event", "CPU at both ends"];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
-    for point in &run.report.points {
-        for layer in &point.layers {
-            let arm = |label: &str| point.arms.iter().find(|a| a.arm == label).unwrap();
-            let bytes = |label: &str| {
-                let wire = &arm(label).wire;
-                wire.bytes_out_per_event.unwrap() + wire.bytes_in_per_event.unwrap()
-            };
-            let cpu = layer.comparisons.iter().find(|c| c.metric == CPU).unwrap();
-            let verdict = table::verdict(cpu).trim_end_matches('†').replace('*', "\\*");
-            rows.push(vec![
-                point.setting["payload.content"].as_str().unwrap().to_owned(),
-                units::bytes(point.design.payload_bytes as f64),
-                format!("`{}`", layer.candidate),
-                format!(
-                    "{} instead of {}",
-                    units::bytes(bytes(&layer.candidate)),
-                    units::bytes(bytes(&layer.baseline))
-                ),
-                format!("{}: {verdict}", table::difference(cpu)),
-            ]);
-        }
-    }
-    let shown = grid(&rows);
-    format!(
-        "Each arm against the same without compression ({}):\n\n{shown}\n{}",
-        run.source(),
-        legend(&run.report.points, &shown)
-    )
-}
-
 #[test]
 fn http2_is_as_a_websocket_only_where_neither_time_nor_cpu_differs() {
     let (same, later, open) = ([-5e3, 15e3], [21e3, 40e3], [10e3, 30e3]);

@@ -105,6 +105,7 @@ pub(crate) fn manifest(name: &str, (d, files): (TargetDescription, Files)) -> Re
         tls,
         secret: d.secret,
         http2: d.http2,
+        http2_only: d.http2_only,
         batches: d.batches,
         publisher: None,
         files,

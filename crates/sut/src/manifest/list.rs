@@ -5,6 +5,7 @@ use crate::description::TargetDescription;
 use crate::ease_of_implementation;
 use crate::manifest::find::{manifest, over_tls_name, own_files};
 use crate::manifest::{BUILTIN, Files, Manifest};
+use pushbench_core::arm::ArmOption;
 use pushbench_core::error::Result;
 use pushbench_core::record::ease::Ease;
 use pushbench_core::transport::ALL;
@@ -85,7 +86,7 @@ pub fn described(file: &str, text: &str) -> Result<Vec<Described>> {
     Ok(found)
 }
 
-/// A description, and that of the same target over TLS, by the left sides of their arms.
+/// A description, and those of the same target over TLS and over HTTP/2, by the left sides of their arms.
 fn variants(
     transport: String,
     read: Result<TargetDescription>,
@@ -93,5 +94,36 @@ fn variants(
     let mut read = read;
     let over_tls = read.as_mut().ok().and_then(|plain| plain.over_tls.take());
     let over_tls = over_tls.map(|d| (over_tls_name(&transport), Ok(*d)));
-    std::iter::once((transport, read)).chain(over_tls).collect()
+    let mut all = Vec::new();
+    for (left, read) in std::iter::once((transport, read)).chain(over_tls) {
+        let http2 = read.as_ref().ok().filter(|d| d.http2).cloned();
+        let http2 = http2.map(|d| (format!("{left}+{}", ArmOption::H2.name()), d));
+        if http2.as_ref().is_none_or(|(_, d)| !d.http2_only) {
+            all.push((left, read));
+        }
+        all.extend(http2.map(|(left, d)| (left, Ok(d))));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_listed_with_the_versions_of_http_that_it_speaks() {
+        for (version, arms) in [
+            ("1.1", &["webhook"][..]),
+            ("2", &["webhook", "webhook+h2"]),
+            ("2 only", &["webhook+h2"]),
+        ] {
+            let text = format!(
+                "[target.a.webhook]\nurl = \"http://127.0.0.1:1/\"\nhttp_version = \"{version}\"\n"
+            );
+            let found = described("pushbench.toml", &text).unwrap();
+            let listed: Vec<&str> = found.iter().map(|d| d.transport.as_str()).collect();
+            assert_eq!(listed, arms, "{version}");
+            assert!(found.iter().all(|d| d.read.is_ok()), "{version}");
+        }
+    }
 }
