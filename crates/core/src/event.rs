@@ -147,11 +147,16 @@ impl Template {
     }
 
     /// The text of event `index`, in which its id is missing.
-    #[inline]
+    #[inline(always)]
     fn text(&self, index: u64) -> &[u8] {
-        if self.count == 1 {
-            return &self.texts;
+        match self.count {
+            1 => &self.texts,
+            _ => self.one_of_many(index),
         }
+    }
+
+    #[inline(never)]
+    fn one_of_many(&self, index: u64) -> &[u8] {
         let at = (index % self.count) as usize * self.length;
         &self.texts[at..at + self.length]
     }
@@ -175,9 +180,10 @@ impl Template {
 
     /// Appends event `index` to a buffer.
     pub fn append(&self, index: u64, out: &mut (impl BufMut + AsMut<[u8]>)) {
-        out.put_slice(self.text(index));
+        let text = self.text(index);
+        out.put_slice(text);
         let event = out.as_mut();
-        let start = event.len() - self.length;
+        let start = event.len() - text.len();
         self.address(index, &mut event[start..]);
     }
 

@@ -88,25 +88,31 @@ impl Frames {
         let Some(head) = head(bytes)? else { return Ok(None) };
         let end = head.begin + head.length;
         let Some(payload) = bytes.get(head.begin..end) else { return Ok(None) };
-        let received = match (head.check(), head.opcode) {
-            (Err(ProtocolError::NonZeroReservedBits), TEXT | BINARY) => {
-                self.begin_compressed(&head, payload)?
-            }
-            (Err(e), _) => return Err(e.into()),
-            (Ok(()), TEXT | BINARY | CONTINUED) => self.data(&head, payload)?,
-            (Ok(()), CLOSE) => Received::Close(reason(payload)?),
-            (Ok(()), PING) => Received::Ping(payload),
-            (Ok(()), _) => Received::Nothing,
+        if let Err(e) = head.check() {
+            return Ok(Some((end, self.begin_compressed(&head, payload, e)?)));
+        }
+        let received = match head.opcode {
+            TEXT | BINARY | CONTINUED => self.data(&head, payload)?,
+            CLOSE => Received::Close(reason(payload)?),
+            PING => Received::Ping(payload),
+            _ => Received::Nothing,
         };
         Ok(Some((end, received)))
     }
 
-    /// The first frame of a compressed message.
+    /// The first frame of a compressed message, which without compression breaks the protocol.
     #[cold]
-    fn begin_compressed(&mut self, head: &Head, payload: &[u8]) -> Result<Received<'_>, Error> {
-        let agreed = self.inflater.is_some() && head.reserved == COMPRESSED;
+    #[inline(never)]
+    fn begin_compressed(
+        &mut self,
+        head: &Head,
+        payload: &[u8],
+        broken: ProtocolError,
+    ) -> Result<Received<'_>, Error> {
+        let data = matches!(head.opcode, TEXT | BINARY);
+        let agreed = self.inflater.is_some() && head.reserved == COMPRESSED && data;
         if !agreed || self.incomplete.is_some() {
-            return Err(ProtocolError::NonZeroReservedBits.into());
+            return Err(broken.into());
         }
         if head.masked {
             return Err(ProtocolError::MaskedFrameFromServer.into());
@@ -142,6 +148,7 @@ impl Frames {
         self.piece(head, payload, message)
     }
 
+    #[inline(never)]
     fn piece(
         &mut self,
         head: &Head,
@@ -256,7 +263,7 @@ fn too_long(size: usize, max_size: usize) -> Error {
 }
 
 /// Appends a whole frame of `length` bytes, which `fill` appends, and masks it with `key`.
-#[inline]
+#[inline(always)]
 pub fn append(
     out: &mut Vec<u8>,
     (opcode, length): (u8, usize),
@@ -274,7 +281,7 @@ pub fn append(
 }
 
 /// Appends the head of a frame, and makes room for its payload.
-#[inline]
+#[inline(always)]
 pub(super) fn append_head(
     out: &mut Vec<u8>,
     (first, length): (u8, usize),
@@ -295,10 +302,13 @@ pub(super) fn append_head(
             out.extend_from_slice(&(length as u64).to_be_bytes());
         }
     }
-    out.extend_from_slice(key.as_ref().map_or(&[], |key| key));
+    if let Some(key) = key {
+        out.extend_from_slice(&key);
+    }
 }
 
 /// Eight bytes at a time, which the compiler makes wider still.
+#[inline(always)]
 pub(super) fn mask(bytes: &mut [u8], key: [u8; KEY_BYTES]) {
     let [a, b, c, d] = key;
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
