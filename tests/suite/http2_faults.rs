@@ -54,7 +54,10 @@ fn a_server_without_http2_is_named_before_the_first_event() {
     }
     for (fault, wanted) in [
         (TlsFault::Healthy, &["not on ALPN h2", "write the arm without +h2"]),
-        (TlsFault::AlpnHttp1, &["h2 with +h2", "a webhook can also be measured with +h2, or without it"]),
+        (
+            TlsFault::AlpnHttp1,
+            &["h2 with +h2", "a webhook can also be measured with +h2, or without it"],
+        ),
     ] {
         let server = Server::start(fault, Carrier::Webhook);
         let error = drive(&server.described().over_http2(), &Load::default()).unwrap_err();
