@@ -67,6 +67,7 @@ fn no_scenario_is_left_out_here() {
         "filter",
         "gate",
         "headers",
+        "http2",
         "idle",
         "in-flight-sweep",
         "ingest",
@@ -103,7 +104,8 @@ fn in_flight_sweep_says_what_http_was_given_instead() {
     let last = &arms(&report["points"][3])[..];
     assert_eq!(last[0]["load"], serde_json::json!({"connections": 128, "in_flight": 1}));
     assert_eq!(last[1]["load"], serde_json::json!({"connections": 2, "in_flight": 64}));
-    assert!(out.contains("128 connections instead of 2 with 64 in flight"), "{out}");
+    let note = "128 × 1 (connections × events in flight on each), instead of 2 × 64";
+    assert!(out.contains(note), "{out}");
 }
 
 #[test]
@@ -159,6 +161,21 @@ fn short_lived_connections_pay_for_their_handshakes() {
     }
     for arm in arms(&report["points"][3]) {
         assert_eq!(arm["connections"]["reconnects"], 0);
+    }
+}
+
+#[test]
+fn http2_has_as_many_events_in_flight_in_every_arm() {
+    let _turn = turn::measuring();
+    let bench = Bench::new();
+    let (out, report) = brief_of(&bench, "http2", &["--duration", "200ms"]);
+    shows_axis(&out, "connections.in_flight", &["1", "4", "16", "64"]);
+    let last = &arms(&report["points"][3])[..];
+    let slots = [(1, 64), (64, 1), (1, 64), (4, 16), (1, 64)];
+    assert_eq!(last.len(), slots.len());
+    for (arm, (connections, in_flight)) in last.iter().zip(slots) {
+        let wanted = serde_json::json!({ "connections": connections, "in_flight": in_flight });
+        assert_eq!(arm["load"], wanted, "{}", arm["arm"]);
     }
 }
 
