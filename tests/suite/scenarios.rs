@@ -168,8 +168,7 @@ fn short_lived_connections_pay_for_their_handshakes() {
 fn http2_has_as_many_events_in_flight_in_every_arm() {
     let _turn = turn::measuring();
     let bench = Bench::new();
-    let (out, report) = brief_of(&bench, "http2", &["--duration", "200ms"]);
-    shows_axis(&out, "connections.in_flight", &["1", "4", "16", "64"]);
+    let (_, report) = brief_of(&bench, "http2", &["--duration", "200ms", "--rate", "500"]);
     let last = &arms(&report["points"][3])[..];
     let slots = [(1, 64), (64, 1), (1, 64), (4, 16), (1, 64)];
     assert_eq!(last.len(), slots.len());
