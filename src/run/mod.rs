@@ -148,7 +148,7 @@ fn connections_each(request: &Request, scenario: &Scenario) -> usize {
     request.arms.iter().map(each).max().unwrap_or(1)
 }
 
-/// Connections and unanswered events each for an arm, as [`ArmSpec::slots`] has them.
+/// Connections and unanswered events each for an arm, as `ArmSpec::slots` has them.
 pub fn slots(arm: &Arm, scenario: &Scenario) -> (usize, usize) {
     let (publisher, connections) = (arm.manifest.publisher.is_some(), &scenario.connections);
     arm.spec.slots(publisher, connections.count, connections.in_flight)
