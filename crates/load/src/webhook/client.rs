@@ -343,7 +343,7 @@ impl ResponseMatcher<'_> {
     }
 }
 
-/// A connection that carries nothing has ended. That is its right, and that it breaks TLS is not.
+/// A connection that carries nothing has ended, which is a fault only where it breaks TLS.
 pub(super) fn note_broken_tls(read: io::Result<Option<()>>, ledger: &Ledger) {
     if let Err(e) = read
         && TlsFailure::of(&e).is_some_and(|failure| failure.what != WITHOUT_CLOSE_NOTIFY)

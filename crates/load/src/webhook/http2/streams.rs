@@ -131,7 +131,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Streams<'a, S> {
         }
     }
 
-    /// The connection has ended. One that carries nothing has a right to.
+    /// The connection has ended, which is no fault of one that carries nothing.
     fn ended(&mut self, ended: Result<(), h2::Error>) -> Result<(), Fault> {
         match (ended, self.broken.take()) {
             (Ok(()), None) => Ok(()),
