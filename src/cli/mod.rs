@@ -30,7 +30,6 @@ use pushbench_host::console;
 use pushbench_host::console::error_line;
 use pushbench_host::results_store::{self, write_atomically};
 use pushbench_report::layout::Look;
-use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -91,7 +90,10 @@ pub fn main() -> ExitCode {
 }
 
 fn program() -> ExitCode {
-    let args: Vec<OsString> = std::env::args_os().collect();
+    let args = match pushbench_path::user_namespace::enter_if_requested() {
+        Ok(args) => args,
+        Err(e) => return ended(Err(e)),
+    };
     // A file that reaches the limit on its size is an error of the write, which says where.
     let _cannot_be = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let hidden = [
@@ -185,7 +187,7 @@ fn deliver(text: &str, output: Option<&Path>) -> Result<()> {
 
 /// The command line for the record, without the program's directory: results may be published.
 fn command_line() -> Vec<String> {
-    let args = std::env::args_os().skip(1);
+    let args = pushbench_path::user_namespace::args().skip(1);
     let args = args.map(|arg| arg.to_string_lossy().into_owned());
     std::iter::once("pushbench".to_owned()).chain(args).collect()
 }

@@ -154,6 +154,9 @@ pub fn run(args: &Args) -> Result<u8> {
     let arms = arms::find(&names, &builtin, &args.allow_host, given.as_ref())?;
     let out = args.out.clone().unwrap_or_else(|| default_out(&question.name));
     vacant(&out)?;
+    if question.points.iter().any(|point| point.scenario.path.is_some()) {
+        pushbench_path::user_namespace::ensure()?;
+    }
     let interrupt = interrupt_flag()?;
     let mut show = Show::new();
     let mut request =

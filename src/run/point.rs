@@ -338,10 +338,15 @@ impl GroupBuilder<'_> {
         let warmup = PILOT_WARMUP.min(load.warmup);
         let load = Load { arrivals, warmup, duration, ..load.clone() };
         let mut group = self.alone(arm, load, self.request.seed);
-        group.max_segment = Some(REALISTIC_SEGMENT);
+        // The devices of a path have a realistic segment size.
+        group.max_segment = self.scenario.path.is_none().then_some(REALISTIC_SEGMENT);
         group.stage = Stage::Pilot;
         group.split = None;
         group.restart_after = None;
+        // What happens at one instant belongs to the blocks.
+        if let Some(path) = &mut group.path {
+            (path.pause, path.new_address_at) = (Duration::ZERO, None);
+        }
         group
     }
 
@@ -376,6 +381,7 @@ impl GroupBuilder<'_> {
             design: TrialDesign::Sequential,
             freeze: None,
             idle: self.scenario.flow == Flow::Idle,
+            path: self.scenario.path.clone(),
             restart_after: self.scenario.restart_after.map(|after| after.as_nanos() as u64),
         }
     }

@@ -137,6 +137,7 @@ impl SelfTestContext<'_> {
             design,
             freeze: None,
             idle: false,
+            path: None,
             restart_after: None,
         }
     }

@@ -216,8 +216,10 @@ fn probe_each(
     examine: impl Fn(&ProbeTarget<'_>) -> ProbeResult,
 ) -> Result<Vec<Findings>> {
     let (cpus, interrupt) = (context.cpus, context.interrupt);
-    let launches: Vec<Launch<'_>> =
-        subjects.iter().map(|s| Launch { manifest: s.manifest, cpus, interrupt }).collect();
+    let launches: Vec<Launch<'_>> = subjects
+        .iter()
+        .map(|s| Launch { manifest: s.manifest, cpus, interrupt, driver: None })
+        .collect();
     let mut targets = start_all(&launches)?;
     let mut probe = |(subject, target)| {
         let found = probe_one(subject, target, context, &examine);

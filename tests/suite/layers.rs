@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A crate and the crates of the workspace that it depends on.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("core", &[]),
     ("host", &["core"]),
     ("faults", &["core", "host"]),
     ("wire", &["core", "host"]),
     ("server", &["core", "host", "wire"]),
     ("sut", &["core", "host", "wire"]),
-    ("load", &["core", "host", "sut", "wire"]),
+    ("path", &["core", "host", "sut", "wire"]),
+    ("load", &["core", "host", "path", "sut", "wire"]),
     ("analysis", &["core"]),
     ("report", &["analysis", "core"]),
 ];

@@ -72,6 +72,29 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     Ok(bytes.round() as u64)
 }
 
+/// Units of a bit rate and their bits per second.
+const BIT_RATE_UNITS: [(&str, f64); 3] = [("kbit/s", 1e3), ("Mbit/s", 1e6), ("Gbit/s", 1e9)];
+
+/// Reads `10 Mbit/s`: bits per second.
+pub fn parse_bit_rate(text: &str) -> Result<u64, String> {
+    let (number, unit) = split(text)?;
+    let bits = number * scale(unit, &BIT_RATE_UNITS, text.trim())?;
+    match bits <= 1e12 {
+        true => Ok(bits.round() as u64),
+        false => Err(format!("\"{}\" is more than 1000 Gbit/s", text.trim())),
+    }
+}
+
+/// Bits per second: `10 Mbit/s`, `512 kbit/s`.
+pub fn bit_rate(bits: u64) -> String {
+    let (unit, factor) = match bits {
+        1_000_000_000.. => ("Gbit/s", 1e9),
+        1_000_000.. => ("Mbit/s", 1e6),
+        _ => ("kbit/s", 1e3),
+    };
+    format!("{} {unit}", bits as f64 / factor)
+}
+
 /// Reads `5%` as 0.05.
 pub fn parse_percent(text: &str) -> Result<f64, String> {
     match split(text)? {

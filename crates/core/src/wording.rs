@@ -14,6 +14,8 @@ pub const ID: &str = "id";
 pub const SUBSCRIBER_URL: &str = "subscriber_url";
 /// Stands for the addresses of all subscribers.
 pub const SUBSCRIBER_URLS: &str = "subscriber_urls";
+/// The environment variable that tells a target the address of the driver, where that is in another network namespace.
+pub const DRIVER_ADDRESS: &str = "PUSHBENCH_DRIVER_ADDRESS";
 
 /// A text taken apart at its places.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

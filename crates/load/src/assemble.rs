@@ -6,6 +6,7 @@ use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_core::record::fanout::{Fanout, Growth, KernelMemory, PublisherStatus, Quiet};
 use pushbench_core::record::histogram::{Compact, Hist};
 use pushbench_core::record::interval::{Interval, IntervalCounts};
+use pushbench_core::record::path::PathRecord;
 use pushbench_core::record::trial::{DriverUsage, Judged, TargetUsage, Trial};
 use pushbench_core::schedule;
 use pushbench_host::hiccup::Stalls;
@@ -80,13 +81,17 @@ pub(super) fn records(
     mut observations: Observations,
     shards: Vec<Vec<ArmOutcome>>,
     time_lines: Vec<TimeLine>,
+    path: Option<PathRecord>,
 ) -> Vec<FinishedTrial> {
     let mut shards: Vec<_> = shards.into_iter().map(Vec::into_iter).collect();
     let arms = (0..group.arms.len()).zip(time_lines);
     arms.map(|(i, time_line)| {
         let parts = shards.iter_mut().filter_map(Iterator::next).collect();
         FinishedTrial {
-            trial: record(group, i, parts, &mut observations, &time_line),
+            trial: Trial {
+                path: path.clone(),
+                ..record(group, i, parts, &mut observations, &time_line)
+            },
             ended: observations.died[i].take(),
             seconds: time_line.into_seconds(),
         }
@@ -156,6 +161,7 @@ fn record(
         in_force: observations.in_force[i].take(),
         fanout,
         down_ns: observations.down_ns[i],
+        path: None,
         judged: Judged::default(),
     }
 }

@@ -12,6 +12,7 @@ use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_core::record::trial::Stage;
 use pushbench_host::hiccup::{Hiccups, Span};
 use pushbench_host::{clock, cpus, usage};
+use pushbench_path::Path;
 use pushbench_sut::process::{Launch, Running, start_all, stop_all};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -36,20 +37,28 @@ pub fn run(
 ) -> Result<Vec<FinishedTrial>> {
     let other_runs = OtherRuns::announce(&context.placement.all());
     let before = other_runs.others();
-    let launches: Vec<Launch<'_>> = group.arms.iter().map(|m| launch(m, context)).collect();
+    let cpus = &context.placement.driver;
+    let path = group.path.as_ref().map(|path| Path::open(path, group.seed, cpus)).transpose()?;
+    // What this thread starts and connects to is in the target's namespace; shards are in the driver's.
+    let _inside = path.as_ref().map(|path| path.ends().target.enter()).transpose();
+    let _inside =
+        _inside.map_err(|e| Error::harness(format!("cannot enter a network namespace: {e}")))?;
+    let launches: Vec<Launch<'_>> = group.arms.iter().map(|m| launch(group, m, context)).collect();
     let targets = start_all(&launches)?;
-    let mut block_run = BlockRun::begin(group, context, targets)?;
+    let mut block_run = BlockRun::begin(group, context, targets, path)?;
     // One of two that overlap begins or ends within the other.
     let other_runs = || before.max(other_runs.others()) as u64;
     let observations = block_run.measure(group, context, observer, other_runs);
     let outcomes = block_run.end();
     let targets = std::mem::take(&mut block_run.targets);
     let mut records = observations.and_then(|observations| {
+        let path = block_run.path.take().map(Path::finish);
         Ok(assemble::records(
             group,
             observations,
             outcomes?,
             std::mem::take(&mut block_run.time_lines),
+            path,
         ))
     });
     if let Ok(finished) = &mut records {
@@ -73,6 +82,7 @@ struct BlockRun {
     /// Before the first subscriber.
     memory: Memory,
     restarts: RestartTracker,
+    path: Option<Path>,
 }
 
 impl BlockRun {
@@ -80,6 +90,7 @@ impl BlockRun {
         group: &TrialGroup,
         context: &ExecutionContext<'_>,
         targets: Vec<Running>,
+        path: Option<Path>,
     ) -> Result<BlockRun> {
         let (sender, messages) = channel();
         let (stop, origin) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
@@ -90,7 +101,7 @@ impl BlockRun {
         let in_force = targets.iter().map(|t| EffectiveConfig::read(&t.output_tail())).collect();
         let mut threads = Vec::new();
         for shard in 0..shards {
-            let job = job_of(group, &targets, shard, shards)?;
+            let job = job_of(group, &targets, path.as_ref(), (shard, shards))?;
             let context = ShardContext {
                 shard: (shard as u64, shards as u64),
                 cpus: vec![context.placement.driver[shard]],
@@ -117,6 +128,7 @@ impl BlockRun {
             cpus: context.placement.all(),
             memory,
             restarts: RestartTracker::of(group.arms.len()),
+            path,
         })
     }
 
@@ -145,6 +157,7 @@ impl BlockRun {
         };
         let hiccups = Hiccups::start(span, move || cpus::pin(&first))
             .map_err(|e| Error::harness(format!("cannot start the hiccup meter: {e}")))?;
+        self.path.iter().for_each(|path| path.measure_from(origin + from));
         self.origin.store(origin, Ordering::Release);
 
         let mut actions = ScheduledActions::new(origin, from, fanout::quiet_end(group), group);
@@ -285,17 +298,29 @@ impl BlockRun {
     }
 }
 
-fn job_of(group: &TrialGroup, targets: &[Running], shard: usize, of: usize) -> Result<BlockJob> {
+fn job_of(
+    group: &TrialGroup,
+    targets: &[Running],
+    path: Option<&Path>,
+    (shard, of): (usize, usize),
+) -> Result<BlockJob> {
     let mut arms = Vec::new();
     for (trial_arm, target) in group.arms.iter().zip(targets) {
         let extra = usize::from(shard < trial_arm.connections % of);
+        // Events of a fan-out are published beside the publisher: only deliveries cross the path.
+        let publishes = trial_arm.subscribers.is_some();
+        let address = match path.filter(|_| !publishes) {
+            Some(path) => path.resolve(target.address()),
+            None => target.address().clone(),
+        };
         arms.push(ArmJob {
             spec: trial_arm.spec.clone(),
             carrier: trial_arm.carrier(),
-            address: target.address().clone(),
+            address,
+            namespace: path.filter(|_| publishes).map(|path| path.ends().target.clone()),
             tls: target.tls().cloned(),
             listener_tls: trial_arm.listener_tls()?,
-            subscribers: fanout::subscribers(group, trial_arm, target)?,
+            subscribers: fanout::subscribers(group, trial_arm, target, path)?,
             matched: trial_arm.manifest.matched(),
             request_options: target.request_options().clone(),
             template: trial_arm.manifest.event_template(&group.template),
@@ -312,6 +337,7 @@ fn job_of(group: &TrialGroup, targets: &[Running], shard: usize, of: usize) -> R
         split: group.split.clone(),
         quiet_end: fanout::quiet_end(group),
         pilot: group.stage == Stage::Pilot,
+        ends: path.map(|path| path.ends().clone()),
         arms,
     })
 }

@@ -8,6 +8,7 @@ use pushbench_core::event::{Matched, Template};
 use pushbench_core::record::outcomes::Failure;
 use pushbench_core::scenario::Lifetime;
 use pushbench_host::clock;
+use pushbench_path::namespace::Namespace;
 use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
@@ -91,6 +92,8 @@ pub trait Client: Sized + 'static {
 pub struct ConnectConfig {
     /// The target.
     pub address: Rc<Resolved>,
+    /// The namespace of its connections where it is not the thread's.
+    pub namespace: Option<Namespace>,
     /// How its connections are encrypted; nothing without TLS.
     pub tls: Option<ClientTls>,
     /// How answers find their events.

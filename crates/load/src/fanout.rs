@@ -10,6 +10,7 @@ use pushbench_core::error::Result;
 use pushbench_core::record::fanout::{Growth, KernelMemory, KernelScope, Quiet};
 use pushbench_core::schedule;
 use pushbench_host::{clock, kernel_memory, usage};
+use pushbench_path::Path;
 use pushbench_sut::process::Running;
 use pushbench_sut::publisher;
 use pushbench_sut::publisher::Subscribe;
@@ -59,6 +60,7 @@ pub(super) fn subscribers(
     group: &TrialGroup,
     trial_arm: &TrialArm,
     target: &Running,
+    path: Option<&Path>,
 ) -> Result<Option<SubscribersJob>> {
     let (Some(settings), Some(publisher)) = (&trial_arm.subscribers, &trial_arm.manifest.publisher)
     else {
@@ -71,6 +73,7 @@ pub(super) fn subscribers(
         }
         (Subscribe::AtStart, port) => (target.address().clone(), Registration::AtStart(port)),
     };
+    let address = path.map_or(address.clone(), |path| path.resolve(&address));
     Ok(Some(SubscribersJob {
         transport: trial_arm.spec.transport,
         tls: trial_arm.manifest.client_tls(&address.endpoint)?,
@@ -80,6 +83,7 @@ pub(super) fn subscribers(
         acknowledgement: publisher.acknowledgement.clone(),
         matched: publisher.matched.clone(),
         seed: group.seed,
+        path: path.is_some(),
         length: group.slices.wall_length(),
         max_polling_delay: trial_arm.max_polling_delay(),
         restarts: group.restart_after.is_some(),

@@ -5,6 +5,7 @@ use crate::ledger::{DeliveryTimes, Ledger};
 use crate::subscriber::{SubscribeConfig, source};
 use pushbench_core::record::wire::Traffic;
 use pushbench_host::{arrival, clock, tcp_info};
+use pushbench_path::namespace::Namespace;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::stream::Stream;
 use pushbench_wire::tls::{ClientTls, ServerTls};
@@ -108,9 +109,9 @@ impl InstrumentedSocket {
     pub async fn connect(
         connect_config: &ConnectConfig,
     ) -> Result<Stream<InstrumentedSocket>, Fault> {
-        let ConnectConfig { address, tls, max_segment, ledger, .. } = connect_config;
+        let ConnectConfig { address, namespace, tls, max_segment, ledger, .. } = connect_config;
         let begun = clock::now();
-        let tcp = connected(address.socket, None, *max_segment).await?;
+        let tcp = connected(address.socket, namespace.as_ref(), None, *max_segment).await?;
         let stamped = InstrumentedSocket::over(tcp, ledger, TrafficKind::Events);
         let stream = encrypted(stamped, tls.as_ref(), begun).await?;
         ledger.connected();
@@ -124,7 +125,9 @@ impl InstrumentedSocket {
     ) -> Result<Stream<InstrumentedSocket>, Fault> {
         let SubscribeConfig { subscribe, tls, max_segment, ledger, .. } = subscribe_config;
         let begun = clock::now();
-        let tcp = connected(subscribe.socket, Some(source(number).into()), *max_segment).await?;
+        // A namespace has one address.
+        let source = (!subscribe_config.path).then(|| source(number).into());
+        let tcp = connected(subscribe.socket, None, source, *max_segment).await?;
         let _dated_by_reads_without = arrival::enable(tcp.as_fd());
         ledger.delivery_connected();
         let stamped = InstrumentedSocket::over(tcp, ledger, TrafficKind::Deliveries);
@@ -218,14 +221,18 @@ async fn encrypted(
 /// other end sends, too.
 async fn connected(
     address: SocketAddr,
+    namespace: Option<&Namespace>,
     source: Option<IpAddr>,
     max_segment: Option<u32>,
 ) -> Result<TcpStream, Fault> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }
-    .map_err(Fault::refused)?;
+    let new = || -> io::Result<TcpSocket> {
+        let _inside = namespace.map(Namespace::enter).transpose()?;
+        match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }
+    };
+    let socket = new().map_err(Fault::refused)?;
     socket.set_nodelay(true).map_err(Fault::refused)?;
     if let Some(bytes) = max_segment {
         SockRef::from(&socket).set_tcp_mss(bytes).map_err(Fault::refused)?;

@@ -12,7 +12,7 @@ use crate::ledger::{Ledger, LedgerRules};
 use crate::pacer::Pacer;
 use crate::pacer::{Arm, SliceRunner};
 use crate::subscriber::Spawn;
-use crate::subscriber::SubscribersJob;
+use crate::subscriber::{SubscribersJob, listens_at};
 use crate::tasks::Tasks;
 use crate::tcp::Tcp;
 use crate::webhook::batch::BatchedWebhook;
@@ -34,6 +34,8 @@ use pushbench_core::schedule::Schedule;
 use pushbench_core::transport::Carrier;
 use pushbench_host::sleep::Timer;
 use pushbench_host::{clock, cpus, usage};
+use pushbench_path::Ends;
+use pushbench_path::namespace::Namespace;
 use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
@@ -64,6 +66,8 @@ pub struct ArmJob {
     pub carrier: Carrier,
     /// Where to.
     pub address: Resolved,
+    /// The namespace of these connections where it is not the shard's.
+    pub namespace: Option<Namespace>,
     /// How connections there are encrypted; nothing without TLS.
     pub tls: Option<ClientTls>,
     /// The driver's end of connections that the target opens; nothing without TLS.
@@ -117,6 +121,8 @@ pub struct BlockJob {
     pub(crate) quiet_end: Option<u64>,
     /// A pilot, which finds out how long queues take to empty.
     pub(crate) pilot: bool,
+    /// The ends of the path, where there is one: the shard is at the driver's.
+    pub ends: Option<Ends>,
     /// The arms.
     pub arms: Vec<ArmJob>,
 }
@@ -181,7 +187,8 @@ pub struct ArmOutcome {
 /// Runs the shard on the calling thread and sends [`ShardMessage::Done`] at the end.
 pub fn run(job: &BlockJob, context: &ShardContext) {
     cpus::pin(&context.cpus);
-    let done = drive(job, context);
+    let inside = job.ends.as_ref().map(|ends| ends.driver.enter()).transpose();
+    let done = inside.and_then(|_inside| drive(job, context));
     let _block_gone = context.messages.send(ShardMessage::Done(done));
 }
 
@@ -287,7 +294,7 @@ async fn connect(
     });
     let tasks = Tasks::new(worked);
     let request_options = Rc::new(match arm.spec.has(ArmOption::Callback) {
-        true => with_callbacks(arm, job.max_segment, &ledger, &tasks)?,
+        true => with_callbacks(job, arm, &ledger, &tasks)?,
         false => arm.request_options.clone(),
     });
     let (origin_sender, origin) = watch::channel(0);
@@ -304,6 +311,7 @@ async fn connect(
     let queue = EventQueue::new(ledger.clone(), source, arm.connections, job.load.backlog);
     let connect_config = ConnectConfig {
         address: Rc::new(arm.address.clone()),
+        namespace: arm.namespace.clone(),
         tls: arm.client_tls(),
         matched: arm.matched.clone(),
         template: Rc::new(request_options.wrapped(&arm.template, &Captured::new())),
@@ -338,15 +346,16 @@ async fn connect(
 
 /// Listens for the answers of this shard's questions; the request options of questions that say where.
 fn with_callbacks(
+    job: &BlockJob,
     arm: &ArmJob,
-    max_segment: Option<u32>,
     ledger: &Rc<Ledger>,
     tasks: &Tasks,
 ) -> Result<RequestOptions, String> {
     let (matched, tasks) = (arm.matched.clone(), tasks.clone());
     let spawn: Spawn = Rc::new(move |work| tasks.spawn(work));
     let (ledger, tls) = (ledger.clone(), arm.listener_tls.clone());
-    let url = Callback { matched, ledger, spawn, tls }.listen(max_segment);
+    let url = Callback { matched, ledger, spawn, tls }
+        .listen(listens_at(job.ends.is_some()), job.max_segment);
     let url = url.map_err(|e| format!("cannot listen for answers: {e}"))?;
     let mut request_options = arm.request_options.clone();
     let url = HeaderValue::from_str(&url).map_err(|e| format!("{url}: {e}"))?;

@@ -14,9 +14,14 @@ use pushbench_wire::fault::ENDED;
 use pushbench_wire::response_diagnostics::TLS;
 
 /// How the target of an arm is started.
-pub(super) fn launch<'a>(trial_arm: &'a TrialArm, context: &'a ExecutionContext<'_>) -> Launch<'a> {
+pub(super) fn launch<'a>(
+    group: &TrialGroup,
+    trial_arm: &'a TrialArm,
+    context: &'a ExecutionContext<'_>,
+) -> Launch<'a> {
     let cpus = &context.placement.target;
-    Launch { manifest: &trial_arm.manifest, cpus, interrupt: context.interrupt }
+    let driver = group.path.as_ref().map(|_| pushbench_path::DRIVER);
+    Launch { manifest: &trial_arm.manifest, cpus, interrupt: context.interrupt, driver }
 }
 
 /// What each target has used by now.
@@ -72,7 +77,7 @@ impl RestartTracker {
             let publisher = publisher::status_now(target, &trial_arm.manifest);
             let spent = self.spent(i, read_all(std::slice::from_ref(target))[0]);
             let ended = clock::now();
-            restart(target, &launch(trial_arm, context))?;
+            restart(target, &launch(group, trial_arm, context))?;
             self.earlier[i] =
                 Some(PreviousProcess { spent, publisher, down_ns: clock::now() - ended });
             self.before[i] = usage::Reading::default();

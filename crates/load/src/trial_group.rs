@@ -8,7 +8,7 @@ use pushbench_core::plan::Slices;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::strata::Split;
 use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
-use pushbench_core::scenario::{Lifetime, Load, Subscribers};
+use pushbench_core::scenario::{Lifetime, Load, PathSettings, Subscribers};
 use pushbench_core::transport::{Carrier, Transport};
 use pushbench_host::cpus::Placement;
 use pushbench_sut::manifest::Manifest;
@@ -99,6 +99,8 @@ pub struct TrialGroup {
     pub freeze: Option<Freeze>,
     /// What lies between two events is measured, one arm alone.
     pub idle: bool,
+    /// What lies between driver and target; nothing but the loopback device where there is none.
+    pub path: Option<PathSettings>,
     /// When the targets are ended and restarted, ns after the measured window began.
     pub restart_after: Option<u64>,
 }

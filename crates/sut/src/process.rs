@@ -7,12 +7,13 @@ use crate::supervised::{CommandSpec, Supervised};
 use crate::{hello_requests, listening, port, program, ready, setup, subscriber_urls, tls};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::message_pattern::Captured;
+use pushbench_core::wording::DRIVER_ADDRESS;
 use pushbench_wire::endpoint::{Endpoint, Resolved, percent_encoded};
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::tls::ClientTls;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -30,6 +31,8 @@ pub struct Launch<'a> {
     pub cpus: &'a [usize],
     /// Set when the user wants to stop.
     pub interrupt: &'a AtomicBool,
+    /// Where it reaches the driver, if that is in another network namespace; it is started in the caller's.
+    pub driver: Option<Ipv4Addr>,
 }
 
 /// A target that takes events. Dropping it ends its whole process tree.
@@ -176,7 +179,8 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
         None if fixed => 0,
         None => port::free_or_error()?,
     };
-    let urls = subscriber_urls::of(manifest, restart_ports.map(|ports| ports.subscribers))?;
+    let urls =
+        subscriber_urls::of(manifest, launch.driver, restart_ports.map(|ports| ports.subscribers))?;
     let keys = manifest.run_keys()?;
     let fill = |text: &String| {
         let text = urls.filled(&text.replace(PORT, &port.to_string()));
@@ -205,7 +209,8 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
     if words[0] == SELF {
         words[0] = program().to_string_lossy().into_owned();
     }
-    let env: Vec<_> = manifest.env.iter().map(|(n, value)| (n.clone(), fill(value))).collect();
+    let mut env: Vec<_> = manifest.env.iter().map(|(n, value)| (n.clone(), fill(value))).collect();
+    env.extend(launch.driver.map(|address| (DRIVER_ADDRESS.to_owned(), address.to_string())));
     urls.fits(manifest, &words, &env)?;
     let folder = setup::folder(manifest)?;
     let command_spec = CommandSpec {

@@ -9,6 +9,7 @@ use pushbench_core::remedy::Try;
 use pushbench_core::wording::SUBSCRIBER_URLS;
 use pushbench_wire::endpoint::Scheme;
 use pushbench_wire::subscriber_addresses::Addresses;
+use std::net::Ipv4Addr;
 
 /// The longest argument or variable that Linux hands to a program (MAX_ARG_STRLEN), its end included.
 const LONGEST: usize = 128 * 1024;
@@ -23,7 +24,11 @@ pub(super) struct SubscriberUrls {
 
 /// Chooses the port at which a target's subscribers will listen, if it receives their addresses; `again`: where
 /// they listen already.
-pub(super) fn of(manifest: &Manifest, again: Option<u16>) -> Result<SubscriberUrls> {
+pub(super) fn of(
+    manifest: &Manifest,
+    host: Option<Ipv4Addr>,
+    again: Option<u16>,
+) -> Result<SubscriberUrls> {
     let Some(publisher) = manifest.publisher.as_ref().filter(|p| p.subscribe == Subscribe::AtStart)
     else {
         return Ok(SubscriberUrls::default());
@@ -33,7 +38,7 @@ pub(super) fn of(manifest: &Manifest, again: Option<u16>) -> Result<SubscriberUr
         None => port::free_or_error()?,
     };
     let scheme = if manifest.trusts_the_driver() { Scheme::Https } else { Scheme::Http };
-    let urls = Addresses::at(port, scheme).urls(publisher.subscribers).join(",");
+    let urls = Addresses::at(port, host, scheme).urls(publisher.subscribers).join(",");
     Ok(SubscriberUrls { port, urls })
 }
 

@@ -9,23 +9,25 @@ use std::net::Ipv4Addr;
 pub struct Addresses {
     /// Port of the listener.
     pub port: u16,
-    /// Every subscriber has a host of its own.
-    pub own_hosts: bool,
+    /// The host of all subscribers; where there is none, each has a host of its own.
+    pub shared_host: Option<Ipv4Addr>,
     /// How they are reached.
     pub scheme: Scheme,
 }
 
 impl Addresses {
-    /// Those behind a listener at this port, as this machine allows.
-    pub fn at(port: u16, scheme: Scheme) -> Addresses {
-        let own_hosts = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))
-            .is_ok_and(|socket| to_loopback(&socket));
-        Addresses { port, own_hosts, scheme }
+    /// Those behind a listener at this port: at this host, or as this machine allows.
+    pub fn at(port: u16, host: Option<Ipv4Addr>, scheme: Scheme) -> Addresses {
+        let own_hosts = host.is_none()
+            && Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))
+                .is_ok_and(|socket| to_loopback(&socket));
+        let shared_host = (!own_hosts).then(|| host.unwrap_or(Ipv4Addr::LOCALHOST));
+        Addresses { port, shared_host, scheme }
     }
 
     /// Where subscriber `number` is.
     pub fn url(&self, number: usize) -> String {
-        let host = if self.own_hosts { host(number) } else { Ipv4Addr::LOCALHOST };
+        let host = self.shared_host.unwrap_or_else(|| host(number));
         format!("{}://{host}:{}/{number}", self.scheme, self.port)
     }
 

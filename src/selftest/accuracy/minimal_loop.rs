@@ -28,7 +28,12 @@ pub(super) fn service(
     let account_file = AccountFile::new()?;
     let manifest = exact_manifest(&account_file, Carrier::Tcp, Duration::ZERO);
     let cpus = &context.placement.target;
-    let targets = start_all(&[Launch { manifest: &manifest, cpus, interrupt: context.interrupt }])?;
+    let targets = start_all(&[Launch {
+        manifest: &manifest,
+        cpus,
+        interrupt: context.interrupt,
+        driver: None,
+    }])?;
     let address = targets[0].address().socket;
     let cpu = context.placement.driver[..1].to_vec();
     let exchange = std::thread::spawn(move || {

@@ -17,6 +17,7 @@ pub mod interval;
 pub mod interval_log;
 pub mod metrics;
 pub mod outcomes;
+pub mod path;
 pub mod peaks;
 pub mod sizing;
 pub mod strata;

@@ -5,6 +5,7 @@ use crate::record::effective_config::EffectiveConfig;
 use crate::record::fanout::Fanout;
 use crate::record::histogram::Hist;
 use crate::record::interval::Interval;
+use crate::record::path::PathRecord;
 use crate::record::strata::Split;
 use crate::record::usage::Reading;
 use serde::{Deserialize, Serialize};
@@ -173,6 +174,9 @@ pub struct Trial {
     /// How long the target was down when it was ended and restarted; `None` when it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub down_ns: Option<u64>,
+    /// What the path did; nothing where driver and target share the loopback device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathRecord>,
     /// What is decided from the rest.
     #[serde(flatten)]
     pub judged: Judged,

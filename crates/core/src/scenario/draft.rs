@@ -1,5 +1,6 @@
 //! A scenario while its keys are being applied, and the checks that make it one.
 
+use crate::scenario::path::PathDraft;
 use crate::scenario::raw::plain;
 use crate::scenario::shape::{Process, Shape};
 use crate::scenario::{
@@ -85,6 +86,7 @@ pub struct Draft {
     pub fanout: Subscribers,
     pub questions: Questions,
     pub restart_after: Option<Duration>,
+    pub path: PathDraft,
     /// Found by the run when `None`.
     pub blocks: Option<usize>,
     pub precision: Option<f64>,
@@ -127,6 +129,7 @@ impl Draft {
             fanout: Subscribers::default(),
             questions: Questions::default(),
             restart_after: None,
+            path: PathDraft::default(),
             blocks: Some(12),
             precision: None,
             arms: Vec::new(),
@@ -155,6 +158,7 @@ impl Draft {
         self.check_memory()?;
         self.check_quiet()?;
         self.check_wall()?;
+        self.path.check(&self)?;
         let fanout = Subscribers {
             count: self.subscribers.unwrap_or(self.fanout.count),
             acknowledged: self.acknowledged.unwrap_or(self.fanout.acknowledged),
@@ -194,6 +198,7 @@ impl Draft {
             subscribers: fanout,
             questions,
             restart_after: self.restart_after,
+            path: self.path.settings(),
             compare: Compare {
                 arms: self.arms,
                 blocks,
@@ -359,7 +364,8 @@ impl Draft {
             );
             return Err(Wrong::new("faults.restart_after", why).against("load.duration"));
         }
-        match restarts.or_else(|| self.fanout.lives_by_the_wall()) {
+        let path = self.path.given().then_some("path.rtt");
+        match restarts.or_else(|| self.fanout.lives_by_the_wall()).or(path) {
             Some(key) if self.design == DesignChoice::Sliced => {
                 let why = format!(
                     "sliced: {key} needs wall-clock time, which slices interrupt; write auto"
@@ -375,12 +381,16 @@ impl Draft {
         }
     }
 
-    /// What may be unanswered at the same time must fit into memory.
-    fn check_memory(&self) -> Result<(), Wrong> {
-        let bytes = match &self.file {
+    pub(super) fn bytes_of_an_event(&self) -> usize {
+        match &self.file {
             Some(_) => payload::OPEN.len() + payload::ID_DIGITS + self.json.len(),
             None => self.bytes.unwrap_or(DEFAULT_BYTES),
-        };
+        }
+    }
+
+    /// What may be unanswered at the same time must fit into memory.
+    fn check_memory(&self) -> Result<(), Wrong> {
+        let bytes = self.bytes_of_an_event();
         let fit = MOST_OPEN.min(MOST_OPEN_BYTES / bytes);
         let open = self.count.saturating_mul(self.in_flight);
         if open <= fit {

@@ -278,6 +278,49 @@ impl Kind for Size {
     }
 }
 
+/// Bits per second.
+pub struct BitRate;
+
+impl Kind for BitRate {
+    type Value = u64;
+    fn takes(&self) -> String {
+        "bits per second such as \"10 Mbit/s\", at least 1 kbit/s".into()
+    }
+    fn read(&self, raw: &Raw) -> Result<u64, String> {
+        match units::parse_bit_rate(&raw.text()?)? {
+            rate if rate < 1000 => Err(self.refused()),
+            rate => Ok(rate),
+        }
+    }
+    fn written(&self, value: &u64) -> Option<Json> {
+        Some(json!(units::bit_rate(*value)))
+    }
+    fn schema(&self) -> Json {
+        json!({ "type": "string", "pattern": "^0*[1-9][0-9]{0,5} *[kMG]bit/s$" })
+    }
+}
+
+/// Names, separated by spaces or in a list.
+pub struct Names(pub &'static str);
+
+impl Kind for Names {
+    type Value = Vec<String>;
+    fn takes(&self) -> String {
+        format!("names of {}, for example {}", self.0, r#"["nginx"]"#)
+    }
+    fn read(&self, raw: &Raw) -> Result<Vec<String>, String> {
+        let text = raw.text()?;
+        let names = text.split_whitespace().map(|name| Name(64).read(&Raw::Text(name.to_owned())));
+        names.collect::<Result<Vec<_>, _>>().map_err(|_| self.refused())
+    }
+    fn written(&self, value: &Vec<String>) -> Option<Json> {
+        Some(json!(value.join(" ")))
+    }
+    fn schema(&self) -> Json {
+        json!({ "type": ["string", "array"], "items": { "type": "string" }, "pattern": "^ *([A-Za-z0-9_-]{1,64} *)+$" })
+    }
+}
+
 /// A share, at most this many percent.
 pub struct Percent(pub u64);
 

@@ -151,6 +151,12 @@ fn apply_file(draft: &mut Draft, entries: &mut [Entry], axes: &mut Vec<Axis>) ->
         if let Some(key) = entry.path.strip_prefix("sweep.") {
             entry.path = key.to_owned();
             axes.push(axis(entry)?);
+        } else if entry.is_list && keys::named(&entry.path).is_some_and(|key| key.takes_list()) {
+            let words: std::result::Result<Vec<String>, String> =
+                entry.values.iter().map(|(value, _)| value.text()).collect();
+            let words = words
+                .map_err(|why| entry.origin.error(format!("key \"{}\": {why}", entry.path)))?;
+            apply(draft, &entry.path, &Raw::Text(words.join(" ")), &entry.origin)?;
         } else if entry.is_list {
             return Err(entry.origin.error(format!(
                 "key \"{0}\": a list: write one value, or move it to [sweep] as \"{0}\" = […]",

@@ -12,6 +12,7 @@ pub mod keys;
 mod kind;
 mod load;
 mod parse;
+pub mod path;
 mod pattern;
 pub mod payload;
 mod raw;
@@ -23,6 +24,7 @@ pub use content::Content;
 pub use duplex::Questions;
 pub use fanout::{Delivering, Recipients, Subscribers};
 pub use load::{Override, Point, Question, ReadText, Source, load, read, shipped};
+pub use path::PathSettings;
 
 use crate::units::nanos;
 use serde::{Deserialize, Serialize};
@@ -333,6 +335,9 @@ pub struct Scenario {
     /// `[faults]`: each target is ended and restarted this long after the measured window began.
     #[serde(default, with = "optional_nanos", skip_serializing_if = "Option::is_none")]
     pub restart_after: Option<Duration>,
+    /// `[path]`: what lies between driver and target; `None` where they share the loopback device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathSettings>,
     /// `[compare]`
     pub compare: Compare,
     /// `[expect]`
@@ -344,7 +349,8 @@ impl Scenario {
     /// the key that says so.
     pub fn lives_by_the_wall(&self) -> Option<&'static str> {
         let restarts = self.restart_after.map(|_| "faults.restart_after");
-        restarts.or_else(|| self.subscribers.as_ref()?.lives_by_the_wall())
+        let path = self.path.as_ref().map(|_| "path");
+        restarts.or(path).or_else(|| self.subscribers.as_ref()?.lives_by_the_wall())
     }
 }
 

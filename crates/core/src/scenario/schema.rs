@@ -50,6 +50,7 @@ fn about_section(name: &str) -> &'static str {
         "delivery" => "How events are delivered to subscribers",
         "duplex" => "How questions are answered",
         "faults" => "What happens to the targets",
+        "path" => "What lies between the driver and the target",
         "compare" => "How the arms are compared",
         "matters" => "Smaller differences than these do not matter",
         _ => "",

@@ -68,6 +68,8 @@ pub struct SubscribeConfig {
     pub registration: Registration,
     /// The publisher is ended and restarted.
     pub restarts: bool,
+    /// Subscribers are at the end of a path, in a namespace with one address.
+    pub path: bool,
     /// Cap of the TCP segment size.
     pub max_segment: Option<u32>,
     /// Has the kernel date packets also while nobody is connected: starting it takes some milliseconds. `None` where
@@ -211,6 +213,11 @@ pub fn source(number: usize) -> Ipv4Addr {
     Ipv4Addr::from(0x7f00_0101 + (number / CONNECTIONS_PER_SOURCE) as u32)
 }
 
+/// Where the driver listens for what a target connects to it for.
+pub fn listens_at(path: bool) -> Ipv4Addr {
+    if path { pushbench_path::DRIVER } else { Ipv4Addr::LOCALHOST }
+}
+
 /// Below the accept backlog of any server, so that no SYN is dropped and retried a second later.
 const AT_ONCE: usize = 64;
 
@@ -239,6 +246,8 @@ pub struct SubscribersJob {
     pub max_polling_delay: Duration,
     /// The publisher is ended and restarted.
     pub restarts: bool,
+    /// They are at the end of a path.
+    pub path: bool,
     /// The run's token.
     pub token: String,
     /// Who deliveries come from.
@@ -280,6 +289,7 @@ impl SubscribersJob {
             acknowledgement: self.acknowledgement.clone(),
             registration: self.registration.clone(),
             restarts: self.restarts,
+            path: self.path,
             max_segment,
             stamping: arrival::start_stamping().ok(),
             ledger: ledger.clone(),

@@ -36,14 +36,14 @@ pub struct Callback {
 
 impl Callback {
     /// Listens on an address of this machine, and gives its URL.
-    pub fn listen(self, max_segment: Option<u32>) -> io::Result<String> {
+    pub fn listen(self, host: Ipv4Addr, max_segment: Option<u32>) -> io::Result<String> {
         let socket = TcpSocket::new_v4()?;
         // Linux hands these down to every accepted connection.
         socket.set_nodelay(true)?;
         if let Some(bytes) = max_segment {
             socket2::SockRef::from(&socket).set_tcp_mss(bytes)?;
         }
-        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        socket.bind((host, 0).into())?;
         let listener = socket.listen(BACKLOG)?;
         let scheme = if self.tls.is_some() { Scheme::Https } else { Scheme::Http };
         let url = format!("{scheme}://{}{PATH}", listener.local_addr()?);

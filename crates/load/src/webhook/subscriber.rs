@@ -83,7 +83,7 @@ impl Subscriber for WebhookSubscriber {
             Registration::Request { .. } => 0,
         };
         let (listener, addresses) = listen(port, subscribe_config).map_err(Fault::refused)?;
-        if !addresses.own_hosts {
+        if addresses.shared_host == Some(Ipv4Addr::LOCALHOST) {
             subscribe_config
                 .ledger
                 .fault("subscribers share the host 127.0.0.1: SO_BINDTODEVICE is not allowed");
@@ -248,8 +248,10 @@ async fn connect(subscribe_config: &SubscribeConfig) -> Result<Stream<TcpStream>
 /// to the device, it listens on 127.0.0.1 alone: on all addresses it would be open to others.
 fn listen(port: u16, subscribe_config: &SubscribeConfig) -> io::Result<(TcpListener, Addresses)> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
-    let own_hosts = to_loopback(&socket);
-    let ip = if own_hosts { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+    let host = subscribe_config.path.then_some(pushbench_path::DRIVER);
+    let own_hosts = host.is_none() && to_loopback(&socket);
+    let shared_host = (!own_hosts).then(|| host.unwrap_or(Ipv4Addr::LOCALHOST));
+    let ip = shared_host.unwrap_or(Ipv4Addr::UNSPECIFIED);
     // Linux hands these down to every accepted connection.
     let _dated_by_reads_without = arrival::enable(socket.as_fd());
     socket.set_tcp_nodelay(true)?;
@@ -262,7 +264,7 @@ fn listen(port: u16, subscribe_config: &SubscribeConfig) -> io::Result<(TcpListe
     let listener = TcpListener::from_std(socket.into())?;
     let port = listener.local_addr()?.port();
     let scheme = if subscribe_config.listener_tls.is_some() { Scheme::Https } else { Scheme::Http };
-    Ok((listener, Addresses { port, own_hosts, scheme }))
+    Ok((listener, Addresses { port, shared_host, scheme }))
 }
 
 async fn accept(listener: TcpListener, subscribe_config: Rc<SubscribeConfig>) {

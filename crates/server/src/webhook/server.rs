@@ -3,6 +3,7 @@
 use crate::handler::{Checked, Handler, Pause, Refusal, bad};
 use crate::http2;
 use crate::webhook::callback_addresses::CallbackAddresses;
+use crate::webhook::publisher::may_be_called;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -33,7 +34,7 @@ pub async fn serve(
     stream: Stream<TcpStream>,
 ) {
     let is_local =
-        stream.socket().peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
+        stream.socket().peer_addr().is_ok_and(|peer| may_be_called(peer.ip().to_canonical()));
     let over_http2 = handler.options.contains(ArmOption::H2);
     let service = Arc::new(ConnectionService {
         handler,

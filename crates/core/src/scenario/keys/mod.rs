@@ -3,6 +3,7 @@
 
 mod compared;
 mod delivered;
+mod path;
 mod sent;
 
 use crate::scenario::draft::Draft;
@@ -27,6 +28,11 @@ impl Key {
     /// What it takes, in words.
     pub fn takes(&self) -> String {
         self.setting.takes()
+    }
+
+    /// A list of its words is also read outside `[sweep]`.
+    pub fn takes_list(&self) -> bool {
+        self.schema()["type"] == serde_json::json!(["string", "array"])
     }
 
     /// Reads a value into its place, or says what is wrong with it.
@@ -100,7 +106,7 @@ const SOME_LENGTH: Length = Length(Duration::from_nanos(1));
 
 /// Every key, `expect.*` apart.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    [sent::KEYS, delivered::KEYS, compared::KEYS].into_iter().flatten()
+    [sent::KEYS, delivered::KEYS, path::KEYS, compared::KEYS].into_iter().flatten()
 }
 
 /// The key of that path.

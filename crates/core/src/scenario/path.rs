@@ -1,0 +1,234 @@
+//! `[path]`: what lies between the driver and the target.
+
+use crate::scenario::draft::{Draft, Wrong};
+use crate::scenario::{Flow, nanos, optional_nanos};
+use crate::units;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The queue in front of a limited rate, in bytes, where `path.queue` is left out.
+const QUEUE_BYTES: usize = 128 * 1024;
+
+/// Who is behind a NAT: its side opens connections and cannot be reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Nat {
+    /// Nobody.
+    #[default]
+    None,
+    /// Who gets the events.
+    Receiver,
+    /// Who sends them.
+    Sender,
+}
+
+/// What the firewall in front of the receiver does to new connections towards it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Inbound {
+    /// They pass.
+    #[default]
+    Open,
+    /// Their packets are dropped.
+    Drop,
+    /// They are answered with a reset.
+    Reject,
+    /// Connections to port 443 pass, in either direction; others are dropped.
+    #[serde(rename = "only-443")]
+    Only443,
+}
+
+/// What packets meet between the driver and the target. Its trials run in network namespaces of their own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PathSettings {
+    /// Round-trip time: half of it each way.
+    #[serde(with = "nanos")]
+    pub rtt: Duration,
+    /// A packet takes up to this much longer than half the round-trip time.
+    #[serde(with = "nanos")]
+    pub jitter: Duration,
+    /// Share of the packets that are lost, each way.
+    pub loss: f64,
+    /// Mean number of packets lost in a row; 1: losses are independent.
+    pub loss_burst: f64,
+    /// Bits per second each way; `None`: not limited.
+    pub rate: Option<u64>,
+    /// Bytes that may wait for the rate, each way.
+    pub queue: usize,
+    /// Reverse proxies in front of the side that listens, the outermost first.
+    pub via: Vec<String>,
+    /// The forward proxy that the side that connects has to use.
+    pub forward_proxy: Option<String>,
+    /// Who is behind a NAT.
+    pub nat: Nat,
+    /// The firewall in front of the receiver.
+    pub inbound: Inbound,
+    /// A connection that has been idle for longer is forgotten by the firewall, and its packets are dropped.
+    #[serde(with = "optional_nanos")]
+    pub idle_cutoff: Option<Duration>,
+    /// When all packets begin to be lost, after the measured window began.
+    #[serde(with = "nanos")]
+    pub pause_at: Duration,
+    /// For how long; zero: never.
+    #[serde(with = "nanos")]
+    pub pause: Duration,
+    /// When the driver's side gets a new address, after the measured window began: packets of earlier
+    /// connections are dropped.
+    #[serde(with = "optional_nanos")]
+    pub new_address_at: Option<Duration>,
+}
+
+impl Default for PathSettings {
+    fn default() -> PathSettings {
+        PathSettings {
+            rtt: Duration::ZERO,
+            jitter: Duration::ZERO,
+            loss: 0.0,
+            loss_burst: 1.0,
+            rate: None,
+            queue: QUEUE_BYTES,
+            via: Vec::new(),
+            forward_proxy: None,
+            nat: Nat::None,
+            inbound: Inbound::Open,
+            idle_cutoff: None,
+            pause_at: Duration::ZERO,
+            pause: Duration::ZERO,
+            new_address_at: None,
+        }
+    }
+}
+
+impl PathSettings {
+    /// A namespace with a firewall lies between the two sides.
+    pub fn has_middle_box(&self) -> bool {
+        self.nat != Nat::None || self.inbound != Inbound::Open || self.idle_cutoff.is_some()
+    }
+
+    /// The longest time that a packet needs for one way where no queue delays it.
+    pub fn longest_way(&self) -> Duration {
+        self.rtt / 2 + self.jitter
+    }
+}
+
+/// The keys of the table as far as they are given.
+#[derive(Debug, Clone, Default)]
+pub struct PathDraft {
+    pub(super) rtt: Option<Duration>,
+    pub(super) jitter: Option<Duration>,
+    pub(super) loss: Option<f64>,
+    pub(super) loss_burst: Option<f64>,
+    pub(super) rate: Option<Option<u64>>,
+    pub(super) queue: Option<usize>,
+    pub(super) via: Option<Option<Vec<String>>>,
+    pub(super) forward_proxy: Option<Option<String>>,
+    pub(super) nat: Option<Nat>,
+    pub(super) inbound: Option<Inbound>,
+    pub(super) idle_cutoff: Option<Option<Duration>>,
+    pub(super) pause_at: Option<Duration>,
+    pub(super) pause: Option<Duration>,
+    pub(super) new_address_at: Option<Option<Duration>>,
+}
+
+impl PathDraft {
+    /// A key of the table is given.
+    pub fn given(&self) -> bool {
+        self.rtt.is_some()
+            || self.jitter.is_some()
+            || self.loss.is_some()
+            || self.loss_burst.is_some()
+            || self.rate.is_some()
+            || self.queue.is_some()
+            || self.via.is_some()
+            || self.forward_proxy.is_some()
+            || self.nat.is_some()
+            || self.inbound.is_some()
+            || self.idle_cutoff.is_some()
+            || self.pause_at.is_some()
+            || self.pause.is_some()
+            || self.new_address_at.is_some()
+    }
+
+    /// The path; none where no key of the table is given.
+    pub fn settings(&self) -> Option<PathSettings> {
+        let default = PathSettings::default();
+        self.given().then(|| PathSettings {
+            rtt: self.rtt.unwrap_or(default.rtt),
+            jitter: self.jitter.unwrap_or(default.jitter),
+            loss: self.loss.unwrap_or(default.loss),
+            loss_burst: self.loss_burst.unwrap_or(default.loss_burst),
+            rate: self.rate.unwrap_or_default(),
+            queue: self.queue.unwrap_or(default.queue),
+            via: self.via.clone().flatten().unwrap_or_default(),
+            forward_proxy: self.forward_proxy.clone().unwrap_or_default(),
+            nat: self.nat.unwrap_or_default(),
+            inbound: self.inbound.unwrap_or_default(),
+            idle_cutoff: self.idle_cutoff.unwrap_or_default(),
+            pause_at: self.pause_at.unwrap_or_default(),
+            pause: self.pause.unwrap_or_default(),
+            new_address_at: self.new_address_at.unwrap_or_default(),
+        })
+    }
+
+    /// Refuses keys that contradict each other or the load.
+    pub fn check(&self, draft: &Draft) -> Result<(), Wrong> {
+        let Some(path) = self.settings() else { return Ok(()) };
+        let within = |key, at: Duration| {
+            let why = "the measured window is over by then: write less than load.duration";
+            Err(Wrong::new(key, format!("{}: {why}", text(at))).against("load.duration"))
+        };
+        if path.loss_burst > 1.0 && path.loss == 0.0 {
+            let why = "it is the length of bursts of losses, and nothing is lost: write path.loss, or leave it out";
+            return Err(Wrong::new("path.loss_burst", why).against("path.loss"));
+        }
+        if self.queue.is_some() && path.rate.is_none() {
+            let why = "it waits for a limited rate: write path.rate, or leave it out";
+            return Err(Wrong::new("path.queue", why).against("path.rate"));
+        }
+        if self.pause_at.is_some() && path.pause.is_zero() {
+            let why = "the path pauses for no time: write path.pause, or leave it out";
+            return Err(Wrong::new("path.pause_at", why).against("path.pause"));
+        }
+        if !path.pause.is_zero() && path.pause_at >= draft.duration {
+            return within("path.pause_at", path.pause_at);
+        }
+        if let Some(at) = path.new_address_at.filter(|at| *at >= draft.duration) {
+            return within("path.new_address_at", at);
+        }
+        if path.rtt >= draft.timeout {
+            let why = format!(
+                "{}: an event times out before its answer can be there: write less than load.timeout",
+                text(path.rtt)
+            );
+            return Err(Wrong::new("path.rtt", why).against("load.timeout"));
+        }
+        self.check_rate(&path, draft)
+    }
+
+    /// The events alone must fit into the rate; what a transport adds is not known here.
+    fn check_rate(&self, path: &PathSettings, draft: &Draft) -> Result<(), Wrong> {
+        let (Some(rate), Some(events)) = (path.rate, draft.rate) else { return Ok(()) };
+        let copies = match draft.flow {
+            Flow::Fanout | Flow::Idle => draft.subscribers.unwrap_or(draft.fanout.count).max(1),
+            Flow::Ingest | Flow::Duplex => 1,
+        };
+        let bytes = draft.bytes_of_an_event();
+        let needed = events * (copies * bytes * 8) as f64;
+        if needed <= rate as f64 {
+            return Ok(());
+        }
+        let most = rate as f64 / (copies * bytes * 8) as f64;
+        let why = format!(
+            "{}: {events} events/s of {bytes} bytes{} need {} without any header: write more, or a load.rate below {}",
+            units::bit_rate(rate),
+            if copies > 1 { format!(" for {copies} subscribers") } else { String::new() },
+            units::bit_rate(needed.ceil() as u64),
+            most.floor().max(1.0),
+        );
+        Err(Wrong::new("path.rate", why).against("load.rate"))
+    }
+}
+
+fn text(length: Duration) -> String {
+    units::nanos_text(length.as_nanos() as f64)
+}

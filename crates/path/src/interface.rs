@@ -1,0 +1,97 @@
+//! Network devices of the calling thread's namespace.
+
+use crate::namespace::sysctl;
+use libc::{c_char, c_int, c_short, c_ulong, ifreq};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::unix::fs::OpenOptionsExt as _;
+
+/// The name of the device in every namespace.
+const NAME: &str = "path";
+/// Bytes of the largest packet: Ethernet's.
+pub const MTU: usize = 1500;
+
+/// A TUN device: what the namespace sends there can be read from it, one IP packet a read, and what is written to it
+/// arrives there.
+pub struct Tun(pub File);
+
+impl Tun {
+    /// Makes one with this address, in a network of this prefix length, and turns it on.
+    ///
+    /// # Errors
+    /// There is no /dev/net/tun, or it may not be used.
+    pub fn open(address: Ipv4Addr, prefix: u32) -> io::Result<Tun> {
+        let tun = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open("/dev/net/tun")?;
+        let mut request = named(NAME);
+        request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as c_short;
+        control(tun.as_raw_fd(), libc::TUNSETIFF as c_ulong, &mut request)?;
+        let socket = control_socket()?;
+        let set = |command, change: &dyn Fn(&mut ifreq)| {
+            let mut request = named(NAME);
+            change(&mut request);
+            control(socket.as_raw_fd(), command, &mut request)
+        };
+        let mask = Ipv4Addr::from(u32::MAX << (32 - prefix));
+        set(libc::SIOCSIFADDR, &|request| request.ifr_ifru.ifru_addr = internet(address))?;
+        set(libc::SIOCSIFNETMASK, &|request| request.ifr_ifru.ifru_netmask = internet(mask))?;
+        set(libc::SIOCSIFMTU, &|request| request.ifr_ifru.ifru_mtu = MTU as c_int)?;
+        // Its queue towards the router is as long as that of an Ethernet device.
+        set(libc::SIOCSIFTXQLEN, &|request| request.ifr_ifru.ifru_metric = 1000)?;
+        up(NAME)?;
+        // What the router has rewritten is for 127.0.0.1.
+        sysctl(&format!("net/ipv4/conf/{NAME}/route_localnet"), "1")?;
+        Ok(Tun(tun))
+    }
+}
+
+/// Turns a device on.
+///
+/// # Errors
+/// There is none of that name, or the caller may not.
+pub fn up(name: &str) -> io::Result<()> {
+    let socket = control_socket()?;
+    let mut request = named(name);
+    control(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &mut request)?;
+    // SAFETY: the kernel has just filled in the flags.
+    let flags = unsafe { request.ifr_ifru.ifru_flags };
+    request.ifr_ifru.ifru_flags = flags | (libc::IFF_UP | libc::IFF_RUNNING) as c_short;
+    control(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &mut request)
+}
+
+fn control_socket() -> io::Result<std::net::UdpSocket> {
+    std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
+}
+
+fn named(name: &str) -> ifreq {
+    // SAFETY: it is made of integers and arrays of them, for which zero is a value.
+    let mut request: ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from as c_char;
+    }
+    request
+}
+
+fn internet(address: Ipv4Addr) -> libc::sockaddr {
+    let internet = libc::sockaddr_in {
+        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_port: 0,
+        sin_addr: libc::in_addr { s_addr: u32::from(address).to_be() },
+        sin_zero: [0; 8],
+    };
+    // SAFETY: both have 16 bytes, and the kernel reads the one as the other.
+    unsafe { std::mem::transmute(internet) }
+}
+
+fn control(descriptor: RawFd, command: c_ulong, request: &mut ifreq) -> io::Result<()> {
+    // SAFETY: the descriptor is open, and the kernel reads and writes an `ifreq` at that address during the call.
+    match unsafe { libc::ioctl(descriptor, command, std::ptr::from_mut(request)) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

@@ -1,0 +1,104 @@
+//! What lies between driver and target: each is in a network namespace of its own, and a router moves IP packets
+//! between them. Namespaces are anonymous, held by descriptors: they vanish with this process, however it ends.
+
+#![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
+
+mod interface;
+pub mod namespace;
+mod router;
+pub mod user_namespace;
+
+use crate::interface::Tun;
+use crate::namespace::Namespace;
+use crate::router::{Host, Router, Side};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::path::PathRecord;
+use pushbench_core::scenario::PathSettings;
+use pushbench_wire::endpoint::Resolved;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// The driver's address.
+pub const DRIVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+/// What listens on 127.0.0.1 in the target's namespace is reached here: the router rewrites the address.
+const TARGET_LISTENS: Ipv4Addr = Ipv4Addr::new(10, 128, 0, 1);
+/// The target's address where it opens a connection.
+const TARGET: Ipv4Addr = Ipv4Addr::new(10, 128, 0, 2);
+
+/// The path of one trial. Dropping it ends the router.
+pub struct Path {
+    ends: Ends,
+    router: Router,
+}
+
+/// The two ends of a path, as the driver's threads use them.
+#[derive(Debug, Clone)]
+pub struct Ends {
+    /// The driver's: its connections for events and its subscribers.
+    pub driver: Namespace,
+    /// The target's.
+    pub target: Namespace,
+}
+
+impl Path {
+    /// Makes namespaces and starts the router on these CPUs.
+    ///
+    /// # Errors
+    /// Namespaces or TUN devices are not allowed here: the message says which, and what to do.
+    pub fn open(settings: &PathSettings, seed: u64, cpus: &[usize]) -> Result<Path> {
+        let (driver, target) = (Namespace::new()?, Namespace::new()?);
+        let near = device(&driver, DRIVER)?;
+        let far = device(&target, TARGET)?;
+        let hosts = vec![
+            Host { tun: near, side: Side::Near, addresses: vec![DRIVER], loopback: None },
+            Host {
+                tun: far,
+                side: Side::Far,
+                addresses: vec![TARGET, TARGET_LISTENS],
+                loopback: Some(TARGET_LISTENS),
+            },
+        ];
+        let router = Router::start(hosts, settings, seed, cpus)
+            .map_err(|e| Error::harness(format!("cannot start the router of the path: {e}")))?;
+        Ok(Path { ends: Ends { driver, target }, router })
+    }
+
+    /// Its two ends.
+    pub fn ends(&self) -> &Ends {
+        &self.ends
+    }
+
+    /// Where the driver connects to reach an address of the target.
+    pub fn resolve(&self, address: &Resolved) -> Resolved {
+        let socket = SocketAddr::from((TARGET_LISTENS, address.socket.port()));
+        Resolved { socket, ..address.clone() }
+    }
+
+    /// The measured window begins at this instant.
+    pub fn measure_from(&self, instant: u64) {
+        self.router.measure_from(instant);
+    }
+
+    /// Ends the router; what it did.
+    pub fn finish(self) -> PathRecord {
+        self.router.finish()
+    }
+}
+
+/// The device of a namespace that leads to the router.
+fn device(namespace: &Namespace, address: Ipv4Addr) -> Result<Tun> {
+    let open = || -> io::Result<Tun> {
+        let _inside = namespace.enter()?;
+        Tun::open(address, 8)
+    };
+    open().map_err(|e| {
+        let remedy = match e.kind() {
+            io::ErrorKind::NotFound => "the kernel module tun is missing: run `modprobe tun` as root",
+            io::ErrorKind::PermissionDenied => {
+                "/dev/net/tun may be opened by root only: run as root, or `chmod 0666 /dev/net/tun` as root"
+            }
+            _ => "run as root, or in a container with CAP_NET_ADMIN and /dev/net/tun",
+        };
+        Error::harness(format!("[path] needs a TUN device, and there is none: {e}; {remedy}"))
+    })
+}
