@@ -15,6 +15,7 @@ pub(super) fn check(request: &Request) -> Result<()> {
     let limit = pushbench_host::descriptors::raise_descriptors();
     for point in &request.question.points {
         check_restart(request, &point.scenario)?;
+        check_path(request, &point.scenario)?;
         check_publishers(request, &point.scenario)?;
         check_stuck(request, &point.scenario)?;
         if point.scenario.subscribers.is_some() {
@@ -45,6 +46,21 @@ fn check_restart(request: &Request, scenario: &Scenario) -> Result<()> {
             arm.label
         ))),
         _ => Ok(()),
+    }
+}
+
+/// Only what we start can be put at the end of a path.
+fn check_path(request: &Request, scenario: &Scenario) -> Result<()> {
+    if scenario.path.is_none() {
+        return Ok(());
+    }
+    match request.arms.iter().find(|arm| arm.manifest.command.is_none()) {
+        Some(arm) => Err(Error::usage(format!(
+            "--arm {}: [path] starts the target in a network namespace, but this one was not started by pushbench: \
+             give it a command, or leave [path] out",
+            arm.label
+        ))),
+        None => Ok(()),
     }
 }
 

@@ -41,8 +41,6 @@ impl Tun {
         set(libc::SIOCSIFADDR, &|request| request.ifr_ifru.ifru_addr = internet(address))?;
         set(libc::SIOCSIFNETMASK, &|request| request.ifr_ifru.ifru_netmask = internet(mask))?;
         set(libc::SIOCSIFMTU, &|request| request.ifr_ifru.ifru_mtu = MTU as c_int)?;
-        // Its queue towards the router is as long as that of an Ethernet device.
-        set(libc::SIOCSIFTXQLEN, &|request| request.ifr_ifru.ifru_metric = 1000)?;
         up(NAME)?;
         // What the router has rewritten is for 127.0.0.1.
         sysctl(&format!("net/ipv4/conf/{NAME}/route_localnet"), "1")?;

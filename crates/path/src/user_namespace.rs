@@ -1,5 +1,6 @@
 //! A path without root: the program executes itself again in a user namespace, in which it may make network namespaces.
 
+use crate::interface;
 use pushbench_core::error::{Error, Result};
 use rustix::process::{getgid, getuid};
 use rustix::thread::UnshareFlags;
@@ -58,12 +59,14 @@ pub fn enter_if_requested() -> Result<Vec<OsString>> {
     Ok(args().collect())
 }
 
-/// One user is mapped: the caller, who is root inside.
+/// One user is mapped: the caller, who is root inside. Only a network namespace that belongs to it can be entered
+/// again after another one, so it has one of its own from the beginning.
 fn enter() -> io::Result<()> {
     let (user, group) = (getuid().as_raw(), getgid().as_raw());
     // SAFETY: no other thread runs yet; descriptors stay shared.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER) }?;
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER | UnshareFlags::NEWNET) }?;
     std::fs::write("/proc/self/setgroups", "deny")?;
     std::fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
-    std::fs::write("/proc/self/gid_map", format!("0 {group} 1"))
+    std::fs::write("/proc/self/gid_map", format!("0 {group} 1"))?;
+    interface::up("lo")
 }
