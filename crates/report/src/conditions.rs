@@ -3,7 +3,7 @@
 use pushbench_analysis::compare::{ArmFigures, Design, Point, Report, cpu_measured};
 use pushbench_core::cpu_list::Cpus;
 use pushbench_core::record::findings::Known;
-use pushbench_core::scenario::Arrivals;
+use pushbench_core::scenario::{Arrivals, PathSettings};
 use pushbench_core::units;
 use std::collections::BTreeSet;
 
@@ -57,7 +57,10 @@ pub(crate) fn place(point: &Point) -> String {
     // Ordinary scheduling is what everybody expects.
     let scheduling = d.scheduling.as_ref().filter(|how| *how != "ordinary");
     let scheduling = scheduling.map_or(String::new(), |how| format!(" · at {how}"));
-    let hosts = d.hosts.join(" and ");
+    let hosts = match &d.path {
+        Some(path) => format!("path: {}", path.words()),
+        None => d.hosts.join(" and "),
+    };
     format!("{hosts}, {tls} · driver on CPU {driver}, target on CPU {target}{scheduling}")
 }
 
@@ -145,16 +148,23 @@ pub(crate) fn not_tested(report: &Report) -> Vec<&'static str> {
     let all = |is: fn(&Design) -> bool| report.points.iter().all(|p| is(&p.design));
     let stays =
         |d: &Design| d.subscribers.as_ref().is_none_or(|s| s.stay.is_none() && s.backoff.is_none());
+    let path = report.points.iter().any(|p| p.design.path.is_some());
     let fans_out = |d: &Design| d.subscribers.is_some();
     let listed = [
         ("TLS", all(|d| d.tls() == Some(false))),
-        ("network delay", all(|d| !d.is_remote())),
-        ("proxies", all(|d| !d.is_remote())),
+        ("network delay", all(|d| !d.is_remote() && !crosses(d, |p| !p.rtt.is_zero()))),
+        ("packet loss", path && all(|d| !crosses(d, |p| p.loss > 0.0))),
+        ("proxies", all(|d| !d.is_remote() && !crosses(d, PathSettings::has_proxies))),
         ("retries", true),
         ("fan-out", all(|d| d.subscribers.is_none())),
         ("subscribers that come and go", all(fans_out) && all(stays)),
     ];
     listed.into_iter().filter(|(_, untested)| *untested).map(|(what, _)| what).collect()
+}
+
+/// Events cross a path of which this holds.
+fn crosses(design: &Design, what: fn(&PathSettings) -> bool) -> bool {
+    design.path.as_ref().is_some_and(what)
 }
 
 #[cfg(test)]

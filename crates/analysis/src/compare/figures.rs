@@ -43,6 +43,7 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
         content: s.content,
         subscribers: s.subscribers.clone(),
         questions: s.questions.clone(),
+        path: s.path.clone(),
         hosts: hosts.into_iter().cloned().collect(),
         schemes: schemes.into_iter().cloned().collect(),
         scheduling: run.environment.get(SCHEDULING).cloned(),

@@ -4,7 +4,7 @@ use crate::compare::{
     ArmFigures, FEWEST_BLOCKS, LayerCost, Note, OpeningCost, expect, parity, trust,
 };
 use pushbench_core::record::sizing::Sizing;
-use pushbench_core::scenario::{Content, Flow, Questions, Setting, Subscribers};
+use pushbench_core::scenario::{Content, Flow, PathSettings, Questions, Setting, Subscribers};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
@@ -90,6 +90,9 @@ pub struct Design {
     /// How questions were answered; left out in other flows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub questions: Option<Questions>,
+    /// What lay between driver and target; left out where that was the loopback device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathSettings>,
     /// The hosts that events went to, `loopback` for the driver's own machine.
     pub hosts: Vec<String>,
     /// The schemes of the arms' URLs; empty in runs of older versions, which had no TLS.

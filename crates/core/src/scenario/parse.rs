@@ -20,7 +20,7 @@ pub struct Entry {
 }
 
 /// Sections a scenario may have; a table elsewhere is an unknown key.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "load",
     "connections",
     "payload",
@@ -30,6 +30,7 @@ const SECTIONS: [&str; 13] = [
     "delivery",
     "duplex",
     "faults",
+    "path",
     "compare",
     "compare.matters",
     "expect",

@@ -50,7 +50,7 @@ pub struct PathSettings {
     /// Share of the packets that are lost, each way.
     pub loss: f64,
     /// Mean number of packets lost in a row; 1: losses are independent.
-    pub loss_burst: f64,
+    pub loss_burst: usize,
     /// Bits per second each way; `None`: not limited.
     pub rate: Option<u64>,
     /// Bytes that may wait for the rate, each way.
@@ -84,7 +84,7 @@ impl Default for PathSettings {
             rtt: Duration::ZERO,
             jitter: Duration::ZERO,
             loss: 0.0,
-            loss_burst: 1.0,
+            loss_burst: 1,
             rate: None,
             queue: QUEUE_BYTES,
             via: Vec::new(),
@@ -105,6 +105,43 @@ impl PathSettings {
         self.nat != Nat::None || self.inbound != Inbound::Open || self.idle_cutoff.is_some()
     }
 
+    /// Proxies lie on it.
+    pub fn has_proxies(&self) -> bool {
+        !self.via.is_empty() || self.forward_proxy.is_some()
+    }
+
+    /// In words: `round trip 40 ms, 1 % loss, through nginx`.
+    pub fn words(&self) -> String {
+        let time = |length: Duration| units::nanos_text(length.as_nanos() as f64);
+        let mut words = vec![format!("round trip {}", time(self.rtt))];
+        let mut add = |word: Option<String>| words.extend(word);
+        add((!self.jitter.is_zero()).then(|| format!("jitter {}", time(self.jitter))));
+        let burst = (self.loss_burst > 1).then(|| format!(" in bursts of {}", self.loss_burst));
+        let loss = format!("{} % loss{}", self.loss * 100.0, burst.unwrap_or_default());
+        add((self.loss > 0.0).then_some(loss));
+        add(self.rate.map(units::bit_rate));
+        add((!self.via.is_empty()).then(|| format!("through {}", self.via.join(" and "))));
+        add(self.forward_proxy.as_ref().map(|name| format!("forward proxy {name}")));
+        add(match self.nat {
+            Nat::None => None,
+            Nat::Receiver => Some("receiver behind NAT".to_owned()),
+            Nat::Sender => Some("sender behind NAT".to_owned()),
+        });
+        add(match self.inbound {
+            Inbound::Open => None,
+            Inbound::Drop => Some("inbound connections dropped".to_owned()),
+            Inbound::Reject => Some("inbound connections rejected".to_owned()),
+            Inbound::Only443 => Some("only port 443".to_owned()),
+        });
+        add(self
+            .idle_cutoff
+            .map(|after| format!("idle connections forgotten after {}", time(after))));
+        let pause = format!("pause of {} after {}", time(self.pause), time(self.pause_at));
+        add((!self.pause.is_zero()).then_some(pause));
+        add(self.new_address_at.map(|at| format!("new address after {}", time(at))));
+        words.join(", ")
+    }
+
     /// The longest time that a packet needs for one way where no queue delays it.
     pub fn longest_way(&self) -> Duration {
         self.rtt / 2 + self.jitter
@@ -117,7 +154,7 @@ pub struct PathDraft {
     pub(super) rtt: Option<Duration>,
     pub(super) jitter: Option<Duration>,
     pub(super) loss: Option<f64>,
-    pub(super) loss_burst: Option<f64>,
+    pub(super) loss_burst: Option<usize>,
     pub(super) rate: Option<Option<u64>>,
     pub(super) queue: Option<usize>,
     pub(super) via: Option<Option<Vec<String>>>,
@@ -177,7 +214,7 @@ impl PathDraft {
             let why = "the measured window is over by then: write less than load.duration";
             Err(Wrong::new(key, format!("{}: {why}", text(at))).against("load.duration"))
         };
-        if path.loss_burst > 1.0 && path.loss == 0.0 {
+        if path.loss_burst > 1 && path.loss == 0.0 {
             let why = "it is the length of bursts of losses, and nothing is lost: write path.loss, or leave it out";
             return Err(Wrong::new("path.loss_burst", why).against("path.loss"));
         }

@@ -2,7 +2,7 @@
 
 use crate::scenario::keys::{ANY_LENGTH, Field, Key, SOME_LENGTH, key};
 use crate::scenario::kind::{
-    BitRate, Length, Name, Names, Number, OneOf, Optional, Or, Percent, Size,
+    BitRate, Length, Name, Names, OneOf, Optional, Or, Percent, Size, Whole,
 };
 use crate::scenario::path::{Inbound, Nat};
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(super) static KEYS: &[Key] = &[
     key!(
         swept "path.loss_burst",
         "mean number of packets lost in a row (Gilbert-Elliott); 1: losses are independent",
-        Optional(Number { unit: "packets, at least 1", zero: false, most: 1000.0 }),
+        Optional(Whole(1, 1000)),
         |d| &mut d.path.loss_burst
     ),
     key!(
