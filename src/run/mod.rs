@@ -17,6 +17,7 @@ use pushbench_core::error::{Error, Result};
 use pushbench_core::event::{Matched, Template};
 use pushbench_core::plan;
 use pushbench_core::record::findings::Findings;
+use pushbench_core::record::path::Calibration;
 use pushbench_core::record::run::{ArmHeader, PointHeader, RunHeader, SCHEMA};
 use pushbench_core::record::sizing::{MOST_BLOCKS, PILOT_BLOCKS, Sizing};
 use pushbench_core::scenario::{Blocks, Question, Scenario};
@@ -139,6 +140,12 @@ impl RunRecords<'_> {
         self.header.points[point].sizing = Some(sizing);
         self.store.write_header(self.header)
     }
+
+    /// Writes down how the path of a point was calibrated.
+    fn calibrated(&mut self, point: usize, calibration: Calibration) -> Result<()> {
+        self.header.points[point].calibration = Some(calibration);
+        self.store.write_header(self.header)
+    }
 }
 
 /// Connections per subscriber in the arm that needs most.
@@ -202,6 +209,7 @@ fn header(request: &Request) -> RunHeader {
         scenario: p.scenario.clone(),
         arms: request.arms.iter().map(|a| arm_header(a, &p.scenario)).collect(),
         sizing: None,
+        calibration: None,
     });
     let placement = &request.placement;
     RunHeader {

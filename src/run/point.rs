@@ -15,7 +15,9 @@ use pushbench_core::plan;
 use pushbench_core::plan::{Block, Slices};
 use pushbench_core::record::account::OTHER_FAULTS;
 use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
-use pushbench_core::scenario::{Arrivals, DesignChoice, Flow, Load, Recipients, Scenario, split};
+use pushbench_core::scenario::{
+    Arrivals, DesignChoice, Flow, Load, PathSettings, Recipients, Scenario, split,
+};
 use pushbench_core::transport::Transport;
 use pushbench_core::units::nanos_text;
 use pushbench_host::descriptors::raise_descriptors;
@@ -23,6 +25,7 @@ use pushbench_host::results_store::Store;
 use pushbench_load::block;
 use pushbench_load::limits::Machine;
 use pushbench_load::trial_group::{ExecutionContext, FinishedTrial, TrialArm, TrialGroup};
+use pushbench_path::calibration::calibrate;
 use pushbench_sut::manifest::BuiltinOptions;
 use pushbench_wire::fault::BROKEN;
 use std::sync::Arc;
@@ -60,7 +63,15 @@ pub fn run(
     records: &mut RunRecords<'_>,
     progress: &mut dyn Progress,
 ) -> Result<()> {
-    let builder = GroupBuilder { request, index, scenario, template: Template::of(scenario) };
+    let mut path = scenario.path.clone();
+    if let Some(path) = &mut path {
+        progress.stage("round trip of the path");
+        let calibration = calibrate(path, context.placement)?;
+        progress.say(&calibration.sentence());
+        records.calibrated(index, calibration)?;
+        path.rtt -= Duration::from_nanos(calibration.bias_ns);
+    }
+    let builder = GroupBuilder { request, index, scenario, path, template: Template::of(scenario) };
     let mut pilots = Vec::new();
     // An idle flow has nothing that a pilot could find out.
     let piloted = if scenario.flow == Flow::Idle { 0 } else { request.arms.len() };
@@ -305,6 +316,8 @@ struct GroupBuilder<'a> {
     request: &'a Request,
     index: usize,
     scenario: &'a Scenario,
+    /// With delays that are shorter by what the path takes itself.
+    path: Option<PathSettings>,
     template: Template,
 }
 
@@ -381,7 +394,7 @@ impl GroupBuilder<'_> {
             design: TrialDesign::Sequential,
             freeze: None,
             idle: self.scenario.flow == Flow::Idle,
-            path: self.scenario.path.clone(),
+            path: self.path.clone(),
             restart_after: self.scenario.restart_after.map(|after| after.as_nanos() as u64),
         }
     }

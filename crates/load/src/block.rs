@@ -157,7 +157,8 @@ impl BlockRun {
         };
         let hiccups = Hiccups::start(span, move || cpus::pin(&first))
             .map_err(|e| Error::harness(format!("cannot start the hiccup meter: {e}")))?;
-        self.path.iter().for_each(|path| path.measure_from(origin + from));
+        let end = origin + group.slices.wall_length();
+        self.path.iter().for_each(|path| path.measure(origin + from, end));
         self.origin.store(origin, Ordering::Release);
 
         let mut actions = ScheduledActions::new(origin, from, fanout::quiet_end(group), group);

@@ -3,10 +3,11 @@
 use crate::namespace::sysctl;
 use libc::{c_char, c_int, c_short, c_ulong, ifreq};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _, Seek as _};
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::Arc;
 
 /// The name of the device in every namespace.
 const NAME: &str = "path";
@@ -15,7 +16,26 @@ pub const MTU: usize = 1500;
 
 /// A TUN device: what the namespace sends there can be read from it, one IP packet a read, and what is written to it
 /// arrives there.
-pub struct Tun(pub File);
+pub struct Tun {
+    /// The device.
+    pub file: Arc<File>,
+    /// Tables of its namespace, which a descriptor keeps.
+    devices: File,
+    protocols: File,
+    /// How its namespace controls the congestion of TCP connections.
+    pub congestion_control: String,
+}
+
+/// What the kernel of a namespace counted.
+#[derive(Debug, Clone, Copy)]
+pub struct KernelCounts {
+    /// Packets read from its device.
+    pub read: u64,
+    /// Packets that were dropped because nobody read them from its device.
+    pub dropped: u64,
+    /// TCP segments sent again.
+    pub retransmitted: u64,
+}
 
 impl Tun {
     /// Makes one with this address, in a network of this prefix length, and turns it on.
@@ -41,10 +61,52 @@ impl Tun {
         set(libc::SIOCSIFADDR, &|request| request.ifr_ifru.ifru_addr = internet(address))?;
         set(libc::SIOCSIFNETMASK, &|request| request.ifr_ifru.ifru_netmask = internet(mask))?;
         set(libc::SIOCSIFMTU, &|request| request.ifr_ifru.ifru_mtu = MTU as c_int)?;
+        // A thousand connections may send their first ten segments at once. Only the machine's own root may set it.
+        let _500_without =
+            set(libc::SIOCSIFTXQLEN, &|request| request.ifr_ifru.ifru_metric = 10_000);
         up(NAME)?;
         // What the router has rewritten is for 127.0.0.1.
         sysctl(&format!("net/ipv4/conf/{NAME}/route_localnet"), "1")?;
-        Ok(Tun(tun))
+        let devices = File::open("/proc/thread-self/net/dev")?;
+        let protocols = File::open("/proc/thread-self/net/snmp")?;
+        let control = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control");
+        let congestion_control = control.unwrap_or_default().trim().to_owned();
+        Ok(Tun { file: Arc::new(tun), devices, protocols, congestion_control })
+    }
+
+    /// A device that takes everything and sends nothing.
+    #[cfg(test)]
+    pub fn null() -> Tun {
+        let open = || OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
+        let congestion_control = String::new();
+        Tun { file: Arc::new(open()), devices: open(), protocols: open(), congestion_control }
+    }
+
+    /// What the kernel of its namespace counted until now.
+    pub fn counts(&self) -> KernelCounts {
+        let [devices, protocols] = [&self.devices, &self.protocols].map(|table| {
+            let mut text = String::new();
+            let mut table = table;
+            let _nothing_without = table.rewind().and_then(|()| table.read_to_string(&mut text));
+            text
+        });
+        let sent = |column| {
+            let line =
+                devices.lines().find_map(|line| line.trim().strip_prefix(&format!("{NAME}:")));
+            let word = line.and_then(|line| line.split_whitespace().nth(column));
+            word.and_then(|word| word.parse().ok()).unwrap_or(0)
+        };
+        // A line of names, and one of values.
+        let mut tcp = protocols.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+        let (names, values) = (tcp.next().unwrap_or_default(), tcp.next().unwrap_or_default());
+        let mut tcp = names.split(' ').zip(values.split(' '));
+        let retransmitted = tcp.find(|(name, _)| *name == "RetransSegs");
+        KernelCounts {
+            // After eight columns of what was received: bytes, packets, errors, drops.
+            read: sent(9),
+            dropped: sent(11),
+            retransmitted: retransmitted.and_then(|(_, value)| value.parse().ok()).unwrap_or(0),
+        }
     }
 }
 

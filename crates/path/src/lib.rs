@@ -3,8 +3,11 @@
 
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
+pub mod calibration;
 mod interface;
+mod link;
 pub mod namespace;
+mod packet;
 mod router;
 pub mod user_namespace;
 
@@ -74,9 +77,9 @@ impl Path {
         Resolved { socket, ..address.clone() }
     }
 
-    /// The measured window begins at this instant.
-    pub fn measure_from(&self, instant: u64) {
-        self.router.measure_from(instant);
+    /// The measured window is between these instants. Pauses and the new address count from its begin.
+    pub fn measure(&self, from: u64, until: u64) {
+        self.router.measure(from, until);
     }
 
     /// Ends the router; what it did.

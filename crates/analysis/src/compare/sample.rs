@@ -104,6 +104,7 @@ fn header(blocks: usize) -> RunHeader {
             scenario,
             arms: vec![arm("webhook", "HTTP/1.1"), arm("websocket", "WebSocket frames")],
             sizing: None,
+            calibration: None,
         }],
         findings: Vec::new(),
         placement: BTreeMap::from([("driver".to_owned(), vec![1]), ("target".to_owned(), vec![0])]),
@@ -217,6 +218,7 @@ pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
         }),
         fanout: None,
         down_ns: None,
+        path: None,
         judged: Judged::default(),
     }
 }

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::record::ease::Ease;
 use crate::record::findings::Findings;
 use crate::record::interval_log::Logged;
+use crate::record::path::Calibration;
 use crate::record::records::Records;
 use crate::record::sizing::{PILOT_BLOCKS, Sizing};
 use crate::record::trial::Trial;
@@ -85,6 +86,9 @@ pub struct PointHeader {
     /// the first blocks have shown it.
     #[serde(default)]
     pub sizing: Option<Sizing>,
+    /// The round trip of its path; `None` without a path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
 }
 
 impl PointHeader {

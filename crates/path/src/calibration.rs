@@ -1,0 +1,110 @@
+//! How long a round trip of the path really takes.
+
+use crate::{Path, TARGET_LISTENS};
+use pushbench_core::error::{Error, Result};
+use pushbench_core::record::histogram::Hist;
+use pushbench_core::record::path::Calibration;
+use pushbench_core::scenario::PathSettings;
+use pushbench_host::clock;
+use pushbench_host::cpus::{self, Placement};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+/// Time for one series of round trips …
+const SERIES: Duration = Duration::from_millis(600);
+/// … but so many at least, and at most.
+const ROUND_TRIPS: [u128; 2] = [5, 100];
+/// An echo is lost after this and its round trip.
+const LOST: Duration = Duration::from_secs(2);
+
+/// Measures the round trip of the bare link, without any delay, and with the one asked for; finds by how much the
+/// delays have to be shorter, and measures again. Takes two seconds at most where a round trip takes 150 ms.
+///
+/// # Errors
+/// There can be no path here, or nothing gets through.
+pub fn calibrate(settings: &PathSettings, placement: &Placement) -> Result<Calibration> {
+    let at = |hist: &Hist, q| hist.quantile(q).unwrap_or(0);
+    let bare = round_trips(Duration::ZERO, placement)?;
+    let (bias, with) = match settings.rtt {
+        Duration::ZERO => (Duration::ZERO, bare.clone()),
+        asked => {
+            let takes = Duration::from_nanos(at(&round_trips(asked, placement)?, 0.5));
+            let bias = takes.saturating_sub(asked).min(asked);
+            (bias, round_trips(asked - bias, placement)?)
+        }
+    };
+    Ok(Calibration {
+        asked_ns: settings.rtt.as_nanos() as u64,
+        bare_ns: at(&bare, 0.5),
+        bias_ns: bias.as_nanos() as u64,
+        p50_ns: at(&with, 0.5),
+        p99_ns: at(&with, 0.99),
+    })
+}
+
+/// Round trips of single datagrams over a path with these delays and no other traffic, ns.
+fn round_trips(rtt: Duration, placement: &Placement) -> Result<Hist> {
+    let path = PathSettings { rtt, ..PathSettings::default() };
+    let path = Path::open(&path, 0, &placement.driver)?;
+    let [least, most] = ROUND_TRIPS;
+    let count = (SERIES.as_nanos() / rtt.as_nanos().max(1)).clamp(least, most) as usize;
+    let ends = path.ends();
+    let measure = || -> io::Result<Hist> {
+        let there = {
+            let _inside = ends.target.enter()?;
+            UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?
+        };
+        let here = {
+            let _inside = ends.driver.enter()?;
+            UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?
+        };
+        for socket in [&here, &there] {
+            socket.set_read_timeout(Some(rtt + LOST))?;
+        }
+        here.connect(SocketAddr::from((TARGET_LISTENS, there.local_addr()?.port())))?;
+        std::thread::scope(|scope| {
+            let echo = scope.spawn(|| {
+                cpus::pin(&placement.target);
+                echo(&there, count + 1)
+            });
+            let series = scope.spawn(|| {
+                cpus::pin(&placement.driver);
+                send(&here, count)
+            });
+            let panicked = |_| io::Error::other("its thread panicked");
+            let hist = series.join().map_err(panicked)?;
+            echo.join().map_err(panicked)??;
+            hist
+        })
+    };
+    measure().map_err(|e| {
+        Error::harness(format!(
+            "the round trip of the path cannot be measured: {e}: please report it"
+        ))
+    })
+}
+
+fn echo(socket: &UdpSocket, count: usize) -> io::Result<()> {
+    let mut datagram = [0; 64];
+    for _ in 0..count {
+        let (length, from) = socket.recv_from(&mut datagram)?;
+        socket.send_to(&datagram[..length], from)?;
+    }
+    Ok(())
+}
+
+/// The first round trip warms up.
+fn send(socket: &UdpSocket, count: usize) -> io::Result<Hist> {
+    let mut hist = Hist::new();
+    let mut datagram = [0; 64];
+    for i in 0..=count {
+        let sent = clock::now();
+        socket.send(&datagram)?;
+        socket.recv(&mut datagram)?;
+        if i > 0 {
+            hist.record(clock::now() - sent);
+        }
+    }
+    Ok(hist)
+}
