@@ -206,7 +206,7 @@ impl Routing {
             delay: settings.rtt.as_nanos() as u64 / 2,
             jitter: settings.jitter.as_nanos() as u64,
             loss: settings.loss,
-            loss_burst: settings.loss_burst,
+            loss_burst: settings.loss_burst as f64,
             rate: settings.rate,
             queue: settings.queue as u64,
         };
