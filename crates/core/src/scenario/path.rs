@@ -63,7 +63,8 @@ pub struct PathSettings {
     pub nat: Nat,
     /// The firewall in front of the receiver.
     pub inbound: Inbound,
-    /// A connection that has been idle for longer is forgotten by the firewall, and its packets are dropped.
+    /// A connection that has been idle for longer is forgotten by the firewall, and its packets are dropped. Where
+    /// proxies are on the path, it is their time-out for a silent connection instead.
     #[serde(with = "optional_nanos")]
     pub idle_cutoff: Option<Duration>,
     /// When all packets begin to be lost, after the measured window began.
@@ -102,7 +103,8 @@ impl Default for PathSettings {
 impl PathSettings {
     /// A namespace with a firewall lies between the two sides.
     pub fn has_middle_box(&self) -> bool {
-        self.nat != Nat::None || self.inbound != Inbound::Open || self.idle_cutoff.is_some()
+        let forgets = self.idle_cutoff.is_some() && !self.has_proxies();
+        self.nat != Nat::None || self.inbound != Inbound::Open || forgets
     }
 
     /// Proxies lie on it.
@@ -133,18 +135,12 @@ impl PathSettings {
             Inbound::Reject => Some("inbound connections rejected".to_owned()),
             Inbound::Only443 => Some("only port 443".to_owned()),
         });
-        add(self
-            .idle_cutoff
-            .map(|after| format!("idle connections forgotten after {}", time(after))));
+        let cut = if self.has_proxies() { "cut by the proxy" } else { "forgotten by the firewall" };
+        add(self.idle_cutoff.map(|after| format!("idle connections {cut} after {}", time(after))));
         let pause = format!("pause of {} after {}", time(self.pause), time(self.pause_at));
         add((!self.pause.is_zero()).then_some(pause));
         add(self.new_address_at.map(|at| format!("new address after {}", time(at))));
         words.join(", ")
-    }
-
-    /// The longest time that a packet needs for one way where no queue delays it.
-    pub fn longest_way(&self) -> Duration {
-        self.rtt / 2 + self.jitter
     }
 }
 
@@ -268,4 +264,56 @@ impl PathDraft {
 
 fn text(length: Duration) -> String {
     units::nanos_text(length.as_nanos() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::{Override, PathSettings, load};
+
+    fn with(set: &[(&str, &str)]) -> Result<Option<PathSettings>, String> {
+        let overrides = set.iter().map(|(key, value)| Override {
+            key: (*key).to_owned(),
+            value: (*value).to_owned(),
+            origin: format!("--set {key}={value}"),
+        });
+        let question = load("ingest", &overrides.collect::<Vec<_>>());
+        question.map(|q| q.points[0].scenario.path.clone()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn there_is_a_path_where_a_key_of_it_is_given() {
+        assert_eq!(with(&[]), Ok(None));
+        assert_eq!(with(&[("path.rtt", "0")]), Ok(Some(PathSettings::default())));
+        let path = with(&[("path.rtt", "20ms"), ("path.loss", "1%"), ("path.via", "a b")]);
+        assert_eq!(path.unwrap().unwrap().words(), "round trip 20.0 ms, 1 % loss, through a and b");
+        let path =
+            with(&[("path.rate", "10 Mbit/s"), ("path.idle_cutoff", "2s")]).unwrap().unwrap();
+        assert!(path.has_middle_box());
+        assert_eq!(
+            path.words(),
+            "round trip 0 ns, 10 Mbit/s, idle connections forgotten by the firewall after 2.00 s"
+        );
+        let behind = with(&[("path.via", "nginx"), ("path.idle_cutoff", "2s")]).unwrap().unwrap();
+        assert!(!behind.has_middle_box(), "it is the proxy's time-out");
+    }
+
+    #[test]
+    fn keys_of_a_path_that_contradict_each_other_are_refused_with_a_remedy() {
+        for (set, why) in [
+            (&[("path.loss_burst", "3")][..], "write path.loss, or leave it out"),
+            (&[("path.queue", "64KiB")], "write path.rate, or leave it out"),
+            (&[("path.pause_at", "1s")], "write path.pause, or leave it out"),
+            (&[("path.pause", "1s"), ("path.pause_at", "9s")], "write less than load.duration"),
+            (&[("path.new_address_at", "9s")], "write less than load.duration"),
+            (&[("path.rtt", "5s")], "write less than load.timeout"),
+            (&[("path.rate", "1 Mbit/s")], "need 8.192 Mbit/s without any header"),
+            (&[("path.rate", "10")], "has no unit: write one of kbit/s, Mbit/s, Gbit/s"),
+            (&[("path.via", "a/b")], "names of proxies"),
+            (&[("path.nat", "both")], "none, receiver or sender"),
+            (&[("path.loss", "60%")], "at most 50%"),
+        ] {
+            let refused = with(set).unwrap_err();
+            assert!(refused.contains(why) && refused.starts_with("--set path."), "{refused}");
+        }
+    }
 }

@@ -75,7 +75,7 @@ pub(super) static KEYS: &[Key] = &[
     ),
     key!(
         swept "path.idle_cutoff",
-        "the firewall forgets a connection that was idle for longer and drops its packets",
+        "the firewall forgets a connection that was idle for longer and drops its packets; with proxies on the path it is their time-out for a silent connection instead",
         Optional(Or("never", Length(Duration::from_secs(1)))),
         |d| &mut d.path.idle_cutoff
     ),
