@@ -3,6 +3,7 @@
 //! `UPDATE_DOCUMENTS=1 cargo test --test suite stated_results` writes these blocks anew.
 
 mod claims;
+mod paths;
 mod protocols;
 mod texts;
 
@@ -50,6 +51,17 @@ fn block(name: &str) -> String {
         "claim-throughput" => protocols::throughput(),
         "claim-bytes" => protocols::bytes(&Stored::of("headers")),
         "claim-memory" => protocols::memory(&Stored::of("compressed-memory")),
+        "distance" => paths::distance(&Stored::of("distance")),
+        "loss" => paths::settings(
+            &Stored::of("loss"),
+            &[("path.loss", "loss each way")],
+            &["response.p50", "response.p99"],
+        ),
+        "narrow" => paths::settings(
+            &Stored::of("narrow"),
+            &[("path.rate", "bit rate"), ("payload.headers_bytes", "bytes of headers added")],
+            &["response.p50", "response.p90"],
+        ),
         other => panic!("no document states the results of {other}"),
     }
 }

@@ -162,7 +162,8 @@ fn pair(point: &Point, candidate: usize, metric: &str) -> String {
     format!("{}, {}: {verdict}{moved}", row.arms[0], row.arms[candidate])
 }
 
-fn name(point: &Point, metric: &str) -> String {
+/// What a metric is called in the table.
+pub fn name(point: &Point, metric: &str) -> String {
     let rows = table::rows(point, 1);
     rows.iter().find(|r| r.metric == metric).map_or("", |r| r.name).to_owned()
 }
