@@ -196,7 +196,6 @@ pub(super) fn builtin(question: &Question, placement: &Placement) -> Result<Buil
             queue: publisher.queue,
             timeout: publisher.timeout,
             keep: publisher.keep_alive.map_or(Keep::Always, Keep::For),
-            ping: publisher.ping,
             subscribers: subscribers.count,
         }))
     });

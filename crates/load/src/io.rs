@@ -41,6 +41,11 @@ impl ReadTimes {
         self.read.get()
     }
 
+    /// The connection was opened now, which the peer has answered.
+    fn opened(&self) {
+        self.read.set(clock::now());
+    }
+
     /// When the task that did it was woken.
     pub fn woken(&self) -> u64 {
         self.woken.get()
@@ -131,6 +136,10 @@ impl InstrumentedSocket {
         let _dated_by_reads_without = arrival::enable(tcp.as_fd());
         ledger.delivery_connected();
         let stamped = InstrumentedSocket::over(tcp, ledger, TrafficKind::Deliveries);
+        if subscribe_config.dead_after.is_some() {
+            stamped.read_times.opened();
+            subscribe_config.listen_to(number, &stamped.read_times);
+        }
         encrypted(stamped, tls.get(number), begun).await
     }
 

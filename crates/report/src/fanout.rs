@@ -49,7 +49,7 @@ pub(super) type Further = (&'static str, &'static str, fn(&FanoutFigures) -> Opt
 pub(super) const REQUESTS: &str = "requests/delivery (empty)";
 
 /// The rows below [`LINES`].
-pub(super) const FURTHER: [Further; 18] = [
+pub(super) const FURTHER: [Further; 21] = [
     (REQUESTS, "wire.requests_per_delivery", requests),
     ("unwanted (share of all)", "", |f| {
         let (d, unwanted) = (&f.deliveries, f.deliveries.unwanted?);
@@ -94,6 +94,19 @@ pub(super) const FURTHER: [Further; 18] = [
     ("target down", "", |f| Some(units::nanos_text(f.upkeep.down_ns?))),
     ("time until all were back", "recovery", |f| {
         Some(units::nanos_text(f.turnover.as_ref()?.recovery_ns.mean?))
+    }),
+    ("subscriber knows after", "noticed.subscriber", |f| {
+        Some(units::nanos_text(f.figure("noticed.subscriber")?))
+    }),
+    ("publisher knows after", "noticed.publisher", |f| {
+        Some(units::nanos_text(f.figure("noticed.publisher")?))
+    }),
+    ("events flow again after", "resumption", |f| {
+        let resumption = f.resumption.as_ref()?;
+        Some(match resumption.ns {
+            Some(ns) => units::nanos_text(ns),
+            None => format!("never for {} of {}", resumption.never, resumption.subscribers),
+        })
     }),
     ("read while joining or leaving", "", |f| {
         f.turnover.as_ref()?;

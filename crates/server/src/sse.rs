@@ -1,6 +1,7 @@
 //! The publisher: a subscriber requests `/subscribe` and gets a response that does not end.
 
 use crate::publisher::hub::Hub;
+use crate::publisher::pings::Pings;
 use crate::publisher::requests::{Answer, read_body, text, types, unknown_type};
 use crate::publisher::subscription::Subscription;
 use crate::publisher::tally::DeliveryOutcome;
@@ -21,6 +22,8 @@ use std::task::{Context, Poll, ready};
 
 /// Acknowledgements of a whole queue of events with long ids.
 const LONGEST_ACKNOWLEDGEMENT: usize = 1 << 20;
+/// An empty comment.
+const PING: &[u8] = b":\n\n";
 
 /// `GET /subscribe?types=a,b`
 pub fn subscribe(hub: &Arc<Hub>, request: &Request<Incoming>) -> Answer {
@@ -44,7 +47,8 @@ pub fn subscribe(hub: &Arc<Hub>, request: &Request<Incoming>) -> Answer {
         hello["acknowledge"] = json!(format!("{ACKNOWLEDGE}{number}"));
     }
     let hello = Some(named(SUBSCRIBED, &hello.to_string()));
-    let mut answer = Response::new(Events { hello, subscription }.boxed());
+    let pings = hub.options.ping.map(|every| Pings::new(every, number));
+    let mut answer = Response::new(Events { hello, subscription, pings }.boxed());
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -66,6 +70,7 @@ fn accepts(request: &Request<Incoming>) -> bool {
 struct Events {
     hello: Option<Bytes>,
     subscription: Subscription,
+    pings: Option<Pings>,
 }
 
 impl Body for Events {
@@ -78,6 +83,14 @@ impl Body for Events {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if let Some(hello) = self.hello.take() {
             return Poll::Ready(Some(Ok(Frame::data(hello))));
+        }
+        // Nobody answers a comment.
+        if let Some(pings) = &mut self.pings
+            && pings.poll(cx).is_ready()
+        {
+            pings.answered();
+            self.subscription.pinged();
+            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(PING)))));
         }
         let next = ready!(self.subscription.poll_next(cx));
         Poll::Ready(next.map(|event| {

@@ -225,6 +225,11 @@ impl Manifest {
         if let Some(tls) = &mut self.tls {
             tls.settings = scenario.tls;
         }
+        let ping = scenario.subscribers.as_ref().and_then(|s| s.publisher.ping);
+        let builtin = [BUILTIN, BUILTIN_CLOSE].contains(&self.name.as_str());
+        if let (Some(every), Some(words)) = (ping.filter(|_| builtin), &mut self.command) {
+            words.extend(["--ping".to_owned(), format!("{}ns", every.as_nanos())]);
+        }
         let offered = self.publisher.iter().filter_map(|p| p.compression).next();
         match offered.or(self.request_options.compression) {
             Some(_) => self.with_compression(scenario.compression),

@@ -88,8 +88,6 @@ pub struct PublishOptions {
     pub timeout: Option<Duration>,
     /// What becomes of a webhook's connection after a delivery.
     pub keep: Keep,
-    /// Between two pings.
-    pub ping: Option<Duration>,
     /// How many subscribers there will be.
     pub subscribers: usize,
 }
@@ -106,13 +104,12 @@ impl PublishOptions {
             queue: None,
             timeout: None,
             keep: Keep::Always,
-            ping: None,
             subscribers: 0,
         }
     }
 
     /// The options that are times, of a transport.
-    fn times(&self, transport: Transport) -> [(&'static str, Option<Duration>); 4] {
+    fn times(&self, transport: Transport) -> [(&'static str, Option<Duration>); 3] {
         let timeout = match transport {
             // What came by one request is acknowledged by the next one.
             Transport::Poll => Some(self.timeout.unwrap_or(TIMEOUT) + self.poll_interval),
@@ -126,7 +123,6 @@ impl PublishOptions {
         [
             ("--timeout", timeout),
             ("--keep-alive", keep_alive),
-            ("--ping", self.ping),
             ("--hold", holds.then_some(self.long_poll_hold)),
         ]
     }

@@ -4,7 +4,7 @@
 use crate::compare::Latency;
 use crate::compare::figures::distribution;
 use crate::stats;
-use pushbench_core::record::fanout::{Apart, Conduct, DeliveryOutcomes, Fanout, Turnover};
+use pushbench_core::record::fanout::{Apart, Conduct, DeliveryOutcomes, Fanout, Resumption, Turnover};
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::trial::Trial;
 use serde::Serialize;
@@ -40,6 +40,20 @@ pub struct TurnoverFigures {
     /// From the first subscription cut off to the instant at which all were there again; medians and
     /// the like are over trials.
     pub recovery_ns: Latency,
+    /// From the last read on a subscriber's connection to the instant at which it knew that it had ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noticed_ns: Option<Latency>,
+}
+
+/// How events flowed again after a pause or a change of address of the path, over all trials.
+#[derive(Debug, Clone, Serialize)]
+pub struct ResumptionFigures {
+    /// Subscribers that were there when it began.
+    pub subscribers: u64,
+    /// Of these, the ones that got no event any more.
+    pub never: u64,
+    /// From its begin to a subscriber's first event that came due after it, mean; `None` where somebody got none.
+    pub ns: Option<f64>,
 }
 
 /// What a publisher keeps, medians over trials.
@@ -86,7 +100,15 @@ pub(super) fn turnover(trials: &[&Trial], all: &[&Fanout]) -> Option<TurnoverFig
         subscribing_ns: of(&sum.subscribing),
         first_event_ns: of(&sum.first_event),
         recovery_ns: of(&sum.recovery),
+        noticed_ns: (!sum.noticed.is_empty()).then(|| of(&sum.noticed)),
     })
+}
+
+/// How events flowed again after a disruption of the path; `None` where there was none.
+pub(super) fn resumption(all: &[&Fanout]) -> Option<ResumptionFigures> {
+    let sum = all.iter().filter_map(|f| f.deliveries.resumption.clone());
+    let sum = sum.reduce(Resumption::and)?;
+    Some(ResumptionFigures { subscribers: sum.subscribers, never: sum.never(), ns: sum.mean() })
 }
 
 /// What the targets kept.

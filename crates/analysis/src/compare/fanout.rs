@@ -1,7 +1,7 @@
 //! The figures of a fan-out: what came to subscribers, and what a delivery and a subscriber cost.
 
 use crate::compare::conduct;
-use crate::compare::conduct::{ApartFigures, TurnoverFigures, Upkeep};
+use crate::compare::conduct::{ApartFigures, ResumptionFigures, TurnoverFigures, Upkeep};
 use crate::compare::figures::{distribution, merged, over_blocks, per};
 use crate::compare::idle;
 use crate::compare::idle::IdleFigures;
@@ -73,6 +73,9 @@ pub struct FanoutFigures {
     pub apart: Vec<ApartFigures>,
     /// Subscribers that joined and left; `null` where none did.
     pub turnover: Option<TurnoverFigures>,
+    /// How events flowed again after a disruption of the path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resumption: Option<ResumptionFigures>,
     /// What the publisher kept.
     pub upkeep: Upkeep,
 }
@@ -184,6 +187,7 @@ pub fn figures(trials: &[&Trial], pilot: Option<&Trial>) -> Option<FanoutFigures
         publisher: publisher(&all),
         apart: conduct::apart(trials, &all),
         turnover: conduct::turnover(trials, &all),
+        resumption: conduct::resumption(&all),
         upkeep: conduct::upkeep(trials),
     })
 }
@@ -281,6 +285,9 @@ impl FanoutFigures {
         match metric {
             "reach" => self.reach,
             "recovery" => self.turnover.as_ref()?.recovery_ns.mean,
+            "noticed.subscriber" => self.turnover.as_ref()?.noticed_ns.as_ref()?.mean,
+            "noticed.publisher" => self.publisher?.silence_before_gone(),
+            "resumption" => self.resumption.as_ref()?.ns,
             "target_usage.descriptors" => self.upkeep.descriptors,
             "deliveries_per_second" => self.deliveries_per_second,
             "target_usage.cpu_ns_per_delivery" => self.target_cpu_ns_per_delivery,
@@ -336,6 +343,9 @@ pub fn describe(subscribers: &Subscribers) -> String {
     }
     if let Some(every) = subscribers.publisher.ping {
         text.push_str(&format!(", WebSockets pinged every {}", time(every)));
+    }
+    if let Some(limit) = subscribers.dead_after {
+        text.push_str(&format!(", connections taken for dead after {}", time(limit)));
     }
     if subscribers.slow > 0 {
         text.push_str(&format!(", {} slow by {}", subscribers.slow, time(subscribers.slow_by)));

@@ -6,7 +6,7 @@ mod memory;
 mod publisher;
 
 pub use audience::{Audience, CONDUCTS, Conduct, Mix};
-pub use deliveries::{Apart, DatedBy, Deliveries, DeliveryOutcomes, Turnover};
+pub use deliveries::{Apart, DatedBy, Deliveries, DeliveryOutcomes, Resumption, Turnover};
 pub use memory::{Growth, KernelMemory, KernelScope};
 pub use publisher::PublisherStatus;
 

@@ -43,6 +43,9 @@ pub struct Subscribers {
     /// subscription off; `None` when it is not tried.
     #[serde(with = "optional_nanos")]
     pub backoff: Option<Duration>,
+    /// A subscriber to whom nothing has come for so long takes its connection for dead; never when `None`.
+    #[serde(default, with = "optional_nanos", skip_serializing_if = "Option::is_none")]
+    pub dead_after: Option<Duration>,
     /// Who polls does it this often.
     #[serde(with = "nanos")]
     pub poll_interval: Duration,
@@ -98,6 +101,7 @@ impl Default for Subscribers {
             stay: None,
             away: Duration::from_millis(500),
             backoff: None,
+            dead_after: None,
             poll_interval: Duration::from_secs(1),
             // Below the 30 s and more after which proxies and clients give a request up.
             long_poll_hold: Duration::from_secs(25),
@@ -148,6 +152,7 @@ impl Subscribers {
             [
                 ("delivery.keep_alive", publisher.keep_alive.is_some()),
                 ("delivery.ping", publisher.ping.is_some()),
+                ("delivery.dead_after", self.dead_after.is_some()),
             ]
             .into_iter()
             .find_map(|(key, set)| set.then_some(key))
@@ -191,6 +196,10 @@ impl Subscribers {
                 self.count
             );
             return Err(Wrong::new(key, why).against("subscribers.count"));
+        }
+        if self.dead_after.is_some() && self.backoff.is_none() {
+            let why = "a subscriber would not subscribe again: add subscribers.backoff, or leave it out";
+            return Err(Wrong::new("delivery.dead_after", why).against("subscribers.backoff"));
         }
         self.check_types(file, bytes)?;
         if self.to == Recipients::One && file {

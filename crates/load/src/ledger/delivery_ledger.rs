@@ -22,6 +22,15 @@ pub(super) struct Arrival {
     pub measured: bool,
 }
 
+/// What a subscriber waits for its first event after.
+#[derive(Default)]
+pub(super) struct Awaiting {
+    /// Its request to subscribe.
+    pub requested_at: Option<u64>,
+    /// A pause or a change of address of the path.
+    pub disrupted_at: Option<u64>,
+}
+
 /// The deliveries of one arm.
 pub(super) struct DeliveryLedger {
     pub account: Deliveries,
@@ -47,8 +56,8 @@ pub(super) struct DeliveryLedger {
     pub(super) cut_off_subscribers: BTreeSet<u32>,
     /// When the first of them was cut off.
     pub(super) cut_off_at: u64,
-    /// Those that wait for their first event, and when they subscribed.
-    pub(super) awaiting_first_event: BTreeMap<u32, u64>,
+    /// Those that wait for their first event.
+    pub(super) awaiting_first_event: BTreeMap<u32, Awaiting>,
     /// Deliveries without an outcome.
     pub open: u64,
     /// Of these, deliveries of earlier slices.
@@ -221,8 +230,8 @@ impl DeliveryLedger {
         self.account.read += 1;
         self.account.reordered += u64::from(self.newest[subscriber] > event + 1);
         self.newest[subscriber] = self.newest[subscriber].max(event + 1);
-        if let Some(requested_at) = self.awaiting_first_event.remove(&(subscriber as u32)) {
-            self.turnover().first_event.record(at.saturating_sub(requested_at));
+        if let Some(awaiting) = self.awaiting_first_event.remove(&(subscriber as u32)) {
+            self.first_event(subscriber, awaiting, event, at);
         }
         if late {
             self.account.late += 1;
@@ -362,7 +371,7 @@ impl DeliveryLedger {
         }
     }
 
-    fn at(&mut self, event: u64) -> Option<&mut FanoutEvent> {
+    pub(super) fn at(&mut self, event: u64) -> Option<&mut FanoutEvent> {
         self.events.get_mut(event.checked_sub(self.first)? as usize)
     }
 }

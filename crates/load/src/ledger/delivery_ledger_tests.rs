@@ -261,3 +261,26 @@ fn a_delivery_spills_once_however_many_slices_it_outlives() {
     (0..4).for_each(|_| s.end_of_slice());
     assert_eq!(s.account.spill, 5, "the two that are new and open");
 }
+
+#[test]
+fn events_flow_again_with_the_first_one_that_was_due_after_the_disruption() {
+    let mut s = deliveries(3);
+    (0..3).for_each(|n| s.begin(n, n * 10 * MS, Some(n)));
+    s.disrupted(15 * MS);
+    // On its way since before the disruption.
+    (0..3).for_each(|subscriber| drop(s.received(subscriber, Some(1), 16 * MS)));
+    s.received(0, Some(2), 40 * MS);
+    s.cut_off(1, 50 * MS);
+    s.subscribed(1, 60 * MS, 61 * MS);
+    s.begin(3, 62 * MS, Some(3));
+    s.received(1, Some(3), 65 * MS);
+    s.received(0, Some(3), 66 * MS);
+    let resumption = s.account.resumption.clone().unwrap();
+    let times: Vec<u64> = resumption.took.values().map(|(ns, _)| ns / MS).collect();
+    assert_eq!((times, resumption.subscribers), (vec![25, 50], 3));
+    assert_eq!((resumption.never(), resumption.mean()), (1, None), "a mean of two would flatter");
+    let first_event = &s.account.turnover.as_ref().unwrap().first_event;
+    assert_eq!((first_event.count(), first_event.max().unwrap() / MS), (1, 5));
+    s.received(2, Some(3), 67 * MS);
+    assert_eq!(s.account.resumption.unwrap().mean().unwrap() as u64 / MS, 42);
+}

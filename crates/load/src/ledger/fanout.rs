@@ -1,8 +1,9 @@
 //! The ledger's records of subscribers in a fan-out.
 
 use crate::ledger::Ledger;
-use crate::ledger::delivery_ledger::DeliveryLedger;
-use pushbench_core::record::fanout::{Audience, Turnover};
+use crate::ledger::delivery_ledger::{Awaiting, DeliveryLedger};
+use pushbench_core::record::fanout::{Audience, Resumption, Turnover};
+use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::wire::Traffic;
 use pushbench_host::clock;
 use std::cell::RefCell;
@@ -90,6 +91,13 @@ impl Ledger {
         }
     }
 
+    /// A subscriber knows that its connection has ended, so long after something had come to it last, ns.
+    pub(crate) fn noticed(&self, took: u64) {
+        if let Some(deliveries) = &mut self.0.borrow_mut().deliveries {
+            deliveries.turnover().noticed.record(took);
+        }
+    }
+
     /// A subscriber begins to leave.
     pub fn leaving(&self, subscriber: usize) {
         if let Some(deliveries) = &mut self.0.borrow_mut().deliveries {
@@ -108,6 +116,13 @@ impl Ledger {
     pub(crate) fn subscription_failed(&self) {
         if let Some(deliveries) = &mut self.0.borrow_mut().deliveries {
             deliveries.subscription_failed();
+        }
+    }
+
+    /// The path is disrupted now.
+    pub(crate) fn disrupted(&self) {
+        if let Some(deliveries) = &mut self.0.borrow_mut().deliveries {
+            deliveries.disrupted(clock::now());
         }
     }
 
@@ -167,7 +182,7 @@ impl Ledger {
 impl DeliveryLedger {
     /// A subscription was cut off: what is open at it is lost, what comes due until it is back fails.
     pub fn cut_off(&mut self, subscriber: usize, now: u64) {
-        self.awaiting_first_event.remove(&(subscriber as u32));
+        self.await_no_first_event(subscriber);
         // One that is leaving only loses what is on its way.
         if self.present.has(subscriber) && self.cut_off_subscribers.insert(subscriber as u32) {
             if self.cut_off_subscribers.len() == 1 {
@@ -186,7 +201,7 @@ impl DeliveryLedger {
         Rc::make_mut(&mut self.present).clear(subscriber);
         self.count_recipient(subscriber, |n| *n -= 1);
         self.turnover().left += 1;
-        self.awaiting_first_event.remove(&(subscriber as u32));
+        self.await_no_first_event(subscriber);
         self.record_recovery(subscriber, now);
     }
 
@@ -200,8 +215,48 @@ impl DeliveryLedger {
         let turnover = self.turnover();
         turnover.came += 1;
         turnover.subscribing.record(now.saturating_sub(requested_at));
-        self.awaiting_first_event.insert(subscriber as u32, requested_at);
+        let awaiting = self.awaiting_first_event.entry(subscriber as u32).or_default();
+        awaiting.requested_at = Some(requested_at);
         self.record_recovery(subscriber, now);
+    }
+
+    fn await_no_first_event(&mut self, subscriber: usize) {
+        if let Some(awaiting) = self.awaiting_first_event.get_mut(&(subscriber as u32)) {
+            awaiting.requested_at = None;
+        }
+    }
+
+    /// The path is disrupted: each subscriber waits for an event that comes due from now on.
+    pub(super) fn disrupted(&mut self, now: u64) {
+        let present = (0..self.audience.subscribers).filter(|n| self.present.has(*n));
+        let subscribers: Vec<usize> = present.collect();
+        for subscriber in &subscribers {
+            let awaiting = self.awaiting_first_event.entry(*subscriber as u32).or_default();
+            awaiting.disrupted_at = Some(now);
+        }
+        let subscribers = subscribers.len() as u64;
+        self.account.resumption = Some(Resumption { subscribers, took: Hist::new() });
+    }
+
+    /// A subscriber has read an event that it may have waited for.
+    pub(super) fn first_event(
+        &mut self,
+        subscriber: usize,
+        awaiting: Awaiting,
+        event: u64,
+        at: u64,
+    ) {
+        if let Some(requested_at) = awaiting.requested_at {
+            self.turnover().first_event.record(at.saturating_sub(requested_at));
+        }
+        let Some(disrupted_at) = awaiting.disrupted_at else { return };
+        let due = self.at(event).map_or(0, |fanout_event| fanout_event.due);
+        if due < disrupted_at {
+            let awaiting = Awaiting { requested_at: None, ..awaiting };
+            self.awaiting_first_event.insert(subscriber as u32, awaiting);
+        } else if let Some(resumption) = &mut self.account.resumption {
+            resumption.took.record(at.saturating_sub(disrupted_at));
+        }
     }
 
     fn record_recovery(&mut self, subscriber: usize, now: u64) {

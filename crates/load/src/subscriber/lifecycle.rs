@@ -3,6 +3,7 @@
 
 use crate::subscriber::{SubscribeConfig, Subscriber};
 use pushbench_core::schedule::turnover::{Leaves, Pauses};
+use pushbench_core::units;
 use pushbench_host::clock;
 use pushbench_host::sleep::Timer;
 use pushbench_wire::fault::Fault;
@@ -65,7 +66,13 @@ async fn run<S: Subscriber>(
     let mut leave = plan.leaves.as_mut().and_then(Iterator::next);
     loop {
         let leaves = leave_at(leave, &mut plan.origin, timer.as_ref());
-        let ended = first_of(subscriber.receive(), leaves).await?;
+        let ended = match slot.subscribe_config.dead_after {
+            None => first_of(subscriber.receive(), leaves).await?,
+            Some(limit) => {
+                let receiving = receive_until_dead(&mut *subscriber, slot, limit);
+                first_of(Box::pin(receiving), leaves).await?
+            }
+        };
         match (ended, &timer) {
             (Ended::CutOff(how), timer) => {
                 ledger.fault(&match how {
@@ -73,6 +80,9 @@ async fn run<S: Subscriber>(
                     Err(fault) => format!("subscriber: {fault}"),
                 });
                 ledger.cut_off(number);
+                if let Some(heard) = slot.subscribe_config.heard(number) {
+                    ledger.noticed(clock::now().saturating_sub(heard));
+                }
                 drop(subscriber);
                 let (Some(timer), Some(pauses)) = (timer, &mut plan.pauses) else { return Ok(()) };
                 timer.until(clock::now() + pauses.draw()).await?;
@@ -104,6 +114,31 @@ async fn first_of(
         leaves.as_mut().poll(cx).map_ok(|()| Ended::Leaves)
     })
     .await
+}
+
+/// Receives until nothing has come for so long, ns: then the connection may be dead without either end being told.
+async fn receive_until_dead<S: Subscriber>(
+    subscriber: &mut S,
+    slot: &SubscriberSlot<S>,
+    limit: u64,
+) -> Result<(), Fault> {
+    let silent = async {
+        let timer = Timer::new()?;
+        loop {
+            let dead = slot.subscribe_config.heard(slot.number).unwrap_or(clock::now()) + limit;
+            if clock::now() >= dead {
+                return Ok(());
+            }
+            timer.until(dead).await?;
+        }
+    };
+    match first_of(subscriber.receive(), silent).await.map_err(Fault::closed)? {
+        Ended::CutOff(how) => how,
+        Ended::Leaves => {
+            let limit = units::nanos_text(limit as f64);
+            Err(Fault::closed(format!("nothing came for {limit}: the connection is taken for dead")))
+        }
+    }
 }
 
 /// Ready at the planned instant, and never when there is none.

@@ -9,6 +9,7 @@ pub(crate) mod lifecycle;
 pub mod requests;
 pub mod stream;
 
+use crate::io::ReadTimes;
 use crate::ledger::Ledger;
 use crate::shard::ArmJob;
 use crate::subscriber::lifecycle::{Plan, SubscriberSlot, run_subscriber};
@@ -31,8 +32,10 @@ use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::tls::{ClientTls, ServerTls};
 use std::future::{poll_fn, ready};
 use std::net::{Ipv4Addr, UdpSocket};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -70,6 +73,10 @@ pub struct SubscribeConfig {
     pub restarts: bool,
     /// Subscribers are at the end of a path, in a namespace with one address.
     pub path: bool,
+    /// A subscriber that connects itself and receives nothing for so long takes its connections for dead, ns.
+    pub dead_after: Option<u64>,
+    /// Where there is such a limit: the reads of each subscriber's connections.
+    pub reads: RefCell<BTreeMap<usize, Vec<Weak<ReadTimes>>>>,
     /// Cap of the TCP segment size.
     pub max_segment: Option<u32>,
     /// Has the kernel date packets also while nobody is connected: starting it takes some milliseconds. `None` where
@@ -122,6 +129,20 @@ impl SubscribeConfig {
             }
             _ => Delivered::Event(None),
         }
+    }
+
+    /// A connection of a subscriber was opened, with the instants of its reads.
+    pub(crate) fn listen_to(&self, number: usize, reads: &Rc<ReadTimes>) {
+        let mut all = self.reads.borrow_mut();
+        let connections = all.entry(number).or_default();
+        connections.retain(|open| open.strong_count() > 0);
+        connections.push(Rc::downgrade(reads));
+    }
+
+    /// When something came last to a subscriber's open connections; `None` where nobody looks after it.
+    pub(crate) fn heard(&self, number: usize) -> Option<u64> {
+        let all = self.reads.borrow();
+        all.get(&number)?.iter().filter_map(|open| Some(open.upgrade()?.read())).max()
     }
 
     /// How a subscriber behaves.
@@ -290,11 +311,26 @@ impl SubscribersJob {
             registration: self.registration.clone(),
             restarts: self.restarts,
             path: self.path,
+            dead_after: self.dead_after(),
+            reads: RefCell::default(),
             max_segment,
             stamping: arrival::start_stamping().ok(),
             ledger: ledger.clone(),
             spawn: Rc::new(move |work| tasks.spawn(work)),
         })
+    }
+
+    /// After how long without anything a subscriber takes its connections for dead, ns: between two answers nothing
+    /// comes to one that polls.
+    fn dead_after(&self) -> Option<u64> {
+        let limit = self.settings.dead_after?;
+        let silent = match self.transport {
+            Transport::Webhook => return None,
+            Transport::Poll => self.settings.poll_interval,
+            Transport::LongPoll => self.settings.long_poll_hold,
+            Transport::Websocket | Transport::Sse | Transport::Tcp => Duration::ZERO,
+        };
+        Some((limit + silent).as_nanos() as u64)
     }
 
     /// Subscribes all and starts them; gives how long it took, ns. `origin`: when the trial begins.

@@ -13,6 +13,7 @@ use pushbench_core::transport::Transport;
 use pushbench_wire::signing::constant_time_eq;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// What all connections of a publisher share.
@@ -186,6 +187,12 @@ impl Hub {
     /// What was counted until now.
     pub fn status(&self) -> PublisherStatus {
         self.tally.status(self.registry().all().values())
+    }
+
+    /// A subscriber is taken for dead that has sent nothing for so long.
+    pub(crate) fn gone_after(&self, silent: Duration) {
+        add(&self.tally.gone, 1);
+        add(&self.tally.gone_after_ns, silent.as_nanos() as u64);
     }
 
     /// A ping was queued.

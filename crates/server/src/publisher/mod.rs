@@ -7,7 +7,7 @@
 
 pub(crate) mod hub;
 pub(crate) mod outbox;
-mod pings;
+pub(crate) mod pings;
 mod polling;
 mod registry;
 pub mod requests;
@@ -52,8 +52,8 @@ pub struct Options {
     pub hold: Duration,
     /// What becomes of a webhook's connection after a delivery.
     pub keep: Keep,
-    /// How often each subscriber that holds a connection is pinged, where the protocol has pings. One
-    /// that has not answered by the next ping is gone.
+    /// How often each subscriber that holds a connection is pinged, where the protocol has pings: a WebSocket,
+    /// which is gone if it has not answered by the next ping, or a stream, where it is a comment.
     pub ping: Option<Duration>,
     /// The certificates that a webhook publisher trusts at https addresses.
     pub tls: Option<ClientTls>,
@@ -107,9 +107,8 @@ impl Options {
                 let compressed = if self.compressed { ", permessage-deflate" } else { "" };
                 after("pings every", self.ping) + compressed
             }
-            Transport::Tcp | Transport::Sse | Transport::LongPoll | Transport::Poll => {
-                String::new()
-            }
+            Transport::Sse => after("a comment every", self.ping),
+            Transport::Tcp | Transport::LongPoll | Transport::Poll => String::new(),
         };
         format!(
             "built-in publisher: JSON check, {}a queue of {} events a subscriber that turns away what is \

@@ -14,6 +14,8 @@ pub struct Pings {
     /// Boxed, so that a connection without pings does not carry its size.
     next: Pin<Box<Sleep>>,
     unanswered: bool,
+    /// The last sign of life.
+    heard: Instant,
 }
 
 /// What to do now.
@@ -30,8 +32,8 @@ impl Pings {
     /// otherwise be pinged all at once, unlike in production.
     pub fn new(every: Duration, number: u64) -> Pings {
         let phase = every.mul_f64(phase(number));
-        let next = Box::pin(sleep_until(Instant::now() + phase));
-        Pings { every, next, unanswered: false }
+        let now = Instant::now();
+        Pings { every, next: Box::pin(sleep_until(now + phase)), unanswered: false, heard: now }
     }
 
     /// Ready when something is to be done; to be polled again after a ping.
@@ -50,6 +52,16 @@ impl Pings {
     /// The ping was answered.
     pub fn answered(&mut self) {
         self.unanswered = false;
+    }
+
+    /// The subscriber has sent something.
+    pub fn heard(&mut self) {
+        self.heard = Instant::now();
+    }
+
+    /// How long it has sent nothing.
+    pub fn silent(&self) -> Duration {
+        self.heard.elapsed()
     }
 }
 

@@ -87,6 +87,7 @@ async fn end_when_inactive(subscription: Subscription) {
         let before = subscription.polls();
         sleep(inactivity_limit).await;
         if subscription.polls() == before {
+            subscription.hub().gone_after(inactivity_limit);
             return;
         }
     }

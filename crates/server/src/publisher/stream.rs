@@ -39,18 +39,23 @@ struct StreamDelivery<M> {
 impl<M: Messages> StreamDelivery<M> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (subscription, pings) = (&self.subscription, &mut self.pings);
-        let received = self.messages.poll_messages(cx, |received| match received {
-            Received::Message(message) => {
-                // What acknowledges nothing is counted there.
-                let id = acknowledged_id(message);
-                subscription.settle(id.as_deref().unwrap_or(""), DeliveryOutcome::Acknowledged);
+        let mut heard = false;
+        let received = self.messages.poll_messages(cx, |received| {
+            heard = true;
+            match received {
+                Received::Message(message) => {
+                    // What acknowledges nothing is counted there.
+                    let id = acknowledged_id(message);
+                    subscription.settle(id.as_deref().unwrap_or(""), DeliveryOutcome::Acknowledged);
+                }
+                Received::Pong => {
+                    subscription.ponged();
+                    pings.iter_mut().for_each(Pings::answered);
+                }
+                Received::Ping => {}
             }
-            Received::Pong => {
-                subscription.ponged();
-                pings.iter_mut().for_each(Pings::answered);
-            }
-            Received::Ping => {}
         })?;
+        pings.iter_mut().filter(|_| heard).for_each(Pings::heard);
         if received.is_ready() {
             return Poll::Ready(Ok(()));
         }
@@ -77,8 +82,11 @@ impl<M: Messages> StreamDelivery<M> {
 
     /// Queues a ping when its time has come; an error when the subscriber is gone.
     fn ping(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while let Some(Poll::Ready(action)) = self.pings.as_mut().map(|pings| pings.poll(cx)) {
+        while let Some(pings) = &mut self.pings
+            && let Poll::Ready(action) = pings.poll(cx)
+        {
             if action == PingAction::Gone {
+                self.subscription.hub().gone_after(pings.silent());
                 return Err(io::ErrorKind::TimedOut.into());
             }
             self.messages.queue_ping()?;

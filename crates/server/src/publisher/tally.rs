@@ -39,6 +39,8 @@ pub(super) struct Tally {
     pub pings: AtomicU64,
     pub pongs: AtomicU64,
     pub idle_closed: AtomicU64,
+    pub gone: AtomicU64,
+    pub gone_after_ns: AtomicU64,
 }
 
 /// Counts.
@@ -78,6 +80,8 @@ impl Tally {
             pings: read(&self.pings),
             pongs: read(&self.pongs),
             idle_closed: read(&self.idle_closed),
+            gone: read(&self.gone),
+            gone_after_ns: read(&self.gone_after_ns),
             least_acknowledged: each().min().unwrap_or(0),
             most_acknowledged: each().max().unwrap_or(0),
         }

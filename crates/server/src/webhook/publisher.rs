@@ -30,6 +30,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
@@ -145,6 +146,7 @@ impl Destination {
 async fn deliver(subscription: Subscription, destination: Destination) {
     let hub = subscription.hub().clone();
     let mut connection: Option<HttpConnection<Stream<TcpStream>>> = None;
+    let mut heard = Instant::now();
     while let Some(event) = next(&subscription, &mut connection).await {
         let Ok(_under_way) = hub.under_way.acquire().await else { return };
         let post = timeout(hub.options.timeout, post(&hub, &destination, &mut connection, &event));
@@ -153,6 +155,11 @@ async fn deliver(subscription: Subscription, destination: Destination) {
             outcome,
             DeliveryOutcome::Acknowledged | DeliveryOutcome::Failed | DeliveryOutcome::Redirected
         );
+        match outcome {
+            DeliveryOutcome::TimedOut => hub.gone_after(heard.elapsed()),
+            DeliveryOutcome::Refused | DeliveryOutcome::Lost => {}
+            _ => heard = Instant::now(),
+        }
         if !usable || hub.options.keep == Keep::Never {
             connection = None;
         }

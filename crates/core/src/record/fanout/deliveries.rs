@@ -81,12 +81,18 @@ pub struct Turnover {
     pub first_event: Hist,
     /// From the first subscription cut off to the instant at which all were there again.
     pub recovery: Hist,
+    /// From the last read of a subscriber's connections to the instant at which it knew that they had ended; only where
+    /// subscribers look after it.
+    #[serde(default = "Hist::new", skip_serializing_if = "Hist::is_empty")]
+    pub noticed: Hist,
 }
 
 impl Default for Turnover {
     fn default() -> Turnover {
-        let (subscribing, first_event, recovery) = (Hist::new(), Hist::new(), Hist::new());
-        Turnover { left: 0, cut_off: 0, came: 0, refused: 0, subscribing, first_event, recovery }
+        let (left, cut_off, came, refused) = (0, 0, 0, 0);
+        let (subscribing, first_event) = (Hist::new(), Hist::new());
+        let (recovery, noticed) = (Hist::new(), Hist::new());
+        Turnover { left, cut_off, came, refused, subscribing, first_event, recovery, noticed }
     }
 }
 
@@ -100,12 +106,41 @@ impl Turnover {
         self.subscribing.merge(&other.subscribing);
         self.first_event.merge(&other.first_event);
         self.recovery.merge(&other.recovery);
+        self.noticed.merge(&other.noticed);
         self
     }
 
     /// Nobody came or went.
     pub fn is_empty(&self) -> bool {
         self.left + self.cut_off + self.came + self.refused == 0
+    }
+}
+
+/// How events flow again after a pause or a change of address of the path.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Resumption {
+    /// Subscribers that were there when it began.
+    pub subscribers: u64,
+    /// From its begin to a subscriber's first event that came due after it; nothing of those that got none.
+    pub took: Hist,
+}
+
+impl Resumption {
+    /// Adds another trial's.
+    pub fn and(mut self, other: Resumption) -> Resumption {
+        self.subscribers += other.subscribers;
+        self.took.merge(&other.took);
+        self
+    }
+
+    /// Subscribers that got no event any more.
+    pub fn never(&self) -> u64 {
+        self.subscribers - self.took.count()
+    }
+
+    /// The mean time; `None` where somebody got none: it would be that of the fortunate ones.
+    pub fn mean(&self) -> Option<f64> {
+        self.took.mean().filter(|_| self.never() == 0)
     }
 }
 
@@ -181,6 +216,9 @@ pub struct Deliveries {
     pub apart: Vec<Apart>,
     /// Who came and went; `None` where nobody did.
     pub turnover: Option<Turnover>,
+    /// After a disruption of the path; `None` where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumption: Option<Resumption>,
 }
 
 /// What says when a delivery had arrived.
@@ -242,6 +280,7 @@ impl Deliveries {
             pings: 0,
             apart: CONDUCTS[1..].iter().map(apart).filter(some).collect(),
             turnover: None,
+            resumption: None,
         }
     }
 

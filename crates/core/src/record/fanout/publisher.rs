@@ -51,6 +51,11 @@ pub struct PublisherStatus {
     pub pings: u64,
     /// Pings answered.
     pub pongs: u64,
+    /// Subscribers taken for dead because nothing came from them in time: no answer to a ping, to a delivery by
+    /// webhook, or no request for events.
+    pub gone: u64,
+    /// How long nothing had come from them by then, the sum, ns.
+    pub gone_after_ns: u64,
 }
 
 impl PublisherStatus {
@@ -77,9 +82,16 @@ impl PublisherStatus {
             pings: self.pings + other.pings,
             pongs: self.pongs + other.pongs,
             idle_closed: self.idle_closed + other.idle_closed,
+            gone: self.gone + other.gone,
+            gone_after_ns: self.gone_after_ns + other.gone_after_ns,
             least_acknowledged: self.least_acknowledged.min(other.least_acknowledged),
             most_acknowledged: self.most_acknowledged.max(other.most_acknowledged),
         }
+    }
+
+    /// How long nothing had come from a subscriber that was taken for dead, mean, ns.
+    pub fn silence_before_gone(&self) -> Option<f64> {
+        (self.gone > 0).then(|| self.gone_after_ns as f64 / self.gone as f64)
     }
 
     /// Every delivery that was queued has one outcome or none yet.

@@ -38,10 +38,16 @@ pub(super) static KEYS: &[Key] = &[
         |d| &mut d.acknowledged
     ),
     key!(
-        fixed "delivery.ping",
-        "interval of the built-in publisher's pings to a WebSocket subscriber, which must answer before the next ping; none when left out",
+        swept "delivery.ping",
+        "interval of the built-in publisher's pings to a WebSocket subscriber, which must answer before the next ping, and of its comments to one over sse; none when left out",
         Or("none", PING_LENGTH),
         |d| &mut d.fanout.publisher.ping
+    ),
+    key!(
+        swept "delivery.dead_after",
+        "a subscriber that holds a connection and receives nothing for this long, pings included, takes it for dead and subscribes again as subscribers.backoff says; never when left out",
+        Or("never", PING_LENGTH),
+        |d| &mut d.fanout.dead_after
     ),
     key!(
         fixed "delivery.to",
