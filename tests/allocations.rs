@@ -158,6 +158,7 @@ async fn trial<C: Client>(
     let plain = Template::new(&Payload::Bytes(512));
     let connect_config = ConnectConfig {
         address: Resolved { endpoint, socket: *address }.into(),
+        namespace: None,
         tls: tls.clone(),
         matched: request_options.answer.clone().map_or(Matched::ById, Matched::ByPattern),
         request_options: Rc::new(request_options.clone()),

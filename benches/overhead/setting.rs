@@ -61,6 +61,7 @@ pub fn connect_config(
     let endpoint = Endpoint::parse(&url).expect("a URL");
     ConnectConfig {
         address: Resolved { endpoint, socket }.into(),
+        namespace: None,
         tls: None,
         matched: Matched::ById,
         request_options: Rc::default(),

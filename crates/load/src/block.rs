@@ -10,9 +10,10 @@ use crate::{assemble, fanout, shard, targets};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_core::record::trial::Stage;
+use pushbench_core::scenario::PathSettings;
 use pushbench_host::hiccup::{Hiccups, Span};
 use pushbench_host::{clock, cpus, usage};
-use pushbench_path::Path;
+use pushbench_path::{Path, Side};
 use pushbench_sut::process::{Launch, Running, start_all, stop_all};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -38,7 +39,10 @@ pub fn run(
     let other_runs = OtherRuns::announce(&context.placement.all());
     let before = other_runs.others();
     let cpus = &context.placement.driver;
-    let path = group.path.as_ref().map(|path| Path::open(path, group.seed, cpus)).transpose()?;
+    let publishes = group.arms.iter().any(|arm| arm.subscribers.is_some());
+    let receiver = if publishes { Side::Near } else { Side::Far };
+    let open = |path| Path::open(path, receiver, group.seed, cpus);
+    let path = group.path.as_ref().map(open).transpose()?;
     // What this thread starts and connects to is in the target's namespace; shards are in the driver's.
     let _inside = path.as_ref().map(|path| path.ends().target.enter()).transpose();
     let _inside =
@@ -311,7 +315,7 @@ fn job_of(
         // Events of a fan-out are published beside the publisher: only deliveries cross the path.
         let publishes = trial_arm.subscribers.is_some();
         let address = match path.filter(|_| !publishes) {
-            Some(path) => path.resolve(target.address()),
+            Some(path) => path.resolve(target.address())?,
             None => target.address().clone(),
         };
         arms.push(ArmJob {
@@ -338,6 +342,11 @@ fn job_of(
         split: group.split.clone(),
         quiet_end: fanout::quiet_end(group),
         pilot: group.stage == Stage::Pilot,
+        disrupted_at: group
+            .path
+            .as_ref()
+            .and_then(PathSettings::disrupted_at)
+            .map(|at| (group.load.warmup + at).as_nanos() as u64),
         ends: path.map(|path| path.ends().clone()),
         arms,
     })

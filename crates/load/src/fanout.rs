@@ -9,6 +9,7 @@ use crate::trial_group::{TrialArm, TrialGroup};
 use pushbench_core::error::Result;
 use pushbench_core::record::fanout::{Growth, KernelMemory, KernelScope, Quiet};
 use pushbench_core::schedule;
+use pushbench_core::transport::Transport;
 use pushbench_host::{clock, kernel_memory, usage};
 use pushbench_path::Path;
 use pushbench_sut::process::Running;
@@ -73,7 +74,11 @@ pub(super) fn subscribers(
         }
         (Subscribe::AtStart, port) => (target.address().clone(), Registration::AtStart(port)),
     };
-    let address = path.map_or(address.clone(), |path| path.resolve(&address));
+    // The addresses of webhooks are registered as an application does it, beside the publisher.
+    let address = match path.filter(|_| trial_arm.spec.transport != Transport::Webhook) {
+        Some(path) => path.resolve(&address)?,
+        None => address,
+    };
     Ok(Some(SubscribersJob {
         transport: trial_arm.spec.transport,
         tls: trial_arm.manifest.client_tls(&address.endpoint)?,
@@ -83,7 +88,7 @@ pub(super) fn subscribers(
         acknowledgement: publisher.acknowledgement.clone(),
         matched: publisher.matched.clone(),
         seed: group.seed,
-        path: path.is_some(),
+        ends: path.map(|path| path.ends().clone()),
         length: group.slices.wall_length(),
         max_polling_delay: trial_arm.max_polling_delay(),
         restarts: group.restart_after.is_some(),

@@ -131,7 +131,7 @@ impl InstrumentedSocket {
         let SubscribeConfig { subscribe, tls, max_segment, ledger, .. } = subscribe_config;
         let begun = clock::now();
         // A namespace has one address.
-        let source = (!subscribe_config.path).then(|| source(number).into());
+        let source = subscribe_config.ends.is_none().then(|| source(number).into());
         let tcp = connected(subscribe.socket, None, source, *max_segment).await?;
         let _dated_by_reads_without = arrival::enable(tcp.as_fd());
         ledger.delivery_connected();
@@ -228,7 +228,7 @@ async fn encrypted(
 
 /// A connection with TCP_NODELAY. A cap of the segment size set before the handshake limits what the
 /// other end sends, too.
-async fn connected(
+pub(crate) async fn connected(
     address: SocketAddr,
     namespace: Option<&Namespace>,
     source: Option<IpAddr>,

@@ -121,6 +121,8 @@ pub struct BlockJob {
     pub(crate) quiet_end: Option<u64>,
     /// A pilot, which finds out how long queues take to empty.
     pub(crate) pilot: bool,
+    /// When the path is disrupted, ns after the origin.
+    pub(crate) disrupted_at: Option<u64>,
     /// The ends of the path, where there is one: the shard is at the driver's.
     pub ends: Option<Ends>,
     /// The arms.
@@ -298,6 +300,14 @@ async fn connect(
         false => arm.request_options.clone(),
     });
     let (origin_sender, origin) = watch::channel(0);
+    if let Some(at) = job.disrupted_at {
+        let (ledger, origin) = (ledger.clone(), origin.clone());
+        tasks.spawn(async move {
+            if let Err(e) = note_disruption(&ledger, at, origin).await {
+                ledger.fault(&format!("the timer of the path's disruption failed: {e}"));
+            }
+        });
+    }
     let (mut subscribed_in_ns, mut memory_before) = (0, 0);
     if let Some(job_of) = &arm.subscribers {
         let subscribe_config = job_of.subscribe_config(arm, job.max_segment, &ledger, &tasks);
@@ -344,6 +354,20 @@ async fn connect(
     Ok(arm)
 }
 
+/// Tells the ledger when the path is disrupted, ns after the origin.
+async fn note_disruption(
+    ledger: &Ledger,
+    at: u64,
+    mut origin: watch::Receiver<u64>,
+) -> io::Result<()> {
+    let Ok(origin) = origin.wait_for(|origin| *origin != 0).await.map(|origin| *origin) else {
+        return Ok(());
+    };
+    Timer::new()?.until(origin + at).await?;
+    ledger.disrupted();
+    Ok(())
+}
+
 /// Listens for the answers of this shard's questions; the request options of questions that say where.
 fn with_callbacks(
     job: &BlockJob,
@@ -355,7 +379,7 @@ fn with_callbacks(
     let spawn: Spawn = Rc::new(move |work| tasks.spawn(work));
     let (ledger, tls) = (ledger.clone(), arm.listener_tls.clone());
     let url = Callback { matched, ledger, spawn, tls }
-        .listen(listens_at(job.ends.is_some()), job.max_segment);
+        .listen(listens_at(job.ends.as_ref()), job.max_segment);
     let url = url.map_err(|e| format!("cannot listen for answers: {e}"))?;
     let mut request_options = arm.request_options.clone();
     let url = HeaderValue::from_str(&url).map_err(|e| format!("{url}: {e}"))?;

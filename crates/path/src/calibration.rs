@@ -1,6 +1,6 @@
 //! How long a round trip of the path really takes.
 
-use crate::{Path, TARGET_LISTENS};
+use crate::{Path, Side, TARGET_LISTENS};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::path::Calibration;
@@ -46,7 +46,7 @@ pub fn calibrate(settings: &PathSettings, placement: &Placement) -> Result<Calib
 /// Round trips of single datagrams over a path with these delays and no other traffic, ns.
 fn round_trips(rtt: Duration, placement: &Placement) -> Result<Hist> {
     let path = PathSettings { rtt, ..PathSettings::default() };
-    let path = Path::open(&path, 0, &placement.driver)?;
+    let path = Path::open(&path, Side::Near, 0, &placement.driver)?;
     let [least, most] = ROUND_TRIPS;
     let count = (SERIES.as_nanos() / rtt.as_nanos().max(1)).clamp(least, most) as usize;
     let ends = path.ends();

@@ -9,8 +9,6 @@ use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 
-/// The name of the device in every namespace.
-const NAME: &str = "path";
 /// Bytes of the largest packet: Ethernet's.
 pub const MTU: usize = 1500;
 
@@ -19,6 +17,7 @@ pub const MTU: usize = 1500;
 pub struct Tun {
     /// The device.
     pub file: Arc<File>,
+    name: &'static str,
     /// Tables of its namespace, which a descriptor keeps.
     devices: File,
     protocols: File,
@@ -38,22 +37,22 @@ pub struct KernelCounts {
 }
 
 impl Tun {
-    /// Makes one with this address, in a network of this prefix length, and turns it on.
+    /// Makes one of this name with this address, in a network of this prefix length, and turns it on.
     ///
     /// # Errors
     /// There is no /dev/net/tun, or it may not be used.
-    pub fn open(address: Ipv4Addr, prefix: u32) -> io::Result<Tun> {
+    pub fn open(name: &'static str, address: Ipv4Addr, prefix: u32) -> io::Result<Tun> {
         let tun = OpenOptions::new()
             .read(true)
             .write(true)
             .custom_flags(libc::O_NONBLOCK)
             .open("/dev/net/tun")?;
-        let mut request = named(NAME);
+        let mut request = named(name);
         request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as c_short;
         control(tun.as_raw_fd(), libc::TUNSETIFF as c_ulong, &mut request)?;
         let socket = control_socket()?;
         let set = |command, change: &dyn Fn(&mut ifreq)| {
-            let mut request = named(NAME);
+            let mut request = named(name);
             change(&mut request);
             control(socket.as_raw_fd(), command, &mut request)
         };
@@ -64,14 +63,14 @@ impl Tun {
         // A thousand connections may send their first ten segments at once. Only the machine's own root may set it.
         let _500_without =
             set(libc::SIOCSIFTXQLEN, &|request| request.ifr_ifru.ifru_metric = 10_000);
-        up(NAME)?;
+        up(name)?;
         // What the router has rewritten is for 127.0.0.1.
-        sysctl(&format!("net/ipv4/conf/{NAME}/route_localnet"), "1")?;
+        sysctl(&format!("net/ipv4/conf/{name}/route_localnet"), "1")?;
         let devices = File::open("/proc/thread-self/net/dev")?;
         let protocols = File::open("/proc/thread-self/net/snmp")?;
         let control = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control");
         let congestion_control = control.unwrap_or_default().trim().to_owned();
-        Ok(Tun { file: Arc::new(tun), devices, protocols, congestion_control })
+        Ok(Tun { file: Arc::new(tun), name, devices, protocols, congestion_control })
     }
 
     /// A device that takes everything and sends nothing.
@@ -79,7 +78,13 @@ impl Tun {
     pub fn null() -> Tun {
         let open = || OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
         let congestion_control = String::new();
-        Tun { file: Arc::new(open()), devices: open(), protocols: open(), congestion_control }
+        Tun {
+            file: Arc::new(open()),
+            name: "",
+            devices: open(),
+            protocols: open(),
+            congestion_control,
+        }
     }
 
     /// What the kernel of its namespace counted until now.
@@ -91,8 +96,9 @@ impl Tun {
             text
         });
         let sent = |column| {
-            let line =
-                devices.lines().find_map(|line| line.trim().strip_prefix(&format!("{NAME}:")));
+            let line = devices
+                .lines()
+                .find_map(|line| line.trim().strip_prefix(&format!("{}:", self.name)));
             let word = line.and_then(|line| line.split_whitespace().nth(column));
             word.and_then(|word| word.parse().ok()).unwrap_or(0)
         };

@@ -6,6 +6,7 @@
 pub mod calibration;
 mod interface;
 mod link;
+pub mod middle_box;
 pub mod namespace;
 mod packet;
 mod router;
@@ -13,14 +14,20 @@ pub mod user_namespace;
 
 use crate::interface::Tun;
 use crate::namespace::Namespace;
-use crate::router::{Host, Router, Side};
+pub use crate::router::Side;
+use crate::router::{Host, Router};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::path::PathRecord;
 use pushbench_core::scenario::PathSettings;
+use pushbench_core::scenario::path::Inbound;
 use pushbench_wire::endpoint::Resolved;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
+/// The name of the device at either end.
+const NAME: &str = "path";
+/// The port of HTTPS, which firewalls leave open.
+const HTTPS: u16 = 443;
 /// The driver's address.
 pub const DRIVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 /// What listens on 127.0.0.1 in the target's namespace is reached here: the router rewrites the address.
@@ -41,18 +48,25 @@ pub struct Ends {
     pub driver: Namespace,
     /// The target's.
     pub target: Namespace,
+    /// The port at which the driver listens; 0: any.
+    pub listen_port: u16,
 }
 
 impl Path {
-    /// Makes namespaces and starts the router on these CPUs.
+    /// Makes namespaces and starts the router on these CPUs. `receiver`: at which end the receiver of the events is.
     ///
     /// # Errors
     /// Namespaces or TUN devices are not allowed here: the message says which, and what to do.
-    pub fn open(settings: &PathSettings, seed: u64, cpus: &[usize]) -> Result<Path> {
+    pub fn open(
+        settings: &PathSettings,
+        receiver: Side,
+        seed: u64,
+        cpus: &[usize],
+    ) -> Result<Path> {
         let (driver, target) = (Namespace::new()?, Namespace::new()?);
-        let near = device(&driver, DRIVER)?;
-        let far = device(&target, TARGET)?;
-        let hosts = vec![
+        let near = device(&driver, NAME, DRIVER, 8)?;
+        let far = device(&target, NAME, TARGET, 8)?;
+        let mut hosts = vec![
             Host { tun: near, side: Side::Near, addresses: vec![DRIVER], loopback: None },
             Host {
                 tun: far,
@@ -61,9 +75,13 @@ impl Path {
                 loopback: Some(TARGET_LISTENS),
             },
         ];
+        if settings.has_middle_box() {
+            hosts.extend(middle_box::open(settings, receiver)?);
+        }
+        let listen_port = if settings.inbound == Inbound::Only443 { HTTPS } else { 0 };
         let router = Router::start(hosts, settings, seed, cpus)
             .map_err(|e| Error::harness(format!("cannot start the router of the path: {e}")))?;
-        Ok(Path { ends: Ends { driver, target }, router })
+        Ok(Path { ends: Ends { driver, target, listen_port }, router })
     }
 
     /// Its two ends.
@@ -72,9 +90,16 @@ impl Path {
     }
 
     /// Where the driver connects to reach an address of the target.
-    pub fn resolve(&self, address: &Resolved) -> Resolved {
-        let socket = SocketAddr::from((TARGET_LISTENS, address.socket.port()));
-        Resolved { socket, ..address.clone() }
+    ///
+    /// # Errors
+    /// Only port 443 is open, and it cannot be made to lead there.
+    pub fn resolve(&self, address: &Resolved) -> Result<Resolved> {
+        let mut port = address.socket.port();
+        if self.ends.listen_port != 0 {
+            middle_box::redirect(&self.ends.target, self.ends.listen_port, port)?;
+            port = self.ends.listen_port;
+        }
+        Ok(Resolved { socket: SocketAddr::from((TARGET_LISTENS, port)), ..address.clone() })
     }
 
     /// The measured window is between these instants. Pauses and the new address count from its begin.
@@ -89,10 +114,15 @@ impl Path {
 }
 
 /// The device of a namespace that leads to the router.
-fn device(namespace: &Namespace, address: Ipv4Addr) -> Result<Tun> {
+fn device(
+    namespace: &Namespace,
+    name: &'static str,
+    address: Ipv4Addr,
+    prefix: u32,
+) -> Result<Tun> {
     let open = || -> io::Result<Tun> {
         let _inside = namespace.enter()?;
-        Tun::open(address, 8)
+        Tun::open(name, address, prefix)
     };
     open().map_err(|e| {
         let remedy = match e.kind() {

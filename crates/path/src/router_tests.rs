@@ -15,7 +15,7 @@ fn settings() -> PathSettings {
 
 /// A path, or none where the machine does not allow one and no CI must.
 fn path(settings: &PathSettings) -> Option<Path> {
-    match Path::open(settings, 7, &cpus::allowed()) {
+    match Path::open(settings, Side::Far, 7, &cpus::allowed()) {
         Ok(path) => Some(path),
         Err(e) if std::env::var_os("CI").is_none() => {
             eprintln!("skipped: {e}");

@@ -4,7 +4,9 @@
 use crate::compare::Latency;
 use crate::compare::figures::distribution;
 use crate::stats;
-use pushbench_core::record::fanout::{Apart, Conduct, DeliveryOutcomes, Fanout, Resumption, Turnover};
+use pushbench_core::record::fanout::{
+    Apart, Conduct, DeliveryOutcomes, Fanout, Resumption, Turnover,
+};
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::trial::Trial;
 use serde::Serialize;

@@ -198,7 +198,8 @@ impl Subscribers {
             return Err(Wrong::new(key, why).against("subscribers.count"));
         }
         if self.dead_after.is_some() && self.backoff.is_none() {
-            let why = "a subscriber would not subscribe again: add subscribers.backoff, or leave it out";
+            let why =
+                "a subscriber would not subscribe again: add subscribers.backoff, or leave it out";
             return Err(Wrong::new("delivery.dead_after", why).against("subscribers.backoff"));
         }
         self.check_types(file, bytes)?;

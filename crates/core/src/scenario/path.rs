@@ -107,6 +107,13 @@ impl PathSettings {
         self.nat != Nat::None || self.inbound != Inbound::Open || forgets
     }
 
+    /// When the path pauses or the driver's side gets a new address, whichever is first, after the measured window
+    /// began.
+    pub fn disrupted_at(&self) -> Option<Duration> {
+        let pauses = (!self.pause.is_zero()).then_some(self.pause_at);
+        pauses.into_iter().chain(self.new_address_at).min()
+    }
+
     /// Proxies lie on it.
     pub fn has_proxies(&self) -> bool {
         !self.via.is_empty() || self.forward_proxy.is_some()

@@ -136,7 +136,9 @@ async fn receive_until_dead<S: Subscriber>(
         Ended::CutOff(how) => how,
         Ended::Leaves => {
             let limit = units::nanos_text(limit as f64);
-            Err(Fault::closed(format!("nothing came for {limit}: the connection is taken for dead")))
+            Err(Fault::closed(format!(
+                "nothing came for {limit}: the connection is taken for dead"
+            )))
         }
     }
 }

@@ -25,15 +25,16 @@ use pushbench_core::schedule::turnover::{Leaves, Pauses};
 use pushbench_core::transport::Transport;
 use pushbench_core::wording::Wording;
 use pushbench_host::{arrival, clock};
+use pushbench_path::Ends;
 use pushbench_wire::delivery_verifier::DeliveryVerifier;
 use pushbench_wire::endpoint::{Endpoint, Resolved};
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
 use pushbench_wire::tls::{ClientTls, ServerTls};
-use std::future::{poll_fn, ready};
-use std::net::{Ipv4Addr, UdpSocket};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::future::{poll_fn, ready};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::Poll;
@@ -71,8 +72,8 @@ pub struct SubscribeConfig {
     pub registration: Registration,
     /// The publisher is ended and restarted.
     pub restarts: bool,
-    /// Subscribers are at the end of a path, in a namespace with one address.
-    pub path: bool,
+    /// The ends of the path, where there is one: subscribers are at the driver's, which has one address.
+    pub ends: Option<Ends>,
     /// A subscriber that connects itself and receives nothing for so long takes its connections for dead, ns.
     pub dead_after: Option<u64>,
     /// Where there is such a limit: the reads of each subscriber's connections.
@@ -235,8 +236,11 @@ pub fn source(number: usize) -> Ipv4Addr {
 }
 
 /// Where the driver listens for what a target connects to it for.
-pub fn listens_at(path: bool) -> Ipv4Addr {
-    if path { pushbench_path::DRIVER } else { Ipv4Addr::LOCALHOST }
+pub fn listens_at(ends: Option<&Ends>) -> SocketAddrV4 {
+    match ends {
+        Some(ends) => SocketAddrV4::new(pushbench_path::DRIVER, ends.listen_port),
+        None => SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0),
+    }
 }
 
 /// Below the accept backlog of any server, so that no SYN is dropped and retried a second later.
@@ -267,8 +271,8 @@ pub struct SubscribersJob {
     pub max_polling_delay: Duration,
     /// The publisher is ended and restarted.
     pub restarts: bool,
-    /// They are at the end of a path.
-    pub path: bool,
+    /// The ends of the path, where there is one.
+    pub ends: Option<Ends>,
     /// The run's token.
     pub token: String,
     /// Who deliveries come from.
@@ -310,7 +314,7 @@ impl SubscribersJob {
             acknowledgement: self.acknowledgement.clone(),
             registration: self.registration.clone(),
             restarts: self.restarts,
-            path: self.path,
+            ends: self.ends.clone(),
             dead_after: self.dead_after(),
             reads: RefCell::default(),
             max_segment,

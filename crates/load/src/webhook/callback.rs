@@ -12,7 +12,7 @@ use pushbench_wire::tls::ServerTls;
 use pushbench_wire::webhook::request::Request;
 use pushbench_wire::webhook::request_receiver::{ReceiverContext, RequestReceiver};
 use std::io::{self, ErrorKind};
-use std::net::Ipv4Addr;
+use std::net::SocketAddrV4;
 use std::rc::Rc;
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -36,14 +36,14 @@ pub struct Callback {
 
 impl Callback {
     /// Listens on an address of this machine, and gives its URL.
-    pub fn listen(self, host: Ipv4Addr, max_segment: Option<u32>) -> io::Result<String> {
+    pub fn listen(self, address: SocketAddrV4, max_segment: Option<u32>) -> io::Result<String> {
         let socket = TcpSocket::new_v4()?;
         // Linux hands these down to every accepted connection.
         socket.set_nodelay(true)?;
         if let Some(bytes) = max_segment {
             socket2::SockRef::from(&socket).set_tcp_mss(bytes)?;
         }
-        socket.bind((host, 0).into())?;
+        socket.bind(address.into())?;
         let listener = socket.listen(BACKLOG)?;
         let scheme = if self.tls.is_some() { Scheme::Https } else { Scheme::Http };
         let url = format!("{scheme}://{}{PATH}", listener.local_addr()?);

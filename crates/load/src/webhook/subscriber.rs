@@ -3,8 +3,8 @@
 //! Every subscriber is a host of its own out of 127.0.0.0/8, so that the publisher needs a connection
 //! for each, as it does in production. The path contains its number.
 
-use crate::io::{InstrumentedSocket, ReadTimes};
-use crate::subscriber::{Registration, SubscribeConfig, Subscriber};
+use crate::io::{InstrumentedSocket, ReadTimes, connected};
+use crate::subscriber::{Registration, SubscribeConfig, Subscriber, listens_at};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
@@ -24,10 +24,10 @@ use pushbench_wire::webhook::request::Request;
 use pushbench_wire::webhook::request_receiver::{ReceiverContext, RequestReceiver};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use std::future::pending;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::os::fd::AsFd as _;
 use std::rc::Rc;
 use tokio::io::AsyncReadExt as _;
@@ -240,25 +240,33 @@ fn subscription_body(url: &str, types: &[String]) -> Value {
 }
 
 async fn connect(subscribe_config: &SubscribeConfig) -> Result<Stream<TcpStream>, Fault> {
-    let tls = subscribe_config.tls.first();
-    Stream::open(subscribe_config.subscribe.socket, tls).await.map_err(Fault::refused)
+    // Beside the publisher, as the application's events.
+    let namespace = subscribe_config.ends.as_ref().map(|ends| &ends.target);
+    let tcp = connected(subscribe_config.subscribe.socket, namespace, None, None).await?;
+    Stream::connect(tcp, subscribe_config.tls.first()).await.map_err(Fault::refused)
 }
 
 /// One descriptor for every address of the loopback network; where the kernel does not let us bind it
 /// to the device, it listens on 127.0.0.1 alone: on all addresses it would be open to others.
 fn listen(port: u16, subscribe_config: &SubscribeConfig) -> io::Result<(TcpListener, Addresses)> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
-    let host = subscribe_config.path.then_some(pushbench_path::DRIVER);
-    let own_hosts = host.is_none() && to_loopback(&socket);
-    let shared_host = (!own_hosts).then(|| host.unwrap_or(Ipv4Addr::LOCALHOST));
-    let ip = shared_host.unwrap_or(Ipv4Addr::UNSPECIFIED);
+    let ends = subscribe_config.ends.as_ref();
+    let mut address = listens_at(ends);
+    let own_hosts = ends.is_none() && to_loopback(&socket);
+    let shared_host = (!own_hosts).then(|| *address.ip());
+    if own_hosts {
+        address.set_ip(Ipv4Addr::UNSPECIFIED);
+    }
+    if port != 0 {
+        address.set_port(port);
+    }
     // Linux hands these down to every accepted connection.
     let _dated_by_reads_without = arrival::enable(socket.as_fd());
     socket.set_tcp_nodelay(true)?;
     if let Some(bytes) = subscribe_config.max_segment {
         socket.set_tcp_mss(bytes)?;
     }
-    socket.bind(&SockAddr::from(SocketAddr::from((ip, port))))?;
+    socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     let listener = TcpListener::from_std(socket.into())?;
