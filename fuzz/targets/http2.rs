@@ -83,6 +83,7 @@ fn connect_config() -> ConnectConfig {
     let endpoint = Endpoint::parse("http://127.0.0.1:1/events").unwrap();
     ConnectConfig {
         address: Resolved { endpoint, socket: ([127, 0, 0, 1], 1).into() }.into(),
+        namespace: None,
         tls: None,
         matched: Matched::ById,
         request_options: Rc::default(),
