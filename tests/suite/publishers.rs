@@ -119,7 +119,7 @@ fn described(transport: &str, name: &str) -> Manifest {
 fn turns_away(transport: &str, name: &str) {
     let manifest = described(transport, name);
     let interrupt = AtomicBool::new(false);
-    let launch = Launch { manifest: &manifest, cpus: &[], interrupt: &interrupt };
+    let launch = Launch { manifest: &manifest, cpus: &[], interrupt: &interrupt, driver: None };
     let running = start_all(&[launch]).unwrap().remove(0);
     let webhook = transport == "webhook";
     // Subscribers that greet connect elsewhere.

@@ -60,6 +60,7 @@ fn group(url: &str, load: Load) -> TrialGroup {
         design: TrialDesign::Sequential,
         freeze: None,
         idle: false,
+        path: None,
         restart_after: None,
     }
 }

@@ -168,7 +168,7 @@ fn what_is_no_event_is_refused(arm: &str) {
     let (transport, _) = arm.split_once('@').unwrap();
     let manifest = described(arm);
     let interrupt = AtomicBool::new(false);
-    let launch = Launch { manifest: &manifest, cpus: &[], interrupt: &interrupt };
+    let launch = Launch { manifest: &manifest, cpus: &[], interrupt: &interrupt, driver: None };
     let running = start_all(&[launch]).unwrap().remove(0);
     match transport {
         "webhook" => webhook(arm, &manifest, &running),

@@ -133,6 +133,7 @@ impl Cell {
             design: TrialDesign::Sequential,
             freeze: None,
             idle: false,
+            path: None,
             restart_after: None,
         }
     }

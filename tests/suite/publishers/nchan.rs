@@ -52,7 +52,7 @@ fn nchan_admits_who_has_the_token_and_leaves_nothing_behind() {
     let manifest = described("sse", "nchan");
     set_up(std::slice::from_ref(&manifest));
     let interrupt = AtomicBool::new(false);
-    let launch = Launch { manifest: &manifest, cpus: &[], interrupt: &interrupt };
+    let launch = Launch { manifest: &manifest, cpus: &[], interrupt: &interrupt, driver: None };
     let running = start_all(&[launch]).unwrap().remove(0);
     for (method, path, token, status) in [
         ("POST", "/publish", "", 401),

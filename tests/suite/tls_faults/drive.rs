@@ -172,6 +172,7 @@ pub fn drive(target: &Target, load: &Load) -> Result<Trial> {
         design: TrialDesign::Sequential,
         freeze: None,
         idle: false,
+        path: None,
         restart_after: None,
     };
     let cpus = Placement::automatic().all();
