@@ -2,7 +2,7 @@
 
 use crate::cli::gate::{GateOptions, read_nulls};
 use crate::cli::progress::Show;
-use crate::cli::run::default_out;
+use crate::cli::run::{allow_path, default_out};
 use crate::cli::{command_line, deliver, interrupt_flag, print};
 use crate::gate::nulls;
 use crate::gate::qualify;
@@ -43,6 +43,7 @@ pub fn run(args: &Args) -> Result<u8> {
         return Err(Error::usage("qualify one transport at a time: give --transport once"));
     };
     let question = args.options.question()?;
+    allow_path(&question)?;
     if question.points.len() > 1 {
         return Err(Error::usage(
             "a sweep cannot be qualified: set the swept key to one value with --set",

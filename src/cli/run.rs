@@ -154,9 +154,7 @@ pub fn run(args: &Args) -> Result<u8> {
     let arms = arms::find(&names, &builtin, &args.allow_host, given.as_ref())?;
     let out = args.out.clone().unwrap_or_else(|| default_out(&question.name));
     vacant(&out)?;
-    if question.points.iter().any(|point| point.scenario.path.is_some()) {
-        pushbench_path::user_namespace::ensure()?;
-    }
+    allow_path(&question)?;
     let interrupt = interrupt_flag()?;
     let mut show = Show::new();
     let mut request =
@@ -168,6 +166,14 @@ pub fn run(args: &Args) -> Result<u8> {
     let ended = begun.measure(&interrupt, &mut show);
     show.finish();
     conclude(begun, &request.out, ended, sort)
+}
+
+/// Where a point has a path, network namespaces can be made from now on. Before anything was started.
+pub(super) fn allow_path(question: &Question) -> Result<()> {
+    match question.points.iter().any(|point| point.scenario.path.is_some()) {
+        true => pushbench_path::user_namespace::ensure(),
+        false => Ok(()),
+    }
 }
 
 pub(super) fn default_arms(question: &Question) -> Vec<String> {

@@ -3,7 +3,7 @@
 use crate::cli::command_line;
 use crate::cli::gate::options::GateOptions;
 use crate::cli::gate::{Args, read_nulls};
-use crate::cli::run::default_out;
+use crate::cli::run::{allow_path, default_out};
 use crate::gate::against;
 use crate::gate::against::Against;
 use crate::gate::{Request, nulls, sides, waivers};
@@ -50,6 +50,7 @@ impl Plan {
             },
             (None, None) => return Err(Error::usage("give --base CMD or --against DIR")),
         };
+        allow_path(&sides.question)?;
         let named = args.waivers.as_deref();
         let file = named.unwrap_or(Path::new(waivers::FILE));
         let all = read_nulls(args.nulls.as_deref())?;
