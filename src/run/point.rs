@@ -14,6 +14,8 @@ use pushbench_core::event::Template;
 use pushbench_core::plan;
 use pushbench_core::plan::{Block, Slices};
 use pushbench_core::record::account::OTHER_FAULTS;
+use pushbench_core::record::fanout::Deliveries;
+use pushbench_core::record::outcomes::Outcomes;
 use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
 use pushbench_core::scenario::{
     Arrivals, DesignChoice, Flow, Load, PathSettings, Recipients, Scenario, split,
@@ -297,6 +299,7 @@ fn measure(
     progress: &mut dyn Progress,
 ) -> Result<Vec<FinishedTrial>> {
     let mut finished = block::run(group, context, progress)?;
+    finished.iter().try_for_each(|f| check_path(group, &f.trial))?;
     finished.iter_mut().for_each(|f| validity::judge(&mut f.trial, f.ended.as_deref()));
     // The design of the block is at fault, and not the arm: none of its trials is valid. An overloaded arm has
     // its own verdict.
@@ -305,6 +308,32 @@ fn measure(
         finished.iter_mut().for_each(|f| f.trial.judged.invalid.push(why.clone()));
     }
     Ok(finished)
+}
+
+/// Deliveries or callbacks of which none got through a path: more of them would say nothing else.
+fn check_path(group: &TrialGroup, trial: &Trial) -> Result<()> {
+    let Some(path) = &group.path else { return Ok(()) };
+    let (what, due, received) = match (&trial.fanout, &trial.account.callbacks) {
+        (Some(fanout), _) => {
+            let Deliveries { measured, warmup, .. } = &fanout.deliveries;
+            let received = measured.received + warmup.received;
+            ("deliveries", measured.due + warmup.due, received)
+        }
+        (None, Some(_)) => {
+            let Outcomes { due, acknowledged, .. } = &trial.account.measured;
+            ("answers", *due, acknowledged + trial.account.warmup.acknowledged)
+        }
+        (None, None) => return Ok(()),
+    };
+    if due == 0 || received > 0 {
+        return Ok(());
+    }
+    // Deliveries go to the receiver of the events, answers to their sender.
+    let towards_receiver = trial.fanout.is_some();
+    let why = path.obstacle(towards_receiver).or_else(|| most_frequent_fault(trial));
+    let why = why.unwrap_or_else(|| "no connection was refused, and nothing came".to_owned());
+    let (label, path) = (&trial.label, path.words());
+    Err(Error::target(format!("{label}: none of {due} {what} got through the path ({path}): {why}")))
 }
 
 fn store_trials(store: &mut Store, finished: &[FinishedTrial]) -> Result<()> {

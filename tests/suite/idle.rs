@@ -103,7 +103,7 @@ fn more_subscribers_than_descriptors_are_refused_with_the_number_that_fits() {
 fn what_makes_no_quiet_stretch_is_refused() {
     let bench = Bench::new();
     for (args, texts) in [
-        (&["--rate", "10"][..], &["--rate 10", "at least 1s after the warm-up"][..]),
+        (&["--rate", "10"][..], &["--rate 10", "at least 700ms after the warm-up"][..]),
         (&["--rate", "0.001"], &["--rate 0.001", "0.25"]),
         (&["--set", "load.arrivals=poisson"], &["constant"]),
         (&["--set", "compare.design=sliced"], &["sequential"]),

@@ -29,6 +29,7 @@ mod idle;
 mod layers;
 mod limit;
 mod messages;
+mod middle_boxes;
 mod mistaken;
 mod one_line;
 mod outcomes;

@@ -248,7 +248,8 @@ impl BlockRun {
                 Ok(ShardMessage::Warm(Ok(()))) => warm += 1,
                 Ok(ShardMessage::Warm(Err((arm, why)))) => {
                     return Err(targets::cannot_connect(
-                        &group.arms[arm],
+                        group,
+                        arm,
                         &mut self.targets[arm],
                         &why,
                     ));

@@ -114,7 +114,19 @@ pub(super) fn add_tls_hints(finished: &mut [FinishedTrial], targets: &[Running])
 }
 
 /// The warm connections of an arm could not be opened.
-pub(super) fn cannot_connect(trial_arm: &TrialArm, target: &mut Running, why: &str) -> Error {
+pub(super) fn cannot_connect(
+    group: &TrialGroup,
+    arm: usize,
+    target: &mut Running,
+    why: &str,
+) -> Error {
+    let trial_arm = &group.arms[arm];
+    // The driver has the subscribers, or it is the sender.
+    let towards_receiver = trial_arm.subscribers.is_none();
+    let obstacle = group.path.as_ref().and_then(|path| path.obstacle(towards_receiver));
+    if let Some(obstacle) = obstacle {
+        return Error::target(format!("{}: nothing gets through: {obstacle} ({why})", trial_arm.label));
+    }
     let more = match target.exited() {
         Some(how) => format!("; the target {how}"),
         None if why.contains(TLS) => String::new(),

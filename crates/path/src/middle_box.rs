@@ -151,43 +151,5 @@ fn load(rules: &str) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FORWARD: &str = "table ip pushbench {\n\tchain forward {\n\t\ttype filter hook forward priority 0; policy accept;\n\t\tct state invalid drop\n";
-
-    #[test]
-    fn rules_say_what_the_settings_say() {
-        let path = PathSettings::default();
-        let nat = |nat| PathSettings { nat, ..path.clone() };
-        let inbound = |inbound| PathSettings { inbound, ..path.clone() };
-        let masquerade = |out| {
-            format!(
-                "\tchain postrouting {{\n\t\ttype nat hook postrouting priority 100; policy accept;\n\t\toifname \"{out}\" masquerade\n\t}}\n"
-            )
-        };
-        let drop = |from| format!("\t\tiifname \"{from}\" ct state new drop\n");
-        for (settings, receiver, rules, translation) in [
-            (path.clone(), Side::Near, String::new(), String::new()),
-            (nat(Nat::Receiver), Side::Near, drop(FAR), masquerade(FAR)),
-            (nat(Nat::Receiver), Side::Far, drop(NEAR), masquerade(NEAR)),
-            (nat(Nat::Sender), Side::Near, drop(NEAR), masquerade(NEAR)),
-            (inbound(Inbound::Drop), Side::Near, drop(FAR), String::new()),
-            (
-                inbound(Inbound::Reject),
-                Side::Far,
-                "\t\tiifname \"near\" meta l4proto tcp ct state new reject with tcp reset\n".into(),
-                String::new(),
-            ),
-            (
-                inbound(Inbound::Only443),
-                Side::Far,
-                "\t\ttcp dport != 443 ct state new drop\n".into(),
-                String::new(),
-            ),
-        ] {
-            let wanted = format!("{FORWARD}{rules}\t}}\n{translation}}}\n");
-            assert_eq!(ruleset(&settings, receiver), wanted);
-        }
-    }
-}
+#[path = "middle_box_tests.rs"]
+mod tests;

@@ -30,7 +30,7 @@ const MOST_OPEN: usize = 1 << 22;
 const MOST_OPEN_BYTES: usize = 1 << 30;
 
 /// A shorter time between two events of an idle flow does not show idle cost.
-const SHORTEST_QUIET: Duration = Duration::from_secs(1);
+const SHORTEST_QUIET: Duration = Duration::from_millis(700);
 
 /// What is wrong with keys that are valid by themselves.
 #[derive(Debug)]

@@ -114,6 +114,23 @@ impl PathSettings {
         pauses.into_iter().chain(self.new_address_at).min()
     }
 
+    /// Why no new connection gets through, towards the receiver of the events or away from it, and what to change;
+    /// `None` where it does.
+    pub fn obstacle(&self, towards_receiver: bool) -> Option<String> {
+        let key = match (self.nat, self.inbound) {
+            (Nat::Receiver, _) if towards_receiver => "path.nat = \"receiver\"",
+            (Nat::Sender, _) if !towards_receiver => "path.nat = \"sender\"",
+            (_, Inbound::Drop) if towards_receiver => "path.inbound = \"drop\"",
+            (_, Inbound::Reject) if towards_receiver => "path.inbound = \"reject\"",
+            _ => return None,
+        };
+        let whom = if towards_receiver { "receiver" } else { "sender" };
+        Some(format!(
+            "{key} lets no connection to the {whom} of the events through: choose a transport over which the other side \
+             connects (of a fan-out, the publisher over webhook and the subscribers over all others), or change the key"
+        ))
+    }
+
     /// Proxies lie on it.
     pub fn has_proxies(&self) -> bool {
         !self.via.is_empty() || self.forward_proxy.is_some()
@@ -242,6 +259,14 @@ impl PathDraft {
             );
             return Err(Wrong::new("path.rtt", why).against("load.timeout"));
         }
+        if let Some(cutoff) = path.idle_cutoff.filter(|c| c.subsec_nanos() > 0 && !path.has_proxies()) {
+            let (least, most) = (cutoff.as_secs(), cutoff.as_secs() + 1);
+            let why = format!(
+                "{}: the kernel counts the idle time of connections in whole seconds: write {least}s or {most}s",
+                text(cutoff)
+            );
+            return Err(Wrong::new("path.idle_cutoff", why));
+        }
         self.check_rate(&path, draft)
     }
 
@@ -302,6 +327,14 @@ mod tests {
         );
         let behind = with(&[("path.via", "nginx"), ("path.idle_cutoff", "2s")]).unwrap().unwrap();
         assert!(!behind.has_middle_box(), "it is the proxy's time-out");
+        let obstacle = |key: &str, value: &str| {
+            let path = with(&[(key, value)]).unwrap().unwrap();
+            [true, false].map(|towards_receiver| path.obstacle(towards_receiver).is_some())
+        };
+        assert_eq!(obstacle("path.nat", "receiver"), [true, false]);
+        assert_eq!(obstacle("path.nat", "sender"), [false, true]);
+        assert_eq!(obstacle("path.inbound", "reject"), [true, false]);
+        assert_eq!(obstacle("path.inbound", "only-443"), [false, false]);
     }
 
     #[test]
@@ -312,6 +345,7 @@ mod tests {
             (&[("path.pause_at", "1s")], "write path.pause, or leave it out"),
             (&[("path.pause", "1s"), ("path.pause_at", "9s")], "write less than load.duration"),
             (&[("path.new_address_at", "9s")], "write less than load.duration"),
+            (&[("path.idle_cutoff", "1500ms")], "in whole seconds: write 1s or 2s"),
             (&[("path.rtt", "5s")], "write less than load.timeout"),
             (&[("path.rate", "1 Mbit/s")], "need 8.192 Mbit/s without any header"),
             (&[("path.rate", "10")], "has no unit: write one of kbit/s, Mbit/s, Gbit/s"),
