@@ -60,7 +60,7 @@ pub fn connect_config(
     let url = format!("http://{socket}{}", webhook::server::PATH);
     let endpoint = Endpoint::parse(&url).expect("a URL");
     ConnectConfig {
-        address: Resolved { endpoint, socket }.into(),
+        address: Resolved::new(endpoint, socket).into(),
         namespace: None,
         tls: None,
         matched: Matched::ById,

@@ -15,6 +15,7 @@ use pushbench_host::cpus::Placement;
 use pushbench_host::input;
 use pushbench_sut::manifest;
 use pushbench_sut::manifest::{Described, Manifest, OWN_FILE};
+use pushbench_sut::proxy;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,7 +24,7 @@ const FORMATS: [&str; 2] = ["text", "json"];
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Scenarios (files or shipped names) and descriptions of targets [default: pushbench.toml]
+    /// Scenarios (files or shipped names) and descriptions of targets and proxies [default: pushbench.toml]
     #[arg(value_name = "FILE")]
     files: Vec<String>,
     /// Arm with which a scenario would be run, TRANSPORT@TARGET; may be repeated
@@ -92,13 +93,14 @@ fn check(file: &str, args: &Args) -> Checked {
     checked
 }
 
-/// The text of a file that describes targets: it has the table `target`, or the name of such a file.
+/// The text of a file that describes targets or proxies: it has such a table, or the name of such a file.
 fn descriptions(file: &str) -> Option<Result<String>> {
     let named = Path::new(file).file_name().is_some_and(|name| name == OWN_FILE);
     match input::text(Path::new(file), input::WRITTEN) {
         Ok(text) => {
-            let holds = read_toml(file, &text)
-                .is_ok_and(|t| t.iter().any(|(k, _)| k.get_ref() == "target"));
+            let holds = read_toml(file, &text).is_ok_and(|t| {
+                t.iter().any(|(k, _)| ["target", "proxy"].contains(&k.get_ref().as_ref()))
+            });
             (named || holds).then_some(Ok(text))
         }
         Err(e) => named.then(|| Err(e.into())),
@@ -133,15 +135,26 @@ fn targets(file: &str, text: &str) -> Result<Checked> {
             "matched": if manifest.match_left_out { Value::Null } else { json!(matched) },
         }));
     }
+    let mut proxies = Vec::new();
+    for (name, read) in proxy::described_in(file, text)? {
+        match read {
+            Ok(proxy) => {
+                let (kind, command) = (proxy.kind.name(), proxy.command_line());
+                rows.push(vec![format!("proxy {name}"), visible::line(&command), kind.to_owned()]);
+                proxies.push(json!({ "proxy": name, "kind": kind, "command": command }));
+            }
+            Err(mistake) => mistakes.extend(mistake.to_string().lines().map(str::to_owned)),
+        }
+    }
     let text = match rows.is_empty() {
-        true => format!("{file}: no valid target\n"),
+        true => format!("{file}: no valid target or proxy\n"),
         false => {
             let table = pushbench_report::text::align(&rows, 3, 0);
             format!("{file}: {} valid\n{}", rows.len(), indented(&table))
         }
     };
     mistakes.sort_by_key(|mistake| place(file, mistake));
-    Ok(Checked { text, json: json!({ "targets": valid }), mistakes })
+    Ok(Checked { text, json: json!({ "targets": valid, "proxies": proxies }), mistakes })
 }
 
 /// Line and column of a mistake, to show mistakes from the top of the file to its end.

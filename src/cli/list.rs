@@ -13,18 +13,28 @@ use pushbench_report;
 use pushbench_report::visible::visible;
 use pushbench_sut::manifest;
 use pushbench_sut::manifest::Listed;
+use pushbench_sut::proxy;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// scenarios, targets, transports, options (of arms), formats, metrics, keys, or schema (of scenario files)
+    /// scenarios, targets, proxies, transports, options (of arms), formats, metrics, keys, or schema (of scenario files)
     what: String,
     /// With targets: lines of code, dependencies and duties of each
     #[arg(long)]
     ease: bool,
 }
 
-const KINDS: [&str; 8] =
-    ["scenarios", "targets", "transports", "options", "formats", "metrics", "keys", "schema"];
+const KINDS: [&str; 9] = [
+    "scenarios",
+    "targets",
+    "proxies",
+    "transports",
+    "options",
+    "formats",
+    "metrics",
+    "keys",
+    "schema",
+];
 
 pub fn run(args: &Args) -> Result<()> {
     if args.ease {
@@ -38,6 +48,7 @@ pub fn run(args: &Args) -> Result<()> {
     let rows: Vec<(String, String)> = match args.what.as_str() {
         "scenarios" => scenarios()?,
         "targets" => return targets(),
+        "proxies" => return proxies(),
         "transports" => {
             transport::ALL.iter().map(|t| (t.name().into(), transport_row(*t))).collect()
         }
@@ -98,19 +109,41 @@ fn targets() -> Result<()> {
         }
     }
     print(&visible(&table(&rows)))?;
-    mended(&all)
+    mended(all.iter().flat_map(mistakes).count(), "targets")
+}
+
+/// The proxies and what each is; one that is mistaken is shown with its error and fails the command.
+fn proxies() -> Result<()> {
+    let all = proxy::list()?;
+    let mut rows = Vec::new();
+    for (name, read) in &all {
+        match read {
+            Ok(proxy) => {
+                let (kind, about) = (proxy.kind.name(), &proxy.about);
+                let colon = if about.is_empty() { "" } else { ": " };
+                rows.push((name.clone(), format!("{kind}{colon}{about}")));
+            }
+            Err(mistake) => {
+                rows.extend(
+                    mistake.to_string().lines().map(|l| (name.clone(), format!("mistaken: {l}"))),
+                );
+            }
+        }
+    }
+    print(&visible(&table(&rows)))?;
+    mended(all.values().filter(|read| read.is_err()).count(), "proxies")
 }
 
 fn mistakes(target: &Listed) -> impl Iterator<Item = (&str, &Error)> {
     target.serves.iter().filter_map(|(t, read)| Some((t.as_str(), read.as_ref().err()?)))
 }
 
-/// After the list was shown, an invalid target gives the exit code that a run of it would give.
-fn mended(all: &[Listed]) -> Result<()> {
-    match all.iter().flat_map(mistakes).count() {
+/// After the list was shown, an invalid description gives the exit code that a run of it would give.
+fn mended(mistaken: usize, what: &str) -> Result<()> {
+    match mistaken {
         0 => Ok(()),
         n => Err(Error::usage(format!(
-            "{} has {n} mistaken description{}, shown above with what to write; other targets can be run",
+            "{} has {n} mistaken description{}, shown above with what to write; other {what} can be run",
             manifest::OWN_FILE,
             if n == 1 { "" } else { "s" }
         ))),

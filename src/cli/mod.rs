@@ -98,7 +98,7 @@ fn program() -> ExitCode {
     let _cannot_be = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let hidden = [
         pushbench_sut::supervisor::run_if_requested,
-        pushbench_sut::run_keys::run_if_requested,
+        pushbench_sut::private_directory::run_if_requested,
         pushbench_faults::run_if_requested,
         pushbench_faults::exact_target::run_if_requested,
     ];

@@ -24,7 +24,7 @@ const EVENT: &str = r#"{"id":"1","type":"event","data":{}}"#;
 const HOOK: &str = r#"{"url":"http://127.0.0.1:9/"}"#;
 const USAGE: i32 = 64;
 
-fn missing(needs: &[&[&str]], named: &str) -> bool {
+pub(super) fn missing(needs: &[&[&str]], named: &str) -> bool {
     let works = |words: &&[&str]| {
         Command::new(words[0]).args(&words[1..]).output().is_ok_and(|o| o.status.success())
     };

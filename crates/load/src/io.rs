@@ -6,6 +6,7 @@ use crate::subscriber::{SubscribeConfig, source};
 use pushbench_core::record::wire::Traffic;
 use pushbench_host::{arrival, clock, tcp_info};
 use pushbench_path::namespace::Namespace;
+use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::stream::Stream;
 use pushbench_wire::tls::{ClientTls, ServerTls};
@@ -116,7 +117,7 @@ impl InstrumentedSocket {
     ) -> Result<Stream<InstrumentedSocket>, Fault> {
         let ConnectConfig { address, namespace, tls, max_segment, ledger, .. } = connect_config;
         let begun = clock::now();
-        let tcp = connected(address.socket, namespace.as_ref(), None, *max_segment).await?;
+        let tcp = connected(address, namespace.as_ref(), None, *max_segment).await?;
         let stamped = InstrumentedSocket::over(tcp, ledger, TrafficKind::Events);
         let stream = encrypted(stamped, tls.as_ref(), begun).await?;
         ledger.connected();
@@ -132,7 +133,7 @@ impl InstrumentedSocket {
         let begun = clock::now();
         // A namespace has one address.
         let source = subscribe_config.ends.is_none().then(|| source(number).into());
-        let tcp = connected(subscribe.socket, None, source, *max_segment).await?;
+        let tcp = connected(subscribe, None, source, *max_segment).await?;
         let _dated_by_reads_without = arrival::enable(tcp.as_fd());
         ledger.delivery_connected();
         let stamped = InstrumentedSocket::over(tcp, ledger, TrafficKind::Deliveries);
@@ -226,17 +227,17 @@ async fn encrypted(
     Ok(stream)
 }
 
-/// A connection with TCP_NODELAY. A cap of the segment size set before the handshake limits what the
-/// other end sends, too.
+/// A connection with TCP_NODELAY, through the tunnel of a forward proxy where one is needed. A cap of the segment
+/// size set before the handshake limits what the other end sends, too.
 pub(crate) async fn connected(
-    address: SocketAddr,
+    address: &Resolved,
     namespace: Option<&Namespace>,
     source: Option<IpAddr>,
     max_segment: Option<u32>,
 ) -> Result<TcpStream, Fault> {
     let new = || -> io::Result<TcpSocket> {
         let _inside = namespace.map(Namespace::enter).transpose()?;
-        match address {
+        match address.socket {
             SocketAddr::V4(_) => TcpSocket::new_v4(),
             SocketAddr::V6(_) => TcpSocket::new_v6(),
         }
@@ -250,7 +251,9 @@ pub(crate) async fn connected(
         choose_port_at_connect(&socket);
         socket.bind(SocketAddr::new(source, 0)).map_err(Fault::refused)?;
     }
-    socket.connect(address).await.map_err(Fault::refused)
+    let mut tcp = socket.connect(address.socket).await.map_err(Fault::refused)?;
+    address.open_tunnel(&mut tcp).await?;
+    Ok(tcp)
 }
 
 /// Lets the kernel choose the port when it knows the destination: chosen by `bind` it must be free for

@@ -138,10 +138,13 @@ pub(super) fn described(file: &str, text: &str) -> Result<Targets> {
     let place = |at: usize| Origin::at(file, text, at);
     let mut found = Targets::new();
     for (key, value) in &read_toml(file, text)? {
+        if key.get_ref() == "proxy" {
+            continue; // read by `proxy`
+        }
         let (DeValue::Table(targets), "target") = (value.get_ref(), key.get_ref().as_ref()) else {
             let name = key.get_ref().to_string();
             let mistake = place(key.span().start).error(format!(
-                "\"{name}\" is not a known key: describe a target as [target.NAME.webhook]"
+                "\"{name}\" is not a known key: describe a target as [target.NAME.webhook], a proxy as [proxy.NAME]"
             ));
             found.insert(name, Err(mistake));
             continue;

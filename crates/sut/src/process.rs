@@ -228,7 +228,7 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
         let place = folder.as_ref().map_or(String::new(), |f| format!(" in {}", f.display()));
         Error::harness(format!("cannot start a process for target {}{place}: {e}", manifest.name))
     })?;
-    let address = Resolved { endpoint, socket: addresses[0] };
+    let address = Resolved::new(endpoint, addresses[0]);
     Ok(Running {
         supervised: Some(supervised),
         address,
@@ -252,7 +252,7 @@ fn running_already(
         |a: &&SocketAddr| std::net::TcpStream::connect_timeout(a, Duration::from_secs(5)).is_ok();
     match addresses.iter().find(connects) {
         Some(&socket) => {
-            let (address, addresses) = (Resolved { endpoint, socket }, vec![socket]);
+            let (address, addresses) = (Resolved::new(endpoint, socket), vec![socket]);
             let request_options = manifest.request_options.clone();
             let supervised = None;
             Ok(Running {

@@ -330,9 +330,9 @@ pub fn subscribe_address(target: &Running, url: &str) -> Result<Resolved> {
     let endpoint = Endpoint::parse(url).map_err(unusable)?;
     let here = &target.address().endpoint;
     if (&endpoint.host, endpoint.port) == (&here.host, here.port) {
-        return Ok(Resolved { endpoint, socket: target.address().socket });
+        return Ok(Resolved::new(endpoint, target.address().socket));
     }
     let found = endpoint.addresses().map_err(|e| unusable(e.to_string()))?;
     let listening = found.iter().find(|address| ready::accepts(**address));
-    Ok(Resolved { endpoint, socket: *listening.unwrap_or(&found[0]) })
+    Ok(Resolved::new(endpoint, *listening.unwrap_or(&found[0])))
 }

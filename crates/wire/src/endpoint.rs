@@ -1,5 +1,6 @@
 //! Where a target listens. Every URL is read here.
 
+use crate::forward_proxy::ForwardProxy;
 use hyper::Uri;
 use pushbench_core::transport::Transport;
 use std::fmt;
@@ -193,6 +194,15 @@ pub struct Resolved {
     pub endpoint: Endpoint,
     /// Where to connect.
     pub socket: SocketAddr,
+    /// What is there is a forward proxy.
+    pub forward_proxy: Option<ForwardProxy>,
+}
+
+impl Resolved {
+    /// An endpoint that is connected to without a proxy.
+    pub fn new(endpoint: Endpoint, socket: SocketAddr) -> Resolved {
+        Resolved { endpoint, socket, forward_proxy: None }
+    }
 }
 
 /// A character as it is written in a URL.

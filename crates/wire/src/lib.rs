@@ -6,6 +6,7 @@
 pub mod delivery_verifier;
 pub mod endpoint;
 pub mod fault;
+pub mod forward_proxy;
 pub mod hello;
 pub mod http2;
 pub mod http_connection;

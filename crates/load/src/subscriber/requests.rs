@@ -204,7 +204,8 @@ fn request(
     subscribe_config: &SubscribeConfig,
     wanted: &SubscriberRequest,
 ) -> Result<Request<Bytes>, Fault> {
-    let Endpoint { scheme, authority, .. } = &subscribe_config.subscribe.endpoint;
+    let subscribe = &subscribe_config.subscribe;
+    let Endpoint { scheme, authority, .. } = &subscribe.endpoint;
     let mut request = Request::new(wanted.body.clone());
     *request.method_mut() = wanted.method.clone();
     *request.uri_mut() = wanted.path.clone();
@@ -216,6 +217,10 @@ fn request(
         *request.uri_mut() = whole.parse().map_err(Fault::refused)?;
     } else {
         headers.insert(HOST, HeaderValue::from_str(authority).map_err(Fault::refused)?);
+        if subscribe.forward_proxy.is_some() {
+            let target = subscribe.request_target(&wanted.path.to_string());
+            *request.uri_mut() = target.parse().map_err(Fault::refused)?;
+        }
     }
     Ok(request)
 }

@@ -40,8 +40,8 @@ struct BodyOfAnyLength {
 impl PreparedRequest {
     pub fn new(connect_config: &ConnectConfig) -> Result<PreparedRequest, Fault> {
         let ConnectConfig { address, request_options, template, .. } = connect_config;
-        let mut head = format!("{} {} HTTP/1.1\r\n", request_options.method, address.endpoint.path)
-            .into_bytes();
+        let target = address.request_target(&address.endpoint.path);
+        let mut head = format!("{} {target} HTTP/1.1\r\n", request_options.method).into_bytes();
         let mut append = |name: &HeaderName, value: &HeaderValue| {
             for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
                 head.extend_from_slice(part);
