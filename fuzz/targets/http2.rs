@@ -82,7 +82,7 @@ fn connect_config() -> ConnectConfig {
     let template = Rc::new(Template::new(&Payload::Bytes(80)));
     let endpoint = Endpoint::parse("http://127.0.0.1:1/events").unwrap();
     ConnectConfig {
-        address: Resolved { endpoint, socket: ([127, 0, 0, 1], 1).into() }.into(),
+        address: Resolved::new(endpoint, ([127, 0, 0, 1], 1).into()).into(),
         namespace: None,
         tls: None,
         matched: Matched::ById,

@@ -333,7 +333,9 @@ fn check_path(group: &TrialGroup, trial: &Trial) -> Result<()> {
     let why = path.obstacle(towards_receiver).or_else(|| most_frequent_fault(trial));
     let why = why.unwrap_or_else(|| "no connection was refused, and nothing came".to_owned());
     let (label, path) = (&trial.label, path.words());
-    Err(Error::target(format!("{label}: none of {due} {what} got through the path ({path}): {why}")))
+    Err(Error::target(format!(
+        "{label}: none of {due} {what} got through the path ({path}): {why}"
+    )))
 }
 
 fn store_trials(store: &mut Store, finished: &[FinishedTrial]) -> Result<()> {

@@ -57,27 +57,38 @@ fn who_is_behind_a_nat_gets_no_webhook_but_connects_itself() {
     let bench = Bench::new();
     let run = |more: &[&str]| -> Ended {
         let short = ["run", "fanout", "--subscribers", "4", "--blocks", "1", "--duration", "300ms"];
-        let short = [&short[..], &["--set", "load.timeout=1s", "--set", "compare.design=auto"]].concat();
+        let short =
+            [&short[..], &["--set", "load.timeout=1s", "--set", "compare.design=auto"]].concat();
         bench.run(&[&short[..], more].concat())
     };
     let nat = ["--set", "path.nat=receiver"];
     let blocked = run(&[&["--arm", "webhook@builtin", "--out", "a"][..], &nat].concat());
-    blocked.fails(3, &["webhook@builtin", "none of", "path.nat = \"receiver\"", "choose a transport"]);
+    blocked
+        .fails(3, &["webhook@builtin", "none of", "path.nat = \"receiver\"", "choose a transport"]);
     run(&[&["--arm", "websocket@builtin", "--out", "b"][..], &nat].concat()).succeeds();
     assert_eq!(fanout(&json(&bench, "b"), 0)["reach"], 1.0);
     let refused = bench.run(&["run", "--arm", "webhook@builtin", "--set", "path.inbound=reject"]);
     refused.fails(3, &["webhook@builtin", "nothing gets through", "path.inbound = \"reject\""]);
-    let open = ["--blocks", "1", "--duration", "300ms", "--set", "path.inbound=only-443", "--out", "c"];
+    let open =
+        ["--blocks", "1", "--duration", "300ms", "--set", "path.inbound=only-443", "--out", "c"];
     bench.run(&[&["run"][..], &open].concat()).succeeds();
     bench.nothing_left();
 }
 
 /// The machine's devices, routes and rules, and the network namespaces of processes.
 fn machine() -> String {
-    let commands = ["ip -o link", "ip -4 route show table all", "ip -6 route show table all", "nft list ruleset"];
+    let commands = [
+        "ip -o link",
+        "ip -4 route show table all",
+        "ip -6 route show table all",
+        "nft list ruleset",
+    ];
     let output = |command: &str| {
         let words: Vec<&str> = command.split(' ').collect();
-        let output = Command::new(words[0]).args(&words[1..]).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").output();
+        let output = Command::new(words[0])
+            .args(&words[1..])
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .output();
         output.map_or(String::new(), |o| String::from_utf8_lossy(&o.stdout).into_owned())
     };
     commands.map(output).join("\n")
@@ -86,7 +97,8 @@ fn machine() -> String {
 /// The network namespaces of these processes and their threads, but for this one's.
 fn namespaces(processes: &[u32]) -> Vec<std::path::PathBuf> {
     let own = std::fs::read_link("/proc/self/ns/net").unwrap();
-    let threads = |pid: &u32| std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let threads =
+        |pid: &u32| std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let of = processes.iter().flat_map(threads);
     let of = of.filter_map(|thread| std::fs::read_link(thread.path().join("ns/net")).ok());
     of.filter(|namespace| *namespace != own).collect()
@@ -106,7 +118,10 @@ fn nothing_of_a_path_is_left_however_its_processes_end() {
         for _ in 0..times {
             let bench = Bench::new();
             let path = ["--set", "path.nat=sender", "--set", "path.idle_cutoff=2s"];
-            let args = [&["run", "--duration", "30s", "--arm", "websocket@builtin", "--out", "r"][..], &path];
+            let args = [
+                &["run", "--duration", "30s", "--arm", "websocket@builtin", "--out", "r"][..],
+                &path,
+            ];
             let mut run = bench.pushbench(&args.concat()).spawn().unwrap();
             let named = |pid: &u32| {
                 let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -114,7 +129,11 @@ fn nothing_of_a_path_is_left_however_its_processes_end() {
             };
             let inside = || {
                 let own = |pid: &u32| !namespaces(&[*pid]).is_empty();
-                bench.servers().iter().any(own).then(|| bench.processes().into_iter().find(named))?
+                bench
+                    .servers()
+                    .iter()
+                    .any(own)
+                    .then(|| bench.processes().into_iter().find(named))?
             };
             eventually("a server in a namespace", || inside().is_some());
             let theirs = namespaces(&bench.processes());
@@ -140,7 +159,8 @@ fn without_root_a_path_is_made_in_a_user_namespace_or_the_message_says_what_is_m
     let bench = Bench::with_its_own_program();
     let folder = bench.path("");
     for path in [folder.clone(), bench.path("pushbench")] {
-        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o777))
+            .unwrap();
     }
     let mut command = bench.command("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(bench.path("pushbench"));

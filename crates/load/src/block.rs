@@ -247,12 +247,7 @@ impl BlockRun {
             match self.messages.recv_timeout(TICK) {
                 Ok(ShardMessage::Warm(Ok(()))) => warm += 1,
                 Ok(ShardMessage::Warm(Err((arm, why)))) => {
-                    return Err(targets::cannot_connect(
-                        group,
-                        arm,
-                        &mut self.targets[arm],
-                        &why,
-                    ));
+                    return Err(targets::cannot_connect(group, arm, &mut self.targets[arm], &why));
                 }
                 Ok(ShardMessage::Done(Err(e))) => {
                     return Err(Error::harness(format!("the driver failed: {e}")));

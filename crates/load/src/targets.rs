@@ -125,7 +125,10 @@ pub(super) fn cannot_connect(
     let towards_receiver = trial_arm.subscribers.is_none();
     let obstacle = group.path.as_ref().and_then(|path| path.obstacle(towards_receiver));
     if let Some(obstacle) = obstacle {
-        return Error::target(format!("{}: nothing gets through: {obstacle} ({why})", trial_arm.label));
+        return Error::target(format!(
+            "{}: nothing gets through: {obstacle} ({why})",
+            trial_arm.label
+        ));
     }
     let more = match target.exited() {
         Some(how) => format!("; the target {how}"),

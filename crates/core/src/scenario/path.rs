@@ -259,7 +259,9 @@ impl PathDraft {
             );
             return Err(Wrong::new("path.rtt", why).against("load.timeout"));
         }
-        if let Some(cutoff) = path.idle_cutoff.filter(|c| c.subsec_nanos() > 0 && !path.has_proxies()) {
+        if let Some(cutoff) =
+            path.idle_cutoff.filter(|c| c.subsec_nanos() > 0 && !path.has_proxies())
+        {
             let (least, most) = (cutoff.as_secs(), cutoff.as_secs() + 1);
             let why = format!(
                 "{}: the kernel counts the idle time of connections in whole seconds: write {least}s or {most}s",

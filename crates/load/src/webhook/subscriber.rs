@@ -242,7 +242,7 @@ fn subscription_body(url: &str, types: &[String]) -> Value {
 async fn connect(subscribe_config: &SubscribeConfig) -> Result<Stream<TcpStream>, Fault> {
     // Beside the publisher, as the application's events.
     let namespace = subscribe_config.ends.as_ref().map(|ends| &ends.target);
-    let tcp = connected(subscribe_config.subscribe.socket, namespace, None, None).await?;
+    let tcp = connected(&subscribe_config.subscribe, namespace, None, None).await?;
     Stream::connect(tcp, subscribe_config.tls.first()).await.map_err(Fault::refused)
 }
 
