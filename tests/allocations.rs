@@ -157,12 +157,8 @@ async fn trial<C: Client>(
     let endpoint = Endpoint::parse(&url).unwrap();
     let plain = Template::new(&Payload::Bytes(512));
     let connect_config = ConnectConfig {
-<<<<<<< HEAD
-        address: Resolved { endpoint, socket: *address }.into(),
-        namespace: None,
-=======
         address: Resolved::new(endpoint, *address).into(),
->>>>>>> 0440aab (Proxies as folders, with the shipped ones; connections through a forward proxy)
+        namespace: None,
         tls: tls.clone(),
         matched: request_options.answer.clone().map_or(Matched::ById, Matched::ByPattern),
         request_options: Rc::new(request_options.clone()),
