@@ -12,12 +12,13 @@ use pushbench_core::suggest::did_you_mean;
 use pushbench_host::console::error_line;
 use pushbench_host::cpus::Placement;
 use pushbench_host::results_store::{create_dir, write_atomically};
+use pushbench_path::user_namespace;
 use pushbench_report::accuracy;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Runs this check alone: freeze, delay, agree, pacing, queue, outcomes or deliveries; may be repeated
+    /// Runs this check alone: freeze, delay, agree, pacing, queue, outcomes, deliveries or path; may be repeated
     #[arg(long, value_name = "CHECK")]
     only: Vec<String>,
     /// Measures the accuracy of the figures on this machine and writes a page and its data
@@ -41,6 +42,9 @@ pub fn run(args: &Args) -> Result<u8> {
         Some(text) => Placement::parse(text)?,
         None => Placement::automatic(),
     };
+    if checks.iter().any(|check| check.name == "path") {
+        let _says_so_itself_without = user_namespace::ensure();
+    }
     let interrupt = interrupt_flag()?;
     let lab = SelfTestContext { placement: &placement, interrupt: &interrupt, seed: args.seed };
     print(&format!(

@@ -50,7 +50,7 @@ impl BlockTally {
         if let Some(t) = trials.iter().find(|t| t.is_valid() && t.judged.overloaded) {
             self.overloaded.push(t.label.clone());
         }
-        let saturated = |t: &Trial| t.offered_per_second.is_some() && t.driver.is_saturated();
+        let saturated = |t: &Trial| t.offered_per_second.is_some() && t.is_at_drivers_limit();
         self.saturated += usize::from(trials.iter().any(saturated));
         let cut = |t: &Trial| t.judged.invalid.iter().any(|why| why.starts_with(CUT_QUEUE));
         self.cut += usize::from(trials.iter().any(cut));

@@ -203,7 +203,7 @@ fn choose(
         progress.say(&format!("{} is overloaded in its pilot: blocks are sequential", t.label));
         return Design::Sequential;
     }
-    if let Some(t) = pilots.iter().find(|t| t.driver.is_saturated()) {
+    if let Some(t) = pilots.iter().find(|t| t.is_at_drivers_limit()) {
         progress.say(&format!(
             "the driver was saturated in the pilot of {}: blocks are sequential",
             t.label

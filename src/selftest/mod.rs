@@ -8,6 +8,7 @@ mod deliveries;
 mod exact_run;
 mod outcomes;
 mod pacing;
+mod path;
 mod queue;
 mod stopped_target;
 
@@ -57,7 +58,7 @@ pub struct Check {
 }
 
 /// All checks.
-pub(crate) const CHECKS: [Check; 7] = [
+pub(crate) const CHECKS: [Check; 8] = [
     Check { name: "freeze", about: stopped_target::ABOUT, run: stopped_target::run },
     Check { name: "delay", about: delay::ABOUT, run: delay::run },
     Check { name: "agree", about: agree::ABOUT, run: agree::run },
@@ -65,6 +66,7 @@ pub(crate) const CHECKS: [Check; 7] = [
     Check { name: "queue", about: queue::ABOUT, run: queue::run },
     Check { name: "outcomes", about: outcomes::ABOUT, run: outcomes::run },
     Check { name: "deliveries", about: deliveries::ABOUT, run: deliveries::run },
+    Check { name: "path", about: path::ABOUT, run: path::run },
 ];
 
 impl Check {

@@ -3,7 +3,8 @@
 use crate::stats;
 use pushbench_core::plan::SLICES_TO_EMPTY_IN;
 use pushbench_core::record::fanout::Deliveries;
-use pushbench_core::record::trial::{Judged, PAUSE_SHARE, Trial, TrialDesign};
+use pushbench_core::record::path::PathRecord;
+use pushbench_core::record::trial::{Judged, PATH_LIMIT, PAUSE_SHARE, Trial, TrialDesign};
 use pushbench_core::units::nanos_text;
 
 /// Median lag and late reading together may be this part of the median response (law 2) …
@@ -90,8 +91,35 @@ fn reasons(trial: &Trial) -> Vec<String> {
     if trial.account.measured.acknowledged == 0 {
         reasons.push("no event was acknowledged".to_owned());
     }
+    reasons.extend(trial.path.as_ref().and_then(lost_count));
     reasons.extend(driver_faults(trial));
     reasons
+}
+
+/// Why the packets of a path do not add up, or more were dropped than its settings say; `None` if all is well.
+fn lost_count(path: &PathRecord) -> Option<String> {
+    if !path.sums_are_exact() {
+        return Some(format!("packets of the path do not add up: {}", path.counts_text()));
+    }
+    let taken = path.directions().iter().all(|d| d.not_taken == 0);
+    (path.not_read > 0 || !taken).then(|| {
+        format!(
+            "packets were dropped outside of the path's link, whose settings say what is lost: {}; lower the rate, or use fewer connections",
+            path.counts_text()
+        )
+    })
+}
+
+/// The router is late by more than the lag of the driver may be. A packet there and one back make an answer.
+fn late_router(trial: &Trial, budget: u64) -> Option<String> {
+    let late = trial.path.as_ref()?.lateness.quantile(0.5).unwrap_or(0) * 2;
+    (late > budget).then(|| {
+        let [late, budget, stalls] =
+            [late, budget, trial.hiccup.quantile(0.5).unwrap_or(0)].map(|ns| ns / 1000);
+        format!(
+            "router too late: twice its median lateness is {late} µs, at most {budget} µs are allowed; the hiccup meter was {stalls} µs late"
+        )
+    })
 }
 
 /// What the driver itself did wrong: it did not run, was late, or had no time left. None asks why: a target
@@ -118,6 +146,7 @@ pub(crate) fn driver_faults(trial: &Trial) -> Vec<String> {
     let response = headline.quantile(0.5).unwrap_or(0);
     let noise = LAG_FLOOR_NS.min((response as f64 * MOST_OF_RESPONSE) as u64);
     let budget = noise.max((response as f64 * LAG_SHARE) as u64);
+    reasons.extend(late_router(trial, budget));
     let lag = trial.account.lag.quantile(0.5).unwrap_or(0);
     // A delivery ends when it arrives, or else at the poll: late reading is not in it.
     let reading = trial.fanout.is_none().then(|| trial.account.reading.quantile(0.5).unwrap_or(0));
@@ -138,11 +167,18 @@ pub(crate) fn driver_faults(trial: &Trial) -> Vec<String> {
 /// Whether the driver had no time left, or would have had none had its target been faster.
 pub(crate) fn saturated(trial: &Trial) -> Option<String> {
     let beyond = beyond_the_driver(trial);
-    if !trial.driver.is_saturated() && !beyond {
+    if !trial.is_at_drivers_limit() && !beyond {
         return None;
     }
     let busy = trial.driver.busy * 100.0;
     let mut reason = format!("driver saturated: busy for {busy:.0} % of its available time");
+    if let Some(path) = &trial.path {
+        reason += &format!(
+            ", and the router of the path for {:.0} % of it; together {:.0} % are allowed",
+            path.busy * 100.0,
+            PATH_LIMIT * 100.0
+        );
+    }
     if beyond {
         let completed = completed_share(trial) * 100.0;
         reason += &format!(", which completed {completed:.0} % of the offered load");
@@ -204,219 +240,5 @@ fn fans_out_behind(d: &Deliveries) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::compare::sample;
-    use pushbench_load::cpu_account::CpuAccount;
-
-    /// A trial of 350 ms that completed half of what it was offered, and what the driver's thread did
-    /// meanwhile, in ms.
-    fn behind(cpu: u64, spun: u64, parked: u64, waited: u64) -> Trial {
-        let ms = |n: u64| n * 1_000_000;
-        let usage = CpuAccount {
-            wall: ms(350),
-            cpu: ms(cpu),
-            spun: ms(spun),
-            parked: ms(parked),
-            waited: ms(waited),
-        };
-        let mut trial = sample::ratios(1.0, 1.0).trials.swap_remove(0);
-        trial.window_ns = usage.wall;
-        trial.account.open_at_end = trial.account.measured.due / 2;
-        trial.account.acknowledged_by_end = trial.account.measured.due / 2;
-        trial.driver.busy = usage.busy();
-        trial.driver.waited_ns = Some(usage.waited);
-        trial
-    }
-
-    #[test]
-    fn a_driver_without_a_moment_to_spare_is_at_fault_and_not_the_target() {
-        for (trial, expected) in [
-            (behind(348, 0, 1, 0), "for 100 % of its available time"),
-            // Others had its CPU: 86 % of it are all that it got.
-            (
-                behind(300, 0, 2, 47),
-                "for 99 % of its available time, which completed 50 % of the offered load; other processes used its CPU for 47.0 ms",
-            ),
-            (behind(170, 1, 4, 170), "other processes used its CPU for 170 ms"),
-        ] {
-            let reasons = reasons(&trial);
-            assert!(
-                reasons.len() == 1 && reasons[0].starts_with("driver saturated"),
-                "{reasons:?}"
-            );
-            assert!(reasons[0].contains(expected), "{reasons:?}");
-            assert!(!is_overloaded(&trial));
-        }
-    }
-
-    #[test]
-    fn a_target_that_is_slow_leaves_the_driver_time_whatever_others_take() {
-        for trial in [
-            behind(30, 5, 320, 0),
-            behind(345, 320, 0, 0),
-            behind(175, 160, 0, 170),
-            // Ready, and kept off its CPU each time that it wakes.
-            behind(20, 5, 340, 315),
-        ] {
-            assert_eq!(reasons(&trial), Vec::<String>::new());
-            assert!(is_overloaded(&trial));
-        }
-    }
-
-    #[test]
-    fn who_was_held_up_for_a_while_is_asked_whether_it_could_have_done_all_of_it() {
-        // The target stood still for 50 of 350 ms.
-        let mut trial = behind(300, 0, 50, 0);
-        let offered = trial.account.measured.due;
-        let part = |share: f64| (offered as f64 * share) as u64;
-        trial.account.acknowledged_by_end = part(0.8);
-        let expected = "driver saturated: busy for 86 % of its available time, which completed 80 % of the offered load";
-        assert_eq!(reasons(&trial), [expected]);
-        assert!(!is_overloaded(&trial));
-        trial.account.acknowledged_by_end = part(0.9); // 1.05 of it without the stall
-        assert_eq!(reasons(&trial), Vec::<String>::new());
-        assert!(is_overloaded(&trial));
-        // Who keeps up has done all of it.
-        (trial.account.acknowledged_by_end, trial.account.open_at_end) = (part(0.8), 0);
-        assert_eq!(reasons(&trial), Vec::<String>::new());
-    }
-
-    #[test]
-    fn time_taken_away_voids_nothing_by_itself() {
-        let mut trial = behind(20, 5, 340, 315);
-        trial.account.open_at_end = 0;
-        assert_eq!(reasons(&trial), Vec::<String>::new());
-        assert!(!is_overloaded(&trial));
-    }
-
-    #[test]
-    fn a_driver_that_is_late_says_nothing_of_the_target() {
-        let mut trial = behind(30, 5, 320, 0);
-        for _ in 0..trial.account.lag.count() * 2 {
-            trial.account.lag.record(LAG_FLOOR_NS * 2);
-        }
-        assert!(driver_faults(&trial)[0].starts_with("driver too late: median lag"));
-        assert!(!is_overloaded(&trial));
-    }
-
-    #[test]
-    fn slices_that_cut_a_queue_are_no_design_and_one_stall_is_no_queue() {
-        let mut trial = behind(30, 5, 320, 0);
-        trial.design = TrialDesign::Sliced { slice_ns: 10_000_000 };
-        trial.window_ns = 1_500_000_000;
-        let mut cut = |slices: u64| {
-            trial.account.slices_cut = slices;
-            cut_queue(&trial)
-        };
-        assert_eq!(cut(13), None, "9 % of 150 slices may be 5 %");
-        let why = cut(14).unwrap();
-        assert!(why.starts_with(CUT_QUEUE) && why.contains("more than 5 % of them"), "{why}");
-        assert!(why.contains("without a break for more than 5.00 ms"), "{why}");
-        trial.window_ns = 190_000_000;
-        trial.account.slices_cut = 2;
-        assert_eq!(cut_queue(&trial), None);
-        trial.design = TrialDesign::Sequential;
-        trial.account.slices_cut = 19;
-        assert_eq!(cut_queue(&trial), None);
-    }
-
-    #[test]
-    fn a_response_that_is_mostly_the_drivers_own_is_not_averaged() {
-        let with = |lag: u64, reading: u64| {
-            let mut trial = behind(30, 5, 320, 0);
-            trial.account.open_at_end = 0;
-            let median = |ns: u64| {
-                let mut hist = pushbench_core::record::histogram::Hist::new();
-                hist.record(ns);
-                hist
-            };
-            trial.account.response = median(90_000);
-            (trial.account.lag, trial.account.reading) = (median(lag), median(reading));
-            reasons(&trial)
-        };
-        assert_eq!(with(20_000, 20_000), Vec::<String>::new());
-        assert_eq!(
-            with(30_000, 20_000),
-            ["driver too late: median lag 30 µs and late reading 20 µs, at most 45 µs are allowed"]
-        );
-    }
-
-    #[test]
-    fn failures_losses_and_missing_answers_are_no_overload() {
-        let offered = behind(30, 5, 320, 0).account.measured.due;
-        let after = |change: fn(&mut Trial, u64)| {
-            let mut trial = behind(30, 5, 320, 0);
-            trial.account.open_at_end = 0;
-            change(&mut trial, offered);
-            trial.account.measured.acknowledged = offered
-                - trial.account.measured.failed
-                - trial.account.measured.lost
-                - trial.account.measured.timed_out;
-            assert!(trial.account.measured.sums_are_exact());
-            trial
-        };
-        // Each of them with a moment in which one event timed out.
-        for no_queue in [
-            after(|t, due| {
-                (t.account.measured.failed, t.account.measured.wrong_answer) = (due / 10, due / 10);
-                (t.account.measured.lost, t.account.measured.timed_out) = (due / 17, 1);
-            }),
-            after(|t, due| {
-                (t.account.measured.failed, t.account.measured.refused) = (due / 2, due / 2)
-            }),
-            after(|t, due| t.account.measured.timed_out = due / 20),
-        ] {
-            assert!(!is_overloaded(&no_queue), "{:?}", no_queue.account.measured);
-        }
-        for queue in [
-            after(|t, due| t.account.open_at_end = due / 10),
-            after(|t, due| {
-                (t.account.measured.timed_out, t.account.measured.never_sent) = (due / 20, 1)
-            }),
-            after(|t, due| (t.account.measured.timed_out, t.account.late) = (due / 20, 1)),
-            after(|t, due| {
-                (t.account.measured.failed, t.account.measured.backlog_full) = (due / 20, due / 20)
-            }),
-            after(|t, due| {
-                t.account.measured.timed_out = due / 20;
-                t.target.as_mut().unwrap().cpu_ns = t.window_ns;
-            }),
-        ] {
-            assert!(is_overloaded(&queue), "{:?}", queue.account.measured);
-        }
-    }
-
-    #[test]
-    fn a_pause_of_the_driver_voids_the_block_and_blames_no_target() {
-        let mut trial = behind(30, 5, 320, 0);
-        let paused = |trial: &mut Trial, pause: u64| {
-            trial.driver.pause_ns = Some(pause);
-            (reasons(trial), is_overloaded(trial))
-        };
-        trial.wall_ns = 4_000_000_000;
-        assert_eq!(paused(&mut trial, 200_000_000), (Vec::new(), true), "5 % are allowed");
-        let (reasons_of, overloaded) = paused(&mut trial, 3_000_000_000);
-        assert_eq!(
-            reasons_of,
-            [
-                "driver stopped continuously for 3.00 s in a measured window of 4.00 s (up to 5 % of it is \
-                 allowed): its process or this machine was paused"
-            ]
-        );
-        assert!(!overloaded);
-        // A short window has its usual stalls.
-        trial.wall_ns = 300_000_000;
-        assert_eq!(paused(&mut trial, 100_000_000).0, Vec::<String>::new());
-        assert_eq!(paused(&mut trial, 100_000_001).0.len(), 1);
-        trial.offered_per_second = None;
-        assert_eq!(paused(&mut trial, 200_000_000).0.len(), 1, "a closed loop, too");
-    }
-
-    #[test]
-    fn a_closed_loop_may_be_at_its_limit() {
-        let mut trial = behind(348, 0, 1, 0);
-        trial.offered_per_second = None;
-        assert_eq!(reasons(&trial), Vec::<String>::new());
-    }
-}
+#[path = "validity_tests.rs"]
+mod tests;

@@ -3,7 +3,7 @@
 use crate::{Path, Side, TARGET_LISTENS};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::histogram::Hist;
-use pushbench_core::record::path::Calibration;
+use pushbench_core::record::path::{Calibration, PathRecord};
 use pushbench_core::scenario::PathSettings;
 use pushbench_host::clock;
 use pushbench_host::cpus::{self, Placement};
@@ -15,6 +15,9 @@ use std::time::Duration;
 const SERIES: Duration = Duration::from_millis(600);
 /// … but so many at least, and at most.
 const ROUND_TRIPS: [u128; 2] = [5, 100];
+/// Packets of a bulk transfer, and the time without one after which it is over.
+const BULK: u64 = 1_000;
+const QUIET: Duration = Duration::from_millis(300);
 /// An echo is lost after this and its round trip.
 const LOST: Duration = Duration::from_secs(2);
 
@@ -49,20 +52,11 @@ fn round_trips(rtt: Duration, placement: &Placement) -> Result<Hist> {
     let path = Path::open(&path, Side::Near, 0, &placement.driver)?;
     let [least, most] = ROUND_TRIPS;
     let count = (SERIES.as_nanos() / rtt.as_nanos().max(1)).clamp(least, most) as usize;
-    let ends = path.ends();
     let measure = || -> io::Result<Hist> {
-        let there = {
-            let _inside = ends.target.enter()?;
-            UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?
-        };
-        let here = {
-            let _inside = ends.driver.enter()?;
-            UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?
-        };
+        let [here, there] = sockets(&path)?;
         for socket in [&here, &there] {
             socket.set_read_timeout(Some(rtt + LOST))?;
         }
-        here.connect(SocketAddr::from((TARGET_LISTENS, there.local_addr()?.port())))?;
         std::thread::scope(|scope| {
             let echo = scope.spawn(|| {
                 cpus::pin(&placement.target);
@@ -78,11 +72,60 @@ fn round_trips(rtt: Duration, placement: &Placement) -> Result<Hist> {
             hist
         })
     };
-    measure().map_err(|e| {
-        Error::harness(format!(
-            "the round trip of the path cannot be measured: {e}: please report it"
-        ))
-    })
+    measure().map_err(cannot)
+}
+
+fn cannot(e: io::Error) -> Error {
+    Error::harness(format!("the path cannot be measured: {e}: please report it"))
+}
+
+/// Sockets of the driver and of the target, the one connected to the other.
+pub(crate) fn sockets(path: &Path) -> io::Result<[UdpSocket; 2]> {
+    let there = {
+        let _inside = path.ends().target.enter()?;
+        UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?
+    };
+    let _inside = path.ends().driver.enter()?;
+    let here = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    here.connect(SocketAddr::from((TARGET_LISTENS, there.local_addr()?.port())))?;
+    Ok([here, there])
+}
+
+/// Sends packets of 1,000 bytes at twice the rate of a path, which has one; the rate at which they arrive, in bits
+/// per second, and what the path did.
+///
+/// # Errors
+/// There can be no path here.
+pub fn bulk(settings: &PathSettings, cpus: &[usize]) -> Result<(f64, PathRecord)> {
+    let path = Path::open(settings, 0, cpus)?;
+    let gap = 4e12 / settings.rate.unwrap_or(u64::MAX) as f64;
+    let measure = || -> io::Result<f64> {
+        let [here, there] = sockets(&path)?;
+        there.set_read_timeout(Some(QUIET))?;
+        let reader = std::thread::spawn(move || received(&there));
+        let begun = clock::now();
+        for i in 0..BULK {
+            // 28 bytes are the headers.
+            here.send(&[0; 972])?;
+            clock::sleep_until(begun + (i as f64 * gap) as u64);
+        }
+        let (count, span) = reader.join().unwrap_or_default();
+        Ok(count.saturating_sub(1) as f64 * 8e12 / span.max(1) as f64)
+    };
+    let rate = measure().map_err(cannot)?;
+    Ok((rate, path.finish()))
+}
+
+/// Datagrams until none comes for a while, and the time from the first to the last, ns.
+pub(crate) fn received(socket: &UdpSocket) -> (u64, u64) {
+    let mut datagram = [0; 2_000];
+    let (mut count, mut first, mut last) = (0, None, 0);
+    while socket.recv(&mut datagram).is_ok() {
+        count += 1;
+        last = clock::now();
+        first = first.or(Some(last));
+    }
+    (count, last - first.unwrap_or(last))
 }
 
 fn echo(socket: &UdpSocket, count: usize) -> io::Result<()> {

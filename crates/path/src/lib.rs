@@ -31,7 +31,7 @@ const HTTPS: u16 = 443;
 /// The driver's address.
 pub const DRIVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 /// What listens on 127.0.0.1 in the target's namespace is reached here: the router rewrites the address.
-const TARGET_LISTENS: Ipv4Addr = Ipv4Addr::new(10, 128, 0, 1);
+pub const TARGET_LISTENS: Ipv4Addr = Ipv4Addr::new(10, 128, 0, 1);
 /// The target's address where it opens a connection.
 const TARGET: Ipv4Addr = Ipv4Addr::new(10, 128, 0, 2);
 

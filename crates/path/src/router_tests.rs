@@ -1,4 +1,5 @@
 use super::*;
+use crate::calibration::{self, received};
 use crate::{DRIVER, Path, TARGET, TARGET_LISTENS};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -25,49 +26,22 @@ fn path(settings: &PathSettings) -> Option<Path> {
     }
 }
 
-/// Sockets of the driver and of the target, connected to each other.
-fn sockets(path: &Path) -> (UdpSocket, UdpSocket) {
-    let there = {
-        let _inside = path.ends().target.enter().unwrap();
-        UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()
-    };
-    let here = {
-        let _inside = path.ends().driver.enter().unwrap();
-        UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap()
-    };
-    here.connect(SocketAddr::from((TARGET_LISTENS, there.local_addr().unwrap().port()))).unwrap();
+fn sockets(path: &Path) -> [UdpSocket; 2] {
+    let [here, there] = calibration::sockets(path).unwrap();
     there.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-    (here, there)
-}
-
-/// Datagrams until none comes for a while, and the time from the first to the last.
-fn received(socket: &UdpSocket) -> (u64, Duration) {
-    let mut datagram = [0; MTU];
-    let (mut count, mut first, mut last) = (0, None, None);
-    while socket.recv(&mut datagram).is_ok() {
-        count += 1;
-        last = Some(clock::now());
-        first = first.or(last);
-    }
-    let span = last.zip(first).map_or(0, |(last, first)| last - first);
-    (count, Duration::from_nanos(span))
+    [here, there]
 }
 
 /// The sums are exact, and the kernels count as the router does.
 fn counted_once(record: &PathRecord) {
-    for direction in record.directions() {
-        assert!(direction.sums_are_exact(), "{direction:?}");
-    }
-    let entered: u64 = record.directions().iter().map(|d| d.entered).sum();
-    let read = entered + record.handed_over + record.ignored;
-    assert_eq!((record.read, record.not_read), (read, 0), "{record:?}");
+    assert!(record.sums_are_exact() && record.not_read == 0, "{}", record.counts_text());
 }
 
 #[test]
 fn every_datagram_has_one_outcome_and_losses_are_those_of_the_settings() {
     let lossy = PathSettings { loss: 0.1, rtt: Duration::from_millis(4), ..settings() };
     let Some(path) = path(&lossy) else { return };
-    let (here, there) = sockets(&path);
+    let [here, there] = sockets(&path);
     let reader = std::thread::spawn(move || received(&there).0);
     const SENT: u64 = 4_000;
     for _ in 0..SENT {
@@ -88,22 +62,12 @@ fn every_datagram_has_one_outcome_and_losses_are_those_of_the_settings() {
 #[test]
 fn a_rate_with_its_queue_lets_through_what_it_should() {
     let narrow = PathSettings { rate: Some(10_000_000), queue: 20_000, ..settings() };
-    let Some(path) = path(&narrow) else { return };
-    let (here, there) = sockets(&path);
-    let reader = std::thread::spawn(move || received(&there));
-    let begun = clock::now();
-    // Twice the rate.
-    for i in 0..1_000 {
-        here.send(&[0; 972]).unwrap();
-        clock::sleep_until(begun + i * 400_000);
+    if path(&narrow).is_none() {
+        return;
     }
-    let (received, span) = reader.join().unwrap();
-    let record = path.finish();
+    let (rate, record) = calibration::bulk(&narrow, &cpus::allowed()).unwrap();
     counted_once(&record);
-    let there = record.to_target;
-    assert_eq!(there.delivered, received);
-    assert!(there.queue_full > 400, "{there:?}");
-    let rate = (received - 1) as f64 * 8_000.0 / span.as_secs_f64();
+    assert!(record.to_target.queue_full > 400, "{record:?}");
     assert!((rate / 1e7 - 1.0).abs() < 0.02, "{rate} bits per second");
 }
 
@@ -117,7 +81,7 @@ fn a_pause_cuts_what_enters_and_a_new_address_only_connections_of_before() {
         ..settings()
     };
     let Some(path) = path(&paused) else { return };
-    let (here, there) = sockets(&path);
+    let [here, there] = sockets(&path);
     let target = {
         let _inside = path.ends().target.enter().unwrap();
         std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()

@@ -26,6 +26,7 @@ pub mod layout;
 pub mod markdown;
 mod notes;
 mod overview;
+mod path;
 pub mod qualification;
 pub mod runs;
 pub mod table;

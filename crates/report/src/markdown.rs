@@ -1,7 +1,7 @@
 //! The report for a pull request or a design document: verdict, table and trust; details are folded.
 
 use crate::visible::line;
-use crate::{certainty, conditions, layers, notes, overview, table, text};
+use crate::{certainty, conditions, layers, notes, overview, path, table, text};
 use pushbench_analysis::compare::evidence::Evidence;
 use pushbench_analysis::compare::expect::Outcome;
 use pushbench_analysis::compare::machine::NOT_RECORDED;
@@ -64,6 +64,9 @@ fn section(out: &mut String, point: &Point) {
     for (number, note) in point.validity.numbered() {
         let number = number.map_or_else(String::new, |n| format!(" !{n}"));
         let _ = writeln!(out, "- note{number}: {}", escape(&note.text));
+    }
+    if let Some(path) = path::line(point) {
+        let _ = writeln!(out, "- path: {}", escape(&path));
     }
     let _ = writeln!(out, "- parity: {}\n", escape(&conditions::parity(point)));
 }

@@ -1,7 +1,7 @@
 //! The rows of a point's table as text cells: shared by the formats for people.
 
 use crate::visible::line;
-use crate::{certainty, duplex, fanout, idle, notes};
+use crate::{certainty, duplex, fanout, idle, notes, path};
 use pushbench_analysis::compare::{
     ArmFigures, Comparison, HandshakeFigures, Latency, Point, Report, Verdict,
 };
@@ -49,8 +49,8 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     if let Some(subscribers) = &point.design.subscribers {
         let one = subscribers.to == Recipients::One;
         let lines = lines.iter().filter(|(_, metric, _)| !(one && fanout::of_many(metric)));
-        let lines = lines.chain(handshakes(&point.arms));
-        lines.for_each(|(name, metric, cell)| push(name, metric, *cell));
+        let lines = lines.chain(handshakes(&point.arms)).copied().chain(path::lines(point));
+        lines.for_each(|(name, metric, cell)| push(name, metric, cell));
         for (name, metric, arms) in fanout::further(&point.arms) {
             let c = comparison(point, candidate, metric);
             let (difference, verdict) =
@@ -63,8 +63,8 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     if point.design.flow == Flow::Duplex {
         let shown: Vec<&ArmFigures> =
             [point.arms.first(), point.arms.get(candidate)].into_iter().flatten().collect();
-        let lines = duplex::lines(&shown).chain(handshakes(&point.arms));
-        lines.for_each(|(name, metric, cell)| push(name, metric, *cell));
+        let lines = duplex::lines(&shown).chain(handshakes(&point.arms)).copied();
+        lines.chain(path::lines(point)).for_each(|(name, metric, cell)| push(name, metric, cell));
         return rows;
     }
     if closed {
@@ -100,7 +100,8 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
     if arms.iter().any(|a| a.connections.reconnects > 0) {
         push("reconnects · time p50", "", reconnects);
     }
-    handshakes(arms).iter().for_each(|(name, metric, cell)| push(name, metric, *cell));
+    let lines = handshakes(arms).iter().copied().chain(path::lines(point));
+    lines.for_each(|(name, metric, cell)| push(name, metric, cell));
     if arms.iter().any(|a| a.encode_ns.is_some()) {
         push("encode · decode p50", "", |a| {
             let p50 = |times: &Option<Latency>| time(times.as_ref().and_then(|t| t.p50));

@@ -6,7 +6,7 @@ use crate::layout::{ALARM, BOLD, CAUTION};
 use crate::table;
 use crate::table::Row;
 use crate::visible::{line, visible};
-use crate::{conditions, idle, layers, notes, overview};
+use crate::{conditions, idle, layers, notes, overview, path};
 use pushbench_analysis::compare::expect::Outcome;
 use pushbench_analysis::compare::{ArmFigures, Point, Report};
 use pushbench_core::scenario::Flow;
@@ -91,6 +91,9 @@ fn below(out: &mut String, point: &Point, look: Look) {
         let text = format!("        {} {}", notes::sign(number), line(&note.text));
         let wrapped = look.wrap(&text, INDENT + 2);
         let _ = writeln!(out, "{}", look.paint(CAUTION, wrapped.trim_end()));
+    }
+    if let Some(path) = path::line(point) {
+        out.push_str(&look.wrap(&format!("path    {}", line(&path)), INDENT));
     }
     out.push_str(&look.wrap(&format!("parity  {}", line(&conditions::parity(point))), INDENT));
     out.push('\n');

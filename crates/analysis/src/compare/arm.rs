@@ -3,6 +3,7 @@
 use crate::compare::duplex::CallbackFigures;
 use crate::compare::fanout::FanoutFigures;
 use crate::compare::layers::HandshakeFigures;
+use crate::compare::path::PathFigures;
 use pushbench_core::record::ease::Ease;
 use pushbench_core::record::interval::Interval;
 use pushbench_core::record::outcomes::Outcomes;
@@ -59,6 +60,9 @@ pub struct ArmFigures {
     pub driver_usage: Usage,
     /// Bytes and segments.
     pub wire: Wire,
+    /// What the path did; left out where driver and target share the loopback device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathFigures>,
     /// What came to subscribers; `null` in other flows.
     pub fanout: Option<FanoutFigures>,
     /// Answers that came by a callback; left out where they came in another way.

@@ -51,7 +51,7 @@ fn from_plan(run: &StoredRun, point: usize) -> Option<String> {
 }
 
 fn ends_early(trial: &Trial) -> bool {
-    trial.judged.overloaded || trial.driver.is_saturated()
+    trial.judged.overloaded || trial.is_at_drivers_limit()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::compare::{
     ArmFigures, ArmLoad, Backlog, Connections, Design, Events, Latency, Second, Usage, Wire,
 };
 use crate::compare::{
-    FEWEST_BLOCKS, Percentiles, Trials, delayed_ack, duplex, fanout, layers, steady, strata,
+    FEWEST_BLOCKS, Percentiles, Trials, delayed_ack, duplex, fanout, layers, path, steady, strata,
 };
 use crate::stats;
 use pushbench_core::event::Template;
@@ -98,6 +98,7 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
         target_usage: target_usage(&valid),
         driver_usage: driver_usage(&valid),
         wire: wire(&valid, pilot),
+        path: path::figures(&valid),
         fanout: fanout::figures(&valid, pilot),
         callbacks: duplex::figures(&valid),
         faults: faults(&mine),
@@ -252,7 +253,7 @@ fn driver_usage(trials: &[&Trial]) -> Usage {
         rss_peak_bytes: trials.iter().filter_map(|t| t.driver.rss_peak_bytes).max(),
         busy: stats::median(&busy),
         trials: trials.len(),
-        trials_at_limit: trials.iter().filter(|t| t.driver.is_saturated()).count(),
+        trials_at_limit: trials.iter().filter(|t| t.is_at_drivers_limit()).count(),
         ..Usage::default()
     }
 }

@@ -25,6 +25,7 @@ pub mod layers;
 pub mod machine;
 pub mod note;
 pub mod parity;
+mod path;
 pub mod ranking;
 pub mod runs;
 #[cfg(any(test, feature = "sample"))]
@@ -53,6 +54,7 @@ pub use handshake_cost::OpeningCost;
 pub use idle::IdleFigures;
 pub use layers::{HandshakeFigures, LayerCost};
 pub use note::Note;
+pub use path::{PathFigures, congestion_control};
 pub use types::*;
 
 use pushbench_core::record::run::StoredRun;

@@ -9,6 +9,7 @@ use crate::compare::{
 use pushbench_core::record::findings::{Aspect, Findings, NOT_DEMANDED};
 use pushbench_core::record::metrics;
 use pushbench_core::record::metrics::{Family, Metric};
+use pushbench_core::record::path::Calibration;
 use pushbench_core::record::run::StoredRun;
 use pushbench_core::record::trial::Trial;
 use pushbench_core::remedy::Try;
@@ -48,6 +49,9 @@ pub struct Trust {
     pub blocks_beside_other_runs: usize,
     /// Longest time for which the driver did not run, over all blocks, ns; `null` in runs of older versions.
     pub longest_pause_ns: Option<u64>,
+    /// The round trip of the path; left out without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// CPUs that driver and target shared, or whose cores they shared: their times are mixed.
     pub shared_cpus: Vec<usize>,
     /// CPU quota of the cgroup, in CPUs; `null` without one, and where it is no less than the CPUs in use.
@@ -94,6 +98,7 @@ pub fn validity(
     let trust = Trust {
         shared_cpus: header.shared_cpus(),
         cpu_quota: header.short_quota(),
+        calibration: header.points[point].calibration,
         ..trust(trials, cpus)
     };
     let mut notes: Vec<Note> = completeness::differences(run).into_iter().map(Note::from).collect();
@@ -201,6 +206,7 @@ fn trust(trials: &Trials<'_>, cpus: usize) -> Trust {
         longest_pause_ns: trials.all.iter().filter_map(|t| t.driver.pause_ns).max(),
         shared_cpus: Vec::new(),
         cpu_quota: None,
+        calibration: None,
     }
 }
 

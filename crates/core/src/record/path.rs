@@ -28,10 +28,10 @@ pub struct PacketCounts {
 }
 
 impl PacketCounts {
-    /// Whether every packet that entered has one outcome.
-    pub fn sums_are_exact(&self) -> bool {
+    /// Packets that have an outcome: all that entered, if each was counted once.
+    pub fn outcomes(&self) -> u64 {
         let left = self.delivered + self.lost + self.queue_full + self.cut;
-        self.entered == left + self.under_way + self.not_taken
+        left + self.under_way + self.not_taken
     }
 }
 
@@ -61,6 +61,38 @@ pub struct PathRecord {
 }
 
 impl PathRecord {
+    /// All its counts of packets.
+    pub fn counts_text(&self) -> String {
+        let PathRecord { read, handed_over, ignored, not_read, .. } = self;
+        let direction = |PacketCounts {
+                             entered,
+                             delivered,
+                             lost,
+                             queue_full,
+                             cut,
+                             under_way,
+                             not_taken,
+                             ..
+                         }: &PacketCounts| {
+            format!(
+                "{entered} entered, {delivered} delivered, {lost} lost, {queue_full} found the queue full, {cut} cut, {under_way} under way, {not_taken} not taken"
+            )
+        };
+        format!(
+            "to the target {}; to the driver {}; {handed_over} handed over, {ignored} ignored; {read} read, {not_read} not read",
+            direction(&self.to_target),
+            direction(&self.to_driver)
+        )
+    }
+
+    /// Whether every packet that the kernels say the router has read has one outcome.
+    pub fn sums_are_exact(&self) -> bool {
+        let directions = self.directions();
+        let entered: u64 = directions.iter().map(|d| d.entered).sum();
+        directions.iter().all(|d| d.entered == d.outcomes())
+            && self.read == entered + self.handed_over + self.ignored
+    }
+
     /// Both directions.
     pub fn directions(&self) -> [&PacketCounts; 2] {
         [&self.to_target, &self.to_driver]

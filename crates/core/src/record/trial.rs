@@ -49,6 +49,10 @@ impl TrialDesign {
 /// promise to be on time, in closed loop it was the limit.
 pub const DRIVER_LIMIT: f64 = 0.90;
 
+/// Where there is a path, its router uses the driver's CPUs, and a packet that waits for one is late: the busiest
+/// thread of the driver and the router together may work for this part of the time.
+pub const PATH_LIMIT: f64 = 0.70;
+
 /// A driver that did not run for more than this part of the measured time at one go measured the pause,
 /// whatever the arm did. Machines that stall as they usually do stay far below it.
 pub const PAUSE_SHARE: f64 = 0.05;
@@ -206,6 +210,12 @@ impl Trial {
     pub fn paused_ns(&self) -> Option<u64> {
         let allowed = SHORTEST_PAUSE_NS.max((self.wall_ns as f64 * PAUSE_SHARE) as u64);
         self.driver.pause_ns.filter(|pause| *pause > allowed)
+    }
+
+    /// True when the driver's busiest thread, with the router of a path, had no time left.
+    pub fn is_at_drivers_limit(&self) -> bool {
+        let path = self.path.as_ref();
+        self.driver.is_saturated() || path.is_some_and(|p| self.driver.busy + p.busy > PATH_LIMIT)
     }
 
     /// True when the trial may be averaged.

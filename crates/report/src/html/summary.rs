@@ -3,7 +3,7 @@
 use crate::html::frame::{heading, labelled, scrolled, stacked, table, unbroken};
 use crate::html::tiles::{class, subject, tiles};
 use crate::html::{Run, day, sweep, validity};
-use crate::{certainty, conditions, notes, overview, table as cells};
+use crate::{certainty, conditions, notes, overview, path, table as cells};
 use maud::{Markup, html};
 use pushbench_analysis::compare::charts::words;
 use pushbench_analysis::compare::trust::is_driver_bound;
@@ -26,6 +26,7 @@ pub(super) fn header(run: &Run<'_>) -> Markup {
                 p.conditions {
                     @if report.points.len() > 1 { (report.points.len()) " settings, the first: " }
                     bdi { (conditions::conditions(point)) } br; bdi { (conditions::place(point)) }
+                    @if let Some(path) = path::line(point) { br; bdi { (path) } }
                 }
             }
         }

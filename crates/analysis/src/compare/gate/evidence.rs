@@ -113,7 +113,7 @@ fn driver_bound(pair: &Pairs<'_>, metric: &Metric) -> Option<String> {
     if metric.family != Family::Throughput {
         return None;
     }
-    let at_limit = |side: &Side<'_>| side.iter().filter(|t| t.driver.is_saturated()).count();
+    let at_limit = |side: &Side<'_>| side.iter().filter(|t| t.is_at_drivers_limit()).count();
     let (sides, trials) = ([&pair.base, &pair.candidate], pair.base.len() + pair.candidate.len());
     let at_limit: usize = sides.into_iter().map(at_limit).sum();
     (at_limit > 0).then(|| {
