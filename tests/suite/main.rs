@@ -35,6 +35,7 @@ mod one_line;
 mod outcomes;
 mod own;
 mod page;
+mod path;
 mod proxies;
 mod publisher;
 mod publishers;

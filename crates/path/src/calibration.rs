@@ -97,7 +97,7 @@ pub(crate) fn sockets(path: &Path) -> io::Result<[UdpSocket; 2]> {
 /// # Errors
 /// There can be no path here.
 pub fn bulk(settings: &PathSettings, cpus: &[usize]) -> Result<(f64, PathRecord)> {
-    let path = Path::open(settings, 0, cpus)?;
+    let path = Path::open(settings, Side::Far, 0, cpus)?;
     let gap = 4e12 / settings.rate.unwrap_or(u64::MAX) as f64;
     let measure = || -> io::Result<f64> {
         let [here, there] = sockets(&path)?;
