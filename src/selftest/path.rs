@@ -8,7 +8,7 @@ use pushbench_core::scenario::{Arrivals, PathSettings};
 use pushbench_core::transport::Transport;
 use pushbench_core::units::{bit_rate, nanos_text};
 use pushbench_host::cpus::Placement;
-use pushbench_path::calibration::{bulk, calibrate};
+use pushbench_path::calibration::{OPENS, bulk, calibrate};
 use pushbench_path::{Path, Side};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ const RATE_SHARE: f64 = 0.02;
 
 pub fn run(context: &SelfTestContext<'_>) -> Result<Vec<Line>> {
     let placement = context.placement;
-    if let Err(why) = Path::open(&PathSettings::default(), Side::Far, 0, &placement.driver) {
+    if let Err(why) = Path::open(&PathSettings::default(), Side::Far, OPENS, 0, &placement.driver) {
         let what = "not tried".to_owned();
         let theory = "scenarios with [path] do not run on this machine".to_owned();
         return Ok(vec![Line { what, measured: why.to_string(), theory, ok: true }]);

@@ -28,7 +28,8 @@ fn a_websocket_dies_of_a_silence_longer_than_the_cutoff_and_a_ping_below_it_keep
     }
     let _turn = turn::measuring();
     let bench = Bench::new();
-    let text = pushbench_core::scenario::shipped("idle-cutoff").unwrap();
+    let text =
+        pushbench_core::scenario::shipped().find(|(name, _)| *name == "idle-cutoff").unwrap().1;
     let (head, _) = text.split_once("[sweep]").unwrap();
     // An event at the head, and one after twice the cut-off.
     let head = head.replace("rate = 1 ", "rate = 0.25 ").replace("\"8s\"", "\"5s\"");

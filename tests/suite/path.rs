@@ -17,7 +17,7 @@ const RTT: Duration = Duration::from_millis(20);
 
 /// A path, or none where the machine does not allow one: CI must.
 fn path(settings: &PathSettings) -> Option<Path> {
-    match Path::open(settings, Side::Far, 7, &cpus::allowed()) {
+    match Path::open(settings, Side::Far, OPENS, 7, &cpus::allowed()) {
         Ok(path) => Some(path),
         Err(why) => {
             assert!(std::env::var_os("CI").is_none(), "{why}");

@@ -5,14 +5,16 @@ use crate::fanout::{BlockContext, Memory};
 use crate::other_runs::OtherRuns;
 use crate::shard::{ArmJob, ArmOutcome, BlockJob, ShardContext, ShardMessage};
 use crate::targets::{RestartTracker, launch};
-use crate::trial_group::{ExecutionContext, FinishedTrial, TrialGroup, TrialObserver};
+use crate::trial_group::{ExecutionContext, FinishedTrial, TrialArm, TrialGroup, TrialObserver};
 use crate::{assemble, fanout, shard, targets};
+use pushbench_core::arm::ArmOption;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_core::record::trial::Stage;
 use pushbench_core::scenario::PathSettings;
 use pushbench_host::hiccup::{Hiccups, Span};
 use pushbench_host::{clock, cpus, usage};
+use pushbench_path::proxies::Opens;
 use pushbench_path::{Path, Side};
 use pushbench_sut::process::{Launch, Running, start_all, stop_all};
 use std::sync::Arc;
@@ -41,14 +43,18 @@ pub fn run(
     let cpus = &context.placement.driver;
     let publishes = group.arms.iter().any(|arm| arm.subscribers.is_some());
     let receiver = if publishes { Side::Near } else { Side::Far };
-    let open = |path| Path::open(path, receiver, group.seed, cpus);
-    let path = group.path.as_ref().map(open).transpose()?;
+    let opens = group.arms.first().map_or(Opens { driver: true, target: false }, TrialArm::opens);
+    let open = |path| Path::open(path, receiver, opens, group.seed, cpus);
+    let mut path = group.path.as_ref().map(open).transpose()?;
     // What this thread starts and connects to is in the target's namespace; shards are in the driver's.
     let _inside = path.as_ref().map(|path| path.ends().target.enter()).transpose();
     let _inside =
         _inside.map_err(|e| Error::harness(format!("cannot enter a network namespace: {e}")))?;
     let launches: Vec<Launch<'_>> = group.arms.iter().map(|m| launch(group, m, context)).collect();
     let targets = start_all(&launches)?;
+    if let (Some(path), Some(settings)) = (&mut path, &group.path) {
+        targets::start_proxies((path, settings), &group.arms[0], &targets[0], context)?;
+    }
     let mut block_run = BlockRun::begin(group, context, targets, path)?;
     // One of two that overlap begins or ends within the other.
     let other_runs = || before.max(other_runs.others()) as u64;
@@ -56,14 +62,13 @@ pub fn run(
     let outcomes = block_run.end();
     let targets = std::mem::take(&mut block_run.targets);
     let mut records = observations.and_then(|observations| {
-        let path = block_run.path.take().map(Path::finish);
-        Ok(assemble::records(
-            group,
-            observations,
-            outcomes?,
-            std::mem::take(&mut block_run.time_lines),
-            path,
-        ))
+        let path = block_run.path.take();
+        let cure = path.as_ref().and_then(Path::cure);
+        let path = path.map(Path::finish);
+        let time_lines = std::mem::take(&mut block_run.time_lines);
+        let mut records = assemble::records(group, observations, outcomes?, time_lines, path);
+        targets::add_cure(&mut records, cure.as_deref());
+        Ok(records)
     });
     if let Ok(finished) = &mut records {
         targets::add_tls_hints(finished, &targets);
@@ -99,7 +104,9 @@ impl BlockRun {
         let (sender, messages) = channel();
         let (stop, origin) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let smallest = group.arms.iter().map(|m| m.connections).min().unwrap_or(1);
-        let fans_out = group.arms.iter().any(|m| m.subscribers.is_some());
+        // One port is behind a proxy or a firewall.
+        let one_port = path.as_ref().is_some_and(|path| path.ends().listen_port != 0);
+        let fans_out = one_port || group.arms.iter().any(|m| m.subscribers.is_some());
         let shards = shards(context.placement.driver.len(), smallest, fans_out);
         let memory = Memory::read(&targets);
         let in_force = targets.iter().map(|t| EffectiveConfig::read(&t.output_tail())).collect();
@@ -172,7 +179,10 @@ impl BlockRun {
         let mut interrupted = false;
         while waiting > 0 {
             match actions.due() {
-                Some(Action::Measure) => self.restarts.measure(&self.targets),
+                Some(Action::Measure) => {
+                    self.restarts.measure(&self.targets);
+                    self.path.iter_mut().for_each(Path::measure_proxies);
+                }
                 Some(Action::Quiet) => {
                     let cpu = quiet_from.take().map(|from| self.spent_since(&from));
                     quiet = cpu.map(|cpu| (Memory::read(&self.targets), cpu));
@@ -207,8 +217,9 @@ impl BlockRun {
                     *died = target.exited();
                 }
             }
+            let lost = self.path.as_mut().is_some_and(Path::has_lost_a_proxy);
             interrupted |= context.interrupt.load(Ordering::Relaxed);
-            if interrupted || died.iter().any(Option::is_some) {
+            if interrupted || lost || died.iter().any(Option::is_some) {
                 self.stop.store(true, Ordering::Relaxed);
             }
         }
@@ -311,7 +322,7 @@ fn job_of(
         // Events of a fan-out are published beside the publisher: only deliveries cross the path.
         let publishes = trial_arm.subscribers.is_some();
         let address = match path.filter(|_| !publishes) {
-            Some(path) => path.resolve(target.address())?,
+            Some(path) => path.resolve(target.address(), trial_arm.spec.has(ArmOption::H2))?,
             None => target.address().clone(),
         };
         arms.push(ArmJob {
@@ -319,7 +330,10 @@ fn job_of(
             carrier: trial_arm.carrier(),
             address,
             namespace: path.filter(|_| publishes).map(|path| path.ends().target.clone()),
-            tls: target.tls().cloned(),
+            tls: match path.filter(|_| !publishes) {
+                Some(path) => path.trusted(target.tls().cloned(), &target.address().endpoint)?,
+                None => target.tls().cloned(),
+            },
             listener_tls: trial_arm.listener_tls()?,
             subscribers: fanout::subscribers(group, trial_arm, target, path)?,
             matched: trial_arm.manifest.matched(),

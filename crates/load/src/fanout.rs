@@ -6,6 +6,7 @@ use crate::subscriber::Registration;
 use crate::subscriber::SubscribersJob;
 use crate::targets::RestartTracker;
 use crate::trial_group::{TrialArm, TrialGroup};
+use pushbench_core::arm::ArmOption;
 use pushbench_core::error::Result;
 use pushbench_core::record::fanout::{Growth, KernelMemory, KernelScope, Quiet};
 use pushbench_core::schedule;
@@ -15,6 +16,7 @@ use pushbench_path::Path;
 use pushbench_sut::process::Running;
 use pushbench_sut::publisher;
 use pushbench_sut::publisher::Subscribe;
+use pushbench_wire::endpoint::Resolved;
 
 /// Readings of a block that are used at its end.
 pub(super) struct BlockContext<'a> {
@@ -67,21 +69,23 @@ pub(super) fn subscribers(
     else {
         return Ok(None);
     };
-    let (address, registration) = match (&publisher.subscribe, target.subscriber_port()) {
-        (Subscribe::At(url, method, body), _) => {
-            let registration = Registration::Request { method: method.clone(), body: body.clone() };
-            (publisher::subscribe_address(target, &target.filled(url))?, registration)
+    let registration = match (&publisher.subscribe, target.subscriber_port()) {
+        (Subscribe::At(_, method, body), _) => {
+            Registration::Request { method: method.clone(), body: body.clone() }
         }
-        (Subscribe::AtStart, port) => (target.address().clone(), Registration::AtStart(port)),
+        (Subscribe::AtStart, port) => Registration::AtStart(port),
     };
+    let address = subscribe_address(trial_arm, target)?;
     // The addresses of webhooks are registered as an application does it, beside the publisher.
     let address = match path.filter(|_| trial_arm.spec.transport != Transport::Webhook) {
-        Some(path) => path.resolve(&address)?,
+        Some(path) => path.resolve(&address, trial_arm.spec.has(ArmOption::H2))?,
         None => address,
     };
+    let tls = trial_arm.manifest.client_tls(&address.endpoint)?;
+    let tls = path.map_or(Ok(tls.clone()), |path| path.trusted(tls, &address.endpoint))?;
     Ok(Some(SubscribersJob {
         transport: trial_arm.spec.transport,
-        tls: trial_arm.manifest.client_tls(&address.endpoint)?,
+        tls,
         address,
         registration,
         settings: settings.clone(),
@@ -96,6 +100,14 @@ pub(super) fn subscribers(
         verifier: publisher.deliveries.clone(),
         compression: publisher.compression,
     }))
+}
+
+/// Where subscribers subscribe: where events go, for those of whom the publisher was told at its start.
+pub(super) fn subscribe_address(trial_arm: &TrialArm, target: &Running) -> Result<Resolved> {
+    match trial_arm.manifest.publisher.as_ref().map(|publisher| &publisher.subscribe) {
+        Some(Subscribe::At(url, ..)) => publisher::subscribe_address(target, &target.filled(url)),
+        _ => Ok(target.address().clone()),
+    }
 }
 
 /// The quiet period ends this long before the event, so that memory is read before anything moves.

@@ -378,8 +378,9 @@ fn with_callbacks(
     let (matched, tasks) = (arm.matched.clone(), tasks.clone());
     let spawn: Spawn = Rc::new(move |work| tasks.spawn(work));
     let (ledger, tls) = (ledger.clone(), arm.listener_tls.clone());
-    let url = Callback { matched, ledger, spawn, tls }
-        .listen(listens_at(job.ends.as_ref()), job.max_segment);
+    let address = listens_at(job.ends.as_ref());
+    let reached_at = job.ends.as_ref().map_or(*address.ip(), |ends| ends.driver_reached_at);
+    let url = Callback { matched, ledger, spawn, tls }.listen(address, reached_at, job.max_segment);
     let url = url.map_err(|e| format!("cannot listen for answers: {e}"))?;
     let mut request_options = arm.request_options.clone();
     let url = HeaderValue::from_str(&url).map_err(|e| format!("{url}: {e}"))?;

@@ -2,12 +2,16 @@
 //! why one cannot be connected to.
 
 use crate::assemble::difference;
+use crate::fanout;
 use crate::trial_group::{ExecutionContext, FinishedTrial, TrialArm, TrialGroup};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::fanout::PublisherStatus;
 use pushbench_core::record::trial::TargetUsage;
+use pushbench_core::scenario::PathSettings;
 use pushbench_host::clock;
 use pushbench_host::usage;
+use pushbench_path::Path;
+use pushbench_path::proxies::ProxyTask;
 use pushbench_sut::process::{Launch, Running, restart};
 use pushbench_sut::publisher;
 use pushbench_wire::fault::ENDED;
@@ -20,8 +24,28 @@ pub(super) fn launch<'a>(
     context: &'a ExecutionContext<'_>,
 ) -> Launch<'a> {
     let cpus = &context.placement.target;
-    let driver = group.path.as_ref().map(|_| pushbench_path::DRIVER);
+    let driver = group.path.as_ref().map(pushbench_path::proxies::driver_reached_at);
     Launch { manifest: &trial_arm.manifest, cpus, interrupt: context.interrupt, driver }
+}
+
+/// Starts the proxies of a path, when its target is ready.
+pub(super) fn start_proxies(
+    (path, settings): (&mut Path, &PathSettings),
+    trial_arm: &TrialArm,
+    target: &Running,
+    context: &ExecutionContext<'_>,
+) -> Result<()> {
+    let key = trial_arm.manifest.tls.as_ref().map(|tls| tls.settings.key);
+    let address = fanout::subscribe_address(trial_arm, target)?;
+    let listener_tls = trial_arm.listener_tls()?.and(key);
+    let task = ProxyTask {
+        target_port: address.socket.port(),
+        driver_port: target.subscriber_port(),
+        tls: [key.filter(|_| address.endpoint.scheme.is_tls()), listener_tls],
+        cpus: &context.placement.target,
+        interrupt: context.interrupt,
+    };
+    path.start_proxies(settings, &task)
 }
 
 /// What each target has used by now.
@@ -110,6 +134,19 @@ pub(super) fn add_tls_hints(finished: &mut [FinishedTrial], targets: &[Running])
         let more = hint(target);
         let faults = std::mem::take(&mut trial.account.faults);
         trial.account.faults = faults.into_iter().map(|(fault, n)| (fault + &more, n)).collect();
+    }
+}
+
+/// Adds to the faults of an arm of which nothing got through the proxies of its path what would let it through.
+pub(super) fn add_cure(finished: &mut [FinishedTrial], cure: Option<&str>) {
+    for FinishedTrial { trial, .. } in finished {
+        let received = trial.fanout.as_ref().map(|f| f.deliveries.measured.received);
+        let outcomes = [&trial.account.measured, &trial.account.warmup];
+        let acknowledged: u64 = outcomes.iter().map(|o| o.acknowledged).sum();
+        let Some(cure) = cure.filter(|_| received.unwrap_or(acknowledged) == 0) else { continue };
+        let faults = std::mem::take(&mut trial.account.faults);
+        let cured = |(fault, n)| (format!("{fault}; {cure}"), n);
+        trial.account.faults = faults.into_iter().map(cured).collect();
     }
 }
 

@@ -11,6 +11,7 @@ use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
 use pushbench_core::scenario::{Lifetime, Load, PathSettings, Subscribers};
 use pushbench_core::transport::{Carrier, Transport};
 use pushbench_host::cpus::Placement;
+use pushbench_path::proxies::Opens;
 use pushbench_sut::manifest::Manifest;
 use pushbench_wire::tls::ServerTls;
 use std::sync::Arc;
@@ -40,6 +41,13 @@ impl TrialArm {
     /// How events travel from the driver: to a publisher by POST, whatever it delivers by.
     pub fn carrier(&self) -> Carrier {
         self.spec.transport.carrier_to(self.subscribers.is_some())
+    }
+
+    /// Which ends open connections that cross a path.
+    pub(super) fn opens(&self) -> Opens {
+        let webhook = self.spec.transport == Transport::Webhook;
+        let delivers = webhook && self.subscribers.is_some();
+        Opens { driver: !delivers, target: delivers || self.spec.has(ArmOption::Callback) }
     }
 
     /// The driver's end of connections that the target opens; nothing where it opens none, and without TLS.

@@ -1,5 +1,6 @@
 //! How long a round trip of the path really takes.
 
+use crate::proxies::Opens;
 use crate::{Path, Side, TARGET_LISTENS};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::histogram::Hist;
@@ -20,6 +21,9 @@ const BULK: u64 = 1_000;
 const QUIET: Duration = Duration::from_millis(300);
 /// An echo is lost after this and its round trip.
 const LOST: Duration = Duration::from_secs(2);
+
+/// Nothing is opened through a proxy.
+pub const OPENS: Opens = Opens { driver: false, target: false };
 
 /// Measures the round trip of the bare link, without any delay, and with the one asked for; finds by how much the
 /// delays have to be shorter, and measures again. Takes two seconds at most where a round trip takes 150 ms.
@@ -49,7 +53,7 @@ pub fn calibrate(settings: &PathSettings, placement: &Placement) -> Result<Calib
 /// Round trips of single datagrams over a path with these delays and no other traffic, ns.
 fn round_trips(rtt: Duration, placement: &Placement) -> Result<Hist> {
     let path = PathSettings { rtt, ..PathSettings::default() };
-    let path = Path::open(&path, Side::Near, 0, &placement.driver)?;
+    let path = Path::open(&path, Side::Near, OPENS, 0, &placement.driver)?;
     let [least, most] = ROUND_TRIPS;
     let count = (SERIES.as_nanos() / rtt.as_nanos().max(1)).clamp(least, most) as usize;
     let measure = || -> io::Result<Hist> {
@@ -97,7 +101,7 @@ pub(crate) fn sockets(path: &Path) -> io::Result<[UdpSocket; 2]> {
 /// # Errors
 /// There can be no path here.
 pub fn bulk(settings: &PathSettings, cpus: &[usize]) -> Result<(f64, PathRecord)> {
-    let path = Path::open(settings, Side::Far, 0, cpus)?;
+    let path = Path::open(settings, Side::Far, OPENS, 0, cpus)?;
     let gap = 4e12 / settings.rate.unwrap_or(u64::MAX) as f64;
     let measure = || -> io::Result<f64> {
         let [here, there] = sockets(&path)?;

@@ -9,18 +9,21 @@ mod link;
 pub mod middle_box;
 pub mod namespace;
 mod packet;
+pub mod proxies;
 mod router;
 pub mod user_namespace;
 
 use crate::interface::Tun;
 use crate::namespace::Namespace;
+use crate::proxies::{Opens, Proxies, ProxyTask};
 pub use crate::router::Side;
 use crate::router::{Host, Router};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::path::PathRecord;
 use pushbench_core::scenario::PathSettings;
 use pushbench_core::scenario::path::Inbound;
-use pushbench_wire::endpoint::Resolved;
+use pushbench_wire::endpoint::{Endpoint, Resolved};
+use pushbench_wire::tls::ClientTls;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -38,6 +41,7 @@ const TARGET: Ipv4Addr = Ipv4Addr::new(10, 128, 0, 2);
 /// The path of one trial. Dropping it ends the router.
 pub struct Path {
     ends: Ends,
+    proxies: Proxies,
     router: Router,
 }
 
@@ -50,16 +54,20 @@ pub struct Ends {
     pub target: Namespace,
     /// The port at which the driver listens; 0: any.
     pub listen_port: u16,
+    /// The host at which the target reaches what the driver listens for.
+    pub driver_reached_at: Ipv4Addr,
 }
 
 impl Path {
-    /// Makes namespaces and starts the router on these CPUs. `receiver`: at which end the receiver of the events is.
+    /// Makes namespaces and starts the router on these CPUs. `receiver`: at which end the receiver of the events is;
+    /// `opens`: which ends open connections.
     ///
     /// # Errors
     /// Namespaces or TUN devices are not allowed here: the message says which, and what to do.
     pub fn open(
         settings: &PathSettings,
         receiver: Side,
+        opens: Opens,
         seed: u64,
         cpus: &[usize],
     ) -> Result<Path> {
@@ -78,10 +86,17 @@ impl Path {
         if settings.has_middle_box() {
             hosts.extend(middle_box::open(settings, receiver)?);
         }
-        let listen_port = if settings.inbound == Inbound::Only443 { HTTPS } else { 0 };
+        let (proxies, theirs) = Proxies::place(settings, opens)?;
+        hosts.extend(theirs);
+        let listen_port = match settings.inbound {
+            Inbound::Only443 => HTTPS,
+            _ => proxies.listen_port(),
+        };
+        let driver_reached_at = proxies::driver_reached_at(settings);
         let router = Router::start(hosts, settings, seed, cpus)
             .map_err(|e| Error::harness(format!("cannot start the router of the path: {e}")))?;
-        Ok(Path { ends: Ends { driver, target, listen_port }, router })
+        let ends = Ends { driver, target, listen_port, driver_reached_at };
+        Ok(Path { ends, proxies, router })
     }
 
     /// Its two ends.
@@ -89,17 +104,62 @@ impl Path {
         &self.ends
     }
 
-    /// Where the driver connects to reach an address of the target.
+    /// Starts the proxies, when the target is ready.
+    ///
+    /// # Errors
+    /// One of them does not start.
+    pub fn start_proxies(&mut self, settings: &PathSettings, task: &ProxyTask<'_>) -> Result<()> {
+        self.proxies.start(settings, task, self.ends.listen_port)
+    }
+
+    /// Where the driver connects to reach an address of the target. `http2`: what is spoken there.
     ///
     /// # Errors
     /// Only port 443 is open, and it cannot be made to lead there.
-    pub fn resolve(&self, address: &Resolved) -> Result<Resolved> {
+    pub fn resolve(&self, address: &Resolved, http2: bool) -> Result<Resolved> {
         let mut port = address.socket.port();
-        if self.ends.listen_port != 0 {
-            middle_box::redirect(&self.ends.target, self.ends.listen_port, port)?;
-            port = self.ends.listen_port;
+        let proxy = self.proxies.target_reached_at();
+        if self.ends.listen_port == HTTPS {
+            if proxy.is_none() {
+                middle_box::redirect(&self.ends.target, HTTPS, port)?;
+            }
+            port = HTTPS;
         }
-        Ok(Resolved { socket: SocketAddr::from((TARGET_LISTENS, port)), ..address.clone() })
+        let socket = SocketAddr::from((proxy.unwrap_or(TARGET_LISTENS), port));
+        Ok(self.proxies.resolved(Resolved { socket, ..address.clone() }, http2))
+    }
+
+    /// How connections of the driver are encrypted: a proxy that inspects them has an authority of its own.
+    ///
+    /// # Errors
+    /// Its certificate is not usable.
+    pub fn trusted(
+        &self,
+        tls: Option<ClientTls>,
+        endpoint: &Endpoint,
+    ) -> Result<Option<ClientTls>> {
+        match (tls, self.proxies.ca()) {
+            (Some(_), Some(ca)) => ClientTls::new(ca, &endpoint.host, endpoint.scheme, true)
+                .map(Some)
+                .map_err(|e| Error::target(format!("path.forward_proxy: its authority: {e}"))),
+            (tls, _) => Ok(tls),
+        }
+    }
+
+    /// The measured window of the proxies' CPU begins.
+    pub fn measure_proxies(&mut self) {
+        self.proxies.measure();
+    }
+
+    /// Whether a proxy has ended.
+    pub fn has_lost_a_proxy(&mut self) -> bool {
+        self.proxies.have_ended()
+    }
+
+    /// What could let a transport through that does not get through the proxies, in words.
+    pub fn cure(&self) -> Option<String> {
+        let (proxy, cure) = self.proxies.cures().next()?;
+        Some(format!("it did not get through {proxy}; {cure} lets it through"))
     }
 
     /// The measured window is between these instants. Pauses and the new address count from its begin.
@@ -108,8 +168,9 @@ impl Path {
     }
 
     /// Ends the router; what it did.
-    pub fn finish(self) -> PathRecord {
-        self.router.finish()
+    pub fn finish(mut self) -> PathRecord {
+        let proxies = self.proxies.records();
+        PathRecord { proxies, ..self.router.finish() }
     }
 }
 

@@ -44,8 +44,14 @@ fn rules_say_what_the_settings_say() {
 /// A path, or none where the machine does not allow one and no CI must.
 fn path(settings: &PathSettings, receiver: Side) -> Option<Path> {
     match available().and_then(|()| {
-        Path::open(settings, receiver, 7, &pushbench_host::cpus::allowed())
-            .map_err(|e| e.to_string())
+        Path::open(
+            settings,
+            receiver,
+            crate::calibration::OPENS,
+            7,
+            &pushbench_host::cpus::allowed(),
+        )
+        .map_err(|e| e.to_string())
     }) {
         Ok(path) => Some(path),
         Err(e) if std::env::var_os("CI").is_none() => {

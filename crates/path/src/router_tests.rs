@@ -1,5 +1,5 @@
 use super::*;
-use crate::calibration::{self, received};
+use crate::calibration::{self, OPENS, received};
 use crate::{DRIVER, Path, TARGET, TARGET_LISTENS};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn settings() -> PathSettings {
 
 /// A path, or none where the machine does not allow one and no CI must.
 fn path(settings: &PathSettings) -> Option<Path> {
-    match Path::open(settings, Side::Far, 7, &cpus::allowed()) {
+    match Path::open(settings, Side::Far, OPENS, 7, &cpus::allowed()) {
         Ok(path) => Some(path),
         Err(e) if std::env::var_os("CI").is_none() => {
             eprintln!("skipped: {e}");

@@ -58,6 +58,21 @@ pub struct PathRecord {
     pub busy: f64,
     /// Congestion control of TCP in its namespaces; empty if the kernel does not tell.
     pub congestion_control: String,
+    /// The proxies on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proxies: Vec<ProxyRecord>,
+}
+
+/// A proxy of a trial.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProxyRecord {
+    /// Its name.
+    pub name: String,
+    /// CPU of its processes in the measured window, ns.
+    pub cpu_ns: u64,
+    /// How it ended, where it should not have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
 }
 
 impl PathRecord {

@@ -12,7 +12,7 @@ use pushbench_wire::tls::ServerTls;
 use pushbench_wire::webhook::request::Request;
 use pushbench_wire::webhook::request_receiver::{ReceiverContext, RequestReceiver};
 use std::io::{self, ErrorKind};
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::rc::Rc;
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -35,8 +35,13 @@ pub struct Callback {
 }
 
 impl Callback {
-    /// Listens on an address of this machine, and gives its URL.
-    pub fn listen(self, address: SocketAddrV4, max_segment: Option<u32>) -> io::Result<String> {
+    /// Listens on an address of this machine, and gives its URL, with the host at which the target reaches it.
+    pub fn listen(
+        self,
+        address: SocketAddrV4,
+        reached_at: Ipv4Addr,
+        max_segment: Option<u32>,
+    ) -> io::Result<String> {
         let socket = TcpSocket::new_v4()?;
         // Linux hands these down to every accepted connection.
         socket.set_nodelay(true)?;
@@ -46,7 +51,7 @@ impl Callback {
         socket.bind(address.into())?;
         let listener = socket.listen(BACKLOG)?;
         let scheme = if self.tls.is_some() { Scheme::Https } else { Scheme::Http };
-        let url = format!("{scheme}://{}{PATH}", listener.local_addr()?);
+        let url = format!("{scheme}://{reached_at}:{}{PATH}", listener.local_addr()?.port());
         (self.spawn.clone())(Box::pin(self.accept(listener)));
         Ok(url)
     }

@@ -272,6 +272,7 @@ fn listen(port: u16, subscribe_config: &SubscribeConfig) -> io::Result<(TcpListe
     let listener = TcpListener::from_std(socket.into())?;
     let port = listener.local_addr()?.port();
     let scheme = if subscribe_config.listener_tls.is_some() { Scheme::Https } else { Scheme::Http };
+    let shared_host = ends.map_or(shared_host, |ends| Some(ends.driver_reached_at));
     Ok((listener, Addresses { port, shared_host, scheme }))
 }
 

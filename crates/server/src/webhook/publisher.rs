@@ -18,8 +18,8 @@ use hyper::header::{
 };
 use hyper::{Method, Request, StatusCode, Uri};
 use pushbench_core::publishing::{Keep, LONGEST_SUBSCRIPTION};
-use pushbench_core::wording::DRIVER_ADDRESS;
-use pushbench_wire::endpoint::{Endpoint, Scheme};
+use pushbench_core::wording::{DRIVER_ADDRESS, FORWARD_PROXY};
+use pushbench_wire::endpoint::{Endpoint, Resolved, Scheme};
 use pushbench_wire::http_connection::{ExchangeError, HttpConnection};
 use pushbench_wire::stream::Stream;
 use pushbench_wire::tls::ClientTls;
@@ -27,7 +27,7 @@ use serde::Deserialize;
 use serde_json::json;
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -79,18 +79,31 @@ pub async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
 pub(super) struct Destination {
     /// `localhost` has two: the one that accepts connections counts.
     addresses: Vec<SocketAddr>,
+    /// The same through a forward proxy, where there is one.
+    proxied: Option<Resolved>,
     /// How connections there are encrypted, with sessions of its own; nothing without TLS.
     tls: Option<ClientTls>,
     uri: Uri,
     headers: HeaderMap,
 }
 
-/// Whether what is POSTed to an address stays on this machine: one of the loopback device, or the driver's in its
-/// network namespace.
+/// Whether what is POSTed to an address stays on this machine: one of the loopback device, or of the driver's path,
+/// whose addresses begin with the same number.
 pub(super) fn may_be_called(address: IpAddr) -> bool {
-    static DRIVER: OnceLock<Option<IpAddr>> = OnceLock::new();
+    static DRIVER: OnceLock<Option<Ipv4Addr>> = OnceLock::new();
     let driver = DRIVER.get_or_init(|| std::env::var(DRIVER_ADDRESS).ok()?.parse().ok());
-    address.is_loopback() || *driver == Some(address)
+    let on_path = |driver: Ipv4Addr| match address {
+        IpAddr::V4(address) => address.octets()[0] == driver.octets()[0],
+        IpAddr::V6(_) => false,
+    };
+    address.is_loopback() || driver.is_some_and(on_path)
+}
+
+/// The forward proxy that everything goes through that is POSTed.
+fn forward_proxy() -> Option<SocketAddr> {
+    static PROXY: OnceLock<Option<SocketAddr>> = OnceLock::new();
+    let read = || std::env::var(FORWARD_PROXY).ok()?.strip_prefix("http://")?.parse().ok();
+    *PROXY.get_or_init(read)
 }
 
 impl Destination {
@@ -123,13 +136,26 @@ impl Destination {
         headers.insert(HOST, host.map_err(|_| bad("no usable host".to_owned()))?);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static("pushbench"));
-        let uri = endpoint.path.parse().map_err(|_| bad("no usable path".to_owned()))?;
-        Ok(Destination { addresses, tls, uri, headers })
+        let proxied = forward_proxy()
+            .map(|proxy| Resolved::new(endpoint.clone(), addresses[0]).through(proxy, false));
+        let path = endpoint.path;
+        let target = proxied.as_ref().map_or(path.clone(), |p| p.request_target(&path));
+        let uri = target.parse().map_err(|_| bad("no usable path".to_owned()))?;
+        Ok(Destination { addresses, proxied, tls, uri, headers })
     }
 
     /// Connects to the first address that accepts.
     pub(super) async fn open(&self) -> io::Result<HttpConnection<Stream<TcpStream>>> {
-        let stream = Stream::open(&*self.addresses, self.tls.as_ref()).await?;
+        let tls = self.tls.as_ref();
+        let stream = match &self.proxied {
+            None => Stream::open(&*self.addresses, tls).await?,
+            Some(proxied) => {
+                let mut socket = TcpStream::connect(proxied.socket).await?;
+                socket.set_nodelay(true)?;
+                proxied.open_tunnel(&mut socket).await.map_err(io::Error::other)?;
+                Stream::connect(socket, tls).await?
+            }
+        };
         HttpConnection::new(stream).await.map_err(io::Error::other)
     }
 
