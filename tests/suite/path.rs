@@ -6,6 +6,7 @@ use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::trial::{Stage, Trial};
 use pushbench_core::scenario::PathSettings;
 use pushbench_host::cpus;
+use pushbench_path::calibration::OPENS;
 use pushbench_path::namespace::Namespace;
 use pushbench_path::{Path, Side, TARGET_LISTENS};
 use std::io::{Read as _, Write as _};
