@@ -117,7 +117,7 @@ fn where_only_port_443_is_open_it_leads_to_the_target_and_to_the_driver() {
     let there = listen(&ends.target, Ipv4Addr::LOCALHOST, 0);
     let socket = there.local_addr().unwrap();
     let endpoint = Endpoint::parse(&format!("http://{socket}/")).unwrap();
-    let resolved = open.resolve(&Resolved { endpoint, socket }).unwrap();
+    let resolved = open.resolve(&Resolved::new(endpoint, socket), false).unwrap();
     assert_eq!(resolved.socket.port(), 443);
     let mut stream = connect(&ends.driver, resolved.socket.ip(), 443).unwrap();
     there.accept().unwrap().0.write_all(b"x").unwrap();
