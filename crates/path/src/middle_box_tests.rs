@@ -1,7 +1,7 @@
 use super::*;
 use crate::{DRIVER, Path, TARGET_LISTENS};
 use pushbench_wire::endpoint::{Endpoint, Resolved};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Instant;
 

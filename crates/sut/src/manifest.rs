@@ -227,8 +227,13 @@ impl Manifest {
         }
         let ping = scenario.subscribers.as_ref().and_then(|s| s.publisher.ping);
         let builtin = [BUILTIN, BUILTIN_CLOSE].contains(&self.name.as_str());
-        if let (Some(every), Some(words)) = (ping.filter(|_| builtin), &mut self.command) {
-            words.extend(["--ping".to_owned(), format!("{}ns", every.as_nanos())]);
+        if let Some(words) = self.command.as_mut().filter(|_| builtin) {
+            // It may have been in another scenario of the same sweep.
+            if let Some(at) = words.iter().position(|word| word == "--ping") {
+                words.drain(at..at + 2);
+            }
+            let times = ping.map(|every| format!("{}ns", every.as_nanos()));
+            words.extend(times.into_iter().flat_map(|time| ["--ping".to_owned(), time]));
         }
         let offered = self.publisher.iter().filter_map(|p| p.compression).next();
         match offered.or(self.request_options.compression) {
