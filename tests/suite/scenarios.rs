@@ -37,6 +37,18 @@ fn brief_of(bench: &Bench, scenario: &str, more: &[&str]) -> (String, Value) {
     (ended.out, report)
 }
 
+/// Whether there can be a path here: CI must have one.
+fn namespaces() -> bool {
+    match pushbench_path::namespace::Namespace::new() {
+        Ok(_) => true,
+        Err(why) => {
+            assert!(std::env::var_os("CI").is_none(), "{why}");
+            eprintln!("skipped: {why}");
+            false
+        }
+    }
+}
+
 fn arms(point: &Value) -> &Vec<Value> {
     point["arms"].as_array().unwrap()
 }
@@ -62,6 +74,7 @@ fn no_scenario_is_left_out_here() {
         "cold-start",
         "compression",
         "connection-sweep",
+        "distance",
         "duplex",
         "fanout",
         "filter",
@@ -72,6 +85,8 @@ fn no_scenario_is_left_out_here() {
         "idle-cutoff",
         "in-flight-sweep",
         "ingest",
+        "loss",
+        "narrow",
         "payload-sweep",
         "ramp",
         "rate-sweep",
@@ -178,6 +193,43 @@ fn http2_has_as_many_events_in_flight_in_every_arm() {
         let wanted = serde_json::json!({ "connections": connections, "in_flight": in_flight });
         assert_eq!(arm["load"], wanted, "{}", arm["arm"]);
     }
+}
+
+#[test]
+fn distance_loss_and_narrow_cross_a_path() {
+    if !namespaces() {
+        return;
+    }
+    let _turn = turn::measuring();
+    let bench = Bench::new();
+    let rtt = ["--set", "path.rtt=20ms"];
+    let (out, report) =
+        brief_of(&bench, "distance", &[&rtt[..], &["--duration", "500ms"]].concat());
+    assert!(
+        out.contains("path: round trip 20.0 ms, no TLS")
+            || out.contains("path: round trip 20.0 ms, TLS"),
+        "{out}"
+    );
+    assert!(!out.contains("Not tested here: network delay"), "{out}");
+    for (point, [least, most]) in
+        report["points"].as_array().unwrap().iter().zip([[2.0, 4.0], [1.0, 1.0]])
+    {
+        let trips = |arm: &Value| arm["response_ns"]["p50"].as_f64().unwrap() / 20e6;
+        for arm in arms(point) {
+            // A round trip takes no less than was asked for, and the machine is busy.
+            assert!(
+                (least * 0.95..most + 0.9).contains(&trips(arm)),
+                "{}: {}",
+                arm["arm"],
+                trips(arm)
+            );
+        }
+    }
+    let (out, _) = brief_of(&bench, "loss", &["--set", "path.loss=3%", "--duration", "500ms"]);
+    assert!(out.contains("round trip 40.0 ms, 3 % loss"), "{out}");
+    let narrow = ["--set", "path.rate=10 Mbit/s", "--set", "payload.headers_bytes=500"];
+    let (out, _) = brief_of(&bench, "narrow", &[&narrow[..], &["--duration", "500ms"]].concat());
+    assert!(out.contains("round trip 40.0 ms, 10 Mbit/s"), "{out}");
 }
 
 #[test]
