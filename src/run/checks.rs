@@ -9,6 +9,7 @@ use pushbench_core::scenario::{DesignChoice, Flow, Recipients, Scenario, Subscri
 use pushbench_core::transport::Transport;
 use pushbench_load::limits;
 use pushbench_sut::manifest::BUILTIN;
+use pushbench_sut::proxy;
 
 /// Refuses what cannot be measured.
 pub(super) fn check(request: &Request) -> Result<()> {
@@ -51,13 +52,34 @@ fn check_restart(request: &Request, scenario: &Scenario) -> Result<()> {
 
 /// Only what we start can be put at the end of a path.
 fn check_path(request: &Request, scenario: &Scenario) -> Result<()> {
-    if scenario.path.is_none() {
-        return Ok(());
-    }
+    let Some(path) = &scenario.path else { return Ok(()) };
+    path.proxies().try_for_each(|(key, name)| check_proxy(request, scenario, key, name))?;
     match request.arms.iter().find(|arm| arm.manifest.command.is_none()) {
         Some(arm) => Err(Error::usage(format!(
             "--arm {}: [path] starts the target in a network namespace, but this one was not started by pushbench: \
              give it a command, or leave [path] out",
+            arm.label
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// A proxy must be there, and able to do what it is wanted for.
+fn check_proxy(request: &Request, scenario: &Scenario, key: &str, name: &str) -> Result<()> {
+    let proxy = proxy::find(key, name)?;
+    proxy.stands_for(key)?;
+    let cutoff = scenario.path.as_ref().and_then(|path| path.idle_cutoff);
+    if cutoff.is_some() && !proxy.cutoff_can_be_set() {
+        return Err(Error::usage(format!(
+            "path.idle_cutoff: the time-out of proxy {name} cannot be set, its config has no {{idle_cutoff}}: leave \
+             path.idle_cutoff out"
+        )));
+    }
+    let own = |arm: &&Arm| arm.manifest.tls.as_ref().is_some_and(|tls| tls.ca.is_some());
+    match request.arms.iter().find(own).filter(|_| key == "path.via") {
+        Some(arm) => Err(Error::usage(format!(
+            "--arm {}: {key} {name}: a reverse proxy shows the certificate of the run, but connections to this target \
+             trust ca alone: leave ca out and hand the target {{cert}} and {{key}}",
             arm.label
         ))),
         None => Ok(()),

@@ -141,9 +141,15 @@ impl RunRecords<'_> {
         self.store.write_header(self.header)
     }
 
-    /// Writes down how the path of a point was calibrated.
-    fn calibrated(&mut self, point: usize, calibration: Calibration) -> Result<()> {
+    /// Writes down how the path of a point was calibrated, and the versions of its proxies.
+    fn calibrated(
+        &mut self,
+        point: usize,
+        calibration: Calibration,
+        proxies: BTreeMap<String, String>,
+    ) -> Result<()> {
         self.header.points[point].calibration = Some(calibration);
+        self.header.points[point].proxies = proxies;
         self.store.write_header(self.header)
     }
 }
@@ -210,6 +216,7 @@ fn header(request: &Request) -> RunHeader {
         arms: request.arms.iter().map(|a| arm_header(a, &p.scenario)).collect(),
         sizing: None,
         calibration: None,
+        proxies: BTreeMap::new(),
     });
     let placement = &request.placement;
     RunHeader {

@@ -28,8 +28,11 @@ use pushbench_load::block;
 use pushbench_load::limits::Machine;
 use pushbench_load::trial_group::{ExecutionContext, FinishedTrial, TrialArm, TrialGroup};
 use pushbench_path::calibration::calibrate;
+use pushbench_path::proxies::environment;
 use pushbench_sut::manifest::BuiltinOptions;
+use pushbench_sut::proxy;
 use pushbench_wire::fault::BROKEN;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,7 +73,8 @@ pub fn run(
         progress.stage("round trip of the path");
         let calibration = calibrate(path, context.placement)?;
         progress.say(&calibration.sentence());
-        records.calibrated(index, calibration)?;
+        let versions = proxies(path, context, progress)?;
+        records.calibrated(index, calibration, versions)?;
         path.rtt -= Duration::from_nanos(calibration.bias_ns);
     }
     let builder = GroupBuilder { request, index, scenario, path, template: Template::of(scenario) };
@@ -101,6 +105,20 @@ pub fn run(
     blocks(&builder, design, context, records, progress)
 }
 
+/// Prepares the proxies of a path; their versions by name.
+fn proxies(
+    path: &PathSettings,
+    context: &ExecutionContext<'_>,
+    progress: &mut dyn Progress,
+) -> Result<BTreeMap<String, String>> {
+    let named = path.proxies().map(|(key, name)| {
+        let version =
+            proxy::find(key, name)?.prepare(context.interrupt, &mut |line| progress.say(line))?;
+        Ok((name.to_owned(), version))
+    });
+    named.collect()
+}
+
 /// The fault that a trial reports most often.
 pub(super) fn most_frequent_fault(trial: &Trial) -> Option<String> {
     let reported = trial.account.faults.iter().filter(|(message, _)| *message != OTHER_FAULTS);
@@ -113,6 +131,7 @@ fn check_pilots(builder: &GroupBuilder<'_>, pilots: &[Trial]) -> Result<()> {
     let none_acknowledged = |t: &&Trial| {
         t.account.measured.due > 0
             && t.account.measured.acknowledged + t.account.warmup.acknowledged == 0
+            && !validity::is_stopped_by_proxies(t)
     };
     let Some(trial) = pilots.iter().find(none_acknowledged) else {
         return Ok(());
@@ -363,6 +382,7 @@ impl GroupBuilder<'_> {
         }
         let request_options = std::mem::take(&mut manifest.request_options);
         manifest.request_options = request_options.with_usual_headers(self.scenario.headers_bytes);
+        manifest.env.extend(self.path.iter().flat_map(environment));
         TrialArm {
             arm,
             label: a.label.clone(),
@@ -372,6 +392,11 @@ impl GroupBuilder<'_> {
             in_flight,
             subscribers,
         }
+    }
+
+    /// What a proxy lets through is found out by its trials.
+    fn has_proxies(&self) -> bool {
+        self.path.as_ref().is_some_and(PathSettings::has_proxies)
     }
 
     fn pilot(&self, arm: usize) -> TrialGroup {
@@ -385,6 +410,7 @@ impl GroupBuilder<'_> {
         // The devices of a path have a realistic segment size.
         group.max_segment = self.scenario.path.is_none().then_some(REALISTIC_SEGMENT);
         group.stage = Stage::Pilot;
+        group.goes_on = self.has_proxies();
         group.split = None;
         group.restart_after = None;
         // What happens at one instant belongs to the blocks.
@@ -426,6 +452,7 @@ impl GroupBuilder<'_> {
             freeze: None,
             idle: self.scenario.flow == Flow::Idle,
             path: self.path.clone(),
+            goes_on: false,
             restart_after: self.scenario.restart_after.map(|after| after.as_nanos() as u64),
         }
     }
@@ -435,6 +462,7 @@ impl GroupBuilder<'_> {
             let one = |(position, arm): (usize, &usize)| {
                 let mut group = self.alone(*arm, self.scenario.load.clone(), block.seed);
                 group.place = (self.index, block.index, position);
+                group.goes_on = self.has_proxies();
                 group
             };
             return block.order.iter().enumerate().map(one).collect();

@@ -140,6 +140,7 @@ impl SelfTestContext<'_> {
             freeze: None,
             idle: false,
             path: None,
+            goes_on: false,
             restart_after: None,
         }
     }

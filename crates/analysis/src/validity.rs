@@ -54,10 +54,23 @@ pub const CUT_QUEUE: &str = "slices cut the queue";
 /// Decides of a new record whether it is valid and whether its target fell behind. `ended`: how the target
 /// ended, where it should not have.
 pub fn judge(trial: &mut Trial, ended: Option<&str>) {
-    let overloaded = ended.is_none() && is_overloaded(trial);
+    let stopped = is_stopped_by_proxies(trial);
+    let overloaded = ended.is_none() && !stopped && is_overloaded(trial);
     let ended = ended.map(|how| format!("target {how}"));
     trial.judged =
         Judged { invalid: ended.into_iter().chain(reasons(trial)).collect(), overloaded };
+}
+
+/// Nothing got through the proxies of the path, which worked to the end: that is what was to be found out.
+pub fn is_stopped_by_proxies(trial: &Trial) -> bool {
+    let Some(path) = trial.path.as_ref().filter(|path| !path.proxies.is_empty()) else {
+        return false;
+    };
+    let got_through = match &trial.fanout {
+        Some(fanout) => fanout.deliveries.measured.received + fanout.deliveries.warmup.received,
+        None => trial.account.measured.acknowledged + trial.account.warmup.acknowledged,
+    };
+    got_through == 0 && path.proxies.iter().all(|proxy| proxy.ended.is_none())
 }
 
 /// Why a trial is not valid, its target's end apart; empty when it is.
@@ -80,7 +93,8 @@ fn reasons(trial: &Trial) -> Vec<String> {
         }
         // A path may let nothing more through after the warm-up: that is a result.
         let was_open = trial.path.is_some() && deliveries.warmup.received > 0;
-        if deliveries.measured.received == 0 && !was_open {
+        let is_a_result = was_open || is_stopped_by_proxies(trial);
+        if deliveries.measured.received == 0 && !is_a_result {
             reasons.push("no event was delivered".to_owned());
         }
         if let Some(quiet) = fanout.quiet.filter(|q| q.unsettled > 0) {
@@ -90,10 +104,13 @@ fn reasons(trial: &Trial) -> Vec<String> {
             ));
         }
     }
-    if trial.account.measured.acknowledged == 0 {
+    if trial.account.measured.acknowledged == 0 && !is_stopped_by_proxies(trial) {
         reasons.push("no event was acknowledged".to_owned());
     }
     reasons.extend(trial.path.as_ref().and_then(lost_count));
+    for proxy in trial.path.iter().flat_map(|path| &path.proxies) {
+        reasons.extend(proxy.ended.as_ref().map(|how| format!("proxy {} {how}", proxy.name)));
+    }
     reasons.extend(driver_faults(trial));
     reasons
 }

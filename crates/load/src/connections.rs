@@ -20,12 +20,12 @@ use std::rc::Rc;
 /// Every transport reconnects by the same rule, when an event is there to be carried, so that a
 /// server that closes after each event pays for its connections in the response time.
 pub async fn keep<C: Client>(
-    warm: C,
+    warm: Option<C>,
     connect_config: Rc<ConnectConfig>,
     feed: Feed,
     ledger: Rc<Ledger>,
 ) {
-    let mut connection = Some(warm);
+    let mut connection = warm;
     loop {
         let client = match connection.take() {
             Some(client) => client,

@@ -125,6 +125,8 @@ pub struct BlockJob {
     pub(crate) disrupted_at: Option<u64>,
     /// The ends of the path, where there is one: the shard is at the driver's.
     pub ends: Option<Ends>,
+    /// Connections that cannot be opened do not end the trial: its events fail.
+    pub(crate) goes_on: bool,
     /// The arms.
     pub arms: Vec<ArmJob>,
 }
@@ -315,7 +317,14 @@ async fn connect(
         usage::give_back();
         memory_before = usage::tree_pss(&[std::process::id()]);
         let started = job_of.start(&subscribe_config, &tasks, &origin).await;
-        subscribed_in_ns = started.map_err(|fault| fault.to_string())?;
+        subscribed_in_ns = match started {
+            Ok(took) => took,
+            Err(fault) if job.goes_on => {
+                ledger.fault(&format!("subscriber: {fault}"));
+                0
+            }
+            Err(fault) => return Err(fault.to_string()),
+        };
     }
     let source = if closed_loop { Source::Closed { shard, of } } else { Source::Open };
     let queue = EventQueue::new(ledger.clone(), source, arm.connections, job.load.backlog);
@@ -334,8 +343,13 @@ async fn connect(
         spec: Rc::new(arm.spec.clone()),
         warm: false,
     };
-    let slots =
-        ConnectionSlots { connect_config, queue: &queue, count: arm.connections, tasks: &tasks };
+    let slots = ConnectionSlots {
+        connect_config,
+        queue: &queue,
+        count: arm.connections,
+        tasks: &tasks,
+        goes_on: job.goes_on,
+    };
     match arm.carrier {
         Carrier::Webhook if arm.spec.has(ArmOption::H2) => slots.start::<Http2>().await,
         Carrier::Webhook if arm.spec.has(ArmOption::Batch) => slots.start::<BatchedWebhook>().await,
@@ -393,6 +407,8 @@ struct ConnectionSlots<'a> {
     queue: &'a EventQueue,
     count: usize,
     tasks: &'a Tasks,
+    /// Connections may not open.
+    goes_on: bool,
 }
 
 impl ConnectionSlots<'_> {
@@ -409,7 +425,12 @@ impl ConnectionSlots<'_> {
 
     async fn start<C: Client>(self) -> Result<(), Fault> {
         let slots = self.configs();
-        let warm = warm_up::<C>(&slots).await?;
+        let warm: Vec<Option<C>> = match warm_up::<C>(&slots).await {
+            Ok(warm) => warm.into_iter().map(Some).collect(),
+            // Each event tries again.
+            Err(_) if self.goes_on => slots.iter().map(|_| None).collect(),
+            Err(fault) => return Err(fault),
+        };
         for (slot, (client, config)) in warm.into_iter().zip(slots).enumerate() {
             let (feed, ledger) = (self.queue.feed(slot), config.ledger.clone());
             self.tasks.spawn(keep::<C>(client, config, feed, ledger));

@@ -109,6 +109,8 @@ pub struct TrialGroup {
     pub idle: bool,
     /// What lies between driver and target; nothing but the loopback device where there is none.
     pub path: Option<PathSettings>,
+    /// Connections that cannot be opened do not end the trial: its events fail.
+    pub goes_on: bool,
     /// When the targets are ended and restarted, ns after the measured window began.
     pub restart_after: Option<u64>,
 }

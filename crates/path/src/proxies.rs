@@ -9,7 +9,7 @@ use pushbench_core::record::path::ProxyRecord;
 use pushbench_core::scenario::{KeyKind, PathSettings};
 use pushbench_core::wording::FORWARD_PROXY;
 use pushbench_host::usage;
-use pushbench_sut::proxy::{self, Proxy, ProxyKind, ProxyLaunch, RunningProxy};
+use pushbench_sut::proxy::{self, Proxy, ProxyLaunch, RunningProxy};
 use pushbench_wire::endpoint::Resolved;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::AtomicBool;
@@ -86,15 +86,8 @@ impl Proxies {
     /// Makes their namespaces and the devices that lead to the router.
     pub fn place(settings: &PathSettings, opens: Opens) -> Result<(Proxies, Vec<Host>)> {
         let mut hosts = Vec::new();
-        let mut station = |key, name: &str, kind, side, address| -> Result<Station> {
+        let mut station = |key, name: &str, side, address| -> Result<Station> {
             let proxy = proxy::find(key, name)?;
-            if proxy.kind != kind {
-                return Err(Error::usage(format!(
-                    "{key}: {name} is a {} proxy: write it as {}",
-                    proxy.kind.name(),
-                    if kind == ProxyKind::Reverse { "path.forward_proxy" } else { "path.via" }
-                )));
-            }
             let namespace = Namespace::new()?;
             let tun: Tun = device(&namespace, NAME, address, 8)?;
             hosts.push(Host { tun, side, addresses: vec![address], loopback: None });
@@ -102,18 +95,15 @@ impl Proxies {
         };
         let mut chain = |wanted: bool, first: Ipv4Addr, side| -> Result<Vec<Station>> {
             let names = settings.via.iter().filter(|_| wanted).zip(u32::from(first)..);
-            let place = |(name, address): (&String, u32)| {
-                station("path.via", name, ProxyKind::Reverse, side, address.into())
-            };
+            let place =
+                |(name, address): (&String, u32)| station("path.via", name, side, address.into());
             names.map(place).collect()
         };
         let before_target = chain(opens.driver, BEFORE_TARGET, Side::Far)?;
         let before_driver = chain(opens.target, BEFORE_DRIVER, Side::Near)?;
         let mut forward = |wanted: bool, address, side| {
             let name = settings.forward_proxy.as_ref().filter(|_| wanted);
-            let place = |name: &String| {
-                station("path.forward_proxy", name, ProxyKind::Forward, side, address)
-            };
+            let place = |name: &String| station("path.forward_proxy", name, side, address);
             name.map(place).transpose()
         };
         let of_driver = forward(opens.driver, OF_DRIVER, Side::Near)?;

@@ -58,7 +58,12 @@ pub(crate) fn place(point: &Point) -> String {
     let scheduling = d.scheduling.as_ref().filter(|how| *how != "ordinary");
     let scheduling = scheduling.map_or(String::new(), |how| format!(" · at {how}"));
     let hosts = match &d.path {
-        Some(path) => format!("path: {}", path.words()),
+        Some(path) => {
+            let version = |(name, version): (&String, &String)| format!("{name} {version}");
+            let versions: Vec<String> = d.proxies.iter().map(version).collect();
+            let versions = format!(" ({})", versions.join(", ")).replace(" ()", "");
+            format!("path: {}{versions}", path.words())
+        }
         None => d.hosts.join(" and "),
     };
     format!("{hosts}, {tls} · driver on CPU {driver}, target on CPU {target}{scheduling}")

@@ -51,6 +51,9 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
         let lines = lines.iter().filter(|(_, metric, _)| !(one && fanout::of_many(metric)));
         let lines = lines.chain(handshakes(&point.arms)).copied().chain(path::lines(point));
         lines.for_each(|(name, metric, cell)| push(name, metric, cell));
+        if point.arms.iter().any(|a| !a.proxies.is_empty()) {
+            push("proxy CPU/delivery", "", proxies);
+        }
         for (name, metric, arms) in fanout::further(&point.arms) {
             let c = comparison(point, candidate, metric);
             let (difference, verdict) =
@@ -65,6 +68,9 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
             [point.arms.first(), point.arms.get(candidate)].into_iter().flatten().collect();
         let lines = duplex::lines(&shown).chain(handshakes(&point.arms)).copied();
         lines.chain(path::lines(point)).for_each(|(name, metric, cell)| push(name, metric, cell));
+        if shown.iter().any(|a| !a.proxies.is_empty()) {
+            push("proxy CPU/question", "", proxies);
+        }
         return rows;
     }
     if closed {
@@ -86,6 +92,9 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
         cpu(a.driver_usage.cpu_ns_per_event)
     });
     push("total CPU/event", "total_usage.cpu_ns_per_event", together);
+    if point.arms.iter().any(|a| !a.proxies.is_empty()) {
+        push("proxy CPU/event", "", proxies);
+    }
     push("bytes/event out+in", "", bytes_per_event);
     push("target memory peak", "", |a| {
         a.target_usage.rss_peak_bytes.map_or(NONE.into(), |b| units::bytes(b as f64))
@@ -165,6 +174,18 @@ pub(super) fn time(ns: Option<u64>) -> String {
 
 pub(super) fn cpu(ns: Option<f64>) -> String {
     ns.map_or(NONE.into(), units::nanos_text)
+}
+
+/// Of one proxy its CPU, of several each with its name.
+fn proxies(a: &ArmFigures) -> String {
+    match &a.proxies[..] {
+        [] => NONE.into(),
+        [one] => cpu(one.cpu_ns_per_event),
+        all => {
+            let each = all.iter().map(|p| format!("{} {}", p.name, cpu(p.cpu_ns_per_event)));
+            each.collect::<Vec<_>>().join(" + ")
+        }
+    }
 }
 
 pub(super) fn together(a: &ArmFigures) -> String {

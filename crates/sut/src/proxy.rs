@@ -386,6 +386,22 @@ impl Proxy {
         self.texts().any(|text| text.contains("{idle_cutoff}"))
     }
 
+    /// Refuses one of the other kind. `key`: where it is named.
+    ///
+    /// # Errors
+    /// It is a forward proxy under `path.via`, or a reverse one under `path.forward_proxy`.
+    pub fn stands_for(&self, key: &str) -> Result<()> {
+        let right = match self.kind {
+            ProxyKind::Reverse => "path.via",
+            ProxyKind::Forward => "path.forward_proxy",
+        };
+        if right == key {
+            return Ok(());
+        }
+        let (name, kind) = (&self.name, self.kind.name());
+        Err(Error::usage(format!("{key}: {name} is a {kind} proxy: write it as {right}")))
+    }
+
     /// Its command line, with placeholders.
     pub fn command_line(&self) -> String {
         self.manifest.command_line()

@@ -58,6 +58,9 @@ pub struct ArmFigures {
     pub target_usage: Usage,
     /// The driver's cost.
     pub driver_usage: Usage,
+    /// The proxies on the path; left out where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub proxies: Vec<ProxyFigures>,
     /// Bytes and segments.
     pub wire: Wire,
     /// What the path did; left out where driver and target share the loopback device.
@@ -84,6 +87,15 @@ pub struct ArmFigures {
     pub time_line: Vec<Second>,
     /// How easy its program is to write; `null` for the built-in servers.
     pub ease: Option<Ease>,
+}
+
+/// A proxy on the path.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProxyFigures {
+    /// Its name.
+    pub name: String,
+    /// CPU of its processes per acknowledged event, or per delivery of a fan-out.
+    pub cpu_ns_per_event: Option<f64>,
 }
 
 /// A distribution's figures in ns; a percentile that too few samples or too few separate stalls

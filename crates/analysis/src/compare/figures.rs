@@ -3,7 +3,8 @@
 use crate::compare::judge::CONFIDENCE;
 use crate::compare::machine::SCHEDULING;
 use crate::compare::{
-    ArmFigures, ArmLoad, Backlog, Connections, Design, Events, Latency, Second, Usage, Wire,
+    ArmFigures, ArmLoad, Backlog, Connections, Design, Events, Latency, ProxyFigures, Second,
+    Usage, Wire,
 };
 use crate::compare::{
     FEWEST_BLOCKS, Percentiles, Trials, delayed_ack, duplex, fanout, layers, path, steady, strata,
@@ -44,6 +45,7 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
         subscribers: s.subscribers.clone(),
         questions: s.questions.clone(),
         path: s.path.clone(),
+        proxies: header.proxies.clone(),
         hosts: hosts.into_iter().cloned().collect(),
         schemes: schemes.into_iter().cloned().collect(),
         scheduling: run.environment.get(SCHEDULING).cloned(),
@@ -97,6 +99,7 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
         load: ArmLoad { connections: header.connections as u64, in_flight: header.in_flight },
         target_usage: target_usage(&valid),
         driver_usage: driver_usage(&valid),
+        proxies: proxies(&valid),
         wire: wire(&valid, pilot),
         path: path::figures(&valid),
         fanout: fanout::figures(&valid, pilot),
@@ -243,6 +246,24 @@ fn target_usage(trials: &[&Trial]) -> Usage {
         context_switches_per_event: per(readings.iter().map(switches).sum(), acknowledged),
         ..Usage::default()
     }
+}
+
+/// The proxies of the path, in the order of the records: those of one name together.
+fn proxies(trials: &[&Trial]) -> Vec<ProxyFigures> {
+    let carried = |t: &&Trial| match &t.fanout {
+        Some(fanout) => fanout.deliveries.read_in_window,
+        None => t.account.acknowledged_in_window,
+    };
+    let carried: u64 = trials.iter().map(carried).sum();
+    let mut all: Vec<(String, u64)> = Vec::new();
+    for proxy in trials.iter().filter_map(|t| t.path.as_ref()).flat_map(|path| &path.proxies) {
+        match all.iter_mut().find(|(name, _)| *name == proxy.name) {
+            Some((_, cpu)) => *cpu += proxy.cpu_ns,
+            None => all.push((proxy.name.clone(), proxy.cpu_ns)),
+        }
+    }
+    let figures = |(name, cpu)| ProxyFigures { name, cpu_ns_per_event: per(cpu, carried) };
+    all.into_iter().map(figures).collect()
 }
 
 fn driver_usage(trials: &[&Trial]) -> Usage {

@@ -105,6 +105,8 @@ fn header(blocks: usize) -> RunHeader {
             arms: vec![arm("webhook", "HTTP/1.1"), arm("websocket", "WebSocket frames")],
             sizing: None,
             calibration: None,
+            proxies: Default::default(),
+            proxies: BTreeMap::new(),
         }],
         findings: Vec::new(),
         placement: BTreeMap::from([("driver".to_owned(), vec![1]), ("target".to_owned(), vec![0])]),

@@ -7,6 +7,7 @@ use pushbench_core::record::sizing::Sizing;
 use pushbench_core::scenario::{Content, Flow, PathSettings, Questions, Setting, Subscribers};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 
 /// A run, compared. Serialised it is the JSON report, schema 1.
 #[derive(Debug, Clone, Serialize)]
@@ -93,6 +94,9 @@ pub struct Design {
     /// What lay between driver and target; left out where that was the loopback device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathSettings>,
+    /// The versions of the proxies on it, by name; left out where there are none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub proxies: BTreeMap<String, String>,
     /// The hosts that events went to, `loopback` for the driver's own machine.
     pub hosts: Vec<String>,
     /// The schemes of the arms' URLs; empty in runs of older versions, which had no TLS.

@@ -89,6 +89,9 @@ pub struct PointHeader {
     /// The round trip of its path; `None` without a path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// The versions of the proxies on it, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub proxies: BTreeMap<String, String>,
 }
 
 impl PointHeader {

@@ -136,6 +136,12 @@ impl PathSettings {
         !self.via.is_empty() || self.forward_proxy.is_some()
     }
 
+    /// The proxies, each with the key that names it.
+    pub fn proxies(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let via = self.via.iter().map(|name| ("path.via", name.as_str()));
+        via.chain(self.forward_proxy.iter().map(|name| ("path.forward_proxy", name.as_str())))
+    }
+
     /// In words: `round trip 40 ms, 1 % loss, through nginx`.
     pub fn words(&self) -> String {
         let time = |length: Duration| units::nanos_text(length.as_nanos() as f64);
