@@ -1,6 +1,7 @@
 //! The shipped proxies with the real programs. Skipped where one is missing, except in CI, where that is a failure.
 
 mod backend;
+mod paths;
 
 use crate::common::targets::host;
 use crate::common::{Bench, turn};

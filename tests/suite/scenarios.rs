@@ -88,6 +88,7 @@ fn no_scenario_is_left_out_here() {
         "loss",
         "narrow",
         "payload-sweep",
+        "proxied",
         "ramp",
         "rate-sweep",
         "roaming",

@@ -12,6 +12,7 @@ use pushbench_core::error::{Error, Result};
 use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_core::record::trial::Stage;
 use pushbench_core::scenario::PathSettings;
+use pushbench_core::transport::Transport;
 use pushbench_host::hiccup::{Hiccups, Span};
 use pushbench_host::{clock, cpus, usage};
 use pushbench_path::proxies::Opens;
@@ -63,7 +64,8 @@ pub fn run(
     let targets = std::mem::take(&mut block_run.targets);
     let mut records = observations.and_then(|observations| {
         let path = block_run.path.take();
-        let cure = path.as_ref().and_then(Path::cure);
+        let websocket = group.arms[0].spec.transport == Transport::Websocket;
+        let cure = path.as_ref().and_then(|path| path.cure(websocket));
         let path = path.map(Path::finish);
         let time_lines = std::mem::take(&mut block_run.time_lines);
         let mut records = assemble::records(group, observations, outcomes?, time_lines, path);

@@ -156,9 +156,9 @@ impl Path {
         self.proxies.have_ended()
     }
 
-    /// What could let a transport through that does not get through the proxies, in words.
-    pub fn cure(&self) -> Option<String> {
-        let (proxy, cure) = self.proxies.cures().next()?;
+    /// What would let a transport through that does not get through the proxies, in words.
+    pub fn cure(&self, websocket: bool) -> Option<String> {
+        let (proxy, cure) = self.proxies.cure(websocket)?;
         Some(format!("it did not get through {proxy}; {cure} lets it through"))
     }
 

@@ -214,10 +214,11 @@ impl Proxies {
         self.running.iter().zip(before).zip(ended).map(record).collect()
     }
 
-    /// What else could let a transport through: the proxies that have a cure, with its name.
-    pub fn cures(&self) -> impl Iterator<Item = (&str, &str)> {
-        let stations = self.before_target.iter().chain(&self.before_driver);
-        let stations = stations.chain(&self.of_driver).chain(&self.of_target);
-        stations.filter_map(|s| Some((s.proxy.name.as_str(), s.proxy.cure.as_deref()?)))
+    /// The first proxy that a configuration exists for with which more gets through, and its name. Reverse proxies
+    /// differ in what they do with a WebSocket.
+    pub fn cure(&self, websocket: bool) -> Option<(&str, &str)> {
+        let reverse = self.before_target.iter().filter(|_| websocket);
+        let mut all = reverse.chain(&self.of_driver).chain(&self.of_target);
+        all.find_map(|s| Some((s.proxy.name.as_str(), s.proxy.cure.as_deref()?)))
     }
 }
