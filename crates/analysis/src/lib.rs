@@ -4,5 +4,6 @@
 #![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
 
 pub mod compare;
+pub mod reach;
 pub mod stats;
 pub mod validity;

@@ -11,6 +11,7 @@ pub mod message_pattern;
 pub mod origin;
 pub mod plan;
 pub mod publishing;
+pub mod reach;
 pub mod record;
 pub mod remedy;
 pub mod scenario;
