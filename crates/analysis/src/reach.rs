@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use pushbench_core::arm::{ArmOption, ArmSpec};
+use pushbench_core::arm::ArmSpec;
 use pushbench_core::reach::{Attempt, CellRecord, Header, Observed, Outcome, Probe, Reach};
 use pushbench_core::transport::Transport;
 use pushbench_core::units::nanos_text;
@@ -148,9 +148,7 @@ pub fn cures(cell: &Cell, arm: &ArmSpec, cutoff: Duration) -> Vec<String> {
             }
         }],
         (Some(Lack::PeerDeath), _) => match arm.transport {
-            Transport::Websocket if !arm.has(ArmOption::Stuck) => {
-                vec![format!("delivery.ping={often}")]
-            }
+            Transport::Websocket => vec![format!("delivery.ping={often}")],
             _ => Vec::new(),
         },
     }

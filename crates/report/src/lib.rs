@@ -28,6 +28,7 @@ mod notes;
 mod overview;
 mod path;
 pub mod qualification;
+pub mod reach;
 pub mod runs;
 pub mod table;
 pub mod text;

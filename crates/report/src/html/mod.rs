@@ -5,6 +5,7 @@ mod cost;
 mod figures;
 mod frame;
 pub mod gate;
+pub mod reach;
 mod record;
 mod summary;
 mod sweep;
