@@ -15,6 +15,7 @@ compile_error!(
 
 pub mod cli;
 pub mod gate;
+pub mod reach;
 pub mod run;
 pub mod selftest;
 pub mod verify;

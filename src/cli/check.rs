@@ -1,8 +1,9 @@
 //! `pushbench check`
 
 use crate::cli::print;
-use crate::cli::run::{SEED, builtin, default_arms};
+use crate::cli::run::{SEED, default_arms};
 use crate::run;
+use crate::run::arms::builtin;
 use crate::run::{Request, arms, slots};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Matched;

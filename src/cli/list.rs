@@ -3,6 +3,7 @@
 use crate::cli::print;
 use pushbench_core::arm::ArmOption;
 use pushbench_core::error::{Error, Result};
+use pushbench_core::reach::PATHS;
 use pushbench_core::record::metrics::METRICS;
 use pushbench_core::scenario;
 use pushbench_core::scenario::{Flow, keys};
@@ -17,19 +18,21 @@ use pushbench_sut::proxy;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// scenarios, targets, proxies, transports, options (of arms), formats, metrics, keys, or schema (of scenario files)
+    /// scenarios, targets, proxies, transports, options (of arms), paths (of reach), formats, metrics, keys, or schema
+    /// (of scenario files)
     what: String,
     /// With targets: lines of code, dependencies and duties of each
     #[arg(long)]
     ease: bool,
 }
 
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "scenarios",
     "targets",
     "proxies",
     "transports",
     "options",
+    "paths",
     "formats",
     "metrics",
     "keys",
@@ -55,6 +58,7 @@ pub fn run(args: &Args) -> Result<()> {
         "options" => {
             ArmOption::ALL.iter().map(|o| (format!("+{}", o.written()), o.about().into())).collect()
         }
+        "paths" => PATHS.iter().map(|path| (path.name.into(), path.about.into())).collect(),
         "formats" => {
             pushbench_report::ALL.iter().map(|f| (f.name().into(), f.about().into())).collect()
         }

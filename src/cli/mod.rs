@@ -10,6 +10,7 @@ mod page;
 mod progress;
 mod proposal;
 mod qualify;
+mod reach;
 #[cfg(test)]
 mod remedy_tests;
 mod report;
@@ -60,6 +61,8 @@ enum Command {
     Compare(compare::Args),
     /// Run the plan of a stored run again on this machine and compare both runs figure by figure
     Reproduce(reproduce::Args),
+    /// Try which transport gets through which path: NAT, firewalls, proxies, silence
+    Reach(reach::Args),
     /// Validate scenario files and pushbench.toml without starting anything, and say how long a run takes
     Check(check::Args),
     /// Write a pushbench.toml for the program in this directory, or an example that works unchanged
@@ -70,7 +73,7 @@ enum Command {
     Verify(verify::Args),
     /// Check the instrument itself: a frozen target, a known delay, a queue, an arm against itself, pacing, outcomes
     Selftest(selftest::Args),
-    /// List scenarios, targets, transports, formats, metrics, scenario keys, or their schema
+    /// List scenarios, targets, transports, paths, formats, metrics, scenario keys, or their schema
     List(list::Args),
     /// Print completions for a shell
     Completions {
@@ -147,6 +150,7 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Qualify(args) => qualify::run(&args),
         Command::Compare(args) => compare::run(&args).map(|()| 0),
         Command::Reproduce(args) => reproduce::run(&args),
+        Command::Reach(args) => reach::run(&args),
         Command::Check(args) => check::run(&args).map(|()| 0),
         Command::Init => init::run().map(|()| 0),
         Command::Serve(args) => serve::run(&args).map(|()| 0),
@@ -220,6 +224,8 @@ fn stored_run(dir: &Path) -> Result<StoredRun> {
         format!(
             "{shown} is no run, it is a page of the self-test: `pushbench report {shown}` shows it"
         )
+    } else if reach::is_matrix(dir) {
+        format!("{shown} is no run, it is a matrix of paths: `pushbench report {shown}` shows it")
     } else {
         return results_store::read(dir);
     }))

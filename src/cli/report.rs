@@ -65,6 +65,9 @@ pub fn run(args: &Args) -> Result<()> {
     if args.dirs.len() == 1 && crate::cli::selftest::is_truth(dir) {
         return crate::cli::selftest::report(dir, name, args.output.as_deref());
     }
+    if args.dirs.len() == 1 && crate::cli::reach::is_matrix(dir) {
+        return crate::cli::reach::report(dir, name, args.output.as_deref());
+    }
     let Some(format) = ALL.into_iter().find(|f| f.name() == name) else {
         return Err(Error::usage(format!(
             "--format {name} is a format of gates, not of runs; see `pushbench list formats`"

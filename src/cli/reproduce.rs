@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> Result<u8> {
     let placement = placement(args, &stored.header)?;
     let question = question(&args.dir, &stored.header)?;
     crate::cli::run::allow_path(&question)?;
-    let builtin = crate::cli::run::builtin(&question, &placement)?;
+    let builtin = crate::run::arms::builtin(&question, &placement)?;
     let typed = args.target.target(&args.allow_host)?;
     let inherited = match typed {
         Some(_) => TargetOptions::default(),

@@ -11,7 +11,6 @@ use pushbench_analysis::compare::evidence::evidence;
 use pushbench_analysis::compare::expect::Outcome;
 use pushbench_analysis::compare::{Report, ranking};
 use pushbench_core::error::{Error, Result};
-use pushbench_core::publishing::Keep;
 use pushbench_core::record::metrics::Metric;
 use pushbench_core::record::run::StoredRun;
 use pushbench_core::scenario::{Flow, Override, Question};
@@ -20,8 +19,7 @@ use pushbench_host::input;
 use pushbench_host::results_store::vacant;
 use pushbench_host::results_store::{self, write_atomically};
 use pushbench_report::{html, markdown, text};
-use pushbench_sut::manifest::{BuiltinOptions, OWN_FILE};
-use pushbench_sut::publisher::{PublishOptions, new_token};
+use pushbench_sut::manifest::OWN_FILE;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -148,7 +146,7 @@ pub fn run(args: &Args) -> Result<u8> {
         Some(text) => Placement::parse(text)?,
         None => Placement::automatic(),
     };
-    let builtin = builtin(&question, &placement)?;
+    let builtin = arms::builtin(&question, &placement)?;
     let given = args.target.target(&args.allow_host)?;
     let names = target_options::names(given.as_ref(), &args.arms, || default_arms(&question));
     let arms = arms::find(&names, &builtin, &args.allow_host, given.as_ref())?;
@@ -185,35 +183,6 @@ pub(super) fn default_arms(question: &Question) -> Vec<String> {
             arms::default_of(flow).iter().map(|arm| (*arm).to_owned()).collect()
         }
     }
-}
-
-/// How built-in servers are started for a scenario.
-pub(super) fn builtin(question: &Question, placement: &Placement) -> Result<BuiltinOptions> {
-    let scenario = question.points.first().map(|p| &p.scenario);
-    let publish = scenario.and_then(|s| {
-        let subscribers = s.subscribers.as_ref()?;
-        let publisher = &subscribers.publisher;
-        Some(new_token().map(|token| PublishOptions {
-            types: subscribers.types(s.payload.kind()),
-            acknowledged: subscribers.acknowledged,
-            poll_interval: subscribers.poll_interval,
-            long_poll_hold: subscribers.long_poll_hold,
-            token,
-            queue: publisher.queue,
-            timeout: publisher.timeout,
-            keep: publisher.keep_alive.map_or(Keep::Always, Keep::For),
-            subscribers: subscribers.count,
-        }))
-    });
-    let threads = placement.target.len();
-    let asks = scenario.and_then(|s| s.questions.as_ref());
-    Ok(BuiltinOptions {
-        threads,
-        delay: asks.map(|q| q.takes).filter(|takes| !takes.is_zero()),
-        work: None,
-        answer: asks.map(|q| q.answer_bytes),
-        publish: publish.transpose()?,
-    })
 }
 
 /// A new directory in `results/`, named by the time.

@@ -6,12 +6,14 @@ use crate::verify::{Subject, VerifyContext};
 use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::publishing::Keep;
-use pushbench_core::scenario::{Compression, Flow, Scenario, Subscribers};
+use pushbench_core::scenario::{Compression, Flow, Question, Scenario, Subscribers};
 use pushbench_core::transport::{CARRIERS, Carrier, Transport};
+use pushbench_host::cpus::Placement;
 use pushbench_sut::given::{GIVEN, Given};
 use pushbench_sut::manifest;
 use pushbench_sut::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, PORT};
 use pushbench_sut::publisher;
+use pushbench_sut::publisher::{PublishOptions, new_token};
 use pushbench_sut::setup;
 use std::time::Duration;
 
@@ -78,6 +80,35 @@ impl Arm {
         let (http2, batches) = (self.spec.has(ArmOption::H2), self.spec.has(ArmOption::Batch));
         Subject { label, carrier, http2, manifest, authentication, batches }
     }
+}
+
+/// How built-in servers are started for a scenario.
+pub(crate) fn builtin(question: &Question, placement: &Placement) -> Result<BuiltinOptions> {
+    let scenario = question.points.first().map(|p| &p.scenario);
+    let publish = scenario.and_then(|s| {
+        let subscribers = s.subscribers.as_ref()?;
+        let publisher = &subscribers.publisher;
+        Some(new_token().map(|token| PublishOptions {
+            types: subscribers.types(s.payload.kind()),
+            acknowledged: subscribers.acknowledged,
+            poll_interval: subscribers.poll_interval,
+            long_poll_hold: subscribers.long_poll_hold,
+            token,
+            queue: publisher.queue,
+            timeout: publisher.timeout,
+            keep: publisher.keep_alive.map_or(Keep::Always, Keep::For),
+            subscribers: subscribers.count,
+        }))
+    });
+    let threads = placement.target.len();
+    let asks = scenario.and_then(|s| s.questions.as_ref());
+    Ok(BuiltinOptions {
+        threads,
+        delay: asks.map(|q| q.takes).filter(|takes| !takes.is_zero()),
+        work: None,
+        answer: asks.map(|q| q.answer_bytes),
+        publish: publish.transpose()?,
+    })
 }
 
 /// Finds the arms of these names; `given` is a target that options describe. Nothing is started or set up.

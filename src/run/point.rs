@@ -119,8 +119,14 @@ fn proxies(
     named.collect()
 }
 
+/// The trial group of a request's only arm, which is measured once.
+pub(crate) fn single(request: &Request, scenario: &Scenario) -> TrialGroup {
+    let builder = GroupBuilder { request, index: 0, scenario, template: Template::of(scenario) };
+    builder.alone(0, scenario.load.clone(), request.seed)
+}
+
 /// The fault that a trial reports most often.
-pub(super) fn most_frequent_fault(trial: &Trial) -> Option<String> {
+pub(crate) fn most_frequent_fault(trial: &Trial) -> Option<String> {
     let reported = trial.account.faults.iter().filter(|(message, _)| *message != OTHER_FAULTS);
     reported.max_by_key(|(_, n)| **n).map(|(message, n)| format!("{n}× {message}"))
 }
@@ -450,6 +456,7 @@ impl GroupBuilder<'_> {
             stage: Stage::Block,
             design: TrialDesign::Sequential,
             freeze: None,
+            connect_limit: None,
             idle: self.scenario.flow == Flow::Idle,
             path: self.path.clone(),
             goes_on: false,

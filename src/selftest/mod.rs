@@ -138,6 +138,7 @@ impl SelfTestContext<'_> {
             stage: Stage::Block,
             design,
             freeze: None,
+            connect_limit: None,
             idle: false,
             path: None,
             goes_on: false,

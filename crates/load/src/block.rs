@@ -153,7 +153,7 @@ impl BlockRun {
         observer: &mut dyn TrialObserver,
         other_runs: impl Fn() -> u64,
     ) -> Result<Observations> {
-        self.wait_until_warm(group, context)?;
+        self.wait_until_warm(group, context, observer)?;
         observer.turns(group.arms.len());
         let origin = clock::now() + LEAD_TIME_NS;
         let warmup = group.load.warmup.as_nanos() as u64;
@@ -251,6 +251,7 @@ impl BlockRun {
         &mut self,
         group: &TrialGroup,
         context: &ExecutionContext<'_>,
+        observer: &mut dyn TrialObserver,
     ) -> Result<()> {
         let mut warm = 0;
         while warm < self.threads.len() {
@@ -260,6 +261,7 @@ impl BlockRun {
             match self.messages.recv_timeout(TICK) {
                 Ok(ShardMessage::Warm(Ok(()))) => warm += 1,
                 Ok(ShardMessage::Warm(Err((arm, why)))) => {
+                    observer.not_connected(group.arms[arm].arm, &why);
                     return Err(targets::cannot_connect(group, arm, &mut self.targets[arm], &why));
                 }
                 Ok(ShardMessage::Done(Err(e))) => {
@@ -353,6 +355,7 @@ fn job_of(
         max_segment: group.max_segment,
         split: group.split.clone(),
         quiet_end: fanout::quiet_end(group),
+        connect_limit: group.connect_limit,
         pilot: group.stage == Stage::Pilot,
         disrupted_at: group
             .path

@@ -94,12 +94,6 @@ impl ArmJob {
             false => self.tls.clone(),
         }
     }
-
-    /// Its connections and its subscribers' must be open after this.
-    fn connect_limit(&self) -> Duration {
-        let subscribers = self.subscribers.as_ref().map_or(0, |s| s.settings.count);
-        CONNECT_LIMIT.max(CONNECT_EACH * (self.connections + subscribers) as u32)
-    }
 }
 
 /// What all shards of a block share.
@@ -119,6 +113,8 @@ pub struct BlockJob {
     pub split: Option<Split>,
     /// Where the quiet period after the warm-up ends, ns of the arm's own time.
     pub(crate) quiet_end: Option<u64>,
+    /// Connections and subscriptions must be open after this, where it is less than the usual limit.
+    pub(crate) connect_limit: Option<Duration>,
     /// A pilot, which finds out how long queues take to empty.
     pub(crate) pilot: bool,
     /// When the path is disrupted, ns after the origin.
@@ -129,6 +125,15 @@ pub struct BlockJob {
     pub(crate) goes_on: bool,
     /// The arms.
     pub arms: Vec<ArmJob>,
+}
+
+impl BlockJob {
+    /// The connections of an arm and its subscribers' must be open after this.
+    fn connect_limit(&self, arm: &ArmJob) -> Duration {
+        let subscribers = arm.subscribers.as_ref().map_or(0, |s| s.settings.count);
+        let usual = CONNECT_LIMIT.max(CONNECT_EACH * (arm.connections + subscribers) as u32);
+        self.connect_limit.map_or(usual, |limit| limit.min(usual))
+    }
 }
 
 /// The signals between a shard and the block that owns it.
@@ -228,7 +233,7 @@ async fn run_arms(job: &BlockJob, context: &ShardContext) -> io::Result<Vec<ArmO
     for (i, arm) in job.arms.iter().enumerate() {
         let connected = tokio::select! {
             connected = connect(job, arm, context, &worked) => connected,
-            ended = connect_deadline(context, arm.connect_limit()) => match ended? {
+            ended = connect_deadline(context, job.connect_limit(arm)) => match ended? {
                 Some(why) => Err(why),
                 None => return Ok(Vec::new()),
             },

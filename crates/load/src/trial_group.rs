@@ -105,6 +105,8 @@ pub struct TrialGroup {
     pub design: TrialDesign,
     /// A pause to inject.
     pub freeze: Option<Freeze>,
+    /// Connections and subscriptions must be open after this, where it is less than the usual limit.
+    pub connect_limit: Option<Duration>,
     /// What lies between two events is measured, one arm alone.
     pub idle: bool,
     /// What lies between driver and target; nothing but the loopback device where there is none.
@@ -129,6 +131,9 @@ pub struct FinishedTrial {
 pub trait TrialObserver {
     /// From now on so many arms take turns: each has that part of every second.
     fn turns(&mut self, _arms: usize) {}
+    /// The connections of an arm (its index in the run), or its subscribers', could not be opened, and why: the trial
+    /// group ends with an error.
+    fn not_connected(&mut self, _arm: usize, _why: &str) {}
     /// A second of an arm (its index in the run) ended.
     fn second(&mut self, arm: usize, responses: &Hist);
     /// Some time has passed.

@@ -38,7 +38,8 @@ impl Shown {
         let time = |ns: u64| nanos_text(ns as f64);
         match (self, cell.through) {
             (Shown::Passage, Some(true)) => {
-                let first = cell.first_event_ns.map_or(String::new(), |ns| format!(" {}", time(ns)));
+                let first =
+                    cell.first_event_ns.map_or(String::new(), |ns| format!(" {}", time(ns)));
                 format!("yes{first}")
             }
             (Shown::Passage, Some(false)) => "no".to_owned(),
@@ -147,7 +148,8 @@ fn grids(matrix: &Matrix, shown: Shown) -> Vec<Vec<Vec<String>>> {
         let head = arms.iter().map(|arm| line(arm_name(matrix, arm)));
         let mut grid = vec![std::iter::once(String::new()).chain(head).collect::<Vec<_>>()];
         for path in &paths {
-            let word = |arm: &&str| find(matrix, path, arm).map_or(String::new(), |c| shown.word(c));
+            let word =
+                |arm: &&str| find(matrix, path, arm).map_or(String::new(), |c| shown.word(c));
             grid.push(std::iter::once(line(path)).chain(arms.iter().map(word)).collect());
         }
         grid

@@ -105,7 +105,6 @@ fn header(blocks: usize) -> RunHeader {
             arms: vec![arm("webhook", "HTTP/1.1"), arm("websocket", "WebSocket frames")],
             sizing: None,
             calibration: None,
-            proxies: Default::default(),
             proxies: BTreeMap::new(),
         }],
         findings: Vec::new(),

@@ -80,7 +80,10 @@ fn an_event_before_the_silence_gets_through() {
     let mut dropped = silence(0, 0);
     dropped.fault = Some("2× no connection".into());
     let dropped = of_silence("inbound-dropped", dropped);
-    assert_eq!((dropped.through, dropped.survives_silence, dropped.lost), (Some(false), None, Some(2)));
+    assert_eq!(
+        (dropped.through, dropped.survives_silence, dropped.lost),
+        (Some(false), None, Some(2))
+    );
     assert_eq!(dropped.why, "no event arrived within 2.00 s: 2× no connection");
 }
 
@@ -95,7 +98,10 @@ fn a_subscription_that_was_cut_off_has_not_survived() {
     assert!(back.why.contains("subscribed again"), "{}", back.why);
     let ended = of_silence("nginx-websocket", Observed { cut_off: 1, ..silence(1, 0) });
     assert!(ended.why.ends_with("a silence of 3.00 s ended the connection"), "{}", ended.why);
-    assert_eq!(of_silence("direct", Observed { after: deliveries(0, 0), ..silence(1, 0) }).lack(), Some(Lack::Silence));
+    assert_eq!(
+        of_silence("direct", Observed { after: deliveries(0, 0), ..silence(1, 0) }).lack(),
+        Some(Lack::Silence)
+    );
 }
 
 #[test]
@@ -122,7 +128,10 @@ fn the_first_side_to_notice_a_dead_peer_counts() {
         )
     };
     let first = died(Some(5), Some(3));
-    assert_eq!((first.peer_death_noticed_ns, first.peer_death_noticed_by), (Some(3), Some("publisher")));
+    assert_eq!(
+        (first.peer_death_noticed_ns, first.peer_death_noticed_by),
+        (Some(3), Some("publisher"))
+    );
     assert_eq!(died(Some(5), None).peer_death_noticed_by, Some("subscriber"));
     let never = died(None, None);
     assert_eq!((never.peer_death_noticed_ns, never.lack()), (None, Some(Lack::PeerDeath)));
@@ -147,7 +156,11 @@ fn a_setting_that_was_tried_and_repaired_what_was_lacking_is_the_cure() {
     assert_eq!((cured.survives_silence, cured.lost), (Some(false), Some(1)), "the cell's own");
     let vain = with(silence(1, 0));
     assert_eq!(vain.cure, None);
-    assert!(vain.why.ends_with(&format!("{other} does not help; {ping} does not help")), "{}", vain.why);
+    assert!(
+        vain.why.ends_with(&format!("{other} does not help; {ping} does not help")),
+        "{}",
+        vain.why
+    );
 }
 
 #[test]

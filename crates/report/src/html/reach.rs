@@ -7,8 +7,8 @@ use crate::visible::visible;
 use maud::{Markup, html};
 use pushbench_analysis::reach::{Cell, Matrix};
 
-/// The page. `dir`: the directory of the record, where there is one.
-pub fn render(matrix: &Matrix, dir: Option<&str>) -> String {
+/// The page. `dir`: the directory of the record.
+pub fn render(matrix: &Matrix, dir: &str) -> String {
     let bar = html! {
         nav aria-label="Sections" {
             @for (id, name) in [("matrix", "Matrix"), ("why", "Why"), ("paths", "Paths"), ("repeat", "Repeat")] {
@@ -33,9 +33,7 @@ pub fn render(matrix: &Matrix, dir: Option<&str>) -> String {
             section id="repeat" {
                 (heading(2, None, &html! { "Run it again" }))
                 (command("The same matrix again, on this machine", &matrix.header.command))
-                @if let Some(dir) = dir {
-                    (command("The same page, from the record", &format!("pushbench report {} --format html", shell_words::quote(dir))))
-                }
+                (command("The same page, from the record", &format!("pushbench report {} --format html", shell_words::quote(dir))))
                 p.soft { "Measured by pushbench " (matrix.header.version) ", " (matrix.header.began) "." }
             }
         }

@@ -24,8 +24,11 @@ fn silence(after: u64) -> Observed {
 
 /// A cell that gets through, with the events that survive the silence and the time at which a dead peer is noticed.
 fn through(path: &str, arm: &str, after: u64, noticed: Option<u64>) -> CellRecord {
-    let first =
-        Observed { subscribed_in_ns: 900_000, delivered_in_ns: Some(334_000), ..Observed::default() };
+    let first = Observed {
+        subscribed_in_ns: 900_000,
+        delivered_in_ns: Some(334_000),
+        ..Observed::default()
+    };
     let death = Observed { publisher_noticed_ns: noticed, ..Observed::default() };
     let trials = vec![
         trial(Probe::Silence, silence(after)),
@@ -99,9 +102,11 @@ fn a_cell_that_was_not_tried_is_never_a_no() {
 #[test]
 fn the_page_escapes_what_others_have_written() {
     let hostile = "</script><script>alert(1)</script>\"'&\u{202e}\u{1b}[31m";
-    let page = crate::html::reach::render(&sample(hostile), Some("results/reach"));
-    assert!(!page.contains("<script>alert") && !page.contains('\u{1b}') && !page.contains('\u{202e}'));
-    let page = crate::html::reach::render(&sample("builtin"), Some("results/reach"));
+    let page = crate::html::reach::render(&sample(hostile), "results/reach");
+    assert!(
+        !page.contains("<script>alert") && !page.contains('\u{1b}') && !page.contains('\u{202e}')
+    );
+    let page = crate::html::reach::render(&sample("builtin"), "results/reach");
     for text in [
         "title=\"not tried: nft is not installed",
         "cure: <code>delivery.ping=1000ms</code>",
