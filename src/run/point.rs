@@ -121,7 +121,8 @@ fn proxies(
 
 /// The trial group of a request's only arm, which is measured once.
 pub(crate) fn single(request: &Request, scenario: &Scenario) -> TrialGroup {
-    let builder = GroupBuilder { request, index: 0, scenario, template: Template::of(scenario) };
+    let (path, template) = (scenario.path.clone(), Template::of(scenario));
+    let builder = GroupBuilder { request, index: 0, scenario, path, template };
     builder.alone(0, scenario.load.clone(), request.seed)
 }
 
