@@ -40,6 +40,7 @@ mod proxies;
 mod publisher;
 mod publishers;
 mod python;
+mod reach;
 mod run;
 mod scenarios;
 mod schema;
