@@ -61,6 +61,8 @@ fn group(url: &str, load: Load) -> TrialGroup {
         freeze: None,
         idle: false,
         path: None,
+        connect_limit: None,
+        goes_on: false,
         restart_after: None,
     }
 }

@@ -84,6 +84,8 @@ impl Cell {
             freeze: None,
             idle: false,
             path: None,
+            connect_limit: None,
+            goes_on: false,
             restart_after: None,
         }
     }

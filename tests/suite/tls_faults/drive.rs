@@ -173,6 +173,8 @@ pub fn drive(target: &Target, load: &Load) -> Result<Trial> {
         freeze: None,
         idle: false,
         path: None,
+        connect_limit: None,
+        goes_on: false,
         restart_after: None,
     };
     let cpus = Placement::automatic().all();
