@@ -19,6 +19,12 @@ const ROUND_TRIPS: [u128; 2] = [5, 100];
 /// Packets of a bulk transfer, and the time without one after which it is over.
 const BULK: u64 = 1_000;
 const QUIET: Duration = Duration::from_millis(300);
+/// A machine that was busy is measured again, so often …
+const ATTEMPTS: usize = 3;
+/// … if the median is further off than this part of what was asked for.
+const ALLOWED: f64 = 0.03;
+/// The devices and the router add no more than this to a round trip.
+const LARGEST_BIAS: Duration = Duration::from_millis(1);
 /// An echo is lost after this and its round trip.
 const LOST: Duration = Duration::from_secs(2);
 
@@ -26,7 +32,8 @@ const LOST: Duration = Duration::from_secs(2);
 pub const OPENS: Opens = Opens { driver: false, target: false };
 
 /// Measures the round trip of the bare link, without any delay, and with the one asked for; finds by how much the
-/// delays have to be shorter, and measures again. Takes two seconds at most where a round trip takes 150 ms.
+/// delays have to be shorter, and measures again. Takes two seconds where a round trip takes
+/// 150 ms, and up to three times that on a busy machine.
 ///
 /// # Errors
 /// There can be no path here, or nothing gets through.
@@ -36,9 +43,18 @@ pub fn calibrate(settings: &PathSettings, placement: &Placement) -> Result<Calib
     let (bias, with) = match settings.rtt {
         Duration::ZERO => (Duration::ZERO, bare.clone()),
         asked => {
-            let takes = Duration::from_nanos(at(&round_trips(asked, placement)?, 0.5));
-            let bias = takes.saturating_sub(asked).min(asked);
-            (bias, round_trips(asked - bias, placement)?)
+            let off = |hist: &Hist| at(hist, 0.5).abs_diff(asked.as_nanos() as u64);
+            let mut best = shortened(asked, placement)?;
+            for _ in 1..ATTEMPTS {
+                if off(&best.1) as f64 <= ALLOWED * asked.as_nanos() as f64 {
+                    break;
+                }
+                let again = shortened(asked, placement)?;
+                if off(&again.1) < off(&best.1) {
+                    best = again;
+                }
+            }
+            best
         }
     };
     Ok(Calibration {
@@ -48,6 +64,14 @@ pub fn calibrate(settings: &PathSettings, placement: &Placement) -> Result<Calib
         p50_ns: at(&with, 0.5),
         p99_ns: at(&with, 0.99),
     })
+}
+
+/// By how much the delays have to be shorter, and the round trips then. What delays three in four is the path; what
+/// delays fewer, or by more than a path can, is a machine that is busy.
+fn shortened(asked: Duration, placement: &Placement) -> Result<(Duration, Hist)> {
+    let takes = round_trips(asked, placement)?.quantile(0.25).unwrap_or(0);
+    let bias = Duration::from_nanos(takes).saturating_sub(asked).min(LARGEST_BIAS).min(asked);
+    Ok((bias, round_trips(asked - bias, placement)?))
 }
 
 /// Round trips of single datagrams over a path with these delays and no other traffic, ns.
