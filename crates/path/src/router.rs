@@ -122,11 +122,16 @@ fn be_prompt() {
     let _later_without = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
     // SAFETY: it is made of integers, for which zero is a value.
     let mut attributes: libc::sched_attr = unsafe { std::mem::zeroed() };
-    attributes.size = size_of::<libc::sched_attr>() as u32;
-    attributes.sched_runtime = SLICE_NS;
-    // SAFETY: the kernel reads the structure during the call. Kernels before 6.12 ignore the slice.
-    let _later_without =
+    let size = size_of::<libc::sched_attr>() as u32;
+    // SAFETY: the kernel writes as much as was said into the structure during the call.
+    let known =
+        unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, size, 0) } == 0;
+    // One that the user runs at real-time priority is prompt already.
+    if known && attributes.sched_policy == libc::SCHED_OTHER as u32 {
+        attributes.sched_runtime = SLICE_NS;
+        // SAFETY: the kernel reads the structure during the call. Kernels before 6.12 ignore the slice.
         unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
+    }
 }
 
 struct Packet {
