@@ -15,7 +15,7 @@ use pushbench_path::proxies::ProxyTask;
 use pushbench_sut::process::{Launch, Running, restart};
 use pushbench_sut::publisher;
 use pushbench_wire::fault::ENDED;
-use pushbench_wire::response_diagnostics::TLS;
+use pushbench_wire::response_diagnostics::{BAD_GATEWAY, TLS};
 
 /// How the target of an arm is started.
 pub(super) fn launch<'a>(
@@ -145,7 +145,10 @@ pub(super) fn add_cure(finished: &mut [FinishedTrial], cure: Option<&str>) {
         let acknowledged: u64 = outcomes.iter().map(|o| o.acknowledged).sum();
         let Some(cure) = cure.filter(|_| received.unwrap_or(acknowledged) == 0) else { continue };
         let faults = std::mem::take(&mut trial.account.faults);
-        let cured = |(fault, n)| (format!("{fault}; {cure}"), n);
+        // The proxy and the server behind it are ours.
+        let cured = |(fault, n): (String, u64)| {
+            (format!("{}; {cure}", fault.replace(&format!("; {BAD_GATEWAY}"), "")), n)
+        };
         trial.account.faults = faults.into_iter().map(cured).collect();
     }
 }

@@ -163,7 +163,7 @@ impl Proxy {
 
     /// Whether another time can stand for its own cut-off.
     pub fn cutoff_can_be_set(&self) -> bool {
-        self.texts().any(|text| text.contains("{idle_cutoff}"))
+        self.texts().any(|text| text.contains("{idle_cutoff"))
     }
 
     /// Refuses one of the other kind. `key`: where it is named.

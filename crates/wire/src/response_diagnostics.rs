@@ -19,6 +19,9 @@ const TLS_WANTED: [&str; 4] = [
     "requires TLS",
 ];
 
+/// What to do about a proxy that says that its server does not answer.
+pub const BAD_GATEWAY: &str = "a proxy answers there, but the server behind it does not: start that server, or write its \
+                               address in url";
 /// Greetings of servers that have their own message format.
 const GREETINGS: [(&str, &str); 4] = [
     ("0{\"sid\"", "Engine.IO (Socket.IO)"),
@@ -171,11 +174,7 @@ impl Response<'_> {
             404 | 410 => "correct the path in url".to_owned(),
             300..=399 if self.headers.contains_key(LOCATION) => self.redirect(),
             414 | 431 => TOO_LARGE.to_owned(),
-            502 | 504 => {
-                "a proxy answers there, but the server behind it does not: start that server, \
-                          or write its address in url"
-                    .to_owned()
-            }
+            502 | 504 => BAD_GATEWAY.to_owned(),
             _ => String::new(),
         }
     }

@@ -282,7 +282,7 @@ fn about_arm(arm: &ArmFigures) -> Vec<Note> {
         let text = format!("throughput is a lower bound: {}", driver_at_limit(arm));
         notes.push(Note::of(&arm.arm, text).moves(is_time));
     }
-    if arm.events.outcomes.due > 0 && arm.target_usage.cpu_ns_per_event.is_none() {
+    if arm.events.outcomes.acknowledged > 0 && arm.target_usage.cpu_ns_per_event.is_none() {
         let text = "a process that pushbench did not start serves all blocks; its cost is unknown";
         notes.push(
             Note::of(&arm.arm, text)

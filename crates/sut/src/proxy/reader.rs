@@ -32,7 +32,7 @@ const KEYS: [&str; 13] = [
     "tls",
 ];
 /// What stands for something in its command, environment and configuration files.
-const PLACEHOLDERS: [&str; 14] = [
+const PLACEHOLDERS: [&str; 15] = [
     "listen",
     "host",
     "port",
@@ -42,6 +42,7 @@ const PLACEHOLDERS: [&str; 14] = [
     "dir",
     "user",
     "idle_cutoff",
+    "idle_cutoff_s",
     "cert",
     "key",
     "ca",
@@ -222,7 +223,7 @@ impl ProxyReader<'_> {
             ProxyKind::Reverse if found.ca.is_some() => {
                 "ca belongs to a forward proxy that inspects TLS: a reverse proxy has {cert} and {key}"
             }
-            _ if has(&["idle_cutoff"]) && found.idle_cutoff.is_none() => {
+            _ if has(&["idle_cutoff", "idle_cutoff_s"]) && found.idle_cutoff.is_none() => {
                 "its config has {idle_cutoff}, but there is no default: add for example idle_cutoff = \"60s\""
             }
             _ => return Ok(()),

@@ -174,6 +174,7 @@ fn filled(
         // What is started as root may drop to a user who cannot read its directory.
         ("{user}", if rustix::process::getuid().is_root() { "root" } else { "nobody" }.to_owned()),
         ("{idle_cutoff}", cutoff.as_millis().max(1).to_string()),
+        ("{idle_cutoff_s}", cutoff.as_millis().div_ceil(1000).to_string()),
     ]
     .into_iter()
     .fold(text, |text, (placeholder, value)| text.replace(placeholder, &value))
