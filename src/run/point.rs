@@ -338,7 +338,8 @@ fn measure(
 
 /// Deliveries or callbacks of which none got through a path: more of them would say nothing else.
 fn check_path(group: &TrialGroup, trial: &Trial) -> Result<()> {
-    let Some(path) = &group.path else { return Ok(()) };
+    // What a proxy refuses is a finding, and other arms may get through.
+    let Some(path) = group.path.as_ref().filter(|path| !path.has_proxies()) else { return Ok(()) };
     let (what, due, received) = match (&trial.fanout, &trial.account.callbacks) {
         (Some(fanout), _) => {
             let Deliveries { measured, warmup, .. } = &fanout.deliveries;
