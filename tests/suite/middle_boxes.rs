@@ -1,7 +1,8 @@
 //! Middle boxes of a path, end to end: what is lost and who knows, what a message says where nothing gets through, and
 //! that nothing of a path is left, however a run ends.
 
-use crate::common::{Bench, Ended, eventually, json, turn};
+use crate::common::{Bench, Ended, eventually, json, signal, turn};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::process::Command;
 
@@ -140,7 +141,9 @@ fn nothing_of_a_path_is_left_however_its_processes_end() {
             let theirs = namespaces(&bench.processes());
             assert!(theirs.len() > 1, "{theirs:?}");
             let pid = inside().and_then(|pid| rustix::process::Pid::from_raw(pid as i32)).unwrap();
-            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+            rustix::process::kill_process(pid, Signal::KILL).unwrap();
+            // A run whose target has died goes on with another one.
+            signal(&run, Signal::INT);
             run.wait().unwrap();
             bench.nothing_left();
             eventually("the namespaces to vanish", || {
