@@ -89,7 +89,6 @@ impl Body for Events {
             && pings.poll(cx).is_ready()
         {
             pings.answered();
-            self.subscription.pinged();
             return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(PING)))));
         }
         let next = ready!(self.subscription.poll_next(cx));

@@ -66,7 +66,8 @@ async fn run<S: Subscriber>(
     let mut leave = plan.leaves.as_mut().and_then(Iterator::next);
     loop {
         let leaves = leave_at(leave, &mut plan.origin, timer.as_ref());
-        let ended = match slot.subscribe_config.dead_after {
+        let limit = slot.subscribe_config.dead_after.filter(|_| !slot.subscribe_config.polls);
+        let ended = match limit {
             None => first_of(subscriber.receive(), leaves).await?,
             Some(limit) => {
                 let receiving = receive_until_dead(&mut *subscriber, slot, limit);
@@ -80,9 +81,7 @@ async fn run<S: Subscriber>(
                     Err(fault) => format!("subscriber: {fault}"),
                 });
                 ledger.cut_off(number);
-                if let Some(heard) = slot.subscribe_config.heard(number) {
-                    ledger.noticed(clock::now().saturating_sub(heard));
-                }
+                slot.subscribe_config.note_end(number);
                 drop(subscriber);
                 let (Some(timer), Some(pauses)) = (timer, &mut plan.pauses) else { return Ok(()) };
                 timer.until(clock::now() + pauses.draw()).await?;

@@ -76,6 +76,8 @@ pub struct SubscribeConfig {
     pub ends: Option<Ends>,
     /// A subscriber that connects itself and receives nothing for so long takes its connections for dead, ns.
     pub dead_after: Option<u64>,
+    /// Its requests bring the events: one without an answer is sent again on a new connection, and nothing is lost.
+    pub polls: bool,
     /// Where there is such a limit: the reads of each subscriber's connections.
     pub reads: RefCell<BTreeMap<usize, Vec<Weak<ReadTimes>>>>,
     /// Cap of the TCP segment size.
@@ -144,6 +146,13 @@ impl SubscribeConfig {
     pub(crate) fn heard(&self, number: usize) -> Option<u64> {
         let all = self.reads.borrow();
         all.get(&number)?.iter().filter_map(|open| Some(open.upgrade()?.read())).max()
+    }
+
+    /// A subscriber knows now that its connection has ended.
+    pub(crate) fn note_end(&self, number: usize) {
+        if let Some(heard) = self.heard(number) {
+            self.ledger.noticed(clock::now().saturating_sub(heard));
+        }
     }
 
     /// How a subscriber behaves.
@@ -316,6 +325,7 @@ impl SubscribersJob {
             restarts: self.restarts,
             ends: self.ends.clone(),
             dead_after: self.dead_after(),
+            polls: matches!(self.transport, Transport::Poll | Transport::LongPoll),
             reads: RefCell::default(),
             max_segment,
             stamping: arrival::start_stamping().ok(),

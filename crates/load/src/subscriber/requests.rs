@@ -5,17 +5,21 @@ use crate::io::{InstrumentedSocket, ReadTimes, SetupTraffic};
 use crate::subscriber::SubscribeConfig;
 use crate::subscriber::http2::Http2Connection;
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use h2::RecvStream;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, Uri};
 use pushbench_core::scenario::payload::MAX_BYTES;
+use pushbench_host::clock;
+use pushbench_host::sleep::Timer;
 use pushbench_wire::endpoint::Endpoint;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::http_connection::{ExchangeError, HttpConnection};
 use pushbench_wire::stream::Stream;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -123,7 +127,18 @@ impl RequestConnection {
         loop {
             let request = request(&self.subscribe_config, wanted)?;
             let answer = match &mut self.connection {
-                Connection::Http1(connection) => connection.exchange(request.map(Full::new)).await,
+                Connection::Http1(connection) => {
+                    let limit = self.subscribe_config.dead_after;
+                    match within(limit, connection.exchange(request.map(Full::new))).await? {
+                        Some(answer) => answer,
+                        None => {
+                            self.subscribe_config.note_end(self.number);
+                            self.renew().await?;
+                            fresh = true;
+                            continue;
+                        }
+                    }
+                }
                 Connection::Http2(connection) => {
                     return connection.exchange(request, LONGEST).await;
                 }
@@ -197,6 +212,16 @@ impl RequestConnection {
         (self.connection, self.read_times, _) =
             connect(&self.subscribe_config, self.number).await?;
         Ok(())
+    }
+}
+
+/// Works for so long at most, ns; `None` when it was not done by then.
+async fn within<T>(limit: Option<u64>, work: impl Future<Output = T>) -> Result<Option<T>, Fault> {
+    let Some(limit) = limit else { return Ok(Some(work.await)) };
+    let timer = Timer::new().map_err(Fault::closed)?;
+    match select(pin!(work), pin!(timer.until(clock::now() + limit))).await {
+        Either::Left((done, _)) => Ok(Some(done)),
+        Either::Right((elapsed, _)) => elapsed.map(|()| None).map_err(Fault::closed),
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) static KEYS: &[Key] = &[
     ),
     key!(
         swept "delivery.dead_after",
-        "a subscriber that holds a connection and receives nothing for this long, pings included, takes it for dead and subscribes again as subscribers.backoff says; never when left out",
+        "a subscriber that holds a connection and receives nothing for this long, pings included, takes it for dead and subscribes again as subscribers.backoff says, or repeats its request over poll and long-poll; never when left out",
         Or("never", PING_LENGTH),
         |d| &mut d.fanout.dead_after
     ),
