@@ -57,6 +57,12 @@ fn block(name: &str) -> String {
             &[("path.loss", "loss each way")],
             &["response.p50", "response.p99"],
         ),
+        "claim-silent" => paths::silent_websockets(&Stored::of("silent-websockets")),
+        "proxied" => paths::settings(
+            &Stored::of("proxied"),
+            &[("path.via", "in front of the server")],
+            &["response.p50", "target_usage.cpu_ns_per_event"],
+        ),
         "narrow" => paths::settings(
             &Stored::of("narrow"),
             &[("path.rate", "bit rate"), ("payload.headers_bytes", "bytes of headers added")],

@@ -1,7 +1,10 @@
 //! What a path changes: round trips, losses, bit rates.
 
+use super::claims::{FEWEST_BLOCKS, verdict, word};
 use super::texts::{Stored, grid, legend, name};
 use pushbench_analysis::compare::{ArmFigures, Point};
+use pushbench_analysis::stats::effect::Effect;
+use pushbench_core::record::trial::{Stage, Trial};
 use pushbench_core::units;
 use pushbench_report::table;
 use std::time::Duration;
@@ -109,11 +112,136 @@ pub fn settings(run: &Stored, head: &[(&str, &str)], metrics: &[&str]) -> String
     )
 }
 
+/// What a setting of pings came to behind a proxy, over blocks.
+struct Silence {
+    /// Share of the connections that were cut, each block.
+    cut: Vec<f64>,
+    /// Pings came in every block.
+    pinged: bool,
+}
+
+impl Silence {
+    fn of(trials: &[&Trial]) -> Silence {
+        let fanout = |t: &&Trial| t.fanout.clone().unwrap();
+        let subscribers = |t: &Trial| t.fanout.as_ref().unwrap().deliveries.warmup.due as f64;
+        let cut =
+            |t: &&Trial| (fanout(t).deliveries.turnover.cut_off as f64 / subscribers(t)).min(1.0);
+        let pinged = |t: &&Trial| fanout(t).quiet.is_some_and(|quiet| quiet.pings > 0);
+        Silence { cut: trials.iter().map(cut).collect(), pinged: trials.iter().all(pinged) }
+    }
+
+    fn is_enough(&self) -> bool {
+        self.cut.len() >= FEWEST_BLOCKS
+    }
+
+    fn all(&self, share: f64) -> bool {
+        self.is_enough() && self.cut.iter().all(|cut| *cut == share)
+    }
+
+    /// The 95 % interval of the share.
+    fn interval(&self) -> Option<[f64; 2]> {
+        let first = *self.cut.first().filter(|_| self.is_enough())?;
+        if self.cut.iter().all(|cut| *cut == first) {
+            return Some([first, first]);
+        }
+        Effect::paired(&self.cut)?.interval(0.95).map(|i| [i.low, i.high])
+    }
+
+    fn text(&self) -> String {
+        self.interval().map_or("not measured".to_owned(), |[low, high]| {
+            let percent = |share: f64| (share.clamp(0.0, 1.0) * 100.0).round();
+            match percent(low) == percent(high) {
+                true => format!("{} %", percent(low)),
+                false => format!("{} to {} %", percent(low), percent(high)),
+            }
+        })
+    }
+}
+
+/// *Proxies cut silent WebSockets after 60 s*: every one without pings; contradicted where none is.
+fn cuts(none: &Silence) -> Option<bool> {
+    match () {
+        () if none.all(1.0) => Some(true),
+        () if none.all(0.0) => Some(false),
+        () => None,
+    }
+}
+
+/// *A ping at the same interval is the worst choice*: it is paid for, and the connection is cut all the same.
+fn is_worst(half: &Silence, same: &Silence) -> Option<bool> {
+    let above = same.interval().is_some_and(|[low, _]| low > 0.0);
+    match () {
+        () if same.all(0.0) => Some(false),
+        () if half.all(0.0) && above && half.pinged && same.pinged => Some(true),
+        () => None,
+    }
+}
+
+/// *Proxies cut silent WebSockets after 60 s, and a ping at the same interval is the worst choice.*
+pub fn silent_websockets(run: &Stored) -> String {
+    let head = [
+        "proxy",
+        "without pings",
+        "pings at half the time-out",
+        "at the time-out",
+        "at twice the time-out",
+        "cut after the time-out",
+        "worst at the time-out",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let (mut cut, mut worst) = (Vec::new(), Vec::new());
+    for proxy in ["nginx-websocket", "haproxy"] {
+        let [none, half, same, twice] = ["none", "1s", "2s", "4s"].map(|ping| {
+            let at =
+                |p: &Point| p.setting["path.via"] == proxy && p.setting["delivery.ping"] == ping;
+            let point = run.report.points.iter().position(at).unwrap();
+            let mine = |t: &&Trial| t.stage == Stage::Block && t.point == point && t.is_valid();
+            Silence::of(&run.trials.iter().filter(mine).collect::<Vec<_>>())
+        });
+        cut.push(cuts(&none));
+        worst.push(is_worst(&half, &same));
+        let mut row = vec![proxy.to_owned()];
+        row.extend([&none, &half, &same, &twice].map(Silence::text));
+        row.extend(
+            [cut[cut.len() - 1], worst[worst.len() - 1]].map(|tried| word(tried).to_owned()),
+        );
+        rows.push(row);
+    }
+    format!(
+        "Verdict on *cut after 60 s*: **{}**. Verdict on *the same interval is the worst choice*: **{}** ({}). Share of the \
+         connections that were cut during a silence of twice the time-out, 95 %:\n\n{}",
+        verdict(&cut, "the proxy"),
+        verdict(&worst, "the proxy"),
+        run.source(),
+        grid(&rows)
+    )
+}
+
+#[test]
+fn the_same_interval_is_worst_only_where_it_is_paid_for_and_cuts() {
+    let silence = |cut: [f64; 2], pinged| Silence {
+        cut: (0..8).map(|block| cut[block % 2]).collect(),
+        pinged,
+    };
+    let (kept, all, some) =
+        (silence([0.0; 2], true), silence([1.0; 2], true), silence([0.4, 0.9], true));
+    assert_eq!((cuts(&all), cuts(&kept), cuts(&some)), (Some(true), Some(false), None));
+    assert_eq!(is_worst(&kept, &some), Some(true));
+    assert_eq!(is_worst(&kept, &kept), Some(false));
+    assert_eq!(is_worst(&some, &all), None, "half of it does not keep them either");
+    assert_eq!(is_worst(&kept, &silence([0.0, 0.05], true)), Some(true));
+    assert_eq!(is_worst(&kept, &silence([1.0; 2], false)), None, "no ping came");
+    let few = Silence { cut: vec![1.0; 7], pinged: true };
+    assert_eq!((cuts(&few), is_worst(&kept, &few)), (None, None));
+    assert_eq!((some.text(), all.text()), ("42 to 88 %".to_owned(), "100 %".to_owned()));
+}
+
 /// What the paths of all points have in common: their round trip.
 fn path_of(points: &[Point]) -> String {
     let mut trips: Vec<Duration> = points.iter().map(rtt).collect();
     trips.dedup();
     match trips[..] {
+        [one] if one.is_zero() => "without delay".to_owned(),
         [one] => format!("round trip {}", text(one)),
         _ => "several round trips".to_owned(),
     }
