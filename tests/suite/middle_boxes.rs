@@ -52,6 +52,36 @@ fn a_websocket_dies_of_a_silence_longer_than_the_cutoff_and_a_ping_below_it_keep
 }
 
 #[test]
+fn events_flow_again_after_a_change_of_address_and_who_polls_loses_none() {
+    if !possible() {
+        return;
+    }
+    let _turn = turn::measuring();
+    let bench = Bench::new();
+    let arms = ["--arm", "websocket@builtin", "--arm", "poll@builtin"];
+    let set = ["--set", "path.pause=500ms", "--set", "path.new_address_at=2s", "--duration", "5s"];
+    let ended = bench.run(&[&["run", "roaming", "--out", "r"], &arms[..], &set[..]].concat());
+    ended.succeeds();
+    let report = json(&bench, "r");
+    let [websocket, poll] = [0, 1].map(|arm| &report["points"][0]["arms"][arm]["fanout"]);
+    for fanout in [websocket, poll] {
+        let (resumption, noticed) = (&fanout["resumption"], &fanout["turnover"]["noticed_ns"]);
+        assert_eq!(
+            (&resumption["subscribers"], &resumption["never"]),
+            (&20.into(), &0.into()),
+            "{fanout}"
+        );
+        // Nobody knows before the limit of 2 s, and nothing flows before somebody knows.
+        assert!(noticed["mean"].as_f64() > Some(1.9e9), "{fanout}");
+        assert!(resumption["ns"].as_f64() > Some(1.9e9), "{fanout}");
+    }
+    let lost = |fanout: &Value| fanout["deliveries"]["lost"].as_u64();
+    assert_eq!((lost(poll), &poll["reach"]), (Some(0), &1.0.into()), "{}", ended.out);
+    assert!(lost(websocket) >= Some(20), "{}", ended.out);
+    bench.nothing_left();
+}
+
+#[test]
 fn who_is_behind_a_nat_gets_no_webhook_but_connects_itself() {
     if !possible() {
         return;

@@ -110,9 +110,9 @@ impl Turnover {
         self
     }
 
-    /// Nobody came or went.
+    /// Nobody came or went, or had to.
     pub fn is_empty(&self) -> bool {
-        self.left + self.cut_off + self.came + self.refused == 0
+        self.left + self.cut_off + self.came + self.refused == 0 && self.noticed.is_empty()
     }
 }
 
