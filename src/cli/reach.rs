@@ -36,7 +36,7 @@ pub struct Args {
     /// Results directory [default: results/TIME-reach, the time in UTC]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// The idle cut-off, which stands for one of 60 s; from 1s to 60s in whole seconds
+    /// The idle cut-off, which stands for one of 60 s; from 2s to 60s in whole seconds
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = cutoff)]
     idle_cutoff: Duration,
     /// CPUs of driver and targets, such as driver=1,target=0
@@ -55,12 +55,12 @@ const PAGE: &str = "reach.html";
 /// Transports to subscribers.
 const TRANSPORTS: [&str; 5] = ["webhook", "websocket", "sse", "long-poll", "poll"];
 
-/// A connection tracker counts in seconds.
+/// A connection tracker counts in seconds, and pings are at least a second apart.
 fn cutoff(text: &str) -> std::result::Result<Duration, String> {
     let length = units::parse_duration(text)?;
-    match length.subsec_nanos() == 0 && (1..=60).contains(&length.as_secs()) {
+    match length.subsec_nanos() == 0 && (2..=60).contains(&length.as_secs()) {
         true => Ok(length),
-        false => Err("write whole seconds from 1s to 60s".to_owned()),
+        false => Err("write whole seconds from 2s to 60s".to_owned()),
     }
 }
 

@@ -31,9 +31,9 @@ pub(super) fn event_timeout(cutoff: Duration) -> Duration {
     cutoff
 }
 
-/// How long a dead peer is given to be noticed: the time of three events.
+/// How long a dead peer is given to be noticed. An event is due after half of it.
 pub(super) fn death_limit(cutoff: Duration) -> Duration {
-    silence(cutoff) * 3
+    cutoff * 5
 }
 
 /// A cell's arm, found and set up, and its scenario.
@@ -99,17 +99,18 @@ fn measure(
 fn question(request: &Request, cell: &CellRecord, job: &Job) -> Result<Question> {
     let cutoff = request.cutoff;
     let ms = |length: Duration| format!("{}ms", length.as_millis());
-    let (warmup, duration) = match job.probe {
-        Probe::FirstEvent => (Duration::ZERO, cutoff / 8),
-        Probe::Silence => (cutoff / 2, silence(cutoff) - cutoff / 2 + cutoff / 8),
-        Probe::PeerDeath => (cutoff / 2, death_limit(cutoff)),
+    // An event at the begin, and one after each silence.
+    let (warmup, duration, between) = match job.probe {
+        Probe::FirstEvent => (Duration::ZERO, cutoff / 8, cutoff / 8),
+        Probe::Silence => (cutoff / 2, silence(cutoff), silence(cutoff)),
+        Probe::PeerDeath => (cutoff / 2, death_limit(cutoff) - cutoff / 2, death_limit(cutoff) / 2),
     };
     let mut settings = vec![
         "subscribers.count=1".to_owned(),
         "connections.count=1".to_owned(),
         "subscribers.backoff=100ms".to_owned(),
         "load.arrivals=constant".to_owned(),
-        format!("load.rate={}", 1.0 / silence(cutoff).as_secs_f64()),
+        format!("load.rate={}", 1.0 / between.as_secs_f64()),
         format!("load.warmup={}", ms(warmup)),
         format!("load.duration={}", ms(duration)),
         format!("load.timeout={}", ms(event_timeout(cutoff))),

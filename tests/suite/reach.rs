@@ -30,7 +30,7 @@ fn what_cannot_be_tried_is_refused_before_anything_starts() {
         (&["--arm", "webhok@builtin"], &["did you mean \"webhook\""]),
         (&["--arm", "websocket@nosuch"], &["nosuch"]),
         (&["--arm", "tcp@builtin"], &["tcp"]),
-        (&["--idle-cutoff", "1500ms"], &["whole seconds from 1s to 60s"]),
+        (&["--idle-cutoff", "1500ms"], &["whole seconds from 2s to 60s"]),
         (&["--format", "cvs"], &["--format cvs", "text, json, markdown, html"]),
         (&["--out", "full"], &["not overwritten"]),
     ] {
@@ -62,12 +62,12 @@ fn cells_are_tried_and_shown_again_digit_for_digit() {
     let bench = Bench::new();
     let paths = ["--path", "direct", "--path", "receiver-behind-nat", "--path", "idle-cutoff"];
     let arms = ["--arm", "webhook@builtin", "--arm", "websocket@builtin"];
-    let more = ["--idle-cutoff", "1s", "--out", "r", "--format", "json"];
+    let more = ["--idle-cutoff", "2s", "--out", "r", "--format", "json"];
     let ended = bench.run(&[&["reach"], &paths[..], &arms[..], &more[..]].concat());
     ended.succeeds();
     bench.nothing_left();
     let matrix: Value = serde_json::from_str(&ended.out).unwrap();
-    assert_eq!((&matrix["schema"], &matrix["silence_scaled_by"]), (&1.into(), &60.0.into()));
+    assert_eq!((&matrix["schema"], &matrix["silence_scaled_by"]), (&1.into(), &30.0.into()));
     assert_eq!(matrix["cells"].as_array().unwrap().len(), 6, "{matrix}");
     for (path, arm, through) in [
         ("direct", "webhook@builtin", true),
@@ -92,11 +92,11 @@ fn cells_are_tried_and_shown_again_digit_for_digit() {
         (&true.into(), &false.into()),
         "{silent}"
     );
-    assert_eq!(silent["cure"], "delivery.ping=500ms", "{silent}");
+    assert_eq!(silent["cure"], "delivery.ping=1000ms", "{silent}");
     // Without pings nobody notices a dead peer on a silent WebSocket.
     let websocket = cell(&matrix, "direct", "websocket@builtin");
     assert_eq!(websocket["peer_death_noticed_ns"], Value::Null, "{websocket}");
-    assert_eq!(websocket["cure"], "delivery.ping=500ms", "{websocket}");
+    assert_eq!(websocket["cure"], "delivery.ping=1000ms", "{websocket}");
     let stored = std::fs::read_to_string(bench.path("r/reach.json")).unwrap();
     assert_eq!(ended.out, stored);
     assert_eq!(shown(&bench, "json").out, stored);
