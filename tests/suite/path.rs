@@ -185,7 +185,7 @@ fn the_self_test_of_the_path_passes() {
     if path(&PathSettings::default()).is_none() {
         return;
     }
-    let _turn = turn::measuring();
+    let _turn = turn::alone();
     let bench = Bench::new();
     // What else runs on the machine may spoil one attempt.
     let mut ended = bench.run(&["selftest", "--only", "path"]);

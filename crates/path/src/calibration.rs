@@ -1,5 +1,6 @@
 //! How long a round trip of the path really takes.
 
+use crate::interface::MTU;
 use crate::proxies::Opens;
 use crate::{Path, Side, TARGET_LISTENS};
 use pushbench_core::error::{Error, Result};
@@ -17,7 +18,7 @@ const SERIES: Duration = Duration::from_millis(600);
 /// … but so many at least, and at most.
 const ROUND_TRIPS: [u128; 2] = [5, 100];
 /// Packets of a bulk transfer, and the time without one after which it is over.
-const BULK: u64 = 1_000;
+const BULK: u64 = 2_000;
 const QUIET: Duration = Duration::from_millis(300);
 /// A machine that was busy is measured again, so often …
 const ATTEMPTS: usize = 3;
@@ -137,23 +138,30 @@ pub fn bulk(settings: &PathSettings, cpus: &[usize]) -> Result<(f64, PathRecord)
             here.send(&[0; 972])?;
             clock::sleep_until(begun + (i as f64 * gap) as u64);
         }
-        let (count, span) = reader.join().unwrap_or_default();
-        Ok(count.saturating_sub(1) as f64 * 8e12 / span.max(1) as f64)
+        Ok(rate(&reader.join().unwrap_or_default()))
     };
     let rate = measure().map_err(cannot)?;
     Ok((rate, path.finish()))
 }
 
-/// Datagrams until none comes for a while, and the time from the first to the last, ns.
-pub(crate) fn received(socket: &UdpSocket) -> (u64, u64) {
-    let mut datagram = [0; 2_000];
-    let (mut count, mut first, mut last) = (0, None, 0);
+/// The rate at which packets of 1,000 bytes arrive, in bits per second: from the median time in which half of them do.
+/// What the machine delays here and there does not move it.
+fn rate(instants: &[u64]) -> f64 {
+    let half = instants.len() / 2;
+    let mut times: Vec<u64> =
+        instants.iter().skip(half).zip(instants).map(|(b, a)| b - a).collect();
+    times.sort_unstable();
+    let median = times.get(times.len() / 2).copied().unwrap_or(0);
+    half as f64 * 8e12 / median.max(1) as f64
+}
+
+/// When datagrams arrive, until none does for a while.
+pub(crate) fn received(socket: &UdpSocket) -> Vec<u64> {
+    let (mut datagram, mut instants) = ([0; MTU], Vec::new());
     while socket.recv(&mut datagram).is_ok() {
-        count += 1;
-        last = clock::now();
-        first = first.or(Some(last));
+        instants.push(clock::now());
     }
-    (count, last - first.unwrap_or(last))
+    instants
 }
 
 fn echo(socket: &UdpSocket, count: usize) -> io::Result<()> {

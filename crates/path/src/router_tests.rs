@@ -42,7 +42,7 @@ fn every_datagram_has_one_outcome_and_losses_are_those_of_the_settings() {
     let lossy = PathSettings { loss: 0.1, rtt: Duration::from_millis(4), ..settings() };
     let Some(path) = path(&lossy) else { return };
     let [here, there] = sockets(&path);
-    let reader = std::thread::spawn(move || received(&there).0);
+    let reader = std::thread::spawn(move || received(&there).len() as u64);
     const SENT: u64 = 4_000;
     for _ in 0..SENT {
         here.send(&[0; 100]).unwrap();
@@ -67,7 +67,7 @@ fn a_rate_with_its_queue_lets_through_what_it_should() {
     }
     let (rate, record) = calibration::bulk(&narrow, &cpus::allowed()).unwrap();
     counted_once(&record);
-    assert!(record.to_target.queue_full > 400, "{record:?}");
+    assert!(record.to_target.queue_full > 800, "{record:?}");
     assert!((rate / 1e7 - 1.0).abs() < 0.02, "{rate} bits per second");
 }
 
@@ -102,7 +102,7 @@ fn a_pause_cuts_what_enters_and_a_new_address_only_connections_of_before() {
     assert!(arrives(&mut before));
     let begin = clock::now() + 10 * MS;
     path.measure(begin, begin + 1_000 * MS);
-    let reader = std::thread::spawn(move || received(&there).0);
+    let reader = std::thread::spawn(move || received(&there).len() as u64);
     for i in 0..200 {
         clock::sleep_until(begin + i * MS + MS / 2);
         here.send(b"x").unwrap();
