@@ -8,10 +8,11 @@ use pushbench_analysis::reach::{Cell, cures, judge_cell};
 use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::reach::{
-    Attempt, CellRecord, Header, Outcome, PATHS, Probe, Reach, ReachPath, SCHEMA,
+    Attempt, CellRecord, Header, Outcome, PATHS, Probe, REAL_CUTOFF, Reach, ReachPath, SCHEMA,
 };
 use pushbench_host::cpus::Placement;
-use std::collections::VecDeque;
+use pushbench_sut::proxy;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
@@ -20,8 +21,6 @@ use std::time::Duration;
 
 /// Cells that are tried at once: each has a publisher and a router, and hardly an event.
 const AT_ONCE: usize = 32;
-/// The idle cut-off of many proxies and load balancers: the one of a matrix stands for it.
-const REAL_CUTOFF: Duration = Duration::from_secs(60);
 
 /// The parameters of `pushbench reach`.
 pub struct Request {
@@ -71,6 +70,7 @@ impl Request {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 command: shell_words::join(&self.command),
                 began: jiff::Timestamp::now().to_string(),
+                proxies: BTreeMap::new(),
                 machine: environment::describe(),
                 idle_cutoff_ns: ns(self.cutoff),
                 silence_ns: ns(trial::silence(self.cutoff)),
@@ -102,7 +102,9 @@ impl Request {
         let jobs = |cells: &[usize], probe| -> Vec<Job> {
             cells.iter().map(|cell| Job { cell: *cell, probe, cure: None }).collect()
         };
-        let all: Vec<usize> = (0..reach.cells.len()).collect();
+        self.prepare_proxies(reach, interrupt, say)?;
+        let untried = |cell: &usize| reach.cells[*cell].trials.is_empty();
+        let all: Vec<usize> = (0..reach.cells.len()).filter(untried).collect();
         say(&format!("{} cells: what gets through, and what survives a silence", all.len()));
         self.try_all(reach, jobs(&all, Probe::Silence), AT_ONCE, interrupt)?;
         let through: Vec<usize> = all
@@ -117,6 +119,36 @@ impl Request {
         say(&format!("{} cells alone: time to the first event", through.len()));
         self.try_all(reach, jobs(&through, Probe::FirstEvent), 1, interrupt)?;
         reach.header.complete = true;
+        Ok(())
+    }
+
+    /// Sets up the proxies of the rows. The cells of one that is not there are not tried.
+    fn prepare_proxies(
+        &self,
+        reach: &mut Reach,
+        interrupt: &AtomicBool,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        for path in &self.paths {
+            for setting in path.settings(self.cutoff) {
+                let (key, name) = setting.split_once('=').unwrap_or_default();
+                if !["path.via", "path.forward_proxy"].contains(&key) {
+                    continue;
+                }
+                match proxy::find(key, name).and_then(|proxy| proxy.prepare(interrupt, say)) {
+                    Ok(version) => {
+                        reach.header.proxies.insert(name.to_owned(), version);
+                    }
+                    Err(Error::Interrupted) => return Err(Error::Interrupted),
+                    Err(e) => {
+                        let outcome = Outcome::NotTried(e.to_string());
+                        let attempt = Attempt { probe: Probe::Silence, cure: None, outcome };
+                        let cells = reach.cells.iter_mut().filter(|cell| cell.path == path.name);
+                        cells.for_each(|cell| cell.trials.push(attempt.clone()));
+                    }
+                }
+            }
+        }
         Ok(())
     }
 

@@ -127,7 +127,7 @@ fn question(request: &Request, cell: &CellRecord, job: &Job) -> Result<Question>
             format!("path.pause={}", ms(death_limit(cutoff) * 2)),
         ]);
     }
-    settings.extend(job.cure.clone());
+    settings.extend(job.cure.iter().flat_map(|cure| cure.split(' ')).map(str::to_owned));
     let overrides = settings.iter().filter_map(|setting| setting.split_once('='));
     let overrides: Vec<Override> = overrides
         .map(|(key, value)| Override {

@@ -147,9 +147,14 @@ pub fn cures(cell: &Cell, arm: &ArmSpec, cutoff: Duration) -> Vec<String> {
                 format!("delivery.ping={often}")
             }
         }],
+        // A publisher knows whether its WebSocket pings are answered. Otherwise the subscriber looks after it.
         (Some(Lack::PeerDeath), _) => match arm.transport {
             Transport::Websocket => vec![format!("delivery.ping={often}")],
-            _ => Vec::new(),
+            Transport::Sse => {
+                vec![format!("delivery.ping={often} delivery.dead_after={}ms", cutoff.as_millis())]
+            }
+            Transport::Poll | Transport::LongPoll => vec![format!("delivery.dead_after={often}")],
+            Transport::Webhook | Transport::Tcp => Vec::new(),
         },
     }
 }
@@ -208,14 +213,15 @@ fn is_cured(trials: &[Attempt], lack: Lack, cure: &str) -> bool {
 fn reasons(cell: &Cell, silence: Option<&Outcome>, header: &Header) -> Vec<String> {
     let time = |ns: u64| nanos_text(ns as f64);
     let fault = |observed: &Observed| {
-        observed.fault.as_ref().map_or(String::new(), |fault| format!(": {fault}"))
+        let fault = observed.fault.as_deref().map(without_ports);
+        fault.map_or(String::new(), |fault| format!(": {fault}"))
     };
     let mut why = Vec::new();
     match silence {
         None => why.push("not tried: the command was stopped before".to_owned()),
         Some(Outcome::NotTried(reason)) => why.push(format!("not tried: {reason}")),
         Some(Outcome::NotSubscribed(reason)) => {
-            why.push(format!("the subscriber could not subscribe: {reason}"));
+            why.push(format!("the subscriber could not subscribe: {}", without_ports(reason)));
         }
         Some(Outcome::Observed(observed)) if cell.through == Some(false) => why.push(format!(
             "no event arrived within {}{}",
@@ -244,4 +250,19 @@ fn reasons(cell: &Cell, silence: Option<&Outcome>, header: &Header) -> Vec<Strin
         why.push(format!("neither side noticed a dead peer within {limit}"));
     }
     why
+}
+
+/// A text without the ports behind addresses, which differ from trial to trial.
+fn without_ports(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (i, part) in text.split(':').enumerate() {
+        let digits = part.len() - part.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let is_port = digits >= 4 && out.ends_with(|c: char| c.is_ascii_digit());
+        match (i, is_port) {
+            (0, _) => out.push_str(part),
+            (_, true) => out.push_str(&part[digits..]),
+            (_, false) => out.extend([":", part]),
+        }
+    }
+    out
 }

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// Version of the file.
 pub const SCHEMA: u32 = 1;
 
+/// The idle cut-off of many proxies and load balancers; the one of a matrix stands for it.
+pub const REAL_CUTOFF: Duration = Duration::from_secs(60);
+
 /// A row of the matrix.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ReachPath {
@@ -17,68 +20,80 @@ pub struct ReachPath {
     pub name: &'static str,
     /// What lies between publisher and subscriber.
     pub about: &'static str,
-    /// The scenario keys that make it, `KEY=VALUE`; `CUTOFF` is the idle cut-off.
-    settings: &'static [&'static str],
+    /// The scenario key that makes it, `KEY=VALUE`.
+    setting: &'static str,
+    /// After how long it really cuts a silent connection; 0: it does not, or its time-out cannot be set.
+    cutoff_s: u64,
 }
 
 /// Every row there is.
 pub const PATHS: [ReachPath; 12] = [
-    row("direct", "nothing between publisher and subscriber", &["path.rtt=0ms"]),
+    row("direct", "nothing between publisher and subscriber", "path.rtt=0ms", 0),
     row(
         "receiver-behind-nat",
         "the subscriber can open connections and cannot be reached",
-        &["path.nat=receiver"],
+        "path.nat=receiver",
+        0,
     ),
     row(
         "sender-behind-nat",
         "the publisher can open connections and cannot be reached",
-        &["path.nat=sender"],
+        "path.nat=sender",
+        0,
     ),
     row(
         "inbound-dropped",
         "a firewall before the subscriber drops connections from outside",
-        &["path.inbound=drop"],
+        "path.inbound=drop",
+        0,
     ),
     row(
         "only-443",
-        "a firewall before the subscriber lets connections to port 443 in and no others",
-        &["path.inbound=only-443"],
+        "a firewall lets connections to port 443 through, at which both sides listen, and no others",
+        "path.inbound=only-443",
+        0,
     ),
     row(
         "forward-proxy",
-        "connections are opened through Squid, which allows CONNECT",
-        &["path.forward_proxy=squid"],
+        "the side that connects has to use Squid, which allows CONNECT",
+        "path.forward_proxy=squid",
+        900,
     ),
     row(
         "forward-proxy-no-connect",
-        "connections are opened through Squid, which refuses CONNECT",
-        &["path.forward_proxy=squid-no-connect"],
+        "the side that connects has to use Squid, which refuses CONNECT",
+        "path.forward_proxy=squid-no-connect",
+        900,
     ),
-    row("nginx", "nginx as installed before the side that listens", &["path.via=nginx"]),
+    row("nginx", "nginx as installed before the side that listens", "path.via=nginx", 60),
     row(
         "nginx-websocket",
         "nginx configured for WebSocket and kept connections before the side that listens",
-        &["path.via=nginx-websocket"],
+        "path.via=nginx-websocket",
+        60,
     ),
-    row("haproxy", "HAProxy as installed before the side that listens", &["path.via=haproxy"]),
+    row("haproxy", "HAProxy as installed before the side that listens", "path.via=haproxy", 50),
     row(
         "tls-inspection",
-        "a forward proxy that ends TLS with a certificate of its own",
-        &["path.forward_proxy=mitmproxy"],
+        "the side that connects has to use mitmproxy, which ends TLS with a certificate of its own that clients trust",
+        "path.forward_proxy=mitmproxy",
+        0,
     ),
     row(
         "idle-cutoff",
-        "a connection tracker that forgets a flow after the idle cut-off",
-        &["path.idle_cutoff=CUTOFF"],
+        "a connection tracker that forgets a connection after the idle cut-off",
+        "path.rtt=0ms",
+        60,
     ),
 ];
 
 const fn row(
     name: &'static str,
     about: &'static str,
-    settings: &'static [&'static str],
+    setting: &'static str,
+    cutoff_s: u64,
 ) -> ReachPath {
-    ReachPath { name, about, settings }
+    ReachPath { name, about, setting, cutoff_s }
 }
 
 impl ReachPath {
@@ -87,10 +102,11 @@ impl ReachPath {
         PATHS.iter().find(|path| path.name == name)
     }
 
-    /// The scenario keys that make it, `KEY=VALUE`.
+    /// The scenario keys that make it, `KEY=VALUE`, where `cutoff` stands for [`REAL_CUTOFF`].
     pub fn settings(&self, cutoff: Duration) -> Vec<String> {
-        let cutoff = format!("{}ms", cutoff.as_millis());
-        self.settings.iter().map(|setting| setting.replace("CUTOFF", &cutoff)).collect()
+        let scaled = cutoff.as_millis() as u64 * self.cutoff_s / REAL_CUTOFF.as_secs();
+        let idle = (scaled > 0).then(|| format!("path.idle_cutoff={scaled}ms"));
+        std::iter::once(self.setting.to_owned()).chain(idle).collect()
     }
 }
 
@@ -111,7 +127,8 @@ pub enum Probe {
 pub struct Attempt {
     /// What it finds out.
     pub probe: Probe,
-    /// The setting that should cure what the cell lacks, `KEY=VALUE`; `None` in trials of the cell itself.
+    /// The settings that should cure what the cell lacks, `KEY=VALUE` with blanks between; `None` in trials of the cell
+    /// itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cure: Option<String>,
     /// What came of it.
@@ -179,6 +196,8 @@ pub struct Header {
     pub command: String,
     /// When it began, UTC.
     pub began: String,
+    /// The proxies and their versions.
+    pub proxies: BTreeMap<String, String>,
     /// The machine.
     pub machine: BTreeMap<String, String>,
     /// The idle cut-off.
@@ -213,9 +232,11 @@ mod tests {
             assert!(PATHS[..i].iter().all(|other| other.name != path.name), "{}", path.name);
             let settings = path.settings(Duration::from_secs(2));
             assert!(settings.iter().all(|s| s.starts_with("path.") && s.contains('=')));
-            assert!(!settings.is_empty() && !settings.concat().contains("CUTOFF"));
         }
-        let cutoff = ReachPath::named("idle-cutoff").unwrap();
-        assert_eq!(cutoff.settings(Duration::from_millis(1500)), ["path.idle_cutoff=1500ms"]);
+        let settings =
+            |name| ReachPath::named(name).unwrap().settings(Duration::from_secs(2)).concat();
+        assert_eq!(settings("idle-cutoff"), "path.rtt=0mspath.idle_cutoff=2000ms");
+        assert_eq!(settings("haproxy"), "path.via=haproxypath.idle_cutoff=1666ms");
+        assert_eq!(settings("direct"), "path.rtt=0ms");
     }
 }

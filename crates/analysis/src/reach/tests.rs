@@ -10,6 +10,7 @@ fn header() -> Header {
         version: "1".into(),
         command: "pushbench reach".into(),
         began: "2026-01-01T00:00:00Z".into(),
+        proxies: Default::default(),
         machine: Default::default(),
         idle_cutoff_ns: 2 * SECOND,
         silence_ns: 3 * SECOND,
@@ -182,6 +183,16 @@ fn cures_fit_what_is_lacking() {
         ("long-poll@builtin", "delivery.long_poll_hold=1000ms"),
     ] {
         assert_eq!(cures(&silent, &arm(name), cutoff), [cure], "{name}");
+    }
+}
+
+#[test]
+fn ports_are_no_part_of_a_reason() {
+    for (text, shown) in [
+        ("CONNECT 10.128.0.1:10741 was refused: 403", "CONNECT 10.128.0.1 was refused: 403"),
+        ("http://10.0.0.2:3128/x: 12345", "http://10.0.0.2/x: 12345"),
+    ] {
+        assert_eq!(without_ports(text), shown);
     }
 }
 

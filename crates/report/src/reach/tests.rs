@@ -51,6 +51,7 @@ pub(crate) fn sample(name: &str) -> Matrix {
         version: "1".into(),
         command: "pushbench reach".into(),
         began: "2026-01-01T00:00:00Z".into(),
+        proxies: [("nginx".to_owned(), "nginx/1.22".to_owned())].into(),
         machine: [("cpu".to_owned(), "one".to_owned())].into(),
         idle_cutoff_ns: 2 * SECOND,
         silence_ns: 3 * SECOND,
