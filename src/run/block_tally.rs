@@ -55,12 +55,9 @@ impl BlockTally {
         let cut = |t: &Trial| t.judged.invalid.iter().any(|why| why.starts_with(CUT_QUEUE));
         self.cut += usize::from(trials.iter().any(cut));
         for t in trials.iter().filter(|t| !t.is_valid()) {
-            if let Some(reason) = t
-                .judged
-                .invalid
-                .iter()
-                .find(|r| r.starts_with("target ") || r.starts_with("no event"))
-            {
+            if let Some(reason) = t.judged.invalid.iter().find(|r| {
+                ["target ", "proxy ", "no event"].iter().any(|begin| r.starts_with(begin))
+            }) {
                 let fault =
                     most_frequent_fault(t).map_or(String::new(), |fault| format!("; {fault}"));
                 self.failed_trials.push((t.label.clone(), reason.clone() + &fault));

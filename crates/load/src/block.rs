@@ -64,8 +64,9 @@ pub fn run(
     let targets = std::mem::take(&mut block_run.targets);
     let mut records = observations.and_then(|observations| {
         let path = block_run.path.take();
-        let websocket = group.arms[0].spec.transport == Transport::Websocket;
-        let cure = path.as_ref().and_then(|path| path.cure(websocket));
+        let transport = group.arms[0].spec.transport;
+        let stream = matches!(transport, Transport::Websocket | Transport::Sse);
+        let cure = path.as_ref().and_then(|path| path.cure(stream));
         let path = path.map(Path::finish);
         let time_lines = std::mem::take(&mut block_run.time_lines);
         let mut records = assemble::records(group, observations, outcomes?, time_lines, path);

@@ -321,7 +321,17 @@ async fn connect(
         // What a trial of any size takes, histograms above all, is no subscriber's.
         usage::give_back();
         memory_before = usage::tree_pss(&[std::process::id()]);
-        let started = job_of.start(&subscribe_config, &tasks, &origin).await;
+        let starting = job_of.start(&subscribe_config, &tasks, &origin);
+        let started = match job.goes_on {
+            false => starting.await,
+            // A proxy may withhold the answer.
+            true => tokio::select! {
+                started = starting => started,
+                late = connect_deadline(context, job.load.timeout) => {
+                    Err(Fault::Refused(late.unwrap_or_default().unwrap_or_default()))
+                }
+            },
+        };
         subscribed_in_ns = match started {
             Ok(took) => took,
             Err(fault) if job.goes_on => {

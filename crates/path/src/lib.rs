@@ -156,9 +156,10 @@ impl Path {
         self.proxies.have_ended()
     }
 
-    /// What would let a transport through that does not get through the proxies, in words.
-    pub fn cure(&self, websocket: bool) -> Option<String> {
-        let (proxy, cure) = self.proxies.cure(websocket)?;
+    /// What would let a transport through that does not get through the proxies, in words. `stream`: it is a WebSocket or
+    /// a stream of events.
+    pub fn cure(&self, stream: bool) -> Option<String> {
+        let (proxy, cure) = self.proxies.cure(stream)?;
         Some(format!("it did not get through {proxy}; {cure} lets it through"))
     }
 

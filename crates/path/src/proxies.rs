@@ -215,9 +215,9 @@ impl Proxies {
     }
 
     /// The first proxy that a configuration exists for with which more gets through, and its name. Reverse proxies
-    /// differ in what they do with a WebSocket.
-    pub fn cure(&self, websocket: bool) -> Option<(&str, &str)> {
-        let reverse = self.before_target.iter().filter(|_| websocket);
+    /// differ in what they do with a WebSocket or a stream of events.
+    pub fn cure(&self, stream: bool) -> Option<(&str, &str)> {
+        let reverse = self.before_target.iter().filter(|_| stream);
         let mut all = reverse.chain(&self.of_driver).chain(&self.of_target);
         all.find_map(|s| Some((s.proxy.name.as_str(), s.proxy.cure.as_deref()?)))
     }

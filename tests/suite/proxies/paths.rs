@@ -6,11 +6,11 @@ use crate::common::{Bench, Ended, ended, json, short, turn};
 use crate::publishers::missing;
 use serde_json::Value;
 
-/// A short run, and its point.
-fn measured(bench: &Bench, out: &str, more: &[&str]) -> (Ended, Value) {
+/// A short run, and its first point. `code`: with a line of `[expect]` that failed where a transport does not get through.
+fn measured(bench: &Bench, out: &str, more: &[&str], code: i32) -> (Ended, Value) {
     let args = [&short(more)[..], &["--out", out]].concat();
     let ended = ended(bench.pushbench(&args).env("XDG_CACHE_HOME", CACHE).output().unwrap());
-    ended.succeeds();
+    assert_eq!(ended.code, Some(code), "{}\n{}", ended.out, ended.err);
     let point = json(bench, out)["points"][0].clone();
     bench.nothing_left();
     (ended, point)
@@ -56,7 +56,7 @@ fn a_websocket_that_nginx_as_installed_refuses_ends_no_run() {
     }
     let _turn = turn::measuring();
     let bench = Bench::new();
-    let (ended, point) = measured(&bench, "r", &["proxied"]);
+    let (ended, point) = measured(&bench, "r", &["proxied"], 0);
     let points = json(&bench, "r")["points"].as_array().unwrap().clone();
     assert_eq!(points.len(), 4);
     all_got_through(&point);
@@ -73,6 +73,23 @@ fn a_websocket_that_nginx_as_installed_refuses_ends_no_run() {
 }
 
 #[test]
+fn nginx_as_installed_withholds_a_stream_of_events() {
+    if programs_are_missing() {
+        return;
+    }
+    let _turn = turn::measuring();
+    let bench = Bench::new();
+    let fanout = ["fanout", "--subscribers", "2", "--set", "path.via=nginx"];
+    let arms = ["--arm", "webhook@builtin", "--arm", "sse@builtin", "--set", "load.timeout=1s"];
+    let (_, point) = measured(&bench, "r", &[&fanout[..], &arms].concat(), 1);
+    assert_eq!(arm(&point, "webhook@builtin")["fanout"]["reach"], 1.0);
+    let sse = arm(&point, "sse@builtin");
+    assert_eq!(sse["fanout"]["reach"], 0.0, "{sse}");
+    let cure = "it did not get through nginx; nginx-websocket lets it through";
+    assert!(sse["faults"].to_string().contains(cure), "{sse}");
+}
+
+#[test]
 fn proxies_in_a_row_let_websockets_through_also_over_tls() {
     if programs_are_missing() {
         return;
@@ -80,16 +97,16 @@ fn proxies_in_a_row_let_websockets_through_also_over_tls() {
     let _turn = turn::measuring();
     let bench = Bench::new();
     let row = ["ingest", "--set", "path.via=haproxy nginx-websocket"];
-    let (_, point) = measured(&bench, "plain", &[&row[..], &BOTH].concat());
+    let (_, point) = measured(&bench, "plain", &[&row[..], &BOTH].concat(), 0);
     all_got_through(&point);
     assert_eq!(point["arms"][0]["proxies"].as_array().unwrap().len(), 2);
     let tls = ["--arm", "webhook+tls@builtin", "--arm", "websocket+tls@builtin"];
-    all_got_through(&measured(&bench, "tls", &[&row[..], &tls].concat()).1);
+    all_got_through(&measured(&bench, "tls", &[&row[..], &tls].concat(), 0).1);
     let fanout = ["fanout", "--subscribers", "4", "--set", "path.via=nginx-websocket"];
     let arms = [&BOTH[..], &["--arm", "sse@builtin"]].concat();
-    all_got_through(&measured(&bench, "fanout", &[&fanout[..], &arms].concat()).1);
+    all_got_through(&measured(&bench, "fanout", &[&fanout[..], &arms].concat(), 0).1);
     let callback = ["duplex", "--arm", "webhook+callback@builtin", "--set", "path.via=haproxy"];
-    all_got_through(&measured(&bench, "callback", &callback).1);
+    all_got_through(&measured(&bench, "callback", &callback, 0).1);
 }
 
 #[test]
@@ -101,9 +118,9 @@ fn squid_carries_everything_with_connect_and_plain_http_without() {
     let bench = Bench::new();
     let squid = ["ingest", "--set", "path.forward_proxy=squid"];
     let more = ["--arm", "webhook+tls@builtin", "--arm", "tcp@builtin"];
-    all_got_through(&measured(&bench, "connect", &[&squid[..], &BOTH, &more].concat()).1);
+    all_got_through(&measured(&bench, "connect", &[&squid[..], &BOTH, &more].concat(), 0).1);
     let without = ["ingest", "--set", "path.forward_proxy=squid-no-connect"];
-    let (_, point) = measured(&bench, "without", &[&without[..], &BOTH].concat());
+    let (_, point) = measured(&bench, "without", &[&without[..], &BOTH].concat(), 1);
     let webhook = &arm(&point, "webhook@builtin")["events"];
     assert_eq!(webhook["acknowledged"], webhook["due"], "{webhook}");
     let refused = ["HTTP/1.1 403", "allow CONNECT", "squid lets it through"];
@@ -111,7 +128,7 @@ fn squid_carries_everything_with_connect_and_plain_http_without() {
     // Here the publisher connects.
     let fanout = ["fanout", "--subscribers", "4", "--set", "path.forward_proxy=squid"];
     let arms = [&BOTH[..], &["--arm", "webhook+tls@builtin"]].concat();
-    all_got_through(&measured(&bench, "fanout", &[&fanout[..], &arms].concat()).1);
+    all_got_through(&measured(&bench, "fanout", &[&fanout[..], &arms].concat(), 0).1);
 }
 
 #[test]
@@ -123,9 +140,9 @@ fn mitmproxy_inspects_tls() {
     }
     let _turn = turn::measuring();
     let bench = Bench::new();
-    let inspected = ["ingest", "--set", "path.forward_proxy=mitmproxy", "--rate", "50"];
+    let inspected = ["ingest", "--set", "path.forward_proxy=mitmproxy", "--connections", "4"];
     let tls = ["--arm", "webhook+tls@builtin", "--arm", "websocket+tls@builtin"];
-    let (_, point) = measured(&bench, "r", &[&inspected[..], &tls].concat());
+    let (_, point) = measured(&bench, "r", &[&inspected[..], &tls].concat(), 0);
     all_got_through(&point);
 }
 
@@ -148,7 +165,7 @@ fn a_proxy_that_fails_is_named_with_what_it_printed() {
         package = "no-such-package"
         [proxy.mortal]
         kind = "reverse"
-        command = ["timeout", "1", "haproxy", "-db", "-f", "{dir}/mortal.cfg"]
+        command = ["timeout", "0.6", "haproxy", "-db", "-f", "{dir}/mortal.cfg"]
         config = ["mortal.cfg"]
         "#,
     );
@@ -169,7 +186,7 @@ fn a_proxy_that_fails_is_named_with_what_it_printed() {
     run("absent", &[]).fails(3, &["needs no-such-proxy", "sudo apt install no-such-package"]);
     run("broken", &[])
         .fails(3, &["proxy broken exited with code 3", "no such directive 10.128.0.3:"]);
-    let ended = run("mortal", &["--duration", "3s"]);
+    let ended = run("mortal", &["--set", "load.timeout=2s"]);
     ended.fails(3, &["proxy mortal exited with code 124"]);
     bench.nothing_left();
 }
