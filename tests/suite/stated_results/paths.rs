@@ -124,8 +124,10 @@ impl Silence {
     fn of(trials: &[&Trial]) -> Silence {
         let fanout = |t: &&Trial| t.fanout.clone().unwrap();
         let subscribers = |t: &Trial| t.fanout.as_ref().unwrap().deliveries.warmup.due as f64;
-        let cut =
-            |t: &&Trial| (fanout(t).deliveries.turnover.cut_off as f64 / subscribers(t)).min(1.0);
+        let cut = |t: &&Trial| {
+            (fanout(t).deliveries.turnover.map_or(0, |t| t.cut_off) as f64 / subscribers(t))
+                .min(1.0)
+        };
         let pinged = |t: &&Trial| fanout(t).quiet.is_some_and(|quiet| quiet.pings > 0);
         Silence { cut: trials.iter().map(cut).collect(), pinged: trials.iter().all(pinged) }
     }
