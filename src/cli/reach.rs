@@ -86,10 +86,13 @@ pub fn run(args: &Args) -> Result<u8> {
     create_dir(&request.out)?;
     let mut reach = request.begin();
     let began = Instant::now();
-    let mut say = |line: &str| error_line(&format!("[{:>4} s] {line}", began.elapsed().as_secs()));
-    let ended = request.execute(&mut reach, &interrupt, &mut say);
-    let matrix = judge(&reach);
     let (file, page) = (request.out.join(FILE), request.out.join(PAGE));
+    let mut next = |reach: &Reach, line: &str| {
+        error_line(&format!("[{:>4} s] {line}", began.elapsed().as_secs()));
+        write_atomically(&file, reach::json(&judge(reach)).as_bytes())
+    };
+    let ended = request.execute(&mut reach, &interrupt, &mut next);
+    let matrix = judge(&reach);
     write_atomically(&file, reach::json(&matrix).as_bytes())?;
     write_atomically(&page, rendered(&matrix, Format::Html, &request.out, Look::PLAIN).as_bytes())?;
     show(&matrix, args.format, &request.out, args.output.as_deref())?;

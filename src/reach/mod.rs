@@ -92,31 +92,35 @@ impl Request {
         })
     }
 
-    /// Tries every cell. What was tried is in `reach`, however it ends; `say` is told what is tried next.
+    /// Tries every cell. What was tried is in `reach`, however it ends; `next` is told what is tried next, and what was
+    /// tried until then.
     pub fn execute(
         &self,
         reach: &mut Reach,
         interrupt: &AtomicBool,
-        say: &mut dyn FnMut(&str),
+        next: &mut dyn FnMut(&Reach, &str) -> Result<()>,
     ) -> Result<()> {
         let jobs = |cells: &[usize], probe| -> Vec<Job> {
             cells.iter().map(|cell| Job { cell: *cell, probe, cure: None }).collect()
         };
-        self.prepare_proxies(reach, interrupt, say)?;
+        self.prepare_proxies(reach, interrupt, next)?;
         let untried = |cell: &usize| reach.cells[*cell].trials.is_empty();
         let all: Vec<usize> = (0..reach.cells.len()).filter(untried).collect();
-        say(&format!("{} cells: what gets through, and what survives a silence", all.len()));
+        next(
+            reach,
+            &format!("{} cells: what gets through, and what survives a silence", all.len()),
+        )?;
         self.try_all(reach, jobs(&all, Probe::Silence), AT_ONCE, interrupt)?;
         let through: Vec<usize> = all
             .into_iter()
             .filter(|cell| self.judged(reach, *cell).through == Some(true))
             .collect();
-        say(&format!("{} cells that got through: a peer dies", through.len()));
+        next(reach, &format!("{} cells that got through: a peer dies", through.len()))?;
         self.try_all(reach, jobs(&through, Probe::PeerDeath), AT_ONCE, interrupt)?;
         let cures = self.cures(reach)?;
-        say(&format!("{} settings that may cure what a cell lacks", cures.len()));
+        next(reach, &format!("{} settings that may cure what a cell lacks", cures.len()))?;
         self.try_all(reach, cures, AT_ONCE, interrupt)?;
-        say(&format!("{} cells alone: time to the first event", through.len()));
+        next(reach, &format!("{} cells alone: time to the first event", through.len()))?;
         self.try_all(reach, jobs(&through, Probe::FirstEvent), 1, interrupt)?;
         reach.header.complete = true;
         Ok(())
@@ -127,7 +131,7 @@ impl Request {
         &self,
         reach: &mut Reach,
         interrupt: &AtomicBool,
-        say: &mut dyn FnMut(&str),
+        next: &mut dyn FnMut(&Reach, &str) -> Result<()>,
     ) -> Result<()> {
         for path in &self.paths {
             for setting in path.settings(self.cutoff) {
@@ -135,7 +139,9 @@ impl Request {
                 if !["path.via", "path.forward_proxy"].contains(&key) {
                     continue;
                 }
-                match proxy::find(key, name).and_then(|proxy| proxy.prepare(interrupt, say)) {
+                let mut steps = |line: &str| drop(next(reach, line));
+                let proxy = proxy::find(key, name);
+                match proxy.and_then(|proxy| proxy.prepare(interrupt, &mut steps)) {
                     Ok(version) => {
                         reach.header.proxies.insert(name.to_owned(), version);
                     }
