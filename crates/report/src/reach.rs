@@ -53,7 +53,7 @@ impl Shown {
             },
             (Shown::PeerDeath, _) => match cell.peer_death_noticed_ns {
                 Some(ns) => time(ns),
-                None if cell.trials.iter().any(is_death) => "never".to_owned(),
+                None if cell.trials.iter().any(is_death) => "not in time".to_owned(),
                 None => "–".to_owned(),
             },
         }

@@ -58,6 +58,21 @@ fn block(name: &str) -> String {
             &["response.p50", "response.p99"],
         ),
         "claim-silent" => paths::silent_websockets(&Stored::of("silent-websockets")),
+        "idle-cutoff" => paths::deliveries(
+            &Stored::of("idle-cutoff"),
+            &[("load.rate", "silence"), ("delivery.ping", "pings every")],
+            &[
+                ("noticed.subscriber", "subscriber knows after"),
+                ("noticed.publisher", "publisher knows after"),
+                ("wire.bytes_per_subscriber_minute", "bytes a subscriber and minute"),
+            ],
+        ),
+        "roaming" => paths::deliveries(
+            &Stored::of("roaming"),
+            &[("path.pause", "pause"), ("path.new_address_at", "new address after")],
+            &[("resumption", "events flow again after")],
+        ),
+        "reach" => paths::reach(),
         "proxied" => paths::settings(
             &Stored::of("proxied"),
             &[("path.via", "in front of the server")],

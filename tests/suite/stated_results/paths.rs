@@ -2,6 +2,8 @@
 
 use super::claims::{FEWEST_BLOCKS, verdict, word};
 use super::texts::{Stored, grid, legend, name};
+use crate::common::Bench;
+use crate::documents::ROOT;
 use pushbench_analysis::compare::{ArmFigures, Point};
 use pushbench_analysis::stats::effect::Effect;
 use pushbench_core::record::trial::{Stage, Trial};
@@ -109,6 +111,60 @@ pub fn settings(run: &Stored, head: &[(&str, &str)], metrics: &[&str]) -> String
         path_of(points),
         run.source(),
         legend(points, &shown)
+    )
+}
+
+/// What became of the deliveries of each arm at each setting, and figures that have no verdict.
+pub fn deliveries(run: &Stored, head: &[(&str, &str)], figures: &[(&str, &str)]) -> String {
+    let mut rows = vec![Vec::new()];
+    rows[0].extend(head.iter().map(|(_, title)| (*title).to_owned()));
+    rows[0].extend(["arm", "received"].map(str::to_owned));
+    rows[0].extend(figures.iter().map(|(_, title)| (*title).to_owned()));
+    for point in &run.report.points {
+        for arm in &point.arms {
+            let setting = |(key, _): &(&str, &str)| match (*key, &point.setting[*key]) {
+                ("load.rate", rate) => text(Duration::from_secs_f64(1.0 / rate.as_f64().unwrap())),
+                (_, value) => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+            };
+            let mut row: Vec<String> = head.iter().map(setting).collect();
+            let fanout = arm.fanout.as_ref();
+            row.push(format!("`{}`", arm.arm));
+            row.push(fanout.map_or("–".to_owned(), |fanout| {
+                let outcomes = &fanout.deliveries.outcomes;
+                format!("{} of {}", outcomes.received, outcomes.due)
+            }));
+            row.extend(figures.iter().map(|(metric, _)| {
+                let figure = fanout.and_then(|fanout| fanout.figure(metric));
+                figure.map_or("–".to_owned(), |value| match metric.starts_with("wire.bytes") {
+                    true => format!("{value:.0} B"),
+                    false => units::nanos_text(value),
+                })
+            }));
+            rows.push(row);
+        }
+    }
+    format!(
+        "Deliveries of the measured window (path: {}; {}):\n\n{}",
+        path_of(&run.report.points),
+        run.source(),
+        grid(&rows)
+    )
+}
+
+/// The matrix of `pushbench reach`: what gets through, and what cures the rest.
+pub fn reach() -> String {
+    let page =
+        Bench::new().run(&["report", &format!("{ROOT}/results/reach"), "--format", "markdown"]).out;
+    let (head, rest) = page.split_once("\n### ").unwrap();
+    let sentence = head.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let sections = rest.split("\n### ").take(4).map(|section| {
+        let (title, body) = section.split_once('\n').unwrap();
+        format!("{title}:\n\n{}\n\n", body.trim())
+    });
+    format!(
+        "{} (`results/reach`)\n\n{}",
+        sentence.collect::<Vec<_>>().join(" "),
+        sections.collect::<String>()
     )
 }
 

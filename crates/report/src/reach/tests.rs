@@ -96,8 +96,11 @@ fn a_cell_that_was_not_tried_is_never_a_no() {
     };
     assert_eq!(words("idle-cutoff", "webhook@builtin"), ["not tried", "–", "–"]);
     assert_eq!(words("nginx", "webhook@builtin"), ["no", "–", "–"]);
-    assert_eq!(words("direct", "websocket@builtin"), ["yes 1.23 ms", "yes", "never"]);
-    assert_eq!(words("idle-cutoff", "websocket@builtin"), ["yes 1.23 ms", "no, 2 lost", "never"]);
+    assert_eq!(words("direct", "websocket@builtin"), ["yes 1.23 ms", "yes", "not in time"]);
+    assert_eq!(
+        words("idle-cutoff", "websocket@builtin"),
+        ["yes 1.23 ms", "no, 2 lost", "not in time"]
+    );
 }
 
 #[test]
