@@ -134,11 +134,14 @@ fn be_prompt() {
     }
 }
 
+/// Room for a packet: it moves between queues by its address.
+type Buffer = Box<[u8; MTU]>;
+
 struct Packet {
     at: u64,
     to: usize,
     length: usize,
-    bytes: Box<[u8; MTU]>,
+    bytes: Buffer,
 }
 
 /// One direction of the link.
@@ -146,6 +149,13 @@ struct Direction {
     link: Link,
     queue: VecDeque<Packet>,
     counts: PacketCounts,
+}
+
+impl Direction {
+    fn next_due(&mut self, now: u64) -> Option<Packet> {
+        self.queue.front().filter(|packet| packet.at <= now)?;
+        self.queue.pop_front()
+    }
 }
 
 /// How a packet goes on.
@@ -164,7 +174,7 @@ struct Routing {
     /// The devices of the middle box.
     middle: Option<[usize; 2]>,
     directions: [Direction; 2],
-    spare: Vec<Box<[u8; MTU]>>,
+    spare: Vec<Buffer>,
     window: Window,
     pause: Option<[u64; 2]>,
     flows: Option<Flows>,
@@ -327,9 +337,9 @@ impl Routing {
         &mut self,
         direction: usize,
         to: usize,
-        bytes: Box<[u8; MTU]>,
+        bytes: Buffer,
         length: usize,
-    ) -> Option<Box<[u8; MTU]>> {
+    ) -> Option<Buffer> {
         let now = clock::now();
         let Direction { link, queue, counts } = &mut self.directions[direction];
         counts.entered += 1;
@@ -357,9 +367,7 @@ impl Routing {
     fn send_due(&mut self) {
         for direction in [TO_TARGET, TO_DRIVER] {
             let mut now = clock::now();
-            while let Some(mut packet) =
-                self.directions[direction].queue.pop_front_if(|packet| packet.at <= now)
-            {
+            while let Some(mut packet) = self.directions[direction].next_due(now) {
                 if (self.window.from..self.window.until).contains(&packet.at) {
                     self.record.lateness.record(now - packet.at);
                 }
