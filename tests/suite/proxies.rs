@@ -179,7 +179,7 @@ fn a_proxy_that_cannot_run_is_refused_with_what_to_do() {
     );
     let listed = bench.run(&["list", "proxies"]);
     listed.fails(USAGE, &["1 mistaken"]);
-    assert!(listed.out.contains("nginx-websocket  reverse: "), "{}", listed.out);
+    assert!(listed.out.contains("nginx-websocket   reverse: "), "{}", listed.out);
     host();
     let no = proxy::find("path.via", "ngnix").unwrap_err().to_string();
     assert!(no.contains("path.via: there is no proxy \"ngnix\" (did you mean \"nginx\"?)"), "{no}");

@@ -157,6 +157,10 @@ pub(crate) fn driver_faults(trial: &Trial) -> Vec<String> {
     if trial.fanout.as_ref().is_some_and(|f| f.quiet.is_some()) {
         return reasons;
     }
+    // Nothing was answered: there is no time that lateness could affect.
+    if is_stopped_by_proxies(trial) {
+        return reasons;
+    }
     if trial.offered_per_second.is_none() {
         return reasons; // a closed loop is allowed to be driver-bound: it says so instead
     }

@@ -165,7 +165,7 @@ fn a_proxy_that_fails_is_named_with_what_it_printed() {
         package = "no-such-package"
         [proxy.mortal]
         kind = "reverse"
-        command = ["timeout", "0.6", "haproxy", "-db", "-f", "{dir}/mortal.cfg"]
+        command = ["timeout", "1", "haproxy", "-db", "-f", "{dir}/mortal.cfg"]
         config = ["mortal.cfg"]
         "#,
     );
@@ -174,19 +174,18 @@ fn a_proxy_that_fails_is_named_with_what_it_printed() {
         "defaults\n  mode http\n  timeout connect 5s\n  timeout client 5s\n  timeout server 5s\n\
          listen proxy\n  bind {listen}\n  server server {upstream}\n",
     );
-    let run = |name: &str, more: &[&str]| {
+    let run = |name: &str| {
         let via = format!("path.via={name}");
-        let options = ["ingest", "--arm", "webhook@builtin", "--out", name, "--set", &via];
-        bench.run(&short(&[&options[..], more].concat()))
+        let options = ["run", "ingest", "--arm", "webhook@builtin", "--out", name, "--set", &via];
+        let short = ["--blocks", "2", "--duration", "2s", "--warmup", "100ms", "--rate", "100"];
+        bench.run(&[&options[..], &short].concat())
     };
-    run("ngnix", &[])
-        .fails(USAGE, &["path.via: there is no proxy \"ngnix\" (did you mean \"nginx\"?)"]);
-    run("squid", &[])
+    run("ngnix").fails(USAGE, &["path.via: there is no proxy \"ngnix\" (did you mean \"nginx\"?)"]);
+    run("squid")
         .fails(USAGE, &["path.via: squid is a forward proxy: write it as path.forward_proxy"]);
-    run("absent", &[]).fails(3, &["needs no-such-proxy", "sudo apt install no-such-package"]);
-    run("broken", &[])
-        .fails(3, &["proxy broken exited with code 3", "no such directive 10.128.0.3:"]);
-    let ended = run("mortal", &["--set", "load.timeout=2s"]);
+    run("absent").fails(3, &["needs no-such-proxy", "sudo apt install no-such-package"]);
+    run("broken").fails(3, &["proxy broken exited with code 3", "no such directive 10.128.0.3:"]);
+    let ended = run("mortal");
     ended.fails(3, &["proxy mortal exited with code 124"]);
     bench.nothing_left();
 }
