@@ -155,12 +155,23 @@ fn observed(trial: &Trial, probe: Probe) -> Observed {
         subscribed_again: turnover.came,
         subscriber_noticed_ns: whole(turnover.noticed.mean()).filter(|_| dead),
         publisher_noticed_ns: whole(publisher_noticed(fanout)).filter(|_| dead),
-        fault: point::most_frequent_fault(trial),
+        fault: point::most_frequent_fault(trial).or_else(|| publisher_fault(fanout)),
     }
 }
 
 fn publisher_noticed(fanout: &Fanout) -> Option<f64> {
     fanout.publisher?.silence_before_gone()
+}
+
+/// What became of deliveries by the publisher's own account.
+fn publisher_fault(fanout: &Fanout) -> Option<String> {
+    let status = fanout.publisher?;
+    let counts = [
+        (status.refused, "the publisher could not connect"),
+        (status.failed, "the publisher was answered with an error"),
+        (status.timed_out, "the publisher got no answer in time"),
+    ];
+    counts.into_iter().find(|(n, _)| *n > 0).map(|(_, what)| what.to_owned())
 }
 
 /// Keeps why a subscriber could not subscribe.

@@ -75,7 +75,7 @@ pub const PATHS: [ReachPath; 12] = [
     row("haproxy", "HAProxy as installed before the side that listens", "path.via=haproxy", 50),
     row(
         "tls-inspection",
-        "the side that connects has to use mitmproxy, which ends TLS with a certificate of its own that clients trust",
+        "the side that connects has to use mitmproxy, which ends TLS with its own certificate: subscribers trust it, the publisher does not",
         "path.forward_proxy=mitmproxy",
         0,
     ),
