@@ -12,6 +12,10 @@ use std::path::Path;
 /// More driver shards than this add scheduling noise, not load, below a million events a second.
 const MOST_DRIVER_CPUS: usize = 4;
 
+/// The scheduler's time slice of a prompt thread, ns. A thread with a shorter slice than the one that runs takes the CPU
+/// when it wakes: the driver's shard has the usual slice of some ms. The least that the kernel accepts.
+const SLICE_NS: u64 = 100_000;
+
 /// The CPUs of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placement {
@@ -186,6 +190,23 @@ pub fn pin(cpus: &[usize]) {
     let mut set = CpuSet::new();
     cpus.iter().for_each(|c| set.set(*c));
     let _stays_where_it_is = sched_setaffinity(None, &set);
+}
+
+/// Has the calling thread wake when it is to, and not up to 50 µs later, and get the CPU then.
+pub fn be_prompt() {
+    let _later_without = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
+    // SAFETY: it is made of integers, for which zero is a value.
+    let mut attributes: libc::sched_attr = unsafe { std::mem::zeroed() };
+    let size = size_of::<libc::sched_attr>() as u32;
+    // SAFETY: the kernel writes as much as was said into the structure during the call.
+    let known =
+        unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, size, 0) } == 0;
+    // One that the user runs at real-time priority is prompt already.
+    if known && attributes.sched_policy == libc::SCHED_OTHER as u32 {
+        attributes.sched_runtime = SLICE_NS;
+        // SAFETY: the kernel reads the structure during the call. Kernels before 6.12 ignore the slice.
+        unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! IPv4 packets as the router reads and changes them.
 
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 /// Where the source address begins.
 pub const SOURCE: usize = 12;
@@ -51,6 +53,36 @@ pub fn opens(packet: &[u8]) -> Option<u32> {
     let segment = packet.get(header(packet)..header(packet) + 14)?;
     let number = u32::from_be_bytes([segment[4], segment[5], segment[6], segment[7]]);
     (segment[13] & (SYN | ACK) == SYN).then_some(number)
+}
+
+/// The connections that a new address cuts.
+pub struct Flows {
+    /// When, after the measured window began.
+    pub after: u64,
+    /// When; `u64::MAX` while that is not known.
+    pub at: u64,
+    /// Connections opened before and the number of the segment that did, which a repeated one has, too.
+    opened: HashMap<Flow, u32>,
+}
+
+impl Flows {
+    /// Those opened until that long after the measured window began.
+    pub fn cut_after(after: Duration) -> Flows {
+        Flows { after: after.as_nanos() as u64, at: u64::MAX, opened: HashMap::new() }
+    }
+
+    /// Whether a packet that enters the link belongs to a connection of before; `back`: to the driver.
+    pub fn cuts(&mut self, now: u64, packet: &[u8], back: bool) -> bool {
+        let Some(flow) = flow(packet, back) else { return false };
+        if let Some(number) = opens(packet) {
+            if now < self.at {
+                self.opened.insert(flow, number);
+            } else if self.opened.get(&flow).is_some_and(|opened| *opened != number) {
+                self.opened.remove(&flow);
+            }
+        }
+        now >= self.at && self.opened.contains_key(&flow)
+    }
 }
 
 /// Changes an address, and the checksums that cover it by the difference (RFC 1624).

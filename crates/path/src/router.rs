@@ -8,13 +8,13 @@
 
 use crate::interface::{MTU, Tun};
 use crate::link::{Admitted, Link, LinkSettings};
-use crate::packet::{self, DESTINATION, Flow, SOURCE};
+use crate::packet::{self, DESTINATION, Flows, SOURCE};
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::path::{PacketCounts, PathRecord};
 use pushbench_core::scenario::PathSettings;
 use pushbench_host::{clock, cpus};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::net::Ipv4Addr;
@@ -27,10 +27,6 @@ use std::thread::JoinHandle;
 const BATCH: usize = 16;
 /// Packets of one direction that may be on their way at the same time: 98 MB.
 const MOST_UNDER_WAY: usize = 65_536;
-/// The scheduler's time slice of the router, ns. A thread with a shorter slice than the one that runs takes the CPU
-/// when it wakes: the driver's shard has the usual slice of some ms. The least that the kernel accepts.
-const SLICE_NS: u64 = 100_000;
-
 /// Where a device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -87,7 +83,7 @@ impl Router {
         let thread_shared = shared.clone();
         let thread = std::thread::Builder::new().name("router".to_owned()).spawn(move || {
             cpus::pin(&cpus);
-            be_prompt();
+            cpus::be_prompt();
             work.run(&thread_shared)
         })?;
         Ok(Router { shared, thread: Some(thread) })
@@ -114,23 +110,6 @@ impl Router {
 impl Drop for Router {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-/// Has the calling thread wake when it is to, and not up to 50 µs later, and get the CPU then.
-fn be_prompt() {
-    let _later_without = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
-    // SAFETY: it is made of integers, for which zero is a value.
-    let mut attributes: libc::sched_attr = unsafe { std::mem::zeroed() };
-    let size = size_of::<libc::sched_attr>() as u32;
-    // SAFETY: the kernel writes as much as was said into the structure during the call.
-    let known =
-        unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, size, 0) } == 0;
-    // One that the user runs at real-time priority is prompt already.
-    if known && attributes.sched_policy == libc::SCHED_OTHER as u32 {
-        attributes.sched_runtime = SLICE_NS;
-        // SAFETY: the kernel reads the structure during the call. Kernels before 6.12 ignore the slice.
-        unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
     }
 }
 
@@ -190,31 +169,6 @@ struct Window {
     cpu: [Option<u64>; 2],
 }
 
-/// The connections that a new address cuts.
-struct Flows {
-    /// When, after the measured window began.
-    after: u64,
-    /// When; `u64::MAX` while that is not known.
-    at: u64,
-    /// Connections opened before and the number of the segment that did, which a repeated one has, too.
-    opened: HashMap<Flow, u32>,
-}
-
-impl Flows {
-    /// Whether a packet that enters the link belongs to a connection of before.
-    fn cuts(&mut self, now: u64, packet: &[u8], direction: usize) -> bool {
-        let Some(flow) = packet::flow(packet, direction == TO_DRIVER) else { return false };
-        if let Some(number) = packet::opens(packet) {
-            if now < self.at {
-                self.opened.insert(flow, number);
-            } else if self.opened.get(&flow).is_some_and(|opened| *opened != number) {
-                self.opened.remove(&flow);
-            }
-        }
-        now >= self.at && self.opened.contains_key(&flow)
-    }
-}
-
 impl Routing {
     fn new(hosts: Vec<Host>, settings: &PathSettings, seed: u64) -> Routing {
         let link = LinkSettings {
@@ -232,11 +186,6 @@ impl Routing {
         };
         let of = |side| hosts.iter().position(|host: &Host| host.side == side);
         let pause = [settings.pause_at, settings.pause].map(|length| length.as_nanos() as u64);
-        let flows = |after: std::time::Duration| Flows {
-            after: after.as_nanos() as u64,
-            at: u64::MAX,
-            opened: HashMap::new(),
-        };
         Routing {
             middle: of(Side::MiddleNear).zip(of(Side::MiddleFar)).map(Into::into),
             hosts,
@@ -244,7 +193,7 @@ impl Routing {
             spare: Vec::new(),
             window: Window::default(),
             pause: (pause[1] > 0).then_some(pause),
-            flows: settings.new_address_at.map(flows),
+            flows: settings.new_address_at.map(Flows::cut_after),
             record: PathRecord { lateness: Hist::new(), ..PathRecord::default() },
         }
     }
@@ -345,7 +294,7 @@ impl Routing {
         counts.entered += 1;
         counts.bytes += length as u64;
         if let Some(flows) = &mut self.flows
-            && flows.cuts(now, &bytes[..length], direction)
+            && flows.cuts(now, &bytes[..length], direction == TO_DRIVER)
         {
             counts.cut += 1;
             return Some(bytes);
