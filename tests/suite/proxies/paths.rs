@@ -9,7 +9,16 @@ use serde_json::Value;
 /// A short run, and its first point. `code`: with a line of `[expect]` that failed where a transport does not get through.
 fn measured(bench: &Bench, out: &str, more: &[&str], code: i32) -> (Ended, Value) {
     let args = [&short(more)[..], &["--out", out]].concat();
-    let ended = ended(bench.pushbench(&args).env("XDG_CACHE_HOME", CACHE).output().unwrap());
+    let run = || ended(bench.pushbench(&args).env("XDG_CACHE_HOME", CACHE).output().unwrap());
+    // All blocks may be void on a machine that stalls.
+    let void = |ended: &Ended| ended.out.contains("trust   blocks 0/");
+    let mut ended = run();
+    for _ in 0..2 {
+        if void(&ended) {
+            std::fs::remove_dir_all(bench.path(out)).unwrap();
+            ended = run();
+        }
+    }
     assert_eq!(ended.code, Some(code), "{}\n{}", ended.out, ended.err);
     let point = json(bench, out)["points"][0].clone();
     bench.nothing_left();
@@ -62,7 +71,7 @@ fn a_websocket_that_nginx_as_installed_refuses_ends_no_run() {
     all_got_through(&point);
     points[2..].iter().for_each(all_got_through);
     let cure = "it did not get through nginx; nginx-websocket lets it through";
-    none_got_through(arm(&points[1], "websocket@builtin"), &["handshake", cure]);
+    none_got_through(arm(&points[1], "websocket@builtin"), &["no connection: answered ", cure]);
     let webhook = arm(&points[1], "webhook@builtin");
     assert_eq!(webhook["events"]["acknowledged"], webhook["events"]["due"], "{webhook}");
     assert!(webhook["proxies"][0]["cpu_ns_per_event"].as_f64() > Some(0.0), "{webhook}");
