@@ -29,7 +29,6 @@ fn what_cannot_be_tried_is_refused_before_anything_starts() {
         (&["--path", "nignx"][..], &["--path nignx", "did you mean \"nginx\"", "idle-cutoff"][..]),
         (&["--arm", "webhok@builtin"], &["did you mean \"webhook\""]),
         (&["--arm", "websocket@nosuch"], &["nosuch"]),
-        (&["--arm", "tcp@builtin"], &["tcp"]),
         (&["--idle-cutoff", "1500ms"], &["whole seconds from 2s to 60s"]),
         (&["--format", "cvs"], &["--format cvs", "text, json, markdown, html"]),
         (&["--out", "full"], &["not overwritten"]),
