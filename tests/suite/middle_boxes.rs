@@ -18,7 +18,7 @@ fn possible() -> bool {
     }
 }
 
-fn fanout<'a>(report: &'a Value, point: usize) -> &'a Value {
+fn fanout(report: &Value, point: usize) -> &Value {
     &report["points"][point]["arms"][0]["fanout"]
 }
 
