@@ -268,7 +268,9 @@ fn events_flow_again_with_the_first_one_that_was_due_after_the_disruption() {
     (0..3).for_each(|n| s.begin(n, n * 10 * MS, Some(n)));
     s.disrupted(15 * MS);
     // On its way since before the disruption.
-    (0..3).for_each(|subscriber| drop(s.received(subscriber, Some(1), 16 * MS)));
+    for subscriber in 0..3 {
+        s.received(subscriber, Some(1), 16 * MS);
+    }
     s.received(0, Some(2), 40 * MS);
     s.cut_off(1, 50 * MS);
     s.subscribed(1, 60 * MS, 61 * MS);
