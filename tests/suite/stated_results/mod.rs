@@ -81,7 +81,7 @@ fn block(name: &str) -> String {
         "narrow" => paths::settings(
             &Stored::of("narrow"),
             &[("path.rate", "bit rate"), ("payload.headers_bytes", "bytes of headers added")],
-            &["response.p50", "response.p90"],
+            &["response.p50"],
         ),
         other => panic!("no document states the results of {other}"),
     }
