@@ -5,11 +5,13 @@ use crate::run::{Request, connections_each, slots};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::publishing::QUEUE;
 use pushbench_core::remedy::Try;
+use pushbench_core::scenario::path::Inbound;
 use pushbench_core::scenario::{DesignChoice, Flow, Recipients, Scenario, Subscribers};
 use pushbench_core::transport::Transport;
 use pushbench_load::limits;
 use pushbench_sut::manifest::BUILTIN;
 use pushbench_sut::proxy;
+use pushbench_sut::publisher::Subscribe;
 
 /// Refuses what cannot be measured.
 pub(super) fn check(request: &Request) -> Result<()> {
@@ -54,6 +56,18 @@ fn check_restart(request: &Request, scenario: &Scenario) -> Result<()> {
 fn check_path(request: &Request, scenario: &Scenario) -> Result<()> {
     let Some(path) = &scenario.path else { return Ok(()) };
     path.proxies().try_for_each(|(key, name)| check_proxy(request, scenario, key, name))?;
+    let told_at_start = |arm: &&Arm| {
+        arm.manifest.publisher.as_ref().is_some_and(|p| p.subscribe == Subscribe::AtStart)
+    };
+    if path.inbound == Inbound::Only443
+        && let Some(arm) = request.arms.iter().find(told_at_start)
+    {
+        return Err(Error::usage(format!(
+            "--arm {}: its publisher receives the addresses of subscribers when it starts, and they are not at port 443: \
+             use subscribe, so that they subscribe one by one, or write another path.inbound",
+            arm.label
+        )));
+    }
     match request.arms.iter().find(|arm| arm.manifest.command.is_none()) {
         Some(arm) => Err(Error::usage(format!(
             "--arm {}: [path] starts the target in a network namespace, but this one was not started by pushbench: \

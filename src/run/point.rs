@@ -418,7 +418,7 @@ impl GroupBuilder<'_> {
         // The devices of a path have a realistic segment size.
         group.max_segment = self.scenario.path.is_none().then_some(REALISTIC_SEGMENT);
         group.stage = Stage::Pilot;
-        group.goes_on = self.has_proxies();
+        group.tolerates_connect_failures = self.has_proxies();
         group.split = None;
         group.restart_after = None;
         // What happens at one instant belongs to the blocks.
@@ -461,7 +461,7 @@ impl GroupBuilder<'_> {
             connect_limit: None,
             idle: self.scenario.flow == Flow::Idle,
             path: self.path.clone(),
-            goes_on: false,
+            tolerates_connect_failures: false,
             restart_after: self.scenario.restart_after.map(|after| after.as_nanos() as u64),
         }
     }
@@ -471,7 +471,7 @@ impl GroupBuilder<'_> {
             let one = |(position, arm): (usize, &usize)| {
                 let mut group = self.alone(*arm, self.scenario.load.clone(), block.seed);
                 group.place = (self.index, block.index, position);
-                group.goes_on = self.has_proxies();
+                group.tolerates_connect_failures = self.has_proxies();
                 group
             };
             return block.order.iter().enumerate().map(one).collect();

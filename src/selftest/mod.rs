@@ -141,7 +141,7 @@ impl SelfTestContext<'_> {
             connect_limit: None,
             idle: false,
             path: None,
-            goes_on: false,
+            tolerates_connect_failures: false,
             restart_after: None,
         }
     }

@@ -285,6 +285,10 @@ fn a_users_publisher_needs_no_change() {
         assert_eq!(connections(&arms[0]), 20 * blocks, "{handed_over}: {}", arms[0]);
         let record = std::fs::read_to_string(bench.path("r/run.json")).unwrap();
         assert!(!(ended.out + &ended.err + &record).contains("s3cret"), "a secret is shown");
+        if handed_over.starts_with("env") && pushbench_path::namespace::Namespace::new().is_ok() {
+            let args = ["run", "fanout", "--arm", "webhook@mine", "--set", "path.inbound=only-443"];
+            bench.run(&args).fails(USAGE, &["not at port 443", "use subscribe"]);
+        }
     }
 }
 

@@ -62,7 +62,7 @@ fn group(url: &str, load: Load) -> TrialGroup {
         idle: false,
         path: None,
         connect_limit: None,
-        goes_on: false,
+        tolerates_connect_failures: false,
         restart_after: None,
     }
 }

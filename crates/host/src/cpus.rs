@@ -193,7 +193,7 @@ pub fn pin(cpus: &[usize]) {
 }
 
 /// Has the calling thread wake when it is to, and not up to 50 µs later, and get the CPU then.
-pub fn be_prompt() {
+pub fn request_short_slice() {
     let _later_without = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
     // SAFETY: it is made of integers, for which zero is a value.
     let mut attributes: libc::sched_attr = unsafe { std::mem::zeroed() };

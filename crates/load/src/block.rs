@@ -364,7 +364,7 @@ fn job_of(
             .and_then(PathSettings::disrupted_at)
             .map(|at| (group.load.warmup + at).as_nanos() as u64),
         ends: path.map(|path| path.ends().clone()),
-        goes_on: group.goes_on,
+        tolerates_connect_failures: group.tolerates_connect_failures,
         arms,
     })
 }

@@ -122,7 +122,7 @@ pub struct BlockJob {
     /// The ends of the path, where there is one: the shard is at the driver's.
     pub ends: Option<Ends>,
     /// Connections that cannot be opened do not end the trial: its events fail.
-    pub(crate) goes_on: bool,
+    pub(crate) tolerates_connect_failures: bool,
     /// The arms.
     pub arms: Vec<ArmJob>,
 }
@@ -322,7 +322,7 @@ async fn connect(
         usage::give_back();
         memory_before = usage::tree_pss(&[std::process::id()]);
         let starting = job_of.start(&subscribe_config, &tasks, &origin);
-        let started = match job.goes_on {
+        let started = match job.tolerates_connect_failures {
             false => starting.await,
             // A proxy may withhold the answer.
             true => tokio::select! {
@@ -334,7 +334,7 @@ async fn connect(
         };
         subscribed_in_ns = match started {
             Ok(took) => took,
-            Err(fault) if job.goes_on => {
+            Err(fault) if job.tolerates_connect_failures => {
                 ledger.fault(&format!("subscriber: {fault}"));
                 0
             }
@@ -363,7 +363,7 @@ async fn connect(
         queue: &queue,
         count: arm.connections,
         tasks: &tasks,
-        goes_on: job.goes_on,
+        tolerates_connect_failures: job.tolerates_connect_failures,
     };
     match arm.carrier {
         Carrier::Webhook if arm.spec.has(ArmOption::H2) => slots.start::<Http2>().await,
@@ -423,7 +423,7 @@ struct ConnectionSlots<'a> {
     count: usize,
     tasks: &'a Tasks,
     /// Connections may not open.
-    goes_on: bool,
+    tolerates_connect_failures: bool,
 }
 
 impl ConnectionSlots<'_> {
@@ -443,7 +443,7 @@ impl ConnectionSlots<'_> {
         let warm: Vec<Option<C>> = match warm_up::<C>(&slots).await {
             Ok(warm) => warm.into_iter().map(Some).collect(),
             // Each event tries again.
-            Err(_) if self.goes_on => slots.iter().map(|_| None).collect(),
+            Err(_) if self.tolerates_connect_failures => slots.iter().map(|_| None).collect(),
             Err(fault) => return Err(fault),
         };
         for (slot, (client, config)) in warm.into_iter().zip(slots).enumerate() {

@@ -112,7 +112,7 @@ pub struct TrialGroup {
     /// What lies between driver and target; nothing but the loopback device where there is none.
     pub path: Option<PathSettings>,
     /// Connections that cannot be opened do not end the trial: its events fail.
-    pub goes_on: bool,
+    pub tolerates_connect_failures: bool,
     /// When the targets are ended and restarted, ns after the measured window began.
     pub restart_after: Option<u64>,
 }

@@ -83,7 +83,7 @@ impl Router {
         let thread_shared = shared.clone();
         let thread = std::thread::Builder::new().name("router".to_owned()).spawn(move || {
             cpus::pin(&cpus);
-            cpus::be_prompt();
+            cpus::request_short_slice();
             work.run(&thread_shared)
         })?;
         Ok(Router { shared, thread: Some(thread) })

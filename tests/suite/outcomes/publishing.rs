@@ -85,7 +85,7 @@ impl Cell {
             idle: false,
             path: None,
             connect_limit: None,
-            goes_on: false,
+            tolerates_connect_failures: false,
             restart_after: None,
         }
     }

@@ -174,7 +174,7 @@ pub fn drive(target: &Target, load: &Load) -> Result<Trial> {
         idle: false,
         path: None,
         connect_limit: None,
-        goes_on: false,
+        tolerates_connect_failures: false,
         restart_after: None,
     };
     let cpus = Placement::automatic().all();

@@ -154,8 +154,9 @@ impl Connection<'_> {
                 }
                 HEADERS => self.opened(stream)?,
                 DATA => {
-                    let goes_on = self.body(stream, &payload, flags & END_STREAM != 0)?;
-                    if !goes_on {
+                    let tolerates_connect_failures =
+                        self.body(stream, &payload, flags & END_STREAM != 0)?;
+                    if !tolerates_connect_failures {
                         return self.close();
                     }
                 }
