@@ -7,6 +7,7 @@ pub mod arm;
 pub mod cpu_list;
 pub mod error;
 pub mod event;
+pub mod guarantee;
 pub mod message_pattern;
 pub mod origin;
 pub mod plan;

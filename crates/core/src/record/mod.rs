@@ -11,6 +11,7 @@ pub mod ease;
 pub mod effective_config;
 pub mod fanout;
 pub mod findings;
+pub mod guarantee;
 pub mod handshakes;
 pub mod histogram;
 pub mod interval;

@@ -3,6 +3,7 @@
 use crate::record::account::Account;
 use crate::record::effective_config::EffectiveConfig;
 use crate::record::fanout::Fanout;
+use crate::record::guarantee::GuaranteeRecord;
 use crate::record::histogram::Hist;
 use crate::record::interval::Interval;
 use crate::record::path::PathRecord;
@@ -181,6 +182,9 @@ pub struct Trial {
     /// What the path did; nothing where driver and target share the loopback device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathRecord>,
+    /// What became of events under a guarantee or under faults; nothing without either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guarantee: Option<GuaranteeRecord>,
     /// What is decided from the rest.
     #[serde(flatten)]
     pub judged: Judged,

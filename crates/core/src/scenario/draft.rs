@@ -1,11 +1,13 @@
 //! A scenario while its keys are being applied, and the checks that make it one.
 
+use crate::guarantee::Guarantee;
 use crate::scenario::path::PathDraft;
 use crate::scenario::raw::plain;
 use crate::scenario::shape::{Process, Shape};
 use crate::scenario::{
-    Blocks, Compare, Compression, Connections, Content, DesignChoice, Expectation, Flow, Lifetime,
-    Load, Matters, Payload, Questions, ReadText, Scenario, Subscribers, TlsSettings, payload,
+    Blocks, Compare, Compression, Connections, Content, DesignChoice, Expectation, Faults, Flow,
+    Lifetime, Load, Matters, Payload, Questions, ReadText, Scenario, Subscribers, TlsSettings,
+    payload,
 };
 use crate::units;
 use std::path::PathBuf;
@@ -86,6 +88,8 @@ pub struct Draft {
     pub fanout: Subscribers,
     pub questions: Questions,
     pub restart_after: Option<Duration>,
+    pub faults: Faults,
+    pub guarantee: Guarantee,
     pub path: PathDraft,
     /// Found by the run when `None`.
     pub blocks: Option<usize>,
@@ -129,6 +133,8 @@ impl Draft {
             fanout: Subscribers::default(),
             questions: Questions::default(),
             restart_after: None,
+            faults: Faults::default(),
+            guarantee: Guarantee::default(),
             path: PathDraft::default(),
             blocks: Some(12),
             precision: None,
@@ -159,6 +165,7 @@ impl Draft {
         self.check_quiet()?;
         self.check_wall()?;
         self.path.check(&self)?;
+        self.check_guarantee()?;
         let fanout = Subscribers {
             count: self.subscribers.unwrap_or(self.fanout.count),
             acknowledged: self.acknowledged.unwrap_or(self.fanout.acknowledged),
@@ -198,6 +205,8 @@ impl Draft {
             subscribers: fanout,
             questions,
             restart_after: self.restart_after,
+            faults: self.faults,
+            guarantee: self.guarantee,
             path: self.path.settings(),
             compare: Compare {
                 arms: self.arms,

@@ -8,6 +8,8 @@ mod draft;
 mod duplex;
 pub mod expect;
 mod fanout;
+pub mod faults;
+mod guarantee;
 pub mod keys;
 mod kind;
 mod load;
@@ -23,9 +25,11 @@ pub mod split;
 pub use content::Content;
 pub use duplex::Questions;
 pub use fanout::{Delivering, Recipients, Subscribers};
+pub use faults::Faults;
 pub use load::{Override, Point, Question, ReadText, Source, load, read, shipped};
 pub use path::PathSettings;
 
+use crate::guarantee::Guarantee;
 use crate::units::nanos;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -335,6 +339,12 @@ pub struct Scenario {
     /// `[faults]`: each target is ended and restarted this long after the measured window began.
     #[serde(default, with = "optional_nanos", skip_serializing_if = "Option::is_none")]
     pub restart_after: Option<Duration>,
+    /// `[faults]`: what else breaks.
+    #[serde(default, skip_serializing_if = "Faults::is_default")]
+    pub faults: Faults,
+    /// `[guarantee]`: what a delivery promises.
+    #[serde(default, skip_serializing_if = "Guarantee::is_default")]
+    pub guarantee: Guarantee,
     /// `[path]`: what lies between driver and target; `None` where they share the loopback device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathSettings>,

@@ -20,7 +20,7 @@ pub struct Entry {
 }
 
 /// Sections a scenario may have; a table elsewhere is an unknown key.
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 16] = [
     "load",
     "connections",
     "payload",
@@ -29,7 +29,9 @@ const SECTIONS: [&str; 14] = [
     "subscribers",
     "delivery",
     "duplex",
+    "guarantee",
     "faults",
+    "faults.status",
     "path",
     "compare",
     "compare.matters",

@@ -1,0 +1,220 @@
+//! `[guarantee]` and `[faults]` against the rest of a scenario: keys that contradict each other are refused.
+
+use crate::guarantee::Guarantee;
+use crate::scenario::draft::{Draft, Wrong};
+use crate::scenario::{Faults, Flow};
+use crate::units;
+use std::time::Duration;
+
+fn text(length: Duration) -> String {
+    units::nanos_text(length.as_nanos() as f64)
+}
+
+impl Draft {
+    /// Refuses keys of `[guarantee]` and `[faults]` that contradict each other or the rest.
+    pub(super) fn check_guarantee(&self) -> Result<(), Wrong> {
+        self.check_promise(&self.guarantee)?;
+        self.check_faults(&self.faults)
+    }
+
+    fn check_promise(&self, guarantee: &Guarantee) -> Result<(), Wrong> {
+        if guarantee.is_default() {
+            return Ok(());
+        }
+        if !matches!(self.flow, Flow::Fanout | Flow::Ingest) {
+            let why = "it belongs to flow = \"fanout\" or \"ingest\": leave it out";
+            return Err(Wrong::new("guarantee.delivery", why).against("flow"));
+        }
+        let default = Guarantee::default();
+        let needs_retries = [
+            ("guarantee.ordered", guarantee.ordered),
+            ("guarantee.backoff", guarantee.backoff != default.backoff),
+            ("guarantee.backoff_max", guarantee.backoff_max != default.backoff_max),
+            ("guarantee.jitter", guarantee.jitter != default.jitter),
+            ("guarantee.attempts", guarantee.attempts != default.attempts),
+            ("guarantee.log", guarantee.log != default.log),
+        ];
+        if let Some((key, _)) =
+            needs_retries.into_iter().find(|(_, set)| *set && !guarantee.retries())
+        {
+            let why = "with at most one attempt nothing is tried again or replayed: write guarantee.delivery = \
+                       \"at-least-once\" or \"exactly-once\", or leave it out";
+            return Err(Wrong::new(key, why).against("guarantee.delivery"));
+        }
+        if guarantee.window != default.window && !guarantee.deduplicates() {
+            let why = "only exactly-once removes duplicates: write guarantee.delivery = \"exactly-once\", or leave it out";
+            return Err(Wrong::new("guarantee.window", why).against("guarantee.delivery"));
+        }
+        if guarantee.backoff_max < guarantee.backoff {
+            let why = format!(
+                "{}: the first pause is longer: write at least {}",
+                text(guarantee.backoff_max),
+                text(guarantee.backoff)
+            );
+            return Err(Wrong::new("guarantee.backoff_max", why).against("guarantee.backoff"));
+        }
+        if guarantee.retries() && self.acknowledged == Some(false) {
+            let why = "without acknowledgements nobody knows what to send again, and where to resume: leave it out, or write \
+                       guarantee.delivery = \"at-most-once\"";
+            return Err(Wrong::new("delivery.acknowledged", why).against("guarantee.delivery"));
+        }
+        if guarantee.durable && self.flow == Flow::Ingest {
+            let why = "the store is the publisher's, and in this flow the driver publishes: leave it out, or choose flow = \
+                       \"fanout\"";
+            return Err(Wrong::new("guarantee.durable", why).against("flow"));
+        }
+        if guarantee.retries() && self.fanout.backoff.is_some() {
+            let why = "guarantee.backoff says when a subscriber connects again: leave it out";
+            return Err(Wrong::new("subscribers.backoff", why).against("guarantee.delivery"));
+        }
+        if guarantee.retries() && self.fanout.stay.is_some() {
+            let why = "a subscriber that leaves of its own will resumes nothing: leave it out, or write guarantee.delivery = \
+                       \"at-most-once\"";
+            return Err(Wrong::new("subscribers.stay", why).against("guarantee.delivery"));
+        }
+        Ok(())
+    }
+
+    fn check_faults(&self, faults: &Faults) -> Result<(), Wrong> {
+        if faults.is_default() {
+            return Ok(());
+        }
+        let default = Faults::default();
+        if !matches!(self.flow, Flow::Fanout | Flow::Ingest) {
+            let why = "faults belong to flow = \"fanout\" or \"ingest\": leave it out";
+            return Err(Wrong::new("faults.at", why).against("flow"));
+        }
+        if faults.at != default.at && faults.planned().is_none() {
+            let why = "nothing is planned for that instant: write faults.outage, faults.cut or faults.kill, or leave it out";
+            return Err(Wrong::new("faults.at", why).against("faults.outage"));
+        }
+        let planned = [faults.cut, faults.kill, !faults.outage.is_zero()];
+        if planned.into_iter().filter(|planned| *planned).count() > 1 {
+            let why = "an outage, a cut and a kill have one instant, and what is recovered from would not be known: write one of them";
+            return Err(Wrong::new("faults.outage", why).against("faults.kill"));
+        }
+        if let Some((at, lasts)) =
+            faults.planned().filter(|(at, lasts)| *at + *lasts >= self.duration)
+        {
+            let end = text(at + lasts);
+            let why = format!(
+                "{}: it lasts until {end}, and the measured window is over by then: write less, or a longer load.duration",
+                text(at)
+            );
+            return Err(Wrong::new("faults.at", why).against("load.duration"));
+        }
+        if faults.kill && self.restart_after.is_some() {
+            let why = "faults.kill restarts the publisher: leave one of them out";
+            return Err(Wrong::new("faults.restart_after", why).against("faults.kill"));
+        }
+        let waits = faults.status_503 + faults.status_429 > 0.0;
+        if faults.retry_after != default.retry_after && !waits {
+            let why = "only a 503 and a 429 say when to try again: write faults.status.503 or faults.status.429, or leave it out";
+            return Err(Wrong::new("faults.retry_after", why).against("faults.status.503"));
+        }
+        if faults.retry_after.subsec_nanos() != 0 {
+            let why = format!(
+                "{}: Retry-After is a number of seconds: write whole seconds",
+                text(faults.retry_after)
+            );
+            return Err(Wrong::new("faults.retry_after", why));
+        }
+        let count = self.subscribers.unwrap_or(self.fanout.count);
+        if faults.poison > 0 && (!self.flow.publishes() || faults.poison >= count) {
+            let why = format!(
+                "{}: there would be no receiver left: write fewer than the {count} subscribers",
+                faults.poison
+            );
+            return Err(Wrong::new("faults.poison", why).against("subscribers.count"));
+        }
+        if let Some(key) = self.fanout.unsteady().filter(|_| faults.any()) {
+            let why =
+                "what faults do is counted for subscribers that stay and respond: leave it out";
+            return Err(Wrong::new(key, why).against("faults.at"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::guarantee::{Guarantee, Jitter, Promise};
+    use crate::scenario::{Override, Scenario, load};
+
+    fn with(scenario: &str, set: &[(&str, &str)]) -> Result<Scenario, String> {
+        let overrides = set.iter().map(|(key, value)| Override {
+            key: (*key).to_owned(),
+            value: (*value).to_owned(),
+            origin: format!("--set {key}={value}"),
+        });
+        let question = load(scenario, &overrides.collect::<Vec<_>>());
+        question.map(|q| q.points[0].scenario.clone()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn keys_of_a_guarantee_become_a_policy() {
+        assert_eq!(with("fanout", &[]).unwrap().guarantee, Guarantee::default());
+        let set = [("guarantee.delivery", "exactly-once"), ("guarantee.jitter", "none")];
+        let guarantee = with("fanout", &set).unwrap().guarantee;
+        assert_eq!((guarantee.delivery, guarantee.jitter), (Promise::ExactlyOnce, Jitter::None));
+        let words = "exactly once, back-off 100 ms to 10.0 s with no jitter, 10 attempts";
+        assert_eq!(guarantee.words(), words.replace("no jitter", "none jitter"));
+        let set = [("faults.outage", "500ms"), ("faults.at", "200ms"), ("faults.status.503", "1%")];
+        let faults = with("fanout", &set).unwrap().faults;
+        assert_eq!(faults.words(), "receivers down for 500 ms after 200 ms, 1 % refused with 503");
+    }
+
+    #[test]
+    fn contradictions_are_refused_with_a_remedy() {
+        for (scenario, set, why) in [
+            (
+                "idle",
+                &[("guarantee.delivery", "at-least-once")][..],
+                "flow = \"fanout\" or \"ingest\"",
+            ),
+            (
+                "fanout",
+                &[("guarantee.ordered", "true")],
+                "write guarantee.delivery = \"at-least-once\"",
+            ),
+            (
+                "fanout",
+                &[("guarantee.attempts", "3")],
+                "write guarantee.delivery = \"at-least-once\"",
+            ),
+            (
+                "fanout",
+                &[("guarantee.delivery", "at-least-once"), ("guarantee.window", "10")],
+                "write guarantee.delivery = \"exactly-once\"",
+            ),
+            (
+                "fanout",
+                &[("guarantee.delivery", "at-least-once"), ("delivery.acknowledged", "false")],
+                "leave it out",
+            ),
+            (
+                "fanout",
+                &[("guarantee.delivery", "at-least-once"), ("guarantee.backoff_max", "1ms")],
+                "write at least 100 ms",
+            ),
+            (
+                "ingest",
+                &[("guarantee.delivery", "at-least-once"), ("guarantee.durable", "true")],
+                "choose flow = \"fanout\"",
+            ),
+            ("fanout", &[("faults.at", "100ms")], "write faults.outage, faults.cut or faults.kill"),
+            ("fanout", &[("faults.cut", "true"), ("faults.kill", "true")], "write one of them"),
+            ("fanout", &[("faults.outage", "1m")], "a longer load.duration"),
+            ("fanout", &[("faults.retry_after", "2s")], "write faults.status.503"),
+            (
+                "fanout",
+                &[("faults.status.503", "1%"), ("faults.retry_after", "1500ms")],
+                "write whole seconds",
+            ),
+            ("fanout", &[("faults.poison", "1000000")], "write fewer than the"),
+        ] {
+            let refused = with(scenario, set).unwrap_err();
+            assert!(refused.contains(why) && refused.starts_with("--set "), "{refused}");
+        }
+    }
+}
