@@ -33,22 +33,26 @@ pub(super) fn check(request: &Request) -> Result<()> {
 
 /// Only what we start can be ended and restarted.
 fn check_restart(request: &Request, scenario: &Scenario) -> Result<()> {
+    let restart = scenario.restart_after.map(|_| "faults.restart_after");
+    let Some(key) = restart.or(scenario.faults.kill.then_some("faults.kill")) else {
+        return Ok(());
+    };
     let foreign = request.arms.iter().find(|arm| arm.manifest.command.is_none());
     let greeted = request.arms.iter().find(|arm| !arm.manifest.hello_requests.is_empty());
-    if let (Some(_), Some(arm)) = (scenario.restart_after, greeted) {
+    if let Some(arm) = greeted {
         return Err(Error::usage(format!(
-            "--arm {}: faults.restart_after restarts the target, but its hello has requests, which are sent once: \
-             write them as messages, or leave faults.restart_after out",
+            "--arm {}: {key} restarts the target, but its hello has requests, which are sent once: \
+             write them as messages, or leave {key} out",
             arm.label
         )));
     }
-    match (scenario.restart_after, foreign) {
-        (Some(_), Some(arm)) => Err(Error::usage(format!(
-            "--arm {}: faults.restart_after restarts the target, but this one was not started \
-             by pushbench: give it a command, or leave faults.restart_after out",
+    match foreign {
+        Some(arm) => Err(Error::usage(format!(
+            "--arm {}: {key} restarts the target, but this one was not started \
+             by pushbench: give it a command, or leave {key} out",
             arm.label
         ))),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

@@ -18,7 +18,7 @@ use pushbench_core::record::fanout::Deliveries;
 use pushbench_core::record::outcomes::Outcomes;
 use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
 use pushbench_core::scenario::{
-    Arrivals, DesignChoice, Flow, Load, PathSettings, Recipients, Scenario, split,
+    Arrivals, DesignChoice, Faults, Flow, Load, PathSettings, Recipients, Scenario, split,
 };
 use pushbench_core::transport::Transport;
 use pushbench_core::units::nanos_text;
@@ -421,6 +421,7 @@ impl GroupBuilder<'_> {
         group.tolerates_connect_failures = self.has_proxies();
         group.split = None;
         group.restart_after = None;
+        group.faults = Faults::default();
         // What happens at one instant belongs to the blocks.
         if let Some(path) = &mut group.path {
             (path.pause, path.new_address_at) = (Duration::ZERO, None);
@@ -463,6 +464,8 @@ impl GroupBuilder<'_> {
             path: self.path.clone(),
             tolerates_connect_failures: false,
             restart_after: self.scenario.restart_after.map(|after| after.as_nanos() as u64),
+            guarantee: self.scenario.guarantee,
+            faults: self.scenario.faults.clone(),
         }
     }
 

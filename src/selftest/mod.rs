@@ -16,10 +16,11 @@ use pushbench_analysis::validity;
 use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Template;
+use pushbench_core::guarantee::Guarantee;
 use pushbench_core::plan::Slices;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
-use pushbench_core::scenario::{Arrivals, Lifetime, Load, Payload};
+use pushbench_core::scenario::{Arrivals, Faults, Lifetime, Load, Payload};
 use pushbench_core::transport::Transport;
 use pushbench_host::cpus::Placement;
 use pushbench_load::block;
@@ -143,6 +144,8 @@ impl SelfTestContext<'_> {
             path: None,
             tolerates_connect_failures: false,
             restart_after: None,
+            guarantee: Guarantee::default(),
+            faults: Faults::default(),
         }
     }
 

@@ -64,6 +64,8 @@ fn group(url: &str, load: Load) -> TrialGroup {
         connect_limit: None,
         tolerates_connect_failures: false,
         restart_after: None,
+        guarantee: Default::default(),
+        faults: Default::default(),
     }
 }
 

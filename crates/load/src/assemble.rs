@@ -162,6 +162,7 @@ fn record(
         fanout,
         down_ns: observations.down_ns[i],
         path: None,
+        guarantee: None,
         judged: Judged::default(),
     }
 }

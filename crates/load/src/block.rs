@@ -3,6 +3,8 @@
 use crate::assemble::{Observations, TimeLine};
 use crate::fanout::{BlockContext, Memory};
 use crate::other_runs::OtherRuns;
+use crate::recovery_cpu::CpuSamples;
+use crate::scheduled_actions::{Action, ScheduledActions, TICK};
 use crate::shard::{ArmJob, ArmOutcome, BlockJob, ShardContext, ShardMessage};
 use crate::targets::{RestartTracker, launch};
 use crate::trial_group::{ExecutionContext, FinishedTrial, TrialArm, TrialGroup, TrialObserver};
@@ -22,7 +24,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 /// Between the last connection and the first event, so that every thread is ready.
 const LEAD_TIME_NS: u64 = 5_000_000;
@@ -71,6 +72,7 @@ pub fn run(
         let time_lines = std::mem::take(&mut block_run.time_lines);
         let mut records = assemble::records(group, observations, outcomes?, time_lines, path);
         targets::add_cure(&mut records, cure.as_deref());
+        add_recovery_cpu(&mut records, &block_run.cpu_samples);
         Ok(records)
     });
     if let Ok(finished) = &mut records {
@@ -94,6 +96,8 @@ struct BlockRun {
     /// Before the first subscriber.
     memory: Memory,
     restarts: RestartTracker,
+    /// Where a fault is planned.
+    cpu_samples: Vec<CpuSamples>,
     path: Option<Path>,
 }
 
@@ -142,6 +146,7 @@ impl BlockRun {
             cpus: context.placement.all(),
             memory,
             restarts: RestartTracker::of(group.arms.len()),
+            cpu_samples: vec![CpuSamples::default(); group.arms.len()],
             path,
         })
     }
@@ -215,6 +220,9 @@ impl BlockRun {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             observer.tick();
+            if group.faults.planned().is_some() {
+                self.note_cpu(origin + from);
+            }
             for (target, died) in self.targets.iter_mut().zip(&mut died) {
                 if died.is_none() {
                     *died = target.exited();
@@ -274,6 +282,15 @@ impl BlockRun {
         Ok(())
     }
 
+    /// Reads the CPU of each target, which `from` is the begin of.
+    fn note_cpu(&mut self, from: u64) {
+        let Some(at) = clock::now().checked_sub(from) else { return };
+        for (i, cpu_ns) in self.cpu().into_iter().enumerate() {
+            let now = usage::Reading { cpu_ns, ..usage::Reading::default() };
+            self.cpu_samples[i].note(at, self.restarts.spent(i, now).cpu_ns);
+        }
+    }
+
     /// CPU of each target until now, ns.
     fn cpu(&self) -> Vec<u64> {
         self.targets.iter().map(|t| usage::tree_cpu(&t.pids())).collect()
@@ -312,6 +329,16 @@ impl BlockRun {
         }
         let failed = |e| Error::harness(format!("the driver failed: {e}"));
         self.outcomes.drain(..).collect::<std::io::Result<_>>().map_err(failed)
+    }
+}
+
+/// Adds what recovering from a planned fault cost each target.
+fn add_recovery_cpu(records: &mut [FinishedTrial], samples: &[CpuSamples]) {
+    for (finished, samples) in records.iter_mut().zip(samples) {
+        let guarantee = finished.trial.guarantee.as_mut();
+        if let Some(recovery) = guarantee.and_then(|guarantee| guarantee.recovery.as_mut()) {
+            recovery.cpu_ns = samples.spent_on(recovery);
+        }
     }
 }
 
@@ -367,51 +394,4 @@ fn job_of(
         tolerates_connect_failures: group.tolerates_connect_failures,
         arms,
     })
-}
-
-/// How often the block checks its targets and the interrupt flag.
-pub(super) const TICK: Duration = Duration::from_millis(50);
-
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Action {
-    Measure,
-    /// The quiet period of an idle flow ends.
-    Quiet,
-    Freeze,
-    Thaw,
-    Restart,
-}
-
-/// What the block must do at which instant.
-pub(super) struct ScheduledActions(Vec<(u64, Action)>);
-
-impl ScheduledActions {
-    /// `from`: when the measured window begins, `quiet`: when the quiet period of an idle flow ends,
-    /// both after the origin.
-    pub fn new(origin: u64, from: u64, quiet: Option<u64>, group: &TrialGroup) -> ScheduledActions {
-        let mut actions = Vec::new();
-        actions.extend(quiet.map(|end| (origin + end, Action::Quiet)));
-        if let Some(freeze) = group.freeze {
-            actions.push((origin + freeze.at, Action::Freeze));
-            actions.push((origin + freeze.at + freeze.length, Action::Thaw));
-        }
-        actions.extend(group.restart_after.map(|after| (origin + from + after, Action::Restart)));
-        // The last of those at the same instant comes first.
-        actions.push((origin + from, Action::Measure));
-        actions.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-        ScheduledActions(actions)
-    }
-
-    pub fn due(&mut self) -> Option<Action> {
-        let (at, action) = *self.0.last()?;
-        (at <= clock::now()).then(|| {
-            self.0.pop();
-            action
-        })
-    }
-
-    pub fn wait(&self) -> Duration {
-        let next = self.0.last().map_or(u64::MAX, |(at, _)| at.saturating_sub(clock::now()));
-        TICK.min(Duration::from_nanos(next))
-    }
 }

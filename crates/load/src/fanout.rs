@@ -95,7 +95,7 @@ pub(super) fn subscribers(
         ends: path.map(|path| path.ends().clone()),
         length: group.slices.wall_length(),
         max_polling_delay: trial_arm.max_polling_delay(),
-        restarts: group.restart_after.is_some(),
+        restarts: group.restart_after.is_some() || group.faults.kill,
         token: publisher.token.clone(),
         verifier: publisher.deliveries.clone(),
         compression: publisher.compression,

@@ -23,6 +23,8 @@ mod fanout;
 pub mod limits;
 mod other_runs;
 pub mod pacer;
+mod recovery_cpu;
+mod scheduled_actions;
 pub mod shard;
 mod targets;
 pub mod tasks;

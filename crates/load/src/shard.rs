@@ -1,7 +1,6 @@
 //! One shard of one block: a thread with a current-thread runtime, the connections of every arm of
 //! the block, and the pacer that feeds them by turns.
 
-use crate::block::TICK;
 use crate::connections::Client;
 use crate::connections::ConnectConfig;
 use crate::connections::{keep, warm_up};
@@ -11,6 +10,7 @@ use crate::feed::{EventQueue, Source};
 use crate::ledger::{Ledger, LedgerRules};
 use crate::pacer::Pacer;
 use crate::pacer::{Arm, SliceRunner};
+use crate::scheduled_actions::TICK;
 use crate::subscriber::Spawn;
 use crate::subscriber::{SubscribersJob, listens_at};
 use crate::tasks::Tasks;

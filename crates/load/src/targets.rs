@@ -90,7 +90,7 @@ impl RestartTracker {
         self.earlier[i].as_ref().map_or(spent, |earlier| earlier.spent.and(spent))
     }
 
-    /// Ends each target and starts it again on its port. The shards go on meanwhile.
+    /// Ends each target, or kills it, and starts it again on its port. The shards go on meanwhile.
     pub fn restart(
         &mut self,
         targets: &mut [Running],
@@ -101,6 +101,9 @@ impl RestartTracker {
             let publisher = publisher::status_now(target, &trial_arm.manifest);
             let spent = self.spent(i, read_all(std::slice::from_ref(target))[0]);
             let ended = clock::now();
+            if group.faults.kill {
+                target.kill().map_err(|e| Error::harness(format!("cannot kill a target: {e}")))?;
+            }
             restart(target, &launch(group, trial_arm, context))?;
             self.earlier[i] =
                 Some(PreviousProcess { spent, publisher, down_ns: clock::now() - ended });

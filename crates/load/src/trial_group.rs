@@ -4,11 +4,12 @@
 use pushbench_core::arm::{ArmOption, ArmSpec};
 use pushbench_core::error::Result;
 use pushbench_core::event::Template;
+use pushbench_core::guarantee::Guarantee;
 use pushbench_core::plan::Slices;
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::strata::Split;
 use pushbench_core::record::trial::{Stage, Trial, TrialDesign};
-use pushbench_core::scenario::{Lifetime, Load, PathSettings, Subscribers};
+use pushbench_core::scenario::{Faults, Lifetime, Load, PathSettings, Subscribers};
 use pushbench_core::transport::{Carrier, Transport};
 use pushbench_host::cpus::Placement;
 use pushbench_path::proxies::Opens;
@@ -115,6 +116,10 @@ pub struct TrialGroup {
     pub tolerates_connect_failures: bool,
     /// When the targets are ended and restarted, ns after the measured window began.
     pub restart_after: Option<u64>,
+    /// What a delivery promises.
+    pub guarantee: Guarantee,
+    /// What else breaks.
+    pub faults: Faults,
 }
 
 /// A finished trial and its time line.

@@ -10,7 +10,7 @@ pub use list::{Described, Listed, described, list};
 pub(super) use find::{check_hello, check_url, description, manifest, own_files, usable_url};
 
 use crate::protocol_keys::HelloRequest;
-use crate::publisher::{PublishOptions, Publisher, Subscribe};
+use crate::publisher::{PublishOptions, Publisher, Subscribe, guarantee_words};
 use crate::run_keys;
 use crate::run_keys::{CA, RunKeys};
 use include_dir::Dir;
@@ -225,15 +225,19 @@ impl Manifest {
         if let Some(tls) = &mut self.tls {
             tls.settings = scenario.tls;
         }
-        let ping = scenario.subscribers.as_ref().and_then(|s| s.publisher.ping);
         let builtin = [BUILTIN, BUILTIN_CLOSE].contains(&self.name.as_str());
         if let Some(words) = self.command.as_mut().filter(|_| builtin) {
             // It may have been in another scenario of the same sweep.
-            if let Some(at) = words.iter().position(|word| word == "--ping") {
-                words.drain(at..at + 2);
+            let of_scenario = ["--ping", "--delivery", "--store"];
+            if let Some(at) = words.iter().position(|word| of_scenario.contains(&word.as_str())) {
+                words.truncate(at);
             }
+            let ping = scenario.subscribers.as_ref().and_then(|s| s.publisher.ping);
             let times = ping.map(|every| format!("{}ns", every.as_nanos()));
             words.extend(times.into_iter().flat_map(|time| ["--ping".to_owned(), time]));
+            if scenario.subscribers.is_some() {
+                words.extend(guarantee_words(&scenario.guarantee));
+            }
         }
         let offered = self.publisher.iter().filter_map(|p| p.compression).next();
         match offered.or(self.request_options.compression) {

@@ -2,6 +2,7 @@
 
 use crate::client_tls::client_tls;
 use crate::manifest::{Manifest, PORT, Ready, SELF};
+use crate::private_directory::PrivateDirectory;
 use crate::startup_diagnostics::{cannot_execute, last_lines, manual_command, never_ready};
 use crate::supervised::{CommandSpec, Supervised};
 use crate::{hello_requests, listening, port, program, ready, setup, subscriber_urls, tls};
@@ -22,6 +23,8 @@ use std::time::{Duration, Instant};
 const ATTEMPTS: usize = 3;
 /// Pause between two looks whether a target is ready.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
+/// Stands for the file of a publisher's store, which outlives a restart, in commands.
+pub(super) const STORE: &str = "{store}";
 
 /// What to start and where.
 pub struct Launch<'a> {
@@ -52,6 +55,8 @@ pub struct Running {
     request_options: RequestOptions,
     /// What `hello` has captured.
     captured: Captured,
+    /// Where its store is, if it has one.
+    store: Option<PrivateDirectory>,
 }
 
 /// Starts targets and waits until all are ready. When one fails, none is left running.
@@ -65,12 +70,12 @@ pub fn start_all(launches: &[Launch<'_>]) -> Result<Vec<Running>> {
     Ok(starting.into_iter().map(|one| one.running).collect())
 }
 
-/// Ends a target and starts it again on the port it had, for the subscribers it had; back when it is
+/// Ends a target and starts it again on the port it had, for the subscribers it had, with its store; back when it is
 /// ready.
 pub fn restart(target: &mut Running, launch: &Launch<'_>) -> Result<()> {
     drop(target.supervised.take());
     let ports = Some(Ports { own: target.port, subscribers: target.subscriber_port });
-    let running = start(launch, ports)?;
+    let running = start(launch, ports, target.store.take())?;
     // Connections are made again where they were.
     let running = Running {
         addresses: vec![target.address.socket],
@@ -105,7 +110,7 @@ struct Starting<'a> {
 
 impl<'a> Starting<'a> {
     fn begin(launch: &'a Launch<'a>) -> Result<Starting<'a>> {
-        let running = start(launch, None)?;
+        let running = start(launch, None, None)?;
         Ok(Starting { launch, running, began: Instant::now(), attempt: 1, ports: None })
     }
 
@@ -146,7 +151,7 @@ impl<'a> Starting<'a> {
         let taken = tail.to_lowercase().contains("in use") || tail.contains("EADDRINUSE");
         if taken && manifest.url.contains(PORT) && self.attempt < ATTEMPTS {
             self.attempt += 1;
-            self.running = start(self.launch, self.ports)?;
+            self.running = start(self.launch, self.ports, self.running.store.take())?;
             self.began = Instant::now();
             return Ok(());
         }
@@ -171,7 +176,11 @@ struct Ports {
     subscribers: u16,
 }
 
-fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
+fn start(
+    launch: &Launch<'_>,
+    restart_ports: Option<Ports>,
+    store: Option<PrivateDirectory>,
+) -> Result<Running> {
     let manifest = launch.manifest;
     let fixed = !manifest.url.contains(PORT);
     let port = match restart_ports {
@@ -182,8 +191,17 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
     let urls =
         subscriber_urls::of(manifest, launch.driver, restart_ports.map(|ports| ports.subscribers))?;
     let keys = manifest.run_keys()?;
+    let stores = manifest.command.iter().flatten().any(|word| word == STORE);
+    let make = || PrivateDirectory::make("store");
+    let store = store.map_or_else(|| stores.then(make).transpose(), |kept| Ok(Some(kept)));
+    let store = store.map_err(|e| {
+        Error::harness(format!("cannot make a directory for the store: {e}; check TMPDIR"))
+    })?;
+    let file = store.as_ref().map_or(String::new(), |directory| {
+        directory.path().join("events.sqlite").display().to_string()
+    });
     let fill = |text: &String| {
-        let text = urls.filled(&text.replace(PORT, &port.to_string()));
+        let text = urls.filled(&text.replace(PORT, &port.to_string()).replace(STORE, &file));
         keys.as_ref().map_or(text.clone(), |keys| keys.filled(&text))
     };
     let url = fill(&manifest.url);
@@ -238,6 +256,7 @@ fn start(launch: &Launch<'_>, restart_ports: Option<Ports>) -> Result<Running> {
         subscriber_port: urls.port,
         request_options: manifest.request_options.clone(),
         captured: Captured::new(),
+        store,
     })
 }
 
@@ -264,6 +283,7 @@ fn running_already(
                 subscriber_port: 0,
                 request_options,
                 captured: Captured::new(),
+                store: None,
             })
         }
         None => Err("no server accepts connections there: start the server first".to_owned()),
@@ -356,6 +376,11 @@ impl Running {
     /// Lets them go on (SIGCONT).
     pub fn thaw(&self) -> io::Result<()> {
         self.signal(Signal::CONT)
+    }
+
+    /// Ends all of them at once (SIGKILL).
+    pub fn kill(&self) -> io::Result<()> {
+        self.signal(Signal::KILL)
     }
 
     fn signal(&self, signal: Signal) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use crate::http;
 use crate::manifest;
 use crate::manifest::{BUILTIN, BUILTIN_CLOSE, BuiltinOptions, Manifest, PORT};
-use crate::process::Running;
+use crate::process::{Running, STORE};
 use crate::publishing_keys::RequestSpec;
 use crate::ready;
 use hyper::Method;
@@ -12,6 +12,7 @@ use pushbench_core::arm::ArmSpec;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::event::Matching;
 use pushbench_core::event::{Matched, Template};
+use pushbench_core::guarantee::{Guarantee, Promise};
 use pushbench_core::publishing::{
     ACKNOWLEDGED_VARIABLE, HOLD, Keep, PUBLISH, STATUS, SUBSCRIBE, TIMEOUT, TOKEN_VARIABLE,
     TYPES_VARIABLE,
@@ -126,6 +127,33 @@ impl PublishOptions {
             ("--hold", holds.then_some(self.long_poll_hold)),
         ]
     }
+}
+
+/// The options of the built-in publisher that keep a guarantee; none where nothing is promised.
+pub(super) fn guarantee_words(guarantee: &Guarantee) -> Vec<String> {
+    let delivery = match guarantee.delivery {
+        Promise::AtMostOnce => None,
+        Promise::AtLeastOnce => Some("at-least-once"),
+        Promise::ExactlyOnce => Some("exactly-once"),
+    };
+    let time = |length: Duration| format!("{}ns", length.as_nanos());
+    let mut words: Vec<String> = Vec::new();
+    if let Some(delivery) = delivery {
+        words.extend(["--delivery", delivery].map(str::to_owned));
+        words.extend(guarantee.ordered.then(|| "--ordered".to_owned()));
+        for (option, value) in [
+            ("--backoff", time(guarantee.backoff)),
+            ("--backoff-max", time(guarantee.backoff_max)),
+            ("--jitter", guarantee.jitter.name().to_owned()),
+            ("--attempts", guarantee.attempts.to_string()),
+            ("--log", guarantee.log.to_string()),
+        ] {
+            words.extend([option.to_owned(), value]);
+        }
+    }
+    let store = guarantee.durable.then(|| ["--store", STORE].map(str::to_owned));
+    words.extend(store.into_iter().flatten());
+    words
 }
 
 /// A random token.

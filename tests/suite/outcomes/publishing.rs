@@ -87,6 +87,8 @@ impl Cell {
             connect_limit: None,
             tolerates_connect_failures: false,
             restart_after: None,
+            guarantee: Default::default(),
+            faults: Default::default(),
         }
     }
 

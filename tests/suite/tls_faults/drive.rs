@@ -176,6 +176,8 @@ pub fn drive(target: &Target, load: &Load) -> Result<Trial> {
         connect_limit: None,
         tolerates_connect_failures: false,
         restart_after: None,
+        guarantee: Default::default(),
+        faults: Default::default(),
     };
     let cpus = Placement::automatic().all();
     let placement = Placement { driver: cpus[..1].to_vec(), target: cpus };

@@ -220,6 +220,7 @@ pub fn trial(label: &str, arm: usize, number: usize, block: &Block) -> Trial {
         fanout: None,
         down_ns: None,
         path: None,
+        guarantee: None,
         judged: Judged::default(),
     }
 }

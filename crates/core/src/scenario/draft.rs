@@ -373,8 +373,9 @@ impl Draft {
             );
             return Err(Wrong::new("faults.restart_after", why).against("load.duration"));
         }
+        let faults = self.faults.any().then_some("faults.at");
         let path = self.path.given().then_some("path.rtt");
-        match restarts.or_else(|| self.fanout.lives_by_the_wall()).or(path) {
+        match restarts.or(faults).or_else(|| self.fanout.lives_by_the_wall()).or(path) {
             Some(key) if self.design == DesignChoice::Sliced => {
                 let why = format!(
                     "sliced: {key} needs wall-clock time, which slices interrupt; write auto"

@@ -359,8 +359,9 @@ impl Scenario {
     /// the key that says so.
     pub fn lives_by_the_wall(&self) -> Option<&'static str> {
         let restarts = self.restart_after.map(|_| "faults.restart_after");
+        let faults = self.faults.any().then_some("faults");
         let path = self.path.as_ref().map(|_| "path");
-        restarts.or(path).or_else(|| self.subscribers.as_ref()?.lives_by_the_wall())
+        restarts.or(faults).or(path).or_else(|| self.subscribers.as_ref()?.lives_by_the_wall())
     }
 }
 
