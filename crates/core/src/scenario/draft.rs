@@ -90,6 +90,8 @@ pub struct Draft {
     pub restart_after: Option<Duration>,
     pub faults: Faults,
     pub guarantee: Guarantee,
+    /// `guarantee.delivery` is swept: what belongs to some of its values holds for those.
+    pub promise_is_swept: bool,
     pub path: PathDraft,
     /// Found by the run when `None`.
     pub blocks: Option<usize>,
@@ -135,6 +137,7 @@ impl Draft {
             restart_after: None,
             faults: Faults::default(),
             guarantee: Guarantee::default(),
+            promise_is_swept: false,
             path: PathDraft::default(),
             blocks: Some(12),
             precision: None,

@@ -34,14 +34,16 @@ impl Draft {
             ("guarantee.attempts", guarantee.attempts != default.attempts),
             ("guarantee.log", guarantee.log != default.log),
         ];
-        if let Some((key, _)) =
-            needs_retries.into_iter().find(|(_, set)| *set && !guarantee.retries())
+        if let Some((key, _)) = needs_retries
+            .into_iter()
+            .find(|(_, set)| *set && !guarantee.retries() && !self.promise_is_swept)
         {
             let why = "with at most one attempt nothing is tried again or replayed: write guarantee.delivery = \
                        \"at-least-once\" or \"exactly-once\", or leave it out";
             return Err(Wrong::new(key, why).against("guarantee.delivery"));
         }
-        if guarantee.window != default.window && !guarantee.deduplicates() {
+        if guarantee.window != default.window && !guarantee.deduplicates() && !self.promise_is_swept
+        {
             let why = "only exactly-once removes duplicates: write guarantee.delivery = \"exactly-once\", or leave it out";
             return Err(Wrong::new("guarantee.window", why).against("guarantee.delivery"));
         }
@@ -88,20 +90,27 @@ impl Draft {
             let why = "nothing is planned for that instant: write faults.outage, faults.cut or faults.kill, or leave it out";
             return Err(Wrong::new("faults.at", why).against("faults.outage"));
         }
-        let planned = [faults.cut, faults.kill, !faults.outage.is_zero()];
-        if planned.into_iter().filter(|planned| *planned).count() > 1 {
+        let planned = [
+            ("faults.cut", faults.cut),
+            ("faults.kill", faults.kill),
+            ("faults.outage", !faults.outage.is_zero()),
+        ];
+        let given: Vec<_> = planned.into_iter().filter(|(_, given)| *given).collect();
+        if let [(key, _), (other, _), ..] = given[..] {
             let why = "an outage, a cut and a kill have one instant, and what is recovered from would not be known: write one of them";
-            return Err(Wrong::new("faults.outage", why).against("faults.kill"));
+            return Err(Wrong::new(key, why).against(other));
         }
         if let Some((at, lasts)) =
             faults.planned().filter(|(at, lasts)| *at + *lasts >= self.duration)
         {
-            let end = text(at + lasts);
+            let (end, key) = match lasts.is_zero() {
+                true => (text(at), "faults.at"),
+                false => (text(at + lasts), "faults.outage"),
+            };
             let why = format!(
-                "{}: it lasts until {end}, and the measured window is over by then: write less, or a longer load.duration",
-                text(at)
+                "it would last until {end}, and the measured window is over by then: write less, or a longer load.duration"
             );
-            return Err(Wrong::new("faults.at", why).against("load.duration"));
+            return Err(Wrong::new(key, why).against("load.duration"));
         }
         if faults.kill && self.restart_after.is_some() {
             let why = "faults.kill restarts the publisher: leave one of them out";

@@ -114,6 +114,7 @@ pub fn read(source: Source, overrides: &[Override], read_text: ReadText<'_>) -> 
         .map(|e| (e.path.clone(), e.origin.clone()))
         .chain(overrides.iter().map(|o| (o.key.clone(), Origin::named(&o.origin))))
         .collect();
+    draft.promise_is_swept = axes.iter().any(|axis| axis.key.path == "guarantee.delivery");
     let places = Places { all: places, file: Origin::named(&source.file) };
     draft.read_file(read_text).map_err(|wrong| places.error(&wrong))?;
     let points = unroll(&draft, &axes, &places)?;
