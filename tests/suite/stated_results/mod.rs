@@ -3,6 +3,7 @@
 //! `UPDATE_DOCUMENTS=1 cargo test --test suite stated_results` writes these blocks anew.
 
 mod claims;
+mod failures;
 mod paths;
 mod protocols;
 mod texts;
@@ -58,6 +59,9 @@ fn block(name: &str) -> String {
             &["response.p50", "response.p99"],
         ),
         "claim-silent" => paths::silent_websockets(&Stored::of("silent-websockets")),
+        "claim-twice" => failures::twice_or_lost(&Stored::of("twice-or-lost")),
+        "claim-jitter" => failures::jitter(&Stored::of("jitter")),
+        "claim-slow-endpoint" => failures::slow_endpoint(&Stored::of("slow-endpoint")),
         "idle-cutoff" => paths::deliveries(
             &Stored::of("idle-cutoff"),
             &[("load.rate", "silence"), ("delivery.ping", "pings every")],
