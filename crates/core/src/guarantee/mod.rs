@@ -1,6 +1,11 @@
 //! What a delivery promises: one policy that driver, publisher and subscriber read alike, and the state machines that keep
 //! it, without clock or socket.
 
+pub mod backoff;
+pub mod deduplicator;
+pub mod delivery_queue;
+pub mod replay_log;
+
 use crate::units;
 use crate::units::nanos;
 use serde::{Deserialize, Serialize};
