@@ -1,5 +1,6 @@
 //! When each event is due: a pure function of load, seed and shard.
 
+pub mod fault_plan;
 mod intensity;
 pub mod turnover;
 
