@@ -1,5 +1,6 @@
 //! When a trial may be averaged, and when its target could not keep up.
 
+use crate::compare::guarantee::is_broken;
 use crate::stats;
 use pushbench_core::plan::SLICES_TO_EMPTY_IN;
 use pushbench_core::record::fanout::Deliveries;
@@ -93,7 +94,7 @@ fn reasons(trial: &Trial) -> Vec<String> {
         }
         // A path may let nothing more through after the warm-up: that is a result.
         let was_open = trial.path.is_some() && deliveries.warmup.received > 0;
-        let is_a_result = was_open || is_stopped_by_proxies(trial);
+        let is_a_result = was_open || is_stopped_by_proxies(trial) || is_broken(trial);
         if deliveries.measured.received == 0 && !is_a_result {
             reasons.push("no event was delivered".to_owned());
         }
@@ -104,7 +105,19 @@ fn reasons(trial: &Trial) -> Vec<String> {
             ));
         }
     }
-    if trial.account.measured.acknowledged == 0 && !is_stopped_by_proxies(trial) {
+    if let Some(g) = &trial.guarantee
+        && (g.due != g.delivered + g.lost.sum() || g.delivered_once > g.delivered)
+    {
+        reasons.push(format!(
+            "deliveries do not add up: {} were due, {} were delivered ({} of them once), {} lost for good",
+            g.due,
+            g.delivered,
+            g.delivered_once,
+            g.lost.sum()
+        ));
+    }
+    let is_a_result = is_stopped_by_proxies(trial) || is_broken(trial);
+    if trial.account.measured.acknowledged == 0 && !is_a_result {
         reasons.push("no event was acknowledged".to_owned());
     }
     reasons.extend(trial.path.as_ref().and_then(lost_count));
@@ -217,7 +230,8 @@ pub(crate) fn saturated(trial: &Trial) -> Option<String> {
 /// not have done all of it in the time it had. So whether the target held it up for a while decides nothing.
 fn beyond_the_driver(trial: &Trial) -> bool {
     let busy = trial.driver.busy;
-    falls_behind(trial) && busy > HELD_UP && busy > completed_share(trial)
+    // What a planned fault left behind was not held up by the driver.
+    !is_broken(trial) && falls_behind(trial) && busy > HELD_UP && busy > completed_share(trial)
 }
 
 /// The part of what was offered that was completed before the schedule ended.
@@ -235,7 +249,9 @@ pub(crate) fn is_overloaded(trial: &Trial) -> bool {
     if trial.offered_per_second.is_none() || trial.account.measured.due == 0 {
         return false;
     }
-    falls_behind(trial) && driver_faults(trial).is_empty()
+    // A planned fault leaves events behind, however fast the target is.
+    let by_itself = !is_broken(trial) || target_is_saturated(trial);
+    by_itself && falls_behind(trial) && driver_faults(trial).is_empty()
 }
 
 fn falls_behind(trial: &Trial) -> bool {

@@ -2,6 +2,7 @@
 
 use crate::compare::duplex::CallbackFigures;
 use crate::compare::fanout::FanoutFigures;
+use crate::compare::guarantee::{GuaranteeCounts, GuaranteeFigures};
 use crate::compare::layers::HandshakeFigures;
 use crate::compare::path::PathFigures;
 use pushbench_core::record::ease::Ease;
@@ -68,6 +69,9 @@ pub struct ArmFigures {
     pub path: Option<PathFigures>,
     /// What came to subscribers; `null` in other flows.
     pub fanout: Option<FanoutFigures>,
+    /// What else became of events under a guarantee or under faults; left out without either.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guarantee: Option<GuaranteeFigures>,
     /// Answers that came by a callback; left out where they came in another way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callbacks: Option<CallbackFigures>,
@@ -149,6 +153,9 @@ pub struct Events {
     pub late: u64,
     /// Messages that answered nothing.
     pub unsolicited: u64,
+    /// What became of them under a guarantee or under faults; left out without either.
+    #[serde(flatten)]
+    pub guarantee: Option<GuaranteeCounts>,
 }
 
 /// Connections over valid trials.

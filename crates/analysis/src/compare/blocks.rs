@@ -3,7 +3,7 @@
 
 use crate::compare::{ArmFigures, Trials};
 use crate::stats;
-use pushbench_core::record::metrics::{Family, METRICS, Metric};
+use pushbench_core::record::metrics::{Family, METRICS, Metric, Subject};
 use serde::Serialize;
 
 /// Confidence of the interval.
@@ -20,7 +20,8 @@ pub struct OverBlocks {
     pub more_is_better: bool,
     /// Valid blocks.
     pub blocks: usize,
-    /// Geometric mean over blocks, so that a doubling and a halving weigh the same.
+    /// Geometric mean over blocks, so that a doubling and a halving weigh the same; of counts under a guarantee or under
+    /// faults, which may be 0, the mean.
     pub estimate: f64,
     /// Its 95 % interval; `null` of fewer than two blocks.
     pub ci95: Option<[f64; 2]>,
@@ -33,18 +34,29 @@ pub fn over_blocks(figures: &ArmFigures, arm: usize, trials: &Trials<'_>) -> Vec
     METRICS.iter().filter(wanted).filter_map(|m| of_metric(m, arm, trials)).collect()
 }
 
-fn of_metric(metric: &'static Metric, arm: usize, trials: &Trials<'_>) -> Option<OverBlocks> {
+pub(super) fn of_metric(
+    metric: &'static Metric,
+    arm: usize,
+    trials: &Trials<'_>,
+) -> Option<OverBlocks> {
     let values: Option<Vec<f64>> = trials.of_arm(arm).into_iter().map(metric.value).collect();
     let values = values.filter(|v| !v.is_empty())?;
-    let logs: Vec<f64> = values.iter().map(|v| v.ln()).collect();
-    let estimate = stats::mean(&logs)?.exp();
-    let interval = stats::t_interval(&logs, CONFIDENCE);
+    // Counts may be 0 and the CPU of a recovery below it: they have no logarithms.
+    let linear =
+        metric.subject == Subject::Guarantee && !matches!(metric.family, Family::Latency { .. });
+    let (to, back): (fn(f64) -> f64, fn(f64) -> f64) =
+        if linear { (|v| v, |v| v) } else { (f64::ln, f64::exp) };
+    let scaled: Vec<f64> = values.iter().map(|v| to(*v)).collect();
+    let estimate = back(stats::mean(&scaled)?);
+    let interval = stats::t_interval(&scaled, CONFIDENCE);
+    // Of nothing but zeros the interval would say that there can be none.
+    let interval = interval.filter(|i| !(linear && i.low == i.high));
     estimate.is_finite().then(|| OverBlocks {
         metric: metric.name,
         unit: metric.unit.name(),
         more_is_better: metric.more_is_better,
         blocks: values.len(),
         estimate,
-        ci95: interval.map(|i| [i.low.exp(), i.high.exp()]),
+        ci95: interval.map(|i| [back(i.low), back(i.high)]),
     })
 }

@@ -31,8 +31,9 @@ pub fn region(metric: &Metric) -> f64 {
 /// Whether a metric is of what a flow is about.
 pub(crate) fn is_about(metric: &Metric, flow: Flow) -> bool {
     let about = match flow {
-        Flow::Ingest | Flow::Duplex => [Subject::Event].as_slice(),
-        Flow::Fanout => &[Subject::Delivery, Subject::Subscriber],
+        Flow::Ingest => [Subject::Event, Subject::Guarantee].as_slice(),
+        Flow::Duplex => &[Subject::Event],
+        Flow::Fanout => &[Subject::Delivery, Subject::Subscriber, Subject::Guarantee],
         Flow::Idle => &[Subject::Quiet, Subject::Subscriber],
     };
     about.contains(&metric.subject)
@@ -43,8 +44,16 @@ pub(crate) fn is_about(metric: &Metric, flow: Flow) -> bool {
 /// one quantity (Little's law: throughput = events in flight / mean service time), judged once.
 pub fn is_judged(metric: &Metric, scenario: &Scenario) -> bool {
     let closed = scenario.load.rate.is_none();
+    // A recovery is one from a fault that was planned at an instant.
+    let breaks = match metric.name.starts_with("recovery.") {
+        true => scenario.faults.planned().is_some(),
+        false => scenario.faults.any() || !scenario.guarantee.is_default(),
+    };
     is_about(metric, scenario.flow)
+        && (metric.subject != Subject::Guarantee || breaks)
         && match metric.family {
+            Family::Latency { .. } if metric.subject == Subject::Guarantee => true,
+            Family::Counted => true,
             Family::Latency { .. } => !closed,
             Family::Throughput => closed,
             Family::Cpu | Family::Memory => true,
@@ -66,7 +75,7 @@ pub(super) fn against(
 ) -> Vec<Comparison> {
     let judged = METRICS.iter().filter(|m| is_judged(m, &header.scenario));
     let pair = |metric| Pair { metric, header, arms, trials, baseline, candidate };
-    against_baseline(judged.map(pair).collect())
+    against_baseline(judged.map(pair).filter(|pair| !pair.counts_nothing()).collect())
 }
 
 /// All metrics of one pair: those that may be judged are judged together.
@@ -94,7 +103,7 @@ struct Case<'a> {
 
 impl<'a> Case<'a> {
     fn of(pair: Pair<'a>) -> Case<'a> {
-        let values = pair.values(&pair.trials.valid, pair.metric.value);
+        let values = pair.values(&pair.trials.valid, |t| pair.metric.compared(t));
         let values = values.filter(|_| !pair.falls_behind());
         let barred = pair.barred(values.as_ref());
         let without_driver =
@@ -203,9 +212,20 @@ struct Pair<'a> {
 
 impl Pair<'_> {
     /// The values of some blocks; `None` when one is missing.
-    fn values(&self, blocks: &[Vec<&Trial>], value: fn(&Trial) -> Option<f64>) -> Option<Values> {
+    fn values(
+        &self,
+        blocks: &[Vec<&Trial>],
+        value: impl Fn(&Trial) -> Option<f64>,
+    ) -> Option<Values> {
         let side = |arm: usize| blocks.iter().map(|b| value(b[arm])).collect::<Option<Vec<f64>>>();
         Some(Values { baseline: side(self.baseline)?, candidate: side(self.candidate)? })
+    }
+
+    /// Neither arm has any of what is counted: then there is nothing to compare.
+    fn counts_nothing(&self) -> bool {
+        let none = |t: &&Trial| (self.metric.value)(t).is_none_or(|count| count == 0.0);
+        let of = |b: &Vec<&'_ Trial>| none(&b[self.baseline]) && none(&b[self.candidate]);
+        self.metric.family == Family::Counted && self.trials.valid.iter().all(of)
     }
 
     /// Why the metric is not judged, whatever its values are.
@@ -229,7 +249,7 @@ impl Pair<'_> {
         }
         let latency = matches!(self.metric.family, Family::Latency { .. });
         match values {
-            None if latency => {
+            None if latency && self.metric.subject != Subject::Guarantee => {
                 cannot("too few samples beyond the percentile in a block".to_owned())
             }
             None => cannot("not measured in every block".to_owned()),
@@ -249,6 +269,9 @@ impl Pair<'_> {
 
     /// The ratio of the figures of the merged windows.
     fn merged_ratio(&self) -> Option<f64> {
+        if self.metric.family == Family::Counted {
+            return None;
+        }
         let figure = |arm: usize| self.arms[arm].figure(self.metric.name).filter(|v| *v > 0.0);
         Some(figure(self.candidate)? / figure(self.baseline)?)
     }
@@ -276,8 +299,9 @@ impl Pair<'_> {
     /// Reasons not to claim a difference that the interval alone would support.
     fn doubt(&self, ratio: f64) -> Option<String> {
         // Voided blocks: kept out of the average, but they must not have decided the sign.
-        let with_voided =
-            self.values(&self.trials.blocks, self.metric.value).and_then(|v| v.ratio(CONFIDENCE));
+        let with_voided = self
+            .values(&self.trials.blocks, |t| self.metric.compared(t))
+            .and_then(|v| v.ratio(CONFIDENCE));
         if let Some(all) = with_voided
             && (all.estimate > 1.0) != (ratio > 1.0)
         {
@@ -303,6 +327,7 @@ impl Pair<'_> {
             }
             Family::Cpu | Family::Memory | Family::Reported => relative(*cpu),
             Family::Throughput => relative(*throughput),
+            Family::Counted => true,
         }
     }
 }

@@ -81,6 +81,13 @@ fn value(what: &str, arm: &ArmFigures, index: usize, trials: &Trials<'_>) -> Opt
         }
         "unwanted" => outcome(|t| t.fanout.as_ref()?.deliveries.unwanted),
         "overflowed" => outcome(|t| Some(t.fanout.as_ref()?.publisher?.overflowed)),
+        "lost_for_good" => outcome(|t| Some(t.guarantee.as_ref()?.lost.sum())),
+        "duplicates_on_wire" => outcome(|t| Some(t.guarantee.as_ref()?.duplicates_on_wire)),
+        "duplicates_to_application" => {
+            outcome(|t| Some(t.guarantee.as_ref()?.duplicates_to_application))
+        }
+        "out_of_order" => outcome(|t| Some(t.guarantee.as_ref()?.out_of_order)),
+        "not_accepted" => outcome(|t| Some(t.guarantee.as_ref()?.not_accepted)),
         metric => arm.figure(metric),
     }
 }

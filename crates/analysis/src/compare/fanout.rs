@@ -263,7 +263,8 @@ pub fn notes(arm: &ArmFigures, trials: &[&Trial]) -> Vec<Note> {
         d.read + d.undue + d.unwanted.unwrap_or(0)
     };
     let read: u64 = trials.iter().filter_map(|t| t.fanout.as_ref()).map(read).sum();
-    if f.acknowledged && status.acknowledged != read {
+    // Under a guarantee or faults an event may come, and be acknowledged, more often.
+    if f.acknowledged && arm.guarantee.is_none() && status.acknowledged != read {
         let down = match f.upkeep.down_ns {
             Some(_) => "; its counts after the last status request before a restart are lost",
             None => "",

@@ -7,7 +7,8 @@ use crate::compare::{
     Usage, Wire,
 };
 use crate::compare::{
-    FEWEST_BLOCKS, Percentiles, Trials, delayed_ack, duplex, fanout, layers, path, steady, strata,
+    FEWEST_BLOCKS, Percentiles, Trials, delayed_ack, duplex, fanout, guarantee, layers, path,
+    steady, strata,
 };
 use crate::stats;
 use pushbench_core::event::Template;
@@ -45,6 +46,8 @@ pub fn design(run: &RunHeader, point: usize, trials: &Trials<'_>) -> Design {
         subscribers: s.subscribers.clone(),
         questions: s.questions.clone(),
         path: s.path.clone(),
+        guarantee: s.guarantee,
+        faults: s.faults.clone(),
         proxies: header.proxies.clone(),
         hosts: hosts.into_iter().cloned().collect(),
         schemes: schemes.into_iter().cloned().collect(),
@@ -74,6 +77,7 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
     let pilot = trials.pilot.iter().find(|t| t.arm == arm).copied();
     let invalid = mine.iter().filter(|t| !t.is_valid()).count();
     let overloaded = mine.iter().filter(|t| t.is_valid() && t.judged.overloaded).count();
+    let guarantee = guarantee::figures(arm, trials);
     ArmFigures {
         arm: header.label.clone(),
         transport: header.transport.clone(),
@@ -93,7 +97,10 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
         decode_ns: layers::decode(&valid).filter(|_| !fans_out),
         lag_ns: latency(&valid, |t| &t.account.lag, false),
         hiccup_ns: latency(&valid, |t| &t.hiccup, false),
-        events: events(&valid),
+        events: Events {
+            guarantee: guarantee.as_ref().map(|g| g.counts.clone()),
+            ..events(&valid)
+        },
         connections: connections(&valid),
         backlog: backlog(&valid),
         load: ArmLoad { connections: header.connections as u64, in_flight: header.in_flight },
@@ -103,6 +110,7 @@ pub fn arm(point: &PointHeader, arm: usize, trials: &Trials<'_>) -> ArmFigures {
         wire: wire(&valid, pilot),
         path: path::figures(&valid),
         fanout: fanout::figures(&valid, pilot),
+        guarantee,
         callbacks: duplex::figures(&valid),
         faults: faults(&mine),
         steady: steady::steady(scenario, &valid),
@@ -202,6 +210,7 @@ fn events(trials: &[&Trial]) -> Events {
         reordered: sum(|t| t.account.reordered),
         late: trials.iter().map(|t| t.account.late).sum(),
         unsolicited: trials.iter().map(|t| t.account.unsolicited).sum(),
+        guarantee: None,
     }
 }
 

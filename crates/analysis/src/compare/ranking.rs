@@ -28,7 +28,10 @@ impl ArmFigures {
             _ => match metric.split_once('.') {
                 Some(("response", p)) => self.response_ns.percentile(p),
                 Some(("service", p)) => self.service_ns.percentile(p),
-                _ => self.fanout.as_ref()?.figure(metric),
+                _ => {
+                    let fanout = self.fanout.as_ref().and_then(|f| f.figure(metric));
+                    fanout.or_else(|| self.guarantee.as_ref()?.figure(metric))
+                }
             },
         }
     }

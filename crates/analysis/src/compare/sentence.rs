@@ -1,7 +1,7 @@
 //! What the intervals support, in words: never more (law 7), and of what was measured (law 8).
 
-use crate::compare::delayed_ack;
 use crate::compare::{ArmFigures, Comparison, LayerCost, Trials, Verdict, cpu_measured, findings};
+use crate::compare::{delayed_ack, guarantee};
 use crate::validity::saturated;
 use pushbench_core::record::run::PointHeader;
 use pushbench_core::record::trial::Trial;
@@ -33,6 +33,7 @@ pub fn closing(
         });
     }
     sentences.extend(findings::of_arms(&header.scenario, arms));
+    sentences.extend(guarantee::sentences(arms));
     for arm in arms.iter().skip(1) {
         // What a layer costs is said of the transport that has it.
         let (baseline, all) = match layers.iter().find(|cost| cost.candidate == arm.arm) {

@@ -17,7 +17,8 @@ const STEP: Duration = Duration::from_millis(100);
 
 /// Compares the halves of an arm's valid trials; `None` for a load that changes by itself.
 pub fn steady(scenario: &Scenario, trials: &[&Trial]) -> Option<Steady> {
-    if !scenario.load.arrivals.is_steady() || trials.is_empty() {
+    let changes = !scenario.load.arrivals.is_steady() || scenario.faults.planned().is_some();
+    if changes || trials.is_empty() {
         return None;
     }
     let p50 = |half: usize| {

@@ -4,7 +4,7 @@ use crate::compare::figures::merged;
 use crate::compare::note::{begins, beyond, is_latency};
 use crate::compare::{
     ArmFigures, Comparison, FEWEST_BLOCKS, Note, Steady, Trials, Validity, completeness, decide,
-    delayed_ack, fanout, idle, steady,
+    delayed_ack, fanout, guarantee, idle, steady,
 };
 use pushbench_core::record::findings::{Aspect, Findings, NOT_DEMANDED};
 use pushbench_core::record::metrics;
@@ -125,6 +125,7 @@ pub fn validity(
         notes.extend(not_demanded(&header.findings, &arm.arm));
         notes.extend(about_arm(arm));
         notes.extend(about_deliveries(arm, trials));
+        notes.extend(guarantee::notes(arm, &scenario.guarantee));
         notes.extend(about_load(scenario, arm, trials));
         let halves = arm.steady.as_ref();
         notes.extend(halves.and_then(|s| about_halves(&arm.arm, scenario.load.warmup, s)));

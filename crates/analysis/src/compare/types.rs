@@ -3,8 +3,11 @@
 use crate::compare::{
     ArmFigures, FEWEST_BLOCKS, LayerCost, Note, OpeningCost, expect, parity, trust,
 };
+use pushbench_core::guarantee::Guarantee;
 use pushbench_core::record::sizing::Sizing;
-use pushbench_core::scenario::{Content, Flow, PathSettings, Questions, Setting, Subscribers};
+use pushbench_core::scenario::{
+    Content, Faults, Flow, PathSettings, Questions, Setting, Subscribers,
+};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -94,6 +97,12 @@ pub struct Design {
     /// What lay between driver and target; left out where that was the loopback device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathSettings>,
+    /// What a delivery promises; left out where that is one attempt.
+    #[serde(skip_serializing_if = "Guarantee::is_default")]
+    pub guarantee: Guarantee,
+    /// What breaks; left out where nothing does.
+    #[serde(skip_serializing_if = "Faults::is_default")]
+    pub faults: Faults,
     /// The versions of the proxies on it, by name; left out where there are none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub proxies: BTreeMap<String, String>,

@@ -55,6 +55,9 @@ pub enum Family {
     Throughput,
     /// Memory per subscriber.
     Memory,
+    /// Counts per delivery, which may be 0. Half a count is added before they are compared, so that they have a ratio
+    /// (Haldane 1956, Anscombe 1956).
+    Counted,
     /// Reported, not judged.
     Reported,
 }
@@ -70,6 +73,8 @@ pub enum Subject {
     Subscriber,
     /// Subscribers while nothing is published.
     Quiet,
+    /// What became of events under a guarantee or under faults.
+    Guarantee,
 }
 
 /// One metric.
@@ -97,6 +102,17 @@ pub struct Metric {
 const EVENTS_OF_A_FAR_TAIL: u64 = 100_000;
 
 impl Metric {
+    /// Its value in one trial as it is compared.
+    pub fn compared(&self, trial: &Trial) -> Option<f64> {
+        let value = (self.value)(trial)?;
+        Some(match (self.family, &trial.guarantee) {
+            (Family::Counted, Some(record)) => {
+                (value * record.due as f64 + 0.5) / (record.due + 1) as f64
+            }
+            _ => value,
+        })
+    }
+
     /// Events that each trial must have before this metric is judged.
     pub fn events_to_judge(&self) -> u64 {
         if self.name.ends_with("p99_9") { EVENTS_OF_A_FAR_TAIL } else { 0 }

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use std::time::Duration;
 
 /// Figures that may be limited in addition to the metrics: counted outcomes.
-const FATES: [(&str, &str); 8] = [
+const FATES: [(&str, &str); 13] = [
     ("lost", "events, in a fan-out deliveries too, whose connection ended after they were sent"),
     ("failed", "events with a wrong answer, refused, or beyond the backlog, and their deliveries"),
     ("timed_out", "events without an answer within load.timeout, deliveries that did not arrive"),
@@ -19,6 +19,11 @@ const FATES: [(&str, &str); 8] = [
     ("unsolicited", "answers, or deliveries, that belong to no event of the run"),
     ("unwanted", "in a fan-out: deliveries of a type that the subscriber does not want"),
     ("overflowed", "in a fan-out: deliveries rejected because a subscriber's queue was full"),
+    ("lost_for_good", "deliveries, warm-up included, that never reached the application"),
+    ("duplicates_on_wire", "arrivals, warm-up included, of events that their receiver had already"),
+    ("duplicates_to_application", "of these, the ones that were handed to the application again"),
+    ("out_of_order", "first deliveries to the application behind a younger event"),
+    ("not_accepted", "events that the publisher did not accept"),
 ];
 
 const TIME: Length = Length(Duration::ZERO);

@@ -1,5 +1,6 @@
 //! The list.
 
+use crate::record::guarantee::GuaranteeRecord;
 use crate::record::histogram::Hist;
 use crate::record::metrics::values::{
     driver_cpu, driver_cpu_per_delivery, driver_memory, own_kernel_memory, per_event, quiet,
@@ -31,6 +32,24 @@ const fn more(
     value: fn(&Trial) -> Option<f64>,
 ) -> Metric {
     Metric { more_is_better: true, ..less(name, unit, subject, family, about, value) }
+}
+
+/// A count for each delivery that is due under a guarantee or under faults.
+fn per_due(record: &GuaranteeRecord, count: u64) -> Option<f64> {
+    per_event(count, record.due)
+}
+
+/// A metric of what became of events under a guarantee or under faults; of `after` once the planned fault has ended.
+macro_rules! under {
+    (guarantee $name:literal, $unit:ident, $family:expr, $about:literal, $of:expr) => {
+        less($name, Unit::$unit, Subject::Guarantee, $family, $about, |t| {
+            let of: fn(&GuaranteeRecord) -> Option<f64> = $of;
+            of(t.guarantee.as_ref()?)
+        })
+    };
+    (after $name:literal, $family:expr, $field:ident, $about:literal) => {
+        under!(guarantee $name, Nanoseconds, $family, $about, |g| Some(g.recovery?.$field? as f64))
+    };
 }
 
 /// Responses without lag and late reading; in runs of older versions without lag.
@@ -301,4 +320,17 @@ pub static METRICS: &[Metric] = &[
             per_event(d.traffic.bytes_in + d.traffic.bytes_out, d.read)
         },
     ),
+    under!(guarantee "lost_share", Share, Family::Counted, "share of due deliveries that never reached the application", |g| per_due(g, g.lost.sum())),
+    under!(guarantee "duplicates_per_delivery", Count, Family::Counted, "arrivals of events that their receiver had already, per due delivery", |g| per_due(g, g.duplicates_on_wire)),
+    under!(guarantee "out_of_order_share", Share, Family::Counted, "share of due deliveries that came behind a younger event", |g| per_due(g, g.out_of_order)),
+    under!(guarantee "attempts_per_delivery", Count, Family::Counted, "attempts per due delivery; unknown where the publisher does not count them", |g| per_due(g, g.attempts).filter(|_| g.attempts_are_counted)),
+    under!(after "recovery.first_event", Family::Latency { tail: false }, first_event_ns, "from the end of the planned fault to the first event that a receiver got"),
+    under!(after "recovery.caught_up", Family::Latency { tail: false }, caught_up_ns, "from the end of the planned fault until no delivery that was due before it was outstanding; unknown if one was lost"),
+    under!(after "recovery.all_back", Family::Latency { tail: false }, all_back_ns, "from the end of the planned fault until all receivers were back; unknown if one was not"),
+    under!(after "recovery.cpu", Family::Reported, cpu_ns, "CPU of the target from the begin of the planned fault until it had caught up, beyond what it used before in the same time"),
+    under!(guarantee "backlog.peak", Count, Family::Reported, "most deliveries outstanding at a time", |g| Some(g.backlog_peak as f64)),
+    under!(guarantee "backlog.peak_bytes", Bytes, Family::Reported, "bytes of the events of these deliveries", |g| Some(g.backlog_peak_bytes as f64)),
+    under!(guarantee "connections.peak", Count, Family::Reported, "most connections opened per second, from the busiest 100 ms", |g| Some(g.connections_per_second_peak as f64)),
+    under!(guarantee "held", Nanoseconds, Family::Reported, "time that an event waited behind one that was being tried again, mean over those that waited", |g| per_event(g.held_ns, g.held_events)),
+    under!(guarantee "sync", Nanoseconds, Family::Reported, "a sync of the publisher's store, mean", |g| per_event(g.sync?.total_ns, g.sync?.count)),
 ];
