@@ -6,6 +6,7 @@ mod agree;
 mod delay;
 mod deliveries;
 mod exact_run;
+mod guarantee;
 mod outcomes;
 mod pacing;
 mod path;
@@ -59,7 +60,7 @@ pub struct Check {
 }
 
 /// All checks.
-pub(crate) const CHECKS: [Check; 8] = [
+pub(crate) const CHECKS: [Check; 9] = [
     Check { name: "freeze", about: stopped_target::ABOUT, run: stopped_target::run },
     Check { name: "delay", about: delay::ABOUT, run: delay::run },
     Check { name: "agree", about: agree::ABOUT, run: agree::run },
@@ -67,6 +68,7 @@ pub(crate) const CHECKS: [Check; 8] = [
     Check { name: "queue", about: queue::ABOUT, run: queue::run },
     Check { name: "outcomes", about: outcomes::ABOUT, run: outcomes::run },
     Check { name: "deliveries", about: deliveries::ABOUT, run: deliveries::run },
+    Check { name: "guarantee", about: guarantee::ABOUT, run: guarantee::run },
     Check { name: "path", about: path::ABOUT, run: path::run },
 ];
 

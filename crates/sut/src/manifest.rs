@@ -10,7 +10,7 @@ pub use list::{Described, Listed, described, list};
 pub(super) use find::{check_hello, check_url, description, manifest, own_files, usable_url};
 
 use crate::protocol_keys::HelloRequest;
-use crate::publisher::{PublishOptions, Publisher, Subscribe, guarantee_words};
+use crate::publisher::{PublishOptions, Publisher, Subscribe};
 use crate::run_keys;
 use crate::run_keys::{CA, RunKeys};
 use include_dir::Dir;
@@ -235,9 +235,9 @@ impl Manifest {
             let ping = scenario.subscribers.as_ref().and_then(|s| s.publisher.ping);
             let times = ping.map(|every| format!("{}ns", every.as_nanos()));
             words.extend(times.into_iter().flat_map(|time| ["--ping".to_owned(), time]));
-            if scenario.subscribers.is_some() {
-                words.extend(guarantee_words(&scenario.guarantee));
-            }
+        }
+        if builtin && scenario.subscribers.is_some() {
+            self = self.promising(&scenario.guarantee);
         }
         let offered = self.publisher.iter().filter_map(|p| p.compression).next();
         match offered.or(self.request_options.compression) {

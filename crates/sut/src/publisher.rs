@@ -130,7 +130,7 @@ impl PublishOptions {
 }
 
 /// The options of the built-in publisher that keep a guarantee; none where nothing is promised.
-pub(super) fn guarantee_words(guarantee: &Guarantee) -> Vec<String> {
+fn guarantee_words(guarantee: &Guarantee) -> Vec<String> {
     let delivery = match guarantee.delivery {
         Promise::AtMostOnce => None,
         Promise::AtLeastOnce => Some("at-least-once"),
@@ -189,6 +189,13 @@ impl Manifest {
         let name = if publish.keep == Keep::Never { BUILTIN_CLOSE } else { BUILTIN };
         let program = Manifest::this_program(name, transport, words);
         program.publishing(transport, &format!("127.0.0.1:{PORT}"), &publish.token).in_arm(spec)
+    }
+
+    /// The built-in publisher with what it needs to keep a guarantee.
+    #[must_use]
+    pub fn promising(mut self, guarantee: &Guarantee) -> Manifest {
+        self.command.iter_mut().for_each(|words| words.extend(guarantee_words(guarantee)));
+        self
     }
 
     /// The same program as a publisher that implements `targets/PROTOCOL.md` at `at`, an address and its port.
