@@ -17,6 +17,7 @@ mod conditions;
 mod conduct;
 mod documents;
 mod duplex;
+mod every_fault;
 mod fanout;
 mod faults;
 mod filter;
