@@ -2,7 +2,8 @@
 
 use super::claims::{FEWEST_BLOCKS, of_interval, verdict, word};
 use super::texts::{Stored, grid};
-use pushbench_analysis::compare::Point;
+use pushbench_analysis::compare::guarantee::{GuaranteeCounts, RecoveryTimes};
+use pushbench_analysis::compare::{ArmFigures, Point};
 use pushbench_analysis::stats::effect::Effect;
 use pushbench_core::record::guarantee::GuaranteeRecord;
 use pushbench_core::record::trial::{Stage, Trial};
@@ -196,6 +197,167 @@ pub fn slow_endpoint(run: &Stored) -> String {
         ]);
     }
     format!("Verdict: **{}** ({}).\n\n{}", verdict(&tried, "the sender"), run.source(), grid(&rows))
+}
+
+fn setting(point: &Point, key: &str) -> String {
+    let value = &point.setting[key];
+    value.as_str().map_or_else(|| value.to_string(), |text| text.replace('-', " "))
+}
+
+fn time(ns: Option<f64>) -> String {
+    ns.map_or("–".to_owned(), units::nanos_text)
+}
+
+/// What is shown of an arm.
+type Column = (&'static str, fn(&ArmFigures) -> String);
+
+/// The columns of a table of what became of events.
+const COLUMNS: [Column; 8] = [
+    ("lost for good", |arm| {
+        let (counts, of) = (arm.events.guarantee.as_ref(), arm.guarantee.as_ref());
+        counts
+            .zip(of)
+            .map_or("–".to_owned(), |(c, of)| format!("{} of {}", c.lost_for_good, of.due))
+    }),
+    ("came twice, removed", |arm| {
+        count(arm, |c| c.duplicates_on_wire - c.duplicates_to_application)
+    }),
+    ("twice to the application", |arm| count(arm, |c| c.duplicates_to_application)),
+    ("out of order", |arm| count(arm, |c| c.out_of_order)),
+    ("attempts a delivery", |arm| {
+        let (counts, of) = (arm.events.guarantee.as_ref(), arm.guarantee.as_ref());
+        counts.zip(of).map_or("–".to_owned(), |(c, of)| {
+            format!("{:.3}", c.attempts as f64 / of.due.max(1) as f64)
+        })
+    }),
+    ("first event after", |arm| recovery(arm, |r| r.first_event)),
+    ("all caught up after", |arm| recovery(arm, |r| r.caught_up)),
+    ("all back after", |arm| recovery(arm, |r| r.all_back)),
+];
+
+fn count(arm: &ArmFigures, of: impl Fn(&GuaranteeCounts) -> u64) -> String {
+    arm.events.guarantee.as_ref().map_or("–".to_owned(), |counts| of(counts).to_string())
+}
+
+fn recovery(arm: &ArmFigures, of: impl Fn(&RecoveryTimes) -> Option<f64>) -> String {
+    time(arm.events.guarantee.as_ref().and_then(|counts| of(&counts.recovery_ns)))
+}
+
+/// What became of the events of each arm at each setting. `head`: swept keys with their titles.
+pub fn outcomes(run: &Stored, head: &[(&str, &str)]) -> String {
+    let points = &run.report.points;
+    let cells = |arm: &ArmFigures| COLUMNS.map(|(_, cell)| cell(arm));
+    let all: Vec<[String; 8]> = points.iter().flat_map(|p| p.arms.iter().map(cells)).collect();
+    // A column that says nothing of any arm is left out.
+    let says = |column: &usize| all.iter().any(|row| !["–", "0"].contains(&row[*column].as_str()));
+    let shown: Vec<usize> = (0..COLUMNS.len()).filter(says).collect();
+    let titles = head.iter().map(|(_, title)| *title).chain(["arm"]);
+    let titles = titles.chain(shown.iter().map(|column| COLUMNS[*column].0));
+    let mut rows = vec![titles.map(str::to_owned).collect::<Vec<_>>()];
+    for point in points {
+        for arm in &point.arms {
+            let mut row: Vec<String> = head.iter().map(|(key, _)| setting(point, key)).collect();
+            row.push(format!("`{}`", arm.arm));
+            let cells = cells(arm);
+            row.extend(shown.iter().map(|column| cells[*column].clone()));
+            rows.push(row);
+        }
+    }
+    let design = &points[0].design;
+    let faults = match design.faults.words() {
+        words if words.is_empty() => String::new(),
+        words => format!("{words}; "),
+    };
+    format!("Deliveries of all valid trials ({faults}{}):\n\n{}", run.source(), grid(&rows))
+}
+
+/// The connections of a reconnect storm at its peak, and when all were back.
+pub fn storm(run: &Stored) -> String {
+    let head = [
+        "subscribers",
+        "jitter",
+        "arm",
+        "connections at the peak",
+        "refused",
+        "all back after",
+        "CPU of the recovery",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for point in &run.report.points {
+        for arm in &point.arms {
+            let Some(figures) = &arm.guarantee else { continue };
+            let cpu = figures.over_blocks.iter().find(|f| f.metric == "recovery.cpu");
+            rows.push(vec![
+                setting(point, "subscribers.count"),
+                setting(point, "guarantee.jitter"),
+                format!("`{}`", arm.arm),
+                format!("{}/s", units::count(figures.connections_per_second_peak as f64)),
+                units::count(figures.connections_refused as f64),
+                recovery(arm, |r| r.all_back),
+                time(cpu.map(|f| f.estimate)),
+            ]);
+        }
+    }
+    format!("All connections were reset at the same instant ({}):\n\n{}", run.source(), grid(&rows))
+}
+
+/// Under which promise which transport needs what, from three runs.
+pub fn promises() -> String {
+    let [outage, lost_acks, restart] = ["outage", "lost-acks", "restart-publisher"].map(Stored::of);
+    let point = |run: &'static str,
+                 of: &Stored,
+                 key: &str,
+                 value: &str|
+     -> Vec<(String, GuaranteeCounts, u64)> {
+        let wanted = |p: &&Point| setting(p, key) == value;
+        let found =
+            of.report.points.iter().find(wanted).unwrap_or_else(|| panic!("{run}: {value}"));
+        let arms = found.arms.iter().filter(|arm| ARMS.iter().any(|(name, _)| *name == arm.arm));
+        arms.map(|arm| {
+            let counts = arm.events.guarantee.clone().unwrap();
+            (arm.arm.clone(), counts, arm.guarantee.as_ref().unwrap().due)
+        })
+        .collect()
+    };
+    const ARMS: [(&str, &str); 2] =
+        [("webhook@builtin", "webhook"), ("websocket@builtin", "WebSocket")];
+    let each = |found: &[(String, GuaranteeCounts, u64)],
+                text: &dyn Fn(&GuaranteeCounts, u64) -> String| {
+        let one = |(arm, name): &(&str, &str)| {
+            let (_, counts, due) = found.iter().find(|(found, ..)| found == arm).unwrap();
+            format!("{name} {}", text(counts, *due))
+        };
+        ARMS.iter().map(one).collect::<Vec<_>>().join(", ")
+    };
+    let lost = |c: &GuaranteeCounts, due: u64| match c.lost_for_good {
+        0 => format!("0 of {due}"),
+        n => format!("{:.1} %", n as f64 / due as f64 * 100.0),
+    };
+    let most_once = point("outage", &outage, "guarantee.delivery", "at most once");
+    let once = point("outage", &outage, "guarantee.delivery", "exactly once");
+    let twice = point("lost-acks", &lost_acks, "guarantee.delivery", "at least once");
+    let removed = point("lost-acks", &lost_acks, "guarantee.delivery", "exactly once");
+    let volatile = point("restart-publisher", &restart, "guarantee.durable", "false");
+    let durable = point("restart-publisher", &restart, "guarantee.durable", "true");
+    let to_application = |c: &GuaranteeCounts, due: u64| {
+        format!("{:.2} %", c.duplicates_to_application as f64 / due as f64 * 100.0)
+    };
+    format!(
+        "Receivers were down for a second ({}). *At most once* lost {}. *Exactly once* needs retries by webhook, a log and          resumption over WebSocket, and receivers that remember ids over both: lost {}; everything was caught up after {}. When          acknowledgements were lost ({}), *at least once* brought twice to the application: {}; *exactly once* {}. When          the publisher was killed ({}), *exactly once* lost {} without a store, and {} with one: neither transport replaces it.",
+        outage.source(),
+        each(&most_once, &lost),
+        each(&once, &lost),
+        each(&once, &|c, _| time(c.recovery_ns.caught_up)),
+        lost_acks.source(),
+        each(&twice, &to_application),
+        each(&removed, &|c, due| match c.duplicates_to_application {
+            0 => format!("0 of {due}"),
+            _ => to_application(c, due),
+        }),
+        restart.source(),
+        each(&volatile, &lost),
+        each(&durable, &lost),
+    )
 }
 
 #[test]

@@ -59,6 +59,29 @@ fn block(name: &str) -> String {
             &["response.p50", "response.p99"],
         ),
         "claim-silent" => paths::silent_websockets(&Stored::of("silent-websockets")),
+        "outage" => failures::outcomes(&Stored::of("outage"), &[("guarantee.delivery", "promise")]),
+        "lost-acks" => {
+            failures::outcomes(&Stored::of("lost-acks"), &[("guarantee.delivery", "promise")])
+        }
+        "restart-publisher" => failures::outcomes(
+            &Stored::of("restart-publisher"),
+            &[("guarantee.durable", "durable")],
+        ),
+        "ordered" => {
+            failures::outcomes(&Stored::of("ordered"), &[("guarantee.ordered", "ordered")])
+        }
+        "poison" => paths::settings(
+            &Stored::of("poison"),
+            &[("faults.poison", "receivers that refuse everything")],
+            &["delivery.p50", "delivery.p99"],
+        ),
+        "reconnect-storm" => failures::storm(&Stored::of("reconnect-storm")),
+        "guarantees" => paths::settings(
+            &Stored::of("guarantees"),
+            &[("guarantee.delivery", "promise"), ("guarantee.durable", "durable")],
+            &["delivery.p50", "delivery.p99", "target_usage.cpu_ns_per_delivery"],
+        ),
+        "promises" => failures::promises(),
         "claim-twice" => failures::twice_or_lost(&Stored::of("twice-or-lost")),
         "claim-jitter" => failures::jitter(&Stored::of("jitter")),
         "claim-slow-endpoint" => failures::slow_endpoint(&Stored::of("slow-endpoint")),
