@@ -1,5 +1,8 @@
 //! `pushbench serve`
 
+mod guarantee;
+
+use guarantee::GuaranteeOptions;
 use pushbench_core::arm::{ArmOption, ArmSpec, BEARER_VARIABLE, SECRET_VARIABLE};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::publishing::{self, Keep, TOKEN_VARIABLE};
@@ -95,6 +98,8 @@ pub struct Args {
     /// Interval of pings to each WebSocket subscriber, at least 1s; a subscriber that does not answer is disconnected
     #[arg(long, value_name = "TIME", requires = "publisher", value_parser = ping)]
     ping: Option<Duration>,
+    #[command(flatten)]
+    guarantee: GuaranteeOptions,
 }
 
 fn ping(text: &str) -> std::result::Result<Duration, String> {
@@ -356,5 +361,7 @@ fn publisher(args: &Args, spec: &ArmSpec, tls: Option<ClientTls>) -> Result<Work
     options.ping = args.ping;
     options.hold = args.hold.unwrap_or(options.hold);
     options.tls = tls;
+    options.guarantee = args.guarantee.guarantee(spec.transport, options.acknowledged)?;
+    options.store.clone_from(&args.guarantee.store);
     Ok(Work::Publish(Box::new(options), token))
 }

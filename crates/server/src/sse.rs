@@ -2,13 +2,13 @@
 
 use crate::publisher::hub::Hub;
 use crate::publisher::pings::Pings;
-use crate::publisher::requests::{Answer, read_body, text, types, unknown_type};
+use crate::publisher::requests::{Answer, after, read_body, text, types, unknown_type};
 use crate::publisher::subscription::Subscription;
 use crate::publisher::tally::DeliveryOutcome;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming};
-use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use pushbench_core::publishing::ACKNOWLEDGE;
 use pushbench_wire::sse::codec::{frame, named};
@@ -22,10 +22,12 @@ use std::task::{Context, Poll, ready};
 
 /// Acknowledgements of a whole queue of events with long ids.
 const LONGEST_ACKNOWLEDGEMENT: usize = 1 << 20;
+/// The header with the id of the last event that a subscriber has got.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// An empty comment.
 const PING: &[u8] = b":\n\n";
 
-/// `GET /subscribe?types=a,b`
+/// `GET /subscribe?types=a,b&after=ID`, or the cursor in `Last-Event-ID`
 pub fn subscribe(hub: &Arc<Hub>, request: &Request<Incoming>) -> Answer {
     if request.method() != Method::GET {
         return text(StatusCode::METHOD_NOT_ALLOWED, "a stream is requested by GET");
@@ -38,11 +40,15 @@ pub fn subscribe(hub: &Arc<Hub>, request: &Request<Incoming>) -> Answer {
     if let Some(unknown) = hub.unknown(types.iter().map(String::as_str)) {
         return unknown_type(hub, unknown);
     }
-    let subscription = hub.add_subscription(types);
+    // A browser that connects again keeps the query of its first request, and adds the header.
+    let header =
+        request.headers().get(LAST_EVENT_ID).map(|id| String::from_utf8_lossy(id.as_bytes()));
+    let last = header.filter(|id| !id.is_empty()).map(Cow::into_owned).or_else(|| after(request));
+    let mut subscription = hub.resume(types, last.as_deref());
     let number = subscription.number();
-    // Last-Event-ID is ignored: a subscriber that is disconnected loses the events of that time, as
-    // over every other transport.
-    let mut hello = json!({ "subscriber": number, "resumed": false });
+    // Without a guarantee a subscriber that is disconnected loses the events of that time.
+    let without = || json!({ "subscriber": number, "resumed": false });
+    let mut hello = subscription.first.take().unwrap_or_else(without);
     if hub.options.acknowledged {
         hello["acknowledge"] = json!(format!("{ACKNOWLEDGE}{number}"));
     }
@@ -93,6 +99,7 @@ impl Body for Events {
         }
         let next = ready!(self.subscription.poll_next(cx));
         Poll::Ready(next.map(|event| {
+            self.subscription.hub().attempted(1);
             if !self.subscription.hub().options.acknowledged {
                 self.subscription.settle(&event.id, DeliveryOutcome::Written);
             }

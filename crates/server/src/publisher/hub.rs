@@ -8,9 +8,12 @@ use crate::publisher::tally::{DeliveryOutcome, Tally, add};
 use bytes::Bytes;
 use hyper::header::{HeaderName, HeaderValue};
 use pushbench_core::event::Event;
+use pushbench_core::guarantee::delivery_queue::Held;
+use pushbench_core::guarantee::replay_log::ReplayLog;
 use pushbench_core::record::fanout::PublisherStatus;
 use pushbench_core::transport::Transport;
 use pushbench_wire::signing::constant_time_eq;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -22,26 +25,30 @@ pub struct Hub {
     pub options: Options,
     /// Bounds the webhook deliveries under way.
     pub under_way: Semaphore,
+    /// Another one in each process, which begins with an empty log.
+    pub(super) epoch: String,
     token: String,
     registry: Mutex<SubscriberRegistry>,
     next: AtomicU64,
-    tally: Tally,
+    pub(super) tally: Tally,
 }
 
 impl Hub {
     /// Without subscribers.
     pub fn new(options: Options, token: String) -> Hub {
+        let log = options.guarantee.retries().then(|| ReplayLog::new(options.guarantee.log));
         Hub {
             under_way: Semaphore::new(options.concurrency),
             options,
+            epoch: format!("{:016x}", random()),
             token,
-            registry: Mutex::default(),
+            registry: Mutex::new(SubscriberRegistry::new(log)),
             next: AtomicU64::new(0),
             tally: Tally::default(),
         }
     }
 
-    fn registry(&self) -> MutexGuard<'_, SubscriberRegistry> {
+    pub(super) fn registry(&self) -> MutexGuard<'_, SubscriberRegistry> {
         self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -57,9 +64,16 @@ impl Hub {
 
     /// Somebody subscribes to these types, to all of them where there are none.
     pub fn add_subscription(self: &Arc<Hub>, types: Vec<String>) -> Subscription {
-        let outbox = Arc::new(Outbox::new(types, self.options.queue));
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.registry().add_subscription(number, &outbox);
+        self.enter(&mut self.registry(), Outbox::new(types, self.options.queue))
+    }
+
+    pub(super) fn enter(
+        self: &Arc<Hub>,
+        registry: &mut SubscriberRegistry,
+        outbox: Outbox,
+    ) -> Subscription {
+        let (number, outbox) = (self.next.fetch_add(1, Ordering::Relaxed), Arc::new(outbox));
+        registry.add_subscription(number, &outbox);
         Subscription::new(self, number, outbox)
     }
 
@@ -69,11 +83,15 @@ impl Hub {
         outbox.is_some_and(|outbox| outbox.close())
     }
 
-    /// Ends a subscription at once: what has not been settled is lost. False when there is none of that
-    /// number.
+    /// Ends a subscription at once: what has not been settled is lost, or left to the log. False when there is none of
+    /// that number.
     pub fn end(&self, number: u64) -> bool {
         let Some(outbox) = self.registry().remove(number) else { return false };
-        outbox.end().iter().for_each(|event| self.settle(event, DeliveryOutcome::Lost));
+        let outcome = match self.options.resumes() {
+            true => DeliveryOutcome::Detached,
+            false => DeliveryOutcome::Lost,
+        };
+        outbox.end().iter().for_each(|event| self.settle(event, outcome));
         true
     }
 
@@ -82,8 +100,8 @@ impl Hub {
         add(&self.tally.idle_closed, 1);
     }
 
-    /// Queues an event for each interested subscriber, and returns their number.
-    pub fn publish(&self, event: &Event<'_>, body: Bytes) -> usize {
+    /// The event as it is delivered.
+    pub fn prepare(&self, event: &Event<'_>, body: Bytes) -> Arc<Publication> {
         let (id, kind) = (event.id.clone().into_owned(), event.kind.clone().into_owned());
         let (body, signature) = match (&self.options.signing, self.options.transport) {
             (None, _) => (body, Vec::new()),
@@ -95,25 +113,38 @@ impl Hub {
         };
         let mut event = Publication::new(id, kind, body);
         event.signature = signature;
-        let event = Arc::new(event);
+        Arc::new(event)
+    }
+
+    /// Queues an event for each interested subscriber, and returns their number. Under a guarantee it goes into the log
+    /// first, and one that is there already is not queued again: its client did not know that it had been accepted.
+    pub fn distribute(&self, event: &Arc<Publication>) -> usize {
         let (mut queued, mut overflowed, mut longest) = (0, 0, 0);
-        for outbox in self.registry().wanting(&event.kind) {
+        let mut registry = self.registry();
+        if registry.log.as_mut().is_some_and(|log| !log.append(&event.id, event.clone())) {
+            return 0;
+        }
+        for outbox in registry.wanting(&event.kind) {
             // Counted before it can be settled.
             event.unsettled.fetch_add(1, Ordering::Relaxed);
-            if let Some(open) = outbox.put(&event) {
+            if let Some(open) = outbox.put(event) {
                 queued += 1;
                 longest = longest.max(open);
             } else {
                 event.unsettled.fetch_sub(1, Ordering::Relaxed);
                 event.failed.store(true, Ordering::Relaxed);
-                overflowed += 1;
+                match self.options.resumes() {
+                    true => self.detach(outbox),
+                    false => overflowed += 1,
+                }
             }
         }
+        drop(registry);
         add(&self.tally.published, 1);
         add(&self.tally.queued, queued);
         add(&self.tally.overflowed, overflowed);
         self.tally.longest_queue.fetch_max(longest as u64, Ordering::Relaxed);
-        self.delivery_settled(&event);
+        self.delivery_settled(event);
         queued as usize
     }
 
@@ -124,7 +155,7 @@ impl Hub {
         }
     }
 
-    fn settle(&self, event: &Publication, outcome: DeliveryOutcome) {
+    pub(super) fn settle(&self, event: &Publication, outcome: DeliveryOutcome) {
         add(&self.tally.outcomes[outcome as usize], 1);
         if !matches!(outcome, DeliveryOutcome::Acknowledged | DeliveryOutcome::Written) {
             event.failed.store(true, Ordering::Relaxed);
@@ -179,9 +210,34 @@ impl Hub {
             return;
         }
         let all: Vec<Arc<Outbox>> = self.registry().all().values().cloned().collect();
-        for event in all.iter().flat_map(|outbox| outbox.overdue(self.options.timeout)) {
-            self.settle(&event, DeliveryOutcome::TimedOut);
+        for outbox in &all {
+            let overdue = outbox.overdue(self.options.timeout);
+            let (outcome, ends) = match self.options.resumes() {
+                true => (DeliveryOutcome::Detached, !overdue.is_empty()),
+                false => (DeliveryOutcome::TimedOut, false),
+            };
+            overdue.iter().for_each(|event| self.settle(event, outcome));
+            if ends {
+                self.gone_after(self.options.timeout);
+                self.detach(outbox);
+            }
         }
+    }
+
+    /// Attempts to deliver were made.
+    pub(crate) fn attempted(&self, n: u64) {
+        add(&self.tally.attempts, n);
+    }
+
+    /// An attempt has failed: it is made again, or was the last one.
+    pub(crate) fn attempt_failed(&self, again: bool) {
+        add(if again { &self.tally.retried } else { &self.tally.exhausted }, 1);
+    }
+
+    /// What has waited at a destination behind an event that was tried again: before an attempt, and after it.
+    pub(crate) fn held(&self, before: Held, after: Held) {
+        add(&self.tally.held_events, after.events - before.events);
+        add(&self.tally.held_ns, after.ns - before.ns);
     }
 
     /// What was counted until now.
@@ -206,6 +262,11 @@ impl Hub {
     }
 }
 
+/// A random number, another one in each process.
+pub(crate) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
 /// A field of a signature as a header; an id with other characters than those of headers has none.
 fn header((name, value): (&'static str, String)) -> Option<(HeaderName, HeaderValue)> {
     Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
@@ -222,7 +283,7 @@ mod tests {
 
     fn publish(hub: &Hub, id: &str, kind: &str) -> usize {
         let text = format!(r#"{{"id":"{id}","type":"{kind}","data":{{}}}}"#);
-        hub.publish(&serde_json::from_str(&text).unwrap(), Bytes::from(text.clone()))
+        hub.distribute(&hub.prepare(&serde_json::from_str(&text).unwrap(), text.clone().into()))
     }
 
     fn next(subscription: &Subscription) -> Option<String> {

@@ -10,6 +10,7 @@ pub(crate) mod outbox;
 pub(crate) mod pings;
 mod polling;
 mod registry;
+mod replay;
 pub mod requests;
 pub mod stream;
 pub mod subscription;
@@ -19,6 +20,7 @@ use crate::{sse, tcp, webhook, websocket};
 use hub::Hub;
 use hyper::Request;
 use hyper::body::Incoming;
+use pushbench_core::guarantee::Guarantee;
 use pushbench_core::publishing::{CONCURRENCY, CONNECT_TIMEOUT, HOLD, Keep, QUEUE, TIMEOUT};
 use pushbench_core::transport::Transport;
 use pushbench_core::units;
@@ -26,6 +28,7 @@ use pushbench_wire::signing::SigningKey;
 use pushbench_wire::stream::Stream;
 use pushbench_wire::tls::ClientTls;
 use requests::Answer;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -65,6 +68,10 @@ pub struct Options {
     pub http2: bool,
     /// Messages are compressed for subscribers that offer it.
     pub compressed: bool,
+    /// What it promises.
+    pub guarantee: Guarantee,
+    /// The file in which it keeps events and subscriptions.
+    pub store: Option<PathBuf>,
 }
 
 impl Options {
@@ -86,6 +93,8 @@ impl Options {
             bearer: None,
             http2: false,
             compressed: false,
+            guarantee: Guarantee::default(),
+            store: None,
         }
     }
 
@@ -110,14 +119,36 @@ impl Options {
             Transport::Sse => after("a comment every", self.ping),
             Transport::Tcp | Transport::LongPoll | Transport::Poll => String::new(),
         };
+        let (full, late) = match self.resumes() {
+            true => ("ends its connection when it is full", "its connection ended"),
+            false => ("turns away what is too much", "given up"),
+        };
         format!(
-            "built-in publisher: JSON check, {}a queue of {} events a subscriber that turns away what is \
-             too much, deliveries {acknowledged}, given up after {}{kept}{}",
+            "built-in publisher: JSON check, {}a queue of {} events a subscriber that {full}, deliveries \
+             {acknowledged}, {late} after {}{kept}{}{}",
             if self.signing.is_some() { "each event signed once, " } else { "" },
             self.queue,
             units::nanos_text(self.timeout.as_nanos() as f64),
-            if self.http2 { crate::http2::description() } else { String::new() }
+            if self.http2 { crate::http2::description() } else { String::new() },
+            self.promise()
         )
+    }
+
+    /// What it promises, where that is more than by default.
+    fn promise(&self) -> String {
+        let words = self.guarantee.words();
+        match (self.guarantee.is_default(), self.resumes()) {
+            (true, _) => String::new(),
+            (false, true) => {
+                format!(", {words}, a log of {} events to resume from", self.guarantee.log)
+            }
+            (false, false) => format!(", {words}"),
+        }
+    }
+
+    /// A subscriber that was disconnected gets what it missed when it is back.
+    pub(crate) fn resumes(&self) -> bool {
+        self.guarantee.retries() && self.transport != Transport::Webhook
     }
 
     /// Deliveries of this transport time out by themselves.

@@ -62,6 +62,8 @@ pub(super) enum Polled {
 pub struct Outbox {
     /// Types it wants; all where there are none.
     types: Vec<String>,
+    /// The address that it was registered with, where that is to be recognised.
+    url: Option<String>,
     capacity: usize,
     state: Mutex<State>,
     task: AtomicWaker,
@@ -80,7 +82,19 @@ struct State {
 
 impl Outbox {
     pub(super) fn new(types: Vec<String>, capacity: usize) -> Outbox {
-        Outbox { types, capacity, state: Mutex::default(), task: AtomicWaker::new() }
+        let (state, task) = (Mutex::default(), AtomicWaker::new());
+        Outbox { types, url: None, capacity, state, task }
+    }
+
+    /// With these events to be delivered first.
+    pub(super) fn with(self, events: VecDeque<Arc<Publication>>) -> Outbox {
+        self.state().waiting = events;
+        self
+    }
+
+    /// Of the subscription of this address.
+    pub(super) fn at(self, url: Option<String>) -> Outbox {
+        Outbox { url, ..self }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -90,6 +104,11 @@ impl Outbox {
     /// Types it wants; all where there are none.
     pub(super) fn types(&self) -> &[String] {
         &self.types
+    }
+
+    /// The address that it was registered with, where that is to be recognised.
+    pub(super) fn url(&self) -> Option<&str> {
+        self.url.as_deref()
     }
 
     /// Queues an event and returns how many are unsettled then; `None` when there is no room for it.
@@ -121,6 +140,12 @@ impl Outbox {
         self.task.register(cx.waker());
         // An event that arrived before the registration has woken no task.
         self.take().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Whether the subscription has ended; if not, the task is woken when it does, or when there is an event.
+    pub(super) fn poll_ended(&self, cx: &Context<'_>) -> bool {
+        self.task.register(cx.waker());
+        self.state().ended
     }
 
     pub(super) fn take(&self) -> Option<Option<Arc<Publication>>> {

@@ -5,7 +5,9 @@
 use crate::publisher::hub::Hub;
 use crate::publisher::outbox::{Outbox, Polled, Publication};
 use crate::publisher::requests;
-use crate::publisher::requests::{Answer, json_response, query, read_body, text, unknown_type};
+use crate::publisher::requests::{
+    Answer, after, json_response, query, read_body, text, unknown_type,
+};
 use crate::publisher::subscription::Subscription;
 use crate::publisher::tally::DeliveryOutcome;
 use bytes::Bytes;
@@ -14,7 +16,6 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use pushbench_core::publishing::{EVENTS, LONGEST_SUBSCRIPTION};
 use pushbench_core::transport::Transport;
-use pushbench_wire::webhook::request::unescaped;
 use serde::Deserialize;
 use serde_json::json;
 use std::future::poll_fn;
@@ -29,9 +30,10 @@ const MAX_ANSWER_BYTES: usize = 1 << 20;
 struct SubscriptionRequest {
     #[serde(default)]
     types: Vec<String>,
+    after: Option<String>,
 }
 
-/// `POST /subscribe {"types": […]}`
+/// `POST /subscribe {"types": […], "after": "ID"}`
 pub(super) async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
     if request.method() != Method::POST {
         return text(StatusCode::METHOD_NOT_ALLOWED, "subscriptions are accepted by POST");
@@ -47,11 +49,13 @@ pub(super) async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Ans
     if let Some(unknown) = hub.unknown(requested.types.iter().map(String::as_str)) {
         return unknown_type(hub, unknown);
     }
-    let subscription = hub.add_subscription(requested.types);
+    let mut subscription = hub.resume(requested.types, requested.after.as_deref());
     let number = subscription.number();
+    let mut answer = subscription.first.take().unwrap_or_else(|| json!({ "subscriber": number }));
     tokio::spawn(end_when_inactive(subscription));
     let events = format!("{EVENTS}{number}?{PROCESS}={}", std::process::id());
-    json_response(StatusCode::CREATED, &json!({ "subscriber": number, "events": events }))
+    answer["events"] = json!(events);
+    json_response(StatusCode::CREATED, &answer)
 }
 
 /// Identifies this process in the path of a subscriber's events: its number belongs to another one after a
@@ -104,8 +108,8 @@ pub(super) fn leave(hub: &Hub, request: &Request<Incoming>, subscriber: u64) -> 
 }
 
 fn acknowledge(hub: &Hub, request: &Request<Incoming>, outbox: &Outbox) {
-    if let Some(after) = query(request, "after") {
-        hub.settle_up_to(outbox, &unescaped(after));
+    if let Some(after) = after(request) {
+        hub.settle_up_to(outbox, &after);
     }
 }
 
@@ -133,6 +137,7 @@ pub(super) async fn events(hub: &Hub, request: &Request<Incoming>, subscriber: u
         Ok(Polled::Ended) => return text(StatusCode::NOT_FOUND, "the subscription has ended"),
     };
     hub.answered(events.is_empty());
+    hub.attempted(events.len() as u64);
     if !hub.options.acknowledged {
         for event in &events {
             hub.settle_one(&outbox, &event.id, DeliveryOutcome::Written);
@@ -186,7 +191,7 @@ mod tests {
         for (id, size) in [("a", 600), ("b", 300), ("c", 300), ("d", 5000), ("e", 1)] {
             let body = format!(r#"{{"id":"{id}","type":"event","data":{{}}}}{}"#, " ".repeat(size));
             let event = serde_json::from_str(&body).unwrap();
-            assert_eq!(hub.publish(&event, Bytes::from(body.clone())), 1);
+            assert_eq!(hub.distribute(&hub.prepare(&event, body.clone().into())), 1);
         }
         let cx = Context::from_waker(Waker::noop());
         let brought = |number| match subscription.poll_events(&cx, number, 1000) {

@@ -1,23 +1,35 @@
 //! Who is subscribed to what.
 
-use crate::publisher::outbox::Outbox;
+use crate::publisher::outbox::{Outbox, Publication};
+use pushbench_core::guarantee::replay_log::ReplayLog;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// Subscribers by number, and by type, so that an event for one
-/// of thousands need not visit them all.
+/// Subscribers by number, by type, so that an event for one of thousands need not visit them all, and by address. With the
+/// last events, where a guarantee needs them: one lock covers who gets an event and what is kept for others.
 #[derive(Default)]
 pub(super) struct SubscriberRegistry {
+    /// Published events; `None` without a guarantee.
+    pub log: Option<ReplayLog<Arc<Publication>>>,
     all: BTreeMap<u64, Arc<Outbox>>,
     every_type: BTreeMap<u64, Arc<Outbox>>,
     by_type: HashMap<String, BTreeMap<u64, Arc<Outbox>>>,
+    by_url: HashMap<String, u64>,
 }
 
 impl SubscriberRegistry {
+    /// Nobody is subscribed yet.
+    pub fn new(log: Option<ReplayLog<Arc<Publication>>>) -> SubscriberRegistry {
+        SubscriberRegistry { log, ..SubscriberRegistry::default() }
+    }
+
     pub fn add_subscription(&mut self, number: u64, outbox: &Arc<Outbox>) {
         self.all.insert(number, outbox.clone());
         for kind in outbox.types() {
             self.by_type.entry(kind.clone()).or_default().insert(number, outbox.clone());
+        }
+        if let Some(url) = outbox.url() {
+            self.by_url.insert(url.to_owned(), number);
         }
         if outbox.types().is_empty() {
             self.every_type.insert(number, outbox.clone());
@@ -35,6 +47,9 @@ impl SubscriberRegistry {
     pub(crate) fn stop_publishing(&mut self, number: u64) -> Option<Arc<Outbox>> {
         let outbox = self.all.get(&number)?.clone();
         self.every_type.remove(&number);
+        if let Some(url) = outbox.url().filter(|url| self.by_url.get(*url) == Some(&number)) {
+            self.by_url.remove(url);
+        }
         for kind in outbox.types() {
             if let Some(theirs) = self.by_type.get_mut(kind) {
                 theirs.remove(&number);
@@ -44,6 +59,12 @@ impl SubscriberRegistry {
             }
         }
         Some(outbox)
+    }
+
+    /// The subscription of this address to these types.
+    pub fn registered(&self, url: &str, types: &[String]) -> Option<u64> {
+        let number = self.by_url.get(url)?;
+        self.all.get(number).filter(|outbox| outbox.types() == types).map(|_| *number)
     }
 
     /// Those who want events of a type.

@@ -17,6 +17,7 @@ use pushbench_core::publishing::{ACKNOWLEDGE, EVENTS, PUBLISH, STATUS, SUBSCRIBE
 use pushbench_core::scenario::payload::MAX_BYTES;
 use pushbench_core::transport::Transport;
 use pushbench_wire::stream::Stream;
+use pushbench_wire::webhook::request::unescaped;
 use serde_json::json;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -134,6 +135,11 @@ pub fn types(request: &Request<Incoming>) -> Vec<String> {
     names(query(request, "types").unwrap_or_default())
 }
 
+/// The cursor in `after=ID`: the last event that a subscriber has acknowledged, empty for the begin.
+pub fn after(request: &Request<Incoming>) -> Option<String> {
+    query(request, "after").map(unescaped)
+}
+
 fn names(list: &str) -> Vec<String> {
     list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
@@ -157,7 +163,8 @@ async fn publish(hub: &Hub, request: Request<Incoming>) -> Answer {
     if let Some(unknown) = hub.unknown([&*event.kind]) {
         return unknown_type(hub, unknown);
     }
-    let queued = hub.publish(&event, body.clone());
+    let publication = hub.prepare(&event, body.clone());
+    let queued = hub.distribute(&publication);
     json_response(StatusCode::ACCEPTED, &json!({ "id": event.id, "queued": queued }))
 }
 

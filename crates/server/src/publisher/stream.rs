@@ -8,6 +8,7 @@ use pushbench_core::event::acknowledged_id;
 use pushbench_wire::messages::{Messages, Received};
 use std::future::poll_fn;
 use std::io;
+use std::io::ErrorKind::TimedOut;
 use std::task::{Context, Poll};
 use tokio::time::timeout;
 
@@ -60,15 +61,22 @@ impl<M: Messages> StreamDelivery<M> {
             return Poll::Ready(Ok(()));
         }
         self.ping(cx)?;
+        if let Some(first) = self.subscription.first.take() {
+            self.messages.queue(first.to_string().into())?;
+            self.unflushed = true;
+        }
         loop {
             // Events behind an unfinished write stay in the queue, where they are bounded.
             if self.unflushed && self.messages.poll_flush(cx)?.is_pending() {
-                return Poll::Pending;
+                // One that neither reads nor acknowledges resumes when it does.
+                let ended = self.subscription.ended_under_guarantee(cx);
+                return if ended { Poll::Ready(Err(TimedOut.into())) } else { Poll::Pending };
             }
             self.unflushed = false;
             while let Poll::Ready(next) = self.subscription.poll_next(cx) {
                 let Some(event) = next else { return Poll::Ready(Ok(())) };
                 self.messages.queue(event.body.clone())?;
+                self.subscription.hub().attempted(1);
                 self.unflushed = true;
                 if !self.acknowledged {
                     self.subscription.settle(&event.id, DeliveryOutcome::Written);
@@ -87,7 +95,7 @@ impl<M: Messages> StreamDelivery<M> {
         {
             if action == PingAction::Gone {
                 self.subscription.hub().gone_after(pings.silent());
-                return Err(io::ErrorKind::TimedOut.into());
+                return Err(TimedOut.into());
             }
             self.messages.queue_ping()?;
             self.unflushed = true;

@@ -3,25 +3,34 @@
 use crate::publisher::hub::Hub;
 use crate::publisher::outbox::Outbox;
 use crate::publisher::tally::DeliveryOutcome;
+use serde_json::Value;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::task::Context;
 
-/// A subscription; dropping it ends it, and what it has not delivered is lost.
+/// A subscription; dropping it ends it, and what it has not delivered is lost, or left to the log.
 pub struct Subscription {
     hub: Arc<Hub>,
     number: u64,
     outbox: Arc<Outbox>,
+    /// Under a guarantee, what its subscriber is told first over a connection: how it resumed.
+    pub(crate) first: Option<Value>,
 }
 
 impl Subscription {
     /// Of that number; the hub has it on its register.
     pub(super) fn new(hub: &Arc<Hub>, number: u64, outbox: Arc<Outbox>) -> Subscription {
-        Subscription { hub: hub.clone(), number, outbox }
+        Subscription { hub: hub.clone(), number, outbox, first: None }
     }
 
     /// The written event of that id has its outcome. False when none of that id was open.
     pub fn settle(&self, id: &str, outcome: DeliveryOutcome) -> bool {
         self.hub.settle_one(&self.outbox, id, outcome)
+    }
+
+    /// Whether it was ended under a guarantee; if not, the task is woken when it is.
+    pub(super) fn ended_under_guarantee(&self, cx: &Context<'_>) -> bool {
+        self.hub.options.resumes() && self.outbox.poll_ended(cx)
     }
 
     /// A ping was queued.

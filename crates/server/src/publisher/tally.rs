@@ -22,6 +22,8 @@ pub enum DeliveryOutcome {
     TimedOut,
     /// The subscriber's connection ended first.
     Lost,
+    /// The same under a guarantee: the log has it for the subscriber that resumes.
+    Detached,
 }
 
 /// Counts, each in one place.
@@ -34,13 +36,22 @@ pub(super) struct Tally {
     pub stray: AtomicU64,
     pub requests: AtomicU64,
     pub empty: AtomicU64,
-    pub outcomes: [AtomicU64; 7],
+    pub outcomes: [AtomicU64; 8],
     pub longest_queue: AtomicU64,
     pub pings: AtomicU64,
     pub pongs: AtomicU64,
     pub idle_closed: AtomicU64,
     pub gone: AtomicU64,
     pub gone_after_ns: AtomicU64,
+    pub attempts: AtomicU64,
+    pub retried: AtomicU64,
+    pub exhausted: AtomicU64,
+    pub ended_410: AtomicU64,
+    pub replayed: AtomicU64,
+    pub resumed: AtomicU64,
+    pub not_resumed: AtomicU64,
+    pub held_events: AtomicU64,
+    pub held_ns: AtomicU64,
 }
 
 /// Counts.
@@ -72,6 +83,7 @@ impl Tally {
             refused: outcome(DeliveryOutcome::Refused),
             timed_out: outcome(DeliveryOutcome::TimedOut),
             lost: outcome(DeliveryOutcome::Lost),
+            detached: outcome(DeliveryOutcome::Detached),
             open: subscribers.clone().map(|o| o.open() as u64).sum(),
             stray: read(&self.stray),
             requests: read(&self.requests),
@@ -84,6 +96,16 @@ impl Tally {
             gone_after_ns: read(&self.gone_after_ns),
             least_acknowledged: each().min().unwrap_or(0),
             most_acknowledged: each().max().unwrap_or(0),
+            attempts: read(&self.attempts),
+            retried: read(&self.retried),
+            exhausted: read(&self.exhausted),
+            ended_410: read(&self.ended_410),
+            replayed: read(&self.replayed),
+            resumed: read(&self.resumed),
+            not_resumed: read(&self.not_resumed),
+            held_events: read(&self.held_events),
+            held_ns: read(&self.held_ns),
+            ..PublisherStatus::default()
         }
     }
 }

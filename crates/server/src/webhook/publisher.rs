@@ -5,7 +5,7 @@
 //! sent twice behind our back, as hyper-util's pooled client does when a kept connection turns out to
 //! be closed.
 
-use crate::publisher::hub::Hub;
+use crate::publisher::hub::{Hub, random};
 use crate::publisher::outbox::Publication;
 use crate::publisher::requests::{Answer, json_response, read_body, text, unknown_type};
 use crate::publisher::subscription::Subscription;
@@ -14,9 +14,10 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT,
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT,
 };
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use pushbench_core::guarantee::delivery_queue::{Attempt, DeliveryQueue, Next, Settled};
 use pushbench_core::publishing::{Keep, LONGEST_SUBSCRIPTION};
 use pushbench_core::wording::{DRIVER_ADDRESS, FORWARD_PROXY};
 use pushbench_wire::endpoint::{Endpoint, Resolved, Scheme};
@@ -30,9 +31,13 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
+
+/// An attempt that says nothing about when to make the next one.
+const FAILED: Attempt = Attempt::Failed { retry_after: None };
 
 #[derive(Deserialize)]
 struct SubscriptionRequest {
@@ -66,10 +71,15 @@ pub async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
             destination.headers.extend(
                 bearer.and_then(|b| HeaderValue::from_str(b).ok()).map(|b| (AUTHORIZATION, b)),
             );
-            let subscription = hub.add_subscription(requested.types);
-            let number = subscription.number();
-            tokio::spawn(deliver(subscription, destination));
-            json_response(StatusCode::CREATED, &json!({ "subscriber": number }))
+            let (status, number) = match hub.register(&requested.url, requested.types) {
+                Ok(subscription) => {
+                    let number = subscription.number();
+                    tokio::spawn(deliver(subscription, destination));
+                    (StatusCode::CREATED, number)
+                }
+                Err(number) => (StatusCode::OK, number),
+            };
+            json_response(status, &json!({ "subscriber": number }))
         }
         Err((status, why)) => text(status, format!("{}: {why}", requested.url)),
     }
@@ -172,11 +182,18 @@ impl Destination {
 async fn deliver(subscription: Subscription, destination: Destination) {
     let hub = subscription.hub().clone();
     let mut connection: Option<HttpConnection<Stream<TcpStream>>> = None;
-    let mut heard = Instant::now();
-    while let Some(event) = next(&subscription, &mut connection).await {
+    let (guarantee, number) = (&hub.options.guarantee, subscription.number());
+    // Its outbox bounds it: an event stays there until it is settled.
+    let mut queue = DeliveryQueue::new(guarantee, random(), number, usize::MAX);
+    let begun = Instant::now();
+    let now = || begun.elapsed().as_nanos() as u64;
+    let mut heard = begun;
+    while let Some(event) = next(&subscription, &mut queue, &mut connection, &now).await {
         let Ok(_under_way) = hub.under_way.acquire().await else { return };
         let post = timeout(hub.options.timeout, post(&hub, &destination, &mut connection, &event));
-        let outcome = post.await.unwrap_or(DeliveryOutcome::TimedOut);
+        let timed_out = (DeliveryOutcome::TimedOut, FAILED);
+        let (outcome, attempt) = post.await.unwrap_or(timed_out);
+        hub.attempted(1);
         let usable = matches!(
             outcome,
             DeliveryOutcome::Acknowledged | DeliveryOutcome::Failed | DeliveryOutcome::Redirected
@@ -189,22 +206,34 @@ async fn deliver(subscription: Subscription, destination: Destination) {
         if !usable || hub.options.keep == Keep::Never {
             connection = None;
         }
-        subscription.settle(&event.id, outcome);
+        let held = queue.held();
+        match queue.outcome(attempt, now()) {
+            Settled::Acknowledged(event) => drop(subscription.settle(&event.id, outcome)),
+            Settled::Retried => hub.attempt_failed(true),
+            Settled::Exhausted(event) => {
+                hub.attempt_failed(false);
+                subscription.settle(&event.id, outcome);
+            }
+            Settled::Ended(_) => return hub.end_after_410(number),
+        }
+        hub.held(held, queue.held());
     }
 }
 
-/// The next event; meanwhile the kept connection is watched, so that one that the subscriber closes
-/// costs no event, and closed when it is idle for too long.
+/// The next event, a new one or one that is due again; meanwhile the kept connection is watched, so that one that the
+/// subscriber closes costs no event, and closed when it is idle for too long.
 async fn next(
     subscription: &Subscription,
+    queue: &mut DeliveryQueue<Arc<Publication>>,
     connection: &mut Option<HttpConnection<Stream<TcpStream>>>,
+    now: &impl Fn() -> u64,
 ) -> Option<Arc<Publication>> {
     let hub = subscription.hub();
     let limit = match hub.options.keep {
         Keep::For(limit) if connection.is_some() => Some(limit),
         _ => None,
     };
-    let mut idle = pin!(limit.map(sleep));
+    let (mut idle, mut due) = (pin!(limit.map(sleep)), pin!(None));
     poll_fn(|cx| {
         if connection.as_mut().is_some_and(|open| open.drive(cx)) {
             *connection = None;
@@ -215,33 +244,65 @@ async fn next(
             *connection = None;
             hub.closed_idle();
         }
-        subscription.poll_next(cx)
+        while let Poll::Ready(next) = subscription.poll_next(cx) {
+            let Some(event) = next else { return Poll::Ready(None) };
+            queue.put(event, now());
+        }
+        loop {
+            match queue.next(now()) {
+                Next::Send(event) => return Poll::Ready(Some(event)),
+                Next::Ended => return Poll::Ready(None),
+                Next::Wait(None) => return Poll::Pending,
+                Next::Wait(Some(at)) => {
+                    due.set(Some(sleep(Duration::from_nanos(at.saturating_sub(now())))));
+                }
+            }
+            if due.as_mut().as_pin_mut().is_some_and(|due| due.poll(cx).is_pending()) {
+                return Poll::Pending;
+            }
+        }
     })
     .await
 }
 
-/// One POST: no retry, no redirect.
+/// One attempt: a POST, no redirect.
 async fn post(
     hub: &Hub,
     destination: &Destination,
     connection: &mut Option<HttpConnection<Stream<TcpStream>>>,
     event: &Publication,
-) -> DeliveryOutcome {
+) -> (DeliveryOutcome, Attempt) {
     let open = match connection {
         Some(open) => open,
         None => match timeout(hub.options.connect_timeout, destination.open()).await {
             Ok(Ok(opened)) => connection.insert(opened),
-            Ok(Err(_)) | Err(_) => return DeliveryOutcome::Refused,
+            Ok(Err(_)) | Err(_) => return (DeliveryOutcome::Refused, FAILED),
         },
     };
     let mut request = destination.request(event.body.clone());
     request.headers_mut().extend(event.signature.iter().cloned());
     match open.exchange(request).await {
-        Ok(answer) if answer.status().is_success() => DeliveryOutcome::Acknowledged,
-        Ok(answer) if answer.status().is_redirection() => DeliveryOutcome::Redirected,
-        Ok(_) | Err(ExchangeError::TooLong(_)) => DeliveryOutcome::Failed,
-        Err(ExchangeError::Connection(_)) => DeliveryOutcome::Lost,
+        Ok(answer) if answer.status().is_success() => {
+            (DeliveryOutcome::Acknowledged, Attempt::Acknowledged)
+        }
+        Ok(answer) if answer.status().is_redirection() => (DeliveryOutcome::Redirected, FAILED),
+        Ok(answer) if answer.status() == StatusCode::GONE && hub.options.guarantee.retries() => {
+            (DeliveryOutcome::Failed, Attempt::Gone)
+        }
+        Ok(answer) => {
+            (DeliveryOutcome::Failed, Attempt::Failed { retry_after: retry_after(&answer) })
+        }
+        Err(ExchangeError::TooLong(_)) => (DeliveryOutcome::Failed, FAILED),
+        Err(ExchangeError::Connection(_)) => (DeliveryOutcome::Lost, FAILED),
     }
+}
+
+/// How long a destination that is overloaded wants to be left alone, ns: a number of seconds. A date is not read.
+fn retry_after<B>(answer: &Response<B>) -> Option<u64> {
+    let overloaded =
+        matches!(answer.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+    let seconds = answer.headers().get(RETRY_AFTER).filter(|_| overloaded)?.to_str().ok()?;
+    Some(seconds.trim().parse::<u64>().ok()?.saturating_mul(1_000_000_000))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The publisher's half: a subscriber connects to `/subscribe` and gets a text message per event.
 
 use crate::publisher::hub::Hub;
-use crate::publisher::requests::{Answer, text, types, unknown_type};
+use crate::publisher::requests::{Answer, after, text, types, unknown_type};
 use crate::publisher::stream::deliver;
 use crate::publisher::subscription::Subscription;
 use hyper::body::Incoming;
@@ -23,7 +23,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-/// `GET /subscribe?types=a,b` with the headers of a handshake.
+/// `GET /subscribe?types=a,b&after=ID` with the headers of a handshake.
 pub async fn subscribe(hub: &Arc<Hub>, mut request: Request<Incoming>) -> Answer {
     let Some(key) = key(request.headers()) else {
         let mut answer = text(StatusCode::UPGRADE_REQUIRED, "subscribers connect over WebSocket");
@@ -44,7 +44,7 @@ pub async fn subscribe(hub: &Arc<Hub>, mut request: Request<Incoming>) -> Answer
         false => None,
     };
     // Subscribed when the answer is written: an event published after that is delivered.
-    let subscription = hub.add_subscription(types);
+    let subscription = hub.resume(types, after(&request).as_deref());
     let upgrade = hyper::upgrade::on(&mut request);
     match agreed {
         None => tokio::spawn(upgraded(upgrade, subscription)),

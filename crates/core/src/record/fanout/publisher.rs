@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// What a publisher has counted; it tells by its own account what became of each delivery.
-/// `queued = acknowledged + written + failed + timed_out + lost + open`.
+/// `queued = acknowledged + written + failed + timed_out + lost + detached + open`. The outcome of a delivery that is tried
+/// several times is that of its last attempt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PublisherStatus {
@@ -31,6 +32,9 @@ pub struct PublisherStatus {
     pub timed_out: u64,
     /// The subscriber's connection ended first.
     pub lost: u64,
+    /// Open when a connection under a guarantee ended. They are not lost: what the log has is queued again for the subscriber
+    /// that resumes, and is among `replayed` then.
+    pub detached: u64,
     /// Queued or written and not yet settled.
     pub open: u64,
     /// Acknowledgements of nothing that was open.
@@ -56,6 +60,30 @@ pub struct PublisherStatus {
     pub gone: u64,
     /// How long nothing had come from them by then, the sum, ns.
     pub gone_after_ns: u64,
+    /// Attempts to deliver: POSTs of webhooks, and deliveries that were written to connections.
+    pub attempts: u64,
+    /// Attempts that failed and are made again by the publisher.
+    pub retried: u64,
+    /// Deliveries whose last attempt failed; the outcome of the attempt is that of the delivery.
+    pub exhausted: u64,
+    /// Of `lost`: the subscriber answered 410 to one of its deliveries.
+    pub ended_410: u64,
+    /// Of `queued`: deliveries out of the log to subscribers that resumed.
+    pub replayed: u64,
+    /// Subscribers that resumed and got everything after their cursor.
+    pub resumed: u64,
+    /// Subscribers that resumed when something after their cursor was no longer in the log.
+    pub not_resumed: u64,
+    /// Events that waited at an ordered destination behind one that was tried again …
+    pub held_events: u64,
+    /// … and for how long together, ns.
+    pub held_ns: u64,
+    /// Transactions that the store has committed to disk, …
+    pub syncs: u64,
+    /// … what they took together, ns, …
+    pub sync_ns: u64,
+    /// … and the longest, ns.
+    pub sync_longest_ns: u64,
 }
 
 impl PublisherStatus {
@@ -74,6 +102,7 @@ impl PublisherStatus {
             refused: self.refused + other.refused,
             timed_out: self.timed_out + other.timed_out,
             lost: self.lost + other.lost,
+            detached: self.detached + other.detached,
             open: self.open + other.open,
             stray: self.stray + other.stray,
             requests: self.requests + other.requests,
@@ -86,6 +115,18 @@ impl PublisherStatus {
             gone_after_ns: self.gone_after_ns + other.gone_after_ns,
             least_acknowledged: self.least_acknowledged.min(other.least_acknowledged),
             most_acknowledged: self.most_acknowledged.max(other.most_acknowledged),
+            attempts: self.attempts + other.attempts,
+            retried: self.retried + other.retried,
+            exhausted: self.exhausted + other.exhausted,
+            ended_410: self.ended_410 + other.ended_410,
+            replayed: self.replayed + other.replayed,
+            resumed: self.resumed + other.resumed,
+            not_resumed: self.not_resumed + other.not_resumed,
+            held_events: self.held_events + other.held_events,
+            held_ns: self.held_ns + other.held_ns,
+            syncs: self.syncs + other.syncs,
+            sync_ns: self.sync_ns + other.sync_ns,
+            sync_longest_ns: self.sync_longest_ns.max(other.sync_longest_ns),
         }
     }
 
@@ -102,6 +143,7 @@ impl PublisherStatus {
                 + self.failed
                 + self.timed_out
                 + self.lost
+                + self.detached
                 + self.open
     }
 }
