@@ -5,6 +5,8 @@ pub mod backoff;
 pub mod deduplicator;
 pub mod delivery_queue;
 pub mod replay_log;
+#[cfg(test)]
+mod simulation;
 
 use crate::units;
 use crate::units::nanos;
