@@ -16,6 +16,8 @@ pub struct LossReasons {
     pub gone: u64,
     /// The publisher was restarted and did not keep it.
     pub restart: u64,
+    /// Its receiver was not connected, and what comes meanwhile is not kept for it.
+    pub away: u64,
     /// Not known.
     pub unexplained: u64,
 }
@@ -23,7 +25,13 @@ pub struct LossReasons {
 impl LossReasons {
     /// All of them.
     pub fn sum(&self) -> u64 {
-        self.attempts + self.log + self.queue + self.gone + self.restart + self.unexplained
+        self.attempts
+            + self.log
+            + self.queue
+            + self.gone
+            + self.restart
+            + self.away
+            + self.unexplained
     }
 
     /// Adds those of another trial.
@@ -33,6 +41,7 @@ impl LossReasons {
         self.queue += other.queue;
         self.gone += other.gone;
         self.restart += other.restart;
+        self.away += other.away;
         self.unexplained += other.unexplained;
     }
 }
@@ -70,7 +79,7 @@ pub struct Freshness {
 
 /// What became of events under a guarantee or under faults, warm-up included. For each event and each receiver that it is due
 /// at there is one delivery; in a flow without subscribers the target is the only receiver.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct GuaranteeRecord {
     /// Deliveries of events that the publisher accepted.
     pub due: u64,

@@ -5,6 +5,7 @@
 //! counts as there: what it misses until it is back has failed.
 
 use crate::ledger::fanout_event::{BitSet, EventRecipients, FanoutEvent};
+use crate::ledger::guarantee::GuaranteeLedger;
 use pushbench_core::record::fanout::{Audience, CONDUCTS, Conduct, Deliveries, DeliveryOutcomes};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -39,8 +40,8 @@ pub(super) struct DeliveryLedger {
     /// How long a delivery waits at most by design, ns.
     max_polling_delay: u64,
     /// Event `first + i` is at `i`; closed ones stay for a while.
-    events: VecDeque<FanoutEvent>,
-    first: u64,
+    pub(super) events: VecDeque<FanoutEvent>,
+    pub(super) first: u64,
     /// Everything before this one is closed.
     oldest_open: u64,
     /// Deliveries of events before this one have been looked at when a slice ended.
@@ -64,6 +65,8 @@ pub(super) struct DeliveryLedger {
     pub(super) stale: u64,
     /// What their connections have seen.
     pub totals: crate::ledger::ConnectionTotals,
+    /// Where there is one, or faults.
+    pub(super) guarantee: Option<Box<GuaranteeLedger>>,
 }
 
 impl DeliveryLedger {
@@ -88,6 +91,7 @@ impl DeliveryLedger {
             open: 0,
             stale: 0,
             totals: crate::ledger::ConnectionTotals::default(),
+            guarantee: None,
             audience,
         };
         (0..n).for_each(|subscriber| deliveries.count_recipient(subscriber, |n| *n += 1));
@@ -136,13 +140,19 @@ impl DeliveryLedger {
         }
         fanout_event.open -= fanout_event.settled.len();
         self.open += fanout_event.open as u64;
+        if let Some(guarantee) = &mut self.guarantee {
+            guarantee.begin(recipient_counts.iter().sum(), self.open);
+        }
         let closed = fanout_event.open == 0;
         self.events.push_back(fanout_event);
         if closed {
             self.close(self.first + self.events.len() as u64 - 1);
         }
         while self.events.len() > self.remembered && self.first < self.oldest_open {
-            self.events.pop_front();
+            let forgotten = self.events.pop_front();
+            if let Some((guarantee, event)) = self.guarantee.as_mut().zip(forgotten.as_ref()) {
+                guarantee.settle(self.first, event);
+            }
             self.first += 1;
         }
     }
@@ -179,6 +189,7 @@ impl DeliveryLedger {
 
     /// The publisher has not taken the event: what is open of it fails.
     pub fn unpublished(&mut self, event: u64) {
+        self.not_accepted(event);
         self.end_open(event, |outcomes, n| {
             outcomes.failed += n;
             outcomes.unpublished += n;
@@ -269,10 +280,10 @@ impl DeliveryLedger {
         Some(Arrival { took, measured: measured && healthy })
     }
 
-    /// What is open at a subscriber is lost.
-    pub fn lose(&mut self, subscriber: usize) {
+    /// What is open at a subscriber is lost, of the events before one.
+    pub fn lose(&mut self, subscriber: usize, before: u64) {
         let conduct = self.audience.conduct(subscriber);
-        for event in self.oldest_open..self.first + self.events.len() as u64 {
+        for event in self.oldest_open..self.next_event().min(before) {
             let Some(fanout_event) = self.at(event).filter(|s| s.awaits(subscriber)) else {
                 continue;
             };

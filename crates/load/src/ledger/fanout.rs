@@ -137,6 +137,7 @@ impl Ledger {
             deliveries.account.connections += 1;
             deliveries.totals.connections += 1;
         }
+        self.note_connected();
     }
 
     /// Such a connection is closed.
@@ -183,6 +184,11 @@ impl DeliveryLedger {
     /// A subscription was cut off: what is open at it is lost, what comes due until it is back fails.
     pub fn cut_off(&mut self, subscriber: usize, now: u64) {
         self.await_no_first_event(subscriber);
+        if self.keeps() {
+            self.turnover().cut_off += 1;
+            return;
+        }
+        self.begin_gap(subscriber, now);
         // One that is leaving only loses what is on its way.
         if self.present.has(subscriber) && self.cut_off_subscribers.insert(subscriber as u32) {
             if self.cut_off_subscribers.len() == 1 {
@@ -190,7 +196,7 @@ impl DeliveryLedger {
             }
             self.turnover().cut_off += 1;
         }
-        self.lose(subscriber);
+        self.lose(subscriber, u64::MAX);
     }
 
     /// A subscriber begins to leave: events due from now on are not due at it.
@@ -212,6 +218,7 @@ impl DeliveryLedger {
             Rc::make_mut(&mut self.present).set(subscriber);
             self.count_recipient(subscriber, |n| *n += 1);
         }
+        self.end_gap(subscriber, now);
         let turnover = self.turnover();
         turnover.came += 1;
         turnover.subscribing.record(now.saturating_sub(requested_at));

@@ -6,8 +6,10 @@ mod callbacks;
 mod delivery_ledger;
 mod fanout;
 mod fanout_event;
+pub(crate) mod guarantee;
 #[cfg(test)]
 mod merge_tests;
+pub(crate) mod recovery;
 mod state;
 
 pub use fanout::{ConnectionTotals, DeliveryTimes};
@@ -111,6 +113,7 @@ impl Ledger {
     /// Sets the origin of the wall clock once every shard is ready.
     pub fn begin(&self, origin: u64) {
         self.0.borrow_mut().rules.origin = origin;
+        self.begin_recovery(origin);
     }
 
     /// From now on acknowledgements count into the window.
@@ -231,6 +234,7 @@ impl Ledger {
         let mut inner = self.0.borrow_mut();
         if let Some(after) = inner.close(ticket, PastOutcome::Ended) {
             inner.outcomes(after).lost += 1;
+            inner.deliveries.iter_mut().for_each(|d| d.not_accepted(ticket.seq));
         }
     }
 
@@ -254,6 +258,7 @@ impl Ledger {
             let outcomes = inner.outcomes(after);
             outcomes.timed_out += 1;
             outcomes.never_sent += u64::from(state == State::Waiting);
+            inner.deliveries.iter_mut().for_each(|d| d.not_accepted(ticket.seq));
         }
         inner.trim();
         inner.expirations += u64::from(expired > 0);
