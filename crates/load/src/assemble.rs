@@ -1,5 +1,6 @@
 //! Builds the record of each arm from the results of the shards and the block.
 
+use crate::publisher_account::explained;
 use crate::shard::ArmOutcome;
 use crate::trial_group::{FinishedTrial, TrialGroup};
 use pushbench_core::record::effective_config::EffectiveConfig;
@@ -9,6 +10,7 @@ use pushbench_core::record::interval::{Interval, IntervalCounts};
 use pushbench_core::record::path::PathRecord;
 use pushbench_core::record::trial::{DriverUsage, Judged, TargetUsage, Trial};
 use pushbench_core::schedule;
+use pushbench_core::transport::Transport;
 use pushbench_host::hiccup::Stalls;
 use pushbench_host::usage;
 use std::collections::BTreeMap;
@@ -112,6 +114,9 @@ fn record(
     let drained_ns = drained(parts.iter().map(|p| p.drained_ns.clone()));
     let mut parts = parts.into_iter();
     let first = parts.next().expect("every shard reports every arm");
+    let publisher = observations.fanout[i].as_ref().and_then(|fanout| fanout.publisher);
+    let by = (group.guarantee.retries(), group.arms[i].spec.transport == Transport::Webhook);
+    let guarantee = first.guarantee.map(|record| explained(record, publisher.as_ref(), by));
     // One shard has all subscribers.
     let fanout =
         first.deliveries.zip(observations.fanout[i].take()).map(|(deliveries, observations)| {
@@ -162,7 +167,7 @@ fn record(
         fanout,
         down_ns: observations.down_ns[i],
         path: None,
-        guarantee: None,
+        guarantee,
         judged: Judged::default(),
     }
 }

@@ -1,22 +1,27 @@
 //! The parts of a block that only a fan-out has: its subscribers, and the readings at its end.
 
 use crate::assemble::{FanoutObservations, MemoryObservations};
+use crate::ledger::recovery::{FaultPeriod, RecoveryRules};
 use crate::ledger::{ConnectionTotals, Ledger};
 use crate::subscriber::Registration;
 use crate::subscriber::SubscribersJob;
+use crate::subscriber::receivers::DeliveryConditions;
 use crate::targets::RestartTracker;
 use crate::trial_group::{TrialArm, TrialGroup};
 use pushbench_core::arm::ArmOption;
 use pushbench_core::error::Result;
 use pushbench_core::record::fanout::{Growth, KernelMemory, KernelScope, Quiet};
+use pushbench_core::scenario::PathSettings;
 use pushbench_core::schedule;
 use pushbench_core::transport::Transport;
 use pushbench_host::{clock, kernel_memory, usage};
 use pushbench_path::Path;
+use pushbench_sut::manifest::{BUILTIN, BUILTIN_CLOSE};
 use pushbench_sut::process::Running;
 use pushbench_sut::publisher;
 use pushbench_sut::publisher::Subscribe;
 use pushbench_wire::endpoint::Resolved;
+use std::time::Duration;
 
 /// Readings of a block that are used at its end.
 pub(super) struct BlockContext<'a> {
@@ -99,7 +104,37 @@ pub(super) fn subscribers(
         token: publisher.token.clone(),
         verifier: publisher.deliveries.clone(),
         compression: publisher.compression,
+        conditions: conditions(group, trial_arm),
     }))
+}
+
+/// What is promised to the subscribers of an arm, and what breaks; `None` where it is nothing.
+fn conditions(group: &TrialGroup, trial_arm: &TrialArm) -> Option<DeliveryConditions> {
+    let (guarantee, faults) = (group.guarantee, group.faults.clone());
+    if guarantee.is_default() && !faults.any() {
+        return None;
+    }
+    let builtin = [BUILTIN, BUILTIN_CLOSE].contains(&trial_arm.manifest.name.as_str());
+    let receivers_connect = trial_arm.spec.transport != Transport::Webhook;
+    let window = group.slices.first_wall(group.load.warmup.as_nanos() as u64);
+    let disrupted = group.path.as_ref().and_then(PathSettings::disrupted_at);
+    let (at, lasts, ends_connections, restarts) = match (faults.planned(), group.restart_after) {
+        (Some((at, lasts)), _) => (Some(at.as_nanos() as u64), lasts, true, faults.kill),
+        (None, Some(at)) => (Some(at), Duration::ZERO, true, true),
+        (None, None) => (disrupted.map(|at| at.as_nanos() as u64), Duration::ZERO, false, false),
+    };
+    let fault = at.map(|at| FaultPeriod {
+        begin: window + at,
+        end: window + at + lasts.as_nanos() as u64,
+        ends_connections,
+        restarts,
+    });
+    Some(DeliveryConditions {
+        resumes: builtin && receivers_connect && guarantee.retries(),
+        guarantee,
+        faults,
+        recovery: RecoveryRules { window, fault, receivers_connect },
+    })
 }
 
 /// Where subscribers subscribe: where events go, for those of whom the publisher was told at its start.

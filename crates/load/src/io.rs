@@ -1,7 +1,10 @@
 //! A TCP stream that records when it was last read and reports its traffic to the ledger.
 
+pub use crate::read_times::ReadTimes;
+
 use crate::connections::ConnectConfig;
-use crate::ledger::{DeliveryTimes, Ledger};
+use crate::ledger::Ledger;
+use crate::subscriber::receivers::PLANNED;
 use crate::subscriber::{SubscribeConfig, source};
 use pushbench_core::record::wire::Traffic;
 use pushbench_host::{arrival, clock, tcp_info};
@@ -18,75 +21,9 @@ use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
-
-/// Instants of the last read, and of a write that is awaited, shared with the later owner of the stream.
-#[derive(Debug, Default)]
-pub struct ReadTimes {
-    read: Cell<u64>,
-    woken: Cell<u64>,
-    /// Of a delivery: `woken` is the instant at which it arrived.
-    stamped: Cell<bool>,
-    /// When the first write since [`ReadTimes::await_write`] began; [`AWAITED`] until then, and 0 where nobody
-    /// asked.
-    written: Cell<u64>,
-}
-
-/// No instant: the next write is awaited.
-const AWAITED: u64 = 1;
-
-impl ReadTimes {
-    /// When the last read that brought bytes returned.
-    pub fn read(&self) -> u64 {
-        self.read.get()
-    }
-
-    /// The connection was opened now, which the peer has answered.
-    fn opened(&self) {
-        self.read.set(clock::now());
-    }
-
-    /// When the task that did it was woken.
-    pub fn woken(&self) -> u64 {
-        self.woken.get()
-    }
-
-    /// The beginning of the next write is noted.
-    pub(crate) fn await_write(&self) {
-        self.written.set(AWAITED);
-    }
-
-    /// When the write that was awaited began; `None` before.
-    pub(crate) fn written(&self) -> Option<u64> {
-        Some(self.written.get()).filter(|at| *at > AWAITED)
-    }
-
-    #[inline]
-    fn writing(&self) {
-        if self.written.get() == AWAITED {
-            self.written.set(clock::now());
-        }
-    }
-
-    /// A delivery was read now. It had arrived when the kernel says; where it does not say, when the task was woken;
-    /// and where it names an instant that has not come, now.
-    fn arrived(&self, stamp: Option<u64>) {
-        let (read, arrived) = match stamp.map(clock::dated) {
-            Some((read, arrived)) => (read, arrived),
-            None => (clock::now(), Some(clock::woken())),
-        };
-        self.read.set(read);
-        self.woken.set(arrived.unwrap_or(read));
-        self.stamped.set(stamp.is_some() && arrived.is_some());
-    }
-
-    /// Those of a delivery that was read last.
-    pub fn delivery(&self) -> DeliveryTimes {
-        let (read, stamped) = (self.read.get(), self.stamped.get());
-        DeliveryTimes { read, arrived: self.woken.get().min(read), stamped }
-    }
-}
 
 /// What a stream is for, hence where its traffic is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,11 +70,18 @@ impl InstrumentedSocket {
         let begun = clock::now();
         // A namespace has one address.
         let source = subscribe_config.ends.is_none().then(|| source(number).into());
-        let tcp = connected(subscribe, None, source, *max_segment).await?;
+        let tcp = connected(subscribe, None, source, *max_segment).await;
+        let tcp = tcp.inspect_err(|_| ledger.connection_refused())?;
         let _dated_by_reads_without = arrival::enable(tcp.as_fd());
         ledger.delivery_connected();
         let stamped = InstrumentedSocket::over(tcp, ledger, TrafficKind::Deliveries);
-        if subscribe_config.dead_after.is_some() {
+        let receivers = subscribe_config.receivers.as_ref();
+        if receivers.is_some_and(|receivers| receivers.refuses(number)) {
+            stamped.read_times.reset_when_dropped();
+            ledger.connection_refused();
+            return Err(Fault::refused(PLANNED));
+        }
+        if subscribe_config.dead_after.is_some() || receivers.is_some() {
             stamped.read_times.opened();
             subscribe_config.listen_to(number, &stamped.read_times);
         }
@@ -336,6 +280,9 @@ impl InstrumentedSocket {
 impl Drop for InstrumentedSocket {
     fn drop(&mut self) {
         self.account();
+        if self.read_times.is_reset() {
+            let _closed_in_good_order = SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
+        }
         if self.carries == TrafficKind::Deliveries {
             self.ledger.delivery_closed();
         }
@@ -354,8 +301,7 @@ impl AsyncRead for InstrumentedSocket {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.tcp).poll_read(cx, buf);
         if result.is_ready() && buf.filled().len() > before {
-            self.read_times.read.set(clock::now());
-            self.read_times.woken.set(clock::woken());
+            self.read_times.answered();
         }
         result
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ledger::DeliveryTimes;
 use crate::ledger::LedgerRules;
 use pushbench_core::record::fanout::Audience;
 use std::io::Write as _;

@@ -23,6 +23,8 @@ mod fanout;
 pub mod limits;
 mod other_runs;
 pub mod pacer;
+mod publisher_account;
+mod read_times;
 mod recovery_cpu;
 mod scheduled_actions;
 pub mod shard;

@@ -2,6 +2,7 @@
 //! the next request states by the validators of the answer (RFC 9110, 8.8) which event was the last one.
 
 use crate::ledger::DeliveryTimes;
+use crate::subscriber::receivers::{PLANNED, Verdict};
 use crate::subscriber::requests::{RequestConnection, SubscriberRequest};
 use crate::subscriber::{Delivered, SubscribeConfig, Subscriber, SubscriberTask};
 use bytes::Bytes;
@@ -139,6 +140,15 @@ impl HeldRequests {
 
     async fn take(&self, index: Option<u64>, conduct: Conduct) -> Result<(), Fault> {
         let ledger = &self.subscribe_config.ledger;
+        if let Some(receivers) = &self.subscribe_config.receivers {
+            let times = self.requests.read_times().delivery();
+            let verdict = receivers.arrive((self.number, index), times, None);
+            if verdict == Verdict::Reset {
+                self.subscribe_config.reset(self.number);
+            }
+            let acknowledged = verdict == Verdict::Acknowledge;
+            return if acknowledged { Ok(()) } else { Err(Fault::closed(PLANNED)) };
+        }
         if conduct != Conduct::Slow {
             ledger.receive(self.number, index, self.requests.read_times().delivery());
             return Ok(());

@@ -360,6 +360,7 @@ impl<'a> SliceRunner<'a> {
             outcomes.push(ArmOutcome {
                 account: arm.ledger.account(),
                 deliveries: arm.ledger.deliveries(),
+                guarantee: arm.ledger.guarantee_record(),
                 subscribed_in_ns: arm.subscribed_in_ns,
                 memory_before: arm.memory_before,
                 quiet: arm.quiet,

@@ -27,6 +27,7 @@ use pushbench_core::message_pattern::Captured;
 use pushbench_core::plan::Slices;
 use pushbench_core::record::account::Account;
 use pushbench_core::record::fanout::{Deliveries, Quiet};
+use pushbench_core::record::guarantee::GuaranteeRecord;
 use pushbench_core::record::interval::IntervalCounts;
 use pushbench_core::record::strata::Split;
 use pushbench_core::scenario::{Arrivals, Lifetime, Load};
@@ -177,6 +178,8 @@ pub struct ArmOutcome {
     pub account: Account,
     /// What subscribers saw, in a fan-out. It is not merged: one shard has all of them.
     pub deliveries: Option<Deliveries>,
+    /// What became of deliveries under a guarantee or under faults.
+    pub guarantee: Option<GuaranteeRecord>,
     /// What the thread did in this arm's slices of the measured window.
     pub cpu: CpuAccount,
     /// The kernel reports how long it waited for its CPU.
@@ -295,9 +298,7 @@ async fn connect(
         ledger.record_busy_periods();
     }
     let ledger = Rc::new(match &arm.subscribers {
-        Some(subscribers) => {
-            ledger.with_subscribers(subscribers.settings.audience(), subscribers.max_polling_delay)
-        }
+        Some(subscribers) => subscribers.ledger(ledger, arm.template.len()),
         None if arm.spec.has(ArmOption::Callback) => ledger.with_callbacks(),
         None => ledger,
     });
@@ -318,6 +319,7 @@ async fn connect(
     let (mut subscribed_in_ns, mut memory_before) = (0, 0);
     if let Some(job_of) = &arm.subscribers {
         let subscribe_config = job_of.subscribe_config(arm, job.max_segment, &ledger, &tasks);
+        let subscribe_config = subscribe_config.map_err(|fault| fault.to_string())?;
         // What a trial of any size takes, histograms above all, is no subscriber's.
         usage::give_back();
         memory_before = usage::tree_pss(&[std::process::id()]);

@@ -3,12 +3,13 @@
 
 use crate::ledger::DeliveryTimes;
 use crate::subscriber::SubscriberTask;
+use crate::subscriber::receivers::{PLANNED, Verdict};
 use crate::subscriber::requests::{
     RequestConnection, ResponseBody, SubscriberRequest, unsubscribe,
 };
 use crate::subscriber::{Delivered, SubscribeConfig, Subscriber};
 use futures_util::future::{Either, select};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode, Uri};
 use pushbench_core::record::fanout::Conduct;
 use pushbench_core::scenario::payload::ID_DIGITS;
@@ -23,6 +24,9 @@ use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+
+/// The last event that a subscriber has got.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The first event of a stream.
 #[derive(Deserialize)]
@@ -74,7 +78,10 @@ impl Subscriber for SseSubscriber {
         let mut requests = RequestConnection::connect(subscribe_config, number).await?;
         let path = subscribe_config.endpoint_for(number).path.parse().map_err(Fault::refused)?;
         let accept = Some((ACCEPT, HeaderValue::from_static(CONTENT)));
-        let request = SubscriberRequest { headers: [accept, None], ..SubscriberRequest::get(path) };
+        let receivers = subscribe_config.receivers.as_ref();
+        let last = receivers.and_then(|receivers| receivers.last_event_id(number));
+        let last = last.and_then(|id| Some((LAST_EVENT_ID, HeaderValue::from_str(&id).ok()?)));
+        let request = SubscriberRequest { headers: [accept, last], ..SubscriberRequest::get(path) };
         let answer = requests.begin(&request).await?;
         let body = streaming(answer, &mut requests).await?;
         let (decoder, acknowledgements) = (Decoder::default(), Rc::<Acknowledgements>::default());
@@ -170,17 +177,25 @@ impl EventStream {
 
     /// The connection for acknowledgements: the first event contains their path.
     async fn acknowledger(&mut self) -> Result<Acknowledger, Fault> {
-        let mut acknowledge_path = None;
+        let (mut acknowledge_path, mut confirmed) = (None, Ok(()));
         while acknowledge_path.is_none() {
             let each = |source: &EventStream, message: Message<'_>| {
+                let receivers = source.subscribe_config.receivers.as_ref();
                 if message.kind == SUBSCRIBED.as_bytes() {
                     acknowledge_path = source.acknowledgements.subscribed(message.data);
+                    if let Some(receivers) = receivers.filter(|receivers| receivers.resume()) {
+                        confirmed = receivers.confirm(source.number, message.data);
+                    }
+                } else if let Some((receivers, index)) = receivers.zip(source.index(&message)) {
+                    let times = source.requests.read_times().delivery();
+                    receivers.put_early(source.number, index, times);
                 }
             };
             if !self.read(each).await? {
                 break;
             }
         }
+        confirmed?;
         let Some(acknowledge) = acknowledge_path else {
             let wanted = r#"{"acknowledge": "/where/to"}"#;
             let why = format!("the stream ended before an event {SUBSCRIBED} with {wanted}");
@@ -201,6 +216,9 @@ impl EventStream {
 
     /// Reads until the stream ends. One that is stuck does not read.
     async fn receive(&mut self) -> Result<(), Fault> {
+        if self.subscribe_config.receivers.is_some() {
+            return self.receive_under_guarantee().await;
+        }
         match self.subscribe_config.conduct(self.number) {
             Conduct::Healthy => while self.read(EventStream::take).await? {},
             Conduct::Slow => self.receive_slowly().await?,
@@ -236,6 +254,41 @@ impl EventStream {
             }
         }
         Ok(())
+    }
+
+    /// Reads under a guarantee or under faults. What was read behind an event that a planned fault has met is not looked at.
+    async fn receive_under_guarantee(&mut self) -> Result<(), Fault> {
+        let (subscribe_config, number) = (self.subscribe_config.clone(), self.number);
+        let Some(receivers) = &subscribe_config.receivers else { return Ok(()) };
+        let conduct = subscribe_config.conduct(number);
+        if conduct == Conduct::Stuck {
+            pending::<()>().await;
+        }
+        loop {
+            for (index, times) in receivers.take_early(number) {
+                let slow = conduct == Conduct::Slow;
+                let times = if slow { DeliveryTimes::handled(clock::now()) } else { times };
+                let verdict = receivers.arrive((number, index), times, None);
+                if verdict == Verdict::Reset {
+                    subscribe_config.reset(number);
+                }
+                if verdict != Verdict::Acknowledge {
+                    return Err(Fault::closed(PLANNED));
+                }
+                if slow {
+                    receivers.timer.until(times.read + subscribe_config.slow_by()).await;
+                }
+                self.acknowledge(index);
+            }
+            let each = |source: &EventStream, message: Message<'_>| {
+                if let Some(index) = source.index(&message) {
+                    receivers.put_early(number, index, source.requests.read_times().delivery());
+                }
+            };
+            if !self.read(each).await? {
+                return Ok(());
+            }
+        }
     }
 
     /// Which event of the trial it is, where there is one of that id; `None` when it is no event.

@@ -35,6 +35,9 @@ pub trait Messages {
     /// Writes what is queued.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
+    /// Queues the end of the connection with this status code; nothing where there are none.
+    fn queue_close(&mut self, code: u16) -> io::Result<()>;
+
     /// Tells the other end that nothing more will be written, after what is queued.
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }

@@ -42,6 +42,11 @@ pub fn host(number: usize) -> Ipv4Addr {
     Ipv4Addr::from(0x7f01_0001 + number as u32)
 }
 
+/// The subscriber at a host; `None` where it is nobody's.
+pub fn number(host: Ipv4Addr) -> Option<usize> {
+    u32::from(host).checked_sub(0x7f01_0001).filter(|_| host.is_loopback()).map(|n| n as usize)
+}
+
 /// Binds it to the loopback device, if the kernel lets us.
 pub fn to_loopback(socket: &Socket) -> bool {
     socket.bind_device(Some(b"lo")).is_ok()

@@ -18,6 +18,8 @@ pub struct LossReasons {
     pub restart: u64,
     /// Its receiver was not connected, and what comes meanwhile is not kept for it.
     pub away: u64,
+    /// The publisher still had it, to be tried again, when the trial ended.
+    pub open: u64,
     /// Not known.
     pub unexplained: u64,
 }
@@ -31,6 +33,7 @@ impl LossReasons {
             + self.gone
             + self.restart
             + self.away
+            + self.open
             + self.unexplained
     }
 
@@ -42,6 +45,7 @@ impl LossReasons {
         self.gone += other.gone;
         self.restart += other.restart;
         self.away += other.away;
+        self.open += other.open;
         self.unexplained += other.unexplained;
     }
 }

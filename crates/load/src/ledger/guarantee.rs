@@ -217,10 +217,17 @@ impl OpenEvents {
         let seq = index.and_then(|index| self.seq(index));
         let Some(deliveries) = &mut self.deliveries else { return };
         let known = seq.and_then(|seq| deliveries.place(seq));
+        let processed = |(place, _): (usize, u64)| {
+            deliveries.events.get(place).is_some_and(|event| event.has.has(subscriber))
+        };
+        let processed = known.is_some_and(processed);
         let Some(guarantee) = &mut deliveries.guarantee else { return };
         guarantee.record.attempts += 1;
         match handling {
-            Handling::MetByFault => guarantee.record.met_by_fault += 1,
+            Handling::MetByFault => {
+                guarantee.record.met_by_fault += 1;
+                guarantee.record.duplicates_on_wire += u64::from(processed);
+            }
             Handling::Removed => guarantee.record.duplicates_on_wire += 1,
             Handling::Handed => {
                 let again = after.1 - before.1;

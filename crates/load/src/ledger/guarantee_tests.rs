@@ -204,6 +204,7 @@ proptest! {
                     match how {
                         0 => {
                             met += 1;
+                            removed += u64::from(already);
                             arrives(&ledger, subscriber, event, Handling::MetByFault);
                         }
                         1 if already => {

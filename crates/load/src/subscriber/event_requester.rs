@@ -4,6 +4,7 @@
 
 use crate::ledger::DeliveryTimes;
 use crate::subscriber::SubscribeConfig;
+use crate::subscriber::receivers::{PLANNED, Verdict};
 use crate::subscriber::requests::{RequestConnection, SubscriberRequest, unsubscribe};
 use hyper::{StatusCode, Uri};
 use pushbench_core::record::fanout::Conduct;
@@ -50,8 +51,12 @@ impl EventRequester {
     ) -> Result<EventRequester, Fault> {
         let mut requests = RequestConnection::connect(subscribe_config, number).await?;
         let path: Uri = subscribe_config.subscribe.endpoint.path.parse().map_err(Fault::refused)?;
-        let wanted = json!({ "types": subscribe_config.settings.wanted(number) }).to_string();
-        let answer = requests.exchange(&SubscriberRequest::post(path, wanted)).await?;
+        let mut wanted = json!({ "types": subscribe_config.settings.wanted(number) });
+        let receivers = subscribe_config.receivers.as_ref();
+        if let Some(cursor) = receivers.and_then(|receivers| receivers.cursor(number)) {
+            wanted["after"] = json!(cursor);
+        }
+        let answer = requests.exchange(&SubscriberRequest::post(path, wanted.to_string())).await?;
         let (status, body) = (answer.status(), answer.into_body());
         let text = || String::from_utf8_lossy(&body);
         if !status.is_success() {
@@ -61,6 +66,9 @@ impl EventRequester {
             let wanted = r#"{"events": "/where/to/ask"} was expected"#;
             Fault::Refused(format!("subscribing was answered {:?}: {wanted}: {e}", text()))
         })?;
+        if let Some(receivers) = receivers.filter(|receivers| receivers.resume()) {
+            receivers.confirm(number, &body)?;
+        }
         requests.end_setup();
         let (after, busy) = (Cell::default(), Cell::default());
         let state = Rc::new(SubscriptionState {
@@ -105,6 +113,9 @@ impl EventRequester {
         for event in &events {
             let index = state.subscribe_config.index(event.get().as_bytes());
             match state.subscribe_config.conduct(state.number) {
+                conduct if state.subscribe_config.receivers.is_some() => {
+                    state.arrive(index, read_times.delivery(), conduct).await?;
+                }
                 Conduct::Slow => state.take_slowly(index).await?,
                 _ => state.subscribe_config.ledger.receive(
                     state.number,
@@ -130,6 +141,30 @@ impl SubscriptionState {
         through.await.map_err(Fault::closed)?;
         self.busy.set(false);
         Ok(())
+    }
+
+    /// Handles an event under a guarantee or under faults. One that a planned fault meets ends the subscription: the next one
+    /// is made with the event before it for a cursor.
+    async fn arrive(
+        &self,
+        index: Option<u64>,
+        times: DeliveryTimes,
+        conduct: Conduct,
+    ) -> Result<(), Fault> {
+        let Some(receivers) = &self.subscribe_config.receivers else { return Ok(()) };
+        let slow = conduct == Conduct::Slow;
+        let times = if slow { DeliveryTimes::handled(clock::now()) } else { times };
+        let verdict = receivers.arrive((self.number, index), times, None);
+        if verdict == Verdict::Acknowledge {
+            if slow {
+                receivers.timer.until(times.read + self.subscribe_config.slow_by()).await;
+            }
+            return Ok(());
+        }
+        if verdict == Verdict::Reset {
+            self.subscribe_config.reset(self.number);
+        }
+        Err(Fault::closed(PLANNED))
     }
 
     /// It is not handling an event.

@@ -37,7 +37,7 @@ pub(super) struct SubscriberSlot<S: Subscriber> {
 }
 
 /// How a stay ended.
-enum Ended {
+pub(super) enum Ended {
     CutOff(Result<(), Fault>),
     Leaves,
 }
@@ -101,7 +101,7 @@ async fn run<S: Subscriber>(
 }
 
 /// Whichever is over first: the subscription or the stay.
-async fn first_of(
+pub(super) async fn first_of(
     receiving: impl Future<Output = Result<(), Fault>>,
     leaves: impl Future<Output = io::Result<()>>,
 ) -> io::Result<Ended> {
@@ -116,7 +116,7 @@ async fn first_of(
 }
 
 /// Receives until nothing has come for so long, ns: then the connection may be dead without either end being told.
-async fn receive_until_dead<S: Subscriber>(
+pub(super) async fn receive_until_dead<S: Subscriber>(
     subscriber: &mut S,
     slot: &SubscriberSlot<S>,
     limit: u64,

@@ -3,23 +3,27 @@
 //! Every transport implements one trait: *a subscriber subscribes, receives until it leaves or is cut off, and
 //! records the events that it has read* ([`Subscriber`]). Acknowledging is a part of receiving.
 
+mod config;
 pub mod event_requester;
 mod http2;
 pub(crate) mod lifecycle;
+pub(crate) mod receivers;
+mod recovering;
 pub mod requests;
 pub mod stream;
 
-use crate::io::ReadTimes;
+pub(crate) use config::Delivered;
+pub use config::{Registration, SubscribeConfig};
+
 use crate::ledger::Ledger;
 use crate::shard::ArmJob;
 use crate::subscriber::lifecycle::{Plan, SubscriberSlot, run_subscriber};
+use crate::subscriber::receivers::{DeliveryConditions, Receivers};
+use crate::subscriber::recovering::run_recovering;
 use crate::tasks::Tasks;
 use crate::{long_poll, poll, sse, tcp, webhook, websocket};
-use hyper::Method;
 use pushbench_core::arm::ArmOption;
-use pushbench_core::event::{Answered, Matched, acknowledgement};
-use pushbench_core::record::fanout::Conduct;
-use pushbench_core::scenario::payload::ID_DIGITS;
+use pushbench_core::event::Matched;
 use pushbench_core::scenario::{Compression, Subscribers};
 use pushbench_core::schedule::turnover::{Leaves, Pauses};
 use pushbench_core::transport::Transport;
@@ -27,16 +31,15 @@ use pushbench_core::wording::Wording;
 use pushbench_host::{arrival, clock};
 use pushbench_path::Ends;
 use pushbench_wire::delivery_verifier::DeliveryVerifier;
-use pushbench_wire::endpoint::{Endpoint, Resolved};
+use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::fault::Fault;
 use pushbench_wire::request_options::RequestOptions;
-use pushbench_wire::tls::{ClientTls, ServerTls};
+use pushbench_wire::tls::ClientTls;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::future::{poll_fn, ready};
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::pin::Pin;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -44,167 +47,6 @@ use tokio::sync::watch;
 /// Starts an additional task, such as a connection that a listener has accepted; it ends
 /// with the trial.
 pub type Spawn = Rc<dyn Fn(Pin<Box<dyn Future<Output = ()>>>)>;
-
-/// Everything the subscribers of one arm need to know.
-pub struct SubscribeConfig {
-    /// Where to subscribe.
-    pub subscribe: Resolved,
-    /// How connections there are encrypted: a client for each subscriber, with sessions of its own, but one for
-    /// all where the publisher connects to them; none without TLS.
-    pub tls: Vec<ClientTls>,
-    /// Whether connections there speak HTTP/2.
-    pub http2: bool,
-    /// The end of subscribers that the publisher connects to; nothing without TLS.
-    pub listener_tls: Option<ServerTls>,
-    /// What the publisher wants of that request, the token among it.
-    pub request_options: RequestOptions,
-    /// The run's token by itself, for what has no headers.
-    pub token: String,
-    /// Who deliveries come from.
-    pub verifier: DeliveryVerifier,
-    /// Where an event carries its id.
-    pub matched: Matched,
-    /// How many there are, what they want, how they behave.
-    pub settings: Subscribers,
-    /// An acknowledgement in the publisher's own words; `{"id": …}` where there are none.
-    pub acknowledgement: Option<Wording>,
-    /// How their addresses reach the publisher, where they do not connect themselves.
-    pub registration: Registration,
-    /// The publisher is ended and restarted.
-    pub restarts: bool,
-    /// The ends of the path, where there is one: subscribers are at the driver's, which has one address.
-    pub ends: Option<Ends>,
-    /// A subscriber that connects itself and receives nothing for so long takes its connections for dead, ns.
-    pub dead_after: Option<u64>,
-    /// Its requests bring the events: one without an answer is sent again on a new connection, and nothing is lost.
-    pub polls: bool,
-    /// Where there is such a limit: the reads of each subscriber's connections.
-    pub reads: RefCell<BTreeMap<usize, Vec<Weak<ReadTimes>>>>,
-    /// Cap of the TCP segment size.
-    pub max_segment: Option<u32>,
-    /// Has the kernel date packets also while nobody is connected: starting it takes some milliseconds. `None` where
-    /// the kernel does not date them.
-    pub stamping: Option<UdpSocket>,
-    /// Where deliveries and traffic go.
-    pub ledger: Rc<Ledger>,
-    /// For further tasks.
-    pub spawn: Spawn,
-}
-
-impl SubscribeConfig {
-    /// The URL of a subscription with its types in the query.
-    pub fn endpoint_for(&self, number: usize) -> Endpoint {
-        let mut endpoint = self.subscribe.endpoint.clone();
-        let types = self.settings.wanted(number);
-        if !types.is_empty() {
-            let separator = if endpoint.path.contains('?') { '&' } else { '?' };
-            endpoint.path.push_str(&format!("{separator}types={}", types.join(",")));
-        }
-        endpoint
-    }
-
-    /// The event in a message; `None` where its signature is refused.
-    fn opened<'a>(&self, message: &'a [u8]) -> Option<&'a [u8]> {
-        let Some(key) = &self.verifier.signing else { return Some(message) };
-        key.open(message).map_err(|why| self.refused(&why.to_string())).ok()
-    }
-
-    /// Notes why a delivery is refused: its event stays open.
-    #[cold]
-    pub(crate) fn refused(&self, why: &str) {
-        self.ledger.fault(&format!("a delivery was refused: {why}"));
-    }
-
-    /// The index of the event that a message delivers; none where it names none of ours.
-    pub(crate) fn index(&self, message: &[u8]) -> Option<u64> {
-        self.matched.index(self.opened(message)?)
-    }
-
-    /// What a message delivers.
-    pub(crate) fn delivered(&self, message: &[u8]) -> Delivered {
-        let Some(message) = self.opened(message) else { return Delivered::Event(None) };
-        match self.matched.answered(message) {
-            Answered::Event(index) => Delivered::Event(Some(index)),
-            _ if self.request_options.is_heartbeat(message) => Delivered::Heartbeat,
-            // The protocol has messages that deliver nothing.
-            Answered::Nothing if matches!(self.matched, Matched::ByPattern(_)) => {
-                Delivered::Nothing
-            }
-            _ => Delivered::Event(None),
-        }
-    }
-
-    /// A connection of a subscriber was opened, with the instants of its reads.
-    pub(crate) fn listen_to(&self, number: usize, reads: &Rc<ReadTimes>) {
-        let mut all = self.reads.borrow_mut();
-        let connections = all.entry(number).or_default();
-        connections.retain(|open| open.strong_count() > 0);
-        connections.push(Rc::downgrade(reads));
-    }
-
-    /// When something came last to a subscriber's open connections; `None` where nobody looks after it.
-    pub(crate) fn heard(&self, number: usize) -> Option<u64> {
-        let all = self.reads.borrow();
-        all.get(&number)?.iter().filter_map(|open| Some(open.upgrade()?.read())).max()
-    }
-
-    /// A subscriber knows now that its connection has ended.
-    pub(crate) fn note_end(&self, number: usize) {
-        if let Some(heard) = self.heard(number) {
-            self.ledger.noticed(clock::now().saturating_sub(heard));
-        }
-    }
-
-    /// How a subscriber behaves.
-    pub fn conduct(&self, number: usize) -> Conduct {
-        self.settings.audience().conduct(number)
-    }
-
-    /// What a slow subscriber takes for an event, ns.
-    pub fn slow_by(&self) -> u64 {
-        self.settings.slow_by.as_nanos() as u64
-    }
-
-    /// What acknowledges event `index`.
-    pub fn acknowledge(&self, index: u64) -> String {
-        let id = format!("{index:0ID_DIGITS$x}");
-        match &self.acknowledgement {
-            Some(own) => own.filled(|_| id.clone()),
-            None => acknowledgement(&id),
-        }
-    }
-}
-
-/// What a message brings to a subscriber.
-pub(crate) enum Delivered {
-    /// An event; `None` for one that is none of ours.
-    Event(Option<u64>),
-    /// A heartbeat of the publisher.
-    Heartbeat,
-    /// Nothing.
-    Nothing,
-}
-
-/// How the addresses of subscribers reach the publisher.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Registration {
-    /// By a request.
-    Request {
-        /// Its method.
-        method: Method,
-        /// Its body; `{"url": …}` by default.
-        body: Option<Wording>,
-    },
-    /// It received them when it was started: subscribers listen at this port.
-    AtStart(u16),
-}
-
-impl Registration {
-    /// The request that subscribes is already one for events.
-    fn is_by_get(&self) -> bool {
-        matches!(self, Registration::Request { method, .. } if method == Method::GET)
-    }
-}
 
 /// One subscriber of a transport. Chosen once a trial; nothing is boxed per event.
 pub trait Subscriber: Sized + 'static {
@@ -288,17 +130,31 @@ pub struct SubscribersJob {
     pub verifier: DeliveryVerifier,
     /// The compression that they offer.
     pub compression: Option<Compression>,
+    /// What is promised to them, and what breaks; nothing by default.
+    pub(crate) conditions: Option<DeliveryConditions>,
 }
 
 impl SubscribersJob {
+    /// The ledger of these subscribers. `event_bytes`: the length of an event.
+    pub(super) fn ledger(&self, ledger: Ledger, event_bytes: usize) -> Ledger {
+        let ledger = ledger.with_subscribers(self.settings.audience(), self.max_polling_delay);
+        match &self.conditions {
+            None => ledger,
+            Some(conditions) => {
+                let retries = conditions.guarantee.retries();
+                ledger.under_guarantee(retries, conditions.recovery, event_bytes)
+            }
+        }
+    }
+
     /// The configuration of the subscribers.
     pub(super) fn subscribe_config(
         &self,
         arm: &ArmJob,
         max_segment: Option<u32>,
-        ledger: &Rc<crate::ledger::Ledger>,
+        ledger: &Rc<Ledger>,
         tasks: &Tasks,
-    ) -> Rc<SubscribeConfig> {
+    ) -> Result<Rc<SubscribeConfig>, Fault> {
         let tasks = tasks.clone();
         let connect = match self.transport {
             Transport::Webhook => 1,
@@ -307,7 +163,9 @@ impl SubscribersJob {
         let http2 = arm.spec.has(ArmOption::H2);
         let tls = self.tls.iter().map(|tls| if http2 { tls.with_http2() } else { tls.clone() });
         let tls = tls.flat_map(|tls| (0..connect).map(move |_| tls.with_own_sessions()));
-        Rc::new(SubscribeConfig {
+        let receivers =
+            self.conditions.as_ref().map(|c| Receivers::new(c, self, ledger)).transpose()?;
+        Ok(Rc::new(SubscribeConfig {
             subscribe: self.address.clone(),
             tls: tls.collect(),
             http2,
@@ -331,7 +189,8 @@ impl SubscribersJob {
             stamping: arrival::start_stamping().ok(),
             ledger: ledger.clone(),
             spawn: Rc::new(move |work| tasks.spawn(work)),
-        })
+            receivers,
+        }))
     }
 
     /// After how long without anything a subscriber takes its connections for dead, ns: between two answers nothing
@@ -396,6 +255,9 @@ impl Starter<'_> {
     async fn all<S: Subscriber>(&self) -> Result<u64, Fault> {
         let begun = clock::now();
         let (subscribe_config, count) = (self.subscribe_config, self.job.settings.count);
+        if subscribe_config.receivers.is_some() {
+            receivers::start(subscribe_config, self.origin);
+        }
         let common = S::prepare(subscribe_config).await?;
         for first in (0..count).step_by(AT_ONCE) {
             let numbers = first..count.min(first + AT_ONCE);
@@ -409,8 +271,11 @@ impl Starter<'_> {
                     number,
                 };
                 let plan = self.job.plan(number, self.origin);
-                let (first, slot, plan) = (subscriber.into(), slot.into(), plan.into());
-                self.tasks.spawn(run_subscriber::<S>(first, slot, plan));
+                let (first, slot) = (subscriber.into(), slot.into());
+                match subscribe_config.receivers.is_some() && plan.leaves.is_none() {
+                    false => self.tasks.spawn(run_subscriber::<S>(first, slot, plan.into())),
+                    true => self.tasks.spawn(run_recovering::<S>(first, slot)),
+                }
             }
         }
         let took = clock::now() - begun;

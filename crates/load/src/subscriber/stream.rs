@@ -4,6 +4,7 @@
 use crate::hello::HeartbeatState;
 use crate::io::ReadTimes;
 use crate::ledger::DeliveryTimes;
+use crate::subscriber::receivers::{PLANNED, Verdict};
 use crate::subscriber::{Delivered, SubscribeConfig};
 use pushbench_core::record::fanout::Conduct;
 use pushbench_host::clock;
@@ -15,6 +16,13 @@ use std::future::{pending, poll_fn};
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+
+/// Status codes of a WebSocket's end (RFC 6455, 7.4.1, and IANA's registry).
+const INTERNAL_ERROR: u16 = 1011;
+const TRY_AGAIN_LATER: u16 = 1013;
+
+/// The index of an event, where it is ours, and when it was read.
+type Arrived = (Option<u64>, DeliveryTimes);
 
 /// A subscriber's open connection.
 pub struct StreamSubscriber<M> {
@@ -56,12 +64,78 @@ impl<M: Messages> StreamSubscriber<M> {
 
     /// Receives until the connection ends.
     pub async fn receive(&mut self) -> Result<(), Fault> {
+        if self.subscribe_config.receivers.is_some() {
+            return Box::pin(self.receive_under_guarantee()).await;
+        }
         let ended = match self.subscribe_config.conduct(self.number) {
             Conduct::Healthy => poll_fn(|cx| self.poll_healthy(cx)).await,
             Conduct::Slow => self.receive_slowly().await,
             Conduct::Stuck => pending().await,
         };
         ended.map_err(Fault::of)
+    }
+
+    /// Receives, under a guarantee or under faults, until the connection ends. What was read behind an event that a planned
+    /// fault has met is not looked at.
+    async fn receive_under_guarantee(&mut self) -> Result<(), Fault> {
+        let (subscribe_config, number) = (self.subscribe_config.clone(), self.number);
+        let Some(receivers) = &subscribe_config.receivers else { return Ok(()) };
+        let conduct = subscribe_config.conduct(number);
+        if conduct == Conduct::Stuck {
+            pending::<()>().await;
+        }
+        loop {
+            let (events, ended) = poll_fn(|cx| self.poll_arrived(cx)).await;
+            for (index, times) in events {
+                let slow = conduct == Conduct::Slow;
+                let times = if slow { DeliveryTimes::handled(clock::now()) } else { times };
+                match receivers.arrive((number, index), times, None) {
+                    Verdict::Acknowledge => {
+                        if slow {
+                            receivers.timer.until(times.read + subscribe_config.slow_by()).await;
+                        }
+                        if subscribe_config.settings.acknowledged {
+                            index.map_or(Ok(()), |i| self.answer(i)).map_err(Fault::of)?;
+                        }
+                    }
+                    Verdict::Refuse(status) => {
+                        let code = if status == 500 { INTERNAL_ERROR } else { TRY_AGAIN_LATER };
+                        self.messages.queue_close(code).map_err(Fault::of)?;
+                        poll_fn(|cx| self.messages.poll_flush(cx)).await.map_err(Fault::of)?;
+                        return Err(Fault::closed(PLANNED));
+                    }
+                    Verdict::Reset => {
+                        self.read_times.reset_when_dropped();
+                        return Err(Fault::closed(PLANNED));
+                    }
+                }
+            }
+            if let Some(ended) = ended {
+                return ended.map_err(Fault::of);
+            }
+            self.unflushed = false;
+            poll_fn(|cx| self.messages.poll_flush(cx)).await.map_err(Fault::of)?;
+        }
+    }
+
+    /// Ready when events have come or the connection has ended: then, how.
+    fn poll_arrived(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<(Vec<Arrived>, Option<io::Result<()>>)> {
+        let (mut events, read_times) = (Vec::new(), self.read_times.clone());
+        let received = self.poll_received(cx, |index| events.push((index, read_times.delivery())));
+        if self.unflushed {
+            match self.messages.poll_flush(cx) {
+                Poll::Ready(Err(e)) => return Poll::Ready((events, Some(Err(e)))),
+                flushed => self.unflushed = flushed.is_pending(),
+            }
+        }
+        match received {
+            Poll::Ready(ended) => Poll::Ready((events, Some(ended))),
+            Poll::Pending if events.is_empty() => Poll::Pending,
+            Poll::Pending => Poll::Ready((events, None)),
+        }
     }
 
     fn poll_healthy(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

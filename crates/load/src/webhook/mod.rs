@@ -5,4 +5,5 @@ pub mod callback;
 pub mod client;
 pub mod http2;
 mod prepared_request;
+mod receiver;
 pub mod subscriber;

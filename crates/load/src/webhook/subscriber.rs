@@ -4,7 +4,9 @@
 //! for each, as it does in production. The path contains its number.
 
 use crate::io::{InstrumentedSocket, ReadTimes, connected};
+use crate::subscriber::receivers::Receivers;
 use crate::subscriber::{Registration, SubscribeConfig, Subscriber, listens_at};
+use crate::webhook::receiver;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
@@ -37,9 +39,9 @@ use tokio::sync::{Mutex, watch};
 /// Connections that may wait to be accepted: a publisher opens one to every subscriber at once.
 const BACKLOG: i32 = 4096;
 /// Longest delivery: the largest event, and what a publisher puts around it.
-const LONGEST: usize = 2 * MAX_BYTES;
+pub(super) const LONGEST: usize = 2 * MAX_BYTES;
 /// Pause after an error such as too many open files.
-const ACCEPT_PAUSE_NS: u64 = 10_000_000;
+pub(super) const ACCEPT_PAUSE_NS: u64 = 10_000_000;
 
 /// A registered subscriber; its events come in through the listener.
 pub struct WebhookSubscriber {
@@ -88,7 +90,11 @@ impl Subscriber for WebhookSubscriber {
                 .ledger
                 .fault("subscribers share the host 127.0.0.1: SO_BINDTODEVICE is not allowed");
         }
-        (subscribe_config.spawn)(Box::pin(accept(listener, subscribe_config.clone())));
+        let config = subscribe_config.clone();
+        (subscribe_config.spawn)(match config.receivers {
+            None => Box::pin(accept(listener, config)),
+            Some(_) => Box::pin(receiver::accept(listener, config)),
+        });
         Ok(Rc::new(SharedListener { addresses, registrar: Mutex::default() }))
     }
 
@@ -249,6 +255,24 @@ async fn connect(subscribe_config: &SubscribeConfig) -> Result<Stream<TcpStream>
 /// One descriptor for every address of the loopback network; where the kernel does not let us bind it
 /// to the device, it listens on 127.0.0.1 alone: on all addresses it would be open to others.
 fn listen(port: u16, subscribe_config: &SubscribeConfig) -> io::Result<(TcpListener, Addresses)> {
+    let (socket, shared_host) = bound(port, subscribe_config)?;
+    let listener = listening(socket)?;
+    let port = listener.local_addr()?.port();
+    let scheme = if subscribe_config.listener_tls.is_some() { Scheme::Https } else { Scheme::Http };
+    Ok((listener, Addresses { port, shared_host, scheme }))
+}
+
+pub(super) fn listening(socket: Socket) -> io::Result<TcpListener> {
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// A socket that does not listen yet, and the host that the subscribers share, if they do.
+pub(super) fn bound(
+    port: u16,
+    subscribe_config: &SubscribeConfig,
+) -> io::Result<(Socket, Option<Ipv4Addr>)> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     let ends = subscribe_config.ends.as_ref();
     let mut address = listens_at(ends);
@@ -266,14 +290,12 @@ fn listen(port: u16, subscribe_config: &SubscribeConfig) -> io::Result<(TcpListe
     if let Some(bytes) = subscribe_config.max_segment {
         socket.set_tcp_mss(bytes)?;
     }
+    // It is bound again after an outage.
+    if subscribe_config.receivers.as_ref().is_some_and(Receivers::has_outage) {
+        socket.set_reuse_address(true)?;
+    }
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    let listener = TcpListener::from_std(socket.into())?;
-    let port = listener.local_addr()?.port();
-    let scheme = if subscribe_config.listener_tls.is_some() { Scheme::Https } else { Scheme::Http };
-    let shared_host = ends.map_or(shared_host, |ends| Some(ends.driver_reached_at));
-    Ok((listener, Addresses { port, shared_host, scheme }))
+    Ok((socket, ends.map_or(shared_host, |ends| Some(ends.driver_reached_at))))
 }
 
 async fn accept(listener: TcpListener, subscribe_config: Rc<SubscribeConfig>) {
@@ -298,7 +320,7 @@ async fn accept(listener: TcpListener, subscribe_config: Rc<SubscribeConfig>) {
     }
 }
 
-async fn sleep(ns: u64) -> io::Result<()> {
+pub(super) async fn sleep(ns: u64) -> io::Result<()> {
     Timer::new()?.until(clock::now() + ns).await
 }
 
@@ -344,7 +366,7 @@ async fn serve(
 }
 
 /// What came to a subscriber.
-enum Received {
+pub(super) enum Received {
     /// An event, and how the subscriber behaves.
     Delivery(Conduct),
     /// A request for this text.
@@ -359,6 +381,21 @@ fn receive_request(
     read_times: &ReadTimes,
     request: &Request<'_>,
 ) -> Option<Received> {
+    Some(match identified(subscribe_config, read_times, request)? {
+        Err(received) => received,
+        Ok((number, index, conduct)) => {
+            subscribe_config.ledger.receive(number, index, read_times.delivery());
+            Received::Delivery(conduct)
+        }
+    })
+}
+
+/// The subscriber of a delivery, its event and how the subscriber behaves; an error where there is nothing to be received.
+pub(super) fn identified(
+    subscribe_config: &SubscribeConfig,
+    read_times: &ReadTimes,
+    request: &Request<'_>,
+) -> Option<Result<(usize, Option<u64>, Conduct), Received>> {
     let number = request.path.strip_prefix('/')?.parse().ok()?;
     if !subscribe_config.ledger.has_subscriber(number) {
         return None;
@@ -366,7 +403,7 @@ fn receive_request(
     if let Err(why) = subscribe_config.verifier.check(request.head, &request.body) {
         subscribe_config.refused(&why);
         subscribe_config.ledger.receive(number, None, read_times.delivery());
-        return Some(Received::Refused(why));
+        return Some(Err(Received::Refused(why)));
     }
     let conduct = subscribe_config.conduct(number);
     let stuck = conduct == Conduct::Stuck;
@@ -374,10 +411,7 @@ fn receive_request(
     if index.is_none()
         && let Some(text) = request.challenge()
     {
-        return Some(Received::Challenge(text));
+        return Some(Err(Received::Challenge(text)));
     }
-    if !stuck {
-        subscribe_config.ledger.receive(number, index, read_times.delivery());
-    }
-    Some(Received::Delivery(conduct))
+    Some(if stuck { Err(Received::Delivery(conduct)) } else { Ok((number, index, conduct)) })
 }

@@ -14,6 +14,7 @@ use pushbench_wire::websocket::deflate::Agreed;
 use pushbench_wire::websocket::deflate_stream::DeflateStream;
 use pushbench_wire::websocket::handshake;
 use pushbench_wire::websocket::messages::small;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -98,6 +99,27 @@ pub type PlainSubscriber = WebsocketSubscriber<Stream<InstrumentedSocket>>;
 /// A subscriber whose messages are compressed.
 pub type CompressedSubscriber = WebsocketSubscriber<DeflateStream<Stream<InstrumentedSocket>>>;
 
+/// Whatever comes together with the first message; at least that.
+async fn first_messages(socket: &mut impl Messages) -> Result<Vec<Vec<u8>>, Fault> {
+    let mut first = Vec::new();
+    poll_fn(|cx| {
+        let each = |received: messages::Received<'_>| {
+            if let messages::Received::Message(message) = received {
+                first.push(message.to_vec());
+            }
+        };
+        match socket.poll_messages(cx, each) {
+            // Where the connection has ended as well, the next read says so again.
+            _ if !first.is_empty() => Poll::Ready(Ok(())),
+            Poll::Ready(Ok(())) => Poll::Ready(Err(Fault::refused("the connection was closed"))),
+            Poll::Ready(Err(e)) => Poll::Ready(Err(Fault::of(e))),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await?;
+    Ok(first)
+}
+
 impl<S: FrameStream> Subscriber for WebsocketSubscriber<S> {
     type Common = ();
 
@@ -124,10 +146,14 @@ impl<S: FrameStream> Subscriber for WebsocketSubscriber<S> {
         let mut socket =
             WebSocketStream::from_partially_read(stream, received_early, Role::Client, config)
                 .await;
-        let greeted = match subscribe_config.request_options.hello.is_empty() {
+        let mut greeted = match subscribe_config.request_options.hello.is_empty() {
             true => Greeted::default(),
             false => hello::greet(&mut socket, &subscribe_config.request_options).await?,
         };
+        if let Some(receivers) = subscribe_config.receivers.as_ref().filter(|all| all.resume()) {
+            greeted.early = first_messages(&mut socket).await?;
+            receivers.confirm(number, &greeted.early.remove(0))?;
+        }
         socket.get_ref().socket().end_setup();
         Ok(WebsocketSubscriber(StreamSubscriber::new(
             socket,

@@ -35,6 +35,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Messages for Framed<S> {
         self.poll_written(cx)
     }
 
+    fn queue_close(&mut self, _: u16) -> io::Result<()> {
+        Ok(())
+    }
+
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_written(cx))?;
         Pin::new(&mut self.stream).poll_shutdown(cx)

@@ -113,6 +113,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RequestReceiver<S> {
     /// Answers the request that was taken; only an answer other than 204 has a text.
     pub async fn answer(&mut self, status: StatusCode, text: &str) -> io::Result<()> {
         let response = self.receiver_context.response(status, self.last, text);
+        self.write(&response).await
+    }
+
+    /// Refuses the request that was taken; `retry_after`: when to try again, s.
+    pub async fn refuse(&mut self, status: StatusCode, retry_after: Option<u64>) -> io::Result<()> {
+        let mut response = self.receiver_context.response(status, self.last, "");
+        if let (Some(seconds), Some(end)) = (retry_after, response.find("\r\n")) {
+            response.insert_str(end + 2, &format!("retry-after: {seconds}\r\n"));
+        }
+        self.write(&response).await
+    }
+
+    async fn write(&mut self, response: &str) -> io::Result<()> {
         self.stream.write_all(response.as_bytes()).await?;
         // Below a layer that encrypts, bytes that were taken may still wait for the socket.
         self.stream.flush().await?;

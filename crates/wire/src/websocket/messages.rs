@@ -9,10 +9,10 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
-use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 
 /// A subscriber's connection is mostly idle, there are thousands, and each end reads little at once:
 /// an acknowledgement here, an event there. Larger messages make the buffer grow.
@@ -59,6 +59,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Messages for WebSocketStream<S> {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Sink::poll_flush(Pin::new(self), cx).map_err(error)
+    }
+
+    fn queue_close(&mut self, code: u16) -> io::Result<()> {
+        let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::default() };
+        queued(self, Message::Close(Some(frame)))
     }
 
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,0 +1,157 @@
+//! Webhook receivers under a guarantee or under faults: they go down, refuse connections and deliveries, and reset them.
+
+use crate::io::{InstrumentedSocket, ReadTimes};
+use crate::subscriber::SubscribeConfig;
+use crate::subscriber::receivers::{Receivers, Verdict};
+use crate::webhook::subscriber::{
+    ACCEPT_PAUSE_NS, LONGEST, Received, bound, identified, listening, sleep,
+};
+use futures_util::future::{Either, select};
+use hyper::StatusCode;
+use pushbench_core::record::fanout::Conduct;
+use pushbench_host::clock;
+use pushbench_wire::subscriber_addresses::number;
+use pushbench_wire::webhook::request::Request;
+use pushbench_wire::webhook::request_receiver::{ReceiverContext, RequestReceiver};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use tokio::net::{TcpListener, TcpStream};
+
+/// What is done about a request.
+enum Handled {
+    /// As without a guarantee.
+    Plainly(Received),
+    /// With a delivery.
+    Delivery(Verdict, Conduct),
+}
+
+/// Accepts connections until the trial ends. In an outage nothing listens at the port.
+pub(super) async fn accept(mut listener: TcpListener, config: Rc<SubscribeConfig>) {
+    let context = ReceiverContext::new(LONGEST);
+    let Some(receivers) = &config.receivers else { return };
+    loop {
+        let accepted = {
+            let (accepting, reset) = (pin!(listener.accept()), pin!(receivers.reset()));
+            match select(accepting, reset).await {
+                Either::Left((accepted, _)) => Some(accepted),
+                Either::Right(_) => None,
+            }
+        };
+        match accepted {
+            None if receivers.are_down() => match relisten(listener, &config, receivers).await {
+                Ok(again) => listener = again,
+                Err(e) => {
+                    let why = format!("receivers cannot listen again after their outage: {e}");
+                    return config.ledger.fault(&why);
+                }
+            },
+            None => {}
+            Some(Ok((stream, _))) => {
+                let (config, context) = (config.clone(), context.clone());
+                (config.spawn.clone())(Box::pin(
+                    async move { serve(stream, &config, context).await },
+                ));
+            }
+            Some(Err(e)) => {
+                config.ledger.fault(&format!("a subscriber cannot accept: {e}"));
+                if sleep(ACCEPT_PAUSE_NS).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Closes the listener until the outage is over. Nobody else gets the port meanwhile: a socket that does not listen has it.
+async fn relisten(
+    listener: TcpListener,
+    config: &SubscribeConfig,
+    receivers: &Receivers,
+) -> io::Result<TcpListener> {
+    let port = listener.local_addr()?.port();
+    drop(listener);
+    let (holds_port, _) = bound(port, config)?;
+    receivers.until_up().await;
+    let (socket, _) = bound(port, config)?;
+    drop(holds_port);
+    listening(socket)
+}
+
+/// The receiver that a connection is for: each has an address of its own, or all share one.
+fn receiver_at(stream: &TcpStream, config: &SubscribeConfig) -> usize {
+    let host = match stream.local_addr() {
+        Ok(SocketAddr::V4(address)) => number(*address.ip()),
+        _ => None,
+    };
+    host.filter(|number| *number < config.settings.count).unwrap_or(0)
+}
+
+async fn serve(stream: TcpStream, config: &SubscribeConfig, context: Rc<ReceiverContext>) {
+    let Some(receivers) = &config.receivers else { return };
+    let (opened, refused) = (clock::now(), receivers.refuses(receiver_at(&stream, config)));
+    let io = InstrumentedSocket::accepted(stream, &config.ledger);
+    let read_times = io.read_times();
+    if refused || receivers.are_down() {
+        config.ledger.connection_refused();
+        return read_times.reset_when_dropped();
+    }
+    let serving = async {
+        let Some(stream) = io.accept(config.listener_tls.as_ref()).await else { return };
+        let mut receiver = RequestReceiver::new(stream, context);
+        // The outcomes of its deliveries show if a connection ended with an error.
+        while let Ok(Some(handled)) =
+            receiver.next(|request| handle(config, receivers, (&read_times, opened), request)).await
+        {
+            let answered = match handled {
+                None => receiver.answer(StatusCode::NOT_FOUND, "").await,
+                Some(Handled::Plainly(Received::Challenge(text))) => {
+                    receiver.answer(StatusCode::OK, &text).await
+                }
+                Some(Handled::Plainly(Received::Refused(why))) => {
+                    receiver.answer(StatusCode::UNAUTHORIZED, &why).await
+                }
+                Some(Handled::Plainly(Received::Delivery(_))) => {
+                    return receiver.until_end().await;
+                }
+                Some(Handled::Delivery(Verdict::Acknowledge, conduct)) => {
+                    if conduct == Conduct::Slow {
+                        receivers.timer.until(clock::now() + config.slow_by()).await;
+                    }
+                    receiver.answer(StatusCode::NO_CONTENT, "").await
+                }
+                Some(Handled::Delivery(Verdict::Refuse(status), _)) => {
+                    let refused = StatusCode::from_u16(status);
+                    let refused = refused.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                    receiver.refuse(refused, receivers.retry_after(status)).await
+                }
+                Some(Handled::Delivery(Verdict::Reset, _)) => {
+                    return read_times.reset_when_dropped();
+                }
+            };
+            if answered.is_err() {
+                return;
+            }
+        }
+    };
+    if let Either::Right((_, serving)) = select(pin!(serving), pin!(receivers.reset())).await {
+        read_times.reset_when_dropped();
+        drop(serving);
+    }
+}
+
+fn handle(
+    config: &SubscribeConfig,
+    receivers: &Receivers,
+    (read_times, opened): (&ReadTimes, u64),
+    request: &Request<'_>,
+) -> Option<Handled> {
+    Some(match identified(config, read_times, request)? {
+        Err(received) => Handled::Plainly(received),
+        Ok((number, index, conduct)) => {
+            let times = read_times.delivery();
+            Handled::Delivery(receivers.arrive((number, index), times, Some(opened)), conduct)
+        }
+    })
+}
