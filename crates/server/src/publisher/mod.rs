@@ -12,6 +12,7 @@ mod polling;
 mod registry;
 mod replay;
 pub mod requests;
+pub mod store;
 pub mod stream;
 pub mod subscription;
 pub mod tally;
