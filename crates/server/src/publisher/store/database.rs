@@ -353,7 +353,12 @@ fn why_not_opened(file: &Path, e: &rusqlite::Error) -> String {
         }
         // SQLite does not tell why; opening the file as SQLite does, tells.
         Some(ErrorCode::CannotOpen) => {
-            let opened = std::fs::OpenOptions::new().read(true).write(true).create(true).open(file);
+            let opened = std::fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(file);
             let why = opened.err().unwrap_or_else(|| io::Error::other(e.to_string()));
             let remedy = match why.kind() {
                 io::ErrorKind::NotFound => "make the directory first, or name a file in another",
