@@ -16,7 +16,7 @@ const SCHEMA: &str = "
     CREATE TABLE log (epoch TEXT NOT NULL);
     INSERT INTO log VALUES (lower(hex(randomblob(8))));
     CREATE TABLE events (number INTEGER PRIMARY KEY, id TEXT NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL);
-    CREATE TABLE subscriptions (number INTEGER PRIMARY KEY, url TEXT NOT NULL UNIQUE, types TEXT NOT NULL,
+    CREATE TABLE subscriptions (number INTEGER PRIMARY KEY, url TEXT NOT NULL, types TEXT NOT NULL,
         settled_to INTEGER NOT NULL);
     CREATE TABLE settled (subscription INTEGER, event INTEGER, PRIMARY KEY (subscription, event)) WITHOUT ROWID;";
 /// So many events are stored between two removals of old ones.
@@ -166,11 +166,11 @@ impl Database {
             self.subscriptions.insert(number, state);
         }
         self.last = newest;
-        let log_from = (newest + 1).saturating_sub(self.log + 1);
+        let trimmed = newest.saturating_sub(self.log);
         let needed =
-            |n: u64| n >= log_from || self.subscriptions.values().any(|s| s.open.contains(&n));
+            |n: u64| n > trimmed || self.subscriptions.values().any(|s| s.open.contains(&n));
         let events = events.into_iter().filter(|event| needed(event.number)).collect();
-        Ok(Recovered { epoch, events, log_from, subscriptions })
+        Ok(Recovered { epoch, events, trimmed, subscriptions })
     }
 
     /// Writes all of this in one transaction and returns once it is on disk: the number of the first of its events,
@@ -241,9 +241,7 @@ impl Database {
                 Write::Subscription { number, url, types } => {
                     let types = serde_json::json!(types).to_string();
                     transaction
-                        .prepare_cached(
-                            "INSERT OR REPLACE INTO subscriptions VALUES (?1, ?2, ?3, ?4)",
-                        )?
+                        .prepare_cached("INSERT INTO subscriptions VALUES (?1, ?2, ?3, ?4)")?
                         .execute(params![number, url, types, next - 1])?;
                 }
                 Write::End(_) | Write::Settled { .. } => {}
@@ -251,7 +249,7 @@ impl Database {
         }
         let trims = self.last >= self.trimmed_at + TRIM_EVERY;
         if trims {
-            trim(&transaction, self.last.saturating_sub(self.log), &self.subscriptions)?;
+            trim(&transaction, (self.last + 1).saturating_sub(self.log), &self.subscriptions)?;
         }
         let begun = Instant::now();
         transaction.commit()?;

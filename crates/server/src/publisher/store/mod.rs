@@ -87,12 +87,10 @@ pub struct StoredSubscription {
 pub struct Recovered {
     /// Made with the file: what a publisher with another epoch has published is not in this log.
     pub epoch: String,
-    /// What is kept for replay, oldest first, with one event more, so that a log of the same size that all of these
-    /// are appended to has removed an event as often as the log before it had; before these, older events that
-    /// subscriptions still need.
+    /// What is kept for replay, oldest first; before it, older events that subscriptions still need.
     pub events: Vec<StoredEvent>,
-    /// Events before this number are not for the log.
-    pub log_from: u64,
+    /// Events up to this number have fallen out of the log.
+    pub trimmed: u64,
     /// The webhook subscriptions.
     pub subscriptions: Vec<StoredSubscription>,
 }
