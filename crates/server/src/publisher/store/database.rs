@@ -150,12 +150,10 @@ impl Database {
             };
             let settled: BTreeSet<u64> =
                 settled.query_map([number], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-            let open = |event: &&StoredEvent| {
-                event.number > settled_to
-                    && !settled.contains(&event.number)
-                    && state.wants(&event.kind)
-            };
-            state.open = events.iter().filter(open).map(|event| event.number).collect();
+            let after = events.partition_point(|event| event.number <= settled_to);
+            let open =
+                |event: &&StoredEvent| !settled.contains(&event.number) && state.wants(&event.kind);
+            state.open = events[after..].iter().filter(open).map(|event| event.number).collect();
             state.scattered = !settled.is_empty();
             subscriptions.push(StoredSubscription {
                 number,
