@@ -290,3 +290,39 @@ fn a_router_that_is_late_or_leaves_the_driver_no_time_voids_the_block() {
     busy.offered_per_second = None;
     assert_eq!(together(&mut busy, 0.4, 0.31), (Vec::new(), true));
 }
+
+#[test]
+fn what_a_planned_fault_leaves_behind_is_a_result() {
+    let broken = |trial: Trial| {
+        let mut run = sample::outage(sample::ratios(1.0, 1.0));
+        Trial { guarantee: run.trials.swap_remove(0).guarantee, ..trial }
+    };
+    // Half of it was open at the end of the schedule, and the driver was not idle.
+    let trial = broken(behind(290, 60, 10, 0));
+    assert_eq!(reasons(&trial), Vec::<String>::new());
+    assert!(!is_overloaded(&trial));
+    let mut busy = trial.clone();
+    busy.target.as_mut().unwrap().cpu_ns = busy.window_ns;
+    assert!(is_overloaded(&busy), "a target that worked all the time is");
+    let without = Trial { guarantee: None, ..trial.clone() };
+    assert!(!reasons(&without).is_empty() || is_overloaded(&without));
+    let mut unheard = trial.clone();
+    unheard.account.measured.acknowledged = 0;
+    unheard.account.measured.failed = unheard.account.measured.due;
+    assert_eq!(reasons(&unheard), Vec::<String>::new());
+    assert!(!reasons(&broken(behind(348, 0, 1, 0))).is_empty(), "the driver's own fault remains");
+    let mut late = trial;
+    for _ in 0..late.account.lag.count() * 2 {
+        late.account.lag.record(LAG_FLOOR_NS * 2);
+    }
+    assert!(reasons(&late)[0].starts_with("driver too late"));
+}
+
+#[test]
+fn every_delivery_is_delivered_or_lost() {
+    let mut trial = sample::outage(sample::ratios(1.0, 1.0)).trials.swap_remove(1);
+    assert_eq!(reasons(&trial), Vec::<String>::new());
+    trial.guarantee.as_mut().unwrap().lost.unexplained += 1;
+    let found = reasons(&trial);
+    assert!(found.len() == 1 && found[0].starts_with("deliveries do not add up"), "{found:?}");
+}

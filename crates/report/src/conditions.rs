@@ -1,5 +1,6 @@
 //! The lines around a point's table: load, machine, trust, parity, and what was not tested.
 
+use crate::guarantee;
 use pushbench_analysis::compare::{ArmFigures, Design, Point, Report, cpu_measured};
 use pushbench_core::cpu_list::Cpus;
 use pushbench_core::record::findings::Known;
@@ -29,7 +30,8 @@ pub(crate) fn conditions(point: &Point) -> String {
         _ => slots(point),
     };
     let content = d.content.words();
-    format!("{arrivals} · {size}{content} · {load} · {}", blocks(d))
+    let promised = guarantee::words(d);
+    format!("{arrivals} · {size}{content} · {load}{promised} · {}", blocks(d))
 }
 
 fn arrivals(kind: Arrivals) -> String {
@@ -147,8 +149,7 @@ pub(crate) fn parity(point: &Point) -> String {
     parts.into_iter().map(text).collect::<Vec<_>>().join("; ")
 }
 
-/// What no figure of this report covers, from what was configured. No scenario has a key for retries, and the
-/// driver never sends an event again.
+/// What no figure of this report covers, from what was configured.
 pub(crate) fn not_tested(report: &Report) -> Vec<&'static str> {
     let all = |is: fn(&Design) -> bool| report.points.iter().all(|p| is(&p.design));
     let stays =
@@ -160,7 +161,7 @@ pub(crate) fn not_tested(report: &Report) -> Vec<&'static str> {
         ("network delay", all(|d| !d.is_remote() && !crosses(d, |p| !p.rtt.is_zero()))),
         ("packet loss", path && all(|d| !crosses(d, |p| p.loss > 0.0))),
         ("proxies", all(|d| !d.is_remote() && !crosses(d, PathSettings::has_proxies))),
-        ("retries", true),
+        ("retries", all(|d| !d.guarantee.retries())),
         ("fan-out", all(|d| d.subscribers.is_none())),
         ("subscribers that come and go", all(fans_out) && all(stays)),
     ];

@@ -4,8 +4,9 @@
 use crate::{table, visible};
 use pushbench_analysis::compare::evidence::Evidence;
 use pushbench_analysis::compare::{ArmFigures, Point, Report};
+use pushbench_core::record::guarantee::GuaranteeRecord;
 use pushbench_core::record::histogram::Hist;
-use pushbench_core::record::metrics::{METRICS, supported_quantile};
+use pushbench_core::record::metrics::{METRICS, Metric, Subject, supported_quantile};
 use pushbench_core::record::trial::{Stage, TargetUsage, Trial, TrialDesign};
 
 /// What a row is made from.
@@ -23,7 +24,8 @@ struct Column {
 
 /// The whole table, pilots and voided trials included.
 pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
-    let columns = columns();
+    let trials = || evidence.points.iter().flat_map(|found| &found.trials);
+    let columns = columns(trials().any(|t| t.guarantee.is_some()));
     let mut csv = csv::Writer::from_writer(Vec::new());
     let written = "writing to memory does not fail";
     csv.write_record(columns.iter().map(|c| &c.name)).expect(written);
@@ -45,7 +47,8 @@ fn row<'a>(
     Some(Row { report, setting, arm: point.arms.get(trial.arm)?, trial })
 }
 
-fn columns() -> Vec<Column> {
+/// Those of a guarantee and of faults where a trial has one.
+fn columns(guarantee: bool) -> Vec<Column> {
     let mut all = Columns(Vec::new());
     all.identity();
     all.judgement();
@@ -56,6 +59,9 @@ fn columns() -> Vec<Column> {
     all.usage();
     all.connections_and_bytes();
     all.layers();
+    if guarantee {
+        all.guarantee();
+    }
     all.0
 }
 
@@ -132,14 +138,43 @@ impl Columns {
             harmless(&each.collect::<Vec<_>>().join("; "))
         });
         // Every metric of the registry as verdicts see it; percentiles again further on, whole.
-        for metric in METRICS.iter().filter(|m| !m.name.contains(".p")) {
-            let name = metric.name.replace('.', "_");
-            let unit = metric.unit.name().replace('/', "_per_");
-            let has_unit = name.contains("_ns_") || name.ends_with("_bytes");
-            let name = if has_unit { name } else { format!("{name}_{unit}") };
-            self.known(&name, metric.value);
-        }
+        let whole = |m: &&Metric| !m.name.contains(".p") && m.subject != Subject::Guarantee;
+        METRICS.iter().filter(whole).for_each(|metric| self.metric(metric));
         self.known("offered_events_per_s", |t| t.offered_per_second);
+    }
+
+    fn metric(&mut self, metric: &'static Metric) {
+        let name = metric.name.replace('.', "_");
+        let unit = metric.unit.name().replace('/', "_per_");
+        let has_unit = name.contains("_ns_") || name.ends_with("_bytes");
+        let name = if has_unit { name } else { format!("{name}_{unit}") };
+        self.known(&name, metric.value);
+    }
+
+    fn guarantee(&mut self) {
+        let of = |of: fn(&GuaranteeRecord) -> u64| move |t: &Trial| t.guarantee.as_ref().map(of);
+        let counts: [(&str, fn(&GuaranteeRecord) -> u64); 17] = [
+            ("due_deliveries", |g| g.due),
+            ("delivered_deliveries", |g| g.delivered),
+            ("delivered_once_deliveries", |g| g.delivered_once),
+            ("duplicates_on_wire", |g| g.duplicates_on_wire),
+            ("duplicates_to_application", |g| g.duplicates_to_application),
+            ("out_of_order_deliveries", |g| g.out_of_order),
+            ("met_by_fault", |g| g.met_by_fault),
+            ("lost_acknowledgements", |g| g.lost_acks),
+            ("not_accepted_events", |g| g.not_accepted),
+            ("lost_attempts_deliveries", |g| g.lost.attempts),
+            ("lost_log_deliveries", |g| g.lost.log),
+            ("lost_queue_deliveries", |g| g.lost.queue),
+            ("lost_gone_deliveries", |g| g.lost.gone),
+            ("lost_restart_deliveries", |g| g.lost.restart),
+            ("lost_unexplained_deliveries", |g| g.lost.unexplained),
+            ("attempts", |g| g.attempts),
+            ("connections_refused", |g| g.connections_refused),
+        ];
+        counts.into_iter().for_each(|(name, count)| self.known(name, of(count)));
+        let mine = METRICS.iter().filter(|m| m.subject == Subject::Guarantee);
+        mine.for_each(|metric| self.metric(metric));
     }
 
     fn outcomes(&mut self) {
@@ -234,7 +269,7 @@ mod tests {
 
     #[test]
     fn columns_have_one_name_each_and_times_their_unit() {
-        let columns = columns();
+        let columns = columns(true);
         let names: std::collections::BTreeSet<&str> =
             columns.iter().map(|c| c.name.as_str()).collect();
         assert_eq!(names.len(), columns.len());

@@ -15,6 +15,7 @@ pub mod findings;
 pub mod gate;
 pub(crate) mod github_action;
 pub mod gobench;
+mod guarantee;
 pub mod hgrm;
 pub mod hlog;
 pub mod html;

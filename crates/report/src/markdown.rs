@@ -1,7 +1,7 @@
 //! The report for a pull request or a design document: verdict, table and trust; details are folded.
 
 use crate::visible::line;
-use crate::{certainty, conditions, layers, notes, overview, path, table, text};
+use crate::{certainty, conditions, guarantee, layers, notes, overview, path, table, text};
 use pushbench_analysis::compare::evidence::Evidence;
 use pushbench_analysis::compare::expect::Outcome;
 use pushbench_analysis::compare::machine::NOT_RECORDED;
@@ -21,6 +21,7 @@ pub fn render(report: &Report, evidence: &Evidence<'_>) -> String {
     match &report.points[..] {
         [only] => section(&mut out, only),
         points => {
+            grid(&mut out, &guarantee::sweep(points), 2);
             grid(&mut out, &text::sweep_grid(report), 2);
             cpu_design(&mut out, points);
             for point in points {
@@ -40,6 +41,7 @@ fn section(out: &mut String, point: &Point) {
     let (conditions, place) = (conditions::conditions(point), conditions::place(point));
     let _ = writeln!(out, "{}  \n{}\n", paragraph(&conditions), paragraph(&place));
     if point.arms.len() > overview::FEW {
+        grid(out, &guarantee::overview(point), 1);
         grid(out, &overview::grid(point), 1);
     } else {
         (1..point.arms.len().max(2)).for_each(|candidate| comparison(out, point, candidate));

@@ -1,7 +1,7 @@
 //! The rows of a point's table as text cells: shared by the formats for people.
 
 use crate::visible::line;
-use crate::{certainty, duplex, fanout, idle, notes, path};
+use crate::{certainty, duplex, fanout, guarantee, idle, notes, path};
 use pushbench_analysis::compare::{
     ArmFigures, Comparison, HandshakeFigures, Latency, Point, Report, Verdict,
 };
@@ -46,6 +46,7 @@ pub fn rows(point: &Point, candidate: usize) -> Vec<Row> {
             notes: notes::of_row(point, candidate, metric),
         });
     };
+    guarantee::lines(&point.arms).into_iter().for_each(|(name, of, cell)| push(name, of, cell));
     if let Some(subscribers) = &point.design.subscribers {
         let one = subscribers.to == Recipients::One;
         let lines = lines.iter().filter(|(_, metric, _)| !(one && fanout::of_many(metric)));
@@ -285,7 +286,12 @@ pub(super) fn outcomes(a: &ArmFigures) -> String {
 
 /// `−21 µs [−25, −17]`, or the ratio where a difference has no scale of its own.
 pub fn difference(c: &Comparison) -> String {
-    let absolute = c.metric.contains("p50") || c.metric.contains("p9");
+    if let (Some(d), Some(ci)) = (c.difference, c.difference_ci95)
+        && let Some(text) = guarantee::difference(c.metric, d, ci)
+    {
+        return text;
+    }
+    let absolute = ["p50", "p9", "recovery."].iter().any(|of| c.metric.contains(of));
     if absolute && let (Some(d), Some(ci)) = (c.difference, c.difference_ci95) {
         return units::nanos_interval(d, ci);
     }
@@ -346,7 +352,7 @@ pub(crate) fn metric_name(flow: Flow, metric: &'static str) -> &'static str {
         "total_usage.cpu_ns_per_delivery" => "total CPU/delivery",
         "wire.bytes_per_delivery" => "bytes/delivery",
         "wire.bytes_per_subscriber_minute" => "bytes/subscriber·min",
-        other => other,
+        other => guarantee::name_of(other).unwrap_or(other),
     })
 }
 

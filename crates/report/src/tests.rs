@@ -172,6 +172,7 @@ fn runs() -> Vec<(&'static str, StoredRun)> {
         ("incomplete", cut_short()),
         ("sweep", sweep()),
         ("fanout", fanned_out()),
+        ("outage", sample::outage(fanned_out())),
     ]
 }
 

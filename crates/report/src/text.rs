@@ -6,7 +6,7 @@ use crate::layout::{ALARM, BOLD, CAUTION};
 use crate::table;
 use crate::table::Row;
 use crate::visible::{line, visible};
-use crate::{conditions, idle, layers, notes, overview, path};
+use crate::{conditions, guarantee, idle, layers, notes, overview, path};
 use pushbench_analysis::compare::expect::Outcome;
 use pushbench_analysis::compare::{ArmFigures, Point, Report};
 use pushbench_core::scenario::Flow;
@@ -44,14 +44,22 @@ pub fn point(point: &Point, look: Look) -> String {
     out.push_str(&look.wrap(&line(&conditions::place(point)), 2));
     out.push('\n');
     if point.arms.len() > overview::FEW {
-        let mut grid = overview::grid(point);
-        grid.iter_mut().flatten().for_each(|cell| *cell = line(cell));
-        let _ = writeln!(out, "{}", layout::table(&grid, 1, 2, look));
+        for (mut grid, words) in [(guarantee::overview(point), 0), (overview::grid(point), 2)] {
+            grid.iter_mut().flatten().for_each(|cell| *cell = line(cell));
+            if !grid.is_empty() {
+                let _ = writeln!(out, "{}", layout::table(&grid, 1, words, look));
+            }
+        }
     } else {
         for candidate in 1..point.arms.len().max(2) {
             out.push_str(&comparison_table(point, candidate, look));
         }
     }
+    let spark = guarantee::spark(point);
+    for text in &spark {
+        out.push_str(&look.wrap(&line(text), 2));
+    }
+    out.push_str(if spark.is_empty() { "" } else { "\n" });
     let mut strata = table::strata(point);
     if !strata.is_empty() {
         strata.iter_mut().flatten().for_each(|cell| *cell = line(cell));
@@ -144,9 +152,15 @@ fn cells(row: &Row, shown: &[usize]) -> Vec<String> {
 fn sweep(report: &Report, look: Look) -> String {
     let mut grid = sweep_grid(report);
     grid.iter_mut().flatten().for_each(|cell| *cell = line(cell));
+    let mut kept = guarantee::sweep(&report.points);
+    kept.iter_mut().flatten().for_each(|cell| *cell = line(cell));
+    let kept = match kept.is_empty() {
+        true => String::new(),
+        false => format!("{}\n", layout::table(&kept, 2, 0, look)),
+    };
     let how = conditions::cpu_design(&report.points);
     let how = how.map_or(String::new(), |how| look.wrap(&how, 2) + "\n");
-    format!("\n{}\n{how}", layout::table(&grid, 2, 1, look))
+    format!("\n{kept}{}\n{how}", layout::table(&grid, 2, 1, look))
 }
 
 /// One line a point and arm: how the axis changes the figures.

@@ -4,7 +4,7 @@
 use crate::compare::blocks;
 use crate::compare::blocks::OverBlocks;
 use crate::compare::note::begins;
-use crate::compare::{ArmFigures, Note, Trials};
+use crate::compare::{ArmFigures, Comparison, Note, Trials, Verdict};
 use crate::stats;
 use pushbench_core::guarantee::Guarantee;
 use pushbench_core::record::guarantee::{Freshness, GuaranteeRecord, LossReasons, SyncTimes};
@@ -277,18 +277,42 @@ fn words(g: &GuaranteeFigures) -> String {
     parts.push(format!("{} came out of order", count(counts.out_of_order)));
     if let Some(fault) = &g.fault {
         let times = &counts.recovery_ns;
-        let after = |ns: Option<f64>, known: usize| match ns {
-            Some(ns) => units::nanos_text(ns),
-            None => format!("– (in {known} of {} blocks)", fault.blocks),
+        let when = |what: &str, ns: Option<f64>, known: usize| match ns {
+            Some(ns) => format!("{what} after {}", units::nanos_text(ns)),
+            None => format!("{what} in {known} of {} blocks", fault.blocks),
         };
-        parts.push(format!(
-            "after the fault, events flowed again in {}, all that were outstanding had arrived in {}, all receivers were back in {}",
-            after(times.first_event, fault.flowed_again),
-            after(times.caught_up, fault.caught_up),
-            after(times.all_back, fault.all_back)
-        ));
+        let recovered = [
+            when("events flowed again", times.first_event, fault.flowed_again),
+            when("everything outstanding had arrived", times.caught_up, fault.caught_up),
+            when("all receivers were back", times.all_back, fault.all_back),
+        ];
+        parts.push(format!("once the fault had ended, {}", recovered.join(", ")));
     }
     parts.join("; ")
+}
+
+/// What is counted, the verb of an arm that has it, what it has, and what cannot be told where there is no verdict.
+pub(super) const COUNTED: [(&str, &str, &str, &str); 3] = [
+    ("lost_share", "loses", "deliveries for good", "losses"),
+    ("duplicates_per_delivery", "repeats", "deliveries", "duplicates"),
+    ("out_of_order_share", "has", "deliveries out of order", "order"),
+];
+
+/// Times after a fault, with what an arm is sooner or later at.
+pub(super) const RECOVERED: [(&str, &str); 3] = [
+    ("recovery.first_event", "the first event after the fault"),
+    ("recovery.caught_up", "the last outstanding event"),
+    ("recovery.all_back", "the last receiver being back"),
+];
+
+/// `loses fewer deliveries for good`, where the verdict says so.
+pub(super) fn claim(c: &Comparison, verb: &str, what: &str) -> Option<String> {
+    match c.verdict {
+        Verdict::Better => Some(format!("{verb} fewer {what}")),
+        Verdict::Worse => Some(format!("{verb} more {what}")),
+        Verdict::Equivalent => Some(format!("is equivalent in {what}")),
+        _ => None,
+    }
 }
 
 fn count(n: u64) -> String {

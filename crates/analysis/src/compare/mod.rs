@@ -17,6 +17,8 @@ pub mod figures;
 mod findings;
 pub mod gate;
 pub mod guarantee;
+#[cfg(test)]
+mod guarantee_tests;
 mod handshake_cost;
 pub mod idle;
 pub mod judge;
@@ -27,6 +29,7 @@ pub mod machine;
 pub mod note;
 pub mod parity;
 mod path;
+mod promises;
 pub mod ranking;
 pub mod runs;
 #[cfg(any(test, feature = "sample"))]

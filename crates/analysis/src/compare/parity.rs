@@ -1,7 +1,7 @@
 //! What the two sides have in common and what not, and how that is known (law 6).
 
-use crate::compare::Trials;
-use crate::compare::layers;
+use crate::compare::promises::promises;
+use crate::compare::{Trials, layers};
 use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_core::record::findings::{Aspect, Findings};
 use pushbench_core::record::run::{ArmHeader, PointHeader};
@@ -24,7 +24,7 @@ pub struct Property {
 
 impl Property {
     /// What somebody said; unknown where nobody did.
-    fn declared(value: Option<String>) -> Property {
+    pub(super) fn declared(value: Option<String>) -> Property {
         match value {
             Some(value) => Property { value, known: Known::Declared },
             None => Property { value: "unknown".to_owned(), known: Known::Unknown },
@@ -151,6 +151,7 @@ pub fn parity(header: &PointHeader, findings: &[Findings], trials: &Trials<'_>) 
     if !findings.is_empty() {
         rows.extend(FOUND.map(|aspect| row(aspect.name(), found(aspect, header, findings))));
     }
+    rows.extend(promises(header, &configs, trials).into_iter().map(|(name, arms)| row(name, arms)));
     let first = header.arms.first().map(|a| &a.target);
     let different_programs = header.arms.iter().any(|a| Some(&a.target) != first);
     Parity { rows, different_programs }

@@ -1,7 +1,9 @@
 //! Made-up runs for the tests of comparison and report.
 
+use pushbench_core::guarantee::Promise;
 use pushbench_core::record::account::Account;
 use pushbench_core::record::effective_config::EffectiveConfig;
+use pushbench_core::record::guarantee::{Freshness, GuaranteeRecord, LossReasons, Recovery};
 use pushbench_core::record::histogram::Hist;
 use pushbench_core::record::interval::Interval;
 use pushbench_core::record::outcomes::Outcomes;
@@ -13,6 +15,7 @@ use pushbench_core::record::usage::Reading;
 use pushbench_core::record::wire::Traffic;
 use pushbench_core::scenario;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Events of each trial: enough for a p99, too few for a p99.9.
 const EVENTS: u64 = 3_000;
@@ -61,6 +64,66 @@ pub fn ratios(service: f64, cpu: f64) -> StoredRun {
         ]
     };
     run(&(0..12).map(block).collect::<Vec<_>>())
+}
+
+/// The same run under "exactly once" with receivers that were down for 2 s: the first arm delivers everything, and its
+/// receiver removes duplicates; events of the second one fell out of the log.
+pub fn outage(mut run: StoredRun) -> StoredRun {
+    for point in &mut run.header.points {
+        let scenario = &mut point.scenario;
+        scenario.guarantee.delivery = Promise::ExactlyOnce;
+        scenario.faults.outage = Duration::from_secs(2);
+    }
+    for trial in &mut run.trials {
+        trial.guarantee = Some(kept(trial.arm as u64, trial.block as u64));
+    }
+    run
+}
+
+/// What became of 20,000 deliveries of an arm in a block of [`outage`].
+fn kept(arm: u64, block: u64) -> GuaranteeRecord {
+    let (due, second) = (20_000, 1_000_000_000);
+    let lost = LossReasons { log: arm * (300 + 10 * (block % 3)), ..LossReasons::default() };
+    let delivered = due - lost.sum();
+    let duplicates = if arm == 0 { 200 + 7 * (block % 4) } else { 4 + block % 3 };
+    let after = |ms: u64| Some(ms * 1_000_000 + block % 5 * 20_000_000);
+    // Age grows during the outage, and falls when events flow again.
+    let fresh = |tenth: u32| {
+        let down = tenth.clamp(10, 30 + arm as u32 * 4) - 10;
+        let back = tenth > 30 + arm as u32 * 4;
+        let age = if back { 3_000 } else { 3_000 + down * 100_000 };
+        Freshness { at_ms: tenth * 100, median_us: age, oldest_us: age + age / 5 }
+    };
+    GuaranteeRecord {
+        due,
+        delivered,
+        delivered_once: delivered,
+        duplicates_on_wire: duplicates,
+        duplicates_to_application: 0,
+        out_of_order: (1 - arm) * (40 + block % 3),
+        met_by_fault: 900,
+        lost_acks: 0,
+        not_accepted: 0,
+        lost,
+        attempts: due + duplicates + 900,
+        attempts_are_counted: arm == 0,
+        backlog_peak: 8_000 + 10 * block,
+        backlog_peak_bytes: 512 * (8_000 + 10 * block),
+        connections_per_second_peak: 400 + 100 * arm,
+        connections_refused: 120,
+        recovery: Some(Recovery {
+            fault_at_ns: second,
+            fault_ns: 2 * second,
+            first_event_ns: after(100 + 400 * arm),
+            caught_up_ns: after(1_300).filter(|_| arm == 0),
+            all_back_ns: after(900 - 300 * arm),
+            cpu_ns: Some(30_000_000 + arm as i64 * 5_000_000),
+        }),
+        freshness: (0..50).map(fresh).collect(),
+        held_ns: 0,
+        held_events: 0,
+        sync: None,
+    }
 }
 
 fn header(blocks: usize) -> RunHeader {

@@ -155,6 +155,18 @@ fn against(header: &PointHeader, baseline: &str, arm: &str, mine: &[&Comparison]
             None => {}
         }
     }
+    for (metric, verb, what, unknown) in guarantee::COUNTED {
+        if let Some(c) = find(metric) {
+            note(&mut claims, &mut unclear, guarantee::claim(c, verb, what), unknown);
+        }
+    }
+    for (metric, what) in guarantee::RECOVERED {
+        match find(metric) {
+            Some(c) if c.verdict == Verdict::Overloaded => {}
+            Some(c) => note(&mut claims, &mut unclear, latency_claim(c, "is", what), what),
+            None => {}
+        }
+    }
     if let Some(c) = find("throughput") {
         note(
             &mut claims,

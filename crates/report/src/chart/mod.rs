@@ -3,6 +3,7 @@
 mod bars;
 mod costs;
 pub(super) mod forest;
+mod freshness;
 pub(super) mod gate;
 mod heat;
 pub mod look;
@@ -30,6 +31,8 @@ pub(crate) const STYLE: &str = include_str!("chart.css");
 pub enum Kind {
     /// Ratios with their intervals.
     Forest,
+    /// How far behind receivers were around a fault.
+    Freshness,
     /// Percentiles on an axis of nines.
     Spectrum,
     /// Figures along a swept key, or a ramp.
@@ -125,6 +128,7 @@ pub fn all(page: &Page) -> Vec<Chart> {
     charts.extend(sweep::of_run(page));
     for index in 0..page.report.points.len() {
         let mut of_point: Vec<Chart> = Vec::new();
+        of_point.extend(freshness::of_point(page, index));
         if !several {
             of_point.extend(forest::of_point(page, index));
         }

@@ -47,6 +47,7 @@ impl Frame<'_> {
 pub(super) fn bar(runs: &[Run<'_>]) -> Markup {
     let sections = [
         ("verdict", "Verdict"),
+        ("freshness", "Recovery"),
         ("layers", "Layers"),
         ("ratios", "Ratios"),
         ("percentiles", "Percentiles"),

@@ -130,6 +130,7 @@ impl Run<'_> {
         match section {
             "sweep" => self.has_sweep(),
             "layers" => figures::layers(self).is_some(),
+            "freshness" => self.charts.iter().any(|c| c.kind == Kind::Freshness),
             "percentiles" | "time" => !idle,
             _ => true,
         }
@@ -145,6 +146,7 @@ impl Run<'_> {
                 (summary::header(self))
                 @if self.level > 1 || self.has_many_arms() { (frame::arms(self)) }
                 (self.section("verdict", "Verdict", &summary::verdict(self)))
+                @if self.shows("freshness") { (self.charts_of("freshness", "Until all was well", Kind::Freshness)) }
                 @if let Some(costs) = figures::layers(self) {
                     (self.section("layers", "What each layer costs", &costs))
                 }

@@ -3,7 +3,7 @@
 use crate::html::frame::{heading, labelled, scrolled, stacked, table, unbroken};
 use crate::html::tiles::{class, subject, tiles};
 use crate::html::{Run, day, sweep, validity};
-use crate::{certainty, conditions, notes, overview, path, table as cells};
+use crate::{certainty, conditions, guarantee, notes, overview, path, table as cells};
 use maud::{Markup, html};
 use pushbench_analysis::compare::charts::words;
 use pushbench_analysis::compare::trust::is_driver_bound;
@@ -150,6 +150,8 @@ fn side_by_side(run: &Run<'_>, point: &Point) -> Markup {
     };
     html! {
         @if point.arms.len() > overview::FEW {
+            @let kept = guarantee::overview(point);
+            @if !kept.is_empty() { (stacked("What became of events", &kept)) }
             (stacked(&name, &ranking(point)))
         } @else {
             @for candidate in 1..point.arms.len().max(2) { (pair(run, &name, point, candidate)) }

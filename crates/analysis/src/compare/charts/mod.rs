@@ -19,7 +19,11 @@ use pushbench_core::record::run::{Seconds, StoredRun};
 
 /// What a page shows first of each comparison and along a swept key, in this order: of every flow what a
 /// reader asks for.
-pub(crate) const HEADLINES: [&str; 14] = [
+pub(crate) const HEADLINES: [&str; 18] = [
+    "lost_share",
+    "recovery.first_event",
+    "recovery.caught_up",
+    "recovery.all_back",
     "throughput",
     "response.p50",
     "response.p99",
@@ -39,8 +43,12 @@ pub(crate) const HEADLINES: [&str; 14] = [
 /// The headlines of these points. An open loop measures how long events take from their due instants, its
 /// service times say no more; a closed one has no such instants.
 pub fn headlines<'a>(points: impl IntoIterator<Item = &'a Point>) -> Vec<&'static str> {
-    let closed = points.into_iter().all(|p| p.design.rate.is_none());
+    let points: Vec<&Point> = points.into_iter().collect();
+    let closed = points.iter().all(|p| p.design.rate.is_none());
+    let breaks = points.iter().flat_map(|p| &p.arms).any(|a| a.guarantee.is_some());
     let fits = |metric: &&str| match metric.split_once('.') {
+        Some(("recovery", _)) => breaks,
+        None if *metric == "lost_share" => breaks,
         Some(("response", _)) => !closed,
         Some(("service", _)) => closed,
         _ => true,

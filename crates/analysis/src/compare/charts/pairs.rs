@@ -3,6 +3,7 @@
 use crate::compare::decide::region;
 use crate::compare::{Point, Trials};
 use pushbench_core::record::metrics;
+use pushbench_core::record::metrics::Family;
 use pushbench_core::record::run::PointHeader;
 
 /// What a comparison is held against.
@@ -18,11 +19,13 @@ pub struct Judged {
     pub null: bool,
 }
 
-/// One for each comparison of a point.
+/// One for each comparison of a point whose ratio is drawn.
 pub fn judged(header: &PointHeader, point: &Point) -> Vec<Judged> {
     let of = |(comparison, c): (usize, &crate::compare::Comparison)| {
         let candidate = point.arms.iter().position(|a| a.arm == c.candidate)?;
-        let region = region(metrics::named(c.metric)?);
+        // Ratios are drawn, and counts that may be 0 have none that says much.
+        let metric = metrics::named(c.metric).filter(|m| m.family != Family::Counted)?;
+        let region = region(metric);
         let what = |arm: usize| {
             let a = &header.arms[arm];
             // A variant appears only in the name: `webhook+callback@builtin`.

@@ -174,7 +174,8 @@ impl Line<'_> {
         let shown = crate::compare::charts::headlines(points.iter().copied())
             .into_iter()
             .filter_map(metrics::named);
-        let shown = shown.filter(|m| is_about(m, flow));
+        // A count of 0 has no place on a logarithmic axis.
+        let shown = shown.filter(|m| is_about(m, flow) && m.family != metrics::Family::Counted);
         let curves = shown.map(|metric| Curve {
             metric: metric.name,
             arms: (0..arms.len()).map(|arm| self.marks(metric, arm, &trials)).collect(),
