@@ -4,7 +4,7 @@ use super::{Bench, eventually};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -24,7 +24,11 @@ pub struct Publisher {
 impl Publisher {
     pub fn start(bench: &Bench, args: &[&str]) -> Publisher {
         let all = [&["serve"], args, &["--publisher", "--listen", "127.0.0.1:0"]].concat();
-        let mut command = bench.pushbench(&all);
+        Publisher::spawn(&mut bench.pushbench(&all))
+    }
+
+    /// Starts it with this command.
+    pub fn spawn(command: &mut Command) -> Publisher {
         let mut child = command.env("PUSHBENCH_TOKEN", TOKEN).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();

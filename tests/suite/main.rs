@@ -17,6 +17,7 @@ mod conditions;
 mod conduct;
 mod documents;
 mod duplex;
+mod durable;
 mod every_fault;
 mod fanout;
 mod faults;
