@@ -87,13 +87,14 @@ pub fn serve(options: &ServeOptions) -> Result<()> {
         .build()
         .map_err(|e| Error::harness(format!("cannot start the server's runtime: {e}")))?;
     runtime.block_on(async {
+        let service = service(options)?;
         let listener = listen(options.listen)?;
         if let Some((path, ca)) = &options.ca_out {
             write_atomically(path, ca.as_bytes())?;
         }
         announce(options, &listener)
             .map_err(|e| Error::harness(format!("cannot print the address of the server: {e}")))?;
-        accept(options, listener).await
+        accept(options, service, listener).await
     })
 }
 
@@ -177,8 +178,9 @@ fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
     console::output(&format!("{LISTENING}{} {in_force}\n", listener.local_addr()?))
 }
 
-async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
-    let service = match &options.work {
+/// What is done with connections; a store is opened before anybody is told to connect.
+fn service(options: &ServeOptions) -> Result<Service> {
+    Ok(match &options.work {
         Work::Take(Carrier::Webhook, handler, tls)
             if handler.options.contains(ArmOption::Callback) =>
         {
@@ -186,13 +188,16 @@ async fn accept(options: &ServeOptions, listener: TcpListener) -> Result<()> {
         }
         Work::Take(carrier, handler, _) => Service::Take(*carrier, *handler),
         Work::Publish(publisher, token) => {
-            let hub = Arc::new(Hub::new(*publisher.clone(), token.clone()));
+            let hub = Hub::open(*publisher.clone(), token.clone())?;
             if !publisher.times_out_itself() {
                 tokio::spawn(sweep(hub.clone()));
             }
             Service::Publish(hub)
         }
-    };
+    })
+}
+
+async fn accept(options: &ServeOptions, service: Service, listener: TcpListener) -> Result<()> {
     loop {
         match listener.accept().await {
             Ok((socket, _)) => {

@@ -3,11 +3,11 @@
 use crate::publisher::Options;
 use crate::publisher::outbox::{Outbox, Publication};
 use crate::publisher::registry::{SubscriberRegistry, is_of};
+use crate::publisher::store::Store;
 use crate::publisher::subscription::Subscription;
 use crate::publisher::tally::{DeliveryOutcome, Tally, add};
 use bytes::Bytes;
 use hyper::header::{HeaderName, HeaderValue};
-use pushbench_core::event::Event;
 use pushbench_core::guarantee::delivery_queue::Held;
 use pushbench_core::guarantee::replay_log::ReplayLog;
 use pushbench_core::record::fanout::PublisherStatus;
@@ -25,11 +25,13 @@ pub struct Hub {
     pub options: Options,
     /// Bounds the webhook deliveries under way.
     pub under_way: Semaphore,
-    /// Another one in each process, which begins with an empty log.
+    /// Another one in each process that begins with an empty log.
     pub(super) epoch: String,
     token: String,
     registry: Mutex<SubscriberRegistry>,
-    next: AtomicU64,
+    pub(super) next: AtomicU64,
+    /// Keeps events and webhook subscriptions.
+    pub(super) store: Option<Store>,
     pub(super) tally: Tally,
 }
 
@@ -44,6 +46,7 @@ impl Hub {
             token,
             registry: Mutex::new(SubscriberRegistry::new(log)),
             next: AtomicU64::new(0),
+            store: None,
             tally: Tally::default(),
         }
     }
@@ -64,15 +67,22 @@ impl Hub {
 
     /// Somebody subscribes to these types, to all of them where there are none.
     pub fn add_subscription(self: &Arc<Hub>, types: Vec<String>) -> Subscription {
-        self.enter(&mut self.registry(), Outbox::new(types, self.options.queue))
+        let outbox = Outbox::new(types, self.options.queue);
+        self.enter(&mut self.registry(), self.next_number(), outbox)
+    }
+
+    /// The number of another subscription.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(super) fn enter(
         self: &Arc<Hub>,
         registry: &mut SubscriberRegistry,
+        number: u64,
         outbox: Outbox,
     ) -> Subscription {
-        let (number, outbox) = (self.next.fetch_add(1, Ordering::Relaxed), Arc::new(outbox));
+        let outbox = Arc::new(outbox);
         registry.add_subscription(number, &outbox);
         Subscription::new(self, number, outbox)
     }
@@ -101,8 +111,7 @@ impl Hub {
     }
 
     /// The event as it is delivered.
-    pub fn prepare(&self, event: &Event<'_>, body: Bytes) -> Arc<Publication> {
-        let (id, kind) = (event.id.clone().into_owned(), event.kind.clone().into_owned());
+    pub fn prepare(&self, id: String, kind: String, body: Bytes) -> Publication {
         let (body, signature) = match (&self.options.signing, self.options.transport) {
             (None, _) => (body, Vec::new()),
             (Some(key), Transport::Webhook) => {
@@ -113,18 +122,19 @@ impl Hub {
         };
         let mut event = Publication::new(id, kind, body);
         event.signature = signature;
-        Arc::new(event)
+        event
     }
 
     /// Queues an event for each interested subscriber, and returns their number. Under a guarantee it goes into the log
     /// first, and one that is there already is not queued again: its client did not know that it had been accepted.
-    pub fn distribute(&self, event: &Arc<Publication>) -> usize {
+    pub fn distribute(&self, event: Publication) -> usize {
+        let event = &Arc::new(event);
         let (mut queued, mut overflowed, mut longest) = (0, 0, 0);
         let mut registry = self.registry();
         if registry.log.as_mut().is_some_and(|log| !log.append(&event.id, event.clone())) {
             return 0;
         }
-        for outbox in registry.wanting(&event.kind) {
+        for (number, outbox) in registry.wanting(&event.kind) {
             // Counted before it can be settled.
             event.unsettled.fetch_add(1, Ordering::Relaxed);
             if let Some(open) = outbox.put(event) {
@@ -136,6 +146,9 @@ impl Hub {
                 match self.options.resumes() {
                     true => self.detach(outbox),
                     false => overflowed += 1,
+                }
+                if outbox.url().is_some() {
+                    self.note_settled(*number, event);
                 }
             }
         }
@@ -168,14 +181,19 @@ impl Hub {
         self.registry().all().get(&number).cloned()
     }
 
-    /// The written event of that id has its outcome. False when none of that id was open.
-    pub(super) fn settle_one(&self, outbox: &Outbox, id: &str, outcome: DeliveryOutcome) -> bool {
+    /// The written event of that id has its outcome. `None` when none of that id was open.
+    pub(super) fn settle_one(
+        &self,
+        outbox: &Outbox,
+        id: &str,
+        outcome: DeliveryOutcome,
+    ) -> Option<Arc<Publication>> {
         let event = outbox.settled(id, outcome == DeliveryOutcome::Acknowledged);
         match &event {
             Some(event) => self.settle(event, outcome),
             None => add(&self.tally.stray, 1),
         }
-        event.is_some()
+        event
     }
 
     /// The written events up to the one of that id are acknowledged. A cursor is sent again with every
@@ -242,7 +260,11 @@ impl Hub {
 
     /// What was counted until now.
     pub fn status(&self) -> PublisherStatus {
-        self.tally.status(self.registry().all().values())
+        let mut status = self.tally.status(self.registry().all().values());
+        if let Some(store) = &self.store {
+            (status.syncs, status.sync_ns, status.sync_longest_ns) = store.sync_times();
+        }
+        status
     }
 
     /// A subscriber is taken for dead that has sent nothing for so long.
@@ -283,7 +305,7 @@ mod tests {
 
     fn publish(hub: &Hub, id: &str, kind: &str) -> usize {
         let text = format!(r#"{{"id":"{id}","type":"{kind}","data":{{}}}}"#);
-        hub.distribute(&hub.prepare(&serde_json::from_str(&text).unwrap(), text.clone().into()))
+        hub.distribute(hub.prepare(id.to_owned(), kind.to_owned(), text.into()))
     }
 
     fn next(subscription: &Subscription) -> Option<String> {

@@ -5,6 +5,7 @@
 //! subscribers and events have in common is the [`Hub`]'s; the [`requests`] answers requests.
 //! `targets/PROTOCOL.md` writes the protocol down.
 
+mod durable;
 pub(crate) mod hub;
 pub(crate) mod outbox;
 pub(crate) mod pings;

@@ -21,6 +21,8 @@ pub struct Publication {
     /// Headers of its signature; none where it is in the body.
     pub signature: Vec<(HeaderName, HeaderValue)>,
     framed: OnceLock<Bytes>,
+    /// Its number in the store, where there is one.
+    pub(super) number: u64,
     /// Deliveries without an outcome, and one more while it is being queued.
     pub(super) unsettled: AtomicUsize,
     /// One of its deliveries has ended otherwise than acknowledged.
@@ -36,6 +38,7 @@ impl Publication {
             body,
             signature: Vec::new(),
             framed: OnceLock::new(),
+            number: 0,
             unsettled: AtomicUsize::new(1),
             failed: AtomicBool::new(false),
         }

@@ -68,10 +68,8 @@ impl SubscriberRegistry {
     }
 
     /// Those who want events of a type.
-    pub fn wanting(&self, kind: &str) -> impl Iterator<Item = &Arc<Outbox>> {
-        self.every_type
-            .values()
-            .chain(self.by_type.get(kind).into_iter().flat_map(BTreeMap::values))
+    pub fn wanting(&self, kind: &str) -> impl Iterator<Item = (&u64, &Arc<Outbox>)> {
+        self.every_type.iter().chain(self.by_type.get(kind).into_iter().flatten())
     }
 
     /// Everybody, by number.

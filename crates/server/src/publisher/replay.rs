@@ -45,22 +45,26 @@ impl Hub {
         add(&self.tally.not_resumed, u64::from(after.is_some() && !complete));
         // What is replayed leaves the queue its room.
         let outbox = Outbox::new(types, self.options.queue + replayed).with(missed);
-        let mut subscription = self.enter(&mut registry, outbox);
+        let mut subscription = self.enter(&mut registry, self.next_number(), outbox);
         first["subscriber"] = json!(subscription.number());
         subscription.first = Some(first);
         subscription
     }
 
-    /// An address is registered. Under a guarantee one that was registered with these types already keeps its subscription,
-    /// with everything that is open at it: its number.
-    pub fn register(self: &Arc<Hub>, url: &str, types: Vec<String>) -> Result<Subscription, u64> {
+    /// A subscription of that number at an address, unless that has one to these types by now: its number.
+    pub(super) fn add_destination(
+        self: &Arc<Hub>,
+        number: u64,
+        url: String,
+        types: Vec<String>,
+    ) -> Result<Subscription, u64> {
         let mut registry = self.registry();
-        if let Some(number) = registry.registered(url, &types) {
+        if let Some(number) = registry.registered(&url, &types) {
             return Err(number);
         }
         let outbox = Outbox::new(types, self.options.queue);
-        let kept = self.options.guarantee.retries().then(|| url.to_owned());
-        Ok(self.enter(&mut registry, outbox.at(kept)))
+        let kept = self.options.guarantee.retries().then_some(url);
+        Ok(self.enter(&mut registry, number, outbox.at(kept)))
     }
 
     /// Ends a connection under a guarantee: what was open is in the log, for when the subscriber is back.

@@ -3,6 +3,7 @@
 use crate::http2;
 use crate::publisher::hub::Hub;
 use crate::publisher::polling;
+use crate::publisher::store::StoreError;
 use crate::sse;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
@@ -148,7 +149,7 @@ fn bearer(request: &Request<Incoming>) -> Option<&str> {
     request.headers().get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
-async fn publish(hub: &Hub, request: Request<Incoming>) -> Answer {
+async fn publish(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
     let body = match read_body(request, MAX_BYTES).await {
         Ok(body) => body,
         Err(answer) => return answer,
@@ -163,9 +164,21 @@ async fn publish(hub: &Hub, request: Request<Incoming>) -> Answer {
     if let Some(unknown) = hub.unknown([&*event.kind]) {
         return unknown_type(hub, unknown);
     }
-    let publication = hub.prepare(&event, body.clone());
-    let queued = hub.distribute(&publication);
-    json_response(StatusCode::ACCEPTED, &json!({ "id": event.id, "queued": queued }))
+    match hub.publish(&event, body.clone()).await {
+        Ok(queued) => {
+            json_response(StatusCode::ACCEPTED, &json!({ "id": event.id, "queued": queued }))
+        }
+        Err(e) => not_kept(e),
+    }
+}
+
+/// The answer to what could not be written to the store.
+pub(crate) fn not_kept(error: StoreError) -> Answer {
+    let status = match error.full {
+        true => StatusCode::INSUFFICIENT_STORAGE,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    text(status, error.message)
 }
 
 /// The body of a request, at most this long.

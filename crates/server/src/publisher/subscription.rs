@@ -25,7 +25,11 @@ impl Subscription {
 
     /// The written event of that id has its outcome. False when none of that id was open.
     pub fn settle(&self, id: &str, outcome: DeliveryOutcome) -> bool {
-        self.hub.settle_one(&self.outbox, id, outcome)
+        let event = self.hub.settle_one(&self.outbox, id, outcome);
+        if let Some(event) = event.as_ref().filter(|_| self.outbox.url().is_some()) {
+            self.hub.note_settled(self.number, event);
+        }
+        event.is_some()
     }
 
     /// Whether it was ended under a guarantee; if not, the task is woken when it is.
@@ -64,5 +68,8 @@ impl Deref for Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.hub.end(self.number);
+        if self.outbox.url().is_some() {
+            self.hub.note_end(self.number);
+        }
     }
 }

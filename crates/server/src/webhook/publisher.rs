@@ -5,9 +5,10 @@
 //! sent twice behind our back, as hyper-util's pooled client does when a kept connection turns out to
 //! be closed.
 
+use crate::publisher::Options;
 use crate::publisher::hub::{Hub, random};
 use crate::publisher::outbox::Publication;
-use crate::publisher::requests::{Answer, json_response, read_body, text, unknown_type};
+use crate::publisher::requests::{Answer, json_response, not_kept, read_body, text, unknown_type};
 use crate::publisher::subscription::Subscription;
 use crate::publisher::tally::DeliveryOutcome;
 use bytes::Bytes;
@@ -62,22 +63,16 @@ pub async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
     if let Some(unknown) = hub.unknown(requested.types.iter().map(String::as_str)) {
         return unknown_type(hub, unknown);
     }
-    match Destination::parse(&requested.url, hub.options.tls.as_ref()) {
-        Ok(mut destination) => {
-            if hub.options.keep == Keep::Never {
-                destination.headers.insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            let bearer = hub.options.bearer.as_deref();
-            destination.headers.extend(
-                bearer.and_then(|b| HeaderValue::from_str(b).ok()).map(|b| (AUTHORIZATION, b)),
-            );
-            let (status, number) = match hub.register(&requested.url, requested.types) {
-                Ok(subscription) => {
+    match destination(&hub.options, &requested.url) {
+        Ok(destination) => {
+            let (status, number) = match hub.register(requested.url, requested.types).await {
+                Ok(Ok(subscription)) => {
                     let number = subscription.number();
                     tokio::spawn(deliver(subscription, destination));
                     (StatusCode::CREATED, number)
                 }
-                Err(number) => (StatusCode::OK, number),
+                Ok(Err(number)) => (StatusCode::OK, number),
+                Err(e) => return not_kept(e),
             };
             json_response(status, &json!({ "subscriber": number }))
         }
@@ -85,8 +80,23 @@ pub async fn subscribe(hub: &Arc<Hub>, request: Request<Incoming>) -> Answer {
     }
 }
 
+/// Where a publisher with these options delivers what is for an address, or what is wrong with it.
+pub(crate) fn destination(
+    options: &Options,
+    url: &str,
+) -> Result<Destination, (StatusCode, String)> {
+    let mut destination = Destination::parse(url, options.tls.as_ref())?;
+    if options.keep == Keep::Never {
+        destination.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    let bearer = options.bearer.as_deref();
+    let bearer = bearer.and_then(|b| HeaderValue::from_str(b).ok());
+    destination.headers.extend(bearer.map(|b| (AUTHORIZATION, b)));
+    Ok(destination)
+}
+
 /// An address of this machine that something is POSTed to.
-pub(super) struct Destination {
+pub(crate) struct Destination {
     /// `localhost` has two: the one that accepts connections counts.
     addresses: Vec<SocketAddr>,
     /// The same through a forward proxy, where there is one.
@@ -179,7 +189,8 @@ impl Destination {
     }
 }
 
-async fn deliver(subscription: Subscription, destination: Destination) {
+/// Delivers to a subscription until it ends.
+pub(crate) async fn deliver(subscription: Subscription, destination: Destination) {
     let hub = subscription.hub().clone();
     let mut connection: Option<HttpConnection<Stream<TcpStream>>> = None;
     let (guarantee, number) = (&hub.options.guarantee, subscription.number());

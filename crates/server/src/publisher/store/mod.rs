@@ -104,6 +104,14 @@ pub struct StoreError {
     pub message: String,
 }
 
+impl StoreError {
+    /// Its thread has ended.
+    pub(super) fn ended() -> StoreError {
+        let message = "the store has ended: start the publisher anew".to_owned();
+        StoreError { full: false, message }
+    }
+}
+
 /// Is told the number of the event that was stored, or of the event before the subscription.
 type Done = Box<dyn FnOnce(std::result::Result<u64, StoreError>) + Send>;
 type Outcome = (Done, std::result::Result<u64, StoreError>);
@@ -114,15 +122,11 @@ pub struct Store {
     times: Arc<SyncTimes>,
 }
 
-/// How long commits took: the write of SQLite's log and its sync.
 #[derive(Default)]
-pub struct SyncTimes {
-    /// Commits.
-    pub count: AtomicU64,
-    /// Their time, the sum, ns.
-    pub sum_ns: AtomicU64,
-    /// The longest one, ns.
-    pub longest_ns: AtomicU64,
+struct SyncTimes {
+    count: AtomicU64,
+    sum_ns: AtomicU64,
+    longest_ns: AtomicU64,
 }
 
 impl Store {
@@ -156,9 +160,10 @@ impl Store {
         let _ends_with_the_process = self.writes.send((write, None));
     }
 
-    /// How long commits took.
-    pub fn times(&self) -> &SyncTimes {
-        &self.times
+    /// Commits, their time, and the longest one, ns: the write of SQLite's log and its sync.
+    pub fn sync_times(&self) -> (u64, u64, u64) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (read(&self.times.count), read(&self.times.sum_ns), read(&self.times.longest_ns))
     }
 }
 

@@ -230,10 +230,7 @@ async fn reports_come_in_the_order_of_the_log_and_settlements_wait_for_none() {
     }
     ended.await.unwrap();
     assert_eq!(*reported.lock().unwrap(), (1..=500).collect::<Vec<u64>>());
-    let times = store.times();
-    let count = times.count.load(Ordering::Relaxed);
-    let (sum, longest) =
-        (times.sum_ns.load(Ordering::Relaxed), times.longest_ns.load(Ordering::Relaxed));
+    let (count, sum, longest) = store.sync_times();
     assert!((1..500).contains(&count), "committed in groups: {count}");
     assert!(longest > 0 && longest <= sum && sum <= longest * count, "{longest} {sum} {count}");
 }
