@@ -46,21 +46,21 @@ pub fn round_trip(c: &mut Criterion) {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         builder.enable_io().build_local(Default::default()).expect("a runtime")
     };
-    let handler = Handler::default();
     group.bench_function("tcp", |b| {
         b.iter_custom(|n| {
-            runtime().block_on(round_trips::<Tcp, _>(n, |s| tcp::server::serve(handler, s)))
+            runtime()
+                .block_on(round_trips::<Tcp, _>(n, |s| tcp::server::serve(Handler::default(), s)))
         });
     });
     group.bench_function("websocket", |b| {
         b.iter_custom(|n| {
-            let serve = |s| websocket::server::serve(handler, s);
+            let serve = |s| websocket::server::serve(Handler::default(), s);
             runtime().block_on(round_trips::<Websocket, _>(n, serve))
         });
     });
     group.bench_function("webhook", |b| {
         b.iter_custom(|n| {
-            let serve = |s| webhook::server::serve(handler, None, s);
+            let serve = |s| webhook::server::serve(Handler::default(), None, s);
             runtime().block_on(round_trips::<Webhook, _>(n, serve))
         });
     });

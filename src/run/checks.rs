@@ -18,6 +18,7 @@ pub(super) fn check(request: &Request) -> Result<()> {
     let limit = pushbench_host::descriptors::raise_descriptors();
     for point in &request.question.points {
         check_restart(request, &point.scenario)?;
+        check_receivers(request, &point.scenario)?;
         check_path(request, &point.scenario)?;
         check_publishers(request, &point.scenario)?;
         check_stuck(request, &point.scenario)?;
@@ -34,9 +35,11 @@ pub(super) fn check(request: &Request) -> Result<()> {
 /// Only what we start can be ended and restarted.
 fn check_restart(request: &Request, scenario: &Scenario) -> Result<()> {
     let restart = scenario.restart_after.map(|_| "faults.restart_after");
-    let Some(key) = restart.or(scenario.faults.kill.then_some("faults.kill")) else {
-        return Ok(());
-    };
+    // A receiver that is not built in is killed and started again.
+    let outage = scenario.flow == Flow::Ingest && !scenario.faults.outage.is_zero();
+    let planned = [(scenario.faults.kill, "faults.kill"), (outage, "faults.outage")];
+    let planned = planned.into_iter().find(|(planned, _)| *planned).map(|(_, key)| key);
+    let Some(key) = restart.or(planned) else { return Ok(()) };
     let foreign = request.arms.iter().find(|arm| arm.manifest.command.is_none());
     let greeted = request.arms.iter().find(|arm| !arm.manifest.hello_requests.is_empty());
     if let Some(arm) = greeted {
@@ -51,6 +54,21 @@ fn check_restart(request: &Request, scenario: &Scenario) -> Result<()> {
             "--arm {}: {key} restarts the target, but this one was not started \
              by pushbench: give it a command, or leave {key} out",
             arm.label
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Where the target takes the events, only the built-in one can meet them with planned faults.
+fn check_receivers(request: &Request, scenario: &Scenario) -> Result<()> {
+    let planned = scenario.faults.rates().into_iter().find(|(_, rate)| *rate > 0.0);
+    let Some((key, _)) = planned.filter(|_| scenario.flow == Flow::Ingest) else { return Ok(()) };
+    match request.arms.iter().find(|arm| arm.spec.target != BUILTIN) {
+        Some(arm) => Err(Error::usage(format!(
+            "--arm {}: {key}: in this flow the target is the receiver, and only the built-in one does that: write --arm \
+             {}@{BUILTIN}, or leave {key} out; faults.outage, faults.cut and faults.kill work with every target",
+            arm.label,
+            arm.spec.transport.name()
         ))),
         None => Ok(()),
     }

@@ -426,7 +426,7 @@ impl GroupBuilder<'_> {
         if let Some(path) = &mut group.path {
             (path.pause, path.new_address_at) = (Duration::ZERO, None);
         }
-        group
+        receiving(group)
     }
 
     fn pilot_length(&self, arm: usize) -> Duration {
@@ -475,7 +475,7 @@ impl GroupBuilder<'_> {
                 let mut group = self.alone(*arm, self.scenario.load.clone(), block.seed);
                 group.place = (self.index, block.index, position);
                 group.tolerates_connect_failures = self.has_proxies();
-                group
+                receiving(group)
             };
             return block.order.iter().enumerate().map(one).collect();
         };
@@ -488,6 +488,15 @@ impl GroupBuilder<'_> {
         group.slices = Arc::new(Slices::new(arms, slice_ns, length, block.seed));
         group.place = (self.index, block.index, 0);
         group.design = TrialDesign::Sliced { slice_ns };
-        vec![group]
+        vec![receiving(group)]
     }
+}
+
+/// The same with built-in receivers that keep its guarantee and have its faults.
+fn receiving(mut group: TrialGroup) -> TrialGroup {
+    for arm in &mut group.arms {
+        let manifest = arm.manifest.clone();
+        arm.manifest = manifest.receiving(&group.guarantee, &group.faults, group.seed);
+    }
+    group
 }

@@ -299,7 +299,7 @@ pub fn acknowledged_id(answer: &[u8]) -> Option<Cow<'_, str>> {
 
 /// The index of an event by its id, in upper or lower case.
 #[inline]
-pub(crate) fn index_of(id: &[u8]) -> Option<u64> {
+pub fn index_of(id: &[u8]) -> Option<u64> {
     let (first, second) = id.split_first_chunk()?;
     Some(u64::from(eight_digits(*first)?) << 32 | u64::from(eight_digits(second.try_into().ok()?)?))
 }

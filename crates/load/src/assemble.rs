@@ -1,10 +1,12 @@
 //! Builds the record of each arm from the results of the shards and the block.
 
 use crate::publisher_account::explained;
+use crate::ingest_guarantee;
 use crate::shard::ArmOutcome;
 use crate::trial_group::{FinishedTrial, TrialGroup};
 use pushbench_core::record::effective_config::EffectiveConfig;
 use pushbench_core::record::fanout::{Fanout, Growth, KernelMemory, PublisherStatus, Quiet};
+use pushbench_core::record::guarantee::ReceiverStatus;
 use pushbench_core::record::histogram::{Compact, Hist};
 use pushbench_core::record::interval::{Interval, IntervalCounts};
 use pushbench_core::record::path::PathRecord;
@@ -35,6 +37,8 @@ pub(super) struct Observations {
     pub in_force: Vec<Option<EffectiveConfig>>,
     /// Readings of a fan-out at its end; `None` in other flows.
     pub fanout: Vec<Option<FanoutObservations>>,
+    /// What built-in receivers have counted.
+    pub received: Vec<Option<ReceiverStatus>>,
     /// Other runs that measured on the same CPUs.
     pub other_runs: u64,
 }
@@ -135,8 +139,14 @@ fn record(
                 publisher: observations.publisher,
             }
         });
-    let mut account = first.account;
-    parts.for_each(|other| account.merge(&other.account));
+    let (mut account, mut attempts) = (first.account, first.attempts);
+    for other in parts {
+        account.merge(&other.account);
+        attempts.iter_mut().zip(&other.attempts).for_each(|(mine, theirs)| mine.merge(theirs));
+    }
+    let received = observations.received[i];
+    let guarantee =
+        attempts.map(|attempts| ingest_guarantee::record(group, (&account, &attempts), received));
     let (point, block, position) = group.place;
     let trial_arm = &group.arms[i];
     Trial {

@@ -8,7 +8,7 @@ use crate::scheduled_actions::{Action, ScheduledActions, TICK};
 use crate::shard::{ArmJob, ArmOutcome, BlockJob, ShardContext, ShardMessage};
 use crate::targets::{RestartTracker, launch};
 use crate::trial_group::{ExecutionContext, FinishedTrial, TrialArm, TrialGroup, TrialObserver};
-use crate::{assemble, fanout, shard, targets};
+use crate::{assemble, fanout, ingest_guarantee, shard, targets};
 use pushbench_core::arm::ArmOption;
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::effective_config::EffectiveConfig;
@@ -196,7 +196,12 @@ impl BlockRun {
                     quiet = cpu.map(|cpu| (Memory::read(&self.targets), cpu));
                 }
                 Some(Action::Restart) => {
-                    self.restarts.restart(&mut self.targets, group, context)?
+                    self.restarts.end(&self.targets, group, group.faults.kill)?;
+                    self.restarts.begin(&mut self.targets, group, context)?;
+                }
+                Some(Action::BeginOutage) => self.restarts.begin_outage(&self.targets, group)?,
+                Some(Action::EndOutage) => {
+                    self.restarts.end_outage(&mut self.targets, group, context)?;
                 }
                 Some(Action::Freeze) => self.each_target(Running::freeze)?,
                 Some(Action::Thaw) => self.each_target(Running::thaw)?,
@@ -224,7 +229,7 @@ impl BlockRun {
                 self.note_cpu(origin + from);
             }
             for (target, died) in self.targets.iter_mut().zip(&mut died) {
-                if died.is_none() {
+                if died.is_none() && !self.restarts.are_down() {
                     *died = target.exited();
                 }
             }
@@ -253,6 +258,7 @@ impl BlockRun {
             died,
             driver_rss_peak: usage::read_tree(&[std::process::id()]).rss_peak_bytes,
             fanout: fanout::observe(group, &self.targets, &observed_block),
+            received: self.restarts.received(&self.targets, group),
         })
     }
 
@@ -368,6 +374,11 @@ fn job_of(
             },
             listener_tls: trial_arm.listener_tls()?,
             subscribers: fanout::subscribers(group, trial_arm, target, path)?,
+            attempts: ingest_guarantee::attempt_rules(
+                group,
+                trial_arm,
+                trial_arm.connections / of + extra,
+            ),
             matched: trial_arm.manifest.matched(),
             request_options: target.request_options().clone(),
             template: trial_arm.manifest.event_template(&group.template),

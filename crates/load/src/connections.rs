@@ -5,9 +5,11 @@ use crate::feed::Feed;
 use crate::ledger::Ledger;
 use pushbench_core::arm::ArmSpec;
 use pushbench_core::event::{Matched, Template};
+use pushbench_core::guarantee::backoff::Backoff;
 use pushbench_core::record::outcomes::Failure;
 use pushbench_core::scenario::Lifetime;
 use pushbench_host::clock;
+use pushbench_host::sleep::Timer;
 use pushbench_path::namespace::Namespace;
 use pushbench_wire::endpoint::Resolved;
 use pushbench_wire::fault::Fault;
@@ -18,18 +20,24 @@ use std::rc::Rc;
 /// Serves a slot until its feed ends.
 ///
 /// Every transport reconnects by the same rule, when an event is there to be carried, so that a
-/// server that closes after each event pays for its connections in the response time.
+/// server that closes after each event pays for its connections in the response time. Where a connection carries many
+/// events under a guarantee, it is made again after a pause.
 pub async fn keep<C: Client>(
     warm: Option<C>,
     connect_config: Rc<ConnectConfig>,
-    feed: Feed,
+    (feed, slot): (Feed, usize),
     ledger: Rc<Ledger>,
 ) {
     let mut connection = warm;
+    let mut reconnect = ledger.reconnect_backoff(slot).map(Reconnect::new);
+    let is_cut = ledger.is_cut_at().is_some();
     loop {
         let client = match connection.take() {
             Some(client) => client,
             None => {
+                if let Some(reconnect) = &mut reconnect {
+                    reconnect.pause(&ledger).await;
+                }
                 let Some(ticket) = feed.next().await else {
                     return;
                 };
@@ -38,10 +46,27 @@ pub async fn keep<C: Client>(
                     Some(Ok(client)) => {
                         ledger.reconnected(clock::now() - begun);
                         feed.put_back(ticket);
+                        if let Some(reconnect) = &mut reconnect {
+                            reconnect.backoff.succeeded();
+                            ledger.back(slot);
+                        }
                         client
                     }
                     Some(Err(fault)) => {
-                        ledger.fail(&ticket, Failure::Refused, &fault.to_string());
+                        let fault = fault.to_string();
+                        let Some(reconnect) = &mut reconnect else {
+                            ledger.fail(&ticket, Failure::Refused, &fault);
+                            continue;
+                        };
+                        ledger.connection_refused();
+                        if reconnect.is_tried_again(&ledger) {
+                            ledger.fault(&fault);
+                            feed.put_back(ticket);
+                            // Another slot may have a connection for it.
+                            drop(feed.next_handle());
+                        } else {
+                            ledger.give_up(&ticket, Failure::Refused, &fault);
+                        }
                         continue;
                     }
                     None => {
@@ -51,11 +76,58 @@ pub async fn keep<C: Client>(
                 }
             }
         };
-        if let Err(fault) = client.carry(feed.next_handle(), ledger.clone()).await {
+        let carrying = client.carry(feed.next_handle(), ledger.clone());
+        let carried = match is_cut {
+            false => carrying.await,
+            true => {
+                feed.until_cut(carrying).await.unwrap_or_else(|| Err(Fault::Closed(CUT.into())))
+            }
+        };
+        if let Err(fault) = carried {
             ledger.fault(&fault.to_string());
+            if let Some(reconnect) = &mut reconnect {
+                reconnect.is_tried_again(&ledger);
+            }
         }
         if feed.ended() && ledger.open_count() == 0 {
             return;
+        }
+    }
+}
+
+/// What a planned cut of all connections is called among the faults.
+const CUT: &str = "reset by the driver, as planned";
+
+/// When the connection of a slot may be made again.
+struct Reconnect {
+    backoff: Backoff,
+    /// When the current pause is over.
+    at: u64,
+}
+
+impl Reconnect {
+    fn new(backoff: Backoff) -> Reconnect {
+        Reconnect { backoff, at: 0 }
+    }
+
+    /// An attempt failed, or the connection ended; false after the last attempt in a row, when the next one is the first of
+    /// another row.
+    fn is_tried_again(&mut self, ledger: &Ledger) -> bool {
+        let pause = self.backoff.failed(ledger.take_stay_away());
+        if pause.is_none() {
+            self.backoff.succeeded();
+        }
+        self.at = clock::now() + pause.unwrap_or(0);
+        pause.is_some()
+    }
+
+    async fn pause(&self, ledger: &Ledger) {
+        if self.at <= clock::now() {
+            return;
+        }
+        let paused = async { Timer::new()?.until(self.at).await };
+        if let Err(e) = paused.await {
+            ledger.fault(&format!("the timer of a pause failed: {e}"));
         }
     }
 }

@@ -42,9 +42,12 @@ struct Inner {
     next: Cell<u64>,
     running: Cell<bool>,
     ended: Cell<bool>,
+    /// How often all connections were cut.
+    cuts: Cell<u64>,
 }
 
 /// The pacer's end: puts events in.
+#[derive(Clone)]
 pub struct EventQueue(Rc<Inner>);
 
 /// A connection's end: takes events out. A handle belongs to one connection slot.
@@ -74,6 +77,7 @@ impl EventQueue {
             next: Cell::new(first),
             running: Cell::new(matches!(source, Source::Open)),
             ended: Cell::new(false),
+            cuts: Cell::new(0),
         }))
     }
 
@@ -100,6 +104,19 @@ impl EventQueue {
         ledger.backlog(queue.waiting.len());
         queue.wake_one();
         queue.waiting.len() == 1
+    }
+
+    /// An event is to be sent again. It has its place among those that are open, whatever waits.
+    pub(crate) fn put_again(&self, ticket: Ticket) {
+        let mut queue = self.0.queue.borrow_mut();
+        queue.waiting.push_back(ticket);
+        queue.wake_one();
+    }
+
+    /// Cuts all connections.
+    pub(crate) fn cut(&self) {
+        self.0.cuts.set(self.0.cuts.get() + 1);
+        self.wake_all();
     }
 
     /// Lets a closed loop take events, or stops it (between its slices).
@@ -244,6 +261,12 @@ impl Feed {
     /// True when nothing more will come.
     pub fn ended(&self) -> bool {
         self.inner.ended.get()
+    }
+
+    /// Waits for `work`, but no longer than until all connections are cut; `None` when they were.
+    pub(crate) async fn until_cut<F: Future>(&self, work: F) -> Option<F::Output> {
+        let cuts = self.inner.cuts.get();
+        self.while_condition(|| self.inner.cuts.get() == cuts, work).await
     }
 
     /// Waits for `work`, but no longer than the event is open; `None` when it timed out first.

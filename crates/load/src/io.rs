@@ -55,6 +55,10 @@ impl InstrumentedSocket {
         let ConnectConfig { address, namespace, tls, max_segment, ledger, .. } = connect_config;
         let begun = clock::now();
         let tcp = connected(address, namespace.as_ref(), None, *max_segment).await?;
+        if ledger.is_cut_at().is_some() {
+            // The peer gets a reset, as it would from a machine between them.
+            SockRef::from(&tcp).set_linger(Some(Duration::ZERO)).map_err(Fault::refused)?;
+        }
         let stamped = InstrumentedSocket::over(tcp, ledger, TrafficKind::Events);
         let stream = encrypted(stamped, tls.as_ref(), begun).await?;
         ledger.connected();

@@ -20,6 +20,7 @@ pub mod block;
 pub mod connections;
 pub mod cpu_account;
 mod fanout;
+mod ingest_guarantee;
 pub mod limits;
 mod other_runs;
 pub mod pacer;

@@ -361,6 +361,7 @@ impl<'a> SliceRunner<'a> {
                 account: arm.ledger.account(),
                 deliveries: arm.ledger.deliveries(),
                 guarantee: arm.ledger.guarantee_record(),
+                attempts: arm.ledger.attempts(),
                 subscribed_in_ns: arm.subscribed_in_ns,
                 memory_before: arm.memory_before,
                 quiet: arm.quiet,

@@ -15,6 +15,10 @@ pub(super) enum Action {
     Freeze,
     Thaw,
     Restart,
+    /// Targets that take events are down …
+    BeginOutage,
+    /// … until now.
+    EndOutage,
 }
 
 /// What the block must do at which instant.
@@ -33,6 +37,15 @@ impl ScheduledActions {
         let kill = group.faults.kill.then(|| group.faults.at.as_nanos() as u64);
         let restart = group.restart_after.or(kill);
         actions.extend(restart.map(|after| (origin + from + after, Action::Restart)));
+        // In the other direction the driver has the receivers.
+        let takes_events = group.arms.iter().all(|arm| arm.subscribers.is_none());
+        if let Some((at, lasts)) = group.faults.planned().filter(|(_, lasts)| !lasts.is_zero())
+            && takes_events
+        {
+            let begin = origin + from + at.as_nanos() as u64;
+            actions.push((begin, Action::BeginOutage));
+            actions.push((begin + lasts.as_nanos() as u64, Action::EndOutage));
+        }
         // The last of those at the same instant comes first.
         actions.push((origin + from, Action::Measure));
         actions.sort_by_key(|(at, _)| std::cmp::Reverse(*at));

@@ -7,7 +7,7 @@ use crate::connections::{keep, warm_up};
 use crate::cpu_account;
 use crate::cpu_account::CpuAccount;
 use crate::feed::{EventQueue, Source};
-use crate::ledger::{Ledger, LedgerRules};
+use crate::ledger::{AttemptAccount, AttemptRules, Ledger, LedgerRules};
 use crate::pacer::Pacer;
 use crate::pacer::{Arm, SliceRunner};
 use crate::scheduled_actions::TICK;
@@ -85,6 +85,8 @@ pub struct ArmJob {
     pub in_flight: usize,
     /// Who gets the events that the target publishes.
     pub subscribers: Option<SubscribersJob>,
+    /// How events are tried again, and what breaks, where the target takes them.
+    pub(crate) attempts: Option<AttemptRules>,
 }
 
 impl ArmJob {
@@ -180,6 +182,8 @@ pub struct ArmOutcome {
     pub deliveries: Option<Deliveries>,
     /// What became of deliveries under a guarantee or under faults.
     pub guarantee: Option<GuaranteeRecord>,
+    /// What attempts came to, under a guarantee or faults, where the target takes events.
+    pub(crate) attempts: Option<AttemptAccount>,
     /// What the thread did in this arm's slices of the measured window.
     pub cpu: CpuAccount,
     /// The kernel reports how long it waited for its CPU.
@@ -293,7 +297,10 @@ async fn connect(
         split: job.split.clone(),
         closed_loop,
     };
-    let ledger = Ledger::new(rules, arm.matched.tells_ids());
+    let mut ledger = Ledger::new(rules, arm.matched.tells_ids());
+    if let Some(attempts) = &arm.attempts {
+        ledger = ledger.with_attempts(attempts.clone());
+    }
     if job.pilot {
         ledger.record_busy_periods();
     }
@@ -311,8 +318,11 @@ async fn connect(
     if let Some(at) = job.disrupted_at {
         let (ledger, origin) = (ledger.clone(), origin.clone());
         tasks.spawn(async move {
-            if let Err(e) = note_disruption(&ledger, at, origin).await {
-                ledger.fault(&format!("the timer of the path's disruption failed: {e}"));
+            match wait_until(at, origin).await {
+                Ok(()) => ledger.disrupted(),
+                Err(e) => {
+                    ledger.fault(&format!("the timer of the path's disruption failed: {e}"));
+                }
             }
         });
     }
@@ -345,6 +355,22 @@ async fn connect(
     }
     let source = if closed_loop { Source::Closed { shard, of } } else { Source::Open };
     let queue = EventQueue::new(ledger.clone(), source, arm.connections, job.load.backlog);
+    if arm.attempts.is_some() {
+        let (ledger, queue) = (ledger.clone(), queue.clone());
+        tasks.spawn(async move {
+            let Err(e) = ledger.send_again(&queue).await;
+            ledger.fault(&format!("the timer of further attempts failed: {e}"));
+        });
+    }
+    if let Some(at) = ledger.is_cut_at() {
+        let (ledger, queue, origin) = (ledger.clone(), queue.clone(), origin.clone());
+        tasks.spawn(async move {
+            match wait_until(at, origin).await {
+                Ok(()) => queue.cut(),
+                Err(e) => ledger.fault(&format!("the timer of the cut failed: {e}")),
+            }
+        });
+    }
     let connect_config = ConnectConfig {
         address: Rc::new(arm.address.clone()),
         namespace: arm.namespace.clone(),
@@ -385,18 +411,13 @@ async fn connect(
     Ok(arm)
 }
 
-/// Tells the ledger when the path is disrupted, ns after the origin.
-async fn note_disruption(
-    ledger: &Ledger,
-    at: u64,
-    mut origin: watch::Receiver<u64>,
-) -> io::Result<()> {
-    let Ok(origin) = origin.wait_for(|origin| *origin != 0).await.map(|origin| *origin) else {
-        return Ok(());
-    };
-    Timer::new()?.until(origin + at).await?;
-    ledger.disrupted();
-    Ok(())
+/// Waits for an instant, ns after the origin.
+async fn wait_until(at: u64, mut origin: watch::Receiver<u64>) -> io::Result<()> {
+    let began = origin.wait_for(|origin| *origin != 0).await.map(|origin| *origin);
+    match began {
+        Ok(origin) => Timer::new()?.until(origin + at).await,
+        Err(_called_off) => std::future::pending().await,
+    }
 }
 
 /// Listens for the answers of this shard's questions; the request options of questions that say where.
@@ -450,7 +471,7 @@ impl ConnectionSlots<'_> {
         };
         for (slot, (client, config)) in warm.into_iter().zip(slots).enumerate() {
             let (feed, ledger) = (self.queue.feed(slot), config.ledger.clone());
-            self.tasks.spawn(keep::<C>(client, config, feed, ledger));
+            self.tasks.spawn(keep::<C>(client, config, (feed, slot), ledger));
         }
         Ok(())
     }

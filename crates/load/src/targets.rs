@@ -6,6 +6,7 @@ use crate::fanout;
 use crate::trial_group::{ExecutionContext, FinishedTrial, TrialArm, TrialGroup};
 use pushbench_core::error::{Error, Result};
 use pushbench_core::record::fanout::PublisherStatus;
+use pushbench_core::record::guarantee::ReceiverStatus;
 use pushbench_core::record::trial::TargetUsage;
 use pushbench_core::scenario::PathSettings;
 use pushbench_host::clock;
@@ -62,8 +63,11 @@ struct PreviousProcess {
     spent: TargetUsage,
     /// What its publisher had counted just before its end.
     publisher: Option<PublisherStatus>,
-    /// From its end to the next one's readiness, ns.
-    down_ns: u64,
+    /// What it had counted as a built-in receiver.
+    received: Option<ReceiverStatus>,
+    ended: u64,
+    /// From its end to the next one's readiness, ns; `None` until then.
+    down_ns: Option<u64>,
 }
 
 /// The processes of a block's targets over restarts.
@@ -90,37 +94,90 @@ impl RestartTracker {
         self.earlier[i].as_ref().map_or(spent, |earlier| earlier.spent.and(spent))
     }
 
-    /// Ends each target, or kills it, and starts it again on its port. The shards go on meanwhile.
-    pub fn restart(
+    /// Ends a life of each target, which is killed or ended when it is started again. What it had counted is kept.
+    pub fn end(&mut self, targets: &[Running], group: &TrialGroup, kills: bool) -> Result<()> {
+        for (i, (trial_arm, target)) in group.arms.iter().zip(targets).enumerate() {
+            self.earlier[i] = Some(PreviousProcess {
+                publisher: publisher::status_now(target, &trial_arm.manifest),
+                received: target.received(&trial_arm.manifest),
+                spent: self.spent(i, read_all(std::slice::from_ref(target))[0]),
+                ended: clock::now(),
+                down_ns: None,
+            });
+            if kills {
+                target.kill().map_err(|e| Error::harness(format!("cannot kill a target: {e}")))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts each target again on its port. The shards go on meanwhile.
+    pub fn begin(
         &mut self,
         targets: &mut [Running],
         group: &TrialGroup,
         context: &ExecutionContext<'_>,
     ) -> Result<()> {
         for (i, (trial_arm, target)) in group.arms.iter().zip(targets).enumerate() {
-            let publisher = publisher::status_now(target, &trial_arm.manifest);
-            let spent = self.spent(i, read_all(std::slice::from_ref(target))[0]);
-            let ended = clock::now();
-            if group.faults.kill {
-                target.kill().map_err(|e| Error::harness(format!("cannot kill a target: {e}")))?;
-            }
+            let Some(earlier) = self.earlier[i].as_mut().filter(|e| e.down_ns.is_none()) else {
+                continue;
+            };
             restart(target, &launch(group, trial_arm, context))?;
-            self.earlier[i] =
-                Some(PreviousProcess { spent, publisher, down_ns: clock::now() - ended });
+            earlier.down_ns = Some(clock::now() - earlier.ended);
             self.before[i] = usage::Reading::default();
         }
         Ok(())
     }
 
+    /// Targets are down: the built-in receiver refuses all, and another one is killed.
+    pub fn begin_outage(&mut self, targets: &[Running], group: &TrialGroup) -> Result<()> {
+        if !group.arms[0].manifest.counts_events() {
+            return self.end(targets, group, true);
+        }
+        signalled(targets.iter().try_for_each(Running::begin_outage))
+    }
+
+    /// Targets are up again.
+    pub fn end_outage(
+        &mut self,
+        targets: &mut [Running],
+        group: &TrialGroup,
+        context: &ExecutionContext<'_>,
+    ) -> Result<()> {
+        if self.are_down() {
+            return self.begin(targets, group, context);
+        }
+        signalled(targets.iter().try_for_each(Running::end_outage))
+    }
+
+    /// Targets were ended and are not started again yet.
+    pub fn are_down(&self) -> bool {
+        self.earlier.iter().flatten().any(|earlier| earlier.down_ns.is_none())
+    }
+
+    /// What each built-in receiver has counted over all its processes.
+    pub fn received(&self, targets: &[Running], group: &TrialGroup) -> Vec<Option<ReceiverStatus>> {
+        let arms = targets.iter().zip(&group.arms).zip(&self.earlier);
+        let received = arms.map(|((target, trial_arm), earlier)| {
+            let now = target.received(&trial_arm.manifest)?;
+            Some(earlier.as_ref().and_then(|e| e.received).map_or(now, |earlier| earlier.and(&now)))
+        });
+        received.collect()
+    }
+
     /// How long each was down; `None` where it was not.
     pub fn down_ns(&self) -> Vec<Option<u64>> {
-        self.earlier.iter().map(|e| e.as_ref().map(|e| e.down_ns)).collect()
+        self.earlier.iter().map(|e| e.as_ref().and_then(|e| e.down_ns)).collect()
     }
 
     /// What a target's publisher had counted before it was restarted.
     pub fn publisher(&self, i: usize) -> Option<PublisherStatus> {
         self.earlier[i].as_ref()?.publisher
     }
+}
+
+fn signalled(sent: std::io::Result<()>) -> Result<()> {
+    sent.map_err(|e| Error::harness(format!("cannot signal a target: {e}")))
 }
 
 /// Adds a TLS hint to the faults of targets that acknowledged nothing.

@@ -17,7 +17,7 @@ use pushbench_wire::shared_buffers::{Unread, Unwritten};
 use pushbench_wire::stream::Stream;
 use pushbench_wire::websocket::deflate::{Agreed, Deflater, Inflater};
 use pushbench_wire::websocket::frames::{CLOSE, Frames, PONG, Received, TEXT};
-use pushbench_wire::websocket::{frames, handshake};
+use pushbench_wire::websocket::{RETRY_AFTER, frames, handshake};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::cell::RefCell;
@@ -133,6 +133,14 @@ impl<const COMPRESSED: bool> Socket<COMPRESSED> {
         self.control(opcode, &payload);
         let _not_waited_for = self.unwritten.poll_written(&mut self.io, cx);
         self.io.close_notify(cx);
+    }
+
+    /// For how long a peer that has closed with code 1013 wants no further connection, ns.
+    fn retry_after(&self) -> Option<u64> {
+        let reason = self.close_reason()?;
+        let seconds: u64 =
+            reason.strip_prefix("code 1013 ")?.strip_prefix(RETRY_AFTER)?.parse().ok()?;
+        Some(seconds.saturating_mul(1_000_000_000))
     }
 
     fn control(&mut self, opcode: u8, payload: &[u8]) {
@@ -327,9 +335,12 @@ impl<const COMPRESSED: bool> Client for Websocket<COMPRESSED> {
         Ok(Websocket { connect_config, socket, read_times })
     }
 
-    async fn carry(mut self, feed: Feed, _ledger: Rc<Ledger>) -> Result<(), Fault> {
+    async fn carry(mut self, feed: Feed, ledger: Rc<Ledger>) -> Result<(), Fault> {
         let ended =
             pipeline::carry(&mut self.socket, &self.connect_config, self.read_times, &feed).await;
+        if let Some(pause) = self.socket.retry_after() {
+            ledger.stay_away(pause);
+        }
         // Also where the peer has closed with events on their way: its close wants an answer (RFC 6455, 5.5.1).
         let mut socket = Some(self.socket);
         poll_fn(|cx| Poll::Ready(socket.take().map(|socket| socket.close(cx)))).await;

@@ -2,6 +2,7 @@
 //! it or answer it.
 
 use crate::authentication::Authentication;
+use crate::receiver::Receiver;
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderValue};
 use pushbench_core::arm::{ArmOption, ArmOptions};
@@ -12,7 +13,7 @@ use pushbench_wire::webhook::CALLBACK_URL;
 use std::time::Duration;
 
 /// Options of the handler: those of its arm, and those that imitate a slower server.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Handler {
     /// What is added to the transport.
     pub options: ArmOptions,
@@ -24,6 +25,8 @@ pub struct Handler {
     pub answer: Option<usize>,
     /// Refuses events of others than the sender it knows.
     pub authentication: Option<&'static Authentication>,
+    /// Keeps a guarantee and meets what comes with planned faults.
+    pub receiver: Option<Receiver>,
 }
 
 /// A timer, made when the first event must be delayed. Events of one connection are handled one after the other, but
@@ -130,6 +133,15 @@ impl Handler {
 
     /// The second half: what goes back for the event of that id.
     pub async fn answer(&self, pause: &mut Pause, id: &str) -> Result<String, Refusal> {
+        match &self.receiver {
+            None => self.process(pause, id).await,
+            Some(receiver) => {
+                receiver.take(id, self.process(pause, id), || acknowledgement(id)).await
+            }
+        }
+    }
+
+    async fn process(&self, pause: &mut Pause, id: &str) -> Result<String, Refusal> {
         if let Some(work) = self.work {
             burn(work);
         }

@@ -6,6 +6,7 @@ pub mod authentication;
 pub mod handler;
 mod http2;
 pub mod publisher;
+pub mod receiver;
 pub mod serve;
 pub mod sse;
 pub mod tcp;

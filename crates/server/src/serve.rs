@@ -17,7 +17,7 @@ use pushbench_wire::libraries;
 use pushbench_wire::stream::Stream;
 use pushbench_wire::tls::{ClientTls, ServerTls};
 use std::io::{self};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -144,6 +144,10 @@ fn taking(carrier: Carrier, handler: &Handler) -> String {
         Some(most) => format!("{checks} of batches of up to {most} events"),
         None => checks,
     };
+    let checks = match &handler.receiver {
+        Some(receiver) => format!("{checks}, {receiver}"),
+        None => checks,
+    };
     match handler.answer {
         None => format!("built-in {checks}, acknowledges by id{http2}"),
         Some(bytes) => format!("built-in {checks}, answers by id with {bytes} bytes{http2}"),
@@ -156,7 +160,7 @@ fn announce(options: &ServeOptions, listener: &TcpListener) -> io::Result<()> {
             (publisher.transport, publisher.description(), Handler::default())
         }
         Work::Take(carrier, handler, _) => {
-            (carrier.transport(), taking(*carrier, handler), *handler)
+            (carrier.transport(), taking(*carrier, handler), handler.clone())
         }
     };
     let nanos = |d: Option<Duration>| d.map_or(0, |d| d.as_nanos() as u64);
@@ -184,9 +188,9 @@ fn service(options: &ServeOptions) -> Result<Service> {
         Work::Take(Carrier::Webhook, handler, tls)
             if handler.options.contains(ArmOption::Callback) =>
         {
-            Service::Answer(*handler, Arc::new(CallbackAddresses::new(tls.clone())))
+            Service::Answer(handler.clone(), Arc::new(CallbackAddresses::new(tls.clone())))
         }
-        Work::Take(carrier, handler, _) => Service::Take(*carrier, *handler),
+        Work::Take(carrier, handler, _) => Service::Take(*carrier, handler.clone()),
         Work::Publish(publisher, token) => {
             let hub = Hub::open(*publisher.clone(), token.clone())?;
             if !publisher.times_out_itself() {
@@ -198,8 +202,28 @@ fn service(options: &ServeOptions) -> Result<Service> {
 }
 
 async fn accept(options: &ServeOptions, service: Service, listener: TcpListener) -> Result<()> {
+    let receiver = match &service {
+        Service::Take(_, handler) => handler.receiver.clone(),
+        Service::Answer(..) | Service::Publish(_) => None,
+    };
     loop {
-        match listener.accept().await {
+        let accepted = match &receiver {
+            None => listener.accept().await,
+            Some(receiver) => tokio::select! {
+                biased;
+                () = receiver.until_down(true) => {
+                    // The port stays bound: no other program gets it meanwhile.
+                    let socket = socket2::SockRef::from(&listener);
+                    let down = socket.shutdown(Shutdown::Both);
+                    receiver.until_down(false).await;
+                    let up = down.and_then(|()| socket.listen(BACKLOG as i32));
+                    up.map_err(|e| Error::harness(format!("an outage of the listener: {e}")))?;
+                    continue;
+                }
+                accepted = listener.accept() => accepted,
+            },
+        };
+        match accepted {
             Ok((socket, _)) => {
                 tokio::spawn(connection(service.clone(), options.tls.clone(), socket));
             }
@@ -212,7 +236,24 @@ async fn accept(options: &ServeOptions, service: Service, listener: TcpListener)
 }
 
 /// An error of a connection does not affect the server.
-async fn connection(service: Service, tls: Option<ServerTls>, socket: TcpStream) {
+async fn connection(mut service: Service, tls: Option<ServerTls>, socket: TcpStream) {
+    if let Service::Take(_, Handler { receiver: Some(receiver), .. }) = &mut service {
+        let Ok(Some((own, reset_socket))) = receiver.accept(&socket) else { return };
+        *receiver = own.clone();
+        let reset = tokio::select! {
+            biased;
+            () = own.until_reset() => reset_socket.reset(),
+            () = serve_connection(service, tls, socket) => Ok(()),
+        };
+        if let Err(e) = reset {
+            console::error_line(&format!("cannot reset a connection: {e}"));
+        }
+        return;
+    }
+    serve_connection(service, tls, socket).await;
+}
+
+async fn serve_connection(service: Service, tls: Option<ServerTls>, socket: TcpStream) {
     let accepting = tokio::time::timeout(HANDSHAKE, accepted(tls.as_ref(), socket));
     let Ok(Ok(stream)) = accepting.await else { return };
     match service {

@@ -25,6 +25,7 @@ pub mod proxy;
 pub mod publisher;
 mod publishing_keys;
 mod ready;
+mod receiver;
 mod request_keys;
 pub mod run_keys;
 pub mod secret_text;

@@ -383,7 +383,7 @@ impl Running {
         self.signal(Signal::KILL)
     }
 
-    fn signal(&self, signal: Signal) -> io::Result<()> {
+    pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
         let pids = self.pids();
         for pid in pids.iter().filter_map(|pid| Pid::from_raw(*pid as i32)) {
             match kill_process(pid, signal) {

@@ -27,6 +27,15 @@ pub enum Promise {
 }
 
 impl Promise {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Promise::AtMostOnce => "at-most-once",
+            Promise::AtLeastOnce => "at-least-once",
+            Promise::ExactlyOnce => "exactly-once",
+        }
+    }
+
     /// In words.
     pub fn words(self) -> &'static str {
         match self {

@@ -144,3 +144,53 @@ pub struct SyncTimes {
     /// The longest.
     pub longest_ns: u64,
 }
+
+/// What a built-in receiver has counted. Events that it has processed outlive their connections, not its process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiverStatus {
+    /// Events handed to the application at least once.
+    pub delivered: u64,
+    /// Of these, exactly once.
+    pub delivered_once: u64,
+    /// Arrivals of an event that it had processed already.
+    pub duplicates_on_wire: u64,
+    /// Of these, handed to the application again.
+    pub duplicates_to_application: u64,
+    /// First deliveries to the application behind a younger event's.
+    pub out_of_order: u64,
+    /// Arrivals that a planned fault met before they were processed.
+    pub met_by_fault: u64,
+    /// Events that were processed and whose acknowledgement a planned fault suppressed.
+    pub lost_acks: u64,
+    /// Connections that were reset at once, as planned.
+    pub refused: u64,
+    /// How often it has told.
+    pub told: u64,
+}
+
+/// What the line begins with on which a built-in receiver tells.
+pub const RECEIVED: &str = "received ";
+
+impl ReceiverStatus {
+    /// What it told last, in what it has printed.
+    pub fn read(output: &str) -> Option<ReceiverStatus> {
+        let line = output.lines().rev().find_map(|line| line.strip_prefix(RECEIVED))?;
+        serde_json::from_str(line).ok()
+    }
+
+    /// Adds what a process told that was started anew, and remembers no event of this one.
+    pub fn and(&self, next: &ReceiverStatus) -> ReceiverStatus {
+        ReceiverStatus {
+            delivered: self.delivered + next.delivered,
+            delivered_once: self.delivered_once + next.delivered_once,
+            duplicates_on_wire: self.duplicates_on_wire + next.duplicates_on_wire,
+            duplicates_to_application: self.duplicates_to_application
+                + next.duplicates_to_application,
+            out_of_order: self.out_of_order + next.out_of_order,
+            met_by_fault: self.met_by_fault + next.met_by_fault,
+            lost_acks: self.lost_acks + next.lost_acks,
+            refused: self.refused + next.refused,
+            told: next.told,
+        }
+    }
+}

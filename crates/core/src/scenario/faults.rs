@@ -5,6 +5,9 @@ use crate::units::nanos;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// What the keys of a scenario begin with.
+const PREFIX: &str = "faults.";
+
 /// `[faults]`, `restart_after` apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Faults {
@@ -89,6 +92,59 @@ impl Faults {
         ]
     }
 
+    /// Those that a built-in receiver is told, and the seed of their plan: `reset=1%,retry_after=1s,seed=7`.
+    pub fn at_receiver(&self, seed: u64) -> String {
+        let rates = self.rates().into_iter().filter(|(_, rate)| *rate > 0.0);
+        let rates = rates.map(|(key, rate)| format!("{}={}%,", &key[PREFIX.len()..], rate * 100.0));
+        let rates: String = rates.collect();
+        format!("{rates}retry_after={}ns,seed={seed}", self.retry_after.as_nanos())
+    }
+
+    /// Reads what [`Faults::at_receiver`] writes.
+    ///
+    /// # Errors
+    /// It is something else; with what to write.
+    pub fn read_at_receiver(text: &str) -> Result<(Faults, u64), String> {
+        let (mut faults, mut seed) = (Faults::default(), 0);
+        for part in text.split(',') {
+            let (name, value) = part.split_once('=').ok_or_else(|| {
+                format!("\"{part}\" has no value: write for example reset=1%,seed=7")
+            })?;
+            let rate = match name {
+                "seed" => {
+                    let wrong = |_| format!("seed={value}: write a whole number");
+                    seed = value.parse().map_err(wrong)?;
+                    continue;
+                }
+                "retry_after" => {
+                    faults.retry_after = units::parse_duration(value)?;
+                    if faults.retry_after.subsec_nanos() != 0 {
+                        return Err(format!("retry_after={value}: write whole seconds"));
+                    }
+                    continue;
+                }
+                "refuse" => &mut faults.refuse,
+                "reset" => &mut faults.reset,
+                "status.500" => &mut faults.status_500,
+                "status.503" => &mut faults.status_503,
+                "status.429" => &mut faults.status_429,
+                "lost_acks" => &mut faults.lost_acks,
+                _ => {
+                    let names = Faults::default().rates().map(|(key, _)| &key[PREFIX.len()..]);
+                    let names = names.join(", ");
+                    return Err(format!(
+                        "\"{name}\" is unknown: write {names}, retry_after or seed"
+                    ));
+                }
+            };
+            *rate = units::parse_percent(value)?;
+        }
+        match faults.rates().into_iter().map(|(_, rate)| rate).sum::<f64>() {
+            all if (0.0..=1.0).contains(&all) => Ok((faults, seed)),
+            all => Err(format!("{} % in all: write at most 100 %", all * 100.0)),
+        }
+    }
+
     /// `receivers down for 2 s after 1 s, 1 % of the acknowledgements lost`
     pub fn words(&self) -> String {
         let time = |length: Duration| units::nanos_text(length.as_nanos() as f64);
@@ -117,5 +173,35 @@ impl Faults {
             words.push(format!("{} receivers refuse everything", self.poison));
         }
         words.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_reads_what_it_is_told() {
+        let faults = Faults {
+            refuse: 0.25,
+            reset: 0.01,
+            status_503: 0.02,
+            lost_acks: 0.03,
+            retry_after: Duration::from_secs(2),
+            ..Faults::default()
+        };
+        let (read, seed) = Faults::read_at_receiver(&faults.at_receiver(7)).unwrap();
+        assert_eq!((read, seed), (faults, 7));
+        for (wrong, why) in [
+            ("reset", "write for example reset=1%"),
+            ("resets=1%", "write refuse, reset, status.500"),
+            ("reset=1", "write for example 5%"),
+            ("reset=60%,lost_acks=60%", "at most 100 %"),
+            ("retry_after=1500ms", "whole seconds"),
+            ("seed=x", "whole number"),
+        ] {
+            let refused = Faults::read_at_receiver(wrong).unwrap_err();
+            assert!(refused.contains(why), "{refused}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::guarantee::Guarantee;
 use crate::scenario::draft::{Draft, Wrong};
+use crate::scenario::shape::Process;
 use crate::scenario::{Faults, Flow};
 use crate::units;
 use std::time::Duration;
@@ -60,10 +61,8 @@ impl Draft {
                        guarantee.delivery = \"at-most-once\"";
             return Err(Wrong::new("delivery.acknowledged", why).against("guarantee.delivery"));
         }
-        if guarantee.durable && self.flow == Flow::Ingest {
-            let why = "the store is the publisher's, and in this flow the driver publishes: leave it out, or choose flow = \
-                       \"fanout\"";
-            return Err(Wrong::new("guarantee.durable", why).against("flow"));
+        if self.flow == Flow::Ingest {
+            self.check_ingest(guarantee)?;
         }
         if guarantee.retries() && self.fanout.backoff.is_some() {
             let why = "guarantee.backoff says when a subscriber connects again: leave it out";
@@ -73,6 +72,26 @@ impl Draft {
             let why = "a subscriber that leaves of its own will resumes nothing: leave it out, or write guarantee.delivery = \
                        \"at-most-once\"";
             return Err(Wrong::new("subscribers.stay", why).against("guarantee.delivery"));
+        }
+        Ok(())
+    }
+
+    /// Where the driver sends the events it has no store and no log, and many connections.
+    fn check_ingest(&self, guarantee: &Guarantee) -> Result<(), Wrong> {
+        let of_publisher = [
+            ("guarantee.durable", guarantee.durable),
+            ("guarantee.ordered", guarantee.ordered),
+            ("guarantee.log", guarantee.log != Guarantee::default().log),
+        ];
+        if let Some((key, _)) = of_publisher.into_iter().find(|(_, set)| *set) {
+            let why = "it is the publisher's, and in this flow the driver sends the events, over all of its connections: \
+                       leave it out, or choose flow = \"fanout\"";
+            return Err(Wrong::new(key, why).against("flow"));
+        }
+        if guarantee.retries() && self.arrivals == Process::Closed {
+            let why = "in a closed loop an event that is sent again would hold back those behind it: leave it out, or write \
+                       load.arrivals = \"poisson\" and a load.rate";
+            return Err(Wrong::new("guarantee.delivery", why).against("load.arrivals"));
         }
         Ok(())
     }
@@ -210,6 +229,16 @@ mod tests {
                 "ingest",
                 &[("guarantee.delivery", "at-least-once"), ("guarantee.durable", "true")],
                 "choose flow = \"fanout\"",
+            ),
+            (
+                "ingest",
+                &[("guarantee.delivery", "at-least-once"), ("guarantee.ordered", "true")],
+                "choose flow = \"fanout\"",
+            ),
+            (
+                "saturate",
+                &[("guarantee.delivery", "at-least-once")],
+                "write load.arrivals = \"poisson\"",
             ),
             ("fanout", &[("faults.at", "100ms")], "write faults.outage, faults.cut or faults.kill"),
             ("fanout", &[("faults.cut", "true"), ("faults.kill", "true")], "write one of them"),

@@ -2,6 +2,7 @@
 //!
 //! It holds the open events only; a closed event becomes counts in histograms (law 12).
 
+mod attempts;
 mod callbacks;
 mod delivery_ledger;
 mod fanout;
@@ -12,6 +13,7 @@ mod merge_tests;
 pub(crate) mod recovery;
 mod state;
 
+pub(crate) use attempts::{AttemptAccount, AttemptRules};
 pub use fanout::{ConnectionTotals, DeliveryTimes};
 
 use pushbench_core::record::account::Account;
@@ -194,6 +196,8 @@ impl Ledger {
             if let Some(deliveries) = &mut inner.deliveries {
                 deliveries.sent(ticket.seq, clock::now());
             }
+        } else if let Some(attempts) = &mut inner.attempts {
+            attempts.sent_again();
         }
     }
 
@@ -208,6 +212,7 @@ impl Ledger {
         if let Some(after) = inner.close(ticket, PastOutcome::Acknowledged) {
             inner.busy.last_done = at.done;
             inner.outcomes(after).acknowledged += 1;
+            let at = if inner.attempts.is_some() { inner.settled(ticket, at) } else { at };
             let in_window = u64::from(inner.measuring);
             inner.account.acknowledged_in_window += in_window;
             inner.account.acknowledged_by_end += if inner.ended { 0 } else { in_window };
@@ -217,8 +222,35 @@ impl Ledger {
         }
     }
 
-    /// The event failed.
+    /// The event failed, or one of its attempts did.
     pub fn fail(&self, ticket: &Ticket, why: Failure, message: &str) {
+        self.refuse(ticket, (why, None), message);
+    }
+
+    /// The same. The target may want the next attempt no sooner than after so many ns.
+    pub(crate) fn refuse(
+        &self,
+        ticket: &Ticket,
+        (why, retry_after): (Failure, Option<u64>),
+        message: &str,
+    ) {
+        if why == Failure::Refused {
+            self.connection_refused();
+        }
+        let mut inner = self.0.borrow_mut();
+        if let Some(attempts) = inner.attempts.as_mut().filter(|_| why == Failure::Refused) {
+            attempts.sent_again();
+        }
+        if why != Failure::Backlog && inner.is_tried_again(ticket, retry_after) {
+            inner.account.fault(message);
+            return;
+        }
+        drop(inner);
+        self.give_up(ticket, why, message);
+    }
+
+    /// The event failed, and there is no further attempt.
+    pub(crate) fn give_up(&self, ticket: &Ticket, why: Failure, message: &str) {
         let mut inner = self.0.borrow_mut();
         if let Some(after) = inner.close(ticket, PastOutcome::Ended) {
             inner.outcomes(after).fail(why);
@@ -226,15 +258,20 @@ impl Ledger {
             if let Some(deliveries) = &mut inner.deliveries {
                 deliveries.unpublished(ticket.seq);
             }
+            inner.undelivered(ticket.due);
         }
     }
 
     /// The connection ended after the event was sent.
     pub fn lose(&self, ticket: &Ticket) {
         let mut inner = self.0.borrow_mut();
+        if inner.is_tried_again(ticket, None) {
+            return;
+        }
         if let Some(after) = inner.close(ticket, PastOutcome::Ended) {
             inner.outcomes(after).lost += 1;
             inner.deliveries.iter_mut().for_each(|d| d.not_accepted(ticket.seq));
+            inner.undelivered(ticket.due);
         }
     }
 
@@ -259,8 +296,13 @@ impl Ledger {
             outcomes.timed_out += 1;
             outcomes.never_sent += u64::from(state == State::Waiting);
             inner.deliveries.iter_mut().for_each(|d| d.not_accepted(ticket.seq));
+            inner.undelivered(ticket.due);
         }
         inner.trim();
+        let (first, open) = (inner.first, inner.open_count);
+        if let Some(attempts) = &mut inner.attempts {
+            attempts.note_open(first, open + expired as u64);
+        }
         inner.expirations += u64::from(expired > 0);
         if let Some(deliveries) = &mut inner.deliveries {
             deliveries.expire(now);
@@ -305,7 +347,12 @@ impl Ledger {
 
     /// Counts a connection that was opened.
     pub fn connected(&self) {
-        self.0.borrow_mut().account.connections += 1;
+        let mut inner = self.0.borrow_mut();
+        inner.account.connections += 1;
+        let origin = inner.rules.origin;
+        if let Some(attempts) = &mut inner.attempts {
+            attempts.connected(clock::now(), origin);
+        }
     }
 
     /// Counts a TLS handshake: until TCP was connected, where the driver has connected, and from then on, ns.

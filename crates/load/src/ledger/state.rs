@@ -1,5 +1,6 @@
 //! What a ledger holds: the open events, and the account of the closed ones.
 
+use crate::ledger::attempts::Attempts;
 use crate::ledger::delivery_ledger::DeliveryLedger;
 use crate::ledger::{DeliveryTimes, Instants, LedgerRules, PastOutcome, SendInstants, Ticket};
 use pushbench_core::record::account::Account;
@@ -63,6 +64,8 @@ pub(super) struct OpenEvents {
     pub expirations: u64,
     /// In a fan-out: what became of the events at their subscribers.
     pub(crate) deliveries: Option<DeliveryLedger>,
+    /// Where events are tried again, or something breaks.
+    pub(super) attempts: Option<Box<Attempts>>,
 }
 
 impl OpenEvents {
@@ -84,6 +87,7 @@ impl OpenEvents {
             ended: false,
             expirations: 0,
             deliveries: None,
+            attempts: None,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::feed::Feed;
 use crate::io::{InstrumentedSocket, ReadTimes};
 use crate::ledger::{Instants, Ledger, SendInstants, Ticket};
 use crate::webhook::client::{
-    fault_of, note_broken_tls, response as next_response, with_idle_time,
+    fault_of, note_broken_tls, response as next_response, retry_after, with_idle_time,
 };
 use crate::webhook::prepared_request::{PreparedRequest, is_compressed};
 use pushbench_core::arm::ArmOption;
@@ -110,7 +110,6 @@ impl BatchSender<'_> {
                         }
                     }
                     Poll::Ready(Err(fault)) => {
-                        self.batch.lose();
                         let answered =
                             self.batch.instants.nth == 1 || !self.unread.bytes().is_empty();
                         return Poll::Ready(Err(with_idle_time(
@@ -125,10 +124,7 @@ impl BatchSender<'_> {
                         return Poll::Pending;
                     }
                     // What comes for the others comes too late: nobody reads this connection any more.
-                    Poll::Pending => {
-                        self.batch.lose();
-                        return Poll::Ready(Err(Fault::TimedOut));
-                    }
+                    Poll::Pending => return Poll::Ready(Err(Fault::TimedOut)),
                 }
             }
             let Some(first) = ready!(self.poll_next(cx)) else { return Poll::Ready(Ok(())) };
@@ -228,14 +224,23 @@ struct Batch<'a> {
     instants: SendInstants,
 }
 
+impl Drop for Batch<'_> {
+    /// The connection ended first.
+    fn drop(&mut self) {
+        self.tickets.iter().for_each(|ticket| self.ledger.lose(ticket));
+    }
+}
+
 impl Batch<'_> {
     /// A response was read, and each event has its outcome; true when another request may follow it.
     fn record_response(&mut self, answer: &Answer<'_>) -> bool {
         let (done, woken) = (self.read_times.read(), self.read_times.woken());
         let Batch { connect_config, ledger, read_times, tickets, positions, instants } = self;
+        let mut refused = Vec::new();
         if !answer.status.is_success() {
             let message = self.refusal(answer);
-            self.fail_rest(&message);
+            let retry_after = retry_after(answer.status, &response::headers(answer.head));
+            self.fail_rest(&[], retry_after, &message);
         } else {
             let written = read_times.written();
             let SendInstants { free, sent, nth } = *instants;
@@ -254,6 +259,7 @@ impl Batch<'_> {
                         ledger.acknowledge(ticket, Instants { free, sent, done, woken, nth });
                     }
                     Entry::Refused { at, why } => {
+                        refused.push(at);
                         let why = without_ids(why.as_bytes(), [tickets[at].index]);
                         let why = connect_config.request_options.hide(&why);
                         let message = format!("refused in the response of its batch: {why}");
@@ -262,13 +268,15 @@ impl Batch<'_> {
                     Entry::Stray(index) => ledger.stray(index),
                 });
             match read {
-                Ok(()) => self.fail_rest("not acknowledged in the response of its batch"),
+                Ok(()) => {
+                    self.fail_rest(&refused, None, "not acknowledged in the response of its batch");
+                }
                 Err(_) => {
                     let message = format!(
                         "{}; a batch is answered with a JSON array, one entry for each event: [{{\"id\": \"…\"}}, …]",
                         self.refusal(answer)
                     );
-                    self.fail_rest(&message);
+                    self.fail_rest(&refused, None, &message);
                 }
             }
         }
@@ -289,13 +297,13 @@ impl Batch<'_> {
         response_diagnostics::to_event(&response, &self.connect_config.request_options, first)
     }
 
-    fn fail_rest(&self, message: &str) {
-        let open = self.tickets.iter().filter(|ticket| self.ledger.is_open(ticket));
-        open.for_each(|ticket| self.ledger.fail(ticket, Failure::WrongAnswer, message));
-    }
-
-    fn lose(&self) {
-        self.tickets.iter().for_each(|ticket| self.ledger.lose(ticket));
+    /// Fails those that are open, but for the ones that were refused: they may be tried again.
+    fn fail_rest(&self, refused: &[usize], retry_after: Option<u64>, message: &str) {
+        for (at, ticket) in self.tickets.iter().enumerate() {
+            if self.ledger.is_open(ticket) && !refused.contains(&at) {
+                self.ledger.refuse(ticket, (Failure::WrongAnswer, retry_after), message);
+            }
+        }
     }
 
     /// Counts the entries of responses that were left on the connection; bytes that are none count as one.

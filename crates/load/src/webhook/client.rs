@@ -8,7 +8,7 @@ use crate::io::{InstrumentedSocket, ReadTimes};
 use crate::ledger::{Instants, Ledger, SendInstants, Ticket};
 use crate::webhook::prepared_request::{PreparedRequest, is_compressed};
 use hyper::StatusCode;
-use hyper::header::HeaderMap;
+use hyper::header::{HeaderMap, RETRY_AFTER};
 use pushbench_core::arm::ArmOption;
 use pushbench_core::event::{Answered, Matched};
 use pushbench_core::record::outcomes::Failure;
@@ -237,6 +237,15 @@ impl RequestSender<'_> {
     }
 }
 
+impl Drop for RequestSender<'_> {
+    /// A planned cut ends a connection wherever it is.
+    fn drop(&mut self) {
+        if let Some(in_flight) = &self.in_flight {
+            self.response_matcher.ledger.lose(&in_flight.ticket);
+        }
+    }
+}
+
 /// Names the time-out of a target that closed the kept connection before it read the request. `answered`: it was no
 /// kept one, or something has come back.
 pub(super) fn with_idle_time(
@@ -339,8 +348,16 @@ impl ResponseMatcher<'_> {
             &self.connect_config.request_options,
             ticket.index,
         );
-        self.ledger.fail(ticket, Failure::WrongAnswer, &message);
+        let why = (Failure::WrongAnswer, retry_after(status, headers));
+        self.ledger.refuse(ticket, why, &message);
     }
+}
+
+/// For how long a target that is not available wants no further attempt, ns.
+pub(super) fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<u64> {
+    let waits = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
+    let text = headers.get(RETRY_AFTER).filter(|_| waits.contains(&status))?.to_str().ok()?;
+    Some(text.trim().parse::<u64>().ok()?.saturating_mul(1_000_000_000))
 }
 
 /// A connection that carries nothing has ended, which is a fault only where it breaks TLS.

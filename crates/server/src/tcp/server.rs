@@ -2,6 +2,7 @@
 //! together.
 
 use crate::handler::{Handler, Pause};
+use crate::receiver::Receiver;
 use hyper::HeaderMap;
 use pushbench_wire::stream::Stream;
 use pushbench_wire::tcp::codec::Framed;
@@ -36,6 +37,10 @@ pub async fn serve(handler: Handler, stream: Stream<TcpStream>) {
             return;
         }
         let answer = handler.handle(&mut pause, &headers, &event).await;
+        if answer.as_ref().is_err_and(|(status, _)| Receiver::closes_for(*status)) {
+            let _ended = framed.flush().await;
+            return;
+        }
         let text =
             answer.unwrap_or_else(|(_, why)| serde_json::json!({ "error": why }).to_string());
         framed.queue_with(|out| out.extend_from_slice(text.as_bytes()));

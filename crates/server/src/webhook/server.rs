@@ -7,7 +7,7 @@ use crate::webhook::publisher::may_be_called;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -46,7 +46,7 @@ pub async fn serve(
         let service = service.clone();
         async move {
             let answer = service.answer(request).await;
-            Ok::<_, Infallible>(answer.unwrap_or_else(|(status, why)| text(status, why)))
+            Ok::<_, Infallible>(answer.unwrap_or_else(|(status, why)| service.refusal(status, why)))
         }
     });
     if over_http2 {
@@ -109,6 +109,15 @@ impl ConnectionService {
         Ok(json(answer))
     }
 
+    fn refusal(&self, status: StatusCode, why: String) -> Response<Full<Bytes>> {
+        let mut response = text(status, why);
+        let receiver = self.handler.receiver.as_ref();
+        if let Some(seconds) = receiver.and_then(|receiver| receiver.retry_after(status)) {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+
     fn pauses(&self) -> MutexGuard<'_, Vec<Pause>> {
         self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -127,7 +136,7 @@ impl ConnectionService {
         let address = callback_addresses
             .address(url)
             .map_err(|(status, why)| (status, format!("{CALLBACK_URL}: {why}")))?;
-        let handler = self.handler;
+        let handler = self.handler.clone();
         tokio::spawn(async move {
             let sent = match handler.answer(&mut Pause::default(), &id).await {
                 Ok(answer) => address.post(answer).await.map_err(|e| e.to_string()),

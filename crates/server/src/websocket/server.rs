@@ -2,18 +2,20 @@
 //! is acknowledged together.
 
 use crate::handler::{Handler, Pause};
+use crate::receiver::Receiver;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use hyper::HeaderMap;
 use pushbench_core::arm::ArmOption;
 use pushbench_wire::stream::Stream;
 use pushbench_wire::websocket::deflate::Agreed;
 use pushbench_wire::websocket::deflate_stream::DeflateStream;
-use pushbench_wire::websocket::{config, handshake};
+use pushbench_wire::websocket::{RETRY_AFTER, config, handshake};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// Performs the handshake, or refuses it, and keeps the headers of its request and what was agreed on.
@@ -79,6 +81,20 @@ where
             continue;
         }
         let answer = handler.handle(&mut pause, &headers, &message.into_data()).await;
+        if let (Err((status, why)), Some(receiver)) = (&answer, &handler.receiver)
+            && Receiver::closes_for(*status)
+        {
+            let (code, reason) = match receiver.retry_after(*status) {
+                Some(seconds) => (CloseCode::Again, format!("{RETRY_AFTER}{seconds}")),
+                None => (CloseCode::Error, why.clone()),
+            };
+            let close = CloseFrame { code, reason: reason.into() };
+            if socket.close(Some(close)).await.is_ok() {
+                // What comes until the other end closes as well is not processed.
+                while let Some(Ok(_)) = socket.next().await {}
+            }
+            return;
+        }
         let text =
             answer.unwrap_or_else(|(_, why)| serde_json::json!({ "error": why }).to_string());
         let queued = socket.feed(Message::text(text)).await;
