@@ -1,7 +1,7 @@
 //! Builds the record of each arm from the results of the shards and the block.
 
-use crate::publisher_account::explained;
 use crate::ingest_guarantee;
+use crate::publisher_account::explained;
 use crate::shard::ArmOutcome;
 use crate::trial_group::{FinishedTrial, TrialGroup};
 use pushbench_core::record::effective_config::EffectiveConfig;
@@ -145,8 +145,9 @@ fn record(
         attempts.iter_mut().zip(&other.attempts).for_each(|(mine, theirs)| mine.merge(theirs));
     }
     let received = observations.received[i];
-    let guarantee =
+    let of_ingest =
         attempts.map(|attempts| ingest_guarantee::record(group, (&account, &attempts), received));
+    let guarantee = guarantee.or(of_ingest);
     let (point, block, position) = group.place;
     let trial_arm = &group.arms[i];
     Trial {

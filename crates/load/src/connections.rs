@@ -58,7 +58,7 @@ pub async fn keep<C: Client>(
                             ledger.fail(&ticket, Failure::Refused, &fault);
                             continue;
                         };
-                        ledger.connection_refused();
+                        ledger.event_connection_refused();
                         if reconnect.is_tried_again(&ledger) {
                             ledger.fault(&fault);
                             feed.put_back(ticket);

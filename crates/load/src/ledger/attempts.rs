@@ -255,7 +255,7 @@ impl Ledger {
     }
 
     /// An attempt at a connection failed.
-    pub(crate) fn connection_refused(&self) {
+    pub(crate) fn event_connection_refused(&self) {
         if let Some(attempts) = &mut self.0.borrow_mut().attempts {
             attempts.account.connections_refused += 1;
         }

@@ -235,7 +235,7 @@ impl Ledger {
         message: &str,
     ) {
         if why == Failure::Refused {
-            self.connection_refused();
+            self.event_connection_refused();
         }
         let mut inner = self.0.borrow_mut();
         if let Some(attempts) = inner.attempts.as_mut().filter(|_| why == Failure::Refused) {
