@@ -244,6 +244,12 @@ mod tests {
         assert_eq!(queue.next(100 * MS), Next::Send(1));
         assert_eq!(queue.outcome(Attempt::Acknowledged, 100 * MS), Settled::Acknowledged(1));
         assert_eq!((queue.next(100 * MS), queue.held()), (Next::Send(3), Held::default()));
+        assert_eq!(queue.outcome(FAILED, 100 * MS), Settled::Retried);
+        assert!(queue.put(4, 100 * MS));
+        assert_eq!(queue.next(100 * MS), Next::Send(4));
+        assert_eq!((queue.outcome(FAILED, 100 * MS), queue.open()), (Settled::Retried, 2));
+        assert_eq!(queue.next(100 * MS), Next::Wait(Some(200 * MS)), "both are due at one instant");
+        assert_eq!(queue.next(200 * MS), Next::Send(3));
     }
 
     #[test]

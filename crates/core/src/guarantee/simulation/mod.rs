@@ -320,7 +320,7 @@ fn check(seed: u64, bug: Option<Bug>, tracing: bool) -> Ledger {
         println!("{plan:#?}");
     }
     let mut ledger = run(&plan, bug, tracing);
-    if seed % 8 == 0 && ledger.broken.is_none() && plan.faults.len() > 1 {
+    if seed.is_multiple_of(8) && ledger.broken.is_none() && plan.faults.len() > 1 {
         // Whatever breaks at the first receiver, the others get the same at the same instants.
         let healthy = run(&plan.with_healthy_first(), bug, false);
         let same = healthy.others() == ledger.others();

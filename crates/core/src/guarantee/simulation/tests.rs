@@ -24,9 +24,15 @@ fn run(schedules: u64, bug: Option<Bug>) -> Result<[Account; 3], (u64, String)> 
                 let mut sum = sum.lock().unwrap();
                 break sum.iter_mut().zip(&accounts).for_each(|(sum, account)| sum.add(account));
             }
-            let ledger = check(seed, bug, false);
-            accounts[ledger.guarantee.delivery as usize].add(&ledger.account);
-            if let Some(law) = ledger.broken {
+            let checked = std::panic::catch_unwind(|| check(seed, bug, false));
+            let law = match checked {
+                Ok(ledger) => {
+                    accounts[ledger.guarantee.delivery as usize].add(&ledger.account);
+                    ledger.broken
+                }
+                Err(_) => Some("it panics".to_owned()),
+            };
+            if let Some(law) = law {
                 let mut broken = broken.lock().unwrap();
                 if first_broken.fetch_min(seed, Ordering::Relaxed) > seed {
                     *broken = Some((seed, law));
@@ -52,7 +58,7 @@ fn no_schedule_breaks_a_law() {
     }
     let schedules = number("PUSHBENCH_SIMULATED_SCHEDULES").unwrap_or(SCHEDULES);
     let accounts = run(schedules, None).unwrap_or_else(|(seed, law)| {
-        panic!("schedule {seed}: {law}\nPUSHBENCH_SIMULATED_SEED={seed} shows its steps")
+        panic!("schedule {seed}: {law}\nPUSHBENCH_SIMULATED_SEED={seed} reproduces it and shows its steps")
     });
     println!("{accounts:#?}");
     if schedules < SCHEDULES {
@@ -69,27 +75,27 @@ fn no_schedule_breaks_a_law() {
 
 /// Each bug with the number of schedules within which it is found.
 const BUGS: [(Bug, u64); 21] = [
-    (Bug::AcknowledgesBeforeProcessing, 1000),
-    (Bug::RemembersBeforeProcessing, 1000),
-    (Bug::NoDeduplication, 1000),
-    (Bug::OneAttemptTooMany, 1000),
-    (Bug::PausesTooShort, 1000),
-    (Bug::RetryAfterIgnored, 1000),
-    (Bug::OrderNotKept, 1000),
-    (Bug::RetriesEndSilently, 1000),
-    (Bug::GoneForgetsTheOthers, 1000),
-    (Bug::OverflowIsSilent, 1000),
-    (Bug::BackoffIsShared, 1000),
-    (Bug::AnswersBeforeCommit, 1000),
-    (Bug::RestartForgetsUnsettled, 1000),
-    (Bug::RestartReversesUnsettled, 1000),
-    (Bug::ResumesFromReceived, 1000),
-    (Bug::ReplayOffByOne, 1000),
-    (Bug::GapAfterReplay, 1000),
-    (Bug::IncompleteNotTold, 1000),
-    (Bug::RestartForgetsTrimmed, 10_000),
-    (Bug::SamePublisherAfterLoss, 1000),
-    (Bug::ConnectingIsSuccess, 1000),
+    (Bug::AcknowledgesBeforeProcessing, 500),
+    (Bug::RemembersBeforeProcessing, 500),
+    (Bug::NoDeduplication, 500),
+    (Bug::OneAttemptTooMany, 500),
+    (Bug::PausesTooShort, 500),
+    (Bug::RetryAfterIgnored, 500),
+    (Bug::OrderNotKept, 500),
+    (Bug::RetriesEndSilently, 500),
+    (Bug::GoneForgetsTheOthers, 500),
+    (Bug::OverflowIsSilent, 500),
+    (Bug::BackoffIsShared, 500),
+    (Bug::AnswersBeforeCommit, 500),
+    (Bug::RestartForgetsUnsettled, 500),
+    (Bug::RestartReversesUnsettled, 500),
+    (Bug::ResumesFromReceived, 500),
+    (Bug::ReplayOffByOne, 500),
+    (Bug::GapAfterReplay, 500),
+    (Bug::IncompleteNotTold, 500),
+    (Bug::RestartForgetsTrimmed, 5000),
+    (Bug::SamePublisherAfterLoss, 500),
+    (Bug::ConnectingIsSuccess, 500),
 ];
 
 #[test]
@@ -97,7 +103,6 @@ fn each_bug_put_in_on_purpose_is_found() {
     for (bug, within) in BUGS {
         let found = run(within, Some(bug));
         let (seed, law) = found.expect_err(&format!("{bug:?} is not found in {within} schedules"));
-        println!("{bug:?} {seed} {law}");
         assert_eq!(check(seed, Some(bug), false).broken, Some(law), "{bug:?}: it is reproduced");
         assert_eq!(
             check(seed, None, false).broken,
