@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Schedules that are run by default.
-const SCHEDULES: u64 = 20_000;
+const SCHEDULES: u64 = 40_000;
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
